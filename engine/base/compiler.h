@@ -1,0 +1,16 @@
+/* Small helpers that every layer uses: attributes, container_of, array length. */
+#ifndef STEERWAY_BASE_COMPILER_H
+#define STEERWAY_BASE_COMPILER_H
+
+#include <stddef.h>
+
+/** A result that must not be dropped; cast to void where that is meant. */
+#define MUST_CHECK __attribute__((warn_unused_result))
+#define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
+
+#define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+
+/** The object of type `type` whose member `member` is at `ptr`. */
+#define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
+
+#endif

@@ -1,0 +1,101 @@
+#include "base/fault.h"
+
+#include <errno.h>
+#include <stddef.h>
+
+const char *fault_name(enum fault f)
+{
+    switch (f) {
+    case FAULT_NONE:
+        return "ok";
+    case FAULT_TIMEOUT:
+        return "timeout";
+    case FAULT_REFUSED:
+        return "refused";
+    case FAULT_UNREACHABLE:
+        return "unreachable";
+    case FAULT_RESET:
+        return "reset";
+    case FAULT_NAME:
+        return "no-such-name";
+    case FAULT_DNS:
+        return "dns";
+    case FAULT_BIND:
+        return "bind";
+    case FAULT_DENIED:
+        return "denied";
+    case FAULT_NO_UPLINK:
+        return "no-uplink";
+    case FAULT_RESOURCES:
+        return "resources";
+    }
+    return "unknown";
+}
+
+const char *fault_policy_name(enum fault f)
+{
+    switch (f) {
+    case FAULT_TIMEOUT:
+    case FAULT_REFUSED:
+    case FAULT_UNREACHABLE:
+    case FAULT_RESET:
+    case FAULT_DNS:
+    case FAULT_BIND:
+        return fault_name(f);
+    case FAULT_NAME:
+        return "dns";
+    case FAULT_NONE:
+    case FAULT_DENIED:
+    case FAULT_NO_UPLINK:
+    case FAULT_RESOURCES:
+        break;
+    }
+    return NULL;
+}
+
+enum fault fault_from_errno(int err)
+{
+    switch (err) {
+    case 0:
+        return FAULT_NONE;
+    case ETIMEDOUT:
+        return FAULT_TIMEOUT;
+    case ECONNREFUSED:
+        return FAULT_REFUSED;
+    case ECONNRESET:
+    case ECONNABORTED:
+    case EPIPE:
+        return FAULT_RESET;
+    case ENODEV:
+    case EADDRNOTAVAIL: /* also: ephemeral ports used up, which another uplink's address cures */
+    case EPERM:
+        return FAULT_BIND;
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
+    case ENOBUFS:
+        return FAULT_RESOURCES;
+    default:
+        return FAULT_UNREACHABLE;
+    }
+}
+
+bool fault_worth_retry(enum fault f)
+{
+    switch (f) {
+    case FAULT_TIMEOUT:
+    case FAULT_REFUSED:
+    case FAULT_UNREACHABLE:
+    case FAULT_RESET:
+    case FAULT_DNS:
+    case FAULT_BIND:
+        return true;
+    case FAULT_NONE:
+    case FAULT_NAME:
+    case FAULT_DENIED:
+    case FAULT_NO_UPLINK:
+    case FAULT_RESOURCES:
+        break;
+    }
+    return false;
+}

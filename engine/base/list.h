@@ -1,0 +1,41 @@
+/* Intrusive doubly linked list. A node that is in no list points at itself. */
+#ifndef STEERWAY_BASE_LIST_H
+#define STEERWAY_BASE_LIST_H
+
+#include <stdbool.h>
+
+struct list {
+    struct list *next, *prev;
+};
+
+static inline void list_init(struct list *l)
+{
+    l->next = l->prev = l;
+}
+
+static inline bool list_empty(const struct list *l)
+{
+    return l->next == l;
+}
+
+static inline void list_push_back(struct list *head, struct list *node)
+{
+    node->prev = head->prev;
+    node->next = head;
+    head->prev->next = node;
+    head->prev = node;
+}
+
+/** Harmless on a node that is in no list. */
+static inline void list_remove(struct list *node)
+{
+    node->prev->next = node->next;
+    node->next->prev = node->prev;
+    list_init(node);
+}
+
+/** Walks while the body may remove `it`, but no other node. */
+#define LIST_EACH(head, it, tmp)                                                                             \
+    for (struct list *it = (head)->next, *tmp = it->next; it != (head); it = tmp, tmp = it->next)
+
+#endif

@@ -1,0 +1,51 @@
+/* The log: one line an event, as key=value text or as JSON, to standard error.
+ * The sink's level and format are the program's only global state. */
+#ifndef STEERWAY_BASE_LOG_H
+#define STEERWAY_BASE_LOG_H
+
+#include "base/compiler.h"
+#include "base/slice.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
+enum log_format { LOG_TEXT, LOG_JSON };
+
+/** Sets what is written from now on. Default: LOG_INFO, LOG_TEXT. */
+void log_setup(enum log_level level, enum log_format format);
+bool log_enabled(enum log_level level);
+
+/** A plain event without fields: log_msg(LOG_WARN, "cannot open %s", path). */
+void log_msg(enum log_level level, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/** An event with fields. Build between log_begin and log_end; a line is cut at 2,048 octets.
+ *    struct log_line l;
+ *    log_begin(&l, LOG_INFO, "closed");
+ *    log_str(&l, "host", host); log_u64(&l, "tx", tx);
+ *    log_end(&l);
+ *  Text values are quoted and escaped whenever they are not plain. Never pass a credential. */
+struct log_line {
+    char text[2048];
+    size_t len;
+    bool on;
+};
+
+void log_begin(struct log_line *l, enum log_level level, const char *event);
+void log_str(struct log_line *l, const char *key, const char *value);
+void log_slice(struct log_line *l, const char *key, struct slice value);
+void log_u64(struct log_line *l, const char *key, uint64_t value);
+/** Three decimals. */
+void log_num(struct log_line *l, const char *key, double value);
+void log_end(struct log_line *l);
+
+/** At most `burst` lines in each 10 s. */
+struct log_limit {
+    double since_s;
+    uint32_t shown, hidden;
+};
+
+/** @return true if the line may be written; *ret_hidden then tells how many were held back before it */
+bool log_limit_pass(struct log_limit *limit, double now_s, uint32_t burst, uint32_t *ret_hidden);
+
+#endif

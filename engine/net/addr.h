@@ -1,0 +1,77 @@
+/* Socket addresses and address ranges. */
+#ifndef STEERWAY_NET_ADDR_H
+#define STEERWAY_NET_ADDR_H
+
+#include "base/compiler.h"
+#include "base/slice.h"
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+/* Text of an address with port, brackets and scope: "[fe80::…%interface]:65535". */
+enum { ADDR_TEXT_MAX = 80 };
+
+/** An IPv4 or IPv6 socket address; family AF_UNSPEC (all zero) means "none". */
+struct addr {
+    union {
+        struct sockaddr sa;
+        struct sockaddr_in in4;
+        struct sockaddr_in6 in6;
+    };
+};
+
+static inline int addr_family(const struct addr *a)
+{
+    return a->sa.sa_family;
+}
+socklen_t addr_len(const struct addr *a);
+uint16_t addr_port(const struct addr *a);
+void addr_set_port(struct addr *a, uint16_t port);
+
+/** From raw octets (4 or 16, network order). An IPv4-mapped IPv6 address becomes IPv4. @return 0, -EINVAL */
+MUST_CHECK int addr_from_ip(struct addr *ret, const uint8_t *ip, size_t len, uint16_t port);
+/** From text: dotted IPv4, IPv6 with or without brackets, optionally %scope. @return 0, -EINVAL */
+MUST_CHECK int addr_parse_ip(struct addr *ret, struct slice text, uint16_t port);
+/** From "ip:port", "[v6]:port" or "*:port"-less forms; the port is required. @return 0, -EINVAL */
+MUST_CHECK int addr_parse(struct addr *ret, struct slice text);
+/** Copies a kernel's sockaddr; IPv4-mapped becomes IPv4. @return 0, -EAFNOSUPPORT */
+MUST_CHECK int addr_from_sockaddr(struct addr *ret, const struct sockaddr *sa, socklen_t len);
+
+/** The address octets; *ret_len is 4, 16, or 0 for none. */
+const uint8_t *addr_ip(const struct addr *a, size_t *ret_len);
+
+/** Text without port, no brackets. @return out */
+const char *addr_format_ip(const struct addr *a, char out[ADDR_TEXT_MAX]);
+/** Text with port, IPv6 in brackets. @return out */
+const char *addr_format(const struct addr *a, char out[ADDR_TEXT_MAX]);
+
+bool addr_same_ip(const struct addr *a, const struct addr *b);
+/** 127.0.0.0/8, ::1, and the unspecified addresses, which Linux connects to loopback. */
+bool addr_is_loopback(const struct addr *a);
+
+/** An address range. */
+struct cidr {
+    uint8_t ip[16];
+    uint8_t ip_len; /* 4 or 16 */
+    uint8_t bits;
+};
+
+struct cidr_set {
+    struct cidr *items;
+    size_t n;
+};
+
+/** "10.0.0.0/8", "fd00::/8" or a lone address. Host bits are cleared. @return 0, -EINVAL */
+MUST_CHECK int cidr_parse(struct cidr *ret, struct slice text);
+void cidr_from_addr(struct cidr *ret, const struct addr *a, uint8_t bits);
+bool cidr_contains(const struct cidr *c, const struct addr *a);
+const char *cidr_format(const struct cidr *c, char out[ADDR_TEXT_MAX]);
+
+/** @return 0, -ENOMEM */
+MUST_CHECK int cidr_set_add(struct cidr_set *s, const struct cidr *c);
+bool cidr_set_contains(const struct cidr_set *s, const struct addr *a);
+void cidr_set_done(struct cidr_set *s);
+
+#endif

@@ -1,0 +1,49 @@
+/* Connect to the first of several addresses that answers, leaving by one egress. */
+#ifndef STEERWAY_NET_DIALER_H
+#define STEERWAY_NET_DIALER_H
+
+#include "base/fault.h"
+#include "net/egress.h"
+
+#include <ev.h>
+
+/* Addresses tried for one dial; a name with more is cut. */
+enum { DIAL_ADDRS_MAX = 16 };
+
+struct dial;
+
+/** Called once, never from within dial_start. On FAULT_NONE fd is a connected non-blocking socket that the callee
+ *  owns; else it is -1. The dial is finished and may be freed or started again from within. */
+typedef void dial_done_fn(struct dial *d, enum fault fault, int fd);
+
+struct dial_attempt {
+    ev_io io;
+    struct dial *dial;
+};
+
+/** Embedded by its owner; zero-initialised is "not running". */
+struct dial {
+    struct ev_loop *loop;
+    dial_done_fn *done;
+    struct egress egress;
+    struct addr addrs[DIAL_ADDRS_MAX];
+    struct dial_attempt attempts[DIAL_ADDRS_MAX]; /* io.fd -1: not under way */
+    size_t n_addrs, next, pending;
+    enum fault worst; /* the most telling failure so far */
+    ev_timer deadline, stagger;
+    bool running;
+};
+
+/** Start to connect to addrs, in order: the next address is tried when one fails or has not answered after
+ *  250 ms (RFC 8305 5, "Connection Attempt Delay"); the first to connect wins, the others are closed.
+ *  @param addrs      1..DIAL_ADDRS_MAX used, with ports; copied
+ *  @param egress     copied
+ *  @param timeout_s  for the whole dial, > 0
+ *  Failures, immediate ones too, come through done. */
+void dial_start(struct dial *d, struct ev_loop *loop, const struct addr *addrs, size_t n,
+                const struct egress *egress, double timeout_s, dial_done_fn *done);
+
+/** Stop without calling done; harmless when not running. */
+void dial_cancel(struct dial *d);
+
+#endif

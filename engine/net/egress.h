@@ -1,0 +1,32 @@
+/* By which way a socket leaves this machine: device, source address, mark. Filled by the uplink layer, obeyed by
+ * the dialer and the resolver. All empty: the kernel's own routing. */
+#ifndef STEERWAY_NET_EGRESS_H
+#define STEERWAY_NET_EGRESS_H
+
+#include "net/addr.h"
+
+#include <net/if.h>
+
+struct egress {
+    char device[IFNAMSIZ]; /* "" for none */
+    struct addr source4;   /* AF_UNSPEC: no source given for that family */
+    struct addr source6;
+    bool any4, any6; /* whether sockets of that family may be opened at all; both false: nothing can leave */
+};
+
+/** An egress that leaves everything to the kernel: for direct (bypassed) connections. */
+extern const struct egress EGRESS_DIRECT;
+
+static inline bool egress_allows(const struct egress *e, int family)
+{
+    return family == AF_INET ? e->any4 : family == AF_INET6 && e->any6;
+}
+
+/** Open a non-blocking, close-on-exec socket of that family bound as e says. Never returns a socket that is not
+ *  bound as asked: a failing bind closes it (fail closed).
+ *  @param type  SOCK_STREAM or SOCK_DGRAM
+ *  @return descriptor, or negative errno: -EAFNOSUPPORT when e does not allow the family, and those of
+ *          socket(), setsockopt(SO_BINDTODEVICE) and bind(), the latter two reported as -EADDRNOTAVAIL or -ENODEV */
+MUST_CHECK int egress_socket(const struct egress *e, int family, int type);
+
+#endif

@@ -1,0 +1,44 @@
+/* The head of an HTTP/1 message: start line and fields, split but not interpreted. */
+#ifndef STEERWAY_PROTO_HTTP_HEAD_H
+#define STEERWAY_PROTO_HTTP_HEAD_H
+
+#include "proto/parse.h"
+
+#include <stdbool.h>
+
+enum { HTTP_FIELDS_MAX = 128, HTTP_HEAD_MAX = 65536 };
+
+struct http_field {
+    struct slice name, value; /* value without surrounding blanks; an obs-fold is PARSE_BAD */
+};
+
+struct http_head {
+    /* request: */
+    struct slice method, target;
+    /* response: */
+    int status; /* 100..999 */
+    struct slice phrase;
+    /* both: */
+    int minor; /* of HTTP/1.x: 0 or 1 (a higher minor counts as 1) */
+    struct http_field fields[HTTP_FIELDS_MAX];
+    size_t n_fields;
+    size_t consumed; /* octets up to and with the empty line */
+};
+
+/** Parse a request head. One or more empty lines before it are skipped (and counted in consumed). A bare LF
+ *  ends a line as CRLF does. PARSE_BAD at the earliest octet that cannot stand there: blanks before a colon,
+ *  control octets, a target with blanks, versions other than HTTP/1.x, over HTTP_FIELDS_MAX fields. A head that
+ *  reaches HTTP_HEAD_MAX octets without its end is PARSE_BAD too.
+ *  @see RFC 9112 2.1, 3, 5 */
+MUST_CHECK enum parse http_parse_request(struct http_head *ret, const char *data, size_t len);
+
+/** Parse a response head. @see RFC 9112 4 */
+MUST_CHECK enum parse http_parse_response(struct http_head *ret, const char *data, size_t len);
+
+/** The first field of that name, or NULL. */
+const struct http_field *http_find(const struct http_head *h, const char *name);
+
+/** Whether a comma-separated list field (all its occurrences) holds the token, case folded. */
+bool http_has_token(const struct http_head *h, const char *name, const char *token);
+
+#endif

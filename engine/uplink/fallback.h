@@ -1,0 +1,15 @@
+/* The built-in default that decides when no policy does: fewest live connections per weight; where several are
+ * level, smooth weighted round robin. */
+#ifndef STEERWAY_UPLINK_FALLBACK_H
+#define STEERWAY_UPLINK_FALLBACK_H
+
+#include "uplink/uplink.h"
+
+struct fallback {
+    double credit[UPLINK_MAX]; /* by uplink id - 1 */
+};
+
+/** @param candidates  n >= 1, all usable @return one of them */
+struct uplink *fallback_pick(struct fallback *f, struct uplink *const *candidates, size_t n);
+
+#endif
