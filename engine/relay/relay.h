@@ -1,5 +1,5 @@
-/* A relay moves bytes both ways between two connected sockets until both directions have ended. It runs on the loop
- * it is given and knows neither clients nor policies. */
+/* A relay moves bytes both ways between two connected sockets until both directions have ended. It runs on
+ * the loop it is given and knows neither clients nor policies. */
 #ifndef STEERWAY_RELAY_RELAY_H
 #define STEERWAY_RELAY_RELAY_H
 
@@ -15,25 +15,26 @@
 enum { RELAY_BUFFER_MAX = 64 * 1024 };
 
 enum relay_end {
-    RELAY_CLOSED, /* both directions ended with FIN */
-    RELAY_RESET,  /* one side reset or broke; the other was reset as well */
-    RELAY_IDLE,   /* no octet either way for idle_s */
+    RELAY_CLOSED,  /* both directions ended with FIN */
+    RELAY_RESET,   /* one side reset or broke; the other was reset as well */
+    RELAY_IDLE,    /* no octet either way for idle_s */
     RELAY_STOPPED, /* by relay_stop */
 };
 
 struct relay;
 
-/** Called once, when both descriptors are closed and counters are final. The relay may be freed from within. */
+/** Called once, when both descriptors are closed and counters are final. The relay may be freed from within.
+ */
 typedef void relay_done_fn(struct relay *r, enum relay_end end);
 
 /** One side of the relay: its socket, and what waits to be written to it. */
 struct relay_side {
     ev_io read, write;
     struct relay *relay;
-    struct buf out;      /* read from the other side, not yet accepted by this one */
-    bool read_ended;     /* its FIN has been seen */
-    bool write_ended;    /* our FIN has been sent */
-    uint64_t received;   /* octets read from it */
+    struct buf out;    /* read from the other side, not yet accepted by this one */
+    bool read_ended;   /* its FIN has been seen */
+    bool write_ended;  /* our FIN has been sent */
+    uint64_t received; /* octets read from it */
 };
 
 struct relay {
@@ -44,16 +45,19 @@ struct relay {
     double last_activity_s;
     double first_upstream_s; /* loop time of the upstream's first octet; 0 for none yet */
     relay_done_fn *done;
+    void *owner; /* the caller's */
 };
 
 /** Begin. Takes both descriptors. Octets already read from a side go to the other before any that follow.
- *  @param from_client, from_upstream  early octets, copied, up to RELAY_BUFFER_MAX each; they count as received
+ *  @param from_client, from_upstream  early octets, copied, up to RELAY_BUFFER_MAX each; they count as
+ * received
+ *  @param owner    kept for the caller
  *  @param idle_s   0 for never
  *  @param done     never called from within relay_start
  *  @return 0, or -ENOMEM; both descriptors are closed then */
 MUST_CHECK int relay_start(struct relay *r, struct ev_loop *loop, int client_fd, int upstream_fd,
                            struct slice from_client, struct slice from_upstream, double idle_s,
-                           relay_done_fn *done);
+                           relay_done_fn *done, void *owner);
 
 /** Close both sides now (with a reset where octets were still under way) and call done with RELAY_STOPPED. */
 void relay_stop(struct relay *r);

@@ -1,0 +1,228 @@
+#include "main/app.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+
+/* How often the machine's links and addresses are looked at again: a link that was down, or an address that
+ * was renewed, serves again after this long at most. */
+static const double REFRESH_S = 2;
+/* With port 0 and several addresses, one free port must suit them all; a neighbour may be quicker. */
+enum { PORT_TRIES = 8 };
+
+/* --- signals -------------------------------------------------------------------------------------------- */
+
+static void end_now(struct app *a)
+{
+    proxy_stop(&a->proxy);
+    ev_break(a->loop, EVBREAK_ALL);
+}
+
+static void on_drained(struct proxy *p)
+{
+    struct app *a = container_of(p, struct app, proxy);
+    ev_break(a->loop, EVBREAK_ALL);
+}
+
+static void on_drain_over(struct ev_loop *loop, ev_timer *w, int events)
+{
+    struct app *a = container_of(w, struct app, drain);
+
+    (void)loop;
+    (void)events;
+    log_msg(LOG_WARN, "drain time is over: closing %zu connections", a->proxy.n_sessions);
+    end_now(a);
+}
+
+static void finish_up(struct app *a)
+{
+    if (a->proxy.draining) {
+        log_msg(LOG_WARN, "second signal: closing %zu connections now", a->proxy.n_sessions);
+        return end_now(a);
+    }
+    proxy_drain(&a->proxy);
+    log_msg(LOG_INFO, "stopping: no new connections; %zu may finish within %g s", a->proxy.n_sessions,
+            a->config->drain_timeout_s);
+    ev_timer_init(&a->drain, on_drain_over, a->config->drain_timeout_s, 0.);
+    ev_timer_start(a->loop, &a->drain);
+}
+
+static void on_int(struct ev_loop *loop, ev_signal *w, int events)
+{
+    (void)loop;
+    (void)events;
+    finish_up(container_of(w, struct app, on_int));
+}
+
+static void on_term(struct ev_loop *loop, ev_signal *w, int events)
+{
+    (void)loop;
+    (void)events;
+    finish_up(container_of(w, struct app, on_term));
+}
+
+static void on_hup(struct ev_loop *loop, ev_signal *w, int events)
+{
+    struct app *a = container_of(w, struct app, on_hup);
+    char err[POLICY_ERROR_MAX];
+
+    (void)loop;
+    (void)events;
+    if (policy_reload(a->policy, err) < 0)
+        log_msg(LOG_ERROR, "policy not reloaded, the old one goes on: %s", err);
+    else
+        log_msg(LOG_INFO, "policy %s reloaded, generation %u", policy_name(a->policy),
+                policy_generation(a->policy));
+}
+
+/* --- links come and go ---------------------------------------------------------------------------------- */
+
+static void on_refresh(struct ev_loop *loop, ev_timer *w, int events)
+{
+    struct app *a = container_of(w, struct app, refresh);
+    struct machine m;
+
+    (void)loop;
+    (void)events;
+    if (machine_read(&m) < 0)
+        return; /* the last known state stands */
+    for (size_t i = 0; i < a->uplinks.n; i++) {
+        struct uplink *u = a->uplinks.items[i];
+        bool was_up = u->view.up;
+        uplink_refresh(u, &m);
+        if (was_up != u->view.up)
+            log_msg(LOG_WARN, "uplink %s is %s", u->name, u->view.up ? "up" : "down");
+    }
+    machine_done(&m);
+}
+
+/* --- start and end -------------------------------------------------------------------------------------- */
+
+/* Each proxied connection takes two descriptors; the usual soft limit of 1,024 is for programs that use
+ * select. */
+static void raise_file_limit(void)
+{
+    struct rlimit files;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+        files.rlim_cur = files.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &files);
+    }
+}
+
+static void close_listeners(struct app *a)
+{
+    while (a->proxy.n_listeners > 0)
+        listener_close(&a->proxy.listeners[--a->proxy.n_listeners].listener);
+}
+
+/* Addresses that ask for port 0 all get the one port that the first of them was given. */
+static int listen_once(struct app *a, const struct addr **ret_failed)
+{
+    uint16_t shared = 0;
+    bool any = false;
+    int err = 0;
+
+    for (size_t i = 0; i < a->config->n_listen; i++) {
+        struct addr addr = a->config->listen[i], bound;
+        bool free_port = addr_port(&addr) == 0;
+        if (free_port)
+            addr_set_port(&addr, shared);
+        err = proxy_listen(&a->proxy, &addr, &bound);
+        /* A machine without IPv6 can still serve its 127.0.0.1. */
+        if ((err == -EADDRNOTAVAIL || err == -EAFNOSUPPORT) && a->config->n_listen > 1 &&
+            addr_is_loopback(&addr) && addr_family(&addr) == AF_INET6)
+            continue;
+        if (err < 0) {
+            *ret_failed = &a->config->listen[i];
+            return err;
+        }
+        any = true;
+        if (free_port)
+            shared = addr_port(&bound);
+    }
+    return any ? 0 : err;
+}
+
+static int listen_all(struct app *a, char *err)
+{
+    const struct addr *failed = &a->config->listen[0];
+    int e = 0;
+
+    for (int i = 0; i < PORT_TRIES; i++) {
+        e = listen_once(a, &failed);
+        if (e == 0)
+            return 0;
+        close_listeners(a);
+        if (e != -EADDRINUSE || addr_port(failed) != 0)
+            break;
+    }
+    char text[ADDR_TEXT_MAX];
+    (void)snprintf(err, CONFIG_ERROR_MAX, "cannot listen on %s: %s%s", addr_format(failed, text),
+                   strerror(-e),
+                   e == -EADDRINUSE ? " (is another proxy running? choose a port with --port)" : "");
+    return -1;
+}
+
+int app_init(struct app *a, const struct config *config, const struct uplink_set *uplinks,
+             struct policy *policy, char *err)
+{
+    *a = (struct app){.config = config, .uplinks = *uplinks, .policy = policy};
+    raise_file_limit();
+    a->loop = ev_default_loop(EVFLAG_AUTO);
+    if (!a->loop) {
+        (void)snprintf(err, CONFIG_ERROR_MAX, "the event loop does not start: %s", strerror(errno));
+        return -1;
+    }
+    const struct resolver_options dns = {.servers = config->dns_servers, .timeout_s = config->dial_timeout_s};
+    int e = resolver_new(&a->resolver, a->loop, &dns);
+    if (e < 0) {
+        (void)snprintf(err, CONFIG_ERROR_MAX, "the resolver does not start: %s", strerror(-e));
+        return -1;
+    }
+    const struct proxy_settings settings = {
+        .access = &config->access,
+        .bypass = &config->bypass,
+        .dial_timeout_s = config->dial_timeout_s,
+        .handshake_timeout_s = config->handshake_timeout_s,
+        .idle_timeout_s = config->idle_timeout_s,
+    };
+    proxy_init(&a->proxy, a->loop, a->resolver, &a->uplinks, a->policy, &settings);
+    a->proxy.drained = on_drained;
+    return listen_all(a, err);
+}
+
+void app_run(struct app *a)
+{
+    (void)signal(SIGPIPE, SIG_IGN);
+    ev_signal_init(&a->on_int, on_int, SIGINT);
+    ev_signal_start(a->loop, &a->on_int);
+    ev_signal_init(&a->on_term, on_term, SIGTERM);
+    ev_signal_start(a->loop, &a->on_term);
+    ev_signal_init(&a->on_hup, on_hup, SIGHUP);
+    ev_signal_start(a->loop, &a->on_hup);
+    ev_timer_init(&a->refresh, on_refresh, REFRESH_S, REFRESH_S);
+    ev_timer_start(a->loop, &a->refresh);
+    ev_run(a->loop, 0);
+    log_msg(LOG_INFO, "stopped");
+}
+
+void app_done(struct app *a)
+{
+    if (a->proxy.loop) {
+        proxy_stop(&a->proxy);
+        proxy_done(&a->proxy);
+        ev_signal_stop(a->loop, &a->on_int);
+        ev_signal_stop(a->loop, &a->on_term);
+        ev_signal_stop(a->loop, &a->on_hup);
+        ev_timer_stop(a->loop, &a->refresh);
+        ev_timer_stop(a->loop, &a->drain);
+    }
+    resolver_free(a->resolver);
+    policy_free(a->policy);
+    uplink_set_done(&a->uplinks);
+    if (a->loop)
+        ev_loop_destroy(a->loop);
+}

@@ -1,0 +1,32 @@
+/* The running program: the struct that owns everything, and its duties as a daemon: signals, reload,
+ * draining. */
+#ifndef STEERWAY_MAIN_APP_H
+#define STEERWAY_MAIN_APP_H
+
+#include "control/config.h"
+#include "session/proxy.h"
+
+#include <ev.h>
+
+struct app {
+    const struct config *config;
+    struct ev_loop *loop;
+    struct uplink_set uplinks;
+    struct resolver *resolver;
+    struct policy *policy;
+    struct proxy proxy;
+    ev_signal on_int, on_term, on_hup;
+    ev_timer drain, refresh;
+};
+
+/** Take over uplinks and policy (freed by app_done, on failure too) and listen where config says.
+ *  @return 0, or -1 with one line in err (CONFIG_ERROR_MAX); call app_done either way */
+MUST_CHECK int app_init(struct app *a, const struct config *config, const struct uplink_set *uplinks,
+                        struct policy *policy, char *err);
+
+/** Serve until a signal ends it. */
+void app_run(struct app *a);
+
+void app_done(struct app *a);
+
+#endif

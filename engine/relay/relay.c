@@ -1,0 +1,247 @@
+#include "relay/relay.h"
+
+#include "base/clock.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* Reads in one turn of a socket, so that a bulk transfer cannot keep the loop from its neighbours. */
+enum { READS_A_TURN = 2 };
+
+static struct relay_side *other(struct relay_side *s)
+{
+    return s == &s->relay->client ? &s->relay->upstream : &s->relay->client;
+}
+
+static int side_fd(const struct relay_side *s)
+{
+    return s->read.fd;
+}
+
+/* Close so that the peer sees a reset instead of an orderly end. */
+static void close_reset(int fd)
+{
+    struct linger now = {.l_onoff = 1, .l_linger = 0};
+    (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+    (void)close(fd);
+}
+
+static void relay_finish(struct relay *r, enum relay_end end)
+{
+    struct relay_side *sides[] = {&r->client, &r->upstream};
+
+    ev_timer_stop(r->loop, &r->idle);
+    for (size_t i = 0; i < ARRAY_LEN(sides); i++) {
+        struct relay_side *s = sides[i];
+        ev_io_stop(r->loop, &s->read);
+        ev_io_stop(r->loop, &s->write);
+        /* A side that has had our FIN has had everything; any other would take a plain close for the end of
+         * its data. */
+        if (end == RELAY_RESET || !s->write_ended)
+            close_reset(side_fd(s));
+        else
+            (void)close(side_fd(s));
+        buf_done(&s->out);
+    }
+    r->done(r, end); /* r may be gone */
+}
+
+/* Whether both directions have ended and all that was read has been written. */
+static bool finished(const struct relay *r)
+{
+    return r->client.write_ended && r->upstream.write_ended;
+}
+
+/* Pass on the FIN of the other side once everything before it has been written.
+ * @return false when the socket is broken */
+static bool end_when_drained(struct relay_side *sink)
+{
+    if (sink->write_ended || !other(sink)->read_ended || sink->out.len > 0)
+        return true;
+    sink->write_ended = true;
+    return shutdown(side_fd(sink), SHUT_WR) == 0;
+}
+
+/* Write to sink what it takes. @return octets, or -1 when the socket is broken */
+static ssize_t write_some(struct relay_side *sink, const char *data, size_t len)
+{
+    ssize_t n;
+    do {
+        n = send(side_fd(sink), data, len, MSG_NOSIGNAL);
+    } while (n < 0 && errno == EINTR);
+    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+        return 0;
+    return n;
+}
+
+/* Deliver fresh octets to sink; what it does not take waits, and source rests until it is gone.
+ * @return false when the sink is broken or memory is out */
+static bool deliver(struct relay_side *source, struct relay_side *sink, const char *data, size_t len)
+{
+    struct relay *r = source->relay;
+    ssize_t n = write_some(sink, data, len);
+    if (n < 0)
+        return false;
+    if ((size_t)n == len)
+        return true;
+    if (buf_append(&sink->out, data + n, len - (size_t)n) < 0)
+        return false;
+    ev_io_stop(r->loop, &source->read);
+    ev_io_start(r->loop, &sink->write);
+    return true;
+}
+
+static void note_received(struct relay_side *source, size_t n)
+{
+    struct relay *r = source->relay;
+    source->received += n;
+    r->last_activity_s = clock_now_s();
+    if (source == &r->upstream && r->first_upstream_s <= 0)
+        r->first_upstream_s = r->last_activity_s;
+}
+
+static void on_readable(struct ev_loop *loop, ev_io *w, int events)
+{
+    struct relay_side *source = container_of(w, struct relay_side, read);
+    struct relay_side *sink = other(source);
+    struct relay *r = source->relay;
+    char data[RELAY_BUFFER_MAX];
+
+    (void)events;
+    for (int turn = 0; turn < READS_A_TURN && sink->out.len == 0; turn++) {
+        ssize_t n = recv(side_fd(source), data, sizeof data, 0);
+        if (n > 0) {
+            note_received(source, (size_t)n);
+            if (!deliver(source, sink, data, (size_t)n))
+                return relay_finish(r, RELAY_RESET);
+            if ((size_t)n < sizeof data)
+                return;
+        } else if (n == 0) {
+            source->read_ended = true;
+            r->last_activity_s = clock_now_s();
+            ev_io_stop(loop, w);
+            if (!end_when_drained(sink))
+                return relay_finish(r, RELAY_RESET);
+            if (finished(r))
+                return relay_finish(r, RELAY_CLOSED);
+            return;
+        } else if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) {
+            return;
+        } else {
+            return relay_finish(r, RELAY_RESET);
+        }
+    }
+}
+
+static void on_writable(struct ev_loop *loop, ev_io *w, int events)
+{
+    struct relay_side *sink = container_of(w, struct relay_side, write);
+    struct relay_side *source = other(sink);
+    struct relay *r = sink->relay;
+
+    (void)events;
+    struct slice waiting = buf_slice(&sink->out);
+    ssize_t n = waiting.len ? write_some(sink, waiting.data, waiting.len) : 0;
+    if (n < 0)
+        return relay_finish(r, RELAY_RESET);
+    buf_consume(&sink->out, (size_t)n);
+    if (n > 0)
+        r->last_activity_s = clock_now_s();
+    if (sink->out.len > 0)
+        return;
+    buf_release_if_empty(&sink->out);
+    ev_io_stop(loop, w);
+    if (!source->read_ended)
+        ev_io_start(loop, &source->read);
+    if (!end_when_drained(sink))
+        return relay_finish(r, RELAY_RESET);
+    if (finished(r))
+        return relay_finish(r, RELAY_CLOSED);
+}
+
+/* The timer is not touched by traffic; when it rings it looks how long the silence has really been. */
+static void on_idle(struct ev_loop *loop, ev_timer *w, int events)
+{
+    struct relay *r = container_of(w, struct relay, idle);
+    double left = r->last_activity_s + r->idle_s - clock_now_s();
+
+    (void)events;
+    if (left <= 0)
+        return relay_finish(r, RELAY_IDLE);
+    ev_timer_set(w, left, 0.);
+    ev_timer_start(loop, w);
+}
+
+static void side_init(struct relay *r, struct relay_side *s, int fd)
+{
+    *s = (struct relay_side){.relay = r};
+    ev_io_init(&s->read, on_readable, fd, EV_READ);
+    ev_io_init(&s->write, on_writable, fd, EV_WRITE);
+    buf_init(&s->out, RELAY_BUFFER_MAX);
+}
+
+/* Early octets of source go first; its further ones are read once these are written. */
+static int side_begin(struct relay_side *source, struct slice early)
+{
+    struct relay *r = source->relay;
+
+    if (early.len == 0) {
+        ev_io_start(r->loop, &source->read);
+        return 0;
+    }
+    int err = buf_append(&other(source)->out, early.data, early.len);
+    if (err < 0)
+        return err;
+    note_received(source, early.len);
+    ev_io_start(r->loop, &other(source)->write);
+    return 0;
+}
+
+int relay_start(struct relay *r, struct ev_loop *loop, int client_fd, int upstream_fd,
+                struct slice from_client, struct slice from_upstream, double idle_s, relay_done_fn *done,
+                void *owner)
+{
+    *r = (struct relay){
+        .loop = loop, .idle_s = idle_s, .done = done, .owner = owner, .last_activity_s = clock_now_s()};
+    side_init(r, &r->client, client_fd);
+    side_init(r, &r->upstream, upstream_fd);
+
+    int err = side_begin(&r->client, from_client);
+    if (err == 0)
+        err = side_begin(&r->upstream, from_upstream);
+    if (err < 0) {
+        struct relay_side *sides[] = {&r->client, &r->upstream};
+        for (size_t i = 0; i < ARRAY_LEN(sides); i++) {
+            ev_io_stop(loop, &sides[i]->read);
+            ev_io_stop(loop, &sides[i]->write);
+            buf_done(&sides[i]->out);
+            close_reset(side_fd(sides[i]));
+        }
+        return err;
+    }
+    ev_timer_init(&r->idle, on_idle, idle_s, 0.);
+    if (idle_s > 0)
+        ev_timer_start(loop, &r->idle);
+    return 0;
+}
+
+void relay_stop(struct relay *r)
+{
+    relay_finish(r, RELAY_STOPPED);
+}
+
+const char *relay_end_name(enum relay_end end)
+{
+    switch (end) {
+    case RELAY_CLOSED:
+        return "closed";
+    case RELAY_RESET:
+        return "reset";
+    case RELAY_IDLE:
+        return "idle";
+    case RELAY_STOPPED:
+        return "shutdown";
+    }
+    return "unknown";
+}

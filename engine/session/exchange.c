@@ -1,0 +1,199 @@
+#include "session/exchange_state.h"
+
+#include "base/clock.h"
+#include "session/front.h"
+#include "session/reply.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* --- the end of a request ------------------------------------------------------------------------------- */
+
+void exchange_abort(struct exchange *x, const char *outcome)
+{
+    struct session *s = x->session;
+
+    exchange_drop_upstream(s, outcome);
+    x->active = false;
+    session_end(s);
+}
+
+void exchange_answer(struct exchange *x, int status, const char *error, const char *text)
+{
+    struct session *s = x->session;
+    bool keep = x->client_keeps && x->request_done && !s->client_ended && !s->proxy->draining;
+
+    x->active = false;
+    if (http_write_error(&s->out, status, error, text, keep, strcmp(x->method, "HEAD") == 0) < 0)
+        return session_close(s, NULL);
+    if (!keep)
+        return session_end(s);
+    session_enter(s, SESSION_READING);
+    if (session_flush(s))
+        http_advance(s);
+}
+
+void exchange_upstream_failed(struct exchange *x, const char *error, const char *text)
+{
+    if (x->head_done)
+        return exchange_abort(x, "reset");
+    exchange_drop_upstream(x->session, "reset");
+    exchange_answer(x, 502, error, text);
+}
+
+void exchange_finish(struct exchange *x)
+{
+    struct session *s = x->session;
+    /* A client that has said its last may have said several requests before. */
+    bool client_stays = x->client_keeps && x->request_done && (!s->client_ended || s->in.len > 0);
+
+    x->active = false;
+    buf_done(&x->replay);
+    if (x->response.keep_alive && x->request_done && x->from_upstream.len == 0 && !s->proxy->draining) {
+        x->reused = true;
+        buf_release_if_empty(&x->to_upstream);
+        buf_release_if_empty(&x->from_upstream);
+        exchange_watch_upstream(x);
+    } else {
+        exchange_drop_upstream(s, "closed");
+    }
+    if (!client_stays || s->proxy->draining)
+        return session_end(s);
+    session_enter(s, SESSION_READING);
+    http_advance(s);
+}
+
+/* A connection that had rested was closed by its server just as we used it again; ask on a fresh one. */
+static bool try_again(struct exchange *x)
+{
+    struct session *s = x->session;
+
+    if (!x->reused || x->answered || x->replay.len == 0)
+        return false;
+    exchange_drop_upstream(s, "closed");
+    if (buf_append(&x->to_upstream, buf_slice(&x->replay).data, x->replay.len) < 0) {
+        session_close(s, fault_name(FAULT_RESOURCES));
+        return true;
+    }
+    buf_done(&x->replay);
+    session_connect(s, &x->target, POLICY_HTTP);
+    return true;
+}
+
+void exchange_upstream_ended(struct exchange *x, bool orderly)
+{
+    if (!x->active)
+        return exchange_drop_upstream(x->session, "closed");
+    if (x->head_done && orderly && x->response.body.kind == HTTP_BODY_UNTIL_CLOSE) {
+        x->response_done = true;
+        x->response.keep_alive = x->client_keeps = false;
+        return exchange_finish(x);
+    }
+    if (try_again(x))
+        return;
+    if (!x->answered && x->reused) /* not ours to repeat; the client may (RFC 9110 9.2.2) */
+        return exchange_abort(x, "reset");
+    if (!x->answered)
+        return exchange_upstream_failed(x, "connection_terminated",
+                                        "The destination closed without an answer.");
+    exchange_upstream_failed(x, "http_response_incomplete",
+                             "The destination closed in the midst of its answer.");
+}
+
+/* --- called by the session ------------------------------------------------------------------------------ */
+
+/* Requests that do the same when they are done twice (RFC 9110 9.2.2), as far as they have no body. */
+static bool repeatable(const struct exchange *x)
+{
+    static const char *const methods[] = {"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"};
+
+    if (!x->request_done || x->upgrade)
+        return false;
+    for (size_t i = 0; i < ARRAY_LEN(methods); i++)
+        if (strcmp(x->method, methods[i]) == 0)
+            return true;
+    return false;
+}
+
+void exchange_begin(struct session *s, const struct http_head *head, const struct http_request *request)
+{
+    struct exchange *x = exchange_of(s);
+
+    if (!x)
+        return session_close(s, NULL);
+    x->active = true;
+    (void)snprintf(x->method, sizeof x->method, "%.*s", (int)(head->method.len < 15 ? head->method.len : 15),
+                   head->method.data);
+    x->client_minor = head->minor;
+    x->client_keeps = request->keep_alive;
+    x->upgrade = request->upgrade;
+    x->request_body = request->body;
+    x->request_done = request->body.kind == HTTP_BODY_NONE || request->body.done;
+    x->answered = x->head_done = x->response_done = false;
+    x->last_activity_s = clock_now_s();
+
+    bool reuse = x->fd >= 0 && outbound_same_target(s->outbound, &request->target);
+    if (!reuse)
+        exchange_drop_upstream(s, "closed");
+    x->target = request->target;
+    if (http_write_request(&x->to_upstream, head, request, EXCHANGE_PSEUDONYM) < 0)
+        return session_close(s, fault_name(FAULT_RESOURCES));
+    buf_consume(&s->in, head->consumed);
+    if (!reuse)
+        return session_connect(s, &x->target, POLICY_HTTP);
+    buf_done(&x->replay);
+    struct slice sent = buf_slice(&x->to_upstream);
+    if (repeatable(x) && buf_append(&x->replay, sent.data, sent.len) < 0)
+        return session_close(s, fault_name(FAULT_RESOURCES));
+    session_enter(s, SESSION_EXCHANGE);
+    exchange_pump_request(x);
+}
+
+bool exchange_pending(const struct session *s)
+{
+    return s->exchange && s->exchange->active;
+}
+
+void exchange_connected(struct session *s)
+{
+    struct exchange *x = s->exchange;
+
+    x->fd = s->upstream_fd;
+    s->upstream_fd = -1;
+    x->reused = false;
+    ev_io_set(&x->read, x->fd, EV_READ);
+    ev_io_set(&x->write, x->fd, EV_WRITE);
+    x->last_activity_s = clock_now_s();
+    session_enter(s, SESSION_EXCHANGE);
+    exchange_pump_request(x);
+}
+
+void exchange_failed(struct session *s, enum fault fault)
+{
+    struct exchange *x = s->exchange;
+    const struct reply_http r = reply_http(fault);
+
+    buf_done(&x->to_upstream);
+    exchange_answer(x, r.status, r.error, r.text);
+}
+
+void exchange_client_readable(struct session *s)
+{
+    if (!s->exchange->request_done)
+        exchange_pump_request(s->exchange);
+}
+
+void exchange_client_writable(struct session *s)
+{
+    exchange_pump_response(s->exchange);
+}
+
+void exchange_deadline(struct session *s)
+{
+    double left = s->exchange->last_activity_s + s->proxy->settings.idle_timeout_s - clock_now_s();
+
+    if (left <= 0)
+        return session_close(s, "idle");
+    ev_timer_set(&s->deadline, left, 0.);
+    ev_timer_start(s->proxy->loop, &s->deadline);
+}

@@ -1,0 +1,38 @@
+/* Plain HTTP through the proxy: one request and its response at a time, over an upstream connection that is
+ * kept for the client's next request to the same destination. */
+#ifndef STEERWAY_SESSION_EXCHANGE_H
+#define STEERWAY_SESSION_EXCHANGE_H
+
+#include "proto/http_forward.h"
+#include "session/session.h"
+
+/* The name by which Via fields speak of this proxy (RFC 9110 7.6.3). */
+#define EXCHANGE_PSEUDONYM "steerway"
+
+/** Forward the request at the front of s->in: its head is consumed. Reuses the upstream connection or makes
+ * one. The session is reading or closed; afterwards it exchanges, connects, ends or is closed. */
+void exchange_begin(struct session *s, const struct http_head *head, const struct http_request *request);
+
+/** Whether the connection being made is for an exchange (and not for CONNECT). */
+bool exchange_pending(const struct session *s);
+/** s->upstream_fd has just been connected for this exchange. */
+void exchange_connected(struct session *s);
+/** It could not be: answer the client. */
+void exchange_failed(struct session *s, enum fault fault);
+
+/** More input, or its end, in s->in. */
+void exchange_client_readable(struct session *s);
+/** s->out has gone down. */
+void exchange_client_writable(struct session *s);
+/** The idle deadline rang. */
+void exchange_deadline(struct session *s);
+
+/** Close the kept upstream connection and settle its account; harmless without one. */
+void exchange_drop_upstream(struct session *s, const char *outcome);
+
+/** Frees and closes; the outbound connection stays the session's to finish. Takes NULL. */
+void exchange_free(struct exchange *x);
+/** The session is closed: close the upstream connection. Takes NULL. */
+void exchange_stop(struct exchange *x);
+
+#endif

@@ -1,0 +1,61 @@
+/* The inside of an exchange, shared by its three files: exchange.c begins and ends requests, exchange_pump.c
+ * moves their octets, exchange_upstream.c keeps the connection to the server. Nobody else includes this. */
+#ifndef STEERWAY_SESSION_EXCHANGE_STATE_H
+#define STEERWAY_SESSION_EXCHANGE_STATE_H
+
+#include "session/exchange.h"
+
+/* Octets that wait for a slow peer before its source is no longer read. */
+enum { EXCHANGE_HIGH_WATER = 64 * 1024 };
+
+struct exchange {
+    struct session *session;
+
+    /* the upstream connection; its account is session->outbound */
+    int fd; /* -1 for none */
+    ev_io read, write;
+    struct buf to_upstream, from_upstream;
+    bool reused; /* it has served a request before */
+
+    /* the request under way */
+    bool active;
+    char method[16]; /* cut; only HEAD and CONNECT matter */
+    int client_minor;
+    bool client_keeps; /* the client wants its connection kept */
+    bool upgrade;
+    struct buf replay; /* the head, as long as it may be sent again on a fresh connection */
+    struct target target;
+    struct http_body request_body;
+    bool request_done;
+
+    /* its response */
+    struct http_response response;
+    bool answered; /* an octet of the response has come */
+    bool head_done, response_done;
+    double last_activity_s;
+};
+
+/* exchange_upstream.c */
+/** The session's exchange, made when there is none yet. NULL: out of memory. */
+struct exchange *exchange_of(struct session *s);
+void exchange_watch_upstream(struct exchange *x);
+/** Write what waits. @return false when the connection is broken; its answer may still be there to be read */
+bool exchange_flush_upstream(struct exchange *x);
+
+/* exchange_pump.c */
+void exchange_pump_request(struct exchange *x);
+void exchange_pump_response(struct exchange *x);
+
+/* exchange.c */
+/** The response is complete. */
+void exchange_finish(struct exchange *x);
+/** Cut the client off: it has seen part of a response that will not be whole. */
+void exchange_abort(struct exchange *x, const char *outcome);
+/** Tell the client what happened: nothing of a response has gone to it. */
+void exchange_answer(struct exchange *x, int status, const char *error, const char *text);
+/** The upstream broke the rules or left: answer 502, or abort once the response's head has gone out. */
+void exchange_upstream_failed(struct exchange *x, const char *error, const char *text);
+/** The upstream closed (orderly: with FIN). */
+void exchange_upstream_ended(struct exchange *x, bool orderly);
+
+#endif

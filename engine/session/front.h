@@ -1,0 +1,21 @@
+/* What a front answers and offers: the two ways of asking for a connection. */
+#ifndef STEERWAY_SESSION_FRONT_H
+#define STEERWAY_SESSION_FRONT_H
+
+#include "session/session.h"
+
+/** Read on in s->in while SESSION_READING. A front returns when it needs more octets, or after it has changed
+ * the session's state. */
+void socks4_advance(struct session *s);
+void socks5_advance(struct session *s);
+void http_advance(struct session *s);
+
+/** The outbound connection stands (s->upstream_fd) or failed: tell the client and go on. */
+void socks4_connected(struct session *s, enum fault fault);
+void socks5_connected(struct session *s, enum fault fault);
+void http_connected(struct session *s, enum fault fault);
+
+/** The client was too slow to say what it wants. */
+void http_timed_out(struct session *s);
+
+#endif

@@ -1,0 +1,121 @@
+/* The HTTP front: reads request heads, checks who asks, and sends them the CONNECT or the forwarding way. */
+#include "session/exchange.h"
+#include "session/front.h"
+#include "session/reply.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* The proxy's own answer to the request at the front of s->in, whose head took `consumed` octets. The
+ * connection is kept where that is safe: no body of an unserved request may be taken for the next request. */
+static void answer(struct session *s, int status, const char *error, const char *text,
+                   const struct http_head *head, const struct http_request *request)
+{
+    bool keep = request && request->keep_alive && request->body.kind == HTTP_BODY_NONE &&
+                !s->proxy->draining && !s->client_ended;
+    bool head_only = head && slice_eq(head->method, slice_str("HEAD"));
+
+    if (http_write_error(&s->out, status, error, text, keep, head_only) < 0)
+        return session_close(s, NULL);
+    if (!keep)
+        return session_end(s);
+    buf_consume(&s->in, head->consumed);
+    (void)session_flush(s);
+}
+
+/* @return whether the request may go on; else it has been answered */
+static bool authorized(struct session *s, const struct http_head *head, const struct http_request *request)
+{
+    const struct access *access = s->proxy->settings.access;
+
+    if (access_needs_user(access) && !access_check_user(access, request->user, request->pass)) {
+        answer(s, 407, NULL, "This proxy wants a user name and a password.", head, request);
+        return false;
+    }
+    free(s->user);
+    s->user = request->user.len ? strndup(request->user.data, request->user.len) : NULL;
+    return true;
+}
+
+static void refuse(struct session *s, enum http_objection why, const struct http_head *head,
+                   const struct http_request *request)
+{
+    switch (why) {
+    case HTTP_NOT_A_PROXY_REQUEST:
+        return answer(s, why, NULL,
+                      "This is a proxy: set it as the HTTP or SOCKS proxy of your browser, then ask again.",
+                      head, NULL);
+    case HTTP_NOT_SUPPORTED:
+        return answer(s, why, "http_request_error", "Only http:// is forwarded; use CONNECT for the rest.",
+                      head, request);
+    case HTTP_BAD_EXPECTATION:
+        return answer(s, why, "http_request_error", "Only 100-continue can be expected.", head, NULL);
+    case HTTP_BAD_REQUEST:
+    case HTTP_FINE:
+        break;
+    }
+    answer(s, HTTP_BAD_REQUEST, "http_request_error", "The request is malformed.", head, NULL);
+}
+
+static void serve(struct session *s, const struct http_head *head)
+{
+    struct http_request request;
+    enum http_objection why = http_interpret(&request, head);
+
+    if (why != HTTP_FINE)
+        return refuse(s, why, head, &request);
+    if (!authorized(s, head, &request))
+        return;
+    if (request.kind == HTTP_FORWARD)
+        return exchange_begin(s, head, &request);
+    exchange_drop_upstream(s, "closed");
+    buf_consume(&s->in, head->consumed);
+    session_connect(s, &request.target, POLICY_CONNECT);
+}
+
+void http_advance(struct session *s)
+{
+    /* One turn a request: those that are answered on the spot leave the session reading. */
+    while (s->state == SESSION_READING && s->in.len > 0) {
+        struct http_head head;
+        struct slice in = buf_slice(&s->in);
+
+        switch (http_parse_request(&head, in.data, in.len)) {
+        case PARSE_OK:
+            serve(s, &head);
+            continue;
+        case PARSE_NEED_MORE:
+            if (s->client_ended)
+                return session_end(s);
+            if (buf_room(&s->in) == 0)
+                return answer(s, 431, "http_request_error", "The request's head is too large.", NULL, NULL);
+            return;
+        case PARSE_BAD:
+            if (in.len >= HTTP_HEAD_MAX)
+                return answer(s, 431, "http_request_error", "The request's head is too large.", NULL, NULL);
+            return answer(s, HTTP_BAD_REQUEST, "http_request_error",
+                          "This is neither an HTTP request nor SOCKS.", NULL, NULL);
+        }
+    }
+    if (s->state == SESSION_READING && s->client_ended)
+        session_end(s);
+}
+
+void http_connected(struct session *s, enum fault fault)
+{
+    static const char established[] = "HTTP/1.1 200 Connection established\r\n\r\n";
+
+    if (exchange_pending(s))
+        return fault == FAULT_NONE ? exchange_connected(s) : exchange_failed(s, fault);
+    if (fault != FAULT_NONE) {
+        struct reply_http r = reply_http(fault);
+        return answer(s, r.status, r.error, r.text, NULL, NULL);
+    }
+    if (session_send(s, established, sizeof established - 1))
+        session_tunnel(s);
+}
+
+void http_timed_out(struct session *s)
+{
+    answer(s, 408, "http_request_error", "The request was not complete in time.", NULL, NULL);
+}

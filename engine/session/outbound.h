@@ -1,0 +1,66 @@
+/* An outbound connection: one way from the proxy to one destination, from "who wants to go where" over the
+ * policy's choice, resolving and dialing (again, by another uplink, when one fails) to the final account in
+ * the log. */
+#ifndef STEERWAY_SESSION_OUTBOUND_H
+#define STEERWAY_SESSION_OUTBOUND_H
+
+#include "base/fault.h"
+#include "net/dialer.h"
+#include "net/resolver.h"
+#include "proto/target.h"
+#include "session/proxy.h"
+
+struct outbound;
+struct outbound_search;
+
+/** Called once, never from within outbound_new: fd is connected and the callee's, or -1 with the reason. */
+typedef void outbound_done_fn(struct outbound *o, enum fault fault, int fd);
+
+struct outbound_request {
+    const struct target *target;
+    enum policy_proto proto;
+    const struct addr *client;
+    const char *user;     /* NULL for none */
+    const char *listener; /* text; outlives the outbound */
+};
+
+struct outbound {
+    struct proxy *proxy;
+    outbound_done_fn *done;
+    void *owner; /* the caller's */
+
+    uint64_t id;
+    struct target target;
+    enum policy_proto proto;
+    struct addr client;
+    char *user;
+    const char *listener;
+
+    struct outbound_search *search; /* while looking for a way; NULL before and after */
+    struct uplink_lease lease;      /* empty when direct */
+    bool direct;                    /* bypassed the policy */
+    bool connected;
+    int attempt; /* picks so far */
+    enum fault fault;
+    char reason[POLICY_REASON_MAX + 1];
+    double started_s, connected_s, first_byte_s; /* monotonic; 0 for not yet */
+    uint64_t tx, rx;                             /* octets to and from the destination */
+};
+
+/** Start. Copies the request. @return 0, -ENOMEM */
+MUST_CHECK int outbound_new(struct outbound **ret, struct proxy *proxy,
+                            const struct outbound_request *request, outbound_done_fn *done, void *owner);
+
+/** Count traffic of an open connection. */
+void outbound_note(struct outbound *o, uint64_t tx, uint64_t rx);
+
+/** The end, on every path: stops a search, settles the uplink's counters, tells the policy, writes the log
+ * line.
+ *  @param outcome  one word: how the connection ended; NULL: why it was never made. Frees o; NULL is let
+ * through. */
+void outbound_finish(struct outbound *o, const char *outcome);
+
+/** Whether an outbound connection to a could be used for b. */
+bool outbound_same_target(const struct outbound *o, const struct target *target);
+
+#endif

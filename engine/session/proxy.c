@@ -1,0 +1,127 @@
+#include "session/proxy.h"
+
+#include "session/session.h"
+
+#include "base/clock.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Lines of one kind in ten seconds; what is held back is told by the next. */
+enum { LINES_IN_WINDOW = 5 };
+
+static void reap(struct proxy *p)
+{
+    LIST_EACH(&p->dead, node, next)
+    session_free(container_of(node, struct session, node));
+    if (p->draining && p->n_sessions == 0 && p->drained) {
+        void (*drained)(struct proxy *) = p->drained;
+        p->drained = NULL;
+        drained(p);
+    }
+}
+
+static void on_prepare(struct ev_loop *loop, ev_prepare *w, int events)
+{
+    (void)loop;
+    (void)events;
+    reap(container_of(w, struct proxy, reaper));
+}
+
+static void on_accepted(struct listener *listener, int fd, const struct addr *peer)
+{
+    struct proxy_listener *pl = container_of(listener, struct proxy_listener, listener);
+    struct proxy *p = pl->proxy;
+    uint32_t hidden;
+
+    if (access_client_allowed(p->settings.access, peer))
+        return session_new(p, fd, peer, pl->text);
+    (void)close(fd);
+    if (!log_limit_pass(&p->refusal_limit, clock_now_s(), LINES_IN_WINDOW, &hidden))
+        return;
+    struct log_line l;
+    char text[ADDR_TEXT_MAX];
+    log_begin(&l, LOG_WARN, "client refused: not in an allowed range (--allow)");
+    log_str(&l, "client", addr_format_ip(peer, text));
+    log_u64(&l, "not_shown", hidden);
+    log_end(&l);
+}
+
+static void on_starved(struct listener *listener, int err)
+{
+    struct proxy_listener *pl = container_of(listener, struct proxy_listener, listener);
+    struct proxy *p = pl->proxy;
+    uint32_t hidden;
+
+    if (!log_limit_pass(&p->starvation_limit, clock_now_s(), 1, &hidden))
+        return;
+    struct log_line l;
+    log_begin(&l, LOG_WARN,
+              "cannot accept clients for the moment: raise the limit of open files (ulimit -n)");
+    log_str(&l, "error", strerror(err));
+    log_u64(&l, "sessions", p->n_sessions);
+    log_end(&l);
+}
+
+void proxy_init(struct proxy *p, struct ev_loop *loop, struct resolver *resolver, struct uplink_set *uplinks,
+                struct policy *policy, const struct proxy_settings *settings)
+{
+    *p = (struct proxy){
+        .loop = loop,
+        .resolver = resolver,
+        .uplinks = uplinks,
+        .policy = policy,
+        .settings = *settings,
+    };
+    list_init(&p->sessions);
+    list_init(&p->dead);
+    ev_prepare_init(&p->reaper, on_prepare);
+    ev_prepare_start(loop, &p->reaper);
+}
+
+int proxy_listen(struct proxy *p, const struct addr *addr, struct addr *ret_bound)
+{
+    if (p->n_listeners == PROXY_LISTENERS_MAX)
+        return -ENOSPC;
+    struct proxy_listener *pl = &p->listeners[p->n_listeners];
+    pl->proxy = p;
+    int err = listener_open(&pl->listener, p->loop, addr, on_accepted, on_starved);
+    if (err < 0)
+        return err;
+    (void)addr_format(&pl->listener.addr, pl->text);
+    *ret_bound = pl->listener.addr;
+    p->n_listeners++;
+    return 0;
+}
+
+static void close_listeners(struct proxy *p)
+{
+    for (size_t i = 0; i < p->n_listeners; i++)
+        listener_close(&p->listeners[i].listener);
+}
+
+void proxy_drain(struct proxy *p)
+{
+    p->draining = true;
+    close_listeners(p);
+    LIST_EACH(&p->sessions, node, next)
+    session_drain(container_of(node, struct session, node));
+}
+
+void proxy_stop(struct proxy *p)
+{
+    p->draining = true;
+    close_listeners(p);
+    LIST_EACH(&p->sessions, node, next)
+    session_close(container_of(node, struct session, node), "shutdown");
+}
+
+void proxy_done(struct proxy *p)
+{
+    p->drained = NULL;
+    reap(p);
+    assert(p->n_sessions == 0);
+    ev_prepare_stop(p->loop, &p->reaper);
+}

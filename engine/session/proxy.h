@@ -1,0 +1,68 @@
+/* The proxy: what all sessions share, the listeners that make sessions, and their common end. */
+#ifndef STEERWAY_SESSION_PROXY_H
+#define STEERWAY_SESSION_PROXY_H
+
+#include "base/list.h"
+#include "base/log.h"
+#include "net/listener.h"
+#include "net/resolver.h"
+#include "policy/policy.h"
+#include "session/access.h"
+#include "uplink/uplink.h"
+
+#include <ev.h>
+
+enum { PROXY_LISTENERS_MAX = 32 };
+
+struct proxy_settings {
+    const struct access *access;
+    const struct cidr_set *bypass; /* destinations that go direct, without the policy */
+    double dial_timeout_s;         /* for all of one uplink's attempts at one destination */
+    double handshake_timeout_s;    /* from accept, or a request's first octet, to its last */
+    double idle_timeout_s;         /* silence after which a relayed connection is closed */
+};
+
+struct proxy_listener {
+    struct listener listener;
+    struct proxy *proxy;
+    char text[ADDR_TEXT_MAX]; /* "address:port", the policy's conn.listener */
+};
+
+struct proxy {
+    struct ev_loop *loop;
+    struct resolver *resolver;
+    struct uplink_set *uplinks;
+    struct policy *policy;
+    struct proxy_settings settings;
+
+    struct proxy_listener listeners[PROXY_LISTENERS_MAX];
+    size_t n_listeners;
+    struct list sessions; /* alive */
+    struct list dead;     /* ended in this turn of the loop, freed before the next */
+    size_t n_sessions;
+    uint64_t last_id; /* of outbound connections */
+    bool draining;
+    ev_prepare reaper;
+    struct log_limit refusal_limit, starvation_limit;
+    /** Called when draining and no session is left; may be NULL. */
+    void (*drained)(struct proxy *p);
+};
+
+/** The pointers in settings, and resolver, uplinks and policy, must outlive the proxy. */
+void proxy_init(struct proxy *p, struct ev_loop *loop, struct resolver *resolver, struct uplink_set *uplinks,
+                struct policy *policy, const struct proxy_settings *settings);
+
+/** Listen there. Port 0 takes a free one; *ret_bound tells which. @return 0 or negative errno */
+MUST_CHECK int proxy_listen(struct proxy *p, const struct addr *addr, struct addr *ret_bound);
+
+/** Take no more clients and requests, let running ones finish, then call drained (at once if there are none).
+ */
+void proxy_drain(struct proxy *p);
+
+/** End every session now. */
+void proxy_stop(struct proxy *p);
+
+/** After proxy_stop: frees what is left. */
+void proxy_done(struct proxy *p);
+
+#endif

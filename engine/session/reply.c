@@ -1,0 +1,60 @@
+#include "session/reply.h"
+
+enum socks5_reply_code reply_socks5(enum fault fault)
+{
+    switch (fault) {
+    case FAULT_NONE:
+        return SOCKS5_SUCCEEDED;
+    case FAULT_TIMEOUT:
+        return SOCKS5_TTL_EXPIRED;
+    case FAULT_REFUSED:
+    case FAULT_RESET:
+        return SOCKS5_REFUSED;
+    case FAULT_NAME:
+    case FAULT_DNS:
+        return SOCKS5_HOST_UNREACHABLE;
+    case FAULT_UNREACHABLE:
+    case FAULT_NO_UPLINK:
+        return SOCKS5_NETWORK_UNREACHABLE;
+    case FAULT_DENIED:
+        return SOCKS5_NOT_ALLOWED;
+    case FAULT_BIND:
+    case FAULT_RESOURCES:
+        break;
+    }
+    return SOCKS5_GENERAL_FAILURE;
+}
+
+uint8_t reply_socks4(enum fault fault)
+{
+    return fault == FAULT_NONE ? SOCKS4_GRANTED : SOCKS4_REJECTED;
+}
+
+struct reply_http reply_http(enum fault fault)
+{
+    switch (fault) {
+    case FAULT_NONE:
+        return (struct reply_http){200, NULL, "ok"};
+    case FAULT_TIMEOUT:
+        return (struct reply_http){504, "connection_timeout", "The destination did not answer in time."};
+    case FAULT_REFUSED:
+        return (struct reply_http){502, "connection_refused", "The destination refused the connection."};
+    case FAULT_RESET:
+        return (struct reply_http){502, "connection_terminated", "The destination broke the connection."};
+    case FAULT_NAME:
+        return (struct reply_http){502, "dns_error", "The destination's name does not exist."};
+    case FAULT_DNS:
+        return (struct reply_http){502, "dns_timeout", "The destination's name could not be resolved."};
+    case FAULT_UNREACHABLE:
+        return (struct reply_http){502, "destination_unavailable", "The destination cannot be reached."};
+    case FAULT_DENIED:
+        return (struct reply_http){403, "destination_ip_prohibited", "This destination is not allowed."};
+    case FAULT_NO_UPLINK:
+        return (struct reply_http){503, "destination_unavailable", "No uplink is up that could serve this."};
+    case FAULT_BIND:
+        return (struct reply_http){503, "proxy_internal_error", "No uplink could be bound."};
+    case FAULT_RESOURCES:
+        return (struct reply_http){503, "proxy_internal_error", "The proxy is out of resources."};
+    }
+    return (struct reply_http){500, "proxy_internal_error", "Something went wrong."};
+}

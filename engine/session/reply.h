@@ -1,0 +1,21 @@
+/* How a fault is told to a client: the SOCKS reply, the HTTP status and its Proxy-Status error. */
+#ifndef STEERWAY_SESSION_REPLY_H
+#define STEERWAY_SESSION_REPLY_H
+
+#include "base/fault.h"
+#include "proto/socks4.h"
+#include "proto/socks5.h"
+
+/** @see RFC 1928 s.6 */
+enum socks5_reply_code reply_socks5(enum fault fault);
+/** SOCKS4 knows granted and rejected only. */
+uint8_t reply_socks4(enum fault fault);
+
+struct reply_http {
+    int status;
+    const char *error; /* RFC 9209 2.3 */
+    const char *text;  /* one line for a person */
+};
+struct reply_http reply_http(enum fault fault);
+
+#endif

@@ -1,0 +1,416 @@
+#include "session/session.h"
+
+#include "proto/http_head.h"
+#include "session/exchange.h"
+#include "session/front.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* Unread input of a client: a whole HTTP head fits, and so do the early octets a relay takes. */
+enum { IN_MAX = HTTP_HEAD_MAX, IN_STEP = 16 * 1024 };
+_Static_assert((int)IN_MAX <= (int)RELAY_BUFFER_MAX, "what a client sent early must fit the relay's buffer");
+/* Output that waits: a response head and what one read of upstream brings. */
+enum { OUT_MAX = HTTP_HEAD_MAX + 2 * 64 * 1024 };
+
+/* How long a kept HTTP connection may rest between requests. Browsers give up theirs after one to five
+ * minutes. */
+static const double KEEP_ALIVE_S = 75;
+/* How long the last answer may take to be read: a client that reads at all takes milliseconds. */
+static const double ENDING_S = 5;
+
+enum { FIRST_SOCKS4 = 0x04, FIRST_SOCKS5 = 0x05 };
+
+/* --- state ---------------------------------------------------------------------------------------------- */
+
+static double state_deadline(const struct session *s, enum session_state state)
+{
+    const struct proxy_settings *set = &s->proxy->settings;
+
+    switch (state) {
+    case SESSION_READING:
+        return s->exchange && s->in.len == 0 ? KEEP_ALIVE_S : set->handshake_timeout_s;
+    case SESSION_REPLYING:
+        return set->handshake_timeout_s;
+    case SESSION_EXCHANGE:
+        return set->idle_timeout_s;
+    case SESSION_ENDING:
+        return ENDING_S;
+    case SESSION_CONNECTING: /* the search has deadlines of its own */
+    case SESSION_TUNNEL:     /* so has the relay */
+    case SESSION_CLOSED:
+        break;
+    }
+    return 0;
+}
+
+void session_enter(struct session *s, enum session_state next)
+{
+#define TO(x) (1u << SESSION_##x)
+    static const unsigned allowed[] = {
+        [SESSION_READING] = TO(CONNECTING) | TO(EXCHANGE) | TO(ENDING) | TO(CLOSED),
+        [SESSION_CONNECTING] = TO(EXCHANGE) | TO(REPLYING) | TO(READING) | TO(ENDING) | TO(CLOSED),
+        [SESSION_EXCHANGE] = TO(READING) | TO(CONNECTING) | TO(REPLYING) | TO(ENDING) | TO(CLOSED),
+        [SESSION_REPLYING] = TO(TUNNEL) | TO(CLOSED),
+        [SESSION_TUNNEL] = TO(CLOSED),
+        [SESSION_ENDING] = TO(CLOSED),
+        [SESSION_CLOSED] = 0,
+    };
+#undef TO
+    assert(allowed[s->state] & (1u << next));
+    s->state = next;
+    double after = state_deadline(s, next);
+    ev_timer_stop(s->proxy->loop, &s->deadline);
+    if (after > 0) {
+        ev_timer_set(&s->deadline, after, 0.);
+        ev_timer_start(s->proxy->loop, &s->deadline);
+    }
+    session_watch(s);
+}
+
+static bool wants_input(const struct session *s)
+{
+    if (s->client_ended)
+        return false;
+    switch (s->state) {
+    case SESSION_READING:
+    case SESSION_CONNECTING:
+    case SESSION_EXCHANGE:
+        return buf_room(&s->in) > 0;
+    case SESSION_ENDING:
+        return true;
+    case SESSION_REPLYING:
+    case SESSION_TUNNEL:
+    case SESSION_CLOSED:
+        break;
+    }
+    return false;
+}
+
+static void watch_one(struct ev_loop *loop, ev_io *w, bool on)
+{
+    if (on && !ev_is_active(w))
+        ev_io_start(loop, w);
+    else if (!on && ev_is_active(w))
+        ev_io_stop(loop, w);
+}
+
+void session_watch(struct session *s)
+{
+    watch_one(s->proxy->loop, &s->read, s->fd >= 0 && wants_input(s));
+    watch_one(s->proxy->loop, &s->write, s->fd >= 0 && s->out.len > 0);
+}
+
+/* --- what the fronts do --------------------------------------------------------------------------------- */
+
+static void advance(struct session *s)
+{
+    if (s->state == SESSION_EXCHANGE)
+        return exchange_client_readable(s);
+    if (s->state != SESSION_READING)
+        return;
+    if (s->front == FRONT_UNKNOWN && s->in.len > 0) {
+        unsigned char first = (unsigned char)buf_slice(&s->in).data[0];
+        if (first == FIRST_SOCKS4)
+            s->front = FRONT_SOCKS4;
+        else if (first == FIRST_SOCKS5)
+            s->front = FRONT_SOCKS5;
+        else
+            s->front = FRONT_HTTP; /* whose parser refuses what is none */
+    }
+    switch (s->front) {
+    case FRONT_SOCKS4:
+        return socks4_advance(s);
+    case FRONT_SOCKS5:
+        return socks5_advance(s);
+    case FRONT_HTTP:
+        return http_advance(s);
+    case FRONT_UNKNOWN:
+        return;
+    }
+}
+
+static void on_connected(struct outbound *o, enum fault fault, int fd)
+{
+    struct session *s = o->owner;
+
+    s->upstream_fd = fd;
+    if (fault != FAULT_NONE) {
+        s->outbound = NULL;
+        outbound_finish(o, NULL);
+    }
+    switch (s->front) {
+    case FRONT_SOCKS4:
+        return socks4_connected(s, fault);
+    case FRONT_SOCKS5:
+        return socks5_connected(s, fault);
+    case FRONT_HTTP:
+    case FRONT_UNKNOWN:
+        return http_connected(s, fault);
+    }
+}
+
+void session_connect(struct session *s, const struct target *target, enum policy_proto proto)
+{
+    const struct outbound_request request = {
+        .target = target,
+        .proto = proto,
+        .client = &s->peer,
+        .user = s->user,
+        .listener = s->listener,
+    };
+
+    assert(!s->outbound);
+    if (outbound_new(&s->outbound, s->proxy, &request, on_connected, s) < 0)
+        return session_close(s, NULL);
+    session_enter(s, SESSION_CONNECTING);
+}
+
+/* --- the end -------------------------------------------------------------------------------------------- */
+
+void session_close(struct session *s, const char *outcome)
+{
+    if (s->state == SESSION_CLOSED)
+        return;
+    if (s->relay && s->fd < 0)
+        return relay_stop(s->relay); /* comes back through on_relayed */
+    exchange_stop(s->exchange);
+    if (s->upstream_fd >= 0)
+        (void)close(s->upstream_fd);
+    s->upstream_fd = -1;
+    outbound_finish(s->outbound, outcome);
+    s->outbound = NULL;
+    ev_io_stop(s->proxy->loop, &s->read);
+    ev_io_stop(s->proxy->loop, &s->write);
+    if (s->fd >= 0)
+        (void)close(s->fd);
+    s->fd = -1;
+    session_enter(s, SESSION_CLOSED);
+    list_remove(&s->node);
+    list_push_back(&s->proxy->dead, &s->node);
+    s->proxy->n_sessions--;
+}
+
+void session_free(struct session *s)
+{
+    assert(s->state == SESSION_CLOSED);
+    list_remove(&s->node);
+    buf_done(&s->in);
+    buf_done(&s->out);
+    buf_done(&s->early);
+    exchange_free(s->exchange);
+    free(s->user);
+    free(s);
+}
+
+void session_end(struct session *s)
+{
+    if (s->state == SESSION_CLOSED)
+        return;
+    if (s->state != SESSION_ENDING)
+        session_enter(s, SESSION_ENDING);
+    buf_done(&s->in);
+    if (!session_flush(s) || s->out.len > 0)
+        return; /* on_writable comes back here */
+    if (s->client_ended)
+        return session_close(s, NULL);
+    if (!s->fin_sent && shutdown(s->fd, SHUT_WR) < 0)
+        return session_close(s, NULL);
+    s->fin_sent = true;
+    session_watch(s);
+}
+
+void session_drain(struct session *s)
+{
+    if (s->state == SESSION_READING && s->in.len == 0)
+        session_close(s, "shutdown");
+}
+
+/* --- the tunnel ----------------------------------------------------------------------------------------- */
+
+static void on_relayed(struct relay *r, enum relay_end end)
+{
+    struct session *s = r->owner;
+
+    s->outbound->first_byte_s = r->first_upstream_s;
+    outbound_note(s->outbound, r->client.received, r->upstream.received);
+    s->relay = NULL;
+    free(r);
+    session_close(s, relay_end_name(end));
+}
+
+static void hand_over(struct session *s)
+{
+    struct proxy *p = s->proxy;
+    int client_fd = s->fd, upstream_fd = s->upstream_fd;
+    struct relay *r = calloc(1, sizeof *r);
+
+    if (!r)
+        return session_close(s, fault_name(FAULT_RESOURCES));
+    session_enter(s, SESSION_TUNNEL);
+    s->relay = r;
+    s->fd = s->upstream_fd = -1;
+    int err = relay_start(r, p->loop, client_fd, upstream_fd, buf_slice(&s->in), buf_slice(&s->early),
+                          p->settings.idle_timeout_s, on_relayed, s);
+    buf_done(&s->in);
+    buf_done(&s->early);
+    if (err < 0) {
+        s->relay = NULL;
+        free(r);
+        return session_close(s, fault_name(FAULT_RESOURCES));
+    }
+}
+
+void session_tunnel(struct session *s)
+{
+    session_enter(s, SESSION_REPLYING);
+    if (session_flush(s) && s->out.len == 0)
+        hand_over(s);
+}
+
+/* --- the client's socket -------------------------------------------------------------------------------- */
+
+bool session_flush(struct session *s)
+{
+    while (s->out.len > 0) {
+        struct slice waiting = buf_slice(&s->out);
+        ssize_t n = send(s->fd, waiting.data, waiting.len, MSG_NOSIGNAL);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+            break;
+        if (n < 0) {
+            session_close(s, "reset");
+            return false;
+        }
+        buf_consume(&s->out, (size_t)n);
+    }
+    buf_release_if_empty(&s->out);
+    session_watch(s);
+    return true;
+}
+
+bool session_send(struct session *s, const void *data, size_t len)
+{
+    if (buf_append(&s->out, data, len) < 0) {
+        session_close(s, fault_name(FAULT_RESOURCES));
+        return false;
+    }
+    return session_flush(s);
+}
+
+static void on_client_ended(struct session *s)
+{
+    s->client_ended = true;
+    session_watch(s);
+    switch (s->state) {
+    case SESSION_READING: /* a request that will never be whole, or the end of a kept connection */
+    case SESSION_ENDING:
+        return session_close(s, NULL);
+    case SESSION_EXCHANGE:
+        return exchange_client_readable(s);
+    case SESSION_CONNECTING: /* half-closed: it may still be waiting for its answer */
+    case SESSION_REPLYING:
+    case SESSION_TUNNEL:
+    case SESSION_CLOSED:
+        return;
+    }
+}
+
+/* The client has said its last; what it still sends is read so that closing does not turn into a reset that
+ * would destroy our answer on its way. */
+static void discard(struct session *s)
+{
+    char data[IN_STEP];
+    ssize_t n = recv(s->fd, data, sizeof data, 0);
+
+    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR))
+        session_close(s, NULL);
+}
+
+static void on_readable(struct ev_loop *loop, ev_io *w, int events)
+{
+    struct session *s = container_of(w, struct session, read);
+
+    (void)events;
+    if (s->state == SESSION_ENDING)
+        return discard(s);
+    size_t want = buf_room(&s->in) < IN_STEP ? buf_room(&s->in) : IN_STEP;
+    char *space;
+    if (buf_reserve(&s->in, want, &space) < 0)
+        return session_close(s, fault_name(FAULT_RESOURCES));
+    ssize_t n = recv(s->fd, space, want, 0);
+    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+        return;
+    if (n < 0)
+        return session_close(s, "reset");
+    if (n == 0)
+        return on_client_ended(s);
+    if (s->state == SESSION_READING && s->exchange && s->in.len == 0) {
+        /* A kept connection rests no longer: the deadline for a whole request starts. */
+        ev_timer_stop(loop, &s->deadline);
+        ev_timer_set(&s->deadline, s->proxy->settings.handshake_timeout_s, 0.);
+        ev_timer_start(loop, &s->deadline);
+    }
+    buf_commit(&s->in, (size_t)n);
+    session_watch(s);
+    advance(s);
+}
+
+static void on_writable(struct ev_loop *loop, ev_io *w, int events)
+{
+    struct session *s = container_of(w, struct session, write);
+
+    (void)loop;
+    (void)events;
+    if (s->state == SESSION_ENDING)
+        return session_end(s);
+    if (!session_flush(s))
+        return;
+    if (s->state == SESSION_EXCHANGE)
+        return exchange_client_writable(s);
+    if (s->state == SESSION_REPLYING && s->out.len == 0)
+        hand_over(s);
+}
+
+static void on_deadline(struct ev_loop *loop, ev_timer *w, int events)
+{
+    struct session *s = container_of(w, struct session, deadline);
+
+    (void)loop;
+    (void)events;
+    if (s->state == SESSION_EXCHANGE)
+        return exchange_deadline(s);
+    if (s->state == SESSION_READING && s->front == FRONT_HTTP && s->in.len > 0)
+        return http_timed_out(s);
+    session_close(s, "timeout");
+}
+
+void session_new(struct proxy *proxy, int fd, const struct addr *peer, const char *listener)
+{
+    struct session *s = calloc(1, sizeof *s);
+
+    if (!s) {
+        (void)close(fd);
+        return;
+    }
+    s->proxy = proxy;
+    s->fd = fd;
+    s->upstream_fd = -1;
+    s->peer = *peer;
+    s->listener = listener;
+    buf_init(&s->in, IN_MAX);
+    buf_init(&s->out, OUT_MAX);
+    buf_init(&s->early, RELAY_BUFFER_MAX);
+    ev_io_init(&s->read, on_readable, fd, EV_READ);
+    ev_io_init(&s->write, on_writable, fd, EV_WRITE);
+    ev_timer_init(&s->deadline, on_deadline, proxy->settings.handshake_timeout_s, 0.);
+    ev_timer_start(proxy->loop, &s->deadline);
+    list_push_back(&proxy->sessions, &s->node);
+    proxy->n_sessions++;
+    session_watch(s);
+}

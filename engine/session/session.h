@@ -1,0 +1,89 @@
+/* A session: one client connection, from accept to close. This file owns the client's socket, its buffers and
+ * the state; the fronts (socks.c, http.c) say what the octets mean, exchange.c carries plain HTTP, the relay
+ * tunnels. */
+#ifndef STEERWAY_SESSION_SESSION_H
+#define STEERWAY_SESSION_SESSION_H
+
+#include "base/buf.h"
+#include "base/fault.h"
+#include "base/list.h"
+#include "relay/relay.h"
+#include "session/outbound.h"
+#include "session/proxy.h"
+
+#include <ev.h>
+
+enum session_state {
+    SESSION_READING,    /* a request is awaited or half there */
+    SESSION_CONNECTING, /* the outbound connection is being made */
+    SESSION_EXCHANGE,   /* a plain HTTP request is under way */
+    SESSION_REPLYING,   /* the last octets before a tunnel are being written */
+    SESSION_TUNNEL,     /* the relay has both sockets */
+    SESSION_ENDING,     /* a last answer is being written; then the client's FIN is awaited */
+    SESSION_CLOSED,     /* dead, about to be freed */
+};
+
+enum session_front { FRONT_UNKNOWN, FRONT_SOCKS4, FRONT_SOCKS5, FRONT_HTTP };
+
+struct exchange;
+
+struct session {
+    struct list node; /* of the proxy's sessions, or its dead */
+    struct proxy *proxy;
+    enum session_state state;
+    enum session_front front;
+    uint8_t step;      /* the front's own progress */
+    bool client_ended; /* its FIN has been seen */
+    bool fin_sent;     /* SESSION_ENDING: ours has been sent */
+    struct addr peer;
+    const char *listener;
+    char *user; /* authenticated, or claimed where nobody asked; NULL for none */
+
+    int fd; /* -1 once the relay has it */
+    ev_io read, write;
+    ev_timer deadline; /* of the present state */
+    struct buf in;     /* from the client, not yet understood */
+    struct buf out;    /* to the client, not yet accepted */
+
+    struct outbound *outbound; /* being made, or in use by tunnel or exchange */
+    int upstream_fd;           /* connected, not yet with relay; -1 for none */
+    struct buf early;          /* from upstream, to go before the tunnel (after 101) */
+    struct exchange *exchange; /* HTTP forwarding: made by the first such request */
+    struct relay *relay;
+};
+
+/** Begin a session. Takes fd. Out of memory: closes it. */
+void session_new(struct proxy *proxy, int fd, const struct addr *peer, const char *listener);
+
+/** The one door between states; asserts that the step is allowed, sets the state's deadline and watchers. */
+void session_enter(struct session *s, enum session_state next);
+
+/** Queue octets for the client and try to write them at once. @return false when the session was closed */
+bool session_send(struct session *s, const void *data, size_t len);
+/** Write what waits in s->out now. @return false when the session was closed */
+bool session_flush(struct session *s);
+/** Set the watchers by the buffers; after s->in or s->out were used directly. */
+void session_watch(struct session *s);
+
+/** Start an outbound connection for the present request and enter SESSION_CONNECTING; out of memory closes.
+ */
+void session_connect(struct session *s, const struct target *target, enum policy_proto proto);
+
+/** All that the client must see before the tunnel is in s->out; s->upstream_fd and s->outbound are set: hand
+ * over to the relay as soon as it is written. */
+void session_tunnel(struct session *s);
+
+/** Write what waits, send FIN, wait for the client's FIN so that nothing we said is lost, close. */
+void session_end(struct session *s);
+
+/** Close now. @param outcome  for the account of the outbound connection; NULL for its fault
+ *  The session is freed before the loop's next turn, not within the call. */
+void session_close(struct session *s, const char *outcome);
+
+/** No further requests: closes a session that is between requests. */
+void session_drain(struct session *s);
+
+/** Frees a closed session. */
+void session_free(struct session *s);
+
+#endif

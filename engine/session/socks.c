@@ -1,0 +1,192 @@
+/* The SOCKS front: versions 4, 4a and 5. */
+#include "proto/socks4.h"
+#include "proto/socks5.h"
+#include "session/front.h"
+#include "session/reply.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+/* Remember who the client says it is. @return false when the session was closed */
+static bool set_user(struct session *s, struct slice user)
+{
+    free(s->user);
+    s->user = user.len ? strndup(user.data, user.len) : NULL;
+    if (user.len && !s->user) {
+        session_close(s, NULL);
+        return false;
+    }
+    return true;
+}
+
+/* The address our side of the upstream connection has, for the reply. */
+static struct addr bound_address(const struct session *s)
+{
+    struct addr a = {0};
+    struct sockaddr_storage name;
+    socklen_t len = sizeof name;
+
+    if (s->upstream_fd < 0 || getsockname(s->upstream_fd, (struct sockaddr *)&name, &len) < 0 ||
+        addr_from_sockaddr(&a, (struct sockaddr *)&name, len) < 0)
+        return (struct addr){0};
+    return a;
+}
+
+/* --- version 4 ------------------------------------------------------------------------------------------ */
+
+static bool send4(struct session *s, uint8_t code)
+{
+    struct addr bound = bound_address(s);
+    char reply[SOCKS4_REPLY_LEN];
+    size_t ip_len;
+    const uint8_t *ip = addr_ip(&bound, &ip_len);
+
+    socks4_reply(reply, code, ip_len == 4 ? ip : NULL, ip_len == 4 ? addr_port(&bound) : 0);
+    return session_send(s, reply, sizeof reply);
+}
+
+void socks4_advance(struct session *s)
+{
+    struct socks4_request r;
+    struct slice in = buf_slice(&s->in);
+
+    switch (socks4_parse(&r, in.data, in.len)) {
+    case PARSE_NEED_MORE:
+        return;
+    case PARSE_BAD:
+        if (send4(s, SOCKS4_REJECTED))
+            session_end(s);
+        return;
+    case PARSE_OK:
+        break;
+    }
+    /* Version 4 knows no password, so it cannot serve where one is demanded. */
+    bool denied = access_needs_user(s->proxy->settings.access);
+    if (denied || r.command != SOCKS4_CONNECT) {
+        if (send4(s, denied ? SOCKS4_BAD_USER : SOCKS4_REJECTED))
+            session_end(s);
+        return;
+    }
+    if (!set_user(s, r.user))
+        return;
+    buf_consume(&s->in, r.consumed);
+    session_connect(s, &r.target, POLICY_SOCKS4);
+}
+
+void socks4_connected(struct session *s, enum fault fault)
+{
+    if (!send4(s, reply_socks4(fault)))
+        return;
+    if (fault != FAULT_NONE)
+        return session_end(s);
+    session_tunnel(s);
+}
+
+/* --- version 5 ------------------------------------------------------------------------------------------ */
+
+enum step5 { STEP_GREETING, STEP_AUTH, STEP_REQUEST };
+
+static bool send5(struct session *s, enum socks5_reply_code code)
+{
+    struct addr bound = bound_address(s);
+    char reply[SOCKS5_REPLY_MAX];
+    size_t ip_len;
+    const uint8_t *ip = addr_ip(&bound, &ip_len);
+
+    return session_send(s, reply, socks5_reply(reply, code, ip, ip_len, ip_len ? addr_port(&bound) : 0));
+}
+
+static void refuse5(struct session *s, enum socks5_reply_code code)
+{
+    if (send5(s, code))
+        session_end(s);
+}
+
+/* Each step answers PARSE_OK when it is done and the next may follow; the session may have ended within. */
+static enum parse greeting(struct session *s, struct slice in)
+{
+    struct socks5_greeting g;
+    enum parse p = socks5_parse_greeting(&g, in.data, in.len);
+    if (p != PARSE_OK)
+        return p;
+    bool demand = access_needs_user(s->proxy->settings.access);
+    /* Without users nobody is turned away, also not who offers a name only: the policy may like to know it.
+     */
+    char answer[2] = {SOCKS5_VERSION, SOCKS5_NO_AUTH};
+    if (demand ? g.user_pass : !g.no_auth && g.user_pass)
+        answer[1] = SOCKS5_USER_PASS;
+    else if (demand || !g.no_auth)
+        answer[1] = (char)SOCKS5_NO_METHOD;
+    buf_consume(&s->in, g.consumed);
+    if (!session_send(s, answer, sizeof answer))
+        return PARSE_OK;
+    if (answer[1] == (char)SOCKS5_NO_METHOD)
+        session_end(s);
+    s->step = answer[1] == SOCKS5_USER_PASS ? STEP_AUTH : STEP_REQUEST;
+    return PARSE_OK;
+}
+
+static enum parse auth(struct session *s, struct slice in)
+{
+    const struct access *access = s->proxy->settings.access;
+    struct socks5_auth a;
+    enum parse p = socks5_parse_auth(&a, in.data, in.len);
+    if (p != PARSE_OK)
+        return p;
+    bool good = !access_needs_user(access) || access_check_user(access, a.user, a.pass);
+    if (good && !set_user(s, a.user))
+        return PARSE_OK;
+    buf_consume(&s->in, a.consumed);
+    const char answer[2] = {SOCKS5_AUTH_VERSION, good ? 0 : 1};
+    if (session_send(s, answer, sizeof answer) && !good)
+        session_end(s);
+    s->step = STEP_REQUEST;
+    return PARSE_OK;
+}
+
+static enum parse request(struct session *s, struct slice in)
+{
+    struct socks5_request r;
+    enum parse p = socks5_parse_request(&r, in.data, in.len);
+    if (p != PARSE_OK)
+        return p;
+    buf_consume(&s->in, r.consumed);
+    if (r.command != SOCKS5_CONNECT)
+        refuse5(s, SOCKS5_COMMAND_UNSUPPORTED);
+    else if (r.objection != SOCKS5_SUCCEEDED)
+        refuse5(s, r.objection);
+    else
+        session_connect(s, &r.target, POLICY_SOCKS5);
+    return PARSE_OK;
+}
+
+void socks5_advance(struct session *s)
+{
+    static enum parse (*const steps[])(struct session *, struct slice) = {
+        [STEP_GREETING] = greeting,
+        [STEP_AUTH] = auth,
+        [STEP_REQUEST] = request,
+    };
+
+    while (s->state == SESSION_READING && s->in.len > 0) {
+        switch (steps[s->step](s, buf_slice(&s->in))) {
+        case PARSE_OK:
+            continue;
+        case PARSE_NEED_MORE:
+            return;
+        case PARSE_BAD:
+            if (s->step == STEP_REQUEST)
+                return refuse5(s, SOCKS5_GENERAL_FAILURE);
+            return session_end(s);
+        }
+    }
+}
+
+void socks5_connected(struct session *s, enum fault fault)
+{
+    if (fault != FAULT_NONE)
+        return refuse5(s, reply_socks5(fault));
+    if (send5(s, SOCKS5_SUCCEEDED))
+        session_tunnel(s);
+}
