@@ -88,8 +88,8 @@ static void on_refresh(struct ev_loop *loop, ev_timer *w, int events)
     (void)events;
     if (machine_read(&m) < 0)
         return; /* the last known state stands */
-    for (size_t i = 0; i < a->uplinks.n; i++) {
-        struct uplink *u = a->uplinks.items[i];
+    for (size_t i = 0; i < a->uplinks->n; i++) {
+        struct uplink *u = a->uplinks->items[i];
         bool was_up = u->view.up;
         uplink_refresh(u, &m);
         if (was_up != u->view.up)
@@ -166,10 +166,10 @@ static int listen_all(struct app *a, char *err)
     return -1;
 }
 
-int app_init(struct app *a, const struct config *config, const struct uplink_set *uplinks,
-             struct policy *policy, char *err)
+int app_init(struct app *a, const struct config *config, struct uplink_set *uplinks, struct policy *policy,
+             char *err)
 {
-    *a = (struct app){.config = config, .uplinks = *uplinks, .policy = policy};
+    *a = (struct app){.config = config, .uplinks = uplinks, .policy = policy};
     raise_file_limit();
     a->loop = ev_default_loop(EVFLAG_AUTO);
     if (!a->loop) {
@@ -189,7 +189,7 @@ int app_init(struct app *a, const struct config *config, const struct uplink_set
         .handshake_timeout_s = config->handshake_timeout_s,
         .idle_timeout_s = config->idle_timeout_s,
     };
-    proxy_init(&a->proxy, a->loop, a->resolver, &a->uplinks, a->policy, &settings);
+    proxy_init(&a->proxy, a->loop, a->resolver, a->uplinks, a->policy, &settings);
     a->proxy.drained = on_drained;
     return listen_all(a, err);
 }
@@ -221,8 +221,6 @@ void app_done(struct app *a)
         ev_timer_stop(a->loop, &a->drain);
     }
     resolver_free(a->resolver);
-    policy_free(a->policy);
-    uplink_set_done(&a->uplinks);
     if (a->loop)
         ev_loop_destroy(a->loop);
 }

@@ -11,17 +11,17 @@
 struct app {
     const struct config *config;
     struct ev_loop *loop;
-    struct uplink_set uplinks;
-    struct resolver *resolver;
+    struct uplink_set *uplinks;
     struct policy *policy;
+    struct resolver *resolver;
     struct proxy proxy;
     ev_signal on_int, on_term, on_hup;
     ev_timer drain, refresh;
 };
 
-/** Take over uplinks and policy (freed by app_done, on failure too) and listen where config says.
+/** Listen where config says. What is given must outlive the app.
  *  @return 0, or -1 with one line in err (CONFIG_ERROR_MAX); call app_done either way */
-MUST_CHECK int app_init(struct app *a, const struct config *config, const struct uplink_set *uplinks,
+MUST_CHECK int app_init(struct app *a, const struct config *config, struct uplink_set *uplinks,
                         struct policy *policy, char *err);
 
 /** Serve until a signal ends it. */

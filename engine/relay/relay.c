@@ -3,11 +3,16 @@
 #include "base/clock.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 /* Reads in one turn of a socket, so that a bulk transfer cannot keep the loop from its neighbours. */
 enum { READS_A_TURN = 2 };
+
+/* After a reset: how long, and how often looked at, the other side may take for what came before it. */
+static const double LAST_WORDS_S = 2, LAST_WORDS_POLL_S = 0.01;
 
 static struct relay_side *other(struct relay_side *s)
 {
@@ -32,6 +37,7 @@ static void relay_finish(struct relay *r, enum relay_end end)
     struct relay_side *sides[] = {&r->client, &r->upstream};
 
     ev_timer_stop(r->loop, &r->idle);
+    ev_timer_stop(r->loop, &r->last_words);
     for (size_t i = 0; i < ARRAY_LEN(sides); i++) {
         struct relay_side *s = sides[i];
         ev_io_stop(r->loop, &s->read);
@@ -45,6 +51,45 @@ static void relay_finish(struct relay *r, enum relay_end end)
         buf_done(&s->out);
     }
     r->done(r, end); /* r may be gone */
+}
+
+/* Octets sent to a side that its peer has not acknowledged, and those not sent yet. */
+static size_t undelivered(const struct relay_side *s)
+{
+    int queued = 0;
+
+    if (ioctl(side_fd(s), SIOCOUTQ, &queued) < 0 || queued < 0)
+        queued = 0;
+    return (size_t)queued + s->out.len;
+}
+
+static void on_last_words(struct ev_loop *loop, ev_timer *w, int events)
+{
+    struct relay *r = container_of(w, struct relay, last_words);
+    bool delivered = undelivered(r->last_words_of) == 0;
+
+    (void)loop;
+    (void)events;
+    if (!delivered && clock_now_s() < r->last_words_until_s)
+        return;
+    relay_finish(r, RELAY_RESET);
+}
+
+/* A side was reset. The other shall be reset too, but not before it has what was said before: closing with a
+ * reset throws away what the kernel has not delivered. */
+static void relay_break(struct relay *r, struct relay_side *broken)
+{
+    struct relay_side *survivor = other(broken);
+
+    if (undelivered(survivor) == 0)
+        return relay_finish(r, RELAY_RESET);
+    ev_io_stop(r->loop, &broken->read);
+    ev_io_stop(r->loop, &broken->write);
+    ev_io_stop(r->loop, &survivor->read);
+    buf_done(&broken->out);
+    r->last_words_of = survivor;
+    r->last_words_until_s = clock_now_s() + LAST_WORDS_S;
+    ev_timer_start(r->loop, &r->last_words);
 }
 
 /* Whether both directions have ended and all that was read has been written. */
@@ -114,7 +159,7 @@ static void on_readable(struct ev_loop *loop, ev_io *w, int events)
         if (n > 0) {
             note_received(source, (size_t)n);
             if (!deliver(source, sink, data, (size_t)n))
-                return relay_finish(r, RELAY_RESET);
+                return relay_break(r, sink);
             if ((size_t)n < sizeof data)
                 return;
         } else if (n == 0) {
@@ -122,14 +167,14 @@ static void on_readable(struct ev_loop *loop, ev_io *w, int events)
             r->last_activity_s = clock_now_s();
             ev_io_stop(loop, w);
             if (!end_when_drained(sink))
-                return relay_finish(r, RELAY_RESET);
+                return relay_break(r, sink);
             if (finished(r))
                 return relay_finish(r, RELAY_CLOSED);
             return;
         } else if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) {
             return;
         } else {
-            return relay_finish(r, RELAY_RESET);
+            return relay_break(r, source);
         }
     }
 }
@@ -144,7 +189,7 @@ static void on_writable(struct ev_loop *loop, ev_io *w, int events)
     struct slice waiting = buf_slice(&sink->out);
     ssize_t n = waiting.len ? write_some(sink, waiting.data, waiting.len) : 0;
     if (n < 0)
-        return relay_finish(r, RELAY_RESET);
+        return relay_break(r, sink);
     buf_consume(&sink->out, (size_t)n);
     if (n > 0)
         r->last_activity_s = clock_now_s();
@@ -152,10 +197,12 @@ static void on_writable(struct ev_loop *loop, ev_io *w, int events)
         return;
     buf_release_if_empty(&sink->out);
     ev_io_stop(loop, w);
+    if (ev_is_active(&r->last_words))
+        return; /* its source was reset: no more will come */
     if (!source->read_ended)
         ev_io_start(loop, &source->read);
     if (!end_when_drained(sink))
-        return relay_finish(r, RELAY_RESET);
+        return relay_break(r, sink);
     if (finished(r))
         return relay_finish(r, RELAY_CLOSED);
 }
@@ -206,6 +253,7 @@ int relay_start(struct relay *r, struct ev_loop *loop, int client_fd, int upstre
         .loop = loop, .idle_s = idle_s, .done = done, .owner = owner, .last_activity_s = clock_now_s()};
     side_init(r, &r->client, client_fd);
     side_init(r, &r->upstream, upstream_fd);
+    ev_timer_init(&r->last_words, on_last_words, LAST_WORDS_POLL_S, LAST_WORDS_POLL_S);
 
     int err = side_begin(&r->client, from_client);
     if (err == 0)

@@ -41,6 +41,9 @@ struct relay {
     struct ev_loop *loop;
     struct relay_side client, upstream;
     ev_timer idle;
+    ev_timer last_words; /* after a reset: polls until the other side has taken what came before it */
+    struct relay_side *last_words_of;
+    double last_words_until_s;
     double idle_s;
     double last_activity_s;
     double first_upstream_s; /* loop time of the upstream's first octet; 0 for none yet */
