@@ -1,0 +1,68 @@
+/* Every fault has an answer in each protocol, and the ones a client can act on are told apart. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "session/reply.h"
+
+static void socks5_tells_the_reason(void **state)
+{
+    (void)state;
+    assert_int_equal(reply_socks5(FAULT_NONE), 0);
+    assert_int_equal(reply_socks5(FAULT_REFUSED), 5);
+    assert_int_equal(reply_socks5(FAULT_UNREACHABLE), 3);
+    assert_int_equal(reply_socks5(FAULT_NO_UPLINK), 3);
+    assert_int_equal(reply_socks5(FAULT_NAME), 4);
+    assert_int_equal(reply_socks5(FAULT_DNS), 4);
+    assert_int_equal(reply_socks5(FAULT_TIMEOUT), 6);
+    assert_int_equal(reply_socks5(FAULT_DENIED), 2);
+    assert_int_equal(reply_socks5(FAULT_BIND), 1);
+    assert_int_equal(reply_socks5(FAULT_RESOURCES), 1);
+}
+
+static void socks4_grants_or_rejects(void **state)
+{
+    (void)state;
+    assert_int_equal(reply_socks4(FAULT_NONE), 90);
+    for (int f = FAULT_TIMEOUT; f <= FAULT_RESOURCES; f++)
+        assert_int_equal(reply_socks4((enum fault)f), 91);
+}
+
+static void http_tells_the_reason(void **state)
+{
+    static const struct {
+        enum fault fault;
+        int status;
+        const char *error;
+    } expected[] = {
+        {FAULT_TIMEOUT, 504, "connection_timeout"},
+        {FAULT_REFUSED, 502, "connection_refused"},
+        {FAULT_NAME, 502, "dns_error"},
+        {FAULT_DNS, 502, "dns_timeout"},
+        {FAULT_UNREACHABLE, 502, "destination_unavailable"},
+        {FAULT_DENIED, 403, "destination_ip_prohibited"},
+        {FAULT_NO_UPLINK, 503, "destination_unavailable"},
+        {FAULT_RESOURCES, 503, "proxy_internal_error"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++) {
+        struct reply_http r = reply_http(expected[i].fault);
+        assert_int_equal(r.status, expected[i].status);
+        assert_string_equal(r.error, expected[i].error);
+        assert_non_null(r.text);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(socks5_tells_the_reason),
+        cmocka_unit_test(socks4_grants_or_rejects),
+        cmocka_unit_test(http_tells_the_reason),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
