@@ -20,26 +20,37 @@ void buf_done(struct buf *b)
     *b = (struct buf){.max = b->max};
 }
 
-int buf_reserve(struct buf *b, size_t n, char **ret_space)
+/* Make the storage hold n more octets behind the content, regardless of max. */
+static int make_room(struct buf *b, size_t n)
 {
-    if (n > b->max - b->len)
-        return -ENOBUFS;
     if (b->start + b->len + n > b->cap && b->start > 0) {
         memmove(b->data, b->data + b->start, b->len);
         b->start = 0;
     }
-    if (b->len + n > b->cap) {
-        size_t cap = b->cap ? b->cap : SMALLEST_ALLOCATION;
-        while (cap < b->len + n)
-            cap *= 2;
-        if (cap > b->max)
-            cap = b->max;
-        char *data = realloc(b->data, cap);
-        if (!data)
-            return -ENOMEM;
-        b->data = data;
-        b->cap = cap;
-    }
+    if (b->data && b->len + n <= b->cap)
+        return 0;
+    size_t cap = b->cap ? b->cap : SMALLEST_ALLOCATION;
+    while (cap < b->len + n)
+        cap *= 2;
+    if (cap > b->max)
+        cap = b->max > b->len + n ? b->max : b->len + n;
+    if (cap == 0)
+        cap = 1; /* realloc to nothing would free */
+    char *data = realloc(b->data, cap);
+    if (!data)
+        return -ENOMEM;
+    b->data = data;
+    b->cap = cap;
+    return 0;
+}
+
+int buf_reserve(struct buf *b, size_t n, char **ret_space)
+{
+    if (n > b->max - b->len)
+        return -ENOBUFS;
+    int r = make_room(b, n);
+    if (r < 0)
+        return r;
     *ret_space = b->data + b->start + b->len;
     return 0;
 }
@@ -71,13 +82,12 @@ int buf_printf(struct buf *b, const char *fmt, ...)
     int n = vsnprintf(NULL, 0, fmt, args);
     va_end(args);
     int r = n < 0 ? -EINVAL : 0;
-    char *space;
-    if (r == 0 && b->len + (size_t)n + 1 > b->max)
+    if (r == 0 && (size_t)n > b->max - b->len)
         r = -ENOBUFS;
     if (r == 0)
-        r = buf_reserve(b, (size_t)n + 1, &space);
+        r = make_room(b, (size_t)n + 1); /* vsnprintf's NUL is no content and does not count against max */
     if (r == 0) {
-        (void)vsnprintf(space, (size_t)n + 1, fmt, again);
+        (void)vsnprintf(b->data + b->start + b->len, (size_t)n + 1, fmt, again);
         buf_commit(b, (size_t)n);
     }
     va_end(again);

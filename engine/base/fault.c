@@ -68,6 +68,7 @@ enum fault fault_from_errno(int err)
         return FAULT_RESET;
     case ENODEV:
     case EADDRNOTAVAIL: /* also: ephemeral ports used up, which another uplink's address cures */
+    case EADDRINUSE:
     case EPERM:
         return FAULT_BIND;
     case EMFILE:

@@ -13,8 +13,8 @@ static struct {
 } sink = {.level = LOG_INFO, .format = LOG_TEXT};
 
 static const double LIMIT_WINDOW_S = 10;
-/* Kept free for the closing brace and newline when a line has to be cut. */
-enum { TAIL_ROOM = 4 };
+/* Kept free for what closes a line that is full: the event's quote, the brace, the newline. */
+enum { TAIL_ROOM = 3 };
 
 void log_setup(enum log_level level, enum log_format format)
 {
@@ -27,43 +27,60 @@ bool log_enabled(enum log_level level)
     return level <= sink.level;
 }
 
-static void put(struct log_line *l, const char *data, size_t n)
+/* All or nothing. @return false when the line has no room for it */
+static bool put(struct log_line *l, const char *data, size_t n)
 {
-    size_t room = sizeof l->text - TAIL_ROOM - l->len;
-    if (n > room)
-        n = room;
+    if (l->len + n > sizeof l->text - TAIL_ROOM) /* len itself may be past it, by the event's quote */
+        return false;
     memcpy(l->text + l->len, data, n);
     l->len += n;
+    return true;
 }
 
-static void put_str(struct log_line *l, const char *s)
+static bool put_str(struct log_line *l, const char *s)
 {
-    put(l, s, strlen(s));
+    return put(l, s, strlen(s));
 }
 
 /* Escapes what would end the quoting or disturb a terminal; octets above 0x7f are shown as \u00XX, so that
  * the line is plain ASCII whatever a peer sent. */
-static void put_quoted(struct log_line *l, struct slice s)
+static bool put_escaped(struct log_line *l, char octet)
 {
-    put_str(l, "\"");
+    unsigned char c = (unsigned char)octet;
+    if (c == '"' || c == '\\')
+        return put(l, (const char[]){'\\', octet}, 2);
+    if (c >= 0x20 && c < 0x7f)
+        return put(l, &octet, 1);
+    char esc[8];
+    (void)snprintf(esc, sizeof esc, "\\u%04x", c);
+    return put_str(l, esc);
+}
+
+static bool put_quoted(struct log_line *l, struct slice s)
+{
+    if (!put_str(l, "\""))
+        return false;
     for (size_t i = 0; i < s.len; i++) {
-        unsigned char c = (unsigned char)s.data[i];
-        char esc[8];
-        /* A cut must not fall inside an escape or before the closing quote. */
-        if (l->len + sizeof esc + TAIL_ROOM > sizeof l->text)
-            break;
-        if (c == '"' || c == '\\') {
-            esc[0] = '\\';
-            esc[1] = (char)c;
-            put(l, esc, 2);
-        } else if (c < 0x20 || c >= 0x7f) {
-            (void)snprintf(esc, sizeof esc, "\\u%04x", c);
-            put_str(l, esc);
-        } else {
-            put(l, (const char *)&s.data[i], 1);
-        }
+        if (!put_escaped(l, s.data[i]))
+            return false;
     }
-    put_str(l, "\"");
+    return put_str(l, "\"");
+}
+
+/* The event is cut where the line is full, unlike a field, so that no line is without one. */
+static void put_event(struct log_line *l, const char *event)
+{
+    if (sink.format == LOG_JSON) {
+        (void)put_str(l, "\"");
+        for (const char *p = event; *p && put_escaped(l, *p); p++)
+            ;
+        l->text[l->len++] = '"'; /* TAIL_ROOM has its place */
+        return;
+    }
+    for (const char *p = event; *p; p++) { /* one event, one line, whatever stands in the text */
+        if (!put(l, (unsigned char)*p < 0x20 || *p == 0x7f ? " " : p, 1))
+            break;
+    }
 }
 
 static bool plain(struct slice s)
@@ -78,17 +95,19 @@ static bool plain(struct slice s)
     return true;
 }
 
-static void key(struct log_line *l, const char *name)
+static bool put_key(struct log_line *l, const char *name)
 {
-    if (sink.format == LOG_JSON) {
-        put_str(l, ",");
-        put_quoted(l, slice_str(name));
-        put_str(l, ":");
-    } else {
-        put_str(l, " ");
-        put_str(l, name);
-        put_str(l, "=");
-    }
+    if (sink.format == LOG_JSON)
+        return put_str(l, ",") && put_quoted(l, slice_str(name)) && put_str(l, ":");
+    return put_str(l, " ") && put_str(l, name) && put_str(l, "=");
+}
+
+/* A field that does not fit is left out whole: half a one would mislead, and would break JSON. */
+static void put_field(struct log_line *l, const char *name, struct slice value, bool quoted)
+{
+    size_t before = l->len;
+    if (!put_key(l, name) || !(quoted ? put_quoted(l, value) : put(l, value.data, value.len)))
+        l->len = before;
 }
 
 void log_begin(struct log_line *l, enum log_level level, const char *event)
@@ -106,32 +125,20 @@ void log_begin(struct log_line *l, enum log_level level, const char *event)
     char stamp[48];
     size_t n = strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%S", &utc);
     (void)snprintf(stamp + n, sizeof stamp - n, ".%03ldZ", now.tv_nsec / 1000000);
-    if (sink.format == LOG_JSON) {
-        put_str(l, "{\"time\":\"");
-        put_str(l, stamp);
-        put_str(l, "\",\"level\":\"");
-        put_str(l, names[level]);
-        put_str(l, "\",\"event\":");
-        put_quoted(l, slice_str(event));
-    } else {
-        put_str(l, stamp);
-        put_str(l, " ");
-        put_str(l, names[level]);
-        put_str(l, " ");
-        for (const char *p = event; *p; p++) /* one event, one line, whatever stands in the text */
-            put(l, (unsigned char)*p < 0x20 || *p == 0x7f ? " " : p, 1);
-    }
+    bool json = sink.format == LOG_JSON;
+    /* An empty line has room for all of these. */
+    (void)put_str(l, json ? "{\"time\":\"" : "");
+    (void)put_str(l, stamp);
+    (void)put_str(l, json ? "\",\"level\":\"" : " ");
+    (void)put_str(l, names[level]);
+    (void)put_str(l, json ? "\",\"event\":" : " ");
+    put_event(l, event);
 }
 
 void log_slice(struct log_line *l, const char *name, struct slice value)
 {
-    if (!l->on)
-        return;
-    key(l, name);
-    if (sink.format == LOG_TEXT && plain(value))
-        put(l, value.data, value.len);
-    else
-        put_quoted(l, value);
+    if (l->on)
+        put_field(l, name, value, sink.format == LOG_JSON || !plain(value));
 }
 
 void log_str(struct log_line *l, const char *name, const char *value)
@@ -145,8 +152,7 @@ void log_u64(struct log_line *l, const char *name, uint64_t value)
         return;
     char text[24];
     (void)snprintf(text, sizeof text, "%llu", (unsigned long long)value);
-    key(l, name);
-    put_str(l, text);
+    put_field(l, name, slice_str(text), false);
 }
 
 void log_num(struct log_line *l, const char *name, double value)
@@ -155,8 +161,7 @@ void log_num(struct log_line *l, const char *name, double value)
         return;
     char text[64];
     (void)snprintf(text, sizeof text, "%.3f", isfinite(value) && fabs(value) < 1e15 ? value : -1.0);
-    key(l, name);
-    put_str(l, text);
+    put_field(l, name, slice_str(text), false);
 }
 
 void log_end(struct log_line *l)

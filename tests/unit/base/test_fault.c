@@ -1,0 +1,85 @@
+#include "base/fault.h"
+
+#include "base/compiler.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+static const struct {
+    enum fault fault;
+    const char *name, *policy;
+    bool retry;
+} faults[] = {
+    {FAULT_NONE, "ok", NULL, false},
+    {FAULT_TIMEOUT, "timeout", "timeout", true},
+    {FAULT_REFUSED, "refused", "refused", true},
+    {FAULT_UNREACHABLE, "unreachable", "unreachable", true},
+    {FAULT_RESET, "reset", "reset", true},
+    {FAULT_NAME, "no-such-name", "dns", false},
+    {FAULT_DNS, "dns", "dns", true},
+    {FAULT_BIND, "bind", "bind", true},
+    {FAULT_DENIED, "denied", NULL, false},
+    {FAULT_NO_UPLINK, "no-uplink", NULL, false},
+    {FAULT_RESOURCES, "resources", NULL, false},
+};
+
+static void test_each_fault_has_its_words(void **state)
+{
+    for (size_t i = 0; i < ARRAY_LEN(faults); i++) {
+        assert_int_equal(faults[i].fault, i); /* none is forgotten above */
+        assert_string_equal(fault_name(faults[i].fault), faults[i].name);
+        if (faults[i].policy)
+            assert_string_equal(fault_policy_name(faults[i].fault), faults[i].policy);
+        else
+            assert_null(fault_policy_name(faults[i].fault));
+        assert_int_equal(fault_worth_retry(faults[i].fault), faults[i].retry);
+    }
+    assert_string_equal(fault_name((enum fault)ARRAY_LEN(faults)), "unknown");
+    (void)state;
+}
+
+static void test_errnos(void **state)
+{
+    static const struct {
+        int err;
+        enum fault fault;
+    } map[] = {
+        {0, FAULT_NONE},
+        {ETIMEDOUT, FAULT_TIMEOUT},
+        {ECONNREFUSED, FAULT_REFUSED},
+        {ECONNRESET, FAULT_RESET},
+        {ECONNABORTED, FAULT_RESET},
+        {EPIPE, FAULT_RESET},
+        {ENETUNREACH, FAULT_UNREACHABLE},
+        {EHOSTUNREACH, FAULT_UNREACHABLE},
+        {ENETDOWN, FAULT_UNREACHABLE},
+        {EAFNOSUPPORT, FAULT_UNREACHABLE},
+        {EINVAL, FAULT_UNREACHABLE},
+        {99999, FAULT_UNREACHABLE},
+        {ENODEV, FAULT_BIND},
+        {EADDRNOTAVAIL, FAULT_BIND},
+        {EADDRINUSE, FAULT_BIND},
+        {EPERM, FAULT_BIND},
+        {EMFILE, FAULT_RESOURCES},
+        {ENFILE, FAULT_RESOURCES},
+        {ENOMEM, FAULT_RESOURCES},
+        {ENOBUFS, FAULT_RESOURCES},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(map); i++)
+        assert_int_equal(fault_from_errno(map[i].err), map[i].fault);
+    (void)state;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_each_fault_has_its_words),
+        cmocka_unit_test(test_errnos),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,293 @@
+/* What reaches standard error, read back through a file in its place. */
+#include "base/log.h"
+
+#include <ctype.h>
+#include <fcntl.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static int saved_stderr = -1, sink_fd = -1;
+static char seen[8192];
+
+static int capture_begin(void **state)
+{
+    (void)state;
+    sink_fd = memfd_create("log", 0);
+    saved_stderr = dup(STDERR_FILENO);
+    return sink_fd < 0 || saved_stderr < 0 || dup2(sink_fd, STDERR_FILENO) < 0 ? -1 : 0;
+}
+
+static int capture_end(void **state)
+{
+    (void)state;
+    (void)dup2(saved_stderr, STDERR_FILENO);
+    (void)close(saved_stderr);
+    (void)close(sink_fd);
+    log_setup(LOG_INFO, LOG_TEXT);
+    return 0;
+}
+
+/* All that was written since the last call. */
+static const char *captured(void)
+{
+    ssize_t n = pread(sink_fd, seen, sizeof seen - 1, 0);
+    assert_true(n >= 0);
+    seen[n] = '\0';
+    assert_int_equal(ftruncate(sink_fd, 0), 0);
+    assert_true(lseek(sink_fd, 0, SEEK_SET) == 0);
+    return seen;
+}
+
+static const char *skip_string(const char *p)
+{
+    if (*p++ != '"')
+        return NULL;
+    for (; *p != '"'; p++) {
+        if ((unsigned char)*p < 0x20 || (unsigned char)*p >= 0x7f)
+            return NULL;
+        if (*p != '\\')
+            continue;
+        p++;
+        if (*p == 'u') {
+            for (int i = 0; i < 4; i++) {
+                if (!isxdigit((unsigned char)*++p))
+                    return NULL;
+            }
+        } else if (*p != '"' && *p != '\\') {
+            return NULL;
+        }
+    }
+    return p + 1;
+}
+
+/* One flat object of strings and numbers, and a newline (RFC 8259). */
+static bool is_json_line(const char *p)
+{
+    if (*p != '{')
+        return false;
+    do {
+        p = skip_string(p + 1);
+        if (!p || *p++ != ':')
+            return false;
+        if (*p == '"') {
+            p = skip_string(p);
+        } else {
+            char *end;
+            (void)strtod(p, &end);
+            p = end == p || !(isdigit((unsigned char)*p) || *p == '-') ? NULL : end;
+        }
+    } while (p && *p == ',');
+    return p && strcmp(p, "}\n") == 0;
+}
+
+/* The line after its time stamp, whose form is checked. */
+static const char *after_time(const char *line)
+{
+    static const char form[] = "dddd-dd-ddTdd:dd:dd.dddZ ";
+    for (size_t i = 0; form[i]; i++) {
+        if (form[i] == 'd')
+            assert_true(isdigit((unsigned char)line[i]));
+        else
+            assert_int_equal(line[i], form[i]);
+    }
+    return line + strlen(form);
+}
+
+static void test_text_line(void **state)
+{
+    struct log_line l;
+    log_setup(LOG_INFO, LOG_TEXT);
+    log_begin(&l, LOG_INFO, "closed");
+    log_str(&l, "host", "example.org");
+    log_str(&l, "none", NULL);
+    log_str(&l, "said", "a \"b\"\n\\=\x1b[31m\xff");
+    log_slice(&l, "part", slice_of("abcdef", 3));
+    log_u64(&l, "tx", UINT64_MAX);
+    log_num(&l, "took_s", 1.5);
+    log_num(&l, "odd", INFINITY);
+    log_end(&l);
+    assert_string_equal(
+        after_time(captured()),
+        "info closed host=example.org none=\"\" said=\"a \\\"b\\\"\\u000a\\\\=\\u001b[31m\\u00ff\""
+        " part=abc tx=18446744073709551615 took_s=1.500 odd=-1.000\n");
+    (void)state;
+}
+
+static void test_values_that_could_pass_for_fields_are_quoted(void **state)
+{
+    struct log_line l;
+    log_begin(&l, LOG_INFO, "e");
+    log_str(&l, "a", "x y=z");
+    log_str(&l, "b", "y=z");
+    log_end(&l);
+    assert_string_equal(after_time(captured()), "info e a=\"x y=z\" b=\"y=z\"\n");
+    (void)state;
+}
+
+static void test_json_line(void **state)
+{
+    struct log_line l;
+    log_setup(LOG_INFO, LOG_JSON);
+    log_begin(&l, LOG_WARN, "odd \"event\"\n");
+    log_str(&l, "host", "a\\b\"\x01\xc3\xa9");
+    log_u64(&l, "n", 7);
+    log_num(&l, "r", 0.25);
+    log_num(&l, "nan", NAN);
+    log_end(&l);
+    const char *line = captured();
+    assert_true(is_json_line(line));
+    assert_non_null(
+        strstr(line, "\"level\":\"warn\",\"event\":\"odd \\\"event\\\"\\u000a\","
+                     "\"host\":\"a\\\\b\\\"\\u0001\\u00c3\\u00a9\",\"n\":7,\"r\":0.250,\"nan\":-1.000}"));
+    (void)state;
+}
+
+/* A value of every length around the limit: the field is whole or not there, and the line is sound. */
+static void test_field_that_does_not_fit_is_left_out_whole(void **state)
+{
+    static const char fill[] = {'x', '"', '\n'}; /* one, two and six octets as written */
+    static char value[2100];
+    log_setup(LOG_INFO, LOG_JSON);
+    for (size_t f = 0; f < sizeof fill; f++) {
+        bool gone = false;
+        for (size_t n = 0; n < sizeof value - 1; n++) {
+            memset(value, fill[f], n);
+            value[n] = '\0';
+            struct log_line l;
+            log_begin(&l, LOG_INFO, "e");
+            log_str(&l, "long", value);
+            log_u64(&l, "tx", 12345678901234);
+            log_str(&l, "end", "yes");
+            log_end(&l);
+            const char *line = captured();
+            assert_true(strlen(line) <= 2048);
+            assert_true(is_json_line(line));
+            bool has = strstr(line, "\"long\"") != NULL;
+            assert_false(has && gone); /* once too long, always too long */
+            gone = !has;
+            if (gone)
+                assert_non_null(strstr(line, "\"tx\":12345678901234,\"end\":\"yes\"}"));
+        }
+        assert_true(gone);
+    }
+    (void)state;
+}
+
+static void test_many_fields(void **state)
+{
+    for (int json = 0; json < 2; json++) {
+        log_setup(LOG_INFO, json ? LOG_JSON : LOG_TEXT);
+        struct log_line l;
+        log_begin(&l, LOG_INFO, "e");
+        for (int i = 0; i < 1000; i++) {
+            log_str(&l, "key", "a value");
+            log_num(&l, "k", i);
+        }
+        log_end(&l);
+        const char *line = captured();
+        size_t len = strlen(line);
+        assert_in_range(len, 2000, 2048);
+        assert_ptr_equal(strchr(line, '\n'), line + len - 1);
+        if (json)
+            assert_true(is_json_line(line));
+        else
+            assert_true(line[len - 2] == '"' || isdigit((unsigned char)line[len - 2]));
+    }
+    (void)state;
+}
+
+static void test_long_event_is_cut(void **state)
+{
+    static char event[4000];
+    static const char fill[] = {'x', '"', '\n'};
+    for (size_t f = 0; f < sizeof fill; f++) {
+        memset(event, fill[f], sizeof event - 1);
+        for (int json = 0; json < 2; json++) {
+            log_setup(LOG_INFO, json ? LOG_JSON : LOG_TEXT);
+            struct log_line l;
+            log_begin(&l, LOG_INFO, event);
+            log_str(&l, "k", "v");
+            log_end(&l);
+            const char *line = captured();
+            assert_in_range(strlen(line), 2030, 2048);
+            assert_ptr_equal(strchr(line, '\n'), line + strlen(line) - 1);
+            if (json)
+                assert_true(is_json_line(line));
+        }
+    }
+    log_setup(LOG_INFO, LOG_JSON);
+    log_msg(LOG_ERROR, "%s", event);
+    assert_true(is_json_line(captured()));
+    (void)state;
+}
+
+static void test_messages_and_levels(void **state)
+{
+    static const char *const names[] = {"error", "warn", "info", "debug"};
+    log_msg(LOG_WARN, "cannot open %s\nforged line", "x.lua");
+    assert_string_equal(after_time(captured()), "warn cannot open x.lua forged line\n");
+    for (int set = LOG_ERROR; set <= LOG_DEBUG; set++) {
+        log_setup((enum log_level)set, LOG_TEXT);
+        for (int level = LOG_ERROR; level <= LOG_DEBUG; level++) {
+            assert_int_equal(log_enabled((enum log_level)level), level <= set);
+            struct log_line l;
+            log_begin(&l, (enum log_level)level, "e");
+            log_str(&l, "k", "v");
+            log_u64(&l, "n", 1);
+            log_num(&l, "m", 1);
+            log_end(&l);
+            log_msg((enum log_level)level, "m");
+            const char *text = captured();
+            if (level > set) {
+                assert_string_equal(text, "");
+                continue;
+            }
+            assert_int_equal(strncmp(after_time(text), names[level], strlen(names[level])), 0);
+            assert_non_null(strstr(text, " m\n"));
+        }
+    }
+    (void)state;
+}
+
+static void test_limit_counts_what_it_hides(void **state)
+{
+    struct log_limit limit = {.shown = 0};
+    uint32_t hidden = 99;
+    for (int i = 0; i < 3; i++) {
+        assert_true(log_limit_pass(&limit, 1000 + i, 3, &hidden));
+        assert_int_equal(hidden, 0);
+    }
+    for (int i = 0; i < 5; i++)
+        assert_false(log_limit_pass(&limit, 1003 + i, 3, &hidden));
+    assert_false(log_limit_pass(&limit, 1009.999, 3, &hidden));
+    assert_true(log_limit_pass(&limit, 1010, 3, &hidden));
+    assert_int_equal(hidden, 6);
+    assert_true(log_limit_pass(&limit, 1010, 3, &hidden));
+    assert_int_equal(hidden, 0);
+    (void)state;
+}
+
+int main(void)
+{
+#define WITH_CAPTURE(test) cmocka_unit_test_setup_teardown(test, capture_begin, capture_end)
+    const struct CMUnitTest tests[] = {
+        WITH_CAPTURE(test_text_line),
+        WITH_CAPTURE(test_values_that_could_pass_for_fields_are_quoted),
+        WITH_CAPTURE(test_json_line),
+        WITH_CAPTURE(test_field_that_does_not_fit_is_left_out_whole),
+        WITH_CAPTURE(test_many_fields),
+        WITH_CAPTURE(test_long_event_is_cut),
+        WITH_CAPTURE(test_messages_and_levels),
+        cmocka_unit_test(test_limit_counts_what_it_hides),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
