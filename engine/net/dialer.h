@@ -12,8 +12,8 @@ enum { DIAL_ADDRS_MAX = 16 };
 
 struct dial;
 
-/** Called once, never from within dial_start. On FAULT_NONE fd is a connected non-blocking socket that the callee
- *  owns; else it is -1. The dial is finished and may be freed or started again from within. */
+/** Called once, never from within dial_start. On FAULT_NONE fd is a connected non-blocking socket that the
+ *  callee owns; else it is -1. The dial is finished and may be freed or started again from within. */
 typedef void dial_done_fn(struct dial *d, enum fault fault, int fd);
 
 struct dial_attempt {

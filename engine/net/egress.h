@@ -1,5 +1,5 @@
-/* By which way a socket leaves this machine: device, source address, mark. Filled by the uplink layer, obeyed by
- * the dialer and the resolver. All empty: the kernel's own routing. */
+/* By which way a socket leaves this machine: device, source address, mark. Filled by the uplink layer, obeyed
+ * by the dialer and the resolver. All empty: the kernel's own routing. */
 #ifndef STEERWAY_NET_EGRESS_H
 #define STEERWAY_NET_EGRESS_H
 
@@ -22,11 +22,12 @@ static inline bool egress_allows(const struct egress *e, int family)
     return family == AF_INET ? e->any4 : family == AF_INET6 && e->any6;
 }
 
-/** Open a non-blocking, close-on-exec socket of that family bound as e says. Never returns a socket that is not
- *  bound as asked: a failing bind closes it (fail closed).
+/** Open a non-blocking, close-on-exec socket of that family bound as e says. Never returns a socket that is
+ *  not bound as asked: a failing bind closes it (fail closed).
  *  @param type  SOCK_STREAM or SOCK_DGRAM
  *  @return descriptor, or negative errno: -EAFNOSUPPORT when e does not allow the family, and those of
- *          socket(), setsockopt(SO_BINDTODEVICE) and bind(), the latter two reported as -EADDRNOTAVAIL or -ENODEV */
+ *          socket(), setsockopt(SO_BINDTODEVICE) and bind(), the latter two reported as -EADDRNOTAVAIL or
+ *          -ENODEV */
 MUST_CHECK int egress_socket(const struct egress *e, int family, int type);
 
 #endif

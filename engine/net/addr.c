@@ -1,0 +1,341 @@
+#include "net/addr.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { IPV4_OCTETS = 4, IPV6_OCTETS = 16, MAPPED_PREFIX_BITS = 96 };
+
+/* IPv4-mapped addresses begin so (RFC 4291 2.5.5.2). */
+static const uint8_t MAPPED_PREFIX[12] = {[10] = 0xff, [11] = 0xff};
+
+socklen_t addr_len(const struct addr *a)
+{
+    switch (addr_family(a)) {
+    case AF_INET:
+        return sizeof a->in4;
+    case AF_INET6:
+        return sizeof a->in6;
+    default:
+        return 0;
+    }
+}
+
+uint16_t addr_port(const struct addr *a)
+{
+    switch (addr_family(a)) {
+    case AF_INET:
+        return ntohs(a->in4.sin_port);
+    case AF_INET6:
+        return ntohs(a->in6.sin6_port);
+    default:
+        return 0;
+    }
+}
+
+void addr_set_port(struct addr *a, uint16_t port)
+{
+    if (addr_family(a) == AF_INET)
+        a->in4.sin_port = htons(port);
+    else if (addr_family(a) == AF_INET6)
+        a->in6.sin6_port = htons(port);
+}
+
+int addr_from_ip(struct addr *ret, const uint8_t *ip, size_t len, uint16_t port)
+{
+    struct addr a = {.in6 = {.sin6_family = AF_UNSPEC}};
+
+    if (len == IPV6_OCTETS && memcmp(ip, MAPPED_PREFIX, sizeof MAPPED_PREFIX) == 0) {
+        ip += sizeof MAPPED_PREFIX;
+        len = IPV4_OCTETS;
+    }
+    if (len == IPV4_OCTETS) {
+        a.in4.sin_family = AF_INET;
+        memcpy(&a.in4.sin_addr, ip, len);
+    } else if (len == IPV6_OCTETS) {
+        a.in6.sin6_family = AF_INET6;
+        memcpy(&a.in6.sin6_addr, ip, len);
+    } else {
+        return -EINVAL;
+    }
+    addr_set_port(&a, port);
+    *ret = a;
+    return 0;
+}
+
+/* Decimal digits and nothing else. */
+static int parse_number(struct slice text, uint32_t max, uint32_t *ret)
+{
+    uint64_t n = 0;
+
+    if (text.len == 0 || text.len > 10)
+        return -EINVAL;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9')
+            return -EINVAL;
+        n = n * 10 + (uint64_t)(text.data[i] - '0');
+    }
+    if (n > max)
+        return -EINVAL;
+    *ret = (uint32_t)n;
+    return 0;
+}
+
+static int parse_scope(struct slice text, uint32_t *ret)
+{
+    char name[IF_NAMESIZE];
+    uint32_t index;
+
+    if (text.len == 0 || memchr(text.data, '\0', text.len))
+        return -EINVAL;
+    if (parse_number(text, UINT32_MAX, &index) < 0) {
+        if (text.len >= sizeof name)
+            return -EINVAL;
+        memcpy(name, text.data, text.len);
+        name[text.len] = '\0';
+        index = if_nametoindex(name);
+    }
+    if (index == 0)
+        return -EINVAL;
+    *ret = index;
+    return 0;
+}
+
+int addr_parse_ip(struct addr *ret, struct slice text, uint16_t port)
+{
+    char copy[INET6_ADDRSTRLEN];
+    uint8_t ip[IPV6_OCTETS];
+    uint32_t scope = 0;
+    bool bracketed = text.len >= 2 && text.data[0] == '[' && text.data[text.len - 1] == ']';
+
+    if (bracketed)
+        text = slice_of(text.data + 1, text.len - 2);
+    const char *percent = text.len ? memchr(text.data, '%', text.len) : NULL;
+    if (percent) {
+        size_t at = (size_t)(percent - text.data);
+        if (parse_scope(slice_of(percent + 1, text.len - at - 1), &scope) < 0)
+            return -EINVAL;
+        text.len = at;
+    }
+    if (text.len == 0 || text.len >= sizeof copy || memchr(text.data, '\0', text.len))
+        return -EINVAL;
+    memcpy(copy, text.data, text.len);
+    copy[text.len] = '\0';
+
+    int family = strchr(copy, ':') ? AF_INET6 : AF_INET;
+    if (family == AF_INET && (bracketed || percent))
+        return -EINVAL;
+    if (inet_pton(family, copy, ip) != 1)
+        return -EINVAL;
+    struct addr a;
+    int r = addr_from_ip(&a, ip, family == AF_INET6 ? IPV6_OCTETS : IPV4_OCTETS, port);
+    if (r < 0)
+        return r;
+    if (percent && addr_family(&a) != AF_INET6)
+        return -EINVAL;
+    if (addr_family(&a) == AF_INET6)
+        a.in6.sin6_scope_id = scope;
+    *ret = a;
+    return 0;
+}
+
+int addr_parse(struct addr *ret, struct slice text)
+{
+    const char *colon = text.len ? memrchr(text.data, ':', text.len) : NULL;
+    if (!colon)
+        return -EINVAL;
+    struct slice ip = slice_of(text.data, (size_t)(colon - text.data));
+    uint32_t port;
+
+    if (parse_number(slice_of(colon + 1, text.len - ip.len - 1), UINT16_MAX, &port) < 0)
+        return -EINVAL;
+    /* Without brackets nobody can tell an IPv6 address's last group from a port. */
+    if (ip.len == 0 || (ip.data[0] != '[' && memchr(ip.data, ':', ip.len)))
+        return -EINVAL;
+    return addr_parse_ip(ret, ip, (uint16_t)port);
+}
+
+int addr_from_sockaddr(struct addr *ret, const struct sockaddr *sa, socklen_t len)
+{
+    if (len >= sizeof(struct sockaddr_in) && sa->sa_family == AF_INET) {
+        struct sockaddr_in in4;
+        memcpy(&in4, sa, sizeof in4);
+        return addr_from_ip(ret, (const uint8_t *)&in4.sin_addr, IPV4_OCTETS, ntohs(in4.sin_port));
+    }
+    if (len >= sizeof(struct sockaddr_in6) && sa->sa_family == AF_INET6) {
+        struct sockaddr_in6 in6;
+        memcpy(&in6, sa, sizeof in6);
+        int r = addr_from_ip(ret, in6.sin6_addr.s6_addr, IPV6_OCTETS, ntohs(in6.sin6_port));
+        if (r == 0 && addr_family(ret) == AF_INET6)
+            ret->in6.sin6_scope_id = in6.sin6_scope_id;
+        return r;
+    }
+    return -EAFNOSUPPORT;
+}
+
+const uint8_t *addr_ip(const struct addr *a, size_t *ret_len)
+{
+    switch (addr_family(a)) {
+    case AF_INET:
+        *ret_len = IPV4_OCTETS;
+        return (const uint8_t *)&a->in4.sin_addr;
+    case AF_INET6:
+        *ret_len = IPV6_OCTETS;
+        return a->in6.sin6_addr.s6_addr;
+    default:
+        *ret_len = 0;
+        return (const uint8_t *)a;
+    }
+}
+
+const char *addr_format_ip(const struct addr *a, char out[ADDR_TEXT_MAX])
+{
+    size_t len;
+    const uint8_t *ip = addr_ip(a, &len);
+
+    if (len == 0) {
+        (void)snprintf(out, ADDR_TEXT_MAX, "none");
+        return out;
+    }
+    (void)inet_ntop(addr_family(a), ip, out, ADDR_TEXT_MAX);
+    if (addr_family(a) == AF_INET6 && a->in6.sin6_scope_id != 0) {
+        char name[IF_NAMESIZE];
+        size_t at = strlen(out);
+        if (if_indextoname(a->in6.sin6_scope_id, name))
+            (void)snprintf(out + at, ADDR_TEXT_MAX - at, "%%%s", name);
+        else
+            (void)snprintf(out + at, ADDR_TEXT_MAX - at, "%%%u", a->in6.sin6_scope_id);
+    }
+    return out;
+}
+
+const char *addr_format(const struct addr *a, char out[ADDR_TEXT_MAX])
+{
+    char ip[ADDR_TEXT_MAX];
+    enum { PORT_TEXT = sizeof ":65535" };
+
+    (void)addr_format_ip(a, ip);
+    if (addr_family(a) == AF_UNSPEC)
+        (void)memcpy(out, ip, sizeof ip);
+    else if (addr_family(a) == AF_INET6)
+        (void)snprintf(out, ADDR_TEXT_MAX, "[%.*s]:%u", ADDR_TEXT_MAX - PORT_TEXT - 2, ip, addr_port(a));
+    else
+        (void)snprintf(out, ADDR_TEXT_MAX, "%.*s:%u", ADDR_TEXT_MAX - PORT_TEXT, ip, addr_port(a));
+    return out;
+}
+
+bool addr_same_ip(const struct addr *a, const struct addr *b)
+{
+    size_t a_len, b_len;
+    const uint8_t *a_ip = addr_ip(a, &a_len), *b_ip = addr_ip(b, &b_len);
+
+    if (a_len != b_len || memcmp(a_ip, b_ip, a_len) != 0)
+        return false;
+    /* A link-local address is a different one on each link; no scope means any. */
+    return addr_family(a) != AF_INET6 || a->in6.sin6_scope_id == b->in6.sin6_scope_id ||
+           a->in6.sin6_scope_id == 0 || b->in6.sin6_scope_id == 0;
+}
+
+bool addr_is_loopback(const struct addr *a)
+{
+    if (addr_family(a) == AF_INET) {
+        uint32_t ip = ntohl(a->in4.sin_addr.s_addr);
+        return ip >> 24 == IN_LOOPBACKNET || ip == INADDR_ANY;
+    }
+    return addr_family(a) == AF_INET6 &&
+           (IN6_IS_ADDR_LOOPBACK(&a->in6.sin6_addr) || IN6_IS_ADDR_UNSPECIFIED(&a->in6.sin6_addr));
+}
+
+int cidr_parse(struct cidr *ret, struct slice text)
+{
+    const char *slash = text.len ? memchr(text.data, '/', text.len) : NULL;
+    struct slice ip = slice_of(text.data, slash ? (size_t)(slash - text.data) : text.len);
+    struct addr a;
+
+    /* A range belongs to no link. */
+    if (ip.len == 0 || memchr(ip.data, '%', ip.len) || addr_parse_ip(&a, ip, 0) < 0)
+        return -EINVAL;
+    uint32_t whole = addr_family(&a) == AF_INET ? IPV4_OCTETS * 8 : IPV6_OCTETS * 8, bits = whole;
+    if (slash) {
+        bool mapped = addr_family(&a) == AF_INET && memchr(ip.data, ':', ip.len);
+        uint32_t less = mapped ? MAPPED_PREFIX_BITS : 0;
+        if (parse_number(slice_of(slash + 1, text.len - ip.len - 1), whole + less, &bits) < 0 || bits < less)
+            return -EINVAL;
+        bits -= less;
+    }
+    cidr_from_addr(ret, &a, (uint8_t)bits);
+    return 0;
+}
+
+/* The bits of octet i that belong to a prefix of that many bits. */
+static uint8_t prefix_mask(size_t i, uint8_t bits)
+{
+    if (bits >= (i + 1) * 8)
+        return 0xff;
+    return bits <= i * 8 ? 0 : (uint8_t)(0xff << (8 - (bits - i * 8)));
+}
+
+void cidr_from_addr(struct cidr *ret, const struct addr *a, uint8_t bits)
+{
+    size_t len;
+    const uint8_t *ip = addr_ip(a, &len);
+
+    *ret = (struct cidr){.ip_len = (uint8_t)len, .bits = bits < len * 8 ? bits : (uint8_t)(len * 8)};
+    for (size_t i = 0; i < len; i++)
+        ret->ip[i] = ip[i] & prefix_mask(i, ret->bits);
+}
+
+bool cidr_contains(const struct cidr *c, const struct addr *a)
+{
+    size_t len;
+    const uint8_t *ip = addr_ip(a, &len);
+
+    if (len == 0 || len != c->ip_len)
+        return false;
+    for (size_t i = 0; i < len; i++) {
+        if ((ip[i] & prefix_mask(i, c->bits)) != c->ip[i])
+            return false;
+    }
+    return true;
+}
+
+const char *cidr_format(const struct cidr *c, char out[ADDR_TEXT_MAX])
+{
+    if (c->ip_len == 0) {
+        (void)snprintf(out, ADDR_TEXT_MAX, "none");
+        return out;
+    }
+    (void)inet_ntop(c->ip_len == IPV4_OCTETS ? AF_INET : AF_INET6, c->ip, out, ADDR_TEXT_MAX);
+    size_t at = strlen(out);
+    (void)snprintf(out + at, ADDR_TEXT_MAX - at, "/%u", c->bits);
+    return out;
+}
+
+int cidr_set_add(struct cidr_set *s, const struct cidr *c)
+{
+    struct cidr *items = reallocarray(s->items, s->n + 1, sizeof *items);
+    if (!items)
+        return -ENOMEM;
+    items[s->n] = *c;
+    s->items = items;
+    s->n++;
+    return 0;
+}
+
+bool cidr_set_contains(const struct cidr_set *s, const struct addr *a)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        if (cidr_contains(&s->items[i], a))
+            return true;
+    }
+    return false;
+}
+
+void cidr_set_done(struct cidr_set *s)
+{
+    free(s->items);
+    *s = (struct cidr_set){.n = 0};
+}

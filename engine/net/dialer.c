@@ -1,0 +1,177 @@
+#include "net/dialer.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <unistd.h>
+
+/* RFC 8305 5, "Connection Attempt Delay": the recommended value. */
+static const double STAGGER_S = 0.25;
+/* A peer that vanished without a word is found out after a few minutes, not Linux's two hours; seldom enough
+ * for the battery of a phone that serves as uplink. */
+enum { KEEPALIVE_IDLE_S = 120 };
+
+/* How much a failure tells about the destination: what came from afar before what this machine made up. */
+static int telling(enum fault f)
+{
+    static const int rank[] = {
+        [FAULT_RESOURCES] = 1, [FAULT_BIND] = 2,  [FAULT_UNREACHABLE] = 3,
+        [FAULT_TIMEOUT] = 4,   [FAULT_RESET] = 5, [FAULT_REFUSED] = 6,
+    };
+    return (size_t)f < ARRAY_LEN(rank) ? rank[f] : 0;
+}
+
+static void dial_note(struct dial *d, enum fault f)
+{
+    if (telling(f) > telling(d->worst))
+        d->worst = f;
+}
+
+/* Ends one attempt. @return its socket, now the caller's */
+static int attempt_stop(struct dial_attempt *a)
+{
+    int fd = a->io.fd;
+    ev_io_stop(a->dial->loop, &a->io);
+    ev_io_set(&a->io, -1, EV_WRITE);
+    a->dial->pending--;
+    return fd;
+}
+
+static void dial_stop(struct dial *d)
+{
+    ev_timer_stop(d->loop, &d->deadline);
+    ev_timer_stop(d->loop, &d->stagger);
+    for (size_t i = 0; i < d->next; i++) {
+        if (d->attempts[i].io.fd >= 0)
+            (void)close(attempt_stop(&d->attempts[i]));
+    }
+    d->running = false;
+}
+
+static void dial_finish(struct dial *d, enum fault fault, int fd)
+{
+    dial_stop(d);
+    d->done(d, fault, fd); /* d may be gone */
+}
+
+static void on_attempt(struct ev_loop *loop, ev_io *io, int events);
+
+/* @return 0 when connected or under way, or the positive errno of what failed */
+static int attempt_start(struct dial *d, size_t i, bool *ret_connected)
+{
+    const struct addr *to = &d->addrs[i];
+    struct dial_attempt *a = &d->attempts[i];
+
+    int fd = egress_socket(&d->egress, addr_family(to), SOCK_STREAM);
+    if (fd < 0)
+        return -fd;
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
+    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &(int){1}, sizeof(int));
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &(int){KEEPALIVE_IDLE_S}, sizeof(int));
+
+    bool connected = connect(fd, &to->sa, addr_len(to)) == 0;
+    /* An interrupted connect goes on by itself (POSIX connect, EINTR). */
+    if (!connected && errno != EINPROGRESS && errno != EINTR) {
+        int err = errno;
+        (void)close(fd);
+        return err;
+    }
+    ev_io_set(&a->io, fd, EV_WRITE);
+    d->pending++;
+    if (!connected)
+        ev_io_start(d->loop, &a->io);
+    *ret_connected = connected;
+    return 0;
+}
+
+/* Begin the next attempt; those that fail on the spot make way for the one after. May finish the dial. */
+static void dial_advance(struct dial *d)
+{
+    ev_timer_stop(d->loop, &d->stagger);
+    while (d->next < d->n_addrs) {
+        bool connected = false;
+        size_t i = d->next++;
+        int err = attempt_start(d, i, &connected);
+        if (connected) {
+            dial_finish(d, FAULT_NONE, attempt_stop(&d->attempts[i]));
+            return;
+        }
+        if (err == 0) {
+            if (d->next < d->n_addrs) {
+                ev_timer_set(&d->stagger, STAGGER_S, 0);
+                ev_timer_start(d->loop, &d->stagger);
+            }
+            return;
+        }
+        dial_note(d, fault_from_errno(err));
+    }
+    if (d->pending == 0)
+        dial_finish(d, d->worst, -1);
+}
+
+static void on_attempt(struct ev_loop *loop, ev_io *io, int events)
+{
+    struct dial_attempt *a = container_of(io, struct dial_attempt, io);
+    struct dial *d = a->dial;
+    int fd = attempt_stop(a), err = 0;
+
+    (void)loop;
+    if (events & EV_ERROR) /* libev could not watch it */
+        err = EIO;
+    else if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &(socklen_t){sizeof err}) < 0)
+        err = errno;
+    if (err == 0) {
+        dial_finish(d, FAULT_NONE, fd);
+        return;
+    }
+    (void)close(fd);
+    dial_note(d, fault_from_errno(err));
+    dial_advance(d);
+}
+
+static void on_stagger(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop;
+    (void)events;
+    dial_advance(container_of(timer, struct dial, stagger));
+}
+
+static void on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    struct dial *d = container_of(timer, struct dial, deadline);
+
+    (void)loop;
+    (void)events;
+    dial_note(d, FAULT_TIMEOUT);
+    dial_finish(d, d->worst, -1);
+}
+
+void dial_start(struct dial *d, struct ev_loop *loop, const struct addr *addrs, size_t n,
+                const struct egress *egress, double timeout_s, dial_done_fn *done)
+{
+    assert(!d->running);
+    *d = (struct dial){.loop = loop, .done = done, .egress = *egress, .running = true};
+    for (size_t i = 0; i < n && d->n_addrs < DIAL_ADDRS_MAX; i++) {
+        if (egress_allows(egress, addr_family(&addrs[i])))
+            d->addrs[d->n_addrs++] = addrs[i];
+    }
+    for (size_t i = 0; i < DIAL_ADDRS_MAX; i++) {
+        d->attempts[i].dial = d;
+        ev_io_init(&d->attempts[i].io, on_attempt, -1, EV_WRITE);
+    }
+    if (d->n_addrs == 0)
+        d->worst = FAULT_UNREACHABLE;
+    /* Timers count from the loop's idea of now, which is as old as the callback that runs. */
+    ev_now_update(loop);
+    ev_timer_init(&d->deadline, on_deadline, timeout_s, 0);
+    ev_timer_start(loop, &d->deadline);
+    /* Even the first attempt waits for the loop: it may end on the spot, and done must not come from here. */
+    ev_timer_init(&d->stagger, on_stagger, 0, 0);
+    ev_timer_start(loop, &d->stagger);
+}
+
+void dial_cancel(struct dial *d)
+{
+    if (d->running)
+        dial_stop(d);
+}

@@ -1,0 +1,54 @@
+#include "net/egress.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+const struct egress EGRESS_DIRECT = {.any4 = true, .any6 = true};
+
+static int bind_device(int fd, const char *device)
+{
+    /* Length without the NUL: the kernel adds it, and takes at most IFNAMSIZ - 1 octets. */
+    if (setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, (socklen_t)strnlen(device, IFNAMSIZ)) == 0)
+        return 0;
+    return errno == ENODEV ? -ENODEV : -EADDRNOTAVAIL;
+}
+
+static int bind_source(int fd, const struct addr *source, int family, int type)
+{
+    /* A source of the wrong family must not pass for none. */
+    if (addr_family(source) != family)
+        return -EADDRNOTAVAIL;
+    /* Let connect() choose the port, when the destination is known: then one source address has 28,000 ports
+     * for each destination instead of for all of them. A datagram socket may be asked for its port before
+     * that. */
+    if (type == SOCK_STREAM)
+        (void)setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &(int){1}, sizeof(int));
+    struct addr any_port = *source;
+    addr_set_port(&any_port, 0);
+    return bind(fd, &any_port.sa, addr_len(&any_port)) == 0 ? 0 : -EADDRNOTAVAIL;
+}
+
+int egress_socket(const struct egress *e, int family, int type)
+{
+    if (!egress_allows(e, family))
+        return -EAFNOSUPPORT;
+    int fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+
+    const struct addr *source = family == AF_INET ? &e->source4 : &e->source6;
+    int r = 0;
+    /* Otherwise an IPv4-mapped destination would leave by IPv4, past source4. */
+    if (family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &(int){1}, sizeof(int)) < 0)
+        r = -errno;
+    if (r == 0 && e->device[0])
+        r = bind_device(fd, e->device);
+    if (r == 0 && addr_family(source) != AF_UNSPEC)
+        r = bind_source(fd, source, family, type);
+    if (r < 0) {
+        (void)close(fd);
+        return r;
+    }
+    return fd;
+}

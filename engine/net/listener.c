@@ -1,0 +1,126 @@
+#include "net/listener.h"
+
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <unistd.h>
+
+/* Clients taken in one turn, so that a storm of them cannot keep the loop from those already here. */
+enum { ACCEPTS_A_TURN = 64 };
+/* Long enough not to spin, short enough for a person not to notice. */
+static const double STARVED_PAUSE_S = 0.1;
+
+static void listener_starve(struct listener *l, int err)
+{
+    ev_io_stop(l->loop, &l->io);
+    ev_timer_set(&l->pause, STARVED_PAUSE_S, 0);
+    ev_timer_start(l->loop, &l->pause);
+    if (l->starved)
+        l->starved(l, err);
+}
+
+/* Whether this failure of accept concerns a single client, who is gone, and the next may be taken. Linux also
+ * reports here what the network did to the new socket meanwhile (accept(2), "Error handling"). */
+static bool one_client_lost(int err)
+{
+    switch (err) {
+    case EINTR:
+    case ECONNABORTED:
+    case EPERM: /* the firewall forbids this one */
+    case EPROTO:
+    case ENOPROTOOPT:
+    case ENETDOWN:
+    case ENETUNREACH:
+    case EHOSTDOWN:
+    case EHOSTUNREACH:
+    case ENONET:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void on_client(struct ev_loop *loop, ev_io *io, int events)
+{
+    struct listener *l = container_of(io, struct listener, io);
+
+    (void)loop;
+    (void)events;
+    /* accepted() may close the listener. */
+    for (int i = 0; i < ACCEPTS_A_TURN && l->open; i++) {
+        struct sockaddr_storage from = {.ss_family = AF_UNSPEC};
+        socklen_t len = sizeof from;
+        int fd = accept4(l->io.fd, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd < 0) {
+            if (one_client_lost(errno))
+                continue;
+            if (errno != EAGAIN && errno != EWOULDBLOCK)
+                listener_starve(l, errno); /* an unknown trouble too must not spin */
+            return;
+        }
+        struct addr peer = {.in6 = {.sin6_family = AF_UNSPEC}};
+        (void)!addr_from_sockaddr(&peer, (struct sockaddr *)&from, len);
+        l->accepted(l, fd, &peer);
+    }
+}
+
+static void on_pause_over(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    struct listener *l = container_of(timer, struct listener, pause);
+
+    (void)events;
+    ev_io_start(loop, &l->io);
+}
+
+static int socket_listen(int fd, const struct addr *addr, struct addr *ret_bound)
+{
+    struct sockaddr_storage bound;
+    socklen_t len = sizeof bound;
+    int on = 1;
+
+    /* A restart must not wait for the last run's connections to fade from TIME_WAIT. */
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0)
+        return -errno;
+    if (addr_family(addr) == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) < 0)
+        return -errno;
+    /* Linux hands this down to accepted sockets: a system call saved for each client. */
+    if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0)
+        return -errno;
+    if (bind(fd, &addr->sa, addr_len(addr)) < 0 || listen(fd, SOMAXCONN) < 0)
+        return -errno;
+    if (getsockname(fd, (struct sockaddr *)&bound, &len) < 0)
+        return -errno;
+    return addr_from_sockaddr(ret_bound, (struct sockaddr *)&bound, len);
+}
+
+int listener_open(struct listener *l, struct ev_loop *loop, const struct addr *addr,
+                  listener_accept_fn *accepted, listener_starved_fn *starved)
+{
+    struct addr bound;
+
+    if (addr_len(addr) == 0)
+        return -EAFNOSUPPORT;
+    int fd = socket(addr_family(addr), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    int r = socket_listen(fd, addr, &bound);
+    if (r < 0) {
+        (void)close(fd);
+        return r;
+    }
+    *l = (struct listener){
+        .loop = loop, .addr = bound, .accepted = accepted, .starved = starved, .open = true};
+    ev_io_init(&l->io, on_client, fd, EV_READ);
+    ev_timer_init(&l->pause, on_pause_over, STARVED_PAUSE_S, 0);
+    ev_io_start(loop, &l->io);
+    return 0;
+}
+
+void listener_close(struct listener *l)
+{
+    if (!l->open)
+        return;
+    ev_io_stop(l->loop, &l->io);
+    ev_timer_stop(l->loop, &l->pause);
+    (void)close(l->io.fd);
+    l->open = false;
+}
