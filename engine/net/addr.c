@@ -275,7 +275,9 @@ static uint8_t prefix_mask(size_t i, uint8_t bits)
 {
     if (bits >= (i + 1) * 8)
         return 0xff;
-    return bits <= i * 8 ? 0 : (uint8_t)(0xff << (8 - (bits - i * 8)));
+    if (bits <= i * 8)
+        return 0;
+    return (uint8_t)(0xffu << ((i + 1) * 8 - bits));
 }
 
 void cidr_from_addr(struct cidr *ret, const struct addr *a, uint8_t bits)

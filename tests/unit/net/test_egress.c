@@ -1,0 +1,148 @@
+#include "net/egress.h"
+
+#include "net/loopback.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
+/* An address for documentation (RFC 5737, RFC 3849), which no machine has. */
+static const char ABSENT4[] = "203.0.113.1", ABSENT6[] = "2001:db8::dead";
+
+static struct addr ip(const char *text, uint16_t port)
+{
+    struct addr a;
+    assert_int_equal(addr_parse_ip(&a, slice_str(text), port), 0);
+    return a;
+}
+
+static void assert_fails(const struct egress *e, int family, int type, int err)
+{
+    int before = count_fds();
+    assert_int_equal(egress_socket(e, family, type), err);
+    assert_int_equal(count_fds(), before);
+}
+
+static void test_direct_socket_is_not_bound(void **state)
+{
+    static const int types[] = {SOCK_STREAM, SOCK_DGRAM};
+    for (size_t i = 0; i < ARRAY_LEN(types); i++) {
+        int type = 0;
+        int fd = egress_socket(&EGRESS_DIRECT, AF_INET, types[i]);
+        assert_true(fd >= 0);
+        assert_true(fcntl(fd, F_GETFL) & O_NONBLOCK);
+        assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+        assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &(socklen_t){sizeof type}), 0);
+        assert_int_equal(type, types[i]);
+        struct addr a = bound_addr(fd), any = ip("0.0.0.0", 0);
+        assert_true(addr_same_ip(&a, &any));
+        (void)close(fd);
+    }
+    (void)state;
+}
+
+static void test_family_not_allowed(void **state)
+{
+    struct egress e = {.any4 = false};
+    assert_fails(&e, AF_INET, SOCK_STREAM, -EAFNOSUPPORT);
+    assert_fails(&e, AF_INET6, SOCK_STREAM, -EAFNOSUPPORT);
+    e = (struct egress){.any4 = true};
+    assert_fails(&e, AF_INET6, SOCK_STREAM, -EAFNOSUPPORT);
+    e = (struct egress){.any6 = true};
+    assert_fails(&e, AF_INET, SOCK_STREAM, -EAFNOSUPPORT);
+    assert_fails(&EGRESS_DIRECT, AF_UNIX, SOCK_STREAM, -EAFNOSUPPORT);
+    assert_fails(&EGRESS_DIRECT, AF_UNSPEC, SOCK_STREAM, -EAFNOSUPPORT);
+    (void)state;
+}
+
+static void test_device(void **state)
+{
+    struct egress e = {.device = "lo", .any4 = true};
+    char device[IFNAMSIZ] = "";
+    int fd = egress_socket(&e, AF_INET, SOCK_STREAM);
+    assert_true(fd >= 0);
+    assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, &(socklen_t){sizeof device}), 0);
+    assert_string_equal(device, "lo");
+    (void)close(fd);
+
+    e = (struct egress){.device = "nosuchdevice000", .any4 = true, .any6 = true};
+    assert_int_equal(strlen(e.device), IFNAMSIZ - 1);
+    assert_fails(&e, AF_INET, SOCK_STREAM, -ENODEV);
+    assert_fails(&e, AF_INET, SOCK_DGRAM, -ENODEV);
+    assert_fails(&e, AF_INET6, SOCK_STREAM, -ENODEV);
+    (void)state;
+}
+
+static void test_source(void **state)
+{
+    struct egress e = {.any4 = true, .source4 = ip("127.0.0.7", 9)};
+    int fd = egress_socket(&e, AF_INET, SOCK_STREAM);
+    assert_true(fd >= 0);
+    struct addr a = bound_addr(fd);
+    assert_true(addr_same_ip(&a, &e.source4));
+    assert_int_equal(addr_port(&a), 0); /* connect will choose */
+    (void)close(fd);
+
+    fd = egress_socket(&e, AF_INET, SOCK_DGRAM);
+    assert_true(fd >= 0);
+    a = bound_addr(fd);
+    assert_true(addr_same_ip(&a, &e.source4));
+    assert_true(addr_port(&a) != 0 && addr_port(&a) != 9);
+    (void)close(fd);
+
+    e.source4 = ip(ABSENT4, 0);
+    assert_fails(&e, AF_INET, SOCK_STREAM, -EADDRNOTAVAIL);
+    assert_fails(&e, AF_INET, SOCK_DGRAM, -EADDRNOTAVAIL);
+    e.source4 = ip("::1", 0); /* of the wrong family: not the same as none */
+    assert_fails(&e, AF_INET, SOCK_STREAM, -EADDRNOTAVAIL);
+    (void)state;
+}
+
+static void test_ipv6(void **state)
+{
+    if (!have_ipv6())
+        return;
+    struct egress e = {.device = "lo", .any6 = true, .source6 = ip("::1", 0)};
+    int only = 0;
+    int fd = egress_socket(&e, AF_INET6, SOCK_STREAM);
+    assert_true(fd >= 0);
+    assert_int_equal(getsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, &(socklen_t){sizeof only}), 0);
+    assert_int_equal(only, 1);
+    struct addr a = bound_addr(fd);
+    assert_true(addr_same_ip(&a, &e.source6));
+    assert_int_equal(addr_port(&a), 0);
+    (void)close(fd);
+    e.source6 = ip(ABSENT6, 0);
+    assert_fails(&e, AF_INET6, SOCK_STREAM, -EADDRNOTAVAIL);
+    (void)state;
+}
+
+/* connect gives the port that bind left open, and keeps the source. */
+static void test_port_is_chosen_by_connect(void **state)
+{
+    struct egress e = {.any4 = true, .source4 = ip("127.0.0.7", 0)};
+    struct addr server;
+    int listening = listen_at_loopback(AF_INET, 16, &server);
+    int fd = egress_socket(&e, AF_INET, SOCK_STREAM);
+    assert_true(fd >= 0);
+    if (connect(fd, &server.sa, addr_len(&server)) < 0)
+        assert_int_equal(errno, EINPROGRESS);
+    struct addr a = bound_addr(fd);
+    assert_true(addr_same_ip(&a, &e.source4));
+    assert_true(addr_port(&a) != 0);
+    (void)close(fd);
+    (void)close(listening);
+    (void)state;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_direct_socket_is_not_bound),
+        cmocka_unit_test(test_family_not_allowed),
+        cmocka_unit_test(test_device),
+        cmocka_unit_test(test_source),
+        cmocka_unit_test(test_ipv6),
+        cmocka_unit_test(test_port_is_chosen_by_connect),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
