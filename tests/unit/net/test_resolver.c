@@ -1,0 +1,456 @@
+#include "net/resolver.h"
+
+#include "base/clock.h"
+#include "net/dns_server.h"
+
+#include <errno.h>
+
+static const struct egress ONLY4 = {.any4 = true}, ONLY6 = {.any6 = true}, NOTHING = {.any4 = false};
+
+/* One query to a resolver that knows but the test's server. */
+struct room {
+    struct resolver_query query; /* first: found by its address */
+    struct ev_loop *loop;
+    struct dns_server server;
+    struct resolver *resolver;
+    int fds; /* open before the resolver was */
+    double started, took_s;
+    enum fault fault;
+    char addrs[1024]; /* as text, a blank between two */
+    size_t n;
+    int calls;
+    bool done;
+    const char *again; /* to be resolved from within the callback */
+    bool free_resolver;
+};
+
+static void on_done(struct resolver_query *q, enum fault fault, const struct addr *addrs, size_t n)
+{
+    struct room *m = (struct room *)q;
+    char text[ADDR_TEXT_MAX];
+
+    m->fault = fault;
+    m->n = n;
+    m->calls++;
+    m->took_s = clock_now_s() - m->started;
+    m->addrs[0] = '\0';
+    assert_int_equal(n > 0, fault == FAULT_NONE);
+    assert_true(n <= DIAL_ADDRS_MAX);
+    if (m->again) {
+        resolver_start(m->resolver, q, m->again, 80, &EGRESS_DIRECT, on_done);
+        m->again = NULL;
+        return;
+    }
+    if (m->free_resolver) {
+        resolver_free(m->resolver);
+        m->resolver = NULL;
+    }
+    for (size_t i = 0; i < n; i++) { /* they live until here, come what may */
+        (void)strcat(m->addrs, i ? " " : "");
+        (void)strcat(m->addrs, addr_format(&addrs[i], text));
+    }
+    m->done = true;
+}
+
+static void room_resolver(struct room *m, double timeout_s)
+{
+    struct resolver_options options = {.servers = m->server.text, .timeout_s = timeout_s};
+    resolver_free(m->resolver);
+    assert_int_equal(resolver_new(&m->resolver, m->loop, &options), 0);
+}
+
+static int room_open(void **state)
+{
+    struct room *m = calloc(1, sizeof *m);
+    assert_non_null(m);
+    *state = m;
+    m->loop = ev_loop_new(0);
+    bool never = false;
+    (void)run_until_within(m->loop, &never, 0.001); /* what libev opens at its first turn is open now */
+    m->fds = count_fds();
+    dns_server_open(&m->server, m->loop);
+    room_resolver(m, 10);
+    return 0;
+}
+
+static int room_close(void **state)
+{
+    struct room *m = *state;
+    resolver_cancel(&m->query);
+    resolver_free(m->resolver);
+    dns_server_close(&m->server);
+    assert_idle(m->loop);
+    assert_int_equal(count_fds(), m->fds);
+    ev_loop_destroy(m->loop);
+    free(m);
+    return 0;
+}
+
+static void ask(struct room *m, const char *name, const struct egress *egress)
+{
+    m->done = false;
+    m->calls = 0;
+    m->started = clock_now_s();
+    resolver_start(m->resolver, &m->query, name, 80, egress, on_done);
+    assert_int_equal(m->calls, 0); /* never from within */
+}
+
+static void resolve(struct room *m, const char *name, const struct egress *egress)
+{
+    ask(m, name, egress);
+    run_until(m->loop, &m->done);
+    assert_int_equal(m->calls, 1);
+}
+
+static void assert_gives(struct room *m, const char *name, const struct egress *egress, const char *addrs)
+{
+    resolve(m, name, egress);
+    assert_string_equal(m->addrs, addrs);
+    assert_int_equal(m->fault, FAULT_NONE);
+}
+
+static void assert_fault(struct room *m, const char *name, const struct egress *egress, enum fault fault)
+{
+    resolve(m, name, egress);
+    assert_string_equal(fault_name(m->fault), fault_name(fault));
+}
+
+static void test_families_take_turns(void **state)
+{
+    assert_gives(*state, "both.test", &EGRESS_DIRECT,
+                 "[2001:db8::1]:80 192.0.2.1:80 [2001:db8::2]:80 192.0.2.2:80 192.0.2.3:80");
+    assert_gives(*state, "four.test", &EGRESS_DIRECT, "192.0.2.1:80 192.0.2.2:80 192.0.2.3:80");
+    assert_gives(*state, "six.test", &EGRESS_DIRECT, "[2001:db8::1]:80 [2001:db8::2]:80");
+    assert_gives(*state, "BOTH.Test.", &ONLY6, "[2001:db8::1]:80 [2001:db8::2]:80");
+}
+
+static void test_only_useful_families_are_asked_for(void **state)
+{
+    struct room *m = *state;
+    assert_gives(m, "both.test", &ONLY4, "192.0.2.1:80 192.0.2.2:80 192.0.2.3:80");
+    assert_int_equal(m->server.asked4, 1);
+    assert_int_equal(m->server.asked6, 0);
+    assert_gives(m, "both.test", &ONLY6, "[2001:db8::1]:80 [2001:db8::2]:80");
+    assert_int_equal(m->server.asked4, 1);
+    assert_int_equal(m->server.asked6, 1);
+}
+
+static void test_many_addresses_are_cut_evenly(void **state)
+{
+    struct room *m = *state;
+    resolve(m, "many.test", &EGRESS_DIRECT);
+    assert_int_equal(m->n, DIAL_ADDRS_MAX);
+    assert_non_null(strstr(m->addrs, "[2001:db8::1]:80 192.0.2.1:80 "));
+    assert_non_null(strstr(m->addrs, " [2001:db8::8]:80 192.0.2.8:80"));
+    resolve(m, "many.test", &ONLY4);
+    assert_int_equal(m->n, DIAL_ADDRS_MAX);
+    assert_non_null(strstr(m->addrs, " 192.0.2.16:80"));
+}
+
+static void test_mapped_addresses_are_ipv4(void **state)
+{
+    assert_gives(*state, "mapped.test", &EGRESS_DIRECT, "192.0.2.99:80");
+    assert_fault(*state, "mapped.test", &ONLY6, FAULT_UNREACHABLE);
+}
+
+static void test_faults(void **state)
+{
+    struct room *m = *state;
+    assert_fault(m, "nope.test", &EGRESS_DIRECT, FAULT_NAME);
+    assert_fault(m, "nope.test", &ONLY4, FAULT_NAME);
+    assert_fault(m, "empty.test", &EGRESS_DIRECT, FAULT_NAME);
+    assert_fault(m, "six.test", &ONLY4, FAULT_UNREACHABLE);
+    assert_fault(m, "four.test", &ONLY6, FAULT_UNREACHABLE);
+    assert_fault(m, "broken.test", &EGRESS_DIRECT, FAULT_DNS);
+    int asked = m->server.asked4 + m->server.asked6;
+    assert_fault(m, "four.test", &NOTHING, FAULT_UNREACHABLE);
+    assert_int_equal(m->server.asked4 + m->server.asked6, asked);
+}
+
+static void test_silence_ends_at_the_deadline(void **state)
+{
+    struct room *m = *state;
+    room_resolver(m, 0.3);
+    assert_fault(m, "silent.test", &EGRESS_DIRECT, FAULT_DNS);
+    assert_true(m->took_s >= 0.29 && m->took_s < 2);
+    assert_true(m->server.asked4 >= 2); /* a lost packet is asked again */
+    /* The resolver is of use to others meanwhile and afterwards. */
+    assert_gives(m, "four.test", &ONLY4, "192.0.2.1:80 192.0.2.2:80 192.0.2.3:80");
+}
+
+static void test_truncated_answer_is_asked_for_over_tcp(void **state)
+{
+    struct room *m = *state;
+    dns_server_open_tcp(&m->server);
+    assert_gives(m, "big.test", &EGRESS_DIRECT,
+                 "[2001:db8::1]:80 192.0.2.1:80 [2001:db8::2]:80 192.0.2.2:80 192.0.2.3:80");
+    assert_int_equal(m->server.asked_tcp, 2);
+}
+
+static void test_server_that_is_not_there(void **state)
+{
+    struct room *m = *state;
+    struct addr elsewhere = loopback(AF_INET, 9);
+    /* A port that is taken, but deaf to all except one: the kernel answers others that nobody is there. */
+    int fd = socket_at_loopback(AF_INET, SOCK_DGRAM, &m->server.addr);
+    assert_int_equal(connect(fd, &elsewhere.sa, addr_len(&elsewhere)), 0);
+    (void)addr_format(&m->server.addr, m->server.text);
+    room_resolver(m, 5);
+    assert_fault(m, "four.test", &EGRESS_DIRECT, FAULT_DNS);
+    assert_true(m->took_s < 4); /* known before the deadline */
+    (void)close(fd);
+}
+
+static void test_second_server_helps_out(void **state)
+{
+    struct room *m = *state;
+    struct addr mute;
+    char text[2 * ADDR_TEXT_MAX + 2], first[ADDR_TEXT_MAX];
+    int fd = socket_at_loopback(AF_INET, SOCK_DGRAM, &mute);
+    (void)snprintf(text, sizeof text, "%s,%s", addr_format(&mute, first), m->server.text);
+    struct resolver_options options = {.servers = text, .timeout_s = 2};
+    resolver_free(m->resolver);
+    assert_int_equal(resolver_new(&m->resolver, m->loop, &options), 0);
+    assert_gives(m, "six.test", &ONLY6, "[2001:db8::1]:80 [2001:db8::2]:80");
+    assert_true(m->took_s < 2);
+    (void)close(fd);
+}
+
+static void test_names_that_need_no_server(void **state)
+{
+    struct room *m = *state;
+    assert_gives(m, "localhost", &EGRESS_DIRECT, "[::1]:80 127.0.0.1:80");
+    assert_gives(m, "LocalHost.", &ONLY4, "127.0.0.1:80");
+    assert_gives(m, "a.b.localhost", &ONLY6, "[::1]:80");
+    assert_gives(m, "192.0.2.7", &EGRESS_DIRECT, "192.0.2.7:80");
+    assert_gives(m, "2001:db8::7", &EGRESS_DIRECT, "[2001:db8::7]:80");
+    assert_gives(m, "::ffff:192.0.2.7", &ONLY4, "192.0.2.7:80");
+    assert_fault(m, "192.0.2.7", &ONLY6, FAULT_UNREACHABLE);
+    assert_fault(m, "2001:db8::7", &ONLY4, FAULT_UNREACHABLE);
+    assert_int_equal(m->server.asked4 + m->server.asked6, 0);
+    assert_fault(m, "notlocalhost", &EGRESS_DIRECT, FAULT_NAME);
+    assert_true(m->server.asked4 > 0);
+}
+
+static void test_names_that_cannot_be(void **state)
+{
+    struct room *m = *state;
+    char label64[80], long_name[300];
+    memset(label64, 'a', 64);
+    (void)strcpy(label64 + 64, ".test");
+    for (size_t i = 0; i < 254; i++)
+        long_name[i] = i % 2 ? '.' : 'a';
+    long_name[253] = 'a';
+    long_name[254] = '\0'; /* 254 octets */
+    const char *const bad[] = {"",         ".",     "..",       ".test",   "a..test", "a.test..",
+                               "a b.test", "a\n.b", "a\\.test", "a\x7f.b", label64,   long_name};
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+        assert_fault(m, bad[i], &EGRESS_DIRECT, FAULT_NAME);
+    assert_int_equal(m->server.asked4 + m->server.asked6, 0);
+
+    /* The longest that can be are asked for. */
+    assert_fault(m, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.test", &ONLY4,
+                 FAULT_NAME);
+    assert_true(m->server.asked4 > 0);
+    int asked = m->server.asked4;
+    long_name[253] = '\0';
+    long_name[252] = 'a';
+    assert_int_equal(strlen(long_name), 253);
+    assert_fault(m, long_name, &ONLY4, FAULT_NAME);
+    assert_true(m->server.asked4 > asked);
+}
+
+static void test_hosts_file_counts(void **state)
+{
+    struct room *m = *state;
+    char path[] = "/tmp/hosts-XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_true(dprintf(fd, "192.0.2.55 printer.test\n2001:db8::55 printer.test\n") > 0);
+    (void)close(fd);
+    assert_int_equal(setenv("CARES_HOSTS", path, 1), 0);
+    resolve(m, "printer.test", &EGRESS_DIRECT);
+    assert_int_equal(unsetenv("CARES_HOSTS"), 0);
+    (void)unlink(path);
+    assert_string_equal(m->addrs, "[2001:db8::55]:80 192.0.2.55:80");
+    assert_int_equal(m->server.asked4 + m->server.asked6, 0);
+}
+
+static void run_for(struct room *m, double seconds)
+{
+    bool never = false;
+    assert_false(run_until_within(m->loop, &never, seconds));
+}
+
+static void await_question(struct room *m)
+{
+    double until = clock_now_s() + PATIENCE_S;
+    while (m->server.n_held < 2 && clock_now_s() < until)
+        ev_run(m->loop, EVRUN_ONCE);
+    assert_int_equal(m->server.n_held, 2);
+}
+
+static void test_cancelled_query_is_not_called_back(void **state)
+{
+    struct room *m = *state;
+    struct resolver_query fresh = {.resolver = NULL};
+    resolver_cancel(&fresh);
+
+    ask(m, "late.test", &EGRESS_DIRECT); /* c-ares holds it */
+    await_question(m);
+    resolver_cancel(&m->query);
+    resolver_cancel(&m->query);
+    memset(&m->query, 0x5a, sizeof m->query); /* its owner may be gone by the time the answer comes */
+    dns_server_release(&m->server);
+    run_for(m, 0.1);
+    assert_int_equal(m->calls, 0);
+
+    ask(m, "localhost", &EGRESS_DIRECT); /* settled, not yet told */
+    resolver_cancel(&m->query);
+    ask(m, "..", &EGRESS_DIRECT);
+    resolver_cancel(&m->query);
+    run_for(m, 0.05);
+    assert_int_equal(m->calls, 0);
+    assert_gives(m, "six.test", &ONLY6, "[2001:db8::1]:80 [2001:db8::2]:80");
+}
+
+static void test_answer_after_the_deadline_is_for_nobody(void **state)
+{
+    struct room *m = *state;
+    room_resolver(m, 0.2);
+    assert_fault(m, "late.test", &EGRESS_DIRECT, FAULT_DNS);
+    memset(&m->query, 0x5a, sizeof m->query);
+    dns_server_release(&m->server);
+    run_for(m, 0.1);
+    assert_int_equal(m->calls, 1);
+    m->query = (struct resolver_query){.resolver = NULL};
+}
+
+static void test_many_queries_at_once(void **state)
+{
+    enum { QUERIES = 200 };
+    static struct room rooms[QUERIES];
+    struct room *m = *state;
+    static const char *const names[] = {"both.test", "nope.test", "localhost", "192.0.2.1"};
+    for (size_t i = 0; i < QUERIES; i++) {
+        rooms[i] = (struct room){.resolver = m->resolver, .loop = m->loop};
+        ask(&rooms[i], names[i % ARRAY_LEN(names)], &EGRESS_DIRECT);
+    }
+    for (size_t i = 0; i < QUERIES; i += 5)
+        resolver_cancel(&rooms[i].query);
+    for (size_t i = 0; i < QUERIES; i++) {
+        if (i % 5 == 0)
+            continue;
+        run_until(m->loop, &rooms[i].done);
+        assert_int_equal(rooms[i].calls, 1);
+        assert_int_equal(rooms[i].fault, i % ARRAY_LEN(names) == 1 ? FAULT_NAME : FAULT_NONE);
+    }
+    for (size_t i = 0; i < QUERIES; i += 5)
+        assert_int_equal(rooms[i].calls, 0);
+}
+
+static void test_freed_with_queries_running(void **state)
+{
+    struct room *m = *state;
+    struct room others[3] = {{.resolver = m->resolver}, {.resolver = m->resolver}, {.resolver = m->resolver}};
+    ask(m, "late.test", &EGRESS_DIRECT);
+    await_question(m);
+    ask(&others[0], "localhost", &EGRESS_DIRECT);
+    ask(&others[1], "..", &EGRESS_DIRECT);
+    ask(&others[2], "silent.test", &ONLY4);
+    resolver_cancel(&others[2].query);
+    resolver_free(m->resolver);
+    m->resolver = NULL;
+    assert_int_equal(count_fds(), m->fds + 1); /* the server's */
+    dns_server_release(&m->server);
+    run_for(m, 0.05);
+    resolver_cancel(&m->query);
+    resolver_cancel(&others[0].query);
+    assert_int_equal(m->calls + others[0].calls + others[1].calls + others[2].calls, 0);
+}
+
+static void test_from_within_the_callback(void **state)
+{
+    struct room *m = *state;
+    m->again = "four.test";
+    ask(m, "nope.test", &EGRESS_DIRECT);
+    run_until(m->loop, &m->done);
+    assert_int_equal(m->calls, 2);
+    assert_string_equal(m->addrs, "192.0.2.1:80 192.0.2.2:80 192.0.2.3:80");
+    m->free_resolver = true;
+    assert_gives(m, "six.test", &ONLY6, "[2001:db8::1]:80 [2001:db8::2]:80");
+    assert_null(m->resolver);
+}
+
+static bool freed;
+static void on_done_free(struct resolver_query *q, enum fault fault, const struct addr *addrs, size_t n)
+{
+    assert_int_equal(fault, FAULT_NONE);
+    free(q);
+    assert_int_equal(n, 3);
+    assert_int_equal(addr_port(&addrs[2]), 80);
+    freed = true;
+}
+
+static void test_query_may_be_freed_from_within(void **state)
+{
+    struct room *m = *state;
+    struct resolver_query *q = calloc(1, sizeof *q);
+    assert_non_null(q);
+    resolver_start(m->resolver, q, "four.test", 80, &EGRESS_DIRECT, on_done_free);
+    run_until(m->loop, &freed);
+}
+
+static void test_servers_option(void **state)
+{
+    static const char *const good[] = {"192.0.2.1", "192.0.2.1:53", "[2001:db8::1]:5353,192.0.2.1",
+                                       "2001:db8::1"};
+    static const char *const bad[] = {
+        "", ",", "192.0.2.1,", "dns.example", "192.0.2.1:0x35", "192.0.2.1 192.0.2.2"};
+    struct room *m = *state;
+    struct resolver *r = NULL;
+    struct resolver_options options = {.timeout_s = 1};
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        options.servers = bad[i];
+        assert_int_equal(resolver_new(&r, m->loop, &options), -EINVAL);
+        assert_null(r);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(good); i++) {
+        options.servers = good[i];
+        assert_int_equal(resolver_new(&r, m->loop, &options), 0);
+        resolver_free(r);
+    }
+    options.servers = NULL; /* the system's */
+    assert_int_equal(resolver_new(&r, m->loop, &options), 0);
+    resolver_free(r);
+    resolver_free(NULL);
+}
+
+int main(void)
+{
+    /* Whatever search list this machine has, the names asked for here are whole. */
+    (void)setenv("LOCALDOMAIN", "search.test", 1);
+#define IN_ROOM(test) cmocka_unit_test_setup_teardown(test, room_open, room_close)
+    const struct CMUnitTest tests[] = {
+        IN_ROOM(test_families_take_turns),
+        IN_ROOM(test_only_useful_families_are_asked_for),
+        IN_ROOM(test_many_addresses_are_cut_evenly),
+        IN_ROOM(test_mapped_addresses_are_ipv4),
+        IN_ROOM(test_faults),
+        IN_ROOM(test_silence_ends_at_the_deadline),
+        IN_ROOM(test_truncated_answer_is_asked_for_over_tcp),
+        IN_ROOM(test_server_that_is_not_there),
+        IN_ROOM(test_second_server_helps_out),
+        IN_ROOM(test_names_that_need_no_server),
+        IN_ROOM(test_names_that_cannot_be),
+        IN_ROOM(test_hosts_file_counts),
+        IN_ROOM(test_cancelled_query_is_not_called_back),
+        IN_ROOM(test_answer_after_the_deadline_is_for_nobody),
+        IN_ROOM(test_many_queries_at_once),
+        IN_ROOM(test_freed_with_queries_running),
+        IN_ROOM(test_from_within_the_callback),
+        IN_ROOM(test_query_may_be_freed_from_within),
+        IN_ROOM(test_servers_option),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
