@@ -14,11 +14,8 @@ static int bind_device(int fd, const char *device)
     return errno == ENODEV ? -ENODEV : -EADDRNOTAVAIL;
 }
 
-static int bind_source(int fd, const struct addr *source, int family, int type)
+static int bind_source(int fd, const struct addr *source, int type)
 {
-    /* A source of the wrong family must not pass for none. */
-    if (addr_family(source) != family)
-        return -EADDRNOTAVAIL;
     /* Let connect() choose the port, when the destination is known: then one source address has 28,000 ports
      * for each destination instead of for all of them. A datagram socket may be asked for its port before
      * that. */
@@ -45,7 +42,7 @@ int egress_socket(const struct egress *e, int family, int type)
     if (r == 0 && e->device[0])
         r = bind_device(fd, e->device);
     if (r == 0 && addr_family(source) != AF_UNSPEC)
-        r = bind_source(fd, source, family, type);
+        r = bind_source(fd, source, type);
     if (r < 0) {
         (void)close(fd);
         return r;

@@ -170,7 +170,14 @@ static void test_faults(void **state)
 static void test_silence_ends_at_the_deadline(void **state)
 {
     struct room *m = *state;
-    room_resolver(m, 0.3);
+    char eight[8 * sizeof m->server.text] = "";
+    for (int i = 0; i < 8; i++) { /* more than c-ares gets through with in the time */
+        (void)strcat(eight, i ? "," : "");
+        (void)strcat(eight, m->server.text);
+    }
+    struct resolver_options options = {.servers = eight, .timeout_s = 0.3};
+    resolver_free(m->resolver);
+    assert_int_equal(resolver_new(&m->resolver, m->loop, &options), 0);
     assert_fault(m, "silent.test", &EGRESS_DIRECT, FAULT_DNS);
     assert_true(m->took_s >= 0.29 && m->took_s < 2);
     assert_true(m->server.asked4 >= 2); /* a lost packet is asked again */
@@ -235,15 +242,16 @@ static void test_names_that_need_no_server(void **state)
 static void test_names_that_cannot_be(void **state)
 {
     struct room *m = *state;
-    char label64[80], long_name[300];
+    char label64[80], octets254[255];
     memset(label64, 'a', 64);
-    (void)strcpy(label64 + 64, ".test");
-    for (size_t i = 0; i < 254; i++)
-        long_name[i] = i % 2 ? '.' : 'a';
-    long_name[253] = 'a';
-    long_name[254] = '\0'; /* 254 octets */
-    const char *const bad[] = {"",         ".",     "..",       ".test",   "a..test", "a.test..",
-                               "a b.test", "a\n.b", "a\\.test", "a\x7f.b", label64,   long_name};
+    (void)strcpy(label64 + 64, ".localhost");
+    for (size_t i = 0; i < 244; i++)
+        octets254[i] = i % 2 ? '.' : 'a';
+    octets254[243] = 'a';
+    (void)strcpy(octets254 + 244, ".localhost");
+    const char *const bad[] = {"",         ".",        "..",    ".test",    "a..test", "a..localhost",
+                               "a.test..", "a b.test", "a\n.b", "a\\.test", "a\x7f.b", label64,
+                               octets254};
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
         assert_fault(m, bad[i], &EGRESS_DIRECT, FAULT_NAME);
     assert_int_equal(m->server.asked4 + m->server.asked6, 0);
@@ -253,10 +261,8 @@ static void test_names_that_cannot_be(void **state)
                  FAULT_NAME);
     assert_true(m->server.asked4 > 0);
     int asked = m->server.asked4;
-    long_name[253] = '\0';
-    long_name[252] = 'a';
-    assert_int_equal(strlen(long_name), 253);
-    assert_fault(m, long_name, &ONLY4, FAULT_NAME);
+    octets254[253] = '\0';
+    assert_fault(m, octets254, &ONLY4, FAULT_NAME);
     assert_true(m->server.asked4 > asked);
 }
 
