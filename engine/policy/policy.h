@@ -77,6 +77,10 @@ MUST_CHECK int policy_reload(struct policy *p, char *err);
 const char *policy_name(const struct policy *p);
 /** Counts loads, from 1. */
 uint32_t policy_generation(const struct policy *p);
+/** Calls into Lua that went wrong, over all generations. */
+uint64_t policy_errors(const struct policy *p);
+/** It failed too often in a row; the built-in default decides until the next reload. */
+bool policy_quarantined(const struct policy *p);
 
 /** Decide. Never fails: whatever goes wrong within is logged (rate-limited), counted, and the built-in default
  *  decides. @param candidates  n >= 1, all usable for this connection */

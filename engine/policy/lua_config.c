@@ -1,0 +1,290 @@
+#include "policy/lua_config.h"
+
+#include "policy/vm.h"
+#include "policy/vm_services.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <lauxlib.h>
+
+static const double CONFIG_BUDGET_S = 1;
+enum { DEPTH_MAX = 16 };
+static const double INTEGER_MAX = 9007199254740992.0; /* 2^53: beyond it doubles skip integers */
+
+/* Lives outside of the protected call, so that an error inside leaks nothing. */
+struct conversion {
+    const char *path;
+    json_t *root;
+    char *err;
+    size_t depth;
+    const void *tables[DEPTH_MAX + 1]; /* those we are inside of */
+    char where[256];                   /* path of keys: "uplinks[2].weight" */
+};
+
+static int convert(lua_State *L, struct conversion *c, json_t **ret);
+
+static int refuse(struct conversion *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
+static int refuse(struct conversion *c, const char *fmt, ...)
+{
+    char text[512];
+    va_list args;
+    va_start(args, fmt);
+    (void)vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    (void)snprintf(c->err, VM_ERROR_MAX, "%s: %s%s%s", c->path, c->where, *c->where ? ": " : "", text);
+    return -EINVAL;
+}
+
+static size_t enter_key(struct conversion *c, const char *key, size_t index)
+{
+    size_t len = strlen(c->where);
+    if (key)
+        (void)snprintf(c->where + len, sizeof c->where - len, "%s%s", len ? "." : "", key);
+    else
+        (void)snprintf(c->where + len, sizeof c->where - len, "[%zu]", index);
+    return len;
+}
+
+static int keep(struct conversion *c, json_t *made, json_t **ret, const char *why)
+{
+    if (!made)
+        return refuse(c, "%s", why);
+    *ret = made;
+    return 0;
+}
+
+static int convert_number(lua_State *L, struct conversion *c, json_t **ret)
+{
+    double v = lua_tonumber(L, -1);
+    if (!isfinite(v))
+        return refuse(c, "expected a finite number");
+    if (floor(v) == v && fabs(v) <= INTEGER_MAX)
+        return keep(c, json_integer((json_int_t)v), ret, "out of memory");
+    return keep(c, json_real(v), ret, "out of memory");
+}
+
+static int convert_array(lua_State *L, struct conversion *c, size_t n, json_t **ret)
+{
+    json_t *array = json_array();
+    for (size_t i = 1; array && i <= n; i++) {
+        json_t *item = NULL;
+        size_t len = enter_key(c, NULL, i);
+        lua_rawgeti(L, -1, (int)i);
+        int rc = convert(L, c, &item);
+        lua_pop(L, 1);
+        if (rc == 0 && json_array_append_new(array, item) < 0)
+            rc = refuse(c, "out of memory");
+        c->where[len] = '\0';
+        if (rc < 0) {
+            json_decref(array);
+            return rc;
+        }
+    }
+    return keep(c, array, ret, "out of memory");
+}
+
+/* The value of one pair lies on top of the stack, its key (a string) below. */
+static int add_member(lua_State *L, struct conversion *c, json_t *object)
+{
+    size_t key_len;
+    const char *key = lua_tolstring(L, -2, &key_len);
+    if (strlen(key) != key_len)
+        return refuse(c, "a key holds a NUL");
+    json_t *item = NULL;
+    size_t len = enter_key(c, key, 0);
+    int rc = convert(L, c, &item);
+    if (rc == 0 && json_object_set_new(object, key, item) < 0)
+        rc = refuse(c, "the key is not UTF-8");
+    c->where[len] = '\0';
+    return rc;
+}
+
+static int convert_object(lua_State *L, struct conversion *c, json_t **ret)
+{
+    json_t *object = json_object();
+    int rc = object ? 0 : refuse(c, "out of memory");
+    lua_pushnil(L);
+    while (rc == 0 && lua_next(L, -2)) {
+        rc = add_member(L, c, object);
+        lua_pop(L, 1);
+    }
+    if (rc < 0) {
+        lua_pop(L, 1); /* the key */
+        json_decref(object);
+        return rc;
+    }
+    *ret = object;
+    return 0;
+}
+
+/* A table is a list when its keys are 1..n, an object when all are strings, and otherwise an error. */
+static int check_keys(lua_State *L, struct conversion *c, size_t *ret_n)
+{
+    size_t n = 0, strings = 0, total = 0;
+    double highest = 0;
+    lua_pushnil(L);
+    for (; lua_next(L, -2); lua_pop(L, 1)) {
+        total++;
+        int type = lua_type(L, -2);
+        if (type == LUA_TSTRING)
+            strings++;
+        double key = type == LUA_TNUMBER ? lua_tonumber(L, -2) : 0;
+        if (key >= 1 && floor(key) == key) {
+            n++;
+            highest = fmax(highest, key);
+        }
+    }
+    if (strings == total) {
+        *ret_n = 0;
+        return 0;
+    }
+    if (n == total && highest == (double)n) {
+        *ret_n = n;
+        return 0;
+    }
+    return refuse(c, "expected a table whose keys are all names, or 1, 2, … without a gap");
+}
+
+static int convert_table(lua_State *L, struct conversion *c, json_t **ret)
+{
+    const void *self = lua_topointer(L, -1);
+    for (size_t i = 0; i < c->depth; i++)
+        if (c->tables[i] == self)
+            return refuse(c, "a table that contains itself");
+    if (c->depth >= DEPTH_MAX)
+        return refuse(c, "tables nested deeper than %d", DEPTH_MAX);
+    size_t n = 0;
+    int rc = check_keys(L, c, &n);
+    if (rc < 0)
+        return rc;
+    c->tables[c->depth++] = self;
+    rc = n > 0 ? convert_array(L, c, n, ret) : convert_object(L, c, ret);
+    c->depth--;
+    return rc;
+}
+
+/* The value on top of the stack, which it leaves there. Nothing here raises, given room on the stack: no
+ * metamethods, no conversion of keys, no new Lua values. */
+static int convert(lua_State *L, struct conversion *c, json_t **ret)
+{
+    size_t len;
+    const char *text;
+    switch (lua_type(L, -1)) {
+    case LUA_TBOOLEAN:
+        return keep(c, json_boolean(lua_toboolean(L, -1)), ret, "out of memory");
+    case LUA_TNUMBER:
+        return convert_number(L, c, ret);
+    case LUA_TSTRING:
+        text = lua_tolstring(L, -1, &len);
+        return keep(c, json_stringn(text, len), ret, "the text is not UTF-8");
+    case LUA_TTABLE:
+        return convert_table(L, c, ret);
+    default:
+        return refuse(c, "expected a text, number, boolean or table, got a %s",
+                      lua_typename(L, lua_type(L, -1)));
+    }
+}
+
+/* Copies the named functions of the library on top of the stack into the table below it. */
+static void copy_functions(lua_State *L, const char *const *names)
+{
+    for (; *names; names++) {
+        lua_getfield(L, -1, *names);
+        lua_setfield(L, -3, *names);
+    }
+}
+
+static void offer_library(lua_State *L, const char *library, const char *const *names)
+{
+    lua_newtable(L);
+    lua_getglobal(L, library);
+    copy_functions(L, names);
+    lua_pop(L, 1);
+    lua_setfield(L, -2, library);
+}
+
+/* Pushes what a config file sees: enough to compute a table, nothing to reach outside but the environment. */
+static void push_environment(lua_State *L)
+{
+    static const char *const base[] = {"assert", "error",    "ipairs",   "next", "pairs",  "pcall",
+                                       "select", "tonumber", "tostring", "type", "unpack", NULL};
+    static const char *const string[] = {"byte",  "char",  "find", "format",  "gmatch", "gsub",  "len",
+                                         "lower", "match", "rep",  "reverse", "sub",    "upper", NULL};
+    static const char *const table[] = {"concat", "insert", "remove", "sort", NULL};
+    static const char *const math[] = {"abs", "ceil", "floor", "huge", "max", "min", NULL};
+    static const char *const os[] = {"date", "getenv", "time", NULL};
+
+    lua_newtable(L);
+    lua_pushvalue(L, LUA_GLOBALSINDEX);
+    copy_functions(L, base);
+    lua_pop(L, 1);
+    offer_library(L, "string", string);
+    offer_library(L, "table", table);
+    offer_library(L, "math", math);
+    offer_library(L, "os", os);
+
+    /* ("x"):dump() must not be there either. */
+    lua_pushliteral(L, "");
+    if (lua_getmetatable(L, -1)) {
+        lua_getfield(L, -3, "string");
+        lua_setfield(L, -2, "__index");
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+}
+
+static void push_chunk(lua_State *L, const char *path)
+{
+    lua_pushcfunction(L, vm_service_read);
+    lua_pushstring(L, path);
+    lua_call(L, 1, 2);
+    if (lua_isnil(L, -2))
+        lua_error(L);
+    lua_pop(L, 1);
+    size_t len;
+    const char *text = lua_tolstring(L, -1, &len);
+    const char *name = lua_pushfstring(L, "@%s", path);
+    if (luaL_loadbufferx(L, text, len, name, "t") != 0)
+        lua_error(L);
+    push_environment(L);
+    (void)lua_setfenv(L, -2);
+}
+
+static int evaluate(lua_State *L)
+{
+    struct conversion *c = lua_touserdata(L, 1);
+    push_chunk(L, c->path);
+    lua_call(L, 0, 1);
+    if (!lua_istable(L, -1))
+        return luaL_error(L, "%s: expected the file to return a table, got %s", c->path,
+                          luaL_typename(L, -1));
+    /* Each level holds a key and a value. */
+    luaL_checkstack(L, 4 * DEPTH_MAX, "config");
+    if (convert(L, c, &c->root) < 0)
+        c->root = NULL;
+    return 0;
+}
+
+int lua_config_load(const char *path, json_t **ret, char *err)
+{
+    struct vm_options options = {.lua_dir = NULL};
+    struct vm *vm;
+    int rc = vm_new(&vm, &options, err);
+    if (rc < 0)
+        return rc;
+    struct conversion c = {.path = path, .err = err};
+    rc = vm_protected(vm, evaluate, &c, CONFIG_BUDGET_S, err);
+    vm_free(vm);
+    if (rc < 0) {
+        json_decref(c.root);
+        return rc;
+    }
+    if (!c.root)
+        return -EINVAL;
+    *ret = c.root;
+    return 0;
+}

@@ -1,0 +1,141 @@
+#include "base/clock.h"
+#include "policy/policy_internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+/* A policy that fails this often in a row is broken, not unlucky; each further try could cost its whole time
+ * budget. */
+enum { QUARANTINE_AFTER = 20, LINES_PER_WINDOW = 5 };
+
+static void log_failure(struct policy *p, const char *what, const char *error)
+{
+    uint32_t hidden;
+    if (!log_limit_pass(&p->complaints, clock_now_s(), LINES_PER_WINDOW, &hidden))
+        return;
+    struct log_line l;
+    log_begin(&l, LOG_WARN, "policy failed");
+    log_str(&l, "policy", p->script->name);
+    log_u64(&l, "generation", p->generation);
+    log_str(&l, "in", what);
+    log_str(&l, "error", error);
+    if (hidden > 0)
+        log_u64(&l, "hidden", hidden);
+    log_end(&l);
+}
+
+static void quarantine(struct policy *p, const char *what, const char *error)
+{
+    struct log_line l;
+    p->quarantined = true;
+    log_begin(&l, LOG_ERROR, "policy quarantined until it is reloaded; the built-in default decides");
+    log_str(&l, "policy", p->script->name);
+    log_u64(&l, "generation", p->generation);
+    log_u64(&l, "failures_in_a_row", QUARANTINE_AFTER);
+    log_str(&l, "in", what);
+    log_str(&l, "error", error);
+    log_end(&l);
+}
+
+/* The one place where a call's outcome is counted. */
+static void settle(struct policy *p, enum script_entry entry, int rc, const char *error)
+{
+    static const char *const names[SCRIPT_ENTRIES] = {
+        [SCRIPT_PICK] = "pick",     [SCRIPT_OPENED] = "opened", [SCRIPT_FAILED] = "failed",
+        [SCRIPT_CLOSED] = "closed", [SCRIPT_FORGET] = "forget",
+    };
+    if (rc == 0) {
+        p->in_a_row[entry] = 0;
+        return;
+    }
+    p->errors++;
+    if (++p->in_a_row[entry] >= QUARANTINE_AFTER)
+        quarantine(p, names[entry], error);
+    else
+        log_failure(p, names[entry], error);
+}
+
+static void decide_by_default(struct policy *p, struct uplink *const *candidates, size_t n, const char *why,
+                              struct policy_choice *ret)
+{
+    *ret = (struct policy_choice){.verdict = POLICY_USE, .n = 1, .by_default = true};
+    ret->order[0] = fallback_pick(&p->fallback, candidates, n);
+    (void)snprintf(ret->reason, sizeof ret->reason, "default: %s", why);
+}
+
+void policy_pick(struct policy *p, const struct policy_conn *conn, struct uplink *const *candidates, size_t n,
+                 struct policy_choice *ret)
+{
+    char err[VM_ERROR_MAX];
+    enum frame_verdict verdict;
+
+    if (p->quarantined) {
+        decide_by_default(p, candidates, n, "policy quarantined", ret);
+        return;
+    }
+    int rc = script_pick(p->script, conn, candidates, n, &verdict, ret, err);
+    settle(p, SCRIPT_PICK, rc, err);
+    if (rc < 0)
+        decide_by_default(p, candidates, n, "policy error", ret);
+    else if (verdict == FRAME_NO_OPINION)
+        decide_by_default(p, candidates, n, "no opinion", ret);
+}
+
+static bool wants(const struct policy *p, enum script_entry entry)
+{
+    return p->script->has[entry] && !p->quarantined;
+}
+
+static void run_hook(struct policy *p, enum script_entry entry)
+{
+    char err[VM_ERROR_MAX];
+    int rc = script_run(p->script, entry, err);
+    script_end(p->script);
+    settle(p, entry, rc, err);
+}
+
+void policy_opened(struct policy *p, const struct policy_conn *conn, struct uplink *u, double connect_s)
+{
+    if (!wants(p, SCRIPT_OPENED))
+        return;
+    struct frame *f = &p->script->frame;
+    script_begin(p->script, conn);
+    f->uplink = u->view.id;
+    f->connect_s = connect_s;
+    run_hook(p, SCRIPT_OPENED);
+}
+
+void policy_failed(struct policy *p, const struct policy_conn *conn, struct uplink *u, const char *error)
+{
+    if (!wants(p, SCRIPT_FAILED))
+        return;
+    struct frame *f = &p->script->frame;
+    script_begin(p->script, conn);
+    f->uplink = u->view.id;
+    f->word = error;
+    run_hook(p, SCRIPT_FAILED);
+}
+
+void policy_closed(struct policy *p, const struct policy_conn *conn, struct uplink *u,
+                   const struct policy_stats *stats)
+{
+    if (!wants(p, SCRIPT_CLOSED))
+        return;
+    struct frame *f = &p->script->frame;
+    script_begin(p->script, conn);
+    f->uplink = u->view.id;
+    f->stats =
+        (struct frame_stats){.tx = (double)stats->tx, .rx = (double)stats->rx, .duration = stats->duration_s};
+    f->first_byte_s = stats->first_byte_s;
+    f->word = stats->reason;
+    run_hook(p, SCRIPT_CLOSED);
+}
+
+void policy_forget(struct policy *p, uint64_t conn_id)
+{
+    /* Not only while it serves: a quarantined policy's tags take room too. */
+    if (p->script->frame.n_tags == 0)
+        return;
+    p->script->frame.conn.id = (double)conn_id;
+    run_hook(p, SCRIPT_FORGET);
+}

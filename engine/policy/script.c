@@ -1,0 +1,265 @@
+#include "policy/script.h"
+
+#include "base/clock.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const double BUDGET_DEFAULT_S = 0.05;
+
+_Static_assert((int)POLICY_ERROR_MAX >= (int)VM_ERROR_MAX, "a VM's error fits into a policy's");
+
+static void push_tags(lua_State *L, const struct uplink *u)
+{
+    lua_createtable(L, (int)u->n_tags, 0);
+    for (size_t i = 0; i < u->n_tags; i++) {
+        lua_pushstring(L, u->tags[i]);
+        lua_rawseti(L, -2, (int)i + 1);
+    }
+}
+
+static void tell_uplink(lua_State *L, struct uplink *u)
+{
+    vm_push_host(L, "add_uplink");
+    lua_pushlightuserdata(L, &u->view);
+    lua_pushinteger(L, u->view.id);
+    lua_pushstring(L, u->name);
+    lua_pushstring(L, uplink_kind_name(u->kind));
+    lua_pushlightuserdata(L, u->interface); /* read when asked for, since it may change */
+    push_tags(L, u);
+    lua_call(L, 6, 0);
+}
+
+/* Under vm_protected; argument: the script. */
+static int tell_new_uplinks(lua_State *L)
+{
+    struct script *s = lua_touserdata(L, 1);
+    for (; (size_t)s->known < s->uplinks->n; s->known++)
+        tell_uplink(L, s->uplinks->items[s->known]);
+    return 0;
+}
+
+struct load {
+    struct script *script;
+    const struct policy_options *options;
+};
+
+/* Under vm_protected. Its results cannot be returned from there, so they are left in the registry, by their
+ * number. */
+static int load(lua_State *L)
+{
+    static const char *const names[SCRIPT_ENTRIES] = {
+        [SCRIPT_PICK] = "pick",     [SCRIPT_OPENED] = "opened", [SCRIPT_FAILED] = "failed",
+        [SCRIPT_CLOSED] = "closed", [SCRIPT_FORGET] = "forget",
+    };
+    const struct load *l = lua_touserdata(L, 1);
+    const struct policy_options *o = l->options;
+
+    vm_push_host(L, "load");
+    lua_pushstring(L, o->file);
+    lua_createtable(L, 0, (int)o->n_params);
+    for (size_t i = 0; i < o->n_params; i++) {
+        lua_pushstring(L, o->params[i].value);
+        lua_setfield(L, -2, o->params[i].key);
+    }
+    lua_call(L, 2, 2);
+    (void)snprintf(l->script->name, sizeof l->script->name, "%s", lua_tostring(L, -1));
+    lua_pop(L, 1);
+    for (int i = SCRIPT_PICK; i < SCRIPT_ENTRIES; i++) {
+        lua_getfield(L, -1, names[i]);
+        l->script->has[i] = lua_isfunction(L, -1);
+        lua_rawseti(L, LUA_REGISTRYINDEX, i);
+    }
+    return 0;
+}
+
+static int try_pick(struct script *s, struct uplink *const *candidates, size_t n, bool is_domain, char *err)
+{
+    struct policy_conn conn = {
+        .host = is_domain ? "www.example.com" : "192.0.2.1",
+        .port = 443,
+        .is_domain = is_domain,
+        .proto = POLICY_SOCKS5,
+        .client = "127.0.0.1",
+        .listener = "127.0.0.1:1080",
+        .attempt = 1,
+    };
+    enum frame_verdict verdict;
+    struct policy_choice choice;
+    char why[VM_ERROR_MAX];
+    int rc = script_pick(s, &conn, candidates, n, &verdict, &choice, why);
+    if (rc < 0)
+        (void)snprintf(err, POLICY_ERROR_MAX, "%.900s (in a pick on trial, for %s)", why, conn.host);
+    /* Whatever it tagged was no connection. */
+    if (rc == 0 && s->frame.n_tags > 0) {
+        script_begin(s, &conn);
+        rc = script_run(s, SCRIPT_FORGET, err);
+        script_end(s);
+    }
+    return rc;
+}
+
+/* A mistake in pick shows at load, when someone is looking. */
+static int try_picks(struct script *s, char *err)
+{
+    struct uplink *candidates[UPLINK_MAX];
+    size_t n = 0;
+    for (size_t i = 0; i < s->uplinks->n; i++)
+        if (s->uplinks->items[i]->view.up)
+            candidates[n++] = s->uplinks->items[i];
+    if (n == 0)
+        for (; n < s->uplinks->n; n++)
+            candidates[n] = s->uplinks->items[n];
+    if (n == 0)
+        return 0;
+    int rc = try_pick(s, candidates, n, true, err);
+    return rc < 0 ? rc : try_pick(s, candidates, n, false, err);
+}
+
+int script_load(struct script **ret, const struct policy_options *options, char *err)
+{
+    struct script *s = calloc(1, sizeof *s);
+    if (!s) {
+        (void)snprintf(err, POLICY_ERROR_MAX, "out of memory");
+        return -ENOMEM;
+    }
+    s->uplinks = options->uplinks;
+    s->budget_s = options->budget_s > 0 ? options->budget_s : BUDGET_DEFAULT_S;
+    struct vm_options vm = {
+        .lua_dir = options->lua_dir, .memory_max = options->memory_max, .frame = &s->frame};
+    int rc = vm_new(&s->vm, &vm, err);
+    if (rc == 0)
+        rc = vm_protected(s->vm, tell_new_uplinks, s, s->budget_s, err);
+    struct load l = {.script = s, .options = options};
+    if (rc == 0)
+        rc = vm_protected(s->vm, load, &l, s->budget_s, err);
+    if (rc < 0)
+        goto fail;
+    for (int i = SCRIPT_PICK; i < SCRIPT_ENTRIES; i++)
+        lua_rawgeti(s->vm->L, LUA_REGISTRYINDEX, i);
+    rc = try_picks(s, err);
+    if (rc < 0)
+        goto fail;
+    *ret = s;
+    return 0;
+
+fail:
+    script_free(s);
+    return rc;
+}
+
+void script_free(struct script *s)
+{
+    if (!s)
+        return;
+    vm_free(s->vm);
+    free(s);
+}
+
+void script_begin(struct script *s, const struct policy_conn *conn)
+{
+    struct frame *f = &s->frame;
+    f->conn = (struct frame_conn){
+        .id = (double)conn->id,
+        .now = clock_now_s(),
+        .port = conn->port,
+        .attempt = conn->attempt,
+        .is_domain = conn->is_domain,
+        .is_ipv6 = conn->is_ipv6,
+    };
+    f->host = conn->host;
+    f->client = conn->client;
+    f->user = conn->user;
+    f->listener = conn->listener;
+    f->proto = policy_proto_name(conn->proto);
+    f->last_error = conn->last_error;
+    f->live = true;
+}
+
+void script_end(struct script *s)
+{
+    struct frame *f = &s->frame;
+    f->live = false;
+    f->host = f->client = f->user = f->listener = f->proto = f->last_error = f->word = NULL;
+}
+
+static int call(struct script *s, enum script_entry entry, int nresults, char *err)
+{
+    if ((size_t)s->known < s->uplinks->n) {
+        int rc = vm_protected(s->vm, tell_new_uplinks, s, s->budget_s, err);
+        if (rc < 0)
+            return rc;
+    }
+    lua_pushvalue(s->vm->L, (int)entry);
+    return vm_call(s->vm, 0, nresults, s->budget_s, err);
+}
+
+int script_run(struct script *s, enum script_entry entry, char *err)
+{
+    return call(s, entry, 0, err);
+}
+
+/* Cuts long text before a character of UTF-8, not amid it. */
+static void copy_reason(char *to, const char *from)
+{
+    size_t n = strnlen(from, POLICY_REASON_MAX + 1);
+    if (n > POLICY_REASON_MAX)
+        for (n = POLICY_REASON_MAX; n > 0 && ((unsigned char)from[n] & 0xc0) == 0x80; n--)
+            ;
+    memcpy(to, from, n);
+    to[n] = '\0';
+}
+
+/* Takes the two results off the stack. The host has checked all that a policy can get wrong; what fails here
+ * is a disagreement between host and engine. */
+static int read_verdict(struct script *s, uint64_t candidates, enum frame_verdict *ret_verdict,
+                        struct policy_choice *ret, char *err)
+{
+    lua_State *L = s->vm->L;
+    const struct frame *f = &s->frame;
+    struct policy_choice choice = {.timeout_s = f->timeout_s};
+    enum frame_verdict verdict = (enum frame_verdict)lua_tointeger(L, -2);
+    const char *reason = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
+
+    copy_reason(choice.reason, *reason ? reason : s->name);
+    lua_pop(L, 2);
+    if (verdict == FRAME_USE) {
+        for (int32_t i = 0; i < f->n && i < UPLINK_MAX; i++) {
+            int32_t id = f->ids[i];
+            if (id < 1 || (size_t)id > s->uplinks->n || !(candidates >> (id - 1) & 1)) {
+                (void)snprintf(err, VM_ERROR_MAX, "%s: pick chose uplink number %d, not a candidate", s->name,
+                               id);
+                return -EINVAL;
+            }
+            choice.order[choice.n++] = s->uplinks->items[id - 1];
+        }
+    }
+    choice.verdict = verdict == FRAME_REFUSE ? POLICY_REFUSE : POLICY_USE;
+    *ret_verdict = verdict;
+    if (verdict != FRAME_NO_OPINION)
+        *ret = choice;
+    return 0;
+}
+
+int script_pick(struct script *s, const struct policy_conn *conn, struct uplink *const *candidates, size_t n,
+                enum frame_verdict *ret_verdict, struct policy_choice *ret, char *err)
+{
+    uint64_t mask = 0;
+    struct frame *f = &s->frame;
+
+    f->n = 0;
+    f->timeout_s = f->hedge_s = 0;
+    for (size_t i = 0; i < n && i < UPLINK_MAX; i++) {
+        int32_t id = candidates[i]->view.id;
+        mask |= UINT64_C(1) << (id - 1);
+        f->ids[f->n++] = id;
+    }
+    script_begin(s, conn);
+    int rc = call(s, SCRIPT_PICK, 2, err);
+    script_end(s);
+    if (rc < 0)
+        return rc;
+    return read_verdict(s, mask, ret_verdict, ret, err);
+}

@@ -1,0 +1,47 @@
+/* One policy file, loaded into a VM of its own. A reload makes a new one and throws the old one away. */
+#ifndef STEERWAY_POLICY_SCRIPT_H
+#define STEERWAY_POLICY_SCRIPT_H
+
+#include "policy/policy.h"
+#include "policy/vm.h"
+
+/** What can be called; also where its function lies on the VM's stack. */
+enum script_entry {
+    SCRIPT_PICK = 1,
+    SCRIPT_OPENED,
+    SCRIPT_FAILED,
+    SCRIPT_CLOSED,
+    SCRIPT_FORGET,
+    SCRIPT_ENTRIES /* one more than the last */
+};
+
+struct script {
+    struct vm *vm;
+    struct frame frame;
+    struct uplink_set *uplinks;
+    int32_t known; /* uplinks that the VM has been told of */
+    double budget_s;
+    char name[64];
+    bool has[SCRIPT_ENTRIES];
+};
+
+/** The whole pipeline: sandbox, compile, check, new(ctx), a pick on trial.
+ *  @return 0, or negative errno with one line in err (POLICY_ERROR_MAX) */
+MUST_CHECK int script_load(struct script **ret, const struct policy_options *options, char *err);
+void script_free(struct script *s);
+
+/** Put into the frame what a hook or pick may read; end each with script_end. Text is borrowed until then. */
+void script_begin(struct script *s, const struct policy_conn *conn);
+void script_end(struct script *s);
+
+/** Run a hook between script_begin and script_end. @return 0, or negative errno with one line in err */
+MUST_CHECK int script_run(struct script *s, enum script_entry entry, char *err);
+
+/** Ask for an uplink; begins and ends by itself.
+ *  @param ret_verdict  FRAME_USE and FRAME_REFUSE fill ret but for by_default; FRAME_NO_OPINION leaves it
+ * untouched
+ *  @return 0, or negative errno with one line in err */
+MUST_CHECK int script_pick(struct script *s, const struct policy_conn *conn, struct uplink *const *candidates,
+                           size_t n, enum frame_verdict *ret_verdict, struct policy_choice *ret, char *err);
+
+#endif

@@ -1,0 +1,236 @@
+#include "policy/vm.h"
+
+#include "base/clock.h"
+#include "policy/vm_services.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include <lauxlib.h>
+#include <lualib.h>
+
+static const size_t MEMORY_MAX_DEFAULT = 64u << 20;
+/* Loading the host's files takes some 5 ms; this is for a machine with slow storage. */
+static const double BOOT_BUDGET_S = 2;
+static const char HOST_KEY[] = "steerway.host";
+
+/* Counts, and refuses beyond the cap. From 7/8 on a running call is stopped at its next instruction, which
+ * can name the line; a refusal cannot. */
+static void *allocate(void *ud, void *block, size_t old, size_t size)
+{
+    struct vm *vm = ud;
+    if (size == 0) {
+        free(block);
+        vm->used -= old;
+        return NULL;
+    }
+    if (size > old) {
+        size_t after = vm->used + (size - old);
+        if (after > vm->cap)
+            return NULL;
+        if (after > vm->cap - vm->cap / 8)
+            watchdog_memory_low(&vm->dog);
+    }
+    void *grown = realloc(block, size);
+    if (grown)
+        vm->used = vm->used - old + size;
+    return grown;
+}
+
+/* No call that may raise is made outside of vm_call and vm_protected, so this is never reached. */
+static int on_panic(lua_State *L)
+{
+    const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "unknown error";
+    log_msg(LOG_ERROR, "Lua raised an error outside of a protected call: %s", text);
+    abort();
+}
+
+static void open_library(lua_State *L, const char *name, lua_CFunction open)
+{
+    lua_pushcfunction(L, open);
+    lua_pushstring(L, name);
+    lua_call(L, 1, 0);
+}
+
+static uint32_t make_seed(void)
+{
+    uint32_t seed;
+    if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) != (ssize_t)sizeof seed)
+        seed = (uint32_t)(clock_now_s() * 1e6);
+    return seed;
+}
+
+static void push_services(lua_State *L, struct vm *vm, const struct vm_options *o)
+{
+    lua_createtable(L, 0, 5);
+    lua_pushlightuserdata(L, o->frame);
+    lua_setfield(L, -2, "frame");
+    lua_pushstring(L, o->lua_dir);
+    lua_setfield(L, -2, "lua_dir");
+    lua_pushnumber(L, make_seed());
+    lua_setfield(L, -2, "seed");
+    lua_pushcfunction(L, vm_service_read);
+    lua_setfield(L, -2, "read");
+    lua_pushlightuserdata(L, vm);
+    lua_pushcclosure(L, vm_service_log, 1);
+    lua_setfield(L, -2, "log");
+}
+
+struct boot {
+    struct vm *vm;
+    const struct vm_options *options;
+};
+
+static void load_host(lua_State *L, const struct boot *b)
+{
+    open_library(L, LUA_LOADLIBNAME, luaopen_package);
+    open_library(L, LUA_BITLIBNAME, luaopen_bit);
+    open_library(L, LUA_JITLIBNAME, luaopen_jit);
+    open_library(L, LUA_FFILIBNAME, luaopen_ffi);
+
+    lua_getglobal(L, "package");
+    lua_pushfstring(L, "%s/?.lua", b->options->lua_dir);
+    lua_setfield(L, -2, "path");
+    lua_pushliteral(L, "");
+    lua_setfield(L, -2, "cpath");
+
+    lua_getglobal(L, "require");
+    lua_pushliteral(L, "steerway.host");
+    lua_call(L, 1, 1);
+    lua_getfield(L, -1, "engine");
+    push_services(L, b->vm, b->options);
+    lua_call(L, 1, 1);
+    lua_setfield(L, LUA_REGISTRYINDEX, HOST_KEY);
+
+    /* Whatever slips through the sandbox to "the globals" finds an empty table. */
+    lua_newtable(L);
+    lua_replace(L, LUA_GLOBALSINDEX);
+}
+
+static int boot(lua_State *L)
+{
+    const struct boot *b = lua_touserdata(L, 1);
+    /* No io and no debug: not even the host needs them. */
+    open_library(L, "", luaopen_base);
+    open_library(L, LUA_TABLIBNAME, luaopen_table);
+    open_library(L, LUA_OSLIBNAME, luaopen_os);
+    open_library(L, LUA_STRLIBNAME, luaopen_string);
+    open_library(L, LUA_MATHLIBNAME, luaopen_math);
+    if (b->options->lua_dir)
+        load_host(L, b);
+    return 0;
+}
+
+int vm_new(struct vm **ret, const struct vm_options *options, char *err)
+{
+    struct vm *vm = calloc(1, sizeof *vm);
+    if (!vm) {
+        (void)snprintf(err, VM_ERROR_MAX, "out of memory");
+        return -ENOMEM;
+    }
+    /* LuaJIT 2.1 of 2022 crashes when the allocations of lua_newstate itself (some 20 KiB) are refused. */
+    vm->cap = SIZE_MAX;
+    vm->L = lua_newstate(allocate, vm);
+    vm->cap = options->memory_max ? options->memory_max : MEMORY_MAX_DEFAULT;
+    int rc = vm->L ? 0 : -ENOMEM;
+    if (rc < 0) {
+        (void)snprintf(err, VM_ERROR_MAX, "cannot make a Lua VM in %zu octets", vm->cap);
+        goto fail;
+    }
+    lua_atpanic(vm->L, on_panic);
+    rc = watchdog_init(&vm->dog, vm->L, options->lua_dir);
+    if (rc < 0) {
+        (void)snprintf(err, VM_ERROR_MAX, "no timer for the policy's time budget: %s", strerror(-rc));
+        goto fail;
+    }
+    struct boot b = {.vm = vm, .options = options};
+    rc = vm_protected(vm, boot, &b, BOOT_BUDGET_S, err);
+    if (rc < 0)
+        goto fail;
+    *ret = vm;
+    return 0;
+
+fail:
+    vm_free(vm);
+    return rc;
+}
+
+void vm_free(struct vm *vm)
+{
+    if (!vm)
+        return;
+    watchdog_done(&vm->dog);
+    if (vm->L)
+        lua_close(vm->L);
+    free(vm);
+}
+
+/* The error value on top of the stack as one line. Reads it without calling anything that may raise. */
+static void take_error(lua_State *L, char *err)
+{
+    if (lua_type(L, -1) == LUA_TSTRING)
+        (void)snprintf(err, VM_ERROR_MAX, "%s", lua_tostring(L, -1));
+    else
+        (void)snprintf(err, VM_ERROR_MAX, "raised a %s instead of a text", lua_typename(L, lua_type(L, -1)));
+    for (char *p = err; *p; p++)
+        if ((unsigned char)*p < 0x20)
+            *p = ' ';
+}
+
+static int collect(lua_State *L)
+{
+    lua_gc(L, LUA_GCCOLLECT, 0);
+    return 0;
+}
+
+/* LuaJIT does not collect when an allocation is refused, and its own pace may let garbage reach the cap. So a
+ * heap that is near it is cleaned between calls, but only after it has grown since, or a large live heap
+ * would be combed each time. */
+static void tidy(struct vm *vm, bool ran_out)
+{
+    bool near = vm->used > vm->cap / 4 * 3 && vm->used > vm->collected + vm->cap / 16;
+    if (!near && !ran_out)
+        return;
+    if (lua_cpcall(vm->L, collect, NULL) != 0)
+        lua_pop(vm->L, 1);
+    vm->collected = vm->used;
+}
+
+static int conclude(struct vm *vm, int status, char *err)
+{
+    enum watchdog_finding finding = watchdog_leave(&vm->dog);
+    int rc = 0;
+    if (status != 0) {
+        take_error(vm->L, err);
+        lua_pop(vm->L, 1);
+        if (status == LUA_ERRMEM || finding == WATCHDOG_MEMORY)
+            rc = -ENOMEM;
+        else
+            rc = finding == WATCHDOG_OVERRUN ? -ETIME : -EINVAL;
+    }
+    if (vm->used > vm->cap / 2)
+        tidy(vm, rc == -ENOMEM);
+    return rc;
+}
+
+int vm_call(struct vm *vm, int nargs, int nresults, double budget_s, char *err)
+{
+    watchdog_enter(&vm->dog, budget_s);
+    return conclude(vm, lua_pcall(vm->L, nargs, nresults, 0), err);
+}
+
+int vm_protected(struct vm *vm, lua_CFunction function, void *data, double budget_s, char *err)
+{
+    watchdog_enter(&vm->dog, budget_s);
+    return conclude(vm, lua_cpcall(vm->L, function, data), err);
+}
+
+void vm_push_host(lua_State *L, const char *name)
+{
+    lua_getfield(L, LUA_REGISTRYINDEX, HOST_KEY);
+    lua_getfield(L, -1, name);
+    lua_remove(L, -2);
+}

@@ -1,0 +1,44 @@
+/* A Lua VM with a memory cap, a time budget for each call, and the engine's Lua side (lua/steerway/host.lua)
+ * in it. */
+#ifndef STEERWAY_POLICY_VM_H
+#define STEERWAY_POLICY_VM_H
+
+#include "base/log.h"
+#include "policy/frame.h"
+#include "policy/watchdog.h"
+
+#include <lua.h>
+
+enum { VM_ERROR_MAX = 1024 };
+
+struct vm_options {
+    const char *lua_dir; /* NULL: base, table, string, math and os alone, without host.lua */
+    size_t memory_max;   /* octets; 0 for the default, 64 MiB */
+    struct frame *frame; /* must outlive the VM */
+};
+
+struct vm {
+    lua_State *L;
+    struct watchdog dog;
+    size_t used, cap;      /* octets of the Lua heap */
+    size_t collected;      /* used after the last full collection */
+    struct log_limit says; /* for what the policy itself logs */
+};
+
+/** Make a VM, and with lua_dir load host.lua into it.
+ *  @return 0, or negative errno with one line in err (VM_ERROR_MAX octets) */
+MUST_CHECK int vm_new(struct vm **ret, const struct vm_options *options, char *err);
+void vm_free(struct vm *vm);
+
+/** Call the function below nargs arguments on the stack, like lua_pcall, within the budget.
+ *  @return 0 with nresults on the stack; or -EINVAL for an error in Lua, -ETIME for a call that was stopped,
+ * -ENOMEM: the stack is then as it was below the function, and one line stands in err */
+MUST_CHECK int vm_call(struct vm *vm, int nargs, int nresults, double budget_s, char *err);
+
+/** Run a C function that may raise, like lua_cpcall, within the budget; it finds data as its one argument. */
+MUST_CHECK int vm_protected(struct vm *vm, lua_CFunction function, void *data, double budget_s, char *err);
+
+/** Push host.lua's function of that name. Only under vm_protected. */
+void vm_push_host(lua_State *L, const char *name);
+
+#endif

@@ -1,0 +1,85 @@
+#include "policy/vm_services.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "policy/vm.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <lauxlib.h>
+
+/* A list of 100,000 domain names takes 2 MiB. */
+enum { FILE_MAX = 16 << 20, LINES_PER_WINDOW = 20 };
+
+/* No Lua call in here, so that no error can leave the descriptor open. */
+static ssize_t read_whole(const char *path, char *to, size_t size)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0)
+        return -errno;
+    size_t have = 0;
+    ssize_t n = 0;
+    while (have < size) {
+        n = read(fd, to + have, size - have);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            break;
+        have += (size_t)n;
+    }
+    int failure = n < 0 ? errno : 0;
+    (void)close(fd);
+    return failure ? -failure : (ssize_t)have;
+}
+
+static int refuse(lua_State *L, const char *path, const char *why)
+{
+    lua_pushnil(L);
+    lua_pushfstring(L, "%s: %s", path, why);
+    return 2;
+}
+
+int vm_service_read(lua_State *L)
+{
+    const char *path = luaL_checkstring(L, 1);
+    struct stat info;
+    if (stat(path, &info) < 0)
+        return refuse(L, path, strerror(errno));
+    if (!S_ISREG(info.st_mode))
+        return refuse(L, path, "expected a regular file");
+    if (info.st_size > FILE_MAX)
+        return refuse(L, path, "is larger than 16 MiB");
+    size_t size = (size_t)info.st_size;
+    char *buffer = lua_newuserdata(L, size ? size : 1);
+    ssize_t n = read_whole(path, buffer, size);
+    if (n < 0)
+        return refuse(L, path, strerror((int)-n));
+    lua_pushlstring(L, buffer, (size_t)n);
+    return 1;
+}
+
+int vm_service_log(lua_State *L)
+{
+    struct vm *vm = lua_touserdata(L, lua_upvalueindex(1));
+    const char *level = luaL_checkstring(L, 1);
+    size_t len;
+    const char *text = luaL_checklstring(L, 2, &len);
+    uint32_t hidden;
+    if (!log_limit_pass(&vm->says, clock_now_s(), LINES_PER_WINDOW, &hidden))
+        return 0;
+    struct log_line line;
+    log_begin(&line,
+              strcmp(level, "error") == 0  ? LOG_ERROR
+              : strcmp(level, "warn") == 0 ? LOG_WARN
+                                           : LOG_INFO,
+              "policy says");
+    log_slice(&line, "text", slice_of(text, len));
+    if (hidden > 0)
+        log_u64(&line, "hidden", hidden);
+    log_end(&line);
+    return 0;
+}

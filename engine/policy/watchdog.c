@@ -1,0 +1,192 @@
+#include "policy/watchdog.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <luajit.h>
+
+#ifndef sigev_notify_thread_id /* glibc before 2.38 has the field, but no name for it */
+#define sigev_notify_thread_id _sigev_un._tid
+#endif
+
+enum { TICK_NS = 5 * 1000 * 1000, BLAME_DEPTH = 32 };
+
+static struct {
+    struct watchdog *volatile running; /* whose call is under way */
+    struct watchdog *owner;            /* whose VM has LuaJIT's profiler */
+    void (*volatile request)(int);     /* LuaJIT's handler: has the owner's VM take a sample */
+    unsigned users;
+    timer_t timer;
+    struct sigaction before; /* ours, to put back */
+} dog;
+
+static bool to_blame(const struct watchdog *w, const lua_Debug *at)
+{
+    if (at->source[0] != '@' || at->currentline <= 0)
+        return false;
+    return !w->library || strncmp(at->source + 1, w->library, strlen(w->library)) != 0;
+}
+
+/* Runs in the VM at the next instruction, and at each one until the call is left. */
+static void stop_call(lua_State *L, lua_Debug *now)
+{
+    struct watchdog *w = dog.running;
+    if (!w)
+        return;
+    lua_Debug at = *now, caller;
+    lua_getinfo(L, "Sl", &at);
+    for (int level = 0; !to_blame(w, &at) && level < BLAME_DEPTH && lua_getstack(L, level, &caller);
+         level++) {
+        lua_getinfo(L, "Sl", &caller);
+        if (to_blame(w, &caller))
+            at = caller;
+    }
+    if (w->finding == WATCHDOG_MEMORY)
+        lua_pushfstring(L, "%s:%d: stopped: not enough memory", at.short_src, at.currentline);
+    else
+        lua_pushfstring(L, "%s:%d: stopped: took longer than %d ms", at.short_src, at.currentline,
+                        (int)(w->budget_s * 1e3));
+    lua_error(L);
+}
+
+/* Async-signal-safe as far as LuaJIT's own handlers are: flags and dispatch tables. Repeated at each tick,
+ * which also heals a hook lost when the signal came amid LuaJIT's own change of those tables. */
+static void bark(struct watchdog *w, enum watchdog_finding finding)
+{
+    if (w->finding == WATCHDOG_FINE)
+        w->finding = (sig_atomic_t)finding;
+    lua_sethook(w->L, stop_call, LUA_MASKCOUNT, 1);
+    if (dog.request && dog.owner == w)
+        dog.request(SIGPROF);
+}
+
+static void on_tick(int sig, siginfo_t *info, void *context)
+{
+    (void)sig, (void)context;
+    struct watchdog *w = dog.running;
+    if (!w)
+        return;
+    int missed = info->si_code == SI_TIMER ? info->si_overrun : 0;
+    w->patience -= 1 + missed;
+    if (w->patience < 0)
+        bark(w, WATCHDOG_OVERRUN);
+}
+
+static void no_sample(void *data, lua_State *L, int samples, int vmstate)
+{
+    (void)data, (void)L, (void)samples, (void)vmstate;
+}
+
+static int install_handler(struct sigaction *ret_before)
+{
+    struct sigaction ours = {.sa_sigaction = on_tick, .sa_flags = SA_SIGINFO | SA_RESTART};
+    sigemptyset(&ours.sa_mask);
+    return sigaction(SIGPROF, &ours, ret_before) < 0 ? -errno : 0;
+}
+
+static int start_clock(void)
+{
+    int rc = install_handler(&dog.before);
+    if (rc < 0)
+        return rc;
+    struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGPROF};
+    event.sigev_notify_thread_id = (pid_t)syscall(SYS_gettid);
+    struct itimerspec every = {.it_interval = {.tv_nsec = TICK_NS}, .it_value = {.tv_nsec = TICK_NS}};
+    if (timer_create(CLOCK_THREAD_CPUTIME_ID, &event, &dog.timer) < 0) {
+        rc = -errno;
+        goto fail_handler;
+    }
+    if (timer_settime(dog.timer, 0, &every, NULL) < 0) {
+        rc = -errno;
+        goto fail_timer;
+    }
+    return 0;
+
+fail_timer:
+    (void)timer_delete(dog.timer);
+fail_handler:
+    (void)sigaction(SIGPROF, &dog.before, NULL);
+    return rc;
+}
+
+/* LuaJIT's profiler serves one VM at a time; both calls throw away that VM's compiled code, so it changes
+ * hands only when another VM is about to run (at load and reload). */
+static void give_up_profiler(void)
+{
+    if (!dog.owner)
+        return;
+    dog.request = NULL;
+    luaJIT_profile_stop(dog.owner->L); /* puts back the handler it found, ours */
+    dog.owner = NULL;
+}
+
+static void take_profiler(struct watchdog *w)
+{
+    give_up_profiler();
+    luaJIT_profile_start(w->L, "li1000", no_sample, NULL);
+    /* Its timer counts the CPU time of all threads and signals any of them; ours takes its place. */
+    struct itimerval none = {.it_value = {.tv_usec = 0}};
+    (void)setitimer(ITIMER_PROF, &none, NULL);
+    struct sigaction theirs;
+    if (install_handler(&theirs) == 0)
+        dog.request = theirs.sa_handler;
+    dog.owner = w;
+}
+
+int watchdog_init(struct watchdog *w, lua_State *L, const char *library)
+{
+    if (dog.users == 0) {
+        int rc = start_clock();
+        if (rc < 0)
+            return rc;
+    }
+    dog.users++;
+    *w = (struct watchdog){.L = L, .library = library};
+    return 0;
+}
+
+void watchdog_done(struct watchdog *w)
+{
+    if (!w->L)
+        return;
+    if (dog.owner == w)
+        give_up_profiler();
+    if (--dog.users == 0) {
+        (void)timer_delete(dog.timer);
+        /* Not the old disposition itself where that is death: a last tick may still be on its way. */
+        if (dog.before.sa_handler == SIG_DFL)
+            dog.before.sa_handler = SIG_IGN;
+        (void)sigaction(SIGPROF, &dog.before, NULL);
+    }
+    w->L = NULL;
+}
+
+void watchdog_enter(struct watchdog *w, double budget_s)
+{
+    if (dog.owner != w)
+        take_profiler(w);
+    w->budget_s = budget_s;
+    w->patience = (sig_atomic_t)ceil(budget_s * 1e9 / TICK_NS);
+    w->finding = WATCHDOG_FINE;
+    dog.running = w;
+}
+
+enum watchdog_finding watchdog_leave(struct watchdog *w)
+{
+    dog.running = NULL;
+    if (w->finding != WATCHDOG_FINE)
+        lua_sethook(w->L, NULL, 0, 0);
+    return (enum watchdog_finding)w->finding;
+}
+
+void watchdog_memory_low(struct watchdog *w)
+{
+    if (dog.running == w)
+        bark(w, WATCHDOG_MEMORY);
+}

@@ -1,0 +1,46 @@
+/* Stops a call into Lua that takes too long or too much memory, also when it runs in compiled loops.
+ *
+ * LuaJIT does not look at hooks in compiled code, except that its profiler, in mode 'l', makes every trace
+ * poll for a sample. So the profiler is started (with its own timer at rest), and when a call has overstayed,
+ * a tick of our timer sets a count hook that raises and then has LuaJIT's signal handler request a sample:
+ * compiled code falls back to the interpreter, which runs the hook. The hook stays until the call is left, so
+ * that no pcall can swallow it.
+ *
+ * SIGPROF, its handler and LuaJIT's profiler exist once a process, hence the state here is static. The timer
+ * runs on the CPU clock of the thread that makes the first watchdog: a machine under load kills no innocent
+ * policy. All VMs belong to that thread; make them after any fork, for timers are not inherited. */
+#ifndef STEERWAY_POLICY_WATCHDOG_H
+#define STEERWAY_POLICY_WATCHDOG_H
+
+#include "base/compiler.h"
+
+#include <lua.h>
+#include <signal.h>
+
+enum watchdog_finding { WATCHDOG_FINE, WATCHDOG_OVERRUN, WATCHDOG_MEMORY };
+
+/** One a VM; embedded. */
+struct watchdog {
+    lua_State *L;
+    const char *library;            /* borrowed; the folder whose code is not to blame; or NULL */
+    double budget_s;                /* of the call under way */
+    volatile sig_atomic_t patience; /* ticks until it is stopped */
+    volatile sig_atomic_t finding;  /* enum watchdog_finding of the call under way */
+};
+
+/** @param library  folder of Lua files that are never named as the place of a stop, but their caller;
+ * borrowed, may be NULL
+ *  @return 0, or negative errno when no timer is to be had */
+MUST_CHECK int watchdog_init(struct watchdog *w, lua_State *L, const char *library);
+/** Before lua_close. Harmless on one that is not initialised (zeroes). */
+void watchdog_done(struct watchdog *w);
+
+/** Start to count a call's CPU time. Calls do not nest. */
+void watchdog_enter(struct watchdog *w, double budget_s);
+enum watchdog_finding watchdog_leave(struct watchdog *w);
+
+/** For the VM's allocator: the call under way has taken too much and is to be stopped at its next
+ * instruction. */
+void watchdog_memory_low(struct watchdog *w);
+
+#endif

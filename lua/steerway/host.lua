@@ -1,0 +1,221 @@
+-- The engine's Lua side, one for the engine and for tests: it loads a policy into the sandbox, hands it its ctx, and makes
+-- the functions that the engine calls. The engine's services (files, log) come in from outside.
+
+local calls = require "steerway.host.calls"
+local nearest = require "steerway.host.nearest"
+local params = require "steerway.host.params"
+local sandbox = require "steerway.host.sandbox"
+local types = require "steerway.host.types"
+local funcinfo = require("jit.util").funcinfo
+local bit = require "bit"
+
+local host = {}
+
+local POLICY_KEYS = { "name", "about", "params", "new" }
+local INSTANCE_KEYS = { "pick", "opened", "failed", "closed", "uplink_changed", "export", "import", "selftest" }
+
+-- The line where a key of the policy's table is set; 1 if there is none to be found.
+local function line_of(text, key)
+  local number = 0
+  for line in (text .. "\n"):gmatch "(.-)\n" do
+    number = number + 1
+    if line:find("%f[%w_]" .. key .. "%s*=[^=]") then
+      return number
+    end
+  end
+  return 1
+end
+
+local function failer(file, text)
+  return function(key, complaint)
+    error(("%s:%d: %s"):format(file, line_of(text, key), complaint), 0)
+  end
+end
+
+local function check_keys(what, t, known, fail)
+  for key in pairs(t) do
+    local found = false
+    for _, name in ipairs(known) do
+      found = found or name == key
+    end
+    if not found then
+      fail(tostring(key):gsub("%W", "%%%0"), nearest.complaint(what, key, known)
+        .. (" (known: %s)"):format(table.concat(known, ", ")))
+    end
+  end
+end
+
+local function check_policy(policy, fail)
+  if type(policy) ~= "table" then
+    fail("return", ("expected the file to return a table { name = …, new = … }, got %s"):format(type(policy)))
+  end
+  check_keys("the policy", policy, POLICY_KEYS, fail)
+  if type(policy.name) ~= "string" or not policy.name:find "^[%w_.-]+$" or #policy.name > 63 then
+    fail("name", ("name: expected a string of letters, digits, _ . - (63 at most), got %s"):format(tostring(policy.name)))
+  end
+  if policy.about ~= nil and type(policy.about) ~= "string" then
+    fail("about", ("about: expected a string, got %s"):format(type(policy.about)))
+  end
+  if policy.params ~= nil and type(policy.params) ~= "table" then
+    fail("params", ("params: expected a table, got %s"):format(type(policy.params)))
+  end
+  if type(policy.new) ~= "function" then
+    fail("new", ("new: expected a function(ctx), got %s"):format(type(policy.new)))
+  end
+end
+
+local function check_instance(instance, new, fail)
+  local at = funcinfo(new).linedefined
+  if type(instance) ~= "table" then
+    fail("new", ("new (line %d): expected it to return a table { pick = function(conn, uplinks) … }, got %s")
+      :format(at or 0, type(instance)))
+  end
+  check_keys("what new returned", instance, INSTANCE_KEYS, fail)
+  if type(instance.pick) ~= "function" then
+    fail("new", ("pick: expected a function(conn, uplinks), got %s"):format(type(instance.pick)))
+  end
+  for name, value in pairs(instance) do
+    if type(value) ~= "function" then
+      fail(name, ("%s: expected a function, got %s"):format(name, type(value)))
+    end
+  end
+end
+
+---Jenkins' one-at-a-time: the same number for the same text on every machine and in every version.
+---@param text string
+---@return integer  0 .. 2^32 - 1
+function host.hash(text)
+  if type(text) ~= "string" then
+    error("ctx.hash: expected a string, got " .. type(text), 2)
+  end
+  local byte, tobit, lshift, rshift, bxor = string.byte, bit.tobit, bit.lshift, bit.rshift, bit.bxor
+  local h = 0
+  for i = 1, #text do
+    h = tobit(h + byte(text, i))
+    h = tobit(h + lshift(h, 10))
+    h = bxor(h, rshift(h, 6))
+  end
+  h = tobit(h + lshift(h, 3))
+  h = bxor(h, rshift(h, 11))
+  h = tobit(h + lshift(h, 15))
+  return h % 4294967296
+end
+
+local function make_ctx(o, values)
+  local function logger(level)
+    return function(fmt, ...)
+      if type(fmt) ~= "string" then
+        error(("ctx.log.%s: expected a format, got %s"):format(level, type(fmt)), 2)
+      end
+      o.log(level, fmt:format(...))
+    end
+  end
+  local all = {}
+  for id, u in ipairs(types.by_id) do
+    all[id] = u
+  end
+  local ctx = {
+    params = values,
+    uplinks = all,
+    log = { info = logger "info", warn = logger "warn", error = logger "error" },
+    hash = host.hash,
+    random = o.random or math.random,
+  }
+  local names = {}
+  for name in pairs(ctx) do
+    names[#names + 1] = name
+  end
+  table.sort(names)
+  return setmetatable(ctx, {
+    __metatable = false,
+    __index = function(_, key)
+      error(nearest.complaint("ctx", key, names), 2)
+    end,
+  })
+end
+
+local function read_file(path)
+  local f, err = io.open(path, "rb")
+  if not f then
+    return nil, err
+  end
+  local text = f:read "*a"
+  f:close()
+  return text
+end
+
+local function quiet() end
+
+---@class steerway.LoadOptions
+---@field file string
+---@field lua_dir string
+---@field params? table<string, any>
+---@field read? fun(path: string): string|nil, string|nil
+---@field log? fun(level: string, text: string)
+---@field random? fun(): number                   instead of math.random
+
+local function run_file(o)
+  local read = o.read or read_file
+  local text, missing = read(o.file)
+  if not text then
+    error(missing, 0)
+  end
+  local env = sandbox.new {
+    dir = sandbox.folder(o.file),
+    lua_dir = o.lua_dir,
+    read = read,
+    log = o.log or quiet,
+  }
+  local chunk, bad = sandbox.compile(text, o.file, env)
+  if not chunk then
+    error(bad, 0)
+  end
+  return chunk(), text
+end
+
+---Load a policy. Raises with one line that names file and line.
+---@param o steerway.LoadOptions
+---@return steerway.Policy policy
+---@return steerway.Hooks hooks    what its new(ctx) returned
+function host.load(o)
+  local policy, text = run_file(o)
+  local fail = failer(o.file, text)
+  check_policy(policy, fail)
+  local values = params.check(policy.params or {}, o.params or {}, fail)
+  local ctx = make_ctx({ log = o.log or quiet, random = o.random }, values)
+  local instance = policy.new(ctx)
+  check_instance(instance, policy.new, fail)
+  -- A copy: later changes of the table by the policy change nothing.
+  local hooks = {}
+  for name, f in pairs(instance) do
+    hooks[name] = f
+  end
+  return policy, hooks
+end
+
+---@class steerway.Services
+---@field frame lightuserdata
+---@field lua_dir string
+---@field seed number
+---@field read fun(path: string): string|nil, string|nil
+---@field log fun(level: string, text: string)
+
+---What the engine holds of this side. Seals the strings of this VM: for the engine alone.
+---@param services steerway.Services
+---@return table
+function host.engine(services)
+  local frame, conn, stats = types.bind(services.frame)
+  math.randomseed(services.seed)
+  sandbox.seal_strings()
+  return {
+    add_uplink = types.add_uplink,
+    load = function(file, given)
+      local policy, hooks = host.load {
+        file = file, params = given, lua_dir = services.lua_dir, read = services.read, log = services.log,
+      }
+      return calls.new(frame, conn, stats, hooks, policy.name), policy.name
+    end,
+  }
+end
+
+return host

@@ -1,0 +1,162 @@
+-- What the engine calls for each decision and event. Nothing passes over Lua's stack but a verdict and its reason: the rest
+-- lies in the frame, so that a call allocates nothing and compiles.
+
+local clear = require "table.clear"
+local nearest = require "steerway.host.nearest"
+local types = require "steerway.host.types"
+local funcinfo = require("jit.util").funcinfo
+
+local calls = {}
+
+-- As in engine/policy/frame.h
+local NO_OPINION, USE, REFUSE = 0, 1, 2
+
+local OPTIONS = { "timeout", "tag", "hedge" }
+-- A day; longer is a slip of units.
+local SECONDS_MAX = 86400
+
+local by_id, is_uplink, tags = types.by_id, types.is_uplink, types.tags
+
+---@param frame ffi.cdata*
+---@param conn steerway.Conn
+---@param stats steerway.Stats
+---@param hooks steerway.Hooks
+---@param default_reason string
+---@return table<string, function>  pick and forget, and opened, failed, closed where the policy has them
+function calls.new(frame, conn, stats, hooks, default_reason)
+  local pick = hooks.pick
+  -- Handed to the policy, and filled anew for each call: whatever it did to the list harms nobody.
+  local list = setmetatable({}, { __metatable = false })
+  local allowed, turn = {}, 0
+  local entry = {}
+
+  local function wrong(text)
+    local info = funcinfo(pick)
+    -- A builtin, `pick = tostring`, has no source.
+    local source = info.source and info.source:gsub("^[@=]", "") or "policy"
+    error(("%s:%d: pick returned %s"):format(source, info.linedefined or 0, text), 0)
+  end
+
+  local function check_chosen(u)
+    if not is_uplink(u) then
+      wrong(type(u) == "cdata" and "a conn where an uplink was expected" or
+        ("a list that holds a %s; expected uplinks"):format(type(u)))
+    end
+    local id = u.id
+    if allowed[id] ~= turn then
+      wrong(("%s, which is not among the candidates"):format(tostring(u)))
+    end
+    return id
+  end
+
+  local function seconds(opts, key)
+    local value = opts[key]
+    if value == nil then
+      return 0
+    end
+    if type(value) ~= "number" or not (value > 0 and value <= SECONDS_MAX) then
+      wrong(("opts.%s = %s; expected seconds, above 0 and at most %d"):format(key, tostring(value), SECONDS_MAX))
+    end
+    return value
+  end
+
+  local function take_options(opts)
+    if type(opts) ~= "table" then
+      wrong(("a %s as third value; expected a table of options"):format(type(opts)))
+    end
+    for key in pairs(opts) do
+      if key ~= "timeout" and key ~= "tag" and key ~= "hedge" then
+        wrong(nearest.complaint("opts", key, OPTIONS) .. " (known: timeout, tag, hedge)")
+      end
+    end
+    frame.timeout_s = seconds(opts, "timeout")
+    frame.hedge_s = seconds(opts, "hedge")
+    if opts.tag ~= nil then
+      local id = conn.id
+      if tags[id] == nil then
+        frame.n_tags = frame.n_tags + 1
+      end
+      tags[id] = opts.tag
+    end
+  end
+
+  local function take_list(order)
+    local n = #order
+    if n == 0 then
+      wrong "an empty list; expected uplinks, or nil for no opinion"
+    elseif n > 64 then
+      wrong(("a list of %d uplinks; expected at most 64"):format(n))
+    end
+    for i = 1, n do
+      frame.ids[i - 1] = check_chosen(order[i])
+    end
+    frame.n = n
+  end
+
+  local function settle(chosen, reason, opts)
+    if reason == nil then
+      reason = default_reason
+    elseif type(reason) ~= "string" then
+      wrong(("a %s as reason; expected a string"):format(type(reason)))
+    elseif reason == "" then
+      reason = default_reason
+    end
+    if chosen == nil then
+      return NO_OPINION, reason
+    elseif chosen == false then
+      return REFUSE, reason
+    elseif type(chosen) == "cdata" then
+      frame.ids[0] = check_chosen(chosen)
+      frame.n = 1
+    elseif type(chosen) == "table" then
+      take_list(chosen)
+    else
+      wrong(("a %s; expected an uplink, a list of uplinks, nil, or false and a reason"):format(type(chosen)))
+    end
+    if opts ~= nil then
+      take_options(opts)
+    end
+    return USE, reason
+  end
+
+  function entry.pick()
+    local n = frame.n
+    turn = turn + 1
+    clear(list)
+    for i = 1, n do
+      local id = frame.ids[i - 1]
+      allowed[id] = turn
+      list[i] = by_id[id]
+    end
+    return settle(pick(conn, list))
+  end
+
+  if hooks.opened then
+    function entry.opened()
+      hooks.opened(conn, by_id[frame.uplink], frame.connect_s)
+    end
+  end
+  if hooks.failed then
+    local ffi_string = require("ffi").string
+    function entry.failed()
+      hooks.failed(conn, by_id[frame.uplink], ffi_string(frame.word))
+    end
+  end
+  if hooks.closed then
+    function entry.closed()
+      hooks.closed(conn, by_id[frame.uplink], stats)
+    end
+  end
+
+  function entry.forget()
+    local id = conn.id
+    if tags[id] ~= nil then
+      tags[id] = nil
+      frame.n_tags = frame.n_tags - 1
+    end
+  end
+
+  return entry
+end
+
+return calls

@@ -1,0 +1,58 @@
+-- Finds the known name that a mistyped one was probably meant to be.
+
+local nearest = {}
+
+-- Two slips (a letter missing, doubled, or exchanged) are a typing error; three are another word.
+local FAR = 3
+
+local function distance(a, b)
+  local row = {}
+  for j = 0, #b do
+    row[j] = j
+  end
+  for i = 1, #a do
+    local diagonal = row[0]
+    row[0] = i
+    for j = 1, #b do
+      local above = row[j]
+      local change = a:byte(i) == b:byte(j) and 0 or 1
+      row[j] = math.min(above + 1, row[j - 1] + 1, diagonal + change)
+      diagonal = above
+    end
+  end
+  return row[#b]
+end
+
+---@param word any        what was written
+---@param known string[]  the names there are
+---@return string|nil     the closest, if one is close
+function nearest.of(word, known)
+  word = tostring(word)
+  -- No name is that long, and the comparison takes time in proportion to the length.
+  if #word > 64 then
+    return nil
+  end
+  local best, low = nil, FAR
+  for i = 1, #known do
+    local d = distance(word:lower(), known[i]:lower())
+    if d < low and d < #known[i] then
+      best, low = known[i], d
+    end
+  end
+  return best
+end
+
+---@param what string     whose names they are: "conn", "uplink"
+---@param word any
+---@param known string[]
+---@return string         "conn has no field 'hots'; did you mean 'host'?"
+function nearest.complaint(what, word, known)
+  local text = ("%s has no field '%s'"):format(what, tostring(word))
+  local close = nearest.of(word, known)
+  if close then
+    return ("%s; did you mean '%s'?"):format(text, close)
+  end
+  return text
+end
+
+return nearest

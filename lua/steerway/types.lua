@@ -1,0 +1,92 @@
+---@meta steerway
+-- What an editor with the Lua language server shows and checks while you write a policy. Never run.
+
+---The connection that needs an uplink. Read-only, and valid during the call only: keep what you need, not conn.
+---@class steerway.Conn
+---@field id number             unique in this process
+---@field now number            monotonic time in seconds
+---@field host string           the destination: a name or an address
+---@field port number
+---@field is_domain boolean     host is a name
+---@field is_ipv6 boolean       host is an IPv6 address
+---@field proto "socks4"|"socks5"|"connect"|"http"|"udp"|"transparent"
+---@field client string         the client's address, without port
+---@field user string|nil       as whom it logged in
+---@field listener string       "address:port" the client came to
+---@field attempt number        1, 2, … as uplinks fail
+---@field last_error "timeout"|"refused"|"unreachable"|"reset"|"dns"|"bind"|nil  why the attempt before failed
+---@field tag any               what pick gave as opts.tag
+
+---A way by which traffic can leave. Read-only; the numbers are live, and an uplink may be kept and compared.
+---@class steerway.Uplink
+---@field id integer            1, 2, … in the order given
+---@field name string
+---@field kind "interface"|"address"|"upstream"
+---@field interface string      the device it leaves by at present; "" for none
+---@field weight number         above 0
+---@field tier number           1 is used first
+---@field tags table            a list of labels, which are also keys: u.tags.metered
+---@field up boolean
+---@field ipv4 boolean
+---@field ipv6 boolean
+---@field active number         live connections, dials under way included
+---@field total number          connections ever made
+---@field failures number
+---@field fail_rate number      0 to 1, smoothed
+---@field tx_bytes number
+---@field rx_bytes number
+---@field tx_rate number        bytes/s, smoothed
+---@field rx_rate number        bytes/s, smoothed
+---@field tx_capacity number    bytes/s, learned
+---@field rx_capacity number    bytes/s, learned
+---@field busy number           connections that moved bytes of late
+---@field rtt number            seconds, smoothed
+---@field quota_left number     bytes, or math.huge
+
+---How a connection went. Read-only, and valid during the call only.
+---@class steerway.Stats
+---@field tx number             bytes to the destination
+---@field rx number             bytes from it
+---@field duration number       seconds since it was opened
+---@field first_byte number|nil seconds until the destination's first byte; nil for none
+---@field reason string         how it ended: "closed", "reset", "idle", "shutdown"…
+---@field tag any               what pick gave as opts.tag
+
+---@class steerway.PickOptions
+---@field timeout? number       seconds this dial may take
+---@field tag? any              comes back as conn.tag and stats.tag
+---@field hedge? number         seconds until a second uplink is raced
+
+---@class steerway.Hooks
+---@field pick fun(conn: steerway.Conn, uplinks: steerway.Uplink[]): steerway.Uplink|steerway.Uplink[]|false|nil, string?, steerway.PickOptions?
+---@field opened? fun(conn: steerway.Conn, uplink: steerway.Uplink, connect_s: number)
+---@field failed? fun(conn: steerway.Conn, uplink: steerway.Uplink, err: string)
+---@field closed? fun(conn: steerway.Conn, uplink: steerway.Uplink, stats: steerway.Stats)
+
+---@class steerway.Param
+---@field type "number"|"boolean"|"string"
+---@field default? any          nil when it is left out
+---@field min? number
+---@field max? number
+---@field enum? any[]           the values there are
+---@field about? string
+
+---@class steerway.Log
+---@field info fun(fmt: string, ...)
+---@field warn fun(fmt: string, ...)
+---@field error fun(fmt: string, ...)
+
+---The engine's face to a policy.
+---@class steerway.Ctx
+---@field params table<string, any>     by the schema the policy declares
+---@field uplinks steerway.Uplink[]     all, also those that are down
+---@field log steerway.Log              rate-limited
+---@field hash fun(text: string): integer   0 to 2^32 - 1, the same everywhere
+---@field random fun(m?: integer, n?: integer): number   as math.random
+
+---What a policy's file returns.
+---@class steerway.Policy
+---@field name string
+---@field about? string
+---@field params? table<string, steerway.Param>
+---@field new fun(ctx: steerway.Ctx): steerway.Hooks

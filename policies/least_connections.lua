@@ -1,0 +1,27 @@
+-- Fewest live connections, in proportion to weight: an uplink of weight 7 is given 7 connections for every 3 of an uplink
+-- of weight 3. Where several are level, with no connection at all for instance, they take turns by weight.
+--
+-- Options: none; weights are the uplinks' own (eth0@7 wlan0@3).
+-- Trade-off: counts connections, not bytes: one large download weighs as much as one idle chat. A good choice when you know
+-- how your lines compare and nothing else.
+
+local balance = require "steerway.balance"
+
+return {
+  name = "least_connections",
+  about = "Fewest live connections, in proportion to weight.",
+  params = {},
+
+  ---@param _ steerway.Ctx
+  new = function(_)
+    local least = balance.least_of(function(u)
+      return u.active / u.weight
+    end)
+
+    return {
+      pick = function(_, uplinks)
+        return least(uplinks), "fewest connections"
+      end,
+    }
+  end,
+}

@@ -1,0 +1,24 @@
+-- Each uplink in its turn, in proportion to weight, evenly interleaved (7:3 goes a b a a b a a b a a).
+--
+-- Options: none; weights are the uplinks' own (eth0@7 wlan0@3).
+-- Trade-off: blind to how long connections live, so a line may collect all the long ones. In return the spread of new
+-- connections is exact, which suits many short ones of equal size.
+
+local balance = require "steerway.balance"
+
+return {
+  name = "round_robin",
+  about = "Each uplink in its turn, in proportion to weight.",
+  params = {},
+
+  ---@param _ steerway.Ctx
+  new = function(_)
+    local smooth = balance.smooth()
+
+    return {
+      pick = function(_, uplinks)
+        return smooth(uplinks), "its turn"
+      end,
+    }
+  end,
+}
