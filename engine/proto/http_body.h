@@ -15,8 +15,8 @@ struct http_body {
     enum http_body_kind kind;
     uint64_t left;  /* HTTP_BODY_LENGTH: octets to come; CHUNKED: of the present chunk */
     uint8_t state;  /* of the chunk framing */
-    uint16_t line;  /* octets of the present chunk-size or trailer line, bounded */
-    uint32_t extra; /* octets of extensions and trailers so far, bounded */
+    uint16_t line;  /* octets of the present chunk-size line, bounded */
+    uint32_t extra; /* octets of trailers so far, bounded */
     bool done;
 };
 
@@ -32,8 +32,8 @@ MUST_CHECK enum parse http_body_of_response(struct http_body *ret, const struct 
 
 /** Advance over data: *ret_used octets of it belong to this body (framing octets included, to be passed on
  *  as they are). PARSE_OK when the body ends exactly there, PARSE_NEED_MORE when all of data was body (then
- *  *ret_used == len), PARSE_BAD for broken chunk framing: bare LF in a size line, sizes over 2^62, junk after
- *  a chunk, trailers over 16 KiB. @see RFC 9112 7.1 */
+ *  *ret_used == len), PARSE_BAD for broken chunk framing: bare LF in a size line, size lines over 4 KiB,
+ *  sizes of 2^62 and more, junk after a chunk, trailers over 16 KiB. @see RFC 9112 7.1 */
 MUST_CHECK enum parse http_body_advance(struct http_body *b, const char *data, size_t len, size_t *ret_used);
 
 /** Like http_body_advance, but stops after the first piece of content and tells where it lies within data

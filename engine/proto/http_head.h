@@ -27,18 +27,25 @@ struct http_head {
 
 /** Parse a request head. One or more empty lines before it are skipped (and counted in consumed). A bare LF
  *  ends a line as CRLF does. PARSE_BAD at the earliest octet that cannot stand there: blanks before a colon,
- *  control octets, a target with blanks, versions other than HTTP/1.x, over HTTP_FIELDS_MAX fields. A head that
- *  reaches HTTP_HEAD_MAX octets without its end is PARSE_BAD too.
+ *  control octets, a target with blanks, versions other than HTTP/1.x, over HTTP_FIELDS_MAX fields. A head
+ * that reaches HTTP_HEAD_MAX octets without its end is PARSE_BAD too. ret is scratch unless PARSE_OK.
  *  @see RFC 9112 2.1, 3, 5 */
 MUST_CHECK enum parse http_parse_request(struct http_head *ret, const char *data, size_t len);
 
 /** Parse a response head. @see RFC 9112 4 */
 MUST_CHECK enum parse http_parse_response(struct http_head *ret, const char *data, size_t len);
 
+/** Whether an octet may stand in a token, such as a method or a field's name. @see RFC 9110 5.6.2 */
+bool http_is_token_char(unsigned char c);
+
 /** The first field of that name, or NULL. */
 const struct http_field *http_find(const struct http_head *h, const char *name);
 
+/** Take the next element, without surrounding blanks, off a comma-separated list. @return false at its end */
+bool http_list_next(struct slice *list, struct slice *ret);
+
 /** Whether a comma-separated list field (all its occurrences) holds the token, case folded. */
+bool http_lists(const struct http_head *h, const char *name, struct slice element_wanted);
 bool http_has_token(const struct http_head *h, const char *name, const char *token);
 
 #endif

@@ -40,17 +40,18 @@ struct socks5_auth {
 MUST_CHECK enum parse socks5_parse_auth(struct socks5_auth *ret, const char *data, size_t len);
 
 struct socks5_request {
-    uint8_t command;                 /* any; the caller answers SOCKS5_COMMAND_UNSUPPORTED */
+    uint8_t command;                  /* any; the caller answers SOCKS5_COMMAND_UNSUPPORTED */
     enum socks5_reply_code objection; /* SOCKS5_SUCCEEDED, or why the request cannot be served although it is
                                          well framed: SOCKS5_ADDRESS_UNSUPPORTED, SOCKS5_GENERAL_FAILURE (bad
                                          name, port 0 for CONNECT). target is then not filled */
     bool named;                       /* the client sent a name */
-    struct target target;             /* for BIND and UDP_ASSOCIATE port 0 and a zero address are let through */
+    struct target target; /* for BIND and UDP_ASSOCIATE port 0 and a zero address are let through */
     size_t consumed;
 };
 
 /** PARSE_BAD for a version other than 5. An unknown address type is PARSE_OK with an objection, so that the
- *  client hears of it; consumed then covers what was read. The reserved octet is ignored. @see RFC 1928 s.4 */
+ *  client hears of it; consumed then covers what was read. The reserved octet is ignored. @see RFC 1928 s.4
+ */
 MUST_CHECK enum parse socks5_parse_request(struct socks5_request *ret, const char *data, size_t len);
 
 /** Write a reply. @param ip  4 or 16 octets in network order, ip_len 0 for 0.0.0.0

@@ -17,9 +17,9 @@ struct target {
 };
 
 /** Fill ret from a host as text: dotted IPv4, IPv6 without or within brackets, or a name. An IPv4-mapped IPv6
- *  address becomes TARGET_IPV4. A name may hold letters, digits, '-', '_' and '.', labels of 1..63 octets; one
- *  trailing dot is dropped; letters are lowered. A name whose last label is all digits (so "1.2.3" or "127.1")
- *  is refused: resolvers disagree on what it means.
+ *  address becomes TARGET_IPV4. A name may hold letters, digits, '-', '_' and '.', labels of 1..63 octets;
+ * one trailing dot is dropped; letters are lowered. A name whose last label is a number (so "1.2.3", "127.1"
+ * or "0x7f000001") is refused: resolvers disagree on what it means.
  *  @return PARSE_OK or PARSE_BAD (also for port 0) */
 MUST_CHECK enum parse target_set(struct target *ret, struct slice host, uint16_t port);
 

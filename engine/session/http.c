@@ -46,7 +46,7 @@ static void refuse(struct session *s, enum http_objection why, const struct http
                       "This is a proxy: set it as the HTTP or SOCKS proxy of your browser, then ask again.",
                       head, NULL);
     case HTTP_NOT_SUPPORTED:
-        return answer(s, why, "http_request_error", "Only http:// is forwarded; use CONNECT for the rest.",
+        return answer(s, why, "http_request_error", "This proxy forwards http:// requests and CONNECT only.",
                       head, request);
     case HTTP_BAD_EXPECTATION:
         return answer(s, why, "http_request_error", "Only 100-continue can be expected.", head, NULL);

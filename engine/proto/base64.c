@@ -1,0 +1,39 @@
+#include "proto/base64.h"
+
+static int value_of(char c)
+{
+    if (c >= 'A' && c <= 'Z')
+        return c - 'A';
+    if (c >= 'a' && c <= 'z')
+        return c - 'a' + 26;
+    if (c >= '0' && c <= '9')
+        return c - '0' + 52;
+    return c == '+' ? 62 : c == '/' ? 63 : -1;
+}
+
+long base64_decode(struct slice text, char *out, size_t out_size)
+{
+    size_t n = text.len, written = 0;
+    uint32_t bits = 0;
+    unsigned pending = 0; /* bits not yet written */
+
+    if (n % 4 != 0)
+        return -1;
+    while (n > 0 && text.len - n < 2 && text.data[n - 1] == '=')
+        n--;
+    for (size_t i = 0; i < n; i++) {
+        int v = value_of(text.data[i]);
+        if (v < 0)
+            return -1;
+        bits = bits << 6 | (uint32_t)v;
+        pending += 6;
+        if (pending < 8)
+            continue;
+        pending -= 8;
+        if (written == out_size)
+            return -1;
+        out[written++] = (char)(bits >> pending & 0xff);
+    }
+    /* What the padding stands for must be zero, or two texts would mean one thing. */
+    return bits & ((1u << pending) - 1) ? -1 : (long)written;
+}

@@ -1,0 +1,306 @@
+#include "proto/http_body.h"
+
+/* Chunk sizes stay far from overflow; nobody sends 2^62 octets. */
+static const uint64_t SIZE_MAX_OCTETS = (uint64_t)1 << 62;
+enum { LINE_MAX_OCTETS = 4096, TRAILER_MAX_OCTETS = 16384 };
+
+/* --- which body ----------------------------------------------------------------------------------------- */
+
+struct framing {
+    bool coded;    /* a Transfer-Encoding field is there */
+    bool chunked;  /* and its last coding is chunked */
+    bool measured; /* a Content-Length field is there */
+    uint64_t length;
+};
+
+static bool parse_length(struct slice digits, uint64_t *ret)
+{
+    uint64_t n = 0;
+
+    for (size_t i = 0; i < digits.len; i++) {
+        char c = digits.data[i];
+        if (c < '0' || c > '9')
+            return false;
+        n = n * 10 + (uint64_t)(c - '0');
+        if (n > SIZE_MAX_OCTETS)
+            return false;
+    }
+    *ret = n;
+    return digits.len > 0;
+}
+
+/* The same length said twice is one length (RFC 9112 6.3); the head that is sent on says it once. */
+static bool add_lengths(struct framing *f, struct slice list)
+{
+    struct slice element;
+    uint64_t n;
+
+    if (list.len == 0)
+        return false;
+    while (http_list_next(&list, &element)) {
+        if (!parse_length(element, &n) || (f->measured && n != f->length))
+            return false;
+        f->measured = true;
+        f->length = n;
+    }
+    return true;
+}
+
+/* @return false when something follows chunked, or stands empty where a coding should be */
+static bool add_codings(struct framing *f, struct slice list)
+{
+    struct slice coding;
+
+    f->coded = true;
+    if (list.len == 0)
+        return false;
+    while (http_list_next(&list, &coding)) {
+        if (f->chunked || coding.len == 0)
+            return false;
+        f->chunked = slice_ieq(coding, slice_str("chunked"));
+    }
+    return true;
+}
+
+/* @return false when the fields contradict each other or HTTP/1.0 */
+static bool read_framing(struct framing *f, const struct http_head *h)
+{
+    *f = (struct framing){0};
+    for (size_t i = 0; i < h->n_fields; i++) {
+        const struct http_field *field = &h->fields[i];
+        if (slice_ieq(field->name, slice_str("Content-Length")) && !add_lengths(f, field->value))
+            return false;
+        if (slice_ieq(field->name, slice_str("Transfer-Encoding")) && !add_codings(f, field->value))
+            return false;
+    }
+    return !f->coded || (!f->measured && h->minor >= 1);
+}
+
+static struct http_body make(enum http_body_kind kind, uint64_t length)
+{
+    bool empty = kind == HTTP_BODY_NONE || (kind == HTTP_BODY_LENGTH && length == 0);
+    return (struct http_body){.kind = empty ? HTTP_BODY_NONE : kind, .left = length, .done = empty};
+}
+
+enum parse http_body_of_request(struct http_body *ret, const struct http_head *h)
+{
+    struct framing f;
+
+    if (!read_framing(&f, h) || (f.coded && !f.chunked))
+        return PARSE_BAD;
+    *ret = f.chunked    ? make(HTTP_BODY_CHUNKED, 0)
+           : f.measured ? make(HTTP_BODY_LENGTH, f.length)
+                        : make(HTTP_BODY_NONE, 0);
+    return PARSE_OK;
+}
+
+enum parse http_body_of_response(struct http_body *ret, const struct http_head *h,
+                                 struct slice request_method)
+{
+    struct framing f;
+
+    if (!read_framing(&f, h))
+        return PARSE_BAD;
+    bool connected = slice_eq(request_method, slice_str("CONNECT")) && h->status / 100 == 2;
+    if (slice_eq(request_method, slice_str("HEAD")) || h->status / 100 == 1 || h->status == 204 ||
+        h->status == 304 || connected)
+        *ret = make(HTTP_BODY_NONE, 0);
+    else if (f.coded)
+        *ret = make(f.chunked ? HTTP_BODY_CHUNKED : HTTP_BODY_UNTIL_CLOSE, 0);
+    else
+        *ret = f.measured ? make(HTTP_BODY_LENGTH, f.length) : make(HTTP_BODY_UNTIL_CLOSE, 0);
+    return PARSE_OK;
+}
+
+/* --- where it ends -------------------------------------------------------------------------------------- */
+
+enum chunk_state {
+    CHUNK_SIZE_FIRST, /* at least one digit */
+    CHUNK_SIZE,
+    CHUNK_EXTENSION,
+    CHUNK_SIZE_LF,
+    CHUNK_DATA,
+    CHUNK_DATA_CR,
+    CHUNK_DATA_LF,
+    CHUNK_TRAILER_FIRST, /* a field's name, or the empty line that ends it all */
+    CHUNK_TRAILER_NAME,
+    CHUNK_TRAILER_VALUE,
+    CHUNK_TRAILER_LF,
+    CHUNK_LAST_LF,
+};
+
+static int hex_value(unsigned char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static bool is_blank(unsigned char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+static bool is_text(unsigned char c)
+{
+    return c == '\t' || (c >= ' ' && c != 0x7f);
+}
+
+static bool add_size_digit(struct http_body *b, int digit)
+{
+    if (b->left >= SIZE_MAX_OCTETS >> 4)
+        return false;
+    b->left = b->left << 4 | (uint64_t)digit;
+    return true;
+}
+
+/* One octet of a chunk-size line. @return false when it cannot stand there */
+static bool size_octet(struct http_body *b, unsigned char c)
+{
+    int digit = hex_value(c);
+
+    if (++b->line > LINE_MAX_OCTETS)
+        return false;
+    if (b->state <= CHUNK_SIZE && digit >= 0) {
+        b->state = CHUNK_SIZE;
+        return add_size_digit(b, digit);
+    }
+    if (b->state == CHUNK_SIZE_FIRST)
+        return false;
+    if (c == '\r') {
+        b->state = CHUNK_SIZE_LF;
+        return true;
+    }
+    /* Blanks after the size are wrong, but old servers pad with them. */
+    if (b->state == CHUNK_SIZE && c != ';' && !is_blank(c))
+        return false;
+    b->state = CHUNK_EXTENSION;
+    return is_text(c);
+}
+
+static bool trailer_octet(struct http_body *b, unsigned char c)
+{
+    if (++b->extra > TRAILER_MAX_OCTETS)
+        return false;
+    switch ((enum chunk_state)b->state) {
+    case CHUNK_TRAILER_FIRST:
+        b->state = c == '\r' ? CHUNK_LAST_LF : CHUNK_TRAILER_NAME;
+        return c == '\r' || http_is_token_char(c);
+    case CHUNK_TRAILER_NAME:
+        if (c == ':')
+            b->state = CHUNK_TRAILER_VALUE;
+        return c == ':' || http_is_token_char(c);
+    case CHUNK_TRAILER_VALUE:
+        if (c == '\r')
+            b->state = CHUNK_TRAILER_LF;
+        return c == '\r' || is_text(c);
+    case CHUNK_TRAILER_LF:
+        b->state = CHUNK_TRAILER_FIRST;
+        return c == '\n';
+    case CHUNK_LAST_LF:
+        b->done = true;
+        return c == '\n';
+    case CHUNK_SIZE_FIRST:
+    case CHUNK_SIZE:
+    case CHUNK_EXTENSION:
+    case CHUNK_SIZE_LF:
+    case CHUNK_DATA:
+    case CHUNK_DATA_CR:
+    case CHUNK_DATA_LF:
+        break;
+    }
+    return false;
+}
+
+/* One octet of framing, which is everything but a chunk's data. @return false when it cannot stand there */
+static bool framing_octet(struct http_body *b, unsigned char c)
+{
+    switch ((enum chunk_state)b->state) {
+    case CHUNK_SIZE_FIRST:
+    case CHUNK_SIZE:
+    case CHUNK_EXTENSION:
+        return size_octet(b, c);
+    case CHUNK_SIZE_LF:
+        b->state = b->left > 0 ? CHUNK_DATA : CHUNK_TRAILER_FIRST;
+        b->line = 0;
+        return c == '\n';
+    case CHUNK_DATA_CR:
+        b->state = CHUNK_DATA_LF;
+        return c == '\r';
+    case CHUNK_DATA_LF:
+        b->state = CHUNK_SIZE_FIRST;
+        return c == '\n';
+    case CHUNK_TRAILER_FIRST:
+    case CHUNK_TRAILER_NAME:
+    case CHUNK_TRAILER_VALUE:
+    case CHUNK_TRAILER_LF:
+    case CHUNK_LAST_LF:
+        return trailer_octet(b, c);
+    case CHUNK_DATA:
+        break;
+    }
+    return false;
+}
+
+static struct slice take_content(struct http_body *b, const char *data, size_t len)
+{
+    if (b->kind == HTTP_BODY_UNTIL_CLOSE)
+        return slice_of(data, len);
+    size_t n = b->left < len ? (size_t)b->left : len;
+    b->left -= n;
+    return slice_of(data, n);
+}
+
+static enum parse next_of_chunked(struct http_body *b, const char *data, size_t len, size_t *ret_used,
+                                  struct slice *ret_content)
+{
+    size_t used = 0;
+
+    while (used < len && !b->done) {
+        if (b->state == CHUNK_DATA) {
+            *ret_content = take_content(b, data + used, len - used);
+            used += ret_content->len;
+            if (b->left == 0)
+                b->state = CHUNK_DATA_CR;
+            break;
+        }
+        if (!framing_octet(b, (unsigned char)data[used]))
+            return PARSE_BAD;
+        used++;
+    }
+    *ret_used = used;
+    return b->done ? PARSE_OK : PARSE_NEED_MORE;
+}
+
+enum parse http_body_next(struct http_body *b, const char *data, size_t len, size_t *ret_used,
+                          struct slice *ret_content)
+{
+    *ret_used = 0;
+    *ret_content = slice_of(data, 0);
+    if (b->done)
+        return PARSE_OK;
+    if (b->kind == HTTP_BODY_CHUNKED)
+        return next_of_chunked(b, data, len, ret_used, ret_content);
+    *ret_content = take_content(b, data, len);
+    *ret_used = ret_content->len;
+    b->done = b->kind == HTTP_BODY_LENGTH && b->left == 0;
+    return b->done ? PARSE_OK : PARSE_NEED_MORE;
+}
+
+enum parse http_body_advance(struct http_body *b, const char *data, size_t len, size_t *ret_used)
+{
+    size_t total = 0;
+    enum parse p;
+
+    do {
+        size_t used;
+        struct slice content;
+        p = http_body_next(b, data + total, len - total, &used, &content);
+        if (p == PARSE_BAD)
+            return p;
+        total += used;
+    } while (p == PARSE_NEED_MORE && total < len);
+    *ret_used = total;
+    return p;
+}

@@ -1,0 +1,159 @@
+#include "proto/http_forward.h"
+
+#include "proto/base64.h"
+
+static const uint16_t HTTP_PORT = 80;
+
+/* --- the target ----------------------------------------------------------------------------------------- */
+
+static bool is_alpha(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+/* Split "scheme://rest". @return whether it has that form; @see RFC 3986 3.1 */
+static bool split_scheme(struct slice target, struct slice *scheme, struct slice *rest)
+{
+    size_t n = 0;
+
+    while (n < target.len && (is_alpha(target.data[n]) ||
+                              (n > 0 && target.data[n] != '\0' && strchr("0123456789+-.", target.data[n]))))
+        n++;
+    if (n == 0 || target.len - n < 3 || memcmp(target.data + n, "://", 3) != 0)
+        return false;
+    *scheme = slice_of(target.data, n);
+    *rest = slice_of(target.data + n + 3, target.len - n - 3);
+    return true;
+}
+
+/* Userinfo is of no use to anybody on the way and often a disguise (RFC 9110 4.2.4). */
+static struct slice without_userinfo(struct slice authority)
+{
+    const char *at = authority.len ? memchr(authority.data, '@', authority.len) : NULL;
+
+    if (!at)
+        return authority;
+    return slice_of(at + 1, authority.len - (size_t)(at + 1 - authority.data));
+}
+
+static enum http_objection interpret_absolute(struct http_request *r, const struct http_head *head)
+{
+    struct slice scheme, rest;
+    size_t n = 0;
+
+    if (head->target.data[0] == '/' || slice_eq(head->target, slice_str("*")))
+        return HTTP_NOT_A_PROXY_REQUEST;
+    if (memchr(head->target.data, '#', head->target.len) || !split_scheme(head->target, &scheme, &rest))
+        return HTTP_BAD_REQUEST;
+    if (!slice_ieq(scheme, slice_str("http")))
+        return HTTP_NOT_SUPPORTED;
+    while (n < rest.len && rest.data[n] != '/' && rest.data[n] != '?')
+        n++;
+    r->kind = HTTP_FORWARD;
+    r->authority = without_userinfo(slice_of(rest.data, n));
+    r->path = slice_of(rest.data + n, rest.len - n);
+    if (r->path.len == 0)
+        r->path = slice_str(slice_eq(head->method, slice_str("OPTIONS")) ? "*" : "/");
+    return target_parse(&r->target, r->authority, HTTP_PORT) == PARSE_OK ? HTTP_FINE : HTTP_BAD_REQUEST;
+}
+
+static enum http_objection interpret_connect(struct http_request *r, const struct http_head *head)
+{
+    r->kind = HTTP_CONNECT;
+    r->authority = head->target;
+    r->path = slice_of(head->target.data, 0);
+    return target_parse(&r->target, head->target, 0) == PARSE_OK ? HTTP_FINE : HTTP_BAD_REQUEST;
+}
+
+/* --- fields --------------------------------------------------------------------------------------------- */
+
+static size_t count(const struct http_head *head, const char *name)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < head->n_fields; i++)
+        n += slice_ieq(head->fields[i].name, slice_str(name));
+    return n;
+}
+
+static bool host_is_good(const struct http_request *r, const struct http_head *head)
+{
+    size_t n = count(head, "Host");
+    struct target ignored; /* the target's authority rules (RFC 9112 3.2.2) */
+
+    if (n == 0) /* plain CONNECT clients forget it, and nobody could be misled */
+        return head->minor == 0 || r->kind == HTTP_CONNECT;
+    struct slice value = http_find(head, "Host")->value;
+    return n == 1 && (value.len == 0 || target_parse(&ignored, value, HTTP_PORT) == PARSE_OK);
+}
+
+static bool wants_keep_alive(const struct http_head *head)
+{
+    if (http_has_token(head, "Connection", "close") || http_has_token(head, "Proxy-Connection", "close"))
+        return false;
+    return head->minor >= 1 || http_has_token(head, "Connection", "keep-alive") ||
+           http_has_token(head, "Proxy-Connection", "keep-alive");
+}
+
+/* A change to HTTP/2 is not passed on: it needs a field of the first hop that ends here. The server goes on
+ * in HTTP/1.1, as it may (RFC 9110 7.8). */
+static bool wants_upgrade(const struct http_head *head)
+{
+    return head->minor >= 1 && http_find(head, "Upgrade") && http_has_token(head, "Connection", "upgrade") &&
+           !http_has_token(head, "Upgrade", "h2c");
+}
+
+/* @see RFC 7617 2 */
+static void read_credentials(struct http_request *r, const struct http_head *head)
+{
+    static const char basic[] = "Basic ";
+    const struct http_field *f = http_find(head, "Proxy-Authorization");
+
+    r->has_auth = f != NULL;
+    r->user = r->pass = slice_of(r->credentials, 0);
+    size_t n = sizeof basic - 1;
+    if (!f || f->value.len < n || !slice_ieq(slice_of(f->value.data, n), slice_str(basic)))
+        return;
+    while (n < f->value.len && f->value.data[n] == ' ')
+        n++;
+    long len =
+        base64_decode(slice_of(f->value.data + n, f->value.len - n), r->credentials, sizeof r->credentials);
+    const char *colon = len > 0 ? memchr(r->credentials, ':', (size_t)len) : NULL;
+    if (!colon)
+        return;
+    size_t user = (size_t)(colon - r->credentials);
+    r->user = slice_of(r->credentials, user);
+    r->pass = slice_of(colon + 1, (size_t)len - user - 1);
+}
+
+bool http_counts_hops(const struct http_head *head)
+{
+    return (slice_eq(head->method, slice_str("OPTIONS")) || slice_eq(head->method, slice_str("TRACE"))) &&
+           http_find(head, "Max-Forwards");
+}
+
+enum http_objection http_interpret(struct http_request *ret, const struct http_head *head)
+{
+    bool connect = slice_eq(head->method, slice_str("CONNECT"));
+    const struct http_field *expect = http_find(head, "Expect");
+
+    enum http_objection why = connect ? interpret_connect(ret, head) : interpret_absolute(ret, head);
+    ret->keep_alive = wants_keep_alive(head);
+    read_credentials(ret, head);
+    if (http_body_of_request(&ret->body, head) != PARSE_OK) {
+        ret->body = (struct http_body){.kind = HTTP_BODY_NONE, .done = true};
+        return HTTP_BAD_REQUEST;
+    }
+    if (why != HTTP_FINE)
+        return why;
+    if (!host_is_good(ret, head) || (connect && ret->body.kind != HTTP_BODY_NONE))
+        return HTTP_BAD_REQUEST;
+    ret->upgrade = !connect && wants_upgrade(head);
+    /* An expectation in HTTP/1.0 is ignored (RFC 9110 10.1.1). */
+    ret->expect_100 = expect && head->minor >= 1 && slice_ieq(expect->value, slice_str("100-continue"));
+    if (expect && head->minor >= 1 && !ret->expect_100)
+        return HTTP_BAD_EXPECTATION;
+    if (http_counts_hops(head) && slice_eq(http_find(head, "Max-Forwards")->value, slice_str("0")))
+        return HTTP_NOT_SUPPORTED;
+    return HTTP_FINE;
+}

@@ -1,0 +1,221 @@
+#include "proto/http_head.h"
+
+/* Walks over the input octet by octet and remembers how it went: once it is not PARSE_OK, every further step
+ * leaves it as it is, so that the grammar below reads without a test after each line. */
+struct cursor {
+    const char *at, *end;
+    enum parse state;
+};
+
+bool http_is_token_char(unsigned char c)
+{
+    if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'))
+        return true;
+    return c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL;
+}
+
+/* Octets of a target. Those above ASCII are not in the grammar, but browsers' users type them. */
+static bool is_target_char(unsigned char c)
+{
+    return c > ' ' && c != 0x7f;
+}
+
+static bool is_text_char(unsigned char c)
+{
+    return c == '\t' || (c >= ' ' && c != 0x7f);
+}
+
+/* The present octet without taking it; -1 when there is none. */
+static int peek(struct cursor *c)
+{
+    if (c->state != PARSE_OK)
+        return -1;
+    if (c->at == c->end) {
+        c->state = PARSE_NEED_MORE;
+        return -1;
+    }
+    return (unsigned char)*c->at;
+}
+
+static void expect(struct cursor *c, const char *text)
+{
+    for (; *text; text++) {
+        int octet = peek(c);
+        if (octet < 0)
+            return;
+        if (octet != (unsigned char)*text) {
+            c->state = PARSE_BAD;
+            return;
+        }
+        c->at++;
+    }
+}
+
+/* The longest run of such octets. */
+static struct slice take(struct cursor *c, bool (*fits)(unsigned char), bool may_be_empty)
+{
+    const char *start = c->at;
+
+    while (c->state == PARSE_OK && c->at < c->end && fits((unsigned char)*c->at))
+        c->at++;
+    if (peek(c) >= 0 && c->at == start && !may_be_empty)
+        c->state = PARSE_BAD;
+    return slice_of(start, (size_t)(c->at - start));
+}
+
+static int take_digit(struct cursor *c)
+{
+    int octet = peek(c);
+
+    if (octet < 0)
+        return 0;
+    if (octet < '0' || octet > '9') {
+        c->state = PARSE_BAD;
+        return 0;
+    }
+    c->at++;
+    return octet - '0';
+}
+
+static void end_line(struct cursor *c)
+{
+    if (peek(c) == '\r')
+        c->at++;
+    expect(c, "\n");
+}
+
+static bool at_line_end(struct cursor *c)
+{
+    int octet = peek(c);
+    return octet == '\r' || octet == '\n';
+}
+
+static struct slice trim(struct slice s)
+{
+    while (s.len > 0 && (s.data[0] == ' ' || s.data[0] == '\t'))
+        s = slice_of(s.data + 1, s.len - 1);
+    while (s.len > 0 && (s.data[s.len - 1] == ' ' || s.data[s.len - 1] == '\t'))
+        s.len--;
+    return s;
+}
+
+static void take_version(struct cursor *c, struct http_head *h)
+{
+    expect(c, "HTTP/1.");
+    h->minor = take_digit(c) ? 1 : 0;
+}
+
+static void take_fields(struct cursor *c, struct http_head *h)
+{
+    while (c->state == PARSE_OK && !at_line_end(c) && c->state == PARSE_OK) {
+        if (h->n_fields == HTTP_FIELDS_MAX) {
+            c->state = PARSE_BAD;
+            return;
+        }
+        struct http_field *f = &h->fields[h->n_fields];
+        f->name = take(c, http_is_token_char, false);
+        expect(c, ":");
+        f->value = trim(take(c, is_text_char, true));
+        end_line(c);
+        h->n_fields++;
+    }
+    end_line(c);
+}
+
+static enum parse finish(const struct cursor *c, struct http_head *h, const char *data, size_t len)
+{
+    if (c->state == PARSE_NEED_MORE && len >= HTTP_HEAD_MAX)
+        return PARSE_BAD;
+    h->consumed = (size_t)(c->at - data);
+    return c->state;
+}
+
+static struct cursor cursor_over(const char *data, size_t len)
+{
+    return (struct cursor){
+        .at = data, .end = data + (len < HTTP_HEAD_MAX ? len : HTTP_HEAD_MAX), .state = PARSE_OK};
+}
+
+enum parse http_parse_request(struct http_head *ret, const char *data, size_t len)
+{
+    struct cursor c = cursor_over(data, len);
+
+    ret->n_fields = 0;
+    ret->status = 0;
+    ret->phrase = slice_of(data, 0);
+    while (at_line_end(&c))
+        end_line(&c);
+    ret->method = take(&c, http_is_token_char, false);
+    expect(&c, " ");
+    ret->target = take(&c, is_target_char, false);
+    expect(&c, " ");
+    take_version(&c, ret);
+    end_line(&c);
+    take_fields(&c, ret);
+    return finish(&c, ret, data, len);
+}
+
+enum parse http_parse_response(struct http_head *ret, const char *data, size_t len)
+{
+    struct cursor c = cursor_over(data, len);
+
+    ret->n_fields = 0;
+    ret->method = ret->target = ret->phrase = slice_of(data, 0);
+    take_version(&c, ret);
+    expect(&c, " ");
+    int hundreds = take_digit(&c);
+    if (c.state == PARSE_OK && hundreds == 0)
+        c.state = PARSE_BAD;
+    int tens = take_digit(&c);
+    ret->status = hundreds * 100 + tens * 10 + take_digit(&c);
+    /* The blank before an empty phrase is often left out. */
+    if (!at_line_end(&c)) {
+        expect(&c, " ");
+        ret->phrase = trim(take(&c, is_text_char, true));
+    }
+    end_line(&c);
+    take_fields(&c, ret);
+    return finish(&c, ret, data, len);
+}
+
+const struct http_field *http_find(const struct http_head *h, const char *name)
+{
+    struct slice wanted = slice_str(name);
+
+    for (size_t i = 0; i < h->n_fields; i++)
+        if (slice_ieq(h->fields[i].name, wanted))
+            return &h->fields[i];
+    return NULL;
+}
+
+bool http_list_next(struct slice *list, struct slice *ret)
+{
+    if (list->len == 0)
+        return false;
+    const char *comma = memchr(list->data, ',', list->len);
+    size_t len = comma ? (size_t)(comma - list->data) : list->len;
+    *ret = trim(slice_of(list->data, len));
+    size_t used = comma ? len + 1 : len;
+    *list = slice_of(list->data + used, list->len - used);
+    return true;
+}
+
+bool http_lists(const struct http_head *h, const char *name, struct slice element_wanted)
+{
+    struct slice field = slice_str(name);
+
+    for (size_t i = 0; i < h->n_fields; i++) {
+        struct slice list = h->fields[i].value, element;
+        if (!slice_ieq(h->fields[i].name, field))
+            continue;
+        while (http_list_next(&list, &element))
+            if (slice_ieq(element, element_wanted))
+                return true;
+    }
+    return false;
+}
+
+bool http_has_token(const struct http_head *h, const char *name, const char *token)
+{
+    return http_lists(h, name, slice_str(token));
+}

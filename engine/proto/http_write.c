@@ -1,0 +1,262 @@
+/* The writing half of http_forward.h: heads that go upstream, heads that go to the client, and the proxy's
+ * own answers. */
+#include "proto/http_forward.h"
+
+#include <stdio.h>
+
+/* A writer that remembers the first error, so that a head is written without a test after each line. */
+struct writer {
+    struct buf *out;
+    int err;
+};
+
+static void put(struct writer *w, struct slice s)
+{
+    if (w->err == 0)
+        w->err = buf_append(w->out, s.data, s.len);
+}
+
+static void put_str(struct writer *w, const char *s)
+{
+    put(w, slice_str(s));
+}
+
+static void put_field(struct writer *w, struct slice name, struct slice value)
+{
+    put(w, name);
+    put_str(w, ": ");
+    put(w, value);
+    put_str(w, "\r\n");
+}
+
+static void put_via(struct writer *w, const struct http_head *head, const char *pseudonym)
+{
+    put_str(w, head->minor ? "Via: 1.1 " : "Via: 1.0 ");
+    put_str(w, pseudonym);
+    put_str(w, "\r\n");
+}
+
+static bool is_one_of(struct slice name, const char *const *names)
+{
+    for (; *names; names++)
+        if (slice_ieq(name, slice_str(*names)))
+            return true;
+    return false;
+}
+
+/* Fields that end at this hop, whatever Connection says; Transfer-Encoding and Upgrade are decided by the
+ * callers.
+ * @see RFC 9110 7.6.1 */
+static bool is_hop_by_hop(struct slice name)
+{
+    static const char *const names[] = {
+        "Connection", "Proxy-Connection",    "Keep-Alive",         "TE",
+        "Upgrade",    "Proxy-Authorization", "Proxy-Authenticate", "Proxy-Authentication-Info",
+        NULL,
+    };
+    return is_one_of(name, names);
+}
+
+/* Fields that frame or route the message: no Connection field can make them go. */
+static bool is_protected(struct slice name)
+{
+    static const char *const names[] = {"Content-Length", "Transfer-Encoding", "Host", "Via", NULL};
+    return is_one_of(name, names);
+}
+
+static bool is_first_of_name(const struct http_head *head, const struct http_field *f)
+{
+    for (const struct http_field *g = head->fields; g < f; g++)
+        if (slice_ieq(g->name, f->name))
+            return false;
+    return true;
+}
+
+/* Whether a field goes on as it is. Content-Length has a way of its own. */
+static bool passes(const struct http_head *head, const struct http_field *f, bool chunked)
+{
+    if (slice_ieq(f->name, slice_str("Transfer-Encoding")))
+        return chunked;
+    if (is_protected(f->name))
+        return true;
+    return !is_hop_by_hop(f->name) && !http_lists(head, "Connection", f->name);
+}
+
+/* A length that was said several times, all equal, is said once. */
+static void put_length(struct writer *w, const struct http_head *head, const struct http_field *f)
+{
+    struct slice list = f->value, value;
+
+    if (is_first_of_name(head, f) && http_list_next(&list, &value))
+        put_field(w, f->name, value);
+}
+
+static void put_upgrade(struct writer *w, const struct http_head *head)
+{
+    put_str(w, "Connection: upgrade\r\n");
+    for (size_t i = 0; i < head->n_fields; i++)
+        if (slice_ieq(head->fields[i].name, slice_str("Upgrade")))
+            put_field(w, head->fields[i].name, head->fields[i].value);
+}
+
+static void put_fewer_hops(struct writer *w, const struct http_field *f)
+{
+    char text[24];
+    long hops = 0;
+
+    for (size_t i = 0; i < f->value.len && hops < 1000000; i++)
+        hops = hops * 10 + (f->value.data[i] - '0');
+    (void)snprintf(text, sizeof text, "%ld", hops > 0 ? hops - 1 : 0);
+    put_field(w, f->name, slice_str(text));
+}
+
+static bool is_number(struct slice s)
+{
+    for (size_t i = 0; i < s.len; i++)
+        if (s.data[i] < '0' || s.data[i] > '9')
+            return false;
+    return s.len > 0;
+}
+
+static void put_request_field(struct writer *w, const struct http_head *head, const struct http_field *f,
+                              const struct http_request *req)
+{
+    if (slice_ieq(f->name, slice_str("Host")))
+        return; /* stands on top, from the target */
+    if (slice_ieq(f->name, slice_str("Content-Length")))
+        return put_length(w, head, f);
+    if (slice_ieq(f->name, slice_str("Expect")) && !req->expect_100)
+        return; /* of HTTP/1.0, whose client would not understand the answer */
+    if (slice_ieq(f->name, slice_str("Max-Forwards")) && http_counts_hops(head) && is_number(f->value))
+        return put_fewer_hops(w, f);
+    if (passes(head, f, req->body.kind == HTTP_BODY_CHUNKED))
+        put_field(w, f->name, f->value);
+}
+
+int http_write_request(struct buf *out, const struct http_head *head, const struct http_request *req,
+                       const char *pseudonym)
+{
+    struct writer w = {.out = out};
+
+    put(&w, head->method);
+    put_str(&w, " ");
+    if (req->path.len > 0 && req->path.data[0] == '?')
+        put_str(&w, "/");
+    put(&w, req->path);
+    put_str(&w, " HTTP/1.1\r\n");
+    put_field(&w, slice_str("Host"), req->authority);
+    for (size_t i = 0; i < head->n_fields; i++)
+        put_request_field(&w, head, &head->fields[i], req);
+    put_via(&w, head, pseudonym);
+    if (req->upgrade)
+        put_upgrade(&w, head);
+    put_str(&w, "\r\n");
+    return w.err;
+}
+
+enum parse http_interpret_response(struct http_response *ret, const struct http_head *head,
+                                   struct slice request_method, bool upgrade_asked)
+{
+    struct http_body body;
+
+    if (http_body_of_response(&body, head, request_method) != PARSE_OK ||
+        (head->status == 101 && !upgrade_asked))
+        return PARSE_BAD;
+    bool close = http_has_token(head, "Connection", "close"),
+         keep = http_has_token(head, "Connection", "keep-alive");
+    *ret = (struct http_response){
+        .body = body,
+        .keep_alive = body.kind != HTTP_BODY_UNTIL_CLOSE && !close && (head->minor >= 1 || keep),
+        .switching = head->status == 101,
+        .interim = head->status / 100 == 1 && head->status != 101,
+    };
+    return PARSE_OK;
+}
+
+static void put_response_field(struct writer *w, const struct http_head *head, const struct http_field *f,
+                               bool chunked)
+{
+    if (!slice_ieq(f->name, slice_str("Content-Length"))) {
+        if (passes(head, f, chunked))
+            put_field(w, f->name, f->value);
+        return;
+    }
+    /* These two have no content to measure (RFC 9110 8.6). */
+    if (head->status / 100 != 1 && head->status != 204)
+        put_length(w, head, f);
+}
+
+int http_write_response(struct buf *out, const struct http_head *head, const struct http_response *resp,
+                        int client_minor, bool keep_alive, const char *pseudonym)
+{
+    struct writer w = {.out = out};
+    char status[32];
+
+    (void)snprintf(status, sizeof status, "HTTP/1.1 %d ", head->status);
+    put_str(&w, status);
+    put(&w, head->phrase);
+    put_str(&w, "\r\n");
+    for (size_t i = 0; i < head->n_fields; i++)
+        put_response_field(&w, head, &head->fields[i],
+                           resp->body.kind == HTTP_BODY_CHUNKED && client_minor >= 1);
+    put_via(&w, head, pseudonym);
+    if (resp->switching)
+        put_upgrade(&w, head);
+    else if (!resp->interim && !keep_alive)
+        put_str(&w, "Connection: close\r\n");
+    else if (!resp->interim && client_minor == 0)
+        put_str(&w, "Connection: keep-alive\r\n");
+    put_str(&w, "\r\n");
+    return w.err;
+}
+
+int http_write_error(struct buf *out, int status, const char *error, const char *text, bool keep_alive,
+                     bool head_only)
+{
+    struct writer w = {.out = out};
+    char line[160];
+
+    (void)snprintf(line, sizeof line, "HTTP/1.1 %d %s\r\n", status, http_phrase(status));
+    put_str(&w, line);
+    if (status == 407)
+        put_str(&w, "Proxy-Authenticate: Basic realm=\"Steerway\"\r\n");
+    if (error) {
+        (void)snprintf(line, sizeof line, "Proxy-Status: steerway; error=%s\r\n", error);
+        put_str(&w, line);
+    }
+    (void)snprintf(line, sizeof line, "Content-Type: text/plain; charset=utf-8\r\nContent-Length: %zu\r\n",
+                   strlen(text) + 1);
+    put_str(&w, line);
+    put_str(&w, keep_alive ? "Connection: keep-alive\r\n\r\n" : "Connection: close\r\n\r\n");
+    if (!head_only) {
+        put_str(&w, text);
+        put_str(&w, "\n");
+    }
+    return w.err;
+}
+
+const char *http_phrase(int status)
+{
+    static const struct {
+        int status;
+        const char *phrase;
+    } phrases[] = {
+        {400, "Bad Request"},
+        {403, "Forbidden"},
+        {407, "Proxy Authentication Required"},
+        {408, "Request Timeout"},
+        {417, "Expectation Failed"},
+        {421, "Misdirected Request"},
+        {431, "Request Header Fields Too Large"},
+        {500, "Internal Server Error"},
+        {501, "Not Implemented"},
+        {502, "Bad Gateway"},
+        {503, "Service Unavailable"},
+        {504, "Gateway Timeout"},
+    };
+
+    for (size_t i = 0; i < sizeof phrases / sizeof phrases[0]; i++)
+        if (phrases[i].status == status)
+            return phrases[i].phrase;
+    return "Error";
+}

@@ -1,0 +1,147 @@
+#include "proto/target.h"
+
+#include <arpa/inet.h>
+#include <stdbool.h>
+
+static const uint8_t MAPPED[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+enum { LABEL_MAX = 63 };
+
+enum parse target_set_ip(struct target *ret, const uint8_t *ip, size_t len, uint16_t port)
+{
+    if (port == 0 || (len != 4 && len != 16))
+        return PARSE_BAD;
+    if (len == 16 && memcmp(ip, MAPPED, sizeof MAPPED) == 0) {
+        ip += sizeof MAPPED;
+        len = 4;
+    }
+    struct target t = {.kind = len == 4 ? TARGET_IPV4 : TARGET_IPV6, .port = port};
+    memcpy(t.ip, ip, len);
+    if (!inet_ntop(len == 4 ? AF_INET : AF_INET6, ip, t.host, sizeof t.host))
+        return PARSE_BAD;
+    *ret = t;
+    return PARSE_OK;
+}
+
+static enum parse set_ipv6(struct target *ret, struct slice text, uint16_t port)
+{
+    char copy[INET6_ADDRSTRLEN];
+    uint8_t ip[16];
+
+    if (text.len >= sizeof copy || memchr(text.data, '\0', text.len))
+        return PARSE_BAD;
+    memcpy(copy, text.data, text.len);
+    copy[text.len] = '\0';
+    if (inet_pton(AF_INET6, copy, ip) != 1)
+        return PARSE_BAD;
+    return target_set_ip(ret, ip, sizeof ip, port);
+}
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static bool is_hex(char c)
+{
+    return is_digit(c) || (c >= 'a' && c <= 'f');
+}
+
+/* Whether the last label, in lower case, is what some resolvers read as a number: digits, or 0x with hex. */
+static bool ends_in_number(const char *label, size_t len)
+{
+    bool hex = len >= 2 && label[0] == '0' && label[1] == 'x';
+
+    for (size_t i = hex ? 2 : 0; i < len; i++)
+        if (hex ? !is_hex(label[i]) : !is_digit(label[i]))
+            return false;
+    return true;
+}
+
+/* Copy a name in lower case. @return its length, or 0 when it is none */
+static size_t copy_name(char out[TARGET_HOST_MAX + 1], struct slice name)
+{
+    size_t label = 0; /* where the present label starts */
+
+    if (name.len > 0 && name.data[name.len - 1] == '.')
+        name.len--;
+    if (name.len == 0 || name.len > TARGET_HOST_MAX)
+        return 0;
+    for (size_t i = 0; i <= name.len; i++) {
+        char c = i < name.len ? name.data[i] : '.';
+        if (c >= 'A' && c <= 'Z')
+            c = (char)(c - 'A' + 'a');
+        out[i] = i < name.len ? c : '\0';
+        if (c != '.') {
+            if (!is_digit(c) && !(c >= 'a' && c <= 'z') && c != '-' && c != '_')
+                return 0;
+            continue;
+        }
+        if (i == label || i - label > LABEL_MAX)
+            return 0;
+        if (i == name.len && ends_in_number(out + label, i - label))
+            return 0;
+        label = i + 1;
+    }
+    return name.len;
+}
+
+enum parse target_set(struct target *ret, struct slice host, uint16_t port)
+{
+    struct target t = {.kind = TARGET_NAME, .port = port};
+    uint8_t ip[4];
+
+    if (port == 0 || host.len == 0)
+        return PARSE_BAD;
+    if (host.data[0] == '[') {
+        if (host.data[host.len - 1] != ']')
+            return PARSE_BAD;
+        return set_ipv6(ret, slice_of(host.data + 1, host.len - 2), port);
+    }
+    if (memchr(host.data, ':', host.len))
+        return set_ipv6(ret, host, port);
+    if (host.len < INET_ADDRSTRLEN && !memchr(host.data, '\0', host.len)) {
+        memcpy(t.host, host.data, host.len); /* the rest of t.host is zero */
+        if (inet_pton(AF_INET, t.host, ip) == 1)
+            return target_set_ip(ret, ip, sizeof ip, port);
+    }
+    if (copy_name(t.host, host) == 0)
+        return PARSE_BAD;
+    *ret = t;
+    return PARSE_OK;
+}
+
+/* Split "host:port" at the colon that belongs to no IPv6 address. A lone IPv6 address needs its brackets
+ * here. */
+static bool split(struct slice authority, struct slice *host, struct slice *port)
+{
+    const char *end = authority.data + authority.len, *colon;
+
+    if (authority.len > 0 && authority.data[0] == '[') {
+        const char *close = memchr(authority.data, ']', authority.len);
+        if (!close || (close + 1 < end && close[1] != ':'))
+            return false;
+        colon = close + 1 < end ? close + 1 : NULL;
+    } else {
+        colon = authority.len ? memchr(authority.data, ':', authority.len) : NULL;
+    }
+    *host = slice_of(authority.data, colon ? (size_t)(colon - authority.data) : authority.len);
+    *port = colon ? slice_of(colon + 1, (size_t)(end - colon - 1)) : slice_of(end, 0);
+    return !memchr(port->data, ':', port->len);
+}
+
+enum parse target_parse(struct target *ret, struct slice authority, uint16_t default_port)
+{
+    struct slice host, port;
+    uint32_t number = 0;
+
+    if (!split(authority, &host, &port))
+        return PARSE_BAD;
+    for (size_t i = 0; i < port.len; i++) {
+        if (!is_digit(port.data[i]))
+            return PARSE_BAD;
+        number = number * 10 + (uint32_t)(port.data[i] - '0');
+        if (number > UINT16_MAX)
+            return PARSE_BAD;
+    }
+    return target_set(ret, host, port.len ? (uint16_t)number : default_port);
+}
