@@ -1,0 +1,175 @@
+-- Lint: who may include whom. luajit tests/lint/layers.lua [ROOT]
+-- The tables below are the "Layers" section of docs/architecture.md.
+
+local root = arg[1] or "."
+
+local LAYERS = {
+  base = {},
+  proto = { "base" },
+  net = { "base" },
+  uplink = { "base", "net" },
+  policy = { "base", "uplink" },
+  relay = { "base", "net" },
+  session = { "base", "net", "proto", "uplink", "policy", "relay" },
+  control = { "base", "net", "proto", "uplink", "policy", "relay", "session" },
+  main = { "base", "net", "proto", "uplink", "policy", "relay", "session", "control" },
+}
+
+-- Libraries, and the layers that may see them.
+local LOOP = { "net", "relay", "session", "control", "main" }
+local LIBRARIES = {
+  ["lua.h"] = { "policy" },
+  ["lualib.h"] = { "policy" },
+  ["lauxlib.h"] = { "policy" },
+  ["luajit.h"] = { "policy" },
+  ["ev.h"] = LOOP,
+  ["ares.h"] = { "net" },
+  ["libmnl/libmnl.h"] = { "net" },
+  ["jansson.h"] = { "policy", "control", "main" },
+}
+
+-- The system's headers for a layer that is pure: no descriptor, no memory of its own, no clock. (stdio.h is there
+-- for snprintf alone.)
+local PURE_HEADERS = {}
+for name in ("assert ctype errno inttypes limits stdarg stdbool stddef stdint stdio string strings"):gmatch("%a+") do
+  PURE_HEADERS[name .. ".h"] = true
+end
+PURE_HEADERS["arpa/inet.h"] = true -- inet_pton and inet_ntop
+PURE_HEADERS["netinet/in.h"] = true -- in6_addr
+local PURE_MAY_NOT_CALL = "malloc calloc realloc reallocarray free strdup strndup aligned_alloc read write recv "
+  .. "recvfrom recvmsg send sendto sendmsg open close socket connect accept accept4 bind listen shutdown fcntl ioctl "
+  .. "poll select getaddrinfo printf vprintf fprintf vfprintf sprintf vsprintf puts putchar fputs fputc fwrite fopen "
+  .. "perror syslog time clock_gettime gettimeofday getenv"
+
+local function set(words)
+  local s = {}
+  for _, w in ipairs(words) do s[w] = true end
+  return s
+end
+
+local function split(text)
+  local words = {}
+  for w in text:gmatch("%S+") do words[#words + 1] = w end
+  return words
+end
+
+local faults, files = 0, 0
+local function fault(file, line, fmt, ...)
+  faults = faults + 1
+  io.write(("%s:%d: %s\n"):format(file, line, fmt:format(...)))
+end
+
+local function exists(path)
+  local f = io.open(path)
+  if f then f:close() end
+  return f ~= nil
+end
+
+-- Blank out comments and what stands in quotes; lines stay where they are.
+local function code_only(text)
+  local function blank(s) return (s:gsub("[^\n]", " ")) end
+  local out, at = {}, 1
+  while at <= #text do
+    local from, kind = text:match("()([/\"'][/*]?)", at)
+    if not from then break end
+    local to
+    if kind == "//" then
+      to = (text:find("\n", from, true) or #text + 1) - 1
+    elseif kind == "/*" then
+      to = select(2, text:find("*/", from + 2, true)) or #text
+    elseif kind:sub(1, 1) == "/" then
+      to = from
+    else
+      local quote = kind:sub(1, 1)
+      to = from + 1
+      while to <= #text and text:sub(to, to) ~= quote do
+        to = to + (text:sub(to, to) == "\\" and 2 or 1)
+      end
+    end
+    out[#out + 1] = text:sub(at, from - 1)
+    out[#out + 1] = to == from and text:sub(from, from) or blank(text:sub(from, to))
+    at = to + 1
+  end
+  out[#out + 1] = text:sub(at)
+  return table.concat(out)
+end
+
+local function lines(text)
+  local number = 0
+  return function(_, at)
+    if at > #text then return nil end
+    number = number + 1
+    local stop = text:find("\n", at, true) or #text + 1
+    return stop + 1, text:sub(at, stop - 1), number
+  end, nil, 1
+end
+
+local function check_own(layer, file, number, path)
+  local from = path:match("^([%w_]+)/[%w_]+%.h$")
+  if not from then
+    return fault(file, number, 'include "%s": write it as "layer/name.h"', path)
+  end
+  if not exists(root .. "/engine/" .. path) then
+    return fault(file, number, 'include "%s": there is no engine/%s', path, path)
+  end
+  if from ~= layer and not set(LAYERS[layer])[from] then
+    fault(file, number, "layer %s must not know layer %s (%s)", layer, from, path)
+  end
+end
+
+local function check_system(layer, file, number, path)
+  local may = LIBRARIES[path]
+  if may and not set(may)[layer] then
+    fault(file, number, "layer %s must not include <%s>; it is for: %s", layer, path, table.concat(may, ", "))
+  end
+  if layer == "proto" and not may and not PURE_HEADERS[path] then
+    fault(file, number, "layer proto is pure and must not include <%s>", path)
+  end
+  if layer == "base" and (path:match("^sys/socket") or path:match("^netinet/") or path:match("^arpa/")) then
+    fault(file, number, "layer base knows no socket and must not include <%s>", path)
+  end
+end
+
+local function check_pure(file, text)
+  local banned = set(split(PURE_MAY_NOT_CALL))
+  for _, line, number in lines(code_only(text)) do
+    for word in line:gmatch("([%a_][%w_]*)%s*%(") do
+      if banned[word] or word:match("^log_") then
+        fault(file, number, "layer proto is pure and must not call %s()", word)
+      end
+    end
+    if line:match("%f[%w_]fd%f[^%w_]") then
+      fault(file, number, "layer proto is pure and must not hold a descriptor (fd)")
+    end
+  end
+end
+
+local function check(path)
+  local file = path:sub(#root + 2)
+  local layer = file:match("^engine/([%w_]+)/[%w_]+%.[ch]$")
+  if not layer or not LAYERS[layer] then
+    return fault(file, 1, "not in a folder that is a layer")
+  end
+  files = files + 1
+  local f = assert(io.open(path))
+  local text = f:read("*a")
+  f:close()
+  for _, line, number in lines(text) do
+    local open, name = line:match('^%s*#%s*include%s*([<"])([^>"]+)[>"]')
+    if open == '"' then
+      check_own(layer, file, number, name)
+    elseif open then
+      check_system(layer, file, number, name)
+    elseif line:match("^%s*#%s*include") then
+      fault(file, number, "an include must name its file plainly")
+    end
+  end
+  if layer == "proto" then check_pure(file, text) end
+end
+
+local list = assert(io.popen(("find '%s/engine' -name '*.[ch]' | LC_ALL=C sort"):format(root)))
+for path in list:lines() do check(path) end
+list:close()
+if files == 0 then fault("engine", 0, "no source file found") end
+io.write(("layers: %d files, %d faults\n"):format(files, faults))
+os.exit(faults == 0 and 0 or 1)
