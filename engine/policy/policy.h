@@ -1,5 +1,5 @@
-/* The policy: a Lua script that says by which uplink each connection leaves. This is the only door between the
- * engine and Lua; the contract for authors is docs/policy-contract.md. */
+/* The policy: a Lua script that says by which uplink each connection leaves. This is the only door between
+ * the engine and Lua; the contract for authors is docs/policies.md. */
 #ifndef STEERWAY_POLICY_POLICY_H
 #define STEERWAY_POLICY_POLICY_H
 
@@ -50,7 +50,7 @@ enum policy_verdict { POLICY_USE, POLICY_REFUSE };
 
 struct policy_choice {
     enum policy_verdict verdict;
-    struct uplink *order[UPLINK_MAX]; /* POLICY_USE: n >= 1, in order of preference, all from the candidates */
+    struct uplink *order[UPLINK_MAX]; /* POLICY_USE: n >= 1 of the candidates, the preferred first */
     size_t n;
     char reason[POLICY_REASON_MAX + 1]; /* for logs; never empty */
     double timeout_s;                   /* 0: the engine's default */
@@ -82,8 +82,8 @@ uint64_t policy_errors(const struct policy *p);
 /** It failed too often in a row; the built-in default decides until the next reload. */
 bool policy_quarantined(const struct policy *p);
 
-/** Decide. Never fails: whatever goes wrong within is logged (rate-limited), counted, and the built-in default
- *  decides. @param candidates  n >= 1, all usable for this connection */
+/** Decide. Never fails: whatever goes wrong within is logged (rate-limited), counted, and the built-in
+ * default decides. @param candidates  n >= 1, all usable for this connection */
 void policy_pick(struct policy *p, const struct policy_conn *conn, struct uplink *const *candidates, size_t n,
                  struct policy_choice *ret);
 
