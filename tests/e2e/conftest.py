@@ -1,0 +1,122 @@
+"""Fixtures of the end-to-end tests. The laboratory itself is described in lab/__init__.py.
+
+The tests run in namespaces of their own, as root or (by a user namespace) as anybody else:
+    /usr/bin/python3 -m pytest -q tests/e2e
+STEERWAY_BIN names the binary under test; build/dev/steerway is the default.
+"""
+
+import sys
+
+import pytest
+
+from lab import sandbox
+from lab.names import NameServer
+from lab.origin import Origin
+from lab.proxy import BINARY, Proxy
+from lab.topology import NAMES4, NAMES6, OPEN4, OPEN6, WEB4, WEB6, Lab
+from lab.web import WebServer
+
+_PROXIES = pytest.StashKey[list]()
+
+
+def pytest_configure(config):
+    if sandbox.inside():
+        return
+    capture = config.pluginmanager.getplugin("capturemanager")
+    if capture:
+        capture.stop_global_capturing()
+    reason = sandbox.enter([sys.executable, "-m", "pytest", *config.invocation_params.args])
+    pytest.exit(f"the end-to-end tests need network namespaces, which this machine refuses: {reason}", returncode=1)
+
+
+@pytest.fixture(scope="session")
+def built_lab():
+    lab = Lab()
+    lab.build()
+    return lab
+
+
+@pytest.fixture(scope="session")
+def web(built_lab, tmp_path_factory):
+    """nginx on the internet."""
+    server = WebServer(built_lab.internet, tmp_path_factory.mktemp("web"), WEB4, WEB6)
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def _name_server(built_lab):
+    server = NameServer(built_lab.internet, [NAMES4, NAMES6])
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def names(_name_server):
+    """The name server, with the zone that every test finds."""
+    _name_server.zone = {
+        "web.test": [WEB4, WEB6],
+        "web4.test": [WEB4],
+        "web6.test": [WEB6],
+        "open.test": [OPEN4],
+        "open6.test": [OPEN6],
+    }
+    _name_server.asked.clear()
+    return _name_server
+
+
+@pytest.fixture
+def lab(built_lab, names):
+    """The household, its lines whole before and after."""
+    yield built_lab
+    built_lab.restore()
+
+
+@pytest.fixture
+def origin(built_lab):
+    """Opens servers on the internet: origin(handler, address=…)."""
+    opened = []
+
+    def open_origin(handler, **options):
+        server = Origin(built_lab.internet, handler, **options)
+        opened.append(server)
+        return server
+
+    yield open_origin
+    for server in opened:
+        server.close()
+
+
+@pytest.fixture
+def start(request, lab, tmp_path):
+    """Starts proxies: start("wan1@7", "wan2@3", …). Each ends, cleanly, with the test."""
+    proxies = request.node.stash.setdefault(_PROXIES, [])
+
+    def start_proxy(*args, ready=True, **options):
+        assert BINARY.exists(), f"{BINARY} is missing: build it, or name it by STEERWAY_BIN"
+        proxy = Proxy(tmp_path, len(proxies) + 1, *args, **options)
+        proxies.append(proxy)
+        return proxy.wait_started() if ready else proxy
+
+    yield start_proxy
+    problems = []
+    for proxy in proxies:
+        ended_before = not proxy.alive()
+        try:
+            code = proxy.stop()
+            if code != 0 and not ended_before:
+                problems.append(f"exit code {code}: {proxy.evidence()}")
+        finally:
+            proxy.kill()
+        if proxy.complaints():
+            problems.append(proxy.complaints())
+    assert not problems, "\n".join(problems)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    report = outcome.get_result()
+    if report.failed:
+        for proxy in item.stash.get(_PROXIES, []):
+            report.sections.append((f"proxy {proxy.pid}", proxy.evidence()))

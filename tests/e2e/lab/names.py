@@ -1,0 +1,67 @@
+"""The name server of the laboratory: a thread of the test process, so a test can say what it answers and see what it was asked."""
+
+import socket
+import struct
+import threading
+
+A, AAAA = 1, 28
+NXDOMAIN, SERVFAIL = 3, 2
+SILENCE = "silence"
+
+
+def _name_at(packet, at):
+    labels = []
+    while packet[at]:
+        labels.append(packet[at + 1 : at + 1 + packet[at]].decode("ascii", "replace"))
+        at += 1 + packet[at]
+    return ".".join(labels).lower(), at + 1
+
+
+class NameServer:
+    """Answers from `zone`: a name has a list of addresses, or SILENCE, or a response code such as SERVFAIL."""
+
+    def __init__(self, netns, addresses, port=53):
+        self.zone = {}
+        self.asked = []  # (name, type, client's address)
+        self._stop = threading.Event()
+        self._sockets = [netns.datagrams(a, port) for a in addresses]
+        self._threads = [threading.Thread(target=self._serve, args=(s,), daemon=True) for s in self._sockets]
+        for thread in self._threads:
+            thread.start()
+
+    def close(self):
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(5)
+        for s in self._sockets:
+            s.close()
+
+    def _serve(self, s):
+        s.settimeout(0.1)
+        while not self._stop.is_set():
+            try:
+                packet, client = s.recvfrom(4096)
+            except socket.timeout:
+                continue
+            reply = self._answer(packet, client[0])
+            if reply:
+                s.sendto(reply, client)
+
+    def _answer(self, packet, client):
+        name, at = _name_at(packet, 12)
+        (kind,) = struct.unpack_from(">H", packet, at)
+        self.asked.append((name, kind, client))
+        entry = self.zone.get(name, NXDOMAIN)
+        if entry == SILENCE:
+            return None
+        code, addresses = (entry, []) if isinstance(entry, int) else (0, entry)
+        records = b""
+        count = 0
+        for address in addresses:
+            family = socket.AF_INET6 if ":" in address else socket.AF_INET
+            if kind == (AAAA if family == socket.AF_INET6 else A):
+                data = socket.inet_pton(family, address)
+                records += struct.pack(">HHHIH", 0xC00C, kind, 1, 5, len(data)) + data
+                count += 1
+        head = packet[:2] + struct.pack(">HHHHH", 0x8180 | code, 1, count, 0, 0)
+        return head + packet[12 : at + 4] + records

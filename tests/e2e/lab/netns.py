@@ -1,0 +1,106 @@
+"""Network namespaces: commands and sockets within them, and what the kernel counts and says of links."""
+
+import ctypes
+import json
+import os
+import socket
+from contextlib import contextmanager
+
+from lab.run import run, sh
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_CLONE_NEWNET = 0x40000000
+
+
+def _setns(fd):
+    if _libc.setns(fd, _CLONE_NEWNET) < 0:
+        raise OSError(ctypes.get_errno(), "setns")
+
+
+class Netns:
+    """A network namespace. The one without a name is that of the test process."""
+
+    def __init__(self, name=None):
+        self.name = name
+
+    def create(self):
+        sh(f"ip netns add {self.name}")
+        self.sh("ip link set lo up")
+        self.calm()
+
+    def calm(self):
+        """Links to come are of use at once: no second of waiting whether somebody else has the link-local address."""
+        self.sysctl("net.ipv6.conf.default.accept_dad", 0)
+        self.sysctl("net.ipv6.conf.default.accept_ra", 0)
+
+    def wrap(self, argv):
+        """The command line that runs argv within."""
+        return ["ip", "netns", "exec", self.name, *map(str, argv)] if self.name else [*map(str, argv)]
+
+    def run(self, *argv, **options):
+        return run(*self.wrap(argv), **options)
+
+    def sh(self, line, **options):
+        return self.run(*line.split(), **options).ok().text
+
+    @contextmanager
+    def within(self):
+        """Sockets that this thread opens meanwhile belong to the namespace, for as long as they live."""
+        if not self.name:
+            yield
+            return
+        back = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+        there = os.open(f"/run/netns/{self.name}", os.O_RDONLY)
+        try:
+            _setns(there)
+            try:
+                yield
+            finally:
+                _setns(back)
+        finally:
+            os.close(there)
+            os.close(back)
+
+    def listen(self, address, port=0, backlog=512):
+        with self.within():
+            family = socket.AF_INET6 if ":" in address else socket.AF_INET
+            return socket.create_server((address, port), family=family, backlog=backlog)
+
+    def connect(self, address, port, timeout=10):
+        with self.within():
+            return socket.create_connection((address, port), timeout=timeout)
+
+    def datagrams(self, address, port):
+        with self.within():
+            s = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
+            s.bind((address, port))
+            return s
+
+    def sysctl(self, name, value):
+        """Sets a kernel parameter. A parameter that this kernel lacks is let be."""
+        return self.run("sysctl", "-q", "-w", f"{name}={value}").code == 0
+
+    def nft(self, rules):
+        """Loads an nftables ruleset."""
+        return self.run("nft", rules).ok()
+
+    def nft_counter(self, table, name):
+        """Packets that a named counter has seen."""
+        data = json.loads(self.sh(f"nft -j list counter inet {table} {name}"))
+        return next(item["counter"]["packets"] for item in data["nftables"] if "counter" in item)
+
+    def link(self, name):
+        """What the kernel says of a link, or None."""
+        shown = self.run("ip", "-j", "-d", "address", "show", "dev", name)
+        return next((item for item in json.loads(shown.text or "[]") if item), None) if shown.code == 0 else None
+
+
+def link_bytes(name):
+    """Octets (received, sent) that a link of the test process's namespace has carried."""
+    with open("/proc/thread-self/net/dev", encoding="ascii") as table:
+        for line in table:
+            head, _, numbers = line.partition(":")
+            if head.strip() == name:
+                fields = numbers.split()
+                return int(fields[0]), int(fields[8])
+    return 0, 0

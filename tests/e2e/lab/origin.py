@@ -1,0 +1,126 @@
+"""Servers that a single test opens on the internet: one thread a connection, running the test's own handler."""
+
+import hashlib
+import socket
+import struct
+import threading
+
+from lab.run import wait_for
+from lab.topology import OPEN4
+
+TIMEOUT_S = 30
+
+
+def reset(s):
+    """Closes with a reset instead of an orderly end."""
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    s.close()
+
+
+def read_all(s, limit=1 << 30):
+    """What comes until the peer's FIN."""
+    parts, size = [], 0
+    while size < limit:
+        data = s.recv(65536)
+        if not data:
+            break
+        parts.append(data)
+        size += len(data)
+    return b"".join(parts)
+
+
+def read_exactly(s, n):
+    data = b""
+    while len(data) < n:
+        more = s.recv(min(65536, n - len(data)))
+        if not more:
+            raise EOFError(f"the end after {len(data)} of {n} octets: {data[-200:]!r}")
+        data += more
+    return data
+
+
+def read_head(s):
+    """An HTTP head, with its empty line, octet by octet so that nothing behind it is taken."""
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        octet = s.recv(1)
+        if not octet:
+            raise EOFError(f"the end within a head: {head!r}")
+        head += octet
+    return head
+
+
+def pattern(n, seed=b"steerway"):
+    """n octets that do not repeat, the same each time."""
+    return hashlib.shake_128(seed).digest(n)
+
+
+def echo(s):
+    while data := s.recv(65536):
+        s.sendall(data)
+
+
+class Origin:
+    """Listens on the internet; `handler(socket)` serves each connection and may return a note for `results`."""
+
+    def __init__(self, netns, handler, address=OPEN4, port=0, backlog=512):
+        self.listener = netns.listen(address, port, backlog)
+        self.listener.settimeout(0.1)
+        self.address, self.port = self.listener.getsockname()[:2]
+        self.handler = handler
+        self.peers, self.results, self.errors = [], [], []
+        self._stop = threading.Event()
+        self._sockets = []
+        self._acceptor = threading.Thread(target=self._accept, daemon=True)
+        self._acceptor.start()
+
+    @property
+    def hostport(self):
+        return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
+
+    @property
+    def url(self):
+        return f"http://{self.hostport}"
+
+    def _accept(self):
+        while not self._stop.is_set():
+            try:
+                s, peer = self.listener.accept()
+            except socket.timeout:
+                continue
+            except OSError:
+                return
+            s.settimeout(TIMEOUT_S)
+            self.peers.append(peer[0])
+            self._sockets.append(s)
+            threading.Thread(target=self._serve, args=(s,), daemon=True).start()
+
+    def _serve(self, s):
+        try:
+            with s:
+                note = self.handler(s)
+                if note is not None:
+                    self.results.append(note)
+        except (OSError, EOFError, AssertionError) as error:
+            self.errors.append(error)
+
+    def result(self, n=0, timeout=TIMEOUT_S):
+        """The n-th note; an error of a handler is raised here."""
+
+        def ready():
+            return len(self.results) > n or self.errors
+
+        wait_for(ready, f"note {n} of the server", timeout)
+        if len(self.results) <= n:
+            raise self.errors[0]
+        return self.results[n]
+
+    def close(self):
+        self._stop.set()
+        self._acceptor.join(5)
+        self.listener.close()
+        for s in self._sockets:
+            try:
+                s.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass  # ended already

@@ -1,0 +1,135 @@
+"""The program under test as a process: its command line, banner, log and end."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+from lab.run import wait_for
+from lab.topology import NAMES4
+
+ROOT = Path(__file__).resolve().parents[3]
+BINARY = Path(os.environ.get("STEERWAY_BIN", ROOT / "build/dev/steerway")).resolve()
+START_S, STOP_S = 20, 20
+_LISTENING = re.compile(r"^  listening on (\S+):(\d+)$", re.M)
+_SANITIZER = re.compile(r"ERROR: \w+Sanitizer|runtime error:")
+
+
+class Proxy:
+    """One run of `steerway start`. Its log goes to a file as JSON lines."""
+
+    def __init__(self, folder, number, *args, dns=NAMES4, port=True, netns=None):
+        self.argv = [BINARY, "start", *(["-p", "0"] if port else []), "--log-format", "json"]
+        self.argv += ["--dns", dns] if dns else []
+        self.argv = [str(a) for a in [*self.argv, *args]]
+        self.out_path, self.log_path = folder / f"proxy{number}.out", folder / f"proxy{number}.log"
+        command = netns.wrap(self.argv) if netns else self.argv
+        with open(self.out_path, "wb") as out, open(self.log_path, "wb") as log:
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=log, cwd=folder)
+        self.pid = self.process.pid
+        self.addresses = []  # (address, port) as the banner tells
+
+    def wait_started(self):
+        def started():
+            assert self.process.poll() is None, f"did not start: {self.log_text()}"
+            return "listening on" in (text := self.out_path.read_text()) and text.endswith("\n\n")
+
+        wait_for(started, "the proxy listens", START_S)
+        self.addresses = [(host.strip("[]"), int(port)) for host, port in _LISTENING.findall(self.out_path.read_text())]
+        return self
+
+    # --- where it is ---
+
+    @property
+    def address(self):
+        """(host, port) of the first listener."""
+        return self.addresses[0]
+
+    @property
+    def port(self):
+        return self.addresses[0][1]
+
+    @property
+    def hostport(self):
+        host, port = self.address
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+    @property
+    def banner(self):
+        return self.out_path.read_text()
+
+    # --- what it says ---
+
+    def log_text(self):
+        return self.log_path.read_text(errors="replace")
+
+    def log(self):
+        """All whole lines so far, parsed."""
+        lines = self.log_text().split("\n")[:-1]
+        return [json.loads(line) for line in lines if line.startswith("{")]
+
+    def events(self, name):
+        return [line for line in self.log() if line["event"] == name]
+
+    def connections(self, n=None, timeout=10):
+        """The accounts of ended connections; waits until there are n of them."""
+        if n is not None:
+            wait_for(lambda: len(self.events("connection")) >= n, f"{n} connections in the log", timeout)
+        return self.events("connection")
+
+    def wait_log(self, text, timeout=10):
+        """Waits for a line that holds text, and returns it."""
+
+        def found():
+            return next((line for line in self.log_text().split("\n")[:-1] if text in line), None)
+
+        return wait_for(found, f"{text!r} in the log", timeout)
+
+    # --- what it holds ---
+
+    def descriptors(self):
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+    def resident(self):
+        """Octets of memory in use."""
+        with open(f"/proc/{self.pid}/statm", encoding="ascii") as statm:
+            return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    # --- its end ---
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def reload(self):
+        self.signal(signal.SIGHUP)
+
+    def alive(self):
+        return self.process.poll() is None
+
+    def wait(self, timeout=STOP_S):
+        return self.process.wait(timeout)
+
+    def kill(self):
+        if self.alive():
+            self.process.kill()
+            self.process.wait(5)
+
+    def stop(self):
+        """Ends it at once, however many connections there are, and returns its exit code."""
+        for _ in range(2):
+            if self.alive():
+                self.signal(signal.SIGTERM)
+                wait_for(lambda: not self.alive() or "stopping: " in self.log_text(), "the first signal is heard", STOP_S)
+        return self.wait()
+
+    def complaints(self):
+        """What a sanitizer found, if this is a build with one."""
+        text = self.log_text()
+        found = _SANITIZER.search(text)
+        return text[found.start() :] if found else None
+
+    def evidence(self):
+        log = self.log_text()
+        return f"$ {' '.join(self.argv)}\n{self.banner}{log if len(log) < 20000 else log[:4000] + ' … ' + log[-16000:]}"

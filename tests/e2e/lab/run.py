@@ -1,0 +1,63 @@
+"""Commands and waiting, always with an end."""
+
+import subprocess
+import time
+
+COMMAND_S = 30
+WAIT_S = 10
+
+
+class Finished:
+    """How a command ended."""
+
+    def __init__(self, argv, code, out, err, seconds):
+        self.argv, self.code, self.out, self.err, self.seconds = argv, code, out, err, seconds
+
+    @property
+    def text(self):
+        return self.out.decode("utf-8", "replace")
+
+    def ok(self):
+        assert self.code == 0, f"{self}"
+        return self
+
+    def __str__(self):
+        return f"{' '.join(map(str, self.argv))}\n  exit code {self.code}\n  out: {self.out[-2000:]!r}\n  err: {self.err[-2000:]!r}"
+
+
+def run(*argv, timeout=COMMAND_S, **options):
+    """Runs a command to its end and tells how it ended."""
+    argv = [str(a) for a in argv]
+    started = time.monotonic()
+    try:
+        done = subprocess.run(argv, capture_output=True, timeout=timeout, stdin=subprocess.DEVNULL, **options)
+    except subprocess.TimeoutExpired as over:
+        raise AssertionError(f"{' '.join(argv)} took longer than {timeout} s: {over.stderr}") from over
+    return Finished(argv, done.returncode, done.stdout, done.stderr, time.monotonic() - started)
+
+
+def sh(line, **options):
+    """A line of set-up, which must succeed."""
+    return run(*line.split(), **options).ok().text
+
+
+def wait_for(condition, what, timeout=WAIT_S, every=0.01):
+    """Polls until condition() is true, and returns its value."""
+    deadline = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"not within {timeout} s: {what}"
+        time.sleep(every)
+
+
+def end(process, timeout=5):
+    """Ends one process that was started here."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            process.kill()
+    return process.wait(timeout)

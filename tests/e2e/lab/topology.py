@@ -1,0 +1,158 @@
+"""The household, its providers and the internet: addresses, links, routes, and ways to break them."""
+
+from lab.netns import Netns, link_bytes
+from lab.run import sh, wait_for
+
+WEB4, WEB6 = "198.51.100.10", "2001:db8:ffff::10"  # nginx
+NAMES4, NAMES6 = "198.51.100.53", "2001:db8:ffff::53"  # the name server
+OPEN4, OPEN6 = "198.51.100.20", "2001:db8:ffff::20"  # what single tests open
+MORE4, MORE6 = "198.51.100.30", "2001:db8:ffff::30"  # the same, with another address
+HOLE4 = "203.0.113.1"  # swallowed by the providers
+NOWHERE4 = "203.0.113.129"  # refused by the providers as unreachable
+LAN_HOME, LAN_CLIENT = "192.168.77.1", "192.168.77.2"
+
+
+class Uplink:
+    """One line of the household: the link wanN, and the provider at its other end."""
+
+    def __init__(self, home, number):
+        self.home, self.number = home, number
+        self.name = f"wan{number}"
+        self.isp = Netns(f"isp{number}")
+        self.addr4, self.gateway4 = f"10.0.{number}.2", f"10.0.{number}.1"
+        self.addr6, self.gateway6 = f"2001:db8:{number}::2", f"2001:db8:{number}::1"
+        self.far4, self.far_gateway4 = f"172.31.{number}.1", f"172.31.{number}.2"
+        self.far6, self.far_gateway6 = f"2001:db8:f0{number}::1", f"2001:db8:f0{number}::2"
+        self.metric = 100 * number
+
+    def build(self, internet):
+        n, isp = self.number, self.isp
+        isp.create()
+        for name in ("net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding"):
+            assert isp.sysctl(name, 1)
+        isp.sysctl("net.ipv4.conf.all.rp_filter", 0)
+        sh(f"ip link add {self.name} type veth peer name line{n} netns {isp.name}")
+        sh(f"ip link add far{n} netns {isp.name} type veth peer name isp{n} netns {internet.name}")
+        isp.sh(f"ip address add {self.gateway4}/24 dev line{n}")
+        isp.sh(f"ip -6 address add {self.gateway6}/64 dev line{n} nodad")
+        isp.sh(f"ip address add {self.far4}/24 dev far{n}")
+        isp.sh(f"ip -6 address add {self.far6}/64 dev far{n} nodad")
+        internet.sh(f"ip address add {self.far_gateway4}/24 dev isp{n}")
+        internet.sh(f"ip -6 address add {self.far_gateway6}/64 dev isp{n} nodad")
+        for link in (f"line{n}", f"far{n}"):
+            isp.sh(f"ip link set {link} up")
+        internet.sh(f"ip link set isp{n} up")
+        self.restore()
+        internet.sh(f"ip route add 10.0.{n}.0/24 via {self.far4}")
+        internet.sh(f"ip -6 route add 2001:db8:{n}::/64 via {self.far6}")
+        isp.sh(f"ip route add default via {self.far_gateway4}")
+        isp.sh(f"ip -6 route add default via {self.far_gateway6}")
+        isp.sh(f"ip route add blackhole {HOLE4}/32")
+        isp.sh(f"ip route add unreachable {NOWHERE4}/32")
+
+    def restore(self):
+        """Undoes whatever a test did to this uplink."""
+        n, isp = self.number, self.isp
+        if self.home.link(self.name) is None:
+            isp.run("ip", "link", "delete", f"line{n}")
+            sh(f"ip link add {self.name} type veth peer name line{n} netns {isp.name}")
+            isp.sh(f"ip address add {self.gateway4}/24 dev line{n}")
+        isp.run("nft", "delete table inet block")
+        isp.sh(f"ip link set line{n} up")
+        isp.sh(f"ip -6 address replace {self.gateway6}/64 dev line{n} nodad")
+        sh(f"ip link set {self.name} up")
+        sh(f"ip address replace {self.addr4}/24 dev {self.name}")
+        sh(f"ip -6 address replace {self.addr6}/64 dev {self.name} nodad")
+        sh(f"ip route replace default via {self.gateway4} dev {self.name} metric {self.metric}")
+        sh(f"ip -6 route replace default via {self.gateway6} dev {self.name} metric {self.metric}")
+        wait_for(lambda: "LOWER_UP" in self.home.link(self.name)["flags"], f"{self.name} has a carrier")
+
+    def down(self):
+        """The household's end is set down."""
+        sh(f"ip link set {self.name} down")
+
+    def lose_carrier(self):
+        """The provider's end is set down; the household's notices by the carrier alone."""
+        self.isp.sh(f"ip link set line{self.number} down")
+
+    def swallow(self):
+        """The provider drops everything; the link looks fine."""
+        self.isp.nft(
+            "add table inet block; add chain inet block f { type filter hook forward priority 0; policy drop; }"
+        )
+
+    def lose_addresses(self):
+        sh(f"ip address flush dev {self.name} scope global")
+
+    def remove(self):
+        """The device is pulled out."""
+        sh(f"ip link delete {self.name}")
+
+    def bytes(self):
+        """(received, sent)"""
+        return link_bytes(self.name)
+
+
+class Lab:
+    """The whole of it."""
+
+    def __init__(self):
+        self.home, self.internet, self.lan = Netns(), Netns("internet"), Netns("lan")
+        self.uplinks = [Uplink(self.home, n) for n in (1, 2, 3)]
+        self.wan1, self.wan2, self.wan3 = self.uplinks
+
+    def build(self):
+        self.home.calm()
+        self.internet.create()
+        self.lan.create()
+        for address in (WEB4, NAMES4, OPEN4, MORE4):
+            self.internet.sh(f"ip address add {address}/32 dev lo")
+        for address in (WEB6, NAMES6, OPEN6, MORE6):
+            self.internet.sh(f"ip -6 address add {address}/128 dev lo nodad")
+        # Debian's default. Strict filtering would drop what comes back over a link that is not the default.
+        self.home.sysctl("net.ipv4.conf.all.rp_filter", 2)
+        self.internet.sysctl("net.ipv4.conf.all.rp_filter", 0)
+        for uplink in self.uplinks:
+            uplink.build(self.internet)
+        self._build_lan()
+        self._count_packets()
+        for space in (self.home, self.internet, self.lan):
+            # Pacing congestion controls are slow to start on links without any delay.
+            space.sysctl("net.ipv4.tcp_congestion_control", "cubic")
+
+    def _count_packets(self):
+        """Interface counters hold neighbour discovery and the like; these hold what the tests speak of, and nothing else."""
+        counters = "".join(f"counter {u.name} {{ }}; " for u in self.uplinks)
+        rules = "".join(f"oifname {u.name} meta l4proto tcp counter name {u.name}; " for u in self.uplinks)
+        chain = f"chain out {{ type filter hook output priority 0; {rules} }}"
+        self.home.nft(f"table inet watch {{ {counters}\n{chain}\n}}")
+
+    def tcp_sent(self):
+        """TCP packets that the household has sent by each uplink so far."""
+        return {u.name: self.home.nft_counter("watch", u.name) for u in self.uplinks}
+
+    def _build_lan(self):
+        sh(f"ip link add lan0 type veth peer name eth0 netns {self.lan.name}")
+        sh(f"ip address add {LAN_HOME}/24 dev lan0")
+        sh("ip link set lan0 up")
+        self.lan.sh(f"ip address add {LAN_CLIENT}/24 dev eth0")
+        self.lan.sh("ip link set eth0 up")
+
+    def restore(self):
+        for uplink in self.uplinks:
+            uplink.restore()
+
+    def uplink_of(self, address):
+        """The name of the uplink whose address a server saw."""
+        for uplink in self.uplinks:
+            if address in (uplink.addr4, uplink.addr6):
+                return uplink.name
+        return f"unknown ({address})"
+
+    def sent(self):
+        """Octets sent by each uplink so far."""
+        return {u.name: u.bytes()[1] for u in self.uplinks}
+
+    def received(self):
+        """Octets received by each uplink so far."""
+        return {u.name: u.bytes()[0] for u in self.uplinks}
