@@ -5,12 +5,12 @@ faults=0
 for file in dev .ci/run tests/lint/selftest tests/lint/*.sh tests/tools/*.sh examples/*/*.sh; do
   [ -f "$file" ] || continue
   shell="sh"
-  if head -n 1 "$file" | grep -q bash; then
+  if head -n 3 "$file" | grep -q bash; then
     shell="bash"
   fi
   "$shell" -n "$file" || faults=1
   if command -v shellcheck >/dev/null; then
-    shellcheck --shell="$shell" --severity=style "$file" || faults=1
+    shellcheck --severity=warning "$file" || faults=1
   fi
 done
 exit $faults

@@ -1,0 +1,151 @@
+# Sourced by ./dev: the steps of `./dev test`. Each runs in a subshell, its output kept in build/test/STEP.log and
+# shown when it fails. A step adds "PASSED FAILED" lines to $TALLY and prints "SKIPPED why" for what it leaves out.
+# shellcheck shell=bash
+
+# shellcheck disable=SC2034 # for dev
+STEPS="lint unit docs clang asan package lua e2e e2e-asan"
+E2E_MAX_S=1200 # a run that takes so long hangs
+UNIT_MAX_S=300
+
+tally() { echo "$1 $2" >>"$TALLY"; }
+
+# Run a command as one test of the step.
+check() {
+  local name=$1
+  shift
+  echo "-- $name"
+  if "$@"; then
+    tally 1 0
+  else
+    echo "-- $name FAILED"
+    tally 0 1
+    return 1
+  fi
+}
+
+lint_lua() {
+  local folders=() folder
+  for folder in lua policies examples tests; do
+    [ -d "$folder" ] && folders+=("$folder")
+  done
+  luacheck -q --no-color "${folders[@]}"
+}
+
+step_lint() {
+  local status=0
+  check "layers" luajit tests/lint/layers.lua || status=1
+  check "length" luajit tests/lint/length.lua || status=1
+  check "format" sh tests/lint/format.sh || status=1
+  check "luacheck" lint_lua || status=1
+  check "shell" sh tests/lint/shell.sh || status=1
+  check "the lints themselves" sh tests/lint/selftest || status=1
+  return $status
+}
+
+# Run the unit tests of a preset's folder; a cmocka test counts as one.
+unit_tests() {
+  local log=build/test/ctest-$1.txt status=0 counted
+  timeout --foreground $UNIT_MAX_S ctest --test-dir "build/$1" -V --timeout 60 -j "$(jobs_max)" >"$log" 2>&1 || status=$?
+  cat "$log"
+  counted=$(awk -f tests/tools/ctest.awk "$log")
+  grep '^SKIPPED' <<<"$counted"
+  echo "${counted##*$'\n'}" >>"$TALLY"
+  return $status
+}
+
+step_unit() { build dev && unit_tests dev; }
+
+step_docs() {
+  [ -f tests/lint/docs.lua ] || { echo "SKIPPED there is no tests/lint/docs.lua" && return 0; }
+  build dev && check "docs" luajit tests/lint/docs.lua build/dev/steerway
+}
+
+step_clang() { check "clang builds it without a warning" build clang; }
+
+step_asan() {
+  build asan && ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1 unit_tests asan
+}
+
+step_package() {
+  build release && check "an installed tree runs from anywhere" sh tests/tools/try_install.sh build/release || return 1
+  if command -v dpkg-shlibdeps >/dev/null; then
+    check "the Debian package holds what it should" sh tests/tools/try_deb.sh build/release
+  else
+    echo "SKIPPED the Debian package: dpkg-shlibdeps is not installed"
+  fi
+}
+
+step_lua() {
+  local log=build/test/busted.txt status=0 runner=(busted)
+  # Under Debian, busted is a Lua script of the interpreter in its first line; LuaJIT is the one to test with.
+  if head -n 1 "$(command -v busted)" | grep -q lua; then
+    runner=(luajit "$(command -v busted)" --ignore-lua)
+  fi
+  timeout --foreground $UNIT_MAX_S "${runner[@]}" -o plainTerminal >"$log" 2>&1 || status=$?
+  cat "$log"
+  sed -n 's/^Pending -> /SKIPPED /p' "$log"
+  # 12 successes / 0 failures / 0 errors / 1 pending : 0.1 seconds
+  awk '/^[0-9]+ success(es)? \/ / { p = $1; f = $4 + $7 } END { print p + 0, f + 0 }' "$log" >>"$TALLY"
+  return $status
+}
+
+end_to_end() {
+  local log=build/test/e2e-$1.txt status=0
+  [ -d tests/e2e ] || { echo "SKIPPED there is no tests/e2e" && return 0; }
+  build "$1" >"$log" 2>&1 || { cat "$log" && return 1; }
+  PYTHONDONTWRITEBYTECODE=1 STEERWAY_BIN=$ROOT/build/$1/steerway timeout --foreground $E2E_MAX_S \
+    "$(python)" -m pytest -q -rs -p no:cacheprovider tests/e2e >"$log" 2>&1 || status=$?
+  cat "$log"
+  # 1 failed, 41 passed, 2 skipped, 1 error in 31.20s
+  awk '/ in [0-9.]+s/ && /passed|failed|error/ {
+      p = f = 0
+      for (i = 2; i <= NF; i++) {
+        if ($i ~ /^passed/) p = $(i - 1)
+        if ($i ~ /^(failed|errors?)/) f += $(i - 1)
+      }
+    }
+    END { print p + 0, f + 0 }' "$log" >>"$TALLY"
+  return $status
+}
+
+step_e2e() { end_to_end dev; }
+
+step_e2e_asan() {
+  # A leak found at exit makes the exit code of the proxy, which every test looks at.
+  ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1 end_to_end asan
+}
+
+seconds_since() { awk -v a="$1" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.1f s", b - a }'; }
+
+# Run the named steps and end with 1 if anything failed.
+steps_run() {
+  local step log began all_began=$EPOCHREALTIME status passed failed sum_passed=0 sum_failed=0 skipped=
+  mkdir -p build/test || exit 1
+  TALLY=build/test/tally
+  for step in "$@"; do
+    log=build/test/$step.log
+    : >"$TALLY"
+    printf '%-9s' "$step"
+    began=$EPOCHREALTIME
+    status=0
+    ("step_${step//-/_}") >"$log" 2>&1 </dev/null || status=$?
+    read -r passed failed < <(awk '{ p += $1; f += $2 } END { print p + 0, f + 0 }' "$TALLY")
+    # What ends badly without a count (a build, a crash), or well with nothing done, has failed as a whole.
+    if [ $failed -eq 0 ] && { [ $status -ne 0 ] || { [ $passed -eq 0 ] && ! grep -q '^SKIPPED' "$log"; }; }; then
+      failed=1
+    fi
+    if [ $failed -eq 0 ]; then
+      printf 'ok      %8s  %d passed\n' "$(seconds_since "$began")" $passed
+    else
+      printf 'FAILED  %8s  %d passed, %d failed\n' "$(seconds_since "$began")" $passed $failed
+      sed 's/^/    /' "$log"
+    fi
+    skipped+=$(sed -n "s/^SKIPPED/skipped in $step:/p" "$log" | sort -u)$'\n'
+    sum_passed=$((sum_passed + passed))
+    sum_failed=$((sum_failed + failed))
+  done
+  printf '%s' "$skipped" | grep .
+  printf 'in %s\n' "$(seconds_since "$all_began")"
+  printf '%d passed, %d failed\n' $sum_passed $sum_failed
+  [ $sum_failed -eq 0 ]
+}
