@@ -249,6 +249,11 @@ bool addr_is_loopback(const struct addr *a)
            (IN6_IS_ADDR_LOOPBACK(&a->in6.sin6_addr) || IN6_IS_ADDR_UNSPECIFIED(&a->in6.sin6_addr));
 }
 
+bool addr_is_unique_local(const struct addr *a)
+{
+    return addr_family(a) == AF_INET6 && (a->in6.sin6_addr.s6_addr[0] & 0xfe) == 0xfc;
+}
+
 int cidr_parse(struct cidr *ret, struct slice text)
 {
     const char *slash = text.len ? memchr(text.data, '/', text.len) : NULL;

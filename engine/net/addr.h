@@ -50,6 +50,8 @@ const char *addr_format(const struct addr *a, char out[ADDR_TEXT_MAX]);
 bool addr_same_ip(const struct addr *a, const struct addr *b);
 /** 127.0.0.0/8, ::1, and the unspecified addresses, which Linux connects to loopback. */
 bool addr_is_loopback(const struct addr *a);
+/** fc00::/7, RFC 4193: IPv6's private addresses. */
+bool addr_is_unique_local(const struct addr *a);
 
 /** An address range. */
 struct cidr {

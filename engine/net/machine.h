@@ -9,24 +9,24 @@
 
 struct machine_link {
     int index;
-    int peer_or_parent;   /* IFLA_LINK: 0 for none */
-    int master;           /* the bridge or bond it is a member of; 0 for none */
-    bool peer_elsewhere;  /* its peer lives in another network namespace */
+    int peer_or_parent;  /* IFLA_LINK: 0 for none */
+    int master;          /* the bridge or bond it is a member of; 0 for none */
+    bool peer_elsewhere; /* its peer lives in another network namespace */
     char name[IFNAMSIZ];
-    char kind[16];        /* IFLA_INFO_KIND: "" for hardware, "veth", "bridge", "ppp", "tun", … */
-    bool up;              /* set up by the administrator */
-    bool carrier;         /* operational: IFF_RUNNING */
+    char kind[16]; /* IFLA_INFO_KIND: "" for hardware, "veth", "bridge", "ppp", "tun", … */
+    bool up;       /* set up by the administrator */
+    bool carrier;  /* operational: IFF_RUNNING */
     bool loopback, point_to_point;
     uint32_t mtu;
-    bool default4, default6;       /* a default route leaves by it, in any table */
-    struct addr gateway4, gateway6; /* of those; AF_UNSPEC for none */
+    bool default4, default6;        /* a default route leaves by it, in any table */
+    struct addr gateway4, gateway6; /* of the best of those; AF_UNSPEC for none */
 };
 
 struct machine_addr {
-    int link;          /* its link's index */
-    struct addr addr;  /* port 0 */
-    uint8_t prefix;    /* bits */
-    uint8_t scope;     /* RT_SCOPE_UNIVERSE, RT_SCOPE_LINK, … */
+    int link;         /* its link's index */
+    struct addr addr; /* port 0 */
+    uint8_t prefix;   /* bits */
+    uint8_t scope;    /* RT_SCOPE_UNIVERSE, RT_SCOPE_LINK, … */
     bool temporary, deprecated, tentative;
 };
 
@@ -37,26 +37,31 @@ struct machine {
     size_t n_addrs;
 };
 
-/** Read links, addresses and default routes. @return 0 or negative errno; ret untouched on failure */
+/** Read links, addresses and default routes. @return 0 or negative errno (-EINTR when the machine changed
+ * under every try); ret untouched on failure */
 MUST_CHECK int machine_read(struct machine *ret);
 void machine_done(struct machine *m);
 
 const struct machine_link *machine_link_by_name(const struct machine *m, const char *name);
 const struct machine_link *machine_link_by_index(const struct machine *m, int index);
-/** The link that has this address, or NULL. */
+/** The link that has this address, or NULL. On a loopback link an IPv4 address has its whole network with it
+ *  (127.0.0.0/8); a tentative address is not had yet. Of several links, one that is up. */
 const struct machine_link *machine_link_of_addr(const struct machine *m, const struct addr *a);
-/** The link's best source address of a family: global scope, not deprecated or tentative, stable before temporary;
- *  link scope only when there is no other (IPv4 alone). NULL for none. */
+/** The link's best source address of a family: global scope, not deprecated or tentative, public before
+ * unique local (RFC 4193), stable before temporary; link scope only when there is no other (IPv4 alone). NULL
+ * for none. */
 const struct addr *machine_source(const struct machine *m, int link_index, int family);
 
 struct machine_route {
     int link;            /* by which it would leave */
     struct addr gateway; /* AF_UNSPEC: taken to be on the link */
-    struct addr source;  /* that the kernel would prefer */
+    struct addr source;  /* the one given, or that the kernel would prefer */
 };
 
-/** Ask the kernel where a packet to `to` would leave (RTM_GETROUTE), given a source address (or NULL) and a device
- *  index (or 0). Sends nothing. @return 0, -ENETUNREACH and other negative errnos */
+/** Ask the kernel where a packet to `to` would leave (RTM_GETROUTE), given a source address (or NULL) and a
+ *  device index (or 0), as for a socket that is bound to them. Sends nothing. A device by which no route
+ * leads there is -ENETUNREACH, though Linux would look for an IPv4 destination among that link's neighbours.
+ *  @return 0, -ENETUNREACH and other negative errnos, as connect() would give them */
 MUST_CHECK int machine_route_get(const struct addr *to, const struct addr *source, int link,
                                  struct machine_route *ret);
 

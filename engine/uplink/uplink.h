@@ -12,8 +12,9 @@ enum { UPLINK_MAX = 64, UPLINK_NAME_MAX = 63, UPLINK_TAGS_MAX = 8 };
 
 enum uplink_kind { UPLINK_INTERFACE, UPLINK_ADDRESS };
 
-/** The numbers of an uplink that a policy reads in place: only double, int32_t and bool, mirrored field by field
- *  in lua/steerway/host/types.lua (a unit test compares the two). Rates in octets/s, times in seconds. */
+/** The numbers of an uplink that a policy reads in place: only double, int32_t and bool, mirrored field by
+ * field in lua/steerway/host/types.lua (a unit test compares the two). Rates in octets/s, times in seconds.
+ */
 struct uplink_view {
     double weight; /* > 0 */
     double tier;   /* 1 is used first */
@@ -59,19 +60,21 @@ struct uplink_spec {
     size_t n_tags;
 };
 
-/** Parse "INTERFACE|ADDRESS[@WEIGHT]" or with "/WEIGHT". An IPv6 address may stand in brackets. Weight is a number
- *  above 0 and at most 1e6; default 1. @return 0, or -EINVAL with a reason in err that quotes the text */
+/** Parse "INTERFACE|ADDRESS[@WEIGHT]" or with "/WEIGHT". An IPv6 address may stand in brackets. Weight is a
+ * number above 0 and at most 1e6; default 1. @return 0, or -EINVAL with a reason in err that quotes the text
+ */
 MUST_CHECK int uplink_spec_parse(struct uplink_spec *ret, const char *text, char *err, size_t err_size);
 
 void uplink_spec_done(struct uplink_spec *spec);
 
 /** Add an uplink as spec says (tags are copied) and fill it from the machine's present state.
  *  @return 0, -EEXIST for a name that is taken, -ENOSPC over UPLINK_MAX, -ENOMEM */
-MUST_CHECK int uplink_set_add(struct uplink_set *set, const struct uplink_spec *spec, const struct machine *m);
+MUST_CHECK int uplink_set_add(struct uplink_set *set, const struct uplink_spec *spec,
+                              const struct machine *m);
 void uplink_set_done(struct uplink_set *set);
 
-/** Take up, families and egress anew from a snapshot: an interface that is missing or down, or has no address, and
- *  an address that this machine does not have, is not up. */
+/** Take up, families and egress anew from a snapshot: an interface that is missing or down, or has no
+ * address, and an address that this machine does not have, is not up. */
 void uplink_refresh(struct uplink *u, const struct machine *m);
 
 const char *uplink_kind_name(enum uplink_kind kind);

@@ -1,0 +1,197 @@
+/* The snapshot, read over rtnetlink. */
+#include "net/machine.h"
+#include "net/rtnl.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* The kernel flags a dump during which something changed; on a machine that never holds still, give up. */
+enum { READ_TRIES = 5 };
+
+/* What a link's best default route so far is worth, by family; lower is better, 0 for none yet. */
+struct rank {
+    uint64_t of4, of6;
+};
+
+struct reading {
+    struct machine m;
+    struct rank *ranks; /* beside m.links */
+};
+
+static int out_of_memory(void)
+{
+    errno = ENOMEM;
+    return MNL_CB_ERROR;
+}
+
+/* --- links ---------------------------------------------------------------------------------------------- */
+
+static void read_kind(const struct nlattr *link_info, char *out, size_t size)
+{
+    const struct nlattr *table[IFLA_INFO_MAX + 1] = {NULL};
+
+    if (link_info)
+        rtnl_table(mnl_attr_get_payload(link_info), mnl_attr_get_payload_len(link_info), table,
+                   IFLA_INFO_MAX);
+    rtnl_text(table[IFLA_INFO_KIND], out, size);
+}
+
+static int on_link(const struct nlmsghdr *nlh, void *data)
+{
+    struct machine *m = &((struct reading *)data)->m;
+    const struct nlattr *table[IFLA_MAX + 1];
+    const struct ifinfomsg *info = mnl_nlmsg_get_payload(nlh);
+
+    if (nlh->nlmsg_type != RTM_NEWLINK || mnl_nlmsg_get_payload_len(nlh) < sizeof *info)
+        return MNL_CB_OK;
+    struct machine_link *links = reallocarray(m->links, m->n_links + 1, sizeof *links);
+    if (!links)
+        return out_of_memory();
+    m->links = links;
+
+    rtnl_message_table(nlh, sizeof *info, table, IFLA_MAX);
+    struct machine_link *link = &links[m->n_links++];
+    *link = (struct machine_link){
+        .index = info->ifi_index,
+        .peer_or_parent = (int)rtnl_u32(table[IFLA_LINK]),
+        .master = (int)rtnl_u32(table[IFLA_MASTER]),
+        .peer_elsewhere = table[IFLA_LINK_NETNSID],
+        .up = info->ifi_flags & IFF_UP,
+        .carrier = info->ifi_flags & IFF_RUNNING,
+        .loopback = info->ifi_flags & IFF_LOOPBACK,
+        .point_to_point = info->ifi_flags & IFF_POINTOPOINT,
+        .mtu = rtnl_u32(table[IFLA_MTU]),
+    };
+    rtnl_text(table[IFLA_IFNAME], link->name, sizeof link->name);
+    read_kind(table[IFLA_LINKINFO], link->kind, sizeof link->kind);
+    return MNL_CB_OK;
+}
+
+/* --- addresses ------------------------------------------------------------------------------------------ */
+
+static int on_address(const struct nlmsghdr *nlh, void *data)
+{
+    struct machine *m = &((struct reading *)data)->m;
+    const struct nlattr *table[IFA_MAX + 1];
+    const struct ifaddrmsg *info = mnl_nlmsg_get_payload(nlh);
+
+    if (nlh->nlmsg_type != RTM_NEWADDR || mnl_nlmsg_get_payload_len(nlh) < sizeof *info)
+        return MNL_CB_OK;
+    rtnl_message_table(nlh, sizeof *info, table, IFA_MAX);
+    int link = (int)info->ifa_index;
+    /* Where both stand, IFA_ADDRESS is the peer's, of a point-to-point line. */
+    struct addr addr = rtnl_addr(table[table[IFA_LOCAL] ? IFA_LOCAL : IFA_ADDRESS], link);
+    if (addr_family(&addr) == AF_UNSPEC)
+        return MNL_CB_OK;
+    struct machine_addr *addrs = reallocarray(m->addrs, m->n_addrs + 1, sizeof *addrs);
+    if (!addrs)
+        return out_of_memory();
+    m->addrs = addrs;
+
+    uint32_t flags = table[IFA_FLAGS] ? rtnl_u32(table[IFA_FLAGS]) : info->ifa_flags;
+    addrs[m->n_addrs++] = (struct machine_addr){
+        .link = link,
+        .addr = addr,
+        .prefix = info->ifa_prefixlen,
+        .scope = info->ifa_scope,
+        /* The same bit says "secondary" of an IPv4 address. */
+        .temporary = addr_family(&addr) == AF_INET6 && flags & IFA_F_TEMPORARY,
+        .deprecated = flags & IFA_F_DEPRECATED,
+        /* An optimistic address may be used while it is being verified (RFC 4429). */
+        .tentative = (flags & IFA_F_TENTATIVE && !(flags & IFA_F_OPTIMISTIC)) || flags & IFA_F_DADFAILED,
+    };
+    return MNL_CB_OK;
+}
+
+/* --- routes --------------------------------------------------------------------------------------------- */
+
+/* Of several default routes by a link, the gateway is that of the main table's, then of the lowest metric. */
+static void note_default(struct reading *r, int family, const struct rtnl_route *route,
+                         const struct rtnl_hop *hop)
+{
+    uint64_t rank = 1 + ((uint64_t)(route->table != RT_TABLE_MAIN) << 32 | route->metric);
+
+    for (size_t i = 0; i < r->m.n_links; i++) {
+        struct machine_link *link = &r->m.links[i];
+        uint64_t *best = family == AF_INET ? &r->ranks[i].of4 : &r->ranks[i].of6;
+        if (link->index != hop->link || (*best != 0 && *best <= rank))
+            continue;
+        *best = rank;
+        *(family == AF_INET ? &link->default4 : &link->default6) = true;
+        *(family == AF_INET ? &link->gateway4 : &link->gateway6) = hop->gateway;
+    }
+}
+
+static int on_route(const struct nlmsghdr *nlh, void *data)
+{
+    const struct rtmsg *info = mnl_nlmsg_get_payload(nlh);
+
+    if (nlh->nlmsg_type != RTM_NEWROUTE || mnl_nlmsg_get_payload_len(nlh) < sizeof *info)
+        return MNL_CB_OK;
+    /* Not those that refuse, nor those that turn everything to this machine itself (transparent proxies). */
+    if (info->rtm_dst_len != 0 || info->rtm_type != RTN_UNICAST ||
+        (info->rtm_family != AF_INET && info->rtm_family != AF_INET6))
+        return MNL_CB_OK;
+    struct rtnl_route route = rtnl_route(nlh);
+    if (!route.multipath) {
+        note_default(data, info->rtm_family, &route, &route.hop);
+        return MNL_CB_OK;
+    }
+    struct rtnl_hop hop;
+    for (size_t at = 0; rtnl_next_hop(route.multipath, &at, &hop);)
+        note_default(data, info->rtm_family, &route, &hop);
+    return MNL_CB_OK;
+}
+
+/* --- the snapshot --------------------------------------------------------------------------------------- */
+
+static int dump(uint16_t type, int family, mnl_cb_t cb, struct reading *reading)
+{
+    struct rtnl_request request;
+    struct nlmsghdr *nlh = mnl_nlmsg_put_header(request.space);
+    nlh->nlmsg_type = type;
+    nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+    /* The longest of the three headers; each begins with the family, and the rest of it is zero. */
+    struct ifinfomsg *info = mnl_nlmsg_put_extra_header(nlh, sizeof *info);
+    info->ifi_family = (unsigned char)family;
+    return rtnl_ask(nlh, cb, reading);
+}
+
+static int read_routes(struct reading *reading)
+{
+    reading->ranks = calloc(reading->m.n_links + 1, sizeof *reading->ranks);
+    if (!reading->ranks)
+        return -ENOMEM;
+    int r = dump(RTM_GETROUTE, AF_INET, on_route, reading);
+    if (r < 0)
+        return r;
+    r = dump(RTM_GETROUTE, AF_INET6, on_route, reading);
+    /* A kernel without IPv6 has no such routes. */
+    return r == -EOPNOTSUPP || r == -EAFNOSUPPORT ? 0 : r;
+}
+
+static int read_once(struct machine *ret)
+{
+    struct reading reading = {.ranks = NULL};
+
+    int r = dump(RTM_GETLINK, AF_UNSPEC, on_link, &reading);
+    if (r == 0)
+        r = dump(RTM_GETADDR, AF_UNSPEC, on_address, &reading);
+    if (r == 0)
+        r = read_routes(&reading);
+    free(reading.ranks);
+    if (r < 0)
+        machine_done(&reading.m);
+    else
+        *ret = reading.m;
+    return r;
+}
+
+int machine_read(struct machine *ret)
+{
+    int r = -EINTR;
+
+    for (int i = 0; i < READ_TRIES && r == -EINTR; i++)
+        r = read_once(ret);
+    return r;
+}

@@ -1,0 +1,109 @@
+/* Where a packet would leave. */
+#include "net/machine.h"
+#include "net/rtnl.h"
+
+#include <errno.h>
+
+struct answer {
+    struct machine_route route;
+    bool got;
+};
+
+static int on_answer(const struct nlmsghdr *nlh, void *data)
+{
+    struct answer *answer = data;
+
+    if (nlh->nlmsg_type != RTM_NEWROUTE || mnl_nlmsg_get_payload_len(nlh) < sizeof(struct rtmsg))
+        return MNL_CB_OK;
+    struct rtnl_route route = rtnl_route(nlh);
+    *answer = (struct answer){
+        .route = {.link = route.hop.link, .gateway = route.hop.gateway, .source = route.source},
+        .got = true,
+    };
+    return MNL_CB_OK;
+}
+
+static void put_addr(struct nlmsghdr *nlh, uint16_t type, const struct addr *a, uint8_t *ret_bits)
+{
+    size_t len;
+    const uint8_t *ip = addr_ip(a, &len);
+
+    mnl_attr_put(nlh, type, len, ip);
+    *ret_bits = (uint8_t)(len * 8);
+}
+
+static int query(const struct addr *to, const struct addr *source, int link, unsigned flags,
+                 struct machine_route *ret)
+{
+    struct rtnl_request request;
+    struct answer answer = {.got = false};
+    struct nlmsghdr *nlh = mnl_nlmsg_put_header(request.space);
+    nlh->nlmsg_type = RTM_GETROUTE;
+    nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+    struct rtmsg *info = mnl_nlmsg_put_extra_header(nlh, sizeof *info);
+    info->rtm_family = (unsigned char)addr_family(to);
+    info->rtm_flags = flags;
+    put_addr(nlh, RTA_DST, to, &info->rtm_dst_len);
+    if (source)
+        put_addr(nlh, RTA_SRC, source, &info->rtm_src_len);
+    if (link != 0)
+        mnl_attr_put_u32(nlh, RTA_OIF, (uint32_t)link);
+    int r = rtnl_ask(nlh, on_answer, &answer);
+    if (r < 0)
+        return r;
+    if (!answer.got)
+        return -ENETUNREACH;
+    *ret = answer.route;
+    return 0;
+}
+
+/* The kernel takes a destination for a neighbour on the given link when no route leads there, and says so as
+ * if that were a route. Asked for the entry that matches, it admits that there is none. */
+static int query4(const struct addr *to, const struct addr *source, int link, struct machine_route *ret)
+{
+    struct machine_route matched;
+
+    if (link != 0) {
+        int r = query(to, source, link, RTM_F_FIB_MATCH, &matched);
+        if (r < 0)
+            return r == -EHOSTUNREACH ? -ENETUNREACH : r;
+    }
+    return query(to, source, link, 0, ret);
+}
+
+/* A socket that is bound to a device finds the routes by that device only. This question holds to its device
+ * as strictly when it names no source; with one, it prefers a better route by another link. */
+static int query6(const struct addr *to, const struct addr *source, int link, struct machine_route *ret)
+{
+    struct machine_route route;
+    int r = query(to, source, link, 0, &route);
+
+    if (r == 0 && source && link != 0 && route.link != link)
+        r = query(to, NULL, link, 0, &route);
+    if (r == 0)
+        *ret = route;
+    return r;
+}
+
+int machine_route_get(const struct addr *to, const struct addr *source, int link, struct machine_route *ret)
+{
+    struct machine_route route;
+
+    if (source && addr_family(source) == AF_UNSPEC)
+        source = NULL;
+    if (source && addr_family(source) != addr_family(to))
+        return -EINVAL;
+    int r;
+    if (addr_family(to) == AF_INET)
+        r = query4(to, source, link, &route);
+    else if (addr_family(to) == AF_INET6)
+        r = query6(to, source, link, &route);
+    else
+        r = -EAFNOSUPPORT;
+    if (r < 0)
+        return r;
+    if (source)
+        route.source = *source;
+    *ret = route;
+    return 0;
+}

@@ -1,0 +1,172 @@
+#include "net/rtnl.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/time.h>
+
+/* As large as the kernel makes its dump messages. */
+enum { ANSWER_MAX = 32768 };
+/* The kernel answers at once. A bound nonetheless, as the caller has connections to serve. */
+enum { ANSWER_S = 2 };
+
+/* An acknowledgement is an error message that says 0, and a dump that fails half-way ends with DONE all the
+ * same, and the error inside. */
+static int on_end(const struct nlmsghdr *nlh, void *data)
+{
+    int err = 0;
+
+    (void)data;
+    if (mnl_nlmsg_get_payload_len(nlh) >= sizeof err)
+        memcpy(&err, mnl_nlmsg_get_payload(nlh), sizeof err);
+    if (err >= 0)
+        return MNL_CB_STOP;
+    errno = -err;
+    return MNL_CB_ERROR;
+}
+
+static int receive(struct mnl_socket *nl, unsigned seq, mnl_cb_t cb, void *data)
+{
+    mnl_cb_t control[] = {[NLMSG_ERROR] = on_end, [NLMSG_DONE] = on_end};
+    _Alignas(struct nlmsghdr) char answer[ANSWER_MAX];
+    int r;
+
+    do {
+        ssize_t n = mnl_socket_recvfrom(nl, answer, sizeof answer);
+        if (n < 0)
+            return -errno;
+        r = mnl_cb_run2(answer, (size_t)n, seq, mnl_socket_get_portid(nl), cb, data, control,
+                        ARRAY_LEN(control));
+    } while (r > MNL_CB_STOP);
+    return r == MNL_CB_STOP ? 0 : -errno;
+}
+
+int rtnl_ask(struct nlmsghdr *request, mnl_cb_t cb, void *data)
+{
+    static const struct timeval patience = {.tv_sec = ANSWER_S};
+    /* A socket for each question: the rest of an answer that was given up goes with it. */
+    struct mnl_socket *nl = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+    int r;
+
+    if (!nl)
+        return -errno;
+    request->nlmsg_seq = 1;
+    if (setsockopt(mnl_socket_get_fd(nl), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) < 0 ||
+        mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) < 0 ||
+        mnl_socket_sendto(nl, request, request->nlmsg_len) < 0)
+        r = -errno;
+    else
+        r = receive(nl, request->nlmsg_seq, cb, data);
+    (void)mnl_socket_close(nl);
+    return r;
+}
+
+/* MNL_ALIGN and its like mix signed and unsigned. */
+static size_t aligned(size_t n)
+{
+    return (n + NLMSG_ALIGNTO - 1) / NLMSG_ALIGNTO * NLMSG_ALIGNTO;
+}
+
+void rtnl_table(const void *attrs, size_t len, const struct nlattr *table[], size_t max)
+{
+    const char *at = attrs;
+
+    for (size_t i = 0; i <= max; i++)
+        table[i] = NULL;
+    while (len <= INT_MAX && mnl_attr_ok((const void *)at, (int)len)) {
+        const struct nlattr *attr = (const void *)at;
+        size_t step = aligned(attr->nla_len);
+        if (mnl_attr_get_type(attr) <= max)
+            table[mnl_attr_get_type(attr)] = attr;
+        if (step >= len)
+            return;
+        at += step;
+        len -= step;
+    }
+}
+
+void rtnl_message_table(const struct nlmsghdr *nlh, size_t head, const struct nlattr *table[], size_t max)
+{
+    size_t len = mnl_nlmsg_get_payload_len(nlh);
+
+    head = aligned(head);
+    rtnl_table(mnl_nlmsg_get_payload_offset(nlh, head), len > head ? len - head : 0, table, max);
+}
+
+uint32_t rtnl_u32(const struct nlattr *attr)
+{
+    return attr && mnl_attr_get_payload_len(attr) >= sizeof(uint32_t) ? mnl_attr_get_u32(attr) : 0;
+}
+
+void rtnl_text(const struct nlattr *attr, char *out, size_t size)
+{
+    size_t len = attr ? strnlen(mnl_attr_get_payload(attr), mnl_attr_get_payload_len(attr)) : 0;
+
+    if (len >= size)
+        len = size - 1;
+    if (len > 0)
+        memcpy(out, mnl_attr_get_payload(attr), len);
+    out[len] = '\0';
+}
+
+static struct addr addr_on(const uint8_t *ip, size_t len, int link)
+{
+    struct addr a = {.in6 = {.sin6_family = AF_UNSPEC}};
+
+    if (addr_from_ip(&a, ip, len, 0) == 0 && addr_family(&a) == AF_INET6 &&
+        IN6_IS_ADDR_LINKLOCAL(&a.in6.sin6_addr))
+        a.in6.sin6_scope_id = (uint32_t)link;
+    return a;
+}
+
+struct addr rtnl_addr(const struct nlattr *attr, int link)
+{
+    if (!attr)
+        return addr_on(NULL, 0, link);
+    return addr_on(mnl_attr_get_payload(attr), mnl_attr_get_payload_len(attr), link);
+}
+
+static struct addr gateway_of(const struct nlattr *const table[], int link)
+{
+    const struct nlattr *attr = table[RTA_VIA];
+
+    if (!attr || mnl_attr_get_payload_len(attr) <= sizeof(struct rtvia))
+        return rtnl_addr(table[RTA_GATEWAY], link);
+    const struct rtvia *via = mnl_attr_get_payload(attr);
+    return addr_on(via->rtvia_addr, mnl_attr_get_payload_len(attr) - sizeof *via, link);
+}
+
+struct rtnl_route rtnl_route(const struct nlmsghdr *nlh)
+{
+    const struct nlattr *table[RTA_MAX + 1];
+    const struct rtmsg *info = mnl_nlmsg_get_payload(nlh);
+
+    rtnl_message_table(nlh, sizeof *info, table, RTA_MAX);
+    int link = (int)rtnl_u32(table[RTA_OIF]);
+    return (struct rtnl_route){
+        .hop = {.link = link, .gateway = gateway_of(table, link)},
+        .source = rtnl_addr(table[RTA_PREFSRC], link),
+        /* A table above 255 does not fit the header. */
+        .table = table[RTA_TABLE] ? rtnl_u32(table[RTA_TABLE]) : info->rtm_table,
+        .metric = rtnl_u32(table[RTA_PRIORITY]),
+        .multipath = table[RTA_MULTIPATH],
+    };
+}
+
+bool rtnl_next_hop(const struct nlattr *multipath, size_t *at, struct rtnl_hop *ret)
+{
+    const struct nlattr *table[RTA_MAX + 1];
+    const char *data = mnl_attr_get_payload(multipath);
+    size_t len = mnl_attr_get_payload_len(multipath);
+    struct rtnexthop hop;
+
+    if (*at >= len || len - *at < sizeof hop)
+        return false;
+    memcpy(&hop, data + *at, sizeof hop);
+    if (hop.rtnh_len < sizeof hop || hop.rtnh_len > len - *at)
+        return false;
+    rtnl_table(data + *at + sizeof hop, hop.rtnh_len - sizeof hop, table, RTA_MAX);
+    *ret = (struct rtnl_hop){.link = hop.rtnh_ifindex, .gateway = gateway_of(table, hop.rtnh_ifindex)};
+    *at += aligned(hop.rtnh_len);
+    return true;
+}

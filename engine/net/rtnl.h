@@ -1,0 +1,55 @@
+/* A question to the kernel over rtnetlink, and the attributes of its answers. For the machine's files alone.
+ */
+#ifndef STEERWAY_NET_RTNL_H
+#define STEERWAY_NET_RTNL_H
+
+#include "net/addr.h"
+
+#include <libmnl/libmnl.h>
+#include <linux/rtnetlink.h>
+
+enum { RTNL_REQUEST_MAX = 256 };
+
+struct rtnl_request {
+    _Alignas(struct nlmsghdr) char space[RTNL_REQUEST_MAX];
+};
+
+/** Send a request and hand each message of its answer to cb. The request asks for a dump or an
+ * acknowledgement, so that the answer has an end.
+ *  @return 0, or negative errno: the kernel's, or -EINTR when the answer is torn because something changed
+ *          meanwhile, or a signal came */
+MUST_CHECK int rtnl_ask(struct nlmsghdr *request, mnl_cb_t cb, void *data);
+
+/** Sort attributes into a table by type; NULL for those that are absent, types over max are passed over. */
+void rtnl_table(const void *attrs, size_t len, const struct nlattr *table[], size_t max);
+/** The same of the attributes behind a message's header of that size. */
+void rtnl_message_table(const struct nlmsghdr *nlh, size_t head, const struct nlattr *table[], size_t max);
+
+/* The value of an attribute, which may be NULL. */
+
+/** 0 for one that is too short. */
+uint32_t rtnl_u32(const struct nlattr *attr);
+/** Cut to size, always ended by a NUL. */
+void rtnl_text(const struct nlattr *attr, char *out, size_t size);
+/** A link-local address gets the link as its scope; AF_UNSPEC for anything but an address. */
+struct addr rtnl_addr(const struct nlattr *attr, int link);
+
+/** One way out: RTA_OIF and RTA_GATEWAY, or RTA_VIA where an IPv4 route has an IPv6 gateway (RFC 8950). */
+struct rtnl_hop {
+    int link;
+    struct addr gateway;
+};
+
+struct rtnl_route {
+    struct rtnl_hop hop;
+    struct addr source; /* RTA_PREFSRC */
+    uint32_t table, metric;
+    const struct nlattr *multipath; /* if not NULL, the hops are in there */
+};
+
+/** @param nlh  an RTM_NEWROUTE that holds a struct rtmsg at least */
+struct rtnl_route rtnl_route(const struct nlmsghdr *nlh);
+/** Step through RTA_MULTIPATH; *at is 0 at first. @return false when there are no more */
+bool rtnl_next_hop(const struct nlattr *multipath, size_t *at, struct rtnl_hop *ret);
+
+#endif

@@ -1,0 +1,212 @@
+#include "uplink/discover.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* What is asked about is a packet to the internet; these addresses are public, well known and never sent to.
+ */
+static const char PUBLIC4[] = "1.1.1.1", PUBLIC6[] = "2606:4700:4700::1111";
+/* Behind the metrics that network managers and router advertisements give (100, 600, 1024), so that the
+ * advised route changes nothing for other programs; the link's index is added, as no two such routes may be
+ * equal. */
+enum { ADVISED_METRIC = 2000 };
+
+/* --- usable or not -------------------------------------------------------------------------------------- */
+
+static bool is_one_of(const char *kind, const char *const kinds[], size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(kind, kinds[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool is_bridge(const struct machine_link *link)
+{
+    static const char *const kinds[] = {"bridge", "openvswitch"};
+    return is_one_of(link->kind, kinds, ARRAY_LEN(kinds));
+}
+
+static bool is_virtual(const struct machine_link *link)
+{
+    static const char *const kinds[] = {
+        "amneziawg", "amt",  "bareudp", "dummy",     "erspan",    "geneve",    "gre",  "gretap",
+        "gtp",       "ifb",  "ip6tnl",  "ip6erspan", "ip6gre",    "ip6gretap", "ipip", "netdevsim",
+        "nlmon",     "ovpn", "sit",     "tap",       "tun",       "vcan",      "vrf",  "vsockmon",
+        "vti",       "vti6", "vxcan",   "vxlan",     "wireguard", "xfrm",
+    };
+    return is_one_of(link->kind, kinds, ARRAY_LEN(kinds));
+}
+
+static bool is_pair(const struct machine_link *link)
+{
+    static const char *const kinds[] = {"veth", "netkit"};
+    return is_one_of(link->kind, kinds, ARRAY_LEN(kinds));
+}
+
+/* A member's packets are its master's; a VRF only gives its members a routing table of their own. */
+static bool is_member(const struct machine *m, const struct machine_link *link)
+{
+    const struct machine_link *master = machine_link_by_index(m, link->master);
+    return link->master != 0 && !(master && strcmp(master->kind, "vrf") == 0);
+}
+
+const char *discover_objection(const struct machine *m, const struct machine_link *link)
+{
+    bool has4 = machine_source(m, link->index, AF_INET), has6 = machine_source(m, link->index, AF_INET6);
+
+    if (link->loopback)
+        return "loopback";
+    if (!link->up)
+        return "down";
+    if (!link->carrier)
+        return "no carrier";
+    if (is_bridge(link))
+        return "bridge";
+    if (is_member(m, link))
+        return "member of a bridge or bond";
+    if (is_pair(link) && !link->default4 && !link->default6)
+        return "container";
+    if (is_virtual(link))
+        return "virtual";
+    if (!has4 && !has6)
+        return "no address";
+    if (!(has4 && link->default4) && !(has6 && link->default6))
+        return "no default route";
+    return NULL;
+}
+
+int discover_add_all(struct uplink_set *set, const struct machine *m)
+{
+    int added = 0;
+
+    for (size_t i = 0; i < m->n_links; i++) {
+        const struct machine_link *link = &m->links[i];
+        if (discover_objection(m, link))
+            continue;
+        struct uplink_spec spec = {.kind = UPLINK_INTERFACE, .weight = 1, .tier = 1};
+        memcpy(spec.interface, link->name, sizeof spec.interface);
+        int r = uplink_set_add(set, &spec, m);
+        if (r < 0)
+            return r;
+        added++;
+    }
+    return added;
+}
+
+/* --- does it leave as promised? ------------------------------------------------------------------------- */
+
+/* Text that grows by pieces and is cut where out ends. */
+struct text {
+    char *out;
+    size_t size, len;
+};
+
+static void text_add(struct text *t, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+static void text_add(struct text *t, const char *fmt, ...)
+{
+    va_list args;
+
+    if (t->len >= t->size)
+        return;
+    va_start(args, fmt);
+    int n = vsnprintf(t->out + t->len, t->size - t->len, fmt, args);
+    va_end(args);
+    if (n > 0)
+        t->len += (size_t)n;
+}
+
+/* This machine's own shortages tell nothing of the routes. */
+static bool is_about_route(int err)
+{
+    return err != -EMFILE && err != -ENFILE && err != -ENOMEM && err != -ENOBUFS && err != -EINTR;
+}
+
+/* The command that gives a link a default route. */
+static void add_command(struct text *t, const struct machine_link *link, int family)
+{
+    text_add(t, "'%s route add default", family == AF_INET ? "ip" : "ip -6");
+    if (!link->point_to_point)
+        text_add(t, " via GATEWAY");
+    text_add(t, " dev %s metric %d'.", link->name, ADVISED_METRIC + link->index);
+}
+
+static const char *family_name(int family)
+{
+    return family == AF_INET ? "IPv4" : "IPv6";
+}
+
+static void tell_unreachable(struct text *t, const struct uplink *u, const struct machine_link *link,
+                             int family)
+{
+    text_add(t, "Uplink %s: no route leads its %s packets to the internet. Add one: ", u->name,
+             family_name(family));
+    add_command(t, link, family);
+}
+
+static void tell_detour(struct text *t, const struct uplink *u, const struct machine *m,
+                        const struct machine_link *link, const struct machine_route *route, int family)
+{
+    const struct machine_link *taken = machine_link_by_index(m, route->link);
+    bool has_default = family == AF_INET ? link->default4 : link->default6;
+    char gateway[ADDR_TEXT_MAX];
+
+    text_add(t, "Uplink %s: its %s packets would leave by %s", u->name, family_name(family),
+             taken ? taken->name : "another link");
+    if (addr_family(&route->gateway) != AF_UNSPEC)
+        text_add(t, " (gateway %s)", addr_format_ip(&route->gateway, gateway));
+    text_add(t, ", not by %s. Name the interface %s instead of the address", link->name, link->name);
+    if (has_default) {
+        text_add(t, ".");
+        return;
+    }
+    text_add(t, ", and give it a route: ");
+    add_command(t, link, family);
+}
+
+/* An address that no line has is routed as the kernel sees fit, and meant to be. */
+static bool is_on_a_line(const struct machine_link *link)
+{
+    return !link->loopback && strcmp(link->kind, "dummy") != 0;
+}
+
+static void check_family(struct text *t, const struct uplink *u, const struct machine *m, int family)
+{
+    const struct machine_link *link = machine_link_by_name(m, u->interface);
+    const struct addr *source = family == AF_INET ? &u->egress.source4 : &u->egress.source6;
+    struct machine_route route;
+    struct addr to;
+
+    if (!egress_allows(&u->egress, family) || !link || !is_on_a_line(link) ||
+        addr_parse_ip(&to, slice_str(family == AF_INET ? PUBLIC4 : PUBLIC6), 0) < 0)
+        return;
+    int r = machine_route_get(&to, source, u->egress.device[0] ? link->index : 0, &route);
+    if (r < 0 && !is_about_route(r))
+        return;
+    /* Home networks give out unique local addresses whether or not there is IPv6 beyond them. */
+    if (r < 0 && addr_is_unique_local(source) && u->egress.any4)
+        return;
+    if (t->len > 0 && (r < 0 || route.link != link->index))
+        text_add(t, " ");
+    if (r < 0)
+        tell_unreachable(t, u, link, family);
+    else if (route.link != link->index)
+        tell_detour(t, u, m, link, &route, family);
+}
+
+bool discover_route_warning(const struct uplink *u, const struct machine *m, char *out, size_t out_size)
+{
+    struct text t = {.out = out, .size = out_size};
+
+    if (u->view.up && u->kind == UPLINK_ADDRESS && addr_is_loopback(&u->address)) {
+        text_add(&t, "Uplink %s: a loopback address reaches this machine only.", u->name);
+        return true;
+    }
+    check_family(&t, u, m, AF_INET);
+    check_family(&t, u, m, AF_INET6);
+    return t.len > 0;
+}

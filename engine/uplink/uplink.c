@@ -1,0 +1,185 @@
+#include "uplink/uplink.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* How much one outcome moves fail_rate: the last ten or so decide it. */
+static const double FAIL_GAIN = 0.1;
+
+const char *uplink_kind_name(enum uplink_kind kind)
+{
+    return kind == UPLINK_INTERFACE ? "interface" : "address";
+}
+
+/* --- the set -------------------------------------------------------------------------------------------- */
+
+static void uplink_free(struct uplink *u)
+{
+    if (!u)
+        return;
+    for (size_t i = 0; i < u->n_tags; i++)
+        free(u->tags[i]);
+    free(u);
+}
+
+static int copy_tags(struct uplink *u, const struct uplink_spec *spec)
+{
+    for (size_t i = 0; i < spec->n_tags; i++) {
+        u->tags[i] = strdup(spec->tags[i]);
+        if (!u->tags[i])
+            return -ENOMEM;
+        u->n_tags++;
+    }
+    return 0;
+}
+
+static void set_name(struct uplink *u, const struct uplink_spec *spec)
+{
+    char text[ADDR_TEXT_MAX];
+    const char *name = spec->name;
+
+    if (name[0] == '\0')
+        name = spec->kind == UPLINK_INTERFACE ? spec->interface : addr_format_ip(&spec->address, text);
+    size_t len = strnlen(name, UPLINK_NAME_MAX);
+    memcpy(u->name, name, len);
+    u->name[len] = '\0';
+}
+
+static bool name_is_taken(const struct uplink_set *set, const char *name)
+{
+    for (size_t i = 0; i < set->n; i++) {
+        if (strcmp(set->items[i]->name, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+int uplink_set_add(struct uplink_set *set, const struct uplink_spec *spec, const struct machine *m)
+{
+    if (set->n >= UPLINK_MAX)
+        return -ENOSPC;
+    struct uplink *u = calloc(1, sizeof *u);
+    if (!u)
+        return -ENOMEM;
+    u->kind = spec->kind;
+    u->view = (struct uplink_view){
+        .weight = spec->weight,
+        .tier = spec->tier,
+        .quota_left = INFINITY,
+        .id = (int32_t)set->n + 1,
+    };
+    memcpy(u->interface, spec->interface, sizeof u->interface);
+    u->address = spec->address;
+    set_name(u, spec);
+    int r = name_is_taken(set, u->name) ? -EEXIST : copy_tags(u, spec);
+    if (r < 0) {
+        uplink_free(u);
+        return r;
+    }
+    uplink_refresh(u, m);
+    set->items[set->n++] = u;
+    return 0;
+}
+
+void uplink_set_done(struct uplink_set *set)
+{
+    for (size_t i = 0; i < set->n; i++)
+        uplink_free(set->items[i]);
+    *set = (struct uplink_set){.n = 0};
+}
+
+/* --- what the machine says ------------------------------------------------------------------------------ */
+
+static bool can_carry(const struct machine_link *link)
+{
+    return link && link->up && link->carrier;
+}
+
+static void refresh_interface(struct uplink *u, const struct machine *m)
+{
+    const struct machine_link *link = machine_link_by_name(m, u->interface);
+
+    memcpy(u->egress.device, u->interface, sizeof u->egress.device);
+    if (!can_carry(link))
+        return;
+    const struct addr *source4 = machine_source(m, link->index, AF_INET);
+    const struct addr *source6 = machine_source(m, link->index, AF_INET6);
+    if (source4) {
+        u->egress.source4 = *source4;
+        u->egress.any4 = true;
+    }
+    if (source6) {
+        u->egress.source6 = *source6;
+        u->egress.any6 = true;
+    }
+}
+
+static void refresh_address(struct uplink *u, const struct machine *m)
+{
+    const struct machine_link *link = machine_link_of_addr(m, &u->address);
+    bool is4 = addr_family(&u->address) == AF_INET;
+
+    memset(u->interface, 0, sizeof u->interface);
+    if (link)
+        memcpy(u->interface, link->name, sizeof u->interface);
+    *(is4 ? &u->egress.source4 : &u->egress.source6) = u->address;
+    if (can_carry(link))
+        *(is4 ? &u->egress.any4 : &u->egress.any6) = true;
+}
+
+void uplink_refresh(struct uplink *u, const struct machine *m)
+{
+    /* Until proven otherwise nothing may leave. */
+    u->egress = (struct egress){.any4 = false, .any6 = false};
+    if (u->kind == UPLINK_INTERFACE)
+        refresh_interface(u, m);
+    else
+        refresh_address(u, m);
+    u->view.ipv4 = u->egress.any4;
+    u->view.ipv6 = u->egress.any6;
+    u->view.up = u->view.ipv4 || u->view.ipv6;
+}
+
+/* --- leases and meters ---------------------------------------------------------------------------------- */
+
+void uplink_acquire(struct uplink_lease *lease, struct uplink *u)
+{
+    assert(!lease->uplink);
+    lease->uplink = u;
+    u->view.active++;
+}
+
+void uplink_release(struct uplink_lease *lease)
+{
+    if (!lease->uplink)
+        return;
+    assert(lease->uplink->view.active >= 1);
+    lease->uplink->view.active--;
+    lease->uplink = NULL;
+}
+
+static void note_outcome(struct uplink *u, bool failed)
+{
+    u->view.fail_rate += FAIL_GAIN * ((failed ? 1 : 0) - u->view.fail_rate);
+}
+
+void uplink_note_connected(struct uplink *u)
+{
+    u->view.total++;
+    note_outcome(u, false);
+}
+
+void uplink_note_failed(struct uplink *u)
+{
+    u->view.failures++;
+    note_outcome(u, true);
+}
+
+void uplink_note_bytes(struct uplink *u, uint64_t tx, uint64_t rx)
+{
+    u->view.tx_bytes += (double)tx;
+    u->view.rx_bytes += (double)rx;
+}

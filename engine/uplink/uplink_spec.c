@@ -1,0 +1,150 @@
+#include "uplink/uplink.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Far beyond any use, and small enough that sums of weights stay exact. */
+static const double WEIGHT_MAX = 1e6;
+/* No number that is meant takes more; a copy is needed to end it with a NUL. */
+enum { WEIGHT_TEXT_MAX = 32 };
+
+/* Digits, a point, an exponent: not the "inf", "nan", "0x10" and leading blanks that strtod takes as well. */
+static int parse_weight(struct slice text, double *ret)
+{
+    char copy[WEIGHT_TEXT_MAX], *end;
+
+    if (text.len == 0 || text.len >= sizeof copy)
+        return -EINVAL;
+    memcpy(copy, text.data, text.len);
+    copy[text.len] = '\0';
+    if (strspn(copy, "0123456789.eE+-") != text.len)
+        return -EINVAL;
+    double weight = strtod(copy, &end);
+    if (*end != '\0' || !(weight > 0 && weight <= WEIGHT_MAX))
+        return -EINVAL;
+    *ret = weight;
+    return 0;
+}
+
+/* What the kernel takes for the name of a link (dev_valid_name). */
+static bool is_interface_name(struct slice name)
+{
+    if (name.len == 0 || name.len >= IFNAMSIZ || slice_eq(name, slice_str(".")) ||
+        slice_eq(name, slice_str("..")))
+        return false;
+    for (size_t i = 0; i < name.len; i++) {
+        if (name.data[i] == '/' || name.data[i] == ':' || isspace((unsigned char)name.data[i]))
+            return false;
+    }
+    return true;
+}
+
+/* Whether someone who wrote this meant an address. */
+static bool is_meant_as_address(struct slice name)
+{
+    size_t others = 0;
+
+    if (memchr(name.data, ':', name.len) || name.data[0] == '[')
+        return true;
+    for (size_t i = 0; i < name.len; i++)
+        others += name.data[i] != '.' && !isdigit((unsigned char)name.data[i]);
+    return others == 0;
+}
+
+/* NULL, or why packets cannot have this source. An unspecified one would bind nothing at all. */
+static const char *source_objection(const struct addr *a)
+{
+    if (addr_family(a) == AF_INET) {
+        uint32_t ip = ntohl(a->in4.sin_addr.s_addr);
+        if (ip >> 24 == 0)
+            return "stands for no address in particular";
+        return ip >= 0xe0000000u ? "is no address of a machine" : NULL; /* 224.0.0.0 and up */
+    }
+    const struct in6_addr *ip = &a->in6.sin6_addr;
+    if (IN6_IS_ADDR_UNSPECIFIED(ip))
+        return "stands for no address in particular";
+    if (IN6_IS_ADDR_MULTICAST(ip))
+        return "is no address of a machine";
+    return IN6_IS_ADDR_LINKLOCAL(ip) ? "reaches no further than its own link" : NULL;
+}
+
+static int parse_address(struct addr *ret, struct slice name, const char *text, char *err, size_t err_size)
+{
+    struct addr a;
+
+    if (memchr(name.data, '%', name.len) || addr_parse_ip(&a, name, 0) < 0) {
+        (void)snprintf(err, err_size,
+                       "uplink \"%s\": \"%.*s\" is neither an interface's name nor an IP address such as "
+                       "192.0.2.1 or 2001:db8::1",
+                       text, (int)name.len, name.data);
+        return -EINVAL;
+    }
+    const char *objection = source_objection(&a);
+    if (objection) {
+        (void)snprintf(err, err_size,
+                       "uplink \"%s\": \"%.*s\" %s; expected an address of this machine, or an interface",
+                       text, (int)name.len, name.data, objection);
+        return -EINVAL;
+    }
+    *ret = a;
+    return 0;
+}
+
+static int parse_name(struct uplink_spec *ret, struct slice name, const char *text, char *err,
+                      size_t err_size)
+{
+    if (name.len == 0) {
+        (void)snprintf(err, err_size, "uplink \"%s\": expected INTERFACE or ADDRESS, then perhaps @WEIGHT",
+                       text);
+        return -EINVAL;
+    }
+    if (is_meant_as_address(name)) {
+        ret->kind = UPLINK_ADDRESS;
+        return parse_address(&ret->address, name, text, err, err_size);
+    }
+    if (!is_interface_name(name)) {
+        (void)snprintf(err, err_size,
+                       "uplink \"%s\": \"%.*s\" is no interface's name: expected 1 to %d characters without "
+                       "blanks",
+                       text, (int)name.len, name.data, IFNAMSIZ - 1);
+        return -EINVAL;
+    }
+    ret->kind = UPLINK_INTERFACE;
+    memcpy(ret->interface, name.data, name.len);
+    return 0;
+}
+
+int uplink_spec_parse(struct uplink_spec *ret, const char *text, char *err, size_t err_size)
+{
+    struct uplink_spec spec = {.weight = 1, .tier = 1};
+    size_t name_len = strcspn(text, "@/");
+    const char *scheme = strstr(text, "://");
+
+    /* What follows may be a password, which no message repeats. */
+    if (scheme) {
+        (void)snprintf(err, err_size, "uplink \"%.*s://…\": expected INTERFACE or ADDRESS, not a URL",
+                       (int)(scheme - text), text);
+        return -EINVAL;
+    }
+    int r = parse_name(&spec, slice_of(text, name_len), text, err, err_size);
+    if (r < 0)
+        return r;
+    if (text[name_len] != '\0' && parse_weight(slice_str(text + name_len + 1), &spec.weight) < 0) {
+        (void)snprintf(err, err_size,
+                       "uplink \"%s\": the weight \"%s\" must be a number above 0 and at most %.0f", text,
+                       text + name_len + 1, WEIGHT_MAX);
+        return -EINVAL;
+    }
+    *ret = spec;
+    return 0;
+}
+
+void uplink_spec_done(struct uplink_spec *spec)
+{
+    for (size_t i = 0; i < spec->n_tags; i++)
+        free(spec->tags[i]);
+    *spec = (struct uplink_spec){.n_tags = 0};
+}
