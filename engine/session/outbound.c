@@ -241,6 +241,7 @@ static void use(struct outbound_search *s, struct uplink *u)
     o->attempt++;
     s->tried[u->view.id - 1] = true;
     uplink_acquire(&o->lease, u);
+    o->tried = u;
     (void)snprintf(o->reason, sizeof o->reason, "%s", s->choice.reason);
     attempt(s);
 }
@@ -367,7 +368,7 @@ static void write_account(const struct outbound *o, const char *outcome)
     log_str(&l, "proto", policy_proto_name(o->proto));
     log_str(&l, "host", o->target.host);
     log_u64(&l, "port", o->target.port);
-    log_str(&l, "uplink", o->direct ? "direct" : o->lease.uplink ? o->lease.uplink->name : "none");
+    log_str(&l, "uplink", o->direct ? "direct" : o->tried ? o->tried->name : "none");
     log_str(&l, "reason", o->reason[0] ? o->reason : "none");
     if (o->attempt > 1)
         log_u64(&l, "attempts", (uint64_t)o->attempt);

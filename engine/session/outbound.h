@@ -38,6 +38,7 @@ struct outbound {
 
     struct outbound_search *search; /* while looking for a way; NULL before and after */
     struct uplink_lease lease;      /* empty when direct */
+    const struct uplink *tried;     /* the last one, for the account; NULL for none */
     bool direct;                    /* bypassed the policy */
     bool connected;
     int attempt; /* picks so far */
@@ -60,7 +61,7 @@ void outbound_note(struct outbound *o, uint64_t tx, uint64_t rx);
  * through. */
 void outbound_finish(struct outbound *o, const char *outcome);
 
-/** Whether an outbound connection to a could be used for b. */
+/** Whether this connection goes to where target says. */
 bool outbound_same_target(const struct outbound *o, const struct target *target);
 
 #endif
