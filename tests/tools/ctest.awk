@@ -8,7 +8,8 @@ function program(line) {
 /^[0-9]+: \[  PASSED  \] [0-9]+ test\(s\)/ { passed[$1 + 0] += $5 }
 /^[0-9]+: \[  FAILED  \] [0-9]+ test\(s\)/ { failed[$1 + 0] += $5 }
 /^[0-9]+: \[  SKIPPED \] [0-9]+ test\(s\)/ { skipped[$1 + 0] += $5 }
-/^[0-9]+: \[  SKIPPED \] [^0-9 ]+$/ { print "SKIPPED " $NF }
+/^[0-9]+: skipped: / { why[$1 + 0] = substr($0, index($0, "skipped: ") + 8) } # said by the test before it skips
+/^[0-9]+: \[  SKIPPED \] [A-Za-z_]+[^ ]*$/ { print "SKIPPED " $NF ":" why[$1 + 0] }
 /^ *[0-9]+\/[0-9]+ Test +#[0-9]+: / { ended[program($0)] = / Passed / ? "well" : "badly" }
 
 END {
