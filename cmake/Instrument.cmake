@@ -18,6 +18,7 @@ if(STEERWAY_HARDEN)
     check_c_compiler_flag(${flag} ${has}) # -fcf-protection is of x86 alone
     if(${has})
       target_compile_options(steerway_flags INTERFACE ${flag})
+      target_link_options(steerway_flags INTERFACE ${flag}) # link-time optimisation compiles once more
     endif()
   endforeach()
   target_link_options(steerway_flags INTERFACE -Wl,-z,relro,-z,now)

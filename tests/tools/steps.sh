@@ -67,7 +67,9 @@ step_asan() {
 }
 
 step_package() {
-  build release && check "an installed tree runs from anywhere" sh tests/tools/try_install.sh build/release || return 1
+  build release || return 1
+  check "an installed tree runs from anywhere" sh tests/tools/try_install.sh build/release
+  check "the release is hardened" sh tests/tools/try_hardening.sh build/release/steerway
   if command -v dpkg-shlibdeps >/dev/null; then
     check "the Debian package holds what it should" sh tests/tools/try_deb.sh build/release
   else
