@@ -9,23 +9,66 @@
 #include "uplink/uplink.h"
 
 enum { CONFIG_LISTEN_MAX = 32, CONFIG_ERROR_MAX = 1024 };
+enum { CONFIG_PORT = 1080, CONFIG_PORT_HTTP = 8080 };
 
 struct config {
     struct addr listen[CONFIG_LISTEN_MAX]; /* at least one after config_finish */
     size_t n_listen;
+    struct addr hosts[CONFIG_LISTEN_MAX]; /* port 0; config_finish joins them with the port */
+    size_t n_hosts;
+    int port;                               /* -1: not given */
+    bool http;                              /* the default port is CONFIG_PORT_HTTP */
     struct uplink_spec uplinks[UPLINK_MAX]; /* none: every usable link of the machine */
     size_t n_uplinks;
     char *policy; /* a name or a file as given; NULL for the default, "least_connections" */
     struct policy_param *params;
     size_t n_params;
-    struct access access;     /* users and client ranges */
-    bool allow_given;         /* --allow was used */
+    struct access access; /* users and client ranges */
+    bool allow_given;     /* --allow was used */
     struct cidr_set bypass;
-    bool bypass_default;      /* loopback, link-local and the connected networks, found at start */
+    bool bypass_default; /* loopback, link-local and the connected networks, found at start */
     double dial_timeout_s, handshake_timeout_s, idle_timeout_s, drain_timeout_s;
-    char *dns_servers;        /* NULL for the system's */
+    char *dns_servers; /* NULL for the system's */
+    char *data_dir;    /* holds lua/ and policies/; NULL to look for it */
     enum log_level log_level;
     enum log_format log_format;
 };
+
+/** Parts that grow with each use of an option, so that who comes later must clear them to have its own way.
+ */
+enum config_part {
+    CONFIG_PART_HOSTS = 1 << 0,
+    CONFIG_PART_PORT = 1 << 1,
+    CONFIG_PART_LISTEN = 1 << 2,
+    CONFIG_PART_USERS = 1 << 3,
+    CONFIG_PART_ALLOW = 1 << 4,
+    CONFIG_PART_BYPASS = 1 << 5,
+    CONFIG_PART_DNS = 1 << 6,
+    CONFIG_PART_PARAMS = 1 << 7,
+    CONFIG_PART_UPLINKS = 1 << 8,
+};
+
+void config_init(struct config *c);
+void config_done(struct config *c);
+
+/** Back to "not given". @param parts  of enum config_part, or-ed */
+void config_clear(struct config *c, unsigned parts);
+
+/** Set a policy's parameter; the last value of a key stands. @return 0, -ENOMEM */
+MUST_CHECK int config_set_param(struct config *c, struct slice key, struct slice value);
+
+/** Takes what spec owns, on failure too. @return 0, -ENOSPC */
+MUST_CHECK int config_add_uplink(struct config *c, struct uplink_spec *spec);
+
+/** Add addresses that are not there yet. @return 0, -ENOSPC */
+MUST_CHECK int config_add_listen(struct config *c, const struct addr *addrs, size_t n);
+
+/** Fill in what was not said: localhost:1080 (8080 with http) to listen on, unless only --listen was used;
+ *  private clients, or everybody where users must authenticate.
+ *  @return 0, or negative errno with one line in err (CONFIG_ERROR_MAX) */
+MUST_CHECK int config_finish(struct config *c, char *err);
+
+/** Whether this names a file (has a '/' or ends in ".lua") and not a policy that ships. */
+bool config_policy_is_file(const char *policy);
 
 #endif

@@ -1,0 +1,213 @@
+#include "control/config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const double DIAL_TIMEOUT_S = 10, HANDSHAKE_TIMEOUT_S = 30, IDLE_TIMEOUT_S = 3600,
+                    DRAIN_TIMEOUT_S = 10;
+
+void config_init(struct config *c)
+{
+    *c = (struct config){
+        .port = -1,
+        .bypass_default = true,
+        .dial_timeout_s = DIAL_TIMEOUT_S,
+        .handshake_timeout_s = HANDSHAKE_TIMEOUT_S,
+        .idle_timeout_s = IDLE_TIMEOUT_S,
+        .drain_timeout_s = DRAIN_TIMEOUT_S,
+        .log_level = LOG_INFO,
+        .log_format = LOG_TEXT,
+    };
+}
+
+static void clear_users(struct config *c)
+{
+    struct access users = {.users = c->access.users, .n_users = c->access.n_users};
+
+    access_done(&users);
+    c->access.users = NULL;
+    c->access.n_users = 0;
+}
+
+static void clear_params(struct config *c)
+{
+    for (size_t i = 0; i < c->n_params; i++) {
+        free(c->params[i].key);
+        free(c->params[i].value);
+    }
+    free(c->params);
+    c->params = NULL;
+    c->n_params = 0;
+}
+
+static void clear_uplinks(struct config *c)
+{
+    for (size_t i = 0; i < c->n_uplinks; i++)
+        uplink_spec_done(&c->uplinks[i]);
+    c->n_uplinks = 0;
+}
+
+void config_clear(struct config *c, unsigned parts)
+{
+    if (parts & CONFIG_PART_HOSTS)
+        c->n_hosts = 0;
+    if (parts & CONFIG_PART_PORT) {
+        c->port = -1;
+        c->http = false;
+    }
+    if (parts & CONFIG_PART_LISTEN)
+        c->n_listen = 0;
+    if (parts & CONFIG_PART_USERS)
+        clear_users(c);
+    if (parts & CONFIG_PART_ALLOW) {
+        cidr_set_done(&c->access.clients);
+        c->allow_given = false;
+    }
+    if (parts & CONFIG_PART_BYPASS) {
+        cidr_set_done(&c->bypass);
+        c->bypass_default = true;
+    }
+    if (parts & CONFIG_PART_DNS) {
+        free(c->dns_servers);
+        c->dns_servers = NULL;
+    }
+    if (parts & CONFIG_PART_PARAMS)
+        clear_params(c);
+    if (parts & CONFIG_PART_UPLINKS)
+        clear_uplinks(c);
+}
+
+void config_done(struct config *c)
+{
+    config_clear(c, CONFIG_PART_DNS | CONFIG_PART_PARAMS | CONFIG_PART_UPLINKS);
+    access_done(&c->access);
+    cidr_set_done(&c->bypass);
+    free(c->policy);
+    free(c->data_dir);
+    config_init(c);
+}
+
+static struct policy_param *find_param(struct config *c, struct slice key)
+{
+    for (size_t i = 0; i < c->n_params; i++) {
+        if (slice_eq(slice_str(c->params[i].key), key))
+            return &c->params[i];
+    }
+    return NULL;
+}
+
+int config_set_param(struct config *c, struct slice key, struct slice value)
+{
+    char *text = strndup(value.data, value.len);
+    if (!text)
+        return -ENOMEM;
+    struct policy_param *known = find_param(c, key);
+    if (known) {
+        free(known->value);
+        known->value = text;
+        return 0;
+    }
+    struct policy_param *params = reallocarray(c->params, c->n_params + 1, sizeof *params);
+    if (params)
+        c->params = params;
+    char *name = params ? strndup(key.data, key.len) : NULL;
+    if (!name) {
+        free(text);
+        return -ENOMEM;
+    }
+    c->params[c->n_params++] = (struct policy_param){.key = name, .value = text};
+    return 0;
+}
+
+int config_add_uplink(struct config *c, struct uplink_spec *spec)
+{
+    if (c->n_uplinks == UPLINK_MAX) {
+        uplink_spec_done(spec);
+        return -ENOSPC;
+    }
+    c->uplinks[c->n_uplinks++] = *spec;
+    return 0;
+}
+
+static bool has_addr(const struct addr *list, size_t n, const struct addr *a)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (addr_same_ip(&list[i], a) && addr_port(&list[i]) == addr_port(a))
+            return true;
+    }
+    return false;
+}
+
+int config_add_listen(struct config *c, const struct addr *addrs, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (has_addr(c->listen, c->n_listen, &addrs[i]))
+            continue;
+        if (c->n_listen == CONFIG_LISTEN_MAX)
+            return -ENOSPC;
+        c->listen[c->n_listen++] = addrs[i];
+    }
+    return 0;
+}
+
+static void default_hosts(struct config *c)
+{
+    c->hosts[0] = (struct addr){.in4 = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}}};
+    c->hosts[1] = (struct addr){.in6 = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT}};
+    c->n_hosts = 2;
+}
+
+static int finish_listen(struct config *c)
+{
+    bool only_listen = c->n_listen > 0 && c->n_hosts == 0 && c->port < 0;
+    if (only_listen)
+        return 0;
+    if (c->n_hosts == 0)
+        default_hosts(c);
+    if (c->port < 0)
+        c->port = c->http ? CONFIG_PORT_HTTP : CONFIG_PORT;
+    for (size_t i = 0; i < c->n_hosts; i++) {
+        addr_set_port(&c->hosts[i], (uint16_t)c->port);
+        int r = config_add_listen(c, &c->hosts[i], 1);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static int allow_everyone(struct access *a)
+{
+    const struct cidr all[] = {{.ip_len = 4}, {.ip_len = 16}};
+
+    for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+        int r = cidr_set_add(&a->clients, &all[i]);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+int config_finish(struct config *c, char *err)
+{
+    int r = finish_listen(c);
+    if (r < 0) {
+        (void)snprintf(err, CONFIG_ERROR_MAX, "more than %d addresses to listen on", CONFIG_LISTEN_MAX);
+        return r;
+    }
+    if (!c->allow_given)
+        r = access_needs_user(&c->access) ? allow_everyone(&c->access) : access_allow_private(&c->access);
+    if (r < 0)
+        (void)snprintf(err, CONFIG_ERROR_MAX, "%s", strerror(-r));
+    return r;
+}
+
+bool config_policy_is_file(const char *policy)
+{
+    static const char ending[] = ".lua";
+    size_t len = strlen(policy);
+
+    return strchr(policy, '/') ||
+           (len >= sizeof ending - 1 && strcmp(policy + len - (sizeof ending - 1), ending) == 0);
+}

@@ -1,0 +1,13 @@
+/* The config file: a Lua file that returns a table. Its keys are the options' long names with '_' for '-',
+ * and `uplinks`. */
+#ifndef STEERWAY_CONTROL_CONFIG_FILE_H
+#define STEERWAY_CONTROL_CONFIG_FILE_H
+
+#include "control/config.h"
+
+/** Read it into a config that config_init made. Paths in it are relative to its folder.
+ *  @return 0, or negative errno with one line in err (CONFIG_ERROR_MAX) that names file, key and what was
+ *          expected; the config may then hold a part of it */
+MUST_CHECK int config_file_load(struct config *c, const char *path, char *err);
+
+#endif

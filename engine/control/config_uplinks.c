@@ -1,0 +1,225 @@
+#include "control/config_uplinks.h"
+
+#include "control/nearest.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const double WEIGHT_MAX = 1e6, TIER_MAX = 1000;
+enum { TAG_MAX = 63 };
+
+typedef int field_fn(struct uplink_spec *spec, const json_t *value, char *err);
+
+static int expected(char *err, const char *fmt, ...) PRINTF_LIKE(2, 3);
+static int expected(char *err, const char *fmt, ...)
+{
+    char text[CONFIG_ERROR_MAX / 2];
+    va_list args;
+
+    va_start(args, fmt);
+    (void)vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    (void)snprintf(err, CONFIG_ERROR_MAX, "expected %s", text);
+    return -EINVAL;
+}
+
+const char *config_text(const json_t *value)
+{
+    if (!json_is_string(value) || strlen(json_string_value(value)) != json_string_length(value))
+        return NULL;
+    return json_string_value(value);
+}
+
+/* A word that can stand in a log line and a table without quoting. */
+static bool is_word(const char *text, size_t max)
+{
+    size_t len = strlen(text);
+
+    if (len == 0 || len > max)
+        return false;
+    for (size_t i = 0; i < len; i++) {
+        if ((unsigned char)text[i] <= ' ' || text[i] == 0x7f)
+            return false;
+    }
+    return true;
+}
+
+static int set_interface(struct uplink_spec *spec, const json_t *value, char *err)
+{
+    const char *text = config_text(value);
+
+    /* What the kernel takes for a device's name. */
+    if (!text || !is_word(text, sizeof spec->interface - 1) || strpbrk(text, "/:") ||
+        strcmp(text, ".") == 0 || strcmp(text, "..") == 0)
+        return expected(err, "the name of a network interface, such as \"eth0\"");
+    spec->kind = UPLINK_INTERFACE;
+    (void)snprintf(spec->interface, sizeof spec->interface, "%s", text);
+    return 0;
+}
+
+static int set_address(struct uplink_spec *spec, const json_t *value, char *err)
+{
+    const char *text = config_text(value);
+    struct uplink_spec parsed = {.kind = UPLINK_INTERFACE};
+    char reason[CONFIG_ERROR_MAX];
+
+    /* By the rules of the command line, but for the weight. */
+    if (!text || strpbrk(text, "@/") || uplink_spec_parse(&parsed, text, reason, sizeof reason) < 0 ||
+        parsed.kind != UPLINK_ADDRESS)
+        return expected(err, "an address of this machine, such as \"192.168.1.10\"");
+    spec->kind = UPLINK_ADDRESS;
+    spec->address = parsed.address;
+    return 0;
+}
+
+static int set_name(struct uplink_spec *spec, const json_t *value, char *err)
+{
+    const char *text = config_text(value);
+
+    if (!text || !is_word(text, UPLINK_NAME_MAX))
+        return expected(err, "a name of 1 to %d octets without blanks", UPLINK_NAME_MAX);
+    (void)snprintf(spec->name, sizeof spec->name, "%s", text);
+    return 0;
+}
+
+static int set_weight(struct uplink_spec *spec, const json_t *value, char *err)
+{
+    double weight = json_number_value(value);
+
+    if (!json_is_number(value) || !(weight > 0 && weight <= WEIGHT_MAX))
+        return expected(err, "a number above 0 and at most %g", WEIGHT_MAX);
+    spec->weight = weight;
+    return 0;
+}
+
+static int set_tier(struct uplink_spec *spec, const json_t *value, char *err)
+{
+    double tier = json_number_value(value);
+
+    if (!json_is_number(value) || tier < 1 || tier > TIER_MAX || floor(tier) != tier)
+        return expected(err, "a whole number from 1, which is used first, to %g", TIER_MAX);
+    spec->tier = tier;
+    return 0;
+}
+
+static int set_tags(struct uplink_spec *spec, const json_t *value, char *err)
+{
+    const json_t *item;
+    size_t i;
+
+    if (json_is_object(value) && json_object_size(value) == 0)
+        return 0; /* an empty table: no tags */
+    if (!json_is_array(value) || json_array_size(value) > UPLINK_TAGS_MAX)
+        return expected(err, "a list of at most %d words, such as { \"metered\" }", UPLINK_TAGS_MAX);
+    json_array_foreach(value, i, item)
+    {
+        const char *text = config_text(item);
+        if (!text || !is_word(text, TAG_MAX))
+            return expected(err, "words of 1 to %d octets", TAG_MAX);
+        char *copy = strdup(text);
+        if (!copy) {
+            (void)snprintf(err, CONFIG_ERROR_MAX, "out of memory");
+            return -ENOMEM;
+        }
+        spec->tags[spec->n_tags++] = copy;
+    }
+    return 0;
+}
+
+static const struct {
+    const char *key;
+    field_fn *set;
+} fields[] = {
+    {"interface", set_interface}, {"address", set_address}, {"name", set_name},
+    {"weight", set_weight},       {"tier", set_tier},       {"tags", set_tags},
+};
+
+static int unknown_key(const char *key, char *err)
+{
+    struct nearest nearest;
+
+    nearest_init(&nearest, slice_str(key));
+    for (size_t i = 0; i < ARRAY_LEN(fields); i++)
+        nearest_offer(&nearest, fields[i].key);
+    if (nearest.best)
+        (void)snprintf(err, CONFIG_ERROR_MAX, "unknown key; did you mean %s?", nearest.best);
+    else
+        (void)snprintf(err, CONFIG_ERROR_MAX,
+                       "unknown key (known: interface, address, name, weight, tier, tags)");
+    return -EINVAL;
+}
+
+/* @param ret_key  the key at fault, "" for the whole */
+static int parse_table(struct uplink_spec *spec, const json_t *table, const char **ret_key, char *err)
+{
+    const char *key;
+    json_t *value;
+
+    /* jansson's iterator wants a table that could be changed; it is not. */
+    json_object_foreach((json_t *)(uintptr_t)table, key, value)
+    {
+        size_t i = 0;
+        while (i < ARRAY_LEN(fields) && strcmp(fields[i].key, key) != 0)
+            i++;
+        *ret_key = key;
+        int r = i < ARRAY_LEN(fields) ? fields[i].set(spec, value, err) : unknown_key(key, err);
+        if (r < 0)
+            return r;
+    }
+    *ret_key = "";
+    bool interface = json_object_get(table, "interface"), address = json_object_get(table, "address");
+    if (interface == address)
+        return expected(err, "either interface or address%s", interface ? ", not both" : "");
+    return 0;
+}
+
+static int parse_uplink(struct uplink_spec *spec, const json_t *item, const char **ret_key, char *err)
+{
+    const char *text = config_text(item);
+
+    *ret_key = "";
+    if (text)
+        return uplink_spec_parse(spec, text, err, CONFIG_ERROR_MAX);
+    if (!json_is_object(item))
+        return expected(err, "a text such as \"eth0@2\" or a table { interface = \"eth0\", weight = 2 }");
+    *spec = (struct uplink_spec){.weight = 1, .tier = 1};
+    int r = parse_table(spec, item, ret_key, err);
+    if (r < 0)
+        uplink_spec_done(spec);
+    return r;
+}
+
+int config_uplinks_add(struct config *c, const json_t *list, char *err)
+{
+    char reason[CONFIG_ERROR_MAX];
+    const json_t *item;
+    size_t i;
+
+    if (json_is_object(list) && json_object_size(list) == 0)
+        return 0; /* an empty table: those that this machine has */
+    if (!json_is_array(list)) {
+        (void)snprintf(err, CONFIG_ERROR_MAX,
+                       "uplinks: expected a list such as { \"eth0@2\", { interface = \"wwan0\" } }");
+        return -EINVAL;
+    }
+    json_array_foreach(list, i, item)
+    {
+        struct uplink_spec spec = {.weight = 1, .tier = 1};
+        const char *key = "";
+        int r = parse_uplink(&spec, item, &key, reason);
+        if (r == 0) {
+            r = config_add_uplink(c, &spec);
+            (void)snprintf(reason, sizeof reason, "more than %d uplinks", UPLINK_MAX);
+        }
+        if (r < 0) {
+            (void)snprintf(err, CONFIG_ERROR_MAX, "uplinks[%zu]%s%.100s: %.800s", i + 1, *key ? "." : "", key,
+                           reason);
+            return r;
+        }
+    }
+    return 0;
+}

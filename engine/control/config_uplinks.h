@@ -1,0 +1,16 @@
+/* The `uplinks` of a config file; for config_file.c alone. */
+#ifndef STEERWAY_CONTROL_CONFIG_UPLINKS_H
+#define STEERWAY_CONTROL_CONFIG_UPLINKS_H
+
+#include "control/config.h"
+
+#include <jansson.h>
+
+/** Add them: an array of texts, as on the command line, or of tables.
+ *  @return 0, or negative errno with "uplinks[N].KEY: what was expected" in err (CONFIG_ERROR_MAX) */
+MUST_CHECK int config_uplinks_add(struct config *c, const json_t *list, char *err);
+
+/** The text of a JSON string, or NULL for anything else and for a text with a NUL within. */
+const char *config_text(const json_t *value);
+
+#endif

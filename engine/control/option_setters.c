@@ -1,0 +1,340 @@
+#include "control/option_setters.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PORT_MAX = 65535, SHOWN_MAX = 60 };
+static const double TIMEOUT_MAX_S = 86400; /* a day */
+static const double TIMEOUT_MIN_S = 0.1;   /* below, a far line has no chance */
+
+static int refuse(char *err, const char *fmt, ...) PRINTF_LIKE(2, 3);
+static int refuse(char *err, const char *fmt, ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    (void)vsnprintf(err, CONFIG_ERROR_MAX, fmt, args);
+    va_end(args);
+    return -EINVAL;
+}
+
+static int no_memory(char *err)
+{
+    (void)refuse(err, "out of memory");
+    return -ENOMEM;
+}
+
+static int too_many(char *err)
+{
+    (void)refuse(err, "at most %d addresses", CONFIG_LISTEN_MAX);
+    return -ENOSPC;
+}
+
+/* "VALUE is not WHAT": a value of digits stands as it is, any other in quotes. */
+static int not_a(char *err, struct slice value, const char *what)
+{
+    bool number = value.len > 0;
+
+    for (size_t i = 0; i < value.len; i++)
+        number = number && value.data[i] >= '0' && value.data[i] <= '9';
+    const char *quote = number ? "" : "'";
+    int len = value.len > SHOWN_MAX ? SHOWN_MAX : (int)value.len;
+    return refuse(err, "%s%.*s%s%s is not %s", quote, len, value.data, value.len > SHOWN_MAX ? "…" : "",
+                  quote, what);
+}
+
+static int replace_text(char **text, const char *value, char *err)
+{
+    if (!*value)
+        return refuse(err, "expected a text that is not empty");
+    char *copy = strdup(value);
+    if (!copy)
+        return no_memory(err);
+    free(*text);
+    *text = copy;
+    return 0;
+}
+
+/* Calls back for each part of a comma list; an empty part is given as such, to be refused. */
+static int each_part(struct config *c, const char *list, char *err,
+                     int (*part)(struct config *c, struct slice text, char *err))
+{
+    for (;;) {
+        size_t len = strcspn(list, ",");
+        int r = part(c, slice_of(list, len), err);
+        if (r < 0 || !list[len])
+            return r;
+        list += len + 1;
+    }
+}
+
+/* --- where to listen ------------------------------------------------------------------------------------ */
+
+/* "localhost" and "*" stand for an address of each family. @return how many, or -EINVAL */
+static int parse_host(struct slice host, struct addr ret[2])
+{
+    static const char *const pairs[][3] = {{"localhost", "127.0.0.1", "::1"}, {"*", "0.0.0.0", "::"}};
+
+    for (size_t i = 0; i < ARRAY_LEN(pairs); i++) {
+        if (!slice_ieq(host, slice_str(pairs[i][0])))
+            continue;
+        for (int j = 0; j < 2; j++) {
+            int r = addr_parse_ip(&ret[j], slice_str(pairs[i][j + 1]), 0);
+            if (r < 0)
+                return r;
+        }
+        return 2;
+    }
+    int r = addr_parse_ip(&ret[0], host, 0);
+    return r < 0 ? r : 1;
+}
+
+static int parse_port(struct slice text, int *ret)
+{
+    int port = 0;
+
+    if (text.len == 0)
+        return -EINVAL;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9')
+            return -EINVAL;
+        port = port * 10 + (text.data[i] - '0');
+        if (port > PORT_MAX)
+            return -EINVAL;
+    }
+    *ret = port;
+    return 0;
+}
+
+int option_set_host(struct config *c, const char *value, char *err)
+{
+    struct addr addrs[2];
+    int n = parse_host(slice_str(value), addrs);
+
+    if (n < 0)
+        return not_a(err, slice_str(value),
+                     "an address of this machine (localhost, * for all, 192.0.2.1, 2001:db8::1)");
+    for (int i = 0; i < n; i++) {
+        if (c->n_hosts == CONFIG_LISTEN_MAX)
+            return too_many(err);
+        c->hosts[c->n_hosts++] = addrs[i];
+    }
+    return 0;
+}
+
+int option_set_port(struct config *c, const char *value, char *err)
+{
+    if (parse_port(slice_str(value), &c->port) < 0)
+        return not_a(err, slice_str(value), "a port (1 to 65535, 0 for a free one)");
+    return 0;
+}
+
+int option_set_http(struct config *c, const char *value, char *err)
+{
+    (void)value;
+    (void)err;
+    c->http = true;
+    return 0;
+}
+
+int option_set_listen(struct config *c, const char *value, char *err)
+{
+    static const char expected[] =
+        "ADDRESS:PORT (localhost:1080, *:1080 for all addresses, 192.0.2.1:1080, [::1]:1080)";
+    const char *colon = strrchr(value, ':');
+    struct addr addrs[2];
+    int port;
+
+    if (!colon)
+        return not_a(err, slice_str(value), expected);
+    struct slice host = slice_of(value, (size_t)(colon - value));
+    /* Without brackets nobody can tell an IPv6 address's last group from a port. */
+    bool bare_v6 = host.len > 0 && host.data[0] != '[' && memchr(host.data, ':', host.len);
+    int n = bare_v6 ? -EINVAL : parse_host(host, addrs);
+    if (n < 0)
+        return not_a(err, slice_str(value), expected);
+    if (parse_port(slice_str(colon + 1), &port) < 0)
+        return not_a(err, slice_str(colon + 1), "a port (1 to 65535, 0 for a free one)");
+    for (int i = 0; i < n; i++)
+        addr_set_port(&addrs[i], (uint16_t)port);
+    return config_add_listen(c, addrs, (size_t)n) < 0 ? too_many(err) : 0;
+}
+
+/* --- who may use it ------------------------------------------------------------------------------------- */
+
+int option_set_auth(struct config *c, const char *value, char *err)
+{
+    switch (access_add_user(&c->access, slice_str(value))) {
+    case 0:
+        return 0;
+    case -EEXIST:
+        return refuse(err, "this user was given before");
+    case -ENOMEM:
+        return no_memory(err);
+    default: /* never shown: it may be a password alone */
+        return refuse(err,
+                      "expected USER:PASS, the user 1 to 255 octets without ':', the password 255 at most");
+    }
+}
+
+int option_set_auth_file(struct config *c, const char *value, char *err)
+{
+    size_t before = c->access.n_users;
+    int r = access_add_file(&c->access, value, err, CONFIG_ERROR_MAX);
+
+    /* Without a user everybody would be served, which is not what a file of users is for. */
+    if (r == 0 && c->access.n_users == before)
+        return refuse(err, "%s: no user in it (expected lines of USER:PASS)", value);
+    return r;
+}
+
+static int add_range(struct cidr_set *set, struct slice text, char *err)
+{
+    struct cidr range;
+
+    if (cidr_parse(&range, text) < 0)
+        return not_a(err, text, "an address range (such as 192.168.1.0/24, fd00::/8 or a lone address)");
+    return cidr_set_add(set, &range) < 0 ? no_memory(err) : 0;
+}
+
+static int allow_part(struct config *c, struct slice text, char *err)
+{
+    return add_range(&c->access.clients, text, err);
+}
+
+int option_set_allow(struct config *c, const char *value, char *err)
+{
+    c->allow_given = true;
+    return each_part(c, value, err, allow_part);
+}
+
+/* --- which way traffic goes ----------------------------------------------------------------------------- */
+
+int option_set_policy(struct config *c, const char *value, char *err)
+{
+    return replace_text(&c->policy, value, err);
+}
+
+int option_set_param(struct config *c, const char *value, char *err)
+{
+    const char *equals = strchr(value, '=');
+
+    if (!equals || equals == value)
+        return not_a(err, slice_str(value), "KEY=VALUE");
+    int r = config_set_param(c, slice_of(value, (size_t)(equals - value)), slice_str(equals + 1));
+    return r < 0 ? no_memory(err) : 0;
+}
+
+static int bypass_part(struct config *c, struct slice text, char *err)
+{
+    return add_range(&c->bypass, text, err);
+}
+
+int option_set_bypass(struct config *c, const char *value, char *err)
+{
+    c->bypass_default = false;
+    if (strcmp(value, "none") == 0) {
+        cidr_set_done(&c->bypass);
+        return 0;
+    }
+    return each_part(c, value, err, bypass_part);
+}
+
+static int check_dns_server(struct config *c, struct slice text, char *err)
+{
+    struct addr a;
+
+    (void)c;
+    if (addr_parse_ip(&a, text, 0) < 0 && addr_parse(&a, text) < 0)
+        return not_a(err, text,
+                     "a DNS server (an address such as 192.0.2.53, 192.0.2.53:5353, [2001:db8::53]:53)");
+    return 0;
+}
+
+int option_set_dns(struct config *c, const char *value, char *err)
+{
+    char *joined = NULL;
+    int r = each_part(c, value, err, check_dns_server);
+
+    if (r < 0)
+        return r;
+    const char *before = c->dns_servers ? c->dns_servers : "";
+    if (asprintf(&joined, "%s%s%s", before, *before ? "," : "", value) < 0)
+        return no_memory(err);
+    free(c->dns_servers);
+    c->dns_servers = joined;
+    return 0;
+}
+
+int option_set_data_dir(struct config *c, const char *value, char *err)
+{
+    return replace_text(&c->data_dir, value, err);
+}
+
+/* --- times ---------------------------------------------------------------------------------------------- */
+
+static int set_seconds(double *seconds, const char *value, double min, char *err)
+{
+    char *end = NULL;
+    /* strtod would take "inf", "nan", "0x1p3" and leading blanks, too. */
+    bool plain = *value && value[strspn(value, "0123456789.")] == '\0';
+    double s = plain ? strtod(value, &end) : 0;
+
+    if (!plain || *end || s < min || s > TIMEOUT_MAX_S)
+        return refuse(err, "'%.*s' is not a time in seconds (%g to %g)", SHOWN_MAX, value, min,
+                      TIMEOUT_MAX_S);
+    *seconds = s;
+    return 0;
+}
+
+int option_set_dial_timeout(struct config *c, const char *value, char *err)
+{
+    return set_seconds(&c->dial_timeout_s, value, TIMEOUT_MIN_S, err);
+}
+
+int option_set_handshake_timeout(struct config *c, const char *value, char *err)
+{
+    return set_seconds(&c->handshake_timeout_s, value, TIMEOUT_MIN_S, err);
+}
+
+int option_set_idle_timeout(struct config *c, const char *value, char *err)
+{
+    return set_seconds(&c->idle_timeout_s, value, TIMEOUT_MIN_S, err);
+}
+
+int option_set_drain_timeout(struct config *c, const char *value, char *err)
+{
+    return set_seconds(&c->drain_timeout_s, value, 0, err);
+}
+
+/* --- output --------------------------------------------------------------------------------------------- */
+
+int option_set_debug(struct config *c, const char *value, char *err)
+{
+    (void)value;
+    (void)err;
+    c->log_level = LOG_DEBUG;
+    return 0;
+}
+
+int option_set_quiet(struct config *c, const char *value, char *err)
+{
+    (void)value;
+    (void)err;
+    c->log_level = LOG_WARN;
+    return 0;
+}
+
+int option_set_log_format(struct config *c, const char *value, char *err)
+{
+    if (strcmp(value, "text") == 0)
+        c->log_format = LOG_TEXT;
+    else if (strcmp(value, "json") == 0)
+        c->log_format = LOG_JSON;
+    else
+        return not_a(err, slice_str(value), "text or json");
+    return 0;
+}

@@ -1,0 +1,228 @@
+#include "control/options.h"
+
+#include "control/option_setters.h"
+
+#include <stdio.h>
+
+static const char LISTEN[] = "Where to listen", ACCESS[] = "Who may use it",
+                  TRAFFIC[] = "Which way traffic goes", TIMES[] = "How long to wait (in seconds)",
+                  OTHER[] = "Everything else";
+
+enum {
+    RUN = OPTION_OF_START | OPTION_OF_CHECK,
+    ANY = RUN | OPTION_OF_LIST,
+    PORT_PARTS = CONFIG_PART_PORT | CONFIG_PART_LISTEN,
+};
+
+/* In the order of the help. */
+const struct option option_table[] = {
+    {.group = LISTEN,
+     .name = "host",
+     .letter = 'H',
+     .kind = OPTION_LIST,
+     .argument = "ADDRESS",
+     .about =
+         "listen on this address; localhost (the default) is 127.0.0.1 and ::1, * is every address of this "
+         "machine; may be repeated",
+     .set = option_set_host,
+     .clears = CONFIG_PART_HOSTS | CONFIG_PART_LISTEN,
+     .scope = RUN},
+    {.group = LISTEN,
+     .name = "port",
+     .letter = 'p',
+     .kind = OPTION_NUMBER,
+     .argument = "PORT",
+     .about = "listen on this port; 0 takes a free one (default: 1080, or 8080 with --http)",
+     .set = option_set_port,
+     .clears = PORT_PARTS,
+     .scope = RUN},
+    {.group = LISTEN,
+     .name = "http",
+     .kind = OPTION_FLAG,
+     .about = "let the default port be 8080; any port speaks SOCKS and HTTP alike",
+     .set = option_set_http,
+     .clears = PORT_PARTS,
+     .scope = RUN},
+    {.group = LISTEN,
+     .name = "listen",
+     .kind = OPTION_LIST,
+     .argument = "ADDRESS:PORT",
+     .about = "listen there instead, or as well where --host or --port is given; may be repeated",
+     .set = option_set_listen,
+     .clears = PORT_PARTS | CONFIG_PART_HOSTS,
+     .scope = RUN},
+
+    {.group = ACCESS,
+     .name = "allow",
+     .kind = OPTION_LIST,
+     .argument = "CIDR[,CIDR...]",
+     .about = "serve clients from these address ranges only; may be repeated (default: private addresses, or "
+              "everybody where users must give a password)",
+     .set = option_set_allow,
+     .clears = CONFIG_PART_ALLOW,
+     .scope = RUN},
+    {.group = ACCESS,
+     .name = "auth",
+     .kind = OPTION_LIST,
+     .argument = "USER:PASS",
+     .about = "demand a name and password; may be repeated for several users; --auth-file keeps the password "
+              "out of "
+              "the shell's history",
+     .set = option_set_auth,
+     .clears = CONFIG_PART_USERS,
+     .scope = RUN,
+     .secret = true},
+    {.group = ACCESS,
+     .name = "auth-file",
+     .kind = OPTION_PATHS,
+     .argument = "FILE",
+     .about = "the same with users from a file, one USER:PASS a line",
+     .set = option_set_auth_file,
+     .clears = CONFIG_PART_USERS,
+     .scope = RUN},
+
+    {.group = TRAFFIC,
+     .name = "policy",
+     .kind = OPTION_POLICY,
+     .argument = "NAME|FILE",
+     .about = "the Lua policy that picks an uplink for each connection (default: least_connections)",
+     .set = option_set_policy,
+     .clears = CONFIG_PART_PARAMS,
+     .scope = RUN},
+    {.group = TRAFFIC,
+     .name = "set",
+     .kind = OPTION_MAP,
+     .argument = "KEY=VALUE",
+     .about = "set a parameter of the policy; may be repeated",
+     .set = option_set_param,
+     .scope = RUN},
+    {.group = TRAFFIC,
+     .name = "bypass",
+     .kind = OPTION_LIST,
+     .argument = "CIDR[,CIDR...]|none",
+     .about = "destinations that go direct, without the policy; may be repeated (default: loopback, "
+              "link-local and "
+              "the networks that this machine is connected to)",
+     .set = option_set_bypass,
+     .clears = CONFIG_PART_BYPASS,
+     .scope = RUN},
+    {.group = TRAFFIC,
+     .name = "dns",
+     .kind = OPTION_LIST,
+     .argument = "SERVER[,SERVER...]",
+     .about = "ask these DNS servers instead of the system's",
+     .set = option_set_dns,
+     .clears = CONFIG_PART_DNS,
+     .scope = RUN},
+
+    {.group = TIMES,
+     .name = "dial-timeout",
+     .kind = OPTION_NUMBER,
+     .argument = "S",
+     .about = "for a destination to answer by one uplink, before the next is tried (default: 10)",
+     .set = option_set_dial_timeout,
+     .scope = RUN},
+    {.group = TIMES,
+     .name = "handshake-timeout",
+     .kind = OPTION_NUMBER,
+     .argument = "S",
+     .about = "for a client to say what it wants (default: 30)",
+     .set = option_set_handshake_timeout,
+     .scope = RUN},
+    {.group = TIMES,
+     .name = "idle-timeout",
+     .kind = OPTION_NUMBER,
+     .argument = "S",
+     .about = "for an open connection on which nothing moves (default: 3600)",
+     .set = option_set_idle_timeout,
+     .scope = RUN},
+    {.group = TIMES,
+     .name = "drain-timeout",
+     .kind = OPTION_NUMBER,
+     .argument = "S",
+     .about = "for running connections to end, once told to stop (default: 10)",
+     .set = option_set_drain_timeout,
+     .scope = RUN},
+
+    {.group = OTHER,
+     .name = "config",
+     .kind = OPTION_PATH,
+     .argument = "FILE",
+     .about = "read all this from a Lua file that returns a table; options given here count more",
+     .scope = RUN,
+     .action = OPTION_READS_FILE},
+    {.group = OTHER,
+     .name = "data-dir",
+     .kind = OPTION_PATH,
+     .argument = "DIR",
+     .about = "where the folders lua and policies are (default: beside the installed program)",
+     .set = option_set_data_dir,
+     .scope = RUN},
+    {.group = OTHER, .name = "debug", .about = "log every step", .set = option_set_debug, .scope = RUN},
+    {.group = OTHER,
+     .name = "quiet",
+     .about = "log warnings and errors only, and print no greeting",
+     .set = option_set_quiet,
+     .scope = RUN},
+    {.group = OTHER,
+     .name = "log-format",
+     .kind = OPTION_TEXT,
+     .argument = "text|json",
+     .about = "how to write the log (default: text)",
+     .set = option_set_log_format,
+     .scope = RUN},
+    {.group = OTHER,
+     .name = "json",
+     .about = "print JSON",
+     .scope = OPTION_OF_LIST,
+     .action = OPTION_AS_JSON},
+    {.group = OTHER,
+     .name = "version",
+     .letter = 'V',
+     .about = "print the version and exit",
+     .scope = ANY,
+     .action = OPTION_SHOWS_VERSION},
+    {.group = OTHER,
+     .name = "help",
+     .letter = 'h',
+     .about = "print this help and exit",
+     .scope = ANY,
+     .action = OPTION_SHOWS_HELP},
+};
+const size_t option_count = ARRAY_LEN(option_table);
+
+const struct option *option_by_name(struct slice name)
+{
+    for (size_t i = 0; i < option_count; i++) {
+        if (slice_eq(slice_str(option_table[i].name), name))
+            return &option_table[i];
+    }
+    return NULL;
+}
+
+const struct option *option_by_letter(char letter)
+{
+    for (size_t i = 0; letter && i < option_count; i++) {
+        if (option_table[i].letter == letter)
+            return &option_table[i];
+    }
+    return NULL;
+}
+
+int options_apply(struct config *c, const struct option_value *values, size_t n, char *err)
+{
+    char reason[CONFIG_ERROR_MAX];
+
+    /* All is cleared before anything is set, so that the order of options does not matter. */
+    for (size_t i = 0; i < n; i++)
+        config_clear(c, values[i].option->clears);
+    for (size_t i = 0; i < n; i++) {
+        const struct option *o = values[i].option;
+        int r = o->set ? o->set(c, values[i].text, reason) : 0;
+        if (r < 0) {
+            (void)snprintf(err, CONFIG_ERROR_MAX, "--%s: %.*s", o->name, CONFIG_ERROR_MAX - 64, reason);
+            return r;
+        }
+    }
+    return 0;
+}

@@ -1,0 +1,131 @@
+#include "control/startup.h"
+
+#include "uplink/discover.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* A shorter prefix is nobody's network but a slip: taken at its word it would send the internet past the
+ * uplinks. */
+enum { PREFIX_MIN_V4 = 8, PREFIX_MIN_V6 = 16 };
+
+/* --- uplinks -------------------------------------------------------------------------------------------- */
+
+static const char *spec_text(const struct uplink_spec *spec, char out[ADDR_TEXT_MAX])
+{
+    if (spec->name[0])
+        return spec->name;
+    return spec->kind == UPLINK_INTERFACE ? spec->interface : addr_format_ip(&spec->address, out);
+}
+
+static int add_given(const struct config *c, const struct machine *m, struct uplink_set *set, char *err)
+{
+    for (size_t i = 0; i < c->n_uplinks; i++) {
+        char text[ADDR_TEXT_MAX];
+        int r = uplink_set_add(set, &c->uplinks[i], m);
+        if (r == -EEXIST)
+            (void)snprintf(err, CONFIG_ERROR_MAX,
+                           "uplink %s is given twice (a config file can give each a name of its own)",
+                           spec_text(&c->uplinks[i], text));
+        else if (r < 0)
+            (void)snprintf(err, CONFIG_ERROR_MAX, "uplink %s: %s", spec_text(&c->uplinks[i], text),
+                           strerror(-r));
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+/* "…: lo (loopback), eth0 (no default route)", as far as it fits. */
+static void tell_objections(const struct machine *m, char *err)
+{
+    static const char hint[] = "; name one: steerway start INTERFACE|ADDRESS";
+    size_t len = (size_t)snprintf(err, CONFIG_ERROR_MAX, "no link of this machine can serve as an uplink: ");
+    size_t room = CONFIG_ERROR_MAX - sizeof hint - sizeof " and 4294967295 more";
+
+    if (m->n_links == 0)
+        len += (size_t)snprintf(err + len, CONFIG_ERROR_MAX - len, "there is none at all");
+    for (size_t i = 0; i < m->n_links; i++) {
+        char one[128];
+        const char *objection = discover_objection(m, &m->links[i]);
+        int n = snprintf(one, sizeof one, "%s%s (%s)", i ? ", " : "", m->links[i].name,
+                         objection ? objection : "usable");
+        if (len + (size_t)n >= room) {
+            len += (size_t)snprintf(err + len, CONFIG_ERROR_MAX - len, " and %zu more", m->n_links - i);
+            break;
+        }
+        len += (size_t)snprintf(err + len, CONFIG_ERROR_MAX - len, "%s", one);
+    }
+    (void)snprintf(err + len, CONFIG_ERROR_MAX - len, "%s", hint);
+}
+
+int startup_uplinks(const struct config *c, const struct machine *m, struct uplink_set *set, char *err)
+{
+    if (c->n_uplinks > 0)
+        return add_given(c, m, set, err);
+    int r = discover_add_all(set, m);
+    if (r < 0) {
+        (void)snprintf(err, CONFIG_ERROR_MAX, "the uplinks of this machine: %s", strerror(-r));
+        return r;
+    }
+    if (r > 0)
+        return 0;
+    tell_objections(m, err);
+    return -ENOENT;
+}
+
+/* --- bypass --------------------------------------------------------------------------------------------- */
+
+static bool has_range(const struct cidr_set *set, const struct cidr *range)
+{
+    for (size_t i = 0; i < set->n; i++) {
+        const struct cidr *other = &set->items[i];
+        if (other->ip_len == range->ip_len && other->bits == range->bits &&
+            memcmp(other->ip, range->ip, range->ip_len) == 0)
+            return true;
+    }
+    return false;
+}
+
+static int add_range(struct cidr_set *set, const struct cidr *range)
+{
+    return has_range(set, range) ? 0 : cidr_set_add(set, range);
+}
+
+static int add_fixed(struct cidr_set *set)
+{
+    static const char *const ranges[] = {"127.0.0.0/8", "::1/128", "169.254.0.0/16", "fe80::/10"};
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < ARRAY_LEN(ranges); i++) {
+        struct cidr range;
+        r = cidr_parse(&range, slice_str(ranges[i]));
+        if (r == 0)
+            r = add_range(set, &range);
+    }
+    return r;
+}
+
+static int add_connected(struct cidr_set *set, const struct machine_addr *a)
+{
+    bool v4 = addr_family(&a->addr) == AF_INET;
+    struct cidr range;
+
+    if (a->prefix < (v4 ? PREFIX_MIN_V4 : PREFIX_MIN_V6))
+        return 0;
+    cidr_from_addr(&range, &a->addr, a->prefix);
+    return add_range(set, &range);
+}
+
+int startup_bypass(struct config *c, const struct machine *m, char *err)
+{
+    if (!c->bypass_default)
+        return 0;
+    int r = add_fixed(&c->bypass);
+    for (size_t i = 0; r == 0 && i < m->n_addrs; i++)
+        r = add_connected(&c->bypass, &m->addrs[i]);
+    if (r < 0)
+        (void)snprintf(err, CONFIG_ERROR_MAX, "the networks of this machine: %s", strerror(-r));
+    return r;
+}

@@ -1,0 +1,18 @@
+/* What a start takes from the config and from the machine as it is. */
+#ifndef STEERWAY_CONTROL_STARTUP_H
+#define STEERWAY_CONTROL_STARTUP_H
+
+#include "control/config.h"
+
+/** Fill the set with the uplinks of the config, or with every usable link of the machine. With none of either
+ *  the error lists each link with what is against it.
+ *  @return 0, -ENOENT when the config names none and none is usable, or another negative errno; then one line
+ * in err (CONFIG_ERROR_MAX) */
+MUST_CHECK int startup_uplinks(const struct config *c, const struct machine *m, struct uplink_set *set,
+                               char *err);
+
+/** Unless the config says what bypasses the policy: loopback, link-local and the networks that the machine is
+ *  connected to. @return 0, or negative errno with one line in err (CONFIG_ERROR_MAX) */
+MUST_CHECK int startup_bypass(struct config *c, const struct machine *m, char *err);
+
+#endif

@@ -1,0 +1,174 @@
+#include "session/access.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* RFC 1929: lengths travel in one octet. */
+enum { CREDENTIAL_MAX = 255 };
+
+/* A password must not stay behind in freed memory. */
+static void free_secret(char *secret)
+{
+    if (secret)
+        explicit_bzero(secret, strlen(secret));
+    free(secret);
+}
+
+static bool has_user(const struct access *a, struct slice name)
+{
+    for (size_t i = 0; i < a->n_users; i++) {
+        if (slice_eq(slice_str(a->users[i].name), name))
+            return true;
+    }
+    return false;
+}
+
+int access_add_user(struct access *a, struct slice user_pass)
+{
+    const char *colon = user_pass.len ? memchr(user_pass.data, ':', user_pass.len) : NULL;
+    if (!colon || memchr(user_pass.data, '\0', user_pass.len))
+        return -EINVAL;
+    struct slice name = slice_of(user_pass.data, (size_t)(colon - user_pass.data));
+    struct slice pass = slice_of(colon + 1, user_pass.len - name.len - 1);
+    if (name.len == 0 || name.len > CREDENTIAL_MAX || pass.len > CREDENTIAL_MAX)
+        return -EINVAL;
+    if (has_user(a, name))
+        return -EEXIST;
+
+    struct access_user *users = reallocarray(a->users, a->n_users + 1, sizeof *users);
+    if (!users)
+        return -ENOMEM;
+    a->users = users;
+    struct access_user user = {.name = strndup(name.data, name.len), .pass = strndup(pass.data, pass.len)};
+    if (!user.name || !user.pass) {
+        free(user.name);
+        free_secret(user.pass);
+        return -ENOMEM;
+    }
+    a->users[a->n_users++] = user;
+    return 0;
+}
+
+static bool is_blank(struct slice line)
+{
+    for (size_t i = 0; i < line.len; i++) {
+        if (!isspace((unsigned char)line.data[i]))
+            return false;
+    }
+    return true;
+}
+
+static int add_line(struct access *a, struct slice line)
+{
+    while (line.len > 0 && (line.data[line.len - 1] == '\n' || line.data[line.len - 1] == '\r'))
+        line.len--; /* files written on Windows end their lines in both */
+    if (is_blank(line) || line.data[0] == '#')
+        return 0;
+    return access_add_user(a, line);
+}
+
+/* The line itself is never shown: whatever is wrong with it, it may hold a password. */
+static const char *complaint(int error)
+{
+    switch (error) {
+    case -EINVAL:
+        return "expected USER:PASS, the user 1 to 255 octets without ':', the password 255 at most";
+    case -EEXIST:
+        return "this user was given before";
+    default:
+        return strerror(-error);
+    }
+}
+
+int access_add_file(struct access *a, const char *path, char *err, size_t err_size)
+{
+    FILE *f = fopen(path, "re");
+    if (!f) {
+        int e = errno;
+        (void)snprintf(err, err_size, "%s: %s", path, strerror(e));
+        return -e;
+    }
+    char *line = NULL;
+    size_t cap = 0, number = 0;
+    ssize_t len;
+    int r = 0;
+    errno = 0;
+    while (r == 0 && (len = getline(&line, &cap, f)) >= 0) {
+        number++;
+        r = add_line(a, slice_of(line, (size_t)len));
+        explicit_bzero(line, cap);
+        if (r < 0)
+            (void)snprintf(err, err_size, "%s:%zu: %s", path, number, complaint(r));
+        errno = 0;
+    }
+    if (r == 0 && !feof(f)) {
+        r = errno ? -errno : -EIO;
+        (void)snprintf(err, err_size, "%s: %s", path, strerror(-r));
+    }
+    free(line);
+    (void)fclose(f);
+    return r;
+}
+
+int access_allow_private(struct access *a)
+{
+    static const char *const ranges[] = {
+        "127.0.0.0/8",    "::1/128",                         /* this machine */
+        "10.0.0.0/8",     "172.16.0.0/12", "192.168.0.0/16", /* RFC 1918 */
+        "fc00::/7",                                          /* RFC 4193 */
+        "169.254.0.0/16", "fe80::/10",                       /* link-local: RFC 3927, RFC 4291 */
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(ranges); i++) {
+        struct cidr c;
+        int r = cidr_parse(&c, slice_str(ranges[i]));
+        if (r == 0)
+            r = cidr_set_add(&a->clients, &c);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+bool access_client_allowed(const struct access *a, const struct addr *client)
+{
+    return cidr_set_contains(&a->clients, client);
+}
+
+/* 0 when equal. Always looks at as many octets as the longest credential has, so that neither a length nor
+ * the place of a difference shows in the time taken. */
+static unsigned difference(struct slice given, const char *kept)
+{
+    size_t kept_len = strlen(kept);
+    unsigned diff = (unsigned)(given.len ^ kept_len);
+
+    for (size_t i = 0; i < CREDENTIAL_MAX; i++) {
+        unsigned char g = given.len ? (unsigned char)given.data[i < given.len ? i : 0] : 0;
+        diff |= (unsigned)(g ^ (unsigned char)kept[i < kept_len ? i : kept_len]) * (i < kept_len);
+    }
+    return diff;
+}
+
+bool access_check_user(const struct access *a, struct slice user, struct slice pass)
+{
+    unsigned found = 0;
+
+    for (size_t i = 0; i < a->n_users; i++) {
+        unsigned diff = difference(user, a->users[i].name) | difference(pass, a->users[i].pass);
+        found |= diff == 0; /* and on to the next: which user it was must not show either */
+    }
+    return found != 0;
+}
+
+void access_done(struct access *a)
+{
+    cidr_set_done(&a->clients);
+    for (size_t i = 0; i < a->n_users; i++) {
+        free(a->users[i].name);
+        free_secret(a->users[i].pass);
+    }
+    free(a->users);
+    *a = (struct access){.n_users = 0};
+}

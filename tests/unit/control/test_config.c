@@ -1,0 +1,231 @@
+/* The defaults, and what is filled in where nothing was said. */
+#include "control/config.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+static struct addr ip(const char *text, uint16_t port)
+{
+    struct addr a;
+    assert_int_equal(addr_parse_ip(&a, slice_str(text), port), 0);
+    return a;
+}
+
+/* "127.0.0.1:1080 [::1]:1080" */
+static const char *listening(const struct config *c)
+{
+    static char out[CONFIG_LISTEN_MAX * ADDR_TEXT_MAX];
+    size_t len = 0;
+
+    out[0] = '\0';
+    for (size_t i = 0; i < c->n_listen; i++) {
+        char text[ADDR_TEXT_MAX];
+        len += (size_t)snprintf(out + len, sizeof out - len, "%s%s", i ? " " : "",
+                                addr_format(&c->listen[i], text));
+    }
+    return out;
+}
+
+static void finish(struct config *c)
+{
+    char err[CONFIG_ERROR_MAX] = "";
+    if (config_finish(c, err) != 0)
+        fail_msg("%s", err);
+}
+
+static bool serves(const struct config *c, const char *client)
+{
+    struct addr a = ip(client, 1);
+    return access_client_allowed(&c->access, &a);
+}
+
+static void defaults(void **state)
+{
+    struct config c;
+
+    (void)state;
+    config_init(&c);
+    finish(&c);
+    assert_string_equal(listening(&c), "127.0.0.1:1080 [::1]:1080");
+    assert_int_equal(c.n_uplinks, 0);
+    assert_null(c.policy);
+    assert_true(c.bypass_default);
+    assert_true(c.dial_timeout_s == 10 && c.handshake_timeout_s == 30 && c.idle_timeout_s == 3600 &&
+                c.drain_timeout_s == 10);
+    assert_int_equal(c.log_level, LOG_INFO);
+    assert_int_equal(c.log_format, LOG_TEXT);
+    assert_true(serves(&c, "127.0.0.1"));
+    assert_true(serves(&c, "192.168.1.2"));
+    assert_false(serves(&c, "8.8.8.8"));
+    config_done(&c);
+}
+
+static void http_moves_the_default_port_alone(void **state)
+{
+    struct config c;
+
+    (void)state;
+    config_init(&c);
+    c.http = true;
+    finish(&c);
+    assert_string_equal(listening(&c), "127.0.0.1:8080 [::1]:8080");
+    config_done(&c);
+
+    config_init(&c);
+    c.http = true;
+    c.port = 0;
+    finish(&c);
+    assert_string_equal(listening(&c), "127.0.0.1:0 [::1]:0");
+    config_done(&c);
+}
+
+static void hosts_take_the_port(void **state)
+{
+    struct config c;
+
+    (void)state;
+    config_init(&c);
+    c.port = 3128;
+    c.hosts[c.n_hosts++] = ip("192.0.2.1", 0);
+    c.hosts[c.n_hosts++] = ip("2001:db8::1", 0);
+    finish(&c);
+    assert_string_equal(listening(&c), "192.0.2.1:3128 [2001:db8::1]:3128");
+    config_done(&c);
+}
+
+static void listen_stands_for_itself_or_beside_host_and_port(void **state)
+{
+    const struct addr at = ip("192.0.2.1", 99), same = ip("127.0.0.1", 99);
+    struct config c;
+
+    (void)state;
+    config_init(&c);
+    assert_int_equal(config_add_listen(&c, &at, 1), 0);
+    finish(&c);
+    assert_string_equal(listening(&c), "192.0.2.1:99");
+    config_done(&c);
+
+    config_init(&c);
+    assert_int_equal(config_add_listen(&c, &at, 1), 0);
+    assert_int_equal(config_add_listen(&c, &same, 1), 0);
+    assert_int_equal(config_add_listen(&c, &same, 1), 0); /* once is enough */
+    c.port = 99;
+    finish(&c);
+    assert_string_equal(listening(&c), "192.0.2.1:99 127.0.0.1:99 [::1]:99");
+    config_done(&c);
+}
+
+static void there_is_an_end_to_addresses(void **state)
+{
+    char err[CONFIG_ERROR_MAX] = "";
+    struct config c;
+
+    (void)state;
+    config_init(&c);
+    for (uint16_t i = 1; i <= CONFIG_LISTEN_MAX; i++) {
+        struct addr a = ip("127.0.0.1", i);
+        assert_int_equal(config_add_listen(&c, &a, 1), 0);
+    }
+    struct addr a = ip("127.0.0.1", 1000);
+    assert_int_equal(config_add_listen(&c, &a, 1), -ENOSPC);
+    c.port = 1;
+    assert_int_equal(config_finish(&c, err), -ENOSPC); /* [::1]:1 has no place */
+    assert_string_equal(err, "more than 32 addresses to listen on");
+    config_done(&c);
+}
+
+static void users_open_the_door_unless_ranges_were_given(void **state)
+{
+    struct cidr range;
+    struct config c;
+
+    (void)state;
+    config_init(&c);
+    assert_int_equal(access_add_user(&c.access, slice_str("a:b")), 0);
+    finish(&c);
+    assert_true(serves(&c, "8.8.8.8"));
+    assert_true(serves(&c, "2001:db8::1"));
+    config_done(&c);
+
+    config_init(&c);
+    assert_int_equal(access_add_user(&c.access, slice_str("a:b")), 0);
+    assert_int_equal(cidr_parse(&range, slice_str("192.0.2.0/24")), 0);
+    assert_int_equal(cidr_set_add(&c.access.clients, &range), 0);
+    c.allow_given = true;
+    finish(&c);
+    assert_true(serves(&c, "192.0.2.200"));
+    assert_false(serves(&c, "8.8.8.8"));
+    assert_false(serves(&c, "127.0.0.1"));
+    config_done(&c);
+}
+
+static void the_last_value_of_a_parameter_stands(void **state)
+{
+    struct config c;
+
+    (void)state;
+    config_init(&c);
+    assert_int_equal(config_set_param(&c, slice_of("keyed", 3), slice_str("1")), 0);
+    assert_int_equal(config_set_param(&c, slice_str("other"), slice_str("")), 0);
+    assert_int_equal(config_set_param(&c, slice_str("key"), slice_of("22", 1)), 0);
+    assert_int_equal(c.n_params, 2);
+    assert_string_equal(c.params[0].key, "key");
+    assert_string_equal(c.params[0].value, "2");
+    assert_string_equal(c.params[1].value, "");
+    config_done(&c);
+    assert_int_equal(c.n_params, 0);
+}
+
+static void uplinks_are_owned_whatever_happens(void **state)
+{
+    struct config c;
+
+    (void)state;
+    config_init(&c);
+    for (int i = 0; i <= UPLINK_MAX; i++) {
+        struct uplink_spec spec = {.weight = 1, .tier = 1, .tags = {strdup("tag")}, .n_tags = 1};
+        assert_int_equal(config_add_uplink(&c, &spec), i < UPLINK_MAX ? 0 : -ENOSPC);
+    }
+    assert_int_equal(c.n_uplinks, UPLINK_MAX);
+    config_clear(&c, CONFIG_PART_UPLINKS);
+    assert_int_equal(c.n_uplinks, 0);
+    config_done(&c);
+}
+
+static void a_policy_is_a_name_or_a_file(void **state)
+{
+    static const char *const names[] = {"round_robin", "lua", "", "x.luax", "lua.", "a.lua.bak"};
+    static const char *const files[] = {"./x", "/x/y", "x/", "x.lua", ".lua", "a/b.lua"};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        if (config_policy_is_file(names[i]))
+            fail_msg("'%s' is a name", names[i]);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+        if (!config_policy_is_file(files[i]))
+            fail_msg("'%s' is a file", files[i]);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(defaults),
+        cmocka_unit_test(http_moves_the_default_port_alone),
+        cmocka_unit_test(hosts_take_the_port),
+        cmocka_unit_test(listen_stands_for_itself_or_beside_host_and_port),
+        cmocka_unit_test(there_is_an_end_to_addresses),
+        cmocka_unit_test(users_open_the_door_unless_ranges_were_given),
+        cmocka_unit_test(the_last_value_of_a_parameter_stands),
+        cmocka_unit_test(uplinks_are_owned_whatever_happens),
+        cmocka_unit_test(a_policy_is_a_name_or_a_file),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,216 @@
+/* Who may use the proxy: ranges, users, files of users. */
+#include "session/access.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+/* The text as an exact-size copy on the heap, so that reading past it is seen. */
+static char *exact(const char *text, size_t len)
+{
+    char *copy = malloc(len ? len : 1);
+    assert_non_null(copy);
+    memcpy(copy, text, len);
+    return copy;
+}
+
+static int add(struct access *a, const char *text, size_t len)
+{
+    char *copy = exact(text, len);
+    int r = access_add_user(a, slice_of(copy, len));
+    free(copy);
+    return r;
+}
+
+static bool check(const struct access *a, const char *user, const char *pass)
+{
+    char *u = exact(user, strlen(user)), *p = exact(pass, strlen(pass));
+    bool good = access_check_user(a, slice_of(u, strlen(user)), slice_of(p, strlen(pass)));
+    free(u);
+    free(p);
+    return good;
+}
+
+static void users_are_added(void **state)
+{
+    struct access a = {.n_users = 0};
+    char longest[512];
+
+    (void)state;
+    assert_false(access_needs_user(&a));
+    assert_int_equal(add(&a, "alice:secret", 12), 0);
+    assert_true(access_needs_user(&a));
+    assert_int_equal(add(&a, "bob:with:colons", 15), 0);
+    assert_int_equal(add(&a, "nopass:", 7), 0);
+    assert_int_equal(add(&a, "alice:other", 11), -EEXIST);
+    assert_int_equal(add(&a, "", 0), -EINVAL);
+    assert_int_equal(add(&a, "nocolon", 7), -EINVAL);
+    assert_int_equal(add(&a, ":nouser", 7), -EINVAL);
+    assert_int_equal(add(&a, "nul\0:x", 6), -EINVAL);
+    assert_int_equal(add(&a, "nul:x\0y", 7), -EINVAL);
+    memset(longest, 'x', sizeof longest);
+    longest[255] = ':';
+    assert_int_equal(add(&a, longest, 511), 0);
+    assert_int_equal(add(&a, longest, 512), -EINVAL); /* the password is one octet too long */
+    longest[255] = 'x';
+    longest[256] = ':';
+    assert_int_equal(add(&a, longest, 300), -EINVAL); /* the name is */
+    assert_int_equal(a.n_users, 4);
+    access_done(&a);
+    assert_int_equal(a.n_users, 0);
+}
+
+static void only_the_right_pair_is_let_in(void **state)
+{
+    struct access a = {.n_users = 0};
+    char longest[512], name[256] = "", pass[257] = "";
+
+    (void)state;
+    assert_false(check(&a, "", ""));
+    assert_int_equal(add(&a, "alice:secret", 12), 0);
+    assert_int_equal(add(&a, "bob:with:colons", 15), 0);
+    assert_int_equal(add(&a, "nopass:", 7), 0);
+    assert_true(check(&a, "alice", "secret"));
+    assert_true(check(&a, "bob", "with:colons"));
+    assert_true(check(&a, "nopass", ""));
+    assert_false(check(&a, "alice", "with:colons")); /* another's password */
+    assert_false(check(&a, "alice", "secreT"));
+    assert_false(check(&a, "alice", "Secret"));
+    assert_false(check(&a, "Alice", "secret"));
+    assert_false(check(&a, "alice", "secre"));
+    assert_false(check(&a, "alice", "secrett"));
+    assert_false(check(&a, "alice", ""));
+    assert_false(check(&a, "alic", "secret"));
+    assert_false(check(&a, "", "secret"));
+    assert_false(check(&a, "", ""));
+    assert_false(check(&a, "nopass", "x"));
+    assert_false(access_check_user(&a, slice_of("alice\0", 6), slice_str("secret")));
+    assert_false(access_check_user(&a, slice_str("alice"), slice_of("secret\0", 7)));
+
+    memset(longest, 'x', sizeof longest);
+    longest[255] = ':';
+    assert_int_equal(add(&a, longest, 511), 0);
+    memset(name, 'x', 255);
+    memset(pass, 'x', 255);
+    assert_true(check(&a, name, pass));
+    pass[254] = 'y'; /* the very last octet counts, too */
+    assert_false(check(&a, name, pass));
+    pass[254] = 'x';
+    pass[255] = 'x'; /* longer than any password is */
+    assert_false(check(&a, name, pass));
+    access_done(&a);
+}
+
+/* --- files ---------------------------------------------------------------------------------------------- */
+
+static int add_file(struct access *a, const char *text, char err[256])
+{
+    char path[] = "/tmp/steerway-users-XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+    assert_int_equal(close(fd), 0);
+    int r = access_add_file(a, path, err, 256);
+    assert_int_equal(unlink(path), 0);
+    return r;
+}
+
+static void a_file_holds_one_user_a_line(void **state)
+{
+    struct access a = {.n_users = 0};
+    char err[256];
+
+    (void)state;
+    assert_int_equal(
+        add_file(&a, "# family\n\nalice:secret\r\n  \nbob: pass with blanks \n#x:y\ncarol:c", err), 0);
+    assert_int_equal(a.n_users, 3);
+    assert_true(check(&a, "alice", "secret"));
+    assert_true(check(&a, "bob", " pass with blanks "));
+    assert_true(check(&a, "carol", "c")); /* the last line needs no end */
+    access_done(&a);
+}
+
+static void a_file_at_fault_is_named_with_its_line(void **state)
+{
+    static const struct {
+        const char *text, *line;
+        int code;
+    } bad[] = {
+        {"a:b\nSECRET\n", ":2: expected USER:PASS", -EINVAL},
+        {"\n#\n:SECRET\n", ":3: expected USER:PASS", -EINVAL},
+        {"a:b\na:SECRET\n", ":2: this user was given before", -EEXIST},
+    };
+    char err[256];
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        struct access a = {.n_users = 0};
+        assert_int_equal(add_file(&a, bad[i].text, err), bad[i].code);
+        assert_non_null(strstr(err, bad[i].line));
+        assert_non_null(strstr(err, "/tmp/steerway-users-"));
+        assert_null(strstr(err, "SECRET"));
+        access_done(&a);
+    }
+    struct access a = {.n_users = 0};
+    assert_int_equal(access_add_file(&a, "/nonexistent/users", err, sizeof err), -ENOENT);
+    assert_string_equal(err, "/nonexistent/users: No such file or directory");
+    assert_true(access_add_file(&a, "/tmp", err, sizeof err) < 0);
+    assert_string_equal(err, "/tmp: Is a directory");
+    access_done(&a);
+}
+
+/* --- ranges --------------------------------------------------------------------------------------------- */
+
+static bool allowed(const struct access *a, const char *text)
+{
+    struct addr addr;
+    assert_int_equal(addr_parse_ip(&addr, slice_str(text), 4711), 0);
+    return access_client_allowed(a, &addr);
+}
+
+static void private_clients_only(void **state)
+{
+    static const char *const in[] = {
+        "127.0.0.1",  "127.255.255.255", "::1",         "10.0.0.1",        "10.255.255.255",
+        "172.16.0.1", "172.31.9.9",      "192.168.0.1", "192.168.255.255", "fd00::1",
+        "fc00::1",    "fdff:ffff::1",    "169.254.3.4", "fe80::1",         "::ffff:10.1.2.3",
+    };
+    static const char *const out[] = {
+        "8.8.8.8",     "11.0.0.1",    "9.255.255.255", "172.15.255.255", "172.32.0.1", "192.167.1.1",
+        "192.169.0.1", "169.253.0.1", "100.64.0.1",    "2001:db8::1",    "fe00::1",    "fec0::1",
+        "::2",         "126.0.0.1",   "128.0.0.1",     "fbff::1",
+    };
+    struct access a = {.n_users = 0};
+
+    (void)state;
+    assert_false(allowed(&a, "127.0.0.1")); /* nobody said who */
+    assert_int_equal(access_allow_private(&a), 0);
+    for (size_t i = 0; i < ARRAY_LEN(in); i++) {
+        if (!allowed(&a, in[i]))
+            fail_msg("%s is private", in[i]);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(out); i++) {
+        if (allowed(&a, out[i]))
+            fail_msg("%s is not private", out[i]);
+    }
+    access_done(&a);
+    assert_false(allowed(&a, "127.0.0.1"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(users_are_added),
+        cmocka_unit_test(only_the_right_pair_is_let_in),
+        cmocka_unit_test(a_file_holds_one_user_a_line),
+        cmocka_unit_test(a_file_at_fault_is_named_with_its_line),
+        cmocka_unit_test(private_clients_only),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
