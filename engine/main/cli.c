@@ -1,0 +1,269 @@
+#include "main/cli.h"
+
+#include "control/config_file.h"
+#include "control/nearest.h"
+#include "main/commands.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+/* What is left to read. */
+struct arguments {
+    int argc, at;
+    char **argv;
+};
+
+static int misuse(char *err, const char *fmt, ...) PRINTF_LIKE(2, 3);
+static int misuse(char *err, const char *fmt, ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    (void)vsnprintf(err, CONFIG_ERROR_MAX, fmt, args);
+    va_end(args);
+    return -EINVAL;
+}
+
+/* --- verbs ---------------------------------------------------------------------------------------------- */
+
+static const struct {
+    const char *name;
+    enum verb verb;
+    unsigned scope;
+} verbs[] = {
+    {"list", VERB_LIST, OPTION_OF_LIST},
+    {"start", VERB_START, OPTION_OF_START},
+    {"check", VERB_CHECK, OPTION_OF_CHECK},
+    {"help", VERB_HELP, 0},
+};
+
+static unsigned scope_of(enum verb verb)
+{
+    for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
+        if (verbs[i].verb == verb)
+            return verbs[i].scope;
+    }
+    return 0;
+}
+
+static int parse_verb(const char *word, enum verb *ret, char *err)
+{
+    struct nearest nearest;
+
+    nearest_init(&nearest, slice_str(word));
+    for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
+        if (strcmp(verbs[i].name, word) == 0) {
+            *ret = verbs[i].verb;
+            return 0;
+        }
+        nearest_offer(&nearest, verbs[i].name);
+    }
+    if (nearest.best)
+        return misuse(err, "no command '%.60s'; did you mean %s?", word, nearest.best);
+    return misuse(err, "no command '%.60s' (there are: list, start, check, help)", word);
+}
+
+/* --- options -------------------------------------------------------------------------------------------- */
+
+/* Only the part before '=' is shown: what follows may be a password. */
+static int unknown_option(struct slice name, unsigned scope, char *err)
+{
+    struct slice bare = name;
+    struct nearest nearest;
+
+    while (bare.len > 0 && bare.data[0] == '-')
+        bare = slice_of(bare.data + 1, bare.len - 1);
+    nearest_init(&nearest, bare);
+    for (size_t i = 0; i < option_count; i++) {
+        if (option_table[i].scope & scope)
+            nearest_offer(&nearest, option_table[i].name);
+    }
+    int len = name.len > 60 ? 60 : (int)name.len;
+    if (nearest.best)
+        return misuse(err, "no option %.*s; did you mean --%s?", len, name.data, nearest.best);
+    return misuse(err, "no option %.*s (-h lists those there are)", len, name.data);
+}
+
+/* The copy serves from here on; what ps shows is stars. */
+static const char *hide(struct cli *cli, char *value)
+{
+    char *copy = strdup(value);
+
+    if (!copy)
+        return NULL;
+    cli->secrets[cli->n_secrets++] = copy;
+    for (char *p = value; *p; p++)
+        *p = '*';
+    return copy;
+}
+
+/* @param value  NULL for a flag */
+static int take_option(struct cli *cli, const struct option *o, char *value, char *err)
+{
+    const char *text = o->secret && value ? hide(cli, value) : value;
+
+    if (value && !text)
+        return misuse(err, "out of memory");
+    switch (o->action) {
+    case OPTION_SETS:
+        cli->values[cli->n_values++] = (struct option_value){.option = o, .text = text ? text : ""};
+        break;
+    case OPTION_READS_FILE:
+        cli->config_file = text;
+        break;
+    case OPTION_AS_JSON:
+        cli->as_json = true;
+        break;
+    case OPTION_SHOWS_VERSION:
+        cli->show_version = true;
+        break;
+    case OPTION_SHOWS_HELP:
+        cli->show_help = true;
+        break;
+    }
+    return 0;
+}
+
+/* The value is what stands behind the option's name, or the next argument.
+ * @param attached  NULL for none; the text behind '=' or behind the letter */
+static int take_with_value(struct cli *cli, const struct option *o, struct arguments *a, char *attached,
+                           char *err)
+{
+    if (!o->argument)
+        return attached ? misuse(err, "--%s takes no value", o->name) : take_option(cli, o, NULL, err);
+    if (!attached && a->at == a->argc)
+        return misuse(err, "--%s: expected %s after it", o->name, o->argument);
+    return take_option(cli, o, attached ? attached : a->argv[a->at++], err);
+}
+
+static int parse_long(struct cli *cli, struct arguments *a, char *arg, char *err)
+{
+    char *equals = strchr(arg, '=');
+    struct slice name = slice_of(arg, equals ? (size_t)(equals - arg) : strlen(arg));
+    const struct option *o = option_by_name(slice_of(name.data + 2, name.len - 2));
+
+    if (!o || !(o->scope & scope_of(cli->verb)))
+        return unknown_option(name, scope_of(cli->verb), err);
+    return take_with_value(cli, o, a, equals ? equals + 1 : NULL, err);
+}
+
+static int parse_short(struct cli *cli, struct arguments *a, char *arg, char *err)
+{
+    for (char *letter = arg + 1; *letter; letter++) {
+        const struct option *o = option_by_letter(*letter);
+        if (!o || !(o->scope & scope_of(cli->verb)))
+            return unknown_option(slice_of(arg, strcspn(arg, "=")), scope_of(cli->verb), err);
+        if (o->argument)
+            return take_with_value(cli, o, a, letter[1] ? letter + 1 : NULL, err);
+        int r = take_option(cli, o, NULL, err);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static int take_word(struct cli *cli, const char *word, char *err)
+{
+    if (cli->verb == VERB_LIST)
+        return misuse(err, "list takes no uplinks: '%.60s'", word);
+    if (cli->verb == VERB_HELP)
+        return parse_verb(word, &cli->topic, err);
+    cli->uplinks[cli->n_uplinks++] = word;
+    return 0;
+}
+
+static int parse_arguments(struct cli *cli, struct arguments *a, char *err)
+{
+    bool options_over = false;
+    int r = 0;
+
+    while (r == 0 && a->at < a->argc && !cli->show_help && !cli->show_version) {
+        char *arg = a->argv[a->at++];
+        if (options_over || arg[0] != '-' || !arg[1])
+            r = take_word(cli, arg, err);
+        else if (strcmp(arg, "--") == 0)
+            options_over = true;
+        else if (arg[1] == '-')
+            r = parse_long(cli, a, arg, err);
+        else
+            r = parse_short(cli, a, arg, err);
+    }
+    return r;
+}
+
+/* Before the command there is place for asking what the program is, and for nothing else. */
+static int parse_before_verb(struct cli *cli, const char *arg, char *err)
+{
+    if (strcmp(arg, "-h") == 0 || strcmp(arg, "--help") == 0)
+        cli->show_help = true;
+    else if (strcmp(arg, "-V") == 0 || strcmp(arg, "--version") == 0)
+        cli->show_version = true;
+    else if (arg[0] == '-')
+        return misuse(err, "the command comes first: steerway start %.*s …", (int)strcspn(arg, "="), arg);
+    else
+        return parse_verb(arg, &cli->verb, err);
+    return 0;
+}
+
+int cli_parse(struct cli *ret, int argc, char **argv, char *err)
+{
+    struct arguments a = {.argc = argc, .at = 1, .argv = argv};
+    size_t n = argc > 0 ? (size_t)argc : 1;
+
+    *ret = (struct cli){.verb = VERB_NONE};
+    /* No list can be longer than the command line. */
+    ret->values = calloc(n, sizeof *ret->values);
+    ret->secrets = calloc(n, sizeof *ret->secrets);
+    ret->uplinks = calloc(n, sizeof *ret->uplinks);
+    if (!ret->values || !ret->secrets || !ret->uplinks)
+        return misuse(err, "out of memory");
+    if (a.at >= a.argc)
+        return 0;
+    int r = parse_before_verb(ret, a.argv[a.at++], err);
+    return r < 0 || ret->verb == VERB_NONE ? r : parse_arguments(ret, &a, err);
+}
+
+void cli_done(struct cli *cli)
+{
+    for (size_t i = 0; i < cli->n_secrets; i++) {
+        explicit_bzero(cli->secrets[i], strlen(cli->secrets[i]));
+        free(cli->secrets[i]);
+    }
+    free(cli->secrets);
+    free(cli->values);
+    free(cli->uplinks);
+    *cli = (struct cli){.verb = VERB_NONE};
+}
+
+/* --- the config ----------------------------------------------------------------------------------------- */
+
+static int add_uplinks(const struct cli *cli, struct config *c, char *err)
+{
+    if (cli->n_uplinks > 0)
+        config_clear(c, CONFIG_PART_UPLINKS);
+    for (size_t i = 0; i < cli->n_uplinks; i++) {
+        struct uplink_spec spec;
+        int r = uplink_spec_parse(&spec, cli->uplinks[i], err, CONFIG_ERROR_MAX);
+        if (r < 0)
+            return r;
+        r = config_add_uplink(c, &spec);
+        if (r < 0)
+            return misuse(err, "more than %d uplinks", UPLINK_MAX);
+    }
+    return 0;
+}
+
+int cli_configure(const struct cli *cli, struct config *ret, int *ret_code, char *err)
+{
+    config_init(ret);
+    *ret_code = COMMAND_FAILED;
+    int r = cli->config_file ? config_file_load(ret, cli->config_file, err) : 0;
+    if (r < 0)
+        return r;
+    *ret_code = COMMAND_MISUSED;
+    r = options_apply(ret, cli->values, cli->n_values, err);
+    if (r == 0)
+        r = add_uplinks(cli, ret, err);
+    return r < 0 ? r : config_finish(ret, err);
+}

@@ -1,0 +1,76 @@
+#include "main/commands.h"
+
+#include "control/startup.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* One line: policy, uplinks, where it would listen. */
+static void print_verdict(const struct config *c, const struct policy *policy,
+                          const struct uplink_set *uplinks)
+{
+    (void)printf("ok: policy %s; uplinks ", policy_name(policy));
+    for (size_t i = 0; i < uplinks->n; i++)
+        (void)printf("%s%s@%g", i ? ", " : "", uplinks->items[i]->name, uplinks->items[i]->view.weight);
+    (void)printf("%s; listening on ", uplinks->n ? "" : "none");
+    for (size_t i = 0; i < c->n_listen; i++) {
+        char text[ADDR_TEXT_MAX];
+        (void)printf("%s%s", i ? ", " : "", addr_format(&c->listen[i], text));
+    }
+    (void)printf("\n");
+}
+
+static void warn_of_absent(const struct uplink_set *uplinks)
+{
+    for (size_t i = 0; i < uplinks->n; i++) {
+        if (!uplinks->items[i]->view.up)
+            (void)command_error(COMMAND_OK, "warning: uplink %s is not up on this machine at present",
+                                uplinks->items[i]->name);
+    }
+}
+
+static int check_policy(const struct config *c, const struct paths *paths, struct uplink_set *uplinks,
+                        char *err)
+{
+    struct policy *policy;
+    int r = command_load_policy(c, paths, uplinks, &policy, err);
+
+    if (r < 0)
+        return r;
+    warn_of_absent(uplinks);
+    print_verdict(c, policy, uplinks);
+    policy_free(policy);
+    return 0;
+}
+
+static int check(struct config *c, const struct paths *paths, const struct machine *m, char *err)
+{
+    struct uplink_set uplinks = {.n = 0};
+    int r = startup_uplinks(c, m, &uplinks, err);
+
+    /* The config may be meant for another machine, or for this one at another time. */
+    if (r == -ENOENT) {
+        (void)command_error(COMMAND_OK, "warning: %s", err);
+        r = 0;
+    }
+    if (r == 0)
+        r = startup_bypass(c, m, err);
+    if (r == 0)
+        r = check_policy(c, paths, &uplinks, err);
+    uplink_set_done(&uplinks);
+    return r;
+}
+
+int cmd_check(struct config *config, const struct paths *paths)
+{
+    char err[CONFIG_ERROR_MAX];
+    struct machine m;
+    int r = machine_read(&m);
+
+    if (r < 0)
+        return command_error(COMMAND_FAILED, "cannot read the links of this machine: %s", strerror(-r));
+    r = check(config, paths, &m, err);
+    machine_done(&m);
+    return r < 0 ? command_error(COMMAND_FAILED, "%s", err) : COMMAND_OK;
+}

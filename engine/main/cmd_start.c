@@ -1,0 +1,116 @@
+#include "main/commands.h"
+
+#include "control/startup.h"
+#include "main/app.h"
+#include "uplink/discover.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* What a stranger needs to know next: where it listens, by what it leaves, and how to use it. */
+static void print_welcome(const struct app *a)
+{
+    const struct proxy *p = &a->proxy;
+
+    printf("Steerway %s, policy %s\n", STEERWAY_VERSION, policy_name(a->policy));
+    for (size_t i = 0; i < p->n_listeners; i++)
+        printf("  listening on %s\n", p->listeners[i].text);
+    for (size_t i = 0; i < a->uplinks->n; i++) {
+        const struct uplink *u = a->uplinks->items[i];
+        char v4[ADDR_TEXT_MAX] = "", v6[ADDR_TEXT_MAX] = "";
+        if (u->view.ipv4)
+            (void)addr_format_ip(&u->egress.source4, v4);
+        if (u->view.ipv6)
+            (void)addr_format_ip(&u->egress.source6, v6);
+        printf("  uplink %-12s weight %-5g %s%s%s%s\n", u->name, u->view.weight, v4,
+               v4[0] && v6[0] ? ", " : "", v6, u->view.up ? "" : "(down)");
+    }
+    if (p->n_listeners > 0) {
+        const char *at = p->listeners[0].text;
+        printf("\nTry it:   curl -x socks5h://%s https://example.org/\n"
+               "Browser:  set %s as SOCKS v5 host, or as HTTP and HTTPS proxy; the one port speaks all.\n"
+               "Stop:     Ctrl-C\n\n",
+               at, at);
+    }
+    (void)fflush(stdout);
+}
+
+static void log_start(const struct app *a)
+{
+    for (size_t i = 0; i < a->proxy.n_listeners; i++) {
+        struct log_line l;
+        log_begin(&l, LOG_INFO, "listening");
+        log_str(&l, "address", a->proxy.listeners[i].text);
+        log_end(&l);
+    }
+    for (size_t i = 0; i < a->uplinks->n; i++) {
+        const struct uplink *u = a->uplinks->items[i];
+        struct log_line l;
+        log_begin(&l, LOG_INFO, "uplink");
+        log_str(&l, "uplink", u->name);
+        log_str(&l, "kind", uplink_kind_name(u->kind));
+        log_num(&l, "weight", u->view.weight);
+        log_str(&l, "state", u->view.up ? "up" : "down");
+        log_end(&l);
+    }
+}
+
+static void warn_of_routes(const struct uplink_set *uplinks, const struct machine *m)
+{
+    char text[512];
+
+    for (size_t i = 0; i < uplinks->n; i++)
+        if (discover_route_warning(uplinks->items[i], m, text, sizeof text))
+            log_msg(LOG_WARN, "%s", text);
+}
+
+/* --- from config to running ----------------------------------------------------------------------------- */
+
+static int serve(const struct config *config, const struct machine *m, struct uplink_set *uplinks,
+                 struct policy *policy, char *err)
+{
+    struct app app;
+    int r = app_init(&app, config, uplinks, policy, err);
+
+    if (r == 0) {
+        if (config->log_format == LOG_JSON)
+            log_start(&app);
+        else if (config->log_level > LOG_WARN)
+            print_welcome(&app);
+        warn_of_routes(uplinks, m);
+        app_run(&app);
+    }
+    app_done(&app);
+    return r;
+}
+
+static int start(struct config *config, const struct paths *paths, const struct machine *m, char *err)
+{
+    struct uplink_set uplinks = {.n = 0};
+    struct policy *policy = NULL;
+    int r = startup_uplinks(config, m, &uplinks, err);
+
+    if (r == 0)
+        r = startup_bypass(config, m, err);
+    if (r == 0)
+        r = command_load_policy(config, paths, &uplinks, &policy, err);
+    if (r == 0)
+        r = serve(config, m, &uplinks, policy, err);
+    policy_free(policy);
+    uplink_set_done(&uplinks);
+    return r;
+}
+
+int cmd_start(struct config *config, const struct paths *paths)
+{
+    char err[CONFIG_ERROR_MAX];
+    struct machine m;
+
+    log_setup(config->log_level, config->log_format);
+    int r = machine_read(&m);
+    if (r < 0)
+        return command_error(COMMAND_FAILED, "cannot read the links of this machine: %s", strerror(-r));
+    r = start(config, paths, &m, err);
+    machine_done(&m);
+    return r < 0 ? command_error(COMMAND_FAILED, "%s", err) : COMMAND_OK;
+}
