@@ -67,7 +67,7 @@ static bool take_head(struct exchange *x)
     case PARSE_NEED_MORE:
         if (buf_room(&x->from_upstream) > 0)
             return false;
-        /* fallthrough */
+        __attribute__((fallthrough)); /* clang does not read comments */
     case PARSE_BAD:
         exchange_upstream_failed(x, "http_protocol_error", "The destination's answer is malformed.");
         return false;

@@ -42,14 +42,14 @@ static void refuse(struct session *s, enum http_objection why, const struct http
 {
     switch (why) {
     case HTTP_NOT_A_PROXY_REQUEST:
-        return answer(s, why, NULL,
+        return answer(s, (int)why, NULL,
                       "This is a proxy: set it as the HTTP or SOCKS proxy of your browser, then ask again.",
                       head, NULL);
     case HTTP_NOT_SUPPORTED:
-        return answer(s, why, "http_request_error", "This proxy forwards http:// requests and CONNECT only.",
-                      head, request);
+        return answer(s, (int)why, "http_request_error",
+                      "This proxy forwards http:// requests and CONNECT only.", head, request);
     case HTTP_BAD_EXPECTATION:
-        return answer(s, why, "http_request_error", "Only 100-continue can be expected.", head, NULL);
+        return answer(s, (int)why, "http_request_error", "Only 100-continue can be expected.", head, NULL);
     case HTTP_BAD_REQUEST:
     case HTTP_FINE:
         break;
