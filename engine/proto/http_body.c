@@ -21,9 +21,10 @@ static bool parse_length(struct slice digits, uint64_t *ret)
         char c = digits.data[i];
         if (c < '0' || c > '9')
             return false;
-        n = n * 10 + (uint64_t)(c - '0');
-        if (n > SIZE_MAX_OCTETS)
+        uint64_t digit = (uint64_t)(c - '0');
+        if (n > (SIZE_MAX_OCTETS - digit) / 10)
             return false;
+        n = n * 10 + digit;
     }
     *ret = n;
     return digits.len > 0;
@@ -46,13 +47,14 @@ static bool add_lengths(struct framing *f, struct slice list)
     return true;
 }
 
-/* @return false when something follows chunked, or stands empty where a coding should be */
+/* @return false when something follows chunked, or nothing stands where a coding should be: "chunked," is
+ * chunked to some and not to others */
 static bool add_codings(struct framing *f, struct slice list)
 {
     struct slice coding;
 
     f->coded = true;
-    if (list.len == 0)
+    if (list.len == 0 || list.data[list.len - 1] == ',')
         return false;
     while (http_list_next(&list, &coding)) {
         if (f->chunked || coding.len == 0)
@@ -117,6 +119,7 @@ enum parse http_body_of_response(struct http_body *ret, const struct http_head *
 enum chunk_state {
     CHUNK_SIZE_FIRST, /* at least one digit */
     CHUNK_SIZE,
+    CHUNK_SIZE_BLANK,
     CHUNK_EXTENSION,
     CHUNK_SIZE_LF,
     CHUNK_DATA,
@@ -172,9 +175,11 @@ static bool size_octet(struct http_body *b, unsigned char c)
         b->state = CHUNK_SIZE_LF;
         return true;
     }
-    /* Blanks after the size are wrong, but old servers pad with them. */
-    if (b->state == CHUNK_SIZE && c != ';' && !is_blank(c))
-        return false;
+    /* Blanks after the size are wrong without an extension behind them, but old servers pad with them. */
+    if (b->state != CHUNK_EXTENSION && c != ';') {
+        b->state = CHUNK_SIZE_BLANK;
+        return is_blank(c);
+    }
     b->state = CHUNK_EXTENSION;
     return is_text(c);
 }
@@ -203,6 +208,7 @@ static bool trailer_octet(struct http_body *b, unsigned char c)
         return c == '\n';
     case CHUNK_SIZE_FIRST:
     case CHUNK_SIZE:
+    case CHUNK_SIZE_BLANK:
     case CHUNK_EXTENSION:
     case CHUNK_SIZE_LF:
     case CHUNK_DATA:
@@ -219,6 +225,7 @@ static bool framing_octet(struct http_body *b, unsigned char c)
     switch ((enum chunk_state)b->state) {
     case CHUNK_SIZE_FIRST:
     case CHUNK_SIZE:
+    case CHUNK_SIZE_BLANK:
     case CHUNK_EXTENSION:
         return size_octet(b, c);
     case CHUNK_SIZE_LF:

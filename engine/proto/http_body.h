@@ -26,14 +26,15 @@ struct http_body {
 MUST_CHECK enum parse http_body_of_request(struct http_body *ret, const struct http_head *h);
 
 /** Decide the body of a response to a request with this method; HEAD, 1xx, 204, 304 and a 2xx to CONNECT have
- *  none. PARSE_BAD for the ambiguities above, but a coding not ended by chunked is UNTIL_CLOSE. */
+ *  none. PARSE_BAD for the ambiguities above, but codings without chunked among them are UNTIL_CLOSE. */
 MUST_CHECK enum parse http_body_of_response(struct http_body *ret, const struct http_head *h,
                                             struct slice request_method);
 
 /** Advance over data: *ret_used octets of it belong to this body (framing octets included, to be passed on
  *  as they are). PARSE_OK when the body ends exactly there, PARSE_NEED_MORE when all of data was body (then
- *  *ret_used == len), PARSE_BAD for broken chunk framing: bare LF in a size line, size lines over 4 KiB,
- *  sizes of 2^62 and more, junk after a chunk, trailers over 16 KiB. @see RFC 9112 7.1 */
+ *  *ret_used == len), PARSE_BAD for broken chunk framing: bare LF, junk after a size or a
+ *  chunk, sizes of 2^62 and more, size lines over 4 KiB, trailers that are no fields or over 16 KiB.
+ *  @see RFC 9112 7.1 */
 MUST_CHECK enum parse http_body_advance(struct http_body *b, const char *data, size_t len, size_t *ret_used);
 
 /** Like http_body_advance, but stops after the first piece of content and tells where it lies within data
