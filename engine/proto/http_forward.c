@@ -27,13 +27,18 @@ static bool split_scheme(struct slice target, struct slice *scheme, struct slice
 }
 
 /* Userinfo is of no use to anybody on the way and often a disguise (RFC 9110 4.2.4). */
-static struct slice without_userinfo(struct slice authority)
+static bool drop_userinfo(struct slice *authority)
 {
-    const char *at = authority.len ? memchr(authority.data, '@', authority.len) : NULL;
+    const char *at = authority->len ? memchr(authority->data, '@', authority->len) : NULL;
 
     if (!at)
-        return authority;
-    return slice_of(at + 1, authority.len - (size_t)(at + 1 - authority.data));
+        return true;
+    /* What cannot stand there makes parsers disagree on where the host begins (RFC 3986 3.2.1). */
+    for (const char *c = authority->data; c < at; c++)
+        if (!is_alpha(*c) && (*c == '\0' || !strchr("0123456789-._~%!$&'()*+,;=:", *c)))
+            return false;
+    *authority = slice_of(at + 1, authority->len - (size_t)(at + 1 - authority->data));
+    return true;
 }
 
 static enum http_objection interpret_absolute(struct http_request *r, const struct http_head *head)
@@ -50,10 +55,12 @@ static enum http_objection interpret_absolute(struct http_request *r, const stru
     while (n < rest.len && rest.data[n] != '/' && rest.data[n] != '?')
         n++;
     r->kind = HTTP_FORWARD;
-    r->authority = without_userinfo(slice_of(rest.data, n));
+    r->authority = slice_of(rest.data, n);
     r->path = slice_of(rest.data + n, rest.len - n);
     if (r->path.len == 0)
         r->path = slice_str(slice_eq(head->method, slice_str("OPTIONS")) ? "*" : "/");
+    if (!drop_userinfo(&r->authority))
+        return HTTP_BAD_REQUEST;
     return target_parse(&r->target, r->authority, HTTP_PORT) == PARSE_OK ? HTTP_FINE : HTTP_BAD_REQUEST;
 }
 
@@ -132,10 +139,37 @@ bool http_counts_hops(const struct http_head *head)
            http_find(head, "Max-Forwards");
 }
 
+/* @return whether nothing but 100-continue is expected */
+static bool read_expectation(struct http_request *r, const struct http_head *head)
+{
+    r->expect_100 = false;
+    if (head->minor == 0)
+        return true; /* there it is ignored (RFC 9110 10.1.1) */
+    for (size_t i = 0; i < head->n_fields; i++) {
+        if (!slice_ieq(head->fields[i].name, slice_str("Expect")))
+            continue;
+        if (!slice_ieq(head->fields[i].value, slice_str("100-continue")))
+            return false;
+        r->expect_100 = true;
+    }
+    return true;
+}
+
+/* Whether the proxy is the last hop that the client wants its request to reach. */
+static bool is_last_hop(const struct http_head *head)
+{
+    if (!http_counts_hops(head))
+        return false;
+    struct slice hops = http_find(head, "Max-Forwards")->value;
+    for (size_t i = 0; i < hops.len; i++)
+        if (hops.data[i] != '0')
+            return false;
+    return hops.len > 0;
+}
+
 enum http_objection http_interpret(struct http_request *ret, const struct http_head *head)
 {
     bool connect = slice_eq(head->method, slice_str("CONNECT"));
-    const struct http_field *expect = http_find(head, "Expect");
 
     enum http_objection why = connect ? interpret_connect(ret, head) : interpret_absolute(ret, head);
     ret->keep_alive = wants_keep_alive(head);
@@ -149,11 +183,7 @@ enum http_objection http_interpret(struct http_request *ret, const struct http_h
     if (!host_is_good(ret, head) || (connect && ret->body.kind != HTTP_BODY_NONE))
         return HTTP_BAD_REQUEST;
     ret->upgrade = !connect && wants_upgrade(head);
-    /* An expectation in HTTP/1.0 is ignored (RFC 9110 10.1.1). */
-    ret->expect_100 = expect && head->minor >= 1 && slice_ieq(expect->value, slice_str("100-continue"));
-    if (expect && head->minor >= 1 && !ret->expect_100)
+    if (!read_expectation(ret, head))
         return HTTP_BAD_EXPECTATION;
-    if (http_counts_hops(head) && slice_eq(http_find(head, "Max-Forwards")->value, slice_str("0")))
-        return HTTP_NOT_SUPPORTED;
-    return HTTP_FINE;
+    return is_last_hop(head) ? HTTP_NOT_SUPPORTED : HTTP_FINE;
 }

@@ -73,10 +73,10 @@ static bool is_first_of_name(const struct http_head *head, const struct http_fie
 }
 
 /* Whether a field goes on as it is. Content-Length has a way of its own. */
-static bool passes(const struct http_head *head, const struct http_field *f, bool chunked)
+static bool passes(const struct http_head *head, const struct http_field *f, bool coded)
 {
     if (slice_ieq(f->name, slice_str("Transfer-Encoding")))
-        return chunked;
+        return coded;
     if (is_protected(f->name))
         return true;
     return !is_hop_by_hop(f->name) && !http_lists(head, "Connection", f->name);
@@ -174,10 +174,10 @@ enum parse http_interpret_response(struct http_response *ret, const struct http_
 }
 
 static void put_response_field(struct writer *w, const struct http_head *head, const struct http_field *f,
-                               bool chunked)
+                               bool coded)
 {
     if (!slice_ieq(f->name, slice_str("Content-Length"))) {
-        if (passes(head, f, chunked))
+        if (passes(head, f, coded))
             put_field(w, f->name, f->value);
         return;
     }
@@ -191,14 +191,16 @@ int http_write_response(struct buf *out, const struct http_head *head, const str
 {
     struct writer w = {.out = out};
     char status[32];
+    /* A body that ends with the connection may be coded as well, without chunks. */
+    bool coded = client_minor >= 1 &&
+                 (resp->body.kind == HTTP_BODY_CHUNKED || resp->body.kind == HTTP_BODY_UNTIL_CLOSE);
 
     (void)snprintf(status, sizeof status, "HTTP/1.1 %d ", head->status);
     put_str(&w, status);
     put(&w, head->phrase);
     put_str(&w, "\r\n");
     for (size_t i = 0; i < head->n_fields; i++)
-        put_response_field(&w, head, &head->fields[i],
-                           resp->body.kind == HTTP_BODY_CHUNKED && client_minor >= 1);
+        put_response_field(&w, head, &head->fields[i], coded);
     put_via(&w, head, pseudonym);
     if (resp->switching)
         put_upgrade(&w, head);
