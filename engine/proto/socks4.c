@@ -3,12 +3,6 @@
 /* version, command, port (2), address (4); then the user and, in 4a, the name, each ended by a NUL */
 enum { AT_COMMAND = 1, AT_PORT = 2, AT_IP = 4, AT_USER = 8 };
 
-/* An address of the form 0.0.0.x announces a name. */
-static bool is_marker(const uint8_t *ip)
-{
-    return ip[0] == 0 && ip[1] == 0 && ip[2] == 0;
-}
-
 /* Take text up to its NUL, of at most max octets. */
 static enum parse take_text(const char *data, size_t len, size_t *at, size_t max, struct slice *ret)
 {
@@ -35,8 +29,7 @@ static enum parse check_fixed(const uint8_t *octets, size_t len)
         return PARSE_BAD;
     if (len < AT_USER)
         return PARSE_NEED_MORE;
-    const uint8_t *ip = octets + AT_IP;
-    return is_marker(ip) && ip[3] == 0 && !bind ? PARSE_BAD : PARSE_OK;
+    return memcmp(octets + AT_IP, "\0\0\0\0", 4) == 0 ? PARSE_BAD : PARSE_OK;
 }
 
 enum parse socks4_parse(struct socks4_request *ret, const char *data, size_t len)
@@ -49,24 +42,22 @@ enum parse socks4_parse(struct socks4_request *ret, const char *data, size_t len
     if (p != PARSE_OK)
         return p;
     r.command = octets[AT_COMMAND];
+    r.named = memcmp(octets + AT_IP, "\0\0\0", 3) == 0; /* 0.0.0.x announces a name */
     uint16_t port = (uint16_t)(octets[AT_PORT] << 8 | octets[AT_PORT + 1]);
-    const uint8_t *ip = octets + AT_IP;
+    uint16_t any = port ? port : 1; /* BIND's port 0 does not make its host a bad one */
     if ((p = take_text(data, len, &at, SOCKS4_USER_MAX, &r.user)) != PARSE_OK)
         return p;
-    r.named = is_marker(ip) && ip[3] != 0;
-    if (r.command == SOCKS4_BIND) {
-        r.target.port = port; /* not served: framed, so that the client gets its answer */
-        memcpy(r.target.ip, ip, 4);
-    }
     if (r.named) {
-        struct slice name;
+        struct slice name = slice_of(data + at, len - at);
         if ((p = take_text(data, len, &at, TARGET_HOST_MAX + 1, &name)) != PARSE_OK)
-            return p;
-        if (r.command == SOCKS4_CONNECT && target_set(&r.target, name, port) != PARSE_OK)
-            return PARSE_BAD;
-    } else if (r.command == SOCKS4_CONNECT && target_set_ip(&r.target, ip, 4, port) != PARSE_OK) {
-        return PARSE_BAD;
+            return target_may_begin(name) ? p : PARSE_BAD;
+        p = target_set(&r.target, name, any);
+    } else {
+        p = target_set_ip(&r.target, octets + AT_IP, 4, any);
     }
+    if (p != PARSE_OK)
+        return PARSE_BAD;
+    r.target.port = port;
     r.consumed = at;
     *ret = r;
     return PARSE_OK;

@@ -50,29 +50,17 @@ enum parse socks5_parse_auth(struct socks5_auth *ret, const char *data, size_t l
     return PARSE_OK;
 }
 
-static bool all_zero(const uint8_t *octets, size_t len)
-{
-    for (size_t i = 0; i < len; i++)
-        if (octets[i] != 0)
-            return false;
-    return true;
-}
-
-/* Port 0 and the zero address are where BIND and UDP ASSOCIATE say "any". */
+/* Port 0 is where BIND and UDP ASSOCIATE say "any"; it does not make their host a bad one. */
 static void set_target(struct socks5_request *r, const uint8_t *address, size_t len, uint16_t port)
 {
-    enum parse p = r->named ? target_set(&r->target, slice_of((const char *)address, len), port)
-                            : target_set_ip(&r->target, address, len, port);
+    uint16_t any = port == 0 && r->command != SOCKS5_CONNECT ? 1 : port;
+    enum parse p = r->named ? target_set(&r->target, slice_of((const char *)address, len), any)
+                            : target_set_ip(&r->target, address, len, any);
 
     if (p == PARSE_OK)
-        return;
-    if (r->command == SOCKS5_CONNECT || (r->named && port != 0)) {
+        r->target.port = port;
+    else
         r->objection = SOCKS5_GENERAL_FAILURE;
-        return;
-    }
-    r->target = (struct target){.kind = len == 16 ? TARGET_IPV6 : TARGET_IPV4, .port = port};
-    if (!r->named && !all_zero(address, len))
-        memcpy(r->target.ip, address, len);
 }
 
 enum parse socks5_parse_request(struct socks5_request *ret, const char *data, size_t len)

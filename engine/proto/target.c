@@ -1,7 +1,6 @@
 #include "proto/target.h"
 
 #include <arpa/inet.h>
-#include <stdbool.h>
 
 static const uint8_t MAPPED[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 enum { LABEL_MAX = 63 };
@@ -46,6 +45,11 @@ static bool is_hex(char c)
     return is_digit(c) || (c >= 'a' && c <= 'f');
 }
 
+static bool is_name_char(char c)
+{
+    return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_';
+}
+
 /* Whether the last label, in lower case, is what some resolvers read as a number: digits, or 0x with hex. */
 static bool ends_in_number(const char *label, size_t len)
 {
@@ -72,7 +76,7 @@ static size_t copy_name(char out[TARGET_HOST_MAX + 1], struct slice name)
             c = (char)(c - 'A' + 'a');
         out[i] = i < name.len ? c : '\0';
         if (c != '.') {
-            if (!is_digit(c) && !(c >= 'a' && c <= 'z') && c != '-' && c != '_')
+            if (!is_name_char(c))
                 return 0;
             continue;
         }
@@ -83,6 +87,29 @@ static size_t copy_name(char out[TARGET_HOST_MAX + 1], struct slice name)
         label = i + 1;
     }
     return name.len;
+}
+
+static bool ipv6_may_begin(struct slice text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (text.data[i] == '\0' || !strchr("[0123456789abcdefABCDEF:.]", text.data[i]))
+            return false;
+    return text.len < INET6_ADDRSTRLEN + 2;
+}
+
+bool target_may_begin(struct slice text)
+{
+    size_t label = 0;
+
+    if (text.len > 0 && (text.data[0] == '[' || memchr(text.data, ':', text.len)))
+        return ipv6_may_begin(text);
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.data[i];
+        if (c == '.' ? label == 0 : !is_name_char(c) || label == LABEL_MAX)
+            return false;
+        label = c == '.' ? 0 : label + 1;
+    }
+    return text.len <= TARGET_HOST_MAX || (text.len == TARGET_HOST_MAX + 1 && label == 0);
 }
 
 enum parse target_set(struct target *ret, struct slice host, uint16_t port)

@@ -4,6 +4,8 @@
 
 #include "proto/parse.h"
 
+#include <stdbool.h>
+
 /* RFC 1035 2.3.4: 253 octets of text at most; SOCKS5 could carry 255. */
 enum { TARGET_HOST_MAX = 253 };
 
@@ -23,7 +25,10 @@ struct target {
  *  @return PARSE_OK or PARSE_BAD (also for port 0) */
 MUST_CHECK enum parse target_set(struct target *ret, struct slice host, uint16_t port);
 
-/** The same from raw address octets (4 or 16). */
+/** Whether more octets could make a host of text: for a parser that sees a host before its end. */
+bool target_may_begin(struct slice text);
+
+/** The same as target_set from raw address octets (4 or 16). */
 MUST_CHECK enum parse target_set_ip(struct target *ret, const uint8_t *ip, size_t len, uint16_t port);
 
 /** Parse "host:port", "[v6]:port"; without a port default_port is used if it is not 0.

@@ -162,6 +162,43 @@ static void test_bad_hosts(void **state)
     (void)state;
 }
 
+static bool may_begin(const char *text, size_t len)
+{
+    struct exact copy = exact_copy(text, len);
+    bool may = target_may_begin(slice_of(copy.data, len));
+    free(copy.block);
+    return may;
+}
+
+static void test_beginnings(void **state)
+{
+    static const char *const good[] = {
+        "Example-1.com.", "192.0.2.1",     "1.2",         "a_b",        "2001:db8::1",
+        "::ffff:1.2.3.4", "[2001:DB8::1]", "dead:beef::", "example.123"};
+    /* a valid beginning, and the octet that ends all hope */
+    static const char *const bad[][2] = {{"", "."},     {"a.", "."},    {"a", " "},  {"a", "/"},
+                                         {"a", "\x80"}, {"", "]"},      {"::", "g"}, {"[", "x"},
+                                         {"[::1", "%"}, {"1.2.3", "]"}, {"", "@"},   {"a", "\n"}};
+    char text[300];
+
+    for (size_t i = 0; i < ARRAY_LEN(good); i++)
+        for (size_t n = 0; n <= strlen(good[i]); n++)
+            if (!may_begin(good[i], n))
+                fail_msg("no beginning: \"%s\"", exact_show(good[i], n));
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        int n = snprintf(text, sizeof text, "%s%s", bad[i][0], bad[i][1]);
+        assert_true(may_begin(text, strlen(bad[i][0])));
+        if (may_begin(text, (size_t)n))
+            fail_msg("a beginning: \"%s\"", exact_show(text, (size_t)n));
+    }
+    assert_false(may_begin("a\0", 2));
+    assert_false(may_begin(":\0", 2));
+    memset(text, ':', sizeof text);
+    assert_true(may_begin(text, 45));
+    assert_false(may_begin(text, 60));
+    (void)state;
+}
+
 /* Every octet by itself in the middle of a name: only those of the docstring pass. */
 static void test_octets_of_a_name(void **state)
 {
@@ -353,6 +390,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_hosts),
         cmocka_unit_test(test_bad_hosts),
+        cmocka_unit_test(test_beginnings),
         cmocka_unit_test(test_octets_of_a_name),
         cmocka_unit_test(test_length_of_labels_and_names),
         cmocka_unit_test(test_ports),
