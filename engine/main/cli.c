@@ -110,6 +110,8 @@ static int take_option(struct cli *cli, const struct option *o, char *value, cha
         cli->values[cli->n_values++] = (struct option_value){.option = o, .text = text ? text : ""};
         break;
     case OPTION_READS_FILE:
+        if (!text || !*text)
+            return misuse(err, "--%s: expected the name of a file", o->name);
         cli->config_file = text;
         break;
     case OPTION_AS_JSON:

@@ -1,6 +1,7 @@
 #include "main/commands.h"
 
 #include "control/startup.h"
+#include "uplink/discover.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -21,24 +22,38 @@ static void print_verdict(const struct config *c, const struct policy *policy,
     (void)printf("\n");
 }
 
-static void warn_of_absent(const struct uplink_set *uplinks)
+static const char *absence(const struct uplink *u, const struct machine *m)
+{
+    bool by_address = u->kind == UPLINK_ADDRESS;
+    const struct machine_link *link =
+        by_address ? machine_link_of_addr(m, &u->address) : machine_link_by_name(m, u->interface);
+
+    if (!link)
+        return by_address ? "this machine does not have the address" : "this machine has no such interface";
+    const char *objection = discover_objection(m, link);
+    return objection ? objection : "it cannot carry traffic";
+}
+
+/* No reason to fail: the config may be meant for another machine, or the line is switched off. */
+static void warn_of_absent(const struct uplink_set *uplinks, const struct machine *m)
 {
     for (size_t i = 0; i < uplinks->n; i++) {
-        if (!uplinks->items[i]->view.up)
-            (void)command_error(COMMAND_OK, "warning: uplink %s is not up on this machine at present",
-                                uplinks->items[i]->name);
+        const struct uplink *u = uplinks->items[i];
+        if (!u->view.up)
+            (void)command_error(COMMAND_OK, "warning: uplink %s is not usable at present: %s", u->name,
+                                absence(u, m));
     }
 }
 
 static int check_policy(const struct config *c, const struct paths *paths, struct uplink_set *uplinks,
-                        char *err)
+                        const struct machine *m, char *err)
 {
     struct policy *policy;
     int r = command_load_policy(c, paths, uplinks, &policy, err);
 
     if (r < 0)
         return r;
-    warn_of_absent(uplinks);
+    warn_of_absent(uplinks, m);
     print_verdict(c, policy, uplinks);
     policy_free(policy);
     return 0;
@@ -57,7 +72,7 @@ static int check(struct config *c, const struct paths *paths, const struct machi
     if (r == 0)
         r = startup_bypass(c, m, err);
     if (r == 0)
-        r = check_policy(c, paths, &uplinks, err);
+        r = check_policy(c, paths, &uplinks, m, err);
     uplink_set_done(&uplinks);
     return r;
 }

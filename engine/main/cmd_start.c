@@ -7,6 +7,30 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Where a client on this machine finds it: a listener on every address is reached by loopback, too. */
+static struct addr reachable(const struct addr *listening)
+{
+    struct addr a = *listening;
+
+    if (addr_family(&a) == AF_INET && a.in4.sin_addr.s_addr == htonl(INADDR_ANY))
+        a.in4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    else if (addr_family(&a) == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&a.in6.sin6_addr))
+        a.in6.sin6_addr = in6addr_loopback;
+    return a;
+}
+
+static void print_usage(const struct addr *listening, bool needs_user)
+{
+    const struct addr here = reachable(listening);
+    char at[ADDR_TEXT_MAX];
+
+    (void)addr_format(&here, at);
+    printf("\nTry it:   curl -x socks5h://%s%s https://example.org/\n"
+           "Browser:  set %s as SOCKS v5 host, or as HTTP and HTTPS proxy; the one port speaks all.\n"
+           "Stop:     Ctrl-C\n\n",
+           needs_user ? "USER:PASS@" : "", at, at);
+}
+
 /* What a stranger needs to know next: where it listens, by what it leaves, and how to use it. */
 static void print_welcome(const struct app *a)
 {
@@ -25,13 +49,8 @@ static void print_welcome(const struct app *a)
         printf("  uplink %-12s weight %-5g %s%s%s%s\n", u->name, u->view.weight, v4,
                v4[0] && v6[0] ? ", " : "", v6, u->view.up ? "" : "(down)");
     }
-    if (p->n_listeners > 0) {
-        const char *at = p->listeners[0].text;
-        printf("\nTry it:   curl -x socks5h://%s https://example.org/\n"
-               "Browser:  set %s as SOCKS v5 host, or as HTTP and HTTPS proxy; the one port speaks all.\n"
-               "Stop:     Ctrl-C\n\n",
-               at, at);
-    }
+    if (p->n_listeners > 0)
+        print_usage(&p->listeners[0].listener.addr, access_needs_user(&a->config->access));
     (void)fflush(stdout);
 }
 
@@ -53,6 +72,11 @@ static void log_start(const struct app *a)
         log_str(&l, "state", u->view.up ? "up" : "down");
         log_end(&l);
     }
+    struct log_line l;
+    log_begin(&l, LOG_INFO, "started");
+    log_str(&l, "version", STEERWAY_VERSION);
+    log_str(&l, "policy", policy_name(a->policy));
+    log_end(&l);
 }
 
 static void warn_of_routes(const struct uplink_set *uplinks, const struct machine *m)
