@@ -1,60 +1,16 @@
 -- The world in which policies run: Lua without files, processes, C, bytecode or a way to the host.
 -- Every function here that reaches outside is a copy or a wrapper; host.lua's own globals are never handed out.
 
+local bounds = require "steerway.host.bounds"
+
 local sandbox = {}
 
 local raw_load, raw_pcall, raw_getmetatable, raw_type = load, pcall, getmetatable, type
 local raw_error, raw_select, raw_tostring = error, select, tostring
-local raw_gsub, raw_len, raw_match = string.gsub, string.len, string.match
+local raw_gsub, raw_match = string.gsub, string.match
 
--- Pattern matching is one call of C that the time budget cannot interrupt, and takes up to len^k steps for k repetitions.
--- A host or user name has at most 255 octets.
-local SUBJECT_MAX = 4096
-local STEPS_MAX = 1e9
-
-local repetitions = {} -- by pattern
-local cached = 0
-
-local function count_repetitions(pattern)
-  local _, n = raw_gsub(pattern, "[*+-]", "")
-  if cached >= 256 then
-    repetitions, cached = {}, 0
-  end
-  repetitions[pattern] = n
-  cached = cached + 1
-  return n
-end
-
-local function bounded(name, match)
-  return function(subject, pattern, ...)
-    if raw_type(subject) == "string" and raw_type(pattern) == "string" then
-      local len = raw_len(subject)
-      local k = repetitions[pattern] or count_repetitions(pattern)
-      if k > 0 and (len > SUBJECT_MAX or len ^ k > STEPS_MAX) then
-        raw_error(("string.%s: a text of %d octets is too long for a pattern with %d repetitions"):format(name, len, k), 2)
-      end
-    end
-    return match(subject, pattern, ...)
-  end
-end
-
-local function safe_string()
-  local s = {}
-  for _, name in ipairs { "byte", "char", "format", "len", "lower", "rep", "reverse", "sub", "upper" } do
-    s[name] = string[name]
-  end
-  for _, name in ipairs { "find", "match", "gmatch", "gsub" } do
-    s[name] = bounded(name, string[name])
-  end
-  local bounded_find, plain_find = s.find, string.find
-  s.find = function(subject, pattern, init, plain)
-    if plain then
-      return plain_find(subject, pattern, init, true)
-    end
-    return bounded_find(subject, pattern, init)
-  end
-  return s
-end
+-- Beyond it, compiling takes longer than a call may.
+local LOAD_MAX = 2 ^ 20
 
 local function copy(from, names)
   local to = {}
@@ -62,6 +18,21 @@ local function copy(from, names)
     to[name] = from[name]
   end
   return to
+end
+
+local function safe_string()
+  local s = copy(string, "byte char format len lower rep reverse sub upper")
+  for _, name in ipairs { "match", "gmatch", "gsub" } do
+    s[name] = bounds.matching(name, string[name])
+  end
+  s.find = bounds.find(string.find)
+  return s
+end
+
+local function safe_table()
+  local t = copy(table, "concat maxn remove")
+  t.insert, t.sort = bounds.insert, bounds.sort
+  return t
 end
 
 -- A handler would run inside the failing call, where the time budget cannot stop it; so it runs after.
@@ -138,6 +109,20 @@ local function make_require(env, o)
   end
 end
 
+-- All pieces of a reader's, as load takes them.
+local function gather(reader)
+  local pieces, size = {}, 0
+  repeat
+    local piece = reader()
+    if piece ~= nil and raw_type(piece) ~= "string" then
+      raw_error("load: expected the reader to return strings, got " .. raw_type(piece), 3)
+    end
+    pieces[#pieces + 1] = piece
+    size = size + #(piece or "")
+  until not piece or piece == "" or size > LOAD_MAX
+  return table.concat(pieces)
+end
+
 ---@class steerway.SandboxOptions
 ---@field dir string      the folder beside which `require` may look
 ---@field lua_dir string  the folder that holds steerway/
@@ -153,7 +138,7 @@ function sandbox.new(o)
   env._VERSION = _VERSION
   env.xpcall = xpcall
   env.string = safe_string()
-  env.table = copy(table, "concat insert maxn remove sort")
+  env.table = safe_table()
   env.math = copy(math, "abs acos asin atan atan2 ceil cos cosh deg exp floor fmod frexp huge ldexp log log10 max min"
     .. " modf pi pow rad random sin sinh sqrt tan tanh")
   env.bit = copy(require "bit", "arshift band bnot bor bswap bxor lshift rol ror rshift tobit tohex")
@@ -174,6 +159,12 @@ function sandbox.new(o)
       chunk_env = env
     elseif raw_type(chunk_env) ~= "table" then
       raw_error("load: expected a table as environment, got " .. raw_type(chunk_env), 2)
+    end
+    if raw_type(chunk) == "function" then
+      chunk = gather(chunk)
+    end
+    if raw_type(chunk) == "string" and #chunk > LOAD_MAX then
+      raw_error(("load: a text of %d octets is too long; expected at most %d"):format(#chunk, LOAD_MAX), 2)
     end
     return raw_load(chunk, name, "t", chunk_env)
   end

@@ -1,0 +1,232 @@
+-- Builtins that run in C, where the time budget cannot stop them, held to inputs that they finish soon: in some tenths
+-- of a second at the very worst, for input made to be slow.
+
+local bounds = {}
+
+local raw_type, raw_error, raw_pcall, raw_select = type, error, pcall, select
+local raw_tonumber, raw_tostring = tonumber, tostring
+local raw_byte, raw_char, raw_find, raw_len, raw_sub = string.byte, string.char, string.find, string.len, string.sub
+local raw_insert, raw_sort = table.insert, table.sort
+local floor, max = math.floor, math.max
+
+-- Steps of the pattern matcher, each of a few ns. A host name of 255 octets and a pattern with three repetitions stay below.
+local STEPS_MAX = 5e7
+-- Nothing longer fits into a policy's heap.
+local LENGTH_MAX = 2 ^ 30
+-- So many characters of a pattern, and of plain text, are compared in the time of a step.
+local PATTERN_STEP, PLAIN_STEP = 8, 32
+-- Patterns are few and short; those that are built anew for each call must not pile up.
+local CACHED_MAX, CACHED_LENGTH_MAX = 256, 256
+-- C sorts that many numbers in 0.1 ms.
+local SORT_MAX = 1000
+
+local PERCENT, OPEN, CLOSE, BRACKET, UNBRACKET, CARET, DOLLAR = raw_byte("%()[]^$", 1, 7)
+local LOWER_B, LOWER_F, ZERO, NINE = raw_byte("bf09", 1, 4)
+local HOW = { [raw_byte "*"] = "*", [raw_byte "+"] = "+", [raw_byte "-"] = "-", [raw_byte "?"] = "?" }
+
+-- Where the set that begins at `at` ends: after its bracket.
+local function after_set(pattern, at)
+  at = at + 1
+  if raw_byte(pattern, at) == CARET then
+    at = at + 1
+  end
+  -- A bracket that comes first is one of the set's characters.
+  repeat
+    local c = raw_byte(pattern, at)
+    if not c then
+      return at
+    end
+    at = at + (c == PERCENT and 2 or 1)
+  until raw_byte(pattern, at) == UNBRACKET
+  return at + 1
+end
+
+-- Where the item that begins at `at` ends, and whether it is more than one character: "run" over text, or "empty".
+local function after_item(pattern, at)
+  local c = raw_byte(pattern, at)
+  if c == BRACKET then
+    return after_set(pattern, at)
+  elseif c ~= PERCENT then
+    return at + 1
+  end
+  local class = raw_byte(pattern, at + 1) or 0
+  if class == LOWER_B then
+    return at + 4, "run"
+  elseif class == LOWER_F then
+    return after_set(pattern, at + 2), "empty"
+  end
+  return at + 2, class >= ZERO and class <= NINE and "run" or nil
+end
+
+-- A pattern's items, without captures: { one = "[%w-]", how = "+" }.
+local function items_of(pattern, at)
+  local items = {}
+  while at <= raw_len(pattern) do
+    local c = raw_byte(pattern, at)
+    if c == OPEN or c == CLOSE then
+      at = at + 1
+    elseif c == DOLLAR and at == raw_len(pattern) then
+      items[#items + 1] = { kind = "end" }
+      at = at + 1
+    else
+      local to, kind = after_item(pattern, at)
+      local how = not kind and HOW[raw_byte(pattern, to)] or nil
+      items[#items + 1] = { kind = kind, one = raw_sub(pattern, at, to - 1), how = how }
+      at = to + (how and 1 or 0)
+    end
+  end
+  return items
+end
+
+local function share_a_character(one, other)
+  one, other = "^" .. one .. "$", "^" .. other .. "$"
+  for c = 0, 255 do
+    local text = raw_char(c)
+    if raw_find(text, one) and raw_find(text, other) then
+      return true
+    end
+  end
+  return false
+end
+
+-- A repetition has but one place to end when what must follow it cannot be part of it: "%d+%.", "%s*$".
+local function has_one_end(item, after)
+  if after.kind == "end" then
+    return true
+  elseif after.kind or after.how and after.how ~= "+" then
+    return false
+  end
+  local ok, share = raw_pcall(share_a_character, item.one, after.one)
+  return ok and not share
+end
+
+-- How many parts of a pattern may each end anywhere in the text, and how many may be there or not.
+local function count_choices(pattern, anchors)
+  local places, options, one_end = 1, 0, 0 -- a match may begin anywhere
+  local at = 1
+  if anchors and raw_byte(pattern, 1) == CARET then
+    places, at = 0, 2
+  end
+  local items = items_of(pattern, at)
+  for i, item in ipairs(items) do
+    local after = items[i + 1]
+    if item.kind == "run" then
+      places = places + 1
+    elseif item.how and after then -- what comes last cannot fail, so it is never tried again
+      if item.how == "?" then
+        options = options + 1
+      elseif has_one_end(item, after) then
+        one_end = 1 -- the way there, once in each attempt
+      else
+        places = places + 1
+      end
+    end
+  end
+  return places + one_end, options
+end
+
+-- The number of ways to choose that many places in order, and which of the options.
+local function steps(len, places, options, factor)
+  local n = 2 ^ options * factor
+  for i = 1, places do
+    n = n * (len + i) / i
+  end
+  return n
+end
+
+-- The longest text that the pattern is let loose on.
+local function longest(pattern, anchors)
+  local places, options = count_choices(pattern, anchors)
+  local factor = max(1, raw_len(pattern) / PATTERN_STEP)
+  local low, high = 0, LENGTH_MAX
+  while low < high do
+    local mid = floor((low + high + 1) / 2)
+    if steps(mid, places, options, factor) <= STEPS_MAX then
+      low = mid
+    else
+      high = mid - 1
+    end
+  end
+  return low
+end
+
+local function text_of(value)
+  return raw_type(value) == "number" and raw_tostring(value) or value
+end
+
+---A matching function of the string library that refuses a text too long for its pattern.
+---@param name string
+---@param match function  string.find, match, gmatch or gsub
+---@return function
+function bounds.matching(name, match)
+  local anchors = name ~= "gmatch" -- for which '^' is an ordinary character
+  local limits, cached = {}, 0
+
+  return function(subject, pattern, ...)
+    subject, pattern = text_of(subject), text_of(pattern)
+    if raw_type(subject) == "string" and raw_type(pattern) == "string" then
+      local limit = limits[pattern]
+      if not limit then
+        limit = longest(pattern, anchors)
+        if cached >= CACHED_MAX then
+          limits, cached = {}, 0
+        end
+        if raw_len(pattern) <= CACHED_LENGTH_MAX then
+          limits[pattern] = limit
+          cached = cached + 1
+        end
+      end
+      if raw_len(subject) > limit then
+        raw_error(("string.%s: a text of %d octets is too long for this pattern; it may be matched in more than %g ways")
+          :format(name, raw_len(subject), STEPS_MAX), 2)
+      end
+    end
+    return match(subject, pattern, ...)
+  end
+end
+
+---string.find, which also searches plain text.
+---@param find function
+---@return function
+function bounds.find(find)
+  local by_pattern = bounds.matching("find", find)
+
+  return function(subject, pattern, init, plain)
+    if not plain then
+      return by_pattern(subject, pattern, init)
+    end
+    subject, pattern = text_of(subject), text_of(pattern)
+    if raw_type(subject) == "string" and raw_type(pattern) == "string"
+      and steps(raw_len(subject), 1, 0, max(1, raw_len(pattern) / PLAIN_STEP)) > STEPS_MAX then
+      raw_error(("string.find: a text of %d octets is too long to look for %d octets in it")
+        :format(raw_len(subject), raw_len(pattern)), 2)
+    end
+    return find(subject, pattern, init, true)
+  end
+end
+
+---table.insert, within the list alone: to a far position it would move as many nils.
+function bounds.insert(t, ...)
+  if raw_select("#", ...) == 2 and raw_type(t) == "table" then
+    local at = raw_tonumber((...))
+    if at and not (at >= 1 and at <= #t + 1) then
+      raw_error(("table.insert: position %g is outside of the list; expected 1 to %d"):format(at, #t + 1), 2)
+    end
+  end
+  return raw_insert(t, ...)
+end
+
+---table.sort, comparing by Lua, which the budget can stop, as soon as there is much to compare.
+function bounds.sort(t, less)
+  if raw_type(t) == "table" and #t > SORT_MAX then
+    local given = less
+    if given == nil then
+      return raw_sort(t, function(a, b) return a < b end)
+    elseif raw_type(given) == "function" then
+      return raw_sort(t, function(a, b) return (given(a, b)) end)
+    end
+  end
+  return raw_sort(t, less)
+end
+
+return bounds

@@ -1,0 +1,170 @@
+local bounds = require "steerway.host.bounds"
+local kit = require "kit"
+
+local find, match = bounds.find(string.find), bounds.matching("match", string.match)
+local gmatch, gsub = bounds.matching("gmatch", string.gmatch), bounds.matching("gsub", string.gsub)
+
+-- The slowest machine that builds this, under a sanitizer or not, is well below it; without bounds it takes minutes.
+local SOON_S = 10
+
+describe("bounds of pattern matching", function()
+  local slow = {
+    { "x-x-x-y", "x" }, { "x*x*x*x*y", "x" }, { ".-.-.-.-.-.-y", "x" }, { "^.-.-.-.-.-y", "x" }, { "%b()", "(" },
+    { "[^y]+[x-]+z", "x" }, { "%s+$", " ", "x" }, { "(.-)%1y", "x" }, { ("a?"):rep(25) .. ("a"):rep(25) .. "b", "a" },
+    { "%%+%%+%%+x", "%" }, { "[]x]+[]x]+[]x]+y", "]" }, { "x+x+x+[", "x" },
+  }
+  for _, case in ipairs(slow) do
+    it("stops or finishes " .. case[1], function()
+      local start = os.clock()
+      local refused = 0
+      for _, len in ipairs { 10, 50, 100, 200, 400, 1000, 5000, 20000, 1e5, 1e6 } do
+        local text = case[2]:rep(len) .. (case[3] or "")
+        for _, f in ipairs { find, match, function(s, p) return gsub(s, p, "") end } do
+          local ok, message = pcall(f, text, case[1])
+          if not ok and message:find "is too long for this pattern; it may be matched in more than 5e%+07 ways" then
+            refused = refused + 1
+          end
+        end
+      end
+      assert.is_true(os.clock() - start < SOON_S, "took " .. os.clock() - start)
+      assert.is_true(refused > 0)
+    end)
+  end
+
+  it("names the function, the length and the caller's line", function()
+    local message = kit.fails(function() local _ = find(("x"):rep(5000), "x-x-x-y") end)
+    assert.truthy(message:find "bounds_spec.lua:%d+: string.find: a text of 5000 octets is too long for this pattern")
+    message = kit.fails(function() local _ = gmatch(("x"):rep(5000), "x-x-x-y") end)
+    assert.truthy(message:find "bounds_spec.lua:%d+: string.gmatch: a text of 5000")
+  end)
+
+  local longest_host = ("abcdefgh."):rep(28) .. "com" -- 255 octets
+  for _, pattern in ipairs { "%.([^.]+)%.([^.]+)$", "^([%w-]+)%.([%w-]+)%.([%w-]+)%.?$", "^(.-)%.(.*)$", "%.com$", "^www%.",
+    "^%d+%.%d+%.%d+%.%d+$", "^%s*(.-)%s*$", "[%w-]+%.%a+$", "^%[(.-)%]:(%d+)$" } do
+    it("lets a host name be matched by " .. pattern, function()
+      assert.equal(255, #longest_host)
+      assert.equal(longest_host:match(pattern), match(longest_host, pattern))
+    end)
+  end
+
+  it("lets a long text be cut into lines and words", function()
+    local text = ("word other\n"):rep(2e5)
+    local lines, words = 0, 0
+    for _ in gmatch(text, "[^\n]+") do lines = lines + 1 end
+    for _ in gmatch(text, "(%S+)") do words = words + 1 end
+    assert.equal(2e5, lines)
+    assert.equal(4e5, words)
+    assert.equal(2e5, select(2, gsub(text, "\n", "")))
+  end)
+
+  it("treats '^' as gmatch does", function()
+    local text = ("x"):rep(1000)
+    assert.is_true((pcall(find, text, "^x-x-y")))
+    assert.is_false((pcall(find, text, "x-x-y")))
+    assert.is_false((pcall(gmatch, text, "^x-x-y")))
+  end)
+
+  it("does not count what a pattern only quotes", function()
+    local text = ("x"):rep(1e5)
+    for _, pattern in ipairs { "[*+-]", "[]*+-]", "[^]*+?-]", "%*%+%-%?", "[%]*+-]", "x%.%-", "^x[a-z]$", "%f[*+-]x" } do
+      assert.is_true(pcall(match, text, pattern), pattern)
+    end
+  end)
+
+  it("leaves the library's own complaints as they are", function()
+    for _, pattern in ipairs { "[", "[^", "[a", "[%", "%", "%b", "%bx", "%f", "%fx", "(", ")", "(()", "%1" } do
+      assert.same({ pcall(string.find, "x", pattern) }, { pcall(find, "x", pattern) })
+    end
+    assert.is_false(pcall(find))
+    assert.is_false(pcall(find, "x"))
+    assert.is_false(pcall(find, {}, "x"))
+    assert.is_false(pcall(match, "x", {}))
+  end)
+
+  it("takes numbers for text, as the library does", function()
+    assert.equal("2", match(123, 2))
+    assert.equal(2, (find(123, "2")))
+    assert.equal(2, (find(123, 2, 1, true)))
+  end)
+
+  it("remembers few patterns, and stays right when it forgets", function()
+    for i = 1, 1000 do
+      assert.equal(1, (find("x" .. i, "x" .. i)))
+    end
+    assert.is_false(pcall(find, ("x"):rep(5000), "x-x-x-y"))
+    for i = 1, 1000 do
+      assert.equal(2, (find("ax" .. i, "x" .. i)))
+    end
+    assert.is_false(pcall(find, ("x"):rep(5000), "x-x-x-y"))
+  end)
+
+  it("searches plain text, if it is not too much of it", function()
+    assert.equal(2, (find("a.b", ".", 1, true)))
+    assert.equal(1e6, (find(("x"):rep(1e6 - 1) .. "y", "y", 1, true)))
+    local message = kit.fails(find, ("a"):rep(1e6), ("a"):rep(1e5) .. "b", 1, true)
+    assert.truthy(message:find "string.find: a text of 1000000 octets is too long to look for 100001 octets in it")
+  end)
+end)
+
+describe("bounds of tables", function()
+  it("inserts as the library does", function()
+    local t = {}
+    bounds.insert(t, "b")
+    bounds.insert(t, 1, "a")
+    bounds.insert(t, 3, "c")
+    bounds.insert(t, "2", "x")
+    bounds.insert(t, nil)
+    assert.same({ "a", "x", "b", "c" }, t)
+    assert.is_false(pcall(bounds.insert, t))
+    assert.is_false(pcall(bounds.insert, t, 1, 2, 3))
+    assert.is_false(pcall(bounds.insert, t, {}, 2))
+    assert.is_false(pcall(bounds.insert, 5, 2))
+  end)
+
+  it("does not insert far from the list, which would take as long as the way", function()
+    for _, at in ipairs { 0, -1, -2 ^ 31, 5, 2 ^ 31 - 1, math.huge, 0 / 0 } do
+      local t = { 1, 2, 3 }
+      assert.truthy(kit.fails(bounds.insert, t, at, "x"):find(
+        "table.insert: position %S+ is outside of the list; expected 1 to 4"))
+      assert.same({ 1, 2, 3 }, t)
+    end
+  end)
+
+  it("sorts as the library does, small and large", function()
+    for _, n in ipairs { 0, 1, 2, 10, 999, 1000, 1001, 5000 } do
+      local a, b = {}, {}
+      local draw = kit.draws(n + 1)
+      for i = 1, n do
+        a[i] = math.floor(draw() * 1000)
+        b[i] = a[i]
+      end
+      table.sort(a)
+      bounds.sort(b)
+      assert.same(a, b)
+      local function more(x, y) return x > y end
+      table.sort(a, more)
+      bounds.sort(b, more)
+      assert.same(a, b)
+    end
+    assert.is_false(pcall(bounds.sort, 5))
+    assert.is_false(pcall(bounds.sort, { 1, "x" }))
+    assert.is_false(pcall(bounds.sort, { 2, 1 }, 5))
+  end)
+
+  it("compares a large list in Lua, where a hook can stop it", function()
+    local t = {}
+    for i = 1, 1001 do
+      t[i] = i % 7
+    end
+    for _, less in ipairs { false, rawequal } do
+      local calls = 0
+      jit.off() -- compiled code looks at no hook
+      jit.flush()
+      debug.sethook(function() calls = calls + 1 end, "", 1)
+      pcall(bounds.sort, t, less or nil)
+      debug.sethook()
+      jit.on()
+      assert.is_true(calls > 100)
+    end
+  end)
+end)
