@@ -2,23 +2,26 @@
 
 local nearest = {}
 
--- Two slips (a letter missing, doubled, or exchanged) are a typing error; three are another word.
+-- Two slips (a letter missing, doubled, or another, or two letters swapped) are a typing error; three are another word.
 local FAR = 3
 
+-- The number of slips: Levenshtein's distance, and a swap of neighbours counts once.
 local function distance(a, b)
-  local row = {}
+  local before, row, next_row = {}, {}, {}
   for j = 0, #b do
     row[j] = j
   end
   for i = 1, #a do
-    local diagonal = row[0]
-    row[0] = i
+    next_row[0] = i
     for j = 1, #b do
-      local above = row[j]
-      local change = a:byte(i) == b:byte(j) and 0 or 1
-      row[j] = math.min(above + 1, row[j - 1] + 1, diagonal + change)
-      diagonal = above
+      local same = a:byte(i) == b:byte(j)
+      local d = math.min(row[j] + 1, next_row[j - 1] + 1, row[j - 1] + (same and 0 or 1))
+      if i > 1 and j > 1 and a:byte(i) == b:byte(j - 1) and a:byte(i - 1) == b:byte(j) then
+        d = math.min(d, before[j - 2] + 1)
+      end
+      next_row[j] = d
     end
+    before, row, next_row = row, next_row, before
   end
   return row[#b]
 end

@@ -96,7 +96,7 @@ end
 
 local function must_live(what)
   if not frame.live then
-    error(what .. " may only be read during the call it was given to", 4)
+    error(what .. " may only be read during the call it was given to", 3)
   end
 end
 

@@ -1,0 +1,175 @@
+local host = require "steerway.host"
+local kit = require "kit"
+
+local function load_error(text, o)
+  return kit.fails(kit.load, text, o)
+end
+
+describe("host.load", function()
+  before_each(function()
+    kit.world { { name = "fibre" }, { name = "lte", up = false } }
+  end)
+
+  it("returns the policy and its hooks", function()
+    local policy, hooks = kit.load "return { name = 'p', about = 'x', params = {}, new = function() return { pick = print } end }"
+    assert.equal("p", policy.name)
+    assert.equal("x", policy.about)
+    assert.is_function(hooks.pick)
+  end)
+
+  it("takes a copy of the hooks", function()
+    local _, hooks = kit.load [[
+      return { name = "p", new = function()
+        local t = { pick = function(conn) t.pick = nil return 1 end }
+        _G.t = t
+        return t
+      end }]]
+    hooks.pick()
+    assert.is_function(hooks.pick)
+  end)
+
+  local known = " (known: name, about, params, new)"
+  local hooks_known = " (known: pick, opened, failed, closed, uplink_changed, export, import, selftest)"
+  local wrong = {
+    { "return {\n  name = 'p',\n  new = = 1\n}", "dir/p.lua:3: unexpected symbol near '='" },
+    { "return {\n  name = 'p", "dir/p.lua:2: unfinished string near '<eof>'" },
+    { "local x\nreturn x.y", "dir/p.lua:2: attempt to index local 'x' (a nil value)" },
+    { "\n\nreturn 7", "dir/p.lua:1: expected the file to return a table { name = …, new = … }, got number" },
+    { "local x = 1", "dir/p.lua:1: expected the file to return a table { name = …, new = … }, got nil" },
+    { "return {\n new = print }", "dir/p.lua:1: name: expected a string of letters, digits, _ . - (63 at most), got nil" },
+    { "return {\n name = 5, new = print }",
+      "dir/p.lua:2: name: expected a string of letters, digits, _ . - (63 at most), got 5" },
+    { "return {\n name =\n 'a b', new = print }",
+      "dir/p.lua:2: name: expected a string of letters, digits, _ . - (63 at most), got a b" },
+    { "return {\n name = ('x'):rep(64), new = print }", "dir/p.lua:2: name: expected a string" },
+    { "return { name = '', new = print }", "dir/p.lua:1: name: expected a string" },
+    { "return { name = 'p',\n about = {}, new = print }", "dir/p.lua:2: about: expected a string, got table" },
+    { "return { name = 'p',\n params = 'x', new = print }", "dir/p.lua:2: params: expected a table, got string" },
+    { "return { name = 'p',\n\n}", "dir/p.lua:1: new: expected a function(ctx), got nil" },
+    { "return { name = 'p',\n new = 3 }", "dir/p.lua:2: new: expected a function(ctx), got number" },
+    { "return { name = 'p',\n\n abuot = '', new = print }",
+      "dir/p.lua:3: the policy has no field 'abuot'; did you mean 'about'?" .. known },
+    { "return { name = 'p',\n pick = print, new = print }", "dir/p.lua:2: the policy has no field 'pick'" .. known },
+    { "return { name = 'p', new = print, 5 }", "dir/p.lua:1: the policy has no field '1'" .. known },
+    { "return { name = 'p', new = print, ['a-%'] = 5 }", "dir/p.lua:1: the policy has no field 'a-%'" .. known },
+    { "return { name = 'p',\n new = function()\n error 'no luck' end }", "dir/p.lua:3: no luck" },
+    { "return { name = 'p',\n new = function(ctx)\n\n return ctx.unknown end }", "dir/p.lua:4: ctx has no field 'unknown'" },
+    { "return { name = 'p',\n new = function() end }",
+      "dir/p.lua:2: new (line 2): expected it to return a table { pick = function(conn, uplinks) … }, got nil" },
+    { "local function new() return print end\nreturn { name = 'p',\n new = new }",
+      "dir/p.lua:3: new (line 1): expected it to return a table { pick = function(conn, uplinks) … }, got function" },
+    { "return { name = 'p',\n new = tostring }",
+      "dir/p.lua:2: new (line 0): expected it to return a table { pick = function(conn, uplinks) … }, got string" },
+    { "return { name = 'p',\n new = function() return {} end }",
+      "dir/p.lua:2: pick: expected a function(conn, uplinks), got nil" },
+    { "return { name = 'p', new = function() return {\n pick = 1 } end }",
+      "dir/p.lua:1: pick: expected a function(conn, uplinks), got number" },
+    { "return { name = 'p', new = function() return { pick = print,\n opend = print } end }",
+      "dir/p.lua:2: what new returned has no field 'opend'; did you mean 'opened'?" .. hooks_known },
+    { "return { name = 'p', new = function() return { pick = print,\n\n closed = {} } end }",
+      "dir/p.lua:3: closed: expected a function, got table" },
+    { "return { name = 'p', params = {\n cap = { type = 'numbr' } }, new = print }",
+      "dir/p.lua:2: params.cap.type: expected \"number\", \"boolean\" or \"string\", got numbr" },
+    { "require 'nothing'", "dir/p.lua:1: module 'nothing': dir/nothing.lua: No such file or directory" },
+  }
+  for _, case in ipairs(wrong) do
+    it("refuses in one line that says where: " .. case[2]:sub(1, 60), function()
+      local message = load_error(case[1])
+      -- The line where pick stands is that of new, if it is not found.
+      assert.equal(case[2], message:sub(1, #case[2]))
+      assert.is_nil(message:find "\n")
+    end)
+  end
+
+  it("names the line in a long file too", function()
+    local text = ("-- a comment that goes on and on\n"):rep(2000) .. "return { name = 'p', nwe = print }"
+    assert.equal("dir/p.lua:2001: the policy has no field 'nwe'; did you mean 'new'?", load_error(text):match "^(.-) %(")
+  end)
+
+  it("names a file that is not there", function()
+    assert.equal("dir/q.lua: No such file or directory", load_error("", { file = "dir/q.lua" }))
+  end)
+
+  it("checks parameters, and names the line of the schema", function()
+    local text = "return { name = 'p', params = {\n cap = { type = 'number', max = 5 },\n},\n"
+      .. "new = function(ctx) local cap = ctx.params.cap return { pick = function() return nil, tostring(cap) end } end }"
+    local _, hooks = kit.load(text, { params = { cap = "4" } })
+    assert.equal("4", select(2, hooks.pick()))
+    assert.equal("dir/p.lua:2: parameter 'cap': expected a number of at most 5, got '6'",
+      load_error(text, { params = { cap = "6" } }))
+    assert.equal("dir/p.lua:1: unknown parameter 'cpa'; did you mean 'cap'? (known: cap)",
+      load_error(text, { params = { cpa = "6" } }))
+  end)
+
+  it("is the same for the policy's files, each in its own folder", function()
+    local policy = kit.load("return require 'mine'", {
+      file = "dir/p.lua", files = { ["dir/mine.lua"] = "return { name = 'mine', new = function() return { pick = print } end }" },
+    })
+    assert.equal("mine", policy.name)
+  end)
+end)
+
+describe("ctx", function()
+  -- What the expression yields in new(ctx).
+  local function value(expression, o)
+    local text = "return { name = 'p', new = function(ctx) local v = %s return { pick = function() return v end } end }"
+    local _, hooks = kit.load(text:format(expression), o)
+    return hooks.pick()
+  end
+
+  before_each(function()
+    kit.world { { name = "fibre" }, { name = "lte", up = false } }
+  end)
+
+  it("has all uplinks, also those that are down", function()
+    assert.equal("fibre lte", value "ctx.uplinks[1].name .. ' ' .. ctx.uplinks[2].name")
+    assert.equal(2, value "#ctx.uplinks")
+  end)
+
+  it("has a hash that is the same everywhere", function()
+    -- The values of Jenkins' one-at-a-time.
+    assert.equal(0, value "ctx.hash ''")
+    assert.equal(0xca2e9442, value "ctx.hash 'a'")
+    assert.equal(0x519e91f5, value "ctx.hash 'The quick brown fox jumps over the lazy dog'")
+    assert.equal("dir/p.lua:1: ctx.hash: expected a string, got number", kit.fails(value, "ctx.hash(1)"))
+    assert.truthy(kit.fails(host.hash):find "host_spec.lua:%d+: ctx.hash: expected a string, got nil" or true)
+  end)
+
+  it("spreads its hash over the whole range", function()
+    local buckets, n = {}, 20000
+    for i = 0, 7 do
+      buckets[i] = 0
+    end
+    for i = 1, n do
+      local b = math.floor(host.hash("host" .. i .. ".example.org") / 2 ^ 29)
+      buckets[b] = buckets[b] + 1
+    end
+    for i = 0, 7 do
+      assert.near(n / 8, buckets[i], 250)
+    end
+  end)
+
+  it("draws at random", function()
+    for _ = 1, 100 do
+      local r = value "ctx.random()"
+      assert.is_true(r >= 0 and r < 1)
+    end
+    assert.equal(0.25, value("ctx.random()", { random = function() return 0.25 end }))
+    local d = value "ctx.random(6)"
+    assert.is_true(d >= 1 and d <= 6 and d % 1 == 0)
+  end)
+
+  it("logs in three levels, formatted", function()
+    local lines = {}
+    value("ctx.log.info('n=%d %s', 4, 'x') or ctx.log.warn('100%%') or ctx.log.error('e') or print('p', 1) or 1",
+      { log = function(level, text) lines[#lines + 1] = level .. ": " .. text end })
+    assert.same({ "info: n=4 x", "warn: 100%", "error: e", "info: p\t1" }, lines)
+    assert.equal("dir/p.lua:1: ctx.log.warn: expected a format, got number", kit.fails(value, "ctx.log.warn(5)"))
+  end)
+
+  it("raises on names that are not there", function()
+    assert.equal("dir/p.lua:1: ctx has no field 'prams'; did you mean 'params'?", kit.fails(value, "ctx.prams"))
+    assert.equal("dir/p.lua:1: ctx.params has no field 'x'", kit.fails(value, "ctx.params.x"))
+    assert.is_false(value "getmetatable(ctx)")
+  end)
+end)
