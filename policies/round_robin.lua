@@ -1,4 +1,4 @@
--- Each uplink in its turn, in proportion to weight, evenly interleaved (7:3 goes a b a a b a a b a a).
+-- Each uplink in its turn, in proportion to weight, evenly interleaved (7:3 goes a b a a a b a a b a).
 --
 -- Options: none; weights are the uplinks' own (eth0@7 wlan0@3).
 -- Trade-off: blind to how long connections live, so a line may collect all the long ones. In return the spread of new

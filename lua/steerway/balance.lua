@@ -3,23 +3,30 @@
 
 local balance = {}
 
-local huge = math.huge
+local huge, max, min = math.huge, math.max, math.min
+
+-- Between these, in shares of the sum of weights, all credits stay while the same uplinks take turns; what one earned or owes
+-- in heavier company is cut to them, so that it neither floods nor starves. engine/uplink/fallback.c has the reckoning.
+local CREDIT_MIN, CREDIT_MAX = -1, 4
 
 ---Smooth weighted round robin: over any run of choices each uplink gets its weight's share, and the shares are interleaved
----rather than served in bursts (7:3 goes a b a a b a a b a a).
+---rather than served in bursts (7:3 goes a b a a a b a a b a).
 ---@return fun(uplinks: steerway.Uplink[], n?: integer): steerway.Uplink  takes the first n, or all
 function balance.smooth()
   local credit = {} -- by uplink id
 
   return function(uplinks, n)
     n = n or #uplinks
-    local best, most, total = nil, -huge, 0
+    local sum = 0
+    for i = 1, n do
+      sum = sum + uplinks[i].weight
+    end
+    local best, most, low, high = nil, -huge, CREDIT_MIN * sum, CREDIT_MAX * sum
     for i = 1, n do
       local u = uplinks[i]
-      local id, weight = u.id, u.weight
-      local c = (credit[id] or 0) + weight
+      local id = u.id
+      local c = max(low, min(high, credit[id] or 0)) + u.weight
       credit[id] = c
-      total = total + weight
       if c > most then
         best, most = u, c
       end
@@ -27,7 +34,7 @@ function balance.smooth()
     if not best then
       error("balance.smooth: expected at least one uplink", 2)
     end
-    credit[best.id] = most - total
+    credit[best.id] = most - sum
     return best
   end
 end

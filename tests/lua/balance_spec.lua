@@ -1,0 +1,238 @@
+local balance = require "steerway.balance"
+local kit = require "kit"
+
+local function names(choose, uplinks, picks, n)
+  local out = {}
+  for i = 1, picks do
+    out[i] = choose(uplinks, n).name
+  end
+  return table.concat(out, " ")
+end
+
+local function tally(choose, uplinks, picks)
+  local count = {}
+  for _ = 1, picks do
+    local name = choose(uplinks).name
+    count[name] = (count[name] or 0) + 1
+  end
+  return count
+end
+
+local function load_of(u)
+  return u.active / u.weight
+end
+
+describe("balance.smooth", function()
+  local seven_three = "a b a a a b a a b a"
+
+  it("serves 7:3 exactly and interleaved, over and over", function()
+    local w = kit.world { { name = "a", weight = 7 }, { name = "b", weight = 3 } }
+    local smooth = balance.smooth()
+    for _ = 1, 100 do
+      assert.equal(seven_three, names(smooth, w.uplinks, 10))
+    end
+  end)
+
+  it("goes by the ratio, not by the numbers", function()
+    for _, scale in ipairs { 0.001, 0.5, 3, 1000 } do
+      local w = kit.world { { name = "a", weight = 7 * scale }, { name = "b", weight = 3 * scale } }
+      local count = tally(balance.smooth(), w.uplinks, 10000)
+      assert.near(7000, count.a, 1)
+    end
+  end)
+
+  it("takes turns among equals", function()
+    local w = kit.world { { name = "a" }, { name = "b" }, { name = "c" } }
+    assert.equal("a b c a b c a", names(balance.smooth(), w.uplinks, 7))
+  end)
+
+  it("keeps each within one pick of its share at all times, for two", function()
+    local w = kit.world { { name = "a", weight = 5 }, { name = "b", weight = 2 } }
+    local smooth, a = balance.smooth(), 0
+    for i = 1, 700 do
+      a = a + (smooth(w.uplinks).name == "a" and 1 or 0)
+      assert.is_true(math.abs(a - i * 5 / 7) < 1)
+    end
+  end)
+
+  it("follows weights that change", function()
+    local w = kit.world { { name = "a", weight = 7 }, { name = "b", weight = 3 } }
+    local smooth = balance.smooth()
+    tally(smooth, w.uplinks, 25)
+    w.views[1].weight, w.views[2].weight = 1, 4
+    local count = tally(smooth, w.uplinks, 500)
+    assert.near(100, count.a, 3)
+  end)
+
+  it("goes on with who is left, and takes back who returns", function()
+    local w = kit.world { { name = "a", weight = 6 }, { name = "b", weight = 3 }, { name = "c", weight = 1 } }
+    local a, b, c = w.uplinks[1], w.uplinks[2], w.uplinks[3]
+    local smooth = balance.smooth()
+    tally(smooth, w.uplinks, 7)
+    local two = tally(smooth, { b, c }, 400)
+    assert.near(300, two.b, 2)
+    assert.near(100, two.c, 2)
+    assert.equal("a a a", names(smooth, { a }, 3))
+    local all = tally(smooth, w.uplinks, 1000)
+    assert.near(600, all.a, 3)
+    assert.near(300, all.b, 3)
+    assert.near(100, all.c, 3)
+  end)
+
+  it("neither floods nor starves one that comes from heavier company", function()
+    local w = kit.world { { name = "a", weight = 1000 }, { name = "b" }, { name = "c" } }
+    local a, b, c = w.uplinks[1], w.uplinks[2], w.uplinks[3]
+    for _, picks in ipairs { 1, 400, 501, 502, 900, 1001 } do
+      local smooth = balance.smooth()
+      tally(smooth, { a, b }, picks)
+      local count = tally(smooth, { b, c }, 40)
+      assert.near(20, count.b, 4)
+    end
+  end)
+
+  it("takes the first n of a list", function()
+    local w = kit.world { { name = "a" }, { name = "b" }, { name = "c" } }
+    assert.equal("a b a b", names(balance.smooth(), w.uplinks, 4, 2))
+  end)
+
+  it("keeps a memory for each of its kind", function()
+    local w = kit.world { { name = "a" }, { name = "b" } }
+    local one, two = balance.smooth(), balance.smooth()
+    assert.equal("a", one(w.uplinks).name)
+    assert.equal("a", two(w.uplinks).name)
+    assert.equal("b", one(w.uplinks).name)
+  end)
+
+  it("says where an empty list came from", function()
+    local message = kit.fails(function() local _ = balance.smooth()({}) end)
+    assert.truthy(message:find "balance_spec.lua:%d+: balance.smooth: expected at least one uplink")
+  end)
+end)
+
+describe("balance.least_of", function()
+  it("chooses the least", function()
+    local w = kit.world { { name = "a", active = 3 }, { name = "b", active = 1 }, { name = "c", active = 2 } }
+    assert.equal("b b b", names(balance.least_of(load_of), w.uplinks, 3))
+  end)
+
+  it("weighs: 7 connections of one for every 3 of the other", function()
+    local w = kit.world { { name = "a", weight = 7 }, { name = "b", weight = 3 } }
+    local least = balance.least_of(load_of)
+    for i = 1, 1000 do
+      local u = least(w.uplinks)
+      w.views[u.id].active = w.views[u.id].active + 1
+      assert.is_true(math.abs(w.views[1].active - 0.7 * i) <= 1)
+    end
+    assert.equal(700, w.views[1].active)
+  end)
+
+  it("takes turns by weight while all are level", function()
+    local w = kit.world { { name = "a", weight = 7 }, { name = "b", weight = 3 } }
+    assert.equal("a b a a a b a a b a", names(balance.least_of(load_of), w.uplinks, 10))
+  end)
+
+  it("takes turns among those that are level alone", function()
+    local w = kit.world { { name = "a" }, { name = "b", active = 1 }, { name = "c" } }
+    assert.equal("a c a c", names(balance.least_of(load_of), w.uplinks, 4))
+    w.views[2].active = 0
+    local count = tally(balance.least_of(load_of), w.uplinks, 300)
+    assert.same({ a = 100, b = 100, c = 100 }, count)
+  end)
+
+  it("forgets the level of the call before", function()
+    local w = kit.world { { name = "a" }, { name = "b" }, { name = "c" } }
+    local least = balance.least_of(load_of)
+    least(w.uplinks)
+    w.views[1].active, w.views[2].active = 5, 5
+    assert.equal("c c c", names(least, w.uplinks, 3))
+    w.views[3].active = 9
+    local count = tally(least, w.uplinks, 10)
+    assert.is_nil(count.c)
+    assert.near(5, count.a, 1)
+  end)
+
+  it("chooses among infinite values, and not among what is no number", function()
+    local w = kit.world { { name = "a" }, { name = "b" } }
+    assert.equal("a b", names(balance.least_of(function() return math.huge end), w.uplinks, 2))
+    assert.equal("b b", names(balance.least_of(function(u) return u.name == "a" and 0 / 0 or 1 end), w.uplinks, 2))
+    local message = kit.fails(function()
+      local _ = balance.least_of(function() return 0 / 0 end)(w.uplinks)
+    end)
+    assert.truthy(message:find "balance_spec.lua:%d+: balance.least_of: expected at least one uplink, and a number from key")
+  end)
+
+  it("takes the first n of a list", function()
+    local w = kit.world { { name = "a", active = 2 }, { name = "b", active = 1 }, { name = "c" } }
+    assert.equal("b b", names(balance.least_of(load_of), w.uplinks, 2, 2))
+  end)
+
+  it("wants a function", function()
+    assert.truthy(kit.fails(function() local _ = balance.least_of("active") end):find(
+      "balance_spec.lua:%d+: balance.least_of: expected a function%(uplink%), got string"))
+  end)
+end)
+
+describe("balance.weighted_random", function()
+  it("draws in proportion to weight", function()
+    local w = kit.world { { name = "a", weight = 7 }, { name = "b", weight = 2 }, { name = "c", weight = 1 } }
+    local count = tally(balance.weighted_random(kit.draws(42)), w.uplinks, 100000)
+    -- Five standard deviations.
+    assert.near(70000, count.a, 725)
+    assert.near(20000, count.b, 633)
+    assert.near(10000, count.c, 475)
+  end)
+
+  it("draws each at its part of the interval, its end included", function()
+    local w = kit.world { { name = "a", weight = 2 }, { name = "b", weight = 1 }, { name = "c", weight = 1 } }
+    local point
+    local draw = balance.weighted_random(function() return point end)
+    for at, name in pairs { [0] = "a", [0.49] = "a", [0.5] = "b", [0.74] = "b", [0.75] = "c", [0.999999] = "c", [1] = "c" } do
+      point = at
+      assert.equal(name, draw(w.uplinks).name)
+    end
+  end)
+
+  it("does not depend on what was drawn before", function()
+    local w = kit.world { { name = "a" }, { name = "b" } }
+    local draw, repeats, before = balance.weighted_random(kit.draws(7)), 0, nil
+    for _ = 1, 10000 do
+      local name = draw(w.uplinks).name
+      repeats = repeats + (name == before and 1 or 0)
+      before = name
+    end
+    assert.near(5000, repeats, 250)
+  end)
+
+  it("wants a generator", function()
+    assert.truthy(kit.fails(function() local _ = balance.weighted_random() end):find(
+      "balance_spec.lua:%d+: balance.weighted_random: expected ctx.random, got nil"))
+  end)
+end)
+
+describe("balance.lowest_tier", function()
+  local function list(uplinks, n)
+    local out = {}
+    for i = 1, n do
+      out[i] = uplinks[i].name
+    end
+    return table.concat(out, " ")
+  end
+
+  it("gives the uplinks of the lowest tier there is, in their order", function()
+    local w = kit.world { { name = "a", tier = 2 }, { name = "b", tier = 1 }, { name = "c", tier = 3 }, { name = "d", tier = 1 } }
+    local lowest = balance.lowest_tier()
+    assert.equal("b d", list(lowest(w.uplinks)))
+    assert.equal("a", list(lowest { w.uplinks[1], w.uplinks[3] }))
+    assert.equal("c", list(lowest { w.uplinks[3] }))
+    assert.equal("b d", list(lowest(w.uplinks)))
+  end)
+
+  it("follows tiers that change, fractions among them", function()
+    local w = kit.world { { name = "a", tier = 1 }, { name = "b", tier = 2 } }
+    local lowest = balance.lowest_tier()
+    w.views[2].tier = 0.5
+    assert.equal("b", list(lowest(w.uplinks)))
+    w.views[1].tier = 0.5
+    assert.equal("a b", list(lowest(w.uplinks)))
+  end)
+end)
