@@ -1,0 +1,22 @@
+-- A line that is usually fine, and an LTE stick for when it is not. The stick is paid for by the gigabyte, so it carries
+-- nothing while the line works.
+--
+--   steerway check --config examples/lte-backup/config.lua
+--   steerway start --config examples/lte-backup/config.lua
+
+return {
+  listen = "localhost:1080",
+
+  -- The lowest tier that works. When a connection by it fails, the next tier is tried before the client hears of it.
+  policy = "failover",
+
+  uplinks = {
+    { interface = "eth0", name = "line", tier = 1 },
+    -- May be absent: plugged in later, it is found within seconds.
+    { interface = "wwan0", name = "lte", tier = 2, tags = { "metered" } },
+  },
+
+  -- A line that is broken further up does not refuse connections, it just does not answer. Four seconds are long enough
+  -- for any site that works, and short enough to wait for the stick.
+  dial_timeout = 4,
+}

@@ -1,0 +1,166 @@
+-- Lint: what the docs say of the command line is true, and all of it is said.
+--   luajit tests/lint/docs.lua BINARY [ROOT]
+-- Every option, config key and shipped policy stands in docs/steerway.1; the man page and the other texts name no
+-- option or key that is none; every example's config is one that `steerway check` takes.
+
+local binary = arg[1] or error("usage: luajit tests/lint/docs.lua BINARY [ROOT]", 0)
+local root = arg[2] or "."
+local MAN = "docs/steerway.1"
+
+local faults, checked = 0, 0
+local function fault(fmt, ...)
+  faults = faults + 1
+  io.write(fmt:format(...), "\n")
+end
+
+local function quoted(word) return "'" .. word:gsub("'", "'\\''") .. "'" end
+
+-- Output (with what goes to stderr) and whether it ended well.
+local function run(...)
+  local words = {}
+  for i, word in ipairs { ... } do words[i] = quoted(word) end
+  local pipe = assert(io.popen(table.concat(words, " ") .. " 2>&1 </dev/null; echo \" $?\"", "r"))
+  local text = pipe:read "*a"
+  pipe:close()
+  local out, code = text:match "^(.*) (%d+)\n$"
+  return out, code == "0"
+end
+
+local function lines_of(command)
+  local pipe = assert(io.popen(command, "r"))
+  local list = {}
+  for line in pipe:lines() do list[#list + 1] = line end
+  pipe:close()
+  return list
+end
+
+local function read(path)
+  local f, err = io.open(path, "rb")
+  if not f then
+    fault("%s", err)
+    return ""
+  end
+  local text = f:read "*a"
+  f:close()
+  return text
+end
+
+-- { port = "p", listen = "" }: the options of a command's help with their letters.
+local function options_of(verb)
+  local out, good = run(binary, "help", verb)
+  if not good then error("steerway help " .. verb .. ": " .. out, 0) end
+  local options = {}
+  for line in out:gmatch "[^\n]+" do
+    local letter, name = line:match "^  %-(%a), %-%-([%a-]+)"
+    if not name then name = line:match "^      %-%-([%a-]+)" end
+    if name then options[name] = letter or "" end
+  end
+  assert(next(options), "the help of " .. verb .. " lists no options")
+  return options
+end
+
+local options = options_of "start"
+for _, verb in ipairs { "list", "check" } do
+  for name, letter in pairs(options_of(verb)) do options[name] = letter end
+end
+
+-- --- the man page ---
+
+local man = read(root .. "/" .. MAN)
+
+local documented = {}
+for item in man:gmatch "\n%.It ([^\n]*Fl [^\n]*)" do
+  local letter = item:match "^Fl (%a) " or ""
+  for name in item:gmatch "Fl %-([%a-]+)" do documented[name] = letter end
+end
+for name, letter in pairs(options) do
+  checked = checked + 1
+  if documented[name] == nil then
+    fault("%s: --%s is missing", MAN, name)
+  elseif documented[name] ~= letter then
+    fault("%s: --%s has the letter '%s', not '%s'", MAN, name, letter, documented[name])
+  end
+end
+for name in man:gmatch "Fl %-([%a-]+)" do
+  checked = checked + 1
+  if not options[name] then fault("%s: there is no --%s", MAN, name) end
+end
+
+-- --- the config's keys: the program is asked which it knows ---
+
+local scratch = os.tmpname()
+local function complaint_about(text)
+  local f = assert(io.open(scratch, "w"))
+  f:write(text)
+  f:close()
+  return (run(binary, "check", "--config", scratch))
+end
+
+local keys = { uplinks = true }
+for name in pairs(options) do
+  local key = name:gsub("%-", "_")
+  if not complaint_about(("return { %s = { {} } }"):format(key)):find("unknown key", 1, true) then keys[key] = true end
+end
+local fields = complaint_about("return { uplinks = { { qqqqqqqqqq = 1 } } }"):match "%(known: ([%a, ]+)%)"
+for field in assert(fields, "the program does not tell the keys of an uplink"):gmatch "%a+" do keys[field] = true end
+os.remove(scratch)
+
+local documented_keys = {}
+for item in man:gmatch "\n%.It Va ([^\n]*)" do
+  for key in item:gmatch "[%a_]+" do documented_keys[key] = true end
+end
+for key in pairs(keys) do
+  checked = checked + 1
+  if not documented_keys[key] then fault("%s: the config's key %s is missing", MAN, key) end
+end
+for key in pairs(documented_keys) do
+  checked = checked + 1
+  if not keys[key] then fault("%s: a config has no key %s", MAN, key) end
+end
+
+-- --- the policies that ship ---
+
+local shipped = {}
+for _, path in ipairs(lines_of("ls " .. quoted(root .. "/policies"))) do
+  local name = path:match "^(.+)%.lua$"
+  if name then
+    shipped[name] = true
+    checked = checked + 1
+    if not man:find("\n.It Ic " .. name .. "\n", 1, true) then fault("%s: the policy %s is missing", MAN, name) end
+  end
+end
+for name in man:gmatch "\n%.It Ic ([^\n]+)" do
+  checked = checked + 1
+  if not shipped[name] then fault("%s: there is no policy %s", MAN, name) end
+end
+
+-- --- options in the other texts ---
+
+local texts = lines_of(("cd %s && ls README.md docs/*.md examples/*/*.md examples/*/*.lua policies/*.lua 2>/dev/null")
+  :format(quoted(root)))
+for _, path in ipairs(texts) do
+  local number = 0
+  for line in (read(root .. "/" .. path) .. "\n"):gmatch "(.-)\n" do
+    number = number + 1
+    local command = line:match "steerway start.*" or line:match "steerway check.*" or line:match "steerway list.*"
+      or line:match "dev run.*"
+    for name in (command or ""):gsub("[|;`].*", ""):gmatch "%-%-(%a[%a-]*)" do
+      checked = checked + 1
+      if not options[name] then fault("%s:%d: there is no --%s", path, number, name) end
+    end
+  end
+end
+
+-- --- the examples ---
+
+local examples = lines_of(("ls -d %s/examples/*/ 2>/dev/null"):format(quoted(root)))
+if #examples == 0 then fault("there are no examples") end
+for _, folder in ipairs(examples) do
+  checked = checked + 1
+  local out, good = run(binary, "check", "--config", folder .. "config.lua")
+  if not good then fault("%sconfig.lua: %s", folder, out) end
+  if not io.open(folder .. "README.md") then fault("%sREADME.md is missing", folder) end
+end
+
+io.write(("docs: %d checks, %d faults\n"):format(checked, faults))
+os.exit(faults == 0 and 0 or 1)
