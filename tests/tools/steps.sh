@@ -45,7 +45,7 @@ step_lint() {
 # Run the unit tests of a preset's folder; a cmocka test counts as one.
 unit_tests() {
   local log=build/test/ctest-$1.txt status=0 counted
-  timeout --foreground $UNIT_MAX_S ctest --test-dir "build/$1" -V --timeout 60 -j "$(jobs_max)" >"$log" 2>&1 || status=$?
+  timeout --foreground --kill-after=10 $UNIT_MAX_S ctest --test-dir "build/$1" -V --timeout 60 -j "$(jobs_max)" >"$log" 2>&1 || status=$?
   cat "$log"
   counted=$(awk -f tests/tools/ctest.awk "$log")
   grep '^SKIPPED' <<<"$counted"
@@ -83,7 +83,7 @@ step_lua() {
   if head -n 1 "$(command -v busted)" | grep -q lua; then
     runner=(luajit "$(command -v busted)" --ignore-lua)
   fi
-  timeout --foreground $UNIT_MAX_S "${runner[@]}" -o plainTerminal >"$log" 2>&1 || status=$?
+  timeout --foreground --kill-after=10 $UNIT_MAX_S "${runner[@]}" -o plainTerminal >"$log" 2>&1 || status=$?
   cat "$log"
   sed -n 's/^Pending -> /SKIPPED /p' "$log"
   # 12 successes / 0 failures / 0 errors / 1 pending : 0.1 seconds
@@ -95,7 +95,7 @@ end_to_end() {
   local log=build/test/e2e-$1.txt status=0
   [ -d tests/e2e ] || { echo "SKIPPED there is no tests/e2e" && return 0; }
   build "$1" >"$log" 2>&1 || { cat "$log" && return 1; }
-  PYTHONDONTWRITEBYTECODE=1 STEERWAY_BIN=$ROOT/build/$1/steerway timeout --foreground $E2E_MAX_S \
+  PYTHONDONTWRITEBYTECODE=1 STEERWAY_BIN=$ROOT/build/$1/steerway timeout --foreground --kill-after=10 $E2E_MAX_S \
     "$(python)" -m pytest -q -rs -p no:cacheprovider tests/e2e >"$log" 2>&1 || status=$?
   cat "$log"
   # 1 failed, 41 passed, 2 skipped, 1 error in 31.20s
@@ -123,7 +123,7 @@ seconds_since() { awk -v a="$1" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.1f s", 
 steps_run() {
   local step log began all_began=$EPOCHREALTIME status passed failed sum_passed=0 sum_failed=0 skipped=
   mkdir -p build/test || exit 1
-  TALLY=build/test/tally
+  TALLY=$(mktemp) || exit 1
   for step in "$@"; do
     log=build/test/$step.log
     : >"$TALLY"
@@ -148,6 +148,7 @@ steps_run() {
   done
   printf '%s' "$skipped" | grep .
   printf 'in %s\n' "$(seconds_since "$all_began")"
+  rm -f "$TALLY"
   printf '%d passed, %d failed\n' $sum_passed $sum_failed
   [ $sum_failed -eq 0 ]
 }
