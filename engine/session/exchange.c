@@ -6,8 +6,18 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 /* --- the end of a request ------------------------------------------------------------------------------- */
+
+/* Whether the client would take an orderly end of its connection for the end of the content. */
+static bool end_would_mislead(const struct exchange *x)
+{
+    enum http_body_kind kind = x->response.body.kind;
+
+    return x->head_done &&
+           (kind == HTTP_BODY_UNTIL_CLOSE || (kind == HTTP_BODY_CHUNKED && x->client_minor == 0));
+}
 
 void exchange_abort(struct exchange *x, const char *outcome)
 {
@@ -15,7 +25,11 @@ void exchange_abort(struct exchange *x, const char *outcome)
 
     exchange_drop_upstream(s, outcome);
     x->active = false;
-    session_end(s);
+    if (!end_would_mislead(x))
+        return session_end(s);
+    struct linger now = {.l_onoff = 1, .l_linger = 0};
+    (void)setsockopt(s->fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+    session_close(s, outcome);
 }
 
 void exchange_answer(struct exchange *x, int status, const char *error, const char *text)

@@ -2,7 +2,8 @@
 
 /* --- client to upstream --------------------------------------------------------------------------------- */
 
-void exchange_pump_request(struct exchange *x)
+/* @return false when the exchange is over: the body was malformed, or memory is out */
+static bool take_request_body(struct exchange *x)
 {
     struct session *s = x->session;
 
@@ -14,20 +15,40 @@ void exchange_pump_request(struct exchange *x)
         enum parse p = http_body_advance(&x->request_body, in.data, in.len, &used);
         if (p == PARSE_BAD) {
             x->client_keeps = false;
-            if (x->head_done)
-                return exchange_abort(x, "reset");
+            if (x->head_done) {
+                exchange_abort(x, "reset");
+                return false;
+            }
             exchange_drop_upstream(s, "reset");
-            return exchange_answer(x, 400, "http_request_error", "The request's body is malformed.");
+            exchange_answer(x, 400, "http_request_error", "The request's body is malformed.");
+            return false;
         }
-        if (buf_append(&x->to_upstream, in.data, used) < 0)
-            return session_close(s, fault_name(FAULT_RESOURCES));
+        if (buf_append(&x->to_upstream, in.data, used) < 0) {
+            session_close(s, fault_name(FAULT_RESOURCES));
+            return false;
+        }
         buf_consume(&s->in, used);
         x->request_done = p == PARSE_OK;
     }
+    return true;
+}
+
+void exchange_pump_request(struct exchange *x)
+{
+    struct session *s = x->session;
+    bool whole = true;
+
+    /* Again as long as the upstream takes all: else both would rest, the client for want of room in s->in,
+     * the upstream for want of anything to write. */
+    do {
+        if (!take_request_body(x))
+            return;
+        whole = exchange_flush_upstream(x);
+    } while (whole && !x->request_done && s->in.len > 0 && x->to_upstream.len < EXCHANGE_HIGH_WATER);
     /* A client that leaves within its own request wants no answer. */
     if (!x->request_done && s->client_ended && s->in.len == 0)
         return session_close(s, "reset");
-    if (!exchange_flush_upstream(x)) {
+    if (!whole) {
         /* The upstream hears no more, but may have said why: reading tells. */
         buf_done(&x->to_upstream);
         ev_io_stop(s->proxy->loop, &x->write);
@@ -142,10 +163,14 @@ void exchange_pump_response(struct exchange *x)
             break;
     if (!x->active || s->state != SESSION_EXCHANGE)
         return;
-    if (x->head_done && !take_body(x))
-        return;
-    if (!session_flush(s))
-        return;
+    /* Again as long as the client takes all: what waits in from_upstream wakes nobody up. */
+    do {
+        if (x->head_done && !take_body(x))
+            return;
+        if (!session_flush(s))
+            return;
+    } while (x->head_done && !x->response_done && x->from_upstream.len > 0 &&
+             s->out.len < EXCHANGE_HIGH_WATER);
     if (x->response_done)
         return exchange_finish(x);
     exchange_watch_upstream(x);

@@ -217,9 +217,9 @@ void session_end(struct session *s)
     if (!session_flush(s) || s->out.len > 0)
         return; /* on_writable comes back here */
     if (s->client_ended)
-        return session_close(s, NULL);
+        return session_close(s, "closed");
     if (!s->fin_sent && shutdown(s->fd, SHUT_WR) < 0)
-        return session_close(s, NULL);
+        return session_close(s, "closed");
     s->fin_sent = true;
     session_watch(s);
 }
@@ -310,7 +310,7 @@ static void on_client_ended(struct session *s)
     switch (s->state) {
     case SESSION_READING: /* a request that will never be whole, or the end of a kept connection */
     case SESSION_ENDING:
-        return session_close(s, NULL);
+        return session_close(s, "closed");
     case SESSION_EXCHANGE:
         return exchange_client_readable(s);
     case SESSION_CONNECTING: /* half-closed: it may still be waiting for its answer */
@@ -329,7 +329,7 @@ static void discard(struct session *s)
     ssize_t n = recv(s->fd, data, sizeof data, 0);
 
     if (n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR))
-        session_close(s, NULL);
+        session_close(s, "closed");
 }
 
 static void on_readable(struct ev_loop *loop, ev_io *w, int events)
@@ -387,7 +387,7 @@ static void on_deadline(struct ev_loop *loop, ev_timer *w, int events)
         return exchange_deadline(s);
     if (s->state == SESSION_READING && s->front == FRONT_HTTP && s->in.len > 0)
         return http_timed_out(s);
-    session_close(s, "timeout");
+    session_close(s, s->exchange ? "idle" : "timeout");
 }
 
 void session_new(struct proxy *proxy, int fd, const struct addr *peer, const char *listener)
