@@ -17,9 +17,10 @@ return {
     local hash, log = ctx.hash, math.log
 
     -- Weighted rendezvous hashing: every uplink draws a number for this device and site, always the same one, and the
-    -- highest wins. When an uplink is missing only its own sites move.
+    -- highest wins. When an uplink is missing only its own sites move. (Its name stands first, since what comes last in
+    -- a text is mixed least into its hash, and the draws of two uplinks would resemble each other.)
     local function draw(conn, u)
-      local chance = (hash(conn.client .. " " .. conn.host .. " " .. u.name) + 1) / 4294967297
+      local chance = (hash(u.name .. " " .. conn.client .. " " .. conn.host) + 1) / 4294967297
       return -u.weight / log(chance)
     end
 
