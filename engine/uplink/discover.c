@@ -178,23 +178,27 @@ static void check_family(struct text *t, const struct uplink *u, const struct ma
 {
     const struct machine_link *link = machine_link_by_name(m, u->interface);
     const struct addr *source = family == AF_INET ? &u->egress.source4 : &u->egress.source6;
+    bool bound = u->egress.device[0] != '\0';
     struct machine_route route;
     struct addr to;
 
     if (!egress_allows(&u->egress, family) || !link || !is_on_a_line(link) ||
         addr_parse_ip(&to, slice_str(family == AF_INET ? PUBLIC4 : PUBLIC6), 0) < 0)
         return;
-    int r = machine_route_get(&to, source, u->egress.device[0] ? link->index : 0, &route);
+    int r = machine_route_get(&to, source, bound ? link->index : 0, &route);
     if (r < 0 && !is_about_route(r))
         return;
     /* Home networks give out unique local addresses whether or not there is IPv6 beyond them. */
     if (r < 0 && addr_is_unique_local(source) && u->egress.any4)
         return;
-    if (t->len > 0 && (r < 0 || route.link != link->index))
+    /* What is bound to its device leaves by it or not at all. */
+    if (r == 0 && (bound || route.link == link->index))
+        return;
+    if (t->len > 0)
         text_add(t, " ");
     if (r < 0)
         tell_unreachable(t, u, link, family);
-    else if (route.link != link->index)
+    else
         tell_detour(t, u, m, link, &route, family);
 }
 

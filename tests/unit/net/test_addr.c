@@ -286,6 +286,25 @@ static void test_loopback(void **state)
     (void)state;
 }
 
+static void test_unique_local(void **state)
+{
+    static const char *const in[] = {"fc00::", "fc00::1", "fd00:1::2",
+                                     "fdff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"};
+    static const char *const out[] = {"fbff::1", "fe00::1",   "fe80::1", "2001:db8::1",
+                                      "::fd00",  "252.0.0.1", "10.0.0.1"};
+    struct addr a = {.sa.sa_family = AF_UNSPEC};
+    assert_false(addr_is_unique_local(&a));
+    for (size_t i = 0; i < ARRAY_LEN(in); i++) {
+        a = ip(in[i]);
+        assert_true(addr_is_unique_local(&a));
+    }
+    for (size_t i = 0; i < ARRAY_LEN(out); i++) {
+        a = ip(out[i]);
+        assert_false(addr_is_unique_local(&a));
+    }
+    (void)state;
+}
+
 static void test_ranges(void **state)
 {
     static const struct {
@@ -385,6 +404,7 @@ int main(void)
         cmocka_unit_test(test_kernel_addresses),
         cmocka_unit_test(test_same_ip),
         cmocka_unit_test(test_loopback),
+        cmocka_unit_test(test_unique_local),
         cmocka_unit_test(test_ranges),
         cmocka_unit_test(test_range_of_an_address),
         cmocka_unit_test(test_set),

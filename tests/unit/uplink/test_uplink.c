@@ -1,0 +1,471 @@
+#include "uplink/uplink.h"
+
+#include "net/netns.h"
+#include "uplink/machines.h"
+
+#include <math.h>
+
+static struct uplink_spec spec_of(const char *text)
+{
+    char err[256];
+    struct uplink_spec spec;
+    if (uplink_spec_parse(&spec, text, err, sizeof err) < 0)
+        fail_msg("%s", err);
+    return spec;
+}
+
+/* A set of one, for the tests of refresh. */
+static struct uplink *add(struct uplink_set *set, const char *text, const struct machine *m)
+{
+    struct uplink_spec spec = spec_of(text);
+    assert_int_equal(uplink_set_add(set, &spec, m), 0);
+    uplink_spec_done(&spec);
+    return set->items[set->n - 1];
+}
+
+static void assert_state(const struct uplink *u, bool four, bool six)
+{
+    assert_int_equal(u->egress.any4, four);
+    assert_int_equal(u->egress.any6, six);
+    assert_int_equal(u->view.ipv4, four);
+    assert_int_equal(u->view.ipv6, six);
+    assert_int_equal(u->view.up, four || six);
+}
+
+/* --- the set -------------------------------------------------------------------------------------------- */
+
+static void test_view_starts_empty(void **state)
+{
+    struct uplink_set set = {.n = 0};
+    struct machine none = {.n_links = 0};
+    struct uplink *u = add(&set, "eth0@2.5", &none);
+    const struct uplink_view expected = {.weight = 2.5, .tier = 1, .quota_left = INFINITY, .id = 1};
+    assert_memory_equal(&u->view, &expected, sizeof expected);
+    assert_ptr_equal(&u->view, u); /* what policies are given */
+    uplink_set_done(&set);
+    (void)state;
+}
+
+static void test_ids_and_names(void **state)
+{
+    struct uplink_set set = {.n = 0};
+    struct machine none = {.n_links = 0};
+    static const char *const texts[] = {"eth0", "10.0.0.1@7", "[2001:DB8:0::1]@2", "eth1/3"};
+    static const char *const names[] = {"eth0", "10.0.0.1", "2001:db8::1", "eth1"};
+    static const char *const kinds[] = {"interface", "address", "address", "interface"};
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        struct uplink *u = add(&set, texts[i], &none);
+        assert_int_equal(u->view.id, i + 1);
+        assert_string_equal(u->name, names[i]);
+        assert_string_equal(uplink_kind_name(u->kind), kinds[i]);
+        assert_ptr_equal(set.items[i], u);
+    }
+    assert_int_equal(set.n, ARRAY_LEN(texts));
+    uplink_set_done(&set);
+    assert_int_equal(set.n, 0);
+    uplink_set_done(&set);
+    (void)state;
+}
+
+static void test_names_are_unique(void **state)
+{
+    struct uplink_set set = {.n = 0};
+    struct machine none = {.n_links = 0};
+    (void)add(&set, "eth0", &none);
+    struct uplink_spec again = spec_of("eth0@3"), other = spec_of("eth1");
+    assert_int_equal(uplink_set_add(&set, &again, &none), -EEXIST);
+    (void)snprintf(other.name, sizeof other.name, "eth0");
+    assert_int_equal(uplink_set_add(&set, &other, &none), -EEXIST);
+    (void)snprintf(again.name, sizeof again.name, "again");
+    assert_int_equal(uplink_set_add(&set, &again, &none), 0);
+    assert_int_equal(set.n, 2);
+    assert_string_equal(set.items[1]->name, "again");
+    assert_string_equal(set.items[1]->interface, "eth0");
+    assert_int_equal(set.items[1]->view.id, 2); /* what was refused took no number */
+    uplink_set_done(&set);
+    (void)state;
+}
+
+static void test_longest_names(void **state)
+{
+    struct uplink_set set = {.n = 0};
+    struct machine none = {.n_links = 0};
+    struct uplink_spec spec = spec_of("fifteen-letters");
+    struct uplink *u = add(&set, "fifteen-letters", &none);
+    assert_string_equal(u->interface, "fifteen-letters");
+    assert_string_equal(u->egress.device, "fifteen-letters");
+    memset(spec.name, 'n', UPLINK_NAME_MAX);
+    assert_int_equal(uplink_set_add(&set, &spec, &none), 0);
+    assert_int_equal(strlen(set.items[1]->name), UPLINK_NAME_MAX);
+    uplink_set_done(&set);
+    (void)state;
+}
+
+static void test_full_set(void **state)
+{
+    struct uplink_set set = {.n = 0};
+    struct machine none = {.n_links = 0};
+    struct uplink_spec spec = spec_of("one-more");
+    for (int i = 0; i < UPLINK_MAX; i++) {
+        char name[IFNAMSIZ];
+        (void)snprintf(name, sizeof name, "eth%d", i);
+        (void)add(&set, name, &none);
+    }
+    assert_int_equal(set.items[UPLINK_MAX - 1]->view.id, UPLINK_MAX);
+    assert_int_equal(uplink_set_add(&set, &spec, &none), -ENOSPC);
+    assert_int_equal(set.n, UPLINK_MAX);
+    uplink_set_done(&set);
+    (void)state;
+}
+
+static void test_tags_and_tier_are_copied(void **state)
+{
+    struct uplink_set set = {.n = 0};
+    struct machine none = {.n_links = 0};
+    struct uplink_spec spec = spec_of("eth0");
+    spec.tier = 2;
+    for (int i = 0; i < UPLINK_TAGS_MAX; i++) {
+        char tag[] = {'t', (char)('a' + i), '\0'};
+        spec.tags[spec.n_tags++] = strdup(tag);
+    }
+    assert_int_equal(uplink_set_add(&set, &spec, &none), 0);
+    assert_int_equal(uplink_set_add(&set, &spec, &none), -EEXIST);
+    uplink_spec_done(&spec);
+    const struct uplink *u = set.items[0];
+    assert_number(u->view.tier, 2);
+    assert_int_equal(u->n_tags, UPLINK_TAGS_MAX);
+    assert_string_equal(u->tags[0], "ta");
+    assert_string_equal(u->tags[UPLINK_TAGS_MAX - 1], "th");
+    uplink_set_done(&set);
+    (void)state;
+}
+
+/* --- interfaces ----------------------------------------------------------------------------------------- */
+
+static void test_interface_takes_both_families(void **state)
+{
+    struct uplink_set set = {.n = 0};
+    struct made made;
+    made_init(&made);
+    struct machine_link *other = made_link(&made, "eth1"), *eth0 = made_link(&made, "eth0");
+    (void)made_addr(&made, other, "10.0.9.9");
+    (void)made_addr(&made, eth0, "10.0.1.2");
+    (void)made_addr(&made, eth0, "2001:db8::2");
+    struct uplink *u = add(&set, "eth0", &made.m);
+    assert_state(u, true, true);
+    assert_string_equal(u->egress.device, "eth0");
+    assert_string_equal(u->interface, "eth0");
+    assert_ip(&u->egress.source4, "10.0.1.2");
+    assert_ip(&u->egress.source6, "2001:db8::2");
+    uplink_set_done(&set);
+    (void)state;
+}
+
+static void test_interface_with_one_family(void **state)
+{
+    struct uplink_set set = {.n = 0};
+    struct made made;
+    made_init(&made);
+    struct machine_link *four = made_link(&made, "four"), *six = made_link(&made, "six");
+    (void)made_addr(&made, four, "10.0.1.2");
+    made_addr(&made, four, "fe80::1")->scope = RT_SCOPE_LINK;
+    (void)made_addr(&made, six, "2001:db8::2");
+    struct uplink *u = add(&set, "four", &made.m);
+    assert_state(u, true, false);
+    assert_int_equal(addr_family(&u->egress.source6), AF_UNSPEC);
+    u = add(&set, "six", &made.m);
+    assert_state(u, false, true);
+    assert_int_equal(addr_family(&u->egress.source4), AF_UNSPEC);
+    uplink_set_done(&set);
+    (void)state;
+}
+
+/* Nothing can leave, and it stays bound to its device all the same. */
+static void assert_nothing_leaves(const struct uplink *u, const char *device)
+{
+    assert_state(u, false, false);
+    assert_string_equal(u->egress.device, device);
+    assert_int_equal(egress_socket(&u->egress, AF_INET, SOCK_STREAM), -EAFNOSUPPORT);
+    assert_int_equal(egress_socket(&u->egress, AF_INET6, SOCK_STREAM), -EAFNOSUPPORT);
+}
+
+static void test_interface_that_is_not_up(void **state)
+{
+    struct uplink_set set = {.n = 0};
+    struct made made;
+    made_init(&made);
+    struct machine_link *down = made_link(&made, "down"), *idle = made_link(&made, "idle");
+    struct machine_link *bare = made_link(&made, "bare");
+    down->up = false;
+    idle->carrier = false;
+    (void)made_addr(&made, down, "10.0.1.2");
+    (void)made_addr(&made, idle, "10.0.2.2");
+    made_addr(&made, bare, "fe80::1")->scope = RT_SCOPE_LINK;
+    static const char *const names[] = {"down", "idle", "bare", "missing"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        const struct uplink *u = add(&set, names[i], &made.m);
+        assert_nothing_leaves(u, names[i]);
+        assert_int_equal(addr_family(&u->egress.source4), AF_UNSPEC);
+        assert_string_equal(u->interface, names[i]);
+    }
+    uplink_set_done(&set);
+    (void)state;
+}
+
+static void test_interface_comes_and_goes(void **state)
+{
+    struct uplink_set set = {.n = 0};
+    struct made made, without;
+    made_init(&without);
+    made_init(&made);
+    struct machine_link *eth0 = made_link(&made, "eth0");
+    struct machine_addr *a = made_addr(&made, eth0, "10.0.1.2");
+    (void)made_addr(&made, eth0, "2001:db8::2");
+    struct uplink *u = add(&set, "eth0", &without.m);
+    assert_nothing_leaves(u, "eth0");
+    uplink_refresh(u, &made.m);
+    assert_state(u, true, true);
+    a->addr = ip("10.0.7.7");
+    uplink_refresh(u, &made.m);
+    assert_ip(&u->egress.source4, "10.0.7.7");
+    made.m.n_addrs--;
+    uplink_refresh(u, &made.m);
+    assert_state(u, true, false);
+    assert_int_equal(addr_family(&u->egress.source6), AF_UNSPEC);
+    uplink_refresh(u, &without.m);
+    assert_nothing_leaves(u, "eth0");
+    assert_int_equal(addr_family(&u->egress.source4), AF_UNSPEC);
+    uplink_set_done(&set);
+    (void)state;
+}
+
+/* What the meters hold is none of refresh's business. */
+static void test_refresh_leaves_the_meters(void **state)
+{
+    struct uplink_set set = {.n = 0};
+    struct uplink_lease lease = {.uplink = NULL};
+    struct made made;
+    made_init(&made);
+    struct uplink *u = add(&set, "eth0@4", &made.m);
+    uplink_acquire(&lease, u);
+    uplink_note_connected(u);
+    uplink_note_bytes(u, 3, 4);
+    struct uplink_view before = u->view;
+    uplink_refresh(u, &made.m);
+    assert_memory_equal(&before, &u->view, sizeof before);
+    uplink_release(&lease);
+    uplink_set_done(&set);
+    (void)state;
+}
+
+/* --- addresses ------------------------------------------------------------------------------------------ */
+
+static void test_address(void **state)
+{
+    struct uplink_set set = {.n = 0};
+    struct made made;
+    made_init(&made);
+    struct machine_link *eth0 = made_link(&made, "eth0"), *eth1 = made_link(&made, "eth1");
+    (void)made_addr(&made, eth0, "10.0.1.2");
+    (void)made_addr(&made, eth1, "10.0.2.2");
+    (void)made_addr(&made, eth1, "10.0.2.3");
+    (void)made_addr(&made, eth1, "2001:db8::3");
+    struct uplink *u = add(&set, "10.0.2.3", &made.m);
+    assert_state(u, true, false);
+    assert_string_equal(u->egress.device, "");
+    assert_string_equal(u->interface, "eth1");
+    assert_ip(&u->egress.source4, "10.0.2.3");
+    assert_int_equal(addr_family(&u->egress.source6), AF_UNSPEC);
+    u = add(&set, "2001:db8::3", &made.m);
+    assert_state(u, false, true);
+    assert_string_equal(u->egress.device, "");
+    assert_string_equal(u->interface, "eth1");
+    assert_ip(&u->egress.source6, "2001:db8::3");
+    assert_int_equal(addr_family(&u->egress.source4), AF_UNSPEC);
+    uplink_set_done(&set);
+    (void)state;
+}
+
+static void test_address_comes_and_goes(void **state)
+{
+    struct uplink_set set = {.n = 0};
+    struct made made;
+    made_init(&made);
+    struct machine_link *eth0 = made_link(&made, "eth0"), *eth1 = made_link(&made, "eth1");
+    struct machine_addr *a = made_addr(&made, eth0, "10.0.1.2");
+    struct uplink *u = add(&set, "10.0.1.9", &made.m);
+    assert_nothing_leaves(u, "");
+    assert_string_equal(u->interface, "");
+    a->addr = ip("10.0.1.9");
+    uplink_refresh(u, &made.m);
+    assert_state(u, true, false);
+    assert_string_equal(u->interface, "eth0");
+    a->link = eth1->index;
+    uplink_refresh(u, &made.m);
+    assert_string_equal(u->interface, "eth1");
+    eth1->carrier = false;
+    uplink_refresh(u, &made.m);
+    assert_nothing_leaves(u, "");
+    assert_string_equal(u->interface, "eth1");
+    eth1->carrier = true;
+    eth1->up = false;
+    uplink_refresh(u, &made.m);
+    assert_nothing_leaves(u, "");
+    eth1->up = true;
+    a->tentative = true;
+    uplink_refresh(u, &made.m);
+    assert_nothing_leaves(u, "");
+    assert_string_equal(u->interface, "");
+    uplink_set_done(&set);
+    (void)state;
+}
+
+static void test_all_of_loopback(void **state)
+{
+    static const char *const texts[] = {"127.0.0.1", "127.0.0.2", "127.255.3.4", "::1"};
+    struct uplink_set set = {.n = 0};
+    struct made made;
+    made_init(&made);
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        const struct uplink *u = add(&set, texts[i], &made.m);
+        assert_state(u, i < 3, i == 3);
+        assert_string_equal(u->interface, "lo");
+    }
+    uplink_set_done(&set);
+    (void)state;
+}
+
+/* --- leases and meters ---------------------------------------------------------------------------------- */
+
+static void test_lease(void **state)
+{
+    struct uplink u = {.view = {.weight = 1}}, v = {.view = {.weight = 1}};
+    struct uplink_lease one = {.uplink = NULL}, two = {.uplink = NULL};
+    uplink_release(&one); /* harmless */
+    uplink_acquire(&one, &u);
+    uplink_acquire(&two, &u);
+    assert_number(u.view.active, 2);
+    uplink_release(&one);
+    uplink_release(&one);
+    assert_number(u.view.active, 1);
+    assert_null(one.uplink);
+    uplink_acquire(&one, &v);
+    assert_number(v.view.active, 1);
+    uplink_release(&two);
+    uplink_release(&one);
+    assert_number(u.view.active, 0);
+    assert_number(v.view.active, 0);
+    assert_number(u.view.total, 0); /* a lease is no connection yet */
+    (void)state;
+}
+
+static void test_meters(void **state)
+{
+    struct uplink u = {.view = {.weight = 1}};
+    uplink_note_bytes(&u, 10, 20);
+    uplink_note_bytes(&u, (uint64_t)1 << 40, 1);
+    assert_number(u.view.tx_bytes, 10 + 0x1p40);
+    assert_number(u.view.rx_bytes, 21);
+    uplink_note_connected(&u);
+    assert_number(u.view.total, 1);
+    assert_number(u.view.failures, 0);
+    assert_number(u.view.fail_rate, 0);
+    uplink_note_failed(&u);
+    assert_number(u.view.total, 1);
+    assert_number(u.view.failures, 1);
+    assert_true(u.view.fail_rate > 0 && u.view.fail_rate < 0.5);
+    for (int i = 0; i < 1000; i++)
+        uplink_note_failed(&u);
+    assert_true(u.view.fail_rate > 0.99 && u.view.fail_rate <= 1);
+    double before = u.view.fail_rate;
+    uplink_note_connected(&u);
+    assert_true(u.view.fail_rate < before);
+    for (int i = 0; i < 1000; i++)
+        uplink_note_connected(&u);
+    assert_true(u.view.fail_rate < 0.01 && u.view.fail_rate >= 0);
+    assert_number(u.view.active, 0);
+    (void)state;
+}
+
+/* --- on real links -------------------------------------------------------------------------------------- */
+
+static void assert_bound(const struct uplink *u, int family, const char *device, const char *source)
+{
+    char bound[IFNAMSIZ] = "";
+    int fd = egress_socket(&u->egress, family, SOCK_STREAM);
+    assert_true(fd >= 0);
+    assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, bound, &(socklen_t){sizeof bound}), 0);
+    assert_string_equal(bound, device);
+    struct addr a = bound_addr(fd);
+    assert_ip(&a, source);
+    (void)close(fd);
+}
+
+static void test_real_links(void **state)
+{
+    struct uplink_set set = {.n = 0};
+    struct machine m;
+    netns_enter();
+    netns_ip("link set lo up\n"
+             "link add fibre type veth peer name fibre-peer\n"
+             "link set fibre up\n"
+             "addr add 10.0.1.2/24 dev fibre\n"
+             "addr add 10.0.1.3/24 dev fibre\n");
+    netns_read(&m, "fibre", false);
+    struct uplink *fibre = add(&set, "fibre", &m), *address = add(&set, "10.0.1.3", &m);
+    assert_nothing_leaves(fibre, "fibre");
+    assert_nothing_leaves(address, "");
+    machine_done(&m);
+
+    netns_ip("link set fibre-peer up\n");
+    netns_read(&m, "fibre", true);
+    uplink_refresh(fibre, &m);
+    uplink_refresh(address, &m);
+    machine_done(&m);
+    assert_state(fibre, true, false);
+    assert_state(address, true, false);
+    assert_bound(fibre, AF_INET, "fibre", "10.0.1.2");
+    assert_bound(address, AF_INET, "", "10.0.1.3");
+
+    if (netns_have_ipv6()) {
+        netns_ip("addr add 2001:db8:1::2/64 dev fibre nodad\n");
+        assert_int_equal(machine_read(&m), 0);
+        uplink_refresh(fibre, &m);
+        machine_done(&m);
+        assert_state(fibre, true, true);
+        assert_bound(fibre, AF_INET6, "fibre", "2001:db8:1::2");
+    }
+    netns_ip("addr flush dev fibre\n");
+    assert_int_equal(machine_read(&m), 0);
+    uplink_refresh(fibre, &m);
+    uplink_refresh(address, &m);
+    machine_done(&m);
+    assert_nothing_leaves(fibre, "fibre");
+    assert_nothing_leaves(address, "");
+    uplink_set_done(&set);
+    (void)state;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_view_starts_empty),
+        cmocka_unit_test(test_ids_and_names),
+        cmocka_unit_test(test_names_are_unique),
+        cmocka_unit_test(test_longest_names),
+        cmocka_unit_test(test_full_set),
+        cmocka_unit_test(test_tags_and_tier_are_copied),
+        cmocka_unit_test(test_interface_takes_both_families),
+        cmocka_unit_test(test_interface_with_one_family),
+        cmocka_unit_test(test_interface_that_is_not_up),
+        cmocka_unit_test(test_interface_comes_and_goes),
+        cmocka_unit_test(test_refresh_leaves_the_meters),
+        cmocka_unit_test(test_address),
+        cmocka_unit_test(test_address_comes_and_goes),
+        cmocka_unit_test(test_all_of_loopback),
+        cmocka_unit_test(test_lease),
+        cmocka_unit_test(test_meters),
+        cmocka_unit_test(test_real_links),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

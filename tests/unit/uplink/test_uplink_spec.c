@@ -1,0 +1,205 @@
+#include "uplink/uplink.h"
+
+#include "uplink/machines.h"
+
+#include <errno.h>
+
+static struct uplink_spec parse(const char *text)
+{
+    char err[256] = "untouched";
+    struct uplink_spec spec;
+    if (uplink_spec_parse(&spec, text, err, sizeof err) < 0)
+        fail_msg("%s: %s", text, err);
+    assert_string_equal(err, "untouched");
+    assert_string_equal(spec.name, "");
+    assert_number(spec.tier, 1);
+    assert_int_equal(spec.n_tags, 0);
+    return spec;
+}
+
+static void assert_interface(const char *text, const char *interface, double weight)
+{
+    struct uplink_spec spec = parse(text);
+    assert_int_equal(spec.kind, UPLINK_INTERFACE);
+    assert_string_equal(spec.interface, interface);
+    assert_int_equal(addr_family(&spec.address), AF_UNSPEC);
+    assert_number(spec.weight, weight);
+    uplink_spec_done(&spec);
+}
+
+static void assert_address(const char *text, const char *address, double weight)
+{
+    struct uplink_spec spec = parse(text);
+    assert_int_equal(spec.kind, UPLINK_ADDRESS);
+    assert_string_equal(spec.interface, "");
+    assert_ip(&spec.address, address);
+    assert_int_equal(addr_port(&spec.address), 0);
+    assert_number(spec.weight, weight);
+    uplink_spec_done(&spec);
+}
+
+/* Refused, with a message that quotes the text and holds what was expected. */
+static void assert_refused(const char *text, const char *expected)
+{
+    char err[256] = "", quoted[128];
+    struct uplink_spec spec = {.weight = 77};
+    (void)snprintf(quoted, sizeof quoted, "uplink \"%s\": ", text);
+    assert_int_equal(uplink_spec_parse(&spec, text, err, sizeof err), -EINVAL);
+    if (strncmp(err, quoted, strlen(quoted)) != 0 || !strstr(err, expected))
+        fail_msg("%s: the message is: %s", text, err);
+    assert_number(spec.weight, 77); /* untouched */
+}
+
+static void test_interfaces(void **state)
+{
+    assert_interface("eth0", "eth0", 1);
+    assert_interface("eth0@3", "eth0", 3);
+    assert_interface("eth0/3", "eth0", 3);
+    assert_interface("eth0@0.5", "eth0", 0.5);
+    assert_interface("eth0@.5", "eth0", 0.5);
+    assert_interface("eth0@1e3", "eth0", 1000);
+    assert_interface("eth0@1000000", "eth0", 1e6);
+    assert_interface("eth0@0.000001", "eth0", 1e-6);
+    assert_interface("eth0.100@2", "eth0.100", 2);
+    assert_interface("br-lan", "br-lan", 1);
+    assert_interface("x", "x", 1);
+    assert_interface("wwp0s20f0u6i12x", "wwp0s20f0u6i12x", 1); /* 15 characters */
+    assert_interface("4g", "4g", 1);
+    assert_interface("10.0.0.1a", "10.0.0.1a", 1);
+    assert_interface("deadbeef", "deadbeef", 1);
+    (void)state;
+}
+
+static void test_addresses(void **state)
+{
+    assert_address("10.0.0.1", "10.0.0.1", 1);
+    assert_address("10.0.0.1@7", "10.0.0.1", 7);
+    assert_address("10.0.0.2/3", "10.0.0.2", 3);
+    assert_address("127.0.0.2@2", "127.0.0.2", 2);
+    assert_address("1.0.0.0", "1.0.0.0", 1);
+    assert_address("223.255.255.255", "223.255.255.255", 1);
+    assert_address("2001:db8::1", "2001:db8::1", 1);
+    assert_address("2001:db8::1/2", "2001:db8::1", 2); /* a weight, never a prefix */
+    assert_address("[2001:db8::1]@2", "2001:db8::1", 2);
+    assert_address("[2001:db8::1]/2", "2001:db8::1", 2);
+    assert_address("[2001:db8::1]", "2001:db8::1", 1);
+    assert_address("::1@2", "::1", 2);
+    assert_address("fd00::1", "fd00::1", 1);
+    assert_address("::ffff:10.0.0.1@2", "10.0.0.1", 2);
+    (void)state;
+}
+
+static void test_bad_weights(void **state)
+{
+    static const char *const weights[] = {
+        "",       "0",         "0.0",
+        "-1",     "-0.5",      "nan",
+        "NaN",    "inf",       "infinity",
+        "1e7",    "1000000.1", "1e999",
+        "1e-999", "3x",        "3 ",
+        " 3",     "3@4",       "3/4",
+        "0x10",   "1,5",       "--1",
+        "1.2.3",  ".",         "e",
+        "1e",     "if5",       "\t1",
+        "1\n",    "three",     "1e3e",
+        "+",      "1-2",       "00000000000000000000000000000000000000001",
+    };
+    for (size_t i = 0; i < ARRAY_LEN(weights); i++) {
+        static const char *const starts[] = {"eth0@", "eth0/", "10.0.0.1@", "[2001:db8::1]/"};
+        for (size_t k = 0; k < ARRAY_LEN(starts); k++) {
+            char text[96], quoted[96];
+            (void)snprintf(text, sizeof text, "%s%s", starts[k], weights[i]);
+            (void)snprintf(quoted, sizeof quoted,
+                           "the weight \"%s\" must be a number above 0 and at most 1000000", weights[i]);
+            assert_refused(text, quoted);
+        }
+    }
+    assert_refused("veth0@if5", "the weight \"if5\" must be a number"); /* as `ip link` writes it */
+    (void)state;
+}
+
+static void test_bad_names(void **state)
+{
+    static const char *const empty[] = {"", "@3", "/3", "@", "/"};
+    static const char *const addresses[] = {
+        "10.0.0",   "10.0.0.256",    "10.0.0.1.2",   "1234",     "...",    "10.0.0.1:80", "[10.0.0.1]",
+        "2001:db8", "2001:db8::g@2", "[2001:db8::1", "[]",       "[eth0]", "eth0:1",      "::1%lo",
+        ":",        "fe80::1%lo",    "12345::",      "01.2.3.4", "1.2.3",
+    };
+    static const char *const interfaces[] = {
+        "sixteen-letters0", "eth 0", " eth0", "eth0 ", "eth\t0", "eth\n0", "a-name-that-goes-on-and-on@3",
+    };
+    for (size_t i = 0; i < ARRAY_LEN(empty); i++)
+        assert_refused(empty[i], "expected INTERFACE or ADDRESS");
+    for (size_t i = 0; i < ARRAY_LEN(addresses); i++)
+        assert_refused(addresses[i], "is neither an interface's name nor an IP address such as");
+    for (size_t i = 0; i < ARRAY_LEN(interfaces); i++)
+        assert_refused(interfaces[i], "expected 1 to 15 characters without blanks");
+    (void)state;
+}
+
+/* A socket bound to one of these would not be bound to an uplink at all. */
+static void test_addresses_that_no_machine_has(void **state)
+{
+    static const char *const vague[] = {"0.0.0.0", "0.0.0.0@2", "0.1.2.3", "::", "[::]/2", "::ffff:0.0.0.0"};
+    static const char *const many[] = {"224.0.0.1", "255.255.255.255", "240.0.0.1", "ff02::1"};
+    for (size_t i = 0; i < ARRAY_LEN(vague); i++)
+        assert_refused(vague[i], "stands for no address in particular");
+    for (size_t i = 0; i < ARRAY_LEN(many); i++)
+        assert_refused(many[i], "is no address of a machine");
+    assert_refused("fe80::1", "reaches no further than its own link");
+    (void)state;
+}
+
+static void test_no_password_is_repeated(void **state)
+{
+    static const char *const urls[] = {"socks5://user:secret@192.0.2.1:1080", "http://user:secret@proxy/"};
+    for (size_t i = 0; i < ARRAY_LEN(urls); i++) {
+        struct uplink_spec spec;
+        char err[256] = "";
+        assert_int_equal(uplink_spec_parse(&spec, urls[i], err, sizeof err), -EINVAL);
+        assert_non_null(strstr(err, "expected INTERFACE or ADDRESS"));
+        assert_null(strstr(err, "secret"));
+        assert_memory_equal(err, "uplink \"", 8);
+        assert_memory_equal(err + 8, urls[i], 5);
+    }
+    (void)state;
+}
+
+static void test_message_is_cut_to_its_place(void **state)
+{
+    struct uplink_spec spec;
+    char err[16];
+    memset(err, 'x', sizeof err);
+    assert_int_equal(uplink_spec_parse(&spec, "eth0@nothing", err, 10), -EINVAL);
+    assert_string_equal(err, "uplink \"e");
+    assert_int_equal(err[10], 'x');
+    (void)state;
+}
+
+static void test_done_frees_tags(void **state)
+{
+    struct uplink_spec spec = parse("eth0");
+    spec.tags[spec.n_tags++] = strdup("metered");
+    spec.tags[spec.n_tags++] = strdup("slow");
+    uplink_spec_done(&spec); /* a leak is seen by ASan */
+    assert_int_equal(spec.n_tags, 0);
+    assert_null(spec.tags[0]);
+    uplink_spec_done(&spec);
+    (void)state;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_interfaces),
+        cmocka_unit_test(test_addresses),
+        cmocka_unit_test(test_bad_weights),
+        cmocka_unit_test(test_bad_names),
+        cmocka_unit_test(test_addresses_that_no_machine_has),
+        cmocka_unit_test(test_no_password_is_repeated),
+        cmocka_unit_test(test_message_is_cut_to_its_place),
+        cmocka_unit_test(test_done_frees_tags),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
