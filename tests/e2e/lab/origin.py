@@ -30,13 +30,14 @@ def read_all(s, limit=1 << 30):
 
 
 def read_exactly(s, n):
-    data = b""
-    while len(data) < n:
-        more = s.recv(min(65536, n - len(data)))
-        if not more:
-            raise EOFError(f"the end after {len(data)} of {n} octets: {data[-200:]!r}")
-        data += more
-    return data
+    parts, left = [], n
+    while left:
+        data = s.recv(min(65536, left))
+        if not data:
+            raise EOFError(f"the end after {n - left} of {n} octets: {b''.join(parts)[-200:]!r}")
+        parts.append(data)
+        left -= len(data)
+    return b"".join(parts)
 
 
 def read_head(s):

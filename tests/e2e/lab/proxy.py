@@ -18,11 +18,12 @@ _SANITIZER = re.compile(r"ERROR: \w+Sanitizer|runtime error:")
 
 
 class Proxy:
-    """One run of `steerway start`. Its log goes to a file as JSON lines."""
+    """One run of `steerway start`. Its log goes to a file as JSON lines, unless text is asked for."""
 
-    def __init__(self, folder, number, *args, dns=NAMES4, port=True, netns=None):
-        self.argv = [BINARY, "start", *(["-p", "0"] if port else []), "--log-format", "json"]
+    def __init__(self, folder, number, *args, dns=NAMES4, port=True, text=False, netns=None):
+        self.argv = [BINARY, "start", *(["-p", "0"] if port else []), *([] if text else ["--log-format", "json"])]
         self.argv += ["--dns", dns] if dns else []
+        self.text = text
         self.argv = [str(a) for a in [*self.argv, *args]]
         self.out_path, self.log_path = folder / f"proxy{number}.out", folder / f"proxy{number}.log"
         command = netns.wrap(self.argv) if netns else self.argv
@@ -32,12 +33,18 @@ class Proxy:
         self.addresses = []  # (address, port) as the banner tells
 
     def wait_started(self):
+        """Waits until it tells where it listens: by its banner, or where the log is JSON, by events."""
+
         def started():
             assert self.process.poll() is None, f"did not start: {self.log_text()}"
-            return "listening on" in (text := self.out_path.read_text()) and text.endswith("\n\n")
+            return self.banner.endswith("\n\n") if self.text else self.events("uplink")
 
         wait_for(started, "the proxy listens", START_S)
-        self.addresses = [(host.strip("[]"), int(port)) for host, port in _LISTENING.findall(self.out_path.read_text())]
+        if self.text:
+            found = _LISTENING.findall(self.banner)
+        else:
+            found = [line["address"].rpartition(":")[::2] for line in self.events("listening")]
+        self.addresses = [(host.strip("[]"), int(port)) for host, port in found]
         return self
 
     # --- where it is ---
@@ -122,7 +129,9 @@ class Proxy:
             if self.alive():
                 self.signal(signal.SIGTERM)
                 wait_for(lambda: not self.alive() or "stopping: " in self.log_text(), "the first signal is heard", STOP_S)
-        return self.wait()
+        code = self.wait()
+        # The second signal may come when the loop is left already, and nobody listens any more.
+        return 0 if code == -signal.SIGTERM and self.events("stopped") else code
 
     def complaints(self):
         """What a sanitizer found, if this is a build with one."""

@@ -27,6 +27,8 @@ def enter(argv):
     reason = "unshare is missing"
     # Debian keeps ip, nft and nginx where a user's PATH does not lead.
     os.environ["PATH"] = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
+    for name in [n for n in os.environ if n.lower().endswith("_proxy")]:
+        del os.environ[name]  # the outside's proxies are of no use inside
     for flags in _flag_sets():
         try:
             probe = subprocess.run([*flags, "sh", "-c", _PROBE], capture_output=True, text=True, timeout=30)

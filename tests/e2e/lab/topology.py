@@ -24,6 +24,7 @@ class Uplink:
         self.far4, self.far_gateway4 = f"172.31.{number}.1", f"172.31.{number}.2"
         self.far6, self.far_gateway6 = f"2001:db8:f0{number}::1", f"2001:db8:f0{number}::2"
         self.metric = 100 * number
+        self.broken = False
 
     def build(self, internet):
         n, isp = self.number, self.isp
@@ -31,6 +32,7 @@ class Uplink:
         for name in ("net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding"):
             assert isp.sysctl(name, 1)
         isp.sysctl("net.ipv4.conf.all.rp_filter", 0)
+        isp.sysctl("net.ipv4.icmp_ratelimit", 0)  # each request is told that a destination is unreachable
         sh(f"ip link add {self.name} type veth peer name line{n} netns {isp.name}")
         sh(f"ip link add far{n} netns {isp.name} type veth peer name isp{n} netns {internet.name}")
         isp.sh(f"ip address add {self.gateway4}/24 dev line{n}")
@@ -65,27 +67,34 @@ class Uplink:
         sh(f"ip -6 address replace {self.addr6}/64 dev {self.name} nodad")
         sh(f"ip route replace default via {self.gateway4} dev {self.name} metric {self.metric}")
         sh(f"ip -6 route replace default via {self.gateway6} dev {self.name} metric {self.metric}")
+        self.broken = False
         wait_for(lambda: "LOWER_UP" in self.home.link(self.name)["flags"], f"{self.name} has a carrier")
 
     def down(self):
         """The household's end is set down."""
+        self.broken = True
         sh(f"ip link set {self.name} down")
 
     def lose_carrier(self):
         """The provider's end is set down; the household's notices by the carrier alone."""
+        self.broken = True
         self.isp.sh(f"ip link set line{self.number} down")
 
     def swallow(self):
         """The provider drops everything; the link looks fine."""
+        self.broken = True
         self.isp.nft(
             "add table inet block; add chain inet block f { type filter hook forward priority 0; policy drop; }"
         )
 
     def lose_addresses(self):
+        """The link stays, as after a lease that ran out."""
+        self.broken = True
         sh(f"ip address flush dev {self.name} scope global")
 
     def remove(self):
         """The device is pulled out."""
+        self.broken = True
         sh(f"ip link delete {self.name}")
 
     def bytes(self):
@@ -140,7 +149,8 @@ class Lab:
 
     def restore(self):
         for uplink in self.uplinks:
-            uplink.restore()
+            if uplink.broken:
+                uplink.restore()
 
     def uplink_of(self, address):
         """The name of the uplink whose address a server saw."""

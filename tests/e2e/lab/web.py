@@ -73,7 +73,7 @@ class WebServer:
 
     def put_repository(self, name):
         """A git repository that can be cloned over plain HTTP. Returns the content of its one file."""
-        work, bare = self.folder / "work", self.files / f"{name}.git"
+        work, bare = self.folder / f"{name}.work", self.files / f"{name}.git"
         run("git", "init", "-q", "-b", "main", work).ok()
         (work / "hello.txt").write_text("hello from far away\n")
         run("git", "-C", work, "add", "hello.txt").ok()

@@ -1,0 +1,259 @@
+"""Tunnels: every octet, every end, every reset, and no more memory than promised."""
+
+import hashlib
+import selectors
+import socket
+import threading
+import time
+from collections import Counter
+
+import pytest
+
+from lab.origin import echo, pattern, read_all, read_exactly, reset
+from lab.run import wait_for
+from lab.socks import socks5_connect
+
+MIB = 1024 * 1024
+
+
+@pytest.fixture
+def proxy(start):
+    return start("wan1", "wan2")
+
+
+def both_entrances(proxy, server):
+    """A tunnel by SOCKS5, then one by CONNECT."""
+    yield socks5_connect(proxy, server.address, server.port, timeout=30).s
+    s = socket.create_connection(proxy.address, timeout=30)
+    s.sendall(f"CONNECT {server.hostport} HTTP/1.1\r\nHost: {server.hostport}\r\n\r\n".encode())
+    assert read_exactly(s, 12) == b"HTTP/1.1 200"
+    while read_exactly(s, 1) != b"\r" or read_exactly(s, 3) != b"\n\r\n":
+        pass
+    yield s
+
+
+def digest(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+def test_up_then_fin_then_down(proxy, origin):
+    """8 MiB up, FIN, then 1 MiB down arrives whole."""
+    up, down = pattern(8 * MIB, b"up"), pattern(MIB, b"down")
+
+    def server_side(s):
+        got = read_all(s)
+        s.sendall(down)
+        return digest(got)
+
+    server = origin(server_side)
+    for n, s in enumerate(both_entrances(proxy, server)):
+        with s:
+            s.sendall(up)
+            s.shutdown(socket.SHUT_WR)
+            assert digest(read_all(s)) == digest(down)
+        assert server.result(n) == digest(up)
+    for line in proxy.connections(2):
+        assert (line["tx"], line["rx"], line["outcome"]) == (8 * MIB, MIB, "closed")
+
+
+def test_down_then_fin_then_up(proxy, origin):
+    """The mirror: the server ends first, and what the client says afterwards still arrives."""
+    up, down = pattern(MIB, b"up"), pattern(8 * MIB, b"down")
+
+    def server_side(s):
+        s.sendall(down)
+        s.shutdown(socket.SHUT_WR)
+        return digest(read_all(s))
+
+    server = origin(server_side)
+    for n, s in enumerate(both_entrances(proxy, server)):
+        with s:
+            assert digest(read_all(s)) == digest(down)
+            s.sendall(up)
+        assert server.result(n) == digest(up)
+    for line in proxy.connections(2):
+        assert (line["tx"], line["rx"], line["outcome"]) == (MIB, 8 * MIB, "closed")
+
+
+def test_both_ways_at_once(proxy, origin):
+    size = 16 * MIB
+    content = pattern(size)
+    server = origin(echo)
+    with socks5_connect(proxy, server.address, server.port, timeout=60) as tunnel:
+
+        def send():
+            tunnel.sendall(content)
+            tunnel.shutdown(socket.SHUT_WR)
+
+        sender = threading.Thread(target=send)
+        sender.start()
+        assert digest(read_all(tunnel.s)) == digest(content)
+        sender.join(10)
+
+
+def test_a_reset_of_the_server_reaches_the_client(proxy, origin):
+    def server_side(s):
+        s.sendall(b"last words")
+        assert s.recv(1) == b"x"
+        reset(s)
+
+    server = origin(server_side)
+    for s in both_entrances(proxy, server):
+        with s:
+            assert read_exactly(s, 10) == b"last words"
+            s.sendall(b"x")
+            with pytest.raises(ConnectionResetError):
+                s.recv(1)
+    assert [line["outcome"] for line in proxy.connections(2)] == ["reset", "reset"]
+
+
+def test_a_reset_of_the_client_reaches_the_server(proxy, origin):
+    def server_side(s):
+        s.sendall(b"hello")
+        try:
+            return f"ended with {s.recv(1)}"
+        except ConnectionResetError:
+            return "reset"
+
+    server = origin(server_side)
+    for n, s in enumerate(both_entrances(proxy, server)):
+        assert read_exactly(s, 5) == b"hello"
+        reset(s)
+        assert server.result(n) == "reset"
+    assert [line["outcome"] for line in proxy.connections(2)] == ["reset", "reset"]
+
+
+def test_what_was_said_before_a_reset_is_heard(proxy, origin):
+    content = pattern(MIB)
+
+    def server_side(s):
+        s.sendall(content)
+        assert s.recv(1) == b"!"  # the client has begun to read; the rest is in buffers
+        reset(s)
+
+    server = origin(server_side)
+    with socks5_connect(proxy, server.address, server.port) as tunnel:
+        got = read_exactly(tunnel.s, MIB)
+        tunnel.sendall(b"!")
+        assert got == content
+        with pytest.raises(ConnectionResetError):
+            tunnel.recv(1)
+
+
+def test_back_pressure_bounds_memory(proxy, origin):
+    """Readers that do not read stop their writers, and the proxy holds next to nothing of what lies between."""
+    size, count = 64 * MIB, 8
+    sent = [0] * count
+    numbers = iter(range(count))
+    go_on = threading.Event()
+
+    def flood(s):
+        n = next(numbers)
+        block = bytes(MIB)
+        while sent[n] < size:
+            sent[n] += s.send(block[: size - sent[n]])
+
+    server = origin(flood)
+    before = proxy.resident()
+    tunnels = [socks5_connect(proxy, server.address, server.port, timeout=60) for _ in range(count)]
+    try:
+        still = []
+
+        def at_rest():
+            still.append(sum(sent))
+            return len(still) > 30 and still[-1] == still[-30] > 0
+
+        wait_for(at_rest, "the writers are stopped", timeout=20)
+        assert sum(sent) < size * count / 2, "kernel buffers alone hold what was sent"
+        grown = proxy.resident() - before
+        assert grown < 4 * MIB, f"{grown} octets for {count} connections with 64 KiB a direction"
+        go_on.set()
+        for tunnel in tunnels[:2]:  # and when they read, all of it comes
+            left = size
+            while left:
+                left -= len(tunnel.recv(1 << 20))
+            assert tunnel.recv(1) == b""
+    finally:
+        for tunnel in tunnels:
+            tunnel.close()
+    assert proxy.resident() - before < 6 * MIB
+
+
+def test_two_hundred_connections_at_once(proxy, lab, origin):
+    count, size = 200, 100_000
+    server = origin(echo)
+    content = pattern(size)
+    waiting, got = selectors.DefaultSelector(), {}
+    tunnels = [socks5_connect(proxy, server.address, server.port) for _ in range(count)]
+    assert Counter(lab.uplink_of(t.source) for t in tunnels) == {"wan1": 100, "wan2": 100}
+    for tunnel in tunnels:
+        tunnel.setblocking(False)
+        got[tunnel.s] = [0, hashlib.sha256()]  # sent, received
+        waiting.register(tunnel.s, selectors.EVENT_READ | selectors.EVENT_WRITE)
+    deadline = time.monotonic() + 30
+    ended = 0
+    while ended < count:
+        assert time.monotonic() < deadline, f"{ended} of {count} have ended"
+        for key, events in waiting.select(1):
+            s, progress = key.fileobj, got[key.fileobj]
+            if events & selectors.EVENT_WRITE:
+                progress[0] += s.send(content[progress[0] : progress[0] + 16384])
+                if progress[0] == size:
+                    s.shutdown(socket.SHUT_WR)
+                    waiting.modify(s, selectors.EVENT_READ)
+            if events & selectors.EVENT_READ:
+                data = s.recv(65536)
+                progress[1].update(data)
+                if not data:
+                    waiting.unregister(s)
+                    s.close()
+                    ended += 1
+    assert {p[1].hexdigest() for p in got.values()} == {digest(content)}
+    lines = proxy.connections(count)
+    assert len(lines) == count and {(line["tx"], line["rx"]) for line in lines} == {(size, size)}
+
+
+def test_an_idle_tunnel_is_closed_and_a_busy_one_is_not(start, origin):
+    proxy = start("wan1", "--idle-timeout", "1")
+    server = origin(echo)
+    idle = socks5_connect(proxy, server.address, server.port)
+    busy = socks5_connect(proxy, server.address, server.port)
+    began = time.monotonic()
+    idle.settimeout(0.2)
+    with idle, busy:
+        ended = False
+        while not ended:
+            busy.sendall(b"tick")
+            assert busy.recv(4) == b"tick"
+            try:
+                ended = idle.recv(1) == b""
+            except ConnectionResetError:
+                ended = True
+            except TimeoutError:
+                assert time.monotonic() - began < 10
+        assert time.monotonic() - began > 0.9
+        assert proxy.connections(1)[0]["outcome"] == "idle"
+        busy.sendall(b"last")
+        assert busy.recv(4) == b"last"
+
+
+def test_a_half_closed_tunnel_lives_on(start, origin):
+    """After the client's FIN the server may take its time, as long as it is less than the idle time."""
+    proxy = start("wan1", "--idle-timeout", "5")
+    asked = threading.Event()
+
+    def server_side(s):
+        question = read_all(s)
+        assert asked.wait(10)
+        s.sendall(b"answer to " + question)
+
+    server = origin(server_side)
+    with socks5_connect(proxy, server.address, server.port) as tunnel:
+        tunnel.sendall(b"question")
+        tunnel.shutdown(socket.SHUT_WR)
+        tunnel.settimeout(1.5)
+        with pytest.raises(TimeoutError):
+            tunnel.recv(1)
+        asked.set()
+        tunnel.settimeout(10)
+        assert read_all(tunnel.s) == b"answer to question"
