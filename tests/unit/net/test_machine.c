@@ -120,8 +120,8 @@ static void test_nobody_may_read(void **state)
         struct machine m;
         struct machine_route route;
         struct addr to = ip("127.0.0.1");
-        if (getuid() == 0 && setresuid(65534, 65534, 65534) < 0)
-            _exit(2);
+        if (getuid() == 0 && setresuid(65534, 65534, 65534) < 0 && errno != EINVAL)
+            _exit(2); /* EINVAL: a user namespace without nobody, whose root is no more than its user */
         int r = machine_read(&m);
         if (r == 0)
             machine_done(&m);
