@@ -77,6 +77,17 @@ static void on_hup(struct ev_loop *loop, ev_signal *w, int events)
                 policy_generation(a->policy));
 }
 
+static void watch_signals(struct app *a)
+{
+    (void)signal(SIGPIPE, SIG_IGN);
+    ev_signal_init(&a->on_int, on_int, SIGINT);
+    ev_signal_start(a->loop, &a->on_int);
+    ev_signal_init(&a->on_term, on_term, SIGTERM);
+    ev_signal_start(a->loop, &a->on_term);
+    ev_signal_init(&a->on_hup, on_hup, SIGHUP);
+    ev_signal_start(a->loop, &a->on_hup);
+}
+
 /* --- links come and go ---------------------------------------------------------------------------------- */
 
 static void on_refresh(struct ev_loop *loop, ev_timer *w, int events)
@@ -191,18 +202,13 @@ int app_init(struct app *a, const struct config *config, struct uplink_set *upli
     };
     proxy_init(&a->proxy, a->loop, a->resolver, a->uplinks, a->policy, &settings);
     a->proxy.drained = on_drained;
+    /* Before anybody is told that it runs: whoever is told may send one at once. */
+    watch_signals(a);
     return listen_all(a, err);
 }
 
 void app_run(struct app *a)
 {
-    (void)signal(SIGPIPE, SIG_IGN);
-    ev_signal_init(&a->on_int, on_int, SIGINT);
-    ev_signal_start(a->loop, &a->on_int);
-    ev_signal_init(&a->on_term, on_term, SIGTERM);
-    ev_signal_start(a->loop, &a->on_term);
-    ev_signal_init(&a->on_hup, on_hup, SIGHUP);
-    ev_signal_start(a->loop, &a->on_hup);
     ev_timer_init(&a->refresh, on_refresh, REFRESH_S, REFRESH_S);
     ev_timer_start(a->loop, &a->refresh);
     ev_run(a->loop, 0);
