@@ -15,7 +15,7 @@ enum { LINES_IN_WINDOW = 5 };
 static void reap(struct proxy *p)
 {
     LIST_EACH(&p->dead, node, next)
-    session_free(container_of(node, struct session, node));
+        session_free(container_of(node, struct session, node));
     if (p->draining && p->n_sessions == 0 && p->drained) {
         void (*drained)(struct proxy *) = p->drained;
         p->drained = NULL;
@@ -107,7 +107,7 @@ void proxy_drain(struct proxy *p)
     p->draining = true;
     close_listeners(p);
     LIST_EACH(&p->sessions, node, next)
-    session_drain(container_of(node, struct session, node));
+        session_drain(container_of(node, struct session, node));
 }
 
 void proxy_stop(struct proxy *p)
@@ -115,7 +115,7 @@ void proxy_stop(struct proxy *p)
     p->draining = true;
     close_listeners(p);
     LIST_EACH(&p->sessions, node, next)
-    session_close(container_of(node, struct session, node), "shutdown");
+        session_close(container_of(node, struct session, node), "shutdown");
 }
 
 void proxy_done(struct proxy *p)
