@@ -85,8 +85,7 @@ static void on_socket_state(void *data, ares_socket_t fd, int readable, int writ
     struct resolver *r = data;
     struct resolver_socket *s = NULL;
 
-    LIST_EACH(&r->sockets, it, tmp)
-    {
+    LIST_EACH(&r->sockets, it, tmp) {
         struct resolver_socket *known = container_of(it, struct resolver_socket, node);
         if (known->io.fd == fd)
             s = known;
@@ -228,13 +227,11 @@ void resolver_free(struct resolver *r)
 {
     if (!r)
         return;
-    LIST_EACH(&r->queries, it, tmp)
-    {
+    LIST_EACH(&r->queries, it, tmp) {
         resolver_cancel(container_of(it, struct resolver_query, node));
     }
     ares_destroy(r->channel); /* calls back for every job that it holds, which frees them */
-    LIST_EACH(&r->sockets, it, tmp)
-    {
+    LIST_EACH(&r->sockets, it, tmp) {
         socket_forget(container_of(it, struct resolver_socket, node));
     }
     ev_timer_stop(r->loop, &r->tick);
