@@ -57,7 +57,8 @@ step_unit() { build dev && unit_tests dev; }
 
 step_docs() {
   [ -f tests/lint/docs.lua ] || { echo "SKIPPED there is no tests/lint/docs.lua" && return 0; }
-  build dev && check "docs" luajit tests/lint/docs.lua build/dev/steerway
+  build dev && check "docs" luajit tests/lint/docs.lua build/dev/steerway &&
+    check "the lint of the docs itself" sh tests/lint/selftest build/dev/steerway
 }
 
 step_clang() { check "clang builds it without a warning" build clang; }
