@@ -131,13 +131,13 @@ int vm_new(struct vm **ret, const struct vm_options *options, char *err)
         (void)snprintf(err, VM_ERROR_MAX, "out of memory");
         return -ENOMEM;
     }
-    /* LuaJIT 2.1 of 2022 crashes when the allocations of lua_newstate itself (some 20 KiB) are refused. */
+    /* The cap is for policies. Refused an allocation, LuaJIT 2.1 of 2022 crashes in lua_newstate and leaks in
+     * luaopen_ffi. */
     vm->cap = SIZE_MAX;
     vm->L = lua_newstate(allocate, vm);
-    vm->cap = options->memory_max ? options->memory_max : MEMORY_MAX_DEFAULT;
     int rc = vm->L ? 0 : -ENOMEM;
     if (rc < 0) {
-        (void)snprintf(err, VM_ERROR_MAX, "cannot make a Lua VM in %zu octets", vm->cap);
+        (void)snprintf(err, VM_ERROR_MAX, "out of memory");
         goto fail;
     }
     lua_atpanic(vm->L, on_panic);
@@ -150,6 +150,7 @@ int vm_new(struct vm **ret, const struct vm_options *options, char *err)
     rc = vm_protected(vm, boot, &b, BOOT_BUDGET_S, err);
     if (rc < 0)
         goto fail;
+    vm->cap = options->memory_max ? options->memory_max : MEMORY_MAX_DEFAULT;
     *ret = vm;
     return 0;
 
