@@ -1,0 +1,363 @@
+/* The sandbox holds, and the structs that Lua reads in place are the ones that C writes. */
+#include "policy/fixture.h"
+
+#include "policy/vm.h"
+
+#include <lauxlib.h>
+
+struct layout {
+    const char *name;
+    size_t value;
+};
+
+#define SIZE(name, type)                                                                                     \
+    {                                                                                                        \
+        name, sizeof(struct type)                                                                            \
+    }
+#define FIELD(prefix, type, field)                                                                           \
+    {                                                                                                        \
+        prefix "." #field, offsetof(struct type, field)                                                      \
+    }
+#define U(field) FIELD("uplink", uplink_view, field), FIELD("uplink_rw", uplink_view, field)
+#define C(field) FIELD("conn", frame_conn, field)
+#define F(field) FIELD("frame", frame, field)
+
+static const struct layout layouts[] = {
+    SIZE("uplink", uplink_view),
+    SIZE("uplink_rw", uplink_view),
+    SIZE("conn", frame_conn),
+    SIZE("stats", frame_stats),
+    SIZE("frame", frame),
+    U(weight),
+    U(tier),
+    U(active),
+    U(total),
+    U(failures),
+    U(fail_rate),
+    U(tx_bytes),
+    U(rx_bytes),
+    U(tx_rate),
+    U(rx_rate),
+    U(tx_capacity),
+    U(rx_capacity),
+    U(busy),
+    U(rtt),
+    U(quota_left),
+    U(id),
+    U(up),
+    U(ipv4),
+    U(ipv6),
+    C(id),
+    C(now),
+    C(port),
+    C(attempt),
+    C(is_domain),
+    C(is_ipv6),
+    FIELD("stats", frame_stats, tx),
+    FIELD("stats", frame_stats, rx),
+    FIELD("stats", frame_stats, duration),
+    F(conn),
+    F(stats),
+    F(connect_s),
+    F(first_byte_s),
+    F(timeout_s),
+    F(hedge_s),
+    F(host),
+    F(client),
+    F(user),
+    F(listener),
+    F(proto),
+    F(last_error),
+    F(word),
+    F(uplink),
+    F(n_tags),
+    F(n),
+    F(ids),
+    F(live),
+};
+
+static int compare_layout(lua_State *L)
+{
+    size_t known = 0;
+    lua_getfield(L, LUA_REGISTRYINDEX, "_LOADED");
+    lua_getfield(L, -1, "steerway.host.types");
+    lua_getfield(L, -1, "layout");
+    lua_call(L, 0, 1);
+    for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1))
+        known++;
+    if (known != ARRAY_LEN(layouts))
+        return luaL_error(L, "Lua knows %d sizes and fields, C %d", (int)known, (int)ARRAY_LEN(layouts));
+    for (size_t i = 0; i < ARRAY_LEN(layouts); i++) {
+        lua_getfield(L, -1, layouts[i].name);
+        if (!lua_isnumber(L, -1) || (size_t)lua_tointeger(L, -1) != layouts[i].value)
+            return luaL_error(L, "%s: %d in C", layouts[i].name, (int)layouts[i].value);
+        lua_pop(L, 1);
+    }
+    return 0;
+}
+
+static void lua_and_c_agree_on_the_structs(void **state)
+{
+    struct fixture *f = *state;
+    struct frame frame = {.n = 0};
+    struct vm_options o = {.lua_dir = STEERWAY_SOURCE_DIR "/lua", .frame = &frame};
+    struct vm *vm;
+    assert_int_equal(vm_new(&vm, &o, f->err), 0);
+    if (vm_protected(vm, compare_layout, NULL, 1, f->err) != 0)
+        FIXTURE_FAIL(f, "%s", f->err);
+    vm_free(vm);
+}
+
+/* Each is an expression that must be nil or raise: a way out of the sandbox. */
+static const char *const exits[] = {
+    "ffi",
+    "io",
+    "debug",
+    "package",
+    "jit",
+    "dofile",
+    "loadfile",
+    "getfenv",
+    "setfenv",
+    "newproxy",
+    "module",
+    "gcinfo",
+    "os.execute",
+    "os.exit",
+    "os.remove",
+    "os.rename",
+    "os.tmpname",
+    "os.getenv",
+    "os.setlocale",
+    "string.dump",
+    "('').dump",
+    "('x').dump(print)",
+    "math.randomseed",
+    "collectgarbage('collect')",
+    "collectgarbage('stop')",
+    "require 'ffi'",
+    "require 'io'",
+    "require 'os'",
+    "require 'jit'",
+    "require 'jit.util'",
+    "require 'debug'",
+    "require 'table.clear'",
+    "require 'string.buffer'",
+    "require 'package'",
+    "require '_G'",
+    "require 'steerway.host'",
+    "require 'steerway.host.types'",
+    "require 'steerway.host.sandbox'",
+    "require '../p'",
+    "require '/etc/passwd'",
+    "require 'steerway..host'",
+    "require '.p'",
+    "require 'a/b'",
+    "require ''",
+    "require()",
+    "load('\\27LJ\\2\\0\\0')",
+    "loadstring('\\27LJ\\2\\0\\0')",
+    "load(function() return nil end, 'x', 'b', 5)",
+    "load('return 1', 'x', 't', 5)",
+    "load('return 1', 'x', 't', false)",
+    "load('return ffi')()",
+    "load('return io', 'x', 'b')()",
+    "load('return debug', 'x', 't', nil)()",
+    "loadstring('return package')()",
+    "coroutine.wrap(function() return load('return io')() end)()",
+    "coroutine.wrap(load)('return io')()",
+    "getmetatable('')",
+    "getmetatable(u)",
+    "getmetatable(conn)",
+    "getmetatable(uplinks)",
+    "getmetatable(1LL)",
+    "setmetatable('', {})",
+    "setmetatable(u, {})",
+    "setmetatable(uplinks, {})",
+    "setmetatable(ctx, {})",
+    "setmetatable(u.tags, {})",
+    "rawset(u, 'weight', 3)",
+    "rawget(u, 'weight')",
+    "next(u)",
+    "pairs(u)()",
+    "ipairs(u)()",
+    "u[1]",
+    "u[0]",
+    "u[-1]",
+    "u[1LL]",
+    "u + 1",
+    "u - 1",
+    "1 + u",
+    "u - u",
+    "u + 1LL",
+    "-u",
+    "#u",
+    "u()",
+    "u .. 'x'",
+    "u < u",
+    "u <= u",
+    "tonumber(u)",
+    "bit.band(u, 1)",
+    "conn[0]",
+    "conn + 1",
+    "conn.host + 1",
+    "conn()",
+    "u.view",
+    "u.__index",
+    "conn.frame",
+    "conn.word",
+    "conn.client_ptr",
+    "math.floor(u)",
+    "string.format('%d', u)",
+    "string.format('%p', u) == nil",
+    "('x'):rep(5000):find('x-x-x-y')",
+    "('x'):rep(300):find('.-.-.-.-.-.-y')",
+    "table.concat(u)",
+    "unpack(u)",
+    "select(u)",
+    "string.byte(u)",
+    "ctx.every",
+    "ctx.params.x",
+    "_G.io",
+    "_G._G.ffi",
+    "_ENV",
+};
+
+static const char ESCAPE_HEAD[] = "return { name = 'p', new = function(ctx)\n"
+                                  "return { pick = function(conn, uplinks)\n"
+                                  "local u = uplinks[1]\n"
+                                  "local function try() return ";
+static const char ESCAPE_TAIL[] =
+    " end\n"
+    "local ok, got = pcall(try)\n"
+    "if ok and got ~= nil and got ~= false then error('reached: ' .. type(got)) end\n"
+    "return u\n"
+    "end } end }\n";
+
+static int try_exit(struct fixture *f, const char *exit)
+{
+    char text[1024];
+    (void)snprintf(text, sizeof text, "%s%s%s", ESCAPE_HEAD, exit, ESCAPE_TAIL);
+    return fixture_load(f, text);
+}
+
+static void no_way_leads_out(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(try_exit(f, "u.name"), -EINVAL); /* the trap itself works */
+    assert_non_null(strstr(f->err, "reached: string"));
+    for (size_t i = 0; i < ARRAY_LEN(exits); i++) {
+        if (try_exit(f, exits[i]) != 0)
+            FIXTURE_FAIL(f, "%s: %s", exits[i], f->err);
+        if (fixture_pick(f).by_default)
+            FIXTURE_FAIL(f, "%s: the VM does not work afterwards", exits[i]);
+    }
+}
+
+struct attempt {
+    const char *body, *expected;
+};
+
+/* Each raises, and says so. */
+static const struct attempt attempts[] = {
+    {"u.weight = 3", "constant"},
+    {"u.id = 3", "constant"},
+    {"u.up = true", "constant"},
+    {"u.name = 'x'", "uplink.name cannot be set"},
+    {"u.color = 'x'", "uplink.color cannot be set"},
+    {"u[1] = 2", "uplink.1 cannot be set"},
+    {"u.tags.x = true", "tags.x cannot be set"},
+    {"conn.port = 1", "constant"},
+    {"conn.host = 'x'", "conn.host cannot be set"},
+    {"return u.wieght", "uplink has no field 'wieght'; did you mean 'weight'?"},
+    {"return u.zebra", "uplink has no field 'zebra'"},
+    {"return conn.hots", "conn has no field 'hots'; did you mean 'host'?"},
+    {"return conn.lastError", "did you mean 'last_error'?"},
+    {"return conn.is_domian", "did you mean 'is_domain'?"},
+    {"return ctx.prams", "ctx has no field 'prams'; did you mean 'params'?"},
+    {"return ctx.params.x", "ctx.params has no field 'x'"},
+    {"ctx.hash(1)", "expected a string"},
+    {"require 'nothing_here'", "nothing_here.lua: No such file"},
+};
+
+static void what_is_not_there_raises_with_its_line(void **state)
+{
+    struct fixture *f = *state;
+    for (size_t i = 0; i < ARRAY_LEN(attempts); i++) {
+        char text[1024];
+        (void)snprintf(text, sizeof text,
+                       "return { name = 'p', new = function(ctx) return { pick = function(conn, uplinks)\n"
+                       "local u = uplinks[1]\n%s\nend } end }\n",
+                       attempts[i].body);
+        assert_true(fixture_load(f, text) < 0);
+        if (!strstr(f->err, attempts[i].expected) || !strstr(f->err, "p.lua:3: "))
+            FIXTURE_FAIL(f, "%s: %s", attempts[i].body, f->err);
+    }
+    assert_true(f->set.items[0]->view.weight == 7);
+}
+
+static void bytecode_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    /* The signature that string.dump writes; the rest does not matter. */
+    static const char bytecode[] = "\x1bLJ\x02\x00 and so on";
+    struct policy_options o = fixture_options(f);
+    fixture_write(f, "p.lua", bytecode, sizeof bytecode);
+    assert_int_equal(policy_new(&f->policy, &o, f->err), -EINVAL);
+    assert_non_null(strstr(f->err, "mode"));
+    fixture_write(f, "byte.lua", bytecode, sizeof bytecode);
+    assert_true(fixture_load(f, "require 'byte'") < 0);
+    assert_non_null(strstr(f->err, "mode"));
+}
+
+static void requires_the_library_and_files_beside_it(void **state)
+{
+    struct fixture *f = *state;
+    char folder[128];
+    (void)snprintf(folder, sizeof folder, "%s/more", f->dir);
+    assert_int_equal(mkdir(folder, 0700), 0);
+    const char *mine = "local m = { n = 0 } function m.choose(u) m.n = m.n + 1 return u[2] end return m";
+    fixture_write(f, "mine.lua", mine, strlen(mine));
+    fixture_write(f, "more/deep.lua", "return require('mine')", strlen("return require('mine')"));
+    fixture_write(f, "ring.lua", "return require 'ring'", strlen("return require 'ring'"));
+    FIXTURE_LOAD(f, "local mine, again, deep = require 'mine', require 'mine', require 'more.deep'\n"
+                    "assert(mine == again and mine == deep)\n"
+                    "assert(require('steerway.balance').smooth)\n" PICK("", "return mine.choose(uplinks)"));
+    assert_ptr_equal(fixture_pick(f).order[0], f->set.items[1]);
+    assert_true(fixture_load(f, "require 'ring'") < 0);
+    assert_non_null(strstr(f->err, "module 'ring' requires itself"));
+    fixture_write(f, "bad.lua", "\n\nx = = 1", 8);
+    assert_true(fixture_load(f, "require 'bad'") < 0);
+    assert_non_null(strstr(f->err, "bad.lua:3: "));
+}
+
+/* What one policy does to the libraries it was given is its own affair. */
+static void tampering_harms_nobody(void **state)
+{
+    struct fixture *f = *state;
+    FIXTURE_LOAD(f,
+                 "for _, t in pairs { string, table, math, bit, os, coroutine } do for k in pairs(t) do t[k] "
+                 "= nil end end\n"
+                 "error, type, tostring, pairs, ipairs, setmetatable = nil\n" PICK(
+                     "", "_G.x = (_G.x or 0) + 1; if conn.port == 1 then return 'x' end return uplinks[1]"));
+    assert_false(fixture_pick(f).by_default);
+    struct policy_conn conn = fixture_conn(1);
+    struct policy_choice choice;
+    conn.port = 1;
+    policy_pick(f->policy, &conn, f->set.items, f->set.n, &choice);
+    assert_true(choice.by_default);
+    assert_int_equal(fixture_log_count(f, "pick returned a string"), 1);
+    FIXTURE_LOAD(f, PICK("", "return uplinks[1], string.format('%s', ('y'):rep(2))"));
+    assert_string_equal(fixture_pick(f).reason, "yy");
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+    const struct CMUnitTest tests[] = {
+        T(lua_and_c_agree_on_the_structs),           T(no_way_leads_out),
+        T(what_is_not_there_raises_with_its_line),   T(bytecode_is_refused),
+        T(requires_the_library_and_files_beside_it), T(tampering_harms_nobody),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,278 @@
+/* A policy that never ends, in many ways, is stopped in its time and does no harm after. */
+#include "policy/fixture.h"
+
+#include "base/clock.h"
+
+#include <time.h>
+
+static double cpu_now_s(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+/* `on` makes pick misbehave: only for port 666, so that the pick on trial at load passes. The loop stands on
+ * line 4. */
+#define LOOP_IN_PICK(body)                                                                                   \
+    "return { name = 'p', new = function(ctx) return { pick = function(conn, uplinks)\n"                     \
+    "if conn.port ~= 666 then return uplinks[#uplinks], 'well' end\n"                                        \
+    "local n, t, s = 0, {}, ''\n" body "\n"                                                                  \
+    "end } end }\n"
+
+struct loop {
+    const char *name, *pick, *in_new;
+};
+
+#define LOOP(name, body)                                                                                     \
+    {                                                                                                        \
+        name, LOOP_IN_PICK(body),                                                                            \
+            "return { name = 'p', new = function(ctx)\n\nlocal n, t, s = 0, {}, ''\ndo " body " end"         \
+            "\nreturn {} end }\n"                                                                            \
+    }
+
+static const struct loop loops[] = {
+    LOOP("empty", "while true do end"),
+    LOOP("repeat", "repeat until false"),
+    LOOP("arithmetic", "while true do n = n + 1 end"),
+    LOOP("goto", "::again:: goto again"),
+    LOOP("table", "while true do t[n % 8] = n; n = n + 1 end"),
+    LOOP("for", "for i = 1, math.huge do n = n + i end"),
+    LOOP("pairs", "t.a = 1; while true do for k, v in pairs(t) do n = n + v end end"),
+    LOOP("pcall", "while true do pcall(function() n = n + 1 end) end"),
+    LOOP("pcall around", "while true do pcall(function() while true do n = n + 1 end end) end"),
+    LOOP("nested pcall",
+         "local function f() while true do pcall(f) end end while true do pcall(pcall, pcall, f) end"),
+    LOOP("xpcall handler", "while true do xpcall(error, function() while true do n = n + 1 end end) end"),
+    LOOP("error handler",
+         "while true do xpcall(function() while true do end end, function() while true do end end) end"),
+    LOOP("coroutine",
+         "while true do local c = coroutine.wrap(function() coroutine.yield() end); c() c() end"),
+    LOOP("in coroutine",
+         "while true do coroutine.resume(coroutine.create(function() while true do n = n + 1 end end)) end"),
+    LOOP("tail call", "local function f(x) return f(x + 1) end return f(1)"),
+    LOOP("deep recursion", "local function f(x) return 1 + f(x) end while true do pcall(f, 1) end"),
+    LOOP("string", "while true do s = s .. 'x'; if #s > 1000 then s = '' end end"),
+    LOOP("string.rep", "while true do s = ('x'):rep(1e5 + n); n = (n + 1) % 100 end"),
+    LOOP("sort", "for i = 1, 50 do t[i] = i end while true do table.sort(t, function(a, b) n = n + 1; return "
+                 "a > b end) end"),
+    LOOP("gsub", "while true do (('x'):rep(500)):gsub('.', function(c) n = n + 1 end) end"),
+    LOOP("metamethod",
+         "setmetatable(t, { __index = function(_, k) while true do n = n + 1 end end }); return t.x"),
+    LOOP("tostring of error", "error(setmetatable({}, { __tostring = function() while true do end end }))"),
+};
+
+static struct policy_choice pick_port(struct fixture *f, uint16_t port)
+{
+    struct policy_conn conn = fixture_conn(1);
+    struct policy_choice choice;
+    conn.port = port;
+    policy_pick(f->policy, &conn, f->set.items, f->set.n, &choice);
+    return choice;
+}
+
+/* 50 ms of budget, a tick of at most 10 ms where the kernel's own is slow, and what it takes to leave: 10,000
+ * nested calls of pcall, each with an error of its own, under a sanitizer. */
+static const double STOPPED_WITHIN_S = 0.4;
+
+static void stops_each_loop_in_pick(void **state)
+{
+    struct fixture *f = *state;
+    for (size_t i = 0; i < ARRAY_LEN(loops); i++) {
+        FIXTURE_LOAD(f, loops[i].pick);
+        for (int round = 0; round < 3; round++) {
+            double start = cpu_now_s();
+            struct policy_choice bad = pick_port(f, 666);
+            double took = cpu_now_s() - start;
+            if (took > STOPPED_WITHIN_S)
+                FIXTURE_FAIL(f, "%s: took %.3f s", loops[i].name, took);
+            if (!bad.by_default || strcmp(bad.reason, "default: policy error") != 0)
+                FIXTURE_FAIL(f, "%s: %s", loops[i].name, bad.reason);
+            /* The VM works on, and nothing of the stop remains. */
+            for (int again = 0; again < 200; again++) {
+                struct policy_choice good = pick_port(f, 443);
+                if (good.by_default || good.order[0] != f->set.items[f->set.n - 1])
+                    FIXTURE_FAIL(f, "%s: a good pick fails afterwards: %s", loops[i].name, good.reason);
+            }
+        }
+        assert_int_equal(policy_errors(f->policy), 3);
+    }
+    /* All but the error with a __tostring, which ends by itself. */
+    size_t named = fixture_log_count(f, "p.lua:4: stopped: took longer than 50 ms");
+    if (named != 3 * (ARRAY_LEN(loops) - 1))
+        FIXTURE_FAIL(f, "the log names the line of %zu loops", named);
+}
+
+static void stops_each_loop_in_new(void **state)
+{
+    struct fixture *f = *state;
+    for (size_t i = 0; i + 1 < ARRAY_LEN(loops); i++) {
+        double start = cpu_now_s();
+        assert_true(fixture_load(f, loops[i].in_new) < 0);
+        if (cpu_now_s() - start > STOPPED_WITHIN_S + 0.4) /* making the VM included */
+            FIXTURE_FAIL(f, "%s: took %.3f s", loops[i].name, cpu_now_s() - start);
+        if (!strstr(f->err, "p.lua:4: stopped"))
+            FIXTURE_FAIL(f, "%s: %s", loops[i].name, f->err);
+    }
+}
+
+/* Calls of C that no hook can interrupt: each would take minutes, but is refused, or ends soon. */
+static const char *const long_builtins[] = {
+    LOOP_IN_PICK("table.insert(t, -2^31, 1)"),
+    LOOP_IN_PICK("table.insert(t, 2^31 - 1, 1)"),
+    LOOP_IN_PICK("return (('a'):rep(30)):find(('a?'):rep(30) .. ('a'):rep(30) .. 'b')"),
+    LOOP_IN_PICK("return (('x'):rep(1000)):find('x-x-x-y')"),
+    LOOP_IN_PICK("return (('('):rep(1e6)):find('%b()')"),
+    LOOP_IN_PICK("return (('a'):rep(1e6)):find(('a'):rep(1e5) .. 'b', 1, true)"),
+    LOOP_IN_PICK("return load(('x = 1 '):rep(2e6))"),
+    LOOP_IN_PICK("while true do (('x'):rep(183)):find('x-x-x-y') end"),
+    LOOP_IN_PICK(
+        "for i = 1, 3e5 do t[i] = i * 7919 % 300007 end while true do table.sort(t) t[1] = -t[1] end"),
+};
+
+static void long_builtins_are_refused_or_end_soon(void **state)
+{
+    struct fixture *f = *state;
+    for (size_t i = 0; i < ARRAY_LEN(long_builtins); i++) {
+        FIXTURE_LOAD(f, long_builtins[i]);
+        double start = cpu_now_s();
+        struct policy_choice bad = pick_port(f, 666);
+        if (cpu_now_s() - start > 5 || !bad.by_default)
+            FIXTURE_FAIL(f, "builtin %zu: took %.3f s, %s", i, cpu_now_s() - start, bad.reason);
+        assert_int_equal(policy_errors(f->policy), 1);
+        assert_false(pick_port(f, 443).by_default);
+    }
+}
+
+static void stops_a_loop_at_the_top_of_the_file(void **state)
+{
+    struct fixture *f = *state;
+    assert_true(fixture_load(f, "local n = 0\nwhile true do n = n + 1 end") < 0);
+    assert_non_null(strstr(f->err, "p.lua:2: stopped"));
+}
+
+static void names_the_policys_line_when_the_library_loops(void **state)
+{
+    struct fixture *f = *state;
+    FIXTURE_LOAD(f, "local least = require('steerway.balance').least_of(function(u)\n"
+                    "while u.weight > 0 and _G.stuck do end return 1 end)\n" PICK(
+                        "", "_G.stuck = conn.port == 666\nreturn least(uplinks)"));
+    assert_true(pick_port(f, 666).by_default);
+    assert_int_equal(fixture_log_count(f, "p.lua:2: stopped"), 1);
+}
+
+/* The good ones run between stops, compiled, and under other VMs that come and go with the profiler. */
+static void other_vms_do_not_disturb(void **state)
+{
+    struct fixture *f = *state;
+    struct fixture other = *f;
+    FIXTURE_LOAD(f, LOOP_IN_PICK("while true do n = n + 1 end"));
+    other.policy = NULL;
+    assert_int_equal(fixture_load(&other, LOOP_IN_PICK("while true do n = n + 1 end")), 0);
+    for (int round = 0; round < 4; round++) {
+        assert_true(pick_port(f, 666).by_default);
+        assert_false(pick_port(&other, 443).by_default);
+        assert_true(pick_port(&other, 666).by_default);
+        assert_false(pick_port(f, 443).by_default);
+    }
+    policy_free(other.policy);
+    assert_true(pick_port(f, 666).by_default);
+    assert_false(pick_port(f, 443).by_default);
+}
+
+static void obeys_a_budget_of_the_options(void **state)
+{
+    struct fixture *f = *state;
+    const char *text = LOOP_IN_PICK("while true do n = n + 1 end");
+    struct policy_options o = fixture_options(f);
+    o.budget_s = 0.2;
+    fixture_write(f, "p.lua", text, strlen(text));
+    assert_int_equal(policy_new(&f->policy, &o, f->err), 0);
+    double start = cpu_now_s();
+    assert_true(pick_port(f, 666).by_default);
+    assert_true(cpu_now_s() - start >= 0.18);
+    assert_int_equal(fixture_log_count(f, "longer than 200 ms"), 1);
+}
+
+static void slow_but_within_budget_is_let_be(void **state)
+{
+    struct fixture *f = *state;
+    FIXTURE_LOAD(f, PICK("local clock = os.clock",
+                         "local stop = clock() + 0.025; while clock() < stop do end return uplinks[1]"));
+    for (int i = 0; i < 8; i++)
+        assert_false(fixture_pick(f).by_default);
+    assert_int_equal(policy_errors(f->policy), 0);
+}
+
+static const char *const hoards[] = {
+    LOOP_IN_PICK("while true do n = n + 1; t[n] = { n } end"),
+    LOOP_IN_PICK("while true do n = n + 1; t[n] = ('x'):rep(1e5) .. n end"),
+    LOOP_IN_PICK("while true do s = s .. ('x'):rep(1e6) end"),
+    LOOP_IN_PICK("return ('x'):rep(2e9)"),
+    LOOP_IN_PICK("while true do pcall(function() for i = 1, 1e6 do t[#t + 1] = {} end end) end"),
+    LOOP_IN_PICK("while true do n = n + 1; t[n] = coroutine.create(function() end) end"),
+};
+
+static void stops_hoarders_of_memory(void **state)
+{
+    struct fixture *f = *state;
+    for (size_t i = 0; i < ARRAY_LEN(hoards); i++) {
+        struct policy_options o = fixture_options(f);
+        o.memory_max = 8 << 20;
+        o.budget_s = 5;
+        fixture_write(f, "p.lua", hoards[i], strlen(hoards[i]));
+        policy_free(f->policy);
+        f->policy = NULL;
+        assert_int_equal(policy_new(&f->policy, &o, f->err), 0);
+        for (int round = 0; round < 5; round++) {
+            struct policy_choice bad = pick_port(f, 666);
+            if (!bad.by_default)
+                FIXTURE_FAIL(f, "hoard %zu was not stopped", i);
+            struct policy_choice good = pick_port(f, 443);
+            if (good.by_default)
+                FIXTURE_FAIL(f, "hoard %zu: a good pick fails afterwards: %s", i, good.reason);
+        }
+    }
+    assert_true(fixture_log_count(f, "not enough memory") >= ARRAY_LEN(hoards));
+    assert_int_equal(fixture_log_count(f, "took longer"), 0);
+}
+
+static void a_heap_too_small_is_an_error(void **state)
+{
+    struct fixture *f = *state;
+    const char *text = PICK("", "return uplinks[1]");
+    fixture_write(f, "p.lua", text, strlen(text));
+    size_t loaded = 0, refused = 0;
+    /* At each size something else fails first; none of it may crash or leak. */
+    for (size_t size = 1 << 10; size <= 1 << 20; size += 7 << 10) {
+        struct policy_options o = fixture_options(f);
+        struct policy *p = NULL;
+        o.memory_max = size;
+        if (policy_new(&p, &o, f->err) == 0) {
+            policy_free(p);
+            loaded++;
+        } else {
+            assert_non_null(strstr(f->err, "not enough memory"));
+            refused++;
+        }
+    }
+    assert_true(loaded > 10 && refused > 10);
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+    const struct CMUnitTest tests[] = {
+        T(stops_each_loop_in_pick),
+        T(stops_each_loop_in_new),
+        T(long_builtins_are_refused_or_end_soon),
+        T(stops_a_loop_at_the_top_of_the_file),
+        T(names_the_policys_line_when_the_library_loops),
+        T(other_vms_do_not_disturb),
+        T(obeys_a_budget_of_the_options),
+        T(slow_but_within_budget_is_let_be),
+        T(stops_hoarders_of_memory),
+        T(a_heap_too_small_is_an_error),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
