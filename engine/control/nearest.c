@@ -5,7 +5,7 @@
 /* Two slips (a letter missing, doubled, or exchanged) are a typing error; three are another word. */
 enum { FAR = 3 };
 /* No name is longer. */
-enum { WORD_MAX = 64 };
+enum { NAME_MAX_LEN = 64 };
 /* The beginning of a name is as good as the name, from this length on. */
 enum { PREFIX_MIN = 3 };
 
@@ -27,7 +27,7 @@ static size_t least(size_t a, size_t b)
 /* Levenshtein's, with one row of the matrix. */
 static size_t distance(struct slice a, struct slice b)
 {
-    size_t row[WORD_MAX + 1];
+    size_t row[NAME_MAX_LEN + 1];
 
     for (size_t j = 0; j <= b.len; j++)
         row[j] = j;
@@ -53,7 +53,7 @@ void nearest_offer(struct nearest *n, const char *known)
 {
     struct slice name = slice_str(known);
 
-    if (n->word.len > WORD_MAX || name.len > WORD_MAX)
+    if (name.len > NAME_MAX_LEN)
         return;
     size_t d = begins(name, n->word) ? 1 : distance(n->word, name);
     if (d < n->distance && d < name.len) {

@@ -320,6 +320,8 @@ def test_where_the_lua_files_are(tmp_path):
     shutil.copytree(ROOT / "lua", tmp_path / "lua")
     (tmp_path / "policies").mkdir()
     shutil.copy(ROOT / "policies/random.lua", tmp_path / "policies/dice.lua")
+    for name in [".hidden.lua", "notes.txt", ".lua", "lua", "a"]:
+        (tmp_path / "policies" / name).touch()
     assert "(there are: dice;" in refused(1, "check", "eth9", env=env)
     assert verdict("--policy", "dice", "eth9", warnings=1, env=env)
 

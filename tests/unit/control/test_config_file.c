@@ -120,6 +120,9 @@ static void every_option_has_a_key(void **state)
 
     must_load(f, "return { policy = '/abs/mine.lua' }");
     assert_string_equal(c->policy, "/abs/mine.lua");
+    must_load(f, "return { http = false, quiet = false }");
+    assert_false(c->http);
+    assert_int_equal(c->log_level, LOG_INFO);
     must_load(f, "return {}");
     must_load(f, "return { uplinks = {}, set = {} }");
     assert_int_equal(c->n_uplinks, 0);

@@ -34,6 +34,28 @@ static void slips_are_seen_through(void **state)
     assert_string_equal(nearest("host"), "host");
 }
 
+static const char *nearest_of_one(const char *word, const char *name)
+{
+    struct nearest n;
+
+    nearest_init(&n, slice_str(word));
+    nearest_offer(&n, name);
+    return n.best;
+}
+
+static void underscores_are_dashes(void **state)
+{
+    (void)state;
+    assert_string_equal(nearest_of_one("of_the_four_winds", "of-the-four-winds"), "of-the-four-winds");
+}
+
+static void a_short_name_is_not_any_short_word(void **state)
+{
+    (void)state;
+    assert_null(nearest_of_one("xy", "up"));
+    assert_string_equal(nearest_of_one("ip", "up"), "up");
+}
+
 static void another_word_has_no_nearest(void **state)
 {
     (void)state;
@@ -49,6 +71,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(slips_are_seen_through),
+        cmocka_unit_test(underscores_are_dashes),
+        cmocka_unit_test(a_short_name_is_not_any_short_word),
         cmocka_unit_test(another_word_has_no_nearest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

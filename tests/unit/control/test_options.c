@@ -275,6 +275,20 @@ static void address_ranges(void **state)
     config_done(&c);
 }
 
+static void none_undoes_the_ranges_before_it(void **state)
+{
+    const struct option *bypass = option_by_name(slice_str("bypass"));
+    const struct option_value values[] = {{bypass, "10.0.0.0/8"}, {bypass, "none"}, {bypass, "fd00::/8"}};
+    char err[CONFIG_ERROR_MAX];
+    struct config c;
+
+    (void)state;
+    config_init(&c);
+    assert_int_equal(options_apply(&c, values, 3, err), 0);
+    assert_string_equal(ranges(&c.bypass), "fd00::/8");
+    config_done(&c);
+}
+
 static void users(void **state)
 {
     char err[CONFIG_ERROR_MAX];
@@ -304,7 +318,7 @@ static struct config as_from_a_file(void)
     assert_int_equal(addr_parse_ip(&c.hosts[c.n_hosts++], slice_str("192.0.2.2"), 0), 0);
     must_set(&c, "auth", "file:pw");
     must_set(&c, "allow", "192.0.2.0/24");
-    must_set(&c, "bypass", "none");
+    must_set(&c, "bypass", "172.16.0.0/12");
     must_set(&c, "dns", "192.0.2.53");
     must_set(&c, "set", "key=value");
     return c;
@@ -356,6 +370,22 @@ static void what_is_given_here_takes_the_files_place(void **state)
     config_done(&c);
 }
 
+static void the_files_http_goes_with_its_port(void **state)
+{
+    const struct option_value values[] = {{option_by_name(slice_str("listen")), "127.0.0.1:7"},
+                                          {option_by_name(slice_str("host")), "127.0.0.1"}};
+    struct config c;
+    char err[CONFIG_ERROR_MAX];
+
+    (void)state;
+    config_init(&c);
+    c.http = true;
+    assert_int_equal(options_apply(&c, values, 2, err), 0);
+    assert_int_equal(config_finish(&c, err), 0);
+    assert_string_equal(addresses(c.listen, c.n_listen), "127.0.0.1:7 127.0.0.1:1080");
+    config_done(&c);
+}
+
 static void the_order_of_options_does_not_matter(void **state)
 {
     struct option_value values[] = {
@@ -396,8 +426,10 @@ int main(void)
         cmocka_unit_test(there_is_an_end_to_places),
         cmocka_unit_test(scalars),
         cmocka_unit_test(address_ranges),
+        cmocka_unit_test(none_undoes_the_ranges_before_it),
         cmocka_unit_test(users),
         cmocka_unit_test(what_is_given_here_takes_the_files_place),
+        cmocka_unit_test(the_files_http_goes_with_its_port),
         cmocka_unit_test(the_order_of_options_does_not_matter),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
