@@ -1,0 +1,171 @@
+"""What the command line leads to: policies, the folders of Lua files, this machine's links, config files."""
+
+import json
+import re
+import shutil
+
+import pytest
+
+from lab.command import refused, run, verdict
+from lab.proxy import ROOT
+
+POLICIES = ["failover", "least_connections", "random", "round_robin"]
+
+
+@pytest.fixture
+def config(tmp_path):
+    """config(text) writes a config file and returns its path."""
+
+    def write(text):
+        path = tmp_path / "config.lua"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+# --- policies and data ---
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_the_policies_that_ship(name):
+    assert verdict("--policy", name, "eth9", "eth8@2", warnings=2) == (name, "eth9@1, eth8@2", "127.0.0.1:1080, [::1]:1080")
+
+
+def test_a_policy_that_is_none():
+    line = refused(1, "check", "--policy", "lest_connections", "eth9")
+    assert line.startswith("no policy 'lest_connections'; did you mean least_connections? (there are: ")
+    assert ", ".join(POLICIES) in line
+    assert refused(1, "check", "--policy", "./none.lua", "eth9") == "policy ./none.lua: No such file or directory"
+    assert refused(1, "check", "--policy", "none.lua", "eth9") == "policy none.lua: No such file or directory"
+
+
+def test_a_policy_of_ones_own(tmp_path):
+    path = tmp_path / "mine.lua"
+    path.write_text("""
+        return {
+          name = "mine",
+          params = { share = { type = "number", default = 1, max = 9 } },
+          new = function(ctx)
+            assert(ctx.params.share == 2)
+            return { pick = function(_, uplinks) return uplinks[1] end }
+          end,
+        }""")
+    assert verdict("--policy", path, "--set", "share=1", "--set", "share=2", "eth9", warnings=1)[0] == "mine"
+    assert verdict("--policy", "mine.lua", "--set=share=2", "eth9", warnings=1, cwd=tmp_path)[0] == "mine"
+    assert "'share': expected a number of at most 9, got 'x'" in refused(1, "check", "--policy", path, "--set", "share=x", "eth9")
+    assert "unknown parameter 'shar'" in refused(1, "check", "--policy", path, "--set", "shar=1", "eth9")
+    path.write_text("return {\n  name = = 1 }")
+    assert "mine.lua:2: unexpected symbol" in refused(1, "check", "--policy", path, "eth9")
+
+
+def test_where_the_lua_files_are(tmp_path):
+    assert refused(1, "check", "--data-dir", tmp_path, "eth9") == f"--data-dir: no lua/steerway/host.lua in {tmp_path}"
+    env = {"STEERWAY_DATA_DIR": str(tmp_path)}
+    assert refused(1, "check", "eth9", env=env) == f"STEERWAY_DATA_DIR: no lua/steerway/host.lua in {tmp_path}"
+    assert verdict("--data-dir", ROOT, "eth9", warnings=1, env=env)
+    shutil.copytree(ROOT / "lua", tmp_path / "lua")
+    (tmp_path / "policies").mkdir()
+    shutil.copy(ROOT / "policies/random.lua", tmp_path / "policies/dice.lua")
+    for name in [".hidden.lua", "notes.txt", ".lua", "lua", "a"]:
+        (tmp_path / "policies" / name).touch()
+    assert "(there are: dice;" in refused(1, "check", "eth9", env=env)
+    assert verdict("--policy", "dice", "eth9", warnings=1, env=env)
+
+
+# --- uplinks ---
+
+
+def test_check_warns_of_absent_uplinks():
+    r = run("check", "eth9", "192.0.2.77", "lo")
+    assert r.returncode == 0
+    assert r.stderr.splitlines() == [
+        "steerway: warning: uplink eth9 is not usable at present: this machine has no such interface",
+        "steerway: warning: uplink 192.0.2.77 is not usable at present: this machine does not have the address",
+        "steerway: warning: uplink lo is not usable at present: loopback",
+    ]
+
+
+def test_uplinks_given_twice():
+    line = "uplink eth9 is given twice (a config file can give each a name of its own)"
+    assert refused(1, "check", "eth9", "eth9@2") == line
+    assert refused(1, "start", "eth9", "eth9@2") == line
+
+
+def test_without_any_uplink_each_link_is_told_with_its_objection():
+    if any(link["used"] for link in json.loads(run("list", "--json").stdout)["links"]):
+        pytest.skip("this network namespace has a link that is usable")
+    expected = r"no link of this machine can serve as an uplink: .*lo \(loopback\).*; name one: steerway start INTERFACE\|ADDRESS"
+    assert re.fullmatch(expected, refused(1, "start"))
+    r = run("check")
+    assert r.returncode == 0 and re.fullmatch(f"steerway: warning: {expected}\n", r.stderr)
+    assert "uplinks none;" in r.stdout
+
+
+def test_list_as_a_table():
+    r = run("list")
+    assert (r.returncode, r.stderr) == (0, "")
+    lines = r.stdout.splitlines()
+    assert lines[0].split("  ")[0] == "INTERFACE" and lines[0].endswith("USED BY DEFAULT")
+    used_at = lines[0].index("USED BY DEFAULT")
+    loopback = next(line for line in lines if line.startswith("lo "))
+    assert loopback[used_at:] == "no: loopback"
+    assert "127.0.0.1/8" in loopback
+    assert all(line == line.rstrip() for line in lines)
+
+
+def test_list_as_json():
+    r = run("list", "--json")
+    assert (r.returncode, r.stderr) == (0, "")
+    links = json.loads(r.stdout)["links"]
+    loopback = next(link for link in links if link["interface"] == "lo")
+    assert loopback["kind"] == "loopback" and "127.0.0.1/8" in loopback["ipv4"] and loopback["state"] == "up"
+    assert (loopback["used"], loopback["objection"]) == (False, "loopback")
+    for link in links:
+        assert set(link) == {"interface", "state", "kind", "ipv4", "ipv6", "default4", "default6", "gateway4", "gateway6",
+                             "used", "objection"}
+        assert link["used"] == (link["objection"] is None)
+
+
+# --- config files ---
+
+
+def test_a_config_file_says_it_all(config, tmp_path):
+    (tmp_path / "mine.lua").write_text(
+        'return { name = "mine", params = { n = { type = "number" } },'
+        "  new = function() return { pick = function(_, u) return u[1] end } end }")
+    (tmp_path / "users").write_text("anna:SECRET\n")
+    path = config("""return {
+        host = "192.0.2.1", port = 99, auth_file = "users", policy = "mine.lua", set = { n = 3 },
+        uplinks = { "eth9@7", { interface = "eth8", name = "lte", weight = 0.5, tier = 2, tags = { "metered" } } },
+    }""")
+    assert verdict("--config", path, warnings=2) == ("mine", "eth9@7, lte@0.5", "192.0.2.1:99")
+    # Paths in it are its own folder's, wherever it is read from; the command line counts more.
+    assert verdict("--config", path, "-p", 7, "--policy", "random", "eth7", warnings=1, cwd="/") == (
+        "random", "eth7@1", "192.0.2.1:7")
+    assert verdict("eth7", "-H", "127.0.0.1", "--config", path, "--listen=[::1]:8", warnings=1)[2] == "[::1]:8, 127.0.0.1:1080"
+
+
+@pytest.mark.parametrize(
+    "text, said",
+    [
+        ("return { prot = 1 }", "prot: unknown key; did you mean port?"),
+        ("return { port = '1' }", "port: expected a number"),
+        ("return { port = 70000 }", "port: 70000 is not a port (1 to 65535, 0 for a free one)"),
+        ("return { auth = 'SECRET' }", "auth: expected USER:PASS, the user 1 to 255 octets without ':', the password 255 at most"),
+        ("return { uplinks = { 'eth0', { interface = 'eth1', weigth = 1 } } }",
+         "uplinks[2].weigth: unknown key; did you mean weight?"),
+        ("return 7", "expected the file to return a table, got number"),
+    ],
+)
+def test_a_bad_config_file_names_itself_and_the_key(config, text, said):
+    path = config(text)
+    assert refused(1, "check", "--config", path) == f"{path}: {said}"
+    assert refused(1, "start", "--config", path) == f"{path}: {said}"
+
+
+def test_a_config_file_that_is_no_lua_or_missing(config, tmp_path):
+    path = config("return {\n  port = = 1 }")
+    assert "config.lua:2: unexpected symbol" in refused(1, "check", "--config", path)
+    missing = tmp_path / "none.lua"
+    assert refused(1, "check", "--config", missing) == f"{missing}: No such file or directory"
