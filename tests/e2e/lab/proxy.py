@@ -20,14 +20,14 @@ _SANITIZER = re.compile(r"ERROR: \w+Sanitizer|runtime error:")
 class Proxy:
     """One run of `steerway start`. Its log goes to a file as JSON lines, unless text is asked for."""
 
-    def __init__(self, folder, number, *args, dns=NAMES4, port=True, text=False, netns=None):
+    def __init__(self, folder, number, *args, dns=NAMES4, port=True, text=False, prefix=()):
         self.argv = [BINARY, "start", *(["-p", "0"] if port else []), *([] if text else ["--log-format", "json"])]
         self.argv += ["--dns", dns] if dns else []
         self.text = text
         self.argv = [str(a) for a in [*self.argv, *args]]
         self.out_path, self.log_path = folder / f"proxy{number}.out", folder / f"proxy{number}.log"
-        command = netns.wrap(self.argv) if netns else self.argv
         with open(self.out_path, "wb") as out, open(self.log_path, "wb") as log:
+            command = [*prefix, *self.argv]
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=log, cwd=folder)
         self.pid = self.process.pid
         self.addresses = []  # (address, port) as the banner tells
@@ -37,7 +37,7 @@ class Proxy:
 
         def started():
             assert self.process.poll() is None, f"did not start: {self.log_text()}"
-            return self.banner.endswith("\n\n") if self.text else self.events("uplink")
+            return self.banner.endswith("\n\n") if self.text else self.events("started")
 
         wait_for(started, "the proxy listens", START_S)
         if self.text:
@@ -98,6 +98,12 @@ class Proxy:
 
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+    def cpu_seconds(self):
+        """Time spent computing so far."""
+        with open(f"/proc/{self.pid}/stat", encoding="ascii") as stat:
+            fields = stat.read().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def resident(self):
         """Octets of memory in use."""

@@ -1,0 +1,139 @@
+"""What the machine has: the list, the uplinks of a start without any, and the warning of a detour."""
+
+import json
+
+import pytest
+
+from lab.clients import curl_by
+from lab.proxy import BINARY
+from lab.run import run, sh
+
+
+def listed():
+    """What `steerway list --json` says, by link."""
+    links = json.loads(run(BINARY, "list", "--json").ok().text)["links"]
+    return {link["interface"]: link for link in links}
+
+
+@pytest.fixture
+def bridge(lab):
+    """A bridge with a member, as virtual machines and containers bring along."""
+    if run("ip", "link", "add", "br0", "type", "bridge").code != 0:
+        pytest.skip("this kernel has no bridges")
+    sh("ip link add port0 type veth peer name guest0")
+    sh("ip link set port0 master br0")
+    for link in ("br0", "port0", "guest0"):
+        sh(f"ip link set {link} up")
+    sh("ip address add 172.17.0.1/16 dev br0")
+    yield
+    sh("ip link delete port0")
+    sh("ip link delete br0")
+
+
+def test_the_list_tells_what_each_link_is(lab, bridge):
+    links = listed()
+    for uplink in lab.uplinks:
+        link = links[uplink.name]
+        assert (link["state"], link["kind"], link["used"]) == ("up", "veth", True), link
+        assert link["ipv4"] == [f"{uplink.addr4}/24"]
+        assert f"{uplink.addr6}/64" in link["ipv6"]
+        assert (link["default4"], link["default6"]) == (True, True)
+        assert (link["gateway4"], link["gateway6"]) == (uplink.gateway4, uplink.gateway6)
+        assert link.get("objection") is None
+    objections = {name: link["objection"] for name, link in links.items() if not link["used"]}
+    assert objections == {
+        "lo": "loopback",
+        "lan0": "container",
+        "br0": "bridge",
+        "port0": "member of a bridge or bond",
+        "guest0": "container",
+    }
+    assert links["lo"]["kind"] == "loopback"
+    assert links["br0"]["ipv4"] == ["172.17.0.1/16"]
+
+
+def test_the_list_follows_the_state(lab):
+    lab.wan2.down()
+    lab.wan3.lose_carrier()
+    links = listed()
+    assert (links["wan2"]["state"], links["wan2"]["objection"]) == ("down", "down")
+    assert (links["wan3"]["state"], links["wan3"]["objection"]) == ("no carrier", "no carrier")
+    lab.wan2.restore()
+    lab.wan3.restore()
+    lab.wan2.lose_addresses()
+    sh("ip route del default dev wan3 metric 300")
+    sh("ip -6 route del default dev wan3 metric 300")
+    lab.wan3.broken = True
+    links = listed()
+    assert links["wan2"]["objection"] in ("no address", "container", "no default route")
+    assert links["wan3"]["objection"] == "container", "a veth without a way out is one"
+
+
+def test_the_list_for_people(lab):
+    text = run(BINARY, "list").ok().text
+    heading, *rows = text.splitlines()
+    assert heading.split()[0] == "INTERFACE"
+    row = next(r for r in rows if r.startswith("wan1"))
+    assert "up" in row and "10.0.1.2/24" in row and "10.0.1.1" in row and row.rstrip().endswith("yes")
+    assert next(r for r in rows if r.startswith("lo ")).rstrip().endswith("no: loopback")
+
+
+def test_a_start_without_uplinks_uses_every_line(start, lab, web, bridge):
+    proxy = start()
+    uplinks = {line["uplink"]: line for line in proxy.events("uplink")}
+    assert set(uplinks) == {"wan1", "wan2", "wan3"}
+    assert {line["state"] for line in uplinks.values()} == {"up"}
+    before = lab.tcp_sent()
+    seen = {lab.uplink_of(curl_by("socks5", proxy).ok().text.strip()) for _ in range(6)}
+    assert seen == {"wan1", "wan2", "wan3"}
+    assert all(count > before[name] for name, count in lab.tcp_sent().items())
+
+
+def test_the_banner(start, lab):
+    proxy = start("wan1@7", "wan2/3", text=True)
+    lines = proxy.banner.splitlines()
+    assert lines[0].startswith("Steerway ") and "least_connections" in lines[0]
+    assert [line.split()[-1] for line in lines if "listening on" in line] == [f"127.0.0.1:{proxy.port}", f"[::1]:{proxy.port}"]
+    uplinks = [line.split() for line in lines if line.startswith("  uplink ")]
+    assert [(u[1], u[3]) for u in uplinks] == [("wan1", "7"), ("wan2", "3")]
+    assert lab.wan1.addr4 in uplinks[0][4] and lab.wan1.addr6 in uplinks[0][5]
+    assert "curl -x" in proxy.banner and proxy.log_text() == ""
+
+
+def warnings(proxy):
+    return [line["event"] for line in proxy.log() if line["level"] == "warn"]
+
+
+def test_an_address_whose_packets_take_another_line_is_warned_of(start, lab):
+    proxy = start(lab.wan1.addr4, lab.wan2.addr4, lab.wan2.addr6, "wan3")
+    proxy.wait_log(lab.wan2.addr6 + ":")
+    told = warnings(proxy)
+    assert len(told) == 2, told
+    for address, text in zip((lab.wan2.addr4, lab.wan2.addr6), told):
+        assert address in text and "wan1" in text and "wan2" in text, text
+
+
+def test_rules_by_source_still_the_warning(start, lab):
+    sh(f"ip rule add from {lab.wan2.addr4} table 102")
+    sh(f"ip route replace default via {lab.wan2.gateway4} dev wan2 table 102")
+    try:
+        proxy = start(lab.wan1.addr4, lab.wan2.addr4)
+        curl_by("socks5", proxy)
+        assert warnings(proxy) == []
+    finally:
+        sh(f"ip rule del from {lab.wan2.addr4} table 102")
+
+
+def test_a_device_without_a_way_out_is_warned_of(start, lab):
+    proxy = start("wan1", "lan0")
+    assert "lan0" in proxy.wait_log("no route")
+    assert len(warnings(proxy)) == 1
+
+
+def test_a_device_that_is_not_there(start, lab, web):
+    """It may come later; until then the others serve."""
+    proxy = start("wan1", "nosuch0")
+    states = {line["uplink"]: line["state"] for line in proxy.events("uplink")}
+    assert states == {"wan1": "up", "nosuch0": "down"}
+    for _ in range(4):
+        assert curl_by("http", proxy).ok().text.strip() in (lab.wan1.addr4, lab.wan1.addr6)

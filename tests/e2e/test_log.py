@@ -1,0 +1,105 @@
+"""The log: one calm line a connection, true in every field, and never a credential."""
+
+import base64
+import re
+
+from lab.clients import curl_by
+from lab.http import Client, HttpOrigin, get, response
+from lab.origin import echo, read_exactly
+from lab.run import wait_for
+from lab.socks import auth5, open_to, read_reply5, request4, request5, socks5_code, socks5_connect
+from lab.topology import OPEN4
+
+
+def test_one_line_a_connection_with_the_right_fields(start, lab, origin):
+    proxy = start("wan2")
+    server = origin(echo)
+    with socks5_connect(proxy, "open.test", server.port) as tunnel:
+        client = "{}:{}".format(*tunnel.getsockname())
+        tunnel.sendall(b"12345")
+        assert read_exactly(tunnel.s, 5) == b"12345"
+    (line,) = proxy.connections(1)
+    assert set(line) == {
+        "time", "level", "event", "client", "proto", "host", "port", "uplink", "reason", "tx", "rx", "duration", "outcome",
+    }  # fmt: skip
+    assert line["level"] == "info" and re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line["time"])
+    assert line["client"] == client
+    assert (line["proto"], line["host"], line["port"], line["uplink"]) == ("socks5", "open.test", server.port, "wan2")
+    assert (line["tx"], line["rx"], line["outcome"]) == (5, 5, "closed")
+    assert line["reason"] == "fewest connections" and 0 <= line["duration"] < 5
+
+
+def test_failures_have_their_line_too(start, lab):
+    proxy = start("wan2", "--dial-timeout", "1")
+    assert socks5_code(proxy, OPEN4, 9) == 5
+    assert socks5_code(proxy, "missing.test", 80) == 4
+    outcomes = [(line["host"], line["outcome"]) for line in proxy.connections(2)]
+    assert outcomes == [(OPEN4, "refused"), ("missing.test", "no-such-name")]
+
+
+def test_lines_match_the_connections_one_by_one(start, web):
+    proxy = start("wan1", "wan2")
+    modes = ["socks4", "socks5h", "connect", "http"] * 10
+    for mode in modes:
+        curl_by(mode, proxy).ok()
+    lines = proxy.connections(len(modes))
+    assert len(lines) == len(modes)
+    assert [line["proto"] for line in lines] == ["socks4", "socks5", "connect", "http"] * 10
+
+
+def test_text_format(start, origin):
+    proxy = start("wan1", text=True)
+    server = origin(echo)
+    with socks5_connect(proxy, server.address, server.port):
+        pass
+    line = proxy.wait_log("connection")
+    assert re.search(rf" info connection client=127\.0\.0\.1:\d+ proto=socks5 host={server.address} port={server.port} uplink=wan1 ", line)
+    assert line.endswith("outcome=closed")
+
+
+def test_quiet_says_nothing_of_connections(start, lab, web):
+    proxy = start("wan1", "--quiet", "--listen", "127.0.0.1:18080", ready=False, port=False)
+    proxy.addresses = [("127.0.0.1", 18080)]
+    wait_for(lambda: curl_by("socks5", proxy).code == 0, "it serves")
+    assert proxy.stop() == 0
+    assert proxy.log_text() == "" and proxy.banner == ""
+
+
+def test_debug_tells_more(start, lab, web):
+    proxy = start("wan1", "wan2", "--debug", "--dial-timeout", "1")
+    lab.wan2.lose_addresses()
+    for _ in range(4):
+        curl_by("socks5", proxy).ok()
+    assert [line for line in proxy.events("attempt failed") if line["uplink"] == "wan2" and line["fault"] == "bind"]
+
+
+def test_credentials_never_reach_the_log(start, origin):
+    secrets = ["open-sesame", "pass-in-url", "pass-at-origin", "wrong-secret", "cookie-secret", "query-secret"]
+    proxy = start("wan1", "--debug", "--auth", f"aladdin:{secrets[0]}")
+    server = HttpOrigin(origin, lambda *_: response(200, b"ok"))
+    good = "Proxy-Authorization: Basic " + base64.b64encode(f"aladdin:{secrets[0]}".encode()).decode()
+    bad = "Proxy-Authorization: Basic " + base64.b64encode(f"aladdin:{secrets[3]}".encode()).decode()
+    at_origin = "Authorization: Basic " + base64.b64encode(f"x:{secrets[2]}".encode()).decode()
+    with Client(proxy) as c:
+        assert c.ask(get(server, "/", bad)).status == 407
+        assert c.ask(get(server, "/?token=query-secret", good, at_origin, "Cookie: cookie-secret")).body == b"ok"
+        url = f"http://user:{secrets[1]}@{server.hostport}/"
+        assert c.ask(f"GET {url} HTTP/1.1\r\nHost: {server.hostport}\r\n{good}\r\n\r\n").body == b"ok"
+        assert c.ask(f"GET http://user:{secrets[1]}@ HTTP/1.1\r\nHost: x\r\n{good}\r\n\r\n").status == 400
+    for password in (secrets[0], secrets[3]):
+        with open_to(proxy) as s:
+            s.sendall(b"\x05\x01\x02" + auth5("aladdin", password) + request5(server.address, server.port))
+            read_exactly(s, 3)
+            if password == secrets[0]:
+                read_exactly(s, 1)
+                assert read_reply5(s)[0] == 0
+    with open_to(proxy) as s:
+        s.sendall(request4(OPEN4, 80, user=secrets[0].encode()))
+        s.recv(8)
+    proxy.connections(2)
+    proxy.stop()
+    told = proxy.log_text() + proxy.banner
+    for secret in secrets:
+        assert secret not in told
+        assert base64.b64encode(secret.encode()).decode()[:-4] not in told
+    assert good.split()[-1] not in told and bad.split()[-1] not in told
