@@ -42,7 +42,7 @@ static bool is_digit(char c)
 
 static bool is_hex(char c)
 {
-    return is_digit(c) || (c >= 'a' && c <= 'f');
+    return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
 }
 
 static bool is_name_char(char c)
@@ -89,12 +89,26 @@ static size_t copy_name(char out[TARGET_HOST_MAX + 1], struct slice name)
     return name.len;
 }
 
+/* Text within brackets or with a colon in it. What stands before the first colon is also a name's beginning,
+ * so that no octet more can turn a bad name into an address. */
 static bool ipv6_may_begin(struct slice text)
 {
-    for (size_t i = 0; i < text.len; i++)
-        if (text.data[i] == '\0' || !strchr("[0123456789abcdefABCDEF:.]", text.data[i]))
+    static const size_t GROUP_MAX = 4;
+    size_t start = text.data[0] == '[';
+    bool colon = false;
+
+    for (size_t i = start; i < text.len; i++) {
+        char c = text.data[i];
+        if (c == ']')
+            return start == 1 && i + 1 == text.len;
+        if (i - start == INET6_ADDRSTRLEN - 1)
             return false;
-    return text.len < INET6_ADDRSTRLEN + 2;
+        if (c == ':')
+            colon = true;
+        else if (colon ? !is_hex(c) && c != '.' : !is_hex(c) || i - start == GROUP_MAX)
+            return false;
+    }
+    return true;
 }
 
 bool target_may_begin(struct slice text)

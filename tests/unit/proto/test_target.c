@@ -178,7 +178,9 @@ static void test_beginnings(void **state)
     /* a valid beginning, and the octet that ends all hope */
     static const char *const bad[][2] = {{"", "."},     {"a.", "."},    {"a", " "},  {"a", "/"},
                                          {"a", "\x80"}, {"", "]"},      {"::", "g"}, {"[", "x"},
-                                         {"[::1", "%"}, {"1.2.3", "]"}, {"", "@"},   {"a", "\n"}};
+                                         {"[::1", "%"}, {"1.2.3", "]"}, {"", "@"},   {"abcde", ":"},
+                                         {"abcg", ":"}, {"[abcd", "e"}, {"[", "."},  {"::", "["},
+                                         {"::", "]"},   {"[::]", "x"},  {"a", "\n"}};
     char text[300];
 
     for (size_t i = 0; i < ARRAY_LEN(good); i++)
@@ -195,7 +197,12 @@ static void test_beginnings(void **state)
     assert_false(may_begin(":\0", 2));
     memset(text, ':', sizeof text);
     assert_true(may_begin(text, 45));
-    assert_false(may_begin(text, 60));
+    assert_false(may_begin(text, 46));
+    text[0] = '[';
+    text[47] = ']';
+    assert_true(may_begin(text, 46));
+    assert_false(may_begin(text, 47));
+    assert_false(may_begin(text, 48));
     (void)state;
 }
 
