@@ -2,7 +2,7 @@
 # shellcheck shell=bash disable=SC2034 # the lists are used by their names
 
 # By purpose, for Debian and its children. a|b: any of them will do; the first that the distribution knows is taken.
-PACKAGES_run="gcc libc6-dev cmake ninja-build pkg-config libev-dev libluajit-5.1-dev libc-ares-dev libmnl-dev
+PACKAGES_run="gcc libc6-dev make cmake ninja-build pkg-config libev-dev libluajit-5.1-dev libc-ares-dev libmnl-dev
   libjansson-dev"
 PACKAGES_lint="clang-format-14|clang-format luajit lua-check"
 PACKAGES_test="clang libclang-rt-14-dev|libclang-rt-dev libcmocka-dev lua-busted python3 python3-pytest dpkg-dev file

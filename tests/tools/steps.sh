@@ -35,6 +35,7 @@ step_lint() {
   local status=0
   check "layers" luajit tests/lint/layers.lua || status=1
   check "length" luajit tests/lint/length.lua || status=1
+  check "links" luajit tests/lint/links.lua || status=1
   check "format" sh tests/lint/format.sh || status=1
   check "luacheck" lint_lua || status=1
   check "shell" sh tests/lint/shell.sh || status=1
