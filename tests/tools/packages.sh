@@ -5,7 +5,7 @@
 PACKAGES_run="gcc libc6-dev make cmake ninja-build pkg-config libev-dev libluajit-5.1-dev libc-ares-dev libmnl-dev
   libjansson-dev"
 PACKAGES_lint="clang-format-14|clang-format luajit lua-check"
-PACKAGES_test="clang libclang-rt-14-dev|libclang-rt-dev libcmocka-dev lua-busted python3 python3-pytest dpkg-dev file
+PACKAGES_test="clang libclang-rt-dev|libclang-rt-14-dev libcmocka-dev lua-busted python3 python3-pytest dpkg-dev file
   iproute2 nftables util-linux mount procps tcpdump curl wget git ncat aria2"
 
 # For those whom we can only tell.
