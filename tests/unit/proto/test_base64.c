@@ -93,9 +93,10 @@ static void test_bad_alphabet(void **state)
 static void test_bad_padding(void **state)
 {
     static const char *const table[] = {
-        "Z",     "Zg",     "Zg=",     "Zm8",      "Zm9vZ",  "Zm9vZg", "Zm9vZg=", "=",        "==",
-        "===",   "====",   "Z===",    "=Zg=",     "Zg=v",   "Zg===",  "Zg====",  "Zg==Zg==", "Zm8=Zm9v",
-        "Zm9v=", "Zm9v==", "Zm9v===", "Zm9v====", "Zm9v\n", "Zm9v ",  " Zm9v",   "Zm\r\n9v", "Zm9v\r\n",
+        "Z",        "Zg",       "Zg=",    "Zm8",      "Zm9vZ",    "Zm9vZg",   "Zm9vZg=",  "=",
+        "==",       "===",      "====",   "Z===",     "=Zg=",     "Zg=v",     "Zg===",    "Zg====",
+        "Zg==Zg==", "A===",     "AA=A",   "AA==AAAA", "AAA=AAAA", "Zm8=Zm9v", "Zm9v=",    "Zm9v==",
+        "Zm9v===",  "Zm9v====", "Zm9v\n", "Zm9v ",    " Zm9v",    "Zm\r\n9v", "Zm9v\r\n",
     };
 
     for (size_t i = 0; i < ARRAY_LEN(table); i++) {

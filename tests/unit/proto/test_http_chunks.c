@@ -158,7 +158,9 @@ static void test_chunks(void **state)
         {{BYTES("1\r\na\r\n2\r\nbc\r\n3\r\ndef\r\n0\r\n\r\n")}, {BYTES("abcdef")}},
         {{BYTES("5\r\n\r\n0\r\n\r\n0\r\n\r\n")}, {BYTES("\r\n0\r\n")}},
         {{BYTES("1\r\n\0\r\n0\r\n\r\n")}, {BYTES("\0")}},
+        {{BYTES("9\r\n012345678\r\n0\r\n\r\n")}, {BYTES("012345678")}},
         {{BYTES("a\r\n0123456789\r\n0\r\n\r\n")}, {BYTES("0123456789")}},
+        {{BYTES("1;\x80\t~\r\nx\r\n0\r\nA: \xff\t~\r\n\r\n")}, {BYTES("x")}},
         {{BYTES("A\r\n0123456789\r\n0\r\n\r\n")}, {BYTES("0123456789")}},
         {{BYTES("0f\r\n0123456789abcde\r\n0\r\n\r\n")}, {BYTES("0123456789abcde")}},
         {{BYTES("1F\r\n0123456789abcdef0123456789abcde\r\n0\r\n\r\n")},
@@ -195,6 +197,7 @@ static void test_bad_chunks(void **state)
         BAD_AT("1\t ", "x\r\nx"),
         BAD_AT("1 ", "\nx\r\n"),
         BAD_AT("1;a", "\0\r\nx"),
+        BAD_AT("1;a", "\x7f\r\nx"),
         BAD_AT("5", "h\r\n"),
         BAD_AT("5", "_0\r\n"),
         BAD_AT("5", ".0\r\n"),
@@ -233,6 +236,7 @@ static void test_bad_chunks(void **state)
         BAD_AT("0\r\nA", "\r\n\r\n"),
         BAD_AT("0\r\nA: b\r\n", " c\r\n\r\n"),
         BAD_AT("0\r\nA: ", "\0\r\n\r\n"),
+        BAD_AT("0\r\nA: ", "\x7f\r\n\r\n"),
     };
 
     for (size_t i = 0; i < ARRAY_LEN(table); i++) {

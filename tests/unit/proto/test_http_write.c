@@ -27,6 +27,8 @@ static void test_request_lines(void **state)
          "GET / HTTP/1.1\r\nHost: h\r\nVia: 1.1 steerway\r\n\r\n"},
         {"GET http://h?q HTTP/1.1\r\nHost: h\r\n\r\n",
          "GET /?q HTTP/1.1\r\nHost: h\r\nVia: 1.1 steerway\r\n\r\n"},
+        {"GET http://h? HTTP/1.1\r\nHost: h\r\n\r\n",
+         "GET /? HTTP/1.1\r\nHost: h\r\nVia: 1.1 steerway\r\n\r\n"},
         {"OPTIONS http://h HTTP/1.1\r\nHost: h\r\n\r\n",
          "OPTIONS * HTTP/1.1\r\nHost: h\r\nVia: 1.1 steerway\r\n\r\n"},
         {"OPTIONS http://h?q HTTP/1.1\r\nHost: h\r\n\r\n",
@@ -122,8 +124,17 @@ static void test_expectation_of_an_old_client_goes(void **state)
 static void test_hops_are_counted(void **state)
 {
     static const char *const table[][2] = {
-        {"5", "4"},   {"1", "0"}, {"10", "9"},           {"100", "99"},
-        {"007", "6"}, {"x", "x"}, {"1000000", "999999"}, {"", ""},
+        {"5", "4"},
+        {"1", "0"},
+        {"10", "9"},
+        {"100", "99"},
+        {"007", "6"},
+        {"x", "x"},
+        {"1000000", "999999"},
+        {"9", "8"},
+        {"5x", "5x"},
+        {"99999999999999999999", "9999998"},
+        {"", ""},
     };
     static const char *const methods[] = {"OPTIONS", "TRACE"};
 

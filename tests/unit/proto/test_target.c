@@ -53,6 +53,12 @@ static void test_hosts(void **state)
         {"1a", TARGET_NAME, "1a"},
         {"xn--bcher-kva.example", TARGET_NAME, "xn--bcher-kva.example"},
         {"cafe", TARGET_NAME, "cafe"},
+        /* nearly a number */
+        {"0xg", TARGET_NAME, "0xg"},
+        {"h.0x1g", TARGET_NAME, "h.0x1g"},
+        {"0y1f", TARGET_NAME, "0y1f"},
+        {"1x1f", TARGET_NAME, "1x1f"},
+        {"0xab.h", TARGET_NAME, "0xab.h"},
         {"192.0.2.1", TARGET_IPV4, "192.0.2.1"},
         {"0.0.0.0", TARGET_IPV4, "0.0.0.0"},
         {"255.255.255.255", TARGET_IPV4, "255.255.255.255"},
@@ -94,6 +100,10 @@ static void test_bad_hosts(void **state)
         {BYTES("1.2.3.0004")},
         {BYTES("0x7f.1")},
         {BYTES("2130706433")},
+        {BYTES("0x7f000001")},
+        {BYTES("h.0XAF")},
+        {BYTES("0x")},
+        {BYTES("1.2.3.0x4.")},
         {BYTES("example.123")},
         {BYTES("example.123.")},
         {BYTES("1.2.3.4.")},
@@ -147,6 +157,8 @@ static void test_bad_hosts(void **state)
         {BYTES("::g")},
         {BYTES("1:2:3:4:5:6:7:8:9")},
         {BYTES("::1.2.3")},
+        {BYTES("0000:0000:0000:0000:0000:0000:255.255.255.2550")}, /* one octet over the longest text */
+        {BYTES("[0000:0000:0000:0000:0000:0000:255.255.255.2550]")},
         {BYTES("::1\0")},
         {BYTES("fe80::1%eth0")},
         {BYTES("[fe80::1%25eth0]")},
@@ -173,8 +185,8 @@ static bool may_begin(const char *text, size_t len)
 static void test_beginnings(void **state)
 {
     static const char *const good[] = {
-        "Example-1.com.", "192.0.2.1",     "1.2",         "a_b",        "2001:db8::1",
-        "::ffff:1.2.3.4", "[2001:DB8::1]", "dead:beef::", "example.123"};
+        "Example-1.com.", "192.0.2.1",   "1.2",         "a_b",       "2001:db8::1",   "::ffff:1.2.3.4",
+        "[2001:DB8::1]",  "dead:beef::", "example.123", "AZ.az-09_", "[ABCD:EF::AF]", "ABCD::F"};
     /* a valid beginning, and the octet that ends all hope */
     static const char *const bad[][2] = {{"", "."},     {"a.", "."},    {"a", " "},  {"a", "/"},
                                          {"a", "\x80"}, {"", "]"},      {"::", "g"}, {"[", "x"},
