@@ -38,11 +38,11 @@ static void test_table_of_every_prefix(void **state)
     struct nlmsghdr *nlh = mnl_nlmsg_put_header(r.space);
     mnl_attr_put_u32(nlh, 2, 22);
     mnl_attr_put(nlh, 5, 3, "abc"); /* padded to 4 */
-    mnl_attr_put_u32(nlh, 9, 99);
+    mnl_attr_put_u32(nlh, 6, 99);   /* beyond the table, by one */
     mnl_attr_put_u32(nlh, 3, 33);
     size_t len = mnl_nlmsg_get_payload_len(nlh);
     for (size_t cut = 0; cut <= len; cut++) {
-        const struct nlattr *table[6];
+        const struct nlattr *table[7] = {[6] = (const void *)&r};
         void *copy = malloc(cut + !cut);
         assert_non_null(copy);
         memcpy(copy, mnl_nlmsg_get_payload(nlh), cut);
@@ -53,6 +53,7 @@ static void test_table_of_every_prefix(void **state)
         assert_null(table[0]);
         assert_null(table[1]);
         assert_null(table[4]);
+        assert_ptr_equal(table[6], &r); /* not the table's */
         free(copy);
     }
     (void)state;

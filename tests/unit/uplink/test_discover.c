@@ -377,7 +377,10 @@ static void test_each_family(void **state)
     assert_non_null(strstr(out, "its IPv4 packets to the internet. Add one: 'ip route add"));
     assert_non_null(strstr(out, "'. Uplink lte: no route leads its IPv6 packets"));
     /* cut where there is no more room */
+    memset(out, 'x', sizeof out);
     assert_int_equal(strlen(warning_of("lte", out, 100)), 99);
+    for (size_t i = 100; i < sizeof out; i++)
+        assert_int_equal(out[i], 'x');
     netns_ip("route add default via 10.0.2.1 dev lte metric 200\n"
              "route add default via 2001:db8:2::1 dev lte metric 9000\n");
     assert_string_equal(warning_of("lte", out, sizeof out), "");

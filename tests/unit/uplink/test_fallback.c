@@ -148,13 +148,15 @@ static void test_whole_rounds_are_exact(void **state)
 static void test_lone_pick_takes_no_turn(void **state)
 {
     struct bench b;
-    bench_init(&b, (const double[]){7, 3}, 2);
+    bench_init(&b, (const double[]){9, 1}, 2);
     for (int i = 0; i < 100; i++) {
         (void)pick(&b);
+        struct fallback before = b.f;
         (void)pick_of(&b, &b.all[i % 2], 1);
+        assert_memory_equal(&before, &b.f, sizeof before);
     }
-    assert_int_equal(b.picked[0], 70 + 50);
-    assert_int_equal(b.picked[1], 30 + 50);
+    assert_int_equal(b.picked[0], 90 + 50);
+    assert_int_equal(b.picked[1], 10 + 50);
     (void)state;
 }
 
