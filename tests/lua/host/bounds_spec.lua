@@ -57,6 +57,19 @@ describe("bounds of pattern matching", function()
     assert.equal(2e5, select(2, gsub(text, "\n", "")))
   end)
 
+  -- A text of so many octets is let in, and one of so many is not.
+  local limits = {
+    { "x-x-x-y", 150, 200 }, { "^x-x-x-y", 500, 1000 }, { "(.-)%1y", 500, 1000 }, { "%b()", 9000, 10500 },
+    { "(x+)(x+)y", 500, 1000 }, { "((x+)(x+))", 7000, 10500 }, { "x+y+x+z", 7000, 10500 }, { "x?x?x?x?x?x?x?x?y", 9000, 2e5 },
+    { "x+%f[y]", 7000, 10500 }, { "x+$", 9000, 10500 }, { "[%a.]+x+y", 500, 1000 }, { "x+x*", 500, 10500 },
+  }
+  for _, case in ipairs(limits) do
+    it("lets no more into " .. case[1] .. " than ends soon", function()
+      assert.is_true((pcall(match, ("x"):rep(case[2]), case[1])))
+      assert.is_false((pcall(match, ("x"):rep(case[3]), case[1])))
+    end)
+  end
+
   it("treats '^' as gmatch does", function()
     local text = ("x"):rep(1000)
     assert.is_true((pcall(find, text, "^x-x-y")))
@@ -85,6 +98,19 @@ describe("bounds of pattern matching", function()
     assert.equal("2", match(123, 2))
     assert.equal(2, (find(123, "2")))
     assert.equal(2, (find(123, 2, 1, true)))
+  end)
+
+  it("does not keep every pattern it ever saw", function()
+    collectgarbage()
+    local before = collectgarbage "count"
+    for i = 1, 20000 do
+      match("x", ("%08d"):format(i):rep(20))
+    end
+    for i = 1, 100 do
+      match("x", ("%08d"):format(i):rep(20000))
+    end
+    collectgarbage()
+    assert.is_true(collectgarbage "count" - before < 500)
   end)
 
   it("remembers few patterns, and stays right when it forgets", function()
@@ -156,15 +182,29 @@ describe("bounds of tables", function()
     for i = 1, 1001 do
       t[i] = i % 7
     end
-    for _, less in ipairs { false, rawequal } do
-      local calls = 0
+    local function greater(a, b)
+      return a > b
+    end
+    for _, less in ipairs { false, greater } do
+      local steps = 0
       jit.off() -- compiled code looks at no hook
       jit.flush()
-      debug.sethook(function() calls = calls + 1 end, "", 1)
-      pcall(bounds.sort, t, less or nil)
+      debug.sethook(function() steps = steps + 1 end, "", 1)
+      bounds.sort(t, less or nil)
       debug.sethook()
       jit.on()
-      assert.is_true(calls > 100)
+      assert.is_true(steps > 5000)
     end
+  end)
+
+  it("does not leave the comparing to a builtin, which no hook stops", function()
+    local t, lines = {}, 0
+    for i = 1, 1001 do
+      t[i] = i
+    end
+    debug.sethook(function() lines = lines + 1 end, "l")
+    pcall(bounds.sort, t, rawequal) -- complains in the end that this is no order
+    debug.sethook()
+    assert.is_true(lines > 500)
   end)
 end)

@@ -1,6 +1,8 @@
 /* What pick may return and what becomes of it, the hooks, and the quarantine. */
 #include "policy/fixture.h"
 
+#include "policy/policy_internal.h"
+
 /* As the pick on trial goes through load: for port 1 it does what the test is about. */
 #define ON_PORT_1(pick_body) PICK("", "if conn.port ~= 1 then return uplinks[1] end\n" pick_body)
 
@@ -349,6 +351,46 @@ static void too_many_failures_in_a_row_quarantine(void **state)
     assert_false(fixture_pick(f).by_default);
 }
 
+static void a_reload_counts_failures_anew(void **state)
+{
+    struct fixture *f = *state;
+    FIXTURE_LOAD(f, ON_PORT_1("error('bad day')"));
+    for (int i = 0; i < 20; i++)
+        (void)pick_port_1(f);
+    assert_true(policy_quarantined(f->policy));
+    assert_int_equal(policy_reload(f->policy, f->err), 0);
+    for (int i = 0; i < 19; i++)
+        assert_string_equal(pick_port_1(f).reason, "default: policy error");
+    assert_false(policy_quarantined(f->policy));
+    (void)pick_port_1(f);
+    assert_true(policy_quarantined(f->policy));
+}
+
+/* What a call borrowed is not within reach after it, whatever a policy has kept. */
+static void a_conns_text_is_let_go(void **state)
+{
+    struct fixture *f = *state;
+    FIXTURE_LOAD(f, WITH_HOOKS);
+    const struct frame *frame = &f->policy->script->frame;
+    struct policy_conn conn = fixture_conn(1);
+    struct policy_stats stats = {.reason = "closed"};
+    for (int i = 0; i < 4; i++) {
+        if (i == 0)
+            (void)fixture_pick(f);
+        else if (i == 1)
+            policy_opened(f->policy, &conn, f->set.items[0], 1);
+        else if (i == 2)
+            policy_failed(f->policy, &conn, f->set.items[0], "dns");
+        else
+            policy_closed(f->policy, &conn, f->set.items[0], &stats);
+        assert_false(frame->live);
+        assert_null(frame->host);
+        assert_null(frame->client);
+        assert_null(frame->listener);
+        assert_null(frame->word);
+    }
+}
+
 static void a_hook_that_always_fails_quarantines_too(void **state)
 {
     struct fixture *f = *state;
@@ -388,6 +430,8 @@ int main(void)
         T(absent_hooks_are_not_called),
         T(errors_in_hooks_are_logged),
         T(too_many_failures_in_a_row_quarantine),
+        T(a_reload_counts_failures_anew),
+        T(a_conns_text_is_let_go),
         T(a_hook_that_always_fails_quarantines_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

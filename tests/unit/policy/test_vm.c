@@ -108,6 +108,27 @@ static void lua_and_c_agree_on_the_structs(void **state)
     vm_free(vm);
 }
 
+static int count_globals(lua_State *L)
+{
+    int *n = lua_touserdata(L, 1);
+    for (lua_pushnil(L); lua_next(L, LUA_GLOBALSINDEX); lua_pop(L, 1))
+        ++*n;
+    return 0;
+}
+
+static void whoever_slips_through_finds_no_globals(void **state)
+{
+    struct fixture *f = *state;
+    struct frame frame = {.n = 0};
+    struct vm_options o = {.lua_dir = STEERWAY_SOURCE_DIR "/lua", .frame = &frame};
+    struct vm *vm;
+    int n = 0;
+    assert_int_equal(vm_new(&vm, &o, f->err), 0);
+    assert_int_equal(vm_protected(vm, count_globals, &n, 1, f->err), 0);
+    assert_int_equal(n, 0);
+    vm_free(vm);
+}
+
 /* Each is an expression that must be nil or raise: a way out of the sandbox. */
 static const char *const exits[] = {
     "ffi",
@@ -355,9 +376,13 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
-        T(lua_and_c_agree_on_the_structs),           T(no_way_leads_out),
-        T(what_is_not_there_raises_with_its_line),   T(bytecode_is_refused),
-        T(requires_the_library_and_files_beside_it), T(tampering_harms_nobody),
+        T(lua_and_c_agree_on_the_structs),
+        T(no_way_leads_out),
+        T(whoever_slips_through_finds_no_globals),
+        T(what_is_not_there_raises_with_its_line),
+        T(bytecode_is_refused),
+        T(requires_the_library_and_files_beside_it),
+        T(tampering_harms_nobody),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
