@@ -3,7 +3,7 @@
 #ifndef STEERWAY_TESTS_NET_NETNS_H
 #define STEERWAY_TESTS_NET_NETNS_H
 
-#include "net/loopback.h"
+#include "net/ip.h"
 #include "net/machine.h"
 
 #include <errno.h>

@@ -2,7 +2,7 @@
 #ifndef STEERWAY_TESTS_UPLINK_MACHINES_H
 #define STEERWAY_TESTS_UPLINK_MACHINES_H
 
-#include "net/loopback.h"
+#include "net/ip.h"
 #include "net/machine.h"
 
 #include <linux/rtnetlink.h>
@@ -14,13 +14,6 @@ struct made {
     struct machine_addr addrs[16];
 };
 
-static inline struct addr ip(const char *text)
-{
-    struct addr a;
-    assert_int_equal(addr_parse_ip(&a, slice_str(text), 0), 0);
-    return a;
-}
-
 static inline void assert_near(double value, double expected, double tolerance)
 {
     if (!(value >= expected - tolerance && value <= expected + tolerance))
@@ -30,12 +23,6 @@ static inline void assert_near(double value, double expected, double tolerance)
 static inline void assert_number(double value, double expected)
 {
     assert_near(value, expected, 0);
-}
-
-static inline void assert_ip(const struct addr *a, const char *text)
-{
-    char out[ADDR_TEXT_MAX];
-    assert_string_equal(addr_format_ip(a, out), text);
 }
 
 /* An Ethernet card that is up. */

@@ -1,6 +1,6 @@
 #include "uplink/discover.h"
 
-#include "net/netns.h"
+#include "net/lines.h"
 #include "uplink/machines.h"
 
 /* --- objections, on machines made by hand --------------------------------------------------------------- */
@@ -204,30 +204,6 @@ static void test_add_all(void **state)
 
 /* --- on real links -------------------------------------------------------------------------------------- */
 
-/* Two lines, each with an address and a neighbour. */
-static const char LINES[] = "link set lo up\n"
-                            "link add fibre type veth peer name fibre-peer\n"
-                            "link add lte type veth peer name lte-peer\n"
-                            "link set fibre-peer up\nlink set fibre up\n"
-                            "link set lte-peer up\nlink set lte up\n"
-                            "addr add 10.0.1.2/24 dev fibre\n"
-                            "addr add 10.0.2.2/24 dev lte\n";
-static const char LINES6[] = "addr add 2001:db8:1::2/64 dev fibre nodad\n"
-                             "addr add 2001:db8:2::2/64 dev lte nodad\n";
-
-static void enter(const char *routes)
-{
-    static const char *const names[] = {"fibre", "lte"};
-    netns_enter();
-    netns_ip(LINES);
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        struct machine m;
-        netns_read(&m, names[i], true);
-        machine_done(&m);
-    }
-    netns_ip(routes);
-}
-
 /* What would be said of an uplink; "" for nothing. */
 static const char *warning_of(const char *text, char *out, size_t size)
 {
@@ -262,20 +238,21 @@ static void test_real_machine(void **state)
         {"lte", NULL},
         {"fibre-peer", "container"},
         {"br0", "bridge"},
+        {"lan", "container"},
         {"lte-peer", "member of a bridge or bond"},
         {"unplugged", "no carrier"},
         {"unplugged-peer", "down"},
     };
     struct uplink_set set = {.n = 0};
     struct machine m;
-    enter("route add default via 10.0.1.1 dev fibre metric 100\n"
-          "route add default via 10.0.2.1 dev lte table 7\n"
-          "link add br0 type bridge\n"
-          "link set lte-peer master br0\n"
-          "link set br0 up\n"
-          "link add unplugged type veth peer name unplugged-peer\n"
-          "link set unplugged up\n"
-          "addr add 10.0.9.1/24 dev br0\n");
+    lines_enter("route add default via 10.0.1.1 dev fibre metric 100\n"
+                "route add default via 10.0.2.1 dev lte table 7\n"
+                "link add br0 type bridge\n"
+                "link set lte-peer master br0\n"
+                "link set br0 up\n"
+                "link add unplugged type veth peer name unplugged-peer\n"
+                "link set unplugged up\n"
+                "addr add 10.0.9.1/24 dev br0\n");
     netns_read(&m, "br0", true);
     for (size_t i = 0; i < ARRAY_LEN(expected); i++) {
         const char *objection = discover_objection(&m, netns_link(&m, expected[i].name));
@@ -296,8 +273,8 @@ static void test_no_warning(void **state)
 {
     static const char *const fine[] = {"fibre", "lte", "10.0.1.2", "nosuch0", "10.9.9.9"};
     char out[512];
-    enter("route add default via 10.0.1.1 dev fibre metric 100\n"
-          "route add default via 10.0.2.1 dev lte metric 200\n");
+    lines_enter("route add default via 10.0.1.1 dev fibre metric 100\n"
+                "route add default via 10.0.2.1 dev lte metric 200\n");
     for (size_t i = 0; i < ARRAY_LEN(fine); i++)
         assert_string_equal(warning_of(fine[i], out, sizeof out), "");
     (void)state;
@@ -307,13 +284,13 @@ static void test_no_warning(void **state)
 static void test_source_does_not_route(void **state)
 {
     char out[512], expected[512];
-    enter("route add default via 10.0.1.1 dev fibre metric 100\n"
-          "route add default via 10.0.2.1 dev lte metric 200\n");
+    lines_enter("route add default via 10.0.1.1 dev fibre metric 100\n"
+                "route add default via 10.0.2.1 dev lte metric 200\n");
     assert_string_equal(
         warning_of("10.0.2.2@3", out, sizeof out),
         "Uplink 10.0.2.2: its IPv4 packets would leave by fibre (gateway 10.0.1.1), not by lte. "
         "Name the interface lte instead of the address.");
-    enter("route add default dev fibre\n");
+    lines_enter("route add default dev fibre\n");
     (void)snprintf(
         expected, sizeof expected,
         "Uplink 10.0.2.2: its IPv4 packets would leave by fibre, not by lte. Name the interface lte "
@@ -329,7 +306,7 @@ static void test_source_does_not_route(void **state)
 static void test_no_route(void **state)
 {
     char out[512], expected[512];
-    enter("route add default via 10.0.1.1 dev fibre\n");
+    lines_enter("route add default via 10.0.1.1 dev fibre\n");
     (void)snprintf(
         expected, sizeof expected,
         "Uplink lte: no route leads its IPv4 packets to the internet. Add one: 'ip route add default via "
@@ -343,13 +320,13 @@ static void test_no_route(void **state)
     assert_string_equal(warning_of("lte", out, sizeof out), "");
     assert_string_equal(warning_of("fibre", out, sizeof out), "");
 
-    enter("");
+    lines_enter("");
     assert_non_null(strstr(warning_of("10.0.2.2", out, sizeof out), "no route leads its IPv4 packets"));
-    enter("route add unreachable default\n");
+    lines_enter("route add unreachable default\n");
     assert_non_null(strstr(warning_of("10.0.2.2", out, sizeof out), "no route leads its IPv4 packets"));
-    enter("route add blackhole default\n");
+    lines_enter("route add blackhole default\n");
     assert_non_null(strstr(warning_of("10.0.2.2", out, sizeof out), "no route leads its IPv4 packets"));
-    enter("route add prohibit default\n");
+    lines_enter("route add prohibit default\n");
     assert_non_null(strstr(warning_of("10.0.2.2", out, sizeof out), "no route leads its IPv4 packets"));
     (void)state;
 }
@@ -357,8 +334,8 @@ static void test_no_route(void **state)
 static void test_each_family(void **state)
 {
     char out[512], expected[512];
-    enter("route add default via 10.0.1.1 dev fibre metric 100\n"
-          "route add default via 10.0.2.1 dev lte metric 200\n");
+    lines_enter("route add default via 10.0.1.1 dev fibre metric 100\n"
+                "route add default via 10.0.2.1 dev lte metric 200\n");
     if (!netns_have_ipv6())
         return;
     netns_ip(LINES6);
@@ -391,7 +368,7 @@ static void test_each_family(void **state)
 static void test_unique_local_promises_nothing(void **state)
 {
     char out[512];
-    enter("route add default via 10.0.1.1 dev fibre\n");
+    lines_enter("route add default via 10.0.1.1 dev fibre\n");
     if (!netns_have_ipv6())
         return;
     netns_ip("addr add fd00:1::2/64 dev fibre nodad\n");
@@ -404,8 +381,8 @@ static void test_unique_local_promises_nothing(void **state)
 static void test_loopback_goes_nowhere(void **state)
 {
     char out[512];
-    enter("route add default via 10.0.1.1 dev fibre\n"
-          "addr add 192.0.2.7/32 dev lo\n");
+    lines_enter("route add default via 10.0.1.1 dev fibre\n"
+                "addr add 192.0.2.7/32 dev lo\n");
     assert_string_equal(warning_of("127.0.0.2", out, sizeof out),
                         "Uplink 127.0.0.2: a loopback address reaches this machine only.");
     assert_string_equal(warning_of("192.0.2.7", out, sizeof out), ""); /* routed elsewhere by intent */

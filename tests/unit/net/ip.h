@@ -1,0 +1,22 @@
+/* Addresses as the texts that tests are read by. */
+#ifndef STEERWAY_TESTS_NET_IP_H
+#define STEERWAY_TESTS_NET_IP_H
+
+#include "net/loopback.h"
+
+static inline struct addr ip(const char *text)
+{
+    struct addr a;
+    assert_int_equal(addr_parse_ip(&a, slice_str(text), 0), 0);
+    return a;
+}
+
+/* "none" for no address. */
+static inline void assert_ip(const struct addr *a, const char *text)
+{
+    char out[ADDR_TEXT_MAX];
+    assert_non_null(a);
+    assert_string_equal(addr_format_ip(a, out), text);
+}
+
+#endif

@@ -1,0 +1,110 @@
+#include "net/machine.h"
+
+#include "net/lines.h"
+
+/* Ask; link and gateway are texts, or NULL where there must be no route. */
+static void assert_leaves(const struct machine *m, const char *to, const char *source, const char *device,
+                          const char *link, const char *gateway)
+{
+    struct addr to_addr = ip(to), source_addr = ip(source ? source : to);
+    struct machine_route route = {.link = -7};
+    int r = machine_route_get(&to_addr, source ? &source_addr : NULL,
+                              device ? netns_link(m, device)->index : 0, &route);
+    if (!link) {
+        assert_int_equal(r, -ENETUNREACH);
+        assert_int_equal(route.link, -7);
+        return;
+    }
+    assert_int_equal(r, 0);
+    assert_int_equal(route.link, netns_link(m, link)->index);
+    assert_ip(&route.gateway, gateway);
+    if (source)
+        assert_ip(&route.source, source);
+}
+
+static void test_route_get4(void **state)
+{
+    static const char far[] = "198.51.100.1";
+    struct machine_route route;
+    struct addr to = ip(far), six = ip("::1");
+    struct machine m;
+    lines_read(&m, "");
+    assert_leaves(&m, far, NULL, NULL, NULL, NULL);
+    assert_leaves(&m, "10.0.2.7", NULL, NULL, "lte", "none");
+    machine_done(&m);
+
+    lines_read(&m, "route add default via 10.0.1.1 dev fibre metric 100\n"
+                   "route add default via 10.0.2.1 dev lte metric 200\n");
+    assert_leaves(&m, far, NULL, NULL, "fibre", "10.0.1.1");
+    assert_leaves(&m, far, "10.0.1.2", NULL, "fibre", "10.0.1.1");
+    assert_leaves(&m, far, "10.0.2.2", NULL, "fibre", "10.0.1.1"); /* the trap: the source chooses no route */
+    assert_leaves(&m, far, NULL, "lte", "lte", "10.0.2.1");
+    assert_leaves(&m, far, "10.0.2.2", "lte", "lte", "10.0.2.1");
+    assert_leaves(&m, far, "10.0.3.2", "lan", NULL,
+                  NULL); /* no route, although Linux would ask the neighbours */
+    assert_leaves(&m, "10.0.3.7", "10.0.3.2", "lan", "lan", "none");
+    assert_leaves(&m, far, "10.0.3.2", NULL, "fibre", "10.0.1.1");
+    assert_leaves(&m, "127.0.0.5", NULL, NULL, "lo", "none");
+
+    assert_int_equal(machine_route_get(&to, NULL, 0, &route), 0);
+    assert_ip(&route.source, "10.0.1.2");
+    assert_int_equal(machine_route_get(&to, &(struct addr){.sa.sa_family = AF_UNSPEC}, 0, &route), 0);
+    assert_int_equal(machine_route_get(&to, &six, 0, &route), -EINVAL);
+    assert_int_equal(machine_route_get(&(struct addr){.sa.sa_family = AF_UNSPEC}, NULL, 0, &route),
+                     -EAFNOSUPPORT);
+    assert_true(machine_route_get(&to, NULL, 12345, &route) < 0);
+    machine_done(&m);
+    (void)state;
+}
+
+static void test_route_get4_by_rule(void **state)
+{
+    static const char far[] = "198.51.100.1";
+    struct machine m;
+    lines_read(&m, "route add default via 10.0.1.1 dev fibre\n"
+                   "route add default via 10.0.2.1 dev lte table 7\n"
+                   "rule add from 10.0.2.2 table 7\n");
+    assert_true(netns_link(&m, "lte")->default4);
+    assert_leaves(&m, far, "10.0.2.2", NULL, "lte", "10.0.2.1");
+    assert_leaves(&m, far, "10.0.2.2", "lte", "lte", "10.0.2.1");
+    assert_leaves(&m, far, NULL, NULL, "fibre", "10.0.1.1");
+    assert_leaves(&m, far, NULL, "lte", NULL, NULL);
+    machine_done(&m);
+    (void)state;
+}
+
+static void test_route_get6(void **state)
+{
+    static const char far[] = "2001:db8:ffff::1";
+    struct machine m;
+    if (lines_read6(&m, "route add default via 2001:db8:1::1 dev fibre metric 100\n"
+                        "route add default via 2001:db8:2::1 dev lte metric 200\n")) {
+        assert_leaves(&m, far, NULL, NULL, "fibre", "2001:db8:1::1");
+        assert_leaves(&m, far, "2001:db8:2::2", NULL, "fibre", "2001:db8:1::1");
+        assert_leaves(&m, far, NULL, "lte", "lte", "2001:db8:2::1");
+        assert_leaves(&m, far, "2001:db8:2::2", "lte", "lte", "2001:db8:2::1");
+        assert_leaves(&m, far, NULL, "lan", NULL, NULL);
+        assert_leaves(&m, far, "2001:db8:3::2", "lan", NULL, NULL);
+        assert_leaves(&m, "2001:db8:3::7", "2001:db8:3::2", "lan", "lan", "none");
+    }
+    machine_done(&m);
+    if (lines_read6(&m, "route add default via 2001:db8:1::1 dev fibre\n"
+                        "route add default via 2001:db8:2::1 dev lte table 7\n")) {
+        netns_ip6("rule add from 2001:db8:2::2 table 7\n");
+        assert_leaves(&m, far, "2001:db8:2::2", NULL, "lte", "2001:db8:2::1");
+        assert_leaves(&m, far, "2001:db8:2::2", "lte", "lte", "2001:db8:2::1");
+        assert_leaves(&m, far, NULL, "lte", NULL, NULL);
+    }
+    machine_done(&m);
+    (void)state;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_route_get4),
+        cmocka_unit_test(test_route_get4_by_rule),
+        cmocka_unit_test(test_route_get6),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
