@@ -72,8 +72,8 @@ static void on_tick(int sig, siginfo_t *info, void *context)
     struct watchdog *w = dog.running;
     if (!w)
         return;
-    /* A kernel of 100 Hz delivers two ticks at once. More than that is a virtual processor that was taken away
-     * for a while and came back with the time on its clock: the machine's doing, not the policy's. */
+    /* A kernel of 100 Hz delivers two ticks at once. More than that is a virtual processor that was taken
+     * away for a while and came back with the time on its clock: the machine's doing, not the policy's. */
     bool coarse = info->si_code == SI_TIMER && info->si_overrun > 0;
     w->patience -= coarse ? 2 : 1;
     if (w->patience < 0)
