@@ -157,7 +157,7 @@ def test_killing_an_uplink_under_parallel_requests(start, lab, web):
     def ask(mode):
         for _ in range(25):
             began_after = broken.is_set()
-            result = curl_by(mode, proxy)
+            result = curl_by(mode, proxy, extra=["--max-time", "6"])
             if result.code == 0:
                 done[lab.uplink_of(result.text.strip())] += 1
             elif began_after:

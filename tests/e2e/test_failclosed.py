@@ -190,6 +190,16 @@ def test_a_connected_network_goes_direct(start, lab, at_home, names, quiet):
     assert [line["uplink"] for line in proxy.connections(2)] == ["direct", "direct"]
 
 
+def test_what_is_local_needs_no_uplink(start, lab, at_home):
+    proxy = start("wan2")
+    server = at_home("127.0.0.1")
+    lab.wan2.down()
+    proxy.wait_log("uplink wan2 is down")
+    for host in ("127.0.0.1", "localhost"):
+        goes_direct(proxy, server, host)
+    assert [line["uplink"] for line in proxy.connections(2)] == ["direct", "direct"]
+
+
 def test_a_direct_connection_that_fails_tells_the_reason(start, lab, at_home):
     proxy = start("wan2")
     assert socks5_code(proxy, "127.0.0.1", 9) == 5

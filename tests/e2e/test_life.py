@@ -10,9 +10,10 @@ import pytest
 
 from lab.clients import curl_by
 from lab.http import Client, HttpOrigin, get, response
-from lab.origin import echo, pattern, read_all
+from lab.origin import echo, pattern, read_all, reset
+from lab.proxy import SANITIZED
 from lab.run import wait_for
-from lab.socks import open_to, socks5_connect
+from lab.socks import open_to, request5, socks5_connect
 
 MIB = 1024 * 1024
 
@@ -215,7 +216,7 @@ def test_parameters_of_a_policy(start, lab, web, tmp_path):
 def mixed_connections(proxy, server, n):
     """Connections of all kinds and ends."""
     for i in range(n):
-        kind = i % 10
+        kind = i % 12
         with open_to(proxy) as s:
             s.settimeout(10)
             if kind == 0:
@@ -240,8 +241,14 @@ def mixed_connections(proxy, server, n):
                 s.sendall(b"GET http://missing.test/ HTTP/1.1\r\nHost: missing.test\r\n\r\n")
                 assert b" 502 " in s.recv(4096)
             elif kind == 8:
-                s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
                 s.sendall(get(server))
+                reset(s)
+            elif kind == 10:
+                s.sendall(b"\x05\x01\x00" + request5(server.address, server.port))
+                reset(s)
+            elif kind == 11:
+                s.sendall(f"CONNECT {server.hostport} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+                reset(s)
         if kind == 9:
             with socks5_connect(proxy, server.address, server.port) as tunnel:
                 tunnel.sendall(b"x" * 1000)
@@ -250,7 +257,7 @@ def mixed_connections(proxy, server, n):
 def test_no_descriptor_is_left_behind(start, origin):
     proxy = start("wan1", "wan2", "--dial-timeout", "2")
     server = HttpOrigin(origin, lambda *_: response(200, pattern(200_000)))
-    mixed_connections(proxy, server, 10)
+    mixed_connections(proxy, server, 12)
     wait_for(lambda: proxy.events("connection"), "the proxy is warm")
 
     def settled():
@@ -259,9 +266,9 @@ def test_no_descriptor_is_left_behind(start, origin):
 
     baseline = wait_for(settled, "no connection is open")
     memory = proxy.resident()
-    mixed_connections(proxy, server, 200)
+    mixed_connections(proxy, server, 240)
     wait_for(lambda: settled() == baseline, f"{baseline} descriptors again")
-    assert proxy.resident() - memory < 2 * MIB
+    assert SANITIZED or proxy.resident() - memory < 2 * MIB
 
 
 def connections_of(proxy):
