@@ -6,30 +6,18 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 
 /* --- the end of a request ------------------------------------------------------------------------------- */
-
-/* Whether the client would take an orderly end of its connection for the end of the content. */
-static bool end_would_mislead(const struct exchange *x)
-{
-    enum http_body_kind kind = x->response.body.kind;
-
-    return x->head_done &&
-           (kind == HTTP_BODY_UNTIL_CLOSE || (kind == HTTP_BODY_CHUNKED && x->client_minor == 0));
-}
 
 void exchange_abort(struct exchange *x, const char *outcome)
 {
     struct session *s = x->session;
 
     exchange_drop_upstream(s, outcome);
+    if (exchange_end_would_mislead(x))
+        return session_close(s, outcome); /* with a reset */
     x->active = false;
-    if (!end_would_mislead(x))
-        return session_end(s);
-    struct linger now = {.l_onoff = 1, .l_linger = 0};
-    (void)setsockopt(s->fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
-    session_close(s, outcome);
+    session_end(s);
 }
 
 void exchange_answer(struct exchange *x, int status, const char *error, const char *text)
@@ -146,7 +134,7 @@ void exchange_begin(struct session *s, const struct http_head *head, const struc
     x->answered = x->head_done = x->response_done = false;
     x->last_activity_s = clock_now_s();
 
-    bool reuse = x->fd >= 0 && outbound_same_target(s->outbound, &request->target);
+    bool reuse = x->fd >= 0 && outbound_serves(s->outbound, &request->target);
     if (!reuse)
         exchange_drop_upstream(s, "closed");
     x->target = request->target;
@@ -206,8 +194,16 @@ void exchange_deadline(struct session *s)
 {
     double left = s->exchange->last_activity_s + s->proxy->settings.idle_timeout_s - clock_now_s();
 
-    if (left <= 0)
+    if (left > 0) {
+        ev_timer_set(&s->deadline, left, 0.);
+        ev_timer_start(s->proxy->loop, &s->deadline);
+        return;
+    }
+    struct exchange *x = s->exchange;
+    /* Who has not sent its request hears nothing either, as when it is silent before one. */
+    if (x->head_done || !x->request_done)
         return session_close(s, "idle");
-    ev_timer_set(&s->deadline, left, 0.);
-    ev_timer_start(s->proxy->loop, &s->deadline);
+    exchange_drop_upstream(s, "idle");
+    x->client_keeps = false;
+    exchange_answer(x, 504, "http_response_timeout", "The destination did not answer in time.");
 }

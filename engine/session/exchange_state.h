@@ -36,6 +36,8 @@ struct exchange {
 };
 
 /* exchange_upstream.c */
+/** Whether the client would take an orderly end of its connection for the end of the content. */
+bool exchange_end_would_mislead(const struct exchange *x);
 /** The session's exchange, made when there is none yet. NULL: out of memory. */
 struct exchange *exchange_of(struct session *s);
 void exchange_watch_upstream(struct exchange *x);

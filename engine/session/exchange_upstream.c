@@ -56,10 +56,22 @@ void exchange_drop_upstream(struct session *s, const char *outcome)
     outbound_finish(o, outcome);
 }
 
+bool exchange_end_would_mislead(const struct exchange *x)
+{
+    enum http_body_kind kind = x->response.body.kind;
+
+    return x->active && x->head_done && !x->response_done &&
+           (kind == HTTP_BODY_UNTIL_CLOSE || (kind == HTTP_BODY_CHUNKED && x->client_minor == 0));
+}
+
 void exchange_stop(struct exchange *x)
 {
     if (!x)
         return;
+    if (exchange_end_would_mislead(x) && x->session->fd >= 0) {
+        struct linger now = {.l_onoff = 1, .l_linger = 0};
+        (void)setsockopt(x->session->fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+    }
     x->active = false;
     close_upstream(x);
 }

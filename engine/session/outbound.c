@@ -406,7 +406,9 @@ void outbound_finish(struct outbound *o, const char *outcome)
     free(o);
 }
 
-bool outbound_same_target(const struct outbound *o, const struct target *target)
+bool outbound_serves(const struct outbound *o, const struct target *target)
 {
+    if (o->lease.uplink && !o->lease.uplink->view.up)
+        return false;
     return o->target.port == target->port && strcmp(o->target.host, target->host) == 0;
 }

@@ -61,7 +61,7 @@ void outbound_note(struct outbound *o, uint64_t tx, uint64_t rx);
  * through. */
 void outbound_finish(struct outbound *o, const char *outcome);
 
-/** Whether this connection goes to where target says. */
-bool outbound_same_target(const struct outbound *o, const struct target *target);
+/** Whether this open connection can carry another request: it leads to target, and its uplink is up. */
+bool outbound_serves(const struct outbound *o, const struct target *target);
 
 #endif

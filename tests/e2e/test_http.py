@@ -7,6 +7,8 @@ import pytest
 
 from lab.http import Client, HttpOrigin, Reader, get, response
 from lab.origin import pattern, read_all, read_head, reset
+from lab.proxy import SANITIZED
+from lab.run import wait_for
 
 
 def told(request, _):
@@ -350,6 +352,101 @@ def test_an_http_1_0_origin(proxy, origin):
     with Client(proxy) as c:
         m = c.ask(get(server))
         assert (m.start, m.body) == ("HTTP/1.1 200 OK", b"old")
+
+
+# --- slow peers, silent peers, and ends that must not mislead ---
+
+
+def test_slow_readers_bound_memory(proxy, origin):
+    """A client that does not read its download, and a server that does not read its upload, stop the other side."""
+    size = 64 * 1024 * 1024
+    go_on = threading.Event()
+    content = pattern(1024 * 1024) * 64
+    received = []
+
+    def server_side(s):
+        reader = Reader(s)
+        head = reader.head()
+        if head.method == "GET":
+            s.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size)
+            s.sendall(content)
+            return
+        assert go_on.wait(20)
+        received.append(hashlib.sha256(reader.exactly(size)).hexdigest())
+        s.sendall(response(200, b"done"))
+
+    server = origin(server_side)
+    with Client(proxy, timeout=30) as down, Client(proxy, timeout=30) as up:
+        assert up.s.send(get(server, "/", f"Content-Length: {size}", method="POST")) > 0
+        down.send(get(server))
+        before = proxy.resident()
+        sender = threading.Thread(target=up.send, args=(content,))
+        sender.start()
+        with pytest.raises(AssertionError):
+            wait_for(lambda: not sender.is_alive(), "the upload to end", timeout=1)
+        assert SANITIZED or proxy.resident() - before < 2 * 1024 * 1024
+        go_on.set()
+        assert up.message("POST").body == b"done"
+        sender.join(10)
+        assert down.message("GET").body == content
+    assert received == [hashlib.sha256(content).hexdigest()] and not server.errors
+
+
+def test_a_long_pipeline(proxy, server):
+    """More requests at once than any buffer holds."""
+    count = 1500
+    requests = b"".join(get(server, f"/{i}", "X-Long: " + "x" * 100) for i in range(count))
+    with Client(proxy, timeout=30) as c:
+        sender = threading.Thread(target=c.send, args=(requests,))
+        sender.start()
+        assert [c.message("GET").body for _ in range(count)] == [f"GET /{i} 0".encode() for i in range(count)]
+        sender.join(10)
+
+
+def test_a_server_that_says_nothing(start, origin):
+    proxy = start("wan1", "--idle-timeout", "1")
+    server = origin(lambda s: read_all(s) and None)
+    with Client(proxy) as c:
+        m = c.ask(get(server))
+        assert (m.status, m.get("Proxy-Status")) == (504, "steerway; error=http_response_timeout")
+        assert c.at_end()
+    assert proxy.connections(1)[0]["outcome"] == "idle"
+
+
+@pytest.mark.parametrize("ending", ["idle", "shutdown"])
+def test_a_response_until_close_that_the_proxy_ends_is_reset(start, origin, ending):
+    """Its end is the only sign that it is whole; so it must not look like one."""
+    proxy = start("wan1", "--idle-timeout", "1" if ending == "idle" else "60")
+
+    def half(s):
+        read_head(s)
+        s.sendall(b"HTTP/1.1 200 OK\r\n\r\nhalf")
+        read_all(s)
+
+    server = origin(half)
+    with Client(proxy) as c:
+        c.send(get(server))
+        c.head()
+        if ending == "shutdown":
+            proxy.stop()
+        with pytest.raises(ConnectionResetError):
+            while c.s.recv(65536):
+                pass
+    assert proxy.connections(1)[0]["outcome"] == ending
+
+
+def test_a_kept_connection_is_not_used_again_over_a_dead_uplink(start, lab, origin):
+    proxy = start("wan1", "wan2")
+    server = HttpOrigin(origin, told)
+    with Client(proxy) as one, Client(proxy) as two:
+        for c in (one, two):
+            assert c.ask(get(server)).body == b"GET / 0"
+        assert set(server.peers) == {lab.wan1.addr4, lab.wan2.addr4}
+        lab.wan2.down()
+        proxy.wait_log("uplink wan2 is down")
+        for c in (one, two):
+            assert c.ask(get(server)).body == b"GET / 0"
+    assert len(server.peers) == 3 and server.peers[2] == lab.wan1.addr4
 
 
 def test_accounts_hold_the_octets_of_both_sides(proxy, server):
