@@ -84,6 +84,26 @@ def test_curl_downloads_and_uploads(start, web, big, origin, tmp_path):
     assert not server.errors
 
 
+def test_curl_with_a_password(start, lab, web):
+    proxy = start("wan2", "--auth", "alice:open sesame")
+    url = "http://web4.test/whoami"
+    for flags in (["--socks5-hostname"], ["--proxy"], ["--proxytunnel", "--proxy"]):
+        right = curl(*flags, proxy.hostport, "--proxy-user", "alice:open sesame", url)
+        assert right.ok().text.strip() == lab.wan2.addr4
+        for wrong in ([], ["--proxy-user", "alice:open"]):
+            refused = curl(*flags, proxy.hostport, "--fail", *wrong, url)
+            assert refused.code in (22, 56, 97), refused
+
+
+def test_broken_ipv6_does_not_delay(start, lab, web):
+    """The name has both families; the provider swallows one. The other is tried a quarter of a second later."""
+    proxy = start("wan2", "--dial-timeout", "10")
+    lab.wan2.swallow("ip6")
+    for mode in ("socks4a", "socks5h", "connect", "http"):
+        result = curl_by(mode, proxy).ok()
+        assert result.text.strip() == lab.wan2.addr4 and result.seconds < 3, result
+
+
 def test_curl_keeps_its_connection_to_the_proxy(start, web):
     proxy = start("wan1")
     urls = ["http://web.test/connection"] * 5

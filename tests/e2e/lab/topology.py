@@ -80,12 +80,11 @@ class Uplink:
         self.broken = True
         self.isp.sh(f"ip link set line{self.number} down")
 
-    def swallow(self):
-        """The provider drops everything; the link looks fine."""
+    def swallow(self, family=None):
+        """The provider drops everything, or one family ("ip", "ip6"); the link looks fine."""
         self.broken = True
-        self.isp.nft(
-            "add table inet block; add chain inet block f { type filter hook forward priority 0; policy drop; }"
-        )
+        drop = f"meta nfproto ipv{6 if family == 'ip6' else 4} drop" if family else "drop"
+        self.isp.nft(f"table inet block {{\nchain f {{ type filter hook forward priority 0; {drop}; }}\n}}")
 
     def lose_addresses(self):
         """The link stays, as after a lease that ran out."""

@@ -1,0 +1,211 @@
+"""A user's own policy in the running proxy: what it is told, what it may answer, and that it is obeyed."""
+
+import threading
+
+import pytest
+
+from lab.clients import curl_by
+from lab.http import Client, HttpOrigin, get, response
+from lab.origin import echo, read_exactly
+from lab.run import wait_for
+from lab.socks import auth5, open_to, read_reply4, read_reply5, request4, request5, socks5_code, socks5_connect
+from lab.topology import HOLE4, OPEN4, OPEN6
+
+
+@pytest.fixture
+def policy(tmp_path):
+    """Writes a policy of which the test gives the inside of `new`."""
+    path = tmp_path / "mine.lua"
+
+    def write(body):
+        path.write_text(f'return {{ name = "mine", new = function(ctx)\n{body}\nend }}\n')
+        return path
+
+    yield write
+
+
+# Everything that a policy may know of a connection, as the reason that the log shows.
+TELL = """
+  return { pick = function(conn, uplinks)
+    local function say(v) return v == nil and "nil" or tostring(v) end
+    local names = {}
+    for i = 1, #uplinks do names[i] = uplinks[i].name end
+    return uplinks[1], table.concat({ conn.proto, conn.host, say(conn.port), say(conn.is_domain), say(conn.is_ipv6),
+      conn.client, say(conn.user), say(conn.attempt), say(conn.last_error), table.concat(names, "+") }, " ")
+  end }
+"""
+
+
+def reasons(proxy, n):
+    return [line["reason"] for line in proxy.connections(n)]
+
+
+def test_what_a_policy_knows_of_a_connection(start, origin, policy):
+    proxy = start("--policy", policy(TELL), "wan1", "wan2")
+    four, six = origin(echo), origin(echo, address=OPEN6)
+    with open_to(proxy) as s:
+        s.sendall(request4(OPEN4, four.port, user=b"fred"))
+        assert read_reply4(s)[0] == 90
+    proxy.connections(1)
+    with open_to(proxy) as s:
+        s.sendall(b"\x05\x01\x02" + auth5("wilma", "x") + request5("open.test", four.port))
+        assert read_exactly(s, 4) == b"\x05\x02\x01\x00"
+        assert read_reply5(s)[0] == 0
+    proxy.connections(2)
+    with socks5_connect(proxy, OPEN6, six.port):
+        pass
+    proxy.connections(3)
+    with Client(proxy) as c:
+        assert c.ask(f"CONNECT OPEN.test:{four.port} HTTP/1.1\r\nHost: x\r\n\r\n", "CONNECT").status == 200
+    assert reasons(proxy, 4) == [
+        f"socks4 {OPEN4} {four.port} false false 127.0.0.1 fred 1 nil wan1+wan2",
+        f"socks5 open.test {four.port} true false 127.0.0.1 wilma 1 nil wan1+wan2",
+        f"socks5 {OPEN6} {six.port} false true 127.0.0.1 nil 1 nil wan1+wan2",
+        f"connect open.test {four.port} true false 127.0.0.1 nil 1 nil wan1+wan2",
+    ]
+
+
+def test_what_a_policy_knows_of_an_attempt_that_failed(start, lab, policy):
+    proxy = start("--policy", policy(TELL), "wan1", "wan2", "wan3", "--dial-timeout", "1")
+    assert socks5_code(proxy, OPEN4, 9) == 5
+    assert reasons(proxy, 1)[0].endswith("3 refused wan3"), "each uplink was asked once, the failed ones left out"
+    lab.wan1.lose_addresses()
+    with pytest.raises(AssertionError):
+        socks5_connect(proxy, OPEN4, 9)
+    assert "attempts" in proxy.connections(2)[1]
+
+
+def test_only_uplinks_of_the_right_family_are_offered(start, lab, origin, policy):
+    six = origin(echo, address=OPEN6)
+    proxy = start("--policy", policy(TELL), lab.wan1.addr4, lab.wan2.addr6, "wan3")
+    socks5_connect(proxy, OPEN6, six.port).close()
+    assert reasons(proxy, 1)[0].endswith(f" {lab.wan2.addr6}+wan3")
+
+
+def test_a_list_is_an_order_of_preference(start, lab, web, policy):
+    path = policy("""
+      local asked = 0
+      return { pick = function(_, uplinks)
+        asked = asked + 1
+        local order = {}
+        for i = #uplinks, 1, -1 do order[#order + 1] = uplinks[i] end
+        return order, "question " .. asked
+      end }""")
+    proxy = start("--policy", path, "wan1", "wan2", "wan3")
+    assert curl_by("socks5", proxy).ok().text.strip() == lab.wan3.addr4
+    first = reasons(proxy, 1)[0]
+    lab.wan3.lose_addresses()
+    assert curl_by("socks5", proxy).ok().text.strip() == lab.wan2.addr4
+    line = proxy.connections(2)[1]
+    number = int(first.split()[1])
+    assert (line["reason"], line["attempts"]) == (f"question {number + 1}", 2), "the next was tried without asking"
+
+
+def test_a_policy_sets_how_long_a_dial_may_take(start, policy):
+    path = policy("return { pick = function(_, uplinks) return uplinks[1], 'hasty', { timeout = 0.3 } end }")
+    proxy = start("--policy", path, "wan1", "--dial-timeout", "30")
+    assert socks5_code(proxy, HOLE4, 80) == 6
+    (line,) = proxy.connections(1)
+    assert 0.25 < line["duration"] < 5 and line["outcome"] == "timeout"
+
+
+HOOKS = """
+  local function say(...) ctx.log.info("%s", table.concat({ ... }, " ")) end
+  return {
+    pick = function(_, uplinks) return uplinks[1], "x", { tag = "T" } end,
+    opened = function(conn, uplink, seconds) say("opened", conn.host, uplink.name, seconds < 5 and "soon" or "late", conn.tag) end,
+    failed = function(conn, uplink, err) say("failed", conn.host, uplink.name, err) end,
+    closed = function(conn, uplink, stats)
+      say("closed", conn.host, uplink.name, stats.tx, stats.rx, stats.reason, stats.tag, uplink.active)
+    end,
+  }
+"""
+
+
+def said(proxy):
+    return [line["text"] for line in proxy.events("policy says")]
+
+
+def test_hooks_hear_what_became_of_it(start, lab, origin, policy):
+    proxy = start("--policy", policy(HOOKS), "wan1", "--dial-timeout", "1")
+    server = origin(echo)
+    with socks5_connect(proxy, OPEN4, server.port) as tunnel:
+        tunnel.sendall(b"12345")
+        read_exactly(tunnel.s, 5)
+    assert socks5_code(proxy, OPEN4, 9) == 5
+    assert socks5_code(proxy, HOLE4, 80) == 6
+    assert socks5_code(proxy, "missing.test", 80) == 4
+    wait_for(lambda: len(said(proxy)) >= 4, "the hooks have spoken")
+    assert said(proxy)[:4] == [
+        f"opened {OPEN4} wan1 soon T",
+        f"closed {OPEN4} wan1 5 5 closed T 1",
+        f"failed {OPEN4} wan1 refused",
+        f"failed {HOLE4} wan1 timeout",
+    ]
+
+
+def test_live_numbers(start, origin, policy):
+    """What a policy reads of the uplinks counts the connections and octets of this moment."""
+    path = policy("""
+      return { pick = function(_, uplinks)
+        local u = uplinks[1]
+        return u, ("%d %d %d %d %d"):format(u.active, u.total, u.failures, u.tx_bytes, u.rx_bytes)
+      end }""")
+    proxy = start("--policy", path, "wan1")
+    server = origin(echo)
+    with socks5_connect(proxy, OPEN4, server.port) as one:
+        one.sendall(b"x" * 1000)
+        read_exactly(one.s, 1000)
+        with socks5_connect(proxy, OPEN4, server.port):
+            pass
+        proxy.connections(1)
+    proxy.connections(2)
+    with socks5_connect(proxy, OPEN4, server.port):
+        pass
+    told = [reason.split() for reason in reasons(proxy, 3)]
+    assert told[0][:3] == ["1", "1", "0"], "the second, picked while the first lived"
+    assert told[1][:2] == ["0", "0"], "the first"
+    assert told[2][:2] == ["0", "2"] and told[2][3:] == ["1000", "1000"]
+
+
+def test_reload_under_load_loses_nothing(start, web, policy):
+    path = policy("return { pick = function(_, uplinks) return uplinks[math.random(#uplinks)], 'drawn' end }")
+    proxy = start("--policy", path, "wan1", "wan2")
+    for _ in range(3):
+        curl_by("http", proxy).ok()
+    baseline = proxy.descriptors()
+    stop, failures, done = threading.Event(), [], []
+
+    def ask(mode):
+        while not stop.is_set():
+            result = curl_by(mode, proxy)
+            (done if result.code == 0 else failures).append(str(result))
+
+    threads = [threading.Thread(target=ask, args=(mode,)) for mode in ("socks5h", "http")]
+    for thread in threads:
+        thread.start()
+    for generation in range(2, 22):
+        proxy.reload()
+        proxy.wait_log(f"generation {generation}")
+    stop.set()
+    for thread in threads:
+        thread.join(30)
+    assert not failures and len(done) > 4, failures[:1]
+    wait_for(lambda: proxy.descriptors() == baseline, "no descriptor of an old policy is left")
+
+
+def test_the_shipped_policies_start(start, lab, web):
+    for name in ("least_connections", "round_robin", "random", "failover"):
+        proxy = start("--policy", name, "wan1", "wan2")
+        assert lab.uplink_of(curl_by("connect", proxy).ok().text.strip()) in ("wan1", "wan2")
+
+
+def test_kept_http_connections_ask_once(start, origin, policy):
+    """A further request on an open connection to the same server is no new connection."""
+    proxy = start("--policy", policy(HOOKS), "wan1")
+    server = HttpOrigin(origin, lambda *_: response(200, b"x"))
+    with Client(proxy) as c:
+        for _ in range(5):
+            c.ask(get(server))
+    wait_for(lambda: len(said(proxy)) >= 2, "opened and closed")
+    assert [text.split()[0] for text in said(proxy)] == ["opened", "closed"]
