@@ -66,11 +66,9 @@ class Origin:
 
     def __init__(self, netns, handler, address=OPEN4, port=0, backlog=512):
         self.listener = netns.listen(address, port, backlog)
-        self.listener.settimeout(0.1)
         self.address, self.port = self.listener.getsockname()[:2]
         self.handler = handler
         self.peers, self.results, self.errors = [], [], []
-        self._stop = threading.Event()
         self._sockets = []
         self._acceptor = threading.Thread(target=self._accept, daemon=True)
         self._acceptor.start()
@@ -84,12 +82,10 @@ class Origin:
         return f"http://{self.hostport}"
 
     def _accept(self):
-        while not self._stop.is_set():
+        while True:
             try:
                 s, peer = self.listener.accept()
-            except socket.timeout:
-                continue
-            except OSError:
+            except OSError:  # close() has shut it down
                 return
             s.settimeout(TIMEOUT_S)
             self.peers.append(peer[0])
@@ -117,7 +113,7 @@ class Origin:
         return self.results[n]
 
     def close(self):
-        self._stop.set()
+        self.listener.shutdown(socket.SHUT_RDWR)
         self._acceptor.join(5)
         self.listener.close()
         for s in self._sockets:
