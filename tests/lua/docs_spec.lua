@@ -1,0 +1,200 @@
+-- What the docs show of policies is run here as it stands there.
+local kit = require "kit"
+local types = require "steerway.host.types"
+
+local PORTS = { 22, 25, 80, 443, 993, 8443 }
+local CANDIDATES = { { 1, 2, 3 }, { 1 }, { 2 }, { 3 }, { 3, 1 }, { 2, 3 } }
+
+local function text_of(path)
+  local f = assert(io.open(path))
+  local text = f:read "*a"
+  f:close()
+  return text
+end
+
+-- The ```lua blocks of a page, and the line where each begins.
+local function blocks_of(path)
+  local blocks, block, number = {}, nil, 0
+  for line in io.lines(path) do
+    number = number + 1
+    if line == "```lua" then
+      block = { line = number + 1 }
+    elseif line == "```" and block then
+      block.text = table.concat(block, "\n")
+      blocks[#blocks + 1] = block
+      block = nil
+    elseif block then
+      block[#block + 1] = line
+    end
+  end
+  assert(not block, path .. ": a block without an end")
+  return blocks
+end
+
+local function world()
+  return kit.world {
+    { name = "eth0", weight = 7, active = 2 }, { name = "fibre", weight = 2 },
+    { name = "lte", tier = 2, tags = { "metered" }, active = 1 },
+  }
+end
+
+-- Ask it for every port, by every choice of candidates, and tell it of every event.
+local function put_through_its_paces(runner)
+  local seen = 0
+  for _, port in ipairs(PORTS) do
+    for attempt, ids in ipairs(CANDIDATES) do
+      local conn = { id = attempt, port = port, attempt = attempt, last_error = attempt > 1 and "timeout" or nil }
+      assert.truthy(runner:pick(conn, ids).reason)
+      if runner.entry.failed then
+        runner:hook("failed", conn, ids[1], { error = "timeout" })
+      end
+      if runner.entry.opened then
+        runner:hook("opened", conn, ids[1], { connect_s = 0.1 })
+      end
+      if runner.entry.closed then
+        runner:hook("closed", conn, ids[1], { tx = 1, rx = 2, duration = 3, reason = "closed" })
+      end
+      runner:forget(attempt)
+      seen = seen + 1
+    end
+  end
+  assert.equal(#PORTS * #CANDIDATES, seen)
+end
+
+for path, least in pairs { ["docs/policies.md"] = 3, ["README.md"] = 1 } do
+  describe(path, function()
+    local blocks = blocks_of(path)
+
+    it("shows policies", function()
+      assert.is_true(#blocks >= least)
+    end)
+
+    for _, block in ipairs(blocks) do
+      it("shows at line " .. block.line .. " one that works", function()
+        local runner = world():load(block.text, { file = path .. ":" .. block.line, files = {
+          [path .. ":" .. block.line] = block.text,
+        } })
+        local file = block.text:match "^%-%- (%S+)%.lua: "
+        assert.equal(file or runner.policy.name, runner.policy.name)
+        put_through_its_paces(runner)
+      end)
+    end
+  end)
+end
+
+describe("the policies among the examples", function()
+  local list = assert(io.popen "ls examples/*/*.lua")
+  for file in list:lines() do
+    if not file:find "/config%.lua$" then
+      it("work: " .. file, function()
+        put_through_its_paces(world():load(nil, { file = file }))
+      end)
+    end
+  end
+  list:close()
+end)
+
+describe("docs/policies.md", function()
+  local page = text_of "docs/policies.md"
+  local blocks = blocks_of "docs/policies.md"
+
+  it("begins with ten lines", function()
+    assert.equal(10, #blocks[1])
+  end)
+
+  it("does what it says it does: SSH on the cable", function()
+    local runner = world():load(blocks[1].text)
+    assert.same({ verdict = "use", names = { "eth0" }, reason = "SSH stays on the cable", timeout = 0 },
+      runner:pick { port = 22 })
+    assert.equal("no opinion", runner:pick({ port = 443 }).verdict)
+    assert.equal("no opinion", runner:pick({ port = 22 }, { 2, 3 }).verdict)
+  end)
+
+  it("does what it says it does: careful", function()
+    local warned = {}
+    local runner = world():load(blocks[2].text, { log = function(_, text) warned[#warned + 1] = text end })
+    local function names(conn, ids)
+      return runner:pick(conn, ids).names
+    end
+    assert.same({ "fibre" }, names { now = 1000 })
+    runner:hook("failed", { now = 1000 }, 2, { error = "timeout" })
+    assert.same({ "fibre rests for 60 s: timeout" }, warned)
+    assert.same({ "eth0" }, names { now = 1059 })
+    assert.same({ "fibre" }, names { now = 1060 })
+    assert.same({ "lte" }, names({ now = 1001, port = 80 }, { 2, 3 }))
+    assert.equal("none is good", runner:pick({ now = 1001, port = 8080 }, { 2, 3 }).reason)
+  end)
+
+  it("does what it says it does: no mail", function()
+    local runner = world():load(blocks[3].text)
+    assert.same({ verdict = "refuse", names = {}, reason = "no mail from here", timeout = 0 }, runner:pick { port = 25 })
+    assert.same({ verdict = "use", names = { "fibre", "eth0", "lte" }, reason = "in order of load", timeout = 3 },
+      runner:pick { port = 443 })
+  end)
+
+  -- The names in the first column of the table below a heading.
+  local function fields_below(heading)
+    local from = assert(select(2, page:find(heading, 1, true)), heading)
+    local names = {}
+    for row in page:sub(from):match("\n\n(|.-)\n\n"):gmatch "[^\n]+" do
+      for name in (row:match "^| ([^|]*) |" or ""):gmatch "`([%w_]+)`" do
+        names[name] = true
+      end
+    end
+    return names
+  end
+
+  it("lists the fields of conn, all of them and no other", function()
+    local w = world()
+    w:begin()
+    local listed = fields_below "**conn**"
+    local real = { host = true, client = true, user = true, listener = true, proto = true, last_error = true, tag = true }
+    for name in pairs(types.layout()) do
+      if name:match "^conn%." then
+        real[name:sub(6)] = true
+      end
+    end
+    assert.same(real, listed)
+    for name in pairs(listed) do
+      assert.is_true((pcall(function() return w.conn[name] end)), name)
+    end
+  end)
+
+  it("lists the fields of uplinks that hold something, and no other", function()
+    local w = world()
+    local listed = fields_below "**uplink**"
+    local real = { name = true, kind = true, interface = true, tags = true }
+    for name in pairs(types.layout()) do
+      if name:match "^uplink%." then
+        real[name:sub(8)] = true
+      end
+    end
+    -- Nothing measures these yet.
+    for _, name in ipairs { "tx_rate", "rx_rate", "tx_capacity", "rx_capacity", "busy", "rtt", "quota_left" } do
+      assert.is_true(real[name])
+      real[name] = nil
+    end
+    assert.same(real, listed)
+    for name in pairs(listed) do
+      assert.is_true((pcall(function() return w.uplinks[1][name] end)), name)
+    end
+  end)
+
+  it("lists the policies that ship", function()
+    local listed = fields_below "## The four that ship"
+    local list = assert(io.popen "ls policies")
+    for file in list:lines() do
+      local name = file:match "^(.*)%.lua$"
+      assert.is_true(listed[name], name)
+      listed[name] = nil
+    end
+    list:close()
+    assert.same({}, listed)
+  end)
+
+  it("names every building block", function()
+    for name in pairs(require "steerway.balance") do
+      assert.truthy(page:find("`" .. name .. "(", 1, true), name)
+    end
+  end)
+end)
