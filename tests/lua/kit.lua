@@ -31,7 +31,7 @@ function kit.world(specs)
   for id in pairs(types.tags) do
     types.tags[id] = nil
   end
-  local world = setmetatable({ frame = frame, conn = conn, stats = stats, views = {}, uplinks = {} }, World)
+  local world = setmetatable({ frame = frame, ids = frame.ids, conn = conn, stats = stats, views = {}, uplinks = {} }, World)
   for _, spec in ipairs(specs) do
     world:add(spec)
   end
@@ -137,10 +137,10 @@ end
 
 -- Runs what the engine would, with these candidates (ids; all, if none are given).
 function Runner:raw_pick(ids)
-  local frame = self.world.frame
+  local frame, to = self.world.frame, self.world.ids
   frame.n = ids and #ids or #self.world.uplinks
   for i = 1, frame.n do
-    frame.ids[i - 1] = ids and ids[i] or i
+    to[i - 1] = ids and ids[i] or i
   end
   frame.timeout_s, frame.hedge_s = 0, 0
   return self.entry.pick()
@@ -205,11 +205,13 @@ function Runner:forget(id)
   self.entry.forget()
 end
 
----Octets of garbage that so many picks leave behind, once they are compiled.
+---Octets of garbage that so many picks leave behind, interpreted: compiled code, whose making allocates, leaves no more.
 function Runner:garbage(picks)
-  local world, n = self.world, #self.world.uplinks
+  local world = self.world
+  jit.off()
+  jit.flush()
   world:begin()
-  for _ = 1, 20 * n + 2000 do
+  for _ = 1, 100 do -- memories fill, lists grow
     self:raw_pick()
   end
   collectgarbage()
@@ -220,6 +222,7 @@ function Runner:garbage(picks)
   end
   local after = collectgarbage "count"
   collectgarbage "restart"
+  jit.on()
   world:finish()
   return (after - before) * 1024
 end

@@ -27,6 +27,7 @@ function calls.new(frame, conn, stats, hooks, default_reason)
   local pick = hooks.pick
   -- Handed to the policy, and filled anew for each call: whatever it did to the list harms nobody.
   local list = setmetatable({}, { __metatable = false })
+  local ids = frame.ids -- each look at frame.ids makes a new reference
   local allowed, turn = {}, 0
   local entry = {}
 
@@ -88,7 +89,7 @@ function calls.new(frame, conn, stats, hooks, default_reason)
       wrong(("a list of %d uplinks; expected at most 64"):format(n))
     end
     for i = 1, n do
-      frame.ids[i - 1] = check_chosen(order[i])
+      ids[i - 1] = check_chosen(order[i])
     end
     frame.n = n
   end
@@ -106,7 +107,7 @@ function calls.new(frame, conn, stats, hooks, default_reason)
     elseif chosen == false then
       return REFUSE, reason
     elseif type(chosen) == "cdata" then
-      frame.ids[0] = check_chosen(chosen)
+      ids[0] = check_chosen(chosen)
       frame.n = 1
     elseif type(chosen) == "table" then
       take_list(chosen)
@@ -124,7 +125,7 @@ function calls.new(frame, conn, stats, hooks, default_reason)
     turn = turn + 1
     clear(list)
     for i = 1, n do
-      local id = frame.ids[i - 1]
+      local id = ids[i - 1]
       allowed[id] = turn
       list[i] = by_id[id]
     end
