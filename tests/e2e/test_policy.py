@@ -132,6 +132,7 @@ def test_hooks_hear_what_became_of_it(start, lab, origin, policy):
     with socks5_connect(proxy, OPEN4, server.port) as tunnel:
         tunnel.sendall(b"12345")
         read_exactly(tunnel.s, 5)
+    proxy.connections(1)
     assert socks5_code(proxy, OPEN4, 9) == 5
     assert socks5_code(proxy, HOLE4, 80) == 6
     assert socks5_code(proxy, "missing.test", 80) == 4
