@@ -79,7 +79,7 @@ def test_only_uplinks_of_the_right_family_are_offered(start, lab, origin, policy
     six = origin(echo, address=OPEN6)
     proxy = start("--policy", policy(TELL), lab.wan1.addr4, lab.wan2.addr6, "wan3")
     socks5_connect(proxy, OPEN6, six.port).close()
-    assert reasons(proxy, 1)[0].endswith(f" {lab.wan2.addr6}+wan3")
+    assert reasons(proxy, 1)[0].endswith(f" 1 nil {lab.wan2.addr6}+wan3")
 
 
 def test_a_list_is_an_order_of_preference(start, lab, web, policy):
@@ -186,12 +186,14 @@ def test_reload_under_load_loses_nothing(start, web, policy):
     for thread in threads:
         thread.start()
     for generation in range(2, 22):
+        before = len(done)
         proxy.reload()
         proxy.wait_log(f"generation {generation}")
+        wait_for(lambda n=before: failures or len(done) > n, "requests go on")
     stop.set()
     for thread in threads:
         thread.join(30)
-    assert not failures and len(done) > 4, failures[:1]
+    assert not failures, failures[0]
     wait_for(lambda: proxy.descriptors() == baseline, "no descriptor of an old policy is left")
 
 
