@@ -1,6 +1,5 @@
 """The proxy's own life: draining, signals, reload, what it logs, and that nothing is left behind."""
 
-import os
 import signal
 import socket
 import threading
@@ -260,33 +259,11 @@ def test_no_descriptor_is_left_behind(start, origin):
     mixed_connections(proxy, server, 12)
     wait_for(lambda: proxy.events("connection"), "the proxy is warm")
 
-    def settled():
-        count = proxy.descriptors()
-        return count if not connections_of(proxy) else 0
-
-    baseline = wait_for(settled, "no connection is open")
+    baseline = proxy.descriptors_at_rest()
     memory = proxy.resident()
     mixed_connections(proxy, server, 240)
-    wait_for(lambda: settled() == baseline, f"{baseline} descriptors again")
+    assert proxy.descriptors_at_rest() == baseline
     assert SANITIZED or proxy.resident() - memory < 2 * MIB
-
-
-def connections_of(proxy):
-    """TCP sockets of the proxy that are not listening."""
-    sockets = set()
-    for fd in os.listdir(f"/proc/{proxy.pid}/fd"):
-        try:
-            target = os.readlink(f"/proc/{proxy.pid}/fd/{fd}")
-        except FileNotFoundError:
-            continue
-        if target.startswith("socket:["):
-            sockets.add(target[8:-1])
-    busy = []
-    for name in ("tcp", "tcp6"):
-        with open(f"/proc/{proxy.pid}/net/{name}", encoding="ascii") as table:
-            rows = [line.split() for line in table.readlines()[1:]]
-        busy += [row for row in rows if row[9] in sockets and row[3] != "0A"]
-    return busy
 
 
 def test_too_many_clients_for_its_descriptors(start, origin):

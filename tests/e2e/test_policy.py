@@ -174,7 +174,7 @@ def test_reload_under_load_loses_nothing(start, web, policy):
     proxy = start("--policy", path, "wan1", "wan2")
     for _ in range(3):
         curl_by("http", proxy).ok()
-    baseline = proxy.descriptors()
+    baseline = proxy.descriptors_at_rest()
     stop, failures, done = threading.Event(), [], []
 
     def ask(mode):
@@ -194,7 +194,7 @@ def test_reload_under_load_loses_nothing(start, web, policy):
     for thread in threads:
         thread.join(30)
     assert not failures, failures[0]
-    wait_for(lambda: proxy.descriptors() == baseline, "no descriptor of an old policy is left")
+    assert proxy.descriptors_at_rest() == baseline, "no descriptor of an old policy is left"
 
 
 def test_the_shipped_policies_start(start, lab, web):

@@ -98,7 +98,28 @@ class Proxy:
 
     # --- what it holds ---
 
-    def descriptors(self):
+    def _sockets(self):
+        """The inodes of its sockets."""
+        for fd in os.listdir(f"/proc/{self.pid}/fd"):
+            try:
+                target = os.readlink(f"/proc/{self.pid}/fd/{fd}")
+            except FileNotFoundError:
+                continue
+            if target.startswith("socket:["):
+                yield target[8:-1]
+
+    def _connections_open(self):
+        """How many of its TCP sockets do not listen."""
+        sockets, n = set(self._sockets()), 0
+        for name in ("tcp", "tcp6"):
+            with open(f"/proc/{self.pid}/net/{name}", encoding="ascii") as table:
+                rows = [line.split() for line in table.readlines()[1:]]
+            n += sum(row[9] in sockets and row[3] != "0A" for row in rows)
+        return n
+
+    def descriptors_at_rest(self):
+        """How many descriptors it holds once no connection is open."""
+        wait_for(lambda: self._connections_open() == 0, "no connection is open")
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 
     def cpu_seconds(self):
