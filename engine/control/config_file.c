@@ -237,13 +237,13 @@ static int read_keys(struct config *c, struct slice folder, const json_t *root, 
     return rc == 0 && uplinks ? config_uplinks_add(c, uplinks, err) : rc;
 }
 
-int config_file_load(struct config *c, const char *path, char *err)
+int config_file_load(struct config *c, const char *path, const char *lua_dir, char *err)
 {
     char reason[CONFIG_ERROR_MAX];
     const char *slash = strrchr(path, '/');
     json_t *root = NULL;
 
-    int rc = lua_config_load(path, &root, err);
+    int rc = lua_config_load(path, lua_dir, &root, err);
     if (rc < 0)
         return rc;
     if (json_is_object(root))

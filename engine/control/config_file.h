@@ -6,8 +6,9 @@
 #include "control/config.h"
 
 /** Read it into a config that config_init made. Paths in it are relative to its folder.
+ *  @param lua_dir  the folder that holds steerway/host.lua
  *  @return 0, or negative errno with one line in err (CONFIG_ERROR_MAX) that names file, key and what was
  *          expected; the config may then hold a part of it */
-MUST_CHECK int config_file_load(struct config *c, const char *path, char *err);
+MUST_CHECK int config_file_load(struct config *c, const char *path, const char *lua_dir, char *err);
 
 #endif

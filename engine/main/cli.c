@@ -256,11 +256,29 @@ static int add_uplinks(const struct cli *cli, struct config *c, char *err)
     return 0;
 }
 
+/* The file is Lua and needs the engine's own, so a data_dir in it would come too late for that. */
+static int read_file(const struct cli *cli, struct config *c, char *err)
+{
+    const char *data_dir = NULL;
+    struct paths paths;
+
+    for (size_t i = 0; i < cli->n_values; i++) {
+        if (strcmp(cli->values[i].option->name, "data-dir") == 0)
+            data_dir = cli->values[i].text;
+    }
+    int r = paths_find(&paths, data_dir, err);
+    if (r < 0)
+        return r;
+    r = config_file_load(c, cli->config_file, paths.lua_dir, err);
+    paths_done(&paths);
+    return r;
+}
+
 int cli_configure(const struct cli *cli, struct config *ret, int *ret_code, char *err)
 {
     config_init(ret);
     *ret_code = COMMAND_FAILED;
-    int r = cli->config_file ? config_file_load(ret, cli->config_file, err) : 0;
+    int r = cli->config_file ? read_file(cli, ret, err) : 0;
     if (r < 0)
         return r;
     *ret_code = COMMAND_MISUSED;

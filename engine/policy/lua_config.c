@@ -1,7 +1,6 @@
 #include "policy/lua_config.h"
 
 #include "policy/vm.h"
-#include "policy/vm_services.h"
 
 #include <errno.h>
 #include <math.h>
@@ -189,79 +188,13 @@ static int convert(lua_State *L, struct conversion *c, json_t **ret)
     }
 }
 
-/* Copies the named functions of the library on top of the stack into the table below it. */
-static void copy_functions(lua_State *L, const char *const *names)
-{
-    for (; *names; names++) {
-        lua_getfield(L, -1, *names);
-        lua_setfield(L, -3, *names);
-    }
-}
-
-static void offer_library(lua_State *L, const char *library, const char *const *names)
-{
-    lua_newtable(L);
-    lua_getglobal(L, library);
-    copy_functions(L, names);
-    lua_pop(L, 1);
-    lua_setfield(L, -2, library);
-}
-
-/* Pushes what a config file sees: enough to compute a table, nothing to reach outside but the environment. */
-static void push_environment(lua_State *L)
-{
-    static const char *const base[] = {"assert", "error",    "ipairs",   "next", "pairs",  "pcall",
-                                       "select", "tonumber", "tostring", "type", "unpack", NULL};
-    static const char *const string[] = {"byte",  "char",  "find", "format",  "gmatch", "gsub",  "len",
-                                         "lower", "match", "rep",  "reverse", "sub",    "upper", NULL};
-    static const char *const table[] = {"concat", "insert", "remove", "sort", NULL};
-    static const char *const math[] = {"abs", "ceil", "floor", "huge", "max", "min", NULL};
-    static const char *const os[] = {"date", "getenv", "time", NULL};
-
-    lua_newtable(L);
-    lua_pushvalue(L, LUA_GLOBALSINDEX);
-    copy_functions(L, base);
-    lua_pop(L, 1);
-    offer_library(L, "string", string);
-    offer_library(L, "table", table);
-    offer_library(L, "math", math);
-    offer_library(L, "os", os);
-
-    /* ("x"):dump() must not be there either. */
-    lua_pushliteral(L, "");
-    if (lua_getmetatable(L, -1)) {
-        lua_getfield(L, -3, "string");
-        lua_setfield(L, -2, "__index");
-        lua_pop(L, 1);
-    }
-    lua_pop(L, 1);
-}
-
-static void push_chunk(lua_State *L, const char *path)
-{
-    lua_pushcfunction(L, vm_service_read);
-    lua_pushstring(L, path);
-    lua_call(L, 1, 2);
-    if (lua_isnil(L, -2))
-        lua_error(L);
-    lua_pop(L, 1);
-    size_t len;
-    const char *text = lua_tolstring(L, -1, &len);
-    const char *name = lua_pushfstring(L, "@%s", path);
-    if (luaL_loadbufferx(L, text, len, name, "t") != 0)
-        lua_error(L);
-    push_environment(L);
-    (void)lua_setfenv(L, -2);
-}
-
+/* Under vm_protected; argument: the conversion. */
 static int evaluate(lua_State *L)
 {
     struct conversion *c = lua_touserdata(L, 1);
-    push_chunk(L, c->path);
-    lua_call(L, 0, 1);
-    if (!lua_istable(L, -1))
-        return luaL_error(L, "%s: expected the file to return a table, got %s", c->path,
-                          luaL_typename(L, -1));
+    vm_push_host(L, "load_config");
+    lua_pushstring(L, c->path);
+    lua_call(L, 1, 1);
     /* Each level holds a key and a value. */
     luaL_checkstack(L, 4 * DEPTH_MAX, "config");
     if (convert(L, c, &c->root) < 0)
@@ -269,9 +202,10 @@ static int evaluate(lua_State *L)
     return 0;
 }
 
-int lua_config_load(const char *path, json_t **ret, char *err)
+int lua_config_load(const char *path, const char *lua_dir, json_t **ret, char *err)
 {
-    struct vm_options options = {.lua_dir = NULL};
+    struct frame frame = {.live = false}; /* the host wants one */
+    const struct vm_options options = {.lua_dir = lua_dir, .frame = &frame, .file = path};
     struct vm *vm;
     int rc = vm_new(&vm, &options, err);
     if (rc < 0)

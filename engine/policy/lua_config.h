@@ -7,11 +7,13 @@
 
 #include <jansson.h>
 
-/** Run the file (text chunks only, time budget 1 s, memory cap 64 MiB) and convert the one table it returns.
- * Tables with keys 1..n become arrays, others objects (keys must be strings); an empty table is an empty
- * object. Functions and the like, cycles, depth over 16, NaN are refused with the path of keys. `os.getenv`
- * is there for secrets.
- *  @return 0, or negative errno with one line in err (1,024 octets) that names file and line or key */
-MUST_CHECK int lua_config_load(const char *path, json_t **ret, char *err);
+/** Run the file in the sandbox of policies, where `os.getenv` is there too, for secrets: text chunks only,
+ * time budget 1 s of CPU, memory cap 64 MiB, `require` for files beside it. Convert the one table it returns:
+ * tables with keys 1..n become arrays, others objects (keys must be strings); an empty table is an empty
+ * object. Functions and the like, cycles, depth over 16, NaN are refused with the path of keys.
+ *  @param lua_dir  the folder that holds steerway/host.lua
+ *  @return 0, or negative errno with one line in err (1,024 octets) that names file and line or key, and
+ *          quotes nothing of the file's text */
+MUST_CHECK int lua_config_load(const char *path, const char *lua_dir, json_t **ret, char *err);
 
 #endif

@@ -127,8 +127,10 @@ int script_load(struct script **ret, const struct policy_options *options, char 
     }
     s->uplinks = options->uplinks;
     s->budget_s = options->budget_s > 0 ? options->budget_s : BUDGET_DEFAULT_S;
-    struct vm_options vm = {
-        .lua_dir = options->lua_dir, .memory_max = options->memory_max, .frame = &s->frame};
+    const struct vm_options vm = {.lua_dir = options->lua_dir,
+                                  .memory_max = options->memory_max,
+                                  .frame = &s->frame,
+                                  .file = options->file};
     int rc = vm_new(&s->vm, &vm, err);
     if (rc == 0)
         rc = vm_protected(s->vm, tell_new_uplinks, s, s->budget_s, err);

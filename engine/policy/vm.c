@@ -119,8 +119,7 @@ static int boot(lua_State *L)
     open_library(L, LUA_OSLIBNAME, luaopen_os);
     open_library(L, LUA_STRLIBNAME, luaopen_string);
     open_library(L, LUA_MATHLIBNAME, luaopen_math);
-    if (b->options->lua_dir)
-        load_host(L, b);
+    load_host(L, b);
     return 0;
 }
 
@@ -133,6 +132,7 @@ int vm_new(struct vm **ret, const struct vm_options *options, char *err)
     }
     /* The cap is for policies. Refused an allocation, LuaJIT 2.1 of 2022 crashes in lua_newstate and leaks in
      * luaopen_ffi. */
+    vm->file = options->file;
     vm->cap = SIZE_MAX;
     vm->L = lua_newstate(allocate, vm);
     int rc = vm->L ? 0 : -ENOMEM;
@@ -170,12 +170,18 @@ void vm_free(struct vm *vm)
 }
 
 /* The error value on top of the stack as one line. Reads it without calling anything that may raise. */
-static void take_error(lua_State *L, char *err)
+static void take_error(const struct vm *vm, int status, char *err)
 {
-    if (lua_type(L, -1) == LUA_TSTRING)
-        (void)snprintf(err, VM_ERROR_MAX, "%s", lua_tostring(L, -1));
+    lua_State *L = vm->L;
+    const char *file = vm->file ? vm->file : "", *colon = vm->file ? ": " : "";
+
+    if (lua_type(L, -1) != LUA_TSTRING)
+        (void)snprintf(err, VM_ERROR_MAX, "%.800s%sraised a %s instead of a text", file, colon,
+                       lua_typename(L, lua_type(L, -1)));
+    else if (status == LUA_ERRMEM) /* a refused allocation; it knows no line */
+        (void)snprintf(err, VM_ERROR_MAX, "%.800s%s%s", file, colon, lua_tostring(L, -1));
     else
-        (void)snprintf(err, VM_ERROR_MAX, "raised a %s instead of a text", lua_typename(L, lua_type(L, -1)));
+        (void)snprintf(err, VM_ERROR_MAX, "%s", lua_tostring(L, -1));
     for (char *p = err; *p; p++)
         if ((unsigned char)*p < 0x20)
             *p = ' ';
@@ -205,7 +211,7 @@ static int conclude(struct vm *vm, int status, char *err)
     enum watchdog_finding finding = watchdog_leave(&vm->dog);
     int rc = 0;
     if (status != 0) {
-        take_error(vm->L, err);
+        take_error(vm, status, err);
         lua_pop(vm->L, 1);
         if (status == LUA_ERRMEM || finding == WATCHDOG_MEMORY)
             rc = -ENOMEM;

@@ -12,9 +12,10 @@
 enum { VM_ERROR_MAX = 1024 };
 
 struct vm_options {
-    const char *lua_dir; /* NULL: base, table, string, math and os alone, without host.lua */
+    const char *lua_dir; /* the folder that holds steerway/host.lua */
     size_t memory_max;   /* octets; 0 for the default, 64 MiB */
     struct frame *frame; /* must outlive the VM */
+    const char *file;    /* named in errors that know no place; borrowed, NULL for none */
 };
 
 struct vm {
@@ -23,9 +24,10 @@ struct vm {
     size_t used, cap;      /* octets of the Lua heap */
     size_t collected;      /* used after the last full collection */
     struct log_limit says; /* for what the policy itself logs */
+    const char *file;      /* as in the options */
 };
 
-/** Make a VM, and with lua_dir load host.lua into it.
+/** Make a VM and load host.lua into it.
  *  @return 0, or negative errno with one line in err (VM_ERROR_MAX octets) */
 MUST_CHECK int vm_new(struct vm **ret, const struct vm_options *options, char *err);
 void vm_free(struct vm *vm);

@@ -155,7 +155,12 @@ local function quiet() end
 ---@field log? fun(level: string, text: string)
 ---@field random? fun(): number                   instead of math.random
 
-local function run_file(o)
+---@param o steerway.LoadOptions
+---@param secret? boolean  no error quotes what stands in the file
+---@return function chunk
+---@return string text
+---@return table env
+local function open_file(o, secret)
   local read = o.read or read_file
   local text, missing = read(o.file)
   if not text then
@@ -166,12 +171,13 @@ local function run_file(o)
     lua_dir = o.lua_dir,
     read = read,
     log = o.log or quiet,
+    secret = secret,
   }
-  local chunk, bad = sandbox.compile(text, o.file, env)
+  local chunk, bad = sandbox.compile(text, o.file, env, secret)
   if not chunk then
     error(bad, 0)
   end
-  return chunk(), text
+  return chunk, text, env
 end
 
 ---Load a policy. Raises with one line that names file and line.
@@ -179,7 +185,8 @@ end
 ---@return steerway.Policy policy
 ---@return steerway.Hooks hooks    what its new(ctx) returned
 function host.load(o)
-  local policy, text = run_file(o)
+  local chunk, text = open_file(o)
+  local policy = chunk()
   local fail = failer(o.file, text)
   check_policy(policy, fail)
   local values = params.check(policy.params or {}, o.params or {}, fail)
@@ -192,6 +199,19 @@ function host.load(o)
     hooks[name] = f
   end
   return policy, hooks
+end
+
+---Evaluate a config file: as a policy, but with the environment's variables, where passwords may stand.
+---@param o steerway.LoadOptions
+---@return table
+function host.load_config(o)
+  local chunk, _, env = open_file(o, true)
+  env.os.getenv = os.getenv
+  local config = chunk()
+  if type(config) ~= "table" then
+    error(("%s: expected the file to return a table, got %s"):format(o.file, type(config)), 0)
+  end
+  return config
 end
 
 ---@class steerway.Services
@@ -215,6 +235,12 @@ function host.engine(services)
         file = file, params = given, lua_dir = services.lua_dir, read = services.read, log = services.log,
       }
       return calls.new(frame, conn, stats, hooks, policy.name), policy.name
+    end,
+    load_config = function(file)
+      local function log(level, text)
+        services.log(level, "config file: " .. text)
+      end
+      return host.load_config { file = file, lua_dir = services.lua_dir, read = services.read, log = log }
     end,
   }
 end

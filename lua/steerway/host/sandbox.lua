@@ -7,7 +7,7 @@ local sandbox = {}
 
 local raw_load, raw_pcall, raw_getmetatable, raw_type = load, pcall, getmetatable, type
 local raw_error, raw_select, raw_tostring = error, select, tostring
-local raw_gsub, raw_match = string.gsub, string.match
+local raw_find, raw_gsub, raw_match, raw_sub = string.find, string.gsub, string.match, string.sub
 
 -- Beyond it, compiling takes longer than a call may.
 local LOAD_MAX = 2 ^ 20
@@ -54,6 +54,42 @@ function sandbox.seal_strings()
   raw_getmetatable("").__metatable = false
 end
 
+-- LuaJIT keeps no more of a chunk's name for its errors (LUA_IDSIZE), and cuts a longer one amid a folder's name.
+local SHOWN_MAX = 59
+
+---What errors call a file: its path, of which a long one loses whole folders at the front.
+---@param path string
+---@return string
+function sandbox.shown(path)
+  if #path <= SHOWN_MAX then
+    return path
+  end
+  local tail = raw_sub(path, 3 - SHOWN_MAX)
+  local slash = raw_find(tail, "/", 1, true)
+  return "..." .. (slash and raw_sub(tail, slash) or tail)
+end
+
+local BYTECODE = "\27"
+
+-- LuaJIT quotes the text at a fault of syntax (" near 'bob:secret }'"), which is not for a log where it may be a secret.
+local function without_quote(name, complaint)
+  local at = raw_sub(complaint, 1, #name) == name and #name or 0
+  local near = raw_find(complaint, " near ", at + 1, true)
+  return near and raw_sub(complaint, 1, near - 1) or complaint
+end
+
+-- A file's text, never bytecode.
+local function compile(text, path, name, env, secret)
+  if raw_sub(text, 1, 1) == BYTECODE then
+    return nil, path .. ": expected Lua text, got bytecode"
+  end
+  local chunk, complaint = raw_load(text, name, "t", env)
+  if not chunk and secret then
+    complaint = without_quote(raw_sub(name, 2), complaint)
+  end
+  return chunk, complaint
+end
+
 local MODULE = "^[%w_]+$"
 
 local function module_path(name, o)
@@ -69,7 +105,8 @@ local function module_path(name, o)
     end
     return o.lua_dir .. "/" .. file, nil, "=" .. name
   end
-  return o.dir .. "/" .. file, nil, "@" .. o.dir .. "/" .. file
+  local path = o.dir .. "/" .. file
+  return path, nil, "@" .. sandbox.shown(path)
 end
 
 local LOADING = {}
@@ -94,7 +131,7 @@ local function make_require(env, o)
     if not text then
       raw_error(("module '%s': %s"):format(name, missing), 2)
     end
-    local chunk, bad = raw_load(text, chunk_name, "t", env)
+    local chunk, bad = compile(text, path, chunk_name, env, o.secret)
     if not chunk then
       raw_error(bad, 0)
     end
@@ -128,6 +165,7 @@ end
 ---@field lua_dir string  the folder that holds steerway/
 ---@field read fun(path: string): string|nil, string|nil
 ---@field log fun(level: string, text: string)
+---@field secret? boolean  the files may hold passwords: no error quotes what stands in them
 
 ---@param o steerway.SandboxOptions
 ---@return table env
@@ -166,7 +204,12 @@ function sandbox.new(o)
     if raw_type(chunk) == "string" and #chunk > LOAD_MAX then
       raw_error(("load: a text of %d octets is too long; expected at most %d"):format(#chunk, LOAD_MAX), 2)
     end
-    return raw_load(chunk, name, "t", chunk_env)
+    if not o.secret then
+      return raw_load(chunk, name, "t", chunk_env)
+    end
+    -- Without a name it would be called by its text.
+    local f, complaint = raw_load(chunk, "=load", "t", chunk_env)
+    return f, complaint and without_quote("", complaint)
   end
   function env.loadstring(text, name)
     return env.load(raw_tostring(text), name)
@@ -188,10 +231,14 @@ function sandbox.new(o)
 end
 
 ---Compile a file's text, never bytecode.
+---@param text string
+---@param file string
+---@param env table
+---@param secret? boolean  the error quotes nothing of the text
 ---@return function|nil chunk
 ---@return string|nil error
-function sandbox.compile(text, file, env)
-  return raw_load(text, "@" .. file, "t", env)
+function sandbox.compile(text, file, env, secret)
+  return compile(text, file, "@" .. sandbox.shown(file), env, secret)
 end
 
 ---The folder a file stands in.

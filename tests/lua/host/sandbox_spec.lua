@@ -79,7 +79,7 @@ describe("the sandbox", function()
     it("text, never bytecode", function()
       local chunk, message = sandbox.compile(bytecode, "dir/p.lua", new())
       assert.is_nil(chunk)
-      assert.truthy(message:find "attempt to load chunk with wrong mode")
+      assert.equal("dir/p.lua: expected Lua text, got bytecode", message)
     end)
 
     for _, call in ipairs { "load(b)", "load(b, 'x', 'b')", "load(b, 'x', 'bt')", "loadstring(b)",
@@ -93,8 +93,37 @@ describe("the sandbox", function()
       end)
     end
 
+    it("files so that an error names them whole, or by their last folders", function()
+      local long = ("a-folder/"):rep(12) .. "my.policy/"
+      local function message(path, text)
+        return kit.fails(assert(sandbox.compile(text, path, new())))
+      end
+      assert.equal("dir/p.lua:2: oh", message("dir/p.lua", "\nerror 'oh'"))
+      assert.equal("..." .. ("/a-folder"):rep(4) .. "/my.policy/p.lua:2: oh", message(long .. "p.lua", "\nerror 'oh'"))
+      local whole = ("x"):rep(55) .. ".lua"
+      assert.equal(whole .. ":1: oh", message(whole, "error 'oh'"))
+      assert.equal("..." .. ("x"):rep(52) .. ".lua:1: oh", message("x" .. whole, "error 'oh'"))
+      local env = sandbox.new { dir = long:sub(1, -2), lua_dir = kit.lua_dir, log = print, read = kit.reader {
+        [long .. "sub/m.lua"] = "error 'oh'",
+      } }
+      assert.equal("..." .. ("/a-folder"):rep(4) .. "/my.policy/sub/m.lua:1: oh",
+        kit.fails(assert(sandbox.compile("require 'sub.m'", long .. "p.lua", env))))
+    end)
+
+    it("secret files so that no error quotes them", function()
+      local files = { ["dir/m.lua"] = "x = 'SECRET" }
+      local env = sandbox.new { dir = "dir", lua_dir = kit.lua_dir, log = print, read = kit.reader(files), secret = true }
+      local _, message = sandbox.compile("x = 'SECRET }", "dir/near / near c.lua", env, true)
+      assert.equal("dir/near / near c.lua:1: unfinished string", message)
+      assert.equal("dir/m.lua:1: unfinished string", kit.fails(env.require, "m"))
+      assert.equal("load:1: '=' expected", select(2, env.load("SECRET", "SECRET")))
+      assert.equal("load:1: '=' expected", select(2, env.loadstring "SECRET"))
+      assert.equal(7, env.load("return 7")())
+    end)
+
     it("no bytecode by require", function()
-      assert.truthy(error_of("require 'code'", { ["dir/code.lua"] = bytecode }):find "wrong mode")
+      assert.equal("dir/code.lua: expected Lua text, got bytecode",
+        error_of("require 'code'", { ["dir/code.lua"] = bytecode }))
     end)
 
     for _, call in ipairs { "load('return io')", "load('return io', 'x', 't', nil)", "loadstring('return io')",

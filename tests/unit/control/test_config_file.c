@@ -13,6 +13,8 @@
 
 #include <cmocka.h>
 
+static const char LUA_DIR[] = STEERWAY_SOURCE_DIR "/lua";
+
 struct fixture {
     char dir[64], file[96], users[96];
     char err[CONFIG_ERROR_MAX];
@@ -56,7 +58,7 @@ static int load(struct fixture *f, const char *text)
 {
     write_file(f->file, text);
     config_done(&f->config);
-    return config_file_load(&f->config, f->file, f->err);
+    return config_file_load(&f->config, f->file, LUA_DIR, f->err);
 }
 
 static void must_load(struct fixture *f, const char *text)
@@ -136,7 +138,7 @@ static void a_file_in_the_present_folder(void **state)
     assert_non_null(before);
     write_file(f->file, "return { policy = 'mine.lua', auth_file = 'users' }");
     assert_int_equal(chdir(f->dir), 0);
-    int r = config_file_load(&f->config, "config.lua", f->err);
+    int r = config_file_load(&f->config, "config.lua", LUA_DIR, f->err);
     assert_int_equal(chdir(before), 0);
     free(before);
     if (r != 0)
@@ -307,7 +309,7 @@ static void a_file_that_is_missing_is_named(void **state)
 {
     struct fixture *f = *state;
 
-    assert_true(config_file_load(&f->config, "/nonexistent/config.lua", f->err) < 0);
+    assert_true(config_file_load(&f->config, "/nonexistent/config.lua", LUA_DIR, f->err) < 0);
     assert_non_null(strstr(f->err, "/nonexistent/config.lua: No such file or directory"));
 }
 

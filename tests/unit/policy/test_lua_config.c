@@ -6,7 +6,7 @@
 static int evaluate(struct fixture *f, const char *text, json_t **ret)
 {
     fixture_write(f, "p.lua", text, strlen(text));
-    return lua_config_load(f->file, ret, f->err);
+    return lua_config_load(f->file, STEERWAY_SOURCE_DIR "/lua", ret, f->err);
 }
 
 static void a_table_becomes_json(void **state)
@@ -62,11 +62,18 @@ static const struct refusal refusals[] = {
      "p.lua:2: stopped: not enough memory"},
     {"return { x = io.open('/etc/passwd') }", "attempt to index global 'io'"},
     {"return { x = os.execute('true') }", "attempt to call field 'execute'"},
-    {"return { x = require('ffi') }", "attempt to call global 'require'"},
-    {"return { x = load('return 1')() }", "attempt to call global 'load'"},
+    {"return { x = require('ffi') }", "p.lua:1: module 'ffi': "},
+    {"return { x = require('steerway.host') }", "p.lua:1: module 'steerway.host' is the engine's own"},
+    {"return { x = debug.getinfo(1) }", "attempt to index global 'debug'"},
+    {"local s = ('a'):rep(1e5) return { x = s:find(('.-'):rep(10) .. 'b') }",
+     "p.lua:1: string.find: a text of"},
+    {"local s = ('a'):rep(1e5) return { x = string.match(s, ('.-'):rep(10) .. 'b') }",
+     "p.lua:1: string.match: a text of"},
+    {"error({})", "p.lua: raised a table instead of a text"},
+    {"error()", "p.lua: raised a nil instead of a text"},
     {"return { x = getfenv(0) }", "attempt to call global 'getfenv'"},
     {"return { x = ('').dump(type) }", "attempt to call field 'dump'"},
-    {"\x1bLJ\x02", "mode"},
+    {"\x1bLJ\x02", "p.lua: expected Lua text, got bytecode"},
 };
 
 static void what_is_wrong_is_named(void **state)
@@ -83,11 +90,54 @@ static void what_is_wrong_is_named(void **state)
     }
 }
 
+/* What stands at a fault may be a password. */
+static void no_error_quotes_the_file(void **state)
+{
+    static const char *const texts[][2] = {
+        {"return { auth = 'bob:SECRET }", "p.lua:1: unfinished string"},
+        {"return {\n auth = { 'bob:x' 'bob:SECRET' } }", "p.lua:2: '}' expected"},
+        {"return { auth = SECRET\n = 1 } near ", "p.lua:2: '}' expected"},
+        {"return { auth = 12SECRET }", "p.lua:1: malformed number"},
+        {"return require 'secrets'", "secrets.lua:1: unfinished string"},
+        {"return assert(load('SECRET'))()", "load:1: "},
+    };
+    struct fixture *f = *state;
+
+    static const char secrets[] = "return { auth = 'bob:SECRET }";
+    fixture_write(f, "secrets.lua", secrets, strlen(secrets));
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        json_t *json = NULL;
+        assert_true(evaluate(f, texts[i][0], &json) < 0);
+        if (strstr(f->err, "SECRET") || strstr(f->err, " near") || !strstr(f->err, texts[i][1]))
+            FIXTURE_FAIL(f, "expected: %s\ngot: %s", texts[i][1], f->err);
+    }
+}
+
+static void it_is_the_sandbox_of_policies(void **state)
+{
+    struct fixture *f = *state;
+    json_t *json = NULL;
+    static const char more[] = "return { port = 7 }";
+
+    fixture_write(f, "more.lua", more, strlen(more));
+    int rc = evaluate(f,
+                      "local t = setmetatable({}, { __index = function() return 2 end })\n"
+                      "return { a = t.x, b = math.sqrt(9), c = bit.bor(4, 1), d = require('more').port,\n"
+                      "e = load('return 6')() }",
+                      &json);
+    if (rc != 0)
+        FIXTURE_FAIL(f, "%s", f->err);
+    json_t *expected = json_pack("{s:i, s:i, s:i, s:i, s:i}", "a", 2, "b", 3, "c", 5, "d", 7, "e", 6);
+    assert_true(json_equal(json, expected));
+    json_decref(expected);
+    json_decref(json);
+}
+
 static void a_file_that_is_missing_is_named(void **state)
 {
     struct fixture *f = *state;
     json_t *json = NULL;
-    assert_true(lua_config_load(f->file, &json, f->err) < 0);
+    assert_true(lua_config_load(f->file, STEERWAY_SOURCE_DIR "/lua", &json, f->err) < 0);
     assert_non_null(strstr(f->err, "p.lua: No such file or directory"));
 }
 
@@ -107,10 +157,8 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
-        T(a_table_becomes_json),
-        T(what_is_wrong_is_named),
-        T(a_file_that_is_missing_is_named),
-        T(sixteen_levels_are_allowed),
+        T(a_table_becomes_json),          T(what_is_wrong_is_named),          T(no_error_quotes_the_file),
+        T(it_is_the_sandbox_of_policies), T(a_file_that_is_missing_is_named), T(sixteen_levels_are_allowed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -21,7 +21,7 @@ static const struct refusal refusals[] = {
     {"return {\n  name = 'p',\n  about = 3, new = print }", "p.lua:3: about: expected a string, got number"},
     {"return {\n  name = 'p',\n  params = 3, new = print }", "p.lua:3: params: expected a table, got number"},
     {"return { name = 'p',\n  new = function()\n error('no luck') end }", "p.lua:3: no luck"},
-    {"return { name = 'p',\n  new = function() error({}) end }", "raised a table instead of a text"},
+    {"return { name = 'p',\n  new = function() error({}) end }", "p.lua: raised a table instead of a text"},
     {"return { name = 'p',\n  new = function() end }",
      "p.lua:2: new (line 2): expected it to return a table"},
     {"return { name = 'p',\n  new = function() return {} end }",
