@@ -71,6 +71,7 @@ step_asan() {
 step_package() {
   build release || return 1
   check "an installed tree runs from anywhere" sh tests/tools/try_install.sh build/release
+  check "a folder of another user's is told of" sh tests/tools/try_dev.sh
   check "the release is hardened" sh tests/tools/try_hardening.sh build/release/steerway
   if command -v dpkg-shlibdeps >/dev/null; then
     check "the Debian package holds what it should" sh tests/tools/try_deb.sh build/release
@@ -96,7 +97,7 @@ step_lua() {
 end_to_end() {
   local log=build/test/e2e-$1.txt status=0
   [ -d tests/e2e ] || { echo "SKIPPED there is no tests/e2e" && return 0; }
-  build "$1" >"$log" 2>&1 || { cat "$log" && return 1; }
+  (build "$1") >"$log" 2>&1 || { cat "$log" && return 1; }
   PYTHONDONTWRITEBYTECODE=1 STEERWAY_BIN=$ROOT/build/$1/steerway timeout --foreground --kill-after=10 $E2E_MAX_S \
     "$(python)" -m pytest -q -rs -p no:cacheprovider tests/e2e >"$log" 2>&1 || status=$?
   cat "$log"
@@ -124,6 +125,7 @@ seconds_since() { awk -v a="$1" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.1f s", 
 # Run the named steps and end with 1 if anything failed.
 steps_run() {
   local step log began all_began=$EPOCHREALTIME status passed failed sum_passed=0 sum_failed=0 skipped=
+  folder_need test
   mkdir -p build/test || exit 1
   TALLY=$(mktemp) || exit 1
   for step in "$@"; do
