@@ -1,23 +1,46 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <math.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 static struct {
     enum log_level level;
     enum log_format format;
-} sink = {.level = LOG_INFO, .format = LOG_TEXT};
+    int fd;
+    uint64_t lost; /* lines, since the last that was written */
+    bool torn;     /* the last octet written is not the end of a line */
+} sink = {.level = LOG_INFO, .format = LOG_TEXT, .fd = STDERR_FILENO};
 
 static const double LIMIT_WINDOW_S = 10;
 /* Kept free for what closes a line that is full: the event's quote, the brace, the newline. */
 enum { TAIL_ROOM = 3 };
 
+/* Standard error once more, but so that a write never waits: poll alone is not enough for a terminal, which
+ * may have room for a part of a line, nor for a pipe that other programs fill, too. O_NONBLOCK must not be
+ * set on standard error itself, for they share its flags. @return STDERR_FILENO where that cannot be had */
+static int open_own(void)
+{
+    struct stat st;
+
+    if (fstat(STDERR_FILENO, &st) < 0 || !(S_ISFIFO(st.st_mode) || isatty(STDERR_FILENO)))
+        return STDERR_FILENO;
+    int fd = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    return fd < 0 ? STDERR_FILENO : fd;
+}
+
 void log_setup(enum log_level level, enum log_format format)
 {
+    if (sink.fd != STDERR_FILENO)
+        (void)close(sink.fd);
+    sink.fd = open_own();
     sink.level = level;
     sink.format = format;
 }
@@ -42,45 +65,103 @@ static bool put_str(struct log_line *l, const char *s)
     return put(l, s, strlen(s));
 }
 
-/* Escapes what would end the quoting or disturb a terminal; octets above 0x7f are shown as \u00XX, so that
- * the line is plain ASCII whatever a peer sent. */
-static bool put_escaped(struct log_line *l, char octet)
+/* @return how many octets the character at the head of s takes, 0 if that is not UTF-8 (RFC 3629) */
+static size_t utf8_len(struct slice s)
 {
-    unsigned char c = (unsigned char)octet;
-    if (c == '"' || c == '\\')
-        return put(l, (const char[]){'\\', octet}, 2);
-    if (c >= 0x20 && c < 0x7f)
-        return put(l, &octet, 1);
-    char esc[8];
-    (void)snprintf(esc, sizeof esc, "\\u%04x", c);
-    return put_str(l, esc);
+    const unsigned char *c = (const unsigned char *)s.data;
+    size_t n = c[0] < 0x80 ? 1 : c[0] < 0xc2 ? 0 : c[0] < 0xe0 ? 2 : c[0] < 0xf0 ? 3 : c[0] < 0xf5 ? 4 : 0;
+
+    if (n > s.len)
+        return 0;
+    for (size_t i = 1; i < n; i++) {
+        if ((c[i] & 0xc0) != 0x80)
+            return 0;
+    }
+    bool overlong = (c[0] == 0xe0 && c[1] < 0xa0) || (c[0] == 0xf0 && c[1] < 0x90);
+    bool surrogate = c[0] == 0xed && c[1] >= 0xa0;
+    bool beyond = c[0] == 0xf4 && c[1] >= 0x90;
+    return overlong || surrogate || beyond ? 0 : n;
+}
+
+/* A terminal obeys C0, DEL and C1. @return its code point, or -1 if the character is none */
+static int control(const char *s, size_t n)
+{
+    unsigned char c = (unsigned char)s[0];
+
+    if (n == 1)
+        return c < 0x20 || c == 0x7f ? c : -1;
+    return n == 2 && c == 0xc2 && (unsigned char)s[1] < 0xa0 ? (unsigned char)s[1] : -1;
+}
+
+static bool put_unicode(struct log_line *l, int point)
+{
+    char text[16];
+
+    (void)snprintf(text, sizeof text, "\\u%04x", (unsigned)point);
+    return put_str(l, text);
+}
+
+/* An octet that is no part of a character; JSON has no way to tell which. */
+static bool put_invalid(struct log_line *l, char octet)
+{
+    char text[8];
+
+    (void)snprintf(text, sizeof text, "\\x%02x", (unsigned char)octet);
+    return put_str(l, sink.format == LOG_JSON ? "\\ufffd" : text);
+}
+
+/* Puts the character at the head of s, escaped where it would end the quoting or disturb a terminal.
+ * @return how many octets of s that are, or 0 when the line has no room */
+static size_t put_escaped(struct log_line *l, struct slice s)
+{
+    size_t n = utf8_len(s);
+
+    if (n == 0)
+        return put_invalid(l, s.data[0]) ? 1 : 0;
+    if (control(s.data, n) >= 0)
+        return put_unicode(l, control(s.data, n)) ? n : 0;
+    if (*s.data == '"' || *s.data == '\\')
+        return put(l, (const char[]){'\\', *s.data}, 2) ? n : 0;
+    return put(l, s.data, n) ? n : 0;
+}
+
+/* The same where nothing is quoted: one event, one line, whatever stands in the text. */
+static size_t put_bare(struct log_line *l, struct slice s)
+{
+    size_t n = utf8_len(s);
+
+    if (n == 0)
+        return put_invalid(l, s.data[0]) ? 1 : 0;
+    return (control(s.data, n) >= 0 ? put_str(l, " ") : put(l, s.data, n)) ? n : 0;
+}
+
+/* @return false if the line was full before the end of s */
+static bool put_all(struct log_line *l, struct slice s, size_t (*put_one)(struct log_line *, struct slice))
+{
+    while (s.len > 0) {
+        size_t n = put_one(l, s);
+        if (n == 0)
+            return false;
+        s = slice_of(s.data + n, s.len - n);
+    }
+    return true;
 }
 
 static bool put_quoted(struct log_line *l, struct slice s)
 {
-    if (!put_str(l, "\""))
-        return false;
-    for (size_t i = 0; i < s.len; i++) {
-        if (!put_escaped(l, s.data[i]))
-            return false;
-    }
-    return put_str(l, "\"");
+    return put_str(l, "\"") && put_all(l, s, put_escaped) && put_str(l, "\"");
 }
 
 /* The event is cut where the line is full, unlike a field, so that no line is without one. */
 static void put_event(struct log_line *l, const char *event)
 {
-    if (sink.format == LOG_JSON) {
-        (void)put_str(l, "\"");
-        for (const char *p = event; *p && put_escaped(l, *p); p++)
-            ;
-        l->text[l->len++] = '"'; /* TAIL_ROOM has its place */
+    if (sink.format == LOG_TEXT) {
+        (void)put_all(l, slice_str(event), put_bare);
         return;
     }
-    for (const char *p = event; *p; p++) { /* one event, one line, whatever stands in the text */
-        if (!put(l, (unsigned char)*p < 0x20 || *p == 0x7f ? " " : p, 1))
-            break;
-    }
+    (void)put_str(l, "\"");
+    (void)put_all(l, slice_str(event), put_escaped);
+    l->text[l->len++] = '"'; /* TAIL_ROOM has its place */
 }
 
 static bool plain(struct slice s)
@@ -110,15 +191,14 @@ static void put_field(struct log_line *l, const char *name, struct slice value, 
         l->len = before;
 }
 
-void log_begin(struct log_line *l, enum log_level level, const char *event)
+/* Whether or not the level is enabled. */
+static void begin(struct log_line *l, enum log_level level, const char *event)
 {
     static const char *const names[] = {"error", "warn", "info", "debug"};
-
-    l->on = log_enabled(level);
-    l->len = 0;
-    if (!l->on)
-        return;
     struct timespec now;
+
+    l->on = true;
+    l->len = 0;
     clock_gettime(CLOCK_REALTIME, &now);
     struct tm utc;
     gmtime_r(&now.tv_sec, &utc);
@@ -133,6 +213,13 @@ void log_begin(struct log_line *l, enum log_level level, const char *event)
     (void)put_str(l, names[level]);
     (void)put_str(l, json ? "\",\"event\":" : " ");
     put_event(l, event);
+}
+
+void log_begin(struct log_line *l, enum log_level level, const char *event)
+{
+    l->on = log_enabled(level);
+    if (l->on)
+        begin(l, level, event);
 }
 
 void log_slice(struct log_line *l, const char *name, struct slice value)
@@ -164,25 +251,69 @@ void log_num(struct log_line *l, const char *name, double value)
     put_field(l, name, slice_str(text), false);
 }
 
+static void finish(struct log_line *l)
+{
+    if (sink.format == LOG_JSON)
+        l->text[l->len++] = '}';
+    l->text[l->len++] = '\n';
+}
+
+/* A descriptor of our own says so itself when there is none. Of the others a pipe that has room has it for
+ * PIPE_BUF octets at least, and whatever is amiss makes the write fail at once. */
+static bool has_room(void)
+{
+    struct pollfd p = {.fd = sink.fd, .events = POLLOUT};
+    return sink.fd != STDERR_FILENO || poll(&p, 1, 0) != 0;
+}
+
+/* What has to come before the next line: the end of a torn one, and how many were lost. @return its length */
+static size_t catch_up(char *out)
+{
+    struct log_line l;
+    size_t n = 0;
+
+    if (sink.torn)
+        out[n++] = '\n';
+    if (sink.lost == 0)
+        return n;
+    begin(&l, LOG_WARN, "log lines lost");
+    log_u64(&l, "count", sink.lost);
+    finish(&l);
+    memcpy(out + n, l.text, l.len);
+    return n + l.len;
+}
+
 void log_end(struct log_line *l)
 {
     if (!l->on)
         return;
-    if (sink.format == LOG_JSON)
-        l->text[l->len++] = '}';
-    l->text[l->len++] = '\n';
-    /* One write a line keeps lines whole; a full pipe or closed terminal must not stop the proxy. */
-    ssize_t n;
+    finish(l);
+    if (!has_room()) {
+        sink.lost++;
+        return;
+    }
+    /* One write keeps lines whole. At most PIPE_BUF octets: the notice has but one field, a number. */
+    char out[PIPE_BUF];
+    size_t before = catch_up(out), n = before + l->len;
+    ssize_t written;
+    memcpy(out + before, l->text, l->len);
     do {
-        n = write(STDERR_FILENO, l->text, l->len);
-    } while (n < 0 && errno == EINTR);
+        written = write(sink.fd, out, n);
+    } while (written < 0 && errno == EINTR);
+    /* A line that lacks nothing but its end is not lost: the next one brings it. */
+    if (written > 0)
+        sink.torn = out[written - 1] != '\n';
+    if (written + 1 >= (ssize_t)before)
+        sink.lost = 0;
+    if (written + 1 < (ssize_t)n)
+        sink.lost++;
 }
 
 void log_msg(enum log_level level, const char *fmt, ...)
 {
     if (!log_enabled(level))
         return;
-    char text[1024];
+    char text[sizeof(struct log_line)]; /* more than a line takes, which cuts between two characters */
     va_list args;
     va_start(args, fmt);
     (void)vsnprintf(text, sizeof text, fmt, args);

@@ -1,5 +1,11 @@
 /* The log: one line an event, as key=value text or as JSON, to standard error.
- * The sink's level and format are the program's only global state. */
+ * The sink (level, format, where it writes, what it lost) is the program's only global state.
+ *
+ * The log never waits: while nobody reads standard error lines are dropped, and the first that is written
+ * again comes behind a line "log lines lost" with their count, at level warn whatever level is set.
+ *
+ * Text is UTF-8. Control characters (C0, DEL, C1) are escaped as \u00XX, an octet that is no part of a
+ * character as \xXX, or in JSON as \ufffd. */
 #ifndef STEERWAY_BASE_LOG_H
 #define STEERWAY_BASE_LOG_H
 
@@ -12,19 +18,21 @@
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 enum log_format { LOG_TEXT, LOG_JSON };
 
-/** Sets what is written from now on. Default: LOG_INFO, LOG_TEXT. */
+/** Sets what is written from now on, to what standard error is now. Default: LOG_INFO, LOG_TEXT. */
 void log_setup(enum log_level level, enum log_format format);
 bool log_enabled(enum log_level level);
 
 /** A plain event without fields: log_msg(LOG_WARN, "cannot open %s", path). */
 void log_msg(enum log_level level, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
-/** An event with fields. Build between log_begin and log_end; a line is cut at 2,048 octets.
+/** An event with fields. Build between log_begin and log_end; a line takes at most 2,048
+ *  octets: a field that has no room is left out, and an event is cut between two characters.
  *    struct log_line l;
  *    log_begin(&l, LOG_INFO, "closed");
  *    log_str(&l, "host", host); log_u64(&l, "tx", tx);
  *    log_end(&l);
- *  Text values are quoted and escaped whenever they are not plain. Never pass a credential. */
+ *  Text values are quoted and escaped whenever they are not plain ASCII without spaces. Never pass a
+ * credential. */
 struct log_line {
     char text[2048];
     size_t len;
