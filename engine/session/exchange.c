@@ -134,7 +134,7 @@ void exchange_begin(struct session *s, const struct http_head *head, const struc
     x->answered = x->head_done = x->response_done = false;
     x->last_activity_s = clock_now_s();
 
-    bool reuse = x->fd >= 0 && outbound_serves(s->outbound, &request->target);
+    bool reuse = x->fd >= 0 && outbound_serves(s->outbound, &request->target, s->user);
     if (!reuse)
         exchange_drop_upstream(s, "closed");
     x->target = request->target;
@@ -187,6 +187,7 @@ void exchange_client_readable(struct session *s)
 
 void exchange_client_writable(struct session *s)
 {
+    s->exchange->last_activity_s = clock_now_s();
     exchange_pump_response(s->exchange);
 }
 

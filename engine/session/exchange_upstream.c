@@ -68,10 +68,8 @@ void exchange_stop(struct exchange *x)
 {
     if (!x)
         return;
-    if (exchange_end_would_mislead(x) && x->session->fd >= 0) {
-        struct linger now = {.l_onoff = 1, .l_linger = 0};
-        (void)setsockopt(x->session->fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
-    }
+    if (exchange_end_would_mislead(x) && x->session->fd >= 0)
+        session_reset_on_close(x->session);
     x->active = false;
     close_upstream(x);
 }

@@ -16,6 +16,7 @@ void socks5_connected(struct session *s, enum fault fault);
 void http_connected(struct session *s, enum fault fault);
 
 /** The client was too slow to say what it wants. */
+void socks_timed_out(struct session *s);
 void http_timed_out(struct session *s);
 
 #endif

@@ -20,6 +20,7 @@ static void answer(struct session *s, int status, const char *error, const char 
     if (!keep)
         return session_end(s);
     buf_consume(&s->in, head->consumed);
+    session_rearm(s);
     (void)session_flush(s);
 }
 
@@ -29,6 +30,8 @@ static bool authorized(struct session *s, const struct http_head *head, const st
     const struct access *access = s->proxy->settings.access;
 
     if (access_needs_user(access) && !access_check_user(access, request->user, request->pass)) {
+        if (request->has_auth) /* without any it is how browsers ask */
+            session_rejected(s, "bad-credentials");
         answer(s, 407, NULL, "This proxy wants a user name and a password.", head, request);
         return false;
     }
@@ -40,6 +43,7 @@ static bool authorized(struct session *s, const struct http_head *head, const st
 static void refuse(struct session *s, enum http_objection why, const struct http_head *head,
                    const struct http_request *request)
 {
+    session_rejected(s, why == HTTP_BAD_REQUEST ? "malformed" : "unsupported");
     switch (why) {
     case HTTP_NOT_A_PROXY_REQUEST:
         return answer(s, (int)why, NULL,
@@ -87,10 +91,12 @@ void http_advance(struct session *s)
         case PARSE_NEED_MORE:
             if (s->client_ended)
                 return session_end(s);
-            if (buf_room(&s->in) == 0)
-                return answer(s, 431, "http_request_error", "The request's head is too large.", NULL, NULL);
-            return;
+            if (buf_room(&s->in) > 0)
+                return;
+            session_rejected(s, "malformed");
+            return answer(s, 431, "http_request_error", "The request's head is too large.", NULL, NULL);
         case PARSE_BAD:
+            session_rejected(s, "malformed");
             if (in.len >= HTTP_HEAD_MAX)
                 return answer(s, 431, "http_request_error", "The request's head is too large.", NULL, NULL);
             return answer(s, HTTP_BAD_REQUEST, "http_request_error",

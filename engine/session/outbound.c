@@ -23,8 +23,8 @@ struct outbound_search {
     bool tried[UPLINK_MAX];      /* by id - 1 */
     struct policy_choice choice; /* the order of preference being worked through */
     size_t next_choice;
-    enum fault worst; /* the most telling of the attempts' faults */
-    enum fault pending;
+    enum fault last;   /* the latest attempt's fault */
+    enum fault worst;  /* the most telling of the attempts' faults */
     ev_timer deferred; /* delivers a failure that was known at once */
 };
 
@@ -63,7 +63,7 @@ static void conn_of(const struct outbound *o, struct policy_conn *ret, char clie
         .user = o->user,
         .listener = o->listener,
         .attempt = o->attempt,
-        .last_error = o->search ? fault_policy_name(o->search->worst) : NULL,
+        .last_error = o->search ? fault_policy_name(o->search->last) : NULL,
     };
 }
 
@@ -92,6 +92,7 @@ static void attempt_failed(struct outbound_search *s, enum fault fault)
 {
     struct outbound *o = s->outbound;
 
+    s->last = fault;
     s->worst = more_telling(s->worst, fault);
     if (o->lease.uplink) {
         struct uplink *u = o->lease.uplink;
@@ -127,6 +128,11 @@ static void on_dialed(struct dial *d, enum fault fault, int fd)
         return attempt_failed(s, fault);
     o->connected = true;
     o->connected_s = clock_now_s();
+    struct log_line l;
+    log_begin(&l, LOG_DEBUG, "connected");
+    log_u64(&l, "conn", o->id);
+    log_num(&l, "seconds", o->connected_s - o->started_s);
+    log_end(&l);
     if (o->lease.uplink) {
         struct policy_conn conn;
         char client[ADDR_TEXT_MAX];
@@ -234,6 +240,20 @@ static size_t candidates(const struct outbound_search *s, struct uplink *ret[UPL
     return n;
 }
 
+static void log_pick(const struct outbound *o, const struct uplink *u)
+{
+    struct log_line l;
+
+    log_begin(&l, LOG_DEBUG, "picked");
+    log_u64(&l, "conn", o->id);
+    log_str(&l, "host", o->target.host);
+    log_u64(&l, "port", o->target.port);
+    log_str(&l, "uplink", u->name);
+    log_str(&l, "reason", o->reason);
+    log_u64(&l, "attempt", (uint64_t)o->attempt);
+    log_end(&l);
+}
+
 static void use(struct outbound_search *s, struct uplink *u)
 {
     struct outbound *o = s->outbound;
@@ -243,6 +263,7 @@ static void use(struct outbound_search *s, struct uplink *u)
     uplink_acquire(&o->lease, u);
     o->tried = u;
     (void)snprintf(o->reason, sizeof o->reason, "%s", s->choice.reason);
+    log_pick(o, u);
     attempt(s);
 }
 
@@ -406,8 +427,10 @@ void outbound_finish(struct outbound *o, const char *outcome)
     free(o);
 }
 
-bool outbound_serves(const struct outbound *o, const struct target *target)
+bool outbound_serves(const struct outbound *o, const struct target *target, const char *user)
 {
+    if (strcmp(user ? user : "", o->user ? o->user : "") != 0)
+        return false;
     if (o->lease.uplink && !o->lease.uplink->view.up)
         return false;
     return o->target.port == target->port && strcmp(o->target.host, target->host) == 0;

@@ -61,7 +61,8 @@ void outbound_note(struct outbound *o, uint64_t tx, uint64_t rx);
  * through. */
 void outbound_finish(struct outbound *o, const char *outcome);
 
-/** Whether this open connection can carry another request: it leads to target, and its uplink is up. */
-bool outbound_serves(const struct outbound *o, const struct target *target);
+/** Whether this open connection can carry another request: it leads to target, was chosen for the same user,
+ * and its uplink is up. @param user  NULL for none */
+bool outbound_serves(const struct outbound *o, const struct target *target, const char *user);
 
 #endif

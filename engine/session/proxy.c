@@ -9,9 +9,6 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Lines of one kind in ten seconds; what is held back is told by the next. */
-enum { LINES_IN_WINDOW = 5 };
-
 static void reap(struct proxy *p)
 {
     LIST_EACH(&p->dead, node, next)
@@ -39,7 +36,7 @@ static void on_accepted(struct listener *listener, int fd, const struct addr *pe
     if (access_client_allowed(p->settings.access, peer))
         return session_new(p, fd, peer, pl->text);
     (void)close(fd);
-    if (!log_limit_pass(&p->refusal_limit, clock_now_s(), LINES_IN_WINDOW, &hidden))
+    if (!log_limit_pass(&p->refusal_limit, clock_now_s(), PROXY_LINES_IN_WINDOW, &hidden))
         return;
     struct log_line l;
     char text[ADDR_TEXT_MAX];

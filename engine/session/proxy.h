@@ -13,6 +13,8 @@
 #include <ev.h>
 
 enum { PROXY_LISTENERS_MAX = 32 };
+/* Log lines of one kind in ten seconds; how many were held back is told by the next. */
+enum { PROXY_LINES_IN_WINDOW = 5 };
 
 struct proxy_settings {
     const struct access *access;
@@ -43,7 +45,7 @@ struct proxy {
     uint64_t last_id; /* of outbound connections */
     bool draining;
     ev_prepare reaper;
-    struct log_limit refusal_limit, starvation_limit;
+    struct log_limit refusal_limit, rejection_limit, starvation_limit;
     /** Called when draining and no session is left; may be NULL. */
     void (*drained)(struct proxy *p);
 };

@@ -1,5 +1,6 @@
 #include "session/session.h"
 
+#include "base/clock.h"
 #include "proto/http_head.h"
 #include "session/exchange.h"
 #include "session/front.h"
@@ -17,36 +18,9 @@ _Static_assert((int)IN_MAX <= (int)RELAY_BUFFER_MAX, "what a client sent early m
 /* Output that waits: a response head and what one read of upstream brings. */
 enum { OUT_MAX = HTTP_HEAD_MAX + 2 * 64 * 1024 };
 
-/* How long a kept HTTP connection may rest between requests. Browsers give up theirs after one to five
- * minutes. */
-static const double KEEP_ALIVE_S = 75;
-/* How long the last answer may take to be read: a client that reads at all takes milliseconds. */
-static const double ENDING_S = 5;
-
 enum { FIRST_SOCKS4 = 0x04, FIRST_SOCKS5 = 0x05 };
 
 /* --- state ---------------------------------------------------------------------------------------------- */
-
-static double state_deadline(const struct session *s, enum session_state state)
-{
-    const struct proxy_settings *set = &s->proxy->settings;
-
-    switch (state) {
-    case SESSION_READING:
-        return s->exchange && s->in.len == 0 ? KEEP_ALIVE_S : set->handshake_timeout_s;
-    case SESSION_REPLYING:
-        return set->handshake_timeout_s;
-    case SESSION_EXCHANGE:
-        return set->idle_timeout_s;
-    case SESSION_ENDING:
-        return ENDING_S;
-    case SESSION_CONNECTING: /* the search has deadlines of its own */
-    case SESSION_TUNNEL:     /* so has the relay */
-    case SESSION_CLOSED:
-        break;
-    }
-    return 0;
-}
 
 void session_enter(struct session *s, enum session_state next)
 {
@@ -63,12 +37,7 @@ void session_enter(struct session *s, enum session_state next)
 #undef TO
     assert(allowed[s->state] & (1u << next));
     s->state = next;
-    double after = state_deadline(s, next);
-    ev_timer_stop(s->proxy->loop, &s->deadline);
-    if (after > 0) {
-        ev_timer_set(&s->deadline, after, 0.);
-        ev_timer_start(s->proxy->loop, &s->deadline);
-    }
+    session_rearm(s);
     session_watch(s);
 }
 
@@ -165,12 +134,40 @@ void session_connect(struct session *s, const struct target *target, enum policy
     };
 
     assert(!s->outbound);
+    s->early_counted = 0;
     if (outbound_new(&s->outbound, s->proxy, &request, on_connected, s) < 0)
         return session_close(s, NULL);
     session_enter(s, SESSION_CONNECTING);
 }
 
 /* --- the end -------------------------------------------------------------------------------------------- */
+
+void session_rejected(struct session *s, const char *reason)
+{
+    static const char *const protocols[] = {[FRONT_UNKNOWN] = "unknown",
+                                            [FRONT_SOCKS4] = "socks4",
+                                            [FRONT_SOCKS5] = "socks5",
+                                            [FRONT_HTTP] = "http"};
+    char client[ADDR_TEXT_MAX];
+    uint32_t hidden;
+
+    if (!log_limit_pass(&s->proxy->rejection_limit, clock_now_s(), PROXY_LINES_IN_WINDOW, &hidden))
+        return;
+    struct log_line l;
+    log_begin(&l, LOG_INFO, "rejected");
+    log_str(&l, "client", addr_format(&s->peer, client));
+    log_str(&l, "proto", protocols[s->front]);
+    log_str(&l, "reason", reason);
+    if (hidden > 0)
+        log_u64(&l, "not_shown", hidden);
+    log_end(&l);
+}
+
+void session_reset_on_close(struct session *s)
+{
+    struct linger now = {.l_onoff = 1, .l_linger = 0};
+    (void)setsockopt(s->fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+}
 
 void session_close(struct session *s, const char *outcome)
 {
@@ -179,6 +176,8 @@ void session_close(struct session *s, const char *outcome)
     if (s->relay && s->fd < 0)
         return relay_stop(s->relay); /* comes back through on_relayed */
     exchange_stop(s->exchange);
+    if (s->out.len > 0 && s->fd >= 0)
+        session_reset_on_close(s); /* an orderly end would pass off a part as the whole */
     if (s->upstream_fd >= 0)
         (void)close(s->upstream_fd);
     s->upstream_fd = -1;
@@ -211,9 +210,9 @@ void session_end(struct session *s)
 {
     if (s->state == SESSION_CLOSED)
         return;
+    buf_done(&s->in);
     if (s->state != SESSION_ENDING)
         session_enter(s, SESSION_ENDING);
-    buf_done(&s->in);
     if (!session_flush(s) || s->out.len > 0)
         return; /* on_writable comes back here */
     if (s->client_ended)
@@ -221,13 +220,17 @@ void session_end(struct session *s)
     if (!s->fin_sent && shutdown(s->fd, SHUT_WR) < 0)
         return session_close(s, "closed");
     s->fin_sent = true;
+    session_rearm(s);
     session_watch(s);
 }
 
 void session_drain(struct session *s)
 {
-    if (s->state == SESSION_READING && s->in.len == 0)
-        session_close(s, "shutdown");
+    if (s->state != SESSION_READING || s->in.len > 0)
+        return;
+    if (s->out.len > 0)
+        return session_end(s); /* the client is still taking its answer */
+    session_close(s, "shutdown");
 }
 
 /* --- the tunnel ----------------------------------------------------------------------------------------- */
@@ -237,7 +240,7 @@ static void on_relayed(struct relay *r, enum relay_end end)
     struct session *s = r->owner;
 
     s->outbound->first_byte_s = r->first_upstream_s;
-    outbound_note(s->outbound, r->client.received, r->upstream.received);
+    outbound_note(s->outbound, r->client.received, r->upstream.received - s->early_counted);
     s->relay = NULL;
     free(r);
     session_close(s, relay_end_name(end));
@@ -276,6 +279,8 @@ void session_tunnel(struct session *s)
 
 bool session_flush(struct session *s)
 {
+    bool progress = false;
+
     while (s->out.len > 0) {
         struct slice waiting = buf_slice(&s->out);
         ssize_t n = send(s->fd, waiting.data, waiting.len, MSG_NOSIGNAL);
@@ -288,8 +293,11 @@ bool session_flush(struct session *s)
             return false;
         }
         buf_consume(&s->out, (size_t)n);
+        progress = true;
     }
     buf_release_if_empty(&s->out);
+    if (progress && (s->state == SESSION_READING || s->state == SESSION_ENDING))
+        session_rearm(s); /* slow is not idle */
     session_watch(s);
     return true;
 }
@@ -310,7 +318,7 @@ static void on_client_ended(struct session *s)
     switch (s->state) {
     case SESSION_READING: /* a request that will never be whole, or the end of a kept connection */
     case SESSION_ENDING:
-        return session_close(s, "closed");
+        return s->out.len > 0 ? session_end(s) : session_close(s, "closed");
     case SESSION_EXCHANGE:
         return exchange_client_readable(s);
     case SESSION_CONNECTING: /* half-closed: it may still be waiting for its answer */
@@ -328,7 +336,9 @@ static void discard(struct session *s)
     char data[IN_STEP];
     ssize_t n = recv(s->fd, data, sizeof data, 0);
 
-    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR))
+    if (n == 0)
+        return on_client_ended(s);
+    if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
         session_close(s, "closed");
 }
 
@@ -336,6 +346,7 @@ static void on_readable(struct ev_loop *loop, ev_io *w, int events)
 {
     struct session *s = container_of(w, struct session, read);
 
+    (void)loop;
     (void)events;
     if (s->state == SESSION_ENDING)
         return discard(s);
@@ -350,13 +361,10 @@ static void on_readable(struct ev_loop *loop, ev_io *w, int events)
         return session_close(s, "reset");
     if (n == 0)
         return on_client_ended(s);
-    if (s->state == SESSION_READING && s->exchange && s->in.len == 0) {
-        /* A kept connection rests no longer: the deadline for a whole request starts. */
-        ev_timer_stop(loop, &s->deadline);
-        ev_timer_set(&s->deadline, s->proxy->settings.handshake_timeout_s, 0.);
-        ev_timer_start(loop, &s->deadline);
-    }
+    bool rested = s->state == SESSION_READING && s->front == FRONT_HTTP && s->in.len == 0;
     buf_commit(&s->in, (size_t)n);
+    if (rested)
+        session_rearm(s); /* from now on a whole request is due */
     session_watch(s);
     advance(s);
 }
@@ -377,19 +385,6 @@ static void on_writable(struct ev_loop *loop, ev_io *w, int events)
         hand_over(s);
 }
 
-static void on_deadline(struct ev_loop *loop, ev_timer *w, int events)
-{
-    struct session *s = container_of(w, struct session, deadline);
-
-    (void)loop;
-    (void)events;
-    if (s->state == SESSION_EXCHANGE)
-        return exchange_deadline(s);
-    if (s->state == SESSION_READING && s->front == FRONT_HTTP && s->in.len > 0)
-        return http_timed_out(s);
-    session_close(s, s->exchange ? "idle" : "timeout");
-}
-
 void session_new(struct proxy *proxy, int fd, const struct addr *peer, const char *listener)
 {
     struct session *s = calloc(1, sizeof *s);
@@ -408,8 +403,7 @@ void session_new(struct proxy *proxy, int fd, const struct addr *peer, const cha
     buf_init(&s->early, RELAY_BUFFER_MAX);
     ev_io_init(&s->read, on_readable, fd, EV_READ);
     ev_io_init(&s->write, on_writable, fd, EV_WRITE);
-    ev_timer_init(&s->deadline, on_deadline, proxy->settings.handshake_timeout_s, 0.);
-    ev_timer_start(proxy->loop, &s->deadline);
+    session_deadline_init(s);
     list_push_back(&proxy->sessions, &s->node);
     proxy->n_sessions++;
     session_watch(s);

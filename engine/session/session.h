@@ -48,6 +48,7 @@ struct session {
     struct outbound *outbound; /* being made, or in use by tunnel or exchange */
     int upstream_fd;           /* connected, not yet with relay; -1 for none */
     struct buf early;          /* from upstream, to go before the tunnel (after 101) */
+    size_t early_counted;      /* octets of it that the account holds already */
     struct exchange *exchange; /* HTTP forwarding: made by the first such request */
     struct relay *relay;
 };
@@ -57,6 +58,17 @@ void session_new(struct proxy *proxy, int fd, const struct addr *peer, const cha
 
 /** The one door between states; asserts that the step is allowed, sets the state's deadline and watchers. */
 void session_enter(struct session *s, enum session_state next);
+
+/** Start the deadline of the present state anew. */
+void session_rearm(struct session *s);
+void session_deadline_init(struct session *s);
+
+/** Log that the client was turned away before it came to a destination (rate-limited).
+ *  @param reason  one word: "malformed", "bad-credentials", "timeout", … */
+void session_rejected(struct session *s, const char *reason);
+
+/** Let closing the client's socket be a reset: what it has seen is not the whole. */
+void session_reset_on_close(struct session *s);
 
 /** Queue octets for the client and try to write them at once. @return false when the session was closed */
 bool session_send(struct session *s, const void *data, size_t len);

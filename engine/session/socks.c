@@ -46,6 +46,12 @@ static bool send4(struct session *s, uint8_t code)
     return session_send(s, reply, sizeof reply);
 }
 
+static void refuse4(struct session *s, uint8_t code)
+{
+    if (send4(s, code))
+        session_end(s);
+}
+
 void socks4_advance(struct session *s)
 {
     struct socks4_request r;
@@ -55,18 +61,16 @@ void socks4_advance(struct session *s)
     case PARSE_NEED_MORE:
         return;
     case PARSE_BAD:
-        if (send4(s, SOCKS4_REJECTED))
-            session_end(s);
-        return;
+        session_rejected(s, "malformed");
+        return refuse4(s, SOCKS4_REJECTED);
     case PARSE_OK:
         break;
     }
     /* Version 4 knows no password, so it cannot serve where one is demanded. */
     bool denied = access_needs_user(s->proxy->settings.access);
     if (denied || r.command != SOCKS4_CONNECT) {
-        if (send4(s, denied ? SOCKS4_BAD_USER : SOCKS4_REJECTED))
-            session_end(s);
-        return;
+        session_rejected(s, denied ? "bad-credentials" : "unsupported");
+        return refuse4(s, denied ? SOCKS4_BAD_USER : SOCKS4_REJECTED);
     }
     if (!set_user(s, r.user))
         return;
@@ -121,8 +125,10 @@ static enum parse greeting(struct session *s, struct slice in)
     buf_consume(&s->in, g.consumed);
     if (!session_send(s, answer, sizeof answer))
         return PARSE_OK;
-    if (answer[1] == (char)SOCKS5_NO_METHOD)
+    if (answer[1] == (char)SOCKS5_NO_METHOD) {
+        session_rejected(s, demand ? "no-credentials" : "unsupported");
         session_end(s);
+    }
     s->step = answer[1] == SOCKS5_USER_PASS ? STEP_AUTH : STEP_REQUEST;
     return PARSE_OK;
 }
@@ -138,6 +144,8 @@ static enum parse auth(struct session *s, struct slice in)
     if (good && !set_user(s, a.user))
         return PARSE_OK;
     buf_consume(&s->in, a.consumed);
+    if (!good)
+        session_rejected(s, "bad-credentials");
     const char answer[2] = {SOCKS5_AUTH_VERSION, good ? 0 : 1};
     if (session_send(s, answer, sizeof answer) && !good)
         session_end(s);
@@ -152,13 +160,25 @@ static enum parse request(struct session *s, struct slice in)
     if (p != PARSE_OK)
         return p;
     buf_consume(&s->in, r.consumed);
-    if (r.command != SOCKS5_CONNECT)
-        refuse5(s, SOCKS5_COMMAND_UNSUPPORTED);
-    else if (r.objection != SOCKS5_SUCCEEDED)
-        refuse5(s, r.objection);
-    else
+    if (r.command == SOCKS5_CONNECT && r.objection == SOCKS5_SUCCEEDED) {
         session_connect(s, &r.target, POLICY_SOCKS5);
+        return PARSE_OK;
+    }
+    bool command = r.command != SOCKS5_CONNECT;
+    session_rejected(s, command || r.objection == SOCKS5_ADDRESS_UNSUPPORTED ? "unsupported" : "malformed");
+    refuse5(s, command ? SOCKS5_COMMAND_UNSUPPORTED : r.objection);
     return PARSE_OK;
+}
+
+/* Say no in the words of the step that the client is at. */
+static void refuse_step5(struct session *s)
+{
+    const char no_method[2] = {SOCKS5_VERSION, (char)SOCKS5_NO_METHOD}, no_auth[2] = {SOCKS5_AUTH_VERSION, 1};
+
+    if (s->step == STEP_REQUEST)
+        return refuse5(s, SOCKS5_GENERAL_FAILURE);
+    if (session_send(s, s->step == STEP_GREETING ? no_method : no_auth, 2))
+        session_end(s);
 }
 
 void socks5_advance(struct session *s)
@@ -176,9 +196,8 @@ void socks5_advance(struct session *s)
         case PARSE_NEED_MORE:
             return;
         case PARSE_BAD:
-            if (s->step == STEP_REQUEST)
-                return refuse5(s, SOCKS5_GENERAL_FAILURE);
-            return session_end(s);
+            session_rejected(s, "malformed");
+            return refuse_step5(s);
         }
     }
 }
@@ -189,4 +208,11 @@ void socks5_connected(struct session *s, enum fault fault)
         return refuse5(s, reply_socks5(fault));
     if (send5(s, SOCKS5_SUCCEEDED))
         session_tunnel(s);
+}
+
+void socks_timed_out(struct session *s)
+{
+    if (s->front == FRONT_SOCKS4)
+        return refuse4(s, SOCKS4_REJECTED);
+    refuse_step5(s);
 }

@@ -108,7 +108,7 @@ class Proxy:
             if target.startswith("socket:["):
                 yield target[8:-1]
 
-    def _connections_open(self):
+    def open_connections(self):
         """How many of its TCP sockets do not listen."""
         sockets, n = set(self._sockets()), 0
         for name in ("tcp", "tcp6"):
@@ -119,7 +119,7 @@ class Proxy:
 
     def descriptors_at_rest(self):
         """How many descriptors it holds once no connection is open."""
-        wait_for(lambda: self._connections_open() == 0, "no connection is open")
+        wait_for(lambda: self.open_connections() == 0, "no connection is open")
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 
     def cpu_seconds(self):
@@ -151,6 +151,11 @@ class Proxy:
         if self.alive():
             self.process.kill()
             self.process.wait(5)
+
+    def stop_softly(self):
+        """Tells it to end once its connections have."""
+        self.signal(signal.SIGTERM)
+        self.wait_log("stopping")
 
     def stop(self):
         """Ends it at once, however many connections there are, and returns its exit code."""

@@ -1,0 +1,78 @@
+/* How long a session may stay in each of its states. */
+#include "session/exchange.h"
+#include "session/front.h"
+
+/* How long a kept HTTP connection may rest between requests, unless idle connections are to go sooner.
+ * Browsers give up theirs after one to five minutes. */
+static const double KEEP_ALIVE_S = 75;
+/* How long a client may take to answer our FIN with its own: one that reads at all takes milliseconds. */
+static const double ENDING_S = 5;
+
+static double reading_deadline(const struct session *s)
+{
+    const struct proxy_settings *set = &s->proxy->settings;
+
+    if (s->out.len > 0) /* of the response before */
+        return set->idle_timeout_s;
+    if (s->front == FRONT_HTTP && s->in.len == 0) /* at rest between requests */
+        return KEEP_ALIVE_S < set->idle_timeout_s ? KEEP_ALIVE_S : set->idle_timeout_s;
+    return set->handshake_timeout_s;
+}
+
+static double deadline_of(const struct session *s)
+{
+    const struct proxy_settings *set = &s->proxy->settings;
+
+    switch (s->state) {
+    case SESSION_READING:
+        return reading_deadline(s);
+    case SESSION_REPLYING:
+        return set->handshake_timeout_s;
+    case SESSION_EXCHANGE:
+        return set->idle_timeout_s;
+    case SESSION_ENDING:
+        return s->out.len > 0 ? set->idle_timeout_s : ENDING_S;
+    case SESSION_CONNECTING: /* the search has deadlines of its own */
+    case SESSION_TUNNEL:     /* so has the relay */
+    case SESSION_CLOSED:
+        break;
+    }
+    return 0;
+}
+
+void session_rearm(struct session *s)
+{
+    double after = deadline_of(s);
+
+    ev_timer_stop(s->proxy->loop, &s->deadline);
+    if (after > 0) {
+        ev_timer_set(&s->deadline, after, 0.);
+        ev_timer_start(s->proxy->loop, &s->deadline);
+    }
+}
+
+static void on_deadline(struct ev_loop *loop, ev_timer *w, int events)
+{
+    struct session *s = container_of(w, struct session, deadline);
+
+    (void)loop;
+    (void)events;
+    if (s->state == SESSION_EXCHANGE)
+        return exchange_deadline(s);
+    if (s->state != SESSION_READING || s->out.len > 0)
+        return session_close(s, "idle");
+    if (s->front == FRONT_HTTP && s->in.len == 0)
+        return session_close(s, "idle");
+    session_rejected(s, "timeout");
+    if (s->front == FRONT_HTTP)
+        return http_timed_out(s);
+    if (s->front != FRONT_UNKNOWN)
+        return socks_timed_out(s);
+    session_close(s, NULL);
+}
+
+void session_deadline_init(struct session *s)
+{
+    ev_timer_init(&s->deadline, on_deadline, 0., 0.);
+    session_rearm(s);
+}
