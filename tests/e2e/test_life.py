@@ -4,6 +4,7 @@ import signal
 import socket
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -337,3 +338,20 @@ def test_garbage_of_many_kinds(start, origin):
         tunnel.sendall(b"x")
         assert tunnel.recv(1) == b"x"
     assert all(31 < ord(c) < 127 or c == "\n" for c in proxy.log_text()), "nothing that a terminal would obey"
+
+def test_it_takes_the_descriptors_that_it_may_have(start):
+    proxy = start("wan1", prefix=["prlimit", "--nofile=64:4000"])
+    with open(f"/proc/{proxy.pid}/limits", encoding="ascii") as limits:
+        (line,) = [line for line in limits if line.startswith("Max open files")]
+    assert line.split()[3:5] == ["4000", "4000"]
+
+
+def test_a_machine_without_ipv6_serves_on_ipv4(start, web):
+    switch = Path("/proc/sys/net/ipv6/conf/lo/disable_ipv6")
+    switch.write_text("1", encoding="ascii")
+    try:
+        proxy = start("wan1")
+        curl_by("socks5", proxy).ok()
+        assert [line["address"].split(":")[0] for line in proxy.events("listening")] == ["127.0.0.1"]
+    finally:
+        switch.write_text("0", encoding="ascii")
