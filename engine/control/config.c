@@ -1,6 +1,7 @@
 #include "control/config.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -201,6 +202,16 @@ int config_finish(struct config *c, char *err)
     if (r < 0)
         (void)snprintf(err, CONFIG_ERROR_MAX, "%s", strerror(-r));
     return r;
+}
+
+int config_refuse(char *err, const char *fmt, ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    (void)vsnprintf(err, CONFIG_ERROR_MAX, fmt, args);
+    va_end(args);
+    return -EINVAL;
 }
 
 bool config_policy_is_file(const char *policy)

@@ -68,6 +68,9 @@ MUST_CHECK int config_add_listen(struct config *c, const struct addr *addrs, siz
  *  @return 0, or negative errno with one line in err (CONFIG_ERROR_MAX) */
 MUST_CHECK int config_finish(struct config *c, char *err);
 
+/** Say in err (CONFIG_ERROR_MAX) what is wrong. @return -EINVAL */
+int config_refuse(char *err, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
 /** Whether this names a file (has a '/' or ends in ".lua") and not a policy that ships. */
 bool config_policy_is_file(const char *policy);
 

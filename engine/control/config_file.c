@@ -6,7 +6,6 @@
 #include "policy/lua_config.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,17 +19,6 @@ struct reading {
     const struct option *option;
     struct slice folder; /* of the file, with its last '/'; empty for the present one */
 };
-
-static int refuse(char *err, const char *fmt, ...) PRINTF_LIKE(2, 3);
-static int refuse(char *err, const char *fmt, ...)
-{
-    va_list args;
-
-    va_start(args, fmt);
-    (void)vsnprintf(err, CONFIG_ERROR_MAX, fmt, args);
-    va_end(args);
-    return -EINVAL;
-}
 
 /* The key that sets an option; "" for those that only the command line knows. */
 static void key_of(const struct option *o, char key[KEY_MAX])
@@ -66,9 +54,9 @@ static int unknown_key(const char *key, char *err)
             nearest_offer(&nearest, names[i]);
     }
     if (nearest.best)
-        return refuse(err, "%.64s: unknown key; did you mean %s?", key, nearest.best);
-    return refuse(err, "%.64s: unknown key (those known are the long options, with '_' for '-', and uplinks)",
-                  key);
+        return config_refuse(err, "%.64s: unknown key; did you mean %s?", key, nearest.best);
+    return config_refuse(
+        err, "%.64s: unknown key (those known are the long options, with '_' for '-', and uplinks)", key);
 }
 
 /* --- values --------------------------------------------------------------------------------------------- */
@@ -86,7 +74,7 @@ static int set_path(const struct reading *r, const char *text, char *err)
     if (*text == '/' || !*text)
         return set_text(r, text, err);
     if (asprintf(&path, "%.*s%s", (int)r->folder.len, r->folder.data, text) < 0)
-        return refuse(err, "out of memory");
+        return config_refuse(err, "out of memory");
     int rc = set_text(r, path, err);
     free(path);
     return rc;
@@ -105,7 +93,7 @@ static int set_one(const struct reading *r, const json_t *value, char *err)
     const char *text = config_text(value);
 
     if (!text)
-        return refuse(
+        return config_refuse(
             err, "expected a text%s",
             r->option->kind == OPTION_LIST || r->option->kind == OPTION_PATHS ? " or a list of texts" : "");
     if (r->option->kind == OPTION_PATH || r->option->kind == OPTION_PATHS)
@@ -148,14 +136,14 @@ static int set_number(const struct reading *r, const json_t *value, char *err)
     char text[KEY_MAX];
 
     if (!json_is_number(value))
-        return refuse(err, "expected a number");
+        return config_refuse(err, "expected a number");
     return set_text(r, as_text(value, text), err);
 }
 
 static int set_flag(const struct reading *r, const json_t *value, char *err)
 {
     if (!json_is_boolean(value))
-        return refuse(err, "expected true or false");
+        return config_refuse(err, "expected true or false");
     return json_is_true(value) ? set_text(r, "", err) : 0;
 }
 
@@ -165,15 +153,15 @@ static int set_map(const struct reading *r, const json_t *table, char *err)
     json_t *value;
 
     if (!json_is_object(table))
-        return refuse(err, "expected a table { key = value }");
+        return config_refuse(err, "expected a table { key = value }");
     json_object_foreach((json_t *)(uintptr_t)table, key, value)
     {
         char number[KEY_MAX], *pair = NULL;
         const char *text = as_text(value, number);
         if (!text)
-            return refuse(err, "%.64s: expected a text, number, true or false", key);
+            return config_refuse(err, "%.64s: expected a text, number, true or false", key);
         if (asprintf(&pair, "%s=%s", key, text) < 0)
-            return refuse(err, "out of memory");
+            return config_refuse(err, "out of memory");
         int rc = set_text(r, pair, err);
         free(pair);
         if (rc < 0)
@@ -249,7 +237,7 @@ int config_file_load(struct config *c, const char *path, const char *lua_dir, ch
     if (json_is_object(root))
         rc = read_keys(c, slice_of(path, slash ? (size_t)(slash - path) + 1 : 0), root, reason);
     else
-        rc = refuse(reason, "expected a table with names as keys, such as { port = 1080 }");
+        rc = config_refuse(reason, "expected a table with names as keys, such as { port = 1080 }");
     if (rc < 0)
         (void)snprintf(err, CONFIG_ERROR_MAX, "%.500s: %.500s", path, reason);
     json_decref(root);

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,19 +12,6 @@ static const double WEIGHT_MAX = 1e6, TIER_MAX = 1000;
 enum { TAG_MAX = 63 };
 
 typedef int field_fn(struct uplink_spec *spec, const json_t *value, char *err);
-
-static int expected(char *err, const char *fmt, ...) PRINTF_LIKE(2, 3);
-static int expected(char *err, const char *fmt, ...)
-{
-    char text[CONFIG_ERROR_MAX / 2];
-    va_list args;
-
-    va_start(args, fmt);
-    (void)vsnprintf(text, sizeof text, fmt, args);
-    va_end(args);
-    (void)snprintf(err, CONFIG_ERROR_MAX, "expected %s", text);
-    return -EINVAL;
-}
 
 const char *config_text(const json_t *value)
 {
@@ -55,7 +41,7 @@ static int set_interface(struct uplink_spec *spec, const json_t *value, char *er
     /* What the kernel takes for a device's name. */
     if (!text || !is_word(text, sizeof spec->interface - 1) || strpbrk(text, "/:") ||
         strcmp(text, ".") == 0 || strcmp(text, "..") == 0)
-        return expected(err, "the name of a network interface, such as \"eth0\"");
+        return config_refuse(err, "expected the name of a network interface, such as \"eth0\"");
     spec->kind = UPLINK_INTERFACE;
     (void)snprintf(spec->interface, sizeof spec->interface, "%s", text);
     return 0;
@@ -70,7 +56,7 @@ static int set_address(struct uplink_spec *spec, const json_t *value, char *err)
     /* By the rules of the command line, but for the weight. */
     if (!text || strpbrk(text, "@/") || uplink_spec_parse(&parsed, text, reason, sizeof reason) < 0 ||
         parsed.kind != UPLINK_ADDRESS)
-        return expected(err, "an address of this machine, such as \"192.168.1.10\"");
+        return config_refuse(err, "expected an address of this machine, such as \"192.168.1.10\"");
     spec->kind = UPLINK_ADDRESS;
     spec->address = parsed.address;
     return 0;
@@ -81,7 +67,7 @@ static int set_name(struct uplink_spec *spec, const json_t *value, char *err)
     const char *text = config_text(value);
 
     if (!text || !is_word(text, UPLINK_NAME_MAX))
-        return expected(err, "a name of 1 to %d octets without blanks", UPLINK_NAME_MAX);
+        return config_refuse(err, "expected a name of 1 to %d octets without blanks", UPLINK_NAME_MAX);
     (void)snprintf(spec->name, sizeof spec->name, "%s", text);
     return 0;
 }
@@ -91,7 +77,7 @@ static int set_weight(struct uplink_spec *spec, const json_t *value, char *err)
     double weight = json_number_value(value);
 
     if (!json_is_number(value) || !(weight > 0 && weight <= WEIGHT_MAX))
-        return expected(err, "a number above 0 and at most %g", WEIGHT_MAX);
+        return config_refuse(err, "expected a number above 0 and at most %g", WEIGHT_MAX);
     spec->weight = weight;
     return 0;
 }
@@ -101,7 +87,7 @@ static int set_tier(struct uplink_spec *spec, const json_t *value, char *err)
     double tier = json_number_value(value);
 
     if (!json_is_number(value) || tier < 1 || tier > TIER_MAX || floor(tier) != tier)
-        return expected(err, "a whole number from 1, which is used first, to %g", TIER_MAX);
+        return config_refuse(err, "expected a whole number from 1, which is used first, to %g", TIER_MAX);
     spec->tier = tier;
     return 0;
 }
@@ -114,12 +100,13 @@ static int set_tags(struct uplink_spec *spec, const json_t *value, char *err)
     if (json_is_object(value) && json_object_size(value) == 0)
         return 0; /* an empty table: no tags */
     if (!json_is_array(value) || json_array_size(value) > UPLINK_TAGS_MAX)
-        return expected(err, "a list of at most %d words, such as { \"metered\" }", UPLINK_TAGS_MAX);
+        return config_refuse(err, "expected a list of at most %d words, such as { \"metered\" }",
+                             UPLINK_TAGS_MAX);
     json_array_foreach(value, i, item)
     {
         const char *text = config_text(item);
         if (!text || !is_word(text, TAG_MAX))
-            return expected(err, "words of 1 to %d octets", TAG_MAX);
+            return config_refuse(err, "expected words of 1 to %d octets", TAG_MAX);
         char *copy = strdup(text);
         if (!copy) {
             (void)snprintf(err, CONFIG_ERROR_MAX, "out of memory");
@@ -146,11 +133,8 @@ static int unknown_key(const char *key, char *err)
     for (size_t i = 0; i < ARRAY_LEN(fields); i++)
         nearest_offer(&nearest, fields[i].key);
     if (nearest.best)
-        (void)snprintf(err, CONFIG_ERROR_MAX, "unknown key; did you mean %s?", nearest.best);
-    else
-        (void)snprintf(err, CONFIG_ERROR_MAX,
-                       "unknown key (known: interface, address, name, weight, tier, tags)");
-    return -EINVAL;
+        return config_refuse(err, "unknown key; did you mean %s?", nearest.best);
+    return config_refuse(err, "unknown key (known: interface, address, name, weight, tier, tags)");
 }
 
 /* @param ret_key  the key at fault, "" for the whole */
@@ -173,7 +157,7 @@ static int parse_table(struct uplink_spec *spec, const json_t *table, const char
     *ret_key = "";
     bool interface = json_object_get(table, "interface"), address = json_object_get(table, "address");
     if (interface == address)
-        return expected(err, "either interface or address%s", interface ? ", not both" : "");
+        return config_refuse(err, "expected either interface or address%s", interface ? ", not both" : "");
     return 0;
 }
 
@@ -185,7 +169,8 @@ static int parse_uplink(struct uplink_spec *spec, const json_t *item, const char
     if (text)
         return uplink_spec_parse(spec, text, err, CONFIG_ERROR_MAX);
     if (!json_is_object(item))
-        return expected(err, "a text such as \"eth0@2\" or a table { interface = \"eth0\", weight = 2 }");
+        return config_refuse(
+            err, "expected a text such as \"eth0@2\" or a table { interface = \"eth0\", weight = 2 }");
     *spec = (struct uplink_spec){.weight = 1, .tier = 1};
     int r = parse_table(spec, item, ret_key, err);
     if (r < 0)
@@ -201,11 +186,9 @@ int config_uplinks_add(struct config *c, const json_t *list, char *err)
 
     if (json_is_object(list) && json_object_size(list) == 0)
         return 0; /* an empty table: those that this machine has */
-    if (!json_is_array(list)) {
-        (void)snprintf(err, CONFIG_ERROR_MAX,
-                       "uplinks: expected a list such as { \"eth0@2\", { interface = \"wwan0\" } }");
-        return -EINVAL;
-    }
+    if (!json_is_array(list))
+        return config_refuse(err,
+                             "uplinks: expected a list such as { \"eth0@2\", { interface = \"wwan0\" } }");
     json_array_foreach(list, i, item)
     {
         struct uplink_spec spec = {.weight = 1, .tier = 1};

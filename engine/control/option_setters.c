@@ -1,7 +1,6 @@
 #include "control/option_setters.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,26 +9,15 @@ enum { PORT_MAX = 65535, SHOWN_MAX = 60 };
 static const double TIMEOUT_MAX_S = 86400; /* a day */
 static const double TIMEOUT_MIN_S = 0.1;   /* below, a far line has no chance */
 
-static int refuse(char *err, const char *fmt, ...) PRINTF_LIKE(2, 3);
-static int refuse(char *err, const char *fmt, ...)
-{
-    va_list args;
-
-    va_start(args, fmt);
-    (void)vsnprintf(err, CONFIG_ERROR_MAX, fmt, args);
-    va_end(args);
-    return -EINVAL;
-}
-
 static int no_memory(char *err)
 {
-    (void)refuse(err, "out of memory");
+    (void)config_refuse(err, "out of memory");
     return -ENOMEM;
 }
 
 static int too_many(char *err)
 {
-    (void)refuse(err, "at most %d addresses", CONFIG_LISTEN_MAX);
+    (void)config_refuse(err, "at most %d addresses", CONFIG_LISTEN_MAX);
     return -ENOSPC;
 }
 
@@ -42,14 +30,14 @@ static int not_a(char *err, struct slice value, const char *what)
         number = number && value.data[i] >= '0' && value.data[i] <= '9';
     const char *quote = number ? "" : "'";
     int len = value.len > SHOWN_MAX ? SHOWN_MAX : (int)value.len;
-    return refuse(err, "%s%.*s%s%s is not %s", quote, len, value.data, value.len > SHOWN_MAX ? "…" : "",
-                  quote, what);
+    return config_refuse(err, "%s%.*s%s%s is not %s", quote, len, value.data,
+                         value.len > SHOWN_MAX ? "…" : "", quote, what);
 }
 
 static int replace_text(char **text, const char *value, char *err)
 {
     if (!*value)
-        return refuse(err, "expected a text that is not empty");
+        return config_refuse(err, "expected a text that is not empty");
     char *copy = strdup(value);
     if (!copy)
         return no_memory(err);
@@ -171,23 +159,25 @@ int option_set_auth(struct config *c, const char *value, char *err)
     case 0:
         return 0;
     case -EEXIST:
-        return refuse(err, "this user was given before");
+        return config_refuse(err, "this user was given before");
     case -ENOMEM:
         return no_memory(err);
     default: /* never shown: it may be a password alone */
-        return refuse(err,
-                      "expected USER:PASS, the user 1 to 255 octets without ':', the password 255 at most");
+        return config_refuse(
+            err, "expected USER:PASS, the user 1 to 255 octets without ':', the password 255 at most");
     }
 }
 
 int option_set_auth_file(struct config *c, const char *value, char *err)
 {
+    if (!*value)
+        return config_refuse(err, "expected the name of a file");
     size_t before = c->access.n_users;
     int r = access_add_file(&c->access, value, err, CONFIG_ERROR_MAX);
 
     /* Without a user everybody would be served, which is not what a file of users is for. */
     if (r == 0 && c->access.n_users == before)
-        return refuse(err, "%s: no user in it (expected lines of USER:PASS)", value);
+        return config_refuse(err, "%s: no user in it (expected lines of USER:PASS)", value);
     return r;
 }
 
@@ -248,7 +238,7 @@ static int check_dns_server(struct config *c, struct slice text, char *err)
     struct addr a;
 
     (void)c;
-    if (addr_parse_ip(&a, text, 0) < 0 && addr_parse(&a, text) < 0)
+    if (addr_parse_ip(&a, text, 0) < 0 && (addr_parse(&a, text) < 0 || addr_port(&a) == 0))
         return not_a(err, text,
                      "a DNS server (an address such as 192.0.2.53, 192.0.2.53:5353, [2001:db8::53]:53)");
     return 0;
@@ -284,8 +274,8 @@ static int set_seconds(double *seconds, const char *value, double min, char *err
     double s = plain ? strtod(value, &end) : 0;
 
     if (!plain || *end || s < min || s > TIMEOUT_MAX_S)
-        return refuse(err, "'%.*s' is not a time in seconds (%g to %g)", SHOWN_MAX, value, min,
-                      TIMEOUT_MAX_S);
+        return config_refuse(err, "'%.*s' is not a time in seconds (%g to %g)", SHOWN_MAX, value, min,
+                             TIMEOUT_MAX_S);
     *seconds = s;
     return 0;
 }

@@ -119,7 +119,8 @@ const struct option option_table[] = {
      .name = "dial-timeout",
      .kind = OPTION_NUMBER,
      .argument = "S",
-     .about = "for a destination to answer by one uplink, before the next is tried (default: 10)",
+     .about =
+         "for a destination to answer; half of it by one uplink while others are left to try (default: 10)",
      .set = option_set_dial_timeout,
      .scope = RUN},
     {.group = TIMES,
@@ -209,7 +210,7 @@ const struct option *option_by_letter(char letter)
     return NULL;
 }
 
-int options_apply(struct config *c, const struct option_value *values, size_t n, char *err)
+int options_apply(struct config *c, const struct option_value *values, size_t n, bool *ret_file, char *err)
 {
     char reason[CONFIG_ERROR_MAX];
 
@@ -221,6 +222,7 @@ int options_apply(struct config *c, const struct option_value *values, size_t n,
         int r = o->set ? o->set(c, values[i].text, reason) : 0;
         if (r < 0) {
             (void)snprintf(err, CONFIG_ERROR_MAX, "--%s: %.*s", o->name, CONFIG_ERROR_MAX - 64, reason);
+            *ret_file = o->kind == OPTION_PATHS && *values[i].text;
             return r;
         }
     }

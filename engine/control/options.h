@@ -59,7 +59,10 @@ struct option_value {
 };
 
 /** Set all of them over what a config file said: whatever is given here takes the file's place, whole lists
- *  too, in any order. @return 0, or negative errno with "--name: …" in err (CONFIG_ERROR_MAX) */
-MUST_CHECK int options_apply(struct config *c, const struct option_value *values, size_t n, char *err);
+ *  too, in any order.
+ *  @param ret_file  filled on failure: whether a file that is named is at fault, and not the value
+ *  @return 0, or negative errno with "--name: …" in err (CONFIG_ERROR_MAX) */
+MUST_CHECK int options_apply(struct config *c, const struct option_value *values, size_t n, bool *ret_file,
+                             char *err);
 
 #endif

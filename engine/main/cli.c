@@ -5,7 +5,6 @@
 #include "main/commands.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdlib.h>
 
 /* What is left to read. */
@@ -13,17 +12,6 @@ struct arguments {
     int argc, at;
     char **argv;
 };
-
-static int misuse(char *err, const char *fmt, ...) PRINTF_LIKE(2, 3);
-static int misuse(char *err, const char *fmt, ...)
-{
-    va_list args;
-
-    va_start(args, fmt);
-    (void)vsnprintf(err, CONFIG_ERROR_MAX, fmt, args);
-    va_end(args);
-    return -EINVAL;
-}
 
 /* --- verbs ---------------------------------------------------------------------------------------------- */
 
@@ -60,8 +48,8 @@ static int parse_verb(const char *word, enum verb *ret, char *err)
         nearest_offer(&nearest, verbs[i].name);
     }
     if (nearest.best)
-        return misuse(err, "no command '%.60s'; did you mean %s?", word, nearest.best);
-    return misuse(err, "no command '%.60s' (there are: list, start, check, help)", word);
+        return config_refuse(err, "no command '%.60s'; did you mean %s?", word, nearest.best);
+    return config_refuse(err, "no command '%.60s' (there are: list, start, check, help)", word);
 }
 
 /* --- options -------------------------------------------------------------------------------------------- */
@@ -81,8 +69,8 @@ static int unknown_option(struct slice name, unsigned scope, char *err)
     }
     int len = name.len > 60 ? 60 : (int)name.len;
     if (nearest.best)
-        return misuse(err, "no option %.*s; did you mean --%s?", len, name.data, nearest.best);
-    return misuse(err, "no option %.*s (-h lists those there are)", len, name.data);
+        return config_refuse(err, "no option %.*s; did you mean --%s?", len, name.data, nearest.best);
+    return config_refuse(err, "no option %.*s (-h lists those there are)", len, name.data);
 }
 
 /* The copy serves from here on; what ps shows is stars. */
@@ -104,14 +92,14 @@ static int take_option(struct cli *cli, const struct option *o, char *value, cha
     const char *text = o->secret && value ? hide(cli, value) : value;
 
     if (value && !text)
-        return misuse(err, "out of memory");
+        return config_refuse(err, "out of memory");
     switch (o->action) {
     case OPTION_SETS:
         cli->values[cli->n_values++] = (struct option_value){.option = o, .text = text ? text : ""};
         break;
     case OPTION_READS_FILE:
         if (!text || !*text)
-            return misuse(err, "--%s: expected the name of a file", o->name);
+            return config_refuse(err, "--%s: expected the name of a file", o->name);
         cli->config_file = text;
         break;
     case OPTION_AS_JSON:
@@ -133,9 +121,9 @@ static int take_with_value(struct cli *cli, const struct option *o, struct argum
                            char *err)
 {
     if (!o->argument)
-        return attached ? misuse(err, "--%s takes no value", o->name) : take_option(cli, o, NULL, err);
+        return attached ? config_refuse(err, "--%s takes no value", o->name) : take_option(cli, o, NULL, err);
     if (!attached && a->at == a->argc)
-        return misuse(err, "--%s: expected %s after it", o->name, o->argument);
+        return config_refuse(err, "--%s: expected %s after it", o->name, o->argument);
     return take_option(cli, o, attached ? attached : a->argv[a->at++], err);
 }
 
@@ -168,7 +156,9 @@ static int parse_short(struct cli *cli, struct arguments *a, char *arg, char *er
 static int take_word(struct cli *cli, const char *word, char *err)
 {
     if (cli->verb == VERB_LIST)
-        return misuse(err, "list takes no uplinks: '%.60s'", word);
+        return config_refuse(err, "list takes no uplinks: '%.60s'", word);
+    if (cli->verb == VERB_HELP && cli->topic != VERB_NONE)
+        return config_refuse(err, "help takes one command: '%.60s'", word);
     if (cli->verb == VERB_HELP)
         return parse_verb(word, &cli->topic, err);
     cli->uplinks[cli->n_uplinks++] = word;
@@ -202,7 +192,8 @@ static int parse_before_verb(struct cli *cli, const char *arg, char *err)
     else if (strcmp(arg, "-V") == 0 || strcmp(arg, "--version") == 0)
         cli->show_version = true;
     else if (arg[0] == '-')
-        return misuse(err, "the command comes first: steerway start %.*s …", (int)strcspn(arg, "="), arg);
+        return config_refuse(err, "the command comes first: steerway start %.*s …", (int)strcspn(arg, "="),
+                             arg);
     else
         return parse_verb(arg, &cli->verb, err);
     return 0;
@@ -219,7 +210,7 @@ int cli_parse(struct cli *ret, int argc, char **argv, char *err)
     ret->secrets = calloc(n, sizeof *ret->secrets);
     ret->uplinks = calloc(n, sizeof *ret->uplinks);
     if (!ret->values || !ret->secrets || !ret->uplinks)
-        return misuse(err, "out of memory");
+        return config_refuse(err, "out of memory");
     if (a.at >= a.argc)
         return 0;
     int r = parse_before_verb(ret, a.argv[a.at++], err);
@@ -240,6 +231,24 @@ void cli_done(struct cli *cli)
 
 /* --- the config ----------------------------------------------------------------------------------------- */
 
+/* Whether they would bear the same name; on the command line nobody gives another. */
+static bool is_same(const struct uplink_spec *a, const struct uplink_spec *b)
+{
+    if (a->kind != b->kind)
+        return false;
+    return a->kind == UPLINK_INTERFACE ? strcmp(a->interface, b->interface) == 0
+                                       : addr_same_ip(&a->address, &b->address);
+}
+
+static bool has_uplink(const struct config *c, const struct uplink_spec *spec)
+{
+    for (size_t i = 0; i < c->n_uplinks; i++) {
+        if (is_same(&c->uplinks[i], spec))
+            return true;
+    }
+    return false;
+}
+
 static int add_uplinks(const struct cli *cli, struct config *c, char *err)
 {
     if (cli->n_uplinks > 0)
@@ -249,9 +258,17 @@ static int add_uplinks(const struct cli *cli, struct config *c, char *err)
         int r = uplink_spec_parse(&spec, cli->uplinks[i], err, CONFIG_ERROR_MAX);
         if (r < 0)
             return r;
+        if (has_uplink(c, &spec)) {
+            char text[ADDR_TEXT_MAX];
+            r = config_refuse(
+                err, "uplink %s is given twice (a config file can give each a name of its own)",
+                spec.kind == UPLINK_INTERFACE ? spec.interface : addr_format_ip(&spec.address, text));
+            uplink_spec_done(&spec);
+            return r;
+        }
         r = config_add_uplink(c, &spec);
         if (r < 0)
-            return misuse(err, "more than %d uplinks", UPLINK_MAX);
+            return config_refuse(err, "more than %d uplinks", UPLINK_MAX);
     }
     return 0;
 }
@@ -281,8 +298,9 @@ int cli_configure(const struct cli *cli, struct config *ret, int *ret_code, char
     int r = cli->config_file ? read_file(cli, ret, err) : 0;
     if (r < 0)
         return r;
-    *ret_code = COMMAND_MISUSED;
-    r = options_apply(ret, cli->values, cli->n_values, err);
+    bool file_at_fault = false;
+    r = options_apply(ret, cli->values, cli->n_values, &file_at_fault, err);
+    *ret_code = file_at_fault ? COMMAND_FAILED : COMMAND_MISUSED;
     if (r == 0)
         r = add_uplinks(cli, ret, err);
     return r < 0 ? r : config_finish(ret, err);

@@ -30,7 +30,7 @@ void cli_done(struct cli *cli);
 /** The config that file and command line make together; the command line counts more. An uplink, where one is
  *  given, replaces all of the file's.
  *  @param ret_code  exit code for a failure: COMMAND_MISUSED when the command line is at fault,
- * COMMAND_FAILED for a file
+ *                   COMMAND_FAILED for a file, the config's or one that the command line names
  *  @return 0, or negative errno with one line in err (CONFIG_ERROR_MAX); call config_done either way */
 MUST_CHECK int cli_configure(const struct cli *cli, struct config *ret, int *ret_code, char *err);
 

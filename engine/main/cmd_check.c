@@ -1,7 +1,6 @@
 #include "main/commands.h"
 
 #include "control/startup.h"
-#include "uplink/discover.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -12,26 +11,17 @@ static void print_verdict(const struct config *c, const struct policy *policy,
                           const struct uplink_set *uplinks)
 {
     (void)printf("ok: policy %s; uplinks ", policy_name(policy));
-    for (size_t i = 0; i < uplinks->n; i++)
-        (void)printf("%s%s@%g", i ? ", " : "", uplinks->items[i]->name, uplinks->items[i]->view.weight);
+    for (size_t i = 0; i < uplinks->n; i++) {
+        (void)printf("%s", i ? ", " : "");
+        (void)command_print(uplinks->items[i]->name);
+        (void)printf("@%g", uplinks->items[i]->view.weight);
+    }
     (void)printf("%s; listening on ", uplinks->n ? "" : "none");
     for (size_t i = 0; i < c->n_listen; i++) {
         char text[ADDR_TEXT_MAX];
         (void)printf("%s%s", i ? ", " : "", addr_format(&c->listen[i], text));
     }
     (void)printf("\n");
-}
-
-static const char *absence(const struct uplink *u, const struct machine *m)
-{
-    bool by_address = u->kind == UPLINK_ADDRESS;
-    const struct machine_link *link =
-        by_address ? machine_link_of_addr(m, &u->address) : machine_link_by_name(m, u->interface);
-
-    if (!link)
-        return by_address ? "this machine does not have the address" : "this machine has no such interface";
-    const char *objection = discover_objection(m, link);
-    return objection ? objection : "it cannot carry traffic";
 }
 
 /* No reason to fail: the config may be meant for another machine, or the line is switched off. */
@@ -41,7 +31,21 @@ static void warn_of_absent(const struct uplink_set *uplinks, const struct machin
         const struct uplink *u = uplinks->items[i];
         if (!u->view.up)
             (void)command_error(COMMAND_OK, "warning: uplink %s is not usable at present: %s", u->name,
-                                absence(u, m));
+                                command_absence(u, m));
+    }
+}
+
+static void warn_of_listeners(const struct config *c, const struct machine *m)
+{
+    for (size_t i = 0; i < c->n_listen; i++) {
+        const struct machine_link *link = machine_link_of_addr(m, &c->listen[i]);
+        char text[ADDR_TEXT_MAX];
+        /* Every machine has loopback, and "all addresses", which count as that. */
+        if (!addr_is_loopback(&c->listen[i]) && !(link && link->up))
+            (void)command_error(COMMAND_OK,
+                                "warning: cannot listen on %s at present: this machine does not have the "
+                                "address",
+                                addr_format(&c->listen[i], text));
     }
 }
 
@@ -54,6 +58,7 @@ static int check_policy(const struct config *c, const struct paths *paths, struc
     if (r < 0)
         return r;
     warn_of_absent(uplinks, m);
+    warn_of_listeners(c, m);
     print_verdict(c, policy, uplinks);
     policy_free(policy);
     return 0;

@@ -124,9 +124,11 @@ static void print_table(const struct table *t)
         size_t last = COLUMNS;
         while (last > 0 && !t->rows[i].cells[last - 1][0])
             last--; /* no blanks at the end of a line */
-        for (size_t c = 0; c + 1 < last; c++)
-            (void)printf("%-*s  ", (int)width[c], t->rows[i].cells[c]);
-        (void)printf("%s\n", last ? t->rows[i].cells[last - 1] : "");
+        for (size_t c = 0; c < last; c++) {
+            int len = command_print(t->rows[i].cells[c]);
+            (void)printf("%*s", c + 1 < last ? (int)width[c] - len + 2 : 0, "");
+        }
+        (void)putchar('\n');
     }
 }
 
@@ -174,8 +176,11 @@ static json_t *addresses_json(const struct machine *m, int link, int family)
 static json_t *gateway_json(const struct addr *gateway)
 {
     char text[ADDR_TEXT_MAX];
+    struct addr bare = *gateway;
 
-    return addr_family(gateway) == AF_UNSPEC ? json_null() : json_string(addr_format_ip(gateway, text));
+    if (addr_family(&bare) == AF_INET6)
+        bare.in6.sin6_scope_id = 0; /* as with the addresses: the object says which link it is */
+    return addr_family(&bare) == AF_UNSPEC ? json_null() : json_string(addr_format_ip(&bare, text));
 }
 
 static json_t *link_json(const struct machine *m, const struct machine_link *link)

@@ -7,6 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Most names fit; with longer ones, such as IPv6 addresses, the columns are wider. */
+enum { NAME_COLUMNS = 12 };
+
 /* Where a client on this machine finds it: a listener on every address is reached by loopback, too. */
 static struct addr reachable(const struct addr *listening)
 {
@@ -36,6 +39,12 @@ static void print_welcome(const struct app *a)
 {
     const struct proxy *p = &a->proxy;
 
+    int width = NAME_COLUMNS;
+
+    for (size_t i = 0; i < a->uplinks->n; i++) {
+        int len = (int)strlen(a->uplinks->items[i]->name);
+        width = len > width ? len : width;
+    }
     printf("Steerway %s, policy %s\n", STEERWAY_VERSION, policy_name(a->policy));
     for (size_t i = 0; i < p->n_listeners; i++)
         printf("  listening on %s\n", p->listeners[i].text);
@@ -46,7 +55,8 @@ static void print_welcome(const struct app *a)
             (void)addr_format_ip(&u->egress.source4, v4);
         if (u->view.ipv6)
             (void)addr_format_ip(&u->egress.source6, v6);
-        printf("  uplink %-12s weight %-5g %s%s%s%s\n", u->name, u->view.weight, v4,
+        printf("  uplink ");
+        printf("%*s weight %-5g %s%s%s%s\n", width - command_print(u->name), "", u->view.weight, v4,
                v4[0] && v6[0] ? ", " : "", v6, u->view.up ? "" : "(down)");
     }
     if (p->n_listeners > 0)
@@ -79,6 +89,15 @@ static void log_start(const struct app *a)
     log_end(&l);
 }
 
+static void warn_of_absent(const struct uplink_set *uplinks, const struct machine *m)
+{
+    for (size_t i = 0; i < uplinks->n; i++) {
+        const struct uplink *u = uplinks->items[i];
+        if (!u->view.up)
+            log_msg(LOG_WARN, "uplink %s is not usable at present: %s", u->name, command_absence(u, m));
+    }
+}
+
 static void warn_of_routes(const struct uplink_set *uplinks, const struct machine *m)
 {
     char text[512];
@@ -101,6 +120,7 @@ static int serve(const struct config *config, const struct machine *m, struct up
             log_start(&app);
         else if (config->log_level > LOG_WARN)
             print_welcome(&app);
+        warn_of_absent(uplinks, m);
         warn_of_routes(uplinks, m);
         app_run(&app);
     }

@@ -1,11 +1,43 @@
 #include "main/commands.h"
 
+#include "uplink/discover.h"
+
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 static_assert((int)CONFIG_ERROR_MAX >= (int)POLICY_ERROR_MAX, "one buffer takes the errors of all");
+
+/* What a user, a file or the kernel says may hold anything. */
+static void make_harmless(char *text)
+{
+    for (char *p = text; *p; p++) {
+        if ((unsigned char)*p < ' ' || *p == 0x7f)
+            *p = '?';
+    }
+}
+
+int command_print(const char *text)
+{
+    char line[CONFIG_ERROR_MAX];
+
+    (void)snprintf(line, sizeof line, "%s", text);
+    make_harmless(line);
+    return printf("%s", line);
+}
+
+const char *command_absence(const struct uplink *u, const struct machine *m)
+{
+    bool by_address = u->kind == UPLINK_ADDRESS;
+    const struct machine_link *link =
+        by_address ? machine_link_of_addr(m, &u->address) : machine_link_by_name(m, u->interface);
+
+    if (!link)
+        return by_address ? "this machine does not have the address" : "this machine has no such interface";
+    const char *objection = discover_objection(m, link);
+    return objection ? objection : "it cannot carry traffic";
+}
 
 int command_error(int code, const char *fmt, ...)
 {
@@ -15,10 +47,7 @@ int command_error(int code, const char *fmt, ...)
     va_start(args, fmt);
     (void)vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
-    for (char *p = text; *p; p++) { /* what a user or a file says may hold anything */
-        if ((unsigned char)*p < ' ' || *p == 0x7f)
-            *p = '?';
-    }
+    make_harmless(text);
     (void)fprintf(stderr, "steerway: %s\n", text);
     return code;
 }

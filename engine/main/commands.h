@@ -14,7 +14,9 @@ enum { COMMAND_OK = 0, COMMAND_FAILED = 1, COMMAND_MISUSED = 2 };
 /** Print the links of this machine and what speaks against each as an uplink. */
 int cmd_list(bool as_json);
 
-/** Say whether a start would succeed, without listening anywhere. */
+/** Read config and policy and try the policy, as a start does: failures are what is wrong with them anywhere.
+ *  What only this machine lacks (an uplink, an address to listen on) is a warning, for the config may be meant
+ *  for another one, or for this one at another time. Listens nowhere, so a port that is taken is not found. */
 int cmd_check(struct config *config, const struct paths *paths);
 
 /** Serve until told to stop. */
@@ -24,6 +26,13 @@ int cmd_start(struct config *config, const struct paths *paths);
  * (CONFIG_ERROR_MAX) */
 MUST_CHECK int command_load_policy(const struct config *config, const struct paths *paths,
                                    struct uplink_set *uplinks, struct policy **ret, char *err);
+
+/** Why the uplink, which is not up, cannot be used. @return literal text */
+const char *command_absence(const struct uplink *u, const struct machine *m);
+
+/** Print text on standard output with '?' for what a terminal might obey, whoever chose the text.
+ *  @return the octets printed */
+int command_print(const char *text);
 
 /** Print "steerway: …" on standard error, in one line whatever stands in the text. @return code */
 int command_error(int code, const char *fmt, ...) PRINTF_LIKE(2, 3);

@@ -2,11 +2,16 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 /* RFC 1929: lengths travel in one octet. */
 enum { CREDENTIAL_MAX = 255 };
+/* Some 30,000 users. */
+enum { FILE_MAX = 1 << 20 };
 
 /* A password must not stay behind in freed memory. */
 static void free_secret(char *secret)
@@ -82,18 +87,46 @@ static const char *complaint(int error)
     }
 }
 
+/* What may never end, or hold more than a file of users would, is not read at all. */
+static int open_file(const char *path, FILE **ret, char *err, size_t err_size)
+{
+    struct stat info;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), r;
+
+    if (fd < 0 || fstat(fd, &info) < 0) {
+        r = -errno;
+        (void)snprintf(err, err_size, "%s: %s", path, strerror(-r));
+        goto fail;
+    }
+    if (!S_ISREG(info.st_mode) || info.st_size > FILE_MAX) {
+        r = -EINVAL;
+        (void)snprintf(err, err_size, "%s: %s", path,
+                       S_ISREG(info.st_mode) ? "is larger than 1 MiB" : "expected a regular file");
+        goto fail;
+    }
+    FILE *f = fdopen(fd, "r");
+    if (f) {
+        *ret = f;
+        return 0;
+    }
+    r = -ENOMEM;
+    (void)snprintf(err, err_size, "%s: %s", path, strerror(-r));
+
+fail:
+    if (fd >= 0)
+        (void)close(fd);
+    return r;
+}
+
 int access_add_file(struct access *a, const char *path, char *err, size_t err_size)
 {
-    FILE *f = fopen(path, "re");
-    if (!f) {
-        int e = errno;
-        (void)snprintf(err, err_size, "%s: %s", path, strerror(e));
-        return -e;
-    }
+    FILE *f;
+    int r = open_file(path, &f, err, err_size);
+    if (r < 0)
+        return r;
     char *line = NULL;
     size_t cap = 0, number = 0;
     ssize_t len;
-    int r = 0;
     errno = 0;
     while (r == 0 && (len = getline(&line, &cap, f)) >= 0) {
         number++;

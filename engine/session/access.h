@@ -21,6 +21,7 @@ struct access {
 MUST_CHECK int access_add_user(struct access *a, struct slice user_pass);
 
 /** Add the users of a file: one USER:PASS a line; blank lines and lines that start with '#' are skipped.
+ *  It must be a regular file of 1 MiB at most.
  *  @return 0, or negative errno with a line in err that names file and line number, never the password */
 MUST_CHECK int access_add_file(struct access *a, const char *path, char *err, size_t err_size);
 

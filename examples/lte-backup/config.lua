@@ -16,7 +16,8 @@ return {
     { interface = "wwan0", name = "lte", tier = 2, tags = { "metered" } },
   },
 
-  -- A line that is broken further up does not refuse connections, it just does not answer. Four seconds are long enough
-  -- for any site that works, and short enough to wait for the stick.
+  -- A line that is broken further up does not refuse connections, it just does not answer. While the stick is left to
+  -- try, the line gets half of this time: two seconds are long enough for any site that works, and short enough to wait
+  -- for the stick, which gets all four.
   dial_timeout = 4,
 }

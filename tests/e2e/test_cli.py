@@ -13,7 +13,9 @@ from lab.proxy import ROOT
 
 
 def listening(*args):
-    return verdict(*args, "eth9", warnings=1)[2]
+    """Of documentation's addresses, which no machine has, each causes a warning beside that for eth9."""
+    absent = "".join(map(str, args)).count("192.0.2.1")
+    return verdict(*args, "eth9", warnings=1 + absent)[2]
 
 
 # --- commands ---
@@ -60,6 +62,7 @@ def test_version(args):
 def test_a_mistyped_command_is_recognised():
     assert refused(2, "strat") == "no command 'strat'; did you mean start?"
     assert refused(2, "help", "chek") == "no command 'chek'; did you mean check?"
+    assert refused(2, "help", "start", "list") == "help takes one command: 'list'"
     assert refused(2, "eth0") == "no command 'eth0' (there are: list, start, check, help)"
     assert refused(2, "-p", "80", "start").startswith("the command comes first: steerway start -p")
 
@@ -182,7 +185,8 @@ def test_good_values(args):
         ("log-format", "xml", "'xml' is not text or json"),
         ("auth", "SECRET", "expected USER:PASS"),
         ("auth", ":SECRET", "expected USER:PASS"),
-        ("auth-file", "/nonexistent", "/nonexistent: No such file or directory"),
+        ("auth-file", "", "expected the name of a file"),
+        ("dns", "1.1.1.1:0", "'1.1.1.1:0' is not a DNS server"),
     ],
 )
 def test_bad_values(option, value, said):
@@ -190,6 +194,20 @@ def test_bad_values(option, value, said):
     assert line.startswith(f"--{option}: {said}")
     assert "SECRET" not in line
     assert refused(2, "start", f"--{option}={value}") == line
+
+
+def test_a_file_of_users_at_fault_is_no_misuse(tmp_path):
+    users = tmp_path / "users"
+    users.write_text("# nobody yet\n")
+    for path, said in [("/nonexistent", "No such file or directory"), (users, "no user in it (expected lines of USER:PASS)"),
+                       ("/dev/zero", "expected a regular file")]:
+        line = refused(1, "check", "--auth-file", path)
+        assert line == f"--auth-file: {path}: {said}"
+        assert refused(1, "start", "--auth-file", path) == line
+    users.write_text("anna:SECRET\nSECRET\n")
+    assert refused(1, "check", "--auth-file", users).startswith(f"--auth-file: {users}:2: expected USER:PASS")
+    # Of two faults, the one of the command line itself is told as such.
+    assert refused(2, "check", "--port", "x", "--auth-file", users).startswith("--port: ")
 
 
 def test_a_user_given_twice():

@@ -86,10 +86,31 @@ def test_check_warns_of_absent_uplinks():
     ]
 
 
-def test_uplinks_given_twice():
+def test_check_warns_of_addresses_that_are_not_here():
+    args = ["-H", "192.0.2.77", "-H", "127.0.0.5", "-H", "*", "-H", "::1", "-p", "7", "eth9"]
+    r = run("check", *args)
+    assert r.returncode == 0
+    assert r.stderr.splitlines()[1:] == [
+        "steerway: warning: cannot listen on 192.0.2.77:7 at present: this machine does not have the address",
+    ]
+
+
+def test_nothing_printed_can_steer_a_terminal():
+    r = run("check", "eth\x1b9")
+    assert r.stdout.startswith("ok: policy least_connections; uplinks eth?9@1;")
+    assert "\x1b" not in r.stderr
+
+
+def test_uplinks_given_twice(config):
     line = "uplink eth9 is given twice (a config file can give each a name of its own)"
-    assert refused(1, "check", "eth9", "eth9@2") == line
-    assert refused(1, "start", "eth9", "eth9@2") == line
+    assert refused(2, "check", "eth9", "eth9@2") == line
+    assert refused(2, "start", "eth9", "eth9@2") == line
+    line = line.replace("eth9", "2001:db8::1")
+    assert refused(2, "check", "2001:db8::1", "eth9", "[2001:db8:0::1]@2") == line
+    path = config("return { uplinks = { 'eth9', 'eth9@2' } }")
+    assert refused(1, "check", "--config", path) == "uplink eth9 is given twice (a config file can give each a name of its own)"
+    assert verdict("--config", config("return { uplinks = { 'eth9', { interface = 'eth9', name = 'again' } } }"),
+                   warnings=2)[1] == "eth9@1, again@1"
 
 
 def test_without_any_uplink_each_link_is_told_with_its_objection():
@@ -138,9 +159,9 @@ def test_a_config_file_says_it_all(config, tmp_path):
         host = "192.0.2.1", port = 99, auth_file = "users", policy = "mine.lua", set = { n = 3 },
         uplinks = { "eth9@7", { interface = "eth8", name = "lte", weight = 0.5, tier = 2, tags = { "metered" } } },
     }""")
-    assert verdict("--config", path, warnings=2) == ("mine", "eth9@7, lte@0.5", "192.0.2.1:99")
+    assert verdict("--config", path, warnings=3) == ("mine", "eth9@7, lte@0.5", "192.0.2.1:99")
     # Paths in it are its own folder's, wherever it is read from; the command line counts more.
-    assert verdict("--config", path, "-p", 7, "--policy", "random", "eth7", warnings=1, cwd="/") == (
+    assert verdict("--config", path, "-p", 7, "--policy", "random", "eth7", warnings=2, cwd="/") == (
         "random", "eth7@1", "192.0.2.1:7")
     assert verdict("eth7", "-H", "127.0.0.1", "--config", path, "--listen=[::1]:8", warnings=1)[2] == "[::1]:8, 127.0.0.1:1080"
 
@@ -155,6 +176,7 @@ def test_a_config_file_says_it_all(config, tmp_path):
         ("return { uplinks = { 'eth0', { interface = 'eth1', weigth = 1 } } }",
          "uplinks[2].weigth: unknown key; did you mean weight?"),
         ("return 7", "expected the file to return a table, got number"),
+        ("error()", "raised a nil instead of a text"),
     ],
 )
 def test_a_bad_config_file_names_itself_and_the_key(config, text, said):
@@ -166,5 +188,9 @@ def test_a_bad_config_file_names_itself_and_the_key(config, text, said):
 def test_a_config_file_that_is_no_lua_or_missing(config, tmp_path):
     path = config("return {\n  port = = 1 }")
     assert "config.lua:2: unexpected symbol" in refused(1, "check", "--config", path)
+    path = config("return { auth = 'bob:SECRET }")
+    assert refused(1, "check", "--config", path).endswith("config.lua:1: unfinished string")
+    path = config("local s = ('a'):rep(1e5) return { x = s:find(('.-'):rep(10) .. 'b') }")
+    assert "config.lua:1: string.find: a text of 100000 octets is too long" in refused(1, "check", "--config", path)
     missing = tmp_path / "none.lua"
     assert refused(1, "check", "--config", missing) == f"{missing}: No such file or directory"

@@ -56,6 +56,21 @@ def test_the_greeting_and_a_clean_end(started):
     assert "stopped" in process.said()[1]
 
 
+def test_the_reason_is_told_for_uplinks_that_are_down(started):
+    for args in [[], ["--quiet"], ["--log-format", "json"]]:
+        _, log = started("eth9", "192.0.2.77", *args, banner="192.0.2.77 is not usable").said()
+        assert "uplink eth9 is not usable at present: this machine has no such interface" in log
+        assert "uplink 192.0.2.77 is not usable at present: this machine does not have the address" in log
+
+
+def test_the_columns_of_the_greeting_are_even(started):
+    names = ["eth9", "2001:db8:1111:2222:3333:4444:5555:6666", "eth\x1b8"]
+    out, _ = started(*names).said()
+    lines = re.findall(r"^  uplink .*$", out, re.M)
+    assert len(lines) == 3 and len({line.index(" weight ") for line in lines}) == 1
+    assert "\x1b" not in out and "eth?8 " in out
+
+
 def test_the_greeting_names_an_address_that_can_be_used(started):
     out, _ = started("-H", "0.0.0.0", "--auth", "u:SECRET", "eth9").said()
     port = re.search(r"listening on 0\.0\.0\.0:(\d+)", out).group(1)

@@ -11,12 +11,14 @@
 
 #include <cmocka.h>
 
+static bool file_at_fault;
+
 static int set(struct config *c, const char *name, const char *value, char *err)
 {
     const struct option_value given = {.option = option_by_name(slice_str(name)), .text = value};
 
     assert_non_null(given.option);
-    return options_apply(c, &given, 1, err);
+    return options_apply(c, &given, 1, &file_at_fault, err);
 }
 
 static void must_set(struct config *c, const char *name, const char *value)
@@ -82,6 +84,8 @@ static void bad_values_are_refused_by_name(void **state)
         {"set", "=value", "--set: '=value' is not KEY=VALUE"},
         {"policy", "", "--policy: expected a text that is not empty"},
         {"dns", "dns.example", "--dns: 'dns.example' is not a DNS server"},
+        {"dns", "192.0.2.53:0", "--dns: '192.0.2.53:0' is not a DNS server"},
+        {"dns", "[2001:db8::53]:0", "--dns: '[2001:db8::53]:0' is not a DNS server"},
         {"dns", "192.0.2.53,", "--dns: '' is not a DNS server"},
         {"dial-timeout", "0", "--dial-timeout: '0' is not a time in seconds (0.1 to 86400)"},
         {"dial-timeout", "0.09", "is not a time"},
@@ -101,7 +105,8 @@ static void bad_values_are_refused_by_name(void **state)
         {"auth", "SECRET", "--auth: expected USER:PASS"},
         {"auth", ":SECRET", "--auth: expected USER:PASS"},
         {"auth-file", "/nonexistent", "--auth-file: /nonexistent: No such file or directory"},
-        {"auth-file", "/dev/null", "--auth-file: /dev/null: no user in it"},
+        {"auth-file", "/dev/null", "--auth-file: /dev/null: expected a regular file"},
+        {"auth-file", "", "--auth-file: expected the name of a file"},
     };
 
     (void)state;
@@ -196,12 +201,12 @@ static void there_is_an_end_to_places(void **state)
         values[i] = (struct option_value){option_by_name(slice_str("listen")), texts[i]};
     }
     config_init(&c);
-    assert_int_equal(options_apply(&c, values, CONFIG_LISTEN_MAX, err), 0);
-    assert_int_equal(options_apply(&c, values, CONFIG_LISTEN_MAX + 1, err), -ENOSPC);
+    assert_int_equal(options_apply(&c, values, CONFIG_LISTEN_MAX, &file_at_fault, err), 0);
+    assert_int_equal(options_apply(&c, values, CONFIG_LISTEN_MAX + 1, &file_at_fault, err), -ENOSPC);
     assert_string_equal(err, "--listen: at most 32 addresses");
     for (size_t i = 0; i < ARRAY_LEN(values); i++)
         values[i] = (struct option_value){option_by_name(slice_str("host")), "127.0.0.1"};
-    assert_int_equal(options_apply(&c, values, CONFIG_LISTEN_MAX + 1, err), -ENOSPC);
+    assert_int_equal(options_apply(&c, values, CONFIG_LISTEN_MAX + 1, &file_at_fault, err), -ENOSPC);
     config_done(&c);
 }
 
@@ -284,7 +289,7 @@ static void none_undoes_the_ranges_before_it(void **state)
 
     (void)state;
     config_init(&c);
-    assert_int_equal(options_apply(&c, values, 3, err), 0);
+    assert_int_equal(options_apply(&c, values, 3, &file_at_fault, err), 0);
     assert_string_equal(ranges(&c.bypass), "fd00::/8");
     config_done(&c);
 }
@@ -301,7 +306,7 @@ static void users(void **state)
     config_init(&c);
     must_set(&c, "auth", "alice:pw");
     assert_true(access_check_user(&c.access, slice_str("alice"), slice_str("pw")));
-    assert_int_equal(options_apply(&c, twice, 2, err), -EINVAL);
+    assert_int_equal(options_apply(&c, twice, 2, &file_at_fault, err), -EINVAL);
     assert_string_equal(err, "--auth: this user was given before");
     config_done(&c);
 }
@@ -380,7 +385,7 @@ static void the_files_http_goes_with_its_port(void **state)
     (void)state;
     config_init(&c);
     c.http = true;
-    assert_int_equal(options_apply(&c, values, 2, err), 0);
+    assert_int_equal(options_apply(&c, values, 2, &file_at_fault, err), 0);
     assert_int_equal(config_finish(&c, err), 0);
     assert_string_equal(addresses(c.listen, c.n_listen), "127.0.0.1:7 127.0.0.1:1080");
     config_done(&c);
@@ -400,7 +405,7 @@ static void the_order_of_options_does_not_matter(void **state)
     (void)state;
     for (int round = 0; round < 2; round++) {
         struct config c = as_from_a_file();
-        assert_int_equal(options_apply(&c, values, n, err), 0);
+        assert_int_equal(options_apply(&c, values, n, &file_at_fault, err), 0);
         assert_int_equal(config_finish(&c, err), 0);
         assert_string_equal(addresses(c.listen, c.n_listen), "127.0.0.1:7 127.0.0.1:3000 [::1]:3000");
         assert_int_equal(c.n_params, 1);

@@ -161,7 +161,22 @@ static void a_file_at_fault_is_named_with_its_line(void **state)
     assert_int_equal(access_add_file(&a, "/nonexistent/users", err, sizeof err), -ENOENT);
     assert_string_equal(err, "/nonexistent/users: No such file or directory");
     assert_true(access_add_file(&a, "/tmp", err, sizeof err) < 0);
-    assert_string_equal(err, "/tmp: Is a directory");
+    assert_string_equal(err, "/tmp: expected a regular file");
+    assert_int_equal(access_add_file(&a, "/dev/zero", err, sizeof err), -EINVAL);
+    assert_string_equal(err, "/dev/zero: expected a regular file");
+    assert_int_equal(a.n_users, 0);
+
+    /* A comment as long as a file may be, and one octet more. */
+    char *text = malloc((1 << 20) + 2);
+    assert_non_null(text);
+    memset(text, '#', (1 << 20) + 1);
+    text[1 << 20] = '\0';
+    assert_int_equal(add_file(&a, text, err), 0);
+    text[1 << 20] = '#';
+    text[(1 << 20) + 1] = '\0';
+    assert_int_equal(add_file(&a, text, err), -EINVAL);
+    assert_non_null(strstr(err, ": is larger than 1 MiB"));
+    free(text);
     access_done(&a);
 }
 
