@@ -15,6 +15,7 @@ enum { MANY = 3000, ROUNDS = 100, GIVE_UP_S = 20 };
 static int reader = -1;
 static char text[1 << 20]; /* what was read since the test began */
 static size_t text_len;
+static size_t padding; /* octets more in each line */
 
 /* A program that is held up ends by this signal. */
 static int end_if_held_up(void **state)
@@ -99,6 +100,9 @@ static void say(int number)
     struct log_line l;
     log_begin(&l, LOG_ERROR, "said");
     log_u64(&l, "number", (uint64_t)number);
+    static char pad[2000];
+    memset(pad, 'x', sizeof pad);
+    log_slice(&l, "pad", slice_of(pad, padding));
     log_str(&l, "fill", "is there so that lines differ in no more than the number");
     log_end(&l);
 }
@@ -135,6 +139,8 @@ static int accounted(const char *p)
 static void loss_is_told(void)
 {
     int said = 0;
+    text_len = 0;
+    log_setup(LOG_INFO, LOG_TEXT);
     while (said < MANY)
         say(said++);
     log_setup(LOG_ERROR, LOG_TEXT); /* whoever wants errors only is told even so */
@@ -154,6 +160,8 @@ static void loss_is_told(void)
 static void test_pipe(void **state)
 {
     loss_is_told();
+    const char *ninth = strstr(text, "number=9 "); /* it is filled to the brim */
+    assert_true(ninth && ninth < strstr(text, "log lines lost"));
     /* The flags of standard error are those of other programs that share it. */
     assert_false(fcntl(STDERR_FILENO, F_GETFL) & O_NONBLOCK);
     (void)state;
@@ -173,7 +181,9 @@ static void test_socket(void **state)
 
 static void test_terminal_that_nobody_reads(void **state)
 {
-    loss_is_told();
+    for (padding = 0; padding < 1900; padding += 171)
+        loss_is_told();
+    padding = 0;
     assert_false(fcntl(STDERR_FILENO, F_GETFL) & O_NONBLOCK);
     (void)state;
 }

@@ -118,8 +118,11 @@ static void test_what_is_not_utf8_is_escaped_octet_by_octet(void **state)
         if (c >= 0xd800 && c <= 0xdfff)
             continue;
         size_t n = encode_least(c, s);
-        for (size_t cut = 1; cut < n; cut++)
+        for (size_t cut = 1; cut < n; cut++) {
             invalid(s, cut);
+            /* The rest stands behind it in memory. */
+            assert_int_equal(strlen(written(LOG_JSON, s, cut)), cut * strlen("\\ufffd"));
+        }
     }
     (void)state;
 }
