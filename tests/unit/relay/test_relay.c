@@ -6,141 +6,7 @@
 
 #include <cmocka.h>
 
-#include "relay/relay.h"
-
-#include <errno.h>
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-static const double GIVE_UP_S = 20;
-
-struct fixture {
-    struct ev_loop *loop;
-    struct relay relay;
-    ev_timer alarm;
-    int client, server; /* the far ends: what the proxy's clients and servers hold */
-    bool done, late;
-    enum relay_end end;
-};
-
-static void nonblocking(int fd)
-{
-    assert_return_code(fcntl(fd, F_SETFL, O_NONBLOCK), errno);
-}
-
-/* A connected TCP pair, so that resets and half-closes are the kernel's own. */
-static void tcp_pair(int *ret_a, int *ret_b)
-{
-    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof addr;
-    int listener = socket(AF_INET, SOCK_STREAM, 0);
-
-    assert_return_code(bind(listener, (struct sockaddr *)&addr, sizeof addr), errno);
-    assert_return_code(listen(listener, 1), errno);
-    assert_return_code(getsockname(listener, (struct sockaddr *)&addr, &len), errno);
-    *ret_a = socket(AF_INET, SOCK_STREAM, 0);
-    assert_return_code(connect(*ret_a, (struct sockaddr *)&addr, sizeof addr), errno);
-    *ret_b = accept(listener, NULL, NULL);
-    assert_return_code(*ret_b, errno);
-    nonblocking(*ret_a);
-    nonblocking(*ret_b);
-    close(listener);
-}
-
-static void on_done(struct relay *r, enum relay_end end)
-{
-    struct fixture *f = r->owner;
-    assert_false(f->done);
-    f->done = true;
-    f->end = end;
-}
-
-static void on_alarm(struct ev_loop *loop, ev_timer *w, int events)
-{
-    struct fixture *f = container_of(w, struct fixture, alarm);
-    (void)loop;
-    (void)events;
-    f->late = true;
-}
-
-static void start(struct fixture *f, struct slice early_client, struct slice early_server, double idle_s)
-{
-    int client_fd, upstream_fd;
-
-    *f = (struct fixture){.loop = ev_loop_new(EVFLAG_AUTO)};
-    tcp_pair(&f->client, &client_fd);
-    tcp_pair(&upstream_fd, &f->server);
-    ev_timer_init(&f->alarm, on_alarm, GIVE_UP_S, 0.);
-    ev_timer_start(f->loop, &f->alarm);
-    assert_int_equal(relay_start(&f->relay, f->loop, client_fd, upstream_fd, early_client, early_server,
-                                 idle_s, on_done, f),
-                     0);
-}
-
-static void finish(struct fixture *f)
-{
-    assert_true(f->done);
-    if (f->client >= 0)
-        close(f->client);
-    if (f->server >= 0)
-        close(f->server);
-    ev_timer_stop(f->loop, &f->alarm);
-    assert_int_equal(ev_pending_count(f->loop), 0);
-    ev_loop_destroy(f->loop);
-}
-
-static const struct slice NOTHING = {"", 0};
-
-static void turn(struct fixture *f)
-{
-    ev_run(f->loop, EVRUN_NOWAIT);
-    assert_false(f->late);
-}
-
-/* The n-th octet of a stream, so that loss, doubling and disorder all show. */
-static char octet(size_t n)
-{
-    return (char)(n * 31 + (n >> 8) * 7 + (n >> 16));
-}
-
-/* Write as much as goes. @return octets written in all */
-static size_t feed(int fd, size_t sent, size_t total)
-{
-    char data[16384];
-    while (sent < total) {
-        size_t n = total - sent < sizeof data ? total - sent : sizeof data;
-        for (size_t i = 0; i < n; i++)
-            data[i] = octet(sent + i);
-        ssize_t w = send(fd, data, n, MSG_NOSIGNAL);
-        if (w < 0)
-            break;
-        sent += (size_t)w;
-    }
-    return sent;
-}
-
-/* Read and check what is there. @return octets read in all; sets *ret_end to 1 at FIN, to -1 at a reset */
-static size_t drain(int fd, size_t got, int *ret_end)
-{
-    char data[16384];
-    for (;;) {
-        ssize_t n = recv(fd, data, sizeof data, 0);
-        if (n == 0)
-            *ret_end = 1;
-        else if (n < 0 && errno != EAGAIN)
-            *ret_end = -1;
-        if (n <= 0)
-            return got;
-        for (size_t i = 0; i < (size_t)n; i++)
-            if (data[i] != octet(got + i))
-                fail_msg("octet %zu is wrong", got + i);
-        got += (size_t)n;
-    }
-}
+#include "relay/fixture.h"
 
 static void half_close_up_then_down(void **state)
 {
@@ -236,14 +102,6 @@ static void slow_reader_stops_the_sender(void **state)
     finish(&f);
 }
 
-static void reset_now(int *fd)
-{
-    struct linger now = {.l_onoff = 1, .l_linger = 0};
-    setsockopt(*fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
-    close(*fd);
-    *fd = -1;
-}
-
 static void resets_travel(void **state)
 {
     (void)state;
@@ -322,8 +180,8 @@ static void early_octets_are_bounded(void **state)
     static char much[RELAY_BUFFER_MAX + 1];
 
     (void)state;
-    tcp_pair(&a, &b);
-    tcp_pair(&c, &d);
+    tcp_pair(0, &a, &b);
+    tcp_pair(0, &c, &d);
     assert_true(relay_start(&r, loop, b, c, slice_of(much, sizeof much), NOTHING, 0, on_done, NULL) < 0);
     while (saw == 0)
         (void)drain(a, 0, &saw); /* its descriptor was closed */
