@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <linux/sockios.h>
+#include <math.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -13,6 +14,10 @@ enum { READS_A_TURN = 2 };
 
 /* After a reset: how long, and how often looked at, the other side may take for what came before it. */
 static const double LAST_WORDS_S = 2, LAST_WORDS_POLL_S = 0.01;
+
+/* Looks in one idle time. What a slow peer takes from the kernel shows only when somebody looks, so idleness
+ * is noticed late by up to this part of its time. */
+enum { LOOKS_AN_IDLE_TIME = 8 };
 
 static struct relay_side *other(struct relay_side *s)
 {
@@ -36,7 +41,7 @@ static void relay_finish(struct relay *r, enum relay_end end)
 {
     struct relay_side *sides[] = {&r->client, &r->upstream};
 
-    ev_timer_stop(r->loop, &r->idle);
+    ev_timer_stop(r->loop, &r->look);
     ev_timer_stop(r->loop, &r->last_words);
     for (size_t i = 0; i < ARRAY_LEN(sides); i++) {
         struct relay_side *s = sides[i];
@@ -83,6 +88,7 @@ static void relay_break(struct relay *r, struct relay_side *broken)
 
     if (undelivered(survivor) == 0)
         return relay_finish(r, RELAY_RESET);
+    ev_timer_stop(r->loop, &r->look);
     ev_io_stop(r->loop, &broken->read);
     ev_io_stop(r->loop, &broken->write);
     ev_io_stop(r->loop, &survivor->read);
@@ -146,6 +152,48 @@ static void note_received(struct relay_side *source, size_t n)
         r->first_upstream_s = r->last_activity_s;
 }
 
+/* Note how much the peer's kernel has taken in all; what was sent before the relay began makes that a
+ * constant too little. @return whether it has changed since the last look */
+static bool note_delivered(struct relay_side *s)
+{
+    uint64_t delivered = other(s)->received - undelivered(s);
+    bool changed = delivered != s->delivered;
+
+    s->delivered = delivered;
+    return changed;
+}
+
+/* Traffic does not touch the timer; when it rings, on_look sees how long the silence has really been. */
+static void look_later(struct relay *r)
+{
+    double after = INFINITY;
+
+    if (r->idle_s > 0)
+        after = fmin(r->last_activity_s + r->idle_s - clock_now_s(), r->idle_s / LOOKS_AN_IDLE_TIME);
+    ev_timer_stop(r->loop, &r->look);
+    if (isinf(after))
+        return;
+    ev_timer_set(&r->look, fmax(after, 0.), 0.);
+    ev_timer_start(r->loop, &r->look);
+}
+
+static void on_look(struct ev_loop *loop, ev_timer *w, int events)
+{
+    struct relay *r = container_of(w, struct relay, look);
+    struct relay_side *sides[] = {&r->client, &r->upstream};
+
+    (void)loop;
+    (void)events;
+    for (size_t i = 0; i < ARRAY_LEN(sides); i++) {
+        struct relay_side *s = sides[i];
+        if (note_delivered(s))
+            r->last_activity_s = clock_now_s();
+    }
+    if (r->idle_s > 0 && clock_now_s() - r->last_activity_s >= r->idle_s)
+        return relay_finish(r, RELAY_IDLE);
+    look_later(r);
+}
+
 static void on_readable(struct ev_loop *loop, ev_io *w, int events)
 {
     struct relay_side *source = container_of(w, struct relay_side, read);
@@ -207,19 +255,6 @@ static void on_writable(struct ev_loop *loop, ev_io *w, int events)
         return relay_finish(r, RELAY_CLOSED);
 }
 
-/* The timer is not touched by traffic; when it rings it looks how long the silence has really been. */
-static void on_idle(struct ev_loop *loop, ev_timer *w, int events)
-{
-    struct relay *r = container_of(w, struct relay, idle);
-    double left = r->last_activity_s + r->idle_s - clock_now_s();
-
-    (void)events;
-    if (left <= 0)
-        return relay_finish(r, RELAY_IDLE);
-    ev_timer_set(w, left, 0.);
-    ev_timer_start(loop, w);
-}
-
 static void side_init(struct relay *r, struct relay_side *s, int fd)
 {
     *s = (struct relay_side){.relay = r};
@@ -253,6 +288,7 @@ int relay_start(struct relay *r, struct ev_loop *loop, int client_fd, int upstre
         .loop = loop, .idle_s = idle_s, .done = done, .owner = owner, .last_activity_s = clock_now_s()};
     side_init(r, &r->client, client_fd);
     side_init(r, &r->upstream, upstream_fd);
+    ev_timer_init(&r->look, on_look, 0., 0.);
     ev_timer_init(&r->last_words, on_last_words, LAST_WORDS_POLL_S, LAST_WORDS_POLL_S);
 
     int err = side_begin(&r->client, from_client);
@@ -268,9 +304,9 @@ int relay_start(struct relay *r, struct ev_loop *loop, int client_fd, int upstre
         }
         return err;
     }
-    ev_timer_init(&r->idle, on_idle, idle_s, 0.);
-    if (idle_s > 0)
-        ev_timer_start(loop, &r->idle);
+    (void)note_delivered(&r->client);
+    (void)note_delivered(&r->upstream);
+    look_later(r);
     return 0;
 }
 

@@ -17,7 +17,7 @@ enum { RELAY_BUFFER_MAX = 64 * 1024 };
 enum relay_end {
     RELAY_CLOSED,  /* both directions ended with FIN */
     RELAY_RESET,   /* one side reset or broke; the other was reset as well */
-    RELAY_IDLE,    /* no octet either way for idle_s */
+    RELAY_IDLE,    /* for idle_s nothing came, and neither peer's kernel took of what waits for it */
     RELAY_STOPPED, /* by relay_stop */
 };
 
@@ -31,16 +31,17 @@ typedef void relay_done_fn(struct relay *r, enum relay_end end);
 struct relay_side {
     ev_io read, write;
     struct relay *relay;
-    struct buf out;    /* read from the other side, not yet accepted by this one */
-    bool read_ended;   /* its FIN has been seen */
-    bool write_ended;  /* our FIN has been sent */
-    uint64_t received; /* octets read from it */
+    struct buf out;     /* read from the other side, not yet accepted by this one */
+    bool read_ended;    /* its FIN has been seen */
+    bool write_ended;   /* our FIN has been sent */
+    uint64_t received;  /* octets read from it */
+    uint64_t delivered; /* octets its kernel had acknowledged at the last look, give or take a constant */
 };
 
 struct relay {
     struct ev_loop *loop;
     struct relay_side client, upstream;
-    ev_timer idle;
+    ev_timer look;       /* for what no watcher tells: idleness */
     ev_timer last_words; /* after a reset: polls until the other side has taken what came before it */
     struct relay_side *last_words_of;
     double last_words_until_s;
@@ -55,7 +56,7 @@ struct relay {
  *  @param from_client, from_upstream  early octets, copied, up to RELAY_BUFFER_MAX each; they count as
  * received
  *  @param owner    kept for the caller
- *  @param idle_s   0 for never
+ *  @param idle_s   0 for never; the end may come late by up to an eighth of it
  *  @param done     never called from within relay_start
  *  @return 0, or -ENOMEM; both descriptors are closed then */
 MUST_CHECK int relay_start(struct relay *r, struct ev_loop *loop, int client_fd, int upstream_fd,

@@ -256,6 +256,32 @@ def test_an_idle_tunnel_is_closed_and_a_busy_one_is_not(start, origin):
         assert busy.recv(4) == b"last"
 
 
+def test_a_slow_reader_is_not_idle(start, origin):
+    """Everything lies in the kernel between proxy and client: the proxy has nothing to do, and the client reads on."""
+    proxy = start("wan1", "--idle-timeout", "1")
+    content = pattern(MIB)
+
+    def server_side(s):
+        s.sendall(content)
+        assert s.recv(1) == b""
+
+    server = origin(server_side)
+    with socket.socket() as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)
+        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 1400)
+        s.settimeout(10)
+        s.connect(proxy.address)
+        s.sendall(b"\x05\x01\x00" + request5(server.address, server.port))
+        assert read_exactly(s, 12)[3] == 0
+        began, got = time.monotonic(), b""
+        while time.monotonic() - began < 4:
+            got += read_exactly(s, 10_000)
+            time.sleep(0.1)  # no wait for anything: the pace of a slow reader
+        got += read_exactly(s, len(content) - len(got))
+        assert got == content
+    assert proxy.connections(1)[0]["outcome"] == "closed"
+
+
 def test_a_half_closed_tunnel_lives_on(start, origin):
     """After the client's FIN the server may take its time, as long as it is less than the idle time."""
     proxy = start("wan1", "--idle-timeout", "5")
