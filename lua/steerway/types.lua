@@ -9,7 +9,7 @@
 ---@field port number
 ---@field is_domain boolean     host is a name
 ---@field is_ipv6 boolean       host is an IPv6 address
----@field proto "socks4"|"socks5"|"connect"|"http"|"udp"|"transparent"
+---@field proto "socks4"|"socks5"|"connect"|"http"
 ---@field client string         the client's address, without port
 ---@field user string|nil       as whom it logged in
 ---@field listener string       "address:port" the client came to
@@ -21,7 +21,7 @@
 ---@class steerway.Uplink
 ---@field id integer            1, 2, … in the order given
 ---@field name string
----@field kind "interface"|"address"|"upstream"
+---@field kind "interface"|"address"
 ---@field interface string      the device it leaves by at present; "" for none
 ---@field weight number         above 0
 ---@field tier number           1 is used first
@@ -35,13 +35,13 @@
 ---@field fail_rate number      0 to 1, smoothed
 ---@field tx_bytes number
 ---@field rx_bytes number
----@field tx_rate number        bytes/s, smoothed
----@field rx_rate number        bytes/s, smoothed
----@field tx_capacity number    bytes/s, learned
----@field rx_capacity number    bytes/s, learned
----@field busy number           connections that moved bytes of late
----@field rtt number            seconds, smoothed
----@field quota_left number     bytes, or math.huge
+---@field tx_rate number        not measured yet: always 0
+---@field rx_rate number        not measured yet: always 0
+---@field tx_capacity number    not measured yet: always 0
+---@field rx_capacity number    not measured yet: always 0
+---@field busy number           not measured yet: always 0
+---@field rtt number            not measured yet: always 0
+---@field quota_left number     not measured yet: always math.huge
 
 ---How a connection went. Read-only, and valid during the call only.
 ---@class steerway.Stats
@@ -55,7 +55,7 @@
 ---@class steerway.PickOptions
 ---@field timeout? number       seconds this dial may take
 ---@field tag? any              comes back as conn.tag and stats.tag
----@field hedge? number         seconds until a second uplink is raced
+---@field hedge? number         kept for later: nothing heeds it yet
 
 ---@class steerway.Hooks
 ---@field pick fun(conn: steerway.Conn, uplinks: steerway.Uplink[]): steerway.Uplink|steerway.Uplink[]|false|nil, string?, steerway.PickOptions?

@@ -82,6 +82,28 @@ for path, least in pairs { ["docs/policies.md"] = 3, ["README.md"] = 1 } do
   end)
 end
 
+describe("README.md", function()
+  local page = text_of "README.md"
+  local blocks = blocks_of "README.md"
+
+  it("shows a policy of ten lines", function()
+    assert.equal(10, #blocks[1])
+  end)
+
+  -- An uplink is called what the command calls it.
+  it("shows one that makes a difference with the command beside it", function()
+    local uplinks = {}
+    for name, weight in page:match("%-%-policy steady_ports%.lua ([^`]+)`"):gmatch "(%w+)@(%d+)" do
+      uplinks[#uplinks + 1] = { name = name, weight = tonumber(weight), active = #uplinks == 0 and 20 or 0 }
+    end
+    assert.equal(2, #uplinks)
+    local runner = kit.world(uplinks):load(blocks[1].text)
+    assert.same({ verdict = "use", names = { "eth0" }, reason = "steady port", timeout = 0 }, runner:pick { port = 22 })
+    assert.same({ "wwan0" }, runner:pick({ port = 443 }).names)
+    assert.same({ "wwan0" }, runner:pick({ port = 22 }, { 2 }).names)
+  end)
+end)
+
 describe("the policies among the examples", function()
   local list = assert(io.popen "ls examples/*/*.lua")
   for file in list:lines() do

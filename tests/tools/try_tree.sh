@@ -16,6 +16,10 @@ if [ -d "$here/examples" ]; then
   [ -d "$prefix/share/doc/steerway/examples" ] || { echo "the examples are not installed"; exit 1; }
 fi
 
+if [ -f "$here/README.md" ]; then
+  luajit "$here/tests/lint/links.lua" "$prefix/share/doc/steerway" || { echo "installed pages link to what is not"; exit 1; }
+fi
+
 cd /
 "$prefix/bin/steerway" -V
 "$prefix/bin/steerway" list
