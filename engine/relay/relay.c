@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <linux/sockios.h>
 #include <math.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -18,6 +19,9 @@ static const double LAST_WORDS_S = 2, LAST_WORDS_POLL_S = 0.01;
 /* Looks in one idle time. What a slow peer takes from the kernel shows only when somebody looks, so idleness
  * is noticed late by up to this part of its time. */
 enum { LOOKS_AN_IDLE_TIME = 8 };
+
+/* How often a half-closed side is looked at: nobody reads it any more, so nothing else tells of its reset. */
+static const double HALF_CLOSED_LOOK_S = 2;
 
 static struct relay_side *other(struct relay_side *s)
 {
@@ -152,6 +156,15 @@ static void note_received(struct relay_side *source, size_t n)
         r->first_upstream_s = r->last_activity_s;
 }
 
+/* Whether a side has been reset. One that ended both directions in good order hangs up as well, but has no
+ * error; asking does not take the error away. */
+static bool was_reset(const struct relay_side *s)
+{
+    struct pollfd p = {.fd = side_fd(s)};
+
+    return poll(&p, 1, 0) == 1 && (p.revents & POLLERR);
+}
+
 /* Note how much the peer's kernel has taken in all; what was sent before the relay began makes that a
  * constant too little. @return whether it has changed since the last look */
 static bool note_delivered(struct relay_side *s)
@@ -170,6 +183,8 @@ static void look_later(struct relay *r)
 
     if (r->idle_s > 0)
         after = fmin(r->last_activity_s + r->idle_s - clock_now_s(), r->idle_s / LOOKS_AN_IDLE_TIME);
+    if (r->client.read_ended || r->upstream.read_ended)
+        after = fmin(after, HALF_CLOSED_LOOK_S);
     ev_timer_stop(r->loop, &r->look);
     if (isinf(after))
         return;
@@ -188,6 +203,9 @@ static void on_look(struct ev_loop *loop, ev_timer *w, int events)
         struct relay_side *s = sides[i];
         if (note_delivered(s))
             r->last_activity_s = clock_now_s();
+        /* A peer that is slow to take what came before the reset keeps its time, up to idleness. */
+        if (s->read_ended && was_reset(s) && undelivered(other(s)) == 0)
+            return relay_break(r, s);
     }
     if (r->idle_s > 0 && clock_now_s() - r->last_activity_s >= r->idle_s)
         return relay_finish(r, RELAY_IDLE);
@@ -218,7 +236,7 @@ static void on_readable(struct ev_loop *loop, ev_io *w, int events)
                 return relay_break(r, sink);
             if (finished(r))
                 return relay_finish(r, RELAY_CLOSED);
-            return;
+            return look_later(r);
         } else if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) {
             return;
         } else {

@@ -2,6 +2,7 @@
 
 import fcntl
 import hashlib
+import select
 import selectors
 import socket
 import struct
@@ -39,6 +40,13 @@ def both_entrances(proxy, server):
 def undelivered(s):
     """Octets sent that the peer's machine has not acknowledged."""
     return struct.unpack("i", fcntl.ioctl(s, termios.TIOCOUTQ, bytes(4)))[0]
+
+
+def hears_a_reset(s, timeout=10):
+    """Whether s breaks, on either side of a FIN that it has had: reading it would say the end again, and no more."""
+    watch = select.poll()
+    watch.register(s, 0)
+    return any(events & select.POLLERR for _, events in watch.poll(timeout * 1000))
 
 
 def digest(data):
@@ -129,6 +137,42 @@ def test_a_reset_of_the_client_reaches_the_server(proxy, origin):
         assert read_exactly(s, 5) == b"hello"
         reset(s)
         assert server.result(n) == "reset"
+    assert [line["outcome"] for line in proxy.connections(2)] == ["reset", "reset"]
+
+
+def test_a_reset_of_the_client_after_its_fin_reaches_the_server(proxy, origin):
+    ended = threading.Event()
+
+    def server_side(s):
+        assert s.recv(1) == b""
+        ended.set()
+        return hears_a_reset(s)
+
+    server = origin(server_side)
+    for n, s in enumerate(both_entrances(proxy, server)):
+        s.shutdown(socket.SHUT_WR)
+        assert ended.wait(10)
+        ended.clear()
+        reset(s)
+        assert server.result(n) is True
+    assert [line["outcome"] for line in proxy.connections(2)] == ["reset", "reset"]
+
+
+def test_a_reset_of_the_server_after_its_fin_reaches_the_client(proxy, origin):
+    ended = threading.Event()
+
+    def server_side(s):
+        s.shutdown(socket.SHUT_WR)
+        assert ended.wait(10)
+        ended.clear()
+        reset(s)
+
+    server = origin(server_side)
+    for s in both_entrances(proxy, server):
+        with s:
+            assert s.recv(1) == b""
+            ended.set()
+            assert hears_a_reset(s)
     assert [line["outcome"] for line in proxy.connections(2)] == ["reset", "reset"]
 
 

@@ -1,4 +1,4 @@
-/* What the relay learns by looking only: a peer that is slow, not idle.
+/* What the relay learns by looking only: the reset of a half-closed side, and a peer that is slow, not idle.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,6 +8,91 @@
 #include <cmocka.h>
 
 #include "relay/fixture.h"
+
+#include <linux/sockios.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+
+static bool has_error(int fd)
+{
+    struct pollfd p = {.fd = fd};
+    assert_return_code(poll(&p, 1, 0), errno);
+    return p.revents & POLLERR;
+}
+
+static void await_error(int fd)
+{
+    struct pollfd p = {.fd = fd};
+    assert_int_equal(poll(&p, 1, (int)(GIVE_UP_S * 1000)), 1);
+    assert_true(p.revents & POLLERR);
+}
+
+/* What the relay's timer would do now, without the wait. */
+static void look(struct fixture *f)
+{
+    ev_invoke(f->loop, &f->relay.look, EV_TIMER);
+}
+
+/* After its FIN nobody reads a side any more, and its reset travels all the same. */
+static void resets_travel_after_a_half_close(void **state)
+{
+    (void)state;
+    for (int from_server = 0; from_server < 2; from_server++) {
+        struct fixture f;
+        int saw = 0;
+        start(&f, NOTHING, NOTHING, 0);
+        int *broken = from_server ? &f.server : &f.client, far = from_server ? f.client : f.server;
+        shutdown(*broken, SHUT_WR);
+        while (saw == 0) {
+            turn(&f);
+            (void)drain(far, 0, &saw);
+        }
+        assert_int_equal(saw, 1);
+        assert_false(has_error(far));
+        reset_now(broken);
+        while (!f.done) {
+            ev_run(f.loop, EVRUN_ONCE);
+            assert_false(f.late);
+        }
+        assert_int_equal(f.end, RELAY_RESET);
+        while (!has_error(far))
+            turn(&f);
+        finish(&f);
+    }
+}
+
+static void a_half_close_alone_is_no_reset(void **state)
+{
+    (void)state;
+    for (int from_server = 0; from_server < 2; from_server++) {
+        struct fixture f;
+        int saw = 0;
+        start(&f, NOTHING, NOTHING, 0);
+        int ended = from_server ? f.server : f.client, far = from_server ? f.client : f.server;
+        assert_false(ev_is_active(&f.relay.look)); /* never idle, and both ends are heard */
+        shutdown(ended, SHUT_WR);
+        while (saw == 0) {
+            turn(&f);
+            (void)drain(far, 0, &saw);
+        }
+        struct relay_side *told = from_server ? &f.relay.client : &f.relay.upstream;
+        for (int unheard = 1; unheard > 0; turn(&f)) /* the FIN passed on may be acknowledged late */
+            assert_return_code(ioctl(told->read.fd, SIOCOUTQ, &unheard), errno);
+        for (int i = 0; i < 10; i++) {
+            assert_true(ev_is_active(&f.relay.look));
+            assert_true(ev_timer_remaining(f.loop, &f.relay.look) < 3);
+            look(&f);
+            turn(&f);
+        }
+        assert_false(f.done);
+        shutdown(far, SHUT_WR);
+        while (!f.done)
+            turn(&f);
+        assert_int_equal(f.end, RELAY_CLOSED);
+        assert_false(has_error(ended));
+        finish(&f);
+    }
+}
 
 enum { QUEUED = 150000 };
 
@@ -24,6 +109,64 @@ static void start_with_a_full_queue(struct fixture *f, double idle_s)
         sent = feed(f->server, sent, QUEUED);
         turn(f);
     }
+}
+
+/* A server that sent all, closed, and was spoken to again resets; the client still reads to the end. */
+static void reset_after_a_half_close_waits_for_a_slow_reader(void **state)
+{
+    struct fixture f;
+    int saw = 0;
+
+    (void)state;
+    start_with_a_full_queue(&f, 0);
+    shutdown(f.server, SHUT_WR);
+    while (!f.relay.upstream.read_ended)
+        turn(&f);
+    reset_now(&f.server);
+    await_error(f.relay.upstream.read.fd);
+    for (int i = 0; i < 10; i++) {
+        look(&f);
+        turn(&f);
+        assert_false(f.done);
+        assert_false(ev_is_active(&f.relay.last_words)); /* no deadline */
+    }
+    size_t got = 0;
+    while (saw == 0) {
+        got = drain(f.client, got, &saw);
+        turn(&f);
+    }
+    assert_int_equal(got, QUEUED);
+    assert_int_equal(saw, 1);
+    while (!f.done) {
+        ev_run(f.loop, EVRUN_ONCE);
+        assert_false(f.late);
+    }
+    assert_int_equal(f.end, RELAY_RESET);
+    finish(&f);
+}
+
+/* A side that still is read tells of its reset by itself, after what it said before. */
+static void a_look_does_not_overtake_data(void **state)
+{
+    enum { ANSWER = 1000 };
+    struct fixture f;
+    size_t got = 0;
+    int saw = 0;
+
+    (void)state;
+    start(&f, NOTHING, NOTHING, 5);
+    assert_int_equal(feed(f.server, 0, ANSWER), ANSWER);
+    reset_now(&f.server);
+    await_error(f.relay.upstream.read.fd);
+    look(&f);
+    while (saw == 0) {
+        turn(&f);
+        got = drain(f.client, got, &saw);
+    }
+    assert_int_equal(got, ANSWER);
+    assert_int_equal(saw, -1);
+    assert_int_equal(f.end, RELAY_RESET);
+    finish(&f);
 }
 
 /* Once a reset is known the last words have a deadline of their own, and the relay did not end by idleness.
@@ -114,6 +257,10 @@ static void a_reader_that_stops_is_idle(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(resets_travel_after_a_half_close),
+        cmocka_unit_test(a_half_close_alone_is_no_reset),
+        cmocka_unit_test(reset_after_a_half_close_waits_for_a_slow_reader),
+        cmocka_unit_test(a_look_does_not_overtake_data),
         cmocka_unit_test(no_look_after_a_reset),
         cmocka_unit_test(a_slow_reader_is_not_idle),
         cmocka_unit_test(a_reader_that_stops_is_idle),
