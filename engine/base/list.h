@@ -2,8 +2,6 @@
 #ifndef STEERWAY_BASE_LIST_H
 #define STEERWAY_BASE_LIST_H
 
-#include <stdbool.h>
-
 struct list {
     struct list *next, *prev;
 };
@@ -11,11 +9,6 @@ struct list {
 static inline void list_init(struct list *l)
 {
     l->next = l->prev = l;
-}
-
-static inline bool list_empty(const struct list *l)
-{
-    return l->next == l;
 }
 
 static inline void list_push_back(struct list *head, struct list *node)

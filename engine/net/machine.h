@@ -9,15 +9,12 @@
 
 struct machine_link {
     int index;
-    int peer_or_parent;  /* IFLA_LINK: 0 for none */
-    int master;          /* the bridge or bond it is a member of; 0 for none */
-    bool peer_elsewhere; /* its peer lives in another network namespace */
+    int master; /* the bridge or bond it is a member of; 0 for none */
     char name[IFNAMSIZ];
     char kind[16]; /* IFLA_INFO_KIND: "" for hardware, "veth", "bridge", "ppp", "tun", … */
     bool up;       /* set up by the administrator */
     bool carrier;  /* operational: IFF_RUNNING */
     bool loopback, point_to_point;
-    uint32_t mtu;
     bool default4, default6;        /* a default route leaves by it, in any table */
     struct addr gateway4, gateway6; /* of the best of those; AF_UNSPEC for none */
 };

@@ -53,14 +53,11 @@ static int on_link(const struct nlmsghdr *nlh, void *data)
     struct machine_link *link = &links[m->n_links++];
     *link = (struct machine_link){
         .index = info->ifi_index,
-        .peer_or_parent = (int)rtnl_u32(table[IFLA_LINK]),
         .master = (int)rtnl_u32(table[IFLA_MASTER]),
-        .peer_elsewhere = table[IFLA_LINK_NETNSID],
         .up = info->ifi_flags & IFF_UP,
         .carrier = info->ifi_flags & IFF_RUNNING,
         .loopback = info->ifi_flags & IFF_LOOPBACK,
         .point_to_point = info->ifi_flags & IFF_POINTOPOINT,
-        .mtu = rtnl_u32(table[IFLA_MTU]),
     };
     rtnl_text(table[IFLA_IFNAME], link->name, sizeof link->name);
     read_kind(table[IFLA_LINKINFO], link->kind, sizeof link->kind);

@@ -114,42 +114,6 @@ static inline bool netns_have_ipv6(void)
     return have;
 }
 
-/* A process in another namespace, to which links can be moved: "link set v2 netns PID". */
-struct netns_other {
-    pid_t pid;
-    int hold;
-};
-
-static inline void netns_other_start(struct netns_other *o)
-{
-    int hold[2], ready[2];
-    char c;
-
-    assert_int_equal(pipe2(hold, O_CLOEXEC), 0);
-    assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
-    o->pid = fork();
-    assert_true(o->pid >= 0);
-    if (o->pid == 0) {
-        (void)close(hold[1]);
-        if (unshare(CLONE_NEWNET) < 0 || write(ready[1], "", 1) != 1)
-            _exit(1);
-        _exit(read(hold[0], &c, 1) == 0 ? 0 : 1); /* until the test lets go */
-    }
-    (void)close(hold[0]);
-    (void)close(ready[1]);
-    assert_int_equal(read(ready[0], &c, 1), 1);
-    (void)close(ready[0]);
-    o->hold = hold[1];
-}
-
-static inline void netns_other_stop(struct netns_other *o)
-{
-    int status;
-    (void)close(o->hold);
-    assert_int_equal(waitpid(o->pid, &status, 0), o->pid);
-    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-}
-
 static inline const struct machine_link *netns_link(const struct machine *m, const char *name)
 {
     const struct machine_link *link = machine_link_by_name(m, name);

@@ -30,7 +30,7 @@ static inline struct machine_link *made_link(struct made *made, const char *name
 {
     assert_true(made->m.n_links < ARRAY_LEN(made->links));
     struct machine_link *link = &made->links[made->m.n_links++];
-    *link = (struct machine_link){.index = (int)made->m.n_links, .up = true, .carrier = true, .mtu = 1500};
+    *link = (struct machine_link){.index = (int)made->m.n_links, .up = true, .carrier = true};
     (void)snprintf(link->name, sizeof link->name, "%s", name);
     made->m.links = made->links;
     return link;
