@@ -26,25 +26,37 @@ static void on_drained(struct proxy *p)
     ev_break(a->loop, EVBREAK_ALL);
 }
 
+static void log_connections(const struct app *a, enum log_level level, const char *event)
+{
+    struct log_line l;
+
+    log_begin(&l, level, event);
+    log_u64(&l, "connections", a->proxy.n_sessions);
+    log_end(&l);
+}
+
 static void on_drain_over(struct ev_loop *loop, ev_timer *w, int events)
 {
     struct app *a = container_of(w, struct app, drain);
 
     (void)loop;
     (void)events;
-    log_msg(LOG_WARN, "drain time is over: closing %zu connections", a->proxy.n_sessions);
+    log_connections(a, LOG_WARN, "drain time is over");
     end_now(a);
 }
 
 static void finish_up(struct app *a)
 {
     if (a->proxy.draining) {
-        log_msg(LOG_WARN, "second signal: closing %zu connections now", a->proxy.n_sessions);
+        log_connections(a, LOG_WARN, "second signal: stopping at once");
         return end_now(a);
     }
     proxy_drain(&a->proxy);
-    log_msg(LOG_INFO, "stopping: no new connections; %zu may finish within %g s", a->proxy.n_sessions,
-            a->config->drain_timeout_s);
+    struct log_line l;
+    log_begin(&l, LOG_INFO, "stopping");
+    log_u64(&l, "connections", a->proxy.n_sessions);
+    log_num(&l, "seconds", a->config->drain_timeout_s);
+    log_end(&l);
     ev_timer_init(&a->drain, on_drain_over, a->config->drain_timeout_s, 0.);
     ev_timer_start(a->loop, &a->drain);
 }
@@ -67,14 +79,19 @@ static void on_hup(struct ev_loop *loop, ev_signal *w, int events)
 {
     struct app *a = container_of(w, struct app, on_hup);
     char err[POLICY_ERROR_MAX];
+    struct log_line l;
 
     (void)loop;
     (void)events;
-    if (policy_reload(a->policy, err) < 0)
-        log_msg(LOG_ERROR, "policy not reloaded, the old one goes on: %s", err);
-    else
-        log_msg(LOG_INFO, "policy %s reloaded, generation %u", policy_name(a->policy),
-                policy_generation(a->policy));
+    if (policy_reload(a->policy, err) < 0) {
+        log_begin(&l, LOG_ERROR, "policy not reloaded; the old one goes on");
+        log_str(&l, "error", err);
+    } else {
+        log_begin(&l, LOG_INFO, "policy reloaded");
+        log_str(&l, "policy", policy_name(a->policy));
+        log_u64(&l, "generation", policy_generation(a->policy));
+    }
+    log_end(&l);
 }
 
 static void watch_signals(struct app *a)
@@ -90,6 +107,15 @@ static void watch_signals(struct app *a)
 
 /* --- links come and go ---------------------------------------------------------------------------------- */
 
+static void log_link(const struct uplink *u)
+{
+    struct log_line l;
+
+    log_begin(&l, u->view.up ? LOG_INFO : LOG_WARN, u->view.up ? "uplink up" : "uplink down");
+    log_str(&l, "uplink", u->name);
+    log_end(&l);
+}
+
 static void on_refresh(struct ev_loop *loop, ev_timer *w, int events)
 {
     struct app *a = container_of(w, struct app, refresh);
@@ -104,7 +130,7 @@ static void on_refresh(struct ev_loop *loop, ev_timer *w, int events)
         bool was_up = u->view.up;
         uplink_refresh(u, &m);
         if (was_up != u->view.up)
-            log_msg(LOG_WARN, "uplink %s is %s", u->name, u->view.up ? "up" : "down");
+            log_link(u);
     }
     machine_done(&m);
 }

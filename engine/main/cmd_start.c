@@ -102,9 +102,15 @@ static void warn_of_routes(const struct uplink_set *uplinks, const struct machin
 {
     char text[512];
 
-    for (size_t i = 0; i < uplinks->n; i++)
-        if (discover_route_warning(uplinks->items[i], m, text, sizeof text))
-            log_msg(LOG_WARN, "%s", text);
+    for (size_t i = 0; i < uplinks->n; i++) {
+        struct log_line l;
+        if (!discover_route_warning(uplinks->items[i], m, text, sizeof text))
+            continue;
+        log_begin(&l, LOG_WARN, "uplink may not carry traffic as promised");
+        log_str(&l, "uplink", uplinks->items[i]->name);
+        log_str(&l, "advice", text);
+        log_end(&l);
+    }
 }
 
 /* --- from config to running ----------------------------------------------------------------------------- */

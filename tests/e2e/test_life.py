@@ -46,7 +46,7 @@ def test_a_signal_lets_the_running_ones_finish(start, origin, number):
     with socks5_connect(proxy, server.address, server.port) as tunnel, open_to(proxy) as idle:
         got = tunnel.recv(65536)
         proxy.signal(number)
-        proxy.wait_log("stopping: ")
+        proxy.wait_event("stopping", connections=1)
         wait_for(lambda: refuses_connections(proxy), "new connections are refused")
         assert idle.recv(1) == b"", "who has asked for nothing is let go"
         assert proxy.alive()
@@ -85,7 +85,7 @@ def test_a_second_signal_ends_it_at_once(start, origin):
     server = origin(echo)
     with socks5_connect(proxy, server.address, server.port) as tunnel:
         proxy.signal(signal.SIGTERM)
-        proxy.wait_log("stopping: ")
+        proxy.wait_event("stopping", connections=1, seconds=60)
         tunnel.sendall(b"still")
         assert tunnel.recv(5) == b"still"
         proxy.signal(signal.SIGTERM)
@@ -104,7 +104,7 @@ def test_the_drain_time_is_bounded(start, origin):
         proxy.signal(signal.SIGTERM)
         assert proxy.wait(timeout=10) == 0
         assert 0.9 < time.monotonic() - began < 5
-    proxy.wait_log("drain time is over")
+    proxy.wait_event("drain time is over", connections=1)
 
 
 def test_without_connections_it_ends_at_once(start):
@@ -144,7 +144,7 @@ def test_reload_changes_the_way_and_keeps_connections(start, lab, web, origin, p
     with socks5_connect(proxy, server.address, server.port) as tunnel:
         policy.write_text(ALWAYS.format(name="wan1"))
         proxy.reload()
-        proxy.wait_log("generation 2")
+        proxy.wait_event("policy reloaded", generation=2)
         assert seen_by(lab, proxy) == {"wan1"}
         tunnel.sendall(b"alive")
         assert tunnel.recv(5) == b"alive"
@@ -167,11 +167,11 @@ def test_a_broken_policy_leaves_the_old_one(start, lab, web, policy, broken, say
     else:
         policy.write_text(broken)
     proxy.reload()
-    assert says in proxy.wait_log("not reloaded")
+    assert says in proxy.wait_event("policy not reloaded; the old one goes on")["error"]
     assert seen_by(lab, proxy) == {"wan2"}
     policy.write_text(good.replace("wan2", "wan1"))
     proxy.reload()
-    proxy.wait_log("generation 2")
+    proxy.wait_event("policy reloaded", generation=2)
     assert seen_by(lab, proxy) == {"wan1"}
 
 

@@ -1,6 +1,9 @@
 """The log: one calm line a connection, true in every field, and never a credential."""
 
 import base64
+import fcntl
+import os
+import pty
 import re
 from collections import Counter
 
@@ -72,6 +75,49 @@ def test_debug_tells_more(start, lab, web):
     for _ in range(4):
         curl_by("socks5", proxy).ok()
     assert [line for line in proxy.events("attempt failed") if line["uplink"] == "wan2" and line["fault"] == "bind"]
+
+
+def lost_and_told(proxy, origin, log):
+    """Serves on while nobody reads its log; whoever reads it then is told of every line, or of its loss."""
+    server, n, text = origin(echo), 0, ""
+
+    def connect():
+        nonlocal n
+        with socks5_connect(proxy, server.address, server.port) as tunnel:
+            tunnel.sendall(b"12345")
+            assert read_exactly(tunnel.s, 5) == b"12345"
+        n += 1
+
+    def all_told():
+        nonlocal text
+        try:
+            while True:
+                text += os.read(log, 1 << 16).decode()
+        except BlockingIOError:
+            pass
+        lost = [int(count) for count in re.findall(r" warn log lines lost count=(\d+)\r?\n", text)]
+        if lost and sum(lost) + len(re.findall(r" info connection client=.* outcome=closed\r?\n", text)) == n:
+            return True
+        connect()  # what was lost stands before the next line
+        return False
+
+    for _ in range(600):
+        connect()
+    os.set_blocking(log, False)
+    wait_for(all_told, "all lines, written or counted as lost", every=0.2)
+
+
+def test_a_log_that_nobody_reads_stops_nothing(start, origin):
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+    with open(reader, "rb"), open(writer, "wb") as log:
+        lost_and_told(start("wan1", text=True, stderr=log), origin, reader)
+
+
+def test_a_terminal_that_nobody_reads_stops_nothing(start, origin):
+    reader, writer = pty.openpty()
+    with open(reader, "rb", buffering=0), open(writer, "wb", buffering=0) as log:
+        lost_and_told(start("wan1", text=True, stderr=log), origin, reader)
 
 
 def test_credentials_never_reach_the_log(start, origin):

@@ -188,7 +188,7 @@ def test_reload_under_load_loses_nothing(start, web, policy):
     for generation in range(2, 22):
         before = len(done)
         proxy.reload()
-        proxy.wait_log(f"generation {generation}")
+        proxy.wait_event("policy reloaded", generation=generation)
         wait_for(lambda n=before: failures or len(done) > n, "requests go on")
     stop.set()
     for thread in threads:

@@ -16,13 +16,14 @@ START_S, STOP_S = 20, 20
 # A sanitizer keeps freed memory back, so that its amount says nothing.
 SANITIZED = BINARY.exists() and b"__asan_init" in BINARY.read_bytes()
 _LISTENING = re.compile(r"^  listening on (\S+):(\d+)$", re.M)
+_STOPPING = re.compile(r'info stopping |"event":"stopping"')
 _SANITIZER = re.compile(r"ERROR: \w+Sanitizer|runtime error:")
 
 
 class Proxy:
-    """One run of `steerway start`. Its log goes to a file as JSON lines, unless text is asked for."""
+    """One run of `steerway start`. Its log goes to a file (or to `stderr`) as JSON lines, unless text is asked for."""
 
-    def __init__(self, folder, number, *args, dns=NAMES4, port=True, text=False, prefix=()):
+    def __init__(self, folder, number, *args, dns=NAMES4, port=True, text=False, prefix=(), stderr=None):
         self.argv = [BINARY, "start", *(["-p", "0"] if port else []), *([] if text else ["--log-format", "json"])]
         self.argv += ["--dns", dns] if dns else []
         self.text = text
@@ -30,7 +31,7 @@ class Proxy:
         self.out_path, self.log_path = folder / f"proxy{number}.out", folder / f"proxy{number}.log"
         with open(self.out_path, "wb") as out, open(self.log_path, "wb") as log:
             command = [*prefix, *self.argv]
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=log, cwd=folder)
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=stderr or log, cwd=folder)
         self.pid = self.process.pid
         self.addresses = []  # (address, port) as the banner tells
 
@@ -95,6 +96,14 @@ class Proxy:
             return next((line for line in self.log_text().split("\n")[:-1] if text in line), None)
 
         return wait_for(found, f"{text!r} in the log", timeout)
+
+    def wait_event(self, name, timeout=10, **fields):
+        """Waits for an event that has these fields, and returns it."""
+
+        def found():
+            return next((line for line in self.events(name) if fields.items() <= line.items()), None)
+
+        return wait_for(found, f"{name!r} with {fields} in the log", timeout)
 
     # --- what it holds ---
 
@@ -162,7 +171,7 @@ class Proxy:
         for _ in range(2):
             if self.alive():
                 self.signal(signal.SIGTERM)
-                wait_for(lambda: not self.alive() or "stopping: " in self.log_text(), "the first signal is heard", STOP_S)
+                wait_for(lambda: not self.alive() or _STOPPING.search(self.log_text()), "the first signal is heard", STOP_S)
         code = self.wait()
         # The second signal may come when the loop is left already, and nobody listens any more.
         said_all = self.log_text().rstrip('"}\n').endswith("stopped")
