@@ -147,6 +147,15 @@ def test_list_as_json():
         assert link["used"] == (link["objection"] is None)
 
 
+def test_list_as_json_gives_a_gateway_without_its_scope():
+    script = """ip link add v0 type veth peer name v1 && ip link set v0 up && ip link set v1 up &&
+        ip -6 route add default via fe80::9 dev v0 && exec "$@" """
+    r = run("list", "--json", wrapped_by=["unshare", "--net", "sh", "-c", script, "sh"])
+    assert r.returncode == 0, r.stderr
+    link = next(link for link in json.loads(r.stdout)["links"] if link["interface"] == "v0")
+    assert (link["default6"], link["gateway6"]) == (True, "fe80::9")
+
+
 # --- config files ---
 
 
