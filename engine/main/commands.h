@@ -15,8 +15,9 @@ enum { COMMAND_OK = 0, COMMAND_FAILED = 1, COMMAND_MISUSED = 2 };
 int cmd_list(bool as_json);
 
 /** Read config and policy and try the policy, as a start does: failures are what is wrong with them anywhere.
- *  What only this machine lacks (an uplink, an address to listen on) is a warning, for the config may be meant
- *  for another one, or for this one at another time. Listens nowhere, so a port that is taken is not found. */
+ *  What only this machine lacks (an uplink, an address to listen on) is a warning, for the config may be
+ * meant for another one, or for this one at another time. Listens nowhere, so a port that is taken is not
+ * found. */
 int cmd_check(struct config *config, const struct paths *paths);
 
 /** Serve until told to stop. */
