@@ -23,10 +23,10 @@ struct config {
     char *policy; /* a name or a file as given; NULL for the default, "least_connections" */
     struct policy_param *params;
     size_t n_params;
-    struct access access; /* users and client ranges */
-    bool allow_given;     /* --allow was used */
-    struct cidr_set bypass;
-    bool bypass_default; /* loopback, link-local and the connected networks, found at start */
+    struct access access;   /* users and client ranges */
+    bool allow_given;       /* --allow was used */
+    struct cidr_set bypass; /* as given */
+    bool bypass_default;    /* none given: what is local goes direct, see startup_local */
     double dial_timeout_s, handshake_timeout_s, idle_timeout_s, drain_timeout_s;
     char *dns_servers; /* NULL for the system's */
     char *data_dir;    /* holds lua/ and policies/; NULL to look for it */

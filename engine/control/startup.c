@@ -75,7 +75,7 @@ int startup_uplinks(const struct config *c, const struct machine *m, struct upli
     return -ENOENT;
 }
 
-/* --- bypass --------------------------------------------------------------------------------------------- */
+/* --- what is local -------------------------------------------------------------------------------------- */
 
 static bool has_range(const struct cidr_set *set, const struct cidr *range)
 {
@@ -118,14 +118,19 @@ static int add_connected(struct cidr_set *set, const struct machine_addr *a)
     return add_range(set, &range);
 }
 
-int startup_bypass(struct config *c, const struct machine *m, char *err)
+int startup_local(const struct config *c, const struct machine *m, struct cidr_set *ret)
 {
-    if (!c->bypass_default)
-        return 0;
-    int r = add_fixed(&c->bypass);
-    for (size_t i = 0; r == 0 && i < m->n_addrs; i++)
-        r = add_connected(&c->bypass, &m->addrs[i]);
-    if (r < 0)
-        (void)snprintf(err, CONFIG_ERROR_MAX, "the networks of this machine: %s", strerror(-r));
-    return r;
+    struct cidr_set set = {.n = 0};
+
+    if (c->bypass_default) {
+        int r = add_fixed(&set);
+        for (size_t i = 0; r == 0 && i < m->n_addrs; i++)
+            r = add_connected(&set, &m->addrs[i]);
+        if (r < 0) {
+            cidr_set_done(&set);
+            return r;
+        }
+    }
+    *ret = set;
+    return 0;
 }

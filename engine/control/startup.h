@@ -1,4 +1,4 @@
-/* What a start takes from the config and from the machine as it is. */
+/* What a run takes from the config and from the machine as it is. */
 #ifndef STEERWAY_CONTROL_STARTUP_H
 #define STEERWAY_CONTROL_STARTUP_H
 
@@ -11,8 +11,10 @@
 MUST_CHECK int startup_uplinks(const struct config *c, const struct machine *m, struct uplink_set *set,
                                char *err);
 
-/** Unless the config says what bypasses the policy: loopback, link-local and the networks that the machine is
- *  connected to. @return 0, or negative errno with one line in err (CONFIG_ERROR_MAX) */
-MUST_CHECK int startup_bypass(struct config *c, const struct machine *m, char *err);
+/** What bypasses the policy unless the config says so: loopback, link-local and the networks that the machine
+ *  is connected to at present. Empty when the config says.
+ *  @param ret  the caller's to cidr_set_done; untouched on failure
+ *  @return 0 or -ENOMEM */
+MUST_CHECK int startup_local(const struct config *c, const struct machine *m, struct cidr_set *ret);
 
 #endif

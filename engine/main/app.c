@@ -1,5 +1,8 @@
 #include "main/app.h"
 
+#include "control/startup.h"
+#include "uplink/discover.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -9,6 +12,8 @@
 /* How often the machine's links and addresses are looked at again: a link that was down, or an address that
  * was renewed, serves again after this long at most. */
 static const double REFRESH_S = 2;
+/* A link that comes up has its address before its route: one look may fall between them. */
+enum { ROUTELESS_LOOKS = 2 };
 /* With port 0 and several addresses, one free port must suit them all; a neighbour may be quicker. */
 enum { PORT_TRIES = 8 };
 
@@ -107,6 +112,68 @@ static void watch_signals(struct app *a)
 
 /* --- links come and go ---------------------------------------------------------------------------------- */
 
+/* In the same order: the kernel's list keeps its own. */
+static bool same_ranges(const struct cidr_set *a, const struct cidr_set *b)
+{
+    if (a->n != b->n)
+        return false;
+    for (size_t i = 0; i < a->n; i++) {
+        const struct cidr *x = &a->items[i], *y = &b->items[i];
+        if (x->ip_len != y->ip_len || x->bits != y->bits || memcmp(x->ip, y->ip, x->ip_len) != 0)
+            return false;
+    }
+    return true;
+}
+
+static void refresh_local(struct app *a, const struct machine *m)
+{
+    struct cidr_set now;
+
+    if (startup_local(a->config, m, &now) < 0)
+        return; /* out of memory: the last known state stands */
+    if (!same_ranges(&a->local, &now)) {
+        const struct cidr_set before = a->local;
+        a->local = now;
+        now = before;
+        log_msg(LOG_INFO, "the networks of this machine have changed");
+    }
+    cidr_set_done(&now);
+}
+
+static void log_route(const struct uplink *u, const char *advice)
+{
+    struct log_line l;
+
+    log_begin(&l, LOG_WARN, "uplink may not carry traffic as promised");
+    log_str(&l, "uplink", u->name);
+    log_str(&l, "advice", advice);
+    log_end(&l);
+}
+
+/* Told when it has been so for that many looks, once. */
+static void check_routes(struct app *a, const struct machine *m, uint8_t looks)
+{
+    char text[512];
+
+    for (size_t i = 0; i < a->uplinks->n; i++) {
+        uint8_t *routeless = &a->routeless[i];
+        if (!discover_route_warning(a->uplinks->items[i], m, text, sizeof text)) {
+            *routeless = 0;
+            continue;
+        }
+        if (*routeless < looks && ++*routeless == looks)
+            log_route(a->uplinks->items[i], text);
+    }
+}
+
+void app_warn_of_routes(struct app *a, const struct machine *m)
+{
+    check_routes(a, m, 1);
+    for (size_t i = 0; i < a->uplinks->n; i++)
+        if (a->routeless[i] > 0)
+            a->routeless[i] = ROUTELESS_LOOKS; /* not again */
+}
+
 static void log_link(const struct uplink *u)
 {
     struct log_line l;
@@ -132,6 +199,8 @@ static void on_refresh(struct ev_loop *loop, ev_timer *w, int events)
         if (was_up != u->view.up)
             log_link(u);
     }
+    refresh_local(a, &m);
+    check_routes(a, &m, ROUTELESS_LOOKS);
     machine_done(&m);
 }
 
@@ -203,8 +272,8 @@ static int listen_all(struct app *a, char *err)
     return -1;
 }
 
-int app_init(struct app *a, const struct config *config, struct uplink_set *uplinks, struct policy *policy,
-             char *err)
+int app_init(struct app *a, const struct config *config, const struct machine *m, struct uplink_set *uplinks,
+             struct policy *policy, char *err)
 {
     *a = (struct app){.config = config, .uplinks = uplinks, .policy = policy};
     raise_file_limit();
@@ -219,9 +288,15 @@ int app_init(struct app *a, const struct config *config, struct uplink_set *upli
         (void)snprintf(err, CONFIG_ERROR_MAX, "the resolver does not start: %s", strerror(-e));
         return -1;
     }
+    e = startup_local(config, m, &a->local);
+    if (e < 0) {
+        (void)snprintf(err, CONFIG_ERROR_MAX, "the networks of this machine: %s", strerror(-e));
+        return -1;
+    }
     const struct proxy_settings settings = {
         .access = &config->access,
         .bypass = &config->bypass,
+        .local = &a->local,
         .dial_timeout_s = config->dial_timeout_s,
         .handshake_timeout_s = config->handshake_timeout_s,
         .idle_timeout_s = config->idle_timeout_s,
@@ -253,6 +328,7 @@ void app_done(struct app *a)
         ev_timer_stop(a->loop, &a->drain);
     }
     resolver_free(a->resolver);
+    cidr_set_done(&a->local);
     if (a->loop)
         ev_loop_destroy(a->loop);
 }

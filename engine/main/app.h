@@ -14,15 +14,21 @@ struct app {
     struct uplink_set *uplinks;
     struct policy *policy;
     struct resolver *resolver;
+    struct cidr_set local;         /* what goes direct, as of the last look at the machine */
+    uint8_t routeless[UPLINK_MAX]; /* by id - 1: how many looks in a row found no route */
     struct proxy proxy;
     ev_signal on_int, on_term, on_hup;
     ev_timer drain, refresh;
 };
 
-/** Listen where config says. What is given must outlive the app.
+/** Listen where config says. What is given must outlive the app, but for the machine's present state.
  *  @return 0, or -1 with one line in err (CONFIG_ERROR_MAX); call app_done either way */
-MUST_CHECK int app_init(struct app *a, const struct config *config, struct uplink_set *uplinks,
-                        struct policy *policy, char *err);
+MUST_CHECK int app_init(struct app *a, const struct config *config, const struct machine *m,
+                        struct uplink_set *uplinks, struct policy *policy, char *err);
+
+/** Warn of uplinks whose packets find no way out. For the start; app_run warns of those that lose their route
+ *  later. */
+void app_warn_of_routes(struct app *a, const struct machine *m);
 
 /** Serve until a signal ends it. */
 void app_run(struct app *a);

@@ -75,8 +75,6 @@ static int check(struct config *c, const struct paths *paths, const struct machi
         r = 0;
     }
     if (r == 0)
-        r = startup_bypass(c, m, err);
-    if (r == 0)
         r = check_policy(c, paths, &uplinks, m, err);
     uplink_set_done(&uplinks);
     return r;

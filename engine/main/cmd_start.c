@@ -2,7 +2,6 @@
 
 #include "control/startup.h"
 #include "main/app.h"
-#include "uplink/discover.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -98,28 +97,13 @@ static void warn_of_absent(const struct uplink_set *uplinks, const struct machin
     }
 }
 
-static void warn_of_routes(const struct uplink_set *uplinks, const struct machine *m)
-{
-    char text[512];
-
-    for (size_t i = 0; i < uplinks->n; i++) {
-        struct log_line l;
-        if (!discover_route_warning(uplinks->items[i], m, text, sizeof text))
-            continue;
-        log_begin(&l, LOG_WARN, "uplink may not carry traffic as promised");
-        log_str(&l, "uplink", uplinks->items[i]->name);
-        log_str(&l, "advice", text);
-        log_end(&l);
-    }
-}
-
 /* --- from config to running ----------------------------------------------------------------------------- */
 
 static int serve(const struct config *config, const struct machine *m, struct uplink_set *uplinks,
                  struct policy *policy, char *err)
 {
     struct app app;
-    int r = app_init(&app, config, uplinks, policy, err);
+    int r = app_init(&app, config, m, uplinks, policy, err);
 
     if (r == 0) {
         if (config->log_format == LOG_JSON)
@@ -127,7 +111,7 @@ static int serve(const struct config *config, const struct machine *m, struct up
         else if (config->log_level > LOG_WARN)
             print_welcome(&app);
         warn_of_absent(uplinks, m);
-        warn_of_routes(uplinks, m);
+        app_warn_of_routes(&app, m);
         app_run(&app);
     }
     app_done(&app);
@@ -140,8 +124,6 @@ static int start(struct config *config, const struct paths *paths, const struct 
     struct policy *policy = NULL;
     int r = startup_uplinks(config, m, &uplinks, err);
 
-    if (r == 0)
-        r = startup_bypass(config, m, err);
     if (r == 0)
         r = command_load_policy(config, paths, &uplinks, &policy, err);
     if (r == 0)

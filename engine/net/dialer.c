@@ -65,6 +65,11 @@ static int attempt_start(struct dial *d, size_t i, bool *ret_connected)
     int fd = egress_socket(&d->egress, addr_family(to), SOCK_STREAM);
     if (fd < 0)
         return -fd;
+    int r = egress_aim(&d->egress, fd, to);
+    if (r < 0) {
+        (void)close(fd);
+        return -r;
+    }
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
     (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &(int){1}, sizeof(int));
     (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &(int){KEEPALIVE_IDLE_S}, sizeof(int));

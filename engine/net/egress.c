@@ -1,10 +1,13 @@
 #include "net/egress.h"
 
+#include "net/machine.h"
+
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
 const struct egress EGRESS_DIRECT = {.any4 = true, .any6 = true};
+const struct egress EGRESS_ON_LINK = {.any4 = true, .any6 = true, .on_link = true};
 
 static int bind_device(int fd, const char *device)
 {
@@ -39,6 +42,8 @@ int egress_socket(const struct egress *e, int family, int type)
     /* Otherwise an IPv4-mapped destination would leave by IPv4, past source4. */
     if (family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &(int){1}, sizeof(int)) < 0)
         r = -errno;
+    if (r == 0 && e->on_link && setsockopt(fd, SOL_SOCKET, SO_DONTROUTE, &(int){1}, sizeof(int)) < 0)
+        r = -errno;
     if (r == 0 && e->device[0])
         r = bind_device(fd, e->device);
     if (r == 0 && addr_family(source) != AF_UNSPEC)
@@ -48,4 +53,23 @@ int egress_socket(const struct egress *e, int family, int type)
         return r;
     }
     return fd;
+}
+
+/* Linux heeds SO_DONTROUTE for IPv4 alone, and even there lets a default route without a gateway pass. */
+int egress_aim(const struct egress *e, int fd, const struct addr *to)
+{
+    char device[IFNAMSIZ];
+    int link;
+
+    if (!e->on_link)
+        return 0;
+    int r = machine_neighbour(to, &link);
+    if (r < 0)
+        return r;
+    /* What this machine says to itself passes by loopback, whichever link has the address. */
+    if (link == 0)
+        return 0;
+    if (!if_indextoname((unsigned)link, device))
+        return -ENODEV;
+    return bind_device(fd, device);
 }

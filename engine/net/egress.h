@@ -1,5 +1,5 @@
-/* By which way a socket leaves this machine: device, source address, mark. Filled by the uplink layer, obeyed
- * by the dialer and the resolver. All empty: the kernel's own routing. */
+/* By which way a socket leaves this machine: device, source address, neighbours only. Filled by the uplink
+ * layer, obeyed by the dialer and the resolver. All empty: the kernel's own routing. */
 #ifndef STEERWAY_NET_EGRESS_H
 #define STEERWAY_NET_EGRESS_H
 
@@ -12,10 +12,14 @@ struct egress {
     struct addr source4;   /* AF_UNSPEC: no source given for that family */
     struct addr source6;
     bool any4, any6; /* whether sockets of that family may be opened at all; both false: nothing can leave */
+    bool on_link;    /* to this machine and its neighbours only, never by a gateway or a default route */
 };
 
-/** An egress that leaves everything to the kernel: for direct (bypassed) connections. */
+/** An egress that leaves everything to the kernel, its gateways included: for ranges that the user wants to
+ *  go direct. */
 extern const struct egress EGRESS_DIRECT;
+/** An egress to what is local: this machine and the networks that it is connected to. */
+extern const struct egress EGRESS_ON_LINK;
 
 static inline bool egress_allows(const struct egress *e, int family)
 {
@@ -29,5 +33,12 @@ static inline bool egress_allows(const struct egress *e, int family)
  *          socket(), setsockopt(SO_BINDTODEVICE) and bind(), the latter two reported as -EADDRNOTAVAIL or
  *          -ENODEV */
 MUST_CHECK int egress_socket(const struct egress *e, int family, int type);
+
+/** Between egress_socket and connect: hold a socket that is on_link to the link on which its destination is a
+ *  neighbour, so that nothing is sent by another one, now or when that link goes down later. Does nothing for
+ *  other egresses.
+ *  @return 0, -ENETUNREACH when the destination is no neighbour, or another negative errno; then nothing may
+ *          be sent with the socket */
+MUST_CHECK int egress_aim(const struct egress *e, int fd, const struct addr *to);
 
 #endif

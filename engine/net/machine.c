@@ -61,6 +61,11 @@ const struct machine_link *machine_link_of_addr(const struct machine *m, const s
     return found;
 }
 
+bool machine_link_is_line(const struct machine_link *link)
+{
+    return !link->loopback && strcmp(link->kind, "dummy") != 0;
+}
+
 /* How well an address suits as a source; 0 for not at all. Beside a public address, a unique local one is the
  * one that does not reach the internet. */
 static int source_rank(const struct machine_addr *a)

@@ -44,6 +44,9 @@ const struct machine_link *machine_link_by_index(const struct machine *m, int in
 /** The link that has this address, or NULL. On a loopback link an IPv4 address has its whole network with it
  *  (127.0.0.0/8); a tentative address is not had yet. Of several links, one that is up. */
 const struct machine_link *machine_link_of_addr(const struct machine *m, const struct addr *a);
+/** Whether an address of this link belongs to the line that the link is. Those of loopback and dummy links
+ *  belong to the machine, and are used through its other links. */
+bool machine_link_is_line(const struct machine_link *link);
 /** The link's best source address of a family: global scope, not deprecated or tentative, public before
  * unique local (RFC 4193), stable before temporary; link scope only when there is no other (IPv4 alone). NULL
  * for none. */
@@ -61,5 +64,13 @@ struct machine_route {
  *  @return 0, -ENETUNREACH and other negative errnos, as connect() would give them */
 MUST_CHECK int machine_route_get(const struct addr *to, const struct addr *source, int link,
                                  struct machine_route *ret);
+
+/** Ask the kernel by which link `to` is reached without a router. Neither a route by a gateway nor a default
+ *  route makes it a neighbour: a default route without a gateway (ppp, tunnels) has the whole internet behind
+ *  it. Sends nothing.
+ *  @param ret_link  the link's index, or 0 when `to` is this machine itself
+ *  @return 0, -ENETUNREACH when it is no neighbour, and other negative errnos, as connect() would give them
+ */
+MUST_CHECK int machine_neighbour(const struct addr *to, int *ret_link);
 
 #endif

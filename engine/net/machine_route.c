@@ -6,6 +6,9 @@
 
 struct answer {
     struct machine_route route;
+    unsigned type;   /* RTN_UNICAST, RTN_LOCAL, … */
+    unsigned prefix; /* of what matched, when that was asked for */
+    bool several;    /* it has more than one way out */
     bool got;
 };
 
@@ -15,9 +18,13 @@ static int on_answer(const struct nlmsghdr *nlh, void *data)
 
     if (nlh->nlmsg_type != RTM_NEWROUTE || mnl_nlmsg_get_payload_len(nlh) < sizeof(struct rtmsg))
         return MNL_CB_OK;
+    const struct rtmsg *info = mnl_nlmsg_get_payload(nlh);
     struct rtnl_route route = rtnl_route(nlh);
     *answer = (struct answer){
         .route = {.link = route.hop.link, .gateway = route.hop.gateway, .source = route.source},
+        .type = info->rtm_type,
+        .prefix = info->rtm_dst_len,
+        .several = route.multipath,
         .got = true,
     };
     return MNL_CB_OK;
@@ -32,8 +39,7 @@ static void put_addr(struct nlmsghdr *nlh, uint16_t type, const struct addr *a, 
     *ret_bits = (uint8_t)(len * 8);
 }
 
-static int query(const struct addr *to, const struct addr *source, int link, unsigned flags,
-                 struct machine_route *ret)
+static int ask(const struct addr *to, const struct addr *source, int link, unsigned flags, struct answer *ret)
 {
     struct rtnl_request request;
     struct answer answer = {.got = false};
@@ -53,8 +59,19 @@ static int query(const struct addr *to, const struct addr *source, int link, uns
         return r;
     if (!answer.got)
         return -ENETUNREACH;
-    *ret = answer.route;
+    *ret = answer;
     return 0;
+}
+
+static int query(const struct addr *to, const struct addr *source, int link, unsigned flags,
+                 struct machine_route *ret)
+{
+    struct answer answer;
+    int r = ask(to, source, link, flags, &answer);
+
+    if (r == 0)
+        *ret = answer.route;
+    return r;
 }
 
 /* The kernel takes a destination for a neighbour on the given link when no route leads there, and says so as
@@ -105,5 +122,27 @@ int machine_route_get(const struct addr *to, const struct addr *source, int link
     if (source)
         route.source = *source;
     *ret = route;
+    return 0;
+}
+
+int machine_neighbour(const struct addr *to, int *ret_link)
+{
+    struct answer matched;
+
+    if (addr_family(to) != AF_INET && addr_family(to) != AF_INET6)
+        return -EAFNOSUPPORT;
+    /* The scope of a link-local address is the link that is meant. */
+    int scope = addr_family(to) == AF_INET6 ? (int)to->in6.sin6_scope_id : 0;
+    int r = ask(to, NULL, scope, RTM_F_FIB_MATCH, &matched);
+    if (r < 0)
+        return r == -EHOSTUNREACH ? -ENETUNREACH : r;
+    if (matched.type == RTN_LOCAL) {
+        *ret_link = 0;
+        return 0;
+    }
+    if (matched.type != RTN_UNICAST || matched.prefix == 0 || matched.several || matched.route.link == 0 ||
+        addr_family(&matched.route.gateway) != AF_UNSPEC)
+        return -ENETUNREACH;
+    *ret_link = matched.route.link;
     return 0;
 }

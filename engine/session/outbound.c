@@ -171,29 +171,33 @@ static bool forbidden(const struct outbound *o, const struct addr *to)
 static void dial_addrs(struct outbound_search *s, const struct addr *addrs, size_t n)
 {
     struct outbound *o = s->outbound;
-    struct addr direct[DIAL_ADDRS_MAX], routed[DIAL_ADDRS_MAX];
-    size_t n_direct = 0, n_routed = 0;
+    struct addr local[DIAL_ADDRS_MAX], direct[DIAL_ADDRS_MAX], routed[DIAL_ADDRS_MAX];
+    size_t n_local = 0, n_direct = 0, n_routed = 0;
 
     for (size_t i = 0; i < n && i < DIAL_ADDRS_MAX; i++) {
         if (forbidden(o, &addrs[i]))
             continue;
         if (cidr_set_contains(o->proxy->settings.bypass, &addrs[i]))
             direct[n_direct++] = addrs[i];
+        else if (cidr_set_contains(o->proxy->settings.local, &addrs[i]))
+            local[n_local++] = addrs[i];
         else
             routed[n_routed++] = addrs[i];
     }
-    if (n_direct == 0 && n_routed == 0)
+    if (n_local == 0 && n_direct == 0 && n_routed == 0)
         return attempt_failed(s, FAULT_DENIED);
-    if (n_direct > 0 && !o->direct) {
+    if (n_local + n_direct > 0 && !o->direct) {
         /* A name of the local network, as its address shows. */
         uplink_release(&o->lease);
         o->direct = true;
         (void)snprintf(o->reason, sizeof o->reason, "bypass");
     }
     /* What goes direct must be listed as such: a name cannot talk its way past the uplinks. */
-    if (o->direct && n_direct == 0)
+    if (o->direct && n_local + n_direct == 0)
         return attempt_failed(s, FAULT_DENIED);
-    if (o->direct)
+    if (n_local > 0)
+        dial_start(&s->dial, o->proxy->loop, local, n_local, &EGRESS_ON_LINK, dial_timeout(s), on_dialed);
+    else if (o->direct)
         dial_start(&s->dial, o->proxy->loop, direct, n_direct, &EGRESS_DIRECT, dial_timeout(s), on_dialed);
     else
         dial_start(&s->dial, o->proxy->loop, routed, n_routed, egress_of(o), dial_timeout(s), on_dialed);
@@ -317,7 +321,8 @@ static bool bypassed(const struct outbound *o)
     } else if (addr_from_ip(&to, o->target.ip, o->target.kind == TARGET_IPV4 ? 4 : 16, o->target.port) < 0) {
         return false;
     }
-    return cidr_set_contains(o->proxy->settings.bypass, &to);
+    return cidr_set_contains(o->proxy->settings.bypass, &to) ||
+           cidr_set_contains(o->proxy->settings.local, &to);
 }
 
 /* Out of the caller's stack, so that done never comes from within outbound_new. */

@@ -18,7 +18,9 @@ enum { PROXY_LINES_IN_WINDOW = 5 };
 
 struct proxy_settings {
     const struct access *access;
-    const struct cidr_set *bypass; /* destinations that go direct, without the policy */
+    /* Destinations that go direct, without the policy: */
+    const struct cidr_set *bypass; /* by the machine's own routing, gateways included */
+    const struct cidr_set *local;  /* to this machine and its neighbours only; may change while it runs */
     double dial_timeout_s;         /* for all of one uplink's attempts at one destination */
     double handshake_timeout_s;    /* from accept, or a request's first octet, to its last */
     double idle_timeout_s;         /* silence after which a relayed connection is closed */

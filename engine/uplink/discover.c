@@ -97,7 +97,7 @@ int discover_add_all(struct uplink_set *set, const struct machine *m)
     return added;
 }
 
-/* --- does it leave as promised? ------------------------------------------------------------------------- */
+/* --- does it leave at all? ------------------------------------------------------------------------------ */
 
 /* Text that grows by pieces and is cut where out ends. */
 struct text {
@@ -148,58 +148,27 @@ static void tell_unreachable(struct text *t, const struct uplink *u, const struc
     add_command(t, link, family);
 }
 
-static void tell_detour(struct text *t, const struct uplink *u, const struct machine *m,
-                        const struct machine_link *link, const struct machine_route *route, int family)
-{
-    const struct machine_link *taken = machine_link_by_index(m, route->link);
-    bool has_default = family == AF_INET ? link->default4 : link->default6;
-    char gateway[ADDR_TEXT_MAX];
-
-    text_add(t, "Uplink %s: its %s packets would leave by %s", u->name, family_name(family),
-             taken ? taken->name : "another link");
-    if (addr_family(&route->gateway) != AF_UNSPEC)
-        text_add(t, " (gateway %s)", addr_format_ip(&route->gateway, gateway));
-    text_add(t, ", not by %s. Name the interface %s instead of the address", link->name, link->name);
-    if (has_default) {
-        text_add(t, ".");
-        return;
-    }
-    text_add(t, ", and give it a route: ");
-    add_command(t, link, family);
-}
-
-/* An address that no line has is routed as the kernel sees fit, and meant to be. */
-static bool is_on_a_line(const struct machine_link *link)
-{
-    return !link->loopback && strcmp(link->kind, "dummy") != 0;
-}
-
 static void check_family(struct text *t, const struct uplink *u, const struct machine *m, int family)
 {
     const struct machine_link *link = machine_link_by_name(m, u->interface);
     const struct addr *source = family == AF_INET ? &u->egress.source4 : &u->egress.source6;
-    bool bound = u->egress.device[0] != '\0';
     struct machine_route route;
     struct addr to;
 
-    if (!egress_allows(&u->egress, family) || !link || !is_on_a_line(link) ||
+    /* An address that no line has is routed as the kernel sees fit, and meant to be. */
+    if (!egress_allows(&u->egress, family) || !link || !machine_link_is_line(link) ||
         addr_parse_ip(&to, slice_str(family == AF_INET ? PUBLIC4 : PUBLIC6), 0) < 0)
         return;
-    int r = machine_route_get(&to, source, bound ? link->index : 0, &route);
-    if (r < 0 && !is_about_route(r))
+    /* What is bound to its device leaves by it or not at all. */
+    int r = machine_route_get(&to, source, link->index, &route);
+    if (r == 0 || !is_about_route(r))
         return;
     /* Home networks give out unique local addresses whether or not there is IPv6 beyond them. */
-    if (r < 0 && addr_is_unique_local(source) && u->egress.any4)
-        return;
-    /* What is bound to its device leaves by it or not at all. */
-    if (r == 0 && (bound || route.link == link->index))
+    if (addr_is_unique_local(source) && u->egress.any4)
         return;
     if (t->len > 0)
         text_add(t, " ");
-    if (r < 0)
-        tell_unreachable(t, u, link, family);
-    else
-        tell_detour(t, u, m, link, &route, family);
+    tell_unreachable(t, u, link, family);
 }
 
 bool discover_route_warning(const struct uplink *u, const struct machine *m, char *out, size_t out_size)

@@ -14,11 +14,11 @@ const char *discover_objection(const struct machine *m, const struct machine_lin
 /** Add every link without an objection. @return how many were added, or negative errno */
 MUST_CHECK int discover_add_all(struct uplink_set *set, const struct machine *m);
 
-/** A warning when packets of this uplink would not leave as promised: asks the kernel for a route to a public
- *  address of each family it serves. Writes two sentences for each family concerned to out (what would
- * happen, what to do) and returns true, or returns false. A unique local IPv6 address (RFC 4193) without a
- * route beyond it is no promise as long as IPv4 serves; an address of a loopback or dummy link belongs to no
- * line. */
+/** A warning when packets of this uplink would find no way out: asks the kernel for a route by its device,
+ *  from its address, to a public address of each family it serves. Writes two sentences for each family
+ * concerned to out (what would happen, what to do) and returns true, or returns false. A unique local IPv6
+ * address (RFC 4193) without a route beyond it is no promise as long as IPv4 serves; an address of a loopback
+ * or dummy link belongs to no line. */
 bool discover_route_warning(const struct uplink *u, const struct machine *m, char *out, size_t out_size);
 
 #endif

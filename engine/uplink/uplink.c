@@ -125,6 +125,10 @@ static void refresh_address(struct uplink *u, const struct machine *m)
     memset(u->interface, 0, sizeof u->interface);
     if (link)
         memcpy(u->interface, link->name, sizeof u->interface);
+    /* By the address alone the kernel would choose the link by the destination, and another one when this one
+     * goes down. */
+    if (link && machine_link_is_line(link))
+        memcpy(u->egress.device, link->name, sizeof u->egress.device);
     *(is4 ? &u->egress.source4 : &u->egress.source6) = u->address;
     if (can_carry(link))
         *(is4 ? &u->egress.any4 : &u->egress.any6) = true;

@@ -36,7 +36,7 @@ struct uplink {
     struct uplink_view view; /* first: its address is what policies see */
     enum uplink_kind kind;
     char name[UPLINK_NAME_MAX + 1]; /* unique in its set; the interface or address unless configured */
-    char interface[IFNAMSIZ];       /* the device it leaves by; "" when an address has none at present */
+    char interface[IFNAMSIZ];       /* the link that it is or that has its address; "" for none at present */
     struct addr address;            /* of UPLINK_ADDRESS */
     struct egress egress;
     char *tags[UPLINK_TAGS_MAX];
@@ -74,7 +74,9 @@ MUST_CHECK int uplink_set_add(struct uplink_set *set, const struct uplink_spec *
 void uplink_set_done(struct uplink_set *set);
 
 /** Take up, families and egress anew from a snapshot: an interface that is missing or down, or has no
- * address, and an address that this machine does not have, is not up. */
+ *  address, and an address that this machine does not have, or has on a link that is down, is not up. Both
+ *  kinds bind to the device and to the address; but an address of a loopback or dummy link is bound alone, as
+ *  it is used through other links, which the kernel chooses. */
 void uplink_refresh(struct uplink *u, const struct machine *m);
 
 const char *uplink_kind_name(enum uplink_kind kind);

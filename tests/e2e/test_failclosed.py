@@ -190,6 +190,30 @@ def test_a_connected_network_goes_direct(start, lab, at_home, names, quiet):
     assert [line["uplink"] for line in proxy.connections(2)] == ["direct", "direct"]
 
 
+def test_a_connected_network_that_has_gone_leaves_by_no_other_link(start, lab, at_home, quiet):
+    """Not by the default route, which is wan1's."""
+    proxy = start("wan2")
+    at_home(LAN_CLIENT, netns=lab.lan)
+    sh("ip link set lan0 down")
+    try:
+        assert socks5_code(proxy, LAN_CLIENT, 9) in (3, 4)
+        assert proxy.connections(1)[0]["uplink"] == "direct"
+    finally:
+        sh("ip link set lan0 up")
+
+
+def test_a_renumbered_network_is_followed(start, lab, quiet):
+    """What is no neighbour any more goes by the uplink, as the rest does."""
+    proxy = start("wan2", "--dial-timeout", "1")
+    sh("ip address flush dev lan0")
+    try:
+        proxy.wait_log("networks of this machine have changed")
+        assert socks5_code(proxy, LAN_CLIENT, 9) != 0
+        assert proxy.connections(1)[0]["uplink"] == "wan2"
+    finally:
+        sh(f"ip address add {LAN_HOME}/24 dev lan0")
+
+
 def test_what_is_local_needs_no_uplink(start, lab, at_home):
     proxy = start("wan2")
     server = at_home("127.0.0.1")

@@ -149,12 +149,12 @@ static void many_links_are_told_as_far_as_they_fit(void **state)
     free(links);
 }
 
-/* --- bypass --------------------------------------------------------------------------------------------- */
+/* --- local ---------------------------------------------------------------------------------------------- */
 
-static bool bypasses(const struct config *c, const char *text)
+static bool holds(const struct cidr_set *set, const char *text)
 {
     struct addr a = ip(text);
-    return cidr_set_contains(&c->bypass, &a);
+    return cidr_set_contains(set, &a);
 }
 
 static void connected_networks_go_direct(void **state)
@@ -173,35 +173,37 @@ static void connected_networks_go_direct(void **state)
                                             "11.0.0.2",     "8.8.8.8",         "2001:db8:2::1", "::2",
                                             "2001:db8:3::2"};
     struct config c;
-    char err[CONFIG_ERROR_MAX] = "";
+    struct cidr_set local;
 
     (void)state;
     config_init(&c);
-    assert_int_equal(startup_bypass(&c, &m, err), 0);
+    assert_int_equal(startup_local(&c, &m, &local), 0);
     for (size_t i = 0; i < ARRAY_LEN(direct); i++) {
-        if (!bypasses(&c, direct[i]))
+        if (!holds(&local, direct[i]))
             fail_msg("%s must go direct", direct[i]);
     }
     for (size_t i = 0; i < ARRAY_LEN(by_policy); i++) {
-        if (bypasses(&c, by_policy[i]))
+        if (holds(&local, by_policy[i]))
             fail_msg("%s must go by the policy", by_policy[i]);
     }
-    assert_int_equal(c.bypass.n, 8); /* 4 fixed ones, 4 of this machine, none twice */
+    assert_int_equal(local.n, 8); /* 4 fixed ones, 4 of this machine, none twice */
+    cidr_set_done(&local);
     config_done(&c);
 }
 
-static void a_given_bypass_is_left_alone(void **state)
+static void where_a_bypass_is_given_nothing_is_local(void **state)
 {
     struct machine_addr addrs[] = {addr_of(2, "192.0.2.2", 24)};
     const struct machine m = {.addrs = addrs, .n_addrs = 1};
     struct config c;
-    char err[CONFIG_ERROR_MAX] = "";
+    struct cidr_set local;
 
     (void)state;
     config_init(&c);
     c.bypass_default = false;
-    assert_int_equal(startup_bypass(&c, &m, err), 0);
-    assert_int_equal(c.bypass.n, 0);
+    assert_int_equal(startup_local(&c, &m, &local), 0);
+    assert_int_equal(local.n, 0);
+    cidr_set_done(&local);
     config_done(&c);
 }
 
@@ -213,7 +215,7 @@ int main(void)
         cmocka_unit_test(with_none_given_the_usable_ones_are_found),
         cmocka_unit_test(many_links_are_told_as_far_as_they_fit),
         cmocka_unit_test(connected_networks_go_direct),
-        cmocka_unit_test(a_given_bypass_is_left_alone),
+        cmocka_unit_test(where_a_bypass_is_given_nothing_is_local),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -272,13 +272,13 @@ static void test_address(void **state)
     (void)made_addr(&made, eth1, "2001:db8::3");
     struct uplink *u = add(&set, "10.0.2.3", &made.m);
     assert_state(u, true, false);
-    assert_string_equal(u->egress.device, "");
+    assert_string_equal(u->egress.device, "eth1");
     assert_string_equal(u->interface, "eth1");
     assert_ip(&u->egress.source4, "10.0.2.3");
     assert_int_equal(addr_family(&u->egress.source6), AF_UNSPEC);
     u = add(&set, "2001:db8::3", &made.m);
     assert_state(u, false, true);
-    assert_string_equal(u->egress.device, "");
+    assert_string_equal(u->egress.device, "eth1");
     assert_string_equal(u->interface, "eth1");
     assert_ip(&u->egress.source6, "2001:db8::3");
     assert_int_equal(addr_family(&u->egress.source4), AF_UNSPEC);
@@ -305,12 +305,12 @@ static void test_address_comes_and_goes(void **state)
     assert_string_equal(u->interface, "eth1");
     eth1->carrier = false;
     uplink_refresh(u, &made.m);
-    assert_nothing_leaves(u, "");
+    assert_nothing_leaves(u, "eth1");
     assert_string_equal(u->interface, "eth1");
     eth1->carrier = true;
     eth1->up = false;
     uplink_refresh(u, &made.m);
-    assert_nothing_leaves(u, "");
+    assert_nothing_leaves(u, "eth1");
     eth1->up = true;
     a->tentative = true;
     uplink_refresh(u, &made.m);
@@ -414,7 +414,7 @@ static void test_real_links(void **state)
     netns_read(&m, "fibre", false);
     struct uplink *fibre = add(&set, "fibre", &m), *address = add(&set, "10.0.1.3", &m);
     assert_nothing_leaves(fibre, "fibre");
-    assert_nothing_leaves(address, "");
+    assert_nothing_leaves(address, "fibre");
     machine_done(&m);
 
     netns_ip("link set fibre-peer up\n");
@@ -425,7 +425,7 @@ static void test_real_links(void **state)
     assert_state(fibre, true, false);
     assert_state(address, true, false);
     assert_bound(fibre, AF_INET, "fibre", "10.0.1.2");
-    assert_bound(address, AF_INET, "", "10.0.1.3");
+    assert_bound(address, AF_INET, "fibre", "10.0.1.3");
 
     if (netns_have_ipv6()) {
         netns_ip("addr add 2001:db8:1::2/64 dev fibre nodad\n");
