@@ -134,3 +134,32 @@ int startup_local(const struct config *c, const struct machine *m, struct cidr_s
     *ret = set;
     return 0;
 }
+
+/* In the same order: the kernel's list keeps its own. */
+static bool same_ranges(const struct cidr_set *a, const struct cidr_set *b)
+{
+    if (a->n != b->n)
+        return false;
+    for (size_t i = 0; i < a->n; i++) {
+        const struct cidr *x = &a->items[i], *y = &b->items[i];
+        if (x->ip_len != y->ip_len || x->bits != y->bits || memcmp(x->ip, y->ip, x->ip_len) != 0)
+            return false;
+    }
+    return true;
+}
+
+bool startup_refresh_local(const struct config *c, const struct machine *m, struct cidr_set *local)
+{
+    struct cidr_set now;
+
+    if (startup_local(c, m, &now) < 0)
+        return false;
+    bool changed = !same_ranges(local, &now);
+    if (changed) {
+        const struct cidr_set before = *local;
+        *local = now;
+        now = before;
+    }
+    cidr_set_done(&now);
+    return changed;
+}

@@ -17,4 +17,8 @@ MUST_CHECK int startup_uplinks(const struct config *c, const struct machine *m, 
  *  @return 0 or -ENOMEM */
 MUST_CHECK int startup_local(const struct config *c, const struct machine *m, struct cidr_set *ret);
 
+/** Bring an earlier result of startup_local up to date. Short of memory, the old one stands.
+ *  @return whether it has changed */
+bool startup_refresh_local(const struct config *c, const struct machine *m, struct cidr_set *local);
+
 #endif

@@ -112,34 +112,6 @@ static void watch_signals(struct app *a)
 
 /* --- links come and go ---------------------------------------------------------------------------------- */
 
-/* In the same order: the kernel's list keeps its own. */
-static bool same_ranges(const struct cidr_set *a, const struct cidr_set *b)
-{
-    if (a->n != b->n)
-        return false;
-    for (size_t i = 0; i < a->n; i++) {
-        const struct cidr *x = &a->items[i], *y = &b->items[i];
-        if (x->ip_len != y->ip_len || x->bits != y->bits || memcmp(x->ip, y->ip, x->ip_len) != 0)
-            return false;
-    }
-    return true;
-}
-
-static void refresh_local(struct app *a, const struct machine *m)
-{
-    struct cidr_set now;
-
-    if (startup_local(a->config, m, &now) < 0)
-        return; /* out of memory: the last known state stands */
-    if (!same_ranges(&a->local, &now)) {
-        const struct cidr_set before = a->local;
-        a->local = now;
-        now = before;
-        log_msg(LOG_INFO, "the networks of this machine have changed");
-    }
-    cidr_set_done(&now);
-}
-
 static void log_route(const struct uplink *u, const char *advice)
 {
     struct log_line l;
@@ -190,7 +162,7 @@ static void on_refresh(struct ev_loop *loop, ev_timer *w, int events)
 
     (void)loop;
     (void)events;
-    if (machine_read(&m) < 0)
+    if (machine_read_links(&m) < 0)
         return; /* the last known state stands */
     for (size_t i = 0; i < a->uplinks->n; i++) {
         struct uplink *u = a->uplinks->items[i];
@@ -199,7 +171,8 @@ static void on_refresh(struct ev_loop *loop, ev_timer *w, int events)
         if (was_up != u->view.up)
             log_link(u);
     }
-    refresh_local(a, &m);
+    if (startup_refresh_local(a->config, &m, &a->local))
+        log_msg(LOG_INFO, "the networks of this machine have changed");
     check_routes(a, &m, ROUTELESS_LOOKS);
     machine_done(&m);
 }

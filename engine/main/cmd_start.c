@@ -92,8 +92,13 @@ static void warn_of_absent(const struct uplink_set *uplinks, const struct machin
 {
     for (size_t i = 0; i < uplinks->n; i++) {
         const struct uplink *u = uplinks->items[i];
-        if (!u->view.up)
-            log_msg(LOG_WARN, "uplink %s is not usable at present: %s", u->name, command_absence(u, m));
+        struct log_line l;
+        if (u->view.up)
+            continue;
+        log_begin(&l, LOG_WARN, "uplink not usable at present");
+        log_str(&l, "uplink", u->name);
+        log_str(&l, "why", command_absence(u, m));
+        log_end(&l);
     }
 }
 

@@ -37,6 +37,9 @@ struct machine {
 /** Read links, addresses and default routes. @return 0 or negative errno (-EINTR when the machine changed
  * under every try); ret untouched on failure */
 MUST_CHECK int machine_read(struct machine *ret);
+/** The same without the default routes, which the kernel tells only among all others: a router may have a
+ *  million. For who looks often. */
+MUST_CHECK int machine_read_links(struct machine *ret);
 void machine_done(struct machine *m);
 
 const struct machine_link *machine_link_by_name(const struct machine *m, const char *name);

@@ -167,14 +167,14 @@ static int read_routes(struct reading *reading)
     return r == -EOPNOTSUPP || r == -EAFNOSUPPORT ? 0 : r;
 }
 
-static int read_once(struct machine *ret)
+static int read_once(struct machine *ret, bool routes)
 {
     struct reading reading = {.ranks = NULL};
 
     int r = dump(RTM_GETLINK, AF_UNSPEC, on_link, &reading);
     if (r == 0)
         r = dump(RTM_GETADDR, AF_UNSPEC, on_address, &reading);
-    if (r == 0)
+    if (r == 0 && routes)
         r = read_routes(&reading);
     free(reading.ranks);
     if (r < 0)
@@ -184,11 +184,21 @@ static int read_once(struct machine *ret)
     return r;
 }
 
-int machine_read(struct machine *ret)
+static int read_patiently(struct machine *ret, bool routes)
 {
     int r = -EINTR;
 
     for (int i = 0; i < READ_TRIES && r == -EINTR; i++)
-        r = read_once(ret);
+        r = read_once(ret, routes);
     return r;
+}
+
+int machine_read(struct machine *ret)
+{
+    return read_patiently(ret, true);
+}
+
+int machine_read_links(struct machine *ret)
+{
+    return read_patiently(ret, false);
 }

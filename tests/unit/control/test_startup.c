@@ -207,6 +207,33 @@ static void where_a_bypass_is_given_nothing_is_local(void **state)
     config_done(&c);
 }
 
+static void what_is_local_follows_the_machine(void **state)
+{
+    struct machine_addr addrs[] = {addr_of(2, "192.0.2.2", 24), addr_of(3, "10.0.5.2", 24)};
+    const struct machine both = {.addrs = addrs, .n_addrs = 2}, first = {.addrs = addrs, .n_addrs = 1};
+    struct config c;
+    struct cidr_set local;
+
+    (void)state;
+    config_init(&c);
+    assert_int_equal(startup_local(&c, &first, &local), 0);
+    assert_false(startup_refresh_local(&c, &first, &local));
+    assert_false(holds(&local, "10.0.5.9"));
+    assert_true(startup_refresh_local(&c, &both, &local));
+    assert_true(holds(&local, "192.0.2.9") && holds(&local, "10.0.5.9"));
+    assert_false(startup_refresh_local(&c, &both, &local));
+    addrs[1] = addr_of(3, "10.0.5.2", 25); /* as many as before */
+    assert_true(startup_refresh_local(&c, &both, &local));
+    assert_false(holds(&local, "10.0.5.200"));
+    addrs[1] = addr_of(3, "10.0.6.2", 25);
+    assert_true(startup_refresh_local(&c, &both, &local));
+    assert_true(holds(&local, "10.0.6.9"));
+    assert_true(startup_refresh_local(&c, &first, &local));
+    assert_false(holds(&local, "10.0.6.9"));
+    cidr_set_done(&local);
+    config_done(&c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -216,6 +243,7 @@ int main(void)
         cmocka_unit_test(many_links_are_told_as_far_as_they_fit),
         cmocka_unit_test(connected_networks_go_direct),
         cmocka_unit_test(where_a_bypass_is_given_nothing_is_local),
+        cmocka_unit_test(what_is_local_follows_the_machine),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

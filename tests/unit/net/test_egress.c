@@ -1,19 +1,12 @@
 #include "net/egress.h"
 
-#include "net/loopback.h"
+#include "net/lines.h"
 
 #include <errno.h>
 #include <fcntl.h>
 
 /* An address for documentation (RFC 5737, RFC 3849), which no machine has. */
 static const char ABSENT4[] = "203.0.113.1", ABSENT6[] = "2001:db8::dead";
-
-static struct addr ip(const char *text, uint16_t port)
-{
-    struct addr a;
-    assert_int_equal(addr_parse_ip(&a, slice_str(text), port), 0);
-    return a;
-}
 
 static void assert_fails(const struct egress *e, int family, int type, int err)
 {
@@ -33,7 +26,7 @@ static void test_direct_socket_is_not_bound(void **state)
         assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
         assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &(socklen_t){sizeof type}), 0);
         assert_int_equal(type, types[i]);
-        struct addr a = bound_addr(fd), any = ip("0.0.0.0", 0);
+        struct addr a = bound_addr(fd), any = ip("0.0.0.0");
         assert_true(addr_same_ip(&a, &any));
         (void)close(fd);
     }
@@ -74,7 +67,8 @@ static void test_device(void **state)
 
 static void test_source(void **state)
 {
-    struct egress e = {.any4 = true, .source4 = ip("127.0.0.7", 9)};
+    struct egress e = {.any4 = true, .source4 = ip("127.0.0.7")};
+    addr_set_port(&e.source4, 9);
     int fd = egress_socket(&e, AF_INET, SOCK_STREAM);
     assert_true(fd >= 0);
     struct addr a = bound_addr(fd);
@@ -89,10 +83,10 @@ static void test_source(void **state)
     assert_true(addr_port(&a) != 0 && addr_port(&a) != 9);
     (void)close(fd);
 
-    e.source4 = ip(ABSENT4, 0);
+    e.source4 = ip(ABSENT4);
     assert_fails(&e, AF_INET, SOCK_STREAM, -EADDRNOTAVAIL);
     assert_fails(&e, AF_INET, SOCK_DGRAM, -EADDRNOTAVAIL);
-    e.source4 = ip("::1", 0); /* of the wrong family: not the same as none */
+    e.source4 = ip("::1"); /* of the wrong family: not the same as none */
     assert_fails(&e, AF_INET, SOCK_STREAM, -EADDRNOTAVAIL);
     (void)state;
 }
@@ -109,14 +103,14 @@ static void test_ipv6(void **state)
     assert_int_equal(only, 1);
     (void)close(fd);
 
-    e.source6 = ip("::1", 0);
+    e.source6 = ip("::1");
     fd = egress_socket(&e, AF_INET6, SOCK_STREAM);
     assert_true(fd >= 0);
     struct addr a = bound_addr(fd);
     assert_true(addr_same_ip(&a, &e.source6));
     assert_int_equal(addr_port(&a), 0);
     (void)close(fd);
-    e.source6 = ip(ABSENT6, 0);
+    e.source6 = ip(ABSENT6);
     assert_fails(&e, AF_INET6, SOCK_STREAM, -EADDRNOTAVAIL);
     (void)state;
 }
@@ -124,7 +118,7 @@ static void test_ipv6(void **state)
 /* connect gives the port that bind left open, and keeps the source. */
 static void test_port_is_chosen_by_connect(void **state)
 {
-    struct egress e = {.any4 = true, .source4 = ip("127.0.0.7", 0)};
+    struct egress e = {.any4 = true, .source4 = ip("127.0.0.7")};
     struct addr server;
     int listening = listen_at_loopback(AF_INET, 16, &server);
     int fd = egress_socket(&e, AF_INET, SOCK_STREAM);
@@ -139,6 +133,52 @@ static void test_port_is_chosen_by_connect(void **state)
     (void)state;
 }
 
+/* --- aimed at neighbours ----------------------------------------------------------------------------------
+ */
+
+static void assert_device(int fd, const char *expected)
+{
+    char device[IFNAMSIZ] = "";
+    assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, &(socklen_t){sizeof device}), 0);
+    assert_string_equal(device, expected);
+}
+
+/* Aim a fresh socket. @return egress_aim's answer */
+static int aim(const struct egress *e, const char *to, const char *device)
+{
+    struct addr a = ip(to);
+    int fd = egress_socket(e, addr_family(&a), SOCK_STREAM);
+    assert_true(fd >= 0);
+    int r = egress_aim(e, fd, &a);
+    assert_device(fd, device);
+    (void)close(fd);
+    return r;
+}
+
+static void test_what_is_local_is_held_to_its_link(void **state)
+{
+    lines_enter("route add default dev fibre\n");
+    assert_int_equal(aim(&EGRESS_ON_LINK, "10.0.2.7", "lte"), 0);
+    assert_int_equal(aim(&EGRESS_ON_LINK, "10.0.3.7", "lan"), 0);
+    assert_int_equal(aim(&EGRESS_ON_LINK, "10.0.3.2", ""), 0); /* this machine itself */
+    assert_int_equal(aim(&EGRESS_ON_LINK, "127.0.0.1", ""), 0);
+    assert_int_equal(aim(&EGRESS_ON_LINK, "198.51.100.1", ""), -ENETUNREACH);
+    /* When the link goes down its neighbours are none of the default route's. */
+    netns_ip("link set lte down\n");
+    assert_int_equal(aim(&EGRESS_ON_LINK, "10.0.2.7", ""), -ENETUNREACH);
+    (void)state;
+}
+
+static void test_other_egresses_are_not_aimed(void **state)
+{
+    const struct egress device = {.device = "lte", .any4 = true};
+    lines_enter("route add default dev fibre\n");
+    assert_int_equal(aim(&EGRESS_DIRECT, "10.0.2.7", ""), 0);
+    assert_int_equal(aim(&EGRESS_DIRECT, "198.51.100.1", ""), 0);
+    assert_int_equal(aim(&device, "10.0.3.7", "lte"), 0);
+    (void)state;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -148,6 +188,8 @@ int main(void)
         cmocka_unit_test(test_source),
         cmocka_unit_test(test_ipv6),
         cmocka_unit_test(test_port_is_chosen_by_connect),
+        cmocka_unit_test(test_what_is_local_is_held_to_its_link),
+        cmocka_unit_test(test_other_egresses_are_not_aimed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -352,6 +352,12 @@ static void test_default_routes4(void **state)
     assert_default4(&m, "lan", NULL);
     assert_default4(&m, "lo", NULL);
     assert_default6(&m, "fibre", NULL);
+    size_t links = m.n_links, addrs = m.n_addrs;
+    machine_done(&m);
+    assert_int_equal(machine_read_links(&m), 0);
+    assert_default4(&m, "fibre", NULL);
+    assert_int_equal(m.n_links, links);
+    assert_int_equal(m.n_addrs, addrs);
     machine_done(&m);
     (void)state;
 }
