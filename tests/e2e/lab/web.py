@@ -1,8 +1,13 @@
 """nginx, the web server of the laboratory."""
 
+import shutil
 import subprocess
+from pathlib import Path
 
 from lab.run import end, run, wait_for
+
+# Where ./dev unpacks it on a machine that has none.
+_UNPACKED = Path(__file__).resolve().parents[3] / "build/tools/usr/sbin/nginx"
 
 _CONFIG = """
 daemon off;
@@ -45,7 +50,7 @@ class WebServer:
         config.write_text(_CONFIG.format(folder=folder, web4=web4, web6=web6))
         self._log = open(folder / "nginx.log", "wb")
         self._process = subprocess.Popen(
-            netns.wrap(["nginx", "-e", "stderr", "-p", folder, "-c", config]),
+            netns.wrap([shutil.which("nginx") or _UNPACKED, "-e", "stderr", "-p", folder, "-c", config]),
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=self._log,
