@@ -21,6 +21,7 @@ enum option_scope { OPTION_OF_START = 1 << 0, OPTION_OF_CHECK = 1 << 1, OPTION_O
 /** What the command line itself does for an option that sets nothing in the config. */
 enum option_action {
     OPTION_SETS,
+    OPTION_KEPT, /* the command looks at it by itself */
     OPTION_READS_FILE,
     OPTION_AS_JSON,
     OPTION_SHOWS_VERSION,

@@ -15,41 +15,47 @@ struct arguments {
 
 /* --- verbs ---------------------------------------------------------------------------------------------- */
 
-static const struct {
-    const char *name;
-    enum verb verb;
-    unsigned scope;
-} verbs[] = {
-    {"list", VERB_LIST, OPTION_OF_LIST},
-    {"start", VERB_START, OPTION_OF_START},
-    {"check", VERB_CHECK, OPTION_OF_CHECK},
-    {"help", VERB_HELP, 0},
-};
-
-static unsigned scope_of(enum verb verb)
+static unsigned scope_of(const struct verb *verb)
 {
-    for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
-        if (verbs[i].verb == verb)
-            return verbs[i].scope;
-    }
-    return 0;
+    return verb ? verb->scope : 0;
 }
 
-static int parse_verb(const char *word, enum verb *ret, char *err)
+static void list_verbs(char *out, size_t size)
+{
+    size_t len = 0;
+
+    for (size_t i = 0; i < verb_count && len < size; i++)
+        len += (size_t)snprintf(out + len, size - len, "%s%s", i ? ", " : "", verb_table[i].name);
+}
+
+static int parse_verb(const char *word, const struct verb **ret, char *err)
 {
     struct nearest nearest;
+    char known[256];
+    const struct verb *found = verb_by_name(word);
 
-    nearest_init(&nearest, slice_str(word));
-    for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
-        if (strcmp(verbs[i].name, word) == 0) {
-            *ret = verbs[i].verb;
-            return 0;
-        }
-        nearest_offer(&nearest, verbs[i].name);
+    if (found) {
+        *ret = found;
+        return 0;
     }
+    nearest_init(&nearest, slice_str(word));
+    for (size_t i = 0; i < verb_count; i++)
+        nearest_offer(&nearest, verb_table[i].name);
     if (nearest.best)
         return config_refuse(err, "no command '%.60s'; did you mean %s?", word, nearest.best);
-    return config_refuse(err, "no command '%.60s' (there are: list, start, check, help)", word);
+    list_verbs(known, sizeof known);
+    return config_refuse(err, "no command '%.60s' (there are: %s)", word, known);
+}
+
+int cmd_help(const struct cli *cli)
+{
+    char err[CONFIG_ERROR_MAX];
+    const struct verb *topic = NULL;
+
+    if (cli->n_words > 0 && parse_verb(cli->words[0], &topic, err) < 0)
+        return command_error(COMMAND_MISUSED, "%s", err);
+    cli_print_help(stdout, topic);
+    return COMMAND_OK;
 }
 
 /* --- options -------------------------------------------------------------------------------------------- */
@@ -95,6 +101,7 @@ static int take_option(struct cli *cli, const struct option *o, char *value, cha
         return config_refuse(err, "out of memory");
     switch (o->action) {
     case OPTION_SETS:
+    case OPTION_KEPT:
         cli->values[cli->n_values++] = (struct option_value){.option = o, .text = text ? text : ""};
         break;
     case OPTION_READS_FILE:
@@ -155,13 +162,13 @@ static int parse_short(struct cli *cli, struct arguments *a, char *arg, char *er
 
 static int take_word(struct cli *cli, const char *word, char *err)
 {
-    if (cli->verb == VERB_LIST)
-        return config_refuse(err, "list takes no uplinks: '%.60s'", word);
-    if (cli->verb == VERB_HELP && cli->topic != VERB_NONE)
-        return config_refuse(err, "help takes one command: '%.60s'", word);
-    if (cli->verb == VERB_HELP)
-        return parse_verb(word, &cli->topic, err);
-    cli->uplinks[cli->n_uplinks++] = word;
+    const struct verb *v = cli->verb;
+
+    if (cli->n_words == v->words_max && !*v->words)
+        return config_refuse(err, "%s takes options only: '%.60s'", v->name, word);
+    if (cli->n_words == v->words_max)
+        return config_refuse(err, "%s takes %s and no more: '%.60s'", v->name, v->words, word);
+    cli->words[cli->n_words++] = word;
     return 0;
 }
 
@@ -181,6 +188,8 @@ static int parse_arguments(struct cli *cli, struct arguments *a, char *err)
         else
             r = parse_short(cli, a, arg, err);
     }
+    if (r == 0 && cli->n_words < cli->verb->words_min && !cli->show_help && !cli->show_version)
+        return config_refuse(err, "%s: expected %s", cli->verb->name, cli->verb->words);
     return r;
 }
 
@@ -204,17 +213,17 @@ int cli_parse(struct cli *ret, int argc, char **argv, char *err)
     struct arguments a = {.argc = argc, .at = 1, .argv = argv};
     size_t n = argc > 0 ? (size_t)argc : 1;
 
-    *ret = (struct cli){.verb = VERB_NONE};
+    *ret = (struct cli){.verb = NULL};
     /* No list can be longer than the command line. */
     ret->values = calloc(n, sizeof *ret->values);
     ret->secrets = calloc(n, sizeof *ret->secrets);
-    ret->uplinks = calloc(n, sizeof *ret->uplinks);
-    if (!ret->values || !ret->secrets || !ret->uplinks)
+    ret->words = calloc(n, sizeof *ret->words);
+    if (!ret->values || !ret->secrets || !ret->words)
         return config_refuse(err, "out of memory");
     if (a.at >= a.argc)
         return 0;
     int r = parse_before_verb(ret, a.argv[a.at++], err);
-    return r < 0 || ret->verb == VERB_NONE ? r : parse_arguments(ret, &a, err);
+    return r < 0 || !ret->verb ? r : parse_arguments(ret, &a, err);
 }
 
 void cli_done(struct cli *cli)
@@ -225,8 +234,19 @@ void cli_done(struct cli *cli)
     }
     free(cli->secrets);
     free(cli->values);
-    free(cli->uplinks);
-    *cli = (struct cli){.verb = VERB_NONE};
+    free(cli->words);
+    *cli = (struct cli){.verb = NULL};
+}
+
+const char *cli_value(const struct cli *cli, const char *name)
+{
+    const char *text = NULL;
+
+    for (size_t i = 0; i < cli->n_values; i++) {
+        if (strcmp(cli->values[i].option->name, name) == 0)
+            text = cli->values[i].text;
+    }
+    return text;
 }
 
 /* --- the config ----------------------------------------------------------------------------------------- */
@@ -251,11 +271,11 @@ static bool has_uplink(const struct config *c, const struct uplink_spec *spec)
 
 static int add_uplinks(const struct cli *cli, struct config *c, char *err)
 {
-    if (cli->n_uplinks > 0)
+    if (cli->n_words > 0)
         config_clear(c, CONFIG_PART_UPLINKS);
-    for (size_t i = 0; i < cli->n_uplinks; i++) {
+    for (size_t i = 0; i < cli->n_words; i++) {
         struct uplink_spec spec;
-        int r = uplink_spec_parse(&spec, cli->uplinks[i], err, CONFIG_ERROR_MAX);
+        int r = uplink_spec_parse(&spec, cli->words[i], err, CONFIG_ERROR_MAX);
         if (r < 0)
             return r;
         if (has_uplink(c, &spec)) {
@@ -276,14 +296,9 @@ static int add_uplinks(const struct cli *cli, struct config *c, char *err)
 /* The file is Lua and needs the engine's own, so a data_dir in it would come too late for that. */
 static int read_file(const struct cli *cli, struct config *c, char *err)
 {
-    const char *data_dir = NULL;
     struct paths paths;
 
-    for (size_t i = 0; i < cli->n_values; i++) {
-        if (strcmp(cli->values[i].option->name, "data-dir") == 0)
-            data_dir = cli->values[i].text;
-    }
-    int r = paths_find(&paths, data_dir, err);
+    int r = paths_find(&paths, cli_value(cli, "data-dir"), err);
     if (r < 0)
         return r;
     r = config_file_load(c, cli->config_file, paths.lua_dir, err);

@@ -3,22 +3,20 @@
 #define STEERWAY_MAIN_CLI_H
 
 #include "control/options.h"
+#include "main/verbs.h"
 
 #include <stdio.h>
 
-enum verb { VERB_NONE, VERB_LIST, VERB_START, VERB_CHECK, VERB_HELP };
-
 struct cli {
-    enum verb verb;
-    enum verb topic; /* of VERB_HELP; VERB_NONE for the overview */
+    const struct verb *verb; /* NULL for none */
     bool show_help, show_version, as_json;
     const char *config_file;
     struct option_value *values; /* what the options say, in order */
     size_t n_values;
     char **secrets; /* the copies of those values whose originals in argv were overwritten */
     size_t n_secrets;
-    const char **uplinks;
-    size_t n_uplinks;
+    const char **words; /* what follows: uplinks, as a rule */
+    size_t n_words;
 };
 
 /** Take the command line apart. Passwords in argv are overwritten, so that ps does not show them.
@@ -27,6 +25,10 @@ struct cli {
 MUST_CHECK int cli_parse(struct cli *ret, int argc, char **argv, char *err);
 void cli_done(struct cli *cli);
 
+/** What was given for an option of that long name, the last time; NULL when it was not. For those of
+ * OPTION_KEPT. */
+const char *cli_value(const struct cli *cli, const char *name);
+
 /** The config that file and command line make together; the command line counts more. An uplink, where one is
  *  given, replaces all of the file's.
  *  @param ret_code  exit code for a failure: COMMAND_MISUSED when the command line is at fault,
@@ -34,7 +36,7 @@ void cli_done(struct cli *cli);
  *  @return 0, or negative errno with one line in err (CONFIG_ERROR_MAX); call config_done either way */
 MUST_CHECK int cli_configure(const struct cli *cli, struct config *ret, int *ret_code, char *err);
 
-/** The help of a verb, or the overview for VERB_NONE. */
-void cli_print_help(FILE *out, enum verb verb);
+/** The help of a verb, or the overview for NULL. */
+void cli_print_help(FILE *out, const struct verb *verb);
 
 #endif

@@ -80,7 +80,7 @@ static int check(struct config *c, const struct paths *paths, const struct machi
     return r;
 }
 
-int cmd_check(struct config *config, const struct paths *paths)
+static int run(struct config *config, const struct paths *paths)
 {
     char err[CONFIG_ERROR_MAX];
     struct machine m;
@@ -91,4 +91,9 @@ int cmd_check(struct config *config, const struct paths *paths)
     r = check(config, paths, &m, err);
     machine_done(&m);
     return r < 0 ? command_error(COMMAND_FAILED, "%s", err) : COMMAND_OK;
+}
+
+int cmd_check(const struct cli *cli)
+{
+    return command_configured(cli, run);
 }

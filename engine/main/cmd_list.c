@@ -1,5 +1,6 @@
 #include "main/commands.h"
 
+#include "main/cli.h"
 #include "uplink/discover.h"
 
 #include <jansson.h>
@@ -213,14 +214,14 @@ static int list_as_json(const struct machine *m)
     return COMMAND_OK;
 }
 
-int cmd_list(bool as_json)
+int cmd_list(const struct cli *cli)
 {
     struct machine m;
     int r = machine_read(&m);
 
     if (r < 0)
         return command_error(COMMAND_FAILED, "cannot read the links of this machine: %s", strerror(-r));
-    int code = as_json ? list_as_json(&m) : list_as_table(&m);
+    int code = cli->as_json ? list_as_json(&m) : list_as_table(&m);
     machine_done(&m);
     return code;
 }

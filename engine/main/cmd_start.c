@@ -138,7 +138,7 @@ static int start(struct config *config, const struct paths *paths, const struct 
     return r;
 }
 
-int cmd_start(struct config *config, const struct paths *paths)
+static int run(struct config *config, const struct paths *paths)
 {
     char err[CONFIG_ERROR_MAX];
     struct machine m;
@@ -150,4 +150,9 @@ int cmd_start(struct config *config, const struct paths *paths)
     r = start(config, paths, &m, err);
     machine_done(&m);
     return r < 0 ? command_error(COMMAND_FAILED, "%s", err) : COMMAND_OK;
+}
+
+int cmd_start(const struct cli *cli)
+{
+    return command_configured(cli, run);
 }

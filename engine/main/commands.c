@@ -1,5 +1,6 @@
 #include "main/commands.h"
 
+#include "main/cli.h"
 #include "uplink/discover.h"
 
 #include <assert.h>
@@ -49,6 +50,25 @@ int command_error(int code, const char *fmt, ...)
     va_end(args);
     make_harmless(text);
     (void)fprintf(stderr, "steerway: %s\n", text);
+    return code;
+}
+
+int command_configured(const struct cli *cli, int (*run)(struct config *config, const struct paths *paths))
+{
+    char err[CONFIG_ERROR_MAX];
+    struct config config;
+    struct paths paths;
+    int code;
+
+    if (cli_configure(cli, &config, &code, err) < 0) {
+        code = command_error(code, "%s", err);
+    } else if (paths_find(&paths, config.data_dir, err) < 0) {
+        code = command_error(COMMAND_FAILED, "%s", err);
+    } else {
+        code = run(&config, &paths);
+        paths_done(&paths);
+    }
+    config_done(&config);
     return code;
 }
 

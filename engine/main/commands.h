@@ -11,17 +11,26 @@
 /** Exit codes. */
 enum { COMMAND_OK = 0, COMMAND_FAILED = 1, COMMAND_MISUSED = 2 };
 
+struct cli;
+
 /** Print the links of this machine and what speaks against each as an uplink. */
-int cmd_list(bool as_json);
+int cmd_list(const struct cli *cli);
 
 /** Read config and policy and try the policy, as a start does: failures are what is wrong with them anywhere.
  *  What only this machine lacks (an uplink, an address to listen on) is a warning, for the config may be
  * meant for another one, or for this one at another time. Listens nowhere, so a port that is taken is not
  * found. */
-int cmd_check(struct config *config, const struct paths *paths);
+int cmd_check(const struct cli *cli);
 
 /** Serve until told to stop. */
-int cmd_start(struct config *config, const struct paths *paths);
+int cmd_start(const struct cli *cli);
+
+/** Print the help of the command that is named, or the overview. */
+int cmd_help(const struct cli *cli);
+
+/** Run a command with the config that the command line and its file make, and with the paths that follow.
+ *  @return its exit code, or that of what went wrong before */
+int command_configured(const struct cli *cli, int (*run)(struct config *config, const struct paths *paths));
 
 /** Find and load the policy of the config. @return 0, or negative errno with one line in err
  * (CONFIG_ERROR_MAX) */

@@ -3,42 +3,17 @@
 
 #include <stdio.h>
 
-static int run_configured(struct cli *cli, struct config *config)
+static int run(const struct cli *cli)
 {
-    char err[CONFIG_ERROR_MAX];
-    struct paths paths;
-    int code;
-
-    if (cli_configure(cli, config, &code, err) < 0)
-        return command_error(code, "%s", err);
-    if (paths_find(&paths, config->data_dir, err) < 0)
-        return command_error(COMMAND_FAILED, "%s", err);
-    code = cli->verb == VERB_CHECK ? cmd_check(config, &paths) : cmd_start(config, &paths);
-    paths_done(&paths);
-    return code;
-}
-
-static int run(struct cli *cli)
-{
-    struct config config;
-
     if (cli->show_version) {
         (void)printf("steerway %s\n", STEERWAY_VERSION);
         return COMMAND_OK;
     }
-    if (cli->show_help || cli->verb == VERB_HELP) {
-        cli_print_help(stdout, cli->show_help ? cli->verb : cli->topic);
-        return COMMAND_OK;
+    if (cli->show_help || !cli->verb) {
+        cli_print_help(cli->show_help ? stdout : stderr, cli->verb);
+        return cli->show_help ? COMMAND_OK : COMMAND_MISUSED;
     }
-    if (cli->verb == VERB_NONE) {
-        cli_print_help(stderr, VERB_NONE);
-        return COMMAND_MISUSED;
-    }
-    if (cli->verb == VERB_LIST)
-        return cmd_list(cli->as_json);
-    int code = run_configured(cli, &config);
-    config_done(&config);
-    return code;
+    return cli->verb->run(cli);
 }
 
 int main(int argc, char **argv)

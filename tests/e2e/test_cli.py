@@ -62,7 +62,7 @@ def test_version(args):
 def test_a_mistyped_command_is_recognised():
     assert refused(2, "strat") == "no command 'strat'; did you mean start?"
     assert refused(2, "help", "chek") == "no command 'chek'; did you mean check?"
-    assert refused(2, "help", "start", "list") == "help takes one command: 'list'"
+    assert refused(2, "help", "start", "list") == "help takes [COMMAND] and no more: 'list'"
     assert refused(2, "eth0") == "no command 'eth0' (there are: list, start, check, help)"
     assert refused(2, "-p", "80", "start").startswith("the command comes first: steerway start -p")
 
@@ -117,7 +117,7 @@ def test_misuse_is_told_in_one_line(args, line):
 
 
 def test_list_takes_no_uplinks():
-    assert refused(2, "list", "eth0") == "list takes no uplinks: 'eth0'"
+    assert refused(2, "list", "eth0") == "list takes options only: 'eth0'"
     assert refused(2, "list", "--port", "1") == "no option --port (-h lists those there are)"
 
 

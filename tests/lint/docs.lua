@@ -55,12 +55,17 @@ local function options_of(verb)
     if not name then name = line:match "^      %-%-([%a-]+)" end
     if name then options[name] = letter or "" end
   end
-  assert(next(options), "the help of " .. verb .. " lists no options")
+  assert(next(options) or verb == "help", "the help of " .. verb .. " lists no options")
   return options
 end
 
-local options = options_of "start"
-for _, verb in ipairs { "list", "check" } do
+-- The commands of the overview, and the options of all of them.
+local options, verbs = {}, {}
+for verb in (run(binary, "help")):gmatch "\n  (%l[%l-]+)  " do
+  if verb ~= "steerway" then verbs[#verbs + 1] = verb end
+end
+assert(#verbs > 3, "the overview lists no commands")
+for _, verb in ipairs(verbs) do
   for name, letter in pairs(options_of(verb)) do options[name] = letter end
 end
 
@@ -84,6 +89,11 @@ end
 for name in man:gmatch "Fl %-([%a-]+)" do
   checked = checked + 1
   if not options[name] then fault("%s: there is no --%s", MAN, name) end
+end
+
+for _, verb in ipairs(verbs) do
+  checked = checked + 1
+  if not man:find("\n%.It Cm " .. verb:gsub("%-", "%%-") .. "\n") then fault("%s: the command %s is missing", MAN, verb) end
 end
 
 -- --- the config's keys: the program is asked which it knows ---
