@@ -166,10 +166,15 @@ static void on_refresh(struct ev_loop *loop, ev_timer *w, int events)
         return; /* the last known state stands */
     for (size_t i = 0; i < a->uplinks->n; i++) {
         struct uplink *u = a->uplinks->items[i];
+        const struct egress before = u->egress;
         bool was_up = u->view.up;
         uplink_refresh(u, &m);
-        if (was_up != u->view.up)
+        if (was_up != u->view.up) {
             log_link(u);
+            policy_uplink_changed(a->policy, u, u->view.up ? "up" : "down");
+        } else if (!egress_same_sources(&before, &u->egress)) {
+            policy_uplink_changed(a->policy, u, "address");
+        }
     }
     if (startup_refresh_local(a->config, &m, &a->local))
         log_msg(LOG_INFO, "the networks of this machine have changed");
@@ -285,7 +290,9 @@ void app_run(struct app *a)
 {
     ev_timer_init(&a->refresh, on_refresh, REFRESH_S, REFRESH_S);
     ev_timer_start(a->loop, &a->refresh);
+    policy_timer_init(&a->policy_timer, a->loop, a->policy);
     ev_run(a->loop, 0);
+    policy_timer_done(&a->policy_timer);
     log_msg(LOG_INFO, "stopped");
 }
 

@@ -4,6 +4,7 @@
 #define STEERWAY_MAIN_APP_H
 
 #include "control/config.h"
+#include "control/policy_timer.h"
 #include "session/proxy.h"
 
 #include <ev.h>
@@ -19,6 +20,7 @@ struct app {
     struct proxy proxy;
     ev_signal on_int, on_term, on_hup;
     ev_timer drain, refresh;
+    struct policy_timer policy_timer;
 };
 
 /** Listen where config says. What is given must outlive the app, but for the machine's present state.

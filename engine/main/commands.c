@@ -80,11 +80,11 @@ int command_load_policy(const struct config *config, const struct paths *paths, 
 
     if (r < 0)
         return r;
-    const struct policy_options options = {.file = file,
-                                           .lua_dir = paths->lua_dir,
-                                           .params = config->params,
-                                           .n_params = config->n_params,
-                                           .uplinks = uplinks};
+    const struct policy_options options = {
+        .source = {.file = file, .params = config->params, .n_params = config->n_params},
+        .lua_dir = paths->lua_dir,
+        .uplinks = uplinks,
+    };
     r = policy_new(ret, &options, err);
     free(file);
     return r;

@@ -26,6 +26,13 @@ static inline bool egress_allows(const struct egress *e, int family)
     return family == AF_INET ? e->any4 : family == AF_INET6 && e->any6;
 }
 
+/** Whether packets by both come from the same addresses. */
+static inline bool egress_same_sources(const struct egress *a, const struct egress *b)
+{
+    return a->any4 == b->any4 && a->any6 == b->any6 && addr_same_ip(&a->source4, &b->source4) &&
+           addr_same_ip(&a->source6, &b->source6);
+}
+
 /** Open a non-blocking, close-on-exec socket of that family bound as e says. Never returns a socket that is
  *  not bound as asked: a failing bind closes it (fail closed).
  *  @param type  SOCK_STREAM or SOCK_DGRAM

@@ -22,9 +22,12 @@ struct frame_stats {
 struct frame {
     struct frame_conn conn;
     struct frame_stats stats;
+    double now;        /* monotonic, of every call */
+    double next_timer; /* out: when the earliest of the policy's timers is due; infinity for none */
     double connect_s, first_byte_s; /* first_byte_s < 0: none */
     double timeout_s, hedge_s;      /* out: what pick's options said, 0 for nothing */
-    /* Borrowed for the call; NULL where there is none. word is failed()'s error or closed()'s reason. */
+    /* Borrowed for the call; NULL where there is none. word is failed()'s error, closed()'s reason, or
+     * uplink_changed()'s what. */
     const char *host, *client, *user, *listener, *proto, *last_error, *word;
     int32_t uplink;          /* whom a hook is about */
     int32_t n_tags;          /* connections that have a tag */

@@ -3,6 +3,7 @@
 #include "policy/policy_internal.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,56 +23,84 @@ const char *policy_proto_name(enum policy_proto p)
     return "unknown";
 }
 
-static void options_done(struct policy_options *o)
+/* --- where it comes from -------------------------------------------------------------------------------- */
+
+static void source_done(struct policy_source *s)
 {
-    free((char *)(uintptr_t)o->file);
-    free((char *)(uintptr_t)o->lua_dir);
-    struct policy_param *params = (struct policy_param *)(uintptr_t)o->params;
-    for (size_t i = 0; i < o->n_params; i++) {
+    struct policy_param *params = (struct policy_param *)(uintptr_t)s->params;
+
+    free((char *)(uintptr_t)s->file);
+    for (size_t i = 0; i < s->n_params; i++) {
         free(params[i].key);
         free(params[i].value);
     }
     free(params);
+    *s = (struct policy_source){.file = NULL};
 }
 
 /* All text of it becomes our own. */
-static int options_copy(struct policy_options *ret, const struct policy_options *from)
+static int source_copy(struct policy_source *ret, const struct policy_source *from)
 {
-    struct policy_options o = *from;
     struct policy_param *params = calloc(from->n_params + 1, sizeof *params);
-    o.file = strdup(from->file);
-    o.lua_dir = strdup(from->lua_dir);
-    o.params = params;
-    o.n_params = 0;
-    bool good = params && o.file && o.lua_dir;
+    struct policy_source s = {.file = strdup(from->file), .params = params};
+    bool good = params && s.file;
+
     for (size_t i = 0; good && i < from->n_params; i++) {
         params[i].key = strdup(from->params[i].key);
         params[i].value = strdup(from->params[i].value);
-        o.n_params = i + 1;
+        s.n_params = i + 1;
         good = params[i].key && params[i].value;
     }
     if (!good) {
-        options_done(&o);
+        source_done(&s);
+        return -ENOMEM;
+    }
+    *ret = s;
+    return 0;
+}
+
+static int options_copy(struct policy_options *ret, const struct policy_options *from)
+{
+    struct policy_options o = *from;
+
+    o.lua_dir = strdup(from->lua_dir);
+    if (!o.lua_dir || source_copy(&o.source, &from->source) < 0) {
+        free((char *)(uintptr_t)o.lua_dir);
         return -ENOMEM;
     }
     *ret = o;
     return 0;
 }
 
+static void options_done(struct policy_options *o)
+{
+    source_done(&o->source);
+    free((char *)(uintptr_t)o->lua_dir);
+}
+
+static int no_memory(char *err)
+{
+    (void)snprintf(err, POLICY_ERROR_MAX, "out of memory");
+    return -ENOMEM;
+}
+
+/* --- from birth to death -------------------------------------------------------------------------------- */
+
 int policy_new(struct policy **ret, const struct policy_options *options, char *err)
 {
     struct policy *p = calloc(1, sizeof *p);
     if (!p || options_copy(&p->options, options) < 0) {
         free(p);
-        (void)snprintf(err, POLICY_ERROR_MAX, "out of memory");
-        return -ENOMEM;
+        return no_memory(err);
     }
-    int rc = script_load(&p->script, &p->options, err);
+    p->wake_at = INFINITY;
+    int rc = script_load(&p->script, &p->options, &p->metrics, NULL, err);
     if (rc < 0) {
         policy_free(p);
         return rc;
     }
     p->generation = 1;
+    policy_rewake(p);
     *ret = p;
     return 0;
 }
@@ -85,20 +114,61 @@ void policy_free(struct policy *p)
     free(p);
 }
 
-int policy_reload(struct policy *p, char *err)
+/* A policy that cannot export must not be the one that cannot be replaced. */
+static void take_state(struct policy *p, struct script_state *ret)
 {
-    struct script *fresh;
-    int rc = script_load(&fresh, &p->options, err);
-    if (rc < 0)
-        return rc;
+    char err[POLICY_ERROR_MAX];
+    struct log_line l;
+
+    *ret = (struct script_state){.data = NULL};
+    if (script_export(p->script, ret, err) == 0)
+        return;
+    log_begin(&l, LOG_WARN, "policy cannot hand over what it remembers; the new one begins without");
+    log_str(&l, "policy", p->script->name);
+    log_u64(&l, "generation", p->generation);
+    log_str(&l, "error", err);
+    log_end(&l);
+}
+
+static void replace(struct policy *p, struct script *fresh)
+{
     script_free(p->script);
     p->script = fresh;
     p->generation++;
     p->quarantined = false;
     memset(p->in_a_row, 0, sizeof p->in_a_row);
     p->complaints = (struct log_limit){0};
+    policy_rewake(p);
+}
+
+int policy_change(struct policy *p, const struct policy_source *source, char *err)
+{
+    struct policy_source next, before = p->options.source;
+    struct script_state state;
+    struct script *fresh;
+
+    if (source_copy(&next, source) < 0)
+        return no_memory(err);
+    take_state(p, &state);
+    p->options.source = next;
+    int rc = script_load(&fresh, &p->options, &p->metrics, &state, err);
+    free(state.data);
+    if (rc < 0) {
+        p->options.source = before;
+        source_done(&next);
+        return rc;
+    }
+    replace(p, fresh);
+    source_done(&before);
     return 0;
 }
+
+int policy_reload(struct policy *p, char *err)
+{
+    return policy_change(p, &p->options.source, err);
+}
+
+/* --- what it is ----------------------------------------------------------------------------------------- */
 
 const char *policy_name(const struct policy *p)
 {
@@ -110,12 +180,38 @@ uint32_t policy_generation(const struct policy *p)
     return p->generation;
 }
 
-uint64_t policy_errors(const struct policy *p)
+const struct policy_source *policy_source(const struct policy *p)
 {
-    return p->errors;
+    return &p->options.source;
 }
 
-bool policy_quarantined(const struct policy *p)
+struct policy_info policy_info(const struct policy *p)
 {
-    return p->quarantined;
+    return (struct policy_info){
+        .name = p->script->name,
+        .file = p->options.source.file,
+        .generation = p->generation,
+        .picks = p->picks,
+        .errors = p->errors,
+        .memory = p->script->vm->used,
+        .quarantined = p->quarantined,
+    };
+}
+
+size_t policy_files(const struct policy *p, char *const **ret)
+{
+    *ret = p->script->vm->files;
+    return p->script->vm->n_files;
+}
+
+size_t policy_metrics(const struct policy *p, const struct policy_metric **ret)
+{
+    *ret = p->metrics.items;
+    return p->metrics.n;
+}
+
+int policy_after_fork(struct policy *p)
+{
+    (void)p;
+    return watchdog_after_fork();
 }

@@ -18,14 +18,31 @@ struct policy_param {
     char *key, *value; /* value as text; the policy's schema says its type */
 };
 
-struct policy_options {
-    const char *file;    /* path of the policy's file */
-    const char *lua_dir; /* the folder that holds steerway/host.lua and the library */
+/** Which policy, and how it is set. */
+struct policy_source {
+    const char *file; /* path of the policy's file */
     const struct policy_param *params;
     size_t n_params;
+};
+
+/** Where a policy has the time from, and whom it tells when it wants to be called. A function that is NULL
+ * stands for the system's clock, or for nobody. */
+struct policy_env {
+    double (*now)(void *arg);  /* monotonic, s */
+    double (*wall)(void *arg); /* since 1970, s */
+    void (*wake_at)(void *arg,
+                    double now); /* call policy_run_timers then; infinity: no more. The latest counts */
+    void *arg;
+};
+
+struct policy_options {
+    struct policy_source source;
+    const char *lua_dir;        /* the folder that holds steerway/host.lua and the library */
     struct uplink_set *uplinks; /* must outlive the policy */
-    double budget_s;            /* for one call into Lua; 0 for the default, 0.05 */
+    double budget_s;            /* CPU time for one call into Lua; 0 for the default, 0.05 */
     size_t memory_max;          /* octets of the Lua heap; 0 for the default, 64 MiB */
+    uint32_t seed;              /* of ctx.random; 0 for one that nobody knows */
+    struct policy_env env;
 };
 
 enum policy_proto { POLICY_SOCKS4, POLICY_SOCKS5, POLICY_CONNECT, POLICY_HTTP };
@@ -54,6 +71,7 @@ struct policy_choice {
     size_t n;
     char reason[POLICY_REASON_MAX + 1]; /* for logs; never empty */
     double timeout_s;                   /* 0: the engine's default */
+    double hedge_s;                     /* until a second uplink is raced; 0: never */
     bool by_default;                    /* the built-in default decided */
 };
 
@@ -64,23 +82,59 @@ struct policy_stats {
     const char *reason;  /* how it ended: "closed", "reset", "idle", "shutdown", … */
 };
 
-/** Load a policy: compile in the sandbox, validate params, call new(ctx), try a synthetic pick.
+/** Load a policy: compile in the sandbox, validate params, call new(ctx), its selftest, and pick on trial.
+ *  @param options  copied, but for uplinks and what env.arg points to
  *  @return 0, or negative errno with one line in err (POLICY_ERROR_MAX) that names file and line;
  *          warnings go to the log */
 MUST_CHECK int policy_new(struct policy **ret, const struct policy_options *options, char *err);
 void policy_free(struct policy *p);
 
-/** Load the file anew and put it in the old one's place; on failure the old one goes on serving.
+/** Load the file anew and put it in the old one's place, with what the old one exports; on failure the old
+ * one goes on serving as if nothing had been. An export that fails is logged, and the new one begins without.
  *  @return 0, or negative errno with one line in err */
 MUST_CHECK int policy_reload(struct policy *p, char *err);
+/** The same with another file or other parameters; a policy of another name begins without what the old one
+ * exports. */
+MUST_CHECK int policy_change(struct policy *p, const struct policy_source *source, char *err);
 
 const char *policy_name(const struct policy *p);
 /** Counts loads, from 1. */
 uint32_t policy_generation(const struct policy *p);
-/** Calls into Lua that went wrong, over all generations. */
-uint64_t policy_errors(const struct policy *p);
-/** It failed too often in a row; the built-in default decides until the next reload. */
-bool policy_quarantined(const struct policy *p);
+/** As given; valid until the next change. */
+const struct policy_source *policy_source(const struct policy *p);
+
+struct policy_info {
+    const char *name, *file;
+    uint32_t generation; /* counts loads, from 1 */
+    uint64_t picks;      /* over all generations, as the next one */
+    uint64_t errors;     /* calls into Lua that went wrong */
+    size_t memory;       /* octets of the Lua heap */
+    bool quarantined;    /* failed too often in a row: the built-in default decides until the next load */
+};
+struct policy_info policy_info(const struct policy *p);
+
+/** The files that the loaded policy has read: its own, those it requires, its lists. @return how many; valid
+ * until the next reload */
+size_t policy_files(const struct policy *p, char *const **ret);
+
+/** A number that policies keep with ctx.counter and ctx.gauge; it lives as long as the struct policy. */
+struct policy_metric {
+    char name[64];
+    bool gauge;
+    double value;
+};
+enum { POLICY_METRICS_MAX = 256 };
+size_t policy_metrics(const struct policy *p, const struct policy_metric **ret);
+
+/** Change env; its wake_at is told at once, if there is anything to wait for. */
+void policy_attach(struct policy *p, const struct policy_env *env);
+
+/** Call those of the policy's timers that are due. */
+void policy_run_timers(struct policy *p);
+
+/** In a child after fork(), before anything else here is called: timers are not inherited, and the time
+ * budget needs one. @return 0, or negative errno: then no call into Lua may be made */
+MUST_CHECK int policy_after_fork(struct policy *p);
 
 /** Decide. Never fails: whatever goes wrong within is logged (rate-limited), counted, and the built-in
  * default decides. @param candidates  n >= 1, all usable for this connection */
@@ -92,6 +146,8 @@ void policy_opened(struct policy *p, const struct policy_conn *conn, struct upli
 void policy_failed(struct policy *p, const struct policy_conn *conn, struct uplink *u, const char *error);
 void policy_closed(struct policy *p, const struct policy_conn *conn, struct uplink *u,
                    const struct policy_stats *stats);
+/** @param what  "up", "down" or "address" */
+void policy_uplink_changed(struct policy *p, struct uplink *u, const char *what);
 /** The connection is over, opened or not: drop what is kept under its id. Call once, last. */
 void policy_forget(struct policy *p, uint64_t conn_id);
 

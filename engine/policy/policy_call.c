@@ -2,11 +2,13 @@
 #include "policy/policy_internal.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 
 /* A policy that fails this often in a row is broken, not unlucky; each further try could cost its whole time
  * budget. */
 enum { QUARANTINE_AFTER = 20, LINES_PER_WINDOW = 5 };
+enum { TIMERS_IN_A_TURN = 32 };
 
 static void log_failure(struct policy *p, const char *what, const char *error)
 {
@@ -37,22 +39,38 @@ static void quarantine(struct policy *p, const char *what, const char *error)
     log_end(&l);
 }
 
+void policy_rewake(struct policy *p)
+{
+    const struct policy_env *env = &p->options.env;
+    double due = p->quarantined ? INFINITY : p->script->frame.next_timer;
+
+    if (due == p->wake_at)
+        return;
+    p->wake_at = due;
+    if (env->wake_at)
+        env->wake_at(env->arg, due);
+}
+
+void policy_attach(struct policy *p, const struct policy_env *env)
+{
+    p->options.env = *env;
+    p->wake_at = INFINITY;
+    policy_rewake(p);
+}
+
 /* The one place where a call's outcome is counted. */
 static void settle(struct policy *p, enum script_entry entry, int rc, const char *error)
 {
-    static const char *const names[SCRIPT_ENTRIES] = {
-        [SCRIPT_PICK] = "pick",     [SCRIPT_OPENED] = "opened", [SCRIPT_FAILED] = "failed",
-        [SCRIPT_CLOSED] = "closed", [SCRIPT_FORGET] = "forget",
-    };
     if (rc == 0) {
         p->in_a_row[entry] = 0;
-        return;
+    } else {
+        p->errors++;
+        if (++p->in_a_row[entry] >= QUARANTINE_AFTER)
+            quarantine(p, script_entry_name(entry), error);
+        else
+            log_failure(p, script_entry_name(entry), error);
     }
-    p->errors++;
-    if (++p->in_a_row[entry] >= QUARANTINE_AFTER)
-        quarantine(p, names[entry], error);
-    else
-        log_failure(p, names[entry], error);
+    policy_rewake(p);
 }
 
 static void decide_by_default(struct policy *p, struct uplink *const *candidates, size_t n, const char *why,
@@ -69,6 +87,7 @@ void policy_pick(struct policy *p, const struct policy_conn *conn, struct uplink
     char err[VM_ERROR_MAX];
     enum frame_verdict verdict;
 
+    p->picks++;
     if (p->quarantined) {
         decide_by_default(p, candidates, n, "policy quarantined", ret);
         return;
@@ -129,6 +148,28 @@ void policy_closed(struct policy *p, const struct policy_conn *conn, struct upli
     f->first_byte_s = stats->first_byte_s;
     f->word = stats->reason;
     run_hook(p, SCRIPT_CLOSED);
+}
+
+void policy_uplink_changed(struct policy *p, struct uplink *u, const char *what)
+{
+    if (!wants(p, SCRIPT_UPLINK_CHANGED))
+        return;
+    struct frame *f = &p->script->frame;
+    script_tick(p->script);
+    f->uplink = u->view.id;
+    f->word = what;
+    run_hook(p, SCRIPT_UPLINK_CHANGED);
+}
+
+void policy_run_timers(struct policy *p)
+{
+    script_tick(p->script);
+    double now = p->script->frame.now;
+    /* Whatever they do to each other: those that are left wait for the next turn of the loop. */
+    for (int i = 0; i < TIMERS_IN_A_TURN && p->script->frame.next_timer <= now && wants(p, SCRIPT_TIMER); i++)
+        run_hook(p, SCRIPT_TIMER);
+    p->wake_at = NAN; /* it was woken: to be told anew, even of the same moment */
+    policy_rewake(p);
 }
 
 void policy_forget(struct policy *p, uint64_t conn_id)

@@ -7,14 +7,19 @@
 #include "uplink/fallback.h"
 
 struct policy {
-    struct policy_options options; /* copies */
+    struct policy_options options; /* the text of it is our own */
     struct script *script;
     struct fallback fallback;
+    struct vm_metrics metrics;
     uint32_t generation;
-    uint64_t errors;
+    uint64_t picks, errors;
+    double wake_at;                    /* what env was told last */
     uint32_t in_a_row[SCRIPT_ENTRIES]; /* failures since the last success */
     bool quarantined;
     struct log_limit complaints;
 };
+
+/** Tell env when the earliest timer is due, if that has changed. After each call into Lua. */
+void policy_rewake(struct policy *p);
 
 #endif

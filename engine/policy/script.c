@@ -3,6 +3,7 @@
 #include "base/clock.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,20 @@
 static const double BUDGET_DEFAULT_S = 0.05;
 
 _Static_assert((int)POLICY_ERROR_MAX >= (int)VM_ERROR_MAX, "a VM's error fits into a policy's");
+
+const char *script_entry_name(enum script_entry entry)
+{
+    static const char *const names[SCRIPT_ENTRIES] = {
+        [SCRIPT_PICK] = "pick",     [SCRIPT_OPENED] = "opened",
+        [SCRIPT_FAILED] = "failed", [SCRIPT_CLOSED] = "closed",
+        [SCRIPT_TIMER] = "timer",   [SCRIPT_UPLINK_CHANGED] = "uplink_changed",
+        [SCRIPT_FORGET] = "forget", [SCRIPT_EXPORT] = "export",
+        [SCRIPT_IMPORT] = "import", [SCRIPT_SELFTEST] = "selftest",
+    };
+    return names[entry];
+}
+
+/* --- loading -------------------------------------------------------------------------------------------- */
 
 static void push_tags(lua_State *L, const struct uplink *u)
 {
@@ -50,30 +65,99 @@ struct load {
  * number. */
 static int load(lua_State *L)
 {
-    static const char *const names[SCRIPT_ENTRIES] = {
-        [SCRIPT_PICK] = "pick",     [SCRIPT_OPENED] = "opened", [SCRIPT_FAILED] = "failed",
-        [SCRIPT_CLOSED] = "closed", [SCRIPT_FORGET] = "forget",
-    };
     const struct load *l = lua_touserdata(L, 1);
-    const struct policy_options *o = l->options;
+    const struct policy_source *source = &l->options->source;
 
     vm_push_host(L, "load");
-    lua_pushstring(L, o->file);
-    lua_createtable(L, 0, (int)o->n_params);
-    for (size_t i = 0; i < o->n_params; i++) {
-        lua_pushstring(L, o->params[i].value);
-        lua_setfield(L, -2, o->params[i].key);
+    lua_pushstring(L, source->file);
+    lua_createtable(L, 0, (int)source->n_params);
+    for (size_t i = 0; i < source->n_params; i++) {
+        lua_pushstring(L, source->params[i].value);
+        lua_setfield(L, -2, source->params[i].key);
     }
     lua_call(L, 2, 2);
     (void)snprintf(l->script->name, sizeof l->script->name, "%s", lua_tostring(L, -1));
     lua_pop(L, 1);
     for (int i = SCRIPT_PICK; i < SCRIPT_ENTRIES; i++) {
-        lua_getfield(L, -1, names[i]);
+        lua_getfield(L, -1, script_entry_name((enum script_entry)i));
         l->script->has[i] = lua_isfunction(L, -1);
         lua_rawseti(L, LUA_REGISTRYINDEX, i);
     }
     return 0;
 }
+
+/* --- what one hands to the next ------------------------------------------------------------------------- */
+
+struct export
+{
+    struct script *script;
+    struct script_state *state;
+    bool no_memory;
+};
+
+/* Under vm_protected. */
+static int export(lua_State *L)
+{
+    struct export *e = lua_touserdata(L, 1);
+    size_t len;
+
+    lua_rawgeti(L, LUA_REGISTRYINDEX, SCRIPT_EXPORT);
+    lua_call(L, 0, 1);
+    const char *data = lua_tolstring(L, -1, &len);
+    if (!data)
+        return 0;
+    char *copy = malloc(len + 1);
+    e->no_memory = !copy;
+    if (copy) {
+        memcpy(copy, data, len);
+        e->state->data = copy;
+        e->state->len = len;
+    }
+    return 0;
+}
+
+int script_export(struct script *s, struct script_state *ret, char *err)
+{
+    struct script_state state = {.data = NULL};
+    struct export e = {.script = s, .state = &state};
+
+    memcpy(state.name, s->name, sizeof state.name);
+    if (s->has[SCRIPT_EXPORT]) {
+        script_tick(s);
+        int rc = vm_protected(s->vm, export, &e, s->budget_s, err);
+        if (rc < 0)
+            return rc;
+        if (e.no_memory) {
+            (void)snprintf(err, POLICY_ERROR_MAX, "out of memory");
+            return -ENOMEM;
+        }
+    }
+    *ret = state;
+    return 0;
+}
+
+struct import {
+    const struct script_state *state;
+};
+
+/* Under vm_protected. */
+static int import(lua_State *L)
+{
+    const struct import *i = lua_touserdata(L, 1);
+
+    lua_rawgeti(L, LUA_REGISTRYINDEX, SCRIPT_IMPORT);
+    lua_pushlstring(L, i->state->data, i->state->len);
+    lua_call(L, 1, 0);
+    return 0;
+}
+
+static int run_import(struct script *s, const struct script_state *state, char *err)
+{
+    struct import i = {.state = state};
+    return vm_protected(s->vm, import, &i, s->budget_s, err);
+}
+
+/* --- picks on trial ------------------------------------------------------------------------------------- */
 
 static int try_pick(struct script *s, struct uplink *const *candidates, size_t n, bool is_domain, char *err)
 {
@@ -118,7 +202,23 @@ static int try_picks(struct script *s, char *err)
     return rc < 0 ? rc : try_pick(s, candidates, n, false, err);
 }
 
-int script_load(struct script **ret, const struct policy_options *options, char *err)
+static int fill(struct script *s, const struct policy_options *options, char *err)
+{
+    struct load l = {.script = s, .options = options};
+
+    script_tick(s);
+    int rc = vm_protected(s->vm, tell_new_uplinks, s, s->budget_s, err);
+    if (rc == 0)
+        rc = vm_protected(s->vm, load, &l, s->budget_s, err);
+    if (rc < 0)
+        return rc;
+    for (int i = SCRIPT_PICK; i < SCRIPT_ENTRIES; i++)
+        lua_rawgeti(s->vm->L, LUA_REGISTRYINDEX, i);
+    return 0;
+}
+
+int script_load(struct script **ret, const struct policy_options *options, struct vm_metrics *metrics,
+                const struct script_state *state, char *err)
 {
     struct script *s = calloc(1, sizeof *s);
     if (!s) {
@@ -126,30 +226,31 @@ int script_load(struct script **ret, const struct policy_options *options, char 
         return -ENOMEM;
     }
     s->uplinks = options->uplinks;
+    s->env = &options->env;
     s->budget_s = options->budget_s > 0 ? options->budget_s : BUDGET_DEFAULT_S;
+    s->frame.next_timer = INFINITY;
     const struct vm_options vm = {.lua_dir = options->lua_dir,
                                   .memory_max = options->memory_max,
                                   .frame = &s->frame,
-                                  .file = options->file};
+                                  .file = options->source.file,
+                                  .seed = options->seed,
+                                  .env = &options->env,
+                                  .metrics = metrics};
     int rc = vm_new(&s->vm, &vm, err);
     if (rc == 0)
-        rc = vm_protected(s->vm, tell_new_uplinks, s, s->budget_s, err);
-    struct load l = {.script = s, .options = options};
+        rc = fill(s, options, err);
+    if (rc == 0 && state && state->data && s->has[SCRIPT_IMPORT] && strcmp(state->name, s->name) == 0)
+        rc = run_import(s, state, err);
+    if (rc == 0 && s->has[SCRIPT_SELFTEST])
+        rc = script_run(s, SCRIPT_SELFTEST, err);
     if (rc == 0)
-        rc = vm_protected(s->vm, load, &l, s->budget_s, err);
-    if (rc < 0)
-        goto fail;
-    for (int i = SCRIPT_PICK; i < SCRIPT_ENTRIES; i++)
-        lua_rawgeti(s->vm->L, LUA_REGISTRYINDEX, i);
-    rc = try_picks(s, err);
-    if (rc < 0)
-        goto fail;
+        rc = try_picks(s, err);
+    if (rc < 0) {
+        script_free(s);
+        return rc;
+    }
     *ret = s;
     return 0;
-
-fail:
-    script_free(s);
-    return rc;
 }
 
 void script_free(struct script *s)
@@ -160,12 +261,20 @@ void script_free(struct script *s)
     free(s);
 }
 
+/* --- calls ---------------------------------------------------------------------------------------------- */
+
+void script_tick(struct script *s)
+{
+    s->frame.now = s->env->now ? s->env->now(s->env->arg) : clock_now_s();
+}
+
 void script_begin(struct script *s, const struct policy_conn *conn)
 {
     struct frame *f = &s->frame;
+    script_tick(s);
     f->conn = (struct frame_conn){
         .id = (double)conn->id,
-        .now = clock_now_s(),
+        .now = f->now,
         .port = conn->port,
         .attempt = conn->attempt,
         .is_domain = conn->is_domain,
@@ -221,7 +330,7 @@ static int read_verdict(struct script *s, uint64_t candidates, enum frame_verdic
 {
     lua_State *L = s->vm->L;
     const struct frame *f = &s->frame;
-    struct policy_choice choice = {.timeout_s = f->timeout_s};
+    struct policy_choice choice = {.timeout_s = f->timeout_s, .hedge_s = f->hedge_s};
     enum frame_verdict verdict = (enum frame_verdict)lua_tointeger(L, -2);
     const char *reason = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
 

@@ -11,7 +11,12 @@ enum script_entry {
     SCRIPT_OPENED,
     SCRIPT_FAILED,
     SCRIPT_CLOSED,
+    SCRIPT_UPLINK_CHANGED,
+    SCRIPT_TIMER,
     SCRIPT_FORGET,
+    SCRIPT_EXPORT,
+    SCRIPT_IMPORT,
+    SCRIPT_SELFTEST,
     SCRIPT_ENTRIES /* one more than the last */
 };
 
@@ -19,16 +24,36 @@ struct script {
     struct vm *vm;
     struct frame frame;
     struct uplink_set *uplinks;
+    const struct policy_env *env;
     int32_t known; /* uplinks that the VM has been told of */
     double budget_s;
     char name[64];
     bool has[SCRIPT_ENTRIES];
 };
 
-/** The whole pipeline: sandbox, compile, check, new(ctx), a pick on trial.
+const char *script_entry_name(enum script_entry entry);
+
+/** What a policy of that name has exported. */
+struct script_state {
+    char *data; /* NULL for nothing */
+    size_t len;
+    char name[64];
+};
+
+/** The whole pipeline: sandbox, compile, check, new(ctx), import, selftest, picks on trial.
+ *  @param options  must outlive the script
+ *  @param state    of its predecessor, imported when it bears the same name; NULL for none
  *  @return 0, or negative errno with one line in err (POLICY_ERROR_MAX) */
-MUST_CHECK int script_load(struct script **ret, const struct policy_options *options, char *err);
+MUST_CHECK int script_load(struct script **ret, const struct policy_options *options,
+                           struct vm_metrics *metrics, const struct script_state *state, char *err);
 void script_free(struct script *s);
+
+/** @param ret  data is the caller's to free; NULL when the policy exports nothing
+ *  @return 0, or negative errno with one line in err */
+MUST_CHECK int script_export(struct script *s, struct script_state *ret, char *err);
+
+/** Put the time into the frame, as each call must. */
+void script_tick(struct script *s);
 
 /** Put into the frame what a hook or pick may read; end each with script_end. Text is borrowed until then. */
 void script_begin(struct script *s, const struct policy_conn *conn);

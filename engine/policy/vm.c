@@ -63,20 +63,26 @@ static uint32_t make_seed(void)
     return seed;
 }
 
+static void push_service(lua_State *L, struct vm *vm, const char *name, lua_CFunction f)
+{
+    lua_pushlightuserdata(L, vm);
+    lua_pushcclosure(L, f, 1);
+    lua_setfield(L, -2, name);
+}
+
 static void push_services(lua_State *L, struct vm *vm, const struct vm_options *o)
 {
-    lua_createtable(L, 0, 5);
+    lua_createtable(L, 0, 7);
     lua_pushlightuserdata(L, o->frame);
     lua_setfield(L, -2, "frame");
     lua_pushstring(L, o->lua_dir);
     lua_setfield(L, -2, "lua_dir");
-    lua_pushnumber(L, make_seed());
+    lua_pushnumber(L, o->seed ? o->seed : make_seed());
     lua_setfield(L, -2, "seed");
-    lua_pushcfunction(L, vm_service_read);
-    lua_setfield(L, -2, "read");
-    lua_pushlightuserdata(L, vm);
-    lua_pushcclosure(L, vm_service_log, 1);
-    lua_setfield(L, -2, "log");
+    push_service(L, vm, "read", vm_service_read);
+    push_service(L, vm, "log", vm_service_log);
+    push_service(L, vm, "wall", vm_service_wall);
+    push_service(L, vm, "metric", vm_service_metric);
 }
 
 struct boot {
@@ -130,9 +136,11 @@ int vm_new(struct vm **ret, const struct vm_options *options, char *err)
         (void)snprintf(err, VM_ERROR_MAX, "out of memory");
         return -ENOMEM;
     }
+    vm->file = options->file;
+    vm->env = options->env;
+    vm->metrics = options->metrics;
     /* The cap is for policies. Refused an allocation, LuaJIT 2.1 of 2022 crashes in lua_newstate and leaks in
      * luaopen_ffi. */
-    vm->file = options->file;
     vm->cap = SIZE_MAX;
     vm->L = lua_newstate(allocate, vm);
     int rc = vm->L ? 0 : -ENOMEM;
@@ -166,6 +174,9 @@ void vm_free(struct vm *vm)
     watchdog_done(&vm->dog);
     if (vm->L)
         lua_close(vm->L);
+    for (size_t i = 0; i < vm->n_files; i++)
+        free(vm->files[i]);
+    free(vm->files);
     free(vm);
 }
 

@@ -6,8 +6,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <lauxlib.h>
@@ -36,6 +39,26 @@ static ssize_t read_whole(const char *path, char *to, size_t size)
     return failure ? -failure : (ssize_t)have;
 }
 
+static struct vm *vm_of(lua_State *L)
+{
+    return lua_touserdata(L, lua_upvalueindex(1));
+}
+
+/* Short of memory it is not watched; that is all. */
+static void note_file(struct vm *vm, const char *path)
+{
+    for (size_t i = 0; i < vm->n_files; i++)
+        if (strcmp(vm->files[i], path) == 0)
+            return;
+    char **files = reallocarray(vm->files, vm->n_files + 1, sizeof *files);
+    if (!files)
+        return;
+    vm->files = files;
+    files[vm->n_files] = strdup(path);
+    if (files[vm->n_files])
+        vm->n_files++;
+}
+
 static int refuse(lua_State *L, const char *path, const char *why)
 {
     lua_pushnil(L);
@@ -47,6 +70,7 @@ int vm_service_read(lua_State *L)
 {
     const char *path = luaL_checkstring(L, 1);
     struct stat info;
+    note_file(vm_of(L), path);
     if (stat(path, &info) < 0)
         return refuse(L, path, strerror(errno));
     if (!S_ISREG(info.st_mode))
@@ -64,7 +88,7 @@ int vm_service_read(lua_State *L)
 
 int vm_service_log(lua_State *L)
 {
-    struct vm *vm = lua_touserdata(L, lua_upvalueindex(1));
+    struct vm *vm = vm_of(L);
     const char *level = luaL_checkstring(L, 1);
     size_t len;
     const char *text = luaL_checklstring(L, 2, &len);
@@ -82,4 +106,49 @@ int vm_service_log(lua_State *L)
         log_u64(&line, "hidden", hidden);
     log_end(&line);
     return 0;
+}
+
+int vm_service_wall(lua_State *L)
+{
+    const struct policy_env *env = vm_of(L)->env;
+    struct timespec t = {.tv_sec = 0};
+
+    if (env && env->wall) {
+        lua_pushnumber(L, env->wall(env->arg));
+        return 1;
+    }
+    (void)clock_gettime(CLOCK_REALTIME, &t);
+    lua_pushnumber(L, (double)t.tv_sec + (double)t.tv_nsec / 1e9);
+    return 1;
+}
+
+static int refuse_metric(lua_State *L, const char *why)
+{
+    lua_pushnil(L);
+    lua_pushstring(L, why);
+    return 2;
+}
+
+int vm_service_metric(lua_State *L)
+{
+    struct vm_metrics *m = vm_of(L)->metrics;
+    const char *name = luaL_checkstring(L, 1);
+    bool gauge = lua_toboolean(L, 2);
+
+    if (!m)
+        return refuse_metric(L, "there are none in here");
+    size_t i = 0;
+    while (i < m->n && strcmp(m->items[i].name, name) != 0)
+        i++;
+    if (i == m->n) {
+        if (m->n == POLICY_METRICS_MAX)
+            return refuse_metric(L, "there are 256 counters and gauges already");
+        m->items[i].gauge = gauge;
+        (void)snprintf(m->items[i].name, sizeof m->items[i].name, "%s", name);
+        m->n++;
+    }
+    if (m->items[i].gauge != gauge)
+        return refuse_metric(L, gauge ? "of that name there is a counter" : "of that name there is a gauge");
+    lua_pushlightuserdata(L, &m->items[i].value);
+    return 1;
 }

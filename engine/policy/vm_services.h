@@ -1,12 +1,18 @@
-/* What host.lua may ask of the engine: C functions of the ordinary kind, called by Lua alone. */
+/* What host.lua may ask of the engine: C functions of the ordinary kind, called by Lua alone. The struct vm
+ * is the upvalue of each. */
 #ifndef STEERWAY_POLICY_VM_SERVICES_H
 #define STEERWAY_POLICY_VM_SERVICES_H
 
 #include <lua.h>
 
-/** read(path) → text, or nil and a reason that names the path. Regular files of at most 16 MiB. */
+/** read(path) → text, or nil and a reason that names the path. Regular files of at most 16 MiB; whether it
+ * can be read or not, the path is noted among the VM's files. */
 int vm_service_read(lua_State *L);
-/** log("info"|"warn"|"error", text); the struct vm is its upvalue. Rate-limited. */
+/** log("info"|"warn"|"error", text). Rate-limited. */
 int vm_service_log(lua_State *L);
+/** wall() → seconds since 1970 */
+int vm_service_wall(lua_State *L);
+/** metric(name, gauge) → pointer to its double, made on first use; or nil and what speaks against it. */
+int vm_service_metric(lua_State *L);
 
 #endif

@@ -92,29 +92,35 @@ static int install_handler(struct sigaction *ret_before)
     return sigaction(SIGPROF, &ours, ret_before) < 0 ? -errno : 0;
 }
 
+static int start_timer(void)
+{
+    struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGPROF};
+    event.sigev_notify_thread_id = (pid_t)syscall(SYS_gettid);
+    struct itimerspec every = {.it_interval = {.tv_nsec = TICK_NS}, .it_value = {.tv_nsec = TICK_NS}};
+    if (timer_create(CLOCK_THREAD_CPUTIME_ID, &event, &dog.timer) < 0)
+        return -errno;
+    if (timer_settime(dog.timer, 0, &every, NULL) < 0) {
+        int rc = -errno;
+        (void)timer_delete(dog.timer);
+        return rc;
+    }
+    return 0;
+}
+
 static int start_clock(void)
 {
     int rc = install_handler(&dog.before);
     if (rc < 0)
         return rc;
-    struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGPROF};
-    event.sigev_notify_thread_id = (pid_t)syscall(SYS_gettid);
-    struct itimerspec every = {.it_interval = {.tv_nsec = TICK_NS}, .it_value = {.tv_nsec = TICK_NS}};
-    if (timer_create(CLOCK_THREAD_CPUTIME_ID, &event, &dog.timer) < 0) {
-        rc = -errno;
-        goto fail_handler;
-    }
-    if (timer_settime(dog.timer, 0, &every, NULL) < 0) {
-        rc = -errno;
-        goto fail_timer;
-    }
-    return 0;
-
-fail_timer:
-    (void)timer_delete(dog.timer);
-fail_handler:
-    (void)sigaction(SIGPROF, &dog.before, NULL);
+    rc = start_timer();
+    if (rc < 0)
+        (void)sigaction(SIGPROF, &dog.before, NULL);
     return rc;
+}
+
+int watchdog_after_fork(void)
+{
+    return dog.users > 0 ? start_timer() : 0;
 }
 
 /* LuaJIT's profiler serves one VM at a time; both calls throw away that VM's compiled code, so it changes

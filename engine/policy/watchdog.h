@@ -8,7 +8,8 @@
  *
  * SIGPROF, its handler and LuaJIT's profiler exist once a process, hence the state here is static. The timer
  * runs on the CPU clock of the thread that makes the first watchdog: a machine under load kills no innocent
- * policy. All VMs belong to that thread; make them after any fork, for timers are not inherited. */
+ * policy. All VMs belong to that thread. A child does not inherit the timer: watchdog_after_fork makes
+ * another. */
 #ifndef STEERWAY_POLICY_WATCHDOG_H
 #define STEERWAY_POLICY_WATCHDOG_H
 
@@ -34,6 +35,10 @@ struct watchdog {
 MUST_CHECK int watchdog_init(struct watchdog *w, lua_State *L, const char *library);
 /** Before lua_close. Harmless on one that is not initialised (zeroes). */
 void watchdog_done(struct watchdog *w);
+
+/** In a child after fork(), while no call is under way: go on with the VMs that there are.
+ *  @return 0, or negative errno: then no call may be made */
+MUST_CHECK int watchdog_after_fork(void);
 
 /** Start to count a call's CPU time. Calls do not nest. */
 void watchdog_enter(struct watchdog *w, double budget_s);

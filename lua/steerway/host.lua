@@ -2,12 +2,14 @@
 -- the functions that the engine calls. The engine's services (files, log) come in from outside.
 
 local calls = require "steerway.host.calls"
+local ctx = require "steerway.host.ctx"
 local nearest = require "steerway.host.nearest"
 local params = require "steerway.host.params"
 local sandbox = require "steerway.host.sandbox"
+local state = require "steerway.host.state"
+local timers = require "steerway.host.timers"
 local types = require "steerway.host.types"
 local funcinfo = require("jit.util").funcinfo
-local bit = require "bit"
 
 local host = {}
 
@@ -82,59 +84,6 @@ local function check_instance(instance, new, fail)
   end
 end
 
----Jenkins' one-at-a-time: the same number for the same text on every machine and in every version.
----@param text string
----@return integer  0 .. 2^32 - 1
-function host.hash(text)
-  if type(text) ~= "string" then
-    error("ctx.hash: expected a string, got " .. type(text), 2)
-  end
-  local byte, tobit, lshift, rshift, bxor = string.byte, bit.tobit, bit.lshift, bit.rshift, bit.bxor
-  local h = 0
-  for i = 1, #text do
-    h = tobit(h + byte(text, i))
-    h = tobit(h + lshift(h, 10))
-    h = bxor(h, rshift(h, 6))
-  end
-  h = tobit(h + lshift(h, 3))
-  h = bxor(h, rshift(h, 11))
-  h = tobit(h + lshift(h, 15))
-  return h % 4294967296
-end
-
-local function make_ctx(o, values)
-  local function logger(level)
-    return function(fmt, ...)
-      if type(fmt) ~= "string" then
-        error(("ctx.log.%s: expected a format, got %s"):format(level, type(fmt)), 2)
-      end
-      o.log(level, fmt:format(...))
-    end
-  end
-  local all = {}
-  for id, u in ipairs(types.by_id) do
-    all[id] = u
-  end
-  local ctx = {
-    params = values,
-    uplinks = all,
-    log = { info = logger "info", warn = logger "warn", error = logger "error" },
-    hash = host.hash,
-    random = o.random or math.random,
-  }
-  local names = {}
-  for name in pairs(ctx) do
-    names[#names + 1] = name
-  end
-  table.sort(names)
-  return setmetatable(ctx, {
-    __metatable = false,
-    __index = function(_, key)
-      error(nearest.complaint("ctx", key, names), 2)
-    end,
-  })
-end
-
 local function read_file(path)
   local f, err = io.open(path, "rb")
   if not f then
@@ -154,6 +103,8 @@ local function quiet() end
 ---@field read? fun(path: string): string|nil, string|nil
 ---@field log? fun(level: string, text: string)
 ---@field random? fun(): number                   instead of math.random
+---@field wall? fun(): number                     seconds since 1970, instead of os.time
+---@field metric? fun(name: string, gauge: boolean): lightuserdata|nil, string|nil
 
 ---@param o steerway.LoadOptions
 ---@param secret? boolean  no error quotes what stands in the file
@@ -171,6 +122,7 @@ local function open_file(o, secret)
     lua_dir = o.lua_dir,
     read = read,
     log = o.log or quiet,
+    wall = o.wall,
     secret = secret,
   }
   local chunk, bad = sandbox.compile(text, o.file, env, secret)
@@ -180,25 +132,65 @@ local function open_file(o, secret)
   return chunk, text, env
 end
 
+-- export, import and selftest as the engine calls them: text between two Lua states, errors with a place.
+local function add_reload_hooks(entry, hooks, face, file)
+  local function named(f, ...)
+    local ok, result = pcall(f, ...)
+    if not ok then
+      error(("%s: %s"):format(file, tostring(result)), 0)
+    end
+    return result
+  end
+  if hooks.export then
+    function entry.export()
+      return named(state.encode, hooks.export())
+    end
+  end
+  if hooks.import then
+    function entry.import(text)
+      hooks.import(state.decode(text))
+    end
+  end
+  if hooks.selftest then
+    function entry.selftest()
+      local passed, why = hooks.selftest(face)
+      if passed == false then
+        local info = funcinfo(hooks.selftest)
+        error(("%s:%d: selftest failed: %s"):format(file, info.linedefined or 0, why and tostring(why) or "it returned false"), 0)
+      end
+    end
+  end
+end
+
+---@class steerway.Loaded
+---@field policy steerway.Policy  what the file returned
+---@field hooks steerway.Hooks    what its new(ctx) returned
+---@field entry table<string, function>  what the engine calls; see calls.new, and export, import, selftest
+
 ---Load a policy. Raises with one line that names file and line.
 ---@param o steerway.LoadOptions
----@return steerway.Policy policy
----@return steerway.Hooks hooks    what its new(ctx) returned
+---@return steerway.Loaded
 function host.load(o)
   local chunk, text = open_file(o)
   local policy = chunk()
   local fail = failer(o.file, text)
   check_policy(policy, fail)
-  local values = params.check(policy.params or {}, o.params or {}, fail)
-  local ctx = make_ctx({ log = o.log or quiet, random = o.random }, values)
-  local instance = policy.new(ctx)
+  local later = timers.new(types.now, types.set_next_timer)
+  local face = ctx.new {
+    params = params.check(policy.params or {}, o.params or {}, fail), log = o.log or quiet, timers = later,
+    random = o.random, wall = o.wall, metric = o.metric,
+  }
+  local instance = policy.new(face)
   check_instance(instance, policy.new, fail)
   -- A copy: later changes of the table by the policy change nothing.
   local hooks = {}
   for name, f in pairs(instance) do
     hooks[name] = f
   end
-  return policy, hooks
+  local entry = calls.new(hooks, policy.name)
+  entry.timer = later.run
+  add_reload_hooks(entry, hooks, face, sandbox.shown(o.file))
+  return { policy = policy, hooks = hooks, entry = entry }
 end
 
 ---Evaluate a config file: as a policy, but with the environment's variables, where passwords may stand.
@@ -220,27 +212,30 @@ end
 ---@field seed number
 ---@field read fun(path: string): string|nil, string|nil
 ---@field log fun(level: string, text: string)
+---@field wall fun(): number
+---@field metric fun(name: string, gauge: boolean): lightuserdata|nil, string|nil
 
 ---What the engine holds of this side. Seals the strings of this VM: for the engine alone.
 ---@param services steerway.Services
 ---@return table
 function host.engine(services)
-  local frame, conn, stats = types.bind(services.frame)
+  types.bind(services.frame)
   math.randomseed(services.seed)
   sandbox.seal_strings()
   return {
     add_uplink = types.add_uplink,
     load = function(file, given)
-      local policy, hooks = host.load {
+      local loaded = host.load {
         file = file, params = given, lua_dir = services.lua_dir, read = services.read, log = services.log,
+        wall = services.wall, metric = services.metric,
       }
-      return calls.new(frame, conn, stats, hooks, policy.name), policy.name
+      return loaded.entry, loaded.policy.name
     end,
     load_config = function(file)
       local function log(level, text)
         services.log(level, "config file: " .. text)
       end
-      return host.load_config { file = file, lua_dir = services.lua_dir, read = services.read, log = log }
+      return host.load_config { file = file, lua_dir = services.lua_dir, read = services.read, log = log, wall = services.wall }
     end,
   }
 end

@@ -212,3 +212,61 @@ def test_kept_http_connections_ask_once(start, origin, policy):
             c.ask(get(server))
     wait_for(lambda: len(said(proxy)) >= 2, "opened and closed")
     assert [text.split()[0] for text in said(proxy)] == ["opened", "closed"]
+
+
+def test_a_policy_hears_of_its_uplinks(start, lab, policy):
+    body = """
+  return {
+    pick = function(_, uplinks) return uplinks[1] end,
+    uplink_changed = function(u, what) ctx.log.info("%s %s up=%s", u.name, what, tostring(u.up)) end,
+  }"""
+    proxy = start("--policy", policy(body), "wan1", "wan2")
+    lab.wan2.down()
+    proxy.wait_event("policy says", text="wan2 down up=false")
+    lab.wan2.restore()
+    proxy.wait_event("policy says", text="wan2 up up=true")
+
+
+def test_timers_of_a_policy_run_though_nobody_connects(start, policy):
+    body = """
+  local n = 0
+  ctx.every(0.05, function()
+    n = n + 1
+    ctx.log.info("turn %d", n)
+  end)
+  ctx.after(0.01, function()
+    ctx.log.info("once")
+    while true do end
+  end)
+  return { pick = function() end }"""
+    proxy = start("--policy", policy(body), "wan1")
+    proxy.wait_event("policy says", text="turn 4")
+    assert len([line for line in proxy.events("policy says") if line["text"] == "once"]) == 1
+    failed = proxy.wait_event("policy failed", **{"in": "timer"})
+    assert "mine.lua:10: stopped: took longer than 50 ms" in failed["error"]
+
+
+def test_a_policy_that_only_failed_in_its_timers_does_not_make_the_proxy_spin(start, policy):
+    proxy = start("--policy", policy("ctx.every(0.01, function() error 'ouch' end)\nreturn { pick = function() end }"), "wan1")
+    proxy.wait_log("quarantined")
+    before = proxy.cpu_seconds()
+    with pytest.raises(AssertionError, match="never"):
+        wait_for(lambda: False, "never", 1)
+    assert proxy.cpu_seconds() - before < 0.2
+
+
+def test_what_a_policy_remembers_survives_a_reload(start, web, policy):
+    body = """
+  local n = 0
+  return {
+    pick = function(_, uplinks) n = n + 1 return uplinks[1], "pick " .. n end,
+    export = function() return { n = n } end,
+    import = function(t) n = t.n + 100 end,
+  }"""
+    proxy = start("--policy", policy(body), "wan1")
+    assert curl_by("socks5h", proxy, host="web4.test").code == 0
+    proxy.connections(1)
+    proxy.reload()
+    proxy.wait_event("policy reloaded", generation=2)
+    assert curl_by("socks5h", proxy, host="web4.test").code == 0
+    assert reasons(proxy, 2) == ["pick 3", "pick 106"]

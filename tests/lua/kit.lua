@@ -2,7 +2,6 @@
 -- there. A world holds the uplinks and the frame; a runner is a policy loaded into it, called as the engine calls it.
 
 local ffi = require "ffi"
-local calls = require "steerway.host.calls"
 local host = require "steerway.host"
 local types = require "steerway.host.types"
 
@@ -24,7 +23,8 @@ World.__index, Runner.__index = World, Runner
 ---Uplinks by their specs: { name = "fibre", weight = 7, tier = 1, kind = "interface", tags = { "metered" }, … }, where
 ---any number of the view may be given.
 function kit.world(specs)
-  local frame, conn, stats = types.bind(nil)
+  types.bind(nil)
+  local frame, conn, stats = types.bound()
   for id in pairs(types.by_id) do
     types.by_id[id] = nil
   end
@@ -74,6 +74,7 @@ function World:begin(fields)
   end
   local c = self.frame.conn
   c.id, c.now, c.port, c.attempt = value "id", value "now", value "port", value "attempt"
+  self.frame.now = c.now
   c.is_domain, c.is_ipv6 = value "is_domain", value "is_ipv6"
   self.kept = {} -- the frame points into these
   for _, key in ipairs(TEXTS) do
@@ -108,8 +109,7 @@ end
 
 ---host.load of a policy's text, or with o.file of a file.
 ---@param o? table  file, files, params, log, random
----@return steerway.Policy policy
----@return steerway.Hooks hooks
+---@return steerway.Loaded
 function kit.load(text, o)
   o = o or {}
   local files = { [kit.file] = text }
@@ -118,15 +118,14 @@ function kit.load(text, o)
   end
   return host.load {
     file = o.file or kit.file, lua_dir = kit.lua_dir, read = kit.reader(files),
-    params = o.params, log = o.log, random = o.random,
+    params = o.params, log = o.log, random = o.random, wall = o.wall, metric = o.metric,
   }
 end
 
 ---The same, ready to be asked.
 function World:load(text, o)
-  local policy, hooks = kit.load(text, o)
-  local entry = calls.new(self.frame, self.conn, self.stats, hooks, policy.name)
-  return setmetatable({ world = self, entry = entry, policy = policy, hooks = hooks }, Runner)
+  local loaded = kit.load(text, o)
+  return setmetatable({ world = self, entry = loaded.entry, policy = loaded.policy, hooks = loaded.hooks }, Runner)
 end
 
 ---A policy of which only pick is written: its body, and what new does before.

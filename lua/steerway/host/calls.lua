@@ -4,6 +4,7 @@
 local clear = require "table.clear"
 local nearest = require "steerway.host.nearest"
 local types = require "steerway.host.types"
+local ffi_string = require("ffi").string
 local funcinfo = require("jit.util").funcinfo
 
 local calls = {}
@@ -17,13 +18,11 @@ local SECONDS_MAX = 86400
 
 local by_id, is_uplink, tags = types.by_id, types.is_uplink, types.tags
 
----@param frame ffi.cdata*
----@param conn steerway.Conn
----@param stats steerway.Stats
 ---@param hooks steerway.Hooks
 ---@param default_reason string
----@return table<string, function>  pick and forget, and opened, failed, closed where the policy has them
-function calls.new(frame, conn, stats, hooks, default_reason)
+---@return table<string, function>  pick and forget, and opened, failed, closed, uplink_changed where the policy has them
+function calls.new(hooks, default_reason)
+  local frame, conn, stats = types.bound()
   local pick = hooks.pick
   -- Handed to the policy, and filled anew for each call: whatever it did to the list harms nobody.
   local list = setmetatable({}, { __metatable = false })
@@ -138,7 +137,6 @@ function calls.new(frame, conn, stats, hooks, default_reason)
     end
   end
   if hooks.failed then
-    local ffi_string = require("ffi").string
     function entry.failed()
       hooks.failed(conn, by_id[frame.uplink], ffi_string(frame.word))
     end
@@ -146,6 +144,12 @@ function calls.new(frame, conn, stats, hooks, default_reason)
   if hooks.closed then
     function entry.closed()
       hooks.closed(conn, by_id[frame.uplink], stats)
+    end
+  end
+
+  if hooks.uplink_changed then
+    function entry.uplink_changed()
+      hooks.uplink_changed(by_id[frame.uplink], ffi_string(frame.word))
     end
   end
 

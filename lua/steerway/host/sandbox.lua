@@ -35,6 +35,18 @@ local function safe_table()
   return t
 end
 
+-- "Now" is the host's, so that a policy can be tried at any hour.
+local function safe_os(wall)
+  local t = copy(os, "clock difftime")
+  function t.time(fields)
+    return fields == nil and math.floor(wall()) or os.time(fields)
+  end
+  function t.date(format, time)
+    return os.date(format == nil and "%c" or format, time == nil and math.floor(wall()) or time)
+  end
+  return t
+end
+
 -- A handler would run inside the failing call, where the time budget cannot stop it; so it runs after.
 local function xpcall(f, handler, ...)
   local function finish(ok, ...)
@@ -165,6 +177,7 @@ end
 ---@field lua_dir string  the folder that holds steerway/
 ---@field read fun(path: string): string|nil, string|nil
 ---@field log fun(level: string, text: string)
+---@field wall? fun(): number  seconds since 1970, instead of os.time
 ---@field secret? boolean  the files may hold passwords: no error quotes what stands in them
 
 ---@param o steerway.SandboxOptions
@@ -181,7 +194,7 @@ function sandbox.new(o)
     .. " modf pi pow rad random sin sinh sqrt tan tanh")
   env.bit = copy(require "bit", "arshift band bnot bor bswap bxor lshift rol ror rshift tobit tohex")
   env.coroutine = copy(coroutine, "create isyieldable resume running status wrap yield")
-  env.os = copy(os, "clock date difftime time")
+  env.os = safe_os(o.wall or os.time)
   env.require = make_require(env, o)
 
   -- Only of tables: strings and the engine's types keep theirs to themselves.

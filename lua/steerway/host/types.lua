@@ -34,6 +34,7 @@ local STATS = [[
 local FRAME = [[
   struct { %s } conn;
   struct { %s } stats;
+  double now, next_timer;
   double connect_s, first_byte_s, timeout_s, hedge_s;
   const char *host, *client, *user, *listener, *proto, *last_error, *word;
   int32_t uplink, n_tags;
@@ -67,7 +68,7 @@ local stats_ptr = ffi.typeof("$ *", stats_t)
 local chars = ffi.typeof "const char *"
 types.writable_uplink = struct(VIEW, "")
 
-local frame -- what the engine and this VM exchange; see engine/policy/frame.h
+local frame, conn, stats -- what the engine and this VM exchange; see engine/policy/frame.h
 local anchor -- keeps a frame of a test's alive
 local by_id, text_of, device_of, kept = {}, {}, {}, {}
 local tags = {} -- by connection id
@@ -174,17 +175,33 @@ end
 
 ---Use the engine's frame, or with nil a fresh one of our own.
 ---@param address lightuserdata|nil
----@return ffi.cdata* frame
----@return steerway.Conn conn
----@return steerway.Stats stats
 function types.bind(address)
   if address == nil then
     anchor = frame_t()
     address = anchor
     anchor.live = true
+    anchor.next_timer = math.huge
   end
   frame = ffi.cast(frame_ptr, address)
-  return frame, ffi.cast(conn_ptr, frame.conn)[0], ffi.cast(stats_ptr, frame.stats)[0]
+  conn, stats = ffi.cast(conn_ptr, frame.conn)[0], ffi.cast(stats_ptr, frame.stats)[0]
+end
+
+---@return ffi.cdata* frame
+---@return steerway.Conn conn
+---@return steerway.Stats stats
+function types.bound()
+  return frame, conn, stats
+end
+
+---Monotonic seconds, as of the call under way.
+---@return number
+function types.now()
+  return frame.now
+end
+
+---@param due number  when the engine is to call for timers; math.huge for never
+function types.set_next_timer(due)
+  frame.next_timer = due
 end
 
 local tags_meta = {

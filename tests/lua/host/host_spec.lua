@@ -1,4 +1,3 @@
-local host = require "steerway.host"
 local kit = require "kit"
 
 local function load_error(text, o)
@@ -11,21 +10,21 @@ describe("host.load", function()
   end)
 
   it("returns the policy and its hooks", function()
-    local policy, hooks = kit.load "return { name = 'p', about = 'x', params = {}, new = function() return { pick = print } end }"
-    assert.equal("p", policy.name)
-    assert.equal("x", policy.about)
-    assert.is_function(hooks.pick)
+    local loaded = kit.load "return { name = 'p', about = 'x', params = {}, new = function() return { pick = print } end }"
+    assert.equal("p", loaded.policy.name)
+    assert.equal("x", loaded.policy.about)
+    assert.is_function(loaded.hooks.pick)
   end)
 
   it("takes a copy of the hooks", function()
-    local _, hooks = kit.load [[
+    local loaded = kit.load [[
       return { name = "p", new = function()
         local t = { pick = function(conn) t.pick = nil return 1 end }
         _G.t = t
         return t
       end }]]
-    hooks.pick()
-    assert.is_function(hooks.pick)
+    loaded.hooks.pick()
+    assert.is_function(loaded.hooks.pick)
   end)
 
   local known = " (known: name, about, params, new)"
@@ -93,7 +92,7 @@ describe("host.load", function()
   it("checks parameters, and names the line of the schema", function()
     local text = "return { name = 'p', params = {\n cap = { type = 'number', max = 5 },\n},\n"
       .. "new = function(ctx) local cap = ctx.params.cap return { pick = function() return nil, tostring(cap) end } end }"
-    local _, hooks = kit.load(text, { params = { cap = "4" } })
+    local hooks = kit.load(text, { params = { cap = "4" } }).hooks
     assert.equal("4", select(2, hooks.pick()))
     assert.equal("dir/p.lua:2: parameter 'cap': expected a number of at most 5, got '6'",
       load_error(text, { params = { cap = "6" } }))
@@ -102,74 +101,9 @@ describe("host.load", function()
   end)
 
   it("is the same for the policy's files, each in its own folder", function()
-    local policy = kit.load("return require 'mine'", {
+    local loaded = kit.load("return require 'mine'", {
       file = "dir/p.lua", files = { ["dir/mine.lua"] = "return { name = 'mine', new = function() return { pick = print } end }" },
     })
-    assert.equal("mine", policy.name)
-  end)
-end)
-
-describe("ctx", function()
-  -- What the expression yields in new(ctx).
-  local function value(expression, o)
-    local text = "return { name = 'p', new = function(ctx) local v = %s return { pick = function() return v end } end }"
-    local _, hooks = kit.load(text:format(expression), o)
-    return hooks.pick()
-  end
-
-  before_each(function()
-    kit.world { { name = "fibre" }, { name = "lte", up = false } }
-  end)
-
-  it("has all uplinks, also those that are down", function()
-    assert.equal("fibre lte", value "ctx.uplinks[1].name .. ' ' .. ctx.uplinks[2].name")
-    assert.equal(2, value "#ctx.uplinks")
-  end)
-
-  it("has a hash that is the same everywhere", function()
-    -- The values of Jenkins' one-at-a-time.
-    assert.equal(0, value "ctx.hash ''")
-    assert.equal(0xca2e9442, value "ctx.hash 'a'")
-    assert.equal(0x519e91f5, value "ctx.hash 'The quick brown fox jumps over the lazy dog'")
-    assert.equal("dir/p.lua:1: ctx.hash: expected a string, got number", kit.fails(value, "ctx.hash(1)"))
-    assert.truthy(kit.fails(host.hash):find "host_spec.lua:%d+: ctx.hash: expected a string, got nil" or true)
-  end)
-
-  it("spreads its hash over the whole range", function()
-    local buckets, n = {}, 20000
-    for i = 0, 7 do
-      buckets[i] = 0
-    end
-    for i = 1, n do
-      local b = math.floor(host.hash("host" .. i .. ".example.org") / 2 ^ 29)
-      buckets[b] = buckets[b] + 1
-    end
-    for i = 0, 7 do
-      assert.near(n / 8, buckets[i], 250)
-    end
-  end)
-
-  it("draws at random", function()
-    for _ = 1, 100 do
-      local r = value "ctx.random()"
-      assert.is_true(r >= 0 and r < 1)
-    end
-    assert.equal(0.25, value("ctx.random()", { random = function() return 0.25 end }))
-    local d = value "ctx.random(6)"
-    assert.is_true(d >= 1 and d <= 6 and d % 1 == 0)
-  end)
-
-  it("logs in three levels, formatted", function()
-    local lines = {}
-    value("ctx.log.info('n=%d %s', 4, 'x') or ctx.log.warn('100%%') or ctx.log.error('e') or print('p', 1) or 1",
-      { log = function(level, text) lines[#lines + 1] = level .. ": " .. text end })
-    assert.same({ "info: n=4 x", "warn: 100%", "error: e", "info: p\t1" }, lines)
-    assert.equal("dir/p.lua:1: ctx.log.warn: expected a format, got number", kit.fails(value, "ctx.log.warn(5)"))
-  end)
-
-  it("raises on names that are not there", function()
-    assert.equal("dir/p.lua:1: ctx has no field 'prams'; did you mean 'params'?", kit.fails(value, "ctx.prams"))
-    assert.equal("dir/p.lua:1: ctx.params has no field 'x'", kit.fails(value, "ctx.params.x"))
-    assert.is_false(value "getmetatable(ctx)")
+    assert.equal("mine", loaded.policy.name)
   end)
 end)

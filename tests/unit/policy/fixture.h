@@ -143,7 +143,7 @@ static inline void fixture_write(const struct fixture *f, const char *name, cons
 static inline struct policy_options fixture_options(struct fixture *f)
 {
     return (struct policy_options){
-        .file = f->file, .lua_dir = STEERWAY_SOURCE_DIR "/lua", .uplinks = &f->set};
+        .source = {.file = f->file}, .lua_dir = STEERWAY_SOURCE_DIR "/lua", .uplinks = &f->set};
 }
 
 /** Write the file and load it. */

@@ -67,11 +67,11 @@ static void a_file_that_cannot_be_read_is_named(void **state)
     struct policy_options o = fixture_options(f);
     assert_true(policy_new(&f->policy, &o, f->err) < 0);
     assert_non_null(strstr(f->err, "p.lua: No such file or directory"));
-    o.file = f->dir;
+    o.source.file = f->dir;
     assert_true(policy_new(&f->policy, &o, f->err) < 0);
     assert_non_null(strstr(f->err, "expected a regular file"));
     assert_int_equal(mkfifo(f->file, 0600), 0); /* must not wait for a writer */
-    o.file = f->file;
+    o.source.file = f->file;
     assert_true(policy_new(&f->policy, &o, f->err) < 0);
     assert_non_null(strstr(f->err, "expected a regular file"));
 }
@@ -94,8 +94,8 @@ static int load_with(struct fixture *f, const char *text, const char *key, const
     (void)snprintf(k, sizeof k, "%s", key);
     (void)snprintf(v, sizeof v, "%s", value);
     struct policy_param param = {.key = k, .value = v};
-    o.params = &param;
-    o.n_params = 1;
+    o.source.params = &param;
+    o.source.n_params = 1;
     fixture_write(f, "p.lua", text, strlen(text));
     policy_free(f->policy);
     f->policy = NULL;
@@ -246,7 +246,7 @@ static void the_shipped_policies_load_and_choose(void **state)
         struct policy_options o = fixture_options(f);
         char path[256];
         (void)snprintf(path, sizeof path, STEERWAY_SOURCE_DIR "/policies/%s.lua", names[i]);
-        o.file = path;
+        o.source.file = path;
         policy_free(f->policy);
         f->policy = NULL;
         if (policy_new(&f->policy, &o, f->err) != 0)
@@ -276,7 +276,7 @@ static void least_connections_and_the_built_in_default_agree(void **state)
     const char *text = PICK("", "return nil");
     fixture_write(f, "p.lua", text, strlen(text));
     assert_int_equal(policy_new(&silent, &o, f->err), 0);
-    o.file = STEERWAY_SOURCE_DIR "/policies/least_connections.lua";
+    o.source.file = STEERWAY_SOURCE_DIR "/policies/least_connections.lua";
     assert_int_equal(policy_new(&shipped, &o, f->err), 0);
     /* Two picks on trial have turned the credits of the shipped one; so it is asked as often as its turns
      * take. */

@@ -80,7 +80,7 @@ static void the_list_given_may_be_sorted_and_spoilt(void **state)
         assert_false(c.by_default);
         assert_ptr_equal(c.order[0], f->set.items[2]);
     }
-    assert_int_equal(policy_errors(f->policy), 0);
+    assert_int_equal(policy_info(f->policy).errors, 0);
 }
 
 static void nil_leaves_it_to_the_default(void **state)
@@ -92,7 +92,7 @@ static void nil_leaves_it_to_the_default(void **state)
     assert_int_equal(c.n, 1);
     assert_true(c.by_default);
     assert_string_equal(c.reason, "default: no opinion");
-    assert_int_equal(policy_errors(f->policy), 0);
+    assert_int_equal(policy_info(f->policy).errors, 0);
 }
 
 static void false_refuses(void **state)
@@ -150,7 +150,7 @@ static void anything_else_is_logged_and_the_default_decides(void **state)
         if (!c.by_default || c.verdict != POLICY_USE || c.n != 1)
             FIXTURE_FAIL(f, "taken for good: %s", mistakes[i].text);
         assert_string_equal(c.reason, "default: policy error");
-        assert_int_equal(policy_errors(f->policy), 1);
+        assert_int_equal(policy_info(f->policy).errors, 1);
         if (fixture_log_count(f, mistakes[i].expected) == 0)
             FIXTURE_FAIL(f, "expected in the log: %s", mistakes[i].expected);
         assert_false(fixture_pick(f).by_default);
@@ -282,7 +282,7 @@ static void hooks_hear_what_happened(void **state)
     stats.first_byte_s = -1;
     policy_closed(f->policy, &conn, f->set.items[0], &stats);
     assert_string_equal(pick_conn(f, &conn).reason, "closed fibre 10 5e+09 1.5 nil idle 5");
-    assert_int_equal(policy_errors(f->policy), 0);
+    assert_int_equal(policy_info(f->policy).errors, 0);
 }
 
 static void tags_live_until_forgotten(void **state)
@@ -312,7 +312,7 @@ static void absent_hooks_are_not_called(void **state)
     policy_failed(f->policy, &conn, f->set.items[2], "timeout");
     policy_closed(f->policy, &conn, f->set.items[0], &stats);
     policy_forget(f->policy, 5);
-    assert_int_equal(policy_errors(f->policy), 0);
+    assert_int_equal(policy_info(f->policy).errors, 0);
 }
 
 static void errors_in_hooks_are_logged(void **state)
@@ -325,7 +325,7 @@ static void errors_in_hooks_are_logged(void **state)
     policy_closed(f->policy, &conn, f->set.items[0], &stats);
     assert_int_equal(fixture_log_count(f, "in=closed error=\""), 1);
     assert_int_equal(fixture_log_count(f, "p.lua:3: stats has no field 'rxx'"), 1);
-    assert_int_equal(policy_errors(f->policy), 1);
+    assert_int_equal(policy_info(f->policy).errors, 1);
 }
 
 static void too_many_failures_in_a_row_quarantine(void **state)
@@ -335,19 +335,19 @@ static void too_many_failures_in_a_row_quarantine(void **state)
     for (int round = 0; round < 3; round++) {
         for (int i = 0; i < 19; i++)
             assert_string_equal(pick_port_1(f).reason, "default: policy error");
-        assert_false(policy_quarantined(f->policy));
+        assert_false(policy_info(f->policy).quarantined);
         assert_false(fixture_pick(f).by_default); /* not in a row any more */
     }
     for (int i = 0; i < 20; i++)
         (void)pick_port_1(f);
-    assert_true(policy_quarantined(f->policy));
+    assert_true(policy_info(f->policy).quarantined);
     for (int i = 0; i < 100; i++)
         assert_string_equal(fixture_pick(f).reason, "default: policy quarantined");
-    assert_int_equal(policy_errors(f->policy), 77);
+    assert_int_equal(policy_info(f->policy).errors, 77);
     assert_int_equal(fixture_log_count(f, "error policy quarantined until it is reloaded"), 1);
     assert_true(fixture_log_count(f, "policy failed") <= 5); /* rate-limited */
     assert_int_equal(policy_reload(f->policy, f->err), 0);
-    assert_false(policy_quarantined(f->policy));
+    assert_false(policy_info(f->policy).quarantined);
     assert_false(fixture_pick(f).by_default);
 }
 
@@ -357,13 +357,13 @@ static void a_reload_counts_failures_anew(void **state)
     FIXTURE_LOAD(f, ON_PORT_1("error('bad day')"));
     for (int i = 0; i < 20; i++)
         (void)pick_port_1(f);
-    assert_true(policy_quarantined(f->policy));
+    assert_true(policy_info(f->policy).quarantined);
     assert_int_equal(policy_reload(f->policy, f->err), 0);
     for (int i = 0; i < 19; i++)
         assert_string_equal(pick_port_1(f).reason, "default: policy error");
-    assert_false(policy_quarantined(f->policy));
+    assert_false(policy_info(f->policy).quarantined);
     (void)pick_port_1(f);
-    assert_true(policy_quarantined(f->policy));
+    assert_true(policy_info(f->policy).quarantined);
 }
 
 /* What a call borrowed is not within reach after it, whatever a policy has kept. */
@@ -402,10 +402,10 @@ static void a_hook_that_always_fails_quarantines_too(void **state)
         assert_false(fixture_pick(f).by_default); /* what works does not excuse what does not */
         policy_closed(f->policy, &conn, f->set.items[0], &stats);
     }
-    assert_true(policy_quarantined(f->policy));
+    assert_true(policy_info(f->policy).quarantined);
     assert_string_equal(fixture_pick(f).reason, "default: policy quarantined");
     policy_closed(f->policy, &conn, f->set.items[0], &stats);
-    assert_int_equal(policy_errors(f->policy), 20); /* it is not called any more */
+    assert_int_equal(policy_info(f->policy).errors, 20); /* it is not called any more */
 }
 
 int main(void)

@@ -95,7 +95,7 @@ static void stops_each_loop_in_pick(void **state)
                     FIXTURE_FAIL(f, "%s: a good pick fails afterwards: %s", loops[i].name, good.reason);
             }
         }
-        assert_int_equal(policy_errors(f->policy), 3);
+        assert_int_equal(policy_info(f->policy).errors, 3);
     }
     /* All but the error with a __tostring, which ends by itself. */
     size_t named = fixture_log_count(f, "p.lua:4: stopped: took longer than 50 ms");
@@ -139,7 +139,7 @@ static void long_builtins_are_refused_or_end_soon(void **state)
         struct policy_choice bad = pick_port(f, 666);
         if (cpu_now_s() - start > 5 || !bad.by_default)
             FIXTURE_FAIL(f, "builtin %zu: took %.3f s, %s", i, cpu_now_s() - start, bad.reason);
-        assert_int_equal(policy_errors(f->policy), 1);
+        assert_int_equal(policy_info(f->policy).errors, 1);
         assert_false(pick_port(f, 443).by_default);
     }
 }
@@ -201,7 +201,7 @@ static void slow_but_within_budget_is_let_be(void **state)
                          "local stop = clock() + 0.025; while clock() < stop do end return uplinks[1]"));
     for (int i = 0; i < 8; i++)
         assert_false(fixture_pick(f).by_default);
-    assert_int_equal(policy_errors(f->policy), 0);
+    assert_int_equal(policy_info(f->policy).errors, 0);
 }
 
 static const char *const hoards[] = {

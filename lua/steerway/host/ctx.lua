@@ -1,0 +1,140 @@
+-- ctx, the engine's face to a policy: handed to its new, made once for each load.
+
+local bit = require "bit"
+local ffi = require "ffi"
+local nearest = require "steerway.host.nearest"
+local types = require "steerway.host.types"
+
+local ctx = {}
+
+---Jenkins' one-at-a-time: the same number for the same text on every machine and in every version.
+---@param text string
+---@return integer  0 .. 2^32 - 1
+function ctx.hash(text)
+  if type(text) ~= "string" then
+    error("ctx.hash: expected a string, got " .. type(text), 2)
+  end
+  local byte, tobit, lshift, rshift, bxor = string.byte, bit.tobit, bit.lshift, bit.rshift, bit.bxor
+  local h = 0
+  for i = 1, #text do
+    h = tobit(h + byte(text, i))
+    h = tobit(h + lshift(h, 10))
+    h = bxor(h, rshift(h, 6))
+  end
+  h = tobit(h + lshift(h, 3))
+  h = bxor(h, rshift(h, 11))
+  h = tobit(h + lshift(h, 15))
+  return h % 4294967296
+end
+
+local function logger(log, level)
+  return function(fmt, ...)
+    if type(fmt) ~= "string" then
+      error(("ctx.log.%s: expected a format, got %s"):format(level, type(fmt)), 2)
+    end
+    log(level, fmt:format(...))
+  end
+end
+
+local doubles = ffi.typeof "double *"
+
+-- A number that the engine keeps, and keeps over a reload. The pointer stays in here.
+local function meter(what, find, methods)
+  return function(name)
+    if type(name) ~= "string" or not name:find "^[%a_][%w_]*$" or #name > 63 then
+      error(("ctx.%s: expected a name of letters, digits and _ (63 at most), got %s"):format(what, tostring(name)), 2)
+    end
+    local address, refusal = find(name, what == "gauge")
+    if not address then
+      error(("ctx.%s: %s"):format(what, refusal), 2)
+    end
+    local at = ffi.cast(doubles, address)
+    local function number(method, value)
+      if type(value) ~= "number" then
+        error(("%s:%s: expected a number, got %s"):format(name, method, type(value)), 3)
+      end
+      return value
+    end
+    local object = {
+      value = function()
+        return at[0]
+      end,
+    }
+    for method, change in pairs(methods) do
+      object[method] = function(_, value)
+        at[0] = change(at[0], number(method, value == nil and method == "add" and 1 or value), name)
+      end
+    end
+    return object
+  end
+end
+
+local COUNTER = {
+  add = function(old, n, name)
+    if n < 0 or n ~= n then
+      error(("%s:add: a counter only grows, got %g; expected a number from 0, or a gauge"):format(name, n), 3)
+    end
+    return old + n
+  end,
+}
+local GAUGE = {
+  add = function(old, n)
+    return old + n
+  end,
+  set = function(_, n)
+    return n
+  end,
+}
+
+-- For a host without an engine: numbers of its own.
+local function own_metric()
+  local kept = {}
+  return function(name)
+    kept[name] = kept[name] or ffi.new "double[1]"
+    return kept[name]
+  end
+end
+
+---@class steerway.CtxOptions
+---@field params table<string, any>
+---@field log fun(level: string, text: string)
+---@field timers steerway.Timers
+---@field random? fun(): number                         instead of math.random
+---@field wall? fun(): number                           instead of os.time
+---@field metric? fun(name: string, gauge: boolean): lightuserdata|ffi.cdata*|nil, string|nil  where its number is
+
+---@param o steerway.CtxOptions
+---@return steerway.Ctx
+function ctx.new(o)
+  local all = {}
+  for id, u in ipairs(types.by_id) do
+    all[id] = u
+  end
+  local metric = o.metric or own_metric()
+  local made = {
+    params = o.params,
+    uplinks = all,
+    log = { info = logger(o.log, "info"), warn = logger(o.log, "warn"), error = logger(o.log, "error") },
+    hash = ctx.hash,
+    random = o.random or math.random,
+    now = types.now,
+    time = o.wall or os.time,
+    every = o.timers.every,
+    after = o.timers.after,
+    counter = meter("counter", metric, COUNTER),
+    gauge = meter("gauge", metric, GAUGE),
+  }
+  local names = {}
+  for name in pairs(made) do
+    names[#names + 1] = name
+  end
+  table.sort(names)
+  return setmetatable(made, {
+    __metatable = false,
+    __index = function(_, key)
+      error(nearest.complaint("ctx", key, names), 2)
+    end,
+  })
+end
+
+return ctx

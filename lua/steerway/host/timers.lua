@@ -1,0 +1,105 @@
+-- Calls to be made later, of a policy's ctx.every and ctx.after. The engine is told when the earliest is due and then has
+-- them run one by one, so that each has a time budget of its own.
+
+local timers = {}
+
+local huge = math.huge
+
+local TIMERS_MAX = 1000
+local EVERY_MIN, SECONDS_MAX = 0.01, 366 * 86400
+
+local function check(name, seconds, min, fn)
+  if type(seconds) ~= "number" or not (seconds >= min and seconds <= SECONDS_MAX) then
+    error(("ctx.%s: expected seconds from %g to %d, got %s"):format(name, min, SECONDS_MAX, tostring(seconds)), 3)
+  end
+  if type(fn) ~= "function" then
+    error(("ctx.%s: expected a function, got %s"):format(name, type(fn)), 3)
+  end
+end
+
+---@class steerway.Timers
+---@field every fun(seconds: number, fn: fun()): fun()  returns what cancels it
+---@field after fun(seconds: number, fn: fun()): fun()
+---@field run fun()                run the earliest of those that are due, if there is one
+
+---@param now fun(): number              monotonic seconds
+---@param tell fun(due: number)          told when the earliest is due whenever that changes; math.huge for none
+---@return steerway.Timers
+function timers.new(now, tell)
+  local list, count, told = {}, 0, huge
+
+  local function earliest()
+    local first
+    for i = 1, count do
+      local t = list[i]
+      if not first or t.due < first.due then
+        first = t
+      end
+    end
+    return first
+  end
+
+  local function retell()
+    local first = earliest()
+    local due = first and first.due or huge
+    if due ~= told then
+      told = due
+      tell(due)
+    end
+  end
+
+  local function remove(timer)
+    for i = 1, count do
+      if list[i] == timer then
+        table.remove(list, i) -- those level are run in the order in which they came
+        count = count - 1
+        return retell()
+      end
+    end
+  end
+
+  local function add(name, seconds, fn, interval)
+    if count >= TIMERS_MAX then
+      error(("ctx.%s: %d timers are waiting already; more is taken for a mistake"):format(name, TIMERS_MAX), 3)
+    end
+    local timer = { due = now() + seconds, fn = fn, interval = interval }
+    count = count + 1
+    list[count] = timer
+    retell()
+    return function()
+      remove(timer)
+    end
+  end
+
+  return {
+    every = function(seconds, fn)
+      check("every", seconds, EVERY_MIN, fn)
+      return add("every", seconds, fn, seconds)
+    end,
+
+    after = function(seconds, fn)
+      check("after", seconds, 0, fn)
+      return add("after", seconds, fn)
+    end,
+
+    run = function()
+      local timer, time = earliest(), now()
+      if not timer or timer.due > time then
+        return
+      end
+      -- Before it is run, which may never end.
+      if timer.interval then
+        timer.due = timer.due + timer.interval
+        if timer.due <= time then -- it was kept waiting: one call makes up for all that were missed
+          timer.due = time + timer.interval
+        end
+        retell()
+      else
+        remove(timer)
+      end
+      timer.fn()
+    end,
+  }
+end
+
+return timers

@@ -1,0 +1,104 @@
+local ctx = require "steerway.host.ctx"
+local kit = require "kit"
+
+describe("ctx", function()
+  -- What the expression yields in new(ctx).
+  local function value(expression, o)
+    local text = "return { name = 'p', new = function(ctx) local v = %s return { pick = function() return v end } end }"
+    local hooks = kit.load(text:format(expression), o).hooks
+    return hooks.pick()
+  end
+
+  before_each(function()
+    kit.world { { name = "fibre" }, { name = "lte", up = false } }
+  end)
+
+  it("has all uplinks, also those that are down", function()
+    assert.equal("fibre lte", value "ctx.uplinks[1].name .. ' ' .. ctx.uplinks[2].name")
+    assert.equal(2, value "#ctx.uplinks")
+  end)
+
+  it("has a hash that is the same everywhere", function()
+    -- The values of Jenkins' one-at-a-time.
+    assert.equal(0, value "ctx.hash ''")
+    assert.equal(0xca2e9442, value "ctx.hash 'a'")
+    assert.equal(0x519e91f5, value "ctx.hash 'The quick brown fox jumps over the lazy dog'")
+    assert.equal("dir/p.lua:1: ctx.hash: expected a string, got number", kit.fails(value, "ctx.hash(1)"))
+    assert.equal("dir/p.lua:1: ctx.hash: expected a string, got nil", kit.fails(value, "ctx.hash()"))
+  end)
+
+  it("spreads its hash over the whole range", function()
+    local buckets, n = {}, 20000
+    for i = 0, 7 do
+      buckets[i] = 0
+    end
+    for i = 1, n do
+      local b = math.floor(ctx.hash("host" .. i .. ".example.org") / 2 ^ 29)
+      buckets[b] = buckets[b] + 1
+    end
+    for i = 0, 7 do
+      assert.near(n / 8, buckets[i], 250)
+    end
+  end)
+
+  it("draws at random", function()
+    for _ = 1, 100 do
+      local r = value "ctx.random()"
+      assert.is_true(r >= 0 and r < 1)
+    end
+    assert.equal(0.25, value("ctx.random()", { random = function() return 0.25 end }))
+    local d = value "ctx.random(6)"
+    assert.is_true(d >= 1 and d <= 6 and d % 1 == 0)
+  end)
+
+  it("logs in three levels, formatted", function()
+    local lines = {}
+    value("ctx.log.info('n=%d %s', 4, 'x') or ctx.log.warn('100%%') or ctx.log.error('e') or print('p', 1) or 1",
+      { log = function(level, text) lines[#lines + 1] = level .. ": " .. text end })
+    assert.same({ "info: n=4 x", "warn: 100%", "error: e", "info: p\t1" }, lines)
+    assert.equal("dir/p.lua:1: ctx.log.warn: expected a format, got number", kit.fails(value, "ctx.log.warn(5)"))
+  end)
+
+  it("raises on names that are not there", function()
+    assert.equal("dir/p.lua:1: ctx has no field 'prams'; did you mean 'params'?", kit.fails(value, "ctx.prams"))
+    assert.equal("dir/p.lua:1: ctx.params has no field 'x'", kit.fails(value, "ctx.params.x"))
+    assert.is_false(value "getmetatable(ctx)")
+  end)
+
+  it("tells the time by the engine's clocks", function()
+    local w = kit.world { {} }
+    w.frame.now = 123.5
+    assert.equal(123.5, value "ctx.now()")
+    local o = { wall = function() return 86400.75 end }
+    assert.equal(86400.75, value("ctx.time()", o))
+    assert.equal(86400, value("os.time()", o))
+    assert.equal("1970-01-02", value("os.date('!%Y-%m-%d')", o))
+    assert.equal("1970-01-01", value("os.date('!%Y-%m-%d', 5)", o))
+    assert.equal(os.time { year = 2000, month = 1, day = 1 }, value("os.time { year = 2000, month = 1, day = 1 }", o))
+  end)
+
+  it("counts and gauges by numbers that the host keeps", function()
+    local ffi = require "ffi"
+    local kept, asked = {}, {}
+    local o = {
+      metric = function(name, gauge)
+        asked[#asked + 1] = name .. (gauge and " gauge" or " counter")
+        kept[name] = kept[name] or ffi.new "double[1]"
+        return kept[name]
+      end,
+    }
+    assert.equal(3, value("(function() local c = ctx.counter 'hits' c:add() c:add(2) return c:value() end)()", o))
+    assert.equal(4, value("(function() local c = ctx.counter 'hits' c:add() return c:value() end)()", o))
+    assert.equal(7, value("(function() local g = ctx.gauge 'level' g:set(9) g:add(-2) return g:value() end)()", o))
+    assert.same({ "hits counter", "hits counter", "level gauge" }, asked)
+    assert.equal(4, kept.hits[0])
+    assert.equal("dir/p.lua:1: hits:add: a counter only grows, got -1; expected a number from 0, or a gauge",
+      kit.fails(value, "ctx.counter('hits'):add(-1)", o))
+    assert.equal("dir/p.lua:1: level:set: expected a number, got nil", kit.fails(value, "ctx.gauge('level'):set()", o))
+    assert.equal("dir/p.lua:1: ctx.counter: expected a name of letters, digits and _ (63 at most), got a b",
+      kit.fails(value, "ctx.counter 'a b'"))
+    assert.equal("dir/p.lua:1: ctx.gauge: no room", kit.fails(value, "ctx.gauge 'x'", {
+      metric = function() return nil, "no room" end,
+    }))
+  end)
+end)
