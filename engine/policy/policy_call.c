@@ -76,8 +76,11 @@ static void settle(struct policy *p, enum script_entry entry, int rc, const char
 static void decide_by_default(struct policy *p, struct uplink *const *candidates, size_t n, const char *why,
                               struct policy_choice *ret)
 {
-    *ret = (struct policy_choice){.verdict = POLICY_USE, .n = 1, .by_default = true};
+    ret->verdict = POLICY_USE;
     ret->order[0] = fallback_pick(&p->fallback, candidates, n);
+    ret->n = 1;
+    ret->timeout_s = ret->hedge_s = 0;
+    ret->by_default = true;
     (void)snprintf(ret->reason, sizeof ret->reason, "default: %s", why);
 }
 
@@ -163,7 +166,7 @@ void policy_uplink_changed(struct policy *p, struct uplink *u, const char *what)
 
 void policy_run_timers(struct policy *p)
 {
-    script_tick(p->script);
+    script_tick_finely(p->script);
     double now = p->script->frame.now;
     /* Whatever they do to each other: those that are left wait for the next turn of the loop. */
     for (int i = 0; i < TIMERS_IN_A_TURN && p->script->frame.next_timer <= now && wants(p, SCRIPT_TIMER); i++)

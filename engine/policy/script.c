@@ -265,6 +265,15 @@ void script_free(struct script *s)
 
 void script_tick(struct script *s)
 {
+    double now = s->env->now ? s->env->now(s->env->arg) : clock_coarse_s();
+
+    /* A timer may have been told a later time, by the fine clock. */
+    if (now > s->frame.now)
+        s->frame.now = now;
+}
+
+void script_tick_finely(struct script *s)
+{
     s->frame.now = s->env->now ? s->env->now(s->env->arg) : clock_now_s();
 }
 
@@ -313,9 +322,8 @@ int script_run(struct script *s, enum script_entry entry, char *err)
 }
 
 /* Cuts long text before a character of UTF-8, not amid it. */
-static void copy_reason(char *to, const char *from)
+static void copy_reason(char *to, const char *from, size_t n)
 {
-    size_t n = strnlen(from, POLICY_REASON_MAX + 1);
     if (n > POLICY_REASON_MAX)
         for (n = POLICY_REASON_MAX; n > 0 && ((unsigned char)from[n] & 0xc0) == 0x80; n--)
             ;
@@ -323,34 +331,49 @@ static void copy_reason(char *to, const char *from)
     to[n] = '\0';
 }
 
-/* Takes the two results off the stack. The host has checked all that a policy can get wrong; what fails here
- * is a disagreement between host and engine. */
+/* The host has checked all that a policy can get wrong; what fails here is a disagreement between host and
+ * engine. */
+static bool are_candidates(const struct script *s, uint64_t candidates)
+{
+    const struct frame *f = &s->frame;
+
+    for (int32_t i = 0; i < f->n; i++) {
+        int32_t id = f->ids[i];
+        if (i == UPLINK_MAX || id < 1 || (size_t)id > s->uplinks->n || !(candidates >> (id - 1) & 1))
+            return false;
+    }
+    return f->n > 0;
+}
+
+/* Takes the two results off the stack. Fills ret in place, as it is large and this is the hottest of all
+ * paths. */
 static int read_verdict(struct script *s, uint64_t candidates, enum frame_verdict *ret_verdict,
                         struct policy_choice *ret, char *err)
 {
     lua_State *L = s->vm->L;
     const struct frame *f = &s->frame;
-    struct policy_choice choice = {.timeout_s = f->timeout_s, .hedge_s = f->hedge_s};
     enum frame_verdict verdict = (enum frame_verdict)lua_tointeger(L, -2);
-    const char *reason = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
+    size_t len;
 
-    copy_reason(choice.reason, *reason ? reason : s->name);
-    lua_pop(L, 2);
-    if (verdict == FRAME_USE) {
-        for (int32_t i = 0; i < f->n && i < UPLINK_MAX; i++) {
-            int32_t id = f->ids[i];
-            if (id < 1 || (size_t)id > s->uplinks->n || !(candidates >> (id - 1) & 1)) {
-                (void)snprintf(err, VM_ERROR_MAX, "%s: pick chose uplink number %d, not a candidate", s->name,
-                               id);
-                return -EINVAL;
-            }
-            choice.order[choice.n++] = s->uplinks->items[id - 1];
-        }
+    if (verdict == FRAME_USE && !are_candidates(s, candidates)) {
+        lua_pop(L, 2);
+        (void)snprintf(err, VM_ERROR_MAX, "%s: pick chose what is not a candidate", s->name);
+        return -EINVAL;
     }
-    choice.verdict = verdict == FRAME_REFUSE ? POLICY_REFUSE : POLICY_USE;
     *ret_verdict = verdict;
-    if (verdict != FRAME_NO_OPINION)
-        *ret = choice;
+    if (verdict != FRAME_NO_OPINION) {
+        const char *reason = lua_tolstring(L, -1, &len); /* the host's promise: a string, not empty */
+        copy_reason(ret->reason, reason, len);
+        ret->verdict = verdict == FRAME_REFUSE ? POLICY_REFUSE : POLICY_USE;
+        ret->timeout_s = f->timeout_s;
+        ret->hedge_s = f->hedge_s;
+        ret->by_default = false;
+        ret->n = 0;
+        if (verdict == FRAME_USE)
+            for (; ret->n < (size_t)f->n; ret->n++)
+                ret->order[ret->n] = s->uplinks->items[f->ids[ret->n] - 1];
+    }
+    lua_pop(L, 2);
     return 0;
 }
 

@@ -52,8 +52,10 @@ void script_free(struct script *s);
  *  @return 0, or negative errno with one line in err */
 MUST_CHECK int script_export(struct script *s, struct script_state *ret, char *err);
 
-/** Put the time into the frame, as each call must. */
+/** Put the time into the frame, as each call must: cheaply, to some milliseconds, but never backwards; or,
+ * for timers, as precisely as it can be had. */
 void script_tick(struct script *s);
+void script_tick_finely(struct script *s);
 
 /** Put into the frame what a hook or pick may read; end each with script_end. Text is borrowed until then. */
 void script_begin(struct script *s, const struct policy_conn *conn);

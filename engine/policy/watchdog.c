@@ -179,8 +179,11 @@ void watchdog_enter(struct watchdog *w, double budget_s)
 {
     if (dog.owner != w)
         take_profiler(w);
-    w->budget_s = budget_s;
-    w->patience = (sig_atomic_t)ceil(budget_s * 1e9 / TICK_NS);
+    if (w->budget_s != budget_s) {
+        w->budget_s = budget_s;
+        w->budget_ticks = (sig_atomic_t)ceil(budget_s * 1e9 / TICK_NS);
+    }
+    w->patience = w->budget_ticks;
     w->finding = WATCHDOG_FINE;
     dog.running = w;
 }

@@ -25,6 +25,7 @@ struct watchdog {
     lua_State *L;
     const char *library;            /* borrowed; the folder whose code is not to blame; or NULL */
     double budget_s;                /* of the call under way */
+    sig_atomic_t budget_ticks;      /* the same, rounded up */
     volatile sig_atomic_t patience; /* ticks until it is stopped */
     volatile sig_atomic_t finding;  /* enum watchdog_finding of the call under way */
 };

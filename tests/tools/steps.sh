@@ -3,7 +3,7 @@
 # shellcheck shell=bash
 
 # shellcheck disable=SC2034 # for dev
-STEPS="lint unit docs clang asan package lua e2e e2e-asan"
+STEPS="lint unit docs clang asan package bench lua e2e e2e-asan"
 E2E_MAX_S=1200 # a run that takes so long hangs
 UNIT_MAX_S=300
 
@@ -78,6 +78,12 @@ step_package() {
   else
     echo "SKIPPED the Debian package: dpkg-shlibdeps is not installed"
   fi
+}
+
+# That the measurements work; what they measure, ./dev bench tells.
+step_bench() {
+  build bench || return 1
+  check "picks are measured" build/bench/tests/bench/bench_policy 1000
 }
 
 step_lua() {
