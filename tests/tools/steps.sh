@@ -80,10 +80,11 @@ step_package() {
   fi
 }
 
-# That the measurements work; what they measure, ./dev bench tells.
+# That the measurements work, and the long runs in short.
 step_bench() {
   build bench || return 1
   check "picks are measured" build/bench/tests/bench/bench_policy 1000
+  check "a policy is stopped again and again" build/bench/tests/soak/soak_kills 500
 }
 
 step_lua() {

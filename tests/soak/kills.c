@@ -1,0 +1,189 @@
+/* A policy that is stopped again and again, in every way that it can go astray, with good picks in between.
+ *   soak_kills [KILLS]
+ * Each astray call must be stopped, each good pick be right, nothing else be counted as a failure, and
+ * neither the Lua heap nor the process grow once each way has been gone. */
+#include "base/clock.h"
+#include "policy/policy.h"
+
+#include <fcntl.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { GOOD = 443, WAYS = 16, GOOD_BETWEEN = 5, GROWTH_MAX_KIB = 4096, HOARD_EVERY = 97 };
+/* Short, so that ten thousand stops take minutes and not a quarter of an hour. */
+static const double BUDGET_S = 0.005;
+
+/* The way is conn.port; in `closed` and in a timer it is what pick left behind. */
+static const char POLICY[] =
+    "local n, t, s = 0, {}, ''\n"
+    "local function deep(x) return 1 + deep(x) end\n"
+    "local function tail(x) return tail(x + 1) end\n"
+    "local ways = {\n"
+    "function() while true do end end,\n"
+    "function() while true do n = n + 1 end end,\n"
+    "function() while true do t[n % 8] = n n = n + 1 end end,\n"
+    "function() while true do pcall(function() n = n + 1 end) end end,\n"
+    "function() while true do pcall(function() while true do n = n + 1 end end) end end,\n"
+    "function() while true do local c = coroutine.wrap(function() coroutine.yield() end) c() c() end end,\n"
+    "function() coroutine.wrap(function() while true do n = n + 1 end end)() end,\n"
+    "function() return tail(1) end,\n"
+    "function() while true do pcall(deep, 1) end end,\n"
+    "function() while true do s = s .. 'x' if #s > 1000 then s = '' end end end,\n"
+    "function() t.a = 1 while true do for k, v in pairs(t) do n = n + v end end end,\n"
+    "function() for i = 1, math.huge do n = n + i end end,\n"
+    "function() while true do s = ('x'):rep(1e4 + n % 100) n = n + 1 end end,\n"
+    "function() while true do table.sort({ 3, 1, 2 }, function(a, b) n = n + 1 return a > b end) end end,\n"
+    "function() while true do (('x'):rep(100)):gsub('.', function() n = n + 1 end) end end,\n"
+    "function() ::again:: goto again end,\n"
+    "}\n"
+    "local function hoard() local h = {} while true do h[#h + 1] = { #h } end end\n"
+    "return { name = 'astray', new = function(ctx)\n"
+    "ctx.every(0.5, function() end)\n"
+    "return { pick = function(conn, uplinks)\n"
+    "n, s = 0, '' for k in pairs(t) do t[k] = nil end\n"
+    "if conn.port == 443 then return uplinks[#uplinks], 'well' end\n"
+    "if conn.port == 100 then hoard() end\n"
+    "if conn.port == 101 then ctx.after(0, ways[conn.id % #ways + 1]) return uplinks[#uplinks], 'well' end\n"
+    "ways[conn.port]() end,\n"
+    "closed = function(conn) if conn.port ~= 443 then ways[conn.port]() end end } end }\n";
+
+struct soak {
+    struct uplink_set set;
+    struct uplink uplinks[3];
+    struct policy *policy;
+    double now;
+    uint64_t id, expected_errors;
+};
+
+static double soak_now(void *arg)
+{
+    return ((struct soak *)arg)->now;
+}
+
+static void die(const char *what, uint64_t id, const char *more)
+{
+    (void)printf("soak_kills: connection %llu: %s%s%s\n", (unsigned long long)id, what, *more ? ": " : "",
+                 more);
+    exit(1);
+}
+
+static long resident_kib(void)
+{
+    long pages = 0, all;
+    FILE *f = fopen("/proc/self/statm", "r");
+
+    if (!f || fscanf(f, "%ld %ld", &all, &pages) != 2)
+        abort();
+    (void)fclose(f);
+    return pages * (sysconf(_SC_PAGESIZE) / 1024);
+}
+
+static struct policy_conn conn_to(struct soak *s, uint16_t port)
+{
+    return (struct policy_conn){.id = ++s->id,
+                                .host = "www.example.org",
+                                .port = port,
+                                .is_domain = true,
+                                .proto = POLICY_SOCKS5,
+                                .client = "192.0.2.7",
+                                .listener = "127.0.0.1:1080",
+                                .attempt = 1};
+}
+
+static void pick(struct soak *s, uint16_t port, bool astray)
+{
+    const struct policy_conn conn = conn_to(s, port);
+    struct policy_choice choice;
+
+    policy_pick(s->policy, &conn, s->set.items, s->set.n, &choice);
+    s->expected_errors += astray;
+    if (choice.by_default != astray)
+        die(astray ? "was not stopped" : "a good pick failed", conn.id, choice.reason);
+    if (!astray && choice.order[0] != s->set.items[s->set.n - 1])
+        die("a good pick went wrong", conn.id, choice.order[0]->name);
+}
+
+static void go_astray(struct soak *s, size_t i)
+{
+    static const struct policy_stats stats = {.reason = "closed", .first_byte_s = -1};
+    uint16_t way = (uint16_t)(i % WAYS + 1);
+
+    if (i % HOARD_EVERY == HOARD_EVERY - 1) {
+        pick(s, 100, true);
+    } else if (i % 3 == 0) {
+        pick(s, way, true);
+    } else if (i % 3 == 1) {
+        const struct policy_conn conn = conn_to(s, way);
+        policy_closed(s->policy, &conn, s->set.items[0], &stats);
+        s->expected_errors++;
+    } else {
+        pick(s, 101, false);
+        s->now += 1;
+        policy_run_timers(s->policy);
+        s->expected_errors++;
+    }
+    for (int k = 0; k < GOOD_BETWEEN; k++) {
+        const struct policy_conn conn = conn_to(s, GOOD);
+        pick(s, GOOD, false);
+        policy_closed(s->policy, &conn, s->set.items[0], &stats);
+    }
+    struct policy_info info = policy_info(s->policy);
+    if (info.errors != s->expected_errors || info.quarantined)
+        die("failures counted wrongly", s->id, info.quarantined ? "quarantined" : "");
+}
+
+static void load(struct soak *s)
+{
+    char path[] = "/tmp/steerway-soak-XXXXXX", err[POLICY_ERROR_MAX];
+    int fd = mkstemp(path);
+
+    if (fd < 0 || write(fd, POLICY, sizeof POLICY - 1) != (ssize_t)(sizeof POLICY - 1))
+        abort();
+    (void)close(fd);
+    const struct policy_options o = {.source = {.file = path},
+                                     .lua_dir = STEERWAY_SOURCE_DIR "/lua",
+                                     .uplinks = &s->set,
+                                     .budget_s = BUDGET_S,
+                                     .memory_max = 8 << 20,
+                                     .env = {.now = soak_now, .arg = s}};
+    if (policy_new(&s->policy, &o, err) < 0)
+        die("the policy does not load", 0, err);
+    (void)unlink(path);
+}
+
+int main(int argc, char **argv)
+{
+    size_t kills = argc > 1 ? strtoul(argv[1], NULL, 10) : 10000, warm = kills / 5;
+    struct soak s = {.now = 1};
+    long before = 0;
+
+    for (size_t i = 0; i < 3; i++) {
+        s.uplinks[i].view = (struct uplink_view){
+            .weight = 1, .tier = 1, .id = (int32_t)i + 1, .up = true, .ipv4 = true, .quota_left = INFINITY};
+        (void)snprintf(s.uplinks[i].name, sizeof s.uplinks[i].name, "eth%zu", i);
+        s.set.items[s.set.n++] = &s.uplinks[i];
+    }
+    load(&s);
+    /* The log is not what is tried here. */
+    int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    if (null < 0 || dup2(null, STDERR_FILENO) < 0)
+        abort();
+    double began = clock_now_s();
+    for (size_t i = 0; i < kills; i++) {
+        if (i == warm)
+            before = resident_kib();
+        go_astray(&s, i);
+    }
+    long grown = resident_kib() - before;
+    (void)printf("%zu stops and %zu good picks in %.0f s; the process grew by %ld KiB since the first fifth, "
+                 "heap %zu KiB\n",
+                 kills, kills * GOOD_BETWEEN, clock_now_s() - began, grown,
+                 policy_info(s.policy).memory / 1024);
+    if (grown > GROWTH_MAX_KIB)
+        die("the process grows", s.id, "");
+    policy_free(s.policy);
+    return 0;
+}
