@@ -1,9 +1,12 @@
 #include "main/commands.h"
 
 #include "control/startup.h"
+#include "main/cli.h"
 
 #include <errno.h>
+#include <net/if.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* One line: policy, uplinks, where it would listen. */
@@ -49,19 +52,42 @@ static void warn_of_listeners(const struct config *c, const struct machine *m)
     }
 }
 
+/* For picks on trial where there is no uplink at all. */
+static int add_made_up(struct uplink_set *set, char *err)
+{
+    static const char *const names[] = {"uplink1", "uplink2"};
+    const struct machine nowhere = {.n_links = 0};
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        struct uplink_spec spec = {.kind = UPLINK_INTERFACE, .weight = 1, .tier = 1};
+        (void)snprintf(spec.interface, sizeof spec.interface, "%s", names[i]);
+        int r = uplink_set_add(set, &spec, &nowhere);
+        if (r < 0) {
+            (void)snprintf(err, CONFIG_ERROR_MAX, "%s", strerror(-r));
+            return r;
+        }
+    }
+    return 0;
+}
+
 static int check_policy(const struct config *c, const struct paths *paths, struct uplink_set *uplinks,
                         const struct machine *m, char *err)
 {
+    struct uplink_set made_up = {.n = 0};
     struct policy *policy;
-    int r = command_load_policy(c, paths, uplinks, &policy, err);
+    int r = uplinks->n > 0 ? 0 : add_made_up(&made_up, err);
 
-    if (r < 0)
-        return r;
-    warn_of_absent(uplinks, m);
-    warn_of_listeners(c, m);
-    print_verdict(c, policy, uplinks);
-    policy_free(policy);
-    return 0;
+    if (r == 0)
+        r = command_load_policy(c, paths, uplinks->n > 0 ? uplinks : &made_up, &policy, err);
+
+    if (r == 0) {
+        warn_of_absent(uplinks, m);
+        warn_of_listeners(c, m);
+        print_verdict(c, policy, uplinks);
+        policy_free(policy);
+    }
+    uplink_set_done(&made_up);
+    return r;
 }
 
 static int check(struct config *c, const struct paths *paths, const struct machine *m, char *err)
@@ -93,7 +119,38 @@ static int run(struct config *config, const struct paths *paths)
     return r < 0 ? command_error(COMMAND_FAILED, "%s", err) : COMMAND_OK;
 }
 
+/* Whether the word in an uplink's place means a policy: a Lua file, or the name of one that ships where no
+ * interface is called so. */
+static bool means_policy(const struct cli *cli, const char *word)
+{
+    size_t len = strlen(word), ending = sizeof ".lua" - 1;
+    char err[CONFIG_ERROR_MAX], *file;
+    struct paths paths;
+
+    if (len > ending && strcmp(word + len - ending, ".lua") == 0)
+        return true;
+    if (strpbrk(word, "@/:") || if_nametoindex(word) != 0 ||
+        paths_find(&paths, cli_value(cli, "data-dir"), err) < 0)
+        return false;
+    bool found = paths_policy(&paths, word, &file, err) == 0;
+    if (found)
+        free(file);
+    paths_done(&paths);
+    return found;
+}
+
 int cmd_check(const struct cli *cli)
 {
-    return command_configured(cli, run);
+    struct cli own = *cli;
+
+    if (cli->n_words == 0 || !means_policy(cli, cli->words[0]))
+        return command_configured(cli, run);
+    if (cli_value(cli, "policy"))
+        return command_error(COMMAND_MISUSED, "two policies: '%.60s' and --policy", cli->words[0]);
+    /* There is room: the values and the words together are no more than the command line has. */
+    own.values[own.n_values++] =
+        (struct option_value){.option = option_by_name(slice_str("policy")), .text = own.words[0]};
+    own.words++;
+    own.n_words--;
+    return command_configured(&own, run);
 }

@@ -28,13 +28,13 @@ const struct verb verb_table[] = {
      .scope = OPTION_OF_START,
      .run = cmd_start},
     {.name = "check",
-     .words = "[UPLINK...]",
+     .words = "[POLICY] [UPLINK...]",
      .words_max = SIZE_MAX,
      .summary = "say what is wrong with config and policy, without starting",
-     .about =
-         "Read config and policy as start does, try the policy, say what is wrong with\n"
-         "them, and exit. Uplinks and addresses that this machine lacks cause warnings:\n"
-         "the config may be meant for another one. Whether a port is free is not tried.\n\n" UPLINKS_HELP,
+     .about = "Read config and policy as start does, try the policy, say what is wrong with\n"
+              "them, and exit. Uplinks and addresses that this machine lacks cause warnings:\n"
+              "the config may be meant for another one. Whether a port is free is not tried.\n\n"
+              "POLICY is a Lua file, or the name of a policy that ships; as --policy.\n\n" UPLINKS_HELP,
      .scope = OPTION_OF_CHECK,
      .run = cmd_check},
     {.name = "help",

@@ -76,6 +76,27 @@ def test_where_the_lua_files_are(tmp_path):
 # --- uplinks ---
 
 
+def test_check_takes_a_policy_for_its_first_word(tmp_path):
+    assert verdict("round_robin", "eth9", warnings=1)[:2] == ("round_robin", "eth9@1")
+    path = tmp_path / "mine.lua"
+    path.write_text("return {\n name = 'mine', params = { n = { type = 'number', max = 9 } },\n"
+                    " new = function() return { pick = function(_, u)\n return u[1], u[1].nmae end } end }\n")
+    line = refused(1, "check", path, "eth9")
+    assert f"{path.name}:4: uplink has no field 'nmae'; did you mean 'name'?" in line
+    assert "parameter 'n': expected a number of at most 9, got '10'" in refused(1, "check", path, "--set", "n=10", "eth9")
+    assert refused(2, "check", "--policy", "random", "mine.lua") == "two policies: 'mine.lua' and --policy"
+    # Words that could be anything are uplinks, as ever.
+    assert verdict("round_robbin", warnings=1)[1] == "round_robbin@1"
+    assert verdict("lo", "random@2", warnings=2)[1] == "lo@1, random@2"
+
+
+def test_check_tries_the_policy_though_there_is_no_uplink(tmp_path):
+    path = tmp_path / "mine.lua"
+    path.write_text("return { name = 'mine', new = function() return { pick = function(_, u)\n return u[1].nmae end } end }\n")
+    r = run("check", path, wrapped_by=["unshare", "--net"])
+    assert r.returncode == 1 and "mine.lua:2: uplink has no field 'nmae'" in r.stderr
+
+
 def test_check_warns_of_absent_uplinks():
     r = run("check", "eth9", "192.0.2.77", "lo")
     assert r.returncode == 0
