@@ -10,6 +10,7 @@
 #include <sys/random.h>
 
 #include <lauxlib.h>
+#include <libpsl.h>
 #include <lualib.h>
 
 static const size_t MEMORY_MAX_DEFAULT = 64u << 20;
@@ -72,13 +73,15 @@ static void push_service(lua_State *L, struct vm *vm, const char *name, lua_CFun
 
 static void push_services(lua_State *L, struct vm *vm, const struct vm_options *o)
 {
-    lua_createtable(L, 0, 7);
+    lua_createtable(L, 0, 8);
     lua_pushlightuserdata(L, o->frame);
     lua_setfield(L, -2, "frame");
     lua_pushstring(L, o->lua_dir);
     lua_setfield(L, -2, "lua_dir");
     lua_pushnumber(L, o->seed ? o->seed : make_seed());
     lua_setfield(L, -2, "seed");
+    lua_pushlightuserdata(L, (void *)(uintptr_t)psl_builtin());
+    lua_setfield(L, -2, "psl");
     push_service(L, vm, "read", vm_service_read);
     push_service(L, vm, "log", vm_service_log);
     push_service(L, vm, "wall", vm_service_wall);

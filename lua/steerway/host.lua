@@ -6,6 +6,7 @@ local ctx = require "steerway.host.ctx"
 local nearest = require "steerway.host.nearest"
 local params = require "steerway.host.params"
 local sandbox = require "steerway.host.sandbox"
+local site = require "steerway.host.site"
 local state = require "steerway.host.state"
 local timers = require "steerway.host.timers"
 local types = require "steerway.host.types"
@@ -178,7 +179,7 @@ function host.load(o)
   local later = timers.new(types.now, types.set_next_timer)
   local face = ctx.new {
     params = params.check(policy.params or {}, o.params or {}, fail), log = o.log or quiet, timers = later,
-    random = o.random, wall = o.wall, metric = o.metric,
+    random = o.random, wall = o.wall, metric = o.metric, dir = sandbox.folder(o.file), read = o.read or read_file,
   }
   local instance = policy.new(face)
   check_instance(instance, policy.new, fail)
@@ -210,6 +211,7 @@ end
 ---@field frame lightuserdata
 ---@field lua_dir string
 ---@field seed number
+---@field psl lightuserdata  libpsl's list
 ---@field read fun(path: string): string|nil, string|nil
 ---@field log fun(level: string, text: string)
 ---@field wall fun(): number
@@ -220,6 +222,7 @@ end
 ---@return table
 function host.engine(services)
   types.bind(services.frame)
+  site.use(services.psl)
   math.randomseed(services.seed)
   sandbox.seal_strings()
   return {

@@ -23,6 +23,7 @@ local LIBRARIES = {
   ["lauxlib.h"] = { "policy" },
   ["luajit.h"] = { "policy" },
   ["ev.h"] = LOOP,
+  ["libpsl.h"] = { "policy" },
   ["ares.h"] = { "net" },
   ["libmnl/libmnl.h"] = { "net" },
   ["jansson.h"] = { "policy", "control", "main" },

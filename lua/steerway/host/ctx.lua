@@ -2,7 +2,10 @@
 
 local bit = require "bit"
 local ffi = require "ffi"
+local lru = require "steerway.host.lru"
 local nearest = require "steerway.host.nearest"
+local sets = require "steerway.host.sets"
+local site = require "steerway.host.site"
 local types = require "steerway.host.types"
 
 local ctx = {}
@@ -95,7 +98,30 @@ local function own_metric()
   end
 end
 
+-- A list's file stands beside the policy, or in a folder there: what else this machine has is none of a policy's business.
+local function reader(o)
+  return function(path)
+    if path:find "^/" or ("/" .. path .. "/"):find("/../", 1, true) then
+      return nil, ("file '%s': expected a path below the policy's folder"):format(path)
+    end
+    return o.read(o.dir .. "/" .. path)
+  end
+end
+
+-- Faults of what a policy gave stand at its line.
+local function builder(make, read)
+  return function(given)
+    local ok, made = pcall(make, given, read)
+    if not ok then
+      error(made, 2)
+    end
+    return made
+  end
+end
+
 ---@class steerway.CtxOptions
+---@field dir string                                    the policy's folder
+---@field read fun(path: string): string|nil, string|nil
 ---@field params table<string, any>
 ---@field log fun(level: string, text: string)
 ---@field timers steerway.Timers
@@ -110,7 +136,7 @@ function ctx.new(o)
   for id, u in ipairs(types.by_id) do
     all[id] = u
   end
-  local metric = o.metric or own_metric()
+  local metric, read = o.metric or own_metric(), reader(o)
   local made = {
     params = o.params,
     uplinks = all,
@@ -123,6 +149,13 @@ function ctx.new(o)
     after = o.timers.after,
     counter = meter("counter", metric, COUNTER),
     gauge = meter("gauge", metric, GAUGE),
+    lru = function(capacity, ttl_s)
+      return lru.new(capacity, ttl_s, types.now)
+    end,
+    site = site.of,
+    domains = builder(sets.domains, read),
+    cidrs = builder(sets.cidrs, read),
+    match = sets.match,
   }
   local names = {}
   for name in pairs(made) do

@@ -101,4 +101,26 @@ describe("ctx", function()
       metric = function() return nil, "no room" end,
     }))
   end)
+
+  it("has sets, of lists beside the policy", function()
+    local o = { files = { ["dir/lists/ads.txt"] = "ads.example\n" } }
+    assert.is_true(value("ctx.match(ctx.domains { file = 'lists/ads.txt' }, 'www.ads.example')", o))
+    assert.is_false(value("ctx.match(ctx.cidrs { '10.0.0.0/8' }, '11.0.0.0')", o))
+    assert.equal('dir/p.lua:1: ctx.domains: item 1: expected a domain name such as example.com, got "a..b"',
+      kit.fails(value, "ctx.domains { 'a..b' }"))
+    assert.equal("dir/p.lua:1: ctx.match: expected a set that ctx.domains or ctx.cidrs made, got string",
+      kit.fails(value, "ctx.match('x', 'y')"))
+    for _, path in ipairs { "/etc/passwd", "../x", "lists/../../x", ".." } do
+      assert.equal(("dir/p.lua:1: ctx.domains: file '%s': expected a path below the policy's folder"):format(path),
+        kit.fails(value, ("ctx.domains { file = '%s' }"):format(path)))
+    end
+  end)
+
+  it("has sites and tables that forget", function()
+    assert.equal("example.co.uk", value "ctx.site 'www.example.co.uk'")
+    local w = kit.world { {} }
+    w.frame.now = 50
+    assert.equal(5, value "(function() local c = ctx.lru(2, 60) c:set('a', 5) return c:get 'a' end)()")
+    assert.truthy(kit.fails(value, "ctx.lru(0)"):find "^dir/p.lua:1: ctx.lru: expected a whole number")
+  end)
 end)

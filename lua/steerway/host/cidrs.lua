@@ -1,0 +1,253 @@
+-- Sets of address ranges: ctx.cidrs. Ranges of both families in one sorted list, merged, searched by halves.
+
+local bit = require "bit"
+local ffi = require "ffi"
+local listing = require "steerway.host.listing"
+
+local cidrs = {}
+
+local band, bor, lshift = bit.band, bit.bor, bit.lshift
+local byte, find, sub = string.byte, string.find, string.sub
+local floor, max, min = math.floor, math.max, math.min
+
+local DOT, SLASH, ZERO = ("./0"):byte(1, 3)
+local TEXT_MAX = 64 -- an address with a scope is shorter
+
+ffi.cdef "int inet_pton(int af, const char *src, void *dst);"
+local AF_INET, AF_INET6 = 2, 10 -- as Linux has them
+
+-- Addresses as three numbers each, of 48, 48 and 32 bits, in arrays of doubles; one of IPv4 as its mapped one of IPv6
+-- (RFC 4291 2.5.5.2). Not structs: a look at one would make a reference where the code is not compiled.
+local ips_t = ffi.typeof "double[?]"
+local octets = ffi.new "uint8_t[16]"
+local asked = ips_t(3)
+
+-- Whether the i-th of x comes before the j-th of y.
+local function before(x, i, y, j)
+  i, j = i * 3, j * 3
+  if x[i] ~= y[j] then
+    return x[i] < y[j]
+  elseif x[i + 1] ~= y[j + 1] then
+    return x[i + 1] < y[j + 1]
+  end
+  return x[i + 2] < y[j + 2]
+end
+
+local function put(x, i, a, b, c)
+  i = i * 3
+  x[i], x[i + 1], x[i + 2] = a, b, c
+end
+
+local function copy(x, i, y, j)
+  j = j * 3
+  put(x, i, y[j], y[j + 1], y[j + 2])
+end
+
+local function put4(x, i, number)
+  put(x, i, 0, 0xffff, number)
+end
+
+-- Six octets from `at` on as a number.
+local function number48(at)
+  local n = 0
+  for i = at, at + 5 do
+    n = n * 256 + octets[i]
+  end
+  return n
+end
+
+local function put_octets(x, i)
+  put(x, i, number48(0), number48(6), ((octets[12] * 256 + octets[13]) * 256 + octets[14]) * 256 + octets[15])
+end
+
+-- Into octets. Returns the bits that an address of its family has, or nil for what is none.
+local function parse(text)
+  if ffi.C.inet_pton(AF_INET, text, octets + 12) == 1 then
+    for i = 0, 9 do
+      octets[i] = 0
+    end
+    octets[10], octets[11] = 255, 255
+    return 32
+  elseif ffi.C.inet_pton(AF_INET6, text, octets) == 1 then
+    return 128
+  end
+  return nil
+end
+
+-- Narrow octets to the first (or, with ones, the last) address of the prefix.
+local function fill(bits, ones)
+  for i = 0, 15 do
+    local keep = max(0, min(8, bits - i * 8))
+    local mask = band(lshift(255, 8 - keep), 255)
+    octets[i] = ones and bor(band(octets[i], mask), 255 - mask) or band(octets[i], mask)
+  end
+end
+
+-- "10.0.0.0/8" of octets, without a text being made of it: its number and the length of its prefix, or nil.
+local function parse4(text)
+  local ip, part, digits, parts, bits = 0, 0, 0, 0, nil
+  for i = 1, #text do
+    local c = byte(text, i)
+    local digit = c - ZERO
+    if digit >= 0 and digit <= 9 then
+      part, digits = part * 10 + digit, digits + 1
+      if digits > 3 then
+        return nil
+      end
+    elseif digits == 0 or part > 255 or bits or not (c == DOT and parts < 3 or c == SLASH and parts == 3) then
+      return nil
+    else
+      ip, part, digits, parts = ip * 256 + part, 0, 0, parts + 1
+      bits = c == SLASH and 32 or nil
+    end
+  end
+  if digits == 0 or parts < 3 then
+    return nil
+  elseif bits then
+    return ip, part <= 32 and part or nil
+  end
+  return part <= 255 and parts == 3 and ip * 256 + part or nil, 32
+end
+
+-- Sorted by their first addresses, and what overlaps or touches made one. Returns how many are left.
+local function normalise(low, high, n)
+  local order, spare = ffi.new("int32_t[?]", n), ffi.new("int32_t[?]", n)
+  for i = 0, n - 1 do
+    order[i] = i
+  end
+  local width = 1
+  while width < n do
+    for start = 0, n - 1, 2 * width do
+      local i, j = start, start + width
+      local i_end, j_end = min(start + width, n), min(start + 2 * width, n)
+      for k = start, j_end - 1 do
+        if i < i_end and (j >= j_end or not before(low, order[j], low, order[i])) then
+          spare[k], i = order[i], i + 1
+        else
+          spare[k], j = order[j], j + 1
+        end
+      end
+    end
+    order, spare, width = spare, order, width * 2
+  end
+  local to_low, to_high, m = ips_t(3 * max(n, 1)), ips_t(3 * max(n, 1)), 0
+  for k = 0, n - 1 do
+    local i = order[k]
+    if m > 0 and not before(to_high, m - 1, low, i) then
+      if before(to_high, m - 1, high, i) then
+        copy(to_high, m - 1, high, i)
+      end
+    else
+      copy(to_low, m, low, i)
+      copy(to_high, m, high, i)
+      m = m + 1
+    end
+  end
+  return to_low, to_high, m
+end
+
+-- "2001:db8::/32", or nil when it is no range.
+local function parse_any(text, low, high, i)
+  local address, slash, prefix = text:match "^([^/]+)(/?)(%d*)$"
+  local width = address and parse(address)
+  local bits = slash == "/" and tonumber(prefix) or slash == "" and width
+  if not width or not bits or bits > width then
+    return nil
+  end
+  fill(bits + 128 - width, false)
+  put_octets(low, i)
+  fill(bits + 128 - width, true)
+  put_octets(high, i)
+  return true
+end
+
+-- An address as clients and destinations have it, "[::1]" and "fe80::1%eth0" too, into `asked`.
+local function read_address(text)
+  if #text > TEXT_MAX then
+    return false
+  end
+  local ip, bits = parse4(text)
+  if ip and bits == 32 then
+    put4(asked, 0, ip)
+    return true
+  elseif not parse(text) then
+    local bare = text:match "^%[(.*)%]$" or text
+    bare = bare:match "^([^%%]+)%%" or bare
+    if bare == text or not parse(bare) then
+      return false
+    end
+  end
+  put_octets(asked, 0)
+  return true
+end
+
+---@param given string[]|{ file: string }
+---@param read fun(path: string): string|nil, string|nil
+---@return fun(address: string): boolean match
+---@return integer count
+function cidrs.new(given, read)
+  local text, place = listing.text("cidrs", given, read)
+  local room = 64
+  local low, high, n = ips_t(3 * room), ips_t(3 * room), 0
+
+  local function make_room()
+    local more_low, more_high = ips_t(3 * room * 2), ips_t(3 * room * 2)
+    ffi.copy(more_low, low, ffi.sizeof(low))
+    ffi.copy(more_high, high, ffi.sizeof(high))
+    low, high, room = more_low, more_high, room * 2
+  end
+
+  -- The usual row is nothing but a range of IPv4.
+  local function add(row, line)
+    if n == room then
+      make_room()
+    end
+    local ip, bits = parse4(row)
+    if not bits then
+      row = row:match "^%s*([^#]-)%s*$" or row:match "^%s*([^#]-)%s*#"
+      if row == "" then
+        return
+      end
+      ip, bits = parse4(row)
+    end
+    if ip and bits then
+      local size = 2 ^ (32 - bits)
+      local first = ip - ip % size
+      put4(low, n, first)
+      put4(high, n, first + size - 1)
+    elseif not parse_any(row, low, high, n) then
+      listing.refuse("cidrs", "%s: expected an address or a range such as 10.0.0.0/8 or 2001:db8::/32, got %q", place(line),
+        row:sub(1, 60))
+    end
+    n = n + 1
+  end
+
+  local at, line = 1, 0
+  while at <= #text do
+    local stop = find(text, "\n", at, true) or #text + 1
+    line = line + 1
+    add(sub(text, at, stop - 1), line)
+    at = stop + 1
+  end
+
+  local count
+  low, high, count = normalise(low, high, n)
+
+  return function(address)
+    if count == 0 or not read_address(address) then
+      return false
+    end
+    local from, to = 0, count -- the last range that begins at or before it is in [from, to)
+    while to - from > 1 do
+      local mid = floor((from + to) / 2)
+      if before(asked, 0, low, mid) then
+        to = mid
+      else
+        from = mid
+      end
+    end
+    return not before(asked, 0, low, from) and not before(high, from, asked, 0)
+  end, count
+end
+
+return cidrs
