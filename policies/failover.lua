@@ -1,28 +1,30 @@
 -- The best tier that works: tier 2 is used only while nothing of tier 1 can serve, and left again as soon as it can. Within
 -- a tier, fewest live connections in proportion to weight.
 --
--- Options: none; tiers are the uplinks' own, set in the config file (tier = 2 for the LTE stick).
--- Trade-off: a backup stays cheap because it stays idle, so its speed adds nothing while the main line works.
+-- Options: overflow. Tiers are the uplinks' own, set in the config file (tier = 2 for the LTE stick).
+-- Trade-off: a backup stays cheap because it stays idle, so its speed adds nothing while the main line works; with overflow it
+-- joins in once every line of the first tier has that many connections.
 
 local balance = require "steerway.balance"
 
 return {
   name = "failover",
   about = "The lowest tier that works; within it, fewest live connections.",
-  params = {},
+  params = {
+    overflow = { type = "number", min = 1, about = "live connections per weight that make a line full" },
+  },
 
-  ---@param _ steerway.Ctx
-  new = function(_)
-    local lowest_tier = balance.lowest_tier()
+  ---@param ctx steerway.Ctx
+  new = function(ctx)
+    local overflow = ctx.params.overflow
     local least = balance.least_of(function(u)
       return u.active / u.weight
-    end)
+    end, "first tier")
 
     return {
-      pick = function(_, uplinks)
-        local first, n = lowest_tier(uplinks)
-        return least(first, n), first[1].tier == 1 and "first tier" or "backup tier"
-      end,
+      pick = balance.tiers(least, overflow and function(u)
+        return u.active >= overflow * u.weight
+      end),
     }
   end,
 }

@@ -14,14 +14,6 @@ return {
 
   ---@param _ steerway.Ctx
   new = function(_)
-    local least = balance.least_of(function(u)
-      return u.active / u.weight
-    end)
-
-    return {
-      pick = function(_, uplinks)
-        return least(uplinks), "fewest connections"
-      end,
-    }
+    return { pick = balance.least_connections() }
   end,
 }

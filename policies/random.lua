@@ -13,12 +13,6 @@ return {
 
   ---@param ctx steerway.Ctx
   new = function(ctx)
-    local draw = balance.weighted_random(ctx.random)
-
-    return {
-      pick = function(_, uplinks)
-        return draw(uplinks), "drawn by weight"
-      end,
-    }
+    return { pick = balance.weighted_random(ctx.random) }
   end,
 }

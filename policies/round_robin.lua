@@ -13,12 +13,6 @@ return {
 
   ---@param _ steerway.Ctx
   new = function(_)
-    local smooth = balance.smooth()
-
-    return {
-      pick = function(_, uplinks)
-        return smooth(uplinks), "its turn"
-      end,
-    }
+    return { pick = balance.smooth() }
   end,
 }

@@ -22,7 +22,7 @@ struct frame_stats {
 struct frame {
     struct frame_conn conn;
     struct frame_stats stats;
-    double now;        /* monotonic, of every call */
+    double now, wall;  /* monotonic, and since 1970; of every call */
     double next_timer; /* out: when the earliest of the policy's timers is due; infinity for none */
     double connect_s, first_byte_s; /* first_byte_s < 0: none */
     double timeout_s, hedge_s;      /* out: what pick's options said, 0 for nothing */

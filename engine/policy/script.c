@@ -234,7 +234,6 @@ int script_load(struct script **ret, const struct policy_options *options, struc
                                   .frame = &s->frame,
                                   .file = options->source.file,
                                   .seed = options->seed,
-                                  .env = &options->env,
                                   .metrics = metrics};
     int rc = vm_new(&s->vm, &vm, err);
     if (rc == 0)
@@ -263,6 +262,11 @@ void script_free(struct script *s)
 
 /* --- calls ---------------------------------------------------------------------------------------------- */
 
+static void tick_wall(struct script *s)
+{
+    s->frame.wall = s->env->wall ? s->env->wall(s->env->arg) : clock_read_s(CLOCK_REALTIME_COARSE);
+}
+
 void script_tick(struct script *s)
 {
     double now = s->env->now ? s->env->now(s->env->arg) : clock_coarse_s();
@@ -270,11 +274,13 @@ void script_tick(struct script *s)
     /* A timer may have been told a later time, by the fine clock. */
     if (now > s->frame.now)
         s->frame.now = now;
+    tick_wall(s);
 }
 
 void script_tick_finely(struct script *s)
 {
     s->frame.now = s->env->now ? s->env->now(s->env->arg) : clock_now_s();
+    tick_wall(s);
 }
 
 void script_begin(struct script *s, const struct policy_conn *conn)

@@ -73,7 +73,7 @@ static void push_service(lua_State *L, struct vm *vm, const char *name, lua_CFun
 
 static void push_services(lua_State *L, struct vm *vm, const struct vm_options *o)
 {
-    lua_createtable(L, 0, 8);
+    lua_createtable(L, 0, 7);
     lua_pushlightuserdata(L, o->frame);
     lua_setfield(L, -2, "frame");
     lua_pushstring(L, o->lua_dir);
@@ -84,7 +84,6 @@ static void push_services(lua_State *L, struct vm *vm, const struct vm_options *
     lua_setfield(L, -2, "psl");
     push_service(L, vm, "read", vm_service_read);
     push_service(L, vm, "log", vm_service_log);
-    push_service(L, vm, "wall", vm_service_wall);
     push_service(L, vm, "metric", vm_service_metric);
 }
 
@@ -140,7 +139,6 @@ int vm_new(struct vm **ret, const struct vm_options *options, char *err)
         return -ENOMEM;
     }
     vm->file = options->file;
-    vm->env = options->env;
     vm->metrics = options->metrics;
     /* The cap is for policies. Refused an allocation, LuaJIT 2.1 of 2022 crashes in lua_newstate and leaks in
      * luaopen_ffi. */

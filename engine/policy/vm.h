@@ -19,13 +19,12 @@ struct vm_metrics {
 };
 
 struct vm_options {
-    const char *lua_dir;          /* the folder that holds steerway/host.lua */
-    size_t memory_max;            /* octets; 0 for the default, 64 MiB */
-    struct frame *frame;          /* must outlive the VM */
-    const char *file;             /* named in errors that know no place; borrowed, NULL for none */
-    uint32_t seed;                /* of random numbers; 0 for one that nobody knows */
-    const struct policy_env *env; /* must outlive the VM; NULL for the system's clocks */
-    struct vm_metrics *metrics;   /* must outlive the VM; NULL for none */
+    const char *lua_dir;        /* the folder that holds steerway/host.lua */
+    size_t memory_max;          /* octets; 0 for the default, 64 MiB */
+    struct frame *frame;        /* must outlive the VM */
+    const char *file;           /* named in errors that know no place; borrowed, NULL for none */
+    uint32_t seed;              /* of random numbers; 0 for one that nobody knows */
+    struct vm_metrics *metrics; /* must outlive the VM; NULL for none */
 };
 
 struct vm {
@@ -35,7 +34,6 @@ struct vm {
     size_t collected;      /* used after the last full collection */
     struct log_limit says; /* for what the policy itself logs */
     const char *file;      /* as in the options */
-    const struct policy_env *env;
     struct vm_metrics *metrics;
     char **files; /* read by the policy, each once */
     size_t n_files;

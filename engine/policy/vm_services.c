@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <lauxlib.h>
@@ -106,20 +105,6 @@ int vm_service_log(lua_State *L)
         log_u64(&line, "hidden", hidden);
     log_end(&line);
     return 0;
-}
-
-int vm_service_wall(lua_State *L)
-{
-    const struct policy_env *env = vm_of(L)->env;
-    struct timespec t = {.tv_sec = 0};
-
-    if (env && env->wall) {
-        lua_pushnumber(L, env->wall(env->arg));
-        return 1;
-    }
-    (void)clock_gettime(CLOCK_REALTIME, &t);
-    lua_pushnumber(L, (double)t.tv_sec + (double)t.tv_nsec / 1e9);
-    return 1;
 }
 
 static int refuse_metric(lua_State *L, const char *why)

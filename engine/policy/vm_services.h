@@ -10,8 +10,6 @@
 int vm_service_read(lua_State *L);
 /** log("info"|"warn"|"error", text). Rate-limited. */
 int vm_service_log(lua_State *L);
-/** wall() → seconds since 1970 */
-int vm_service_wall(lua_State *L);
 /** metric(name, gauge) → pointer to its double, made on first use; or nil and what speaks against it. */
 int vm_service_metric(lua_State *L);
 

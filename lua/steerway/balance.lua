@@ -1,9 +1,33 @@
 -- Building blocks of policies: local balance = require "steerway.balance".
--- Each function here makes a chooser with a memory of its own; make it once, in new(ctx), and call it in pick.
+--
+-- A chooser is a function like pick: choose(conn, uplinks, n) → uplink, reason. Where n is given it looks at the first n of the
+-- list alone. So each chooser can be a policy's pick, and those that take another one, `inner`, go together in any order.
+-- Choosers have a memory of their own: make them once, in new(ctx).
 
 local balance = {}
 
-local huge, max, min = math.huge, math.max, math.min
+local floor, huge, log, max, min = math.floor, math.huge, math.log, math.max, math.min
+
+---@alias steerway.Chooser fun(conn: steerway.Conn, uplinks: steerway.Uplink[], n?: integer):
+---  steerway.Uplink|steerway.Uplink[]|false|nil, string|nil, steerway.PickOptions|nil
+
+-- A chooser's argument that must be a function.
+local function expect_function(what, name, value)
+  if type(value) ~= "function" then
+    error(("balance.%s: expected %s, got %s"):format(what, name, type(value)), 3)
+  end
+end
+
+-- A key is a function of an uplink, or the name of a field.
+local function key_of(what, key)
+  if type(key) == "string" then
+    return function(u)
+      return u[key]
+    end
+  end
+  expect_function(what, "a function(uplink) or a field's name", key)
+  return key
+end
 
 -- Between these, in shares of the sum of weights, all credits stay while the same uplinks take turns; what one earned or owes
 -- in heavier company is cut to them, so that it neither floods nor starves. engine/uplink/fallback.c has the reckoning.
@@ -11,11 +35,11 @@ local CREDIT_MIN, CREDIT_MAX = -1, 4
 
 ---Smooth weighted round robin: over any run of choices each uplink gets its weight's share, and the shares are interleaved
 ---rather than served in bursts (7:3 goes a b a a a b a a b a).
----@return fun(uplinks: steerway.Uplink[], n?: integer): steerway.Uplink  takes the first n, or all
+---@return steerway.Chooser
 function balance.smooth()
   local credit = {} -- by uplink id
 
-  return function(uplinks, n)
+  return function(_, uplinks, n)
     n = n or #uplinks
     local sum = 0
     for i = 1, n do
@@ -35,25 +59,25 @@ function balance.smooth()
       error("balance.smooth: expected at least one uplink", 2)
     end
     credit[best.id] = most - sum
-    return best
+    return best, "its turn"
   end
 end
 
 ---The uplink for which key is least; where several are level, smooth weighted round robin decides among them.
----@param key fun(u: steerway.Uplink): number
----@return fun(uplinks: steerway.Uplink[], n?: integer): steerway.Uplink  takes the first n, or all
-function balance.least_of(key)
-  if type(key) ~= "function" then
-    error("balance.least_of: expected a function(uplink), got " .. type(key), 2)
-  end
+---@param key string|fun(u: steerway.Uplink, conn: steerway.Conn): number  a field's name will do
+---@param reason? string  instead of "least of all"
+---@return steerway.Chooser
+function balance.least_of(key, reason)
+  key = key_of("least_of", key)
+  reason = reason or "least of all"
   local smooth = balance.smooth()
   local level = {} -- those that share the lowest value; kept between calls, so that a call allocates nothing
 
-  return function(uplinks, n)
+  return function(conn, uplinks, n)
     local low, count = huge, 0
     for i = 1, n or #uplinks do
       local u = uplinks[i]
-      local value = key(u)
+      local value = key(u, conn)
       if value < low then
         low, count = value, 1
         level[1] = u
@@ -63,24 +87,31 @@ function balance.least_of(key)
       end
     end
     if count == 1 then
-      return level[1]
+      return level[1], reason
     elseif count == 0 then
       error("balance.least_of: expected at least one uplink, and a number from key for one at least", 2)
     end
-    return smooth(level, count)
+    return smooth(conn, level, count), reason
   end
+end
+
+---Fewest live connections, in proportion to weight.
+---@return steerway.Chooser
+function balance.least_connections()
+  return balance.least_of(function(u)
+    return u.active / u.weight
+  end, "fewest connections")
 end
 
 ---A draw in proportion to weight.
 ---@param random fun(): number  ctx.random
----@return fun(uplinks: steerway.Uplink[]): steerway.Uplink
+---@return steerway.Chooser
 function balance.weighted_random(random)
-  if type(random) ~= "function" then
-    error("balance.weighted_random: expected ctx.random, got " .. type(random), 2)
-  end
+  expect_function("weighted_random", "ctx.random", random)
 
-  return function(uplinks)
-    local n, total = #uplinks, 0
+  return function(_, uplinks, n)
+    n = n or #uplinks
+    local total = 0
     for i = 1, n do
       total = total + uplinks[i].weight
     end
@@ -88,32 +119,140 @@ function balance.weighted_random(random)
     for i = 1, n - 1 do
       point = point - uplinks[i].weight
       if point < 0 then
-        return uplinks[i]
+        return uplinks[i], "drawn by weight"
       end
     end
-    return uplinks[n]
+    return uplinks[n], "drawn by weight"
   end
 end
 
----Only the uplinks of the lowest tier that has any, for another chooser to choose from.
----@return fun(uplinks: steerway.Uplink[]): steerway.Uplink[], integer  a list, valid until the next call, and its length
-function balance.lowest_tier()
-  local first = {}
+---The better of two that are drawn: nearly as even as the least of all, and no herd runs to the same one on stale numbers.
+---@param random fun(): number  ctx.random
+---@param key string|fun(u: steerway.Uplink, conn: steerway.Conn): number  the lower is the better
+---@return steerway.Chooser
+function balance.two_choices(random, key)
+  expect_function("two_choices", "ctx.random", random)
+  key = key_of("two_choices", key)
 
-  return function(uplinks)
-    local low, count = huge, 0
-    for i = 1, #uplinks do
+  return function(conn, uplinks, n)
+    n = n or #uplinks
+    if n == 1 then
+      return uplinks[1], "the only one"
+    end
+    local i = floor(random() * n) + 1
+    local j = floor(random() * (n - 1)) + 1
+    if j >= i then
+      j = j + 1
+    end
+    local a, b = uplinks[i], uplinks[j]
+    return key(b, conn) < key(a, conn) and b or a, "better of two"
+  end
+end
+
+---The same uplink for the same key, spread by weight; when one is missing only its own keys move. (Weighted rendezvous hashing:
+---every uplink draws a number for the key, always the same one, and the highest wins.)
+---@param hash fun(text: string): integer                ctx.hash
+---@param key fun(conn: steerway.Conn): string            such as function(conn) return conn.client end
+---@return steerway.Chooser
+function balance.rendezvous(hash, key)
+  expect_function("rendezvous", "ctx.hash", hash)
+  expect_function("rendezvous", "a function(conn)", key)
+
+  return function(conn, uplinks, n)
+    local text = key(conn)
+    local best, high = nil, -huge
+    for i = 1, n or #uplinks do
       local u = uplinks[i]
-      local tier = u.tier
-      if tier < low then
-        low, count = tier, 1
-        first[1] = u
-      elseif tier == low then
-        count = count + 1
-        first[count] = u
+      -- The name first: what comes last in a text is mixed least into its hash, and the draws would resemble each other.
+      local drawn = -u.weight / log((hash(u.name .. " " .. text) + 0.5) / 4294967296)
+      if drawn > high then
+        best, high = u, drawn
       end
     end
-    return first, count
+    return best, "by its key"
+  end
+end
+
+---Only those of the uplinks for which keep is true. If there are none: all of them, or with strict no opinion.
+---@param keep fun(u: steerway.Uplink, conn: steerway.Conn): boolean
+---@param inner steerway.Chooser
+---@param strict? boolean
+---@return steerway.Chooser
+function balance.only(keep, inner, strict)
+  expect_function("only", "a function(uplink)", keep)
+  expect_function("only", "a chooser", inner)
+  local kept = {}
+
+  return function(conn, uplinks, n)
+    n = n or #uplinks
+    local count = 0
+    for i = 1, n do
+      local u = uplinks[i]
+      if keep(u, conn) then
+        count = count + 1
+        kept[count] = u
+      end
+    end
+    if count > 0 then
+      return inner(conn, kept, count)
+    elseif strict then
+      return nil
+    end
+    return inner(conn, uplinks, n)
+  end
+end
+
+-- The lowest tier above `above`; nil when there is none.
+local function next_tier(uplinks, n, above)
+  local low
+  for i = 1, n do
+    local tier = uplinks[i].tier
+    if tier > above and (not low or tier < low) then
+      low = tier
+    end
+  end
+  return low
+end
+
+---The uplinks of the lowest tier that has any; and, while all of them are full, those of the next tier too, and so on.
+---@param inner steerway.Chooser
+---@param full? fun(u: steerway.Uplink, conn: steerway.Conn): boolean  nil: none is ever full, a higher tier is a backup
+---@return steerway.Chooser
+function balance.tiers(inner, full)
+  expect_function("tiers", "a chooser", inner)
+  if full ~= nil then
+    expect_function("tiers", "a function(uplink), or nil", full)
+  end
+  local open = {}
+
+  return function(conn, uplinks, n)
+    n = n or #uplinks
+    local count, tier = 0, next_tier(uplinks, n, -huge)
+    local first = tier
+    while tier do
+      local room = false
+      for i = 1, n do
+        local u = uplinks[i]
+        if u.tier == tier then
+          count = count + 1
+          open[count] = u
+          room = room or not full or not full(u, conn)
+        end
+      end
+      if room then
+        break
+      end
+      local higher = next_tier(uplinks, n, tier)
+      if not higher then -- all there are, and all full: they share
+        break
+      end
+      tier = higher
+    end
+    local u, reason, opts = inner(conn, open, count)
+    if first > 1 or tier > first then
+      reason = first > 1 and "backup tier" or "first tier is full"
+    end
+    return u, reason, opts
   end
 end
 

@@ -104,7 +104,7 @@ local function quiet() end
 ---@field read? fun(path: string): string|nil, string|nil
 ---@field log? fun(level: string, text: string)
 ---@field random? fun(): number                   instead of math.random
----@field wall? fun(): number                     seconds since 1970, instead of os.time
+---@field wall? fun(): number                     seconds since 1970, instead of the engine's
 ---@field metric? fun(name: string, gauge: boolean): lightuserdata|nil, string|nil
 
 ---@param o steerway.LoadOptions
@@ -123,7 +123,7 @@ local function open_file(o, secret)
     lua_dir = o.lua_dir,
     read = read,
     log = o.log or quiet,
-    wall = o.wall,
+    wall = o.wall or types.wall,
     secret = secret,
   }
   local chunk, bad = sandbox.compile(text, o.file, env, secret)
@@ -214,7 +214,6 @@ end
 ---@field psl lightuserdata  libpsl's list
 ---@field read fun(path: string): string|nil, string|nil
 ---@field log fun(level: string, text: string)
----@field wall fun(): number
 ---@field metric fun(name: string, gauge: boolean): lightuserdata|nil, string|nil
 
 ---What the engine holds of this side. Seals the strings of this VM: for the engine alone.
@@ -230,7 +229,7 @@ function host.engine(services)
     load = function(file, given)
       local loaded = host.load {
         file = file, params = given, lua_dir = services.lua_dir, read = services.read, log = services.log,
-        wall = services.wall, metric = services.metric,
+        metric = services.metric,
       }
       return loaded.entry, loaded.policy.name
     end,
@@ -238,7 +237,7 @@ function host.engine(services)
       local function log(level, text)
         services.log(level, "config file: " .. text)
       end
-      return host.load_config { file = file, lua_dir = services.lua_dir, read = services.read, log = log, wall = services.wall }
+      return host.load_config { file = file, lua_dir = services.lua_dir, read = services.read, log = log, wall = os.time }
     end,
   }
 end

@@ -4,7 +4,7 @@ local kit = require "kit"
 local function names(choose, uplinks, picks, n)
   local out = {}
   for i = 1, picks do
-    out[i] = choose(uplinks, n).name
+    out[i] = choose(nil, uplinks, n).name
   end
   return table.concat(out, " ")
 end
@@ -12,7 +12,7 @@ end
 local function tally(choose, uplinks, picks)
   local count = {}
   for _ = 1, picks do
-    local name = choose(uplinks).name
+    local name = choose(nil, uplinks).name
     count[name] = (count[name] or 0) + 1
   end
   return count
@@ -50,7 +50,7 @@ describe("balance.smooth", function()
     local w = kit.world { { name = "a", weight = 5 }, { name = "b", weight = 2 } }
     local smooth, a = balance.smooth(), 0
     for i = 1, 700 do
-      a = a + (smooth(w.uplinks).name == "a" and 1 or 0)
+      a = a + (smooth(nil, w.uplinks).name == "a" and 1 or 0)
       assert.is_true(math.abs(a - i * 5 / 7) < 1)
     end
   end)
@@ -98,13 +98,13 @@ describe("balance.smooth", function()
   it("keeps a memory for each of its kind", function()
     local w = kit.world { { name = "a" }, { name = "b" } }
     local one, two = balance.smooth(), balance.smooth()
-    assert.equal("a", one(w.uplinks).name)
-    assert.equal("a", two(w.uplinks).name)
-    assert.equal("b", one(w.uplinks).name)
+    assert.equal("a", one(nil, w.uplinks).name)
+    assert.equal("a", two(nil, w.uplinks).name)
+    assert.equal("b", one(nil, w.uplinks).name)
   end)
 
   it("says where an empty list came from", function()
-    local message = kit.fails(function() local _ = balance.smooth()({}) end)
+    local message = kit.fails(function() local _ = balance.smooth()(nil, {}) end)
     assert.truthy(message:find "balance_spec.lua:%d+: balance.smooth: expected at least one uplink")
   end)
 end)
@@ -119,7 +119,7 @@ describe("balance.least_of", function()
     local w = kit.world { { name = "a", weight = 7 }, { name = "b", weight = 3 } }
     local least = balance.least_of(load_of)
     for i = 1, 1000 do
-      local u = least(w.uplinks)
+      local u = least(nil, w.uplinks)
       w.views[u.id].active = w.views[u.id].active + 1
       assert.is_true(math.abs(w.views[1].active - 0.7 * i) <= 1)
     end
@@ -142,7 +142,7 @@ describe("balance.least_of", function()
   it("forgets the level of the call before", function()
     local w = kit.world { { name = "a" }, { name = "b" }, { name = "c" } }
     local least = balance.least_of(load_of)
-    least(w.uplinks)
+    least(nil, w.uplinks)
     w.views[1].active, w.views[2].active = 5, 5
     assert.equal("c c c", names(least, w.uplinks, 3))
     w.views[3].active = 9
@@ -156,7 +156,7 @@ describe("balance.least_of", function()
     assert.equal("a b", names(balance.least_of(function() return math.huge end), w.uplinks, 2))
     assert.equal("b b", names(balance.least_of(function(u) return u.name == "a" and 0 / 0 or 1 end), w.uplinks, 2))
     local message = kit.fails(function()
-      local _ = balance.least_of(function() return 0 / 0 end)(w.uplinks)
+      local _ = balance.least_of(function() return 0 / 0 end)(nil, w.uplinks)
     end)
     assert.truthy(message:find "balance_spec.lua:%d+: balance.least_of: expected at least one uplink, and a number from key")
   end)
@@ -166,9 +166,23 @@ describe("balance.least_of", function()
     assert.equal("b b", names(balance.least_of(load_of), w.uplinks, 2, 2))
   end)
 
-  it("wants a function", function()
-    assert.truthy(kit.fails(function() local _ = balance.least_of("active") end):find(
-      "balance_spec.lua:%d+: balance.least_of: expected a function%(uplink%), got string"))
+  it("takes a field for its key, and gives the key the connection", function()
+    local w = kit.world { { name = "a", active = 2 }, { name = "b", active = 1 } }
+    assert.equal("b b", names(balance.least_of "active", w.uplinks, 2))
+    local seen
+    balance.least_of(function(_, conn) seen = conn return 1 end)({ port = 25 }, w.uplinks)
+    assert.equal(25, seen.port)
+  end)
+
+  it("says why", function()
+    local w = kit.world { { name = "a" }, { name = "b" } }
+    assert.equal("least of all", select(2, balance.least_of "active"(nil, w.uplinks)))
+    assert.equal("my reason", select(2, balance.least_of("active", "my reason")(nil, w.uplinks)))
+  end)
+
+  it("wants a function or a field", function()
+    assert.truthy(kit.fails(function() local _ = balance.least_of(5) end):find(
+      "balance.least_of: expected a function%(uplink%) or a field's name, got number"))
   end)
 end)
 
@@ -188,7 +202,7 @@ describe("balance.weighted_random", function()
     local draw = balance.weighted_random(function() return point end)
     for at, name in pairs { [0] = "a", [0.49] = "a", [0.5] = "b", [0.74] = "b", [0.75] = "c", [0.999999] = "c", [1] = "c" } do
       point = at
-      assert.equal(name, draw(w.uplinks).name)
+      assert.equal(name, draw(nil, w.uplinks).name)
     end
   end)
 
@@ -196,7 +210,7 @@ describe("balance.weighted_random", function()
     local w = kit.world { { name = "a" }, { name = "b" } }
     local draw, repeats, before = balance.weighted_random(kit.draws(7)), 0, nil
     for _ = 1, 10000 do
-      local name = draw(w.uplinks).name
+      local name = draw(nil, w.uplinks).name
       repeats = repeats + (name == before and 1 or 0)
       before = name
     end
@@ -209,30 +223,144 @@ describe("balance.weighted_random", function()
   end)
 end)
 
-describe("balance.lowest_tier", function()
-  local function list(uplinks, n)
-    local out = {}
-    for i = 1, n do
-      out[i] = uplinks[i].name
+describe("balance.two_choices", function()
+  it("takes the better of two different ones", function()
+    local w = kit.world { { name = "a", active = 9 }, { name = "b", active = 1 }, { name = "c", active = 5 } }
+    local count = tally(balance.two_choices(kit.draws(3), "active"), w.uplinks, 3000)
+    -- Of the three pairs, b wins two and c one; a is never the better.
+    assert.near(2000, count.b, 130)
+    assert.near(1000, count.c, 130)
+    assert.is_nil(count.a)
+  end)
+
+  it("keeps loads nearly as even as the least of all", function()
+    local w = kit.world { {}, {}, {}, {}, {}, {}, {}, {} }
+    local choose = balance.two_choices(kit.draws(5), "active")
+    for _ = 1, 8000 do
+      local u = choose(nil, w.uplinks)
+      w.views[u.id].active = w.views[u.id].active + 1
     end
-    return table.concat(out, " ")
+    for _, view in ipairs(w.views) do
+      assert.near(1000, view.active, 8)
+    end
+  end)
+
+  it("makes do with one, and with the first n", function()
+    local w = kit.world { { name = "a" }, { name = "b" }, { name = "c" } }
+    local choose = balance.two_choices(kit.draws(1), "active")
+    assert.equal("a a", names(choose, w.uplinks, 2, 1))
+    for _ = 1, 100 do
+      assert.is_true(choose(nil, w.uplinks, 2).name ~= "c")
+    end
+  end)
+end)
+
+describe("balance.rendezvous", function()
+  local hash = require("steerway.host.ctx").hash
+  local function chooser()
+    return balance.rendezvous(hash, function(conn) return conn.host end)
   end
 
-  it("gives the uplinks of the lowest tier there is, in their order", function()
+  local function homes(choose, uplinks, n)
+    local out, count = {}, {}
+    for i = 1, n do
+      local name = choose({ host = "host" .. i .. ".example" }, uplinks).name
+      out[i] = name
+      count[name] = (count[name] or 0) + 1
+    end
+    return out, count
+  end
+
+  it("gives a key the same uplink, each its share by weight", function()
+    local w = kit.world { { name = "fibre", weight = 6 }, { name = "lte", weight = 1 }, { name = "dsl", weight = 3 } }
+    local first, count = homes(chooser(), w.uplinks, 10000)
+    assert.near(6000, count.fibre, 200)
+    assert.near(3000, count.dsl, 200)
+    assert.near(1000, count.lte, 150)
+    assert.same(first, (homes(chooser(), w.uplinks, 10000)))
+  end)
+
+  it("moves only what must move", function()
+    local w = kit.world { { name = "fibre" }, { name = "lte" }, { name = "dsl" } }
+    local before = homes(chooser(), w.uplinks, 3000)
+    local after = homes(chooser(), { w.uplinks[1], w.uplinks[3] }, 3000)
+    local moved = 0
+    for i = 1, 3000 do
+      if before[i] == "lte" then
+        moved = moved + 1
+      else
+        assert.equal(before[i], after[i])
+      end
+    end
+    assert.near(1000, moved, 120)
+  end)
+end)
+
+describe("balance.only", function()
+  local function not_metered(u) return not u.tags.metered end
+  local inner = balance.smooth()
+
+  it("leaves out those that are not meant, as long as another is there", function()
+    local w = kit.world { { name = "a" }, { name = "b", tags = { "metered" } }, { name = "c" } }
+    local choose = balance.only(not_metered, balance.smooth())
+    assert.equal("a c a c", names(choose, w.uplinks, 4))
+    assert.equal("b b", names(choose, { w.uplinks[2] }, 2))
+    assert.equal("a a", names(choose, w.uplinks, 2, 2))
+  end)
+
+  it("has no opinion rather than one of those when it is strict", function()
+    local w = kit.world { { name = "b", tags = { "metered" } } }
+    assert.is_nil((balance.only(not_metered, inner, true)(nil, w.uplinks)))
+  end)
+
+  it("wants functions", function()
+    assert.truthy(kit.fails(function() balance.only(5, inner) end):find "balance.only: expected a function%(uplink%), got number")
+    assert.truthy(kit.fails(function() balance.only(not_metered) end):find "balance.only: expected a chooser, got nil")
+  end)
+end)
+
+describe("balance.tiers", function()
+  local function full(u) return u.active >= 2 end
+
+  it("takes the lowest tier there is", function()
     local w = kit.world { { name = "a", tier = 2 }, { name = "b", tier = 1 }, { name = "c", tier = 3 }, { name = "d", tier = 1 } }
-    local lowest = balance.lowest_tier()
-    assert.equal("b d", list(lowest(w.uplinks)))
-    assert.equal("a", list(lowest { w.uplinks[1], w.uplinks[3] }))
-    assert.equal("c", list(lowest { w.uplinks[3] }))
-    assert.equal("b d", list(lowest(w.uplinks)))
+    local choose = balance.tiers(balance.smooth())
+    assert.equal("b d b d", names(choose, w.uplinks, 4))
+    assert.equal("a a", names(choose, { w.uplinks[1], w.uplinks[3] }, 2))
+    assert.equal("c", names(choose, { w.uplinks[3] }, 1))
+    assert.equal("its turn", select(2, choose(nil, w.uplinks)))
+    assert.equal("backup tier", select(2, choose(nil, { w.uplinks[3] })))
   end)
 
   it("follows tiers that change, fractions among them", function()
     local w = kit.world { { name = "a", tier = 1 }, { name = "b", tier = 2 } }
-    local lowest = balance.lowest_tier()
+    local choose = balance.tiers(balance.smooth())
     w.views[2].tier = 0.5
-    assert.equal("b", list(lowest(w.uplinks)))
+    assert.equal("b b", names(choose, w.uplinks, 2))
     w.views[1].tier = 0.5
-    assert.equal("a b", list(lowest(w.uplinks)))
+    assert.equal("a b", names(choose, w.uplinks, 2))
+  end)
+
+  it("opens the next tier while all below are full, and closes it again", function()
+    local w = kit.world { { name = "a" }, { name = "b" }, { name = "c", tier = 2 }, { name = "d", tier = 3 } }
+    local choose = balance.tiers(balance.least_of "active", full)
+    w.views[1].active = 2
+    assert.equal("b b", names(choose, w.uplinks, 2))
+    w.views[2].active = 3
+    assert.equal("c c", names(choose, w.uplinks, 2))
+    assert.equal("first tier is full", select(2, choose(nil, w.uplinks)))
+    w.views[3].active = 2
+    assert.equal("d d", names(choose, w.uplinks, 2))
+    w.views[4].active = 9
+    -- All are full: the whole is shared as if it were one tier.
+    local count = tally(choose, w.uplinks, 4)
+    assert.same({ a = 2, c = 2 }, count)
+    w.views[1].active = 1
+    assert.equal("a a", names(choose, w.uplinks, 2))
+  end)
+
+  it("wants a chooser", function()
+    assert.truthy(kit.fails(function() balance.tiers() end):find "balance.tiers: expected a chooser, got nil")
+    assert.truthy(kit.fails(function() balance.tiers(print, 5) end):find "balance.tiers: expected a function%(uplink%), or nil")
   end)
 end)

@@ -2,7 +2,9 @@
 -- there. A world holds the uplinks and the frame; a runner is a policy loaded into it, called as the engine calls it.
 
 local ffi = require "ffi"
+local ctx = require "steerway.host.ctx"
 local host = require "steerway.host"
+local timers = require "steerway.host.timers"
 local types = require "steerway.host.types"
 
 local kit = {}
@@ -224,6 +226,21 @@ function Runner:garbage(picks)
   jit.on()
   world:finish()
   return (after - before) * 1024
+end
+
+---The ctx that a policy would be handed in this world; with o.params, wall, log, random and files as for load.
+function World:ctx(o)
+  o = o or {}
+  assert(self.uplinks)
+  return ctx.new {
+    params = o.params or {}, log = o.log or function() end, random = o.random, wall = o.wall,
+    timers = timers.new(types.now, types.set_next_timer), dir = "dir", read = kit.reader(o.files or {}),
+  }
+end
+
+---Let so many seconds pass.
+function World:pass(seconds)
+  self.frame.now = self.frame.now + seconds
 end
 
 ---The message of the error that f(...) raises.

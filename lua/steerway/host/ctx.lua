@@ -126,7 +126,7 @@ end
 ---@field log fun(level: string, text: string)
 ---@field timers steerway.Timers
 ---@field random? fun(): number                         instead of math.random
----@field wall? fun(): number                           instead of os.time
+---@field wall? fun(): number                           instead of the engine's
 ---@field metric? fun(name: string, gauge: boolean): lightuserdata|ffi.cdata*|nil, string|nil  where its number is
 
 ---@param o steerway.CtxOptions
@@ -144,7 +144,7 @@ function ctx.new(o)
     hash = ctx.hash,
     random = o.random or math.random,
     now = types.now,
-    time = o.wall or os.time,
+    time = o.wall or types.wall,
     every = o.timers.every,
     after = o.timers.after,
     counter = meter("counter", metric, COUNTER),

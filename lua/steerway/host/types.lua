@@ -34,7 +34,7 @@ local STATS = [[
 local FRAME = [[
   struct { %s } conn;
   struct { %s } stats;
-  double now, next_timer;
+  double now, wall, next_timer;
   double connect_s, first_byte_s, timeout_s, hedge_s;
   const char *host, *client, *user, *listener, *proto, *last_error, *word;
   int32_t uplink, n_tags;
@@ -181,6 +181,7 @@ function types.bind(address)
     address = anchor
     anchor.live = true
     anchor.next_timer = math.huge
+    anchor.wall = os.time()
   end
   frame = ffi.cast(frame_ptr, address)
   conn, stats = ffi.cast(conn_ptr, frame.conn)[0], ffi.cast(stats_ptr, frame.stats)[0]
@@ -197,6 +198,12 @@ end
 ---@return number
 function types.now()
   return frame.now
+end
+
+---Seconds since 1970, as of the call under way.
+---@return number
+function types.wall()
+  return frame.wall
 end
 
 ---@param due number  when the engine is to call for timers; math.huge for never

@@ -31,4 +31,15 @@ describe("failover", function()
     assert.equal("fibre", runner:sequence(1, nil, { 1, 3, 4 }))
     assert.equal("first tier", runner:pick().reason)
   end)
+
+  it("lets the next tier join in when the lines of the first are full, if it is told when that is", function()
+    runner = w:load(nil, { file = FILE.file, params = { overflow = "5" } })
+    w.views[2].active, w.views[3].active = 15, 34
+    assert.equal("fibre", runner:sequence(1))
+    w.views[3].active = 35
+    assert.equal("lte", runner:sequence(1))
+    assert.equal("first tier is full", runner:pick().reason)
+    w.views[2].active = 14
+    assert.equal("dsl", runner:sequence(1))
+  end)
 end)

@@ -1,7 +1,15 @@
 -- What all policies that ship have in common.
 local kit = require "kit"
 
-local NAMES = { "failover", "least_connections", "random", "round_robin" }
+local NAMES = {
+  "failover", "fair_share", "least_connections", "least_latency", "least_traffic", "per_client", "quota", "random", "round_robin",
+  "rules", "sticky_site", "time_of_day",
+}
+table.sort(NAMES)
+-- Those of which a pick that is interpreted leaves a little garbage, since they look at texts of the connection.
+local READS_TEXT = { per_client = true, rules = true, sticky_site = true }
+-- By design not spread evenly over many level lines.
+local UNEVEN = { least_latency = true }
 
 local function text_of(name)
   local f = assert(io.open("policies/" .. name .. ".lua"))
@@ -49,7 +57,8 @@ describe("the policies that ship", function()
         for i = 1, 4 do
           specs[i] = { name = "u" .. i, weight = i, active = i % 3, tier = i % 2 + 1 }
         end
-        assert.equal(0, kit.world(specs):load(nil, file):garbage(10000))
+        local garbage = kit.world(specs):load(nil, file):garbage(10000)
+        assert.is_true(garbage == 0 or READS_TEXT[name] and garbage < 200 * 10000, tostring(garbage))
       end)
 
       it("chooses among one and among sixty-four", function()
@@ -57,17 +66,37 @@ describe("the policies that ship", function()
         for i = 1, 64 do
           specs[i] = { name = "u" .. i }
         end
-        assert.equal("u1", kit.world({ specs[1] }):load(nil, file):sequence(1))
-        local count, used = kit.world(specs):load(nil, file):tally(6400), 0
+        local one = kit.world({ specs[1] }):load(nil, file)
+        assert.equal("u1 u1", one:sequence(2))
+        local world = kit.world(specs)
+        local many, count, used = world:load(nil, file), {}, 0
+        for i = 1, 6400 do
+          local chosen = many:pick({ client = "192.0.2." .. i, host = "www.site" .. i .. ".org" }).names[1]
+          count[chosen] = (count[chosen] or 0) + 1
+          world:named(chosen).active = world:named(chosen).active + 1
+        end
         for _, n in pairs(count) do
           used = used + (n > 40 and 1 or 0)
         end
-        assert.equal(64, used)
+        assert.is_true(used == 64 or UNEVEN[name], used)
       end)
 
-      it("takes no parameter", function()
-        local message = kit.fails(kit.load, nil, { file = file.file, params = { x = "1" } })
-        assert.truthy(message:find(("policies/%s.lua:%%d+: unknown parameter 'x' %%(it takes none%%)"):format(name)))
+      it("never chooses who is not a candidate", function()
+        local specs = {}
+        for i = 1, 4 do
+          specs[i] = { name = "u" .. i }
+        end
+        local runner = kit.world(specs):load(nil, file)
+        for i = 1, 200 do
+          local ids = i % 2 == 0 and { 2, 4 } or { 1, 2, 3, 4 }
+          local answer = runner:pick({ client = "192.0.2." .. i % 7, now = 1000 + i }, ids)
+          assert.equal("use", answer.verdict)
+        end
+      end)
+
+      it("takes no parameter that it does not know", function()
+        local message = kit.fails(kit.load, nil, { file = file.file, params = { nonesuch = "1" } })
+        assert.truthy(message:find(("policies/%s.lua:%%d+: unknown parameter 'nonesuch'"):format(name)))
       end)
     end)
   end

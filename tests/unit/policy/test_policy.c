@@ -2,6 +2,7 @@
  * and why. */
 #include "policy/fixture.h"
 
+#include <glob.h>
 struct refusal {
     const char *text, *expected;
 };
@@ -238,7 +239,33 @@ static void the_seed_differs_between_loads(void **state)
     assert_string_not_equal(fixture_pick(f).reason, first);
 }
 
-static void the_shipped_policies_load_and_choose(void **state)
+static void all_shipped_policies_load_and_choose(void **state)
+{
+    struct fixture *f = *state;
+    glob_t found;
+    assert_int_equal(glob(STEERWAY_SOURCE_DIR "/policies/*.lua", 0, NULL, &found), 0);
+    assert_int_equal(found.gl_pathc, 12);
+    for (size_t i = 0; i < found.gl_pathc; i++) {
+        struct policy_options o = fixture_options(f);
+        o.source.file = found.gl_pathv[i];
+        policy_free(f->policy);
+        f->policy = NULL;
+        if (policy_new(&f->policy, &o, f->err) != 0)
+            FIXTURE_FAIL(f, "%s", f->err);
+        for (int k = 0; k < 200; k++) {
+            struct policy_choice c = fixture_pick(f);
+            assert_false(c.by_default);
+            assert_int_equal(c.verdict, POLICY_USE);
+        }
+        if (policy_reload(f->policy, f->err) != 0)
+            FIXTURE_FAIL(f, "%s", f->err);
+        assert_false(fixture_pick(f).by_default);
+        assert_int_equal(policy_info(f->policy).errors, 0);
+    }
+    globfree(&found);
+}
+
+static void the_shipped_policies_share_by_weight(void **state)
 {
     static const char *const names[] = {"least_connections", "round_robin", "failover", "random"};
     struct fixture *f = *state;
@@ -327,7 +354,8 @@ int main(void)
         T(loads_when_no_uplink_is_up_or_there),
         T(ctx_has_what_it_promises),
         T(the_seed_differs_between_loads),
-        T(the_shipped_policies_load_and_choose),
+        T(all_shipped_policies_load_and_choose),
+        T(the_shipped_policies_share_by_weight),
         T(least_connections_and_the_built_in_default_agree),
         cmocka_unit_test(protocols_have_names),
     };

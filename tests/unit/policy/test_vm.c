@@ -59,6 +59,7 @@ static const struct layout layouts[] = {
     F(conn),
     F(stats),
     F(now),
+    F(wall),
     F(next_timer),
     F(connect_s),
     F(first_byte_s),

@@ -156,7 +156,7 @@ static void names_the_policys_line_when_the_library_loops(void **state)
     struct fixture *f = *state;
     FIXTURE_LOAD(f, "local least = require('steerway.balance').least_of(function(u)\n"
                     "while u.weight > 0 and _G.stuck do end return 1 end)\n" PICK(
-                        "", "_G.stuck = conn.port == 666\nreturn least(uplinks)"));
+                        "", "_G.stuck = conn.port == 666\nreturn least(conn, uplinks)"));
     assert_true(pick_port(f, 666).by_default);
     assert_int_equal(fixture_log_count(f, "p.lua:2: stopped"), 1);
 }

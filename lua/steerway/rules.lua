@@ -1,0 +1,242 @@
+-- Rules by destination, client, user, protocol and time: local rules = require "steerway.rules".
+--
+--   pick = rules(ctx, {
+--     { domains = { "vpn.example.com" }, to = "fibre" },
+--     { ports = { 25, "6881-6999" }, refuse = "not from here" },
+--     { hours = "00:00-06:00", tag = "night" },
+--   }, otherwise)
+--
+-- The first rule of which every condition holds decides. Where no uplink that it names can serve, the next rules are looked at,
+-- unless it is strict: then the connection is refused rather than sent another way.
+
+local balance = require "steerway.balance"
+local hours = require "steerway.hours"
+local options = require "steerway.options"
+
+local KNOWN = {
+  domains = "any?", cidrs = "any?", clients = "any?", ports = "any?", users = "any?", proto = "any?", -- conditions
+  hours = "string?", days = "string?", when = "function?",
+  to = "any?", tag = "string?", refuse = "string?", strict = "boolean?", reason = "string?", timeout = "number?", -- what then
+}
+
+local function list_of(value)
+  return type(value) == "table" and value or { value }
+end
+
+-- { 25, "6881-6999" } → function(port)
+local function ports_of(value, fail)
+  local spans = {}
+  for _, item in ipairs(list_of(value)) do
+    local from, to = tostring(item):match "^(%d+)%-?(%d*)$"
+    from, to = tonumber(from), tonumber(to) or tonumber(from)
+    if not from or from > to or to > 65535 then
+      fail("ports: expected numbers, or spans such as \"6881-6999\", got %s", tostring(item))
+    end
+    spans[#spans + 1] = { from, to }
+  end
+  local set = {} -- 65,536 ports at most
+  for _, span in ipairs(spans) do
+    for port = span[1], span[2] do
+      set[port] = true
+    end
+  end
+  return function(conn)
+    return set[conn.port] == true
+  end
+end
+
+local function words_of(field, value, fail)
+  local set = {}
+  for _, word in ipairs(list_of(value)) do
+    if type(word) ~= "string" then
+      fail("%s: expected a text or a list of texts, got %s", field == "user" and "users" or field, type(word))
+    end
+    set[word] = true
+  end
+  return function(conn)
+    local word = conn[field]
+    return word ~= nil and set[word] == true
+  end
+end
+
+-- A set that ctx has made, which is sealed, or what makes one.
+local function set_of(make, value)
+  if type(value) == "table" and getmetatable(value) == false then
+    return value
+  end
+  return make(type(value) == "string" and { value } or value)
+end
+
+local ANSWERS_MAX = 4096
+
+-- What a set says of a host is the same each time, and hosts come again: answers are kept, until there are too many.
+local function names_of(ctx, set)
+  local answers, count = {}, 0
+  return function(host)
+    local answer = answers[host]
+    if answer == nil then
+      if count == ANSWERS_MAX then
+        answers, count = {}, 0
+      end
+      answer, count = ctx.match(set, host), count + 1
+      answers[host] = answer
+    end
+    return answer
+  end
+end
+
+local function conditions_of(ctx, rule, fail)
+  local all = {}
+  local function add(condition)
+    all[#all + 1] = condition
+  end
+  if rule.ports ~= nil then
+    add(ports_of(rule.ports, fail))
+  end
+  if rule.proto ~= nil then
+    add(words_of("proto", rule.proto, fail))
+  end
+  if rule.users ~= nil then
+    add(words_of("user", rule.users, fail))
+  end
+  if rule.hours ~= nil or rule.days ~= nil then
+    add(hours.within(rule.hours, rule.days, ctx.time))
+  end
+  if rule.clients ~= nil then
+    local set = set_of(ctx.cidrs, rule.clients)
+    add(function(conn) return ctx.match(set, conn.client) end)
+  end
+  -- Names and addresses are two ways to say where to: either will do.
+  if rule.domains ~= nil or rule.cidrs ~= nil then
+    local is_named = rule.domains ~= nil and names_of(ctx, set_of(ctx.domains, rule.domains))
+    local ranges = rule.cidrs ~= nil and set_of(ctx.cidrs, rule.cidrs)
+    add(function(conn)
+      if conn.is_domain then
+        return is_named and is_named(conn.host)
+      end
+      return ranges and ctx.match(ranges, conn.host)
+    end)
+  end
+  if rule.when ~= nil then
+    add(rule.when)
+  end
+  return all
+end
+
+local function holds(all, conn)
+  for i = 1, #all do
+    if not all[i](conn) then
+      return false
+    end
+  end
+  return true
+end
+
+-- Uplinks by their names, in the order of preference that the rule has. Those that this run does not have are warned of, as
+-- one policy may serve on several machines.
+local function named(ctx, value, fail)
+  local wanted = {}
+  for _, name in ipairs(list_of(value)) do
+    if type(name) ~= "string" then
+      fail("to: expected an uplink's name, a list of names, or a chooser, got %s", type(name))
+    end
+    local found
+    for _, u in ipairs(ctx.uplinks) do
+      found = found or u.name == name and u
+    end
+    if found then
+      wanted[#wanted + 1] = found
+    else
+      ctx.log.warn("rules: there is no uplink %s", name)
+    end
+  end
+
+  return function(_, uplinks, n)
+    local order = {}
+    for _, u in ipairs(wanted) do
+      for i = 1, n or #uplinks do
+        if uplinks[i] == u then
+          order[#order + 1] = u
+        end
+      end
+    end
+    if #order > 1 then
+      return order
+    end
+    return order[1]
+  end
+end
+
+local function target_of(ctx, rule, otherwise, fail)
+  local given = (rule.to ~= nil and 1 or 0) + (rule.tag and 1 or 0) + (rule.refuse and 1 or 0)
+  if given ~= 1 then
+    fail("expected one of to, tag and refuse, got %s", given == 0 and "none" or "several")
+  elseif rule.refuse then
+    return function() return false, rule.refuse end
+  elseif type(rule.to) == "function" then
+    return rule.to
+  elseif rule.tag then
+    return balance.only(function(u) return u.tags[rule.tag] == true end, otherwise, true)
+  end
+  return named(ctx, rule.to, fail)
+end
+
+---@class steerway.Rule
+---@field domains? string|string[]|{file:string}|steerway.Set  the destination is one of these names, or below one
+---@field cidrs? string|string[]|{file:string}|steerway.Set    the destination is an address in one of these ranges
+---@field clients? string|string[]|{file:string}|steerway.Set  the client is
+---@field ports? integer|string|(integer|string)[]  the destination's port: 443, "6881-6999", or a list of both
+---@field users? string|string[]    as whom the client logged in
+---@field proto? string|string[]    "socks5", "http", …
+---@field hours? string             "22:00-06:00", local time
+---@field days? string              "mon-fri", "sat,sun"
+---@field when? fun(conn: steerway.Conn): boolean  anything else
+---@field to? string|string[]|steerway.Chooser  an uplink's name, names in order of preference, or a chooser
+---@field tag? string               the uplinks with this tag, shared as `otherwise` does
+---@field refuse? string            the reason
+---@field strict? boolean           refuse when none of those can serve
+---@field reason? string            for the log; "rule N" if nil
+---@field timeout? number           seconds for a dial
+
+---@param ctx steerway.Ctx
+---@param list steerway.Rule[]
+---@param otherwise steerway.Chooser  where no rule decides
+---@return steerway.Chooser
+return function(ctx, list, otherwise)
+  if type(list) ~= "table" then
+    error("rules: expected a list of rules, got " .. type(list), 2)
+  elseif type(otherwise) ~= "function" then
+    error("rules: expected a chooser for what no rule decides, got " .. type(otherwise), 2)
+  end
+  local made = {}
+  for i, rule in ipairs(list) do
+    local what = "rule " .. i
+    local function fail(fmt, ...)
+      error(what .. ": " .. fmt:format(...), 4)
+    end
+    options.check(what, rule, KNOWN)
+    made[i] = {
+      conditions = conditions_of(ctx, rule, fail),
+      target = target_of(ctx, rule, otherwise, fail),
+      strict = rule.strict, refuse = rule.refuse, reason = rule.reason or what,
+      opts = rule.timeout and { timeout = rule.timeout } or nil,
+    }
+  end
+
+  return function(conn, uplinks, n)
+    for i = 1, #made do
+      local rule = made[i]
+      if holds(rule.conditions, conn) then
+        local chosen, reason, opts = rule.target(conn, uplinks, n)
+        if chosen == false then
+          return false, reason
+        elseif chosen ~= nil then
+          return chosen, rule.reason, opts or rule.opts
+        elseif rule.strict then
+          return false, rule.reason .. ": its uplinks cannot serve"
+        end
+      end
+    end
+    return otherwise(conn, uplinks, n)
+  end
+end

@@ -1,0 +1,37 @@
+-- Each client has a line of its own choice: all that comes from one address leaves by the same uplink, and new clients are
+-- given the line with the fewest clients, in proportion to weight.
+--
+-- Options: ttl, capacity (see below).
+-- Trade-off: a household is shared out by heads, whatever each of them does; one busy client never gets two lines at once, and
+-- never slows those of the others.
+
+local balance = require "steerway.balance"
+local sticky = require "steerway.sticky"
+
+return {
+  name = "per_client",
+  about = "One line for each client; new clients, where the fewest clients are.",
+  params = {
+    ttl = { type = "number", default = 3600, min = 1, about = "seconds without a connection after which a client is forgotten" },
+    capacity = { type = "number", default = 1000, min = 1, max = 100000, about = "clients remembered" },
+  },
+
+  ---@param ctx steerway.Ctx
+  new = function(ctx)
+    local clients = {} -- by uplink id, as of the last new client
+    local least = balance.least_of(function(u)
+      return (clients[u.id] or 0) / u.weight
+    end, "fewest clients")
+
+    local choose, memory
+    choose, memory = sticky(ctx, {
+      by = "client", ttl = ctx.params.ttl, capacity = ctx.params.capacity,
+      inner = function(conn, uplinks, n)
+        clients = memory.tally()
+        return least(conn, uplinks, n)
+      end,
+    })
+
+    return { pick = choose, export = memory.export, import = memory.import }
+  end,
+}

@@ -1,0 +1,33 @@
+-- Rules by destination, port, client, user and time; what no rule decides goes where the fewest connections are. A copy of this
+-- file is where your own rules go: require "steerway.rules" describes all that a rule may say.
+--
+-- Options: steady, streaming (see below). Tags are the uplinks' own, set in the config file (tags = { "steady" }).
+-- Trade-off: rules see names and ports, not what is said: a video from an unlisted name is like any other traffic.
+
+local balance = require "steerway.balance"
+local rules = require "steerway.rules"
+
+-- An uplink must bear the tag for its rule to count; else the next rule is looked at.
+local function list(p)
+  return {
+    { ports = { 22, 3389, "5900-5999" }, tag = p.steady, reason = "remote session" },
+    { ports = { 25, 110, 143, 465, 587, 993, 995 }, tag = p.steady, reason = "mail" },
+    { domains = { "zoom.us", "teams.microsoft.com", "meet.google.com", "webex.com" }, tag = p.steady, reason = "meeting" },
+    { domains = { "googlevideo.com", "nflxvideo.net", "ttvnw.net", "akamaized.net", "aiv-cdn.net" }, tag = p.streaming,
+      reason = "video" },
+  }
+end
+
+return {
+  name = "rules",
+  about = "Remote sessions, mail and meetings by steady lines, video by others; the rest by fewest connections.",
+  params = {
+    steady = { type = "string", default = "steady", about = "tag of the lines for remote sessions, mail and meetings" },
+    streaming = { type = "string", default = "streaming", about = "tag of the lines for video" },
+  },
+
+  ---@param ctx steerway.Ctx
+  new = function(ctx)
+    return { pick = rules(ctx, list(ctx.params), balance.least_connections()) }
+  end,
+}

@@ -1,0 +1,58 @@
+local kit = require "kit"
+
+local FILE = { file = "policies/fair_share.lua" }
+
+describe("fair_share", function()
+  local w, runner
+
+  -- So many connections at once; each is busy from its pick on.
+  local function burst(n, ids)
+    local count = {}
+    for _ = 1, n do
+      local name = runner:pick(nil, ids).names[1]
+      w:named(name).busy = w:named(name).busy + 1
+      count[name] = (count[name] or 0) + 1
+    end
+    return count
+  end
+
+  before_each(function()
+    w = kit.world {
+      { name = "fibre", rx_capacity = 12.5e6, tx_capacity = 5e6 }, { name = "lte", rx_capacity = 1.25e6, tx_capacity = 5e6 },
+    }
+    runner = w:load(nil, FILE)
+  end)
+
+  it("spreads a burst by capacity", function()
+    assert.same({ fibre = 15, lte = 1 }, burst(16))
+    assert.equal("largest share", runner:pick().reason)
+  end)
+
+  it("goes by the direction that it is told", function()
+    runner = w:load(nil, { file = FILE.file, params = { direction = "up" } })
+    assert.same({ fibre = 8, lte = 8 }, burst(16))
+  end)
+
+  it("goes by weight as long as nothing is known", function()
+    w = kit.world { { name = "a", weight = 3 }, { name = "b" } }
+    runner = w:load(nil, FILE)
+    assert.same({ a = 12, b = 4 }, burst(16))
+  end)
+
+  it("takes a line that is not known yet for a typical one", function()
+    w = kit.world { { name = "a", rx_capacity = 1e6 }, { name = "b" } }
+    runner = w:load(nil, FILE)
+    assert.same({ a = 8, b = 8 }, burst(16))
+  end)
+
+  it("counts the busy, not the idle", function()
+    w.views[1].active, w.views[1].busy = 1000, 0
+    w.views[2].busy = 1
+    assert.equal("fibre", runner:sequence(1))
+  end)
+
+  it("makes do with one, and with who is left", function()
+    assert.same({ lte = 4 }, burst(4, { 2 }))
+    assert.same({ fibre = 4 }, burst(4))
+  end)
+end)

@@ -1,0 +1,55 @@
+local kit = require "kit"
+
+local FILE = { file = "policies/least_latency.lua" }
+
+describe("least_latency", function()
+  local w, runner
+
+  -- So many picks, a second apart.
+  local function picks(n, from, ids)
+    local count, out = {}, {}
+    for i = 1, n do
+      local name = runner:pick({ now = from + i }, ids).names[1]
+      out[i] = name
+      count[name] = (count[name] or 0) + 1
+    end
+    return count, table.concat(out, " ")
+  end
+
+  before_each(function()
+    w = kit.world { { name = "cable", rtt = 0.02 }, { name = "lte", rtt = 0.06 }, { name = "dsl", rtt = 0.022 } }
+    runner = w:load(nil, FILE)
+    picks(3, 1000) -- each is tried once
+  end)
+
+  it("takes what answers soonest, and near equals alike", function()
+    local count = picks(18, 1003)
+    assert.same({ cable = 9, dsl = 9 }, count)
+    assert.equal("soonest to answer", runner:pick({ now = 1021.5 }).reason)
+  end)
+
+  it("tries the others now and then, so that a better line is noticed", function()
+    local count = picks(100, 1003)
+    assert.near(5, count.lte, 1)
+    w.views[2].rtt = 0.005
+    assert.is_true((picks(50, 1103).lte or 0) >= 45)
+  end)
+
+  it("tries first what was never measured", function()
+    w = kit.world { { name = "a", rtt = 0.01 }, { name = "new", rtt = 0 } }
+    runner = w:load(nil, FILE)
+    picks(2, 2000)
+    assert.same({ new = 10 }, picks(10, 2002))
+  end)
+
+  it("takes a weight for speed", function()
+    w.views[2].weight = 10
+    assert.equal("lte lte lte", select(2, picks(3, 1003)))
+  end)
+
+  it("makes do with one, and with who is left", function()
+    assert.same({ lte = 5 }, picks(5, 1003, { 2 }))
+    assert.equal("dsl", select(2, picks(1, 1008, { 2, 3 })))
+    assert.is_true((picks(10, 1010).cable or 0) > 3)
+  end)
+end)
