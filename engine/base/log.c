@@ -17,6 +17,7 @@ static struct {
     int fd;
     uint64_t lost; /* lines, since the last that was written */
     bool torn;     /* the last octet written is not the end of a line */
+    bool silent;
 } sink = {.level = LOG_INFO, .format = LOG_TEXT, .fd = STDERR_FILENO};
 
 static const double LIMIT_WINDOW_S = 10;
@@ -45,9 +46,14 @@ void log_setup(enum log_level level, enum log_format format)
     sink.format = format;
 }
 
+void log_silence(void)
+{
+    sink.silent = true;
+}
+
 bool log_enabled(enum log_level level)
 {
-    return level <= sink.level;
+    return !sink.silent && level <= sink.level;
 }
 
 /* All or nothing. @return false when the line has no room for it */

@@ -21,6 +21,8 @@ enum log_format { LOG_TEXT, LOG_JSON };
 /** Sets what is written from now on, to what standard error is now. Default: LOG_INFO, LOG_TEXT. */
 void log_setup(enum log_level level, enum log_format format);
 bool log_enabled(enum log_level level);
+/** Write nothing any more: for a forked child, whose lines would stand among its parent's. */
+void log_silence(void);
 
 /** A plain event without fields: log_msg(LOG_WARN, "cannot open %s", path). */
 void log_msg(enum log_level level, const char *fmt, ...) PRINTF_LIKE(2, 3);

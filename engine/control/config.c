@@ -87,6 +87,8 @@ void config_done(struct config *c)
     cidr_set_done(&c->bypass);
     free(c->policy);
     free(c->data_dir);
+    free(c->control);
+    free(c->record);
     config_init(c);
 }
 

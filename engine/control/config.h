@@ -30,6 +30,9 @@ struct config {
     double dial_timeout_s, handshake_timeout_s, idle_timeout_s, drain_timeout_s;
     char *dns_servers; /* NULL for the system's */
     char *data_dir;    /* holds lua/ and policies/; NULL to look for it */
+    char *control;     /* path of the control socket; "none"; NULL for the default place */
+    bool no_watch;     /* files of the policy are not watched */
+    char *record;      /* a trace is recorded there; NULL for none */
     enum log_level log_level;
     enum log_format log_format;
 };

@@ -264,6 +264,29 @@ int option_set_data_dir(struct config *c, const char *value, char *err)
     return replace_text(&c->data_dir, value, err);
 }
 
+/* --- looking in, and being looked at ----------------------------------------------------------------------
+ */
+
+int option_set_control(struct config *c, const char *value, char *err)
+{
+    if (strcmp(value, "none") != 0 && !strchr(value, '/'))
+        return config_refuse(err, "expected a path, such as /run/steerway/control.sock, or none");
+    return replace_text(&c->control, value, err);
+}
+
+int option_set_no_watch(struct config *c, const char *value, char *err)
+{
+    (void)value;
+    (void)err;
+    c->no_watch = true;
+    return 0;
+}
+
+int option_set_record(struct config *c, const char *value, char *err)
+{
+    return replace_text(&c->record, value, err);
+}
+
 /* --- times ---------------------------------------------------------------------------------------------- */
 
 static int set_seconds(double *seconds, const char *value, double min, char *err)

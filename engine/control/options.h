@@ -16,7 +16,13 @@ enum option_kind {
 };
 
 /** The commands that take an option, or-ed. */
-enum option_scope { OPTION_OF_START = 1 << 0, OPTION_OF_CHECK = 1 << 1, OPTION_OF_LIST = 1 << 2 };
+enum option_scope {
+    OPTION_OF_START = 1 << 0,
+    OPTION_OF_CHECK = 1 << 1,
+    OPTION_OF_LIST = 1 << 2,
+    OPTION_OF_CONTROL = 1 << 3, /* those that ask a running proxy */
+    OPTION_OF_WHY = 1 << 4,
+};
 
 /** What the command line itself does for an option that sets nothing in the config. */
 enum option_action {

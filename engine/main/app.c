@@ -1,5 +1,6 @@
 #include "main/app.h"
 
+#include "control/policy_loading.h"
 #include "control/startup.h"
 #include "uplink/discover.h"
 
@@ -83,20 +84,12 @@ static void on_term(struct ev_loop *loop, ev_signal *w, int events)
 static void on_hup(struct ev_loop *loop, ev_signal *w, int events)
 {
     struct app *a = container_of(w, struct app, on_hup);
-    char err[POLICY_ERROR_MAX];
-    struct log_line l;
+    struct loading_verdict verdict;
 
     (void)loop;
     (void)events;
-    if (policy_reload(a->policy, err) < 0) {
-        log_begin(&l, LOG_ERROR, "policy not reloaded; the old one goes on");
-        log_str(&l, "error", err);
-    } else {
-        log_begin(&l, LOG_INFO, "policy reloaded");
-        log_str(&l, "policy", policy_name(a->policy));
-        log_u64(&l, "generation", policy_generation(a->policy));
-    }
-    log_end(&l);
+    policy_loading_run(a->policy, NULL, "signal", &verdict);
+    policy_watch_renew(&a->watch);
 }
 
 static void watch_signals(struct app *a)
@@ -250,10 +243,10 @@ static int listen_all(struct app *a, char *err)
     return -1;
 }
 
-int app_init(struct app *a, const struct config *config, const struct machine *m, struct uplink_set *uplinks,
-             struct policy *policy, char *err)
+int app_init(struct app *a, const struct config *config, const struct paths *paths, const struct machine *m,
+             struct uplink_set *uplinks, struct policy *policy, char *err)
 {
-    *a = (struct app){.config = config, .uplinks = uplinks, .policy = policy};
+    *a = (struct app){.config = config, .paths = paths, .uplinks = uplinks, .policy = policy};
     raise_file_limit();
     a->loop = ev_default_loop(EVFLAG_AUTO);
     if (!a->loop) {
@@ -283,7 +276,9 @@ int app_init(struct app *a, const struct config *config, const struct machine *m
     a->proxy.drained = on_drained;
     /* Before anybody is told that it runs: whoever is told may send one at once. */
     watch_signals(a);
-    return listen_all(a, err);
+    if (listen_all(a, err) < 0)
+        return -1;
+    return app_open_services(a, err);
 }
 
 void app_run(struct app *a)
@@ -299,6 +294,8 @@ void app_run(struct app *a)
 void app_done(struct app *a)
 {
     if (a->proxy.loop) {
+        control_close(&a->control);
+        policy_watch_stop(&a->watch);
         proxy_stop(&a->proxy);
         proxy_done(&a->proxy);
         ev_signal_stop(a->loop, &a->on_int);

@@ -4,13 +4,16 @@
 #define STEERWAY_MAIN_APP_H
 
 #include "control/config.h"
+#include "control/control.h"
 #include "control/policy_timer.h"
+#include "main/paths.h"
 #include "session/proxy.h"
 
 #include <ev.h>
 
 struct app {
     const struct config *config;
+    const struct paths *paths;
     struct ev_loop *loop;
     struct uplink_set *uplinks;
     struct policy *policy;
@@ -21,12 +24,20 @@ struct app {
     ev_signal on_int, on_term, on_hup;
     ev_timer drain, refresh;
     struct policy_timer policy_timer;
+    struct policy_watch watch;
+    struct control control;
 };
 
 /** Listen where config says. What is given must outlive the app, but for the machine's present state.
  *  @return 0, or -1 with one line in err (CONFIG_ERROR_MAX); call app_done either way */
-MUST_CHECK int app_init(struct app *a, const struct config *config, const struct machine *m,
-                        struct uplink_set *uplinks, struct policy *policy, char *err);
+MUST_CHECK int app_init(struct app *a, const struct config *config, const struct paths *paths,
+                        const struct machine *m, struct uplink_set *uplinks, struct policy *policy,
+                        char *err);
+
+/** Open what serves the user beside the proxy itself: control socket, watch on the policy's files, recording.
+ * What was asked for by name must work; of what is there by default, a warning tells. For app_init.
+ *  @return 0, or -1 with one line in err (CONFIG_ERROR_MAX) */
+MUST_CHECK int app_open_services(struct app *a, char *err);
 
 /** Warn of uplinks whose packets find no way out. For the start; app_run warns of those that lose their route
  *  later. */

@@ -104,11 +104,11 @@ static void warn_of_absent(const struct uplink_set *uplinks, const struct machin
 
 /* --- from config to running ----------------------------------------------------------------------------- */
 
-static int serve(const struct config *config, const struct machine *m, struct uplink_set *uplinks,
-                 struct policy *policy, char *err)
+static int serve(const struct config *config, const struct paths *paths, const struct machine *m,
+                 struct uplink_set *uplinks, struct policy *policy, char *err)
 {
     struct app app;
-    int r = app_init(&app, config, m, uplinks, policy, err);
+    int r = app_init(&app, config, paths, m, uplinks, policy, err);
 
     if (r == 0) {
         if (config->log_format == LOG_JSON)
@@ -132,7 +132,7 @@ static int start(struct config *config, const struct paths *paths, const struct 
     if (r == 0)
         r = command_load_policy(config, paths, &uplinks, &policy, err);
     if (r == 0)
-        r = serve(config, m, &uplinks, policy, err);
+        r = serve(config, paths, m, &uplinks, policy, err);
     policy_free(policy);
     uplink_set_done(&uplinks);
     return r;

@@ -25,6 +25,16 @@ int cmd_check(const struct cli *cli);
 /** Serve until told to stop. */
 int cmd_start(const struct cli *cli);
 
+/** Ask a running proxy over its control socket: how it is, what its uplinks are, to load its policy anew,
+ * another one, or the same with a parameter; which uplink it would choose; to record. */
+int cmd_status(const struct cli *cli);
+int cmd_uplinks(const struct cli *cli);
+int cmd_reload(const struct cli *cli);
+int cmd_policy(const struct cli *cli);
+int cmd_set(const struct cli *cli);
+int cmd_why(const struct cli *cli);
+int cmd_record(const struct cli *cli);
+
 /** Print the help of the command that is named, or the overview. */
 int cmd_help(const struct cli *cli);
 

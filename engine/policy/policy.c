@@ -94,7 +94,7 @@ int policy_new(struct policy **ret, const struct policy_options *options, char *
         return no_memory(err);
     }
     p->wake_at = INFINITY;
-    int rc = script_load(&p->script, &p->options, &p->metrics, NULL, err);
+    int rc = script_load(&p->script, &p->options, &p->metrics, &p->files, NULL, err);
     if (rc < 0) {
         policy_free(p);
         return rc;
@@ -110,6 +110,8 @@ void policy_free(struct policy *p)
     if (!p)
         return;
     script_free(p->script);
+    vm_files_done(&p->files);
+    vm_files_done(&p->tried);
     options_done(&p->options);
     free(p);
 }
@@ -134,6 +136,9 @@ static void replace(struct policy *p, struct script *fresh)
 {
     script_free(p->script);
     p->script = fresh;
+    vm_files_done(&p->files);
+    p->files = p->tried;
+    p->tried = (struct vm_files){.n = 0};
     p->generation++;
     p->quarantined = false;
     memset(p->in_a_row, 0, sizeof p->in_a_row);
@@ -151,7 +156,8 @@ int policy_change(struct policy *p, const struct policy_source *source, char *er
         return no_memory(err);
     take_state(p, &state);
     p->options.source = next;
-    int rc = script_load(&fresh, &p->options, &p->metrics, &state, err);
+    vm_files_done(&p->tried);
+    int rc = script_load(&fresh, &p->options, &p->metrics, &p->tried, &state, err);
     free(state.data);
     if (rc < 0) {
         p->options.source = before;
@@ -198,10 +204,12 @@ struct policy_info policy_info(const struct policy *p)
     };
 }
 
-size_t policy_files(const struct policy *p, char *const **ret)
+const char *policy_file(const struct policy *p, size_t i)
 {
-    *ret = p->script->vm->files;
-    return p->script->vm->n_files;
+    if (i < p->files.n)
+        return p->files.items[i];
+    i -= p->files.n;
+    return i < p->tried.n ? p->tried.items[i] : NULL;
 }
 
 size_t policy_metrics(const struct policy *p, const struct policy_metric **ret)

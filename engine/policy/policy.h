@@ -113,9 +113,10 @@ struct policy_info {
 };
 struct policy_info policy_info(const struct policy *p);
 
-/** The files that the loaded policy has read: its own, those it requires, its lists. @return how many; valid
- * until the next reload */
-size_t policy_files(const struct policy *p, char *const **ret);
+/** The files that the policy has read: its own, those it requires, its lists; and, where the last load was
+ * refused, those that it has read: to mend them is what makes it worth another try. @param i  from 0 on
+ *  @return NULL behind the last; valid until the next load */
+const char *policy_file(const struct policy *p, size_t i);
 
 /** A number that policies keep with ctx.counter and ctx.gauge; it lives as long as the struct policy. */
 struct policy_metric {

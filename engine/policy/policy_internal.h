@@ -11,6 +11,8 @@ struct policy {
     struct script *script;
     struct fallback fallback;
     struct vm_metrics metrics;
+    struct vm_files files; /* of the script that serves */
+    struct vm_files tried; /* of the last load, if it was refused */
     uint32_t generation;
     uint64_t picks, errors;
     double wake_at;                    /* what env was told last */

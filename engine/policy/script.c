@@ -218,7 +218,7 @@ static int fill(struct script *s, const struct policy_options *options, char *er
 }
 
 int script_load(struct script **ret, const struct policy_options *options, struct vm_metrics *metrics,
-                const struct script_state *state, char *err)
+                struct vm_files *files, const struct script_state *state, char *err)
 {
     struct script *s = calloc(1, sizeof *s);
     if (!s) {
@@ -234,7 +234,8 @@ int script_load(struct script **ret, const struct policy_options *options, struc
                                   .frame = &s->frame,
                                   .file = options->source.file,
                                   .seed = options->seed,
-                                  .metrics = metrics};
+                                  .metrics = metrics,
+                                  .files = files};
     int rc = vm_new(&s->vm, &vm, err);
     if (rc == 0)
         rc = fill(s, options, err);

@@ -140,6 +140,7 @@ int vm_new(struct vm **ret, const struct vm_options *options, char *err)
     }
     vm->file = options->file;
     vm->metrics = options->metrics;
+    vm->files = options->files;
     /* The cap is for policies. Refused an allocation, LuaJIT 2.1 of 2022 crashes in lua_newstate and leaks in
      * luaopen_ffi. */
     vm->cap = SIZE_MAX;
@@ -168,6 +169,14 @@ fail:
     return rc;
 }
 
+void vm_files_done(struct vm_files *f)
+{
+    for (size_t i = 0; i < f->n; i++)
+        free(f->items[i]);
+    free(f->items);
+    *f = (struct vm_files){.n = 0};
+}
+
 void vm_free(struct vm *vm)
 {
     if (!vm)
@@ -175,9 +184,6 @@ void vm_free(struct vm *vm)
     watchdog_done(&vm->dog);
     if (vm->L)
         lua_close(vm->L);
-    for (size_t i = 0; i < vm->n_files; i++)
-        free(vm->files[i]);
-    free(vm->files);
     free(vm);
 }
 

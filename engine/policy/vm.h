@@ -18,6 +18,13 @@ struct vm_metrics {
     size_t n;
 };
 
+/** The paths that were read, or should have been, each once. */
+struct vm_files {
+    char **items;
+    size_t n;
+};
+void vm_files_done(struct vm_files *f);
+
 struct vm_options {
     const char *lua_dir;        /* the folder that holds steerway/host.lua */
     size_t memory_max;          /* octets; 0 for the default, 64 MiB */
@@ -25,6 +32,7 @@ struct vm_options {
     const char *file;           /* named in errors that know no place; borrowed, NULL for none */
     uint32_t seed;              /* of random numbers; 0 for one that nobody knows */
     struct vm_metrics *metrics; /* must outlive the VM; NULL for none */
+    struct vm_files *files;     /* likewise */
 };
 
 struct vm {
@@ -35,8 +43,7 @@ struct vm {
     struct log_limit says; /* for what the policy itself logs */
     const char *file;      /* as in the options */
     struct vm_metrics *metrics;
-    char **files; /* read by the policy, each once */
-    size_t n_files;
+    struct vm_files *files;
 };
 
 /** Make a VM and load host.lua into it.

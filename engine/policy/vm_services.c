@@ -44,18 +44,20 @@ static struct vm *vm_of(lua_State *L)
 }
 
 /* Short of memory it is not watched; that is all. */
-static void note_file(struct vm *vm, const char *path)
+static void note_file(struct vm_files *f, const char *path)
 {
-    for (size_t i = 0; i < vm->n_files; i++)
-        if (strcmp(vm->files[i], path) == 0)
-            return;
-    char **files = reallocarray(vm->files, vm->n_files + 1, sizeof *files);
-    if (!files)
+    if (!f)
         return;
-    vm->files = files;
-    files[vm->n_files] = strdup(path);
-    if (files[vm->n_files])
-        vm->n_files++;
+    for (size_t i = 0; i < f->n; i++)
+        if (strcmp(f->items[i], path) == 0)
+            return;
+    char **items = reallocarray(f->items, f->n + 1, sizeof *items);
+    if (!items)
+        return;
+    f->items = items;
+    items[f->n] = strdup(path);
+    if (items[f->n])
+        f->n++;
 }
 
 static int refuse(lua_State *L, const char *path, const char *why)
@@ -69,7 +71,7 @@ int vm_service_read(lua_State *L)
 {
     const char *path = luaL_checkstring(L, 1);
     struct stat info;
-    note_file(vm_of(L), path);
+    note_file(vm_of(L)->files, path);
     if (stat(path, &info) < 0)
         return refuse(L, path, strerror(errno));
     if (!S_ISREG(info.st_mode))

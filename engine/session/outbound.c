@@ -307,22 +307,20 @@ static bool named_localhost(const struct target *t)
            (strcmp(t->host, suffix + 1) == 0 || (n > tail && strcmp(t->host + n - tail, suffix) == 0));
 }
 
-/* Whether the destination goes direct as far as the request itself can tell. */
-static bool bypassed(const struct outbound *o)
+bool outbound_bypasses(const struct proxy *p, const struct target *t)
 {
     struct addr to;
 
-    if (named_localhost(&o->target)) {
+    if (named_localhost(t)) {
         const uint8_t loopback[] = {127, 0, 0, 1};
-        if (addr_from_ip(&to, loopback, sizeof loopback, o->target.port) < 0)
+        if (addr_from_ip(&to, loopback, sizeof loopback, t->port) < 0)
             return false;
-    } else if (o->target.kind == TARGET_NAME) {
+    } else if (t->kind == TARGET_NAME) {
         return false;
-    } else if (addr_from_ip(&to, o->target.ip, o->target.kind == TARGET_IPV4 ? 4 : 16, o->target.port) < 0) {
+    } else if (addr_from_ip(&to, t->ip, t->kind == TARGET_IPV4 ? 4 : 16, t->port) < 0) {
         return false;
     }
-    return cidr_set_contains(o->proxy->settings.bypass, &to) ||
-           cidr_set_contains(o->proxy->settings.local, &to);
+    return cidr_set_contains(p->settings.bypass, &to) || cidr_set_contains(p->settings.local, &to);
 }
 
 /* Out of the caller's stack, so that done never comes from within outbound_new. */
@@ -333,7 +331,7 @@ static void on_deferred(struct ev_loop *loop, ev_timer *w, int events)
 
     (void)loop;
     (void)events;
-    o->direct = bypassed(o);
+    o->direct = outbound_bypasses(o->proxy, &o->target);
     if (!o->direct)
         return try_next(s);
     (void)snprintf(o->reason, sizeof o->reason, "bypass");
@@ -405,6 +403,24 @@ static void write_account(const struct outbound *o, const char *outcome)
     log_end(&l);
 }
 
+static void record(const struct outbound *o)
+{
+    char client[ADDR_TEXT_MAX];
+    const struct recorded c = {
+        .started_s = o->started_s,
+        .client = addr_format_ip(&o->client, client),
+        .host = o->target.host,
+        .proto = policy_proto_name(o->proto),
+        .user = o->user,
+        .uplink = o->lease.uplink ? o->lease.uplink->name : NULL,
+        .port = o->target.port,
+        .tx = o->tx,
+        .rx = o->rx,
+        .duration_s = clock_now_s() - o->started_s,
+    };
+    recorder_note(&o->proxy->recorder, &c);
+}
+
 void outbound_finish(struct outbound *o, const char *outcome)
 {
     if (!o)
@@ -412,6 +428,8 @@ void outbound_finish(struct outbound *o, const char *outcome)
     if (!outcome)
         outcome = o->fault == FAULT_NONE ? "aborted" : fault_name(o->fault);
     write_account(o, outcome);
+    if (recorder_is_on(&o->proxy->recorder) && o->connected && !o->direct)
+        record(o);
     if (o->connected && o->lease.uplink) {
         struct policy_conn conn;
         char client[ADDR_TEXT_MAX];

@@ -52,6 +52,10 @@ struct outbound {
 MUST_CHECK int outbound_new(struct outbound **ret, struct proxy *proxy,
                             const struct outbound_request *request, outbound_done_fn *done, void *owner);
 
+/** Whether the destination goes direct, as far as the request itself can tell: a name may yet turn out to be
+ * local. */
+bool outbound_bypasses(const struct proxy *p, const struct target *t);
+
 /** Count traffic of an open connection. */
 void outbound_note(struct outbound *o, uint64_t tx, uint64_t rx);
 

@@ -121,4 +121,5 @@ void proxy_done(struct proxy *p)
     reap(p);
     assert(p->n_sessions == 0);
     ev_prepare_stop(p->loop, &p->reaper);
+    recorder_stop(&p->recorder);
 }

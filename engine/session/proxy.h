@@ -8,6 +8,7 @@
 #include "net/resolver.h"
 #include "policy/policy.h"
 #include "session/access.h"
+#include "session/recorder.h"
 #include "uplink/uplink.h"
 
 #include <ev.h>
@@ -47,6 +48,7 @@ struct proxy {
     uint64_t last_id; /* of outbound connections */
     bool draining;
     ev_prepare reaper;
+    struct recorder recorder;
     struct log_limit refusal_limit, rejection_limit, starvation_limit;
     /** Called when draining and no session is left; may be NULL. */
     void (*drained)(struct proxy *p);

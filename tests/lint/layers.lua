@@ -26,7 +26,7 @@ local LIBRARIES = {
   ["libpsl.h"] = { "policy" },
   ["ares.h"] = { "net" },
   ["libmnl/libmnl.h"] = { "net" },
-  ["jansson.h"] = { "policy", "control", "main" },
+  ["jansson.h"] = { "policy", "session", "control", "main" },
 }
 
 -- The system's headers for a layer that is pure: no descriptor, no memory of its own, no clock. (stdio.h is there

@@ -139,23 +139,37 @@ static void another_file_with_other_parameters(void **state)
     free(param.value);
 }
 
+static void assert_file(const struct fixture *f, size_t i, const char *name)
+{
+    char path[192];
+    (void)snprintf(path, sizeof path, "%s/%s", f->dir, name);
+    const char *file = policy_file(f->policy, i);
+    assert_non_null(file);
+    assert_string_equal(file, path);
+}
+
 static void the_files_it_read_are_known(void **state)
 {
-    static const char module[] = "return 1";
+    static const char module[] = "return 1", broken[] = "return = 1";
     struct fixture *f = *state;
-    char *const *files;
-    char path[192];
 
     fixture_write(f, "part.lua", module, strlen(module));
+    fixture_write(f, "broken.lua", broken, strlen(broken));
     FIXTURE_LOAD(f, "require 'part' require 'part' pcall(require, 'missing')\n"
                     "return { name = 'p', new = function() return { pick = function() end } end }\n");
-    size_t n = policy_files(f->policy, &files);
-    assert_int_equal(n, 3);
-    assert_string_equal(files[0], f->file);
-    (void)snprintf(path, sizeof path, "%s/part.lua", f->dir);
-    assert_string_equal(files[1], path);
-    (void)snprintf(path, sizeof path, "%s/missing.lua", f->dir);
-    assert_string_equal(files[2], path);
+    assert_file(f, 0, "p.lua");
+    assert_file(f, 1, "part.lua");
+    assert_file(f, 2, "missing.lua");
+    assert_null(policy_file(f->policy, 3));
+    /* To mend what a refused load has read is to want another. */
+    assert_reload_fails(f, "require 'broken'", "broken.lua:1: ");
+    assert_file(f, 2, "missing.lua");
+    assert_file(f, 3, "p.lua");
+    assert_file(f, 4, "broken.lua");
+    assert_null(policy_file(f->policy, 5));
+    assert_reloads(f, PICK("", ""));
+    assert_file(f, 0, "p.lua");
+    assert_null(policy_file(f->policy, 1));
 }
 
 static void counters_live_through_reloads(void **state)

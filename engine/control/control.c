@@ -1,0 +1,229 @@
+#include "control/control.h"
+
+#include "base/clock.h"
+#include "control/config.h"
+#include "control/policy_loading.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char *text_of(const json_t *request, const char *key)
+{
+    return json_string_value(json_object_get(request, key));
+}
+
+/* --- status --------------------------------------------------------------------------------------------- */
+
+static json_t *policy_json(const struct policy *p)
+{
+    struct policy_info info = policy_info(p);
+    json_t *set = json_object();
+
+    for (size_t i = 0; i < policy_source(p)->n_params; i++)
+        (void)json_object_set_new(set, policy_source(p)->params[i].key,
+                                  json_string(policy_source(p)->params[i].value));
+    return json_pack("{s:s, s:s, s:o, s:I, s:I, s:I, s:I, s:b}", "name", info.name, "file", info.file, "set",
+                     set, "generation", (json_int_t)info.generation, "picks", (json_int_t)info.picks,
+                     "errors", (json_int_t)info.errors, "memory", (json_int_t)info.memory, "quarantined",
+                     (int)info.quarantined);
+}
+
+static json_t *metrics_json(const struct policy *p)
+{
+    const struct policy_metric *m;
+    size_t n = policy_metrics(p, &m);
+    json_t *metrics = json_object();
+
+    for (size_t i = 0; i < n; i++)
+        (void)json_object_set_new(metrics, m[i].name, json_real(m[i].value));
+    return metrics;
+}
+
+static json_t *listeners_json(const struct proxy *p)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < p->n_listeners; i++)
+        (void)json_array_append_new(list, json_string(p->listeners[i].text));
+    return list;
+}
+
+static json_t *recording_json(const struct recorder *r)
+{
+    if (!recorder_is_on(r))
+        return json_null();
+    return json_pack("{s:s, s:I}", "file", r->path, "connections", (json_int_t)r->lines);
+}
+
+static void verb_status(void *owner, const json_t *request, struct control_reply reply)
+{
+    const struct control *c = owner;
+    const struct proxy *p = c->subject.proxy;
+
+    (void)request;
+    control_answer(reply, json_pack("{s:s, s:i, s:f, s:o, s:o, s:o, s:I, s:I, s:b, s:o}", "version",
+                                    c->subject.version, "pid", (int)getpid(), "uptime",
+                                    clock_now_s() - c->started_s, "listening", listeners_json(p), "policy",
+                                    policy_json(p->policy), "metrics", metrics_json(p->policy), "clients",
+                                    (json_int_t)p->n_sessions, "connections", (json_int_t)p->last_id,
+                                    "draining", (int)p->draining, "recording", recording_json(&p->recorder)));
+}
+
+/* --- uplinks -------------------------------------------------------------------------------------------- */
+
+static json_t *address_json(const struct addr *a, bool there)
+{
+    char text[ADDR_TEXT_MAX];
+
+    return there ? json_string(addr_format_ip(a, text)) : json_null();
+}
+
+/* A quota that there is not is infinite, which JSON cannot say. */
+static json_t *quota_json(double left)
+{
+    return left > 1e300 ? json_null() : json_real(left);
+}
+
+static json_t *uplink_json(const struct uplink *u)
+{
+    const struct uplink_view *v = &u->view;
+    json_t *tags = json_array();
+
+    for (size_t i = 0; i < u->n_tags; i++)
+        (void)json_array_append_new(tags, json_string(u->tags[i]));
+    json_t *o = json_pack("{s:s, s:i, s:s, s:s, s:b, s:o, s:o, s:f, s:f, s:o}", "name", u->name, "id",
+                          (int)v->id, "kind", uplink_kind_name(u->kind), "interface", u->interface, "up",
+                          (int)v->up, "ipv4", address_json(&u->egress.source4, v->ipv4), "ipv6",
+                          address_json(&u->egress.source6, v->ipv6), "weight", v->weight, "tier", v->tier,
+                          "tags", tags);
+    json_t *meters = json_pack(
+        "{s:I, s:I, s:I, s:f, s:I, s:I, s:f, s:f, s:f, s:f, s:I, s:f, s:o}", "active", (json_int_t)v->active,
+        "total", (json_int_t)v->total, "failures", (json_int_t)v->failures, "fail_rate", v->fail_rate,
+        "tx_bytes", (json_int_t)v->tx_bytes, "rx_bytes", (json_int_t)v->rx_bytes, "tx_rate", v->tx_rate,
+        "rx_rate", v->rx_rate, "tx_capacity", v->tx_capacity, "rx_capacity", v->rx_capacity, "busy",
+        (json_int_t)v->busy, "rtt", v->rtt, "quota_left", quota_json(v->quota_left));
+    if (!o || !meters || json_object_update(o, meters) < 0) {
+        json_decref(o);
+        o = NULL;
+    }
+    json_decref(meters);
+    return o;
+}
+
+static void verb_uplinks(void *owner, const json_t *request, struct control_reply reply)
+{
+    const struct uplink_set *set = ((struct control *)owner)->subject.proxy->uplinks;
+    json_t *list = json_array();
+
+    (void)request;
+    for (size_t i = 0; i < set->n; i++)
+        (void)json_array_append_new(list, uplink_json(set->items[i]));
+    control_answer(reply, json_pack("{s:o}", "uplinks", list));
+}
+
+/* --- loading -------------------------------------------------------------------------------------------- */
+
+static void load(struct control *c, const struct policy_source *source, struct control_reply reply)
+{
+    struct policy *p = c->subject.proxy->policy;
+    struct loading_verdict verdict;
+
+    policy_loading_run(p, source, "control", &verdict);
+    policy_watch_renew(c->subject.watch);
+    if (!verdict.loaded)
+        return control_refuse(reply, "%s", verdict.err);
+    control_answer(reply,
+                   json_pack("{s:s, s:s, s:I, s:f}", "policy", policy_name(p), "file", policy_source(p)->file,
+                             "generation", (json_int_t)policy_generation(p), "seconds", verdict.took_s));
+}
+
+static void verb_reload(void *owner, const json_t *request, struct control_reply reply)
+{
+    (void)request;
+    load(owner, NULL, reply);
+}
+
+static void verb_policy(void *owner, const json_t *request, struct control_reply reply)
+{
+    struct control *c = owner;
+    const char *name = text_of(request, "policy");
+    char err[CONFIG_ERROR_MAX], *file;
+
+    if (!name || !*name)
+        return control_refuse(reply, "expected a \"policy\": the name of one that ships, or a file");
+    if (c->subject.find_policy(c->subject.find_arg, name, &file, err) < 0)
+        return control_refuse(reply, "%s", err);
+    load(c, &(struct policy_source){.file = file}, reply);
+    free(file);
+}
+
+/* The parameters there are, with one more or another value of it. */
+static void verb_set(void *owner, const json_t *request, struct control_reply reply)
+{
+    struct control *c = owner;
+    const struct policy_source *now = policy_source(c->subject.proxy->policy);
+    const char *key = text_of(request, "key"), *value = text_of(request, "value");
+    struct policy_param *params = calloc(now->n_params + 1, sizeof *params);
+    size_t n = 0;
+
+    if (!key || !*key || !value || !params) {
+        control_refuse(reply, params ? "expected a \"key\" and a \"value\", both texts" : "out of memory");
+        free(params);
+        return;
+    }
+    for (size_t i = 0; i < now->n_params; i++)
+        if (strcmp(now->params[i].key, key) != 0)
+            params[n++] = now->params[i];
+    params[n++] = (struct policy_param){.key = (char *)(uintptr_t)key, .value = (char *)(uintptr_t)value};
+    load(c, &(struct policy_source){.file = now->file, .params = params, .n_params = n}, reply);
+    free(params);
+}
+
+/* --- the rest ------------------------------------------------------------------------------------------- */
+
+static void verb_why(void *owner, const json_t *request, struct control_reply reply)
+{
+    struct control *c = owner;
+    why_ask(&c->why, c->subject.proxy, request, reply);
+}
+
+static void verb_record(void *owner, const json_t *request, struct control_reply reply)
+{
+    struct proxy *p = ((struct control *)owner)->subject.proxy;
+    const char *state = text_of(request, "state"), *file = text_of(request, "file");
+    int r = 0;
+
+    if (state && strcmp(state, "on") == 0 && (!file || file[0] != '/'))
+        return control_refuse(reply, "expected a \"file\", with its whole path");
+    if (state && strcmp(state, "on") == 0)
+        r = recorder_start(&p->recorder, p->loop, file);
+    else if (state && strcmp(state, "off") == 0)
+        recorder_stop(&p->recorder);
+    else if (state || file)
+        return control_refuse(reply, "expected a \"state\": on or off");
+    if (r == -EEXIST)
+        return control_refuse(reply, "%s: there is something in it already; name a new file", file);
+    if (r < 0)
+        return control_refuse(reply, "%s: %s", file, strerror(-r));
+    control_answer(reply, json_pack("{s:o}", "recording", recording_json(&p->recorder)));
+}
+
+static const struct control_verb verbs[] = {
+    {"status", verb_status}, {"uplinks", verb_uplinks}, {"policy", verb_policy}, {"set", verb_set},
+    {"reload", verb_reload}, {"why", verb_why},         {"record", verb_record},
+};
+
+int control_open(struct control *c, struct ev_loop *loop, const char *path,
+                 const struct control_subject *subject)
+{
+    *c = (struct control){.subject = *subject, .started_s = clock_now_s()};
+    return control_server_open(&c->server, loop, path, verbs, ARRAY_LEN(verbs), c);
+}
+
+void control_close(struct control *c)
+{
+    why_close(&c->why);
+    control_server_close(&c->server);
+}

@@ -1,0 +1,35 @@
+/* What can be asked of the running proxy over its control socket; docs/control.md describes each verb. */
+#ifndef STEERWAY_CONTROL_CONTROL_H
+#define STEERWAY_CONTROL_CONTROL_H
+
+#include "control/control_server.h"
+#include "control/policy_watch.h"
+#include "control/why.h"
+#include "session/proxy.h"
+
+/** What the verbs act on; all of it must outlive the control. */
+struct control_subject {
+    const char *version;
+    struct proxy *proxy;
+    struct policy_watch *watch; /* told when the policy was loaded anew; may be one that was not started */
+    /** The file of a policy: of one that ships by its name, or the path itself. ret is the callee's to free.
+     *  @return 0, or negative errno with one line in err (CONFIG_ERROR_MAX) */
+    int (*find_policy)(void *arg, const char *name_or_file, char **ret, char *err);
+    void *find_arg;
+};
+
+/** Embedded by its owner; zero-initialised is "not open". */
+struct control {
+    struct control_server server;
+    struct control_subject subject;
+    struct why_desk why;
+    double started_s;
+};
+
+/** @return 0, or negative errno as control_place_take */
+MUST_CHECK int control_open(struct control *c, struct ev_loop *loop, const char *path,
+                            const struct control_subject *subject);
+/** Harmless on one that is not open. */
+void control_close(struct control *c);
+
+#endif

@@ -1,0 +1,119 @@
+#include "control/control_path.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { BACKLOG = 16 };
+
+int control_path_default(char ret[CONTROL_PATH_MAX])
+{
+    const char *runtime = getenv("XDG_RUNTIME_DIR");
+
+    if (!runtime || runtime[0] != '/') {
+        if (geteuid() != 0)
+            return -ENOENT;
+        runtime = "/run";
+    }
+    int n = snprintf(ret, CONTROL_PATH_MAX, "%s/steerway/control.sock", runtime);
+    return n < CONTROL_PATH_MAX ? 0 : -ENAMETOOLONG;
+}
+
+/* The last folder of the path, for this user alone; what is above it must be there. */
+static void make_folder(const char *path)
+{
+    char folder[CONTROL_PATH_MAX];
+    const char *slash = strrchr(path, '/');
+
+    if (!slash || slash == path)
+        return;
+    (void)snprintf(folder, sizeof folder, "%.*s", (int)(slash - path), path);
+    (void)mkdir(folder, 0700);
+}
+
+/* The lock outlives a crash as a file, but not as a lock: so it tells a socket that is served from one that
+ * was left. */
+static int lock(const char *path)
+{
+    char name[CONTROL_PATH_MAX + sizeof ".lock"];
+
+    (void)snprintf(name, sizeof name, "%s.lock", path);
+    int fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return -errno;
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        int r = errno == EWOULDBLOCK ? -EADDRINUSE : -errno;
+        (void)close(fd);
+        return r;
+    }
+    return fd;
+}
+
+/* Only ever a socket: a file that somebody named by mistake stays. */
+static int remove_stale(const char *path)
+{
+    struct stat info;
+
+    if (lstat(path, &info) < 0)
+        return errno == ENOENT ? 0 : -errno;
+    if (!S_ISSOCK(info.st_mode))
+        return -EEXIST;
+    return unlink(path) < 0 ? -errno : 0;
+}
+
+static int listen_there(const char *path)
+{
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+
+    memcpy(addr.sun_path, path, strlen(path) + 1);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    /* Nobody else may connect, not even between bind and a chmod. */
+    mode_t before = umask(0177);
+    int r = bind(fd, (struct sockaddr *)&addr, sizeof addr) < 0 ? -errno : 0;
+    (void)umask(before);
+    if (r == 0 && listen(fd, BACKLOG) < 0)
+        r = -errno;
+    if (r < 0) {
+        (void)close(fd);
+        return r;
+    }
+    return fd;
+}
+
+int control_place_take(struct control_place *ret, const char *path)
+{
+    if (strlen(path) >= CONTROL_PATH_MAX)
+        return -ENAMETOOLONG;
+    make_folder(path);
+    int lock_fd = lock(path);
+    if (lock_fd < 0)
+        return lock_fd;
+    int r = remove_stale(path);
+    int fd = r < 0 ? r : listen_there(path);
+    if (fd < 0) {
+        (void)close(lock_fd);
+        return fd;
+    }
+    *ret = (struct control_place){.fd = fd, .lock_fd = lock_fd};
+    memcpy(ret->path, path, strlen(path) + 1);
+    return 0;
+}
+
+void control_place_leave(struct control_place *p)
+{
+    if (p->fd >= 0) {
+        (void)unlink(p->path);
+        (void)close(p->fd);
+    }
+    if (p->lock_fd >= 0)
+        (void)close(p->lock_fd);
+    p->fd = p->lock_fd = -1;
+}

@@ -1,0 +1,291 @@
+#include "control/why.h"
+
+#include "proto/target.h"
+#include "session/outbound.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* A pick has 50 ms of CPU time, and the machine may be busy. */
+static const double PATIENCE_S = 2;
+enum { ANSWER_MAX = 64 * 1024, PORT_DEFAULT = 443 };
+
+struct why_child {
+    struct why_desk *desk;
+    struct ev_loop *loop;
+    struct control_reply reply;
+    pid_t pid; /* 0: it has ended, and the number may be another's by now */
+    int fd;    /* the pipe's end to read */
+    ev_io io;
+    ev_child exited;
+    ev_timer deadline;
+    char text[ANSWER_MAX];
+    size_t len;
+};
+
+/* What is asked for. */
+struct question {
+    struct target target;
+    struct addr client;
+    const char *user;
+};
+
+/* --- the child ------------------------------------------------------------------------------------------ */
+
+static json_t *numbers_of(const struct uplink *u)
+{
+    const struct uplink_view *v = &u->view;
+
+    return json_pack("{s:s, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "name", u->name, "weight",
+                     v->weight, "tier", v->tier, "active", v->active, "busy", v->busy, "fail_rate",
+                     v->fail_rate, "rtt", v->rtt, "rx_rate", v->rx_rate, "rx_capacity", v->rx_capacity,
+                     "tx_capacity", v->tx_capacity);
+}
+
+static bool speaks(const struct uplink *u, const struct target *t)
+{
+    return t->kind == TARGET_NAME || (t->kind == TARGET_IPV4 ? u->view.ipv4 : u->view.ipv6);
+}
+
+/* Who could be chosen, and why the others could not. */
+static size_t sort_uplinks(const struct uplink_set *set, const struct target *t,
+                           struct uplink *ret[UPLINK_MAX], json_t *seen, json_t *left_out)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < set->n; i++) {
+        struct uplink *u = set->items[i];
+        if (u->view.up && speaks(u, t)) {
+            ret[n++] = u;
+            (void)json_array_append_new(seen, numbers_of(u));
+        } else {
+            (void)json_array_append_new(
+                left_out, json_pack("{s:s, s:s}", "name", u->name, "why",
+                                    u->view.up ? "does not speak this family of addresses" : "down"));
+        }
+    }
+    return n;
+}
+
+static json_t *order_of(const struct policy_choice *choice)
+{
+    json_t *order = json_array();
+
+    for (size_t i = 0; choice->verdict == POLICY_USE && i < choice->n; i++)
+        (void)json_array_append_new(order, json_string(choice->order[i]->name));
+    return order;
+}
+
+static json_t *choose(struct proxy *p, const struct question *q)
+{
+    struct uplink *candidates[UPLINK_MAX];
+    json_t *seen = json_array(), *left_out = json_array();
+    size_t n = sort_uplinks(p->uplinks, &q->target, candidates, seen, left_out);
+    json_t *answer =
+        json_pack("{s:s, s:i, s:o, s:o, s:s, s:I}", "host", q->target.host, "port", (int)q->target.port,
+                  "saw", seen, "left_out", left_out, "policy", policy_name(p->policy), "generation",
+                  (json_int_t)policy_generation(p->policy));
+    struct policy_choice choice;
+    char client[ADDR_TEXT_MAX];
+    const struct policy_conn conn = {
+        .id = p->last_id + 1,
+        .host = q->target.host,
+        .port = q->target.port,
+        .is_domain = q->target.kind == TARGET_NAME,
+        .is_ipv6 = q->target.kind == TARGET_IPV6,
+        .proto = POLICY_CONNECT,
+        .client = addr_format_ip(&q->client, client),
+        .user = q->user,
+        .listener = p->n_listeners > 0 ? p->listeners[0].text : "",
+        .attempt = 1,
+    };
+    if (n == 0) {
+        (void)json_object_set_new(answer, "verdict", json_string("no uplink"));
+        (void)json_object_set_new(answer, "reason",
+                                  json_string("none is up and speaks this family of addresses"));
+        return answer;
+    }
+    policy_pick(p->policy, &conn, candidates, n, &choice);
+    bool use = choice.verdict == POLICY_USE;
+    (void)json_object_set_new(answer, "verdict", json_string(use ? "use" : "refuse"));
+    (void)json_object_set_new(answer, "reason", json_string(choice.reason));
+    (void)json_object_set_new(answer, "by_default", json_boolean(choice.by_default && use));
+    (void)json_object_set_new(answer, "order", order_of(&choice));
+    if (use)
+        (void)json_object_set_new(answer, "uplink", json_string(choice.order[0]->name));
+    return answer;
+}
+
+/* Nothing here may reach what the parent holds: sockets stay as they are, and the end is _exit. */
+_Noreturn static void be_child(struct proxy *p, const struct question *q, int fd)
+{
+    (void)signal(SIGTERM, SIG_DFL);
+    (void)signal(SIGINT, SIG_DFL);
+    (void)signal(SIGHUP, SIG_IGN);
+    (void)alarm((unsigned)PATIENCE_S + 1); /* should the parent be gone by then */
+    log_silence();
+    json_t *answer = policy_after_fork(p->policy) < 0 ? NULL : choose(p, q);
+    char *text = answer ? json_dumps(answer, JSON_COMPACT) : NULL;
+    size_t len = text ? strlen(text) : 0;
+    for (size_t at = 0; at < len;) {
+        ssize_t n = write(fd, text + at, len - at);
+        if (n < 0 && errno != EINTR)
+            _exit(1);
+        at += n > 0 ? (size_t)n : 0;
+    }
+    _exit(text ? 0 : 1);
+}
+
+/* --- the parent ----------------------------------------------------------------------------------------- */
+
+static void child_end(struct why_child *c)
+{
+    ev_io_stop(c->loop, &c->io);
+    ev_timer_stop(c->loop, &c->deadline);
+    ev_child_stop(c->loop, &c->exited);
+    (void)close(c->fd);
+    if (c->pid > 0)
+        (void)kill(c->pid, SIGKILL); /* its answer has come, or is waited for no more; the loop reaps it */
+    for (size_t i = 0; i < WHY_CHILDREN_MAX; i++)
+        if (c->desk->children[i] == c)
+            c->desk->children[i] = NULL;
+    free(c);
+}
+
+static void on_text(struct ev_loop *loop, ev_io *w, int events)
+{
+    struct why_child *c = container_of(w, struct why_child, io);
+    ssize_t n = read(c->fd, c->text + c->len, sizeof c->text - c->len);
+
+    (void)loop;
+    (void)events;
+    if (n < 0 && (errno == EINTR || errno == EAGAIN))
+        return;
+    c->len += n > 0 ? (size_t)n : 0;
+    if (n > 0 && c->len < sizeof c->text)
+        return;
+    json_t *answer = json_loadb(c->text, c->len, 0, NULL);
+    if (answer)
+        control_answer(c->reply, answer);
+    else
+        control_refuse(c->reply, "the policy could not be asked");
+    child_end(c);
+}
+
+static void on_exited(struct ev_loop *loop, ev_child *w, int events)
+{
+    struct why_child *c = container_of(w, struct why_child, exited);
+
+    (void)events;
+    ev_child_stop(loop, w);
+    c->pid = 0;
+}
+
+static void on_deadline(struct ev_loop *loop, ev_timer *w, int events)
+{
+    struct why_child *c = container_of(w, struct why_child, deadline);
+
+    (void)loop;
+    (void)events;
+    control_refuse(c->reply, "the policy gave no answer within 2 s");
+    child_end(c);
+}
+
+static struct why_child **free_seat(struct why_desk *desk)
+{
+    for (size_t i = 0; i < WHY_CHILDREN_MAX; i++)
+        if (!desk->children[i])
+            return &desk->children[i];
+    return NULL;
+}
+
+static void ask_child(struct why_desk *desk, struct proxy *p, const struct question *q,
+                      struct control_reply reply)
+{
+    struct why_child **seat = free_seat(desk);
+    struct why_child *c = seat ? calloc(1, sizeof *c) : NULL;
+    int ends[2];
+
+    if (!c)
+        return control_refuse(reply, "too many questions at once; try again");
+    if (pipe2(ends, O_CLOEXEC) < 0) {
+        free(c);
+        return control_refuse(reply, "%s", strerror(errno));
+    }
+    pid_t pid = fork();
+    if (pid == 0)
+        be_child(p, q, ends[1]);
+    int failure = errno;
+    (void)close(ends[1]);
+    if (pid < 0) {
+        (void)close(ends[0]);
+        free(c);
+        return control_refuse(reply, "%s", strerror(failure));
+    }
+    *c = (struct why_child){.desk = desk, .loop = p->loop, .reply = reply, .pid = pid, .fd = ends[0]};
+    (void)fcntl(c->fd, F_SETFL, O_NONBLOCK);
+    *seat = c;
+    ev_io_init(&c->io, on_text, c->fd, EV_READ);
+    ev_io_start(p->loop, &c->io);
+    ev_child_init(&c->exited, on_exited, pid, 0);
+    ev_set_priority(&c->exited, EV_MAXPRI); /* before anybody kills what has gone */
+    ev_child_start(p->loop, &c->exited);
+    ev_timer_init(&c->deadline, on_deadline, PATIENCE_S, 0.);
+    ev_timer_start(p->loop, &c->deadline);
+}
+
+/* --- the question --------------------------------------------------------------------------------------- */
+
+static int take_target(const json_t *request, struct target *ret, struct control_reply reply)
+{
+    const char *host = json_string_value(json_object_get(request, "host"));
+    const json_t *port = json_object_get(request, "port");
+
+    if (!host || !*host) {
+        control_refuse(reply, "expected a \"host\"");
+        return -EINVAL;
+    }
+    if (port &&
+        (!json_is_integer(port) || json_integer_value(port) < 1 || json_integer_value(port) > UINT16_MAX)) {
+        control_refuse(reply, "port: expected a whole number from 1 to 65535");
+        return -EINVAL;
+    }
+    if (target_set(ret, slice_str(host), port ? (uint16_t)json_integer_value(port) : PORT_DEFAULT) ==
+        PARSE_OK)
+        return 0;
+    control_refuse(reply, "host: '%.100s' is neither a name nor an address", host);
+    return -EINVAL;
+}
+
+static int take_client(const json_t *request, struct addr *ret, struct control_reply reply)
+{
+    const char *client = json_string_value(json_object_get(request, "client"));
+
+    if (addr_parse_ip(ret, slice_str(client ? client : "127.0.0.1"), 0) == 0)
+        return 0;
+    control_refuse(reply, "client: '%.100s' is no address", client);
+    return -EINVAL;
+}
+
+void why_ask(struct why_desk *desk, struct proxy *proxy, const json_t *request, struct control_reply reply)
+{
+    struct question q = {.user = json_string_value(json_object_get(request, "user"))};
+
+    if (take_target(request, &q.target, reply) < 0 || take_client(request, &q.client, reply) < 0)
+        return;
+    if (outbound_bypasses(proxy, &q.target))
+        return control_answer(reply, json_pack("{s:s, s:i, s:s, s:s}", "host", q.target.host, "port",
+                                               (int)q.target.port, "verdict", "direct", "reason", "bypass"));
+    ask_child(desk, proxy, &q, reply);
+}
+
+void why_close(struct why_desk *desk)
+{
+    for (size_t i = 0; i < WHY_CHILDREN_MAX; i++)
+        if (desk->children[i])
+            child_end(desk->children[i]);
+}

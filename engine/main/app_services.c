@@ -1,0 +1,90 @@
+#include "main/app.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static void warn(const char *event, const char *path, const char *why)
+{
+    struct log_line l;
+
+    log_begin(&l, LOG_WARN, event);
+    if (path)
+        log_str(&l, "path", path);
+    log_str(&l, "why", why);
+    log_end(&l);
+}
+
+static int find_policy(void *arg, const char *name_or_file, char **ret, char *err)
+{
+    const struct app *a = arg;
+    return paths_policy(a->paths, name_or_file, ret, err);
+}
+
+static const char *control_trouble(int err)
+{
+    switch (-err) {
+    case EADDRINUSE:
+        return "another proxy is there; give this one a place of its own with --control";
+    case EEXIST:
+        return "there is a file that is no socket";
+    case ENAMETOOLONG:
+        return "a socket's path has at most 107 octets";
+    default:
+        return strerror(-err);
+    }
+}
+
+static int open_control(struct app *a, char *err)
+{
+    const struct control_subject subject = {.version = STEERWAY_VERSION,
+                                            .proxy = &a->proxy,
+                                            .watch = &a->watch,
+                                            .find_policy = find_policy,
+                                            .find_arg = a};
+    const char *given = a->config->control;
+    char path[CONTROL_PATH_MAX];
+
+    if (given && strcmp(given, "none") == 0)
+        return 0;
+    int r = given ? 0 : control_path_default(path);
+    if (r == 0)
+        r = control_open(&a->control, a->loop, given ? given : path, &subject);
+    if (r < 0 && given) {
+        (void)snprintf(err, CONFIG_ERROR_MAX, "--control %.500s: %s", given, control_trouble(r));
+        return -1;
+    }
+    if (r == -ENOENT)
+        warn("no control socket", NULL, "there is no runtime directory; name a place with --control");
+    else if (r < 0)
+        warn("no control socket", path, control_trouble(r));
+    return 0;
+}
+
+static void open_watch(struct app *a)
+{
+    int r = a->config->no_watch ? 0 : policy_watch_start(&a->watch, a->loop, a->policy);
+
+    if (r < 0)
+        warn("the policy's files are not watched", NULL, strerror(-r));
+}
+
+static int open_record(struct app *a, char *err)
+{
+    const char *path = a->config->record;
+    int r = path ? recorder_start(&a->proxy.recorder, a->loop, path) : 0;
+
+    if (r == 0)
+        return 0;
+    (void)snprintf(err, CONFIG_ERROR_MAX, "--record %.500s: %s", path,
+                   r == -EEXIST ? "there is something in it already; name a new file" : strerror(-r));
+    return -1;
+}
+
+int app_open_services(struct app *a, char *err)
+{
+    if (open_control(a, err) < 0)
+        return -1;
+    open_watch(a);
+    return open_record(a, err);
+}

@@ -1,0 +1,129 @@
+#include "main/ask.h"
+
+#include "control/control_path.h"
+#include "main/commands.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+/* A reload may take a second, a question 2 s; more is a proxy that hangs. */
+enum { PATIENCE_S = 10, ANSWER_MAX = 8 * 1024 * 1024, CHUNK = 64 * 1024 };
+
+static int connect_to(const char *path)
+{
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    const struct timeval patience = {.tv_sec = PATIENCE_S};
+
+    memcpy(addr.sun_path, path, strlen(path) + 1);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+    if (connect(fd, (struct sockaddr *)&addr, sizeof addr) < 0) {
+        int r = -errno;
+        (void)close(fd);
+        return r;
+    }
+    return fd;
+}
+
+static int send_line(int fd, const json_t *request)
+{
+    char *text = json_dumps(request, JSON_COMPACT);
+    int r = 0;
+
+    if (!text)
+        return -EINVAL;
+    size_t len = strlen(text);
+    text[len++] = '\n'; /* over the NUL */
+    for (size_t at = 0; r == 0 && at < len;) {
+        ssize_t n = send(fd, text + at, len - at, MSG_NOSIGNAL);
+        if (n < 0 && errno != EINTR)
+            r = -errno;
+        at += n > 0 ? (size_t)n : 0;
+    }
+    free(text);
+    return r;
+}
+
+/* One line. */
+static int read_answer(int fd, json_t **ret)
+{
+    char *text = NULL;
+    size_t len = 0;
+    int r = 0;
+
+    while (r == 0 && !(len > 0 && text[len - 1] == '\n') && len < ANSWER_MAX) {
+        char *more = realloc(text, len + CHUNK);
+        if (!more) {
+            r = -ENOMEM;
+            break;
+        }
+        text = more;
+        ssize_t n = recv(fd, text + len, CHUNK, 0);
+        if (n == 0)
+            r = -ECONNRESET;
+        else if (n < 0 && errno != EINTR)
+            r = errno == EAGAIN ? -ETIMEDOUT : -errno;
+        len += n > 0 ? (size_t)n : 0;
+    }
+    json_t *answer = r == 0 ? json_loadb(text, len, 0, NULL) : NULL;
+    free(text);
+    if (r == 0 && !json_is_object(answer))
+        r = -EPROTO;
+    if (r < 0)
+        json_decref(answer);
+    else
+        *ret = answer;
+    return r;
+}
+
+static int find_path(const struct cli *cli, char ret[CONTROL_PATH_MAX])
+{
+    const char *given = cli_value(cli, "control");
+
+    if (!given)
+        return control_path_default(ret);
+    if (strlen(given) >= CONTROL_PATH_MAX)
+        return -ENAMETOOLONG;
+    memcpy(ret, given, strlen(given) + 1);
+    return 0;
+}
+
+int ask(const struct cli *cli, json_t *request, json_t **ret)
+{
+    char path[CONTROL_PATH_MAX];
+    json_t *answer = NULL;
+    int r = request ? find_path(cli, path) : -ENOMEM;
+
+    if (r < 0) {
+        json_decref(request);
+        return command_error(COMMAND_FAILED,
+                             "there is no default place for a control socket here; name one with --control");
+    }
+    int fd = connect_to(path);
+    r = fd < 0 ? fd : send_line(fd, request);
+    json_decref(request);
+    if (r == 0)
+        r = read_answer(fd, &answer);
+    if (fd >= 0)
+        (void)close(fd);
+    if (r == -ENOENT || r == -ECONNREFUSED)
+        return command_error(COMMAND_FAILED,
+                             "no proxy listens at %s; is it running? (--control names another place)", path);
+    if (r < 0)
+        return command_error(COMMAND_FAILED, "%s: %s", path, strerror(-r));
+    if (!json_is_true(json_object_get(answer, "ok"))) {
+        const char *error = json_string_value(json_object_get(answer, "error"));
+        r = command_error(COMMAND_FAILED, "%s", error ? error : "the proxy refused without a word");
+        json_decref(answer);
+        return r;
+    }
+    *ret = answer;
+    return COMMAND_OK;
+}

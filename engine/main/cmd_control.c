@@ -1,0 +1,342 @@
+/* The commands that ask a running proxy. */
+#include "main/ask.h"
+#include "main/commands.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char *text_of(const json_t *o, const char *key)
+{
+    const char *text = json_string_value(json_object_get(o, key));
+    return text ? text : "";
+}
+
+static double number_of(const json_t *o, const char *key)
+{
+    return json_number_value(json_object_get(o, key));
+}
+
+static int print_json(const json_t *answer)
+{
+    if (json_dumpf(answer, stdout, JSON_INDENT(2)) < 0)
+        return command_error(COMMAND_FAILED, "cannot write to standard output");
+    (void)putchar('\n');
+    return COMMAND_OK;
+}
+
+/* Ask, and show the answer as it is with --json, else as show does. */
+static int ask_and_show(const struct cli *cli, json_t *request, void (*show)(const json_t *answer))
+{
+    json_t *answer;
+    int code = ask(cli, request, &answer);
+
+    if (code != COMMAND_OK)
+        return code;
+    if (cli->as_json)
+        code = print_json(answer);
+    else
+        show(answer);
+    json_decref(answer);
+    return code;
+}
+
+/* --- units ---------------------------------------------------------------------------------------------- */
+
+/* "999 B", "1.2 kB", "34 MB" */
+static const char *octets(double n, char out[32])
+{
+    static const char *const units[] = {"B", "kB", "MB", "GB", "TB", "PB"};
+    size_t i = 0;
+
+    while (n >= 999.5 && i + 1 < ARRAY_LEN(units)) {
+        n /= 1000;
+        i++;
+    }
+    (void)snprintf(out, 32, i > 0 && n < 9.95 ? "%.1f %s" : "%.0f %s", n, units[i]);
+    return out;
+}
+
+/* "42 s", "3 min 20 s", "2 h 5 min", "4 d 3 h" */
+static const char *duration(double s, char out[32])
+{
+    long n = (long)s;
+
+    if (n < 60)
+        (void)snprintf(out, 32, "%ld s", n);
+    else if (n < 3600)
+        (void)snprintf(out, 32, "%ld min %ld s", n / 60, n % 60);
+    else if (n < 86400)
+        (void)snprintf(out, 32, "%ld h %ld min", n / 3600, n / 60 % 60);
+    else
+        (void)snprintf(out, 32, "%ld d %ld h", n / 86400, n / 3600 % 24);
+    return out;
+}
+
+/* --- status --------------------------------------------------------------------------------------------- */
+
+static void print_list(const char *label, const json_t *list)
+{
+    size_t i;
+    const json_t *item;
+
+    (void)printf("  %-12s ", label);
+    json_array_foreach(list, i, item)
+    {
+        (void)printf("%s", i ? ", " : "");
+        (void)command_print(json_string_value(item));
+    }
+    (void)printf("\n");
+}
+
+static void print_policy(const json_t *p)
+{
+    const char *key;
+    const json_t *value;
+
+    (void)printf(
+        "  %-12s %s, generation %.0f%s\n", "policy", text_of(p, "name"), number_of(p, "generation"),
+        json_is_true(json_object_get(p, "quarantined")) ? ", QUARANTINED: the built-in default decides" : "");
+    (void)printf("  %-12s ", "file");
+    (void)command_print(text_of(p, "file"));
+    (void)printf("\n");
+    json_object_foreach(json_object_get(p, "set"), key, value)
+    {
+        (void)printf("  %-12s %s = ", "set", key);
+        (void)command_print(json_string_value(value));
+        (void)printf("\n");
+    }
+    (void)printf("  %-12s %.0f, %.0f calls failed\n", "picks", number_of(p, "picks"), number_of(p, "errors"));
+}
+
+static void show_status(const json_t *a)
+{
+    char text[32];
+    const char *key;
+    const json_t *value, *recording = json_object_get(a, "recording");
+
+    (void)printf("Steerway %s, up for %s, pid %.0f%s\n", text_of(a, "version"),
+                 duration(number_of(a, "uptime"), text), number_of(a, "pid"),
+                 json_is_true(json_object_get(a, "draining")) ? ", stopping" : "");
+    print_list("listening on", json_object_get(a, "listening"));
+    print_policy(json_object_get(a, "policy"));
+    (void)printf("  %-12s %.0f now, %.0f connections so far\n", "clients", number_of(a, "clients"),
+                 number_of(a, "connections"));
+    json_object_foreach(json_object_get(a, "metrics"), key, value)(void)
+        printf("  %-12s %s = %g\n", "metric", key, json_number_value(value));
+    if (json_is_object(recording)) {
+        (void)printf("  %-12s %.0f connections to ", "recording", number_of(recording, "connections"));
+        (void)command_print(text_of(recording, "file"));
+        (void)printf("\n");
+    }
+}
+
+int cmd_status(const struct cli *cli)
+{
+    return ask_and_show(cli, json_pack("{s:s}", "verb", "status"), show_status);
+}
+
+/* --- uplinks -------------------------------------------------------------------------------------------- */
+
+static int name_width(const json_t *list)
+{
+    size_t i, width = strlen("UPLINK");
+    const json_t *u;
+
+    json_array_foreach(list, i, u)
+    {
+        size_t len = strlen(text_of(u, "name"));
+        width = len > width ? len : width;
+    }
+    return (int)width;
+}
+
+static void show_uplinks(const json_t *a)
+{
+    const json_t *list = json_object_get(a, "uplinks"), *u;
+    int width = name_width(list);
+    size_t i;
+
+    (void)printf("%-*s  STATE  WEIGHT  TIER   LIVE   BUSY    TOTAL  FAILED      SENT  RECEIVED  ADDRESS\n",
+                 width, "UPLINK");
+    json_array_foreach(list, i, u)
+    {
+        char sent[32], received[32];
+        const char *v4 = text_of(u, "ipv4"), *v6 = text_of(u, "ipv6");
+        int pad = width - command_print(text_of(u, "name"));
+        (void)printf("%*s  %-5s  %6g  %4g  %5.0f  %5.0f  %7.0f  %6.0f  %8s  %8s  %s%s%s\n", pad, "",
+                     json_is_true(json_object_get(u, "up")) ? "up" : "down", number_of(u, "weight"),
+                     number_of(u, "tier"), number_of(u, "active"), number_of(u, "busy"),
+                     number_of(u, "total"), number_of(u, "failures"), octets(number_of(u, "tx_bytes"), sent),
+                     octets(number_of(u, "rx_bytes"), received), v4, *v4 && *v6 ? ", " : "", v6);
+    }
+}
+
+int cmd_uplinks(const struct cli *cli)
+{
+    return ask_and_show(cli, json_pack("{s:s}", "verb", "uplinks"), show_uplinks);
+}
+
+/* --- loading -------------------------------------------------------------------------------------------- */
+
+static void show_loaded(const json_t *a)
+{
+    (void)printf("policy %s loaded, generation %.0f, in %.1f ms\n", text_of(a, "policy"),
+                 number_of(a, "generation"), number_of(a, "seconds") * 1e3);
+}
+
+int cmd_reload(const struct cli *cli)
+{
+    return ask_and_show(cli, json_pack("{s:s}", "verb", "reload"), show_loaded);
+}
+
+/* The proxy's folder is another one: a file gets its whole path. */
+static int whole_path(const char *file, char ret[PATH_MAX])
+{
+    char here[PATH_MAX];
+
+    if (file[0] == '/')
+        return snprintf(ret, PATH_MAX, "%s", file) < PATH_MAX ? 0 : -1;
+    if (!getcwd(here, sizeof here))
+        return -1;
+    return snprintf(ret, PATH_MAX, "%s/%s", here, file) < PATH_MAX ? 0 : -1;
+}
+
+int cmd_policy(const struct cli *cli)
+{
+    const char *name = cli->words[0];
+    char path[PATH_MAX];
+
+    if (config_policy_is_file(name)) {
+        if (whole_path(name, path) < 0)
+            return command_error(COMMAND_FAILED, "%.200s: the path is too long", name);
+        name = path;
+    }
+    return ask_and_show(cli, json_pack("{s:s, s:s}", "verb", "policy", "policy", name), show_loaded);
+}
+
+int cmd_set(const struct cli *cli)
+{
+    const char *word = cli->words[0], *equals = strchr(word, '=');
+
+    if (!equals || equals == word)
+        return command_error(COMMAND_MISUSED, "set: expected KEY=VALUE, got '%.60s'", word);
+    return ask_and_show(cli,
+                        json_pack("{s:s, s:s%, s:s}", "verb", "set", "key", word, (size_t)(equals - word),
+                                  "value", equals + 1),
+                        show_loaded);
+}
+
+/* --- why ------------------------------------------------------------------------------------------------ */
+
+static void show_seen(const json_t *a)
+{
+    size_t i;
+    const json_t *u;
+
+    json_array_foreach(json_object_get(a, "saw"), i, u)
+    {
+        (void)printf("  %-9s ", i ? "" : "it saw");
+        (void)command_print(text_of(u, "name"));
+        (void)printf(": weight %g, tier %g, %.0f live, %.0f busy", number_of(u, "weight"),
+                     number_of(u, "tier"), number_of(u, "active"), number_of(u, "busy"));
+        if (number_of(u, "rtt") > 0)
+            (void)printf(", connects in %.0f ms", number_of(u, "rtt") * 1e3);
+        (void)printf("\n");
+    }
+    json_array_foreach(json_object_get(a, "left_out"), i, u)
+    {
+        (void)printf("  %-9s ", i ? "" : "left out");
+        (void)command_print(text_of(u, "name"));
+        (void)printf(": %s\n", text_of(u, "why"));
+    }
+}
+
+static void show_why(const json_t *a)
+{
+    const char *verdict = text_of(a, "verdict");
+    const json_t *order = json_object_get(a, "order");
+    size_t i;
+    const json_t *name;
+
+    (void)command_print(text_of(a, "host"));
+    (void)printf(":%.0f ", number_of(a, "port"));
+    if (strcmp(verdict, "direct") == 0)
+        (void)printf("goes direct, without the policy");
+    else if (strcmp(verdict, "use") != 0)
+        (void)printf("is refused");
+    json_array_foreach(order, i, name)
+    {
+        (void)printf("%s", i ? ", then " : "leaves by ");
+        (void)command_print(json_string_value(name));
+    }
+    (void)printf(": ");
+    (void)command_print(text_of(a, "reason"));
+    (void)printf("\n");
+    if (*text_of(a, "policy"))
+        (void)printf("  %-9s %s, generation %.0f\n", "policy", text_of(a, "policy"),
+                     number_of(a, "generation"));
+    show_seen(a);
+}
+
+int cmd_why(const struct cli *cli)
+{
+    const char *word = cli->words[0], *colon = strrchr(word, ':'), *client = cli_value(cli, "client"),
+               *user = cli_value(cli, "user");
+    json_t *request = json_pack("{s:s}", "verb", "why");
+    size_t len = strlen(word);
+
+    /* "host:443", "[::1]:443"; but "2001:db8::1" is a host alone. */
+    if (colon && (strchr(word, ':') == colon || (colon > word && colon[-1] == ']'))) {
+        char *end;
+        long port = strtol(colon + 1, &end, 10);
+        if (!colon[1] || *end || port < 1 || port > 65535) {
+            json_decref(request);
+            return command_error(COMMAND_MISUSED, "why: expected HOST or HOST:PORT, got '%.100s'", word);
+        }
+        (void)json_object_set_new(request, "port", json_integer(port));
+        len = (size_t)(colon - word);
+    }
+    (void)json_object_set_new(request, "host", json_stringn(word, len));
+    if (client)
+        (void)json_object_set_new(request, "client", json_string(client));
+    if (user)
+        (void)json_object_set_new(request, "user", json_string(user));
+    return ask_and_show(cli, request, show_why);
+}
+
+/* --- record --------------------------------------------------------------------------------------------- */
+
+static void show_recording(const json_t *a)
+{
+    const json_t *r = json_object_get(a, "recording");
+
+    if (!json_is_object(r)) {
+        (void)printf("not recording\n");
+        return;
+    }
+    (void)printf("recording to ");
+    (void)command_print(text_of(r, "file"));
+    (void)printf(", %.0f connections so far\n", number_of(r, "connections"));
+}
+
+int cmd_record(const struct cli *cli)
+{
+    const char *state = cli->n_words > 0 ? cli->words[0] : NULL,
+               *file = cli->n_words > 1 ? cli->words[1] : NULL;
+    json_t *request = json_pack("{s:s}", "verb", "record");
+    char path[PATH_MAX];
+    bool on = state && strcmp(state, "on") == 0;
+
+    if ((state && !on && strcmp(state, "off") != 0) || on != (file != NULL)) {
+        json_decref(request);
+        return command_error(COMMAND_MISUSED, "record: expected on FILE, off, or nothing");
+    }
+    if (state)
+        (void)json_object_set_new(request, "state", json_string(state));
+    if (file && whole_path(file, path) == 0)
+        (void)json_object_set_new(request, "file", json_string(path));
+    return ask_and_show(cli, request, show_recording);
+}

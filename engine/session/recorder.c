@@ -1,0 +1,117 @@
+#include "session/recorder.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* What a crash may lose. */
+static const double FLUSH_S = 1;
+static const char HEADER[] = "{\"steerway_trace\":1}\n";
+
+static void fail(struct recorder *r, int err)
+{
+    struct log_line l;
+
+    log_begin(&l, LOG_ERROR, "recording stopped: it cannot be written");
+    log_str(&l, "file", r->path);
+    log_str(&l, "error", strerror(err));
+    log_end(&l);
+    ev_timer_stop(r->loop, &r->flush);
+    (void)fclose(r->file);
+    r->file = NULL;
+    free(r->path);
+    r->path = NULL;
+}
+
+static void on_flush(struct ev_loop *loop, ev_timer *w, int events)
+{
+    struct recorder *r = container_of(w, struct recorder, flush);
+
+    (void)loop;
+    (void)events;
+    if (fflush(r->file) != 0)
+        fail(r, errno);
+}
+
+/* What is there already is not ours to write over, be it a trace. */
+static int open_new(const char *path, FILE **ret)
+{
+    struct stat info;
+    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+
+    if (fd < 0)
+        return -errno;
+    int r = fstat(fd, &info) < 0 ? -errno : 0;
+    if (r == 0 && (!S_ISREG(info.st_mode) || info.st_size > 0))
+        r = -EEXIST;
+    FILE *file = r == 0 ? fdopen(fd, "a") : NULL;
+    if (r == 0 && !file)
+        r = -errno;
+    if (r < 0) {
+        (void)close(fd);
+        return r;
+    }
+    *ret = file;
+    return 0;
+}
+
+int recorder_start(struct recorder *r, struct ev_loop *loop, const char *path)
+{
+    FILE *file;
+    char *copy = strdup(path);
+    int err = copy ? open_new(path, &file) : -ENOMEM;
+
+    if (err == 0 && (fputs(HEADER, file) == EOF || fflush(file) != 0)) {
+        err = -errno;
+        (void)fclose(file);
+    }
+    if (err < 0) {
+        free(copy);
+        return err;
+    }
+    recorder_stop(r);
+    *r = (struct recorder){.loop = loop, .file = file, .path = copy, .began_s = clock_now_s()};
+    ev_timer_init(&r->flush, on_flush, FLUSH_S, FLUSH_S);
+    ev_timer_start(loop, &r->flush);
+    return 0;
+}
+
+void recorder_stop(struct recorder *r)
+{
+    if (!r->file)
+        return;
+    if (fflush(r->file) != 0)
+        return fail(r, errno);
+    ev_timer_stop(r->loop, &r->flush);
+    (void)fclose(r->file);
+    free(r->path);
+    *r = (struct recorder){.file = NULL};
+}
+
+void recorder_note(struct recorder *r, const struct recorded *c)
+{
+    json_t *o = json_pack("{s:f, s:s, s:s, s:i, s:s, s:I, s:I, s:f}", "t", c->started_s - r->began_s,
+                          "client", c->client, "host", c->host, "port", (int)c->port, "proto", c->proto, "tx",
+                          (json_int_t)c->tx, "rx", (json_int_t)c->rx, "duration", c->duration_s);
+    int err = 0;
+
+    if (!o)
+        return; /* short of memory, or a name that is no UTF-8: one line less */
+    if (c->user)
+        (void)json_object_set_new(o, "user", json_string(c->user));
+    if (c->uplink)
+        (void)json_object_set_new(o, "uplink", json_string(c->uplink));
+    if (json_dumpf(o, r->file, JSON_COMPACT | JSON_REAL_PRECISION(9)) < 0 || fputc('\n', r->file) == EOF)
+        err = errno ? errno : EIO;
+    json_decref(o);
+    if (err != 0)
+        return fail(r, err);
+    r->lines++;
+}
