@@ -139,27 +139,36 @@ static bool is_blank(struct slice line)
     return true;
 }
 
-/* Lines that are whole, as long as no answer is owed. May free the client. */
-static void serve(struct client *c)
+/* Whether a whole line waits, and may be served; a last one needs no end, and one too long will never have
+ * one. */
+static bool has_line(const struct client *c)
 {
-    while (!c->owed && !c->leaving && c->in.len > 0) {
-        struct slice all = buf_slice(&c->in);
-        const char *end = memchr(all.data, '\n', all.len);
-        if (!end && c->silent)
-            end = all.data + all.len; /* a last line without an end */
-        if (!end && buf_room(&c->in) > 0)
-            break;
-        if (!end) {
-            queue(c, refusal("the line is too long: expected at most 65536 octets"));
-            c->leaving = true;
-            break;
-        }
-        struct slice line = slice_of(all.data, (size_t)(end - all.data));
-        if (!is_blank(line))
-            run_line(c, line);
-        buf_consume(&c->in, line.len < c->in.len ? line.len + 1 : line.len);
+    struct slice all = buf_slice(&c->in);
+
+    return !c->owed && !c->leaving && all.len > 0 &&
+           (c->silent || buf_room(&c->in) == 0 || memchr(all.data, '\n', all.len));
+}
+
+static void serve_line(struct client *c)
+{
+    struct slice all = buf_slice(&c->in);
+    const char *end = memchr(all.data, '\n', all.len);
+
+    if (!end && !c->silent) {
+        queue(c, refusal("the line is too long: expected at most 65536 octets"));
+        c->leaving = true;
+        return;
     }
-    if (c->silent && !c->owed)
+    struct slice line = slice_of(all.data, end ? (size_t)(end - all.data) : all.len);
+    if (!is_blank(line))
+        run_line(c, line);
+    buf_consume(&c->in, end ? line.len + 1 : line.len);
+}
+
+/* Watch for what the client's state allows, and write. May free the client. */
+static void settle(struct client *c)
+{
+    if (c->silent && !c->owed && c->in.len == 0)
         c->leaving = true;
     if (buf_room(&c->in) > 0 && !c->leaving && !c->silent)
         ev_io_start(c->server->loop, &c->readable);
@@ -167,6 +176,46 @@ static void serve(struct client *c)
         ev_io_stop(c->server->loop, &c->readable);
     buf_release_if_empty(&c->in);
     flush(c);
+}
+
+/* One line of one client, and then a rest for as long as it took: so whoever asks for a thousand reloads has
+ * half of the brain's time at most, and the proxy's own clients the other half. */
+static void serve_one(struct control_server *s)
+{
+    LIST_EACH(&s->clients, node, next) {
+        struct client *c = container_of(node, struct client, node);
+        if (!has_line(c))
+            continue;
+        list_remove(&c->node); /* behind the others, for the next turn */
+        list_push_back(&s->clients, &c->node);
+        double began_s = clock_now_s();
+        serve_line(c);
+        ev_now_update(s->loop);
+        ev_timer_set(&s->rest, clock_now_s() - began_s, 0.);
+        ev_timer_start(s->loop, &s->rest);
+        s->resting = true;
+        return settle(c);
+    }
+}
+
+/* May free the client. */
+static void serve(struct client *c)
+{
+    struct control_server *s = c->server;
+
+    settle(c); /* c may be gone */
+    if (!s->resting)
+        serve_one(s);
+}
+
+static void on_rested(struct ev_loop *loop, ev_timer *w, int events)
+{
+    struct control_server *s = container_of(w, struct control_server, rest);
+
+    (void)loop;
+    (void)events;
+    s->resting = false;
+    serve_one(s);
 }
 
 static void on_readable(struct ev_loop *loop, ev_io *w, int events)
@@ -301,10 +350,19 @@ static void client_new(struct control_server *s, int fd)
     ev_timer_again(s->loop, &c->idle);
 }
 
+/* So that it does not spin. */
+static void pause_accepting(struct control_server *s)
+{
+    ev_io_stop(s->loop, &s->io);
+    ev_timer_set(&s->pause, ACCEPT_PAUSE_S, 0.);
+    ev_timer_start(s->loop, &s->pause);
+}
+
 static void on_connection(struct ev_loop *loop, ev_io *w, int events)
 {
     struct control_server *s = container_of(w, struct control_server, io);
 
+    (void)loop;
     (void)events;
     for (int i = 0; i < ACCEPTS_A_TURN; i++) {
         int fd = accept4(s->place.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -315,12 +373,8 @@ static void on_connection(struct ev_loop *loop, ev_io *w, int events)
         else if (errno == EAGAIN || errno == EWOULDBLOCK)
             return;
         else if (errno != EINTR && errno != ECONNABORTED)
-            break;
+            return pause_accepting(s); /* out of descriptors or memory */
     }
-    /* Out of descriptors, or a crowd: the proxy's own clients come first. */
-    ev_io_stop(loop, w);
-    ev_timer_set(&s->pause, ACCEPT_PAUSE_S, 0.);
-    ev_timer_start(loop, &s->pause);
 }
 
 static void on_pause_over(struct ev_loop *loop, ev_timer *w, int events)
@@ -345,6 +399,7 @@ int control_server_open(struct control_server *s, struct ev_loop *loop, const ch
     ev_io_init(&s->io, on_connection, place.fd, EV_READ);
     ev_io_start(loop, &s->io);
     ev_timer_init(&s->pause, on_pause_over, 0., 0.);
+    ev_timer_init(&s->rest, on_rested, 0., 0.);
     return 0;
 }
 
@@ -356,6 +411,7 @@ void control_server_close(struct control_server *s)
         client_close(container_of(node, struct client, node));
     ev_io_stop(s->loop, &s->io);
     ev_timer_stop(s->loop, &s->pause);
+    ev_timer_stop(s->loop, &s->rest);
     control_place_leave(&s->place);
     s->open = false;
 }

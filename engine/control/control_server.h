@@ -36,6 +36,8 @@ struct control_server {
     struct ev_loop *loop;
     ev_io io;
     ev_timer pause; /* after accepting failed */
+    ev_timer rest;  /* after a request */
+    bool resting;
     struct list clients;
     size_t n_clients;
     uint64_t last_id;

@@ -95,6 +95,7 @@ static void on_hup(struct ev_loop *loop, ev_signal *w, int events)
 static void watch_signals(struct app *a)
 {
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error like a full disk */
     ev_signal_init(&a->on_int, on_int, SIGINT);
     ev_signal_start(a->loop, &a->on_int);
     ev_signal_init(&a->on_term, on_term, SIGTERM);

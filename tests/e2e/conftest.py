@@ -29,6 +29,12 @@ def pytest_configure(config):
     pytest.exit(f"the end-to-end tests need network namespaces, which this machine refuses: {reason}", returncode=1)
 
 
+@pytest.fixture(autouse=True)
+def runtime(tmp_path, monkeypatch):
+    """No test's proxy meets another's control socket."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+
+
 @pytest.fixture(scope="session")
 def built_lab():
     lab = Lab()

@@ -22,7 +22,7 @@ def started(tmp_path):
     def begin(*args, banner="Stop: "):
         out, log = tmp_path / f"out{len(running)}", tmp_path / f"log{len(running)}"
         with open(out, "wb") as out_file, open(log, "wb") as log_file:
-            process = subprocess.Popen([BINARY, "start", "-p", "0", *map(str, args)], stdin=subprocess.DEVNULL,
+            process = subprocess.Popen([BINARY, "start", "-p", "0", "--control", "none", *map(str, args)], stdin=subprocess.DEVNULL,
                                        stdout=out_file, stderr=log_file)
         process.said = lambda: (out.read_text(), log.read_text())
         running.append(process)

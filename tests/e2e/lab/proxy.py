@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 from pathlib import Path
 
@@ -21,17 +22,23 @@ _SANITIZER = re.compile(r"ERROR: \w+Sanitizer|runtime error:")
 
 
 class Proxy:
-    """One run of `steerway start`. Its log goes to a file (or to `stderr`) as JSON lines, unless text is asked for."""
+    """One run of `steerway start`. Its log goes to a file (or to `stderr`) as JSON lines, unless text is asked for. The policy's
+    files are watched where a test asks for it. Each run has a control socket of its own."""
 
-    def __init__(self, folder, number, *args, dns=NAMES4, port=True, text=False, prefix=(), stderr=None):
+    def __init__(self, folder, number, *args, dns=NAMES4, port=True, text=False, watch=False, prefix=(), stderr=None):
         self.argv = [BINARY, "start", *(["-p", "0"] if port else []), *([] if text else ["--log-format", "json"])]
+        self.argv += [] if watch else ["--no-watch"]
         self.argv += ["--dns", dns] if dns else []
         self.text = text
         self.argv = [str(a) for a in [*self.argv, *args]]
         self.out_path, self.log_path = folder / f"proxy{number}.out", folder / f"proxy{number}.log"
+        self.runtime = folder / f"run{number}"
+        self.runtime.mkdir()
+        self.env = {**os.environ, "XDG_RUNTIME_DIR": str(self.runtime)}
         with open(self.out_path, "wb") as out, open(self.log_path, "wb") as log:
             command = [*prefix, *self.argv]
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=stderr or log, cwd=folder)
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=stderr or log, cwd=folder,
+                                            env=self.env)
         self.pid = self.process.pid
         self.addresses = []  # (address, port) as the banner tells
 
@@ -104,6 +111,27 @@ class Proxy:
             return next((line for line in self.events(name) if fields.items() <= line.items()), None)
 
         return wait_for(found, f"{name!r} with {fields} in the log", timeout)
+
+    # --- asking it ---
+
+    @property
+    def control_path(self):
+        return self.runtime / "steerway/control.sock"
+
+    def tell(self, *words, code=0):
+        """Runs `steerway WORDS…` against this proxy; returns what it prints."""
+        r = subprocess.run([BINARY, *map(str, words)], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30,
+                           env=self.env, cwd=self.runtime.parent)
+        assert r.returncode == code, f"{words}: {r}"
+        return r.stderr if code else r.stdout
+
+    def ask(self, verb, **fields):
+        """One request over the control socket, and its answer."""
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(str(self.control_path))  # without a limit of time it waits while there is a queue
+            s.settimeout(20)
+            s.sendall(json.dumps({"verb": verb, **fields}).encode() + b"\n")
+            return json.loads(s.makefile().readline())
 
     # --- what it holds ---
 

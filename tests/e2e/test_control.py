@@ -1,0 +1,360 @@
+"""The control socket: what it tells, what it does, who may ask, and that nobody holds up the proxy by it."""
+
+import json
+import os
+import re
+import socket
+import stat
+import subprocess
+import threading
+
+import pytest
+
+from lab.clients import curl_by
+from lab.proxy import BINARY
+from lab.run import wait_for
+
+LOOPING = """return { name = "mine", new = function(ctx)
+  return { pick = function(conn, uplinks)
+    if conn.host == "loop.test" then
+      while true do end
+    end
+    return uplinks[1], "mine"
+  end }
+end }
+"""
+
+
+class Line:
+    """A control client that speaks by hand."""
+
+    def __init__(self, proxy):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(20)
+        self.socket.connect(str(proxy.control_path))
+        self.file = self.socket.makefile("rb")
+
+    def say(self, octets):
+        self.socket.sendall(octets)
+
+    def answer(self):
+        return json.loads(self.file.readline())
+
+    def ended(self):
+        try:
+            return self.file.readline() == b""
+        except ConnectionResetError:
+            return True
+
+    def close(self):
+        self.file.close()
+        self.socket.close()
+
+
+@pytest.fixture
+def line():
+    lines = []
+
+    def open_line(proxy):
+        lines.append(Line(proxy))
+        return lines[-1]
+
+    yield open_line
+    for each in lines:
+        each.close()
+
+
+# --- what it tells and does ---
+
+
+def test_status_and_uplinks(start, web):
+    proxy = start("wan1@7", "wan2@3")
+    assert curl_by("socks5h", proxy, host="web4.test").code == 0
+    proxy.connections(1)
+    status = proxy.ask("status")
+    assert status["ok"] and status["pid"] == proxy.pid and status["connections"] == 1 and status["clients"] == 0
+    assert status["listening"] == [f"127.0.0.1:{proxy.port}", f"[::1]:{proxy.port}"]
+    assert status["policy"]["name"] == "least_connections" and status["policy"]["picks"] == 1
+    uplinks = proxy.ask("uplinks")["uplinks"]
+    assert [(u["name"], u["weight"], u["up"], u["total"]) for u in uplinks] == [("wan1", 7, True, 1), ("wan2", 3, True, 0)]
+    assert uplinks[0]["rx_bytes"] > 0 and uplinks[0]["active"] == 0 and uplinks[0]["quota_left"] is None
+    text = proxy.tell("status")
+    assert text.startswith("Steerway ") and "policy       least_connections, generation 1\n" in text
+    assert re.search(r"^wan1 +up +7 +1 +0 +\d+ +1 ", proxy.tell("uplinks"), re.M)
+    assert json.loads(proxy.tell("uplinks", "--json"))["uplinks"][1]["name"] == "wan2"
+
+
+def test_policy_set_and_reload(start, tmp_path):
+    path = tmp_path / "mine.lua"
+    path.write_text(LOOPING)
+    proxy = start("--policy", path, "wan1")
+    assert re.fullmatch(r"policy mine loaded, generation 2, in \d+\.\d ms\n", proxy.tell("reload"))
+    path.write_text("return = 1")
+    assert "mine.lua:1: unexpected symbol near '='" in proxy.tell("reload", code=1)
+    assert proxy.ask("status")["policy"]["generation"] == 2
+    assert "generation 3" in proxy.tell("policy", "failover")
+    assert "generation 4" in proxy.tell("set", "overflow=5")
+    assert proxy.ask("status")["policy"]["set"] == {"overflow": "5"}
+    assert "parameter 'overflow': expected a number of at least 1, got '0'" in proxy.tell("set", "overflow=0", code=1)
+    assert proxy.ask("status")["policy"]["set"] == {"overflow": "5"}
+    path.write_text(LOOPING)
+    assert "policy mine loaded, generation 5" in proxy.tell("policy", "mine.lua")  # relative to where it is said
+    assert proxy.ask("status")["policy"]["set"] == {}
+    assert "did you mean failover?" in proxy.tell("policy", "failovr", code=1)
+    assert "expected KEY=VALUE" in proxy.tell("set", "overflow", code=2)
+    assert [e["trigger"] for e in proxy.events("policy reloaded")] == ["control"] * 4
+
+
+def test_a_good_reload_is_quick(start):
+    proxy = start("wan1", "wan2")
+    took = sorted(proxy.ask("reload")["seconds"] for _ in range(21))
+    print(f"median of 21 reloads: {took[10] * 1e3:.1f} ms")
+    assert all(proxy.ask("reload")["ok"] for _ in range(5))
+
+
+# --- why ---
+
+
+def test_why_tells_what_would_be_and_what_was_seen(start, lab):
+    proxy = start("--policy", "round_robin", "wan1@7", "wan2@3", "wan3")
+    lab.wan3.down()
+    proxy.wait_event("uplink down", uplink="wan3")
+    answer = proxy.ask("why", host="www.example.org", port=443, client="192.168.1.9")
+    assert (answer["verdict"], answer["uplink"], answer["reason"]) == ("use", "wan1", "its turn")
+    assert [(u["name"], u["weight"]) for u in answer["saw"]] == [("wan1", 7), ("wan2", 3)]
+    assert answer["left_out"] == [{"name": "wan3", "why": "down"}]
+    text = proxy.tell("why", "www.example.org:80", "--client", "192.168.1.9")
+    assert text.startswith("www.example.org:80 leaves by wan1: its turn\n") and "left out  wan3: down\n" in text
+    assert proxy.tell("why", "127.0.0.1:22") == "127.0.0.1:22 goes direct, without the policy: bypass\n"
+    assert proxy.ask("why", host="::1")["verdict"] == "direct"
+
+
+def test_why_disturbs_nothing(start):
+    proxy = start("--policy", "round_robin", "wan1@7", "wan2@3")
+    first = [proxy.ask("why", host="www.example.org")["uplink"] for _ in range(1000)]
+    assert set(first) == {"wan1"}
+    status = proxy.ask("status")
+    assert status["policy"]["picks"] == 0 and status["policy"]["errors"] == 0
+    assert proxy.descriptors_at_rest() < 40
+    children = subprocess.run(["ps", "--ppid", str(proxy.pid), "-o", "pid="], capture_output=True, text=True, check=False).stdout
+    assert children.split() == []
+
+
+def test_why_of_a_policy_that_loops_or_refuses(start, web, tmp_path):
+    path = tmp_path / "mine.lua"
+    path.write_text(LOOPING.replace('return uplinks[1], "mine"', 'return false, "not today"'))
+    proxy = start("--policy", path, "wan1", "wan2")
+    answer = proxy.ask("why", host="loop.test")
+    assert answer["by_default"] and answer["reason"] == "default: policy error" and answer["uplink"] in ("wan1", "wan2")
+    assert proxy.ask("why", host="x.test")["verdict"] == "refuse"
+    assert proxy.tell("why", "x.test").startswith("x.test:443 is refused: not today\n")
+    assert proxy.ask("status")["policy"]["errors"] == 0
+    assert not proxy.events("policy failed")
+
+
+def test_why_wants_a_host(start):
+    proxy = start("wan1")
+    for request, error in [({}, 'expected a "host"'), ({"host": "a..b"}, "host: 'a..b' is neither a name nor an address"),
+                           ({"host": "x", "port": 0}, "port: expected a whole number from 1 to 65535"),
+                           ({"host": "x", "client": "y"}, "client: 'y' is no address")]:
+        assert proxy.ask("why", **request) == {"ok": False, "error": error}
+    assert "expected HOST or HOST:PORT" in proxy.tell("why", "x:y", code=2)
+
+
+# --- where it is, and who may ask ---
+
+
+def test_the_socket_is_for_its_user_alone(start):
+    proxy = start("wan1")
+    assert stat.S_IMODE(os.stat(proxy.control_path).st_mode) == 0o600
+    assert stat.S_IMODE(os.stat(proxy.control_path.parent).st_mode) == 0o700
+    assert proxy.stop() == 0
+    assert not proxy.control_path.exists()
+
+
+def test_another_path_or_none(start, tmp_path):
+    proxy = start("--control", tmp_path / "here.sock", "wan1")
+    assert not proxy.control_path.exists()
+    assert proxy.tell("status", "--control", tmp_path / "here.sock").startswith("Steerway ")
+    assert "no proxy listens at" in proxy.tell("status", code=1)
+    proxy = start("--control", "none", "wan1")
+    assert not proxy.control_path.exists()
+
+
+def test_a_stale_socket_is_replaced_and_a_served_one_is_not(start, tmp_path):
+    path = tmp_path / "c.sock"
+    first = start("--control", path, "wan1")
+    first.kill()
+    assert path.exists()
+    second = start("--control", path, "wan1")
+    assert second.tell("status", "--control", path)
+    refused = subprocess.run([BINARY, "start", "-p", "0", "--control", path, "lo"], capture_output=True, text=True, timeout=20,
+                             check=False)
+    assert refused.returncode == 1
+    assert "another proxy is there; give this one a place of its own with --control" in refused.stderr
+    assert second.tell("status", "--control", path)
+    (tmp_path / "file").write_text("precious")
+    refused = subprocess.run([BINARY, "start", "-p", "0", "--control", tmp_path / "file", "lo"], capture_output=True, text=True,
+                             timeout=20, check=False)
+    assert refused.returncode == 1 and "there is a file that is no socket" in refused.stderr
+    assert (tmp_path / "file").read_text() == "precious"
+
+
+def test_a_second_proxy_goes_without_the_default_socket(start):
+    first = start("wan1")
+    second = subprocess.Popen([BINARY, "start", "-p", "0", "--log-format", "json", "wan2"], stdin=subprocess.DEVNULL,
+                              stderr=subprocess.PIPE, text=True, env=first.env)
+    try:
+        lines = []
+        while not lines or lines[-1]["event"] != "started":
+            lines.append(json.loads(second.stderr.readline()))
+            assert len(lines) < 20
+        # The warning comes before the greeting, whoever is there first.
+        warning = next(line for line in lines if line["event"] == "no control socket")
+        assert "--control" in warning["why"]
+        assert first.ask("status")["pid"] == first.pid
+    finally:
+        second.terminate()
+        assert second.wait(20) == 0
+        second.stderr.close()
+    assert first.ask("status")["pid"] == first.pid
+
+
+# --- lines, and clients that mean no good ---
+
+
+def test_lines_in_pieces_many_at_once_and_the_last_without_an_end(start, line):
+    proxy = start("wan1")
+    c = line(proxy)
+    for octet in b'{"verb": "uplinks"}\n':
+        c.say(bytes([octet]))
+    assert c.answer()["uplinks"][0]["name"] == "wan1"
+    c.say(b'{"verb":"status"}\n\n  \r\n{"verb":"why","host":"a.test"}\n{"verb":"uplinks"}\n{"verb":"nonesuch"}\n{"verb":"status"}')
+    answers = [c.answer() for _ in range(4)]
+    assert ["pid" in answers[0], "saw" in answers[1], "uplinks" in answers[2], answers[3]["ok"]] == [True, True, True, False]
+    assert "there is no verb 'nonesuch' (there are: status, uplinks," in answers[3]["error"]
+    c.socket.shutdown(socket.SHUT_WR)
+    assert c.answer()["pid"] == proxy.pid
+    assert c.ended()
+
+
+@pytest.mark.parametrize(
+    "octets, error",
+    [
+        (b"hello\n", "this is no JSON"),
+        (b'{"verb":"status"\n', "this is no JSON"),
+        (b"[1]\n", "expected an object"),
+        (b'{"verb":5}\n', 'expected a "verb"'),
+        (b"{}\n", 'expected a "verb"'),
+        (b'{"verb":"status","verb":"status"}\n', "this is no JSON"),
+        (b"\xff\xfe\x00\n", "this is no JSON"),
+        (b'{"verb":"set","key":"x"}\n', 'expected a "key" and a "value"'),
+        (b'{"verb":"policy"}\n', 'expected a "policy"'),
+        (b'{"verb":"record","state":"maybe"}\n', 'expected a "state"'),
+        (b'{"verb":"record","state":"on","file":"x"}\n', 'expected a "file", with its whole path'),
+        (b"[" * 60000 + b"\n", "this is no JSON"),
+    ],
+)
+def test_what_makes_no_sense_is_answered(start, line, octets, error):
+    proxy = start("wan1")
+    c = line(proxy)
+    c.say(octets)
+    answer = c.answer()
+    assert answer["ok"] is False and error in answer["error"], answer
+    c.say(b'{"verb":"status"}\n')
+    assert c.answer()["ok"]
+
+
+def test_a_line_that_never_ends_is_the_clients_last(start, line):
+    proxy = start("wan1")
+    c = line(proxy)
+    c.say(b"x" * 65536)
+    assert "the line is too long" in c.answer()["error"]
+    assert c.ended()
+    assert proxy.ask("status")["ok"]
+
+
+def test_no_more_than_sixteen_at_once(start, line):
+    proxy = start("wan1")
+    lines = [line(proxy) for _ in range(16)]
+    for c in lines:
+        c.say(b'{"verb":"status"}\n')
+        assert c.answer()["ok"]
+    late = line(proxy)
+    assert late.answer() == {"ok": False, "error": "too many control clients; try again later"}
+    assert late.ended()
+    lines[0].close()
+    wait_for(lambda: proxy.ask("status").get("pid"), "there is room again")
+
+
+def test_clients_that_do_not_read_are_bounded_and_dropped(start, line):
+    proxy = start("wan1", "wan2")
+    before = proxy.resident()
+    c = line(proxy)
+    c.socket.settimeout(2)
+    try:
+        for _ in range(4000):
+            c.say(b'{"verb":"uplinks"}\n' * 10)
+    except (BrokenPipeError, ConnectionResetError, TimeoutError):
+        pass
+    assert proxy.resident() - before < 40e6
+    assert proxy.ask("status")["ok"]
+
+
+def test_hostile_clients_do_not_hold_up_the_proxy(start, web):
+    proxy = start("wan1", "wan2")
+    stop, rounds = threading.Event(), []
+
+    def pester():
+        while not stop.is_set():
+            for octets in [b"", b"{", b"\xff" * 1000, b'{"verb":"reload"}\n' * 50, b'{"verb":"why","host":"a.test"}\n' * 50]:
+                with socket.socket(socket.AF_UNIX) as s:
+                    s.settimeout(5)
+                    try:
+                        s.connect(str(proxy.control_path))
+                        s.sendall(octets)
+                    except OSError:
+                        pass
+            rounds.append(1)
+
+    threads = [threading.Thread(target=pester) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(200):
+            assert curl_by("socks5h", proxy, host="web4.test").code == 0
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert rounds
+
+    def answers():
+        try:
+            return proxy.ask("status")["ok"]
+        except (BrokenPipeError, ConnectionResetError):
+            return False  # turned away: some of them are still there
+
+    wait_for(answers, "it answers when they are gone")
+
+
+def test_what_is_open_outlives_a_client_that_goes_amid_its_question(start, line):
+    proxy = start("wan1")
+    for _ in range(50):
+        c = line(proxy)
+        c.say(b'{"verb":"why","host":"a.test"}\n')
+        c.close()
+    wait_for(lambda: proxy.ask("why", host="b.test").get("uplink") == "wan1", "why is answered again")
+    assert proxy.descriptors_at_rest() < 40
+
+
+def test_metrics_of_the_policy_are_shown(start, web, tmp_path):
+    path = tmp_path / "mine.lua"
+    path.write_text("""return { name = "mine", new = function(ctx)
+      local picks = ctx.counter "picks_seen"
+      return { pick = function(_, u) picks:add() return u[1] end }
+    end }""")
+    proxy = start("--policy", path, "wan1")
+    assert curl_by("socks5h", proxy, host="web4.test").code == 0
+    assert proxy.ask("status")["metrics"] == {"picks_seen": 3.0}  # two of them on trial
+    assert "metric       picks_seen = 3\n" in proxy.tell("status")
