@@ -63,7 +63,8 @@ def test_a_mistyped_command_is_recognised():
     assert refused(2, "strat") == "no command 'strat'; did you mean start?"
     assert refused(2, "help", "chek") == "no command 'chek'; did you mean check?"
     assert refused(2, "help", "start", "list") == "help takes [COMMAND] and no more: 'list'"
-    assert refused(2, "eth0") == "no command 'eth0' (there are: list, start, check, help)"
+    assert refused(2, "eth0") == ("no command 'eth0' (there are: list, start, check, status, uplinks, why, reload, policy, "
+                                       "set, record, help)")
     assert refused(2, "-p", "80", "start").startswith("the command comes first: steerway start -p")
 
 
@@ -208,6 +209,14 @@ def test_a_file_of_users_at_fault_is_no_misuse(tmp_path):
     assert refused(1, "check", "--auth-file", users).startswith(f"--auth-file: {users}:2: expected USER:PASS")
     # Of two faults, the one of the command line itself is told as such.
     assert refused(2, "check", "--port", "x", "--auth-file", users).startswith("--port: ")
+
+
+def test_options_of_what_serves_the_user():
+    for args in [["--control", "none"], ["--control", "/run/x.sock"], ["--no-watch"], ["--record", "trace"]]:
+        assert run("check", *args, "eth9").returncode == 0
+    assert refused(2, "check", "--control", "socket") == (
+        "--control: expected a path, such as /run/steerway/control.sock, or none")
+    assert refused(2, "check", "--record", "").startswith("--record: expected a text")
 
 
 def test_a_user_given_twice():

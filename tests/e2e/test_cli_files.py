@@ -3,13 +3,14 @@
 import json
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 
 from lab.command import refused, run, verdict
 from lab.proxy import ROOT
 
-POLICIES = ["failover", "least_connections", "random", "round_robin"]
+POLICIES = sorted(path.stem for path in (Path(__file__).resolve().parents[2] / "policies").glob("*.lua"))
 
 
 @pytest.fixture
