@@ -5,4 +5,5 @@ files["tests/lua"].std = "+busted"
 files["policies"].std = "luajit"
 files["policies"].not_globals = { "io", "debug", "package", "ffi", "jit", "dofile", "loadfile", "getfenv", "setfenv", "module",
   "newproxy", "gcinfo" }
+files["lua/steerway/templates/policy_spec.lua"].std = "+busted"
 files["lua/steerway/types.lua"].ignore = { "631" }

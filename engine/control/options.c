@@ -11,7 +11,7 @@ static const char LISTEN[] = "Where to listen", ACCESS[] = "Who may use it",
 enum {
     RUN = OPTION_OF_START | OPTION_OF_CHECK,
     CONTROL = OPTION_OF_CONTROL | OPTION_OF_WHY,
-    ANY = RUN | OPTION_OF_LIST | CONTROL,
+    ANY = RUN | OPTION_OF_LIST | CONTROL | OPTION_OF_NEW_POLICY,
     PORT_PARTS = CONFIG_PART_PORT | CONFIG_PART_LISTEN,
 };
 
@@ -159,7 +159,7 @@ const struct option option_table[] = {
      .argument = "DIR",
      .about = "where the folders lua and policies are (default: beside the installed program)",
      .set = option_set_data_dir,
-     .scope = RUN},
+     .scope = RUN | OPTION_OF_NEW_POLICY},
     {.group = OTHER,
      .name = "control",
      .kind = OPTION_POLICY,

@@ -5,7 +5,7 @@
 /* The help fits a terminal of 80 columns. */
 enum { COLUMNS = 79, INDENT = 2, ABOUT_COLUMN = 26, LINE_MAX_OCTETS = 128 };
 
-enum { SUMMARY_COLUMN = 11 };
+enum { SUMMARY_COLUMN = 12 };
 
 static const char OVERVIEW[] = "Usage: steerway COMMAND [OPTIONS] [WORDS...]\n"
                                "\n"

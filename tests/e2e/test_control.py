@@ -11,7 +11,7 @@ import threading
 import pytest
 
 from lab.clients import curl_by
-from lab.proxy import BINARY
+from lab.proxy import BINARY, SANITIZED
 from lab.run import wait_for
 
 LOOPING = """return { name = "mine", new = function(ctx)
@@ -297,7 +297,7 @@ def test_clients_that_do_not_read_are_bounded_and_dropped(start, line):
             c.say(b'{"verb":"uplinks"}\n' * 10)
     except (BrokenPipeError, ConnectionResetError, TimeoutError):
         pass
-    assert proxy.resident() - before < 40e6
+    assert SANITIZED or proxy.resident() - before < 40e6
     assert proxy.ask("status")["ok"]
 
 

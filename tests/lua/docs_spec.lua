@@ -98,7 +98,8 @@ describe("README.md", function()
     end
     assert.equal(2, #uplinks)
     local runner = kit.world(uplinks):load(blocks[1].text)
-    assert.same({ verdict = "use", names = { "eth0" }, reason = "steady port", timeout = 0 }, runner:pick { port = 22 })
+    assert.same({ verdict = "use", uplink = "eth0", names = { "eth0" }, reason = "steady port", timeout = 0, hedge = 0 },
+      runner:pick { port = 22 })
     assert.same({ "wwan0" }, runner:pick({ port = 443 }).names)
     assert.same({ "wwan0" }, runner:pick({ port = 22 }, { 2 }).names)
   end)
@@ -126,8 +127,8 @@ describe("docs/policies.md", function()
 
   it("does what it says it does: SSH on the cable", function()
     local runner = world():load(blocks[1].text)
-    assert.same({ verdict = "use", names = { "eth0" }, reason = "SSH stays on the cable", timeout = 0 },
-      runner:pick { port = 22 })
+    local answer = runner:pick { port = 22 }
+    assert.same({ "use", "eth0", "SSH stays on the cable" }, { answer.verdict, answer.uplink, answer.reason })
     assert.equal("no opinion", runner:pick({ port = 443 }).verdict)
     assert.equal("no opinion", runner:pick({ port = 22 }, { 2, 3 }).verdict)
   end)
@@ -149,8 +150,11 @@ describe("docs/policies.md", function()
 
   it("does what it says it does: no mail", function()
     local runner = world():load(blocks[3].text)
-    assert.same({ verdict = "refuse", names = {}, reason = "no mail from here", timeout = 0 }, runner:pick { port = 25 })
-    assert.same({ verdict = "use", names = { "fibre", "eth0", "lte" }, reason = "in order of load", timeout = 3 },
+    assert.same({ verdict = "refuse", names = {}, reason = "no mail from here", timeout = 0, hedge = 0 },
+      runner:pick { port = 25 })
+    assert.same({
+      verdict = "use", uplink = "fibre", names = { "fibre", "eth0", "lte" }, reason = "in order of load", timeout = 3, hedge = 0,
+    },
       runner:pick { port = 443 })
   end)
 

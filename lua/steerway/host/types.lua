@@ -79,6 +79,7 @@ types.tags = tags
 types.kept = kept
 
 local uplink_names = names_of(VIEW, "name", "kind", "interface", "tags")
+types.uplink_names = uplink_names
 local conn_names = names_of(CONN, "host", "client", "user", "listener", "proto", "last_error", "tag")
 local stats_names = names_of(STATS, "first_byte", "reason", "tag")
 

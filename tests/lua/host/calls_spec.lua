@@ -11,7 +11,7 @@ describe("pick", function()
   end)
 
   it("may choose an uplink, with or without a reason", function()
-    assert.same({ verdict = "use", names = { "lte" }, reason = "because", timeout = 0 },
+    assert.same({ verdict = "use", uplink = "lte", names = { "lte" }, reason = "because", timeout = 0, hedge = 0 },
       w:load(pick "return uplinks[2], 'because'"):pick())
     for _, reason in ipairs { "", ", nil", ", ''" } do
       assert.equal("p", w:load(pick("return uplinks[2]" .. reason)):pick().reason)
@@ -19,7 +19,7 @@ describe("pick", function()
   end)
 
   it("may give an order of preference", function()
-    assert.same({ verdict = "use", names = { "wifi", "fibre" }, reason = "listed", timeout = 0 },
+    assert.same({ verdict = "use", uplink = "wifi", names = { "wifi", "fibre" }, reason = "listed", timeout = 0, hedge = 0 },
       w:load(pick "return { uplinks[3], uplinks[1] }, 'listed'"):pick())
     assert.same({ "fibre", "lte", "wifi" }, w:load(pick "return uplinks"):pick().names)
     assert.same({ "lte", "lte" }, w:load(pick "return { uplinks[2], uplinks[2] }"):pick().names)
@@ -31,7 +31,7 @@ describe("pick", function()
   end)
 
   it("may refuse", function()
-    assert.same({ verdict = "refuse", names = {}, reason = "not now", timeout = 0 },
+    assert.same({ verdict = "refuse", names = {}, reason = "not now", timeout = 0, hedge = 0 },
       w:load(pick "return false, 'not now'"):pick())
     assert.equal("p", w:load(pick "return false"):pick().reason)
   end)

@@ -1,0 +1,310 @@
+-- For specs of your own policies: local testing = require "steerway.testing", under busted and LuaJIT.
+--
+--   local world = testing.world { { name = "fibre", weight = 7 }, { name = "lte", tags = { "metered" } } }
+--   local policy = world:load "mine.lua"
+--   assert.equal("fibre", policy:pick({ host = "www.example.org", port = 443 }).uplink)
+--
+-- What a policy meets here it meets in the proxy: the same sandbox, the same types, the same checks of what it returns. Only time
+-- and budget are not the proxy's: a clock stands until world:pass lets it go on, and a loop without end never ends.
+
+if not package then
+  error("steerway.testing is for specs; a policy cannot use it", 0)
+end
+require "steerway.testing.busted"
+
+local ffi = require "ffi"
+local host = require "steerway.host"
+local nearest = require "steerway.host.nearest"
+local types = require "steerway.host.types"
+
+local testing = {}
+
+-- Where this file's folder lies.
+testing.lua_dir = debug.getinfo(1, "S").source:match "^@(.*)/steerway/testing%.lua$" or "lua"
+
+local VERDICTS = { [0] = "no opinion", [1] = "use", [2] = "refuse" }
+local TEXTS = { "host", "client", "user", "listener", "proto", "last_error" }
+-- An ordinary connection; a test says what differs.
+local CONN = {
+  id = 1, port = 443, attempt = 1, is_domain = true, is_ipv6 = false,
+  host = "www.example.org", client = "192.0.2.7", listener = "127.0.0.1:1080", proto = "socks5",
+}
+local OWN = { name = true, kind = true, interface = true, tags = true } -- fields of an uplink that are no numbers
+
+local World, Policy = {}, {}
+World.__index, Policy.__index = World, Policy
+
+---@class steerway.TestUplink  any field of an uplink: { name = "fibre", weight = 7, tags = { "metered" }, rx_capacity = 1e6 }
+
+---A world of these uplinks. It takes the place of the one before: its policies must not be used any more.
+---@param uplinks steerway.TestUplink[]
+---@param o? { now?: number, time?: number }  the clocks to begin with: monotonic, and seconds since 1970
+function testing.world(uplinks, o)
+  o = o or {}
+  types.bind(nil)
+  local frame, conn, stats = types.bound()
+  frame.now, frame.wall = o.now or 1000, o.time or os.time()
+  for id in pairs(types.by_id) do
+    types.by_id[id] = nil
+  end
+  for id in pairs(types.tags) do
+    types.tags[id] = nil
+  end
+  local world = setmetatable({
+    frame = frame, ids = frame.ids, conn = conn, stats = stats,
+    uplinks = {}, -- as policies see them
+    views = {}, -- the same with numbers that can be set: world.views[1].up = false
+    policies = {},
+  }, World)
+  for _, spec in ipairs(uplinks) do
+    world:add(spec)
+  end
+  return world
+end
+
+---@param spec steerway.TestUplink
+---@return steerway.Uplink
+function World:add(spec)
+  local id = #self.uplinks + 1
+  local view = types.writable_uplink { weight = 1, tier = 1, id = id, up = true, ipv4 = true, quota_left = math.huge }
+  for key, value in pairs(spec) do
+    if not OWN[key] and not pcall(function() view[key] = value end) then
+      error(("testing: %s = %s: %s"):format(key, tostring(value), nearest.complaint("an uplink", key, types.uplink_names)), 3)
+    end
+  end
+  local name = spec.name or "uplink" .. id
+  self.views[id] = view
+  self.uplinks[id] = types.add_uplink(view, id, name, spec.kind or "interface", spec.interface or name, spec.tags or {})
+  return self.uplinks[id]
+end
+
+---@param name string
+---@return table view              its numbers, to be set: world:named("lte").active = 3
+---@return steerway.Uplink uplink  as policies see it
+function World:named(name)
+  for id, u in ipairs(self.uplinks) do
+    if u.name == name then
+      return self.views[id], u
+    end
+  end
+  error("there is no uplink " .. name, 2)
+end
+
+-- Put a connection into the frame, as the engine does before a call.
+function World:begin(fields)
+  fields = fields or {}
+  local function value(key)
+    if fields[key] ~= nil then
+      return fields[key]
+    end
+    return CONN[key]
+  end
+  self.frame.now = fields.now or self.frame.now
+  local c = self.frame.conn
+  c.id, c.now, c.port, c.attempt = value "id", self.frame.now, value "port", value "attempt"
+  c.is_domain, c.is_ipv6 = value "is_domain", value "is_ipv6"
+  self.kept = {} -- the frame points into these
+  for _, key in ipairs(TEXTS) do
+    self.kept[key] = value(key)
+    self.frame[key] = self.kept[key] or ffi.cast("const char *", nil)
+  end
+  self.frame.live = true
+end
+
+function World:finish()
+  self.frame.live = false
+  for _, key in ipairs(TEXTS) do
+    self.frame[key] = nil
+  end
+end
+
+---Let so many seconds pass; timers are called when they are due.
+---@param seconds number
+function World:pass(seconds)
+  local frame, to = self.frame, self.frame.now + seconds
+  while frame.next_timer <= to do
+    local step = math.max(0, frame.next_timer - frame.now)
+    frame.now, frame.wall = frame.now + step, frame.wall + step
+    for _, policy in ipairs(self.policies) do
+      policy.entry.timer()
+    end
+  end
+  frame.now, frame.wall = to, frame.wall + to - frame.now
+end
+
+---@class steerway.TestLoadOptions
+---@field params? table<string, any>    as --set would give them
+---@field file? string                  where the text stands, when one is given; what it requires is looked for beside it
+---@field files? table<string, string>  files that are not there: path to text
+---@field random? fun(): number         instead of math.random
+
+---Load a policy, as the proxy does, its selftest included. Raises with the line that the proxy would print.
+---@param source string  a path that ends in .lua, or the policy's text
+---@param o? steerway.TestLoadOptions
+function World:load(source, o)
+  o = o or {}
+  local policy = setmetatable({ world = self, said = {}, options = o }, Policy)
+  policy:take(source)
+  self.policies[#self.policies + 1] = policy
+  return policy
+end
+
+local function reader(files)
+  return function(path)
+    if files[path] then
+      return files[path]
+    end
+    local f, missing = io.open(path, "rb")
+    if not f then
+      return nil, missing
+    end
+    local text = f:read "*a"
+    f:close()
+    return text
+  end
+end
+testing.reader = reader
+
+-- Load into this object, and hand over what the one before exports.
+function Policy:take(source)
+  local o = self.options
+  local is_path = source and source:find "%.lua$" and not source:find "\n"
+  local file = is_path and source or o.file or "policy.lua"
+  local files = {}
+  for path, text in pairs(o.files or {}) do
+    files[path] = text
+  end
+  if source and not is_path then
+    files[file] = source
+  end
+  local state = self.entry and self.entry.export and self.entry.export()
+  local loaded = host.load {
+    file = file, lua_dir = testing.lua_dir, read = reader(files), params = o.params, random = o.random, wall = o.wall,
+    metric = o.metric,
+    log = o.log or function(level, text)
+      self.said[#self.said + 1] = level .. ": " .. text
+    end,
+  }
+  if state and loaded.entry.import and loaded.policy.name == self.policy.name then
+    loaded.entry.import(state)
+  end
+  if loaded.entry.selftest then
+    loaded.entry.selftest()
+  end
+  self.source, self.policy, self.hooks, self.entry = source, loaded.policy, loaded.hooks, loaded.entry
+end
+
+---As saving the file does: a new generation, with what the old one exports. An error leaves the old one in place.
+---@param source? string  another text or path; the same again if nil
+function Policy:reload(source)
+  self:take(source or self.source)
+end
+
+-- Ids of the candidates: those named, those numbered, or all that are up.
+function Policy:candidates(who)
+  local ids = {}
+  if who then
+    for i, each in ipairs(who) do
+      ids[i] = type(each) == "string" and select(2, self.world:named(each)).id or each
+    end
+    return ids
+  end
+  for id, view in ipairs(self.world.views) do
+    if view.up then
+      ids[#ids + 1] = id
+    end
+  end
+  return ids
+end
+
+-- Runs what the engine would, between begin and finish.
+function Policy:raw_pick(ids)
+  local frame, to = self.world.frame, self.world.ids
+  frame.n = #ids
+  for i = 1, frame.n do
+    to[i - 1] = ids[i]
+  end
+  frame.timeout_s, frame.hedge_s = 0, 0
+  return self.entry.pick()
+end
+
+---@class steerway.TestAnswer
+---@field verdict "use"|"refuse"|"no opinion"
+---@field uplink string|nil  the name of the one that is used
+---@field names string[]     in order of preference
+---@field reason string
+---@field timeout number     0 when pick said none
+---@field hedge number
+
+---Ask for an uplink. What pick does wrong raises, as the proxy would log it.
+---@param conn? table  the fields that differ from an ordinary connection's: { host = "…", port = 22, client = "…" }
+---@param who? (string|integer)[]  the candidates; all that are up if nil
+---@return steerway.TestAnswer
+function Policy:pick(conn, who)
+  local frame, ids = self.world.frame, self:candidates(who)
+  assert(#ids > 0, "there is no candidate, and pick is never asked without")
+  self.world:begin(conn)
+  local verdict, reason = self:raw_pick(ids)
+  local out = { verdict = VERDICTS[verdict], reason = reason, timeout = frame.timeout_s, hedge = frame.hedge_s, names = {} }
+  if out.verdict == "use" then
+    for i = 1, frame.n do
+      out.names[i] = types.by_id[frame.ids[i - 1]].name
+    end
+  end
+  out.uplink = out.names[1]
+  self.world:finish()
+  return out
+end
+
+---The names of the choices of that many picks: "a b a".
+function Policy:sequence(n, conn, who)
+  local names = {}
+  for i = 1, n do
+    names[i] = self:pick(conn, who).uplink
+  end
+  return table.concat(names, " ")
+end
+
+---How often each uplink was chosen in that many picks.
+---@return table<string, integer>
+function Policy:tally(n, conn, who)
+  local count = {}
+  for _, u in ipairs(self.world.uplinks) do
+    count[u.name] = 0
+  end
+  for _ = 1, n do
+    local name = self:pick(conn, who).uplink
+    count[name] = count[name] + 1
+  end
+  return count
+end
+
+---Call a hook, if the policy has it: "opened", "failed", "closed" or "uplink_changed".
+---@param name string
+---@param conn table|nil
+---@param uplink string|integer  its name or number
+---@param facts? table  connect_s; error; tx, rx, duration, first_byte, reason; what
+function Policy:hook(name, conn, uplink, facts)
+  facts = facts or {}
+  local frame = self.world.frame
+  self.world:begin(conn)
+  frame.uplink = self:candidates({ uplink })[1]
+  frame.connect_s = facts.connect_s or 0
+  frame.word = facts.error or facts.reason or facts.what or ""
+  frame.stats.tx, frame.stats.rx, frame.stats.duration = facts.tx or 0, facts.rx or 0, facts.duration or 0
+  frame.first_byte_s = facts.first_byte or -1
+  if self.entry[name] then
+    self.entry[name]()
+  end
+  self.world:finish()
+end
+
+---The connection of that id is over: what pick kept as its tag is dropped.
+function Policy:forget(id)
+  self.world.frame.conn.id = id
+  self.entry.forget()
+end
+
+testing.world_class, testing.policy_class = World, Policy
+
+return testing

@@ -1,0 +1,132 @@
+local kit = require "kit"
+local testing = require "steerway.testing"
+
+local POLICY = [[
+return { name = "mine", params = { n = { type = "number", default = 1 } }, new = function(ctx)
+  local picks, said = 0, {}
+  ctx.every(10, function() said[#said + 1] = ("tick at %g, %g"):format(ctx.now(), ctx.time()) end)
+  local function tell(...) said[#said + 1] = table.concat({ ... }, " ") end
+  return {
+    pick = function(conn, uplinks)
+      picks = picks + 1
+      if conn.host == "bad.example" then return false, "bad" end
+      if conn.host == "none.example" then return end
+      if conn.host == "slip.example" then return uplinks[1].nmae end
+      local reason = table.concat(said, "; ") .. " #" .. picks .. " n=" .. ctx.params.n
+      return uplinks, reason, { timeout = 2, hedge = 0.5, tag = conn.port }
+    end,
+    opened = function(conn, u, s) tell("opened", conn.host, u.name, s) end,
+    failed = function(conn, u, err) tell("failed", u.name, err) end,
+    closed = function(conn, u, stats) tell("closed", u.name, stats.rx, stats.reason, tostring(stats.tag)) end,
+    uplink_changed = function(u, what) tell("changed", u.name, what) end,
+    export = function() return { picks = picks } end,
+    import = function(t) picks = t.picks end,
+  }
+end }
+]]
+
+describe("steerway.testing", function()
+  local world, policy
+
+  before_each(function()
+    world = testing.world({ { name = "fibre", weight = 7 }, { name = "lte", tags = { "metered" }, active = 2 } },
+      { now = 5, time = 1e9 })
+    policy = world:load(POLICY)
+  end)
+
+  it("builds uplinks of the real types, whose numbers a test may set", function()
+    local u = world.uplinks[2]
+    assert.equal("lte", u.name)
+    assert.is_true(u.tags.metered)
+    assert.equal(2, u.active)
+    world:named("lte").active = 3
+    assert.equal(3, u.active)
+    assert.truthy(kit.fails(function() u.active = 4 end):find "constant")
+    assert.truthy(kit.fails(function() return u.nmae end):find "did you mean 'name'")
+    assert.truthy(kit.fails(function() world:named "x" end):find "testing_spec.lua:%d+: there is no uplink x")
+    assert.truthy(kit.fails(testing.world, { { wieght = 1 } }):find
+      "wieght = 1: an uplink has no field 'wieght'; did you mean 'weight'%?")
+  end)
+
+  it("asks as the proxy does", function()
+    assert.same({ verdict = "use", uplink = "fibre", names = { "fibre", "lte" }, reason = " #1 n=1", timeout = 2, hedge = 0.5 },
+      policy:pick())
+    local refused = policy:pick { host = "bad.example" }
+    assert.same({ "refuse", "bad" }, { refused.verdict, refused.reason })
+    assert.equal("no opinion", policy:pick({ host = "none.example" }).verdict)
+    assert.is_nil(policy:pick({ host = "none.example" }).uplink)
+    assert.truthy(kit.fails(policy.pick, policy, { host = "slip.example" }):find "policy.lua:10: uplink has no field 'nmae'")
+  end)
+
+  it("offers those that are up, or those that a test names", function()
+    assert.equal("lte", policy:pick(nil, { "lte" }).uplink)
+    assert.equal("lte", policy:pick(nil, { 2 }).uplink)
+    world:named("fibre").up = false
+    assert.equal("lte", policy:pick().uplink)
+    world:named("lte").up = false
+    assert.truthy(kit.fails(policy.pick, policy):find "there is no candidate")
+  end)
+
+  it("counts", function()
+    assert.equal("fibre fibre", policy:sequence(2))
+    assert.same({ fibre = 3, lte = 0 }, policy:tally(3))
+    assert.equal("lte lte", policy:sequence(2, nil, { "lte" }))
+  end)
+
+  it("calls hooks", function()
+    policy:pick { id = 7, port = 99 }
+    policy:hook("opened", { id = 7, host = "x.org" }, "lte", { connect_s = 0.5 })
+    policy:hook("failed", nil, "fibre", { error = "timeout" })
+    policy:hook("closed", { id = 7 }, "lte", { rx = 10, reason = "reset" })
+    policy:hook("uplink_changed", nil, "lte", { what = "down" })
+    assert.equal("opened x.org lte 0.5; failed fibre timeout; closed lte 10 reset 99; changed lte down #2 n=1",
+      policy:pick().reason)
+  end)
+
+  it("lets time pass, and calls timers when they are due", function()
+    world:pass(9)
+    assert.equal(" #1 n=1", policy:pick().reason)
+    world:pass(21)
+    assert.equal("tick at 15, 1e+09; tick at 25, 1e+09; tick at 35, 1e+09 #2 n=1", policy:pick().reason)
+    assert.equal(35, world.frame.now)
+    assert.equal(1e9 + 30, world.frame.wall)
+  end)
+
+  it("takes parameters, and files that are not there", function()
+    policy = world:load(POLICY, { params = { n = "3" } })
+    assert.truthy(policy:pick().reason:find "n=3$")
+    assert.truthy(kit.fails(world.load, world, POLICY, { params = { m = "3" } }):find "unknown parameter 'm'")
+    local other = world:load("return require 'mine'", { files = { ["./mine.lua"] = POLICY } })
+    assert.equal("fibre", other:pick().uplink)
+  end)
+
+  it("reloads with what the old one exports, and keeps the old one when the new one is bad", function()
+    policy:sequence(3)
+    policy:reload()
+    assert.truthy(policy:pick().reason:find "#4 ")
+    assert.truthy(kit.fails(policy.reload, policy, "return = 1"):find "policy.lua:1: unexpected symbol")
+    assert.truthy(policy:pick().reason:find "#5 ")
+    policy:reload((POLICY:gsub('"mine"', '"other"')))
+    assert.truthy(policy:pick().reason:find "#1 ")
+  end)
+
+  it("runs the selftest", function()
+    local message = kit.fails(world.load, world,
+      "return { name = 'p', new = function() return { pick = print, selftest = function() error 'ill' end } end }")
+    assert.truthy(message:find "policy.lua:1: ill")
+  end)
+
+  it("keeps what the policy logs", function()
+    local p = world:load "return { name = 'p', new = function(ctx) ctx.log.warn('n=%d', 4) return { pick = print } end }"
+    assert.same({ "warn: n=4" }, p.said)
+  end)
+
+  it("loads a file by its path", function()
+    assert.equal("fibre", world:load("policies/failover.lua"):pick().uplink)
+  end)
+
+  it("is not for policies", function()
+    assert.truthy(kit.fails(world.load, world, "require 'steerway.testing'"):find
+      "steerway.testing is for specs; a policy cannot use it")
+  end)
+end)
