@@ -4,10 +4,11 @@ local balance = require "steerway.balance"
 local options = require "steerway.options"
 
 ---@class steerway.QuotaOptions
----@field inner steerway.Chooser
+---@field inner steerway.Chooser  chooses among those that have some left
 ---@field reserve? number    octets that are left alone; 0 if nil
 ---@field hard? boolean      when no uplink has any left, refuse; else go on over quota
 
+---A chooser that leaves out uplinks whose quota is used up.
 ---@param o steerway.QuotaOptions
 ---@return steerway.Chooser
 return function(o)

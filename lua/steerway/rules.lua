@@ -181,6 +181,7 @@ local function target_of(ctx, rule, otherwise, fail)
   return named(ctx, rule.to, fail)
 end
 
+---Conditions, all of which must hold, and what then: one of to, tag and refuse.
 ---@class steerway.Rule
 ---@field domains? string|string[]|{file:string}|steerway.Set  the destination is one of these names, or below one
 ---@field cidrs? string|string[]|{file:string}|steerway.Set    the destination is an address in one of these ranges
@@ -198,6 +199,7 @@ end
 ---@field reason? string            for the log; "rule N" if nil
 ---@field timeout? number           seconds for a dial
 
+---A chooser that goes by rules: the first of which every condition holds decides.
 ---@param ctx steerway.Ctx
 ---@param list steerway.Rule[]
 ---@param otherwise steerway.Chooser  where no rule decides

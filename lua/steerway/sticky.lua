@@ -36,12 +36,14 @@ end
 ---@field capacity? integer  keys at most, the least used are forgotten first; 10,000 if nil
 ---@field home? boolean      a key whose uplink comes back returns to it; else it stays where it went meanwhile
 
+---What a sticky chooser remembers.
 ---@class steerway.Memory
 ---@field export fun(): table   what is remembered, for the policy's own export
----@field import fun(t: table)
+---@field import fun(t: table)  what another has exported
 ---@field count fun(): integer  keys remembered
 ---@field tally fun(): table<integer, integer>  keys by uplink id
 
+---A chooser that keeps what has the same key on one uplink, and its memory.
 ---@param ctx steerway.Ctx
 ---@param o steerway.StickyOptions
 ---@return steerway.Chooser

@@ -229,12 +229,12 @@ function Policy:raw_pick(ids)
 end
 
 ---@class steerway.TestAnswer
----@field verdict "use"|"refuse"|"no opinion"
+---@field verdict "use"|"refuse"|"no opinion"  what pick decided
 ---@field uplink string|nil  the name of the one that is used
 ---@field names string[]     in order of preference
----@field reason string
+---@field reason string  as the log would show it
 ---@field timeout number     0 when pick said none
----@field hedge number
+---@field hedge number  likewise
 
 ---Ask for an uplink. What pick does wrong raises, as the proxy would log it.
 ---@param conn? table  the fields that differ from an ordinary connection's: { host = "…", port = 22, client = "…" }

@@ -1,92 +1,123 @@
 ---@meta steerway
--- What an editor with the Lua language server shows and checks while you write a policy. Never run.
+-- What an editor with the Lua language server shows and checks while you write a policy. Never run. docs/policy-api.md is made
+-- of this and of the library's own comments: ./dev docs makes it anew. Between a type and what it means stand two blanks.
 
 ---The connection that needs an uplink. Read-only, and valid during the call only: keep what you need, not conn.
 ---@class steerway.Conn
----@field id number             unique in this process
----@field now number            monotonic time in seconds
----@field host string           the destination: a name or an address
----@field port number
----@field is_domain boolean     host is a name
----@field is_ipv6 boolean       host is an IPv6 address
----@field proto "socks4"|"socks5"|"connect"|"http"
----@field client string         the client's address, without port
----@field user string|nil       as whom it logged in
----@field listener string       "address:port" the client came to
----@field attempt number        1, 2, … as uplinks fail
----@field last_error "timeout"|"refused"|"unreachable"|"reset"|"dns"|"bind"|nil  why the attempt before failed
----@field tag any               what pick gave as opts.tag
+---@field id number  unique in this process
+---@field now number  monotonic time in seconds
+---@field host string  the destination: a name or an address
+---@field port number  the destination's port
+---@field is_domain boolean  host is a name
+---@field is_ipv6 boolean  host is an IPv6 address
+---@field proto "socks4"|"socks5"|"connect"|"http"  how the client asked
+---@field client string  the client's address, without port
+---@field user string|nil  as whom it logged in
+---@field listener string  "address:port" that the client came to
+---@field attempt number  1, 2, … as uplinks fail
+---@field last_error "timeout"|"refused"|"unreachable"|"reset"|"dns"|"bind"|nil  why the attempt just before failed
+---@field tag any  what pick gave as opts.tag for this connection
 
----A way by which traffic can leave. Read-only; the numbers are live, and an uplink may be kept and compared.
+---A way by which traffic can leave. Read-only; the numbers are those of this moment, and an uplink may be kept and compared.
 ---@class steerway.Uplink
----@field id integer            1, 2, … in the order given
----@field name string
----@field kind "interface"|"address"
----@field interface string      the device it leaves by at present; "" for none
----@field weight number         above 0
----@field tier number           1 is used first
----@field tags table            a list of labels, which are also keys: u.tags.metered
----@field up boolean
----@field ipv4 boolean
----@field ipv6 boolean
----@field active number         live connections, dials under way included
----@field total number          connections ever made
----@field failures number
----@field fail_rate number      0 to 1, smoothed
----@field tx_bytes number
----@field rx_bytes number
----@field tx_rate number        not measured yet: always 0
----@field rx_rate number        not measured yet: always 0
----@field tx_capacity number    not measured yet: always 0
----@field rx_capacity number    not measured yet: always 0
----@field busy number           not measured yet: always 0
----@field rtt number            not measured yet: always 0
----@field quota_left number     not measured yet: always math.huge
+---@field id integer  1, 2, … in the order given
+---@field name string  the interface or address, unless the config file names it otherwise
+---@field kind "interface"|"address"  as it was given
+---@field interface string  the device it leaves by at present; "" for none
+---@field weight number  above 0
+---@field tier number  1 is used first by policies that heed it
+---@field tags table  a list of words, which are also keys: u.tags.metered
+---@field up boolean  it can be used
+---@field ipv4 boolean  for IPv4 destinations
+---@field ipv6 boolean  for IPv6 destinations
+---@field active number  live connections, dials under way included
+---@field total number  connections made since the start
+---@field failures number  dials that failed for the uplink's sake since the start
+---@field fail_rate number  0 to 1: the share of failures, of which the last ten or so count
+---@field tx_bytes number  octets carried to destinations since the start
+---@field rx_bytes number  octets carried from destinations since the start
+---@field tx_rate number  octets a second to destinations; not measured yet: always 0
+---@field rx_rate number  octets a second from destinations; not measured yet: always 0
+---@field tx_capacity number  octets a second that it can carry, as learned; not measured yet: always 0
+---@field rx_capacity number  octets a second that it can carry, as learned; not measured yet: always 0
+---@field busy number  connections that moved something of late; not measured yet: always 0
+---@field rtt number  seconds, smoothed; not measured yet: always 0
+---@field quota_left number  octets; not measured yet: always math.huge
 
 ---How a connection went. Read-only, and valid during the call only.
 ---@class steerway.Stats
----@field tx number             bytes to the destination
----@field rx number             bytes from it
----@field duration number       seconds since it was opened
----@field first_byte number|nil seconds until the destination's first byte; nil for none
----@field reason string         how it ended: "closed", "reset", "idle", "shutdown"…
----@field tag any               what pick gave as opts.tag
+---@field tx number  octets to the destination
+---@field rx number  octets from it
+---@field duration number  seconds since it was opened
+---@field first_byte number|nil  seconds until the destination's first octet; nil for none
+---@field reason string  how it ended: "closed", "reset", "idle", "shutdown", …
+---@field tag any  what pick gave as opts.tag
 
+---What pick may return beside an uplink and a reason.
 ---@class steerway.PickOptions
----@field timeout? number       seconds this dial may take
----@field tag? any              comes back as conn.tag and stats.tag
----@field hedge? number         kept for later: nothing heeds it yet
+---@field timeout? number  seconds that the dial may take
+---@field hedge? number  kept for later: nothing heeds it yet
+---@field tag? any  comes back as conn.tag and stats.tag
 
+---What new returns. Only pick must be there; a hook that is absent costs nothing.
 ---@class steerway.Hooks
----@field pick fun(conn: steerway.Conn, uplinks: steerway.Uplink[]): steerway.Uplink|steerway.Uplink[]|false|nil, string?, steerway.PickOptions?
----@field opened? fun(conn: steerway.Conn, uplink: steerway.Uplink, connect_s: number)
----@field failed? fun(conn: steerway.Conn, uplink: steerway.Uplink, err: string)
----@field closed? fun(conn: steerway.Conn, uplink: steerway.Uplink, stats: steerway.Stats)
+---@field pick fun(conn: steerway.Conn, uplinks: steerway.Uplink[]): steerway.Uplink|steerway.Uplink[]|false|nil, string?, steerway.PickOptions?  an uplink, or several in order of preference; nil: the built-in default decides; false and a reason: refused
+---@field opened? fun(conn: steerway.Conn, uplink: steerway.Uplink, connect_s: number)  a destination has answered, so long after the search for a way began
+---@field failed? fun(conn: steerway.Conn, uplink: steerway.Uplink, err: string)  an attempt failed: "timeout", "refused", "unreachable", "reset", "dns" or "bind"
+---@field closed? fun(conn: steerway.Conn, uplink: steerway.Uplink, stats: steerway.Stats)  the end of a connection that was opened
+---@field uplink_changed? fun(uplink: steerway.Uplink, what: "up"|"down"|"address")  an uplink came, went, or has another address
+---@field export? fun(): table  plain data for the one that is loaded in its place: numbers, strings, booleans, tables of them
+---@field import? fun(t: table)  what the one before has exported, if it bore the same name; called after new
+---@field selftest? fun(ctx: steerway.Ctx): false|nil, string?  before it serves; an error, or false and a reason, refuses the policy
 
+---A parameter that a policy takes, set by --set or in the config file.
 ---@class steerway.Param
----@field type "number"|"boolean"|"string"
----@field default? any          nil when it is left out
----@field min? number
----@field max? number
----@field enum? any[]           the values there are
----@field about? string
+---@field type "number"|"boolean"|"string"  what its value is
+---@field default? any  its value when it is left out; else nil
+---@field min? number  the least number
+---@field max? number  the largest number
+---@field enum? any[]  the values there are
+---@field about? string  what it is for
 
+---Rate-limited to 20 lines in 10 s.
 ---@class steerway.Log
----@field info fun(fmt: string, ...)
----@field warn fun(fmt: string, ...)
----@field error fun(fmt: string, ...)
+---@field info fun(fmt: string, ...)  a format and its values
+---@field warn fun(fmt: string, ...)  likewise
+---@field error fun(fmt: string, ...)  likewise
+
+---A number that only grows, shown by steerway status. It lives through reloads.
+---@class steerway.Counter
+---@field add fun(self, n?: number)  1 if n is left out
+---@field value fun(self): number  as it is
+
+---A number that rises and falls, shown by steerway status. It lives through reloads.
+---@class steerway.Gauge
+---@field set fun(self, n: number)  to this
+---@field add fun(self, n?: number)  1 if n is left out
+---@field value fun(self): number  as it is
 
 ---The engine's face to a policy.
 ---@class steerway.Ctx
----@field params table<string, any>     by the schema the policy declares
----@field uplinks steerway.Uplink[]     all, also those that are down
----@field log steerway.Log              rate-limited
----@field hash fun(text: string): integer   0 to 2^32 - 1, the same everywhere
----@field random fun(m?: integer, n?: integer): number   as math.random
+---@field params table<string, any>  by the schema that the policy declares
+---@field uplinks steerway.Uplink[]  all, also those that are down
+---@field log steerway.Log  to the proxy's log
+---@field now fun(): number  monotonic seconds, as conn.now
+---@field time fun(): number  seconds since 1970; os.time and os.date go by it, too
+---@field every fun(seconds: number, f: fun()): fun()  calls f again and again; returns what cancels it
+---@field after fun(seconds: number, f: fun()): fun()  calls f once
+---@field lru fun(capacity: integer, ttl?: number): steerway.Lru  a table that forgets what was not used for longest, and what is older than ttl seconds
+---@field site fun(host: string): string  the registrable domain, by the public suffix list; an address, and a name without one, is its own site
+---@field domains fun(list: string[]|{ file: string }): steerway.Set  a set of names, each with all below it; "=name" for itself alone, ".name" for what is below alone
+---@field cidrs fun(list: string[]|{ file: string }): steerway.Set  a set of addresses and ranges
+---@field match fun(set: steerway.Set, text: string): boolean  whether it holds the name or the address
+---@field counter fun(name: string): steerway.Counter  made at first use
+---@field gauge fun(name: string): steerway.Gauge  made at first use
+---@field hash fun(text: string): integer  0 to 2^32 - 1, the same everywhere
+---@field random fun(m?: integer, n?: integer): number  as math.random
 
 ---What a policy's file returns.
 ---@class steerway.Policy
----@field name string
----@field about? string
----@field params? table<string, steerway.Param>
----@field new fun(ctx: steerway.Ctx): steerway.Hooks
+---@field name string  letters, digits, _ . - (63 at most)
+---@field about? string  a sentence
+---@field params? table<string, steerway.Param>  those it takes
+---@field new fun(ctx: steerway.Ctx): steerway.Hooks  called once for each load

@@ -6,13 +6,14 @@ local floor, huge = math.floor, math.huge
 
 local CAPACITY_MAX = 1e6
 
+---A table that forgets: what was not used for longest when it is full, and what is older than its time to live.
 ---@class steerway.Lru
----@field get fun(self, key: any): any          nil for what is not there; the entry counts as used
----@field touch fun(self, key: any): any        the same, and its time to live begins anew
----@field set fun(self, key: any, value: any)
----@field delete fun(self, key: any)
----@field count fun(self): integer
----@field each fun(self): fun(): any, any, number   key, value, seconds since set or touched; the least used first
+---@field get fun(self, key: any): any  nil for what is not there; the entry counts as used
+---@field touch fun(self, key: any): any  the same, and its time to live begins anew
+---@field set fun(self, key: any, value: any)  takes the place of what the key had
+---@field delete fun(self, key: any)  nothing happens when it is not there
+---@field count fun(self): integer  entries that are alive
+---@field each fun(self): fun(): any, any, number  key, value, seconds since set or touched; the least used first
 
 ---@param capacity integer    1 to 1,000,000 entries
 ---@param ttl_s number|nil    seconds that an entry lives after it was set or touched; nil for ever

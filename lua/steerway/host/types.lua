@@ -81,7 +81,9 @@ types.kept = kept
 local uplink_names = names_of(VIEW, "name", "kind", "interface", "tags")
 types.uplink_names = uplink_names
 local conn_names = names_of(CONN, "host", "client", "user", "listener", "proto", "last_error", "tag")
+types.conn_names = conn_names
 local stats_names = names_of(STATS, "first_byte", "reason", "tag")
+types.stats_names = stats_names
 
 local function read_only(what)
   return function(_, key)
