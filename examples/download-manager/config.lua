@@ -1,0 +1,19 @@
+-- Two lines of the same speed, for programs that open many connections at once.
+--
+--   steerway check --config examples/download-manager/config.lua
+--   steerway start --config examples/download-manager/config.lua
+
+return {
+  listen = "localhost:1080",
+
+  -- Fewest live connections, so that a segment that ends early makes room on its own line.
+  policy = "least_connections",
+
+  uplinks = {
+    { interface = "eth0", name = "dsl1" },
+    { interface = "eth1", name = "dsl2" },
+  },
+
+  -- Segments begin by the dozen: a server that does not answer by one line is asked by the other soon.
+  dial_timeout = 6,
+}
