@@ -23,6 +23,7 @@ enum option_scope {
     OPTION_OF_CONTROL = 1 << 3, /* those that ask a running proxy */
     OPTION_OF_WHY = 1 << 4,
     OPTION_OF_NEW_POLICY = 1 << 5,
+    OPTION_OF_SIMULATE = 1 << 6,
 };
 
 /** What the command line itself does for an option that sets nothing in the config. */

@@ -35,6 +35,9 @@ int cmd_set(const struct cli *cli);
 int cmd_why(const struct cli *cli);
 int cmd_record(const struct cli *cli);
 
+/** Play a trace of connections against uplinks that there need not be, by one policy or several. */
+int cmd_simulate(const struct cli *cli);
+
 /** Write a policy and its spec into this folder, for their author to go on from. */
 int cmd_new_policy(const struct cli *cli);
 

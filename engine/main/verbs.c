@@ -90,6 +90,15 @@ const struct verb verb_table[] = {
               "whether it does.\n",
      .scope = OPTION_OF_CONTROL,
      .run = cmd_record},
+    {.name = "simulate",
+     .words = "[POLICY]",
+     .words_max = 1,
+     .summary = "play connections against uplinks that there need not be",
+     .about = "Play a trace of connections against uplinks that there need not be, by a policy\n"
+              "or by several, and tell what each uplink carried and how long it all took.\n"
+              "The same seed and input always have the same outcome.\n",
+     .scope = OPTION_OF_SIMULATE,
+     .run = cmd_simulate},
     {.name = "new-policy",
      .words = "NAME",
      .words_min = 1,

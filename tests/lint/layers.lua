@@ -12,7 +12,8 @@ local LAYERS = {
   relay = { "base", "net" },
   session = { "base", "net", "proto", "uplink", "policy", "relay" },
   control = { "base", "net", "proto", "uplink", "policy", "relay", "session" },
-  main = { "base", "net", "proto", "uplink", "policy", "relay", "session", "control" },
+  simulate = { "base", "uplink", "policy" },
+  main = { "base", "net", "proto", "uplink", "policy", "relay", "session", "control", "simulate" },
 }
 
 -- Libraries, and the layers that may see them.
@@ -26,7 +27,7 @@ local LIBRARIES = {
   ["libpsl.h"] = { "policy" },
   ["ares.h"] = { "net" },
   ["libmnl/libmnl.h"] = { "net" },
-  ["jansson.h"] = { "policy", "session", "control", "main" },
+  ["jansson.h"] = { "policy", "session", "control", "simulate", "main" },
 }
 
 -- The system's headers for a layer that is pure: no descriptor, no memory of its own, no clock. (stdio.h is there
