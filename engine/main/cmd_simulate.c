@@ -232,7 +232,7 @@ int cmd_simulate(const struct cli *cli)
 
     if (!w)
         return command_error(COMMAND_FAILED, "out of memory");
-    log_setup(LOG_ERROR, LOG_TEXT);
+    log_setup(LOG_WARN, LOG_TEXT);
     int code = paths_find(&w->paths, cli_value(cli, "data-dir"), err) < 0
                    ? command_error(COMMAND_FAILED, "%s", err)
                    : simulate(cli, w);

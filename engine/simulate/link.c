@@ -34,12 +34,11 @@ static void fill_bins(struct link *l, double from, double to)
         widen_bins(l);
     while (from < to) {
         size_t bin = (size_t)(from / l->bin_s);
-        double end = (double)(bin + 1) * l->bin_s;
+        if ((double)(bin + 1) * l->bin_s <= from) /* the quotient was rounded down */
+            bin++;
         if (bin >= LINK_BINS)
             return;
-        if (end <= from) /* rounding */
-            end = from + l->bin_s;
-        double upto = end < to ? end : to;
+        double upto = fmin((double)(bin + 1) * l->bin_s, to);
         l->bins[bin] += (upto - from) * l->capacity;
         from = upto;
     }

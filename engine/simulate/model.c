@@ -1,11 +1,9 @@
 #include "simulate/model.h"
 
-#include "base/clock.h"
-#include "simulate/events.h"
+#include "simulate/model_internal.h"
 
 #include <errno.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,56 +13,6 @@ enum { ATTEMPTS_MAX = 8, NOBODY = UINT32_MAX };
 /* A clock that begins at 0 would look like "never" to policies; and a day that means something, a Monday at
  * noon, UTC. */
 static const double NOW_0 = 1000, WALL_0 = 1767009600;
-
-enum what {
-    CONNECTED,
-    TIMED_OUT,
-    UP_DONE,
-    DOWN_DONE,
-    OUTAGE_BEGINS,
-    OUTAGE_KNOWN,
-    OUTAGE_ENDS,
-    POLICY_TIMER
-};
-
-/* A flow under way. */
-struct flow {
-    const struct trace_flow *spec;
-    uint64_t id;
-    uint64_t tried; /* a bit for each uplink id - 1 */
-    double asked_at, connected_at;
-    int uplink; /* index; -1 for none */
-    uint8_t attempt;
-    bool open, up_left, down_left;
-    const char *last_error;
-};
-
-struct line {
-    struct uplink uplink;
-    struct uplink_lease lease; /* unused: leases are the flows' */
-    const struct model_line *spec;
-    struct link up, down;
-    bool serves; /* in truth; uplink.view.up is what is known */
-    uint64_t outage;
-};
-
-struct model {
-    const struct model_options *o;
-    struct model_result *result;
-    struct line *lines;
-    struct uplink_set set;
-    struct policy *policy;
-    struct events events;
-    struct flow *flows; /* a pool */
-    uint32_t *free_flows;
-    size_t n_flows, cap_flows, n_free;
-    size_t next; /* of the trace */
-    double now;
-    size_t moving; /* flows on any link */
-    double moved_at;
-    int error;
-    uint64_t last_id, timer_version;
-};
 
 /* --- flows ---------------------------------------------------------------------------------------------- */
 
@@ -89,7 +37,7 @@ static uint32_t flow_new(struct model *m)
     return (uint32_t)m->n_flows++;
 }
 
-static void plan(struct model *m, double t, enum what what, uint32_t whom, uint64_t version)
+void model_plan(struct model *m, double t, enum what what, uint32_t whom, uint64_t version)
 {
     if (events_add(&m->events, t, what, whom, version) < 0)
         m->error = -ENOMEM;
@@ -143,7 +91,7 @@ static void release(struct model *m, struct flow *f)
 /* --- meters --------------------------------------------------------------------------------------------- */
 
 /* What policies see, as of now. */
-static void refresh(struct model *m)
+void model_refresh(struct model *m)
 {
     for (size_t i = 0; i < m->set.n; i++) {
         struct line *l = &m->lines[i];
@@ -167,7 +115,7 @@ static void plan_link(struct model *m, uint32_t i, bool down)
     double t = link_next(l);
 
     if (!isinf(t))
-        plan(m, t, down ? DOWN_DONE : UP_DONE, i, l->version);
+        model_plan(m, t, down ? DOWN_DONE : UP_DONE, i, l->version);
 }
 
 /* --- asking --------------------------------------------------------------------------------------------- */
@@ -184,7 +132,7 @@ static void ask(struct model *m, uint32_t i)
     if (n == 0 || f->attempt >= ATTEMPTS_MAX)
         return flow_end(m, i, MODEL_FAILED);
     f->attempt++;
-    refresh(m);
+    model_refresh(m);
     struct policy_conn conn = conn_of(m, f);
     struct policy_choice choice;
     policy_pick(m->policy, &conn, candidates, n, &choice);
@@ -197,9 +145,10 @@ static void ask(struct model *m, uint32_t i)
     l->uplink.view.active++;
     l->uplink.view.busy++;
     if (l->serves)
-        plan(m, m->now + l->spec->rtt_s, CONNECTED, i, f->id);
+        model_plan(m, m->now + l->spec->rtt_s, CONNECTED, i, f->id);
     else
-        plan(m, m->now + (choice.timeout_s > 0 ? choice.timeout_s : DIAL_TIMEOUT_S), TIMED_OUT, i, f->id);
+        model_plan(m, m->now + (choice.timeout_s > 0 ? choice.timeout_s : DIAL_TIMEOUT_S), TIMED_OUT, i,
+                   f->id);
 }
 
 static void arrive(struct model *m, const struct trace_flow *spec)
@@ -234,7 +183,7 @@ static void connected(struct model *m, uint32_t i)
     struct line *l = &m->lines[f->uplink];
 
     if (!l->serves) /* it broke amid the dial */
-        return plan(m, m->now + DIAL_TIMEOUT_S, TIMED_OUT, i, f->id);
+        return model_plan(m, m->now + DIAL_TIMEOUT_S, TIMED_OUT, i, f->id);
     f->open = f->up_left = f->down_left = true;
     f->connected_at = m->now;
     uplink_note_connected(&l->uplink);
@@ -304,7 +253,7 @@ static void outage_begins(struct model *m, uint32_t line)
 
     l->serves = false;
     l->outage++;
-    plan(m, m->now + l->spec->detect_s, OUTAGE_KNOWN, line, l->outage);
+    model_plan(m, m->now + l->spec->detect_s, OUTAGE_KNOWN, line, l->outage);
     for (int down = 0; down < 2; down++)
         while (link_break_one(down ? &l->down : &l->up, m->now, &i)) {
             struct flow *f = &m->flows[i];
@@ -353,27 +302,27 @@ static void happen(struct model *m, const struct event *e)
     }
 }
 
-static double model_now(void *arg)
+double model_now(void *arg)
 {
     return NOW_0 + ((const struct model *)arg)->now;
 }
 
-static double model_wall(void *arg)
+double model_wall(void *arg)
 {
     return WALL_0 + ((const struct model *)arg)->now;
 }
 
-static void model_wake_at(void *arg, double when)
+void model_wake_at(void *arg, double when)
 {
     struct model *m = arg;
 
     m->timer_version++;
     if (!isinf(when))
-        plan(m, when - NOW_0 > m->now ? when - NOW_0 : m->now, POLICY_TIMER, 0, m->timer_version);
+        model_plan(m, when - NOW_0 > m->now ? when - NOW_0 : m->now, POLICY_TIMER, 0, m->timer_version);
 }
 
 /* Until all flows have ended: a policy's timers and outages to come keep nobody waiting. */
-static void play(struct model *m)
+void model_play(struct model *m)
 {
     const struct trace *t = m->o->trace;
 
@@ -390,132 +339,5 @@ static void play(struct model *m)
         happen(m, &e);
     }
     note_moving(m, 0);
-    refresh(m);
-}
-
-/* --- from uplinks to result ----------------------------------------------------------------------------- */
-
-static int build(struct model *m)
-{
-    const struct model_lines *lines = m->o->lines;
-
-    m->lines = calloc(lines->n, sizeof *m->lines);
-    m->result->took_s = reallocarray(NULL, m->o->trace->n + 1, sizeof *m->result->took_s);
-    if (!m->lines || !m->result->took_s)
-        return -ENOMEM;
-    for (size_t i = 0; i < lines->n; i++) {
-        struct line *l = &m->lines[i];
-        const struct model_line *spec = &lines->items[i];
-        l->spec = spec;
-        l->serves = true;
-        link_init(&l->up, spec->up);
-        link_init(&l->down, spec->down);
-        l->uplink.view = (struct uplink_view){.weight = spec->weight,
-                                              .tier = spec->tier,
-                                              .quota_left = spec->quota,
-                                              .id = (int32_t)i + 1,
-                                              .up = true,
-                                              .ipv4 = true,
-                                              .ipv6 = true};
-        memcpy(l->uplink.name, spec->name, sizeof l->uplink.name);
-        (void)snprintf(l->uplink.interface, sizeof l->uplink.interface, "sim%u", (unsigned)i % 1000);
-        memcpy(l->uplink.tags, spec->tags, sizeof l->uplink.tags); /* borrowed */
-        l->uplink.n_tags = spec->n_tags;
-        m->set.items[m->set.n++] = &l->uplink;
-        for (size_t k = 0; k < spec->n_outages; k++) {
-            plan(m, spec->outages[k].from, OUTAGE_BEGINS, (uint32_t)i, 0);
-            plan(m, spec->outages[k].to, OUTAGE_ENDS, (uint32_t)i, 0);
-        }
-    }
-    return m->error;
-}
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static void conclude(struct model *m)
-{
-    struct model_result *r = m->result;
-
-    for (size_t i = 0; i < m->set.n; i++) {
-        r->uplinks[i].up = m->lines[i].up;
-        r->uplinks[i].down = m->lines[i].down;
-        r->uplinks[i].carried_up = m->lines[i].up.carried;
-        r->uplinks[i].carried_down = m->lines[i].down.carried;
-        m->lines[i].up.heap = m->lines[i].down.heap = NULL;
-    }
-    qsort(r->took_s, r->n_done, sizeof *r->took_s, by_value);
-    struct policy_info info = policy_info(m->policy);
-    r->picks = info.picks;
-    r->policy_errors = info.errors;
-    r->until_s = m->now;
-}
-
-static void model_done(struct model *m)
-{
-    policy_free(m->policy);
-    for (size_t i = 0; m->lines && i < m->set.n; i++) {
-        link_done(&m->lines[i].up);
-        link_done(&m->lines[i].down);
-    }
-    free(m->lines);
-    events_done(&m->events);
-    free(m->flows);
-    free(m->free_flows);
-}
-
-int model_run(const struct model_options *options, struct model_result *ret, char *err)
-{
-    struct model_result result = {.n_done = 0};
-    struct model m = {.o = options, .result = &result};
-    const struct policy_options policy = {
-        .source = options->policy,
-        .lua_dir = options->lua_dir,
-        .uplinks = &m.set,
-        .seed = options->seed,
-        .env = {.now = model_now, .wall = model_wall, .wake_at = model_wake_at, .arg = &m},
-    };
-    int r = build(&m);
-
-    if (r < 0)
-        (void)snprintf(err, POLICY_ERROR_MAX, "%s", strerror(-r));
-    else
-        r = policy_new(&m.policy, &policy, err);
-    if (r == 0) {
-        double began_s = clock_now_s();
-        play(&m);
-        result.wall_s = clock_now_s() - began_s;
-        r = m.error;
-        if (r < 0)
-            (void)snprintf(err, POLICY_ERROR_MAX, "%s", strerror(-r));
-        else
-            conclude(&m);
-    }
-    model_done(&m);
-    if (r < 0)
-        model_result_done(&result);
-    else
-        *ret = result;
-    return r;
-}
-
-void model_result_done(struct model_result *r)
-{
-    for (size_t i = 0; i < UPLINK_MAX; i++) {
-        link_done(&r->uplinks[i].up);
-        link_done(&r->uplinks[i].down);
-    }
-    free(r->took_s);
-    r->took_s = NULL;
-}
-
-void model_lines_done(struct model_lines *lines)
-{
-    for (size_t i = 0; i < lines->n; i++)
-        for (size_t k = 0; k < lines->items[i].n_tags; k++)
-            free(lines->items[i].tags[k]);
-    lines->n = 0;
+    model_refresh(m);
 }

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { PLOT_COLUMNS = 66, PLOT_ROWS = 4, NAME_COLUMNS = 20 };
+enum { PLOT_COLUMNS = 66, PLOT_ROWS = 4, NAME_COLUMNS = 17 };
 
 double report_throughput(const struct model_result *r, size_t n_lines)
 {
@@ -91,12 +91,12 @@ static void print_run(FILE *out, const struct report *p, const struct report_run
 
     for (size_t i = 0; i < p->lines->n; i++)
         flows += r->uplinks[i].flows;
-    (void)fprintf(out, "\n%-*s  CONNECTIONS         OCTETS         DOWN      UP   BROKEN  TIMED OUT\n",
-                  NAME_COLUMNS, run->name);
+    (void)fprintf(out, "\n%-*s CONNECTIONS        OCTETS       DOWN     UP  BROKEN  TIMEOUT\n", NAME_COLUMNS,
+                  run->name);
     for (size_t i = 0; i < p->lines->n; i++) {
         const struct model_uplink_result *u = &r->uplinks[i];
         double carried_all = u->carried_down + u->carried_up;
-        (void)fprintf(out, "%-*.*s  %9llu %3.0f%%  %7.1f MB %3.0f%%  %7.1f%% %6.1f%%  %7llu  %9llu\n",
+        (void)fprintf(out, "%-*.*s %9llu %3.0f%%  %7.0f MB %3.0f%%  %5.1f%% %5.1f%%  %6llu   %6llu\n",
                       NAME_COLUMNS, NAME_COLUMNS, p->lines->items[i].name, (unsigned long long)u->flows,
                       flows ? 100.0 * (double)u->flows / (double)flows : 0, carried_all / 1e6,
                       all > 0 ? 100 * carried_all / all : 0,
@@ -149,11 +149,11 @@ static double lost_of(const struct report *p, const struct model_result *r)
 
 static void print_summary(FILE *out, const struct report *p)
 {
-    (void)fprintf(out, "\n%-*s  MEDIAN s     P95 s    Mbit/s   DOWN     UP     LOST   Mpicks/s\n",
+    (void)fprintf(out, "\n%-*s  MEDIAN s     P95 s    Mbit/s   DOWN     UP     LOST  Mpicks/s\n",
                   NAME_COLUMNS, "POLICY");
     for (size_t i = 0; i < p->n_runs; i++) {
         const struct model_result *r = &p->runs[i].result;
-        (void)fprintf(out, "%-*.*s  %8.3f%s %8.3f%s %8.1f%s %5.1f%% %5.1f%% %7.0f%s %9.2f\n", NAME_COLUMNS,
+        (void)fprintf(out, "%-*.*s %9.3f%s %8.3f%s %8.1f%s %5.1f%% %5.1f%% %7.0f%s %8.2f\n", NAME_COLUMNS,
                       NAME_COLUMNS, p->runs[i].name, report_quantile(r, 0.5), mark(p, i, median_of),
                       report_quantile(r, 0.95), mark(p, i, p95_of), mbit(report_throughput(r, p->lines->n)),
                       mark(p, i, throughput_of), 100 * fill(p, r, true), 100 * fill(p, r, false), lost(r),

@@ -1,0 +1,141 @@
+"""steerway simulate: the same outcome each time, rankings that make sense, what it prints and draws, what it refuses."""
+
+import json
+import re
+import xml.etree.ElementTree
+
+import pytest
+
+from lab.clients import curl_by
+from lab.command import refused, run
+from lab.run import wait_for
+
+UNEQUAL = 'return { { name = "fast", down = "100M" }, { name = "slow", down = "10M" } }'
+
+
+@pytest.fixture
+def uplinks(tmp_path):
+    def write(text):
+        path = tmp_path / "uplinks.lua"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def simulated(*args):
+    r = run("simulate", *args, "--json")
+    assert r.returncode == 0, r.stderr
+    return json.loads(r.stdout)
+
+
+def test_the_same_seed_has_the_same_outcome(tmp_path):
+    args = ["--compare", "random,least_connections,sticky_site", "--trace", "mixed", "--connections", 3000]
+    first = simulated(*args)
+    assert first == simulated(*args)
+    assert first != simulated(*args, "--seed", 2)
+    for run_of in first["runs"]:
+        assert run_of["done"] == 3000 and run_of["policy_errors"] == 0
+        assert sum(u["connections"] for u in run_of["uplinks"]) == 3000
+    text = [re.sub(r" +[0-9.]+$", "", run("simulate", "random", "--connections", 500).stdout, flags=re.M) for _ in range(2)]
+    assert text[0] == text[1], "all but the picks a second"
+
+
+def test_fair_share_beats_turns_on_unequal_lines(uplinks):
+    fair, turns = simulated("--compare", "fair_share,round_robin", "--trace", "download", "--connections", 1600,
+                            "--uplinks", uplinks(UNEQUAL))["runs"]
+    assert fair["median"] * 2 < turns["median"]
+    assert fair["p95"] * 2 < turns["p95"]
+    assert fair["throughput"] > 2 * turns["throughput"]
+    assert fair["fill_down"] > 0.95
+    assert [u["connections"] for u in turns["uplinks"]] == [800, 800]
+
+
+def test_weights_do_what_weights_do(uplinks):
+    path = uplinks('return { uplinks = { { name = "a", down = "10M", weight = 7 }, { name = "b", down = "10M", weight = 3 } } }')
+    (one,) = simulated("round_robin", "--connections", 1000, "--uplinks", path)["runs"]
+    assert [u["connections"] for u in one["uplinks"]] == [700, 300]
+
+
+def test_an_outage_and_a_late_discovery(uplinks):
+    lines = 'return {{ {{ name = "a", down = "50M", outages = {{ {{ 20, 60 }} }}, detect = {} }}, {{ name = "b", down = "50M" }} }}'
+    (known,) = simulated("round_robin", "--connections", 5000, "--uplinks", uplinks(lines.format(0)))["runs"]
+    (late,) = simulated("round_robin", "--connections", 5000, "--uplinks", uplinks(lines.format(30)))["runs"]
+    assert known["done"] + known["broken"] == 5000 and known["failed"] == 0
+    assert known["uplinks"][0]["timeouts"] <= 5 < late["uplinks"][0]["timeouts"]
+    assert late["done"] + late["broken"] == 5000
+    assert known["uplinks"][0]["connections"] < known["uplinks"][1]["connections"]
+
+
+def test_what_a_proxy_recorded_is_played(start, web, tmp_path):
+    trace = tmp_path / "trace"
+    proxy = start("--record", trace, "wan1", "wan2")
+    for n in range(1, 6):
+        assert curl_by("socks5h", proxy, host="web4.test").code == 0
+        proxy.connections(n)
+    wait_for(lambda: len(trace.read_text().splitlines()) == 6, "it is written", 5)
+    (one,) = simulated("round_robin", "--trace", trace)["runs"]
+    assert one["done"] == 5
+    assert sum(u["rx"] for u in one["uplinks"]) == pytest.approx(sum(a["rx"] for a in proxy.connections()), abs=3)
+
+
+def test_a_policy_of_ones_own_with_parameters_and_its_errors(tmp_path):
+    path = tmp_path / "mine.lua"
+    path.write_text("""return { name = "mine", params = { n = { type = "number", default = 1 } }, new = function(ctx)
+      return { pick = function(conn, u)
+        if conn.id > 100 and conn.id % 2 == 0 then error "no" end
+        return u[ctx.params.n]
+      end }
+    end }""")
+    one = simulated(path, "--set", "n=2", "--connections", 200)["runs"][0]
+    assert one["uplinks"][1]["connections"] >= 150
+    assert one["policy_errors"] == one["by_default"] == 50
+    assert "parameter 'n': expected a number, got 'x'" in refused(1, "simulate", path, "--set", "n=x")
+
+
+def test_what_is_printed_fits_a_terminal_and_is_plain_where_it_must_be():
+    utf8 = run("simulate", "--compare", "failover,random", "--connections", 2000, env={"LC_ALL": "C.UTF-8"}).stdout
+    plain = run("simulate", "--compare", "failover,random", "--connections", 2000, env={"LC_ALL": "C"}).stdout
+    assert "█" in utf8 and plain.isascii() and "#" in plain
+    for text in (utf8, plain):
+        assert all(len(line) <= 80 for line in text.splitlines()), max(text.splitlines(), key=len)
+        assert re.search(r"^failover +[0-9.]+[* ] +[0-9.]+[* ] +[0-9.]+[* ] ", text, re.M)
+
+
+def test_the_picture_is_one(tmp_path, uplinks):
+    path = tmp_path / "out.svg"
+    lines = 'return { { name = "a<b>&", down = "10M" }, { name = "c", down = "20M" } }'
+    run("simulate", "--compare", "random,failover", "--connections", 500, "--svg", path, "--uplinks", uplinks(lines))
+    root = xml.etree.ElementTree.parse(path).getroot()
+    assert root.tag.endswith("svg")
+    texts = ["".join(e.itertext()) for e in root.iter() if e.tag.endswith("text")]
+    assert "random" in texts and "failover" in texts and texts.count("a<b>&") == 2 and "Mbit/s" in texts
+    assert "No such file" in refused(1, "simulate", "--connections", 10, "--svg", tmp_path / "none/out.svg")
+
+
+@pytest.mark.parametrize(
+    "text, said",
+    [
+        ("return {}", "expected a list of 1 to 64 uplinks"),
+        ("return { 5 }", "uplinks[1]: expected a table such as"),
+        ('return { { name = "a" } }', "uplinks[1]: expected a table such as"),
+        ('return { { down = "fast" } }', "uplinks[1].down: expected bits a second"),
+        ('return { { down = "10M" }, { down = "10M", wieght = 1 } }', "uplinks[2].wieght: there is no such key (there are: name, down,"),
+        ('return { { down = "10M", outages = { { 5, 3 } } } }', "uplinks[1].outages: expected pairs"),
+        ('return { { down = "10M", outages = { { 5, 9 }, { 7, 10 } } } }', "uplinks[1].outages: expected pairs"),
+        ('return { { down = "10M", rtt = -1 } }', "uplinks[1].rtt: expected seconds from 0 to 60"),
+        ("return = 1", "uplinks.lua:1: unexpected symbol"),
+    ],
+)
+def test_uplinks_that_are_none(uplinks, text, said):
+    assert said in refused(1, "simulate", "--connections", 10, "--uplinks", uplinks(text))
+
+
+def test_what_cannot_be_played(tmp_path):
+    assert "there is no such file, and no kind of that name (there are: browsing," in refused(1, "simulate", "--trace", "surfing")
+    (tmp_path / "t").write_text('{"steerway_trace":1}\n{"t":0}\n')
+    assert refused(1, "simulate", "--trace", tmp_path / "t") == f"{tmp_path}/t:2: client, host: expected two texts"
+    assert "--connections: expected a whole number" in refused(2, "simulate", "--connections", "0")
+    assert "--seed: expected a whole number" in refused(2, "simulate", "--seed", "-1")
+    assert "--compare: expected up to 12 policies" in refused(2, "simulate", "--compare", "random,,failover")
+    assert "no policy 'randon'; did you mean random?" in refused(1, "simulate", "randon")

@@ -1,0 +1,220 @@
+/* A link's fair sharing, against hand-made cases and against a naive model that looks at every flow. */
+#include "simulate/link.h"
+
+#include "base/compiler.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+static void assert_near(double expected, double got)
+{
+    if (fabs(expected - got) > 1e-6 * fmax(1, fabs(expected)))
+        fail_msg("expected %.9f, got %.9f", expected, got);
+}
+
+/* Let the next flow end. @return its number; *at is when */
+static uint32_t next_done(struct link *l, double *at)
+{
+    uint32_t flow;
+
+    *at = link_next(l);
+    assert_true(link_take_done(l, *at, &flow));
+    return flow;
+}
+
+static void a_flow_alone_has_it_all(void **state)
+{
+    struct link l;
+    double at;
+    (void)state;
+    link_init(&l, 1000);
+    assert_true(isinf(link_next(&l)));
+    assert_int_equal(link_begin(&l, 5, 7, 2000), 0);
+    assert_near(7, link_next(&l));
+    assert_int_equal(next_done(&l, &at), 7);
+    assert_near(2000, l.carried);
+    link_advance(&l, 100);
+    assert_near(2000, l.carried);
+    link_done(&l);
+}
+
+/* 1000 octets/s: A of 1000 from 0 on, B of 3000 from 0.5 on. A has 500 left then, at 500/s: done at 1.5. B
+ * has 2500 left then, alone: done at 4. */
+static void two_share_evenly(void **state)
+{
+    struct link l;
+    double at;
+    (void)state;
+    link_init(&l, 1000);
+    assert_int_equal(link_begin(&l, 0, 1, 1000), 0);
+    assert_int_equal(link_begin(&l, 0.5, 2, 3000), 0);
+    assert_int_equal(next_done(&l, &at), 1);
+    assert_near(1.5, at);
+    assert_int_equal(next_done(&l, &at), 2);
+    assert_near(4, at);
+    assert_near(4000, l.carried);
+    link_done(&l);
+}
+
+static void what_is_nothing_is_done_at_once(void **state)
+{
+    struct link l;
+    double at;
+    (void)state;
+    link_init(&l, 1000);
+    assert_int_equal(link_begin(&l, 3, 1, 0), 0);
+    assert_int_equal(next_done(&l, &at), 1);
+    assert_near(3, at);
+    link_done(&l);
+}
+
+static void a_break_takes_them_off(void **state)
+{
+    struct link l;
+    uint32_t flow;
+    (void)state;
+    link_init(&l, 1000);
+    for (uint32_t i = 0; i < 5; i++)
+        assert_int_equal(link_begin(&l, 0, i, 1000 * (double)(5 - i)), 0);
+    unsigned seen = 0;
+    while (link_break_one(&l, 1, &flow))
+        seen |= 1u << flow;
+    assert_int_equal(seen, 31);
+    assert_near(1000, l.carried);
+    assert_true(isinf(link_next(&l)));
+    link_done(&l);
+}
+
+static void an_event_for_another_state_is_told_by_the_version(void **state)
+{
+    struct link l;
+    uint32_t flow;
+    (void)state;
+    link_init(&l, 1000);
+    assert_int_equal(link_begin(&l, 0, 1, 1000), 0);
+    uint64_t version = l.version;
+    assert_int_equal(link_begin(&l, 0.1, 2, 1000), 0);
+    assert_true(l.version != version);
+    assert_false(link_take_done(&l, 1, &flow)); /* it is not done any more */
+    link_done(&l);
+}
+
+/* Each step, every flow is looked at. */
+static void as_a_naive_model_has_it(void **state)
+{
+    enum { FLOWS = 300 };
+    double left[FLOWS], begin[FLOWS], done[FLOWS];
+    struct link l;
+    uint32_t seed = 12345, flow;
+    (void)state;
+    link_init(&l, 5e4);
+    for (int i = 0; i < FLOWS; i++) {
+        seed = seed * 1664525 + 1013904223;
+        begin[i] = (i ? begin[i - 1] : 0) + (seed >> 16) % 1000 / 2000.0;
+        seed = seed * 1664525 + 1013904223;
+        left[i] = 1 + (seed >> 12) % 60000;
+        done[i] = -1;
+    }
+    double sizes[FLOWS];
+    for (int i = 0; i < FLOWS; i++)
+        sizes[i] = left[i];
+    /* The naive one. */
+    double now = 0;
+    for (int ended = 0, next = 0; ended < FLOWS;) {
+        int n = 0, first = -1;
+        for (int i = 0; i < next; i++)
+            if (done[i] < 0) {
+                n++;
+                if (first < 0 || left[i] < left[first])
+                    first = i;
+            }
+        double end = n ? now + left[first] * n / 5e4 : INFINITY;
+        double until = next < FLOWS && begin[next] < end ? begin[next] : end;
+        for (int i = 0; i < next; i++)
+            if (done[i] < 0)
+                left[i] -= (until - now) * 5e4 / n;
+        now = until;
+        if (next < FLOWS && begin[next] <= until) {
+            next++;
+        } else {
+            done[first] = now;
+            ended++;
+        }
+    }
+    /* Ours. */
+    for (int i = 0, ended = 0; ended < FLOWS;) {
+        double at = link_next(&l);
+        if (i < FLOWS && begin[i] <= at) {
+            assert_int_equal(link_begin(&l, begin[i], (uint32_t)i, sizes[i]), 0);
+            i++;
+            continue;
+        }
+        assert_true(link_take_done(&l, at, &flow));
+        if (fabs(done[flow] - at) > 1e-4)
+            fail_msg("flow %u: done at %.6f, expected %.6f", flow, at, done[flow]);
+        ended++;
+    }
+    link_done(&l);
+}
+
+static void it_keeps_an_account_of_time(void **state)
+{
+    struct link l;
+    double at, sum = 0;
+    (void)state;
+    link_init(&l, 1000);
+    for (uint32_t i = 0; i < 300; i++) {
+        assert_int_equal(link_begin(&l, i * 2.0, i, 1000), 0);
+        assert_int_equal(next_done(&l, &at), i);
+    }
+    for (size_t i = 0; i < LINK_BINS; i++) {
+        assert_true(l.bins[i] <= l.bin_s * 1000 * 1.000001);
+        sum += l.bins[i];
+    }
+    assert_near(300000, sum);
+    assert_near(l.carried, sum);
+    assert_true(l.bin_s * LINK_BINS >= 599);
+    /* Half of each two seconds, so over any even while. */
+    assert_true(fabs(link_carried(&l, 100, 500) - 200000) < 1000);
+    link_done(&l);
+}
+
+static void it_learns_what_it_can_carry(void **state)
+{
+    struct link l;
+    (void)state;
+    link_init(&l, 1000);
+    assert_true(l.learned == 0);
+    assert_int_equal(link_begin(&l, 0, 1, 1e6), 0);
+    link_advance(&l, 1);
+    assert_near(1000 * (1 - exp(-1)), l.rate);
+    link_advance(&l, 8);
+    assert_true(l.learned > 990 && l.learned <= 1000);
+    uint32_t flow;
+    assert_true(link_break_one(&l, 8, &flow));
+    link_advance(&l, 20);
+    assert_true(l.rate < 0.1);
+    assert_true(l.learned > 990);
+    link_done(&l);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_flow_alone_has_it_all),
+        cmocka_unit_test(two_share_evenly),
+        cmocka_unit_test(what_is_nothing_is_done_at_once),
+        cmocka_unit_test(a_break_takes_them_off),
+        cmocka_unit_test(an_event_for_another_state_is_told_by_the_version),
+        cmocka_unit_test(as_a_naive_model_has_it),
+        cmocka_unit_test(it_keeps_an_account_of_time),
+        cmocka_unit_test(it_learns_what_it_can_carry),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
