@@ -5,13 +5,11 @@
 #define STEERWAY_SESSION_OUTBOUND_H
 
 #include "base/fault.h"
-#include "net/dialer.h"
-#include "net/resolver.h"
 #include "proto/target.h"
 #include "session/proxy.h"
 
 struct outbound;
-struct outbound_search;
+struct search;
 
 /** Called once, never from within outbound_new: fd is connected and the callee's, or -1 with the reason. */
 typedef void outbound_done_fn(struct outbound *o, enum fault fault, int fd);
@@ -22,6 +20,15 @@ struct outbound_request {
     const struct addr *client;
     const char *user;     /* NULL for none */
     const char *listener; /* text; outlives the outbound */
+};
+
+/** Whether a second uplink was raced against a slow first one (the policy's `hedge`), and what came of it.
+ */
+enum outbound_race {
+    OUTBOUND_NO_RACE,
+    OUTBOUND_RACE_OPEN, /* neither arrived, or not yet */
+    OUTBOUND_RACE_WON,  /* the second arrived first */
+    OUTBOUND_RACE_LOST, /* the first did, after all */
 };
 
 struct outbound {
@@ -36,12 +43,14 @@ struct outbound {
     char *user;
     const char *listener;
 
-    struct outbound_search *search; /* while looking for a way; NULL before and after */
-    struct uplink_lease lease;      /* empty when direct */
-    const struct uplink *tried;     /* the last one, for the account; NULL for none */
-    bool direct;                    /* bypassed the policy */
+    struct search *search;      /* while looking for a way; NULL before and after */
+    struct uplink_lease lease;  /* once connected; empty when direct */
+    const struct uplink *tried; /* the last one, or the one that serves, for the account; NULL for none */
+    bool direct;                /* bypassed the policy */
     bool connected;
-    int attempt; /* picks so far */
+    int attempts; /* uplinks tried so far */
+    int attempt;  /* which of them arrived, from 1 */
+    enum outbound_race race;
     enum fault fault;
     char reason[POLICY_REASON_MAX + 1];
     double started_s, connected_s, first_byte_s; /* monotonic; 0 for not yet */
@@ -55,6 +64,16 @@ MUST_CHECK int outbound_new(struct outbound **ret, struct proxy *proxy,
 /** Whether the destination goes direct, as far as the request itself can tell: a name may yet turn out to be
  * local. */
 bool outbound_bypasses(const struct proxy *p, const struct target *t);
+
+/** Note why it goes the way it goes, for the account. */
+void outbound_because(struct outbound *o, const char *reason);
+
+/** What the policy may know of it.
+ *  @param attempt     which one this is about, from 1
+ *  @param last_error  the contract's word, or NULL
+ *  @param client      room for text that ret points to */
+void outbound_conn(const struct outbound *o, int attempt, const char *last_error, struct policy_conn *ret,
+                   char client[ADDR_TEXT_MAX]);
 
 /** Count traffic of an open connection. */
 void outbound_note(struct outbound *o, uint64_t tx, uint64_t rx);

@@ -165,6 +165,13 @@ void uplink_release(struct uplink_lease *lease)
     lease->uplink = NULL;
 }
 
+void uplink_lease_move(struct uplink_lease *to, struct uplink_lease *from)
+{
+    assert(!to->uplink);
+    *to = *from;
+    from->uplink = NULL;
+}
+
 static void note_outcome(struct uplink *u, bool failed)
 {
     u->view.fail_rate += FAIL_GAIN * ((failed ? 1 : 0) - u->view.fail_rate);

@@ -90,6 +90,8 @@ struct uplink_lease {
 void uplink_acquire(struct uplink_lease *lease, struct uplink *u);
 /** Harmless when empty. */
 void uplink_release(struct uplink_lease *lease);
+/** Hand the claim on: *to must be empty, and *from is, afterwards. */
+void uplink_lease_move(struct uplink_lease *to, struct uplink_lease *from);
 
 /** Meters fed by whoever moves bytes and dials. */
 void uplink_note_connected(struct uplink *u);

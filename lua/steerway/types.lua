@@ -14,8 +14,8 @@
 ---@field client string  the client's address, without port
 ---@field user string|nil  as whom it logged in
 ---@field listener string  "address:port" that the client came to
----@field attempt number  1, 2, … as uplinks fail
----@field last_error "timeout"|"refused"|"unreachable"|"reset"|"dns"|"bind"|nil  why the attempt just before failed
+---@field attempt number  1, 2, … as uplinks are tried
+---@field last_error "timeout"|"refused"|"unreachable"|"reset"|"dns"|"bind"|nil  why the latest attempt to fail did; in a race none may have
 ---@field tag any  what pick gave as opts.tag for this connection
 
 ---A way by which traffic can leave. Read-only; the numbers are those of this moment, and an uplink may be kept and compared.
@@ -56,7 +56,7 @@
 ---What pick may return beside an uplink and a reason.
 ---@class steerway.PickOptions
 ---@field timeout? number  seconds that the dial may take
----@field hedge? number  kept for later: nothing heeds it yet
+---@field hedge? number  seconds until a second uplink is raced against one that has not connected
 ---@field tag? any  comes back as conn.tag and stats.tag
 
 ---What new returns. Only pick must be there; a hook that is absent costs nothing.

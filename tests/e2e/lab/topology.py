@@ -80,11 +80,17 @@ class Uplink:
         self.broken = True
         self.isp.sh(f"ip link set line{self.number} down")
 
+    def _block(self, rule):
+        self.broken = True
+        self.isp.nft(f"table inet block {{\nchain f {{ type filter hook forward priority 0; {rule}; }}\n}}")
+
     def swallow(self, family=None):
         """The provider drops everything, or one family ("ip", "ip6"); the link looks fine."""
-        self.broken = True
-        drop = f"meta nfproto ipv{6 if family == 'ip6' else 4} drop" if family else "drop"
-        self.isp.nft(f"table inet block {{\nchain f {{ type filter hook forward priority 0; {drop}; }}\n}}")
+        self._block(f"meta nfproto ipv{6 if family == 'ip6' else 4} drop" if family else "drop")
+
+    def turn_away(self):
+        """The provider says of everything that there is no way to it."""
+        self._block("reject with icmpx type no-route")
 
     def lose_addresses(self):
         """The link stays, as after a lease that ran out."""

@@ -1,0 +1,108 @@
+#include "session/attempt.h"
+
+#include <assert.h>
+
+static const struct egress *egress_of(const struct attempt *a)
+{
+    return a->direct ? &EGRESS_DIRECT : &a->lease.uplink->egress;
+}
+
+static void finish(struct attempt *a, enum fault fault, int fd)
+{
+    a->running = false;
+    a->events->done(a, fault, fd); /* a may be gone */
+}
+
+static void on_dialed(struct dial *d, enum fault fault, int fd)
+{
+    finish(container_of(d, struct attempt, dial), fault, fd);
+}
+
+/* A machine of the household must not reach, through the proxy, what listens on the proxy's own loopback. */
+static bool forbidden(const struct attempt *a, const struct addr *to)
+{
+    return addr_is_loopback(to) && !addr_is_loopback(a->client);
+}
+
+static void dial_by(struct attempt *a, const struct addr *addrs, size_t n, const struct egress *egress)
+{
+    double timeout_s = a->direct ? a->proxy->settings.dial_timeout_s : a->timeout_s;
+    dial_start(&a->dial, a->proxy->loop, addrs, n, egress, timeout_s, on_dialed);
+}
+
+static void dial_addrs(struct attempt *a, const struct addr *addrs, size_t n)
+{
+    const struct proxy_settings *settings = &a->proxy->settings;
+    struct addr local[DIAL_ADDRS_MAX], direct[DIAL_ADDRS_MAX], routed[DIAL_ADDRS_MAX];
+    size_t n_local = 0, n_direct = 0, n_routed = 0;
+
+    for (size_t i = 0; i < n && i < DIAL_ADDRS_MAX; i++) {
+        if (forbidden(a, &addrs[i]))
+            continue;
+        if (cidr_set_contains(settings->bypass, &addrs[i]))
+            direct[n_direct++] = addrs[i];
+        else if (cidr_set_contains(settings->local, &addrs[i]))
+            local[n_local++] = addrs[i];
+        else
+            routed[n_routed++] = addrs[i];
+    }
+    if (n_local == 0 && n_direct == 0 && n_routed == 0)
+        return finish(a, FAULT_DENIED, -1);
+    if (n_local + n_direct > 0 && !a->direct) {
+        /* A name of the local network, as its address shows. */
+        uplink_release(&a->lease);
+        a->direct = true;
+        a->events->local(a);
+    }
+    /* What goes direct must be listed as such: a name cannot talk its way past the uplinks. */
+    if (a->direct && n_local + n_direct == 0)
+        return finish(a, FAULT_DENIED, -1);
+    if (n_local > 0)
+        dial_by(a, local, n_local, &EGRESS_ON_LINK);
+    else if (a->direct)
+        dial_by(a, direct, n_direct, &EGRESS_DIRECT);
+    else
+        dial_by(a, routed, n_routed, egress_of(a));
+}
+
+static void on_resolved(struct resolver_query *q, enum fault fault, const struct addr *addrs, size_t n)
+{
+    struct attempt *a = container_of(q, struct attempt, query);
+
+    if (fault != FAULT_NONE)
+        return finish(a, fault, -1);
+    dial_addrs(a, addrs, n);
+}
+
+void attempt_start(struct attempt *a, const struct attempt_request *request,
+                   const struct attempt_events *events)
+{
+    const struct target *t = request->target;
+
+    assert(!a->running);
+    *a = (struct attempt){
+        .proxy = request->proxy,
+        .target = t,
+        .client = request->client,
+        .events = events,
+        .running = true,
+        .direct = !request->uplink,
+        .timeout_s = request->timeout_s,
+    };
+    if (request->uplink)
+        uplink_acquire(&a->lease, request->uplink);
+    if (t->kind == TARGET_NAME)
+        return resolver_start(a->proxy->resolver, &a->query, t->host, t->port, egress_of(a), on_resolved);
+    struct addr to;
+    if (addr_from_ip(&to, t->ip, t->kind == TARGET_IPV4 ? 4 : 16, t->port) < 0)
+        return finish(a, FAULT_UNREACHABLE, -1);
+    dial_addrs(a, &to, 1);
+}
+
+void attempt_cancel(struct attempt *a)
+{
+    a->running = false;
+    resolver_cancel(&a->query);
+    dial_cancel(&a->dial);
+    uplink_release(&a->lease);
+}

@@ -1,0 +1,52 @@
+/* One attempt to reach a destination by one uplink, or directly: resolve, then dial. It holds the uplink's
+ * lease as long as it is under way. Who is tried, and what a failure means, is the search's affair
+ * (search.h). */
+#ifndef STEERWAY_SESSION_ATTEMPT_H
+#define STEERWAY_SESSION_ATTEMPT_H
+
+#include "base/fault.h"
+#include "net/dialer.h"
+#include "net/resolver.h"
+#include "proto/target.h"
+#include "session/proxy.h"
+
+struct attempt;
+
+/** What an attempt tells its owner, who may start or cancel it, and free it, from within done. */
+struct attempt_events {
+    /** The destination is local, as its address shows: no uplink serves it, the lease is given back, and the
+     *  attempt goes on directly. */
+    void (*local)(struct attempt *a);
+    /** The end, once, maybe from within attempt_start. fd is connected and the callee's, or -1 with the
+     *  reason. The lease is still held: to be moved elsewhere, or given back by attempt_cancel. */
+    void (*done)(struct attempt *a, enum fault fault, int fd);
+};
+
+/** Embedded by its owner; zero-initialised is "not under way". */
+struct attempt {
+    struct proxy *proxy;
+    const struct target *target;
+    const struct addr *client;
+    const struct attempt_events *events;
+    struct uplink_lease lease; /* empty when direct */
+    bool running, direct;
+    double timeout_s;
+    struct resolver_query query;
+    struct dial dial;
+};
+
+struct attempt_request {
+    struct proxy *proxy;
+    const struct target *target; /* outlives the attempt, as client does */
+    const struct addr *client;
+    struct uplink *uplink; /* NULL: directly */
+    double timeout_s;      /* of the dial, by the uplink */
+};
+
+void attempt_start(struct attempt *a, const struct attempt_request *request,
+                   const struct attempt_events *events);
+
+/** Stop without a word, and give the lease back; harmless when it is not under way. */
+void attempt_cancel(struct attempt *a);
+
+#endif

@@ -1,0 +1,383 @@
+#include "session/search.h"
+
+#include "base/clock.h"
+#include "session/attempt.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* No request wanders through more uplinks than this, and no more than so many are tried at once. */
+enum { ATTEMPTS_MAX = 8, RACERS_MAX = 2 };
+
+/* The share of the dial timeout one uplink gets while others are left to try: a silent one must not use up
+ * the client's patience alone. */
+static const double PATIENCE_WITH_OTHERS = 0.5;
+
+struct racer {
+    struct attempt attempt;
+    struct search *search;
+    int number; /* of its pick, from 1; 0 for direct */
+    bool raced; /* sent after another that was slow */
+    char reason[POLICY_REASON_MAX + 1];
+};
+
+struct search {
+    struct outbound *outbound;
+    struct racer racers[RACERS_MAX];
+    bool tried[UPLINK_MAX];      /* by id - 1 */
+    struct policy_choice choice; /* the order of preference being worked through */
+    size_t next_choice;
+    enum fault last;   /* the latest failure */
+    enum fault worst;  /* the most telling of the attempts' faults */
+    bool hopeless;     /* what failed would fail by any uplink */
+    bool racing;       /* the latest start was that of a second one */
+    ev_timer hedge;    /* until a second one is raced */
+    ev_timer deferred; /* the beginning, out of the caller's stack */
+};
+
+/* --- the end -------------------------------------------------------------------------------------------- */
+
+void search_free(struct search *s)
+{
+    if (!s)
+        return;
+    for (size_t i = 0; i < RACERS_MAX; i++)
+        attempt_cancel(&s->racers[i].attempt);
+    ev_timer_stop(s->outbound->proxy->loop, &s->hedge);
+    ev_timer_stop(s->outbound->proxy->loop, &s->deferred);
+    free(s);
+}
+
+static void search_end(struct search *s, enum fault fault, int fd)
+{
+    struct outbound *o = s->outbound;
+
+    o->fault = fault;
+    o->search = NULL;
+    search_free(s);
+    o->done(o, fault, fd); /* o may be gone */
+}
+
+/* --- what became of an attempt -------------------------------------------------------------------------- */
+
+static void try_next(struct search *s);
+
+/* Who else is under way; NULL for nobody. */
+static struct racer *rival_of(struct racer *r)
+{
+    struct search *s = r->search;
+
+    for (size_t i = 0; i < RACERS_MAX; i++)
+        if (&s->racers[i] != r && s->racers[i].attempt.running)
+            return &s->racers[i];
+    return NULL;
+}
+
+static void cancel_rival(struct racer *r)
+{
+    struct racer *rival = rival_of(r);
+
+    ev_timer_stop(r->search->outbound->proxy->loop, &r->search->hedge);
+    if (rival)
+        attempt_cancel(&rival->attempt);
+}
+
+static void on_local(struct attempt *a)
+{
+    struct racer *r = container_of(a, struct racer, attempt);
+    struct outbound *o = r->search->outbound;
+
+    cancel_rival(r); /* it is on its way to the same place */
+    r->search->racing = false;
+    o->direct = true;
+    o->race = OUTBOUND_NO_RACE;
+    outbound_because(o, "bypass");
+    (void)snprintf(r->reason, sizeof r->reason, "bypass");
+}
+
+/* Tells of the failures of all attempts the one that helps the client most: an answer of the destination
+ * before a silence, a silence before a fault of ours. */
+static enum fault more_telling(enum fault a, enum fault b)
+{
+    static const uint8_t rank[] = {
+        [FAULT_REFUSED] = 9,     [FAULT_RESET] = 8, [FAULT_NAME] = 7,
+        [FAULT_TIMEOUT] = 6,     [FAULT_DNS] = 5,   [FAULT_DENIED] = 4,
+        [FAULT_UNREACHABLE] = 3, [FAULT_BIND] = 2,  [FAULT_RESOURCES] = 1,
+    };
+    unsigned rank_a = (size_t)a < ARRAY_LEN(rank) ? rank[a] : 0;
+    unsigned rank_b = (size_t)b < ARRAY_LEN(rank) ? rank[b] : 0;
+    return rank_b > rank_a ? b : a;
+}
+
+static void note_failure(struct racer *r, enum fault fault)
+{
+    struct search *s = r->search;
+    struct outbound *o = s->outbound;
+    struct uplink *u = r->attempt.lease.uplink;
+    const char *word = fault_policy_name(fault);
+
+    s->last = fault;
+    s->worst = more_telling(s->worst, fault);
+    s->hopeless = s->hopeless || o->direct || !fault_worth_retry(fault);
+    if (!u)
+        return;
+    if (word && fault != FAULT_NAME) {
+        struct policy_conn conn;
+        char client[ADDR_TEXT_MAX];
+        if (fault != FAULT_REFUSED) /* an answer: the uplink did its work */
+            uplink_note_failed(u);
+        outbound_conn(o, r->number, word, &conn, client);
+        policy_failed(o->proxy->policy, &conn, u, word);
+    }
+    struct log_line l;
+    log_begin(&l, LOG_DEBUG, "attempt failed");
+    log_u64(&l, "conn", o->id);
+    log_str(&l, "uplink", u->name);
+    log_str(&l, "fault", fault_name(fault));
+    log_end(&l);
+    attempt_cancel(&r->attempt);
+}
+
+static void on_failed(struct racer *r, enum fault fault)
+{
+    struct search *s = r->search;
+
+    note_failure(r, fault);
+    if (rival_of(r))
+        return; /* which may yet arrive, or fails and comes back here */
+    ev_timer_stop(s->outbound->proxy->loop, &s->hedge);
+    if (s->hopeless)
+        return search_end(s, s->worst, -1);
+    try_next(s);
+}
+
+static void on_arrived(struct racer *r, int fd)
+{
+    struct search *s = r->search;
+    struct outbound *o = s->outbound;
+
+    cancel_rival(r); /* first, so that the policy does not count it any more */
+    o->connected = true;
+    o->connected_s = clock_now_s();
+    o->attempt = r->number;
+    if (s->racing)
+        o->race = r->raced ? OUTBOUND_RACE_WON : OUTBOUND_RACE_LOST;
+    outbound_because(o, r->reason);
+    uplink_lease_move(&o->lease, &r->attempt.lease);
+    struct log_line l;
+    log_begin(&l, LOG_DEBUG, "connected");
+    log_u64(&l, "conn", o->id);
+    log_str(&l, "uplink", o->lease.uplink ? o->lease.uplink->name : "direct");
+    log_num(&l, "seconds", o->connected_s - o->started_s);
+    log_end(&l);
+    if (o->lease.uplink) {
+        struct policy_conn conn;
+        char client[ADDR_TEXT_MAX];
+        o->tried = o->lease.uplink;
+        outbound_conn(o, r->number, fault_policy_name(s->last), &conn, client);
+        uplink_note_connected(o->lease.uplink);
+        policy_opened(o->proxy->policy, &conn, o->lease.uplink, o->connected_s - o->started_s);
+    }
+    search_end(s, FAULT_NONE, fd);
+}
+
+static void on_done(struct attempt *a, enum fault fault, int fd)
+{
+    struct racer *r = container_of(a, struct racer, attempt);
+
+    if (fault != FAULT_NONE)
+        return on_failed(r, fault);
+    on_arrived(r, fd);
+}
+
+static const struct attempt_events events = {.local = on_local, .done = on_done};
+
+/* --- which uplink --------------------------------------------------------------------------------------- */
+
+static size_t candidates(const struct search *s, struct uplink *ret[UPLINK_MAX])
+{
+    const struct outbound *o = s->outbound;
+    const struct uplink_set *set = o->proxy->uplinks;
+    size_t n = 0;
+
+    for (size_t i = 0; i < set->n; i++) {
+        struct uplink *u = set->items[i];
+        bool speaks =
+            o->target.kind == TARGET_NAME || (o->target.kind == TARGET_IPV4 ? u->view.ipv4 : u->view.ipv6);
+        if (u->view.up && speaks && !s->tried[u->view.id - 1])
+            ret[n++] = u;
+    }
+    return n;
+}
+
+enum found { FOUND, FOUND_NOBODY, FOUND_REFUSAL };
+
+/* The next uplink of the policy's list, or what it answers to a new question. A refusal leaves the list at
+ * its end, with the reason in s->choice. */
+static enum found choose(struct search *s, struct uplink **ret)
+{
+    struct outbound *o = s->outbound;
+    struct uplink *usable[UPLINK_MAX];
+    size_t n = candidates(s, usable);
+
+    if (n == 0 || o->attempts >= ATTEMPTS_MAX)
+        return FOUND_NOBODY;
+    while (s->next_choice < s->choice.n) {
+        struct uplink *u = s->choice.order[s->next_choice++];
+        if (u->view.up && !s->tried[u->view.id - 1]) {
+            *ret = u;
+            return FOUND;
+        }
+    }
+    struct policy_conn conn;
+    char client[ADDR_TEXT_MAX];
+    outbound_conn(o, o->attempts + 1, fault_policy_name(s->last), &conn, client);
+    policy_pick(o->proxy->policy, &conn, usable, n, &s->choice);
+    s->next_choice = 1;
+    if (s->choice.verdict == POLICY_REFUSE)
+        return FOUND_REFUSAL;
+    *ret = s->choice.order[0];
+    return FOUND;
+}
+
+static bool others_left(const struct search *s)
+{
+    const struct uplink_set *set = s->outbound->proxy->uplinks;
+    for (size_t i = 0; i < set->n; i++)
+        if (set->items[i]->view.up && !s->tried[set->items[i]->view.id - 1])
+            return true;
+    return false;
+}
+
+static double dial_timeout(const struct search *s)
+{
+    double configured = s->outbound->proxy->settings.dial_timeout_s;
+    if (s->choice.timeout_s > 0)
+        return s->choice.timeout_s;
+    return others_left(s) ? configured * PATIENCE_WITH_OTHERS : configured;
+}
+
+/* Seconds until a second uplink is raced against the one just chosen; 0: never. What holds where the policy
+ * does not say is decided here. */
+static double hedge_after(const struct search *s)
+{
+    return s->choice.hedge_s;
+}
+
+static void log_pick(const struct racer *r, const struct uplink *u)
+{
+    const struct outbound *o = r->search->outbound;
+    struct log_line l;
+
+    log_begin(&l, LOG_DEBUG, r->raced ? "raced" : "picked");
+    log_u64(&l, "conn", o->id);
+    log_str(&l, "host", o->target.host);
+    log_u64(&l, "port", o->target.port);
+    log_str(&l, "uplink", u->name);
+    log_str(&l, "reason", r->reason);
+    log_u64(&l, "attempt", (uint64_t)r->number);
+    log_end(&l);
+}
+
+/* The end of what it calls may be the end of the search. */
+static void use(struct search *s, struct uplink *u, bool raced)
+{
+    struct outbound *o = s->outbound;
+    struct racer *r = s->racers;
+
+    while (r->attempt.running) /* two at most: one of them is free */
+        r++;
+    r->search = s;
+    r->number = ++o->attempts;
+    r->raced = s->racing = raced;
+    (void)snprintf(r->reason, sizeof r->reason, "%s", s->choice.reason);
+    outbound_because(o, r->reason);
+    o->tried = u;
+    s->tried[u->view.id - 1] = true;
+    log_pick(r, u);
+    if (!raced && hedge_after(s) > 0) {
+        ev_now_update(o->proxy->loop); /* timers count from there, and a callback may have run for long */
+        ev_timer_set(&s->hedge, hedge_after(s), 0.);
+        ev_timer_start(o->proxy->loop, &s->hedge);
+    }
+    attempt_start(&r->attempt,
+                  &(struct attempt_request){.proxy = o->proxy,
+                                            .target = &o->target,
+                                            .client = &o->client,
+                                            .uplink = u,
+                                            .timeout_s = dial_timeout(s)},
+                  &events);
+}
+
+/* Nobody is under way. */
+static void try_next(struct search *s)
+{
+    struct uplink *u;
+
+    switch (choose(s, &u)) {
+    case FOUND:
+        return use(s, u, false);
+    case FOUND_NOBODY:
+        return search_end(s, s->worst == FAULT_NONE ? FAULT_NO_UPLINK : s->worst, -1);
+    case FOUND_REFUSAL:
+        outbound_because(s->outbound, s->choice.reason);
+        return search_end(s, FAULT_DENIED, -1);
+    }
+}
+
+/* The first has not arrived in time. If there is nobody to race it, or the policy refuses another, it goes on
+ * alone. */
+static void on_hedge(struct ev_loop *loop, ev_timer *w, int revents)
+{
+    struct search *s = container_of(w, struct search, hedge);
+    struct uplink *u;
+
+    (void)loop;
+    (void)revents;
+    if (choose(s, &u) != FOUND)
+        return;
+    s->outbound->race = OUTBOUND_RACE_OPEN;
+    use(s, u, true);
+}
+
+/* --- the beginning -------------------------------------------------------------------------------------- */
+
+static void go_direct(struct search *s)
+{
+    struct outbound *o = s->outbound;
+    struct racer *r = s->racers;
+
+    o->direct = true;
+    outbound_because(o, "bypass");
+    r->search = s;
+    (void)snprintf(r->reason, sizeof r->reason, "bypass");
+    attempt_start(&r->attempt,
+                  &(struct attempt_request){.proxy = o->proxy, .target = &o->target, .client = &o->client},
+                  &events);
+}
+
+static void on_deferred(struct ev_loop *loop, ev_timer *w, int revents)
+{
+    struct search *s = container_of(w, struct search, deferred);
+
+    (void)loop;
+    (void)revents;
+    if (outbound_bypasses(s->outbound->proxy, &s->outbound->target))
+        return go_direct(s);
+    try_next(s);
+}
+
+int search_start(struct outbound *o)
+{
+    struct search *s = calloc(1, sizeof *s);
+
+    if (!s)
+        return -ENOMEM;
+    s->outbound = o;
+    ev_timer_init(&s->hedge, on_hedge, 0., 0.);
+    ev_timer_init(&s->deferred, on_deferred, 0., 0.);
+    ev_timer_start(o->proxy->loop, &s->deferred);
+    o->search = s;
+    return 0;
+}

@@ -1,0 +1,220 @@
+/* One attempt: how it ends, and who holds the lease meanwhile. The servers are real ones on loopback. */
+#include "session/attempt.h"
+
+#include "net/loopback.h"
+
+/* A proxy with one uplink, and what the attempt told. */
+struct desk {
+    struct attempt attempt; /* first: found by its address */
+    struct ev_loop *loop;
+    struct proxy proxy;
+    struct uplink uplink;
+    struct cidr_set bypass, local;
+    struct addr client, listening, closed;
+    int listening_fd;
+    struct target target;
+    int locals, ends;
+    enum fault fault;
+    int fd;
+    bool held, done;
+};
+
+static void on_local(struct attempt *a)
+{
+    ((struct desk *)a)->locals++;
+}
+
+static void on_done(struct attempt *a, enum fault fault, int fd)
+{
+    struct desk *d = (struct desk *)a;
+    d->ends++;
+    d->fault = fault;
+    d->fd = fd;
+    d->held = a->lease.uplink != NULL;
+    d->done = true;
+}
+
+static const struct attempt_events events = {.local = on_local, .done = on_done};
+
+static struct addr ip(const char *text)
+{
+    struct addr a;
+    assert_int_equal(addr_parse_ip(&a, slice_str(text), 0), 0);
+    return a;
+}
+
+static int setup(void **state)
+{
+    struct desk *d = calloc(1, sizeof *d);
+    const struct resolver_options dns = {.servers = "127.0.0.1:9", .timeout_s = PATIENCE_S};
+    assert_non_null(d);
+    d->loop = ev_loop_new(0);
+    assert_non_null(d->loop);
+    d->proxy = (struct proxy){.loop = d->loop,
+                              .settings = {.bypass = &d->bypass, .local = &d->local, .dial_timeout_s = 5}};
+    assert_int_equal(resolver_new(&d->proxy.resolver, d->loop, &dns), 0);
+    d->uplink =
+        (struct uplink){.view = {.id = 1, .weight = 1, .up = true, .ipv4 = true}, .egress = EGRESS_DIRECT};
+    d->client = ip("127.0.0.1");
+    d->listening_fd = listen_at_loopback(AF_INET, 8, &d->listening);
+    int fd = socket_at_loopback(AF_INET, SOCK_STREAM, &d->closed); /* bound, but not listening */
+    (void)close(fd);
+    *state = d;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct desk *d = *state;
+    attempt_cancel(&d->attempt);
+    assert_true(d->uplink.view.active == 0);
+    if (d->fd > 0)
+        (void)close(d->fd);
+    (void)close(d->listening_fd);
+    resolver_free(d->proxy.resolver);
+    assert_idle(d->loop);
+    cidr_set_done(&d->bypass);
+    cidr_set_done(&d->local);
+    ev_loop_destroy(d->loop);
+    free(d);
+    return 0;
+}
+
+static void start(struct desk *d, const char *host, const struct addr *at, struct uplink *u)
+{
+    assert_int_equal(target_set(&d->target, slice_str(host), addr_port(at)), PARSE_OK);
+    attempt_start(
+        &d->attempt,
+        &(struct attempt_request){
+            .proxy = &d->proxy, .target = &d->target, .client = &d->client, .uplink = u, .timeout_s = 5},
+        &events);
+}
+
+static void list_loopback(struct cidr_set *set)
+{
+    static const char *const ranges[] = {"127.0.0.0/8", "::1/128"};
+    for (size_t i = 0; i < ARRAY_LEN(ranges); i++) {
+        struct cidr c;
+        assert_int_equal(cidr_parse(&c, slice_str(ranges[i])), 0);
+        assert_int_equal(cidr_set_add(set, &c), 0);
+    }
+}
+
+/* --- by an uplink --------------------------------------------------------------------------------------- */
+
+static void test_connects_and_leaves_the_lease_to_its_owner(void **state)
+{
+    struct desk *d = *state;
+    struct uplink_lease mine = {.uplink = NULL};
+    start(d, "127.0.0.1", &d->listening, &d->uplink);
+    assert_true(d->attempt.running && d->uplink.view.active == 1);
+    run_until(d->loop, &d->done);
+    assert_int_equal(d->fault, FAULT_NONE);
+    assert_true(d->fd >= 0 && d->held && !d->attempt.running);
+    uplink_lease_move(&mine, &d->attempt.lease);
+    attempt_cancel(&d->attempt);
+    assert_true(d->uplink.view.active == 1);
+    uplink_release(&mine);
+    assert_int_equal(d->ends, 1);
+    assert_int_equal(d->locals, 0);
+}
+
+static void test_a_failure_still_tells_whose_it_was(void **state)
+{
+    struct desk *d = *state;
+    start(d, "127.0.0.1", &d->closed, &d->uplink);
+    run_until(d->loop, &d->done);
+    assert_int_equal(d->fault, FAULT_REFUSED);
+    assert_true(d->fd == -1 && d->held && d->uplink.view.active == 1);
+}
+
+static void test_cancel_is_silent_and_gives_back(void **state)
+{
+    static const char *const hosts[] = {"127.0.0.1", "silent.test"};
+    struct desk *d = *state;
+    for (size_t i = 0; i < ARRAY_LEN(hosts); i++) {
+        start(d, hosts[i], &d->listening, &d->uplink);
+        assert_true(d->uplink.view.active == 1);
+        attempt_cancel(&d->attempt);
+        assert_true(d->uplink.view.active == 0);
+        attempt_cancel(&d->attempt);
+        assert_true(d->uplink.view.active == 0);
+    }
+    assert_false(run_until_within(d->loop, &d->done, 0.05));
+    assert_int_equal(d->ends, 0);
+}
+
+static void test_may_be_started_again(void **state)
+{
+    struct desk *d = *state;
+    start(d, "127.0.0.1", &d->closed, &d->uplink);
+    run_until(d->loop, &d->done);
+    attempt_cancel(&d->attempt);
+    d->done = false;
+    start(d, "127.0.0.1", &d->listening, &d->uplink);
+    run_until(d->loop, &d->done);
+    assert_int_equal(d->fault, FAULT_NONE);
+    assert_int_equal(d->ends, 2);
+}
+
+/* --- what is local -------------------------------------------------------------------------------------- */
+
+static void test_a_local_name_needs_no_uplink(void **state)
+{
+    struct desk *d = *state;
+    list_loopback(&d->local);
+    start(d, "localhost", &d->listening, &d->uplink);
+    run_until(d->loop, &d->done);
+    assert_int_equal(d->fault, FAULT_NONE);
+    assert_int_equal(d->locals, 1);
+    assert_true(!d->held && d->attempt.direct && d->uplink.view.active == 0);
+}
+
+static void test_directly_from_the_beginning(void **state)
+{
+    struct desk *d = *state;
+    list_loopback(&d->bypass);
+    start(d, "127.0.0.1", &d->listening, NULL);
+    run_until(d->loop, &d->done);
+    assert_int_equal(d->fault, FAULT_NONE);
+    assert_true(d->attempt.direct && d->locals == 0 && d->uplink.view.active == 0);
+}
+
+static void test_directly_only_to_what_is_listed(void **state)
+{
+    struct desk *d = *state;
+    start(d, "127.0.0.1", &d->listening, NULL);
+    assert_true(d->done); /* without sending anything */
+    assert_int_equal(d->fault, FAULT_DENIED);
+}
+
+static void test_no_other_machine_comes_to_our_loopback(void **state)
+{
+    static const char *const hosts[] = {"127.0.0.1", "localhost"};
+    struct desk *d = *state;
+    list_loopback(&d->local);
+    d->client = ip("192.0.2.1");
+    for (size_t i = 0; i < ARRAY_LEN(hosts); i++) {
+        d->done = false;
+        start(d, hosts[i], &d->listening, i == 0 ? NULL : &d->uplink);
+        run_until(d->loop, &d->done);
+        assert_int_equal(d->fault, FAULT_DENIED);
+        attempt_cancel(&d->attempt);
+    }
+    assert_int_equal(d->locals, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_connects_and_leaves_the_lease_to_its_owner, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_failure_still_tells_whose_it_was, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_cancel_is_silent_and_gives_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_may_be_started_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_local_name_needs_no_uplink, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_directly_from_the_beginning, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_directly_only_to_what_is_listed, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_no_other_machine_comes_to_our_loopback, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
