@@ -96,7 +96,7 @@ static void print_run(FILE *out, const struct report *p, const struct report_run
     for (size_t i = 0; i < p->lines->n; i++) {
         const struct model_uplink_result *u = &r->uplinks[i];
         double carried_all = u->carried_down + u->carried_up;
-        (void)fprintf(out, "%-*.*s %9llu %3.0f%%  %7.0f MB %3.0f%%  %5.1f%% %5.1f%%  %6llu   %6llu\n",
+        (void)fprintf(out, "%-*.*s %9llu %3.0f%%  %7.0f MB %3.0f%%  %5.1f%% %5.1f%%  %6llu  %6llu\n",
                       NAME_COLUMNS, NAME_COLUMNS, p->lines->items[i].name, (unsigned long long)u->flows,
                       flows ? 100.0 * (double)u->flows / (double)flows : 0, carried_all / 1e6,
                       all > 0 ? 100 * carried_all / all : 0,

@@ -160,7 +160,9 @@ static void every_row_of_the_table_is_a_key(void **state)
         (void)snprintf(text, sizeof text, "return { %s = { {} } }", key); /* right for none of them */
         assert_true(load(f, text) < 0);
         bool unknown = strstr(f->err, "unknown key");
-        if (unknown != (option_table[i].action != OPTION_SETS))
+        /* simulate's option of that name has nothing to do with the config's key. */
+        bool is_key = option_table[i].action == OPTION_SETS || strcmp(option_table[i].name, "uplinks") == 0;
+        if (unknown == is_key)
             fail_msg("%s", f->err);
     }
 }
