@@ -61,7 +61,7 @@ local function put_through_its_paces(runner)
   assert.equal(#PORTS * #CANDIDATES, seen)
 end
 
-for path, least in pairs { ["docs/policies.md"] = 3, ["README.md"] = 1 } do
+for path, least in pairs { ["docs/policies.md"] = 3, ["README.md"] = 1, ["docs/policy-guide.md"] = 6 } do
   describe(path, function()
     local blocks = blocks_of(path)
 
@@ -222,5 +222,74 @@ describe("docs/policies.md", function()
     for name in pairs(require "steerway.balance") do
       assert.truthy(page:find("`" .. name .. "(", 1, true), name)
     end
+  end)
+end)
+
+describe("docs/policy-guide.md", function()
+  local testing = require "steerway.testing"
+  local blocks = blocks_of "docs/policy-guide.md"
+  local step_world
+
+  local function step(n)
+    step_world = testing.world {
+      { name = "fibre", quota_left = 5e9 }, { name = "dsl" }, { name = "lte", tier = 2, tags = { "metered" }, quota_left = 5e9 },
+    }
+    return step_world:load(blocks[n].text)
+  end
+
+  it("1: keeps SSH on the fibre", function()
+    local policy = step(1)
+    assert.equal("fibre", policy:pick({ port = 22 }).uplink)
+    assert.equal("no opinion", policy:pick({ port = 22 }, { "dsl", "lte" }).verdict)
+  end)
+
+  it("2: spares the metered line", function()
+    local policy = step(2)
+    assert.same({ fibre = 10, dsl = 10, lte = 0 }, policy:tally(20))
+    assert.equal("lte", policy:pick(nil, { "lte" }).uplink)
+  end)
+
+  it("3: keeps sites together, over a reload too", function()
+    local policy = step(3)
+    local first = policy:pick({ host = "www.bank.example" }).uplink
+    step_world:named(first).active = 9
+    policy:reload()
+    assert.equal(first, policy:pick({ host = "img.bank.example" }).uplink)
+    step_world:pass(1800)
+    assert.is_true(policy:pick({ host = "img.bank.example" }).uplink ~= first)
+  end)
+
+  it("4: falls back and returns", function()
+    local policy = step(4)
+    local first = policy:pick({ host = "www.bank.example" }).uplink
+    step_world:named("fibre").up, step_world:named("dsl").up = false, false
+    assert.equal("lte", policy:pick({ host = "www.bank.example" }).uplink)
+    step_world:named("fibre").up, step_world:named("dsl").up = true, true
+    assert.equal(first, policy:pick({ host = "www.bank.example" }).uplink)
+  end)
+
+  it("5: leaves the last gigabyte alone", function()
+    local policy = step(5)
+    step_world:named("fibre").quota_left = 9e8
+    for i = 1, 20 do
+      assert.equal("dsl", policy:pick({ host = ("www.site%d.example"):format(i) }).uplink)
+    end
+  end)
+
+  it("6: rests a line that fails three times in a row", function()
+    local policy = step(6)
+    for _ = 1, 3 do
+      policy:hook("failed", nil, "fibre", { error = "timeout" })
+    end
+    assert.same({ "warn: fibre rests for 60 s" }, policy.said)
+    for i = 1, 20 do
+      assert.equal("dsl", policy:pick({ host = ("www.site%d.example"):format(i) }).uplink)
+    end
+    step_world:pass(60)
+    local used = {}
+    for i = 21, 40 do
+      used[policy:pick({ host = ("www.site%d.example"):format(i) }).uplink] = true
+    end
+    assert.is_true(used.fibre)
   end)
 end)
