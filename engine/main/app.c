@@ -287,8 +287,10 @@ void app_run(struct app *a)
     ev_timer_init(&a->refresh, on_refresh, REFRESH_S, REFRESH_S);
     ev_timer_start(a->loop, &a->refresh);
     policy_timer_init(&a->policy_timer, a->loop, a->policy);
+    meter_timer_init(&a->meter_timer, a->loop, a->uplinks);
     ev_run(a->loop, 0);
     policy_timer_done(&a->policy_timer);
+    meter_timer_done(&a->meter_timer);
     log_msg(LOG_INFO, "stopped");
 }
 

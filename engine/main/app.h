@@ -5,6 +5,7 @@
 
 #include "control/config.h"
 #include "control/control.h"
+#include "control/meter_timer.h"
 #include "control/policy_timer.h"
 #include "main/paths.h"
 #include "session/proxy.h"
@@ -24,6 +25,7 @@ struct app {
     ev_signal on_int, on_term, on_hup;
     ev_timer drain, refresh;
     struct policy_timer policy_timer;
+    struct meter_timer meter_timer;
     struct policy_watch watch;
     struct control control;
 };

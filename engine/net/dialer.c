@@ -1,5 +1,7 @@
 #include "net/dialer.h"
 
+#include "base/clock.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -54,6 +56,12 @@ static void dial_finish(struct dial *d, enum fault fault, int fd)
     d->done(d, fault, fd); /* d may be gone */
 }
 
+static void dial_connected(struct dial_attempt *a, int fd)
+{
+    a->dial->connect_s = clock_now_s() - a->started_s;
+    dial_finish(a->dial, FAULT_NONE, fd);
+}
+
 static void on_attempt(struct ev_loop *loop, ev_io *io, int events);
 
 /* @return 0 when connected or under way, or the positive errno of what failed */
@@ -74,6 +82,7 @@ static int attempt_start(struct dial *d, size_t i, bool *ret_connected)
     (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &(int){1}, sizeof(int));
     (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &(int){KEEPALIVE_IDLE_S}, sizeof(int));
 
+    a->started_s = clock_now_s();
     bool connected = connect(fd, &to->sa, addr_len(to)) == 0;
     /* An interrupted connect goes on by itself (POSIX connect, EINTR). */
     if (!connected && errno != EINPROGRESS && errno != EINTR) {
@@ -98,7 +107,7 @@ static void dial_advance(struct dial *d)
         size_t i = d->next++;
         int err = attempt_start(d, i, &connected);
         if (connected) {
-            dial_finish(d, FAULT_NONE, attempt_stop(&d->attempts[i]));
+            dial_connected(&d->attempts[i], attempt_stop(&d->attempts[i]));
             return;
         }
         if (err == 0) {
@@ -126,7 +135,7 @@ static void on_attempt(struct ev_loop *loop, ev_io *io, int events)
     else if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &(socklen_t){sizeof err}) < 0)
         err = errno;
     if (err == 0) {
-        dial_finish(d, FAULT_NONE, fd);
+        dial_connected(a, fd);
         return;
     }
     (void)close(fd);

@@ -18,6 +18,7 @@ typedef void dial_done_fn(struct dial *d, enum fault fault, int fd);
 
 struct dial_attempt {
     ev_io io;
+    double started_s;
     struct dial *dial;
 };
 
@@ -30,6 +31,7 @@ struct dial {
     struct dial_attempt attempts[DIAL_ADDRS_MAX]; /* io.fd -1: not under way */
     size_t n_addrs, next, pending;
     enum fault worst; /* the most telling failure so far */
+    double connect_s; /* once connected: what TCP's handshake with that address took */
     ev_timer deadline, stagger;
     bool running;
 };

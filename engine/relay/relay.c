@@ -152,8 +152,8 @@ static void note_received(struct relay_side *source, size_t n)
     struct relay *r = source->relay;
     source->received += n;
     r->last_activity_s = clock_now_s();
-    if (source == &r->upstream && r->first_upstream_s <= 0)
-        r->first_upstream_s = r->last_activity_s;
+    if (r->moved)
+        r->moved(r, source == &r->client ? n : 0, source == &r->upstream ? n : 0);
 }
 
 /* Whether a side has been reset. One that ended both directions in good order hangs up as well, but has no
@@ -299,11 +299,15 @@ static int side_begin(struct relay_side *source, struct slice early)
 }
 
 int relay_start(struct relay *r, struct ev_loop *loop, int client_fd, int upstream_fd,
-                struct slice from_client, struct slice from_upstream, double idle_s, relay_done_fn *done,
-                void *owner)
+                struct slice from_client, struct slice from_upstream, double idle_s, relay_moved_fn *moved,
+                relay_done_fn *done, void *owner)
 {
-    *r = (struct relay){
-        .loop = loop, .idle_s = idle_s, .done = done, .owner = owner, .last_activity_s = clock_now_s()};
+    *r = (struct relay){.loop = loop,
+                        .idle_s = idle_s,
+                        .moved = moved,
+                        .done = done,
+                        .owner = owner,
+                        .last_activity_s = clock_now_s()};
     side_init(r, &r->client, client_fd);
     side_init(r, &r->upstream, upstream_fd);
     ev_timer_init(&r->look, on_look, 0., 0.);

@@ -27,6 +27,10 @@ struct relay;
  */
 typedef void relay_done_fn(struct relay *r, enum relay_end end);
 
+/** Called for all that is read from a side, also from within relay_start for early octets; nothing may be
+ *  stopped or freed from within. */
+typedef void relay_moved_fn(struct relay *r, uint64_t from_client, uint64_t from_upstream);
+
 /** One side of the relay: its socket, and what waits to be written to it. */
 struct relay_side {
     ev_io read, write;
@@ -47,7 +51,7 @@ struct relay {
     double last_words_until_s;
     double idle_s;
     double last_activity_s;
-    double first_upstream_s; /* loop time of the upstream's first octet; 0 for none yet */
+    relay_moved_fn *moved;
     relay_done_fn *done;
     void *owner; /* the caller's */
 };
@@ -57,11 +61,12 @@ struct relay {
  * received
  *  @param owner    kept for the caller
  *  @param idle_s   0 for never; the end may come late by up to an eighth of it
+ *  @param moved    may be NULL
  *  @param done     never called from within relay_start
  *  @return 0, or -ENOMEM; both descriptors are closed then */
 MUST_CHECK int relay_start(struct relay *r, struct ev_loop *loop, int client_fd, int upstream_fd,
                            struct slice from_client, struct slice from_upstream, double idle_s,
-                           relay_done_fn *done, void *owner);
+                           relay_moved_fn *moved, relay_done_fn *done, void *owner);
 
 /** Close both sides now (with a reset where octets were still under way) and call done with RELAY_STOPPED. */
 void relay_stop(struct relay *r);

@@ -92,8 +92,7 @@ void outbound_note(struct outbound *o, uint64_t tx, uint64_t rx)
     o->rx += rx;
     if (rx > 0 && o->first_byte_s <= 0)
         o->first_byte_s = clock_now_s();
-    if (o->lease.uplink)
-        uplink_note_bytes(o->lease.uplink, tx, rx);
+    uplink_note_bytes(&o->lease, tx, rx);
 }
 
 static void write_account(const struct outbound *o, const char *outcome)

@@ -176,7 +176,7 @@ static void on_arrived(struct racer *r, int fd)
         char client[ADDR_TEXT_MAX];
         o->tried = o->lease.uplink;
         outbound_conn(o, r->number, fault_policy_name(s->last), &conn, client);
-        uplink_note_connected(o->lease.uplink);
+        uplink_note_connected(o->lease.uplink, r->attempt.dial.connect_s);
         policy_opened(o->proxy->policy, &conn, o->lease.uplink, o->connected_s - o->started_s);
     }
     search_end(s, FAULT_NONE, fd);

@@ -235,12 +235,19 @@ void session_drain(struct session *s)
 
 /* --- the tunnel ----------------------------------------------------------------------------------------- */
 
+static void on_moved(struct relay *r, uint64_t from_client, uint64_t from_upstream)
+{
+    struct session *s = r->owner;
+    uint64_t counted = from_upstream < s->early_counted ? from_upstream : s->early_counted;
+
+    s->early_counted -= counted;
+    outbound_note(s->outbound, from_client, from_upstream - counted);
+}
+
 static void on_relayed(struct relay *r, enum relay_end end)
 {
     struct session *s = r->owner;
 
-    s->outbound->first_byte_s = r->first_upstream_s;
-    outbound_note(s->outbound, r->client.received, r->upstream.received - s->early_counted);
     s->relay = NULL;
     free(r);
     session_close(s, relay_end_name(end));
@@ -258,7 +265,7 @@ static void hand_over(struct session *s)
     s->relay = r;
     s->fd = s->upstream_fd = -1;
     int err = relay_start(r, p->loop, client_fd, upstream_fd, buf_slice(&s->in), buf_slice(&s->early),
-                          p->settings.idle_timeout_s, on_relayed, s);
+                          p->settings.idle_timeout_s, on_moved, on_relayed, s);
     buf_done(&s->in);
     buf_done(&s->early);
     if (err < 0) {

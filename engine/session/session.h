@@ -48,7 +48,7 @@ struct session {
     struct outbound *outbound; /* being made, or in use by tunnel or exchange */
     int upstream_fd;           /* connected, not yet with relay; -1 for none */
     struct buf early;          /* from upstream, to go before the tunnel (after 101) */
-    size_t early_counted;      /* octets of it that the account holds already */
+    uint64_t early_counted;    /* octets of it that the account holds already */
     struct exchange *exchange; /* HTTP forwarding: made by the first such request */
     struct relay *relay;
 };

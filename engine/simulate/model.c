@@ -186,8 +186,7 @@ static void connected(struct model *m, uint32_t i)
         return model_plan(m, m->now + DIAL_TIMEOUT_S, TIMED_OUT, i, f->id);
     f->open = f->up_left = f->down_left = true;
     f->connected_at = m->now;
-    uplink_note_connected(&l->uplink);
-    l->uplink.view.rtt = l->spec->rtt_s;
+    uplink_note_connected(&l->uplink, l->spec->rtt_s);
     struct policy_conn conn = conn_of(m, f);
     policy_opened(m->policy, &conn, &l->uplink, m->now - f->asked_at);
     note_moving(m, 1);

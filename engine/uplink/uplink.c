@@ -1,13 +1,9 @@
 #include "uplink/uplink.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* How much one outcome moves fail_rate: the last ten or so decide it. */
-static const double FAIL_GAIN = 0.1;
 
 const char *uplink_kind_name(enum uplink_kind kind)
 {
@@ -73,6 +69,8 @@ int uplink_set_add(struct uplink_set *set, const struct uplink_spec *spec, const
     };
     memcpy(u->interface, spec->interface, sizeof u->interface);
     u->address = spec->address;
+    u->pulse = &set->pulse;
+    list_init(&u->busy);
     set_name(u, spec);
     int r = name_is_taken(set, u->name) ? -EEXIST : copy_tags(u, spec);
     if (r < 0) {
@@ -145,52 +143,4 @@ void uplink_refresh(struct uplink *u, const struct machine *m)
     u->view.ipv4 = u->egress.any4;
     u->view.ipv6 = u->egress.any6;
     u->view.up = u->view.ipv4 || u->view.ipv6;
-}
-
-/* --- leases and meters ---------------------------------------------------------------------------------- */
-
-void uplink_acquire(struct uplink_lease *lease, struct uplink *u)
-{
-    assert(!lease->uplink);
-    lease->uplink = u;
-    u->view.active++;
-}
-
-void uplink_release(struct uplink_lease *lease)
-{
-    if (!lease->uplink)
-        return;
-    assert(lease->uplink->view.active >= 1);
-    lease->uplink->view.active--;
-    lease->uplink = NULL;
-}
-
-void uplink_lease_move(struct uplink_lease *to, struct uplink_lease *from)
-{
-    assert(!to->uplink);
-    *to = *from;
-    from->uplink = NULL;
-}
-
-static void note_outcome(struct uplink *u, bool failed)
-{
-    u->view.fail_rate += FAIL_GAIN * ((failed ? 1 : 0) - u->view.fail_rate);
-}
-
-void uplink_note_connected(struct uplink *u)
-{
-    u->view.total++;
-    note_outcome(u, false);
-}
-
-void uplink_note_failed(struct uplink *u)
-{
-    u->view.failures++;
-    note_outcome(u, true);
-}
-
-void uplink_note_bytes(struct uplink *u, uint64_t tx, uint64_t rx)
-{
-    u->view.tx_bytes += (double)tx;
-    u->view.rx_bytes += (double)rx;
 }

@@ -2,8 +2,10 @@
 #ifndef STEERWAY_UPLINK_UPLINK_H
 #define STEERWAY_UPLINK_UPLINK_H
 
+#include "base/list.h"
 #include "net/egress.h"
 #include "net/machine.h"
+#include "uplink/meter.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -23,14 +25,16 @@ struct uplink_view {
     double failures;
     double fail_rate; /* 0..1, smoothed */
     double tx_bytes, rx_bytes;
-    double tx_rate, rx_rate;
-    double tx_capacity, rx_capacity;
-    double busy;
-    double rtt;
-    double quota_left; /* octets, or infinity */
-    int32_t id;        /* 1.. in the order given */
+    double tx_rate, rx_rate;         /* smoothed over a second */
+    double tx_capacity, rx_capacity; /* learned (meter.h); 0 for not known yet */
+    double busy;                     /* connections that were chosen or moved octets in the last 2 s */
+    double rtt;                      /* smoothed time that TCP takes to connect; 0 for not known yet */
+    double quota_left;               /* octets, or infinity */
+    int32_t id;                      /* 1.. in the order given */
     bool up, ipv4, ipv6;
 };
+
+struct uplink_pulse;
 
 struct uplink {
     struct uplink_view view; /* first: its address is what policies see */
@@ -41,12 +45,27 @@ struct uplink {
     struct egress egress;
     char *tags[UPLINK_TAGS_MAX];
     size_t n_tags;
+    struct uplink_pulse *pulse; /* of its set; NULL: nothing is metered */
+    struct list busy;           /* leases */
+    struct meter tx, rx;
+    double tx_read, rx_read; /* the view's octets as of the last tick */
 };
 
-/** Owns its uplinks; they never move and live as long as the set, so a policy may keep them. */
+/** The time by which meters go. It beats only while there is something to measure, so that rest costs
+ *  nothing. */
+struct uplink_pulse {
+    uint32_t ticks; /* so far */
+    bool beats;
+    void (*wake)(void *arg); /* call uplink_set_tick from now on, every UPLINK_TICK_S; NULL: nobody does */
+    void *arg;
+};
+
+/** Owns its uplinks; they never move and live as long as the set, so a policy may keep them. The set must not
+ *  move either once it has one. */
 struct uplink_set {
     struct uplink *items[UPLINK_MAX];
     size_t n;
+    struct uplink_pulse pulse;
 };
 
 /** What the command line or config says of one uplink. */
@@ -81,10 +100,14 @@ void uplink_refresh(struct uplink *u, const struct machine *m);
 
 const char *uplink_kind_name(enum uplink_kind kind);
 
-/** One connection's claim on an uplink: counted in active from acquire to release, once on every path.
- *  Zero-initialised holds none. */
+/** One connection's claim on an uplink: counted in active from acquire to release, once on every path, and in
+ *  busy for two seconds after it was acquired and whenever it has moved something. Zero-initialised holds
+ *  none. */
 struct uplink_lease {
     struct uplink *uplink;
+    struct list node; /* of the uplink's busy ones */
+    uint32_t moved;   /* the pulse's tick when it last moved something */
+    bool busy;
 };
 /** The lease must be empty. */
 void uplink_acquire(struct uplink_lease *lease, struct uplink *u);
@@ -93,9 +116,19 @@ void uplink_release(struct uplink_lease *lease);
 /** Hand the claim on: *to must be empty, and *from is, afterwards. */
 void uplink_lease_move(struct uplink_lease *to, struct uplink_lease *from);
 
-/** Meters fed by whoever moves bytes and dials. */
-void uplink_note_connected(struct uplink *u);
+/** Meters fed by whoever moves bytes and dials. @param connect_s  what TCP's handshake took */
+void uplink_note_connected(struct uplink *u, double connect_s);
 void uplink_note_failed(struct uplink *u);
-void uplink_note_bytes(struct uplink *u, uint64_t tx, uint64_t rx);
+/** Harmless for an empty lease. */
+void uplink_note_bytes(struct uplink_lease *lease, uint64_t tx, uint64_t rx);
+
+/* Short against the second over which rates are smoothed, and long against the loop's turns. */
+#define UPLINK_TICK_S 0.25
+enum { UPLINK_BUSY_TICKS = 8 }; /* two seconds */
+
+/** Read the meters, and find out who is not busy any more.
+ *  @param s  since the last tick, or since wake was called; > 0
+ *  @return whether to go on; if not, wake is called when there is something to measure again */
+bool uplink_set_tick(struct uplink_set *set, double s);
 
 #endif

@@ -36,12 +36,12 @@
 ---@field fail_rate number  0 to 1: the share of failures, of which the last ten or so count
 ---@field tx_bytes number  octets carried to destinations since the start
 ---@field rx_bytes number  octets carried from destinations since the start
----@field tx_rate number  octets a second to destinations; not measured yet: always 0
----@field rx_rate number  octets a second from destinations; not measured yet: always 0
----@field tx_capacity number  octets a second that it can carry, as learned; not measured yet: always 0
----@field rx_capacity number  octets a second that it can carry, as learned; not measured yet: always 0
----@field busy number  connections that moved something of late; not measured yet: always 0
----@field rtt number  seconds, smoothed; not measured yet: always 0
+---@field tx_rate number  octets to destinations in a second, smoothed over a second
+---@field rx_rate number  octets from destinations in a second, smoothed over a second
+---@field tx_capacity number  octets to destinations that it can carry in a second, as learned from use; 0: not known yet
+---@field rx_capacity number  octets from destinations that it can carry in a second, as learned from use; 0: not known yet
+---@field busy number  live connections that were chosen, or moved something, in the last two seconds
+---@field rtt number  seconds that TCP takes to connect, smoothed over the last eight or so; 0: not known yet
 ---@field quota_left number  octets; not measured yet: always math.huge
 
 ---How a connection went. Read-only, and valid during the call only.

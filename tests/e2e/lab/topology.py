@@ -60,6 +60,8 @@ class Uplink:
             sh(f"ip link add {self.name} type veth peer name line{n} netns {isp.name}")
             isp.sh(f"ip address add {self.gateway4}/24 dev line{n}")
         isp.run("nft", "delete table inet block")
+        isp.run("tc", "qdisc", "delete", "dev", f"line{n}", "root")
+        self.home.run("tc", "qdisc", "delete", "dev", self.name, "root")
         isp.sh(f"ip link set line{n} up")
         isp.sh(f"ip -6 address replace {self.gateway6}/64 dev line{n} nodad")
         sh(f"ip link set {self.name} up")
@@ -91,6 +93,13 @@ class Uplink:
     def turn_away(self):
         """The provider says of everything that there is no way to it."""
         self._block("reject with icmpx type no-route")
+
+    def shape(self, down, up):
+        """The line carries no more than so many Mbit/s towards the household, and from it."""
+        self.broken = True
+        limit = "burst 64kb latency 50ms"
+        self.isp.sh(f"tc qdisc replace dev line{self.number} root tbf rate {down}mbit {limit}")
+        sh(f"tc qdisc replace dev {self.name} root tbf rate {up}mbit {limit}")
 
     def lose_addresses(self):
         """The link stays, as after a lease that ran out."""
@@ -132,7 +141,7 @@ class Lab:
         self._count_packets()
         for space in (self.home, self.internet, self.lan):
             # Pacing congestion controls are slow to start on links without any delay.
-            space.sysctl("net.ipv4.tcp_congestion_control", "cubic")
+            any(space.sysctl("net.ipv4.tcp_congestion_control", calm) for calm in ("cubic", "reno"))
 
     def _count_packets(self):
         """Interface counters hold neighbour discovery and the like; these hold what the tests speak of, and nothing else.

@@ -235,6 +235,9 @@ static void test_silence_is_raced_after_a_while(void **state)
     assert_connected_to(k->fd, &k->good);
     assert_true(k->took_s >= 0.245);
     assert_true(k->took_s < LONG_S / 2);
+    /* What is told of the handshake is that of the one that answered. */
+    assert_true(k->dial.connect_s > 0);
+    assert_true(k->dial.connect_s <= k->took_s - 0.245);
 }
 
 static void test_answer_in_time_needs_no_second_attempt(void **state)

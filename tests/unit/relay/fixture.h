@@ -22,6 +22,7 @@ struct fixture {
     int client, server; /* the far ends: what the proxy's clients and servers hold */
     bool done, late;
     enum relay_end end;
+    uint64_t moved_up, moved_down; /* what the relay has told of */
 };
 
 static inline void nonblocking(int fd)
@@ -54,6 +55,15 @@ static inline void tcp_pair(int window, int *ret_a, int *ret_b)
     close(listener);
 }
 
+static inline void on_moved(struct relay *r, uint64_t from_client, uint64_t from_upstream)
+{
+    struct fixture *f = r->owner;
+    f->moved_up += from_client;
+    f->moved_down += from_upstream;
+    assert_int_equal(f->moved_up, r->client.received);
+    assert_int_equal(f->moved_down, r->upstream.received);
+}
+
 static inline void on_done(struct relay *r, enum relay_end end)
 {
     struct fixture *f = r->owner;
@@ -81,7 +91,7 @@ static inline void start_with_window(struct fixture *f, int client_window, struc
     ev_timer_init(&f->alarm, on_alarm, GIVE_UP_S, 0.);
     ev_timer_start(f->loop, &f->alarm);
     assert_int_equal(relay_start(&f->relay, f->loop, client_fd, upstream_fd, early_client, early_server,
-                                 idle_s, on_done, f),
+                                 idle_s, on_moved, on_done, f),
                      0);
 }
 

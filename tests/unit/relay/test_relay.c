@@ -42,6 +42,8 @@ static void half_close_up_then_down(void **state)
     assert_int_equal(f.end, RELAY_CLOSED);
     assert_int_equal(f.relay.client.received, UP);
     assert_int_equal(f.relay.upstream.received, DOWN);
+    assert_int_equal(f.moved_up, UP);
+    assert_int_equal(f.moved_down, DOWN);
     finish(&f);
 }
 
@@ -56,6 +58,8 @@ static void early_octets_go_first(void **state)
     for (size_t i = 0; i < EARLY; i++)
         early[i] = octet(i);
     start(&f, slice_of(early, EARLY), slice_of(early, EARLY), 0);
+    assert_int_equal(f.moved_up, EARLY);
+    assert_int_equal(f.moved_down, EARLY);
     size_t up = EARLY, down = EARLY, up_got = 0, down_got = 0;
     while (up_got < TOTAL || down_got < TOTAL) {
         up = feed(f.client, up, TOTAL);
@@ -182,7 +186,8 @@ static void early_octets_are_bounded(void **state)
     (void)state;
     tcp_pair(0, &a, &b);
     tcp_pair(0, &c, &d);
-    assert_true(relay_start(&r, loop, b, c, slice_of(much, sizeof much), NOTHING, 0, on_done, NULL) < 0);
+    assert_true(relay_start(&r, loop, b, c, slice_of(much, sizeof much), NOTHING, 0, NULL, on_done, NULL) <
+                0);
     while (saw == 0)
         (void)drain(a, 0, &saw); /* its descriptor was closed */
     close(a);

