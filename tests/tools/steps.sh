@@ -4,6 +4,7 @@
 
 # shellcheck disable=SC2034 # for dev
 STEPS="lint unit docs clang asan package bench lua e2e e2e-asan"
+SIDE_BY_SIDE="e2e e2e-asan" # they mostly wait, each in network namespaces of its own
 E2E_MAX_S=1200 # a run that takes so long hangs
 UNIT_MAX_S=300
 
@@ -129,37 +130,76 @@ step_e2e_asan() {
 
 seconds_since() { awk -v a="$1" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.1f s", b - a }'; }
 
+# Run a step. What there is to tell of it stays in build/test: STEP.log, STEP.tally, and STEP.end ("STATUS SECONDS").
+step_run() {
+  local began=$EPOCHREALTIME status=0
+  TALLY=build/test/$1.tally
+  : >"$TALLY"
+  ("step_${1//-/_}") >"build/test/$1.log" 2>&1 </dev/null || status=$?
+  echo "$status $(seconds_since "$began")" >"build/test/$1.end"
+}
+
+# Tell how a step ended, and leave its counts in $passed and $failed.
+step_tell() {
+  local log=build/test/$1.log status took
+  read -r status took <"build/test/$1.end"
+  read -r passed failed < <(awk '{ p += $1; f += $2 } END { print p + 0, f + 0 }' "build/test/$1.tally")
+  # What ends badly without a count (a build, a crash), or well with nothing done, has failed as a whole.
+  if [ $failed -eq 0 ] && { [ "$status" -ne 0 ] || { [ $passed -eq 0 ] && ! grep -q '^SKIPPED' "$log"; }; }; then
+    failed=1
+  fi
+  if [ $failed -eq 0 ]; then
+    printf 'ok      %8s  %d passed\n' "$took" $passed
+  else
+    printf 'FAILED  %8s  %d passed, %d failed\n' "$took" $passed $failed
+    sed 's/^/    /' "$log"
+  fi
+}
+
+# Interrupted, we interrupt what runs beside us: pytest tidies up then, and is deaf to SIGTERM, as the init of its
+# namespace.
+interrupt_started() {
+  local pid
+  for pid in "${STARTED[@]}"; do
+    kill -INT -- "-$pid" 2>/dev/null
+  done
+}
+
+# Start those of the named steps that run side by side, each in a process group of its own.
+side_by_side() {
+  local step
+  set -m
+  for step in "$@"; do
+    [[ " $SIDE_BY_SIDE " == *" $step "* ]] || continue
+    step_run "$step" &
+    STARTED[$step]=$!
+  done
+  set +m
+  trap interrupt_started EXIT
+}
+
 # Run the named steps and end with 1 if anything failed.
 steps_run() {
-  local step log began all_began=$EPOCHREALTIME status passed failed sum_passed=0 sum_failed=0 skipped=
+  local step began=$EPOCHREALTIME passed failed sum_passed=0 sum_failed=0 skipped=
+  declare -gA STARTED=()
   folder_need test
   mkdir -p build/test || exit 1
-  TALLY=$(mktemp) || exit 1
   for step in "$@"; do
-    log=build/test/$step.log
-    : >"$TALLY"
     printf '%-9s' "$step"
-    began=$EPOCHREALTIME
-    status=0
-    ("step_${step//-/_}") >"$log" 2>&1 </dev/null || status=$?
-    read -r passed failed < <(awk '{ p += $1; f += $2 } END { print p + 0, f + 0 }' "$TALLY")
-    # What ends badly without a count (a build, a crash), or well with nothing done, has failed as a whole.
-    if [ $failed -eq 0 ] && { [ $status -ne 0 ] || { [ $passed -eq 0 ] && ! grep -q '^SKIPPED' "$log"; }; }; then
-      failed=1
-    fi
-    if [ $failed -eq 0 ]; then
-      printf 'ok      %8s  %d passed\n' "$(seconds_since "$began")" $passed
+    if [[ " $SIDE_BY_SIDE " == *" $step "* ]]; then
+      [ ${#STARTED[@]} -gt 0 ] || side_by_side "$@"
+      wait "${STARTED[$step]}"
     else
-      printf 'FAILED  %8s  %d passed, %d failed\n' "$(seconds_since "$began")" $passed $failed
-      sed 's/^/    /' "$log"
+      step_run "$step"
     fi
-    skipped+=$(sed -n "s/^SKIPPED/skipped in $step:/p" "$log" | sort -u)$'\n'
+    step_tell "$step"
+    skipped+=$(sed -n "s/^SKIPPED/skipped in $step:/p" "build/test/$step.log" | sort -u)$'\n'
     sum_passed=$((sum_passed + passed))
     sum_failed=$((sum_failed + failed))
   done
+  trap - EXIT
   printf '%s' "$skipped" | grep .
-  printf 'in %s\n' "$(seconds_since "$all_began")"
-  rm -f "$TALLY"
+  printf 'in %s\n' "$(seconds_since "$began")"
   printf '%d passed, %d failed\n' $sum_passed $sum_failed
   [ $sum_failed -eq 0 ]
 }

@@ -1,5 +1,6 @@
 """The program under test as a process: its command line, banner, log and end."""
 
+import contextlib
 import json
 import os
 import re
@@ -130,7 +131,8 @@ class Proxy:
         with socket.socket(socket.AF_UNIX) as s:
             s.connect(str(self.control_path))  # without a limit of time it waits while there is a queue
             s.settimeout(20)
-            s.sendall(json.dumps({"verb": verb, **fields}).encode() + b"\n")
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # turned away: it says so
+                s.sendall(json.dumps({"verb": verb, **fields}).encode() + b"\n")
             return json.loads(s.makefile().readline())
 
     # --- what it holds ---

@@ -32,7 +32,7 @@ static int teardown(void **state)
 {
     char command[128];
     (void)state;
-    (void)snprintf(command, sizeof command, "rm -rf %s", folder);
+    (void)snprintf(command, sizeof command, "rm -rf %s %s.lock", folder, folder);
     return system(command);
 }
 
