@@ -1,9 +1,9 @@
 -- The largest share of a line: learned capacity, divided by those that are busy on it and the one that comes. Sixteen downloads
 -- over lines of 100 and 10 Mbit/s are spread about fifteen to one, without a weight being given.
 --
--- Options: direction (see below). Weights count for lines whose capacity is not known yet, and for no others.
+-- Options: direction, explore (see below). Weights count for lines whose capacity is not known yet, and for no others.
 -- Trade-off: made to fill unequal lines. A capacity is learned only by use, so for the first seconds of its life a line is
--- taken for an average one; and what is small gets no quicker line than what is large.
+-- taken for an average one, and one that is passed over is tried now and then. What is small gets no quicker line for it.
 
 local balance = require "steerway.balance"
 
@@ -18,30 +18,32 @@ return {
   about = "The largest learned capacity for each busy connection.",
   params = {
     direction = { type = "string", default = "down", enum = { "down", "up", "both" }, about = "which capacity counts" },
+    explore = { type = "number", default = 100, min = 2, about = "passed over so many times, a line is tried" },
   },
 
   ---@param ctx steerway.Ctx
   new = function(ctx)
-    local capacity = CAPACITY[ctx.params.direction]
-    local typical = 1 -- the capacity for each unit of weight of lines that have one
-
-    -- Negative, as the least is chosen.
+    local capacity, explore = CAPACITY[ctx.params.direction], ctx.params.explore
+    local typical, passed = 1, {} -- capacity for each unit of weight, where known; by uplink id: picks since its last one
     local share = balance.least_of(function(u)
       local known = capacity(u)
-      return -(known > 0 and known or typical * u.weight) / (u.busy + 1)
+      return -(known > 0 and known or typical * u.weight) / (u.busy + 1) -- negative, as the least is chosen
     end, "largest share")
 
     return {
       pick = function(conn, uplinks)
-        local sum, weight = 0, 0
+        local sum, weight, starved = 0, 0, nil
         for i = 1, #uplinks do
-          local known = capacity(uplinks[i])
-          if known > 0 then
-            sum, weight = sum + known, weight + uplinks[i].weight
-          end
+          local u, known = uplinks[i], capacity(uplinks[i])
+          if known > 0 then sum, weight = sum + known, weight + u.weight end
+          passed[u.id] = (passed[u.id] or 0) + 1
+          if passed[u.id] > explore then starved = u end
         end
         typical = weight > 0 and sum / weight or 1
-        return share(conn, uplinks)
+        local chosen, reason = starved, "to measure it anew"
+        if not starved then chosen, reason = share(conn, uplinks) end
+        passed[chosen.id] = 0
+        return chosen, reason
       end,
     }
   end,

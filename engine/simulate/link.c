@@ -50,14 +50,10 @@ void link_advance(struct link *l, double now)
 
     if (dt <= 0)
         return;
-    double target = l->n > 0 ? l->capacity : 0;
-    l->rate = target + (l->rate - target) * exp(-dt);
     if (l->n > 0) {
         l->served += dt * l->capacity / (double)l->n;
         l->carried += dt * l->capacity;
         fill_bins(l, l->at, now);
-        if (l->rate > l->learned)
-            l->learned = l->rate;
     }
     l->at = now;
 }

@@ -26,8 +26,6 @@ struct link {
     uint64_t version; /* of what is on it: an event that was made for another one is void */
 
     double carried; /* octets */
-    double rate;    /* octets/s, smoothed over 1 s */
-    double learned; /* the largest of those */
     /* What was carried over time, in bins that widen as time goes on. */
     double bins[LINK_BINS], bin_s;
 };

@@ -82,6 +82,17 @@ static void flow_end(struct model *m, uint32_t i, enum model_end end)
     m->free_flows[m->n_free++] = i;
 }
 
+/* Flows move all the time: who is active is busy. */
+static void claim(struct model *m, struct line *l)
+{
+    l->uplink.view.active++;
+    l->uplink.view.busy++;
+    if (m->set.pulse.beats)
+        return;
+    m->set.pulse.beats = true;
+    model_plan(m, m->now + UPLINK_TICK_S, METERS, 0, 0);
+}
+
 static void release(struct model *m, struct flow *f)
 {
     m->lines[f->uplink].uplink.view.active--;
@@ -98,15 +109,19 @@ void model_refresh(struct model *m)
         struct uplink_view *v = &l->uplink.view;
         link_advance(&l->up, m->now);
         link_advance(&l->down, m->now);
-        v->tx_rate = l->up.rate;
-        v->rx_rate = l->down.rate;
-        v->tx_capacity = l->up.learned;
-        v->rx_capacity = l->down.learned;
         v->tx_bytes = l->up.carried;
         v->rx_bytes = l->down.carried;
         double left = l->spec->quota - l->up.carried - l->down.carried;
         v->quota_left = left > 0 ? left : 0;
     }
+}
+
+/* The proxy's own meters, by its own pulse. */
+static void tick(struct model *m)
+{
+    model_refresh(m);
+    if (uplink_set_tick(&m->set, UPLINK_TICK_S))
+        model_plan(m, m->now + UPLINK_TICK_S, METERS, 0, 0);
 }
 
 static void plan_link(struct model *m, uint32_t i, bool down)
@@ -142,8 +157,7 @@ static void ask(struct model *m, uint32_t i)
     f->uplink = choice.order[0]->view.id - 1;
     f->tried |= UINT64_C(1) << f->uplink;
     struct line *l = &m->lines[f->uplink];
-    l->uplink.view.active++;
-    l->uplink.view.busy++;
+    claim(m, l);
     if (l->serves)
         model_plan(m, m->now + l->spec->rtt_s, CONNECTED, i, f->id);
     else
@@ -294,6 +308,8 @@ static void happen(struct model *m, const struct event *e)
     case OUTAGE_ENDS:
         l->serves = true;
         return set_known(m, l, true);
+    case METERS:
+        return tick(m);
     case POLICY_TIMER:
         if (e->version == m->timer_version)
             policy_run_timers(m->policy);

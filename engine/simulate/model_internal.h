@@ -13,6 +13,7 @@ enum what {
     OUTAGE_BEGINS,
     OUTAGE_KNOWN,
     OUTAGE_ENDS,
+    METERS,
     POLICY_TIMER
 };
 
@@ -30,7 +31,6 @@ struct flow {
 
 struct line {
     struct uplink uplink;
-    struct uplink_lease lease; /* unused: leases are the flows' */
     const struct model_line *spec;
     struct link up, down;
     bool serves; /* in truth; uplink.view.up is what is known */

@@ -51,6 +51,15 @@ describe("fair_share", function()
     assert.equal("fibre", runner:sequence(1))
   end)
 
+  it("tries a line that is always passed over, as it may have become another", function()
+    w = kit.world { { name = "fibre", rx_capacity = 1e9 }, { name = "lte", rx_capacity = 1 } }
+    runner = w:load(nil, { file = FILE.file, params = { explore = 10 } })
+    assert.equal(("fibre "):rep(10) .. "lte " .. ("fibre "):rep(10) .. "lte", runner:sequence(22))
+    assert.equal("largest share", runner:pick().reason)
+    runner:sequence(9)
+    assert.equal("to measure it anew", runner:pick().reason)
+  end)
+
   it("makes do with one, and with who is left", function()
     assert.same({ lte = 4 }, burst(4, { 2 }))
     assert.same({ fibre = 4 }, burst(4))

@@ -185,25 +185,6 @@ static void it_keeps_an_account_of_time(void **state)
     link_done(&l);
 }
 
-static void it_learns_what_it_can_carry(void **state)
-{
-    struct link l;
-    (void)state;
-    link_init(&l, 1000);
-    assert_true(l.learned == 0);
-    assert_int_equal(link_begin(&l, 0, 1, 1e6), 0);
-    link_advance(&l, 1);
-    assert_near(1000 * (1 - exp(-1)), l.rate);
-    link_advance(&l, 8);
-    assert_true(l.learned > 990 && l.learned <= 1000);
-    uint32_t flow;
-    assert_true(link_break_one(&l, 8, &flow));
-    link_advance(&l, 20);
-    assert_true(l.rate < 0.1);
-    assert_true(l.learned > 990);
-    link_done(&l);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -214,7 +195,6 @@ int main(void)
         cmocka_unit_test(an_event_for_another_state_is_told_by_the_version),
         cmocka_unit_test(as_a_naive_model_has_it),
         cmocka_unit_test(it_keeps_an_account_of_time),
-        cmocka_unit_test(it_learns_what_it_can_carry),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

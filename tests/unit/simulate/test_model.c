@@ -195,20 +195,22 @@ static void the_policy_sees_what_it_would_see(void **state)
                                  "if conn.id == 3 then\n"
                                  "assert(opened == 2 and closed == 2, 'hooks')\n"
                                  "assert(u.active == 0 and u.busy == 0, 'active')\n"
-                                 "assert(u.total == 2 and u.rx_bytes > 1999 and u.rtt == 0.5, 'counters')\n"
-                                 "assert(u.rx_capacity > 500 and u.rx_capacity <= 1000, 'capacity')\n"
-                                 "assert(ticks >= 9 and ticks <= 10 and conn.now == ctx.now(), 'time')\n"
+                                 "assert(u.total == 2 and u.rx_bytes > 599999 and u.rtt == 0.5, 'counters')\n"
+                                 "assert(u.rx_rate < 1000 and u.tx_capacity == 0, 'meters')\n"
+                                 "assert(u.rx_capacity > 98000 and u.rx_capacity <= 100000, 'capacity')\n"
+                                 "assert(ticks >= 19 and ticks <= 20 and conn.now == ctx.now(), 'time')\n"
                                  "end\n"
                                  "return uplinks[1] end,\n"
                                  "opened = function(conn, up, s) assert(s == 0.5) opened = opened + 1 end,\n"
-                                 "closed = function(conn, up, stats) assert(stats.rx == 1000 and "
+                                 "closed = function(conn, up, stats) assert(stats.rx == 300000 and "
                                  "stats.reason == 'closed') closed = closed + 1 end,\n"
                                  "} end }";
     struct world *w = world_new(1);
     (void)state;
-    flow(w, 0, 0, 1000);
-    flow(w, 0, 0, 1000);
-    flow(w, 10, 0, 1000);
+    w->lines.items[0].down = 100000; /* full for 6 s */
+    flow(w, 0, 0, 300000);
+    flow(w, 0, 0, 300000);
+    flow(w, 20, 0, 300000);
     run(w, policy);
     assert_int_equal(w->result.policy_errors, 0);
     assert_int_equal(w->result.n_done, 3);
