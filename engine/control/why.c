@@ -117,6 +117,8 @@ static json_t *choose(struct proxy *p, const struct question *q)
     (void)json_object_set_new(answer, "order", order_of(&choice));
     if (use)
         (void)json_object_set_new(answer, "uplink", json_string(choice.order[0]->name));
+    if (use && choice.hedge_s > 0)
+        (void)json_object_set_new(answer, "hedge", json_real(choice.hedge_s));
     return answer;
 }
 

@@ -153,24 +153,37 @@ static int name_width(const json_t *list)
     return (int)width;
 }
 
+/* What the line has carried, down and up; "-" as long as nobody knows. */
+static const char *learned(const json_t *u, char text[32])
+{
+    double down = number_of(u, "rx_capacity") * 8 / 1e6, up = number_of(u, "tx_capacity") * 8 / 1e6;
+
+    (void)snprintf(text, 32, down > 0 ? "%.3g/" : "-/", down);
+    size_t len = strlen(text);
+    (void)snprintf(text + len, 32 - len, up > 0 ? "%.3g" : "-", up);
+    return text;
+}
+
 static void show_uplinks(const json_t *a)
 {
     const json_t *list = json_object_get(a, "uplinks"), *u;
     int width = name_width(list);
     size_t i;
 
-    (void)printf("%-*s  STATE  WEIGHT  TIER   LIVE   BUSY    TOTAL  FAILED      SENT  RECEIVED  ADDRESS\n",
+    (void)printf("%-*s  STATE  WEIGHT  TIER   LIVE   BUSY    TOTAL  FAILED      SENT  RECEIVED  Mbit/s "
+                 "DOWN/UP  ADDRESS\n",
                  width, "UPLINK");
     json_array_foreach(list, i, u)
     {
-        char sent[32], received[32];
+        char sent[32], received[32], speed[32];
         const char *v4 = text_of(u, "ipv4"), *v6 = text_of(u, "ipv6");
         int pad = width - command_print(text_of(u, "name"));
-        (void)printf("%*s  %-5s  %6g  %4g  %5.0f  %5.0f  %7.0f  %6.0f  %8s  %8s  %s%s%s\n", pad, "",
+        (void)printf("%*s  %-5s  %6g  %4g  %5.0f  %5.0f  %7.0f  %6.0f  %8s  %8s  %14s  %s%s%s\n", pad, "",
                      json_is_true(json_object_get(u, "up")) ? "up" : "down", number_of(u, "weight"),
                      number_of(u, "tier"), number_of(u, "active"), number_of(u, "busy"),
                      number_of(u, "total"), number_of(u, "failures"), octets(number_of(u, "tx_bytes"), sent),
-                     octets(number_of(u, "rx_bytes"), received), v4, *v4 && *v6 ? ", " : "", v6);
+                     octets(number_of(u, "rx_bytes"), received), learned(u, speed), v4,
+                     *v4 && *v6 ? ", " : "", v6);
     }
 }
 
@@ -233,6 +246,7 @@ int cmd_set(const struct cli *cli)
 
 static void show_seen(const json_t *a)
 {
+    char speed[32];
     size_t i;
     const json_t *u;
 
@@ -244,6 +258,8 @@ static void show_seen(const json_t *a)
                      number_of(u, "tier"), number_of(u, "active"), number_of(u, "busy"));
         if (number_of(u, "rtt") > 0)
             (void)printf(", connects in %.0f ms", number_of(u, "rtt") * 1e3);
+        if (number_of(u, "rx_capacity") > 0 || number_of(u, "tx_capacity") > 0)
+            (void)printf(", carries %s Mbit/s down/up", learned(u, speed));
         (void)printf("\n");
     }
     json_array_foreach(json_object_get(a, "left_out"), i, u)
@@ -278,6 +294,9 @@ static void show_why(const json_t *a)
     if (*text_of(a, "policy"))
         (void)printf("  %-9s %s, generation %.0f\n", "policy", text_of(a, "policy"),
                      number_of(a, "generation"));
+    if (number_of(a, "hedge") > 0)
+        (void)printf("  %-9s another uplink if it has not connected within %.0f ms\n", "races",
+                     number_of(a, "hedge") * 1e3);
     show_seen(a);
 }
 

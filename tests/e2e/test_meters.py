@@ -1,5 +1,6 @@
 """What the uplinks' meters show of lines whose speed is known."""
 
+import re
 import socket
 import threading
 import time
@@ -100,6 +101,8 @@ def unequal(start, lab):
 def test_downloads_tell_what_a_line_can_carry(unequal, origin):
     with moving(unequal, origin(pour), 4, swallow):
         assert_learned(unequal, "rx")
+    assert re.search(r"^wan1 .* [34]\d(\.\d)?/-  10\.0\.1\.2", unequal.tell("uplinks"), re.M)
+    assert re.search(r"wan1: .*, carries [34]\d(\.\d)?/- Mbit/s down/up$", unequal.tell("why", "www.example.org"), re.M)
     learned = uplink(unequal, "wan1")["rx_capacity"]
     assert_at_rest(unequal)
     assert uplink(unequal, "wan1")["rx_capacity"] > 0.99 * learned, "idleness forgets nothing"
