@@ -85,10 +85,12 @@ local function names_of(ctx, set)
   end
 end
 
-local function conditions_of(ctx, rule, fail)
-  local all = {}
+-- function(conn): whether all that the rule asks for holds. No list to walk: most rules ask for one thing.
+local function condition_of(ctx, rule, fail)
+  local all
   local function add(condition)
-    all[#all + 1] = condition
+    local before = all
+    all = before and function(conn) return before(conn) and condition(conn) end or condition
   end
   if rule.ports ~= nil then
     add(ports_of(rule.ports, fail))
@@ -120,16 +122,7 @@ local function conditions_of(ctx, rule, fail)
   if rule.when ~= nil then
     add(rule.when)
   end
-  return all
-end
-
-local function holds(all, conn)
-  for i = 1, #all do
-    if not all[i](conn) then
-      return false
-    end
-  end
-  return true
+  return all or function() return true end
 end
 
 -- Uplinks by their names, in the order of preference that the rule has. Those that this run does not have are warned of, as
@@ -218,7 +211,7 @@ return function(ctx, list, otherwise)
     end
     options.check(what, rule, KNOWN)
     made[i] = {
-      conditions = conditions_of(ctx, rule, fail),
+      holds = condition_of(ctx, rule, fail),
       target = target_of(ctx, rule, otherwise, fail),
       strict = rule.strict, refuse = rule.refuse, reason = rule.reason or what,
       opts = rule.timeout and { timeout = rule.timeout } or nil,
@@ -228,7 +221,7 @@ return function(ctx, list, otherwise)
   return function(conn, uplinks, n)
     for i = 1, #made do
       local rule = made[i]
-      if holds(rule.conditions, conn) then
+      if rule.holds(conn) then
         local chosen, reason, opts = rule.target(conn, uplinks, n)
         if chosen == false then
           return false, reason

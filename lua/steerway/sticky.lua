@@ -5,6 +5,8 @@
 
 local options = require "steerway.options"
 
+local KEYS_MAX = 4096 -- texts at hand
+
 local KEYS = {
   client = function()
     return function(conn) return conn.client end
@@ -17,7 +19,22 @@ local KEYS = {
   end,
   -- A login belongs to somebody on a site.
   client_and_site = function(ctx)
-    return function(conn) return conn.client .. " " .. ctx.site(conn.host) end
+    local keys, count = {}, 0 -- by client, by site: a text that was put together once is not made anew
+    return function(conn)
+      local client, site = conn.client, ctx.site(conn.host)
+      local of_client = keys[client]
+      local key = of_client and of_client[site]
+      if key then
+        return key
+      end
+      if count == KEYS_MAX then
+        keys, count, of_client = {}, 0, nil
+      end
+      key, count = client .. " " .. site, count + 1
+      keys[client] = of_client or {}
+      keys[client][site] = key
+      return key
+    end
   end,
 }
 

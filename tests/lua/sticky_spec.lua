@@ -51,6 +51,17 @@ describe("sticky", function()
     assert.equal("c", go(by_name, "one", "img.example.com"))
   end)
 
+  it("keeps more clients and sites than it has texts for at hand", function()
+    local choose = sticky(ctx, { by = "client_and_site", inner = balance.smooth() })
+    local lines = {}
+    for i = 1, 9000 do
+      lines[i] = go(choose, "client" .. i % 300, ("site%d.org"):format(i % 30 + math.floor(i / 300) * 30))
+    end
+    for i = 1, 9000 do
+      assert.equal(lines[i], (go(choose, "client" .. i % 300, ("site%d.org"):format(i % 30 + math.floor(i / 300) * 30))))
+    end
+  end)
+
   it("moves only what must move when a line dies, and for good", function()
     local choose = sticky(ctx, { by = "client", inner = balance.smooth() })
     assert.equal("a", go(choose, "one"))
