@@ -88,6 +88,7 @@ void config_done(struct config *c)
     free(c->policy);
     free(c->data_dir);
     free(c->control);
+    free(c->state);
     free(c->record);
     config_init(c);
 }

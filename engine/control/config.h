@@ -32,6 +32,7 @@ struct config {
     char *data_dir;    /* holds lua/ and policies/; NULL to look for it */
     char *control;     /* path of the control socket; "none"; NULL for the default place */
     bool no_watch;     /* files of the policy are not watched */
+    char *state;       /* where quotas and capacities are kept; "none"; NULL for the default place */
     char *record;      /* a trace is recorded there; NULL for none */
     enum log_level log_level;
     enum log_format log_format;

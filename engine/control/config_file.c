@@ -98,6 +98,8 @@ static int set_one(const struct reading *r, const json_t *value, char *err)
             r->option->kind == OPTION_LIST || r->option->kind == OPTION_PATHS ? " or a list of texts" : "");
     if (r->option->kind == OPTION_PATH || r->option->kind == OPTION_PATHS)
         return set_path(r, text, err);
+    if (r->option->kind == OPTION_PLACE && strcmp(text, "none") != 0)
+        return set_path(r, text, err);
     return r->option->kind == OPTION_POLICY ? set_policy(r, text, err) : set_text(r, text, err);
 }
 
@@ -184,6 +186,7 @@ static int set_value(const struct reading *r, const json_t *value, char *err)
         return set_map(r, value, err);
     case OPTION_TEXT:
     case OPTION_PATH:
+    case OPTION_PLACE:
     case OPTION_POLICY:
         break;
     }

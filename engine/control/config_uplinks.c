@@ -1,5 +1,6 @@
 #include "control/config_uplinks.h"
 
+#include "base/units.h"
 #include "control/nearest.h"
 
 #include <errno.h>
@@ -9,7 +10,8 @@
 #include <string.h>
 
 static const double WEIGHT_MAX = 1e6, TIER_MAX = 1000;
-enum { TAG_MAX = 63 };
+static const double QUOTA_MAX = 1e15; /* octets: a thousand terabytes */
+enum { TAG_MAX = 63, WEEK_DAYS = 7, MONTH_DAYS = 31 };
 
 typedef int field_fn(struct uplink_spec *spec, const json_t *value, char *err);
 
@@ -117,13 +119,79 @@ static int set_tags(struct uplink_spec *spec, const json_t *value, char *err)
     return 0;
 }
 
+static int set_quota(struct uplink_spec *spec, const json_t *value, char *err)
+{
+    const char *text = config_text(value);
+    double octets = json_number_value(value);
+
+    if ((text ? !units_parse(text, &octets) : !json_is_number(value)) ||
+        !(octets >= 1 && octets <= QUOTA_MAX))
+        return config_refuse(err, "expected octets, such as \"20G\"");
+    spec->quota.octets = octets;
+    return 0;
+}
+
+static int set_quota_per(struct uplink_spec *spec, const json_t *value, char *err)
+{
+    const char *text = config_text(value);
+
+    for (int per = QUOTA_MONTH; text && per <= QUOTA_DAY; per++) {
+        if (strcmp(text, quota_per_name((enum quota_per)per)) != 0)
+            continue;
+        spec->quota.per = (enum quota_per)per;
+        return 0;
+    }
+    return config_refuse(err, "expected \"day\", \"week\" or \"month\"");
+}
+
+static int set_quota_day(struct uplink_spec *spec, const json_t *value, char *err)
+{
+    double day = json_number_value(value);
+
+    if (!json_is_number(value) || day < 1 || day > MONTH_DAYS || floor(day) != day)
+        return config_refuse(err, "expected a day of the month, 1 to %d, or of the week, 1 (Monday) to 7",
+                             MONTH_DAYS);
+    spec->quota.day = (int)day;
+    return 0;
+}
+
+static int set_quota_end(struct uplink_spec *spec, const json_t *value, char *err)
+{
+    const char *text = config_text(value);
+
+    if (!text || (strcmp(text, "soft") != 0 && strcmp(text, "hard") != 0))
+        return config_refuse(err, "expected \"soft\" or \"hard\"");
+    spec->quota.hard = strcmp(text, "hard") == 0;
+    return 0;
+}
+
 static const struct {
     const char *key;
     field_fn *set;
 } fields[] = {
-    {"interface", set_interface}, {"address", set_address}, {"name", set_name},
-    {"weight", set_weight},       {"tier", set_tier},       {"tags", set_tags},
+    {"interface", set_interface}, {"address", set_address},     {"name", set_name},
+    {"weight", set_weight},       {"tier", set_tier},           {"tags", set_tags},
+    {"quota", set_quota},         {"quota_per", set_quota_per}, {"quota_day", set_quota_day},
+    {"quota_end", set_quota_end},
 };
+
+/* What holds between the keys. @param ret_key  the one at fault */
+static int check_quota(const json_t *table, const struct quota_plan *q, const char **ret_key, char *err)
+{
+    static const char *const others[] = {"quota_per", "quota_day", "quota_end"};
+
+    for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+        *ret_key = others[i];
+        if (json_object_get(table, others[i]) && q->octets <= 0)
+            return config_refuse(err, "there is no quota, such as quota = \"20G\"");
+    }
+    *ret_key = "quota_day";
+    if (q->day > 0 && q->per == QUOTA_DAY)
+        return config_refuse(err, "a quota per day begins at midnight");
+    if (q->day > WEEK_DAYS && q->per == QUOTA_WEEK)
+        return config_refuse(err, "expected a day of the week, 1 (Monday) to 7");
+    return 0;
+}
 
 static int unknown_key(const char *key, char *err)
 {
@@ -134,7 +202,8 @@ static int unknown_key(const char *key, char *err)
         nearest_offer(&nearest, fields[i].key);
     if (nearest.best)
         return config_refuse(err, "unknown key; did you mean %s?", nearest.best);
-    return config_refuse(err, "unknown key (known: interface, address, name, weight, tier, tags)");
+    return config_refuse(err, "unknown key (known: interface, address, name, weight, tier, tags, quota, "
+                              "quota_per, quota_day, quota_end)");
 }
 
 /* @param ret_key  the key at fault, "" for the whole */
@@ -158,7 +227,7 @@ static int parse_table(struct uplink_spec *spec, const json_t *table, const char
     bool interface = json_object_get(table, "interface"), address = json_object_get(table, "address");
     if (interface == address)
         return config_refuse(err, "expected either interface or address%s", interface ? ", not both" : "");
-    return 0;
+    return check_quota(table, &spec->quota, ret_key, err);
 }
 
 static int parse_uplink(struct uplink_spec *spec, const json_t *item, const char **ret_key, char *err)

@@ -1,11 +1,11 @@
 #include "control/control_path.h"
 
+#include "control/lock_file.h"
+
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -35,24 +35,6 @@ static void make_folder(const char *path)
         return;
     (void)snprintf(folder, sizeof folder, "%.*s", (int)(slash - path), path);
     (void)mkdir(folder, 0700);
-}
-
-/* The lock outlives a crash as a file, but not as a lock: so it tells a socket that is served from one that
- * was left. */
-static int lock(const char *path)
-{
-    char name[CONTROL_PATH_MAX + sizeof ".lock"];
-
-    (void)snprintf(name, sizeof name, "%s.lock", path);
-    int fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0)
-        return -errno;
-    if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-        int r = errno == EWOULDBLOCK ? -EADDRINUSE : -errno;
-        (void)close(fd);
-        return r;
-    }
-    return fd;
 }
 
 /* Only ever a socket: a file that somebody named by mistake stays. */
@@ -93,7 +75,7 @@ int control_place_take(struct control_place *ret, const char *path)
     if (strlen(path) >= CONTROL_PATH_MAX)
         return -ENAMETOOLONG;
     make_folder(path);
-    int lock_fd = lock(path);
+    int lock_fd = lock_file_take(path);
     if (lock_fd < 0)
         return lock_fd;
     int r = remove_stale(path);

@@ -16,6 +16,8 @@ static void on_tick(struct ev_loop *loop, ev_timer *w, int events)
     t->read_s = now;
     if (!uplink_set_tick(t->uplinks, s))
         ev_timer_stop(loop, w);
+    if (t->was_read)
+        t->was_read(t->arg);
 }
 
 static void wake(void *arg)

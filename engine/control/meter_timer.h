@@ -10,7 +10,9 @@ struct meter_timer {
     ev_timer timer;
     struct ev_loop *loop;
     struct uplink_set *uplinks;
-    double read_s; /* when they were read last */
+    double read_s;               /* when they were read last */
+    void (*was_read)(void *arg); /* after each time; NULL for nobody */
+    void *arg;
 };
 
 /** Embedded by its owner, who must not move it; uplinks and loop must outlive it. */

@@ -274,6 +274,13 @@ int option_set_control(struct config *c, const char *value, char *err)
     return replace_text(&c->control, value, err);
 }
 
+int option_set_state(struct config *c, const char *value, char *err)
+{
+    if (!*value)
+        return config_refuse(err, "expected a path, such as /var/lib/steerway/state.json, or none");
+    return replace_text(&c->state, value, err);
+}
+
 int option_set_no_watch(struct config *c, const char *value, char *err)
 {
     (void)value;

@@ -9,6 +9,7 @@ enum option_kind {
     OPTION_NUMBER, /* a number in the file */
     OPTION_TEXT,
     OPTION_PATH,   /* in the file, relative to the file's folder */
+    OPTION_PLACE,  /* likewise, or "none" */
     OPTION_POLICY, /* a name, or a path likewise */
     OPTION_LIST,   /* may be given again; a text or a list of texts in the file */
     OPTION_PATHS,  /* both */

@@ -63,9 +63,10 @@ static size_t sort_uplinks(const struct uplink_set *set, const struct target *t,
             ret[n++] = u;
             (void)json_array_append_new(seen, numbers_of(u));
         } else {
-            (void)json_array_append_new(
-                left_out, json_pack("{s:s, s:s}", "name", u->name, "why",
-                                    u->view.up ? "does not speak this family of addresses" : "down"));
+            const char *why = u->view.up           ? "does not speak this family of addresses"
+                              : uplink_is_spent(u) ? "its quota is used up"
+                                                   : "down";
+            (void)json_array_append_new(left_out, json_pack("{s:s, s:s}", "name", u->name, "why", why));
         }
     }
     return n;

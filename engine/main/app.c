@@ -282,12 +282,21 @@ int app_init(struct app *a, const struct config *config, const struct paths *pat
     return app_open_services(a, err);
 }
 
+static void on_meters(void *arg)
+{
+    struct app *a = arg;
+
+    ledger_look(&a->ledger);
+}
+
 void app_run(struct app *a)
 {
     ev_timer_init(&a->refresh, on_refresh, REFRESH_S, REFRESH_S);
     ev_timer_start(a->loop, &a->refresh);
     policy_timer_init(&a->policy_timer, a->loop, a->policy);
     meter_timer_init(&a->meter_timer, a->loop, a->uplinks);
+    a->meter_timer.was_read = on_meters;
+    a->meter_timer.arg = a;
     ev_run(a->loop, 0);
     policy_timer_done(&a->policy_timer);
     meter_timer_done(&a->meter_timer);
@@ -301,6 +310,7 @@ void app_done(struct app *a)
         policy_watch_stop(&a->watch);
         proxy_stop(&a->proxy);
         proxy_done(&a->proxy);
+        ledger_close(&a->ledger);
         ev_signal_stop(a->loop, &a->on_int);
         ev_signal_stop(a->loop, &a->on_term);
         ev_signal_stop(a->loop, &a->on_hup);

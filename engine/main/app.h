@@ -5,6 +5,7 @@
 
 #include "control/config.h"
 #include "control/control.h"
+#include "control/ledger.h"
 #include "control/meter_timer.h"
 #include "control/policy_timer.h"
 #include "main/paths.h"
@@ -26,6 +27,7 @@ struct app {
     ev_timer drain, refresh;
     struct policy_timer policy_timer;
     struct meter_timer meter_timer;
+    struct ledger ledger;
     struct policy_watch watch;
     struct control control;
 };

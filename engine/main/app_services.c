@@ -81,9 +81,34 @@ static int open_record(struct app *a, char *err)
     return -1;
 }
 
+static int open_ledger(struct app *a, char *err)
+{
+    const char *given = a->config->state;
+    char place[PATH_MAX];
+    const char *path = given && strcmp(given, "none") == 0 ? NULL : given ? given : place;
+    int r = given ? 0 : state_file_default(place);
+
+    if (r < 0)
+        path = NULL;
+    int opened = ledger_open(&a->ledger, a->loop, path, a->uplinks, a->policy);
+    r = r < 0 ? r : opened;
+    if (r < 0 && given) {
+        (void)snprintf(err, CONFIG_ERROR_MAX, "--state %.500s: %s", given,
+                       r == -EADDRINUSE ? "another proxy keeps its state there" : strerror(-r));
+        return -1;
+    }
+    if (r < 0)
+        warn("what quotas use up is not kept over a restart", path,
+             r == -EADDRINUSE
+                 ? "another proxy keeps its state there; give this one a place of its own with --state"
+             : r == -ENOENT ? "there is no state directory; name a place with --state"
+                            : strerror(-r));
+    return 0;
+}
+
 int app_open_services(struct app *a, char *err)
 {
-    if (open_control(a, err) < 0)
+    if (open_ledger(a, err) < 0 || open_control(a, err) < 0)
         return -1;
     open_watch(a);
     return open_record(a, err);

@@ -164,26 +164,40 @@ static const char *learned(const json_t *u, char text[32])
     return text;
 }
 
+static bool any_quota(const json_t *list)
+{
+    const json_t *u;
+    size_t i;
+
+    json_array_foreach(list, i, u) if (json_is_number(json_object_get(u, "quota_left"))) return true;
+    return false;
+}
+
 static void show_uplinks(const json_t *a)
 {
     const json_t *list = json_object_get(a, "uplinks"), *u;
+    bool quotas = any_quota(list);
     int width = name_width(list);
     size_t i;
 
-    (void)printf("%-*s  STATE  WEIGHT  TIER   LIVE   BUSY    TOTAL  FAILED      SENT  RECEIVED  Mbit/s "
-                 "DOWN/UP  ADDRESS\n",
-                 width, "UPLINK");
+    (void)printf(
+        "%-*s  STATE  WEIGHT  TIER   LIVE   BUSY    TOTAL  FAILED      SENT  RECEIVED  Mbit/s DOWN/UP%s"
+        "  ADDRESS\n",
+        width, "UPLINK", quotas ? "  QUOTA LEFT" : "");
     json_array_foreach(list, i, u)
     {
-        char sent[32], received[32], speed[32];
+        char sent[32], received[32], speed[32], left[32];
         const char *v4 = text_of(u, "ipv4"), *v6 = text_of(u, "ipv6");
+        bool has_quota = json_is_number(json_object_get(u, "quota_left"));
         int pad = width - command_print(text_of(u, "name"));
-        (void)printf("%*s  %-5s  %6g  %4g  %5.0f  %5.0f  %7.0f  %6.0f  %8s  %8s  %14s  %s%s%s\n", pad, "",
+        (void)printf("%*s  %-5s  %6g  %4g  %5.0f  %5.0f  %7.0f  %6.0f  %8s  %8s  %14s", pad, "",
                      json_is_true(json_object_get(u, "up")) ? "up" : "down", number_of(u, "weight"),
                      number_of(u, "tier"), number_of(u, "active"), number_of(u, "busy"),
                      number_of(u, "total"), number_of(u, "failures"), octets(number_of(u, "tx_bytes"), sent),
-                     octets(number_of(u, "rx_bytes"), received), learned(u, speed), v4,
-                     *v4 && *v6 ? ", " : "", v6);
+                     octets(number_of(u, "rx_bytes"), received), learned(u, speed));
+        if (quotas)
+            (void)printf("  %10s", has_quota ? octets(number_of(u, "quota_left"), left) : "-");
+        (void)printf("  %s%s%s\n", v4, *v4 && *v6 ? ", " : "", v6);
     }
 }
 

@@ -56,7 +56,10 @@ static void print_welcome(const struct app *a)
             (void)addr_format_ip(&u->egress.source6, v6);
         printf("  uplink ");
         printf("%*s weight %-5g %s%s%s%s\n", width - command_print(u->name), "", u->view.weight, v4,
-               v4[0] && v6[0] ? ", " : "", v6, u->view.up ? "" : "(down)");
+               v4[0] && v6[0] ? ", " : "", v6,
+               u->view.up           ? ""
+               : uplink_is_spent(u) ? " (quota used up)"
+                                    : "(down)");
     }
     if (p->n_listeners > 0)
         print_usage(&p->listeners[0].listener.addr, access_needs_user(&a->config->access));
@@ -78,7 +81,7 @@ static void log_start(const struct app *a)
         log_str(&l, "uplink", u->name);
         log_str(&l, "kind", uplink_kind_name(u->kind));
         log_num(&l, "weight", u->view.weight);
-        log_str(&l, "state", u->view.up ? "up" : "down");
+        log_str(&l, "state", u->view.up ? "up" : uplink_is_spent(u) ? "used up" : "down");
         log_end(&l);
     }
     struct log_line l;
@@ -93,7 +96,7 @@ static void warn_of_absent(const struct uplink_set *uplinks, const struct machin
     for (size_t i = 0; i < uplinks->n; i++) {
         const struct uplink *u = uplinks->items[i];
         struct log_line l;
-        if (u->view.up)
+        if (u->view.up || uplink_is_spent(u)) /* that was told of */
             continue;
         log_begin(&l, LOG_WARN, "uplink not usable at present");
         log_str(&l, "uplink", u->name);

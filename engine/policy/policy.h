@@ -147,7 +147,7 @@ void policy_opened(struct policy *p, const struct policy_conn *conn, struct upli
 void policy_failed(struct policy *p, const struct policy_conn *conn, struct uplink *u, const char *error);
 void policy_closed(struct policy *p, const struct policy_conn *conn, struct uplink *u,
                    const struct policy_stats *stats);
-/** @param what  "up", "down" or "address" */
+/** @param what  "up", "down", "address" or "quota" */
 void policy_uplink_changed(struct policy *p, struct uplink *u, const char *what);
 /** The connection is over, opened or not: drop what is kept under its id. Call once, last. */
 void policy_forget(struct policy *p, uint64_t conn_id);

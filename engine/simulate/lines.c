@@ -1,5 +1,7 @@
 #include "simulate/lines.h"
 
+#include "base/units.h"
+
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -11,20 +13,15 @@ static const double SECONDS_MAX = 1e7;
 
 typedef const char *field_fn(struct model_line *l, const json_t *value);
 
-/* A number, or a text with K, M or G behind it. */
+/* A number, or a text with K, M, G or T behind it. */
 static bool take_scaled(const json_t *value, double min, double max, double *ret)
 {
     const char *text = json_string_value(value);
     double n = json_number_value(value);
-    char *end = NULL;
 
-    if (text) {
-        n = strtod(text, &end);
-        n *= *end == 'K' ? 1e3 : *end == 'M' ? 1e6 : *end == 'G' ? 1e9 : 1;
-        if (end == text || (*end && (!strchr("KMG", *end) || end[1])))
-            return false;
-    }
-    if ((!text && !json_is_number(value)) || !(n >= min && n <= max))
+    if (text ? !units_parse(text, &n) : !json_is_number(value))
+        return false;
+    if (!(n >= min && n <= max))
         return false;
     *ret = n;
     return true;

@@ -1,9 +1,9 @@
 #include "uplink/uplink.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 const char *uplink_kind_name(enum uplink_kind kind)
 {
@@ -64,11 +64,11 @@ int uplink_set_add(struct uplink_set *set, const struct uplink_spec *spec, const
     u->view = (struct uplink_view){
         .weight = spec->weight,
         .tier = spec->tier,
-        .quota_left = INFINITY,
         .id = (int32_t)set->n + 1,
     };
     memcpy(u->interface, spec->interface, sizeof u->interface);
     u->address = spec->address;
+    quota_init(&u->quota, &spec->quota, time(NULL));
     u->pulse = &set->pulse;
     list_init(&u->busy);
     set_name(u, spec);
@@ -142,5 +142,21 @@ void uplink_refresh(struct uplink *u, const struct machine *m)
         refresh_address(u, m);
     u->view.ipv4 = u->egress.any4;
     u->view.ipv6 = u->egress.any6;
-    u->view.up = u->view.ipv4 || u->view.ipv6;
+    uplink_settle(u);
+}
+
+static bool forbids(const struct quota *q)
+{
+    return q->plan.hard && quota_left(q) <= 0;
+}
+
+void uplink_settle(struct uplink *u)
+{
+    u->view.quota_left = quota_left(&u->quota);
+    u->view.up = (u->view.ipv4 || u->view.ipv6) && !forbids(&u->quota);
+}
+
+bool uplink_is_spent(const struct uplink *u)
+{
+    return (u->view.ipv4 || u->view.ipv6) && forbids(&u->quota);
 }

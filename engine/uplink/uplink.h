@@ -6,6 +6,7 @@
 #include "net/egress.h"
 #include "net/machine.h"
 #include "uplink/meter.h"
+#include "uplink/quota.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -29,9 +30,9 @@ struct uplink_view {
     double tx_capacity, rx_capacity; /* learned (meter.h); 0 for not known yet */
     double busy;                     /* connections that were chosen or moved octets in the last 2 s */
     double rtt;                      /* smoothed time that TCP takes to connect; 0 for not known yet */
-    double quota_left;               /* octets, or infinity */
+    double quota_left;               /* octets that this period has left, or infinity */
     int32_t id;                      /* 1.. in the order given */
-    bool up, ipv4, ipv6;
+    bool up, ipv4, ipv6;             /* up: not when a hard quota is used up, either */
 };
 
 struct uplink_pulse;
@@ -49,6 +50,7 @@ struct uplink {
     struct list busy;           /* leases */
     struct meter tx, rx;
     double tx_read, rx_read; /* the view's octets as of the last tick */
+    struct quota quota;
 };
 
 /** The time by which meters go. It beats only while there is something to measure, so that rest costs
@@ -77,6 +79,7 @@ struct uplink_spec {
     double weight, tier;
     char *tags[UPLINK_TAGS_MAX]; /* owned by the spec */
     size_t n_tags;
+    struct quota_plan quota;
 };
 
 /** Parse "INTERFACE|ADDRESS[@WEIGHT]" or with "/WEIGHT". An IPv6 address may stand in brackets. Weight is a
@@ -97,6 +100,12 @@ void uplink_set_done(struct uplink_set *set);
  *  kinds bind to the device and to the address; but an address of a loopback or dummy link is bound alone, as
  *  it is used through other links, which the kernel chooses. */
 void uplink_refresh(struct uplink *u, const struct machine *m);
+
+/** Take up and quota_left anew, when the quota's count or period has changed. */
+void uplink_settle(struct uplink *u);
+
+/** Whether nothing but its hard quota keeps it from serving. */
+bool uplink_is_spent(const struct uplink *u);
 
 const char *uplink_kind_name(enum uplink_kind kind);
 

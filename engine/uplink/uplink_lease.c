@@ -52,6 +52,10 @@ static void read_meters(struct uplink *u, double s)
     v->rx_rate = u->rx.rate;
     v->tx_capacity = u->tx.capacity;
     v->rx_capacity = u->rx.capacity;
+    if (!quota_is_set(&u->quota))
+        return;
+    u->quota.used += tx + rx;
+    uplink_settle(u);
 }
 
 bool uplink_set_tick(struct uplink_set *set, double s)

@@ -1,5 +1,5 @@
--- A line that is usually fine, and an LTE stick for when it is not. The stick is paid for by the gigabyte, so it carries
--- nothing while the line works.
+-- A line that is usually fine, and an LTE stick for when it is not. The stick has so many gigabytes a month, so it carries
+-- nothing while the line works, and no more than it has.
 --
 --   steerway check --config examples/lte-backup/config.lua
 --   steerway start --config examples/lte-backup/config.lua
@@ -12,8 +12,10 @@ return {
 
   uplinks = {
     { interface = "eth0", name = "line", tier = 1 },
-    -- May be absent: plugged in later, it is found within seconds.
-    { interface = "wwan0", name = "lte", tier = 2, tags = { "metered" } },
+    -- May be absent: plugged in later, it is found within seconds. The contract says 20 GB from the 15th on, and counts headers
+    -- too. The end is hard, since what comes after is dear; where it is only slow, say "soft".
+    { interface = "wwan0", name = "lte", tier = 2, tags = { "metered" },
+      quota = "19G", quota_day = 15, quota_end = "hard" },
   },
 
   -- A line that is broken further up does not refuse connections, it just does not answer. While the stick is left to

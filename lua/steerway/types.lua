@@ -42,7 +42,7 @@
 ---@field rx_capacity number  octets from destinations that it can carry in a second, as learned from use; 0: not known yet
 ---@field busy number  live connections that were chosen, or moved something, in the last two seconds
 ---@field rtt number  seconds that TCP takes to connect, smoothed over the last eight or so; 0: not known yet
----@field quota_left number  octets; not measured yet: always math.huge
+---@field quota_left number  octets that the period under way has left; math.huge without a quota
 
 ---How a connection went. Read-only, and valid during the call only.
 ---@class steerway.Stats
@@ -65,7 +65,7 @@
 ---@field opened? fun(conn: steerway.Conn, uplink: steerway.Uplink, connect_s: number)  a destination has answered, so long after the search for a way began
 ---@field failed? fun(conn: steerway.Conn, uplink: steerway.Uplink, err: string)  an attempt failed: "timeout", "refused", "unreachable", "reset", "dns" or "bind"
 ---@field closed? fun(conn: steerway.Conn, uplink: steerway.Uplink, stats: steerway.Stats)  the end of a connection that was opened
----@field uplink_changed? fun(uplink: steerway.Uplink, what: "up"|"down"|"address")  an uplink came, went, or has another address
+---@field uplink_changed? fun(uplink: steerway.Uplink, what: "up"|"down"|"address"|"quota")  an uplink came, went, has another address, or its quota is used up or has room again
 ---@field export? fun(): table  plain data for the one that is loaded in its place: numbers, strings, booleans, tables of them
 ---@field import? fun(t: table)  what the one before has exported, if it bore the same name; called after new
 ---@field selftest? fun(ctx: steerway.Ctx): false|nil, string?  before it serves; an error, or false and a reason, refuses the policy

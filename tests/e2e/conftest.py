@@ -31,8 +31,9 @@ def pytest_configure(config):
 
 @pytest.fixture(autouse=True)
 def runtime(tmp_path, monkeypatch):
-    """No test's proxy meets another's control socket."""
+    """No test's proxy meets another's control socket, or state."""
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
 
 
 @pytest.fixture(scope="session")

@@ -111,8 +111,8 @@ for name in pairs(options) do
   local key = name:gsub("%-", "_")
   if not complaint_about(("return { %s = { {} } }"):format(key)):find("unknown key", 1, true) then keys[key] = true end
 end
-local fields = complaint_about("return { uplinks = { { qqqqqqqqqq = 1 } } }"):match "%(known: ([%a, ]+)%)"
-for field in assert(fields, "the program does not tell the keys of an uplink"):gmatch "%a+" do keys[field] = true end
+local fields = complaint_about("return { uplinks = { { qqqqqqqqqq = 1 } } }"):match "%(known: ([%a_, ]+)%)"
+for field in assert(fields, "the program does not tell the keys of an uplink"):gmatch "[%a_]+" do keys[field] = true end
 os.remove(scratch)
 
 local documented_keys = {}

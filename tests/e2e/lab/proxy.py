@@ -35,7 +35,7 @@ class Proxy:
         self.out_path, self.log_path = folder / f"proxy{number}.out", folder / f"proxy{number}.log"
         self.runtime = folder / f"run{number}"
         self.runtime.mkdir()
-        self.env = {**os.environ, "XDG_RUNTIME_DIR": str(self.runtime)}
+        self.env = {**os.environ, "XDG_RUNTIME_DIR": str(self.runtime), "XDG_STATE_HOME": str(self.runtime)}
         with open(self.out_path, "wb") as out, open(self.log_path, "wb") as log:
             command = [*prefix, *self.argv]
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=stderr or log, cwd=folder,

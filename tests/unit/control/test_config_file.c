@@ -173,12 +173,13 @@ static void uplinks_in_all_forms(void **state)
     const struct config *c = &f->config;
     char text[ADDR_TEXT_MAX];
 
-    must_load(
-        f, "return { uplinks = {\n"
-           "  'eth0@7', '192.0.2.1/2',\n"
-           "  { interface = 'wwan0', name = 'lte', weight = 0.5, tier = 2, tags = { 'metered', 'slow' } },\n"
-           "  { address = '2001:db8::1', tags = {} },\n"
-           "} }");
+    must_load(f,
+              "return { uplinks = {\n"
+              "  'eth0@7', '192.0.2.1/2',\n"
+              "  { interface = 'wwan0', name = 'lte', weight = 0.5, tier = 2, tags = { 'metered', 'slow' },\n"
+              "    quota = '1.5T', quota_per = 'week', quota_day = 5, quota_end = 'hard' },\n"
+              "  { address = '2001:db8::1', tags = {} },\n"
+              "} }");
     assert_int_equal(c->n_uplinks, 4);
     assert_int_equal(c->uplinks[0].kind, UPLINK_INTERFACE);
     assert_string_equal(c->uplinks[0].interface, "eth0");
@@ -190,6 +191,8 @@ static void uplinks_in_all_forms(void **state)
     assert_string_equal(lte->interface, "wwan0");
     assert_string_equal(lte->name, "lte");
     assert_true(lte->weight == 0.5 && lte->tier == 2);
+    assert_true(lte->quota.octets == 1.5e12 && lte->quota.per == QUOTA_WEEK && lte->quota.day == 5 &&
+                lte->quota.hard);
     assert_int_equal(lte->n_tags, 2);
     assert_string_equal(lte->tags[0], "metered");
     assert_string_equal(lte->tags[1], "slow");
@@ -255,7 +258,24 @@ static void what_is_wrong_is_named(void **state)
         {"return { uplinks = { { interface = 'a', weigth = 1 } } }",
          "config.lua: uplinks[1].weigth: unknown key; did you mean weight?"},
         {"return { uplinks = { { interface = 'a', mtu = 1 } } }",
-         "uplinks[1].mtu: unknown key (known: interface, address, name, weight, tier, tags)"},
+         "uplinks[1].mtu: unknown key (known: interface, address, name, weight, tier, tags, quota, "
+         "quota_per, "
+         "quota_day, quota_end)"},
+        {"return { uplinks = { { interface = 'a', quota = '20GB' } } }",
+         "uplinks[1].quota: expected octets, such as \"20G\""},
+        {"return { uplinks = { { interface = 'a', quota = 0 } } }", "uplinks[1].quota: expected octets"},
+        {"return { uplinks = { { interface = 'a', quota = '20G', quota_per = 'year' } } }",
+         "uplinks[1].quota_per: expected \"day\", \"week\" or \"month\""},
+        {"return { uplinks = { { interface = 'a', quota = '20G', quota_day = 32 } } }",
+         "uplinks[1].quota_day: expected a day"},
+        {"return { uplinks = { { interface = 'a', quota = 1, quota_per = 'week', quota_day = 8 } } }",
+         "uplinks[1].quota_day: expected a day of the week"},
+        {"return { uplinks = { { interface = 'a', quota = 1, quota_per = 'day', quota_day = 1 } } }",
+         "uplinks[1].quota_day: a quota per day begins at midnight"},
+        {"return { uplinks = { { interface = 'a', quota = 1, quota_end = 'never' } } }",
+         "uplinks[1].quota_end: expected \"soft\" or \"hard\""},
+        {"return { uplinks = { { interface = 'a', quota_day = 15 } } }",
+         "uplinks[1].quota_day: there is no quota"},
         {"return { uplinks = { { interface = 'a', weight = 0 } } }",
          "uplinks[1].weight: expected a number above 0 and at most 1e+06"},
         {"return { uplinks = { { interface = 'a', weight = 1000001 } } }",

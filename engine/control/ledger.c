@@ -1,0 +1,209 @@
+#include "control/ledger.h"
+
+#include "base/log.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What a crash may lose of a quota's count; and of what is only learned anew, which is no reason to wear a
+ * flash card. */
+static const double SAVE_QUOTA_S = 3, SAVE_LEARNED_S = 300;
+enum { VERSION = 1 };
+
+/* --- to and from JSON ----------------------------------------------------------------------------------- */
+
+static json_t *uplink_json(const struct uplink *u)
+{
+    json_t *o = json_pack("{s:f, s:f}", "rx_capacity", u->rx.capacity, "tx_capacity", u->tx.capacity);
+
+    if (quota_is_set(&u->quota))
+        (void)json_object_set_new(
+            o, "quota", json_pack("{s:I, s:f}", "began", (json_int_t)u->quota.began, "used", u->quota.used));
+    return o;
+}
+
+static char *to_text(struct ledger *l)
+{
+    for (size_t i = 0; i < l->uplinks->n; i++) {
+        const struct uplink *u = l->uplinks->items[i];
+        (void)json_object_set_new(l->kept, u->name, uplink_json(u));
+    }
+    json_t *whole = json_pack("{s:i, s:O}", "steerway_state", VERSION, "uplinks", l->kept);
+    char *text = whole ? json_dumps(whole, JSON_INDENT(1)) : NULL;
+    json_decref(whole);
+    return text;
+}
+
+/* A number of octets, or of octets a second. */
+static double amount(const json_t *o, const char *key)
+{
+    double n = json_number_value(json_object_get(o, key));
+
+    return n > 0 && isfinite(n) ? n : 0;
+}
+
+static void restore(struct uplink *u, const json_t *o)
+{
+    const json_t *quota = json_object_get(o, "quota");
+
+    u->rx.capacity = u->view.rx_capacity = amount(o, "rx_capacity");
+    u->tx.capacity = u->view.tx_capacity = amount(o, "tx_capacity");
+    if (json_is_integer(json_object_get(quota, "began")))
+        quota_restore(&u->quota, (time_t)json_integer_value(json_object_get(quota, "began")),
+                      amount(quota, "used"));
+    uplink_settle(u);
+}
+
+static void warn(const char *event, const char *path, const char *why)
+{
+    struct log_line l;
+
+    log_begin(&l, LOG_WARN, event);
+    log_str(&l, "path", path);
+    log_str(&l, "why", why);
+    log_end(&l);
+}
+
+static void take_up(struct ledger *l, const char *text)
+{
+    json_error_t error;
+    json_t *whole = json_loads(text, 0, &error);
+    json_t *uplinks = json_object_get(whole, "uplinks");
+    bool known = json_integer_value(json_object_get(whole, "steerway_state")) == VERSION;
+
+    if (known && json_is_object(uplinks)) {
+        json_decref(l->kept);
+        l->kept = json_incref(uplinks);
+        for (size_t i = 0; i < l->uplinks->n; i++)
+            restore(l->uplinks->items[i], json_object_get(uplinks, l->uplinks->items[i]->name));
+    } else {
+        int r = state_file_set_aside(&l->file);
+        warn("the kept state cannot be understood: beginning anew", l->file.path,
+             r < 0 ? strerror(-r) : "the old one is beside it, as .bad");
+    }
+    json_decref(whole);
+}
+
+/* --- saving --------------------------------------------------------------------------------------------- */
+
+static void on_failed(struct state_file *f, int err)
+{
+    warn("the state cannot be kept", f->path, strerror(-err));
+}
+
+static void on_save(struct ev_loop *loop, ev_timer *w, int events)
+{
+    struct ledger *l = container_of(w, struct ledger, save);
+    char *text = to_text(l);
+
+    (void)loop;
+    (void)events;
+    if (text)
+        state_file_write(&l->file, text);
+}
+
+static bool has_quotas(const struct ledger *l)
+{
+    for (size_t i = 0; i < l->uplinks->n; i++)
+        if (quota_is_set(&l->uplinks->items[i]->quota))
+            return true;
+    return false;
+}
+
+static void save_soon(struct ledger *l)
+{
+    if (!l->file.loop || ev_is_active(&l->save))
+        return;
+    ev_timer_set(&l->save, has_quotas(l) ? SAVE_QUOTA_S : SAVE_LEARNED_S, 0.);
+    ev_timer_start(l->loop, &l->save);
+}
+
+/* --- periods -------------------------------------------------------------------------------------------- */
+
+static void tell(struct ledger *l, struct uplink *u, bool used_up)
+{
+    struct log_line line;
+
+    log_begin(&line, used_up ? LOG_WARN : LOG_INFO, used_up ? "quota used up" : "quota has room again");
+    log_str(&line, "uplink", u->name);
+    log_num(&line, "octets", u->quota.plan.octets);
+    log_str(&line, "per", quota_per_name(u->quota.plan.per));
+    log_str(&line, "end", u->quota.plan.hard ? "hard" : "soft");
+    log_end(&line);
+    l->used_up[u->view.id - 1] = used_up;
+    policy_uplink_changed(l->policy, u, "quota");
+}
+
+void ledger_look(struct ledger *l)
+{
+    for (size_t i = 0; i < l->uplinks->n; i++) {
+        struct uplink *u = l->uplinks->items[i];
+        bool used_up = u->view.quota_left <= 0;
+        if (used_up != l->used_up[u->view.id - 1])
+            tell(l, u, used_up);
+    }
+    save_soon(l);
+}
+
+/* libev asks for the next time after now, also when the clock was set. */
+static ev_tstamp next_renewal(ev_periodic *w, ev_tstamp now)
+{
+    const struct ledger *l = container_of(w, struct ledger, renewal);
+    ev_tstamp next = now + 86400;
+
+    for (size_t i = 0; i < l->uplinks->n; i++) {
+        const struct quota *q = &l->uplinks->items[i]->quota;
+        if (quota_is_set(q) && (double)q->ends < next)
+            next = (double)q->ends;
+    }
+    return next > now ? next : now + 1;
+}
+
+static void on_renewal(struct ev_loop *loop, ev_periodic *w, int events)
+{
+    struct ledger *l = container_of(w, struct ledger, renewal);
+    time_t now = time(NULL);
+
+    (void)loop;
+    (void)events;
+    for (size_t i = 0; i < l->uplinks->n; i++)
+        if (quota_renew(&l->uplinks->items[i]->quota, now))
+            uplink_settle(l->uplinks->items[i]);
+    ledger_look(l);
+}
+
+/* --- the whole ------------------------------------------------------------------------------------------ */
+
+int ledger_open(struct ledger *l, struct ev_loop *loop, const char *path, struct uplink_set *uplinks,
+                struct policy *policy)
+{
+    char *text = NULL;
+
+    *l = (struct ledger){.loop = loop, .uplinks = uplinks, .policy = policy, .kept = json_object()};
+    ev_timer_init(&l->save, on_save, 0., 0.);
+    ev_periodic_init(&l->renewal, on_renewal, 0., 0., next_renewal);
+    if (has_quotas(l))
+        ev_periodic_start(loop, &l->renewal);
+    int r = !l->kept ? -ENOMEM : path ? state_file_open(&l->file, loop, path, &text) : 0;
+    l->file.failed = on_failed;
+    if (text)
+        take_up(l, text);
+    free(text);
+    ledger_look(l);
+    return r;
+}
+
+void ledger_close(struct ledger *l)
+{
+    if (!l->loop)
+        return;
+    ev_timer_stop(l->loop, &l->save);
+    ev_periodic_stop(l->loop, &l->renewal);
+    (void)uplink_set_tick(l->uplinks, UPLINK_TICK_S); /* what moved since the last one */
+    state_file_close(&l->file, l->file.loop && l->kept ? to_text(l) : NULL);
+    json_decref(l->kept);
+    l->kept = NULL;
+    l->loop = NULL;
+}

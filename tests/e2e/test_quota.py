@@ -1,0 +1,172 @@
+"""Quotas: what is counted, what outlives the run, what becomes of an uplink that has used up its own."""
+
+import json
+import re
+import time
+
+import pytest
+
+from lab.clients import curl_by
+from lab.command import refused
+from lab.origin import read_exactly
+from lab.run import wait_for
+from lab.socks import socks5_code, socks5_connect
+from lab.topology import OPEN4
+
+LINES = """return {{ policy = "quota", state = "state.json", listen = "127.0.0.1:0", uplinks = {{
+  {{ interface = "wan1", quota = "{quota}" {more} }}, "wan2" }} }}"""
+ALONE = """return { state = "state.json", listen = "127.0.0.1:0", uplinks = {
+  { interface = "wan1", quota = "100K", quota_end = "hard" } } }"""
+A_FEW_SECONDS = 3 + 1  # in which a count is saved, and a little
+
+
+@pytest.fixture
+def config(tmp_path):
+    def write(text):
+        path = tmp_path / "config.lua"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def begin(start):
+    return lambda path: start("--config", path, port=False)
+
+
+def left(proxy, name="wan1"):
+    return next(u for u in proxy.ask("uplinks")["uplinks"] if u["name"] == name)["quota_left"]
+
+
+def exchange(proxy, server, up, down):
+    """Moves so many octets each way."""
+    with socks5_connect(proxy, server.address, server.port) as tunnel:
+        tunnel.sendall(b"%08d" % down + bytes(up - 8))
+        read_exactly(tunnel.s, down)
+
+
+@pytest.fixture
+def server(origin):
+    def serve(s):
+        down = int(read_exactly(s, 8))
+        s.sendall(bytes(down))
+        while s.recv(65536):
+            pass
+
+    return origin(serve)
+
+
+def test_both_directions_count_and_a_count_outlives_a_kill(begin, config, server, tmp_path):
+    path = config(LINES.format(quota="1M", more=""))
+    proxy = begin(path)
+    assert left(proxy) == 1_000_000 and left(proxy, "wan2") is None
+    assert re.search(r"^wan1 .* 1\.0 MB  10\.0\.1\.2", proxy.tell("uplinks"), re.M)
+    exchange(proxy, server, 100_000, 200_000)
+    wait_for(lambda: left(proxy) == 700_000, "it is counted")
+    time.sleep(A_FEW_SECONDS)
+    proxy.kill()
+    kept = json.loads((tmp_path / "state.json").read_text())
+    assert kept["uplinks"]["wan1"]["quota"]["used"] == 300_000
+    proxy = begin(path)
+    assert left(proxy) == 700_000
+    exchange(proxy, server, 8, 99_992)
+    assert proxy.stop() == 0  # at once: a clean end loses nothing
+    assert left(begin(path)) == 600_000
+
+
+def test_kills_at_any_moment_leave_a_file_that_can_be_read(begin, config, server, tmp_path):
+    path, before = config(LINES.format(quota="1G", more="")), 0
+    for n in range(6):
+        proxy = begin(path)
+        assert 1e9 - left(proxy) >= before
+        exchange(proxy, server, 1000, 50_000)
+        time.sleep(n * 0.7)
+        proxy.kill()
+        if (tmp_path / "state.json").exists():
+            before = json.loads((tmp_path / "state.json").read_text())["uplinks"]["wan1"]["quota"]["used"]
+    assert before >= 51_000
+    assert not begin(path).events("the kept state cannot be understood: beginning anew")
+
+
+def test_a_soft_end_prefers_the_others_and_cuts_off_nobody(begin, config, lab, server, web):
+    proxy = begin(config(LINES.format(quota="100K", more="")))
+    exchange(proxy, server, 50_000, 60_000)
+    assert proxy.wait_event("quota used up", uplink="wan1")["end"] == "soft"
+    assert left(proxy) == 0
+    for _ in range(4):
+        assert curl_by("socks5h", proxy, host="web4.test").code == 0
+    assert [c["uplink"] for c in proxy.connections(5)][1:] == ["wan2"] * 4
+    lab.wan2.down()
+    proxy.wait_event("uplink down", uplink="wan2")
+    assert curl_by("socks5h", proxy, host="web4.test").code == 0
+    assert proxy.connections(6)[-1]["uplink"] == "wan1"
+
+
+def test_a_hard_end_is_the_end(begin, config, server, tmp_path):
+    path = config(ALONE)
+    proxy = begin(path)
+    exchange(proxy, server, 50_000, 60_000)
+    proxy.wait_event("quota used up", uplink="wan1", end="hard")
+    assert socks5_code(proxy, OPEN4, server.port) == 3  # RFC 1928 6: network unreachable
+    assert proxy.ask("why", host="x.test")["left_out"] == [{"name": "wan1", "why": "its quota is used up"}]
+    assert proxy.stop() == 0
+    proxy = begin(path)
+    assert proxy.events("uplink")[0]["state"] == "used up"
+    assert socks5_code(proxy, OPEN4, server.port) == 3
+
+
+def test_a_new_period_begins_while_it_runs(begin, config, server, monkeypatch):
+    """In a time zone in which midnight is a few seconds away."""
+    seconds = 86400 - int(time.time()) % 86400 - 8
+    monkeypatch.setenv("TZ", f"SOON-{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}")
+    proxy = begin(config(ALONE.replace('quota = "100K"', 'quota = "100K", quota_per = "day"')))
+    exchange(proxy, server, 50_000, 60_000)
+    proxy.wait_event("quota used up", uplink="wan1")
+    proxy.wait_event("quota has room again", uplink="wan1")
+    assert left(proxy) == 100_000
+    exchange(proxy, server, 8, 8)
+
+
+def test_what_is_kept_survives_a_run_without_its_uplink(begin, config, server, tmp_path):
+    proxy = begin(config(LINES.format(quota="1M", more="")))
+    exchange(proxy, server, 1000, 1000)
+    assert proxy.stop() == 0
+    assert begin(config('return { state = "state.json", listen = "127.0.0.1:0", uplinks = { "wan2" } }')).stop() == 0
+    assert left(begin(config(LINES.format(quota="1M", more="")))) == 998_000
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"steerway_state":2,"uplinks":{}}', '{"steerway_state":1}', "\0"])
+def test_a_state_that_cannot_be_understood_is_put_aside(begin, config, tmp_path, text):
+    (tmp_path / "state.json").write_text(text)
+    proxy = begin(config(LINES.format(quota="1M", more="")))
+    assert proxy.events("the kept state cannot be understood: beginning anew")
+    assert (tmp_path / "state.json.bad").read_text() == text
+    assert left(proxy) == 1_000_000
+
+
+def test_values_of_the_wrong_kind_count_as_none(begin, config, tmp_path):
+    state = {"steerway_state": 1, "uplinks": {"wan1": {"rx_capacity": "x", "quota": {"began": 1.5, "used": -3}}, "wan2": 7}}
+    (tmp_path / "state.json").write_text(json.dumps(state))
+    proxy = begin(config(LINES.format(quota="1M", more="")))
+    assert left(proxy) == 1_000_000
+
+
+def test_one_program_keeps_it(begin, config):
+    path = config(LINES.format(quota="1M", more=""))
+    begin(path)
+    assert "another proxy keeps its state there" in refused(1, "start", "--config", path, "--no-watch", "--control", "none")
+
+
+def test_what_lines_carry_is_known_after_a_restart(begin, config, tmp_path):
+    state = {"steerway_state": 1, "uplinks": {"wan1": {"rx_capacity": 5e6, "tx_capacity": 1e6}}}
+    (tmp_path / "state.json").write_text(json.dumps(state))
+    proxy = begin(config(LINES.format(quota="1M", more="")))
+    assert [proxy.ask("uplinks")["uplinks"][0][way] for way in ("rx_capacity", "tx_capacity")] == [5e6, 1e6]
+    assert proxy.stop() == 0
+    assert json.loads((tmp_path / "state.json").read_text())["uplinks"]["wan1"]["rx_capacity"] == 5e6
+
+
+def test_a_place_that_cannot_be_written_is_told_of(config):
+    text = LINES.format(quota="1M", more="").replace("state.json", "config.lua/state.json")
+    assert "state.json: Not a directory" in refused(1, "start", "--config", config(text), "--no-watch", "--control", "none")
