@@ -212,10 +212,12 @@ def test_a_file_of_users_at_fault_is_no_misuse(tmp_path):
 
 
 def test_options_of_what_serves_the_user():
-    for args in [["--control", "none"], ["--control", "/run/x.sock"], ["--no-watch"], ["--record", "trace"]]:
+    for args in [["--control", "none"], ["--control", "/run/x.sock"], ["--no-watch"], ["--record", "trace"],
+                 ["--state", "none"], ["--state", "folder/state.json"]]:
         assert run("check", *args, "eth9").returncode == 0
     assert refused(2, "check", "--control", "socket") == (
         "--control: expected a path, such as /run/steerway/control.sock, or none")
+    assert refused(2, "check", "--state", "") == "--state: expected a path, such as /var/lib/steerway/state.json, or none"
     assert refused(2, "check", "--record", "").startswith("--record: expected a text")
 
 
