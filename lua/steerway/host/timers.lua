@@ -60,7 +60,7 @@ function timers.new(now, tell)
 
   local function add(name, seconds, fn, interval)
     if count >= TIMERS_MAX then
-      error(("ctx.%s: %d timers are waiting already; more is taken for a mistake"):format(name, TIMERS_MAX), 3)
+      error(("ctx.%s: %d timers are waiting already; more is taken for a mistake"):format(name, TIMERS_MAX), 2) -- it is called last
     end
     local timer = { due = now() + seconds, fn = fn, interval = interval }
     count = count + 1
