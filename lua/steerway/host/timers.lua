@@ -59,8 +59,8 @@ function timers.new(now, tell)
   end
 
   local function add(name, seconds, fn, interval)
-    if count >= TIMERS_MAX then
-      error(("ctx.%s: %d timers are waiting already; more is taken for a mistake"):format(name, TIMERS_MAX), 2) -- it is called last
+    if count >= TIMERS_MAX then -- the level is that of who called every or after, as they call this last
+      error(("ctx.%s: %d timers are waiting already; more is taken for a mistake"):format(name, TIMERS_MAX), 2)
     end
     local timer = { due = now() + seconds, fn = fn, interval = interval }
     count = count + 1
