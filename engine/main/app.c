@@ -2,7 +2,6 @@
 
 #include "control/policy_loading.h"
 #include "control/startup.h"
-#include "uplink/discover.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -10,11 +9,6 @@
 #include <string.h>
 #include <sys/resource.h>
 
-/* How often the machine's links and addresses are looked at again: a link that was down, or an address that
- * was renewed, serves again after this long at most. */
-static const double REFRESH_S = 2;
-/* A link that comes up has its address before its route: one look may fall between them. */
-enum { ROUTELESS_LOOKS = 2 };
 /* With port 0 and several addresses, one free port must suit them all; a neighbour may be quicker. */
 enum { PORT_TRIES = 8 };
 
@@ -102,78 +96,6 @@ static void watch_signals(struct app *a)
     ev_signal_start(a->loop, &a->on_term);
     ev_signal_init(&a->on_hup, on_hup, SIGHUP);
     ev_signal_start(a->loop, &a->on_hup);
-}
-
-/* --- links come and go ---------------------------------------------------------------------------------- */
-
-static void log_route(const struct uplink *u, const char *advice)
-{
-    struct log_line l;
-
-    log_begin(&l, LOG_WARN, "uplink may not carry traffic as promised");
-    log_str(&l, "uplink", u->name);
-    log_str(&l, "advice", advice);
-    log_end(&l);
-}
-
-/* Told when it has been so for that many looks, once. */
-static void check_routes(struct app *a, const struct machine *m, uint8_t looks)
-{
-    char text[512];
-
-    for (size_t i = 0; i < a->uplinks->n; i++) {
-        uint8_t *routeless = &a->routeless[i];
-        if (!discover_route_warning(a->uplinks->items[i], m, text, sizeof text)) {
-            *routeless = 0;
-            continue;
-        }
-        if (*routeless < looks && ++*routeless == looks)
-            log_route(a->uplinks->items[i], text);
-    }
-}
-
-void app_warn_of_routes(struct app *a, const struct machine *m)
-{
-    check_routes(a, m, 1);
-    for (size_t i = 0; i < a->uplinks->n; i++)
-        if (a->routeless[i] > 0)
-            a->routeless[i] = ROUTELESS_LOOKS; /* not again */
-}
-
-static void log_link(const struct uplink *u)
-{
-    struct log_line l;
-
-    log_begin(&l, u->view.up ? LOG_INFO : LOG_WARN, u->view.up ? "uplink up" : "uplink down");
-    log_str(&l, "uplink", u->name);
-    log_end(&l);
-}
-
-static void on_refresh(struct ev_loop *loop, ev_timer *w, int events)
-{
-    struct app *a = container_of(w, struct app, refresh);
-    struct machine m;
-
-    (void)loop;
-    (void)events;
-    if (machine_read_links(&m) < 0)
-        return; /* the last known state stands */
-    for (size_t i = 0; i < a->uplinks->n; i++) {
-        struct uplink *u = a->uplinks->items[i];
-        const struct egress before = u->egress;
-        bool was_up = u->view.up;
-        uplink_refresh(u, &m);
-        if (was_up != u->view.up) {
-            log_link(u);
-            policy_uplink_changed(a->policy, u, u->view.up ? "up" : "down");
-        } else if (!egress_same_sources(&before, &u->egress)) {
-            policy_uplink_changed(a->policy, u, "address");
-        }
-    }
-    if (startup_refresh_local(a->config, &m, &a->local))
-        log_msg(LOG_INFO, "the networks of this machine have changed");
-    check_routes(a, &m, ROUTELESS_LOOKS);
-    machine_done(&m);
 }
 
 /* --- start and end -------------------------------------------------------------------------------------- */
@@ -289,10 +211,26 @@ static void on_meters(void *arg)
     ledger_look(&a->ledger);
 }
 
+void app_warn_of_routes(struct app *a, const struct machine *m)
+{
+    machine_follow_warn_of_routes(&a->follow, a->uplinks, m);
+}
+
+static void log_no_events(int err)
+{
+    struct log_line l;
+
+    log_begin(&l, LOG_WARN,
+              "the kernel does not tell of links that come and go: they are found within seconds");
+    log_str(&l, "error", strerror(-err));
+    log_end(&l);
+}
+
 void app_run(struct app *a)
 {
-    ev_timer_init(&a->refresh, on_refresh, REFRESH_S, REFRESH_S);
-    ev_timer_start(a->loop, &a->refresh);
+    int r = machine_follow_start(&a->follow, a->config, &a->proxy, &a->local);
+    if (r < 0)
+        log_no_events(r);
     policy_timer_init(&a->policy_timer, a->loop, a->policy);
     meter_timer_init(&a->meter_timer, a->loop, a->uplinks);
     a->meter_timer.was_read = on_meters;
@@ -314,7 +252,7 @@ void app_done(struct app *a)
         ev_signal_stop(a->loop, &a->on_int);
         ev_signal_stop(a->loop, &a->on_term);
         ev_signal_stop(a->loop, &a->on_hup);
-        ev_timer_stop(a->loop, &a->refresh);
+        machine_follow_stop(&a->follow);
         ev_timer_stop(a->loop, &a->drain);
     }
     resolver_free(a->resolver);

@@ -6,6 +6,7 @@
 #include "control/config.h"
 #include "control/control.h"
 #include "control/ledger.h"
+#include "control/machine_follow.h"
 #include "control/meter_timer.h"
 #include "control/policy_timer.h"
 #include "main/paths.h"
@@ -20,11 +21,11 @@ struct app {
     struct uplink_set *uplinks;
     struct policy *policy;
     struct resolver *resolver;
-    struct cidr_set local;         /* what goes direct, as of the last look at the machine */
-    uint8_t routeless[UPLINK_MAX]; /* by id - 1: how many looks in a row found no route */
+    struct cidr_set local; /* what goes direct, as of the last look at the machine */
     struct proxy proxy;
     ev_signal on_int, on_term, on_hup;
-    ev_timer drain, refresh;
+    ev_timer drain;
+    struct machine_follow follow;
     struct policy_timer policy_timer;
     struct meter_timer meter_timer;
     struct ledger ledger;

@@ -1,5 +1,5 @@
-/* What the kernel says of this machine's links, addresses and routes, over rtnetlink. A snapshot; following
- * changes comes later. */
+/* What the kernel says of this machine's links, addresses and routes, over rtnetlink. A snapshot;
+ * machine_watch.h tells when to take another one. */
 #ifndef STEERWAY_NET_MACHINE_H
 #define STEERWAY_NET_MACHINE_H
 

@@ -53,7 +53,7 @@ static void relay_finish(struct relay *r, enum relay_end end)
         ev_io_stop(r->loop, &s->write);
         /* A side that has had our FIN has had everything; any other would take a plain close for the end of
          * its data. */
-        if (end == RELAY_RESET || !s->write_ended)
+        if (end == RELAY_RESET || end == RELAY_CUT || !s->write_ended)
             close_reset(side_fd(s));
         else
             (void)close(side_fd(s));
@@ -337,6 +337,16 @@ void relay_stop(struct relay *r)
     relay_finish(r, RELAY_STOPPED);
 }
 
+void relay_cut(struct relay *r)
+{
+    relay_finish(r, RELAY_CUT);
+}
+
+int relay_upstream_fd(const struct relay *r)
+{
+    return side_fd(&r->upstream);
+}
+
 const char *relay_end_name(enum relay_end end)
 {
     switch (end) {
@@ -348,6 +358,8 @@ const char *relay_end_name(enum relay_end end)
         return "idle";
     case RELAY_STOPPED:
         return "shutdown";
+    case RELAY_CUT:
+        return "cut";
     }
     return "unknown";
 }

@@ -19,6 +19,7 @@ enum relay_end {
     RELAY_RESET,   /* one side reset or broke; the other was reset as well */
     RELAY_IDLE,    /* for idle_s nothing came, and neither peer's kernel took of what waits for it */
     RELAY_STOPPED, /* by relay_stop */
+    RELAY_CUT,     /* by relay_cut */
 };
 
 struct relay;
@@ -71,7 +72,13 @@ MUST_CHECK int relay_start(struct relay *r, struct ev_loop *loop, int client_fd,
 /** Close both sides now (with a reset where octets were still under way) and call done with RELAY_STOPPED. */
 void relay_stop(struct relay *r);
 
-/** "closed", "reset", "idle", "shutdown" */
+/** Reset both sides now and call done with RELAY_CUT: nothing can arrive any more. */
+void relay_cut(struct relay *r);
+
+/** The socket of the upstream side. */
+int relay_upstream_fd(const struct relay *r);
+
+/** "closed", "reset", "idle", "shutdown", "cut" */
 const char *relay_end_name(enum relay_end end);
 
 #endif

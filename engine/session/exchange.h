@@ -30,6 +30,11 @@ void exchange_deadline(struct session *s);
 /** Close the kept upstream connection and settle its account; harmless without one. */
 void exchange_drop_upstream(struct session *s, const char *outcome);
 
+/** The socket of the upstream connection; -1 for none. Takes NULL. */
+int exchange_upstream_fd(const struct exchange *x);
+/** Nothing can arrive over the upstream connection any more: drop it, and answer the client if it waits. */
+void exchange_cut(struct exchange *x);
+
 /** Frees and closes; the outbound connection stays the session's to finish. Takes NULL. */
 void exchange_free(struct exchange *x);
 /** The session is closed: close the upstream connection. Takes NULL. */

@@ -56,6 +56,18 @@ void exchange_drop_upstream(struct session *s, const char *outcome)
     outbound_finish(o, outcome);
 }
 
+int exchange_upstream_fd(const struct exchange *x)
+{
+    return x ? x->fd : -1;
+}
+
+void exchange_cut(struct exchange *x)
+{
+    if (x->active)
+        return exchange_upstream_ended(x, false);
+    exchange_drop_upstream(x->session, "cut");
+}
+
 bool exchange_end_would_mislead(const struct exchange *x)
 {
     enum http_body_kind kind = x->response.body.kind;

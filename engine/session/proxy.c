@@ -107,6 +107,31 @@ void proxy_drain(struct proxy *p)
         session_drain(container_of(node, struct session, node));
 }
 
+static bool is_lost(int fd, const struct machine *m)
+{
+    struct sockaddr_storage local;
+    socklen_t len = sizeof local;
+    struct addr a;
+
+    return fd >= 0 && getsockname(fd, (struct sockaddr *)&local, &len) == 0 &&
+           addr_from_sockaddr(&a, (struct sockaddr *)&local, len) == 0 && !machine_link_of_addr(m, &a);
+}
+
+size_t proxy_cut_lost(struct proxy *p, const struct uplink *u, const struct machine *m)
+{
+    size_t n = 0;
+
+    LIST_EACH(&p->sessions, node, next) {
+        struct session *s = container_of(node, struct session, node);
+        if (!s->outbound || !s->outbound->connected || s->outbound->lease.uplink != u ||
+            !is_lost(session_upstream_fd(s), m))
+            continue;
+        session_cut(s);
+        n++;
+    }
+    return n;
+}
+
 void proxy_stop(struct proxy *p)
 {
     p->draining = true;

@@ -65,6 +65,9 @@ MUST_CHECK int proxy_listen(struct proxy *p, const struct addr *addr, struct add
  */
 void proxy_drain(struct proxy *p);
 
+/** End what goes by this uplink from an address that the machine no longer has. @return how many */
+size_t proxy_cut_lost(struct proxy *p, const struct uplink *u, const struct machine *m);
+
 /** End every session now. */
 void proxy_stop(struct proxy *p);
 

@@ -224,6 +224,23 @@ void session_end(struct session *s)
     session_watch(s);
 }
 
+int session_upstream_fd(const struct session *s)
+{
+    if (s->relay)
+        return relay_upstream_fd(s->relay);
+    return s->upstream_fd >= 0 ? s->upstream_fd : exchange_upstream_fd(s->exchange);
+}
+
+void session_cut(struct session *s)
+{
+    if (s->relay)
+        return relay_cut(s->relay);
+    if (exchange_upstream_fd(s->exchange) >= 0)
+        return exchange_cut(s->exchange);
+    session_reset_on_close(s);
+    session_close(s, "cut");
+}
+
 void session_drain(struct session *s)
 {
     if (s->state != SESSION_READING || s->in.len > 0)

@@ -92,6 +92,12 @@ void session_end(struct session *s);
  *  The session is freed before the loop's next turn, not within the call. */
 void session_close(struct session *s, const char *outcome);
 
+/** The address that it goes out from is gone, and nothing can arrive there any more: end that connection with
+ *  a reset, so that nobody is left waiting. */
+void session_cut(struct session *s);
+/** The socket towards the destination; -1 for none. */
+int session_upstream_fd(const struct session *s);
+
 /** No further requests: closes a session that is between requests. */
 void session_drain(struct session *s);
 

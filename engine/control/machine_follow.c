@@ -1,0 +1,175 @@
+#include "control/machine_follow.h"
+
+#include "base/log.h"
+#include "control/startup.h"
+#include "uplink/discover.h"
+
+#include <string.h>
+
+/* A link that comes up has its address before its route. */
+static const double ROUTES_AFTER_S = 3;
+static const double RECHECK_S = 10;
+
+/* --- routes --------------------------------------------------------------------------------------------- */
+
+static void log_route(const struct uplink *u, const char *advice)
+{
+    struct log_line l;
+
+    log_begin(&l, LOG_WARN, "uplink may not carry traffic as promised");
+    log_str(&l, "uplink", u->name);
+    log_str(&l, "advice", advice);
+    log_end(&l);
+}
+
+void machine_follow_warn_of_routes(struct machine_follow *f, const struct uplink_set *uplinks,
+                                   const struct machine *m)
+{
+    char text[512];
+
+    for (size_t i = 0; i < uplinks->n; i++) {
+        const struct uplink *u = uplinks->items[i];
+        bool routeless = discover_route_warning(u, m, text, sizeof text);
+        if (routeless && !f->told_routeless[i])
+            log_route(u, text);
+        f->told_routeless[i] = routeless;
+    }
+}
+
+/* --- links and addresses -------------------------------------------------------------------------------- */
+
+static void log_link(const struct uplink *u)
+{
+    struct log_line l;
+
+    log_begin(&l, u->view.up ? LOG_INFO : LOG_WARN, u->view.up ? "uplink up" : "uplink down");
+    log_str(&l, "uplink", u->name);
+    log_end(&l);
+}
+
+static void log_cut(const struct uplink *u, size_t n)
+{
+    struct log_line l;
+
+    log_begin(&l, LOG_WARN, "connections cut off: their address is gone");
+    log_str(&l, "uplink", u->name);
+    log_u64(&l, "connections", n);
+    log_end(&l);
+}
+
+static void refresh(const struct machine_follow *f, struct uplink *u, const struct machine *m)
+{
+    const struct egress before = u->egress;
+    bool was_up = u->view.up;
+
+    uplink_refresh(u, m);
+    if (was_up != u->view.up)
+        log_link(u);
+    if (was_up != u->view.up)
+        policy_uplink_changed(f->proxy->policy, u, u->view.up ? "up" : "down");
+    else if (!egress_same_sources(&before, &u->egress))
+        policy_uplink_changed(f->proxy->policy, u, "address");
+}
+
+/* Whatever their order, and without those that are not had yet. FNV-1a, 64 bits. */
+static uint64_t digest(const struct machine *m)
+{
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < m->n_addrs; i++) {
+        uint64_t h = 0xcbf29ce484222325;
+        size_t len;
+        const uint8_t *ip = addr_ip(&m->addrs[i].addr, &len);
+        for (size_t k = 0; k < len && !m->addrs[i].tentative; k++)
+            h = (h ^ ip[k]) * 0x100000001b3;
+        sum += h;
+    }
+    return sum;
+}
+
+/* Connections are many, and what happens to links is mostly not about addresses. */
+static void cut_lost(struct machine_follow *f, const struct machine *m)
+{
+    struct uplink_set *uplinks = f->proxy->uplinks;
+    uint64_t now = digest(m);
+
+    if (now == f->addresses)
+        return;
+    f->addresses = now;
+    for (size_t i = 0; i < uplinks->n; i++) {
+        size_t n = proxy_cut_lost(f->proxy, uplinks->items[i], m);
+        if (n > 0)
+            log_cut(uplinks->items[i], n);
+    }
+}
+
+static void look(struct machine_follow *f, bool routes)
+{
+    struct uplink_set *uplinks = f->proxy->uplinks;
+    struct machine m;
+
+    if (machine_read_links(&m) < 0)
+        return; /* the last known state stands */
+    for (size_t i = 0; i < uplinks->n; i++)
+        refresh(f, uplinks->items[i], &m);
+    cut_lost(f, &m);
+    if (startup_refresh_local(f->config, &m, f->local))
+        log_msg(LOG_INFO, "the networks of this machine have changed");
+    if (routes)
+        machine_follow_warn_of_routes(f, uplinks, &m);
+    machine_done(&m);
+}
+
+static void on_changed(struct machine_watch *w)
+{
+    struct machine_follow *f = container_of(w, struct machine_follow, watch);
+
+    look(f, false);
+    if (!ev_is_active(&f->routes)) {
+        ev_timer_set(&f->routes, ROUTES_AFTER_S, 0.);
+        ev_timer_start(f->proxy->loop, &f->routes);
+    }
+}
+
+static void on_routes(struct ev_loop *loop, ev_timer *w, int events)
+{
+    (void)loop;
+    (void)events;
+    look(container_of(w, struct machine_follow, routes), true);
+}
+
+static void on_recheck(struct ev_loop *loop, ev_timer *w, int events)
+{
+    struct machine_follow *f = container_of(w, struct machine_follow, recheck);
+
+    (void)loop;
+    (void)events;
+    look(f, !ev_is_active(&f->routes));
+}
+
+/* --- start and end -------------------------------------------------------------------------------------- */
+
+int machine_follow_start(struct machine_follow *f, const struct config *config, struct proxy *proxy,
+                         struct cidr_set *local)
+{
+    f->config = config;
+    f->proxy = proxy;
+    f->local = local;
+    ev_timer_init(&f->routes, on_routes, 0., 0.);
+    ev_timer_init(&f->recheck, on_recheck, RECHECK_S, RECHECK_S);
+    ev_timer_start(proxy->loop, &f->recheck);
+    int r = machine_watch_start(&f->watch, proxy->loop, on_changed);
+    /* What changed since the uplinks were made was heard by nobody. */
+    look(f, false);
+    return r;
+}
+
+void machine_follow_stop(struct machine_follow *f)
+{
+    if (!f->proxy)
+        return;
+    machine_watch_stop(&f->watch);
+    ev_timer_stop(f->proxy->loop, &f->routes);
+    ev_timer_stop(f->proxy->loop, &f->recheck);
+    f->proxy = NULL;
+}

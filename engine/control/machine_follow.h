@@ -1,0 +1,32 @@
+/* Follows the machine while it runs: links that come, go or lose their carrier, addresses that change.
+ * Uplinks are brought up to date, the policy and the log are told, and what came from an address that is gone
+ * is cut off. */
+#ifndef STEERWAY_CONTROL_MACHINE_FOLLOW_H
+#define STEERWAY_CONTROL_MACHINE_FOLLOW_H
+
+#include "control/config.h"
+#include "net/machine_watch.h"
+#include "session/proxy.h"
+
+/** Embedded by its owner, who must not move it; zero-initialised is "not following". */
+struct machine_follow {
+    struct machine_watch watch;
+    const struct config *config;
+    struct proxy *proxy;
+    struct cidr_set *local;          /* what goes direct, of the machine's own networks */
+    ev_timer routes;                 /* a while after a change: whether packets find a way out */
+    ev_timer recheck;                /* changes that no event tells of, such as routes */
+    uint64_t addresses;              /* a digest of those that the machine has */
+    bool told_routeless[UPLINK_MAX]; /* by id - 1 */
+};
+
+/** @return 0 or negative errno: no events are heard then, and changes are found by looking now and then */
+MUST_CHECK int machine_follow_start(struct machine_follow *f, const struct config *config,
+                                    struct proxy *proxy, struct cidr_set *local);
+/** Warn now of uplinks whose packets find no way out. May be called before the start. */
+void machine_follow_warn_of_routes(struct machine_follow *f, const struct uplink_set *uplinks,
+                                   const struct machine *m);
+/** Harmless when it is not following. */
+void machine_follow_stop(struct machine_follow *f);
+
+#endif
