@@ -1,5 +1,7 @@
 #include "control/config.h"
 
+#include "session/proxy.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -18,6 +20,7 @@ void config_init(struct config *c)
         .handshake_timeout_s = HANDSHAKE_TIMEOUT_S,
         .idle_timeout_s = IDLE_TIMEOUT_S,
         .drain_timeout_s = DRAIN_TIMEOUT_S,
+        .hedge_s = HEDGE_AUTO,
         .log_level = LOG_INFO,
         .log_format = LOG_TEXT,
     };

@@ -27,6 +27,7 @@ struct config {
     bool allow_given;       /* --allow was used */
     struct cidr_set bypass; /* as given */
     bool bypass_default;    /* none given: what is local goes direct, see startup_local */
+    double hedge_s;         /* HEDGE_AUTO unless given */
     double dial_timeout_s, handshake_timeout_s, idle_timeout_s, drain_timeout_s;
     char *dns_servers; /* NULL for the system's */
     char *data_dir;    /* holds lua/ and policies/; NULL to look for it */

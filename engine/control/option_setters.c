@@ -315,6 +315,11 @@ int option_set_dial_timeout(struct config *c, const char *value, char *err)
     return set_seconds(&c->dial_timeout_s, value, TIMEOUT_MIN_S, err);
 }
 
+int option_set_hedge(struct config *c, const char *value, char *err)
+{
+    return set_seconds(&c->hedge_s, value, 0, err);
+}
+
 int option_set_handshake_timeout(struct config *c, const char *value, char *err)
 {
     return set_seconds(&c->handshake_timeout_s, value, TIMEOUT_MIN_S, err);

@@ -125,6 +125,15 @@ const struct option option_table[] = {
      .set = option_set_dial_timeout,
      .scope = RUN},
     {.group = TIMES,
+     .name = "hedge",
+     .kind = OPTION_NUMBER,
+     .argument = "S",
+     .about =
+         "until a second uplink is raced against one that has not connected; 0 for never (default: three "
+         "times what that uplink usually takes, at least 0.25)",
+     .set = option_set_hedge,
+     .scope = RUN},
+    {.group = TIMES,
      .name = "handshake-timeout",
      .kind = OPTION_NUMBER,
      .argument = "S",

@@ -1,7 +1,7 @@
 #include "control/why.h"
 
 #include "proto/target.h"
-#include "session/outbound.h"
+#include "session/search.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -118,8 +118,9 @@ static json_t *choose(struct proxy *p, const struct question *q)
     (void)json_object_set_new(answer, "order", order_of(&choice));
     if (use)
         (void)json_object_set_new(answer, "uplink", json_string(choice.order[0]->name));
-    if (use && choice.hedge_s > 0)
-        (void)json_object_set_new(answer, "hedge", json_real(choice.hedge_s));
+    double hedge_s = use && n > 1 ? search_hedge_after(&p->settings, &choice, choice.order[0]) : 0;
+    if (hedge_s > 0)
+        (void)json_object_set_new(answer, "hedge", json_real(hedge_s));
     return answer;
 }
 

@@ -192,6 +192,7 @@ int app_init(struct app *a, const struct config *config, const struct paths *pat
         .bypass = &config->bypass,
         .local = &a->local,
         .dial_timeout_s = config->dial_timeout_s,
+        .hedge_s = config->hedge_s,
         .handshake_timeout_s = config->handshake_timeout_s,
         .idle_timeout_s = config->idle_timeout_s,
     };

@@ -25,7 +25,7 @@ struct frame {
     double now, wall;  /* monotonic, and since 1970; of every call */
     double next_timer; /* out: when the earliest of the policy's timers is due; infinity for none */
     double connect_s, first_byte_s; /* first_byte_s < 0: none */
-    double timeout_s, hedge_s;      /* out: what pick's options said, 0 for nothing */
+    double timeout_s, hedge_s;      /* out: what pick's options said, 0 for nothing, hedge_s < 0 for never */
     /* Borrowed for the call; NULL where there is none. word is failed()'s error, closed()'s reason, or
      * uplink_changed()'s what. */
     const char *host, *client, *user, *listener, *proto, *last_error, *word;

@@ -71,8 +71,8 @@ struct policy_choice {
     size_t n;
     char reason[POLICY_REASON_MAX + 1]; /* for logs; never empty */
     double timeout_s;                   /* 0: the engine's default */
-    double hedge_s;                     /* until a second uplink is raced; 0: never */
-    bool by_default;                    /* the built-in default decided */
+    double hedge_s;  /* until a second uplink is raced; < 0: never, 0: the engine's default */
+    bool by_default; /* the built-in default decided */
 };
 
 struct policy_stats {

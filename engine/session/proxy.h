@@ -17,12 +17,16 @@ enum { PROXY_LISTENERS_MAX = 32 };
 /* Log lines of one kind in ten seconds; how many were held back is told by the next. */
 enum { PROXY_LINES_IN_WINDOW = 5 };
 
+#define HEDGE_AUTO (-1.)
+
 struct proxy_settings {
     const struct access *access;
     /* Destinations that go direct, without the policy: */
     const struct cidr_set *bypass; /* by the machine's own routing, gateways included */
     const struct cidr_set *local;  /* to this machine and its neighbours only; may change while it runs */
     double dial_timeout_s;         /* for all of one uplink's attempts at one destination */
+    double hedge_s;                /* until a second uplink is raced, where the policy says nothing: 0 for
+                                      never, HEDGE_AUTO by what the uplink usually takes to connect */
     double handshake_timeout_s;    /* from accept, or a request's first octet, to its last */
     double idle_timeout_s;         /* silence after which a relayed connection is closed */
 };

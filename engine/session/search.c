@@ -4,6 +4,7 @@
 #include "session/attempt.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -13,6 +14,10 @@ enum { ATTEMPTS_MAX = 8, RACERS_MAX = 2 };
 /* The share of the dial timeout one uplink gets while others are left to try: a silent one must not use up
  * the client's patience alone. */
 static const double PATIENCE_WITH_OTHERS = 0.5;
+
+/* Of what an uplink usually takes to connect: destinations differ by so much, and RFC 8305 5 waits a quarter
+ * of a second before it tries the next address. */
+static const double HEDGE_OF_USUAL = 3, HEDGE_LEAST_S = 0.25;
 
 struct racer {
     struct attempt attempt;
@@ -258,11 +263,16 @@ static double dial_timeout(const struct search *s)
     return others_left(s) ? configured * PATIENCE_WITH_OTHERS : configured;
 }
 
-/* Seconds until a second uplink is raced against the one just chosen; 0: never. What holds where the policy
- * does not say is decided here. */
-static double hedge_after(const struct search *s)
+double search_hedge_after(const struct proxy_settings *settings, const struct policy_choice *choice,
+                          const struct uplink *u)
 {
-    return s->choice.hedge_s;
+    if (choice->hedge_s < 0)
+        return 0;
+    if (choice->hedge_s > 0)
+        return choice->hedge_s;
+    if (settings->hedge_s >= 0)
+        return settings->hedge_s;
+    return fmax(HEDGE_LEAST_S, HEDGE_OF_USUAL * u->view.rtt);
 }
 
 static void log_pick(const struct racer *r, const struct uplink *u)
@@ -296,9 +306,10 @@ static void use(struct search *s, struct uplink *u, bool raced)
     o->tried = u;
     s->tried[u->view.id - 1] = true;
     log_pick(r, u);
-    if (!raced && hedge_after(s) > 0) {
+    double hedge_s = raced ? 0 : search_hedge_after(&o->proxy->settings, &s->choice, u);
+    if (hedge_s > 0) {
         ev_now_update(o->proxy->loop); /* timers count from there, and a callback may have run for long */
-        ev_timer_set(&s->hedge, hedge_after(s), 0.);
+        ev_timer_set(&s->hedge, hedge_s, 0.);
         ev_timer_start(o->proxy->loop, &s->hedge);
     }
     attempt_start(&r->attempt,

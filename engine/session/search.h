@@ -1,5 +1,5 @@
 /* The search of an outbound connection for a way: it asks the policy, tries one uplink after another, and
- * where the policy says `hedge` races a second one against a first that is slow. */
+ * races a second one against a first that is slow. */
 #ifndef STEERWAY_SESSION_SEARCH_H
 #define STEERWAY_SESSION_SEARCH_H
 
@@ -8,6 +8,10 @@
 /** Begin. It fills o's account as it goes, and ends with o->done, out of the loop; it is gone then, and
  *  o->search is NULL. @return 0, -ENOMEM */
 MUST_CHECK int search_start(struct outbound *o);
+
+/** Seconds until a second uplink is raced against this first choice; 0 for never. */
+double search_hedge_after(const struct proxy_settings *settings, const struct policy_choice *choice,
+                          const struct uplink *u);
 
 /** Stop without a word: whatever is under way is cancelled, and its leases are given back. NULL is let
  *  through. */

@@ -234,7 +234,7 @@ end
 ---@field names string[]     in order of preference
 ---@field reason string  as the log would show it
 ---@field timeout number     0 when pick said none
----@field hedge number  likewise
+---@field hedge number  likewise; below 0 for never
 
 ---Ask for an uplink. What pick does wrong raises, as the proxy would log it.
 ---@param conn? table  the fields that differ from an ordinary connection's: { host = "…", port = 22, client = "…" }

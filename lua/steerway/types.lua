@@ -56,7 +56,7 @@
 ---What pick may return beside an uplink and a reason.
 ---@class steerway.PickOptions
 ---@field timeout? number  seconds that the dial may take
----@field hedge? number  seconds until a second uplink is raced against one that has not connected
+---@field hedge? number|false  seconds until a second uplink is raced against one that has not connected; false: never
 ---@field tag? any  comes back as conn.tag and stats.tag
 
 ---What new returns. Only pick must be there; a hook that is absent costs nothing.

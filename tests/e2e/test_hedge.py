@@ -1,7 +1,8 @@
-"""A second uplink is raced against a first that is slow to connect, where the policy says so."""
+"""A second uplink is raced against a first that is slow to connect: when the policy says, or else by what it usually takes."""
 
 import socket
 import struct
+from datetime import datetime
 from contextlib import ExitStack, contextmanager
 
 import pytest
@@ -186,7 +187,7 @@ def test_a_failure_before_its_time_goes_on_to_the_next(start, lab, origin, polic
 
 def test_what_was_said_of_one_choice_does_not_hold_for_the_next(start, lab, origin, policy):
     pick = "return uplinks[1], nil, conn.attempt == 1 and { hedge = 0.2 } or { timeout = 1 }"
-    proxy = start("--debug", *PATIENT, "--policy", policy(pick), "wan1", "wan2", "wan3")
+    proxy = start("--debug", *PATIENT, "--hedge", "0", "--policy", policy(pick), "wan1", "wan2", "wan3")
     server = origin(echo)
     lab.wan1.turn_away()
     lab.wan2.swallow()
@@ -196,6 +197,50 @@ def test_what_was_said_of_one_choice_does_not_hold_for_the_next(start, lab, orig
         ("picked", "wan1"), ("attempt failed", "wan1"), ("picked", "wan2"), ("attempt failed", "wan2"),
         ("picked", "wan3"), ("connected", "wan3"),
     ]  # fmt: skip
+
+
+# --- where the policy says nothing ---
+
+
+def waited(proxy):
+    """Seconds from the first pick to the race."""
+    at = {line["event"]: datetime.fromisoformat(line["time"]) for line in proxy.log() if line["event"] in ("picked", "raced")}
+    return (at["raced"] - at["picked"]).total_seconds()
+
+
+def test_a_quarter_of_a_second_is_the_default_where_nothing_is_known(start, lab, origin):
+    proxy = start("--debug", *PATIENT, "--policy", "failover", "wan1", "wan2")
+    server = origin(echo)
+    lab.wan1.swallow()
+    assert proxy.ask("why", host=OPEN4)["hedge"] == 0.25
+    with socks5_connect(proxy, OPEN4, server.port) as tunnel:
+        assert tunnel.source in (lab.wan1.addr4, lab.wan2.addr4)
+    (line,) = proxy.connections(1)
+    if line["uplink"] == "wan1":  # it was chosen second, of two that are level
+        return
+    assert line["hedge"] == "won" and 0.24 < waited(proxy) < 0.7
+
+
+def test_the_user_may_say_when(start, lab, origin, policy):
+    server = origin(echo)
+    lab.wan1.swallow()
+    for s, said in (("0.6", 0.6), ("0", None)):
+        proxy = start("--debug", *PATIENT, "--hedge", s, "--policy", policy("return uplinks[1]"), "wan1", "wan2")
+        assert proxy.ask("why", host=OPEN4).get("hedge") == said
+        if said:
+            with socks5_connect(proxy, OPEN4, server.port):
+                pass
+            assert 0.59 < waited(proxy) < 1.2
+
+
+def test_a_policy_may_say_never(start, lab, origin, policy):
+    proxy = start("--debug", "--dial-timeout", "2", "--policy", policy("return uplinks[1], nil, { hedge = false }"), "wan1", "wan2")
+    server = origin(echo)
+    lab.wan1.swallow()
+    with socks5_connect(proxy, OPEN4, server.port):
+        pass
+    assert steps(proxy) == [("picked", "wan1"), ("attempt failed", "wan1"), ("picked", "wan2"), ("connected", "wan2")]
+    assert "hedge" not in proxy.ask("why", host=OPEN4)
 
 
 # --- failures amid a race ---

@@ -211,7 +211,7 @@ def test_guessing_by_http_is_seen_and_asking_is_not(start, server):
 
 
 def test_a_silent_uplink_gets_half_the_time_while_another_is_left(start, lab, web):
-    proxy = start("--policy", "round_robin", "wan1", "wan2", "--dial-timeout", "4")
+    proxy = start("--policy", "round_robin", "wan1", "wan2", "--dial-timeout", "4", "--hedge", "0")
     lab.wan1.swallow()
     began = time.monotonic()
     assert lab.uplink_of(curl_by("socks5", proxy).ok().text.strip()) == "wan2"

@@ -94,7 +94,7 @@ def test_a_list_is_an_order_of_preference(start, lab, web, policy):
     proxy = start("--policy", path, "wan1", "wan2", "wan3")
     assert curl_by("socks5", proxy).ok().text.strip() == lab.wan3.addr4
     first = reasons(proxy, 1)[0]
-    lab.wan3.lose_addresses()
+    lab.wan3.turn_away()
     assert curl_by("socks5", proxy).ok().text.strip() == lab.wan2.addr4
     line = proxy.connections(2)[1]
     number = int(first.split()[1])

@@ -70,7 +70,7 @@ function calls.new(hooks, default_reason)
       end
     end
     frame.timeout_s = seconds(opts, "timeout")
-    frame.hedge_s = seconds(opts, "hedge")
+    frame.hedge_s = opts.hedge == false and -1 or seconds(opts, "hedge")
     if opts.tag ~= nil then
       local id = conn.id
       if tags[id] == nil then

@@ -43,6 +43,8 @@ describe("pick", function()
     assert.equal(0, w:load(pick "return uplinks[1], nil, {}"):pick().timeout)
     w:load(pick "return uplinks[1], nil, { hedge = 0.5 }"):pick()
     assert.equal(0.5, w.frame.hedge_s)
+    w:load(pick "return uplinks[1], nil, { hedge = false }"):pick()
+    assert.equal(-1, w.frame.hedge_s) -- never
   end)
 
   local wrong = {
