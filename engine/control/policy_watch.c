@@ -47,20 +47,18 @@ static char *folder_of(const char *path)
 
 /* --- which folders -------------------------------------------------------------------------------------- */
 
-static void forget_folders(struct policy_watch *w)
-{
-    for (size_t i = 0; i < w->n_folders; i++) {
-        if (w->folders[i] >= 0)
-            (void)inotify_rm_watch(w->fd, w->folders[i]);
-        free(w->names[i]);
-    }
-    w->n_folders = 0;
-}
-
 static bool has_folder(const struct policy_watch *w, const char *name)
 {
     for (size_t i = 0; i < w->n_folders; i++)
         if (strcmp(w->names[i], name) == 0)
+            return true;
+    return false;
+}
+
+static bool has_watch(const struct policy_watch *w, int watch)
+{
+    for (size_t i = 0; i < w->n_folders; i++)
+        if (w->folders[i] == watch)
             return true;
     return false;
 }
@@ -78,15 +76,30 @@ static void add_folder(struct policy_watch *w, char *name)
     w->names[w->n_folders++] = name;
 }
 
+/* A folder that stays keeps its watch (the kernel gives the same one again): what happened in it meanwhile is
+ * still to be read, and would be nobody's with another. */
 void policy_watch_renew(struct policy_watch *w)
 {
+    const struct policy_watch before = *w;
     const char *file;
 
     if (!w->policy)
         return;
-    forget_folders(w);
+    w->n_folders = 0;
     for (size_t i = 0; (file = policy_file(w->policy, i)) != NULL; i++)
         add_folder(w, folder_of(file));
+    for (size_t i = 0; i < before.n_folders; i++) {
+        if (before.folders[i] >= 0 && !has_watch(w, before.folders[i]))
+            (void)inotify_rm_watch(w->fd, before.folders[i]);
+        free(before.names[i]);
+    }
+}
+
+static void forget_folders(struct policy_watch *w)
+{
+    for (size_t i = 0; i < w->n_folders; i++)
+        free(w->names[i]); /* closing the descriptor ends the watches */
+    w->n_folders = 0;
 }
 
 /* --- what happens in them ------------------------------------------------------------------------------- */

@@ -78,6 +78,7 @@ def test_an_address_that_is_renewed(start, lab, origin, web):
                 each.s.recv(1)
     assert [line["outcome"] for line in proxy.connections(2)] == ["cut", "cut"]
     assert proxy.events("connections cut off: their address is gone")[0]["connections"] == 2
+    wait_for(lambda: proxy.ask("uplinks")["uplinks"][0]["ipv4"] == "10.0.1.77", "the new address is heard of", 1)
     assert curl_by("socks5", proxy).text.strip() == "10.0.1.77"
     assert proxy.ask("uplinks")["uplinks"][0]["active"] == 0
 

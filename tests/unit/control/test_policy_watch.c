@@ -1,0 +1,57 @@
+/* A save is never missed, whenever it falls between loading and watching. The ways in which editors save are
+ * tested on the whole program. */
+#include "policy/fixture.h"
+
+#include "control/policy_watch.h"
+
+static const char POLICY[] =
+    "return { name = 'p', new = function() return { pick = function(_, u) return u[1] end } end }";
+
+static void on_over(struct ev_loop *loop, ev_timer *w, int events)
+{
+    (void)w;
+    (void)events;
+    ev_break(loop, EVBREAK_ALL);
+}
+
+static void run_for(struct ev_loop *loop, double s)
+{
+    ev_timer over;
+
+    ev_timer_init(&over, on_over, s, 0.);
+    ev_timer_start(loop, &over);
+    (void)ev_run(loop, 0);
+}
+
+static void what_is_saved_before_a_renewal_is_loaded_after_it(void **state)
+{
+    struct fixture *f = *state;
+    struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
+    struct policy_watch w;
+    assert_non_null(loop);
+    assert_int_equal(fixture_load(f, POLICY), 0);
+    assert_int_equal(policy_watch_start(&w, loop, f->policy), 0);
+    assert_int_equal(policy_generation(f->policy), 1);
+    for (uint64_t n = 2; n <= 4; n++) {
+        fixture_write(f, "p.lua", POLICY, strlen(POLICY)); /* nobody has read of it yet */
+        policy_watch_renew(&w);
+        for (int i = 0; i < 20 && policy_generation(f->policy) < n; i++)
+            run_for(loop, 0.1);
+        assert_int_equal(policy_generation(f->policy), n);
+    }
+    policy_watch_renew(&w);
+    run_for(loop, 0.3);
+    assert_int_equal(policy_generation(f->policy), 4); /* a renewal alone loads nothing */
+    policy_watch_stop(&w);
+    policy_watch_stop(&w); /* harmless */
+    ev_loop_destroy(loop);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(what_is_saved_before_a_renewal_is_loaded_after_it, fixture_setup,
+                                        fixture_teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
