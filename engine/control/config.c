@@ -220,6 +220,16 @@ int config_refuse(char *err, const char *fmt, ...)
     return -EINVAL;
 }
 
+const char *config_policy(const struct config *c)
+{
+    if (c->policy)
+        return c->policy;
+    for (size_t i = 0; i < c->n_uplinks; i++)
+        if (c->uplinks[i].weight < 1 || c->uplinks[i].weight > 1)
+            return "least_connections";
+    return "fair_share";
+}
+
 bool config_policy_is_file(const char *policy)
 {
     static const char ending[] = ".lua";

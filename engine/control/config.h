@@ -20,7 +20,7 @@ struct config {
     bool http;                              /* the default port is CONFIG_PORT_HTTP */
     struct uplink_spec uplinks[UPLINK_MAX]; /* none: every usable link of the machine */
     size_t n_uplinks;
-    char *policy; /* a name or a file as given; NULL for the default, "least_connections" */
+    char *policy; /* a name or a file as given; NULL for the default (config_policy) */
     struct policy_param *params;
     size_t n_params;
     struct access access;   /* users and client ranges */
@@ -75,6 +75,10 @@ MUST_CHECK int config_finish(struct config *c, char *err);
 
 /** Say in err (CONFIG_ERROR_MAX) what is wrong. @return -EINVAL */
 int config_refuse(char *err, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/** The policy that is to be used. By default "fair_share", which learns what lines can carry; but
+ *  "least_connections" where the user has given weights, since those say what the user knows. */
+const char *config_policy(const struct config *c);
 
 /** Whether this names a file (has a '/' or ends in ".lua") and not a policy that ships. */
 bool config_policy_is_file(const char *policy);

@@ -86,7 +86,8 @@ const struct option option_table[] = {
      .name = "policy",
      .kind = OPTION_POLICY,
      .argument = "NAME|FILE",
-     .about = "the Lua policy that picks an uplink for each connection (default: least_connections)",
+     .about = "the Lua policy that picks an uplink for each connection (default: fair_share, or "
+              "least_connections where weights are given)",
      .set = option_set_policy,
      .clears = CONFIG_PART_PARAMS,
      .scope = RUN},

@@ -70,7 +70,7 @@ static int take_policies(const struct cli *cli, struct wish *w)
     if (cli->n_words > 0)
         w->policies[w->n_policies++] = cli->words[0];
     if (!compare && cli->n_words == 0)
-        w->policies[w->n_policies++] = "least_connections";
+        w->policies[w->n_policies++] = "fair_share";
     if (!compare)
         return COMMAND_OK;
     w->names = strdup(compare);

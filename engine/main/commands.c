@@ -76,7 +76,7 @@ int command_load_policy(const struct config *config, const struct paths *paths, 
                         struct policy **ret, char *err)
 {
     char *file;
-    int r = paths_policy(paths, config->policy, &file, err);
+    int r = paths_policy(paths, config_policy(config), &file, err);
 
     if (r < 0)
         return r;

@@ -11,7 +11,6 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char DEFAULT_POLICY[] = "least_connections";
 static const char ENDING[] = ".lua";
 
 /* --- the data folder ------------------------------------------------------------------------------------ */
@@ -147,9 +146,8 @@ static void tell_policies(const struct paths *p, const char *name, char *err)
     free(entries);
 }
 
-int paths_policy(const struct paths *p, const char *name_or_file, char **ret, char *err)
+int paths_policy(const struct paths *p, const char *name, char **ret, char *err)
 {
-    const char *name = name_or_file ? name_or_file : DEFAULT_POLICY;
     bool is_file = config_policy_is_file(name);
     char *file = NULL;
 

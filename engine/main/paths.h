@@ -15,9 +15,8 @@ MUST_CHECK int paths_find(struct paths *ret, const char *data_dir, char *err);
 void paths_done(struct paths *p);
 
 /** The file of a policy: what has a '/' or ends in ".lua" is one, anything else a name in policies_dir.
- *  @param name_or_file  NULL for the default policy
- *  @param ret           to be freed
+ *  @param ret  to be freed
  *  @return 0, or negative errno with one line in err (CONFIG_ERROR_MAX) that lists the policies there are */
-MUST_CHECK int paths_policy(const struct paths *p, const char *name_or_file, char **ret, char *err);
+MUST_CHECK int paths_policy(const struct paths *p, const char *name, char **ret, char *err);
 
 #endif

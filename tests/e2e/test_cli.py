@@ -87,6 +87,12 @@ def test_the_habit_of_dispatch():
     assert uplinks == ("least_connections", "10.0.0.1@7, 10.0.0.2@3", "0.0.0.0:8080")
 
 
+def test_weights_make_the_default_one_that_heeds_them():
+    for uplinks, policy in ((("eth8", "eth9"), "fair_share"), (("eth8@1",), "fair_share"), (("eth8", "eth9@0.5"), "least_connections")):
+        assert verdict(*uplinks, warnings=len(uplinks))[0] == policy
+    assert verdict("eth9@7", "--policy", "fair_share", warnings=1)[0] == "fair_share"
+
+
 def test_behind_two_dashes_all_are_uplinks():
     assert verdict("--", "-p", warnings=1)[1] == "-p@1"
     assert verdict("-", warnings=1)[1] == "-@1"
@@ -164,7 +170,7 @@ def test_where_to_listen(args, addresses):
     ],
 )
 def test_good_values(args):
-    assert verdict(*args, "eth9", warnings=1)[0] == "least_connections"
+    assert verdict(*args, "eth9", warnings=1)[0] == "fair_share"
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,7 @@ def test_check_warns_of_addresses_that_are_not_here():
 
 def test_nothing_printed_can_steer_a_terminal():
     r = run("check", "eth\x1b9")
-    assert r.stdout.startswith("ok: policy least_connections; uplinks eth?9@1;")
+    assert r.stdout.startswith("ok: policy fair_share; uplinks eth?9@1;")
     assert "\x1b" not in r.stderr
 
 

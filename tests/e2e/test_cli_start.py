@@ -88,7 +88,7 @@ def test_json_logs_tell_the_start(started):
     assert events[0]["event"] == "listening" and re.fullmatch(r"127\.0\.0\.1:[1-9]\d*", events[0]["address"])
     uplink = next(e for e in events if e["event"] == "uplink")
     assert (uplink["uplink"], uplink["state"]) == ("eth9", "down")
-    assert next(e for e in events if e["event"] == "started")["policy"] == "least_connections"
+    assert next(e for e in events if e["event"] == "started")["policy"] == "fair_share"
 
 
 def test_quiet_is_quiet(tmp_path):

@@ -71,7 +71,7 @@ def assert_learned(proxy, way):
     wait_for(known, "both lines were full for a while", 4 * LONG_ENOUGH, every=0.1)
     for name, speed in speeds.items():
         u = uplink(proxy, name)
-        assert abs(u[f"{way}_capacity"] / speed - 1) < 0.15, f"{name}: {u}"
+        assert abs(u[f"{way}_capacity"] / speed - 1) < 0.25, f"{name}: {u}"
         assert abs(u[f"{way}_rate"] / speed - 1) < 0.5, f"{name}: {u}"
         assert u["busy"] == u["active"] == 2, f"{name}: {u}"
 

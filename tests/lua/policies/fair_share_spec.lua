@@ -33,6 +33,17 @@ describe("fair_share", function()
     assert.same({ fibre = 8, lte = 8 }, burst(16))
   end)
 
+  it("goes by the direction in which more moves, when it is not told", function()
+    w.views[1].tx_rate, w.views[2].rx_rate = 2e6, 1e6
+    runner:pick() -- which sees it
+    w.views[1].busy, w.views[2].busy = 0, 0
+    assert.same({ fibre = 8, lte = 8 }, burst(16))
+    w.views[1].tx_rate = 0.9e6
+    runner:pick()
+    w.views[1].busy, w.views[2].busy = 0, 0
+    assert.same({ fibre = 15, lte = 1 }, burst(16))
+  end)
+
   it("goes by weight as long as nothing is known", function()
     w = kit.world { { name = "a", weight = 3 }, { name = "b" } }
     runner = w:load(nil, FILE)
