@@ -22,24 +22,25 @@ return {
     local last = {} -- by uplink id: when it was chosen
     local best = 0 -- of the pick under way
 
+    -- A line without a time has not connected yet, and may never.
     local near = balance.only(function(u)
-      return u.rtt / u.weight <= best * (1 + slack)
+      return u.rtt > 0 and u.rtt / u.weight <= best * (1 + slack)
     end, least)
 
     return {
       pick = function(conn, uplinks)
         best = math.huge
-        local unknown
+        local rested
         for i = 1, #uplinks do
           local u = uplinks[i]
           if conn.now - (last[u.id] or -math.huge) >= explore then
-            unknown = unknown or u
+            rested = rested or u
           end
-          best = math.min(best, u.rtt / u.weight)
+          best = u.rtt > 0 and math.min(best, u.rtt / u.weight) or best
         end
-        local chosen = unknown or near(conn, uplinks)
-        last[chosen.id] = conn.now
-        return chosen, unknown and "to measure it" or "soonest to answer"
+        local chosen = rested or near(conn, uplinks)
+        last[chosen.id] = conn.id > 0 and conn.now or nil -- a pick on trial measures nothing
+        return chosen, rested and "to measure it" or "soonest to answer"
       end,
     }
   end,

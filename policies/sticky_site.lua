@@ -13,7 +13,7 @@ return {
   about = "One line for each client and site; what is new, by fewest connections.",
   params = {
     ttl = { type = "number", default = 1800, min = 1, about = "seconds without a connection after which a site may move" },
-    capacity = { type = "number", default = 10000, min = 1, max = 1000000, about = "pairs of client and site remembered" },
+    capacity = { type = "number", default = 10000, min = 1, max = 100000, about = "pairs of client and site remembered" },
   },
 
   ---@param ctx steerway.Ctx

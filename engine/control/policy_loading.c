@@ -19,6 +19,7 @@ void policy_loading_run(struct policy *p, const struct policy_source *source, co
         log_num(&l, "seconds", ret->took_s);
     } else {
         log_begin(&l, LOG_ERROR, "policy not reloaded; the old one goes on");
+        log_u64(&l, "generation", policy_generation(p));
         log_str(&l, "error", ret->err);
     }
     log_str(&l, "trigger", trigger);

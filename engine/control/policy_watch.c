@@ -86,8 +86,13 @@ void policy_watch_renew(struct policy_watch *w)
     if (!w->policy)
         return;
     w->n_folders = 0;
-    for (size_t i = 0; (file = policy_file(w->policy, i)) != NULL; i++)
+    for (size_t i = 0; (file = policy_file(w->policy, i)) != NULL; i++) {
         add_folder(w, folder_of(file));
+        char *real = realpath(file, NULL); /* a link's file is saved where it is */
+        if (real)
+            add_folder(w, folder_of(real));
+        free(real);
+    }
     for (size_t i = 0; i < before.n_folders; i++) {
         if (before.folders[i] >= 0 && !has_watch(w, before.folders[i]))
             (void)inotify_rm_watch(w->fd, before.folders[i]);
@@ -104,28 +109,35 @@ static void forget_folders(struct policy_watch *w)
 
 /* --- what happens in them ------------------------------------------------------------------------------- */
 
-static const char *folder_name(const struct policy_watch *w, int watch)
+static bool is_in(const char *file, const char *folder, const char *name)
 {
-    for (size_t i = 0; i < w->n_folders; i++)
-        if (w->folders[i] == watch)
-            return w->names[i];
-    return NULL;
+    char *own = folder_of(file);
+    bool same = own && strcmp(own, folder) == 0 && strcmp(name_in(file), name) == 0;
+
+    free(own);
+    return same;
 }
 
-static bool is_ours(const struct policy_watch *w, const struct inotify_event *event)
+static bool is_policys(const struct policy_watch *w, const char *folder, const char *name)
 {
-    const char *folder = folder_name(w, event->wd);
     const char *file;
 
-    if (!folder || event->len == 0)
-        return false;
     for (size_t i = 0; (file = policy_file(w->policy, i)) != NULL; i++) {
-        char *own = folder_of(file);
-        bool same = own && strcmp(own, folder) == 0 && strcmp(name_in(file), event->name) == 0;
-        free(own);
+        char *real = realpath(file, NULL);
+        bool same = is_in(file, folder, name) || (real && is_in(real, folder, name));
+        free(real);
         if (same)
             return true;
     }
+    return false;
+}
+
+/* A folder may be there under two names, its own and that by which the policy was given. */
+static bool is_ours(const struct policy_watch *w, const struct inotify_event *event)
+{
+    for (size_t i = 0; event->len > 0 && i < w->n_folders; i++)
+        if (w->folders[i] == event->wd && is_policys(w, w->names[i], event->name))
+            return true;
     return false;
 }
 

@@ -94,7 +94,7 @@ int policy_new(struct policy **ret, const struct policy_options *options, char *
         return no_memory(err);
     }
     p->wake_at = INFINITY;
-    int rc = script_load(&p->script, &p->options, &p->metrics, &p->files, NULL, err);
+    int rc = script_load(&p->script, &p->options, &p->metrics, &p->files, 1, NULL, err);
     if (rc < 0) {
         policy_free(p);
         return rc;
@@ -116,20 +116,25 @@ void policy_free(struct policy *p)
     free(p);
 }
 
+static void log_without_state(const struct policy *p, const char *error)
+{
+    struct log_line l;
+
+    log_begin(&l, LOG_WARN, "policy cannot hand over what it remembers; the new one begins without");
+    log_str(&l, "policy", p->script->name);
+    log_u64(&l, "generation", p->generation);
+    log_str(&l, "error", error);
+    log_end(&l);
+}
+
 /* A policy that cannot export must not be the one that cannot be replaced. */
 static void take_state(struct policy *p, struct script_state *ret)
 {
     char err[POLICY_ERROR_MAX];
-    struct log_line l;
 
     *ret = (struct script_state){.data = NULL};
-    if (script_export(p->script, ret, err) == 0)
-        return;
-    log_begin(&l, LOG_WARN, "policy cannot hand over what it remembers; the new one begins without");
-    log_str(&l, "policy", p->script->name);
-    log_u64(&l, "generation", p->generation);
-    log_str(&l, "error", err);
-    log_end(&l);
+    if (script_export(p->script, ret, err) < 0)
+        log_without_state(p, err);
 }
 
 static void replace(struct policy *p, struct script *fresh)
@@ -157,9 +162,19 @@ int policy_change(struct policy *p, const struct policy_source *source, char *er
     take_state(p, &state);
     p->options.source = next;
     vm_files_done(&p->tried);
-    int rc = script_load(&fresh, &p->options, &p->metrics, &p->tried, &state, err);
+    const size_t n_metrics = p->metrics.n;
+    int rc = script_load(&fresh, &p->options, &p->metrics, &p->tried, p->generation + 1, &state, err);
+    if ((rc == -ETIME || rc == -ENOMEM) && state.data) {
+        /* It may be what was handed over that is too much; and that must not stand in the way for ever. */
+        char without[POLICY_ERROR_MAX];
+        if (script_load(&fresh, &p->options, &p->metrics, &p->tried, p->generation + 1, NULL, without) == 0) {
+            log_without_state(p, err);
+            rc = 0;
+        }
+    }
     free(state.data);
     if (rc < 0) {
+        p->metrics.n = n_metrics; /* the counters that only it has named */
         p->options.source = before;
         source_done(&next);
         return rc;

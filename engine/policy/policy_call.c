@@ -9,6 +9,9 @@
  * budget. */
 enum { QUARANTINE_AFTER = 20, LINES_PER_WINDOW = 5 };
 enum { TIMERS_IN_A_TURN = 32 };
+/* CPU time of a policy's timers in one turn of the loop; then they rest for as long as they took, so that
+ * connections have half of it at least. */
+static const double TIMERS_TURN_S = 0.02;
 
 static void log_failure(struct policy *p, const char *what, const char *error)
 {
@@ -42,7 +45,7 @@ static void quarantine(struct policy *p, const char *what, const char *error)
 void policy_rewake(struct policy *p)
 {
     const struct policy_env *env = &p->options.env;
-    double due = p->quarantined ? INFINITY : p->script->frame.next_timer;
+    double due = p->quarantined ? INFINITY : fmax(p->script->frame.next_timer, p->timers_rest_until);
 
     if (due == p->wake_at)
         return;
@@ -168,9 +171,15 @@ void policy_run_timers(struct policy *p)
 {
     script_tick_finely(p->script);
     double now = p->script->frame.now;
-    /* Whatever they do to each other: those that are left wait for the next turn of the loop. */
-    for (int i = 0; i < TIMERS_IN_A_TURN && p->script->frame.next_timer <= now && wants(p, SCRIPT_TIMER); i++)
+    double began_s = clock_read_s(CLOCK_THREAD_CPUTIME_ID), spent_s = 0;
+    /* Whatever they do to each other: those that are left wait for another turn of the loop. */
+    for (int i = 0; i < TIMERS_IN_A_TURN && spent_s < TIMERS_TURN_S && p->script->frame.next_timer <= now &&
+                    wants(p, SCRIPT_TIMER);
+         i++) {
         run_hook(p, SCRIPT_TIMER);
+        spent_s = clock_read_s(CLOCK_THREAD_CPUTIME_ID) - began_s;
+    }
+    p->timers_rest_until = spent_s < TIMERS_TURN_S ? 0 : now + 2 * spent_s;
     p->wake_at = NAN; /* it was woken: to be told anew, even of the same moment */
     policy_rewake(p);
 }

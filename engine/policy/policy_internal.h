@@ -16,6 +16,7 @@ struct policy {
     uint32_t generation;
     uint64_t picks, errors;
     double wake_at;                    /* what env was told last */
+    double timers_rest_until;          /* they took long */
     uint32_t in_a_row[SCRIPT_ENTRIES]; /* failures since the last success */
     bool quarantined;
     struct log_limit complaints;

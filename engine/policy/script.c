@@ -76,7 +76,8 @@ static int load(lua_State *L)
         lua_setfield(L, -2, source->params[i].key);
     }
     lua_call(L, 2, 2);
-    (void)snprintf(l->script->name, sizeof l->script->name, "%s", lua_tostring(L, -1));
+    const char *name = lua_tostring(L, -1);
+    (void)snprintf(l->script->name, sizeof l->script->name, "%s", name ? name : "unnamed");
     lua_pop(L, 1);
     for (int i = SCRIPT_PICK; i < SCRIPT_ENTRIES; i++) {
         lua_getfield(L, -1, script_entry_name((enum script_entry)i));
@@ -166,7 +167,7 @@ static int try_pick(struct script *s, struct uplink *const *candidates, size_t n
         .port = 443,
         .is_domain = is_domain,
         .proto = POLICY_SOCKS5,
-        .client = "127.0.0.1",
+        .client = "192.0.2.2", /* nobody's (RFC 5737), so that nothing is kept of a real one */
         .listener = "127.0.0.1:1080",
         .attempt = 1,
     };
@@ -218,7 +219,7 @@ static int fill(struct script *s, const struct policy_options *options, char *er
 }
 
 int script_load(struct script **ret, const struct policy_options *options, struct vm_metrics *metrics,
-                struct vm_files *files, const struct script_state *state, char *err)
+                struct vm_files *files, uint32_t generation, const struct script_state *state, char *err)
 {
     struct script *s = calloc(1, sizeof *s);
     if (!s) {
@@ -233,6 +234,7 @@ int script_load(struct script **ret, const struct policy_options *options, struc
                                   .memory_max = options->memory_max,
                                   .frame = &s->frame,
                                   .file = options->source.file,
+                                  .generation = generation,
                                   .seed = options->seed,
                                   .metrics = metrics,
                                   .files = files};

@@ -43,10 +43,11 @@ struct script_state {
 /** The whole pipeline: sandbox, compile, check, new(ctx), import, selftest, picks on trial.
  *  @param options  must outlive the script, as metrics and files must
  *  @param files    empty; filled with what was read, on failure too
+ *  @param generation  told where the policy logs
  *  @param state    of its predecessor, imported when it bears the same name; NULL for none
  *  @return 0, or negative errno with one line in err (POLICY_ERROR_MAX) */
 MUST_CHECK int script_load(struct script **ret, const struct policy_options *options,
-                           struct vm_metrics *metrics, struct vm_files *files,
+                           struct vm_metrics *metrics, struct vm_files *files, uint32_t generation,
                            const struct script_state *state, char *err);
 void script_free(struct script *s);
 

@@ -138,6 +138,7 @@ int vm_new(struct vm **ret, const struct vm_options *options, char *err)
         (void)snprintf(err, VM_ERROR_MAX, "out of memory");
         return -ENOMEM;
     }
+    vm->generation = options->generation;
     vm->file = options->file;
     vm->metrics = options->metrics;
     vm->files = options->files;
@@ -187,6 +188,16 @@ void vm_free(struct vm *vm)
     free(vm);
 }
 
+/* Whether a fault is said to be in Steerway's own Lua: that names no policy, so its file must be told beside.
+ */
+static bool is_librarys(const struct vm *vm, const char *text)
+{
+    static const char module[] = "steerway.";
+    size_t n = vm->dog.library ? strlen(vm->dog.library) : 0;
+
+    return strncmp(text, module, sizeof module - 1) == 0 || (n > 0 && strncmp(text, vm->dog.library, n) == 0);
+}
+
 /* The error value on top of the stack as one line. Reads it without calling anything that may raise. */
 static void take_error(const struct vm *vm, int status, char *err)
 {
@@ -198,6 +209,8 @@ static void take_error(const struct vm *vm, int status, char *err)
                        lua_typename(L, lua_type(L, -1)));
     else if (status == LUA_ERRMEM) /* a refused allocation; it knows no line */
         (void)snprintf(err, VM_ERROR_MAX, "%.800s%s%s", file, colon, lua_tostring(L, -1));
+    else if (vm->file && is_librarys(vm, lua_tostring(L, -1)))
+        (void)snprintf(err, VM_ERROR_MAX, "%.800s: %s", file, lua_tostring(L, -1));
     else
         (void)snprintf(err, VM_ERROR_MAX, "%s", lua_tostring(L, -1));
     for (char *p = err; *p; p++)

@@ -30,6 +30,7 @@ struct vm_options {
     size_t memory_max;          /* octets; 0 for the default, 64 MiB */
     struct frame *frame;        /* must outlive the VM */
     const char *file;           /* named in errors that know no place; borrowed, NULL for none */
+    uint32_t generation;        /* told where the policy logs */
     uint32_t seed;              /* of random numbers; 0 for one that nobody knows */
     struct vm_metrics *metrics; /* must outlive the VM; NULL for none */
     struct vm_files *files;     /* likewise */
@@ -42,6 +43,7 @@ struct vm {
     size_t collected;      /* used after the last full collection */
     struct log_limit says; /* for what the policy itself logs */
     const char *file;      /* as in the options */
+    uint32_t generation;
     struct vm_metrics *metrics;
     struct vm_files *files;
 };

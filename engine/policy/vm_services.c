@@ -16,6 +16,8 @@
 
 /* A list of 100,000 domain names takes 2 MiB. */
 enum { FILE_MAX = 16 << 20, LINES_PER_WINDOW = 20 };
+/* Noted, to be watched; a policy that asks for ever other ones asks for nothing that is there. */
+enum { FILES_MAX = 256 };
 
 /* No Lua call in here, so that no error can leave the descriptor open. */
 static ssize_t read_whole(const char *path, char *to, size_t size)
@@ -51,6 +53,8 @@ static void note_file(struct vm_files *f, const char *path)
     for (size_t i = 0; i < f->n; i++)
         if (strcmp(f->items[i], path) == 0)
             return;
+    if (f->n == FILES_MAX)
+        return;
     char **items = reallocarray(f->items, f->n + 1, sizeof *items);
     if (!items)
         return;
@@ -103,6 +107,7 @@ int vm_service_log(lua_State *L)
                                            : LOG_INFO,
               "policy says");
     log_slice(&line, "text", slice_of(text, len));
+    log_u64(&line, "generation", vm->generation);
     if (hidden > 0)
         log_u64(&line, "hidden", hidden);
     log_end(&line);

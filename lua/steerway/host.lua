@@ -1,6 +1,7 @@
 -- The engine's Lua side, one for the engine and for tests: it loads a policy into the sandbox, hands it its ctx, and makes
 -- the functions that the engine calls. The engine's services (files, log) come in from outside.
 
+local bounds = require "steerway.host.bounds"
 local calls = require "steerway.host.calls"
 local ctx = require "steerway.host.ctx"
 local nearest = require "steerway.host.nearest"
@@ -78,8 +79,9 @@ local function check_instance(instance, new, fail)
   if type(instance.pick) ~= "function" then
     fail("new", ("pick: expected a function(conn, uplinks), got %s"):format(type(instance.pick)))
   end
-  for name, value in pairs(instance) do
-    if type(value) ~= "function" then
+  for _, name in ipairs(INSTANCE_KEYS) do
+    local value = instance[name]
+    if value ~= nil and type(value) ~= "function" then
       fail(name, ("%s: expected a function, got %s"):format(name, type(value)))
     end
   end
@@ -144,16 +146,19 @@ local function add_reload_hooks(entry, hooks, face, file)
   end
   if hooks.export then
     function entry.export()
+      bounds.begin()
       return named(state.encode, hooks.export())
     end
   end
   if hooks.import then
     function entry.import(text)
+      bounds.begin()
       hooks.import(state.decode(text))
     end
   end
   if hooks.selftest then
     function entry.selftest()
+      bounds.begin()
       local passed, why = hooks.selftest(face)
       if passed == false then
         local info = funcinfo(hooks.selftest)
@@ -172,6 +177,7 @@ end
 ---@param o steerway.LoadOptions
 ---@return steerway.Loaded
 function host.load(o)
+  bounds.begin()
   local chunk, text = open_file(o)
   local policy = chunk()
   local fail = failer(o.file, text)
@@ -185,11 +191,14 @@ function host.load(o)
   check_instance(instance, policy.new, fail)
   -- A copy: later changes of the table by the policy change nothing.
   local hooks = {}
-  for name, f in pairs(instance) do
-    hooks[name] = f
+  for _, name in ipairs(INSTANCE_KEYS) do
+    hooks[name] = instance[name]
   end
   local entry = calls.new(hooks, policy.name)
-  entry.timer = later.run
+  function entry.timer()
+    bounds.begin()
+    later.run()
+  end
   add_reload_hooks(entry, hooks, face, sandbox.shown(o.file))
   return { policy = policy, hooks = hooks, entry = entry }
 end

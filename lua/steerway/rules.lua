@@ -27,9 +27,9 @@ end
 local function ports_of(value, fail)
   local spans = {}
   for _, item in ipairs(list_of(value)) do
-    local from, to = tostring(item):match "^(%d+)%-?(%d*)$"
-    from, to = tonumber(from), tonumber(to) or tonumber(from)
-    if not from or from > to or to > 65535 then
+    local from, dash, to = tostring(item):match "^(%d+)(%-?)(%d*)$"
+    from, to = tonumber(from), tonumber(to) or dash == "" and tonumber(from)
+    if not from or not to or from > to or to > 65535 then
       fail("ports: expected numbers, or spans such as \"6881-6999\", got %s", tostring(item))
     end
     spans[#spans + 1] = { from, to }
@@ -45,11 +45,16 @@ local function ports_of(value, fail)
   end
 end
 
+local PROTOCOLS = { socks4 = true, socks5 = true, connect = true, http = true, udp = true, transparent = true }
+
 local function words_of(field, value, fail)
   local set = {}
   for _, word in ipairs(list_of(value)) do
     if type(word) ~= "string" then
       fail("%s: expected a text or a list of texts, got %s", field == "user" and "users" or field, type(word))
+    end
+    if field == "proto" and not PROTOCOLS[word] then
+      fail('proto: expected socks4, socks5, connect, http, udp or transparent, got %q', word)
     end
     set[word] = true
   end
@@ -87,6 +92,14 @@ end
 
 -- function(conn): whether all that the rule asks for holds. No list to walk: most rules ask for one thing.
 local function condition_of(ctx, rule, fail)
+  for _, key in ipairs { "ports", "proto", "users", "clients", "domains", "cidrs" } do
+    if type(rule[key]) == "table" and getmetatable(rule[key]) ~= false and next(rule[key]) == nil then
+      fail("%s: expected one at least: a rule whose list is empty would never hold", key)
+    end
+  end
+  if rule.timeout ~= nil and not (rule.timeout > 0 and rule.timeout <= 86400) then
+    fail("timeout: expected seconds, above 0 and at most 86400, got %s", tostring(rule.timeout))
+  end
   local all
   local function add(condition)
     local before = all
@@ -192,6 +205,36 @@ end
 ---@field reason? string            for the log; "rule N" if nil
 ---@field timeout? number           seconds for a dial
 
+local PLACE = "^%S*steerway[%w_./]*:%d+: " -- in this library, which is not where the mistake is
+
+local function make(ctx, list, otherwise)
+  local made = {}
+  for key in pairs(list) do
+    if type(key) ~= "number" then
+      error(("expected a list of rules, { { %s = … }, … }, got the key %s"):format(tostring(key), tostring(key)), 0)
+    end
+  end
+  for i, rule in ipairs(list) do
+    local what = "rule " .. i
+    local function fail(fmt, ...)
+      error(fmt:format(...), 0)
+    end
+    options.check(what, rule, KNOWN)
+    local ok, wrong = pcall(function()
+      made[i] = {
+        holds = condition_of(ctx, rule, fail),
+        target = target_of(ctx, rule, otherwise, fail),
+        strict = rule.strict, refuse = rule.refuse, reason = rule.reason or what,
+        opts = rule.timeout and { timeout = rule.timeout } or nil,
+      }
+    end)
+    if not ok then
+      error(what .. ": " .. tostring(wrong):gsub(PLACE, ""), 0)
+    end
+  end
+  return made
+end
+
 ---A chooser that goes by rules: the first of which every condition holds decides.
 ---@param ctx steerway.Ctx
 ---@param list steerway.Rule[]
@@ -203,19 +246,9 @@ return function(ctx, list, otherwise)
   elseif type(otherwise) ~= "function" then
     error("rules: expected a chooser for what no rule decides, got " .. type(otherwise), 2)
   end
-  local made = {}
-  for i, rule in ipairs(list) do
-    local what = "rule " .. i
-    local function fail(fmt, ...)
-      error(what .. ": " .. fmt:format(...), 4)
-    end
-    options.check(what, rule, KNOWN)
-    made[i] = {
-      holds = condition_of(ctx, rule, fail),
-      target = target_of(ctx, rule, otherwise, fail),
-      strict = rule.strict, refuse = rule.refuse, reason = rule.reason or what,
-      opts = rule.timeout and { timeout = rule.timeout } or nil,
-    }
+  local ok, made = pcall(make, ctx, list, otherwise)
+  if not ok then
+    error(tostring(made):gsub(PLACE, ""), 2)
   end
 
   return function(conn, uplinks, n)

@@ -107,18 +107,21 @@ return function(ctx, o)
   end
 
   return choose, {
+    -- Two lists side by side, and not one of pairs, which would be thousands of tables.
     export = function()
-      local list = {}
+      local keys, lines, n = {}, {}, 0
       for key, u in kept:each() do
-        list[#list + 1] = { key, u.name }
+        n = n + 1
+        keys[n], lines[n] = key, u.name
       end
-      return list
+      return { keys = keys, lines = lines }
     end,
-    import = function(list)
-      for _, pair in ipairs(list) do
-        local u = by_name[pair[2]]
+    import = function(t)
+      local keys, lines = t.keys, t.lines
+      for i = 1, #keys do
+        local u = by_name[lines[i]]
         if u then
-          kept:set(pair[1], u)
+          kept:set(keys[i], u)
         end
       end
     end,

@@ -2,7 +2,9 @@
 
 import contextlib
 import json
+import math
 import os
+import random
 import socket
 import threading
 import time
@@ -10,6 +12,7 @@ import time
 import pytest
 
 from lab.command import run
+from lab.origin import read_exactly
 from lab.proxy import SANITIZED
 from lab.socks import socks5_connect
 
@@ -103,3 +106,51 @@ def test_fair_share_fills_lines_that_turns_do_not_as_the_simulator_says(lab, sta
     fair_model, turns_model = (each["fill_down"] for each in json.loads(r.stdout)["runs"])
     assert fair_model > 0.85 and fair_model > 1.5 * turns_model, f"fair_share {fair_model:.1%}, round_robin {turns_model:.1%}"
     print(f"live {fair:.1%} and {turns:.1%}, simulated {fair_model:.1%} and {turns_model:.1%}")
+
+
+# --- browsing ---
+
+PAGE_S, PAGES, OBJECT = 0.11, 150, 14_000  # a page every so often, of 4 to 27 objects of so many octets: seven tenths of 22 Mbit/s
+NEWS = 50  # pages until the lines are known
+
+
+def serve_object(s):
+    s.sendall(bytes(int(read_exactly(s, 8))))
+
+
+def browse(proxy, server):
+    """What the same pages take each time, in seconds for each object."""
+    chance, took, threads = random.Random(1), [], []
+
+    def fetch(size, counts):
+        began = time.monotonic()
+        with socks5_connect(proxy, server.address, server.port, timeout=30) as tunnel:
+            tunnel.sendall(b"%08d" % size)
+            read_exactly(tunnel.s, size)
+        if counts:
+            took.append(time.monotonic() - began)
+
+    for page in range(PAGES):
+        for _ in range(chance.randint(4, 27)):
+            size = int(min(chance.lognormvariate(math.log(OBJECT) - 0.5, 1), 500_000))
+            threads.append(threading.Thread(target=fetch, args=(size, page >= NEWS), daemon=True))
+            threads[-1].start()
+        time.sleep(chance.expovariate(1 / PAGE_S))
+    for thread in threads:
+        thread.join(30)
+    assert len(took) > 1000
+    return sorted(took)
+
+
+@pytest.mark.skipif(CASES is not ALL, reason="a measurement of half a minute: ./dev bench does it")
+def test_browsing_is_no_slower_than_by_the_fast_line_alone(lab, start, origin):
+    p95 = {}
+    for names in (("wan1",), ("wan1", "wan2")):
+        lab.wan1.shape(20, 20)
+        lab.wan2.shape(2, 2)
+        proxy = start(*names)
+        took = browse(proxy, origin(serve_object))
+        p95[len(names)] = took[len(took) * 95 // 100]
+        print(f"{' and '.join(names)}: median {took[len(took) // 2] * 1e3:.0f} ms, p95 {p95[len(names)] * 1e3:.0f} ms")
+        proxy.stop()
+    assert p95[2] <= p95[1] * 1.1

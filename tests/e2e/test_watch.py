@@ -119,6 +119,16 @@ def test_a_module_that_broke_the_last_load_is_waited_for(start, mine):
     proxy.wait_event("policy reloaded", timeout=1)
 
 
+def test_a_link_is_followed_to_where_its_file_is_saved(start, mine, tmp_path):
+    """As people do who keep their settings elsewhere."""
+    link = tmp_path / "links" / "linked.lua"
+    link.parent.mkdir()
+    link.symlink_to(mine)
+    proxy = start("--policy", link, "wan1", watch=True)
+    by_rename(mine, POLICY % "second")
+    assert proxy.wait_event("policy reloaded", timeout=1)["generation"] == 2
+
+
 def test_a_folder_that_is_replaced_is_found_again(start, web, mine):
     proxy = start("--policy", mine, "wan1", watch=True)
     folder = mine.parent

@@ -5,7 +5,7 @@ set -eu
 prefix=$1
 here=$(cd "$(dirname "$0")/../.." && pwd)
 
-for file in bin/steerway share/steerway/policies/least_connections.lua share/steerway/lua/steerway/host.lua \
+for file in bin/steerway share/steerway/policies/fair_share.lua share/steerway/lua/steerway/host.lua \
   share/doc/steerway/copyright; do
   [ -f "$prefix/$file" ] || { echo "not installed: $file"; exit 1; }
 done
@@ -26,7 +26,7 @@ cd /
 "$prefix/bin/steerway" check 127.0.0.1
 
 # Which Lua files does it read? Break its own copy: it must notice.
-echo 'error("this is the installed copy")' >"$prefix/share/steerway/policies/least_connections.lua"
+echo 'error("this is the installed copy")' >"$prefix/share/steerway/policies/fair_share.lua"
 if "$prefix/bin/steerway" check 127.0.0.1 >/dev/null 2>&1; then
   echo "the program reads its policies from elsewhere than its own tree"
   exit 1

@@ -1,5 +1,5 @@
--- Builtins that run in C, where the time budget cannot stop them, held to inputs that they finish soon: in some tenths
--- of a second at the very worst, for input made to be slow.
+-- Builtins that run in C, where the time budget cannot stop them, held to inputs that they finish soon: in a twentieth
+-- of a second at the very worst, for input made to be slow; and to calls into each other that C's stack has room for.
 
 local bounds = {}
 
@@ -9,8 +9,8 @@ local raw_byte, raw_char, raw_find, raw_len, raw_sub = string.byte, string.char,
 local raw_insert, raw_sort = table.insert, table.sort
 local floor, max = math.floor, math.max
 
--- Steps of the pattern matcher, each of a few ns. A host name of 255 octets and a pattern with three repetitions stay below.
-local STEPS_MAX = 5e7
+-- Steps of the pattern matcher, each of some ns. A host name of 255 octets and a pattern with three repetitions stay below.
+local STEPS_MAX = 5e6
 -- Nothing longer fits into a policy's heap.
 local LENGTH_MAX = 2 ^ 30
 -- So many characters of a pattern, and of plain text, are compared in the time of a step.
@@ -19,6 +19,42 @@ local PATTERN_STEP, PLAIN_STEP = 8, 32
 local CACHED_MAX, CACHED_LENGTH_MAX = 256, 256
 -- C sorts that many numbers in 0.1 ms.
 local SORT_MAX = 1000
+
+-- gsub calls its replacement, sort its comparison, and so on: each level takes up to 8 KiB of C's stack, which Lua's own limits
+-- do not count, and what is deep is slow to leave when it is stopped.
+local DEPTH_MAX = 50
+
+local depth = 0
+
+local function back_at(level, ...)
+  depth = level
+  return ...
+end
+
+---A C function that calls Lua functions, nested in others of its kind 50 times at most.
+---@param name string
+---@param f function
+---@return function
+function bounds.guarded(name, f)
+  return function(...)
+    local level = depth
+    if level >= DEPTH_MAX then
+      raw_error(name .. ": nested too deeply: functions that are called by builtins call builtins, 50 times over", 2)
+    end
+    depth = level + 1
+    return back_at(level, f(...))
+  end
+end
+
+---pcall, after which the level is that from before, whatever has failed.
+function bounds.pcall(...)
+  return back_at(depth, raw_pcall(...))
+end
+
+---The engine calls: nothing is under way.
+function bounds.begin()
+  depth = 0
+end
 
 local PERCENT, OPEN, CLOSE, BRACKET, UNBRACKET, CARET, DOLLAR = raw_byte("%()[]^$", 1, 7)
 local LOWER_B, LOWER_F, ZERO, NINE = raw_byte("bf09", 1, 4)
@@ -228,5 +264,7 @@ function bounds.sort(t, less)
   end
   return raw_sort(t, less)
 end
+
+bounds.sort = bounds.guarded("table.sort", bounds.sort)
 
 return bounds

@@ -1,6 +1,7 @@
 -- What the engine calls for each decision and event. Nothing passes over Lua's stack but a verdict and its reason: the rest
 -- lies in the frame, so that a call allocates nothing and compiles.
 
+local bounds = require "steerway.host.bounds"
 local clear = require "table.clear"
 local nearest = require "steerway.host.nearest"
 local types = require "steerway.host.types"
@@ -16,6 +17,7 @@ local OPTIONS = { "timeout", "tag", "hedge" }
 -- A day; longer is a slip of units.
 local SECONDS_MAX = 86400
 
+local begin = bounds.begin
 local by_id, is_uplink, tags = types.by_id, types.is_uplink, types.tags
 
 ---@param hooks steerway.Hooks
@@ -120,6 +122,7 @@ function calls.new(hooks, default_reason)
   end
 
   function entry.pick()
+    begin()
     local n = frame.n
     turn = turn + 1
     clear(list)
@@ -133,22 +136,26 @@ function calls.new(hooks, default_reason)
 
   if hooks.opened then
     function entry.opened()
+      begin()
       hooks.opened(conn, by_id[frame.uplink], frame.connect_s)
     end
   end
   if hooks.failed then
     function entry.failed()
+      begin()
       hooks.failed(conn, by_id[frame.uplink], ffi_string(frame.word))
     end
   end
   if hooks.closed then
     function entry.closed()
+      begin()
       hooks.closed(conn, by_id[frame.uplink], stats)
     end
   end
 
   if hooks.uplink_changed then
     function entry.uplink_changed()
+      begin()
       hooks.uplink_changed(by_id[frame.uplink], ffi_string(frame.word))
     end
   end

@@ -144,11 +144,20 @@ function lru.new(capacity, ttl_s, clock)
 
   function cache.each()
     expire()
-    local i = 0
+    -- The keys as of now: the loop may get, set and delete what it likes.
+    local list, n, at = {}, 0, next[0]
+    while at ~= 0 do
+      n = n + 1
+      list[n], at = keys[at], next[at]
+    end
+    local k = 0
     return function()
-      i = next[i]
-      if i ~= 0 then
-        return keys[i], values[i], clock() - born[i]
+      while k < n do
+        k = k + 1
+        local i = number_of[list[k]]
+        if i then
+          return keys[i], values[i], clock() - born[i]
+        end
       end
       return nil
     end

@@ -21,10 +21,12 @@ local function copy(from, names)
 end
 
 local function safe_string()
-  local s = copy(string, "byte char format len lower rep reverse sub upper")
+  local s = copy(string, "byte char len lower rep reverse sub upper")
+  s.format = bounds.guarded("string.format", string.format) -- which may call a __tostring
   for _, name in ipairs { "match", "gmatch", "gsub" } do
     s[name] = bounds.matching(name, string[name])
   end
+  s.gsub = bounds.guarded("string.gsub", s.gsub)
   s.find = bounds.find(string.find)
   return s
 end
@@ -53,10 +55,19 @@ local function xpcall(f, handler, ...)
     if ok then
       return true, ...
     end
-    local _, text = raw_pcall(handler, ...)
+    local _, text = bounds.pcall(handler, ...)
     return false, text
   end
-  return finish(raw_pcall(f, ...))
+  return finish(bounds.pcall(f, ...))
+end
+
+local function safe_coroutine()
+  local c = copy(coroutine, "create isyieldable running status yield")
+  c.resume = bounds.guarded("coroutine.resume", coroutine.resume)
+  function c.wrap(f)
+    return bounds.guarded("coroutine.wrap", coroutine.wrap(f))
+  end
+  return c
 end
 
 ---Methods of strings, ("x"):rep(3), come from a copy that no policy can reach or change.
@@ -183,8 +194,9 @@ end
 ---@param o steerway.SandboxOptions
 ---@return table env
 function sandbox.new(o)
-  local env = copy(_G, "assert error ipairs next pairs pcall rawequal rawget rawset select setmetatable tonumber"
-    .. " tostring type unpack")
+  local env = copy(_G, "assert error ipairs next pairs rawequal rawget rawset select setmetatable tonumber type unpack")
+  env.pcall = bounds.pcall
+  env.tostring = bounds.guarded("tostring", tostring)
   env._G = env
   env._VERSION = _VERSION
   env.xpcall = xpcall
@@ -193,7 +205,7 @@ function sandbox.new(o)
   env.math = copy(math, "abs acos asin atan atan2 ceil cos cosh deg exp floor fmod frexp huge ldexp log log10 max min"
     .. " modf pi pow rad random sin sinh sqrt tan tanh")
   env.bit = copy(require "bit", "arshift band bnot bor bswap bxor lshift rol ror rshift tobit tohex")
-  env.coroutine = copy(coroutine, "create isyieldable resume running status wrap yield")
+  env.coroutine = safe_coroutine()
   env.os = safe_os(o.wall or os.time)
   env.require = make_require(env, o)
 
@@ -230,7 +242,7 @@ function sandbox.new(o)
   function env.print(...)
     local words = {}
     for i = 1, raw_select("#", ...) do
-      words[i] = raw_tostring((raw_select(i, ...)))
+      words[i] = env.tostring((raw_select(i, ...)))
     end
     o.log("info", table.concat(words, "\t"))
   end

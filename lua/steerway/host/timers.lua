@@ -3,7 +3,7 @@
 
 local timers = {}
 
-local huge = math.huge
+local huge, max = math.huge, math.max
 
 local TIMERS_MAX = 1000
 local EVERY_MIN, SECONDS_MAX = 0.01, 366 * 86400
@@ -62,7 +62,7 @@ function timers.new(now, tell)
     if count >= TIMERS_MAX then -- the level is that of who called every or after, as they call this last
       error(("ctx.%s: %d timers are waiting already; more is taken for a mistake"):format(name, TIMERS_MAX), 2)
     end
-    local timer = { due = now() + seconds, fn = fn, interval = interval }
+    local timer = { due = now() + max(seconds, EVERY_MIN), fn = fn, interval = interval }
     count = count + 1
     list[count] = timer
     retell()
@@ -77,6 +77,7 @@ function timers.new(now, tell)
       return add("every", seconds, fn, seconds)
     end,
 
+    -- At once is soon: a timer that sets itself anew leaves room for others.
     after = function(seconds, fn)
       check("after", seconds, 0, fn)
       return add("after", seconds, fn)

@@ -94,7 +94,7 @@ describe("pick", function()
   end)
 
   it("may be a builtin, though none is of use", function()
-    local runner = w:load "return { name = 'p', new = function() return { pick = tostring } end }"
+    local runner = w:load "return { name = 'p', new = function() return { pick = type } end }"
     assert.equal("policy:0: pick returned a string; expected an uplink, a list of uplinks, nil, or false and a reason",
       kit.fails(runner.pick, runner))
   end)

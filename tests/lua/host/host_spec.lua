@@ -57,7 +57,7 @@ describe("host.load", function()
       "dir/p.lua:2: new (line 2): expected it to return a table { pick = function(conn, uplinks) … }, got nil" },
     { "local function new() return print end\nreturn { name = 'p',\n new = new }",
       "dir/p.lua:3: new (line 1): expected it to return a table { pick = function(conn, uplinks) … }, got function" },
-    { "return { name = 'p',\n new = tostring }",
+    { "return { name = 'p',\n new = type }",
       "dir/p.lua:2: new (line 0): expected it to return a table { pick = function(conn, uplinks) … }, got string" },
     { "return { name = 'p',\n new = function() return {} end }",
       "dir/p.lua:2: pick: expected a function(conn, uplinks), got nil" },

@@ -170,4 +170,29 @@ describe("lru", function()
     assert.truthy(kit.fails(function() c.x = 1 end):find "use set")
     assert.equal("lru (0 of 5)", tostring(c))
   end)
+
+  it("visits each entry once, whatever the loop does to them", function()
+    for _, what in ipairs { "get", "touch", "delete" } do
+      local c, visited = lru.new(10, nil, clock), {}
+      for i = 1, 6 do
+        c:set(i, i * 10)
+      end
+      for key in c:each() do
+        visited[#visited + 1] = key
+        c[what](c, key)
+      end
+      assert.same({ 1, 2, 3, 4, 5, 6 }, visited, what)
+      assert.equal(what == "delete" and 0 or 6, c:count())
+    end
+    local c, visited = lru.new(10, nil, clock), {}
+    for i = 1, 4 do
+      c:set(i, i)
+    end
+    for key in c:each() do
+      visited[#visited + 1] = key
+      c:delete(key + 1) -- one that is still to come
+      c:set("new" .. key, 0)
+    end
+    assert.same({ 1, 3 }, visited)
+  end)
 end)

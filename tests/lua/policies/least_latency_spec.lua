@@ -35,11 +35,21 @@ describe("least_latency", function()
     assert.is_true((picks(50, 1103).lte or 0) >= 45)
   end)
 
-  it("tries first what was never measured", function()
-    w = kit.world { { name = "a", rtt = 0.01 }, { name = "new", rtt = 0 } }
+  it("tries what was never measured once in a while, as it may never connect", function()
+    w = kit.world { { name = "a", rtt = 0.01 }, { name = "dead", rtt = 0 } }
     runner = w:load(nil, FILE)
     picks(2, 2000)
-    assert.same({ new = 10 }, picks(10, 2002))
+    local count = picks(100, 2002)
+    assert.near(5, count.dead, 1)
+    w.views[2].rtt = 0.002
+    assert.is_true(picks(50, 2102).dead >= 40)
+  end)
+
+  it("shares as long as nothing is measured", function()
+    w = kit.world { { name = "a" }, { name = "b" } }
+    runner = w:load(nil, FILE)
+    local count = picks(100, 2000)
+    assert.near(50, count.a, 5)
   end)
 
   it("takes a weight for speed", function()

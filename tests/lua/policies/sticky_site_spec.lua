@@ -14,6 +14,16 @@ describe("sticky_site", function()
     runner = w:load(nil, FILE)
   end)
 
+  it("keeps clients apart", function()
+    local seen = {}
+    for i = 1, 20 do
+      local name = go("192.0.2." .. i, "www.example.com")
+      w:named(name).active = w:named(name).active + 1
+      seen[name] = (seen[name] or 0) + 1
+    end
+    assert.same({ a = 10, b = 10 }, seen)
+  end)
+
   it("keeps a client's site on one line, and spreads sites", function()
     local first = go("192.0.2.1", "www.example.com")
     for _ = 1, 5 do

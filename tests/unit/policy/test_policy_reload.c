@@ -199,6 +199,43 @@ static void counters_live_through_reloads(void **state)
                         "there are 256 counters and gauges already");
 }
 
+/* A version that was refused leaves no counter behind, or 256 of them would bar the way for all that follow.
+ */
+static void counters_of_what_was_refused_go_with_it(void **state)
+{
+    struct fixture *f = *state;
+    const struct policy_metric *m;
+    assert_int_equal(fixture_load(f, "return { name = 'p', new = function(ctx) ctx.counter('own') "
+                                     "return { pick = function() end } end }"),
+                     0);
+    for (int i = 0; i < 3; i++)
+        assert_reload_fails(
+            f,
+            "return { name = 'p', new = function(ctx) for i = 1, 255 do ctx.counter('bad' .. i) end "
+            "error 'oops' end }",
+            "oops");
+    assert_int_equal(policy_metrics(f->policy, &m), 1);
+    assert_reloads(f, "return { name = 'p', new = function(ctx) ctx.gauge('bad1') "
+                      "return { pick = function() end } end }");
+    assert_int_equal(policy_metrics(f->policy, &m), 2);
+}
+
+/* What is handed over may be too much to take within the time that a call has. */
+static void more_state_than_can_be_taken_is_left_behind(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(fixture_load(f, "return { name = 'p', new = function() return { pick = function() end, "
+                                     "export = function() return { n = 1 } end } end }"),
+                     0);
+    assert_reloads(
+        f, "return { name = 'p', new = function() return { pick = function() end, "
+           "export = function() return { n = 1 } end, import = function() while true do end end } end }");
+    assert_int_equal(fixture_log_count(f, "the new one begins without"), 1);
+    assert_reloads(f, "return { name = 'p', new = function() return { pick = function() end, "
+                      "import = function() local t = {} while true do t[#t + 1] = {} end end } end }");
+    assert_int_equal(fixture_log_count(f, "the new one begins without"), 2);
+}
+
 static void info_tells_of_it(void **state)
 {
     struct fixture *f = *state;
@@ -255,6 +292,8 @@ int main(void)
         T(another_file_with_other_parameters),
         T(the_files_it_read_are_known),
         T(counters_live_through_reloads),
+        T(counters_of_what_was_refused_go_with_it),
+        T(more_state_than_can_be_taken_is_left_behind),
         T(info_tells_of_it),
         T(a_child_can_ask),
     };

@@ -56,6 +56,40 @@ static double metric(struct fixture *f, size_t i)
     return m[i].value;
 }
 
+/* Each of the twenty takes 10 ms: they have a turn of some of them, and rest for as long before the next. */
+static void timers_that_take_long_leave_time_to_others(void **state)
+{
+    struct fixture *f = *state;
+    struct world w = {.now = 1000, .wake = INFINITY};
+    LOAD_IN(
+        f, &w,
+        "return { name = 'p', new = function(ctx) local runs = ctx.counter('runs')\n"
+        "for i = 1, 20 do ctx.after(1, function() local t = os.clock() while os.clock() - t < 0.01 do end "
+        "runs:add(1) end) end\n"
+        "return { pick = function() end } end }");
+    w.now = w.wake;
+    policy_run_timers(f->policy);
+    double first = metric(f, 0);
+    assert_true(first >= 1 && first <= 5);
+    assert_true(w.wake >= w.now + 0.03 && w.wake < w.now + 1);
+    advance(f, &w, w.now + 5);
+    assert_true(metric(f, 0) == 20);
+}
+
+/* One that sets itself anew, at once, is run a hundred times a second. */
+static void a_timer_that_never_rests_is_held_to_a_pace(void **state)
+{
+    struct fixture *f = *state;
+    struct world w = {.now = 1000, .wake = INFINITY};
+    LOAD_IN(f, &w,
+            "return { name = 'p', new = function(ctx) local runs = ctx.counter('runs')\n"
+            "local function again() runs:add(1) ctx.after(0, again) end again()\n"
+            "return { pick = function() end } end }");
+    double before = metric(f, 0);
+    advance(f, &w, 1001);
+    assert_true(metric(f, 0) - before >= 90 && metric(f, 0) - before <= 101);
+}
+
 static void timers_run_when_they_are_due(void **state)
 {
     struct fixture *f = *state;
@@ -194,6 +228,8 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
+        T(timers_that_take_long_leave_time_to_others),
+        T(a_timer_that_never_rests_is_held_to_a_pace),
         T(timers_run_when_they_are_due),
         T(a_pick_may_start_one),
         T(timers_end_with_their_generation),
