@@ -6,6 +6,8 @@ local state = {}
 
 local PLAIN = { ["nil"] = true, boolean = true, number = true, string = true, table = true }
 local DEPTH_MAX = 64
+-- As many as a call has time for. A table that is met twice counts twice, as it is written twice.
+local VALUES_MAX = 500000
 
 local function shown(key)
   if type(key) == "string" then
@@ -30,6 +32,18 @@ local function check(value, where, depth)
   end
 end
 
+local function count(t, n, depth)
+  for _, inner in next, t do
+    n = n + 1
+    if n > VALUES_MAX then
+      error(("export: more than %d values"):format(VALUES_MAX), 0)
+    elseif type(inner) == "table" and depth < DEPTH_MAX then
+      n = count(inner, n, depth + 1)
+    end
+  end
+  return n
+end
+
 ---@param t any  what export returned
 ---@return string|nil  nil for nil
 function state.encode(t)
@@ -38,6 +52,7 @@ function state.encode(t)
   elseif type(t) ~= "table" then
     error("export: expected it to return a table, got " .. type(t), 0)
   end
+  count(t, 0, 1) -- since encoding cannot be stopped
   local ok, text = pcall(buffer.encode, t)
   if ok then
     return text

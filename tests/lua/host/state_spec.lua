@@ -29,4 +29,19 @@ describe("state", function()
     assert.truthy(kit.fails(state.encode, circle):find "^export: what it returned%.c.*more than 64 deep or in a circle$")
     assert.equal("export: expected it to return a table, got number", kit.fails(state.encode, 5))
   end)
+
+  it("refuses more than there is time to write", function()
+    local t = { 1 }
+    for _ = 1, 60 do
+      t = { t, t }
+    end
+    assert.equal("export: more than 500000 values", kit.fails(state.encode, t))
+    local list = {}
+    for k = 1, 500001 do
+      list[k] = k
+    end
+    assert.equal("export: more than 500000 values", kit.fails(state.encode, list))
+    list[500001] = nil
+    assert.is_string(state.encode(list))
+  end)
 end)
