@@ -14,13 +14,17 @@ enum { VERSION = 1 };
 
 /* --- to and from JSON ----------------------------------------------------------------------------------- */
 
-static json_t *uplink_json(const struct uplink *u)
+/* @param before  what is kept of it so far: the count of a quota that this run does not have stays */
+static json_t *uplink_json(const struct uplink *u, const json_t *before)
 {
     json_t *o = json_pack("{s:f, s:f}", "rx_capacity", u->rx.capacity, "tx_capacity", u->tx.capacity);
+    json_t *kept = json_object_get(before, "quota");
 
     if (quota_is_set(&u->quota))
         (void)json_object_set_new(
             o, "quota", json_pack("{s:I, s:f}", "began", (json_int_t)u->quota.began, "used", u->quota.used));
+    else if (kept)
+        (void)json_object_set(o, "quota", kept);
     return o;
 }
 
@@ -28,7 +32,7 @@ static char *to_text(struct ledger *l)
 {
     for (size_t i = 0; i < l->uplinks->n; i++) {
         const struct uplink *u = l->uplinks->items[i];
-        (void)json_object_set_new(l->kept, u->name, uplink_json(u));
+        (void)json_object_set_new(l->kept, u->name, uplink_json(u, json_object_get(l->kept, u->name)));
     }
     json_t *whole = json_pack("{s:i, s:O}", "steerway_state", VERSION, "uplinks", l->kept);
     char *text = whole ? json_dumps(whole, JSON_INDENT(1)) : NULL;

@@ -98,7 +98,7 @@ static int open_ledger(struct app *a, char *err)
         return -1;
     }
     if (r < 0)
-        warn("what quotas use up is not kept over a restart", path,
+        warn("quotas and capacities are not kept over a restart", path,
              r == -EADDRINUSE
                  ? "another proxy keeps its state there; give this one a place of its own with --state"
              : r == -ENOENT ? "there is no state directory; name a place with --state"

@@ -133,7 +133,14 @@ def test_what_is_kept_survives_a_run_without_its_uplink(begin, config, server, t
     exchange(proxy, server, 1000, 1000)
     assert proxy.stop() == 0
     assert begin(config('return { state = "state.json", listen = "127.0.0.1:0", uplinks = { "wan2" } }')).stop() == 0
-    assert left(begin(config(LINES.format(quota="1M", more="")))) == 998_000
+    proxy = begin(config(LINES.format(quota="1M", more="")))
+    assert left(proxy) == 998_000
+    assert proxy.stop() == 0
+    proxy = begin(config('return { state = "state.json", listen = "127.0.0.1:0", uplinks = { "wan1" } }'))
+    assert left(proxy) is None
+    exchange(proxy, server, 1000, 1000)
+    assert proxy.stop() == 0
+    assert left(begin(config(LINES.format(quota="1M", more="")))) == 998_000, "what a run without a quota moved is not counted"
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"steerway_state":2,"uplinks":{}}', '{"steerway_state":1}', "\0"])
