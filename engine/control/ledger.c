@@ -128,6 +128,7 @@ static void save_soon(struct ledger *l)
 
 static void tell(struct ledger *l, struct uplink *u, bool used_up)
 {
+    size_t cut = used_up && u->quota.plan.hard ? proxy_cut(l->proxy, u, NULL) : 0;
     struct log_line line;
 
     log_begin(&line, used_up ? LOG_WARN : LOG_INFO, used_up ? "quota used up" : "quota has room again");
@@ -135,9 +136,11 @@ static void tell(struct ledger *l, struct uplink *u, bool used_up)
     log_num(&line, "octets", u->quota.plan.octets);
     log_str(&line, "per", quota_per_name(u->quota.plan.per));
     log_str(&line, "end", u->quota.plan.hard ? "hard" : "soft");
+    if (cut > 0)
+        log_u64(&line, "cut", cut);
     log_end(&line);
     l->used_up[u->view.id - 1] = used_up;
-    policy_uplink_changed(l->policy, u, "quota");
+    policy_uplink_changed(l->proxy->policy, u, "quota");
 }
 
 void ledger_look(struct ledger *l)
@@ -180,12 +183,11 @@ static void on_renewal(struct ev_loop *loop, ev_periodic *w, int events)
 
 /* --- the whole ------------------------------------------------------------------------------------------ */
 
-int ledger_open(struct ledger *l, struct ev_loop *loop, const char *path, struct uplink_set *uplinks,
-                struct policy *policy)
+int ledger_open(struct ledger *l, struct ev_loop *loop, const char *path, struct proxy *proxy)
 {
     char *text = NULL;
 
-    *l = (struct ledger){.loop = loop, .uplinks = uplinks, .policy = policy, .kept = json_object()};
+    *l = (struct ledger){.loop = loop, .uplinks = proxy->uplinks, .proxy = proxy, .kept = json_object()};
     ev_timer_init(&l->save, on_save, 0., 0.);
     ev_periodic_init(&l->renewal, on_renewal, 0., 0., next_renewal);
     if (has_quotas(l))

@@ -4,8 +4,7 @@
 #define STEERWAY_CONTROL_LEDGER_H
 
 #include "control/state_file.h"
-#include "policy/policy.h"
-#include "uplink/uplink.h"
+#include "session/proxy.h"
 
 #include <jansson.h>
 
@@ -13,7 +12,7 @@
 struct ledger {
     struct ev_loop *loop;
     struct uplink_set *uplinks;
-    struct policy *policy;
+    struct proxy *proxy;
     struct state_file file;
     json_t *kept;             /* the file's uplinks, also those that this run has not */
     bool used_up[UPLINK_MAX]; /* by id - 1: as was told last */
@@ -25,9 +24,9 @@ struct ledger {
  * What cannot be understood is put aside with a warning.
  *  @param path  NULL for none
  *  @return 0 or negative errno, those of state_file_open; then periods are kept all the same */
-MUST_CHECK int ledger_open(struct ledger *l, struct ev_loop *loop, const char *path,
-                           struct uplink_set *uplinks, struct policy *policy);
-/** Look at what has been counted. For whoever reads the meters, each time. */
+MUST_CHECK int ledger_open(struct ledger *l, struct ev_loop *loop, const char *path, struct proxy *proxy);
+/** Look at what has been counted: a hard quota that is used up ends what is open. For whoever reads the
+ * meters, each time. */
 void ledger_look(struct ledger *l);
 /** Save and end. Harmless when it is not open. */
 void ledger_close(struct ledger *l);

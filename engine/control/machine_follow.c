@@ -97,7 +97,7 @@ static void cut_lost(struct machine_follow *f, const struct machine *m)
         return;
     f->addresses = now;
     for (size_t i = 0; i < uplinks->n; i++) {
-        size_t n = proxy_cut_lost(f->proxy, uplinks->items[i], m);
+        size_t n = proxy_cut(f->proxy, uplinks->items[i], m);
         if (n > 0)
             log_cut(uplinks->items[i], n);
     }

@@ -90,7 +90,7 @@ static int open_ledger(struct app *a, char *err)
 
     if (r < 0)
         path = NULL;
-    int opened = ledger_open(&a->ledger, a->loop, path, a->uplinks, a->policy);
+    int opened = ledger_open(&a->ledger, a->loop, path, &a->proxy);
     r = r < 0 ? r : opened;
     if (r < 0 && given) {
         (void)snprintf(err, CONFIG_ERROR_MAX, "--state %.500s: %s", given,

@@ -117,14 +117,14 @@ static bool is_lost(int fd, const struct machine *m)
            addr_from_sockaddr(&a, (struct sockaddr *)&local, len) == 0 && !machine_link_of_addr(m, &a);
 }
 
-size_t proxy_cut_lost(struct proxy *p, const struct uplink *u, const struct machine *m)
+size_t proxy_cut(struct proxy *p, const struct uplink *u, const struct machine *m)
 {
     size_t n = 0;
 
     LIST_EACH(&p->sessions, node, next) {
         struct session *s = container_of(node, struct session, node);
         if (!s->outbound || !s->outbound->connected || s->outbound->lease.uplink != u ||
-            !is_lost(session_upstream_fd(s), m))
+            (m && !is_lost(session_upstream_fd(s), m)))
             continue;
         session_cut(s);
         n++;

@@ -69,8 +69,10 @@ MUST_CHECK int proxy_listen(struct proxy *p, const struct addr *addr, struct add
  */
 void proxy_drain(struct proxy *p);
 
-/** End what goes by this uplink from an address that the machine no longer has. @return how many */
-size_t proxy_cut_lost(struct proxy *p, const struct uplink *u, const struct machine *m);
+/** End what goes by this uplink, with a reset.
+ *  @param m  only what comes from an address that the machine no longer has; NULL: all of it
+ *  @return how many */
+size_t proxy_cut(struct proxy *p, const struct uplink *u, const struct machine *m);
 
 /** End every session now. */
 void proxy_stop(struct proxy *p);

@@ -106,8 +106,12 @@ def test_a_soft_end_prefers_the_others_and_cuts_off_nobody(begin, config, lab, s
 def test_a_hard_end_is_the_end(begin, config, server, tmp_path):
     path = config(ALONE)
     proxy = begin(path)
-    exchange(proxy, server, 50_000, 60_000)
-    proxy.wait_event("quota used up", uplink="wan1", end="hard")
+    with socks5_connect(proxy, server.address, server.port) as tunnel:
+        tunnel.sendall(b"%08d" % 60_000 + bytes(50_000))
+        read_exactly(tunnel.s, 60_000)
+        with pytest.raises(ConnectionResetError):
+            tunnel.s.recv(1)
+    assert proxy.wait_event("quota used up", uplink="wan1", end="hard")["cut"] == 1
     assert socks5_code(proxy, OPEN4, server.port) == 3  # RFC 1928 6: network unreachable
     assert proxy.ask("why", host="x.test")["left_out"] == [{"name": "wan1", "why": "its quota is used up"}]
     assert proxy.stop() == 0
