@@ -93,11 +93,11 @@ static json_t *uplink_json(const struct uplink *u)
 
     for (size_t i = 0; i < u->n_tags; i++)
         (void)json_array_append_new(tags, json_string(u->tags[i]));
-    json_t *o = json_pack("{s:s, s:i, s:s, s:s, s:b, s:o, s:o, s:f, s:f, s:o}", "name", u->name, "id",
-                          (int)v->id, "kind", uplink_kind_name(u->kind), "interface", u->interface, "up",
-                          (int)v->up, "ipv4", address_json(&u->egress.source4, v->ipv4), "ipv6",
-                          address_json(&u->egress.source6, v->ipv6), "weight", v->weight, "tier", v->tier,
-                          "tags", tags);
+    json_t *o = json_pack(
+        "{s:s, s:i, s:s, s:s, s:s, s:b, s:o, s:o, s:f, s:f, s:o}", "name", u->name, "id", (int)v->id, "kind",
+        uplink_kind_name(u->kind), "interface", u->interface, "state", uplink_state_name(u), "up", (int)v->up,
+        "ipv4", address_json(&u->egress.source4, v->ipv4), "ipv6", address_json(&u->egress.source6, v->ipv6),
+        "weight", v->weight, "tier", v->tier, "tags", tags);
     json_t *meters = json_pack(
         "{s:I, s:I, s:I, s:f, s:I, s:I, s:f, s:f, s:f, s:f, s:I, s:f, s:o}", "active", (json_int_t)v->active,
         "total", (json_int_t)v->total, "failures", (json_int_t)v->failures, "fail_rate", v->fail_rate,

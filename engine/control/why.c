@@ -1,5 +1,6 @@
 #include "control/why.h"
 
+#include "base/clock.h"
 #include "proto/target.h"
 #include "session/search.h"
 
@@ -51,23 +52,35 @@ static bool speaks(const struct uplink *u, const struct target *t)
     return t->kind == TARGET_NAME || (t->kind == TARGET_IPV4 ? u->view.ipv4 : u->view.ipv6);
 }
 
-/* Who could be chosen, and why the others could not. */
+static const char *absence(const struct uplink *u, const struct target *t)
+{
+    if (!u->view.up)
+        return uplink_is_spent(u) ? "its quota is used up" : "down";
+    return speaks(u, t) ? NULL : "does not speak this family of addresses";
+}
+
+/* Who could be chosen, as the search has it: those that answer, else those that do not; and why the others
+ * could not. */
 static size_t sort_uplinks(const struct uplink_set *set, const struct target *t,
                            struct uplink *ret[UPLINK_MAX], json_t *seen, json_t *left_out)
 {
-    size_t n = 0;
+    double now = clock_now_s();
+    size_t n = 0, n_fit = 0;
 
+    for (size_t i = 0; i < set->n; i++)
+        n_fit += !absence(set->items[i], t) &&
+                 health_is_fit(&set->items[i]->health, set->items[i]->view.rx_bytes, now);
     for (size_t i = 0; i < set->n; i++) {
         struct uplink *u = set->items[i];
-        if (u->view.up && speaks(u, t)) {
-            ret[n++] = u;
-            (void)json_array_append_new(seen, numbers_of(u));
-        } else {
-            const char *why = u->view.up           ? "does not speak this family of addresses"
-                              : uplink_is_spent(u) ? "its quota is used up"
-                                                   : "down";
+        const char *why = absence(u, t);
+        if (!why && n_fit > 0 && !health_is_fit(&u->health, u->view.rx_bytes, now))
+            why = "does not answer";
+        if (why) {
             (void)json_array_append_new(left_out, json_pack("{s:s, s:s}", "name", u->name, "why", why));
+            continue;
         }
+        ret[n++] = u;
+        (void)json_array_append_new(seen, numbers_of(u));
     }
     return n;
 }

@@ -81,7 +81,7 @@ static void log_start(const struct app *a)
         log_str(&l, "uplink", u->name);
         log_str(&l, "kind", uplink_kind_name(u->kind));
         log_num(&l, "weight", u->view.weight);
-        log_str(&l, "state", u->view.up ? "up" : uplink_is_spent(u) ? "used up" : "down");
+        log_str(&l, "state", uplink_state_name(u));
         log_end(&l);
     }
     struct log_line l;

@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* No request wanders through more uplinks than this, and no more than so many are tried at once. */
 enum { ATTEMPTS_MAX = 8, RACERS_MAX = 2 };
@@ -79,13 +80,38 @@ static struct racer *rival_of(struct racer *r)
     return NULL;
 }
 
-static void cancel_rival(struct racer *r)
+static void log_health(enum log_level level, const char *event, const struct uplink *u)
+{
+    struct log_line l;
+
+    log_begin(&l, level, event);
+    log_str(&l, "uplink", u->name);
+    log_end(&l);
+}
+
+static void note_answer(struct uplink *u)
+{
+    if (u && health_answered(&u->health))
+        log_health(LOG_INFO, "uplink answers again", u);
+}
+
+static void note_silence(struct uplink *u)
+{
+    if (u && health_silent(&u->health, u->view.rx_bytes, clock_now_s()))
+        log_health(LOG_WARN, "uplink does not answer: others are preferred", u);
+}
+
+/* @param outrun  by one that came later: if it was dialing, its uplink is silent */
+static void cancel_rival(struct racer *r, bool outrun)
 {
     struct racer *rival = rival_of(r);
 
     ev_timer_stop(r->search->outbound->proxy->loop, &r->search->hedge);
-    if (rival)
-        attempt_cancel(&rival->attempt);
+    if (!rival)
+        return;
+    if (outrun && r->raced && !rival->attempt.query.resolver)
+        note_silence(rival->attempt.lease.uplink);
+    attempt_cancel(&rival->attempt);
 }
 
 static void on_local(struct attempt *a)
@@ -93,7 +119,7 @@ static void on_local(struct attempt *a)
     struct racer *r = container_of(a, struct racer, attempt);
     struct outbound *o = r->search->outbound;
 
-    cancel_rival(r); /* it is on its way to the same place */
+    cancel_rival(r, false); /* it is on its way to the same place */
     r->search->racing = false;
     o->direct = true;
     o->race = OUTBOUND_NO_RACE;
@@ -130,7 +156,11 @@ static void note_failure(struct racer *r, enum fault fault)
     if (word && fault != FAULT_NAME) {
         struct policy_conn conn;
         char client[ADDR_TEXT_MAX];
-        if (fault != FAULT_REFUSED) /* an answer: the uplink did its work */
+        if (fault == FAULT_REFUSED || fault == FAULT_RESET) /* an answer: the uplink did its work */
+            note_answer(u);
+        if (fault == FAULT_TIMEOUT)
+            note_silence(u);
+        if (fault != FAULT_REFUSED)
             uplink_note_failed(u);
         outbound_conn(o, r->number, word, &conn, client);
         policy_failed(o->proxy->policy, &conn, u, word);
@@ -162,7 +192,7 @@ static void on_arrived(struct racer *r, int fd)
     struct search *s = r->search;
     struct outbound *o = s->outbound;
 
-    cancel_rival(r); /* first, so that the policy does not count it any more */
+    cancel_rival(r, true); /* first, so that the policy does not count it any more */
     o->connected = true;
     o->connected_s = clock_now_s();
     o->attempt = r->number;
@@ -181,6 +211,7 @@ static void on_arrived(struct racer *r, int fd)
         char client[ADDR_TEXT_MAX];
         o->tried = o->lease.uplink;
         outbound_conn(o, r->number, fault_policy_name(s->last), &conn, client);
+        note_answer(o->lease.uplink);
         uplink_note_connected(o->lease.uplink, r->attempt.dial.connect_s);
         policy_opened(o->proxy->policy, &conn, o->lease.uplink, o->connected_s - o->started_s);
     }
@@ -200,20 +231,30 @@ static const struct attempt_events events = {.local = on_local, .done = on_done}
 
 /* --- which uplink --------------------------------------------------------------------------------------- */
 
+/* Those that answer; and only when there is none, those that do not. */
 static size_t candidates(const struct search *s, struct uplink *ret[UPLINK_MAX])
 {
     const struct outbound *o = s->outbound;
     const struct uplink_set *set = o->proxy->uplinks;
-    size_t n = 0;
+    struct uplink *unfit[UPLINK_MAX];
+    size_t n = 0, n_unfit = 0;
+    double now = clock_now_s();
 
     for (size_t i = 0; i < set->n; i++) {
         struct uplink *u = set->items[i];
         bool speaks =
             o->target.kind == TARGET_NAME || (o->target.kind == TARGET_IPV4 ? u->view.ipv4 : u->view.ipv6);
-        if (u->view.up && speaks && !s->tried[u->view.id - 1])
+        if (!u->view.up || !speaks || s->tried[u->view.id - 1])
+            continue;
+        if (health_is_fit(&u->health, u->view.rx_bytes, now))
             ret[n++] = u;
+        else
+            unfit[n_unfit++] = u;
     }
-    return n;
+    if (n > 0)
+        return n;
+    memcpy(ret, unfit, n_unfit * sizeof *ret);
+    return n_unfit;
 }
 
 enum found { FOUND, FOUND_NOBODY, FOUND_REFUSAL };
@@ -305,6 +346,7 @@ static void use(struct search *s, struct uplink *u, bool raced)
     outbound_because(o, r->reason);
     o->tried = u;
     s->tried[u->view.id - 1] = true;
+    health_tried(&u->health, clock_now_s());
     log_pick(r, u);
     double hedge_s = raced ? 0 : search_hedge_after(&o->proxy->settings, &s->choice, u);
     if (hedge_s > 0) {

@@ -160,3 +160,10 @@ bool uplink_is_spent(const struct uplink *u)
 {
     return (u->view.ipv4 || u->view.ipv6) && forbids(&u->quota);
 }
+
+const char *uplink_state_name(const struct uplink *u)
+{
+    if (!u->view.up)
+        return uplink_is_spent(u) ? "used up" : "down";
+    return health_is_suspect(&u->health, u->view.rx_bytes) ? "suspect" : "up";
+}

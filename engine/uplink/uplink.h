@@ -5,6 +5,7 @@
 #include "base/list.h"
 #include "net/egress.h"
 #include "net/machine.h"
+#include "uplink/health.h"
 #include "uplink/meter.h"
 #include "uplink/quota.h"
 
@@ -51,6 +52,7 @@ struct uplink {
     struct meter tx, rx;
     double tx_read, rx_read; /* the view's octets as of the last tick */
     struct quota quota;
+    struct health health;
 };
 
 /** The time by which meters go. It beats only while there is something to measure, so that rest costs
@@ -103,6 +105,9 @@ void uplink_refresh(struct uplink *u, const struct machine *m);
 
 /** Take up and quota_left anew, when the quota's count or period has changed. */
 void uplink_settle(struct uplink *u);
+
+/** "up", "suspect" (health.h), "down", or "used up" for nothing but its hard quota. */
+const char *uplink_state_name(const struct uplink *u);
 
 /** Whether nothing but its hard quota keeps it from serving. */
 bool uplink_is_spent(const struct uplink *u);

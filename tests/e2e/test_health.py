@@ -1,0 +1,65 @@
+"""An uplink that swallows everything costs few connections a little, and serves again soon after it works again."""
+
+import time
+
+from lab.origin import echo
+from lab.run import wait_for
+from lab.socks import socks5_code, socks5_connect
+from lab.topology import HOLE4, OPEN4
+
+
+def state(proxy, name="wan1"):
+    return next(u for u in proxy.ask("uplinks")["uplinks"] if u["name"] == name)["state"]
+
+
+def connect(proxy, server):
+    """Seconds that it takes."""
+    began = time.monotonic()
+    with socks5_connect(proxy, OPEN4, server.port):
+        return time.monotonic() - began
+
+
+def test_a_silent_line_is_left_out_and_comes_back(start, lab, origin):
+    server = origin(echo)
+    proxy = start("--policy", "round_robin", "wan1", "wan2")
+    assert max(connect(proxy, server) for _ in range(4)) < 0.2
+    lab.wan1.swallow()
+    took = sorted(connect(proxy, server) for _ in range(1000))
+    assert took[990] < 0.2 and took[-1] < 1, f"99 of 100 within {took[990]:.3f} s, all within {took[-1]:.3f} s"
+    lines = proxy.connections(1004)[4:]
+    assert {line["uplink"] for line in lines} == {"wan2"}
+    assert len([line for line in lines if "attempts" in line]) < 10
+    assert len(proxy.events("uplink does not answer: others are preferred")) == 1
+    assert state(proxy) == "suspect" and "wan1    suspect  " in proxy.tell("uplinks")
+    assert proxy.ask("why", host=OPEN4)["uplink"] == "wan2"
+    lab.wan1.restore()
+    began = time.monotonic()
+    wait_for(lambda: connect(proxy, server) and state(proxy) == "up", "it is tried again", 5)
+    assert time.monotonic() - began < 5
+    assert proxy.events("uplink answers again")
+    before = len(proxy.events("connection"))
+    for _ in range(10):
+        connect(proxy, server)
+    assert {line["uplink"] for line in proxy.connections(before + 10)[before:]} == {"wan1", "wan2"}
+
+
+def test_dead_destinations_are_not_the_lines_fault(start, lab, origin):
+    """As a torrent has them: the line receives all the while."""
+    server = origin(lambda s: [s.sendall(b"x") or time.sleep(0.05) for _ in range(200)])
+    proxy = start("--policy", "round_robin", "--dial-timeout", "0.4", "--hedge", "0", "wan1", "wan2")
+    with socks5_connect(proxy, OPEN4, server.port), socks5_connect(proxy, OPEN4, server.port):
+        for _ in range(6):
+            assert socks5_code(proxy, HOLE4, 80) in (4, 6)
+        assert state(proxy, "wan1") == state(proxy, "wan2") == "up"
+        assert not proxy.events("uplink does not answer: others are preferred")
+
+
+def test_when_all_are_silent_all_are_tried(start, lab, origin):
+    server = origin(echo)
+    proxy = start("--policy", "round_robin", "--dial-timeout", "0.4", "wan1", "wan2")
+    for _ in range(6):
+        assert socks5_code(proxy, HOLE4, 80) in (4, 6)
+    assert state(proxy, "wan1") == state(proxy, "wan2") == "suspect"
+    assert connect(proxy, server) < 0.3
+    assert connect(proxy, server) < 0.3
+    assert "up" in (state(proxy, "wan1"), state(proxy, "wan2"))
