@@ -375,8 +375,9 @@ def test_a_name_that_turns_out_to_be_local_ends_the_race(start, lab, names, poli
 # --- many ---
 
 
-def test_two_hundred_races(start, lab, origin, policy):
-    """A quarter of them at a time, by SOCKS and by HTTP; each is served by the uplink that works."""
+def test_two_hundred_at_once_and_one_line_silent(start, lab, origin, policy):
+    """A quarter of them at a time, by SOCKS and by HTTP; each is served by the uplink that works. Once the other is known not to
+    answer there is nothing to race."""
     pick = HEDGE.replace("0.2", "0.05")
     proxy = start(*PATIENT, "--policy", policy(pick), "wan1", "wan2")
     server = HttpOrigin(origin, lambda *_: response(200, b"x"))
@@ -394,7 +395,9 @@ def test_two_hundred_races(start, lab, origin, policy):
             assert c.message("GET").status == 200
             c.s.close()
     lines = proxy.connections(200)
-    assert {(line["uplink"], line["hedge"], line["attempts"]) for line in lines} == {("wan2", "won", 2)}
+    raced = [line for line in lines if "hedge" in line]
+    assert len(raced) >= 40 and {line["uplink"] for line in lines} == {"wan2"}
+    assert {(line["hedge"], line["attempts"]) for line in raced} == {("won", 2)}
     assert_at_rest(proxy)
     assert numbers(proxy, "total", "failures") == {"wan1": (0, 0), "wan2": (200, 0)}
     assert proxy.descriptors_at_rest() == baseline
