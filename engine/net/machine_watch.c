@@ -1,5 +1,7 @@
 #include "net/machine_watch.h"
 
+#include "base/clock.h"
+
 #include <errno.h>
 #include <libmnl/libmnl.h>
 #include <linux/rtnetlink.h>
@@ -14,8 +16,9 @@ static void on_settled(struct ev_loop *loop, ev_timer *timer, int events)
 {
     struct machine_watch *w = container_of(timer, struct machine_watch, settle);
 
+    (void)loop;
     (void)events;
-    w->told_at = ev_now(loop);
+    w->told_s = clock_now_s();
     w->changed(w);
 }
 
@@ -31,7 +34,7 @@ static void on_message(struct ev_loop *loop, ev_io *io, int events)
             break;
     if (ev_is_active(&w->settle))
         return;
-    double rest = w->told_at + PACE_S - ev_now(loop);
+    double rest = w->told_s + PACE_S - clock_now_s();
     ev_timer_set(&w->settle, rest > SETTLE_S ? rest : SETTLE_S, 0.);
     ev_timer_start(loop, &w->settle);
 }

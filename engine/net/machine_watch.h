@@ -19,7 +19,7 @@ struct machine_watch {
     struct mnl_socket *nl;
     ev_io io;
     ev_timer settle;
-    ev_tstamp told_at; /* by ev_now */
+    double told_s; /* when it was told last; monotonic, as the clock may be set */
     machine_changed_fn *changed;
 };
 

@@ -93,7 +93,7 @@ def fill(lab, start, origin, slow, way, *args):
 def test_lines_are_filled_by_default(lab, start, origin, slow, way):
     share = fill(lab, start, origin, slow, way)
     print(f"100 and {slow} Mbit/s, {way}: {share:.1%}")
-    assert share > 0.85
+    assert share > (0.95 if CASES is ALL else 0.85), "more is asked of a machine that measures and does nothing else"
 
 
 def test_fair_share_fills_lines_that_turns_do_not_as_the_simulator_says(lab, start, origin, tmp_path):
