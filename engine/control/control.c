@@ -2,7 +2,9 @@
 
 #include "base/clock.h"
 #include "control/config.h"
+#include "control/json_text.h"
 #include "control/policy_loading.h"
+#include "control/uplink_json.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -23,11 +25,11 @@ static json_t *policy_json(const struct policy *p)
 
     for (size_t i = 0; i < policy_source(p)->n_params; i++)
         (void)json_object_set_new(set, policy_source(p)->params[i].key,
-                                  json_string(policy_source(p)->params[i].value));
-    return json_pack("{s:s, s:s, s:o, s:I, s:I, s:I, s:I, s:b}", "name", info.name, "file", info.file, "set",
-                     set, "generation", (json_int_t)info.generation, "picks", (json_int_t)info.picks,
-                     "errors", (json_int_t)info.errors, "memory", (json_int_t)info.memory, "quarantined",
-                     (int)info.quarantined);
+                                  json_text(policy_source(p)->params[i].value));
+    return json_pack("{s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:b}", "name", info.name, "file",
+                     json_text(info.file), "set", set, "generation", (json_int_t)info.generation, "picks",
+                     (json_int_t)info.picks, "errors", (json_int_t)info.errors, "memory",
+                     (json_int_t)info.memory, "quarantined", (int)info.quarantined);
 }
 
 static json_t *metrics_json(const struct policy *p)
@@ -54,7 +56,7 @@ static json_t *recording_json(const struct recorder *r)
 {
     if (!recorder_is_on(r))
         return json_null();
-    return json_pack("{s:s, s:I}", "file", r->path, "connections", (json_int_t)r->lines);
+    return json_pack("{s:o, s:I}", "file", json_text(r->path), "connections", (json_int_t)r->lines);
 }
 
 static void verb_status(void *owner, const json_t *request, struct control_reply reply)
@@ -72,45 +74,6 @@ static void verb_status(void *owner, const json_t *request, struct control_reply
 }
 
 /* --- uplinks -------------------------------------------------------------------------------------------- */
-
-static json_t *address_json(const struct addr *a, bool there)
-{
-    char text[ADDR_TEXT_MAX];
-
-    return there ? json_string(addr_format_ip(a, text)) : json_null();
-}
-
-/* A quota that there is not is infinite, which JSON cannot say. */
-static json_t *quota_json(double left)
-{
-    return left > 1e300 ? json_null() : json_real(left);
-}
-
-static json_t *uplink_json(const struct uplink *u)
-{
-    const struct uplink_view *v = &u->view;
-    json_t *tags = json_array();
-
-    for (size_t i = 0; i < u->n_tags; i++)
-        (void)json_array_append_new(tags, json_string(u->tags[i]));
-    json_t *o = json_pack(
-        "{s:s, s:i, s:s, s:s, s:s, s:b, s:o, s:o, s:f, s:f, s:o}", "name", u->name, "id", (int)v->id, "kind",
-        uplink_kind_name(u->kind), "interface", u->interface, "state", uplink_state_name(u), "up", (int)v->up,
-        "ipv4", address_json(&u->egress.source4, v->ipv4), "ipv6", address_json(&u->egress.source6, v->ipv6),
-        "weight", v->weight, "tier", v->tier, "tags", tags);
-    json_t *meters = json_pack(
-        "{s:I, s:I, s:I, s:f, s:I, s:I, s:f, s:f, s:f, s:f, s:I, s:f, s:o}", "active", (json_int_t)v->active,
-        "total", (json_int_t)v->total, "failures", (json_int_t)v->failures, "fail_rate", v->fail_rate,
-        "tx_bytes", (json_int_t)v->tx_bytes, "rx_bytes", (json_int_t)v->rx_bytes, "tx_rate", v->tx_rate,
-        "rx_rate", v->rx_rate, "tx_capacity", v->tx_capacity, "rx_capacity", v->rx_capacity, "busy",
-        (json_int_t)v->busy, "rtt", v->rtt, "quota_left", quota_json(v->quota_left));
-    if (!o || !meters || json_object_update(o, meters) < 0) {
-        json_decref(o);
-        o = NULL;
-    }
-    json_decref(meters);
-    return o;
-}
 
 static void verb_uplinks(void *owner, const json_t *request, struct control_reply reply)
 {
@@ -134,9 +97,9 @@ static void load(struct control *c, const struct policy_source *source, struct c
     policy_watch_renew(c->subject.watch);
     if (!verdict.loaded)
         return control_refuse(reply, "%s", verdict.err);
-    control_answer(reply,
-                   json_pack("{s:s, s:s, s:I, s:f}", "policy", policy_name(p), "file", policy_source(p)->file,
-                             "generation", (json_int_t)policy_generation(p), "seconds", verdict.took_s));
+    control_answer(reply, json_pack("{s:s, s:o, s:I, s:f}", "policy", policy_name(p), "file",
+                                    json_text(policy_source(p)->file), "generation",
+                                    (json_int_t)policy_generation(p), "seconds", verdict.took_s));
 }
 
 static void verb_reload(void *owner, const json_t *request, struct control_reply reply)
@@ -153,6 +116,8 @@ static void verb_policy(void *owner, const json_t *request, struct control_reply
 
     if (!name || !*name)
         return control_refuse(reply, "expected a \"policy\": the name of one that ships, or a file");
+    if (config_policy_is_file(name) && name[0] != '/')
+        return control_refuse(reply, "policy: expected a file's whole path, got '%.200s'", name);
     if (c->subject.find_policy(c->subject.find_arg, name, &file, err) < 0)
         return control_refuse(reply, "%s", err);
     load(c, &(struct policy_source){.file = file}, reply);
@@ -192,9 +157,11 @@ static void verb_why(void *owner, const json_t *request, struct control_reply re
 static void verb_record(void *owner, const json_t *request, struct control_reply reply)
 {
     struct proxy *p = ((struct control *)owner)->subject.proxy;
-    const char *state = text_of(request, "state"), *file = text_of(request, "file");
+    const char *state, *file;
     int r = 0;
 
+    if (!json_take_text(request, "state", &state) || !json_take_text(request, "file", &file))
+        return control_refuse(reply, "expected a \"state\" and a \"file\", both texts");
     if (state && strcmp(state, "on") == 0 && (!file || file[0] != '/'))
         return control_refuse(reply, "expected a \"file\", with its whole path");
     if (state && strcmp(state, "on") == 0)
@@ -204,7 +171,7 @@ static void verb_record(void *owner, const json_t *request, struct control_reply
     else if (state || file)
         return control_refuse(reply, "expected a \"state\": on or off");
     if (r == -EEXIST)
-        return control_refuse(reply, "%s: there is something in it already; name a new file", file);
+        return control_refuse(reply, "%s: it is there already; name a new file", file);
     if (r < 0)
         return control_refuse(reply, "%s: %s", file, strerror(-r));
     control_answer(reply, json_pack("{s:o}", "recording", recording_json(&p->recorder)));

@@ -134,7 +134,7 @@ static void run_line(struct client *c, struct slice line)
 static bool is_blank(struct slice line)
 {
     for (size_t i = 0; i < line.len; i++)
-        if (!strchr(" \t\r", line.data[i]))
+        if (!memchr(" \t\r", line.data[i], 3))
             return false;
     return true;
 }

@@ -14,10 +14,11 @@ static const double SETTLE_S = 0.1;
 /* How often a folder that has gone is looked for. */
 static const double LOOK_S = 1;
 
-/* Whole files alone: one that is being written fires when it is closed. The folder, and not the file, since
- * most ways to save put a new file in the old one's place. */
+/* One that is being written fires again when it is closed; IN_CREATE is for links, which nobody closes, and
+ * IN_ATTRIB for permissions that are given back. The folder, and not the file, since most ways to save put a
+ * new file in the old one's place. */
 enum {
-    SAVED = IN_CLOSE_WRITE | IN_MOVED_TO,
+    SAVED = IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_ATTRIB,
     LOST = IN_DELETE_SELF | IN_MOVE_SELF | IN_IGNORED,
 };
 

@@ -1,6 +1,8 @@
 #include "control/why.h"
 
 #include "base/clock.h"
+#include "control/json_text.h"
+#include "control/uplink_json.h"
 #include "proto/target.h"
 #include "session/search.h"
 
@@ -37,16 +39,6 @@ struct question {
 
 /* --- the child ------------------------------------------------------------------------------------------ */
 
-static json_t *numbers_of(const struct uplink *u)
-{
-    const struct uplink_view *v = &u->view;
-
-    return json_pack("{s:s, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "name", u->name, "weight",
-                     v->weight, "tier", v->tier, "active", v->active, "busy", v->busy, "fail_rate",
-                     v->fail_rate, "rtt", v->rtt, "rx_rate", v->rx_rate, "rx_capacity", v->rx_capacity,
-                     "tx_capacity", v->tx_capacity);
-}
-
 static bool speaks(const struct uplink *u, const struct target *t)
 {
     return t->kind == TARGET_NAME || (t->kind == TARGET_IPV4 ? u->view.ipv4 : u->view.ipv6);
@@ -80,7 +72,7 @@ static size_t sort_uplinks(const struct uplink_set *set, const struct target *t,
             continue;
         }
         ret[n++] = u;
-        (void)json_array_append_new(seen, numbers_of(u));
+        (void)json_array_append_new(seen, uplink_json_seen(u));
     }
     return n;
 }
@@ -126,7 +118,7 @@ static json_t *choose(struct proxy *p, const struct question *q)
     policy_pick(p->policy, &conn, candidates, n, &choice);
     bool use = choice.verdict == POLICY_USE;
     (void)json_object_set_new(answer, "verdict", json_string(use ? "use" : "refuse"));
-    (void)json_object_set_new(answer, "reason", json_string(choice.reason));
+    (void)json_object_set_new(answer, "reason", json_text(choice.reason));
     (void)json_object_set_new(answer, "by_default", json_boolean(choice.by_default && use));
     (void)json_object_set_new(answer, "order", order_of(&choice));
     if (use)
@@ -280,8 +272,12 @@ static int take_target(const json_t *request, struct target *ret, struct control
 
 static int take_client(const json_t *request, struct addr *ret, struct control_reply reply)
 {
-    const char *client = json_string_value(json_object_get(request, "client"));
+    const char *client;
 
+    if (!json_take_text(request, "client", &client)) {
+        control_refuse(reply, "client: expected an address, as a text");
+        return -EINVAL;
+    }
     if (addr_parse_ip(ret, slice_str(client ? client : "127.0.0.1"), 0) == 0)
         return 0;
     control_refuse(reply, "client: '%.100s' is no address", client);
@@ -290,8 +286,10 @@ static int take_client(const json_t *request, struct addr *ret, struct control_r
 
 void why_ask(struct why_desk *desk, struct proxy *proxy, const json_t *request, struct control_reply reply)
 {
-    struct question q = {.user = json_string_value(json_object_get(request, "user"))};
+    struct question q = {.user = NULL};
 
+    if (!json_take_text(request, "user", &q.user))
+        return control_refuse(reply, "user: expected a text");
     if (take_target(request, &q.target, reply) < 0 || take_client(request, &q.client, reply) < 0)
         return;
     if (outbound_bypasses(proxy, &q.target))

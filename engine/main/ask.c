@@ -100,8 +100,16 @@ int ask(const struct cli *cli, json_t *request, json_t **ret)
 {
     char path[CONTROL_PATH_MAX];
     json_t *answer = NULL;
-    int r = request ? find_path(cli, path) : -ENOMEM;
 
+    if (!request)
+        return command_error(COMMAND_MISUSED, "what is no UTF-8 cannot be sent to the proxy");
+    int r = find_path(cli, path);
+    if (r == -ENAMETOOLONG && cli_value(cli, "control")) {
+        json_decref(request);
+        return command_error(COMMAND_MISUSED,
+                             "--control: the path is longer than the %d octets of a Unix socket",
+                             CONTROL_PATH_MAX - 1);
+    }
     if (r < 0) {
         json_decref(request);
         return command_error(COMMAND_FAILED,

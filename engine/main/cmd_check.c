@@ -52,41 +52,75 @@ static void warn_of_listeners(const struct config *c, const struct machine *m)
     }
 }
 
-/* For picks on trial where there is no uplink at all. */
-static int add_made_up(struct uplink_set *set, char *err)
+static int add_made_up(struct uplink_set *set, const char *name, const struct uplink *like, char *err)
 {
-    static const char *const names[] = {"uplink1", "uplink2"};
-    const struct machine nowhere = {.n_links = 0};
+    static const struct machine nowhere = {.n_links = 0};
+    struct uplink_spec spec = {.kind = UPLINK_INTERFACE, .weight = 1, .tier = 1};
 
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        struct uplink_spec spec = {.kind = UPLINK_INTERFACE, .weight = 1, .tier = 1};
-        (void)snprintf(spec.interface, sizeof spec.interface, "%s", names[i]);
-        int r = uplink_set_add(set, &spec, &nowhere);
-        if (r < 0) {
-            (void)snprintf(err, CONFIG_ERROR_MAX, "%s", strerror(-r));
-            return r;
-        }
+    (void)snprintf(spec.name, sizeof spec.name, "%s", name);
+    (void)snprintf(spec.interface, sizeof spec.interface, "trial%u", (unsigned)set->n % 1000);
+    if (like) {
+        spec.weight = like->view.weight;
+        spec.tier = like->view.tier;
+        memcpy(spec.tags, like->tags, sizeof spec.tags); /* copied by the set */
+        spec.n_tags = like->n_tags;
     }
-    return 0;
+    int r = uplink_set_add(set, &spec, &nowhere);
+    if (r < 0)
+        (void)snprintf(err, CONFIG_ERROR_MAX, "%s", strerror(-r));
+    return r;
+}
+
+/* Two uplinks for picks on trial, since many a mistake shows only where there is a choice: one in place of
+ * that which there is, if any. */
+static int make_up(struct uplink_set *set, const struct uplink_set *given, char *err)
+{
+    const struct uplink *only = given->n > 0 ? given->items[0] : NULL;
+    int r = add_made_up(set, only ? only->name : "uplink1", only, err);
+
+    if (r == 0)
+        r = add_made_up(set, only && strcmp(only->name, "uplink2") == 0 ? "uplink1" : "uplink2", NULL, err);
+    return r;
+}
+
+/* Load it and let it follow itself, as at a reload. @param ret  NULL on failure */
+static int load_twice(const struct config *c, const struct paths *paths, struct uplink_set *uplinks,
+                      struct policy **ret, char *err)
+{
+    char why[POLICY_ERROR_MAX];
+
+    *ret = NULL;
+    int r = command_load_policy(c, paths, uplinks, ret, err);
+    if (r < 0)
+        return r;
+    r = policy_rehearse(*ret, why);
+    if (r < 0) {
+        (void)snprintf(err, CONFIG_ERROR_MAX, "at a reload: %.1000s", why);
+        policy_free(*ret);
+        *ret = NULL;
+    }
+    return r;
 }
 
 static int check_policy(const struct config *c, const struct paths *paths, struct uplink_set *uplinks,
                         const struct machine *m, char *err)
 {
-    struct uplink_set made_up = {.n = 0};
-    struct policy *policy;
-    int r = uplinks->n > 0 ? 0 : add_made_up(&made_up, err);
+    struct uplink_set two = {.n = 0};
+    struct policy *policy = NULL, *with_two = NULL;
+    int r = uplinks->n > 0 ? load_twice(c, paths, uplinks, &policy, err) : 0;
 
-    if (r == 0)
-        r = command_load_policy(c, paths, uplinks->n > 0 ? uplinks : &made_up, &policy, err);
-
+    if (r == 0 && uplinks->n < 2)
+        r = make_up(&two, uplinks, err);
+    if (r == 0 && uplinks->n < 2)
+        r = load_twice(c, paths, &two, &with_two, err);
     if (r == 0) {
         warn_of_absent(uplinks, m);
         warn_of_listeners(c, m);
-        print_verdict(c, policy, uplinks);
-        policy_free(policy);
+        print_verdict(c, policy ? policy : with_two, uplinks);
     }
-    uplink_set_done(&made_up);
+    policy_free(policy);
+    policy_free(with_two);
+    uplink_set_done(&two);
     return r;
 }
 

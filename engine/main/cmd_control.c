@@ -258,9 +258,21 @@ int cmd_set(const struct cli *cli)
 
 /* --- why ------------------------------------------------------------------------------------------------ */
 
+static void print_tags(const json_t *tags)
+{
+    size_t i;
+    const json_t *tag;
+
+    json_array_foreach(tags, i, tag)
+    {
+        (void)printf("%s", i ? " " : ", tags ");
+        (void)command_print(json_string_value(tag));
+    }
+}
+
 static void show_seen(const json_t *a)
 {
-    char speed[32];
+    char speed[32], left[32];
     size_t i;
     const json_t *u;
 
@@ -272,6 +284,9 @@ static void show_seen(const json_t *a)
                      number_of(u, "tier"), number_of(u, "active"), number_of(u, "busy"));
         if (number_of(u, "rtt") > 0)
             (void)printf(", connects in %.0f ms", number_of(u, "rtt") * 1e3);
+        print_tags(json_object_get(u, "tags"));
+        if (json_is_number(json_object_get(u, "quota_left")))
+            (void)printf(", %s of its quota left", octets(number_of(u, "quota_left"), left));
         if (number_of(u, "rx_capacity") > 0 || number_of(u, "tx_capacity") > 0)
             (void)printf(", carries %s Mbit/s down/up", learned(u, speed));
         (void)printf("\n");
@@ -291,8 +306,10 @@ static void show_why(const json_t *a)
     size_t i;
     const json_t *name;
 
+    bool is_ipv6 = strchr(text_of(a, "host"), ':') != NULL;
+    (void)printf("%s", is_ipv6 ? "[" : "");
     (void)command_print(text_of(a, "host"));
-    (void)printf(":%.0f ", number_of(a, "port"));
+    (void)printf("%s:%.0f ", is_ipv6 ? "]" : "", number_of(a, "port"));
     if (strcmp(verdict, "direct") == 0)
         (void)printf("goes direct, without the policy");
     else if (strcmp(verdict, "use") != 0)
@@ -332,11 +349,15 @@ int cmd_why(const struct cli *cli)
         (void)json_object_set_new(request, "port", json_integer(port));
         len = (size_t)(colon - word);
     }
-    (void)json_object_set_new(request, "host", json_stringn(word, len));
-    if (client)
-        (void)json_object_set_new(request, "client", json_string(client));
-    if (user)
-        (void)json_object_set_new(request, "user", json_string(user));
+    int r = json_object_set_new(request, "host", json_stringn(word, len));
+    if (r == 0 && client)
+        r = json_object_set_new(request, "client", json_string(client));
+    if (r == 0 && user)
+        r = json_object_set_new(request, "user", json_string(user));
+    if (r < 0) {
+        json_decref(request);
+        request = NULL;
+    }
     return ask_and_show(cli, request, show_why);
 }
 
@@ -369,7 +390,13 @@ int cmd_record(const struct cli *cli)
     }
     if (state)
         (void)json_object_set_new(request, "state", json_string(state));
-    if (file && whole_path(file, path) == 0)
-        (void)json_object_set_new(request, "file", json_string(path));
+    if (file && whole_path(file, path) < 0) {
+        json_decref(request);
+        return command_error(COMMAND_FAILED, "%.200s: the path is too long", file);
+    }
+    if (file && json_object_set_new(request, "file", json_string(path)) < 0) {
+        json_decref(request);
+        request = NULL;
+    }
     return ask_and_show(cli, request, show_recording);
 }

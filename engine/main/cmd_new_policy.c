@@ -85,6 +85,16 @@ static int make_file(const struct paths *paths, const char *file, const char *te
     return code;
 }
 
+static bool ships(const struct paths *paths, const char *name)
+{
+    char err[CONFIG_ERROR_MAX], *file;
+
+    if (paths_policy(paths, name, &file, err) < 0)
+        return false;
+    free(file);
+    return true;
+}
+
 static int make_both(const struct paths *paths, const char *name)
 {
     char file[NAME_MAX_OCTETS + 16], spec[NAME_MAX_OCTETS + 16], command[1024];
@@ -109,6 +119,8 @@ static int make_both(const struct paths *paths, const char *name)
                  "  steerway start --policy ./%s\n\n"
                  "While it runs, saving the file is enough.\n",
                  file, spec, file, command, file);
+    if (ships(paths, name))
+        (void)printf("\nA policy that ships is called %s too: yours is meant by ./%s alone.\n", name, file);
     return COMMAND_OK;
 }
 

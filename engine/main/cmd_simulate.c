@@ -118,13 +118,15 @@ static int take_lines(const struct cli *cli, struct wish *w)
     return r < 0 ? command_error(COMMAND_FAILED, "%.300s: %s", path, err) : COMMAND_OK;
 }
 
-static double capacity_of(const struct model_lines *lines)
+static struct trace_offer offer_to(const struct model_lines *lines)
 {
-    double sum = 0;
+    struct trace_offer offer = {.down = 0};
 
-    for (size_t i = 0; i < lines->n; i++)
-        sum += lines->items[i].down;
-    return sum;
+    for (size_t i = 0; i < lines->n; i++) {
+        offer.down += OFFERED * lines->items[i].down;
+        offer.up += OFFERED * lines->items[i].up;
+    }
+    return offer;
 }
 
 static void list_kinds(char *out, size_t size)
@@ -141,7 +143,8 @@ static int take_trace(const struct cli *cli, struct wish *w)
     char err[TRACE_ERROR_MAX], kinds[128];
 
     w->trace = given ? given : "browsing";
-    int r = trace_make(&w->played, w->trace, w->connections, OFFERED * capacity_of(&w->lines), w->seed);
+    const struct trace_offer offer = offer_to(&w->lines);
+    int r = trace_make(&w->played, w->trace, w->connections, &offer, w->seed);
     if (r != -ENOENT)
         return r < 0 ? command_error(COMMAND_FAILED, "%s", strerror(-r)) : COMMAND_OK;
     r = trace_read(&w->played, w->trace, err);

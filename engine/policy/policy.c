@@ -189,6 +189,23 @@ int policy_reload(struct policy *p, char *err)
     return policy_change(p, &p->options.source, err);
 }
 
+int policy_rehearse(struct policy *p, char *err)
+{
+    const size_t n_metrics = p->metrics.n;
+    struct script_state state = {.data = NULL};
+    struct script *fresh = NULL;
+    int rc = script_export(p->script, &state, err);
+
+    if (rc == 0) {
+        vm_files_done(&p->tried);
+        rc = script_load(&fresh, &p->options, &p->metrics, &p->tried, p->generation + 1, &state, err);
+    }
+    script_free(fresh);
+    free(state.data);
+    p->metrics.n = n_metrics;
+    return rc;
+}
+
 /* --- what it is ----------------------------------------------------------------------------------------- */
 
 const char *policy_name(const struct policy *p)

@@ -97,6 +97,10 @@ MUST_CHECK int policy_reload(struct policy *p, char *err);
  * exports. */
 MUST_CHECK int policy_change(struct policy *p, const struct policy_source *source, char *err);
 
+/** Whether the file, as it is, could follow itself: export and import, as at a reload. Nothing changes.
+ *  @return 0, or negative errno with one line in err */
+MUST_CHECK int policy_rehearse(struct policy *p, char *err);
+
 const char *policy_name(const struct policy *p);
 /** Counts loads, from 1. */
 uint32_t policy_generation(const struct policy *p);

@@ -218,6 +218,17 @@ static int fill(struct script *s, const struct policy_options *options, char *er
     return 0;
 }
 
+/* An error may have been raised without a place. */
+static void name_file(const char *file, char err[static POLICY_ERROR_MAX])
+{
+    char text[POLICY_ERROR_MAX];
+
+    if (strstr(err, file))
+        return;
+    (void)snprintf(text, sizeof text, "%s", err);
+    (void)snprintf(err, POLICY_ERROR_MAX, "%.255s: %.700s", file, text);
+}
+
 int script_load(struct script **ret, const struct policy_options *options, struct vm_metrics *metrics,
                 struct vm_files *files, uint32_t generation, const struct script_state *state, char *err)
 {
@@ -248,6 +259,7 @@ int script_load(struct script **ret, const struct policy_options *options, struc
     if (rc == 0)
         rc = try_picks(s, err);
     if (rc < 0) {
+        name_file(options->source.file, err);
         script_free(s);
         return rc;
     }

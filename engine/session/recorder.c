@@ -8,7 +8,6 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 /* What a crash may lose. */
@@ -40,26 +39,20 @@ static void on_flush(struct ev_loop *loop, ev_timer *w, int events)
         fail(r, errno);
 }
 
-/* What is there already is not ours to write over, be it a trace. */
+/* What is there already is not ours to write over, be it empty: others may be meant to read it. */
 static int open_new(const char *path, FILE **ret)
 {
-    struct stat info;
-    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0600);
+    FILE *file = fd < 0 ? NULL : fdopen(fd, "a");
 
-    if (fd < 0)
-        return -errno;
-    int r = fstat(fd, &info) < 0 ? -errno : 0;
-    if (r == 0 && (!S_ISREG(info.st_mode) || info.st_size > 0))
-        r = -EEXIST;
-    FILE *file = r == 0 ? fdopen(fd, "a") : NULL;
-    if (r == 0 && !file)
-        r = -errno;
-    if (r < 0) {
-        (void)close(fd);
-        return r;
+    if (file) {
+        *ret = file;
+        return 0;
     }
-    *ret = file;
-    return 0;
+    int r = -errno;
+    if (fd >= 0)
+        (void)close(fd);
+    return r;
 }
 
 int recorder_start(struct recorder *r, struct ev_loop *loop, const char *path)

@@ -164,6 +164,12 @@ static int parse_line(struct model_lines *lines, json_t *item, char *err)
                        lines->n);
         return -EINVAL;
     }
+    for (size_t i = 0; i + 1 < lines->n; i++) {
+        if (strcmp(lines->items[i].name, l->name) != 0)
+            continue;
+        (void)snprintf(err, POLICY_ERROR_MAX, "uplinks[%zu]: the name %s is given twice", lines->n, l->name);
+        return -EINVAL;
+    }
     if (!(l->up > 0))
         l->up = l->down;
     return 0;

@@ -351,7 +351,10 @@ void model_play(struct model *m)
         if (!events_take(&m->events, &e))
             break;
         m->now = e.t > m->now ? e.t : m->now;
-        happen(m, &e);
+        if (m->now > NOW_0 + TRACE_SECONDS_MAX)
+            m->error = -ETIME;
+        else
+            happen(m, &e);
     }
     note_moving(m, 0);
     model_refresh(m);

@@ -105,7 +105,8 @@ int model_run(const struct model_options *options, struct model_result *ret, cha
         result.wall_s = clock_now_s() - began_s;
         r = m.error;
         if (r < 0)
-            (void)snprintf(err, POLICY_ERROR_MAX, "%s", strerror(-r));
+            (void)snprintf(err, POLICY_ERROR_MAX, "%s",
+                           r == -ETIME ? "it would take more than 10000000 seconds" : strerror(-r));
         else
             conclude(&m);
     }

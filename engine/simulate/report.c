@@ -17,7 +17,7 @@ double report_throughput(const struct model_result *r, size_t n_lines)
 double report_quantile(const struct model_result *r, double q)
 {
     if (r->n_done == 0)
-        return 0;
+        return NAN;
     size_t i = (size_t)(q * (double)r->n_done);
     return r->took_s[i < r->n_done ? i : r->n_done - 1];
 }
@@ -112,10 +112,12 @@ static void print_run(FILE *out, const struct report *p, const struct report_run
 static const char *mark(const struct report *p, size_t own,
                         double (*value)(const struct report *p, const struct model_result *r))
 {
+    double mine = value(p, &p->runs[own].result);
+
     for (size_t i = 0; i < p->n_runs; i++)
-        if (value(p, &p->runs[i].result) < value(p, &p->runs[own].result) * (1 - 1e-9))
+        if (value(p, &p->runs[i].result) < mine - 1e-9 * fabs(mine))
             return " ";
-    return p->n_runs > 1 ? "*" : " ";
+    return p->n_runs > 1 && !isnan(mine) ? "*" : " ";
 }
 
 static double median_of(const struct report *p, const struct model_result *r)
@@ -147,17 +149,36 @@ static double lost_of(const struct report *p, const struct model_result *r)
     return lost(r);
 }
 
+/* Seconds, or a dash where no connection was completed. */
+static const char *seconds(char text[static 16], double s)
+{
+    (void)snprintf(text, 16, isnan(s) ? "-" : "%.3f", s);
+    return text;
+}
+
+/* Of a file the name alone, and its end rather than its beginning where it is too long. */
+static const char *short_name(const char *name)
+{
+    const char *slash = strrchr(name, '/');
+    const char *own = slash ? slash + 1 : name;
+    size_t len = strlen(own);
+
+    return len > NAME_COLUMNS ? own + len - NAME_COLUMNS : own;
+}
+
 static void print_summary(FILE *out, const struct report *p)
 {
     (void)fprintf(out, "\n%-*s  MEDIAN s     P95 s    Mbit/s   DOWN     UP     LOST  Mpicks/s\n",
                   NAME_COLUMNS, "POLICY");
     for (size_t i = 0; i < p->n_runs; i++) {
         const struct model_result *r = &p->runs[i].result;
-        (void)fprintf(out, "%-*.*s %9.3f%s %8.3f%s %8.1f%s %5.1f%% %5.1f%% %7.0f%s %8.2f\n", NAME_COLUMNS,
-                      NAME_COLUMNS, p->runs[i].name, report_quantile(r, 0.5), mark(p, i, median_of),
-                      report_quantile(r, 0.95), mark(p, i, p95_of), mbit(report_throughput(r, p->lines->n)),
-                      mark(p, i, throughput_of), 100 * fill(p, r, true), 100 * fill(p, r, false), lost(r),
-                      mark(p, i, lost_of), r->wall_s > 0 ? (double)r->picks / r->wall_s / 1e6 : 0);
+        char median[16], p95[16];
+        (void)fprintf(out, "%-*s %9s%s %8s%s %8.1f%s %5.1f%% %5.1f%% %7.0f%s %8.2f\n", NAME_COLUMNS,
+                      short_name(p->runs[i].name), seconds(median, report_quantile(r, 0.5)),
+                      mark(p, i, median_of), seconds(p95, report_quantile(r, 0.95)), mark(p, i, p95_of),
+                      mbit(report_throughput(r, p->lines->n)), mark(p, i, throughput_of),
+                      100 * fill(p, r, true), 100 * fill(p, r, false), lost(r), mark(p, i, lost_of),
+                      r->wall_s > 0 ? (double)r->picks / r->wall_s / 1e6 : 0);
         if (r->policy_errors > 0)
             (void)fprintf(out, "  %llu calls of the policy failed; the built-in default decided %llu times\n",
                           (unsigned long long)r->policy_errors, (unsigned long long)r->by_default);
@@ -178,6 +199,11 @@ void report_print(FILE *out, const struct report *p, bool utf8)
 
 /* --- JSON ----------------------------------------------------------------------------------------------- */
 
+static json_t *seconds_json(double s)
+{
+    return isnan(s) ? json_null() : json_real(s);
+}
+
 static json_t *run_json(const struct report *p, const struct report_run *run)
 {
     const struct model_result *r = &run->result;
@@ -191,14 +217,14 @@ static json_t *run_json(const struct report *p, const struct report_run *run)
                                                        "timeouts", (json_int_t)u->timeouts, "rx",
                                                        u->carried_down, "tx", u->carried_up));
     }
-    return json_pack("{s:s, s:o, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:I}", "policy",
+    return json_pack("{s:s, s:o, s:I, s:I, s:I, s:I, s:o, s:o, s:f, s:f, s:f, s:f, s:I, s:I, s:I}", "policy",
                      run->name, "uplinks", uplinks, "done", (json_int_t)r->ends[MODEL_DONE], "broken",
                      (json_int_t)r->ends[MODEL_BROKEN], "refused", (json_int_t)r->ends[MODEL_REFUSED],
-                     "failed", (json_int_t)r->ends[MODEL_FAILED], "median", report_quantile(r, 0.5), "p95",
-                     report_quantile(r, 0.95), "throughput", report_throughput(r, p->lines->n), "fill_down",
-                     fill(p, r, true), "fill_up", fill(p, r, false), "busy", r->busy_s, "picks",
-                     (json_int_t)r->picks, "policy_errors", (json_int_t)r->policy_errors, "by_default",
-                     (json_int_t)r->by_default);
+                     "failed", (json_int_t)r->ends[MODEL_FAILED], "median",
+                     seconds_json(report_quantile(r, 0.5)), "p95", seconds_json(report_quantile(r, 0.95)),
+                     "throughput", report_throughput(r, p->lines->n), "fill_down", fill(p, r, true),
+                     "fill_up", fill(p, r, false), "busy", r->busy_s, "picks", (json_int_t)r->picks,
+                     "policy_errors", (json_int_t)r->policy_errors, "by_default", (json_int_t)r->by_default);
 }
 
 json_t *report_json(const struct report *p)

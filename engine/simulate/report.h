@@ -24,7 +24,7 @@ struct report {
 
 /** Octets a second that all uplinks carried while anything was moving. */
 double report_throughput(const struct model_result *r, size_t n_lines);
-/** s; q from 0 to 1; 0 when nothing was done. */
+/** s; q from 0 to 1; NaN when nothing was done. */
 double report_quantile(const struct model_result *r, double q);
 
 /** The direction that carried more. */

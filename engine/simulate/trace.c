@@ -8,6 +8,8 @@
 #include <string.h>
 
 enum { LINE_OCTETS_MAX = 64 * 1024 };
+/* Of one connection: a line of 100 Mbit/s carries so much in a day. */
+static const json_int_t FLOW_OCTETS_MAX = 1000000000000;
 static const char HEADER_KEY[] = "steerway_trace";
 
 /* --- texts and flows ------------------------------------------------------------------------------------ */
@@ -159,14 +161,15 @@ static int take_flow(struct trace *t, const json_t *o, const struct place *at)
     const json_t *when = json_object_get(o, "t");
     json_int_t tx, rx, port;
 
-    if (!json_is_number(when) || !(json_number_value(when) >= 0 && json_number_value(when) < 1e9))
-        return refuse(at, "t: expected seconds, 0 or more");
+    if (!json_is_number(when) ||
+        !(json_number_value(when) >= 0 && json_number_value(when) <= TRACE_SECONDS_MAX))
+        return refuse(at, "t: expected seconds, from 0 to 10000000");
     if (!client || !host)
         return refuse(at, "client, host: expected two texts");
     if (!take_count(o, "port", UINT16_MAX, &port) || port == 0)
         return refuse(at, "port: expected a whole number from 1 to 65535");
-    if (!take_count(o, "tx", INT64_MAX / 2, &tx) || !take_count(o, "rx", INT64_MAX / 2, &rx))
-        return refuse(at, "tx, rx: expected octets, 0 or more");
+    if (!take_count(o, "tx", FLOW_OCTETS_MAX, &tx) || !take_count(o, "rx", FLOW_OCTETS_MAX, &rx))
+        return refuse(at, "tx, rx: expected octets, from 0 to 1000000000000");
     struct trace_flow flow = {
         .t = json_number_value(when), .tx = (uint64_t)tx, .rx = (uint64_t)rx, .port = (uint16_t)port};
     int r = trace_text(t, client, &flow.client);
@@ -191,33 +194,61 @@ static int take_line(struct trace *t, const char *text, const struct place *at)
     return r;
 }
 
+/* One line into text, without its end. @return 1, 0 at the end of the file, or negative errno */
+static int read_line(FILE *f, char text[static LINE_OCTETS_MAX], const struct place *at)
+{
+    size_t n = 0;
+    int c;
+
+    while ((c = getc_unlocked(f)) != EOF && c != '\n') {
+        if (n == LINE_OCTETS_MAX - 1)
+            return refuse(at, "the line is too long");
+        text[n++] = (char)c;
+    }
+    text[n] = '\0';
+    if (ferror(f)) {
+        int r = -errno;
+        (void)snprintf(at->err, TRACE_ERROR_MAX, "%.300s: %s", at->path, strerror(-r));
+        return r;
+    }
+    if (memchr(text, '\0', n))
+        return refuse(at, "expected a JSON object");
+    return n > 0 || c == '\n';
+}
+
+static int read_lines(struct trace *ret, FILE *f, char text[static LINE_OCTETS_MAX], struct place *at)
+{
+    int r;
+
+    for (at->line = 1; (r = read_line(f, text, at)) > 0; at->line++) {
+        if (!text[strspn(text, " \t\r")])
+            continue;
+        r = take_line(ret, text, at);
+        if (r == -ENOMEM)
+            (void)snprintf(at->err, TRACE_ERROR_MAX, "%.300s: out of memory", at->path);
+        if (r < 0)
+            return r;
+    }
+    if (r == 0 && ret->n == 0)
+        return refuse(at, "there is no connection in it");
+    return r;
+}
+
 int trace_read(struct trace *ret, const char *path, char *err)
 {
     FILE *f = fopen(path, "re");
     struct place at = {.path = path, .err = err};
-    char *line = NULL;
-    size_t size = 0;
-    int r = 0;
+    char *text = f ? malloc(LINE_OCTETS_MAX) : NULL;
 
-    if (!f) {
-        r = -errno;
+    if (!text) {
+        int r = -errno;
         (void)snprintf(err, TRACE_ERROR_MAX, "%.300s: %s", path, strerror(-r));
+        if (f)
+            (void)fclose(f);
         return r;
     }
-    while (r == 0 && getline(&line, &size, f) >= 0) {
-        at.line++;
-        if (strlen(line) > LINE_OCTETS_MAX)
-            r = refuse(&at, "the line is too long");
-        else if (line[strspn(line, " \t\r\n")])
-            r = take_line(ret, line, &at);
-        if (r == -ENOMEM)
-            (void)snprintf(err, TRACE_ERROR_MAX, "%.300s: out of memory", path);
-    }
-    if (r == 0 && ret->n == 0) {
-        at.line++;
-        r = refuse(&at, "there is no connection in it");
-    }
-    free(line);
+    int r = read_lines(ret, f, text, &at);
+    free(text);
     (void)fclose(f);
     if (r == 0)
         trace_sort(ret);

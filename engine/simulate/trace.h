@@ -9,6 +9,9 @@
 
 enum { TRACE_ERROR_MAX = 512 };
 
+/** The latest time in a trace, and that by which a simulation must have ended: four months. */
+#define TRACE_SECONDS_MAX 1e7
+
 struct trace_flow {
     double t;              /* s since the trace began */
     uint64_t tx, rx;       /* octets to and from the destination */
@@ -40,11 +43,17 @@ MUST_CHECK int trace_read(struct trace *ret, const char *path, char *err);
 /** The kinds that trace_make knows, ended by NULL. */
 extern const char *const trace_kinds[];
 
+/** Octets a second, both > 0. */
+struct trace_offer {
+    double down, up;
+};
+
 /** Make one of a kind, always the same for the same seed.
- *  @param ret      empty
- *  @param n        connections, >= 1
- *  @param offered  octets a second that it shall ask for on average, down and up together, > 0
+ *  @param ret    empty
+ *  @param n      connections, >= 1
+ *  @param offer  no more than that in either direction, on average
  *  @return 0, -ENOENT for a kind that is none, -ENOMEM */
-MUST_CHECK int trace_make(struct trace *ret, const char *kind, size_t n, double offered, uint64_t seed);
+MUST_CHECK int trace_make(struct trace *ret, const char *kind, size_t n, const struct trace_offer *offer,
+                          uint64_t seed);
 
 #endif

@@ -16,10 +16,10 @@ enum { CLIENTS = 12, SITES = 400, PEERS = 300, SEGMENTS = 16 };
 struct maker {
     struct trace *trace;
     uint64_t random;
-    size_t left;   /* connections to make */
-    double t;      /* of the next group */
-    double octets; /* made so far */
-    double offered;
+    size_t left;     /* connections to make */
+    double t;        /* of the next group */
+    double down, up; /* octets made so far */
+    const struct trace_offer *offer;
     int error;
 };
 
@@ -68,15 +68,16 @@ static void add(struct maker *m, double t, uint32_t client, const char *host, ui
         m->error = trace_text(m->trace, host, &flow.host);
     if (m->error == 0)
         m->error = trace_add(m->trace, &flow);
-    m->octets += (double)(tx + rx);
+    m->down += (double)rx;
+    m->up += (double)tx;
     m->left--;
 }
 
-/* When the next group comes: on average when a line of the offered speed would have carried what was made
- * until now. */
-static void go_on(struct maker *m, double before)
+/* When the next group comes: on average when lines of the offered speed would have carried this one, both
+ * ways. */
+static void go_on(struct maker *m, double down, double up)
 {
-    m->t += -log(uniform(m)) * (m->octets - before) / m->offered;
+    m->t += -log(uniform(m)) * fmax(down / m->offer->down, up / m->offer->up);
 }
 
 /* A page: its text, and what it shows, from some hosts of the site and elsewhere, within a second or two. */
@@ -132,10 +133,10 @@ static void mixed(struct maker *m)
         uploads(m);
 }
 
-int trace_make(struct trace *ret, const char *kind, size_t n, double offered, uint64_t seed)
+int trace_make(struct trace *ret, const char *kind, size_t n, const struct trace_offer *offer, uint64_t seed)
 {
     static void (*const makers[])(struct maker * m) = {browsing, download, torrent, uploads, mixed};
-    struct maker m = {.trace = ret, .random = seed, .left = n, .offered = offered};
+    struct maker m = {.trace = ret, .random = seed, .left = n, .offer = offer};
     size_t k = 0;
 
     while (trace_kinds[k] && strcmp(trace_kinds[k], kind) != 0)
@@ -143,9 +144,9 @@ int trace_make(struct trace *ret, const char *kind, size_t n, double offered, ui
     if (!trace_kinds[k])
         return -ENOENT;
     while (m.left > 0 && m.error == 0) {
-        double before = m.octets;
+        double down = m.down, up = m.up;
         makers[k](&m);
-        go_on(&m, before);
+        go_on(&m, m.down - down, m.up - up);
     }
     if (m.error == 0)
         trace_sort(ret);

@@ -15,7 +15,7 @@ return {
   -- clients are refused, as they cannot give any.
   -- auth_file = "users",
 
-  -- A policy of its own, from the file beside this one. Edit it while the proxy runs, then `kill -HUP` the process.
+  -- A policy of its own, from the file beside this one. Edit it while the proxy runs: saving is enough.
   policy = "policy.lua",
   set = {
     office = "192.168.1.10", -- the computer for video calls

@@ -1,7 +1,8 @@
 -- Building blocks of policies: local balance = require "steerway.balance".
 --
 -- A chooser is a function like pick: choose(conn, uplinks, n) → uplink, reason. Where n is given it looks at the first n of the
--- list alone. So each chooser can be a policy's pick, and those that take another one, `inner`, go together in any order.
+-- list alone. So each chooser can be a policy's pick, and those that take another one, `inner`, go into each other: what must
+-- hold for every connection outermost (quotas, then tiers), since each sees only what the ones around it have left.
 -- Choosers have a memory of their own: make them once, in new(ctx).
 
 local balance = {}
@@ -249,8 +250,10 @@ function balance.tiers(inner, full)
       tier = higher
     end
     local u, reason, opts = inner(conn, open, count)
-    if first > 1 or tier > first then
-      reason = first > 1 and "backup tier" or "first tier is full"
+    if u and tier > first then
+      reason = "first tier is full"
+    elseif u and first > 1 then
+      reason = "backup tier"
     end
     return u, reason, opts
   end

@@ -2,10 +2,14 @@
 --
 -- The first connection of a key (a client, a host, a site) goes where `inner` says; those that follow go there too, as long as
 -- that uplink can serve and the key was used within ttl seconds. When an uplink dies only its own keys move.
+--
+-- What is kept is chosen without asking anybody: what leaves uplinks out (balance.only, balance.tiers, quota) goes around sticky,
+-- and not within it.
 
 local options = require "steerway.options"
 
 local KEYS_MAX = 4096 -- texts at hand
+local CAPACITY_MAX = 1e6 -- as ctx.lru has it
 
 local KEYS = {
   client = function()
@@ -44,6 +48,12 @@ local function check(o)
     error(('sticky: by: expected "client", "host", "site", "client_and_site" or a function(conn), got %s'):format(tostring(o.by)),
       3)
   end
+  if o.ttl and not (o.ttl > 0 and o.ttl < math.huge) then
+    error(("sticky: ttl: expected seconds, more than 0, got %g"):format(o.ttl), 3)
+  end
+  if o.capacity and not (o.capacity >= 1 and o.capacity <= CAPACITY_MAX and o.capacity % 1 == 0) then
+    error(("sticky: capacity: expected a whole number from 1 to %d, got %g"):format(CAPACITY_MAX, o.capacity), 3)
+  end
 end
 
 ---@class steerway.StickyOptions
@@ -51,7 +61,7 @@ end
 ---@field inner steerway.Chooser  chooses for a key that is new, or whose uplink cannot serve
 ---@field ttl? number        seconds without use after which a key is forgotten; 600 if nil
 ---@field capacity? integer  keys at most, the least used are forgotten first; 10,000 if nil
----@field home? boolean      a key whose uplink comes back returns to it; else it stays where it went meanwhile
+---@field home? boolean      a key whose uplink went down returns with it; else it stays where it went meanwhile
 
 ---What a sticky chooser remembers.
 ---@class steerway.Memory
@@ -69,15 +79,28 @@ return function(ctx, o)
   check(o)
   local key_of = type(o.by) == "function" and o.by or KEYS[o.by](ctx)
   local inner, home = o.inner, o.home
-  local kept = ctx.lru(o.capacity or 10000, o.ttl or 600) -- key to uplink
+  local capacity, ttl = o.capacity or 10000, o.ttl or 600
+  -- Keys to uplinks: where they belong; and, while that cannot serve, where they are meanwhile.
+  local kept, away = ctx.lru(capacity, ttl), ctx.lru(capacity, ttl)
 
-  local function remember(key, chosen)
-    if type(chosen) == "table" then
-      chosen = chosen[1]
+  -- Where this key is kept, of those that can serve; and where it belongs.
+  local function find(key, uplinks, n)
+    local own = kept:touch(key)
+    if not own then
+      return nil
     end
-    if chosen then
-      kept:set(key, chosen)
+    for i = 1, n do
+      if uplinks[i] == own then
+        return own, own
+      end
     end
+    local other = away:touch(key)
+    for i = 1, other and n or 0 do
+      if uplinks[i] == other then
+        return other, own
+      end
+    end
+    return nil, own
   end
 
   local function choose(conn, uplinks, n)
@@ -85,18 +108,20 @@ return function(ctx, o)
     if key == nil then
       return inner(conn, uplinks, n)
     end
-    local own = kept:touch(key)
-    if own then
-      for i = 1, n or #uplinks do
-        if uplinks[i] == own then
-          return own, "kept"
-        end
-      end
+    local now, own = find(key, uplinks, n or #uplinks)
+    if now then
+      return now, "kept"
     end
     local chosen, reason, opts = inner(conn, uplinks, n)
-    -- An uplink that works, and was only tried for this connection in vain, keeps its keys: the fault may be the destination's.
-    if not own or not home and not own.up then
-      remember(key, chosen)
+    local first = chosen
+    if type(chosen) == "table" then
+      first = chosen[1]
+    end
+    if first then
+      -- An uplink that is up keeps its keys: it was tried for this connection in vain, does not speak the destination's family,
+      -- or is left out for a time.
+      local memory = own and (home or own.up) and away or kept
+      memory:set(key, first)
     end
     return chosen, reason, opts
   end
@@ -106,24 +131,33 @@ return function(ctx, o)
     by_name[u.name] = u
   end
 
-  return choose, {
-    -- Two lists side by side, and not one of pairs, which would be thousands of tables.
-    export = function()
-      local keys, lines, n = {}, {}, 0
-      for key, u in kept:each() do
-        n = n + 1
-        keys[n], lines[n] = key, u.name
+  -- Two lists side by side, and not one of pairs, which would be thousands of tables.
+  local function names_of(lru)
+    local keys, lines, count = {}, {}, 0
+    for key, u in lru:each() do
+      count = count + 1
+      keys[count], lines[count] = key, u.name
+    end
+    return { keys = keys, lines = lines }
+  end
+
+  local function recall(lru, t)
+    local keys, lines = t and t.keys or {}, t and t.lines
+    for i = 1, #keys do
+      local u = by_name[lines[i]]
+      if u then
+        lru:set(keys[i], u)
       end
-      return { keys = keys, lines = lines }
+    end
+  end
+
+  return choose, {
+    export = function()
+      return { kept = names_of(kept), away = names_of(away) }
     end,
     import = function(t)
-      local keys, lines = t.keys, t.lines
-      for i = 1, #keys do
-        local u = by_name[lines[i]]
-        if u then
-          kept:set(keys[i], u)
-        end
-      end
+      recall(kept, t.kept)
+      recall(away, t.away)
     end,
     count = function()
       return kept:count()

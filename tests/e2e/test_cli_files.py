@@ -98,6 +98,36 @@ def test_check_tries_the_policy_though_there_is_no_uplink(tmp_path):
     assert r.returncode == 1 and "mine.lua:2: uplink has no field 'nmae'" in r.stderr
 
 
+@pytest.mark.parametrize("hooks, said", [
+    ("export = function() return 5 end, import = function() end", "export"),
+    ("export = function() return { f = print } end, import = function() end", "export"),
+    ('export = function() return {} end, import = function() error "no way" end', "mine.lua:1: no way"),
+])
+def test_check_lets_a_policy_follow_itself(tmp_path, hooks, said):
+    path = tmp_path / "mine.lua"
+    path.write_text('return { name = "mine", new = function() return { pick = function(_, u) return u[1] end, %s } end }' % hooks)
+    line = refused(1, "check", path, "eth9")
+    assert line.startswith("at a reload: ") and said in line and "mine.lua" in line
+
+
+def test_check_tries_a_choice_where_there_is_none(tmp_path):
+    """One uplink hides what goes wrong between two."""
+    path = tmp_path / "mine.lua"
+    path.write_text("""return { name = "mine", new = function() return { pick = function(_, uplinks)
+      if #uplinks > 1 then return uplinks[1].actve end
+      return uplinks[1]
+    end } end }""")
+    assert "mine.lua:2: " in refused(1, "check", path, "eth9")
+    assert "mine.lua:2: " in refused(1, "check", path, "uplink2")
+
+
+@pytest.mark.parametrize("error", ['error("out of it", 0)', "error({})", "error()"])
+def test_check_names_the_file_of_an_error_that_does_not(tmp_path, error):
+    path = tmp_path / "mine.lua"
+    path.write_text('return { name = "mine", new = function() %s end }' % error)
+    assert "mine.lua: " in refused(1, "check", path, "eth9")
+
+
 def test_check_warns_of_absent_uplinks():
     r = run("check", "eth9", "192.0.2.77", "lo")
     assert r.returncode == 0

@@ -29,6 +29,21 @@ def test_what_is_written_passes_its_own_spec_and_the_check(tmp_path):
     assert spec.returncode != 0 and "failure" in spec.stdout
 
 
+@pytest.mark.skipif(not shutil.which("busted"), reason="busted is not installed")
+def test_the_spec_finds_its_policy_from_any_folder(tmp_path):
+    r = run("new-policy", "mine", cwd=tmp_path)
+    command = re.search(r"^  (luajit .*) mine_spec\.lua$", r.stdout, re.M).group(1)
+    spec = subprocess.run(["sh", "-c", f"{command} {tmp_path}/mine_spec.lua -o plainTerminal"], cwd="/", capture_output=True,
+                          text=True, timeout=LIMIT_S, check=False)
+    assert spec.returncode == 0 and "3 successes / 0 failures" in spec.stdout, spec
+    assert "ships" not in r.stdout
+
+
+def test_a_name_that_is_taken_by_one_that_ships(tmp_path):
+    out = run("new-policy", "random", cwd=tmp_path).stdout
+    assert out.endswith("A policy that ships is called random too: yours is meant by ./random.lua alone.\n")
+
+
 def test_nothing_is_written_over(tmp_path):
     for name in ["a.lua", "b_spec.lua"]:
         (tmp_path / name).write_text("mine")

@@ -11,6 +11,7 @@ import threading
 import pytest
 
 from lab.clients import curl_by
+from lab.command import refused
 from lab.proxy import BINARY, SANITIZED
 from lab.run import wait_for
 
@@ -120,6 +121,33 @@ def test_why_tells_what_would_be_and_what_was_seen(start, lab):
     assert text.startswith("www.example.org:80 leaves by wan1: its turn\n") and "left out  wan3: down\n" in text
     assert proxy.tell("why", "127.0.0.1:22") == "127.0.0.1:22 goes direct, without the policy: bypass\n"
     assert proxy.ask("why", host="::1")["verdict"] == "direct"
+
+
+def test_why_tells_of_what_a_policy_may_go_by(start, tmp_path):
+    config = tmp_path / "config.lua"
+    config.write_text('return { uplinks = { { interface = "wan1", tags = { "metered", "lte" }, quota = "20G" }, { interface = "wan2" } } }')
+    proxy = start("--config", config)
+    one, two = proxy.ask("why", host="x.test")["saw"]
+    assert (one["tags"], one["quota_left"]) == (["metered", "lte"], 20e9)
+    assert (two["tags"], two["quota_left"]) == ([], None)
+    assert two["total"] == two["failures"] == two["tx_rate"] == 0
+    text = proxy.tell("why", "x.test")
+    assert "wan1: weight 1, tier 1, 0 live, 0 busy, tags metered lte, 20 GB of its quota left\n" in text
+    assert "wan2: weight 1, tier 1, 0 live, 0 busy\n" in text
+    assert proxy.tell("why", "2001:db8::1").startswith("[2001:db8::1]:443 leaves by wan1: ")
+
+
+def test_what_is_no_utf8_is_shown_all_the_same(start, tmp_path):
+    path = os.fsencode(tmp_path) + b"/caf\xe9.lua"
+    with open(path, "wb") as f:
+        f.write(b'return { name = "mine", new = function() return { pick = function(_, u) return u[1], "caf\xe9" end } end }')
+    proxy = start("--policy", os.fsdecode(path), "wan1", "wan2")
+    assert proxy.ask("status")["policy"]["file"] == f"{tmp_path}/caf\\xe9.lua"
+    assert proxy.ask("why", host="x.test")["reason"] == "caf\\xe9"
+    assert proxy.ask("reload")["generation"] == 2
+    for words in [("why", "x\udcff"), ("why", "x", "--user", "\udcff"), ("why", "x", "--client", "\udcff"), ("set", "k=\udcff")]:
+        assert proxy.tell(*words, code=2).endswith("what is no UTF-8 cannot be sent to the proxy\n")
+    assert "--control: the path is longer than the 107 octets" in refused(2, "status", "--control", "/" + "x" * 200)
 
 
 def test_why_tells_of_a_race(start, tmp_path):
@@ -253,6 +281,11 @@ def test_lines_in_pieces_many_at_once_and_the_last_without_an_end(start, line):
         (b'{"verb":"policy"}\n', 'expected a "policy"'),
         (b'{"verb":"record","state":"maybe"}\n', 'expected a "state"'),
         (b'{"verb":"record","state":"on","file":"x"}\n', 'expected a "file", with its whole path'),
+        (b'{"verb":"record","state":true}\n', 'expected a "state" and a "file", both texts'),
+        (b'{"verb":"policy","policy":"./mine.lua"}\n', "expected a file's whole path, got './mine.lua'"),
+        (b'{"verb":"why","host":"x","client":5}\n', "client: expected an address, as a text"),
+        (b'{"verb":"why","host":"x","user":5}\n', "user: expected a text"),
+        (b"\0\0\n", "this is no JSON"),
         (b"[" * 60000 + b"\n", "this is no JSON"),
     ],
 )
@@ -337,7 +370,10 @@ def test_what_is_open_outlives_a_client_that_goes_amid_its_question(start, line)
     proxy = start("wan1")
     for _ in range(50):
         c = line(proxy)
-        c.say(b'{"verb":"why","host":"a.test"}\n')
+        try:
+            c.say(b'{"verb":"why","host":"a.test"}\n')
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # turned away: sixteen before it are still there
         c.close()
     wait_for(lambda: proxy.ask("why", host="b.test").get("uplink") == "wan1", "why is answered again")
     assert proxy.descriptors_at_rest() < 40

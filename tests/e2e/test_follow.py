@@ -80,7 +80,7 @@ def test_an_address_that_is_renewed(start, lab, origin, web):
     assert proxy.events("connections cut off: their address is gone")[0]["connections"] == 2
     wait_for(lambda: proxy.ask("uplinks")["uplinks"][0]["ipv4"] == "10.0.1.77", "the new address is heard of", 1)
     assert curl_by("socks5", proxy).text.strip() == "10.0.1.77"
-    assert proxy.ask("uplinks")["uplinks"][0]["active"] == 0
+    wait_for(lambda: proxy.ask("uplinks")["uplinks"][0]["active"] == 0, "the last one is settled", 5)
 
 
 def test_a_request_under_way_is_answered_and_a_kept_connection_is_not_used_again(start, lab, origin):

@@ -124,6 +124,7 @@ def test_the_picture_is_one(tmp_path, uplinks):
         ('return { { down = "10M", outages = { { 5, 3 } } } }', "uplinks[1].outages: expected pairs"),
         ('return { { down = "10M", outages = { { 5, 9 }, { 7, 10 } } } }', "uplinks[1].outages: expected pairs"),
         ('return { { down = "10M", rtt = -1 } }', "uplinks[1].rtt: expected seconds from 0 to 60"),
+        ('return { { name = "a", down = "1M" }, { name = "a", down = "1M" } }', "uplinks[2]: the name a is given twice"),
         ("return = 1", "uplinks.lua:1: unexpected symbol"),
     ],
 )
@@ -135,7 +136,48 @@ def test_what_cannot_be_played(tmp_path):
     assert "there is no such file, and no kind of that name (there are: browsing," in refused(1, "simulate", "--trace", "surfing")
     (tmp_path / "t").write_text('{"steerway_trace":1}\n{"t":0}\n')
     assert refused(1, "simulate", "--trace", tmp_path / "t") == f"{tmp_path}/t:2: client, host: expected two texts"
+    assert refused(1, "simulate", "--trace", tmp_path) == f"{tmp_path}: Is a directory"
+    for text, said in [(b"\0\n", "expected a JSON object"), (b"x" * 70000, "the line is too long"), (b"", "there is no connection in it")]:
+        (tmp_path / "t").write_bytes(text)
+        assert refused(1, "simulate", "--trace", tmp_path / "t") == f"{tmp_path}/t:1: {said}"
+    assert "/dev/zero:1: the line is too long" in refused(1, "simulate", "--trace", "/dev/zero")
     assert "--connections: expected a whole number" in refused(2, "simulate", "--connections", "0")
     assert "--seed: expected a whole number" in refused(2, "simulate", "--seed", "-1")
     assert "--compare: expected up to 12 policies" in refused(2, "simulate", "--compare", "random,,failover")
     assert "no policy 'randon'; did you mean random?" in refused(1, "simulate", "randon")
+
+
+FLOW = '{"t":%s,"client":"10.0.0.1","host":"x.test","port":443,"tx":1,"rx":%d}\n'
+
+
+@pytest.mark.parametrize("t, rx, said", [("2e7", 1, "t: expected seconds, from 0 to 10000000"),
+                                         ("0", 10**14, "tx, rx: expected octets, from 0 to 1000000000000")])
+def test_a_recorded_connection_has_its_bounds(tmp_path, t, rx, said):
+    (tmp_path / "t").write_text('{"steerway_trace":1}\n' + FLOW % (t, rx))
+    assert refused(1, "simulate", "--trace", tmp_path / "t") == f"{tmp_path}/t:2: {said}"
+
+
+def test_what_would_take_for_ever_ends(tmp_path, uplinks):
+    (tmp_path / "t").write_text('{"steerway_trace":1}\n' + FLOW % ("0", 10**12))
+    slow = uplinks('return { { name = "a", down = "10K" } }')
+    assert "it would take more than 10000000 seconds" in refused(1, "simulate", "--trace", tmp_path / "t", "--uplinks", slow)
+
+
+def test_the_best_has_a_star_and_what_did_nothing_has_none(tmp_path):
+    for name in ["a_policy_with_a_long_name_1", "a_policy_with_a_long_name_2"]:
+        (tmp_path / f"{name}.lua").write_text(
+            'return { name = "no", new = function() return { pick = function() return false, "no" end } end }')
+    one, two = (tmp_path / f"a_policy_with_a_long_name_{n}.lua" for n in (1, 2))
+    table = run("simulate", "--compare", f"random,{one},{two}", "--connections", 500).stdout
+    rows = {line.split()[0]: line.split()[1:] for line in table.splitlines()[3:6]}
+    assert list(rows) == ["random", "_long_name_1.lua"[-17:], "_long_name_2.lua"[-17:]] or len(rows) == 3
+    assert [cell.endswith("*") for cell in rows["random"][:3]] == [True, True, True]
+    for name in list(rows)[1:]:
+        assert name.endswith((".lua",)) and rows[name][:2] == ["-", "-"] and rows[name][2] == "0.0"
+    runs = simulated("--compare", f"random,{one}", "--connections", 500)["runs"]
+    assert runs[0]["median"] > 0 and runs[1]["median"] is None and runs[1]["p95"] is None
+
+
+def test_uploads_are_no_more_than_the_lines_can_carry_up():
+    (one,) = simulated("least_connections", "--trace", "uploads", "--connections", 5000)["runs"]
+    assert 0.4 < one["fill_up"] < 0.95

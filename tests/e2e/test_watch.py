@@ -59,7 +59,14 @@ def reason(proxy, n):
     return proxy.connections(n)[-1]["reason"]
 
 
-@pytest.mark.parametrize("save", [in_place, by_rename, as_vim, by_sed, by_copy])
+def by_link(path, text):
+    other = path.with_name(f"v{len(list(path.parent.iterdir()))}.txt")
+    other.write_text(text)
+    path.unlink()
+    path.symlink_to(other)
+
+
+@pytest.mark.parametrize("save", [in_place, by_rename, as_vim, by_sed, by_copy, by_link])
 def test_saving_takes_effect_within_a_second(start, web, mine, save):
     proxy = start("--policy", mine, "wan1", watch=True)
     assert reason(proxy, 1) == "first"

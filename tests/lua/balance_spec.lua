@@ -332,6 +332,16 @@ describe("balance.tiers", function()
     assert.equal("backup tier", select(2, choose(nil, { w.uplinks[3] })))
   end)
 
+  it("leaves a refusal, and no opinion, their own reasons", function()
+    local w = kit.world { { name = "b", tier = 2 } }
+    local answer
+    local choose = balance.tiers(function() return answer, "so" end)
+    answer = false
+    assert.same({ false, "so" }, { choose(nil, w.uplinks) })
+    answer = nil
+    assert.equal("so", select(2, choose(nil, w.uplinks)))
+  end)
+
   it("follows tiers that change, fractions among them", function()
     local w = kit.world { { name = "a", tier = 1 }, { name = "b", tier = 2 } }
     local choose = balance.tiers(balance.smooth())

@@ -263,6 +263,18 @@ describe("docs/policy-guide.md", function()
     assert.equal(first, policy:pick({ host = "www.bank.example" }).uplink)
   end)
 
+  it("4: leaves the backup to no site, be it one that came amid the outage", function()
+    local policy = step(4)
+    step_world:named("fibre").up, step_world:named("dsl").up = false, false
+    assert.equal("lte", policy:pick({ host = "www.bank.example" }).uplink)
+    step_world:named("fibre").up, step_world:named("dsl").up = true, true
+    local back = policy:pick({ host = "www.bank.example" }).uplink
+    assert.is_true(back ~= "lte")
+    for _ = 1, 10 do
+      assert.equal(back, policy:pick({ host = "www.bank.example" }).uplink)
+    end
+  end)
+
   it("5: leaves the last gigabyte alone", function()
     local policy = step(5)
     step_world:named("fibre").quota_left = 9e8
@@ -271,8 +283,24 @@ describe("docs/policy-guide.md", function()
     end
   end)
 
+  it("5: moves what is kept when the quota ends, and brings it back", function()
+    local policy = step(5)
+    step_world:named("dsl").active = 9
+    assert.equal("fibre", policy:pick({ host = "www.bank.example" }).uplink)
+    step_world:named("fibre").quota_left = 0
+    for _ = 1, 10 do
+      step_world:pass(600)
+      assert.equal("dsl", policy:pick({ host = "www.bank.example" }).uplink)
+    end
+    step_world:named("fibre").quota_left = 5e9
+    assert.equal("fibre", policy:pick({ host = "www.bank.example" }).uplink)
+  end)
+
   it("6: rests a line that fails three times in a row", function()
     local policy = step(6)
+    step_world:named("dsl").active = 9
+    assert.equal("fibre", policy:pick({ host = "www.bank.example" }).uplink)
+    step_world:named("dsl").active = 0
     for _ = 1, 3 do
       policy:hook("failed", nil, "fibre", { error = "timeout" })
     end
@@ -280,6 +308,7 @@ describe("docs/policy-guide.md", function()
     for i = 1, 20 do
       assert.equal("dsl", policy:pick({ host = ("www.site%d.example"):format(i) }).uplink)
     end
+    assert.equal("dsl", policy:pick({ host = "www.bank.example" }).uplink)
     step_world:pass(60)
     local used = {}
     for i = 21, 40 do

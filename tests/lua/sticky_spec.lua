@@ -83,6 +83,35 @@ describe("sticky", function()
     assert.same({ "a", "kept" }, { go(choose, "one") })
   end)
 
+  it("keeps what is left out for a time on one other line, and over a reload", function()
+    for _, home in ipairs { true, false } do
+      local choose, memory = sticky(ctx, { by = "client", inner = balance.smooth(), home = home })
+      assert.equal("a", go(choose, "one"))
+      local other = go(choose, "one", nil, { 2, 3 })
+      for _ = 1, 5 do
+        assert.same({ other, "kept" }, { go(choose, "one", nil, { 2, 3 }) })
+      end
+      local again, its_memory = sticky(ctx, { by = "client", inner = balance.smooth(), home = home })
+      its_memory.import(memory.export())
+      for _ = 1, 3 do
+        assert.same({ other, "kept" }, { go(again, "one", nil, { 2, 3 }) })
+      end
+      assert.same({ "a", "kept" }, { go(again, "one") })
+    end
+  end)
+
+  it("keeps what it took home on one other line while its own is down", function()
+    local choose = sticky(ctx, { by = "client", inner = balance.smooth(), home = true })
+    assert.equal("a", go(choose, "one"))
+    w.views[1].up = false
+    local other = go(choose, "one", nil, { 2, 3 })
+    for _ = 1, 5 do
+      assert.same({ other, "kept" }, { go(choose, "one", nil, { 2, 3 }) })
+    end
+    local third = other == "b" and 3 or 2
+    assert.is_true(go(choose, "one", nil, { third }) ~= other)
+  end)
+
   it("does not move for a destination that fails", function()
     local choose = sticky(ctx, { by = "client", inner = balance.smooth() })
     assert.equal("a", go(choose, "one"))
@@ -145,5 +174,12 @@ describe("sticky", function()
     assert.truthy(message { by = "user", inner = inner }:find 'sticky: by: expected "client", "host", "site", .* got user')
     assert.truthy(message { by = "client", inner = inner, tll = 5 }:find "there is no option 'tll' %(there are: by,")
     assert.truthy(message { by = "client", inner = inner, ttl = "x" }:find "sticky: ttl: expected a number, got string")
+    for _, ttl in ipairs { 0, -1, 0 / 0, math.huge } do
+      assert.truthy(message { by = "client", inner = inner, ttl = ttl }:find "sticky_spec.lua:%d+: sticky: ttl: expected seconds")
+    end
+    for _, capacity in ipairs { 0, 1.5, 1e7, 0 / 0 } do
+      local said = message { by = "client", inner = inner, capacity = capacity }
+      assert.truthy(said:find "spec.lua:%d+: sticky: capacity: expected a whole")
+    end
   end)
 end)

@@ -106,6 +106,9 @@ local function check_spec(key, spec, fail)
       fail(key, ("params.%s.%s: expected a number, for a parameter of type \"number\""):format(key, bound))
     end
   end
+  if spec.min and spec.max and spec.min > spec.max then
+    fail(key, ("params.%s: min %g is more than max %g"):format(key, spec.min, spec.max))
+  end
   if spec.default ~= nil and (type(spec.default) ~= spec.type or not fits(spec, spec.default)) then
     fail(key, ("params.%s.default: expected %s, got %s"):format(key, expected(spec), tostring(spec.default)))
   end

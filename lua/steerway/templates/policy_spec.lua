@@ -3,6 +3,8 @@
 
 local testing = require "steerway.testing"
 
+local folder = debug.getinfo(1, "S").source:match "^@(.*/)" or "" -- of this file, and the policy's
+
 describe("@NAME@", function()
   local world, policy
 
@@ -12,7 +14,7 @@ describe("@NAME@", function()
       { name = "dsl" },
       { name = "lte", tags = { "metered" } },
     }
-    policy = world:load "@FILE@"
+    policy = world:load(folder .. "@FILE@")
   end)
 
   it("shares among the lines that cost nothing", function()

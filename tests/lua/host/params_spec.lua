@@ -99,6 +99,7 @@ describe("params", function()
     { { a = { type = "string", default = "c", enum = { "a", "b" } } }, "[a] params.a.default: expected one of a, b, got c" },
     { { a = { type = "boolean", default = 0 } }, "[a] params.a.default: expected true or false, got 0" },
     { { a = { type = "string", enum = "a" } }, "[a] params.a.enum: expected a list of values, got string" },
+    { { a = { type = "number", min = 7, max = 1 } }, "[a] params.a: min 7 is more than max 1" },
     { { a = { type = "number", min = "1" } }, "[a] params.a.min: expected a number, for a parameter of type \"number\"" },
     { { a = { type = "string", max = 5 } }, "[a] params.a.max: expected a number, for a parameter of type \"number\"" },
   }

@@ -1,0 +1,56 @@
+#include "control/uplink_json.h"
+
+static json_t *address_json(const struct addr *a, bool there)
+{
+    char text[ADDR_TEXT_MAX];
+
+    return there ? json_string(addr_format_ip(a, text)) : json_null();
+}
+
+static json_t *tags_of(const struct uplink *u)
+{
+    json_t *tags = json_array();
+
+    for (size_t i = 0; i < u->n_tags; i++)
+        (void)json_array_append_new(tags, json_string(u->tags[i]));
+    return tags;
+}
+
+/* A quota that there is not is infinite, which JSON cannot say. */
+static json_t *quota_of(const struct uplink *u)
+{
+    return u->view.quota_left > 1e300 ? json_null() : json_real(u->view.quota_left);
+}
+
+json_t *uplink_json(const struct uplink *u)
+{
+    const struct uplink_view *v = &u->view;
+    json_t *o = json_pack(
+        "{s:s, s:i, s:s, s:s, s:s, s:b, s:o, s:o, s:f, s:f, s:o}", "name", u->name, "id", (int)v->id, "kind",
+        uplink_kind_name(u->kind), "interface", u->interface, "state", uplink_state_name(u), "up", (int)v->up,
+        "ipv4", address_json(&u->egress.source4, v->ipv4), "ipv6", address_json(&u->egress.source6, v->ipv6),
+        "weight", v->weight, "tier", v->tier, "tags", tags_of(u));
+    json_t *meters = json_pack(
+        "{s:I, s:I, s:I, s:f, s:I, s:I, s:f, s:f, s:f, s:f, s:I, s:f, s:o}", "active", (json_int_t)v->active,
+        "total", (json_int_t)v->total, "failures", (json_int_t)v->failures, "fail_rate", v->fail_rate,
+        "tx_bytes", (json_int_t)v->tx_bytes, "rx_bytes", (json_int_t)v->rx_bytes, "tx_rate", v->tx_rate,
+        "rx_rate", v->rx_rate, "tx_capacity", v->tx_capacity, "rx_capacity", v->rx_capacity, "busy",
+        (json_int_t)v->busy, "rtt", v->rtt, "quota_left", quota_of(u));
+    if (!o || !meters || json_object_update(o, meters) < 0) {
+        json_decref(o);
+        o = NULL;
+    }
+    json_decref(meters);
+    return o;
+}
+
+json_t *uplink_json_seen(const struct uplink *u)
+{
+    const struct uplink_view *v = &u->view;
+
+    return json_pack("{s:s, s:o, s:o, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "name",
+                     u->name, "tags", tags_of(u), "quota_left", quota_of(u), "weight", v->weight, "tier",
+                     v->tier, "active", v->active, "busy", v->busy, "total", v->total, "failures",
+                     v->failures, "fail_rate", v->fail_rate, "rtt", v->rtt, "tx_rate", v->tx_rate, "rx_rate",
+                     v->rx_rate, "rx_capacity", v->rx_capacity, "tx_capacity", v->tx_capacity);
+}
