@@ -165,14 +165,53 @@ static int set_quota_end(struct uplink_spec *spec, const json_t *value, char *er
     return 0;
 }
 
+static int add_dns(struct uplink_spec *spec, const json_t *value, char *err)
+{
+    const char *text = config_text(value);
+    struct dns_servers s;
+    int r = text ? dns_servers_parse(&s, text) : -EINVAL;
+
+    for (size_t i = 0; r == 0 && i < s.n; i++)
+        r = dns_servers_add(&spec->dns, &s.items[i]) ? 0 : -E2BIG;
+    if (r == -E2BIG)
+        return config_refuse(err, "more than %d servers", DNS_SERVERS_MAX);
+    if (r < 0)
+        return config_refuse(err, "expected DNS servers, such as \"192.0.2.53\" or { \"192.0.2.53\", "
+                                  "\"[2001:db8::53]:5353\" }");
+    return 0;
+}
+
+static int set_dns(struct uplink_spec *spec, const json_t *value, char *err)
+{
+    const json_t *item;
+    size_t i;
+
+    if (!json_is_array(value))
+        return add_dns(spec, value, err);
+    json_array_foreach(value, i, item)
+    {
+        int r = add_dns(spec, item, err);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
 static const struct {
     const char *key;
     field_fn *set;
 } fields[] = {
-    {"interface", set_interface}, {"address", set_address},     {"name", set_name},
-    {"weight", set_weight},       {"tier", set_tier},           {"tags", set_tags},
-    {"quota", set_quota},         {"quota_per", set_quota_per}, {"quota_day", set_quota_day},
+    {"interface", set_interface},
+    {"address", set_address},
+    {"name", set_name},
+    {"weight", set_weight},
+    {"tier", set_tier},
+    {"tags", set_tags},
+    {"quota", set_quota},
+    {"quota_per", set_quota_per},
+    {"quota_day", set_quota_day},
     {"quota_end", set_quota_end},
+    {"dns", set_dns},
 };
 
 /* What holds between the keys. @param ret_key  the one at fault */
@@ -203,7 +242,7 @@ static int unknown_key(const char *key, char *err)
     if (nearest.best)
         return config_refuse(err, "unknown key; did you mean %s?", nearest.best);
     return config_refuse(err, "unknown key (known: interface, address, name, weight, tier, tags, quota, "
-                              "quota_per, quota_day, quota_end)");
+                              "quota_per, quota_day, quota_end, dns)");
 }
 
 /* @param ret_key  the key at fault, "" for the whole */

@@ -115,6 +115,7 @@ static void look(struct machine_follow *f, bool routes)
     cut_lost(f, &m);
     if (startup_refresh_local(f->config, &m, f->local))
         log_msg(LOG_INFO, "the networks of this machine have changed");
+    name_servers_refresh(f->names, &m);
     if (routes)
         machine_follow_warn_of_routes(f, uplinks, &m);
     machine_done(&m);
@@ -150,11 +151,12 @@ static void on_recheck(struct ev_loop *loop, ev_timer *w, int events)
 /* --- start and end -------------------------------------------------------------------------------------- */
 
 int machine_follow_start(struct machine_follow *f, const struct config *config, struct proxy *proxy,
-                         struct cidr_set *local)
+                         struct cidr_set *local, struct name_servers *names)
 {
     f->config = config;
     f->proxy = proxy;
     f->local = local;
+    f->names = names;
     ev_timer_init(&f->routes, on_routes, 0., 0.);
     ev_timer_init(&f->recheck, on_recheck, RECHECK_S, RECHECK_S);
     ev_timer_start(proxy->loop, &f->recheck);

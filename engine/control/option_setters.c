@@ -254,6 +254,11 @@ int option_set_dns(struct config *c, const char *value, char *err)
     const char *before = c->dns_servers ? c->dns_servers : "";
     if (asprintf(&joined, "%s%s%s", before, *before ? "," : "", value) < 0)
         return no_memory(err);
+    struct dns_servers all;
+    if (dns_servers_parse(&all, joined) == -E2BIG) {
+        free(joined);
+        return config_refuse(err, "more than %d servers", DNS_SERVERS_MAX);
+    }
     free(c->dns_servers);
     c->dns_servers = joined;
     return 0;

@@ -16,6 +16,21 @@ static json_t *tags_of(const struct uplink *u)
     return tags;
 }
 
+/* Those that are asked for names by it. */
+static json_t *servers_of(const struct uplink *u)
+{
+    const struct dns_servers none = {.n = 0};
+    const struct dns_servers *servers = u->resolver ? resolver_servers(u->resolver) : &none;
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < servers->n; i++) {
+        const struct dns_servers one = {.items = {servers->items[i]}, .n = 1};
+        char text[DNS_SERVERS_TEXT_MAX];
+        (void)json_array_append_new(list, json_string(dns_servers_format(&one, text)));
+    }
+    return list;
+}
+
 /* A quota that there is not is infinite, which JSON cannot say. */
 static json_t *quota_of(const struct uplink *u)
 {
@@ -30,6 +45,7 @@ json_t *uplink_json(const struct uplink *u)
         uplink_kind_name(u->kind), "interface", u->interface, "state", uplink_state_name(u), "up", (int)v->up,
         "ipv4", address_json(&u->egress.source4, v->ipv4), "ipv6", address_json(&u->egress.source6, v->ipv6),
         "weight", v->weight, "tier", v->tier, "tags", tags_of(u));
+    (void)json_object_set_new(o, "dns", servers_of(u));
     json_t *meters = json_pack(
         "{s:I, s:I, s:I, s:f, s:I, s:I, s:f, s:f, s:f, s:f, s:I, s:f, s:o}", "active", (json_int_t)v->active,
         "total", (json_int_t)v->total, "failures", (json_int_t)v->failures, "fail_rate", v->fail_rate,

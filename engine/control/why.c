@@ -57,16 +57,16 @@ static size_t sort_uplinks(const struct uplink_set *set, const struct target *t,
                            struct uplink *ret[UPLINK_MAX], json_t *seen, json_t *left_out)
 {
     double now = clock_now_s();
+    bool by_name = t->kind == TARGET_NAME;
     size_t n = 0, n_fit = 0;
 
     for (size_t i = 0; i < set->n; i++)
-        n_fit += !absence(set->items[i], t) &&
-                 health_is_fit(&set->items[i]->health, set->items[i]->view.rx_bytes, now);
+        n_fit += !absence(set->items[i], t) && uplink_is_fit(set->items[i], by_name, now);
     for (size_t i = 0; i < set->n; i++) {
         struct uplink *u = set->items[i];
         const char *why = absence(u, t);
-        if (!why && n_fit > 0 && !health_is_fit(&u->health, u->view.rx_bytes, now))
-            why = "does not answer";
+        if (!why && n_fit > 0 && !uplink_is_fit(u, by_name, now))
+            why = uplink_is_fit(u, false, now) ? "resolves no names" : "does not answer";
         if (why) {
             (void)json_array_append_new(left_out, json_pack("{s:s, s:s}", "name", u->name, "why", why));
             continue;

@@ -176,12 +176,12 @@ int app_init(struct app *a, const struct config *config, const struct paths *pat
         (void)snprintf(err, CONFIG_ERROR_MAX, "the event loop does not start: %s", strerror(errno));
         return -1;
     }
-    const struct resolver_options dns = {.servers = config->dns_servers, .timeout_s = config->dial_timeout_s};
-    int e = resolver_new(&a->resolver, a->loop, &dns);
+    int e = name_servers_open(&a->names, a->loop, config, uplinks);
     if (e < 0) {
-        (void)snprintf(err, CONFIG_ERROR_MAX, "the resolver does not start: %s", strerror(-e));
+        (void)snprintf(err, CONFIG_ERROR_MAX, "the resolvers do not start: %s", strerror(-e));
         return -1;
     }
+    name_servers_refresh(&a->names, m);
     e = startup_local(config, m, &a->local);
     if (e < 0) {
         (void)snprintf(err, CONFIG_ERROR_MAX, "the networks of this machine: %s", strerror(-e));
@@ -196,7 +196,7 @@ int app_init(struct app *a, const struct config *config, const struct paths *pat
         .handshake_timeout_s = config->handshake_timeout_s,
         .idle_timeout_s = config->idle_timeout_s,
     };
-    proxy_init(&a->proxy, a->loop, a->resolver, a->uplinks, a->policy, &settings);
+    proxy_init(&a->proxy, a->loop, a->names.direct, a->uplinks, a->policy, &settings);
     a->proxy.drained = on_drained;
     /* Before anybody is told that it runs: whoever is told may send one at once. */
     watch_signals(a);
@@ -229,7 +229,7 @@ static void log_no_events(int err)
 
 void app_run(struct app *a)
 {
-    int r = machine_follow_start(&a->follow, a->config, &a->proxy, &a->local);
+    int r = machine_follow_start(&a->follow, a->config, &a->proxy, &a->local, &a->names);
     if (r < 0)
         log_no_events(r);
     policy_timer_init(&a->policy_timer, a->loop, a->policy);
@@ -256,7 +256,7 @@ void app_done(struct app *a)
         machine_follow_stop(&a->follow);
         ev_timer_stop(a->loop, &a->drain);
     }
-    resolver_free(a->resolver);
+    name_servers_close(&a->names);
     cidr_set_done(&a->local);
     if (a->loop)
         ev_loop_destroy(a->loop);

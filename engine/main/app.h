@@ -20,7 +20,7 @@ struct app {
     struct ev_loop *loop;
     struct uplink_set *uplinks;
     struct policy *policy;
-    struct resolver *resolver;
+    struct name_servers names;
     struct cidr_set local; /* what goes direct, as of the last look at the machine */
     struct proxy proxy;
     ev_signal on_int, on_term, on_hup;

@@ -29,16 +29,11 @@ static int bind_source(int fd, const struct addr *source, int type)
     return bind(fd, &any_port.sa, addr_len(&any_port)) == 0 ? 0 : -EADDRNOTAVAIL;
 }
 
-int egress_socket(const struct egress *e, int family, int type)
+int egress_bind(const struct egress *e, int fd, int family, int type)
 {
-    if (!egress_allows(e, family))
-        return -EAFNOSUPPORT;
-    int fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return -errno;
-
     const struct addr *source = family == AF_INET ? &e->source4 : &e->source6;
-    int r = 0;
+    int r = egress_allows(e, family) ? 0 : -EAFNOSUPPORT;
+
     /* Otherwise an IPv4-mapped destination would leave by IPv4, past source4. */
     if (family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &(int){1}, sizeof(int)) < 0)
         r = -errno;
@@ -48,6 +43,17 @@ int egress_socket(const struct egress *e, int family, int type)
         r = bind_device(fd, e->device);
     if (r == 0 && addr_family(source) != AF_UNSPEC)
         r = bind_source(fd, source, type);
+    return r;
+}
+
+int egress_socket(const struct egress *e, int family, int type)
+{
+    if (!egress_allows(e, family))
+        return -EAFNOSUPPORT;
+    int fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    int r = egress_bind(e, fd, family, type);
     if (r < 0) {
         (void)close(fd);
         return r;

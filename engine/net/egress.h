@@ -41,6 +41,10 @@ static inline bool egress_same_sources(const struct egress *a, const struct egre
  *          -ENODEV */
 MUST_CHECK int egress_socket(const struct egress *e, int family, int type);
 
+/** Bind a socket that is open already, for those who are handed one; the same errors. On failure nothing may
+ *  be sent with it. */
+MUST_CHECK int egress_bind(const struct egress *e, int fd, int family, int type);
+
 /** Between egress_socket and connect: hold a socket that is on_link to the link on which its destination is a
  *  neighbour, so that nothing is sent by another one, now or when that link goes down later. Does nothing for
  *  other egresses.

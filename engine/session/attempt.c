@@ -1,5 +1,7 @@
 #include "session/attempt.h"
 
+#include "net/dns_name.h"
+
 #include <assert.h>
 
 static const struct egress *egress_of(const struct attempt *a)
@@ -65,10 +67,18 @@ static void dial_addrs(struct attempt *a, const struct addr *addrs, size_t n)
         dial_by(a, routed, n_routed, egress_of(a));
 }
 
+bool attempt_asks_uplink(const struct attempt *a)
+{
+    return a->lease.uplink && a->target->kind == TARGET_NAME &&
+           !dns_name_is_local(slice_str(a->target->host));
+}
+
 static void on_resolved(struct resolver_query *q, enum fault fault, const struct addr *addrs, size_t n)
 {
     struct attempt *a = container_of(q, struct attempt, query);
 
+    if (attempt_asks_uplink(a))
+        a->news = q->news;
     if (fault != FAULT_NONE)
         return finish(a, fault, -1);
     dial_addrs(a, addrs, n);
@@ -92,7 +102,8 @@ void attempt_start(struct attempt *a, const struct attempt_request *request,
     if (request->uplink)
         uplink_acquire(&a->lease, request->uplink);
     if (t->kind == TARGET_NAME)
-        return resolver_start(a->proxy->resolver, &a->query, t->host, t->port, egress_of(a), on_resolved);
+        return resolver_start(attempt_asks_uplink(a) ? request->uplink->resolver : a->proxy->resolver,
+                              &a->query, t->host, t->port, on_resolved);
     struct addr to;
     if (addr_from_ip(&to, t->ip, t->kind == TARGET_IPV4 ? 4 : 16, t->port) < 0)
         return finish(a, FAULT_UNREACHABLE, -1);

@@ -31,6 +31,7 @@ struct attempt {
     struct uplink_lease lease; /* empty when direct */
     bool running, direct;
     double timeout_s;
+    enum resolver_news news; /* of the uplink's name servers */
     struct resolver_query query;
     struct dial dial;
 };
@@ -45,6 +46,9 @@ struct attempt_request {
 
 void attempt_start(struct attempt *a, const struct attempt_request *request,
                    const struct attempt_events *events);
+
+/** Whether the name is the uplink's to resolve, and not this network's own or none at all. */
+bool attempt_asks_uplink(const struct attempt *a);
 
 /** Stop without a word, and give the lease back; harmless when it is not under way. */
 void attempt_cancel(struct attempt *a);

@@ -39,7 +39,7 @@ struct proxy_listener {
 
 struct proxy {
     struct ev_loop *loop;
-    struct resolver *resolver;
+    struct resolver *resolver; /* of what goes direct, and of this network's own names */
     struct uplink_set *uplinks;
     struct policy *policy;
     struct proxy_settings settings;

@@ -101,7 +101,24 @@ static void note_silence(struct uplink *u)
         log_health(LOG_WARN, "uplink does not answer: others are preferred", u);
 }
 
-/* @param outrun  by one that came later: if it was dialing, its uplink is silent */
+static void note_names(struct uplink *u, enum resolver_news news)
+{
+    if (news == RESOLVER_HEARD && health_answered(&u->names))
+        log_health(LOG_INFO, "uplink resolves names again", u);
+    if (news == RESOLVER_SILENCE && health_silent(&u->names, uplink_names_heard(u), clock_now_s()))
+        log_health(LOG_WARN, "uplink resolves no names: others are preferred", u);
+}
+
+/* What came to nothing because another one was there first: its uplink, or its name servers, are silent. */
+static void note_outrun(const struct attempt *a)
+{
+    if (!a->query.resolver)
+        note_silence(a->lease.uplink);
+    else if (attempt_asks_uplink(a))
+        note_names(a->lease.uplink, RESOLVER_SILENCE);
+}
+
+/* @param outrun  by one that came later */
 static void cancel_rival(struct racer *r, bool outrun)
 {
     struct racer *rival = rival_of(r);
@@ -109,8 +126,8 @@ static void cancel_rival(struct racer *r, bool outrun)
     ev_timer_stop(r->search->outbound->proxy->loop, &r->search->hedge);
     if (!rival)
         return;
-    if (outrun && r->raced && !rival->attempt.query.resolver)
-        note_silence(rival->attempt.lease.uplink);
+    if (outrun && r->raced)
+        note_outrun(&rival->attempt);
     attempt_cancel(&rival->attempt);
 }
 
@@ -153,6 +170,7 @@ static void note_failure(struct racer *r, enum fault fault)
     s->hopeless = s->hopeless || o->direct || !fault_worth_retry(fault);
     if (!u)
         return;
+    note_names(u, r->attempt.news);
     if (word && fault != FAULT_NAME) {
         struct policy_conn conn;
         char client[ADDR_TEXT_MAX];
@@ -211,6 +229,7 @@ static void on_arrived(struct racer *r, int fd)
         char client[ADDR_TEXT_MAX];
         o->tried = o->lease.uplink;
         outbound_conn(o, r->number, fault_policy_name(s->last), &conn, client);
+        note_names(o->lease.uplink, r->attempt.news);
         note_answer(o->lease.uplink);
         uplink_note_connected(o->lease.uplink, r->attempt.dial.connect_s);
         policy_opened(o->proxy->policy, &conn, o->lease.uplink, o->connected_s - o->started_s);
@@ -246,7 +265,7 @@ static size_t candidates(const struct search *s, struct uplink *ret[UPLINK_MAX])
             o->target.kind == TARGET_NAME || (o->target.kind == TARGET_IPV4 ? u->view.ipv4 : u->view.ipv6);
         if (!u->view.up || !speaks || s->tried[u->view.id - 1])
             continue;
-        if (health_is_fit(&u->health, u->view.rx_bytes, now))
+        if (uplink_is_fit(u, o->target.kind == TARGET_NAME, now))
             ret[n++] = u;
         else
             unfit[n_unfit++] = u;
@@ -347,6 +366,8 @@ static void use(struct search *s, struct uplink *u, bool raced)
     o->tried = u;
     s->tried[u->view.id - 1] = true;
     health_tried(&u->health, clock_now_s());
+    if (o->target.kind == TARGET_NAME)
+        health_tried(&u->names, clock_now_s());
     log_pick(r, u);
     double hedge_s = raced ? 0 : search_hedge_after(&o->proxy->settings, &s->choice, u);
     if (hedge_s > 0) {

@@ -171,6 +171,25 @@ static void check_family(struct text *t, const struct uplink *u, const struct ma
     tell_unreachable(t, u, link, family);
 }
 
+int discover_gateway(const struct uplink *u, const struct machine *m, int family, struct addr *ret)
+{
+    const struct machine_link *link = machine_link_by_name(m, u->egress.device);
+    struct machine_route route;
+    struct addr to;
+
+    if (!link || !egress_allows(&u->egress, family))
+        return -ENETUNREACH;
+    int r = addr_parse_ip(&to, slice_str(family == AF_INET ? PUBLIC4 : PUBLIC6), 0);
+    if (r == 0)
+        r = machine_route_get(&to, family == AF_INET ? &u->egress.source4 : &u->egress.source6, link->index,
+                              &route);
+    if (r == 0 && addr_family(&route.gateway) == AF_UNSPEC)
+        r = -ENETUNREACH;
+    if (r == 0)
+        *ret = route.gateway;
+    return r;
+}
+
 bool discover_route_warning(const struct uplink *u, const struct machine *m, char *out, size_t out_size)
 {
     struct text t = {.out = out, .size = out_size};

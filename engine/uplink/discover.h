@@ -21,4 +21,9 @@ MUST_CHECK int discover_add_all(struct uplink_set *set, const struct machine *m)
  * or dummy link belongs to no line. */
 bool discover_route_warning(const struct uplink *u, const struct machine *m, char *out, size_t out_size);
 
+/** The router by which this uplink's packets of a family go to the internet.
+ *  @return 0, -ENETUNREACH for none, or another negative errno */
+MUST_CHECK int discover_gateway(const struct uplink *u, const struct machine *m, int family,
+                                struct addr *ret);
+
 #endif

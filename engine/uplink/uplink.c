@@ -68,6 +68,7 @@ int uplink_set_add(struct uplink_set *set, const struct uplink_spec *spec, const
     };
     memcpy(u->interface, spec->interface, sizeof u->interface);
     u->address = spec->address;
+    u->dns = spec->dns;
     quota_init(&u->quota, &spec->quota, time(NULL));
     u->pulse = &set->pulse;
     list_init(&u->busy);
@@ -161,9 +162,22 @@ bool uplink_is_spent(const struct uplink *u)
     return (u->view.ipv4 || u->view.ipv6) && forbids(&u->quota);
 }
 
+double uplink_names_heard(const struct uplink *u)
+{
+    return u->resolver ? (double)resolver_answers(u->resolver) : 0;
+}
+
+bool uplink_is_fit(const struct uplink *u, bool by_name, double now)
+{
+    return health_is_fit(&u->health, u->view.rx_bytes, now) &&
+           (!by_name || health_is_fit(&u->names, uplink_names_heard(u), now));
+}
+
 const char *uplink_state_name(const struct uplink *u)
 {
     if (!u->view.up)
         return uplink_is_spent(u) ? "used up" : "down";
-    return health_is_suspect(&u->health, u->view.rx_bytes) ? "suspect" : "up";
+    bool suspect = health_is_suspect(&u->health, u->view.rx_bytes) ||
+                   health_is_suspect(&u->names, uplink_names_heard(u));
+    return suspect ? "suspect" : "up";
 }

@@ -3,8 +3,10 @@
 #define STEERWAY_UPLINK_UPLINK_H
 
 #include "base/list.h"
+#include "net/dns_servers.h"
 #include "net/egress.h"
 #include "net/machine.h"
+#include "net/resolver.h"
 #include "uplink/health.h"
 #include "uplink/meter.h"
 #include "uplink/quota.h"
@@ -53,6 +55,9 @@ struct uplink {
     double tx_read, rx_read; /* the view's octets as of the last tick */
     struct quota quota;
     struct health health;
+    struct dns_servers dns;    /* configured; none: to be found */
+    struct resolver *resolver; /* of names by this uplink; somebody else's. NULL where nothing is dialed */
+    struct health names;       /* of the resolver: its answers for octets received */
 };
 
 /** The time by which meters go. It beats only while there is something to measure, so that rest costs
@@ -82,6 +87,7 @@ struct uplink_spec {
     char *tags[UPLINK_TAGS_MAX]; /* owned by the spec */
     size_t n_tags;
     struct quota_plan quota;
+    struct dns_servers dns;
 };
 
 /** Parse "INTERFACE|ADDRESS[@WEIGHT]" or with "/WEIGHT". An IPv6 address may stand in brackets. Weight is a
@@ -105,6 +111,13 @@ void uplink_refresh(struct uplink *u, const struct machine *m);
 
 /** Take up and quota_left anew, when the quota's count or period has changed. */
 void uplink_settle(struct uplink *u);
+
+/** Whether it is to be offered beside others, for a connection to a name or to an address.
+ *  @param now  monotonic seconds */
+bool uplink_is_fit(const struct uplink *u, bool by_name, double now);
+
+/** Answers that its resolver has had so far. */
+double uplink_names_heard(const struct uplink *u);
 
 /** "up", "suspect" (health.h), "down", or "used up" for nothing but its hard quota. */
 const char *uplink_state_name(const struct uplink *u);

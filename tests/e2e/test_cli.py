@@ -195,6 +195,7 @@ def test_good_values(args):
         ("auth", ":SECRET", "expected USER:PASS"),
         ("auth-file", "", "expected the name of a file"),
         ("dns", "1.1.1.1:0", "'1.1.1.1:0' is not a DNS server"),
+        ("dns", "::1,::2,::3,::4,::5,::6,::7,::8,::9", "more than 8 servers"),
     ],
 )
 def test_bad_values(option, value, said):

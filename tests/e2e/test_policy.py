@@ -41,7 +41,7 @@ def reasons(proxy, n):
 
 
 def test_what_a_policy_knows_of_a_connection(start, origin, policy):
-    proxy = start("--policy", policy(TELL), "wan1", "wan2")
+    proxy = start("--hedge", "0", "--policy", policy(TELL), "wan1", "wan2")
     four, six = origin(echo), origin(echo, address=OPEN6)
     with open_to(proxy) as s:
         s.sendall(request4(OPEN4, four.port, user=b"fred"))

@@ -58,7 +58,7 @@ class Uplink:
         if self.home.link(self.name) is None:
             isp.run("ip", "link", "delete", f"line{n}")
             sh(f"ip link add {self.name} type veth peer name line{n} netns {isp.name}")
-            isp.sh(f"ip address add {self.gateway4}/24 dev line{n}")
+        isp.sh(f"ip address replace {self.gateway4}/24 dev line{n}")
         isp.run("nft", "delete table inet block")
         isp.run("tc", "qdisc", "delete", "dev", f"line{n}", "root")
         self.home.run("tc", "qdisc", "delete", "dev", self.name, "root")
@@ -93,6 +93,15 @@ class Uplink:
     def turn_away(self):
         """The provider says of everything that there is no way to it."""
         self._block("reject with icmpx type no-route")
+
+    def swallow_questions(self):
+        """The provider drops what is for name servers, and nothing else."""
+        self._block("meta l4proto { udp, tcp } th dport 53 drop")
+
+    def lose_router(self):
+        """The link looks fine, and nobody is there to pass anything on."""
+        self.broken = True
+        self.isp.sh(f"ip address flush dev line{self.number}")
 
     def shape(self, down, up):
         """The line carries no more than so many Mbit/s towards the household, and from it."""
@@ -148,10 +157,15 @@ class Lab:
 
         Resets are left out: with one the kernel itself, by the default route, turns away what comes late for a connection
         that is gone."""
-        counters = "".join(f"counter {u.name} {{ }}; " for u in self.uplinks)
+        counters = "".join(f"counter {u.name} {{ }}; counter {u.name}_dns {{ }}; " for u in self.uplinks)
         rules = "".join(f"oifname {u.name} tcp flags & rst == 0 counter name {u.name}; " for u in self.uplinks)
+        rules += "".join(f"oifname {u.name} th dport 53 counter name {u.name}_dns; " for u in self.uplinks)
         chain = f"chain out {{ type filter hook output priority 0; {rules} }}"
         self.home.nft(f"table inet watch {{ {counters}\n{chain}\n}}")
+
+    def questions_sent(self):
+        """Packets for name servers that the household has sent by each uplink so far."""
+        return {u.name: self.home.nft_counter("watch", f"{u.name}_dns") for u in self.uplinks}
 
     def tcp_sent(self):
         """TCP packets that the household has sent by each uplink so far."""

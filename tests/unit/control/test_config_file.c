@@ -177,7 +177,8 @@ static void uplinks_in_all_forms(void **state)
               "return { uplinks = {\n"
               "  'eth0@7', '192.0.2.1/2',\n"
               "  { interface = 'wwan0', name = 'lte', weight = 0.5, tier = 2, tags = { 'metered', 'slow' },\n"
-              "    quota = '1.5T', quota_per = 'week', quota_day = 5, quota_end = 'hard' },\n"
+              "    quota = '1.5T', quota_per = 'week', quota_day = 5, quota_end = 'hard',\n"
+              "    dns = { '192.0.2.53', '[2001:db8::53]:5353' } },\n"
               "  { address = '2001:db8::1', tags = {} },\n"
               "} }");
     assert_int_equal(c->n_uplinks, 4);
@@ -193,6 +194,8 @@ static void uplinks_in_all_forms(void **state)
     assert_true(lte->weight == 0.5 && lte->tier == 2);
     assert_true(lte->quota.octets == 1.5e12 && lte->quota.per == QUOTA_WEEK && lte->quota.day == 5 &&
                 lte->quota.hard);
+    char servers[DNS_SERVERS_TEXT_MAX];
+    assert_string_equal(dns_servers_format(&lte->dns, servers), "192.0.2.53, [2001:db8::53]:5353");
     assert_int_equal(lte->n_tags, 2);
     assert_string_equal(lte->tags[0], "metered");
     assert_string_equal(lte->tags[1], "slow");
@@ -260,7 +263,7 @@ static void what_is_wrong_is_named(void **state)
         {"return { uplinks = { { interface = 'a', mtu = 1 } } }",
          "uplinks[1].mtu: unknown key (known: interface, address, name, weight, tier, tags, quota, "
          "quota_per, "
-         "quota_day, quota_end)"},
+         "quota_day, quota_end, dns)"},
         {"return { uplinks = { { interface = 'a', quota = '20GB' } } }",
          "uplinks[1].quota: expected octets, such as \"20G\""},
         {"return { uplinks = { { interface = 'a', quota = 0 } } }", "uplinks[1].quota: expected octets"},
@@ -274,6 +277,13 @@ static void what_is_wrong_is_named(void **state)
          "uplinks[1].quota_day: a quota per day begins at midnight"},
         {"return { uplinks = { { interface = 'a', quota = 1, quota_end = 'never' } } }",
          "uplinks[1].quota_end: expected \"soft\" or \"hard\""},
+        {"return { uplinks = { { interface = 'a', dns = 'example.org' } } }",
+         "uplinks[1].dns: expected DNS servers"},
+        {"return { uplinks = { { interface = 'a', dns = { '192.0.2.53', 5 } } } }",
+         "uplinks[1].dns: expected DNS servers"},
+        {"return { uplinks = { { interface = 'a', dns = {} } } }", "uplinks[1].dns: expected DNS servers"},
+        {"return { uplinks = { { interface = 'a', dns = '::1,::2,::3,::4,::5,::6,::7,::8,::9' } } }",
+         "uplinks[1].dns: more than 8 servers"},
         {"return { uplinks = { { interface = 'a', quota_day = 15 } } }",
          "uplinks[1].quota_day: there is no quota"},
         {"return { uplinks = { { interface = 'a', weight = 0 } } }",

@@ -1,120 +1,10 @@
-#include "net/resolver.h"
-
-#include "base/clock.h"
-#include "net/dns_server.h"
+/* What a resolver makes of a name. */
+#include "net/resolver_room.h"
 
 #include <errno.h>
 #include <sys/mman.h>
 
-static const struct egress ONLY4 = {.any4 = true}, ONLY6 = {.any6 = true}, NOTHING = {.any4 = false};
-
-/* One query to a resolver that knows but the test's server. */
-struct room {
-    struct resolver_query query; /* first: found by its address */
-    struct ev_loop *loop;
-    struct dns_server server;
-    struct resolver *resolver;
-    int fds; /* open before the resolver was */
-    double started, took_s;
-    enum fault fault;
-    char addrs[1024]; /* as text, a blank between two */
-    size_t n;
-    int calls;
-    bool done;
-    const char *again; /* to be resolved from within the callback */
-    bool free_resolver;
-};
-
-static void on_done(struct resolver_query *q, enum fault fault, const struct addr *addrs, size_t n)
-{
-    struct room *m = (struct room *)q;
-    char text[ADDR_TEXT_MAX];
-
-    m->fault = fault;
-    m->n = n;
-    m->calls++;
-    m->took_s = clock_now_s() - m->started;
-    m->addrs[0] = '\0';
-    assert_int_equal(n > 0, fault == FAULT_NONE);
-    assert_true(n <= DIAL_ADDRS_MAX);
-    if (m->again) {
-        resolver_start(m->resolver, q, m->again, 80, &EGRESS_DIRECT, on_done);
-        m->again = NULL;
-        return;
-    }
-    if (m->free_resolver) {
-        resolver_free(m->resolver);
-        m->resolver = NULL;
-    }
-    for (size_t i = 0; i < n; i++) { /* they live until here, come what may */
-        (void)strcat(m->addrs, i ? " " : "");
-        (void)strcat(m->addrs, addr_format(&addrs[i], text));
-    }
-    m->done = true;
-}
-
-static void room_resolver(struct room *m, double timeout_s)
-{
-    struct resolver_options options = {.servers = m->server.text, .timeout_s = timeout_s};
-    resolver_free(m->resolver);
-    assert_int_equal(resolver_new(&m->resolver, m->loop, &options), 0);
-}
-
-static int room_open(void **state)
-{
-    struct room *m = calloc(1, sizeof *m);
-    assert_non_null(m);
-    *state = m;
-    m->loop = ev_loop_new(0);
-    bool never = false;
-    (void)run_until_within(m->loop, &never, 0.001); /* what libev opens at its first turn is open now */
-    m->fds = count_fds();
-    dns_server_open(&m->server, m->loop);
-    room_resolver(m, 10);
-    return 0;
-}
-
-static int room_close(void **state)
-{
-    struct room *m = *state;
-    resolver_cancel(&m->query);
-    resolver_free(m->resolver);
-    dns_server_close(&m->server);
-    assert_idle(m->loop);
-    assert_int_equal(count_fds(), m->fds);
-    ev_loop_destroy(m->loop);
-    free(m);
-    return 0;
-}
-
-static void ask(struct room *m, const char *name, const struct egress *egress)
-{
-    m->done = false;
-    m->calls = 0;
-    m->started = clock_now_s();
-    resolver_start(m->resolver, &m->query, name, 80, egress, on_done);
-    assert_int_equal(m->calls, 0); /* never from within */
-}
-
-static void resolve(struct room *m, const char *name, const struct egress *egress)
-{
-    ask(m, name, egress);
-    run_until(m->loop, &m->done);
-    assert_int_equal(m->calls, 1);
-}
-
-static void assert_gives(struct room *m, const char *name, const struct egress *egress, const char *addrs)
-{
-    resolve(m, name, egress);
-    assert_string_equal(m->addrs, addrs);
-    assert_int_equal(m->fault, FAULT_NONE);
-}
-
-static void assert_fault(struct room *m, const char *name, const struct egress *egress, enum fault fault)
-{
-    resolve(m, name, egress);
-    assert_string_equal(fault_name(m->fault), fault_name(fault));
-}
+static const struct egress ONLY6 = {.any6 = true}, NOTHING = {.any4 = false};
 
 static void test_families_take_turns(void **state)
 {
@@ -171,15 +61,9 @@ static void test_faults(void **state)
 static void test_silence_ends_at_the_deadline(void **state)
 {
     struct room *m = *state;
-    char eight[8 * sizeof m->server.text] = "";
-    for (int i = 0; i < 8; i++) { /* more than c-ares gets through with in the time */
-        (void)strcat(eight, i ? "," : "");
-        (void)strcat(eight, m->server.text);
-    }
-    struct resolver_options options = {.servers = eight, .timeout_s = 0.3};
-    resolver_free(m->resolver);
-    assert_int_equal(resolver_new(&m->resolver, m->loop, &options), 0);
+    room_resolver(m, 0.3); /* less than c-ares would take */
     assert_fault(m, "silent.test", &EGRESS_DIRECT, FAULT_DNS);
+    assert_int_equal(m->query.news, RESOLVER_SILENCE);
     assert_true(m->took_s >= 0.29 && m->took_s < 2);
     assert_true(m->server.asked4 >= 2); /* a lost packet is asked again */
     /* The resolver is of use to others meanwhile and afterwards. */
@@ -216,9 +100,7 @@ static void test_second_server_helps_out(void **state)
     char text[2 * ADDR_TEXT_MAX + 2], first[ADDR_TEXT_MAX];
     int fd = socket_at_loopback(AF_INET, SOCK_DGRAM, &mute);
     (void)snprintf(text, sizeof text, "%s,%s", addr_format(&mute, first), m->server.text);
-    struct resolver_options options = {.servers = text, .timeout_s = 2};
-    resolver_free(m->resolver);
-    assert_int_equal(resolver_new(&m->resolver, m->loop, &options), 0);
+    room_servers(m, text, 2);
     assert_gives(m, "six.test", &ONLY6, "[2001:db8::1]:80 [2001:db8::2]:80");
     assert_true(m->took_s < 2);
     (void)close(fd);
@@ -283,20 +165,6 @@ static void test_hosts_file_counts(void **state)
     assert_int_equal(m->server.asked4 + m->server.asked6, 0);
 }
 
-static void run_for(struct room *m, double seconds)
-{
-    bool never = false;
-    assert_false(run_until_within(m->loop, &never, seconds));
-}
-
-static void await_question(struct room *m)
-{
-    double until = clock_now_s() + PATIENCE_S;
-    while (m->server.n_held < 2 && clock_now_s() < until)
-        ev_run(m->loop, EVRUN_ONCE);
-    assert_int_equal(m->server.n_held, 2);
-}
-
 static void test_cancelled_query_is_not_called_back(void **state)
 {
     struct room *m = *state;
@@ -340,7 +208,7 @@ static void test_many_queries_at_once(void **state)
     struct room *m = *state;
     static const char *const names[] = {"both.test", "nope.test", "localhost", "192.0.2.1"};
     for (size_t i = 0; i < QUERIES; i++) {
-        rooms[i] = (struct room){.resolver = m->resolver, .loop = m->loop};
+        rooms[i] = (struct room){.resolver = m->resolver, .loop = m->loop, .servers = m->servers};
         ask(&rooms[i], names[i % ARRAY_LEN(names)], &EGRESS_DIRECT);
     }
     for (size_t i = 0; i < QUERIES; i += 5)
@@ -359,12 +227,14 @@ static void test_many_queries_at_once(void **state)
 static void test_freed_with_queries_running(void **state)
 {
     struct room *m = *state;
-    struct room others[3] = {{.resolver = m->resolver}, {.resolver = m->resolver}, {.resolver = m->resolver}};
+    struct room others[3];
+    for (size_t i = 0; i < ARRAY_LEN(others); i++)
+        others[i] = (struct room){.resolver = m->resolver, .servers = m->servers};
     ask(m, "late.test", &EGRESS_DIRECT);
     await_question(m);
     ask(&others[0], "localhost", &EGRESS_DIRECT);
     ask(&others[1], "..", &EGRESS_DIRECT);
-    ask(&others[2], "silent.test", &ONLY4);
+    ask(&others[2], "silent.test", &EGRESS_DIRECT);
     resolver_cancel(&others[2].query);
     resolver_free(m->resolver);
     m->resolver = NULL;
@@ -404,33 +274,9 @@ static void test_query_may_be_freed_from_within(void **state)
     struct room *m = *state;
     struct resolver_query *q = calloc(1, sizeof *q);
     assert_non_null(q);
-    resolver_start(m->resolver, q, "four.test", 80, &EGRESS_DIRECT, on_done_free);
+    resolver_aim(m->resolver, &EGRESS_DIRECT, &m->servers);
+    resolver_start(m->resolver, q, "four.test", 80, on_done_free);
     run_until(m->loop, &freed);
-}
-
-static void test_servers_option(void **state)
-{
-    static const char *const good[] = {"192.0.2.1", "192.0.2.1:53", "[2001:db8::1]:5353,192.0.2.1",
-                                       "2001:db8::1"};
-    static const char *const bad[] = {
-        "", ",", "192.0.2.1,", "dns.example", "192.0.2.1:0x35", "192.0.2.1 192.0.2.2"};
-    struct room *m = *state;
-    struct resolver *r = NULL;
-    struct resolver_options options = {.timeout_s = 1};
-    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
-        options.servers = bad[i];
-        assert_int_equal(resolver_new(&r, m->loop, &options), -EINVAL);
-        assert_null(r);
-    }
-    for (size_t i = 0; i < ARRAY_LEN(good); i++) {
-        options.servers = good[i];
-        assert_int_equal(resolver_new(&r, m->loop, &options), 0);
-        resolver_free(r);
-    }
-    options.servers = NULL; /* the system's */
-    assert_int_equal(resolver_new(&r, m->loop, &options), 0);
-    resolver_free(r);
-    resolver_free(NULL);
 }
 
 int main(void)
@@ -457,7 +303,6 @@ int main(void)
         IN_ROOM(test_freed_with_queries_running),
         IN_ROOM(test_from_within_the_callback),
         IN_ROOM(test_query_may_be_freed_from_within),
-        IN_ROOM(test_servers_option),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

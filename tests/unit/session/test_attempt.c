@@ -46,15 +46,20 @@ static struct addr ip(const char *text)
 static int setup(void **state)
 {
     struct desk *d = calloc(1, sizeof *d);
-    const struct resolver_options dns = {.servers = "127.0.0.1:9", .timeout_s = PATIENCE_S};
+    struct dns_servers dns;
     assert_non_null(d);
     d->loop = ev_loop_new(0);
     assert_non_null(d->loop);
     d->proxy = (struct proxy){.loop = d->loop,
                               .settings = {.bypass = &d->bypass, .local = &d->local, .dial_timeout_s = 5}};
-    assert_int_equal(resolver_new(&d->proxy.resolver, d->loop, &dns), 0);
+    assert_int_equal(dns_servers_parse(&dns, "127.0.0.1:9"), 0);
     d->uplink =
         (struct uplink){.view = {.id = 1, .weight = 1, .up = true, .ipv4 = true}, .egress = EGRESS_DIRECT};
+    struct resolver **resolvers[] = {&d->proxy.resolver, &d->uplink.resolver};
+    for (size_t i = 0; i < ARRAY_LEN(resolvers); i++) {
+        assert_int_equal(resolver_new(resolvers[i], d->loop, PATIENCE_S), 0);
+        resolver_aim(*resolvers[i], &EGRESS_DIRECT, &dns);
+    }
     d->client = ip("127.0.0.1");
     d->listening_fd = listen_at_loopback(AF_INET, 8, &d->listening);
     int fd = socket_at_loopback(AF_INET, SOCK_STREAM, &d->closed); /* bound, but not listening */
@@ -72,6 +77,7 @@ static int teardown(void **state)
         (void)close(d->fd);
     (void)close(d->listening_fd);
     resolver_free(d->proxy.resolver);
+    resolver_free(d->uplink.resolver);
     assert_idle(d->loop);
     cidr_set_done(&d->bypass);
     cidr_set_done(&d->local);

@@ -1,0 +1,31 @@
+/* Which DNS servers are asked by which uplink: those that the config names for it, or for all; else those
+ * that the system has learned for its link; else those of the system that can be reached by it; else its
+ * router. */
+#ifndef STEERWAY_CONTROL_NAME_SERVERS_H
+#define STEERWAY_CONTROL_NAME_SERVERS_H
+
+#include "control/config.h"
+#include "uplink/uplink.h"
+
+#include <ev.h>
+
+/** Embedded by its owner; zero-initialised is "not open". */
+struct name_servers {
+    const struct config *config;
+    struct uplink_set *uplinks;
+    struct resolver *direct;    /* by the kernel's own routing */
+    struct dns_servers set;     /* by the config, for all; none where it says nothing */
+    bool told_none[UPLINK_MAX]; /* by id - 1 */
+};
+
+/** Give each uplink a resolver. @return 0, -ENOMEM, -EINVAL */
+MUST_CHECK int name_servers_open(struct name_servers *n, struct ev_loop *loop, const struct config *config,
+                                 struct uplink_set *uplinks);
+
+/** Look anew, and tell the log what is another than before. */
+void name_servers_refresh(struct name_servers *n, const struct machine *m);
+
+/** The uplinks have no resolvers from then on. Harmless when not open. */
+void name_servers_close(struct name_servers *n);
+
+#endif

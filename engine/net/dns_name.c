@@ -1,0 +1,56 @@
+#include "net/dns_name.h"
+
+#include "base/compiler.h"
+
+#include <string.h>
+
+enum { NAME_MAX_OCTETS = 253, LABEL_MAX_OCTETS = 63 };
+
+size_t dns_name_length(const char *name)
+{
+    size_t len = strlen(name), label = 0;
+
+    if (len > 1 && name[len - 1] == '.')
+        len--;
+    if (len == 0 || len > NAME_MAX_OCTETS)
+        return 0;
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)name[i];
+        if (c <= ' ' || c == 0x7f || c == '\\')
+            return 0;
+        if (c == '.' && label == 0)
+            return 0;
+        label = c == '.' ? 0 : label + 1;
+        if (label > LABEL_MAX_OCTETS)
+            return 0;
+    }
+    return label > 0 ? len : 0;
+}
+
+/* The name is `domain`, or below it. */
+static bool is_within(struct slice name, const char *domain)
+{
+    size_t n = strlen(domain);
+
+    if (name.len < n || !slice_ieq(slice_of(name.data + name.len - n, n), slice_str(domain)))
+        return false;
+    return name.len == n || name.data[name.len - n - 1] == '.';
+}
+
+bool dns_name_is_localhost(struct slice name)
+{
+    return is_within(name, "localhost");
+}
+
+bool dns_name_is_local(struct slice name)
+{
+    static const char *const domains[] = {"local", "lan",      "home",    "home.arpa",
+                                          "corp",  "internal", "private", "intranet"};
+
+    if (name.len > 1 && name.data[name.len - 1] == '.')
+        name.len--;
+    for (size_t i = 0; i < ARRAY_LEN(domains); i++)
+        if (is_within(name, domains[i]))
+            return true;
+    return !memchr(name.data, '.', name.len);
+}

@@ -1,0 +1,224 @@
+"""Names are resolved by the uplink that was chosen, by servers that it can reach, and not twice while an answer may be kept."""
+
+import threading
+import time
+
+import pytest
+
+from lab.names import SILENCE, NameServer
+from lab.netns import Netns
+from lab.origin import echo
+from lab.run import wait_for
+from lab.socks import socks5_code, socks5_connect
+from lab.topology import NAMES4, NAMES6, OPEN4
+
+ONLY = """return { name = "only", new = function()
+  return { pick = function(_, uplinks)
+    for _, u in ipairs(uplinks) do if u.name == "%s" then return u end end
+    return false, "it is not there"
+  end }
+end }
+"""
+
+
+@pytest.fixture
+def only(tmp_path):
+    def policy(name):
+        path = tmp_path / f"only_{name}.lua"
+        path.write_text(ONLY % name)
+        return path
+
+    return policy
+
+
+@pytest.fixture
+def config(tmp_path):
+    def write(text):
+        path = tmp_path / "config.lua"
+        path.write_text(f"return {{ {text} }}")
+        return path
+
+    return write
+
+
+def askers(names, name):
+    return {client for asked, _, client in names.asked if asked == name}
+
+
+def servers_of(proxy):
+    return {u["name"]: u["dns"] for u in proxy.ask("uplinks")["uplinks"]}
+
+
+def sources_of(proxy):
+    return {e["uplink"]: (e["servers"], e["from"]) for e in proxy.events("name servers")}
+
+
+@pytest.mark.parametrize("name", ["wan1", "wan2", "wan3"])
+def test_questions_leave_by_the_chosen_uplink_alone(start, lab, names, origin, only, name):
+    server = origin(echo)
+    proxy = start("--policy", only(name), "wan1", "wan2", "wan3", dns=f"{NAMES4},{NAMES6}")
+    before = lab.questions_sent()
+    for n in range(10):
+        names.zone[f"n{n}.test"] = [OPEN4]
+        socks5_connect(proxy, f"n{n}.test", server.port).close()
+        assert socks5_code(proxy, f"none{n}.test", 80) != 0
+    sent = {u: n - before[u] for u, n in lab.questions_sent().items()}
+    assert sent[name] >= 20 and sum(sent.values()) == sent[name]
+    line = next(u for u in lab.uplinks if u.name == name)
+    assert {client for _, _, client in names.asked} <= {line.addr4, line.addr6}
+
+
+def test_servers_that_the_config_names_for_one_uplink(start, names, origin, only, config):
+    server = origin(echo)
+    own = config(f'''uplinks = {{ {{ interface = "wan1", dns = {{ "[{NAMES6}]:53" }} }}, {{ interface = "wan2" }} }}''')
+    proxy = start("--debug", "--config", own, "--policy", only("wan1"))
+    socks5_connect(proxy, "open.test", server.port).close()
+    assert askers(names, "open.test") == {"2001:db8:1::2"}
+    assert servers_of(proxy) == {"wan1": [NAMES6], "wan2": [NAMES4]}
+    assert sources_of(proxy) == {"wan1": (NAMES6, "config"), "wan2": (NAMES4, "config")}
+
+
+def with_files(files, resolv=""):
+    """A proxy that finds these files below /run, and that resolv.conf."""
+    script = "mount -t tmpfs none /run && mkdir -p /run/systemd/netif/links /run/systemd/resolve/netif\n"
+    for path, text in files.items():
+        script += f"printf '{text}' > /run/systemd/{path}\n"
+    script += f"printf '{resolv}' > /run/resolv && mount --bind /run/resolv /etc/resolv.conf\n"
+    return ["unshare", "--mount", "sh", "-e", "-c", script + 'exec "$@"', "sh"]
+
+
+def test_servers_that_the_system_has_learned_for_a_link(start, lab, names, origin, only):
+    index = lab.home.link("wan2")["ifindex"]
+    server = origin(echo)
+    proxy = start("--debug", "--policy", only("wan2"), "wan1", "wan2", dns=None,
+                  prefix=with_files({f"netif/links/{index}": f"DNS={NAMES4} {NAMES6}\\n"}, "nameserver 192.0.2.77\\n"))
+    socks5_connect(proxy, "open.test", server.port).close()
+    assert askers(names, "open.test") == {"10.0.2.2"}
+    assert servers_of(proxy) == {"wan1": ["192.0.2.77"], "wan2": [NAMES4, NAMES6]}
+    assert sources_of(proxy) == {"wan1": ("192.0.2.77", "system"), "wan2": (f"{NAMES4}, {NAMES6}", "link")}
+
+
+def test_another_lines_router_is_no_server_for_this_one(start):
+    proxy = start("--debug", "wan1", "wan2", dns=None, prefix=with_files({}, "nameserver 10.0.1.1\\n"))
+    assert sources_of(proxy)["wan1"] == ("10.0.1.1", "system")
+    assert sources_of(proxy)["wan2"] == ("10.0.2.1, 2001:db8:2::1", "router")
+
+
+def test_what_is_learned_later_is_taken_over(start, lab, names, origin, tmp_path):
+    folder = tmp_path / "netif"
+    folder.mkdir()
+    mount = f"mount -t tmpfs none /run; mkdir -p /run/systemd/netif; mount --bind {folder} /run/systemd/netif; exec \"$@\""
+    proxy = start("wan2", dns=None, prefix=["unshare", "--mount", "sh", "-e", "-c", mount, "sh"])
+    server = origin(echo)
+    (folder / "links").mkdir()
+    (folder / "links" / str(lab.home.link("wan2")["ifindex"])).write_text(f"DNS={NAMES4}\n")
+    wait_for(lambda: servers_of(proxy) == {"wan2": [NAMES4]}, "it is taken over", 15)
+    assert sources_of(proxy) == {"wan2": (NAMES4, "link")}
+    socks5_connect(proxy, "open.test", server.port).close()
+
+
+def test_a_stub_resolver_on_loopback_is_not_bound(start, origin, only):
+    stub = NameServer(Netns(), ["127.0.0.53"])
+    try:
+        stub.zone["open.test"] = [OPEN4]
+        server = origin(echo)
+        proxy = start("--policy", only("wan2"), "wan1", "wan2", dns="127.0.0.53")
+        socks5_connect(proxy, "open.test", server.port).close()
+        assert askers(stub, "open.test") == {"127.0.0.1"}
+        assert proxy.connections(1)[0]["uplink"] == "wan2"
+    finally:
+        stub.close()
+
+
+def test_names_of_this_network_are_asked_the_machines_own_way(start, lab, names, origin, only):
+    server = origin(echo)
+    names.zone["nas.lan"] = [OPEN4]
+    proxy = start("--policy", only("wan2"), "wan1", "wan2")
+    socks5_connect(proxy, "nas.lan", server.port).close()
+    assert askers(names, "nas.lan") == {lab.wan1.addr4}  # the default route's
+    assert proxy.connections(1)[0]["uplink"] == "wan2"
+
+
+def test_an_answer_is_kept_for_its_time_and_for_its_uplink(start, names, origin, only):
+    server = origin(echo)
+    proxy = start("--policy", "round_robin", "wan1", "wan2")
+    for _ in range(20):
+        socks5_connect(proxy, "open.test", server.port).close()
+    asked = [(kind, client) for name, kind, client in names.asked if name == "open.test"]
+    assert len(asked) == 4 and len(set(asked)) == 4  # A and AAAA by each
+    time.sleep(5.1)
+    for _ in range(2):
+        socks5_connect(proxy, "open.test", server.port).close()
+    assert len([1 for name, _, _ in names.asked if name == "open.test"]) == 8
+
+
+def test_one_question_for_all_who_ask_it_at_once(start, names, origin, only):
+    server = origin(echo)
+    names.zone["slow.test"] = SILENCE
+    proxy = start("--policy", only("wan1"), "wan1")
+    done = []
+
+    def connect():
+        with socks5_connect(proxy, "slow.test", server.port):
+            done.append(1)
+
+    threads = [threading.Thread(target=connect, daemon=True) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    wait_for(lambda: proxy.ask("uplinks")["uplinks"][0]["active"] == 16, "all wait", 5)
+    names.zone["slow.test"] = [OPEN4]
+    for thread in threads:
+        thread.join(10)
+    assert len(done) == 16
+    assert len(names.asked) <= 6  # A and AAAA, and again for what was lost
+
+
+def test_a_thousand_names_while_one_line_resolves_none(start, lab, names, origin):
+    """None is lost, hardly one waits, addresses go on by the line, and so do names soon after it is whole."""
+    server = origin(echo)
+    for n in range(20000):
+        names.zone[f"n{n}.test"] = [OPEN4]
+    proxy = start("--policy", "round_robin", "wan1", "wan2")
+    numbers = iter(range(20000))
+    lock, over = threading.Lock(), threading.Event()
+    took, failed = [], []
+
+    def work():
+        while not over.is_set():
+            with lock:
+                name = f"n{next(numbers)}.test"
+            began = time.monotonic()
+            try:
+                socks5_connect(proxy, name, server.port).close()
+                took.append(time.monotonic() - began)
+            except (OSError, AssertionError) as error:
+                failed.append(error)
+
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    wait_for(lambda: len(took) > 100, "all is well")
+    before = len(took)
+    lab.wan1.swallow_questions()
+    wait_for(lambda: len(took) >= before + 1000, "a thousand names", 40)
+    hard_times = sorted(took[before:])
+    assert len(proxy.events("uplink resolves no names: others are preferred")) == 1
+    assert not proxy.events("uplink does not answer: others are preferred")
+    so_far = len(proxy.events("connection"))
+    for _ in range(4):
+        socks5_connect(proxy, OPEN4, server.port).close()
+    assert "wan1" in {line["uplink"] for line in proxy.connections(so_far + 4)[so_far:] if line["host"] == OPEN4}
+    assert {"name": "wan1", "why": "resolves no names"} in proxy.ask("why", host="n1.test")["left_out"] or \
+        "wan1" in [u["name"] for u in proxy.ask("why", host="n1.test")["saw"]]  # when it is its turn to be tried
+    lab.wan1.restore()
+    so_far = len(proxy.events("connection"))
+    wait_for(lambda: any(line["uplink"] == "wan1" and line["host"] != OPEN4 for line in proxy.events("connection")[so_far:]),
+             "wan1 resolves again", 5, every=0.1)
+    over.set()
+    for thread in threads:
+        thread.join(20)
+    assert not failed, failed[:3]
+    p99 = hard_times[len(hard_times) * 99 // 100]
+    print(f"p99 {p99:.3f} s, at most {hard_times[-1]:.3f} s")
+    assert p99 < 1
+    assert proxy.events("uplink resolves names again")
