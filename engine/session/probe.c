@@ -1,0 +1,203 @@
+#include "session/probe.h"
+
+#include "proto/http_head.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+
+enum { HTTP_PORT = 80 };
+
+/* --- targets -------------------------------------------------------------------------------------------- */
+
+/* What may stand in a request's line: visible ASCII. */
+static bool is_path(struct slice text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if ((unsigned char)text.data[i] <= ' ' || (unsigned char)text.data[i] > '~')
+            return false;
+    return text.len <= PROBE_PATH_MAX;
+}
+
+static enum parse parse_url(struct probe_target *ret, struct slice rest)
+{
+    const char *slash = memchr(rest.data, '/', rest.len);
+    size_t host_len = slash ? (size_t)(slash - rest.data) : rest.len;
+    struct slice path = slash ? slice_of(slash, rest.len - host_len) : slice_str("/");
+
+    if (!is_path(path) || memchr(path.data, '#', path.len))
+        return PARSE_BAD;
+    memcpy(ret->path, path.data, path.len);
+    ret->path[path.len] = '\0';
+    return target_parse(&ret->to, slice_of(rest.data, host_len), HTTP_PORT);
+}
+
+enum parse probe_target_parse(struct probe_target *ret, struct slice text)
+{
+    static const char scheme[] = "http://";
+    size_t n = sizeof scheme - 1;
+
+    *ret = (struct probe_target){.path = ""};
+    if (text.len > n && slice_ieq(slice_of(text.data, n), slice_str(scheme)))
+        return parse_url(ret, slice_of(text.data + n, text.len - n));
+    return target_parse(&ret->to, text, 0);
+}
+
+const char *probe_target_format(const struct probe_target *t, char out[PROBE_TARGET_TEXT_MAX])
+{
+    bool six = t->to.kind == TARGET_IPV6;
+
+    (void)snprintf(out, PROBE_TARGET_TEXT_MAX, "%s%s%s%s:%u%s", t->path[0] ? "http://" : "", six ? "[" : "",
+                   t->to.host, six ? "]" : "", (unsigned)t->to.port, t->path);
+    return out;
+}
+
+/* --- the end -------------------------------------------------------------------------------------------- */
+
+static void stop(struct probe *p)
+{
+    p->running = false;
+    resolver_cancel(&p->query);
+    dial_cancel(&p->dial);
+    ev_timer_stop(p->loop, &p->deadline);
+    if (p->io.fd >= 0) {
+        ev_io_stop(p->loop, &p->io);
+        (void)close(p->io.fd);
+        p->io.fd = -1;
+    }
+}
+
+static void finish(struct probe *p, enum fault fault)
+{
+    p->result.fault = fault;
+    stop(p);
+    p->done(p, &p->result); /* p may be gone */
+}
+
+static void on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    struct probe *p = container_of(timer, struct probe, deadline);
+
+    (void)loop;
+    (void)events;
+    finish(p, p->query.resolver ? FAULT_DNS : FAULT_TIMEOUT);
+}
+
+/* --- HTTP ----------------------------------------------------------------------------------------------- */
+
+/* Whether nothing more need be waited for. */
+static bool is_whole(struct probe *p, bool ended)
+{
+    struct http_head head;
+
+    switch (http_parse_response(&head, p->answer, p->len)) {
+    case PARSE_NEED_MORE:
+        return ended || p->len == sizeof p->answer;
+    case PARSE_BAD:
+        return true;
+    case PARSE_OK:
+        break;
+    }
+    p->result.status = head.status;
+    p->result.body = slice_of(p->answer + head.consumed, p->len - head.consumed);
+    /* What has no body is known at once; what has one ends with the connection, as was asked for. */
+    return ended || p->len == sizeof p->answer || head.status == 204 || head.status == 304;
+}
+
+static void on_answer(struct ev_loop *loop, ev_io *io, int events)
+{
+    struct probe *p = container_of(io, struct probe, io);
+    ssize_t n = recv(io->fd, p->answer + p->len, sizeof p->answer - p->len, 0);
+
+    (void)loop;
+    (void)events;
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    p->len += n > 0 ? (size_t)n : 0;
+    if (is_whole(p, n <= 0))
+        finish(p, n < 0 && p->result.status == 0 ? fault_from_errno(errno) : FAULT_NONE);
+}
+
+static int send_request(const struct probe *p, int fd)
+{
+    char text[PROBE_TARGET_TEXT_MAX + 128];
+    const struct target *t = &p->target.to;
+    bool six = t->kind == TARGET_IPV6;
+    char port[8] = "";
+
+    if (t->port != HTTP_PORT)
+        (void)snprintf(port, sizeof port, ":%u", (unsigned)t->port);
+    int n = snprintf(text, sizeof text,
+                     "GET %s HTTP/1.1\r\nHost: %s%s%s%s\r\nUser-Agent: steerway\r\nAccept: */*\r\n"
+                     "Connection: close\r\n\r\n",
+                     p->target.path, six ? "[" : "", t->host, six ? "]" : "", port);
+    /* A fresh connection's buffer has room for it. */
+    return send(fd, text, (size_t)n, MSG_NOSIGNAL) == n ? 0 : -EPIPE;
+}
+
+/* --- the way there -------------------------------------------------------------------------------------- */
+
+static void on_dialed(struct dial *d, enum fault fault, int fd)
+{
+    struct probe *p = container_of(d, struct probe, dial);
+
+    if (fault != FAULT_NONE)
+        return finish(p, fault);
+    struct sockaddr_storage own;
+    p->result.connect_s = d->connect_s;
+    if (getsockname(fd, (struct sockaddr *)&own, &(socklen_t){sizeof own}) == 0 &&
+        addr_from_sockaddr(&p->result.own, (const struct sockaddr *)&own, sizeof own) < 0)
+        p->result.own = (struct addr){.sa.sa_family = AF_UNSPEC};
+    ev_io_set(&p->io, fd, EV_READ);
+    if (!p->target.path[0])
+        return finish(p, FAULT_NONE);
+    if (send_request(p, fd) < 0)
+        return finish(p, FAULT_RESET);
+    ev_io_start(p->loop, &p->io);
+}
+
+static bool any_allowed(const struct egress *e, const struct addr *addrs, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (egress_allows(e, addr_family(&addrs[i])))
+            return true;
+    return false;
+}
+
+static void on_resolved(struct resolver_query *q, enum fault fault, const struct addr *addrs, size_t n)
+{
+    struct probe *p = container_of(q, struct probe, query);
+
+    p->result.named = fault != FAULT_DNS;
+    if (fault != FAULT_NONE)
+        return finish(p, fault);
+    if (!any_allowed(&p->egress, addrs, n))
+        return finish(p, FAULT_NAME);
+    dial_start(&p->dial, p->loop, addrs, n, &p->egress, p->deadline.repeat, on_dialed);
+}
+
+void probe_start(struct probe *p, struct ev_loop *loop, const struct probe_request *request,
+                 probe_done_fn *done)
+{
+    const struct target *t = &request->target->to;
+
+    *p = (struct probe){.loop = loop,
+                        .done = done,
+                        .target = *request->target,
+                        .egress = *request->egress,
+                        .running = true,
+                        .result = {.named = true}};
+    ev_io_init(&p->io, on_answer, -1, EV_READ);
+    ev_init(&p->deadline, on_deadline);
+    p->deadline.repeat = request->timeout_s;
+    ev_now_update(loop);
+    ev_timer_again(loop, &p->deadline);
+    /* Literals too: the resolver sorts out what the egress does not speak, and answers out of the loop. */
+    resolver_start(request->resolver, &p->query, t->host, t->port, on_resolved);
+}
+
+void probe_cancel(struct probe *p)
+{
+    if (p->running)
+        stop(p);
+}
