@@ -8,8 +8,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const double DIAL_TIMEOUT_S = 10, HANDSHAKE_TIMEOUT_S = 30, IDLE_TIMEOUT_S = 3600,
-                    DRAIN_TIMEOUT_S = 10;
+static const double DIAL_TIMEOUT_S = 10, CHECK_INTERVAL_S = 60, HANDSHAKE_TIMEOUT_S = 30,
+                    IDLE_TIMEOUT_S = 3600, DRAIN_TIMEOUT_S = 10;
+
+/* They are there to be asked so, say nothing of who asks, and answer from nearby. */
+static const char CHECK[] =
+    "http://cp.cloudflare.com/generate_204,http://connectivitycheck.gstatic.com/generate_204";
+
+const char *config_check(const struct config *c)
+{
+    return c->check ? c->check : CHECK;
+}
 
 void config_init(struct config *c)
 {
@@ -21,6 +30,7 @@ void config_init(struct config *c)
         .idle_timeout_s = IDLE_TIMEOUT_S,
         .drain_timeout_s = DRAIN_TIMEOUT_S,
         .hedge_s = HEDGE_AUTO,
+        .check_interval_s = CHECK_INTERVAL_S,
         .log_level = LOG_INFO,
         .log_format = LOG_TEXT,
     };
@@ -73,6 +83,10 @@ void config_clear(struct config *c, unsigned parts)
         cidr_set_done(&c->bypass);
         c->bypass_default = true;
     }
+    if (parts & CONFIG_PART_CHECK) {
+        free(c->check);
+        c->check = NULL;
+    }
     if (parts & CONFIG_PART_DNS) {
         free(c->dns_servers);
         c->dns_servers = NULL;
@@ -85,7 +99,7 @@ void config_clear(struct config *c, unsigned parts)
 
 void config_done(struct config *c)
 {
-    config_clear(c, CONFIG_PART_DNS | CONFIG_PART_PARAMS | CONFIG_PART_UPLINKS);
+    config_clear(c, CONFIG_PART_CHECK | CONFIG_PART_DNS | CONFIG_PART_PARAMS | CONFIG_PART_UPLINKS);
     access_done(&c->access);
     cidr_set_done(&c->bypass);
     free(c->policy);

@@ -30,11 +30,13 @@ struct config {
     double hedge_s;         /* HEDGE_AUTO unless given */
     double dial_timeout_s, handshake_timeout_s, idle_timeout_s, drain_timeout_s;
     char *dns_servers; /* NULL for the system's */
-    char *data_dir;    /* holds lua/ and policies/; NULL to look for it */
-    char *control;     /* path of the control socket; "none"; NULL for the default place */
-    bool no_watch;     /* files of the policy are not watched */
-    char *state;       /* where quotas and capacities are kept; "none"; NULL for the default place */
-    char *record;      /* a trace is recorded there; NULL for none */
+    char *check;       /* targets of checks, or "none"; NULL for the default (config_check) */
+    double check_interval_s;
+    char *data_dir; /* holds lua/ and policies/; NULL to look for it */
+    char *control;  /* path of the control socket; "none"; NULL for the default place */
+    bool no_watch;  /* files of the policy are not watched */
+    char *state;    /* where quotas and capacities are kept; "none"; NULL for the default place */
+    char *record;   /* a trace is recorded there; NULL for none */
     enum log_level log_level;
     enum log_format log_format;
 };
@@ -51,7 +53,11 @@ enum config_part {
     CONFIG_PART_DNS = 1 << 6,
     CONFIG_PART_PARAMS = 1 << 7,
     CONFIG_PART_UPLINKS = 1 << 8,
+    CONFIG_PART_CHECK = 1 << 9,
 };
+
+/** The targets of checks. */
+const char *config_check(const struct config *c);
 
 void config_init(struct config *c);
 void config_done(struct config *c);

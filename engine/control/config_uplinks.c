@@ -2,6 +2,7 @@
 
 #include "base/units.h"
 #include "control/nearest.h"
+#include "session/checks.h"
 
 #include <errno.h>
 #include <math.h>
@@ -165,14 +166,36 @@ static int set_quota_end(struct uplink_spec *spec, const json_t *value, char *er
     return 0;
 }
 
-static int add_dns(struct uplink_spec *spec, const json_t *value, char *err)
+/* A text, or a list of texts, with commas between them. @return NULL where it is neither, or without memory
+ */
+static char *join(const json_t *value)
 {
-    const char *text = config_text(value);
-    struct dns_servers s;
-    int r = text ? dns_servers_parse(&s, text) : -EINVAL;
+    const json_t *item;
+    char *joined = NULL;
+    size_t i;
 
-    for (size_t i = 0; r == 0 && i < s.n; i++)
-        r = dns_servers_add(&spec->dns, &s.items[i]) ? 0 : -E2BIG;
+    if (config_text(value))
+        return strdup(config_text(value));
+    json_array_foreach(value, i, item)
+    {
+        const char *text = config_text(item);
+        char *longer = NULL;
+        if (text && asprintf(&longer, "%s%s%s", joined ? joined : "", joined ? "," : "", text) < 0)
+            longer = NULL;
+        free(joined);
+        joined = longer;
+        if (!joined)
+            return NULL;
+    }
+    return joined;
+}
+
+static int set_dns(struct uplink_spec *spec, const json_t *value, char *err)
+{
+    char *text = join(value);
+    int r = text ? dns_servers_parse(&spec->dns, text) : -EINVAL;
+
+    free(text);
     if (r == -E2BIG)
         return config_refuse(err, "more than %d servers", DNS_SERVERS_MAX);
     if (r < 0)
@@ -181,20 +204,22 @@ static int add_dns(struct uplink_spec *spec, const json_t *value, char *err)
     return 0;
 }
 
-static int set_dns(struct uplink_spec *spec, const json_t *value, char *err)
+static int set_check(struct uplink_spec *spec, const json_t *value, char *err)
 {
-    const json_t *item;
-    size_t i;
+    struct checks_targets t;
+    char *text = join(value);
+    int r = text ? checks_targets_parse(&t, text) : -EINVAL;
 
-    if (!json_is_array(value))
-        return add_dns(spec, value, err);
-    json_array_foreach(value, i, item)
-    {
-        int r = add_dns(spec, item, err);
-        if (r < 0)
-            return r;
+    if (r == 0) {
+        spec->check = text;
+        return 0;
     }
-    return 0;
+    free(text);
+    if (r == -E2BIG)
+        return config_refuse(err, "more than %d targets", CHECKS_TARGETS_MAX);
+    return config_refuse(err,
+                         "expected targets, such as \"192.0.2.1:443\" or { \"http://example.org/204\" }, or "
+                         "\"none\"");
 }
 
 static const struct {
@@ -212,6 +237,7 @@ static const struct {
     {"quota_day", set_quota_day},
     {"quota_end", set_quota_end},
     {"dns", set_dns},
+    {"check", set_check},
 };
 
 /* What holds between the keys. @param ret_key  the one at fault */
@@ -242,7 +268,7 @@ static int unknown_key(const char *key, char *err)
     if (nearest.best)
         return config_refuse(err, "unknown key; did you mean %s?", nearest.best);
     return config_refuse(err, "unknown key (known: interface, address, name, weight, tier, tags, quota, "
-                              "quota_per, quota_day, quota_end, dns)");
+                              "quota_per, quota_day, quota_end, dns, check)");
 }
 
 /* @param ret_key  the key at fault, "" for the whole */

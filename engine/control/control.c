@@ -177,9 +177,48 @@ static void verb_record(void *owner, const json_t *request, struct control_reply
     control_answer(reply, json_pack("{s:o}", "recording", recording_json(&p->recorder)));
 }
 
+static void log_drain(const struct uplink *u)
+{
+    struct log_line l;
+
+    log_begin(&l, LOG_INFO, u->draining ? "uplink draining" : "uplink drains no more");
+    log_str(&l, "uplink", u->name);
+    log_end(&l);
+}
+
+static void drain(struct proxy *p, struct uplink *u, bool on)
+{
+    bool was_up = u->view.up;
+
+    if (u->draining == on)
+        return;
+    uplink_set_draining(u, on);
+    log_drain(u);
+    if (was_up != u->view.up)
+        policy_uplink_changed(p->policy, u, u->view.up ? "up" : "down");
+}
+
+static void verb_drain(void *owner, const json_t *request, struct control_reply reply)
+{
+    struct proxy *p = ((struct control *)owner)->subject.proxy;
+    const char *name = text_of(request, "uplink"), *state = text_of(request, "state");
+
+    if (!name || !state || (strcmp(state, "on") != 0 && strcmp(state, "off") != 0))
+        return control_refuse(reply, "expected an \"uplink\", by its name, and a \"state\": on or off");
+    for (size_t i = 0; i < p->uplinks->n; i++) {
+        struct uplink *u = p->uplinks->items[i];
+        if (strcmp(u->name, name) != 0)
+            continue;
+        drain(p, u, strcmp(state, "on") == 0);
+        return control_answer(reply, json_pack("{s:s, s:s, s:f}", "uplink", u->name, "state",
+                                               uplink_state_name(u), "active", u->view.active));
+    }
+    control_refuse(reply, "there is no uplink '%.100s'", name);
+}
+
 static const struct control_verb verbs[] = {
     {"status", verb_status}, {"uplinks", verb_uplinks}, {"policy", verb_policy}, {"set", verb_set},
-    {"reload", verb_reload}, {"why", verb_why},         {"record", verb_record},
+    {"reload", verb_reload}, {"why", verb_why},         {"record", verb_record}, {"drain", verb_drain},
 };
 
 int control_open(struct control *c, struct ev_loop *loop, const char *path,

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "control/startup.h"
+#include "session/checks.h"
 #include "uplink/discover.h"
 
 #include <string.h>
@@ -65,6 +66,8 @@ static void refresh(const struct machine_follow *f, struct uplink *u, const stru
     uplink_refresh(u, m);
     if (was_up != u->view.up)
         log_link(u);
+    if (!was_up || !egress_same_sources(&before, &u->egress))
+        checks_hurry(f->proxy->checks, u);
     if (was_up != u->view.up)
         policy_uplink_changed(f->proxy->policy, u, u->view.up ? "up" : "down");
     else if (!egress_same_sources(&before, &u->egress))

@@ -1,5 +1,7 @@
 #include "control/option_setters.h"
 
+#include "session/checks.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -264,6 +266,38 @@ int option_set_dns(struct config *c, const char *value, char *err)
     return 0;
 }
 
+static int check_target(struct config *c, struct slice text, char *err)
+{
+    struct probe_target t;
+
+    (void)c;
+    if (slice_eq(text, slice_str("none")) || probe_target_parse(&t, text) != PARSE_OK)
+        return not_a(err, text,
+                     "a target (such as 192.0.2.1:443, example.org:443 or http://example.org/204)");
+    return 0;
+}
+
+int option_set_check(struct config *c, const char *value, char *err)
+{
+    struct checks_targets all;
+    char *joined = NULL;
+    const char *before = c->check && strcmp(c->check, "none") != 0 ? c->check : "";
+    bool none = strcmp(value, "none") == 0;
+    int r = none ? 0 : each_part(c, value, err, check_target);
+
+    if (r < 0)
+        return r;
+    if (asprintf(&joined, "%s%s%s", none ? "" : before, !none && *before ? "," : "", value) < 0)
+        return no_memory(err);
+    if (checks_targets_parse(&all, joined) < 0) {
+        free(joined);
+        return config_refuse(err, "more than %d targets", CHECKS_TARGETS_MAX);
+    }
+    free(c->check);
+    c->check = joined;
+    return 0;
+}
+
 int option_set_data_dir(struct config *c, const char *value, char *err)
 {
     return replace_text(&c->data_dir, value, err);
@@ -323,6 +357,11 @@ int option_set_dial_timeout(struct config *c, const char *value, char *err)
 int option_set_hedge(struct config *c, const char *value, char *err)
 {
     return set_seconds(&c->hedge_s, value, 0, err);
+}
+
+int option_set_check_interval(struct config *c, const char *value, char *err)
+{
+    return set_seconds(&c->check_interval_s, value, 1, err);
 }
 
 int option_set_handshake_timeout(struct config *c, const char *value, char *err)

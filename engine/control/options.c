@@ -116,6 +116,16 @@ const struct option option_table[] = {
      .set = option_set_dns,
      .clears = CONFIG_PART_DNS,
      .scope = RUN},
+    {.group = TRAFFIC,
+     .name = "check",
+     .kind = OPTION_LIST,
+     .argument = "TARGET[,TARGET...]|none",
+     .about = "check uplinks that are idle or do not answer by these: HOST:PORT to connect to, or a URL "
+              "(http://...) that answers with status 204; metered ones are left out (default: two of "
+              "those that phones and browsers ask)",
+     .set = option_set_check,
+     .clears = CONFIG_PART_CHECK,
+     .scope = RUN},
 
     {.group = TIMES,
      .name = "dial-timeout",
@@ -133,6 +143,13 @@ const struct option option_table[] = {
          "until a second uplink is raced against one that has not connected; 0 for never (default: three "
          "times what that uplink usually takes, at least 0.25)",
      .set = option_set_hedge,
+     .scope = RUN},
+    {.group = TIMES,
+     .name = "check-interval",
+     .kind = OPTION_NUMBER,
+     .argument = "S",
+     .about = "between two checks of an idle uplink (default: 60)",
+     .set = option_set_check_interval,
      .scope = RUN},
     {.group = TIMES,
      .name = "handshake-timeout",

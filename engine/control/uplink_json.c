@@ -31,6 +31,14 @@ static json_t *servers_of(const struct uplink *u)
     return list;
 }
 
+static json_t *families_of(const struct uplink *u)
+{
+    static const char *const names[] = {"up", "suspect", "down", "captive"};
+
+    return json_pack("{s:s?, s:s?}", "ipv4", u->view.ipv4 ? names[uplink_health_state(u, AF_INET)] : NULL,
+                     "ipv6", u->view.ipv6 ? names[uplink_health_state(u, AF_INET6)] : NULL);
+}
+
 /* A quota that there is not is infinite, which JSON cannot say. */
 static json_t *quota_of(const struct uplink *u)
 {
@@ -46,6 +54,7 @@ json_t *uplink_json(const struct uplink *u)
         "ipv4", address_json(&u->egress.source4, v->ipv4), "ipv6", address_json(&u->egress.source6, v->ipv6),
         "weight", v->weight, "tier", v->tier, "tags", tags_of(u));
     (void)json_object_set_new(o, "dns", servers_of(u));
+    (void)json_object_set_new(o, "families", families_of(u));
     json_t *meters = json_pack(
         "{s:I, s:I, s:I, s:f, s:I, s:I, s:f, s:f, s:f, s:f, s:I, s:f, s:o}", "active", (json_int_t)v->active,
         "total", (json_int_t)v->total, "failures", (json_int_t)v->failures, "fail_rate", v->fail_rate,

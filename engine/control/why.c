@@ -4,6 +4,7 @@
 #include "control/json_text.h"
 #include "control/uplink_json.h"
 #include "proto/target.h"
+#include "session/health_note.h"
 #include "session/search.h"
 
 #include <errno.h>
@@ -47,8 +48,20 @@ static bool speaks(const struct uplink *u, const struct target *t)
 static const char *absence(const struct uplink *u, const struct target *t)
 {
     if (!u->view.up)
-        return uplink_is_spent(u) ? "its quota is used up" : "down";
+        return u->draining ? "draining" : uplink_is_spent(u) ? "its quota is used up" : "down";
     return speaks(u, t) ? NULL : "does not speak this family of addresses";
+}
+
+/* Of one that is not fit for a destination. */
+static const char *unfitness(const struct uplink *u, int family, double now)
+{
+    static const int both[] = {AF_INET, AF_INET6};
+
+    for (size_t i = 0; i < ARRAY_LEN(both); i++)
+        if (family == AF_UNSPEC && uplink_family_is_fit(u, both[i], now))
+            return "resolves no names";
+    bool captive = uplink_health_state(u, family == AF_UNSPEC ? AF_INET : family) == HEALTH_CAPTIVE;
+    return captive ? "is behind a captive portal" : "does not answer";
 }
 
 /* Who could be chosen, as the search has it: those that answer, else those that do not; and why the others
@@ -57,16 +70,15 @@ static size_t sort_uplinks(const struct uplink_set *set, const struct target *t,
                            struct uplink *ret[UPLINK_MAX], json_t *seen, json_t *left_out)
 {
     double now = clock_now_s();
-    bool by_name = t->kind == TARGET_NAME;
     size_t n = 0, n_fit = 0;
 
     for (size_t i = 0; i < set->n; i++)
-        n_fit += !absence(set->items[i], t) && uplink_is_fit(set->items[i], by_name, now);
+        n_fit += !absence(set->items[i], t) && uplink_is_fit(set->items[i], health_family(t), now);
     for (size_t i = 0; i < set->n; i++) {
         struct uplink *u = set->items[i];
         const char *why = absence(u, t);
-        if (!why && n_fit > 0 && !uplink_is_fit(u, by_name, now))
-            why = uplink_is_fit(u, false, now) ? "resolves no names" : "does not answer";
+        if (!why && n_fit > 0 && !uplink_is_fit(u, health_family(t), now))
+            why = unfitness(u, health_family(t), now);
         if (why) {
             (void)json_array_append_new(left_out, json_pack("{s:s, s:s}", "name", u->name, "why", why));
             continue;

@@ -2,6 +2,7 @@
 
 #include "control/policy_loading.h"
 #include "control/startup.h"
+#include "session/checks.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -232,12 +233,18 @@ void app_run(struct app *a)
     int r = machine_follow_start(&a->follow, a->config, &a->proxy, &a->local, &a->names);
     if (r < 0)
         log_no_events(r);
+    const struct checks_options checks = {.targets = config_check(a->config),
+                                          .interval_s = a->config->check_interval_s};
+    if (checks_new(&a->proxy.checks, &a->proxy, &checks) < 0)
+        log_msg(LOG_WARN, "uplinks are not checked: out of memory");
     policy_timer_init(&a->policy_timer, a->loop, a->policy);
     meter_timer_init(&a->meter_timer, a->loop, a->uplinks);
     a->meter_timer.was_read = on_meters;
     a->meter_timer.arg = a;
     ev_run(a->loop, 0);
     policy_timer_done(&a->policy_timer);
+    checks_free(a->proxy.checks);
+    a->proxy.checks = NULL;
     meter_timer_done(&a->meter_timer);
     log_msg(LOG_INFO, "stopped");
 }

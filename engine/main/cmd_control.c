@@ -206,6 +206,23 @@ int cmd_uplinks(const struct cli *cli)
     return ask_and_show(cli, json_pack("{s:s}", "verb", "uplinks"), show_uplinks);
 }
 
+static void show_drain(const json_t *a)
+{
+    (void)command_print(text_of(a, "uplink"));
+    (void)printf(" is %s, with %.0f connections\n", text_of(a, "state"), number_of(a, "active"));
+}
+
+int cmd_drain(const struct cli *cli)
+{
+    const char *state = cli->n_words > 1 ? cli->words[1] : "on";
+
+    if (strcmp(state, "on") != 0 && strcmp(state, "off") != 0)
+        return command_error(COMMAND_MISUSED, "drain: expected UPLINK, and on or off");
+    return ask_and_show(
+        cli, json_pack("{s:s, s:s, s:s}", "verb", "drain", "uplink", cli->words[0], "state", state),
+        show_drain);
+}
+
 /* --- loading -------------------------------------------------------------------------------------------- */
 
 static void show_loaded(const json_t *a)

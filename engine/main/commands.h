@@ -29,6 +29,7 @@ int cmd_start(const struct cli *cli);
  * another one, or the same with a parameter; which uplink it would choose; to record. */
 int cmd_status(const struct cli *cli);
 int cmd_uplinks(const struct cli *cli);
+int cmd_drain(const struct cli *cli);
 int cmd_reload(const struct cli *cli);
 int cmd_policy(const struct cli *cli);
 int cmd_set(const struct cli *cli);

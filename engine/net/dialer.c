@@ -39,13 +39,31 @@ static int attempt_stop(struct dial_attempt *a)
     return fd;
 }
 
+static struct dial_family *family_of(const struct dial_attempt *a)
+{
+    struct dial *d = a->dial;
+
+    return addr_family(&d->addrs[a - d->attempts]) == AF_INET6 ? &d->six : &d->four;
+}
+
+static void attempt_note_wait(const struct dial_attempt *a)
+{
+    struct dial_family *f = family_of(a);
+    double waited_s = clock_now_s() - a->started_s;
+
+    if (waited_s > f->waited_s)
+        f->waited_s = waited_s;
+}
+
 static void dial_stop(struct dial *d)
 {
     ev_timer_stop(d->loop, &d->deadline);
     ev_timer_stop(d->loop, &d->stagger);
     for (size_t i = 0; i < d->next; i++) {
-        if (d->attempts[i].io.fd >= 0)
-            (void)close(attempt_stop(&d->attempts[i]));
+        if (d->attempts[i].io.fd < 0)
+            continue;
+        attempt_note_wait(&d->attempts[i]);
+        (void)close(attempt_stop(&d->attempts[i]));
     }
     d->running = false;
 }
@@ -59,6 +77,8 @@ static void dial_finish(struct dial *d, enum fault fault, int fd)
 static void dial_connected(struct dial_attempt *a, int fd)
 {
     a->dial->connect_s = clock_now_s() - a->started_s;
+    a->dial->family = addr_family(&a->dial->addrs[a - a->dial->attempts]);
+    family_of(a)->answered = true;
     dial_finish(a->dial, FAULT_NONE, fd);
 }
 
@@ -139,6 +159,10 @@ static void on_attempt(struct ev_loop *loop, ev_io *io, int events)
         return;
     }
     (void)close(fd);
+    if (err == ECONNREFUSED || err == ECONNRESET)
+        family_of(a)->answered = true;
+    else if (err == ETIMEDOUT)
+        attempt_note_wait(a);
     dial_note(d, fault_from_errno(err));
     dial_advance(d);
 }

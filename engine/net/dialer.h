@@ -22,6 +22,12 @@ struct dial_attempt {
     struct dial *dial;
 };
 
+/** What one family's addresses came to. */
+struct dial_family {
+    bool answered;   /* one has, be it with a refusal */
+    double waited_s; /* the longest that one was waited for in vain; 0 for none */
+};
+
 /** Embedded by its owner; zero-initialised is "not running". */
 struct dial {
     struct ev_loop *loop;
@@ -30,8 +36,10 @@ struct dial {
     struct addr addrs[DIAL_ADDRS_MAX];
     struct dial_attempt attempts[DIAL_ADDRS_MAX]; /* io.fd -1: not under way */
     size_t n_addrs, next, pending;
-    enum fault worst; /* the most telling failure so far */
-    double connect_s; /* once connected: what TCP's handshake with that address took */
+    enum fault worst;             /* the most telling failure so far */
+    double connect_s;             /* once connected: what TCP's handshake with that address took */
+    int family;                   /* once connected: of that address */
+    struct dial_family four, six; /* when it is over, or cancelled */
     ev_timer deadline, stagger;
     bool running;
 };

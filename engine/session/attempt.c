@@ -1,5 +1,6 @@
 #include "session/attempt.h"
 
+#include "base/clock.h"
 #include "net/dns_name.h"
 
 #include <assert.h>
@@ -30,6 +31,28 @@ static void dial_by(struct attempt *a, const struct addr *addrs, size_t n, const
 {
     double timeout_s = a->direct ? a->proxy->settings.dial_timeout_s : a->timeout_s;
     dial_start(&a->dial, a->proxy->loop, addrs, n, egress, timeout_s, on_dialed);
+}
+
+/* Those of a family that does not answer come last. */
+static void dial_routed(struct attempt *a, const struct addr *addrs, size_t n)
+{
+    struct uplink *u = a->lease.uplink;
+    struct addr order[DIAL_ADDRS_MAX];
+    double now = clock_now_s();
+    size_t n_order = 0;
+
+    for (size_t i = 0; i < n; i++)
+        if (uplink_family_is_fit(u, addr_family(&addrs[i]), now))
+            order[n_order++] = addrs[i];
+    bool doubtful = n_order == 0;
+    for (size_t i = 0; i < n; i++)
+        if (!uplink_family_is_fit(u, addr_family(&addrs[i]), now))
+            order[n_order++] = addrs[i];
+    for (size_t i = 0; i < n; i++)
+        uplink_note_tried(u, addr_family(&order[i]), now);
+    dial_by(a, order, n_order, egress_of(a));
+    if (doubtful && a->target->kind == TARGET_NAME)
+        a->events->doubtful(a);
 }
 
 static void dial_addrs(struct attempt *a, const struct addr *addrs, size_t n)
@@ -64,7 +87,7 @@ static void dial_addrs(struct attempt *a, const struct addr *addrs, size_t n)
     else if (a->direct)
         dial_by(a, direct, n_direct, &EGRESS_DIRECT);
     else
-        dial_by(a, routed, n_routed, egress_of(a));
+        dial_routed(a, routed, n_routed);
 }
 
 bool attempt_asks_uplink(const struct attempt *a)

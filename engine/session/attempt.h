@@ -17,6 +17,8 @@ struct attempt_events {
     /** The destination is local, as its address shows: no uplink serves it, the lease is given back, and the
      *  attempt goes on directly. */
     void (*local)(struct attempt *a);
+    /** Its addresses are all of families that do not answer by its uplink: it goes on, with little hope. */
+    void (*doubtful)(struct attempt *a);
     /** The end, once, maybe from within attempt_start. fd is connected and the callee's, or -1 with the
      *  reason. The lease is still held: to be moved elsewhere, or given back by attempt_cancel. */
     void (*done)(struct attempt *a, enum fault fault, int fd);

@@ -80,10 +80,30 @@ static void on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
 
     (void)loop;
     (void)events;
+    if (p->result.status != 0) /* the rest of its body was waited for */
+        return finish(p, FAULT_NONE);
     finish(p, p->query.resolver ? FAULT_DNS : FAULT_TIMEOUT);
 }
 
 /* --- HTTP ----------------------------------------------------------------------------------------------- */
+
+/* SIZE_MAX where it ends with the connection, as was asked for. */
+static size_t body_length(const struct http_head *head)
+{
+    const struct http_field *f = http_find(head, "Content-Length");
+    size_t n = 0;
+
+    if (head->status == 204 || head->status == 304) /* RFC 9112 6.3 */
+        return 0;
+    if (!f || f->value.len == 0)
+        return SIZE_MAX;
+    for (size_t i = 0; i < f->value.len; i++) {
+        if (f->value.data[i] < '0' || f->value.data[i] > '9' || n > PROBE_ANSWER_MAX)
+            return SIZE_MAX;
+        n = n * 10 + (size_t)(f->value.data[i] - '0');
+    }
+    return n;
+}
 
 /* Whether nothing more need be waited for. */
 static bool is_whole(struct probe *p, bool ended)
@@ -100,8 +120,7 @@ static bool is_whole(struct probe *p, bool ended)
     }
     p->result.status = head.status;
     p->result.body = slice_of(p->answer + head.consumed, p->len - head.consumed);
-    /* What has no body is known at once; what has one ends with the connection, as was asked for. */
-    return ended || p->len == sizeof p->answer || head.status == 204 || head.status == 304;
+    return ended || p->len == sizeof p->answer || p->result.body.len >= body_length(&head);
 }
 
 static void on_answer(struct ev_loop *loop, ev_io *io, int events)

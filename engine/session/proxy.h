@@ -13,6 +13,8 @@
 
 #include <ev.h>
 
+struct checks;
+
 enum { PROXY_LISTENERS_MAX = 32 };
 /* Log lines of one kind in ten seconds; how many were held back is told by the next. */
 enum { PROXY_LINES_IN_WINDOW = 5 };
@@ -53,6 +55,7 @@ struct proxy {
     bool draining;
     ev_prepare reaper;
     struct recorder recorder;
+    struct checks *checks; /* NULL: none are made */
     struct log_limit refusal_limit, rejection_limit, starvation_limit;
     /** Called when draining and no session is left; may be NULL. */
     void (*drained)(struct proxy *p);

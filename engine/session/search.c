@@ -2,6 +2,8 @@
 
 #include "base/clock.h"
 #include "session/attempt.h"
+#include "session/checks.h"
+#include "session/health_note.h"
 
 #include <errno.h>
 #include <math.h>
@@ -15,10 +17,6 @@ enum { ATTEMPTS_MAX = 8, RACERS_MAX = 2 };
 /* The share of the dial timeout one uplink gets while others are left to try: a silent one must not use up
  * the client's patience alone. */
 static const double PATIENCE_WITH_OTHERS = 0.5;
-
-/* Of what an uplink usually takes to connect: destinations differ by so much, and RFC 8305 5 waits a quarter
- * of a second before it tries the next address. */
-static const double HEDGE_OF_USUAL = 3, HEDGE_LEAST_S = 0.25;
 
 struct racer {
     struct attempt attempt;
@@ -80,42 +78,25 @@ static struct racer *rival_of(struct racer *r)
     return NULL;
 }
 
-static void log_health(enum log_level level, const char *event, const struct uplink *u)
+/* A check tells sooner than the next connections whether it is the uplink or a destination. */
+static void hurry_if_silent(const struct proxy *p, const struct uplink *u)
 {
-    struct log_line l;
-
-    log_begin(&l, level, event);
-    log_str(&l, "uplink", u->name);
-    log_end(&l);
+    if (u && (u->health4.silences > 0 || u->health6.silences > 0))
+        checks_hurry(p->checks, u);
 }
 
-static void note_answer(struct uplink *u)
+/* What came to nothing because another one was there first: its uplink, or its name servers, are silent. Part
+ * of the time that it had may have gone to the names. */
+static void note_outrun(struct attempt *a)
 {
-    if (u && health_answered(&u->health))
-        log_health(LOG_INFO, "uplink answers again", u);
-}
-
-static void note_silence(struct uplink *u)
-{
-    if (u && health_silent(&u->health, u->view.rx_bytes, clock_now_s()))
-        log_health(LOG_WARN, "uplink does not answer: others are preferred", u);
-}
-
-static void note_names(struct uplink *u, enum resolver_news news)
-{
-    if (news == RESOLVER_HEARD && health_answered(&u->names))
-        log_health(LOG_INFO, "uplink resolves names again", u);
-    if (news == RESOLVER_SILENCE && health_silent(&u->names, uplink_names_heard(u), clock_now_s()))
-        log_health(LOG_WARN, "uplink resolves no names: others are preferred", u);
-}
-
-/* What came to nothing because another one was there first: its uplink, or its name servers, are silent. */
-static void note_outrun(const struct attempt *a)
-{
-    if (!a->query.resolver)
-        note_silence(a->lease.uplink);
-    else if (attempt_asks_uplink(a))
-        note_names(a->lease.uplink, RESOLVER_SILENCE);
+    if (a->query.resolver) {
+        if (attempt_asks_uplink(a))
+            health_note_names(a->lease.uplink, RESOLVER_SILENCE);
+        return;
+    }
+    dial_cancel(&a->dial);
+    health_note_dial(a->lease.uplink, &a->dial, health_usual_s(a->lease.uplink) / 2);
+    hurry_if_silent(a->proxy, a->lease.uplink);
 }
 
 /* @param outrun  by one that came later */
@@ -170,14 +151,13 @@ static void note_failure(struct racer *r, enum fault fault)
     s->hopeless = s->hopeless || o->direct || !fault_worth_retry(fault);
     if (!u)
         return;
-    note_names(u, r->attempt.news);
+    health_note_names(u, r->attempt.news);
     if (word && fault != FAULT_NAME) {
         struct policy_conn conn;
         char client[ADDR_TEXT_MAX];
-        if (fault == FAULT_REFUSED || fault == FAULT_RESET) /* an answer: the uplink did its work */
-            note_answer(u);
-        if (fault == FAULT_TIMEOUT)
-            note_silence(u);
+        /* A family that was tried late had less of the time. */
+        health_note_dial(u, &r->attempt.dial, health_usual_s(u) / (fault == FAULT_TIMEOUT ? 2 : 1));
+        hurry_if_silent(o->proxy, u);
         if (fault != FAULT_REFUSED)
             uplink_note_failed(u);
         outbound_conn(o, r->number, word, &conn, client);
@@ -229,8 +209,9 @@ static void on_arrived(struct racer *r, int fd)
         char client[ADDR_TEXT_MAX];
         o->tried = o->lease.uplink;
         outbound_conn(o, r->number, fault_policy_name(s->last), &conn, client);
-        note_names(o->lease.uplink, r->attempt.news);
-        note_answer(o->lease.uplink);
+        health_note_names(o->lease.uplink, r->attempt.news);
+        health_note_dial(o->lease.uplink, &r->attempt.dial, health_usual_s(o->lease.uplink));
+        o->lease.family = r->attempt.dial.family;
         uplink_note_connected(o->lease.uplink, r->attempt.dial.connect_s);
         policy_opened(o->proxy->policy, &conn, o->lease.uplink, o->connected_s - o->started_s);
     }
@@ -246,7 +227,20 @@ static void on_done(struct attempt *a, enum fault fault, int fd)
     on_arrived(r, fd);
 }
 
-static const struct attempt_events events = {.local = on_local, .done = on_done};
+/* No need to wait: another uplink is raced at once. */
+static void on_doubtful(struct attempt *a)
+{
+    struct search *s = container_of(a, struct racer, attempt)->search;
+    struct ev_loop *loop = s->outbound->proxy->loop;
+
+    if (!ev_is_active(&s->hedge))
+        return;
+    ev_timer_stop(loop, &s->hedge);
+    ev_timer_set(&s->hedge, 0., 0.);
+    ev_timer_start(loop, &s->hedge);
+}
+
+static const struct attempt_events events = {.local = on_local, .doubtful = on_doubtful, .done = on_done};
 
 /* --- which uplink --------------------------------------------------------------------------------------- */
 
@@ -265,7 +259,7 @@ static size_t candidates(const struct search *s, struct uplink *ret[UPLINK_MAX])
             o->target.kind == TARGET_NAME || (o->target.kind == TARGET_IPV4 ? u->view.ipv4 : u->view.ipv6);
         if (!u->view.up || !speaks || s->tried[u->view.id - 1])
             continue;
-        if (uplink_is_fit(u, o->target.kind == TARGET_NAME, now))
+        if (uplink_is_fit(u, health_family(&o->target), now))
             ret[n++] = u;
         else
             unfit[n_unfit++] = u;
@@ -332,7 +326,7 @@ double search_hedge_after(const struct proxy_settings *settings, const struct po
         return choice->hedge_s;
     if (settings->hedge_s >= 0)
         return settings->hedge_s;
-    return fmax(HEDGE_LEAST_S, HEDGE_OF_USUAL * u->view.rtt);
+    return health_usual_s(u);
 }
 
 static void log_pick(const struct racer *r, const struct uplink *u)
@@ -365,9 +359,7 @@ static void use(struct search *s, struct uplink *u, bool raced)
     outbound_because(o, r->reason);
     o->tried = u;
     s->tried[u->view.id - 1] = true;
-    health_tried(&u->health, clock_now_s());
-    if (o->target.kind == TARGET_NAME)
-        health_tried(&u->names, clock_now_s());
+    uplink_note_tried(u, health_family(&o->target), clock_now_s());
     log_pick(r, u);
     double hedge_s = raced ? 0 : search_hedge_after(&o->proxy->settings, &s->choice, u);
     if (hedge_s > 0) {

@@ -5,7 +5,41 @@ bool health_answered(struct health *h)
     bool was_suspect = h->silences >= HEALTH_SILENCES;
 
     h->silences = 0;
+    h->failed_checks = 0;
+    h->known = true;
     return was_suspect;
+}
+
+bool health_check_passed(struct health *h)
+{
+    bool was_captive = h->captive;
+
+    h->captive = false;
+    return health_answered(h) || was_captive;
+}
+
+bool health_check_failed(struct health *h, double received, double now)
+{
+    h->failed_checks++;
+    return health_silent(h, received, now);
+}
+
+bool health_check_captive(struct health *h)
+{
+    bool was_captive = h->captive;
+
+    (void)health_answered(h);
+    h->captive = true;
+    return !was_captive;
+}
+
+enum health_state health_state(const struct health *h, double received)
+{
+    if (h->captive)
+        return HEALTH_CAPTIVE;
+    if (!health_is_suspect(h, received))
+        return HEALTH_UP;
+    return h->failed_checks < HEALTH_FAILED_CHECKS ? HEALTH_SUSPECT : HEALTH_DOWN;
 }
 
 bool health_silent(struct health *h, double received, double now)
@@ -13,6 +47,7 @@ bool health_silent(struct health *h, double received, double now)
     if (received > h->received)
         h->silences = 0;
     h->received = received;
+    h->known = true;
     h->silences++;
     if (h->silences == HEALTH_SILENCES)
         h->retry_at = now + HEALTH_RETRY_S;

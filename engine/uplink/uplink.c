@@ -18,10 +18,11 @@ static void uplink_free(struct uplink *u)
         return;
     for (size_t i = 0; i < u->n_tags; i++)
         free(u->tags[i]);
+    free(u->check);
     free(u);
 }
 
-static int copy_tags(struct uplink *u, const struct uplink_spec *spec)
+static int copy_texts(struct uplink *u, const struct uplink_spec *spec)
 {
     for (size_t i = 0; i < spec->n_tags; i++) {
         u->tags[i] = strdup(spec->tags[i]);
@@ -29,7 +30,8 @@ static int copy_tags(struct uplink *u, const struct uplink_spec *spec)
             return -ENOMEM;
         u->n_tags++;
     }
-    return 0;
+    u->check = spec->check ? strdup(spec->check) : NULL;
+    return spec->check && !u->check ? -ENOMEM : 0;
 }
 
 static void set_name(struct uplink *u, const struct uplink_spec *spec)
@@ -73,7 +75,7 @@ int uplink_set_add(struct uplink_set *set, const struct uplink_spec *spec, const
     u->pulse = &set->pulse;
     list_init(&u->busy);
     set_name(u, spec);
-    int r = name_is_taken(set, u->name) ? -EEXIST : copy_tags(u, spec);
+    int r = name_is_taken(set, u->name) ? -EEXIST : copy_texts(u, spec);
     if (r < 0) {
         uplink_free(u);
         return r;
@@ -133,8 +135,24 @@ static void refresh_address(struct uplink *u, const struct machine *m)
         *(is4 ? &u->egress.any4 : &u->egress.any6) = true;
 }
 
+/* Another address is another network, or the same one anew. */
+static void forget_health(struct uplink *u, const struct egress *before)
+{
+    bool same4 = addr_same_ip(&before->source4, &u->egress.source4),
+         same6 = addr_same_ip(&before->source6, &u->egress.source6);
+
+    if (!same4)
+        u->health4 = (struct health){.silences = 0};
+    if (!same6)
+        u->health6 = (struct health){.silences = 0};
+    if (!same4 || !same6)
+        u->names = (struct health){.silences = 0};
+}
+
 void uplink_refresh(struct uplink *u, const struct machine *m)
 {
+    const struct egress before = u->egress;
+
     /* Until proven otherwise nothing may leave. */
     u->egress = (struct egress){.any4 = false, .any6 = false};
     if (u->kind == UPLINK_INTERFACE)
@@ -143,6 +161,7 @@ void uplink_refresh(struct uplink *u, const struct machine *m)
         refresh_address(u, m);
     u->view.ipv4 = u->egress.any4;
     u->view.ipv6 = u->egress.any6;
+    forget_health(u, &before);
     uplink_settle(u);
 }
 
@@ -154,30 +173,16 @@ static bool forbids(const struct quota *q)
 void uplink_settle(struct uplink *u)
 {
     u->view.quota_left = quota_left(&u->quota);
-    u->view.up = (u->view.ipv4 || u->view.ipv6) && !forbids(&u->quota);
+    u->view.up = (u->view.ipv4 || u->view.ipv6) && !forbids(&u->quota) && !u->draining;
+}
+
+void uplink_set_draining(struct uplink *u, bool draining)
+{
+    u->draining = draining;
+    uplink_settle(u);
 }
 
 bool uplink_is_spent(const struct uplink *u)
 {
-    return (u->view.ipv4 || u->view.ipv6) && forbids(&u->quota);
-}
-
-double uplink_names_heard(const struct uplink *u)
-{
-    return u->resolver ? (double)resolver_answers(u->resolver) : 0;
-}
-
-bool uplink_is_fit(const struct uplink *u, bool by_name, double now)
-{
-    return health_is_fit(&u->health, u->view.rx_bytes, now) &&
-           (!by_name || health_is_fit(&u->names, uplink_names_heard(u), now));
-}
-
-const char *uplink_state_name(const struct uplink *u)
-{
-    if (!u->view.up)
-        return uplink_is_spent(u) ? "used up" : "down";
-    bool suspect = health_is_suspect(&u->health, u->view.rx_bytes) ||
-                   health_is_suspect(&u->names, uplink_names_heard(u));
-    return suspect ? "suspect" : "up";
+    return (u->view.ipv4 || u->view.ipv6) && !u->draining && forbids(&u->quota);
 }

@@ -54,10 +54,13 @@ struct uplink {
     struct meter tx, rx;
     double tx_read, rx_read; /* the view's octets as of the last tick */
     struct quota quota;
-    struct health health;
-    struct dns_servers dns;    /* configured; none: to be found */
-    struct resolver *resolver; /* of names by this uplink; somebody else's. NULL where nothing is dialed */
-    struct health names;       /* of the resolver: its answers for octets received */
+    struct health health4, health6;
+    double received4, received6; /* octets, of connections by each family */
+    bool draining;               /* nothing new goes by it, for its user says so */
+    char *check;                 /* targets of its own checks, as text; NULL for none */
+    struct dns_servers dns;      /* configured; none: to be found */
+    struct resolver *resolver;   /* of names by this uplink; somebody else's. NULL where nothing is dialed */
+    struct health names;         /* of the resolver: its answers for octets received */
 };
 
 /** The time by which meters go. It beats only while there is something to measure, so that rest costs
@@ -88,6 +91,7 @@ struct uplink_spec {
     size_t n_tags;
     struct quota_plan quota;
     struct dns_servers dns;
+    char *check; /* owned by the spec; NULL for none */
 };
 
 /** Parse "INTERFACE|ADDRESS[@WEIGHT]" or with "/WEIGHT". An IPv6 address may stand in brackets. Weight is a
@@ -112,14 +116,31 @@ void uplink_refresh(struct uplink *u, const struct machine *m);
 /** Take up and quota_left anew, when the quota's count or period has changed. */
 void uplink_settle(struct uplink *u);
 
-/** Whether it is to be offered beside others, for a connection to a name or to an address.
- *  @param now  monotonic seconds */
-bool uplink_is_fit(const struct uplink *u, bool by_name, double now);
+/** What is known of it in one family. @param family  AF_INET or AF_INET6 */
+struct health *uplink_health(struct uplink *u, int family);
+double uplink_received(const struct uplink *u, int family);
+enum health_state uplink_health_state(const struct uplink *u, int family);
+
+/** Whether addresses of a family are to be tried by it beside others. @param now  monotonic seconds */
+bool uplink_family_is_fit(const struct uplink *u, int family, double now);
+
+/** Whether it is to be offered beside others, for a connection.
+ *  @param family  of the destination; AF_UNSPEC for a name
+ *  @param now     monotonic seconds */
+bool uplink_is_fit(const struct uplink *u, int family, double now);
+/** Its name servers (AF_UNSPEC), or addresses of a family, are tried: the next try of a suspect is a while
+ * away.
+ */
+void uplink_note_tried(struct uplink *u, int family, double now);
 
 /** Answers that its resolver has had so far. */
 double uplink_names_heard(const struct uplink *u);
 
-/** "up", "suspect" (health.h), "down", or "used up" for nothing but its hard quota. */
+/** Begin or end to leave it out of new connections; those that are open go on. */
+void uplink_set_draining(struct uplink *u, bool draining);
+
+/** "up", "suspect" or "captive" (health.h), "draining", "used up" for nothing but its hard quota, or "down":
+ * no link, no address, or failed checks. */
 const char *uplink_state_name(const struct uplink *u);
 
 /** Whether nothing but its hard quota keeps it from serving. */
@@ -134,6 +155,7 @@ struct uplink_lease {
     struct uplink *uplink;
     struct list node; /* of the uplink's busy ones */
     uint32_t moved;   /* the pulse's tick when it last moved something */
+    int family;       /* of what it carries, once connected */
     bool busy;
 };
 /** The lease must be empty. */

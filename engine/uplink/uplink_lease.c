@@ -84,6 +84,7 @@ void uplink_acquire(struct uplink_lease *lease, struct uplink *u)
 {
     assert(!lease->uplink);
     lease->uplink = u;
+    lease->family = AF_UNSPEC;
     u->view.active++;
     note_busy(lease);
 }
@@ -103,6 +104,7 @@ void uplink_lease_move(struct uplink_lease *to, struct uplink_lease *from)
     assert(!to->uplink);
     to->uplink = from->uplink;
     to->moved = from->moved;
+    to->family = from->family;
     to->busy = from->busy;
     if (from->busy) {
         list_push_back(&from->uplink->busy, &to->node);
@@ -141,4 +143,8 @@ void uplink_note_bytes(struct uplink_lease *lease, uint64_t tx, uint64_t rx)
     note_busy(lease);
     lease->uplink->view.tx_bytes += (double)tx;
     lease->uplink->view.rx_bytes += (double)rx;
+    if (lease->family == AF_INET)
+        lease->uplink->received4 += (double)rx;
+    else if (lease->family == AF_INET6)
+        lease->uplink->received6 += (double)rx;
 }

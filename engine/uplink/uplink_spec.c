@@ -146,5 +146,6 @@ void uplink_spec_done(struct uplink_spec *spec)
 {
     for (size_t i = 0; i < spec->n_tags; i++)
         free(spec->tags[i]);
+    free(spec->check);
     *spec = (struct uplink_spec){.n_tags = 0};
 }

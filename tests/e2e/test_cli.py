@@ -63,7 +63,7 @@ def test_a_mistyped_command_is_recognised():
     assert refused(2, "strat") == "no command 'strat'; did you mean start?"
     assert refused(2, "help", "chek") == "no command 'chek'; did you mean check?"
     assert refused(2, "help", "start", "list") == "help takes [COMMAND] and no more: 'list'"
-    assert refused(2, "eth0") == ("no command 'eth0' (there are: list, start, check, status, uplinks, why, reload, policy, "
+    assert refused(2, "eth0") == ("no command 'eth0' (there are: list, start, check, status, uplinks, drain, why, reload, policy, "
                                        "set, record, simulate, new-policy, help)")
     assert refused(2, "-p", "80", "start").startswith("the command comes first: steerway start -p")
 
@@ -162,6 +162,8 @@ def test_where_to_listen(args, addresses):
         ["--bypass", "10.0.0.0/8,::1"],
         ["--dial-timeout", "0.1", "--hedge", "0", "--handshake-timeout", "86400", "--idle-timeout", "1.5", "--drain-timeout", "0"],
         ["--dns", "192.0.2.53,[2001:db8::53]:5353"],
+        ["--check", "192.0.2.1:443,http://example.org/204", "--check", "[2001:db8::1]:53", "--check-interval", "5"],
+        ["--check", "none"],
         ["--debug"],
         ["--quiet"],
         ["--log-format", "text"],
@@ -194,6 +196,10 @@ def test_good_values(args):
         ("auth", "SECRET", "expected USER:PASS"),
         ("auth", ":SECRET", "expected USER:PASS"),
         ("auth-file", "", "expected the name of a file"),
+        ("check", "example.org", "'example.org' is not a target (such as 192.0.2.1:443"),
+        ("check", "https://example.org/", "'https://example.org/' is not a target"),
+        ("check", "a:1,b:2,c:3,d:4,e:5", "more than 4 targets"),
+        ("check-interval", "0.5", "'0.5' is not a time in seconds (1 to 86400)"),
         ("dns", "1.1.1.1:0", "'1.1.1.1:0' is not a DNS server"),
         ("dns", "::1,::2,::3,::4,::5,::6,::7,::8,::9", "more than 8 servers"),
     ],

@@ -207,7 +207,8 @@ def test_a_thousand_names_while_one_line_resolves_none(start, lab, names, origin
     so_far = len(proxy.events("connection"))
     for _ in range(4):
         socks5_connect(proxy, OPEN4, server.port).close()
-    assert "wan1" in {line["uplink"] for line in proxy.connections(so_far + 4)[so_far:] if line["host"] == OPEN4}
+    wait_for(lambda: "wan1" in {line["uplink"] for line in proxy.events("connection")[so_far:] if line["host"] == OPEN4},
+             "addresses go on by it", 5)
     assert {"name": "wan1", "why": "resolves no names"} in proxy.ask("why", host="n1.test")["left_out"] or \
         "wan1" in [u["name"] for u in proxy.ask("why", host="n1.test")["saw"]]  # when it is its turn to be tried
     lab.wan1.restore()

@@ -26,10 +26,11 @@ class Proxy:
     """One run of `steerway start`. Its log goes to a file (or to `stderr`) as JSON lines, unless text is asked for. The policy's
     files are watched where a test asks for it. Each run has a control socket of its own."""
 
-    def __init__(self, folder, number, *args, dns=NAMES4, port=True, text=False, watch=False, prefix=(), stderr=None):
+    def __init__(self, folder, number, *args, dns=NAMES4, check="none", port=True, text=False, watch=False, prefix=(), stderr=None):
         self.argv = [BINARY, "start", *(["-p", "0"] if port else []), *([] if text else ["--log-format", "json"])]
         self.argv += [] if watch else ["--no-watch"]
         self.argv += ["--dns", dns] if dns else []
+        self.argv += ["--check", check] if check else []
         self.text = text
         self.argv = [str(a) for a in [*self.argv, *args]]
         self.out_path, self.log_path = folder / f"proxy{number}.out", folder / f"proxy{number}.log"
@@ -88,8 +89,9 @@ class Proxy:
         lines = self.log_text().split("\n")[:-1]
         return [json.loads(line) for line in lines if line.startswith("{")]
 
-    def events(self, name):
-        return [line for line in self.log() if line["event"] == name]
+    def events(self, name, **fields):
+        """Those that have these fields."""
+        return [line for line in self.log() if line["event"] == name and fields.items() <= line.items()]
 
     def connections(self, n=None, timeout=10):
         """The accounts of ended connections; waits until there are n of them."""
@@ -109,7 +111,7 @@ class Proxy:
         """Waits for an event that has these fields, and returns it."""
 
         def found():
-            return next((line for line in self.events(name) if fields.items() <= line.items()), None)
+            return next(iter(self.events(name, **fields)), None)
 
         return wait_for(found, f"{name!r} with {fields} in the log", timeout)
 

@@ -101,7 +101,7 @@ class Uplink:
     def lose_router(self):
         """The link looks fine, and nobody is there to pass anything on."""
         self.broken = True
-        self.isp.sh(f"ip address flush dev line{self.number}")
+        self.isp.sh(f"ip address flush dev line{self.number} scope global")
 
     def shape(self, down, up):
         """The line carries no more than so many Mbit/s towards the household, and from it."""

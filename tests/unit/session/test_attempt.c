@@ -34,7 +34,13 @@ static void on_done(struct attempt *a, enum fault fault, int fd)
     d->done = true;
 }
 
-static const struct attempt_events events = {.local = on_local, .done = on_done};
+static void on_doubtful(struct attempt *a)
+{
+    (void)a;
+    fail_msg("nothing is known against the uplink");
+}
+
+static const struct attempt_events events = {.local = on_local, .doubtful = on_doubtful, .done = on_done};
 
 static struct addr ip(const char *text)
 {

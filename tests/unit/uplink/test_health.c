@@ -58,12 +58,51 @@ static void a_suspect_is_tried_every_two_seconds(void **state)
     }
 }
 
+static void failed_checks_bring_a_suspect_down(void **state)
+{
+    struct health h = {.silences = 0};
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(health_state(&h, 0), HEALTH_UP);
+        assert_int_equal(health_check_failed(&h, 0, 100), i == 2);
+    }
+    assert_int_equal(health_state(&h, 0), HEALTH_DOWN);
+    assert_int_equal(health_state(&h, 1), HEALTH_UP); /* something has come in */
+    assert_true(health_check_passed(&h));
+    assert_int_equal(health_state(&h, 0), HEALTH_UP);
+    for (int i = 0; i < 3; i++)
+        (void)health_silent(&h, 0, 100);
+    assert_int_equal(health_state(&h, 0), HEALTH_SUSPECT);
+    for (int i = 0; i < 3; i++)
+        assert_false(health_check_failed(&h, 0, 100));
+    assert_int_equal(health_state(&h, 0), HEALTH_DOWN);
+    assert_true(health_answered(&h));
+    assert_int_equal(health_state(&h, 0), HEALTH_UP);
+}
+
+/* It answers everybody, so that connections say nothing. */
+static void only_a_check_ends_captivity(void **state)
+{
+    struct health h = {.silences = 0};
+    (void)state;
+    assert_true(health_check_captive(&h));
+    assert_false(health_check_captive(&h));
+    assert_false(health_is_fit(&h, 0, 1e9));
+    assert_false(health_answered(&h));
+    assert_int_equal(health_state(&h, 5), HEALTH_CAPTIVE);
+    assert_true(health_check_passed(&h));
+    assert_false(health_check_passed(&h));
+    assert_true(health_is_fit(&h, 0, 0));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(three_silences_make_a_suspect),
         cmocka_unit_test(an_answer_or_an_octet_between_them_clears_it),
         cmocka_unit_test(a_suspect_is_tried_every_two_seconds),
+        cmocka_unit_test(failed_checks_bring_a_suspect_down),
+        cmocka_unit_test(only_a_check_ends_captivity),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

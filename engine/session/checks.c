@@ -1,0 +1,250 @@
+#include "session/checks.h"
+
+#include "base/clock.h"
+#include "session/health_note.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const double TIMEOUT_S = 5;
+
+/* Of one family of an uplink. */
+struct check {
+    struct checks *all;
+    struct uplink *uplink;
+    int family;
+    size_t next;     /* target */
+    double received; /* as of the last look */
+    ev_timer timer;
+    struct probe probe;
+};
+
+struct checks {
+    struct proxy *proxy;
+    double interval_s;
+    struct check *items;
+    size_t n;
+    struct checks_targets common;
+    struct checks_targets *own; /* by the uplink's id - 1 */
+};
+
+/* --- targets -------------------------------------------------------------------------------------------- */
+
+int checks_targets_parse(struct checks_targets *ret, const char *text)
+{
+    struct checks_targets t = {.n = 0};
+    bool none = strcmp(text, "none") == 0;
+
+    for (const char *at = none ? NULL : text; at;) {
+        const char *comma = strchr(at, ',');
+        if (t.n == CHECKS_TARGETS_MAX)
+            return -E2BIG;
+        if (probe_target_parse(&t.items[t.n++], slice_of(at, comma ? (size_t)(comma - at) : strlen(at))) !=
+            PARSE_OK)
+            return -EINVAL;
+        at = comma ? comma + 1 : NULL;
+    }
+    *ret = t;
+    return 0;
+}
+
+static bool is_metered(const struct uplink *u)
+{
+    for (size_t i = 0; i < u->n_tags; i++)
+        if (strcmp(u->tags[i], "metered") == 0)
+            return true;
+    return quota_is_set(&u->quota);
+}
+
+static const struct checks_targets *targets_of(const struct check *c)
+{
+    const struct uplink *u = c->uplink;
+    static const struct checks_targets none = {.n = 0};
+
+    if (u->check)
+        return &c->all->own[u->view.id - 1];
+    return is_metered(u) ? &none : &c->all->common;
+}
+
+/* --- one check ------------------------------------------------------------------------------------------ */
+
+static void wait_for(struct check *c, double s)
+{
+    struct ev_loop *loop = c->all->proxy->loop;
+
+    ev_now_update(loop);
+    ev_timer_stop(loop, &c->timer);
+    ev_timer_set(&c->timer, s, 0.);
+    ev_timer_start(loop, &c->timer);
+}
+
+/* Often, as long as it is not known to be well. */
+static void wait_for_next(struct check *c)
+{
+    const struct health *h = uplink_health(c->uplink, c->family);
+    bool well = h->silences == 0 && !h->captive;
+
+    c->received = uplink_received(c->uplink, c->family);
+    wait_for(c, well ? c->all->interval_s : HEALTH_RETRY_S);
+}
+
+static void note_passed(struct check *c)
+{
+    if (health_check_passed(uplink_health(c->uplink, c->family)))
+        health_log(LOG_INFO, "uplink answers again", c->uplink, c->family);
+}
+
+static void note_captive(struct check *c)
+{
+    if (health_check_captive(uplink_health(c->uplink, c->family)))
+        health_log(LOG_WARN, "uplink is behind a captive portal: others are preferred", c->uplink, c->family);
+}
+
+static void note_failed(struct check *c)
+{
+    if (health_check_failed(uplink_health(c->uplink, c->family), uplink_received(c->uplink, c->family),
+                            clock_now_s()))
+        health_log(LOG_WARN, "uplink does not answer: others are preferred", c->uplink, c->family);
+}
+
+/* A target that nobody listens at is an answer all the same; one without an address of this family, or
+ * without sense in what it says, is none of either kind. */
+static void note_result(struct check *c, const struct probe_result *r)
+{
+    bool http = c->probe.target.path[0] != '\0';
+
+    if (r->fault == FAULT_NAME || (http && r->fault == FAULT_NONE && r->status == 0))
+        return;
+    if (r->fault == FAULT_DNS)
+        return health_note_names(c->uplink, RESOLVER_SILENCE);
+    if (r->fault == FAULT_NONE && http && r->status != 204)
+        return note_captive(c);
+    if (r->fault == FAULT_NONE || r->fault == FAULT_REFUSED)
+        return note_passed(c);
+    note_failed(c);
+}
+
+static void log_result(const struct check *c, const struct probe_result *r)
+{
+    char text[PROBE_TARGET_TEXT_MAX];
+    struct log_line l;
+
+    log_begin(&l, LOG_DEBUG, "checked");
+    log_str(&l, "uplink", c->uplink->name);
+    log_str(&l, "family", c->family == AF_INET ? "ipv4" : "ipv6");
+    log_str(&l, "target", probe_target_format(&c->probe.target, text));
+    log_str(&l, "fault", fault_name(r->fault));
+    if (r->status)
+        log_u64(&l, "status", (uint64_t)r->status);
+    log_end(&l);
+}
+
+static void on_probed(struct probe *p, const struct probe_result *result)
+{
+    struct check *c = container_of(p, struct check, probe);
+    bool passed = result->fault == FAULT_NONE && (result->status == 204 || !p->target.path[0]);
+
+    log_result(c, result);
+    note_result(c, result);
+    if (!passed)
+        c->next++;
+    wait_for_next(c);
+}
+
+static void begin(struct check *c, const struct checks_targets *targets)
+{
+    struct egress egress = c->uplink->egress;
+
+    egress.any4 = egress.any4 && c->family == AF_INET;
+    egress.any6 = egress.any6 && c->family == AF_INET6;
+    probe_start(&c->probe, c->all->proxy->loop,
+                &(struct probe_request){.target = &targets->items[c->next % targets->n],
+                                        .egress = &egress,
+                                        .resolver = c->uplink->resolver,
+                                        .timeout_s = TIMEOUT_S},
+                on_probed);
+}
+
+static void on_due(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    struct check *c = container_of(timer, struct check, timer);
+    const struct checks_targets *targets = targets_of(c);
+    bool received = uplink_received(c->uplink, c->family) > c->received;
+    bool speaks = egress_allows(&c->uplink->egress, c->family) && c->uplink->view.up;
+    bool well = uplink_health_state(c->uplink, c->family) == HEALTH_UP;
+
+    (void)loop;
+    (void)events;
+    if (targets->n == 0 || !speaks || (well && received))
+        return wait_for_next(c);
+    begin(c, targets);
+}
+
+/* --- all of them ---------------------------------------------------------------------------------------- */
+
+static void init(struct checks *all, struct check *c, struct uplink *u, int family)
+{
+    *c = (struct check){.all = all, .uplink = u, .family = family};
+    ev_init(&c->timer, on_due);
+    wait_for(c, 0);
+}
+
+static int parse_own(struct checks *c)
+{
+    const struct uplink_set *set = c->proxy->uplinks;
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < set->n; i++)
+        if (set->items[i]->check)
+            r = checks_targets_parse(&c->own[i], set->items[i]->check);
+    return r;
+}
+
+int checks_new(struct checks **ret, struct proxy *proxy, const struct checks_options *options)
+{
+    static const int families[] = {AF_INET, AF_INET6};
+    const struct uplink_set *set = proxy->uplinks;
+    struct checks *c = calloc(1, sizeof *c);
+
+    if (!c)
+        return -ENOMEM;
+    *c = (struct checks){.proxy = proxy, .interval_s = options->interval_s};
+    c->items = calloc(set->n * ARRAY_LEN(families) + 1, sizeof *c->items);
+    c->own = calloc(set->n + 1, sizeof *c->own);
+    int r = c->items && c->own ? checks_targets_parse(&c->common, options->targets) : -ENOMEM;
+    if (r == 0)
+        r = parse_own(c);
+    if (r < 0) {
+        checks_free(c);
+        return r;
+    }
+    for (size_t i = 0; i < set->n; i++)
+        for (size_t k = 0; k < ARRAY_LEN(families); k++)
+            init(c, &c->items[c->n++], set->items[i], families[k]);
+    *ret = c;
+    return 0;
+}
+
+void checks_free(struct checks *c)
+{
+    if (!c)
+        return;
+    for (size_t i = 0; i < c->n; i++) {
+        probe_cancel(&c->items[i].probe);
+        ev_timer_stop(c->proxy->loop, &c->items[i].timer);
+    }
+    free(c->items);
+    free(c->own);
+    free(c);
+}
+
+void checks_hurry(struct checks *c, const struct uplink *u)
+{
+    for (size_t i = 0; c && i < c->n; i++) {
+        struct check *check = &c->items[i];
+        if (check->uplink == u && !check->probe.running &&
+            ev_timer_remaining(c->proxy->loop, &check->timer) > HEALTH_RETRY_S)
+            wait_for(check, 0);
+    }
+}

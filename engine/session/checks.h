@@ -1,0 +1,38 @@
+/* Checks of the uplinks: of an idle one now and then, of one that does not answer often, each family by
+ * itself. */
+#ifndef STEERWAY_SESSION_CHECKS_H
+#define STEERWAY_SESSION_CHECKS_H
+
+#include "session/probe.h"
+#include "session/proxy.h"
+
+enum { CHECKS_TARGETS_MAX = 4 };
+
+/** Asked in turn: the next when one fails. */
+struct checks_targets {
+    struct probe_target items[CHECKS_TARGETS_MAX];
+    size_t n;
+};
+
+/** From "target,target" (probe.h), or "none". @return 0, -EINVAL, -E2BIG */
+MUST_CHECK int checks_targets_parse(struct checks_targets *ret, const char *text);
+
+struct checks;
+
+struct checks_options {
+    const char *targets; /* of uplinks that have none of their own and cost nothing */
+    double interval_s;   /* between two of an idle uplink; > 0 */
+};
+
+/** Begin. An uplink that is metered (by tag or quota) is checked only where its own config says so.
+ *  @param proxy  outlives the checks, as its uplinks and their resolvers do
+ *  @return 0, -ENOMEM, -EINVAL */
+MUST_CHECK int checks_new(struct checks **ret, struct proxy *proxy, const struct checks_options *options);
+/** NULL is let through. */
+void checks_free(struct checks *c);
+
+/** Something is strange, or new, about it: check it soon, unless that is due within a few seconds anyway.
+ * NULL is let through. */
+void checks_hurry(struct checks *c, const struct uplink *u);
+
+#endif

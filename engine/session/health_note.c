@@ -1,0 +1,61 @@
+#include "session/health_note.h"
+
+#include "base/clock.h"
+
+#include <math.h>
+
+/* Of what an uplink usually takes to connect: destinations differ by so much, and RFC 8305 5 waits a quarter
+ * of a second before it tries the next address. */
+static const double HEDGE_OF_USUAL = 3, HEDGE_LEAST_S = 0.25;
+
+int health_family(const struct target *t)
+{
+    if (t->kind == TARGET_NAME)
+        return AF_UNSPEC;
+    return t->kind == TARGET_IPV4 ? AF_INET : AF_INET6;
+}
+
+void health_log(enum log_level level, const char *event, const struct uplink *u, int family)
+{
+    struct log_line l;
+
+    log_begin(&l, level, event);
+    log_str(&l, "uplink", u->name);
+    if (family != AF_UNSPEC)
+        log_str(&l, "family", family == AF_INET ? "ipv4" : "ipv6");
+    log_end(&l);
+}
+
+/* @param enough_s  waited so long, it is silent */
+static void note_family(struct uplink *u, int family, const struct dial_family *f, double enough_s)
+{
+    struct health *h = uplink_health(u, family);
+
+    if (f->answered && health_answered(h))
+        health_log(LOG_INFO, "uplink answers again", u, family);
+    if (!f->answered && f->waited_s >= enough_s &&
+        health_silent(h, uplink_received(u, family), clock_now_s()))
+        health_log(LOG_WARN, "uplink does not answer: others are preferred", u, family);
+}
+
+void health_note_dial(struct uplink *u, const struct dial *d, double enough_s)
+{
+    if (!u || !d->loop)
+        return;
+    note_family(u, AF_INET, &d->four, enough_s);
+    note_family(u, AF_INET6, &d->six, enough_s);
+}
+
+/* What an uplink usually takes, or the time after which another address is tried: more is strange. */
+double health_usual_s(const struct uplink *u)
+{
+    return u ? fmax(HEDGE_LEAST_S, HEDGE_OF_USUAL * u->view.rtt) : HEDGE_LEAST_S;
+}
+
+void health_note_names(struct uplink *u, enum resolver_news news)
+{
+    if (news == RESOLVER_HEARD && health_answered(&u->names))
+        health_log(LOG_INFO, "uplink resolves names again", u, AF_UNSPEC);
+    if (news == RESOLVER_SILENCE && health_silent(&u->names, uplink_names_heard(u), clock_now_s()))
+        health_log(LOG_WARN, "uplink resolves no names: others are preferred", u, AF_UNSPEC);
+}

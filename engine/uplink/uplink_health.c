@@ -1,0 +1,77 @@
+#include "uplink/uplink.h"
+
+struct health *uplink_health(struct uplink *u, int family)
+{
+    return family == AF_INET6 ? &u->health6 : &u->health4;
+}
+
+double uplink_received(const struct uplink *u, int family)
+{
+    return family == AF_INET6 ? u->received6 : u->received4;
+}
+
+double uplink_names_heard(const struct uplink *u)
+{
+    return u->resolver ? (double)resolver_answers(u->resolver) : 0;
+}
+
+enum health_state uplink_health_state(const struct uplink *u, int family)
+{
+    return health_state(family == AF_INET6 ? &u->health6 : &u->health4, uplink_received(u, family));
+}
+
+bool uplink_family_is_fit(const struct uplink *u, int family, double now)
+{
+    return health_is_fit(family == AF_INET6 ? &u->health6 : &u->health4, uplink_received(u, family), now);
+}
+
+/* Whether a family tells something of the whole: many have addresses of a family by which nothing ever goes.
+ */
+static bool counts(const struct uplink *u, int family)
+{
+    bool is4 = family == AF_INET, speaks = is4 ? u->view.ipv4 : u->view.ipv6;
+    bool known = is4 ? u->health4.known : u->health6.known;
+    bool any_known = (u->view.ipv4 && u->health4.known) || (u->view.ipv6 && u->health6.known);
+
+    return speaks && (known || !any_known);
+}
+
+bool uplink_is_fit(const struct uplink *u, int family, double now)
+{
+    if (family != AF_UNSPEC)
+        return uplink_family_is_fit(u, family, now);
+    return health_is_fit(&u->names, uplink_names_heard(u), now) &&
+           ((counts(u, AF_INET) && uplink_family_is_fit(u, AF_INET, now)) ||
+            (counts(u, AF_INET6) && uplink_family_is_fit(u, AF_INET6, now)));
+}
+
+void uplink_note_tried(struct uplink *u, int family, double now)
+{
+    health_tried(family == AF_UNSPEC ? &u->names : uplink_health(u, family), now);
+}
+
+/* Of the families that count, the better one's. */
+static enum health_state state_of(const struct uplink *u)
+{
+    enum health_state four = uplink_health_state(u, AF_INET), six = uplink_health_state(u, AF_INET6);
+
+    if (!counts(u, AF_INET6) || (counts(u, AF_INET) && four < six))
+        return four;
+    return six;
+}
+
+const char *uplink_state_name(const struct uplink *u)
+{
+    static const char *const names[] = {"up", "suspect", "down", "captive"};
+
+    if (!u->view.ipv4 && !u->view.ipv6)
+        return "down";
+    if (u->draining)
+        return "draining";
+    if (!u->view.up)
+        return "used up";
+    enum health_state state = state_of(u);
+    if (state == HEALTH_UP && health_is_suspect(&u->names, uplink_names_heard(u)))
+        state = HEALTH_SUSPECT;
+    return names[state];
+}

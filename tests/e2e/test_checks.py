@@ -1,0 +1,197 @@
+"""Uplinks are checked while nobody uses them: silence, captive portals, one family alone; and an uplink can be drained."""
+
+import time
+
+import pytest
+
+from lab.http import HttpOrigin, response
+from lab.origin import echo
+from lab.run import wait_for
+from lab.socks import socks5_connect
+from lab.topology import NOWHERE4, OPEN4, OPEN6
+
+UPLINKS = "uplinks"
+
+
+def uplinks(proxy):
+    return {u["name"]: u for u in proxy.ask("uplinks")["uplinks"]}
+
+
+def state(proxy, name="wan1"):
+    return uplinks(proxy)[name]["state"]
+
+
+def connect(proxy, server, host=OPEN4):
+    """(Seconds that it takes, the uplink)"""
+    began = time.monotonic()
+    with socks5_connect(proxy, host, server.port) as s:
+        took = time.monotonic() - began
+        assert s
+    return took
+
+
+def used(proxy, server, n=6, host=OPEN4):
+    before = len(proxy.events("connection"))
+    for _ in range(n):
+        socks5_connect(proxy, host, server.port).close()
+    return {line["uplink"] for line in proxy.connections(before + n)[before:]}
+
+
+@pytest.fixture
+def good(origin):
+    """A server that answers as one for checks does."""
+    return HttpOrigin(origin, lambda *_: response(204, phrase="No Content"))
+
+
+@pytest.fixture
+def config(tmp_path):
+    def write(text):
+        path = tmp_path / "config.lua"
+        path.write_text(f"return {{ uplinks = {{ {text} }} }}")
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize("http", [False, True], ids=["tcp", "http"])
+def test_an_idle_line_that_dies_is_found_and_found_again(start, lab, good, http):
+    target = f"http://{OPEN4}:{good.port}/204" if http else f"{OPEN4}:{good.port}"
+    proxy = start("--debug", "--check-interval", "1", "wan1", "wan2", check=target)
+    wait_for(lambda: [e for e in proxy.events("checked", uplink="wan1") if e["fault"] == "ok"], "it is checked", 5)
+    assert state(proxy) == "up"
+    lab.wan1.turn_away()
+    wait_for(lambda: state(proxy) == "down", "it is found out", 20)
+    assert state(proxy, "wan2") == "up"
+    assert uplinks(proxy)["wan1"]["families"]["ipv4"] == "down"
+    assert len(proxy.events("uplink does not answer: others are preferred", uplink="wan1")) >= 1
+    assert used(proxy, good) == {"wan2"}
+    lab.wan1.restore()
+    began = time.monotonic()
+    wait_for(lambda: state(proxy) == "up", "it is whole again", 5)
+    assert time.monotonic() - began < 5
+    assert proxy.events("uplink answers again", uplink="wan1")
+
+
+def test_one_failed_check_is_no_verdict(start, lab, good):
+    proxy = start("--check-interval", "1", "wan1", check=f"{NOWHERE4}:80,{OPEN4}:{good.port}")
+    for _ in range(20):
+        assert state(proxy) == "up"
+        time.sleep(0.2)
+
+
+def test_a_target_that_refuses_is_an_answer(start):
+    proxy = start("--check-interval", "1", "wan1", check=f"{OPEN4}:9")
+    time.sleep(3)
+    assert state(proxy) == "up"
+
+
+def test_a_captive_portal_is_told_and_avoided(start, origin, good, config):
+    logged_in = []
+    portal = HttpOrigin(origin, lambda *_: response(204, phrase="No Content") if logged_in else
+                        response(302, b"", "Location: http://portal.test/", phrase="Found"))
+    own = config(f'''{{ interface = "wan1", check = "http://{OPEN4}:{portal.port}/204" }},
+                    {{ interface = "wan2", check = {{ "http://{OPEN4}:{good.port}/204" }} }}''')
+    proxy = start("--config", own, "--check-interval", "1", "--policy", "round_robin")
+    wait_for(lambda: state(proxy) == "captive", "the portal is seen", 5)
+    assert len(proxy.events("uplink is behind a captive portal: others are preferred")) == 1
+    assert proxy.ask("why", host=OPEN4)["left_out"] == [{"name": "wan1", "why": "is behind a captive portal"}]
+    assert used(proxy, good) == {"wan2"}
+    assert state(proxy) == "captive"
+    logged_in.append(1)
+    wait_for(lambda: state(proxy) == "up", "somebody has logged in", 5)
+    assert used(proxy, good) == {"wan1", "wan2"}
+
+
+def test_where_all_are_captive_they_serve_all_the_same(start, origin):
+    portal = HttpOrigin(origin, lambda *_: response(200, b"log in"))
+    proxy = start("--check-interval", "1", "wan1", "wan2", check=f"http://{OPEN4}:{portal.port}/204")
+    wait_for(lambda: state(proxy) == state(proxy, "wan2") == "captive", "both are seen", 5)
+    assert connect(proxy, portal) < 1
+
+
+def test_what_is_metered_is_not_checked_unless_its_config_says_so(start, lab, good, config):
+    target = f"http://{OPEN4}:{good.port}/204"
+    own = config(f'''{{ interface = "wan1", tags = {{ "metered" }} }}, {{ interface = "wan2", quota = "1G" }},
+                    {{ interface = "wan3", tags = {{ "metered" }}, check = "{target}" }}''')
+    before, asked = lab.tcp_sent(), lab.questions_sent()
+    proxy = start("--config", own, "--check-interval", "1", check=target)
+    wait_for(lambda: lab.tcp_sent()["wan3"] > before["wan3"], "wan3 is checked", 5)
+    time.sleep(2.5)
+    sent = lab.tcp_sent()
+    assert (sent["wan1"], sent["wan2"]) == (before["wan1"], before["wan2"])
+    assert lab.questions_sent() == asked
+    assert state(proxy) == state(proxy, "wan2") == state(proxy, "wan3") == "up"
+
+
+def test_without_checks_an_idle_line_is_silent(start, lab):
+    before = lab.tcp_sent()
+    start("--check-interval", "1", "wan1", "wan2", check="none")
+    time.sleep(2.5)
+    assert lab.tcp_sent() == before
+
+
+def test_what_is_used_is_not_checked(start, good, origin):
+    server = origin(lambda s: [s.sendall(b"x") or time.sleep(0.1) for _ in range(60)])
+    proxy = start("--check-interval", "1", "wan1", check=f"http://{OPEN4}:{good.port}/204")
+    wait_for(lambda: len(good.requests) >= 1, "it is checked", 5)
+    with socks5_connect(proxy, OPEN4, server.port):
+        time.sleep(1.2)
+        before = len(good.requests)
+        time.sleep(3)
+        assert len(good.requests) == before
+    wait_for(lambda: len(good.requests) > before, "it is idle again", 6)
+
+
+def test_one_family_that_does_not_answer_is_the_last_to_be_tried(start, lab, names, origin):
+    four, six = origin(echo), None
+    six = origin(echo, address=OPEN6, port=four.port)
+    names.zone["both.test"] = [OPEN4, OPEN6]
+    proxy = start("--hedge", "0", "wan1")
+    assert connect(proxy, four, "both.test") < 0.2
+    lab.wan1.swallow("ip6")
+    for _ in range(4):
+        connect(proxy, four, "both.test")
+    assert uplinks(proxy)["wan1"]["families"] == {"ipv4": "up", "ipv6": "suspect"}
+    assert state(proxy) == "up"
+    assert len(proxy.events("uplink does not answer: others are preferred", family="ipv6")) == 1
+    assert sorted(connect(proxy, four, "both.test") for _ in range(40))[36] < 0.1
+    lab.wan1.restore()
+    wait_for(lambda: connect(proxy, four, "both.test") and uplinks(proxy)["wan1"]["families"]["ipv6"] == "up",
+             "it answers again", 10, every=0.2)
+    assert six
+
+
+def test_draining(start, origin):
+    server = origin(echo)
+    proxy = start("--policy", "round_robin", "wan1", "wan2")
+    with socks5_connect(proxy, OPEN4, server.port) as kept:
+        line = "wan1" if uplinks(proxy)["wan1"]["active"] else "wan2"
+        other = "wan2" if line == "wan1" else "wan1"
+        assert proxy.tell("drain", line) == f"{line} is draining, with 1 connections\n"
+        assert state(proxy, line) == "draining"
+        assert used(proxy, server) == {other}
+        kept.sendall(b"still here")
+        assert kept.recv(64) == b"still here"
+        assert {"name": line, "why": "draining"} in proxy.ask("why", host=OPEN4)["left_out"]
+        assert proxy.tell("drain", line, "off").startswith(f"{line} is up")
+        assert used(proxy, server) == {"wan1", "wan2"}
+    assert "there is no uplink 'wan9'" in proxy.tell("drain", "wan9", code=1)
+    assert "expected UPLINK, and on or off" in proxy.tell("drain", "wan1", "maybe", code=2)
+
+
+def test_a_name_of_the_family_that_does_not_answer_goes_by_another_line_at_once(start, lab, names, origin, config):
+    four = origin(echo)
+    six = origin(echo, address=OPEN6, port=four.port)
+    names.zone["six.test"], names.zone["four.test"] = [OPEN6], [OPEN4]
+    own = config('"wan1", { interface = "wan2", tier = 2 }')
+    proxy = start("--config", own, "--policy", "failover", "--hedge", "1")
+    for name in ("four.test", "six.test", "four.test", "six.test"):
+        assert connect(proxy, six, name) < 0.2
+    lab.wan1.swallow("ip6")
+    for _ in range(4):
+        connect(proxy, four, "four.test")
+        connect(proxy, six, "six.test")
+    assert uplinks(proxy)["wan1"]["families"] == {"ipv4": "up", "ipv6": "suspect"}
+    assert sorted(connect(proxy, six, "six.test") for _ in range(10))[8] < 0.2
+    assert used(proxy, six, host="six.test") == {"wan2"}
+    assert "wan1" in used(proxy, four, host="four.test")
