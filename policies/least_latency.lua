@@ -24,7 +24,7 @@ return {
 
     -- A line without a time has not connected yet, and may never.
     local near = balance.only(function(u)
-      return u.rtt > 0 and u.rtt / u.weight <= best * (1 + slack)
+      return u.connect_time > 0 and u.connect_time / u.weight <= best * (1 + slack)
     end, least)
 
     return {
@@ -36,7 +36,7 @@ return {
           if conn.now - (last[u.id] or -math.huge) >= explore then
             rested = rested or u
           end
-          best = u.rtt > 0 and math.min(best, u.rtt / u.weight) or best
+          best = u.connect_time > 0 and math.min(best, u.connect_time / u.weight) or best
         end
         local chosen = rested or near(conn, uplinks)
         last[chosen.id] = conn.id > 0 and conn.now or nil -- a pick on trial measures nothing

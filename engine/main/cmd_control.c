@@ -299,8 +299,8 @@ static void show_seen(const json_t *a)
         (void)command_print(text_of(u, "name"));
         (void)printf(": weight %g, tier %g, %.0f live, %.0f busy", number_of(u, "weight"),
                      number_of(u, "tier"), number_of(u, "active"), number_of(u, "busy"));
-        if (number_of(u, "rtt") > 0)
-            (void)printf(", connects in %.0f ms", number_of(u, "rtt") * 1e3);
+        if (number_of(u, "connect_time") > 0)
+            (void)printf(", connects in %.0f ms", number_of(u, "connect_time") * 1e3);
         print_tags(json_object_get(u, "tags"));
         if (json_is_number(json_object_get(u, "quota_left")))
             (void)printf(", %s of its quota left", octets(number_of(u, "quota_left"), left));

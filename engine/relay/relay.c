@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <linux/sockios.h>
 #include <math.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -41,12 +43,23 @@ static void close_reset(int fd)
     (void)close(fd);
 }
 
+/* As the kernel smoothed it; 0 where it does not say. */
+static double rtt_of(int fd)
+{
+    struct tcp_info info = {.tcpi_rtt = 0};
+
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &(socklen_t){sizeof info}) < 0)
+        return 0;
+    return info.tcpi_rtt * 1e-6;
+}
+
 static void relay_finish(struct relay *r, enum relay_end end)
 {
     struct relay_side *sides[] = {&r->client, &r->upstream};
 
     ev_timer_stop(r->loop, &r->look);
     ev_timer_stop(r->loop, &r->last_words);
+    r->upstream_rtt_s = rtt_of(side_fd(&r->upstream));
     for (size_t i = 0; i < ARRAY_LEN(sides); i++) {
         struct relay_side *s = sides[i];
         ev_io_stop(r->loop, &s->read);

@@ -46,8 +46,9 @@ struct relay_side {
 struct relay {
     struct ev_loop *loop;
     struct relay_side client, upstream;
-    ev_timer look;       /* for what no watcher tells: idleness, and the reset of a half-closed side */
-    ev_timer last_words; /* after a reset: polls until the other side has taken what came before it */
+    double upstream_rtt_s; /* in done: the smoothed round trip as TCP measured it; 0: not known */
+    ev_timer look;         /* for what no watcher tells: idleness, and the reset of a half-closed side */
+    ev_timer last_words;   /* after a reset: polls until the other side has taken what came before it */
     struct relay_side *last_words_of;
     double last_words_until_s;
     double idle_s;

@@ -49,7 +49,7 @@ void health_note_dial(struct uplink *u, const struct dial *d, double enough_s)
 /* What an uplink usually takes, or the time after which another address is tried: more is strange. */
 double health_usual_s(const struct uplink *u)
 {
-    return u ? fmax(HEDGE_LEAST_S, HEDGE_OF_USUAL * u->view.rtt) : HEDGE_LEAST_S;
+    return u ? fmax(HEDGE_LEAST_S, HEDGE_OF_USUAL * u->view.connect_time) : HEDGE_LEAST_S;
 }
 
 void health_note_names(struct uplink *u, enum resolver_news news)

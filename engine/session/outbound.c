@@ -86,6 +86,12 @@ fail:
     return -ENOMEM;
 }
 
+void outbound_note_rtt(struct outbound *o, double rtt_s)
+{
+    if (o->lease.uplink && rtt_s > 0)
+        uplink_note_rtt(o->lease.uplink, rtt_s);
+}
+
 void outbound_note(struct outbound *o, uint64_t tx, uint64_t rx)
 {
     o->tx += tx;

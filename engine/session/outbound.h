@@ -75,6 +75,9 @@ void outbound_because(struct outbound *o, const char *reason);
 void outbound_conn(const struct outbound *o, int attempt, const char *last_error, struct policy_conn *ret,
                    char client[ADDR_TEXT_MAX]);
 
+/** What TCP measured of the connection; 0: nothing. */
+void outbound_note_rtt(struct outbound *o, double rtt_s);
+
 /** Count traffic of an open connection. */
 void outbound_note(struct outbound *o, uint64_t tx, uint64_t rx);
 

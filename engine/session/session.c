@@ -266,6 +266,7 @@ static void on_relayed(struct relay *r, enum relay_end end)
     struct session *s = r->owner;
 
     s->relay = NULL;
+    outbound_note_rtt(s->outbound, r->upstream_rtt_s);
     free(r);
     session_close(s, relay_end_name(end));
 }

@@ -228,6 +228,7 @@ static void close_flow(struct model *m, uint32_t i, enum model_end end)
     m->result->uplinks[f->uplink].flows++;
     m->result->uplinks[f->uplink].broken += end != MODEL_DONE;
     struct policy_conn conn = conn_of(m, f);
+    uplink_note_rtt(&l->uplink, l->spec->rtt_s);
     policy_closed(m->policy, &conn, &l->uplink, &stats);
     flow_end(m, i, end);
 }

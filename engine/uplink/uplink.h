@@ -32,10 +32,11 @@ struct uplink_view {
     double tx_rate, rx_rate;         /* smoothed over a second */
     double tx_capacity, rx_capacity; /* learned (meter.h); 0 for not known yet */
     double busy;                     /* connections that were chosen or moved octets in the last 2 s */
-    double rtt;                      /* smoothed time that TCP takes to connect; 0 for not known yet */
-    double quota_left;               /* octets that this period has left, or infinity */
-    int32_t id;                      /* 1.. in the order given */
-    bool up, ipv4, ipv6;             /* up: not when a hard quota is used up, either */
+    double connect_time;             /* smoothed time that TCP takes to connect; 0 for not known yet */
+    double rtt;          /* smoothed round trip of those that ended, as TCP measured; 0: not known yet */
+    double quota_left;   /* octets that this period has left, or infinity */
+    int32_t id;          /* 1.. in the order given */
+    bool up, ipv4, ipv6; /* up: not when a hard quota is used up, either */
 };
 
 struct uplink_pulse;
@@ -167,6 +168,8 @@ void uplink_lease_move(struct uplink_lease *to, struct uplink_lease *from);
 
 /** Meters fed by whoever moves bytes and dials. @param connect_s  what TCP's handshake took */
 void uplink_note_connected(struct uplink *u, double connect_s);
+/** @param rtt_s  a connection's smoothed round trip, > 0 */
+void uplink_note_rtt(struct uplink *u, double rtt_s);
 void uplink_note_failed(struct uplink *u);
 /** Harmless for an empty lease. */
 void uplink_note_bytes(struct uplink_lease *lease, uint64_t tx, uint64_t rx);

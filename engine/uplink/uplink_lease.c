@@ -121,13 +121,24 @@ static void note_outcome(struct uplink *u, bool failed)
     u->view.fail_rate += FAIL_GAIN * ((failed ? 1 : 0) - u->view.fail_rate);
 }
 
+/* The first says it all. */
+static void smooth(double *value, double sample)
+{
+    if (*value <= 0)
+        *value = sample;
+    *value += CONNECT_GAIN * (sample - *value);
+}
+
 void uplink_note_connected(struct uplink *u, double connect_s)
 {
-    if (u->view.rtt <= 0)
-        u->view.rtt = connect_s;
-    u->view.rtt += CONNECT_GAIN * (connect_s - u->view.rtt);
+    smooth(&u->view.connect_time, connect_s);
     u->view.total++;
     note_outcome(u, false);
+}
+
+void uplink_note_rtt(struct uplink *u, double rtt_s)
+{
+    smooth(&u->view.rtt, rtt_s);
 }
 
 void uplink_note_failed(struct uplink *u)

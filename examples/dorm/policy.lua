@@ -21,7 +21,7 @@ return {
     local best = 0 -- of the pick under way
 
     local soonest = balance.only(function(u)
-      return u.rtt <= best * (1 + slack)
+      return u.connect_time <= best * (1 + slack)
     end, balance.least_connections())
 
     -- Whether it may be used for this: all lines but metered ones, and these for small things while the others are slow.
@@ -31,7 +31,7 @@ return {
     end, function(conn, uplinks, n)
       best = math.huge
       for i = 1, n do
-        best = math.min(best, uplinks[i].rtt)
+        best = math.min(best, uplinks[i].connect_time)
       end
       return soonest(conn, uplinks, n)
     end)
@@ -41,7 +41,7 @@ return {
         free_is_slow = true
         for i = 1, #uplinks do
           local u = uplinks[i]
-          free_is_slow = free_is_slow and (u.tags.metered or u.rtt > patience)
+          free_is_slow = free_is_slow and (u.tags.metered or u.connect_time > patience)
         end
         local u = allowed(conn, uplinks)
         return u, u.tags.metered and "the others are slow or gone" or "soonest to answer"

@@ -41,7 +41,8 @@
 ---@field tx_capacity number  octets to destinations that it can carry in a second, as learned from use; 0: not known yet
 ---@field rx_capacity number  octets from destinations that it can carry in a second, as learned from use; 0: not known yet
 ---@field busy number  live connections that were chosen, or moved something, in the last two seconds
----@field rtt number  seconds that TCP takes to connect, smoothed over the last eight or so; 0: not known yet
+---@field connect_time number  seconds that TCP takes to connect, smoothed over the last eight or so; 0: not known yet
+---@field rtt number  seconds of a round trip, as TCP measured it in connections that have ended, smoothed likewise; 0: not known yet
 ---@field quota_left number  octets that the period under way has left; math.huge without a quota
 
 ---How a connection went. Read-only, and valid during the call only.

@@ -119,7 +119,7 @@ def test_meters_run_while_connections_are_open(start, origin):
     server = origin(echo)
     with socks5_connect(proxy, OPEN4, server.port) as tunnel:
         u = uplink(proxy, "wan1")
-        assert (u["active"], u["busy"], u["tx_bytes"]) == (1, 1, 0) and 0 < u["rtt"] < 1, u
+        assert (u["active"], u["busy"], u["tx_bytes"]) == (1, 1, 0) and 0 < u["connect_time"] < 1, u
         tunnel.sendall(bytes(1000))
         read_exactly(tunnel.s, 1000)
         u = uplink(proxy, "wan1")
@@ -128,10 +128,12 @@ def test_meters_run_while_connections_are_open(start, origin):
         assert uplink(proxy, "wan1")["active"] == 1
         tunnel.sendall(b"again")
         read_exactly(tunnel.s, 5)
-        assert uplink(proxy, "wan1")["busy"] == 1
+        u = uplink(proxy, "wan1")
+        assert u["busy"] == 1 and u["rtt"] == 0, "TCP is asked at the end"
     (line,) = proxy.connections(1)
     assert (line["tx"], line["rx"]) == (1005, 1005), "each octet is counted once"
     assert_at_rest(proxy)
+    assert 0 < uplink(proxy, "wan1")["rtt"] < 1
 
 
 def test_requests_by_http_count_as_they_go(start, origin):

@@ -42,19 +42,20 @@ describe("examples/dorm", function()
 
   before_each(function()
     world = testing.world {
-      { name = "wall", rtt = 0.03 }, { name = "wifi", rtt = 0.1 }, { name = "phone", rtt = 0.06, tags = { "metered" } },
+      { name = "wall", connect_time = 0.03 }, { name = "wifi", connect_time = 0.1 },
+      { name = "phone", connect_time = 0.06, tags = { "metered" } },
     }
     policy = world:load "examples/dorm/policy.lua"
   end)
 
   it("takes what answers soonest, and leaves the phone alone", function()
     assert.same({ wall = 10, wifi = 0, phone = 0 }, policy:tally(10))
-    world:named("wifi").rtt = 0.04
+    world:named("wifi").connect_time = 0.04
     assert.same({ wall = 5, wifi = 5, phone = 0 }, policy:tally(10))
   end)
 
   it("takes the phone for small things when the others are slow", function()
-    world:named("wall").rtt, world:named("wifi").rtt = 0.9, 0.8
+    world:named("wall").connect_time, world:named("wifi").connect_time = 0.9, 0.8
     assert.equal("phone", policy:pick({ port = 443 }).uplink)
     assert.equal("the others are slow or gone", policy:pick({ port = 443 }).reason)
     assert.is_true(policy:pick({ port = 6881 }).uplink ~= "phone")

@@ -19,6 +19,7 @@ local VIEW = [[
   $double tx_rate, rx_rate;
   $double tx_capacity, rx_capacity;
   $double busy;
+  $double connect_time;
   $double rtt;
   $double quota_left;
   $int32_t id;

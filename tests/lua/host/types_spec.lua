@@ -38,7 +38,7 @@ describe("an uplink", function()
     assert.is_true(b.ipv4)
     assert.is_true(b.ipv6)
     for _, name in ipairs { "weight", "tier", "active", "total", "failures", "fail_rate", "tx_bytes", "rx_bytes", "tx_rate",
-      "rx_rate", "tx_capacity", "rx_capacity", "busy", "rtt", "quota_left" } do
+      "rx_rate", "tx_capacity", "rx_capacity", "busy", "connect_time", "rtt", "quota_left" } do
       view[name] = 12.25
       assert.equal(12.25, b[name])
     end

@@ -17,7 +17,9 @@ describe("least_latency", function()
   end
 
   before_each(function()
-    w = kit.world { { name = "cable", rtt = 0.02 }, { name = "lte", rtt = 0.06 }, { name = "dsl", rtt = 0.022 } }
+    w = kit.world {
+      { name = "cable", connect_time = 0.02 }, { name = "lte", connect_time = 0.06 }, { name = "dsl", connect_time = 0.022 },
+    }
     runner = w:load(nil, FILE)
     picks(3, 1000) -- each is tried once
   end)
@@ -31,17 +33,17 @@ describe("least_latency", function()
   it("tries the others now and then, so that a better line is noticed", function()
     local count = picks(100, 1003)
     assert.near(5, count.lte, 1)
-    w.views[2].rtt = 0.005
+    w.views[2].connect_time = 0.005
     assert.is_true((picks(50, 1103).lte or 0) >= 45)
   end)
 
   it("tries what was never measured once in a while, as it may never connect", function()
-    w = kit.world { { name = "a", rtt = 0.01 }, { name = "dead", rtt = 0 } }
+    w = kit.world { { name = "a", connect_time = 0.01 }, { name = "dead", connect_time = 0 } }
     runner = w:load(nil, FILE)
     picks(2, 2000)
     local count = picks(100, 2002)
     assert.near(5, count.dead, 1)
-    w.views[2].rtt = 0.002
+    w.views[2].connect_time = 0.002
     assert.is_true(picks(50, 2102).dead >= 40)
   end)
 

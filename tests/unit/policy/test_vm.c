@@ -41,6 +41,7 @@ static const struct layout layouts[] = {
     U(tx_capacity),
     U(rx_capacity),
     U(busy),
+    U(connect_time),
     U(rtt),
     U(quota_left),
     U(id),
