@@ -26,6 +26,8 @@ const char *fault_name(enum fault f)
         return "denied";
     case FAULT_NO_UPLINK:
         return "no-uplink";
+    case FAULT_UPSTREAM:
+        return "upstream";
     case FAULT_RESOURCES:
         return "resources";
     }
@@ -44,6 +46,8 @@ const char *fault_policy_name(enum fault f)
         return fault_name(f);
     case FAULT_NAME:
         return "dns";
+    case FAULT_UPSTREAM:
+        return "unreachable";
     case FAULT_NONE:
     case FAULT_DENIED:
     case FAULT_NO_UPLINK:
@@ -90,6 +94,7 @@ bool fault_worth_retry(enum fault f)
     case FAULT_RESET:
     case FAULT_DNS:
     case FAULT_BIND:
+    case FAULT_UPSTREAM:
         return true;
     case FAULT_NONE:
     case FAULT_NAME:

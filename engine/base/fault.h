@@ -16,11 +16,12 @@ enum fault {
     FAULT_BIND,        /* the uplink's device or address could not be bound */
     FAULT_DENIED,      /* policy or access rules said no */
     FAULT_NO_UPLINK,   /* no uplink is up that could serve this */
+    FAULT_UPSTREAM,    /* the uplink's own proxy is not there, or does not let us in */
     FAULT_RESOURCES,   /* out of descriptors, memory or ports on this machine */
 };
 
 /** For logs: "timeout", "refused", "unreachable", "reset", "no-such-name", "dns", "bind", "denied",
- *  "no-uplink", "resources"; "ok" for FAULT_NONE. */
+ *  "no-uplink", "upstream", "resources"; "ok" for FAULT_NONE. */
 const char *fault_name(enum fault f);
 
 /** The word the policy contract knows: one of "timeout", "refused", "unreachable", "reset", "dns", "bind".

@@ -65,6 +65,35 @@ static int set_address(struct uplink_spec *spec, const json_t *value, char *err)
     return 0;
 }
 
+static int set_upstream(struct uplink_spec *spec, const json_t *value, char *err)
+{
+    const char *text = config_text(value), *why = "expected a URL, such as \"socks5://127.0.0.1:1080\"";
+
+    spec->kind = UPLINK_UPSTREAM;
+    spec->upstream = malloc(sizeof *spec->upstream);
+    if (!spec->upstream)
+        return config_refuse(err, "out of memory");
+    *spec->upstream = (struct upstream_spec){.port = 0};
+    if (text && upstream_spec_parse(spec->upstream, slice_str(text), &why) == 0)
+        return 0;
+    return config_refuse(err, "%s", why);
+}
+
+/* An interface, or an address of this machine: where the upstream is reached from. */
+static int set_via(struct uplink_spec *spec, const json_t *value, char *err)
+{
+    struct uplink_spec via = {.kind = UPLINK_INTERFACE};
+    int r = set_address(&via, value, err);
+
+    if (r < 0)
+        r = set_interface(&via, value, err);
+    if (r < 0)
+        return config_refuse(err, "expected an interface or an address of this machine");
+    memcpy(spec->interface, via.interface, sizeof spec->interface);
+    spec->address = via.address;
+    return 0;
+}
+
 static int set_name(struct uplink_spec *spec, const json_t *value, char *err)
 {
     const char *text = config_text(value);
@@ -222,6 +251,34 @@ static int set_check(struct uplink_spec *spec, const json_t *value, char *err)
                          "\"none\"");
 }
 
+static int set_mark(struct uplink_spec *spec, const json_t *value, char *err)
+{
+    double mark = json_number_value(value);
+
+    if (!json_is_number(value) || !(mark >= 1 && mark <= UINT32_MAX) || floor(mark) != mark)
+        return config_refuse(err, "expected a whole number from 1 to 0xffffffff");
+    spec->mark = (uint32_t)mark;
+    return 0;
+}
+
+static int set_gateway(struct uplink_spec *spec, const json_t *value, char *err)
+{
+    char *text = join(value), *rest;
+    int r = text ? 0 : -EINVAL;
+
+    for (char *word = text ? strtok_r(text, ",", &rest) : NULL; r == 0 && word;
+         word = strtok_r(NULL, ",", &rest)) {
+        struct addr a;
+        r = addr_parse_ip(&a, slice_str(word), 0);
+        if (r == 0)
+            *(addr_family(&a) == AF_INET ? &spec->gateway4 : &spec->gateway6) = a;
+    }
+    free(text);
+    if (r < 0)
+        return config_refuse(err, "expected a router's address, or one of each family: \"192.168.1.254\"");
+    return 0;
+}
+
 static const struct {
     const char *key;
     field_fn *set;
@@ -238,6 +295,10 @@ static const struct {
     {"quota_end", set_quota_end},
     {"dns", set_dns},
     {"check", set_check},
+    {"gateway", set_gateway},
+    {"upstream", set_upstream},
+    {"via", set_via},
+    {"mark", set_mark},
 };
 
 /* What holds between the keys. @param ret_key  the one at fault */
@@ -268,7 +329,7 @@ static int unknown_key(const char *key, char *err)
     if (nearest.best)
         return config_refuse(err, "unknown key; did you mean %s?", nearest.best);
     return config_refuse(err, "unknown key (known: interface, address, name, weight, tier, tags, quota, "
-                              "quota_per, quota_day, quota_end, dns, check)");
+                              "quota_per, quota_day, quota_end, dns, check, gateway, mark, upstream, via)");
 }
 
 /* @param ret_key  the key at fault, "" for the whole */
@@ -289,9 +350,17 @@ static int parse_table(struct uplink_spec *spec, const json_t *table, const char
             return r;
     }
     *ret_key = "";
-    bool interface = json_object_get(table, "interface"), address = json_object_get(table, "address");
-    if (interface == address)
-        return config_refuse(err, "expected either interface or address%s", interface ? ", not both" : "");
+    bool interface = json_object_get(table, "interface"), address = json_object_get(table, "address"),
+         upstream = json_object_get(table, "upstream");
+    if (interface + address + upstream != 1)
+        return config_refuse(err, "expected either interface, address or upstream%s",
+                             interface || address || upstream ? ", no two of them" : "");
+    *ret_key = "via";
+    if (json_object_get(table, "via") && !upstream)
+        return config_refuse(err, "is for an upstream");
+    *ret_key = "gateway";
+    if (json_object_get(table, "gateway") && !interface)
+        return config_refuse(err, "is for an interface");
     return check_quota(table, &spec->quota, ret_key, err);
 }
 

@@ -1,6 +1,7 @@
 #include "control/machine_follow.h"
 
 #include "base/log.h"
+#include "control/gateways.h"
 #include "control/startup.h"
 #include "session/checks.h"
 #include "uplink/discover.h"
@@ -113,6 +114,7 @@ static void look(struct machine_follow *f, bool routes)
 
     if (machine_read_links(&m) < 0)
         return; /* the last known state stands */
+    gateways_refresh(uplinks, &m);
     for (size_t i = 0; i < uplinks->n; i++)
         refresh(f, uplinks->items[i], &m);
     cut_lost(f, &m);

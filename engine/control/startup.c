@@ -12,13 +12,6 @@ enum { PREFIX_MIN_V4 = 8, PREFIX_MIN_V6 = 16 };
 
 /* --- uplinks -------------------------------------------------------------------------------------------- */
 
-static const char *spec_text(const struct uplink_spec *spec, char out[ADDR_TEXT_MAX])
-{
-    if (spec->name[0])
-        return spec->name;
-    return spec->kind == UPLINK_INTERFACE ? spec->interface : addr_format_ip(&spec->address, out);
-}
-
 static int add_given(const struct config *c, const struct machine *m, struct uplink_set *set, char *err)
 {
     for (size_t i = 0; i < c->n_uplinks; i++) {
@@ -27,9 +20,9 @@ static int add_given(const struct config *c, const struct machine *m, struct upl
         if (r == -EEXIST)
             (void)snprintf(err, CONFIG_ERROR_MAX,
                            "uplink %s is given twice (a config file can give each a name of its own)",
-                           spec_text(&c->uplinks[i], text));
+                           uplink_spec_name(&c->uplinks[i], text));
         else if (r < 0)
-            (void)snprintf(err, CONFIG_ERROR_MAX, "uplink %s: %s", spec_text(&c->uplinks[i], text),
+            (void)snprintf(err, CONFIG_ERROR_MAX, "uplink %s: %s", uplink_spec_name(&c->uplinks[i], text),
                            strerror(-r));
         if (r < 0)
             return r;

@@ -4,7 +4,7 @@ static json_t *address_json(const struct addr *a, bool there)
 {
     char text[ADDR_TEXT_MAX];
 
-    return there ? json_string(addr_format_ip(a, text)) : json_null();
+    return there && addr_family(a) != AF_UNSPEC ? json_string(addr_format_ip(a, text)) : json_null();
 }
 
 static json_t *tags_of(const struct uplink *u)
@@ -31,6 +31,18 @@ static json_t *servers_of(const struct uplink *u)
     return list;
 }
 
+static void add_upstream(json_t *o, const struct uplink *u)
+{
+    char text[UPSTREAM_TEXT_MAX], address[ADDR_TEXT_MAX];
+    bool by_address = addr_family(&u->address) != AF_UNSPEC, by_link = u->interface[0] != '\0';
+
+    (void)json_object_set_new(o, "upstream", json_string(upstream_spec_format(u->upstream, text)));
+    (void)json_object_set_new(o, "via",
+                              by_address ? json_string(addr_format_ip(&u->address, address))
+                              : by_link  ? json_string(u->interface)
+                                         : json_null());
+}
+
 static json_t *families_of(const struct uplink *u)
 {
     static const char *const names[] = {"up", "suspect", "down", "captive"};
@@ -54,6 +66,8 @@ json_t *uplink_json(const struct uplink *u)
         "ipv4", address_json(&u->egress.source4, v->ipv4), "ipv6", address_json(&u->egress.source6, v->ipv6),
         "weight", v->weight, "tier", v->tier, "tags", tags_of(u));
     (void)json_object_set_new(o, "dns", servers_of(u));
+    if (u->upstream)
+        add_upstream(o, u);
     (void)json_object_set_new(o, "families", families_of(u));
     json_t *meters =
         json_pack("{s:I, s:I, s:I, s:f, s:I, s:I, s:f, s:f, s:f, s:f, s:I, s:f, s:f, s:o}", "active",

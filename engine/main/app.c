@@ -1,5 +1,6 @@
 #include "main/app.h"
 
+#include "control/gateways.h"
 #include "control/policy_loading.h"
 #include "control/startup.h"
 #include "session/checks.h"
@@ -182,6 +183,9 @@ int app_init(struct app *a, const struct config *config, const struct paths *pat
         (void)snprintf(err, CONFIG_ERROR_MAX, "the resolvers do not start: %s", strerror(-e));
         return -1;
     }
+    gateways_refresh(uplinks, m);
+    for (size_t i = 0; i < uplinks->n; i++)
+        uplink_refresh(uplinks->items[i], m);
     name_servers_refresh(&a->names, m);
     e = startup_local(config, m, &a->local);
     if (e < 0) {
@@ -264,6 +268,7 @@ void app_done(struct app *a)
         ev_timer_stop(a->loop, &a->drain);
     }
     name_servers_close(&a->names);
+    gateways_close(a->uplinks);
     cidr_set_done(&a->local);
     if (a->loop)
         ev_loop_destroy(a->loop);

@@ -160,7 +160,7 @@ static int parse_short(struct cli *cli, struct arguments *a, char *arg, char *er
     return 0;
 }
 
-static int take_word(struct cli *cli, const char *word, char *err)
+static int take_word(struct cli *cli, char *word, char *err)
 {
     const struct verb *v = cli->verb;
 
@@ -168,7 +168,12 @@ static int take_word(struct cli *cli, const char *word, char *err)
         return config_refuse(err, "%s takes options only: '%.60s'", v->name, word);
     if (cli->n_words == v->words_max)
         return config_refuse(err, "%s takes %s and no more: '%.60s'", v->name, v->words, word);
-    cli->words[cli->n_words++] = word;
+    /* An upstream's URL may hold a password. */
+    bool secret = strstr(word, "://") && strchr(word, '@');
+    cli->words[cli->n_words] = secret ? hide(cli, word) : word;
+    if (!cli->words[cli->n_words])
+        return config_refuse(err, "out of memory");
+    cli->n_words++;
     return 0;
 }
 
@@ -251,13 +256,12 @@ const char *cli_value(const struct cli *cli, const char *name)
 
 /* --- the config ----------------------------------------------------------------------------------------- */
 
-/* Whether they would bear the same name; on the command line nobody gives another. */
+/* On the command line nobody gives another name. */
 static bool is_same(const struct uplink_spec *a, const struct uplink_spec *b)
 {
-    if (a->kind != b->kind)
-        return false;
-    return a->kind == UPLINK_INTERFACE ? strcmp(a->interface, b->interface) == 0
-                                       : addr_same_ip(&a->address, &b->address);
+    char one[UPLINK_NAME_MAX + 1], two[UPLINK_NAME_MAX + 1];
+
+    return strcmp(uplink_spec_name(a, one), uplink_spec_name(b, two)) == 0;
 }
 
 static bool has_uplink(const struct config *c, const struct uplink_spec *spec)
@@ -279,10 +283,9 @@ static int add_uplinks(const struct cli *cli, struct config *c, char *err)
         if (r < 0)
             return r;
         if (has_uplink(c, &spec)) {
-            char text[ADDR_TEXT_MAX];
-            r = config_refuse(
-                err, "uplink %s is given twice (a config file can give each a name of its own)",
-                spec.kind == UPLINK_INTERFACE ? spec.interface : addr_format_ip(&spec.address, text));
+            char text[UPLINK_NAME_MAX + 1];
+            r = config_refuse(err, "uplink %s is given twice (a config file can give each a name of its own)",
+                              uplink_spec_name(&spec, text));
             uplink_spec_done(&spec);
             return r;
         }

@@ -50,9 +50,9 @@ static void print_welcome(const struct app *a)
     for (size_t i = 0; i < a->uplinks->n; i++) {
         const struct uplink *u = a->uplinks->items[i];
         char v4[ADDR_TEXT_MAX] = "", v6[ADDR_TEXT_MAX] = "";
-        if (u->view.ipv4)
+        if (u->view.ipv4 && addr_family(&u->egress.source4) != AF_UNSPEC)
             (void)addr_format_ip(&u->egress.source4, v4);
-        if (u->view.ipv6)
+        if (u->view.ipv6 && addr_family(&u->egress.source6) != AF_UNSPEC)
             (void)addr_format_ip(&u->egress.source6, v6);
         printf("  uplink ");
         printf("%*s weight %-5g %s%s%s%s\n", width - command_print(u->name), "", u->view.weight, v4,

@@ -30,7 +30,7 @@ int command_print(const char *text)
 
 const char *command_absence(const struct uplink *u, const struct machine *m)
 {
-    bool by_address = u->kind == UPLINK_ADDRESS;
+    bool by_address = addr_family(&u->address) != AF_UNSPEC;
     const struct machine_link *link =
         by_address ? machine_link_of_addr(m, &u->address) : machine_link_by_name(m, u->interface);
 

@@ -39,6 +39,8 @@ int egress_bind(const struct egress *e, int fd, int family, int type)
         r = -errno;
     if (r == 0 && e->on_link && setsockopt(fd, SOL_SOCKET, SO_DONTROUTE, &(int){1}, sizeof(int)) < 0)
         r = -errno;
+    if (r == 0 && e->mark != 0 && setsockopt(fd, SOL_SOCKET, SO_MARK, &e->mark, sizeof e->mark) < 0)
+        r = -EADDRNOTAVAIL;
     if (r == 0 && e->device[0])
         r = bind_device(fd, e->device);
     if (r == 0 && addr_family(source) != AF_UNSPEC)

@@ -6,11 +6,13 @@
 #include "net/addr.h"
 
 #include <net/if.h>
+#include <string.h>
 
 struct egress {
     char device[IFNAMSIZ]; /* "" for none */
     struct addr source4;   /* AF_UNSPEC: no source given for that family */
     struct addr source6;
+    uint32_t mark;   /* of its packets, for the machine's routing rules (SO_MARK); 0 for none */
     bool any4, any6; /* whether sockets of that family may be opened at all; both false: nothing can leave */
     bool on_link;    /* to this machine and its neighbours only, never by a gateway or a default route */
 };
@@ -31,6 +33,13 @@ static inline bool egress_same_sources(const struct egress *a, const struct egre
 {
     return a->any4 == b->any4 && a->any6 == b->any6 && addr_same_ip(&a->source4, &b->source4) &&
            addr_same_ip(&a->source6, &b->source6);
+}
+
+/** Whether both leave in the same way. */
+static inline bool egress_same(const struct egress *a, const struct egress *b)
+{
+    return egress_same_sources(a, b) && strncmp(a->device, b->device, IFNAMSIZ) == 0 && a->mark == b->mark &&
+           a->on_link == b->on_link;
 }
 
 /** Open a non-blocking, close-on-exec socket of that family bound as e says. Never returns a socket that is

@@ -142,8 +142,7 @@ static bool channel_ready(struct resolver *r)
     /* Search domains are the machine's own, and no affair of an uplink's servers. */
     const struct dns_channel_options options = {.servers = &r->servers,
                                                 .egress = &r->egress,
-                                                .search = egress_same_sources(&r->egress, &EGRESS_DIRECT) &&
-                                                          !r->egress.device[0],
+                                                .search = egress_same(&r->egress, &EGRESS_DIRECT),
                                                 .timeout_s = r->timeout_s};
 
     return r->channel || dns_channel_open(&r->channel, r->loop, &options) == 0;
@@ -269,9 +268,7 @@ void resolver_free(struct resolver *r)
 
 void resolver_aim(struct resolver *r, const struct egress *egress, const struct dns_servers *servers)
 {
-    bool same = egress_same_sources(&r->egress, egress) && strcmp(r->egress.device, egress->device) == 0;
-
-    if (same && dns_servers_same(&r->servers, servers))
+    if (egress_same(&r->egress, egress) && dns_servers_same(&r->servers, servers))
         return;
     forget(r);
     r->egress = *egress;

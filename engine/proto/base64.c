@@ -37,3 +37,22 @@ long base64_decode(struct slice text, char *out, size_t out_size)
     /* What the padding stands for must be zero, or two texts would mean one thing. */
     return bits & ((1u << pending) - 1) ? -1 : (long)written;
 }
+
+void base64_encode(struct slice data, char *out)
+{
+    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+    for (size_t i = 0; i < data.len; i += 3) {
+        size_t left = data.len - i;
+        uint32_t bits = (uint32_t)(uint8_t)data.data[i] << 16;
+        if (left > 1)
+            bits |= (uint32_t)(uint8_t)data.data[i + 1] << 8;
+        if (left > 2)
+            bits |= (uint8_t)data.data[i + 2];
+        *out++ = letters[bits >> 18];
+        *out++ = letters[bits >> 12 & 63];
+        *out++ = left > 1 ? letters[bits >> 6 & 63] : '=';
+        *out++ = left > 2 ? letters[bits & 63] : '=';
+    }
+    *out = '\0';
+}

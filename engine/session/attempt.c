@@ -4,6 +4,9 @@
 #include "net/dns_name.h"
 
 #include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 static const struct egress *egress_of(const struct attempt *a)
 {
@@ -16,9 +19,72 @@ static void finish(struct attempt *a, enum fault fault, int fd)
     a->events->done(a, fault, fd); /* a may be gone */
 }
 
+/* --- by an upstream proxy ------------------------------------------------------------------------------- */
+
+static void upstream_end(struct attempt *a)
+{
+    if (a->upstream)
+        upstream_cancel(a->upstream);
+    free(a->upstream);
+    a->upstream = NULL;
+}
+
+static void on_talked(struct upstream *u, enum fault fault, int fd)
+{
+    struct attempt *a = u->owner;
+
+    upstream_end(a);
+    a->dial.connect_s = clock_now_s() - a->dialed_at; /* it is the whole way that counts */
+    finish(a, fault, fd);
+}
+
+static enum upstream_protocol protocol_of(const struct upstream_spec *s)
+{
+    if (strcmp(s->scheme, "http") == 0)
+        return UPSTREAM_HTTP;
+    return strcmp(s->scheme, "socks5") == 0 ? UPSTREAM_SOCKS5 : UPSTREAM_SOCKS4A;
+}
+
+static void talk(struct attempt *a, int fd)
+{
+    const struct upstream_spec *s = a->lease.uplink->upstream;
+    const struct upstream_talk_request request = {
+        .protocol = protocol_of(s), .target = a->target, .user = s->user, .pass = s->pass};
+    double left_s = a->timeout_s - (clock_now_s() - a->dialed_at);
+
+    a->upstream = calloc(1, sizeof *a->upstream);
+    if (!a->upstream) {
+        (void)close(fd);
+        return finish(a, FAULT_RESOURCES, -1);
+    }
+    a->upstream->owner = a;
+    upstream_start(a->upstream, a->proxy->loop, fd, &request, left_s > 0 ? left_s : 0, on_talked);
+}
+
+/* Nobody there is its own fault, and not the destination's. */
+static enum fault of_upstream(enum fault fault)
+{
+    bool ours = fault == FAULT_TIMEOUT || fault == FAULT_BIND || fault == FAULT_RESOURCES;
+
+    return ours ? fault : FAULT_UPSTREAM;
+}
+
+/* --- the dial ------------------------------------------------------------------------------------------- */
+
+static bool by_upstream(const struct attempt *a)
+{
+    return a->lease.uplink && a->lease.uplink->upstream;
+}
+
 static void on_dialed(struct dial *d, enum fault fault, int fd)
 {
-    finish(container_of(d, struct attempt, dial), fault, fd);
+    struct attempt *a = container_of(d, struct attempt, dial);
+
+    if (!by_upstream(a))
+        return finish(a, fault, fd);
+    if (fault != FAULT_NONE)
+        return finish(a, of_upstream(fault), -1);
+    talk(a, fd);
 }
 
 /* A machine of the household must not reach, through the proxy, what listens on the proxy's own loopback. */
@@ -30,6 +96,8 @@ static bool forbidden(const struct attempt *a, const struct addr *to)
 static void dial_by(struct attempt *a, const struct addr *addrs, size_t n, const struct egress *egress)
 {
     double timeout_s = a->direct ? a->proxy->settings.dial_timeout_s : a->timeout_s;
+
+    a->dialed_at = clock_now_s();
     dial_start(&a->dial, a->proxy->loop, addrs, n, egress, timeout_s, on_dialed);
 }
 
@@ -53,6 +121,23 @@ static void dial_routed(struct attempt *a, const struct addr *addrs, size_t n)
     dial_by(a, order, n_order, egress_of(a));
     if (doubtful && a->target->kind == TARGET_NAME)
         a->events->doubtful(a);
+}
+
+static void on_upstream_resolved(struct resolver_query *q, enum fault fault, const struct addr *addrs,
+                                 size_t n)
+{
+    struct attempt *a = container_of(q, struct attempt, query);
+
+    if (fault != FAULT_NONE)
+        return finish(a, of_upstream(fault), -1);
+    dial_by(a, addrs, n, egress_of(a));
+}
+
+static void dial_upstream(struct attempt *a)
+{
+    const struct uplink *u = a->lease.uplink;
+
+    resolver_start(u->resolver, &a->query, u->upstream->host, u->upstream->port, on_upstream_resolved);
 }
 
 static void dial_addrs(struct attempt *a, const struct addr *addrs, size_t n)
@@ -86,13 +171,15 @@ static void dial_addrs(struct attempt *a, const struct addr *addrs, size_t n)
         dial_by(a, local, n_local, &EGRESS_ON_LINK);
     else if (a->direct)
         dial_by(a, direct, n_direct, &EGRESS_DIRECT);
+    else if (by_upstream(a))
+        dial_upstream(a);
     else
         dial_routed(a, routed, n_routed);
 }
 
 bool attempt_asks_uplink(const struct attempt *a)
 {
-    return a->lease.uplink && a->target->kind == TARGET_NAME &&
+    return a->lease.uplink && !a->lease.uplink->upstream && a->target->kind == TARGET_NAME &&
            !dns_name_is_local(slice_str(a->target->host));
 }
 
@@ -124,6 +211,9 @@ void attempt_start(struct attempt *a, const struct attempt_request *request,
     };
     if (request->uplink)
         uplink_acquire(&a->lease, request->uplink);
+    /* It knows names itself; but those of this network it does not. */
+    if (by_upstream(a) && t->kind == TARGET_NAME && !dns_name_is_local(slice_str(t->host)))
+        return dial_upstream(a);
     if (t->kind == TARGET_NAME)
         return resolver_start(attempt_asks_uplink(a) ? request->uplink->resolver : a->proxy->resolver,
                               &a->query, t->host, t->port, on_resolved);
@@ -138,5 +228,6 @@ void attempt_cancel(struct attempt *a)
     a->running = false;
     resolver_cancel(&a->query);
     dial_cancel(&a->dial);
+    upstream_end(a);
     uplink_release(&a->lease);
 }

@@ -9,6 +9,7 @@
 #include "net/resolver.h"
 #include "proto/target.h"
 #include "session/proxy.h"
+#include "session/upstream.h"
 
 struct attempt;
 
@@ -36,6 +37,8 @@ struct attempt {
     enum resolver_news news; /* of the uplink's name servers */
     struct resolver_query query;
     struct dial dial;
+    double dialed_at;          /* monotonic seconds */
+    struct upstream *upstream; /* the talk with the uplink's own proxy, while there is one */
 };
 
 struct attempt_request {

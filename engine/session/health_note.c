@@ -40,7 +40,7 @@ static void note_family(struct uplink *u, int family, const struct dial_family *
 
 void health_note_dial(struct uplink *u, const struct dial *d, double enough_s)
 {
-    if (!u || !d->loop)
+    if (!u || !d->loop || u->upstream) /* a connection to that says little */
         return;
     note_family(u, AF_INET, &d->four, enough_s);
     note_family(u, AF_INET6, &d->six, enough_s);
@@ -58,4 +58,18 @@ void health_note_names(struct uplink *u, enum resolver_news news)
         health_log(LOG_INFO, "uplink resolves names again", u, AF_UNSPEC);
     if (news == RESOLVER_SILENCE && health_silent(&u->names, uplink_names_heard(u), clock_now_s()))
         health_log(LOG_WARN, "uplink resolves no names: others are preferred", u, AF_UNSPEC);
+}
+
+void health_note_upstream(struct uplink *u, enum fault fault)
+{
+    struct health *h = &u->health4; /* both families' */
+
+    if (!u->upstream)
+        return;
+    if (fault == FAULT_NONE || fault == FAULT_REFUSED || fault == FAULT_UNREACHABLE) {
+        if (health_answered(h))
+            health_log(LOG_INFO, "uplink answers again", u, AF_UNSPEC);
+    } else if (health_silent(h, u->received4, clock_now_s())) {
+        health_log(LOG_WARN, "uplink does not answer: others are preferred", u, AF_UNSPEC);
+    }
 }

@@ -20,6 +20,10 @@ double health_usual_s(const struct uplink *u);
  *  @param enough_s  who was waited for that long in vain is silent */
 void health_note_dial(struct uplink *u, const struct dial *d, double enough_s);
 
+/** Of an attempt by an upstream proxy: what it answered, or that it did not. Nothing happens for other
+ * uplinks. */
+void health_note_upstream(struct uplink *u, enum fault fault);
+
 /** Of the uplink's name servers. */
 void health_note_names(struct uplink *u, enum resolver_news news);
 

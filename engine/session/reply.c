@@ -14,6 +14,7 @@ enum socks5_reply_code reply_socks5(enum fault fault)
     case FAULT_DNS:
         return SOCKS5_HOST_UNREACHABLE;
     case FAULT_UNREACHABLE:
+    case FAULT_UPSTREAM:
     case FAULT_NO_UPLINK:
         return SOCKS5_NETWORK_UNREACHABLE;
     case FAULT_DENIED:
@@ -51,6 +52,8 @@ struct reply_http reply_http(enum fault fault)
         return (struct reply_http){403, "destination_ip_prohibited", "This destination is not allowed."};
     case FAULT_NO_UPLINK:
         return (struct reply_http){503, "destination_unavailable", "No uplink is up that could serve this."};
+    case FAULT_UPSTREAM:
+        return (struct reply_http){502, "destination_unavailable", "The uplink's own proxy does not serve."};
     case FAULT_BIND:
         return (struct reply_http){503, "proxy_internal_error", "No uplink could be bound."};
     case FAULT_RESOURCES:

@@ -157,6 +157,7 @@ static void note_failure(struct racer *r, enum fault fault)
         char client[ADDR_TEXT_MAX];
         /* A family that was tried late had less of the time. */
         health_note_dial(u, &r->attempt.dial, health_usual_s(u) / (fault == FAULT_TIMEOUT ? 2 : 1));
+        health_note_upstream(u, fault);
         hurry_if_silent(o->proxy, u);
         if (fault != FAULT_REFUSED)
             uplink_note_failed(u);
@@ -211,6 +212,7 @@ static void on_arrived(struct racer *r, int fd)
         outbound_conn(o, r->number, fault_policy_name(s->last), &conn, client);
         health_note_names(o->lease.uplink, r->attempt.news);
         health_note_dial(o->lease.uplink, &r->attempt.dial, health_usual_s(o->lease.uplink));
+        health_note_upstream(o->lease.uplink, FAULT_NONE);
         o->lease.family = r->attempt.dial.family;
         uplink_note_connected(o->lease.uplink, r->attempt.dial.connect_s);
         policy_opened(o->proxy->policy, &conn, o->lease.uplink, o->connected_s - o->started_s);

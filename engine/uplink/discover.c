@@ -156,6 +156,8 @@ static void check_family(struct text *t, const struct uplink *u, const struct ma
     struct addr to;
 
     /* An address that no line has is routed as the kernel sees fit, and meant to be. */
+    if (u->mark != 0) /* for rules that are not looked into */
+        return;
     if (!egress_allows(&u->egress, family) || !link || !machine_link_is_line(link) ||
         addr_parse_ip(&to, slice_str(family == AF_INET ? PUBLIC4 : PUBLIC6), 0) < 0)
         return;
@@ -174,9 +176,14 @@ static void check_family(struct text *t, const struct uplink *u, const struct ma
 int discover_gateway(const struct uplink *u, const struct machine *m, int family, struct addr *ret)
 {
     const struct machine_link *link = machine_link_by_name(m, u->egress.device);
+    const struct uplink_gateway *own = family == AF_INET ? &u->gateway4 : &u->gateway6;
     struct machine_route route;
     struct addr to;
 
+    if (addr_family(&own->addr) != AF_UNSPEC) {
+        *ret = own->addr;
+        return 0;
+    }
     if (!link || !egress_allows(&u->egress, family))
         return -ENETUNREACH;
     int r = addr_parse_ip(&to, slice_str(family == AF_INET ? PUBLIC4 : PUBLIC6), 0);

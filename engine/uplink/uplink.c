@@ -7,8 +7,13 @@
 
 const char *uplink_kind_name(enum uplink_kind kind)
 {
-    return kind == UPLINK_INTERFACE ? "interface" : "address";
+    static const char *const names[] = {"interface", "address", "upstream"};
+
+    return names[kind];
 }
+
+/* Of those that have a gateway; with the id added. */
+enum { GATEWAY_MARK = 0x53570000 };
 
 /* --- the set -------------------------------------------------------------------------------------------- */
 
@@ -19,6 +24,9 @@ static void uplink_free(struct uplink *u)
     for (size_t i = 0; i < u->n_tags; i++)
         free(u->tags[i]);
     free(u->check);
+    if (u->upstream)
+        upstream_spec_done(u->upstream);
+    free(u->upstream);
     free(u);
 }
 
@@ -36,14 +44,23 @@ static int copy_texts(struct uplink *u, const struct uplink_spec *spec)
 
 static void set_name(struct uplink *u, const struct uplink_spec *spec)
 {
-    char text[ADDR_TEXT_MAX];
-    const char *name = spec->name;
-
-    if (name[0] == '\0')
-        name = spec->kind == UPLINK_INTERFACE ? spec->interface : addr_format_ip(&spec->address, text);
+    char text[UPLINK_NAME_MAX + 1];
+    const char *name = uplink_spec_name(spec, text);
     size_t len = strnlen(name, UPLINK_NAME_MAX);
+
     memcpy(u->name, name, len);
     u->name[len] = '\0';
+}
+
+static int copy_upstream(struct uplink *u, const struct uplink_spec *spec)
+{
+    if (!spec->upstream)
+        return 0;
+    u->upstream = malloc(sizeof *u->upstream);
+    if (!u->upstream)
+        return -ENOMEM;
+    *u->upstream = *spec->upstream;
+    return 0;
 }
 
 static bool name_is_taken(const struct uplink_set *set, const char *name)
@@ -71,11 +88,17 @@ int uplink_set_add(struct uplink_set *set, const struct uplink_spec *spec, const
     memcpy(u->interface, spec->interface, sizeof u->interface);
     u->address = spec->address;
     u->dns = spec->dns;
+    u->gateway4.addr = spec->gateway4;
+    u->gateway6.addr = spec->gateway6;
+    bool own = addr_family(&spec->gateway4) != AF_UNSPEC || addr_family(&spec->gateway6) != AF_UNSPEC;
+    u->mark = spec->mark == 0 && own ? GATEWAY_MARK + (uint32_t)u->view.id : spec->mark;
     quota_init(&u->quota, &spec->quota, time(NULL));
     u->pulse = &set->pulse;
     list_init(&u->busy);
     set_name(u, spec);
     int r = name_is_taken(set, u->name) ? -EEXIST : copy_texts(u, spec);
+    if (r == 0)
+        r = copy_upstream(u, spec);
     if (r < 0) {
         uplink_free(u);
         return r;
@@ -135,6 +158,13 @@ static void refresh_address(struct uplink *u, const struct machine *m)
         *(is4 ? &u->egress.any4 : &u->egress.any6) = true;
 }
 
+bool uplink_has_way(const struct uplink *u, int family)
+{
+    const struct uplink_gateway *g = family == AF_INET ? &u->gateway4 : &u->gateway6;
+
+    return addr_family(&g->addr) == AF_UNSPEC || g->ready;
+}
+
 /* Another address is another network, or the same one anew. */
 static void forget_health(struct uplink *u, const struct egress *before)
 {
@@ -155,12 +185,21 @@ void uplink_refresh(struct uplink *u, const struct machine *m)
 
     /* Until proven otherwise nothing may leave. */
     u->egress = (struct egress){.any4 = false, .any6 = false};
-    if (u->kind == UPLINK_INTERFACE)
+    if (addr_family(&u->address) != AF_UNSPEC)
+        refresh_address(u, m);
+    else if (u->interface[0])
         refresh_interface(u, m);
     else
-        refresh_address(u, m);
+        u->egress = EGRESS_DIRECT; /* to an upstream, by whatever way */
+    u->egress.mark = u->mark;
+    u->egress.any4 = u->egress.any4 && uplink_has_way(u, AF_INET);
+    u->egress.any6 = u->egress.any6 && uplink_has_way(u, AF_INET6);
     u->view.ipv4 = u->egress.any4;
     u->view.ipv6 = u->egress.any6;
+    if (u->upstream) { /* which has its own ways to the destination */
+        u->view.ipv4 = u->egress.any4 || u->egress.any6;
+        u->view.ipv6 = u->view.ipv4 && strcmp(u->upstream->scheme, "socks4a") != 0;
+    }
     forget_health(u, &before);
     uplink_settle(u);
 }

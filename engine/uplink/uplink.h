@@ -10,13 +10,14 @@
 #include "uplink/health.h"
 #include "uplink/meter.h"
 #include "uplink/quota.h"
+#include "uplink/upstream_spec.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 enum { UPLINK_MAX = 64, UPLINK_NAME_MAX = 63, UPLINK_TAGS_MAX = 8 };
 
-enum uplink_kind { UPLINK_INTERFACE, UPLINK_ADDRESS };
+enum uplink_kind { UPLINK_INTERFACE, UPLINK_ADDRESS, UPLINK_UPSTREAM };
 
 /** The numbers of an uplink that a policy reads in place: only double, int32_t and bool, mirrored field by
  * field in lua/steerway/host/types.lua (a unit test compares the two). Rates in octets/s, times in seconds.
@@ -41,13 +42,23 @@ struct uplink_view {
 
 struct uplink_pulse;
 
+/** A router of its own, instead of that of the interface's routes. */
+struct uplink_gateway {
+    struct addr addr; /* AF_UNSPEC: none */
+    bool ready;       /* the machine routes by it */
+    bool failed;      /* could not be made to, which was told */
+};
+
 struct uplink {
     struct uplink_view view; /* first: its address is what policies see */
     enum uplink_kind kind;
     char name[UPLINK_NAME_MAX + 1]; /* unique in its set; the interface or address unless configured */
     char interface[IFNAMSIZ];       /* the link that it is or that has its address; "" for none at present */
-    struct addr address;            /* of UPLINK_ADDRESS */
+    struct addr address; /* of UPLINK_ADDRESS, or by which an upstream is reached; else AF_UNSPEC */
+    struct upstream_spec *upstream; /* of UPLINK_UPSTREAM; else NULL */
     struct egress egress;
+    uint32_t mark; /* of its packets; 0 for none */
+    struct uplink_gateway gateway4, gateway6;
     char *tags[UPLINK_TAGS_MAX];
     size_t n_tags;
     struct uplink_pulse *pulse; /* of its set; NULL: nothing is metered */
@@ -85,20 +96,26 @@ struct uplink_set {
 struct uplink_spec {
     enum uplink_kind kind;
     char name[UPLINK_NAME_MAX + 1]; /* "" to derive */
-    char interface[IFNAMSIZ];
-    struct addr address;
+    char interface[IFNAMSIZ];       /* of an upstream: by which it is reached; "" for any */
+    struct addr address;            /* likewise */
+    struct upstream_spec *upstream; /* owned by the spec */
     double weight, tier;
     char *tags[UPLINK_TAGS_MAX]; /* owned by the spec */
     size_t n_tags;
     struct quota_plan quota;
+    struct addr gateway4, gateway6; /* AF_UNSPEC: as the interface's routes say */
+    uint32_t mark;                  /* 0: none, or one of our own where there is a gateway */
     struct dns_servers dns;
     char *check; /* owned by the spec; NULL for none */
 };
 
-/** Parse "INTERFACE|ADDRESS[@WEIGHT]" or with "/WEIGHT". An IPv6 address may stand in brackets. Weight is a
- * number above 0 and at most 1e6; default 1. @return 0, or -EINVAL with a reason in err that quotes the text
- */
+/** Parse "INTERFACE|ADDRESS|URL[@WEIGHT]" or with "/WEIGHT". An IPv6 address may stand in brackets; a URL is
+ * an upstream's. Weight is a number above 0 and at most 1e6; default 1. @return 0, -ENOMEM, or -EINVAL with a
+ * reason in err that quotes the text, but for what may be a secret */
 MUST_CHECK int uplink_spec_parse(struct uplink_spec *ret, const char *text, char *err, size_t err_size);
+
+/** The name that it will bear. @return out, or the spec's own text */
+const char *uplink_spec_name(const struct uplink_spec *spec, char out[UPLINK_NAME_MAX + 1]);
 
 void uplink_spec_done(struct uplink_spec *spec);
 
@@ -143,6 +160,9 @@ void uplink_set_draining(struct uplink *u, bool draining);
 /** "up", "suspect" or "captive" (health.h), "draining", "used up" for nothing but its hard quota, or "down":
  * no link, no address, or failed checks. */
 const char *uplink_state_name(const struct uplink *u);
+
+/** Whether packets of a family go by a router of its own, or by the interface's, as it should be. */
+bool uplink_has_way(const struct uplink *u, int family);
 
 /** Whether nothing but its hard quota keeps it from serving. */
 bool uplink_is_spent(const struct uplink *u);

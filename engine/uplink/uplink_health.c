@@ -1,13 +1,19 @@
 #include "uplink/uplink.h"
 
+/* An upstream is one way for both families. */
+static bool is_six(const struct uplink *u, int family)
+{
+    return family == AF_INET6 && !u->upstream;
+}
+
 struct health *uplink_health(struct uplink *u, int family)
 {
-    return family == AF_INET6 ? &u->health6 : &u->health4;
+    return is_six(u, family) ? &u->health6 : &u->health4;
 }
 
 double uplink_received(const struct uplink *u, int family)
 {
-    return family == AF_INET6 ? u->received6 : u->received4;
+    return is_six(u, family) ? u->received6 : u->received4;
 }
 
 double uplink_names_heard(const struct uplink *u)
@@ -17,12 +23,12 @@ double uplink_names_heard(const struct uplink *u)
 
 enum health_state uplink_health_state(const struct uplink *u, int family)
 {
-    return health_state(family == AF_INET6 ? &u->health6 : &u->health4, uplink_received(u, family));
+    return health_state(is_six(u, family) ? &u->health6 : &u->health4, uplink_received(u, family));
 }
 
 bool uplink_family_is_fit(const struct uplink *u, int family, double now)
 {
-    return health_is_fit(family == AF_INET6 ? &u->health6 : &u->health4, uplink_received(u, family), now);
+    return health_is_fit(is_six(u, family) ? &u->health6 : &u->health4, uplink_received(u, family), now);
 }
 
 /* Whether a family tells something of the whole: many have addresses of a family by which nothing ever goes.
@@ -30,7 +36,7 @@ bool uplink_family_is_fit(const struct uplink *u, int family, double now)
 static bool counts(const struct uplink *u, int family)
 {
     bool is4 = family == AF_INET, speaks = is4 ? u->view.ipv4 : u->view.ipv6;
-    bool known = is4 ? u->health4.known : u->health6.known;
+    bool known = is4 || u->upstream ? u->health4.known : u->health6.known;
     bool any_known = (u->view.ipv4 && u->health4.known) || (u->view.ipv6 && u->health6.known);
 
     return speaks && (known || !any_known);

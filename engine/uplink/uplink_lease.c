@@ -154,7 +154,7 @@ void uplink_note_bytes(struct uplink_lease *lease, uint64_t tx, uint64_t rx)
     note_busy(lease);
     lease->uplink->view.tx_bytes += (double)tx;
     lease->uplink->view.rx_bytes += (double)rx;
-    if (lease->family == AF_INET)
+    if (lease->family == AF_INET || lease->uplink->upstream)
         lease->uplink->received4 += (double)rx;
     else if (lease->family == AF_INET6)
         lease->uplink->received6 += (double)rx;

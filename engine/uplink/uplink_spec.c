@@ -117,22 +117,58 @@ static int parse_name(struct uplink_spec *ret, struct slice name, const char *te
     return 0;
 }
 
+/* As host:port does, and user:password hardly. */
+static bool ends_with_port(struct slice text)
+{
+    size_t digits = 0;
+
+    while (digits < text.len && isdigit((unsigned char)text.data[text.len - digits - 1]))
+        digits++;
+    return digits > 0 && digits < text.len && text.data[text.len - digits - 1] == ':';
+}
+
+/* Where the weight begins: behind the @ or / that follows host and port, if there is one. */
+static size_t url_length(const char *text)
+{
+    const char *place = strstr(text, "://") + 3, *at = strrchr(place, '@');
+
+    if (at && !strchr(at, ':') && ends_with_port(slice_of(place, (size_t)(at - place))))
+        return (size_t)(at - text);
+    const char *behind = at ? at : place, *slash = strchr(behind, '/');
+    return slash ? (size_t)(slash - text) : strlen(text);
+}
+
+static int parse_upstream(struct uplink_spec *ret, const char *text, char *err, size_t err_size)
+{
+    struct upstream_spec upstream;
+    size_t len = url_length(text);
+    const char *why;
+
+    if (text[len] && text[len + 1] && parse_weight(slice_str(text + len + 1), &ret->weight) < 0)
+        why = "the weight behind it must be a number above 0 and at most 1000000";
+    else if (upstream_spec_parse(&upstream, slice_of(text, len), &why) == 0) {
+        ret->kind = UPLINK_UPSTREAM;
+        ret->upstream = malloc(sizeof *ret->upstream);
+        if (ret->upstream)
+            *ret->upstream = upstream;
+        upstream_spec_done(&upstream);
+        return ret->upstream ? 0 : -ENOMEM;
+    }
+    (void)snprintf(err, err_size, "uplink \"%.*s://…\": %s", (int)(strstr(text, "://") - text), text, why);
+    return -EINVAL;
+}
+
 int uplink_spec_parse(struct uplink_spec *ret, const char *text, char *err, size_t err_size)
 {
     struct uplink_spec spec = {.weight = 1, .tier = 1};
     size_t name_len = strcspn(text, "@/");
-    const char *scheme = strstr(text, "://");
+    bool is_url = strstr(text, "://") != NULL;
+    int r = is_url ? parse_upstream(&spec, text, err, err_size)
+                   : parse_name(&spec, slice_of(text, name_len), text, err, err_size);
 
-    /* What follows may be a password, which no message repeats. */
-    if (scheme) {
-        (void)snprintf(err, err_size, "uplink \"%.*s://…\": expected INTERFACE or ADDRESS, not a URL",
-                       (int)(scheme - text), text);
-        return -EINVAL;
-    }
-    int r = parse_name(&spec, slice_of(text, name_len), text, err, err_size);
     if (r < 0)
         return r;
-    if (text[name_len] != '\0' && parse_weight(slice_str(text + name_len + 1), &spec.weight) < 0) {
+    if (!is_url && text[name_len] != '\0' && parse_weight(slice_str(text + name_len + 1), &spec.weight) < 0) {
         (void)snprintf(err, err_size,
                        "uplink \"%s\": the weight \"%s\" must be a number above 0 and at most %.0f", text,
                        text + name_len + 1, WEIGHT_MAX);
@@ -142,10 +178,30 @@ int uplink_spec_parse(struct uplink_spec *ret, const char *text, char *err, size
     return 0;
 }
 
+const char *uplink_spec_name(const struct uplink_spec *spec, char out[UPLINK_NAME_MAX + 1])
+{
+    char text[UPSTREAM_TEXT_MAX];
+
+    if (spec->name[0])
+        return spec->name;
+    if (spec->kind == UPLINK_INTERFACE)
+        return spec->interface;
+    if (spec->kind == UPLINK_ADDRESS)
+        (void)addr_format_ip(&spec->address, text);
+    else
+        (void)upstream_spec_format(spec->upstream, text);
+    const char *place = strstr(text, "://");
+    (void)snprintf(out, UPLINK_NAME_MAX + 1, "%.*s", UPLINK_NAME_MAX, place ? place + 3 : text);
+    return out;
+}
+
 void uplink_spec_done(struct uplink_spec *spec)
 {
     for (size_t i = 0; i < spec->n_tags; i++)
         free(spec->tags[i]);
     free(spec->check);
+    if (spec->upstream)
+        upstream_spec_done(spec->upstream);
+    free(spec->upstream);
     *spec = (struct uplink_spec){.n_tags = 0};
 }

@@ -1,4 +1,4 @@
--- Two tunnels that ssh -w has made.
+-- Two servers that are reached by SSH. ssh -D makes a SOCKS proxy of each, and an upstream proxy is an uplink like any other.
 --
 --   steerway check --config examples/ssh-tunnels/config.lua
 --   steerway start --config examples/ssh-tunnels/config.lua
@@ -10,9 +10,8 @@ return {
   policy = "round_robin",
 
   uplinks = {
-    -- May come later: a tunnel that is made again is found within seconds.
-    { interface = "tun0", name = "one" },
-    { interface = "tun1", name = "two" },
+    { upstream = "socks5://127.0.0.1:7001", name = "one" },
+    { upstream = "socks5://127.0.0.1:7002", name = "two" },
   },
 
   -- SSH notices a dead line late: do not wait for it.

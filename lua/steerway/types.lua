@@ -22,7 +22,7 @@
 ---@class steerway.Uplink
 ---@field id integer  1, 2, … in the order given
 ---@field name string  the interface or address, unless the config file names it otherwise
----@field kind "interface"|"address"  as it was given
+---@field kind "interface"|"address"|"upstream"  as it was given
 ---@field interface string  the device it leaves by at present; "" for none
 ---@field weight number  above 0
 ---@field tier number  1 is used first by policies that heed it

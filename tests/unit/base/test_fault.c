@@ -25,6 +25,7 @@ static const struct {
     {FAULT_BIND, "bind", "bind", true},
     {FAULT_DENIED, "denied", NULL, false},
     {FAULT_NO_UPLINK, "no-uplink", NULL, false},
+    {FAULT_UPSTREAM, "upstream", "unreachable", true},
     {FAULT_RESOURCES, "resources", NULL, false},
 };
 

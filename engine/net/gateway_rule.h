@@ -1,0 +1,22 @@
+/* A router of one's own for marked packets: a routing table with a default route by it, and a rule that sends
+ * packets with the mark there. Needs CAP_NET_ADMIN. */
+#ifndef STEERWAY_NET_GATEWAY_RULE_H
+#define STEERWAY_NET_GATEWAY_RULE_H
+
+#include "net/addr.h"
+
+struct gateway_rule {
+    struct addr gateway; /* its family is the rule's */
+    int link;            /* by which it is reached; 0 to drop the rule, whichever it was */
+    uint32_t mark;       /* of the packets; > 0 */
+    uint32_t table;      /* for the route; > 255, so that it is nobody else's */
+    uint32_t priority;   /* of the rule; below 32766 it comes before the main table's */
+};
+
+/** Have it, in place of one with the same table. @return 0, -EPERM, -ENETUNREACH for a gateway that is no
+ *  neighbour there, or another negative errno */
+MUST_CHECK int gateway_rule_set(const struct gateway_rule *r);
+/** Have it no more; harmless when it is not there. */
+void gateway_rule_drop(const struct gateway_rule *r);
+
+#endif

@@ -1,0 +1,282 @@
+#include "proto/upstream_talk.h"
+
+#include "proto/base64.h"
+#include "proto/http_head.h"
+#include "proto/socks4.h"
+#include "proto/socks5.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { METHOD_LEN = 2, REPLY_HEAD = 5, REPLY_LEN_MIN = 10 };
+
+/* --- what is sent --------------------------------------------------------------------------------------- */
+
+static void put(struct upstream_talk *t, const void *data, size_t n)
+{
+    memcpy(t->out + t->out_len, data, n); /* the longest message has room: see the bounds of its parts */
+    t->out_len += n;
+}
+
+static void put_octet(struct upstream_talk *t, unsigned octet)
+{
+    const char c = (char)octet;
+    put(t, &c, 1);
+}
+
+static void put_port(struct upstream_talk *t)
+{
+    put_octet(t, t->request.target->port >> 8);
+    put_octet(t, t->request.target->port & 0xff);
+}
+
+/* Length and text. */
+static void put_text(struct upstream_talk *t, const char *text)
+{
+    size_t len = strlen(text);
+
+    put_octet(t, (unsigned)len);
+    put(t, text, len);
+}
+
+static void say_hello5(struct upstream_talk *t)
+{
+    static const char plain[] = {SOCKS5_VERSION, 1, SOCKS5_NO_AUTH};
+    static const char with_user[] = {SOCKS5_VERSION, 2, SOCKS5_NO_AUTH, SOCKS5_USER_PASS};
+
+    if (t->request.user[0])
+        put(t, with_user, sizeof with_user);
+    else
+        put(t, plain, sizeof plain);
+    t->step = UPSTREAM_HELLO;
+}
+
+static void say_credentials5(struct upstream_talk *t)
+{
+    put_octet(t, SOCKS5_AUTH_VERSION);
+    put_text(t, t->request.user);
+    put_text(t, t->request.pass);
+    t->step = UPSTREAM_AUTH;
+}
+
+static void say_request5(struct upstream_talk *t)
+{
+    const struct target *to = t->request.target;
+
+    put_octet(t, SOCKS5_VERSION);
+    put_octet(t, SOCKS5_CONNECT);
+    put_octet(t, 0);
+    switch (to->kind) {
+    case TARGET_NAME:
+        put_octet(t, 3);
+        put_text(t, to->host);
+        break;
+    case TARGET_IPV4:
+        put_octet(t, 1);
+        put(t, to->ip, 4);
+        break;
+    case TARGET_IPV6:
+        put_octet(t, 4);
+        put(t, to->ip, 16);
+        break;
+    }
+    put_port(t);
+    t->step = UPSTREAM_REQUEST;
+}
+
+static void say_request4(struct upstream_talk *t)
+{
+    static const uint8_t named[] = {0, 0, 0, 1}; /* 4a: a name follows */
+    const struct target *to = t->request.target;
+
+    put_octet(t, SOCKS4_VERSION);
+    put_octet(t, SOCKS4_CONNECT);
+    put_port(t);
+    put(t, to->kind == TARGET_IPV4 ? to->ip : named, 4);
+    put(t, t->request.user, strlen(t->request.user) + 1);
+    if (to->kind != TARGET_IPV4)
+        put(t, to->host, strlen(to->host) + 1);
+    t->step = UPSTREAM_REQUEST;
+}
+
+static void say_connect(struct upstream_talk *t)
+{
+    const struct target *to = t->request.target;
+    bool six = to->kind == TARGET_IPV6;
+    char place[TARGET_HOST_MAX + 16], credentials[2 * UPSTREAM_CREDENTIAL_MAX + 2];
+    char encoded[sizeof credentials / 3 * 4 + 8];
+
+    (void)snprintf(place, sizeof place, "%s%s%s:%u", six ? "[" : "", to->host, six ? "]" : "",
+                   (unsigned)to->port);
+    t->out_len = (size_t)snprintf(t->out, sizeof t->out, "CONNECT %s HTTP/1.1\r\nHost: %s\r\n", place, place);
+    if (t->request.user[0] || t->request.pass[0]) {
+        int n = snprintf(credentials, sizeof credentials, "%s:%s", t->request.user, t->request.pass);
+        base64_encode(slice_of(credentials, (size_t)n), encoded);
+        t->out_len += (size_t)snprintf(t->out + t->out_len, sizeof t->out - t->out_len,
+                                       "Proxy-Authorization: Basic %s\r\n", encoded);
+    }
+    put(t, "\r\n", 2);
+    t->step = UPSTREAM_REQUEST;
+}
+
+void upstream_talk_begin(struct upstream_talk *t, const struct upstream_talk_request *request)
+{
+    t->request = *request;
+    t->fault = FAULT_NONE;
+    t->out_len = t->in_len = 0;
+    switch (request->protocol) {
+    case UPSTREAM_SOCKS5:
+        return say_hello5(t);
+    case UPSTREAM_SOCKS4A:
+        return say_request4(t);
+    case UPSTREAM_HTTP:
+        return say_connect(t);
+    }
+}
+
+/* --- what is heard -------------------------------------------------------------------------------------- */
+
+/* Octets of the SOCKS message that is waited for, as far as can be told by now. */
+static size_t socks_length(const struct upstream_talk *t)
+{
+    if (t->request.protocol == UPSTREAM_SOCKS4A)
+        return SOCKS4_REPLY_LEN;
+    if (t->step != UPSTREAM_REQUEST)
+        return METHOD_LEN;
+    if (t->in_len < REPLY_HEAD)
+        return REPLY_HEAD;
+    switch (t->in[3]) {
+    case 3:
+        return REPLY_HEAD + (uint8_t)t->in[4] + 2u;
+    case 4:
+        return REPLY_LEN_MIN - 4 + 16;
+    default:
+        return REPLY_LEN_MIN;
+    }
+}
+
+/* Where a head ends: behind the first empty line. @return 0 for not yet */
+static size_t end_of_head(const char *data, size_t n)
+{
+    bool empty = false; /* the line under way, so far */
+
+    for (size_t i = 0; i < n; i++) {
+        if (data[i] == '\n' && empty)
+            return i + 1;
+        if (data[i] == '\n')
+            empty = true;
+        else if (data[i] != '\r')
+            empty = false;
+    }
+    return 0;
+}
+
+static size_t http_share(const struct upstream_talk *t, const char *data, size_t n)
+{
+    char both[UPSTREAM_IN_MAX];
+    size_t room = sizeof both - t->in_len, taken = n < room ? n : room;
+
+    memcpy(both, t->in, t->in_len);
+    memcpy(both + t->in_len, data, taken);
+    size_t end = end_of_head(both, t->in_len + taken);
+    return end > t->in_len ? end - t->in_len : taken;
+}
+
+size_t upstream_talk_share(const struct upstream_talk *t, const char *data, size_t n)
+{
+    if (t->request.protocol == UPSTREAM_HTTP)
+        return http_share(t, data, n);
+    size_t wanted = socks_length(t) - t->in_len;
+    return n < wanted ? n : wanted;
+}
+
+static bool over(struct upstream_talk *t, enum fault fault)
+{
+    t->step = UPSTREAM_OVER;
+    t->fault = fault;
+    return true;
+}
+
+/* It forgets what was taken, and waits for the next message. */
+static bool go_on(struct upstream_talk *t, void (*say)(struct upstream_talk *t))
+{
+    t->in_len = 0;
+    say(t);
+    return false;
+}
+
+static bool take_reply5(struct upstream_talk *t)
+{
+    if (t->in[0] != SOCKS5_VERSION)
+        return over(t, FAULT_UPSTREAM);
+    switch ((uint8_t)t->in[1]) {
+    case SOCKS5_SUCCEEDED:
+        return over(t, FAULT_NONE);
+    case SOCKS5_REFUSED:
+        return over(t, FAULT_REFUSED);
+    default: /* another uplink may have other rules, and other ways */
+        return over(t, FAULT_UNREACHABLE);
+    }
+}
+
+static bool take_socks5(struct upstream_talk *t)
+{
+    if (t->step == UPSTREAM_AUTH)
+        return t->in[1] == 0 ? go_on(t, say_request5) : over(t, FAULT_UPSTREAM);
+    if (t->step == UPSTREAM_REQUEST)
+        return take_reply5(t);
+    if (t->in[0] != SOCKS5_VERSION)
+        return over(t, FAULT_UPSTREAM);
+    if (t->in[1] == SOCKS5_NO_AUTH)
+        return go_on(t, say_request5);
+    if (t->in[1] == SOCKS5_USER_PASS && t->request.user[0])
+        return go_on(t, say_credentials5);
+    return over(t, FAULT_UPSTREAM);
+}
+
+static bool take_socks4(struct upstream_talk *t)
+{
+    if (t->in[0] != 0)
+        return over(t, FAULT_UPSTREAM);
+    switch ((uint8_t)t->in[1]) {
+    case SOCKS4_GRANTED:
+        return over(t, FAULT_NONE);
+    case SOCKS4_REJECTED:
+        return over(t, FAULT_UNREACHABLE);
+    default:
+        return over(t, FAULT_UPSTREAM);
+    }
+}
+
+static bool take_http(struct upstream_talk *t)
+{
+    struct http_head head;
+
+    switch (http_parse_response(&head, t->in, t->in_len)) {
+    case PARSE_NEED_MORE:
+        return t->in_len == sizeof t->in && over(t, FAULT_UPSTREAM);
+    case PARSE_BAD:
+        return over(t, FAULT_UPSTREAM);
+    case PARSE_OK:
+        break;
+    }
+    if (head.status < 200) { /* of no interest (RFC 9110 15.2) */
+        t->in_len = 0;
+        return false;
+    }
+    if (head.status < 300)
+        return over(t, FAULT_NONE);
+    return over(t, head.status == 407 ? FAULT_UPSTREAM : FAULT_UNREACHABLE);
+}
+
+bool upstream_talk_take(struct upstream_talk *t, const char *data, size_t n)
+{
+    t->out_len = 0;
+    memcpy(t->in + t->in_len, data, n); /* no more than its share: it fits */
+    t->in_len += n;
+    if (t->request.protocol == UPSTREAM_HTTP)
+        return take_http(t);
+    if (t->in_len < socks_length(t))
+        return false;
+    return t->request.protocol == UPSTREAM_SOCKS5 ? take_socks5(t) : take_socks4(t);
+}

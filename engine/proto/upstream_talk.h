@@ -1,0 +1,46 @@
+/* What is said to an upstream proxy until it has a way to the destination: the client's side of SOCKS5 (RFC
+ * 1928, 1929), SOCKS4a and HTTP CONNECT (RFC 9110 9.3.6). Octets in, octets out; whoever has the socket
+ * carries them. */
+#ifndef STEERWAY_PROTO_UPSTREAM_TALK_H
+#define STEERWAY_PROTO_UPSTREAM_TALK_H
+
+#include "base/fault.h"
+#include "proto/target.h"
+
+enum upstream_protocol { UPSTREAM_SOCKS5, UPSTREAM_SOCKS4A, UPSTREAM_HTTP };
+
+enum { UPSTREAM_OUT_MAX = 1536, UPSTREAM_IN_MAX = 8192, UPSTREAM_CREDENTIAL_MAX = 255 };
+
+/** Text borrowed; it outlives the talk. */
+struct upstream_talk_request {
+    enum upstream_protocol protocol;
+    const struct target *target; /* SOCKS4a: no IPv6 address */
+    const char *user, *pass;     /* "" for none; no more than UPSTREAM_CREDENTIAL_MAX octets each */
+};
+
+enum upstream_step { UPSTREAM_HELLO, UPSTREAM_AUTH, UPSTREAM_REQUEST, UPSTREAM_OVER };
+
+struct upstream_talk {
+    struct upstream_talk_request request;
+    enum upstream_step step; /* what is waited for: the answer to this */
+    enum fault fault;        /* when it is over */
+    char out[UPSTREAM_OUT_MAX];
+    size_t out_len; /* to be sent now */
+    char in[UPSTREAM_IN_MAX];
+    size_t in_len;
+};
+
+/** Begin: out is to be sent. */
+void upstream_talk_begin(struct upstream_talk *t, const struct upstream_talk_request *request);
+
+/** How many of the octets that are there to be read belong to the talk; what follows is the destination's.
+ *  @return 1..n; n >= 1 */
+size_t upstream_talk_share(const struct upstream_talk *t, const char *data, size_t n);
+
+/** Take octets, no more than their share; out is then to be sent, if there is any.
+ *  @return whether it is over: with FAULT_NONE the destination is reached. FAULT_REFUSED and
+ * FAULT_UNREACHABLE are what the upstream says of the destination, or its rules of us; FAULT_UPSTREAM: it
+ * wants other credentials, or does not speak the protocol */
+bool upstream_talk_take(struct upstream_talk *t, const char *data, size_t n);
+
+#endif

@@ -1,0 +1,134 @@
+#include "uplink/upstream_spec.h"
+
+#include "net/dns_name.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PORT_MAX = 65535, PORT_DIGITS = 5 };
+
+static int hex(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* @return whether it is well encoded, not too long, and no NUL is in it */
+static bool decode(struct slice text, char out[UPSTREAM_SECRET_MAX + 1])
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < text.len; i++) {
+        int c = (unsigned char)text.data[i];
+        if (c == '%') {
+            if (text.len - i < 3 || hex(text.data[i + 1]) < 0 || hex(text.data[i + 2]) < 0)
+                return false;
+            c = hex(text.data[i + 1]) * 16 + hex(text.data[i + 2]);
+            i += 2;
+        }
+        if (n == UPSTREAM_SECRET_MAX || c == 0)
+            return false;
+        out[n++] = (char)c;
+    }
+    out[n] = '\0';
+    return true;
+}
+
+static const char *take_scheme(struct upstream_spec *s, struct slice *rest)
+{
+    static const char *const schemes[] = {"socks5", "socks4a", "http"};
+    const char *end = memmem(rest->data, rest->len, "://", 3);
+
+    for (size_t i = 0; end && i < ARRAY_LEN(schemes); i++) {
+        if (!slice_ieq(slice_of(rest->data, (size_t)(end - rest->data)), slice_str(schemes[i])))
+            continue;
+        (void)snprintf(s->scheme, sizeof s->scheme, "%s", schemes[i]);
+        *rest = slice_of(end + 3, rest->len - (size_t)(end + 3 - rest->data));
+        return NULL;
+    }
+    return "expected socks5://, socks4a:// or http://";
+}
+
+static const char *take_user(struct upstream_spec *s, struct slice text)
+{
+    const char *colon = memchr(text.data, ':', text.len);
+    struct slice user = slice_of(text.data, colon ? (size_t)(colon - text.data) : text.len);
+    struct slice pass = colon ? slice_of(colon + 1, text.len - user.len - 1) : slice_of("", 0);
+
+    if (!decode(user, s->user) || !decode(pass, s->pass))
+        return "user and password: expected 255 octets at most, with %XX for what is no letter or digit";
+    if (user.len == 0)
+        return "expected a user before the @";
+    if (pass.len > 0 && strcmp(s->scheme, "socks4a") == 0)
+        return "SOCKS4a knows no passwords";
+    if (strcmp(s->scheme, "http") == 0 && strchr(s->user, ':')) /* RFC 7617 2 */
+        return "a user with a colon cannot be told by HTTP";
+    return NULL;
+}
+
+static const char *take_place(struct upstream_spec *s, struct slice text)
+{
+    const char *colon = memrchr(text.data, ':', text.len);
+    size_t host_len = colon ? (size_t)(colon - text.data) : 0;
+    const char *host = text.data;
+    unsigned long port = 0;
+
+    for (const char *p = colon ? colon + 1 : NULL; p && p < text.data + text.len; p++) {
+        if (*p < '0' || *p > '9' || p - colon > PORT_DIGITS)
+            return "expected a port behind the host";
+        port = port * 10 + (unsigned long)(*p - '0');
+    }
+    if (!colon || port == 0 || port > PORT_MAX)
+        return "expected host:port";
+    if (host_len > 2 && host[0] == '[' && host[host_len - 1] == ']') {
+        host++;
+        host_len -= 2;
+    } else if (memchr(host, ':', host_len)) {
+        return "expected an IPv6 address in brackets";
+    }
+    if (host_len > UPSTREAM_HOST_MAX)
+        return "the host is too long";
+    memcpy(s->host, host, host_len);
+    s->host[host_len] = '\0';
+    s->port = (uint16_t)port;
+    return dns_name_length(s->host) == 0 ? "expected host:port" : NULL;
+}
+
+int upstream_spec_parse(struct upstream_spec *ret, struct slice url, const char **ret_why)
+{
+    struct upstream_spec s = {.port = 0};
+    struct slice rest = url;
+
+    *ret_why = take_scheme(&s, &rest);
+    const char *at = *ret_why ? NULL : memrchr(rest.data, '@', rest.len);
+    if (at) {
+        *ret_why = take_user(&s, slice_of(rest.data, (size_t)(at - rest.data)));
+        rest = slice_of(at + 1, rest.len - (size_t)(at + 1 - rest.data));
+    }
+    if (!*ret_why)
+        *ret_why = take_place(&s, rest);
+    if (!*ret_why)
+        *ret = s;
+    upstream_spec_done(&s);
+    return *ret_why ? -EINVAL : 0;
+}
+
+const char *upstream_spec_format(const struct upstream_spec *s, char out[UPSTREAM_TEXT_MAX])
+{
+    bool six = strchr(s->host, ':') != NULL;
+
+    (void)snprintf(out, UPSTREAM_TEXT_MAX, "%s://%s%s%s:%u", s->scheme, six ? "[" : "", s->host,
+                   six ? "]" : "", (unsigned)s->port);
+    return out;
+}
+
+void upstream_spec_done(struct upstream_spec *s)
+{
+    explicit_bzero(s->user, sizeof s->user);
+    explicit_bzero(s->pass, sizeof s->pass);
+}

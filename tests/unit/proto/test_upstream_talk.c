@@ -1,0 +1,218 @@
+/* The client's side of each protocol, however its answers come in pieces, and whatever they are. */
+#include "proto/upstream_talk.h"
+
+#include "proto/base64.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define OCTETS(text) (text), sizeof(text) - 1
+
+struct dialogue {
+    enum upstream_protocol protocol;
+    const char *host, *user, *pass;
+    struct {
+        const char *said; /* by us */
+        size_t said_len;
+        const char *heard;
+        size_t heard_len;
+    } turns[3];
+    enum fault fault;
+};
+
+static const struct dialogue dialogues[] = {
+    {UPSTREAM_SOCKS5,
+     "192.0.2.1",
+     "",
+     "",
+     {{OCTETS("\5\1\0"), OCTETS("\5\0")},
+      {OCTETS("\5\1\0\1\300\0\2\1\1\273"), OCTETS("\5\0\0\1\0\0\0\0\0\0")}},
+     FAULT_NONE},
+    {UPSTREAM_SOCKS5,
+     "example.org",
+     "me",
+     "secret",
+     {{OCTETS("\5\2\0\2"), OCTETS("\5\2")},
+      {OCTETS("\1\2me\6secret"), OCTETS("\1\0")},
+      {OCTETS("\5\1\0\3\13example.org\1\273"), OCTETS("\5\0\0\3\4name\0\120")}},
+     FAULT_NONE},
+    {UPSTREAM_SOCKS5,
+     "2001:db8::1",
+     "me",
+     "",
+     {{OCTETS("\5\2\0\2"), OCTETS("\5\0")},
+      {OCTETS("\5\1\0\4\x20\1\xd\xb8\0\0\0\0\0\0\0\0\0\0\0\1\1\273"),
+       OCTETS("\5\5\0\4\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0")}},
+     FAULT_REFUSED},
+    {UPSTREAM_SOCKS5,
+     "192.0.2.1",
+     "me",
+     "x",
+     {{OCTETS("\5\2\0\2"), OCTETS("\5\2")}, {OCTETS("\1\2me\1x"), OCTETS("\1\1")}},
+     FAULT_UPSTREAM},
+    {UPSTREAM_SOCKS5, "192.0.2.1", "", "", {{OCTETS("\5\1\0"), OCTETS("\5\2")}}, FAULT_UPSTREAM},
+    {UPSTREAM_SOCKS5, "192.0.2.1", "", "", {{OCTETS("\5\1\0"), OCTETS("\4\0")}}, FAULT_UPSTREAM},
+    {UPSTREAM_SOCKS5,
+     "192.0.2.1",
+     "",
+     "",
+     {{OCTETS("\5\1\0"), OCTETS("\5\0")},
+      {OCTETS("\5\1\0\1\300\0\2\1\1\273"), OCTETS("\5\2\0\1\0\0\0\0\0\0")}},
+     FAULT_UNREACHABLE},
+    {UPSTREAM_SOCKS4A,
+     "192.0.2.1",
+     "me",
+     "",
+     {{OCTETS("\4\1\1\273\300\0\2\1me\0"), OCTETS("\0\132\0\0\0\0\0\0")}},
+     FAULT_NONE},
+    {UPSTREAM_SOCKS4A,
+     "example.org",
+     "",
+     "",
+     {{OCTETS("\4\1\1\273\0\0\0\1\0example.org\0"), OCTETS("\0\133\0\0\0\0\0\0")}},
+     FAULT_UNREACHABLE},
+    {UPSTREAM_HTTP,
+     "example.org",
+     "Aladdin",
+     "open sesame",
+     {{OCTETS("CONNECT example.org:443 HTTP/1.1\r\nHost: example.org:443\r\n"
+              "Proxy-Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n\r\n"),
+       OCTETS("HTTP/1.1 200 Connection established\r\nVia: x\r\n\r\n")}},
+     FAULT_NONE},
+    {UPSTREAM_HTTP,
+     "2001:db8::1",
+     "",
+     "",
+     {{OCTETS("CONNECT [2001:db8::1]:443 HTTP/1.1\r\nHost: [2001:db8::1]:443\r\n\r\n"),
+       OCTETS("HTTP/1.1 407 No\r\nContent-Length: 0\r\n\r\n")}},
+     FAULT_UPSTREAM},
+    {UPSTREAM_HTTP,
+     "192.0.2.1",
+     "",
+     "",
+     {{OCTETS("CONNECT 192.0.2.1:443 HTTP/1.1\r\nHost: 192.0.2.1:443\r\n\r\n"),
+       OCTETS("HTTP/1.0 503 No\n\n")}},
+     FAULT_UNREACHABLE},
+};
+
+/* @param step  octets that come at once, with those of the destination behind them */
+static void hold(const struct dialogue *d, size_t step)
+{
+    static const char behind[] = "the destination's";
+    struct upstream_talk *t = calloc(1, sizeof *t);
+    struct target target;
+    bool over = false;
+    assert_non_null(t);
+    assert_int_equal(target_set(&target, slice_str(d->host), 443), PARSE_OK);
+    upstream_talk_begin(t, &(struct upstream_talk_request){
+                               .protocol = d->protocol, .target = &target, .user = d->user, .pass = d->pass});
+    for (size_t i = 0; i < 3 && d->turns[i].said; i++) {
+        char all[512];
+        size_t len = d->turns[i].heard_len, at = 0;
+        assert_false(over);
+        assert_int_equal(t->out_len, d->turns[i].said_len);
+        assert_memory_equal(t->out, d->turns[i].said, t->out_len);
+        memcpy(all, d->turns[i].heard, len);
+        memcpy(all + len, behind, sizeof behind);
+        while (at < len) {
+            size_t there = len + sizeof behind - at < step ? len + sizeof behind - at : step;
+            size_t share = upstream_talk_share(t, all + at, there);
+            assert_true(share >= 1 && share <= len - at); /* never the destination's */
+            assert_false(over);
+            over = upstream_talk_take(t, all + at, share);
+            at += share;
+        }
+    }
+    assert_true(over);
+    assert_string_equal(fault_name(t->fault), fault_name(d->fault));
+    free(t);
+}
+
+static void each_dialogue_in_any_pieces(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof dialogues / sizeof *dialogues; i++)
+        for (size_t step = 1; step < 80; step++)
+            hold(&dialogues[i], step);
+}
+
+/* Whatever comes, it ends, within its bounds. */
+static void noise_ends(void **state)
+{
+    struct upstream_talk *t = calloc(1, sizeof *t);
+    struct target target;
+    (void)state;
+    srand(1);
+    assert_int_equal(target_set(&target, slice_str("example.org"), 443), PARSE_OK);
+    for (int round = 0; round < 30000; round++) {
+        upstream_talk_begin(t,
+                            &(struct upstream_talk_request){.protocol = (enum upstream_protocol)(round % 3),
+                                                            .target = &target,
+                                                            .user = round % 2 ? "u" : "",
+                                                            .pass = "p"});
+        bool over = false;
+        for (int i = 0; i < 12000 && !over; i++) {
+            char data[16];
+            for (size_t k = 0; k < sizeof data; k++)
+                data[k] = (char)(rand() % 4 ? rand() % 6 : rand());
+            over = upstream_talk_take(t, data, upstream_talk_share(t, data, sizeof data));
+        }
+        assert_true(over);
+    }
+    free(t);
+}
+
+static void a_head_without_an_end_ends(void **state)
+{
+    struct upstream_talk *t = calloc(1, sizeof *t);
+    struct target target;
+    char x[1000];
+    bool over = false;
+    (void)state;
+    memset(x, 'x', sizeof x);
+    assert_int_equal(target_set(&target, slice_str("example.org"), 443), PARSE_OK);
+    upstream_talk_begin(t, &(struct upstream_talk_request){
+                               .protocol = UPSTREAM_HTTP, .target = &target, .user = "", .pass = ""});
+    assert_false(upstream_talk_take(t, OCTETS("HTTP/1.1 200 OK\r\nX: ")));
+    for (int i = 0; i < 100 && !over; i++)
+        over = upstream_talk_take(t, x, upstream_talk_share(t, x, sizeof x));
+    assert_true(over);
+    assert_int_equal(t->fault, FAULT_UPSTREAM);
+    free(t);
+}
+
+/* RFC 4648 10 */
+static void base64_is_written(void **state)
+{
+    static const char *const vectors[][2] = {{"", ""},
+                                             {"f", "Zg=="},
+                                             {"fo", "Zm8="},
+                                             {"foo", "Zm9v"},
+                                             {"foob", "Zm9vYg=="},
+                                             {"fooba", "Zm9vYmE="},
+                                             {"foobar", "Zm9vYmFy"}};
+    (void)state;
+    for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++) {
+        char out[16];
+        base64_encode(slice_str(vectors[i][0]), out);
+        assert_string_equal(out, vectors[i][1]);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_dialogue_in_any_pieces),
+        cmocka_unit_test(noise_ends),
+        cmocka_unit_test(a_head_without_an_end_ends),
+        cmocka_unit_test(base64_is_written),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
