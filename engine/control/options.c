@@ -9,7 +9,7 @@ static const char LISTEN[] = "Where to listen", ACCESS[] = "Who may use it",
                   SIMULATION[] = "What is played", OTHER[] = "Everything else";
 
 enum {
-    RUN = OPTION_OF_START | OPTION_OF_CHECK,
+    RUN = OPTION_OF_START | OPTION_OF_CHECK | OPTION_OF_DOCTOR,
     CONTROL = OPTION_OF_CONTROL | OPTION_OF_WHY,
     ANY = RUN | OPTION_OF_LIST | CONTROL | OPTION_OF_NEW_POLICY | OPTION_OF_SIMULATE,
     PORT_PARTS = CONFIG_PART_PORT | CONFIG_PART_LISTEN,
@@ -144,6 +144,14 @@ const struct option option_table[] = {
          "times what that uplink usually takes, at least 0.25)",
      .set = option_set_hedge,
      .scope = RUN},
+    {.group = TRAFFIC,
+     .name = "public-address",
+     .argument = "URL|none",
+     .kind = OPTION_TEXT,
+     .about = "ask there for the address that the internet sees: its answer is that and no more (default: "
+              "http://api.ipify.org/)",
+     .scope = OPTION_OF_DOCTOR,
+     .action = OPTION_KEPT},
     {.group = TIMES,
      .name = "check-interval",
      .kind = OPTION_NUMBER,
@@ -287,7 +295,7 @@ const struct option option_table[] = {
     {.group = OTHER,
      .name = "json",
      .about = "print JSON",
-     .scope = OPTION_OF_LIST | CONTROL | OPTION_OF_SIMULATE,
+     .scope = OPTION_OF_LIST | CONTROL | OPTION_OF_SIMULATE | OPTION_OF_DOCTOR,
      .action = OPTION_AS_JSON},
     {.group = OTHER,
      .name = "version",

@@ -25,6 +25,7 @@ enum option_scope {
     OPTION_OF_WHY = 1 << 4,
     OPTION_OF_NEW_POLICY = 1 << 5,
     OPTION_OF_SIMULATE = 1 << 6,
+    OPTION_OF_DOCTOR = 1 << 7,
 };
 
 /** What the command line itself does for an option that sets nothing in the config. */

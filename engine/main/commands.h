@@ -22,6 +22,10 @@ int cmd_list(const struct cli *cli);
  * found. */
 int cmd_check(const struct cli *cli);
 
+/** Examine the uplinks and the machine: what is wrong, why it matters, and what repairs it. @return
+ * COMMAND_FAILED where a start would not serve */
+int cmd_doctor(const struct cli *cli);
+
 /** Serve until told to stop. */
 int cmd_start(const struct cli *cli);
 

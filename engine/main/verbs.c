@@ -38,6 +38,15 @@ const struct verb verb_table[] = {
               "POLICY is a Lua file, or the name of a policy that ships; as --policy.\n\n" UPLINKS_HELP,
      .scope = OPTION_OF_CHECK,
      .run = cmd_check},
+    {.name = "doctor",
+     .words = "[UPLINK...]",
+     .words_max = SIZE_MAX,
+     .summary = "examine the uplinks: what is wrong, and what repairs it",
+     .about = "Examine each uplink: link, address, router, routes, filters, names, internet, and\n"
+              "the address that the internet sees. What is wrong is told with what repairs it,\n"
+              "and what takes that back. Nothing is changed; some packets are sent.\n\n" UPLINKS_HELP,
+     .scope = OPTION_OF_DOCTOR,
+     .run = cmd_doctor},
     {.name = "status",
      .words = "",
      .summary = "show how the running proxy is",

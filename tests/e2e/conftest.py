@@ -13,6 +13,7 @@ from lab import sandbox
 from lab.names import NameServer
 from lab.origin import Origin
 from lab.proxy import BINARY, Proxy
+from lab.segment import Segment
 from lab.topology import NAMES4, NAMES6, OPEN4, OPEN6, WEB4, WEB6, Lab
 from lab.web import WebServer
 
@@ -77,6 +78,17 @@ def lab(built_lab, names):
     """The household, its lines whole before and after."""
     yield built_lab
     built_lab.restore()
+
+
+@pytest.fixture
+def segment(lab):
+    """Another network, to be joined by as many interfaces as wanted."""
+    s = Segment(lab)
+    try:
+        s.build()
+        yield s
+    finally:
+        s.remove()
 
 
 @pytest.fixture

@@ -63,7 +63,7 @@ def test_a_mistyped_command_is_recognised():
     assert refused(2, "strat") == "no command 'strat'; did you mean start?"
     assert refused(2, "help", "chek") == "no command 'chek'; did you mean check?"
     assert refused(2, "help", "start", "list") == "help takes [COMMAND] and no more: 'list'"
-    assert refused(2, "eth0") == ("no command 'eth0' (there are: list, start, check, status, uplinks, drain, why, reload, policy, "
+    assert refused(2, "eth0") == ("no command 'eth0' (there are: list, start, check, doctor, status, uplinks, drain, why, reload, policy, "
                                        "set, record, simulate, new-policy, help)")
     assert refused(2, "-p", "80", "start").startswith("the command comes first: steerway start -p")
 

@@ -13,11 +13,12 @@ local LAYERS = {
   session = { "base", "net", "proto", "uplink", "policy", "relay" },
   control = { "base", "net", "proto", "uplink", "policy", "relay", "session" },
   simulate = { "base", "uplink", "policy" },
-  main = { "base", "net", "proto", "uplink", "policy", "relay", "session", "control", "simulate" },
+  doctor = { "base", "net", "proto", "uplink", "session", "control" },
+  main = { "base", "net", "proto", "uplink", "policy", "relay", "session", "control", "doctor", "simulate" },
 }
 
 -- Libraries, and the layers that may see them.
-local LOOP = { "net", "relay", "session", "control", "main" }
+local LOOP = { "net", "relay", "session", "control", "doctor", "main" }
 local LIBRARIES = {
   ["lua.h"] = { "policy" },
   ["lualib.h"] = { "policy" },
@@ -27,7 +28,7 @@ local LIBRARIES = {
   ["libpsl.h"] = { "policy" },
   ["ares.h"] = { "net" },
   ["libmnl/libmnl.h"] = { "net" },
-  ["jansson.h"] = { "policy", "session", "control", "simulate", "main" },
+  ["jansson.h"] = { "policy", "session", "control", "doctor", "simulate", "main" },
 }
 
 -- The system's headers for a layer that is pure: no descriptor, no memory of its own, no clock. (stdio.h is there

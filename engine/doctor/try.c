@@ -1,0 +1,180 @@
+#include "doctor/try.h"
+
+#include "doctor/look.h"
+#include "uplink/discover.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Of one uplink. */
+struct trial {
+    struct diagnosis *report;
+    const struct uplink *uplink;
+    const struct try_options *options;
+    struct ev_loop *loop;
+    size_t target;
+    struct probe internet, address;
+    char seen[64]; /* the address that a stranger sees; "" for unknown */
+    bool reached;
+};
+
+/* --- the internet --------------------------------------------------------------------------------------- */
+
+static void tell_unreached(struct trial *t, const struct probe_result *result)
+{
+    const struct uplink *u = t->uplink;
+    char servers[DNS_SERVERS_TEXT_MAX];
+
+    if (result->fault == FAULT_DNS) {
+        diagnosis_why(diagnosis_find(t->report, SEVERITY_ERROR, "names-dead", u->name,
+                                     "its name servers do not answer: %s",
+                                     dns_servers_format(resolver_servers(u->resolver), servers)),
+                      "Names cannot be resolved by it. Name others: --dns SERVER, or dns = \"SERVER\" in its "
+                      "table of the config file.");
+        return;
+    }
+    diagnosis_why(diagnosis_find(t->report, SEVERITY_ERROR, "internet-unreached", u->name,
+                                 "nothing on the internet answers (%s)", fault_name(result->fault)),
+                  "The link is there, and what is sent by it gets lost behind it: the line, the modem or the "
+                  "provider.");
+}
+
+static void tell_captive(struct trial *t, const struct probe_result *result)
+{
+    diagnosis_why(
+        diagnosis_find(t->report, SEVERITY_ERROR, "captive-portal", t->uplink->name,
+                       "a captive portal answers in place of the internet (status %d)", result->status),
+        "Open any page by this link in a browser and log in; until then it carries nothing but the portal.");
+}
+
+static void next_target(struct trial *t, const struct probe_result *result);
+
+static void on_internet(struct probe *p, const struct probe_result *result)
+{
+    struct trial *t = container_of(p, struct trial, internet);
+    bool http = p->target.path[0] != '\0';
+
+    if (result->fault == FAULT_NONE && http && result->status != 204 && result->status != 0)
+        return tell_captive(t, result);
+    if ((result->fault == FAULT_NONE && (!http || result->status == 204)) || result->fault == FAULT_REFUSED) {
+        t->reached = true;
+        diagnosis_fact(t->report, t->uplink->name, "internet", "answers in %.0f ms", result->connect_s * 1e3);
+        return;
+    }
+    next_target(t, result);
+}
+
+static void begin(struct trial *t)
+{
+    probe_start(&t->internet, t->loop,
+                &(struct probe_request){.target = &t->options->targets->items[t->target],
+                                        .egress = &t->uplink->egress,
+                                        .resolver = t->uplink->resolver,
+                                        .timeout_s = t->options->timeout_s / (double)t->options->targets->n},
+                on_internet);
+}
+
+static void next_target(struct trial *t, const struct probe_result *result)
+{
+    if (++t->target < t->options->targets->n)
+        return begin(t);
+    tell_unreached(t, result);
+}
+
+/* --- the public address --------------------------------------------------------------------------------- */
+
+/* An address and no more, but for blanks around it. */
+static void take_address(struct trial *t, struct slice body)
+{
+    struct addr a;
+    char text[ADDR_TEXT_MAX];
+
+    while (body.len > 0 && strchr(" \r\n\t", body.data[body.len - 1]))
+        body.len--;
+    if (body.len == 0 || body.len >= sizeof t->seen || addr_parse_ip(&a, body, 0) < 0)
+        return;
+    (void)snprintf(t->seen, sizeof t->seen, "%s", addr_format_ip(&a, text));
+    diagnosis_fact(t->report, t->uplink->name, "public address", "%s", t->seen);
+}
+
+static void on_address(struct probe *p, const struct probe_result *result)
+{
+    if (result->fault == FAULT_NONE && result->status == 200)
+        take_address(container_of(p, struct trial, address), result->body);
+}
+
+/* --- all of them ---------------------------------------------------------------------------------------- */
+
+static void start(struct trial *t)
+{
+    char text[DNS_SERVERS_TEXT_MAX];
+
+    diagnosis_fact(t->report, t->uplink->name, "name servers", "%s",
+                   dns_servers_format(resolver_servers(t->uplink->resolver), text));
+    if (t->options->targets->n > 0)
+        begin(t);
+    if (t->options->public_address)
+        probe_start(&t->address, t->loop,
+                    &(struct probe_request){.target = t->options->public_address,
+                                            .egress = &t->uplink->egress,
+                                            .resolver = t->uplink->resolver,
+                                            .timeout_s = t->options->timeout_s},
+                    on_address);
+}
+
+/* A router that was asked for, and has not said that it is there. */
+static void look_for_router(struct trial *t, const struct machine *m)
+{
+    char mac[32], text[ADDR_TEXT_MAX];
+    struct addr router;
+    bool asked;
+
+    if (t->reached || discover_gateway(t->uplink, m, AF_INET, &router) < 0 ||
+        look_up_neighbour(&router, t->uplink->interface, mac, &asked) || !asked)
+        return;
+    diagnosis_why(diagnosis_find(t->report, SEVERITY_ERROR, "router-silent", t->uplink->name,
+                                 "its router %s does not answer", addr_format_ip(&router, text)),
+                  "It is switched off, not connected, or has another address by now: let the network manager "
+                  "ask anew.");
+}
+
+static void compare_addresses(struct diagnosis *r, const struct trial *trials, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < i; k++)
+            if (trials[i].seen[0] && strcmp(trials[i].seen, trials[k].seen) == 0)
+                diagnosis_why(diagnosis_find(r, SEVERITY_NOTE, "same-public-address", trials[i].uplink->name,
+                                             "the internet sees it as %s, as it does %s", trials[i].seen,
+                                             trials[k].uplink->name),
+                              "Both may be one line. Providers who share addresses among customers make two "
+                              "lines look so, too.");
+}
+
+int try_uplinks(struct diagnosis *r, const struct uplink_set *set, struct ev_loop *loop,
+                const struct try_options *options)
+{
+    struct trial *trials = calloc(set->n + 1, sizeof *trials);
+    struct machine m;
+    size_t n = 0;
+
+    if (!trials)
+        return -ENOMEM;
+    for (size_t i = 0; i < set->n; i++) {
+        const struct uplink *u = set->items[i];
+        if (u->upstream || !diagnosis_is_well(r, u->name) || !u->view.up)
+            continue;
+        trials[n] = (struct trial){.report = r, .uplink = u, .options = options, .loop = loop};
+        start(&trials[n++]);
+    }
+    ev_run(loop, 0); /* until the last one has ended, which each does in its time */
+    if (machine_read(&m) == 0) {
+        for (size_t i = 0; i < n; i++)
+            look_for_router(&trials[i], &m);
+        look_at_pairs(r, set, &m);
+        machine_done(&m);
+    }
+    compare_addresses(r, trials, n);
+    free(trials);
+    return 0;
+}

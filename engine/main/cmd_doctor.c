@@ -1,0 +1,142 @@
+#include "main/commands.h"
+
+#include "control/gateways.h"
+#include "control/name_servers.h"
+#include "control/startup.h"
+#include "doctor/look.h"
+#include "doctor/try.h"
+#include "main/cli.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const double TIMEOUT_S = 5;
+/* Answers with the address that it is asked from, and nothing else. */
+static const char PUBLIC_ADDRESS[] = "http://api.ipify.org/";
+
+/* What the command line and the machine come to. */
+struct visit {
+    struct config config;
+    struct machine machine;
+    struct uplink_set uplinks;
+    struct name_servers names;
+    struct diagnosis report;
+    struct checks_targets targets;
+    struct probe_target address;
+    bool asks_address;
+};
+
+static void refresh(struct visit *v)
+{
+    for (size_t i = 0; i < v->uplinks.n; i++)
+        uplink_refresh(v->uplinks.items[i], &v->machine);
+}
+
+static int try_all(struct visit *v, struct ev_loop *loop)
+{
+    const struct try_options options = {.targets = &v->targets,
+                                        .public_address = v->asks_address ? &v->address : NULL,
+                                        .timeout_s = TIMEOUT_S};
+    int r = name_servers_open(&v->names, loop, &v->config, &v->uplinks);
+
+    if (r < 0)
+        return r;
+    gateways_refresh(&v->uplinks, &v->machine); /* without, they are down */
+    refresh(v);
+    name_servers_refresh(&v->names, &v->machine);
+    for (size_t i = 0; i < v->uplinks.n; i++)
+        look_at_uplink(&v->report, v->uplinks.items[i], &v->machine);
+    look_at_machine(&v->report, &v->config, &v->uplinks, &v->machine);
+    return try_uplinks(&v->report, &v->uplinks, loop, &options);
+}
+
+/* With what there is: one uplink that serves, and nothing against the machine. */
+static bool would_start(const struct visit *v)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < v->uplinks.n; i++)
+        any = any || diagnosis_is_well(&v->report, v->uplinks.items[i]->name);
+    return any && diagnosis_is_well(&v->report, "");
+}
+
+static int print(const struct cli *cli, const struct visit *v)
+{
+    const char *names[UPLINK_MAX];
+
+    for (size_t i = 0; i < v->uplinks.n; i++)
+        names[i] = v->uplinks.items[i]->name;
+    if (cli->as_json) {
+        json_t *o = diagnosis_json(&v->report, names, v->uplinks.n, would_start(v));
+        int r = o ? json_dumpf(o, stdout, JSON_INDENT(2)) : -1;
+        json_decref(o);
+        if (r < 0)
+            return command_error(COMMAND_FAILED, "cannot write to standard output");
+        (void)putchar('\n');
+    } else {
+        diagnosis_print(stdout, &v->report, names, v->uplinks.n);
+        (void)printf("%s\n", would_start(v) ? "Steerway would start, and serve."
+                                            : "Steerway would not serve like this.");
+    }
+    return would_start(v) ? COMMAND_OK : COMMAND_FAILED;
+}
+
+static int examine(const struct cli *cli, struct visit *v)
+{
+    char err[CONFIG_ERROR_MAX];
+    int r = startup_uplinks(&v->config, &v->machine, &v->uplinks, err);
+    struct ev_loop *loop = r == 0 ? ev_loop_new(0) : NULL;
+
+    if (r < 0)
+        return command_error(COMMAND_FAILED, "%s", err);
+    if (!loop)
+        return command_error(COMMAND_FAILED, "the event loop does not start");
+    r = try_all(v, loop);
+    int code = r < 0 ? command_error(COMMAND_FAILED, "%s", strerror(-r)) : print(cli, v);
+    name_servers_close(&v->names);
+    gateways_close(&v->uplinks);
+    ev_loop_destroy(loop);
+    return code;
+}
+
+/* What is asked, and where. */
+static int take_targets(const struct cli *cli, struct visit *v)
+{
+    const char *url = cli_value(cli, "public-address");
+
+    if (!url)
+        url = PUBLIC_ADDRESS;
+    v->asks_address = strcmp(url, "none") != 0;
+    if (v->asks_address &&
+        (probe_target_parse(&v->address, slice_str(url)) != PARSE_OK || !v->address.path[0]))
+        return command_error(COMMAND_MISUSED, "--public-address: '%.100s' is no URL (http://...), nor none",
+                             url);
+    return checks_targets_parse(&v->targets, config_check(&v->config)) < 0
+               ? command_error(COMMAND_MISUSED, "--check: expected targets")
+               : COMMAND_OK;
+}
+
+int cmd_doctor(const struct cli *cli)
+{
+    struct visit *v = calloc(1, sizeof *v);
+    char err[CONFIG_ERROR_MAX];
+    int code;
+
+    if (!v)
+        return command_error(COMMAND_FAILED, "out of memory");
+    log_setup(LOG_ERROR, LOG_TEXT);
+    if (cli_configure(cli, &v->config, &code, err) < 0)
+        code = command_error(code, "%s", err);
+    else
+        code = take_targets(cli, v);
+    int r = code == COMMAND_OK ? machine_read(&v->machine) : 0;
+    if (r < 0)
+        code = command_error(COMMAND_FAILED, "cannot read the links of this machine: %s", strerror(-r));
+    else if (code == COMMAND_OK)
+        code = examine(cli, v);
+    uplink_set_done(&v->uplinks);
+    machine_done(&v->machine);
+    config_done(&v->config);
+    free(v);
+    return code;
+}
