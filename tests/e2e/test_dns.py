@@ -112,6 +112,8 @@ def test_what_is_learned_later_is_taken_over(start, lab, names, origin, tmp_path
     server = origin(echo)
     (folder / "links").mkdir()
     (folder / "links" / str(lab.home.link("wan2")["ifindex"])).write_text(f"DNS={NAMES4}\n")
+    lab.wan2.lose_addresses()  # a new lease comes with new addresses, of which the kernel tells
+    lab.restore()
     wait_for(lambda: servers_of(proxy) == {"wan2": [NAMES4]}, "it is taken over", 15)
     assert sources_of(proxy) == {"wan2": (NAMES4, "link")}
     socks5_connect(proxy, "open.test", server.port).close()

@@ -68,7 +68,7 @@ def test_when_all_are_silent_all_are_tried(start, lab, origin):
     assert "up" in (state(proxy, "wan1"), state(proxy, "wan2"))
 
 
-@pytest.mark.parametrize("loss", ["down", "lose_carrier", "swallow", "turn_away", "lose_addresses", "remove", "lose_router"])
+@pytest.mark.parametrize("loss", ["down", "lose_carrier", "swallow", "turn_away", "lose_addresses", "remove", "lose_router", "renumber"])
 def test_a_thousand_requests_while_a_line_breaks(start, lab, origin, loss):
     """None is lost, hardly one waits, and the line serves again soon after it is whole."""
     server = origin(echo)

@@ -14,7 +14,7 @@ from lab.run import wait_for
 from lab.socks import open_to, request5
 from lab.topology import HOLE4, NOWHERE4, OPEN4
 
-OUTCOMES = int(os.environ.get("STEERWAY_OUTCOMES", "3000"))
+OUTCOMES = int(os.environ.get("STEERWAY_OUTCOMES", "2000"))
 WORKERS = 24
 
 

@@ -65,6 +65,7 @@ class Uplink:
         isp.sh(f"ip link set line{n} up")
         isp.sh(f"ip -6 address replace {self.gateway6}/64 dev line{n} nodad")
         sh(f"ip link set {self.name} up")
+        self.home.run("ip", "address", "delete", f"10.0.{n}.77/24", "dev", self.name)
         sh(f"ip address replace {self.addr4}/24 dev {self.name}")
         sh(f"ip -6 address replace {self.addr6}/64 dev {self.name} nodad")
         sh(f"ip route replace default via {self.gateway4} dev {self.name} metric {self.metric}")
@@ -114,6 +115,13 @@ class Uplink:
         """The link stays, as after a lease that ran out."""
         self.broken = True
         sh(f"ip address flush dev {self.name} scope global")
+
+    def renumber(self):
+        """Another address, as after a new lease."""
+        self.broken = True
+        sh(f"ip address delete {self.addr4}/24 dev {self.name}")
+        sh(f"ip address add 10.0.{self.number}.77/24 dev {self.name}")
+        sh(f"ip route replace default via {self.gateway4} dev {self.name} metric {self.metric}")
 
     def remove(self):
         """The device is pulled out."""
