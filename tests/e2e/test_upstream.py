@@ -79,6 +79,16 @@ def test_tunnels_share_by_weight_and_a_dead_one_is_left_out(start, upstream, ori
     assert log
 
 
+def test_a_dead_one_alone_is_told_as_it_is(start, lab):
+    proxy = start(f"socks5://{OPEN4}:9")
+    assert socks5_code(proxy, MORE4, 80) == 3
+    with Client(proxy) as c:
+        m = c.ask(f"CONNECT {MORE4}:80 HTTP/1.1\r\nHost: x\r\n\r\n", "CONNECT")
+        assert m.status == 502 and b"The uplink's own proxy does not serve." in m.body
+    assert [line["outcome"] for line in proxy.connections(2)] == ["upstream", "upstream"]
+    assert lab
+
+
 def test_a_tunnel_that_comes_back_serves_again(start, origin):
     server, broken = origin(echo), []
 
