@@ -203,7 +203,16 @@ static void look_at_routes(struct diagnosis *r, const struct uplink *u, const st
         diagnosis_fact(r, u->name, "router", "%s", addr_format_ip(&router, text));
 }
 
-/* Whether answers would be thrown away: they come in by a link that is not the best way back. */
+/* sysctl takes a point for a slash, and a slash for the point of a VLAN's name. */
+static void name_for_sysctl(const char *interface, char ret[IFNAMSIZ])
+{
+    (void)snprintf(ret, IFNAMSIZ, "%s", interface);
+    for (char *p = strchr(ret, '.'); p; p = strchr(p, '.'))
+        *p = '/';
+}
+
+/* Whether answers would be thrown away: they come in by a link that is not the best way back, as the kernel
+ * reckons it: by the rules for our address, whatever the socket is bound to. */
 static void look_at_filter(struct diagnosis *r, const struct uplink *u, const struct machine_link *link)
 {
     long own = rp_filter(link->name), all = rp_filter("all");
@@ -211,7 +220,7 @@ static void look_at_filter(struct diagnosis *r, const struct uplink *u, const st
     struct addr to;
 
     if (!u->egress.any4 || (own > all ? own : all) != 1 || addr_parse_ip(&to, slice_str(PUBLIC4), 0) < 0 ||
-        machine_route_get(&to, NULL, 0, &best) < 0 || best.link == link->index)
+        machine_route_get(&to, &u->egress.source4, 0, &best) < 0 || best.link == link->index)
         return;
     struct finding *f = diagnosis_find(r, SEVERITY_ERROR, "rp-filter-strict", u->name,
                                        "the kernel throws away what comes in by %s", link->name);
@@ -219,8 +228,10 @@ static void look_at_filter(struct diagnosis *r, const struct uplink *u, const st
                   "rp_filter is strict (1): a packet must come by the link that the best route to its sender "
                   "leaves by, and that is "
                   "another one. Loose (2) suffices against forged senders.");
-    diagnosis_repair(f, "sysctl -w net.ipv4.conf.%s.rp_filter=2", link->name);
-    diagnosis_undo(f, "sysctl -w net.ipv4.conf.%s.rp_filter=%ld", link->name, own);
+    char name[IFNAMSIZ];
+    name_for_sysctl(link->name, name);
+    diagnosis_repair(f, "sysctl -w net.ipv4.conf.%s.rp_filter=2", name);
+    diagnosis_undo(f, "sysctl -w net.ipv4.conf.%s.rp_filter=%ld", name, own);
 }
 
 void look_at_uplink(struct diagnosis *r, const struct uplink *u, const struct machine *m)

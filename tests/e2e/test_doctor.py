@@ -106,6 +106,38 @@ def test_a_strict_filter(doctor, lab):
         lab.home.sysctl("net.ipv4.conf.all.rp_filter", before)
 
 
+def test_a_strict_filter_with_rules_that_lead_back(doctor, lab):
+    """The way back to an address may be its own, by a rule: then nothing is thrown away."""
+    before = run_line("sysctl", "-n", "net.ipv4.conf.all.rp_filter").text.strip()
+    lab.home.sysctl("net.ipv4.conf.all.rp_filter", 0)
+    lab.home.sysctl("net.ipv4.conf.wan2.rp_filter", 1)
+    obey("ip route add default via 10.0.2.1 dev wan2 table 100")
+    obey("ip rule add from 10.0.2.2 lookup 100")
+    try:
+        assert doctor.findings(code=0) == []
+    finally:
+        obey("ip rule del from 10.0.2.2 lookup 100")
+        obey("ip route flush table 100")
+        lab.home.sysctl("net.ipv4.conf.wan2.rp_filter", 0)
+        lab.home.sysctl("net.ipv4.conf.all.rp_filter", before)
+
+
+def test_a_strict_filter_on_a_vlan(doctor, lab, segment):
+    before = run_line("sysctl", "-n", "net.ipv4.conf.all.rp_filter").text.strip()
+    segment.join("two.5", "10.0.9.2")
+    lab.home.sysctl("net.ipv4.conf.all.rp_filter", 0)
+    obey("sysctl -w net.ipv4.conf.two/5.rp_filter=1")
+    try:
+        finding = doctor.one("wan1", "two.5", code=0)
+        assert (finding["uplink"], finding["id"]) == ("two.5", "rp-filter-strict")
+        obey(finding["repair"])
+        assert doctor.findings("wan1", "two.5", code=0) == []
+        obey(finding["undo"])
+        assert doctor.findings("wan1", "two.5") == [("two.5", "rp-filter-strict")]
+    finally:
+        lab.home.sysctl("net.ipv4.conf.all.rp_filter", before)
+
+
 def test_a_small_mtu(doctor, lab):
     lab.wan1.broken = True
     run_line("ip", "-6", "address", "flush", "dev", "wan1", "scope", "global")
@@ -181,6 +213,7 @@ def test_two_interfaces_behind_one_router(doctor, segment):
 
 def test_a_place_to_listen_that_is_not_here(doctor):
     assert doctor.findings("--listen", "192.0.2.78:1080", "wan1", code=1) == [(None, "listen-address-missing")]
+    assert doctor.findings("--host", "*", "wan1", code=0) == []
 
 
 def test_what_is_asked_wrongly(doctor):
