@@ -6,7 +6,7 @@ import pytest
 
 from lab.clients import curl_by
 from lab.proxy import BINARY
-from lab.run import run, sh
+from lab.run import run, sh, wait_for
 
 
 def listed():
@@ -55,6 +55,7 @@ def test_the_list_tells_what_each_link_is(lab, bridge):
 def test_the_list_follows_the_state(lab):
     lab.wan2.down()
     lab.wan3.lose_carrier()
+    wait_for(lambda: listed()["wan3"]["state"] != "up", "the kernel itself takes up to a second", 5)
     links = listed()
     assert (links["wan2"]["state"], links["wan2"]["objection"]) == ("down", "down")
     assert (links["wan3"]["state"], links["wan3"]["objection"]) == ("no carrier", "no carrier")
