@@ -4,17 +4,89 @@
 #include "net/gateway_rule.h"
 
 #include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
-enum { PRIORITY = 20000, TABLE = 0x53570000 };
+/* A share is a range of marks, tables and priorities, one of each an uplink. The priorities come before the
+ * main table's. */
+enum { SHARES = 16, SHARE_SIZE = 2 * UPLINK_MAX, BASE = 0x53570000, PRIORITY = 20000 };
 
-static struct gateway_rule rule_of(const struct uplink *u, const struct addr *gateway, int link)
+/* --- shares --------------------------------------------------------------------------------------------- */
+
+/* A name in this network namespace that nobody else has while the socket is open, however its owner ends. */
+static int claim(unsigned share)
+{
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    if (fd < 0)
+        return -errno;
+    /* An abstract name: it begins with a NUL. */
+    int len = snprintf(name.sun_path + 1, sizeof name.sun_path - 1, "steerway-gateways-%u", share);
+    if (bind(fd, (struct sockaddr *)&name,
+             (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)len)) == 0)
+        return fd;
+    int err = errno;
+    (void)close(fd);
+    return -err;
+}
+
+static bool has_gateway(const struct uplink *u)
+{
+    return addr_family(&u->gateway4.addr) != AF_UNSPEC || addr_family(&u->gateway6.addr) != AF_UNSPEC;
+}
+
+static bool any_gateway(const struct uplink_set *uplinks)
+{
+    for (size_t i = 0; i < uplinks->n; i++)
+        if (has_gateway(uplinks->items[i]))
+            return true;
+    return false;
+}
+
+static uint32_t number_of(const struct gateways *g, const struct uplink *u)
+{
+    return g->share * SHARE_SIZE + (uint32_t)u->view.id;
+}
+
+int gateways_open(struct gateways *g, struct uplink_set *uplinks)
+{
+    *g = (struct gateways){.fd = -1};
+    if (!any_gateway(uplinks))
+        return 0;
+    for (; g->fd < 0 && g->share < SHARES; g->share++) {
+        int fd = claim(g->share);
+        if (fd < 0 && fd != -EADDRINUSE)
+            return fd;
+        if (fd >= 0) {
+            g->fd = fd;
+            break;
+        }
+    }
+    if (g->fd < 0)
+        return -EADDRINUSE;
+    for (size_t i = 0; i < uplinks->n; i++) {
+        struct uplink *u = uplinks->items[i];
+        if (has_gateway(u) && u->mark == 0)
+            u->mark = BASE + number_of(g, u);
+    }
+    return 0;
+}
+
+/* --- rules ---------------------------------------------------------------------------------------------- */
+
+static struct gateway_rule rule_of(const struct gateways *g, const struct uplink *u,
+                                   const struct addr *gateway, int link)
 {
     return (struct gateway_rule){.gateway = *gateway,
                                  .link = link,
                                  .mark = u->mark,
-                                 .table = TABLE + (uint32_t)u->view.id,
-                                 .priority = PRIORITY + (uint32_t)u->view.id};
+                                 .table = BASE + number_of(g, u),
+                                 .priority = PRIORITY + number_of(g, u)};
 }
 
 static void log_failure(const struct uplink *u, const struct addr *gateway, int err)
@@ -33,9 +105,9 @@ static void log_failure(const struct uplink *u, const struct addr *gateway, int 
 }
 
 /* @return whether packets of the gateway's family go by it */
-static bool set(struct uplink *u, const struct addr *gateway, int link, bool told)
+static bool set(const struct gateways *g, struct uplink *u, const struct addr *gateway, int link, bool told)
 {
-    const struct gateway_rule rule = rule_of(u, gateway, link);
+    const struct gateway_rule rule = rule_of(g, u, gateway, link);
     int r = gateway_rule_set(&rule);
 
     if (r < 0 && !told)
@@ -43,36 +115,40 @@ static bool set(struct uplink *u, const struct addr *gateway, int link, bool tol
     return r == 0;
 }
 
-static void refresh(struct uplink *u, const struct machine *m)
+static void refresh(const struct gateways *all, struct uplink *u, const struct machine *m)
 {
     const struct machine_link *link = machine_link_by_name(m, u->interface);
-    struct uplink_gateway *const all[] = {&u->gateway4, &u->gateway6};
+    struct uplink_gateway *const both[] = {&u->gateway4, &u->gateway6};
 
-    for (size_t i = 0; i < ARRAY_LEN(all); i++) {
-        struct uplink_gateway *g = all[i];
+    for (size_t i = 0; i < ARRAY_LEN(both); i++) {
+        struct uplink_gateway *g = both[i];
         if (addr_family(&g->addr) == AF_UNSPEC)
             continue;
         bool usable = link && link->up && link->carrier;
-        g->ready = usable && set(u, &g->addr, link->index, g->failed);
+        g->ready = usable && set(all, u, &g->addr, link->index, g->failed);
         g->failed = usable && !g->ready;
     }
 }
 
-void gateways_refresh(struct uplink_set *uplinks, const struct machine *m)
+void gateways_refresh(const struct gateways *g, struct uplink_set *uplinks, const struct machine *m)
 {
     for (size_t i = 0; i < uplinks->n; i++)
-        refresh(uplinks->items[i], m);
+        refresh(g, uplinks->items[i], m);
 }
 
-void gateways_close(struct uplink_set *uplinks)
+void gateways_close(struct gateways *g, struct uplink_set *uplinks)
 {
+    if (g->fd < 0)
+        return;
     for (size_t i = 0; i < uplinks->n; i++) {
         struct uplink *u = uplinks->items[i];
-        const struct gateway_rule four = rule_of(u, &u->gateway4.addr, 0),
-                                  six = rule_of(u, &u->gateway6.addr, 0);
+        const struct gateway_rule four = rule_of(g, u, &u->gateway4.addr, 0),
+                                  six = rule_of(g, u, &u->gateway6.addr, 0);
         if (addr_family(&u->gateway4.addr) != AF_UNSPEC)
             gateway_rule_drop(&four);
         if (addr_family(&u->gateway6.addr) != AF_UNSPEC)
             gateway_rule_drop(&six);
     }
+    (void)close(g->fd);
+    g->fd = -1;
 }

@@ -5,12 +5,22 @@
 
 #include "uplink/uplink.h"
 
+/** A share of the marks and tables that such uplinks use: several programs may run on one machine. */
+struct gateways {
+    int fd; /* holds the share; -1 where none is needed */
+    unsigned share;
+};
+
+/** Take a share that nobody has, and give each uplink with a gateway its mark, unless its own is configured.
+ *  Call before the uplinks are refreshed. @return 0, -EADDRINUSE when all are taken, or negative errno */
+MUST_CHECK int gateways_open(struct gateways *g, struct uplink_set *uplinks);
+
 /** Set what the uplinks want, as the machine is at present; links that went down lose their routes. An uplink
  * whose router cannot be had is down, for its packets would go by another. Call before the uplinks are
  * refreshed. */
-void gateways_refresh(struct uplink_set *uplinks, const struct machine *m);
+void gateways_refresh(const struct gateways *g, struct uplink_set *uplinks, const struct machine *m);
 
-/** Take back what was set. */
-void gateways_close(struct uplink_set *uplinks);
+/** Take back what was set, and give up the share. Harmless when nothing is open (fd -1). */
+void gateways_close(struct gateways *g, struct uplink_set *uplinks);
 
 #endif

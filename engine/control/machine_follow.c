@@ -1,7 +1,6 @@
 #include "control/machine_follow.h"
 
 #include "base/log.h"
-#include "control/gateways.h"
 #include "control/startup.h"
 #include "session/checks.h"
 #include "uplink/discover.h"
@@ -114,7 +113,7 @@ static void look(struct machine_follow *f, bool routes)
 
     if (machine_read_links(&m) < 0)
         return; /* the last known state stands */
-    gateways_refresh(uplinks, &m);
+    gateways_refresh(f->gateways, uplinks, &m);
     for (size_t i = 0; i < uplinks->n; i++)
         refresh(f, uplinks->items[i], &m);
     cut_lost(f, &m);
@@ -156,12 +155,13 @@ static void on_recheck(struct ev_loop *loop, ev_timer *w, int events)
 /* --- start and end -------------------------------------------------------------------------------------- */
 
 int machine_follow_start(struct machine_follow *f, const struct config *config, struct proxy *proxy,
-                         struct cidr_set *local, struct name_servers *names)
+                         struct cidr_set *local, struct name_servers *names, const struct gateways *gateways)
 {
     f->config = config;
     f->proxy = proxy;
     f->local = local;
     f->names = names;
+    f->gateways = gateways;
     ev_timer_init(&f->routes, on_routes, 0., 0.);
     ev_timer_init(&f->recheck, on_recheck, RECHECK_S, RECHECK_S);
     ev_timer_start(proxy->loop, &f->recheck);

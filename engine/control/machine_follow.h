@@ -5,6 +5,7 @@
 #define STEERWAY_CONTROL_MACHINE_FOLLOW_H
 
 #include "control/config.h"
+#include "control/gateways.h"
 #include "control/name_servers.h"
 #include "net/machine_watch.h"
 #include "session/proxy.h"
@@ -15,6 +16,7 @@ struct machine_follow {
     const struct config *config;
     struct proxy *proxy;
     struct name_servers *names;
+    const struct gateways *gateways;
     struct cidr_set *local;          /* what goes direct, of the machine's own networks */
     ev_timer routes;                 /* a while after a change: whether packets find a way out */
     ev_timer recheck;                /* changes that no event tells of, such as routes */
@@ -24,7 +26,8 @@ struct machine_follow {
 
 /** @return 0 or negative errno: no events are heard then, and changes are found by looking now and then */
 MUST_CHECK int machine_follow_start(struct machine_follow *f, const struct config *config,
-                                    struct proxy *proxy, struct cidr_set *local, struct name_servers *names);
+                                    struct proxy *proxy, struct cidr_set *local, struct name_servers *names,
+                                    const struct gateways *gateways);
 /** Warn now of uplinks whose packets find no way out. May be called before the start. */
 void machine_follow_warn_of_routes(struct machine_follow *f, const struct uplink_set *uplinks,
                                    const struct machine *m);

@@ -35,6 +35,22 @@ void diagnosis_why(struct finding *f, const char *why)
         (void)snprintf(f->why, sizeof f->why, "%s", why);
 }
 
+static bool is_for_shell(const char *command)
+{
+    static const char harmless[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 -_.,:/=+@%$";
+
+    return command[strspn(command, harmless)] == '\0';
+}
+
+static void write_command(char out[COMMAND_TEXT_MAX], const char *fmt, va_list args)
+{
+    int len = vsnprintf(out, COMMAND_TEXT_MAX, fmt, args);
+
+    if (len < 0 || len >= COMMAND_TEXT_MAX || !is_for_shell(out))
+        out[0] = '\0';
+}
+
 void diagnosis_repair(struct finding *f, const char *repair, ...)
 {
     va_list args;
@@ -42,7 +58,7 @@ void diagnosis_repair(struct finding *f, const char *repair, ...)
     if (!f)
         return;
     va_start(args, repair);
-    (void)vsnprintf(f->repair, sizeof f->repair, repair, args);
+    write_command(f->repair, repair, args);
     va_end(args);
 }
 
@@ -53,8 +69,15 @@ void diagnosis_undo(struct finding *f, const char *undo, ...)
     if (!f)
         return;
     va_start(args, undo);
-    (void)vsnprintf(f->undo, sizeof f->undo, undo, args);
+    write_command(f->undo, undo, args);
     va_end(args);
+}
+
+void diagnosis_sysctl_name(const char *interface, char ret[DIAGNOSIS_SYSCTL_MAX])
+{
+    (void)snprintf(ret, DIAGNOSIS_SYSCTL_MAX, "%s", interface);
+    for (char *p = strchr(ret, '.'); p; p = strchr(p, '.'))
+        *p = '/';
 }
 
 void diagnosis_fact(struct diagnosis *r, const char *uplink, const char *name, const char *text, ...)

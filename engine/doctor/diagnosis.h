@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
-enum { FINDINGS_MAX = 256, FACTS_MAX = 512, FINDING_TEXT_MAX = 320, COMMAND_TEXT_MAX = 160 };
+enum { FINDINGS_MAX = 256, FACTS_MAX = 512, FINDING_TEXT_MAX = 320, COMMAND_TEXT_MAX = 256 };
 
 enum severity {
     SEVERITY_NOTE,    /* nothing need be done */
@@ -44,10 +44,16 @@ struct diagnosis {
  */
 struct finding *diagnosis_find(struct diagnosis *r, enum severity severity, const char *id,
                                const char *uplink, const char *what, ...) PRINTF_LIKE(5, 6);
-/** Why it matters, and what repairs it and takes that back: commands, or "". Harmless for NULL. */
+/** Why it matters, and what repairs it and takes that back: commands for a shell, with room for their names.
+ *  One that does not fit, or holds what a shell would take for more than a word (an interface may be named
+ *  `a;b`), is left out. Harmless for NULL. */
 void diagnosis_why(struct finding *f, const char *why);
 void diagnosis_repair(struct finding *f, const char *repair, ...) PRINTF_LIKE(2, 3);
 void diagnosis_undo(struct finding *f, const char *undo, ...) PRINTF_LIKE(2, 3);
+
+/** An interface's name within a setting's, as sysctl takes it: a slash for the point of a VLAN's name. */
+enum { DIAGNOSIS_SYSCTL_MAX = 16 };
+void diagnosis_sysctl_name(const char *interface, char ret[DIAGNOSIS_SYSCTL_MAX]);
 
 void diagnosis_fact(struct diagnosis *r, const char *uplink, const char *name, const char *text, ...)
     PRINTF_LIKE(4, 5);

@@ -1,8 +1,5 @@
 #include "doctor/try.h"
 
-#include "doctor/look.h"
-#include "uplink/discover.h"
-
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,26 +12,42 @@ struct trial {
     struct ev_loop *loop;
     size_t target;
     struct probe internet, address;
-    char seen[64]; /* the address that a stranger sees; "" for unknown */
-    bool reached;
+    char seen[64];     /* the address that a stranger sees; "" for unknown */
+    bool reached;      /* the internet answers */
+    bool named, asked; /* its name servers have answered, or were asked at all */
 };
+
+/* --- name servers --------------------------------------------------------------------------------------- */
+
+static void note_names(struct trial *t, const struct probe *p, const struct probe_result *result)
+{
+    if (p->target.to.kind != TARGET_NAME)
+        return;
+    t->asked = true;
+    t->named = t->named || (result->named && result->fault != FAULT_DNS);
+}
+
+static void tell_names(struct trial *t)
+{
+    char servers[DNS_SERVERS_TEXT_MAX];
+
+    (void)dns_servers_format(resolver_servers(t->uplink->resolver), servers);
+    if (t->named || !t->asked)
+        return diagnosis_fact(t->report, t->uplink->name, "name servers", "%s%s", servers,
+                              t->named ? "" : " (not asked)");
+    diagnosis_why(diagnosis_find(t->report, SEVERITY_ERROR, "names-dead", t->uplink->name,
+                                 "its name servers do not answer: %s", servers),
+                  "Names cannot be resolved by it. Name others: --dns SERVER, or dns = \"SERVER\" in its "
+                  "table of the config file.");
+}
 
 /* --- the internet --------------------------------------------------------------------------------------- */
 
 static void tell_unreached(struct trial *t, const struct probe_result *result)
 {
-    const struct uplink *u = t->uplink;
-    char servers[DNS_SERVERS_TEXT_MAX];
-
-    if (result->fault == FAULT_DNS) {
-        diagnosis_why(diagnosis_find(t->report, SEVERITY_ERROR, "names-dead", u->name,
-                                     "its name servers do not answer: %s",
-                                     dns_servers_format(resolver_servers(u->resolver), servers)),
-                      "Names cannot be resolved by it. Name others: --dns SERVER, or dns = \"SERVER\" in its "
-                      "table of the config file.");
-        return;
-    }
-    diagnosis_why(diagnosis_find(t->report, SEVERITY_ERROR, "internet-unreached", u->name,
+    if (result->fault == FAULT_DNS)
+        return; /* that is told of the name servers */
+    diagnosis_why(diagnosis_find(t->report, SEVERITY_ERROR, "internet-unreached", t->uplink->name,
                                  "nothing on the internet answers (%s)", fault_name(result->fault)),
                   "The link is there, and what is sent by it gets lost behind it: the line, the modem or the "
                   "provider.");
@@ -42,9 +55,16 @@ static void tell_unreached(struct trial *t, const struct probe_result *result)
 
 static void tell_captive(struct trial *t, const struct probe_result *result)
 {
+    char page[128];
+
+    if (result->location.len == 0)
+        (void)snprintf(page, sizeof page, "status %d", result->status);
+    else
+        (void)snprintf(page, sizeof page, "status %d, to %.*s", result->status,
+                       (int)(result->location.len < 96 ? result->location.len : 96), result->location.data);
     diagnosis_why(
         diagnosis_find(t->report, SEVERITY_ERROR, "captive-portal", t->uplink->name,
-                       "a captive portal answers in place of the internet (status %d)", result->status),
+                       "a captive portal answers in place of the internet (%s)", page),
         "Open any page by this link in a browser and log in; until then it carries nothing but the portal.");
 }
 
@@ -55,6 +75,7 @@ static void on_internet(struct probe *p, const struct probe_result *result)
     struct trial *t = container_of(p, struct trial, internet);
     bool http = p->target.path[0] != '\0';
 
+    note_names(t, p, result);
     if (result->fault == FAULT_NONE && http && result->status != 204 && result->status != 0)
         return tell_captive(t, result);
     if ((result->fault == FAULT_NONE && (!http || result->status == 204)) || result->fault == FAULT_REFUSED) {
@@ -100,18 +121,30 @@ static void take_address(struct trial *t, struct slice body)
 
 static void on_address(struct probe *p, const struct probe_result *result)
 {
+    struct trial *t = container_of(p, struct trial, address);
+
+    note_names(t, p, result);
     if (result->fault == FAULT_NONE && result->status == 200)
-        take_address(container_of(p, struct trial, address), result->body);
+        take_address(t, result->body);
+}
+
+/* Where all else is well. Who asks there may be unreachable, and that is no fault of the line's. */
+static void tell_unseen(struct trial *t)
+{
+    char url[PROBE_TARGET_TEXT_MAX];
+
+    if (!t->options->public_address || t->seen[0] || !diagnosis_is_well(t->report, t->uplink->name))
+        return;
+    diagnosis_why(diagnosis_find(t->report, SEVERITY_NOTE, "public-address-unknown", t->uplink->name,
+                                 "%s tells no address", probe_target_format(t->options->public_address, url)),
+                  "Whether two uplinks are one line cannot be told by it. Another place to ask: "
+                  "--public-address URL.");
 }
 
 /* --- all of them ---------------------------------------------------------------------------------------- */
 
 static void start(struct trial *t)
 {
-    char text[DNS_SERVERS_TEXT_MAX];
-
-    diagnosis_fact(t->report, t->uplink->name, "name servers", "%s",
-                   dns_servers_format(resolver_servers(t->uplink->resolver), text));
     if (t->options->targets->n > 0)
         begin(t);
     if (t->options->public_address)
@@ -121,22 +154,6 @@ static void start(struct trial *t)
                                             .resolver = t->uplink->resolver,
                                             .timeout_s = t->options->timeout_s},
                     on_address);
-}
-
-/* A router that was asked for, and has not said that it is there. */
-static void look_for_router(struct trial *t, const struct machine *m)
-{
-    char mac[32], text[ADDR_TEXT_MAX];
-    struct addr router;
-    bool asked;
-
-    if (t->reached || discover_gateway(t->uplink, m, AF_INET, &router) < 0 ||
-        look_up_neighbour(&router, t->uplink->interface, mac, &asked) || !asked)
-        return;
-    diagnosis_why(diagnosis_find(t->report, SEVERITY_ERROR, "router-silent", t->uplink->name,
-                                 "its router %s does not answer", addr_format_ip(&router, text)),
-                  "It is switched off, not connected, or has another address by now: let the network manager "
-                  "ask anew.");
 }
 
 static void compare_addresses(struct diagnosis *r, const struct trial *trials, size_t n)
@@ -152,10 +169,9 @@ static void compare_addresses(struct diagnosis *r, const struct trial *trials, s
 }
 
 int try_uplinks(struct diagnosis *r, const struct uplink_set *set, struct ev_loop *loop,
-                const struct try_options *options)
+                const struct try_options *options, bool ret_unreached[UPLINK_MAX])
 {
     struct trial *trials = calloc(set->n + 1, sizeof *trials);
-    struct machine m;
     size_t n = 0;
 
     if (!trials)
@@ -168,11 +184,10 @@ int try_uplinks(struct diagnosis *r, const struct uplink_set *set, struct ev_loo
         start(&trials[n++]);
     }
     ev_run(loop, 0); /* until the last one has ended, which each does in its time */
-    if (machine_read(&m) == 0) {
-        for (size_t i = 0; i < n; i++)
-            look_for_router(&trials[i], &m);
-        look_at_pairs(r, set, &m);
-        machine_done(&m);
+    for (size_t i = 0; i < n; i++) {
+        tell_names(&trials[i]);
+        tell_unseen(&trials[i]);
+        ret_unreached[trials[i].uplink->view.id - 1] = options->targets->n > 0 && !trials[i].reached;
     }
     compare_addresses(r, trials, n);
     free(trials);

@@ -14,8 +14,10 @@ struct try_options {
 };
 
 /** Try all uplinks that can serve side by side, bound as their connections are, and write what came of it.
- * Takes twice timeout_s at most. @param set  with resolvers, aimed @return 0, -ENOMEM */
+ * Takes twice timeout_s at most. @param set  with resolvers, aimed
+ * @param ret_unreached  set for those, by place, by which nothing on the internet answers @return 0, -ENOMEM
+ */
 MUST_CHECK int try_uplinks(struct diagnosis *r, const struct uplink_set *set, struct ev_loop *loop,
-                           const struct try_options *options);
+                           const struct try_options *options, bool ret_unreached[UPLINK_MAX]);
 
 #endif

@@ -1,6 +1,5 @@
 #include "main/app.h"
 
-#include "control/gateways.h"
 #include "control/policy_loading.h"
 #include "control/startup.h"
 #include "session/checks.h"
@@ -171,7 +170,8 @@ static int listen_all(struct app *a, char *err)
 int app_init(struct app *a, const struct config *config, const struct paths *paths, const struct machine *m,
              struct uplink_set *uplinks, struct policy *policy, char *err)
 {
-    *a = (struct app){.config = config, .paths = paths, .uplinks = uplinks, .policy = policy};
+    *a = (struct app){
+        .config = config, .paths = paths, .uplinks = uplinks, .policy = policy, .gateways = {.fd = -1}};
     raise_file_limit();
     a->loop = ev_default_loop(EVFLAG_AUTO);
     if (!a->loop) {
@@ -183,7 +183,13 @@ int app_init(struct app *a, const struct config *config, const struct paths *pat
         (void)snprintf(err, CONFIG_ERROR_MAX, "the resolvers do not start: %s", strerror(-e));
         return -1;
     }
-    gateways_refresh(uplinks, m);
+    e = gateways_open(&a->gateways, uplinks);
+    if (e < 0) {
+        (void)snprintf(err, CONFIG_ERROR_MAX, "no marks are left for uplinks with a gateway: %s",
+                       strerror(-e));
+        return -1;
+    }
+    gateways_refresh(&a->gateways, uplinks, m);
     for (size_t i = 0; i < uplinks->n; i++)
         uplink_refresh(uplinks->items[i], m);
     name_servers_refresh(&a->names, m);
@@ -234,7 +240,7 @@ static void log_no_events(int err)
 
 void app_run(struct app *a)
 {
-    int r = machine_follow_start(&a->follow, a->config, &a->proxy, &a->local, &a->names);
+    int r = machine_follow_start(&a->follow, a->config, &a->proxy, &a->local, &a->names, &a->gateways);
     if (r < 0)
         log_no_events(r);
     const struct checks_options checks = {.targets = config_check(a->config),
@@ -268,7 +274,7 @@ void app_done(struct app *a)
         ev_timer_stop(a->loop, &a->drain);
     }
     name_servers_close(&a->names);
-    gateways_close(a->uplinks);
+    gateways_close(&a->gateways, a->uplinks);
     cidr_set_done(&a->local);
     if (a->loop)
         ev_loop_destroy(a->loop);

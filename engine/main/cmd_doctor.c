@@ -3,7 +3,7 @@
 #include "control/gateways.h"
 #include "control/name_servers.h"
 #include "control/startup.h"
-#include "doctor/look.h"
+#include "doctor/judge.h"
 #include "doctor/try.h"
 #include "main/cli.h"
 
@@ -19,7 +19,11 @@ struct visit {
     struct config config;
     struct machine machine;
     struct uplink_set uplinks;
+    struct gateways gateways;
     struct name_servers names;
+    struct sight sights[UPLINK_MAX];
+    struct sight_self self;
+    bool unreached[UPLINK_MAX];
     struct diagnosis report;
     struct checks_targets targets;
     struct probe_target address;
@@ -32,6 +36,24 @@ static void refresh(struct visit *v)
         uplink_refresh(v->uplinks.items[i], &v->machine);
 }
 
+static void look(struct visit *v)
+{
+    for (size_t i = 0; i < v->uplinks.n; i++)
+        sight_of_uplink(&v->sights[i], v->uplinks.items[i], &v->machine);
+}
+
+/* What only shows once packets were sent. */
+static void look_again(struct visit *v)
+{
+    look(v);
+    for (size_t i = 0; i < v->uplinks.n; i++) {
+        if (v->unreached[i])
+            judge_router(&v->report, &v->sights[i]);
+        for (size_t k = 0; k < i; k++)
+            judge_pair(&v->report, &v->sights[k], &v->sights[i]);
+    }
+}
+
 static int try_all(struct visit *v, struct ev_loop *loop)
 {
     const struct try_options options = {.targets = &v->targets,
@@ -39,15 +61,24 @@ static int try_all(struct visit *v, struct ev_loop *loop)
                                         .timeout_s = TIMEOUT_S};
     int r = name_servers_open(&v->names, loop, &v->config, &v->uplinks);
 
+    if (r == 0)
+        r = gateways_open(&v->gateways, &v->uplinks);
     if (r < 0)
         return r;
-    gateways_refresh(&v->uplinks, &v->machine); /* without, they are down */
+    gateways_refresh(&v->gateways, &v->uplinks, &v->machine); /* without, they are down */
     refresh(v);
     name_servers_refresh(&v->names, &v->machine);
-    for (size_t i = 0; i < v->uplinks.n; i++)
-        look_at_uplink(&v->report, v->uplinks.items[i], &v->machine);
-    look_at_machine(&v->report, &v->config, &v->uplinks, &v->machine);
-    return try_uplinks(&v->report, &v->uplinks, loop, &options);
+    look(v);
+    sight_of_self(&v->self);
+    for (size_t i = 0; i < v->uplinks.n; i++) {
+        judge_mark(&v->report, &v->self, v->uplinks.items[i]);
+        judge_uplink(&v->report, &v->sights[i]);
+    }
+    judge_machine(&v->report, &v->self, &v->config, &v->machine);
+    r = try_uplinks(&v->report, &v->uplinks, loop, &options, v->unreached);
+    if (r == 0)
+        look_again(v);
+    return r;
 }
 
 /* With what there is: one uplink that serves, and nothing against the machine. */
@@ -87,6 +118,7 @@ static int examine(const struct cli *cli, struct visit *v)
     int r = startup_uplinks(&v->config, &v->machine, &v->uplinks, err);
     struct ev_loop *loop = r == 0 ? ev_loop_new(0) : NULL;
 
+    v->gateways.fd = -1;
     if (r < 0)
         return command_error(COMMAND_FAILED, "%s", err);
     if (!loop)
@@ -94,7 +126,7 @@ static int examine(const struct cli *cli, struct visit *v)
     r = try_all(v, loop);
     int code = r < 0 ? command_error(COMMAND_FAILED, "%s", strerror(-r)) : print(cli, v);
     name_servers_close(&v->names);
-    gateways_close(&v->uplinks);
+    gateways_close(&v->gateways, &v->uplinks);
     ev_loop_destroy(loop);
     return code;
 }
@@ -124,7 +156,7 @@ int cmd_doctor(const struct cli *cli)
 
     if (!v)
         return command_error(COMMAND_FAILED, "out of memory");
-    log_setup(LOG_ERROR, LOG_TEXT);
+    log_silence(); /* what is wrong is told as a diagnosis */
     if (cli_configure(cli, &v->config, &code, err) < 0)
         code = command_error(code, "%s", err);
     else

@@ -17,6 +17,7 @@ struct machine_link {
     bool loopback, point_to_point;
     bool default4, default6;        /* a default route leaves by it, in any table */
     struct addr gateway4, gateway6; /* of the best of those; AF_UNSPEC for none */
+    uint32_t table4, table6;        /* in which that stands; 0 for none */
 };
 
 struct machine_addr {
@@ -61,12 +62,18 @@ struct machine_route {
     struct addr source;  /* the one given, or that the kernel would prefer */
 };
 
-/** Ask the kernel where a packet to `to` would leave (RTM_GETROUTE), given a source address (or NULL) and a
- *  device index (or 0), as for a socket that is bound to them. Sends nothing. A device by which no route
- * leads there is -ENETUNREACH, though Linux would look for an IPv4 destination among that link's neighbours.
+/** A packet of a socket that is bound to source and link, and marked. */
+struct machine_packet {
+    const struct addr *to;
+    const struct addr *source; /* NULL: any */
+    int link;                  /* an index; 0: any */
+    uint32_t mark;             /* 0: none */
+};
+
+/** Ask the kernel where such a packet would leave (RTM_GETROUTE). Sends nothing. A link by which no route
+ *  leads there is -ENETUNREACH, though Linux would look for an IPv4 destination among that link's neighbours.
  *  @return 0, -ENETUNREACH and other negative errnos, as connect() would give them */
-MUST_CHECK int machine_route_get(const struct addr *to, const struct addr *source, int link,
-                                 struct machine_route *ret);
+MUST_CHECK int machine_route_get(const struct machine_packet *packet, struct machine_route *ret);
 
 /** Ask the kernel by which link `to` is reached without a router. Neither a route by a gateway nor a default
  *  route makes it a neighbour: a default route without a gateway (ppp, tunnels) has the whole internet behind

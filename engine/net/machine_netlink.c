@@ -116,6 +116,7 @@ static void note_default(struct reading *r, int family, const struct rtnl_route 
         *best = rank;
         *(family == AF_INET ? &link->default4 : &link->default6) = true;
         *(family == AF_INET ? &link->gateway4 : &link->gateway6) = hop->gateway;
+        *(family == AF_INET ? &link->table4 : &link->table6) = route->table;
     }
 }
 

@@ -39,7 +39,7 @@ static void put_addr(struct nlmsghdr *nlh, uint16_t type, const struct addr *a, 
     *ret_bits = (uint8_t)(len * 8);
 }
 
-static int ask(const struct addr *to, const struct addr *source, int link, unsigned flags, struct answer *ret)
+static int ask(const struct machine_packet *p, unsigned flags, struct answer *ret)
 {
     struct rtnl_request request;
     struct answer answer = {.got = false};
@@ -47,13 +47,15 @@ static int ask(const struct addr *to, const struct addr *source, int link, unsig
     nlh->nlmsg_type = RTM_GETROUTE;
     nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
     struct rtmsg *info = mnl_nlmsg_put_extra_header(nlh, sizeof *info);
-    info->rtm_family = (unsigned char)addr_family(to);
+    info->rtm_family = (unsigned char)addr_family(p->to);
     info->rtm_flags = flags;
-    put_addr(nlh, RTA_DST, to, &info->rtm_dst_len);
-    if (source)
-        put_addr(nlh, RTA_SRC, source, &info->rtm_src_len);
-    if (link != 0)
-        mnl_attr_put_u32(nlh, RTA_OIF, (uint32_t)link);
+    put_addr(nlh, RTA_DST, p->to, &info->rtm_dst_len);
+    if (p->source)
+        put_addr(nlh, RTA_SRC, p->source, &info->rtm_src_len);
+    if (p->link != 0)
+        mnl_attr_put_u32(nlh, RTA_OIF, (uint32_t)p->link);
+    if (p->mark != 0)
+        mnl_attr_put_u32(nlh, RTA_MARK, p->mark);
     int r = rtnl_ask(nlh, on_answer, &answer);
     if (r < 0)
         return r;
@@ -63,11 +65,10 @@ static int ask(const struct addr *to, const struct addr *source, int link, unsig
     return 0;
 }
 
-static int query(const struct addr *to, const struct addr *source, int link, unsigned flags,
-                 struct machine_route *ret)
+static int query(const struct machine_packet *p, unsigned flags, struct machine_route *ret)
 {
     struct answer answer;
-    int r = ask(to, source, link, flags, &answer);
+    int r = ask(p, flags, &answer);
 
     if (r == 0)
         *ret = answer.route;
@@ -76,51 +77,54 @@ static int query(const struct addr *to, const struct addr *source, int link, uns
 
 /* The kernel takes a destination for a neighbour on the given link when no route leads there, and says so as
  * if that were a route. Asked for the entry that matches, it admits that there is none. */
-static int query4(const struct addr *to, const struct addr *source, int link, struct machine_route *ret)
+static int query4(const struct machine_packet *p, struct machine_route *ret)
 {
     struct machine_route matched;
 
-    if (link != 0) {
-        int r = query(to, source, link, RTM_F_FIB_MATCH, &matched);
+    if (p->link != 0) {
+        int r = query(p, RTM_F_FIB_MATCH, &matched);
         if (r < 0)
             return r == -EHOSTUNREACH ? -ENETUNREACH : r;
     }
-    return query(to, source, link, 0, ret);
+    return query(p, 0, ret);
 }
 
 /* A socket that is bound to a device finds the routes by that device only. This question holds to its device
  * as strictly when it names no source; with one, it prefers a better route by another link. */
-static int query6(const struct addr *to, const struct addr *source, int link, struct machine_route *ret)
+static int query6(struct machine_packet p, struct machine_route *ret)
 {
     struct machine_route route;
-    int r = query(to, source, link, 0, &route);
+    int r = query(&p, 0, &route);
 
-    if (r == 0 && source && link != 0 && route.link != link)
-        r = query(to, NULL, link, 0, &route);
+    if (r == 0 && p.source && p.link != 0 && route.link != p.link) {
+        p.source = NULL;
+        r = query(&p, 0, &route);
+    }
     if (r == 0)
         *ret = route;
     return r;
 }
 
-int machine_route_get(const struct addr *to, const struct addr *source, int link, struct machine_route *ret)
+int machine_route_get(const struct machine_packet *packet, struct machine_route *ret)
 {
+    struct machine_packet p = *packet;
     struct machine_route route;
 
-    if (source && addr_family(source) == AF_UNSPEC)
-        source = NULL;
-    if (source && addr_family(source) != addr_family(to))
+    if (p.source && addr_family(p.source) == AF_UNSPEC)
+        p.source = NULL;
+    if (p.source && addr_family(p.source) != addr_family(p.to))
         return -EINVAL;
     int r;
-    if (addr_family(to) == AF_INET)
-        r = query4(to, source, link, &route);
-    else if (addr_family(to) == AF_INET6)
-        r = query6(to, source, link, &route);
+    if (addr_family(p.to) == AF_INET)
+        r = query4(&p, &route);
+    else if (addr_family(p.to) == AF_INET6)
+        r = query6(p, &route);
     else
         r = -EAFNOSUPPORT;
     if (r < 0)
         return r;
-    if (source)
-        route.source = *source;
+    if (p.source)
+        route.source = *p.source;
     *ret = route;
     return 0;
 }
@@ -133,7 +137,7 @@ int machine_neighbour(const struct addr *to, int *ret_link)
         return -EAFNOSUPPORT;
     /* The scope of a link-local address is the link that is meant. */
     int scope = addr_family(to) == AF_INET6 ? (int)to->in6.sin6_scope_id : 0;
-    int r = ask(to, NULL, scope, RTM_F_FIB_MATCH, &matched);
+    int r = ask(&(struct machine_packet){.to = to, .link = scope}, RTM_F_FIB_MATCH, &matched);
     if (r < 0)
         return r == -EHOSTUNREACH ? -ENETUNREACH : r;
     if (matched.type == RTN_LOCAL) {

@@ -118,7 +118,9 @@ static bool is_whole(struct probe *p, bool ended)
     case PARSE_OK:
         break;
     }
+    const struct http_field *location = http_find(&head, "Location");
     p->result.status = head.status;
+    p->result.location = location ? location->value : slice_str("");
     p->result.body = slice_of(p->answer + head.consumed, p->len - head.consumed);
     return ended || p->len == sizeof p->answer || p->result.body.len >= body_length(&head);
 }

@@ -28,11 +28,12 @@ struct probe_result {
     /* FAULT_NONE for a connection, or an HTTP answer of any status; FAULT_REFUSED tells of a way, too;
      * FAULT_NAME: the target has no address of the egress' families. */
     enum fault fault;
-    bool named;        /* name servers have answered, or were not asked */
-    int status;        /* of HTTP; 0 for none */
-    double connect_s;  /* once connected */
-    struct slice body; /* of HTTP, cut to what came with PROBE_ANSWER_MAX octets of the whole */
-    struct addr own;   /* the address that it went out by, once connected; else AF_UNSPEC */
+    bool named;            /* name servers have answered, or were not asked */
+    int status;            /* of HTTP; 0 for none */
+    double connect_s;      /* once connected */
+    struct slice location; /* of HTTP, its field Location; empty for none */
+    struct slice body;     /* of HTTP, cut to what came with PROBE_ANSWER_MAX octets of the whole */
+    struct addr own;       /* the address that it went out by, once connected; else AF_UNSPEC */
 };
 
 /** Called once, never from within probe_start; the probe may be freed or started again from within. */

@@ -156,13 +156,12 @@ static void check_family(struct text *t, const struct uplink *u, const struct ma
     struct addr to;
 
     /* An address that no line has is routed as the kernel sees fit, and meant to be. */
-    if (u->mark != 0) /* for rules that are not looked into */
-        return;
     if (!egress_allows(&u->egress, family) || !link || !machine_link_is_line(link) ||
         addr_parse_ip(&to, slice_str(family == AF_INET ? PUBLIC4 : PUBLIC6), 0) < 0)
         return;
     /* What is bound to its device leaves by it or not at all. */
-    int r = machine_route_get(&to, source, link->index, &route);
+    int r = machine_route_get(
+        &(struct machine_packet){.to = &to, .source = source, .link = link->index, .mark = u->mark}, &route);
     if (r == 0 || !is_about_route(r))
         return;
     /* Home networks give out unique local addresses whether or not there is IPv6 beyond them. */
@@ -188,8 +187,12 @@ int discover_gateway(const struct uplink *u, const struct machine *m, int family
         return -ENETUNREACH;
     int r = addr_parse_ip(&to, slice_str(family == AF_INET ? PUBLIC4 : PUBLIC6), 0);
     if (r == 0)
-        r = machine_route_get(&to, family == AF_INET ? &u->egress.source4 : &u->egress.source6, link->index,
-                              &route);
+        r = machine_route_get(
+            &(struct machine_packet){.to = &to,
+                                     .source = family == AF_INET ? &u->egress.source4 : &u->egress.source6,
+                                     .link = link->index,
+                                     .mark = u->mark},
+            &route);
     if (r == 0 && addr_family(&route.gateway) == AF_UNSPEC)
         r = -ENETUNREACH;
     if (r == 0)

@@ -12,9 +12,6 @@ const char *uplink_kind_name(enum uplink_kind kind)
     return names[kind];
 }
 
-/* Of those that have a gateway; with the id added. */
-enum { GATEWAY_MARK = 0x53570000 };
-
 /* --- the set -------------------------------------------------------------------------------------------- */
 
 static void uplink_free(struct uplink *u)
@@ -90,8 +87,7 @@ int uplink_set_add(struct uplink_set *set, const struct uplink_spec *spec, const
     u->dns = spec->dns;
     u->gateway4.addr = spec->gateway4;
     u->gateway6.addr = spec->gateway6;
-    bool own = addr_family(&spec->gateway4) != AF_UNSPEC || addr_family(&spec->gateway6) != AF_UNSPEC;
-    u->mark = spec->mark == 0 && own ? GATEWAY_MARK + (uint32_t)u->view.id : spec->mark;
+    u->mark = spec->mark;
     quota_init(&u->quota, &spec->quota, time(NULL));
     u->pulse = &set->pulse;
     list_init(&u->busy);

@@ -104,7 +104,7 @@ struct uplink_spec {
     size_t n_tags;
     struct quota_plan quota;
     struct addr gateway4, gateway6; /* AF_UNSPEC: as the interface's routes say */
-    uint32_t mark;                  /* 0: none, or one of our own where there is a gateway */
+    uint32_t mark;                  /* 0: none, or one that gateways.h gives */
     struct dns_servers dns;
     char *check; /* owned by the spec; NULL for none */
 };

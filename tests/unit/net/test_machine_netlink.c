@@ -118,7 +118,7 @@ static void test_nobody_may_read(void **state)
         int r = machine_read(&m);
         if (r == 0)
             machine_done(&m);
-        _exit(r == 0 && machine_route_get(&to, NULL, 0, &route) == 0 ? 0 : 1);
+        _exit(r == 0 && machine_route_get(&(struct machine_packet){.to = &to}, &route) == 0 ? 0 : 1);
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_true(WIFEXITED(status));

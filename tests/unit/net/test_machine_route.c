@@ -8,8 +8,10 @@ static void assert_leaves(const struct machine *m, const char *to, const char *s
 {
     struct addr to_addr = ip(to), source_addr = ip(source ? source : to);
     struct machine_route route = {.link = -7};
-    int r = machine_route_get(&to_addr, source ? &source_addr : NULL,
-                              device ? netns_link(m, device)->index : 0, &route);
+    int r = machine_route_get(&(struct machine_packet){.to = &to_addr,
+                                                       .source = source ? &source_addr : NULL,
+                                                       .link = device ? netns_link(m, device)->index : 0},
+                              &route);
     if (!link) {
         assert_int_equal(r, -ENETUNREACH);
         assert_int_equal(route.link, -7);
@@ -46,13 +48,21 @@ static void test_route_get4(void **state)
     assert_leaves(&m, far, "10.0.3.2", NULL, "fibre", "10.0.1.1");
     assert_leaves(&m, "127.0.0.5", NULL, NULL, "lo", "none");
 
-    assert_int_equal(machine_route_get(&to, NULL, 0, &route), 0);
+    assert_int_equal(
+        machine_route_get(&(struct machine_packet){.to = &to, .source = NULL, .link = 0}, &route), 0);
     assert_ip(&route.source, "10.0.1.2");
-    assert_int_equal(machine_route_get(&to, &(struct addr){.sa.sa_family = AF_UNSPEC}, 0, &route), 0);
-    assert_int_equal(machine_route_get(&to, &six, 0, &route), -EINVAL);
-    assert_int_equal(machine_route_get(&(struct addr){.sa.sa_family = AF_UNSPEC}, NULL, 0, &route),
-                     -EAFNOSUPPORT);
-    assert_true(machine_route_get(&to, NULL, 12345, &route) < 0);
+    assert_int_equal(machine_route_get(
+                         &(struct machine_packet){
+                             .to = &to, .source = &(struct addr){.sa.sa_family = AF_UNSPEC}, .link = 0},
+                         &route),
+                     0);
+    assert_int_equal(
+        machine_route_get(&(struct machine_packet){.to = &to, .source = &six, .link = 0}, &route), -EINVAL);
+    assert_int_equal(
+        machine_route_get(&(struct machine_packet){.to = &(struct addr){.sa.sa_family = AF_UNSPEC}}, &route),
+        -EAFNOSUPPORT);
+    assert_true(
+        machine_route_get(&(struct machine_packet){.to = &to, .source = NULL, .link = 12345}, &route) < 0);
     machine_done(&m);
     (void)state;
 }
@@ -69,6 +79,25 @@ static void test_route_get4_by_rule(void **state)
     assert_leaves(&m, far, "10.0.2.2", "lte", "lte", "10.0.2.1");
     assert_leaves(&m, far, NULL, NULL, "fibre", "10.0.1.1");
     assert_leaves(&m, far, NULL, "lte", NULL, NULL);
+    machine_done(&m);
+    (void)state;
+}
+
+static void test_route_get4_by_mark(void **state)
+{
+    struct machine m;
+    struct machine_route route;
+    struct addr to = ip("198.51.100.1");
+    lines_read(&m, "route add default via 10.0.1.1 dev fibre\n"
+                   "route add default via 10.0.1.77 dev fibre table 7\n"
+                   "rule add fwmark 0x77 table 7\n");
+    assert_int_equal(netns_link(&m, "fibre")->table4, RT_TABLE_MAIN);
+    struct machine_packet p = {.to = &to, .link = netns_link(&m, "fibre")->index};
+    assert_int_equal(machine_route_get(&p, &route), 0);
+    assert_ip(&route.gateway, "10.0.1.1");
+    p.mark = 0x77;
+    assert_int_equal(machine_route_get(&p, &route), 0);
+    assert_ip(&route.gateway, "10.0.1.77");
     machine_done(&m);
     (void)state;
 }
@@ -189,6 +218,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_route_get4),
         cmocka_unit_test(test_route_get4_by_rule),
+        cmocka_unit_test(test_route_get4_by_mark),
         cmocka_unit_test(test_route_get6),
         cmocka_unit_test(test_neighbours4),
         cmocka_unit_test(test_no_neighbour_by_a_default_route_without_a_gateway),

@@ -1,0 +1,100 @@
+#include "doctor/judge.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { FILES_MIN = 4096, FILES_ADVISED = 65536 };
+
+static void judge_port(struct diagnosis *d, const struct sight_self *self, const struct addr *a)
+{
+    char text[ADDR_TEXT_MAX];
+
+    if (addr_port(a) == 0 || addr_port(a) >= self->first_port || self->may_bind)
+        return;
+    struct finding *f = diagnosis_find(d, SEVERITY_ERROR, "port-privileged", "", "it may not listen on %s",
+                                       addr_format(a, text));
+    diagnosis_why(
+        f, "Ports below ip_unprivileged_port_start are for root. Another port (--port) needs no repair.");
+    diagnosis_repair(f, "sysctl -w net.ipv4.ip_unprivileged_port_start=%u", (unsigned)addr_port(a));
+    diagnosis_undo(f, "sysctl -w net.ipv4.ip_unprivileged_port_start=%ld", self->first_port);
+}
+
+static bool is_here(const struct machine *m, const struct addr *a)
+{
+    const struct machine_link *link = machine_link_of_addr(m, a);
+
+    return addr_is_loopback(a) || (link && link->up);
+}
+
+static void judge_listeners(struct diagnosis *d, const struct config *c, const struct machine *m)
+{
+    char all[FINDING_TEXT_MAX] = "", text[ADDR_TEXT_MAX];
+    size_t len = 0;
+
+    for (size_t i = 0; i < c->n_listen; i++) {
+        const struct addr *a = &c->listen[i];
+        if (is_here(m, a) && len < sizeof all)
+            len += (size_t)snprintf(all + len, sizeof all - len, "%s%s", len > 0 ? ", " : "",
+                                    addr_format(a, text));
+        else if (!is_here(m, a))
+            diagnosis_why(diagnosis_find(d, SEVERITY_ERROR, "listen-address-missing", "",
+                                         "it cannot listen on %s: this machine does not have the address",
+                                         addr_format(a, text)),
+                          "The start would fail. steerway list shows the addresses there are.");
+    }
+    if (len > 0)
+        diagnosis_fact(d, "", "listens on", "%s", all);
+}
+
+/* A limit as prlimit takes it. */
+static const char *limit_text(rlim_t limit, char out[24])
+{
+    if (limit == RLIM_INFINITY)
+        return "unlimited";
+    (void)snprintf(out, 24, "%llu", (unsigned long long)limit);
+    return out;
+}
+
+static void judge_files(struct diagnosis *d, const struct sight_self *self)
+{
+    char soft[24], hard[24];
+
+    if (self->files.rlim_max >= FILES_MIN)
+        return;
+    struct finding *f =
+        diagnosis_find(d, SEVERITY_WARNING, "files-few", "", "it may have %llu files open at most",
+                       (unsigned long long)self->files.rlim_max);
+    diagnosis_why(f,
+                  "A connection takes two: a torrent's are many. The command, root's, is for the shell that "
+                  "starts the program; LimitNOFILE= does the same for a unit of systemd.");
+    diagnosis_repair(f, "prlimit --pid $$ --nofile=%d:%d", FILES_ADVISED, FILES_ADVISED);
+    diagnosis_undo(f, "prlimit --pid $$ --nofile=%s:%s", limit_text(self->files.rlim_cur, soft),
+                   limit_text(self->files.rlim_max, hard));
+}
+
+void judge_mark(struct diagnosis *d, const struct sight_self *self, const struct uplink *u)
+{
+    if (u->mark == 0 || self->may_administer)
+        return;
+    struct finding *f =
+        diagnosis_find(d, SEVERITY_ERROR, "mark-not-permitted", u->name, "its packets may not be marked");
+    diagnosis_why(f, "gateway and mark need root, or CAP_NET_ADMIN, which the program's file can have, or a "
+                     "unit of systemd (AmbientCapabilities=).");
+    if (!self->program[0])
+        return;
+    diagnosis_repair(f, "setcap cap_net_admin+ep %s", self->program);
+    diagnosis_undo(f, "setcap -r %s", self->program);
+}
+
+void judge_machine(struct diagnosis *d, const struct sight_self *self, const struct config *c,
+                   const struct machine *m)
+{
+    for (size_t i = 0; i < c->n_listen; i++)
+        judge_port(d, self, &c->listen[i]);
+    judge_listeners(d, c, m);
+    judge_files(d, self);
+    diagnosis_fact(d, "", "rights", "%s",
+                   self->root             ? "root"
+                   : self->may_administer ? "CAP_NET_ADMIN"
+                                          : "a user's, which are enough");
+}

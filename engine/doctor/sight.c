@@ -1,0 +1,180 @@
+#include "doctor/sight.h"
+
+#include "net/routing_rule.h"
+#include "uplink/discover.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+static const char PUBLIC4[] = "1.1.1.1", PUBLIC6[] = "2606:4700:4700::1111"; /* asked about, never sent to */
+enum { CAP_BIND = 10, CAP_ADMIN = 12 };                                      /* linux/capability.h */
+
+static long read_number(const char *path)
+{
+    FILE *f = fopen(path, "re");
+    long n = -1;
+
+    if (f && fscanf(f, "%ld", &n) != 1)
+        n = -1;
+    if (f)
+        (void)fclose(f);
+    return n;
+}
+
+/* --- settings ------------------------------------------------------------------------------------------- */
+
+static long read_setting(const char *family, const char *interface, const char *name)
+{
+    char path[128];
+
+    (void)snprintf(path, sizeof path, "/proc/sys/net/%s/conf/%s/%s", family, interface, name);
+    return read_number(path);
+}
+
+static void read_settings(struct sight_settings *ret, const char *interface)
+{
+    *ret = (struct sight_settings){
+        .rp_filter = read_setting("ipv4", interface, "rp_filter"),
+        .rp_filter_all = read_setting("ipv4", "all", "rp_filter"),
+        .arp_ignore = read_setting("ipv4", interface, "arp_ignore"),
+        .arp_ignore_all = read_setting("ipv4", "all", "arp_ignore"),
+        .ipv6_off = read_setting("ipv6", interface, "disable_ipv6"),
+        .ipv6_off_all = read_setting("ipv6", "all", "disable_ipv6"),
+        .accept_ra = read_setting("ipv6", interface, "accept_ra"),
+        .forwarding6 = read_setting("ipv6", interface, "forwarding"),
+    };
+}
+
+static int mtu_of(const char *interface)
+{
+    struct ifreq request = {.ifr_mtu = 0};
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    (void)snprintf(request.ifr_name, sizeof request.ifr_name, "%s", interface);
+    bool told = fd >= 0 && ioctl(fd, SIOCGIFMTU, &request) == 0;
+    if (fd >= 0)
+        (void)close(fd);
+    return told ? request.ifr_mtu : 0;
+}
+
+/* --- ways ----------------------------------------------------------------------------------------------- */
+
+/* Most routers take the first address of their network. */
+static bool first_of_network(const struct sight *s, struct addr *ret)
+{
+    if (s->prefix4 == 0 || s->prefix4 >= 31)
+        return false;
+    *ret = s->four.source;
+    uint32_t mask = 0xffffffffu << (32 - s->prefix4);
+    ret->in4.sin_addr.s_addr = htonl((ntohl(ret->in4.sin_addr.s_addr) & mask) + 1);
+    return !addr_same_ip(ret, &s->four.source);
+}
+
+static void look_for_way(struct sight *s, struct sight_family *f, const struct machine *m)
+{
+    const struct uplink *u = s->uplink;
+    bool four = f->family == AF_INET;
+    struct machine_route route;
+    struct addr to;
+
+    f->table = four ? s->link->table4 : s->link->table6;
+    f->barred = routing_rule_barrier(f->family, &f->barrier);
+    struct machine_packet p = {
+        .to = &to, .source = &f->source, .link = s->line ? s->link->index : 0, .mark = u->mark};
+    if (!f->used || addr_parse_ip(&to, slice_str(four ? PUBLIC4 : PUBLIC6), 0) < 0)
+        return;
+    f->leaves = machine_route_get(&p, &route) == 0;
+    if (f->leaves && s->line && discover_gateway(u, m, f->family, &f->router) == 0)
+        f->router_is = neighbour_of(&f->router, s->link->index);
+    bool likely =
+        four ? first_of_network(s, &f->router_likely) : neighbour_router6(s->link->index, &f->router_likely);
+    if (!likely)
+        f->router_likely = (struct addr){.sa.sa_family = AF_UNSPEC};
+}
+
+/* As the kernel reckons it for rp_filter: by the rules for our address, whatever the socket is bound to. */
+static bool is_back_by_other(const struct sight *s)
+{
+    struct machine_route best;
+    struct addr to;
+
+    return s->four.used && addr_parse_ip(&to, slice_str(PUBLIC4), 0) == 0 &&
+           machine_route_get(&(struct machine_packet){.to = &to, .source = &s->four.source}, &best) == 0 &&
+           best.link != s->link->index;
+}
+
+static uint8_t prefix_of(const struct machine *m, const struct machine_link *link, const struct addr *a)
+{
+    for (size_t i = 0; i < m->n_addrs; i++)
+        if (m->addrs[i].link == link->index && addr_same_ip(&m->addrs[i].addr, a))
+            return m->addrs[i].prefix;
+    return 0;
+}
+
+static struct sight_family family_of(const struct uplink *u, int family)
+{
+    bool used = family == AF_INET ? u->egress.any4 : u->egress.any6;
+    struct sight_family f = {.family = family, .used = used, .router.sa.sa_family = AF_UNSPEC};
+
+    f.source.sa.sa_family = f.router_likely.sa.sa_family = AF_UNSPEC;
+    if (used)
+        f.source = family == AF_INET ? u->egress.source4 : u->egress.source6;
+    return f;
+}
+
+void sight_of_uplink(struct sight *ret, const struct uplink *u, const struct machine *m)
+{
+    bool by_address = addr_family(&u->address) != AF_UNSPEC;
+
+    *ret = (struct sight){
+        .uplink = u,
+        .link = by_address ? machine_link_of_addr(m, &u->address) : machine_link_by_name(m, u->interface),
+        .four = family_of(u, AF_INET),
+        .six = family_of(u, AF_INET6),
+    };
+    if (!ret->link)
+        return;
+    ret->line = !by_address || machine_link_is_line(ret->link);
+    ret->mtu = mtu_of(ret->link->name);
+    if (ret->four.used)
+        ret->prefix4 = prefix_of(m, ret->link, &ret->four.source);
+    read_settings(&ret->settings, ret->link->name);
+    look_for_way(ret, &ret->four, m);
+    look_for_way(ret, &ret->six, m);
+    ret->back_by_other = ret->line && is_back_by_other(ret);
+}
+
+/* --- this process --------------------------------------------------------------------------------------- */
+
+static unsigned long long capabilities(void)
+{
+    char line[128];
+    unsigned long long effective = 0;
+    FILE *f = fopen("/proc/self/status", "re");
+
+    while (f && fgets(line, sizeof line, f))
+        if (sscanf(line, "CapEff: %llx", &effective) == 1)
+            break;
+    if (f)
+        (void)fclose(f);
+    return effective;
+}
+
+void sight_of_self(struct sight_self *ret)
+{
+    unsigned long long can = capabilities();
+    long first = read_number("/proc/sys/net/ipv4/ip_unprivileged_port_start");
+
+    *ret = (struct sight_self){
+        .root = geteuid() == 0,
+        .may_bind = can >> CAP_BIND & 1,
+        .may_administer = can >> CAP_ADMIN & 1,
+        .first_port = first < 0 ? 1024 : first,
+    };
+    if (getrlimit(RLIMIT_NOFILE, &ret->files) < 0)
+        ret->files = (struct rlimit){.rlim_cur = RLIM_INFINITY, .rlim_max = RLIM_INFINITY};
+    ssize_t len = readlink("/proc/self/exe", ret->program, sizeof ret->program - 1);
+    ret->program[len > 0 ? len : 0] = '\0';
+}
