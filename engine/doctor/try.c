@@ -21,7 +21,12 @@ struct trial {
 
 static void note_names(struct trial *t, const struct probe *p, const struct probe_result *result)
 {
-    if (p->target.to.kind != TARGET_NAME)
+    const struct upstream_spec *upstream = t->uplink->upstream;
+    struct addr literal;
+
+    /* An upstream resolves the names behind it. */
+    if (upstream ? addr_parse_ip(&literal, slice_str(upstream->host), 0) == 0
+                 : p->target.to.kind != TARGET_NAME)
         return;
     t->asked = true;
     t->named = t->named || (result->named && result->fault != FAULT_DNS);
@@ -45,8 +50,18 @@ static void tell_names(struct trial *t)
 
 static void tell_unreached(struct trial *t, const struct probe_result *result)
 {
+    char text[UPSTREAM_TEXT_MAX];
+
     if (result->fault == FAULT_DNS)
         return; /* that is told of the name servers */
+    if (result->fault == FAULT_UPSTREAM || (t->uplink->upstream && result->fault == FAULT_NAME)) {
+        diagnosis_why(diagnosis_find(t->report, SEVERITY_ERROR, "upstream-dead", t->uplink->name,
+                                     "its upstream %s lets nothing through",
+                                     upstream_spec_format(t->uplink->upstream, text)),
+                      "Nobody listens there, it ends the connection, it wants another user or password, or "
+                      "it speaks another protocol.");
+        return;
+    }
     diagnosis_why(diagnosis_find(t->report, SEVERITY_ERROR, "internet-unreached", t->uplink->name,
                                  "nothing on the internet answers (%s)", fault_name(result->fault)),
                   "The link is there, and what is sent by it gets lost behind it: the line, the modem or the "
@@ -92,6 +107,7 @@ static void begin(struct trial *t)
                 &(struct probe_request){.target = &t->options->targets->items[t->target],
                                         .egress = &t->uplink->egress,
                                         .resolver = t->uplink->resolver,
+                                        .upstream = t->uplink->upstream,
                                         .timeout_s = t->options->timeout_s / (double)t->options->targets->n},
                 on_internet);
 }
@@ -152,6 +168,7 @@ static void start(struct trial *t)
                     &(struct probe_request){.target = t->options->public_address,
                                             .egress = &t->uplink->egress,
                                             .resolver = t->uplink->resolver,
+                                            .upstream = t->uplink->upstream,
                                             .timeout_s = t->options->timeout_s},
                     on_address);
 }
@@ -178,7 +195,7 @@ int try_uplinks(struct diagnosis *r, const struct uplink_set *set, struct ev_loo
         return -ENOMEM;
     for (size_t i = 0; i < set->n; i++) {
         const struct uplink *u = set->items[i];
-        if (u->upstream || !diagnosis_is_well(r, u->name) || !u->view.up)
+        if (!diagnosis_is_well(r, u->name) || !u->view.up)
             continue;
         trials[n] = (struct trial){.report = r, .uplink = u, .options = options, .loop = loop};
         start(&trials[n++]);

@@ -28,6 +28,15 @@ static inline bool egress_allows(const struct egress *e, int family)
     return family == AF_INET ? e->any4 : family == AF_INET6 && e->any6;
 }
 
+/** Whether one of the addresses is of a family that it allows. */
+static inline bool egress_allows_any(const struct egress *e, const struct addr *addrs, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (egress_allows(e, addr_family(&addrs[i])))
+            return true;
+    return false;
+}
+
 /** Whether packets by both come from the same addresses. */
 static inline bool egress_same_sources(const struct egress *a, const struct egress *b)
 {

@@ -29,44 +29,40 @@ static void upstream_end(struct attempt *a)
     a->upstream = NULL;
 }
 
-static void on_talked(struct upstream *u, enum fault fault, int fd)
-{
-    struct attempt *a = u->owner;
-
-    upstream_end(a);
-    a->dial.connect_s = clock_now_s() - a->dialed_at; /* it is the whole way that counts */
-    finish(a, fault, fd);
-}
-
-static enum upstream_protocol protocol_of(const struct upstream_spec *s)
-{
-    if (strcmp(s->scheme, "http") == 0)
-        return UPSTREAM_HTTP;
-    return strcmp(s->scheme, "socks5") == 0 ? UPSTREAM_SOCKS5 : UPSTREAM_SOCKS4A;
-}
-
-static void talk(struct attempt *a, int fd)
-{
-    const struct upstream_spec *s = a->lease.uplink->upstream;
-    const struct upstream_talk_request request = {
-        .protocol = protocol_of(s), .target = a->target, .user = s->user, .pass = s->pass};
-    double left_s = a->timeout_s - (clock_now_s() - a->dialed_at);
-
-    a->upstream = calloc(1, sizeof *a->upstream);
-    if (!a->upstream) {
-        (void)close(fd);
-        return finish(a, FAULT_RESOURCES, -1);
-    }
-    a->upstream->owner = a;
-    upstream_start(a->upstream, a->proxy->loop, fd, &request, left_s > 0 ? left_s : 0, on_talked);
-}
-
 /* Nobody there is its own fault, and not the destination's. */
 static enum fault of_upstream(enum fault fault)
 {
     bool ours = fault == FAULT_TIMEOUT || fault == FAULT_BIND || fault == FAULT_RESOURCES;
 
     return ours ? fault : FAULT_UPSTREAM;
+}
+
+static void on_upstream(struct upstream *u, enum fault fault, int fd)
+{
+    struct attempt *a = u->owner;
+
+    a->dial.family = u->dial.family;
+    a->dial.connect_s = u->took_s; /* it is the whole way that counts */
+    fault = u->reached ? fault : of_upstream(fault);
+    upstream_end(a);
+    finish(a, fault, fd);
+}
+
+static void dial_upstream(struct attempt *a)
+{
+    const struct uplink *u = a->lease.uplink;
+
+    a->upstream = calloc(1, sizeof *a->upstream);
+    if (!a->upstream)
+        return finish(a, FAULT_RESOURCES, -1);
+    a->upstream->owner = a;
+    upstream_start(a->upstream, a->proxy->loop,
+                   &(struct upstream_request){.spec = u->upstream,
+                                              .target = a->target,
+                                              .egress = &u->egress,
+                                              .resolver = u->resolver,
+                                              .timeout_s = a->timeout_s},
+                   on_upstream);
 }
 
 /* --- the dial ------------------------------------------------------------------------------------------- */
@@ -78,13 +74,7 @@ static bool by_upstream(const struct attempt *a)
 
 static void on_dialed(struct dial *d, enum fault fault, int fd)
 {
-    struct attempt *a = container_of(d, struct attempt, dial);
-
-    if (!by_upstream(a))
-        return finish(a, fault, fd);
-    if (fault != FAULT_NONE)
-        return finish(a, of_upstream(fault), -1);
-    talk(a, fd);
+    finish(container_of(d, struct attempt, dial), fault, fd);
 }
 
 /* A machine of the household must not reach, through the proxy, what listens on the proxy's own loopback. */
@@ -97,7 +87,6 @@ static void dial_by(struct attempt *a, const struct addr *addrs, size_t n, const
 {
     double timeout_s = a->direct ? a->proxy->settings.dial_timeout_s : a->timeout_s;
 
-    a->dialed_at = clock_now_s();
     dial_start(&a->dial, a->proxy->loop, addrs, n, egress, timeout_s, on_dialed);
 }
 
@@ -121,23 +110,6 @@ static void dial_routed(struct attempt *a, const struct addr *addrs, size_t n)
     dial_by(a, order, n_order, egress_of(a));
     if (doubtful && a->target->kind == TARGET_NAME)
         a->events->doubtful(a);
-}
-
-static void on_upstream_resolved(struct resolver_query *q, enum fault fault, const struct addr *addrs,
-                                 size_t n)
-{
-    struct attempt *a = container_of(q, struct attempt, query);
-
-    if (fault != FAULT_NONE)
-        return finish(a, of_upstream(fault), -1);
-    dial_by(a, addrs, n, egress_of(a));
-}
-
-static void dial_upstream(struct attempt *a)
-{
-    const struct uplink *u = a->lease.uplink;
-
-    resolver_start(u->resolver, &a->query, u->upstream->host, u->upstream->port, on_upstream_resolved);
 }
 
 static void dial_addrs(struct attempt *a, const struct addr *addrs, size_t n)

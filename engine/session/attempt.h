@@ -37,8 +37,7 @@ struct attempt {
     enum resolver_news news; /* of the uplink's name servers */
     struct resolver_query query;
     struct dial dial;
-    double dialed_at;          /* monotonic seconds */
-    struct upstream *upstream; /* the talk with the uplink's own proxy, while there is one */
+    struct upstream *upstream; /* by the uplink's own proxy, while that is under way */
 };
 
 struct attempt_request {

@@ -9,7 +9,7 @@
 
 static const double TIMEOUT_S = 5;
 
-/* Of one family of an uplink. */
+/* Of one family of an uplink; of an upstream, which is one way for both, there is one. */
 struct check {
     struct checks *all;
     struct uplink *uplink;
@@ -62,8 +62,6 @@ static const struct checks_targets *targets_of(const struct check *c)
     const struct uplink *u = c->uplink;
     static const struct checks_targets none = {.n = 0};
 
-    if (u->upstream) /* what passes by the way to it says nothing of what passes through it */
-        return &none;
     if (u->check)
         return &c->all->own[u->view.id - 1];
     return is_metered(u) ? &none : &c->all->common;
@@ -91,23 +89,28 @@ static void wait_for_next(struct check *c)
     wait_for(c, well ? c->all->interval_s : HEALTH_RETRY_S);
 }
 
+static void log_news(const struct check *c, enum log_level level, const char *event)
+{
+    health_log(level, event, c->uplink, c->uplink->upstream ? AF_UNSPEC : c->family);
+}
+
 static void note_passed(struct check *c)
 {
     if (health_check_passed(uplink_health(c->uplink, c->family)))
-        health_log(LOG_INFO, "uplink answers again", c->uplink, c->family);
+        log_news(c, LOG_INFO, "uplink answers again");
 }
 
 static void note_captive(struct check *c)
 {
     if (health_check_captive(uplink_health(c->uplink, c->family)))
-        health_log(LOG_WARN, "uplink is behind a captive portal: others are preferred", c->uplink, c->family);
+        log_news(c, LOG_WARN, "uplink is behind a captive portal: others are preferred");
 }
 
 static void note_failed(struct check *c)
 {
     if (health_check_failed(uplink_health(c->uplink, c->family), uplink_received(c->uplink, c->family),
                             clock_now_s()))
-        health_log(LOG_WARN, "uplink does not answer: others are preferred", c->uplink, c->family);
+        log_news(c, LOG_WARN, "uplink does not answer: others are preferred");
 }
 
 /* A target that nobody listens at is an answer all the same; one without an address of this family, or
@@ -134,7 +137,8 @@ static void log_result(const struct check *c, const struct probe_result *r)
 
     log_begin(&l, LOG_DEBUG, "checked");
     log_str(&l, "uplink", c->uplink->name);
-    log_str(&l, "family", c->family == AF_INET ? "ipv4" : "ipv6");
+    if (!c->uplink->upstream)
+        log_str(&l, "family", c->family == AF_INET ? "ipv4" : "ipv6");
     log_str(&l, "target", probe_target_format(&c->probe.target, text));
     log_str(&l, "fault", fault_name(r->fault));
     if (r->status)
@@ -158,12 +162,15 @@ static void begin(struct check *c, const struct checks_targets *targets)
 {
     struct egress egress = c->uplink->egress;
 
-    egress.any4 = egress.any4 && c->family == AF_INET;
-    egress.any6 = egress.any6 && c->family == AF_INET6;
+    if (!c->uplink->upstream) { /* that is one way for both families */
+        egress.any4 = egress.any4 && c->family == AF_INET;
+        egress.any6 = egress.any6 && c->family == AF_INET6;
+    }
     probe_start(&c->probe, c->all->proxy->loop,
                 &(struct probe_request){.target = &targets->items[c->next % targets->n],
                                         .egress = &egress,
                                         .resolver = c->uplink->resolver,
+                                        .upstream = c->uplink->upstream,
                                         .timeout_s = TIMEOUT_S},
                 on_probed);
 }
@@ -173,7 +180,7 @@ static void on_due(struct ev_loop *loop, ev_timer *timer, int events)
     struct check *c = container_of(timer, struct check, timer);
     const struct checks_targets *targets = targets_of(c);
     bool received = uplink_received(c->uplink, c->family) > c->received;
-    bool speaks = egress_allows(&c->uplink->egress, c->family) && c->uplink->view.up;
+    bool speaks = (c->uplink->upstream || egress_allows(&c->uplink->egress, c->family)) && c->uplink->view.up;
     bool well = uplink_health_state(c->uplink, c->family) == HEALTH_UP;
 
     (void)loop;
@@ -222,7 +229,7 @@ int checks_new(struct checks **ret, struct proxy *proxy, const struct checks_opt
         return r;
     }
     for (size_t i = 0; i < set->n; i++)
-        for (size_t k = 0; k < ARRAY_LEN(families); k++)
+        for (size_t k = 0; k < (set->items[i]->upstream ? 1 : ARRAY_LEN(families)); k++)
             init(c, &c->items[c->n++], set->items[i], families[k]);
     *ret = c;
     return 0;

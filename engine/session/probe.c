@@ -59,6 +59,7 @@ static void stop(struct probe *p)
     p->running = false;
     resolver_cancel(&p->query);
     dial_cancel(&p->dial);
+    upstream_cancel(&p->upstream);
     ev_timer_stop(p->loop, &p->deadline);
     if (p->io.fd >= 0) {
         ev_io_stop(p->loop, &p->io);
@@ -82,7 +83,7 @@ static void on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
     (void)events;
     if (p->result.status != 0) /* the rest of its body was waited for */
         return finish(p, FAULT_NONE);
-    finish(p, p->query.resolver ? FAULT_DNS : FAULT_TIMEOUT);
+    finish(p, p->query.resolver || p->upstream.query.resolver ? FAULT_DNS : FAULT_TIMEOUT);
 }
 
 /* --- HTTP ----------------------------------------------------------------------------------------------- */
@@ -158,14 +159,10 @@ static int send_request(const struct probe *p, int fd)
 
 /* --- the way there -------------------------------------------------------------------------------------- */
 
-static void on_dialed(struct dial *d, enum fault fault, int fd)
+static void on_way(struct probe *p, int fd)
 {
-    struct probe *p = container_of(d, struct probe, dial);
-
-    if (fault != FAULT_NONE)
-        return finish(p, fault);
     struct sockaddr_storage own;
-    p->result.connect_s = d->connect_s;
+
     if (getsockname(fd, (struct sockaddr *)&own, &(socklen_t){sizeof own}) == 0 &&
         addr_from_sockaddr(&p->result.own, (const struct sockaddr *)&own, sizeof own) < 0)
         p->result.own = (struct addr){.sa.sa_family = AF_UNSPEC};
@@ -177,12 +174,27 @@ static void on_dialed(struct dial *d, enum fault fault, int fd)
     ev_io_start(p->loop, &p->io);
 }
 
-static bool any_allowed(const struct egress *e, const struct addr *addrs, size_t n)
+static void on_dialed(struct dial *d, enum fault fault, int fd)
 {
-    for (size_t i = 0; i < n; i++)
-        if (egress_allows(e, addr_family(&addrs[i])))
-            return true;
-    return false;
+    struct probe *p = container_of(d, struct probe, dial);
+
+    if (fault != FAULT_NONE)
+        return finish(p, fault);
+    p->result.connect_s = d->connect_s;
+    on_way(p, fd);
+}
+
+static void on_upstream(struct upstream *u, enum fault fault, int fd)
+{
+    struct probe *p = container_of(u, struct probe, upstream);
+
+    p->result.named = fault != FAULT_DNS;
+    if (!u->reached && (fault == FAULT_REFUSED || fault == FAULT_RESET || fault == FAULT_UNREACHABLE))
+        fault = FAULT_UPSTREAM;
+    if (fault != FAULT_NONE)
+        return finish(p, fault);
+    p->result.connect_s = u->took_s;
+    on_way(p, fd);
 }
 
 static void on_resolved(struct resolver_query *q, enum fault fault, const struct addr *addrs, size_t n)
@@ -192,7 +204,7 @@ static void on_resolved(struct resolver_query *q, enum fault fault, const struct
     p->result.named = fault != FAULT_DNS;
     if (fault != FAULT_NONE)
         return finish(p, fault);
-    if (!any_allowed(&p->egress, addrs, n))
+    if (!egress_allows_any(&p->egress, addrs, n))
         return finish(p, FAULT_NAME);
     dial_start(&p->dial, p->loop, addrs, n, &p->egress, p->deadline.repeat, on_dialed);
 }
@@ -213,6 +225,14 @@ void probe_start(struct probe *p, struct ev_loop *loop, const struct probe_reque
     p->deadline.repeat = request->timeout_s;
     ev_now_update(loop);
     ev_timer_again(loop, &p->deadline);
+    if (request->upstream)
+        return upstream_start(&p->upstream, loop,
+                              &(struct upstream_request){.spec = request->upstream,
+                                                         .target = &p->target.to,
+                                                         .egress = &p->egress,
+                                                         .resolver = request->resolver,
+                                                         .timeout_s = request->timeout_s},
+                              on_upstream);
     /* Literals too: the resolver sorts out what the egress does not speak, and answers out of the loop. */
     resolver_start(request->resolver, &p->query, t->host, t->port, on_resolved);
 }

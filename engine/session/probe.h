@@ -6,6 +6,7 @@
 #include "net/dialer.h"
 #include "net/resolver.h"
 #include "proto/target.h"
+#include "session/upstream.h"
 
 enum { PROBE_PATH_MAX = 255, PROBE_ANSWER_MAX = 8192 };
 
@@ -26,7 +27,8 @@ struct probe;
 
 struct probe_result {
     /* FAULT_NONE for a connection, or an HTTP answer of any status; FAULT_REFUSED tells of a way, too;
-     * FAULT_NAME: the target has no address of the egress' families. */
+     * FAULT_NAME: the target, or the upstream that leads to it, has no address of the egress' families;
+     * FAULT_UPSTREAM: the upstream is not there, or lets nobody through. */
     enum fault fault;
     bool named;            /* name servers have answered, or were not asked */
     int status;            /* of HTTP; 0 for none */
@@ -49,6 +51,7 @@ struct probe {
     struct probe_result result;
     struct resolver_query query;
     struct dial dial;
+    struct upstream upstream;
     ev_io io;
     ev_timer deadline;
     char answer[PROBE_ANSWER_MAX];
@@ -56,10 +59,11 @@ struct probe {
 };
 
 struct probe_request {
-    const struct probe_target *target; /* copied, as egress is */
-    const struct egress *egress;       /* its families are those that are tried */
-    struct resolver *resolver;         /* aimed so that it goes the same way; outlives the probe */
-    double timeout_s;                  /* for all of it, > 0 */
+    const struct probe_target *target;    /* copied, as egress is */
+    const struct egress *egress;          /* its families are those that are tried */
+    struct resolver *resolver;            /* aimed so that it goes the same way; outlives the probe */
+    const struct upstream_spec *upstream; /* by which the target is reached; NULL: none. Outlives the probe */
+    double timeout_s;                     /* for all of it, > 0 */
 };
 
 void probe_start(struct probe *p, struct ev_loop *loop, const struct probe_request *request,

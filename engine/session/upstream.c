@@ -1,16 +1,23 @@
 #include "session/upstream.h"
 
+#include "base/clock.h"
+
 #include <errno.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+/* @return the connection, or -1 */
 static int stop(struct upstream *u)
 {
     int fd = u->io.fd;
 
     u->running = false;
-    ev_io_stop(u->loop, &u->io);
+    resolver_cancel(&u->query);
+    dial_cancel(&u->dial);
     ev_timer_stop(u->loop, &u->deadline);
+    ev_io_stop(u->loop, &u->io);
+    u->io.fd = -1;
     return fd;
 }
 
@@ -18,10 +25,11 @@ static void finish(struct upstream *u, enum fault fault)
 {
     int fd = stop(u);
 
-    if (fault != FAULT_NONE) {
+    if (fault != FAULT_NONE && fd >= 0) {
         (void)close(fd);
         fd = -1;
     }
+    u->took_s = clock_now_s() - u->since_s;
     u->done(u, fault, fd); /* u may be gone */
 }
 
@@ -31,6 +39,8 @@ static void on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
     (void)events;
     finish(container_of(timer, struct upstream, deadline), FAULT_TIMEOUT);
 }
+
+/* --- the talk ------------------------------------------------------------------------------------------- */
 
 static void watch(struct upstream *u, int events)
 {
@@ -85,22 +95,65 @@ static void on_ready(struct ev_loop *loop, ev_io *io, int events)
         say(u);
 }
 
-void upstream_start(struct upstream *u, struct ev_loop *loop, int fd,
-                    const struct upstream_talk_request *request, double timeout_s, upstream_done_fn *done)
+static enum upstream_protocol protocol_of(const struct upstream_spec *s)
 {
-    u->loop = loop;
-    u->done = done;
-    u->running = true;
-    upstream_talk_begin(&u->talk, request);
-    ev_io_init(&u->io, on_ready, fd, EV_WRITE); /* out of the loop: what is sent first may fail on the spot */
-    ev_io_start(loop, &u->io);
-    ev_now_update(loop);
-    ev_timer_init(&u->deadline, on_deadline, timeout_s, 0.);
-    ev_timer_start(loop, &u->deadline);
+    if (strcmp(s->scheme, "http") == 0)
+        return UPSTREAM_HTTP;
+    return strcmp(s->scheme, "socks5") == 0 ? UPSTREAM_SOCKS5 : UPSTREAM_SOCKS4A;
+}
+
+/* --- the way to it -------------------------------------------------------------------------------------- */
+
+static void on_dialed(struct dial *d, enum fault fault, int fd)
+{
+    struct upstream *u = container_of(d, struct upstream, dial);
+    const struct upstream_spec *s = u->request.spec;
+    const struct upstream_talk_request request = {
+        .protocol = protocol_of(s), .target = u->request.target, .user = s->user, .pass = s->pass};
+    double left_s = u->request.timeout_s - (clock_now_s() - u->since_s);
+
+    if (fault != FAULT_NONE)
+        return finish(u, fault);
+    u->reached = true;
+    upstream_talk_begin(&u->talk, &request);
+    ev_io_set(&u->io, fd, EV_WRITE); /* out of the loop: what is sent first may fail on the spot */
+    ev_io_start(u->loop, &u->io);
+    ev_now_update(u->loop);
+    ev_timer_set(&u->deadline, left_s > 0 ? left_s : 0, 0.);
+    ev_timer_start(u->loop, &u->deadline);
+}
+
+static void on_resolved(struct resolver_query *q, enum fault fault, const struct addr *addrs, size_t n)
+{
+    struct upstream *u = container_of(q, struct upstream, query);
+
+    u->since_s = clock_now_s();
+    if (fault == FAULT_NONE && !egress_allows_any(&u->egress, addrs, n))
+        fault = FAULT_NAME;
+    if (fault != FAULT_NONE)
+        return finish(u, fault);
+    dial_start(&u->dial, u->loop, addrs, n, &u->egress, u->request.timeout_s, on_dialed);
+}
+
+void upstream_start(struct upstream *u, struct ev_loop *loop, const struct upstream_request *request,
+                    upstream_done_fn *done)
+{
+    *u = (struct upstream){.loop = loop,
+                           .done = done,
+                           .owner = u->owner,
+                           .request = *request,
+                           .egress = *request->egress,
+                           .running = true,
+                           .since_s = clock_now_s()};
+    ev_io_init(&u->io, on_ready, -1, EV_WRITE);
+    ev_init(&u->deadline, on_deadline);
+    resolver_start(request->resolver, &u->query, request->spec->host, request->spec->port, on_resolved);
 }
 
 void upstream_cancel(struct upstream *u)
 {
-    if (u->running)
-        (void)close(stop(u));
+    int fd = u->running ? stop(u) : -1;
+
+    if (fd >= 0)
+        (void)close(fd);
 }

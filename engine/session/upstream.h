@@ -1,34 +1,50 @@
-/* The talk with an upstream proxy over a connection to it (proto/upstream_talk.h), until the destination is
- * reached. */
+/* The way to a destination by an upstream proxy: to that first, then the talk with it (proto/upstream_talk.h)
+ * until the destination is reached. */
 #ifndef STEERWAY_SESSION_UPSTREAM_H
 #define STEERWAY_SESSION_UPSTREAM_H
 
+#include "net/dialer.h"
+#include "net/resolver.h"
 #include "proto/upstream_talk.h"
-
-#include <ev.h>
+#include "uplink/upstream_spec.h"
 
 struct upstream;
 
 /** Called once, never from within upstream_start. On FAULT_NONE fd is the way to the destination, of which
- * nothing has been read, and the callee's; else -1. Faults as upstream_talk_take has them, FAULT_TIMEOUT, and
- * FAULT_UPSTREAM for one that ends the connection. The upstream may be freed or started again from within. */
+ * nothing has been read, and the callee's; else -1. With reached, faults are those of upstream_talk_take,
+ * FAULT_TIMEOUT, and FAULT_UPSTREAM for one that ends the connection; without it they tell of the way to the
+ * upstream, FAULT_NAME of an upstream without an address of the egress' families. The upstream may be freed
+ * or started again from within. */
 typedef void upstream_done_fn(struct upstream *u, enum fault fault, int fd);
+
+struct upstream_request {
+    const struct upstream_spec *spec; /* outlives the upstream, as target does */
+    const struct target *target;      /* SOCKS4a: no IPv6 address */
+    const struct egress *egress;      /* by which the upstream is reached; copied */
+    struct resolver *resolver;        /* of its name */
+    double timeout_s;                 /* once its name is resolved, for all the rest; > 0 */
+};
 
 /** Embedded by its owner; zero-initialised is "not running". */
 struct upstream {
     struct ev_loop *loop;
     upstream_done_fn *done;
     void *owner; /* the caller's */
+    struct upstream_request request;
+    struct egress egress;
     bool running;
+    bool reached;   /* the upstream itself */
+    double since_s; /* monotonic: when its dial began */
+    double took_s;  /* when it is done: from then on */
+    struct resolver_query query;
+    struct dial dial;
     ev_io io;
     ev_timer deadline;
     struct upstream_talk talk;
 };
 
-/** @param fd  connected, non-blocking; the upstream's until done
- *  @param timeout_s  for all of it, > 0 */
-void upstream_start(struct upstream *u, struct ev_loop *loop, int fd,
-                    const struct upstream_talk_request *request, double timeout_s, upstream_done_fn *done);
+void upstream_start(struct upstream *u, struct ev_loop *loop, const struct upstream_request *request,
+                    upstream_done_fn *done);
 
 /** Stop without calling done, and close the connection; harmless when not running. */
 void upstream_cancel(struct upstream *u);

@@ -158,22 +158,47 @@ static int parse_upstream(struct uplink_spec *ret, const char *text, char *err, 
     return -EINVAL;
 }
 
+static bool is_scheme(const char *text)
+{
+    return strncasecmp(text, "socks", 5) == 0 || strncasecmp(text, "http", 4) == 0;
+}
+
+/* Whether who wrote this may have meant a URL, and a password may be in it: no weight follows the last @, or
+ * it begins as one does. */
+static bool is_meant_as_url(const char *text)
+{
+    const char *at = strrchr(text, '@');
+    double weight;
+
+    return is_scheme(text) || (at && strchr(text, ':') && parse_weight(slice_str(at + 1), &weight) < 0);
+}
+
+static int parse_local(struct uplink_spec *ret, const char *text, char *err, size_t err_size)
+{
+    size_t len = strcspn(text, "@/");
+    int r = parse_name(ret, slice_of(text, len), text, err, err_size);
+
+    if (r < 0 || text[len] == '\0' || parse_weight(slice_str(text + len + 1), &ret->weight) == 0)
+        return r;
+    (void)snprintf(err, err_size,
+                   "uplink \"%s\": the weight \"%s\" must be a number above 0 and at most %.0f", text,
+                   text + len + 1, WEIGHT_MAX);
+    return -EINVAL;
+}
+
 int uplink_spec_parse(struct uplink_spec *ret, const char *text, char *err, size_t err_size)
 {
     struct uplink_spec spec = {.weight = 1, .tier = 1};
-    size_t name_len = strcspn(text, "@/");
     bool is_url = strstr(text, "://") != NULL;
-    int r = is_url ? parse_upstream(&spec, text, err, err_size)
-                   : parse_name(&spec, slice_of(text, name_len), text, err, err_size);
+    int r = is_url ? parse_upstream(&spec, text, err, err_size) : parse_local(&spec, text, err, err_size);
 
+    if (r == -EINVAL && !is_url && is_meant_as_url(text))
+        (void)snprintf(err, err_size,
+                       "uplink \"%.*s…\": expected socks5://, socks4a:// or http://, then "
+                       "[USER:PASSWORD@]HOST:PORT; or an interface or address, then perhaps @WEIGHT",
+                       (int)(is_scheme(text) ? strcspn(text, ":/@") : 0), text);
     if (r < 0)
         return r;
-    if (!is_url && text[name_len] != '\0' && parse_weight(slice_str(text + name_len + 1), &spec.weight) < 0) {
-        (void)snprintf(err, err_size,
-                       "uplink \"%s\": the weight \"%s\" must be a number above 0 and at most %.0f", text,
-                       text + name_len + 1, WEIGHT_MAX);
-        return -EINVAL;
-    }
     *ret = spec;
     return 0;
 }

@@ -12,7 +12,7 @@ import pytest
 
 from lab.command import refused, run
 from lab.http import HttpOrigin, response
-from lab.origin import echo
+from lab.origin import echo, read_exactly, read_head
 from lab.proxy import BINARY, ROOT
 from lab.run import run as run_line, wait_for
 from lab.socks import socks5_connect
@@ -436,4 +436,26 @@ def test_the_manual_lists_every_word():
     words |= set(re.findall(r'severity,\s*"([a-z0-9-]+)"', (ROOT / "engine/doctor/judge_ways.c").read_text()))
     manual = (ROOT / "docs/steerway.1").read_text()
     part = manual[manual.index("the findings bear these words:") : manual.index("files-few")] + "files-few"
-    assert len(words) == 26 and words == set(re.findall(r"[a-z0-9]+(?:-[a-z0-9]+)+", part)), words
+    assert len(words) == 27 and words == set(re.findall(r"[a-z0-9]+(?:-[a-z0-9]+)+", part)), words
+
+
+def test_upstreams(doctor, origin):
+    def far(s):
+        assert read_exactly(s, 3) == b"\x05\x01\x00"
+        s.sendall(b"\x05\x00")
+        read_exactly(s, 10 if doctor.options[1] == doctor.literal else 16)
+        s.sendall(b"\x05\x00\x00\x01" + bytes(6))
+        read_head(s)
+        s.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+    def closed(s):
+        assert read_exactly(s, 1)
+
+    doctor.options = ["--check", doctor.literal, "--public-address", "none", "--dns", NAMES4]
+    good, bad = origin(far), origin(closed)
+    answer = doctor(f"socks5://{OPEN4}:{good.port}", code=0)
+    assert answer["findings"] == []
+    facts = answer["uplinks"][0]["facts"]
+    assert facts["upstream"] == f"socks5://{OPEN4}:{good.port}, by the machine's own routing" and "internet" in facts
+    for dead in (f"socks5://{OPEN4}:{bad.port}", f"http://{OPEN4}:9"):
+        assert doctor.findings(dead, code=1) == [(dead.split("//")[1], "upstream-dead")]

@@ -249,3 +249,29 @@ def test_a_password_is_shown_nowhere(start, upstream):
 def test_urls_that_are_none(url, said):
     line = refused(2, "check", url)
     assert said in line and "SECRET" not in line, line
+
+
+def test_an_idle_one_whose_far_end_dies_is_found_and_found_again(start, origin):
+    """It answers, and lets nothing through: the checks go to the other end, and tell."""
+    good, broken = HttpOrigin(origin, lambda *_: response(204, phrase="No Content")), []
+
+    def far(s):
+        assert read_exactly(s, 3) == b"\x05\x01\x00"
+        s.sendall(b"\x05\x00")
+        read_exactly(s, 10)
+        if broken:
+            return s.sendall(b"\x05\x01\x00\x01" + bytes(6))
+        s.sendall(b"\x05\x00\x00\x01" + bytes(6))
+        read_head(s)
+        s.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+    tunnel = origin(far)
+    name = f"{OPEN4}:{tunnel.port}"
+    proxy = start("--debug", "--check-interval", "1", f"socks5://{name}", "wan2", check=f"http://{OPEN4}:{good.port}/204")
+    wait_for(lambda: proxy.events("checked", uplink=name, fault="ok"), "it is checked", 5)
+    assert not [e for e in proxy.events("checked", uplink=name) if "family" in e], "it is one way for both"
+    broken.append(1)
+    wait_for(lambda: uplinks(proxy)[name]["state"] == "down", "it is found out", 20)
+    assert carries(proxy, OPEN4, origin(echo).port) and proxy.connections(1)[0]["uplink"] == "wan2"
+    broken.clear()
+    wait_for(lambda: uplinks(proxy)[name]["state"] == "up", "it is found again", 5)

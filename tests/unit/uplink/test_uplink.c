@@ -394,6 +394,53 @@ static void test_real_links(void **state)
     (void)state;
 }
 
+/* --- upstreams ------------------------------------------------------------------------------------------ */
+
+static void test_an_upstream_by_whatever_way(void **state)
+{
+    struct uplink_set set = {.n = 0};
+    struct machine none = {.n_links = 0};
+    struct uplink *u = add(&set, "socks5://h:1", &none);
+    assert_state(u, true, true);
+    assert_string_equal(u->egress.device, "");
+    uplink_set_done(&set);
+    (void)state;
+}
+
+/* What it reaches is its own affair: an upstream behind one family serves both, but for SOCKS4a (no IPv6). */
+static void test_an_upstream_by_one_link(void **state)
+{
+    struct uplink_set set = {.n = 0};
+    struct made made;
+    made_init(&made);
+    struct machine_link *eth0 = made_link(&made, "eth0");
+    made_addr(&made, eth0, "10.0.0.2");
+    struct uplink_spec five = spec_of("socks5://h:1"), four = spec_of("socks4a://g:1");
+    (void)snprintf(five.interface, sizeof five.interface, "eth0");
+    four.address = ip("10.0.0.2");
+    assert_int_equal(uplink_set_add(&set, &five, &made.m), 0);
+    assert_int_equal(uplink_set_add(&set, &four, &made.m), 0);
+    uplink_spec_done(&five);
+    uplink_spec_done(&four);
+    for (size_t i = 0; i < set.n; i++) {
+        const struct uplink *u = set.items[i];
+        assert_true(u->egress.any4 && !u->egress.any6);
+        assert_string_equal(u->egress.device, "eth0");
+        assert_ip(&u->egress.source4, "10.0.0.2");
+        assert_true(u->view.up && u->view.ipv4);
+        assert_int_equal(u->view.ipv6, i == 0);
+    }
+    eth0->carrier = false;
+    for (size_t i = 0; i < set.n; i++) {
+        struct uplink *u = set.items[i];
+        uplink_refresh(u, &made.m);
+        assert_false(u->view.up || u->view.ipv4 || u->view.ipv6 || u->egress.any4 || u->egress.any6);
+        assert_string_equal(uplink_state_name(u), "down");
+    }
+    uplink_set_done(&set);
+    (void)state;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -412,6 +459,8 @@ int main(void)
         cmocka_unit_test(test_address_comes_and_goes),
         cmocka_unit_test(test_all_of_loopback),
         cmocka_unit_test(test_real_links),
+        cmocka_unit_test(test_an_upstream_by_whatever_way),
+        cmocka_unit_test(test_an_upstream_by_one_link),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

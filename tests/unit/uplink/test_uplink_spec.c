@@ -191,6 +191,11 @@ static void test_no_password_is_repeated(void **state)
         "socks4a://user:secret@h:1",
         "socks5://user:secret@h:1@secret",
         "://user:secret@h:1",
+        "socks5:/user:secret@h:1",
+        "socks5:user:secret@h:1",
+        "http//user:secret@h:1",
+        "user:secret@h:1",
+        "user:secret@h/3",
     };
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         struct uplink_spec spec;
