@@ -43,12 +43,11 @@ static bool is_for_shell(const char *command)
     return command[strspn(command, harmless)] == '\0';
 }
 
-static void write_command(char out[COMMAND_TEXT_MAX], const char *fmt, va_list args)
+/* @param len  of what was written there, or would have been */
+static void keep_if_for_shell(char command[COMMAND_TEXT_MAX], int len)
 {
-    int len = vsnprintf(out, COMMAND_TEXT_MAX, fmt, args);
-
-    if (len < 0 || len >= COMMAND_TEXT_MAX || !is_for_shell(out))
-        out[0] = '\0';
+    if (len < 0 || len >= COMMAND_TEXT_MAX || !is_for_shell(command))
+        command[0] = '\0';
 }
 
 void diagnosis_repair(struct finding *f, const char *repair, ...)
@@ -58,7 +57,7 @@ void diagnosis_repair(struct finding *f, const char *repair, ...)
     if (!f)
         return;
     va_start(args, repair);
-    write_command(f->repair, repair, args);
+    keep_if_for_shell(f->repair, vsnprintf(f->repair, sizeof f->repair, repair, args));
     va_end(args);
 }
 
@@ -69,7 +68,7 @@ void diagnosis_undo(struct finding *f, const char *undo, ...)
     if (!f)
         return;
     va_start(args, undo);
-    write_command(f->undo, undo, args);
+    keep_if_for_shell(f->undo, vsnprintf(f->undo, sizeof f->undo, undo, args));
     va_end(args);
 }
 
