@@ -1,0 +1,194 @@
+"""What is measured: the floor, the proxy, and every peer that the distribution packages. Each knows how it is started and which ways it speaks."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from lines import HOME, ORIGIN
+
+PORT = 19101
+
+
+class Contender:
+    """ways: of "socks5", "connect", "forward", "fixed" (no handshake: it leads to the origin alone)."""
+
+    def __init__(self, name, ways, argv, files=None, program=None):
+        self.name, self.ways, self.argv, self.files, self.program = name, ways, argv, files or {}, program
+
+    def there(self):
+        return self.program is None or find(self.program) is not None
+
+
+def find(program):
+    tools = os.environ.get("STEERWAY_PEERS", "")
+    return shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin:{tools}/usr/bin:{tools}/usr/sbin")
+
+
+def contenders(steerway, floor, origin_port, port=PORT):
+    origin, here = f"{ORIGIN}:{origin_port}", f"127.0.0.1:{port}"
+    quiet = ["--quiet", "--check", "none", "--dns", "192.0.2.1", "line0"]
+    haproxy = f"""global
+  nbthread 1
+  maxconn 9500
+defaults
+  timeout connect 10s
+  timeout client 1h
+  timeout server 1h
+listen tcp
+  mode tcp
+  bind {here}
+  server o {origin}
+listen web
+  mode http
+  bind 127.0.0.1:{port + 1}
+  server o {origin}
+"""
+    nginx = f"""worker_processes 1;
+pid {{dir}}/pid;
+error_log {{dir}}/log;
+daemon off;
+user root;
+events {{ worker_connections 19000; }}
+http {{
+  access_log off;
+  client_body_temp_path {{dir}}/body; proxy_temp_path {{dir}}/proxy; fastcgi_temp_path {{dir}}/f; uwsgi_temp_path {{dir}}/u; scgi_temp_path {{dir}}/s;
+  upstream o {{ server {origin}; keepalive 64; }}
+  server {{ listen {here}; keepalive_requests 10000000;
+    location / {{ proxy_pass http://o; proxy_http_version 1.1; proxy_set_header Connection ""; }} }}
+}}
+"""
+    share = f"{os.environ.get('STEERWAY_PEERS', '')}/usr/share"
+    squid = f"""http_port {here}
+acl all_ src all
+http_access allow all_
+cache deny all
+access_log none
+cache_log /dev/stdout
+pid_filename none
+cache_effective_user proxy
+shutdown_lifetime 0 seconds
+max_filedescriptors 19000
+coredump_dir {{dir}}
+mime_table {share}/squid/mime.conf
+icon_directory {share}/squid/icons
+error_directory {share}/squid/errors/templates
+unlinkd_program /bin/true
+logfile_daemon /bin/true
+netdb_filename none
+pinger_enable off
+"""
+    danted = f"""logoutput: /dev/null
+internal: 127.0.0.1 port = {port}
+external: line0
+clientmethod: none
+socksmethod: none
+user.privileged: root
+user.unprivileged: root
+client pass {{ from: 0.0.0.0/0 to: 0.0.0.0/0 }}
+socks pass {{ from: 0.0.0.0/0 to: 0.0.0.0/0 }}
+"""
+    tinyproxy = f"""Port {port}
+Listen 127.0.0.1
+Timeout 600
+MaxClients 10000
+LogLevel Critical
+LogFile "/dev/null"
+Allow 127.0.0.0/8
+"""
+    privoxy = f"""listen-address {here}
+keep-alive-timeout 300
+connection-sharing 1
+max-client-connections 10000
+debug 0
+"""
+    return [
+        Contender("floor, splice", ["socks5"], [floor, here, "splice"]),
+        Contender("floor, copy 64K", ["socks5"], [floor, here, "copy", 65536]),
+        Contender("floor, copy 256K", ["socks5"], [floor, here, "copy", 262144]),
+        Contender("steerway", ["socks5", "connect", "forward"], [steerway, "start", "-p", port, "--host", "127.0.0.1", *quiet]),
+        Contender("microsocks", ["socks5"], ["microsocks", "-i", "127.0.0.1", "-p", port], program="microsocks"),
+        Contender("dante", ["socks5"], ["danted", "-f", "{dir}/conf"], {"conf": danted}, "danted"),
+        Contender("haproxy", ["fixed"], ["haproxy", "-db", "-f", "{dir}/conf"], {"conf": haproxy}, "haproxy"),
+        Contender("squid", ["connect", "forward"], ["squid", "-N", "-f", "{dir}/conf"], {"conf": squid}, "squid"),
+        Contender("tinyproxy", ["connect", "forward"], ["tinyproxy", "-d", "-c", "{dir}/conf"], {"conf": tinyproxy}, "tinyproxy"),
+        Contender("privoxy", ["forward"], ["privoxy", "--no-daemon", "{dir}/conf"], {"conf": privoxy}, "privoxy"),
+        Contender("nginx", ["fixed-web"], ["nginx", "-c", "{dir}/conf", "-p", "{dir}"], {"conf": nginx}, "nginx"),
+    ]
+
+
+class Running:
+    """A contender that has been started, held to one core."""
+
+    def __init__(self, contender, port=PORT, core=0):
+        self.contender, self.port = contender, port
+        self.folder = Path(tempfile.mkdtemp(prefix="steerway-bench-"))
+        self.folder.chmod(0o755)
+        for name, text in contender.files.items():
+            (self.folder / name).write_text(text.replace("{dir}", str(self.folder)))
+        argv = [str(a).replace("{dir}", str(self.folder)) for a in contender.argv]
+        argv[0] = find(argv[0]) or argv[0]
+        tools = os.environ.get("STEERWAY_PEERS", "")
+        env = {**os.environ, "XDG_RUNTIME_DIR": str(self.folder), "XDG_STATE_HOME": str(self.folder)}
+        if contender.program and tools:
+            env["LD_LIBRARY_PATH"] = f"{tools}/usr/lib/x86_64-linux-gnu:{tools}/lib/x86_64-linux-gnu"
+        self.log = open(self.folder / "out", "wb")
+        pin = ["taskset", "-c", str(core)] if core is not None else []
+        self.process = subprocess.Popen([*pin, *argv], stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, env=env, cwd=self.folder)
+        deadline = time.monotonic() + 15
+        while not self._listens():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"{contender.name} does not start: {(self.folder / 'out').read_text()[-500:]}")
+            time.sleep(0.02)
+
+    def _listens(self):
+        wanted = f":{self.port:04X} 00000000:0000 0A"
+        return any(wanted in line for line in Path("/proc/net/tcp").read_text().splitlines())
+
+    def pids(self):
+        """The process and its children's children."""
+        found, frontier = [], [self.process.pid]
+        while frontier:
+            pid = frontier.pop()
+            found.append(pid)
+            try:
+                for task in Path(f"/proc/{pid}/task").iterdir():
+                    frontier += [int(c) for c in (task / "children").read_text().split()]
+            except OSError:
+                continue
+        return found
+
+    def cpu(self):
+        """Seconds of all its processes so far, to the nanosecond: the clock of a process (clock_getcpuclockid(3))."""
+        total = 0.0
+        for pid in self.pids():
+            try:
+                total += time.clock_gettime(~pid << 3 | 2)
+            except OSError:
+                continue
+        return total
+
+    def memory(self):
+        """Octets that are its own, shared ones in proportion."""
+        total = 0
+        for pid in self.pids():
+            for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+                if line.startswith("Pss:"):
+                    total += int(line.split()[1]) * 1024
+        return total
+
+    def stop(self):
+        for pid in reversed(self.pids()):
+            try:
+                os.kill(pid, 15 if pid == self.process.pid else 9)
+            except ProcessLookupError:
+                continue
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.log.close()
+        shutil.rmtree(self.folder, ignore_errors=True)

@@ -1,0 +1,57 @@
+/* The load generator's connections: each is made through the proxy, does its task, and is verified octet by
+ * octet. load.c has the measures. */
+#ifndef STEERWAY_BENCH_LOAD_H
+#define STEERWAY_BENCH_LOAD_H
+
+#include "wire.h"
+
+enum how { BY_NONE, BY_SOCKS5, BY_CONNECT, BY_FORWARD /* plain HTTP, as to a proxy */ };
+
+enum task {
+    TASK_ECHO, /* one message there and back, again and again until it is told to stop */
+    TASK_DOWN,
+    TASK_UP,
+    TASK_HTTP, /* one request and answer after the other */
+};
+
+struct conn;
+
+/** A unit of work is done: an echo or an answer came back, or a transfer ended. @return whether to go on with
+ *  another one on this connection; otherwise it is closed, and *c may be started again */
+typedef bool conn_done_fn(struct conn *c, double took_s);
+
+struct conn {
+    int fd;
+    enum how how;
+    enum task task;
+    conn_done_fn *done;
+    uint64_t length; /* of a transfer */
+    /* its own: */
+    int step;
+    uint64_t place;
+    double since;
+    bool writing, open, failed;
+    unsigned char in[4096];
+    size_t n_in;
+    void (*closed)(struct conn *c);
+};
+
+struct load {
+    int poller;
+    struct sockaddr_in proxy, origin;
+    uint64_t bytes, failures;
+};
+
+extern struct load load;
+
+void load_begin(void);
+
+/** Connect, and do the task. A failure ends the program: a measure of what is broken says nothing. */
+void conn_start(struct conn *c);
+void conn_close(struct conn *c);
+/** Wait for events and serve them. @param wait_s  at most */
+void conn_turn(double wait_s);
+/** Begin another unit on a connection that rests after one. */
+void conn_again(struct conn *c);
+
+#endif
