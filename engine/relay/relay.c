@@ -12,8 +12,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Reads in one turn of a socket, so that a bulk transfer cannot keep the loop from its neighbours. */
-enum { READS_A_TURN = 2 };
+/* Reads in one turn of a socket, and octets of those: a bulk transfer must not keep the loop from its
+ * neighbours, and each turn costs. */
+enum { READS_A_TURN = 4, OCTETS_A_TURN = 128 * 1024 };
 
 /* After a reset: how long, and how often looked at, the other side may take for what came before it. */
 static const double LAST_WORDS_S = 2, LAST_WORDS_POLL_S = 0.01;
@@ -57,20 +58,20 @@ static void relay_finish(struct relay *r, enum relay_end end)
 {
     struct relay_side *sides[] = {&r->client, &r->upstream};
 
-    ev_timer_stop(r->loop, &r->look);
-    ev_timer_stop(r->loop, &r->last_words);
+    ev_timer_stop(r->room->loop, &r->look);
+    ev_timer_stop(r->room->loop, &r->last_words);
     r->upstream_rtt_s = rtt_of(side_fd(&r->upstream));
     for (size_t i = 0; i < ARRAY_LEN(sides); i++) {
         struct relay_side *s = sides[i];
-        ev_io_stop(r->loop, &s->read);
-        ev_io_stop(r->loop, &s->write);
+        ev_io_stop(r->room->loop, &s->read);
+        ev_io_stop(r->room->loop, &s->write);
         /* A side that has had our FIN has had everything; any other would take a plain close for the end of
          * its data. */
         if (end == RELAY_RESET || end == RELAY_CUT || !s->write_ended)
             close_reset(side_fd(s));
         else
             (void)close(side_fd(s));
-        buf_done(&s->out);
+        pump_done(&s->in, &r->room->pump);
     }
     r->done(r, end); /* r may be gone */
 }
@@ -82,7 +83,7 @@ static size_t undelivered(const struct relay_side *s)
 
     if (ioctl(side_fd(s), SIOCOUTQ, &queued) < 0 || queued < 0)
         queued = 0;
-    return (size_t)queued + s->out.len;
+    return (size_t)queued + pump_waiting(&s->in);
 }
 
 static void on_last_words(struct ev_loop *loop, ev_timer *w, int events)
@@ -105,14 +106,14 @@ static void relay_break(struct relay *r, struct relay_side *broken)
 
     if (undelivered(survivor) == 0)
         return relay_finish(r, RELAY_RESET);
-    ev_timer_stop(r->loop, &r->look);
-    ev_io_stop(r->loop, &broken->read);
-    ev_io_stop(r->loop, &broken->write);
-    ev_io_stop(r->loop, &survivor->read);
-    buf_done(&broken->out);
+    ev_timer_stop(r->room->loop, &r->look);
+    ev_io_stop(r->room->loop, &broken->read);
+    ev_io_stop(r->room->loop, &broken->write);
+    ev_io_stop(r->room->loop, &survivor->read);
+    pump_done(&broken->in, &r->room->pump);
     r->last_words_of = survivor;
     r->last_words_until_s = clock_now_s() + LAST_WORDS_S;
-    ev_timer_start(r->loop, &r->last_words);
+    ev_timer_start(r->room->loop, &r->last_words);
 }
 
 /* Whether both directions have ended and all that was read has been written. */
@@ -125,39 +126,10 @@ static bool finished(const struct relay *r)
  * @return false when the socket is broken */
 static bool end_when_drained(struct relay_side *sink)
 {
-    if (sink->write_ended || !other(sink)->read_ended || sink->out.len > 0)
+    if (sink->write_ended || !other(sink)->read_ended || pump_waiting(&sink->in) > 0)
         return true;
     sink->write_ended = true;
     return shutdown(side_fd(sink), SHUT_WR) == 0;
-}
-
-/* Write to sink what it takes. @return octets, or -1 when the socket is broken */
-static ssize_t write_some(struct relay_side *sink, const char *data, size_t len)
-{
-    ssize_t n;
-    do {
-        n = send(side_fd(sink), data, len, MSG_NOSIGNAL);
-    } while (n < 0 && errno == EINTR);
-    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-        return 0;
-    return n;
-}
-
-/* Deliver fresh octets to sink; what it does not take waits, and source rests until it is gone.
- * @return false when the sink is broken or memory is out */
-static bool deliver(struct relay_side *source, struct relay_side *sink, const char *data, size_t len)
-{
-    struct relay *r = source->relay;
-    ssize_t n = write_some(sink, data, len);
-    if (n < 0)
-        return false;
-    if ((size_t)n == len)
-        return true;
-    if (buf_append(&sink->out, data + n, len - (size_t)n) < 0)
-        return false;
-    ev_io_stop(r->loop, &source->read);
-    ev_io_start(r->loop, &sink->write);
-    return true;
 }
 
 static void note_received(struct relay_side *source, size_t n)
@@ -198,11 +170,11 @@ static void look_later(struct relay *r)
         after = fmin(r->last_activity_s + r->idle_s - clock_now_s(), r->idle_s / LOOKS_AN_IDLE_TIME);
     if (r->client.read_ended || r->upstream.read_ended)
         after = fmin(after, HALF_CLOSED_LOOK_S);
-    ev_timer_stop(r->loop, &r->look);
+    ev_timer_stop(r->room->loop, &r->look);
     if (isinf(after))
         return;
     ev_timer_set(&r->look, fmax(after, 0.), 0.);
-    ev_timer_start(r->loop, &r->look);
+    ev_timer_start(r->room->loop, &r->look);
 }
 
 static void on_look(struct ev_loop *loop, ev_timer *w, int events)
@@ -225,35 +197,49 @@ static void on_look(struct ev_loop *loop, ev_timer *w, int events)
     look_later(r);
 }
 
+static void on_source_ended(struct relay_side *source)
+{
+    struct relay *r = source->relay;
+
+    source->read_ended = true;
+    r->last_activity_s = clock_now_s();
+    ev_io_stop(r->room->loop, &source->read);
+    if (!end_when_drained(other(source)))
+        return relay_break(r, other(source));
+    if (finished(r))
+        return relay_finish(r, RELAY_CLOSED);
+    look_later(r);
+}
+
 static void on_readable(struct ev_loop *loop, ev_io *w, int events)
 {
     struct relay_side *source = container_of(w, struct relay_side, read);
     struct relay_side *sink = other(source);
     struct relay *r = source->relay;
-    char data[RELAY_BUFFER_MAX];
+    size_t moved = 0, n;
 
     (void)events;
-    for (int turn = 0; turn < READS_A_TURN && sink->out.len == 0; turn++) {
-        ssize_t n = recv(side_fd(source), data, sizeof data, 0);
-        if (n > 0) {
-            note_received(source, (size_t)n);
-            if (!deliver(source, sink, data, (size_t)n))
-                return relay_break(r, sink);
-            if ((size_t)n < sizeof data)
-                return;
-        } else if (n == 0) {
-            source->read_ended = true;
-            r->last_activity_s = clock_now_s();
-            ev_io_stop(loop, w);
-            if (!end_when_drained(sink))
-                return relay_break(r, sink);
-            if (finished(r))
-                return relay_finish(r, RELAY_CLOSED);
-            return look_later(r);
-        } else if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) {
+    for (int turn = 0; turn < READS_A_TURN && moved < OCTETS_A_TURN; turn++) {
+        enum pump_end end = pump_move(&sink->in, &r->room->pump, side_fd(source), side_fd(sink), &n);
+        moved += n;
+        if (n > 0)
+            note_received(source, n);
+        switch (end) {
+        case PUMP_AGAIN:
+            continue;
+        case PUMP_EMPTY:
             return;
-        } else {
+        case PUMP_FULL:
+            ev_io_stop(loop, &source->read);
+            ev_io_start(loop, &sink->write);
+            return;
+        case PUMP_ENDED:
+            return on_source_ended(source);
+        case PUMP_SOURCE_BROKEN:
             return relay_break(r, source);
+        case PUMP_SINK_BROKEN:
+        case PUMP_NO_MEMORY:
+            return relay_break(r, sink);
         }
     }
 }
@@ -263,18 +249,15 @@ static void on_writable(struct ev_loop *loop, ev_io *w, int events)
     struct relay_side *sink = container_of(w, struct relay_side, write);
     struct relay_side *source = other(sink);
     struct relay *r = sink->relay;
+    int64_t n = pump_flush(&sink->in, &r->room->pump, side_fd(sink));
 
     (void)events;
-    struct slice waiting = buf_slice(&sink->out);
-    ssize_t n = waiting.len ? write_some(sink, waiting.data, waiting.len) : 0;
     if (n < 0)
         return relay_break(r, sink);
-    buf_consume(&sink->out, (size_t)n);
     if (n > 0)
         r->last_activity_s = clock_now_s();
-    if (sink->out.len > 0)
+    if (pump_waiting(&sink->in) > 0)
         return;
-    buf_release_if_empty(&sink->out);
     ev_io_stop(loop, w);
     if (ev_is_active(&r->last_words))
         return; /* its source was reset: no more will come */
@@ -291,7 +274,7 @@ static void side_init(struct relay *r, struct relay_side *s, int fd)
     *s = (struct relay_side){.relay = r};
     ev_io_init(&s->read, on_readable, fd, EV_READ);
     ev_io_init(&s->write, on_writable, fd, EV_WRITE);
-    buf_init(&s->out, RELAY_BUFFER_MAX);
+    buf_init(&s->in.waiting, RELAY_EARLY_MAX);
 }
 
 /* Early octets of source go first; its further ones are read once these are written. */
@@ -300,22 +283,34 @@ static int side_begin(struct relay_side *source, struct slice early)
     struct relay *r = source->relay;
 
     if (early.len == 0) {
-        ev_io_start(r->loop, &source->read);
+        ev_io_start(r->room->loop, &source->read);
         return 0;
     }
-    int err = buf_append(&other(source)->out, early.data, early.len);
+    int err = buf_append(&other(source)->in.waiting, early.data, early.len);
     if (err < 0)
         return err;
     note_received(source, early.len);
-    ev_io_start(r->loop, &other(source)->write);
+    ev_io_start(r->room->loop, &other(source)->write);
     return 0;
 }
 
-int relay_start(struct relay *r, struct ev_loop *loop, int client_fd, int upstream_fd,
+_Static_assert((int)PUMP_BUFFER_MAX <= (int)RELAY_EARLY_MAX, "what a read brings must fit what may wait");
+
+void relay_room_init(struct relay_room *room, struct ev_loop *loop)
+{
+    *room = (struct relay_room){.loop = loop};
+}
+
+void relay_room_done(struct relay_room *room)
+{
+    pipes_done(&room->pump.pipes);
+}
+
+int relay_start(struct relay *r, struct relay_room *room, int client_fd, int upstream_fd,
                 struct slice from_client, struct slice from_upstream, double idle_s, relay_moved_fn *moved,
                 relay_done_fn *done, void *owner)
 {
-    *r = (struct relay){.loop = loop,
+    *r = (struct relay){.room = room,
                         .idle_s = idle_s,
                         .moved = moved,
                         .done = done,
@@ -332,9 +327,9 @@ int relay_start(struct relay *r, struct ev_loop *loop, int client_fd, int upstre
     if (err < 0) {
         struct relay_side *sides[] = {&r->client, &r->upstream};
         for (size_t i = 0; i < ARRAY_LEN(sides); i++) {
-            ev_io_stop(loop, &sides[i]->read);
-            ev_io_stop(loop, &sides[i]->write);
-            buf_done(&sides[i]->out);
+            ev_io_stop(room->loop, &sides[i]->read);
+            ev_io_stop(room->loop, &sides[i]->write);
+            pump_done(&sides[i]->in, &room->pump);
             close_reset(side_fd(sides[i]));
         }
         return err;

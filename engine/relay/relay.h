@@ -3,16 +3,16 @@
 #ifndef STEERWAY_RELAY_RELAY_H
 #define STEERWAY_RELAY_RELAY_H
 
-#include "base/buf.h"
 #include "base/compiler.h"
 #include "base/slice.h"
+#include "relay/pump.h"
 
 #include <ev.h>
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Octets of one direction that wait for a slow peer; while so many wait, its source is not read. */
-enum { RELAY_BUFFER_MAX = 64 * 1024 };
+/* Octets that were read from a side before the relay begins. */
+enum { RELAY_EARLY_MAX = 64 * 1024 };
 
 enum relay_end {
     RELAY_CLOSED,  /* both directions ended with FIN */
@@ -36,15 +36,24 @@ typedef void relay_moved_fn(struct relay *r, uint64_t from_client, uint64_t from
 struct relay_side {
     ev_io read, write;
     struct relay *relay;
-    struct buf out;     /* read from the other side, not yet accepted by this one */
+    struct pump in;     /* what was read from the other side, on its way to this one */
     bool read_ended;    /* its FIN has been seen */
     bool write_ended;   /* our FIN has been sent */
     uint64_t received;  /* octets read from it */
     uint64_t delivered; /* octets its kernel had acknowledged at the last look, give or take a constant */
 };
 
-struct relay {
+/** What all relays of one loop share: it outlives them. */
+struct relay_room {
     struct ev_loop *loop;
+    struct pump_room pump;
+};
+
+void relay_room_init(struct relay_room *room, struct ev_loop *loop);
+void relay_room_done(struct relay_room *room);
+
+struct relay {
+    struct relay_room *room;
     struct relay_side client, upstream;
     double upstream_rtt_s; /* in done: the smoothed round trip as TCP measured it; 0: not known */
     ev_timer look;         /* for what no watcher tells: idleness, and the reset of a half-closed side */
@@ -59,14 +68,14 @@ struct relay {
 };
 
 /** Begin. Takes both descriptors. Octets already read from a side go to the other before any that follow.
- *  @param from_client, from_upstream  early octets, copied, up to RELAY_BUFFER_MAX each; they count as
+ *  @param from_client, from_upstream  early octets, copied, up to RELAY_EARLY_MAX each; they count as
  * received
  *  @param owner    kept for the caller
  *  @param idle_s   0 for never; the end may come late by up to an eighth of it
  *  @param moved    may be NULL
  *  @param done     never called from within relay_start
  *  @return 0, or -ENOMEM; both descriptors are closed then */
-MUST_CHECK int relay_start(struct relay *r, struct ev_loop *loop, int client_fd, int upstream_fd,
+MUST_CHECK int relay_start(struct relay *r, struct relay_room *room, int client_fd, int upstream_fd,
                            struct slice from_client, struct slice from_upstream, double idle_s,
                            relay_moved_fn *moved, relay_done_fn *done, void *owner);
 

@@ -72,6 +72,7 @@ void proxy_init(struct proxy *p, struct ev_loop *loop, struct resolver *resolver
         .policy = policy,
         .settings = *settings,
     };
+    relay_room_init(&p->room, loop);
     list_init(&p->sessions);
     list_init(&p->dead);
     ev_prepare_init(&p->reaper, on_prepare);
@@ -147,4 +148,5 @@ void proxy_done(struct proxy *p)
     assert(p->n_sessions == 0);
     ev_prepare_stop(p->loop, &p->reaper);
     recorder_stop(&p->recorder);
+    relay_room_done(&p->room);
 }

@@ -7,6 +7,7 @@
 #include "net/listener.h"
 #include "net/resolver.h"
 #include "policy/policy.h"
+#include "relay/relay.h"
 #include "session/access.h"
 #include "session/recorder.h"
 #include "uplink/uplink.h"
@@ -45,6 +46,7 @@ struct proxy {
     struct uplink_set *uplinks;
     struct policy *policy;
     struct proxy_settings settings;
+    struct relay_room room;
 
     struct proxy_listener listeners[PROXY_LISTENERS_MAX];
     size_t n_listeners;

@@ -14,7 +14,7 @@
 
 /* Unread input of a client: a whole HTTP head fits, and so do the early octets a relay takes. */
 enum { IN_MAX = HTTP_HEAD_MAX, IN_STEP = 16 * 1024 };
-_Static_assert((int)IN_MAX <= (int)RELAY_BUFFER_MAX, "what a client sent early must fit the relay's buffer");
+_Static_assert((int)IN_MAX <= (int)RELAY_EARLY_MAX, "what a client sent early must fit the relay's buffer");
 /* Output that waits: a response head and what one read of upstream brings. */
 enum { OUT_MAX = HTTP_HEAD_MAX + 2 * 64 * 1024 };
 
@@ -282,7 +282,7 @@ static void hand_over(struct session *s)
     session_enter(s, SESSION_TUNNEL);
     s->relay = r;
     s->fd = s->upstream_fd = -1;
-    int err = relay_start(r, p->loop, client_fd, upstream_fd, buf_slice(&s->in), buf_slice(&s->early),
+    int err = relay_start(r, &p->room, client_fd, upstream_fd, buf_slice(&s->in), buf_slice(&s->early),
                           p->settings.idle_timeout_s, on_moved, on_relayed, s);
     buf_done(&s->in);
     buf_done(&s->early);
@@ -425,7 +425,7 @@ void session_new(struct proxy *proxy, int fd, const struct addr *peer, const cha
     s->listener = listener;
     buf_init(&s->in, IN_MAX);
     buf_init(&s->out, OUT_MAX);
-    buf_init(&s->early, RELAY_BUFFER_MAX);
+    buf_init(&s->early, RELAY_EARLY_MAX);
     ev_io_init(&s->read, on_readable, fd, EV_READ);
     ev_io_init(&s->write, on_writable, fd, EV_WRITE);
     session_deadline_init(s);

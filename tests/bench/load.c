@@ -6,7 +6,7 @@
  *   echo N TOGETHER           64-octet echoes over connections that stay
  *   http N TOGETHER           GETs of 1 KiB over connections that stay
  *   idle N                    open so many, then wait for standard input to end
- *   beside STREAMS ECHOES S   echoes beside transfers that saturate, for S seconds
+ *   beside STREAMS ECHOES S   echoes beside transfers that saturate, for S seconds; 0 streams for echoes alone
  *   after IDLE N TOGETHER     connect, beside so many idle ones
  * Prints one line of JSON. A failure of any kind ends it with 1. */
 #include "load.h"
@@ -224,7 +224,7 @@ static uint64_t number(char **argv, int argc, int i)
     if (i >= argc)
         exit(2);
     uint64_t n = strtoull(argv[i], &end, 10);
-    if (*end || n == 0)
+    if (*end)
         exit(2);
     return n;
 }

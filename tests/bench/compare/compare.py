@@ -15,21 +15,26 @@ from contenders import Running, contenders
 from lines import ORIGIN, Lines, enter
 from report import plot, table
 
-ORIGIN_PORT, CORE = 19100, 1
+ORIGIN_PORT, PROMPT_PORT, CORE = 19100, 19099, 1
+PROMPT = ["nice", "-n", "-19"]
 
 
 class Bench:
     def __init__(self, args):
         self.args, self.binaries = args, Path(args.binaries).resolve()
-        self.lines = Lines()
-        self.origin = subprocess.Popen([*self.lines.prefix().split(), "taskset", "-c", str(CORE), self.binaries / "origin", f"{ORIGIN}:{ORIGIN_PORT}"],
-                                       stdout=subprocess.PIPE, text=True)
-        assert self.origin.stdout.readline() == "ready\n"
+        self.lines, self.notes = Lines(), []
+        self.origins = [self.open_origin(ORIGIN_PORT), self.open_origin(PROMPT_PORT, *PROMPT)]
 
-    def load(self, running, way, *measure, after_ready=None, while_open=None):
+    def open_origin(self, port, *before_all):
+        argv = [*self.lines.prefix().split(), *before_all, "taskset", "-c", str(CORE), self.binaries / "origin", f"{ORIGIN}:{port}"]
+        origin = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
+        assert origin.stdout.readline() == "ready\n"
+        return origin
+
+    def load(self, running, way, *measure, while_open=None, origin=ORIGIN_PORT, before_all=()):
         """What the load generator says; (its line, CPU seconds that the contender took meanwhile)."""
         how = "none" if way.startswith("fixed") else way
-        argv = ["taskset", "-c", str(CORE), self.binaries / "load", f"127.0.0.1:{running.port}", how, f"{ORIGIN}:{ORIGIN_PORT}", *map(str, measure)]
+        argv = [*before_all, "taskset", "-c", str(CORE), self.binaries / "load", f"127.0.0.1:{running.port}", how, f"{ORIGIN}:{origin}", *map(str, measure)]
         before = running.cpu()
         p = subprocess.Popen([str(a) for a in argv], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         try:
@@ -90,8 +95,18 @@ class Bench:
         return (found[0] - before) / n
 
     def beside(self, running, way):
-        """Milliseconds: the 99th percentile of an echo beside transfers that saturate."""
-        said, _ = self.load(running, way, "beside", 4, 8, self.n(3))
+        """Milliseconds: the 99th percentile of an echo beside transfers that saturate. Who sends and takes the echoes goes
+        before who sends and takes the bulk, so that it is the contender's turns that are measured."""
+        seconds = self.n(3)
+        argv = [self.binaries / "load", f"127.0.0.1:{running.port}", "none" if way == "fixed" else way, f"{ORIGIN}:{ORIGIN_PORT}", "beside", 4, 1, seconds + 1]
+        bulk = subprocess.Popen(["taskset", "-c", str(CORE), *map(str, argv)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        try:
+            said, _ = self.load(running, way, "beside", 0, 8, seconds, origin=PROMPT_PORT, before_all=PROMPT)
+            moved = json.loads(bulk.communicate(timeout=60)[0])
+        finally:
+            bulk.kill()
+            bulk.wait()
+        self.notes.append(f"{running.contender.name}: {moved['bytes'] / moved['seconds'] / 1e9:.2f} GB/s beside the echoes")
         return said["p99_us"] / 1e3
 
     def crowded(self, running, way):
@@ -99,8 +114,9 @@ class Bench:
         return spent / said["units"] * 1e6
 
     def close(self):
-        self.origin.kill()
-        self.origin.wait()
+        for origin in self.origins:
+            origin.kill()
+            origin.wait()
         self.lines.close()
 
 
@@ -114,7 +130,7 @@ MEASURES = {  # what it is called, its unit, by which ways
     "echo": ("small echo", "CPU µs", TUNNEL),
     "http": ("HTTP GET of 1 KiB", "CPU µs", WEB),
     "idle": ("idle connection", "octets", TUNNEL),
-    "beside": ("echo beside bulk, p99", "ms", TUNNEL),
+    "beside": ("echo beside bulk, p99", "ms", ("socks5", "connect")),
 }
 
 
@@ -150,6 +166,7 @@ def run(args):
                     print(f"round {i + 1}: {measure}: {c.name}: {figure:.4g}", file=sys.stderr, flush=True)
     finally:
         bench.close()
+    print("\n".join(bench.notes), file=sys.stderr)
     return {m: {name: {"median": statistics.median(f), "least": min(f), "most": max(f), "runs": len(f)} for name, f in by.items()}
             for m, by in results.items()}, failures
 

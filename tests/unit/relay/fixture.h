@@ -17,6 +17,7 @@ static const double GIVE_UP_S = 20;
 
 struct fixture {
     struct ev_loop *loop;
+    struct relay_room room;
     struct relay relay;
     ev_timer alarm;
     int client, server; /* the far ends: what the proxy's clients and servers hold */
@@ -86,11 +87,12 @@ static inline void start_with_window(struct fixture *f, int client_window, struc
     int client_fd, upstream_fd;
 
     *f = (struct fixture){.loop = ev_loop_new(EVFLAG_AUTO)};
+    relay_room_init(&f->room, f->loop);
     tcp_pair(client_window, &f->client, &client_fd);
     tcp_pair(0, &upstream_fd, &f->server);
     ev_timer_init(&f->alarm, on_alarm, GIVE_UP_S, 0.);
     ev_timer_start(f->loop, &f->alarm);
-    assert_int_equal(relay_start(&f->relay, f->loop, client_fd, upstream_fd, early_client, early_server,
+    assert_int_equal(relay_start(&f->relay, &f->room, client_fd, upstream_fd, early_client, early_server,
                                  idle_s, on_moved, on_done, f),
                      0);
 }
@@ -110,6 +112,8 @@ static inline void finish(struct fixture *f)
         close(f->server);
     ev_timer_stop(f->loop, &f->alarm);
     assert_int_equal(ev_pending_count(f->loop), 0);
+    assert_int_equal(f->room.pump.pipes.n_held, 0);
+    relay_room_done(&f->room);
     ev_loop_destroy(f->loop);
 }
 

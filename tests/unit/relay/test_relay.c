@@ -89,8 +89,8 @@ static void slow_reader_stops_the_sender(void **state)
         sent = feed(f.server, sent, sent + (1 << 20));
         still = sent == before ? still + 1 : 0;
         turn(&f);
-        assert_true(f.relay.client.out.len <= RELAY_BUFFER_MAX);
-        assert_true(f.relay.client.out.cap <= RELAY_BUFFER_MAX);
+        assert_true(pump_waiting(&f.relay.client.in) <= PIPE_SIZE);
+        assert_true(f.relay.client.in.waiting.cap <= PUMP_BUFFER_MAX);
     }
     assert_false(ev_is_active(&f.relay.upstream.read));
     /* And nothing is lost once it does read. */
@@ -101,7 +101,8 @@ static void slow_reader_stops_the_sender(void **state)
         turn(&f);
     }
     assert_int_equal(got, sent);
-    assert_null(f.relay.client.out.data); /* an idle direction holds no buffer */
+    assert_null(f.relay.client.in.waiting.data); /* an idle direction holds no buffer, and no pipe */
+    assert_null(f.relay.client.in.pipe);
     relay_stop(&f.relay);
     finish(&f);
 }
@@ -176,17 +177,72 @@ static void idle_ends_it(void **state)
     finish(&f);
 }
 
+/* One way only, so many octets, and read as fast as they come. */
+static void send_down(struct fixture *f, size_t from, size_t to, size_t step)
+{
+    int saw = 0;
+
+    for (size_t sent = from, got = from; got < to;) {
+        size_t until = sent + step < to ? sent + step : to;
+        if (sent == got || step > PUMP_BUFFER_MAX)
+            sent = feed(f->server, sent, until);
+        turn(f);
+        got = drain(f->client, got, &saw);
+    }
+}
+
+/* The first octets are copied, bulk is spliced, and when it calms down it is copied again. */
+static void bulk_is_spliced_and_messages_are_copied(void **state)
+{
+    enum { BULK = 16 << 20 };
+    struct fixture f;
+
+    (void)state;
+    start(&f, NOTHING, NOTHING, 0);
+    const struct pump *down = &f.relay.client.in;
+    send_down(&f, 0, 100, 100);
+    assert_false(down->bulk);
+    assert_int_equal(f.room.pump.pipes.n_idle, 0);
+    send_down(&f, 100, BULK, BULK);
+    assert_true(down->bulk);
+    assert_int_equal(f.room.pump.pipes.n_idle, 1);
+    assert_int_equal(f.room.pump.pipes.n_held, 0);
+    send_down(&f, BULK, BULK + 1000, 100);
+    assert_false(down->bulk);
+    assert_false(f.relay.upstream.in.bulk);
+    relay_stop(&f.relay);
+    finish(&f);
+}
+
+/* Where there are no pipes, it is copied. */
+static void without_pipes_it_goes_on(void **state)
+{
+    enum { BULK = 4 << 20 };
+    struct fixture f;
+
+    (void)state;
+    start(&f, NOTHING, NOTHING, 0);
+    f.room.pump.pipes.n_held = PIPES_HELD_MAX;
+    send_down(&f, 0, BULK, BULK);
+    assert_int_equal(f.room.pump.pipes.n_idle, 0);
+    f.room.pump.pipes.n_held = 0;
+    relay_stop(&f.relay);
+    finish(&f);
+}
+
 static void early_octets_are_bounded(void **state)
 {
     struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
+    static struct relay_room room;
     struct relay r;
     int a, b, c, d, saw = 0;
-    static char much[RELAY_BUFFER_MAX + 1];
+    static char much[RELAY_EARLY_MAX + 1];
 
     (void)state;
     tcp_pair(0, &a, &b);
     tcp_pair(0, &c, &d);
-    assert_true(relay_start(&r, loop, b, c, slice_of(much, sizeof much), NOTHING, 0, NULL, on_done, NULL) <
+    relay_room_init(&room, loop);
+    assert_true(relay_start(&r, &room, b, c, slice_of(much, sizeof much), NOTHING, 0, NULL, on_done, NULL) <
                 0);
     while (saw == 0)
         (void)drain(a, 0, &saw); /* its descriptor was closed */
@@ -198,10 +254,15 @@ static void early_octets_are_bounded(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(half_close_up_then_down),      cmocka_unit_test(early_octets_go_first),
-        cmocka_unit_test(slow_reader_stops_the_sender), cmocka_unit_test(resets_travel),
-        cmocka_unit_test(reset_does_not_overtake_data), cmocka_unit_test(idle_ends_it),
+        cmocka_unit_test(half_close_up_then_down),
+        cmocka_unit_test(early_octets_go_first),
+        cmocka_unit_test(slow_reader_stops_the_sender),
+        cmocka_unit_test(resets_travel),
+        cmocka_unit_test(reset_does_not_overtake_data),
+        cmocka_unit_test(idle_ends_it),
         cmocka_unit_test(early_octets_are_bounded),
+        cmocka_unit_test(bulk_is_spliced_and_messages_are_copied),
+        cmocka_unit_test(without_pipes_it_goes_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -105,7 +105,7 @@ static void start_with_a_full_queue(struct fixture *f, double idle_s)
 
     start_with_window(f, 8192, NOTHING, NOTHING, idle_s);
     assert_return_code(setsockopt(f->relay.client.read.fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof room), errno);
-    while (f->relay.upstream.received < QUEUED || f->relay.client.out.len > 0) {
+    while (f->relay.upstream.received < QUEUED || pump_waiting(&f->relay.client.in) > 0) {
         sent = feed(f->server, sent, QUEUED);
         turn(f);
     }

@@ -1,0 +1,135 @@
+#include "relay/pump.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+
+/* A splice that brings less than this is no better than a copy; after so many in a row it is copied again. */
+enum { MUCH = 16 * 1024, LITTLE = 4 * 1024, CALM_ENOUGH = 8 };
+
+static bool is_later(ssize_t n)
+{
+    return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR);
+}
+
+size_t pump_waiting(const struct pump *p)
+{
+    return p->waiting.len + (p->pipe ? p->pipe->held : 0);
+}
+
+/* --- copied --------------------------------------------------------------------------------------------- */
+
+static ssize_t write_some(int sink, const char *data, size_t len)
+{
+    ssize_t n;
+
+    do {
+        n = send(sink, data, len, MSG_NOSIGNAL);
+    } while (n < 0 && errno == EINTR);
+    return is_later(n) ? 0 : n;
+}
+
+static enum pump_end copy(struct pump *p, struct pump_room *room, int source, int sink, size_t *ret_read)
+{
+    ssize_t n = recv(source, room->buffer, sizeof room->buffer, 0);
+
+    if (is_later(n))
+        return PUMP_EMPTY;
+    if (n <= 0)
+        return n == 0 ? PUMP_ENDED : PUMP_SOURCE_BROKEN;
+    *ret_read = (size_t)n;
+    bool full = (size_t)n == sizeof room->buffer;
+    p->bulk = (size_t)n >= MUCH && !p->no_splice;
+    ssize_t sent = write_some(sink, room->buffer, (size_t)n);
+    if (sent < 0)
+        return PUMP_SINK_BROKEN;
+    if (sent == n)
+        return full ? PUMP_AGAIN : PUMP_EMPTY;
+    return buf_append(&p->waiting, room->buffer + sent, (size_t)(n - sent)) < 0 ? PUMP_NO_MEMORY : PUMP_FULL;
+}
+
+/* --- spliced -------------------------------------------------------------------------------------------- */
+
+/* @return octets, 0 for none at present, or -1 when the sink is broken */
+static ssize_t empty_pipe(struct pump *p, struct pump_room *room, int sink)
+{
+    ssize_t n = splice(p->pipe->out, NULL, sink, NULL, p->pipe->held, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+
+    if (n < 0)
+        return is_later(n) ? 0 : -1;
+    p->pipe->held -= (size_t)n;
+    if (p->pipe->held == 0) {
+        pipes_give(&room->pipes, p->pipe);
+        p->pipe = NULL;
+    }
+    return n;
+}
+
+static void note_calm(struct pump *p, size_t n)
+{
+    p->calm = n < LITTLE ? p->calm + 1 : 0;
+    if (p->calm < CALM_ENOUGH)
+        return;
+    p->bulk = false;
+    p->calm = 0;
+}
+
+/* The pipe is empty: EAGAIN speaks of the source. */
+static enum pump_end splice_on(struct pump *p, struct pump_room *room, int source, int sink, size_t *ret_read)
+{
+    p->pipe = pipes_take(&room->pipes);
+    if (!p->pipe)
+        return copy(p, room, source, sink, ret_read);
+    ssize_t n = splice(source, NULL, p->pipe->in, NULL, PIPE_SIZE, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+    if (n <= 0) {
+        int err = errno;
+        pipes_give(&room->pipes, p->pipe);
+        p->pipe = NULL;
+        errno = err;
+    }
+    if (is_later(n)) {
+        note_calm(p, 0);
+        return PUMP_EMPTY;
+    }
+    if (n < 0 && errno == EINVAL) {
+        p->no_splice = true;
+        p->bulk = false;
+        return copy(p, room, source, sink, ret_read);
+    }
+    if (n <= 0)
+        return n == 0 ? PUMP_ENDED : PUMP_SOURCE_BROKEN;
+    *ret_read = (size_t)n;
+    p->pipe->held = (size_t)n;
+    note_calm(p, (size_t)n);
+    if (empty_pipe(p, room, sink) < 0)
+        return PUMP_SINK_BROKEN;
+    return p->pipe ? PUMP_FULL : PUMP_AGAIN;
+}
+
+/* --- both ----------------------------------------------------------------------------------------------- */
+
+enum pump_end pump_move(struct pump *p, struct pump_room *room, int source, int sink, size_t *ret_read)
+{
+    *ret_read = 0;
+    return p->bulk ? splice_on(p, room, source, sink, ret_read) : copy(p, room, source, sink, ret_read);
+}
+
+int64_t pump_flush(struct pump *p, struct pump_room *room, int sink)
+{
+    if (p->pipe)
+        return empty_pipe(p, room, sink);
+    struct slice waiting = buf_slice(&p->waiting);
+    ssize_t n = waiting.len > 0 ? write_some(sink, waiting.data, waiting.len) : 0;
+    if (n < 0)
+        return -1;
+    buf_consume(&p->waiting, (size_t)n);
+    buf_release_if_empty(&p->waiting);
+    return n;
+}
+
+void pump_done(struct pump *p, struct pump_room *room)
+{
+    buf_done(&p->waiting);
+    pipes_give(&room->pipes, p->pipe);
+    p->pipe = NULL;
+}

@@ -1,0 +1,56 @@
+/* How the octets of one direction pass from its source to its sink: copied while they are few, and within the
+ * kernel (splice) once so many come that a read fills the buffer. What the sink does not take waits, and then
+ * nothing more is read. */
+#ifndef STEERWAY_RELAY_PUMP_H
+#define STEERWAY_RELAY_PUMP_H
+
+#include "base/buf.h"
+#include "base/compiler.h"
+#include "relay/pipes.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { PUMP_BUFFER_MAX = 64 * 1024 };
+
+/** What all directions of one loop share. Zero-initialised is ready. */
+struct pump_room {
+    struct pipes pipes;
+    char buffer[PUMP_BUFFER_MAX]; /* of whoever reads at the moment */
+};
+
+/** One direction. Zero-initialised, but for waiting (buf_init), is fresh. Either octets wait in the buffer,
+ * or in the pipe, never in both. */
+struct pump {
+    struct buf waiting; /* read, not yet accepted by the sink */
+    struct pipe *pipe;  /* likewise, in the kernel; NULL for none */
+    bool bulk;          /* splice next */
+    bool no_splice;     /* a socket that cannot */
+    uint8_t calm;       /* splices in a row that brought little */
+};
+
+enum pump_end {
+    PUMP_AGAIN, /* moved something, and there may be more */
+    PUMP_EMPTY, /* nothing more is there at present */
+    PUMP_FULL,  /* the sink does not take all: something waits */
+    PUMP_ENDED, /* the source's FIN */
+    PUMP_SOURCE_BROKEN,
+    PUMP_SINK_BROKEN,
+    PUMP_NO_MEMORY,
+};
+
+/** Read once from source, which must have nothing waiting, and pass on what goes.
+ *  @param ret_read  octets that came */
+MUST_CHECK enum pump_end pump_move(struct pump *p, struct pump_room *room, int source, int sink,
+                                   size_t *ret_read);
+
+/** Pass on of what waits. @return octets that the sink took, or -1 when it is broken */
+MUST_CHECK int64_t pump_flush(struct pump *p, struct pump_room *room, int sink);
+
+/** Octets that wait. */
+size_t pump_waiting(const struct pump *p);
+
+/** Throw away what waits, and free what is held. */
+void pump_done(struct pump *p, struct pump_room *room);
+
+#endif
