@@ -82,8 +82,24 @@ static void judge_mtu(struct diagnosis *d, const struct sight *s)
     struct finding *f = diagnosis_find(d, SEVERITY_WARNING, "mtu-small", s->uplink->name,
                                        "packets by %s may have %d octets at most", link, s->mtu);
     diagnosis_why(f, "IPv6 needs 1280 (RFC 8200), and many a site answers with more, so that pages hang.");
+    if (s->link->point_to_point)
+        return; /* a tunnel's depends on what it goes through */
     diagnosis_repair(f, "ip link set %s mtu 1500", link);
     diagnosis_undo(f, "ip link set %s mtu %d", link, s->mtu);
+}
+
+void judge_large_lost(struct diagnosis *d, const struct sight *s)
+{
+    struct finding *f = diagnosis_find(d, SEVERITY_ERROR, "large-packets-lost", s->uplink->name,
+                                       "packets of full size (%d octets) get lost on the way", s->mtu);
+
+    diagnosis_why(f,
+                  "Small ones come through, so that connections are made and then hang. With a smaller MTU "
+                  "both ends send smaller packets; 1280 go everywhere (RFC 8200).");
+    if (s->mtu <= MTU_MIN)
+        return;
+    diagnosis_repair(f, "ip link set %s mtu %d", s->link->name, (int)MTU_MIN);
+    diagnosis_undo(f, "ip link set %s mtu %d", s->link->name, s->mtu);
 }
 
 static void judge_addresses(struct diagnosis *d, const struct sight *s)

@@ -16,6 +16,9 @@ void judge_ways(struct diagnosis *d, const struct sight *s);
 /** A router that was asked for, and has not said that it is there. To be seen after packets were sent. */
 void judge_router(struct diagnosis *d, const struct sight *s);
 
+/** Small packets come through, and full ones do not. */
+void judge_large_lost(struct diagnosis *d, const struct sight *s);
+
 /** Whether two uplinks are the same line, or get into each other's way. */
 void judge_pair(struct diagnosis *d, const struct sight *a, const struct sight *b);
 

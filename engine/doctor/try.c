@@ -11,7 +11,9 @@ struct trial {
     const struct try_options *options;
     struct ev_loop *loop;
     size_t target;
-    struct probe internet, address;
+    struct checks_targets targets; /* its own, or the common ones */
+    struct probe internet, large, address;
+    bool large_lost;
     char seen[64];     /* the address that a stranger sees; "" for unknown */
     bool reached;      /* the internet answers */
     bool named, asked; /* its name servers have answered, or were asked at all */
@@ -52,6 +54,14 @@ static void tell_unreached(struct trial *t, const struct probe_result *result)
 {
     char text[UPSTREAM_TEXT_MAX];
 
+    if (result->fault == FAULT_NAME && !t->uplink->upstream) {
+        diagnosis_why(
+            diagnosis_find(t->report, SEVERITY_NOTE, "targets-foreign", t->uplink->name,
+                           "no target of the checks has an address that it can reach"),
+            "Whether the internet answers is not known. A line with one family needs a target of that: "
+            "--check, or check = ... in its table of the config file.");
+        return;
+    }
     if (result->fault == FAULT_DNS)
         return; /* that is told of the name servers */
     if (result->fault == FAULT_UPSTREAM || (t->uplink->upstream && result->fault == FAULT_NAME)) {
@@ -85,6 +95,26 @@ static void tell_captive(struct trial *t, const struct probe_result *result)
 
 static void next_target(struct trial *t, const struct probe_result *result);
 
+static void ask(struct trial *t, struct probe *p, bool large, probe_done_fn *done)
+{
+    probe_start(p, t->loop,
+                &(struct probe_request){.target = &t->targets.items[t->target],
+                                        .egress = &t->uplink->egress,
+                                        .resolver = t->uplink->resolver,
+                                        .upstream = t->uplink->upstream,
+                                        .timeout_s = t->options->timeout_s / (double)t->targets.n,
+                                        .large = large},
+                done);
+}
+
+/* A small request was answered there. */
+static void on_large(struct probe *p, const struct probe_result *result)
+{
+    struct trial *t = container_of(p, struct trial, large);
+
+    t->large_lost = result->fault == FAULT_TIMEOUT;
+}
+
 static void on_internet(struct probe *p, const struct probe_result *result)
 {
     struct trial *t = container_of(p, struct trial, internet);
@@ -96,6 +126,8 @@ static void on_internet(struct probe *p, const struct probe_result *result)
     if ((result->fault == FAULT_NONE && (!http || result->status == 204)) || result->fault == FAULT_REFUSED) {
         t->reached = true;
         diagnosis_fact(t->report, t->uplink->name, "internet", "answers in %.0f ms", result->connect_s * 1e3);
+        if (http && result->fault == FAULT_NONE)
+            ask(t, &t->large, true, on_large);
         return;
     }
     next_target(t, result);
@@ -103,18 +135,12 @@ static void on_internet(struct probe *p, const struct probe_result *result)
 
 static void begin(struct trial *t)
 {
-    probe_start(&t->internet, t->loop,
-                &(struct probe_request){.target = &t->options->targets->items[t->target],
-                                        .egress = &t->uplink->egress,
-                                        .resolver = t->uplink->resolver,
-                                        .upstream = t->uplink->upstream,
-                                        .timeout_s = t->options->timeout_s / (double)t->options->targets->n},
-                on_internet);
+    ask(t, &t->internet, false, on_internet);
 }
 
 static void next_target(struct trial *t, const struct probe_result *result)
 {
-    if (++t->target < t->options->targets->n)
+    if (++t->target < t->targets.n)
         return begin(t);
     tell_unreached(t, result);
 }
@@ -149,7 +175,7 @@ static void tell_unseen(struct trial *t)
 {
     char url[PROBE_TARGET_TEXT_MAX];
 
-    if (!t->options->public_address || t->seen[0] || !diagnosis_is_well(t->report, t->uplink->name))
+    if (!t->address.loop || t->seen[0] || !diagnosis_is_well(t->report, t->uplink->name))
         return;
     diagnosis_why(diagnosis_find(t->report, SEVERITY_NOTE, "public-address-unknown", t->uplink->name,
                                  "%s tells no address", probe_target_format(t->options->public_address, url)),
@@ -159,11 +185,16 @@ static void tell_unseen(struct trial *t)
 
 /* --- all of them ---------------------------------------------------------------------------------------- */
 
+/* What its user wants no checks for is not asked about either. */
 static void start(struct trial *t)
 {
-    if (t->options->targets->n > 0)
+    bool spared = t->targets.n == 0 && t->options->targets->n > 0;
+
+    if (spared)
+        diagnosis_fact(t->report, t->uplink->name, "internet", "not asked: metered, or check = \"none\"");
+    if (t->targets.n > 0)
         begin(t);
-    if (t->options->public_address)
+    if (t->options->public_address && !spared)
         probe_start(&t->address, t->loop,
                     &(struct probe_request){.target = t->options->public_address,
                                             .egress = &t->uplink->egress,
@@ -185,28 +216,39 @@ static void compare_addresses(struct diagnosis *r, const struct trial *trials, s
                               "lines look so, too.");
 }
 
+static bool is_to_be_tried(const struct diagnosis *d, const struct uplink *u)
+{
+    return u->view.up && diagnosis_is_well(d, u->name);
+}
+
 int try_uplinks(struct diagnosis *r, const struct uplink_set *set, struct ev_loop *loop,
-                const struct try_options *options, bool ret_unreached[UPLINK_MAX])
+                const struct try_options *options, struct try_outcome ret[UPLINK_MAX])
 {
     struct trial *trials = calloc(set->n + 1, sizeof *trials);
     size_t n = 0;
+    int err = trials ? 0 : -ENOMEM;
 
-    if (!trials)
-        return -ENOMEM;
-    for (size_t i = 0; i < set->n; i++) {
-        const struct uplink *u = set->items[i];
-        if (!diagnosis_is_well(r, u->name) || !u->view.up)
+    for (size_t i = 0; err == 0 && i < set->n; i++) {
+        struct trial *t = &trials[n];
+        if (!is_to_be_tried(r, set->items[i]))
             continue;
-        trials[n] = (struct trial){.report = r, .uplink = u, .options = options, .loop = loop};
-        start(&trials[n++]);
+        *t = (struct trial){.report = r, .uplink = set->items[i], .options = options, .loop = loop};
+        err = checks_targets_for(&t->targets, t->uplink, options->targets);
+        n++;
     }
-    ev_run(loop, 0); /* until the last one has ended, which each does in its time */
-    for (size_t i = 0; i < n; i++) {
-        tell_names(&trials[i]);
-        tell_unseen(&trials[i]);
-        ret_unreached[trials[i].uplink->view.id - 1] = options->targets->n > 0 && !trials[i].reached;
+    for (size_t i = 0; err == 0 && i < n; i++)
+        start(&trials[i]);
+    if (err == 0)
+        ev_run(loop, 0); /* until the last one has ended, which each does in its time */
+    for (size_t i = 0; err == 0 && i < n; i++) {
+        struct trial *t = &trials[i];
+        tell_names(t);
+        tell_unseen(t);
+        ret[t->uplink->view.id - 1] =
+            (struct try_outcome){.unreached = t->targets.n > 0 && !t->reached, .large_lost = t->large_lost};
     }
-    compare_addresses(r, trials, n);
+    if (err == 0)
+        compare_addresses(r, trials, n);
     free(trials);
-    return 0;
+    return err;
 }

@@ -23,7 +23,7 @@ struct visit {
     struct name_servers names;
     struct sight sights[UPLINK_MAX];
     struct sight_self self;
-    bool unreached[UPLINK_MAX];
+    struct try_outcome outcomes[UPLINK_MAX];
     struct diagnosis report;
     struct checks_targets targets;
     struct probe_target address;
@@ -47,8 +47,10 @@ static void look_again(struct visit *v)
 {
     look(v);
     for (size_t i = 0; i < v->uplinks.n; i++) {
-        if (v->unreached[i])
+        if (v->outcomes[i].unreached)
             judge_router(&v->report, &v->sights[i]);
+        if (v->outcomes[i].large_lost)
+            judge_large_lost(&v->report, &v->sights[i]);
         for (size_t k = 0; k < i; k++)
             judge_pair(&v->report, &v->sights[k], &v->sights[i]);
     }
@@ -75,7 +77,7 @@ static int try_all(struct visit *v, struct ev_loop *loop)
         judge_uplink(&v->report, &v->sights[i]);
     }
     judge_machine(&v->report, &v->self, &v->config, &v->machine);
-    r = try_uplinks(&v->report, &v->uplinks, loop, &options, v->unreached);
+    r = try_uplinks(&v->report, &v->uplinks, loop, &options, v->outcomes);
     if (r == 0)
         look_again(v);
     return r;

@@ -104,6 +104,7 @@ static void relay_break(struct relay *r, struct relay_side *broken)
 {
     struct relay_side *survivor = other(broken);
 
+    r->upstream_broke = broken == &r->upstream;
     if (undelivered(survivor) == 0)
         return relay_finish(r, RELAY_RESET);
     ev_timer_stop(r->room->loop, &r->look);

@@ -55,6 +55,7 @@ void relay_room_done(struct relay_room *room);
 struct relay {
     struct relay_room *room;
     struct relay_side client, upstream;
+    bool upstream_broke;   /* in done, with RELAY_RESET: it was the upstream that did */
     double upstream_rtt_s; /* in done: the smoothed round trip as TCP measured it; 0: not known */
     ev_timer look;         /* for what no watcher tells: idleness, and the reset of a half-closed side */
     ev_timer last_words;   /* after a reset: polls until the other side has taken what came before it */

@@ -25,8 +25,7 @@ struct checks {
     double interval_s;
     struct check *items;
     size_t n;
-    struct checks_targets common;
-    struct checks_targets *own; /* by the uplink's id - 1 */
+    struct checks_targets *targets; /* by the uplink's id - 1 */
 };
 
 /* --- targets -------------------------------------------------------------------------------------------- */
@@ -57,14 +56,13 @@ static bool is_metered(const struct uplink *u)
     return quota_is_set(&u->quota);
 }
 
-static const struct checks_targets *targets_of(const struct check *c)
+int checks_targets_for(struct checks_targets *ret, const struct uplink *u,
+                       const struct checks_targets *common)
 {
-    const struct uplink *u = c->uplink;
-    static const struct checks_targets none = {.n = 0};
-
     if (u->check)
-        return &c->all->own[u->view.id - 1];
-    return is_metered(u) ? &none : &c->all->common;
+        return checks_targets_parse(ret, u->check);
+    *ret = is_metered(u) ? (struct checks_targets){.n = 0} : *common;
+    return 0;
 }
 
 /* --- one check ------------------------------------------------------------------------------------------ */
@@ -94,9 +92,9 @@ static void log_news(const struct check *c, enum log_level level, const char *ev
     health_log(level, event, c->uplink, c->uplink->upstream ? AF_UNSPEC : c->family);
 }
 
-static void note_passed(struct check *c)
+static void note_passed(struct check *c, bool heard)
 {
-    if (health_check_passed(uplink_health(c->uplink, c->family)))
+    if (health_check_passed(uplink_health(c->uplink, c->family), heard))
         log_news(c, LOG_INFO, "uplink answers again");
 }
 
@@ -126,7 +124,7 @@ static void note_result(struct check *c, const struct probe_result *r)
     if (r->fault == FAULT_NONE && http && r->status != 204)
         return note_captive(c);
     if (r->fault == FAULT_NONE || r->fault == FAULT_REFUSED)
-        return note_passed(c);
+        return note_passed(c, http && r->fault == FAULT_NONE);
     note_failed(c);
 }
 
@@ -178,7 +176,7 @@ static void begin(struct check *c, const struct checks_targets *targets)
 static void on_due(struct ev_loop *loop, ev_timer *timer, int events)
 {
     struct check *c = container_of(timer, struct check, timer);
-    const struct checks_targets *targets = targets_of(c);
+    const struct checks_targets *targets = &c->all->targets[c->uplink->view.id - 1];
     bool received = uplink_received(c->uplink, c->family) > c->received;
     bool speaks = (c->uplink->upstream || egress_allows(&c->uplink->egress, c->family)) && c->uplink->view.up;
     bool well = uplink_health_state(c->uplink, c->family) == HEALTH_UP;
@@ -199,14 +197,14 @@ static void init(struct checks *all, struct check *c, struct uplink *u, int fami
     wait_for(c, 0);
 }
 
-static int parse_own(struct checks *c)
+static int parse_all(struct checks *c, const char *text)
 {
     const struct uplink_set *set = c->proxy->uplinks;
-    int r = 0;
+    struct checks_targets common;
+    int r = checks_targets_parse(&common, text);
 
     for (size_t i = 0; r == 0 && i < set->n; i++)
-        if (set->items[i]->check)
-            r = checks_targets_parse(&c->own[i], set->items[i]->check);
+        r = checks_targets_for(&c->targets[i], set->items[i], &common);
     return r;
 }
 
@@ -220,10 +218,8 @@ int checks_new(struct checks **ret, struct proxy *proxy, const struct checks_opt
         return -ENOMEM;
     *c = (struct checks){.proxy = proxy, .interval_s = options->interval_s};
     c->items = calloc(set->n * ARRAY_LEN(families) + 1, sizeof *c->items);
-    c->own = calloc(set->n + 1, sizeof *c->own);
-    int r = c->items && c->own ? checks_targets_parse(&c->common, options->targets) : -ENOMEM;
-    if (r == 0)
-        r = parse_own(c);
+    c->targets = calloc(set->n + 1, sizeof *c->targets);
+    int r = c->items && c->targets ? parse_all(c, options->targets) : -ENOMEM;
     if (r < 0) {
         checks_free(c);
         return r;
@@ -244,7 +240,7 @@ void checks_free(struct checks *c)
         ev_timer_stop(c->proxy->loop, &c->items[i].timer);
     }
     free(c->items);
-    free(c->own);
+    free(c->targets);
     free(c);
 }
 

@@ -17,6 +17,12 @@ struct checks_targets {
 /** From "target,target" (probe.h), or "none". @return 0, -EINVAL, -E2BIG */
 MUST_CHECK int checks_targets_parse(struct checks_targets *ret, const char *text);
 
+/** Those by which an uplink is checked: its own, none of a metered one (by tag or quota), else the common
+ * ones.
+ *  @return 0, or as checks_targets_parse */
+MUST_CHECK int checks_targets_for(struct checks_targets *ret, const struct uplink *u,
+                                  const struct checks_targets *common);
+
 struct checks;
 
 struct checks_options {

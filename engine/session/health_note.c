@@ -26,24 +26,33 @@ void health_log(enum log_level level, const char *event, const struct uplink *u,
     log_end(&l);
 }
 
-/* @param enough_s  waited so long, it is silent */
-static void note_family(struct uplink *u, int family, const struct dial_family *f, double enough_s)
+/* @param enough_s  waited so long, it is silent @return whether it is */
+static bool note_family(struct uplink *u, int family, const struct dial_family *f, double enough_s)
 {
     struct health *h = uplink_health(u, family);
+    bool silent = !f->answered && f->waited_s >= enough_s;
 
     if (f->answered && health_answered(h))
         health_log(LOG_INFO, "uplink answers again", u, family);
-    if (!f->answered && f->waited_s >= enough_s &&
-        health_silent(h, uplink_received(u, family), clock_now_s()))
+    if (silent && health_silent(h, uplink_received(u, family), clock_now_s()))
         health_log(LOG_WARN, "uplink does not answer: others are preferred", u, family);
+    return silent;
 }
 
-void health_note_dial(struct uplink *u, const struct dial *d, double enough_s)
+bool health_note_dial(struct uplink *u, const struct dial *d, double enough_s)
 {
     if (!u || !d->loop || u->upstream) /* a connection to that says little */
-        return;
-    note_family(u, AF_INET, &d->four, enough_s);
-    note_family(u, AF_INET6, &d->six, enough_s);
+        return false;
+    bool four = note_family(u, AF_INET, &d->four, enough_s),
+         six = note_family(u, AF_INET6, &d->six, enough_s);
+    return four || six;
+}
+
+void health_note_reset(struct uplink *u, int family)
+{
+    if (health_reset(uplink_health(u, family), uplink_received(u, family), clock_now_s()))
+        health_log(LOG_WARN, "connections by the uplink break: others are preferred", u,
+                   u->upstream ? AF_UNSPEC : family);
 }
 
 /* What an uplink usually takes, or the time after which another address is tried: more is strange. */

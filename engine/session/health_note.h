@@ -17,8 +17,12 @@ int health_family(const struct target *t);
 double health_usual_s(const struct uplink *u);
 
 /** Of a dial that is over, or cancelled. @param u  NULL: nobody's; nothing happens
- *  @param enough_s  who was waited for that long in vain is silent */
-void health_note_dial(struct uplink *u, const struct dial *d, double enough_s);
+ *  @param enough_s  who was waited for that long in vain is silent
+ *  @return whether one family was */
+bool health_note_dial(struct uplink *u, const struct dial *d, double enough_s);
+
+/** A connection by it broke before an octet came, though some were sent. */
+void health_note_reset(struct uplink *u, int family);
 
 /** Of an attempt by an upstream proxy: what it answered, or that it did not. Nothing happens for other
  * uplinks. */

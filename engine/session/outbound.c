@@ -1,6 +1,8 @@
 #include "session/outbound.h"
 
 #include "base/clock.h"
+#include "session/checks.h"
+#include "session/health_note.h"
 #include "session/search.h"
 
 #include <errno.h>
@@ -90,6 +92,17 @@ void outbound_note_rtt(struct outbound *o, double rtt_s)
 {
     if (o->lease.uplink && rtt_s > 0)
         uplink_note_rtt(o->lease.uplink, rtt_s);
+}
+
+void outbound_note_reset(struct outbound *o)
+{
+    struct uplink *u = o->lease.uplink;
+
+    if (!u || o->rx > 0 || o->tx == 0)
+        return; /* it has served, or was not asked yet */
+    uplink_note_failed(u);
+    health_note_reset(u, o->lease.family);
+    checks_hurry(o->proxy->checks, u);
 }
 
 void outbound_note(struct outbound *o, uint64_t tx, uint64_t rx)

@@ -78,6 +78,9 @@ void outbound_conn(const struct outbound *o, int attempt, const char *last_error
 /** What TCP measured of the connection; 0: nothing. */
 void outbound_note_rtt(struct outbound *o, double rtt_s);
 
+/** The destination's side of the open connection broke. */
+void outbound_note_reset(struct outbound *o);
+
 /** Count traffic of an open connection. */
 void outbound_note(struct outbound *o, uint64_t tx, uint64_t rx);
 

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-enum { HTTP_PORT = 80 };
+enum { HTTP_PORT = 80, LARGE = 2000 /* octets: more than a packet of Ethernet takes */ };
 
 /* --- targets -------------------------------------------------------------------------------------------- */
 
@@ -142,7 +142,7 @@ static void on_answer(struct ev_loop *loop, ev_io *io, int events)
 
 static int send_request(const struct probe *p, int fd)
 {
-    char text[PROBE_TARGET_TEXT_MAX + 128];
+    char text[PROBE_TARGET_TEXT_MAX + LARGE + 192];
     const struct target *t = &p->target.to;
     bool six = t->kind == TARGET_IPV6;
     char port[8] = "";
@@ -151,8 +151,11 @@ static int send_request(const struct probe *p, int fd)
         (void)snprintf(port, sizeof port, ":%u", (unsigned)t->port);
     int n = snprintf(text, sizeof text,
                      "GET %s HTTP/1.1\r\nHost: %s%s%s%s\r\nUser-Agent: steerway\r\nAccept: */*\r\n"
-                     "Connection: close\r\n\r\n",
+                     "Connection: close\r\n",
                      p->target.path, six ? "[" : "", t->host, six ? "]" : "", port);
+    if (p->large)
+        n += snprintf(text + n, sizeof text - (size_t)n, "X-Padding: %0*d\r\n", (int)LARGE, 0);
+    n += snprintf(text + n, sizeof text - (size_t)n, "\r\n");
     /* A fresh connection's buffer has room for it. */
     return send(fd, text, (size_t)n, MSG_NOSIGNAL) == n ? 0 : -EPIPE;
 }
@@ -202,6 +205,8 @@ static void on_resolved(struct resolver_query *q, enum fault fault, const struct
     struct probe *p = container_of(q, struct probe, query);
 
     p->result.named = fault != FAULT_DNS;
+    if (fault == FAULT_UNREACHABLE) /* it has addresses, but none of these families */
+        fault = FAULT_NAME;
     if (fault != FAULT_NONE)
         return finish(p, fault);
     if (!egress_allows_any(&p->egress, addrs, n))
@@ -219,6 +224,7 @@ void probe_start(struct probe *p, struct ev_loop *loop, const struct probe_reque
                         .target = *request->target,
                         .egress = *request->egress,
                         .running = true,
+                        .large = request->large,
                         .result = {.named = true}};
     ev_io_init(&p->io, on_answer, -1, EV_READ);
     ev_init(&p->deadline, on_deadline);

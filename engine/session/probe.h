@@ -47,7 +47,7 @@ struct probe {
     probe_done_fn *done;
     struct probe_target target;
     struct egress egress;
-    bool running;
+    bool running, large;
     struct probe_result result;
     struct resolver_query query;
     struct dial dial;
@@ -64,6 +64,7 @@ struct probe_request {
     struct resolver *resolver;            /* aimed so that it goes the same way; outlives the probe */
     const struct upstream_spec *upstream; /* by which the target is reached; NULL: none. Outlives the probe */
     double timeout_s;                     /* for all of it, > 0 */
+    bool large;                           /* HTTP: the request fills more than one packet */
 };
 
 void probe_start(struct probe *p, struct ev_loop *loop, const struct probe_request *request,

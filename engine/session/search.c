@@ -66,6 +66,7 @@ static void search_end(struct search *s, enum fault fault, int fd)
 /* --- what became of an attempt -------------------------------------------------------------------------- */
 
 static void try_next(struct search *s);
+static void try_beside(struct search *s);
 
 /* Who else is under way; NULL for nobody. */
 static struct racer *rival_of(struct racer *r)
@@ -95,7 +96,8 @@ static void note_outrun(struct attempt *a)
         return;
     }
     dial_cancel(&a->dial);
-    health_note_dial(a->lease.uplink, &a->dial, health_usual_s(a->lease.uplink) / 2);
+    if (health_note_dial(a->lease.uplink, &a->dial, health_usual_s(a->lease.uplink) / 2))
+        uplink_note_failed(a->lease.uplink);
     hurry_if_silent(a->proxy, a->lease.uplink);
 }
 
@@ -156,7 +158,7 @@ static void note_failure(struct racer *r, enum fault fault)
         struct policy_conn conn;
         char client[ADDR_TEXT_MAX];
         /* A family that was tried late had less of the time. */
-        health_note_dial(u, &r->attempt.dial, health_usual_s(u) / (fault == FAULT_TIMEOUT ? 2 : 1));
+        (void)health_note_dial(u, &r->attempt.dial, health_usual_s(u) / (fault == FAULT_TIMEOUT ? 2 : 1));
         health_note_upstream(u, fault);
         hurry_if_silent(o->proxy, u);
         if (fault != FAULT_REFUSED)
@@ -178,8 +180,11 @@ static void on_failed(struct racer *r, enum fault fault)
     struct search *s = r->search;
 
     note_failure(r, fault);
-    if (rival_of(r))
-        return; /* which may yet arrive, or fails and comes back here */
+    if (rival_of(r)) { /* which may yet arrive, or fails and comes back here */
+        if (!s->hopeless && fault != FAULT_REFUSED && fault != FAULT_RESET)
+            try_beside(s);
+        return;
+    }
     ev_timer_stop(s->outbound->proxy->loop, &s->hedge);
     if (s->hopeless)
         return search_end(s, s->worst, -1);
@@ -211,7 +216,7 @@ static void on_arrived(struct racer *r, int fd)
         o->tried = o->lease.uplink;
         outbound_conn(o, r->number, fault_policy_name(s->last), &conn, client);
         health_note_names(o->lease.uplink, r->attempt.news);
-        health_note_dial(o->lease.uplink, &r->attempt.dial, health_usual_s(o->lease.uplink));
+        (void)health_note_dial(o->lease.uplink, &r->attempt.dial, health_usual_s(o->lease.uplink));
         health_note_upstream(o->lease.uplink, FAULT_NONE);
         o->lease.family = r->attempt.dial.family;
         uplink_note_connected(o->lease.uplink, r->attempt.dial.connect_s);
@@ -246,13 +251,21 @@ static const struct attempt_events events = {.local = on_local, .doubtful = on_d
 
 /* --- which uplink --------------------------------------------------------------------------------------- */
 
-/* Those that answer; and only when there is none, those that do not. */
+static bool is_captive(const struct uplink *u, int family)
+{
+    return family == AF_UNSPEC ? u->health4.captive || u->health6.captive
+                               : uplink_health_state(u, family) == HEALTH_CAPTIVE;
+}
+
+/* Those that answer; and only when there is none, those that do not. Behind a captive portal somebody else
+ * answers: what failed elsewhere would be told a lie there, so that such an uplink is for those who have no
+ * other from the beginning. */
 static size_t candidates(const struct search *s, struct uplink *ret[UPLINK_MAX])
 {
     const struct outbound *o = s->outbound;
     const struct uplink_set *set = o->proxy->uplinks;
-    struct uplink *unfit[UPLINK_MAX];
-    size_t n = 0, n_unfit = 0;
+    struct uplink *unfit[UPLINK_MAX], *captive[UPLINK_MAX];
+    size_t n = 0, n_unfit = 0, n_captive = 0;
     double now = clock_now_s();
 
     for (size_t i = 0; i < set->n; i++) {
@@ -263,13 +276,19 @@ static size_t candidates(const struct search *s, struct uplink *ret[UPLINK_MAX])
             continue;
         if (uplink_is_fit(u, health_family(&o->target), now))
             ret[n++] = u;
+        else if (is_captive(u, health_family(&o->target)))
+            captive[n_captive++] = u;
         else
             unfit[n_unfit++] = u;
     }
     if (n > 0)
         return n;
-    memcpy(ret, unfit, n_unfit * sizeof *ret);
-    return n_unfit;
+    if (n_unfit > 0 || o->attempts > 0) {
+        memcpy(ret, unfit, n_unfit * sizeof *ret);
+        return n_unfit;
+    }
+    memcpy(ret, captive, n_captive * sizeof *ret);
+    return n_captive;
 }
 
 enum found { FOUND, FOUND_NOBODY, FOUND_REFUSAL };
@@ -286,7 +305,8 @@ static enum found choose(struct search *s, struct uplink **ret)
         return FOUND_NOBODY;
     while (s->next_choice < s->choice.n) {
         struct uplink *u = s->choice.order[s->next_choice++];
-        if (u->view.up && !s->tried[u->view.id - 1]) {
+        if (u->view.up && !s->tried[u->view.id - 1] &&
+            !(o->attempts > 0 && is_captive(u, health_family(&o->target)))) {
             *ret = u;
             return FOUND;
         }
@@ -394,19 +414,23 @@ static void try_next(struct search *s)
     }
 }
 
-/* The first has not arrived in time. If there is nobody to race it, or the policy refuses another, it goes on
- * alone. */
-static void on_hedge(struct ev_loop *loop, ev_timer *w, int revents)
+/* One is under way. If there is nobody to race it, or the policy refuses another, it goes on alone. */
+static void try_beside(struct search *s)
 {
-    struct search *s = container_of(w, struct search, hedge);
     struct uplink *u;
 
-    (void)loop;
-    (void)revents;
     if (choose(s, &u) != FOUND)
         return;
     s->outbound->race = OUTBOUND_RACE_OPEN;
     use(s, u, true);
+}
+
+/* The first has not arrived in time. */
+static void on_hedge(struct ev_loop *loop, ev_timer *w, int revents)
+{
+    (void)loop;
+    (void)revents;
+    try_beside(container_of(w, struct search, hedge));
 }
 
 /* --- the beginning -------------------------------------------------------------------------------------- */

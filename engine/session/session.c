@@ -267,6 +267,8 @@ static void on_relayed(struct relay *r, enum relay_end end)
 
     s->relay = NULL;
     outbound_note_rtt(s->outbound, r->upstream_rtt_s);
+    if (end == RELAY_RESET && r->upstream_broke)
+        outbound_note_reset(s->outbound);
     free(r);
     session_close(s, relay_end_name(end));
 }

@@ -128,7 +128,7 @@ static void on_resolved(struct resolver_query *q, enum fault fault, const struct
     struct upstream *u = container_of(q, struct upstream, query);
 
     u->since_s = clock_now_s();
-    if (fault == FAULT_NONE && !egress_allows_any(&u->egress, addrs, n))
+    if (fault == FAULT_UNREACHABLE || (fault == FAULT_NONE && !egress_allows_any(&u->egress, addrs, n)))
         fault = FAULT_NAME;
     if (fault != FAULT_NONE)
         return finish(u, fault);

@@ -10,12 +10,14 @@ bool health_answered(struct health *h)
     return was_suspect;
 }
 
-bool health_check_passed(struct health *h)
+bool health_check_passed(struct health *h, bool heard)
 {
-    bool was_captive = h->captive;
+    bool was_captive = h->captive, was_reset = heard && h->resets >= HEALTH_RESETS;
 
     h->captive = false;
-    return health_answered(h) || was_captive;
+    if (heard)
+        h->resets = 0;
+    return health_answered(h) || was_captive || was_reset;
 }
 
 bool health_check_failed(struct health *h, double received, double now)
@@ -42,16 +44,31 @@ enum health_state health_state(const struct health *h, double received)
     return h->failed_checks < HEALTH_FAILED_CHECKS ? HEALTH_SUSPECT : HEALTH_DOWN;
 }
 
-bool health_silent(struct health *h, double received, double now)
+/* Octets that came since the latest one make up for what was before. */
+static void forget_if_heard(struct health *h, double received)
 {
     if (received > h->received)
-        h->silences = 0;
+        h->silences = h->resets = 0;
     h->received = received;
     h->known = true;
+}
+
+bool health_silent(struct health *h, double received, double now)
+{
+    forget_if_heard(h, received);
     h->silences++;
     if (h->silences == HEALTH_SILENCES)
         h->retry_at = now + HEALTH_RETRY_S;
     return h->silences == HEALTH_SILENCES;
+}
+
+bool health_reset(struct health *h, double received, double now)
+{
+    forget_if_heard(h, received);
+    h->resets++;
+    if (h->resets == HEALTH_RESETS)
+        h->retry_at = now + HEALTH_RETRY_S;
+    return h->resets == HEALTH_RESETS;
 }
 
 void health_tried(struct health *h, double now)

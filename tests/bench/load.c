@@ -6,9 +6,9 @@
  *   echo N TOGETHER           64-octet echoes over connections that stay
  *   http N TOGETHER           GETs of 1 KiB over connections that stay
  *   idle N                    open so many, then wait for standard input to end
- *   beside STREAMS ECHOES S   echoes beside transfers that saturate, for S seconds; 0 streams for echoes alone
- *   after IDLE N TOGETHER     connect, beside so many idle ones
- * Prints one line of JSON. A failure of any kind ends it with 1. */
+ *   beside STREAMS ECHOES S   echoes beside transfers that saturate, for S seconds; 0 streams for echoes
+ * alone after IDLE N TOGETHER     connect, beside so many idle ones Prints one line of JSON. A failure of any
+ * kind ends it with 1. */
 #include "load.h"
 
 #include <poll.h>

@@ -6,8 +6,8 @@ import pytest
 
 from lab.http import HttpOrigin, response
 from lab.origin import echo
-from lab.run import wait_for
-from lab.socks import socks5_connect
+from lab.run import sh, wait_for
+from lab.socks import socks5_code, socks5_connect
 from lab.topology import NOWHERE4, OPEN4, OPEN6
 
 UPLINKS = "uplinks"
@@ -193,3 +193,55 @@ def test_a_name_of_the_family_that_does_not_answer_goes_by_another_line_at_once(
     assert sorted(connect(proxy, six, "six.test") for _ in range(10))[8] < 0.2
     assert used(proxy, six, host="six.test") == {"wan2"}
     assert "wan1" in used(proxy, four, host="four.test")
+
+
+def test_a_target_of_the_other_family_is_no_verdict(start, lab, good, origin):
+    """A line with IPv6 alone is not down because a target has none."""
+    lab.wan2.broken = True
+    sh("ip -4 address flush dev wan2 scope global")
+    six = origin(echo, address=OPEN6)
+    proxy = start("--debug", "--check-interval", "1", "wan2", check=f"{OPEN4}:{good.port}")
+    wait_for(lambda: len(proxy.events("checked", family="ipv6")) > 3, "it is checked", 10)
+    assert state(proxy, "wan2") == "up"
+    assert used(proxy, six, n=1, host=OPEN6) == {"wan2"}
+
+
+@pytest.fixture
+def portal(lab, origin):
+    """The second line's provider answers everything itself."""
+    server = HttpOrigin(origin, lambda *_: response(302, b"PORTAL", "Location: http://portal.test/", phrase="Found"))
+    to = f"dnat ip to {OPEN4}:{server.port}"
+    lab.wan2.isp.nft(f"table inet portal {{\nchain pre {{ type nat hook prerouting priority -100; iifname line2 ip protocol tcp {to}; }}\n}}")
+    yield server
+    lab.wan2.isp.run("nft", "delete table inet portal")
+
+
+def test_what_fails_elsewhere_is_not_told_a_lie_by_a_portal(start, lab, good, portal, origin):
+    """Neither a refusal nor a silence of the good line hands a connection to the one behind a portal."""
+    proxy = start("--debug", "--check-interval", "1", "--policy", "round_robin", "wan1", "wan2", check=f"http://{OPEN4}:{good.port}/204")
+    wait_for(lambda: state(proxy, "wan2") == "captive", "the portal is found", 10)
+    assert socks5_code(proxy, OPEN4, 9) == 5
+    lab.wan1.broken = True
+    drop = f"tcp dport {good.port} tcp flags syn limit rate 6/minute burst 1 packets drop"
+    lab.wan1.isp.nft(f"table inet block {{\nchain f {{ type filter hook forward priority 0; {drop}; }}\n}}")
+    assert used(proxy, good, n=2) == {"wan1"}
+
+
+def test_a_line_that_breaks_what_it_connects(start, lab, origin):
+    """Resets tell as well: connecting alone does not make up for them."""
+    server = origin(echo)
+    proxy = start("--policy", "round_robin", "wan1", "wan2")
+    lab.wan1.broken = True
+    rule = f"tcp dport {server.port} meta length > 60 reject with tcp reset"
+    lab.wan1.isp.nft(f"table inet block {{\nchain f {{ type filter hook forward priority 0; {rule}; }}\n}}")
+    broken = 0
+    for _ in range(20):
+        with socks5_connect(proxy, OPEN4, server.port) as s:
+            s.sendall(b"more than sixty octets, with those of the heads, are in this message")
+            try:
+                broken += not s.recv(64)
+            except OSError:
+                broken += 1
+    assert 3 <= broken <= 5, broken
+    assert state(proxy) == "suspect" and uplinks(proxy)["wan1"]["failures"] == broken
+    assert len(proxy.events("connections by the uplink break: others are preferred", uplink="wan1")) == 1

@@ -16,7 +16,7 @@ from lab.origin import echo, read_exactly, read_head
 from lab.proxy import BINARY, ROOT
 from lab.run import run as run_line, wait_for
 from lab.socks import socks5_connect
-from lab.topology import NAMES4, NAMES6, OPEN4
+from lab.topology import HOLE4, NAMES4, NAMES6, OPEN4
 
 LINES = ("wan1", "wan2", "wan3")
 
@@ -436,7 +436,7 @@ def test_the_manual_lists_every_word():
     words |= set(re.findall(r'severity,\s*"([a-z0-9-]+)"', (ROOT / "engine/doctor/judge_ways.c").read_text()))
     manual = (ROOT / "docs/steerway.1").read_text()
     part = manual[manual.index("the findings bear these words:") : manual.index("files-few")] + "files-few"
-    assert len(words) == 27 and words == set(re.findall(r"[a-z0-9]+(?:-[a-z0-9]+)+", part)), words
+    assert len(words) == 29 and words == set(re.findall(r"[a-z0-9]+(?:-[a-z0-9]+)+", part)), words
 
 
 def test_upstreams(doctor, origin):
@@ -459,3 +459,33 @@ def test_upstreams(doctor, origin):
     assert facts["upstream"] == f"socks5://{OPEN4}:{good.port}, by the machine's own routing" and "internet" in facts
     for dead in (f"socks5://{OPEN4}:{bad.port}", f"http://{OPEN4}:9"):
         assert doctor.findings(dead, code=1) == [(dead.split("//")[1], "upstream-dead")]
+
+
+def test_full_packets_that_get_lost(doctor, lab):
+    lab.wan2.broken = True
+    lab.wan2.isp.nft("table inet block {\nchain f { type filter hook forward priority 0; meta length > 1300 drop; }\n}")
+    try:
+        repairs(doctor, "wan2", "large-packets-lost")
+    finally:
+        run_line("ip", "link", "set", "wan2", "mtu", "1500")
+
+
+def test_what_its_user_wants_it_asked_by(doctor, lab, tmp_path):
+    """A check of its own counts; what is metered, or has none, is not asked at all."""
+    config = tmp_path / "config.lua"
+    config.write_text(f"""return {{ check = "http://{HOLE4}/204", uplinks = {{ {{ interface = "wan1", check = "{doctor.literal}" }},
+        {{ interface = "wan2", tags = {{ "metered" }} }}, {{ interface = "wan3", check = "none" }} }} }}""")
+    doctor.options = doctor.options[2:]
+    before = lab.tcp_sent()
+    answer = doctor("--config", config, code=0)
+    assert answer["findings"] == []
+    assert [u["facts"]["internet"][:10] for u in answer["uplinks"]] == ["answers in", "not asked:", "not asked:"]
+    sent = {name: n - before[name] for name, n in lab.tcp_sent().items()}
+    assert sent["wan1"] > 0 and sent["wan2"] == sent["wan3"] == 0
+
+
+def test_a_target_of_the_other_family(doctor, lab):
+    lab.wan2.broken = True
+    run_line("ip", "-4", "address", "flush", "dev", "wan2", "scope", "global").ok()
+    doctor.options = ["--check", doctor.literal, "--public-address", "none", "--dns", NAMES6]
+    assert doctor.findings("wan2", code=0) == [("wan2", "targets-foreign")]

@@ -2,6 +2,7 @@
 
 import socket
 import struct
+import time
 from datetime import datetime
 from contextlib import ExitStack, contextmanager
 
@@ -115,7 +116,8 @@ def test_a_silent_uplink_is_outrun(start, lab, origin, policy, order):
     assert reason in (None, line["reason"])
     assert said(proxy) == ["opened wan2 2 nil 0+1", "closed wan2 2 closed"], "to lose is no failure"
     assert_at_rest(proxy)
-    assert numbers(proxy, "total", "failures", "fail_rate") == {"wan1": (0, 0, 0), "wan2": (1, 0, 0)}
+    assert numbers(proxy, "total", "failures") == {"wan1": (0, 1), "wan2": (1, 0)}, "but its silence counts"
+    assert numbers(proxy, "fail_rate")["wan1"][0] > 0
 
 
 def test_a_list_is_followed_without_asking(start, lab, origin, policy):
@@ -246,15 +248,15 @@ def test_a_policy_may_say_never(start, lab, origin, policy):
 # --- failures amid a race ---
 
 
-def test_a_failure_waits_for_the_other(start, lab, origin, policy):
+def test_a_failure_waits_for_the_other_where_there_is_no_third(start, lab, origin, policy):
     """And is told to the policy meanwhile."""
-    proxy = start("--debug", *PATIENT, "--policy", policy(HEDGE), "wan1", "wan2", "wan3")
+    proxy = start("--debug", *PATIENT, "--policy", policy(HEDGE), "wan1", "wan2")
     server = origin(echo)
     lab.wan1.swallow()
     lab.wan2.turn_away()
     with ask(proxy, OPEN4, server.port) as s:
         proxy.wait_event("policy says", text="failed wan2 unreachable 2")
-        assert numbers(proxy, "active") == {"wan1": (1,), "wan2": (0,), "wan3": (0,)}
+        assert numbers(proxy, "active") == {"wan1": (1,), "wan2": (0,)}
         lab.wan1.restore()
         assert read_reply5(s)[0] == 0
     assert steps(proxy) == [
@@ -262,7 +264,7 @@ def test_a_failure_waits_for_the_other(start, lab, origin, policy):
     ]  # fmt: skip
     assert proxy.connections(1)[0]["hedge"] == "lost"
     assert_at_rest(proxy)
-    assert numbers(proxy, "failures") == {"wan1": (0,), "wan2": (1,), "wan3": (0,)}
+    assert numbers(proxy, "failures") == {"wan1": (0,), "wan2": (1,)}
 
 
 def test_when_both_fail_the_more_telling_reason_counts(start, lab, policy):
@@ -277,13 +279,13 @@ def test_when_both_fail_the_more_telling_reason_counts(start, lab, policy):
     assert numbers(proxy, "total", "failures") == {"wan1": (0, 1), "wan2": (0, 0)}, "a refusal is an answer"
 
 
-def test_two_at_once_and_the_next_when_both_have_failed(start, policy):
+def test_two_at_once_and_the_next_when_one_has_failed(start, policy):
     pick = HEDGE.replace("hedge = 0.2", "hedge = 0.05, timeout = 0.5")
     proxy = start("--debug", "--policy", policy(pick), "wan1", "wan2", "wan3")
     assert socks5_code(proxy, HOLE4, 80) == 6
     assert steps(proxy) == [
-        ("picked", "wan1"), ("raced", "wan2"), ("attempt failed", "wan1"), ("attempt failed", "wan2"),
-        ("picked", "wan3"), ("attempt failed", "wan3"),
+        ("picked", "wan1"), ("raced", "wan2"), ("attempt failed", "wan1"), ("raced", "wan3"),
+        ("attempt failed", "wan2"), ("attempt failed", "wan3"),
     ]  # fmt: skip
     assert said(proxy) == ["failed wan1 timeout 1", "failed wan2 timeout 2", "failed wan3 timeout 3"]
     assert proxy.connections(1)[0]["outcome"] == "timeout"
@@ -296,7 +298,7 @@ def test_eight_attempts_are_the_most(start, policy):
     proxy = start("--debug", "--bypass", "none", "--policy", policy(pick), *[f"127.0.0.{i}" for i in range(1, 11)])
     with full_server("127.0.0.1") as server:
         assert socks5_code(proxy, *server.getsockname()) == 6
-    assert [event for event, _ in steps(proxy)].count("raced") == 4
+    assert [event for event, _ in steps(proxy)].count("raced") == 7
     assert proxy.connections(1)[0]["attempts"] == 8
     assert_at_rest(proxy)
 
@@ -401,3 +403,18 @@ def test_two_hundred_at_once_and_one_line_silent(start, lab, origin, policy):
     assert_at_rest(proxy)
     assert numbers(proxy, "total", "failures") == {"wan1": (0, 0), "wan2": (200, 0)}
     assert proxy.descriptors_at_rest() == baseline
+
+
+def test_a_racer_that_fails_makes_way_for_the_next(start, lab, origin, policy):
+    """Nobody waits for a silent line's end while a third could serve."""
+    proxy = start("--debug", "--policy", policy(IN_ORDER), "wan1", "wan2", "wan3")
+    server = origin(echo)
+    lab.wan1.swallow()
+    lab.wan2.turn_away()
+    began = time.monotonic()
+    with socks5_connect(proxy, OPEN4, server.port) as tunnel:
+        assert lab.uplink_of(tunnel.source) == "wan3"
+    assert time.monotonic() - began < 2
+    assert steps(proxy) == [
+        ("picked", "wan1"), ("raced", "wan2"), ("attempt failed", "wan2"), ("raced", "wan3"), ("connected", "wan3"),
+    ]  # fmt: skip

@@ -25,6 +25,26 @@ static void three_silences_make_a_suspect(void **state)
     assert_true(health_is_fit(&h, 0, 101));
 }
 
+/* What is connected and then breaks, again and again. */
+static void three_resets_make_a_suspect_until_octets_come(void **state)
+{
+    struct health h = {.silences = 0};
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        assert_false(health_answered(&h)); /* each was connected before */
+        assert_int_equal(health_reset(&h, 0, 100), i == 2);
+    }
+    assert_false(health_answered(&h));
+    assert_true(health_is_suspect(&h, 0)); /* connecting does not make up for it */
+    assert_false(health_check_passed(&h, false));
+    assert_true(health_is_suspect(&h, 0));
+    assert_false(health_is_suspect(&h, 1)); /* octets do */
+    assert_true(health_check_passed(&h, true));
+    assert_false(health_is_suspect(&h, 0));
+    for (int i = 1; i < 9; i++)
+        assert_false(health_reset(&h, i, 100)); /* something came in between */
+}
+
 /* Torrents call many who are dead. */
 static void an_answer_or_an_octet_between_them_clears_it(void **state)
 {
@@ -68,7 +88,7 @@ static void failed_checks_bring_a_suspect_down(void **state)
     }
     assert_int_equal(health_state(&h, 0), HEALTH_DOWN);
     assert_int_equal(health_state(&h, 1), HEALTH_UP); /* something has come in */
-    assert_true(health_check_passed(&h));
+    assert_true(health_check_passed(&h, true));
     assert_int_equal(health_state(&h, 0), HEALTH_UP);
     for (int i = 0; i < 3; i++)
         (void)health_silent(&h, 0, 100);
@@ -90,8 +110,8 @@ static void only_a_check_ends_captivity(void **state)
     assert_false(health_is_fit(&h, 0, 1e9));
     assert_false(health_answered(&h));
     assert_int_equal(health_state(&h, 5), HEALTH_CAPTIVE);
-    assert_true(health_check_passed(&h));
-    assert_false(health_check_passed(&h));
+    assert_true(health_check_passed(&h, true));
+    assert_false(health_check_passed(&h, true));
     assert_true(health_is_fit(&h, 0, 0));
 }
 
@@ -99,6 +119,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(three_silences_make_a_suspect),
+        cmocka_unit_test(three_resets_make_a_suspect_until_octets_come),
         cmocka_unit_test(an_answer_or_an_octet_between_them_clears_it),
         cmocka_unit_test(a_suspect_is_tried_every_two_seconds),
         cmocka_unit_test(failed_checks_bring_a_suspect_down),
