@@ -13,7 +13,7 @@
 
 /* A share is a range of marks, tables and priorities, one of each an uplink. The priorities come before the
  * main table's. */
-enum { SHARES = 16, SHARE_SIZE = 2 * UPLINK_MAX, BASE = 0x53570000, PRIORITY = 20000 };
+enum { LEFTOVERS_MAX = 256, SHARES = 16, SHARE_SIZE = 2 * UPLINK_MAX, BASE = 0x53570000, PRIORITY = 20000 };
 
 /* --- shares --------------------------------------------------------------------------------------------- */
 
@@ -53,9 +53,48 @@ static uint32_t number_of(const struct gateways *g, const struct uplink *u)
     return g->share * SHARE_SIZE + (uint32_t)u->view.id;
 }
 
+static unsigned share_of(const struct gateway_rule *r)
+{
+    return (r->table - BASE - 1) / SHARE_SIZE;
+}
+
+static void log_leftovers(size_t removed, int err)
+{
+    struct log_line l;
+
+    log_begin(&l, err < 0 ? LOG_WARN : LOG_INFO,
+              err < 0 ? "rules of a run that was killed cannot be removed: they may lead packets astray"
+                      : "rules of a run that was killed are removed");
+    log_u64(&l, "removed", removed);
+    if (err < 0)
+        log_str(&l, "error", strerror(-err));
+    log_end(&l);
+}
+
+/* Whoever had a share and is gone without a word has left its rules: marked packets of others would go by
+ * them. */
+static void sweep(void)
+{
+    struct gateway_rule left[LEFTOVERS_MAX];
+    int n = gateway_rules_find(BASE + 1, BASE + SHARES * SHARE_SIZE, left, LEFTOVERS_MAX), err = 0;
+    size_t removed = 0;
+
+    for (int i = 0; i < n && err == 0; i++) {
+        int fd = claim(share_of(&left[i]));
+        if (fd < 0)
+            continue; /* somebody lives there */
+        err = gateway_rule_remove(&left[i]);
+        removed += err == 0;
+        (void)close(fd);
+    }
+    if (removed > 0 || err < 0)
+        log_leftovers(removed, err);
+}
+
 int gateways_open(struct gateways *g, struct uplink_set *uplinks)
 {
     *g = (struct gateways){.fd = -1};
+    sweep();
     if (!any_gateway(uplinks))
         return 0;
     for (; g->fd < 0 && g->share < SHARES; g->share++) {

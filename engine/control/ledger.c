@@ -48,15 +48,25 @@ static double amount(const json_t *o, const char *key)
     return n > 0 && isfinite(n) ? n : 0;
 }
 
+static void warn_of_clock(const struct uplink *u)
+{
+    struct log_line l;
+
+    log_begin(&l, LOG_WARN, "a quota was counted in the far future: its count goes on in the present period");
+    log_str(&l, "uplink", u->name);
+    log_end(&l);
+}
+
 static void restore(struct uplink *u, const json_t *o)
 {
     const json_t *quota = json_object_get(o, "quota");
 
     u->rx.capacity = u->view.rx_capacity = amount(o, "rx_capacity");
     u->tx.capacity = u->view.tx_capacity = amount(o, "tx_capacity");
-    if (json_is_integer(json_object_get(quota, "began")))
-        quota_restore(&u->quota, (time_t)json_integer_value(json_object_get(quota, "began")),
-                      amount(quota, "used"));
+    if (json_is_integer(json_object_get(quota, "began")) &&
+        !quota_restore(&u->quota, (time_t)json_integer_value(json_object_get(quota, "began")),
+                       amount(quota, "used")))
+        warn_of_clock(u);
     uplink_settle(u);
 }
 

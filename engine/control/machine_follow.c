@@ -53,7 +53,7 @@ static void log_cut(const struct uplink *u, size_t n)
     struct log_line l;
 
     log_begin(&l, LOG_WARN, "connections cut off: their address is gone");
-    log_str(&l, "uplink", u->name);
+    log_str(&l, "uplink", u ? u->name : "direct");
     log_u64(&l, "connections", n);
     log_end(&l);
 }
@@ -74,13 +74,14 @@ static void refresh(const struct machine_follow *f, struct uplink *u, const stru
         policy_uplink_changed(f->proxy->policy, u, "address");
 }
 
-/* Whatever their order, and without those that are not had yet. FNV-1a, 64 bits. */
+/* Of each address and its link, whatever their order, and without those that are not had yet. FNV-1a, 64
+ * bits. */
 static uint64_t digest(const struct machine *m)
 {
     uint64_t sum = 0;
 
     for (size_t i = 0; i < m->n_addrs; i++) {
-        uint64_t h = 0xcbf29ce484222325;
+        uint64_t h = (0xcbf29ce484222325 ^ (uint64_t)m->addrs[i].link) * 0x100000001b3;
         size_t len;
         const uint8_t *ip = addr_ip(&m->addrs[i].addr, &len);
         for (size_t k = 0; k < len && !m->addrs[i].tentative; k++)
@@ -99,10 +100,11 @@ static void cut_lost(struct machine_follow *f, const struct machine *m)
     if (now == f->addresses)
         return;
     f->addresses = now;
-    for (size_t i = 0; i < uplinks->n; i++) {
-        size_t n = proxy_cut(f->proxy, uplinks->items[i], m);
+    for (size_t i = 0; i <= uplinks->n; i++) {
+        const struct uplink *u = i < uplinks->n ? uplinks->items[i] : NULL; /* and what goes direct */
+        size_t n = proxy_cut(f->proxy, u, m);
         if (n > 0)
-            log_cut(uplinks->items[i], n);
+            log_cut(u, n);
     }
 }
 

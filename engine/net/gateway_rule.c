@@ -4,10 +4,20 @@
 
 #include <errno.h>
 #include <linux/fib_rules.h>
+#include <string.h>
 
 static int change(struct nlmsghdr *nlh)
 {
     return rtnl_ask(nlh, NULL, NULL);
+}
+
+static bool is_unspecified(const struct addr *a)
+{
+    static const uint8_t nothing[16];
+    size_t len;
+    const uint8_t *ip = addr_ip(a, &len);
+
+    return memcmp(ip, nothing, len) == 0;
 }
 
 static int change_route(const struct gateway_rule *r, uint16_t type, uint16_t flags)
@@ -28,7 +38,8 @@ static int change_route(const struct gateway_rule *r, uint16_t type, uint16_t fl
     mnl_attr_put_u32(nlh, RTA_TABLE, r->table);
     if (r->link != 0)
         mnl_attr_put_u32(nlh, RTA_OIF, (uint32_t)r->link);
-    mnl_attr_put(nlh, RTA_GATEWAY, len, ip);
+    if (!is_unspecified(&r->gateway))
+        mnl_attr_put(nlh, RTA_GATEWAY, len, ip);
     return change(nlh);
 }
 
@@ -63,4 +74,62 @@ void gateway_rule_drop(const struct gateway_rule *r)
 {
     (void)!change_rule(r, RTM_DELRULE, 0);
     (void)!change_route(r, RTM_DELROUTE, 0);
+}
+
+/* --- those that are there ------------------------------------------------------------------------------- */
+
+struct found {
+    uint32_t first, last;
+    struct gateway_rule *rules;
+    size_t n, max;
+};
+
+static int on_rule(const struct nlmsghdr *nlh, void *data)
+{
+    struct found *f = data;
+    const struct nlattr *table[FRA_MAX + 1];
+    const struct fib_rule_hdr *info = mnl_nlmsg_get_payload(nlh);
+
+    if (nlh->nlmsg_type != RTM_NEWRULE || mnl_nlmsg_get_payload_len(nlh) < sizeof *info)
+        return MNL_CB_OK;
+    rtnl_message_table(nlh, sizeof *info, table, FRA_MAX);
+    uint32_t number = rtnl_u32(table[FRA_TABLE]);
+    if (number < f->first || number > f->last || f->n == f->max)
+        return MNL_CB_OK;
+    f->rules[f->n++] = (struct gateway_rule){.gateway.sa.sa_family = info->family,
+                                             .mark = rtnl_u32(table[FRA_FWMARK]),
+                                             .table = number,
+                                             .priority = rtnl_u32(table[FRA_PRIORITY])};
+    return MNL_CB_OK;
+}
+
+static int find(struct found *f, int family)
+{
+    struct rtnl_request request;
+    struct nlmsghdr *nlh = mnl_nlmsg_put_header(request.space);
+
+    nlh->nlmsg_type = RTM_GETRULE;
+    nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+    struct fib_rule_hdr *info = mnl_nlmsg_put_extra_header(nlh, sizeof *info);
+    info->family = (unsigned char)family;
+    return rtnl_ask(nlh, on_rule, f);
+}
+
+int gateway_rules_find(uint32_t first_table, uint32_t last_table, struct gateway_rule *ret, size_t max)
+{
+    struct found f = {.first = first_table, .last = last_table, .rules = ret, .max = max};
+    int r = find(&f, AF_INET);
+
+    if (r == 0)
+        r = find(&f, AF_INET6);
+    /* A kernel without IPv6 has no such rules. */
+    return r < 0 && r != -EOPNOTSUPP && r != -EAFNOSUPPORT ? r : (int)f.n;
+}
+
+int gateway_rule_remove(const struct gateway_rule *r)
+{
+    int err = change_rule(r, RTM_DELRULE, 0);
+
+    (void)!change_route(r, RTM_DELROUTE, 0);
+    return err;
 }

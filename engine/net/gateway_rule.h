@@ -16,6 +16,14 @@ struct gateway_rule {
 /** Have it, in place of one with the same table. @return 0, -EPERM, -ENETUNREACH for a gateway that is no
  *  neighbour there, or another negative errno */
 MUST_CHECK int gateway_rule_set(const struct gateway_rule *r);
+/** Those of the machine's rules whose table lies in a range, whoever made them; their gateway is an
+ * unspecified address of the rule's family. @return how many are in ret, or negative errno */
+MUST_CHECK int gateway_rules_find(uint32_t first_table, uint32_t last_table, struct gateway_rule *ret,
+                                  size_t max);
+
+/** Remove a rule that was found, and what its table has for a default route. @return 0, -EPERM, … */
+MUST_CHECK int gateway_rule_remove(const struct gateway_rule *r);
+
 /** Have it no more; harmless when it is not there. */
 void gateway_rule_drop(const struct gateway_rule *r);
 

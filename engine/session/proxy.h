@@ -74,7 +74,7 @@ MUST_CHECK int proxy_listen(struct proxy *p, const struct addr *addr, struct add
  */
 void proxy_drain(struct proxy *p);
 
-/** End what goes by this uplink, with a reset.
+/** End what goes by this uplink, with a reset. @param u  NULL: what goes direct
  *  @param m  only what comes from an address that the machine no longer has; NULL: all of it
  *  @return how many */
 size_t proxy_cut(struct proxy *p, const struct uplink *u, const struct machine *m);

@@ -2,6 +2,9 @@
 
 #include <math.h>
 
+/* This program is younger than any clock that stands before. */
+static const time_t CLOCK_IS_SET = 1767225600; /* 2026-01-01, UTC */
+
 static const int DAYS_A_WEEK = 7;
 
 static int last_of_month(int year, int month)
@@ -58,13 +61,27 @@ void quota_init(struct quota *q, const struct quota_plan *plan, time_t now)
         begin_period(q, now);
 }
 
-void quota_restore(struct quota *q, time_t began, double used)
+/* Whether a period begins so much later than the one under way that the clock must have been wrong when it
+ * was counted. A clock that has not been set yet, as of a machine without a battery, tells nothing. */
+static bool is_from_a_wrong_clock(const struct quota *q, time_t began)
+{
+    struct quota next = *q;
+
+    begin_period(&next, q->ends);
+    return q->began >= CLOCK_IS_SET && began >= next.ends;
+}
+
+bool quota_restore(struct quota *q, time_t began, double used)
 {
     if (!quota_is_set(q) || began < q->began || !(used >= 0))
-        return;
+        return true;
     q->used = used;
-    if (began >= q->ends)
-        begin_period(q, began);
+    if (began < q->ends)
+        return true;
+    if (is_from_a_wrong_clock(q, began))
+        return false;
+    begin_period(q, began);
+    return true;
 }
 
 bool quota_renew(struct quota *q, time_t now)

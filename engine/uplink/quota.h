@@ -27,8 +27,10 @@ struct quota {
 void quota_init(struct quota *q, const struct quota_plan *plan, time_t now);
 
 /** Go on with what an earlier run has counted, if that was in the period under way. A clock that stands
- * before the time at which it was counted is not believed: the count goes on, and its period with it. */
-void quota_restore(struct quota *q, time_t began, double used);
+ * before the time at which it was counted is not believed: the count goes on, and its period with it. But a
+ * period that begins more than one other later than now's was counted by a clock that was wrong: the count
+ * goes on in the period of now. @return false for the latter */
+bool quota_restore(struct quota *q, time_t began, double used);
 
 /** Begin the period that now is in, when the one under way is over. @return whether that was so */
 bool quota_renew(struct quota *q, time_t now);

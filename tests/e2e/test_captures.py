@@ -20,6 +20,25 @@ _QUESTION = re.compile(r" (?:A|AAAA)\? (n\d+)\.test\.")
 _PACKET = re.compile(r"IP6? \S+[.](\d+) > \S+[.](\d+): Flags \[([^\]]+)\]")
 
 
+# Each destination has one line, by its port; and those that follow, should that one fail.
+PINNED = """return { name = "pinned", new = function()
+  return { pick = function(conn, uplinks)
+    local wanted, order = conn.port % 3, {}
+    for k = 0, 2 do
+      for _, u in ipairs(uplinks) do
+        if u.name == "wan" .. (wanted + k) % 3 + 1 then order[#order + 1] = u end
+      end
+    end
+    return order, "pinned", { hedge = false, timeout = 1 }
+  end }
+end }
+"""
+
+
+def line_of(server):
+    return f"wan{server.port % 3 + 1}"
+
+
 class Capture:
     """tcpdump on one link."""
 
@@ -83,7 +102,9 @@ def test_captures_of_a_mixed_load(start, lab, names, origin, tmp_path, trouble):
     servers = [origin(echo, address=OPEN6 if i % 3 == 2 else OPEN4) for i in range(DESTINATIONS)]
     for i, server in enumerate(servers):
         names.zone[f"n{i}.test"] = [server.address]
-    proxy = start("--debug", "--policy", "random", "wan1", "wan2", "wan3", dns=f"{NAMES4},{NAMES6}")
+    policy = tmp_path / "pinned.lua"
+    policy.write_text(PINNED)
+    proxy = start("--debug", "--policy", policy, "wan1", "wan2", "wan3", dns=f"{NAMES4},{NAMES6}")
     captures = [Capture(u.name, tmp_path / f"{u.name}.pcap") for u in lab.uplinks]
     turns, lock, failed = iter(range(CONNECTIONS)), threading.Lock(), []
 
@@ -114,8 +135,10 @@ def test_captures_of_a_mixed_load(start, lab, names, origin, tmp_path, trouble):
     allowed = {f"n{i}": (server.port, set()) for i, server in enumerate(servers)}
     for event in proxy.events("picked") + proxy.events("raced"):
         allowed[event["host"].removesuffix(".test")][1].add(event["uplink"])
-    # A destination that went by all three would prove nothing.
+    for i, server in enumerate(servers):
+        chosen = allowed[f"n{i}"][1]
+        assert chosen == {line_of(server)} or (trouble and line_of(server) == "wan2"), (server.port, chosen)
+    assert {line_of(server) for server in servers} == {"wan1", "wan2", "wan3"}
     for capture in captures:
         strangers, counted = foreign(capture, allowed)
         assert counted > 100 and not strangers, strangers[:5]
-    assert any(len(chosen) < 3 for _, chosen in allowed.values()) or trouble

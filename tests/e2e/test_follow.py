@@ -9,10 +9,10 @@ import pytest
 
 from lab.clients import curl_by
 from lab.http import Client, HttpOrigin, get, response
-from lab.origin import echo, read_exactly
+from lab.origin import Origin, echo, read_exactly
 from lab.run import sh, wait_for
 from lab.socks import socks5_connect
-from lab.topology import OPEN4
+from lab.topology import LAN_CLIENT, LAN_HOME, OPEN4
 
 SOON_S = 0.1  # in which what the kernel tells must have been heard
 
@@ -141,3 +141,45 @@ def test_a_storm_of_changes_is_met_with_calm(start, lab, web):
     took = max(time.monotonic() - began, 1)
     assert cpu_s() - before < 0.5 * took
     assert not proxy.events("uplink down")
+
+
+def is_cut(s):
+    """Whether the connection breaks within a second."""
+    s.settimeout(1)
+    try:
+        return s.recv(1) == b"" and False
+    except ConnectionResetError:
+        return True
+    except TimeoutError:
+        return False
+
+
+def test_what_goes_direct_is_cut_too(start, lab):
+    server = Origin(lab.lan, echo, address=LAN_CLIENT)
+    proxy = start("wan1")
+    try:
+        with socks5_connect(proxy, LAN_CLIENT, server.port) as tunnel:
+            tunnel.sendall(b"ping")
+            assert read_exactly(tunnel.s, 4) == b"ping"
+            sh(f"ip address delete {LAN_HOME}/24 dev lan0")
+            sh("ip address add 192.168.200.9/24 dev lan0")
+            assert is_cut(tunnel.s)
+        assert proxy.events("connections cut off: their address is gone", uplink="direct", connections=1)
+    finally:
+        sh("ip address flush dev lan0")
+        sh(f"ip address add {LAN_HOME}/24 dev lan0")
+        server.close()
+
+
+def test_an_address_that_moves_to_another_link_leaves_nobody_waiting(start, lab, segment, origin):
+    """The connection is bound to the link that had it; what comes arrives at the other one."""
+    segment.join("two1", "10.0.9.2")
+    segment.join("two2", "10.0.9.3")
+    server = origin(echo)
+    proxy = start("two1", "wan1", "--policy", "failover")
+    with socks5_connect(proxy, OPEN4, server.port) as tunnel:
+        tunnel.sendall(b"ping")
+        assert read_exactly(tunnel.s, 4) == b"ping"
+        lines = "address del 10.0.9.2/24 dev two1\naddress add 10.0.9.2/24 dev two2\n"
+        subprocess.run(["ip", "-batch", "-"], input=lines, text=True, check=True, timeout=10)
+        assert is_cut(tunnel.s)

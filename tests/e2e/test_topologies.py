@@ -74,6 +74,25 @@ def test_two_routers_behind_one_interface(start, segment, origin, only, config):
     assert not sh("ip route show table all").count("10.0.9.254")
 
 
+def test_what_a_killed_one_left_leads_nobody_astray(start, segment, origin, only, config):
+    segment.join("two0", "10.0.9.2")
+    server = origin(echo)
+    rules = sh("ip rule")
+    killed = start("--config", config('{ interface = "two0", gateway = "10.0.9.254", mark = 7 }'))
+    assert carried(segment, killed, server) == [False, True]
+    alive = start("--config", config('{ interface = "two0", name = "far", gateway = "10.0.9.254" }'))
+    killed.kill()
+    assert sh("ip rule").count("fwmark 0x7 ") == 1
+    marked = start("--config", config('{ interface = "two0", mark = 7 }'))
+    assert carried(segment, marked, server) == [True, False]
+    assert "fwmark 0x7 " not in sh("ip rule")
+    assert marked.events("rules of a run that was killed are removed", removed=1)
+    assert carried(segment, alive, server) == [False, True]
+    alive.stop()
+    assert sh("ip rule") == rules
+    assert not sh("ip route show table all").count("10.0.9.254")
+
+
 def test_a_router_that_cannot_be_had_takes_the_uplink_down(start, segment, origin, only, config):
     segment.join("two0", "10.0.9.2")
     server = origin(echo)

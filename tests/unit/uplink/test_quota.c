@@ -116,7 +116,7 @@ static void without_a_plan_there_is_no_end(void **state)
     (void)state;
     quota_init(&q, &none, at("2026-11-26 12:00"));
     q.used = 1e12;
-    quota_restore(&q, at("2026-11-01 00:00"), 1);
+    assert_true(quota_restore(&q, at("2026-11-01 00:00"), 1));
     assert_true(isinf(quota_left(&q)));
     assert_false(quota_renew(&q, at("2036-11-26 12:00")));
 }
@@ -127,13 +127,29 @@ static void a_count_goes_on_in_its_own_period_alone(void **state)
     struct quota q;
     (void)state;
     quota_init(&q, &p, at("2026-11-26 12:00"));
-    quota_restore(&q, at("2026-11-01 00:00"), 300);
+    assert_true(quota_restore(&q, at("2026-11-01 00:00"), 300));
     assert_true(quota_left(&q) == 700);
     quota_init(&q, &p, at("2026-12-26 12:00"));
-    quota_restore(&q, at("2026-11-01 00:00"), 300);
+    assert_true(quota_restore(&q, at("2026-11-01 00:00"), 300));
     assert_true(quota_left(&q) == 1000);
-    quota_restore(&q, at("2026-12-01 00:00"), -1);
-    quota_restore(&q, at("2026-12-01 00:00"), (double)NAN);
+    assert_true(quota_restore(&q, at("2026-12-01 00:00"), -1));
+    assert_true(quota_restore(&q, at("2026-12-01 00:00"), (double)NAN));
+    assert_true(quota_left(&q) == 1000);
+}
+
+/* Its period must not go on for years. */
+static void a_clock_that_was_ahead_takes_no_line_away(void **state)
+{
+    const struct quota_plan p = {.octets = 1000, .per = QUOTA_MONTH};
+    struct quota q;
+    (void)state;
+    quota_init(&q, &p, at("2026-11-26 12:00"));
+    assert_true(quota_restore(&q, at("2026-12-01 00:00"), 300)); /* it may be this one that lags */
+    assert_false(quota_renew(&q, at("2026-12-26 12:00")));
+    quota_init(&q, &p, at("2026-11-26 12:00"));
+    assert_false(quota_restore(&q, at("2046-11-01 00:00"), 300));
+    assert_true(quota_left(&q) == 700);
+    assert_true(quota_renew(&q, at("2026-12-26 12:00")));
     assert_true(quota_left(&q) == 1000);
 }
 
@@ -144,7 +160,7 @@ static void a_clock_that_lags_loses_nothing(void **state)
     struct quota q;
     (void)state;
     quota_init(&q, &p, at("1970-01-02 00:00"));
-    quota_restore(&q, at("2026-11-01 00:00"), 300);
+    assert_true(quota_restore(&q, at("2026-11-01 00:00"), 300));
     assert_false(quota_renew(&q, at("1970-01-02 00:01")));
     assert_false(quota_renew(&q, at("2026-11-26 12:00")));
     assert_true(quota_left(&q) == 700);
@@ -160,6 +176,7 @@ int main(void)
         cmocka_unit_test(what_is_left_comes_back_when_the_period_ends),
         cmocka_unit_test(without_a_plan_there_is_no_end),
         cmocka_unit_test(a_count_goes_on_in_its_own_period_alone),
+        cmocka_unit_test(a_clock_that_was_ahead_takes_no_line_away),
         cmocka_unit_test(a_clock_that_lags_loses_nothing),
     };
     return cmocka_run_group_tests(tests, berlin, NULL);
