@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const double TIMEOUT_S = 5;
+/* Of the time that a destination gets: as one uplink gets it while there are others. */
+static const double PATIENCE = 0.5;
 /* Answers with the address that it is asked from, and nothing else. */
 static const char PUBLIC_ADDRESS[] = "http://api.ipify.org/";
 
@@ -60,7 +61,7 @@ static int try_all(struct visit *v, struct ev_loop *loop)
 {
     const struct try_options options = {.targets = &v->targets,
                                         .public_address = v->asks_address ? &v->address : NULL,
-                                        .timeout_s = TIMEOUT_S};
+                                        .timeout_s = v->config.dial_timeout_s * PATIENCE};
     int r = name_servers_open(&v->names, loop, &v->config, &v->uplinks);
 
     if (r == 0)

@@ -4,6 +4,7 @@
 #include "net/dns_cache.h"
 #include "net/dns_channel.h"
 #include "net/dns_name.h"
+#include "net/soon.h"
 
 #include <errno.h>
 #include <string.h>
@@ -95,7 +96,7 @@ static void query_settle(struct resolver_query *q, enum fault fault, struct dns_
     q->fault = fault;
     q->answer = answer ? dns_answer_ref(answer) : NULL;
     query_leave_job(q);
-    query_timer_set(q, 0);
+    soon(q->resolver->loop, &q->timer);
 }
 
 /* --- jobs ----------------------------------------------------------------------------------------------- */

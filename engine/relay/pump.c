@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 
 /* A splice that brings less than this is no better than a copy; after so many in a row it is copied again. */
@@ -14,7 +16,17 @@ static bool is_later(ssize_t n)
 
 size_t pump_waiting(const struct pump *p)
 {
-    return p->waiting.len + (p->pipe ? p->pipe->held : 0);
+    return (p->waiting ? p->waiting->len : 0) + (p->pipe ? p->pipe->held : 0);
+}
+
+int pump_keep(struct pump *p, const char *data, size_t len)
+{
+    p->waiting = malloc(sizeof *p->waiting + len);
+    if (!p->waiting)
+        return -ENOMEM;
+    *p->waiting = (struct backlog){.len = len};
+    memcpy(p->waiting->data, data, len);
+    return 0;
 }
 
 /* --- copied --------------------------------------------------------------------------------------------- */
@@ -45,7 +57,7 @@ static enum pump_end copy(struct pump *p, struct pump_room *room, int source, in
         return PUMP_SINK_BROKEN;
     if (sent == n)
         return full ? PUMP_AGAIN : PUMP_EMPTY;
-    return buf_append(&p->waiting, room->buffer + sent, (size_t)(n - sent)) < 0 ? PUMP_NO_MEMORY : PUMP_FULL;
+    return pump_keep(p, room->buffer + sent, (size_t)(n - sent)) < 0 ? PUMP_NO_MEMORY : PUMP_FULL;
 }
 
 /* --- spliced -------------------------------------------------------------------------------------------- */
@@ -114,22 +126,33 @@ enum pump_end pump_move(struct pump *p, struct pump_room *room, int source, int 
     return p->bulk ? splice_on(p, room, source, sink, ret_read) : copy(p, room, source, sink, ret_read);
 }
 
+static ssize_t empty_backlog(struct pump *p, int sink)
+{
+    struct backlog *b = p->waiting;
+    ssize_t n = write_some(sink, b->data + b->start, b->len);
+
+    if (n < 0)
+        return -1;
+    b->start += (size_t)n;
+    b->len -= (size_t)n;
+    if (b->len == 0) {
+        free(b);
+        p->waiting = NULL;
+    }
+    return n;
+}
+
 int64_t pump_flush(struct pump *p, struct pump_room *room, int sink)
 {
     if (p->pipe)
         return empty_pipe(p, room, sink);
-    struct slice waiting = buf_slice(&p->waiting);
-    ssize_t n = waiting.len > 0 ? write_some(sink, waiting.data, waiting.len) : 0;
-    if (n < 0)
-        return -1;
-    buf_consume(&p->waiting, (size_t)n);
-    buf_release_if_empty(&p->waiting);
-    return n;
+    return p->waiting ? empty_backlog(p, sink) : 0;
 }
 
 void pump_done(struct pump *p, struct pump_room *room)
 {
-    buf_done(&p->waiting);
+    free(p->waiting);
+    p->waiting = NULL;
     pipes_give(&room->pipes, p->pipe);
     p->pipe = NULL;
 }

@@ -4,7 +4,6 @@
 #ifndef STEERWAY_RELAY_PUMP_H
 #define STEERWAY_RELAY_PUMP_H
 
-#include "base/buf.h"
 #include "base/compiler.h"
 #include "relay/pipes.h"
 
@@ -19,14 +18,20 @@ struct pump_room {
     char buffer[PUMP_BUFFER_MAX]; /* of whoever reads at the moment */
 };
 
-/** One direction. Zero-initialised, but for waiting (buf_init), is fresh. Either octets wait in the buffer,
- * or in the pipe, never in both. */
+/* Octets that were copied, and not yet accepted. */
+struct backlog {
+    size_t start, len;
+    char data[];
+};
+
+/** One direction. Zero-initialised is fresh. Either octets wait in the backlog, or in the pipe, never in
+ * both. */
 struct pump {
-    struct buf waiting; /* read, not yet accepted by the sink */
-    struct pipe *pipe;  /* likewise, in the kernel; NULL for none */
-    bool bulk;          /* splice next */
-    bool no_splice;     /* a socket that cannot */
-    uint8_t calm;       /* splices in a row that brought little */
+    struct backlog *waiting; /* NULL for none */
+    struct pipe *pipe;       /* likewise, in the kernel; NULL for none */
+    bool bulk;               /* splice next */
+    bool no_splice;          /* a socket that cannot */
+    uint8_t calm;            /* splices in a row that brought little */
 };
 
 enum pump_end {
@@ -46,6 +51,9 @@ MUST_CHECK enum pump_end pump_move(struct pump *p, struct pump_room *room, int s
 
 /** Pass on of what waits. @return octets that the sink took, or -1 when it is broken */
 MUST_CHECK int64_t pump_flush(struct pump *p, struct pump_room *room, int sink);
+
+/** Let octets wait before any that are read: nothing may wait yet. @return 0, -ENOMEM */
+MUST_CHECK int pump_keep(struct pump *p, const char *data, size_t len);
 
 /** Octets that wait. */
 size_t pump_waiting(const struct pump *p);

@@ -8,6 +8,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -26,6 +27,13 @@ enum { LOOKS_AN_IDLE_TIME = 8 };
 /* How often a half-closed side is looked at: nobody reads it any more, so nothing else tells of its reset. */
 static const double HALF_CLOSED_LOOK_S = 2;
 
+struct last_words {
+    ev_timer poll;
+    struct relay *relay;
+    struct relay_side *of;
+    double until_s;
+};
+
 static struct relay_side *other(struct relay_side *s)
 {
     return s == &s->relay->client ? &s->relay->upstream : &s->relay->client;
@@ -33,7 +41,7 @@ static struct relay_side *other(struct relay_side *s)
 
 static int side_fd(const struct relay_side *s)
 {
-    return s->read.fd;
+    return s->io.fd;
 }
 
 /* Close so that the peer sees a reset instead of an orderly end. */
@@ -59,12 +67,14 @@ static void relay_finish(struct relay *r, enum relay_end end)
     struct relay_side *sides[] = {&r->client, &r->upstream};
 
     ev_timer_stop(r->room->loop, &r->look);
-    ev_timer_stop(r->room->loop, &r->last_words);
+    if (r->last_words)
+        ev_timer_stop(r->room->loop, &r->last_words->poll);
+    free(r->last_words);
+    r->last_words = NULL;
     r->upstream_rtt_s = rtt_of(side_fd(&r->upstream));
     for (size_t i = 0; i < ARRAY_LEN(sides); i++) {
         struct relay_side *s = sides[i];
-        ev_io_stop(r->room->loop, &s->read);
-        ev_io_stop(r->room->loop, &s->write);
+        ev_io_stop(r->room->loop, &s->io);
         /* A side that has had our FIN has had everything; any other would take a plain close for the end of
          * its data. */
         if (end == RELAY_RESET || end == RELAY_CUT || !s->write_ended)
@@ -86,16 +96,38 @@ static size_t undelivered(const struct relay_side *s)
     return (size_t)queued + pump_waiting(&s->in);
 }
 
+static bool wants_input(const struct relay_side *s)
+{
+    const struct relay *r = s->relay;
+    const struct relay_side *sink = s == &r->client ? &r->upstream : &r->client;
+
+    return !s->read_ended && !r->last_words && pump_waiting(&sink->in) == 0;
+}
+
+static void side_watch(struct relay_side *s)
+{
+    struct ev_loop *loop = s->relay->room->loop;
+    int events = (wants_input(s) ? EV_READ : 0) | (pump_waiting(&s->in) > 0 ? EV_WRITE : 0);
+
+    if (events == (ev_is_active(&s->io) ? s->io.events : 0))
+        return;
+    ev_io_stop(loop, &s->io);
+    if (events == 0)
+        return;
+    ev_io_modify(&s->io, events);
+    ev_io_start(loop, &s->io);
+}
+
 static void on_last_words(struct ev_loop *loop, ev_timer *w, int events)
 {
-    struct relay *r = container_of(w, struct relay, last_words);
-    bool delivered = undelivered(r->last_words_of) == 0;
+    struct last_words *words = container_of(w, struct last_words, poll);
+    bool delivered = undelivered(words->of) == 0;
 
     (void)loop;
     (void)events;
-    if (!delivered && clock_now_s() < r->last_words_until_s)
+    if (!delivered && clock_now_s() < words->until_s)
         return;
-    relay_finish(r, RELAY_RESET);
+    relay_finish(words->relay, RELAY_RESET);
 }
 
 /* A side was reset. The other shall be reset too, but not before it has what was said before: closing with a
@@ -105,16 +137,17 @@ static void relay_break(struct relay *r, struct relay_side *broken)
     struct relay_side *survivor = other(broken);
 
     r->upstream_broke = broken == &r->upstream;
-    if (undelivered(survivor) == 0)
+    if (undelivered(survivor) > 0)
+        r->last_words = malloc(sizeof *r->last_words);
+    if (!r->last_words)
         return relay_finish(r, RELAY_RESET);
+    *r->last_words = (struct last_words){.relay = r, .of = survivor, .until_s = clock_now_s() + LAST_WORDS_S};
     ev_timer_stop(r->room->loop, &r->look);
-    ev_io_stop(r->room->loop, &broken->read);
-    ev_io_stop(r->room->loop, &broken->write);
-    ev_io_stop(r->room->loop, &survivor->read);
+    ev_io_stop(r->room->loop, &broken->io);
     pump_done(&broken->in, &r->room->pump);
-    r->last_words_of = survivor;
-    r->last_words_until_s = clock_now_s() + LAST_WORDS_S;
-    ev_timer_start(r->room->loop, &r->last_words);
+    side_watch(survivor);
+    ev_timer_init(&r->last_words->poll, on_last_words, LAST_WORDS_POLL_S, LAST_WORDS_POLL_S);
+    ev_timer_start(r->room->loop, &r->last_words->poll);
 }
 
 /* Whether both directions have ended and all that was read has been written. */
@@ -130,7 +163,8 @@ static bool end_when_drained(struct relay_side *sink)
     if (sink->write_ended || !other(sink)->read_ended || pump_waiting(&sink->in) > 0)
         return true;
     sink->write_ended = true;
-    return shutdown(side_fd(sink), SHUT_WR) == 0;
+    /* The last one of the two travels with the close that follows. */
+    return finished(sink->relay) || shutdown(side_fd(sink), SHUT_WR) == 0;
 }
 
 static void note_received(struct relay_side *source, size_t n)
@@ -152,13 +186,14 @@ static bool was_reset(const struct relay_side *s)
 }
 
 /* Note how much the peer's kernel has taken in all; what was sent before the relay began makes that a
- * constant too little. @return whether it has changed since the last look */
+ * constant too little. @return whether it has changed since the last look, if there was one */
 static bool note_delivered(struct relay_side *s)
 {
     uint64_t delivered = other(s)->received - undelivered(s);
-    bool changed = delivered != s->delivered;
+    bool changed = s->looked && delivered != s->delivered;
 
     s->delivered = delivered;
+    s->looked = true;
     return changed;
 }
 
@@ -204,7 +239,7 @@ static void on_source_ended(struct relay_side *source)
 
     source->read_ended = true;
     r->last_activity_s = clock_now_s();
-    ev_io_stop(r->room->loop, &source->read);
+    side_watch(source);
     if (!end_when_drained(other(source)))
         return relay_break(r, other(source));
     if (finished(r))
@@ -212,14 +247,12 @@ static void on_source_ended(struct relay_side *source)
     look_later(r);
 }
 
-static void on_readable(struct ev_loop *loop, ev_io *w, int events)
+static void on_readable(struct relay_side *source)
 {
-    struct relay_side *source = container_of(w, struct relay_side, read);
     struct relay_side *sink = other(source);
     struct relay *r = source->relay;
     size_t moved = 0, n;
 
-    (void)events;
     for (int turn = 0; turn < READS_A_TURN && moved < OCTETS_A_TURN; turn++) {
         enum pump_end end = pump_move(&sink->in, &r->room->pump, side_fd(source), side_fd(sink), &n);
         moved += n;
@@ -231,8 +264,8 @@ static void on_readable(struct ev_loop *loop, ev_io *w, int events)
         case PUMP_EMPTY:
             return;
         case PUMP_FULL:
-            ev_io_stop(loop, &source->read);
-            ev_io_start(loop, &sink->write);
+            side_watch(source);
+            side_watch(sink);
             return;
         case PUMP_ENDED:
             return on_source_ended(source);
@@ -245,57 +278,66 @@ static void on_readable(struct ev_loop *loop, ev_io *w, int events)
     }
 }
 
-static void on_writable(struct ev_loop *loop, ev_io *w, int events)
+/* @return false when the relay is at its end, and may be gone */
+static bool on_writable(struct relay_side *sink)
 {
-    struct relay_side *sink = container_of(w, struct relay_side, write);
-    struct relay_side *source = other(sink);
     struct relay *r = sink->relay;
     int64_t n = pump_flush(&sink->in, &r->room->pump, side_fd(sink));
 
-    (void)events;
-    if (n < 0)
-        return relay_break(r, sink);
+    if (n < 0) {
+        if (r->last_words)
+            relay_finish(r, RELAY_RESET);
+        else
+            relay_break(r, sink);
+        return false;
+    }
     if (n > 0)
         r->last_activity_s = clock_now_s();
     if (pump_waiting(&sink->in) > 0)
+        return true;
+    side_watch(sink);
+    if (r->last_words)
+        return true; /* its source was reset: no more will come */
+    side_watch(other(sink));
+    if (!end_when_drained(sink)) {
+        relay_break(r, sink);
+        return false;
+    }
+    if (!finished(r))
+        return true;
+    relay_finish(r, RELAY_CLOSED);
+    return false;
+}
+
+static void on_event(struct ev_loop *loop, ev_io *w, int events)
+{
+    struct relay_side *s = container_of(w, struct relay_side, io);
+
+    (void)loop;
+    if (events & EV_WRITE && !on_writable(s))
         return;
-    ev_io_stop(loop, w);
-    if (ev_is_active(&r->last_words))
-        return; /* its source was reset: no more will come */
-    if (!source->read_ended)
-        ev_io_start(loop, &source->read);
-    if (!end_when_drained(sink))
-        return relay_break(r, sink);
-    if (finished(r))
-        return relay_finish(r, RELAY_CLOSED);
+    if (events & EV_READ && wants_input(s))
+        on_readable(s);
 }
 
 static void side_init(struct relay *r, struct relay_side *s, int fd)
 {
     *s = (struct relay_side){.relay = r};
-    ev_io_init(&s->read, on_readable, fd, EV_READ);
-    ev_io_init(&s->write, on_writable, fd, EV_WRITE);
-    buf_init(&s->in.waiting, RELAY_EARLY_MAX);
+    ev_io_init(&s->io, on_event, fd, EV_READ);
 }
 
 /* Early octets of source go first; its further ones are read once these are written. */
 static int side_begin(struct relay_side *source, struct slice early)
 {
-    struct relay *r = source->relay;
-
-    if (early.len == 0) {
-        ev_io_start(r->room->loop, &source->read);
+    if (early.len > RELAY_EARLY_MAX)
+        return -ENOBUFS;
+    if (early.len == 0)
         return 0;
-    }
-    int err = buf_append(&other(source)->in.waiting, early.data, early.len);
-    if (err < 0)
-        return err;
-    note_received(source, early.len);
-    ev_io_start(r->room->loop, &other(source)->write);
-    return 0;
+    int err = pump_keep(&other(source)->in, early.data, early.len);
+    if (err == 0)
+        note_received(source, early.len);
+    return err;
 }
-
-_Static_assert((int)PUMP_BUFFER_MAX <= (int)RELAY_EARLY_MAX, "what a read brings must fit what may wait");
 
 void relay_room_init(struct relay_room *room, struct ev_loop *loop)
 {
@@ -320,7 +362,6 @@ int relay_start(struct relay *r, struct relay_room *room, int client_fd, int ups
     side_init(r, &r->client, client_fd);
     side_init(r, &r->upstream, upstream_fd);
     ev_timer_init(&r->look, on_look, 0., 0.);
-    ev_timer_init(&r->last_words, on_last_words, LAST_WORDS_POLL_S, LAST_WORDS_POLL_S);
 
     int err = side_begin(&r->client, from_client);
     if (err == 0)
@@ -328,15 +369,13 @@ int relay_start(struct relay *r, struct relay_room *room, int client_fd, int ups
     if (err < 0) {
         struct relay_side *sides[] = {&r->client, &r->upstream};
         for (size_t i = 0; i < ARRAY_LEN(sides); i++) {
-            ev_io_stop(room->loop, &sides[i]->read);
-            ev_io_stop(room->loop, &sides[i]->write);
             pump_done(&sides[i]->in, &room->pump);
             close_reset(side_fd(sides[i]));
         }
         return err;
     }
-    (void)note_delivered(&r->client);
-    (void)note_delivered(&r->upstream);
+    side_watch(&r->client);
+    side_watch(&r->upstream);
     look_later(r);
     return 0;
 }

@@ -32,13 +32,16 @@ typedef void relay_done_fn(struct relay *r, enum relay_end end);
  *  stopped or freed from within. */
 typedef void relay_moved_fn(struct relay *r, uint64_t from_client, uint64_t from_upstream);
 
+struct last_words;
+
 /** One side of the relay: its socket, and what waits to be written to it. */
 struct relay_side {
-    ev_io read, write;
+    ev_io io;
     struct relay *relay;
     struct pump in;     /* what was read from the other side, on its way to this one */
     bool read_ended;    /* its FIN has been seen */
-    bool write_ended;   /* our FIN has been sent */
+    bool write_ended;   /* our FIN has been sent, or goes with the close */
+    bool looked;        /* delivered is known */
     uint64_t received;  /* octets read from it */
     uint64_t delivered; /* octets its kernel had acknowledged at the last look, give or take a constant */
 };
@@ -58,9 +61,8 @@ struct relay {
     bool upstream_broke;   /* in done, with RELAY_RESET: it was the upstream that did */
     double upstream_rtt_s; /* in done: the smoothed round trip as TCP measured it; 0: not known */
     ev_timer look;         /* for what no watcher tells: idleness, and the reset of a half-closed side */
-    ev_timer last_words;   /* after a reset: polls until the other side has taken what came before it */
-    struct relay_side *last_words_of;
-    double last_words_until_s;
+    struct last_words
+        *last_words; /* after a reset, until the other side has taken what came before it; else NULL */
     double idle_s;
     double last_activity_s;
     relay_moved_fn *moved;

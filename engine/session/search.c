@@ -1,6 +1,7 @@
 #include "session/search.h"
 
 #include "base/clock.h"
+#include "net/soon.h"
 #include "session/attempt.h"
 #include "session/checks.h"
 #include "session/health_note.h"
@@ -242,9 +243,7 @@ static void on_doubtful(struct attempt *a)
 
     if (!ev_is_active(&s->hedge))
         return;
-    ev_timer_stop(loop, &s->hedge);
-    ev_timer_set(&s->hedge, 0., 0.);
-    ev_timer_start(loop, &s->hedge);
+    soon(loop, &s->hedge);
 }
 
 static const struct attempt_events events = {.local = on_local, .doubtful = on_doubtful, .done = on_done};
@@ -469,7 +468,7 @@ int search_start(struct outbound *o)
     s->outbound = o;
     ev_timer_init(&s->hedge, on_hedge, 0., 0.);
     ev_timer_init(&s->deferred, on_deferred, 0., 0.);
-    ev_timer_start(o->proxy->loop, &s->deferred);
+    soon(o->proxy->loop, &s->deferred);
     o->search = s;
     return 0;
 }

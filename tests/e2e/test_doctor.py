@@ -26,7 +26,7 @@ class Doctor:
         self.options = ["--check", target, "--public-address", address, "--dns", NAMES4]
 
     def __call__(self, *args, code=None, text=False, **options):
-        r = run("doctor", *self.options, *([] if text else ["--json"]), *(args or LINES), **options)
+        r = run("doctor", "--dial-timeout", "2", *self.options, *([] if text else ["--json"]), *(args or LINES), **options)
         assert r.stderr == "", r.stderr
         assert code is None or r.returncode == code, r
         return r.stdout if text else json.loads(r.stdout)

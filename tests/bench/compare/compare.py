@@ -182,6 +182,7 @@ def main():
     parser.add_argument("--json")
     parser.add_argument("--table")
     parser.add_argument("--plot")
+    parser.add_argument("--docs", help="the page whose table is to be replaced")
     args = parser.parse_args()
     args.steerway = str(Path(args.steerway).resolve())
     enter()
@@ -192,6 +193,10 @@ def main():
         Path(args.json).write_text(json.dumps(results, indent=1))
     if args.table:
         Path(args.table).write_text(text)
+    if args.docs:
+        before, rest = Path(args.docs).read_text().split("<!-- measured -->\n")
+        after = rest.split("<!-- /measured -->\n")[1]
+        Path(args.docs).write_text(f"{before}<!-- measured -->\n{text}<!-- /measured -->\n{after}")
     if args.plot:
         Path(args.plot).write_text(plot(results, MEASURES))
     sys.exit(1 if any(name.startswith(("floor", "steerway")) for _, name in failures) else 0)

@@ -18,19 +18,18 @@ def floor_of(measure, by):
 
 
 def table(results, measures):
+    """A row a contender, a column a measure."""
     names = []
     for by in results.values():
         names += [n for n in by if n not in names]
-    rows = ["| measure | " + " | ".join(names) + " |", "|" + " --- |" * (len(names) + 1)]
-    for m, by in results.items():
-        floor, cells = floor_of(m, by), []
-        for n in names:
-            if n not in by:
-                cells.append("")
-                continue
-            ratio = f" ({by[n]['median'] / floor:.2f})" if floor and n == "steerway" else ""
-            cells.append(figure(by[n]["median"]) + ratio)
-        rows.append(f"| {measures[m][0]}, {measures[m][1]} | " + " | ".join(cells) + " |")
+    rows = ["| | " + " | ".join(f"{measures[m][0]}, {measures[m][1]}" for m in results) + " |", "| --- |" + " ---: |" * len(results)]
+    for n in names:
+        cells = []
+        for m, by in results.items():
+            floor = floor_of(m, by)
+            ratio = f" ({by[n]['median'] / floor:.2f})" if n in by and floor and n == "steerway" else ""
+            cells.append(figure(by[n]["median"]) + ratio if n in by else "")
+        rows.append(f"| {n} | " + " | ".join(cells) + " |")
     return "\n".join(rows) + "\n"
 
 

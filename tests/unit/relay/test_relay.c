@@ -90,9 +90,8 @@ static void slow_reader_stops_the_sender(void **state)
         still = sent == before ? still + 1 : 0;
         turn(&f);
         assert_true(pump_waiting(&f.relay.client.in) <= PIPE_SIZE);
-        assert_true(f.relay.client.in.waiting.cap <= PUMP_BUFFER_MAX);
     }
-    assert_false(ev_is_active(&f.relay.upstream.read));
+    assert_false(f.relay.upstream.io.events & EV_READ && ev_is_active(&f.relay.upstream.io));
     /* And nothing is lost once it does read. */
     shutdown(f.server, SHUT_WR);
     size_t got = 0;
@@ -101,7 +100,7 @@ static void slow_reader_stops_the_sender(void **state)
         turn(&f);
     }
     assert_int_equal(got, sent);
-    assert_null(f.relay.client.in.waiting.data); /* an idle direction holds no buffer, and no pipe */
+    assert_null(f.relay.client.in.waiting); /* an idle direction holds no buffer, and no pipe */
     assert_null(f.relay.client.in.pipe);
     relay_stop(&f.relay);
     finish(&f);
