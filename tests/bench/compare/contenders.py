@@ -79,6 +79,7 @@ unlinkd_program /bin/true
 logfile_daemon /bin/true
 netdb_filename none
 pinger_enable off
+memory_cache_shared off
 """
     danted = f"""logoutput: /dev/null
 internal: 127.0.0.1 port = {port}
