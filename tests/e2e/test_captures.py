@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import threading
+from datetime import datetime
 
 import pytest
 
@@ -15,28 +16,31 @@ from lab.run import wait_for
 from lab.socks import open_to, read_reply4, request4, socks5_connect
 from lab.topology import NAMES4, NAMES6, OPEN4, OPEN6
 
-DESTINATIONS, CONNECTIONS = 36, 400
-_QUESTION = re.compile(r" (?:A|AAAA)\? (n\d+)\.test\.")
-_PACKET = re.compile(r"IP6? \S+[.](\d+) > \S+[.](\d+): Flags \[([^\]]+)\]")
-
-
-# Each destination has one line, by its port; and those that follow, should that one fail.
-PINNED = """return { name = "pinned", new = function()
-  return { pick = function(conn, uplinks)
-    local wanted, order = conn.port % 3, {}
-    for k = 0, 2 do
-      for _, u in ipairs(uplinks) do
-        if u.name == "wan" .. (wanted + k) % 3 + 1 then order[#order + 1] = u end
-      end
-    end
-    return order, "pinned", { hedge = false, timeout = 1 }
-  end }
-end }
-"""
-
-
-def line_of(server):
-    return f"wan{server.port % 3 + 1}"
+DESTINATIONS, CONNECTIONS, LINES = 36, 400, ("wan1", "wan2", "wan3")
+# Each destination has a line of its own, and two to go by when that one does not answer.
+ORDERS = [[LINES[(i + k) % 3] for k in ((0, 1, 2) if i // 3 % 2 else (0, 2, 1))] for i in range(DESTINATIONS)]
+POLICY = """
+local ORDERS = { %s }
+return {
+  name = "pinned",
+  new = function()
+    return {
+      pick = function(conn, uplinks)
+        for _, name in ipairs(ORDERS[conn.host:match("^(n%%d+)x")] or {}) do
+          for _, u in ipairs(uplinks) do
+            if u.name == name then
+              return u, "pinned"
+            end
+          end
+        end
+      end,
+    }
+  end,
+}
+""" % ", ".join(f"n{i} = {{ " + ", ".join(f'"{name}"' for name in order) + " }" for i, order in enumerate(ORDERS))
+CLOCK_S = 0.002  # the log's times are cut to milliseconds, and so may be a packet's
+_QUESTION = re.compile(r"^(\S+) .* (?:A|AAAA)\? (n\d+x\d+)\.test\.")
+_PACKET = re.compile(r"^(\S+) IP6? (\S+)[.](\d+) > (\S+)[.](\d+): Flags \[([^\]]+)\]")
 
 
 class Capture:
@@ -55,26 +59,41 @@ class Capture:
         self.process.communicate(timeout=20)
 
     def packets(self):
-        r = subprocess.run(["tcpdump", "-nn", "-r", str(self.path)], capture_output=True, text=True, timeout=60, check=True)
+        r = subprocess.run(["tcpdump", "-tt", "-nn", "-r", str(self.path)], capture_output=True, text=True, timeout=60, check=True)
         return r.stdout.splitlines()
 
 
-def foreign(capture, allowed):
-    """Packets of destinations that this link was not chosen for. Resets are left out: with one the kernel turns away what comes
-    late for a connection that is gone, by the default route."""
+class Assigned:
+    """By which lines the packets of a destination (address, port) and the questions for a name may go, and since when: the line of
+    their own at all times, others from when a connection was given to them."""
+
+    def __init__(self):
+        self.since = {}
+
+    def give(self, key, line, when):
+        lines = self.since.setdefault(key, {})
+        lines[line] = min(when, lines.get(line, when))
+
+    def allows(self, key, line, when):
+        return when >= self.since.get(key, {}).get(line, float("inf")) - CLOCK_S
+
+
+def foreign(capture, assigned):
+    """Packets that this link was not chosen for. Resets are left out: with one the kernel turns away what comes late for a
+    connection that is gone, by the default route."""
     strangers, counted = [], 0
-    for line in capture.packets():
-        question, packet = _QUESTION.search(line), _PACKET.search(line)
+    for text in capture.packets():
+        question, packet = _QUESTION.search(text), _PACKET.search(text)
         if question:
-            key = question.group(1)
-        elif packet and "R" not in packet.group(3):
-            ports = {int(packet.group(1)), int(packet.group(2))}
-            key = next((name for name, (port, _) in allowed.items() if port in ports), None)
+            when, key = question.groups()
+        elif packet and "R" not in packet.group(6):
+            when, *ends = packet.groups()
+            key = next((end for end in [(ends[0], int(ends[1])), (ends[2], int(ends[3]))] if end in assigned.since), None)
         else:
             continue
         counted += 1
-        if key not in allowed or capture.link not in allowed[key][1]:
-            strangers.append(line)
+        if not assigned.allows(key, capture.link, float(when)):
+            strangers.append(text)
     return strangers, counted
 
 
@@ -99,12 +118,15 @@ def by_connect(proxy, name, port):
 
 @pytest.mark.parametrize("trouble", [None, "swallow"], ids=["calm", "a line dies"])
 def test_captures_of_a_mixed_load(start, lab, names, origin, tmp_path, trouble):
-    servers = [origin(echo, address=OPEN6 if i % 3 == 2 else OPEN4) for i in range(DESTINATIONS)]
-    for i, server in enumerate(servers):
-        names.zone[f"n{i}.test"] = [server.address]
+    servers = [origin(echo, address=OPEN6 if i // 3 % 3 == 2 else OPEN4) for i in range(DESTINATIONS)]
+    draw = random.Random(1)
+    load = [draw.randrange(DESTINATIONS) for _ in range(CONNECTIONS)]
+    for n, i in enumerate(load):  # a name for each, so that each is asked for
+        names.zone[f"n{i}x{n}.test"] = [servers[i].address]
     policy = tmp_path / "pinned.lua"
-    policy.write_text(PINNED)
-    proxy = start("--debug", "--policy", policy, "wan1", "wan2", "wan3", dns=f"{NAMES4},{NAMES6}")
+    policy.write_text(POLICY)
+    hedge = [] if trouble else ["--hedge", "0"]
+    proxy = start("--debug", "--policy", policy, *hedge, *LINES, dns=f"{NAMES4},{NAMES6}")
     captures = [Capture(u.name, tmp_path / f"{u.name}.pcap") for u in lab.uplinks]
     turns, lock, failed = iter(range(CONNECTIONS)), threading.Lock(), []
 
@@ -116,9 +138,9 @@ def test_captures_of_a_mixed_load(start, lab, names, origin, tmp_path, trouble):
                 return
             if trouble and n == CONNECTIONS // 3:
                 getattr(lab.wan2, trouble)()
-            i = random.Random(n).randrange(DESTINATIONS)
+            i = load[n]
             try:
-                (by_socks5, by_socks4a, by_connect)[n % 3](proxy, f"n{i}", servers[i].port)
+                (by_socks5, by_socks4a, by_connect)[n % 3](proxy, f"n{i}x{n}", servers[i].port)
             except (OSError, AssertionError) as error:
                 failed.append(error)
 
@@ -132,13 +154,16 @@ def test_captures_of_a_mixed_load(start, lab, names, origin, tmp_path, trouble):
     for capture in captures:
         capture.stop()
     assert len(failed) <= (8 if trouble else 0), failed[:3]  # those amid their pings when the line died
-    allowed = {f"n{i}": (server.port, set()) for i, server in enumerate(servers)}
-    for event in proxy.events("picked") + proxy.events("raced"):
-        allowed[event["host"].removesuffix(".test")][1].add(event["uplink"])
+    assigned = Assigned()
     for i, server in enumerate(servers):
-        chosen = allowed[f"n{i}"][1]
-        assert chosen == {line_of(server)} or (trouble and line_of(server) == "wan2"), (server.port, chosen)
-    assert {line_of(server) for server in servers} == {"wan1", "wan2", "wan3"}
+        assigned.give((server.address, server.port), ORDERS[i][0], 0)
+    strayed = 0
+    for event in proxy.events("picked") + proxy.events("raced"):
+        i, when = int(event["host"][1:].partition("x")[0]), datetime.fromisoformat(event["time"]).timestamp()
+        strayed += event["uplink"] != ORDERS[i][0]
+        assigned.give((servers[i].address, servers[i].port), event["uplink"], when)
+        assigned.give(event["host"].removesuffix(".test"), event["uplink"], when)
+    assert bool(strayed) == bool(trouble)
     for capture in captures:
-        strangers, counted = foreign(capture, allowed)
+        strangers, counted = foreign(capture, assigned)
         assert counted > 100 and not strangers, strangers[:5]
