@@ -48,6 +48,7 @@ static void log_link(const struct uplink *u)
     log_end(&l);
 }
 
+/* @param u  NULL: those that went direct */
 static void log_cut(const struct uplink *u, size_t n)
 {
     struct log_line l;
@@ -74,38 +75,30 @@ static void refresh(const struct machine_follow *f, struct uplink *u, const stru
         policy_uplink_changed(f->proxy->policy, u, "address");
 }
 
-/* Of each address and its link, whatever their order, and without those that are not had yet. FNV-1a, 64
- * bits. */
-static uint64_t digest(const struct machine *m)
+static void cut_by(struct machine_follow *f, const struct uplink *u, const struct addr_change *change)
 {
-    uint64_t sum = 0;
+    size_t n = proxy_cut(f->proxy, u, change);
 
-    for (size_t i = 0; i < m->n_addrs; i++) {
-        uint64_t h = (0xcbf29ce484222325 ^ (uint64_t)m->addrs[i].link) * 0x100000001b3;
-        size_t len;
-        const uint8_t *ip = addr_ip(&m->addrs[i].addr, &len);
-        for (size_t k = 0; k < len && !m->addrs[i].tentative; k++)
-            h = (h ^ ip[k]) * 0x100000001b3;
-        sum += h;
-    }
-    return sum;
+    if (n > 0)
+        log_cut(u, n);
 }
 
-/* Connections are many, and what happens to links is mostly not about addresses. */
+/* Connections are many, and what happens to links is mostly not that an address leaves them. */
 static void cut_lost(struct machine_follow *f, const struct machine *m)
 {
     struct uplink_set *uplinks = f->proxy->uplinks;
-    uint64_t now = digest(m);
+    struct addr_places now;
 
-    if (now == f->addresses)
-        return;
-    f->addresses = now;
-    for (size_t i = 0; i <= uplinks->n; i++) {
-        const struct uplink *u = i < uplinks->n ? uplinks->items[i] : NULL; /* and what goes direct */
-        size_t n = proxy_cut(f->proxy, u, m);
-        if (n > 0)
-            log_cut(u, n);
+    if (addr_places_init(&now, m) < 0)
+        return; /* the next look will see it */
+    const struct addr_change change = {.before = &f->places, .now = &now};
+    if (addr_change_loses_any(&change)) {
+        for (size_t i = 0; i < uplinks->n; i++)
+            cut_by(f, uplinks->items[i], &change);
+        cut_by(f, NULL, &change);
     }
+    addr_places_done(&f->places);
+    f->places = now;
 }
 
 static void look(struct machine_follow *f, bool routes)
@@ -180,5 +173,6 @@ void machine_follow_stop(struct machine_follow *f)
     machine_watch_stop(&f->watch);
     ev_timer_stop(f->proxy->loop, &f->routes);
     ev_timer_stop(f->proxy->loop, &f->recheck);
+    addr_places_done(&f->places);
     f->proxy = NULL;
 }

@@ -20,7 +20,7 @@ struct machine_follow {
     struct cidr_set *local;          /* what goes direct, of the machine's own networks */
     ev_timer routes;                 /* a while after a change: whether packets find a way out */
     ev_timer recheck;                /* changes that no event tells of, such as routes */
-    uint64_t addresses;              /* a digest of those that the machine has */
+    struct addr_places places;       /* the addresses that the machine had at the last look */
     bool told_routeless[UPLINK_MAX]; /* by id - 1 */
 };
 

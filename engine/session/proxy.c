@@ -108,39 +108,30 @@ void proxy_drain(struct proxy *p)
         session_drain(container_of(node, struct session, node));
 }
 
-static bool has_address(const struct machine *m, const struct machine_link *link, const struct addr *a)
-{
-    for (size_t i = 0; link && i < m->n_addrs; i++)
-        if (m->addrs[i].link == link->index && addr_same_ip(&m->addrs[i].addr, a))
-            return true;
-    return false;
-}
-
-/* What comes for it arrives nowhere: the machine has its address no more, or has it on another link than the
- * one that it is bound to. */
-static bool is_lost(int fd, const struct machine *m)
+static bool is_lost(int fd, const struct addr_change *change)
 {
     struct sockaddr_storage local;
-    socklen_t len = sizeof local, device_len = IFNAMSIZ;
-    char device[IFNAMSIZ] = "";
+    socklen_t len = sizeof local, link_len = sizeof(int);
     struct addr a;
+    int link = 0;
 
     if (fd < 0 || getsockname(fd, (struct sockaddr *)&local, &len) < 0 ||
         addr_from_sockaddr(&a, (struct sockaddr *)&local, len) < 0)
         return false;
-    if (getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, &device_len) == 0 && device[0])
-        return !has_address(m, machine_link_by_name(m, device), &a);
-    return !machine_link_of_addr(m, &a);
+    /* Before Linux 5.1 it cannot be asked: then only an address that is nowhere is lost. */
+    if (getsockopt(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &link, &link_len) < 0)
+        link = 0;
+    return addr_change_loses(change, &a, link);
 }
 
-size_t proxy_cut(struct proxy *p, const struct uplink *u, const struct machine *m)
+size_t proxy_cut(struct proxy *p, const struct uplink *u, const struct addr_change *change)
 {
     size_t n = 0;
 
     LIST_EACH(&p->sessions, node, next) {
         struct session *s = container_of(node, struct session, node);
         if (!s->outbound || !s->outbound->connected || s->outbound->lease.uplink != u ||
-            (m && !is_lost(session_upstream_fd(s), m)))
+            (change && !is_lost(session_upstream_fd(s), change)))
             continue;
         session_cut(s);
         n++;

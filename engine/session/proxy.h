@@ -4,6 +4,7 @@
 
 #include "base/list.h"
 #include "base/log.h"
+#include "net/addr_places.h"
 #include "net/listener.h"
 #include "net/resolver.h"
 #include "policy/policy.h"
@@ -74,10 +75,11 @@ MUST_CHECK int proxy_listen(struct proxy *p, const struct addr *addr, struct add
  */
 void proxy_drain(struct proxy *p);
 
-/** End what goes by this uplink, with a reset. @param u  NULL: what goes direct
- *  @param m  only what comes from an address that the machine no longer has; NULL: all of it
+/** End what goes by this uplink, with a reset.
+ *  @param u       NULL: what goes direct
+ *  @param change  only what comes from an address that was lost in it; NULL: all of it
  *  @return how many */
-size_t proxy_cut(struct proxy *p, const struct uplink *u, const struct machine *m);
+size_t proxy_cut(struct proxy *p, const struct uplink *u, const struct addr_change *change);
 
 /** End every session now. */
 void proxy_stop(struct proxy *p);
