@@ -78,7 +78,7 @@ class Assigned:
         return when >= self.since.get(key, {}).get(line, float("inf")) - CLOCK_S
 
 
-def foreign(capture, assigned):
+def foreign(capture, assigned, household):
     """Packets that this link was not chosen for. Resets are left out: with one the kernel turns away what comes late for a
     connection that is gone, by the default route."""
     strangers, counted = [], 0
@@ -89,6 +89,8 @@ def foreign(capture, assigned):
         elif packet and "R" not in packet.group(6):
             when, *ends = packet.groups()
             key = next((end for end in [(ends[0], int(ends[1])), (ends[2], int(ends[3]))] if end in assigned.since), None)
+            if not key and ends[2] in household:
+                continue  # what an earlier test's server says late: nobody here has sent it
         else:
             continue
         counted += 1
@@ -165,5 +167,5 @@ def test_captures_of_a_mixed_load(start, lab, names, origin, tmp_path, trouble):
         assigned.give(event["host"].removesuffix(".test"), event["uplink"], when)
     assert bool(strayed) == bool(trouble)
     for capture in captures:
-        strangers, counted = foreign(capture, assigned)
+        strangers, counted = foreign(capture, assigned, {a for u in lab.uplinks for a in (u.addr4, u.addr6)})
         assert counted > 100 and not strangers, strangers[:5]
