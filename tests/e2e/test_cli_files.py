@@ -227,6 +227,22 @@ def test_a_config_file_says_it_all(config, tmp_path):
     assert verdict("eth7", "-H", "127.0.0.1", "--config", path, "--listen=[::1]:8", warnings=1)[2] == "[::1]:8, 127.0.0.1:1080"
 
 
+def test_keys_are_the_options_that_the_manual_says(config):
+    """Those of start but three; what only other commands take is none."""
+    of_start, of_doctor = (set(re.findall(r"--([a-z-]+)", run(command, "-h").stdout)) for command in ("start", "doctor"))
+    manual = re.sub(r"^\.\S+ (Ar )?|\n", " ", (ROOT / "docs/steerway.1").read_text(), flags=re.M)
+    named = re.search(r"the long options of\s+start\s+but (.*?) An unknown key", manual).group(1)
+    no_keys, of_others = (set(re.findall(r"-([a-z-]+)", part)) for part in named.split("What only other commands take"))
+    known = {
+        option
+        for option in of_start | of_doctor
+        if "unknown key" not in run("check", "--config", config(f"return {{ {option.replace('-', '_')} = 'x' }}")).stderr
+    }
+    assert known == of_start - no_keys
+    assert of_others == {"public-address"} and not of_others & of_start
+    assert refused(2, "start", "--public-address", "x") == "no option --public-address (-h lists those there are)"
+
+
 @pytest.mark.parametrize(
     "text, said",
     [
