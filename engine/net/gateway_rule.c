@@ -78,6 +78,9 @@ void gateway_rule_drop(const struct gateway_rule *r)
 
 /* --- those that are there ------------------------------------------------------------------------------- */
 
+/* An answer is torn when somebody changes rules meanwhile. */
+enum { FIND_TRIES = 5 };
+
 struct found {
     uint32_t first, last;
     struct gateway_rule *rules;
@@ -118,10 +121,14 @@ static int find(struct found *f, int family)
 int gateway_rules_find(uint32_t first_table, uint32_t last_table, struct gateway_rule *ret, size_t max)
 {
     struct found f = {.first = first_table, .last = last_table, .rules = ret, .max = max};
-    int r = find(&f, AF_INET);
+    int r = -EINTR;
 
-    if (r == 0)
-        r = find(&f, AF_INET6);
+    for (int i = 0; i < FIND_TRIES && r == -EINTR; i++) {
+        f.n = 0;
+        r = find(&f, AF_INET);
+        if (r == 0)
+            r = find(&f, AF_INET6);
+    }
     /* A kernel without IPv6 has no such rules. */
     return r < 0 && r != -EOPNOTSUPP && r != -EAFNOSUPPORT ? r : (int)f.n;
 }
@@ -131,5 +138,5 @@ int gateway_rule_remove(const struct gateway_rule *r)
     int err = change_rule(r, RTM_DELRULE, 0);
 
     (void)!change_route(r, RTM_DELROUTE, 0);
-    return err;
+    return err == -ENOENT ? 0 : err;
 }

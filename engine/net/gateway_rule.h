@@ -21,7 +21,8 @@ MUST_CHECK int gateway_rule_set(const struct gateway_rule *r);
 MUST_CHECK int gateway_rules_find(uint32_t first_table, uint32_t last_table, struct gateway_rule *ret,
                                   size_t max);
 
-/** Remove a rule that was found, and what its table has for a default route. @return 0, -EPERM, … */
+/** Remove a rule that was found, and what its table has for a default route.
+ *  @return 0, also when its owner took it back since, -EPERM, … */
 MUST_CHECK int gateway_rule_remove(const struct gateway_rule *r);
 
 /** Have it no more; harmless when it is not there. */

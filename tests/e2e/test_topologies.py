@@ -8,6 +8,7 @@ import threading
 
 import pytest
 
+from lab.command import run
 from lab.netns import Netns
 from lab.origin import echo
 from lab.run import sh
@@ -91,6 +92,17 @@ def test_what_a_killed_one_left_leads_nobody_astray(start, segment, origin, only
     alive.stop()
     assert sh("ip rule") == rules
     assert not sh("ip route show table all").count("10.0.9.254")
+
+
+def test_what_a_killed_one_left_and_may_not_be_removed_is_told(start, segment, config):
+    segment.join("two0", "10.0.9.2")
+    start("--config", config('{ interface = "two0", gateway = "10.0.9.254", mark = 7 }')).kill()
+    unable = start("two0", prefix=["setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin"])
+    (told,) = unable.events("rules of a run that was killed cannot be removed: they may lead packets astray")
+    assert (told["level"], told["removed"], told["error"]) == ("warn", 0, "Operation not permitted")
+    assert "fwmark 0x7 " in sh("ip rule")
+    assert run("doctor", "--check", "none", "--public-address", "none", "two0").returncode == 0
+    assert "fwmark 0x7 " not in sh("ip rule"), "the doctor removes it"
 
 
 def test_a_router_that_cannot_be_had_takes_the_uplink_down(start, segment, origin, only, config):
