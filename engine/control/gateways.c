@@ -97,17 +97,14 @@ int gateways_open(struct gateways *g, struct uplink_set *uplinks)
     sweep();
     if (!any_gateway(uplinks))
         return 0;
-    for (; g->fd < 0 && g->share < SHARES; g->share++) {
-        int fd = claim(g->share);
-        if (fd < 0 && fd != -EADDRINUSE)
-            return fd;
-        if (fd >= 0) {
-            g->fd = fd;
-            break;
-        }
+    int fd = -EADDRINUSE;
+    for (unsigned share = 0; fd == -EADDRINUSE && share < SHARES; share++) {
+        g->share = share;
+        fd = claim(share);
     }
-    if (g->fd < 0)
-        return -EADDRINUSE;
+    if (fd < 0)
+        return fd;
+    g->fd = fd;
     for (size_t i = 0; i < uplinks->n; i++) {
         struct uplink *u = uplinks->items[i];
         if (has_gateway(u) && u->mark == 0)

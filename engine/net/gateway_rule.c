@@ -106,18 +106,6 @@ static int on_rule(const struct nlmsghdr *nlh, void *data)
     return MNL_CB_OK;
 }
 
-static int find(struct found *f, int family)
-{
-    struct rtnl_request request;
-    struct nlmsghdr *nlh = mnl_nlmsg_put_header(request.space);
-
-    nlh->nlmsg_type = RTM_GETRULE;
-    nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-    struct fib_rule_hdr *info = mnl_nlmsg_put_extra_header(nlh, sizeof *info);
-    info->family = (unsigned char)family;
-    return rtnl_ask(nlh, on_rule, f);
-}
-
 int gateway_rules_find(uint32_t first_table, uint32_t last_table, struct gateway_rule *ret, size_t max)
 {
     struct found f = {.first = first_table, .last = last_table, .rules = ret, .max = max};
@@ -125,9 +113,9 @@ int gateway_rules_find(uint32_t first_table, uint32_t last_table, struct gateway
 
     for (int i = 0; i < FIND_TRIES && r == -EINTR; i++) {
         f.n = 0;
-        r = find(&f, AF_INET);
+        r = rtnl_dump(RTM_GETRULE, sizeof(struct fib_rule_hdr), AF_INET, on_rule, &f);
         if (r == 0)
-            r = find(&f, AF_INET6);
+            r = rtnl_dump(RTM_GETRULE, sizeof(struct fib_rule_hdr), AF_INET6, on_rule, &f);
     }
     /* A kernel without IPv6 has no such rules. */
     return r < 0 && r != -EOPNOTSUPP && r != -EAFNOSUPPORT ? r : (int)f.n;

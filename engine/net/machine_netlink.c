@@ -143,16 +143,10 @@ static int on_route(const struct nlmsghdr *nlh, void *data)
 
 /* --- the snapshot --------------------------------------------------------------------------------------- */
 
+/* The header is the longest of the three kinds'. */
 static int dump(uint16_t type, int family, mnl_cb_t cb, struct reading *reading)
 {
-    struct rtnl_request request;
-    struct nlmsghdr *nlh = mnl_nlmsg_put_header(request.space);
-    nlh->nlmsg_type = type;
-    nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-    /* The longest of the three headers; each begins with the family, and the rest of it is zero. */
-    struct ifinfomsg *info = mnl_nlmsg_put_extra_header(nlh, sizeof *info);
-    info->ifi_family = (unsigned char)family;
-    return rtnl_ask(nlh, cb, reading);
+    return rtnl_dump(type, sizeof(struct ifinfomsg), family, cb, reading);
 }
 
 static int read_routes(struct reading *reading)

@@ -50,17 +50,10 @@ static int on_neighbour(const struct nlmsghdr *nlh, void *data)
     return MNL_CB_OK;
 }
 
+/* Of all links: those of others are passed over. */
 static void look(struct search *s, int family)
 {
-    struct rtnl_request request;
-    struct nlmsghdr *nlh = mnl_nlmsg_put_header(request.space);
-
-    nlh->nlmsg_type = RTM_GETNEIGH;
-    nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-    struct ndmsg *info = mnl_nlmsg_put_extra_header(nlh, sizeof *info);
-    info->ndm_family = (unsigned char)family;
-    mnl_attr_put_u32(nlh, NDA_IFINDEX, (uint32_t)s->link);
-    (void)!rtnl_ask(nlh, on_neighbour, s);
+    (void)!rtnl_dump(RTM_GETNEIGH, sizeof(struct ndmsg), family, on_neighbour, s);
 }
 
 struct neighbour neighbour_of(const struct addr *a, int link)

@@ -29,15 +29,9 @@ static int on_rule(const struct nlmsghdr *nlh, void *data)
 
 bool routing_rule_barrier(int family, uint32_t *ret_priority)
 {
-    struct rtnl_request request;
     struct barrier b = {.found = false};
-    struct nlmsghdr *nlh = mnl_nlmsg_put_header(request.space);
 
-    nlh->nlmsg_type = RTM_GETRULE;
-    nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-    struct fib_rule_hdr *info = mnl_nlmsg_put_extra_header(nlh, sizeof *info);
-    info->family = (unsigned char)family;
-    if (rtnl_ask(nlh, on_rule, &b) < 0 || !b.found)
+    if (rtnl_dump(RTM_GETRULE, sizeof(struct fib_rule_hdr), family, on_rule, &b) < 0 || !b.found)
         return false;
     *ret_priority = b.priority;
     return true;

@@ -61,6 +61,18 @@ int rtnl_ask(struct nlmsghdr *request, mnl_cb_t cb, void *data)
     return r;
 }
 
+int rtnl_dump(uint16_t type, size_t head, int family, mnl_cb_t cb, void *data)
+{
+    struct rtnl_request request;
+    struct nlmsghdr *nlh = mnl_nlmsg_put_header(request.space);
+
+    nlh->nlmsg_type = type;
+    nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+    unsigned char *info = mnl_nlmsg_put_extra_header(nlh, head); /* zero */
+    info[0] = (unsigned char)family;
+    return rtnl_ask(nlh, cb, data);
+}
+
 /* MNL_ALIGN and its like mix signed and unsigned. */
 static size_t aligned(size_t n)
 {

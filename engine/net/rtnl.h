@@ -20,6 +20,11 @@ struct rtnl_request {
  *          meanwhile, or a signal came */
 MUST_CHECK int rtnl_ask(struct nlmsghdr *request, mnl_cb_t cb, void *data);
 
+/** Have all of a kind, with the header of its questions zero but for the family.
+ *  @param type  RTM_GETLINK, RTM_GETRULE, …  @param head  octets of that header, which begins with the family
+ *  @return as rtnl_ask */
+MUST_CHECK int rtnl_dump(uint16_t type, size_t head, int family, mnl_cb_t cb, void *data);
+
 /** Sort attributes into a table by type; NULL for those that are absent, types over max are passed over. */
 void rtnl_table(const void *attrs, size_t len, const struct nlattr *table[], size_t max);
 /** The same of the attributes behind a message's header of that size. */

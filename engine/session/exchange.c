@@ -86,6 +86,8 @@ void exchange_upstream_ended(struct exchange *x, bool orderly)
 {
     if (!x->active)
         return exchange_drop_upstream(x->session, "closed");
+    if (!orderly)
+        outbound_note_reset(x->session->outbound);
     if (x->head_done && orderly && x->response.body.kind == HTTP_BODY_UNTIL_CLOSE) {
         x->response_done = true;
         x->response.keep_alive = x->client_keeps = false;

@@ -1,3 +1,4 @@
+// clang-format off
 /* Load for measurements, verified octet by octet:
  *   load PROXY none|socks5|connect|forward ORIGIN MEASURE [ARGUMENTS]
  * Places are ADDRESS:PORT; with "none" PROXY leads to the origin by itself. Measures:
@@ -6,9 +7,10 @@
  *   echo N TOGETHER           64-octet echoes over connections that stay
  *   http N TOGETHER           GETs of 1 KiB over connections that stay
  *   idle N                    open so many, then wait for standard input to end
- *   beside STREAMS ECHOES S   echoes beside transfers that saturate, for S seconds; 0 streams for echoes
- * alone after IDLE N TOGETHER     connect, beside so many idle ones Prints one line of JSON. A failure of any
- * kind ends it with 1. */
+ *   beside STREAMS ECHOES S   echoes beside transfers that saturate, for S seconds; 0 streams: echoes alone
+ *   after IDLE N TOGETHER     connect, beside so many idle ones
+ * Prints one line of JSON. A failure of any kind ends it with 1. */
+// clang-format on
 #include "load.h"
 
 #include <poll.h>

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from lab.http import HttpOrigin, response
+from lab.http import Client, HttpOrigin, get, response
 from lab.origin import echo
 from lab.run import sh, wait_for
 from lab.socks import socks5_code, socks5_connect
@@ -242,6 +242,20 @@ def test_a_line_that_breaks_what_it_connects(start, lab, origin):
                 broken += not s.recv(64)
             except OSError:
                 broken += 1
-    assert 3 <= broken <= 5, broken
+    assert 3 <= broken <= 5, broken  # it is tried again every two seconds
     assert state(proxy) == "suspect" and uplinks(proxy)["wan1"]["failures"] == broken
     assert len(proxy.events("connections by the uplink break: others are preferred", uplink="wan1")) == 1
+
+
+def test_a_line_that_breaks_plain_requests(start, lab, good):
+    """As tunnels tell, so do requests that the proxy forwards."""
+    proxy = start("--policy", "round_robin", "wan1", "wan2")
+    lab.wan1.broken = True
+    rule = f"tcp dport {good.port} meta length > 60 reject with tcp reset"
+    lab.wan1.isp.nft(f"table inet block {{\nchain f {{ type filter hook forward priority 0; {rule}; }}\n}}")
+    codes = []
+    for _ in range(12):
+        with Client(proxy) as c:
+            codes.append(c.ask(get(good)).status)
+    assert set(codes) == {204, 502} and 3 <= codes.count(502) <= 5, codes
+    assert state(proxy) == "suspect"
