@@ -11,7 +11,7 @@ from lab.clients import curl_by
 from lab.http import Client, HttpOrigin, get, response
 from lab.netns import Netns
 from lab.origin import Origin, echo, read_exactly
-from lab.run import sh, wait_for
+from lab.run import run, sh, wait_for
 from lab.socks import socks5_connect
 from lab.topology import LAN_CLIENT, LAN_HOME, OPEN4
 
@@ -132,8 +132,8 @@ def test_an_address_that_moves_to_another_link(start, segment, origin):
         read_exactly(tunnel.s, 5)
         tunnels[server.peers[-1]] = tunnel
     assert set(tunnels) == {"10.0.9.2", "10.0.9.3"}
-    sh("ip address del 10.0.9.2/24 dev two1")
-    sh("ip address add 10.0.9.2/24 dev two2")
+    # At once, for while it is nowhere no reset can be sent from it.
+    run("sh", "-c", "printf 'address %s dev %s\\n' 'del 10.0.9.2/24' two1 'add 10.0.9.2/24' two2 | ip -batch -").ok()
     tunnels["10.0.9.2"].s.settimeout(1)
     with pytest.raises(ConnectionResetError):
         tunnels["10.0.9.2"].s.recv(1)
