@@ -29,6 +29,7 @@ void config_init(struct config *c)
         .handshake_timeout_s = HANDSHAKE_TIMEOUT_S,
         .idle_timeout_s = IDLE_TIMEOUT_S,
         .drain_timeout_s = DRAIN_TIMEOUT_S,
+        .threads = CONFIG_THREADS_AUTO,
         .hedge_s = HEDGE_AUTO,
         .check_interval_s = CHECK_INTERVAL_S,
         .log_level = LOG_INFO,

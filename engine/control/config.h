@@ -5,11 +5,15 @@
 #include "base/log.h"
 #include "net/addr.h"
 #include "policy/policy.h"
+#include "relay/tunnel.h"
 #include "session/access.h"
 #include "uplink/uplink.h"
 
 enum { CONFIG_LISTEN_MAX = 32, CONFIG_ERROR_MAX = 1024 };
 enum { CONFIG_PORT = 1080, CONFIG_PORT_HTTP = 8080 };
+
+/* As many threads relay as there are processors for them, up to this; and the most that can be asked for. */
+enum { CONFIG_THREADS_AUTO = -1, CONFIG_THREADS_USUAL = 4, CONFIG_THREADS_MAX = HANDS_MAX };
 
 struct config {
     struct addr listen[CONFIG_LISTEN_MAX]; /* at least one after config_finish */
@@ -35,6 +39,7 @@ struct config {
     char *data_dir; /* holds lua/ and policies/; NULL to look for it */
     char *control;  /* path of the control socket; "none"; NULL for the default place */
     bool no_watch;  /* files of the policy are not watched */
+    int threads;    /* that relay; CONFIG_THREADS_AUTO unless given */
     char *state;    /* where quotas and capacities are kept; "none"; NULL for the default place */
     char *record;   /* a trace is recorded there; NULL for none */
     enum log_level log_level;

@@ -77,10 +77,11 @@ static void verb_status(void *owner, const json_t *request, struct control_reply
 
 static void verb_uplinks(void *owner, const json_t *request, struct control_reply reply)
 {
-    const struct uplink_set *set = ((struct control *)owner)->subject.proxy->uplinks;
+    struct uplink_set *set = ((struct control *)owner)->subject.proxy->uplinks;
     json_t *list = json_array();
 
     (void)request;
+    uplink_set_collect(set);
     for (size_t i = 0; i < set->n; i++)
         (void)json_array_append_new(list, uplink_json(set->items[i]));
     control_answer(reply, json_pack("{s:o}", "uplinks", list));

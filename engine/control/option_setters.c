@@ -379,6 +379,17 @@ int option_set_drain_timeout(struct config *c, const char *value, char *err)
     return set_seconds(&c->drain_timeout_s, value, 0, err);
 }
 
+int option_set_threads(struct config *c, const char *value, char *err)
+{
+    size_t digits = strspn(value, "0123456789");
+
+    if (digits == 0 || digits > 3 || value[digits] || atoi(value) > CONFIG_THREADS_MAX)
+        return config_refuse(err, "'%.*s' is not a number of threads (0 to %d)", SHOWN_MAX, value,
+                             CONFIG_THREADS_MAX);
+    c->threads = atoi(value);
+    return 0;
+}
+
 /* --- output --------------------------------------------------------------------------------------------- */
 
 int option_set_debug(struct config *c, const char *value, char *err)

@@ -5,6 +5,7 @@
 #include "session/checks.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -238,8 +239,33 @@ static void log_no_events(int err)
     log_end(&l);
 }
 
+static size_t usual_threads(void)
+{
+    cpu_set_t cpus;
+
+    if (sched_getaffinity(0, sizeof cpus, &cpus) < 0)
+        return 1;
+    int n = CPU_COUNT(&cpus);
+    return n < CONFIG_THREADS_USUAL ? (size_t)n : CONFIG_THREADS_USUAL;
+}
+
+static void start_hands(struct app *a)
+{
+    int n = a->config->threads;
+    int r = hands_start(&a->proxy.hands, n == CONFIG_THREADS_AUTO ? usual_threads() : (size_t)n);
+
+    if (r == 0)
+        return;
+    struct log_line l;
+    log_begin(&l, LOG_WARN, "fewer threads relay than were meant to");
+    log_u64(&l, "threads", a->proxy.hands.n_hands);
+    log_str(&l, "error", strerror(-r));
+    log_end(&l);
+}
+
 void app_run(struct app *a)
 {
+    start_hands(a);
     int r = machine_follow_start(&a->follow, a->config, &a->proxy, &a->local, &a->names, &a->gateways);
     if (r < 0)
         log_no_events(r);

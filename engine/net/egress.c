@@ -81,3 +81,16 @@ int egress_aim(const struct egress *e, int fd, const struct addr *to)
         return -ENODEV;
     return bind_device(fd, device);
 }
+
+bool egress_source_of(int fd, struct addr *ret, int *ret_link)
+{
+    struct sockaddr_storage local;
+    socklen_t len = sizeof local;
+
+    if (getsockname(fd, (struct sockaddr *)&local, &len) < 0 ||
+        addr_from_sockaddr(ret, (struct sockaddr *)&local, len) < 0)
+        return false;
+    if (getsockopt(fd, SOL_SOCKET, SO_BINDTOIFINDEX, ret_link, &(socklen_t){sizeof *ret_link}) < 0)
+        *ret_link = 0;
+    return true;
+}

@@ -149,6 +149,18 @@ int64_t pump_flush(struct pump *p, struct pump_room *room, int sink)
     return p->waiting ? empty_backlog(p, sink) : 0;
 }
 
+void pump_leave(struct pump *p, struct pump_room *room)
+{
+    if (p->pipe)
+        room->pipes.n_held--;
+}
+
+void pump_join(struct pump *p, struct pump_room *room)
+{
+    if (p->pipe)
+        room->pipes.n_held++;
+}
+
 void pump_done(struct pump *p, struct pump_room *room)
 {
     free(p->waiting);

@@ -58,6 +58,10 @@ MUST_CHECK int pump_keep(struct pump *p, const char *data, size_t len);
 /** Octets that wait. */
 size_t pump_waiting(const struct pump *p);
 
+/** It goes to another room, another thread's maybe, and takes along what waits. */
+void pump_leave(struct pump *p, struct pump_room *room);
+void pump_join(struct pump *p, struct pump_room *room);
+
 /** Throw away what waits, and free what is held. */
 void pump_done(struct pump *p, struct pump_room *room);
 

@@ -17,6 +17,9 @@
  * neighbours, and each turn costs. */
 enum { READS_A_TURN = 4, OCTETS_A_TURN = 128 * 1024 };
 
+/* Octets after which one that is bulk is told of: fewer are moved sooner than a thread is woken. */
+enum { MUCH_MOVED = 256 * 1024 };
+
 /* After a reset: how long, and how often looked at, the other side may take for what came before it. */
 static const double LAST_WORDS_S = 2, LAST_WORDS_POLL_S = 0.01;
 
@@ -34,9 +37,14 @@ struct last_words {
     double until_s;
 };
 
+static struct relay *relay_of(struct relay_side *s)
+{
+    return s->is_client ? container_of(s, struct relay, client) : container_of(s, struct relay, upstream);
+}
+
 static struct relay_side *other(struct relay_side *s)
 {
-    return s == &s->relay->client ? &s->relay->upstream : &s->relay->client;
+    return s->is_client ? &relay_of(s)->upstream : &relay_of(s)->client;
 }
 
 static int side_fd(const struct relay_side *s)
@@ -66,7 +74,7 @@ static void relay_finish(struct relay *r, enum relay_end end)
 {
     struct relay_side *sides[] = {&r->client, &r->upstream};
 
-    ev_timer_stop(r->room->loop, &r->look);
+    wheel_cancel(&r->look);
     if (r->last_words)
         ev_timer_stop(r->room->loop, &r->last_words->poll);
     free(r->last_words);
@@ -83,7 +91,7 @@ static void relay_finish(struct relay *r, enum relay_end end)
             (void)close(side_fd(s));
         pump_done(&s->in, &r->room->pump);
     }
-    r->done(r, end); /* r may be gone */
+    r->room->events->done(r, end); /* r may be gone */
 }
 
 /* Octets sent to a side that its peer has not acknowledged, and those not sent yet. */
@@ -96,17 +104,14 @@ static size_t undelivered(const struct relay_side *s)
     return (size_t)queued + pump_waiting(&s->in);
 }
 
-static bool wants_input(const struct relay_side *s)
+static bool wants_input(struct relay_side *s)
 {
-    const struct relay *r = s->relay;
-    const struct relay_side *sink = s == &r->client ? &r->upstream : &r->client;
-
-    return !s->read_ended && !r->last_words && pump_waiting(&sink->in) == 0;
+    return !s->read_ended && !relay_of(s)->last_words && pump_waiting(&other(s)->in) == 0;
 }
 
 static void side_watch(struct relay_side *s)
 {
-    struct ev_loop *loop = s->relay->room->loop;
+    struct ev_loop *loop = relay_of(s)->room->loop;
     int events = (wants_input(s) ? EV_READ : 0) | (pump_waiting(&s->in) > 0 ? EV_WRITE : 0);
 
     if (events == (ev_is_active(&s->io) ? s->io.events : 0))
@@ -142,7 +147,7 @@ static void relay_break(struct relay *r, struct relay_side *broken)
     if (!r->last_words)
         return relay_finish(r, RELAY_RESET);
     *r->last_words = (struct last_words){.relay = r, .of = survivor, .until_s = clock_now_s() + LAST_WORDS_S};
-    ev_timer_stop(r->room->loop, &r->look);
+    wheel_cancel(&r->look);
     ev_io_stop(r->room->loop, &broken->io);
     pump_done(&broken->in, &r->room->pump);
     side_watch(survivor);
@@ -164,16 +169,27 @@ static bool end_when_drained(struct relay_side *sink)
         return true;
     sink->write_ended = true;
     /* The last one of the two travels with the close that follows. */
-    return finished(sink->relay) || shutdown(side_fd(sink), SHUT_WR) == 0;
+    return finished(relay_of(sink)) || shutdown(side_fd(sink), SHUT_WR) == 0;
 }
 
 static void note_received(struct relay_side *source, size_t n)
 {
-    struct relay *r = source->relay;
-    source->received += n;
+    struct relay *r = relay_of(source);
+
+    tally_add(source->is_client ? &r->tally.tx : &r->tally.rx, n);
     r->last_activity_s = clock_now_s();
-    if (r->moved)
-        r->moved(r, source == &r->client ? n : 0, source == &r->upstream ? n : 0);
+    if (!source->is_client && r->first_rx_s <= 0)
+        r->first_rx_s = r->last_activity_s;
+    if (tally_wakes(&r->tally))
+        r->room->events->woke(r);
+}
+
+/* Octets that the other side has sent for it. */
+static uint64_t sent_to(struct relay_side *s)
+{
+    struct relay *r = relay_of(s);
+
+    return tally_get(s->is_client ? &r->tally.rx : &r->tally.tx);
 }
 
 /* Whether a side has been reset. One that ended both directions in good order hangs up as well, but has no
@@ -189,7 +205,7 @@ static bool was_reset(const struct relay_side *s)
  * constant too little. @return whether it has changed since the last look, if there was one */
 static bool note_delivered(struct relay_side *s)
 {
-    uint64_t delivered = other(s)->received - undelivered(s);
+    uint64_t delivered = sent_to(s) - undelivered(s);
     bool changed = s->looked && delivered != s->delivered;
 
     s->delivered = delivered;
@@ -200,26 +216,22 @@ static bool note_delivered(struct relay_side *s)
 /* Traffic does not touch the timer; when it rings, on_look sees how long the silence has really been. */
 static void look_later(struct relay *r)
 {
-    double after = INFINITY;
+    double after = INFINITY, idle_s = r->room->idle_s;
 
-    if (r->idle_s > 0)
-        after = fmin(r->last_activity_s + r->idle_s - clock_now_s(), r->idle_s / LOOKS_AN_IDLE_TIME);
+    if (idle_s > 0)
+        after = fmin(r->last_activity_s + idle_s - clock_now_s(), idle_s / LOOKS_AN_IDLE_TIME);
     if (r->client.read_ended || r->upstream.read_ended)
         after = fmin(after, HALF_CLOSED_LOOK_S);
-    ev_timer_stop(r->room->loop, &r->look);
-    if (isinf(after))
-        return;
-    ev_timer_set(&r->look, fmax(after, 0.), 0.);
-    ev_timer_start(r->room->loop, &r->look);
+    if (!isinf(after))
+        wheel_set(&r->room->looks, &r->look, after);
 }
 
-static void on_look(struct ev_loop *loop, ev_timer *w, int events)
+static void on_look(struct wheel *w, struct wheel_entry *e)
 {
-    struct relay *r = container_of(w, struct relay, look);
+    struct relay *r = container_of(e, struct relay, look);
     struct relay_side *sides[] = {&r->client, &r->upstream};
 
-    (void)loop;
-    (void)events;
+    (void)w;
     for (size_t i = 0; i < ARRAY_LEN(sides); i++) {
         struct relay_side *s = sides[i];
         if (note_delivered(s))
@@ -228,29 +240,33 @@ static void on_look(struct ev_loop *loop, ev_timer *w, int events)
         if (s->read_ended && was_reset(s) && undelivered(other(s)) == 0)
             return relay_break(r, s);
     }
-    if (r->idle_s > 0 && clock_now_s() - r->last_activity_s >= r->idle_s)
+    if (r->room->idle_s > 0 && clock_now_s() - r->last_activity_s >= r->room->idle_s)
         return relay_finish(r, RELAY_IDLE);
     look_later(r);
 }
 
-static void on_source_ended(struct relay_side *source)
+/* @return whether it goes on as before; else it is at its end, and may be gone */
+static bool on_source_ended(struct relay_side *source)
 {
-    struct relay *r = source->relay;
+    struct relay *r = relay_of(source);
 
     source->read_ended = true;
     r->last_activity_s = clock_now_s();
     side_watch(source);
     if (!end_when_drained(other(source)))
-        return relay_break(r, other(source));
-    if (finished(r))
-        return relay_finish(r, RELAY_CLOSED);
-    look_later(r);
+        relay_break(r, other(source));
+    else if (finished(r))
+        relay_finish(r, RELAY_CLOSED);
+    else
+        return look_later(r), true;
+    return false;
 }
 
-static void on_readable(struct relay_side *source)
+/* @return likewise */
+static bool on_readable(struct relay_side *source)
 {
     struct relay_side *sink = other(source);
-    struct relay *r = source->relay;
+    struct relay *r = relay_of(source);
     size_t moved = 0, n;
 
     for (int turn = 0; turn < READS_A_TURN && moved < OCTETS_A_TURN; turn++) {
@@ -262,26 +278,29 @@ static void on_readable(struct relay_side *source)
         case PUMP_AGAIN:
             continue;
         case PUMP_EMPTY:
-            return;
+            return true;
         case PUMP_FULL:
             side_watch(source);
             side_watch(sink);
-            return;
+            return true;
         case PUMP_ENDED:
             return on_source_ended(source);
         case PUMP_SOURCE_BROKEN:
-            return relay_break(r, source);
+            relay_break(r, source);
+            return false;
         case PUMP_SINK_BROKEN:
         case PUMP_NO_MEMORY:
-            return relay_break(r, sink);
+            relay_break(r, sink);
+            return false;
         }
     }
+    return true;
 }
 
-/* @return false when the relay is at its end, and may be gone */
+/* @return likewise */
 static bool on_writable(struct relay_side *sink)
 {
-    struct relay *r = sink->relay;
+    struct relay *r = relay_of(sink);
     int64_t n = pump_flush(&sink->in, &r->room->pump, side_fd(sink));
 
     if (n < 0) {
@@ -309,20 +328,28 @@ static bool on_writable(struct relay_side *sink)
     return false;
 }
 
+static bool moved_much(const struct relay *r)
+{
+    return tally_get(&r->tally.tx) + tally_get(&r->tally.rx) >= MUCH_MOVED;
+}
+
 static void on_event(struct ev_loop *loop, ev_io *w, int events)
 {
     struct relay_side *s = container_of(w, struct relay_side, io);
+    struct relay *r = relay_of(s);
 
     (void)loop;
     if (events & EV_WRITE && !on_writable(s))
         return;
-    if (events & EV_READ && wants_input(s))
-        on_readable(s);
+    if (events & EV_READ && wants_input(s) && !on_readable(s))
+        return;
+    if (r->room->events->bulk && (r->client.in.bulk || r->upstream.in.bulk) && moved_much(r))
+        r->room->events->bulk(r);
 }
 
-static void side_init(struct relay *r, struct relay_side *s, int fd)
+static void side_init(struct relay_side *s, int fd, bool is_client)
 {
-    *s = (struct relay_side){.relay = r};
+    *s = (struct relay_side){.is_client = is_client};
     ev_io_init(&s->io, on_event, fd, EV_READ);
 }
 
@@ -339,29 +366,25 @@ static int side_begin(struct relay_side *source, struct slice early)
     return err;
 }
 
-void relay_room_init(struct relay_room *room, struct ev_loop *loop)
+void relay_room_init(struct relay_room *room, struct ev_loop *loop, double idle_s,
+                     const struct relay_events *events)
 {
-    *room = (struct relay_room){.loop = loop};
+    *room = (struct relay_room){.loop = loop, .events = events, .idle_s = idle_s};
+    wheel_init(&room->looks, loop, on_look);
 }
 
 void relay_room_done(struct relay_room *room)
 {
+    wheel_done(&room->looks);
     pipes_done(&room->pump.pipes);
 }
 
 int relay_start(struct relay *r, struct relay_room *room, int client_fd, int upstream_fd,
-                struct slice from_client, struct slice from_upstream, double idle_s, relay_moved_fn *moved,
-                relay_done_fn *done, void *owner)
+                struct slice from_client, struct slice from_upstream)
 {
-    *r = (struct relay){.room = room,
-                        .idle_s = idle_s,
-                        .moved = moved,
-                        .done = done,
-                        .owner = owner,
-                        .last_activity_s = clock_now_s()};
-    side_init(r, &r->client, client_fd);
-    side_init(r, &r->upstream, upstream_fd);
-    ev_timer_init(&r->look, on_look, 0., 0.);
+    *r = (struct relay){.room = room, .last_activity_s = clock_now_s()};
+    side_init(&r->client, client_fd, true);
+    side_init(&r->upstream, upstream_fd, false);
 
     int err = side_begin(&r->client, from_client);
     if (err == 0)
@@ -380,6 +403,35 @@ int relay_start(struct relay *r, struct relay_room *room, int client_fd, int ups
     return 0;
 }
 
+bool relay_may_leave(const struct relay *r)
+{
+    return !r->last_words;
+}
+
+void relay_leave(struct relay *r)
+{
+    struct relay_side *sides[] = {&r->client, &r->upstream};
+
+    wheel_cancel(&r->look);
+    for (size_t i = 0; i < ARRAY_LEN(sides); i++) {
+        ev_io_stop(r->room->loop, &sides[i]->io);
+        pump_leave(&sides[i]->in, &r->room->pump);
+    }
+    r->room = NULL;
+}
+
+void relay_join(struct relay *r, struct relay_room *room)
+{
+    struct relay_side *sides[] = {&r->client, &r->upstream};
+
+    r->room = room;
+    for (size_t i = 0; i < ARRAY_LEN(sides); i++) {
+        pump_join(&sides[i]->in, &room->pump);
+        side_watch(sides[i]);
+    }
+    look_later(r);
+}
+
 void relay_stop(struct relay *r)
 {
     relay_finish(r, RELAY_STOPPED);
@@ -388,11 +440,6 @@ void relay_stop(struct relay *r)
 void relay_cut(struct relay *r)
 {
     relay_finish(r, RELAY_CUT);
-}
-
-int relay_upstream_fd(const struct relay *r)
-{
-    return side_fd(&r->upstream);
 }
 
 const char *relay_end_name(enum relay_end end)

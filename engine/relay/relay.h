@@ -5,6 +5,8 @@
 
 #include "base/compiler.h"
 #include "base/slice.h"
+#include "base/tally.h"
+#include "net/wheel.h"
 #include "relay/pump.h"
 
 #include <ev.h>
@@ -24,72 +26,78 @@ enum relay_end {
 
 struct relay;
 
-/** Called once, when both descriptors are closed and counters are final. The relay may be freed from within.
- */
-typedef void relay_done_fn(struct relay *r, enum relay_end end);
-
-/** Called for all that is read from a side, also from within relay_start for early octets; nothing may be
- *  stopped or freed from within. */
-typedef void relay_moved_fn(struct relay *r, uint64_t from_client, uint64_t from_upstream);
+/** What a relay tells whoever keeps the room. */
+struct relay_events {
+    /** Once, when both descriptors are closed and the tally is final; never from within relay_start. The
+     * relay may be freed from within. */
+    void (*done)(struct relay *r, enum relay_end end);
+    /** An octet has come while the tally rested; nothing may be stopped or freed from within. */
+    void (*woke)(struct relay *r);
+    /** It has moved so much at once that another thread would be worth its while: relay_leave may be called
+     * from within. At each further event of such a relay again. NULL: nobody asks. */
+    void (*bulk)(struct relay *r);
+};
 
 struct last_words;
 
 /** One side of the relay: its socket, and what waits to be written to it. */
 struct relay_side {
     ev_io io;
-    struct relay *relay;
-    struct pump in;     /* what was read from the other side, on its way to this one */
+    struct pump in; /* what was read from the other side, on its way to this one */
+    bool is_client;
     bool read_ended;    /* its FIN has been seen */
     bool write_ended;   /* our FIN has been sent, or goes with the close */
     bool looked;        /* delivered is known */
-    uint64_t received;  /* octets read from it */
     uint64_t delivered; /* octets its kernel had acknowledged at the last look, give or take a constant */
 };
 
 /** What all relays of one loop share: it outlives them. */
 struct relay_room {
     struct ev_loop *loop;
+    const struct relay_events *events;
+    double
+        idle_s; /* silence after which a relay ends; 0 for never. The end may come late by an eighth of it */
+    struct wheel looks; /* when relays are looked at */
     struct pump_room pump;
 };
 
-void relay_room_init(struct relay_room *room, struct ev_loop *loop);
+/** Must not move afterwards. */
+void relay_room_init(struct relay_room *room, struct ev_loop *loop, double idle_s,
+                     const struct relay_events *events);
 void relay_room_done(struct relay_room *room);
 
 struct relay {
     struct relay_room *room;
     struct relay_side client, upstream;
-    bool upstream_broke;   /* in done, with RELAY_RESET: it was the upstream that did */
-    double upstream_rtt_s; /* in done: the smoothed round trip as TCP measured it; 0: not known */
-    ev_timer look;         /* for what no watcher tells: idleness, and the reset of a half-closed side */
+    struct tally tally;      /* of octets read: tx from the client, rx from the upstream */
+    struct wheel_entry look; /* for what no watcher tells: idleness, and the reset of a half-closed side */
+    bool upstream_broke;     /* in done, with RELAY_RESET: it was the upstream that did */
+    double upstream_rtt_s;   /* in done: the smoothed round trip as TCP measured it; 0: not known */
+    double first_rx_s;       /* when the first octet came from the upstream; 0: not yet */
     struct last_words
         *last_words; /* after a reset, until the other side has taken what came before it; else NULL */
-    double idle_s;
     double last_activity_s;
-    relay_moved_fn *moved;
-    relay_done_fn *done;
-    void *owner; /* the caller's */
 };
 
 /** Begin. Takes both descriptors. Octets already read from a side go to the other before any that follow.
- *  @param from_client, from_upstream  early octets, copied, up to RELAY_EARLY_MAX each; they count as
- * received
- *  @param owner    kept for the caller
- *  @param idle_s   0 for never; the end may come late by up to an eighth of it
- *  @param moved    may be NULL
- *  @param done     never called from within relay_start
+ *  @param from_client, from_upstream  early octets, copied, up to RELAY_EARLY_MAX each; they count as read
  *  @return 0, or -ENOMEM; both descriptors are closed then */
 MUST_CHECK int relay_start(struct relay *r, struct relay_room *room, int client_fd, int upstream_fd,
-                           struct slice from_client, struct slice from_upstream, double idle_s,
-                           relay_moved_fn *moved, relay_done_fn *done, void *owner);
+                           struct slice from_client, struct slice from_upstream);
 
-/** Close both sides now (with a reset where octets were still under way) and call done with RELAY_STOPPED. */
+/** Whether it may leave its room: not while it ends. */
+bool relay_may_leave(const struct relay *r);
+/** Take it off its room's loop. Nothing happens to it until it joins another room, which may be another
+ * thread's. */
+void relay_leave(struct relay *r);
+void relay_join(struct relay *r, struct relay_room *room);
+
+/** Close both sides now (with a reset where octets were still under way) and call done with RELAY_STOPPED. On
+ * the thread of its room, as all else. */
 void relay_stop(struct relay *r);
 
 /** Reset both sides now and call done with RELAY_CUT: nothing can arrive any more. */
 void relay_cut(struct relay *r);
-
-/** The socket of the upstream side. */
-int relay_upstream_fd(const struct relay *r);
 
 /** "closed", "reset", "idle", "shutdown", "cut" */
 const char *relay_end_name(enum relay_end end);

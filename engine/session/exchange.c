@@ -197,11 +197,8 @@ void exchange_deadline(struct session *s)
 {
     double left = s->exchange->last_activity_s + s->proxy->settings.idle_timeout_s - clock_now_s();
 
-    if (left > 0) {
-        ev_timer_set(&s->deadline, left, 0.);
-        ev_timer_start(s->proxy->loop, &s->deadline);
-        return;
-    }
+    if (left > 0)
+        return wheel_set(&s->proxy->deadlines, &s->deadline, left);
     struct exchange *x = s->exchange;
     /* Who has not sent its request hears nothing either, as when it is silent before one. */
     if (x->head_done || !x->request_done)

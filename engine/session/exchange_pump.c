@@ -69,7 +69,6 @@ static void switch_protocols(struct exchange *x, size_t head_len)
     struct slice rest = buf_slice(&x->from_upstream);
     if (x->to_upstream.len > 0 || buf_append(&s->early, rest.data, rest.len) < 0)
         return session_close(s, fault_name(FAULT_RESOURCES));
-    s->early_counted = rest.len;
     s->upstream_fd = x->fd;
     ev_io_stop(s->proxy->loop, &x->read);
     ev_io_stop(s->proxy->loop, &x->write);

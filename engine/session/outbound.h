@@ -54,7 +54,8 @@ struct outbound {
     enum fault fault;
     char reason[POLICY_REASON_MAX + 1];
     double started_s, connected_s, first_byte_s; /* monotonic; 0 for not yet */
-    uint64_t tx, rx;                             /* octets to and from the destination */
+    uint64_t tx, rx; /* octets to and from the destination, before and after others
+                        carry it */
 };
 
 /** Start. Copies the request. @return 0, -ENOMEM */
@@ -74,6 +75,15 @@ void outbound_because(struct outbound *o, const char *reason);
  *  @param client      room for text that ret points to */
 void outbound_conn(const struct outbound *o, int attempt, const char *last_error, struct policy_conn *ret,
                    char client[ADDR_TEXT_MAX]);
+
+/** Others carry the connection from now on, and count.
+ *  @param rx_counted  octets that the tally holds, and that outbound_note has had already */
+void outbound_follow(struct outbound *o, struct tally *tally, uint64_t rx_counted);
+/** It has moved something after a rest. */
+void outbound_wake(struct outbound *o);
+/** The tally is final.
+ *  @param first_rx_s  when the first octet came, monotonic; 0 for never */
+void outbound_settle(struct outbound *o, const struct tally *tally, double first_rx_s);
 
 /** What TCP measured of the connection; 0: nothing. */
 void outbound_note_rtt(struct outbound *o, double rtt_s);

@@ -72,7 +72,8 @@ void proxy_init(struct proxy *p, struct ev_loop *loop, struct resolver *resolver
         .policy = policy,
         .settings = *settings,
     };
-    relay_room_init(&p->room, loop);
+    hands_init(&p->hands, loop, settings->idle_timeout_s, &SESSION_TUNNEL_EVENTS);
+    wheel_init(&p->deadlines, loop, session_deadline_came);
     list_init(&p->sessions);
     list_init(&p->dead);
     ev_prepare_init(&p->reaper, on_prepare);
@@ -108,30 +109,16 @@ void proxy_drain(struct proxy *p)
         session_drain(container_of(node, struct session, node));
 }
 
-static bool is_lost(int fd, const struct addr_change *change)
-{
-    struct sockaddr_storage local;
-    socklen_t len = sizeof local, link_len = sizeof(int);
-    struct addr a;
-    int link = 0;
-
-    if (fd < 0 || getsockname(fd, (struct sockaddr *)&local, &len) < 0 ||
-        addr_from_sockaddr(&a, (struct sockaddr *)&local, len) < 0)
-        return false;
-    /* Before Linux 5.1 it cannot be asked: then only an address that is nowhere is lost. */
-    if (getsockopt(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &link, &link_len) < 0)
-        link = 0;
-    return addr_change_loses(change, &a, link);
-}
-
 size_t proxy_cut(struct proxy *p, const struct uplink *u, const struct addr_change *change)
 {
+    struct addr source;
     size_t n = 0;
+    int link;
 
     LIST_EACH(&p->sessions, node, next) {
         struct session *s = container_of(node, struct session, node);
         if (!s->outbound || !s->outbound->connected || s->outbound->lease.uplink != u ||
-            (change && !is_lost(session_upstream_fd(s), change)))
+            (change && !(session_source(s, &source, &link) && addr_change_loses(change, &source, link))))
             continue;
         session_cut(s);
         n++;
@@ -145,6 +132,7 @@ void proxy_stop(struct proxy *p)
     close_listeners(p);
     LIST_EACH(&p->sessions, node, next)
         session_close(container_of(node, struct session, node), "shutdown");
+    hands_stop(&p->hands);
 }
 
 void proxy_done(struct proxy *p)
@@ -154,5 +142,6 @@ void proxy_done(struct proxy *p)
     assert(p->n_sessions == 0);
     ev_prepare_stop(p->loop, &p->reaper);
     recorder_stop(&p->recorder);
-    relay_room_done(&p->room);
+    wheel_done(&p->deadlines);
+    hands_done(&p->hands);
 }

@@ -8,7 +8,7 @@
 #include "net/listener.h"
 #include "net/resolver.h"
 #include "policy/policy.h"
-#include "relay/relay.h"
+#include "relay/tunnel.h"
 #include "session/access.h"
 #include "session/recorder.h"
 #include "uplink/uplink.h"
@@ -47,11 +47,12 @@ struct proxy {
     struct uplink_set *uplinks;
     struct policy *policy;
     struct proxy_settings settings;
-    struct relay_room room;
+    struct hands hands; /* who carry the tunnels */
 
     struct proxy_listener listeners[PROXY_LISTENERS_MAX];
     size_t n_listeners;
-    struct list sessions; /* alive */
+    struct wheel deadlines; /* of sessions */
+    struct list sessions;   /* alive */
     struct list dead;     /* ended in this turn of the loop, freed before the next */
     size_t n_sessions;
     uint64_t last_id; /* of outbound connections */

@@ -1,6 +1,7 @@
 #include "session/session.h"
 
 #include "base/clock.h"
+#include "net/egress.h"
 #include "proto/http_head.h"
 #include "session/exchange.h"
 #include "session/front.h"
@@ -134,7 +135,6 @@ void session_connect(struct session *s, const struct target *target, enum policy
     };
 
     assert(!s->outbound);
-    s->early_counted = 0;
     if (outbound_new(&s->outbound, s->proxy, &request, on_connected, s) < 0)
         return session_close(s, NULL);
     session_enter(s, SESSION_CONNECTING);
@@ -173,8 +173,8 @@ void session_close(struct session *s, const char *outcome)
 {
     if (s->state == SESSION_CLOSED)
         return;
-    if (s->relay && s->fd < 0)
-        return relay_stop(s->relay); /* comes back through on_relayed */
+    if (s->tunnel)
+        return tunnel_stop(s->tunnel); /* comes back through on_ended */
     exchange_stop(s->exchange);
     if (s->out.len > 0 && s->fd >= 0)
         session_reset_on_close(s); /* an orderly end would pass off a part as the whole */
@@ -224,17 +224,18 @@ void session_end(struct session *s)
     session_watch(s);
 }
 
-int session_upstream_fd(const struct session *s)
+bool session_source(const struct session *s, struct addr *ret, int *ret_link)
 {
-    if (s->relay)
-        return relay_upstream_fd(s->relay);
-    return s->upstream_fd >= 0 ? s->upstream_fd : exchange_upstream_fd(s->exchange);
+    if (s->tunnel)
+        return tunnel_source(s->tunnel, ret, ret_link);
+    int fd = s->upstream_fd >= 0 ? s->upstream_fd : exchange_upstream_fd(s->exchange);
+    return fd >= 0 && egress_source_of(fd, ret, ret_link);
 }
 
 void session_cut(struct session *s)
 {
-    if (s->relay)
-        return relay_cut(s->relay);
+    if (s->tunnel)
+        return tunnel_cut(s->tunnel);
     if (exchange_upstream_fd(s->exchange) >= 0)
         return exchange_cut(s->exchange);
     session_reset_on_close(s);
@@ -252,47 +253,53 @@ void session_drain(struct session *s)
 
 /* --- the tunnel ----------------------------------------------------------------------------------------- */
 
-static void on_moved(struct relay *r, uint64_t from_client, uint64_t from_upstream)
+static struct session *session_of(const struct tunnel *t)
 {
-    struct session *s = r->owner;
-    uint64_t counted = from_upstream < s->early_counted ? from_upstream : s->early_counted;
-
-    s->early_counted -= counted;
-    outbound_note(s->outbound, from_client, from_upstream - counted);
+    return t->owner;
 }
 
-static void on_relayed(struct relay *r, enum relay_end end)
+static void on_woke(struct tunnel *t)
 {
-    struct session *s = r->owner;
+    outbound_wake(session_of(t)->outbound);
+}
 
-    s->relay = NULL;
+static void on_ended(struct tunnel *t, enum relay_end end)
+{
+    struct session *s = session_of(t);
+    const struct relay *r = &t->relay;
+
+    s->tunnel = NULL;
+    outbound_settle(s->outbound, &r->tally, r->first_rx_s);
     outbound_note_rtt(s->outbound, r->upstream_rtt_s);
     if (end == RELAY_RESET && r->upstream_broke)
         outbound_note_reset(s->outbound);
-    free(r);
+    free(t);
     session_close(s, relay_end_name(end));
 }
 
+const struct tunnel_events SESSION_TUNNEL_EVENTS = {.ended = on_ended, .woke = on_woke};
+
 static void hand_over(struct session *s)
 {
-    struct proxy *p = s->proxy;
+    struct tunnel *t = calloc(1, sizeof *t);
     int client_fd = s->fd, upstream_fd = s->upstream_fd;
-    struct relay *r = calloc(1, sizeof *r);
+    size_t early = s->early.len;
 
-    if (!r)
+    if (!t)
         return session_close(s, fault_name(FAULT_RESOURCES));
     session_enter(s, SESSION_TUNNEL);
-    s->relay = r;
+    t->owner = s;
     s->fd = s->upstream_fd = -1;
-    int err = relay_start(r, &p->room, client_fd, upstream_fd, buf_slice(&s->in), buf_slice(&s->early),
-                          p->settings.idle_timeout_s, on_moved, on_relayed, s);
+    int err =
+        tunnel_start(t, &s->proxy->hands, client_fd, upstream_fd, buf_slice(&s->in), buf_slice(&s->early));
     buf_done(&s->in);
     buf_done(&s->early);
     if (err < 0) {
-        s->relay = NULL;
-        free(r);
+        free(t);
         return session_close(s, fault_name(FAULT_RESOURCES));
     }
+    s->tunnel = t;
+    outbound_follow(s->outbound, &t->relay.tally, early);
 }
 
 void session_tunnel(struct session *s)
@@ -430,7 +437,7 @@ void session_new(struct proxy *proxy, int fd, const struct addr *peer, const cha
     buf_init(&s->early, RELAY_EARLY_MAX);
     ev_io_init(&s->read, on_readable, fd, EV_READ);
     ev_io_init(&s->write, on_writable, fd, EV_WRITE);
-    session_deadline_init(s);
+    session_rearm(s);
     list_push_back(&proxy->sessions, &s->node);
     proxy->n_sessions++;
     session_watch(s);

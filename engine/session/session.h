@@ -7,7 +7,7 @@
 #include "base/buf.h"
 #include "base/fault.h"
 #include "base/list.h"
-#include "relay/relay.h"
+#include "relay/tunnel.h"
 #include "session/outbound.h"
 #include "session/proxy.h"
 
@@ -18,7 +18,7 @@ enum session_state {
     SESSION_CONNECTING, /* the outbound connection is being made */
     SESSION_EXCHANGE,   /* a plain HTTP request is under way */
     SESSION_REPLYING,   /* the last octets before a tunnel are being written */
-    SESSION_TUNNEL,     /* the relay has both sockets */
+    SESSION_TUNNEL,     /* the tunnel has both sockets */
     SESSION_ENDING,     /* a last answer is being written; then the client's FIN is awaited */
     SESSION_CLOSED,     /* dead, about to be freed */
 };
@@ -39,19 +39,21 @@ struct session {
     const char *listener;
     char *user; /* authenticated, or claimed where nobody asked; NULL for none */
 
-    int fd; /* -1 once the relay has it */
+    int fd; /* -1 once the tunnel has it */
     ev_io read, write;
-    ev_timer deadline; /* of the present state */
+    struct wheel_entry deadline; /* of the present state */
     struct buf in;     /* from the client, not yet understood */
     struct buf out;    /* to the client, not yet accepted */
 
     struct outbound *outbound; /* being made, or in use by tunnel or exchange */
-    int upstream_fd;           /* connected, not yet with relay; -1 for none */
-    struct buf early;          /* from upstream, to go before the tunnel (after 101) */
-    uint64_t early_counted;    /* octets of it that the account holds already */
+    int upstream_fd;           /* connected, not yet with the tunnel; -1 for none */
+    struct buf early;          /* from upstream, and counted, to go before the tunnel (after 101) */
     struct exchange *exchange; /* HTTP forwarding: made by the first such request */
-    struct relay *relay;
+    struct tunnel *tunnel;     /* NULL: not yet, or not any more */
 };
+
+/** Of all sessions' tunnels. */
+extern const struct tunnel_events SESSION_TUNNEL_EVENTS;
 
 /** Begin a session. Takes fd. Out of memory: closes it. */
 void session_new(struct proxy *proxy, int fd, const struct addr *peer, const char *listener);
@@ -61,7 +63,8 @@ void session_enter(struct session *s, enum session_state next);
 
 /** Start the deadline of the present state anew. */
 void session_rearm(struct session *s);
-void session_deadline_init(struct session *s);
+/** For the wheel. */
+void session_deadline_came(struct wheel *w, struct wheel_entry *e);
 
 /** Log that the client was turned away before it came to a destination (rate-limited).
  *  @param reason  one word: "malformed", "bad-credentials", "timeout", … */
@@ -88,15 +91,17 @@ void session_tunnel(struct session *s);
 /** Write what waits, send FIN, wait for the client's FIN so that nothing we said is lost, close. */
 void session_end(struct session *s);
 
-/** Close now. @param outcome  for the account of the outbound connection; NULL for its fault
+/** Close now; a tunnel that a relay thread carries, as soon as that has heard of it.
+ *  @param outcome  for the account of the outbound connection; NULL for its fault
  *  The session is freed before the loop's next turn, not within the call. */
 void session_close(struct session *s, const char *outcome);
 
 /** The address that it goes out from is gone, and nothing can arrive there any more: end that connection with
  *  a reset, so that nobody is left waiting. */
 void session_cut(struct session *s);
-/** The socket towards the destination; -1 for none. */
-int session_upstream_fd(const struct session *s);
+/** The address by which it goes out, and the link that is bound to, or 0. @return false when it does not, or
+ * that is not known */
+bool session_source(const struct session *s, struct addr *ret, int *ret_link);
 
 /** No further requests: closes a session that is between requests. */
 void session_drain(struct session *s);

@@ -44,19 +44,17 @@ void session_rearm(struct session *s)
 {
     double after = deadline_of(s);
 
-    ev_timer_stop(s->proxy->loop, &s->deadline);
-    if (after > 0) {
-        ev_timer_set(&s->deadline, after, 0.);
-        ev_timer_start(s->proxy->loop, &s->deadline);
-    }
+    if (after > 0)
+        wheel_set(&s->proxy->deadlines, &s->deadline, after);
+    else
+        wheel_cancel(&s->deadline);
 }
 
-static void on_deadline(struct ev_loop *loop, ev_timer *w, int events)
+void session_deadline_came(struct wheel *w, struct wheel_entry *e)
 {
-    struct session *s = container_of(w, struct session, deadline);
+    struct session *s = container_of(e, struct session, deadline);
 
-    (void)loop;
-    (void)events;
+    (void)w;
     if (s->state == SESSION_EXCHANGE)
         return exchange_deadline(s);
     if (s->state != SESSION_READING || s->out.len > 0)
@@ -69,10 +67,4 @@ static void on_deadline(struct ev_loop *loop, ev_timer *w, int events)
     if (s->front != FRONT_UNKNOWN)
         return socks_timed_out(s);
     session_close(s, NULL);
-}
-
-void session_deadline_init(struct session *s)
-{
-    ev_timer_init(&s->deadline, on_deadline, 0., 0.);
-    session_rearm(s);
 }

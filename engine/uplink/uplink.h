@@ -3,6 +3,7 @@
 #define STEERWAY_UPLINK_UPLINK_H
 
 #include "base/list.h"
+#include "base/tally.h"
 #include "net/dns_servers.h"
 #include "net/egress.h"
 #include "net/machine.h"
@@ -178,6 +179,8 @@ struct uplink_lease {
     uint32_t moved;   /* the pulse's tick when it last moved something */
     int family;       /* of what it carries, once connected */
     bool busy;
+    struct tally *tally;       /* of a connection that others carry; NULL for none */
+    uint64_t tx_seen, rx_seen; /* octets of it that are counted already */
 };
 /** The lease must be empty. */
 void uplink_acquire(struct uplink_lease *lease, struct uplink *u);
@@ -193,6 +196,17 @@ void uplink_note_rtt(struct uplink *u, double rtt_s);
 void uplink_note_failed(struct uplink *u);
 /** Harmless for an empty lease. */
 void uplink_note_bytes(struct uplink_lease *lease, uint64_t tx, uint64_t rx);
+
+/** Read the octets of a tally from now on, at each tick while the lease is busy; once it is not, the tally
+ * rests, and who moves its octets must have uplink_lease_wake called with the next. Harmless for an empty
+ * lease.
+ *  @param rx_counted  octets that it holds, and that uplink_note_bytes has had already */
+void uplink_lease_follow(struct uplink_lease *lease, struct tally *tally, uint64_t rx_counted);
+void uplink_lease_wake(struct uplink_lease *lease);
+/** The tally is final: count the rest, and let it go. Harmless when none is followed. */
+void uplink_lease_settle(struct uplink_lease *lease);
+/** Count what has moved since the last tick, for who wants to see it now. */
+void uplink_set_collect(struct uplink_set *set);
 
 /* Short against the second over which rates are smoothed, and long against the loop's turns. */
 #define UPLINK_TICK_S 0.25

@@ -38,6 +38,28 @@ static void note_idle(struct uplink_lease *l)
     l->uplink->view.busy--;
 }
 
+static void collect(struct uplink_lease *l)
+{
+    if (!l->tally)
+        return;
+    uint64_t tx = tally_get(&l->tally->tx), rx = tally_get(&l->tally->rx);
+    uplink_note_bytes(l, tx - l->tx_seen, rx - l->rx_seen);
+    l->tx_seen = tx;
+    l->rx_seen = rx;
+}
+
+/* Not looked at any more until it tells of an octet; what came just before it knew of that is seen here. */
+static void rest(struct uplink_lease *l)
+{
+    note_idle(l);
+    if (!l->tally)
+        return;
+    atomic_store(&l->tally->resting, true);
+    collect(l);
+    if (l->busy)
+        atomic_store(&l->tally->resting, false);
+}
+
 static void read_meters(struct uplink *u, double s)
 {
     struct uplink_view *v = &u->view;
@@ -58,11 +80,19 @@ static void read_meters(struct uplink *u, double s)
     uplink_settle(u);
 }
 
+void uplink_set_collect(struct uplink_set *set)
+{
+    for (size_t i = 0; i < set->n; i++)
+        LIST_EACH(&set->items[i]->busy, node, next)
+            collect(container_of(node, struct uplink_lease, node));
+}
+
 bool uplink_set_tick(struct uplink_set *set, double s)
 {
     struct uplink_pulse *p = &set->pulse;
     bool beats = false;
 
+    uplink_set_collect(set);
     p->ticks++;
     for (size_t i = 0; i < set->n; i++) {
         struct uplink *u = set->items[i];
@@ -70,7 +100,7 @@ bool uplink_set_tick(struct uplink_set *set, double s)
         LIST_EACH(&u->busy, node, next) {
             struct uplink_lease *l = container_of(node, struct uplink_lease, node);
             if (p->ticks - l->moved > UPLINK_BUSY_TICKS)
-                note_idle(l);
+                rest(l);
         }
         beats = beats || u->view.busy > 0 || !meter_rests(&u->tx) || !meter_rests(&u->rx);
     }
@@ -94,6 +124,7 @@ void uplink_release(struct uplink_lease *lease)
     if (!lease->uplink)
         return;
     assert(lease->uplink->view.active >= 1);
+    assert(!lease->tally);
     note_idle(lease);
     lease->uplink->view.active--;
     lease->uplink = NULL;
@@ -101,7 +132,7 @@ void uplink_release(struct uplink_lease *lease)
 
 void uplink_lease_move(struct uplink_lease *to, struct uplink_lease *from)
 {
-    assert(!to->uplink);
+    assert(!to->uplink && !from->tally);
     to->uplink = from->uplink;
     to->moved = from->moved;
     to->family = from->family;
@@ -158,4 +189,28 @@ void uplink_note_bytes(struct uplink_lease *lease, uint64_t tx, uint64_t rx)
         lease->uplink->received4 += (double)rx;
     else if (lease->family == AF_INET6)
         lease->uplink->received6 += (double)rx;
+}
+
+/* --- what others carry ---------------------------------------------------------------------------------- */
+
+void uplink_lease_follow(struct uplink_lease *lease, struct tally *tally, uint64_t rx_counted)
+{
+    assert(!lease->tally);
+    if (!lease->uplink)
+        return;
+    lease->tally = tally;
+    lease->tx_seen = 0;
+    lease->rx_seen = rx_counted;
+    note_busy(lease);
+}
+
+void uplink_lease_wake(struct uplink_lease *lease)
+{
+    collect(lease);
+}
+
+void uplink_lease_settle(struct uplink_lease *lease)
+{
+    collect(lease);
+    lease->tally = NULL;
 }

@@ -80,6 +80,7 @@ static void every_option_has_a_key(void **state)
                  "  policy = 'round_robin', set = { n = 3, x = 0.25, on = true, word = 'w=w' },\n"
                  "  bypass = 'none', dns = { '192.0.2.53', '192.0.2.54' },\n"
                  "  dial_timeout = 1, handshake_timeout = 2.5, idle_timeout = 3, drain_timeout = 0,\n"
+                 "  threads = 3,\n"
                  "  data_dir = '/data', debug = false, quiet = true, log_format = 'json',\n"
                  "  uplinks = { 'eth0@7' },\n"
                  "}\n");
@@ -108,6 +109,7 @@ static void every_option_has_a_key(void **state)
     assert_string_equal(c->dns_servers, "192.0.2.53,192.0.2.54");
     assert_true(c->dial_timeout_s == 1 && c->handshake_timeout_s == 2.5 && c->idle_timeout_s == 3 &&
                 c->drain_timeout_s == 0);
+    assert_int_equal(c->threads, 3);
     assert_string_equal(c->data_dir, "/data");
     assert_int_equal(c->log_level, LOG_WARN);
     assert_int_equal(c->log_format, LOG_JSON);

@@ -23,7 +23,6 @@ struct fixture {
     int client, server; /* the far ends: what the proxy's clients and servers hold */
     bool done, late;
     enum relay_end end;
-    uint64_t moved_up, moved_down; /* what the relay has told of */
 };
 
 static inline void nonblocking(int fd)
@@ -56,22 +55,15 @@ static inline void tcp_pair(int window, int *ret_a, int *ret_b)
     close(listener);
 }
 
-static inline void on_moved(struct relay *r, uint64_t from_client, uint64_t from_upstream)
-{
-    struct fixture *f = r->owner;
-    f->moved_up += from_client;
-    f->moved_down += from_upstream;
-    assert_int_equal(f->moved_up, r->client.received);
-    assert_int_equal(f->moved_down, r->upstream.received);
-}
-
 static inline void on_done(struct relay *r, enum relay_end end)
 {
-    struct fixture *f = r->owner;
+    struct fixture *f = container_of(r, struct fixture, relay);
     assert_false(f->done);
     f->done = true;
     f->end = end;
 }
+
+static const struct relay_events EVENTS = {.done = on_done};
 
 static inline void on_alarm(struct ev_loop *loop, ev_timer *w, int events)
 {
@@ -87,14 +79,12 @@ static inline void start_with_window(struct fixture *f, int client_window, struc
     int client_fd, upstream_fd;
 
     *f = (struct fixture){.loop = ev_loop_new(EVFLAG_AUTO)};
-    relay_room_init(&f->room, f->loop);
+    relay_room_init(&f->room, f->loop, idle_s, &EVENTS);
     tcp_pair(client_window, &f->client, &client_fd);
     tcp_pair(0, &upstream_fd, &f->server);
     ev_timer_init(&f->alarm, on_alarm, GIVE_UP_S, 0.);
     ev_timer_start(f->loop, &f->alarm);
-    assert_int_equal(relay_start(&f->relay, &f->room, client_fd, upstream_fd, early_client, early_server,
-                                 idle_s, on_moved, on_done, f),
-                     0);
+    assert_int_equal(relay_start(&f->relay, &f->room, client_fd, upstream_fd, early_client, early_server), 0);
 }
 
 static inline void start(struct fixture *f, struct slice early_client, struct slice early_server,

@@ -30,7 +30,8 @@ static void await_error(int fd)
 /* What the relay's timer would do now, without the wait. */
 static void look(struct fixture *f)
 {
-    ev_invoke(f->loop, &f->relay.look, EV_TIMER);
+    wheel_cancel(&f->relay.look);
+    f->room.looks.rang(&f->room.looks, &f->relay.look);
 }
 
 /* After its FIN nobody reads a side any more, and its reset travels all the same. */
@@ -69,7 +70,7 @@ static void a_half_close_alone_is_no_reset(void **state)
         int saw = 0;
         start(&f, NOTHING, NOTHING, 0);
         int ended = from_server ? f.server : f.client, far = from_server ? f.client : f.server;
-        assert_false(ev_is_active(&f.relay.look)); /* never idle, and both ends are heard */
+        assert_false(wheel_is_set(&f.relay.look)); /* never idle, and both ends are heard */
         shutdown(ended, SHUT_WR);
         while (saw == 0) {
             turn(&f);
@@ -79,8 +80,8 @@ static void a_half_close_alone_is_no_reset(void **state)
         for (int unheard = 1; unheard > 0; turn(&f)) /* the FIN passed on may be acknowledged late */
             assert_return_code(ioctl(told->io.fd, SIOCOUTQ, &unheard), errno);
         for (int i = 0; i < 10; i++) {
-            assert_true(ev_is_active(&f.relay.look));
-            assert_true(ev_timer_remaining(f.loop, &f.relay.look) < 3);
+            assert_true(wheel_is_set(&f.relay.look));
+            assert_true(wheel_left_s(&f.relay.look) < 3);
             look(&f);
             turn(&f);
         }
@@ -105,7 +106,7 @@ static void start_with_a_full_queue(struct fixture *f, double idle_s)
 
     start_with_window(f, 8192, NOTHING, NOTHING, idle_s);
     assert_return_code(setsockopt(f->relay.client.io.fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof room), errno);
-    while (f->relay.upstream.received < QUEUED || pump_waiting(&f->relay.client.in) > 0) {
+    while (f->relay.tally.rx < QUEUED || pump_waiting(&f->relay.client.in) > 0) {
         sent = feed(f->server, sent, QUEUED);
         turn(f);
     }
@@ -180,7 +181,7 @@ static void no_look_after_a_reset(void **state)
     reset_now(&f.server);
     while (!f.relay.last_words)
         turn(&f);
-    assert_false(ev_is_active(&f.relay.look));
+    assert_false(wheel_is_set(&f.relay.look));
     while (!f.done) {
         ev_run(f.loop, EVRUN_ONCE);
         assert_false(f.late);
@@ -222,7 +223,7 @@ static void a_slow_reader_is_not_idle(void **state)
 
     (void)state;
     start_with_a_full_queue(&f, IDLE_S);
-    assert_true(ev_timer_remaining(f.loop, &f.relay.look) <= IDLE_S / 8 + 0.001);
+    assert_true(wheel_left_s(&f.relay.look) <= IDLE_S / 8 + 1. / WHEEL_TICKS_A_S + 0.001);
     reader.fd = f.client;
     ev_timer_init(&reader.timer, on_slow_read, 0.01, 0.01);
     ev_timer_start(f.loop, &reader.timer);

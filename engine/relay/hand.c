@@ -1,0 +1,148 @@
+#include "relay/hand.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* The relay keeps no large things on the stack. */
+enum { STACK_SIZE = 256 * 1024 };
+
+static struct hand *hand_of(const struct relay *r)
+{
+    return container_of(r->room, struct hand, room);
+}
+
+/* Tell that a tunnel has ended, and forget it: the brain may free it at once. But not while an order to it is
+ * under way, whose letter lies within it: then that is read first, and leads here again. */
+static void let_go(struct hand *h, struct tunnel *t)
+{
+    if (letter_seal(&t->order, ORDER_NO_MORE))
+        mailbox_send(h->news, &t->news, NEWS_ENDED);
+}
+
+static void on_done(struct relay *r, enum relay_end end)
+{
+    struct tunnel *t = container_of(r, struct tunnel, relay);
+
+    t->end = end;
+    list_remove(&t->node);
+    let_go(hand_of(r), t);
+}
+
+static void on_woke(struct relay *r)
+{
+    struct tunnel *t = container_of(r, struct tunnel, relay);
+
+    mailbox_send(hand_of(r)->news, &t->news, NEWS_WOKE);
+}
+
+static const struct relay_events EVENTS = {.done = on_done, .woke = on_woke};
+
+static void on_order(struct mailbox *m, struct letter *l, unsigned bits)
+{
+    struct hand *h = container_of(m, struct hand, orders);
+    struct tunnel *t = container_of(l, struct tunnel, order);
+
+    if (bits & ORDER_NO_MORE)
+        return let_go(h, t);
+    if (bits & ORDER_CARRY) {
+        list_push_back(&h->tunnels, &t->node);
+        relay_join(&t->relay, &h->room);
+    }
+    if (bits & ORDER_CUT)
+        relay_cut(&t->relay);
+    else if (bits & ORDER_STOP)
+        relay_stop(&t->relay);
+}
+
+static void on_quit(struct ev_loop *loop, ev_async *w, int events)
+{
+    struct hand *h = container_of(w, struct hand, quit);
+
+    (void)events;
+    mailbox_empty(&h->orders);
+    LIST_EACH(&h->tunnels, node, next)
+        relay_stop(&container_of(node, struct tunnel, node)->relay);
+    mailbox_empty(&h->orders); /* what came meanwhile is about those that have ended */
+    ev_break(loop, EVBREAK_ALL);
+}
+
+static void *run(void *arg)
+{
+    struct hand *h = arg;
+
+    ev_run(h->room.loop, 0);
+    return NULL;
+}
+
+static int start_thread(struct hand *h, unsigned number)
+{
+    pthread_attr_t attr;
+    sigset_t all, before;
+    char name[16];
+
+    if (pthread_attr_init(&attr) != 0)
+        return -ENOMEM;
+    (void)pthread_attr_setstacksize(&attr, STACK_SIZE);
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    int err = pthread_create(&h->thread, &attr, run, h);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    (void)pthread_attr_destroy(&attr);
+    (void)snprintf(name, sizeof name, "relay %u", number);
+    if (err == 0)
+        (void)pthread_setname_np(h->thread, name);
+    return -err;
+}
+
+void hand_free(struct hand *h)
+{
+    struct ev_loop *loop = h->room.loop;
+
+    mailbox_done(&h->orders);
+    ev_async_stop(loop, &h->quit);
+    relay_room_done(&h->room);
+    ev_loop_destroy(loop);
+    free(h);
+}
+
+int hand_start(struct hand **ret, unsigned number, double idle_s, struct mailbox *news)
+{
+    struct hand *h = calloc(1, sizeof *h);
+    struct ev_loop *loop = h ? ev_loop_new(EVFLAG_AUTO) : NULL;
+
+    if (!loop) {
+        free(h);
+        return -ENOMEM;
+    }
+    relay_room_init(&h->room, loop, idle_s, &EVENTS);
+    h->news = news;
+    list_init(&h->tunnels);
+    mailbox_init(&h->orders, loop, on_order);
+    ev_async_init(&h->quit, on_quit);
+    ev_async_start(loop, &h->quit); /* keeps the loop running */
+    int err = start_thread(h, number);
+    if (err < 0) {
+        hand_free(h);
+        return err;
+    }
+    *ret = h;
+    return 0;
+}
+
+void hand_stop(struct hand *h)
+{
+    ev_async_send(h->room.loop, &h->quit);
+    (void)pthread_join(h->thread, NULL);
+}
+
+void hand_carry(struct hand *h, struct tunnel *t)
+{
+    mailbox_send(&h->orders, &t->order, ORDER_CARRY);
+}
+
+void hand_order(struct hand *h, struct tunnel *t, enum hand_order order)
+{
+    mailbox_send(&h->orders, &t->order, order);
+}
