@@ -1,5 +1,7 @@
 #include "net/addr.h"
 
+#include "base/ip_text.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <net/if.h>
@@ -200,10 +202,9 @@ const char *addr_format_ip(const struct addr *a, char out[ADDR_TEXT_MAX])
         (void)snprintf(out, ADDR_TEXT_MAX, "none");
         return out;
     }
-    (void)inet_ntop(addr_family(a), ip, out, ADDR_TEXT_MAX);
+    size_t at = ip_text(ip, len, out);
     if (addr_family(a) == AF_INET6 && a->in6.sin6_scope_id != 0) {
         char name[IF_NAMESIZE];
-        size_t at = strlen(out);
         if (if_indextoname(a->in6.sin6_scope_id, name))
             (void)snprintf(out + at, ADDR_TEXT_MAX - at, "%%%s", name);
         else
@@ -315,8 +316,7 @@ const char *cidr_format(const struct cidr *c, char out[ADDR_TEXT_MAX])
         (void)snprintf(out, ADDR_TEXT_MAX, "none");
         return out;
     }
-    (void)inet_ntop(c->ip_len == IPV4_OCTETS ? AF_INET : AF_INET6, c->ip, out, ADDR_TEXT_MAX);
-    size_t at = strlen(out);
+    size_t at = ip_text(c->ip, c->ip_len, out);
     (void)snprintf(out + at, ADDR_TEXT_MAX - at, "/%u", c->bits);
     return out;
 }

@@ -1,5 +1,7 @@
 #include "proto/target.h"
 
+#include "base/ip_text.h"
+
 #include <arpa/inet.h>
 
 static const uint8_t MAPPED[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
@@ -15,8 +17,7 @@ enum parse target_set_ip(struct target *ret, const uint8_t *ip, size_t len, uint
     }
     struct target t = {.kind = len == 4 ? TARGET_IPV4 : TARGET_IPV6, .port = port};
     memcpy(t.ip, ip, len);
-    if (!inet_ntop(len == 4 ? AF_INET : AF_INET6, ip, t.host, sizeof t.host))
-        return PARSE_BAD;
+    (void)ip_text(ip, len, t.host);
     *ret = t;
     return PARSE_OK;
 }

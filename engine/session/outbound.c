@@ -12,7 +12,10 @@
 
 void outbound_because(struct outbound *o, const char *reason)
 {
-    (void)snprintf(o->reason, sizeof o->reason, "%s", reason);
+    size_t n = strnlen(reason, sizeof o->reason - 1);
+
+    memcpy(o->reason, reason, n);
+    o->reason[n] = '\0';
 }
 
 void outbound_conn(const struct outbound *o, int attempt, const char *last_error, struct policy_conn *ret,
@@ -141,6 +144,8 @@ static void write_account(const struct outbound *o, const char *outcome)
     struct log_line l;
     char client[ADDR_TEXT_MAX];
 
+    if (!log_enabled(LOG_INFO))
+        return; /* before texts are made that nobody reads */
     log_begin(&l, LOG_INFO, "connection");
     log_str(&l, "client", addr_format(&o->client, client));
     log_str(&l, "proto", policy_proto_name(o->proto));

@@ -376,7 +376,7 @@ static void use(struct search *s, struct uplink *u, bool raced)
     r->search = s;
     r->number = ++o->attempts;
     r->raced = s->racing = raced;
-    (void)snprintf(r->reason, sizeof r->reason, "%s", s->choice.reason);
+    memcpy(r->reason, s->choice.reason, sizeof r->reason);
     outbound_because(o, r->reason);
     o->tried = u;
     s->tried[u->view.id - 1] = true;
