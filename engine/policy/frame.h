@@ -22,6 +22,7 @@ struct frame_stats {
 struct frame {
     struct frame_conn conn;
     struct frame_stats stats;
+    double calls; /* counts those that have texts of their own, from 1: what was read in one is kept for it */
     double now, wall;  /* monotonic, and since 1970; of every call */
     double next_timer; /* out: when the earliest of the policy's timers is due; infinity for none */
     double connect_s, first_byte_s; /* first_byte_s < 0: none */

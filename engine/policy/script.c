@@ -310,6 +310,7 @@ void script_begin(struct script *s, const struct policy_conn *conn)
         .is_domain = conn->is_domain,
         .is_ipv6 = conn->is_ipv6,
     };
+    f->calls++; /* below are other texts than those of the last call */
     f->host = conn->host;
     f->client = conn->client;
     f->user = conn->user;

@@ -108,6 +108,7 @@ function World:begin(fields)
     self.kept[key] = value(key)
     self.frame[key] = self.kept[key] or ffi.cast("const char *", nil)
   end
+  self.frame.calls = self.frame.calls + 1
   self.frame.live = true
 end
 

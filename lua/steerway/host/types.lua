@@ -35,7 +35,7 @@ local STATS = [[
 local FRAME = [[
   struct { %s } conn;
   struct { %s } stats;
-  double now, wall, next_timer;
+  double calls, now, wall, next_timer;
   double connect_s, first_byte_s, timeout_s, hedge_s;
   const char *host, *client, *user, *listener, *proto, *last_error, *word;
   int32_t uplink, n_tags;
@@ -125,13 +125,25 @@ ffi.metatype(uplink_t, {
   end,
 })
 
+-- A text is made when it is read first, and kept for the call: rules ask for the same one again and again.
+local function kept_for_call(read)
+  local call, value = 0, nil
+  return function()
+    local now = frame.calls
+    if call ~= now then
+      call, value = now, text(read())
+    end
+    return value
+  end
+end
+
 local conn_text = {
-  host = function() return text(frame.host) end,
-  client = function() return text(frame.client) end,
-  user = function() return text(frame.user) end,
-  listener = function() return text(frame.listener) end,
-  proto = function() return text(frame.proto) end,
-  last_error = function() return text(frame.last_error) end,
+  host = kept_for_call(function() return frame.host end),
+  client = kept_for_call(function() return frame.client end),
+  user = kept_for_call(function() return frame.user end),
+  listener = kept_for_call(function() return frame.listener end),
+  proto = kept_for_call(function() return frame.proto end),
+  last_error = kept_for_call(function() return frame.last_error end),
   tag = function() return tags[frame.conn.id] end,
 }
 ffi.metatype(conn_t, {
@@ -181,8 +193,10 @@ end
 ---@param address lightuserdata|nil
 function types.bind(address)
   if address == nil then
+    local calls = frame and frame.calls or 0 -- goes on, for the sake of what is kept for a call
     anchor = frame_t()
     address = anchor
+    anchor.calls = calls
     anchor.live = true
     anchor.next_timer = math.huge
     anchor.wall = os.time()

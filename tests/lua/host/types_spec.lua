@@ -169,6 +169,23 @@ describe("a conn", function()
     assert.equal("next.example", c.host) -- the one that is being decided, never a dead one's text
   end)
 
+  it("has the texts of the call under way, whatever was read in another", function()
+    local c = w.conn
+    assert.equal("2001:db8::1", c.host)
+    assert.equal("me", c.user)
+    assert.equal("2001:db8::1", c.host)
+    w:finish()
+    w:begin { host = "next.example", client = "192.0.2.8" }
+    assert.equal("next.example", c.host)
+    assert.equal("192.0.2.8", c.client)
+    assert.is_nil(c.user)
+    local other = kit.world { {} } -- a frame of its own, as a test after this one has
+    for _ = 1, 2 do -- as many calls as there were before
+      other:begin { host = "elsewhere.example" }
+    end
+    assert.equal("elsewhere.example", other.conn.host)
+  end)
+
   it("cannot be written", function()
     assert.truthy(kit.fails(function() w.conn.port = 1 end):find "attempt to write to constant location")
     assert.truthy(kit.fails(function() w.conn.host = "x" end):find "conn.host cannot be set: conn is read%-only")

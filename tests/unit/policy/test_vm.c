@@ -59,6 +59,7 @@ static const struct layout layouts[] = {
     FIELD("stats", frame_stats, duration),
     F(conn),
     F(stats),
+    F(calls),
     F(now),
     F(wall),
     F(next_timer),
