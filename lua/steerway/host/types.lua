@@ -125,25 +125,27 @@ ffi.metatype(uplink_t, {
   end,
 })
 
--- A text is made when it is read first, and kept for the call: rules ask for the same one again and again.
-local function kept_for_call(read)
-  local call, value = 0, nil
-  return function()
-    local now = frame.calls
-    if call ~= now then
-      call, value = now, text(read())
-    end
-    return value
-  end
-end
+-- The texts that rules ask for again and again are made once a call. Not by one function that makes such readers: compiled
+-- code knows each of these by itself.
+local host_of, host, client_of, client = 0, nil, 0, nil
 
 local conn_text = {
-  host = kept_for_call(function() return frame.host end),
-  client = kept_for_call(function() return frame.client end),
-  user = kept_for_call(function() return frame.user end),
-  listener = kept_for_call(function() return frame.listener end),
-  proto = kept_for_call(function() return frame.proto end),
-  last_error = kept_for_call(function() return frame.last_error end),
+  host = function()
+    if host_of ~= frame.calls then
+      host_of, host = frame.calls, text(frame.host)
+    end
+    return host
+  end,
+  client = function()
+    if client_of ~= frame.calls then
+      client_of, client = frame.calls, text(frame.client)
+    end
+    return client
+  end,
+  user = function() return text(frame.user) end,
+  listener = function() return text(frame.listener) end,
+  proto = function() return text(frame.proto) end,
+  last_error = function() return text(frame.last_error) end,
   tag = function() return tags[frame.conn.id] end,
 }
 ffi.metatype(conn_t, {
