@@ -1,5 +1,7 @@
 #include "base/log.h"
 
+#include "base/digits.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -18,7 +20,9 @@ static struct {
     uint64_t lost; /* lines, since the last that was written */
     bool torn;     /* the last octet written is not the end of a line */
     bool silent;
-} sink = {.level = LOG_INFO, .format = LOG_TEXT, .fd = STDERR_FILENO};
+    time_t second;  /* of the latest line */
+    char stamp[32]; /* the same as text, which is made once for all lines of a second */
+} sink = {.level = LOG_INFO, .format = LOG_TEXT, .fd = STDERR_FILENO, .second = -1};
 
 static const double LIMIT_WINDOW_S = 10;
 /* Kept free for what closes a line that is full: the event's quote, the brace, the newline. */
@@ -197,24 +201,34 @@ static void put_field(struct log_line *l, const char *name, struct slice value, 
         l->len = before;
 }
 
+static void put_time(struct log_line *l)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    if (now.tv_sec != sink.second) {
+        struct tm utc;
+        gmtime_r(&now.tv_sec, &utc);
+        (void)strftime(sink.stamp, sizeof sink.stamp, "%Y-%m-%dT%H:%M:%S", &utc);
+        sink.second = now.tv_sec;
+    }
+    unsigned ms = (unsigned)(now.tv_nsec / 1000000);
+    const char rest[] = {'.', (char)('0' + ms / 100), (char)('0' + ms / 10 % 10), (char)('0' + ms % 10), 'Z'};
+    (void)put_str(l, sink.stamp);
+    (void)put(l, rest, sizeof rest);
+}
+
 /* Whether or not the level is enabled. */
 static void begin(struct log_line *l, enum log_level level, const char *event)
 {
     static const char *const names[] = {"error", "warn", "info", "debug"};
-    struct timespec now;
+    bool json = sink.format == LOG_JSON;
 
     l->on = true;
     l->len = 0;
-    clock_gettime(CLOCK_REALTIME, &now);
-    struct tm utc;
-    gmtime_r(&now.tv_sec, &utc);
-    char stamp[48];
-    size_t n = strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%S", &utc);
-    (void)snprintf(stamp + n, sizeof stamp - n, ".%03ldZ", now.tv_nsec / 1000000);
-    bool json = sink.format == LOG_JSON;
     /* An empty line has room for all of these. */
     (void)put_str(l, json ? "{\"time\":\"" : "");
-    (void)put_str(l, stamp);
+    put_time(l);
     (void)put_str(l, json ? "\",\"level\":\"" : " ");
     (void)put_str(l, names[level]);
     (void)put_str(l, json ? "\",\"event\":" : " ");
@@ -243,9 +257,23 @@ void log_u64(struct log_line *l, const char *name, uint64_t value)
 {
     if (!l->on)
         return;
-    char text[24];
-    (void)snprintf(text, sizeof text, "%llu", (unsigned long long)value);
-    put_field(l, name, slice_str(text), false);
+    char text[DIGITS_MAX];
+    size_t n = digits_put(text, value);
+    put_field(l, name, slice_of(text, n), false);
+}
+
+/* What nearly all of them are. */
+static size_t put_thousandths(char text[static DIGITS_MAX + 4], double value)
+{
+    uint64_t n = (uint64_t)(value * 1000 + 0.5);
+    unsigned rest = (unsigned)(n % 1000);
+    size_t at = digits_put(text, n / 1000);
+
+    text[at++] = '.';
+    text[at++] = (char)('0' + rest / 100);
+    text[at++] = (char)('0' + rest / 10 % 10);
+    text[at++] = (char)('0' + rest % 10);
+    return at;
 }
 
 void log_num(struct log_line *l, const char *name, double value)
@@ -253,8 +281,12 @@ void log_num(struct log_line *l, const char *name, double value)
     if (!l->on)
         return;
     char text[64];
-    (void)snprintf(text, sizeof text, "%.3f", isfinite(value) && fabs(value) < 1e15 ? value : -1.0);
-    put_field(l, name, slice_str(text), false);
+    size_t n;
+    if (value >= 0 && value < 1e9)
+        n = put_thousandths(text, value);
+    else
+        n = (size_t)snprintf(text, sizeof text, "%.3f", isfinite(value) && fabs(value) < 1e15 ? value : -1.0);
+    put_field(l, name, slice_of(text, n), false);
 }
 
 static void finish(struct log_line *l)

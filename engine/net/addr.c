@@ -1,5 +1,6 @@
 #include "net/addr.h"
 
+#include "base/digits.h"
 #include "base/ip_text.h"
 
 #include <arpa/inet.h>
@@ -218,13 +219,18 @@ const char *addr_format(const struct addr *a, char out[ADDR_TEXT_MAX])
     char ip[ADDR_TEXT_MAX];
     enum { PORT_TEXT = sizeof ":65535" };
 
+    if (addr_family(a) == AF_INET) { /* of which each connection writes some */
+        size_t len, at = ip_text(addr_ip(a, &len), IPV4_OCTETS, out);
+        out[at++] = ':';
+        at += digits_put(out + at, addr_port(a));
+        out[at] = '\0';
+        return out;
+    }
     (void)addr_format_ip(a, ip);
     if (addr_family(a) == AF_UNSPEC)
         (void)memcpy(out, ip, sizeof ip);
-    else if (addr_family(a) == AF_INET6)
-        (void)snprintf(out, ADDR_TEXT_MAX, "[%.*s]:%u", ADDR_TEXT_MAX - PORT_TEXT - 2, ip, addr_port(a));
     else
-        (void)snprintf(out, ADDR_TEXT_MAX, "%.*s:%u", ADDR_TEXT_MAX - PORT_TEXT, ip, addr_port(a));
+        (void)snprintf(out, ADDR_TEXT_MAX, "[%.*s]:%u", ADDR_TEXT_MAX - PORT_TEXT - 2, ip, addr_port(a));
     return out;
 }
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static const char *skip_string(const char *p)
 {
@@ -80,6 +81,49 @@ static void test_text_line(void **state)
         "info closed host=example.org none=\"\" said=\"a \\\"b\\\"\\u000a\\\\=\\u001b[31m\\xff\""
         " part=abc tx=18446744073709551615 took_s=1.500 odd=-1.000\n");
     (void)state;
+}
+
+static void test_numbers_have_three_decimals(void **state)
+{
+    static const double numbers[] = {0,      0.0004, 0.0006, 0.0994,    0.0996,  0.9994,
+                                     0.9996, 1.05,   9.999,  12.345,    1000.25, 999999999.25,
+                                     1e9,    1e14,   -0.5,   -1234.5678};
+    struct log_line l;
+    char expected[512] = "info e";
+
+    (void)state;
+    log_begin(&l, LOG_INFO, "e");
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        size_t n = strlen(expected);
+        (void)snprintf(expected + n, sizeof expected - n, " n=%.3f", numbers[i]);
+        log_num(&l, "n", numbers[i]);
+    }
+    log_end(&l);
+    assert_memory_equal(after_time(captured()), expected, strlen(expected));
+}
+
+/* In the form of a line's, cut to the second. */
+static void stamp_now(char out[static 32], int later_s)
+{
+    struct timespec now;
+
+    assert_int_equal(clock_gettime(CLOCK_REALTIME, &now), 0);
+    now.tv_sec += later_s;
+    (void)strftime(out, 32, "%Y-%m-%dT%H:%M:%S.000Z", gmtime(&now.tv_sec));
+}
+
+static void test_lines_bear_the_time(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) { /* the second one falls into the same second, most of the times */
+        char before[32], line[32], after[32];
+        stamp_now(before, 0);
+        log_msg(LOG_INFO, "e");
+        stamp_now(after, 1);
+        (void)snprintf(line, sizeof line, "%.24s", captured());
+        assert_true(strcmp(before, line) <= 0);
+        assert_true(strcmp(line, after) < 0);
+    }
 }
 
 static void test_values_that_could_pass_for_fields_are_quoted(void **state)
@@ -246,6 +290,8 @@ int main(void)
         WITH_CAPTURE(test_many_fields),
         WITH_CAPTURE(test_long_event_is_cut),
         WITH_CAPTURE(test_messages_and_levels),
+        WITH_CAPTURE(test_numbers_have_three_decimals),
+        WITH_CAPTURE(test_lines_bear_the_time),
         cmocka_unit_test(test_limit_counts_what_it_hides),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
