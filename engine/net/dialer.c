@@ -1,6 +1,7 @@
 #include "net/dialer.h"
 
 #include "base/clock.h"
+#include "net/soon.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -203,9 +204,9 @@ void dial_start(struct dial *d, struct ev_loop *loop, const struct addr *addrs, 
     ev_now_update(loop);
     ev_timer_init(&d->deadline, on_deadline, timeout_s, 0);
     ev_timer_start(loop, &d->deadline);
-    /* Even the first attempt waits for the loop: it may end on the spot, and done must not come from here. */
+    /* Even the first attempt may end on the spot, and done must not come from here. */
     ev_timer_init(&d->stagger, on_stagger, 0, 0);
-    ev_timer_start(loop, &d->stagger);
+    soon(loop, &d->stagger);
 }
 
 void dial_cancel(struct dial *d)

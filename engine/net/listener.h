@@ -22,6 +22,7 @@ struct listener {
     struct addr addr; /* with the port in fact bound */
     listener_accept_fn *accepted;
     listener_starved_fn *starved;
+    unsigned last_turn; /* of the loop, in which clients came */
     bool open;
 };
 

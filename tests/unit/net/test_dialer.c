@@ -375,6 +375,28 @@ static void test_cancel_leaves_nothing(void **state)
     assert_int_equal(k->calls, 0);
 }
 
+static void on_time_to_dial(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    struct desk *k = timer->data;
+    (void)loop;
+    (void)events;
+    desk_start_by(k, &k->good, 1, &EGRESS_DIRECT, LONG_S);
+    assert_int_equal(connect_script.calls, 0);
+}
+
+static void test_begins_in_the_turn_that_asks_for_it(void **state)
+{
+    struct desk *k = *state;
+    ev_timer timer;
+    ev_timer_init(&timer, on_time_to_dial, 0, 0);
+    timer.data = k;
+    ev_timer_start(k->loop, &timer);
+    ev_run(k->loop, EVRUN_ONCE);
+    assert_int_equal(connect_script.calls, 1);
+    run_until(k->loop, &k->done);
+    assert_connected_to(k->fd, &k->good);
+}
+
 static void test_may_be_started_again_from_within(void **state)
 {
     struct desk *k = *state;
@@ -422,6 +444,7 @@ int main(void)
         AT_DESK(test_families_that_cannot_leave_are_skipped),
         AT_DESK(test_more_addresses_than_are_tried),
         AT_DESK(test_cancel_leaves_nothing),
+        AT_DESK(test_begins_in_the_turn_that_asks_for_it),
         AT_DESK(test_may_be_started_again_from_within),
         AT_DESK(test_may_be_freed_from_within),
     };

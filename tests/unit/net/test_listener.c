@@ -13,10 +13,12 @@
 static struct {
     const int *errors;
     size_t n;
+    int calls;
 } accept_script;
 
 int accept4(int fd, struct sockaddr *restrict addr, socklen_t *restrict len, int flags)
 {
+    accept_script.calls++;
     if (accept_script.n > 0) {
         accept_script.n--;
         errno = *accept_script.errors++;
@@ -169,6 +171,24 @@ static void test_one_turn_takes_a_bounded_number(void **state)
     seat_done(&s);
 }
 
+static void test_who_comes_alone_costs_one_call(void **state)
+{
+    struct seat s;
+    int clients[8];
+    seat_open(&s, *state, AF_INET);
+    for (size_t i = 0; i < ARRAY_LEN(clients); i++) {
+        ev_run(*state, EVRUN_NOWAIT); /* nobody is there */
+        clients[i] = knock(&s);
+        s.enough = false;
+        accept_script.calls = 0;
+        run_until(*state, &s.enough);
+        assert_int_equal(accept_script.calls, 1);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(clients); i++)
+        (void)close(clients[i]);
+    seat_done(&s);
+}
+
 static void test_may_be_closed_from_within(void **state)
 {
     struct seat s;
@@ -281,10 +301,15 @@ int main(void)
 {
 #define WITH_LOOP(test) cmocka_unit_test_setup_teardown(test, loop_new, loop_free)
     const struct CMUnitTest tests[] = {
-        WITH_LOOP(test_accepts_ready_made_sockets), WITH_LOOP(test_open_failures_leave_nothing_open),
-        WITH_LOOP(test_port_is_free_again_at_once), WITH_LOOP(test_one_turn_takes_a_bounded_number),
-        WITH_LOOP(test_may_be_closed_from_within),  WITH_LOOP(test_no_descriptors_left),
-        WITH_LOOP(test_closed_while_it_rests),      WITH_LOOP(test_errors_of_accept),
+        WITH_LOOP(test_accepts_ready_made_sockets),
+        WITH_LOOP(test_open_failures_leave_nothing_open),
+        WITH_LOOP(test_port_is_free_again_at_once),
+        WITH_LOOP(test_one_turn_takes_a_bounded_number),
+        WITH_LOOP(test_who_comes_alone_costs_one_call),
+        WITH_LOOP(test_may_be_closed_from_within),
+        WITH_LOOP(test_no_descriptors_left),
+        WITH_LOOP(test_closed_while_it_rests),
+        WITH_LOOP(test_errors_of_accept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
