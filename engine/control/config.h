@@ -38,6 +38,7 @@ struct config {
     double check_interval_s;
     char *data_dir; /* holds lua/ and policies/; NULL to look for it */
     char *control;  /* path of the control socket; "none"; NULL for the default place */
+    bool fast_open; /* what waits for a destination may go with the SYN */
     bool no_watch;  /* files of the policy are not watched */
     int threads;    /* that relay; CONFIG_THREADS_AUTO unless given */
     char *state;    /* where quotas and capacities are kept; "none"; NULL for the default place */

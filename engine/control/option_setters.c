@@ -298,6 +298,14 @@ int option_set_check(struct config *c, const char *value, char *err)
     return 0;
 }
 
+int option_set_fast_open(struct config *c, const char *value, char *err)
+{
+    (void)value;
+    (void)err;
+    c->fast_open = true;
+    return 0;
+}
+
 int option_set_data_dir(struct config *c, const char *value, char *err)
 {
     return replace_text(&c->data_dir, value, err);

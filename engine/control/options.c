@@ -145,6 +145,13 @@ const struct option option_table[] = {
      .set = option_set_hedge,
      .scope = RUN},
     {.group = TRAFFIC,
+     .name = "fast-open",
+     .about = "send with a connection's first packet what the client has said already (TCP Fast Open); only "
+              "what may "
+              "arrive twice",
+     .set = option_set_fast_open,
+     .scope = RUN},
+    {.group = TRAFFIC,
      .name = "public-address",
      .argument = "URL|none",
      .kind = OPTION_TEXT,

@@ -205,6 +205,7 @@ int app_init(struct app *a, const struct config *config, const struct paths *pat
         .local = &a->local,
         .dial_timeout_s = config->dial_timeout_s,
         .hedge_s = config->hedge_s,
+        .fast_open = config->fast_open,
         .handshake_timeout_s = config->handshake_timeout_s,
         .idle_timeout_s = config->idle_timeout_s,
     };

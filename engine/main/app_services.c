@@ -1,5 +1,7 @@
 #include "main/app.h"
 
+#include "net/dialer.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -69,6 +71,13 @@ static void open_watch(struct app *a)
         warn("the policy's files are not watched", NULL, strerror(-r));
 }
 
+static void look_at_fast_open(const struct app *a)
+{
+    if (a->config->fast_open && !dial_early_is_allowed())
+        warn("connections are opened without TCP Fast Open", "/proc/sys/net/ipv4/tcp_fastopen",
+             "the kernel lets no client use it; sysctl net.ipv4.tcp_fastopen=1 would");
+}
+
 static int open_record(struct app *a, char *err)
 {
     const char *path = a->config->record;
@@ -111,5 +120,6 @@ int app_open_services(struct app *a, char *err)
     if (open_ledger(a, err) < 0 || open_control(a, err) < 0)
         return -1;
     open_watch(a);
+    look_at_fast_open(a);
     return open_record(a, err);
 }

@@ -5,7 +5,9 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/tcp.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 /* RFC 8305 5, "Connection Attempt Delay": the recommended value. */
@@ -80,10 +82,29 @@ static void dial_connected(struct dial_attempt *a, int fd)
     a->dial->connect_s = clock_now_s() - a->started_s;
     a->dial->family = addr_family(&a->dial->addrs[a - a->dial->attempts]);
     family_of(a)->answered = true;
+    if (a->dial->early_by != a)
+        a->dial->early_sent = 0;
     dial_finish(a->dial, FAULT_NONE, fd);
 }
 
 static void on_attempt(struct ev_loop *loop, ev_io *io, int events);
+
+/* As connect, with what the kernel takes of the early octets. While another attempt may have delivered them,
+ * this one goes without. */
+static int connect_early(struct dial *d, const struct dial_attempt *a, int fd, const struct addr *to)
+{
+    if (d->early_len == 0 || d->pending > 0)
+        return connect(fd, &to->sa, addr_len(to));
+    ssize_t taken = sendto(fd, buf_slice(d->early).data, d->early_len, MSG_FASTOPEN | MSG_NOSIGNAL, &to->sa,
+                           addr_len(to));
+    if (taken < 0 && errno == EOPNOTSUPP) /* the kernel does not let clients; nothing has happened */
+        return connect(fd, &to->sa, addr_len(to));
+    d->early_by = a;
+    d->early_sent = taken > 0 ? (size_t)taken : 0;
+    if (taken >= 0)
+        errno = EINPROGRESS; /* whether the server answers is yet to be seen */
+    return -1;
+}
 
 /* @return 0 when connected or under way, or the positive errno of what failed */
 static int attempt_start(struct dial *d, size_t i, bool *ret_connected)
@@ -104,7 +125,7 @@ static int attempt_start(struct dial *d, size_t i, bool *ret_connected)
     (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &(int){KEEPALIVE_IDLE_S}, sizeof(int));
 
     a->started_s = clock_now_s();
-    bool connected = connect(fd, &to->sa, addr_len(to)) == 0;
+    bool connected = connect_early(d, a, fd, to) == 0;
     /* An interrupted connect goes on by itself (POSIX connect, EINTR). */
     if (!connected && errno != EINPROGRESS && errno != EINTR) {
         int err = errno;
@@ -207,6 +228,26 @@ void dial_start(struct dial *d, struct ev_loop *loop, const struct addr *addrs, 
     /* Even the first attempt may end on the spot, and done must not come from here. */
     ev_timer_init(&d->stagger, on_stagger, 0, 0);
     soon(loop, &d->stagger);
+}
+
+void dial_early(struct dial *d, const struct buf *early, size_t len)
+{
+    assert(d->running && d->next == 0 && len <= early->len);
+    d->early = early;
+    d->early_len = len;
+}
+
+/* Bit 0 is the client's (Linux, ip-sysctl.rst, "tcp_fastopen"). */
+bool dial_early_is_allowed(void)
+{
+    char text[16] = "";
+    int fd = open("/proc/sys/net/ipv4/tcp_fastopen", O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0)
+        return false;
+    ssize_t n = read(fd, text, sizeof text - 1);
+    (void)close(fd);
+    return n > 0 && (strtol(text, NULL, 0) & 1);
 }
 
 void dial_cancel(struct dial *d)

@@ -2,6 +2,7 @@
 #ifndef STEERWAY_NET_DIALER_H
 #define STEERWAY_NET_DIALER_H
 
+#include "base/buf.h"
 #include "base/fault.h"
 #include "net/egress.h"
 
@@ -40,6 +41,10 @@ struct dial {
     double connect_s;             /* once connected: what TCP's handshake with that address took */
     int family;                   /* once connected: of that address */
     struct dial_family four, six; /* when it is over, or cancelled */
+    const struct buf *early;      /* see dial_early; NULL for none */
+    size_t early_len;
+    const struct dial_attempt *early_by; /* whose SYN took some of it */
+    size_t early_sent;                   /* how much; once connected: by that connection */
     ev_timer deadline, stagger;
     bool running;
 };
@@ -52,6 +57,19 @@ struct dial {
  *  Failures, immediate ones too, come through done. */
 void dial_start(struct dial *d, struct ev_loop *loop, const struct addr *addrs, size_t n,
                 const struct egress *egress, double timeout_s, dial_done_fn *done);
+
+/** TCP Fast Open (RFC 7413): send with the SYN as much as the kernel takes of what waits for the destination,
+ *  where it knows that server's cookie. The dial is over when it would be without: when the server has
+ * answered. The dial's early_sent then tells how many octets need not be sent any more. Only one attempt at a
+ * time bears them, but what one that fails has sent is sent again by the next: only for what may reach a
+ * server twice. Call it right after dial_start.
+ *  @param early  outlives the dial; meanwhile octets may be added
+ *  @param len    only the first so many, at most early->len */
+void dial_early(struct dial *d, const struct buf *early, size_t len);
+
+/** Whether this kernel lets clients use TCP Fast Open (net.ipv4.tcp_fastopen, for both families); where it
+ * does not, dial_early changes nothing. */
+bool dial_early_is_allowed(void);
 
 /** Stop without calling done; harmless when not running. */
 void dial_cancel(struct dial *d);

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "net/dns_name.h"
+#include "proto/replay.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -88,6 +89,8 @@ static void dial_by(struct attempt *a, const struct addr *addrs, size_t n, const
     double timeout_s = a->direct ? a->proxy->settings.dial_timeout_s : a->timeout_s;
 
     dial_start(&a->dial, a->proxy->loop, addrs, n, egress, timeout_s, on_dialed);
+    if (!a->direct && a->early && replay_is_safe(buf_slice(a->early)))
+        dial_early(&a->dial, a->early, a->early->len);
 }
 
 /* Those of a family that does not answer come last. */
@@ -177,6 +180,7 @@ void attempt_start(struct attempt *a, const struct attempt_request *request,
         .target = t,
         .client = request->client,
         .events = events,
+        .early = request->early,
         .running = true,
         .direct = !request->uplink,
         .timeout_s = request->timeout_s,

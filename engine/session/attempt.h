@@ -32,6 +32,7 @@ struct attempt {
     const struct addr *client;
     const struct attempt_events *events;
     struct uplink_lease lease; /* empty when direct */
+    const struct buf *early;
     bool running, direct;
     double timeout_s;
     enum resolver_news news; /* of the uplink's name servers */
@@ -44,8 +45,9 @@ struct attempt_request {
     struct proxy *proxy;
     const struct target *target; /* outlives the attempt, as client does */
     const struct addr *client;
-    struct uplink *uplink; /* NULL: directly */
-    double timeout_s;      /* of the dial, by the uplink */
+    struct uplink *uplink;   /* NULL: directly */
+    const struct buf *early; /* what waits to be sent there; NULL: nothing of it may go with the SYN */
+    double timeout_s;        /* of the dial, by the uplink */
 };
 
 void attempt_start(struct attempt *a, const struct attempt_request *request,

@@ -158,6 +158,11 @@ bool exchange_pending(const struct session *s)
     return s->exchange && s->exchange->active;
 }
 
+struct buf *exchange_early(struct session *s)
+{
+    return &s->exchange->to_upstream;
+}
+
 void exchange_connected(struct session *s)
 {
     struct exchange *x = s->exchange;

@@ -15,6 +15,8 @@ void exchange_begin(struct session *s, const struct http_head *head, const struc
 
 /** Whether the connection being made is for an exchange (and not for CONNECT). */
 bool exchange_pending(const struct session *s);
+/** What waits to be sent to the server. For exchange_pending. */
+struct buf *exchange_early(struct session *s);
 /** s->upstream_fd has just been connected for this exchange. */
 void exchange_connected(struct session *s);
 /** It could not be: answer the client. */

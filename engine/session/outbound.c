@@ -80,6 +80,7 @@ int outbound_new(struct outbound **ret, struct proxy *proxy, const struct outbou
     o->client = *request->client;
     o->user = user;
     o->listener = request->listener;
+    o->early = proxy->settings.fast_open ? request->early : NULL;
     o->started_s = clock_now_s();
     if (search_start(o) < 0)
         goto fail;

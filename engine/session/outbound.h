@@ -4,6 +4,7 @@
 #ifndef STEERWAY_SESSION_OUTBOUND_H
 #define STEERWAY_SESSION_OUTBOUND_H
 
+#include "base/buf.h"
 #include "base/fault.h"
 #include "proto/target.h"
 #include "session/proxy.h"
@@ -20,6 +21,7 @@ struct outbound_request {
     const struct addr *client;
     const char *user;     /* NULL for none */
     const char *listener; /* text; outlives the outbound */
+    struct buf *early; /* what waits to be sent to the destination; outlives the search. NULL for nothing */
 };
 
 /** Whether a second uplink was raced against a slow first one (the policy's `hedge`), and what came of it.
@@ -43,6 +45,7 @@ struct outbound {
     char *user;
     const char *listener;
 
+    struct buf *early;          /* while searching: what has gone with the SYN is taken from its front */
     struct search *search;      /* while looking for a way; NULL before and after */
     struct uplink_lease lease;  /* once connected; empty when direct */
     const struct uplink *tried; /* the last one, or the one that serves, for the account; NULL for none */

@@ -31,6 +31,7 @@ struct proxy_settings {
     double dial_timeout_s;         /* for all of one uplink's attempts at one destination */
     double hedge_s;                /* until a second uplink is raced, where the policy says nothing: 0 for
                                       never, HEDGE_AUTO by what the uplink usually takes to connect */
+    bool fast_open;                /* what waits for a destination may go with the SYN (RFC 7413) */
     double handshake_timeout_s;    /* from accept, or a request's first octet, to its last */
     double idle_timeout_s;         /* silence after which a relayed connection is closed */
 };

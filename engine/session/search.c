@@ -223,6 +223,10 @@ static void on_arrived(struct racer *r, int fd)
         uplink_note_connected(o->lease.uplink, r->attempt.dial.connect_s);
         policy_opened(o->proxy->policy, &conn, o->lease.uplink, o->connected_s - o->started_s);
     }
+    if (r->attempt.dial.early_sent > 0) {
+        outbound_note(o, r->attempt.dial.early_sent, 0);
+        buf_consume(o->early, r->attempt.dial.early_sent);
+    }
     search_end(s, FAULT_NONE, fd);
 }
 
@@ -393,6 +397,7 @@ static void use(struct search *s, struct uplink *u, bool raced)
                                             .target = &o->target,
                                             .client = &o->client,
                                             .uplink = u,
+                                            .early = raced ? NULL : o->early,
                                             .timeout_s = dial_timeout(s)},
                   &events);
 }

@@ -132,6 +132,7 @@ void session_connect(struct session *s, const struct target *target, enum policy
         .client = &s->peer,
         .user = s->user,
         .listener = s->listener,
+        .early = exchange_pending(s) ? exchange_early(s) : &s->in,
     };
 
     assert(!s->outbound);

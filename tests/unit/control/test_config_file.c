@@ -82,6 +82,7 @@ static void every_option_has_a_key(void **state)
                  "  dial_timeout = 1, handshake_timeout = 2.5, idle_timeout = 3, drain_timeout = 0,\n"
                  "  threads = 3,\n"
                  "  data_dir = '/data', debug = false, quiet = true, log_format = 'json',\n"
+                 "  fast_open = true, data_dir = '/data', debug = false, quiet = true, log_format = 'json',\n"
                  "  uplinks = { 'eth0@7' },\n"
                  "}\n");
     assert_int_equal(c->n_hosts, 2);
@@ -110,6 +111,7 @@ static void every_option_has_a_key(void **state)
     assert_true(c->dial_timeout_s == 1 && c->handshake_timeout_s == 2.5 && c->idle_timeout_s == 3 &&
                 c->drain_timeout_s == 0);
     assert_int_equal(c->threads, 3);
+    assert_true(c->fast_open);
     assert_string_equal(c->data_dir, "/data");
     assert_int_equal(c->log_level, LOG_WARN);
     assert_int_equal(c->log_format, LOG_JSON);

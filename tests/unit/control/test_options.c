@@ -222,6 +222,9 @@ static void scalars(void **state)
     assert_int_equal(c.port, 65535);
     must_set(&c, "http", "");
     assert_true(c.http);
+    assert_false(c.fast_open);
+    must_set(&c, "fast-open", "");
+    assert_true(c.fast_open);
     must_set(&c, "policy", "one");
     must_set(&c, "policy", "./two.lua");
     assert_string_equal(c.policy, "./two.lua");
