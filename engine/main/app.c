@@ -174,7 +174,8 @@ int app_init(struct app *a, const struct config *config, const struct paths *pat
     *a = (struct app){
         .config = config, .paths = paths, .uplinks = uplinks, .policy = policy, .gateways = {.fd = -1}};
     raise_file_limit();
-    a->loop = ev_default_loop(EVFLAG_AUTO);
+    /* Not what LIBEV_FLAGS says: libev's io_uring, which it may ask for, ends the process under load. */
+    a->loop = ev_default_loop(EVBACKEND_EPOLL | EVFLAG_NOENV);
     if (!a->loop) {
         (void)snprintf(err, CONFIG_ERROR_MAX, "the event loop does not start: %s", strerror(errno));
         return -1;

@@ -1,5 +1,6 @@
 """The proxy's own life: draining, signals, reload, what it logs, and that nothing is left behind."""
 
+import os
 import signal
 import socket
 import threading
@@ -26,6 +27,14 @@ def refuses_connections(proxy):
         except ConnectionRefusedError:
             pass
     return True
+
+
+def test_the_environment_does_not_choose_how_it_waits(start, monkeypatch):
+    """libev's io_uring, which it could ask for, ends the process under load."""
+    monkeypatch.setenv("LIBEV_FLAGS", "128")
+    proxy = start("wan1")
+    held = {os.readlink(fd) for fd in Path(f"/proc/{proxy.pid}/fd").iterdir()}
+    assert "anon_inode:[eventpoll]" in held and "anon_inode:[io_uring]" not in held
 
 
 # --- the end ---
