@@ -80,9 +80,8 @@ static void every_option_has_a_key(void **state)
                  "  policy = 'round_robin', set = { n = 3, x = 0.25, on = true, word = 'w=w' },\n"
                  "  bypass = 'none', dns = { '192.0.2.53', '192.0.2.54' },\n"
                  "  dial_timeout = 1, handshake_timeout = 2.5, idle_timeout = 3, drain_timeout = 0,\n"
-                 "  threads = 3,\n"
+                 "  threads = 3, fast_open = true,\n"
                  "  data_dir = '/data', debug = false, quiet = true, log_format = 'json',\n"
-                 "  fast_open = true, data_dir = '/data', debug = false, quiet = true, log_format = 'json',\n"
                  "  uplinks = { 'eth0@7' },\n"
                  "}\n");
     assert_int_equal(c->n_hosts, 2);
