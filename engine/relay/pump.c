@@ -9,6 +9,9 @@
 /* A splice that brings less than this is no better than a copy; after so many in a row it is copied again. */
 enum { MUCH = 16 * 1024, LITTLE = 4 * 1024, CALM_ENOUGH = 8 };
 
+/* Reads in one turn of a socket, and octets of those: each turn costs, and others wait for its end. */
+enum { READS_A_TURN = 4, OCTETS_A_TURN = 128 * 1024 };
+
 static bool is_later(ssize_t n)
 {
     return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR);
@@ -41,16 +44,23 @@ static ssize_t write_some(int sink, const char *data, size_t len)
     return is_later(n) ? 0 : n;
 }
 
-static enum pump_end copy(struct pump *p, struct pump_room *room, int source, int sink, size_t *ret_read)
+static size_t at_most(uint64_t limit, size_t n)
 {
-    ssize_t n = recv(source, room->buffer, sizeof room->buffer, 0);
+    return limit < n ? (size_t)limit : n;
+}
+
+static enum pump_end copy(struct pump *p, struct pump_room *room, int source, int sink, uint64_t limit,
+                          size_t *ret_read)
+{
+    size_t want = at_most(limit, sizeof room->buffer);
+    ssize_t n = recv(source, room->buffer, want, 0);
 
     if (is_later(n))
         return PUMP_EMPTY;
     if (n <= 0)
         return n == 0 ? PUMP_ENDED : PUMP_SOURCE_BROKEN;
     *ret_read = (size_t)n;
-    bool full = (size_t)n == sizeof room->buffer;
+    bool full = (size_t)n == want;
     p->bulk = (size_t)n >= MUCH && !p->no_splice;
     ssize_t sent = write_some(sink, room->buffer, (size_t)n);
     if (sent < 0)
@@ -87,12 +97,14 @@ static void note_calm(struct pump *p, size_t n)
 }
 
 /* The pipe is empty: EAGAIN speaks of the source. */
-static enum pump_end splice_on(struct pump *p, struct pump_room *room, int source, int sink, size_t *ret_read)
+static enum pump_end splice_on(struct pump *p, struct pump_room *room, int source, int sink, uint64_t limit,
+                               size_t *ret_read)
 {
     p->pipe = pipes_take(&room->pipes);
     if (!p->pipe)
-        return copy(p, room, source, sink, ret_read);
-    ssize_t n = splice(source, NULL, p->pipe->in, NULL, PIPE_SIZE, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+        return copy(p, room, source, sink, limit, ret_read);
+    ssize_t n =
+        splice(source, NULL, p->pipe->in, NULL, at_most(limit, PIPE_SIZE), SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
     if (n <= 0) {
         int err = errno;
         pipes_give(&room->pipes, p->pipe);
@@ -106,7 +118,7 @@ static enum pump_end splice_on(struct pump *p, struct pump_room *room, int sourc
     if (n < 0 && errno == EINVAL) {
         p->no_splice = true;
         p->bulk = false;
-        return copy(p, room, source, sink, ret_read);
+        return copy(p, room, source, sink, limit, ret_read);
     }
     if (n <= 0)
         return n == 0 ? PUMP_ENDED : PUMP_SOURCE_BROKEN;
@@ -120,10 +132,28 @@ static enum pump_end splice_on(struct pump *p, struct pump_room *room, int sourc
 
 /* --- both ----------------------------------------------------------------------------------------------- */
 
-enum pump_end pump_move(struct pump *p, struct pump_room *room, int source, int sink, size_t *ret_read)
+enum pump_end pump_move(struct pump *p, struct pump_room *room, int source, int sink, uint64_t limit,
+                        size_t *ret_read)
 {
     *ret_read = 0;
-    return p->bulk ? splice_on(p, room, source, sink, ret_read) : copy(p, room, source, sink, ret_read);
+    /* The little that is left to a limit says nothing of whether the rest was bulk. */
+    if (p->bulk && limit >= MUCH)
+        return splice_on(p, room, source, sink, limit, ret_read);
+    return copy(p, room, source, sink, limit, ret_read);
+}
+
+enum pump_end pump_turn(struct pump *p, struct pump_room *room, int source, int sink, uint64_t limit,
+                        size_t *ret_read)
+{
+    enum pump_end end = PUMP_AGAIN;
+    size_t moved = 0, n;
+
+    for (int i = 0; i < READS_A_TURN && end == PUMP_AGAIN && moved < OCTETS_A_TURN && moved < limit; i++) {
+        end = pump_move(p, room, source, sink, limit - moved, &n);
+        moved += n;
+    }
+    *ret_read = moved;
+    return end;
 }
 
 static ssize_t empty_backlog(struct pump *p, int sink)

@@ -44,10 +44,19 @@ enum pump_end {
     PUMP_NO_MEMORY,
 };
 
-/** Read once from source, which must have nothing waiting, and pass on what goes.
+/** No limit to what is read. */
+#define PUMP_ALL UINT64_MAX
+
+/** Read once from source, with nothing waiting from before, and pass on what goes.
+ *  @param limit     octets that are read at most, 1 or more: what lies behind them stays in the source
  *  @param ret_read  octets that came */
 MUST_CHECK enum pump_end pump_move(struct pump *p, struct pump_room *room, int source, int sink,
-                                   size_t *ret_read);
+                                   uint64_t limit, size_t *ret_read);
+
+/** The same as often as one turn of the loop allows, which is until four reads or 128 KiB: a bulk transfer
+ *  must not keep the loop from its neighbours. @return how the last read went, also where limit is reached */
+MUST_CHECK enum pump_end pump_turn(struct pump *p, struct pump_room *room, int source, int sink,
+                                   uint64_t limit, size_t *ret_read);
 
 /** Pass on of what waits. @return octets that the sink took, or -1 when it is broken */
 MUST_CHECK int64_t pump_flush(struct pump *p, struct pump_room *room, int sink);

@@ -13,10 +13,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Reads in one turn of a socket, and octets of those: a bulk transfer must not keep the loop from its
- * neighbours, and each turn costs. */
-enum { READS_A_TURN = 4, OCTETS_A_TURN = 128 * 1024 };
-
 /* Octets after which one that is bulk is told of: fewer are moved sooner than a thread is woken. */
 enum { MUCH_MOVED = 256 * 1024 };
 
@@ -267,32 +263,28 @@ static bool on_readable(struct relay_side *source)
 {
     struct relay_side *sink = other(source);
     struct relay *r = relay_of(source);
-    size_t moved = 0, n;
+    size_t n;
+    enum pump_end end = pump_turn(&sink->in, &r->room->pump, side_fd(source), side_fd(sink), PUMP_ALL, &n);
 
-    for (int turn = 0; turn < READS_A_TURN && moved < OCTETS_A_TURN; turn++) {
-        enum pump_end end = pump_move(&sink->in, &r->room->pump, side_fd(source), side_fd(sink), &n);
-        moved += n;
-        if (n > 0)
-            note_received(source, n);
-        switch (end) {
-        case PUMP_AGAIN:
-            continue;
-        case PUMP_EMPTY:
-            return true;
-        case PUMP_FULL:
-            side_watch(source);
-            side_watch(sink);
-            return true;
-        case PUMP_ENDED:
-            return on_source_ended(source);
-        case PUMP_SOURCE_BROKEN:
-            relay_break(r, source);
-            return false;
-        case PUMP_SINK_BROKEN:
-        case PUMP_NO_MEMORY:
-            relay_break(r, sink);
-            return false;
-        }
+    if (n > 0)
+        note_received(source, n);
+    switch (end) {
+    case PUMP_AGAIN:
+    case PUMP_EMPTY:
+        return true;
+    case PUMP_FULL:
+        side_watch(source);
+        side_watch(sink);
+        return true;
+    case PUMP_ENDED:
+        return on_source_ended(source);
+    case PUMP_SOURCE_BROKEN:
+        relay_break(r, source);
+        return false;
+    case PUMP_SINK_BROKEN:
+    case PUMP_NO_MEMORY:
+        relay_break(r, sink);
+        return false;
     }
     return true;
 }
