@@ -16,13 +16,17 @@ void buf_init(struct buf *b, size_t max)
 
 void buf_done(struct buf *b)
 {
-    free(b->data);
+    if (b->cap > 0)
+        free(b->data);
     *b = (struct buf){.max = b->max};
 }
 
 /* Make the storage hold n more octets behind the content, regardless of max. */
 static int make_room(struct buf *b, size_t n)
 {
+    int err = buf_keep(b);
+    if (err < 0)
+        return err;
     if (b->start + b->len + n > b->cap && b->start > 0) {
         memmove(b->data, b->data + b->start, b->len);
         b->start = 0;
@@ -107,4 +111,22 @@ void buf_release_if_empty(struct buf *b)
 {
     if (b->len == 0)
         buf_done(b);
+}
+
+void buf_borrow(struct buf *b, char *data, size_t n)
+{
+    assert(b->len == 0);
+    buf_done(b);
+    b->data = data;
+    b->len = n;
+}
+
+int buf_keep(struct buf *b)
+{
+    struct buf lent = *b;
+
+    if (!b->data || b->cap > 0)
+        return 0;
+    buf_done(b);
+    return buf_append(b, lent.data + lent.start, lent.len);
 }

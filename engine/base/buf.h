@@ -12,8 +12,8 @@ struct buf {
     char *data;   /* NULL until the first write */
     size_t start; /* first unread octet */
     size_t len;   /* unread octets */
-    size_t cap;
-    size_t max; /* never holds more than this many octets */
+    size_t cap;   /* 0 with data: the storage is borrowed */
+    size_t max;   /* never holds more than this many octets */
 };
 
 void buf_init(struct buf *b, size_t max);
@@ -32,6 +32,13 @@ MUST_CHECK int buf_printf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3)
 void buf_consume(struct buf *b, size_t n);
 /** Frees the storage if nothing is in it. */
 void buf_release_if_empty(struct buf *b);
+
+/** Lets an empty buffer stand on n octets (at most max) that lie elsewhere, without a copy. Nobody else may
+ *  write there until buf_keep. */
+void buf_borrow(struct buf *b, char *data, size_t n);
+/** Ends the loan: what has not been consumed moves into storage of the buffer's own.
+ *  @return 0, -ENOMEM: nothing of it is left */
+MUST_CHECK int buf_keep(struct buf *b);
 
 static inline struct slice buf_slice(const struct buf *b)
 {

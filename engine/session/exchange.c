@@ -12,9 +12,12 @@
 void exchange_abort(struct exchange *x, const char *outcome)
 {
     struct session *s = x->session;
+    bool owed = exchange_owes(x);
 
     exchange_drop_upstream(s, outcome);
-    if (exchange_end_would_mislead(x))
+    if (owed)
+        session_reset_on_close(s);
+    if (owed || exchange_end_would_mislead(x))
         return session_close(s, outcome); /* with a reset */
     x->active = false;
     session_end(s);
@@ -43,6 +46,23 @@ void exchange_upstream_failed(struct exchange *x, const char *error, const char 
     exchange_answer(x, 502, error, text);
 }
 
+static bool may_keep_upstream(const struct exchange *x)
+{
+    return x->response.keep_alive && x->request_done && x->from_upstream.len == 0 && !x->broken &&
+           !x->session->proxy->draining;
+}
+
+bool exchange_settle(struct exchange *x)
+{
+    if (!x->response_done || exchange_owes(x))
+        return false;
+    /* An answer can be there before its request has gone out as a whole; the next must not go before that. */
+    if (may_keep_upstream(x) && exchange_waiting(x) > 0)
+        return false;
+    exchange_finish(x);
+    return true;
+}
+
 void exchange_finish(struct exchange *x)
 {
     struct session *s = x->session;
@@ -51,10 +71,8 @@ void exchange_finish(struct exchange *x)
 
     x->active = false;
     buf_done(&x->replay);
-    if (x->response.keep_alive && x->request_done && x->from_upstream.len == 0 && !s->proxy->draining) {
+    if (may_keep_upstream(x) && exchange_waiting(x) == 0) {
         x->reused = true;
-        buf_release_if_empty(&x->to_upstream);
-        buf_release_if_empty(&x->from_upstream);
         exchange_watch_upstream(x);
     } else {
         exchange_drop_upstream(s, "closed");
@@ -73,11 +91,8 @@ static bool try_again(struct exchange *x)
     if (!x->reused || x->answered || x->replay.len == 0)
         return false;
     exchange_drop_upstream(s, "closed");
-    if (buf_append(&x->to_upstream, buf_slice(&x->replay).data, x->replay.len) < 0) {
-        session_close(s, fault_name(FAULT_RESOURCES));
-        return true;
-    }
-    buf_done(&x->replay);
+    x->to_upstream = x->replay;
+    buf_init(&x->replay, x->to_upstream.max);
     session_connect(s, &x->target, POLICY_HTTP);
     return true;
 }
@@ -86,6 +101,7 @@ void exchange_upstream_ended(struct exchange *x, bool orderly)
 {
     if (!x->active)
         return exchange_drop_upstream(x->session, "closed");
+    orderly = orderly && !x->was_reset;
     if (!orderly)
         outbound_note_reset(x->session->outbound);
     if (x->head_done && orderly && x->response.body.kind == HTTP_BODY_UNTIL_CLOSE) {
@@ -140,16 +156,15 @@ void exchange_begin(struct session *s, const struct http_head *head, const struc
     if (!reuse)
         exchange_drop_upstream(s, "closed");
     x->target = request->target;
-    if (http_write_request(&x->to_upstream, head, request, EXCHANGE_PSEUDONYM) < 0)
+    bool keep = reuse && repeatable(x);
+    if (http_write_request(keep ? &x->replay : &x->to_upstream, head, request, EXCHANGE_PSEUDONYM) < 0)
         return session_close(s, fault_name(FAULT_RESOURCES));
     buf_consume(&s->in, head->consumed);
     if (!reuse)
         return session_connect(s, &x->target, POLICY_HTTP);
-    buf_done(&x->replay);
-    struct slice sent = buf_slice(&x->to_upstream);
-    if (repeatable(x) && buf_append(&x->replay, sent.data, sent.len) < 0)
-        return session_close(s, fault_name(FAULT_RESOURCES));
     session_enter(s, SESSION_EXCHANGE);
+    if (keep && !exchange_send(x, buf_slice(&x->replay)))
+        return;
     exchange_pump_request(x);
 }
 
@@ -194,8 +209,13 @@ void exchange_client_readable(struct session *s)
 
 void exchange_client_writable(struct session *s)
 {
-    s->exchange->last_activity_s = clock_now_s();
-    exchange_pump_response(s->exchange);
+    struct exchange *x = s->exchange;
+
+    x->last_activity_s = clock_now_s();
+    if (s->out.len > 0 || (exchange_owes(x) && !exchange_flush_down(x)) || exchange_settle(x))
+        return;
+    session_watch(s);
+    exchange_watch_upstream(x);
 }
 
 void exchange_deadline(struct session *s)

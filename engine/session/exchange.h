@@ -26,6 +26,13 @@ void exchange_failed(struct session *s, enum fault fault);
 void exchange_client_readable(struct session *s);
 /** s->out has gone down. */
 void exchange_client_writable(struct session *s);
+/** Whether more input of the client has a place to go. Takes NULL, as the following do. */
+bool exchange_wants_input(const struct exchange *x);
+/** Whether octets that are not in s->out wait for the client. */
+bool exchange_owes(const struct exchange *x);
+/** Whether the client's input is a body that need not be looked at: then exchange_move_request takes it. */
+bool exchange_moves_request(const struct exchange *x);
+void exchange_move_request(struct exchange *x);
 /** The idle deadline rang. */
 void exchange_deadline(struct session *s);
 

@@ -1,17 +1,18 @@
 #include "session/exchange_state.h"
 
+#include <string.h>
+
 /* --- client to upstream --------------------------------------------------------------------------------- */
 
-/* @return false when the exchange is over: the body was malformed, or memory is out */
-static bool take_request_body(struct exchange *x)
+/* Send what has come of the body from where it lies.
+ * @return false when the exchange is over: the body was malformed, or memory is out */
+static bool pass_request_body(struct exchange *x)
 {
     struct session *s = x->session;
+    struct slice in = buf_slice(&s->in);
+    size_t used = 0;
 
-    while (!x->request_done && s->in.len > 0 && x->to_upstream.len < EXCHANGE_HIGH_WATER) {
-        struct slice in = buf_slice(&s->in);
-        size_t used;
-        if (in.len > EXCHANGE_HIGH_WATER)
-            in.len = EXCHANGE_HIGH_WATER;
+    if (!x->request_done && in.len > 0) {
         enum parse p = http_body_advance(&x->request_body, in.data, in.len, &used);
         if (p == PARSE_BAD) {
             x->client_keeps = false;
@@ -23,36 +24,27 @@ static bool take_request_body(struct exchange *x)
             exchange_answer(x, 400, "http_request_error", "The request's body is malformed.");
             return false;
         }
-        if (buf_append(&x->to_upstream, in.data, used) < 0) {
-            session_close(s, fault_name(FAULT_RESOURCES));
-            return false;
-        }
-        buf_consume(&s->in, used);
         x->request_done = p == PARSE_OK;
     }
+    if (!exchange_send(x, slice_of(in.data, used)))
+        return false;
+    buf_consume(&s->in, used);
     return true;
 }
 
 void exchange_pump_request(struct exchange *x)
 {
     struct session *s = x->session;
-    bool whole = true;
 
-    /* Again as long as the upstream takes all: else both would rest, the client for want of room in s->in,
-     * the upstream for want of anything to write. */
-    do {
-        if (!take_request_body(x))
-            return;
-        whole = exchange_flush_upstream(x);
-    } while (whole && !x->request_done && s->in.len > 0 && x->to_upstream.len < EXCHANGE_HIGH_WATER);
+    if (pump_waiting(&x->up) > 0)
+        (void)exchange_flush_up(x);
+    else if (!pass_request_body(x))
+        return;
     /* A client that leaves within its own request wants no answer. */
     if (!x->request_done && s->client_ended && s->in.len == 0)
         return session_close(s, "reset");
-    if (!whole) {
-        /* The upstream hears no more, but may have said why: reading tells. */
-        buf_done(&x->to_upstream);
-        ev_io_stop(s->proxy->loop, &x->write);
-    }
+    if (exchange_settle(x))
+        return;
     session_watch(s);
     exchange_watch_upstream(x);
 }
@@ -67,8 +59,9 @@ static void switch_protocols(struct exchange *x, size_t head_len)
     /* What the client sent after its request, and what was not yet written upstream, belongs to the new
      * protocol. */
     struct slice rest = buf_slice(&x->from_upstream);
-    if (x->to_upstream.len > 0 || buf_append(&s->early, rest.data, rest.len) < 0)
+    if (exchange_waiting(x) > 0 || buf_append(&s->early, rest.data, rest.len) < 0)
         return session_close(s, fault_name(FAULT_RESOURCES));
+    buf_done(&x->from_upstream);
     s->upstream_fd = x->fd;
     ev_io_stop(s->proxy->loop, &x->read);
     ev_io_stop(s->proxy->loop, &x->write);
@@ -124,33 +117,52 @@ static bool take_head(struct exchange *x)
     return true;
 }
 
-/* @return false when the exchange is over */
-static bool take_body(struct exchange *x)
+/* Take the chunks' content together, where it lies. @return as http_body_advance */
+static enum parse unwrap(struct http_body *b, char *data, size_t len, size_t *ret_used, size_t *ret_content)
 {
-    struct session *s = x->session;
-    bool unwrap = x->client_minor == 0 && x->response.body.kind == HTTP_BODY_CHUNKED;
+    size_t used = 0, content = 0, n;
+    struct slice piece;
+    enum parse p;
 
-    while (!x->response_done && x->from_upstream.len > 0 && s->out.len < EXCHANGE_HIGH_WATER) {
-        struct slice in = buf_slice(&x->from_upstream), content;
-        size_t used;
-        enum parse p;
-        if (unwrap) {
-            p = http_body_next(&x->response.body, in.data, in.len, &used, &content);
+    do {
+        p = http_body_next(b, data + used, len - used, &n, &piece);
+        if (p == PARSE_BAD)
+            return p;
+        memmove(data + content, piece.data, piece.len);
+        content += piece.len;
+        used += n;
+    } while (p == PARSE_NEED_MORE && used < len);
+    *ret_used = used;
+    *ret_content = content;
+    return p;
+}
+
+/* Send the client its head and what has come of the body, from where it lies.
+ * @return false when the exchange is over */
+static bool pass_body(struct exchange *x)
+{
+    struct buf *from = &x->from_upstream;
+    struct http_body *body = &x->response.body;
+    size_t used = 0, content = 0;
+    enum parse p = PARSE_OK;
+
+    if (from->len > 0 && !x->response_done) {
+        char *data = from->data + from->start;
+        if (x->client_minor == 0 && body->kind == HTTP_BODY_CHUNKED) {
+            p = unwrap(body, data, from->len, &used, &content);
         } else {
-            p = http_body_advance(&x->response.body, in.data, in.len, &used);
-            content = slice_of(in.data, used);
+            p = http_body_advance(body, data, from->len, &used);
+            content = used;
         }
-        if (p == PARSE_BAD) {
-            exchange_abort(x, "reset");
-            return false;
-        }
-        if (buf_append(&s->out, content.data, content.len) < 0) {
-            session_close(s, fault_name(FAULT_RESOURCES));
-            return false;
-        }
-        buf_consume(&x->from_upstream, used);
-        x->response_done = x->response.body.done;
     }
+    if (p == PARSE_BAD) {
+        exchange_abort(x, "reset");
+        return false;
+    }
+    if (!session_send(x->session, buf_slice(from).data, content))
+        return false;
+    buf_consume(from, used);
+    x->response_done = x->response_done || body->done;
     return true;
 }
 
@@ -163,15 +175,8 @@ void exchange_pump_response(struct exchange *x)
             break;
     if (!x->active || s->state != SESSION_EXCHANGE)
         return;
-    /* Again as long as the client takes all: what waits in from_upstream wakes nobody up. */
-    do {
-        if (x->head_done && !take_body(x))
-            return;
-        if (!session_flush(s))
-            return;
-    } while (x->head_done && !x->response_done && x->from_upstream.len > 0 &&
-             s->out.len < EXCHANGE_HIGH_WATER);
-    if (x->response_done)
-        return exchange_finish(x);
-    exchange_watch_upstream(x);
+    if (x->head_done ? !pass_body(x) : !session_flush(s))
+        return;
+    if (!exchange_settle(x))
+        exchange_watch_upstream(x);
 }

@@ -1,12 +1,10 @@
-/* The inside of an exchange, shared by its three files: exchange.c begins and ends requests, exchange_pump.c
- * moves their octets, exchange_upstream.c keeps the connection to the server. Nobody else includes this. */
+/* The inside of an exchange, shared by its four files: exchange.c begins and ends requests, exchange_pump.c
+ * reads heads and framing, exchange_body.c moves the bodies that need no reading, exchange_upstream.c keeps
+ * the connection to the server. Nobody else includes this. */
 #ifndef STEERWAY_SESSION_EXCHANGE_STATE_H
 #define STEERWAY_SESSION_EXCHANGE_STATE_H
 
 #include "session/exchange.h"
-
-/* Octets that wait for a slow peer before its source is no longer read. */
-enum { EXCHANGE_HIGH_WATER = 64 * 1024 };
 
 struct exchange {
     struct session *session;
@@ -15,7 +13,10 @@ struct exchange {
     int fd; /* -1 for none */
     ev_io read, write;
     struct buf to_upstream, from_upstream;
-    bool reused; /* it has served a request before */
+    struct pump up, down; /* of bodies whose length is known, or that end with the connection */
+    bool reused;          /* it has served a request before */
+    bool broken;          /* it takes no more, but may have said why */
+    bool was_reset;       /* and what it said before is not the whole */
 
     /* the request under way */
     bool active;
@@ -41,14 +42,31 @@ bool exchange_end_would_mislead(const struct exchange *x);
 /** The session's exchange, made when there is none yet. NULL: out of memory. */
 struct exchange *exchange_of(struct session *s);
 void exchange_watch_upstream(struct exchange *x);
-/** Write what waits. @return false when the connection is broken; its answer may still be there to be read */
-bool exchange_flush_upstream(struct exchange *x);
+/** Send what waits for the upstream, then more; what it does not take waits. Once it is broken nothing is
+ * sent nor kept. @return false when the session was closed: out of memory */
+bool exchange_send(struct exchange *x, struct slice more);
+/** The upstream takes no more, for this errno: reading it tells why. */
+void exchange_note_broken(struct exchange *x, int err);
+/** Octets that wait for the upstream. */
+size_t exchange_waiting(const struct exchange *x);
 
 /* exchange_pump.c */
 void exchange_pump_request(struct exchange *x);
 void exchange_pump_response(struct exchange *x);
 
+/* exchange_body.c */
+/** Whether what comes next from the upstream is a body that needs no reading. */
+bool exchange_moves_response(const struct exchange *x);
+/** Move what is there of it. */
+void exchange_move_response(struct exchange *x);
+/** Pass on what waits in a pump. @return whether nothing waits any more; else the sink is slow, or broken,
+ * and then the session may be closed */
+bool exchange_flush_up(struct exchange *x);
+bool exchange_flush_down(struct exchange *x);
+
 /* exchange.c */
+/** Finish the request if the response is complete and has gone on. @return whether it has been */
+bool exchange_settle(struct exchange *x);
 /** The response is complete. */
 void exchange_finish(struct exchange *x);
 /** Cut the client off: it has seen part of a response that will not be whole. */

@@ -1,22 +1,22 @@
 #include "session/exchange_state.h"
 
 #include "base/clock.h"
+#include "session/wire.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-enum { READ_STEP = 16 * 1024 };
+/* A head, which can become longer on its way, and what one read of the client brings of the body. */
+enum { TO_UPSTREAM_MAX = 2 * HTTP_HEAD_MAX + PUMP_BUFFER_MAX };
 
 void exchange_watch_upstream(struct exchange *x)
 {
     struct session *s = x->session;
     struct ev_loop *loop = s->proxy->loop;
-    /* Between requests it is watched for its end; else as long as there is room for what it says. */
-    bool read =
-        x->fd >= 0 && (!x->active || (s->out.len < EXCHANGE_HIGH_WATER && buf_room(&x->from_upstream) > 0));
-    bool write = x->fd >= 0 && x->to_upstream.len > 0;
+    /* Between requests it is watched for its end; else while nothing waits of what it has said. */
+    bool read = x->fd >= 0 && (!x->active || (!x->response_done && s->out.len == 0 && !exchange_owes(x)));
+    bool write = x->fd >= 0 && exchange_waiting(x) > 0;
 
     if (read != (bool)ev_is_active(&x->read)) {
         if (read)
@@ -41,9 +41,11 @@ static void close_upstream(struct exchange *x)
     if (x->fd >= 0)
         (void)close(x->fd);
     x->fd = -1;
-    x->reused = false;
+    x->reused = x->broken = x->was_reset = false;
     buf_done(&x->to_upstream);
     buf_done(&x->from_upstream);
+    pump_done(&x->up, &x->session->proxy->hands.room.pump);
+    pump_done(&x->down, &x->session->proxy->hands.room.pump);
 }
 
 void exchange_drop_upstream(struct session *s, const char *outcome)
@@ -80,7 +82,7 @@ void exchange_stop(struct exchange *x)
 {
     if (!x)
         return;
-    if (exchange_end_would_mislead(x) && x->session->fd >= 0)
+    if ((exchange_end_would_mislead(x) || exchange_owes(x)) && x->session->fd >= 0)
         session_reset_on_close(x->session);
     x->active = false;
     close_upstream(x);
@@ -95,48 +97,66 @@ void exchange_free(struct exchange *x)
     free(x);
 }
 
-bool exchange_flush_upstream(struct exchange *x)
+size_t exchange_waiting(const struct exchange *x)
 {
-    while (x->to_upstream.len > 0) {
-        struct slice waiting = buf_slice(&x->to_upstream);
-        ssize_t n = send(x->fd, waiting.data, waiting.len, MSG_NOSIGNAL);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-            break;
-        if (n < 0)
-            return false;
-        outbound_note(x->session->outbound, (uint64_t)n, 0);
-        buf_consume(&x->to_upstream, (size_t)n);
+    return x->to_upstream.len + pump_waiting(&x->up);
+}
+
+void exchange_note_broken(struct exchange *x, int err)
+{
+    /* A reset that came after the peer's FIN is told as EPIPE: what it said before is whole. */
+    x->broken = true;
+    x->was_reset = err != EPIPE;
+    buf_done(&x->to_upstream);
+    pump_done(&x->up, &x->session->proxy->hands.room.pump);
+}
+
+bool exchange_send(struct exchange *x, struct slice more)
+{
+    size_t sent;
+
+    if (x->broken)
+        return true;
+    int err = wire_send(x->fd, &x->to_upstream, more, &sent);
+    if (err == -ENOBUFS || err == -ENOMEM) {
+        session_close(x->session, fault_name(FAULT_RESOURCES));
+        return false;
+    }
+    if (err < 0)
+        exchange_note_broken(x, -err);
+    if (sent > 0) {
+        outbound_note(x->session->outbound, sent, 0);
         x->last_activity_s = clock_now_s();
     }
+    buf_release_if_empty(&x->to_upstream);
     return true;
 }
 
 static void on_upstream_readable(struct ev_loop *loop, ev_io *w, int events)
 {
     struct exchange *x = container_of(w, struct exchange, read);
+    struct session *s = x->session;
 
     (void)loop;
     (void)events;
-    size_t room = buf_room(&x->from_upstream);
-    size_t want = room < READ_STEP ? room : READ_STEP;
-    char *space;
-    if (buf_reserve(&x->from_upstream, want, &space) < 0)
-        return session_close(x->session, fault_name(FAULT_RESOURCES));
-    ssize_t n = recv(x->fd, space, want, 0);
-    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+    if (exchange_moves_response(x))
+        return exchange_move_response(x);
+    ssize_t n = wire_read(x->fd, &x->from_upstream, &s->proxy->hands.room.pump);
+    if (n == -ENOMEM)
+        return session_close(s, fault_name(FAULT_RESOURCES));
+    if (n == -EAGAIN)
         return;
     if (n <= 0)
         return exchange_upstream_ended(x, n == 0);
     if (!x->active) /* it speaks unasked: of no use any more */
-        return exchange_drop_upstream(x->session, "closed");
-    buf_commit(&x->from_upstream, (size_t)n);
-    outbound_note(x->session->outbound, 0, (uint64_t)n);
+        return exchange_drop_upstream(s, "closed");
+    outbound_note(s->outbound, 0, (uint64_t)n);
     x->answered = true;
     buf_done(&x->replay);
     x->last_activity_s = clock_now_s();
     exchange_pump_response(x);
+    if (buf_keep(&x->from_upstream) < 0)
+        session_close(s, fault_name(FAULT_RESOURCES));
 }
 
 static void on_upstream_writable(struct ev_loop *loop, ev_io *w, int events)
@@ -159,9 +179,9 @@ struct exchange *exchange_of(struct session *s)
     x->fd = -1;
     ev_io_init(&x->read, on_upstream_readable, -1, EV_READ);
     ev_io_init(&x->write, on_upstream_writable, -1, EV_WRITE);
-    buf_init(&x->to_upstream, 2 * (HTTP_HEAD_MAX + EXCHANGE_HIGH_WATER));
+    buf_init(&x->to_upstream, TO_UPSTREAM_MAX);
     buf_init(&x->from_upstream, HTTP_HEAD_MAX);
-    buf_init(&x->replay, 2 * HTTP_HEAD_MAX);
+    buf_init(&x->replay, TO_UPSTREAM_MAX);
     s->exchange = x;
     return x;
 }

@@ -5,6 +5,7 @@
 #include "proto/http_head.h"
 #include "session/exchange.h"
 #include "session/front.h"
+#include "session/wire.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -14,8 +15,9 @@
 #include <unistd.h>
 
 /* Unread input of a client: a whole HTTP head fits, and so do the early octets a relay takes. */
-enum { IN_MAX = HTTP_HEAD_MAX, IN_STEP = 16 * 1024 };
+enum { IN_MAX = HTTP_HEAD_MAX };
 _Static_assert((int)IN_MAX <= (int)RELAY_EARLY_MAX, "what a client sent early must fit the relay's buffer");
+_Static_assert((int)IN_MAX >= (int)PUMP_BUFFER_MAX, "one read must fit");
 /* Output that waits: a response head and what one read of upstream brings. */
 enum { OUT_MAX = HTTP_HEAD_MAX + 2 * 64 * 1024 };
 
@@ -49,8 +51,9 @@ static bool wants_input(const struct session *s)
     switch (s->state) {
     case SESSION_READING:
     case SESSION_CONNECTING:
-    case SESSION_EXCHANGE:
         return buf_room(&s->in) > 0;
+    case SESSION_EXCHANGE:
+        return buf_room(&s->in) > 0 && exchange_wants_input(s->exchange);
     case SESSION_ENDING:
         return true;
     case SESSION_REPLYING:
@@ -72,7 +75,7 @@ static void watch_one(struct ev_loop *loop, ev_io *w, bool on)
 void session_watch(struct session *s)
 {
     watch_one(s->proxy->loop, &s->read, s->fd >= 0 && wants_input(s));
-    watch_one(s->proxy->loop, &s->write, s->fd >= 0 && s->out.len > 0);
+    watch_one(s->proxy->loop, &s->write, s->fd >= 0 && (s->out.len > 0 || exchange_owes(s->exchange)));
 }
 
 /* --- what the fronts do --------------------------------------------------------------------------------- */
@@ -312,38 +315,25 @@ void session_tunnel(struct session *s)
 
 /* --- the client's socket -------------------------------------------------------------------------------- */
 
-bool session_flush(struct session *s)
+bool session_send(struct session *s, const void *data, size_t len)
 {
-    bool progress = false;
+    size_t sent;
+    int err = wire_send(s->fd, &s->out, slice_of(data, len), &sent);
 
-    while (s->out.len > 0) {
-        struct slice waiting = buf_slice(&s->out);
-        ssize_t n = send(s->fd, waiting.data, waiting.len, MSG_NOSIGNAL);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-            break;
-        if (n < 0) {
-            session_close(s, "reset");
-            return false;
-        }
-        buf_consume(&s->out, (size_t)n);
-        progress = true;
+    if (err < 0) {
+        session_close(s, err == -ENOBUFS || err == -ENOMEM ? fault_name(FAULT_RESOURCES) : "reset");
+        return false;
     }
     buf_release_if_empty(&s->out);
-    if (progress && (s->state == SESSION_READING || s->state == SESSION_ENDING))
+    if (sent > 0 && (s->state == SESSION_READING || s->state == SESSION_ENDING))
         session_rearm(s); /* slow is not idle */
     session_watch(s);
     return true;
 }
 
-bool session_send(struct session *s, const void *data, size_t len)
+bool session_flush(struct session *s)
 {
-    if (buf_append(&s->out, data, len) < 0) {
-        session_close(s, fault_name(FAULT_RESOURCES));
-        return false;
-    }
-    return session_flush(s);
+    return session_send(s, "", 0);
 }
 
 static void on_client_ended(struct session *s)
@@ -368,7 +358,7 @@ static void on_client_ended(struct session *s)
  * would destroy our answer on its way. */
 static void discard(struct session *s)
 {
-    char data[IN_STEP];
+    char data[16 * 1024];
     ssize_t n = recv(s->fd, data, sizeof data, 0);
 
     if (n == 0)
@@ -385,23 +375,24 @@ static void on_readable(struct ev_loop *loop, ev_io *w, int events)
     (void)events;
     if (s->state == SESSION_ENDING)
         return discard(s);
-    size_t want = buf_room(&s->in) < IN_STEP ? buf_room(&s->in) : IN_STEP;
-    char *space;
-    if (buf_reserve(&s->in, want, &space) < 0)
+    if (s->state == SESSION_EXCHANGE && exchange_moves_request(s->exchange))
+        return exchange_move_request(s->exchange);
+    ssize_t n = wire_read(s->fd, &s->in, &s->proxy->hands.room.pump);
+    if (n == -ENOMEM)
         return session_close(s, fault_name(FAULT_RESOURCES));
-    ssize_t n = recv(s->fd, space, want, 0);
-    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+    if (n == -EAGAIN)
         return;
     if (n < 0)
         return session_close(s, "reset");
     if (n == 0)
         return on_client_ended(s);
-    bool rested = s->state == SESSION_READING && s->front == FRONT_HTTP && s->in.len == 0;
-    buf_commit(&s->in, (size_t)n);
-    if (rested)
-        session_rearm(s); /* from now on a whole request is due */
-    session_watch(s);
+    bool rested = s->state == SESSION_READING && s->front == FRONT_HTTP && s->in.len == (size_t)n;
     advance(s);
+    if (rested && s->state == SESSION_READING && s->in.len > 0)
+        session_rearm(s); /* from now on a whole request is due */
+    if (buf_keep(&s->in) < 0)
+        return session_close(s, fault_name(FAULT_RESOURCES));
+    session_watch(s);
 }
 
 static void on_writable(struct ev_loop *loop, ev_io *w, int events)

@@ -1,0 +1,129 @@
+/* Bodies that need no reading, since their length is known or they end with their connection: they pass from
+ * socket to socket as in a tunnel, and not an octet of what follows them is taken. */
+#include "session/exchange_state.h"
+
+#include "base/clock.h"
+
+#include <errno.h>
+
+/* --- client to upstream --------------------------------------------------------------------------------- */
+
+bool exchange_wants_input(const struct exchange *x)
+{
+    return x && (x->request_done || exchange_waiting(x) == 0);
+}
+
+bool exchange_moves_request(const struct exchange *x)
+{
+    return x && x->active && !x->request_done && x->request_body.kind == HTTP_BODY_LENGTH && !x->broken &&
+           x->session->in.len == 0 && exchange_waiting(x) == 0;
+}
+
+void exchange_move_request(struct exchange *x)
+{
+    struct session *s = x->session;
+    struct http_body *body = &x->request_body;
+    size_t n;
+    enum pump_end end = pump_turn(&x->up, &s->proxy->hands.room.pump, s->fd, x->fd, body->left, &n);
+
+    body->left -= n;
+    body->done = x->request_done = body->left == 0;
+    if (n > 0) {
+        outbound_note(s->outbound, n, 0);
+        x->last_activity_s = clock_now_s();
+    }
+    switch (end) {
+    case PUMP_AGAIN:
+    case PUMP_EMPTY:
+        if (!x->request_done)
+            return;
+        break;
+    case PUMP_FULL:
+        session_watch(s);
+        return exchange_watch_upstream(x);
+    case PUMP_ENDED:
+        s->client_ended = true;
+        break;
+    case PUMP_SOURCE_BROKEN:
+        return session_close(s, "reset");
+    case PUMP_SINK_BROKEN:
+        exchange_note_broken(x, errno);
+        break;
+    case PUMP_NO_MEMORY:
+        return session_close(s, fault_name(FAULT_RESOURCES));
+    }
+    exchange_pump_request(x);
+}
+
+bool exchange_flush_up(struct exchange *x)
+{
+    int64_t n = pump_flush(&x->up, &x->session->proxy->hands.room.pump, x->fd);
+
+    if (n < 0)
+        exchange_note_broken(x, errno);
+    if (n > 0)
+        x->last_activity_s = clock_now_s();
+    return pump_waiting(&x->up) == 0;
+}
+
+/* --- upstream to client --------------------------------------------------------------------------------- */
+
+bool exchange_owes(const struct exchange *x)
+{
+    return x && pump_waiting(&x->down) > 0;
+}
+
+bool exchange_moves_response(const struct exchange *x)
+{
+    return x->active && x->head_done && !x->response_done && x->response.body.kind != HTTP_BODY_CHUNKED;
+}
+
+void exchange_move_response(struct exchange *x)
+{
+    struct session *s = x->session;
+    struct http_body *body = &x->response.body;
+    bool measured = body->kind == HTTP_BODY_LENGTH;
+    size_t n;
+    enum pump_end end =
+        pump_turn(&x->down, &s->proxy->hands.room.pump, x->fd, s->fd, measured ? body->left : PUMP_ALL, &n);
+
+    if (measured) {
+        body->left -= n;
+        body->done = x->response_done = body->left == 0;
+    }
+    if (n > 0) {
+        outbound_note(s->outbound, 0, n);
+        x->last_activity_s = clock_now_s();
+    }
+    switch (end) {
+    case PUMP_AGAIN:
+    case PUMP_EMPTY:
+        break;
+    case PUMP_FULL:
+        session_watch(s);
+        return exchange_watch_upstream(x);
+    case PUMP_ENDED:
+    case PUMP_SOURCE_BROKEN:
+        return exchange_upstream_ended(x, end == PUMP_ENDED);
+    case PUMP_SINK_BROKEN:
+        return session_close(s, "reset");
+    case PUMP_NO_MEMORY:
+        return session_close(s, fault_name(FAULT_RESOURCES));
+    }
+    if (x->response_done)
+        (void)exchange_settle(x);
+}
+
+bool exchange_flush_down(struct exchange *x)
+{
+    struct session *s = x->session;
+    int64_t n = pump_flush(&x->down, &s->proxy->hands.room.pump, s->fd);
+
+    if (n < 0) {
+        session_close(s, "reset");
+        return false;
+    }
+    if (n > 0)
+        x->last_activity_s = clock_now_s();
+    return pump_waiting(&x->down) == 0;
+}
