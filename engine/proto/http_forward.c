@@ -91,7 +91,8 @@ static bool host_is_good(const struct http_request *r, const struct http_head *h
     if (n == 0) /* plain CONNECT clients forget it, and nobody could be misled */
         return head->minor == 0 || r->kind == HTTP_CONNECT;
     struct slice value = http_find(head, "Host")->value;
-    return n == 1 && (value.len == 0 || target_parse(&ignored, value, HTTP_PORT) == PARSE_OK);
+    return n == 1 && (value.len == 0 || slice_eq(value, r->authority) ||
+                      target_parse(&ignored, value, HTTP_PORT) == PARSE_OK);
 }
 
 static bool wants_keep_alive(const struct http_head *head)

@@ -7,22 +7,26 @@ struct cursor {
     enum parse state;
 };
 
+/* What each octet may stand in, for every octet of every head is asked about. Those above ASCII are not in
+ * the grammar of a target, but browsers' users type them. */
+enum { TEXT = 1, TARGET = 2 | TEXT, TOKEN = 4 | TARGET };
+
+static const unsigned char classes[256] = {
+    ['\t'] = TEXT,          [' '] = TEXT,           ['!'] = TOKEN,         ['"'] = TARGET,
+    ['#' ... '\''] = TOKEN, ['(' ... ')'] = TARGET, ['*' ... '+'] = TOKEN, [','] = TARGET,
+    ['-' ... '.'] = TOKEN,  ['/'] = TARGET,         ['0' ... '9'] = TOKEN, [':' ... '@'] = TARGET,
+    ['A' ... 'Z'] = TOKEN,  ['[' ... ']'] = TARGET, ['^' ... 'z'] = TOKEN, ['{'] = TARGET,
+    ['|'] = TOKEN,          ['}'] = TARGET,         ['~'] = TOKEN,         [0x80 ... 0xff] = TARGET,
+};
+
+static bool is_of(unsigned char c, unsigned char class)
+{
+    return (classes[c] & class) == class;
+}
+
 bool http_is_token_char(unsigned char c)
 {
-    if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'))
-        return true;
-    return c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL;
-}
-
-/* Octets of a target. Those above ASCII are not in the grammar, but browsers' users type them. */
-static bool is_target_char(unsigned char c)
-{
-    return c > ' ' && c != 0x7f;
-}
-
-static bool is_text_char(unsigned char c)
-{
-    return c == '\t' || (c >= ' ' && c != 0x7f);
+    return is_of(c, TOKEN);
 }
 
 /* The present octet without taking it; -1 when there is none. */
@@ -52,12 +56,13 @@ static void expect(struct cursor *c, const char *text)
 }
 
 /* The longest run of such octets. */
-static struct slice take(struct cursor *c, bool (*fits)(unsigned char), bool may_be_empty)
+static struct slice take(struct cursor *c, unsigned char class, bool may_be_empty)
 {
-    const char *start = c->at;
+    const char *start = c->at, *at = start;
 
-    while (c->state == PARSE_OK && c->at < c->end && fits((unsigned char)*c->at))
-        c->at++;
+    while (c->state == PARSE_OK && at < c->end && is_of((unsigned char)*at, class))
+        at++;
+    c->at = at;
     if (peek(c) >= 0 && c->at == start && !may_be_empty)
         c->state = PARSE_BAD;
     return slice_of(start, (size_t)(c->at - start));
@@ -113,9 +118,9 @@ static void take_fields(struct cursor *c, struct http_head *h)
             return;
         }
         struct http_field *f = &h->fields[h->n_fields];
-        f->name = take(c, http_is_token_char, false);
+        f->name = take(c, TOKEN, false);
         expect(c, ":");
-        f->value = trim(take(c, is_text_char, true));
+        f->value = trim(take(c, TEXT, true));
         end_line(c);
         h->n_fields++;
     }
@@ -145,9 +150,9 @@ enum parse http_parse_request(struct http_head *ret, const char *data, size_t le
     ret->phrase = slice_of(data, 0);
     while (at_line_end(&c))
         end_line(&c);
-    ret->method = take(&c, http_is_token_char, false);
+    ret->method = take(&c, TOKEN, false);
     expect(&c, " ");
-    ret->target = take(&c, is_target_char, false);
+    ret->target = take(&c, TARGET, false);
     expect(&c, " ");
     take_version(&c, ret);
     end_line(&c);
@@ -171,7 +176,7 @@ enum parse http_parse_response(struct http_head *ret, const char *data, size_t l
     /* The blank before an empty phrase is often left out. */
     if (!at_line_end(&c)) {
         expect(&c, " ");
-        ret->phrase = trim(take(&c, is_text_char, true));
+        ret->phrase = trim(take(&c, TEXT, true));
     }
     end_line(&c);
     take_fields(&c, ret);

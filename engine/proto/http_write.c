@@ -2,18 +2,46 @@
  * own answers. */
 #include "proto/http_forward.h"
 
+#include <errno.h>
 #include <stdio.h>
 
-/* A writer that remembers the first error, so that a head is written without a test after each line. */
+/* A writer into room that was made beforehand, so that a piece costs no more than its copy. What finds none
+ * is left out, and told at the end. */
 struct writer {
     struct buf *out;
+    char *at, *end;
     int err;
 };
 
-static void put(struct writer *w, struct slice s)
+/* @param most  octets that can come to be written */
+static struct writer writer_over(struct buf *out, size_t most)
+{
+    struct writer w = {.out = out};
+    size_t room = most < buf_room(out) ? most : buf_room(out);
+
+    w.err = buf_reserve(out, room, &w.at);
+    w.end = w.err == 0 ? w.at + room : w.at;
+    return w;
+}
+
+static int writer_end(struct writer *w)
 {
     if (w->err == 0)
-        w->err = buf_append(w->out, s.data, s.len);
+        buf_commit(w->out, (size_t)(w->at - (w->out->data + w->out->start + w->out->len)));
+    return w->err;
+}
+
+static void put(struct writer *w, struct slice s)
+{
+    if (s.len == 0)
+        return;
+    if (s.len > (size_t)(w->end - w->at)) {
+        w->err = w->err ? w->err : -ENOBUFS;
+        w->end = w->at;
+        return;
+    }
+    memcpy(w->at, s.data, s.len);
+    w->at += s.len;
 }
 
 static void put_str(struct writer *w, const char *s)
@@ -36,10 +64,16 @@ static void put_via(struct writer *w, const struct http_head *head, const char *
     put_str(w, "\r\n");
 }
 
-static bool is_one_of(struct slice name, const char *const *names)
+/* The length is the compiler's to count. */
+#define NAME(text)                                                                                           \
+    {                                                                                                        \
+        text, sizeof(text) - 1                                                                               \
+    }
+
+static bool is_one_of(struct slice name, const struct slice *names, size_t n)
 {
-    for (; *names; names++)
-        if (slice_ieq(name, slice_str(*names)))
+    for (size_t i = 0; i < n; i++)
+        if (slice_ieq(name, names[i]))
             return true;
     return false;
 }
@@ -49,19 +83,25 @@ static bool is_one_of(struct slice name, const char *const *names)
  * @see RFC 9110 7.6.1 */
 static bool is_hop_by_hop(struct slice name)
 {
-    static const char *const names[] = {
-        "Connection", "Proxy-Connection",    "Keep-Alive",         "TE",
-        "Upgrade",    "Proxy-Authorization", "Proxy-Authenticate", "Proxy-Authentication-Info",
-        NULL,
+    static const struct slice names[] = {
+        NAME("Connection"),
+        NAME("Proxy-Connection"),
+        NAME("Keep-Alive"),
+        NAME("TE"),
+        NAME("Upgrade"),
+        NAME("Proxy-Authorization"),
+        NAME("Proxy-Authenticate"),
+        NAME("Proxy-Authentication-Info"),
     };
-    return is_one_of(name, names);
+    return is_one_of(name, names, ARRAY_LEN(names));
 }
 
 /* Fields that frame or route the message: no Connection field can make them go. */
 static bool is_protected(struct slice name)
 {
-    static const char *const names[] = {"Content-Length", "Transfer-Encoding", "Host", "Via", NULL};
-    return is_one_of(name, names);
+    static const struct slice names[] = {NAME("Content-Length"), NAME("Transfer-Encoding"), NAME("Host"),
+                                         NAME("Via")};
+    return is_one_of(name, names, ARRAY_LEN(names));
 }
 
 static bool is_first_of_name(const struct http_head *head, const struct http_field *f)
@@ -133,10 +173,18 @@ static void put_request_field(struct writer *w, const struct http_head *head, co
         put_field(w, f->name, f->value);
 }
 
+/* What a head can grow to: its own octets, lines of a bare LF and names without a blank made whole, and lines
+ * that are added. */
+static size_t most_of(const struct http_head *head, const char *pseudonym)
+{
+    enum { ADDED_MAX = 128 };
+    return head->consumed + 3 * head->n_fields + strlen(pseudonym) + ADDED_MAX;
+}
+
 int http_write_request(struct buf *out, const struct http_head *head, const struct http_request *req,
                        const char *pseudonym)
 {
-    struct writer w = {.out = out};
+    struct writer w = writer_over(out, most_of(head, pseudonym) + req->authority.len);
 
     put(&w, head->method);
     put_str(&w, " ");
@@ -151,7 +199,7 @@ int http_write_request(struct buf *out, const struct http_head *head, const stru
     if (req->upgrade)
         put_upgrade(&w, head);
     put_str(&w, "\r\n");
-    return w.err;
+    return writer_end(&w);
 }
 
 enum parse http_interpret_response(struct http_response *ret, const struct http_head *head,
@@ -189,13 +237,14 @@ static void put_response_field(struct writer *w, const struct http_head *head, c
 int http_write_response(struct buf *out, const struct http_head *head, const struct http_response *resp,
                         int client_minor, bool keep_alive, const char *pseudonym)
 {
-    struct writer w = {.out = out};
-    char status[32];
+    struct writer w = writer_over(out, most_of(head, pseudonym));
+    char status[] = "HTTP/1.1 000 ";
     /* A body that ends with the connection may be coded as well, without chunks. */
     bool coded = client_minor >= 1 &&
                  (resp->body.kind == HTTP_BODY_CHUNKED || resp->body.kind == HTTP_BODY_UNTIL_CLOSE);
 
-    (void)snprintf(status, sizeof status, "HTTP/1.1 %d ", head->status);
+    for (int i = 0, left = head->status; i < 3; i++, left /= 10)
+        status[sizeof "HTTP/1.1 00" - 1 - (size_t)i] = (char)('0' + left % 10);
     put_str(&w, status);
     put(&w, head->phrase);
     put_str(&w, "\r\n");
@@ -209,13 +258,14 @@ int http_write_response(struct buf *out, const struct http_head *head, const str
     else if (!resp->interim && client_minor == 0)
         put_str(&w, "Connection: keep-alive\r\n");
     put_str(&w, "\r\n");
-    return w.err;
+    return writer_end(&w);
 }
 
 int http_write_error(struct buf *out, int status, const char *error, const char *text, bool keep_alive,
                      bool head_only)
 {
-    struct writer w = {.out = out};
+    enum { HEAD_MAX = 512 };
+    struct writer w = writer_over(out, HEAD_MAX + strlen(text));
     char line[160];
 
     (void)snprintf(line, sizeof line, "HTTP/1.1 %d %s\r\n", status, http_phrase(status));
@@ -234,7 +284,7 @@ int http_write_error(struct buf *out, int status, const char *error, const char 
         put_str(&w, text);
         put_str(&w, "\n");
     }
-    return w.err;
+    return writer_end(&w);
 }
 
 const char *http_phrase(int status)

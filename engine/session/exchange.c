@@ -4,7 +4,6 @@
 #include "session/front.h"
 #include "session/reply.h"
 
-#include <stdio.h>
 #include <string.h>
 
 /* --- the end of a request ------------------------------------------------------------------------------- */
@@ -142,8 +141,9 @@ void exchange_begin(struct session *s, const struct http_head *head, const struc
     if (!x)
         return session_close(s, NULL);
     x->active = true;
-    (void)snprintf(x->method, sizeof x->method, "%.*s", (int)(head->method.len < 15 ? head->method.len : 15),
-                   head->method.data);
+    size_t len = head->method.len < sizeof x->method - 1 ? head->method.len : sizeof x->method - 1;
+    memcpy(x->method, head->method.data, len);
+    x->method[len] = '\0';
     x->client_minor = head->minor;
     x->client_keeps = request->keep_alive;
     x->upgrade = request->upgrade;
