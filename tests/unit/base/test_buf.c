@@ -138,6 +138,39 @@ static void test_memory_is_held_only_while_needed(void **state)
     (void)state;
 }
 
+static void test_borrowed_octets_stay_where_they_lie(void **state)
+{
+    char lent[] = "borrowed";
+    struct buf b;
+
+    buf_init(&b, 16);
+    assert_int_equal(buf_keep(&b), 0);
+    buf_borrow(&b, lent, 8);
+    assert_ptr_equal(buf_slice(&b).data, lent);
+    buf_consume(&b, 6);
+    assert_holds(&b, "ed");
+    assert_int_equal(buf_keep(&b), 0);
+    memset(lent, 'x', sizeof lent);
+    assert_holds(&b, "ed");
+    assert_int_equal(buf_append(&b, "!", 1), 0);
+    assert_holds(&b, "ed!");
+    buf_done(&b);
+
+    buf_borrow(&b, lent, 8); /* all is used up: nothing is held */
+    buf_consume(&b, 8);
+    assert_int_equal(buf_keep(&b), 0);
+    assert_null(b.data);
+    buf_borrow(&b, lent, 8); /* thrown away: not ours to free */
+    buf_done(&b);
+    assert_null(b.data);
+    buf_borrow(&b, lent, 2); /* written to: that ends the loan */
+    assert_int_equal(buf_append(&b, "y", 1), 0);
+    assert_holds(&b, "xxy");
+    assert_int_equal(lent[2], 'x');
+    buf_done(&b);
+    (void)state;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -147,6 +180,7 @@ int main(void)
         cmocka_unit_test(test_long_run_through_a_small_buffer),
         cmocka_unit_test(test_printf_fills_to_the_last_octet),
         cmocka_unit_test(test_memory_is_held_only_while_needed),
+        cmocka_unit_test(test_borrowed_octets_stay_where_they_lie),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,223 @@
+"""Bodies of plain HTTP on their way from socket to socket: every octet, no octet too many, and no end that misleads."""
+
+import hashlib
+import socket
+import threading
+
+import pytest
+
+from lab.http import Client, HttpOrigin, Reader, get, response
+from lab.origin import pattern, read_all, read_exactly, read_head, reset
+from lab.proxy import SANITIZED
+from lab.run import wait_for
+
+MIB = 1024 * 1024
+
+
+@pytest.fixture
+def proxy(start):
+    return start("wan1", "wan2")
+
+
+def digest(data):
+    return hashlib.sha256(data).hexdigest().encode()
+
+
+def measured(request, _):
+    """A body of so many octets as the path says, or the digest of what was sent."""
+    if request.body:
+        return response(200, digest(request.body))
+    return response(200, pattern(int(request.target[1:]), request.target.encode()))
+
+
+# Around what one read takes, and what a pipe holds; and much more than any of them.
+SIZES = [1, 65_535, 65_536, 65_537, 131_072, 262_143, 262_145, 8 * MIB + 1]
+
+
+def test_responses_end_where_they_should(proxy, origin):
+    server = HttpOrigin(origin, measured)
+    with Client(proxy) as c:
+        for size in SIZES:
+            m = c.ask(get(server, f"/{size}"))
+            assert len(m.body) == size and m.body == pattern(size, f"/{size}".encode())
+            assert c.rest == b""
+    assert len(server.peers) == 1
+    (line,) = proxy.connections(1)
+    assert line["rx"] == sum(len(response(200, b"")) - 1 + len(str(size)) + size for size in SIZES)
+
+
+def test_requests_end_where_they_should(proxy, origin):
+    """All in one go: behind each body lies the next request, and none may lose an octet to the other."""
+    server = HttpOrigin(origin, measured)
+    bodies = [pattern(size, b"up") for size in SIZES]
+    stream = b"".join(get(server, "/", f"Content-Length: {len(b)}", method="POST") + b + get(server, "/70000") for b in bodies)
+    with Client(proxy, timeout=30) as c:
+        sender = threading.Thread(target=c.send, args=(stream,))
+        sender.start()
+        for body in bodies:
+            assert c.message("POST").body == digest(body)
+            assert c.message("GET").body == pattern(70_000, b"/70000")
+        sender.join(10)
+    assert [r.body for _, r in server.requests[::2]] == bodies and len(server.peers) == 1
+    (line,) = proxy.connections(1)
+    assert line["tx"] == sum(len(r.raw_head) + len(r.body) for _, r in server.requests)
+
+
+def test_large_chunks_arrive_as_they_were_sent(proxy, origin):
+    sizes = [1, 65_000, 300_000, 16, 2 * MIB]
+    framing = b"".join(b"%x\r\n%b\r\n" % (n, pattern(n)) for n in sizes) + b"0\r\nA: b\r\n\r\n"
+    content = b"".join(pattern(n) for n in sizes)
+    server = HttpOrigin(origin, lambda r, _: response(200, digest(r.body)) if r.body else b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + framing)
+    with Client(proxy, timeout=30) as c:
+        for _ in range(2):
+            m = c.ask(get(server))
+            assert m.body == content and m.trailers == b"A: b\r\n"
+            c.send(get(server, "/", "Transfer-Encoding: chunked", method="POST") + framing)
+            assert c.message("POST").body == digest(content)
+    assert len(server.peers) == 1
+    with Client(proxy, timeout=30) as c:
+        assert c.ask(get(server, version="1.0")).body == content
+
+
+def test_what_a_server_says_behind_its_answer_is_no_answer(proxy, origin):
+    """However it lies in the segments, it must not come to whoever asks next."""
+    false = response(200, b"false")
+
+    def talkative(request, _):
+        size = int(request.target[1:])
+        return response(200, pattern(size)) + (false if size else b"")
+
+    server = HttpOrigin(origin, talkative)
+    for size in (10, 65_536, 1_000_000):
+        with Client(proxy) as c:
+            c.send(get(server, f"/{size}") + get(server, "/0"))
+            assert c.message("GET").body == pattern(size)
+            assert c.message("GET").body == b""
+            assert c.rest == b""
+
+
+def test_a_small_answer_is_one_segment(proxy, origin):
+    server = HttpOrigin(origin, lambda *_: response(200, b"x" * 1000))
+    with Client(proxy) as c:
+        for _ in range(20):
+            c.send(get(server))
+            assert c.s.recv(65536).endswith(b"\r\n\r\n" + b"x" * 1000)
+
+
+# --- ends ---
+
+
+@pytest.mark.parametrize("fields", [["Content-Length: 20000000"], []])
+def test_a_server_that_resets_in_the_midst(proxy, origin, fields):
+    read = threading.Event()
+
+    def half(s):
+        read_head(s)
+        s.sendall("\r\n".join(["HTTP/1.1 200 OK", *fields, "", ""]).encode() + pattern(4 * MIB))
+        assert read.wait(10)
+        reset(s)
+
+    server = origin(half)
+    with Client(proxy) as c:
+        c.send(get(server))
+        c.head()
+        c.exactly(2 * MIB)
+        read.set()
+        with pytest.raises(ConnectionResetError) if not fields else pytest.raises((ConnectionResetError, EOFError)):
+            read_exactly(c.s, 20_000_000)
+            raise AssertionError("that much was not sent")
+    assert proxy.connections(1)[0]["outcome"] == "reset"
+
+
+def test_a_client_that_resets_in_the_midst(proxy, origin):
+    broken = []
+
+    def endless(s):
+        read_head(s)
+        s.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000000000\r\n\r\n")
+        try:
+            while True:
+                s.sendall(bytes(MIB))
+        except OSError as error:
+            broken.append(error)
+
+    server = origin(endless)
+    c = Client(proxy)
+    c.send(get(server))
+    c.head()
+    c.exactly(2 * MIB)
+    reset(c.s)
+    wait_for(lambda: broken, "the server hears of it")
+    assert proxy.connections(1)[0]["outcome"] == "reset"
+
+
+def test_a_client_that_leaves_in_the_midst_of_its_request(proxy, origin):
+    def takes(s):
+        read_head(s)
+        return len(read_all(s))
+
+    server = origin(takes)
+    with Client(proxy) as c:
+        c.send(get(server, "/", "Content-Length: 10000000", method="POST") + bytes(3 * MIB))
+        c.s.shutdown(socket.SHUT_WR)
+        assert c.s.recv(1) == b"", "there is no answer to half a request"
+    assert proxy.connections(1)[0]["outcome"] == "reset"
+
+
+def test_an_answer_until_close_that_breaks_with_the_upload_is_reset(proxy, origin):
+    """The upload finds out first that the server is gone: what has come of the answer is not the whole even so."""
+
+    def leaves(s):
+        read_head(s)
+        s.sendall(b"HTTP/1.1 200 OK\r\n\r\nhalf")
+        read_exactly(s, MIB)
+        reset(s)
+
+    server = origin(leaves)
+    for _ in range(5):
+        with Client(proxy) as c:
+            c.send(get(server, "/", "Content-Length: 1000000000", method="POST"))
+            assert c.head().status == 200
+            with pytest.raises(ConnectionResetError):  # behind an orderly end it would be BrokenPipeError
+                while True:
+                    c.send(bytes(MIB))
+
+
+def test_an_early_refusal_reaches_a_client_that_sends_on(proxy, origin):
+    """The server is gone; the client reads no answer before it has sent its body."""
+
+    def refuse(s):
+        read_head(s)
+        s.sendall(response(413, b"too big", "Connection: close"))
+        s.shutdown(socket.SHUT_WR)
+        read_exactly(s, 100_000)
+
+    server = origin(refuse)
+    with Client(proxy) as c:
+        c.send(get(server, "/", "Content-Length: 5000000", method="POST"))
+        c.send(bytes(5_000_000))
+        assert c.message("POST").status == 413
+
+
+# --- memory ---
+
+
+def test_a_kept_connection_holds_no_buffers(proxy, origin):
+    count = 120
+    server = HttpOrigin(origin, measured)
+
+    def kept():
+        c = Client(proxy)
+        assert len(c.ask(get(server, "/100000")).body) == 100_000
+        c.send(get(server, "/", "Content-Length: 100000", method="POST") + bytes(100_000))
+        assert c.message("POST").body == digest(bytes(100_000))
+        return c
+
+    clients = [kept() for _ in range(30)]
+    before = proxy.resident()
+    clients += [kept() for _ in range(count)]
+    grown = (proxy.resident() - before) / count
+    for c in clients:
+        c.s.close()
+    print(f"{grown:.0f} octets for each")
+    assert SANITIZED or grown < 8192

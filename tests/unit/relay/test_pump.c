@@ -1,0 +1,180 @@
+/* One direction by itself: where it stops, how much goes in a turn, and what waits. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "relay/fixture.h"
+
+enum { MUCH_MORE = 4 * 1024 * 1024, TURN_MAX = 128 * 1024 + PIPE_SIZE };
+
+struct line {
+    struct pump_room room;
+    struct pump pump;
+    int far_source, source, sink, far_sink;
+    size_t fed, got;
+};
+
+static void open_line(struct line *l)
+{
+    *l = (struct line){.fed = 0};
+    tcp_pair(0, &l->far_source, &l->source);
+    tcp_pair(0, &l->sink, &l->far_sink);
+}
+
+static void close_line(struct line *l)
+{
+    pump_done(&l->pump, &l->room);
+    assert_int_equal(l->room.pipes.n_held, 0);
+    pipes_done(&l->room.pipes);
+    close(l->far_source);
+    close(l->source);
+    close(l->sink);
+    close(l->far_sink);
+}
+
+static void take(struct line *l)
+{
+    int end = 0;
+
+    l->got = drain(l->far_sink, l->got, &end);
+    assert_int_equal(end, 0);
+}
+
+/* Turn by turn until limit octets have come. @return what is left of it */
+static size_t move(struct line *l, size_t limit, size_t total)
+{
+    size_t n;
+
+    for (int turn = 0; turn < 100000 && limit > 0; turn++) {
+        l->fed = feed(l->far_source, l->fed, total);
+        if (pump_waiting(&l->pump) > 0) {
+            assert_true(pump_flush(&l->pump, &l->room, l->sink) >= 0);
+        } else {
+            enum pump_end end = pump_turn(&l->pump, &l->room, l->source, l->sink, limit, &n);
+            assert_true(end == PUMP_AGAIN || end == PUMP_EMPTY || end == PUMP_FULL);
+            assert_true(n <= limit && n <= TURN_MAX);
+            limit -= n;
+        }
+        take(l);
+    }
+    while (pump_waiting(&l->pump) > 0) {
+        assert_true(pump_flush(&l->pump, &l->room, l->sink) >= 0);
+        take(l);
+    }
+    return limit;
+}
+
+/* However the octets come, those behind the limit stay where they are, and come out next. */
+static void a_limit_is_exact(void **state)
+{
+    static const size_t limits[] = {1,
+                                    2,
+                                    16383,
+                                    16384,
+                                    PUMP_BUFFER_MAX - 1,
+                                    PUMP_BUFFER_MAX,
+                                    PUMP_BUFFER_MAX + 1,
+                                    PIPE_SIZE - 1,
+                                    PIPE_SIZE,
+                                    PIPE_SIZE + 1,
+                                    MUCH_MORE};
+    struct line l;
+    size_t sum = 0;
+
+    (void)state;
+    open_line(&l);
+    for (size_t i = 0; i < ARRAY_LEN(limits); i++) {
+        size_t before = l.got;
+        assert_int_equal(move(&l, limits[i], SIZE_MAX), 0);
+        take(&l);
+        while (l.got < before + limits[i])
+            take(&l);
+        assert_int_equal(l.got, before + limits[i]);
+        sum += limits[i];
+    }
+    assert_int_equal(l.got, sum);
+    close_line(&l);
+}
+
+/* The whole lies ready: the last reads of a spliced body are limited as well. */
+static void a_spliced_body_ends_exactly(void **state)
+{
+    struct line l;
+
+    (void)state;
+    for (size_t extra = 0; extra < 3; extra++) {
+        size_t body = 1000 * 1000 + extra * 7777;
+        open_line(&l);
+        assert_int_equal(move(&l, body, body + 5), 0);
+        assert_true(l.room.pipes.n_idle > 0); /* it was spliced */
+        while (l.got < body)
+            take(&l);
+        assert_int_equal(l.got, body);
+        l.pump = (struct pump){.bulk = false};
+        assert_int_equal(move(&l, 5, body + 5), 0);
+        while (l.got < body + 5)
+            take(&l);
+        close_line(&l);
+    }
+}
+
+/* Nobody takes: what one read brought waits, and then nothing more is read. */
+static void a_sink_that_takes_nothing_stops_it(void **state)
+{
+    struct line l;
+    size_t n, moved = 0, held;
+    enum pump_end end = PUMP_AGAIN;
+
+    (void)state;
+    open_line(&l);
+    while (end != PUMP_FULL) {
+        l.fed = feed(l.far_source, l.fed, SIZE_MAX);
+        end = pump_turn(&l.pump, &l.room, l.source, l.sink, PUMP_ALL, &n);
+        assert_true(end == PUMP_AGAIN || end == PUMP_EMPTY || end == PUMP_FULL);
+        moved += n;
+        assert_true(moved < 1u << 28);
+    }
+    held = pump_waiting(&l.pump);
+    assert_in_range(held, 1, PIPE_SIZE);
+    while (l.got < moved) {
+        assert_true(pump_flush(&l.pump, &l.room, l.sink) >= 0);
+        take(&l);
+    }
+    assert_int_equal(pump_waiting(&l.pump), 0);
+    close_line(&l);
+}
+
+/* Four reads or 128 KiB, whichever comes first. */
+static void a_turn_has_an_end(void **state)
+{
+    struct line l;
+    size_t n;
+
+    (void)state;
+    open_line(&l);
+    for (int i = 0; i < 200; i++) {
+        l.fed = feed(l.far_source, l.fed, SIZE_MAX);
+        assert_true(pump_waiting(&l.pump) == 0 || pump_flush(&l.pump, &l.room, l.sink) >= 0);
+        if (pump_waiting(&l.pump) == 0) {
+            enum pump_end end = pump_turn(&l.pump, &l.room, l.source, l.sink, PUMP_ALL, &n);
+            assert_true(end == PUMP_AGAIN || end == PUMP_EMPTY || end == PUMP_FULL);
+            assert_true(n <= TURN_MAX);
+        }
+        take(&l);
+    }
+    close_line(&l);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_limit_is_exact),
+        cmocka_unit_test(a_spliced_body_ends_exactly),
+        cmocka_unit_test(a_sink_that_takes_nothing_stops_it),
+        cmocka_unit_test(a_turn_has_an_end),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
