@@ -40,7 +40,7 @@ enum pump_end {
     PUMP_FULL,  /* the sink does not take all: something waits */
     PUMP_ENDED, /* the source's FIN */
     PUMP_SOURCE_BROKEN,
-    PUMP_SINK_BROKEN,
+    PUMP_SINK_BROKEN, /* errno says how */
     PUMP_NO_MEMORY,
 };
 
@@ -58,7 +58,7 @@ MUST_CHECK enum pump_end pump_move(struct pump *p, struct pump_room *room, int s
 MUST_CHECK enum pump_end pump_turn(struct pump *p, struct pump_room *room, int source, int sink,
                                    uint64_t limit, size_t *ret_read);
 
-/** Pass on of what waits. @return octets that the sink took, or -1 when it is broken */
+/** Pass on of what waits. @return octets that the sink took, or -1 when it is broken: errno says how */
 MUST_CHECK int64_t pump_flush(struct pump *p, struct pump_room *room, int sink);
 
 /** Let octets wait before any that are read: nothing may wait yet. @return 0, -ENOMEM */

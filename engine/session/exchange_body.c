@@ -26,6 +26,7 @@ void exchange_move_request(struct exchange *x)
     struct http_body *body = &x->request_body;
     size_t n;
     enum pump_end end = pump_turn(&x->up, &s->proxy->hands.room.pump, s->fd, x->fd, body->left, &n);
+    int err = errno;
 
     body->left -= n;
     body->done = x->request_done = body->left == 0;
@@ -48,7 +49,7 @@ void exchange_move_request(struct exchange *x)
     case PUMP_SOURCE_BROKEN:
         return session_close(s, "reset");
     case PUMP_SINK_BROKEN:
-        exchange_note_broken(x, errno);
+        exchange_note_broken(x, err);
         break;
     case PUMP_NO_MEMORY:
         return session_close(s, fault_name(FAULT_RESOURCES));

@@ -165,22 +165,52 @@ def test_a_client_that_leaves_in_the_midst_of_its_request(proxy, origin):
 
 
 def test_an_answer_until_close_that_breaks_with_the_upload_is_reset(proxy, origin):
-    """The upload finds out first that the server is gone: what has come of the answer is not the whole even so."""
+    """The upload finds out that the server is gone, while nobody reads the answer: what has come of that is not the whole even
+    so. What is left of the upload has no place to go, and must not keep the client from reading."""
+    gone = threading.Event()
 
     def leaves(s):
         read_head(s)
-        s.sendall(b"HTTP/1.1 200 OK\r\n\r\nhalf")
-        read_exactly(s, MIB)
+        s.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        s.settimeout(0.3)
+        with pytest.raises(TimeoutError):  # the proxy takes no more
+            while True:
+                s.sendall(bytes(MIB))
         reset(s)
+        gone.set()
 
     server = origin(leaves)
-    for _ in range(5):
-        with Client(proxy) as c:
-            c.send(get(server, "/", "Content-Length: 1000000000", method="POST"))
-            assert c.head().status == 200
-            with pytest.raises(ConnectionResetError):  # behind an orderly end it would be BrokenPipeError
-                while True:
-                    c.send(bytes(MIB))
+    with Client(proxy) as c:
+        c.send(get(server, "/", "Content-Length: 1000000000", method="POST"))
+        assert gone.wait(10)
+        c.send(bytes(32 * MIB))
+        with pytest.raises(ConnectionResetError):
+            while c.s.recv(65536):
+                pass
+    assert proxy.connections(1)[0]["outcome"] == "reset"
+
+
+def test_what_waits_for_a_client_when_the_proxy_ends_is_not_passed_off_as_whole(proxy, origin):
+    """All of the answer is with the proxy or before it; the client learns by a reset that it has not come through."""
+    size, full = 64 * MIB, threading.Event()
+
+    def floods(s):
+        read_head(s)
+        s.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size)
+        s.settimeout(0.3)
+        with pytest.raises(TimeoutError):  # the proxy takes no more
+            s.sendall(bytes(size))
+        full.set()
+        wait_for(lambda: proxy.process.poll() is not None, "the proxy has ended")
+
+    server = origin(floods)
+    with Client(proxy) as c:
+        c.send(get(server))
+        assert full.wait(10)
+        proxy.stop()
+        with pytest.raises(ConnectionResetError):
+            while c.s.recv(65536):
+                pass
 
 
 def test_an_early_refusal_reaches_a_client_that_sends_on(proxy, origin):
