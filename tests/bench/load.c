@@ -1,8 +1,9 @@
 // clang-format off
 /* Load for measurements, verified octet by octet:
- *   load PROXY none|socks5|connect|forward ORIGIN MEASURE [ARGUMENTS]
- * Places are ADDRESS:PORT; with "none" PROXY leads to the origin by itself. Measures:
- *   down|up STREAMS OCTETS    transfers side by side
+ *   load PROXY none|socks5|connect|forward|name|names ORIGIN MEASURE [ARGUMENTS]
+ * Places are ADDRESS:PORT; with "none" PROXY leads to the origin by itself. "name" is socks5 to a name, "names" to
+ * another name for each connection; names.c answers for them. Measures:
+ *   down|up|get STREAMS OCTETS   transfers side by side; get is down by HTTP
  *   connect N TOGETHER        connections of one 64-octet echo each
  *   echo N TOGETHER           64-octet echoes over connections that stay
  *   http N TOGETHER           GETs of 1 KiB over connections that stay
@@ -233,9 +234,9 @@ static uint64_t number(char **argv, int argc, int i)
 
 static enum how how_of(const char *text)
 {
-    static const char *const names[] = {"none", "socks5", "connect", "forward"};
+    static const char *const names[] = {"none", "socks5", "connect", "forward", "name", "names"};
 
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i <= BY_NAMES; i++)
         if (strcmp(text, names[i]) == 0)
             return (enum how)i;
     exit(2);
@@ -247,6 +248,8 @@ static void obey(const char *measure, uint64_t a, char **argv, int argc)
         transfers(TASK_DOWN, a, number(argv, argc, 6));
     else if (strcmp(measure, "up") == 0)
         transfers(TASK_UP, a, number(argv, argc, 6));
+    else if (strcmp(measure, "get") == 0)
+        transfers(TASK_GET, a, number(argv, argc, 6));
     else if (strcmp(measure, "connect") == 0)
         connections(a, number(argv, argc, 6));
     else if (strcmp(measure, "echo") == 0)

@@ -5,13 +5,21 @@
 
 #include "wire.h"
 
-enum how { BY_NONE, BY_SOCKS5, BY_CONNECT, BY_FORWARD /* plain HTTP, as to a proxy */ };
+enum how {
+    BY_NONE,
+    BY_SOCKS5,
+    BY_CONNECT,
+    BY_FORWARD, /* plain HTTP, as to a proxy */
+    BY_NAME,    /* SOCKS5, and always the same name in place of an address */
+    BY_NAMES,   /* and another name each time */
+};
 
 enum task {
     TASK_ECHO, /* one message there and back, again and again until it is told to stop */
     TASK_DOWN,
     TASK_UP,
     TASK_HTTP, /* one request and answer after the other */
+    TASK_GET,  /* as TASK_DOWN, by HTTP */
 };
 
 struct conn;
@@ -30,10 +38,9 @@ struct conn {
     int step;
     uint64_t place;
     double since;
-    bool writing, open, failed;
+    bool writing, resting;
     unsigned char in[4096];
     size_t n_in;
-    void (*closed)(struct conn *c);
 };
 
 struct load {

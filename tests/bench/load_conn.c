@@ -34,7 +34,7 @@ static void say(struct conn *c, const void *data, size_t n)
 
 static void say_text(struct conn *c, const char *fmt, ...)
 {
-    char text[256];
+    char text[320];
     va_list args;
 
     va_start(args, fmt);
@@ -54,11 +54,25 @@ static const char *origin_text(char out[32])
 
 /* --- tasks ---------------------------------------------------------------------------------------------- */
 
+enum { STEP_CONNECTING, STEP_GREETED, STEP_ASKED, STEP_OPEN, STEP_BODY /* nothing but the pattern comes */ };
+
+static void ask_http(struct conn *c)
+{
+    bool forward = c->how == BY_FORWARD;
+    char origin[32], path[24] = "";
+
+    (void)origin_text(origin);
+    if (c->task == TASK_GET)
+        (void)snprintf(path, sizeof path, "%llu", (unsigned long long)c->length);
+    say_text(c, "GET %s%s/%s HTTP/1.1\r\nHost: %s\r\nUser-Agent: load\r\n%s\r\n", forward ? "http://" : "",
+             forward ? origin : "", path, origin, forward ? "Proxy-Connection: keep-alive\r\n" : "");
+}
+
 static void begin_unit(struct conn *c)
 {
     unsigned char message[WIRE_MESSAGE];
-    char origin[32];
 
+    c->resting = false;
     c->since = wire_now();
     c->place = 0;
     c->n_in = 0;
@@ -72,22 +86,26 @@ static void begin_unit(struct conn *c)
         message[0] = c->task == TASK_DOWN ? 'D' : 'U';
         wire_put_length(message + 1, c->length);
         say(c, message, WIRE_ASK);
+        if (c->task == TASK_DOWN)
+            c->step = STEP_BODY;
         return watch(c, c->task == TASK_UP);
     case TASK_HTTP:
-        (void)origin_text(origin);
-        return say_text(c, "GET %s%s/ HTTP/1.1\r\nHost: %s\r\nUser-Agent: load\r\n%s\r\n",
-                        c->how == BY_FORWARD ? "http://" : "", c->how == BY_FORWARD ? origin : "", origin,
-                        c->how == BY_FORWARD ? "Proxy-Connection: keep-alive\r\n" : "");
+    case TASK_GET:
+        return ask_http(c);
     }
 }
 
 void conn_again(struct conn *c)
 {
+    if (c->fd < 0)
+        return conn_start(c);
     begin_unit(c);
 }
 
 static void unit_done(struct conn *c)
 {
+    c->n_in = 0;
+    c->resting = true;
     if (c->done(c, wire_now() - c->since))
         begin_unit(c);
 }
@@ -103,16 +121,24 @@ static void take_echo(struct conn *c)
     unit_done(c);
 }
 
-static void take_http(struct conn *c)
+/* @return how long the answer's head is; 0 while it is not whole */
+static size_t head_of(const struct conn *c)
 {
     const unsigned char *blank = memmem(c->in, c->n_in, "\r\n\r\n", 4);
-    size_t head = blank ? (size_t)(blank + 4 - c->in) : 0;
 
-    if (!blank || c->n_in < head + WIRE_BODY)
-        return;
-    if (memcmp(c->in, "HTTP/1.", 7) != 0 || memcmp(c->in + 8, " 200", 4) != 0 || c->n_in > head + WIRE_BODY ||
-        memcmp(c->in + head, wire_pattern, WIRE_BODY) != 0)
+    if (blank && (memcmp(c->in, "HTTP/1.", 7) != 0 || memcmp(c->in + 8, " 200", 4) != 0))
         fail(c, "another answer came");
+    return blank ? (size_t)(blank + 4 - c->in) : 0;
+}
+
+static void take_http(struct conn *c)
+{
+    size_t head = head_of(c);
+
+    if (head == 0 || c->n_in < head + WIRE_BODY)
+        return;
+    if (c->n_in > head + WIRE_BODY || memcmp(c->in + head, wire_pattern, WIRE_BODY) != 0)
+        fail(c, "another body came");
     load.bytes += WIRE_BODY;
     unit_done(c);
 }
@@ -125,6 +151,17 @@ static void take_down(struct conn *c, const unsigned char *data, size_t n)
     load.bytes += n;
     if (c->place == c->length)
         unit_done(c);
+}
+
+static void take_get(struct conn *c)
+{
+    size_t head = head_of(c);
+
+    if (head == 0)
+        return;
+    c->step = STEP_BODY;
+    if (c->n_in > head)
+        take_down(c, c->in + head, c->n_in - head);
 }
 
 static void give_up(struct conn *c)
@@ -155,12 +192,9 @@ static void take_up(struct conn *c)
 
 /* --- the way there -------------------------------------------------------------------------------------- */
 
-enum { STEP_CONNECTING, STEP_GREETED, STEP_ASKED, STEP_OPEN };
-
 static void open_up(struct conn *c)
 {
     c->step = STEP_OPEN;
-    c->open = true;
     begin_unit(c);
 }
 
@@ -176,7 +210,7 @@ static void on_connected(struct conn *c)
     watch(c, false);
     if (c->how == BY_NONE || c->how == BY_FORWARD)
         return open_up(c);
-    if (c->how == BY_SOCKS5) {
+    if (c->how != BY_CONNECT) {
         c->step = STEP_GREETED;
         return say(c, "\5\1\0", 3);
     }
@@ -185,32 +219,48 @@ static void on_connected(struct conn *c)
     say_text(c, "CONNECT %s HTTP/1.1\r\nHost: %s\r\n\r\n", origin, origin);
 }
 
+/* Different names in different runs as well: the proxy may remember. */
+static void ask_socks5(struct conn *c)
+{
+    static unsigned asked;
+    unsigned char request[64] = {5, 1, 0, 1};
+    size_t n = 8;
+
+    if (c->how == BY_SOCKS5) {
+        memcpy(request + 4, &load.origin.sin_addr, 4);
+    } else {
+        unsigned number = c->how == BY_NAMES ? ++asked : 0;
+        request[3] = 3;
+        request[4] = (unsigned char)sprintf((char *)request + 5, "n%u.run%d.example", number,
+                                            c->how == BY_NAMES ? (int)getpid() : 0);
+        n = 5u + request[4];
+    }
+    memcpy(request + n, &load.origin.sin_port, 2);
+    say(c, request, n + 2);
+}
+
 static void take_handshake(struct conn *c)
 {
-    unsigned char request[10] = {5, 1, 0, 1};
-
     if (c->step == STEP_GREETED) {
         if (c->n_in < 2)
             return;
         if (c->n_in > 2 || memcmp(c->in, "\5\0", 2) != 0)
             fail(c, "the proxy does not greet");
-        memcpy(request + 4, &load.origin.sin_addr, 4);
-        memcpy(request + 8, &load.origin.sin_port, 2);
         c->n_in = 0;
         c->step = STEP_ASKED;
-        return say(c, request, sizeof request);
+        return ask_socks5(c);
     }
-    bool whole = c->how == BY_SOCKS5 ? c->n_in >= 10 : memmem(c->in, c->n_in, "\r\n\r\n", 4) != NULL;
+    bool whole = c->how == BY_CONNECT ? head_of(c) > 0 : c->n_in >= 10;
     if (!whole)
         return;
-    if (c->how == BY_SOCKS5 ? c->in[1] != 0 : memcmp(c->in + 8, " 200", 4) != 0)
+    if (c->how != BY_CONNECT && c->in[1] != 0)
         fail(c, "the proxy does not connect");
     open_up(c);
 }
 
 static void take(struct conn *c, size_t n)
 {
-    if (c->step == STEP_OPEN && c->task == TASK_DOWN)
+    if (c->step == STEP_BODY)
         return take_down(c, scratch, n);
     if (n > sizeof c->in - c->n_in)
         fail(c, "too much came");
@@ -222,6 +272,8 @@ static void take(struct conn *c, size_t n)
         take_echo(c);
     else if (c->task == TASK_HTTP)
         take_http(c);
+    else if (c->task == TASK_GET)
+        take_get(c);
     else
         take_up(c);
 }
@@ -234,13 +286,14 @@ static void on_event(struct conn *c, uint32_t events)
         give_up(c);
     if (!(events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
         return;
-    bool bulk = c->step == STEP_OPEN && c->task == TASK_DOWN;
-    ssize_t n = recv(c->fd, scratch, bulk ? sizeof scratch : sizeof c->in - c->n_in, 0);
+    ssize_t n = recv(c->fd, scratch, c->step == STEP_BODY ? sizeof scratch : sizeof c->in - c->n_in, 0);
     if (wire_later(n))
         return;
     if (n <= 0 && c->task == TASK_HTTP && c->step == STEP_OPEN && c->n_in == 0) {
         conn_close(c); /* it keeps none: then that is part of what a request costs */
-        return conn_start(c);
+        if (!c->resting)
+            conn_start(c);
+        return;
     }
     if (n <= 0)
         fail(c, "the connection ended");
@@ -293,7 +346,6 @@ void conn_close(struct conn *c)
 {
     (void)close(c->fd);
     c->fd = -1;
-    c->open = false;
 }
 
 void conn_turn(double wait_s)

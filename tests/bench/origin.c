@@ -100,11 +100,29 @@ static bool flush_echo(struct client *c)
     return true;
 }
 
+/* @return false when the client is gone, or to go */
+static bool answer_one(struct client *c, uint64_t length, bool closing)
+{
+    char answer[256 + WIRE_BODY];
+    int head = snprintf(answer, sizeof answer,
+                        "HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\n"
+                        "Content-Length: %llu\r\n%s\r\n",
+                        (unsigned long long)(length ? length : WIRE_BODY),
+                        length || closing ? "Connection: close\r\n" : "");
+    size_t n = (size_t)head;
+
+    if (!length) {
+        memcpy(answer + head, wire_pattern, WIRE_BODY);
+        n += WIRE_BODY;
+    }
+    if (send(c->fd, answer, n, MSG_NOSIGNAL) != (ssize_t)n)
+        return false;
+    c->length = length;
+    return length ? give_pattern(c) : !closing;
+}
+
 static bool answer_http(struct client *c, const unsigned char *data, size_t n)
 {
-    static const char head[] =
-        "HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: 1024\r\n\r\n";
-    char answer[sizeof head - 1 + WIRE_BODY];
 
     if (n > sizeof c->head - 1 - c->n_head)
         return false;
@@ -113,12 +131,15 @@ static bool answer_http(struct client *c, const unsigned char *data, size_t n)
     c->head[c->n_head] = '\0';
     for (char *blank; (blank = strstr(c->head, "\r\n\r\n"));) {
         size_t used = (size_t)(blank + 4 - c->head);
+        blank[2] = '\0';
+        bool closing = strcasestr(c->head, "\nConnection: close\r\n") != NULL;
+        uint64_t length = strncmp(c->head, "GET /", 5) == 0 ? strtoull(c->head + 5, NULL, 10) : 0;
         memmove(c->head, blank + 4, c->n_head - used + 1);
         c->n_head -= used;
-        memcpy(answer, head, sizeof head - 1);
-        memcpy(answer + sizeof head - 1, wire_pattern, WIRE_BODY);
-        if (send(c->fd, answer, sizeof answer, MSG_NOSIGNAL) != (ssize_t)sizeof answer)
+        if (!answer_one(c, length, closing))
             return false;
+        if (length)
+            return true; /* the last one */
     }
     return true;
 }

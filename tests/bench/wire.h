@@ -3,8 +3,9 @@
  * A client's first octet says what it wants of the origin:
  *   'E'  every octet back, this one included
  *   'D'  then a 64-bit big-endian length: so many octets of the pattern, then the end
- *   'U'  then a length, then so many octets of the pattern, which are verified: 'K' back for well, 'X' for
- * not 'G'  an HTTP request without a body, again and again: 1,024 octets of the pattern each */
+ *   'U'  then a length, then so many octets of the pattern, which are verified: 'K' back if well, else 'X'
+ *   'G'  an HTTP request without a body, again and again: 1,024 octets of the pattern each; or as many as
+ *        its path tells ("/4096"), and then the end */
 #ifndef STEERWAY_BENCH_WIRE_H
 #define STEERWAY_BENCH_WIRE_H
 

@@ -9,17 +9,35 @@ from pathlib import Path
 
 from lines import HOME, ORIGIN
 
-PORT = 19101
+PORT, WEB = 19101, 1  # the second port of what needs another one for HTTP
+OWN_SHM = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs -o mode=1777 shm /dev/shm && exec "$@"', "sh"]
+
+
+def steerway_has(steerway, option):
+    """Whether this build of the proxy knows the option."""
+    return option in subprocess.run([steerway, "help", "start"], capture_output=True, text=True, timeout=10).stdout.split()
+
+
+def own(steerway, *options, name="steerway", uplinks=("line0",), dns="192.0.2.1"):
+    """Our proxy. Nothing is asked of its uplinks, and the name server is one that is not there."""
+    argv = [steerway, "start", "-p", PORT, "--host", "127.0.0.1", "--quiet", "--check", "none", "--dns", dns, *options, *uplinks]
+    return Contender(name, ["socks5", "connect", "forward"], argv)
 
 
 class Contender:
-    """ways: of "socks5", "connect", "forward", "fixed" (no handshake: it leads to the origin alone)."""
+    """ways: of "socks5", "connect", "forward", and, for what leads to the origin alone and without a handshake, "fixed" and
+    "fixed-web". program: what must be there for it, as it is called in argv."""
 
     def __init__(self, name, ways, argv, files=None, program=None):
         self.name, self.ways, self.argv, self.files, self.program = name, ways, argv, files or {}, program
 
     def there(self):
         return self.program is None or find(self.program) is not None
+
+    def command(self, folder):
+        """Its argv, where its files are in that folder."""
+        argv = [str(a).replace("{dir}", str(folder)) for a in self.argv]
+        return [find(a) or a if a == self.program else a for a in argv]
 
 
 def find(program):
@@ -29,7 +47,7 @@ def find(program):
 
 def contenders(steerway, floor, origin_port, port=PORT):
     origin, here = f"{ORIGIN}:{origin_port}", f"127.0.0.1:{port}"
-    quiet = ["--quiet", "--check", "none", "--dns", "192.0.2.1", "line0"]
+    without_threads = [own(steerway, "--threads", "0", name="steerway, --threads 0")] if steerway_has(steerway, "--threads") else []
     haproxy = f"""global
   nbthread 1
   maxconn 9500
@@ -43,7 +61,7 @@ listen tcp
   server o {origin}
 listen web
   mode http
-  bind 127.0.0.1:{port + 1}
+  bind 127.0.0.1:{port + WEB}
   server o {origin}
 """
     nginx = f"""worker_processes 1;
@@ -77,6 +95,7 @@ icon_directory {share}/squid/icons
 error_directory {share}/squid/errors/templates
 unlinkd_program /bin/true
 logfile_daemon /bin/true
+visible_hostname localhost
 netdb_filename none
 pinger_enable off
 memory_cache_shared off
@@ -109,13 +128,15 @@ debug 0
         Contender("floor, splice", ["socks5"], [floor, here, "splice"]),
         Contender("floor, copy 64K", ["socks5"], [floor, here, "copy", 65536]),
         Contender("floor, copy 256K", ["socks5"], [floor, here, "copy", 262144]),
-        Contender("steerway", ["socks5", "connect", "forward"], [steerway, "start", "-p", port, "--host", "127.0.0.1", *quiet]),
+        own(steerway),
+        *without_threads,
         Contender("microsocks", ["socks5"], ["microsocks", "-i", "127.0.0.1", "-p", port], program="microsocks"),
         Contender("dante", ["socks5"], ["danted", "-f", "{dir}/conf"], {"conf": danted}, "danted"),
-        Contender("haproxy", ["fixed"], ["haproxy", "-db", "-f", "{dir}/conf"], {"conf": haproxy}, "haproxy"),
-        Contender("squid", ["connect", "forward"], ["squid", "-N", "-f", "{dir}/conf"], {"conf": squid}, "squid"),
+        Contender("haproxy", ["fixed", "fixed-web"], ["haproxy", "-db", "-f", "{dir}/conf"], {"conf": haproxy}, "haproxy"),
+        # What another user's squid left in /dev/shm it can neither use nor remove, and ends.
+        Contender("squid", ["connect", "forward"], [*OWN_SHM, "squid", "-N", "-f", "{dir}/conf"], {"conf": squid}, "squid"),
         Contender("tinyproxy", ["connect", "forward"], ["tinyproxy", "-d", "-c", "{dir}/conf"], {"conf": tinyproxy}, "tinyproxy"),
-        Contender("privoxy", ["forward"], ["privoxy", "--no-daemon", "{dir}/conf"], {"conf": privoxy}, "privoxy"),
+        Contender("privoxy", ["connect", "forward"], ["privoxy", "--no-daemon", "{dir}/conf"], {"conf": privoxy}, "privoxy"),
         Contender("nginx", ["fixed-web"], ["nginx", "-c", "{dir}/conf", "-p", "{dir}"], {"conf": nginx}, "nginx"),
     ]
 
@@ -129,20 +150,22 @@ class Running:
         self.folder.chmod(0o755)
         for name, text in contender.files.items():
             (self.folder / name).write_text(text.replace("{dir}", str(self.folder)))
-        argv = [str(a).replace("{dir}", str(self.folder)) for a in contender.argv]
-        argv[0] = find(argv[0]) or argv[0]
         tools = os.environ.get("STEERWAY_PEERS", "")
         env = {**os.environ, "XDG_RUNTIME_DIR": str(self.folder), "XDG_STATE_HOME": str(self.folder)}
         if contender.program and tools:
             env["LD_LIBRARY_PATH"] = f"{tools}/usr/lib/x86_64-linux-gnu:{tools}/lib/x86_64-linux-gnu"
         self.log = open(self.folder / "out", "wb")
         pin = ["taskset", "-c", str(core)] if core is not None else []
-        self.process = subprocess.Popen([*pin, *argv], stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, env=env, cwd=self.folder)
+        self.process = subprocess.Popen([*pin, *contender.command(self.folder)], stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, env=env, cwd=self.folder)
         deadline = time.monotonic() + 15
         while not self._listens():
             if self.process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"{contender.name} does not start: {(self.folder / 'out').read_text()[-500:]}")
+                self.stop()
+                raise RuntimeError(f"does not start: {self.said}")
             time.sleep(0.02)
+
+    def port_of(self, way):
+        return self.port + (WEB if way == "fixed-web" and "fixed" in self.contender.ways else 0)
 
     def _listens(self):
         wanted = f":{self.port:04X} 00000000:0000 0A"
@@ -192,4 +215,5 @@ class Running:
             self.process.kill()
             self.process.wait()
         self.log.close()
+        self.said = " ".join((self.folder / "out").read_text(errors="replace").split())[-300:]
         shutil.rmtree(self.folder, ignore_errors=True)

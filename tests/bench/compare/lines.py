@@ -46,12 +46,26 @@ class Lines:
         self.there("ip link set line0 up")
         self.there(f"ip address add {ORIGIN}/32 dev lo")
         sh(f"ip route add default via {FAR}")
+        self.made = 1
         calm()
         calm(self.prefix())
         # Who connects to one place thousands of times looks for a port longer and longer among those that rest.
         for prefix in ("", self.prefix() + " "):
             sh(f"{prefix}sysctl -qw net.ipv4.tcp_max_tw_buckets=1")
             subprocess.run([*prefix.split(), "sysctl", "-qw", "net.ipv4.ip_local_port_range=2048 65535"], check=True)
+
+    def uplinks(self, n):
+        """The names of so many uplinks; those beyond the first are lines of their own, made when first asked for."""
+        for i in range(self.made, n):
+            name, net = f"line{i}", f"10.56.{i}"
+            sh(f"ip link add {name} type veth peer name {name} netns {self.far.pid}")
+            sh(f"ip address add {net}.1/24 dev {name}")
+            sh(f"ip link set {name} up")
+            self.there(f"ip address add {net}.2/24 dev {name}")
+            self.there(f"ip link set {name} up")
+            sh(f"ip route add default via {net}.2 dev {name} metric {i}")
+        self.made = max(self.made, n)
+        return [f"line{i}" for i in range(n)]
 
     def prefix(self):
         return f"nsenter --net=/proc/{self.far.pid}/ns/net"

@@ -1,4 +1,4 @@
-"""The table and the plot of what compare.py measured."""
+"""The tables of what compare.py and own.py measured."""
 
 FLOORS = {"down": None, "up": None, "gigabit": None, "connect": "floor, splice", "crowded": "floor, splice", "echo": "floor, copy 64K",
           "idle": "floor, splice", "beside": None}
@@ -17,38 +17,49 @@ def floor_of(measure, by):
     return min(floors) if floors else None
 
 
-def table(results, measures):
-    """A row a contender, a column a measure."""
+def names_of(results):
     names = []
     for by in results.values():
         names += [n for n in by if n not in names]
-    rows = ["| | " + " | ".join(f"{measures[m][0]}, {measures[m][1]}" for m in results) + " |", "| --- |" + " ---: |" * len(results)]
-    for n in names:
-        cells = []
-        for m, by in results.items():
-            floor = floor_of(m, by)
-            ratio = f" ({by[n]['median'] / floor:.2f})" if n in by and floor and n == "steerway" else ""
-            cells.append(figure(by[n]["median"]) + ratio if n in by else "")
-        rows.append(f"| {n} | " + " | ".join(cells) + " |")
-    return "\n".join(rows) + "\n"
+    return names
 
 
-def plot(results, measures):
-    """Bars, a group a measure; the longest of each group has the full width."""
-    width, left, line, y, parts = 760, 190, 18, 10, []
-    for m, by in results.items():
-        most = max(f["median"] for f in by.values())
-        parts.append(f'<text x="10" y="{y + 14}" class="head">{measures[m][0]}, {measures[m][1]}</text>')
-        y += 22
-        for name, f in sorted(by.items(), key=lambda item: item[1]["median"]):
-            kind = "floor" if name.startswith("floor") else "ours" if name.startswith("steerway") else "peer"
-            bar = max(1, (width - left - 80) * f["median"] / most)
-            parts.append(f'<text x="{left - 8}" y="{y + 13}" class="name">{name}</text>'
-                         f'<rect x="{left}" y="{y + 2}" width="{bar:.1f}" height="{line - 5}" class="{kind}"/>'
-                         f'<text x="{left + bar + 6:.1f}" y="{y + 13}">{figure(f["median"])}</text>')
-            y += line
-        y += 12
-    style = ("text{font:12px sans-serif;fill:#333}.head{font-weight:bold}.name{text-anchor:end}"
-             ".floor{fill:#bbb}.ours{fill:#1a7f5a}.peer{fill:#7a9cc6}")
-    return (f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{y}" viewBox="0 0 {width} {y}">'
-            f"<style>{style}</style><rect width='100%' height='100%' fill='#fff'/>{''.join(parts)}</svg>\n")
+def grid(rows, numbers_from=1):
+    """A table; the first row is its head."""
+    head, *rest = [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join([head, "|" + " --- |" * numbers_from + " ---: |" * (len(rows[0]) - numbers_from), *rest]) + "\n"
+
+
+def cell(measure, by, name):
+    if name not in by:
+        return ""
+    floor = floor_of(measure, by)
+    ratio = f" ({by[name]['median'] / floor:.2f})" if floor and name.startswith("steerway") else ""
+    return figure(by[name]["median"]) + ratio
+
+
+def table(results, measures):
+    """A row a contender, a column a measure."""
+    head = ["", *(f"{measures[m][0]}, {measures[m][1]}" for m in results)]
+    return grid([head, *([n, *(cell(m, by, n) for m, by in results.items())] for n in names_of(results))])
+
+
+def notes(failures, absent, measures):
+    """Why a figure is missing."""
+    lines = [f"- {name}, {measures[m][0]}: {' '.join(why.split())}" for (m, name), why in failures.items()]
+    lines += [f"- {name}: not here, and its package could not be had" for name in absent]
+    return "\nNot measured:\n\n" + "\n".join(lines) + "\n" if lines else ""
+
+
+def groups(results, heads):
+    """A table for each group: rows as measured, and what they are compared with first."""
+    tables = []
+    for group, rows in results.items():
+        heading, compared = heads[group]
+        columns = list(next(iter(rows.values())))
+        body = []
+        for row, cells in rows.items():
+            ratios = {c: f" ({cells[c]['ratio']:.2f})" if compared and c != columns[0] else "" for c in columns}
+            body.append([row, *(figure(cells[c]["median"]) + ratios[c] for c in columns)])
+        tables.append(grid([[heading, *columns], *body]))
+    return "\n".join(tables)

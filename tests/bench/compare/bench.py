@@ -1,0 +1,110 @@
+"""What all measurements need: the lines, the origins, and one run of the load generator."""
+
+import json
+import resource
+import statistics
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+from contenders import Running
+from lines import ORIGIN, Lines
+
+ORIGIN_PORT, PROMPT_PORT, CORE = 19100, 19099, 1
+PROMPT = ["nice", "-n", "-19"]
+FAULTS = (RuntimeError, AssertionError, OSError, subprocess.TimeoutExpired)
+TUNNEL, WEB = ("socks5", "connect", "fixed"), ("forward", "fixed-web")
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def open_most():
+    """How many connections a proxy can hold open here: each takes two of its descriptors, and some are for the rest."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return min(10_000, (hard - 200) // 200 * 100)
+
+
+class Bench:
+    def __init__(self, binaries, scale):
+        self.binaries, self.scale = Path(binaries).resolve(), scale
+        self.lines, self.servers = Lines(), []
+        self.serve("origin", f"{ORIGIN}:{ORIGIN_PORT}")
+        self.serve("origin", f"{ORIGIN}:{PROMPT_PORT}", before_all=PROMPT)
+
+    def serve(self, program, *arguments, before_all=()):
+        """Starts a server at the far end of the line."""
+        argv = [*self.lines.prefix().split(), *before_all, "taskset", "-c", str(CORE), self.binaries / program, *arguments]
+        server = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
+        self.servers.append(server)
+        assert server.stdout.readline() == "ready\n", f"{program} does not start"
+
+    def command(self, running, way, *measure, origin=ORIGIN_PORT, core=CORE, before_all=()):
+        how = "none" if way.startswith("fixed") else way
+        pin = [] if core is None else ["taskset", "-c", core]
+        argv = [*before_all, *pin, self.binaries / "load", f"127.0.0.1:{running.port_of(way)}", how, f"{ORIGIN}:{origin}", *measure]
+        return [str(a) for a in argv]
+
+    def load(self, running, way, *measure, while_open=None, **options):
+        """What the load generator says: (its line, CPU seconds that the contender took meanwhile)."""
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        before = running.cpu()
+        p = subprocess.Popen(self.command(running, way, *measure, **options), text=True, **pipes)
+        try:
+            line = p.stdout.readline()
+            if line == "ready\n":
+                before = running.cpu()
+                line = p.stdout.readline()
+            spent = running.cpu() - before
+            if not line:
+                raise RuntimeError(p.stderr.read().strip())
+            if while_open:
+                while_open()
+            return json.loads(line), spent
+        finally:
+            p.stdin.close()
+            p.wait(60)
+
+    @contextmanager
+    def held(self, running, way, n):
+        """So many idle connections are open meanwhile."""
+        p = subprocess.Popen(self.command(running, way, "idle", n), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        try:
+            if not p.stdout.readline():
+                raise RuntimeError(f"{n} connections cannot be opened")
+            yield
+        finally:
+            p.stdin.close()
+            p.wait(60)
+
+    @contextmanager
+    def running(self, contender, **options):
+        """It has been started and has served some."""
+        running = Running(contender, **options)
+        try:
+            web = not set(TUNNEL) & set(contender.ways)
+            way = next(w for w in (WEB if web else TUNNEL) if w in contender.ways)
+            self.load(running, way, "http" if web else "connect", 200, 8)
+            yield running
+        finally:
+            running.stop()
+
+    def cost(self, running, way, *measure, **options):
+        """CPU microseconds for each unit."""
+        said, spent = self.load(running, way, *measure, **options)
+        return spent / said["units"] * 1e6
+
+    def n(self, number, least=1):
+        return max(least, int(number * self.scale))
+
+    def close(self):
+        for server in self.servers:
+            server.kill()
+            server.wait()
+        self.lines.close()
+
+
+def summary(figures):
+    return {"median": statistics.median(figures), "least": min(figures), "most": max(figures), "runs": len(figures)}

@@ -1,0 +1,138 @@
+"""What our proxy costs by itself, as something grows or changes; medians, and ratios to the first of each row.
+
+    own.py BINARIES STEERWAY [--rounds N] [--measures NAME,…] [--scale X] [--json FILE] [--table FILE] [--plot FILE] [--docs PAGE]
+
+BINARIES is the folder of origin, load, names and bench_policy."""
+
+import json
+import socket
+import statistics
+import subprocess
+import time
+
+from bench import Bench, open_most, say, summary
+from contenders import own, steerway_has
+from lines import ORIGIN, enter
+from options import parse, write
+from plot import plot_own
+from report import groups
+
+CONNECT, ECHO = "new connection, CPU µs", "small echo, CPU µs"
+RELOADS = 50
+
+
+def reload_s(running):
+    """How long one request to load the policy anew takes, over the control socket."""
+    with socket.socket(socket.AF_UNIX) as s:
+        s.connect(str(running.folder / "steerway/control.sock"))
+        s.settimeout(20)
+        began = time.monotonic()
+        s.sendall(b'{"verb": "reload"}\n')
+        answer = s.makefile().readline()
+        took = time.monotonic() - began
+    if "error" in json.loads(answer):
+        raise RuntimeError(answer)
+    return took
+
+
+class Own(Bench):
+    """Each measure yields (row, column, figure) for one round."""
+
+    def __init__(self, args):
+        super().__init__(args.binaries, args.scale)
+        self.steerway = args.steerway
+
+    def connect(self, running, way="socks5"):
+        return self.cost(running, way, "connect", self.n(3000, 32), 16)
+
+    def open(self):
+        """There and back again, so that what drifts meets all alike."""
+        most = self.n(open_most(), 20)
+        counts = [1] + [n for n in (10, 100, 1000) if n < most] + [most]
+        with self.running(own(self.steerway)) as running:
+            for n in counts + counts[::-1]:
+                with self.held(running, "socks5", n):
+                    yield CONNECT, f"{n:,}", self.connect(running)
+                    yield ECHO, f"{n:,}", self.cost(running, "socks5", "echo", self.n(15_000, 64), 8)
+
+    def uplinks(self):
+        for n in (1, 2, 8, 32):
+            with self.running(own(self.steerway, uplinks=self.lines.uplinks(n))) as running:
+                yield CONNECT, f"{n}", self.connect(running)
+
+    def names(self):
+        with self.running(own(self.steerway, dns=ORIGIN)) as running:
+            for way, column in (("socks5", "an address"), ("name", "a known name"), ("names", "a name of its own")):
+                yield CONNECT, column, self.connect(running, way)
+
+    def threads(self):
+        """Nobody is held to a core: octets for each second of the clock, and of the processors."""
+        if not steerway_has(self.steerway, "--threads"):
+            return
+        for n in (0, 1, 2):
+            with self.running(own(self.steerway, "--threads", n), core=None) as running:
+                said, spent = self.load(running, "socks5", "down", 4, self.n(4_000_000_000), core=None)
+                yield "bulk down, GB/s", f"{n}", said["bytes"] / said["seconds"] / 1e9
+                yield "bulk down, CPU s/GB", f"{n}", spent / said["bytes"] * 1e9
+
+    def reload(self):
+        with self.running(own(self.steerway)) as running:
+            times = sorted(reload_s(running) for _ in range(self.n(RELOADS, 5)))
+            yield "reload by the control socket, ms", "median", statistics.median(times) * 1e3
+            yield "reload by the control socket, ms", "longest", times[-1] * 1e3
+
+    def picks(self):
+        """bench_policy's lines: NAME NS-LEAST NS-MEDIAN RELOAD-MS HEAP-KIB"""
+        argv = ["taskset", "-c", "0", str(self.binaries / "bench_policy"), str(self.n(200_000, 1000))]
+        lines = subprocess.run(argv, capture_output=True, text=True, timeout=300, check=True).stdout.splitlines()
+        for line in lines[2:]:
+            name, _, median, reload_ms, heap = line.rsplit(None, 4)
+            yield name, "a pick, ns", float(median)
+            yield name, "a reload, ms", float(reload_ms)
+            yield name, "memory, KiB", float(heap)
+
+
+GROUPS = {  # the heading, and whether a row's figures are compared with its first
+    "open": ("beside so many that are open and idle", True),
+    "uplinks": ("with so many uplinks", True),
+    "names": ("to", True),
+    "threads": ("with so many relay threads", True),
+    "reload": ("default policy", False),
+    "picks": ("policy", False),
+}
+
+
+def run(args):
+    """{group: {row: {column: [figures, one a round]}}}"""
+    bench, found = Own(args), {}
+    bench.serve("names", f"{ORIGIN}:53", ORIGIN)
+    try:
+        for i in range(args.rounds):
+            for group in args.measures.split(",") if args.measures else GROUPS:
+                this_round = {}
+                for row, column, figure in getattr(bench, group)():
+                    this_round.setdefault((row, column), []).append(figure)
+                for (row, column), figures in this_round.items():
+                    figure = statistics.mean(figures)
+                    found.setdefault(group, {}).setdefault(row, {}).setdefault(column, []).append(figure)
+                    say(f"round {i + 1}: {group}: {row}: {column}: {figure:.4g}")
+    finally:
+        bench.close()
+    return found
+
+
+def with_ratios(cells):
+    """Each column's summary, and the median of the rounds' ratios to the first column."""
+    first = next(iter(cells.values()))
+    return {c: {**summary(figures), "ratio": statistics.median(a / b for a, b in zip(figures, first))} for c, figures in cells.items()}
+
+
+def main():
+    args = parse(__doc__)
+    enter()
+    results = {g: {row: with_ratios(cells) for row, cells in rows.items()} for g, rows in run(args).items()}
+    write(args, "own", groups(results, GROUPS), json.dumps(results, indent=1), plot_own(results, GROUPS))
+
+
+if __name__ == "__main__":
+    main()
