@@ -89,6 +89,9 @@ step_bench() {
   [ "$(id -u)" -ne 0 ] ||
     check "the proxy is measured beside the floor" "$(python)" tests/bench/compare/compare.py build/bench/tests/bench \
       build/bench/steerway --rounds 1 --scale 0.02 --only floor,steerway
+  [ "$(id -u)" -ne 0 ] ||
+    check "the proxy is measured as connections, uplinks and names grow" "$(python)" tests/bench/compare/own.py \
+      build/bench/tests/bench build/bench/steerway --rounds 1 --scale 0.02 --measures open,uplinks,names,threads,reload
 }
 
 step_lua() {

@@ -13,7 +13,7 @@ from lines import ORIGIN, Lines
 
 ORIGIN_PORT, PROMPT_PORT, CORE = 19100, 19099, 1
 PROMPT = ["nice", "-n", "-19"]
-FAULTS = (RuntimeError, AssertionError, OSError, subprocess.TimeoutExpired)
+FAULTS = (RuntimeError, AssertionError, OSError, ValueError, subprocess.SubprocessError)
 TUNNEL, WEB = ("socks5", "connect", "fixed"), ("forward", "fixed-web")
 
 

@@ -153,7 +153,7 @@ class Running:
         tools = os.environ.get("STEERWAY_PEERS", "")
         env = {**os.environ, "XDG_RUNTIME_DIR": str(self.folder), "XDG_STATE_HOME": str(self.folder)}
         if contender.program and tools:
-            env["LD_LIBRARY_PATH"] = f"{tools}/usr/lib/x86_64-linux-gnu:{tools}/lib/x86_64-linux-gnu"
+            env["LD_LIBRARY_PATH"] = ":".join(str(f) for lib in ("usr/lib", "lib") for f in Path(tools, lib).glob("*-linux-gnu*"))
         self.log = open(self.folder / "out", "wb")
         pin = ["taskset", "-c", str(core)] if core is not None else []
         self.process = subprocess.Popen([*pin, *contender.command(self.folder)], stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, env=env, cwd=self.folder)

@@ -8,14 +8,15 @@ import json
 import socket
 import statistics
 import subprocess
+import sys
 import time
 
-from bench import Bench, open_most, say, summary
+from bench import FAULTS, Bench, open_most, say, summary
 from contenders import own, steerway_has
 from lines import ORIGIN, enter
 from options import parse, write
 from plot import plot_own
-from report import groups
+from report import groups, not_measured
 
 CONNECT, ECHO = "new connection, CPU µs", "small echo, CPU µs"
 RELOADS = 50
@@ -61,8 +62,9 @@ class Own(Bench):
                 yield CONNECT, f"{n}", self.connect(running)
 
     def names(self):
+        ways = [("socks5", "an address"), ("name", "a known name"), ("names", "a name of its own")]
         with self.running(own(self.steerway, dns=ORIGIN)) as running:
-            for way, column in (("socks5", "an address"), ("name", "a known name"), ("names", "a name of its own")):
+            for way, column in ways + ways[::-1]:
                 yield CONNECT, column, self.connect(running, way)
 
     def threads(self):
@@ -93,32 +95,40 @@ class Own(Bench):
 
 
 GROUPS = {  # the heading, and whether a row's figures are compared with its first
-    "open": ("beside so many that are open and idle", True),
+    "open": ("beside so many open connections", True),
     "uplinks": ("with so many uplinks", True),
-    "names": ("to", True),
+    "names": ("to a destination given as", True),
     "threads": ("with so many relay threads", True),
-    "reload": ("default policy", False),
+    "reload": ("of the policy that there is by default", False),
     "picks": ("policy", False),
 }
 
 
+def one_round(bench, group):
+    """{(row, column): figure}"""
+    found = {}
+    for row, column, figure in getattr(bench, group)():
+        found.setdefault((row, column), []).append(figure)
+    return {at: statistics.mean(figures) for at, figures in found.items()}
+
+
 def run(args):
-    """{group: {row: {column: [figures, one a round]}}}"""
-    bench, found = Own(args), {}
+    """({group: {row: {column: [figures, one a round]}}}, {group: why it failed})"""
+    bench, found, failures = Own(args), {}, {}
     bench.serve("names", f"{ORIGIN}:53", ORIGIN)
     try:
-        for i in range(args.rounds):
-            for group in args.measures.split(",") if args.measures else GROUPS:
-                this_round = {}
-                for row, column, figure in getattr(bench, group)():
-                    this_round.setdefault((row, column), []).append(figure)
-                for (row, column), figures in this_round.items():
-                    figure = statistics.mean(figures)
-                    found.setdefault(group, {}).setdefault(row, {}).setdefault(column, []).append(figure)
-                    say(f"round {i + 1}: {group}: {row}: {column}: {figure:.4g}")
+        for i, group in ((i, g) for i in range(args.rounds) for g in (args.measures.split(",") if args.measures else GROUPS)):
+            try:
+                figures = {} if group in failures else one_round(bench, group)
+            except FAULTS as e:
+                failures[group], figures = str(e)[-300:], {}
+                say(f"round {i + 1}: {group}: {e}")
+            for (row, column), figure in figures.items():
+                found.setdefault(group, {}).setdefault(row, {}).setdefault(column, []).append(figure)
+                say(f"round {i + 1}: {group}: {row}: {column}: {figure:.4g}")
     finally:
         bench.close()
-    return found
+    return found, failures
 
 
 def with_ratios(cells):
@@ -130,8 +140,11 @@ def with_ratios(cells):
 def main():
     args = parse(__doc__)
     enter()
-    results = {g: {row: with_ratios(cells) for row, cells in rows.items()} for g, rows in run(args).items()}
-    write(args, "own", groups(results, GROUPS), json.dumps(results, indent=1), plot_own(results, GROUPS))
+    found, failures = run(args)
+    results = {g: {row: with_ratios(cells) for row, cells in rows.items()} for g, rows in found.items()}
+    text = groups(results, GROUPS) + not_measured(f"{GROUPS[g][0]}: {why}" for g, why in failures.items())
+    write(args, "own", text, json.dumps(results, indent=1), plot_own(results, GROUPS))
+    sys.exit(1 if failures else 0)
 
 
 if __name__ == "__main__":

@@ -2,13 +2,13 @@
 
 import math
 
-from report import figure, floor_of
+from report import figure, floor_of, ratio_text
 
 GOALS = {"idle": 1024}  # what is aimed at, in the measure's own unit
 FLAT = 1.05  # what may come with 10,000 open connections, as a ratio
-WIDTH, ACROSS, LABEL, VALUE, LINE, HEAD, CHART = 380, 3, 112, 92, 19, 46, 230
+WIDTH, ACROSS, LABEL, VALUE, LINE, HEAD, CHART = 396, 3, 124, 108, 19, 46, 230
 LONGEST = 5  # bars are cut off where they are so many times as long as the floor's, or else the shortest
-STYLE = ("text{font:12px 'DejaVu Sans',sans-serif;fill:#333}.head{font-weight:bold;font-size:13px}.unit{fill:#777}.name{text-anchor:end}"
+STYLE = ("text{font:12px 'DejaVu Sans',sans-serif;fill:#333;stroke:#fff;stroke-width:3px;paint-order:stroke}.head{font-weight:bold;font-size:13px}.unit{fill:#777}.name{text-anchor:end}"
          ".middle{text-anchor:middle}.floor{fill:#b5b5b5}.ours{fill:#1a7f5a}.peer{fill:#7a9cc6}.cut{fill:#fff}.line{fill:none;stroke-width:2}"
          ".axis{stroke:#999}.mark{stroke:#555;stroke-dasharray:3 3}.goal{stroke:#c0392b;stroke-width:1.5}.goaltext{fill:#c0392b}")
 COLOURS = ("#1a7f5a", "#7a5ac6", "#c67a1a")
@@ -28,24 +28,24 @@ def kind_of(name):
 
 def bars(title, unit, figures, kinds, reference=None, goal=None):
     """One panel, (height, parts): the smallest first. reference: what the ratios are to."""
-    parts = [text(4, 15, title, "head"), text(4, 31, unit, "unit")]
+    parts, texts = [], [text(4, 15, title, "head"), text(4, 31, unit, "unit")]
     room, low = WIDTH - LABEL - VALUE, min(figures.values())
     scale = room / min(max(figures.values()), LONGEST * (reference or low))
     bottom = HEAD + LINE * len(figures)
     for i, (name, f) in enumerate(sorted(figures.items(), key=lambda item: item[1])):
         y, long = HEAD + i * LINE, min(f * scale, room)
-        ratio = f" ({f / reference:.2f})" if reference else ""
-        parts.append(text(LABEL - 6, y + 11, name, "name"))
+        ratio = f" ({ratio_text(f / reference)})" if reference else ""
+        texts.append(text(LABEL - 6, y + 11, name, "name"))
         parts.append(f'<rect x="{LABEL}" y="{y}" width="{max(1, long):.1f}" height="{LINE - 5}" class="{kinds(name)}"/>')
         if f * scale > room + 1:
             parts.append(f'<path d="M{LABEL + room - 18} {y + 15}l6 -16h4l-6 16z" class="cut"/>')
-        parts.append(text(LABEL + long + 4, y + 11, figure(f) + ratio))
+        texts.append(text(LABEL + long + 5, y + 11, figure(f) + ratio))
     if reference:
         parts.append(rule(LABEL + reference * scale, HEAD - 4, LABEL + reference * scale, bottom, "mark"))
     if goal:
         parts.append(rule(LABEL + goal * scale, HEAD - 4, LABEL + goal * scale, bottom, "goal"))
-        parts.append(text(LABEL + goal * scale + 3, HEAD - 6, f"goal {figure(goal)}", "goaltext"))
-    return bottom + 16, parts
+        texts.append(text(LABEL + goal * scale + 3, HEAD - 6, f"goal {figure(goal)}", "goaltext"))
+    return bottom + 16, parts + texts
 
 
 def curve(title, rows, limit=None):
@@ -56,6 +56,9 @@ def curve(title, rows, limit=None):
     x = lambda n: left + 14 + (right - left - 14) * (math.log10(n / counts[0]) / math.log10(counts[-1] / counts[0]) if len(counts) > 1 else 0)
     y = lambda f: bottom - (bottom - top) * f / most
     parts = [text(4, 15, title, "head"), rule(left, bottom, right, bottom, "axis")]
+    if limit:
+        at = y(limit * next(iter(next(iter(rows.values())).values())))
+        parts += [rule(left, at, right, at, "goal"), text(right - 2, at + 20, f"goal: below {limit:.2f} of the first", "name goaltext")]
     parts += [text(x(n), bottom + 16, f"{n:,}", "middle unit") for n in counts]
     for i, (name, row) in enumerate(rows.items()):
         points = [(x(n), y(f)) for n, f in zip(counts, row.values())]
@@ -63,9 +66,6 @@ def curve(title, rows, limit=None):
         parts += [f'<circle cx="{a:.1f}" cy="{b:.1f}" r="3" fill="{COLOURS[i]}"/>' for a, b in points]
         parts += [text(a, b - 8, figure(f), "middle") for (a, b), f in zip(points, row.values())]
         parts.append(f'<rect x="4" y="{24 + 15 * i}" width="14" height="4" fill="{COLOURS[i]}"/>' + text(24, 31 + 15 * i, name, "unit"))
-    if limit:
-        at = y(limit * next(iter(next(iter(rows.values())).values())))
-        parts.append(rule(left, at, right, at, "goal") + text(right - 2, at + 14, f"goal: below {limit:.2f}", "name goaltext"))
     return CHART, parts
 
 
@@ -95,7 +95,7 @@ def plot_own(results, heads):
     for group, rows in results.items():
         plain = {row: {c: f["median"] for c, f in cells.items()} for row, cells in rows.items()}
         if group in ("open", "uplinks"):
-            panels.append(curve(heads[group][0], plain, FLAT if group == "open" else None))
+            panels.append(curve("cost " + heads[group][0], plain, FLAT if group == "open" else None))
         elif group == "picks":
             picks = {row: cells["a pick, ns"] for row, cells in plain.items()}
             panels.append(bars("a pick by policy", "ns", picks, lambda name: "floor" if name.startswith("(") else "ours"))

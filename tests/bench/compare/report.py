@@ -10,6 +10,10 @@ def figure(x):
     return f"{x:.3g}" if x < 100 else f"{x:.0f}"
 
 
+def ratio_text(x):
+    return f"{x:.2f}" if x < 10 else f"{x:.0f}"
+
+
 def floor_of(measure, by):
     """The floor's figure: of the kind that suits the measure, or of the best kind."""
     named = FLOORS.get(measure)
@@ -34,7 +38,7 @@ def cell(measure, by, name):
     if name not in by:
         return ""
     floor = floor_of(measure, by)
-    ratio = f" ({by[name]['median'] / floor:.2f})" if floor and name.startswith("steerway") else ""
+    ratio = f" ({ratio_text(by[name]['median'] / floor)})" if floor and name.startswith("steerway") else ""
     return figure(by[name]["median"]) + ratio
 
 
@@ -44,11 +48,15 @@ def table(results, measures):
     return grid([head, *([n, *(cell(m, by, n) for m, by in results.items())] for n in names_of(results))])
 
 
+def not_measured(reasons):
+    lines = [f"- {' '.join(reason.split())}\n" for reason in reasons]
+    return "\nNot measured:\n\n" + "".join(lines) if lines else ""
+
+
 def notes(failures, absent, measures):
     """Why a figure is missing."""
-    lines = [f"- {name}, {measures[m][0]}: {' '.join(why.split())}" for (m, name), why in failures.items()]
-    lines += [f"- {name}: not here, and its package could not be had" for name in absent]
-    return "\nNot measured:\n\n" + "\n".join(lines) + "\n" if lines else ""
+    reasons = [f"{name}, {measures[m][0]}: {why}" for (m, name), why in failures.items()]
+    return not_measured(reasons + [f"{name}: it is not here, and its package could not be had" for name in absent])
 
 
 def groups(results, heads):
@@ -59,7 +67,7 @@ def groups(results, heads):
         columns = list(next(iter(rows.values())))
         body = []
         for row, cells in rows.items():
-            ratios = {c: f" ({cells[c]['ratio']:.2f})" if compared and c != columns[0] else "" for c in columns}
+            ratios = {c: f" ({ratio_text(cells[c]['ratio'])})" if compared and c != columns[0] else "" for c in columns}
             body.append([row, *(figure(cells[c]["median"]) + ratios[c] for c in columns)])
         tables.append(grid([[heading, *columns], *body]))
     return "\n".join(tables)
