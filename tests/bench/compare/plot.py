@@ -58,20 +58,20 @@ def curve(title, rows, limit=None):
     parts = [text(4, 15, title, "head"), rule(left, bottom, right, bottom, "axis")]
     if limit:
         at = y(limit * next(iter(next(iter(rows.values())).values())))
-        parts += [rule(left, at, right, at, "goal"), text(right - 2, at + 20, f"goal: below {limit:.2f} of the first", "name goaltext")]
+        parts += [rule(left, at, right, at, "goal"), text(right - 2, at - 6, f"goal: below {limit:.2f} of the first", "name goaltext")]
     parts += [text(x(n), bottom + 16, f"{n:,}", "middle unit") for n in counts]
     for i, (name, row) in enumerate(rows.items()):
         points = [(x(n), y(f)) for n, f in zip(counts, row.values())]
         parts.append(f'<path d="M{" L".join(f"{a:.1f} {b:.1f}" for a, b in points)}" class="line" stroke="{COLOURS[i]}"/>')
         parts += [f'<circle cx="{a:.1f}" cy="{b:.1f}" r="3" fill="{COLOURS[i]}"/>' for a, b in points]
-        parts += [text(a, b - 8, figure(f), "middle") for (a, b), f in zip(points, row.values())]
+        parts += [text(a, b + 17, figure(f), "middle") for (a, b), f in zip(points, row.values())]
         parts.append(f'<rect x="4" y="{24 + 15 * i}" width="14" height="4" fill="{COLOURS[i]}"/>' + text(24, 31 + 15 * i, name, "unit"))
     return CHART, parts
 
 
-def sheet(panels):
-    """Panels from left to right, row by row."""
-    y, parts = 8, []
+def sheet(panels, legend):
+    """Panels from left to right, row by row, below a line of text."""
+    y, parts = 36, [text(14, 20, legend, "unit")]
     for i in range(0, len(panels), ACROSS):
         row = panels[i:i + ACROSS]
         for j, (_, inside) in enumerate(row):
@@ -87,7 +87,7 @@ def plot_peers(results, measures):
     for m, by in results.items():
         figures = {name: f["median"] for name, f in by.items()}
         panels.append(bars(measures[m][0], measures[m][1], figures, kind_of, floor_of(m, by), GOALS.get(m)))
-    return sheet(panels)
+    return sheet(panels, "Less is better. In brackets: the ratio to the floor's figure, which the dashed line marks. Bars with a gap are cut off.")
 
 
 def plot_own(results, heads):
@@ -101,4 +101,4 @@ def plot_own(results, heads):
             panels.append(bars("a pick by policy", "ns", picks, lambda name: "floor" if name.startswith("(") else "ours"))
         else:
             panels += [bars(row, heads[group][0], cells, lambda _: "ours") for row, cells in plain.items()]
-    return sheet(panels)
+    return sheet(panels, "Our proxy by itself; medians.")
