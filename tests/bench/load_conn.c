@@ -32,6 +32,8 @@ static void say(struct conn *c, const void *data, size_t n)
         fail(c, "cannot send");
 }
 
+static void say_text(struct conn *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
 static void say_text(struct conn *c, const char *fmt, ...)
 {
     char text[320];

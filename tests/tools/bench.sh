@@ -46,7 +46,8 @@ bench_report() {
   printf '\n## By itself\n\n![a panel for each measure](own.svg)\n\n'
   cat "$REPORT/own.md" || say "It could not be measured."
   printf '\n## How well pairs of lines are filled\n\n```\n'
-  cat "$REPORT/lines.txt"
+  sed '/ FAILURES =/,$d; /^Building/d' "$REPORT/lines.txt"
+  tail -n 1 "$REPORT/lines.txt"
   printf '```\n'
 }
 

@@ -45,6 +45,10 @@ def find(program):
     return shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin:{tools}/usr/bin:{tools}/usr/sbin")
 
 
+def the_floor(program, *kind):
+    return Contender(" ".join(["floor,", kind[0], *(f"{int(n) // 1024}K" for n in kind[1:])]), ["socks5"], [program, f"127.0.0.1:{PORT}", *kind])
+
+
 def contenders(steerway, floor, origin_port, port=PORT):
     origin, here = f"{ORIGIN}:{origin_port}", f"127.0.0.1:{port}"
     without_threads = [own(steerway, "--threads", "0", name="steerway, --threads 0")] if steerway_has(steerway, "--threads") else []
@@ -125,9 +129,9 @@ max-client-connections 10000
 debug 0
 """
     return [
-        Contender("floor, splice", ["socks5"], [floor, here, "splice"]),
-        Contender("floor, copy 64K", ["socks5"], [floor, here, "copy", 65536]),
-        Contender("floor, copy 256K", ["socks5"], [floor, here, "copy", 262144]),
+        the_floor(floor, "splice"),
+        the_floor(floor, "copy", 65536),
+        the_floor(floor, "copy", 262144),
         own(steerway),
         *without_threads,
         Contender("microsocks", ["socks5"], ["microsocks", "-i", "127.0.0.1", "-p", port], program="microsocks"),

@@ -5,6 +5,7 @@
 BINARIES is the folder of origin, load, names and bench_policy."""
 
 import json
+import shutil
 import socket
 import statistics
 import subprocess
@@ -12,7 +13,7 @@ import sys
 import time
 
 from bench import FAULTS, Bench, open_most, say, summary
-from contenders import own, steerway_has
+from contenders import Contender, own, steerway_has, the_floor
 from lines import ORIGIN, enter
 from options import parse, write
 from plot import plot_own
@@ -36,12 +37,17 @@ def reload_s(running):
     return took
 
 
+def under_valgrind(contender):
+    argv = ["valgrind", "--tool=callgrind", "--callgrind-out-file={dir}/counted", *contender.argv]
+    return Contender(contender.name, contender.ways, argv, contender.files)
+
+
 class Own(Bench):
     """Each measure yields (row, column, figure) for one round."""
 
     def __init__(self, args):
         super().__init__(args.binaries, args.scale)
-        self.steerway = args.steerway
+        self.steerway, self.counted = args.steerway, False
 
     def connect(self, running, way="socks5"):
         return self.cost(running, way, "connect", self.n(3000, 32), 16)
@@ -83,6 +89,25 @@ class Own(Bench):
             yield "reload by the control socket, ms", "median", statistics.median(times) * 1e3
             yield "reload by the control socket, ms", "longest", times[-1] * 1e3
 
+    def count(self, contender, measure, n):
+        """The instructions from its start to its end."""
+        with self.running(under_valgrind(contender)) as running:
+            self.load(running, "socks5", measure, n, 1)
+            running.process.terminate()
+            running.process.wait(30)
+            lines = (running.folder / "counted").read_text().splitlines()
+            return next(int(line.split()[1]) for line in lines if line.startswith(("totals:", "summary:")))
+
+    def instructions(self):
+        """They are the same in each run: one is enough."""
+        if self.counted or not shutil.which("valgrind"):
+            return
+        self.counted, few, more = True, 1000, 4000
+        for measure, row in (("connect", "new connection"), ("echo", "small echo")):
+            for contender in (the_floor(self.binaries / "floor", "splice"), own(self.steerway)):
+                once, again = self.count(contender, measure, few), self.count(contender, measure, few + more)
+                yield row, contender.name, (again - once) / more
+
     def picks(self):
         """bench_policy's lines: NAME NS-LEAST NS-MEDIAN RELOAD-MS HEAP-KIB"""
         argv = ["taskset", "-c", "0", str(self.binaries / "bench_policy"), str(self.n(200_000, 1000))]
@@ -99,6 +124,7 @@ GROUPS = {  # the heading, and whether a row's figures are compared with its fir
     "uplinks": ("with so many uplinks", True),
     "names": ("to a destination given as", True),
     "threads": ("with so many relay threads", True),
+    "instructions": ("instructions, without the kernel's", True),
     "reload": ("of the policy that there is by default", False),
     "picks": ("policy", False),
 }
