@@ -26,6 +26,10 @@ def kind_of(name):
     return next((kind for start, kind in (("floor", "floor"), ("steerway", "ours")) if name.startswith(start)), "peer")
 
 
+def kind_of_own(name):
+    return "floor" if name.startswith(("floor", "(")) else "ours"
+
+
 def bars(title, unit, figures, kinds, reference=None, goal=None):
     """One panel, (height, parts): the smallest first. reference: what the ratios are to."""
     parts, texts = [], [text(4, 15, title, "head"), text(4, 31, unit, "unit")]
@@ -64,7 +68,7 @@ def curve(title, rows, limit=None):
         points = [(x(n), y(f)) for n, f in zip(counts, row.values())]
         parts.append(f'<path d="M{" L".join(f"{a:.1f} {b:.1f}" for a, b in points)}" class="line" stroke="{COLOURS[i]}"/>')
         parts += [f'<circle cx="{a:.1f}" cy="{b:.1f}" r="3" fill="{COLOURS[i]}"/>' for a, b in points]
-        parts += [text(a, b + 17, figure(f), "middle") for (a, b), f in zip(points, row.values())]
+        parts += [text(a, b - 8 if i else b + 17, figure(f), "middle") for (a, b), f in zip(points, row.values())]
         parts.append(f'<rect x="4" y="{24 + 15 * i}" width="14" height="4" fill="{COLOURS[i]}"/>' + text(24, 31 + 15 * i, name, "unit"))
     return CHART, parts
 
@@ -98,7 +102,7 @@ def plot_own(results, heads):
             panels.append(curve("cost " + heads[group][0], plain, FLAT if group == "open" else None))
         elif group == "picks":
             picks = {row: cells["a pick, ns"] for row, cells in plain.items()}
-            panels.append(bars("a pick by policy", "ns", picks, lambda name: "floor" if name.startswith("(") else "ours"))
+            panels.append(bars("a pick by policy", "ns", picks, kind_of_own))
         else:
-            panels += [bars(row, heads[group][0], cells, lambda _: "ours") for row, cells in plain.items()]
+            panels += [bars(row, heads[group][0], cells, kind_of_own) for row, cells in plain.items()]
     return sheet(panels, "Our proxy by itself; medians.")
