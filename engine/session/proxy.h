@@ -54,7 +54,7 @@ struct proxy {
     size_t n_listeners;
     struct wheel deadlines; /* of sessions */
     struct list sessions;   /* alive */
-    struct list dead;     /* ended in this turn of the loop, freed before the next */
+    struct list dead;       /* ended in this turn of the loop, freed before the next */
     size_t n_sessions;
     uint64_t last_id; /* of outbound connections */
     bool draining;

@@ -42,8 +42,8 @@ struct session {
     int fd; /* -1 once the tunnel has it */
     ev_io read, write;
     struct wheel_entry deadline; /* of the present state */
-    struct buf in;     /* from the client, not yet understood */
-    struct buf out;    /* to the client, not yet accepted */
+    struct buf in;               /* from the client, not yet understood */
+    struct buf out;              /* to the client, not yet accepted */
 
     struct outbound *outbound; /* being made, or in use by tunnel or exchange */
     int upstream_fd;           /* connected, not yet with the tunnel; -1 for none */
