@@ -5,6 +5,8 @@
 #include "proto/parse.h"
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
 
 /* RFC 1035 2.3.4: 253 octets of text at most; SOCKS5 could carry 255. */
 enum { TARGET_HOST_MAX = 253 };
@@ -13,10 +15,18 @@ enum target_kind { TARGET_NAME, TARGET_IPV4, TARGET_IPV6 };
 
 struct target {
     enum target_kind kind;
-    uint16_t port;                  /* 1..65535 */
-    char host[TARGET_HOST_MAX + 1]; /* text, NUL-terminated; lower case, no brackets, no trailing dot */
-    uint8_t ip[16];                 /* network order; 4 octets of it for TARGET_IPV4 */
+    uint16_t port;  /* 1..65535 */
+    uint8_t ip[16]; /* network order; 4 octets of it for TARGET_IPV4 */
+    /* Text, NUL-terminated; lower case, no brackets, no trailing dot. Last, so that who keeps many can keep
+     * the used part of it only (target_size). */
+    char host[TARGET_HOST_MAX + 1];
 };
+
+/** Octets of it that say something: those behind its host need not be there. */
+static inline size_t target_size(const struct target *t)
+{
+    return offsetof(struct target, host) + strlen(t->host) + 1;
+}
 
 /** Fill ret from a host as text: dotted IPv4, IPv6 without or within brackets, or a name. An IPv4-mapped IPv6
  *  address becomes TARGET_IPV4. A name may hold letters, digits, '-', '_' and '.', labels of 1..63 octets;

@@ -27,6 +27,7 @@ static struct hand *least_laden(const struct hands *h)
 
 static void hand_over(struct tunnel *t)
 {
+    struct hands *h = hands_of(&t->relay);
     const struct relay *r = &t->relay;
 
     if (!relay_may_leave(r))
@@ -35,9 +36,9 @@ static void hand_over(struct tunnel *t)
         t->source = (struct addr){.sa.sa_family = AF_UNSPEC};
     list_remove(&t->node);
     relay_leave(&t->relay);
-    unwatch_fd(&t->hands->unwatch, r->client.io.fd);
-    unwatch_fd(&t->hands->unwatch, r->upstream.io.fd);
-    t->hand = least_laden(t->hands);
+    unwatch_fd(&h->unwatch, r->client.io.fd);
+    unwatch_fd(&h->unwatch, r->upstream.io.fd);
+    t->hand = least_laden(h);
     t->hand->n_tunnels++;
     hand_carry(t->hand, t);
 }
@@ -64,7 +65,7 @@ static void on_done(struct relay *r, enum relay_end end)
     struct tunnel *t = container_of(r, struct tunnel, relay);
 
     list_remove(&t->node);
-    t->hands->events->ended(t, end);
+    hands_of(r)->events->ended(t, end);
 }
 
 static void on_woke(struct relay *r)
@@ -142,7 +143,7 @@ void hands_done(struct hands *h)
 int tunnel_start(struct tunnel *t, struct hands *h, int client_fd, int upstream_fd, struct slice from_client,
                  struct slice from_upstream)
 {
-    t->hands = h;
+    *t = (struct tunnel){.hand = NULL};
     list_init(&t->node);
     int err = relay_start(&t->relay, &h->room, client_fd, upstream_fd, from_client, from_upstream);
     if (err < 0 || h->n_hands == 0)

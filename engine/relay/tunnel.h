@@ -17,8 +17,6 @@ struct hands;
 
 struct tunnel {
     struct relay relay;
-    void *owner; /* the caller's */
-    struct hands *hands;
     struct hand *hand;         /* who carries it; NULL: the brain's own loop */
     struct list node;          /* of the young ones of the brain; then of its hand's */
     struct letter order, news; /* to, and from, its hand */
@@ -60,7 +58,7 @@ void hands_stop(struct hands *h);
 /** After hands_stop, and once no tunnel is left. */
 void hands_done(struct hands *h);
 
-/** See relay_start. The tunnel must be zero-initialised, but for its owner. */
+/** See relay_start. */
 MUST_CHECK int tunnel_start(struct tunnel *t, struct hands *h, int client_fd, int upstream_fd,
                             struct slice from_client, struct slice from_upstream);
 

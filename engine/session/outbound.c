@@ -12,10 +12,10 @@
 
 void outbound_because(struct outbound *o, const char *reason)
 {
-    size_t n = strnlen(reason, sizeof o->reason - 1);
-
-    memcpy(o->reason, reason, n);
-    o->reason[n] = '\0';
+    if (o->reason && strcmp(o->reason, reason) == 0)
+        return;
+    free(o->reason);
+    o->reason = strdup(reason); /* without memory the account has none */
 }
 
 void outbound_conn(const struct outbound *o, int attempt, const char *last_error, struct policy_conn *ret,
@@ -28,7 +28,7 @@ void outbound_conn(const struct outbound *o, int attempt, const char *last_error
         .is_domain = o->target.kind == TARGET_NAME,
         .is_ipv6 = o->target.kind == TARGET_IPV6,
         .proto = o->proto,
-        .client = addr_format_ip(&o->client, client),
+        .client = addr_format_ip(o->client, client),
         .user = o->user,
         .listener = o->listener,
         .attempt = attempt,
@@ -66,7 +66,7 @@ bool outbound_bypasses(const struct proxy *p, const struct target *t)
 int outbound_new(struct outbound **ret, struct proxy *proxy, const struct outbound_request *request,
                  outbound_done_fn *done, void *owner)
 {
-    struct outbound *o = calloc(1, sizeof *o);
+    struct outbound *o = calloc(1, offsetof(struct outbound, target) + target_size(request->target));
     char *user = request->user ? strdup(request->user) : NULL;
 
     if (!o || (request->user && !user))
@@ -75,9 +75,9 @@ int outbound_new(struct outbound **ret, struct proxy *proxy, const struct outbou
     o->done = done;
     o->owner = owner;
     o->id = ++proxy->last_id;
-    o->target = *request->target;
+    memcpy(&o->target, request->target, target_size(request->target));
     o->proto = request->proto;
-    o->client = *request->client;
+    o->client = request->client;
     o->user = user;
     o->listener = request->listener;
     o->early = proxy->settings.fast_open ? request->early : NULL;
@@ -148,12 +148,12 @@ static void write_account(const struct outbound *o, const char *outcome)
     if (!log_enabled(LOG_INFO))
         return; /* before texts are made that nobody reads */
     log_begin(&l, LOG_INFO, "connection");
-    log_str(&l, "client", addr_format(&o->client, client));
+    log_str(&l, "client", addr_format(o->client, client));
     log_str(&l, "proto", policy_proto_name(o->proto));
     log_str(&l, "host", o->target.host);
     log_u64(&l, "port", o->target.port);
     log_str(&l, "uplink", o->direct ? "direct" : o->tried ? o->tried->name : "none");
-    log_str(&l, "reason", o->reason[0] ? o->reason : "none");
+    log_str(&l, "reason", o->reason ? o->reason : "none");
     if (o->attempts > 1)
         log_u64(&l, "attempts", (uint64_t)o->attempts);
     if (o->race != OUTBOUND_NO_RACE)
@@ -170,7 +170,7 @@ static void record(const struct outbound *o)
     char client[ADDR_TEXT_MAX];
     const struct recorded c = {
         .started_s = o->started_s,
-        .client = addr_format_ip(&o->client, client),
+        .client = addr_format_ip(o->client, client),
         .host = o->target.host,
         .proto = policy_proto_name(o->proto),
         .user = o->user,
@@ -208,6 +208,7 @@ void outbound_finish(struct outbound *o, const char *outcome)
     uplink_release(&o->lease);
     policy_forget(o->proxy->policy, o->id);
     search_free(o->search);
+    free(o->reason);
     free(o->user);
     free(o);
 }

@@ -18,9 +18,9 @@ typedef void outbound_done_fn(struct outbound *o, enum fault fault, int fd);
 struct outbound_request {
     const struct target *target;
     enum policy_proto proto;
-    const struct addr *client;
-    const char *user;     /* NULL for none */
-    const char *listener; /* text; outlives the outbound */
+    const struct addr *client; /* outlives the outbound */
+    const char *user;          /* NULL for none */
+    const char *listener;      /* text; outlives the outbound */
     struct buf *early; /* what waits to be sent to the destination; outlives the search. NULL for nothing */
 };
 
@@ -39,9 +39,8 @@ struct outbound {
     void *owner; /* the caller's */
 
     uint64_t id;
-    struct target target;
     enum policy_proto proto;
-    struct addr client;
+    const struct addr *client;
     char *user;
     const char *listener;
 
@@ -55,10 +54,11 @@ struct outbound {
     int attempt;  /* which of them arrived, from 1 */
     enum outbound_race race;
     enum fault fault;
-    char reason[POLICY_REASON_MAX + 1];
+    char *reason;                                /* for the account; NULL for none */
     double started_s, connected_s, first_byte_s; /* monotonic; 0 for not yet */
-    uint64_t tx, rx; /* octets to and from the destination, before and after others
-                        carry it */
+    uint64_t tx, rx;      /* octets to and from the destination, before and after others
+                             carry it */
+    struct target target; /* the memory ends where its host does */
 };
 
 /** Start. Copies the request. @return 0, -ENOMEM */

@@ -395,7 +395,7 @@ static void use(struct search *s, struct uplink *u, bool raced)
     attempt_start(&r->attempt,
                   &(struct attempt_request){.proxy = o->proxy,
                                             .target = &o->target,
-                                            .client = &o->client,
+                                            .client = o->client,
                                             .uplink = u,
                                             .early = raced ? NULL : o->early,
                                             .timeout_s = dial_timeout(s)},
@@ -449,7 +449,7 @@ static void go_direct(struct search *s)
     r->search = s;
     (void)snprintf(r->reason, sizeof r->reason, "bypass");
     attempt_start(&r->attempt,
-                  &(struct attempt_request){.proxy = o->proxy, .target = &o->target, .client = &o->client},
+                  &(struct attempt_request){.proxy = o->proxy, .target = &o->target, .client = o->client},
                   &events);
 }
 

@@ -177,8 +177,8 @@ void session_close(struct session *s, const char *outcome)
 {
     if (s->state == SESSION_CLOSED)
         return;
-    if (s->tunnel)
-        return tunnel_stop(s->tunnel); /* comes back through on_ended */
+    if (s->is_tunnel)
+        return tunnel_stop(&s->tunnel); /* comes back through on_ended */
     exchange_stop(s->exchange);
     if (s->out.len > 0 && s->fd >= 0)
         session_reset_on_close(s); /* an orderly end would pass off a part as the whole */
@@ -230,16 +230,16 @@ void session_end(struct session *s)
 
 bool session_source(const struct session *s, struct addr *ret, int *ret_link)
 {
-    if (s->tunnel)
-        return tunnel_source(s->tunnel, ret, ret_link);
+    if (s->is_tunnel)
+        return tunnel_source(&s->tunnel, ret, ret_link);
     int fd = s->upstream_fd >= 0 ? s->upstream_fd : exchange_upstream_fd(s->exchange);
     return fd >= 0 && egress_source_of(fd, ret, ret_link);
 }
 
 void session_cut(struct session *s)
 {
-    if (s->tunnel)
-        return tunnel_cut(s->tunnel);
+    if (s->is_tunnel)
+        return tunnel_cut(&s->tunnel);
     if (exchange_upstream_fd(s->exchange) >= 0)
         return exchange_cut(s->exchange);
     session_reset_on_close(s);
@@ -255,11 +255,13 @@ void session_drain(struct session *s)
     session_close(s, "shutdown");
 }
 
+static void talk_init(struct session *s);
+
 /* --- the tunnel ----------------------------------------------------------------------------------------- */
 
-static struct session *session_of(const struct tunnel *t)
+static struct session *session_of(struct tunnel *t)
 {
-    return t->owner;
+    return container_of(t, struct session, tunnel);
 }
 
 static void on_woke(struct tunnel *t)
@@ -272,12 +274,11 @@ static void on_ended(struct tunnel *t, enum relay_end end)
     struct session *s = session_of(t);
     const struct relay *r = &t->relay;
 
-    s->tunnel = NULL;
     outbound_settle(s->outbound, &r->tally, r->first_rx_s);
     outbound_note_rtt(s->outbound, r->upstream_rtt_s);
     if (end == RELAY_RESET && r->upstream_broke)
         outbound_note_reset(s->outbound);
-    free(t);
+    talk_init(s);
     session_close(s, relay_end_name(end));
 }
 
@@ -285,25 +286,21 @@ const struct tunnel_events SESSION_TUNNEL_EVENTS = {.ended = on_ended, .woke = o
 
 static void hand_over(struct session *s)
 {
-    struct tunnel *t = calloc(1, sizeof *t);
     int client_fd = s->fd, upstream_fd = s->upstream_fd;
-    size_t early = s->early.len;
 
-    if (!t)
-        return session_close(s, fault_name(FAULT_RESOURCES));
     session_enter(s, SESSION_TUNNEL);
-    t->owner = s;
+    struct buf in = s->in, early = s->early;
+    size_t counted = early.len;
     s->fd = s->upstream_fd = -1;
+    s->is_tunnel = true;
     int err =
-        tunnel_start(t, &s->proxy->hands, client_fd, upstream_fd, buf_slice(&s->in), buf_slice(&s->early));
-    buf_done(&s->in);
-    buf_done(&s->early);
-    if (err < 0) {
-        free(t);
-        return session_close(s, fault_name(FAULT_RESOURCES));
-    }
-    s->tunnel = t;
-    outbound_follow(s->outbound, &t->relay.tally, early);
+        tunnel_start(&s->tunnel, &s->proxy->hands, client_fd, upstream_fd, buf_slice(&in), buf_slice(&early));
+    buf_done(&in);
+    buf_done(&early);
+    if (err == 0)
+        return outbound_follow(s->outbound, &s->tunnel.relay.tally, counted);
+    talk_init(s);
+    session_close(s, fault_name(FAULT_RESOURCES));
 }
 
 void session_tunnel(struct session *s)
@@ -411,6 +408,17 @@ static void on_writable(struct ev_loop *loop, ev_io *w, int events)
         hand_over(s);
 }
 
+static void talk_init(struct session *s)
+{
+    s->is_tunnel = false;
+    ev_io_init(&s->read, on_readable, s->fd, EV_READ);
+    ev_io_init(&s->write, on_writable, s->fd, EV_WRITE);
+    s->deadline = (struct wheel_entry){.due = 0};
+    buf_init(&s->in, IN_MAX);
+    buf_init(&s->out, OUT_MAX);
+    buf_init(&s->early, RELAY_EARLY_MAX);
+}
+
 void session_new(struct proxy *proxy, int fd, const struct addr *peer, const char *listener)
 {
     struct session *s = calloc(1, sizeof *s);
@@ -424,11 +432,7 @@ void session_new(struct proxy *proxy, int fd, const struct addr *peer, const cha
     s->upstream_fd = -1;
     s->peer = *peer;
     s->listener = listener;
-    buf_init(&s->in, IN_MAX);
-    buf_init(&s->out, OUT_MAX);
-    buf_init(&s->early, RELAY_EARLY_MAX);
-    ev_io_init(&s->read, on_readable, fd, EV_READ);
-    ev_io_init(&s->write, on_writable, fd, EV_WRITE);
+    talk_init(s);
     session_rearm(s);
     list_push_back(&proxy->sessions, &s->node);
     proxy->n_sessions++;

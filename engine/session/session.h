@@ -39,17 +39,23 @@ struct session {
     const char *listener;
     char *user; /* authenticated, or claimed where nobody asked; NULL for none */
 
-    int fd; /* -1 once the tunnel has it */
-    ev_io read, write;
-    struct wheel_entry deadline; /* of the present state */
-    struct buf in;               /* from the client, not yet understood */
-    struct buf out;              /* to the client, not yet accepted */
-
-    struct outbound *outbound; /* being made, or in use by tunnel or exchange */
+    int fd;                    /* -1 once the tunnel has it */
     int upstream_fd;           /* connected, not yet with the tunnel; -1 for none */
-    struct buf early;          /* from upstream, and counted, to go before the tunnel (after 101) */
+    struct outbound *outbound; /* being made, or in use by tunnel or exchange */
     struct exchange *exchange; /* HTTP forwarding: made by the first such request */
-    struct tunnel *tunnel;     /* NULL: not yet, or not any more */
+
+    bool is_tunnel; /* so long the tunnel stands where else the talk with the client does: most memory goes
+                       for these */
+    union {
+        struct {
+            ev_io read, write;
+            struct wheel_entry deadline; /* of the present state */
+            struct buf in;               /* from the client, not yet understood */
+            struct buf out;              /* to the client, not yet accepted */
+            struct buf early;            /* from upstream, and counted, to go before the tunnel (after 101) */
+        };
+        struct tunnel tunnel;
+    };
 };
 
 /** Of all sessions' tunnels. */
