@@ -110,7 +110,8 @@ void hand_free(struct hand *h)
 int hand_start(struct hand **ret, unsigned number, double idle_s, struct mailbox *news)
 {
     struct hand *h = calloc(1, sizeof *h);
-    struct ev_loop *loop = h ? ev_loop_new(EVFLAG_AUTO) : NULL;
+    /* As the brain's, whatever LIBEV_FLAGS says. */
+    struct ev_loop *loop = h ? ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV) : NULL;
 
     if (!loop) {
         free(h);

@@ -3,7 +3,8 @@
 # shellcheck shell=bash
 
 # shellcheck disable=SC2034 # for dev
-STEPS="lint unit docs clang asan package bench lua e2e e2e-asan"
+STEPS="lint unit docs clang asan tsan package bench lua e2e e2e-asan"
+LONG_STEPS="e2e-tsan" # run by name only
 SIDE_BY_SIDE="e2e e2e-asan" # they mostly wait, each in network namespaces of its own
 E2E_MAX_S=1200 # a run that takes so long hangs
 UNIT_MAX_S=300
@@ -69,6 +70,18 @@ step_asan() {
   build asan && ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1 unit_tests asan
 }
 
+# Where threads meet: the relay, and what it stands on.
+TSAN_TESTS="net_test_wheel relay_test_mailbox relay_test_pump relay_test_relay relay_test_relay_look relay_test_tunnel"
+
+step_tsan() {
+  # shellcheck disable=SC2086 # a list of words
+  build tsan --target $TSAN_TESTS || return 1
+  local name
+  for name in $TSAN_TESTS; do
+    check "$name" timeout --kill-after=5 60 "build/tsan/tests/unit/$name" || return 1
+  done
+}
+
 step_package() {
   build release || return 1
   check "an installed tree runs from anywhere" sh tests/tools/try_install.sh build/release
@@ -108,12 +121,14 @@ step_lua() {
   return $status
 }
 
+# @param preset; more arguments go to pytest
 end_to_end() {
-  local log=build/test/e2e-$1.txt status=0
+  local preset=$1 log=build/test/e2e-$1.txt status=0
+  shift
   [ -d tests/e2e ] || { echo "SKIPPED there is no tests/e2e" && return 0; }
-  (build "$1") >"$log" 2>&1 || { cat "$log" && return 1; }
-  PYTHONDONTWRITEBYTECODE=1 STEERWAY_BIN=$ROOT/build/$1/steerway timeout --foreground --kill-after=10 $E2E_MAX_S \
-    "$(python)" -m pytest -q -rs -p no:cacheprovider tests/e2e >"$log" 2>&1 || status=$?
+  (build "$preset") >"$log" 2>&1 || { cat "$log" && return 1; }
+  PYTHONDONTWRITEBYTECODE=1 STEERWAY_BIN=$ROOT/build/$preset/steerway timeout --foreground --kill-after=10 $E2E_MAX_S \
+    "$(python)" -m pytest -q -rs -p no:cacheprovider "$@" tests/e2e >"$log" 2>&1 || status=$?
   cat "$log"
   # 1 failed, 41 passed, 2 skipped, 1 error in 31.20s
   awk '/ in [0-9.]+s/ && /passed|failed|error/ {
@@ -133,6 +148,9 @@ step_e2e_asan() {
   # A leak found at exit makes the exit code of the proxy, which every test looks at.
   ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1 end_to_end asan
 }
+
+# The thread sanitizer holds signals back from code that calls nothing, so no endless policy is stopped.
+step_e2e_tsan() { end_to_end tsan -k "not endless and not runaway"; }
 
 seconds_since() { awk -v a="$1" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.1f s", b - a }'; }
 

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[3]
 BINARY = Path(os.environ.get("STEERWAY_BIN", ROOT / "build/dev/steerway")).resolve()
 START_S, STOP_S = 20, 20
 # A sanitizer keeps freed memory back, so that its amount says nothing.
-SANITIZED = BINARY.exists() and b"__asan_init" in BINARY.read_bytes()
+SANITIZED = BINARY.exists() and any(name in BINARY.read_bytes() for name in (b"__asan_init", b"__tsan_init"))
 _LISTENING = re.compile(r"^  listening on (\S+):(\d+)$", re.M)
 _STOPPING = re.compile(r'info stopping |"event":"stopping"')
 _SANITIZER = re.compile(r"ERROR: \w+Sanitizer|runtime error:")

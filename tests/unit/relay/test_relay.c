@@ -211,6 +211,48 @@ static void bulk_is_spliced_and_messages_are_copied(void **state)
     finish(&f);
 }
 
+/* What is in a pipe of the kernel's when its source ends goes first, and the end is what it was. */
+static void ends_come_after_what_was_spliced(void **state)
+{
+    (void)state;
+    for (int reset = 0; reset < 2; reset++) {
+        struct fixture f;
+        size_t sent = 0, got = 0, heard = 0;
+        int saw = 0, server_saw = 0;
+        start(&f, NOTHING, NOTHING, 0);
+        while (!f.relay.client.in.pipe) { /* the client does not read */
+            sent = feed(f.server, sent, sent + (1 << 20));
+            turn(&f);
+        }
+        assert_true(f.relay.client.in.pipe->held > 0);
+        size_t taken = f.relay.tally.rx;
+        if (reset)
+            reset_now(&f.server);
+        else
+            shutdown(f.server, SHUT_WR);
+        while (saw == 0) {
+            got = drain(f.client, got, &saw);
+            turn(&f);
+        }
+        assert_int_equal(saw, reset ? -1 : 1);
+        assert_true(reset ? got >= taken : got == sent);
+        if (!reset) { /* the other direction is open still */
+            assert_int_equal(feed(f.client, 0, 1000), 1000);
+            shutdown(f.client, SHUT_WR);
+            while (server_saw == 0) {
+                heard = drain(f.server, heard, &server_saw);
+                turn(&f);
+            }
+            assert_int_equal(heard, 1000);
+            assert_int_equal(server_saw, 1);
+        }
+        while (!f.done)
+            turn(&f);
+        assert_int_equal(f.end, reset ? RELAY_RESET : RELAY_CLOSED);
+        finish(&f);
+    }
+}
+
 /* Where there are no pipes, it is copied. */
 static void without_pipes_it_goes_on(void **state)
 {
@@ -258,6 +300,7 @@ int main(void)
         cmocka_unit_test(idle_ends_it),
         cmocka_unit_test(early_octets_are_bounded),
         cmocka_unit_test(bulk_is_spliced_and_messages_are_copied),
+        cmocka_unit_test(ends_come_after_what_was_spliced),
         cmocka_unit_test(without_pipes_it_goes_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
