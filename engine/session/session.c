@@ -74,6 +74,7 @@ static void watch_one(struct ev_loop *loop, ev_io *w, bool on)
 
 void session_watch(struct session *s)
 {
+    assert(!s->is_tunnel);
     watch_one(s->proxy->loop, &s->read, s->fd >= 0 && wants_input(s));
     watch_one(s->proxy->loop, &s->write, s->fd >= 0 && (s->out.len > 0 || exchange_owes(s->exchange)));
 }
@@ -385,6 +386,7 @@ static void on_readable(struct ev_loop *loop, ev_io *w, int events)
         return on_client_ended(s);
     bool rested = s->state == SESSION_READING && s->front == FRONT_HTTP && s->in.len == (size_t)n;
     advance(s);
+    assert(!s->is_tunnel); /* which begins when the outbound connection is there, and not before */
     if (rested && s->state == SESSION_READING && s->in.len > 0)
         session_rearm(s); /* from now on a whole request is due */
     if (buf_keep(&s->in) < 0)
