@@ -44,9 +44,7 @@ static int attempt_stop(struct dial_attempt *a)
 
 static struct dial_family *family_of(const struct dial_attempt *a)
 {
-    struct dial *d = a->dial;
-
-    return addr_family(&d->addrs[a - d->attempts]) == AF_INET6 ? &d->six : &d->four;
+    return addr_family(&a->to) == AF_INET6 ? &a->dial->six : &a->dial->four;
 }
 
 static void attempt_note_wait(const struct dial_attempt *a)
@@ -68,6 +66,10 @@ static void dial_stop(struct dial *d)
         attempt_note_wait(&d->attempts[i]);
         (void)close(attempt_stop(&d->attempts[i]));
     }
+    if (d->attempts != &d->lone)
+        free(d->attempts);
+    d->attempts = NULL;
+    d->next = d->n_attempts = 0;
     d->running = false;
 }
 
@@ -80,7 +82,7 @@ static void dial_finish(struct dial *d, enum fault fault, int fd)
 static void dial_connected(struct dial_attempt *a, int fd)
 {
     a->dial->connect_s = clock_now_s() - a->started_s;
-    a->dial->family = addr_family(&a->dial->addrs[a - a->dial->attempts]);
+    a->dial->family = addr_family(&a->to);
     family_of(a)->answered = true;
     if (a->dial->early_by != a)
         a->dial->early_sent = 0;
@@ -107,10 +109,10 @@ static int connect_early(struct dial *d, const struct dial_attempt *a, int fd, c
 }
 
 /* @return 0 when connected or under way, or the positive errno of what failed */
-static int attempt_start(struct dial *d, size_t i, bool *ret_connected)
+static int attempt_start(struct dial_attempt *a, bool *ret_connected)
 {
-    const struct addr *to = &d->addrs[i];
-    struct dial_attempt *a = &d->attempts[i];
+    const struct addr *to = &a->to;
+    struct dial *d = a->dial;
 
     int fd = egress_socket(&d->egress, addr_family(to), SOCK_STREAM);
     if (fd < 0)
@@ -144,16 +146,16 @@ static int attempt_start(struct dial *d, size_t i, bool *ret_connected)
 static void dial_advance(struct dial *d)
 {
     ev_timer_stop(d->loop, &d->stagger);
-    while (d->next < d->n_addrs) {
+    while (d->next < d->n_attempts) {
         bool connected = false;
-        size_t i = d->next++;
-        int err = attempt_start(d, i, &connected);
+        struct dial_attempt *a = &d->attempts[d->next++];
+        int err = attempt_start(a, &connected);
         if (connected) {
-            dial_connected(&d->attempts[i], attempt_stop(&d->attempts[i]));
+            dial_connected(a, attempt_stop(a));
             return;
         }
         if (err == 0) {
-            if (d->next < d->n_addrs) {
+            if (d->next < d->n_attempts) {
                 ev_timer_set(&d->stagger, STAGGER_S, 0);
                 ev_timer_start(d->loop, &d->stagger);
             }
@@ -206,21 +208,34 @@ static void on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
     dial_finish(d, d->worst, -1);
 }
 
+static void attempt_init(struct dial_attempt *a, struct dial *d, const struct addr *to)
+{
+    a->dial = d;
+    a->to = *to;
+    ev_io_init(&a->io, on_attempt, -1, EV_WRITE);
+}
+
+/* Nearly always there is one address, for which nothing is allocated. */
+static void make_attempts(struct dial *d, const struct addr *addrs, size_t n)
+{
+    d->attempts = n > 1 ? malloc((n < DIAL_ADDRS_MAX ? n : DIAL_ADDRS_MAX) * sizeof *d->attempts) : &d->lone;
+    if (!d->attempts) {
+        d->worst = FAULT_RESOURCES;
+        return;
+    }
+    for (size_t i = 0; i < n && d->n_attempts < DIAL_ADDRS_MAX; i++)
+        if (egress_allows(&d->egress, addr_family(&addrs[i])))
+            attempt_init(&d->attempts[d->n_attempts++], d, &addrs[i]);
+    if (d->n_attempts == 0)
+        d->worst = FAULT_UNREACHABLE;
+}
+
 void dial_start(struct dial *d, struct ev_loop *loop, const struct addr *addrs, size_t n,
                 const struct egress *egress, double timeout_s, dial_done_fn *done)
 {
     assert(!d->running);
     *d = (struct dial){.loop = loop, .done = done, .egress = *egress, .running = true};
-    for (size_t i = 0; i < n && d->n_addrs < DIAL_ADDRS_MAX; i++) {
-        if (egress_allows(egress, addr_family(&addrs[i])))
-            d->addrs[d->n_addrs++] = addrs[i];
-    }
-    for (size_t i = 0; i < DIAL_ADDRS_MAX; i++) {
-        d->attempts[i].dial = d;
-        ev_io_init(&d->attempts[i].io, on_attempt, -1, EV_WRITE);
-    }
-    if (d->n_addrs == 0)
-        d->worst = FAULT_UNREACHABLE;
+    make_attempts(d, addrs, n);
     /* Timers count from the loop's idea of now, which is as old as the callback that runs. */
     ev_now_update(loop);
     ev_timer_init(&d->deadline, on_deadline, timeout_s, 0);

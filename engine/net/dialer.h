@@ -18,7 +18,8 @@ struct dial;
 typedef void dial_done_fn(struct dial *d, enum fault fault, int fd);
 
 struct dial_attempt {
-    ev_io io;
+    ev_io io; /* fd -1: not under way */
+    struct addr to;
     double started_s;
     struct dial *dial;
 };
@@ -34,9 +35,9 @@ struct dial {
     struct ev_loop *loop;
     dial_done_fn *done;
     struct egress egress;
-    struct addr addrs[DIAL_ADDRS_MAX];
-    struct dial_attempt attempts[DIAL_ADDRS_MAX]; /* io.fd -1: not under way */
-    size_t n_addrs, next, pending;
+    struct dial_attempt *attempts; /* one an address: &lone, or allocated while it runs */
+    struct dial_attempt lone;
+    size_t n_attempts, next, pending;
     enum fault worst;             /* the most telling failure so far */
     double connect_s;             /* once connected: what TCP's handshake with that address took */
     int family;                   /* once connected: of that address */

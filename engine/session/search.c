@@ -12,8 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* No request wanders through more uplinks than this, and no more than so many are tried at once. */
-enum { ATTEMPTS_MAX = 8, RACERS_MAX = 2 };
+/* No request wanders through more uplinks than this. */
+enum { ATTEMPTS_MAX = 8 };
 
 /* The share of the dial timeout one uplink gets while others are left to try: a silent one must not use up
  * the client's patience alone. */
@@ -27,10 +27,12 @@ struct racer {
     char reason[POLICY_REASON_MAX + 1];
 };
 
+_Static_assert((int)UPLINK_MAX <= 64, "an uplink has its bit in tried");
+
 struct search {
     struct outbound *outbound;
-    struct racer racers[RACERS_MAX];
-    bool tried[UPLINK_MAX];      /* by id - 1 */
+    struct racer one, *another;  /* NULL until two are tried at once, which few connections come to */
+    uint64_t tried;              /* bit id - 1 */
     struct policy_choice choice; /* the order of preference being worked through */
     size_t next_choice;
     enum fault last;   /* the latest failure */
@@ -47,8 +49,10 @@ void search_free(struct search *s)
 {
     if (!s)
         return;
-    for (size_t i = 0; i < RACERS_MAX; i++)
-        attempt_cancel(&s->racers[i].attempt);
+    attempt_cancel(&s->one.attempt);
+    if (s->another)
+        attempt_cancel(&s->another->attempt);
+    free(s->another);
     ev_timer_stop(s->outbound->proxy->loop, &s->hedge);
     ev_timer_stop(s->outbound->proxy->loop, &s->deferred);
     free(s);
@@ -73,11 +77,9 @@ static void try_beside(struct search *s);
 static struct racer *rival_of(struct racer *r)
 {
     struct search *s = r->search;
+    struct racer *rival = r == &s->one ? s->another : &s->one;
 
-    for (size_t i = 0; i < RACERS_MAX; i++)
-        if (&s->racers[i] != r && s->racers[i].attempt.running)
-            return &s->racers[i];
-    return NULL;
+    return rival && rival->attempt.running ? rival : NULL;
 }
 
 /* A check tells sooner than the next connections whether it is the uplink or a destination. */
@@ -254,6 +256,11 @@ static const struct attempt_events events = {.local = on_local, .doubtful = on_d
 
 /* --- which uplink --------------------------------------------------------------------------------------- */
 
+static bool was_tried(const struct search *s, const struct uplink *u)
+{
+    return s->tried >> (u->view.id - 1) & 1;
+}
+
 static bool is_captive(const struct uplink *u, int family)
 {
     return family == AF_UNSPEC ? u->health4.captive || u->health6.captive
@@ -275,7 +282,7 @@ static size_t candidates(const struct search *s, struct uplink *ret[UPLINK_MAX])
         struct uplink *u = set->items[i];
         bool speaks =
             o->target.kind == TARGET_NAME || (o->target.kind == TARGET_IPV4 ? u->view.ipv4 : u->view.ipv6);
-        if (!u->view.up || !speaks || s->tried[u->view.id - 1])
+        if (!u->view.up || !speaks || was_tried(s, u))
             continue;
         if (uplink_is_fit(u, health_family(&o->target), now))
             ret[n++] = u;
@@ -308,7 +315,7 @@ static enum found choose(struct search *s, struct uplink **ret)
         return FOUND_NOBODY;
     while (s->next_choice < s->choice.n) {
         struct uplink *u = s->choice.order[s->next_choice++];
-        if (u->view.up && !s->tried[u->view.id - 1] &&
+        if (u->view.up && !was_tried(s, u) &&
             !(o->attempts > 0 && is_captive(u, health_family(&o->target)))) {
             *ret = u;
             return FOUND;
@@ -329,7 +336,7 @@ static bool others_left(const struct search *s)
 {
     const struct uplink_set *set = s->outbound->proxy->uplinks;
     for (size_t i = 0; i < set->n; i++)
-        if (set->items[i]->view.up && !s->tried[set->items[i]->view.id - 1])
+        if (set->items[i]->view.up && !was_tried(s, set->items[i]))
             return true;
     return false;
 }
@@ -369,21 +376,29 @@ static void log_pick(const struct racer *r, const struct uplink *u)
     log_end(&l);
 }
 
+/* Two at most are under way: one of them is free. @return NULL without memory */
+static struct racer *idle_racer(struct search *s)
+{
+    if (!s->one.attempt.running)
+        return &s->one;
+    if (!s->another)
+        s->another = calloc(1, sizeof *s->another);
+    if (s->another)
+        s->another->search = s;
+    return s->another;
+}
+
 /* The end of what it calls may be the end of the search. */
-static void use(struct search *s, struct uplink *u, bool raced)
+static void use(struct search *s, struct racer *r, struct uplink *u, bool raced)
 {
     struct outbound *o = s->outbound;
-    struct racer *r = s->racers;
 
-    while (r->attempt.running) /* two at most: one of them is free */
-        r++;
-    r->search = s;
     r->number = ++o->attempts;
     r->raced = s->racing = raced;
     memcpy(r->reason, s->choice.reason, sizeof r->reason);
     outbound_because(o, r->reason);
     o->tried = u;
-    s->tried[u->view.id - 1] = true;
+    s->tried |= UINT64_C(1) << (u->view.id - 1);
     uplink_note_tried(u, health_family(&o->target), clock_now_s());
     log_pick(r, u);
     double hedge_s = raced ? 0 : search_hedge_after(&o->proxy->settings, &s->choice, u);
@@ -409,7 +424,7 @@ static void try_next(struct search *s)
 
     switch (choose(s, &u)) {
     case FOUND:
-        return use(s, u, false);
+        return use(s, &s->one, u, false);
     case FOUND_NOBODY:
         return search_end(s, s->worst == FAULT_NONE ? FAULT_NO_UPLINK : s->worst, -1);
     case FOUND_REFUSAL:
@@ -418,15 +433,16 @@ static void try_next(struct search *s)
     }
 }
 
-/* One is under way. If there is nobody to race it, or the policy refuses another, it goes on alone. */
+/* One is under way. It goes on alone if there is nobody to race it, or no memory, or the policy refuses. */
 static void try_beside(struct search *s)
 {
+    struct racer *r = idle_racer(s);
     struct uplink *u;
 
-    if (choose(s, &u) != FOUND)
+    if (!r || choose(s, &u) != FOUND)
         return;
     s->outbound->race = OUTBOUND_RACE_OPEN;
-    use(s, u, true);
+    use(s, r, u, true);
 }
 
 /* The first has not arrived in time. */
@@ -442,11 +458,10 @@ static void on_hedge(struct ev_loop *loop, ev_timer *w, int revents)
 static void go_direct(struct search *s)
 {
     struct outbound *o = s->outbound;
-    struct racer *r = s->racers;
+    struct racer *r = &s->one;
 
     o->direct = true;
     outbound_because(o, "bypass");
-    r->search = s;
     (void)snprintf(r->reason, sizeof r->reason, "bypass");
     attempt_start(&r->attempt,
                   &(struct attempt_request){.proxy = o->proxy, .target = &o->target, .client = o->client},
@@ -471,6 +486,7 @@ int search_start(struct outbound *o)
     if (!s)
         return -ENOMEM;
     s->outbound = o;
+    s->one.search = s;
     ev_timer_init(&s->hedge, on_hedge, 0., 0.);
     ev_timer_init(&s->deferred, on_deferred, 0., 0.);
     soon(o->proxy->loop, &s->deferred);
