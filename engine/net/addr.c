@@ -309,11 +309,9 @@ bool cidr_contains(const struct cidr *c, const struct addr *a)
 
     if (len == 0 || len != c->ip_len)
         return false;
-    for (size_t i = 0; i < len; i++) {
-        if ((ip[i] & prefix_mask(i, c->bits)) != c->ip[i])
-            return false;
-    }
-    return true;
+    size_t whole = c->bits / 8;
+    return memcmp(ip, c->ip, whole) == 0 &&
+           (whole == len || (ip[whole] & prefix_mask(whole, c->bits)) == c->ip[whole]);
 }
 
 const char *cidr_format(const struct cidr *c, char out[ADDR_TEXT_MAX])

@@ -12,9 +12,6 @@
 
 /* RFC 8305 5, "Connection Attempt Delay": the recommended value. */
 static const double STAGGER_S = 0.25;
-/* A peer that vanished without a word is found out after a few minutes, not Linux's two hours; seldom enough
- * for the battery of a phone that serves as uplink. */
-enum { KEEPALIVE_IDLE_S = 120 };
 
 /* How much a failure tells about the destination: what came from afar before what this machine made up. */
 static int telling(enum fault f)
@@ -123,8 +120,6 @@ static int attempt_start(struct dial_attempt *a, bool *ret_connected)
         return -r;
     }
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
-    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &(int){1}, sizeof(int));
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &(int){KEEPALIVE_IDLE_S}, sizeof(int));
 
     a->started_s = clock_now_s();
     bool connected = connect_early(d, a, fd, to) == 0;

@@ -1,6 +1,7 @@
 #include "relay/relay.h"
 
 #include "base/clock.h"
+#include "net/keepalive.h"
 
 #include <errno.h>
 #include <linux/sockios.h>
@@ -25,6 +26,9 @@ enum { LOOKS_AN_IDLE_TIME = 8 };
 
 /* How often a half-closed side is looked at: nobody reads it any more, so nothing else tells of its reset. */
 static const double HALF_CLOSED_LOOK_S = 2;
+
+/* The first look comes no later: few connections live so long, and only those need keepalives. */
+static const double FIRST_LOOK_S = KEEPALIVE_IDLE_S / 2;
 
 struct last_words {
     ev_timer poll;
@@ -173,9 +177,9 @@ static void note_received(struct relay_side *source, size_t n)
     struct relay *r = relay_of(source);
 
     tally_add(source->is_client ? &r->tally.tx : &r->tally.rx, n);
-    r->last_activity_s = clock_now_s();
+    r->last_activity_s = clock_coarse_s();
     if (!source->is_client && r->first_rx_s <= 0)
-        r->first_rx_s = r->last_activity_s;
+        r->first_rx_s = clock_now_s();
     if (tally_wakes(&r->tally))
         r->room->events->woke(r);
 }
@@ -218,6 +222,8 @@ static void look_later(struct relay *r)
         after = fmin(r->last_activity_s + idle_s - clock_now_s(), idle_s / LOOKS_AN_IDLE_TIME);
     if (r->client.read_ended || r->upstream.read_ended)
         after = fmin(after, HALF_CLOSED_LOOK_S);
+    if (!r->keeps_alive)
+        after = fmin(after, FIRST_LOOK_S);
     if (!isinf(after))
         wheel_set(&r->room->looks, &r->look, after);
 }
@@ -228,6 +234,9 @@ static void on_look(struct wheel *w, struct wheel_entry *e)
     struct relay_side *sides[] = {&r->client, &r->upstream};
 
     (void)w;
+    if (!r->keeps_alive)
+        keepalive_set(side_fd(&r->upstream));
+    r->keeps_alive = true;
     for (size_t i = 0; i < ARRAY_LEN(sides); i++) {
         struct relay_side *s = sides[i];
         if (note_delivered(s))

@@ -71,6 +71,7 @@ struct relay {
     struct relay_side client, upstream;
     struct tally tally;      /* of octets read: tx from the client, rx from the upstream */
     struct wheel_entry look; /* for what no watcher tells: idleness, and the reset of a half-closed side */
+    bool keeps_alive;        /* the upstream is asked for signs of life */
     bool upstream_broke;     /* in done, with RELAY_RESET: it was the upstream that did */
     double upstream_rtt_s;   /* in done: the smoothed round trip as TCP measured it; 0: not known */
     double first_rx_s;       /* when the first octet came from the upstream; 0: not yet */

@@ -98,7 +98,7 @@ static void dial_routed(struct attempt *a, const struct addr *addrs, size_t n)
 {
     struct uplink *u = a->lease.uplink;
     struct addr order[DIAL_ADDRS_MAX];
-    double now = clock_now_s();
+    double now = clock_coarse_s();
     size_t n_order = 0;
 
     for (size_t i = 0; i < n; i++)

@@ -1,6 +1,7 @@
 #include "session/exchange_state.h"
 
 #include "base/clock.h"
+#include "net/keepalive.h"
 #include "session/front.h"
 #include "session/reply.h"
 
@@ -184,6 +185,7 @@ void exchange_connected(struct session *s)
 
     x->fd = s->upstream_fd;
     s->upstream_fd = -1;
+    keepalive_set(x->fd); /* it is kept for further requests */
     x->reused = false;
     ev_io_set(&x->read, x->fd, EV_READ);
     ev_io_set(&x->write, x->fd, EV_WRITE);

@@ -66,16 +66,18 @@ bool outbound_bypasses(const struct proxy *p, const struct target *t)
 int outbound_new(struct outbound **ret, struct proxy *proxy, const struct outbound_request *request,
                  outbound_done_fn *done, void *owner)
 {
-    struct outbound *o = calloc(1, offsetof(struct outbound, target) + target_size(request->target));
+    const size_t head_size = offsetof(struct outbound, target), target_len = target_size(request->target);
+    struct outbound *o = malloc(head_size + target_len);
     char *user = request->user ? strdup(request->user) : NULL;
 
     if (!o || (request->user && !user))
         goto fail;
+    memset(o, 0, head_size);
     o->proxy = proxy;
     o->done = done;
     o->owner = owner;
     o->id = ++proxy->last_id;
-    memcpy(&o->target, request->target, target_size(request->target));
+    memcpy(&o->target, request->target, target_len);
     o->proto = request->proto;
     o->client = request->client;
     o->user = user;

@@ -20,10 +20,11 @@ static void reap(struct proxy *p)
     }
 }
 
+/* It runs only when there is something to do: else each turn of the loop would pay for it. */
 static void on_prepare(struct ev_loop *loop, ev_prepare *w, int events)
 {
-    (void)loop;
     (void)events;
+    ev_prepare_stop(loop, w);
     reap(container_of(w, struct proxy, reaper));
 }
 
@@ -77,7 +78,6 @@ void proxy_init(struct proxy *p, struct ev_loop *loop, struct resolver *resolver
     list_init(&p->sessions);
     list_init(&p->dead);
     ev_prepare_init(&p->reaper, on_prepare);
-    ev_prepare_start(loop, &p->reaper);
 }
 
 int proxy_listen(struct proxy *p, const struct addr *addr, struct addr *ret_bound)
@@ -107,6 +107,7 @@ void proxy_drain(struct proxy *p)
     close_listeners(p);
     LIST_EACH(&p->sessions, node, next)
         session_drain(container_of(node, struct session, node));
+    ev_prepare_start(p->loop, &p->reaper); /* nobody may be there */
 }
 
 size_t proxy_cut(struct proxy *p, const struct uplink *u, const struct addr_change *change)

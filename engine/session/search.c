@@ -276,7 +276,7 @@ static size_t candidates(const struct search *s, struct uplink *ret[UPLINK_MAX])
     const struct uplink_set *set = o->proxy->uplinks;
     struct uplink *unfit[UPLINK_MAX], *captive[UPLINK_MAX];
     size_t n = 0, n_unfit = 0, n_captive = 0;
-    double now = clock_now_s();
+    double now = clock_coarse_s();
 
     for (size_t i = 0; i < set->n; i++) {
         struct uplink *u = set->items[i];
@@ -399,7 +399,7 @@ static void use(struct search *s, struct racer *r, struct uplink *u, bool raced)
     outbound_because(o, r->reason);
     o->tried = u;
     s->tried |= UINT64_C(1) << (u->view.id - 1);
-    uplink_note_tried(u, health_family(&o->target), clock_now_s());
+    uplink_note_tried(u, health_family(&o->target), clock_coarse_s());
     log_pick(r, u);
     double hedge_s = raced ? 0 : search_hedge_after(&o->proxy->settings, &s->choice, u);
     if (hedge_s > 0) {
@@ -481,12 +481,12 @@ static void on_deferred(struct ev_loop *loop, ev_timer *w, int revents)
 
 int search_start(struct outbound *o)
 {
-    struct search *s = calloc(1, sizeof *s);
+    struct search *s =
+        malloc(sizeof *s); /* as calloc passes by what this thread has freed (glibc until 2.41) */
 
     if (!s)
         return -ENOMEM;
-    s->outbound = o;
-    s->one.search = s;
+    *s = (struct search){.outbound = o, .one = {.search = s}};
     ev_timer_init(&s->hedge, on_hedge, 0., 0.);
     ev_timer_init(&s->deferred, on_deferred, 0., 0.);
     soon(o->proxy->loop, &s->deferred);

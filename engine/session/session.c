@@ -197,6 +197,7 @@ void session_close(struct session *s, const char *outcome)
     list_remove(&s->node);
     list_push_back(&s->proxy->dead, &s->node);
     s->proxy->n_sessions--;
+    ev_prepare_start(s->proxy->loop, &s->proxy->reaper);
 }
 
 void session_free(struct session *s)
@@ -423,17 +424,13 @@ static void talk_init(struct session *s)
 
 void session_new(struct proxy *proxy, int fd, const struct addr *peer, const char *listener)
 {
-    struct session *s = calloc(1, sizeof *s);
+    struct session *s = malloc(sizeof *s);
 
     if (!s) {
         (void)close(fd);
         return;
     }
-    s->proxy = proxy;
-    s->fd = fd;
-    s->upstream_fd = -1;
-    s->peer = *peer;
-    s->listener = listener;
+    *s = (struct session){.proxy = proxy, .fd = fd, .upstream_fd = -1, .peer = *peer, .listener = listener};
     talk_init(s);
     session_rearm(s);
     list_push_back(&proxy->sessions, &s->node);

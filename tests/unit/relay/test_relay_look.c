@@ -62,6 +62,32 @@ static void resets_travel_after_a_half_close(void **state)
     }
 }
 
+static int option(int fd, int level, int name)
+{
+    int value = -1;
+    assert_return_code(getsockopt(fd, level, name, &value, &(socklen_t){sizeof value}), errno);
+    return value;
+}
+
+/* Not before, as that costs, and not later, however idle it may be. */
+static void one_that_lives_for_a_minute_asks_for_signs_of_life(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    start(&f, NOTHING, NOTHING, 0);
+    int upstream = f.relay.upstream.io.fd;
+    assert_false(option(upstream, SOL_SOCKET, SO_KEEPALIVE));
+    assert_true(wheel_is_set(&f.relay.look));
+    assert_true(wheel_left_s(&f.relay.look) < 61);
+    look(&f);
+    assert_true(option(upstream, SOL_SOCKET, SO_KEEPALIVE));
+    assert_int_equal(option(upstream, IPPROTO_TCP, TCP_KEEPIDLE), 120);
+    assert_false(wheel_is_set(&f.relay.look)); /* never idle, and both ends are heard */
+    relay_stop(&f.relay);
+    finish(&f);
+}
+
 static void a_half_close_alone_is_no_reset(void **state)
 {
     (void)state;
@@ -70,7 +96,6 @@ static void a_half_close_alone_is_no_reset(void **state)
         int saw = 0;
         start(&f, NOTHING, NOTHING, 0);
         int ended = from_server ? f.server : f.client, far = from_server ? f.client : f.server;
-        assert_false(wheel_is_set(&f.relay.look)); /* never idle, and both ends are heard */
         shutdown(ended, SHUT_WR);
         while (saw == 0) {
             turn(&f);
@@ -259,6 +284,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(resets_travel_after_a_half_close),
+        cmocka_unit_test(one_that_lives_for_a_minute_asks_for_signs_of_life),
         cmocka_unit_test(a_half_close_alone_is_no_reset),
         cmocka_unit_test(reset_after_a_half_close_waits_for_a_slow_reader),
         cmocka_unit_test(a_look_does_not_overtake_data),
