@@ -145,11 +145,23 @@ static size_t put_bare(struct log_line *l, struct slice s)
     return (control(s.data, n) >= 0 ? put_str(l, " ") : put(l, s.data, n)) ? n : 0;
 }
 
+/* How many octets at the head of s are as they are in every line, quoted or not. */
+static size_t ordinary(struct slice s)
+{
+    size_t n = 0;
+
+    while (n < s.len && s.data[n] >= ' ' && s.data[n] < 0x7f && s.data[n] != '"' && s.data[n] != '\\')
+        n++;
+    return n;
+}
+
 /* @return false if the line was full before the end of s */
 static bool put_all(struct log_line *l, struct slice s, size_t (*put_one)(struct log_line *, struct slice))
 {
     while (s.len > 0) {
-        size_t n = put_one(l, s);
+        size_t n = ordinary(s);
+        if (n == 0 || !put(l, s.data, n))
+            n = put_one(l, s);
         if (n == 0)
             return false;
         s = slice_of(s.data + n, s.len - n);

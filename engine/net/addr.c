@@ -302,16 +302,33 @@ void cidr_from_addr(struct cidr *ret, const struct addr *a, uint8_t bits)
         ret->ip[i] = ip[i] & prefix_mask(i, ret->bits);
 }
 
+static uint32_t word_at(const uint8_t *octets)
+{
+    uint32_t word;
+
+    memcpy(&word, octets, sizeof word);
+    return ntohl(word);
+}
+
+/* For each range and each connection: by words, not octets. */
+static bool covers(const struct cidr *c, const uint8_t *ip, size_t len)
+{
+    if (len == 0 || len != c->ip_len)
+        return false;
+    for (unsigned at = 0; at < c->bits; at += 32) {
+        unsigned others = c->bits - at < 32 ? 32 - (c->bits - at) : 0;
+        if ((word_at(ip + at / 8) ^ word_at(c->ip + at / 8)) >> others != 0)
+            return false;
+    }
+    return true;
+}
+
 bool cidr_contains(const struct cidr *c, const struct addr *a)
 {
     size_t len;
     const uint8_t *ip = addr_ip(a, &len);
 
-    if (len == 0 || len != c->ip_len)
-        return false;
-    size_t whole = c->bits / 8;
-    return memcmp(ip, c->ip, whole) == 0 &&
-           (whole == len || (ip[whole] & prefix_mask(whole, c->bits)) == c->ip[whole]);
+    return covers(c, ip, len);
 }
 
 const char *cidr_format(const struct cidr *c, char out[ADDR_TEXT_MAX])
@@ -338,8 +355,11 @@ int cidr_set_add(struct cidr_set *s, const struct cidr *c)
 
 bool cidr_set_contains(const struct cidr_set *s, const struct addr *a)
 {
+    size_t len;
+    const uint8_t *ip = addr_ip(a, &len);
+
     for (size_t i = 0; i < s->n; i++) {
-        if (cidr_contains(&s->items[i], a))
+        if (covers(&s->items[i], ip, len))
             return true;
     }
     return false;

@@ -352,6 +352,10 @@ static void side_init(struct relay_side *s, int fd, bool is_client)
 {
     *s = (struct relay_side){.is_client = is_client};
     ev_io_init(&s->io, on_event, fd, EV_READ);
+    /* Whoever was the client's has watched it on this loop all the time, and for the same: without the mark
+     * of a descriptor that is new libev does not tell the kernel once more, in vain. */
+    if (is_client)
+        s->io.events = EV_READ;
 }
 
 /* Early octets of source go first; its further ones are read once these are written. */
@@ -428,6 +432,7 @@ void relay_join(struct relay *r, struct relay_room *room)
     r->room = room;
     for (size_t i = 0; i < ARRAY_LEN(sides); i++) {
         pump_join(&sides[i]->in, &room->pump);
+        ev_io_set(&sides[i]->io, side_fd(sides[i]), sides[i]->io.events); /* to this loop it is new */
         side_watch(sides[i]);
     }
     look_later(r);

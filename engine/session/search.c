@@ -276,6 +276,7 @@ static size_t candidates(const struct search *s, struct uplink *ret[UPLINK_MAX])
     const struct uplink_set *set = o->proxy->uplinks;
     struct uplink *unfit[UPLINK_MAX], *captive[UPLINK_MAX];
     size_t n = 0, n_unfit = 0, n_captive = 0;
+    int family = health_family(&o->target);
     double now = clock_coarse_s();
 
     for (size_t i = 0; i < set->n; i++) {
@@ -284,9 +285,9 @@ static size_t candidates(const struct search *s, struct uplink *ret[UPLINK_MAX])
             o->target.kind == TARGET_NAME || (o->target.kind == TARGET_IPV4 ? u->view.ipv4 : u->view.ipv6);
         if (!u->view.up || !speaks || was_tried(s, u))
             continue;
-        if (uplink_is_fit(u, health_family(&o->target), now))
+        if (uplink_is_fit(u, family, now))
             ret[n++] = u;
-        else if (is_captive(u, health_family(&o->target)))
+        else if (is_captive(u, family))
             captive[n_captive++] = u;
         else
             unfit[n_unfit++] = u;
