@@ -449,6 +449,13 @@ def test_a_kept_connection_is_not_used_again_over_a_dead_uplink(start, lab, orig
     assert len(server.peers) == 3 and server.peers[2] == lab.wan1.addr4
 
 
+def test_a_kept_connection_asks_for_signs_of_life(proxy, server, lab):
+    with Client(proxy) as c:
+        assert c.ask(get(server)).body == b"GET / 0"
+        (line,) = lab.home.sh(f"ss -tnoH state established dport = :{server.port}").splitlines()
+    assert "timer:(keepalive,1min" in line or "timer:(keepalive,2min" in line
+
+
 def test_accounts_hold_the_octets_of_both_sides(proxy, server):
     with Client(proxy) as c:
         for _ in range(3):

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "net/unwatch.h"
 #include "relay/fixture.h"
 
 static void half_close_up_then_down(void **state)
@@ -289,6 +290,47 @@ static void early_octets_are_bounded(void **state)
     ev_loop_destroy(loop);
 }
 
+static void ignore(struct ev_loop *loop, ev_io *w, int events)
+{
+    (void)loop;
+    (void)w;
+    (void)events;
+}
+
+/* The number of its socket was another's, which that loop has closed but not forgotten yet. */
+static void it_joins_a_loop_that_knew_its_number(void **state)
+{
+    enum { TOTAL = 1000 };
+    struct fixture f;
+    struct relay_room room;
+    struct unwatch unwatch;
+    struct ev_loop *loop = ev_loop_new(EVBACKEND_EPOLL);
+    ev_io other;
+    int saw = 0;
+
+    (void)state;
+    relay_room_init(&room, loop, 0, &EVENTS);
+    assert_int_equal(unwatch_init(&unwatch, loop), 0);
+    start(&f, NOTHING, NOTHING, 0);
+    relay_leave(&f.relay);
+    ev_io_init(&other, ignore, f.relay.client.io.fd, EV_READ);
+    ev_io_start(loop, &other);
+    ev_run(loop, EVRUN_NOWAIT);
+    unwatch_fd(&unwatch, f.relay.client.io.fd); /* as close does */
+    ev_io_stop(loop, &other);
+    relay_join(&f.relay, &room);
+    assert_int_equal(feed(f.client, 0, TOTAL), TOTAL);
+    for (size_t got = 0; got < TOTAL; turn(&f)) {
+        ev_run(loop, EVRUN_NOWAIT);
+        got = drain(f.server, got, &saw);
+    }
+    relay_stop(&f.relay);
+    finish(&f);
+    relay_room_done(&room);
+    unwatch_done(&unwatch);
+    ev_loop_destroy(loop);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -298,6 +340,7 @@ int main(void)
         cmocka_unit_test(resets_travel),
         cmocka_unit_test(reset_does_not_overtake_data),
         cmocka_unit_test(idle_ends_it),
+        cmocka_unit_test(it_joins_a_loop_that_knew_its_number),
         cmocka_unit_test(early_octets_are_bounded),
         cmocka_unit_test(bulk_is_spliced_and_messages_are_copied),
         cmocka_unit_test(ends_come_after_what_was_spliced),
