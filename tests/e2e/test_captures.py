@@ -89,8 +89,8 @@ def foreign(capture, assigned, household):
         elif packet and "R" not in packet.group(6):
             when, *ends = packet.groups()
             key = next((end for end in [(ends[0], int(ends[1])), (ends[2], int(ends[3]))] if end in assigned.since), None)
-            if not key and ends[2] in household:
-                continue  # what an earlier test's server says late: nobody here has sent it
+            if not key and (ends[2] in household or "S" not in packet.group(6)):
+                continue  # what is said late of an earlier test's connection: of those made here the SYN was seen
         else:
             continue
         counted += 1
