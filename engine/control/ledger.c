@@ -160,6 +160,8 @@ void ledger_look(struct ledger *l)
         bool used_up = u->view.quota_left <= 0;
         if (used_up != l->used_up[u->view.id - 1])
             tell(l, u, used_up);
+        else if (used_up && u->quota.plan.hard && u->view.active > 0)
+            (void)proxy_cut(l->proxy, u, NULL); /* whose dial was under way when the others were cut */
     }
     save_soon(l);
 }

@@ -10,7 +10,7 @@ from lab.clients import curl_by
 from lab.command import refused
 from lab.origin import read_exactly
 from lab.run import wait_for
-from lab.socks import socks5_code, socks5_connect
+from lab.socks import open_to, read_reply5, request5, socks5_code, socks5_connect
 from lab.topology import OPEN4
 
 LINES = """return {{ policy = "quota", state = "state.json", listen = "127.0.0.1:0", uplinks = {{
@@ -118,6 +118,23 @@ def test_a_hard_end_is_the_end(begin, config, server, tmp_path):
     proxy = begin(path)
     assert proxy.events("uplink")[0]["state"] == "used up"
     assert socks5_code(proxy, OPEN4, server.port) == 3
+
+
+def test_a_hard_end_is_that_of_a_dial_under_way(begin, config, server, lab):
+    proxy = begin(config(ALONE))
+    with socks5_connect(proxy, server.address, server.port) as first:
+        lab.wan1.swallow()
+        with open_to(proxy) as late:
+            late.sendall(b"\x05\x01\x00" + request5(server.address, server.port))
+            assert read_exactly(late, 2) == b"\x05\x00"
+            wait_for(lambda: proxy.ask("uplinks")["uplinks"][0]["active"] == 2, "it is being dialled")
+            lab.restore()  # and its SYN is sent again after a second
+            first.sendall(b"%08d" % 120_000)
+            proxy.wait_event("quota used up", uplink="wan1", end="hard", cut=1)
+            assert read_reply5(late)[0] == 0
+            with pytest.raises(ConnectionResetError):
+                assert late.recv(1) != b""
+    assert [line["outcome"] for line in proxy.connections(2)] == ["cut", "cut"]
 
 
 def test_a_new_period_begins_while_it_runs(begin, config, server, monkeypatch):
