@@ -1,6 +1,7 @@
 """The proxy's own life: draining, signals, reload, what it logs, and that nothing is left behind."""
 
 import os
+import re
 import signal
 import socket
 import threading
@@ -11,7 +12,7 @@ import pytest
 
 from lab.clients import curl_by
 from lab.http import Client, HttpOrigin, get, response
-from lab.origin import echo, pattern, read_all, reset
+from lab.origin import echo, pattern, read_all, read_exactly, reset
 from lab.proxy import SANITIZED
 from lab.run import wait_for
 from lab.socks import open_to, request5, socks5_connect
@@ -120,6 +121,35 @@ def test_without_connections_it_ends_at_once(start):
     proxy = start("wan1", "--drain-timeout", "60")
     proxy.signal(signal.SIGTERM)
     assert proxy.wait(timeout=5) == 0
+
+
+# --- relay threads ---
+
+
+def relay_threads(proxy):
+    """{name: (blocked signals as bits from 1, ticks of CPU time)}"""
+    found = {}
+    for task in Path(f"/proc/{proxy.pid}/task").iterdir():
+        name, status = (task / "comm").read_text().strip(), (task / "status").read_text()
+        blocked = int(re.search(r"^SigBlk:\s*(\w+)$", status, re.M)[1], 16) << 1
+        times = (task / "stat").read_text().rpartition(")")[2].split()
+        if name.startswith("relay "):
+            found[name] = blocked, int(times[11]) + int(times[12])
+    return found
+
+
+@pytest.mark.parametrize("threads", [0, 1, 3])
+def test_so_many_threads_relay(start, origin, threads):
+    proxy = start("wan1", "--threads", threads)
+    server = origin(lambda s: [s.sendall(bytes(1 << 20)) for _ in range(400)])
+    wait_for(lambda: len(relay_threads(proxy)) == threads, "they are there")
+    with socks5_connect(proxy, server.address, server.port) as tunnel:
+        read_exactly(tunnel.s, 400 << 20)
+        found = relay_threads(proxy)
+    assert sorted(found) == [f"relay {n}" for n in range(1, threads + 1)]
+    for blocked, _ in found.values():  # the watchdog's signal must find the thread that decides, and so must ours
+        assert all(blocked >> n & 1 for n in (signal.SIGPROF, signal.SIGTERM, signal.SIGHUP))
+    assert threads == 0 or sum(ticks for _, ticks in found.values()) > 0, "bulk is theirs"
 
 
 # --- reload, and policies that fail ---

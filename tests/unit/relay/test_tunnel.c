@@ -12,6 +12,8 @@
 #include "base/clock.h"
 #include "relay/hand.h"
 
+#include <stdio.h>
+
 enum { TUNNELS = 24, MUCH = 3 * 1000 * 1000 };
 
 /* One tunnel and its far ends. */
@@ -197,6 +199,46 @@ static void quiet_ones_are_handed_over(void **state)
     teardown();
 }
 
+/* In how many epoll sets of this process a descriptor is. */
+static int watched_by(int fd)
+{
+    int n = 0;
+
+    for (int i = 0; i < 256; i++) {
+        char path[64], line[256];
+        int tfd;
+        (void)snprintf(path, sizeof path, "/proc/self/fdinfo/%d", i);
+        FILE *f = fopen(path, "re");
+        while (f && fgets(line, sizeof line, f))
+            n += sscanf(line, "tfd: %d", &tfd) == 1 && tfd == fd;
+        if (f)
+            fclose(f);
+    }
+    return n;
+}
+
+/* The brain's loop knows nothing any more of what it has handed over: its number may soon be another's. */
+static void what_is_handed_over_is_left_to_the_hand(void **state)
+{
+    (void)state;
+    setup(1, 0);
+    depart(&trips[0]);
+    ev_run(loop, EVRUN_NOWAIT);
+    int client_fd = trips[0].tunnel.relay.client.io.fd, upstream_fd = trips[0].tunnel.relay.upstream.io.fd;
+    assert_int_equal(watched_by(client_fd), 1);
+    run_until_handed_over(&trips[0]);
+    while (trips[0].up_got < 10) { /* then the hand has it for sure */
+        trips[0].up_sent = feed(trips[0].client, trips[0].up_sent, 10);
+        trips[0].up_got = drain(trips[0].server, trips[0].up_got, &trips[0].server_saw);
+    }
+    assert_int_equal(watched_by(client_fd), 1);
+    assert_int_equal(watched_by(upstream_fd), 1);
+    tunnel_stop(&trips[0].tunnel);
+    run_until_ended(&trips[0]);
+    arrive(&trips[0]);
+    teardown();
+}
+
 static void resets_and_idleness_are_told(void **state)
 {
     (void)state;
@@ -319,6 +361,7 @@ int main(void)
         cmocka_unit_test(every_octet_arrives),
         cmocka_unit_test(short_ones_stay),
         cmocka_unit_test(quiet_ones_are_handed_over),
+        cmocka_unit_test(what_is_handed_over_is_left_to_the_hand),
         cmocka_unit_test(resets_and_idleness_are_told),
         cmocka_unit_test(a_resting_tally_tells_of_the_next_octet),
         cmocka_unit_test(orders_and_ends_may_meet),
