@@ -1,11 +1,31 @@
 #include "relay/pipes.h"
 
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
+
+/* How often to do without after one could not be had: to ask costs more calls than a copy does. */
+enum { PAUSE = 256 };
+
+/* Of the process, in all its threads. */
+static _Atomic size_t n_open;
+
+static bool may_open(void)
+{
+    struct rlimit files;
+    size_t before = atomic_fetch_add(&n_open, 1);
+
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && 2 * (before + 1) <= files.rlim_cur / PIPES_SHARE)
+        return true;
+    atomic_fetch_sub(&n_open, 1);
+    return false;
+}
 
 static void discard(struct pipe *pipe)
 {
+    atomic_fetch_sub(&n_open, 1);
     (void)close(pipe->in);
     (void)close(pipe->out);
     free(pipe);
@@ -13,11 +33,15 @@ static void discard(struct pipe *pipe)
 
 static struct pipe *make(void)
 {
-    struct pipe *pipe = malloc(sizeof *pipe);
+    struct pipe *pipe = NULL;
     int fds[2];
 
+    if (!may_open())
+        return NULL;
+    pipe = malloc(sizeof *pipe);
     if (!pipe || pipe2(fds, O_NONBLOCK | O_CLOEXEC) < 0) {
         free(pipe);
+        atomic_fetch_sub(&n_open, 1);
         return NULL;
     }
     *pipe = (struct pipe){.in = fds[1], .out = fds[0]};
@@ -33,10 +57,20 @@ struct pipe *pipes_take(struct pipes *p)
 {
     struct pipe *pipe = NULL;
 
-    if (p->n_held < PIPES_HELD_MAX)
-        pipe = p->n_idle > 0 ? p->idle[--p->n_idle] : make();
+    if (p->n_held >= PIPES_HELD_MAX)
+        return NULL;
+    if (p->n_idle > 0) {
+        pipe = p->idle[--p->n_idle];
+    } else if (p->pause > 0) {
+        p->pause--;
+        return NULL;
+    } else {
+        pipe = make();
+    }
     if (pipe)
         p->n_held++;
+    else
+        p->pause = PAUSE;
     return pipe;
 }
 

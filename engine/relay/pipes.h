@@ -6,8 +6,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Octets that one takes; how many may be held at a time, and how many are kept open in between. */
-enum { PIPE_SIZE = 256 * 1024, PIPES_HELD_MAX = 128, PIPES_IDLE_MAX = 16 };
+/* Octets that one takes; how many may be held at a time, and how many are kept open in between. All of a
+ * process together take an eighth of the descriptors that it may have: clients come first. */
+enum { PIPE_SIZE = 256 * 1024, PIPES_HELD_MAX = 128, PIPES_IDLE_MAX = 8, PIPES_SHARE = 8 };
 
 struct pipe {
     int in, out;
@@ -18,6 +19,7 @@ struct pipe {
 struct pipes {
     struct pipe *idle[PIPES_IDLE_MAX];
     size_t n_idle, n_held;
+    unsigned pause; /* so often yet, none is asked for: there was none to be had */
 };
 
 /** An empty pipe, or NULL: too many are held, or no descriptor, memory or room for one is left. Then there

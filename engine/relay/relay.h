@@ -55,9 +55,8 @@ struct relay_side {
 struct relay_room {
     struct ev_loop *loop;
     const struct relay_events *events;
-    double
-        idle_s; /* silence after which a relay ends; 0 for never. The end may come late by an eighth of it */
-    struct wheel looks; /* when relays are looked at */
+    double idle_s;      /* silence after which one ends, late by an eighth at most; 0 for never */
+    struct wheel looks; /* when they are looked at */
     struct pump_room pump;
 };
 

@@ -21,9 +21,9 @@ struct tunnel {
     struct list node;          /* of the young ones of the brain; then of its hand's */
     struct letter order, news; /* to, and from, its hand */
     enum relay_end end;        /* once its hand tells of it */
-    struct addr
-        source; /* of its upstream side, once a hand has it; and the link that side is bound to, 0 for */
-    int link;   /* none */
+    /* Once a hand has it: whence its upstream side goes out, and the link that it is bound to, or 0. */
+    struct addr source;
+    int link;
 };
 
 struct tunnel_events {
@@ -40,8 +40,7 @@ struct hands {
     struct relay_room room; /* of the brain's own loop */
     struct unwatch unwatch;
     struct mailbox news;
-    struct list young,
-        settled; /* tunnels on the brain's loop: since less, and more, than one beat of the timer */
+    struct list young, settled; /* on the brain's loop since less, and more, than a beat of the timer */
     ev_timer beat;
     struct hand *hands[HANDS_MAX];
     size_t n_hands;

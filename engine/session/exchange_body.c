@@ -122,8 +122,8 @@ void exchange_move_response(struct exchange *x)
     case PUMP_NO_MEMORY:
         return session_close(s, fault_name(FAULT_RESOURCES));
     }
-    if (x->response_done)
-        (void)exchange_settle(x);
+    if (x->response_done && !exchange_settle(x))
+        exchange_watch_upstream(x); /* the rest of the request is still on its way; nothing more is awaited */
 }
 
 bool exchange_flush_down(struct exchange *x)

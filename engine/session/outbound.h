@@ -56,8 +56,7 @@ struct outbound {
     enum fault fault;
     char *reason;                                /* for the account; NULL for none */
     double started_s, connected_s, first_byte_s; /* monotonic; 0 for not yet */
-    uint64_t tx, rx;      /* octets to and from the destination, before and after others
-                             carry it */
+    uint64_t tx, rx;      /* octets to and from the destination; not those that a tunnel moves at present */
     struct target target; /* the memory ends where its host does */
 };
 

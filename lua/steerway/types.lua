@@ -34,8 +34,8 @@
 ---@field total number  connections made since the start
 ---@field failures number  dials that failed for the uplink's sake since the start
 ---@field fail_rate number  0 to 1: the share of failures, of which the last ten or so count
----@field tx_bytes number  octets carried to destinations since the start
----@field rx_bytes number  octets carried from destinations since the start
+---@field tx_bytes number  octets carried to destinations since the start, as of the last quarter of a second
+---@field rx_bytes number  octets carried from destinations since the start, as of the last quarter of a second
 ---@field tx_rate number  octets to destinations in a second, smoothed over a second
 ---@field rx_rate number  octets from destinations in a second, smoothed over a second
 ---@field tx_capacity number  octets to destinations that it can carry in a second, as learned from use; 0: not known yet

@@ -72,7 +72,7 @@ step_asan() {
 }
 
 # Where threads meet: the relay, and what it stands on.
-TSAN_TESTS="net_test_wheel relay_test_mailbox relay_test_pump relay_test_relay relay_test_relay_look relay_test_tunnel"
+TSAN_TESTS="net_test_wheel relay_test_mailbox relay_test_pipes relay_test_pump relay_test_relay relay_test_relay_look relay_test_tunnel"
 
 step_tsan() {
   # shellcheck disable=SC2086 # a list of words

@@ -254,6 +254,44 @@ static void ends_come_after_what_was_spliced(void **state)
     }
 }
 
+/* What waits in a pipe goes along to another room, where it counts from then on; but who is amid its last
+ * words stays. */
+static void a_relay_moves_with_what_waits(void **state)
+{
+    struct fixture f;
+    static struct relay_room other;
+    size_t sent = 0, got = 0;
+    int saw = 0;
+
+    (void)state;
+    start(&f, NOTHING, NOTHING, 0);
+    relay_room_init(&other, f.loop, 0, &EVENTS);
+    while (!f.relay.client.in.pipe) {
+        sent = feed(f.server, sent, sent + (1 << 20));
+        turn(&f);
+    }
+    assert_true(relay_may_leave(&f.relay));
+    relay_leave(&f.relay);
+    assert_int_equal(f.room.pump.pipes.n_held, 0);
+    relay_join(&f.relay, &other);
+    assert_int_equal(other.pump.pipes.n_held, 1);
+    reset_now(&f.server);
+    while (!f.relay.last_words && saw == 0) {
+        got = drain(f.client, got, &saw);
+        turn(&f);
+    }
+    assert_true(f.done || !relay_may_leave(&f.relay));
+    while (saw == 0) {
+        got = drain(f.client, got, &saw);
+        turn(&f);
+    }
+    while (!f.done)
+        turn(&f);
+    assert_int_equal(other.pump.pipes.n_held, 0);
+    relay_room_done(&other);
+    finish(&f);
+}
+
 /* Where there are no pipes, it is copied. */
 static void without_pipes_it_goes_on(void **state)
 {
@@ -344,6 +382,7 @@ int main(void)
         cmocka_unit_test(early_octets_are_bounded),
         cmocka_unit_test(bulk_is_spliced_and_messages_are_copied),
         cmocka_unit_test(ends_come_after_what_was_spliced),
+        cmocka_unit_test(a_relay_moves_with_what_waits),
         cmocka_unit_test(without_pipes_it_goes_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
