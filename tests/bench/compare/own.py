@@ -59,6 +59,7 @@ class Own(Bench):
         with self.running(own(self.steerway)) as running:
             for n in counts + counts[::-1]:
                 with self.held(running, "socks5", n):
+                    time.sleep(SETTLED_S)
                     yield CONNECT, f"{n:,}", self.connect(running)
                     yield ECHO, f"{n:,}", self.cost(running, "socks5", "echo", self.n(15_000, 64), 8)
 
@@ -109,15 +110,18 @@ class Own(Bench):
                 yield row, contender.name, (again - once) / more
 
     def picks(self):
-        """bench_policy's lines: NAME NS-LEAST NS-MEDIAN RELOAD-MS HEAP-KIB"""
+        """bench_policy's lines: NAME NS-LEAST NS-MEDIAN OCTETS RELOAD-MS HEAP-KIB"""
         argv = ["taskset", "-c", "0", str(self.binaries / "bench_policy"), str(self.n(200_000, 1000))]
         lines = subprocess.run(argv, capture_output=True, text=True, timeout=300, check=True).stdout.splitlines()
         for line in lines[2:]:
-            name, _, median, reload_ms, heap = line.rsplit(None, 4)
+            name, _, median, octets, reload_ms, heap = line.rsplit(None, 5)
             yield name, "a pick, ns", float(median)
+            yield name, "allocated by a pick, octets", float(octets)
             yield name, "a reload, ms", float(reload_ms)
             yield name, "memory, KiB", float(heap)
 
+
+SETTLED_S = 1.5  # by when tunnels that live on have changed threads, and what was closed is gone
 
 GROUPS = {  # the heading, and whether a row's figures are compared with its first
     "open": ("beside so many open connections", True),
@@ -158,9 +162,13 @@ def run(args):
 
 
 def with_ratios(cells):
-    """Each column's summary, and the median of the rounds' ratios to the first column."""
+    """Each column's summary, and the median of the rounds' ratios to the first column, where that is not nothing."""
     first = next(iter(cells.values()))
-    return {c: {**summary(figures), "ratio": statistics.median(a / b for a, b in zip(figures, first))} for c, figures in cells.items()}
+    compared = all(first)
+    return {
+        c: {**summary(figures), "ratio": statistics.median(a / b for a, b in zip(figures, first)) if compared else 1.0}
+        for c, figures in cells.items()
+    }
 
 
 def main():
