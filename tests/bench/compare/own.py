@@ -14,6 +14,7 @@ import time
 
 from bench import FAULTS, Bench, open_most, say, summary
 from contenders import Contender, own, steerway_has, the_floor
+from hold import can_hold, held
 from lines import ORIGIN, enter
 from options import parse, write
 from plot import plot_own
@@ -84,6 +85,15 @@ class Own(Bench):
                 yield "bulk down, GB/s", f"{n}", said["bytes"] / said["seconds"] / 1e9
                 yield "bulk down, CPU s/GB", f"{n}", spent / said["bytes"] * 1e9
 
+    def held(self):
+        """Where load and origin have room, more threads carry more: each may take so little that all of them leave some."""
+        if not can_hold() or not steerway_has(self.steerway, "--threads"):
+            return
+        for n in (1, 2, 4):
+            with self.running(own(self.steerway, "--threads", n), core=None) as running, held(running.process.pid, HELD_TO):
+                said, _ = self.load(running, "socks5", "down", 8, self.n(1_000_000_000), core=None)
+                yield "bulk down, GB/s", f"{n}", said["bytes"] / said["seconds"] / 1e9
+
     def reload(self):
         with self.running(own(self.steerway)) as running:
             times = sorted(reload_s(running) for _ in range(self.n(RELOADS, 5)))
@@ -121,6 +131,7 @@ class Own(Bench):
             yield name, "memory, KiB", float(heap)
 
 
+HELD_TO = 0.1  # of a core: what a relay thread may take, so that load and origin have room
 SETTLED_S = 1.5  # by when tunnels that live on have changed threads, and what was closed is gone
 
 GROUPS = {  # the heading, and whether a row's figures are compared with its first
@@ -128,6 +139,7 @@ GROUPS = {  # the heading, and whether a row's figures are compared with its fir
     "uplinks": ("with so many uplinks", True),
     "names": ("to a destination given as", True),
     "threads": ("with so many relay threads", True),
+    "held": ("with so many relay threads of a tenth of a core", True),
     "instructions": ("instructions, without the kernel's", True),
     "reload": ("of the policy that there is by default", False),
     "picks": ("policy", False),
