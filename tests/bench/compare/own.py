@@ -85,7 +85,7 @@ class Own(Bench):
                 yield "bulk down, GB/s", f"{n}", said["bytes"] / said["seconds"] / 1e9
                 yield "bulk down, CPU s/GB", f"{n}", spent / said["bytes"] * 1e9
 
-    def held(self):
+    def with_room(self):
         """Where load and origin have room, more threads carry more: each may take so little that all of them leave some."""
         if not can_hold() or not steerway_has(self.steerway, "--threads"):
             return
@@ -139,7 +139,7 @@ GROUPS = {  # the heading, and whether a row's figures are compared with its fir
     "uplinks": ("with so many uplinks", True),
     "names": ("to a destination given as", True),
     "threads": ("with so many relay threads", True),
-    "held": ("with so many relay threads of a tenth of a core", True),
+    "with_room": ("with so many relay threads of a tenth of a core", True),
     "instructions": ("instructions, without the kernel's", True),
     "reload": ("of the policy that there is by default", False),
     "picks": ("policy", False),
