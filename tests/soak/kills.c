@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { GOOD = 443, WAYS = 16, GOOD_BETWEEN = 5, GROWTH_MAX_KIB = 8192, HOARD_EVERY = 97 };
+enum { GOOD = 443, WAYS = 16, GOOD_BETWEEN = 5, GROWTH_MAX_KIB = 4096, HOARD_EVERY = 97 };
 /* Short, so that ten thousand stops take minutes and not a quarter of an hour. */
 static const double BUDGET_S = 0.005;
 

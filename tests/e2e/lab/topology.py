@@ -166,7 +166,7 @@ class Lab:
         Resets are left out: with one the kernel itself, by the default route, turns away what comes late for a connection
         that is gone."""
         counters = "".join(f"counter {u.name} {{ }}; counter {u.name}_dns {{ }}; " for u in self.uplinks)
-        rules = "".join(f"oifname {u.name} tcp flags & rst == 0 counter name {u.name}; " for u in self.uplinks)
+        rules = "".join(f"oifname {u.name} tcp flags & (syn | ack) == syn counter name {u.name}; " for u in self.uplinks)
         rules += "".join(f"oifname {u.name} th dport 53 counter name {u.name}_dns; " for u in self.uplinks)
         chain = f"chain out {{ type filter hook output priority 0; {rules} }}"
         self.home.nft(f"table inet watch {{ {counters}\n{chain}\n}}")
@@ -176,7 +176,7 @@ class Lab:
         return {u.name: self.home.nft_counter("watch", f"{u.name}_dns") for u in self.uplinks}
 
     def tcp_sent(self):
-        """TCP packets that the household has sent by each uplink so far."""
+        """How often the household has begun a TCP connection by each uplink so far, each SYN counted."""
         return {u.name: self.home.nft_counter("watch", u.name) for u in self.uplinks}
 
     def _build_lan(self):
