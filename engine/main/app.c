@@ -265,7 +265,7 @@ static void start_hands(struct app *a)
     log_end(&l);
 }
 
-void app_run(struct app *a)
+void app_start(struct app *a)
 {
     start_hands(a);
     int r = machine_follow_start(&a->follow, a->config, &a->proxy, &a->local, &a->names, &a->gateways);
@@ -279,6 +279,10 @@ void app_run(struct app *a)
     meter_timer_init(&a->meter_timer, a->loop, a->uplinks);
     a->meter_timer.was_read = on_meters;
     a->meter_timer.arg = a;
+}
+
+void app_run(struct app *a)
+{
     ev_run(a->loop, 0);
     policy_timer_done(&a->policy_timer);
     checks_free(a->proxy.checks);

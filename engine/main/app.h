@@ -49,6 +49,10 @@ MUST_CHECK int app_open_services(struct app *a, char *err);
  *  later. */
 void app_warn_of_routes(struct app *a, const struct machine *m);
 
+/** Start what works beside the loop and what it does of itself: relay threads, the machine's events, checks,
+ * timers. What cannot be is warned of. To be followed by app_run. */
+void app_start(struct app *a);
+
 /** Serve until a signal ends it. */
 void app_run(struct app *a);
 

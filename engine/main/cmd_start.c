@@ -114,6 +114,7 @@ static int serve(const struct config *config, const struct paths *paths, const s
     int r = app_init(&app, config, paths, m, uplinks, policy, err);
 
     if (r == 0) {
+        app_start(&app);
         if (config->log_format == LOG_JSON)
             log_start(&app);
         else if (config->log_level > LOG_WARN)

@@ -20,6 +20,16 @@ from lab.web import WebServer
 _PROXIES = pytest.StashKey[list]()
 
 
+def pytest_addoption(parser):
+    parser.addoption("--part", default="1/1", metavar="K/N", help="run every Nth test only, from the Kth on: N runs do all, side by side")
+
+
+def pytest_collection_modifyitems(config, items):
+    k, n = map(int, config.getoption("part").split("/"))
+    config.hook.pytest_deselected(items=[item for i, item in enumerate(items) if i % n != k - 1])
+    items[:] = items[k - 1 :: n]
+
+
 def pytest_configure(config):
     if sandbox.inside():
         return

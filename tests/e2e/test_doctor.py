@@ -476,11 +476,11 @@ def test_what_its_user_wants_it_asked_by(doctor, lab, tmp_path):
     config.write_text(f"""return {{ check = "http://{HOLE4}/204", uplinks = {{ {{ interface = "wan1", check = "{doctor.literal}" }},
         {{ interface = "wan2", tags = {{ "metered" }} }}, {{ interface = "wan3", check = "none" }} }} }}""")
     doctor.options = doctor.options[2:]
-    before = lab.tcp_sent()
+    before = lab.tcp_begun()
     answer = doctor("--config", config, code=0)
     assert answer["findings"] == []
     assert [u["facts"]["internet"][:10] for u in answer["uplinks"]] == ["answers in", "not asked:", "not asked:"]
-    sent = {name: n - before[name] for name, n in lab.tcp_sent().items()}
+    sent = {name: n - before[name] for name, n in lab.tcp_begun().items()}
     assert sent["wan1"] > 0 and sent["wan2"] == sent["wan3"] == 0, sent
 
 

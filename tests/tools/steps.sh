@@ -7,6 +7,7 @@ STEPS="lint unit asan docs clang tsan package bench lua e2e e2e-asan"
 LONG_STEPS="e2e-tsan" # run by name only
 # They mostly wait, each in network namespaces of its own, and so run beside the steps behind the one that builds for them.
 SIDE_BY_SIDE="e2e e2e-asan"
+E2E_PARTS=2    # that run at once
 E2E_MAX_S=1200 # a run that takes so long hangs
 UNIT_MAX_S=300
 
@@ -122,24 +123,38 @@ step_lua() {
   return $status
 }
 
+# Every Nth end-to-end test, its output in $log.K. In a background job SIGINT is ignored, unless it is trapped.
+end_to_end_part() {
+  trap - INT
+  PYTHONDONTWRITEBYTECODE=1 STEERWAY_BIN=$ROOT/build/$preset/steerway exec timeout --foreground --kill-after=10 $E2E_MAX_S \
+    "$(python)" -m pytest -q -rs -p no:cacheprovider --part "$1/$E2E_PARTS" "${@:2}" tests/e2e >"$log.$1" 2>&1
+}
+
 # @param preset; more arguments go to pytest
 end_to_end() {
-  local preset=$1 log=build/test/e2e-$1.txt status=0
+  local preset=$1 log=build/test/e2e-$1.txt status=0 part pids=()
   shift
   [ -d tests/e2e ] || { echo "SKIPPED there is no tests/e2e" && return 0; }
   (build "$preset") >"$log" 2>&1 || { cat "$log" && return 1; }
-  PYTHONDONTWRITEBYTECODE=1 STEERWAY_BIN=$ROOT/build/$preset/steerway timeout --foreground --kill-after=10 $E2E_MAX_S \
-    "$(python)" -m pytest -q -rs -p no:cacheprovider "$@" tests/e2e >"$log" 2>&1 || status=$?
+  rm -f "$log".[0-9]*
+  for part in $(seq $E2E_PARTS); do
+    end_to_end_part "$part" "$@" &
+    pids+=($!)
+  done
+  for part in "${pids[@]}"; do
+    wait "$part" || status=$?
+  done
+  cat "$log".[0-9]* >"$log"
   cat "$log"
-  # 1 failed, 41 passed, 2 skipped, 1 error in 31.20s
+  # 1 failed, 41 passed, 2 skipped, 400 deselected, 1 error in 31.20s
   awk '/ in [0-9.]+s/ && /passed|failed|error/ {
-      p = f = 0
+      p[FILENAME] = f[FILENAME] = 0
       for (i = 2; i <= NF; i++) {
-        if ($i ~ /^passed/) p = $(i - 1)
-        if ($i ~ /^(failed|errors?)/) f += $(i - 1)
+        if ($i ~ /^passed/) p[FILENAME] = $(i - 1)
+        if ($i ~ /^(failed|errors?)/) f[FILENAME] += $(i - 1)
       }
     }
-    END { print p + 0, f + 0 }' "$log" >>"$TALLY"
+    END { for (part in p) print p[part], f[part] }' "$log".[0-9]* >>"$TALLY"
   return $status
 }
 

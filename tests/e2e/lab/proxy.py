@@ -150,13 +150,15 @@ class Proxy:
                 yield target[8:-1]
 
     def open_connections(self):
-        """How many of its TCP sockets do not listen."""
+        """How many of its TCP sockets do not listen, and of its control socket's clients are not gone."""
         sockets, n = set(self._sockets()), 0
         for name in ("tcp", "tcp6"):
             with open(f"/proc/{self.pid}/net/{name}", encoding="ascii") as table:
                 rows = [line.split() for line in table.readlines()[1:]]
             n += sum(row[9] in sockets and row[3] != "0A" for row in rows)
-        return n
+        with open(f"/proc/{self.pid}/net/unix", encoding="ascii") as table:
+            rows = [line.split() for line in table.readlines()[1:]]
+        return n + sum(row[6] in sockets and row[5] == "03" and row[7:] == [str(self.control_path)] for row in rows)
 
     def descriptors_at_rest(self):
         """How many descriptors it holds once no connection is open."""
