@@ -73,6 +73,17 @@ static void rest(struct side *from)
     ev_io_start(loop, &from->other->write);
 }
 
+/* A read gave n, which is 0 or an error.
+ *  @return false when the pair is gone */
+static bool ended(struct side *from, ssize_t n)
+{
+    if (n < 0)
+        return end(from->pair), false;
+    from->ended = true;
+    ev_io_stop(loop, &from->read);
+    return pass_end(from->other);
+}
+
 /* @return false when the pair is gone */
 static bool copy(struct side *from)
 {
@@ -81,13 +92,8 @@ static bool copy(struct side *from)
 
     if (wire_later(n))
         return true;
-    if (n <= 0) {
-        if (n < 0)
-            return end(from->pair), false;
-        from->ended = true;
-        ev_io_stop(loop, &from->read);
-        return pass_end(to);
-    }
+    if (n <= 0)
+        return ended(from, n);
     ssize_t sent = send(to->read.fd, buffer, (size_t)n, MSG_NOSIGNAL);
     if (sent < 0 && !wire_later(sent))
         return end(from->pair), false;
@@ -132,13 +138,8 @@ static bool splice_on(struct side *from)
     ssize_t n = splice(from->read.fd, NULL, to->pipe[1], NULL, PIPE, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
     if (wire_later(n))
         return true;
-    if (n <= 0) {
-        if (n < 0)
-            return end(from->pair), false;
-        from->ended = true;
-        ev_io_stop(loop, &from->read);
-        return pass_end(to);
-    }
+    if (n <= 0)
+        return ended(from, n);
     to->waiting += (size_t)n;
     if (!drain(to))
         return false;

@@ -17,6 +17,14 @@ from lab.segment import Segment
 from lab.topology import NAMES4, NAMES6, OPEN4, OPEN6, WEB4, WEB6, Lab
 from lab.web import WebServer
 
+ONLY = """return { name = "only", new = function()
+  return { pick = function(_, uplinks)
+    for _, u in ipairs(uplinks) do if u.name == "%s" then return u end end
+    return false, "it is not there"
+  end }
+end }
+"""
+
 _PROXIES = pytest.StashKey[list]()
 
 
@@ -114,6 +122,30 @@ def origin(built_lab):
     yield open_origin
     for server in opened:
         server.close()
+
+
+@pytest.fixture
+def config(tmp_path):
+    """config(text) writes a config file and returns its path."""
+
+    def write(text):
+        path = tmp_path / "config.lua"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def only(tmp_path):
+    """Writes policies that take one uplink, and fail where it is not there: only("wan2")."""
+
+    def policy(name):
+        path = tmp_path / f"only_{name}.lua"
+        path.write_text(ONLY % name)
+        return path
+
+    return policy
 
 
 @pytest.fixture

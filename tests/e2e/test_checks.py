@@ -44,13 +44,8 @@ def good(origin):
 
 
 @pytest.fixture
-def config(tmp_path):
-    def write(text):
-        path = tmp_path / "config.lua"
-        path.write_text(f"return {{ uplinks = {{ {text} }} }}")
-        return path
-
-    return write
+def config(config):
+    return lambda text: config(f"return {{ uplinks = {{ {text} }} }}")
 
 
 def test_an_idle_line_that_dies_is_found_and_found_again(start, lab, good):

@@ -13,18 +13,6 @@ from lab.proxy import ROOT
 POLICIES = sorted(path.stem for path in (Path(__file__).resolve().parents[2] / "policies").glob("*.lua"))
 
 
-@pytest.fixture
-def config(tmp_path):
-    """config(text) writes a config file and returns its path."""
-
-    def write(text):
-        path = tmp_path / "config.lua"
-        path.write_text(text)
-        return path
-
-    return write
-
-
 # --- policies and data ---
 
 

@@ -12,33 +12,10 @@ from lab.run import wait_for
 from lab.socks import socks5_code, socks5_connect
 from lab.topology import NAMES4, NAMES6, OPEN4
 
-ONLY = """return { name = "only", new = function()
-  return { pick = function(_, uplinks)
-    for _, u in ipairs(uplinks) do if u.name == "%s" then return u end end
-    return false, "it is not there"
-  end }
-end }
-"""
-
 
 @pytest.fixture
-def only(tmp_path):
-    def policy(name):
-        path = tmp_path / f"only_{name}.lua"
-        path.write_text(ONLY % name)
-        return path
-
-    return policy
-
-
-@pytest.fixture
-def config(tmp_path):
-    def write(text):
-        path = tmp_path / "config.lua"
-        path.write_text(f"return {{ {text} }}")
-        return path
-
-    return write
+def config(config):
+    return lambda text: config(f"return {{ {text} }}")
 
 
 def askers(names, name):

@@ -53,7 +53,7 @@ def test_a_signal_lets_the_running_ones_finish(start, origin, number):
         s.sendall(content[2 * MIB :])
 
     server = origin(in_two_halves)
-    with socks5_connect(proxy, server.address, server.port) as tunnel, open_to(proxy) as idle:
+    with open_to(proxy) as idle, socks5_connect(proxy, server.address, server.port) as tunnel:
         got = tunnel.recv(65536)
         proxy.signal(number)
         proxy.wait_event("stopping", connections=1)

@@ -21,16 +21,6 @@ A_FEW_SECONDS = 3 + 1  # in which a count is saved, and a little
 
 
 @pytest.fixture
-def config(tmp_path):
-    def write(text):
-        path = tmp_path / "config.lua"
-        path.write_text(text)
-        return path
-
-    return write
-
-
-@pytest.fixture
 def begin(start):
     return lambda path: start("--config", path, port=False)
 

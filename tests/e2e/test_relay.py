@@ -1,5 +1,6 @@
 """Tunnels: every octet, every end, every reset, and no more memory than promised."""
 
+import contextlib
 import fcntl
 import hashlib
 import select
@@ -17,6 +18,7 @@ from lab.origin import echo, pattern, read_all, read_exactly, reset
 from lab.proxy import SANITIZED
 from lab.run import wait_for
 from lab.socks import request5, socks5_connect
+from lab.topology import OPEN4
 
 MIB = 1024 * 1024
 
@@ -240,6 +242,23 @@ def test_back_pressure_bounds_memory(proxy, origin):
         for tunnel in tunnels:
             tunnel.close()
     assert SANITIZED or proxy.resident() - before < 6 * MIB
+
+
+@pytest.mark.skipif(SANITIZED, reason="a sanitizer's memory says nothing")
+@pytest.mark.parametrize("threads, limit", [(0, 1024), (2, 1152)])
+def test_an_idle_tunnel_takes_little_memory(start, lab, threads, limit):
+    """Of the proxy's, in octets, its place in every table included: each thread's loop has one, by descriptor."""
+    count, warm = 400, 100
+    proxy = start("--threads", threads, "wan1", "wan2")
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(lab.internet.listen(OPEN4, backlog=2 * count))
+        for n in range(warm + count):
+            if n == warm:
+                time.sleep(1)  # a thread takes over what has lived for half a second
+                before = proxy.resident()
+            stack.enter_context(socks5_connect(proxy, *server.getsockname()))
+        time.sleep(1)
+        assert (proxy.resident() - before) / count < limit
 
 
 def test_two_hundred_connections_at_once(proxy, lab, origin):

@@ -19,19 +19,17 @@ compare() {
   local name=$1
   shift
   mkdir -p "$REPORT"
-  "$(python)" "$ROOT/tests/bench/compare/$name.py" "$ROOT/build/bench/tests/bench" "$ROOT/build/release/steerway" "$@"
+  "$(python)" "$ROOT/tests/bench/compare/$name.py" "$ROOT/build/bench/tests/bench" "$ROOT/build/bench/steerway" "$@"
 }
 
 bench_peers() {
   packages_need test
   peers_need
-  build_calmly release
   compare compare --json "$REPORT/peers.json" --table "$REPORT/peers.md" --plot "$REPORT/peers.svg" "$@"
 }
 
 bench_own() {
   packages_need test
-  build_calmly release
   compare own --json "$REPORT/own.json" --table "$REPORT/own.md" --plot "$REPORT/own.svg" "$@"
 }
 
