@@ -160,7 +160,7 @@ def test_why_tells_of_a_race(start, tmp_path):
 
 def test_why_disturbs_nothing(start):
     proxy = start("--policy", "round_robin", "wan1@7", "wan2@3")
-    first = [proxy.ask("why", host="www.example.org")["uplink"] for _ in range(1000)]
+    first = [proxy.ask("why", host="www.example.org")["uplink"] for _ in range(200 if SANITIZED else 1000)]
     assert set(first) == {"wan1"}
     status = proxy.ask("status")
     assert status["policy"]["picks"] == 0 and status["policy"]["errors"] == 0
@@ -317,7 +317,7 @@ def test_no_more_than_sixteen_at_once(start, line):
     late = line(proxy)
     assert late.answer() == {"ok": False, "error": "too many control clients; try again later"}
     assert late.ended()
-    assert all("too many control clients" in proxy.tell("status", code=1) for _ in range(50))
+    assert all("too many control clients" in proxy.tell("status", code=1) for _ in range(10))
     lines[0].close()
     wait_for(lambda: proxy.ask("status").get("pid"), "there is room again")
 
@@ -356,8 +356,7 @@ def test_hostile_clients_do_not_hold_up_the_proxy(start, web):
     for thread in threads:
         thread.start()
     try:
-        for _ in range(200):
-            assert curl_by("socks5h", proxy, host="web4.test").code == 0
+        assert len(curl_by("socks5h", proxy, host="web4.test", times=200).ok().text.split()) == 200
     finally:
         stop.set()
         for thread in threads:

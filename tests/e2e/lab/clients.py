@@ -27,7 +27,9 @@ def curl(*args, timeout=20):
     return run("curl", "--silent", "--show-error", "--max-time", timeout, *args, timeout=timeout + 5)
 
 
-def curl_by(mode, proxy, path="/whoami", host=None, extra=()):
-    """One request through the proxy, in one of the MODES."""
+def curl_by(mode, proxy, path="/whoami", host=None, extra=(), times=1):
+    """Requests through the proxy, one after another, in one of the MODES; each by a connection of its own."""
     flags, default_host = MODES[mode]
-    return curl(*flags, proxy.hostport, *extra, f"http://{host or default_host}{path}")
+    if times > 1:
+        extra = [*extra, "--header", "Connection: close"]
+    return curl(*flags, proxy.hostport, *extra, *[f"http://{host or default_host}{path}"] * times)
