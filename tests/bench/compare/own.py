@@ -115,7 +115,7 @@ class Own(Bench):
             return
         self.counted, few, more = True, 1000, 4000
         for measure, row in (("connect", "new connection"), ("echo", "small echo")):
-            for contender in (the_floor(self.binaries / "floor", "splice"), own(self.steerway)):
+            for contender in (the_floor(self.binaries / "floor", "copy", 65536), own(self.steerway)):
                 once, again = self.count(contender, measure, few), self.count(contender, measure, few + more)
                 yield row, contender.name, (again - once) / more
 
