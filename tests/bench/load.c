@@ -9,7 +9,6 @@
  *   http N TOGETHER           GETs of 1 KiB over connections that stay
  *   idle N                    open so many, then wait for standard input to end
  *   beside STREAMS ECHOES S   echoes beside transfers that saturate, for S seconds; 0 streams: echoes alone
- *   after IDLE N TOGETHER     connect, beside so many idle ones
  * Prints one line of JSON. A failure of any kind ends it with 1. */
 // clang-format on
 #include "load.h"
@@ -260,12 +259,7 @@ static void obey(const char *measure, uint64_t a, char **argv, int argc)
         idle(a);
     else if (strcmp(measure, "beside") == 0)
         beside(a, number(argv, argc, 6), (double)number(argv, argc, 7));
-    else if (strcmp(measure, "after") == 0) {
-        (void)open_all(a, TASK_ECHO);
-        (void)printf("ready\n");
-        (void)fflush(stdout);
-        connections(number(argv, argc, 6), number(argv, argc, 7));
-    } else
+    else
         exit(2);
 }
 

@@ -5,6 +5,7 @@ import resource
 import statistics
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from lines import ORIGIN, Lines
 
 ORIGIN_PORT, PROMPT_PORT, CORE = 19100, 19099, 1
 PROMPT = ["nice", "-n", "-19"]
+SETTLED_S = 1.5  # by when tunnels that live on have changed threads, and what was closed is gone
 FAULTS = (RuntimeError, AssertionError, OSError, ValueError, subprocess.SubprocessError)
 TUNNEL, WEB = ("socks5", "connect", "fixed"), ("forward", "fixed-web")
 
@@ -69,11 +71,12 @@ class Bench:
 
     @contextmanager
     def held(self, running, way, n):
-        """So many idle connections are open meanwhile."""
+        """So many idle connections are open meanwhile, and have been for a while."""
         p = subprocess.Popen(self.command(running, way, "idle", n), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         try:
             if not p.stdout.readline():
                 raise RuntimeError(f"{n} connections cannot be opened")
+            time.sleep(SETTLED_S)
             yield
         finally:
             p.stdin.close()

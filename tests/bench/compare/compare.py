@@ -46,7 +46,8 @@ class Measures(Bench):
         return self.cost(running, way, "connect", self.n(6000, 32), 16)
 
     def crowded(self, running, way):
-        return self.cost(running, way, "after", self.n(4000, 50), self.n(6000, 32), 16)
+        with self.held(running, way, self.n(4000, 50)):
+            return self.connect(running, way)
 
     def echo(self, running, way):
         return self.cost(running, way, "echo", self.n(40_000, 64), 8)

@@ -60,7 +60,6 @@ class Own(Bench):
         with self.running(own(self.steerway)) as running:
             for n in counts + counts[::-1]:
                 with self.held(running, "socks5", n):
-                    time.sleep(SETTLED_S)
                     yield CONNECT, f"{n:,}", self.connect(running)
                     yield ECHO, f"{n:,}", self.cost(running, "socks5", "echo", self.n(15_000, 64), 8)
 
@@ -132,7 +131,6 @@ class Own(Bench):
 
 
 HELD_TO = 0.1  # of a core: what a relay thread may take, so that load and origin have room
-SETTLED_S = 1.5  # by when tunnels that live on have changed threads, and what was closed is gone
 
 GROUPS = {  # the heading, and whether a row's figures are compared with its first
     "open": ("beside so many open connections", True),
