@@ -1,0 +1,188 @@
+#include "base/clock.h"
+#include "net/soon.h"
+#include "session/checks.h"
+#include "session/health_note.h"
+#include "session/search_state.h"
+
+#include <stdio.h>
+
+/* Who else is under way; NULL for nobody. */
+static struct racer *rival_of(struct racer *r)
+{
+    struct search *s = r->search;
+    struct racer *rival = r == &s->one ? s->another : &s->one;
+
+    return rival && rival->attempt.running ? rival : NULL;
+}
+
+/* A check tells sooner than the next connections whether it is the uplink or a destination. */
+static void hurry_if_silent(const struct proxy *p, const struct uplink *u)
+{
+    if (u && (u->health4.silences > 0 || u->health6.silences > 0))
+        checks_hurry(p->checks, u);
+}
+
+/* What came to nothing because another one was there first: its uplink, or its name servers, are silent. Part
+ * of the time that it had may have gone to the names. */
+static void note_outrun(struct attempt *a)
+{
+    if (a->query.resolver) {
+        if (attempt_asks_uplink(a))
+            health_note_names(a->lease.uplink, RESOLVER_SILENCE);
+        return;
+    }
+    dial_cancel(&a->dial);
+    if (health_note_dial(a->lease.uplink, &a->dial, health_usual_s(a->lease.uplink) / 2))
+        uplink_note_failed(a->lease.uplink);
+    hurry_if_silent(a->proxy, a->lease.uplink);
+}
+
+/* @param outrun  by one that came later */
+static void cancel_rival(struct racer *r, bool outrun)
+{
+    struct racer *rival = rival_of(r);
+
+    ev_timer_stop(r->search->outbound->proxy->loop, &r->search->hedge);
+    if (!rival)
+        return;
+    if (outrun && r->raced)
+        note_outrun(&rival->attempt);
+    attempt_cancel(&rival->attempt);
+}
+
+static void on_local(struct attempt *a)
+{
+    struct racer *r = container_of(a, struct racer, attempt);
+    struct outbound *o = r->search->outbound;
+
+    cancel_rival(r, false); /* it is on its way to the same place */
+    r->search->racing = false;
+    o->direct = true;
+    o->race = OUTBOUND_NO_RACE;
+    outbound_because(o, "bypass");
+    (void)snprintf(r->reason, sizeof r->reason, "bypass");
+}
+
+/* Tells of the failures of all attempts the one that helps the client most: an answer of the destination
+ * before a silence, a silence before a fault of ours. */
+static enum fault more_telling(enum fault a, enum fault b)
+{
+    static const uint8_t rank[] = {
+        [FAULT_REFUSED] = 9, [FAULT_RESET] = 8,     [FAULT_NAME] = 7,        [FAULT_TIMEOUT] = 6,
+        [FAULT_DNS] = 5,     [FAULT_DENIED] = 4,    [FAULT_UNREACHABLE] = 3, [FAULT_UPSTREAM] = 3,
+        [FAULT_BIND] = 2,    [FAULT_RESOURCES] = 1,
+    };
+    unsigned rank_a = (size_t)a < ARRAY_LEN(rank) ? rank[a] : 0;
+    unsigned rank_b = (size_t)b < ARRAY_LEN(rank) ? rank[b] : 0;
+    return rank_b > rank_a ? b : a;
+}
+
+static void note_failure(struct racer *r, enum fault fault)
+{
+    struct search *s = r->search;
+    struct outbound *o = s->outbound;
+    struct uplink *u = r->attempt.lease.uplink;
+    const char *word = fault_policy_name(fault);
+
+    s->last = fault;
+    s->worst = more_telling(s->worst, fault);
+    s->hopeless = s->hopeless || o->direct || !fault_worth_retry(fault);
+    if (!u)
+        return;
+    health_note_names(u, r->attempt.news);
+    if (word && fault != FAULT_NAME) {
+        struct policy_conn conn;
+        char client[ADDR_TEXT_MAX];
+        /* A family that was tried late had less of the time. */
+        (void)health_note_dial(u, &r->attempt.dial, health_usual_s(u) / (fault == FAULT_TIMEOUT ? 2 : 1));
+        health_note_upstream(u, fault);
+        hurry_if_silent(o->proxy, u);
+        if (fault != FAULT_REFUSED)
+            uplink_note_failed(u);
+        outbound_conn(o, r->number, word, &conn, client);
+        policy_failed(o->proxy->policy, &conn, u, word);
+    }
+    struct log_line l;
+    log_begin(&l, LOG_DEBUG, "attempt failed");
+    log_u64(&l, "conn", o->id);
+    log_str(&l, "uplink", u->name);
+    log_str(&l, "fault", fault_name(fault));
+    log_end(&l);
+    attempt_cancel(&r->attempt);
+}
+
+static void on_failed(struct racer *r, enum fault fault)
+{
+    struct search *s = r->search;
+
+    note_failure(r, fault);
+    if (rival_of(r)) { /* which may yet arrive, or fails and comes back here */
+        if (!s->hopeless && fault != FAULT_REFUSED && fault != FAULT_RESET)
+            search_try_beside(s);
+        return;
+    }
+    ev_timer_stop(s->outbound->proxy->loop, &s->hedge);
+    if (s->hopeless)
+        return search_end(s, s->worst, -1);
+    search_try_next(s);
+}
+
+static void on_arrived(struct racer *r, int fd)
+{
+    struct search *s = r->search;
+    struct outbound *o = s->outbound;
+
+    cancel_rival(r, true); /* first, so that the policy does not count it any more */
+    o->connected = true;
+    o->connected_s = clock_now_s();
+    o->attempt = r->number;
+    if (s->racing)
+        o->race = r->raced ? OUTBOUND_RACE_WON : OUTBOUND_RACE_LOST;
+    outbound_because(o, r->reason);
+    uplink_lease_move(&o->lease, &r->attempt.lease);
+    struct log_line l;
+    log_begin(&l, LOG_DEBUG, "connected");
+    log_u64(&l, "conn", o->id);
+    log_str(&l, "uplink", o->lease.uplink ? o->lease.uplink->name : "direct");
+    log_num(&l, "seconds", o->connected_s - o->started_s);
+    log_end(&l);
+    if (o->lease.uplink) {
+        struct policy_conn conn;
+        char client[ADDR_TEXT_MAX];
+        o->tried = o->lease.uplink;
+        outbound_conn(o, r->number, fault_policy_name(s->last), &conn, client);
+        health_note_names(o->lease.uplink, r->attempt.news);
+        (void)health_note_dial(o->lease.uplink, &r->attempt.dial, health_usual_s(o->lease.uplink));
+        health_note_upstream(o->lease.uplink, FAULT_NONE);
+        o->lease.family = r->attempt.dial.family;
+        uplink_note_connected(o->lease.uplink, r->attempt.dial.connect_s);
+        policy_opened(o->proxy->policy, &conn, o->lease.uplink, o->connected_s - o->started_s);
+    }
+    if (r->attempt.dial.early_sent > 0) {
+        outbound_note(o, r->attempt.dial.early_sent, 0);
+        buf_consume(o->early, r->attempt.dial.early_sent);
+    }
+    search_end(s, FAULT_NONE, fd);
+}
+
+static void on_done(struct attempt *a, enum fault fault, int fd)
+{
+    struct racer *r = container_of(a, struct racer, attempt);
+
+    if (fault != FAULT_NONE)
+        return on_failed(r, fault);
+    on_arrived(r, fd);
+}
+
+/* No need to wait: another uplink is raced at once. */
+static void on_doubtful(struct attempt *a)
+{
+    struct search *s = container_of(a, struct racer, attempt)->search;
+    struct ev_loop *loop = s->outbound->proxy->loop;
+
+    if (!ev_is_active(&s->hedge))
+        return;
+    soon(loop, &s->hedge);
+}
+
+const struct attempt_events SEARCH_EVENTS = {.local = on_local, .doubtful = on_doubtful, .done = on_done};

@@ -1,0 +1,54 @@
+/* The inside of a search, shared by its three files: search.c begins and ends it and sends attempts out,
+ * search_choice.c says who is next, search_outcome.c what an attempt's end means. Nobody else includes this.
+ */
+#ifndef STEERWAY_SESSION_SEARCH_STATE_H
+#define STEERWAY_SESSION_SEARCH_STATE_H
+
+#include "session/attempt.h"
+#include "session/search.h"
+
+struct racer {
+    struct attempt attempt;
+    struct search *search;
+    int number; /* of its pick, from 1; 0 for direct */
+    bool raced; /* sent after another that was slow */
+    char reason[POLICY_REASON_MAX + 1];
+};
+
+_Static_assert((int)UPLINK_MAX <= 64, "an uplink has its bit in tried");
+
+struct search {
+    struct outbound *outbound;
+    struct racer one, *another;  /* NULL until two are tried at once, which few connections come to */
+    uint64_t tried;              /* bit id - 1 */
+    struct policy_choice choice; /* the order of preference being worked through */
+    size_t next_choice;
+    enum fault last;   /* the latest failure */
+    enum fault worst;  /* the most telling of the attempts' faults */
+    bool hopeless;     /* what failed would fail by any uplink */
+    bool racing;       /* the latest start was that of a second one */
+    ev_timer hedge;    /* until a second one is raced */
+    ev_timer deferred; /* the beginning, out of the caller's stack */
+};
+
+/* search.c */
+/** Tell the owner. The search is gone afterwards, and so may be its outbound connection. */
+void search_end(struct search *s, enum fault fault, int fd);
+/** Nobody is under way: send the next one, or end. */
+void search_try_next(struct search *s);
+/** One is under way. It goes on alone if there is nobody to race it, or no memory, or the policy refuses. */
+void search_try_beside(struct search *s);
+
+/* search_choice.c */
+enum search_found { SEARCH_FOUND, SEARCH_FOUND_NOBODY, SEARCH_FOUND_REFUSAL };
+/** The next uplink of the policy's list, or what it answers to a new question. A refusal leaves the list at
+ * its end, with the reason in s->choice. */
+enum search_found search_choose(struct search *s, struct uplink **ret);
+/** Of the choice's next attempt. */
+double search_dial_timeout(const struct search *s);
+
+/* search_outcome.c */
+/** What a racer's attempt calls. */
+extern const struct attempt_events SEARCH_EVENTS;
+
+#endif
