@@ -88,6 +88,30 @@ static void dial_connected(struct dial_attempt *a, int fd)
 
 static void on_attempt(struct ev_loop *loop, ev_io *io, int events);
 
+/* A connect to a closed port of this machine may be given that port as its own, and then meets itself (RFC
+ * 9293 3.5, simultaneous open). The kernel gives no port below FREE_PORTS_FROM, so that most connections need
+ * not ask. */
+enum { FREE_PORTS_FROM = 1024 };
+
+static bool is_connected_to_itself(const struct dial_attempt *a, int fd)
+{
+    struct sockaddr_storage local;
+    socklen_t len = sizeof local;
+    struct addr own;
+
+    return addr_port(&a->to) >= FREE_PORTS_FROM && getsockname(fd, (struct sockaddr *)&local, &len) == 0 &&
+           addr_from_sockaddr(&own, (struct sockaddr *)&local, len) == 0 &&
+           addr_port(&own) == addr_port(&a->to) && addr_same_ip(&own, &a->to);
+}
+
+/* A closed port refuses. With a reset, for otherwise the port rests in TIME-WAIT, and its server could not
+ * start. */
+static int refuse_itself(int fd)
+{
+    (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &(struct linger){.l_onoff = 1}, sizeof(struct linger));
+    return ECONNREFUSED;
+}
+
 /* As connect, with what the kernel takes of the early octets. While another attempt may have delivered them,
  * this one goes without. */
 static int connect_early(struct dial *d, const struct dial_attempt *a, int fd, const struct addr *to)
@@ -126,6 +150,11 @@ static int attempt_start(struct dial_attempt *a, bool *ret_connected)
     /* An interrupted connect goes on by itself (POSIX connect, EINTR). */
     if (!connected && errno != EINPROGRESS && errno != EINTR) {
         int err = errno;
+        (void)close(fd);
+        return err;
+    }
+    if (connected && is_connected_to_itself(a, fd)) {
+        int err = refuse_itself(fd);
         (void)close(fd);
         return err;
     }
@@ -173,6 +202,8 @@ static void on_attempt(struct ev_loop *loop, ev_io *io, int events)
         err = EIO;
     else if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &(socklen_t){sizeof err}) < 0)
         err = errno;
+    if (err == 0 && is_connected_to_itself(a, fd))
+        err = refuse_itself(fd);
     if (err == 0) {
         dial_connected(a, fd);
         return;

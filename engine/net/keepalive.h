@@ -1,5 +1,5 @@
-/* A peer that vanished without a word is found out. Two system calls: not for connections that may be over in
- * a moment. */
+/* A peer that vanished without a word is found out: destinations and clients alike. Two system calls: not for
+ * connections that may be over in a moment. A listener's sockets hand it down to its clients'. */
 #ifndef STEERWAY_NET_KEEPALIVE_H
 #define STEERWAY_NET_KEEPALIVE_H
 

@@ -1,5 +1,7 @@
 #include "net/listener.h"
 
+#include "net/keepalive.h"
+
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <unistd.h>
@@ -88,9 +90,10 @@ static int socket_listen(int fd, const struct addr *addr, struct addr *ret_bound
         return -errno;
     if (addr_family(addr) == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) < 0)
         return -errno;
-    /* Linux hands this down to accepted sockets: a system call saved for each client. */
+    /* Linux hands these down to accepted sockets: system calls saved for each client. */
     if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0)
         return -errno;
+    keepalive_set(fd);
     if (bind(fd, &addr->sa, addr_len(addr)) < 0 || listen(fd, SOMAXCONN) < 0)
         return -errno;
     if (getsockname(fd, (struct sockaddr *)&bound, &len) < 0)

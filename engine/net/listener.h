@@ -8,8 +8,8 @@
 
 struct listener;
 
-/** fd is non-blocking, close-on-exec, TCP_NODELAY; the callee owns it. It may close the listener, but not
- *  free it. */
+/** fd is non-blocking, close-on-exec, TCP_NODELAY, with keepalives; the callee owns it. It may close the
+ * listener, but not free it. */
 typedef void listener_accept_fn(struct listener *l, int fd, const struct addr *peer);
 /** Accepting failed for want of descriptors or memory (err is a positive errno); the listener pauses by
  *  itself for 100 ms, so that it neither spins nor drops those who wait. */

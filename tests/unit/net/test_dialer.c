@@ -10,7 +10,7 @@
 
 /* What the next calls of connect do, which stands here in front of libc's: an errno to fail with before
  * anything is sent, or one of those below. At the end of the script connect is as ever. */
-enum { REALLY = 0, INTERRUPTED = -1, AT_ONCE = -2 };
+enum { REALLY = 0, INTERRUPTED = -1, AT_ONCE = -2, TO_ITSELF = -3 };
 static struct {
     int steps[DIAL_ADDRS_MAX];
     size_t n, at;
@@ -25,6 +25,10 @@ int connect(int fd, const struct sockaddr *to, socklen_t len)
         errno = step;
         return -1;
     }
+    /* The port of the destination, which the kernel may choose where it is free. */
+    if (step == TO_ITSELF &&
+        (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int)) < 0 || bind(fd, to, len) < 0))
+        return -1;
     int flags = fcntl(fd, F_GETFL);
     if (step == AT_ONCE)
         (void)fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
@@ -211,6 +215,34 @@ static void test_refused(void **state)
     desk_dial(k, &k->refusing, 1, LONG_S);
     assert_int_equal(k->fault, FAULT_REFUSED);
     assert_int_equal(connect_script.calls, 1);
+}
+
+/* A free port of loopback, which nobody listens on. */
+static struct addr closed_port(int family)
+{
+    struct addr a;
+    (void)close(socket_at_loopback(family, SOCK_STREAM, &a));
+    return a;
+}
+
+static void test_who_meets_itself_is_refused(void **state)
+{
+    struct desk *k = *state;
+    for (int i = 0; i < 1 + have_ipv6(); i++) {
+        struct addr closed = closed_port(i == 0 ? AF_INET : AF_INET6);
+        desk_script((int[]){TO_ITSELF}, 1);
+        desk_dial(k, &closed, 1, LONG_S);
+        assert_int_equal(k->fault, FAULT_REFUSED);
+        /* The port is free for its server at once. */
+        int server = socket(addr_family(&closed), SOCK_STREAM | SOCK_CLOEXEC, 0);
+        assert_int_equal(bind(server, &closed.sa, addr_len(&closed)), 0);
+        (void)close(server);
+    }
+    /* The next address is tried, as after any refusal. */
+    struct addr closed = closed_port(AF_INET);
+    desk_script((int[]){TO_ITSELF}, 1);
+    desk_dial(k, (struct addr[]){closed, k->good}, 2, LONG_S);
+    assert_connected_to(k->fd, &k->good);
 }
 
 static void test_failure_starts_the_next_at_once(void **state)
@@ -431,6 +463,7 @@ int main(void)
         AT_DESK(test_connects_over_ipv6),
         AT_DESK(test_interrupted_and_immediate_connects),
         AT_DESK(test_refused),
+        AT_DESK(test_who_meets_itself_is_refused),
         AT_DESK(test_failure_starts_the_next_at_once),
         AT_DESK(test_silence_is_raced_after_a_while),
         AT_DESK(test_answer_in_time_needs_no_second_attempt),

@@ -1,6 +1,7 @@
 #include "net/listener.h"
 
 #include "base/clock.h"
+#include "net/keepalive.h"
 #include "net/loopback.h"
 
 #include <errno.h>
@@ -85,6 +86,13 @@ static int knock(const struct seat *s)
     return fd;
 }
 
+static int option(int fd, int level, int name)
+{
+    int value = 0;
+    assert_int_equal(getsockopt(fd, level, name, &value, &(socklen_t){sizeof value}), 0);
+    return value;
+}
+
 static void accept_one_of(struct ev_loop *loop, int family)
 {
     struct seat s;
@@ -104,6 +112,8 @@ static void accept_one_of(struct ev_loop *loop, int family)
     assert_true(fcntl(s.fd, F_GETFD) & FD_CLOEXEC);
     assert_int_equal(getsockopt(s.fd, IPPROTO_TCP, TCP_NODELAY, &nodelay, &(socklen_t){sizeof nodelay}), 0);
     assert_true(nodelay);
+    assert_true(option(s.fd, SOL_SOCKET, SO_KEEPALIVE));
+    assert_int_equal(option(s.fd, IPPROTO_TCP, TCP_KEEPIDLE), KEEPALIVE_IDLE_S);
     struct addr at = bound_addr(client);
     assert_true(addr_same_ip(&s.peer, &at));
     assert_int_equal(addr_port(&s.peer), addr_port(&at));
