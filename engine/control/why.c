@@ -6,6 +6,7 @@
 #include "proto/target.h"
 #include "session/health_note.h"
 #include "session/search.h"
+#include "uplink/offer.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -64,27 +65,23 @@ static const char *unfitness(const struct uplink *u, int family, double now)
     return captive ? "is behind a captive portal" : "does not answer";
 }
 
-/* Who could be chosen, as the search has it: those that answer, else those that do not; and why the others
- * could not. */
+/* Who could be chosen, and why the others could not. */
 static size_t sort_uplinks(const struct uplink_set *set, const struct target *t,
                            struct uplink *ret[UPLINK_MAX], json_t *seen, json_t *left_out)
 {
-    double now = clock_now_s();
-    size_t n = 0, n_fit = 0;
+    const struct offer_request r = {.family = health_family(t), .now = clock_now_s()};
+    size_t n = offer_all(set, &r, ret);
 
-    for (size_t i = 0; i < set->n; i++)
-        n_fit += !absence(set->items[i], t) && uplink_is_fit(set->items[i], health_family(t), now);
-    for (size_t i = 0; i < set->n; i++) {
-        struct uplink *u = set->items[i];
-        const char *why = absence(u, t);
-        if (!why && n_fit > 0 && !uplink_is_fit(u, health_family(t), now))
-            why = unfitness(u, health_family(t), now);
-        if (why) {
-            (void)json_array_append_new(left_out, json_pack("{s:s, s:s}", "name", u->name, "why", why));
+    for (size_t i = 0, k = 0; i < set->n; i++) {
+        const struct uplink *u = set->items[i];
+        if (k < n && ret[k] == u) {
+            k++;
+            (void)json_array_append_new(seen, uplink_json_seen(u));
             continue;
         }
-        ret[n++] = u;
-        (void)json_array_append_new(seen, uplink_json_seen(u));
+        const char *why = absence(u, t);
+        (void)json_array_append_new(left_out, json_pack("{s:s, s:s}", "name", u->name, "why",
+                                                        why ? why : unfitness(u, r.family, r.now)));
     }
     return n;
 }

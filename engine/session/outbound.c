@@ -4,6 +4,7 @@
 #include "session/checks.h"
 #include "session/health_note.h"
 #include "session/search.h"
+#include "uplink/offer.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -215,11 +216,19 @@ void outbound_finish(struct outbound *o, const char *outcome)
     free(o);
 }
 
+static bool may_go_on(const struct outbound *o)
+{
+    const struct offer_request r = {.family = health_family(&o->target), .now = clock_coarse_s()};
+
+    return o->generation == policy_generation(o->proxy->policy) &&
+           offer_holds(o->proxy->uplinks, o->lease.uplink, o->lease.family, &r);
+}
+
 bool outbound_serves(const struct outbound *o, const struct target *target, const char *user)
 {
     if (strcmp(user ? user : "", o->user ? o->user : "") != 0)
         return false;
-    if (o->lease.uplink && !o->lease.uplink->view.up)
+    if (o->target.port != target->port || strcmp(o->target.host, target->host) != 0)
         return false;
-    return o->target.port == target->port && strcmp(o->target.host, target->host) == 0;
+    return !o->lease.uplink || may_go_on(o);
 }

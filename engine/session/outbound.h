@@ -50,8 +50,9 @@ struct outbound {
     const struct uplink *tried; /* the last one, or the one that serves, for the account; NULL for none */
     bool direct;                /* bypassed the policy */
     bool connected;
-    int attempts; /* uplinks tried so far */
-    int attempt;  /* which of them arrived, from 1 */
+    int attempts;        /* uplinks tried so far */
+    int attempt;         /* which of them arrived, from 1 */
+    uint32_t generation; /* of the policy that chose it */
     enum outbound_race race;
     enum fault fault;
     char *reason;                                /* for the account; NULL for none */
@@ -102,8 +103,8 @@ void outbound_note(struct outbound *o, uint64_t tx, uint64_t rx);
  * through. */
 void outbound_finish(struct outbound *o, const char *outcome);
 
-/** Whether this open connection can carry another request: it leads to target, was chosen for the same user,
- * and its uplink is up. @param user  NULL for none */
+/** Whether this open connection may carry another request: it leads to target, was chosen for the same user
+ * by the policy that is loaded, and its uplink may be used (uplink/offer.h). @param user  NULL for none */
 bool outbound_serves(const struct outbound *o, const struct target *target, const char *user);
 
 #endif

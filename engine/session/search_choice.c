@@ -1,8 +1,7 @@
 #include "base/clock.h"
 #include "session/health_note.h"
 #include "session/search_state.h"
-
-#include <string.h>
+#include "uplink/offer.h"
 
 /* No request wanders through more uplinks than this. */
 enum { ATTEMPTS_MAX = 8 };
@@ -16,45 +15,35 @@ static bool was_tried(const struct search *s, const struct uplink *u)
     return s->tried >> (u->view.id - 1) & 1;
 }
 
-static bool is_captive(const struct uplink *u, int family)
+static bool is_among(const struct uplink *u, struct uplink *const *usable, size_t n)
 {
-    return family == AF_UNSPEC ? u->health4.captive || u->health6.captive
-                               : uplink_health_state(u, family) == HEALTH_CAPTIVE;
+    for (size_t i = 0; i < n; i++)
+        if (usable[i] == u)
+            return true;
+    return false;
 }
 
-/* Those that answer; and only when there is none, those that do not. Behind a captive portal somebody else
- * answers: what failed elsewhere would be told a lie there, so that such an uplink is for those who have no
- * other from the beginning. */
 static size_t candidates(const struct search *s, struct uplink *ret[UPLINK_MAX])
 {
     const struct outbound *o = s->outbound;
-    const struct uplink_set *set = o->proxy->uplinks;
-    struct uplink *unfit[UPLINK_MAX], *captive[UPLINK_MAX];
-    size_t n = 0, n_unfit = 0, n_captive = 0;
-    int family = health_family(&o->target);
-    double now = clock_coarse_s();
+    const struct offer_request r = {
+        .family = health_family(&o->target), .tried = s->tried, .now = clock_coarse_s()};
 
-    for (size_t i = 0; i < set->n; i++) {
-        struct uplink *u = set->items[i];
-        bool speaks =
-            o->target.kind == TARGET_NAME || (o->target.kind == TARGET_IPV4 ? u->view.ipv4 : u->view.ipv6);
-        if (!u->view.up || !speaks || was_tried(s, u))
-            continue;
-        if (uplink_is_fit(u, family, now))
-            ret[n++] = u;
-        else if (is_captive(u, family))
-            captive[n_captive++] = u;
-        else
-            unfit[n_unfit++] = u;
+    return offer_all(o->proxy->uplinks, &r, ret);
+}
+
+/* The next of the policy's list that may be used now, as things may have changed since it was asked. A policy
+ * that was loaded meanwhile knows nothing of the list. @return NULL: it is to be asked anew */
+static struct uplink *next_of_list(struct search *s, struct uplink *const *usable, size_t n)
+{
+    if (s->generation != policy_generation(s->outbound->proxy->policy))
+        return NULL;
+    while (s->next_choice < s->choice.n) {
+        struct uplink *u = s->choice.order[s->next_choice++];
+        if (is_among(u, usable, n))
+            return u;
     }
-    if (n > 0)
-        return n;
-    if (n_unfit > 0 || o->attempts > 0) {
-        memcpy(ret, unfit, n_unfit * sizeof *ret);
-        return n_unfit;
-    }
-    memcpy(ret, captive, n_captive * sizeof *ret);
-    return n_captive;
+    return NULL;
 }
 
 enum search_found search_choose(struct search *s, struct uplink **ret)
@@ -65,19 +54,15 @@ enum search_found search_choose(struct search *s, struct uplink **ret)
 
     if (n == 0 || o->attempts >= ATTEMPTS_MAX)
         return SEARCH_FOUND_NOBODY;
-    while (s->next_choice < s->choice.n) {
-        struct uplink *u = s->choice.order[s->next_choice++];
-        if (u->view.up && !was_tried(s, u) &&
-            !(o->attempts > 0 && is_captive(u, health_family(&o->target)))) {
-            *ret = u;
-            return SEARCH_FOUND;
-        }
-    }
+    *ret = next_of_list(s, usable, n);
+    if (*ret)
+        return SEARCH_FOUND;
     struct policy_conn conn;
     char client[ADDR_TEXT_MAX];
     outbound_conn(o, o->attempts + 1, fault_policy_name(s->last), &conn, client);
     policy_pick(o->proxy->policy, &conn, usable, n, &s->choice);
     s->next_choice = 1;
+    s->generation = policy_generation(o->proxy->policy);
     if (s->choice.verdict == POLICY_REFUSE)
         return SEARCH_FOUND_REFUSAL;
     *ret = s->choice.order[0];

@@ -136,6 +136,7 @@ static void on_arrived(struct racer *r, int fd)
     o->connected = true;
     o->connected_s = clock_now_s();
     o->attempt = r->number;
+    o->generation = s->generation;
     if (s->racing)
         o->race = r->raced ? OUTBOUND_RACE_WON : OUTBOUND_RACE_LOST;
     outbound_because(o, r->reason);

@@ -23,12 +23,13 @@ struct search {
     uint64_t tried;              /* bit id - 1 */
     struct policy_choice choice; /* the order of preference being worked through */
     size_t next_choice;
-    enum fault last;   /* the latest failure */
-    enum fault worst;  /* the most telling of the attempts' faults */
-    bool hopeless;     /* what failed would fail by any uplink */
-    bool racing;       /* the latest start was that of a second one */
-    ev_timer hedge;    /* until a second one is raced */
-    ev_timer deferred; /* the beginning, out of the caller's stack */
+    uint32_t generation; /* of the policy that made it */
+    enum fault last;     /* the latest failure */
+    enum fault worst;    /* the most telling of the attempts' faults */
+    bool hopeless;       /* what failed would fail by any uplink */
+    bool racing;         /* the latest start was that of a second one */
+    ev_timer hedge;      /* until a second one is raced */
+    ev_timer deferred;   /* the beginning, out of the caller's stack */
 };
 
 /* search.c */

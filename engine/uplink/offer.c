@@ -1,0 +1,62 @@
+#include "uplink/offer.h"
+
+static bool was_tried(const struct uplink *u, const struct offer_request *r)
+{
+    return r->tried >> (u->view.id - 1) & 1;
+}
+
+static bool speaks(const struct uplink *u, int family)
+{
+    return family == AF_UNSPEC || (family == AF_INET ? u->view.ipv4 : u->view.ipv6);
+}
+
+static bool is_captive(const struct uplink *u, int family)
+{
+    return family == AF_UNSPEC ? u->health4.captive || u->health6.captive
+                               : uplink_health_state(u, family) == HEALTH_CAPTIVE;
+}
+
+enum offer_rank offer_rank(const struct uplink *u, const struct offer_request *r)
+{
+    if (!u->view.up || !speaks(u, r->family) || was_tried(u, r))
+        return OFFER_NEVER;
+    if (uplink_is_fit(u, r->family, r->now))
+        return OFFER_FIT;
+    if (!is_captive(u, r->family))
+        return OFFER_SILENT;
+    return r->tried ? OFFER_NEVER : OFFER_CAPTIVE;
+}
+
+size_t offer_all(const struct uplink_set *set, const struct offer_request *r, struct uplink *ret[UPLINK_MAX])
+{
+    enum offer_rank best = OFFER_CAPTIVE;
+    size_t n = 0;
+
+    for (size_t i = 0; i < set->n; i++) {
+        enum offer_rank rank = offer_rank(set->items[i], r);
+        if (rank > best) {
+            best = rank;
+            n = 0;
+        }
+        if (rank == best)
+            ret[n++] = set->items[i];
+    }
+    return n;
+}
+
+bool offer_holds(const struct uplink_set *set, const struct uplink *u, int family,
+                 const struct offer_request *r)
+{
+    struct offer_request of_this = *r;
+
+    of_this.now = 0; /* before any suspect's next try */
+    if (family != AF_UNSPEC)
+        of_this.family = family;
+    enum offer_rank own = offer_rank(u, &of_this);
+    if (own == OFFER_FIT || own == OFFER_NEVER)
+        return own == OFFER_FIT;
+    for (size_t i = 0; i < set->n; i++)
+        if (set->items[i] != u && offer_rank(set->items[i], r) > own)
+            return false;
+    return true;
+}

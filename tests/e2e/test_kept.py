@@ -1,0 +1,153 @@
+"""Connections of plain HTTP that are kept for the next request, and requests that are tried again: neither goes by an uplink
+that a new connection would not be given."""
+
+import threading
+
+import pytest
+
+from lab.http import Client, HttpOrigin, get, response
+from lab.origin import echo
+from lab.run import wait_for
+from lab.socks import socks5_connect
+from lab.topology import OPEN4
+
+SOON_S = 3  # a dial by the other uplink takes milliseconds; a kept connection on a silent line takes minutes
+
+CHOOSES = """return {{ name = "chooses", new = function(ctx)
+  return {{ pick = function(_, uplinks)
+    for _, u in ipairs(uplinks) do if u.name == "{first}" then return u end end
+  end }}
+end }}"""
+
+
+def state(proxy, name="wan1"):
+    return next(u for u in proxy.ask("uplinks")["uplinks"] if u["name"] == name)["state"]
+
+
+@pytest.fixture
+def chooses(tmp_path):
+    """Writes the policy: this uplink if it is a candidate, else the built-in default."""
+
+    def write(first):
+        path = tmp_path / "chooses.lua"
+        path.write_text(CHOOSES.format(first=first))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def server(origin):
+    return HttpOrigin(origin, lambda *_: response(200, b"served"))
+
+
+@pytest.fixture
+def checked(origin):
+    """The targets of checks: what they answer can be changed."""
+    answers = {"is": response(204, phrase="No Content")}
+    target = HttpOrigin(origin, lambda *_: answers["is"])
+    return answers, f"http://{OPEN4}:{target.port}/204"
+
+
+def by(lab, server, n):
+    """The uplink of the server's n-th connection."""
+    return lab.uplink_of(server.peers[n])
+
+
+def is_drained(lab, proxy, server):
+    proxy.tell("drain", "wan1")
+
+
+def is_suspect(lab, proxy, server):
+    lab.wan1.swallow()
+    other = server.server
+
+    def found():
+        socks5_connect(proxy, OPEN4, other.port).close()
+        return state(proxy) == "suspect"
+
+    wait_for(found, "the line is a suspect")
+
+
+def loses_its_link(lab, proxy, server):
+    lab.wan1.lose_carrier()
+    proxy.wait_event("uplink down", uplink="wan1")
+
+
+def loses_the_policys_favour(lab, proxy, server):
+    path = proxy.ask("status")["policy"]["file"]
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(CHOOSES.format(first="wan2"))
+    proxy.tell("reload")
+
+
+@pytest.mark.parametrize("happens", [is_drained, is_suspect, loses_its_link, loses_the_policys_favour])
+def test_a_kept_connection_is_not_used_again_when_its_uplink(start, lab, chooses, server, happens):
+    proxy = start("--policy", chooses("wan1"), "wan1", "wan2")
+    with Client(proxy, timeout=SOON_S) as kept:
+        assert kept.ask(get(server)).body == b"served" and kept.ask(get(server)).body == b"served"
+        assert server.peers == [lab.wan1.addr4], "it is kept"
+        happens(lab, proxy, server)
+        assert kept.ask(get(server)).body == b"served"
+        assert server.peers[-1] == lab.wan2.addr4
+        before = len(server.peers)
+        assert kept.ask(get(server)).body == b"served" and len(server.peers) == before, "the new one is kept"
+
+
+@pytest.mark.parametrize("verdict", ["captive", "down"])
+def test_nor_when_a_check_has_found_it(start, lab, chooses, server, checked, config, verdict):
+    answers, target = checked
+    own = config(f'return {{ uplinks = {{ {{ interface = "wan1", check = "{target}" }}, {{ interface = "wan2", check = "none" }} }} }}')
+    proxy = start("--config", own, "--check-interval", "1", "--policy", chooses("wan1"), check=None)
+    with Client(proxy, timeout=SOON_S) as kept:
+        assert kept.ask(get(server)).body == b"served"
+        if verdict == "captive":
+            answers["is"] = response(302, b"", "Location: http://portal.test/", phrase="Found")
+        else:
+            lab.wan1.turn_away()
+        wait_for(lambda: state(proxy) == verdict, f"the line is {verdict}", 20)
+        assert kept.ask(get(server)).body == b"served"
+        assert server.peers[-1] == lab.wan2.addr4
+
+
+def test_alone_a_suspect_keeps_its_connection(start, lab, server):
+    """There is nobody better, and it may be whole again."""
+    proxy = start("--dial-timeout", "0.5", "wan1")
+    with Client(proxy, timeout=SOON_S) as kept:
+        assert kept.ask(get(server)).body == b"served"
+        lab.wan1.swallow()
+
+        def found():
+            with pytest.raises(AssertionError):
+                socks5_connect(proxy, OPEN4, server.port)
+            return state(proxy) == "suspect"
+
+        wait_for(found, "the line is a suspect")
+        lab.wan1.restore()
+        assert kept.ask(get(server)).body == b"served"
+        assert server.peers == [lab.wan1.addr4]
+
+
+def test_a_list_of_the_policys_is_looked_at_again_for_each_try(start, lab, origin, tmp_path):
+    """The second of the list was drained, or the policy loaded anew, while the first was tried."""
+    path = tmp_path / "list.lua"
+    path.write_text("""return { name = "list", new = function(ctx) return { pick = function(conn, uplinks)
+      local order = {}
+      for _, u in ipairs(uplinks) do order[#order + 1] = u end
+      return order, "attempt " .. conn.attempt, { timeout = 2, hedge = false }
+    end } end }""")
+    proxy = start("--debug", "--policy", path, "wan1", "wan2", "wan3")
+    server = origin(echo)
+    lab.wan1.swallow()
+    acts = ((lambda: proxy.tell("drain", "wan2"), "attempt 1"), (lambda: proxy.tell("reload"), "attempt 2"))
+    for n, (act, reason) in enumerate(acts, 1):
+        before = len(proxy.events("picked", uplink="wan1"))
+        got = []
+        client = threading.Thread(target=lambda: got.append(socks5_connect(proxy, OPEN4, server.port)))  # noqa: B023
+        client.start()
+        wait_for(lambda: len(proxy.events("picked", uplink="wan1")) > before, "the first is tried")  # noqa: B023
+        act()
+        client.join(10)
+        with got[0] as tunnel:
+            assert lab.uplink_of(tunnel.source) == "wan3"
+        assert proxy.connections(n)[-1]["reason"] == reason
