@@ -31,14 +31,42 @@ static bool is_elsewhere(const struct machine *m, int link, const struct addr *s
     return elsewhere;
 }
 
-static void take_systems(struct dns_servers *ret, const struct machine *m, int link)
+/* A link-local server belongs to one link. */
+static bool is_of_link(int link, const struct addr *server)
 {
-    struct dns_servers all;
+    bool local = addr_family(server) == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&server->in6.sin6_addr);
 
-    dns_servers_of_system(&all);
-    for (size_t i = 0; i < all.n; i++)
-        if (link == 0 || addr_is_loopback(&all.items[i]) || !is_elsewhere(m, link, &all.items[i]))
-            (void)dns_servers_add(ret, &all.items[i]);
+    return !local || server->in6.sin6_scope_id == 0 || (int)server->in6.sin6_scope_id == link;
+}
+
+/* Whether a socket that is bound as the uplink's are can reach the server at all. What listens on loopback is
+ * asked without being bound. */
+static bool can_ask(const struct uplink *u, int link, const struct addr *server)
+{
+    if (addr_is_loopback(server))
+        return true;
+    return egress_allows(&u->egress, addr_family(server)) && is_of_link(link, server);
+}
+
+static void take(struct dns_servers *ret, const struct uplink *u, int link, const struct dns_servers *from)
+{
+    for (size_t i = 0; i < from->n; i++)
+        if (can_ask(u, link, &from->items[i]))
+            (void)dns_servers_add(ret, &from->items[i]);
+}
+
+/* A server on loopback asks by ways of its own: it is taken where no other server is known. */
+static void take_systems(struct dns_servers *ret, const struct uplink *u, const struct machine *m, int link,
+                         const struct dns_servers *system, bool loopback)
+{
+    for (size_t i = 0; i < system->n; i++) {
+        const struct addr *server = &system->items[i];
+        bool fits = loopback ? addr_is_loopback(server)
+                             : !addr_is_loopback(server) && can_ask(u, link, server) &&
+                                   (link == 0 || !is_elsewhere(m, link, server));
+        if (fits)
+            (void)dns_servers_add(ret, server);
+    }
 }
 
 static void take_routers(struct dns_servers *ret, const struct uplink *u, const struct machine *m)
@@ -59,19 +87,26 @@ static const char *find(struct dns_servers *ret, const struct name_servers *n, c
                         const struct machine *m)
 {
     const struct machine_link *link = machine_link_by_name(m, u->egress.device);
+    int index = link ? link->index : 0;
+    struct dns_servers learned = {.n = 0}, system;
 
-    *ret = u->dns.n > 0 ? u->dns : n->set;
+    *ret = (struct dns_servers){.n = 0};
+    take(ret, u, index, u->dns.n > 0 ? &u->dns : &n->set);
     if (ret->n > 0)
         return "config";
     if (link)
-        dns_servers_of_link(ret, link->index, "");
+        dns_servers_of_link(&learned, index, "");
+    take(ret, u, index, &learned);
     if (ret->n > 0)
         return "link";
-    take_systems(ret, m, link ? link->index : 0);
+    dns_servers_of_system(&system, "");
+    take_systems(ret, u, m, index, &system, false);
     if (ret->n > 0)
         return "system";
     take_routers(ret, u, m);
-    return "router";
+    size_t routers = ret->n;
+    take_systems(ret, u, m, index, &system, true);
+    return routers > 0 ? "router" : "system";
 }
 
 /* --- refreshing ----------------------------------------------------------------------------------------- */
@@ -121,7 +156,7 @@ void name_servers_refresh(struct name_servers *n, const struct machine *m)
     struct dns_servers direct = n->set;
 
     if (direct.n == 0)
-        dns_servers_of_system(&direct);
+        dns_servers_of_system(&direct, "");
     resolver_aim(n->direct, &EGRESS_DIRECT, &direct);
     for (size_t i = 0; i < n->uplinks->n; i++)
         refresh(n, n->uplinks->items[i], m);

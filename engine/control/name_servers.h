@@ -1,6 +1,10 @@
-/* Which DNS servers are asked by which uplink: those that the config names for it, or for all; else those
- * that the system has learned for its link; else those of the system that can be reached by it; else its
- * router. */
+/* Which DNS servers each uplink asks: those that the config names for it, or for all; else those that the
+ * system has learned for its link; else those in resolv.conf that it can reach; else its router, and behind
+ * it what resolv.conf names on loopback.
+ *
+ * An uplink cannot reach a server of a family that it lacks, a link-local server of another link, or a router
+ * in another link's network. A server on loopback, such as the stub of systemd-resolved, is not bound to an
+ * uplink and asks by ways of its own. So it is the last to be asked, unless the config names it. */
 #ifndef STEERWAY_CONTROL_NAME_SERVERS_H
 #define STEERWAY_CONTROL_NAME_SERVERS_H
 

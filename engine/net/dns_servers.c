@@ -2,18 +2,25 @@
 
 #include "base/compiler.h"
 
-#include <ares.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { DNS_PORT = 53, PATH_LEN = 512 };
+enum { DNS_PORT = 53, PATH_LEN = 512, LINE_LEN = 4096 };
+
+/* A link-local address is another server on another link. */
+static bool same_server(const struct addr *a, const struct addr *b)
+{
+    if (!addr_same_ip(a, b) || addr_port(a) != addr_port(b))
+        return false;
+    return addr_family(a) != AF_INET6 || a->in6.sin6_scope_id == b->in6.sin6_scope_id;
+}
 
 bool dns_servers_same(const struct dns_servers *a, const struct dns_servers *b)
 {
     for (size_t i = 0; i < a->n && i < b->n; i++)
-        if (!addr_same_ip(&a->items[i], &b->items[i]) || addr_port(&a->items[i]) != addr_port(&b->items[i]))
+        if (!same_server(&a->items[i], &b->items[i]))
             return false;
     return a->n == b->n;
 }
@@ -21,7 +28,7 @@ bool dns_servers_same(const struct dns_servers *a, const struct dns_servers *b)
 bool dns_servers_add(struct dns_servers *s, const struct addr *server)
 {
     for (size_t i = 0; i < s->n; i++)
-        if (addr_same_ip(&s->items[i], server) && addr_port(&s->items[i]) == addr_port(server))
+        if (same_server(&s->items[i], server))
             return true;
     if (s->n == DNS_SERVERS_MAX)
         return false;
@@ -69,29 +76,34 @@ const char *dns_servers_format(const struct dns_servers *s, char out[DNS_SERVERS
 
 /* --- of the system -------------------------------------------------------------------------------------- */
 
-static void take_node(struct dns_servers *s, const struct ares_addr_port_node *node)
+/* The rest of "nameserver ADDRESS", or NULL (resolv.conf(5)). */
+static char *nameserver_of(char *line)
 {
-    struct addr a;
-    bool is4 = node->family == AF_INET;
-    uint16_t port = node->udp_port ? (uint16_t)node->udp_port : DNS_PORT;
+    static const char key[] = "nameserver";
+    char *rest = line + sizeof key - 1;
 
-    if (addr_from_ip(&a, (const uint8_t *)&node->addr, is4 ? 4 : 16, port) == 0)
-        (void)dns_servers_add(s, &a);
+    if (strncmp(line, key, sizeof key - 1) != 0 || (*rest != ' ' && *rest != '\t'))
+        return NULL;
+    rest += strspn(rest, " \t");
+    rest[strcspn(rest, " \t\r\n")] = '\0';
+    return rest;
 }
 
-void dns_servers_of_system(struct dns_servers *ret)
+void dns_servers_of_system(struct dns_servers *ret, const char *root)
 {
-    struct ares_addr_port_node *nodes = NULL;
-    ares_channel channel;
+    char path[PATH_LEN], line[LINE_LEN];
+    struct addr a;
 
     *ret = (struct dns_servers){.n = 0};
-    if (ares_init(&channel) != ARES_SUCCESS)
-        return;
-    if (ares_get_servers_ports(channel, &nodes) == ARES_SUCCESS)
-        for (const struct ares_addr_port_node *it = nodes; it; it = it->next)
-            take_node(ret, it);
-    ares_free_data(nodes);
-    ares_destroy(channel);
+    (void)snprintf(path, sizeof path, "%s/etc/resolv.conf", root);
+    FILE *f = fopen(path, "re");
+    while (f && fgets(line, sizeof line, f)) {
+        char *text = nameserver_of(line);
+        if (text && addr_parse_ip(&a, slice_str(text), DNS_PORT) == 0)
+            (void)dns_servers_add(ret, &a);
+    }
+    if (f)
+        (void)fclose(f);
 }
 
 /* --- of a link ------------------------------------------------------------------------------------------ */
@@ -109,7 +121,7 @@ static void take_word(struct dns_servers *s, char *word)
 /* The values of "KEY=a b c" in a file of theirs. */
 static void take_file(struct dns_servers *s, const char *path, const char *key)
 {
-    char line[4096], *rest;
+    char line[LINE_LEN], *rest;
     FILE *f = fopen(path, "re");
     size_t len = strlen(key);
 

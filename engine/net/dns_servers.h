@@ -24,8 +24,11 @@ MUST_CHECK int dns_servers_parse(struct dns_servers *ret, const char *text);
 /** "192.0.2.1, [2001:db8::1]:5353": the port where it is not 53. @return out */
 const char *dns_servers_format(const struct dns_servers *s, char out[DNS_SERVERS_TEXT_MAX]);
 
-/** Those of the system (resolv.conf), without any when it names none. */
-void dns_servers_of_system(struct dns_servers *ret);
+/** The servers in /etc/resolv.conf, in its order; none where it names none. A link-local server keeps its
+ * link
+ *  ("fe80::1%eth0"); a line that names a link which does not exist is passed over.
+ *  @param root  of the file system, "" but for tests */
+void dns_servers_of_system(struct dns_servers *ret, const char *root);
 
 /** Those that systemd-networkd or systemd-resolved have for a link: by DHCP, router advertisements, or the
  *  network manager. None where neither runs.

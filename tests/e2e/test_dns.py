@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from lab.names import SILENCE, NameServer
+from lab.names import SILENCE, NameServer, with_files
 from lab.netns import Netns
 from lab.origin import echo
 from lab.run import wait_for
@@ -53,15 +53,6 @@ def test_servers_that_the_config_names_for_one_uplink(start, names, origin, only
     assert askers(names, "open.test") == {"2001:db8:1::2"}
     assert servers_of(proxy) == {"wan1": [NAMES6], "wan2": [NAMES4]}
     assert sources_of(proxy) == {"wan1": (NAMES6, "config"), "wan2": (NAMES4, "config")}
-
-
-def with_files(files, resolv=""):
-    """A proxy that finds these files below /run, and that resolv.conf."""
-    script = "mount -t tmpfs none /run && mkdir -p /run/systemd/netif/links /run/systemd/resolve/netif\n"
-    for path, text in files.items():
-        script += f"printf '{text}' > /run/systemd/{path}\n"
-    script += f"printf '{resolv}' > /run/resolv && mount --bind /run/resolv /etc/resolv.conf\n"
-    return ["unshare", "--mount", "sh", "-e", "-c", script + 'exec "$@"', "sh"]
 
 
 def test_servers_that_the_system_has_learned_for_a_link(start, lab, names, origin, only):

@@ -65,3 +65,12 @@ class NameServer:
                 count += 1
         head = packet[:2] + struct.pack(">HHHHH", 0x8180 | code, 1, count, 0, 0)
         return head + packet[12 : at + 4] + records
+
+
+def with_files(files, resolv=""):
+    """A proxy that finds these files below /run, and that resolv.conf."""
+    script = "mount -t tmpfs none /run && mkdir -p /run/systemd/netif/links /run/systemd/resolve/netif\n"
+    for path, text in files.items():
+        script += f"printf '{text}' > /run/systemd/{path}\n"
+    script += f"printf '{resolv}' > /run/resolv && mount --bind /run/resolv /etc/resolv.conf\n"
+    return ["unshare", "--mount", "sh", "-e", "-c", script + 'exec "$@"', "sh"]

@@ -73,7 +73,8 @@ class Netns:
     def datagrams(self, address, port):
         with self.within():
             s = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
-            s.bind((address, port))
+            # With its link, where it has one: "fe80::1%eth0".
+            s.bind(socket.getaddrinfo(address, port, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST)[0][4])
             return s
 
     def sysctl(self, name, value):

@@ -86,11 +86,54 @@ static void what_the_system_has_learned_for_a_link(void **state)
     assert_int_equal(system(command), 0);
 }
 
+static void what_resolv_conf_names(void **state)
+{
+    static const struct {
+        const char *text, *servers;
+    } files[] = {
+        {"", ""},
+        {"# nameserver 192.0.2.1\n;nameserver 192.0.2.1\n", ""},
+        {"nameserver 192.0.2.1\nsearch a.test\nnameserver\t2001:db8::1  \nnameserver 192.0.2.1\n",
+         "192.0.2.1, 2001:db8::1"},
+        {"nameserver fe80::1%lo\nnameserver fe80::1\nnameserver fe80::1%nowhere\n", "fe80::1%lo, fe80::1"},
+        {"nameserver192.0.2.1\nnameserver\nnameserver rubbish\noptions nameserver 192.0.2.1\n", ""},
+        {"nameserver 192.0.2.7", "192.0.2.7"},
+    };
+    char root[] = "/tmp/steerway-dns-XXXXXX", folder[64], text[DNS_SERVERS_TEXT_MAX], path[80];
+    struct dns_servers s;
+    (void)state;
+    assert_non_null(mkdtemp(root));
+    dns_servers_of_system(&s, root);
+    assert_int_equal(s.n, 0);
+    (void)snprintf(folder, sizeof folder, "%s/etc", root);
+    (void)snprintf(path, sizeof path, "%s/resolv.conf", folder);
+    assert_int_equal(mkdir(folder, 0700), 0);
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        write_file(folder, "resolv.conf", files[i].text);
+        dns_servers_of_system(&s, root);
+        assert_string_equal(dns_servers_format(&s, text), files[i].servers);
+    }
+    assert_int_equal(unlink(path) + rmdir(folder) + rmdir(root), 0);
+}
+
+static void a_link_local_server_of_another_link_is_another_server(void **state)
+{
+    struct dns_servers a, b;
+    (void)state;
+    assert_int_equal(dns_servers_parse(&a, "fe80::1%1"), 0);
+    assert_int_equal(dns_servers_parse(&b, "fe80::1%2"), 0);
+    assert_false(dns_servers_same(&a, &b));
+    assert_true(dns_servers_add(&a, &b.items[0]));
+    assert_int_equal(a.n, 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lists_are_read_and_written),
         cmocka_unit_test(what_the_system_has_learned_for_a_link),
+        cmocka_unit_test(what_resolv_conf_names),
+        cmocka_unit_test(a_link_local_server_of_another_link_is_another_server),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
