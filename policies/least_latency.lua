@@ -17,31 +17,6 @@ return {
 
   ---@param ctx steerway.Ctx
   new = function(ctx)
-    local slack, explore = ctx.params.slack, ctx.params.explore
-    local least = balance.least_connections()
-    local last = {} -- by uplink id: when it was chosen
-    local best = 0 -- of the pick under way
-
-    -- A line without a time has not connected yet, and may never.
-    local near = balance.only(function(u)
-      return u.connect_time > 0 and u.connect_time / u.weight <= best * (1 + slack)
-    end, least)
-
-    return {
-      pick = function(conn, uplinks)
-        best = math.huge
-        local rested
-        for i = 1, #uplinks do
-          local u = uplinks[i]
-          if conn.now - (last[u.id] or -math.huge) >= explore then
-            rested = rested or u
-          end
-          best = u.connect_time > 0 and math.min(best, u.connect_time / u.weight) or best
-        end
-        local chosen = rested or near(conn, uplinks)
-        last[chosen.id] = conn.id > 0 and conn.now or nil -- a pick on trial measures nothing
-        return chosen, rested and "to measure it" or "soonest to answer"
-      end,
-    }
+    return { pick = balance.least_latency(ctx, { slack = ctx.params.slack, explore = ctx.params.explore }) }
   end,
 }

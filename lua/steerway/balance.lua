@@ -5,6 +5,8 @@
 -- hold for every connection outermost (quotas, then tiers), since each sees only what the ones around it have left.
 -- Choosers have a memory of their own: make them once, in new(ctx).
 
+local options = require "steerway.options"
+
 local balance = {}
 
 local floor, huge, log, max, min = math.floor, math.huge, math.log, math.max, math.min
@@ -256,6 +258,182 @@ function balance.tiers(inner, full)
       reason = "backup tier"
     end
     return u, reason, opts
+  end
+end
+
+local function check_ctx(what, ctx)
+  if type(ctx) ~= "table" or type(ctx.uplinks) ~= "table" then
+    error(("balance.%s: expected ctx, as new(ctx) is given it, got %s"):format(what, type(ctx)), 3)
+  end
+end
+
+local function down(u) return u.rx_capacity end
+local function up(u) return u.tx_capacity end
+local DIRECTIONS = { auto = true, down = true, up = true }
+
+---@class steerway.FairShareOptions
+---@field direction? "auto"|"down"|"up"  which capacity counts; "auto", the default: that of the direction in which more moves
+---@field explore? number  a line that was passed over so many times is tried; 100 if nil
+
+local function check_fair_share(o)
+  options.check("balance.fair_share", o, { direction = "string?", explore = "number?" }, 3)
+  if o.direction and not DIRECTIONS[o.direction] then
+    error(('balance.fair_share: direction: expected "auto", "down" or "up", got "%s"'):format(o.direction), 3)
+  end
+  if o.explore and not (o.explore >= 2 and o.explore < huge) then
+    error(("balance.fair_share: explore: expected a number of picks from 2, got %g"):format(o.explore), 3)
+  end
+end
+
+---The largest learned capacity for each busy connection, the new one included. A line whose capacity is not known yet counts as
+---an average one; when others are known and `explore` picks have taught nothing of it, it counts as less with each further pick.
+---@param ctx steerway.Ctx
+---@param o? steerway.FairShareOptions
+---@return steerway.Chooser
+function balance.fair_share(ctx, o)
+  check_ctx("fair_share", ctx)
+  o = o or {}
+  check_fair_share(o)
+  local direction, explore = o.direction or "auto", o.explore or 100
+  local capacity = direction == "up" and up or down
+  local typical, compared = 1, false -- of a unit of weight; whether any capacity is known
+  local passed, in_vain = {}, {} -- by uplink id: picks of others since its last one; picks that taught nothing of it
+  for _, u in ipairs(ctx.uplinks) do
+    passed[u.id], in_vain[u.id] = 0, 0
+  end
+
+  local function worth(u)
+    local known = capacity(u)
+    if known > 0 then
+      return known
+    end
+    local vain = compared and in_vain[u.id] or 0
+    return typical * u.weight * (vain > explore and explore / vain or 1)
+  end
+
+  local share = balance.least_of(function(u)
+    return -worth(u) / (u.busy + 1) -- negative, as the least is chosen
+  end, "largest share")
+
+  local function look(uplinks, n)
+    local sum, weight, sent = 0, 0, 0
+    for i = 1, n do
+      local u = uplinks[i]
+      local known = capacity(u)
+      if known > 0 then
+        sum, weight, in_vain[u.id] = sum + known, weight + u.weight, 0
+      end
+      sent = sent + u.tx_rate - u.rx_rate
+    end
+    if direction == "auto" then
+      capacity = sent > 0 and up or down
+    end
+    typical, compared = weight > 0 and sum / weight or 1, weight > 0
+  end
+
+  -- The line that was passed over most often, and too often.
+  local function starved(uplinks, n)
+    local most, found = explore, nil
+    for i = 1, n do
+      local u = uplinks[i]
+      local count = (passed[u.id] or 0) + 1
+      passed[u.id] = count
+      if count > most then
+        most, found = count, u
+      end
+    end
+    return found
+  end
+
+  return function(conn, uplinks, n)
+    n = n or #uplinks
+    look(uplinks, n)
+    local chosen, reason = starved(uplinks, n), "to measure it anew"
+    if not chosen or conn.attempt > 1 then -- who has waited for a failure gets the best line
+      chosen, reason = share(conn, uplinks, n)
+    end
+    local id = chosen.id
+    passed[id] = 0
+    if compared and capacity(chosen) <= 0 then
+      in_vain[id] = (in_vain[id] or 0) + 1
+    end
+    return chosen, reason
+  end
+end
+
+-- So many picks go to a line that is known to be quick for each one that explores.
+local PICKS_BETWEEN = 3
+
+---@class steerway.LeastLatencyOptions
+---@field slack? number    a line that is slower than the best by this share is its equal; 0.25 if nil
+---@field explore? number  a line that was not chosen for so many seconds is tried; 20 if nil
+
+local function check_least_latency(o)
+  options.check("balance.least_latency", o, { slack = "number?", explore = "number?" }, 3)
+  if o.slack and not (o.slack >= 0 and o.slack < huge) then
+    error(("balance.least_latency: slack: expected a number from 0, got %g"):format(o.slack), 3)
+  end
+  if o.explore and not (o.explore > 0 and o.explore < huge) then
+    error(("balance.least_latency: explore: expected seconds, above 0, got %g"):format(o.explore), 3)
+  end
+end
+
+---The line that connects soonest for its weight; near equals share by fewest connections. A line that was not chosen for
+---`explore` seconds, its time known or not, is tried by one pick in four at most; one that was never chosen, at once.
+---@param ctx steerway.Ctx
+---@param o? steerway.LeastLatencyOptions
+---@return steerway.Chooser
+function balance.least_latency(ctx, o)
+  check_ctx("least_latency", ctx)
+  o = o or {}
+  check_least_latency(o)
+  local now, slack, explore = ctx.now, o.slack or 0.25, o.explore or 20
+  local last = {} -- by uplink id: when it was chosen
+  local between = 0 -- picks since one has explored
+  local best = 0 -- of the pick under way
+
+  -- A line without a time has not connected yet, and may never.
+  local function is_near(u)
+    return u.connect_time > 0 and u.connect_time / u.weight <= best * (1 + slack)
+  end
+  local near = balance.only(is_near, balance.least_connections())
+
+  local function look(uplinks, n)
+    best = huge
+    for i = 1, n do
+      local time = uplinks[i].connect_time
+      if time > 0 then
+        best = min(best, time / uplinks[i].weight)
+      end
+    end
+  end
+
+  -- The line that has rested longest, and long enough.
+  local function rested(uplinks, n, time)
+    local longest, found = -1, nil
+    for i = 1, n do
+      local u = uplinks[i]
+      local rest = time - (last[u.id] or -huge)
+      if rest > longest and rest >= explore and (rest == huge or between >= PICKS_BETWEEN and not is_near(u)) then
+        longest, found = rest, u
+      end
+    end
+    return found
+  end
+
+  return function(conn, uplinks, n)
+    n = n or #uplinks
+    local time = now()
+    look(uplinks, n)
+    local chosen, reason = conn.attempt == 1 and rested(uplinks, n, time) or nil, "to measure it"
+    between = chosen and 0 or between + 1
+    if not chosen then
+      chosen, reason = near(conn, uplinks, n), "soonest to answer"
+    end
+    if conn.id > 0 then -- a pick on trial measures nothing
+      last[chosen.id] = time
+    end
+    return chosen, reason
   end
 end
 

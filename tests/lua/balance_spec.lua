@@ -374,3 +374,125 @@ describe("balance.tiers", function()
     assert.truthy(kit.fails(function() balance.tiers(print, 5) end):find "balance.tiers: expected a function%(uplink%), or nil")
   end)
 end)
+
+describe("balance.fair_share", function()
+  -- So many picks, each over before the next.
+  local function picks(choose, w, n)
+    local count = {}
+    for _ = 1, n do
+      local name = choose({ attempt = 1, id = 1 }, w.uplinks).name
+      count[name] = (count[name] or 0) + 1
+    end
+    return count
+  end
+
+  it("goes into other choosers, and sees only what they leave", function()
+    local w = kit.world {
+      { name = "a", rx_capacity = 1e6, tier = 2 }, { name = "b", rx_capacity = 2e6 }, { name = "c", rx_capacity = 1e6 },
+    }
+    local choose = balance.tiers(balance.fair_share(w:ctx(), { explore = 1000 }))
+    assert.same({ b = 20 }, picks(choose, w, 20))
+    w.views[2].busy = 3
+    assert.same({ c = 20 }, picks(choose, w, 20))
+  end)
+
+  it("lets a line whose meter never learns neither win nor lose for ever", function()
+    local w = kit.world { { name = "thin", rx_capacity = 1e5 }, { name = "wide", rx_capacity = 1e6 }, { name = "mute" } }
+    local choose = balance.fair_share(w:ctx(), { explore = 50 })
+    w.views[2].busy = 3 -- an average line would be chosen before the wide one
+    local first = picks(choose, w, 50)
+    assert.is_true(first.mute >= 45)
+    local count = picks(choose, w, 2000)
+    assert.is_true(count.wide > 1700, "wide: " .. count.wide)
+    assert.is_true(count.mute > 30 and count.mute < 250, "mute: " .. count.mute)
+    w.views[3].rx_capacity = 1e7
+    picks(choose, w, 51) -- by its turn at the latest
+    assert.is_true(picks(choose, w, 100).mute > 90)
+  end)
+
+  it("goes by weight as long as nothing is known of any line", function()
+    local w = kit.world { { name = "a", weight = 3 }, { name = "b" } }
+    local choose, count = balance.fair_share(w:ctx(), { explore = 2000 }), { a = 0, b = 0 }
+    for _ = 1, 1000 do
+      local name = choose({ attempt = 1, id = 1 }, w.uplinks).name
+      count[name], w:named(name).busy = count[name] + 1, w:named(name).busy + 1
+    end
+    assert.same({ a = 750, b = 250 }, count)
+  end)
+
+  it("explores with nobody who has waited for a failure", function()
+    local w = kit.world { { name = "a", rx_capacity = 1e9 }, { name = "b", rx_capacity = 1 } }
+    local choose = balance.fair_share(w:ctx(), { explore = 2 })
+    for _ = 1, 10 do
+      assert.equal("a", choose({ attempt = 2, id = 1 }, w.uplinks).name)
+    end
+    assert.equal("b", choose({ attempt = 1, id = 1 }, w.uplinks).name)
+  end)
+
+  it("says what it wants", function()
+    local ctx = kit.world({ {} }):ctx()
+    local function refusal(...)
+      return kit.fails(balance.fair_share, ...)
+    end
+    assert.truthy(refusal():find("balance.fair_share: expected ctx, as new(ctx) is given it, got nil", 1, true))
+    assert.truthy(refusal(ctx, { direction = "sideways" }):find('expected "auto", "down" or "up", got "sideways"', 1, true))
+    assert.truthy(refusal(ctx, { explore = 1 }):find "expected a number of picks from 2, got 1")
+    assert.truthy(refusal(ctx, { explor = 1 }):find "there is no option 'explor'")
+  end)
+end)
+
+describe("balance.least_latency", function()
+  local w, choose
+
+  local function picks(n, step)
+    local count = {}
+    for _ = 1, n do
+      w.frame.now = w.frame.now + step
+      local name = choose({ attempt = 1, id = 1 }, w.uplinks).name
+      count[name] = (count[name] or 0) + 1
+    end
+    return count
+  end
+
+  it("goes into other choosers, and sees only what they leave", function()
+    w = kit.world { { name = "a", connect_time = 0.01, tags = { "metered" } }, { name = "b", connect_time = 0.05 } }
+    choose = balance.only(function(u) return not u.tags.metered end, balance.least_latency(w:ctx()))
+    assert.same({ b = 30 }, picks(30, 1))
+  end)
+
+  it("lets a line that never connects neither win nor lose for ever", function()
+    w = kit.world { { name = "good", connect_time = 0.05 }, { name = "mute" } }
+    choose = balance.least_latency(w:ctx(), { explore = 10 })
+    picks(2, 1)
+    local count = picks(200, 1)
+    assert.near(20, count.mute, 3)
+    w.views[2].connect_time = 0.01
+    assert.is_true(picks(100, 1).mute > 80)
+  end)
+
+  it("tries every line where a connection comes but once in a long while, and uses the best one all the same", function()
+    w = kit.world { { name = "a", connect_time = 0.2 }, { name = "b", connect_time = 0.02 }, { name = "c" } }
+    choose = balance.least_latency(w:ctx())
+    local count = picks(120, 60)
+    assert.is_true(count.b >= 85, "b: " .. count.b)
+    assert.is_true(count.a >= 10 and count.c >= 10, ("a: %d, c: %d"):format(count.a, count.c))
+  end)
+
+  it("explores with nobody who has waited for a failure", function()
+    w = kit.world { { name = "a", connect_time = 0.01 }, { name = "b" } }
+    choose = balance.least_latency(w:ctx())
+    assert.equal("a", choose({ attempt = 2, id = 1 }, w.uplinks).name)
+    assert.equal("a", choose({ attempt = 2, id = 1 }, w.uplinks).name)
+    assert.equal("b", choose({ attempt = 1, id = 1 }, w.uplinks).name)
+  end)
+
+  it("says what it wants", function()
+    local ctx = kit.world({ {} }):ctx()
+    local function refusal(...)
+      return kit.fails(balance.least_latency, ...)
+    end
+    assert.truthy(refusal({ slack = 1 }):find("balance.least_latency: expected ctx", 1, true))
+    assert.truthy(refusal(ctx, { slack = -1 }):find "expected a number from 0, got %-1")
+    assert.truthy(refusal(ctx, { explore = 0 }):find "expected seconds, above 0, got 0")
+  end)
+end)

@@ -316,4 +316,15 @@ describe("docs/policy-guide.md", function()
     end
     assert.is_true(used.fibre)
   end)
+
+  it("7: goes by what was measured", function()
+    local policy = step(7)
+    for i = 1, 3 do
+      step_world.views[i].connect_time, step_world.views[i].rx_capacity = 0.01 * i, 1e6 * i
+    end
+    policy:tally(4) -- the first picks try each line
+    assert.same({ fibre = 20, dsl = 0, lte = 0 }, policy:tally(20))
+    assert.same({ fibre = 0, dsl = 20, lte = 0 }, policy:tally(20, { port = 6881 }))
+    assert.equal("lte", policy:pick(nil, { "lte" }).uplink)
+  end)
 end)
