@@ -4,8 +4,13 @@
 --   local policy = world:load "mine.lua"
 --   assert.equal("fibre", policy:pick({ host = "www.example.org", port = 443 }).uplink)
 --
--- What a policy meets here it meets in the proxy: the same sandbox, the same types, the same checks of what it returns. Only time
--- and budget are not the proxy's: a clock stands until world:pass lets it go on, and a loop without end never ends.
+-- What a policy meets here it meets in the proxy: the same sandbox, the same types, the same checks of what it returns. A
+-- field, an option or a hook that does not exist is an error at the line of the spec.
+--
+-- Time and budget are the spec's own. Both clocks stand still between calls: the monotonic one (conn.now, ctx.now), which
+-- begins at 1000 or at o.now, and the calendar (ctx.time, os.time, os.date), which begins at the present or at o.time.
+-- world:pass moves both and calls the timers that are due. The field `now` of a connection sets the monotonic one alone, and
+-- calls no timer. Only os.clock is real. There is no budget: a loop without end never ends.
 
 if not package then
   error("steerway.testing is for specs; a policy cannot use it", 0)
@@ -29,7 +34,71 @@ local CONN = {
   id = 1, port = 443, attempt = 1, is_domain = true, is_ipv6 = false,
   host = "www.example.org", client = "192.0.2.7", listener = "127.0.0.1:1080", proto = "socks5",
 }
-local OWN = { name = true, kind = true, interface = true, tags = true } -- fields of an uplink that are no numbers
+local OWN = { name = "string", kind = "string", interface = "string", tags = "table" } -- fields of an uplink that are no numbers
+local CONN_FIELDS = {
+  id = "number", now = "number", port = "number", attempt = "number", is_domain = "boolean", is_ipv6 = "boolean",
+}
+for _, key in ipairs(TEXTS) do
+  CONN_FIELDS[key] = "string"
+end
+-- The hooks, and the facts that each is told.
+local HOOKS = {
+  opened = { connect_s = "number" },
+  failed = { error = "string" },
+  closed = { tx = "number", rx = "number", duration = "number", first_byte = "number", reason = "string" },
+  uplink_changed = { what = "string" },
+}
+local WORDS = {
+  error = { "timeout", "refused", "unreachable", "reset", "dns", "bind" },
+  what = { "up", "down", "address", "quota" },
+}
+local LOAD_OPTIONS = {
+  params = "table", file = "string", files = "table", random = "function", wall = "function", log = "function",
+  metric = "function",
+}
+
+local function names_of(t)
+  local names = {}
+  for name in pairs(t) do
+    names[#names + 1] = name
+  end
+  table.sort(names)
+  return names
+end
+
+local function fail(level, fmt, ...)
+  error("testing: " .. fmt:format(...), level + 1)
+end
+
+-- Only what is known, and of its type: a slip would test something else than it says.
+local function check_fields(what, given, known, level)
+  if given ~= nil and type(given) ~= "table" then
+    fail(level + 1, "%s: expected a table of fields, got %s", what, type(given))
+  end
+  for key, value in pairs(given or {}) do
+    local kind = known[key]
+    if not kind then
+      fail(level + 1, "%s (known: %s)", nearest.complaint(what, key, names_of(known)), table.concat(names_of(known), ", "))
+    elseif type(value) ~= kind then
+      fail(level + 1, "%s: %s: expected a %s, got %s", what, key, kind, type(value))
+    end
+  end
+end
+
+local function check_word(what, word, known, level)
+  for _, each in ipairs(known) do
+    if word == each then
+      return
+    end
+  end
+  fail(level + 1, "%s: expected one of %s, got '%s'", what, table.concat(known, ", "), word)
+end
+
+-- The numbers of an uplink, which a test sets.
+local function no_number(_, key)
+  error("testing: " .. nearest.complaint("an uplink", key, types.uplink_names), 2)
+end
+ffi.metatype(types.writable_uplink, { __index = no_number, __newindex = no_number })
 
 local World, Policy = {}, {}
 World.__index, Policy.__index = World, Policy
@@ -40,6 +109,7 @@ World.__index, Policy.__index = World, Policy
 ---@param uplinks steerway.TestUplink[]
 ---@param o? { now?: number, time?: number }  the clocks to begin with: monotonic, and seconds since 1970
 function testing.world(uplinks, o)
+  check_fields("testing.world", o, { now = "number", time = "number" }, 2)
   o = o or {}
   types.bind(nil)
   local frame, conn, stats = types.bound()
@@ -68,8 +138,14 @@ function World:add(spec)
   local id = #self.uplinks + 1
   local view = types.writable_uplink { weight = 1, tier = 1, id = id, up = true, ipv4 = true, quota_left = math.huge }
   for key, value in pairs(spec) do
-    if not OWN[key] and not pcall(function() view[key] = value end) then
-      error(("testing: %s = %s: %s"):format(key, tostring(value), nearest.complaint("an uplink", key, types.uplink_names)), 3)
+    if not OWN[key] and not pcall(function() return view[key] end) then
+      fail(3, "%s = %s: %s", key, tostring(value), nearest.complaint("an uplink", key, types.uplink_names))
+    end
+    local kind = OWN[key] or type(view[key])
+    if type(value) ~= kind then
+      fail(3, "%s: expected a %s, got %s", key, kind, type(value))
+    elseif not OWN[key] then
+      view[key] = value
     end
   end
   local name = spec.name or "uplink" .. id
@@ -91,7 +167,8 @@ function World:named(name)
 end
 
 -- Put a connection into the frame, as the engine does before a call.
-function World:begin(fields)
+function World:begin(fields, level)
+  check_fields("conn", fields, CONN_FIELDS, (level or 2) + 1)
   fields = fields or {}
   local function value(key)
     if fields[key] ~= nil then
@@ -119,9 +196,12 @@ function World:finish()
   end
 end
 
----Let so many seconds pass; timers are called when they are due.
+---Let so many seconds pass, by both clocks; timers are called when they are due.
 ---@param seconds number
 function World:pass(seconds)
+  if type(seconds) ~= "number" or not (seconds >= 0 and seconds < math.huge) then
+    fail(2, "pass: expected seconds, from 0, got %s", tostring(seconds))
+  end
   local frame, to = self.frame, self.frame.now + seconds
   while frame.next_timer <= to do
     local step = math.max(0, frame.next_timer - frame.now)
@@ -143,6 +223,7 @@ end
 ---@param source string  a path that ends in .lua, or the policy's text
 ---@param o? steerway.TestLoadOptions
 function World:load(source, o)
+  check_fields("load", o, LOAD_OPTIONS, 2)
   o = o or {}
   local policy = setmetatable({ world = self, said = {}, options = o }, Policy)
   policy:take(source)
@@ -244,7 +325,7 @@ end
 function Policy:pick(conn, who)
   local frame, ids = self.world.frame, self:candidates(who)
   assert(#ids > 0, "there is no candidate, and pick is never asked without")
-  self.world:begin(conn)
+  self.world:begin(conn, 2)
   local verdict, reason = self:raw_pick(ids)
   local out = { verdict = VERDICTS[verdict], reason = reason, timeout = frame.timeout_s, hedge = frame.hedge_s, names = {} }
   if out.verdict == "use" then
@@ -280,15 +361,25 @@ function Policy:tally(n, conn, who)
   return count
 end
 
----Call a hook, if the policy has it: "opened", "failed", "closed" or "uplink_changed".
+---Call a hook, if the policy has it: "opened", "failed", "closed" or "uplink_changed". Another name is an error.
 ---@param name string
 ---@param conn table|nil
 ---@param uplink string|integer  its name or number
----@param facts? table  connect_s; error; tx, rx, duration, first_byte, reason; what
+---@param facts? table  connect_s; error; tx, rx, duration, first_byte, reason; what: those of this hook
 function Policy:hook(name, conn, uplink, facts)
+  if not HOOKS[name] then
+    fail(2, "%s (known: %s)", nearest.complaint("a policy", name, names_of(HOOKS)):gsub("field", "hook"),
+      table.concat(names_of(HOOKS), ", "))
+  end
+  check_fields(name, facts, HOOKS[name], 2)
   facts = facts or {}
+  for fact, words in pairs(WORDS) do
+    if facts[fact] then
+      check_word(name .. ": " .. fact, facts[fact], words, 2)
+    end
+  end
   local frame = self.world.frame
-  self.world:begin(conn)
+  self.world:begin(conn, 2)
   frame.uplink = self:candidates({ uplink })[1]
   frame.connect_s = facts.connect_s or 0
   frame.word = facts.error or facts.reason or facts.what or ""

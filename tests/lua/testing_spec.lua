@@ -1,5 +1,6 @@
 local kit = require "kit"
 local testing = require "steerway.testing"
+local types = require "steerway.host.types"
 
 local POLICY = [[
 return { name = "mine", params = { n = { type = "number", default = 1 } }, new = function(ctx)
@@ -123,6 +124,64 @@ describe("steerway.testing", function()
 
   it("loads a file by its path", function()
     assert.equal("fibre", world:load("policies/failover.lua"):pick().uplink)
+  end)
+
+  it("refuses what does not exist, at the line of the spec", function()
+    local function refusal(f, ...)
+      local message = kit.fails(f, ...)
+      assert.truthy(message:find "testing_spec.lua:%d+: testing: ", message)
+      return message:match "testing: (.*)$"
+    end
+    local function pick(fields) policy:pick(fields) end
+    local function hook(...) policy:hook(...) end
+    local function load(o) world:load(POLICY, o) end
+    local function new(...) testing.world(...) end
+    local function pass(seconds) world:pass(seconds) end
+    assert.truthy(refusal(pick, { hots = "x.org" }):find(
+      "conn has no field 'hots'; did you mean 'host'? (known: attempt,", 1, true))
+    assert.truthy(refusal(pick, { tag = 5 }):find "conn has no field 'tag'")
+    assert.equal("conn: port: expected a number, got string", refusal(pick, { port = "443" }))
+    assert.equal("conn: expected a table of fields, got string", refusal(pick, "www.example.org"))
+    assert.truthy(refusal(hook, "close", nil, 1):find("a policy has no hook 'close'; did you mean 'closed'? (known:", 1, true))
+    assert.truthy(refusal(hook, "closed", { cleint = "x" }, 1):find "did you mean 'client'")
+    assert.truthy(refusal(hook, "closed", nil, 1, { error = "timeout" }):find "closed has no field 'error'")
+    assert.truthy(refusal(hook, "failed", nil, 1, { error = "timed out" }):find "failed: error: expected one of timeout, refused")
+    assert.truthy(refusal(hook, "uplink_changed", nil, 1, { what = "gone" }):find
+      "expected one of up, down, address, quota, got 'gone'")
+    assert.truthy(refusal(load, { parms = {} }):find "load has no field 'parms'; did you mean 'params'?")
+    assert.truthy(refusal(new, { {} }, { tiem = 5 }):find "did you mean 'time'?")
+    assert.equal("weight: expected a number, got string", refusal(new, { { weight = "7" } }))
+    assert.equal("tags: expected a table, got string", refusal(new, { { tags = "metered" } }))
+    assert.equal("pass: expected seconds, from 0, got -1", refusal(pass, -1))
+    assert.truthy(refusal(function() world:named("lte").actve = 3 end):find "did you mean 'active'?")
+  end)
+
+  it("can set each field of a connection, but for the tag, which is the policy's own", function()
+    for _, name in ipairs(types.conn_names) do
+      local message = name ~= "tag" and kit.fails(policy.pick, policy, { [name] = {} }) or "expected a"
+      assert.truthy(message:find "expected a", message)
+    end
+  end)
+
+  it("knows the hooks that a policy may have", function()
+    local known = kit.fails(policy.hook, policy, "x", nil, 1):match "%(known: (.-)%)"
+    local hooks = kit.fails(kit.load, "return { name = 'p', new = function() return { pick = print, x = print } end }")
+      :match "%(known: (.-)%)"
+    for name in hooks:gmatch "[%w_]+" do
+      local of_another_kind = name == "pick" or name == "export" or name == "import" or name == "selftest"
+      assert.equal(not of_another_kind, known:find(name, 1, true) ~= nil, name)
+    end
+  end)
+
+  it("has clocks that stand until they are moved", function()
+    local p = world:load [[return { name = "p", new = function(ctx) return { pick = function(conn, uplinks)
+      return uplinks[1], ("%g %g %d %d"):format(conn.now, ctx.now(), ctx.time(), os.time())
+    end } end }]]
+    assert.equal("5 5 1000000000 1000000000", p:pick().reason)
+    assert.equal("5 5 1000000000 1000000000", p:pick().reason)
+    assert.equal("9 9 1000000000 1000000000", p:pick({ now = 9 }).reason)
+    world:pass(60)
+    assert.equal("69 69 1000000060 1000000060", p:pick().reason)
   end)
 
   it("is not for policies", function()
