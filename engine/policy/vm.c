@@ -1,6 +1,7 @@
 #include "policy/vm.h"
 
 #include "base/clock.h"
+#include "policy/hints.h"
 #include "policy/vm_services.h"
 
 #include <errno.h>
@@ -216,6 +217,7 @@ static void take_error(const struct vm *vm, int status, char *err)
     for (char *p = err; *p; p++)
         if ((unsigned char)*p < 0x20)
             *p = ' ';
+    hints_add(err, VM_ERROR_MAX);
 }
 
 static int collect(lua_State *L)

@@ -37,24 +37,43 @@ local function failer(file, text)
   end
 end
 
-local function check_keys(what, t, known, fail)
-  for key in pairs(t) do
-    local found = false
-    for _, name in ipairs(known) do
-      found = found or name == key
+local function holds(list, word)
+  for _, each in ipairs(list) do
+    if each == word then
+      return true
     end
-    if not found then
+  end
+  return false
+end
+
+-- misplaced: names that belong elsewhere, and how to write them there.
+local function check_keys(what, t, known, fail, misplaced, place)
+  for key in pairs(t) do
+    if not holds(known, key) then
+      local hint = holds(misplaced, key) and "; " .. place:gsub("KEY", key) or ""
       fail(tostring(key):gsub("%W", "%%%0"), nearest.complaint(what, key, known)
-        .. (" (known: %s)"):format(table.concat(known, ", ")))
+        .. (" (known: %s)%s"):format(table.concat(known, ", "), hint))
     end
   end
 end
 
-local function check_policy(policy, fail)
-  if type(policy) ~= "table" then
-    fail("return", ("expected the file to return a table { name = …, new = … }, got %s"):format(type(policy)))
+-- Where a file returns nothing but sets what it should have returned.
+local function stray_global(env)
+  for _, key in ipairs { "pick", "new" } do
+    if rawget(env, key) ~= nil then
+      return ("; it sets a global '%s', which nobody reads"):format(key)
+    end
   end
-  check_keys("the policy", policy, POLICY_KEYS, fail)
+  return ""
+end
+
+local function check_policy(policy, env, fail)
+  if type(policy) ~= "table" then
+    fail("return", ("expected the file to return a table { name = …, new = … }, got %s%s")
+      :format(type(policy), stray_global(env)))
+  end
+  check_keys("the policy", policy, POLICY_KEYS, fail, INSTANCE_KEYS,
+    "KEY belongs into what new returns: new = function(ctx) return { KEY = … } end")
   if type(policy.name) ~= "string" or not policy.name:find "^[%w_.-]+$" or #policy.name > 63 then
     fail("name", ("name: expected a string of letters, digits, _ . - (63 at most), got %s"):format(tostring(policy.name)))
   end
@@ -69,13 +88,29 @@ local function check_policy(policy, fail)
   end
 end
 
-local function check_instance(instance, new, fail)
+-- The name under which a library's function is known, "balance.smooth"; nil for a function of the policy's own.
+local function library_name(f, modules)
+  for name, module in pairs(modules) do
+    local short = name:match "^steerway%.([%w_]+)$"
+    if short and module == f then
+      return short
+    end
+    for key, value in pairs(short and type(module) == "table" and module or {}) do
+      if value == f then
+        return short .. "." .. key
+      end
+    end
+  end
+  return nil
+end
+
+local function check_instance(instance, new, modules, fail)
   local at = funcinfo(new).linedefined
   if type(instance) ~= "table" then
     fail("new", ("new (line %d): expected it to return a table { pick = function(conn, uplinks) … }, got %s")
       :format(at or 0, type(instance)))
   end
-  check_keys("what new returned", instance, INSTANCE_KEYS, fail)
+  check_keys("what new returned", instance, INSTANCE_KEYS, fail, POLICY_KEYS, "KEY belongs beside new, in what the file returns")
   if type(instance.pick) ~= "function" then
     fail("new", ("pick: expected a function(conn, uplinks), got %s"):format(type(instance.pick)))
   end
@@ -83,6 +118,10 @@ local function check_instance(instance, new, fail)
     local value = instance[name]
     if value ~= nil and type(value) ~= "function" then
       fail(name, ("%s: expected a function, got %s"):format(name, type(value)))
+    end
+    local library = value and library_name(value, modules)
+    if library then
+      fail(name, ("%s: %s makes a function and is none itself: call it, %s = %s(…)"):format(name, library, name, library))
     end
   end
 end
@@ -114,13 +153,14 @@ local function quiet() end
 ---@return function chunk
 ---@return string text
 ---@return table env
+---@return table<string, any> modules  what it has required, by name
 local function open_file(o, secret)
   local read = o.read or read_file
   local text, missing = read(o.file)
   if not text then
     error(missing, 0)
   end
-  local env = sandbox.new {
+  local env, modules = sandbox.new {
     dir = sandbox.folder(o.file),
     lua_dir = o.lua_dir,
     read = read,
@@ -132,7 +172,7 @@ local function open_file(o, secret)
   if not chunk then
     error(bad, 0)
   end
-  return chunk, text, env
+  return chunk, text, env, modules
 end
 
 -- export, import and selftest as the engine calls them: text between two Lua states, errors with a place.
@@ -178,17 +218,17 @@ end
 ---@return steerway.Loaded
 function host.load(o)
   bounds.begin()
-  local chunk, text = open_file(o)
+  local chunk, text, env, modules = open_file(o)
   local policy = chunk()
   local fail = failer(o.file, text)
-  check_policy(policy, fail)
+  check_policy(policy, env, fail)
   local later = timers.new(types.now, types.set_next_timer)
   local face = ctx.new {
     params = params.check(policy.params or {}, o.params or {}, fail), log = o.log or quiet, timers = later,
     random = o.random, wall = o.wall, metric = o.metric, dir = sandbox.folder(o.file), read = o.read or read_file,
   }
   local instance = policy.new(face)
-  check_instance(instance, policy.new, fail)
+  check_instance(instance, policy.new, modules, fail)
   -- A copy: later changes of the table by the policy change nothing.
   local hooks = {}
   for _, name in ipairs(INSTANCE_KEYS) do

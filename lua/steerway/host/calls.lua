@@ -20,6 +20,18 @@ local SECONDS_MAX = 86400
 local begin = bounds.begin
 local by_id, is_uplink, tags = types.by_id, types.is_uplink, types.tags
 
+local function hint_for(chosen)
+  if type(chosen) == "function" then
+    return ": what makes a chooser must be called, as in balance.least_connections()"
+  end
+  for _, u in ipairs(by_id) do
+    if u.name == chosen then
+      return (": return the uplink of the list whose name is '%s'"):format(chosen)
+    end
+  end
+  return ""
+end
+
 ---@param hooks steerway.Hooks
 ---@param default_reason string
 ---@return table<string, function>  pick and forget, and opened, failed, closed, uplink_changed where the policy has them
@@ -113,7 +125,7 @@ function calls.new(hooks, default_reason)
     elseif type(chosen) == "table" then
       take_list(chosen)
     else
-      wrong(("a %s; expected an uplink, a list of uplinks, nil, or false and a reason"):format(type(chosen)))
+      wrong(("a %s; expected an uplink, a list of uplinks, nil, or false and a reason%s"):format(type(chosen), hint_for(chosen)))
     end
     if opts ~= nil then
       take_options(opts)

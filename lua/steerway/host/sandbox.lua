@@ -2,6 +2,7 @@
 -- Every function here that reaches outside is a copy or a wrapper; host.lua's own globals are never handed out.
 
 local bounds = require "steerway.host.bounds"
+local nearest = require "steerway.host.nearest"
 
 local sandbox = {}
 
@@ -134,9 +135,53 @@ end
 
 local LOADING = {}
 
+-- Lua's own libraries, which a program may require by name: those of this world.
+local OWN = { string = true, table = true, math = true, bit = true, coroutine = true }
+-- What Lua has elsewhere, and what to do without it.
+local ABSENT = {
+  io = "ctx.domains { file = … } and ctx.cidrs { file = … } read lists, ctx.log writes to the log",
+  debug = "ctx.log and print write to the log",
+  ffi = "a policy calls no C", jit = "a policy is compiled anyway", package = "require finds files beside the policy",
+}
+
+-- A slip in the name of a block raises, rather than be nil and fail at another line.
+local function guard_names(name, module)
+  if raw_type(module) ~= "table" or raw_getmetatable(module) ~= nil then
+    return
+  end
+  local what, names = name:match "[%w_]+$", {}
+  for key in next, module do
+    names[#names + 1] = key
+  end
+  table.sort(names)
+  setmetatable(module, {
+    __metatable = false,
+    __index = function(_, key)
+      for i = 1, #names do
+        if names[i] == key then -- the policy has taken it out
+          return nil
+        end
+      end
+      raw_error(nearest.complaint(what, key, names), 2)
+    end,
+  })
+end
+
+-- A module's file is not there: what can be done instead.
+local function hint_for(name)
+  if name == "os" then
+    return "; os is a global"
+  elseif ABSENT[name] then
+    return ("; %s is not in the sandbox: %s"):format(name, ABSENT[name])
+  end
+  local close = nearest.of(name, { "steerway.balance", "steerway.hours", "steerway.quota", "steerway.rules", "steerway.sticky" })
+  return close and ("; did you mean '%s'?"):format(close)
+    or "; a policy can require steerway.balance, hours, quota, rules and sticky, and files beside itself"
+end
+
 local function make_require(env, o)
   local loaded = {}
-  return function(name)
+  return loaded, function(name)
     if raw_type(name) ~= "string" then
       raw_error("require: expected a module's name, got " .. raw_type(name), 2)
     end
@@ -151,8 +196,10 @@ local function make_require(env, o)
       raw_error(wrong, 2)
     end
     local text, missing = o.read(path)
-    if not text then
-      raw_error(("module '%s': %s"):format(name, missing), 2)
+    if not text and OWN[name] then
+      return env[name]
+    elseif not text then
+      raw_error(("module '%s': %s%s"):format(name, missing, hint_for(name)), 2)
     end
     local chunk, bad = compile(text, path, chunk_name, env, o.secret)
     if not chunk then
@@ -165,6 +212,9 @@ local function make_require(env, o)
       raw_error(result, 0)
     end
     loaded[name] = result == nil and true or result
+    if chunk_name == "=" .. name then -- the library's
+      guard_names(name, result)
+    end
     return loaded[name]
   end
 end
@@ -193,6 +243,7 @@ end
 
 ---@param o steerway.SandboxOptions
 ---@return table env
+---@return table<string, any> modules  what has been required, by name
 function sandbox.new(o)
   local env = copy(_G, "assert error ipairs next pairs rawequal rawget rawset select setmetatable tonumber type unpack")
   env.pcall = bounds.pcall
@@ -207,7 +258,8 @@ function sandbox.new(o)
   env.bit = copy(require "bit", "arshift band bnot bor bswap bxor lshift rol ror rshift tobit tohex")
   env.coroutine = safe_coroutine()
   env.os = safe_os(o.wall or os.time)
-  env.require = make_require(env, o)
+  local modules
+  modules, env.require = make_require(env, o)
 
   -- Only of tables: strings and the engine's types keep theirs to themselves.
   function env.getmetatable(value)
@@ -252,7 +304,7 @@ function sandbox.new(o)
     end
     return collectgarbage "count"
   end
-  return env
+  return env, modules
 end
 
 ---Compile a file's text, never bytecode.

@@ -93,6 +93,16 @@ describe("pick", function()
       kit.fails(runner.pick, runner))
   end)
 
+  it("is told what to do where a chooser was not called, or a name was returned", function()
+    local runner = w:load(pick("return inner(conn, uplinks)",
+      "local b = require 'steerway.balance' local inner = b.tiers(b.least_connections)"))
+    assert.truthy(kit.fails(runner.pick, runner):find(
+      "pick returned a function; expected an uplink, a list of uplinks, nil, or false and a reason: "
+      .. "what makes a chooser must be called, as in balance.least_connections()", 1, true))
+    runner = w:load(pick "return uplinks[1].name")
+    assert.truthy(kit.fails(runner.pick, runner):find("a reason: return the uplink of the list whose name is '", 1, true))
+  end)
+
   it("may be a builtin, though none is of use", function()
     local runner = w:load "return { name = 'p', new = function() return { pick = type } end }"
     assert.equal("policy:0: pick returned a string; expected an uplink, a list of uplinks, nil, or false and a reason",

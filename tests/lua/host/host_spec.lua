@@ -69,6 +69,22 @@ describe("host.load", function()
       "dir/p.lua:3: closed: expected a function, got table" },
     { "return { name = 'p', params = {\n cap = { type = 'numbr' } }, new = print }",
       "dir/p.lua:2: params.cap.type: expected \"number\", \"boolean\" or \"string\", got numbr" },
+    { "function pick() end", "dir/p.lua:1: expected the file to return a table { name = …, new = … }, got nil; "
+      .. "it sets a global 'pick', which nobody reads" },
+    { "return { name = 'p', pick = print, new = print }", "dir/p.lua:1: the policy has no field 'pick'" .. known
+      .. "; pick belongs into what new returns: new = function(ctx) return { pick = … } end" },
+    { "return { name = 'p', new = function() return {\n params = {}, pick = print } end }",
+      "dir/p.lua:2: what new returned has no field 'params'" .. hooks_known
+      .. "; params belongs beside new, in what the file returns" },
+    { "local balance = require 'steerway.balance'\nreturn { name = 'p', new = function()\n"
+      .. "return { pick = balance.least_connections } end }",
+      "dir/p.lua:3: pick: balance.least_connections makes a function and is none itself: "
+      .. "call it, pick = balance.least_connections(…)" },
+    { "local sticky = require 'steerway.sticky'\nreturn { name = 'p', new = function()\n return { pick = sticky } end }",
+      "dir/p.lua:3: pick: sticky makes a function and is none itself: call it, pick = sticky(…)" },
+    { "local h = require 'steerway.hours'\nreturn { name = 'p', new = function()\n"
+      .. "return { pick = print, opened = h.within } end }",
+      "dir/p.lua:3: opened: hours.within makes a function and is none itself: call it, opened = hours.within(…)" },
     { "require 'nothing'", "dir/p.lua:1: module 'nothing': dir/nothing.lua: No such file or directory" },
   }
   for _, case in ipairs(wrong) do

@@ -291,7 +291,9 @@ describe("the sandbox", function()
       end)
     end
 
-    for _, name in ipairs { "ffi", "io", "os", "jit", "debug", "package", "table.clear", "jit.util", "string.buffer", "_G" } do
+    for _, name in ipairs {
+      "ffi", "io", "os", "jit", "debug", "package", "socket", "table.clear", "jit.util", "string.buffer", "_G",
+    } do
       it("looks for " .. name .. " beside the policy alone", function()
         local path = "dir/" .. name:gsub("%.", "/") .. ".lua"
         assert.truthy(error_of(("require '%s'"):format(name)):find(
@@ -299,6 +301,31 @@ describe("the sandbox", function()
         assert.equal("beside", value(("return require '%s'"):format(name), { [path] = "return 'beside'" }))
       end)
     end
+
+    it("tells what to do instead of a module that is not there", function()
+      for name, hint in pairs {
+        io = "; io is not in the sandbox: ctx.domains { file = … }", ffi = "; ffi is not in the sandbox: a policy calls no C",
+        debug = "; debug is not in the sandbox: ctx.log and print", os = "; os is a global",
+        socket = "; a policy can require steerway.balance, hours,", ["steerway.balnce"] = "; did you mean 'steerway.balance'?",
+      } do
+        assert.truthy(error_of(("require '%s'"):format(name)):find(hint, 1, true), name)
+      end
+    end)
+
+    it("gives Lua's own libraries by their names, those of this world", function()
+      for _, name in ipairs { "string", "table", "math", "bit", "coroutine" } do
+        assert.is_true(value(("return require '%s' == %s"):format(name, name)))
+        local files = { ["dir/" .. name .. ".lua"] = "return 'beside'" }
+        assert.equal("beside", value(("return require '%s'"):format(name), files))
+      end
+    end)
+
+    it("tells of a slip in the name of a building block", function()
+      assert.equal("dir/p.lua:2: balance has no field 'least_conections'; did you mean 'least_connections'?",
+        error_of "local b = require 'steerway.balance'\nreturn b.least_conections()")
+      assert.truthy(error_of "return require('steerway.hours').witin":find("did you mean 'within'?", 1, true))
+      assert.equal(5, value("local m = require 'm' return m.nothing or 5", { ["dir/m.lua"] = "return { x = 1 }" }))
+    end)
 
     it("never reads outside of the two folders", function()
       local paths = {}

@@ -291,14 +291,15 @@ struct attempt {
 
 /* Each raises, and says so. */
 static const struct attempt attempts[] = {
-    {"u.weight = 3", "constant"},
-    {"u.id = 3", "constant"},
-    {"u.up = true", "constant"},
+    {"u.weight = 3",
+     "the fields of conn, uplink and stats are read-only; keep what is yours in a local of new"},
+    {"u.id = 3", "are read-only"},
+    {"u.up = true", "are read-only"},
     {"u.name = 'x'", "uplink.name cannot be set"},
     {"u.color = 'x'", "uplink.color cannot be set"},
     {"u[1] = 2", "uplink.1 cannot be set"},
     {"u.tags.x = true", "tags.x cannot be set"},
-    {"conn.port = 1", "constant"},
+    {"conn.port = 1", "are read-only"},
     {"conn.host = 'x'", "conn.host cannot be set"},
     {"return u.wieght", "uplink has no field 'wieght'; did you mean 'weight'?"},
     {"return u.zebra", "uplink has no field 'zebra'"},
@@ -309,6 +310,23 @@ static const struct attempt attempts[] = {
     {"return ctx.params.x", "ctx.params has no field 'x'"},
     {"ctx.hash(1)", "expected a string"},
     {"require 'nothing_here'", "nothing_here.lua: No such file"},
+    {"io.open('x')",
+     "(a nil value): io is not in the sandbox: a policy reads lists with ctx.domains { file = … }"},
+    {"return debug.traceback()", "debug is not in the sandbox: ctx.log and print write to the log"},
+    {"return package.path", "package is not in the sandbox: require finds files beside the policy"},
+    {"dofile('x.lua')", "dofile is not in the sandbox: require \"name\" runs name.lua beside the policy"},
+    {"setfenv(1, {})", "setfenv is not in the sandbox: load takes an environment"},
+    {"return os.getenv('HOME')",
+     "os.getenv is not in the sandbox: give the policy a parameter (params, --set)"},
+    {"os.execute('true')", "os.execute is not in the sandbox: a policy starts no program"},
+    {"math.randomseed(1)", "math.randomseed is not in the sandbox: ctx.random is seeded"},
+    {"return table.unpack({ 1 })", "(a nil value): in Lua 5.1 it is the global unpack"},
+    {"require 'socket'",
+     "a policy can require steerway.balance, hours, quota, rules and sticky, and files beside itself"},
+    {"require 'ffi'", "; ffi is not in the sandbox: a policy calls no C"},
+    {"return balance.smooth()", "(a nil value): local balance = require \"steerway.balance\" loads it"},
+    {"return require('steerway.balance').smoth()", "balance has no field 'smoth'; did you mean 'smooth'?"},
+    {"return ioo.open('x')", "attempt to index global 'ioo' (a nil value) (in a pick on trial"},
 };
 
 static void what_is_not_there_raises_with_its_line(void **state)
