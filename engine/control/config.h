@@ -39,10 +39,11 @@ struct config {
     char *data_dir; /* holds lua/ and policies/; NULL to look for it */
     char *control;  /* path of the control socket; "none"; NULL for the default place */
     bool fast_open; /* what waits for a destination may go with the SYN */
-    bool no_watch;  /* files of the policy are not watched */
-    int threads;    /* that relay; CONFIG_THREADS_AUTO unless given */
-    char *state;    /* where quotas and capacities are kept; "none"; NULL for the default place */
-    char *record;   /* a trace is recorded there; NULL for none */
+    enum egress_ipv6 ipv6_source;
+    bool no_watch; /* files of the policy are not watched */
+    int threads;   /* that relay; CONFIG_THREADS_AUTO unless given */
+    char *state;   /* where quotas and capacities are kept; "none"; NULL for the default place */
+    char *record;  /* a trace is recorded there; NULL for none */
     enum log_level log_level;
     enum log_format log_format;
 };

@@ -306,6 +306,20 @@ int option_set_fast_open(struct config *c, const char *value, char *err)
     return 0;
 }
 
+int option_set_ipv6_source(struct config *c, const char *value, char *err)
+{
+    static const char *const names[] = {[EGRESS_IPV6_SYSTEM] = "system",
+                                        [EGRESS_IPV6_TEMPORARY] = "temporary",
+                                        [EGRESS_IPV6_STABLE] = "stable"};
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (strcmp(value, names[i]) == 0) {
+            c->ipv6_source = (enum egress_ipv6)i;
+            return 0;
+        }
+    return not_a(err, slice_str(value), "one of system, temporary, stable");
+}
+
 int option_set_data_dir(struct config *c, const char *value, char *err)
 {
     return replace_text(&c->data_dir, value, err);

@@ -55,6 +55,7 @@ static void tell_objections(const struct machine *m, char *err)
 
 int startup_uplinks(const struct config *c, const struct machine *m, struct uplink_set *set, char *err)
 {
+    set->ipv6 = c->ipv6_source;
     if (c->n_uplinks > 0)
         return add_given(c, m, set, err);
     int r = discover_add_all(set, m);

@@ -261,6 +261,17 @@ bool addr_is_unique_local(const struct addr *a)
     return addr_family(a) == AF_INET6 && (a->in6.sin6_addr.s6_addr[0] & 0xfe) == 0xfc;
 }
 
+bool addr_is_private(const struct addr *a)
+{
+    if (addr_family(a) == AF_INET) {
+        uint32_t ip = ntohl(a->in4.sin_addr.s_addr);
+        return ip >> 24 == 10 || ip >> 20 == 0xac1 || ip >> 16 == 0xc0a8 || ip >> 22 == 0x191 ||
+               ip >> 16 == 0xa9fe || addr_is_loopback(a);
+    }
+    return addr_is_unique_local(a) || addr_is_loopback(a) ||
+           (addr_family(a) == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&a->in6.sin6_addr));
+}
+
 int cidr_parse(struct cidr *ret, struct slice text)
 {
     const char *slash = text.len ? memchr(text.data, '/', text.len) : NULL;

@@ -52,6 +52,8 @@ bool addr_same_ip(const struct addr *a, const struct addr *b);
 bool addr_is_loopback(const struct addr *a);
 /** fc00::/7, RFC 4193: IPv6's private addresses. */
 bool addr_is_unique_local(const struct addr *a);
+/** Of a network that the internet has no routes to: RFC 1918, 4193, 6598, loopback and link-local. */
+bool addr_is_private(const struct addr *a);
 
 /** An address range. */
 struct cidr {

@@ -135,7 +135,7 @@ static int attempt_start(struct dial_attempt *a, bool *ret_connected)
     const struct addr *to = &a->to;
     struct dial *d = a->dial;
 
-    int fd = egress_socket(&d->egress, addr_family(to), SOCK_STREAM);
+    int fd = egress_socket(&d->egress, to, SOCK_STREAM);
     if (fd < 0)
         return -fd;
     int r = egress_aim(&d->egress, fd, to);

@@ -131,7 +131,7 @@ static int connect_socket(ares_socket_t fd, const struct sockaddr *sa, ares_sock
     if (r == 0 && getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_len) < 0)
         r = -errno;
     if (r == 0 && !addr_is_loopback(&to))
-        r = egress_bind(&c->egress, fd, addr_family(&to), type);
+        r = egress_bind(&c->egress, fd, &to, type);
     if (r < 0) {
         errno = -r;
         return -1;

@@ -3,6 +3,7 @@
 #include "net/machine.h"
 
 #include <errno.h>
+#include <linux/in6.h> /* IPV6_PREFER_SRC_TMP */
 #include <string.h>
 #include <unistd.h>
 
@@ -29,9 +30,31 @@ static int bind_source(int fd, const struct addr *source, int type)
     return bind(fd, &any_port.sa, addr_len(&any_port)) == 0 ? 0 : -EADDRNOTAVAIL;
 }
 
-int egress_bind(const struct egress *e, int fd, int family, int type)
+static int prefer(int fd, enum egress_ipv6 kind)
 {
-    const struct addr *source = family == AF_INET ? &e->source4 : &e->source6;
+    int flags = kind == EGRESS_IPV6_TEMPORARY ? IPV6_PREFER_SRC_TMP : IPV6_PREFER_SRC_PUBLIC;
+
+    if (kind == EGRESS_IPV6_SYSTEM ||
+        setsockopt(fd, IPPROTO_IPV6, IPV6_ADDR_PREFERENCES, &flags, sizeof flags) == 0)
+        return 0;
+    return -EADDRNOTAVAIL;
+}
+
+/* The source to bind to for a destination; NULL: the kernel chooses. */
+static const struct addr *source_for(const struct egress *e, const struct addr *to)
+{
+    bool four = addr_family(to) == AF_INET;
+    const struct addr *source = four ? &e->source4 : &e->source6;
+
+    if (addr_family(source) == AF_UNSPEC || ((four ? e->floats4 : e->floats6) && addr_is_private(to)))
+        return NULL;
+    return source;
+}
+
+int egress_bind(const struct egress *e, int fd, const struct addr *to, int type)
+{
+    const struct addr *source = source_for(e, to);
+    int family = addr_family(to);
     int r = egress_allows(e, family) ? 0 : -EAFNOSUPPORT;
 
     /* Otherwise an IPv4-mapped destination would leave by IPv4, past source4. */
@@ -43,19 +66,23 @@ int egress_bind(const struct egress *e, int fd, int family, int type)
         r = -EADDRNOTAVAIL;
     if (r == 0 && e->device[0])
         r = bind_device(fd, e->device);
-    if (r == 0 && addr_family(source) != AF_UNSPEC)
+    if (r == 0 && family == AF_INET6)
+        r = prefer(fd, e->ipv6);
+    if (r == 0 && source)
         r = bind_source(fd, source, type);
     return r;
 }
 
-int egress_socket(const struct egress *e, int family, int type)
+int egress_socket(const struct egress *e, const struct addr *to, int type)
 {
+    int family = addr_family(to);
+
     if (!egress_allows(e, family))
         return -EAFNOSUPPORT;
     int fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -errno;
-    int r = egress_bind(e, fd, family, type);
+    int r = egress_bind(e, fd, to, type);
     if (r < 0) {
         (void)close(fd);
         return r;

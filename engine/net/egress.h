@@ -8,10 +8,20 @@
 #include <net/if.h>
 #include <string.h>
 
+/** Which of several IPv6 addresses the kernel takes where it may choose (RFC 6724 5, rule 7; RFC 8981). */
+enum egress_ipv6 {
+    EGRESS_IPV6_SYSTEM, /* as use_tempaddr of the interface says */
+    EGRESS_IPV6_TEMPORARY,
+    EGRESS_IPV6_STABLE,
+};
+
 struct egress {
     char device[IFNAMSIZ]; /* "" for none */
     struct addr source4;   /* AF_UNSPEC: no source given for that family */
     struct addr source6;
+    /* For private destinations the kernel chooses among several sources (source.h). */
+    bool floats4, floats6;
+    enum egress_ipv6 ipv6;
     uint32_t mark;   /* of its packets, for the machine's routing rules (SO_MARK); 0 for none */
     bool any4, any6; /* whether sockets of that family may be opened at all; both false: nothing can leave */
     bool on_link;    /* to this machine and its neighbours only, never by a gateway or a default route */
@@ -48,20 +58,21 @@ static inline bool egress_same_sources(const struct egress *a, const struct egre
 static inline bool egress_same(const struct egress *a, const struct egress *b)
 {
     return egress_same_sources(a, b) && strncmp(a->device, b->device, IFNAMSIZ) == 0 && a->mark == b->mark &&
-           a->on_link == b->on_link;
+           a->on_link == b->on_link && a->floats4 == b->floats4 && a->floats6 == b->floats6 &&
+           a->ipv6 == b->ipv6;
 }
 
-/** Open a non-blocking, close-on-exec socket of that family bound as e says. Never returns a socket that is
- *  not bound as asked: a failing bind closes it (fail closed).
+/** Open a non-blocking, close-on-exec socket for that destination, bound as e says. Never returns a socket
+ * that is not bound as asked: a failing bind closes it (fail closed).
  *  @param type  SOCK_STREAM or SOCK_DGRAM
- *  @return descriptor, or negative errno: -EAFNOSUPPORT when e does not allow the family, and those of
+ *  @return descriptor, or negative errno: -EAFNOSUPPORT when e does not allow its family, and those of
  *          socket(), setsockopt(SO_BINDTODEVICE) and bind(), the latter two reported as -EADDRNOTAVAIL or
  *          -ENODEV */
-MUST_CHECK int egress_socket(const struct egress *e, int family, int type);
+MUST_CHECK int egress_socket(const struct egress *e, const struct addr *to, int type);
 
 /** Bind a socket that is open already, for those who are handed one; the same errors. On failure nothing may
  *  be sent with it. */
-MUST_CHECK int egress_bind(const struct egress *e, int fd, int family, int type);
+MUST_CHECK int egress_bind(const struct egress *e, int fd, const struct addr *to, int type);
 
 /** Between egress_socket and connect: hold a socket that is on_link to the link on which its destination is a
  *  neighbour, so that nothing is sent by another one, now or when that link goes down later. Does nothing for

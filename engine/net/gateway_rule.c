@@ -1,5 +1,6 @@
 #include "net/gateway_rule.h"
 
+#include "net/machine_watch.h"
 #include "net/rtnl.h"
 
 #include <errno.h>
@@ -32,7 +33,7 @@ static int change_route(const struct gateway_rule *r, uint16_t type, uint16_t fl
     struct rtmsg *info = mnl_nlmsg_put_extra_header(nlh, sizeof *info);
     info->rtm_family = (unsigned char)addr_family(&r->gateway);
     info->rtm_table = RT_TABLE_UNSPEC; /* it is in RTA_TABLE */
-    info->rtm_protocol = RTPROT_STATIC;
+    info->rtm_protocol = MACHINE_ROUTES_OWN;
     info->rtm_scope = RT_SCOPE_UNIVERSE;
     info->rtm_type = RTN_UNICAST;
     mnl_attr_put_u32(nlh, RTA_TABLE, r->table);

@@ -66,28 +66,47 @@ bool machine_link_is_line(const struct machine_link *link)
     return !link->loopback && strcmp(link->kind, "dummy") != 0;
 }
 
-/* How well an address suits as a source; 0 for not at all. Beside a public address, a unique local one is the
- * one that does not reach the internet. */
-static int source_rank(const struct machine_addr *a)
+/* What makes an address the better source, the weightiest last; 0 for one that is none. */
+static int source_rank(const struct machine_addr *a, bool temporary)
 {
-    if (a->deprecated || a->tentative)
+    enum { USABLE = 1, WANTED = 2, PUBLIC = 4, PREFERRED = 8, GLOBAL = 16 };
+    bool global = a->scope < RT_SCOPE_LINK;
+
+    if (a->tentative || (!global && (a->scope != RT_SCOPE_LINK || addr_family(&a->addr) != AF_INET)))
         return 0;
-    if (a->scope >= RT_SCOPE_LINK)
-        return a->scope == RT_SCOPE_LINK && addr_family(&a->addr) == AF_INET ? 1 : 0;
-    return 2 + (a->temporary ? 0 : 1) + (addr_is_unique_local(&a->addr) ? 0 : 2);
+    return USABLE + (a->temporary == temporary ? WANTED : 0) + (addr_is_unique_local(&a->addr) ? 0 : PUBLIC) +
+           (a->deprecated ? 0 : PREFERRED) + (global ? GLOBAL : 0);
+}
+
+size_t machine_sources(const struct machine *m, int link_index, int family, bool temporary,
+                       const struct addr *ret[MACHINE_SOURCES_MAX])
+{
+    int ranks[MACHINE_SOURCES_MAX];
+    size_t n = 0;
+
+    for (size_t i = 0; i < m->n_addrs; i++) {
+        const struct machine_addr *a = &m->addrs[i];
+        int rank = source_rank(a, temporary);
+        if (a->link != link_index || addr_family(&a->addr) != family || rank == 0)
+            continue;
+        size_t at = n;
+        while (at > 0 && ranks[at - 1] < rank)
+            at--;
+        if (at == MACHINE_SOURCES_MAX)
+            continue;
+        n += n < MACHINE_SOURCES_MAX;
+        memmove(&ranks[at + 1], &ranks[at], (n - 1 - at) * sizeof *ranks);
+        memmove(&ret[at + 1], &ret[at], (n - 1 - at) * sizeof *ret);
+        ranks[at] = rank;
+        ret[at] = &a->addr;
+    }
+    return n;
 }
 
 const struct addr *machine_source(const struct machine *m, int link_index, int family)
 {
-    const struct machine_addr *best = NULL;
+    const struct machine_link *link = machine_link_by_index(m, link_index);
+    const struct addr *all[MACHINE_SOURCES_MAX];
 
-    for (size_t i = 0; i < m->n_addrs; i++) {
-        const struct machine_addr *a = &m->addrs[i];
-        if (a->link != link_index || addr_family(&a->addr) != family)
-            continue;
-        /* The first of equals: the kernel lists an interface's primary address before its secondary ones. */
-        if (source_rank(a) > (best ? source_rank(best) : 0))
-            best = a;
-    }
-    return best ? &best->addr : NULL;
+    return machine_sources(m, link_index, family, link && link->temporary6, all) > 0 ? all[0] : NULL;
 }

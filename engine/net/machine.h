@@ -18,6 +18,7 @@ struct machine_link {
     bool default4, default6;        /* a default route leaves by it, in any table */
     struct addr gateway4, gateway6; /* of the best of those; AF_UNSPEC for none */
     uint32_t table4, table6;        /* in which that stands; 0 for none */
+    bool temporary6;                /* temporary IPv6 addresses come first (use_tempaddr is 2) */
 };
 
 struct machine_addr {
@@ -51,9 +52,16 @@ const struct machine_link *machine_link_of_addr(const struct machine *m, const s
 /** Whether an address of this link belongs to the line that the link is. Those of loopback and dummy links
  *  belong to the machine, and are used through its other links. */
 bool machine_link_is_line(const struct machine_link *link);
-/** The link's best source address of a family: global scope, not deprecated or tentative, public before
- * unique local (RFC 4193), stable before temporary; link scope only when there is no other (IPv4 alone). NULL
- * for none. */
+enum { MACHINE_SOURCES_MAX = 16 };
+
+/** The link's addresses of a family that may be a source, best first (RFC 6724 5, as far as it depends on the
+ *  address alone): global scope before link scope (IPv4 alone), preferred before deprecated, public before
+ *  unique local (RFC 4193), and temporary before stable where `temporary` says so. Equals stand as the kernel
+ *  lists them: the primary address first. A tentative address, or one that another machine has, is none.
+ *  @return how many, at most MACHINE_SOURCES_MAX */
+size_t machine_sources(const struct machine *m, int link_index, int family, bool temporary,
+                       const struct addr *ret[MACHINE_SOURCES_MAX]);
+/** The best of them, by the link's own use of temporary addresses; NULL for none. */
 const struct addr *machine_source(const struct machine *m, int link_index, int family);
 
 struct machine_route {
@@ -69,6 +77,14 @@ struct machine_packet {
     int link;                  /* an index; 0: any */
     uint32_t mark;             /* 0: none */
 };
+
+/** An address of the internet that packets are asked about; nothing is ever sent there. @return 0, -EINVAL
+ * for another family */
+MUST_CHECK int machine_internet(int family, struct addr *ret);
+
+/** Whether a route leads there, and which source that route itself names (`src`, RTA_PREFSRC).
+ *  @param ret_source  AF_UNSPEC where it names none @return as machine_route_get */
+MUST_CHECK int machine_route_hint(const struct machine_packet *packet, struct addr *ret_source);
 
 /** Ask the kernel where such a packet would leave (RTM_GETROUTE). Sends nothing. A link by which no route
  *  leads there is -ENETUNREACH, though Linux would look for an IPv4 destination among that link's neighbours.

@@ -3,7 +3,9 @@
 #include "net/rtnl.h"
 
 #include <errno.h>
+#include <linux/ipv6.h> /* DEVCONF_USE_TEMPADDR */
 #include <stdlib.h>
+#include <string.h>
 
 /* The kernel flags a dump during which something changed; on a machine that never holds still, give up. */
 enum { READ_TRIES = 5 };
@@ -36,6 +38,22 @@ static void read_kind(const struct nlattr *link_info, char *out, size_t size)
     rtnl_text(table[IFLA_INFO_KIND], out, size);
 }
 
+static bool wants_temporary(const struct nlattr *families)
+{
+    const struct nlattr *table[AF_INET6 + 1] = {NULL}, *conf[IFLA_INET6_MAX + 1] = {NULL};
+    int32_t use = 0;
+    const size_t at = DEVCONF_USE_TEMPADDR * sizeof use;
+
+    if (families)
+        rtnl_table(mnl_attr_get_payload(families), mnl_attr_get_payload_len(families), table, AF_INET6);
+    if (table[AF_INET6])
+        rtnl_table(mnl_attr_get_payload(table[AF_INET6]), mnl_attr_get_payload_len(table[AF_INET6]), conf,
+                   IFLA_INET6_MAX);
+    if (conf[IFLA_INET6_CONF] && mnl_attr_get_payload_len(conf[IFLA_INET6_CONF]) >= at + sizeof use)
+        memcpy(&use, (const char *)mnl_attr_get_payload(conf[IFLA_INET6_CONF]) + at, sizeof use);
+    return use >= 2; /* 1 makes them, and leaves them to who asks (ip-sysctl.rst, "use_tempaddr") */
+}
+
 static int on_link(const struct nlmsghdr *nlh, void *data)
 {
     struct machine *m = &((struct reading *)data)->m;
@@ -58,6 +76,7 @@ static int on_link(const struct nlmsghdr *nlh, void *data)
         .carrier = info->ifi_flags & IFF_RUNNING,
         .loopback = info->ifi_flags & IFF_LOOPBACK,
         .point_to_point = info->ifi_flags & IFF_POINTOPOINT,
+        .temporary6 = wants_temporary(table[IFLA_AF_SPEC]),
     };
     rtnl_text(table[IFLA_IFNAME], link->name, sizeof link->name);
     read_kind(table[IFLA_LINKINFO], link->kind, sizeof link->kind);

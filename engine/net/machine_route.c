@@ -105,6 +105,21 @@ static int query6(struct machine_packet p, struct machine_route *ret)
     return r;
 }
 
+int machine_internet(int family, struct addr *ret)
+{
+    return addr_parse_ip(ret, slice_str(family == AF_INET ? "1.1.1.1" : "2606:4700:4700::1111"), 0);
+}
+
+int machine_route_hint(const struct machine_packet *packet, struct addr *ret_source)
+{
+    struct machine_route matched;
+    int r = query(packet, RTM_F_FIB_MATCH, &matched);
+
+    if (r == 0)
+        *ret_source = matched.source;
+    return r == -EHOSTUNREACH ? -ENETUNREACH : r;
+}
+
 int machine_route_get(const struct machine_packet *packet, struct machine_route *ret)
 {
     struct machine_packet p = *packet;

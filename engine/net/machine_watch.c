@@ -2,9 +2,12 @@
 
 #include "base/clock.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <libmnl/libmnl.h>
+#include <linux/filter.h>
 #include <linux/rtnetlink.h>
+#include <stddef.h>
 
 /* One change comes as several messages: a link that is set up, its addresses, their end of being tentative. A
  * look at the machine costs more than a message, so a storm of them (containers, VPNs) is met at this pace.
@@ -39,14 +42,45 @@ static void on_message(struct ev_loop *loop, ev_io *io, int events)
     ev_timer_start(loop, &w->settle);
 }
 
+/* Of routes only the default ones are let through: a router may learn a million others. Our own routes would
+ * have us look again and again. */
+static int leave_out_routes(int fd)
+{
+    enum { TYPE = offsetof(struct nlmsghdr, nlmsg_type), ROUTE = sizeof(struct nlmsghdr) };
+    /* What is longer than an octet is loaded in network order. */
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_H | BPF_ABS, TYPE),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_NEWROUTE), 1, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_DELROUTE), 0, 4),
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, ROUTE + offsetof(struct rtmsg, rtm_dst_len)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 3),
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, ROUTE + offsetof(struct rtmsg, rtm_protocol)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, MACHINE_ROUTES_OWN, 1, 0),
+        BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+    };
+    const struct sock_fprog program = {.len = ARRAY_LEN(code), .filter = code};
+
+    return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) < 0 ? -errno : 0;
+}
+
+/* Without the filter, for a kernel that refuses it, routes are not heard of. */
+static unsigned groups_of(int fd)
+{
+    static const unsigned links = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR,
+                          routes = RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE | RTMGRP_IPV4_RULE |
+                                   1U << (RTNLGRP_IPV6_RULE - 1);
+
+    return leave_out_routes(fd) < 0 ? links : links | routes;
+}
+
 int machine_watch_start(struct machine_watch *w, struct ev_loop *loop, machine_changed_fn *changed)
 {
-    static const unsigned groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR;
     struct mnl_socket *nl = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
     if (!nl)
         return -errno;
-    if (mnl_socket_bind(nl, groups, MNL_SOCKET_AUTOPID) < 0) {
+    if (mnl_socket_bind(nl, groups_of(mnl_socket_get_fd(nl)), MNL_SOCKET_AUTOPID) < 0) {
         int r = -errno;
         (void)mnl_socket_close(nl);
         return r;

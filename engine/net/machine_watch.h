@@ -1,11 +1,16 @@
-/* Hears from the kernel, over rtnetlink, that links or addresses of this machine have changed. What there is
- * now is then read anew (machine.h): an event says no more than that it is time to look. */
+/* Hears from the kernel, over rtnetlink, that links, addresses, default routes or routing rules of this
+ * machine have changed. What there is now is then read anew (machine.h): an event says no more than that it
+ * is time to look. */
 #ifndef STEERWAY_NET_MACHINE_WATCH_H
 #define STEERWAY_NET_MACHINE_WATCH_H
 
 #include "base/compiler.h"
 
 #include <ev.h>
+
+/* Routes with this protocol number are our own, and no event. rtnetlink leaves 17 to 255 to programs; this
+ * one stands in no list that is known. */
+enum { MACHINE_ROUTES_OWN = 83 };
 
 struct machine_watch;
 

@@ -1,5 +1,7 @@
 #include "uplink/uplink.h"
 
+#include "net/source.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -88,6 +90,7 @@ int uplink_set_add(struct uplink_set *set, const struct uplink_spec *spec, const
     u->gateway4.addr = spec->gateway4;
     u->gateway6.addr = spec->gateway6;
     u->mark = spec->mark;
+    u->ipv6 = set->ipv6;
     quota_init(&u->quota, &spec->quota, time(NULL));
     u->pulse = &set->pulse;
     list_init(&u->busy);
@@ -121,20 +124,20 @@ static bool can_carry(const struct machine_link *link)
 static void refresh_interface(struct uplink *u, const struct machine *m)
 {
     const struct machine_link *link = machine_link_by_name(m, u->interface);
+    struct egress *e = &u->egress;
 
-    memcpy(u->egress.device, u->interface, sizeof u->egress.device);
+    memcpy(e->device, u->interface, sizeof e->device);
+    e->ipv6 = u->ipv6;
     if (!can_carry(link))
         return;
-    const struct addr *source4 = machine_source(m, link->index, AF_INET);
-    const struct addr *source6 = machine_source(m, link->index, AF_INET6);
-    if (source4) {
-        u->egress.source4 = *source4;
-        u->egress.any4 = true;
-    }
-    if (source6) {
-        u->egress.source6 = *source6;
-        u->egress.any6 = true;
-    }
+    const struct source four = source_choose(m, link, AF_INET, u->mark, u->ipv6),
+                        six = source_choose(m, link, AF_INET6, u->mark, u->ipv6);
+    e->source4 = four.addr;
+    e->floats4 = four.floats;
+    e->any4 = addr_family(&four.addr) != AF_UNSPEC;
+    e->source6 = six.addr;
+    e->floats6 = six.floats;
+    e->any6 = addr_family(&six.addr) != AF_UNSPEC;
 }
 
 static void refresh_address(struct uplink *u, const struct machine *m)

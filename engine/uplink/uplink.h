@@ -58,7 +58,8 @@ struct uplink {
     struct addr address; /* of UPLINK_ADDRESS, or by which an upstream is reached; else AF_UNSPEC */
     struct upstream_spec *upstream; /* of UPLINK_UPSTREAM; else NULL */
     struct egress egress;
-    uint32_t mark; /* of its packets; 0 for none */
+    uint32_t mark;         /* of its packets; 0 for none */
+    enum egress_ipv6 ipv6; /* of an interface: which of its IPv6 addresses are wanted */
     struct uplink_gateway gateway4, gateway6;
     char *tags[UPLINK_TAGS_MAX];
     size_t n_tags;
@@ -90,6 +91,7 @@ struct uplink_pulse {
 struct uplink_set {
     struct uplink *items[UPLINK_MAX];
     size_t n;
+    enum egress_ipv6 ipv6; /* of those that are added from now on */
     struct uplink_pulse pulse;
 };
 
@@ -126,10 +128,11 @@ MUST_CHECK int uplink_set_add(struct uplink_set *set, const struct uplink_spec *
                               const struct machine *m);
 void uplink_set_done(struct uplink_set *set);
 
-/** Take up, families and egress anew from a snapshot: an interface that is missing or down, or has no
- *  address, and an address that this machine does not have, or has on a link that is down, is not up. Both
- *  kinds bind to the device and to the address; but an address of a loopback or dummy link is bound alone, as
- *  it is used through other links, which the kernel chooses. */
+/** Take up, families and egress anew from a snapshot, and from the kernel's routes: an interface that is
+ * missing or down, or has no address, and an address that this machine does not have, or has on a link that
+ * is down, is not up. Both kinds bind to the device. An interface's address is chosen by source.h; an uplink
+ * that is an address is bound to that, but an address of a loopback or dummy link is bound alone, as it is
+ * used through other links, which the kernel chooses. */
 void uplink_refresh(struct uplink *u, const struct machine *m);
 
 /** Take up and quota_left anew, when the quota's count or period has changed. */

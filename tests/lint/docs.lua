@@ -111,13 +111,13 @@ for name in pairs(options) do
   local key = name:gsub("%-", "_")
   if not complaint_about(("return { %s = { {} } }"):format(key)):find("unknown key", 1, true) then keys[key] = true end
 end
-local fields = complaint_about("return { uplinks = { { qqqqqqqqqq = 1 } } }"):match "%(known: ([%a_, ]+)%)"
-for field in assert(fields, "the program does not tell the keys of an uplink"):gmatch "[%a_]+" do keys[field] = true end
+local fields = complaint_about("return { uplinks = { { qqqqqqqqqq = 1 } } }"):match "%(known: ([%w_, ]+)%)"
+for field in assert(fields, "the program does not tell the keys of an uplink"):gmatch "[%a_][%w_]*" do keys[field] = true end
 os.remove(scratch)
 
 local documented_keys = {}
 for item in man:gmatch "\n%.It Va ([^\n]*)" do
-  for key in item:gmatch "[%a_]+" do documented_keys[key] = true end
+  for key in item:gmatch "[%a_][%w_]*" do documented_keys[key] = true end
 end
 for key in pairs(keys) do
   checked = checked + 1

@@ -102,6 +102,7 @@ static void bad_values_are_refused_by_name(void **state)
         {"drain-timeout", "-1", "--drain-timeout: '-1' is not a time in seconds (0 to 86400)"},
         {"data-dir", "", "--data-dir: expected a text"},
         {"log-format", "xml", "--log-format: 'xml' is not text or json"},
+        {"ipv6-source", "privacy", "--ipv6-source: 'privacy' is not one of system, temporary, stable"},
         {"auth", "SECRET", "--auth: expected USER:PASS"},
         {"auth", ":SECRET", "--auth: expected USER:PASS"},
         {"auth-file", "/nonexistent", "--auth-file: /nonexistent: No such file or directory"},
@@ -225,6 +226,13 @@ static void scalars(void **state)
     assert_false(c.fast_open);
     must_set(&c, "fast-open", "");
     assert_true(c.fast_open);
+    assert_int_equal(c.ipv6_source, EGRESS_IPV6_SYSTEM);
+    must_set(&c, "ipv6-source", "temporary");
+    assert_int_equal(c.ipv6_source, EGRESS_IPV6_TEMPORARY);
+    must_set(&c, "ipv6-source", "stable");
+    assert_int_equal(c.ipv6_source, EGRESS_IPV6_STABLE);
+    must_set(&c, "ipv6-source", "system");
+    assert_int_equal(c.ipv6_source, EGRESS_IPV6_SYSTEM);
     must_set(&c, "policy", "one");
     must_set(&c, "policy", "./two.lua");
     assert_string_equal(c.policy, "./two.lua");

@@ -11,6 +11,15 @@ static inline struct addr ip(const char *text)
     return a;
 }
 
+/* Some destination on the internet. @return until the next call */
+static inline const struct addr *to_some(int family)
+{
+    static struct addr a;
+    a = ip(family == AF_INET6 ? "2001:db8:9::9" : "203.0.113.9");
+    a.sa.sa_family = (sa_family_t)family;
+    return &a;
+}
+
 /* "none" for no address. */
 static inline void assert_ip(const struct addr *a, const char *text)
 {

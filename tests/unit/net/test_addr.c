@@ -286,6 +286,29 @@ static void test_loopback(void **state)
     (void)state;
 }
 
+static void test_private(void **state)
+{
+    static const struct {
+        const char *first, *last, *before, *after;
+    } all[] = {
+        {"10.0.0.0", "10.255.255.255", "9.255.255.255", "11.0.0.0"},
+        {"172.16.0.0", "172.31.255.255", "172.15.255.255", "172.32.0.0"},
+        {"192.168.0.0", "192.168.255.255", "192.167.255.255", "192.169.0.0"},
+        {"100.64.0.0", "100.127.255.255", "100.63.255.255", "100.128.0.0"},
+        {"169.254.0.0", "169.254.255.255", "169.253.255.255", "169.255.0.0"},
+        {"127.0.0.0", "127.255.255.255", "126.255.255.255", "128.0.0.0"},
+        {"fc00::", "fdff:ffff::", "fbff:ffff::", "fe00::"},
+        {"fe80::", "febf:ffff::", "fe7f:ffff::", "fec0::"},
+        {"::1", "::1", "2001:db8::1", "2606:4700::1"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+        struct addr in[] = {ip(all[i].first), ip(all[i].last)}, out[] = {ip(all[i].before), ip(all[i].after)};
+        assert_true(addr_is_private(&in[0]) && addr_is_private(&in[1]));
+        assert_false(addr_is_private(&out[0]) || addr_is_private(&out[1]));
+    }
+    (void)state;
+}
+
 static void test_unique_local(void **state)
 {
     static const char *const in[] = {"fc00::", "fc00::1", "fd00:1::2",
@@ -404,6 +427,7 @@ int main(void)
         cmocka_unit_test(test_kernel_addresses),
         cmocka_unit_test(test_same_ip),
         cmocka_unit_test(test_loopback),
+        cmocka_unit_test(test_private),
         cmocka_unit_test(test_unique_local),
         cmocka_unit_test(test_ranges),
         cmocka_unit_test(test_range_of_an_address),

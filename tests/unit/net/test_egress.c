@@ -11,7 +11,7 @@ static const char ABSENT4[] = "203.0.113.1", ABSENT6[] = "2001:db8::dead";
 static void assert_fails(const struct egress *e, int family, int type, int err)
 {
     int before = count_fds();
-    assert_int_equal(egress_socket(e, family, type), err);
+    assert_int_equal(egress_socket(e, to_some(family), type), err);
     assert_int_equal(count_fds(), before);
 }
 
@@ -20,7 +20,7 @@ static void test_direct_socket_is_not_bound(void **state)
     static const int types[] = {SOCK_STREAM, SOCK_DGRAM};
     for (size_t i = 0; i < ARRAY_LEN(types); i++) {
         int type = 0;
-        int fd = egress_socket(&EGRESS_DIRECT, AF_INET, types[i]);
+        int fd = egress_socket(&EGRESS_DIRECT, to_some(AF_INET), types[i]);
         assert_true(fd >= 0);
         assert_true(fcntl(fd, F_GETFL) & O_NONBLOCK);
         assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
@@ -51,7 +51,7 @@ static void test_device(void **state)
 {
     struct egress e = {.device = "lo", .any4 = true};
     char device[IFNAMSIZ] = "";
-    int fd = egress_socket(&e, AF_INET, SOCK_STREAM);
+    int fd = egress_socket(&e, to_some(AF_INET), SOCK_STREAM);
     assert_true(fd >= 0);
     assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, &(socklen_t){sizeof device}), 0);
     assert_string_equal(device, "lo");
@@ -69,14 +69,14 @@ static void test_source(void **state)
 {
     struct egress e = {.any4 = true, .source4 = ip("127.0.0.7")};
     addr_set_port(&e.source4, 9);
-    int fd = egress_socket(&e, AF_INET, SOCK_STREAM);
+    int fd = egress_socket(&e, to_some(AF_INET), SOCK_STREAM);
     assert_true(fd >= 0);
     struct addr a = bound_addr(fd);
     assert_true(addr_same_ip(&a, &e.source4));
     assert_int_equal(addr_port(&a), 0); /* connect will choose */
     (void)close(fd);
 
-    fd = egress_socket(&e, AF_INET, SOCK_DGRAM);
+    fd = egress_socket(&e, to_some(AF_INET), SOCK_DGRAM);
     assert_true(fd >= 0);
     a = bound_addr(fd);
     assert_true(addr_same_ip(&a, &e.source4));
@@ -97,14 +97,14 @@ static void test_ipv6(void **state)
         return;
     struct egress e = {.device = "lo", .any6 = true};
     int only = 0;
-    int fd = egress_socket(&e, AF_INET6, SOCK_STREAM);
+    int fd = egress_socket(&e, to_some(AF_INET6), SOCK_STREAM);
     assert_true(fd >= 0);
     assert_int_equal(getsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, &(socklen_t){sizeof only}), 0);
     assert_int_equal(only, 1);
     (void)close(fd);
 
     e.source6 = ip("::1");
-    fd = egress_socket(&e, AF_INET6, SOCK_STREAM);
+    fd = egress_socket(&e, to_some(AF_INET6), SOCK_STREAM);
     assert_true(fd >= 0);
     struct addr a = bound_addr(fd);
     assert_true(addr_same_ip(&a, &e.source6));
@@ -121,7 +121,7 @@ static void test_port_is_chosen_by_connect(void **state)
     struct egress e = {.any4 = true, .source4 = ip("127.0.0.7")};
     struct addr server;
     int listening = listen_at_loopback(AF_INET, 16, &server);
-    int fd = egress_socket(&e, AF_INET, SOCK_STREAM);
+    int fd = egress_socket(&e, to_some(AF_INET), SOCK_STREAM);
     assert_true(fd >= 0);
     if (connect(fd, &server.sa, addr_len(&server)) < 0)
         assert_int_equal(errno, EINPROGRESS);
@@ -147,7 +147,7 @@ static void assert_device(int fd, const char *expected)
 static int aim(const struct egress *e, const char *to, const char *device)
 {
     struct addr a = ip(to);
-    int fd = egress_socket(e, addr_family(&a), SOCK_STREAM);
+    int fd = egress_socket(e, &a, SOCK_STREAM);
     assert_true(fd >= 0);
     int r = egress_aim(e, fd, &a);
     assert_device(fd, device);

@@ -11,8 +11,8 @@ static void test_best_source(void **state)
         {.link = 9, .addr = ip("2001:db8::9")},
         {.link = 1, .addr = ip("fe80::1"), .scope = RT_SCOPE_LINK},
         {.link = 1, .addr = ip("2001:db8::1"), .tentative = true},
-        {.link = 1, .addr = ip("2001:db8::2"), .deprecated = true},
         {.link = 1, .addr = ip("::1"), .scope = RT_SCOPE_HOST},
+        {.link = 1, .addr = ip("2001:db8::2"), .deprecated = true},
         {.link = 1, .addr = ip("fd00::1"), .temporary = true},
         {.link = 1, .addr = ip("fd00::2")},
         {.link = 1, .addr = ip("2001:db8::3"), .temporary = true},
@@ -20,7 +20,7 @@ static void test_best_source(void **state)
         {.link = 1, .addr = ip("2001:db8::5")}, /* as good, but later */
     };
     struct machine m = {.addrs = addrs};
-    const size_t first_usable = 5, best = 8;
+    const size_t first_usable = 4, best = 8;
     for (; m.n_addrs < first_usable; m.n_addrs++)
         assert_null(machine_source(&m, 1, AF_INET6));
     for (m.n_addrs = first_usable + 1; m.n_addrs <= best + 1; m.n_addrs++)
@@ -35,6 +35,41 @@ static void test_best_source(void **state)
     addrs[ARRAY_LEN(addrs) - 1] = addrs[first_usable];
     addrs[first_usable] = last;
     assert_ptr_equal(machine_source(&m, 1, AF_INET6), &addrs[first_usable].addr);
+    (void)state;
+}
+
+static void test_temporary_where_wanted(void **state)
+{
+    struct machine_link link = {.index = 1, .temporary6 = true};
+    struct machine_addr addrs[] = {
+        {.link = 1, .addr = ip("2001:db8::4")},
+        {.link = 1, .addr = ip("2001:db8::5"), .temporary = true, .deprecated = true},
+        {.link = 1, .addr = ip("2001:db8::6"), .temporary = true},
+        {.link = 1, .addr = ip("fd00::1"), .temporary = true},
+    };
+    struct machine m = {.links = &link, .n_links = 1, .addrs = addrs, .n_addrs = ARRAY_LEN(addrs)};
+    static const size_t order[] = {2, 0, 3, 1};
+    const struct addr *all[MACHINE_SOURCES_MAX];
+    assert_ptr_equal(machine_source(&m, 1, AF_INET6), &addrs[2].addr);
+    assert_int_equal(machine_sources(&m, 1, AF_INET6, true, all), ARRAY_LEN(order));
+    for (size_t i = 0; i < ARRAY_LEN(order); i++)
+        assert_ptr_equal(all[i], &addrs[order[i]].addr);
+    link.temporary6 = false;
+    assert_ptr_equal(machine_source(&m, 1, AF_INET6), &addrs[0].addr);
+    (void)state;
+}
+
+/* The best are kept, wherever they stand. */
+static void test_more_sources_than_are_kept(void **state)
+{
+    struct machine_addr addrs[MACHINE_SOURCES_MAX + 4];
+    const struct addr *all[MACHINE_SOURCES_MAX];
+    struct machine m = {.addrs = addrs, .n_addrs = ARRAY_LEN(addrs)};
+    for (size_t i = 0; i < ARRAY_LEN(addrs); i++)
+        addrs[i] = (struct machine_addr){.link = 1, .addr = ip("2001:db8::1"), .deprecated = i < 6};
+    assert_int_equal(machine_sources(&m, 1, AF_INET6, false, all), MACHINE_SOURCES_MAX);
+    for (size_t i = 0; i < MACHINE_SOURCES_MAX; i++)
+        assert_ptr_equal(all[i], &addrs[i < 14 ? i + 6 : i - 14].addr);
     (void)state;
 }
 
@@ -95,6 +130,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_best_source),
+        cmocka_unit_test(test_temporary_where_wanted),
+        cmocka_unit_test(test_more_sources_than_are_kept),
         cmocka_unit_test(test_link_of_addr),
         cmocka_unit_test(test_link_by_name_and_index),
     };

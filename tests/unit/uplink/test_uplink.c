@@ -185,8 +185,8 @@ static void assert_nothing_leaves(const struct uplink *u, const char *device)
 {
     assert_state(u, false, false);
     assert_string_equal(u->egress.device, device);
-    assert_int_equal(egress_socket(&u->egress, AF_INET, SOCK_STREAM), -EAFNOSUPPORT);
-    assert_int_equal(egress_socket(&u->egress, AF_INET6, SOCK_STREAM), -EAFNOSUPPORT);
+    assert_int_equal(egress_socket(&u->egress, to_some(AF_INET), SOCK_STREAM), -EAFNOSUPPORT);
+    assert_int_equal(egress_socket(&u->egress, to_some(AF_INET6), SOCK_STREAM), -EAFNOSUPPORT);
 }
 
 static void test_interface_that_is_not_up(void **state)
@@ -340,7 +340,7 @@ static void test_all_of_loopback(void **state)
 static void assert_bound(const struct uplink *u, int family, const char *device, const char *source)
 {
     char bound[IFNAMSIZ] = "";
-    int fd = egress_socket(&u->egress, family, SOCK_STREAM);
+    int fd = egress_socket(&u->egress, to_some(family), SOCK_STREAM);
     assert_true(fd >= 0);
     assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, bound, &(socklen_t){sizeof bound}), 0);
     assert_string_equal(bound, device);

@@ -1,0 +1,89 @@
+#include "net/source.h"
+
+#include <unistd.h>
+
+/* Packets that are not bound to an address. */
+struct sender {
+    const struct machine_link *link;
+    int family;
+    uint32_t mark;
+    enum egress_ipv6 ipv6;
+    struct addr to;                              /* some destination on the internet */
+    const struct addr *own[MACHINE_SOURCES_MAX]; /* the link's, best first */
+    size_t n_own;
+};
+
+/* A datagram socket that is connected has its address, and has sent nothing. */
+static bool ask_kernel(const struct sender *s, struct addr *ret)
+{
+    struct egress e = {.any4 = true, .any6 = true, .mark = s->mark, .ipv6 = s->ipv6};
+    struct addr to = s->to;
+    int link;
+
+    memcpy(e.device, s->link->name, sizeof e.device);
+    addr_set_port(&to, 443);
+    int fd = egress_socket(&e, &to, SOCK_DGRAM);
+    if (fd < 0)
+        return false;
+    bool told = connect(fd, &to.sa, addr_len(&to)) == 0 && egress_source_of(fd, ret, &link);
+    (void)close(fd);
+    addr_set_port(ret, 0);
+    return told;
+}
+
+static bool is_own(const struct sender *s, const struct addr *a)
+{
+    for (size_t i = 0; i < s->n_own; i++)
+        if (addr_same_ip(s->own[i], a))
+            return true;
+    return false;
+}
+
+/* What the kernel chooses for packets that are bound to the device, where that is to be trusted: an address
+ * of the link, or one that the route names, which may be the machine's own on loopback. */
+static bool find_by_route(const struct sender *s, struct addr *ret)
+{
+    struct machine_packet p = {.to = &s->to, .link = s->link->index, .mark = s->mark};
+    struct addr hint, chosen = {.in6 = {.sin6_family = AF_UNSPEC}};
+
+    if (machine_route_hint(&p, &hint) < 0 || !ask_kernel(s, &chosen) ||
+        !(is_own(s, &chosen) || addr_same_ip(&chosen, &hint)))
+        return false;
+    *ret = chosen;
+    return true;
+}
+
+static bool leads_out(const struct sender *s, const struct addr *source)
+{
+    struct machine_packet p = {.to = &s->to, .source = source, .link = s->link->index, .mark = s->mark};
+    struct machine_route route;
+
+    return machine_route_get(&p, &route) == 0;
+}
+
+static bool wants_temporary(const struct sender *s)
+{
+    return s->ipv6 == EGRESS_IPV6_SYSTEM ? s->link->temporary6 : s->ipv6 == EGRESS_IPV6_TEMPORARY;
+}
+
+struct source source_choose(const struct machine *m, const struct machine_link *link, int family,
+                            uint32_t mark, enum egress_ipv6 ipv6)
+{
+    struct sender s = {.link = link, .family = family, .mark = mark, .ipv6 = ipv6};
+    struct source found = {.addr = {.in6 = {.sin6_family = AF_UNSPEC}}};
+
+    s.n_own = machine_sources(m, link->index, family, family == AF_INET6 && wants_temporary(&s), s.own);
+    if (machine_internet(family, &s.to) < 0)
+        return found;
+    if (find_by_route(&s, &found.addr)) {
+        found.floats = s.n_own > 1 || !is_own(&s, &found.addr);
+        return found;
+    }
+    if (s.n_own == 0)
+        return found;
+    size_t best = 0;
+    while (best < s.n_own && !leads_out(&s, s.own[best]))
+        best++;
+    found.addr = *s.own[best < s.n_own ? best : 0];
+    return found;
+}

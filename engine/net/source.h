@@ -1,0 +1,33 @@
+/* From which of its addresses an uplink sends. The one place that decides it: dials, checks, name servers and
+ * the doctor take the egress that is filled from here.
+ *
+ * An uplink that is an interface uses the address that its route says: the route's own `src`; else the
+ * address in the network of the next hop; else the best by RFC 6724. The kernel knows this better than we
+ * could: it is asked by a socket that is bound to the device alone. Sockets for the internet are then bound
+ * to the answer, so that they fail, and send nothing, once the address is gone. Where the link has several
+ * addresses, sockets for private destinations stay bound to the device alone, and the kernel chooses for each
+ * destination (a unique local address for a unique local destination, the address that a route of its own
+ * names).
+ *
+ * The kernel's choice does not count in two cases. It finds no route, because the rules of the machine lead
+ * there by the source (`ip rule from ADDRESS`, source-specific routes): then it is the first of the link's
+ * addresses with which there is one. Or it borrows the address of another link, whose provider is another
+ * (all of the link's own are deprecated, or of link scope): then it is the link's best.
+ *
+ * An uplink that is an address is bound to that address, and to its link; nothing is chosen. */
+#ifndef STEERWAY_NET_SOURCE_H
+#define STEERWAY_NET_SOURCE_H
+
+#include "net/egress.h"
+#include "net/machine.h"
+
+struct source {
+    struct addr addr; /* towards the internet; AF_UNSPEC: the link has none of that family */
+    bool floats;      /* the kernel chooses for private destinations */
+};
+
+/** @param mark  of the packets; 0 for none  @param ipv6  which IPv6 addresses are wanted */
+struct source source_choose(const struct machine *m, const struct machine_link *link, int family,
+                            uint32_t mark, enum egress_ipv6 ipv6);
+
+#endif
