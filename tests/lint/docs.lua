@@ -51,8 +51,8 @@ local function options_of(verb)
   if not good then error("steerway help " .. verb .. ": " .. out, 0) end
   local options = {}
   for line in out:gmatch "[^\n]+" do
-    local letter, name = line:match "^  %-(%a), %-%-([%a-]+)"
-    if not name then name = line:match "^      %-%-([%a-]+)" end
+    local letter, name = line:match "^  %-(%a), %-%-([%w-]+)"
+    if not name then name = line:match "^      %-%-([%w-]+)" end
     if name then options[name] = letter or "" end
   end
   assert(next(options) or verb == "help", "the help of " .. verb .. " lists no options")
@@ -76,7 +76,7 @@ local man = read(root .. "/" .. MAN)
 local documented = {}
 for item in man:gmatch "\n%.It ([^\n]*Fl [^\n]*)" do
   local letter = item:match "^Fl (%a) " or ""
-  for name in item:gmatch "Fl %-([%a-]+)" do documented[name] = letter end
+  for name in item:gmatch "Fl %-([%w-]+)" do documented[name] = letter end
 end
 for name, letter in pairs(options) do
   checked = checked + 1
@@ -86,7 +86,7 @@ for name, letter in pairs(options) do
     fault("%s: --%s has the letter '%s', not '%s'", MAN, name, letter, documented[name])
   end
 end
-for name in man:gmatch "Fl %-([%a-]+)" do
+for name in man:gmatch "Fl %-([%w-]+)" do
   checked = checked + 1
   if not options[name] then fault("%s: there is no --%s", MAN, name) end
 end
@@ -154,7 +154,7 @@ for _, path in ipairs(texts) do
     number = number + 1
     local command = line:match "steerway start.*" or line:match "steerway check.*" or line:match "steerway list.*"
       or line:match "dev run.*"
-    for name in (command or ""):gsub("[|;`].*", ""):gmatch "%-%-(%a[%a-]*)" do
+    for name in (command or ""):gsub("[|;`].*", ""):gmatch "%-%-(%a[%w-]*)" do
       checked = checked + 1
       if not options[name] then fault("%s:%d: there is no --%s", path, number, name) end
     end
