@@ -69,13 +69,13 @@ json_t *uplink_json(const struct uplink *u)
     if (u->upstream)
         add_upstream(o, u);
     (void)json_object_set_new(o, "families", families_of(u));
-    json_t *meters =
-        json_pack("{s:I, s:I, s:I, s:f, s:I, s:I, s:f, s:f, s:f, s:f, s:I, s:f, s:f, s:o}", "active",
-                  (json_int_t)v->active, "total", (json_int_t)v->total, "failures", (json_int_t)v->failures,
-                  "fail_rate", v->fail_rate, "tx_bytes", (json_int_t)v->tx_bytes, "rx_bytes",
-                  (json_int_t)v->rx_bytes, "tx_rate", v->tx_rate, "rx_rate", v->rx_rate, "tx_capacity",
-                  v->tx_capacity, "rx_capacity", v->rx_capacity, "busy", (json_int_t)v->busy, "connect_time",
-                  v->connect_time, "rtt", v->rtt, "quota_left", quota_of(u));
+    json_t *meters = json_pack(
+        "{s:I, s:I, s:I, s:I, s:f, s:I, s:I, s:f, s:f, s:f, s:f, s:I, s:f, s:f, s:o}", "active",
+        (json_int_t)v->active, "total", (json_int_t)v->total, "failures", (json_int_t)v->failures,
+        "races_lost", (json_int_t)v->races_lost, "fail_rate", v->fail_rate, "tx_bytes",
+        (json_int_t)v->tx_bytes, "rx_bytes", (json_int_t)v->rx_bytes, "tx_rate", v->tx_rate, "rx_rate",
+        v->rx_rate, "tx_capacity", v->tx_capacity, "rx_capacity", v->rx_capacity, "busy", (json_int_t)v->busy,
+        "connect_time", v->connect_time, "rtt", v->rtt, "quota_left", quota_of(u));
     if (!o || !meters || json_object_update(o, meters) < 0) {
         json_decref(o);
         o = NULL;
@@ -88,10 +88,10 @@ json_t *uplink_json_seen(const struct uplink *u)
 {
     const struct uplink_view *v = &u->view;
 
-    return json_pack("{s:s, s:o, s:o, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}",
+    return json_pack("{s:s, s:o, s:o, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}",
                      "name", u->name, "tags", tags_of(u), "quota_left", quota_of(u), "weight", v->weight,
                      "tier", v->tier, "active", v->active, "busy", v->busy, "total", v->total, "failures",
-                     v->failures, "fail_rate", v->fail_rate, "connect_time", v->connect_time, "rtt", v->rtt,
-                     "tx_rate", v->tx_rate, "rx_rate", v->rx_rate, "rx_capacity", v->rx_capacity,
-                     "tx_capacity", v->tx_capacity);
+                     v->failures, "races_lost", v->races_lost, "fail_rate", v->fail_rate, "connect_time",
+                     v->connect_time, "rtt", v->rtt, "tx_rate", v->tx_rate, "rx_rate", v->rx_rate,
+                     "rx_capacity", v->rx_capacity, "tx_capacity", v->tx_capacity);
 }

@@ -132,7 +132,12 @@ static json_t *choose(struct proxy *p, const struct question *q)
     (void)json_object_set_new(answer, "order", order_of(&choice));
     if (use)
         (void)json_object_set_new(answer, "uplink", json_string(choice.order[0]->name));
-    double hedge_s = use && n > 1 ? search_hedge_after(&p->settings, &choice, choice.order[0]) : 0;
+    const struct offer_request race = {.family = health_family(&q->target),
+                                       .tried = use ? UINT64_C(1) << (choice.order[0]->view.id - 1) : 0,
+                                       .now = clock_now_s(),
+                                       .against = use && !choice.race_any ? choice.order[0] : NULL};
+    bool has_rival = use && offer_all(p->uplinks, &race, candidates) > 0;
+    double hedge_s = has_rival ? search_hedge_after(&p->settings, &choice, choice.order[0]) : 0;
     if (hedge_s > 0)
         (void)json_object_set_new(answer, "hedge", json_real(hedge_s));
     return answer;

@@ -12,7 +12,7 @@
  */
 struct frame_conn {
     double id, now, port, attempt;
-    bool is_domain, is_ipv6;
+    bool is_domain, is_ipv6, race;
 };
 
 struct frame_stats {
@@ -34,6 +34,7 @@ struct frame {
     int32_t n_tags;          /* connections that have a tag */
     int32_t n;               /* in: how many candidates; out: how many chosen */
     int32_t ids[UPLINK_MAX]; /* in: their ids; out: the chosen, in order of preference */
+    bool race_any;           /* out: pick's options let a race go anywhere */
     bool live;               /* text may be read: true during a call alone */
 };
 

@@ -55,6 +55,7 @@ struct policy_conn {
     const char *host; /* name or address */
     uint16_t port;
     bool is_domain, is_ipv6;
+    bool race; /* this attempt is raced against another, which is slow */
     enum policy_proto proto;
     const char *client;     /* address without port */
     const char *user;       /* NULL for none */
@@ -72,6 +73,7 @@ struct policy_choice {
     char reason[POLICY_REASON_MAX + 1]; /* for logs; never empty */
     double timeout_s;                   /* 0: the engine's default */
     double hedge_s;  /* until a second uplink is raced; < 0: never, 0: the engine's default */
+    bool race_any;   /* a race may go to any uplink, not to those alone that cost no more (uplink/offer.h) */
     bool by_default; /* the built-in default decided */
 };
 
@@ -149,6 +151,8 @@ void policy_pick(struct policy *p, const struct policy_conn *conn, struct uplink
 /** Tell the policy what became of it; an absent hook costs nothing. */
 void policy_opened(struct policy *p, const struct policy_conn *conn, struct uplink *u, double connect_s);
 void policy_failed(struct policy *p, const struct policy_conn *conn, struct uplink *u, const char *error);
+/** Another uplink connected first in a race. It comes instead of failed, never beside it. */
+void policy_lost_race(struct policy *p, const struct policy_conn *conn, struct uplink *u);
 void policy_closed(struct policy *p, const struct policy_conn *conn, struct uplink *u,
                    const struct policy_stats *stats);
 /** @param what  "up", "down", "address" or "quota" */

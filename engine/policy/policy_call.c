@@ -83,6 +83,7 @@ static void decide_by_default(struct policy *p, struct uplink *const *candidates
     ret->order[0] = fallback_pick(&p->fallback, candidates, n);
     ret->n = 1;
     ret->timeout_s = ret->hedge_s = 0;
+    ret->race_any = false;
     ret->by_default = true;
     (void)snprintf(ret->reason, sizeof ret->reason, "default: %s", why);
 }
@@ -139,6 +140,15 @@ void policy_failed(struct policy *p, const struct policy_conn *conn, struct upli
     f->uplink = u->view.id;
     f->word = error;
     run_hook(p, SCRIPT_FAILED);
+}
+
+void policy_lost_race(struct policy *p, const struct policy_conn *conn, struct uplink *u)
+{
+    if (!wants(p, SCRIPT_LOST_RACE))
+        return;
+    script_begin(p->script, conn);
+    p->script->frame.uplink = u->view.id;
+    run_hook(p, SCRIPT_LOST_RACE);
 }
 
 void policy_closed(struct policy *p, const struct policy_conn *conn, struct uplink *u,

@@ -15,11 +15,17 @@ _Static_assert((int)POLICY_ERROR_MAX >= (int)VM_ERROR_MAX, "a VM's error fits in
 const char *script_entry_name(enum script_entry entry)
 {
     static const char *const names[SCRIPT_ENTRIES] = {
-        [SCRIPT_PICK] = "pick",     [SCRIPT_OPENED] = "opened",
-        [SCRIPT_FAILED] = "failed", [SCRIPT_CLOSED] = "closed",
-        [SCRIPT_TIMER] = "timer",   [SCRIPT_UPLINK_CHANGED] = "uplink_changed",
-        [SCRIPT_FORGET] = "forget", [SCRIPT_EXPORT] = "export",
-        [SCRIPT_IMPORT] = "import", [SCRIPT_SELFTEST] = "selftest",
+        [SCRIPT_PICK] = "pick",
+        [SCRIPT_OPENED] = "opened",
+        [SCRIPT_FAILED] = "failed",
+        [SCRIPT_LOST_RACE] = "lost_race",
+        [SCRIPT_CLOSED] = "closed",
+        [SCRIPT_TIMER] = "timer",
+        [SCRIPT_UPLINK_CHANGED] = "uplink_changed",
+        [SCRIPT_FORGET] = "forget",
+        [SCRIPT_EXPORT] = "export",
+        [SCRIPT_IMPORT] = "import",
+        [SCRIPT_SELFTEST] = "selftest",
     };
     return names[entry];
 }
@@ -309,6 +315,7 @@ void script_begin(struct script *s, const struct policy_conn *conn)
         .attempt = conn->attempt,
         .is_domain = conn->is_domain,
         .is_ipv6 = conn->is_ipv6,
+        .race = conn->race,
     };
     f->calls++; /* below are other texts than those of the last call */
     f->host = conn->host;
@@ -389,6 +396,7 @@ static int read_verdict(struct script *s, uint64_t candidates, enum frame_verdic
         ret->verdict = verdict == FRAME_REFUSE ? POLICY_REFUSE : POLICY_USE;
         ret->timeout_s = f->timeout_s;
         ret->hedge_s = f->hedge_s;
+        ret->race_any = f->race_any;
         ret->by_default = false;
         ret->n = 0;
         if (verdict == FRAME_USE)
@@ -407,6 +415,7 @@ int script_pick(struct script *s, const struct policy_conn *conn, struct uplink 
 
     f->n = 0;
     f->timeout_s = f->hedge_s = 0;
+    f->race_any = false;
     for (size_t i = 0; i < n && i < UPLINK_MAX; i++) {
         int32_t id = candidates[i]->view.id;
         mask |= UINT64_C(1) << (id - 1);

@@ -48,20 +48,12 @@ int checks_targets_parse(struct checks_targets *ret, const char *text)
     return 0;
 }
 
-static bool is_metered(const struct uplink *u)
-{
-    for (size_t i = 0; i < u->n_tags; i++)
-        if (strcmp(u->tags[i], "metered") == 0)
-            return true;
-    return quota_is_set(&u->quota);
-}
-
 int checks_targets_for(struct checks_targets *ret, const struct uplink *u,
                        const struct checks_targets *common)
 {
     if (u->check)
         return checks_targets_parse(ret, u->check);
-    *ret = is_metered(u) ? (struct checks_targets){.n = 0} : *common;
+    *ret = uplink_is_metered(u) ? (struct checks_targets){.n = 0} : *common;
     return 0;
 }
 

@@ -206,6 +206,7 @@ void outbound_finish(struct outbound *o, const char *outcome)
             .reason = outcome,
         };
         outbound_conn(o, o->attempt, NULL, &conn, client);
+        conn.race = o->by_race;
         policy_closed(o->proxy->policy, &conn, o->lease.uplink, &stats);
     }
     uplink_release(&o->lease);

@@ -63,19 +63,20 @@ static struct racer *idle_racer(struct search *s)
 }
 
 /* The end of what it calls may be the end of the search. */
-static void use(struct search *s, struct racer *r, struct uplink *u, bool raced)
+static void use(struct search *s, struct racer *r, struct uplink *u, const struct racer *beside)
 {
     struct outbound *o = s->outbound;
 
     r->number = ++o->attempts;
-    r->raced = s->racing = raced;
+    r->raced = s->racing = beside;
+    r->race = beside && !s->doubtful;
     memcpy(r->reason, s->choice.reason, sizeof r->reason);
     outbound_because(o, r->reason);
     o->tried = u;
     s->tried |= UINT64_C(1) << (u->view.id - 1);
     uplink_note_tried(u, health_family(&o->target), clock_coarse_s());
     log_pick(r, u);
-    double hedge_s = raced ? 0 : search_hedge_after(&o->proxy->settings, &s->choice, u);
+    double hedge_s = beside ? 0 : search_hedge_after(&o->proxy->settings, &s->choice, u);
     if (hedge_s > 0) {
         ev_now_update(o->proxy->loop); /* timers count from there, and a callback may have run for long */
         ev_timer_set(&s->hedge, hedge_s, 0.);
@@ -86,7 +87,7 @@ static void use(struct search *s, struct racer *r, struct uplink *u, bool raced)
                                             .target = &o->target,
                                             .client = o->client,
                                             .uplink = u,
-                                            .early = raced ? NULL : o->early,
+                                            .early = beside ? NULL : o->early,
                                             .timeout_s = search_dial_timeout(s)},
                   &SEARCH_EVENTS);
 }
@@ -95,9 +96,10 @@ void search_try_next(struct search *s)
 {
     struct uplink *u;
 
-    switch (search_choose(s, &u)) {
+    switch (search_choose(s, NULL, &u)) {
     case SEARCH_FOUND:
-        return use(s, &s->one, u, false);
+        s->doubtful = false;
+        return use(s, &s->one, u, NULL);
     case SEARCH_FOUND_NOBODY:
         return search_end(s, s->worst == FAULT_NONE ? FAULT_NO_UPLINK : s->worst, -1);
     case SEARCH_FOUND_REFUSAL:
@@ -106,15 +108,16 @@ void search_try_next(struct search *s)
     }
 }
 
-void search_try_beside(struct search *s)
+void search_try_beside(struct search *s, const struct racer *r)
 {
-    struct racer *r = idle_racer(s);
+    struct racer *second = idle_racer(s);
+    const struct uplink *against = s->doubtful ? NULL : r->attempt.lease.uplink;
     struct uplink *u;
 
-    if (!r || search_choose(s, &u) != SEARCH_FOUND)
+    if (!second || search_choose(s, against, &u) != SEARCH_FOUND)
         return;
     s->outbound->race = OUTBOUND_RACE_OPEN;
-    use(s, r, u, true);
+    use(s, second, u, r);
 }
 
 /* The first has not arrived in time. */
@@ -122,7 +125,8 @@ static void on_hedge(struct ev_loop *loop, ev_timer *w, int revents)
 {
     (void)loop;
     (void)revents;
-    search_try_beside(container_of(w, struct search, hedge));
+    struct search *s = container_of(w, struct search, hedge);
+    search_try_beside(s, &s->one);
 }
 
 /* --- the beginning -------------------------------------------------------------------------------------- */

@@ -23,11 +23,13 @@ static bool is_among(const struct uplink *u, struct uplink *const *usable, size_
     return false;
 }
 
-static size_t candidates(const struct search *s, struct uplink *ret[UPLINK_MAX])
+static size_t candidates(const struct search *s, const struct uplink *against, struct uplink *ret[UPLINK_MAX])
 {
     const struct outbound *o = s->outbound;
-    const struct offer_request r = {
-        .family = health_family(&o->target), .tried = s->tried, .now = clock_coarse_s()};
+    const struct offer_request r = {.family = health_family(&o->target),
+                                    .tried = s->tried,
+                                    .now = clock_coarse_s(),
+                                    .against = s->choice.race_any ? NULL : against};
 
     return offer_all(o->proxy->uplinks, &r, ret);
 }
@@ -46,11 +48,11 @@ static struct uplink *next_of_list(struct search *s, struct uplink *const *usabl
     return NULL;
 }
 
-enum search_found search_choose(struct search *s, struct uplink **ret)
+enum search_found search_choose(struct search *s, const struct uplink *against, struct uplink **ret)
 {
     struct outbound *o = s->outbound;
     struct uplink *usable[UPLINK_MAX];
-    size_t n = candidates(s, usable);
+    size_t n = candidates(s, against, usable);
 
     if (n == 0 || o->attempts >= ATTEMPTS_MAX)
         return SEARCH_FOUND_NOBODY;
@@ -60,6 +62,7 @@ enum search_found search_choose(struct search *s, struct uplink **ret)
     struct policy_conn conn;
     char client[ADDR_TEXT_MAX];
     outbound_conn(o, o->attempts + 1, fault_policy_name(s->last), &conn, client);
+    conn.race = against;
     policy_pick(o->proxy->policy, &conn, usable, n, &s->choice);
     s->next_choice = 1;
     s->generation = policy_generation(o->proxy->policy);

@@ -22,8 +22,9 @@ static void hurry_if_silent(const struct proxy *p, const struct uplink *u)
         checks_hurry(p->checks, u);
 }
 
-/* What came to nothing because another one was there first: its uplink, or its name servers, are silent. Part
- * of the time that it had may have gone to the names. */
+/* One was slow, and another that was sent later is there first. If nothing was heard for so long that it is
+ * strange, its uplink (or its name servers) is silent, and that is a failure. Part of the time that it had
+ * may have gone to the names. */
 static void note_outrun(struct attempt *a)
 {
     if (a->query.resolver) {
@@ -37,16 +38,34 @@ static void note_outrun(struct attempt *a)
     hurry_if_silent(a->proxy, a->lease.uplink);
 }
 
-/* @param outrun  by one that came later */
-static void cancel_rival(struct racer *r, bool outrun)
+/* To lose a race is no failure by itself. */
+static void note_lost(struct racer *r)
+{
+    struct outbound *o = r->search->outbound;
+    struct uplink *u = r->attempt.lease.uplink;
+    struct policy_conn conn;
+    char client[ADDR_TEXT_MAX];
+
+    if (!u)
+        return;
+    uplink_note_race_lost(u);
+    outbound_conn(o, r->number, fault_policy_name(r->search->last), &conn, client);
+    conn.race = r->race;
+    policy_lost_race(o->proxy->policy, &conn, u);
+}
+
+/* @param lost  it has lost against r; else there is nothing to win any more */
+static void cancel_rival(struct racer *r, bool lost)
 {
     struct racer *rival = rival_of(r);
 
     ev_timer_stop(r->search->outbound->proxy->loop, &r->search->hedge);
     if (!rival)
         return;
-    if (outrun && r->raced)
+    if (lost && r->raced)
         note_outrun(&rival->attempt);
+    if (lost)
+        note_lost(rival);
     attempt_cancel(&rival->attempt);
 }
 
@@ -100,6 +119,7 @@ static void note_failure(struct racer *r, enum fault fault)
         if (fault != FAULT_REFUSED)
             uplink_note_failed(u);
         outbound_conn(o, r->number, word, &conn, client);
+        conn.race = r->race;
         policy_failed(o->proxy->policy, &conn, u, word);
     }
     struct log_line l;
@@ -118,7 +138,7 @@ static void on_failed(struct racer *r, enum fault fault)
     note_failure(r, fault);
     if (rival_of(r)) { /* which may yet arrive, or fails and comes back here */
         if (!s->hopeless && fault != FAULT_REFUSED && fault != FAULT_RESET)
-            search_try_beside(s);
+            search_try_beside(s, rival_of(r));
         return;
     }
     ev_timer_stop(s->outbound->proxy->loop, &s->hedge);
@@ -137,6 +157,7 @@ static void on_arrived(struct racer *r, int fd)
     o->connected_s = clock_now_s();
     o->attempt = r->number;
     o->generation = s->generation;
+    o->by_race = r->race;
     if (s->racing)
         o->race = r->raced ? OUTBOUND_RACE_WON : OUTBOUND_RACE_LOST;
     outbound_because(o, r->reason);
@@ -152,6 +173,7 @@ static void on_arrived(struct racer *r, int fd)
         char client[ADDR_TEXT_MAX];
         o->tried = o->lease.uplink;
         outbound_conn(o, r->number, fault_policy_name(s->last), &conn, client);
+        conn.race = r->race;
         health_note_names(o->lease.uplink, r->attempt.news);
         (void)health_note_dial(o->lease.uplink, &r->attempt.dial, health_usual_s(o->lease.uplink));
         health_note_upstream(o->lease.uplink, FAULT_NONE);
@@ -183,6 +205,7 @@ static void on_doubtful(struct attempt *a)
 
     if (!ev_is_active(&s->hedge))
         return;
+    s->doubtful = true;
     soon(loop, &s->hedge);
 }
 

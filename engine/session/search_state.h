@@ -11,7 +11,8 @@ struct racer {
     struct attempt attempt;
     struct search *search;
     int number; /* of its pick, from 1; 0 for direct */
-    bool raced; /* sent after another that was slow */
+    bool raced; /* sent beside another that was slow */
+    bool race;  /* and the policy was told that this is a race */
     char reason[POLICY_REASON_MAX + 1];
 };
 
@@ -28,6 +29,7 @@ struct search {
     enum fault worst;    /* the most telling of the attempts' faults */
     bool hopeless;       /* what failed would fail by any uplink */
     bool racing;         /* the latest start was that of a second one */
+    bool doubtful;       /* the first has little hope: who is sent beside it comes in its place */
     ev_timer hedge;      /* until a second one is raced */
     ev_timer deferred;   /* the beginning, out of the caller's stack */
 };
@@ -37,14 +39,16 @@ struct search {
 void search_end(struct search *s, enum fault fault, int fd);
 /** Nobody is under way: send the next one, or end. */
 void search_try_next(struct search *s);
-/** One is under way. It goes on alone if there is nobody to race it, or no memory, or the policy refuses. */
-void search_try_beside(struct search *s);
+/** Race another one against r, which is under way. It goes on alone if there is nobody to race it, or no
+ * memory, or the policy refuses. */
+void search_try_beside(struct search *s, const struct racer *r);
 
 /* search_choice.c */
 enum search_found { SEARCH_FOUND, SEARCH_FOUND_NOBODY, SEARCH_FOUND_REFUSAL };
 /** The next uplink of the policy's list, or what it answers to a new question. A refusal leaves the list at
- * its end, with the reason in s->choice. */
-enum search_found search_choose(struct search *s, struct uplink **ret);
+ * its end, with the reason in s->choice.
+ * @param against  whom it is to race; NULL: it is no race */
+enum search_found search_choose(struct search *s, const struct uplink *against, struct uplink **ret);
 /** Of the choice's next attempt. */
 double search_dial_timeout(const struct search *s);
 

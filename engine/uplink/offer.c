@@ -16,9 +16,16 @@ static bool is_captive(const struct uplink *u, int family)
                                : uplink_health_state(u, family) == HEALTH_CAPTIVE;
 }
 
+static bool may_race(const struct uplink *u, const struct uplink *against)
+{
+    return u->view.tier <= against->view.tier && !uplink_is_metered(u);
+}
+
 enum offer_rank offer_rank(const struct uplink *u, const struct offer_request *r)
 {
     if (!u->view.up || !speaks(u, r->family) || was_tried(u, r))
+        return OFFER_NEVER;
+    if (r->against && !may_race(u, r->against))
         return OFFER_NEVER;
     if (uplink_is_fit(u, r->family, r->now))
         return OFFER_FIT;

@@ -9,6 +9,9 @@
  *    elsewhere would get the portal's answer there instead of the truth.
  * An uplink without link or address, of another family, draining, or over its hard quota is never offered.
  *
+ * A race must not cost what the choice was meant to spare: for one, an uplink of a higher tier than that
+ * which is raced against, or a metered one, is not offered.
+ *
  * A connection that is open already gets no tries: a suspect stays one for it. */
 #ifndef STEERWAY_UPLINK_OFFER_H
 #define STEERWAY_UPLINK_OFFER_H
@@ -22,6 +25,8 @@ struct offer_request {
     int family;     /* of the destination: AF_INET, AF_INET6, or AF_UNSPEC for a name */
     uint64_t tried; /* bits id - 1: uplinks that this connection has tried in vain */
     double now;     /* monotonic seconds */
+    const struct uplink
+        *against; /* that this one is raced against; NULL: it is no race, or one with anybody */
 };
 
 enum offer_rank offer_rank(const struct uplink *u, const struct offer_request *r);

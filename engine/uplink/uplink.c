@@ -220,6 +220,14 @@ void uplink_set_draining(struct uplink *u, bool draining)
     uplink_settle(u);
 }
 
+bool uplink_is_metered(const struct uplink *u)
+{
+    for (size_t i = 0; i < u->n_tags; i++)
+        if (strcmp(u->tags[i], "metered") == 0)
+            return true;
+    return quota_is_set(&u->quota);
+}
+
 bool uplink_is_spent(const struct uplink *u)
 {
     return (u->view.ipv4 || u->view.ipv6) && !u->draining && forbids(&u->quota);

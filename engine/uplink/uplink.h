@@ -29,6 +29,7 @@ struct uplink_view {
     double active; /* live connections, dials under way included */
     double total;  /* connections ever made */
     double failures;
+    double races_lost;
     double fail_rate; /* 0..1, smoothed */
     double tx_bytes, rx_bytes;
     double tx_rate, rx_rate;         /* smoothed over a second */
@@ -168,6 +169,9 @@ const char *uplink_state_name(const struct uplink *u);
 /** Whether packets of a family go by a router of its own, or by the interface's, as it should be. */
 bool uplink_has_way(const struct uplink *u, int family);
 
+/** Whether what it carries costs: it has the tag "metered", or a quota. */
+bool uplink_is_metered(const struct uplink *u);
+
 /** Whether nothing but its hard quota keeps it from serving. */
 bool uplink_is_spent(const struct uplink *u);
 
@@ -197,6 +201,8 @@ void uplink_note_connected(struct uplink *u, double connect_s);
 /** @param rtt_s  a connection's smoothed round trip, > 0 */
 void uplink_note_rtt(struct uplink *u, double rtt_s);
 void uplink_note_failed(struct uplink *u);
+/** Another uplink connected first in a race against this one. */
+void uplink_note_race_lost(struct uplink *u);
 /** Harmless for an empty lease. */
 void uplink_note_bytes(struct uplink_lease *lease, uint64_t tx, uint64_t rx);
 

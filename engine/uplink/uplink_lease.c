@@ -178,6 +178,11 @@ void uplink_note_failed(struct uplink *u)
     note_outcome(u, true);
 }
 
+void uplink_note_race_lost(struct uplink *u)
+{
+    u->view.races_lost++;
+}
+
 void uplink_note_bytes(struct uplink_lease *lease, uint64_t tx, uint64_t rx)
 {
     if (!lease->uplink || (tx == 0 && rx == 0))

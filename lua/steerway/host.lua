@@ -16,7 +16,7 @@ local funcinfo = require("jit.util").funcinfo
 local host = {}
 
 local POLICY_KEYS = { "name", "about", "params", "new" }
-local INSTANCE_KEYS = { "pick", "opened", "failed", "closed", "uplink_changed", "export", "import", "selftest" }
+local INSTANCE_KEYS = { "pick", "opened", "failed", "lost_race", "closed", "uplink_changed", "export", "import", "selftest" }
 
 -- The line where a key of the policy's table is set; 1 if there is none to be found.
 local function line_of(text, key)

@@ -31,12 +31,13 @@ local VERDICTS = { [0] = "no opinion", [1] = "use", [2] = "refuse" }
 local TEXTS = { "host", "client", "user", "listener", "proto", "last_error" }
 -- An ordinary connection; a test says what differs.
 local CONN = {
-  id = 1, port = 443, attempt = 1, is_domain = true, is_ipv6 = false,
+  id = 1, port = 443, attempt = 1, is_domain = true, is_ipv6 = false, race = false,
   host = "www.example.org", client = "192.0.2.7", listener = "127.0.0.1:1080", proto = "socks5",
 }
 local OWN = { name = "string", kind = "string", interface = "string", tags = "table" } -- fields of an uplink that are no numbers
 local CONN_FIELDS = {
   id = "number", now = "number", port = "number", attempt = "number", is_domain = "boolean", is_ipv6 = "boolean",
+  race = "boolean",
 }
 for _, key in ipairs(TEXTS) do
   CONN_FIELDS[key] = "string"
@@ -46,6 +47,7 @@ local HOOKS = {
   opened = { connect_s = "number" },
   failed = { error = "string" },
   closed = { tx = "number", rx = "number", duration = "number", first_byte = "number", reason = "string" },
+  lost_race = {},
   uplink_changed = { what = "string" },
 }
 local WORDS = {
@@ -179,7 +181,7 @@ function World:begin(fields, level)
   self.frame.now = fields.now or self.frame.now
   local c = self.frame.conn
   c.id, c.now, c.port, c.attempt = value "id", self.frame.now, value "port", value "attempt"
-  c.is_domain, c.is_ipv6 = value "is_domain", value "is_ipv6"
+  c.is_domain, c.is_ipv6, c.race = value "is_domain", value "is_ipv6", value "race"
   self.kept = {} -- the frame points into these
   for _, key in ipairs(TEXTS) do
     self.kept[key] = value(key)
@@ -306,7 +308,7 @@ function Policy:raw_pick(ids)
   for i = 1, frame.n do
     to[i - 1] = ids[i]
   end
-  frame.timeout_s, frame.hedge_s = 0, 0
+  frame.timeout_s, frame.hedge_s, frame.race_any = 0, 0, false
   return self.entry.pick()
 end
 
@@ -317,6 +319,7 @@ end
 ---@field reason string  as the log would show it
 ---@field timeout number     0 when pick said none
 ---@field hedge number  likewise; below 0 for never
+---@field race "any"|nil  what pick said
 
 ---Ask for an uplink. What pick does wrong raises, as the proxy would log it.
 ---@param conn? table  the fields that differ from an ordinary connection's: { host = "…", port = 22, client = "…" }
@@ -327,7 +330,8 @@ function Policy:pick(conn, who)
   assert(#ids > 0, "there is no candidate, and pick is never asked without")
   self.world:begin(conn, 2)
   local verdict, reason = self:raw_pick(ids)
-  local out = { verdict = VERDICTS[verdict], reason = reason, timeout = frame.timeout_s, hedge = frame.hedge_s, names = {} }
+  local out = { verdict = VERDICTS[verdict], reason = reason, timeout = frame.timeout_s, hedge = frame.hedge_s, names = {},
+    race = frame.race_any and "any" or nil }
   if out.verdict == "use" then
     for i = 1, frame.n do
       out.names[i] = types.by_id[frame.ids[i - 1]].name
@@ -361,7 +365,7 @@ function Policy:tally(n, conn, who)
   return count
 end
 
----Call a hook, if the policy has it: "opened", "failed", "closed" or "uplink_changed". Another name is an error.
+---Call a hook, if the policy has it: "opened", "failed", "lost_race", "closed" or "uplink_changed". Another name is an error.
 ---@param name string
 ---@param conn table|nil
 ---@param uplink string|integer  its name or number

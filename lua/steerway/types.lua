@@ -15,6 +15,7 @@
 ---@field user string|nil  as whom it logged in
 ---@field listener string  "address:port" that the client came to
 ---@field attempt number  1, 2, … as uplinks are tried
+---@field race boolean  another uplink is tried already and is slow: this attempt is raced against it
 ---@field last_error "timeout"|"refused"|"unreachable"|"reset"|"dns"|"bind"|nil  why the latest attempt to fail did; in a race none may have
 ---@field tag any  what pick gave as opts.tag for this connection
 
@@ -32,7 +33,8 @@
 ---@field ipv6 boolean  for IPv6 destinations
 ---@field active number  live connections, dials under way included
 ---@field total number  connections made since the start
----@field failures number  dials that failed for the uplink's sake since the start
+---@field failures number  dials that failed for the uplink's sake since the start; a lost race counts only if the uplink was silent in it
+---@field races_lost number  races in which another uplink connected first, since the start
 ---@field fail_rate number  0 to 1: the share of failures, of which the last ten or so count
 ---@field tx_bytes number  octets carried to destinations since the start, as of the last quarter of a second
 ---@field rx_bytes number  octets carried from destinations since the start, as of the last quarter of a second
@@ -59,12 +61,14 @@
 ---@field timeout? number  seconds that the dial may take
 ---@field hedge? number|false  seconds until a second uplink is raced against one that has not connected; false: never
 ---@field tag? any  comes back as conn.tag and stats.tag
+---@field race? "any"  a race may go to any uplink; else not to a higher tier, nor to a metered uplink
 
 ---What new returns. Only pick must be there; a hook that is absent costs nothing.
 ---@class steerway.Hooks
 ---@field pick fun(conn: steerway.Conn, uplinks: steerway.Uplink[]): steerway.Uplink|steerway.Uplink[]|false|nil, string?, steerway.PickOptions?  an uplink, or several in order of preference; nil: the built-in default decides; false and a reason: refused
 ---@field opened? fun(conn: steerway.Conn, uplink: steerway.Uplink, connect_s: number)  a destination has answered, so long after the search for a way began
 ---@field failed? fun(conn: steerway.Conn, uplink: steerway.Uplink, err: string)  an attempt failed: "timeout", "refused", "unreachable", "reset", "dns" or "bind"
+---@field lost_race? fun(conn: steerway.Conn, uplink: steerway.Uplink)  another uplink connected first in a race; called instead of failed
 ---@field closed? fun(conn: steerway.Conn, uplink: steerway.Uplink, stats: steerway.Stats)  the end of a connection that was opened
 ---@field uplink_changed? fun(uplink: steerway.Uplink, what: "up"|"down"|"address"|"quota")  an uplink came, went, has another address, or its quota is used up or has room again
 ---@field export? fun(): table  plain data for the one that is loaded in its place: numbers, strings, booleans, tables of them

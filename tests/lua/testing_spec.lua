@@ -18,6 +18,7 @@ return { name = "mine", params = { n = { type = "number", default = 1 } }, new =
     end,
     opened = function(conn, u, s) tell("opened", conn.host, u.name, s) end,
     failed = function(conn, u, err) tell("failed", u.name, err) end,
+    lost_race = function(conn, u) tell("lost", u.name, tostring(conn.race)) end,
     closed = function(conn, u, stats) tell("closed", u.name, stats.rx, stats.reason, tostring(stats.tag)) end,
     uplink_changed = function(u, what) tell("changed", u.name, what) end,
     export = function() return { picks = picks } end,
@@ -78,9 +79,10 @@ describe("steerway.testing", function()
     policy:pick { id = 7, port = 99 }
     policy:hook("opened", { id = 7, host = "x.org" }, "lte", { connect_s = 0.5 })
     policy:hook("failed", nil, "fibre", { error = "timeout" })
+    policy:hook("lost_race", { id = 7, race = true }, "lte")
     policy:hook("closed", { id = 7 }, "lte", { rx = 10, reason = "reset" })
     policy:hook("uplink_changed", nil, "lte", { what = "down" })
-    assert.equal("opened x.org lte 0.5; failed fibre timeout; closed lte 10 reset 99; changed lte down #2 n=1",
+    assert.equal("opened x.org lte 0.5; failed fibre timeout; lost lte true; closed lte 10 reset 99; changed lte down #2 n=1",
       policy:pick().reason)
   end)
 

@@ -13,7 +13,7 @@ local calls = {}
 -- As in engine/policy/frame.h
 local NO_OPINION, USE, REFUSE = 0, 1, 2
 
-local OPTIONS = { "timeout", "tag", "hedge" }
+local OPTIONS = { "timeout", "tag", "hedge", "race" }
 -- A day; longer is a slip of units.
 local SECONDS_MAX = 86400
 
@@ -34,7 +34,7 @@ end
 
 ---@param hooks steerway.Hooks
 ---@param default_reason string
----@return table<string, function>  pick and forget, and opened, failed, closed, uplink_changed where the policy has them
+---@return table<string, function>  pick and forget, and the hooks that the policy has
 function calls.new(hooks, default_reason)
   local frame, conn, stats = types.bound()
   local pick = hooks.pick
@@ -79,12 +79,19 @@ function calls.new(hooks, default_reason)
       wrong(("a %s as third value; expected a table of options"):format(type(opts)))
     end
     for key in pairs(opts) do
-      if key ~= "timeout" and key ~= "tag" and key ~= "hedge" then
-        wrong(nearest.complaint("opts", key, OPTIONS) .. " (known: timeout, tag, hedge)")
+      if key ~= "timeout" and key ~= "tag" and key ~= "hedge" and key ~= "race" then
+        wrong(nearest.complaint("opts", key, OPTIONS) .. " (known: timeout, tag, hedge, race)")
       end
     end
     frame.timeout_s = seconds(opts, "timeout")
     frame.hedge_s = opts.hedge == false and -1 or seconds(opts, "hedge")
+    if opts.race ~= nil then
+      if opts.race ~= "any" then
+        wrong(("opts.race = %s; expected \"any\", or nothing: a race then spares higher tiers and metered uplinks")
+          :format(tostring(opts.race)))
+      end
+      frame.race_any = true
+    end
     if opts.tag ~= nil then
       local id = conn.id
       if tags[id] == nil then
@@ -156,6 +163,12 @@ function calls.new(hooks, default_reason)
     function entry.failed()
       begin()
       hooks.failed(conn, by_id[frame.uplink], ffi_string(frame.word))
+    end
+  end
+  if hooks.lost_race then
+    function entry.lost_race()
+      begin()
+      hooks.lost_race(conn, by_id[frame.uplink])
     end
   end
   if hooks.closed then

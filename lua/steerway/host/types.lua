@@ -14,6 +14,7 @@ local VIEW = [[
   $double active;
   $double total;
   $double failures;
+  $double races_lost;
   $double fail_rate;
   $double tx_bytes, rx_bytes;
   $double tx_rate, rx_rate;
@@ -27,7 +28,7 @@ local VIEW = [[
 ]]
 local CONN = [[
   $double id, now, port, attempt;
-  $bool is_domain, is_ipv6;
+  $bool is_domain, is_ipv6, race;
 ]]
 local STATS = [[
   $double tx, rx, duration;
@@ -41,7 +42,7 @@ local FRAME = [[
   int32_t uplink, n_tags;
   int32_t n;
   int32_t ids[64];
-  bool live;
+  bool race_any, live;
 ]]
 
 local function struct(fields, const)

@@ -28,7 +28,7 @@ describe("host.load", function()
   end)
 
   local known = " (known: name, about, params, new)"
-  local hooks_known = " (known: pick, opened, failed, closed, uplink_changed, export, import, selftest)"
+  local hooks_known = " (known: pick, opened, failed, lost_race, closed, uplink_changed, export, import, selftest)"
   local wrong = {
     { "return {\n  name = 'p',\n  new = = 1\n}", "dir/p.lua:3: unexpected symbol near '='" },
     { "return {\n  name = 'p", "dir/p.lua:2: unfinished string near '<eof>'" },

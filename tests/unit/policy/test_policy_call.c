@@ -262,6 +262,7 @@ static const char WITH_HOOKS[] =
     "opened = function(conn, u, s) log[#log + 1] = ('opened %s %s %g %d'):format(conn.host, u.name, s, "
     "conn.tag.of) end,\n"
     "failed = function(conn, u, err) log[#log + 1] = ('failed %s %s'):format(u.name, err) end,\n"
+    "lost_race = function(conn, u) log[#log + 1] = ('lost %s %s'):format(u.name, tostring(conn.race)) end,\n"
     "closed = function(conn, u, st) log[#log + 1] = ('closed %s %g %g %g %s %s %d'):format(\n"
     "u.name, st.tx, st.rx, st.duration, tostring(st.first_byte), st.reason, st.tag.of) end,\n"
     "} end }\n";
@@ -275,6 +276,10 @@ static void hooks_hear_what_happened(void **state)
     policy_opened(f->policy, &conn, f->set.items[1], 0.25);
     policy_failed(f->policy, &conn, f->set.items[2], "timeout");
     assert_string_equal(pick_conn(f, &conn).reason, "opened www.example.org lte 0.25 5; failed wifi timeout");
+    policy_lost_race(f->policy, &conn, f->set.items[0]);
+    conn.race = true;
+    policy_lost_race(f->policy, &conn, f->set.items[1]);
+    assert_string_equal(pick_conn(f, &conn).reason, "lost fibre false; lost lte true");
     struct policy_stats stats = {
         .tx = 10, .rx = 5000000000, .duration_s = 1.5, .first_byte_s = 0.5, .reason = "idle"};
     policy_closed(f->policy, &conn, f->set.items[0], &stats);

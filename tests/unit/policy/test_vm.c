@@ -33,6 +33,7 @@ static const struct layout layouts[] = {
     U(active),
     U(total),
     U(failures),
+    U(races_lost),
     U(fail_rate),
     U(tx_bytes),
     U(rx_bytes),
@@ -54,6 +55,7 @@ static const struct layout layouts[] = {
     C(attempt),
     C(is_domain),
     C(is_ipv6),
+    C(race),
     FIELD("stats", frame_stats, tx),
     FIELD("stats", frame_stats, rx),
     FIELD("stats", frame_stats, duration),
@@ -78,6 +80,7 @@ static const struct layout layouts[] = {
     F(n_tags),
     F(n),
     F(ids),
+    F(race_any),
     F(live),
 };
 

@@ -1,0 +1,173 @@
+"""Races respect what the choice was to spare: by themselves they go to no higher tier and to no metered uplink, the policy knows
+of each and may decline, and to lose one is no failure."""
+
+import pytest
+
+from lab.origin import echo, reset
+from lab.socks import open_to, read_reply5, request5, socks5_connect
+from lab.topology import HOLE4, OPEN4
+
+POLICY = """return { name = "racing", new = function(ctx)
+  local function say(...)
+    local words = { ... }
+    for i = 1, select("#", ...) do words[i] = tostring(words[i]) end
+    ctx.log.info("%%s", table.concat(words, " "))
+  end
+  return {
+    pick = function(conn, uplinks)
+      local names = {}
+      for i, u in ipairs(uplinks) do names[i] = u.name end
+      say("pick", conn.attempt, conn.race, table.concat(names, "+"))
+      %s
+    end,
+    opened = function(conn, u) say("opened", u.name, conn.attempt, conn.race) end,
+    failed = function(conn, u, err) say("failed", u.name, err, conn.race) end,
+    lost_race = function(conn, u) say("lost_race", u.name, conn.attempt, conn.race, u.races_lost) end,
+    closed = function(conn, u) say("closed", u.name, conn.race) end,
+  }
+end }"""
+FIRST = "return uplinks[1]"
+LISTED = "return uplinks"
+ANYWHERE = "return uplinks, nil, { race = 'any' }"
+DEAR = ["tier = 2", 'tags = { "metered" }', 'quota = "1G"']
+
+
+@pytest.fixture
+def racing(start, config, tmp_path):
+    """Starts a proxy whose second line is as the test says, and whose races begin soon."""
+
+    def begin(pick, second="", third=True, *more):
+        path = tmp_path / "racing.lua"
+        path.write_text(POLICY % pick)
+        lines = ['"wan1"', f'{{ interface = "wan2", {second} }}'] + (['"wan3"'] if third else [])
+        own = config(f"return {{ uplinks = {{ {', '.join(lines)} }} }}")
+        return start("--debug", "--hedge", "0.1", "--dial-timeout", "60", "--config", own, "--policy", path, *more)
+
+    return begin
+
+
+def said(proxy):
+    """Since the start: before that it was asked on trial."""
+    log = proxy.log()
+    began = next(i for i, line in enumerate(log) if line["event"] == "started")
+    return [line["text"] for line in log[began:] if line["event"] == "policy says"]
+
+
+def numbers(proxy, *fields):
+    return {u["name"]: tuple(u[f] for f in fields) for u in proxy.ask("uplinks")["uplinks"]}
+
+
+def ask(proxy, host, port):
+    s = open_to(proxy, 30)
+    s.sendall(b"\x05\x01\x00" + request5(host, port))
+    assert s.recv(2) == b"\x05\x00"
+    return s
+
+
+@pytest.mark.parametrize("pick", [FIRST, LISTED], ids=["asked again", "list"])
+@pytest.mark.parametrize("second", DEAR)
+def test_a_race_spares_what_is_dear(lab, racing, origin, second, pick):
+    proxy = racing(pick, second)
+    server = origin(echo)
+    lab.wan1.swallow()
+    with socks5_connect(proxy, OPEN4, server.port) as tunnel:
+        assert lab.uplink_of(tunnel.source) == "wan3"
+    assert [line["uplink"] for line in proxy.events("raced")] == ["wan3"]
+    assert said(proxy)[0] == "pick 1 false wan1+wan2+wan3", "for its own sake it may be chosen"
+    if pick == FIRST:
+        assert said(proxy)[1] == "pick 2 true wan3"
+
+
+@pytest.mark.parametrize("second", DEAR)
+def test_a_policy_may_let_it_go_anywhere(lab, racing, origin, second):
+    proxy = racing(ANYWHERE, second)
+    server = origin(echo)
+    lab.wan1.swallow()
+    assert proxy.ask("why", host=OPEN4)["hedge"] == 0.1
+    with socks5_connect(proxy, OPEN4, server.port) as tunnel:
+        assert lab.uplink_of(tunnel.source) == "wan2"
+
+
+def test_where_all_else_is_dear_the_first_is_waited_for(lab, racing, origin):
+    """And what is dear serves once the first has failed."""
+    proxy = racing(FIRST, "tier = 2", False)
+    server = origin(echo)
+    assert "hedge" not in proxy.ask("why", host=OPEN4)
+    lab.wan1.turn_away()
+    with socks5_connect(proxy, OPEN4, server.port) as tunnel:
+        assert lab.uplink_of(tunnel.source) == "wan2"
+    assert said(proxy)[1:3] == ["failed wan1 unreachable false", "pick 2 false wan2"]
+    assert not proxy.events("raced")
+
+
+def test_one_that_fails_in_a_race_makes_way_within_the_same_bounds(lab, racing, origin):
+    """Its place is not taken by what is dear, as long as the other is under way."""
+    proxy = racing(LISTED, "tier = 2")
+    server = origin(echo)
+    lab.wan1.swallow()
+    lab.wan3.turn_away()
+    with ask(proxy, OPEN4, server.port) as s:
+        proxy.wait_event("attempt failed", uplink="wan3")
+        lab.wan1.restore()
+        assert read_reply5(s)[:2] == (0, lab.wan1.addr4)
+    assert [line["uplink"] for line in proxy.events("raced")] == ["wan3"]
+
+
+def test_a_policy_may_decline_a_race(lab, racing, origin):
+    proxy = racing("if conn.race then say('declined') return false, 'no race' end " + FIRST)
+    server = origin(echo)
+    lab.wan1.swallow()
+    with ask(proxy, OPEN4, server.port) as s:
+        proxy.wait_event("policy says", text="declined")
+        lab.wan1.restore()
+        assert read_reply5(s)[:2] == (0, lab.wan1.addr4)
+    assert "hedge" not in proxy.connections(1)[0]
+
+
+def test_a_silent_loser_has_lost_and_failed(lab, racing, origin):
+    proxy = racing("return uplinks[1], nil, { hedge = 0.3 }")
+    server = origin(echo)
+    lab.wan1.swallow()
+    with socks5_connect(proxy, OPEN4, server.port):
+        pass
+    proxy.connections(1)
+    assert said(proxy)[2:] == ["lost_race wan1 1 false 1", "opened wan2 2 true", "closed wan2 true"]
+    assert numbers(proxy, "races_lost", "failures") == {"wan1": (1, 1), "wan2": (0, 0), "wan3": (0, 0)}
+
+
+def test_who_was_sent_second_and_comes_too_late_has_lost_and_not_failed(lab, racing, origin):
+    proxy = racing(FIRST)
+    server = origin(echo)
+    lab.wan1.swallow()
+    lab.wan2.swallow()
+    with ask(proxy, OPEN4, server.port) as s:
+        proxy.wait_event("raced", uplink="wan2")
+        lab.wan1.restore()
+        assert read_reply5(s)[:2] == (0, lab.wan1.addr4)
+    proxy.connections(1)
+    assert said(proxy)[2:] == ["lost_race wan2 2 true 1", "opened wan1 1 false", "closed wan1 false"]
+    assert numbers(proxy, "races_lost", "failures") == {"wan1": (0, 0), "wan2": (1, 0), "wan3": (0, 0)}
+
+
+def test_a_loser_that_has_answered_has_not_failed(lab, racing, origin, names):
+    """Its line is slow, not silent: one of its addresses refused, the other is not reached yet."""
+    proxy = racing("return uplinks[1], nil, { hedge = 1 }")
+    server = origin(echo, address=OPEN4)
+    names.zone["half.test"] = [OPEN4, HOLE4]
+    rule = f"ip daddr {OPEN4} tcp dport {server.port} reject with tcp reset"
+    lab.wan1.isp.nft(f"table inet block {{\nchain f {{ type filter hook forward priority 0; {rule}; }}\n}}")
+    lab.wan1.broken = True
+    with socks5_connect(proxy, "half.test", server.port) as tunnel:
+        assert lab.uplink_of(tunnel.source) == "wan2"
+    proxy.connections(1)
+    assert numbers(proxy, "races_lost", "failures")["wan1"] == (1, 0)
+
+
+def test_a_client_that_leaves_has_nobody_lose(racing):
+    proxy = racing(FIRST)
+    with ask(proxy, HOLE4, 80) as s:
+        proxy.wait_event("raced", uplink="wan2")
+        reset(s)
+    proxy.connections(1)
+    assert not [text for text in said(proxy) if text.startswith("lost_race")]
+    assert set(numbers(proxy, "races_lost").values()) == {(0,)}
