@@ -162,11 +162,12 @@ int policy_change(struct policy *p, const struct policy_source *source, char *er
     take_state(p, &state);
     p->options.source = next;
     vm_files_done(&p->tried);
-    const size_t n_metrics = p->metrics.n;
+    const struct vm_metrics metrics = p->metrics;
     int rc = script_load(&fresh, &p->options, &p->metrics, &p->tried, p->generation + 1, &state, err);
     if ((rc == -ETIME || rc == -ENOMEM) && state.data) {
         /* It may be what was handed over that is too much; and that must not stand in the way for ever. */
         char without[POLICY_ERROR_MAX];
+        p->metrics = metrics;
         if (script_load(&fresh, &p->options, &p->metrics, &p->tried, p->generation + 1, NULL, without) == 0) {
             log_without_state(p, err);
             rc = 0;
@@ -174,7 +175,7 @@ int policy_change(struct policy *p, const struct policy_source *source, char *er
     }
     free(state.data);
     if (rc < 0) {
-        p->metrics.n = n_metrics; /* the counters that only it has named */
+        p->metrics = metrics; /* the old one holds pointers to its numbers; they are where they were */
         p->options.source = before;
         source_done(&next);
         return rc;
@@ -191,7 +192,7 @@ int policy_reload(struct policy *p, char *err)
 
 int policy_rehearse(struct policy *p, char *err)
 {
-    const size_t n_metrics = p->metrics.n;
+    const struct vm_metrics metrics = p->metrics;
     struct script_state state = {.data = NULL};
     struct script *fresh = NULL;
     int rc = script_export(p->script, &state, err);
@@ -202,7 +203,7 @@ int policy_rehearse(struct policy *p, char *err)
     }
     script_free(fresh);
     free(state.data);
-    p->metrics.n = n_metrics;
+    p->metrics = metrics;
     return rc;
 }
 

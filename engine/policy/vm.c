@@ -15,6 +15,11 @@
 #include <lualib.h>
 
 static const size_t MEMORY_MAX_DEFAULT = 64u << 20;
+/* No text or table of a policy's is larger. Many operations take time in proportion to the size of one
+ * operand, and no hook can stop them amid it: the slowest, a text of hexadecimal digits that is taken for a
+ * number, reads 16 MiB in some 60 ms. What is above 16 MiB is for the allocator's and a file's own overhead.
+ */
+static const size_t BLOCK_MAX = (16u << 20) + (64u << 10);
 /* Loading the host's files takes some 5 ms; this is for a machine with slow storage. */
 static const double BOOT_BUDGET_S = 2;
 static const char HOST_KEY[] = "steerway.host";
@@ -31,7 +36,7 @@ static void *allocate(void *ud, void *block, size_t old, size_t size)
     }
     if (size > old) {
         size_t after = vm->used + (size - old);
-        if (after > vm->cap)
+        if (after > vm->cap || (size > BLOCK_MAX && vm->cap != SIZE_MAX))
             return NULL;
         if (after > vm->cap - vm->cap / 8)
             watchdog_memory_low(&vm->dog);

@@ -12,9 +12,13 @@
 
 enum { VM_ERROR_MAX = 1024 };
 
-/** What ctx.counter and ctx.gauge keep. Only ever grows, so that the numbers never move. */
+/** What ctx.counter and ctx.gauge keep. A number never moves while a VM that asked for it lives. Two VMs
+ * live at a time at most, the one that serves and the one that is loaded, so there is room for both; a name
+ * whose last generation is older than these is replaced when the room is needed. */
+enum { VM_METRICS_ROOM = 2 * POLICY_METRICS_MAX };
 struct vm_metrics {
-    struct policy_metric items[POLICY_METRICS_MAX];
+    struct policy_metric items[VM_METRICS_ROOM];
+    uint32_t generation[VM_METRICS_ROOM]; /* of the latest VM that asked for it */
     size_t n;
 };
 

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +17,8 @@
 
 /* A list of 100,000 domain names takes 2 MiB. */
 enum { FILE_MAX = 16 << 20, LINES_PER_WINDOW = 20 };
-/* Noted, to be watched; a policy that asks for ever other ones asks for nothing that is there. */
+/* Noted, to be watched. A policy that asks for more files than that asks for files that do not exist. Each
+ * path is shorter than PATH_MAX, so all of them take 1 MiB at most. */
 enum { FILES_MAX = 256 };
 
 /* No Lua call in here, so that no error can leave the descriptor open. */
@@ -73,8 +75,14 @@ static int refuse(lua_State *L, const char *path, const char *why)
 
 int vm_service_read(lua_State *L)
 {
-    const char *path = luaL_checkstring(L, 1);
+    size_t path_len;
+    const char *path = luaL_checklstring(L, 1, &path_len);
     struct stat info;
+    if (path_len >= PATH_MAX) {
+        lua_pushnil(L);
+        lua_pushfstring(L, "a path of %d octets: %s", (int)path_len, strerror(ENAMETOOLONG));
+        return 2;
+    }
     note_file(vm_of(L)->files, path);
     if (stat(path, &info) < 0)
         return refuse(L, path, strerror(errno));
@@ -121,26 +129,61 @@ static int refuse_metric(lua_State *L, const char *why)
     return 2;
 }
 
+/* Whether no VM that lives can hold it: the one that serves is of the generation before at the earliest. */
+static bool is_left(const struct vm_metrics *m, size_t i, uint32_t generation)
+{
+    return m->generation[i] + 1 < generation;
+}
+
+static size_t find_metric(const struct vm_metrics *m, const char *name)
+{
+    size_t i = 0;
+    while (i < m->n && strcmp(m->items[i].name, name) != 0)
+        i++;
+    return i;
+}
+
+/* A place for a new name: behind the others, or that of the name that was left first.
+ * @return VM_METRICS_ROOM when this generation has as many as it may */
+static size_t place_for_metric(const struct vm_metrics *m, uint32_t generation)
+{
+    size_t own = 0, oldest = VM_METRICS_ROOM;
+    for (size_t i = 0; i < m->n; i++) {
+        own += m->generation[i] == generation;
+        if (is_left(m, i, generation) &&
+            (oldest == VM_METRICS_ROOM || m->generation[i] < m->generation[oldest]))
+            oldest = i;
+    }
+    if (own >= POLICY_METRICS_MAX)
+        return VM_METRICS_ROOM;
+    return m->n < VM_METRICS_ROOM ? m->n : oldest;
+}
+
 int vm_service_metric(lua_State *L)
 {
-    struct vm_metrics *m = vm_of(L)->metrics;
+    struct vm *vm = vm_of(L);
+    struct vm_metrics *m = vm->metrics;
     const char *name = luaL_checkstring(L, 1);
     bool gauge = lua_toboolean(L, 2);
 
     if (!m)
         return refuse_metric(L, "there are none in here");
-    size_t i = 0;
-    while (i < m->n && strcmp(m->items[i].name, name) != 0)
-        i++;
-    if (i == m->n) {
-        if (m->n == POLICY_METRICS_MAX)
+    size_t i = find_metric(m, name);
+    bool fresh = i == m->n;
+    if (fresh || m->generation[i] != vm->generation) {
+        size_t place = place_for_metric(m, vm->generation);
+        if (place == VM_METRICS_ROOM)
             return refuse_metric(L, "there are 256 counters and gauges already");
-        m->items[i].gauge = gauge;
-        (void)snprintf(m->items[i].name, sizeof m->items[i].name, "%s", name);
-        m->n++;
+        i = fresh ? place : i;
     }
-    if (m->items[i].gauge != gauge)
+    if (!fresh && m->items[i].gauge != gauge && !is_left(m, i, vm->generation))
         return refuse_metric(L, gauge ? "of that name there is a counter" : "of that name there is a gauge");
+    if (fresh || m->items[i].gauge != gauge) {
+        m->n = i == m->n ? m->n + 1 : m->n;
+        m->items[i] = (struct policy_metric){.gauge = gauge};
+        (void)snprintf(m->items[i].name, sizeof m->items[i].name, "%s", name);
+    }
+    m->generation[i] = vm->generation;
     lua_pushlightuserdata(L, &m->items[i].value);
     return 1;
 }

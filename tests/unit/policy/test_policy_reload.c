@@ -195,8 +195,83 @@ static void counters_live_through_reloads(void **state)
 
     assert_reload_fails(f, PICK("ctx.gauge 'picks'", ""), "of that name there is a counter");
     assert_reload_fails(f, PICK("ctx.counter 'last_port'", ""), "of that name there is a gauge");
-    assert_reload_fails(f, PICK("for i = 1, 255 do ctx.counter('c' .. i) end", ""),
+    assert_reload_fails(f, PICK("for i = 1, 257 do ctx.counter('c' .. i) end", ""),
                         "there are 256 counters and gauges already");
+}
+
+static double metric_of(const struct fixture *f, const char *name)
+{
+    const struct policy_metric *m;
+    size_t n = policy_metrics(f->policy, &m);
+
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(m[i].name, name) == 0)
+            return m[i].value;
+    return -1;
+}
+
+/* Each generation may have 256 names of its own. */
+static void names_that_no_generation_holds_make_room(void **state)
+{
+    static const char text[] = "return { name = 'p', new = function(ctx) local first = ctx.counter('g%da1')\n"
+                               "for i = 2, 256 do ctx.gauge('g%da' .. i):set(i) end\n"
+                               "return { pick = function() first:add() end } end }";
+    struct fixture *f = *state;
+    char own[512], name[16];
+
+    for (int i = 0; i < 6; i++) {
+        (void)snprintf(own, sizeof own, text, i, i);
+        if (i == 0)
+            FIXTURE_LOAD(f, own);
+        else
+            assert_reloads(f, own);
+        (void)snprintf(name, sizeof name, "g%da1", i);
+        assert_true(metric_of(f, name) == 2); /* on trial */
+        assert_reload_fails(f, PICK("for i = 1, 256 do ctx.counter('bad' .. i) end error 'oops'", ""),
+                            "oops");
+        (void)fixture_pick(f);
+        assert_true(metric_of(f, name) == 3);
+        (void)snprintf(name, sizeof name, "g%da256", i);
+        assert_true(metric_of(f, name) == 256);
+        assert_true(metric_of(f, "bad1") == -1);
+    }
+    /* What the one before has left stays until its room is needed, and its kind is free. */
+    assert_true(metric_of(f, "g4a2") == 2);
+    assert_reloads(f, PICK("ctx.gauge 'g5a2'", ""));
+    assert_reloads(f, PICK("ctx.gauge 'g5a1'", ""));
+    assert_true(metric_of(f, "g5a1") == 0);
+    assert_true(metric_of(f, "g5a2") == 2);
+}
+
+/* The old one's numbers stay where its pointers say, with the values that they had. */
+static void numbers_are_as_before_a_load_that_was_refused(void **state)
+{
+    struct fixture *f = *state;
+
+    FIXTURE_LOAD(f, PICK("local c = ctx.counter 'c'", "c:add()"));
+    assert_true(metric_of(f, "c") == 2);
+    assert_reload_fails(f, PICK("ctx.counter('c'):add(1000) ctx.counter('d') error 'oops'", ""), "oops");
+    (void)fixture_pick(f);
+    assert_true(metric_of(f, "c") == 3);
+    f->err[0] = '\0';
+    assert_true(policy_rehearse(f->policy, f->err) < 0);
+    assert_true(metric_of(f, "c") == 3);
+    assert_true(metric_of(f, "d") == -1);
+}
+
+/* Such a path names no file, and is not kept: paths lie outside of the policy's heap. */
+static void a_path_too_long_is_not_kept(void **state)
+{
+    struct fixture *f = *state;
+
+    FIXTURE_LOAD(f, "return { name = 'p', new = function(ctx) for n = 4000, 5000, 100 do\n"
+                    "local ok, e = pcall(ctx.domains, { file = ('a'):rep(n) })\n"
+                    "assert(not ok and e:find 'File name too long', e)\n"
+                    "end return { pick = function() end } end }");
+    size_t n = 0;
+    for (const char *path; (path = policy_file(f->policy, n)); n++)
+        assert_true(strlen(path) < 4096);
+    assert_int_equal(n, 2); /* its own and the one of 4000 octets */
 }
 
 /* A version that was refused leaves no counter behind, or 256 of them would bar the way for all that follow.
@@ -293,6 +368,9 @@ int main(void)
         T(the_files_it_read_are_known),
         T(counters_live_through_reloads),
         T(counters_of_what_was_refused_go_with_it),
+        T(names_that_no_generation_holds_make_room),
+        T(numbers_are_as_before_a_load_that_was_refused),
+        T(a_path_too_long_is_not_kept),
         T(more_state_than_can_be_taken_is_left_behind),
         T(info_tells_of_it),
         T(a_child_can_ask),

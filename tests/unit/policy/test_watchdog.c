@@ -274,6 +274,19 @@ static void stops_hoarders_of_memory(void **state)
     assert_int_equal(fixture_log_count(f, "took longer"), 0);
 }
 
+/* What takes time in proportion to a text, and cannot be stopped, is held by the text's size. */
+static void no_block_is_larger_than_16_mib(void **state)
+{
+    struct fixture *f = *state;
+    FIXTURE_LOAD(f, PICK("", "local s = ('x'):rep(2^23 - 1)\n"
+                             "assert(#(s .. s) == 2^24 - 2)\n"
+                             "local ok, e = pcall(function() return s .. s .. s end)\n"
+                             "assert(not ok and e:find 'not enough memory', e)\n"
+                             "return uplinks[1]"));
+    if (fixture_pick(f).by_default)
+        FIXTURE_FAIL(f, "the pick fails");
+}
+
 static void a_heap_too_small_is_an_error(void **state)
 {
     struct fixture *f = *state;
@@ -310,6 +323,7 @@ int main(void)
         T(obeys_a_budget_of_the_options),
         T(slow_but_within_budget_is_let_be),
         T(stops_hoarders_of_memory),
+        T(no_block_is_larger_than_16_mib),
         T(a_heap_too_small_is_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
