@@ -37,15 +37,6 @@ void config_init(struct config *c)
     };
 }
 
-static void clear_users(struct config *c)
-{
-    struct access users = {.users = c->access.users, .n_users = c->access.n_users};
-
-    access_done(&users);
-    c->access.users = NULL;
-    c->access.n_users = 0;
-}
-
 static void clear_params(struct config *c)
 {
     for (size_t i = 0; i < c->n_params; i++) {
@@ -75,7 +66,7 @@ void config_clear(struct config *c, unsigned parts)
     if (parts & CONFIG_PART_LISTEN)
         c->n_listen = 0;
     if (parts & CONFIG_PART_USERS)
-        clear_users(c);
+        access_clear_users(&c->access);
     if (parts & CONFIG_PART_ALLOW) {
         cidr_set_done(&c->access.clients);
         c->allow_given = false;

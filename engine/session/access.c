@@ -12,6 +12,7 @@
 enum { CREDENTIAL_MAX = 255 };
 /* Some 30,000 users. */
 enum { FILE_MAX = 1 << 20 };
+enum { SLOTS_MIN = 8 };
 
 /* A password must not stay behind in freed memory. */
 static void free_secret(char *secret)
@@ -21,14 +22,50 @@ static void free_secret(char *secret)
     free(secret);
 }
 
-static bool has_user(const struct access *a, struct slice name)
+/* --- the table ------------------------------------------------------------------------------------------ */
+
+/* Where the search for a hash ends: at its user, or at a free slot. Users with the same 64 bits are taken for
+ * the same one: with 30,000 of them that happens once in 2^35 runs, and is told as a name given twice. */
+static size_t slot_of(const struct access *a, uint64_t hash)
 {
-    for (size_t i = 0; i < a->n_users; i++) {
-        if (slice_eq(slice_str(a->users[i].name), name))
-            return true;
-    }
-    return false;
+    size_t at = (size_t)hash & (a->n_slots - 1);
+
+    while (a->slots[at] != 0 && a->users[a->slots[at] - 1].hash != hash)
+        at = (at + 1) & (a->n_slots - 1);
+    return at;
 }
+
+static const struct access_user *find(const struct access *a, uint64_t hash)
+{
+    uint32_t found = a->n_slots > 0 ? a->slots[slot_of(a, hash)] : 0;
+
+    return found > 0 ? &a->users[found - 1] : NULL;
+}
+
+static int grow(struct access *a)
+{
+    size_t n = a->n_slots > 0 ? a->n_slots * 2 : SLOTS_MIN;
+    int r = a->n_slots > 0 ? 0 : hash_key_make(&a->key);
+    uint32_t *slots = r == 0 ? calloc(n, sizeof *slots) : NULL;
+
+    if (!slots)
+        return r < 0 ? r : -ENOMEM;
+    free(a->slots);
+    a->slots = slots;
+    a->n_slots = n;
+    for (size_t i = 0; i < a->n_users; i++)
+        slots[slot_of(a, a->users[i].hash)] = (uint32_t)i + 1;
+    return 0;
+}
+
+bool access_has_user(const struct access *a, struct slice name)
+{
+    const struct access_user *u = find(a, keyed_hash(&a->key, name));
+
+    return u && slice_eq(slice_str(u->name), name);
+}
+
+/* --- users ---------------------------------------------------------------------------------------------- */
 
 int access_add_user(struct access *a, struct slice user_pass)
 {
@@ -39,20 +76,27 @@ int access_add_user(struct access *a, struct slice user_pass)
     struct slice pass = slice_of(colon + 1, user_pass.len - name.len - 1);
     if (name.len == 0 || name.len > CREDENTIAL_MAX || pass.len > CREDENTIAL_MAX)
         return -EINVAL;
-    if (has_user(a, name))
+    int r = a->n_slots > 2 * (a->n_users + 1) ? 0 : grow(a);
+    if (r < 0)
+        return r;
+    uint64_t hash = keyed_hash(&a->key, name);
+    if (find(a, hash))
         return -EEXIST;
 
     struct access_user *users = reallocarray(a->users, a->n_users + 1, sizeof *users);
     if (!users)
         return -ENOMEM;
     a->users = users;
-    struct access_user user = {.name = strndup(name.data, name.len), .pass = strndup(pass.data, pass.len)};
+    struct access_user user = {
+        .name = strndup(name.data, name.len), .pass = strndup(pass.data, pass.len), .hash = hash};
     if (!user.name || !user.pass) {
         free(user.name);
         free_secret(user.pass);
         return -ENOMEM;
     }
+    size_t slot = slot_of(a, hash);
     a->users[a->n_users++] = user;
+    a->slots[slot] = (uint32_t)a->n_users;
     return 0;
 }
 
@@ -186,22 +230,28 @@ static unsigned difference(struct slice given, const char *kept)
 
 bool access_check_user(const struct access *a, struct slice user, struct slice pass)
 {
-    unsigned found = 0;
+    static char nobody[] = ""; /* compared with for an unknown user, for the time that it takes */
+    static const struct access_user dummy = {.name = nobody, .pass = nobody};
+    const struct access_user *u = find(a, keyed_hash(&a->key, user));
+    const struct access_user *with = u ? u : &dummy;
 
-    for (size_t i = 0; i < a->n_users; i++) {
-        unsigned diff = difference(user, a->users[i].name) | difference(pass, a->users[i].pass);
-        found |= diff == 0; /* and on to the next: which user it was must not show either */
-    }
-    return found != 0;
+    unsigned diff = difference(user, with->name) | difference(pass, with->pass);
+    return (diff == 0) & (u != NULL);
 }
 
-void access_done(struct access *a)
+void access_clear_users(struct access *a)
 {
-    cidr_set_done(&a->clients);
     for (size_t i = 0; i < a->n_users; i++) {
         free(a->users[i].name);
         free_secret(a->users[i].pass);
     }
     free(a->users);
-    *a = (struct access){.n_users = 0};
+    free(a->slots);
+    *a = (struct access){.clients = a->clients};
+}
+
+void access_done(struct access *a)
+{
+    access_clear_users(a);
+    cidr_set_done(&a->clients);
 }

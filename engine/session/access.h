@@ -3,17 +3,22 @@
 #define STEERWAY_SESSION_ACCESS_H
 
 #include "base/compiler.h"
+#include "base/keyed_hash.h"
 #include "base/slice.h"
 #include "net/addr.h"
 
 struct access_user {
     char *name, *pass;
+    uint64_t hash; /* of the name */
 };
 
 struct access {
     struct cidr_set clients; /* who may connect; empty: nobody */
     struct access_user *users;
-    size_t n_users; /* 0: no authentication */
+    size_t n_users;      /* 0: no authentication */
+    uint32_t *slots;     /* a hash table: a user's index + 1; 0 for none */
+    size_t n_slots;      /* a power of 2, more than twice n_users; 0 before the first user */
+    struct hash_key key; /* of the table, so that nobody can choose names that fall together */
 };
 
 /** Add "USER:PASS"; the name is 1..255 octets without ':', the password at most 255.
@@ -34,8 +39,14 @@ static inline bool access_needs_user(const struct access *a)
 {
     return a->n_users > 0;
 }
-/** Takes the same time whichever user or octet differs. */
+/** One look-up and one comparison, however many users there are. The comparison takes the same time whichever
+ * byte differs, and for an unknown user. */
 bool access_check_user(const struct access *a, struct slice user, struct slice pass);
+/** Whether there is a user of that name. Not for what clients send: the time it takes tells. */
+bool access_has_user(const struct access *a, struct slice name);
+
+/** Forget all users. */
+void access_clear_users(struct access *a);
 
 void access_done(struct access *a);
 

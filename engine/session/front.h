@@ -19,4 +19,7 @@ void http_connected(struct session *s, enum fault fault);
 void socks_timed_out(struct session *s);
 void http_timed_out(struct session *s);
 
+/** SESSION_SLOWED is over: give the answer that was held back. */
+void http_hold_over(struct session *s);
+
 #endif

@@ -1,10 +1,19 @@
-/* The HTTP front: reads request heads, checks who asks, and sends them the CONNECT or the forwarding way. */
+/* The HTTP front: reads request heads, checks who asks, and sends them the CONNECT or the forwarding way.
+ *
+ * What is refused on the spot keeps the connection where that is safe, and so the next request in the buffer
+ * is served in the same turn of the loop. REFUSALS_FREE bounds that: further answers are held back for a
+ * second each, without a byte read meanwhile, and REFUSALS_MAX ends the connection. So neither guesses nor
+ * any other requests that are refused keep the loop from its other clients. */
 #include "session/exchange.h"
 #include "session/front.h"
 #include "session/reply.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+/* In a row on one connection: programs that know their password but ask without it at first stay far below,
+ * for a request that is let through starts the count anew (unless a wrong password was given before). */
+enum { REFUSALS_FREE = 10, REFUSALS_MAX = 15 };
 
 /* The proxy's own answer to the request at the front of s->in, whose head took `consumed` octets. The
  * connection is kept where that is safe: no body of an unserved request may be taken for the next request. */
@@ -14,14 +23,29 @@ static void answer(struct session *s, int status, const char *error, const char 
     bool keep = request && request->keep_alive && request->body.kind == HTTP_BODY_NONE &&
                 !s->proxy->draining && !s->client_ended;
     bool head_only = head && slice_eq(head->method, slice_str("HEAD"));
+    bool hold = keep && ++s->refusals > REFUSALS_FREE;
 
+    keep = keep && s->refusals < REFUSALS_MAX;
     if (http_write_error(&s->out, status, error, text, keep, head_only) < 0)
         return session_close(s, NULL);
+    if (hold)
+        buf_consume(&s->in, head->consumed);
+    if (hold)
+        return session_enter(s, SESSION_SLOWED);
     if (!keep)
         return session_end(s);
     buf_consume(&s->in, head->consumed);
     session_rearm(s);
     (void)session_flush(s);
+}
+
+void http_hold_over(struct session *s)
+{
+    session_enter(s, SESSION_READING);
+    if (s->refusals >= REFUSALS_MAX || s->proxy->draining)
+        return session_end(s);
+    if (session_flush(s))
+        http_advance(s);
 }
 
 /* @return whether the request may go on; else it has been answered */
@@ -30,11 +54,13 @@ static bool authorized(struct session *s, const struct http_head *head, const st
     const struct access *access = s->proxy->settings.access;
 
     if (access_needs_user(access) && !access_check_user(access, request->user, request->pass)) {
+        s->guessed = s->guessed || request->has_auth;
         if (request->has_auth) /* without any it is how browsers ask */
             session_rejected(s, "bad-credentials");
         answer(s, 407, NULL, "This proxy wants a user name and a password.", head, request);
         return false;
     }
+    s->refusals = s->guessed ? s->refusals : 0;
     free(s->user);
     s->user = request->user.len ? strndup(request->user.data, request->user.len) : NULL;
     return true;

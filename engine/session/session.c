@@ -29,7 +29,8 @@ void session_enter(struct session *s, enum session_state next)
 {
 #define TO(x) (1u << SESSION_##x)
     static const unsigned allowed[] = {
-        [SESSION_READING] = TO(CONNECTING) | TO(EXCHANGE) | TO(ENDING) | TO(CLOSED),
+        [SESSION_READING] = TO(CONNECTING) | TO(EXCHANGE) | TO(SLOWED) | TO(ENDING) | TO(CLOSED),
+        [SESSION_SLOWED] = TO(READING) | TO(CLOSED),
         [SESSION_CONNECTING] = TO(EXCHANGE) | TO(REPLYING) | TO(READING) | TO(ENDING) | TO(CLOSED),
         [SESSION_EXCHANGE] = TO(READING) | TO(CONNECTING) | TO(REPLYING) | TO(ENDING) | TO(CLOSED),
         [SESSION_REPLYING] = TO(TUNNEL) | TO(CLOSED),
@@ -56,6 +57,7 @@ static bool wants_input(const struct session *s)
         return buf_room(&s->in) > 0 && exchange_wants_input(s->exchange);
     case SESSION_ENDING:
         return true;
+    case SESSION_SLOWED:
     case SESSION_REPLYING:
     case SESSION_TUNNEL:
     case SESSION_CLOSED:
@@ -76,7 +78,8 @@ void session_watch(struct session *s)
 {
     assert(!s->is_tunnel);
     watch_one(s->proxy->loop, &s->read, s->fd >= 0 && wants_input(s));
-    watch_one(s->proxy->loop, &s->write, s->fd >= 0 && (s->out.len > 0 || exchange_owes(s->exchange)));
+    watch_one(s->proxy->loop, &s->write,
+              s->fd >= 0 && s->state != SESSION_SLOWED && (s->out.len > 0 || exchange_owes(s->exchange)));
 }
 
 /* --- what the fronts do --------------------------------------------------------------------------------- */
@@ -140,6 +143,7 @@ void session_connect(struct session *s, const struct target *target, enum policy
     };
 
     assert(!s->outbound);
+    s->admitted = true;
     if (outbound_new(&s->outbound, s->proxy, &request, on_connected, s) < 0)
         return session_close(s, NULL);
     session_enter(s, SESSION_CONNECTING);
@@ -346,6 +350,7 @@ static void on_client_ended(struct session *s)
     case SESSION_EXCHANGE:
         return exchange_client_readable(s);
     case SESSION_CONNECTING: /* half-closed: it may still be waiting for its answer */
+    case SESSION_SLOWED:
     case SESSION_REPLYING:
     case SESSION_TUNNEL:
     case SESSION_CLOSED:
@@ -432,6 +437,7 @@ void session_new(struct proxy *proxy, int fd, const struct addr *peer, const cha
     }
     *s = (struct session){.proxy = proxy, .fd = fd, .upstream_fd = -1, .peer = *peer, .listener = listener};
     talk_init(s);
+    s->admit_by_s = clock_coarse_s() + proxy->settings.handshake_timeout_s;
     session_rearm(s);
     list_push_back(&proxy->sessions, &s->node);
     proxy->n_sessions++;

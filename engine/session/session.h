@@ -15,6 +15,7 @@
 
 enum session_state {
     SESSION_READING,    /* a request is awaited or half there */
+    SESSION_SLOWED,     /* an answer is held back, as the client was refused often */
     SESSION_CONNECTING, /* the outbound connection is being made */
     SESSION_EXCHANGE,   /* a plain HTTP request is under way */
     SESSION_REPLYING,   /* the last octets before a tunnel are being written */
@@ -35,6 +36,9 @@ struct session {
     uint8_t step;      /* the front's own progress */
     bool client_ended; /* its FIN has been seen */
     bool fin_sent;     /* SESSION_ENDING: ours has been sent */
+    bool admitted; /* a request of it was let through; until then it has until admit_by_s, whatever it does */
+    bool guessed;  /* a wrong password was given */
+    uint8_t refusals; /* answers in a row that let nothing through (front HTTP) */
     struct addr peer;
     const char *listener;
     char *user; /* authenticated, or claimed where nobody asked; NULL for none */
@@ -50,6 +54,7 @@ struct session {
         struct {
             ev_io read, write;
             struct wheel_entry deadline; /* of the present state */
+            double admit_by_s;           /* monotonic */
             struct buf in;               /* from the client, not yet understood */
             struct buf out;              /* to the client, not yet accepted */
             struct buf early;            /* from upstream, and counted, to go before the tunnel (after 101) */

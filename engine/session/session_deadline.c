@@ -1,4 +1,7 @@
-/* How long a session may stay in each of its states. */
+/* How long a session may stay in each of its states. Until a client has been let through once, whatever it
+ * sends or takes, only the handshake timeout counts, from accept on: nothing starts it anew. Else a client
+ * that has no password could hold its place by asking and not reading, or byte by byte. */
+#include "base/clock.h"
 #include "session/exchange.h"
 #include "session/front.h"
 
@@ -7,6 +10,8 @@
 static const double KEEP_ALIVE_S = 75;
 /* How long a client may take to answer our FIN with its own: one that reads at all takes milliseconds. */
 static const double ENDING_S = 5;
+/* For how long an answer is held back: a guess a second is of no use. */
+static const double SLOWED_S = 1;
 
 static double reading_deadline(const struct session *s)
 {
@@ -19,6 +24,22 @@ static double reading_deadline(const struct session *s)
     return set->handshake_timeout_s;
 }
 
+static double least(double a, double b)
+{
+    return a < b ? a : b;
+}
+
+/* Of a client that has not been let through yet. The end gets its few seconds in any case: so the last answer
+ * has a chance. */
+static double stranger_deadline(const struct session *s)
+{
+    double left = s->admit_by_s - clock_coarse_s();
+
+    if (s->state == SESSION_ENDING)
+        return least(ENDING_S, left + ENDING_S);
+    return s->state == SESSION_SLOWED ? least(SLOWED_S, left) : left;
+}
+
 static double deadline_of(const struct session *s)
 {
     const struct proxy_settings *set = &s->proxy->settings;
@@ -26,6 +47,8 @@ static double deadline_of(const struct session *s)
     switch (s->state) {
     case SESSION_READING:
         return reading_deadline(s);
+    case SESSION_SLOWED:
+        return SLOWED_S;
     case SESSION_REPLYING:
         return set->handshake_timeout_s;
     case SESSION_EXCHANGE:
@@ -42,9 +65,10 @@ static double deadline_of(const struct session *s)
 
 void session_rearm(struct session *s)
 {
-    double after = deadline_of(s);
+    bool stranger = !s->admitted && s->state != SESSION_CLOSED;
+    double after = stranger ? stranger_deadline(s) : deadline_of(s);
 
-    if (after > 0)
+    if (after > 0 || stranger)
         wheel_set(&s->proxy->deadlines, &s->deadline, after);
     else
         wheel_cancel(&s->deadline);
@@ -57,6 +81,8 @@ void session_deadline_came(struct wheel *w, struct wheel_entry *e)
     (void)w;
     if (s->state == SESSION_EXCHANGE)
         return exchange_deadline(s);
+    if (s->state == SESSION_SLOWED)
+        return http_hold_over(s);
     if (s->state != SESSION_READING || s->out.len > 0)
         return session_close(s, "idle");
     if (s->front == FRONT_HTTP && s->in.len == 0)

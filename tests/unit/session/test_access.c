@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -105,6 +106,58 @@ static void only_the_right_pair_is_let_in(void **state)
     pass[255] = 'x'; /* longer than any password is */
     assert_false(check(&a, name, pass));
     access_done(&a);
+}
+
+/* --- many ----------------------------------------------------------------------------------------------- */
+
+static void add_many(struct access *a, int n)
+{
+    char line[64];
+
+    for (int i = 0; i < n; i++) {
+        int len = snprintf(line, sizeof line, "user%d:pass%d", i, i);
+        assert_int_equal(access_add_user(a, slice_of(line, (size_t)len)), 0);
+    }
+}
+
+/* CPU seconds of many wrong passwords, of a user that there is and of one that there is not. */
+static double cost_of_guesses(const struct access *a)
+{
+    clock_t begun = clock();
+
+    for (int i = 0; i < 2000; i++) {
+        assert_false(access_check_user(a, slice_str("user7"), slice_str("pass8")));
+        assert_false(access_check_user(a, slice_str("nobody"), slice_str("pass8")));
+    }
+    return (double)(clock() - begun) / CLOCKS_PER_SEC;
+}
+
+/* A stranger's guess costs the same however many users there are: else guesses could hold the main loop. */
+static void many_users_are_found_as_fast_as_few(void **state)
+{
+    struct access few = {.n_users = 0}, many = {.n_users = 0};
+    char name[64], pass[64];
+
+    (void)state;
+    add_many(&few, 10);
+    add_many(&many, 30000);
+    for (int i = 0; i < 30000; i += 777) {
+        (void)snprintf(name, sizeof name, "user%d", i);
+        (void)snprintf(pass, sizeof pass, "pass%d", i);
+        assert_true(check(&many, name, pass));
+        assert_false(check(&many, name, "pass"));
+        assert_true(access_has_user(&many, slice_str(name)));
+    }
+    assert_false(access_has_user(&many, slice_str("user30000")));
+    assert_int_equal(access_add_user(&many, slice_str("user29999:other")), -EEXIST);
+    assert_true(cost_of_guesses(&many) <
+                20 * cost_of_guesses(&few) + 0.02); /* a scan is 3,000 times as much */
+    assert_true(few.key.k0 != many.key.k0 || few.key.k1 != many.key.k1);
+    access_clear_users(&many);
+    assert_false(access_needs_user(&many));
+    assert_false(check(&many, "user7", "pass7"));
+    access_done(&few);
+    access_done(&many);
 }
 
 /* --- files ---------------------------------------------------------------------------------------------- */
@@ -223,6 +276,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(users_are_added),
         cmocka_unit_test(only_the_right_pair_is_let_in),
+        cmocka_unit_test(many_users_are_found_as_fast_as_few),
         cmocka_unit_test(a_file_holds_one_user_a_line),
         cmocka_unit_test(a_file_at_fault_is_named_with_its_line),
         cmocka_unit_test(private_clients_only),

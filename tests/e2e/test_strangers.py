@@ -1,0 +1,163 @@
+"""Clients that have not logged in: they hold no place for longer than the handshake timeout, and no turn of the loop."""
+
+import base64
+import contextlib
+import socket
+import time
+
+import pytest
+
+from lab.http import Client, HttpOrigin, get, response
+from lab.run import wait_for
+from lab.socks import open_to
+
+HANDSHAKE_S, ENDING_S = 2, 5
+
+
+@pytest.fixture
+def server(origin):
+    return HttpOrigin(origin, lambda _request, _s: response(200, b"hello"))
+
+
+def basic(text):
+    return "Proxy-Authorization: Basic " + base64.b64encode(text.encode()).decode()
+
+
+def request(*fields, method="GET"):
+    return "\r\n".join([f"{method} http://a.test/ HTTP/1.1", "Host: a.test", *fields, "", ""]).encode()
+
+
+# Each is said to the proxy piece by piece, five pieces a second.
+STRANGERS = {
+    "silent after a 407": [request()],
+    "asks again and again": [request()] * 100,
+    "guesses again and again": [request(basic("ann:guess"))] * 100,
+    "wants what is not supported": [request(method="OPTIONS", *["Max-Forwards: 0"])] * 100,
+    "asks byte by byte": [bytes([b]) for b in request("X: " + "y" * 200)],
+    "asks byte by byte after a 407": [request(), *[bytes([b]) for b in request("X: " + "y" * 200)]],
+    "a body byte by byte, with its request refused": [b"POST http://a.test/ HTTP/1.1\r\nHost: a.test\r\nContent-Length: 999\r\n\r\n", *[b"z"] * 100],
+    "greets byte by byte": [b"\x05", b"\xff", *[b"\x01"] * 100],
+    "gives its name byte by byte": [b"\x05\x01\x02", b"\x01\xff", *[b"a"] * 100],
+    "logged in, asks byte by byte": [b"\x05\x01\x02", b"\x01\x03ann\x06secret", b"\x05\x01\x00\x03\xff", *[b"a"] * 100],
+    "SOCKS4 without an end": [b"\x04\x01\x00\x50\x01\x02\x03\x04", *[b"u"] * 100],
+    "TLS": [b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", *[b"\xaa" * 50] * 100],
+    "says nothing": [],
+}
+
+
+class Stranger:
+    """Says its pieces and reads nothing."""
+
+    def __init__(self, proxy, pieces):
+        self.pieces = list(pieces)
+        self.s = socket.socket()
+        self.s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        self.s.connect(proxy.address)
+        self.s.setblocking(False)
+
+    def say(self):
+        if self.pieces:
+            with contextlib.suppress(BlockingIOError, OSError):
+                self.s.send(self.pieces.pop(0))
+
+
+def test_nothing_gives_a_stranger_more_time(start):
+    proxy = start("wan1", "--handshake-timeout", HANDSHAKE_S, "--auth", "ann:secret")
+    began = time.monotonic()
+    strangers = [Stranger(proxy, pieces) for pieces in STRANGERS.values()]
+    wait_for(lambda: proxy.open_connections() == len(strangers), "all are accepted")
+    # What they have not read keeps their own sockets open: the proxy's are counted.
+    while proxy.open_connections() > 0 and time.monotonic() < began + HANDSHAKE_S + ENDING_S + 8:
+        for s in strangers:
+            s.say()
+        time.sleep(0.2)  # the pace at which they speak
+    left = proxy.open_connections()
+    took = time.monotonic() - began
+    for s in strangers:
+        s.s.close()
+    assert left == 0, f"{left} of {len(strangers)} are still there after {took:.1f} s"
+
+
+def test_who_has_been_let_through_may_rest(start, server):
+    proxy = start("wan1", "--handshake-timeout", 1, "--auth", "ann:secret")
+    with Client(proxy) as c:
+        assert c.ask(get(server)).status == 407
+        assert c.ask(get(server, "/", basic("ann:secret"))).status == 200
+        until = time.monotonic() + 3
+        wait_for(lambda: time.monotonic() > until, "more than the handshake timeout", 5)
+        assert c.ask(get(server, "/", basic("ann:secret"))).status == 200
+
+
+# --- many refusals ---
+
+
+def test_guesses_are_answered_slowly_then_no_more(start):
+    proxy = start("wan1", "--auth", "ann:secret")
+    with Client(proxy) as c:
+        began = time.monotonic()
+        c.send(request(basic("ann:guess")) * 200)
+        at = []
+        for last in [False] * 14 + [True]:
+            m = c.message("GET")
+            at.append(time.monotonic() - began)
+            assert m.status == 407 and (m.get("Connection") == "close") == last, (len(at), m)
+        assert c.at_end(), "the fifteenth refusal is the last"
+    assert at[9] < 1 < 4 < at[14], at
+    assert len(proxy.events("rejected", reason="bad-credentials")) == 5, "and five lines of log"
+
+
+def test_the_loop_is_free_while_a_stranger_guesses(start, tmp_path):
+    users = tmp_path / "users"
+    users.write_text("".join(f"user{i:05}:secret{i:05}\n" for i in range(33000)))
+    proxy = start("wan1", "--auth-file", users)
+    with contextlib.ExitStack() as stack:
+        for _ in range(5):
+            stranger = stack.enter_context(open_to(proxy))
+            stranger.sendall(request(basic("nobody:guess")) * 400)
+        before = proxy.cpu_seconds()
+        with open_to(proxy) as s:
+            began = time.monotonic()
+            s.sendall(b"\x05\x01\x02")
+            assert s.recv(2) == b"\x05\x02"
+            waited = time.monotonic() - began
+    spent = proxy.cpu_seconds() - before
+    assert waited < 2 and spent < 0.5, f"another client waited {waited:.2f} s, of which {spent:.2f} s of CPU time"
+
+
+def test_refusals_of_what_is_not_supported_are_bounded_too(start):
+    proxy = start("wan1")
+    with Client(proxy) as c:
+        c.send(request("Max-Forwards: 0", method="OPTIONS") * 100)
+        assert [c.message("GET").status for _ in range(15)] == [501] * 15
+        assert c.at_end()
+
+
+def test_who_asks_without_its_password_at_first_is_not_slowed(start, server):
+    proxy = start("wan1", "--auth", "ann:secret")
+    with Client(proxy) as c:
+        for _ in range(20):
+            assert c.ask(get(server)).status == 407
+            assert c.ask(get(server, "/", basic("ann:secret"))).status == 200
+
+
+def test_a_login_in_between_does_not_forgive_guesses(start, server):
+    proxy = start("wan1", "--auth", "ann:secret", "--auth", "bob:other")
+    with Client(proxy) as c:
+        statuses = []
+        with pytest.raises(EOFError):
+            for _ in range(30):
+                statuses.append(c.ask(get(server, "/", basic("bob:guess"))).status)
+                statuses.append(c.ask(get(server, "/", basic("ann:secret"))).status)
+    assert statuses == [407, 200] * 14 + [407]
+
+
+def test_a_stop_does_not_wait_for_an_answer_that_is_held_back(start):
+    proxy = start("wan1", "--auth", "ann:secret")
+    with Client(proxy) as c:
+        c.send(request(basic("ann:guess")) * 13)
+        for _ in range(11):
+            assert c.message("GET").status == 407
+        proxy.stop_softly()  # in the second of the twelfth
+        assert c.message("GET").status == 407
+        assert c.at_end()
+    assert proxy.wait(8) == 0
