@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "control/config.h"
 #include "control/json_text.h"
+#include "control/nearest.h"
 #include "control/policy_loading.h"
 #include "control/uplink_json.h"
 
@@ -214,7 +215,12 @@ static void verb_drain(void *owner, const json_t *request, struct control_reply 
         return control_answer(reply, json_pack("{s:s, s:s, s:f}", "uplink", u->name, "state",
                                                uplink_state_name(u), "active", u->view.active));
     }
-    control_refuse(reply, "there is no uplink '%.100s'", name);
+    struct nearest near;
+    nearest_init(&near, slice_str(name));
+    for (size_t i = 0; i < p->uplinks->n; i++)
+        nearest_offer(&near, p->uplinks->items[i]->name);
+    control_refuse(reply, "there is no uplink '%.100s'%s%s%s", name, near.best ? "; did you mean " : "",
+                   near.best ? near.best : "", near.best ? "?" : "");
 }
 
 static const struct control_verb verbs[] = {

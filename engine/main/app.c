@@ -148,6 +148,20 @@ static int listen_once(struct app *a, const struct addr **ret_failed)
     return any ? 0 : err;
 }
 
+static const char *listen_hint(int err)
+{
+    switch (-err) {
+    case EADDRINUSE:
+        return " (is another proxy running? choose a port with --port)";
+    case EACCES:
+        return " (ports below 1024 need root or CAP_NET_BIND_SERVICE: choose another with --port, or run "
+               "setcap "
+               "cap_net_bind_service+ep on the program)";
+    default:
+        return "";
+    }
+}
+
 static int listen_all(struct app *a, char *err)
 {
     const struct addr *failed = &a->config->listen[0];
@@ -163,8 +177,7 @@ static int listen_all(struct app *a, char *err)
     }
     char text[ADDR_TEXT_MAX];
     (void)snprintf(err, CONFIG_ERROR_MAX, "cannot listen on %s: %s%s", addr_format(failed, text),
-                   strerror(-e),
-                   e == -EADDRINUSE ? " (is another proxy running? choose a port with --port)" : "");
+                   strerror(-e), listen_hint(e));
     return -1;
 }
 

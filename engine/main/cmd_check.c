@@ -32,9 +32,12 @@ static void warn_of_absent(const struct uplink_set *uplinks, const struct machin
 {
     for (size_t i = 0; i < uplinks->n; i++) {
         const struct uplink *u = uplinks->items[i];
+        char why[COMMAND_ABSENCE_MAX];
         if (!u->view.up)
             (void)command_error(COMMAND_OK, "warning: uplink %s is not usable at present: %s", u->name,
-                                command_absence(u, m));
+                                command_absence(u, m, why));
+        else if (command_lacks_rights(u)) /* it has the other family of addresses yet */
+            (void)command_error(COMMAND_OK, "warning: uplink %s: %s", u->name, COMMAND_NO_RIGHTS);
     }
 }
 
@@ -124,6 +127,18 @@ static int check_policy(const struct config *c, const struct paths *paths, struc
     return r;
 }
 
+/* Their routes are set by a start alone: here they are taken to be there, where this process may set them. */
+static void suppose_gateways(struct uplink_set *uplinks, const struct machine *m)
+{
+    bool may = egress_may_mark();
+
+    for (size_t i = 0; i < uplinks->n; i++) {
+        struct uplink *u = uplinks->items[i];
+        u->gateway4.ready = u->gateway6.ready = may;
+        uplink_refresh(u, m);
+    }
+}
+
 static int check(struct config *c, const struct paths *paths, const struct machine *m, char *err)
 {
     struct uplink_set uplinks = {.n = 0};
@@ -134,6 +149,7 @@ static int check(struct config *c, const struct paths *paths, const struct machi
         (void)command_error(COMMAND_OK, "warning: %s", err);
         r = 0;
     }
+    suppose_gateways(&uplinks, m);
     if (r == 0)
         r = check_policy(c, paths, &uplinks, m, err);
     uplink_set_done(&uplinks);

@@ -348,25 +348,71 @@ static void show_why(const json_t *a)
     show_seen(a);
 }
 
+/* What is asked about: "host", "host:443", "[::1]:443", or a URL. */
+struct place {
+    const char *host;
+    size_t host_len;
+    long port; /* 0: none is said */
+};
+
+/* @return the port that a URL of this scheme means when it says none; 0 where that is not known */
+static long port_of_scheme(const char *url, size_t len)
+{
+    static const struct {
+        const char *scheme;
+        long port;
+    } known[] = {{"http", 80}, {"https", 443}, {"ws", 80},    {"wss", 443},
+                 {"ftp", 21},  {"ssh", 22},    {"imaps", 993}};
+
+    for (size_t i = 0; i < ARRAY_LEN(known); i++)
+        if (strlen(known[i].scheme) == len && strncasecmp(url, known[i].scheme, len) == 0)
+            return known[i].port;
+    return 0;
+}
+
+/* @return false for what is none of them. Nothing of a URL's user and password is looked at. */
+static bool find_place(struct place *ret, const char *word)
+{
+    const char *scheme_end = strstr(word, "://"), *host = scheme_end ? scheme_end + 3 : word;
+    size_t len = strcspn(host, "/?#");
+    const char *at = scheme_end ? memrchr(host, '@', len) : NULL;
+
+    if (at) {
+        len -= (size_t)(at + 1 - host);
+        host = at + 1;
+    }
+    *ret = (struct place){.host = host, .host_len = len};
+    if (scheme_end)
+        ret->port = port_of_scheme(word, (size_t)(scheme_end - word));
+    /* "2001:db8::1" is a host alone. */
+    const char *colon = memrchr(host, ':', len);
+    if (colon && (memchr(host, ':', len) == colon || (colon > host && colon[-1] == ']'))) {
+        char *end;
+        bool digit = colon[1] >= '0' && colon[1] <= '9';
+        ret->port = strtol(colon + 1, &end, 10);
+        ret->host_len = (size_t)(colon - host);
+        if (!digit || end != host + len || ret->port < 1 || ret->port > 65535)
+            return false;
+    } else if (scheme_end && ret->port == 0) {
+        return false;
+    }
+    return ret->host_len > 0;
+}
+
 int cmd_why(const struct cli *cli)
 {
-    const char *word = cli->words[0], *colon = strrchr(word, ':'), *client = cli_value(cli, "client"),
-               *user = cli_value(cli, "user");
-    json_t *request = json_pack("{s:s}", "verb", "why");
-    size_t len = strlen(word);
+    const char *word = cli->words[0], *client = cli_value(cli, "client"), *user = cli_value(cli, "user");
+    struct place place;
 
-    /* "host:443", "[::1]:443"; but "2001:db8::1" is a host alone. */
-    if (colon && (strchr(word, ':') == colon || (colon > word && colon[-1] == ']'))) {
-        char *end;
-        long port = strtol(colon + 1, &end, 10);
-        if (!colon[1] || *end || port < 1 || port > 65535) {
-            json_decref(request);
-            return command_error(COMMAND_MISUSED, "why: expected HOST or HOST:PORT, got '%.100s'", word);
-        }
-        (void)json_object_set_new(request, "port", json_integer(port));
-        len = (size_t)(colon - word);
-    }
-    int r = json_object_set_new(request, "host", json_stringn(word, len));
+    if (!find_place(&place, word)) /* what stands before an @ may be a password */
+        return command_error(COMMAND_MISUSED,
+                             "why: expected HOST, HOST:PORT or a URL such as "
+                             "https://example.org:8443/, got '%.100s'",
+                             strchr(word, '@') ? "…" : word);
+    json_t *request = json_pack("{s:s}", "verb", "why");
+    if (place.port > 0)
+        (void)json_object_set_new(request, "port", json_integer(place.port));
+    int r = json_object_set_new(request, "host", json_stringn(place.host, place.host_len));
     if (r == 0 && client)
         r = json_object_set_new(request, "client", json_string(client));
     if (r == 0 && user)

@@ -96,11 +96,12 @@ static void warn_of_absent(const struct uplink_set *uplinks, const struct machin
     for (size_t i = 0; i < uplinks->n; i++) {
         const struct uplink *u = uplinks->items[i];
         struct log_line l;
+        char why[COMMAND_ABSENCE_MAX];
         if (u->view.up || uplink_is_spent(u)) /* that was told of */
             continue;
         log_begin(&l, LOG_WARN, "uplink not usable at present");
         log_str(&l, "uplink", u->name);
-        log_str(&l, "why", command_absence(u, m));
+        log_str(&l, "why", command_absence(u, m, why));
         log_end(&l);
     }
 }

@@ -1,5 +1,6 @@
 #include "main/commands.h"
 
+#include "control/nearest.h"
 #include "main/cli.h"
 #include "uplink/discover.h"
 
@@ -7,6 +8,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static_assert((int)CONFIG_ERROR_MAX >= (int)POLICY_ERROR_MAX, "one buffer takes the errors of all");
 
@@ -28,14 +30,44 @@ int command_print(const char *text)
     return printf("%s", line);
 }
 
-const char *command_absence(const struct uplink *u, const struct machine *m)
+bool command_lacks_rights(const struct uplink *u)
+{
+    bool marks = u->mark != 0 || addr_family(&u->gateway4.addr) != AF_UNSPEC ||
+                 addr_family(&u->gateway6.addr) != AF_UNSPEC;
+
+    return marks && !egress_may_mark();
+}
+
+static void tell_no_interface(const struct uplink *u, const struct machine *m, char out[COMMAND_ABSENCE_MAX])
+{
+    struct nearest near;
+
+    nearest_init(&near, slice_str(u->interface));
+    for (size_t i = 0; i < m->n_links; i++)
+        if (!m->links[i].loopback)
+            nearest_offer(&near, m->links[i].name);
+    (void)snprintf(out, COMMAND_ABSENCE_MAX, "this machine has no such interface%s%s%s%s",
+                   strcmp(u->name, u->interface) == 0 ? "" : ": ",
+                   strcmp(u->name, u->interface) == 0 ? "" : u->interface, near.best ? "; did you mean " : "",
+                   near.best ? near.best : "");
+    if (near.best)
+        strcat(out, "?");
+}
+
+const char *command_absence(const struct uplink *u, const struct machine *m, char out[COMMAND_ABSENCE_MAX])
 {
     bool by_address = addr_family(&u->address) != AF_UNSPEC;
     const struct machine_link *link =
         by_address ? machine_link_of_addr(m, &u->address) : machine_link_by_name(m, u->interface);
 
+    if (!link && !by_address) {
+        tell_no_interface(u, m, out);
+        return out;
+    }
     if (!link)
-        return by_address ? "this machine does not have the address" : "this machine has no such interface";
+        return "this machine does not have the address";
+    if (command_lacks_rights(u))
+        return COMMAND_NO_RIGHTS;
     const char *objection = discover_objection(m, link);
     return objection ? objection : "it cannot carry traffic";
 }

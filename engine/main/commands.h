@@ -58,8 +58,16 @@ int command_configured(const struct cli *cli, int (*run)(struct config *config, 
 MUST_CHECK int command_load_policy(const struct config *config, const struct paths *paths,
                                    struct uplink_set *uplinks, struct policy **ret, char *err);
 
-/** Why the uplink, which is not up, cannot be used. @return literal text */
-const char *command_absence(const struct uplink *u, const struct machine *m);
+/** Whether the uplink has a mark or a gateway, and this process may not set them. */
+bool command_lacks_rights(const struct uplink *u);
+#define COMMAND_NO_RIGHTS                                                                                    \
+    "mark and gateway need root, or CAP_NET_ADMIN (setcap cap_net_admin+ep on the program, or "              \
+    "AmbientCapabilities in its unit)"
+
+enum { COMMAND_ABSENCE_MAX = 160 };
+/** Why the uplink, which is not up, cannot be used; with the interface that was probably meant where its own
+ * does not exist. @param out  the buffer of what is returned */
+const char *command_absence(const struct uplink *u, const struct machine *m, char out[COMMAND_ABSENCE_MAX]);
 
 /** Print text on standard output with '?' for what a terminal might obey, whoever chose the text.
  *  @return the octets printed */

@@ -109,6 +109,17 @@ int egress_aim(const struct egress *e, int fd, const struct addr *to)
     return bind_device(fd, device);
 }
 
+bool egress_may_mark(void)
+{
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    if (fd < 0)
+        return true; /* the first connection will tell */
+    bool may = setsockopt(fd, SOL_SOCKET, SO_MARK, &(uint32_t){1}, sizeof(uint32_t)) == 0 || errno != EPERM;
+    (void)close(fd);
+    return may;
+}
+
 bool egress_source_of(int fd, struct addr *ret, int *ret_link)
 {
     struct sockaddr_storage local;

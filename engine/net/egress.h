@@ -81,6 +81,9 @@ MUST_CHECK int egress_bind(const struct egress *e, int fd, const struct addr *to
  *          be sent with the socket */
 MUST_CHECK int egress_aim(const struct egress *e, int fd, const struct addr *to);
 
+/** Whether this process may mark packets: that needs CAP_NET_ADMIN, or CAP_NET_RAW since Linux 5.17. */
+bool egress_may_mark(void);
+
 /** By which way a socket does leave: its own address, and the link that it is bound to, or 0 (always before
  *  Linux 5.1, which cannot be asked). @return whether it is known */
 bool egress_source_of(int fd, struct addr *ret, int *ret_link);

@@ -191,6 +191,8 @@ void uplink_refresh(struct uplink *u, const struct machine *m)
     else
         u->egress = EGRESS_DIRECT; /* to an upstream, by whatever way */
     u->egress.mark = u->mark;
+    if (u->mark != 0 && !egress_may_mark()) /* else it would be found out by connections that fail */
+        u->egress.any4 = u->egress.any6 = false;
     u->egress.any4 = u->egress.any4 && uplink_has_way(u, AF_INET);
     u->egress.any6 = u->egress.any6 && uplink_has_way(u, AF_INET6);
     u->view.ipv4 = u->egress.any4;

@@ -71,6 +71,17 @@ static const char *source_objection(const struct addr *a)
     return IN6_IS_ADDR_LINKLOCAL(ip) ? "reaches no further than its own link" : NULL;
 }
 
+/* "eth0:7", where "eth0@7" is meant. */
+static bool is_weight_by_colon(struct slice name)
+{
+    const char *colon = memchr(name.data, ':', name.len);
+
+    if (!colon || strspn(name.data, "0123456789.[") >= (size_t)(colon - name.data))
+        return false;
+    size_t behind = name.len - (size_t)(colon + 1 - name.data);
+    return behind > 0 && strspn(colon + 1, "0123456789.") >= behind;
+}
+
 static int parse_address(struct addr *ret, struct slice name, const char *text, char *err, size_t err_size)
 {
     struct addr a;
@@ -78,8 +89,9 @@ static int parse_address(struct addr *ret, struct slice name, const char *text, 
     if (memchr(name.data, '%', name.len) || addr_parse_ip(&a, name, 0) < 0) {
         (void)snprintf(err, err_size,
                        "uplink \"%s\": \"%.*s\" is neither an interface's name nor an IP address such as "
-                       "192.0.2.1 or 2001:db8::1",
-                       text, (int)name.len, name.data);
+                       "192.0.2.1 or 2001:db8::1%s",
+                       text, (int)name.len, name.data,
+                       is_weight_by_colon(name) ? "; a weight is written behind an @" : "");
         return -EINVAL;
     }
     const char *objection = source_objection(&a);
@@ -163,6 +175,14 @@ static bool is_scheme(const char *text)
     return strncasecmp(text, "socks", 5) == 0 || strncasecmp(text, "http", 4) == 0;
 }
 
+/* A weight with a slip behind it, "7:": no more is said after the @ of a URL's user and password. */
+static bool is_weight_with_slip(const char *text)
+{
+    size_t digits = strspn(text, "0123456789.");
+
+    return digits > 0 && text[digits] && text[digits + strspn(text + digits, ":,;")] == '\0';
+}
+
 /* Whether who wrote this may have meant a URL, and a password may be in it: no weight follows the last @, or
  * it begins as one does. */
 static bool is_meant_as_url(const char *text)
@@ -170,6 +190,8 @@ static bool is_meant_as_url(const char *text)
     const char *at = strrchr(text, '@');
     double weight;
 
+    if (at && !memchr(text, ':', (size_t)(at - text)) && is_weight_with_slip(at + 1))
+        return false;
     return is_scheme(text) || (at && strchr(text, ':') && parse_weight(slice_str(at + 1), &weight) < 0);
 }
 
@@ -180,9 +202,14 @@ static int parse_local(struct uplink_spec *ret, const char *text, char *err, siz
 
     if (r < 0 || text[len] == '\0' || parse_weight(slice_str(text + len + 1), &ret->weight) == 0)
         return r;
-    (void)snprintf(err, err_size,
-                   "uplink \"%s\": the weight \"%s\" must be a number above 0 and at most %.0f", text,
-                   text + len + 1, WEIGHT_MAX);
+    const char *weight = text + len + 1;
+    if (is_weight_with_slip(weight))
+        (void)snprintf(err, err_size, "uplink \"%s\": the weight \"%s\" must be a number: remove \"%s\"",
+                       text, weight, weight + strspn(weight, "0123456789."));
+    else
+        (void)snprintf(err, err_size,
+                       "uplink \"%s\": the weight \"%s\" must be a number above 0 and at most %.0f", text,
+                       weight, WEIGHT_MAX);
     return -EINVAL;
 }
 

@@ -187,7 +187,7 @@ def test_why_wants_a_host(start):
                            ({"host": "x", "port": 0}, "port: expected a whole number from 1 to 65535"),
                            ({"host": "x", "client": "y"}, "client: 'y' is no address")]:
         assert proxy.ask("why", **request) == {"ok": False, "error": error}
-    assert "expected HOST or HOST:PORT" in proxy.tell("why", "x:y", code=2)
+    assert "expected HOST, HOST:PORT or a URL" in proxy.tell("why", "x:y", code=2)
 
 
 # --- where it is, and who may ask ---

@@ -196,6 +196,9 @@ static void test_no_password_is_repeated(void **state)
         "http//user:secret@h:1",
         "user:secret@h:1",
         "user:secret@h/3",
+        "user:secret@7:",
+        "user:secret@192.0.2.1:",
+        "user:sec@secret@7:",
     };
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         struct uplink_spec spec;

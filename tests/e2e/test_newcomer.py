@@ -1,0 +1,123 @@
+"""What a newcomer meets: slips of the hand, and what this process or this machine does not allow. Each is told with what to do."""
+
+import pytest
+
+from lab.clients import curl_by
+from lab.command import refused, run, verdict
+
+# Root without any capability, as a service without rights has it.
+POWERLESS = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--ambient-caps=-all"]
+RIGHTS = "mark and gateway need root, or CAP_NET_ADMIN"
+
+
+@pytest.fixture
+def config(tmp_path):
+    """Writes a config file."""
+
+    def write(text):
+        path = tmp_path / "config.lua"
+        path.write_text(f"return {text}")
+        return path
+
+    return write
+
+
+# --- slips ---
+
+
+@pytest.mark.parametrize(
+    "word, line",
+    [
+        ("wan1@7:", 'uplink "wan1@7:": the weight "7:" must be a number: remove ":"'),
+        ("wan1@7,", 'uplink "wan1@7,": the weight "7," must be a number: remove ","'),
+        ("wan1@7.5;", 'uplink "wan1@7.5;": the weight "7.5;" must be a number: remove ";"'),
+        ("wan1:7", 'uplink "wan1:7": "wan1:7" is neither an interface\'s name nor an IP address such as 192.0.2.1 or 2001:db8::1; '
+                   "a weight is written behind an @"),
+    ],
+)
+def test_a_slip_in_a_weight(word, line, config):
+    assert refused(2, "check", word) == line
+    assert refused(2, "start", word) == line
+    path = config(f'{{ uplinks = {{ "wan2", "{word}" }} }}')
+    assert refused(1, "check", "--config", path) == f"{path}: uplinks[2]: {line}"
+
+
+def test_a_misspelt_interface(lab, start, config):
+    told = run("check", "wna1", "wan2").stderr
+    assert "uplink wna1 is not usable at present: this machine has no such interface; did you mean wan1?" in told
+    told = run("check", "--config", config('{ uplinks = { { interface = "wa2", name = "dsl" } } }')).stderr
+    assert "uplink dsl is not usable at present: this machine has no such interface: wa2; did you mean wan2?" in told
+    via = config('{ uplinks = { { upstream = "socks5://192.0.2.1:1080", via = "wam3", name = "vpn" } } }')
+    assert "uplink vpn is not usable at present: this machine has no such interface: wam3; did you mean wan3?" in run(
+        "check", "--config", via).stderr
+    assert "did you mean" not in run("check", "nothing").stderr
+    proxy = start("wan1", "wna2")
+    event = proxy.events("uplink not usable at present", uplink="wna2")[0]
+    assert event["why"] == "this machine has no such interface; did you mean wan2?"
+
+
+def test_a_misspelt_uplink_in_a_command(lab, start):
+    proxy = start("wan1", "wan2")
+    assert "there is no uplink 'wan'; did you mean wan1?" in proxy.tell("drain", "wan", code=1)
+    assert "there is no uplink 'wna2'; did you mean wan2?" in proxy.tell("drain", "wna2", code=1)
+    assert proxy.ask("drain", uplink="fibre", state="on")["error"] == "there is no uplink 'fibre'"
+
+
+# --- URLs ---
+
+
+@pytest.mark.parametrize(
+    "word, shown",
+    [
+        ("https://web.test/", "web.test:443"),
+        ("https://web.test:8443/a:b@c?d#e", "web.test:8443"),
+        ("http://web.test", "web.test:80"),
+        ("HTTP://web.test?q=1", "web.test:80"),
+        ("wss://web.test/chat", "web.test:443"),
+        ("https://anna:SECRET@web.test/x", "web.test:443"),
+        ("https://[2001:db8::1]/", "[2001:db8::1]:443"),
+        ("https://[2001:db8::1]:444/", "[2001:db8::1]:444"),
+        ("gopher://web.test:70/1", "web.test:70"),
+        ("web.test/path", "web.test:443"),
+        ("web.test:22", "web.test:22"),
+        ("2001:db8::1", "[2001:db8::1]:443"),
+    ],
+)
+def test_why_understands_urls(lab, start, word, shown):
+    assert start("wan1").tell("why", word).startswith(f"{shown} leaves by wan1: ")
+
+
+@pytest.mark.parametrize("word", ["gopher://web.test/1", "https://", "https://web.test:0/", "https://web.test:x/", "web.test:+5",
+                                  "https://anna:SECRET@web.test:99999/"])
+def test_what_why_does_not_understand_is_told_without_a_password(word):
+    told = refused(2, "why", word)
+    assert told.startswith("why: expected HOST, HOST:PORT or a URL such as https://example.org:8443/, got ")
+    assert "SECRET" not in told
+
+
+# --- rights ---
+
+
+def test_marks_and_gateways_without_rights(lab, web, start, config):
+    """They are told of by check and by start; no connection finds it out."""
+    path = config('{ uplinks = { { interface = "wan1", name = "marked", mark = 7 }, "wan2",'
+                  f' {{ interface = "wan3", name = "routed", gateway = "{lab.wan3.gateway4}" }} }} }}')
+    assert verdict("--config", path)[1] == "marked@1, wan2@1, routed@1"  # with rights there is nothing to tell
+    told = run("check", "--config", path, wrapped_by=POWERLESS).stderr
+    assert f"warning: uplink marked is not usable at present: {RIGHTS}" in told
+    assert f"warning: uplink routed: {RIGHTS}" in told  # and has IPv6 yet
+    assert "wan2" not in told
+    proxy = start("--config", path, prefix=POWERLESS)
+    assert proxy.events("uplink not usable at present", uplink="marked")[0]["why"].startswith(RIGHTS)
+    assert "CAP_NET_ADMIN" in proxy.events("uplink is down: its gateway cannot be set", uplink="routed")[0]["error"]
+    assert curl_by("socks5", proxy, times=6).code == 0
+    assert all(line["uplink"] == "wan2" and "attempts" not in line for line in proxy.connections(6))
+
+
+def test_a_port_for_root_alone(lab, tmp_path):
+    if open("/proc/sys/net/ipv4/ip_unprivileged_port_start", encoding="ascii").read().strip() == "0":
+        pytest.skip("every port is free for all here")
+    told = refused(1, "start", "-H", "127.0.0.1", "-p", "80", "--control", "none", "--quiet", "--check", "none", "wan1",
+                   wrapped_by=POWERLESS)
+    assert told.startswith("cannot listen on 127.0.0.1:80: Permission denied (ports below 1024 need root or CAP_NET_BIND_SERVICE:"
+                           " choose another with --port, or run setcap cap_net_bind_service+ep")
