@@ -9,7 +9,7 @@
 #include <string.h>
 
 static const double DIAL_TIMEOUT_S = 10, CHECK_INTERVAL_S = 60, HANDSHAKE_TIMEOUT_S = 30,
-                    IDLE_TIMEOUT_S = 3600, DRAIN_TIMEOUT_S = 10;
+                    IDLE_TIMEOUT_S = 3600, DRAIN_TIMEOUT_S = 10, CUT_AFTER_S = 30;
 
 /* They are there to be asked so, say nothing of who asks, and answer from nearby. */
 static const char CHECK[] =
@@ -32,6 +32,7 @@ void config_init(struct config *c)
         .threads = CONFIG_THREADS_AUTO,
         .hedge_s = HEDGE_AUTO,
         .check_interval_s = CHECK_INTERVAL_S,
+        .cut_after_s = CUT_AFTER_S,
         .log_level = LOG_INFO,
         .log_format = LOG_TEXT,
     };

@@ -112,6 +112,7 @@ static void look(struct machine_follow *f, bool routes)
     for (size_t i = 0; i < uplinks->n; i++)
         refresh(f, uplinks->items[i], &m);
     cut_lost(f, &m);
+    dead_lines_look(&f->proxy->dead_lines);
     if (startup_refresh_local(f->config, &m, f->local))
         log_msg(LOG_INFO, "the networks of this machine have changed");
     name_servers_refresh(f->names, &m);

@@ -146,6 +146,7 @@ static void on_probed(struct probe *p, const struct probe_result *result)
     if (!passed)
         c->next++;
     wait_for_next(c);
+    dead_lines_look(&c->all->proxy->dead_lines);
 }
 
 static void begin(struct check *c, const struct checks_targets *targets)

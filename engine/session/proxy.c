@@ -75,6 +75,7 @@ void proxy_init(struct proxy *p, struct ev_loop *loop, struct resolver *resolver
     };
     hands_init(&p->hands, loop, settings->idle_timeout_s, &SESSION_TUNNEL_EVENTS);
     wheel_init(&p->deadlines, loop, session_deadline_came);
+    dead_lines_init(&p->dead_lines, p);
     list_init(&p->sessions);
     list_init(&p->dead);
     ev_prepare_init(&p->reaper, on_prepare);
@@ -144,5 +145,6 @@ void proxy_done(struct proxy *p)
     ev_prepare_stop(p->loop, &p->reaper);
     recorder_stop(&p->recorder);
     wheel_done(&p->deadlines);
+    dead_lines_done(&p->dead_lines);
     hands_done(&p->hands);
 }

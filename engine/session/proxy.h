@@ -10,6 +10,7 @@
 #include "policy/policy.h"
 #include "relay/tunnel.h"
 #include "session/access.h"
+#include "session/dead_lines.h"
 #include "session/recorder.h"
 #include "uplink/uplink.h"
 
@@ -33,6 +34,7 @@ struct proxy_settings {
                                       never, HEDGE_AUTO by what the uplink usually takes to connect */
     bool fast_open;                /* what waits for a destination may go with the SYN (RFC 7413) */
     double handshake_timeout_s;    /* from accept, or a request's first octet, to its last */
+    double cut_after_s;            /* that a line is down, before what is open on it is reset; 0: never */
     double idle_timeout_s;         /* silence after which a relayed connection is closed */
 };
 
@@ -60,6 +62,7 @@ struct proxy {
     bool draining;
     ev_prepare reaper;
     struct recorder recorder;
+    struct dead_lines dead_lines;
     struct checks *checks; /* NULL: none are made */
     struct log_limit refusal_limit, rejection_limit, starvation_limit;
     /** Called when draining and no session is left; may be NULL. */

@@ -1,0 +1,214 @@
+"""What is open on a line that is down is reset after a while, so that programs connect again by another one; and nothing else is.
+
+Where something must stay open, a second proxy or another line serves as the clock: what it cuts at that time is cut."""
+
+import threading
+
+import pytest
+
+from lab.http import Client, HttpOrigin, get, response
+from lab.origin import echo, pattern, read_exactly
+from lab.run import wait_for
+from lab.socks import socks5_connect
+from lab.topology import MORE4, OPEN4
+
+CUT = "connections cut off: their line is down"
+MUCH = 1 << 20  # more than a tunnel moves before a relay thread takes it
+
+
+def state(proxy, name="wan1"):
+    return next(u for u in proxy.ask("uplinks")["uplinks"] if u["name"] == name)["state"]
+
+
+def is_alive(tunnel):
+    tunnel.sendall(b"alive?")
+    return read_exactly(tunnel.s, 6) == b"alive?"
+
+
+def hears_a_reset(s, timeout=20):
+    s.settimeout(timeout)
+    with pytest.raises(ConnectionResetError):
+        s.recv(1)
+
+
+@pytest.fixture
+def first(tmp_path):
+    """A policy that takes the first candidate of this list of names."""
+
+    def write(*names):
+        path = tmp_path / f"first_{'_'.join(names)}.lua"
+        words = ", ".join(f'"{name}"' for name in names)
+        path.write_text(f"""return {{ name = "first", new = function() return {{ pick = function(_, uplinks)
+          for _, name in ipairs {{ {words} }} do
+            for _, u in ipairs(uplinks) do if u.name == name then return u end end
+          end
+        end }} end }}""")
+        return path
+
+    return write
+
+
+@pytest.fixture
+def checked(origin):
+    """What uplinks are checked by."""
+    return f"{OPEN4}:{origin(lambda s: s.recv(1)).port}"
+
+
+def loses_its_carrier(line):
+    line.lose_carrier()
+
+
+def fails_its_checks(line):
+    line.turn_away()
+
+
+@pytest.mark.parametrize("threads", [0, 2])
+@pytest.mark.parametrize("happens", [loses_its_carrier, fails_its_checks])
+def test_tunnels_of_a_line_that_is_down_are_reset_at_both_ends(start, lab, origin, first, checked, happens, threads):
+    server = origin(echo)
+    args = ("--cut-after", "1", "--check-interval", "1", "--threads", threads, "--policy", first("wan1"))
+    proxy = start(*args, "wan1", "wan2", check=checked)
+    with socks5_connect(proxy, OPEN4, server.port) as bulk, socks5_connect(proxy, OPEN4, server.port) as idle:
+        data = pattern(MUCH)
+        sender = threading.Thread(target=bulk.sendall, args=(data,))
+        sender.start()
+        assert read_exactly(bulk.s, MUCH) == data
+        sender.join(5)
+        assert is_alive(idle)
+        happens(lab.wan1)
+        hears_a_reset(bulk.s, 30)
+        hears_a_reset(idle.s, 5)
+    assert [line["outcome"] for line in proxy.connections(2)] == ["cut", "cut"]
+    assert proxy.events(CUT, uplink="wan1")[0]["connections"] == 2
+    wait_for(lambda: proxy.open_connections() == 0, "none counts as live any more")
+    with socks5_connect(proxy, OPEN4, server.port) as again:
+        assert lab.uplink_of(again.source) == "wan2" and is_alive(again)
+    lab.wan1.restore()
+
+
+def test_plain_requests_too_and_kept_connections(start, lab, origin, first):
+    waiting = threading.Event()
+
+    def serve(request, _):
+        if request.target == "/slow":
+            waiting.set()
+            return b""
+        return response(200, b"served")
+
+    server = HttpOrigin(origin, serve)
+    proxy = start("--cut-after", "1", "--policy", first("wan1"), "wan1", "wan2")
+    with Client(proxy) as kept, Client(proxy) as under_way:
+        assert kept.ask(get(server)).status == 200
+        under_way.send(get(server, "/slow"))
+        assert waiting.wait(10)
+        lab.wan1.lose_carrier()
+        assert under_way.message("GET").status == 502
+        assert proxy.wait_event(CUT)["connections"] == 2
+        assert kept.ask(get(server)).status == 200
+        assert server.peers[-1] == lab.wan2.addr4
+
+
+def test_an_upstream_goes_down_with_its_line(start, lab, origin, config, first, checked):
+    """Whether it is told its line or finds it by the machine's routes; it is not checked itself, as it is metered."""
+    server = origin(echo)
+    far = start("--host", OPEN4, "--allow", "0.0.0.0/0", MORE4, prefix=["ip", "netns", "exec", lab.internet.name])
+    own = config(f"""return {{ uplinks = {{ "wan1", "wan2",
+      {{ upstream = "socks5://{OPEN4}:{far.port}", via = "wan1", name = "told", tags = {{ "metered" }} }},
+      {{ upstream = "http://{OPEN4}:{far.port}", name = "routed", tags = {{ "metered" }} }},
+      {{ upstream = "socks5://{OPEN4}:{far.port}", via = "wan2", name = "other", tags = {{ "metered" }} }} }} }}""")
+    proxy = start("--config", own, "--cut-after", "1", "--check-interval", "1", check=checked)
+    tunnels = {}
+    for name in ("told", "routed", "other"):
+        proxy.tell("policy", first(name))
+        tunnels[name] = socks5_connect(proxy, OPEN4, server.port)
+        assert is_alive(tunnels[name])
+    lab.wan1.turn_away()
+    for name in ("told", "routed"):
+        hears_a_reset(tunnels[name].s)
+    assert {line["uplink"] for line in proxy.connections(2)} == {"told", "routed"}
+    assert is_alive(tunnels["other"])
+    for tunnel in tunnels.values():
+        tunnel.close()
+    lab.wan1.restore()
+
+
+def test_a_suspect_keeps_its_tunnels(start, lab, origin, first):
+    """Without checks a silent line is no more than that. What the other line has is cut meanwhile."""
+    server = origin(echo)
+    proxy = start("--cut-after", "1", "--hedge", "0", "--dial-timeout", "0.4", "--policy", first("wan1", "wan2"), "wan1", "wan2", "wan3")
+    with socks5_connect(proxy, OPEN4, server.port) as kept:
+        assert is_alive(kept)
+        lab.wan1.swallow()
+
+        def suspected():
+            socks5_connect(proxy, OPEN4, server.port).close()
+            return state(proxy) == "suspect"
+
+        wait_for(suspected, "wan1 is a suspect")
+        with socks5_connect(proxy, OPEN4, server.port) as lost:
+            assert lab.uplink_of(lost.source) == "wan2"
+            lab.wan2.lose_carrier()
+            hears_a_reset(lost.s)
+        lab.wan1.restore()
+        assert is_alive(kept)
+
+
+def test_a_line_that_comes_back_in_time_keeps_its_tunnels(start, lab, origin, first):
+    """Its time begins anew with the next outage: two short ones are not a long one."""
+    server = origin(echo)
+    policies = first("wan1"), first("wan2")
+    proxy = start("--cut-after", "3", "--policy", policies[1], "wan1", "wan2", "wan3")
+    with socks5_connect(proxy, OPEN4, server.port) as clock:
+        assert lab.uplink_of(clock.source) == "wan2"
+        proxy.tell("policy", policies[0])
+        with socks5_connect(proxy, OPEN4, server.port) as kept:
+            assert lab.uplink_of(kept.source) == "wan1"
+            lab.wan1.lose_carrier()
+            proxy.wait_event("uplink down", uplink="wan1")
+            lab.wan2.lose_carrier()
+            proxy.wait_event("uplink down", uplink="wan2")
+            lab.wan1.restore()
+            proxy.wait_event("uplink up", uplink="wan1")
+            lab.wan1.lose_carrier()
+            wait_for(lambda: len(proxy.events("uplink down", uplink="wan1")) == 2, "it is down again")
+            hears_a_reset(clock.s)
+            lab.wan1.restore()
+            assert is_alive(kept)
+
+
+def test_nothing_is_reset_where_there_is_nowhere_to_go(start, lab, origin, first):
+    """Until there is."""
+    server, here = origin(echo), origin(echo)
+    proxy = start("--cut-after", "1", "--policy", first("wan1"), "wan1", "wan2")
+    clock = start("--cut-after", "1", "--policy", first("wan1"), "wan1", "wan3")
+    with socks5_connect(proxy, OPEN4, server.port) as tunnel, socks5_connect(clock, OPEN4, here.port) as lost:
+        lab.wan2.down()
+        proxy.wait_event("uplink down", uplink="wan2")
+        lab.wan1.lose_carrier()
+        hears_a_reset(lost.s)
+        assert proxy.ask("uplinks")["uplinks"][0]["active"] == 1 and not proxy.events(CUT)
+        lab.wan2.restore()
+        hears_a_reset(tunnel.s)
+
+
+def test_never_is_never(start, lab, origin, first):
+    server = origin(echo)
+    never = start("--cut-after", "0", "--policy", first("wan1"), "wan1", "wan2")
+    clock = start("--cut-after", "1", "--policy", first("wan1"), "wan1", "wan2")
+    with socks5_connect(never, OPEN4, server.port) as kept, socks5_connect(clock, OPEN4, server.port) as lost:
+        lab.wan1.lose_carrier()
+        hears_a_reset(lost.s)
+        lab.wan1.restore()
+        assert is_alive(kept)
+
+
+def test_a_drained_line_is_not_down(start, lab, origin, first):
+    server = origin(echo)
+    proxy = start("--cut-after", "1", "--policy", first("wan1"), "wan1", "wan2")
+    clock = start("--cut-after", "1", "--policy", first("wan2"), "wan1", "wan2")
+    with socks5_connect(proxy, OPEN4, server.port) as kept, socks5_connect(clock, OPEN4, server.port) as lost:
+        proxy.tell("drain", "wan1")
+        lab.wan2.lose_carrier()
+        hears_a_reset(lost.s)
+        assert is_alive(kept)
+    assert not proxy.events(CUT)
