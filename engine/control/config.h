@@ -20,6 +20,7 @@ struct config {
     size_t n_listen;
     struct addr hosts[CONFIG_LISTEN_MAX]; /* port 0; config_finish joins them with the port */
     size_t n_hosts;
+    bool listen_strict;                     /* each of these must be there at the start */
     int port;                               /* -1: not given */
     bool http;                              /* the default port is CONFIG_PORT_HTTP */
     struct uplink_spec uplinks[UPLINK_MAX]; /* none: every usable link of the machine */

@@ -101,6 +101,29 @@ static void cut_lost(struct machine_follow *f, const struct machine *m)
     f->places = now;
 }
 
+static void log_listener(const struct proxy_listener *l)
+{
+    struct log_line line;
+
+    log_begin(&line, l->listener.absent ? LOG_WARN : LOG_INFO,
+              l->listener.absent ? "address to listen on is gone" : "listening");
+    log_str(&line, "address", l->text);
+    log_end(&line);
+}
+
+/* The sockets wait by themselves: this only tells. */
+static void follow_listeners(struct proxy *p, const struct machine *m)
+{
+    for (size_t i = 0; i < p->n_listeners; i++) {
+        struct proxy_listener *l = &p->listeners[i];
+        bool absent = !machine_can_listen(m, &l->listener.addr);
+        if (!l->listener.open || absent == l->listener.absent)
+            continue;
+        l->listener.absent = absent;
+        log_listener(l);
+    }
+}
+
 static void look(struct machine_follow *f, bool routes)
 {
     struct uplink_set *uplinks = f->proxy->uplinks;
@@ -113,6 +136,7 @@ static void look(struct machine_follow *f, bool routes)
         refresh(f, uplinks->items[i], &m);
     cut_lost(f, &m);
     dead_lines_look(&f->proxy->dead_lines);
+    follow_listeners(f->proxy, &m);
     if (startup_refresh_local(f->config, &m, f->local))
         log_msg(LOG_INFO, "the networks of this machine have changed");
     name_servers_refresh(f->names, &m);

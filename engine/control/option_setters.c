@@ -306,6 +306,14 @@ int option_set_fast_open(struct config *c, const char *value, char *err)
     return 0;
 }
 
+int option_set_listen_strict(struct config *c, const char *value, char *err)
+{
+    (void)value;
+    (void)err;
+    c->listen_strict = true;
+    return 0;
+}
+
 int option_set_ipv6_source(struct config *c, const char *value, char *err)
 {
     static const char *const names[] = {[EGRESS_IPV6_SYSTEM] = "system",

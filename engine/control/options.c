@@ -53,6 +53,11 @@ const struct option option_table[] = {
      .clears = PORT_PARTS | CONFIG_PART_HOSTS,
      .scope = RUN},
 
+    {.group = LISTEN,
+     .name = "listen-strict",
+     .about = "refuse to start when this machine lacks an address to listen on, instead of waiting for it",
+     .set = option_set_listen_strict,
+     .scope = RUN},
     {.group = ACCESS,
      .name = "allow",
      .kind = OPTION_LIST,

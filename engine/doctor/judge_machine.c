@@ -19,11 +19,20 @@ static void judge_port(struct diagnosis *d, const struct sight_self *self, const
     diagnosis_undo(f, "sysctl -w net.ipv4.ip_unprivileged_port_start=%ld", self->first_port);
 }
 
-static bool is_here(const struct machine *m, const struct addr *a)
+/* Others are served meanwhile, where there are any. */
+static void tell_absent(struct diagnosis *d, const struct config *c, const struct addr *a, bool only)
 {
-    const struct machine_link *link = machine_link_of_addr(m, a);
+    char text[ADDR_TEXT_MAX];
 
-    return addr_is_loopback(a) || (link && link->up);
+    diagnosis_why(diagnosis_find(d, only || c->listen_strict ? SEVERITY_ERROR : SEVERITY_WARNING,
+                                 "listen-address-missing", "",
+                                 "it cannot listen on %s: this machine does not have the address",
+                                 addr_format(a, text)),
+                  c->listen_strict
+                      ? "The start is refused (--listen-strict). steerway list shows the addresses "
+                        "there are."
+                      : "No client can connect there until the machine has it. steerway list shows "
+                        "the addresses there are.");
 }
 
 static void judge_listeners(struct diagnosis *d, const struct config *c, const struct machine *m)
@@ -33,15 +42,13 @@ static void judge_listeners(struct diagnosis *d, const struct config *c, const s
 
     for (size_t i = 0; i < c->n_listen; i++) {
         const struct addr *a = &c->listen[i];
-        if (is_here(m, a) && len < sizeof all)
+        if (machine_can_listen(m, a) && len < sizeof all)
             len += (size_t)snprintf(all + len, sizeof all - len, "%s%s", len > 0 ? ", " : "",
                                     addr_format(a, text));
-        else if (!is_here(m, a))
-            diagnosis_why(diagnosis_find(d, SEVERITY_ERROR, "listen-address-missing", "",
-                                         "it cannot listen on %s: this machine does not have the address",
-                                         addr_format(a, text)),
-                          "The start would fail. steerway list shows the addresses there are.");
     }
+    for (size_t i = 0; i < c->n_listen; i++)
+        if (!machine_can_listen(m, &c->listen[i]))
+            tell_absent(d, c, &c->listen[i], len == 0);
     if (len > 0)
         diagnosis_fact(d, "", "listens on", "%s", all);
 }

@@ -132,7 +132,8 @@ static int listen_once(struct app *a, const struct addr **ret_failed)
         bool free_port = addr_port(&addr) == 0;
         if (free_port)
             addr_set_port(&addr, shared);
-        err = proxy_listen(&a->proxy, &addr, &bound);
+        err = proxy_listen(&a->proxy, &addr, a->config->listen_strict ? LISTENER_REFUSES : LISTENER_WAITS,
+                           &bound);
         /* A machine without IPv6 can still serve its 127.0.0.1. */
         if ((err == -EADDRNOTAVAIL || err == -EAFNOSUPPORT) && a->config->n_listen > 1 &&
             addr_is_loopback(&addr) && addr_family(&addr) == AF_INET6)
@@ -157,6 +158,8 @@ static const char *listen_hint(int err)
         return " (ports below 1024 need root or CAP_NET_BIND_SERVICE: choose another with --port, or run "
                "setcap "
                "cap_net_bind_service+ep on the program)";
+    case EADDRNOTAVAIL:
+        return " (this machine does not have the address; without --listen-strict the proxy waits for it)";
     default:
         return "";
     }

@@ -44,14 +44,13 @@ static void warn_of_absent(const struct uplink_set *uplinks, const struct machin
 static void warn_of_listeners(const struct config *c, const struct machine *m)
 {
     for (size_t i = 0; i < c->n_listen; i++) {
-        const struct machine_link *link = machine_link_of_addr(m, &c->listen[i]);
         char text[ADDR_TEXT_MAX];
-        /* Every machine has loopback, and "all addresses", which count as that. */
-        if (!addr_is_loopback(&c->listen[i]) && !(link && link->up))
+        if (!machine_can_listen(m, &c->listen[i]))
             (void)command_error(COMMAND_OK,
                                 "warning: cannot listen on %s at present: this machine does not have the "
-                                "address",
-                                addr_format(&c->listen[i], text));
+                                "address; start %s",
+                                addr_format(&c->listen[i], text),
+                                c->listen_strict ? "refuses (listen_strict)" : "waits for it");
     }
 }
 

@@ -33,6 +33,14 @@ static void print_usage(const struct addr *listening, bool needs_user)
            needs_user ? "USER:PASS@" : "", at, at);
 }
 
+static const struct addr *first_listener(const struct proxy *p)
+{
+    for (size_t i = 0; i < p->n_listeners; i++)
+        if (!p->listeners[i].listener.absent)
+            return &p->listeners[i].listener.addr;
+    return &p->listeners[0].listener.addr;
+}
+
 /* What a stranger needs to know next: where it listens, by what it leaves, and how to use it. */
 static void print_welcome(const struct app *a)
 {
@@ -46,7 +54,8 @@ static void print_welcome(const struct app *a)
     }
     printf("Steerway %s, policy %s\n", STEERWAY_VERSION, policy_name(a->policy));
     for (size_t i = 0; i < p->n_listeners; i++)
-        printf("  listening on %s\n", p->listeners[i].text);
+        printf("  listening on %s%s\n", p->listeners[i].text,
+               p->listeners[i].listener.absent ? " (once this machine has the address)" : "");
     for (size_t i = 0; i < a->uplinks->n; i++) {
         const struct uplink *u = a->uplinks->items[i];
         char v4[ADDR_TEXT_MAX] = "", v6[ADDR_TEXT_MAX] = "";
@@ -62,7 +71,7 @@ static void print_welcome(const struct app *a)
                                     : "(down)");
     }
     if (p->n_listeners > 0)
-        print_usage(&p->listeners[0].listener.addr, access_needs_user(&a->config->access));
+        print_usage(first_listener(p), access_needs_user(&a->config->access));
     (void)fflush(stdout);
 }
 
@@ -70,6 +79,8 @@ static void log_start(const struct app *a)
 {
     for (size_t i = 0; i < a->proxy.n_listeners; i++) {
         struct log_line l;
+        if (a->proxy.listeners[i].listener.absent) /* that is warned of */
+            continue;
         log_begin(&l, LOG_INFO, "listening");
         log_str(&l, "address", a->proxy.listeners[i].text);
         log_end(&l);
@@ -106,6 +117,18 @@ static void warn_of_absent(const struct uplink_set *uplinks, const struct machin
     }
 }
 
+static void warn_of_listeners(const struct proxy *p)
+{
+    for (size_t i = 0; i < p->n_listeners; i++) {
+        struct log_line l;
+        if (!p->listeners[i].listener.absent)
+            continue;
+        log_begin(&l, LOG_WARN, "waiting for an address to listen on: this machine does not have it yet");
+        log_str(&l, "address", p->listeners[i].text);
+        log_end(&l);
+    }
+}
+
 /* --- from config to running ----------------------------------------------------------------------------- */
 
 static int serve(const struct config *config, const struct paths *paths, const struct machine *m,
@@ -120,6 +143,7 @@ static int serve(const struct config *config, const struct paths *paths, const s
             log_start(&app);
         else if (config->log_level > LOG_WARN)
             print_welcome(&app);
+        warn_of_listeners(&app.proxy);
         warn_of_absent(uplinks, m);
         app_warn_of_routes(&app, m);
         app_run(&app);

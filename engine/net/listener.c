@@ -79,7 +79,24 @@ static void on_pause_over(struct ev_loop *loop, ev_timer *timer, int events)
     ev_io_start(loop, &l->io);
 }
 
-static int socket_listen(int fd, const struct addr *addr, struct addr *ret_bound)
+/* @param ret_absent  whether the machine does not have the address */
+static int bind_address(int fd, const struct addr *addr, enum listener_absent absent, bool *ret_absent)
+{
+    *ret_absent = false;
+    if (bind(fd, &addr->sa, addr_len(addr)) == 0)
+        return 0;
+    /* Loopback is there, or its family is not. */
+    if (errno != EADDRNOTAVAIL || absent == LISTENER_REFUSES || addr_is_loopback(addr))
+        return -errno;
+    *ret_absent = true;
+    return setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &(int){1}, sizeof(int)) < 0 ||
+                   bind(fd, &addr->sa, addr_len(addr)) < 0
+               ? -errno
+               : 0;
+}
+
+static int socket_listen(int fd, const struct addr *addr, enum listener_absent absent, bool *ret_absent,
+                         struct addr *ret_bound)
 {
     struct sockaddr_storage bound;
     socklen_t len = sizeof bound;
@@ -94,7 +111,10 @@ static int socket_listen(int fd, const struct addr *addr, struct addr *ret_bound
     if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0)
         return -errno;
     keepalive_set(fd);
-    if (bind(fd, &addr->sa, addr_len(addr)) < 0 || listen(fd, SOMAXCONN) < 0)
+    int r = bind_address(fd, addr, absent, ret_absent);
+    if (r < 0)
+        return r;
+    if (listen(fd, SOMAXCONN) < 0)
         return -errno;
     if (getsockname(fd, (struct sockaddr *)&bound, &len) < 0)
         return -errno;
@@ -102,22 +122,27 @@ static int socket_listen(int fd, const struct addr *addr, struct addr *ret_bound
 }
 
 int listener_open(struct listener *l, struct ev_loop *loop, const struct addr *addr,
-                  listener_accept_fn *accepted, listener_starved_fn *starved)
+                  enum listener_absent absent, listener_accept_fn *accepted, listener_starved_fn *starved)
 {
     struct addr bound;
+    bool is_absent;
 
     if (addr_len(addr) == 0)
         return -EAFNOSUPPORT;
     int fd = socket(addr_family(addr), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -errno;
-    int r = socket_listen(fd, addr, &bound);
+    int r = socket_listen(fd, addr, absent, &is_absent, &bound);
     if (r < 0) {
         (void)close(fd);
         return r;
     }
-    *l = (struct listener){
-        .loop = loop, .addr = bound, .accepted = accepted, .starved = starved, .open = true};
+    *l = (struct listener){.loop = loop,
+                           .addr = bound,
+                           .accepted = accepted,
+                           .starved = starved,
+                           .absent = is_absent,
+                           .open = true};
     ev_io_init(&l->io, on_client, fd, EV_READ);
     ev_timer_init(&l->pause, on_pause_over, STARVED_PAUSE_S, 0);
     ev_io_start(loop, &l->io);

@@ -6,6 +6,13 @@
 
 #include <ev.h>
 
+/** What becomes of an address that this machine does not have. */
+enum listener_absent {
+    LISTENER_REFUSES,
+    LISTENER_WAITS, /* clients can come as soon as the machine has it, without anybody's doing (IP_FREEBIND)
+                     */
+};
+
 struct listener;
 
 /** fd is non-blocking, close-on-exec, TCP_NODELAY, with keepalives; the callee owns it. It may close the
@@ -23,13 +30,15 @@ struct listener {
     listener_accept_fn *accepted;
     listener_starved_fn *starved;
     unsigned last_turn; /* of the loop, in which clients came */
+    bool absent; /* the machine did not have the address when it was opened; the owner keeps it up to date */
     bool open;
 };
 
 /** Bind and listen. Port 0 takes a free one; l->addr then tells it. IPv6 sockets are IPv6 only.
  *  @return 0 or negative errno; nothing stays open on failure */
 MUST_CHECK int listener_open(struct listener *l, struct ev_loop *loop, const struct addr *addr,
-                             listener_accept_fn *accepted, listener_starved_fn *starved);
+                             enum listener_absent absent, listener_accept_fn *accepted,
+                             listener_starved_fn *starved);
 /** Harmless on one that is closed or zero-initialised. */
 void listener_close(struct listener *l);
 

@@ -61,6 +61,13 @@ const struct machine_link *machine_link_of_addr(const struct machine *m, const s
     return found;
 }
 
+bool machine_can_listen(const struct machine *m, const struct addr *a)
+{
+    const struct machine_link *link = machine_link_of_addr(m, a);
+
+    return addr_is_loopback(a) || (link && link->up);
+}
+
 bool machine_link_is_line(const struct machine_link *link)
 {
     return !link->loopback && strcmp(link->kind, "dummy") != 0;

@@ -49,6 +49,8 @@ const struct machine_link *machine_link_by_index(const struct machine *m, int in
 /** The link that has this address, or NULL. On a loopback link an IPv4 address has its whole network with it
  *  (127.0.0.0/8); a tentative address is not had yet. Of several links, one that is up. */
 const struct machine_link *machine_link_of_addr(const struct machine *m, const struct addr *a);
+/** Whether clients can come to it: an address of a link that is up, loopback, or all addresses. */
+bool machine_can_listen(const struct machine *m, const struct addr *a);
 /** Whether an address of this link belongs to the line that the link is. Those of loopback and dummy links
  *  belong to the machine, and are used through its other links. */
 bool machine_link_is_line(const struct machine_link *link);

@@ -81,13 +81,14 @@ void proxy_init(struct proxy *p, struct ev_loop *loop, struct resolver *resolver
     ev_prepare_init(&p->reaper, on_prepare);
 }
 
-int proxy_listen(struct proxy *p, const struct addr *addr, struct addr *ret_bound)
+int proxy_listen(struct proxy *p, const struct addr *addr, enum listener_absent absent,
+                 struct addr *ret_bound)
 {
     if (p->n_listeners == PROXY_LISTENERS_MAX)
         return -ENOSPC;
     struct proxy_listener *pl = &p->listeners[p->n_listeners];
     pl->proxy = p;
-    int err = listener_open(&pl->listener, p->loop, addr, on_accepted, on_starved);
+    int err = listener_open(&pl->listener, p->loop, addr, absent, on_accepted, on_starved);
     if (err < 0)
         return err;
     (void)addr_format(&pl->listener.addr, pl->text);

@@ -74,7 +74,8 @@ void proxy_init(struct proxy *p, struct ev_loop *loop, struct resolver *resolver
                 struct policy *policy, const struct proxy_settings *settings);
 
 /** Listen there. Port 0 takes a free one; *ret_bound tells which. @return 0 or negative errno */
-MUST_CHECK int proxy_listen(struct proxy *p, const struct addr *addr, struct addr *ret_bound);
+MUST_CHECK int proxy_listen(struct proxy *p, const struct addr *addr, enum listener_absent absent,
+                            struct addr *ret_bound);
 
 /** Take no more clients and requests, let running ones finish, then call drained (at once if there are none).
  */

@@ -170,6 +170,10 @@ def test_where_to_listen(args, addresses):
         ["--quiet"],
         ["--log-format", "text"],
         ["--log-format", "json"],
+        ["--listen-strict"],
+        ["--ipv6-source", "system"],
+        ["--ipv6-source", "temporary"],
+        ["--ipv6-source", "stable"],
         ["--data-dir", ROOT],
     ],
 )
@@ -198,6 +202,7 @@ def test_good_values(args):
         ("threads", "-1", "'-1' is not a number of threads (0 to 64)"),
         ("threads", "many", "'many' is not a number of threads (0 to 64)"),
         ("log-format", "xml", "'xml' is not text or json"),
+        ("ipv6-source", "privacy", "'privacy' is not one of system, temporary, stable"),
         ("auth", "SECRET", "expected USER:PASS"),
         ("auth", ":SECRET", "expected USER:PASS"),
         ("auth-file", "", "expected the name of a file"),
@@ -246,5 +251,5 @@ def test_a_user_given_twice():
 
 def test_every_option_of_the_help_is_tested():
     source = "".join(path.read_text() for path in [Path(__file__), *Path(__file__).parent.glob("test_cli_*.py")])
-    for name in re.findall(r"--([a-z-]+)", run("help", "start").stdout + run("help", "list").stdout):
+    for name in re.findall(r"--([a-z0-9-]+)", run("help", "start").stdout + run("help", "list").stdout):
         assert f"--{name}" in source.replace(f'("{name}"', f'("--{name}"'), name

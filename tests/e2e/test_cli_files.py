@@ -131,8 +131,9 @@ def test_check_warns_of_addresses_that_are_not_here():
     r = run("check", *args)
     assert r.returncode == 0
     assert r.stderr.splitlines()[1:] == [
-        "steerway: warning: cannot listen on 192.0.2.77:7 at present: this machine does not have the address",
+        "steerway: warning: cannot listen on 192.0.2.77:7 at present: this machine does not have the address; start waits for it",
     ]
+    assert run("check", "--listen-strict", *args).stderr.splitlines()[1].endswith("; start refuses (listen_strict)")
 
 
 def test_nothing_printed_can_steer_a_terminal():
@@ -217,10 +218,10 @@ def test_a_config_file_says_it_all(config, tmp_path):
 
 def test_keys_are_the_options_that_the_manual_says(config):
     """Those of start but three; what only other commands take is none."""
-    of_start, of_doctor = (set(re.findall(r"--([a-z-]+)", run(command, "-h").stdout)) for command in ("start", "doctor"))
+    of_start, of_doctor = (set(re.findall(r"--([a-z0-9-]+)", run(command, "-h").stdout)) for command in ("start", "doctor"))
     manual = re.sub(r"^\.\S+ (Ar )?|\n", " ", (ROOT / "docs/steerway.1").read_text(), flags=re.M)
     named = re.search(r"the long options of\s+start\s+but (.*?) An unknown key", manual).group(1)
-    no_keys, of_others = (set(re.findall(r"-([a-z-]+)", part)) for part in named.split("What only other commands take"))
+    no_keys, of_others = (set(re.findall(r"-([a-z0-9-]+)", part)) for part in named.split("What only other commands take"))
     known = {
         option
         for option in of_start | of_doctor

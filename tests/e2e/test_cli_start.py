@@ -134,8 +134,9 @@ def test_a_port_that_is_taken(started):
 
 
 def test_an_address_that_is_not_here():
-    line = refused(1, "start", "--listen", "192.0.2.77:0", "eth9")
-    assert line == "cannot listen on 192.0.2.77:0: Cannot assign requested address"
+    line = refused(1, "start", "--listen-strict", "--listen", "192.0.2.77:0", "eth9")
+    assert line == ("cannot listen on 192.0.2.77:0: Cannot assign requested address (this machine does not have the address; "
+                    "without --listen-strict the proxy waits for it)")
 
 
 def test_output_that_cannot_be_written():

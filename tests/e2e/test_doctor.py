@@ -408,6 +408,9 @@ def test_two_interfaces_behind_one_router(doctor, segment):
 
 def test_a_place_to_listen_that_is_not_here(doctor):
     assert doctor.findings("--listen", "192.0.2.78:1080", "wan1", code=1) == [(None, "listen-address-missing")]
+    beside = ("--listen", "192.0.2.78:1080", "--listen", "127.0.0.1:1080", "wan1")
+    assert doctor.one(*beside, code=0)["severity"] == "warning"
+    assert doctor.one("--listen-strict", *beside, code=1)["severity"] == "error"
     assert doctor.findings("--host", "*", "wan1", code=0) == []
 
 

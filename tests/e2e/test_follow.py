@@ -234,3 +234,23 @@ def test_a_storm_of_changes_is_met_with_calm(start, lab, web):
     took = max(time.monotonic() - began, 1)
     assert cpu_s() - before < 0.5 * took
     assert not proxy.events("uplink down")
+
+
+def test_an_address_to_listen_on_that_comes_later(start, lab, web):
+    """The other one is served meanwhile, and it is taken up when it comes, goes and comes back."""
+    late = "192.168.77.9"
+    proxy = start("wan1", "--listen", "127.0.0.1:0", "--listen", f"{late}:0", port=False)
+    assert [host for host, _ in proxy.addresses] == ["127.0.0.1"]
+    waiting = proxy.events("waiting for an address to listen on: this machine does not have it yet")
+    assert [line["address"] for line in waiting] == [f"{late}:{proxy.port}"]
+    assert curl_by("socks5", proxy).ok().text.strip() == lab.wan1.addr4
+    proxy.addresses = [(late, proxy.port)]
+    try:
+        for times in (1, 2):
+            sh(f"ip address add {late}/32 dev lan0")
+            wait_for(lambda: len(proxy.events("listening", address=proxy.hostport)) == times, "it is told", 1)
+            assert curl_by("socks5", proxy).ok().text.strip() == lab.wan1.addr4
+            sh(f"ip address delete {late}/32 dev lan0")
+            wait_for(lambda: len(proxy.events("address to listen on is gone")) == times, "it is told", 1)
+    finally:
+        run("ip", "address", "delete", f"{late}/32", "dev", "lan0")

@@ -2,7 +2,7 @@
 
 #include "base/clock.h"
 #include "net/keepalive.h"
-#include "net/loopback.h"
+#include "net/netns.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -64,7 +64,7 @@ static void seat_open(struct seat *s, struct ev_loop *loop, int family)
 {
     struct addr at = loopback(family, 0);
     *s = (struct seat){.loop = loop, .fd = -1, .want = 1};
-    assert_int_equal(listener_open(&s->listener, loop, &at, on_accepted, on_starved), 0);
+    assert_int_equal(listener_open(&s->listener, loop, &at, LISTENER_REFUSES, on_accepted, on_starved), 0);
 }
 
 static void seat_done(struct seat *s)
@@ -134,16 +134,65 @@ static void test_open_failures_leave_nothing_open(void **state)
     struct seat s, other = {.fd = -1};
     seat_open(&s, *state, AF_INET);
     int before = count_fds();
-    assert_int_equal(listener_open(&other.listener, *state, &s.listener.addr, on_accepted, on_starved),
-                     -EADDRINUSE);
+    assert_int_equal(
+        listener_open(&other.listener, *state, &s.listener.addr, LISTENER_REFUSES, on_accepted, on_starved),
+        -EADDRINUSE);
     struct addr at;
     assert_int_equal(addr_parse_ip(&at, slice_str("203.0.113.1"), 0), 0);
-    assert_int_equal(listener_open(&other.listener, *state, &at, on_accepted, on_starved), -EADDRNOTAVAIL);
+    assert_int_equal(listener_open(&other.listener, *state, &at, LISTENER_REFUSES, on_accepted, on_starved),
+                     -EADDRNOTAVAIL);
     at = (struct addr){.in6 = {.sin6_family = AF_UNSPEC}};
-    assert_int_equal(listener_open(&other.listener, *state, &at, on_accepted, on_starved), -EAFNOSUPPORT);
+    assert_int_equal(listener_open(&other.listener, *state, &at, LISTENER_REFUSES, on_accepted, on_starved),
+                     -EAFNOSUPPORT);
     assert_int_equal(count_fds(), before);
     listener_close(&other.listener); /* was never open */
     seat_done(&s);
+}
+
+/* Clients come as soon as the machine has the address, and as long as it does. */
+static void test_an_address_that_is_waited_for(void **state)
+{
+    struct seat s = {.loop = *state, .fd = -1, .want = 1};
+    struct addr four = ip("10.0.1.2"), six = ip("2001:db8:1::2");
+    netns_enter();
+    netns_ip("link set lo up\n");
+    bool have6 = netns_have_ipv6();
+    for (int i = 0; i < 1 + have6; i++) {
+        const struct addr *at = i == 0 ? &four : &six;
+        assert_int_equal(listener_open(&s.listener, *state, at, LISTENER_REFUSES, on_accepted, on_starved),
+                         -EADDRNOTAVAIL);
+        assert_int_equal(listener_open(&s.listener, *state, at, LISTENER_WAITS, on_accepted, on_starved), 0);
+        assert_true(s.listener.absent);
+        assert_true(addr_port(&s.listener.addr) != 0);
+        netns_ip(i == 0 ? "addr add 10.0.1.2/32 dev lo\n" : "addr add 2001:db8:1::2/128 dev lo\n");
+        int client = knock(&s);
+        s.enough = false;
+        s.accepted = 0;
+        run_until(*state, &s.enough);
+        (void)close(client);
+        seat_done(&s);
+    }
+    /* What is there, or taken, is not waited for. */
+    assert_int_equal(listener_open(&s.listener, *state, &four, LISTENER_WAITS, on_accepted, on_starved), 0);
+    assert_false(s.listener.absent);
+    struct listener other;
+    assert_int_equal(listener_open(&other, *state, &s.listener.addr, LISTENER_WAITS, on_accepted, on_starved),
+                     -EADDRINUSE);
+    seat_done(&s);
+}
+
+/* Loopback does not come later: where IPv6 is switched off, that is told. */
+static void test_loopback_is_not_waited_for(void **state)
+{
+    struct listener l;
+    struct addr six = loopback(AF_INET6, 0);
+    netns_enter();
+    netns_ip("link set lo up\n");
+    if (!netns_have_ipv6())
+        return;
+    netns_write("/proc/sys/net/ipv6/conf/lo/disable_ipv6", "1");
+    assert_int_equal(listener_open(&l, *state, &six, LISTENER_WAITS, on_accepted, on_starved),
+                     -EADDRNOTAVAIL);
 }
 
 static void test_port_is_free_again_at_once(void **state)
@@ -154,7 +203,8 @@ static void test_port_is_free_again_at_once(void **state)
     run_until(*state, &s.enough);
     struct addr at = s.listener.addr;
     seat_done(&s); /* this side closes first, so the connection rests in FIN-WAIT or TIME-WAIT */
-    assert_int_equal(listener_open(&again.listener, *state, &at, on_accepted, on_starved), 0);
+    assert_int_equal(listener_open(&again.listener, *state, &at, LISTENER_REFUSES, on_accepted, on_starved),
+                     0);
     listener_close(&again.listener);
     (void)close(client);
 }
@@ -313,6 +363,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH_LOOP(test_accepts_ready_made_sockets),
         WITH_LOOP(test_open_failures_leave_nothing_open),
+        WITH_LOOP(test_an_address_that_is_waited_for),
+        WITH_LOOP(test_loopback_is_not_waited_for),
         WITH_LOOP(test_port_is_free_again_at_once),
         WITH_LOOP(test_one_turn_takes_a_bounded_number),
         WITH_LOOP(test_who_comes_alone_costs_one_call),
