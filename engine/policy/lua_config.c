@@ -197,8 +197,10 @@ static int evaluate(lua_State *L)
     lua_call(L, 1, 1);
     /* Each level holds a key and a value. */
     luaL_checkstack(L, 4 * DEPTH_MAX, "config");
+    escape_hold(); /* Jansson's memory is malloc's */
     if (convert(L, c, &c->root) < 0)
         c->root = NULL;
+    escape_release();
     return 0;
 }
 

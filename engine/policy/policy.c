@@ -133,7 +133,12 @@ static void take_state(struct policy *p, struct script_state *ret)
     char err[POLICY_ERROR_MAX];
 
     *ret = (struct script_state){.data = NULL};
-    if (script_export(p->script, ret, err) < 0)
+    if (!p->script->vm->L)
+        return;
+    int rc = script_export(p->script, ret, err);
+    if (rc == -ENOTRECOVERABLE) /* should the new one be refused, the old one is not there any more */
+        policy_settle(p, SCRIPT_EXPORT, rc, err);
+    if (rc < 0)
         log_without_state(p, err);
 }
 
@@ -147,6 +152,7 @@ static void replace(struct policy *p, struct script *fresh)
     p->generation++;
     p->quarantined = false;
     memset(p->in_a_row, 0, sizeof p->in_a_row);
+    p->overruns = 0;
     p->complaints = (struct log_limit){0};
     policy_rewake(p);
 }

@@ -6,8 +6,10 @@
 #include <stdio.h>
 
 /* A policy that fails this often in a row is broken, not unlucky; each further try could cost its whole time
- * budget. */
-enum { QUARANTINE_AFTER = 20, LINES_PER_WINDOW = 5 };
+ * budget. One that overruns its budget this often in a minute holds the loop, whatever succeeds in between.
+ */
+enum { QUARANTINE_AFTER = 20, OVERRUNS_MAX = 20, LINES_PER_WINDOW = 5 };
+static const double OVERRUNS_WINDOW_S = 60;
 enum { TIMERS_IN_A_TURN = 32 };
 /* CPU time of a policy's timers in one turn of the loop; then they rest for as long as they took, so that
  * connections have half of it at least. */
@@ -29,14 +31,14 @@ static void log_failure(struct policy *p, const char *what, const char *error)
     log_end(&l);
 }
 
-static void quarantine(struct policy *p, const char *what, const char *error)
+static void quarantine(struct policy *p, const char *why, const char *what, const char *error)
 {
     struct log_line l;
     p->quarantined = true;
     log_begin(&l, LOG_ERROR, "policy quarantined until it is reloaded; the built-in default decides");
     log_str(&l, "policy", p->script->name);
     log_u64(&l, "generation", p->generation);
-    log_u64(&l, "failures_in_a_row", QUARANTINE_AFTER);
+    log_str(&l, "because", why);
     log_str(&l, "in", what);
     log_str(&l, "error", error);
     log_end(&l);
@@ -61,18 +63,43 @@ void policy_attach(struct policy *p, const struct policy_env *env)
     policy_rewake(p);
 }
 
-/* The one place where a call's outcome is counted. */
-static void settle(struct policy *p, enum script_entry entry, int rc, const char *error)
+static bool overruns_too_often(struct policy *p)
 {
-    if (rc == 0) {
-        p->in_a_row[entry] = 0;
-    } else {
-        p->errors++;
-        if (++p->in_a_row[entry] >= QUARANTINE_AFTER)
-            quarantine(p, script_entry_name(entry), error);
-        else
-            log_failure(p, script_entry_name(entry), error);
+    double now = clock_coarse_s();
+
+    if (now - p->overruns_from > OVERRUNS_WINDOW_S) {
+        p->overruns_from = now;
+        p->overruns = 0;
     }
+    return ++p->overruns >= OVERRUNS_MAX;
+}
+
+static void fail(struct policy *p, enum script_entry entry, int rc, const char *error)
+{
+    const char *what = script_entry_name(entry);
+
+    p->errors++;
+    p->in_a_row[entry]++;
+    if (p->quarantined)
+        return;
+    if (rc == -ENOTRECOVERABLE)
+        quarantine(p, "its VM was abandoned", what, error);
+    else if (p->in_a_row[entry] >= QUARANTINE_AFTER)
+        quarantine(p, "20 failures in a row", what, error);
+    else
+        log_failure(p, what, error);
+}
+
+/* The one place where a call's outcome is counted. */
+void policy_settle(struct policy *p, enum script_entry entry, int rc, const char *error)
+{
+    if (rc == 0)
+        p->in_a_row[entry] = 0;
+    else
+        fail(p, entry, rc, error);
+    if (p->script->vm->overran && !p->quarantined && overruns_too_often(p))
+        quarantine(p, "20 calls within 60 s took longer than their budget", script_entry_name(entry),
+                   rc == 0 ? "it came back late" : error);
     policy_rewake(p);
 }
 
@@ -100,7 +127,7 @@ void policy_pick(struct policy *p, const struct policy_conn *conn, struct uplink
         return;
     }
     int rc = script_pick(p->script, conn, candidates, n, &verdict, ret, err);
-    settle(p, SCRIPT_PICK, rc, err);
+    policy_settle(p, SCRIPT_PICK, rc, err);
     if (rc < 0)
         decide_by_default(p, candidates, n, "policy error", ret);
     else if (verdict == FRAME_NO_OPINION)
@@ -117,7 +144,7 @@ static void run_hook(struct policy *p, enum script_entry entry)
     char err[VM_ERROR_MAX];
     int rc = script_run(p->script, entry, err);
     script_end(p->script);
-    settle(p, entry, rc, err);
+    policy_settle(p, entry, rc, err);
 }
 
 void policy_opened(struct policy *p, const struct policy_conn *conn, struct uplink *u, double connect_s)
@@ -197,7 +224,7 @@ void policy_run_timers(struct policy *p)
 void policy_forget(struct policy *p, uint64_t conn_id)
 {
     /* Not only while it serves: a quarantined policy's tags take room too. */
-    if (p->script->frame.n_tags == 0)
+    if (p->script->frame.n_tags == 0 || !p->script->vm->L)
         return;
     p->script->frame.conn.id = (double)conn_id;
     run_hook(p, SCRIPT_FORGET);

@@ -18,9 +18,14 @@ struct policy {
     double wake_at;                    /* what env was told last */
     double timers_rest_until;          /* they took long */
     uint32_t in_a_row[SCRIPT_ENTRIES]; /* failures since the last success */
+    uint32_t overruns;                 /* calls that took longer than the budget, since overruns_from */
+    double overruns_from;              /* s, monotonic */
     bool quarantined;
     struct log_limit complaints;
 };
+
+/** Note how a call of the script that serves has ended: log, count, quarantine. */
+void policy_settle(struct policy *p, enum script_entry entry, int rc, const char *error);
 
 /** Tell env when the earliest timer is due, if that has changed. After each call into Lua. */
 void policy_rewake(struct policy *p);

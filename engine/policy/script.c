@@ -113,6 +113,7 @@ static int export(lua_State *L)
     const char *data = lua_tolstring(L, -1, &len);
     if (!data)
         return 0;
+    escape_hold();
     char *copy = malloc(len + 1);
     e->no_memory = !copy;
     if (copy) {
@@ -120,6 +121,7 @@ static int export(lua_State *L)
         e->state->data = copy;
         e->state->len = len;
     }
+    escape_release();
     return 0;
 }
 
@@ -132,8 +134,10 @@ int script_export(struct script *s, struct script_state *ret, char *err)
     if (s->has[SCRIPT_EXPORT]) {
         script_tick(s);
         int rc = vm_protected(s->vm, export, &e, s->budget_s, err);
-        if (rc < 0)
+        if (rc < 0) {
+            free(state.data);
             return rc;
+        }
         if (e.no_memory) {
             (void)snprintf(err, POLICY_ERROR_MAX, "out of memory");
             return -ENOMEM;
@@ -341,7 +345,8 @@ static int call(struct script *s, enum script_entry entry, int nresults, char *e
         if (rc < 0)
             return rc;
     }
-    lua_pushvalue(s->vm->L, (int)entry);
+    if (s->vm->L)
+        lua_pushvalue(s->vm->L, (int)entry);
     return vm_call(s->vm, 0, nresults, s->budget_s, err);
 }
 
@@ -384,9 +389,11 @@ static int read_verdict(struct script *s, uint64_t candidates, enum frame_verdic
     enum frame_verdict verdict = (enum frame_verdict)lua_tointeger(L, -2);
     size_t len;
 
-    if (verdict == FRAME_USE && !are_candidates(s, candidates)) {
+    /* Nothing here may convert: a number's text is a new string, and its memory may not be had. */
+    if (lua_type(L, -1) != LUA_TSTRING || (verdict == FRAME_USE && !are_candidates(s, candidates))) {
         lua_pop(L, 2);
-        (void)snprintf(err, VM_ERROR_MAX, "%s: pick chose what is not a candidate", s->name);
+        (void)snprintf(err, VM_ERROR_MAX, "%s: pick chose what is not a candidate, or gave no reason",
+                       s->name);
         return -EINVAL;
     }
     *ret_verdict = verdict;

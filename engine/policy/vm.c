@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "policy/hints.h"
+#include "policy/luajit_edge.h"
 #include "policy/vm_services.h"
 
 #include <errno.h>
@@ -22,6 +23,7 @@ static const size_t MEMORY_MAX_DEFAULT = 64u << 20;
 static const size_t BLOCK_MAX = (16u << 20) + (64u << 10);
 /* Loading the host's files takes some 5 ms; this is for a machine with slow storage. */
 static const double BOOT_BUDGET_S = 2;
+static const size_t ARENA_EXTRA = 16u << 20;
 static const char HOST_KEY[] = "steerway.host";
 
 /* Counts, and refuses beyond the cap. From 7/8 on a running call is stopped at its next instruction, which
@@ -30,7 +32,7 @@ static void *allocate(void *ud, void *block, size_t old, size_t size)
 {
     struct vm *vm = ud;
     if (size == 0) {
-        free(block);
+        arena_release(vm->arena, block);
         vm->used -= old;
         return NULL;
     }
@@ -41,15 +43,25 @@ static void *allocate(void *ud, void *block, size_t old, size_t size)
         if (after > vm->cap - vm->cap / 8)
             watchdog_memory_low(&vm->dog);
     }
-    void *grown = realloc(block, size);
+    void *grown = arena_resize(vm->arena, block, old, size);
     if (grown)
         vm->used = vm->used - old + size;
     return grown;
 }
 
-/* No call that may raise is made outside of vm_call and vm_protected, so this is never reached. */
+/* Without a cap, and without a VM. */
+static void *allocate_plainly(void *ud, void *block, size_t old, size_t size)
+{
+    if (size > 0)
+        return arena_resize(ud, block, old, size);
+    arena_release(ud, block);
+    return NULL;
+}
+
+/* A policy that finds a way here loses its VM. Outside of a call it is a fault of the engine. */
 static int on_panic(lua_State *L)
 {
+    escape_try(ESCAPE_PANIC);
     const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "unknown error";
     log_msg(LOG_ERROR, "Lua raised an error outside of a protected call: %s", text);
     abort();
@@ -93,6 +105,15 @@ static void push_services(lua_State *L, struct vm *vm, const struct vm_options *
     push_service(L, vm, "metric", vm_service_metric);
 }
 
+/* Libc's time zones are read under a lock, from memory that malloc gives. */
+static void hold_times(lua_State *L)
+{
+    lua_getglobal(L, LUA_OSLIBNAME);
+    vm_service_hold(L, "date");
+    vm_service_hold(L, "time");
+    lua_pop(L, 1);
+}
+
 struct boot {
     struct vm *vm;
     const struct vm_options *options;
@@ -131,14 +152,44 @@ static int boot(lua_State *L)
     open_library(L, "", luaopen_base);
     open_library(L, LUA_TABLIBNAME, luaopen_table);
     open_library(L, LUA_OSLIBNAME, luaopen_os);
+    hold_times(L);
     open_library(L, LUA_STRLIBNAME, luaopen_string);
     open_library(L, LUA_MATHLIBNAME, luaopen_math);
     load_host(L, b);
     return 0;
 }
 
+/* Room for blocks that do not fill their pages, and for the host, which is loaded before the cap holds. */
+static size_t arena_size(size_t cap)
+{
+    return cap < SIZE_MAX / 4 ? 2 * cap + ARENA_EXTRA : cap;
+}
+
+static int prepare(struct vm *vm, const struct vm_options *options, size_t cap, char *err)
+{
+    if (luajit_edge_init() < 0) {
+        (void)snprintf(err, VM_ERROR_MAX, "LuaJIT must be linked as a shared library");
+        return -ENOSYS;
+    }
+    vm->arena = arena_new(arena_size(cap));
+    /* The cap is for policies. Refused an allocation, LuaJIT 2.1 of 2022 crashes in lua_newstate and leaks in
+     * luaopen_ffi. */
+    vm->cap = SIZE_MAX;
+    vm->L = vm->arena ? lua_newstate(allocate, vm) : NULL;
+    if (!vm->L) {
+        (void)snprintf(err, VM_ERROR_MAX, "out of memory");
+        return -ENOMEM;
+    }
+    lua_atpanic(vm->L, on_panic);
+    int rc = watchdog_init(&vm->dog, vm->L, options->lua_dir);
+    if (rc < 0)
+        (void)snprintf(err, VM_ERROR_MAX, "no timer for the policy's time budget: %s", strerror(-rc));
+    return rc;
+}
+
 int vm_new(struct vm **ret, const struct vm_options *options, char *err)
 {
+    const size_t cap = options->memory_max ? options->memory_max : MEMORY_MAX_DEFAULT;
     struct vm *vm = calloc(1, sizeof *vm);
     if (!vm) {
         (void)snprintf(err, VM_ERROR_MAX, "out of memory");
@@ -148,26 +199,14 @@ int vm_new(struct vm **ret, const struct vm_options *options, char *err)
     vm->file = options->file;
     vm->metrics = options->metrics;
     vm->files = options->files;
-    /* The cap is for policies. Refused an allocation, LuaJIT 2.1 of 2022 crashes in lua_newstate and leaks in
-     * luaopen_ffi. */
-    vm->cap = SIZE_MAX;
-    vm->L = lua_newstate(allocate, vm);
-    int rc = vm->L ? 0 : -ENOMEM;
-    if (rc < 0) {
-        (void)snprintf(err, VM_ERROR_MAX, "out of memory");
+    int rc = prepare(vm, options, cap, err);
+    if (rc < 0)
         goto fail;
-    }
-    lua_atpanic(vm->L, on_panic);
-    rc = watchdog_init(&vm->dog, vm->L, options->lua_dir);
-    if (rc < 0) {
-        (void)snprintf(err, VM_ERROR_MAX, "no timer for the policy's time budget: %s", strerror(-rc));
-        goto fail;
-    }
     struct boot b = {.vm = vm, .options = options};
     rc = vm_protected(vm, boot, &b, BOOT_BUDGET_S, err);
     if (rc < 0)
         goto fail;
-    vm->cap = options->memory_max ? options->memory_max : MEMORY_MAX_DEFAULT;
+    vm->cap = cap;
     *ret = vm;
     return 0;
 
@@ -184,13 +223,36 @@ void vm_files_done(struct vm_files *f)
     *f = (struct vm_files){.n = 0};
 }
 
+/* Throw the Lua state away in whatever state it is. It is never closed, since a walk through all that it
+ * holds may crash after an escape, and takes long without one: nothing in it has a finalizer.
+ *
+ * LuaJIT's profiler holds on to the VM that had it last, and lets go only when asked through a state of that
+ * VM. So a new state is made in the emptied arena. It is the arena's first block, as the old one was: it
+ * stands at the same address, and the profiler takes it for the old one. */
+static void bury(struct vm *vm)
+{
+    luajit_edge_drop(&vm->dog.escape);
+    if (watchdog_has_profiler(&vm->dog)) {
+        arena_reset(vm->arena);
+        lua_State *stand_in = lua_newstate(allocate_plainly, vm->arena);
+        if (stand_in != vm->L)
+            abort(); /* not reached: the arena has room, and does the same each time */
+        watchdog_done(&vm->dog);
+        lua_close(stand_in);
+    } else {
+        watchdog_done(&vm->dog);
+    }
+    arena_free(vm->arena);
+    vm->arena = NULL;
+    vm->L = NULL;
+    vm->used = 0;
+}
+
 void vm_free(struct vm *vm)
 {
     if (!vm)
         return;
-    watchdog_done(&vm->dog);
-    if (vm->L)
-        lua_close(vm->L);
+    bury(vm);
     free(vm);
 }
 
@@ -241,36 +303,77 @@ static void tidy(struct vm *vm, bool ran_out)
         return;
     if (lua_cpcall(vm->L, collect, NULL) != 0)
         lua_pop(vm->L, 1);
+    arena_trim(vm->arena);
     vm->collected = vm->used;
 }
 
 static int conclude(struct vm *vm, int status, char *err)
 {
-    enum watchdog_finding finding = watchdog_leave(&vm->dog);
-    int rc = 0;
     if (status != 0) {
         take_error(vm, status, err);
         lua_pop(vm->L, 1);
-        if (status == LUA_ERRMEM || finding == WATCHDOG_MEMORY)
-            rc = -ENOMEM;
-        else
-            rc = finding == WATCHDOG_OVERRUN ? -ETIME : -EINVAL;
     }
     if (vm->used > vm->cap / 2)
-        tidy(vm, rc == -ENOMEM);
-    return rc;
+        tidy(vm, status == LUA_ERRMEM || vm->dog.finding == WATCHDOG_MEMORY);
+    enum watchdog_finding finding = watchdog_leave(&vm->dog);
+    vm->overran = finding == WATCHDOG_OVERRUN;
+    if (status == 0)
+        return 0;
+    if (status == LUA_ERRMEM || finding == WATCHDOG_MEMORY)
+        return -ENOMEM;
+    return finding == WATCHDOG_OVERRUN ? -ETIME : -EINVAL;
+}
+
+static int abandoned(const struct vm *vm, const char *why, char *err)
+{
+    (void)snprintf(err, VM_ERROR_MAX, "%.800s%sabandoned: %s", vm->file ? vm->file : "", vm->file ? ": " : "",
+                   why);
+    return -ENOTRECOVERABLE;
+}
+
+static int abandon(struct vm *vm, char *err)
+{
+    char why[96];
+
+    watchdog_landed(&vm->dog);
+    switch ((enum escape_cause)vm->dog.escape.cause) {
+    case ESCAPE_STUCK:
+        (void)snprintf(why, sizeof why, "a builtin did not come back within %d ms",
+                       (int)(watchdog_limit_s(vm->dog.budget_s) * 1e3 + 0.5));
+        break;
+    case ESCAPE_STACK:
+        (void)snprintf(why, sizeof why, "calls were nested until the C stack overflowed");
+        break;
+    case ESCAPE_PANIC:
+        (void)snprintf(why, sizeof why, "an error was raised where nothing catches it");
+        break;
+    }
+    bury(vm);
+    return abandoned(vm, why, err);
+}
+
+/* One call: the function and its arguments on the stack; or, if given, the C function with data as its
+ * argument. */
+static int run(struct vm *vm, lua_CFunction function, void *data, int nargs, int nresults, double budget_s,
+               char *err)
+{
+    if (!vm->L)
+        return abandoned(vm, "in an earlier call", err);
+    watchdog_enter(&vm->dog, budget_s);
+    if (ESCAPE_LANDED(&vm->dog.escape))
+        return abandon(vm, err);
+    int status = function ? lua_cpcall(vm->L, function, data) : lua_pcall(vm->L, nargs, nresults, 0);
+    return conclude(vm, status, err);
 }
 
 int vm_call(struct vm *vm, int nargs, int nresults, double budget_s, char *err)
 {
-    watchdog_enter(&vm->dog, budget_s);
-    return conclude(vm, lua_pcall(vm->L, nargs, nresults, 0), err);
+    return run(vm, NULL, NULL, nargs, nresults, budget_s, err);
 }
 
 int vm_protected(struct vm *vm, lua_CFunction function, void *data, double budget_s, char *err)
 {
-    watchdog_enter(&vm->dog, budget_s);
-    return conclude(vm, lua_cpcall(vm->L, function, data), err);
+    return run(vm, function, data, 0, 0, budget_s, err);
 }
 
 void vm_push_host(lua_State *L, const char *name)

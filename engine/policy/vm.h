@@ -1,9 +1,13 @@
 /* A Lua VM with a memory cap, a time budget for each call, and the engine's Lua side (lua/steerway/host.lua)
- * in it. */
+ * in it.
+ *
+ * A call that does not come back, overruns the C stack, or panics is left where it is (escape.h), and the VM
+ * is *abandoned*: it is thrown away at once and as a whole, and each further call fails. */
 #ifndef STEERWAY_POLICY_VM_H
 #define STEERWAY_POLICY_VM_H
 
 #include "base/log.h"
+#include "policy/arena.h"
 #include "policy/frame.h"
 #include "policy/policy.h"
 #include "policy/watchdog.h"
@@ -41,10 +45,12 @@ struct vm_options {
 };
 
 struct vm {
-    lua_State *L;
+    lua_State *L; /* NULL: abandoned */
+    struct arena *arena;
     struct watchdog dog;
     size_t used, cap;      /* octets of the Lua heap */
     size_t collected;      /* used after the last full collection */
+    bool overran;          /* the last call took longer than its budget, even if it came back well */
     struct log_limit says; /* for what the policy itself logs */
     const char *file;      /* as in the options */
     uint32_t generation;
@@ -59,7 +65,8 @@ void vm_free(struct vm *vm);
 
 /** Call the function below nargs arguments on the stack, like lua_pcall, within the budget.
  *  @return 0 with nresults on the stack; or -EINVAL for an error in Lua, -ETIME for a call that was stopped,
- * -ENOMEM: the stack is then as it was below the function, and one line stands in err */
+ * -ENOMEM: the stack is then as it was below the function; or -ENOTRECOVERABLE: the VM is abandoned, and
+ * vm->L NULL. One line stands in err */
 MUST_CHECK int vm_call(struct vm *vm, int nargs, int nresults, double budget_s, char *err);
 
 /** Run a C function that may raise, like lua_cpcall, within the budget; it finds data as its one argument. */

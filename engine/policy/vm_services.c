@@ -73,6 +73,15 @@ static int refuse(lua_State *L, const char *path, const char *why)
     return 2;
 }
 
+/* Libc looks for a translation, under a lock. */
+static const char *text_of(int error)
+{
+    escape_hold();
+    const char *text = strerror(error);
+    escape_release();
+    return text;
+}
+
 int vm_service_read(lua_State *L)
 {
     size_t path_len;
@@ -80,21 +89,26 @@ int vm_service_read(lua_State *L)
     struct stat info;
     if (path_len >= PATH_MAX) {
         lua_pushnil(L);
-        lua_pushfstring(L, "a path of %d octets: %s", (int)path_len, strerror(ENAMETOOLONG));
+        lua_pushfstring(L, "a path of %d octets: %s", (int)path_len, text_of(ENAMETOOLONG));
         return 2;
     }
+    escape_hold();
     note_file(vm_of(L)->files, path);
-    if (stat(path, &info) < 0)
-        return refuse(L, path, strerror(errno));
+    int failure = stat(path, &info) < 0 ? errno : 0;
+    escape_release();
+    if (failure)
+        return refuse(L, path, text_of(failure));
     if (!S_ISREG(info.st_mode))
         return refuse(L, path, "expected a regular file");
     if (info.st_size > FILE_MAX)
         return refuse(L, path, "is larger than 16 MiB");
     size_t size = (size_t)info.st_size;
     char *buffer = lua_newuserdata(L, size ? size : 1);
+    escape_hold();
     ssize_t n = read_whole(path, buffer, size);
+    escape_release();
     if (n < 0)
-        return refuse(L, path, strerror((int)-n));
+        return refuse(L, path, text_of((int)-n));
     lua_pushlstring(L, buffer, (size_t)n);
     return 1;
 }
@@ -109,6 +123,7 @@ int vm_service_log(lua_State *L)
     if (!log_limit_pass(&vm->says, clock_now_s(), LINES_PER_WINDOW, &hidden))
         return 0;
     struct log_line line;
+    escape_hold();
     log_begin(&line,
               strcmp(level, "error") == 0  ? LOG_ERROR
               : strcmp(level, "warn") == 0 ? LOG_WARN
@@ -119,7 +134,25 @@ int vm_service_log(lua_State *L)
     if (hidden > 0)
         log_u64(&line, "hidden", hidden);
     log_end(&line);
+    escape_release();
     return 0;
+}
+
+static int call_held(lua_State *L)
+{
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_insert(L, 1);
+    escape_hold();
+    int status = lua_pcall(L, lua_gettop(L) - 1, LUA_MULTRET, 0);
+    escape_release();
+    return status == 0 ? lua_gettop(L) : lua_error(L);
+}
+
+void vm_service_hold(lua_State *L, const char *name)
+{
+    lua_getfield(L, -1, name);
+    lua_pushcclosure(L, call_held, 1);
+    lua_setfield(L, -2, name);
 }
 
 static int refuse_metric(lua_State *L, const char *why)
@@ -178,12 +211,14 @@ int vm_service_metric(lua_State *L)
     }
     if (!fresh && m->items[i].gauge != gauge && !is_left(m, i, vm->generation))
         return refuse_metric(L, gauge ? "of that name there is a counter" : "of that name there is a gauge");
+    escape_hold();
     if (fresh || m->items[i].gauge != gauge) {
         m->n = i == m->n ? m->n + 1 : m->n;
         m->items[i] = (struct policy_metric){.gauge = gauge};
         (void)snprintf(m->items[i].name, sizeof m->items[i].name, "%s", name);
     }
     m->generation[i] = vm->generation;
+    escape_release();
     lua_pushlightuserdata(L, &m->items[i].value);
     return 1;
 }

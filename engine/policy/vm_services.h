@@ -13,4 +13,9 @@ int vm_service_log(lua_State *L);
 /** metric(name, gauge) → pointer to its double, made on first use; or nil and what speaks against it. */
 int vm_service_metric(lua_State *L);
 
+/** Replace a function of the table on top of the stack by one that calls it and is not left meanwhile
+ * (escape.h).
+ */
+void vm_service_hold(lua_State *L, const char *name);
+
 #endif

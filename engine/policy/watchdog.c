@@ -70,7 +70,7 @@ static void on_tick(int sig, siginfo_t *info, void *context)
 {
     (void)sig, (void)context;
     struct watchdog *w = dog.running;
-    if (!w)
+    if (!w || !escape_is_ours())
         return;
     /* A kernel of 100 Hz delivers two ticks at once. More than that is a virtual processor that was taken
      * away for a while and came back with the time on its clock: the machine's doing, not the policy's. */
@@ -78,6 +78,8 @@ static void on_tick(int sig, siginfo_t *info, void *context)
     w->patience -= coarse ? 2 : 1;
     if (w->patience < 0)
         bark(w, WATCHDOG_OVERRUN);
+    if (w->patience < -w->grace_ticks)
+        escape_try(ESCAPE_STUCK);
 }
 
 static void no_sample(void *data, lua_State *L, int samples, int vmstate)
@@ -85,9 +87,10 @@ static void no_sample(void *data, lua_State *L, int samples, int vmstate)
     (void)data, (void)L, (void)samples, (void)vmstate;
 }
 
+/* On the signal stack, since the other one may be at its end. */
 static int install_handler(struct sigaction *ret_before)
 {
-    struct sigaction ours = {.sa_sigaction = on_tick, .sa_flags = SA_SIGINFO | SA_RESTART};
+    struct sigaction ours = {.sa_sigaction = on_tick, .sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK};
     sigemptyset(&ours.sa_mask);
     return sigaction(SIGPROF, &ours, ret_before) < 0 ? -errno : 0;
 }
@@ -109,12 +112,18 @@ static int start_timer(void)
 
 static int start_clock(void)
 {
-    int rc = install_handler(&dog.before);
+    int rc = escape_init();
     if (rc < 0)
         return rc;
-    rc = start_timer();
+    rc = install_handler(&dog.before);
     if (rc < 0)
-        (void)sigaction(SIGPROF, &dog.before, NULL);
+        goto fail;
+    rc = start_timer();
+    if (rc == 0)
+        return 0;
+    (void)sigaction(SIGPROF, &dog.before, NULL);
+fail:
+    escape_done();
     return rc;
 }
 
@@ -171,6 +180,7 @@ void watchdog_done(struct watchdog *w)
         if (dog.before.sa_handler == SIG_DFL)
             dog.before.sa_handler = SIG_IGN;
         (void)sigaction(SIGPROF, &dog.before, NULL);
+        escape_done();
     }
     w->L = NULL;
 }
@@ -182,6 +192,7 @@ void watchdog_enter(struct watchdog *w, double budget_s)
     if (w->budget_s != budget_s) {
         w->budget_s = budget_s;
         w->budget_ticks = (sig_atomic_t)ceil(budget_s * 1e9 / TICK_NS);
+        w->grace_ticks = (sig_atomic_t)((watchdog_limit_s(budget_s) - budget_s) * 1e9 / TICK_NS);
     }
     w->patience = w->budget_ticks;
     w->finding = WATCHDOG_FINE;
@@ -190,10 +201,23 @@ void watchdog_enter(struct watchdog *w, double budget_s)
 
 enum watchdog_finding watchdog_leave(struct watchdog *w)
 {
+    escape_disarm();
     dog.running = NULL;
     if (w->finding != WATCHDOG_FINE)
         lua_sethook(w->L, NULL, 0, 0);
     return (enum watchdog_finding)w->finding;
+}
+
+void watchdog_landed(struct watchdog *w)
+{
+    dog.running = NULL;
+    w->finding = WATCHDOG_FINE; /* its hook is gone with the VM */
+    escape_unblock();
+}
+
+bool watchdog_has_profiler(const struct watchdog *w)
+{
+    return dog.owner == w;
 }
 
 void watchdog_memory_low(struct watchdog *w)

@@ -6,6 +6,9 @@
  * compiled code falls back to the interpreter, which runs the hook. The hook stays until the call is left, so
  * that no pcall can swallow it.
  *
+ * That ends what runs in Lua. A C function that does not come back sees no hook: when a call has taken
+ * eight times its budget, the tick leaves it (escape.h), and its VM is lost.
+ *
  * SIGPROF, its handler and LuaJIT's profiler exist once a process, hence the state here is static. The timer
  * runs on the CPU clock of the thread that makes the first watchdog: a machine under load kills no innocent
  * policy. All VMs belong to that thread. A child does not inherit the timer: watchdog_after_fork makes
@@ -14,6 +17,7 @@
 #define STEERWAY_POLICY_WATCHDOG_H
 
 #include "base/compiler.h"
+#include "policy/escape.h"
 
 #include <lua.h>
 #include <signal.h>
@@ -26,24 +30,39 @@ struct watchdog {
     const char *library;            /* borrowed; the folder whose code is not to blame; or NULL */
     double budget_s;                /* of the call under way */
     sig_atomic_t budget_ticks;      /* the same, rounded up */
+    sig_atomic_t grace_ticks;       /* from there on until it is left */
     volatile sig_atomic_t patience; /* ticks until it is stopped */
     volatile sig_atomic_t finding;  /* enum watchdog_finding of the call under way */
+    struct escape escape;           /* where the call is left to */
 };
+
+/** CPU seconds that a call with this budget may take before it is left: eight times the budget, but 0.35 s
+ * more at most.
+ */
+static inline double watchdog_limit_s(double budget_s)
+{
+    return budget_s + (budget_s < 0.05 ? 7 * budget_s : 0.35);
+}
 
 /** @param library  folder of Lua files that are never named as the place of a stop, but their caller;
  * borrowed, may be NULL
  *  @return 0, or negative errno when no timer is to be had */
 MUST_CHECK int watchdog_init(struct watchdog *w, lua_State *L, const char *library);
-/** Before lua_close. Harmless on one that is not initialised (zeroes). */
+/** Before lua_close. Harmless on one that is not initialised (zeroes). After an escape the state at w->L must
+ * be a new one that lies at the same address, if watchdog_has_profiler. */
 void watchdog_done(struct watchdog *w);
+/** Whether LuaJIT's profiler holds on to this VM. */
+bool watchdog_has_profiler(const struct watchdog *w);
 
 /** In a child after fork(), while no call is under way: go on with the VMs that there are.
  *  @return 0, or negative errno: then no call may be made */
 MUST_CHECK int watchdog_after_fork(void);
 
-/** Start to count a call's CPU time. Calls do not nest. */
+/** Start to count a call's CPU time; ESCAPE_LANDED(&w->escape) follows. Calls do not nest. */
 void watchdog_enter(struct watchdog *w, double budget_s);
 enum watchdog_finding watchdog_leave(struct watchdog *w);
+/** In place of watchdog_leave, when the call has been left by an escape. */
+void watchdog_landed(struct watchdog *w);
 
 /** For the VM's allocator: the call under way has taken too much and is to be stopped at its next
  * instruction. */

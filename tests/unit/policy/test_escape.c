@@ -1,0 +1,285 @@
+/* Calls that nothing in Lua can end: each is left, its VM goes as a whole, and the next one is as good as the
+ * first. */
+#include "policy/astray.h"
+#include "policy/fixture.h"
+
+#include "base/clock.h"
+#include "policy/luajit_edge.h"
+#include "policy/policy_internal.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+
+static const char GOOD[] =
+    "local n, t = 0, {}\n" PICK("", "if conn.port == 666 then while true do n = n + 1 t[n % 8] = n end "
+                                    "end return uplinks[#uplinks], 'well'");
+
+static void go_astray(struct fixture *f, lua_CFunction way)
+{
+    astray_go(f->policy, way);
+}
+
+static double cpu_now_s(void)
+{
+    return clock_read_s(CLOCK_THREAD_CPUTIME_ID);
+}
+
+static void an_endless_loop_is_stopped(struct fixture *f)
+{
+    struct policy_conn conn = fixture_conn(1);
+    struct policy_choice choice;
+    double began = cpu_now_s();
+
+    conn.port = 666;
+    policy_pick(f->policy, &conn, f->set.items, f->set.n, &choice);
+    assert_true(choice.by_default);
+    assert_true(cpu_now_s() - began < 0.2);
+    assert_true(cpu_now_s() - began > 0.03);
+    assert_false(policy_info(f->policy).quarantined);
+}
+
+static void each_way_is_left_and_the_next_vm_is_whole(void **state)
+{
+    struct fixture *f = *state;
+
+    FIXTURE_LOAD(f, GOOD);
+    for (size_t i = 0; i < ARRAY_LEN(astray_ways); i++) {
+        unsigned areas = luajit_edge_areas();
+        an_endless_loop_is_stopped(f); /* compiled code, too, goes */
+        go_astray(f, astray_ways[i].way);
+        double began = cpu_now_s();
+        struct policy_choice choice = fixture_pick(f);
+        double took = cpu_now_s() - began;
+        if (!choice.by_default || took > 0.5 || !policy_info(f->policy).quarantined)
+            FIXTURE_FAIL(f, "%s: took %.3f s, %s", astray_ways[i].name, took, choice.reason);
+        char *log = fixture_log(f);
+        if (!strstr(log, astray_ways[i].told))
+            FIXTURE_FAIL(f, "%s: logged %s", astray_ways[i].name, log);
+        free(log);
+        assert_int_equal(policy_info(f->policy).memory, 0);
+        /* Nothing enters it any more. */
+        assert_string_equal(fixture_pick(f).reason, "default: policy quarantined");
+        policy_run_timers(f->policy);
+        policy_forget(f->policy, 1);
+        if (policy_reload(f->policy, f->err) < 0)
+            FIXTURE_FAIL(f, "%s: %s", astray_ways[i].name, f->err);
+        assert_true(luajit_edge_areas() <= areas);
+        assert_false(fixture_pick(f).by_default);
+        an_endless_loop_is_stopped(f);
+    }
+    assert_int_equal(fixture_log_count(f, "policy quarantined until it is reloaded"), ARRAY_LEN(astray_ways));
+}
+
+/* --- panic ---------------------------------------------------------------------------------------------- */
+
+static void a_panic_costs_the_vm_alone(void **state)
+{
+    struct fixture *f = *state;
+
+    FIXTURE_LOAD(f, GOOD);
+    go_astray(f, astray_panic_once);
+    assert_true(fixture_pick(f).by_default);
+    assert_int_equal(fixture_log_count(f, "an error was raised where nothing catches it"), 1);
+    assert_int_equal(policy_reload(f->policy, f->err), 0);
+    an_endless_loop_is_stopped(f);
+}
+
+/* A reason of another type is no string, and must not be made one where nothing protects it. */
+static int chooses_with_a_number(lua_State *L)
+{
+    lua_pushinteger(L, FRAME_NO_OPINION);
+    lua_pushnumber(L, 0.1);
+    return 2;
+}
+
+static void no_result_is_converted_outside_of_a_call(void **state)
+{
+    struct fixture *f = *state;
+
+    FIXTURE_LOAD(f, GOOD);
+    go_astray(f, chooses_with_a_number);
+    assert_string_equal(fixture_pick(f).reason, "default: policy error");
+    assert_false(policy_info(f->policy).quarantined);
+}
+
+/* --- where a call may not be left ----------------------------------------------------------------------- */
+
+static int hold_for_a_while(lua_State *L)
+{
+    escape_hold();
+    for (double began = cpu_now_s(); cpu_now_s() - began < 0.6;)
+        astray_sink++;
+    astray_sink = -1; /* as far as this it must come */
+    escape_release();
+    return astray_spin(L);
+}
+
+static void what_holds_a_call_is_not_left(void **state)
+{
+    struct fixture *f = *state;
+
+    FIXTURE_LOAD(f, GOOD);
+    astray_sink = 0;
+    go_astray(f, hold_for_a_while);
+    double began = cpu_now_s();
+    assert_true(fixture_pick(f).by_default);
+    assert_true(cpu_now_s() - began >= 0.6);
+    assert_true(cpu_now_s() - began < 0.9);
+    assert_true(policy_info(f->policy).quarantined);
+}
+
+static int fault(lua_State *L)
+{
+    (void)L;
+    *(volatile int *)(uintptr_t)64 = 1; /* NOLINT: it is meant to fault */
+    return 0;
+}
+
+static void end_with_42(int sig)
+{
+    (void)sig;
+    _exit(42);
+}
+
+/* In a child, since it ends: by the handler that was there before. */
+static void another_fault_goes_to_its_own_handler(void **state)
+{
+    struct fixture *f = *state;
+    const struct sigaction ends = {.sa_handler = end_with_42};
+    struct sigaction before;
+    int status;
+
+    assert_int_equal(sigaction(SIGSEGV, &ends, &before), 0);
+    FIXTURE_LOAD(f, GOOD);
+    go_astray(f, fault);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        if (policy_after_fork(f->policy) == 0)
+            (void)fixture_pick(f);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 42);
+    policy_free(f->policy);
+    f->policy = NULL;
+    assert_int_equal(sigaction(SIGSEGV, &before, NULL), 0);
+}
+
+static void a_child_leaves_its_call_too(void **state)
+{
+    struct fixture *f = *state;
+    int status;
+
+    FIXTURE_LOAD(f, GOOD);
+    go_astray(f, astray_spin);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        bool well = policy_after_fork(f->policy) == 0 && fixture_pick(f).by_default;
+        _exit(well && policy_info(f->policy).quarantined ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    assert_false(policy_info(f->policy).quarantined);
+}
+
+/* --- at load and reload --------------------------------------------------------------------------------- */
+
+static void an_export_that_is_left_costs_the_old_policy(void **state)
+{
+    struct fixture *f = *state;
+
+    FIXTURE_LOAD(f, GOOD);
+    lua_State *L = f->policy->script->vm->L;
+    f->policy->script->has[SCRIPT_EXPORT] = true;
+    lua_pushcfunction(L, astray_spin);
+    lua_rawseti(L, LUA_REGISTRYINDEX, SCRIPT_EXPORT);
+    fixture_write(f, "p.lua", "nonsense", 8);
+    assert_true(policy_reload(f->policy, f->err) < 0);
+    assert_non_null(strstr(f->err, "p.lua:1:"));
+    assert_string_equal(fixture_pick(f).reason, "default: policy quarantined");
+    fixture_write(f, "p.lua", GOOD, sizeof GOOD - 1);
+    assert_int_equal(policy_reload(f->policy, f->err), 0);
+    an_endless_loop_is_stopped(f);
+}
+
+/* Another VM lives, and has the profiler when the first is left. */
+static void other_vms_live_on(void **state)
+{
+    struct fixture *f = *state;
+    struct fixture other = *f;
+
+    other.policy = NULL;
+    FIXTURE_LOAD(f, GOOD);
+    assert_int_equal(fixture_load(&other, GOOD), 0);
+    an_endless_loop_is_stopped(f);
+    an_endless_loop_is_stopped(&other);
+    go_astray(f, astray_spin);
+    assert_true(fixture_pick(f).by_default);
+    an_endless_loop_is_stopped(&other);
+    assert_false(fixture_pick(&other).by_default);
+    policy_free(other.policy);
+    assert_int_equal(luajit_edge_areas(), 0);
+}
+
+/* --- the quarantine ------------------------------------------------------------------------------------- */
+
+static void many_overruns_quarantine_whatever_succeeds_between(void **state)
+{
+    struct fixture *f = *state;
+    struct policy_options o = fixture_options(f);
+
+    o.budget_s = 0.005;
+    fixture_write(f, "p.lua", GOOD, sizeof GOOD - 1);
+    assert_int_equal(policy_new(&f->policy, &o, f->err), 0);
+    for (int i = 0; i < 20; i++) {
+        struct policy_conn conn = fixture_conn(1);
+        struct policy_choice choice;
+        assert_false(policy_info(f->policy).quarantined);
+        conn.port = 666;
+        policy_pick(f->policy, &conn, f->set.items, f->set.n, &choice);
+        if (i < 19)
+            assert_false(fixture_pick(f).by_default);
+    }
+    assert_true(policy_info(f->policy).quarantined);
+    assert_int_equal(fixture_log_count(f, "20 calls within 60 s took longer than their budget"), 1);
+}
+
+static int comes_back_late(lua_State *L)
+{
+    for (double began = cpu_now_s(); cpu_now_s() - began < 0.1;)
+        astray_sink++;
+    lua_pushinteger(L, FRAME_NO_OPINION);
+    lua_pushliteral(L, "late");
+    return 2;
+}
+
+static void a_late_success_counts_as_an_overrun(void **state)
+{
+    struct fixture *f = *state;
+
+    FIXTURE_LOAD(f, GOOD);
+    go_astray(f, comes_back_late);
+    for (int i = 0; i < 20; i++)
+        assert_string_equal(fixture_pick(f).reason, "default: no opinion");
+    assert_true(policy_info(f->policy).quarantined);
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+    const struct CMUnitTest tests[] = {
+        T(each_way_is_left_and_the_next_vm_is_whole),
+        T(a_panic_costs_the_vm_alone),
+        T(no_result_is_converted_outside_of_a_call),
+        T(what_holds_a_call_is_not_left),
+        T(another_fault_goes_to_its_own_handler),
+        T(a_child_leaves_its_call_too),
+        T(an_export_that_is_left_costs_the_old_policy),
+        T(other_vms_live_on),
+        T(many_overruns_quarantine_whatever_succeeds_between),
+        T(a_late_success_counts_as_an_overrun),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
