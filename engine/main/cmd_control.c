@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 static const char *text_of(const json_t *o, const char *key)
@@ -106,6 +107,17 @@ static void print_policy(const json_t *p)
     {
         (void)printf("  %-12s %s = ", "set", key);
         (void)command_print(json_string_value(value));
+        (void)printf("\n");
+    }
+    const json_t *refused = json_object_get(p, "refused");
+    if (json_is_object(refused)) {
+        time_t then = (time_t)number_of(refused, "time");
+        struct tm tm;
+        char when[32] = "";
+        if (localtime_r(&then, &tm))
+            (void)strftime(when, sizeof when, "%F %T", &tm);
+        (void)printf("  %-12s reload at %s: ", "refused", when);
+        (void)command_print(text_of(refused, "error"));
         (void)printf("\n");
     }
     (void)printf("  %-12s %.0f, %.0f calls failed\n", "picks", number_of(p, "picks"), number_of(p, "errors"));

@@ -1,5 +1,6 @@
 #include "policy/policy.h"
 
+#include "base/clock.h"
 #include "policy/policy_internal.h"
 
 #include <errno.h>
@@ -184,8 +185,11 @@ int policy_change(struct policy *p, const struct policy_source *source, char *er
         p->metrics = metrics; /* the old one holds pointers to its numbers; they are where they were */
         p->options.source = before;
         source_done(&next);
+        (void)snprintf(p->refused, sizeof p->refused, "%s", err);
+        p->refused_at = clock_read_s(CLOCK_REALTIME);
         return rc;
     }
+    p->refused[0] = '\0';
     replace(p, fresh);
     source_done(&before);
     return 0;
@@ -240,6 +244,8 @@ struct policy_info policy_info(const struct policy *p)
         .errors = p->errors,
         .memory = p->script->vm->used,
         .quarantined = p->quarantined,
+        .refused = p->refused[0] ? p->refused : NULL,
+        .refused_at = p->refused_at,
     };
 }
 

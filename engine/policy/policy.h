@@ -116,6 +116,8 @@ struct policy_info {
     uint64_t errors;     /* calls into Lua that went wrong */
     size_t memory;       /* octets of the Lua heap */
     bool quarantined;    /* failed too often in a row: the built-in default decides until the next load */
+    const char *refused; /* why the latest load was refused, valid until the next one; NULL if it was not */
+    double refused_at;   /* when, s since 1970 */
 };
 struct policy_info policy_info(const struct policy *p);
 

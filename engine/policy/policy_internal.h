@@ -22,6 +22,8 @@ struct policy {
     double overruns_from;              /* s, monotonic */
     bool quarantined;
     struct log_limit complaints;
+    char refused[POLICY_ERROR_MAX]; /* why the latest load was, "" if it was not */
+    double refused_at;              /* s since 1970 */
 };
 
 /** Note how a call of the script that serves has ended: log, count, quarantine. */

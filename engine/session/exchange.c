@@ -194,13 +194,13 @@ void exchange_connected(struct session *s)
     exchange_pump_request(x);
 }
 
-void exchange_failed(struct session *s, enum fault fault)
+void exchange_failed(struct session *s, enum fault fault, const char *refusal)
 {
     struct exchange *x = s->exchange;
     const struct reply_http r = reply_http(fault);
 
     buf_done(&x->to_upstream);
-    exchange_answer(x, r.status, r.error, r.text);
+    exchange_answer(x, r.status, r.error, *refusal ? refusal : r.text);
 }
 
 void exchange_client_readable(struct session *s)

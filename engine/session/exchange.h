@@ -20,7 +20,7 @@ struct buf *exchange_early(struct session *s);
 /** s->upstream_fd has just been connected for this exchange. */
 void exchange_connected(struct session *s);
 /** It could not be: answer the client. */
-void exchange_failed(struct session *s, enum fault fault);
+void exchange_failed(struct session *s, enum fault fault, const char *refusal);
 
 /** More input, or its end, in s->in. */
 void exchange_client_readable(struct session *s);

@@ -56,7 +56,7 @@ static bool authorized(struct session *s, const struct http_head *head, const st
     if (access_needs_user(access) && !access_check_user(access, request->user, request->pass)) {
         s->guessed = s->guessed || request->has_auth;
         if (request->has_auth) /* without any it is how browsers ask */
-            session_rejected(s, "bad-credentials");
+            session_rejected_user(s, "bad-credentials", request->user);
         answer(s, 407, NULL, "This proxy wants a user name and a password.", head, request);
         return false;
     }
@@ -133,15 +133,15 @@ void http_advance(struct session *s)
         session_end(s);
 }
 
-void http_connected(struct session *s, enum fault fault)
+void http_connected(struct session *s, enum fault fault, const char *refusal)
 {
     static const char established[] = "HTTP/1.1 200 Connection established\r\n\r\n";
 
     if (exchange_pending(s))
-        return fault == FAULT_NONE ? exchange_connected(s) : exchange_failed(s, fault);
+        return fault == FAULT_NONE ? exchange_connected(s) : exchange_failed(s, fault, refusal);
     if (fault != FAULT_NONE) {
         struct reply_http r = reply_http(fault);
-        return answer(s, r.status, r.error, r.text, NULL, NULL);
+        return answer(s, r.status, r.error, *refusal ? refusal : r.text, NULL, NULL);
     }
     if (session_send(s, established, sizeof established - 1))
         session_tunnel(s);

@@ -153,6 +153,8 @@ static void write_account(const struct outbound *o, const char *outcome)
     log_begin(&l, LOG_INFO, "connection");
     log_str(&l, "client", addr_format(o->client, client));
     log_str(&l, "proto", policy_proto_name(o->proto));
+    if (o->user)
+        log_str(&l, "user", o->user);
     log_str(&l, "host", o->target.host);
     log_u64(&l, "port", o->target.port);
     log_str(&l, "uplink", o->direct ? "direct" : o->tried ? o->tried->name : "none");

@@ -49,6 +49,7 @@ struct outbound {
     struct uplink_lease lease;  /* once connected; empty when direct */
     const struct uplink *tried; /* the last one, or the one that serves, for the account; NULL for none */
     bool direct;                /* bypassed the policy */
+    bool refused;               /* by the policy: reason is what it says to the client */
     bool connected;
     int attempts;        /* uplinks tried so far */
     int attempt;         /* which of them arrived, from 1 */

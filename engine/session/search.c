@@ -103,6 +103,7 @@ void search_try_next(struct search *s)
     case SEARCH_FOUND_NOBODY:
         return search_end(s, s->worst == FAULT_NONE ? FAULT_NO_UPLINK : s->worst, -1);
     case SEARCH_FOUND_REFUSAL:
+        s->outbound->refused = true;
         outbound_because(s->outbound, s->choice.reason);
         return search_end(s, FAULT_DENIED, -1);
     }

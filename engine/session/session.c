@@ -5,6 +5,7 @@
 #include "proto/http_head.h"
 #include "session/exchange.h"
 #include "session/front.h"
+#include "session/reply.h"
 #include "session/wire.h"
 
 #include <assert.h>
@@ -114,9 +115,13 @@ static void advance(struct session *s)
 static void on_connected(struct outbound *o, enum fault fault, int fd)
 {
     struct session *s = o->owner;
+    char refusal[REPLY_REFUSAL_MAX];
 
     s->upstream_fd = fd;
+    refusal[0] = '\0';
     if (fault != FAULT_NONE) {
+        if (o->refused && o->reason)
+            reply_refusal(refusal, o->reason);
         s->outbound = NULL;
         outbound_finish(o, NULL);
     }
@@ -127,7 +132,7 @@ static void on_connected(struct outbound *o, enum fault fault, int fd)
         return socks5_connected(s, fault);
     case FRONT_HTTP:
     case FRONT_UNKNOWN:
-        return http_connected(s, fault);
+        return http_connected(s, fault, refusal);
     }
 }
 
@@ -153,6 +158,11 @@ void session_connect(struct session *s, const struct target *target, enum policy
 
 void session_rejected(struct session *s, const char *reason)
 {
+    session_rejected_user(s, reason, slice_str(s->user ? s->user : ""));
+}
+
+void session_rejected_user(struct session *s, const char *reason, struct slice user)
+{
     static const char *const protocols[] = {[FRONT_UNKNOWN] = "unknown",
                                             [FRONT_SOCKS4] = "socks4",
                                             [FRONT_SOCKS5] = "socks5",
@@ -166,6 +176,8 @@ void session_rejected(struct session *s, const char *reason)
     log_begin(&l, LOG_INFO, "rejected");
     log_str(&l, "client", addr_format(&s->peer, client));
     log_str(&l, "proto", protocols[s->front]);
+    if (user.len > 0)
+        log_slice(&l, "user", user);
     log_str(&l, "reason", reason);
     if (hidden > 0)
         log_u64(&l, "not_shown", hidden);

@@ -80,6 +80,8 @@ void session_deadline_came(struct wheel *w, struct wheel_entry *e);
 /** Log that the client was turned away before it came to a destination (rate-limited).
  *  @param reason  one word: "malformed", "bad-credentials", "timeout", … */
 void session_rejected(struct session *s, const char *reason);
+/** The same, with the name that the client gave. */
+void session_rejected_user(struct session *s, const char *reason, struct slice user);
 
 /** Let closing the client's socket be a reset: what it has seen is not the whole. */
 void session_reset_on_close(struct session *s);

@@ -69,7 +69,8 @@ void socks4_advance(struct session *s)
     /* Version 4 knows no password, so it cannot serve where one is demanded. */
     bool denied = access_needs_user(s->proxy->settings.access);
     if (denied || r.command != SOCKS4_CONNECT) {
-        session_rejected(s, denied ? "bad-credentials" : "unsupported");
+        session_rejected(s, denied ? "bad-credentials"
+                                   : "unsupported"); /* the name is all it has for a secret */
         return refuse4(s, denied ? SOCKS4_BAD_USER : SOCKS4_REJECTED);
     }
     if (!set_user(s, r.user))
@@ -143,9 +144,9 @@ static enum parse auth(struct session *s, struct slice in)
     bool good = !access_needs_user(access) || access_check_user(access, a.user, a.pass);
     if (good && !set_user(s, a.user))
         return PARSE_OK;
-    buf_consume(&s->in, a.consumed);
     if (!good)
-        session_rejected(s, "bad-credentials");
+        session_rejected_user(s, "bad-credentials", a.user);
+    buf_consume(&s->in, a.consumed);
     const char answer[2] = {SOCKS5_AUTH_VERSION, good ? 0 : 1};
     if (session_send(s, answer, sizeof answer) && !good)
         session_end(s);

@@ -1,8 +1,14 @@
 """What a newcomer meets: slips of the hand, and what this process or this machine does not allow. Each is told with what to do."""
 
+import base64
+import json
+import re
+import socket
+import time
+
 import pytest
 
-from lab.clients import curl_by
+from lab.clients import curl, curl_by
 from lab.command import refused, run, verdict
 
 # Root without any capability, as a service without rights has it.
@@ -121,3 +127,112 @@ def test_a_port_for_root_alone(lab, tmp_path):
                    wrapped_by=POWERLESS)
     assert told.startswith("cannot listen on 127.0.0.1:80: Permission denied (ports below 1024 need root or CAP_NET_BIND_SERVICE:"
                            " choose another with --port, or run setcap cap_net_bind_service+ep")
+
+
+# --- users ---
+
+
+def basic(user_pass):
+    return base64.b64encode(user_pass.encode()).decode()
+
+
+def test_the_log_names_users_and_never_a_password(lab, web, start):
+    proxy = start("--auth", "anna:SECRET", "--allow", "127.0.0.0/8", "wan1")
+    for flags, user_pass, code in [
+        (["--socks5-hostname", proxy.hostport], "anna:SECRET", 0), (["--proxy", f"http://{proxy.hostport}"], "anna:SECRET", 0),
+        (["--proxytunnel", "--proxy", f"http://{proxy.hostport}"], "anna:SECRET", 0),
+    ]:
+        assert curl(*flags, "--proxy-user", user_pass, "http://web.test/whoami").code == code
+    assert [(line["proto"], line["user"]) for line in proxy.connections(3)] == [(p, "anna") for p in ("socks5", "http", "connect")]
+    curl("--socks5-hostname", proxy.hostport, "--proxy-user", "bert:SECRET1", "http://web.test/")
+    curl("--proxy", f"http://{proxy.hostport}", "--proxy-user", "carl:SECRET2", "http://web.test/")
+    curl("--proxy", f"http://{proxy.hostport}", "--proxy-user", "anna:SECRET3", "http://web.test/")
+    curl("--socks4", f"dora@{proxy.hostport}", "http://198.51.100.10/")  # where the name may be a secret
+    told = [(line["proto"], line.get("user")) for line in proxy.events("rejected", reason="bad-credentials")]
+    assert told == [("socks5", "bert"), ("http", "carl"), ("http", "anna"), ("socks4", None)]
+    assert "SECRET" not in proxy.log_text()
+
+
+def test_a_name_with_what_a_terminal_obeys(lab, start):
+    proxy = start("--auth", "anna:SECRET", "--allow", "127.0.0.0/8", "wan1", text=True)
+    with socket.create_connection(proxy.address, 10) as s:
+        head = f"CONNECT web.test:80 HTTP/1.1\r\nHost: web.test:80\r\nProxy-Authorization: Basic {basic(chr(27) + '[2J b:x')}\r\n\r\n"
+        s.sendall(head.encode())
+        assert s.recv(4096).startswith(b"HTTP/1.1 407 ")
+    line = proxy.wait_log("bad-credentials")
+    assert "\x1b" not in line and "[2J" in line and "x" not in line.partition("user=")[2].partition(" b")[2].partition(" ")[0]
+
+
+# --- refusals ---
+
+REFUSING = r"""return { name = "house", new = function()
+  return { pick = function(conn, uplinks)
+    if conn.port == 81 then return false, "no \27[31mgames\n after 22:00: caf\195\169 \255<b>" end
+    if conn.port == 82 then return false end
+    if conn.port == 83 then return false, ("x"):rep(500) end
+    if conn.port == 84 then return uplinks, "secretly preferred" end
+  end }
+end }
+"""
+
+
+def body_of(proxy, request):
+    with socket.create_connection(proxy.address, 10) as s:
+        s.sendall(request.encode())
+        answer = b""
+        while piece := s.recv(65536):
+            answer += piece
+    head, _, body = answer.partition(b"\r\n\r\n")
+    return head.decode(), body
+
+
+@pytest.mark.parametrize("form", ["CONNECT web.test:{0} HTTP/1.1\r\nHost: web.test:{0}\r\n\r\n",
+                                  "GET http://web.test:{0}/ HTTP/1.1\r\nHost: web.test:{0}\r\nConnection: close\r\n\r\n"])
+def test_the_body_of_a_403_tells_the_policys_reason(lab, start, tmp_path, form):
+    (tmp_path / "house.lua").write_text(REFUSING)
+    proxy = start("--policy", tmp_path / "house.lua", "wan1")
+    head, body = body_of(proxy, form.format(81))
+    assert head.startswith("HTTP/1.1 403 Forbidden\r\n")
+    assert "\r\nContent-Type: text/plain; charset=utf-8\r\n" in head and f"\r\nContent-Length: {len(body)}\r\n" in head
+    assert body.decode() == "This destination is not allowed: no ?[31mgames? after 22:00: café ?<b>\n"
+    assert body_of(proxy, form.format(82))[1] == b"This destination is not allowed: house\n"
+    assert body_of(proxy, form.format(83))[1] == b"This destination is not allowed: " + b"x" * 95 + b"\n"
+
+
+def test_a_refusal_that_is_not_the_policys_does_not_tell_its_reason(lab, names, start, tmp_path):
+    names.zone["own.test"] = ["127.0.0.1"]
+    (tmp_path / "house.lua").write_text(REFUSING)
+    proxy = start("--policy", tmp_path / "house.lua", "-H", "192.168.77.1", "--allow", "192.168.77.0/24", "wan1")
+    r = lab.lan.run("curl", "-s", "-m", "10", "-w", "%{http_code}", "-x", f"http://192.168.77.1:{proxy.port}", "http://own.test:84/")
+    assert r.text.endswith("403") and "secretly" not in r.text and "This destination is not allowed" in r.text
+
+
+# --- reloads ---
+
+
+def test_status_tells_the_last_reload_that_was_refused(lab, start, tmp_path):
+    mine = tmp_path / "mine.lua"
+    good = "return { name = 'mine', new = function() return { pick = function(_, uplinks) return uplinks end } end }"
+    mine.write_text(good)
+    proxy = start("--policy", mine, "wan1")
+    assert proxy.ask("status")["policy"]["refused"] is None and "refused" not in proxy.tell("status")
+    mine.write_text("\n\nreturn = 1")
+    before = time.time()
+    for how in ("control", "signal"):
+        if how == "control":
+            proxy.tell("reload", code=1)
+        else:
+            proxy.reload()
+            proxy.wait_event("policy not reloaded; the old one goes on", trigger="signal")
+        refused_load = proxy.ask("status")["policy"]["refused"]
+        assert refused_load["error"].endswith("mine.lua:3: unexpected symbol near '='"), refused_load
+        assert before - 1 <= refused_load["time"] <= time.time() + 1
+    assert re.search(r"^  refused      reload at \d{4}-\d\d-\d\d \d\d:\d\d:\d\d: [^\n]*mine.lua:3: unexpected symbol near '='$",
+                     proxy.tell("status"), re.M)
+    assert proxy.ask("set", key="nothing", value="1")["ok"] is False
+    assert "unexpected symbol" in proxy.ask("status")["policy"]["refused"]["error"]
+    mine.write_text(good)
+    proxy.tell("reload")
+    assert proxy.ask("status")["policy"]["refused"] is None
+    assert proxy.ask("set", key="nothing", value="1")["ok"] is False
+    assert "unknown parameter 'nothing'" in json.dumps(proxy.ask("status")["policy"]["refused"])

@@ -8,6 +8,9 @@
 
 #include "session/reply.h"
 
+#include <stdio.h>
+#include <string.h>
+
 static void socks5_tells_the_reason(void **state)
 {
     (void)state;
@@ -57,9 +60,40 @@ static void http_tells_the_reason(void **state)
     }
 }
 
+static void a_refusal_is_one_harmless_line(void **state)
+{
+    static const struct {
+        const char *reason, *shown;
+    } cases[] = {
+        {"no mail", "no mail"},
+        {"caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80", "caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80"},
+        {"a\r\nb\x1b[0m\x7f\t", "a??b?[0m??"},
+        {"\xff\xc3(\xc0\x80", "?"
+                              "?(?"
+                              "?"},                    /* alone, cut short, overlong */
+        {"\xed\xa0\x80|\xf4\x90\x80\x80", "???|????"}, /* a surrogate; beyond the last character */
+        {"\xe2\x82", "??"},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char out[REPLY_REFUSAL_MAX], expected[REPLY_REFUSAL_MAX];
+        reply_refusal(out, cases[i].reason);
+        (void)snprintf(expected, sizeof expected, "This destination is not allowed: %s", cases[i].shown);
+        assert_string_equal(out, expected);
+    }
+    char longest[1000], out[REPLY_REFUSAL_MAX];
+    for (size_t i = 0; i < sizeof longest - 1; i += 3)
+        memcpy(longest + i, "\xe2\x82\xac", 3);
+    longest[sizeof longest - 1] = '\0';
+    reply_refusal(out, longest);
+    assert_true(strlen(out) < REPLY_REFUSAL_MAX && strlen(out) > REPLY_REFUSAL_MAX - 5);
+    assert_memory_equal(out + strlen(out) - 3, "\xe2\x82\xac", 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_refusal_is_one_harmless_line),
         cmocka_unit_test(socks5_tells_the_reason),
         cmocka_unit_test(socks4_grants_or_rejects),
         cmocka_unit_test(http_tells_the_reason),
