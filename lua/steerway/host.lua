@@ -1,9 +1,9 @@
 -- The engine's Lua side, one for the engine and for tests: it loads a policy into the sandbox, hands it its ctx, and makes
 -- the functions that the engine calls. The engine's services (files, log) come in from outside.
 
-local bounds = require "steerway.host.bounds"
 local calls = require "steerway.host.calls"
 local ctx = require "steerway.host.ctx"
+local depth = require "steerway.host.depth"
 local nearest = require "steerway.host.nearest"
 local params = require "steerway.host.params"
 local sandbox = require "steerway.host.sandbox"
@@ -186,19 +186,19 @@ local function add_reload_hooks(entry, hooks, face, file)
   end
   if hooks.export then
     function entry.export()
-      bounds.begin()
+      depth.begin()
       return named(state.encode, hooks.export())
     end
   end
   if hooks.import then
     function entry.import(text)
-      bounds.begin()
+      depth.begin()
       hooks.import(state.decode(text))
     end
   end
   if hooks.selftest then
     function entry.selftest()
-      bounds.begin()
+      depth.begin()
       local passed, why = hooks.selftest(face)
       if passed == false then
         local info = funcinfo(hooks.selftest)
@@ -217,7 +217,7 @@ end
 ---@param o steerway.LoadOptions
 ---@return steerway.Loaded
 function host.load(o)
-  bounds.begin()
+  depth.begin()
   local chunk, text, env, modules = open_file(o)
   local policy = chunk()
   local fail = failer(o.file, text)
@@ -236,7 +236,7 @@ function host.load(o)
   end
   local entry = calls.new(hooks, policy.name)
   function entry.timer()
-    bounds.begin()
+    depth.begin()
     later.run()
   end
   add_reload_hooks(entry, hooks, face, sandbox.shown(o.file))

@@ -1,13 +1,12 @@
--- Builtins that run in C, where the time budget cannot stop them, held to inputs that they finish soon: in a twentieth
--- of a second at the very worst, for input made to be slow; and to calls into each other that C's stack has room for.
+-- Matching of patterns, which runs in C, where the time budget cannot stop it: texts are refused on which it would take longer
+-- than a fortieth of a second, for patterns and texts made to be slow.
 
 local bounds = {}
 
-local raw_type, raw_error, raw_pcall, raw_select = type, error, pcall, select
+local raw_type, raw_error, raw_pcall = type, error, pcall
 local raw_tonumber, raw_tostring = tonumber, tostring
 local raw_byte, raw_char, raw_find, raw_len, raw_sub = string.byte, string.char, string.find, string.len, string.sub
-local raw_insert, raw_sort = table.insert, table.sort
-local floor, max = math.floor, math.max
+local floor, max, min = math.floor, math.max, math.min
 
 -- Steps of the pattern matcher, each of some ns. A host name of 255 octets and a pattern with three repetitions stay below.
 local STEPS_MAX = 5e6
@@ -17,44 +16,6 @@ local LENGTH_MAX = 2 ^ 30
 local PATTERN_STEP, PLAIN_STEP = 8, 32
 -- Patterns are few and short; those that are built anew for each call must not pile up.
 local CACHED_MAX, CACHED_LENGTH_MAX = 256, 256
--- C sorts that many numbers in 0.1 ms.
-local SORT_MAX = 1000
-
--- gsub calls its replacement, sort its comparison, and so on: each level takes up to 8 KiB of C's stack, which Lua's own limits
--- do not count, and what is deep is slow to leave when it is stopped.
-local DEPTH_MAX = 50
-
-local depth = 0
-
-local function back_at(level, ...)
-  depth = level
-  return ...
-end
-
----A C function that calls Lua functions, nested in others of its kind 50 times at most.
----@param name string
----@param f function
----@return function
-function bounds.guarded(name, f)
-  return function(...)
-    local level = depth
-    if level >= DEPTH_MAX then
-      raw_error(name .. ": nested too deeply: functions that are called by builtins call builtins, 50 times over", 2)
-    end
-    depth = level + 1
-    return back_at(level, f(...))
-  end
-end
-
----pcall, after which the level is that from before, whatever has failed.
-function bounds.pcall(...)
-  return back_at(depth, raw_pcall(...))
-end
-
----The engine calls: nothing is under way.
-function bounds.begin()
-  depth = 0
-end
 
 local PERCENT, OPEN, CLOSE, BRACKET, UNBRACKET, CARET, DOLLAR = raw_byte("%()[]^$", 1, 7)
 local LOWER_B, LOWER_F, ZERO, NINE = raw_byte("bf09", 1, 4)
@@ -241,30 +202,30 @@ function bounds.find(find)
   end
 end
 
----table.insert, within the list alone: to a far position it would move as many nils.
-function bounds.insert(t, ...)
-  if raw_select("#", ...) == 2 and raw_type(t) == "table" then
-    local at = raw_tonumber((...))
-    if at and not (at >= 1 and at <= #t + 1) then
-      raw_error(("table.insert: position %g is outside of the list; expected 1 to %d"):format(at, #t + 1), 2)
-    end
-  end
-  return raw_insert(t, ...)
-end
+-- Octets of replacements, %0 and the like included, that gsub goes through: for each place where the pattern may match.
+local REPLACED_MAX = 5e6
 
----table.sort, comparing by Lua, which the budget can stop, as soon as there is much to compare.
-function bounds.sort(t, less)
-  if raw_type(t) == "table" and #t > SORT_MAX then
-    local given = less
-    if given == nil then
-      return raw_sort(t, function(a, b) return a < b end)
-    elseif raw_type(given) == "function" then
-      return raw_sort(t, function(a, b) return (given(a, b)) end)
-    end
-  end
-  return raw_sort(t, less)
-end
+---string.gsub
+---@param gsub function
+---@return function
+function bounds.gsub(gsub)
+  local by_pattern = bounds.matching("gsub", gsub)
 
-bounds.sort = bounds.guarded("table.sort", bounds.sort)
+  return function(subject, pattern, with, n)
+    local replacement = text_of(with)
+    if raw_type(replacement) == "string" and raw_len(replacement) > 0 and raw_type(text_of(subject)) == "string" then
+      local places = raw_len(text_of(subject)) + 1
+      local most = min(places, raw_tonumber(n) or places)
+      if most * raw_len(replacement) > REPLACED_MAX then
+        raw_error(("string.gsub: a replacement of %d octets is too long for a text of %d octets"):format(raw_len(replacement),
+          places - 1), 2)
+      end
+    end
+    if n == nil then
+      return by_pattern(subject, pattern, with)
+    end
+    return by_pattern(subject, pattern, with, n)
+  end
+end
 
 return bounds

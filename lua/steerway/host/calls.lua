@@ -1,8 +1,8 @@
 -- What the engine calls for each decision and event. Nothing passes over Lua's stack but a verdict and its reason: the rest
 -- lies in the frame, so that a call allocates nothing and compiles.
 
-local bounds = require "steerway.host.bounds"
 local clear = require "table.clear"
+local depth = require "steerway.host.depth"
 local nearest = require "steerway.host.nearest"
 local types = require "steerway.host.types"
 local ffi_string = require("ffi").string
@@ -17,7 +17,7 @@ local OPTIONS = { "timeout", "tag", "hedge", "race" }
 -- A day; longer is a slip of units.
 local SECONDS_MAX = 86400
 
-local begin = bounds.begin
+local begin = depth.begin
 local by_id, is_uplink, tags = types.by_id, types.is_uplink, types.tags
 
 local function hint_for(chosen)

@@ -2,7 +2,11 @@
 -- Every function here that reaches outside is a copy or a wrapper; host.lua's own globals are never handed out.
 
 local bounds = require "steerway.host.bounds"
+local compiling = require "steerway.host.compiling"
+local depth = require "steerway.host.depth"
 local nearest = require "steerway.host.nearest"
+local tables = require "steerway.host.tables"
+local texts = require "steerway.host.texts"
 
 local sandbox = {}
 
@@ -10,8 +14,7 @@ local raw_load, raw_pcall, raw_getmetatable, raw_type = load, pcall, getmetatabl
 local raw_error, raw_select, raw_tostring = error, select, tostring
 local raw_find, raw_gsub, raw_match, raw_sub = string.find, string.gsub, string.match, string.sub
 
--- Beyond it, compiling takes longer than a call may.
-local LOAD_MAX = 2 ^ 20
+local LOAD_MAX = compiling.TEXT_MAX
 
 local function copy(from, names)
   local to = {}
@@ -22,31 +25,20 @@ local function copy(from, names)
 end
 
 local function safe_string()
-  local s = copy(string, "byte char len lower rep reverse sub upper")
-  s.format = bounds.guarded("string.format", string.format) -- which may call a __tostring
-  for _, name in ipairs { "match", "gmatch", "gsub" } do
-    s[name] = bounds.matching(name, string[name])
+  local s = copy(string, "byte char len sub")
+  for _, name in ipairs { "lower", "reverse", "upper" } do
+    s[name] = texts.linear("string." .. name, string[name])
   end
-  s.gsub = bounds.guarded("string.gsub", s.gsub)
+  s.format, s.rep = texts.format, texts.rep
+  s.match, s.gmatch = bounds.matching("match", string.match), bounds.matching("gmatch", string.gmatch)
+  s.gsub = depth.guarded("string.gsub", bounds.gsub(string.gsub))
   s.find = bounds.find(string.find)
   return s
 end
 
 local function safe_table()
-  local t = copy(table, "concat maxn remove")
-  t.insert, t.sort = bounds.insert, bounds.sort
-  return t
-end
-
--- "Now" is the host's, so that a policy can be tried at any hour.
-local function safe_os(wall)
-  local t = copy(os, "clock difftime")
-  function t.time(fields)
-    return fields == nil and math.floor(wall()) or os.time(fields)
-  end
-  function t.date(format, time)
-    return os.date(format == nil and "%c" or format, time == nil and math.floor(wall()) or time)
-  end
+  local t = copy(table, "remove") -- LuaJIT has it in Lua
+  t.concat, t.insert, t.maxn, t.sort = tables.concat, tables.insert, tables.maxn, tables.sort
   return t
 end
 
@@ -56,18 +48,15 @@ local function xpcall(f, handler, ...)
     if ok then
       return true, ...
     end
-    local _, text = bounds.pcall(handler, ...)
+    local _, text = depth.pcall(handler, ...)
     return false, text
   end
-  return finish(bounds.pcall(f, ...))
+  return finish(depth.pcall(f, ...))
 end
 
 local function safe_coroutine()
   local c = copy(coroutine, "create isyieldable running status yield")
-  c.resume = bounds.guarded("coroutine.resume", coroutine.resume)
-  function c.wrap(f)
-    return bounds.guarded("coroutine.wrap", coroutine.wrap(f))
-  end
+  c.resume, c.wrap = depth.resume, depth.wrap
   return c
 end
 
@@ -102,12 +91,18 @@ local function without_quote(name, complaint)
   return near and raw_sub(complaint, 1, near - 1) or complaint
 end
 
+-- Of the second that a config file has.
+local CONFIG_TIME_MAX_S = 0.8
+
 -- A file's text, never bytecode.
 local function compile(text, path, name, env, secret)
   if raw_sub(text, 1, 1) == BYTECODE then
     return nil, path .. ": expected Lua text, got bytecode"
   end
-  local chunk, complaint = raw_load(text, name, "t", env)
+  if #text > LOAD_MAX then
+    return nil, ("%s: a text of %d octets is too long; expected at most %d"):format(path, #text, LOAD_MAX)
+  end
+  local chunk, complaint = compiling.load(text, name, env, secret and CONFIG_TIME_MAX_S or nil)
   if not chunk and secret then
     complaint = without_quote(raw_sub(name, 2), complaint)
   end
@@ -246,8 +241,8 @@ end
 ---@return table<string, any> modules  what has been required, by name
 function sandbox.new(o)
   local env = copy(_G, "assert error ipairs next pairs rawequal rawget rawset select setmetatable tonumber type unpack")
-  env.pcall = bounds.pcall
-  env.tostring = bounds.guarded("tostring", tostring)
+  env.pcall = depth.pcall
+  env.tostring = tostring
   env._G = env
   env._VERSION = _VERSION
   env.xpcall = xpcall
@@ -257,7 +252,7 @@ function sandbox.new(o)
     .. " modf pi pow rad random sin sinh sqrt tan tanh")
   env.bit = copy(require "bit", "arshift band bnot bor bswap bxor lshift rol ror rshift tobit tohex")
   env.coroutine = safe_coroutine()
-  env.os = safe_os(o.wall or os.time)
+  env.os = texts.os(o.wall or os.time)
   local modules
   modules, env.require = make_require(env, o)
 
@@ -281,11 +276,15 @@ function sandbox.new(o)
     if raw_type(chunk) == "string" and #chunk > LOAD_MAX then
       raw_error(("load: a text of %d octets is too long; expected at most %d"):format(#chunk, LOAD_MAX), 2)
     end
-    if not o.secret then
-      return raw_load(chunk, name, "t", chunk_env)
+    if raw_type(chunk) ~= "string" then
+      return raw_load(chunk) -- complains
+    elseif name ~= nil and raw_type(name) ~= "string" then
+      raw_error("load: expected a string as name, got " .. raw_type(name), 2)
+    elseif not o.secret then
+      return compiling.load(chunk, name or chunk, chunk_env)
     end
     -- Without a name it would be called by its text.
-    local f, complaint = raw_load(chunk, "=load", "t", chunk_env)
+    local f, complaint = compiling.load(chunk, "=load", chunk_env, CONFIG_TIME_MAX_S)
     return f, complaint and without_quote("", complaint)
   end
   function env.loadstring(text, name)
@@ -294,7 +293,7 @@ function sandbox.new(o)
   function env.print(...)
     local words = {}
     for i = 1, raw_select("#", ...) do
-      words[i] = env.tostring((raw_select(i, ...)))
+      words[i] = raw_tostring((raw_select(i, ...)))
     end
     o.log("info", table.concat(words, "\t"))
   end

@@ -2,7 +2,7 @@ local bounds = require "steerway.host.bounds"
 local kit = require "kit"
 
 local find, match = bounds.find(string.find), bounds.matching("match", string.match)
-local gmatch, gsub = bounds.matching("gmatch", string.gmatch), bounds.matching("gsub", string.gsub)
+local gmatch, gsub = bounds.matching("gmatch", string.gmatch), bounds.gsub(string.gsub)
 
 -- The slowest machine that builds this, under a sanitizer or not, is well below it; without bounds it takes minutes.
 local SOON_S = 3
@@ -130,81 +130,18 @@ describe("bounds of pattern matching", function()
     local message = kit.fails(find, ("a"):rep(1e6), ("a"):rep(1e5) .. "b", 1, true)
     assert.truthy(message:find "string.find: a text of 1000000 octets is too long to look for 100001 octets in it")
   end)
-end)
 
-describe("bounds of tables", function()
-  it("inserts as the library does", function()
-    local t = {}
-    bounds.insert(t, "b")
-    bounds.insert(t, 1, "a")
-    bounds.insert(t, 3, "c")
-    bounds.insert(t, "2", "x")
-    bounds.insert(t, nil)
-    assert.same({ "a", "x", "b", "c" }, t)
-    assert.is_false(pcall(bounds.insert, t))
-    assert.is_false(pcall(bounds.insert, t, 1, 2, 3))
-    assert.is_false(pcall(bounds.insert, t, {}, 2))
-    assert.is_false(pcall(bounds.insert, 5, 2))
-  end)
+  it("replaces by no more than ends soon", function()
+    local text, with = ("a"):rep(40000), ("%0"):rep(40000)
 
-  it("does not insert far from the list, which would take as long as the way", function()
-    for _, at in ipairs { 0, -1, -2 ^ 31, 5, 2 ^ 31 - 1, math.huge, 0 / 0 } do
-      local t = { 1, 2, 3 }
-      assert.truthy(kit.fails(bounds.insert, t, at, "x"):find(
-        "table.insert: position %S+ is outside of the list; expected 1 to 4"))
-      assert.same({ 1, 2, 3 }, t)
-    end
-  end)
-
-  it("sorts as the library does, small and large", function()
-    for _, n in ipairs { 0, 1, 2, 10, 999, 1000, 1001, 5000 } do
-      local a, b = {}, {}
-      local draw = kit.draws(n + 1)
-      for i = 1, n do
-        a[i] = math.floor(draw() * 1000)
-        b[i] = a[i]
-      end
-      table.sort(a)
-      bounds.sort(b)
-      assert.same(a, b)
-      local function more(x, y) return x > y end
-      table.sort(a, more)
-      bounds.sort(b, more)
-      assert.same(a, b)
-    end
-    assert.is_false(pcall(bounds.sort, 5))
-    assert.is_false(pcall(bounds.sort, { 1, "x" }))
-    assert.is_false(pcall(bounds.sort, { 2, 1 }, 5))
-  end)
-
-  it("compares a large list in Lua, where a hook can stop it", function()
-    local t = {}
-    for i = 1, 1001 do
-      t[i] = i % 7
-    end
-    local function greater(a, b)
-      return a > b
-    end
-    for _, less in ipairs { false, greater } do
-      local steps = 0
-      jit.off() -- compiled code looks at no hook
-      jit.flush()
-      debug.sethook(function() steps = steps + 1 end, "", 1)
-      bounds.sort(t, less or nil)
-      debug.sethook()
-      jit.on()
-      assert.is_true(steps > 5000)
-    end
-  end)
-
-  it("does not leave the comparing to a builtin, which no hook stops", function()
-    local t, lines = {}, 0
-    for i = 1, 1001 do
-      t[i] = i
-    end
-    debug.sethook(function() lines = lines + 1 end, "l")
-    pcall(bounds.sort, t, rawequal) -- complains in the end that this is no order
-    debug.sethook()
-    assert.is_true(lines > 500)
+    assert.truthy(kit.fails(gsub, text, "x*", with):find
+      "string.gsub: a replacement of 80000 octets is too long for a text of 40000 octets")
+    assert.equal(40000 * 100, #gsub(text, "a", ("b"):rep(100)))
+    assert.equal(39999 + 80000, #gsub(text, "a", with:gsub("%%0", "bb"), 1))
+    assert.is_false((pcall(gsub, 5, "", ("x"):rep(5e6))))
+    assert.same({ "1x3", 1 }, { gsub(123, 2, "x") })
+    assert.same({ "1x3", 1 }, { gsub("123", "2", { ["2"] = "x" }, nil) })
+    assert.same({ "xx3", 2 }, { gsub(123, "%d", "x", "2") })
+    assert.is_false((pcall(gsub, "x", "x")))
   end)
 end)

@@ -127,6 +127,14 @@ static const char *const long_builtins[] = {
     LOOP_IN_PICK("return load(('x = 1 '):rep(2e6))"),
     LOOP_IN_PICK("while true do (('x'):rep(100)):find('x-x-x-y') end"),
     LOOP_IN_PICK("return (('a'):rep(641)):find('(a-)(a-)%1')"),
+    LOOP_IN_PICK("return (('a'):rep(40000)):gsub('x*', ('%0'):rep(40000))"),
+    LOOP_IN_PICK("s = ('x'):rep(8e6) for i = 1, 1000 do t[i] = s end return table.sort(t)"),
+    LOOP_IN_PICK("for p = 0, 8 do for k = 0, 20 do t[(2 ^ p + 1) * 2 ^ k] = 1 end end table.insert(t, 1, 1)"),
+    LOOP_IN_PICK("return assert(load('local a return ' .. ('a and '):rep(60000) .. 'a'))"),
+    LOOP_IN_PICK("return assert(load('local a if a then ' .. ('elseif a then '):rep(60000) .. 'end'))"),
+    LOOP_IN_PICK("return assert(load(('goto x '):rep(60000) .. '::x::'))"),
+    LOOP_IN_PICK("return os.date(('%c'):rep(5e5))"),
+    LOOP_IN_PICK("for i = 1, 3e5 do t[i] = i / 7 end while true do s = table.concat(t) end"),
     LOOP_IN_PICK(
         "for i = 1, 3e5 do t[i] = i * 7919 % 300007 end while true do table.sort(t) t[1] = -t[1] end"),
 };
@@ -164,6 +172,21 @@ static const char *const deep_builtins[] = {
         "coroutine.resume(c) f(k) end f(0)"),
     LOOP_IN_PICK("local function f() local c = coroutine.create(f) local ok, e = coroutine.resume(c) "
                  "if not ok then error(e, 0) end end f()"),
+    /* Each is suspended in a pcall near the surface, and resumed from the one before. */
+    LOOP_IN_PICK(
+        "local function go(k) return (('x'):gsub('x', t[k])) end\n"
+        "for k = 1, 3000 do t[k] = coroutine.wrap(function() pcall(coroutine.yield) return go(k + 1) end) "
+        "t[k]() end go(1)"),
+    LOOP_IN_PICK("for k = 1, 3000 do t[k] = coroutine.create(function() xpcall(coroutine.yield, print) "
+                 "local ok, e = coroutine.resume(t[k + 1]) if not ok then error(e, 0) end end) "
+                 "coroutine.resume(t[k]) end local ok, e = coroutine.resume(t[1]) error(e, 0)"),
+    LOOP_IN_PICK(
+        "for k = 1, 3000 do t[k] = coroutine.wrap(function() tostring(setmetatable({}, { __tostring = "
+        "coroutine.yield })) return t[k + 1]() end) t[k]() end t[1]()"),
+    LOOP_IN_PICK("local m = {} m.__index = function() return os.time(setmetatable({}, m)) end "
+                 "return os.time(setmetatable({}, m))"),
+    LOOP_IN_PICK("local m = {} m.__lt = function(a, b) table.sort({ a, b }) return true end "
+                 "local x, y = setmetatable({}, m), setmetatable({}, m) table.sort({ x, y })"),
 };
 
 static void deep_builtins_are_refused_or_end_soon(void **state)
@@ -278,9 +301,9 @@ static void stops_hoarders_of_memory(void **state)
 static void no_block_is_larger_than_16_mib(void **state)
 {
     struct fixture *f = *state;
-    FIXTURE_LOAD(f, PICK("", "local s = ('x'):rep(2^23 - 1)\n"
-                             "assert(#(s .. s) == 2^24 - 2)\n"
-                             "local ok, e = pcall(function() return s .. s .. s end)\n"
+    FIXTURE_LOAD(f, PICK("", "local s = ('x'):rep(2^22 - 1)\n"
+                             "assert(#(s .. s .. s .. s) == 2^24 - 4)\n"
+                             "local ok, e = pcall(function() return s .. s .. s .. s .. s end)\n"
                              "assert(not ok and e:find 'not enough memory', e)\n"
                              "return uplinks[1]"));
     if (fixture_pick(f).by_default)
