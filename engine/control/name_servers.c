@@ -170,10 +170,15 @@ int name_servers_open(struct name_servers *n, struct ev_loop *loop, const struct
     *n = (struct name_servers){.config = config, .uplinks = uplinks};
     int r = config->dns_servers ? dns_servers_parse(&n->set, config->dns_servers) : 0;
 
+    resolver_commons_init(&n->commons, NULL);
     if (r == 0)
-        r = resolver_new(&n->direct, loop, config->dial_timeout_s);
+        r = dns_system_new(&n->system, loop);
+    if (r == 0)
+        r = resolver_new(&n->direct, loop, &n->commons, config->dial_timeout_s);
+    if (r == 0)
+        resolver_use_system(n->direct, n->system);
     for (size_t i = 0; r == 0 && i < uplinks->n; i++)
-        r = resolver_new(&uplinks->items[i]->resolver, loop, config->dial_timeout_s);
+        r = resolver_new(&uplinks->items[i]->resolver, loop, &n->commons, config->dial_timeout_s);
     return r;
 }
 
@@ -184,5 +189,7 @@ void name_servers_close(struct name_servers *n)
         n->uplinks->items[i]->resolver = NULL;
     }
     resolver_free(n->direct);
+    dns_system_free(n->system);
+    resolver_commons_done(&n->commons);
     *n = (struct name_servers){.uplinks = NULL};
 }

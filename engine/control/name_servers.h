@@ -17,6 +17,8 @@
 struct name_servers {
     const struct config *config;
     struct uplink_set *uplinks;
+    struct resolver_commons commons;
+    struct dns_system *system;  /* of the machine's own way */
     struct resolver *direct;    /* by the kernel's own routing */
     struct dns_servers set;     /* by the config, for all; none where it says nothing */
     bool told_none[UPLINK_MAX]; /* by id - 1 */

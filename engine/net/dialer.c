@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 /* RFC 8305 5, "Connection Attempt Delay": the recommended value. */
@@ -57,17 +58,21 @@ static void dial_stop(struct dial *d)
 {
     ev_timer_stop(d->loop, &d->deadline);
     ev_timer_stop(d->loop, &d->stagger);
-    for (size_t i = 0; i < d->next; i++) {
-        if (d->attempts[i].io.fd < 0)
-            continue;
-        attempt_note_wait(&d->attempts[i]);
-        (void)close(attempt_stop(&d->attempts[i]));
+    for (struct dial_attempt *a = d->latest, *before; a; a = before) {
+        before = a->before;
+        if (a->io.fd >= 0) {
+            attempt_note_wait(a);
+            (void)close(attempt_stop(a));
+        }
+        if (a != &d->lone)
+            free(a);
     }
-    if (d->attempts != &d->lone)
-        free(d->attempts);
-    d->attempts = NULL;
-    d->next = d->n_attempts = 0;
-    d->running = false;
+    if (d->queue != &d->lone.to)
+        free(d->queue);
+    d->latest = NULL;
+    d->queue = NULL;
+    d->next = d->n_queue = 0;
+    d->running = d->expecting = false;
 }
 
 static void dial_finish(struct dial *d, enum fault fault, int fd)
@@ -78,12 +83,14 @@ static void dial_finish(struct dial *d, enum fault fault, int fd)
 
 static void dial_connected(struct dial_attempt *a, int fd)
 {
-    a->dial->connect_s = clock_now_s() - a->started_s;
-    a->dial->family = addr_family(&a->to);
+    struct dial *d = a->dial;
+
+    d->connect_s = clock_now_s() - a->started_s;
+    d->family = addr_family(&a->to);
     family_of(a)->answered = true;
-    if (a->dial->early_by != a)
-        a->dial->early_sent = 0;
-    dial_finish(a->dial, FAULT_NONE, fd);
+    if (d->early_by != a)
+        d->early_sent = 0;
+    dial_finish(d, FAULT_NONE, fd); /* a is gone */
 }
 
 static void on_attempt(struct ev_loop *loop, ev_io *io, int events);
@@ -166,28 +173,47 @@ static int attempt_start(struct dial_attempt *a, bool *ret_connected)
     return 0;
 }
 
+/* @return NULL without memory */
+static struct dial_attempt *next_attempt(struct dial *d)
+{
+    struct addr to = d->queue[d->next++];
+    struct dial_attempt *a = d->latest ? malloc(sizeof *a) : &d->lone;
+
+    if (!a)
+        return NULL;
+    *a = (struct dial_attempt){.dial = d, .to = to, .before = d->latest};
+    ev_io_init(&a->io, on_attempt, -1, EV_WRITE);
+    d->latest = a;
+    return a;
+}
+
+static void set_stagger(struct dial *d, double after_s)
+{
+    ev_timer_stop(d->loop, &d->stagger);
+    ev_timer_set(&d->stagger, after_s, 0);
+    ev_timer_start(d->loop, &d->stagger);
+}
+
 /* Begin the next attempt; those that fail on the spot make way for the one after. May finish the dial. */
 static void dial_advance(struct dial *d)
 {
     ev_timer_stop(d->loop, &d->stagger);
-    while (d->next < d->n_attempts) {
+    while (d->next < d->n_queue) {
         bool connected = false;
-        struct dial_attempt *a = &d->attempts[d->next++];
-        int err = attempt_start(a, &connected);
+        struct dial_attempt *a = next_attempt(d);
+        int err = a ? attempt_start(a, &connected) : ENOMEM;
         if (connected) {
             dial_connected(a, attempt_stop(a));
             return;
         }
         if (err == 0) {
-            if (d->next < d->n_attempts) {
-                ev_timer_set(&d->stagger, STAGGER_S, 0);
-                ev_timer_start(d->loop, &d->stagger);
-            }
+            if (d->next < d->n_queue)
+                set_stagger(d, STAGGER_S);
             return;
         }
         dial_note(d, fault_from_errno(err));
     }
-    if (d->pending == 0)
+    if (d->pending == 0 && !d->expecting)
         dial_finish(d, d->worst, -1);
 }
 
@@ -234,34 +260,111 @@ static void on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
     dial_finish(d, d->worst, -1);
 }
 
-static void attempt_init(struct dial_attempt *a, struct dial *d, const struct addr *to)
+/* --- addresses ------------------------------------------------------------------------------------------ */
+
+/* Those that the egress allows, at most as many as are left of DIAL_ADDRS_MAX. @return how many */
+static size_t take_allowed(struct dial *d, struct addr *ret, const struct addr *addrs, size_t n)
 {
-    a->dial = d;
-    a->to = *to;
-    ev_io_init(&a->io, on_attempt, -1, EV_WRITE);
+    size_t taken = 0;
+
+    for (size_t i = 0; i < n && d->n_taken < DIAL_ADDRS_MAX; i++) {
+        if (!egress_allows(&d->egress, addr_family(&addrs[i])))
+            continue;
+        ret[taken++] = addrs[i];
+        d->n_taken++;
+    }
+    return taken;
 }
 
 /* Nearly always there is one address, for which nothing is allocated. */
-static void make_attempts(struct dial *d, const struct addr *addrs, size_t n)
+static void make_queue(struct dial *d, const struct addr *addrs, size_t n)
 {
-    d->attempts = n > 1 ? malloc((n < DIAL_ADDRS_MAX ? n : DIAL_ADDRS_MAX) * sizeof *d->attempts) : &d->lone;
-    if (!d->attempts) {
+    size_t room = n < DIAL_ADDRS_MAX ? n : DIAL_ADDRS_MAX;
+
+    d->queue = n > 1 ? malloc(room * sizeof *d->queue) : &d->lone.to;
+    if (!d->queue) {
         d->worst = FAULT_RESOURCES;
         return;
     }
-    for (size_t i = 0; i < n && d->n_attempts < DIAL_ADDRS_MAX; i++)
-        if (egress_allows(&d->egress, addr_family(&addrs[i])))
-            attempt_init(&d->attempts[d->n_attempts++], d, &addrs[i]);
-    if (d->n_attempts == 0)
+    d->n_queue = take_allowed(d, d->queue, addrs, n);
+    if (d->n_queue == 0)
         d->worst = FAULT_UNREACHABLE;
 }
+
+/* a[0], b[0], a[1], b[1], … and then what has no partner. */
+static void take_turns(struct addr *ret, const struct addr *a, size_t n_a, const struct addr *b, size_t n_b)
+{
+    for (size_t i = 0; i < n_a || i < n_b; i++) {
+        if (i < n_a)
+            *ret++ = a[i];
+        if (i < n_b)
+            *ret++ = b[i];
+    }
+}
+
+static void join_queue(struct dial *d, const struct addr *more, size_t n, bool behind)
+{
+    const struct addr *left = d->queue + d->next;
+    size_t n_left = d->n_queue - d->next;
+    struct addr *queue = malloc((n_left + n) * sizeof *queue);
+    /* The latest attempt, or the one that is about to begin, was of the other family. */
+    bool turn = d->latest && n > 0 && addr_family(&d->latest->to) != addr_family(&more[0]);
+
+    if (!queue) {
+        dial_note(d, FAULT_RESOURCES);
+        return;
+    }
+    if (behind) {
+        memcpy(queue, left, n_left * sizeof *queue);
+        memcpy(queue + n_left, more, n * sizeof *queue);
+    } else if (turn) {
+        take_turns(queue, more, n, left, n_left);
+    } else {
+        take_turns(queue, left, n_left, more, n);
+    }
+    if (d->queue != &d->lone.to)
+        free(d->queue);
+    d->queue = queue;
+    d->next = 0;
+    d->n_queue = n_left + n;
+}
+
+void dial_expect(struct dial *d)
+{
+    assert(d->running && !d->latest);
+    d->expecting = true;
+}
+
+/* What failed on the spot must not end the dial from within. */
+void dial_add(struct dial *d, const struct addr *addrs, size_t n, bool behind)
+{
+    struct addr more[DIAL_ADDRS_MAX];
+
+    if (!d->running || !d->expecting)
+        return;
+    d->expecting = false;
+    n = take_allowed(d, more, addrs, n);
+    if (n > 0)
+        join_queue(d, more, n, behind);
+    if (ev_is_active(&d->stagger) || ev_is_pending(&d->stagger))
+        return;
+    if (d->pending == 0)
+        return soon(d->loop, &d->stagger);
+    if (d->next == d->n_queue)
+        return;
+    double wait_s = d->latest->started_s + STAGGER_S - clock_now_s();
+    ev_now_update(d->loop);
+    set_stagger(d, wait_s > 0 ? wait_s : 0);
+}
+
+/* --- from start to end ---------------------------------------------------------------------------------- */
 
 void dial_start(struct dial *d, struct ev_loop *loop, const struct addr *addrs, size_t n,
                 const struct egress *egress, double timeout_s, dial_done_fn *done)
 {
     assert(!d->running);
     *d = (struct dial){.loop = loop, .done = done, .egress = *egress, .running = true};
-    make_attempts(d, addrs, n);
+    make_queue(d, addrs, n);
     /* Timers count from the loop's idea of now, which is as old as the callback that runs. */
     ev_now_update(loop);
     ev_timer_init(&d->deadline, on_deadline, timeout_s, 0);
@@ -273,7 +376,7 @@ void dial_start(struct dial *d, struct ev_loop *loop, const struct addr *addrs, 
 
 void dial_early(struct dial *d, const struct buf *early, size_t len)
 {
-    assert(d->running && d->next == 0 && len <= early->len);
+    assert(d->running && !d->latest && len <= early->len);
     d->early = early;
     d->early_len = len;
 }

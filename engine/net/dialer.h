@@ -22,6 +22,7 @@ struct dial_attempt {
     struct addr to;
     double started_s;
     struct dial *dial;
+    struct dial_attempt *before; /* begun before this one; NULL for the first */
 };
 
 /** What one family's addresses came to. */
@@ -35,9 +36,13 @@ struct dial {
     struct ev_loop *loop;
     dial_done_fn *done;
     struct egress egress;
-    struct dial_attempt *attempts; /* one an address: &lone, or allocated while it runs */
-    struct dial_attempt lone;
-    size_t n_attempts, next, pending;
+    struct dial_attempt lone;    /* the first; the others are allocated when they begin */
+    struct dial_attempt *latest; /* begun; NULL for none */
+    struct addr *queue;          /* not tried yet: &lone.to, or allocated; next to n_queue */
+    size_t n_queue, next;
+    size_t n_taken;               /* addresses, tried or not */
+    size_t pending;               /* attempts under way */
+    bool expecting;               /* dial_add is yet to be called */
     enum fault worst;             /* the most telling failure so far */
     double connect_s;             /* once connected: what TCP's handshake with that address took */
     int family;                   /* once connected: of that address */
@@ -58,6 +63,15 @@ struct dial {
  *  Failures, immediate ones too, come through done. */
 void dial_start(struct dial *d, struct ev_loop *loop, const struct addr *addrs, size_t n,
                 const struct egress *egress, double timeout_s, dial_done_fn *done);
+
+/** More addresses will come by dial_add: until then the dial does not end for want of them. Call it right
+ * after dial_start. */
+void dial_expect(struct dial *d);
+
+/** The addresses that dial_expect announced, maybe none. They join those that have not been tried yet, and
+ * the families take turns from here on (RFC 8305 4); or they come behind them.
+ *  @param addrs  with ports; copied. With those of dial_start, DIAL_ADDRS_MAX are used. */
+void dial_add(struct dial *d, const struct addr *addrs, size_t n, bool behind);
 
 /** TCP Fast Open (RFC 7413): send with the SYN as much as the kernel takes of what waits for the destination,
  *  where it knows that server's cookie. The dial is over when it would be without: when the server has

@@ -1,8 +1,8 @@
 #include "net/dns_cache.h"
 
 #include "base/list.h"
+#include "net/dns_name.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <string.h>
 
@@ -21,16 +21,6 @@ struct dns_cache {
     size_t mask, capacity, count;
     struct list age;
 };
-
-/* FNV-1a, 64 bits. Which names share a bucket is no secret worth guarding: the cache is small. */
-static uint64_t hash_of(struct slice name)
-{
-    uint64_t h = 0xcbf29ce484222325;
-
-    for (size_t i = 0; i < name.len; i++)
-        h = (h ^ (uint64_t)tolower((unsigned char)name.data[i])) * 0x100000001b3;
-    return h;
-}
 
 int dns_cache_new(struct dns_cache **ret, size_t capacity)
 {
@@ -91,7 +81,7 @@ static struct entry *find(struct dns_cache *c, struct slice name, uint64_t hash)
 
 struct dns_answer *dns_cache_find(struct dns_cache *c, struct slice name, double now)
 {
-    struct entry *e = find(c, name, hash_of(name));
+    struct entry *e = find(c, name, dns_name_hash(name));
 
     if (!e)
         return NULL;
@@ -106,7 +96,7 @@ struct dns_answer *dns_cache_find(struct dns_cache *c, struct slice name, double
 
 void dns_cache_put(struct dns_cache *c, struct slice name, struct dns_answer *a, double now)
 {
-    uint64_t hash = hash_of(name);
+    uint64_t hash = dns_name_hash(name);
     struct entry *e = find(c, name, hash);
 
     if (e)

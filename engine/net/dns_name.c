@@ -2,7 +2,9 @@
 
 #include "base/compiler.h"
 
+#include <ctype.h>
 #include <string.h>
+#include <sys/random.h>
 
 enum { NAME_MAX_OCTETS = 253, LABEL_MAX_OCTETS = 63 };
 
@@ -53,4 +55,26 @@ bool dns_name_is_local(struct slice name)
         if (is_within(name, domains[i]))
             return true;
     return !memchr(name.data, '.', name.len);
+}
+
+bool dns_name_is_systems(struct slice name)
+{
+    if (name.len > 1 && name.data[name.len - 1] == '.')
+        name.len--;
+    return is_within(name, "local") || !memchr(name.data, '.', name.len);
+}
+
+/* A polynomial with a multiplier that nobody outside knows. Only the main thread hashes names. */
+uint64_t dns_name_hash(struct slice name)
+{
+    static uint64_t seed[2];
+
+    if (seed[1] == 0) {
+        (void)!getrandom(seed, sizeof seed, 0); /* so few octets neither fail nor are cut short */
+        seed[1] |= 1;
+    }
+    uint64_t h = seed[0];
+    for (size_t i = 0; i < name.len; i++)
+        h = (h ^ (uint64_t)tolower((unsigned char)name.data[i])) * seed[1];
+    return h ^ h >> 32;
 }

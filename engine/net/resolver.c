@@ -1,52 +1,22 @@
 #include "net/resolver.h"
 
 #include "base/clock.h"
-#include "net/dns_cache.h"
-#include "net/dns_channel.h"
 #include "net/dns_name.h"
+#include "net/resolver_job.h"
 #include "net/soon.h"
 
 #include <errno.h>
 #include <string.h>
 
 /* Names of a busy household for an hour. */
-enum { CACHE_CAPACITY = 1024, NAME_SIZE = 256 };
-
-struct resolver {
-    struct ev_loop *loop;
-    double timeout_s;
-    struct egress egress;
-    struct dns_servers servers;
-    struct dns_channel *channel; /* NULL until somebody asks */
-    struct dns_cache *cache;
-    struct list queries; /* running */
-    struct list jobs;
-    uint64_t answers;
-};
-
-/* A question that is under way, for all who ask it. c-ares cannot be told to forget a single one, so it goes
- * on when nobody waits any more, for the cache. */
-struct resolver_job {
-    struct list node;
-    struct list waiters;
-    struct resolver *resolver;
-    char name[NAME_SIZE]; /* without a final dot */
-    size_t len;
-};
+enum { CACHE_CAPACITY = 1024 };
 
 /* --- queries -------------------------------------------------------------------------------------------- */
-
-static void query_leave_job(struct resolver_query *q)
-{
-    list_remove(&q->waiter);
-    q->job = NULL;
-}
 
 static void query_detach(struct resolver_query *q)
 {
     ev_timer_stop(q->resolver->loop, &q->timer);
     list_remove(&q->node);
-    query_leave_job(q);
     q->resolver = NULL;
 }
 
@@ -57,133 +27,115 @@ void resolver_cancel(struct resolver_query *q)
     query_detach(q);
     dns_answer_unref(q->answer);
     q->answer = NULL;
+    resolver_job_leave(q);
 }
 
-/* The one place where queries end. */
+/* What the query has not been told of yet, with its port. */
+static size_t addrs_for(const struct resolver_query *q, const struct dns_answer *answer,
+                        struct addr ret[DIAL_ADDRS_MAX])
+{
+    size_t n = 0;
+
+    for (size_t i = 0; answer && i < answer->n && n < DIAL_ADDRS_MAX; i++) {
+        if (q->told && addr_family(&answer->addrs[i]) == q->told_family)
+            continue;
+        ret[n] = answer->addrs[i];
+        addr_set_port(&ret[n++], q->port);
+    }
+    return n;
+}
+
+static void on_deadline(struct resolver_query *q)
+{
+    const struct resolver_job *job = q->job;
+    bool asked = job && job->stage == JOB_ASKS_SERVERS;
+
+    if (asked && !job->heard)
+        q->news = RESOLVER_SILENCE;
+    enum fault fault = job && job->stage == JOB_WAITS ? FAULT_RESOURCES : q->fault;
+    query_detach(q);
+    resolver_job_leave(q);
+    q->done(q, fault, NULL, 0); /* q may be gone */
+}
+
+/* The one place where queries are told anything. */
 static void on_query_timer(struct ev_loop *loop, ev_timer *timer, int events)
 {
     struct resolver_query *q = container_of(timer, struct resolver_query, timer);
     struct dns_answer *answer = q->answer;
     struct addr addrs[DIAL_ADDRS_MAX];
-    size_t n = answer ? answer->n : 0;
+    bool was_told = q->told;
 
     (void)loop;
     (void)events;
-    if (q->job) /* the deadline */
-        q->news = RESOLVER_SILENCE;
-    query_detach(q);
-    q->answer = NULL;
-    for (size_t i = 0; i < n; i++) {
-        addrs[i] = answer->addrs[i];
-        addr_set_port(&addrs[i], q->port);
-    }
+    if (!q->due)
+        return on_deadline(q);
+    size_t n = addrs_for(q, answer, addrs);
     enum fault fault = answer ? answer->fault : q->fault;
+    q->due = false;
+    q->answer = NULL;
     dns_answer_unref(answer);
-    q->done(q, fault, n ? addrs : NULL, n); /* q may be gone */
+    if (q->job) { /* a part; the rest comes with the job's end */
+        q->told = true;
+        q->told_family = addr_family(&addrs[0]);
+    } else {
+        query_detach(q);
+    }
+    if (was_told)
+        q->more(q, n ? addrs : NULL, n); /* q may be gone */
+    else
+        q->done(q, fault, n ? addrs : NULL, n); /* q may be gone */
 }
 
-static void query_timer_set(struct resolver_query *q, double after_s)
+/* Never at once: this may be within resolver_start, or below somebody who would not survive the query's end.
+ */
+void resolver_query_settle(struct resolver_query *q, enum fault fault, struct dns_answer *answer)
 {
-    ev_timer_stop(q->resolver->loop, &q->timer);
-    ev_timer_set(&q->timer, after_s, 0);
-    ev_timer_start(q->resolver->loop, &q->timer);
-}
-
-/* Have the fault, or the answer, delivered from the loop. Never at once: this may be within resolver_start,
- * or within c-ares, which must not be destroyed there. */
-static void query_settle(struct resolver_query *q, enum fault fault, struct dns_answer *answer)
-{
+    dns_answer_unref(q->answer);
     q->fault = fault;
     q->answer = answer ? dns_answer_ref(answer) : NULL;
-    query_leave_job(q);
+    q->due = true;
     soon(q->resolver->loop, &q->timer);
 }
 
-/* --- jobs ----------------------------------------------------------------------------------------------- */
-
-/* One of those who waited tells the news: it is the uplink's, and happened once. */
-static void job_settle(struct resolver_job *job, struct dns_answer *answer, enum resolver_news news)
+static void ask(struct resolver *r, struct resolver_query *q, struct slice name, const struct addr *client)
 {
-    LIST_EACH(&job->waiters, it, tmp) {
-        struct resolver_query *q = container_of(it, struct resolver_query, waiter);
-        q->news = news;
-        news = RESOLVER_NO_NEWS;
-        query_settle(q, FAULT_RESOURCES, answer);
-    }
-}
+    struct resolver_job *job = resolver_job_find(r, name);
 
-static void on_answer(void *arg, struct dns_answer *answer)
-{
-    struct resolver_job *job = arg;
-    struct resolver *r = job->resolver;
-    bool silent = answer && answer->silent;
-    bool heard = answer && !silent && answer->fault != FAULT_RESOURCES && answer->fault != FAULT_DNS;
-
-    r->answers += heard;
-    job_settle(job, answer, silent ? RESOLVER_SILENCE : heard ? RESOLVER_HEARD : RESOLVER_NO_NEWS);
-    if (answer)
-        dns_cache_put(r->cache, slice_of(job->name, job->len), answer, clock_now_s());
-    dns_answer_unref(answer);
-    list_remove(&job->node);
-    free(job);
-}
-
-static struct resolver_job *job_of(struct resolver *r, struct slice name)
-{
-    LIST_EACH(&r->jobs, it, tmp) {
-        struct resolver_job *job = container_of(it, struct resolver_job, node);
-        if (slice_ieq(slice_of(job->name, job->len), name))
-            return job;
-    }
-    return NULL;
-}
-
-static bool channel_ready(struct resolver *r)
-{
-    /* Search domains are the machine's own, and no affair of an uplink's servers. */
-    const struct dns_channel_options options = {.servers = &r->servers,
-                                                .egress = &r->egress,
-                                                .search = egress_same(&r->egress, &EGRESS_DIRECT),
-                                                .timeout_s = r->timeout_s};
-
-    return r->channel || dns_channel_open(&r->channel, r->loop, &options) == 0;
-}
-
-static void query_wait_for(struct resolver_query *q, struct resolver_job *job)
-{
-    q->job = job;
-    list_push_back(&job->waiters, &q->waiter);
-    query_timer_set(q, q->resolver->timeout_s);
-}
-
-static void ask(struct resolver *r, struct resolver_query *q, struct slice name)
-{
-    struct resolver_job *job = job_of(r, name);
-
-    if (job)
-        return query_wait_for(q, job);
-    job = channel_ready(r) ? calloc(1, sizeof *job) : NULL;
     if (!job)
-        return query_settle(q, FAULT_RESOURCES, NULL);
-    *job = (struct resolver_job){.resolver = r, .len = name.len};
-    memcpy(job->name, name.data, name.len);
-    list_init(&job->waiters);
-    list_push_back(&r->jobs, &job->node);
-    query_wait_for(q, job);
-    dns_channel_ask(r->channel, job->name, on_answer, job); /* job may be gone */
+        job = resolver_job_new(r, name, client);
+    if (!job)
+        return resolver_query_settle(q, FAULT_RESOURCES, NULL);
+    ev_timer_set(&q->timer, r->way.timeout_s, 0);
+    ev_timer_start(r->loop, &q->timer);
+    resolver_job_join(job, q);
 }
 
 /* --- what need not be asked ----------------------------------------------------------------------------- */
 
 static void add_if_allowed(const struct resolver *r, struct dns_answer *answer, const struct addr *a)
 {
-    if (egress_allows(&r->egress, addr_family(a)))
+    if (egress_allows(&r->way.egress, addr_family(a)))
         answer->addrs[answer->n++] = *a;
 }
 
+/* By the hosts file, if it has an address of use. */
+static bool answer_by_hosts(struct resolver *r, struct dns_answer *ret, struct slice name)
+{
+    struct addr known[DNS_ADDRS_MAX];
+    size_t n = dns_hosts_find(&r->commons->hosts, name, clock_coarse_s(), known, DNS_ADDRS_MAX);
+    static const int families[] = {AF_INET6, AF_INET};
+
+    for (size_t f = 0; f < ARRAY_LEN(families); f++)
+        for (size_t i = 0; i < n; i++)
+            if (addr_family(&known[i]) == families[f])
+                add_if_allowed(r, ret, &known[i]);
+    return ret->n > 0;
+}
+
 /* Names that nobody need be asked about. @return whether name was one; its addresses are then in ret, which
- * has room for two */
-static bool answer_here(const struct resolver *r, struct dns_answer *ret, struct slice name)
+ * has room for DNS_ADDRS_MAX */
+static bool answer_here(struct resolver *r, struct dns_answer *ret, struct slice name)
 {
     struct addr six = {.in6 = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT}};
     struct addr four = {.in4 = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}};
@@ -195,15 +147,15 @@ static bool answer_here(const struct resolver *r, struct dns_answer *ret, struct
         return true;
     }
     if (addr_parse_ip(&literal, name, 0) < 0)
-        return false;
+        return answer_by_hosts(r, ret, name);
     add_if_allowed(r, ret, &literal);
     return true;
 }
 
-void resolver_start(struct resolver *r, struct resolver_query *q, const char *name, uint16_t port,
-                    resolver_done_fn *done)
+void resolver_start_for(struct resolver *r, struct resolver_query *q, const struct addr *client,
+                        const char *name, uint16_t port, resolver_done_fn *done, resolver_more_fn *more)
 {
-    *q = (struct resolver_query){.resolver = r, .done = done, .port = port, .fault = FAULT_DNS};
+    *q = (struct resolver_query){.resolver = r, .done = done, .more = more, .port = port, .fault = FAULT_DNS};
     list_push_back(&r->queries, &q->node);
     list_init(&q->waiter);
     ev_timer_init(&q->timer, on_query_timer, 0, 0);
@@ -211,28 +163,46 @@ void resolver_start(struct resolver *r, struct resolver_query *q, const char *na
 
     const struct slice text = slice_of(name, dns_name_length(name));
     if (text.len == 0)
-        return query_settle(q, FAULT_NAME, NULL);
-    if (!r->egress.any4 && !r->egress.any6)
-        return query_settle(q, FAULT_UNREACHABLE, NULL);
+        return resolver_query_settle(q, FAULT_NAME, NULL);
+    if (!r->way.egress.any4 && !r->way.egress.any6)
+        return resolver_query_settle(q, FAULT_UNREACHABLE, NULL);
     struct dns_answer *known = dns_cache_find(r->cache, text, clock_now_s());
     if (known)
-        return query_settle(q, FAULT_NONE, known);
-    struct dns_answer *here = dns_answer_new(2);
+        return resolver_query_settle(q, FAULT_NONE, known);
+    struct dns_answer *here = dns_answer_new(DNS_ADDRS_MAX);
     if (!here)
-        return query_settle(q, FAULT_RESOURCES, NULL);
+        return resolver_query_settle(q, FAULT_RESOURCES, NULL);
     here->n = 0;
     bool is_here = answer_here(r, here, text);
     here->fault = here->n > 0 ? FAULT_NONE : FAULT_UNREACHABLE;
     if (is_here)
-        query_settle(q, FAULT_NONE, here);
+        resolver_query_settle(q, FAULT_NONE, here);
     dns_answer_unref(here);
     if (!is_here)
-        ask(r, q, text);
+        ask(r, q, text, client);
+}
+
+void resolver_start(struct resolver *r, struct resolver_query *q, const char *name, uint16_t port,
+                    resolver_done_fn *done)
+{
+    resolver_start_for(r, q, NULL, name, port, done, NULL);
 }
 
 /* --- from new to free ----------------------------------------------------------------------------------- */
 
-int resolver_new(struct resolver **ret, struct ev_loop *loop, double timeout_s)
+void resolver_commons_init(struct resolver_commons *c, const char *hosts)
+{
+    dns_hosts_init(&c->hosts, hosts);
+    dns_turns_init(&c->turns);
+}
+
+void resolver_commons_done(struct resolver_commons *c)
+{
+    dns_hosts_done(&c->hosts);
+}
+
+int resolver_new(struct resolver **ret, struct ev_loop *loop, struct resolver_commons *commons,
+                 double timeout_s)
 {
     struct resolver *r = calloc(1, sizeof *r);
 
@@ -241,17 +211,22 @@ int resolver_new(struct resolver **ret, struct ev_loop *loop, double timeout_s)
         return -ENOMEM;
     }
     r->loop = loop;
-    r->timeout_s = timeout_s;
+    r->commons = commons;
+    dns_way_init(&r->way, loop, timeout_s);
     list_init(&r->queries);
     list_init(&r->jobs);
+    list_init(&r->unwanted);
+    for (size_t i = 0; i < RESOLVER_BUCKETS; i++)
+        list_init(&r->buckets[i]);
     *ret = r;
     return 0;
 }
 
+/* The end of one may be the beginning of another, which ends here as well. */
 static void forget(struct resolver *r)
 {
-    dns_channel_close(r->channel);
-    r->channel = NULL;
+    while (r->jobs.next != &r->jobs)
+        resolver_job_fail(container_of(r->jobs.next, struct resolver_job, node), FAULT_DNS);
     dns_cache_clear(r->cache);
 }
 
@@ -263,22 +238,27 @@ void resolver_free(struct resolver *r)
         resolver_cancel(container_of(it, struct resolver_query, node));
     }
     forget(r);
+    dns_way_done(&r->way);
     dns_cache_free(r->cache);
     free(r);
 }
 
+void resolver_use_system(struct resolver *r, struct dns_system *system)
+{
+    r->system = system;
+}
+
 void resolver_aim(struct resolver *r, const struct egress *egress, const struct dns_servers *servers)
 {
-    if (egress_same(&r->egress, egress) && dns_servers_same(&r->servers, servers))
+    if (egress_same(&r->way.egress, egress) && dns_servers_same(&r->way.servers, servers))
         return;
     forget(r);
-    r->egress = *egress;
-    r->servers = *servers;
+    dns_way_aim(&r->way, egress, servers);
 }
 
 const struct dns_servers *resolver_servers(const struct resolver *r)
 {
-    return &r->servers;
+    return &r->way.servers;
 }
 
 uint64_t resolver_answers(const struct resolver *r)

@@ -17,6 +17,7 @@ static const struct egress *egress_of(const struct attempt *a)
 static void finish(struct attempt *a, enum fault fault, int fd)
 {
     a->running = false;
+    resolver_cancel(&a->query);    /* more addresses would be too late */
     a->events->done(a, fault, fd); /* a may be gone */
 }
 
@@ -89,6 +90,8 @@ static void dial_by(struct attempt *a, const struct addr *addrs, size_t n, const
     double timeout_s = a->direct ? a->proxy->settings.dial_timeout_s : a->timeout_s;
 
     dial_start(&a->dial, a->proxy->loop, addrs, n, egress, timeout_s, on_dialed);
+    if (resolver_awaits_more(&a->query))
+        dial_expect(&a->dial);
     if (!a->direct && a->early && replay_is_safe(buf_slice(a->early)))
         dial_early(&a->dial, a->early, a->early->len);
 }
@@ -115,41 +118,72 @@ static void dial_routed(struct attempt *a, const struct addr *addrs, size_t n)
         a->events->doubtful(a);
 }
 
-static void dial_addrs(struct attempt *a, const struct addr *addrs, size_t n)
+/* Addresses by how they are reached. */
+struct sorted {
+    struct addr local[DIAL_ADDRS_MAX], direct[DIAL_ADDRS_MAX], routed[DIAL_ADDRS_MAX];
+    size_t n_local, n_direct, n_routed;
+};
+
+static void sort(const struct attempt *a, const struct addr *addrs, size_t n, struct sorted *ret)
 {
     const struct proxy_settings *settings = &a->proxy->settings;
-    struct addr local[DIAL_ADDRS_MAX], direct[DIAL_ADDRS_MAX], routed[DIAL_ADDRS_MAX];
-    size_t n_local = 0, n_direct = 0, n_routed = 0;
 
+    ret->n_local = ret->n_direct = ret->n_routed = 0;
     for (size_t i = 0; i < n && i < DIAL_ADDRS_MAX; i++) {
         if (forbidden(a, &addrs[i]))
             continue;
         if (cidr_set_contains(settings->bypass, &addrs[i]))
-            direct[n_direct++] = addrs[i];
+            ret->direct[ret->n_direct++] = addrs[i];
         else if (cidr_set_contains(settings->local, &addrs[i]))
-            local[n_local++] = addrs[i];
+            ret->local[ret->n_local++] = addrs[i];
         else
-            routed[n_routed++] = addrs[i];
+            ret->routed[ret->n_routed++] = addrs[i];
     }
-    if (n_local == 0 && n_direct == 0 && n_routed == 0)
+}
+
+static void dial_addrs(struct attempt *a, const struct addr *addrs, size_t n)
+{
+    struct sorted s;
+
+    sort(a, addrs, n, &s);
+    if (s.n_local == 0 && s.n_direct == 0 && s.n_routed == 0)
         return finish(a, FAULT_DENIED, -1);
-    if (n_local + n_direct > 0 && !a->direct) {
+    if (s.n_local + s.n_direct > 0 && !a->direct) {
         /* A name of the local network, as its address shows. */
         uplink_release(&a->lease);
         a->direct = true;
         a->events->local(a);
     }
     /* What goes direct must be listed as such: a name cannot talk its way past the uplinks. */
-    if (a->direct && n_local + n_direct == 0)
+    if (a->direct && s.n_local + s.n_direct == 0)
         return finish(a, FAULT_DENIED, -1);
-    if (n_local > 0)
-        dial_by(a, local, n_local, &EGRESS_ON_LINK);
+    if (s.n_local > 0)
+        dial_by(a, s.local, s.n_local, &EGRESS_ON_LINK);
     else if (a->direct)
-        dial_by(a, direct, n_direct, &EGRESS_DIRECT);
+        dial_by(a, s.direct, s.n_direct, &EGRESS_DIRECT);
     else if (by_upstream(a))
         dial_upstream(a);
     else
-        dial_routed(a, routed, n_routed);
+        dial_routed(a, s.routed, s.n_routed);
+}
+
+/* Addresses of the other family, while the first ones are dialled. Those decided by which way, and addresses
+ * that belong to another way are passed over. */
+static void add_addrs(struct attempt *a, const struct addr *addrs, size_t n)
+{
+    struct uplink *u = a->lease.uplink;
+    double now = clock_coarse_s();
+    struct sorted s;
+
+    sort(a, addrs, n, &s);
+    if (a->dial.egress.on_link)
+        return dial_add(&a->dial, s.local, s.n_local, false);
+    if (a->direct)
+        return dial_add(&a->dial, s.direct, s.n_direct, false);
+    bool fit = s.n_routed == 0 || uplink_family_is_fit(u, addr_family(&s.routed[0]), now);
+    for (size_t i = 0; i < s.n_routed; i++)
+        uplink_note_tried(u, addr_family(&s.routed[i]), now);
+    dial_add(&a->dial, s.routed, s.n_routed, !fit);
 }
 
 bool attempt_asks_uplink(const struct attempt *a)
@@ -167,6 +201,14 @@ static void on_resolved(struct resolver_query *q, enum fault fault, const struct
     if (fault != FAULT_NONE)
         return finish(a, fault, -1);
     dial_addrs(a, addrs, n);
+}
+
+static void on_more(struct resolver_query *q, const struct addr *addrs, size_t n)
+{
+    struct attempt *a = container_of(q, struct attempt, query);
+
+    if (a->dial.running)
+        add_addrs(a, addrs, n);
 }
 
 void attempt_start(struct attempt *a, const struct attempt_request *request,
@@ -191,8 +233,8 @@ void attempt_start(struct attempt *a, const struct attempt_request *request,
     if (by_upstream(a) && t->kind == TARGET_NAME && !dns_name_is_local(slice_str(t->host)))
         return dial_upstream(a);
     if (t->kind == TARGET_NAME)
-        return resolver_start(attempt_asks_uplink(a) ? request->uplink->resolver : a->proxy->resolver,
-                              &a->query, t->host, t->port, on_resolved);
+        return resolver_start_for(attempt_asks_uplink(a) ? request->uplink->resolver : a->proxy->resolver,
+                                  &a->query, a->client, t->host, t->port, on_resolved, on_more);
     struct addr to;
     if (addr_from_ip(&to, t->ip, t->kind == TARGET_IPV4 ? 4 : 16, t->port) < 0)
         return finish(a, FAULT_UNREACHABLE, -1);

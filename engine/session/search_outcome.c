@@ -27,7 +27,7 @@ static void hurry_if_silent(const struct proxy *p, const struct uplink *u)
  * may have gone to the names. */
 static void note_outrun(struct attempt *a)
 {
-    if (a->query.resolver) {
+    if (resolver_awaits_answer(&a->query)) {
         if (attempt_asks_uplink(a))
             health_note_names(a->lease.uplink, RESOLVER_SILENCE);
         return;

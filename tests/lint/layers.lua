@@ -26,7 +26,7 @@ local LIBRARIES = {
   ["luajit.h"] = { "policy" },
   ["ev.h"] = LOOP,
   ["libpsl.h"] = { "policy" },
-  ["ares.h"] = { "net" },
+  ["arpa/nameser.h"] = { "net" },
   ["libmnl/libmnl.h"] = { "net" },
   ["jansson.h"] = { "policy", "session", "control", "doctor", "simulate", "main" },
 }

@@ -10,7 +10,7 @@ deb=$(echo "$scratch"/packed/steerway_*_*.deb)
 
 dpkg-deb -f "$deb"
 depends=$(dpkg-deb -f "$deb" Depends)
-for library in libc6 libev4 libc-ares2 libmnl0 libluajit-5.1-2 libjansson4; do
+for library in libc6 libev4 libmnl0 libluajit-5.1-2 libjansson4; do
   case $depends in
     *"$library"*) ;;
     *) echo "the package does not depend on $library: $depends"; exit 1 ;;

@@ -1,7 +1,13 @@
 /* A small DNS server on loopback, turning on the test's own loop. The first label of a name says how it
  * answers: both, four, six   addresses 192.0.2.1…3 and/or 2001:db8::1…2 mapped            an AAAA record that
  * holds an IPv4-mapped address many              20 of each family empty             exists, without
- * addresses broken            SERVFAIL silent            no answer late              as both, once released
+ * addresses broken, refused   SERVFAIL, REFUSED silent            no answer late              as both, once
+ * released late4, late6      as both, but that family once released broken4, broken6, none4, none6  as both,
+ * but SERVFAIL or NXDOMAIN for that family big, huge         truncated; over TCP as both, or 2000 addresses
+ *   alias             an alias of four.test, and nothing else
+ *   alias6            an alias of four.test; for IPv6 with the SOA that says that this is all
+ *   circle            an alias of itself
+ *   forged            what guesses would look like, and then as four
  * and every other name does not exist. */
 #ifndef STEERWAY_TESTS_NET_DNS_SERVER_H
 #define STEERWAY_TESTS_NET_DNS_SERVER_H
@@ -10,7 +16,8 @@
 
 #include <arpa/inet.h>
 
-enum { DNS_A = 1, DNS_AAAA = 28, DNS_SERVFAIL = 2, DNS_NXDOMAIN = 3, DNS_HEADER = 12, DNS_PACKET_MAX = 2048 };
+enum { DNS_A = 1, DNS_AAAA = 28, DNS_SERVFAIL = 2, DNS_NXDOMAIN = 3, DNS_REFUSED = 5, DNS_HEADER = 12 };
+enum { DNS_PACKET_MAX = 65535, DNS_CNAME = 5, DNS_SOA = 6 };
 
 struct dns_held {
     uint8_t query[512];
@@ -26,9 +33,11 @@ struct dns_server {
     char text[ADDR_TEXT_MAX]; /* for resolver_options.servers */
     int asked4, asked6;       /* questions heard */
     int asked_tcp;            /* among them */
-    ev_io tcp_listen, tcp;    /* one connection at a time */
+    ev_io tcp_listen, tcp[2]; /* so many connections at a time */
     struct dns_held held[8];  /* for "late" */
     size_t n_held;
+    uint16_t ports[64]; /* that questions came from */
+    size_t n_ports;
 };
 
 static inline void dns_put(uint8_t *out, size_t *len, const void *data, size_t n)
@@ -49,7 +58,29 @@ static inline void dns_put_address(uint8_t *out, size_t *len, int type, unsigned
         dns_put(out, len, four, sizeof four);
     else
         dns_put(out, len, six, sizeof six);
+    out[6] = (uint8_t)(out[6] + (out[7] == 255));
     out[7]++;
+}
+
+/* The question's name is an alias of "four.test", or of itself. */
+static inline void dns_put_alias(uint8_t *out, size_t *len, bool of_itself)
+{
+    static const uint8_t head[] = {0xc0, DNS_HEADER, 0, DNS_CNAME, 0, 1, 0, 0, 0, 60, 0, 11};
+    static const uint8_t four[] = "\4four\4test", self_head[] = {0, 2, 0xc0, DNS_HEADER};
+    dns_put(out, len, head, sizeof head - (of_itself ? 2 : 0));
+    if (of_itself)
+        dns_put(out, len, self_head, sizeof self_head);
+    else
+        dns_put(out, len, four, sizeof four);
+    out[7]++;
+}
+
+/* In the authority section: names are the root's. */
+static inline void dns_put_soa(uint8_t *out, size_t *len)
+{
+    static const uint8_t soa[33] = {0, 0, DNS_SOA, 0, 1, 0, 0, 0, 60, 0, 22};
+    dns_put(out, len, soa, sizeof soa);
+    out[9]++;
 }
 
 static inline void dns_put_mapped(uint8_t *out, size_t *len)
@@ -74,9 +105,32 @@ static inline size_t dns_answer(const struct dns_held *q, int type, uint8_t out[
     out[2] = 0x81; /* an answer, recursion desired */
     out[3] = 0x80; /* and available */
     memset(out + 6, 0, 6);
-    if (dns_label_is(q->query, "both") || dns_label_is(q->query, "late") || dns_label_is(q->query, "big"))
-        n = type == DNS_A ? 3 : 2;
-    else if (dns_label_is(q->query, "four"))
+    static const char *const both[] = {"both",    "late",    "late4", "late6", "big",
+                                       "broken4", "broken6", "none4", "none6"};
+    for (size_t i = 0; i < ARRAY_LEN(both); i++)
+        if (dns_label_is(q->query, both[i]))
+            n = type == DNS_A ? 3 : 2;
+    if (dns_label_is(q->query, type == DNS_A ? "broken4" : "broken6")) {
+        out[3] |= DNS_SERVFAIL;
+        n = 0;
+    } else if (dns_label_is(q->query, type == DNS_A ? "none4" : "none6")) {
+        out[3] |= DNS_NXDOMAIN;
+        n = 0;
+    } else if (n > 0) {
+        ;
+    } else if (dns_label_is(q->query, "forged"))
+        n = type == DNS_A ? 3 : 0;
+    else if (dns_label_is(q->query, "huge"))
+        n = 2000;
+    else if (dns_label_is(q->query, "refused"))
+        out[3] |= DNS_REFUSED;
+    else if (dns_label_is(q->query, "alias") || dns_label_is(q->query, "circle"))
+        dns_put_alias(out, &len, dns_label_is(q->query, "circle"));
+    else if (dns_label_is(q->query, "alias6")) {
+        dns_put_alias(out, &len, false);
+        if (type == DNS_AAAA)
+            dns_put_soa(out, &len);
+    } else if (dns_label_is(q->query, "four"))
         n = type == DNS_A ? 3 : 0;
     else if (dns_label_is(q->query, "six"))
         n = type == DNS_AAAA ? 2 : 0;
@@ -98,7 +152,20 @@ static inline void dns_reply(struct dns_server *s, const struct dns_held *q, int
     uint8_t out[DNS_PACKET_MAX];
     size_t len = dns_answer(q, type, out);
 
-    if (dns_label_is(q->query, "big")) {
+    if (dns_label_is(q->query, "forged")) {
+        struct dns_held other = *q;
+        out[0] ^= 1; /* another id */
+        (void)!sendto(s->io.fd, out, len, 0, (const struct sockaddr *)&q->from, q->from_len);
+        out[0] ^= 1;
+        out[2] &= 0x7f; /* no answer */
+        (void)!sendto(s->io.fd, out, len, 0, (const struct sockaddr *)&q->from, q->from_len);
+        out[2] |= 0x80;
+        other.query[DNS_HEADER + 1] ^= 1; /* another name */
+        uint8_t guess[DNS_PACKET_MAX];
+        size_t guess_len = dns_answer(&other, type, guess);
+        (void)!sendto(s->io.fd, guess, guess_len, 0, (const struct sockaddr *)&q->from, q->from_len);
+    }
+    if (dns_label_is(q->query, "big") || dns_label_is(q->query, "huge")) {
         len = q->len;
         out[2] |= 2; /* TC: truncated */
         memset(out + 6, 0, 6);
@@ -129,9 +196,14 @@ static inline void on_dns_query(struct ev_loop *loop, ev_io *io, int events)
     q.len = (size_t)n;
     int type = dns_question(&q);
     *(type == DNS_A ? &s->asked4 : &s->asked6) += 1;
-    if (dns_label_is(q.query, "late") && s->n_held < ARRAY_LEN(s->held))
-        s->held[s->n_held++] = q;
-    else if (!dns_label_is(q.query, "silent"))
+    struct addr from;
+    assert_int_equal(addr_from_sockaddr(&from, (struct sockaddr *)&q.from, q.from_len), 0);
+    if (s->n_ports < ARRAY_LEN(s->ports))
+        s->ports[s->n_ports++] = addr_port(&from);
+    bool held = dns_label_is(q.query, "late") || dns_label_is(q.query, type == DNS_A ? "late4" : "late6");
+    if (held && s->n_held < ARRAY_LEN(s->held))
+        s->held[s->n_held++] = q; /* beyond, it stays unanswered */
+    if (!held && !dns_label_is(q.query, "silent"))
         dns_reply(s, &q, type);
 }
 
@@ -142,11 +214,11 @@ static inline void dns_server_release(struct dns_server *s)
     s->n_held = 0;
 }
 
-/* A question over TCP has its length in front (RFC 1035 4.2.2). It comes in one piece here: c-ares writes it
- * so, and loopback does not part it. There may be several. */
+/* A question over TCP has its length in front (RFC 1035 4.2.2). It comes in one piece here: it is written so,
+ * and loopback does not part it. There may be several. */
 static inline void on_dns_tcp(struct ev_loop *loop, ev_io *io, int events)
 {
-    struct dns_server *s = container_of(io, struct dns_server, tcp);
+    struct dns_server *s = io->data;
     uint8_t in[1024], out[DNS_PACKET_MAX];
     ssize_t n = recv(io->fd, in, sizeof in, 0);
 
@@ -173,11 +245,13 @@ static inline void on_dns_client(struct ev_loop *loop, ev_io *io, int events)
 {
     struct dns_server *s = container_of(io, struct dns_server, tcp_listen);
     (void)events;
-    assert_false(ev_is_active(&s->tcp));
+    ev_io *tcp = ev_is_active(&s->tcp[0]) ? &s->tcp[1] : &s->tcp[0];
+    assert_false(ev_is_active(tcp));
     int fd = accept(io->fd, NULL, NULL);
     assert_true(fd >= 0);
-    ev_io_init(&s->tcp, on_dns_tcp, fd, EV_READ);
-    ev_io_start(loop, &s->tcp);
+    ev_io_init(tcp, on_dns_tcp, fd, EV_READ);
+    tcp->data = s;
+    ev_io_start(loop, tcp);
 }
 
 /* From now on also over TCP, on the same port. */
@@ -203,7 +277,7 @@ static inline void dns_server_open(struct dns_server *s, struct ev_loop *loop)
 
 static inline void dns_server_close(struct dns_server *s)
 {
-    ev_io *const all[] = {&s->io, &s->tcp_listen, &s->tcp};
+    ev_io *const all[] = {&s->io, &s->tcp_listen, &s->tcp[0], &s->tcp[1]};
     for (size_t i = 0; i < ARRAY_LEN(all); i++) {
         if (!ev_is_active(all[i]))
             continue;

@@ -13,6 +13,7 @@ struct room {
     struct resolver_query query; /* first: found by its address */
     struct ev_loop *loop;
     struct dns_server server;
+    struct resolver_commons commons;
     struct resolver *resolver;
     struct dns_servers servers;
     int fds; /* open before the resolver was */
@@ -57,7 +58,7 @@ static inline void on_done(struct resolver_query *q, enum fault fault, const str
 static inline void room_servers(struct room *m, const char *servers, double timeout_s)
 {
     resolver_free(m->resolver);
-    assert_int_equal(resolver_new(&m->resolver, m->loop, timeout_s), 0);
+    assert_int_equal(resolver_new(&m->resolver, m->loop, &m->commons, timeout_s), 0);
     m->servers = (struct dns_servers){.n = 0};
     assert_int_equal(dns_servers_parse(&m->servers, servers), 0);
 }
@@ -77,6 +78,7 @@ static inline int room_open(void **state)
     (void)run_until_within(m->loop, &never, 0.001); /* what libev opens at its first turn is open now */
     m->fds = count_fds();
     dns_server_open(&m->server, m->loop);
+    resolver_commons_init(&m->commons, "/dev/null");
     room_resolver(m, 10);
     return 0;
 }
@@ -86,6 +88,7 @@ static inline int room_close(void **state)
     struct room *m = *state;
     resolver_cancel(&m->query);
     resolver_free(m->resolver);
+    resolver_commons_done(&m->commons);
     dns_server_close(&m->server);
     assert_idle(m->loop);
     assert_int_equal(count_fds(), m->fds);
@@ -132,12 +135,17 @@ static inline void run_for(struct room *m, double seconds)
     assert_false(run_until_within(m->loop, &never, seconds));
 }
 
-static inline void await_question(struct room *m)
+static inline void await_questions(struct room *m, size_t n)
 {
     double until = clock_now_s() + PATIENCE_S;
-    while (m->server.n_held < 2 && clock_now_s() < until)
+    while (m->server.n_held < n && clock_now_s() < until)
         ev_run(m->loop, EVRUN_ONCE);
-    assert_int_equal(m->server.n_held, 2);
+    assert_int_equal(m->server.n_held, n);
+}
+
+static inline void await_question(struct room *m)
+{
+    await_questions(m, 2);
 }
 
 #endif

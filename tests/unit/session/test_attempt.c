@@ -8,6 +8,7 @@ struct desk {
     struct attempt attempt; /* first: found by its address */
     struct ev_loop *loop;
     struct proxy proxy;
+    struct resolver_commons commons;
     struct uplink uplink;
     struct cidr_set bypass, local;
     struct addr client, listening, closed;
@@ -61,9 +62,10 @@ static int setup(void **state)
     assert_int_equal(dns_servers_parse(&dns, "127.0.0.1:9"), 0);
     d->uplink =
         (struct uplink){.view = {.id = 1, .weight = 1, .up = true, .ipv4 = true}, .egress = EGRESS_DIRECT};
+    resolver_commons_init(&d->commons, NULL);
     struct resolver **resolvers[] = {&d->proxy.resolver, &d->uplink.resolver};
     for (size_t i = 0; i < ARRAY_LEN(resolvers); i++) {
-        assert_int_equal(resolver_new(resolvers[i], d->loop, PATIENCE_S), 0);
+        assert_int_equal(resolver_new(resolvers[i], d->loop, &d->commons, PATIENCE_S), 0);
         resolver_aim(*resolvers[i], &EGRESS_DIRECT, &dns);
     }
     d->client = ip("127.0.0.1");
@@ -84,6 +86,7 @@ static int teardown(void **state)
     (void)close(d->listening_fd);
     resolver_free(d->proxy.resolver);
     resolver_free(d->uplink.resolver);
+    resolver_commons_done(&d->commons);
     assert_idle(d->loop);
     cidr_set_done(&d->bypass);
     cidr_set_done(&d->local);

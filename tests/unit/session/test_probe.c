@@ -8,6 +8,7 @@
 struct desk {
     struct probe probe; /* first: found by its address */
     struct ev_loop *loop;
+    struct resolver_commons commons;
     struct resolver *resolver;
     struct addr listening;
     int fd;
@@ -35,7 +36,8 @@ static int setup(void **state)
     const struct dns_servers none = {.n = 0};
     assert_non_null(d);
     d->loop = ev_loop_new(0);
-    assert_int_equal(resolver_new(&d->resolver, d->loop, 1), 0);
+    resolver_commons_init(&d->commons, NULL);
+    assert_int_equal(resolver_new(&d->resolver, d->loop, &d->commons, 1), 0);
     resolver_aim(d->resolver, &EGRESS_DIRECT, &none);
     d->fd = listen_at_loopback(AF_INET, 8, &d->listening);
     *state = d;
@@ -47,6 +49,7 @@ static int teardown(void **state)
     struct desk *d = *state;
     probe_cancel(&d->probe);
     resolver_free(d->resolver);
+    resolver_commons_done(&d->commons);
     (void)close(d->fd);
     assert_idle(d->loop);
     ev_loop_destroy(d->loop);

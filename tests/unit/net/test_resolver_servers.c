@@ -1,0 +1,149 @@
+/* Which server a resolver asks, from where, and what it makes of strange answers. */
+#include "net/resolver_room.h"
+
+/* A second server beside the room's. */
+static void two_servers(struct room *m, struct dns_server *other, const char *first, const char *second)
+{
+    char text[2 * ADDR_TEXT_MAX + 2];
+    dns_server_open(other, m->loop);
+    (void)snprintf(text, sizeof text, "%s,%s", first ? first : other->text, second ? second : other->text);
+    room_servers(m, text, 5);
+}
+
+static void the_one_that_answers_is_asked_first(void **state)
+{
+    struct room *m = *state;
+    struct addr mute;
+    char text[ADDR_TEXT_MAX], name[32];
+    struct dns_server other;
+    int fd = socket_at_loopback(AF_INET, SOCK_DGRAM, &mute);
+    two_servers(m, &other, addr_format(&mute, text), NULL);
+    assert_gives(m, "four.first.test", &ONLY4, "192.0.2.1:80 192.0.2.2:80 192.0.2.3:80");
+    assert_true(m->took_s >= 0.09 && m->took_s < 1); /* the first had its time */
+    for (int i = 0; i < 10; i++) {
+        (void)snprintf(name, sizeof name, "four.n%d.test", i);
+        resolve(m, name, &ONLY4);
+        assert_int_equal(m->n, 3);
+        assert_true(m->took_s < 0.09);
+    }
+    dns_server_close(&other);
+    (void)close(fd);
+}
+
+/* A provider's server that refuses strangers has answered, and is of no help. */
+static void one_that_refuses_or_fails_leaves_it_to_the_next(void **state)
+{
+    static const char *const names[] = {"refused.test", "broken.test"};
+    struct room *m = *state;
+    struct dns_server other;
+    two_servers(m, &other, m->server.text, NULL);
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        int asked = m->server.asked4, asked_other = other.asked4;
+        assert_fault(m, names[i], &ONLY4, FAULT_DNS);
+        assert_true(m->took_s < 0.09);
+        assert_int_equal(m->server.asked4, asked + 1);
+        assert_int_equal(other.asked4, asked_other + 1);
+        assert_int_equal(m->query.news, RESOLVER_NO_NEWS); /* not silence */
+    }
+    dns_server_close(&other);
+}
+
+static void each_question_leaves_by_a_port_of_its_own(void **state)
+{
+    struct room *m = *state;
+    char name[32];
+    int same = 0;
+    for (int i = 0; i < 20; i++) {
+        (void)snprintf(name, sizeof name, "both.n%d.test", i);
+        resolve(m, name, &EGRESS_DIRECT);
+    }
+    assert_int_equal(m->server.n_ports, 40);
+    for (size_t i = 0; i < m->server.n_ports; i++)
+        for (size_t k = 0; k < i; k++)
+            same += m->server.ports[i] == m->server.ports[k];
+    assert_true(same <= 3); /* of 28,000 the kernel may take one twice */
+}
+
+static void forged_answers_are_passed_over(void **state)
+{
+    assert_gives(*state, "forged.test", &EGRESS_DIRECT, "192.0.2.1:80 192.0.2.2:80 192.0.2.3:80");
+}
+
+/* Datagrams from elsewhere do not even come in: the socket is connected to the server. */
+static void nobody_else_answers(void **state)
+{
+    struct room *m = *state;
+    struct addr elsewhere, to = loopback(AF_INET, 0);
+    int fd = socket_at_loopback(AF_INET, SOCK_DGRAM, &elsewhere);
+    uint8_t out[DNS_PACKET_MAX];
+    ask(m, "late.test", &ONLY4);
+    await_questions(m, 1);
+    struct dns_held q = m->server.held[0];
+    size_t len = dns_answer(&q, dns_question(&q), out);
+    addr_set_port(&to, m->server.ports[0]);
+    assert_true(sendto(fd, out, len, 0, &to.sa, addr_len(&to)) == (ssize_t)len);
+    run_for(m, 0.05);
+    assert_int_equal(m->calls, 0);
+    dns_server_release(&m->server);
+    run_until(m->loop, &m->done);
+    assert_int_equal(m->n, 3);
+    (void)close(fd);
+}
+
+static void an_alias_without_addresses_is_followed(void **state)
+{
+    struct room *m = *state;
+    assert_gives(m, "alias.test", &ONLY4, "192.0.2.1:80 192.0.2.2:80 192.0.2.3:80");
+    assert_int_equal(m->server.asked4, 2);
+    assert_gives(m, "alias.test", &EGRESS_DIRECT, "192.0.2.1:80 192.0.2.2:80 192.0.2.3:80");
+}
+
+/* One that the server has followed, and that has no address of this family. */
+static void an_alias_whose_end_is_known_is_not(void **state)
+{
+    struct room *m = *state;
+    resolve(m, "alias6.test", &EGRESS_DIRECT);
+    assert_int_equal(m->server.asked6, 1);
+}
+
+static void a_circle_of_aliases_ends(void **state)
+{
+    struct room *m = *state;
+    assert_fault(m, "circle.test", &EGRESS_DIRECT, FAULT_DNS);
+    assert_true(m->took_s < 1);
+    assert_true(m->server.asked4 <= 12 && m->server.asked6 <= 12);
+}
+
+static void of_thousands_of_addresses_a_few_are_kept(void **state)
+{
+    struct room *m = *state;
+    dns_server_open_tcp(&m->server);
+    resolve(m, "huge.test", &EGRESS_DIRECT);
+    assert_int_equal(m->n, DIAL_ADDRS_MAX);
+    assert_int_equal(m->server.asked_tcp, 2);
+}
+
+static void truncated_and_no_tcp_is_a_failure(void **state)
+{
+    struct room *m = *state;
+    assert_fault(m, "big.test", &EGRESS_DIRECT, FAULT_DNS);
+    assert_true(m->took_s < 2);
+}
+
+int main(void)
+{
+#define IN_ROOM(test) cmocka_unit_test_setup_teardown(test, room_open, room_close)
+    const struct CMUnitTest tests[] = {
+        IN_ROOM(the_one_that_answers_is_asked_first),
+        IN_ROOM(one_that_refuses_or_fails_leaves_it_to_the_next),
+        IN_ROOM(each_question_leaves_by_a_port_of_its_own),
+        IN_ROOM(forged_answers_are_passed_over),
+        IN_ROOM(nobody_else_answers),
+        IN_ROOM(an_alias_without_addresses_is_followed),
+        IN_ROOM(an_alias_whose_end_is_known_is_not),
+        IN_ROOM(a_circle_of_aliases_ends),
+        IN_ROOM(of_thousands_of_addresses_a_few_are_kept),
+        IN_ROOM(truncated_and_no_tcp_is_a_failure),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
