@@ -1,7 +1,7 @@
 """The proxy beside a floor and its peers, interleaved, held to one core; medians, and ratios to the floor's.
 
     compare.py BINARIES STEERWAY [--rounds N] [--only NAME,…] [--measures NAME,…] [--scale X] [--json FILE] [--table FILE]
-               [--plot FILE] [--docs PAGE]
+               [--plot FILE] [--docs PAGE] [--before STEERWAY]
 
 BINARIES is the folder of origin, load and floor. What each measure means is told in docs/performance.md."""
 
@@ -12,7 +12,7 @@ import sys
 from bench import CORE, FAULTS, ORIGIN_PORT, PROMPT, PROMPT_PORT, TUNNEL, WEB, Bench, say, summary
 from contenders import contenders
 from lines import enter
-from options import parse, write
+from options import binary, parse, write
 from plot import plot_peers
 from report import notes, table
 
@@ -103,7 +103,7 @@ def one(bench, measure, contender):
 def run(args):
     """({measure: {name: [figures]}}, {(measure, name): why it failed}, names of those that are not here)"""
     bench, results, failures = Measures(args.binaries, args.scale), {}, {}
-    fleet = contenders(args.steerway, bench.binaries / "floor", ORIGIN_PORT)
+    fleet = contenders(args.steerway, bench.binaries / "floor", ORIGIN_PORT, before=args.before)
     if args.only:
         fleet = [c for c in fleet if any(c.name.startswith(o) for o in args.only.split(","))]
     measures = args.measures.split(",") if args.measures else list(MEASURES)
@@ -126,7 +126,7 @@ def run(args):
 
 
 def main():
-    args = parse(__doc__)
+    args = parse(__doc__, before={"type": binary, "help": "an earlier build, measured in the same rounds"})
     enter()
     found, failures, absent = run(args)
     results = {m: {name: summary(figures) for name, figures in by.items()} for m, by in found.items()}

@@ -49,7 +49,7 @@ def the_floor(program, *kind):
     return Contender(" ".join(["floor,", kind[0], *(f"{int(n) // 1024}K" for n in kind[1:])]), ["socks5"], [program, f"127.0.0.1:{PORT}", *kind])
 
 
-def contenders(steerway, floor, origin_port, port=PORT):
+def contenders(steerway, floor, origin_port, port=PORT, before=None):
     origin, here = f"{ORIGIN}:{origin_port}", f"127.0.0.1:{port}"
     without_threads = [own(steerway, "--threads", "0", name="steerway, --threads 0")] if steerway_has(steerway, "--threads") else []
     haproxy = f"""global
@@ -133,6 +133,7 @@ debug 0
         the_floor(floor, "copy", 65536),
         the_floor(floor, "copy", 262144),
         own(steerway),
+        *([own(before, name="steerway, before")] if before else []),
         *without_threads,
         Contender("microsocks", ["socks5"], ["microsocks", "-i", "127.0.0.1", "-p", port], program="microsocks"),
         Contender("dante", ["socks5"], ["danted", "-f", "{dir}/conf"], {"conf": danted}, "danted"),

@@ -4,10 +4,15 @@ import argparse
 from pathlib import Path
 
 
-def parse(doc):
+def binary(path):
+    return str(Path(path).resolve())
+
+
+def parse(doc, **more):
+    """@param more  options of one program alone: name to keywords of add_argument"""
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("binaries")
-    parser.add_argument("steerway", type=lambda path: str(Path(path).resolve()))
+    parser.add_argument("steerway", type=binary)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", help="contenders whose names begin so")
     parser.add_argument("--measures")
@@ -16,6 +21,8 @@ def parse(doc):
     parser.add_argument("--table", type=Path)
     parser.add_argument("--plot", type=Path)
     parser.add_argument("--docs", type=Path, help="the page whose table is to be replaced")
+    for name, keywords in more.items():
+        parser.add_argument(f"--{name}", **keywords)
     return parser.parse_args()
 
 
