@@ -34,8 +34,12 @@ void escape_try(enum escape_cause cause)
 {
     struct escape *e = escape_state.armed;
 
-    if (!escape_within() || escape_state.held || escape_state.unwinding)
+    if (!escape_within())
         return;
+    if (escape_state.held || escape_state.unwinding) {
+        escape_state.wanted = (sig_atomic_t)cause;
+        return;
+    }
     e->cause = (sig_atomic_t)cause;
     escape_disarm();
     __builtin_longjmp(e->jump, 1);

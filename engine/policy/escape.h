@@ -33,7 +33,8 @@ struct escape {
 extern struct escape_state {
     struct escape *volatile armed; /* of the call under way */
     volatile sig_atomic_t held, unwinding;
-    const char *stack_end; /* its lowest byte */
+    volatile sig_atomic_t wanted; /* the cause for which it is to be left as soon as it may be; 0 for none */
+    const char *stack_end;        /* its lowest byte */
     pthread_t thread;
 } escape_state;
 
@@ -51,7 +52,7 @@ void escape_done(void);
 static inline void escape_disarm(void)
 {
     escape_state.armed = NULL;
-    escape_state.held = 0;
+    escape_state.held = escape_state.wanted = 0;
 }
 
 /** Whether this is the thread that calls into Lua. */
@@ -66,7 +67,8 @@ static inline bool escape_within(void)
     return escape_state.armed && escape_is_ours();
 }
 
-/** Leave the call under way, if there is one and it may be left here; else return. Async-signal-safe. */
+/** Leave the call under way, if there is one. Return if it may not be left here: then it is left where the
+ * hold, or the unwinder, ends. Async-signal-safe. */
 void escape_try(enum escape_cause cause);
 
 /** Leave the call if the stack has too little room left for what is about to hold it. */
@@ -81,7 +83,16 @@ static inline void escape_hold(void)
 
 static inline void escape_release(void)
 {
-    escape_state.held--;
+    if (--escape_state.held == 0 && escape_state.wanted)
+        escape_try((enum escape_cause)escape_state.wanted);
+}
+
+/** From the raise of an error on, and at its landing. Within a call only. */
+static inline void escape_unwinding(bool now)
+{
+    escape_state.unwinding = now;
+    if (!now && escape_state.wanted)
+        escape_try((enum escape_cause)escape_state.wanted);
 }
 
 /** Where a call has landed: let the signals come again that were blocked in the handler that left it. */

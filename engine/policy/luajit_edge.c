@@ -184,12 +184,12 @@ SEEN_BY_LUAJIT _Unwind_Reason_Code _Unwind_RaiseException(struct _Unwind_Excepti
 
     if (within) {
         escape_want_room();
-        escape_state.unwinding = 1;
+        escape_unwinding(true);
     }
     FORGET_FRAMES();
     _Unwind_Reason_Code code = real.raise(exception);
     if (within) /* nothing catches it; a raise that is caught does not return */
-        escape_state.unwinding = 0;
+        escape_unwinding(false);
     return code;
 }
 
@@ -198,5 +198,5 @@ SEEN_BY_LUAJIT void _Unwind_SetIP(struct _Unwind_Context *context, _Unwind_Ptr i
 {
     real.set_ip(context, ip);
     if (escape_within())
-        escape_state.unwinding = 0;
+        escape_unwinding(false);
 }
