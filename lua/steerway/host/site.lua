@@ -20,6 +20,8 @@ local lib, list
 ---@param address lightuserdata
 function site.use(address)
   lib, list = ffi.C, ffi.cast("const psl_ctx_t *", address)
+  -- Looked up now: the dynamic linker does so under a lock, and a policy's call may be left at any instruction.
+  assert(lib.psl_registrable_domain)
 end
 
 local function load_library()
