@@ -213,6 +213,11 @@ int ledger_open(struct ledger *l, struct ev_loop *loop, const char *path, struct
     return r;
 }
 
+void ledger_add(struct ledger *l, struct uplink *u)
+{
+    restore(u, json_object_get(l->kept, u->name));
+}
+
 void ledger_close(struct ledger *l)
 {
     if (!l->loop)

@@ -25,6 +25,8 @@ struct ledger {
  *  @param path  NULL for none
  *  @return 0 or negative errno, those of state_file_open; then periods are kept all the same */
 MUST_CHECK int ledger_open(struct ledger *l, struct ev_loop *loop, const char *path, struct proxy *proxy);
+/** Take up what is kept of an uplink that comes later. */
+void ledger_add(struct ledger *l, struct uplink *u);
 /** Look at what has been counted: a hard quota that is used up ends what is open. For whoever reads the
  * meters, each time. */
 void ledger_look(struct ledger *l);

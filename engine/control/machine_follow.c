@@ -5,6 +5,7 @@
 #include "session/checks.h"
 #include "uplink/discover.h"
 
+#include <errno.h>
 #include <string.h>
 
 /* A link that comes up has its address before its route. */
@@ -75,6 +76,64 @@ static void refresh(const struct machine_follow *f, struct uplink *u, const stru
         policy_uplink_changed(f->proxy->policy, u, "address");
 }
 
+/* --- links that come to serve ----------------------------------------------------------------------------
+ */
+
+/* @return 0 or negative errno; then the set is as before */
+static int add(struct machine_follow *f, const struct uplink_spec *spec, const struct machine *m)
+{
+    struct uplink_set *set = f->proxy->uplinks;
+    int r = uplink_set_add(set, spec, m);
+
+    if (r < 0)
+        return r;
+    struct uplink *u = set->items[set->n - 1];
+    r = name_servers_add(f->names, u);
+    if (r == 0)
+        r = checks_add(f->proxy->checks, u);
+    if (r < 0) {
+        resolver_free(u->resolver);
+        uplink_set_drop_last(set);
+        return r;
+    }
+    if (f->ledger)
+        ledger_add(f->ledger, u);
+    return 0;
+}
+
+static void log_added(const struct uplink_spec *spec, int err)
+{
+    struct log_line l;
+
+    log_begin(&l, err < 0 ? LOG_WARN : LOG_INFO,
+              err == -ENOSPC ? "a link has come that there is no room for among the uplinks"
+              : err < 0      ? "a link has come that cannot be used"
+                             : "uplink added");
+    log_str(&l, "uplink", spec->interface);
+    if (err < 0)
+        log_str(&l, "error", strerror(-err));
+    log_end(&l);
+}
+
+static void take_up_new(struct machine_follow *f, const struct machine *m)
+{
+    struct uplink_set *set = f->proxy->uplinks;
+    struct uplink_spec spec;
+
+    while (f->config->n_uplinks == 0 && discover_new(set, m, &spec)) {
+        int r = add(f, &spec, m);
+        if (r == 0 || !f->told_full)
+            log_added(&spec, r);
+        f->told_full = r < 0;
+        if (r < 0)
+            return;
+        policy_uplink_changed(f->proxy->policy, set->items[set->n - 1], "up");
+    }
+}
+
+/* --- what is lost -----------------------------------------------------------------------------------------
+ */
+
 static void cut_by(struct machine_follow *f, const struct uplink *u, const struct addr_change *change)
 {
     size_t n = proxy_cut(f->proxy, u, change);
@@ -134,6 +193,7 @@ static void look(struct machine_follow *f, bool routes)
     gateways_refresh(f->gateways, uplinks, &m);
     for (size_t i = 0; i < uplinks->n; i++)
         refresh(f, uplinks->items[i], &m);
+    take_up_new(f, &m);
     cut_lost(f, &m);
     dead_lines_look(&f->proxy->dead_lines);
     follow_listeners(f->proxy, &m);

@@ -1,11 +1,13 @@
-/* Follows the machine while it runs: links that come, go or lose their carrier, addresses that change.
- * Uplinks are brought up to date, the policy and the log are told, and what came from an address that is gone
- * is cut off. */
+/* Follows the machine while it runs: links that come, go or lose their carrier, addresses and routes that
+ * change. Uplinks are brought up to date, the policy and the log are told, and what came from an address that
+ * is gone is cut off. Where the config names no uplinks, links that come to serve are taken up as uplinks;
+ * they stay, and are down while they are away. */
 #ifndef STEERWAY_CONTROL_MACHINE_FOLLOW_H
 #define STEERWAY_CONTROL_MACHINE_FOLLOW_H
 
 #include "control/config.h"
 #include "control/gateways.h"
+#include "control/ledger.h"
 #include "control/name_servers.h"
 #include "net/machine_watch.h"
 #include "session/proxy.h"
@@ -17,10 +19,12 @@ struct machine_follow {
     struct proxy *proxy;
     struct name_servers *names;
     const struct gateways *gateways;
-    struct cidr_set *local;          /* what goes direct, of the machine's own networks */
-    ev_timer routes;                 /* a while after a change: whether packets find a way out */
-    ev_timer recheck;                /* changes that no event tells of, such as routes */
-    struct addr_places places;       /* the addresses that the machine had at the last look */
+    struct ledger *ledger;     /* the owner's, set before the start; NULL: what comes later begins anew */
+    bool told_full;            /* more links have come than there is room for */
+    struct cidr_set *local;    /* what goes direct, of the machine's own networks */
+    ev_timer routes;           /* a while after a change: whether packets find a way out */
+    ev_timer recheck;          /* changes that no event tells of, such as routes */
+    struct addr_places places; /* the addresses that the machine had at the last look */
     bool told_routeless[UPLINK_MAX]; /* by id - 1 */
 };
 

@@ -167,7 +167,7 @@ void name_servers_refresh(struct name_servers *n, const struct machine *m)
 int name_servers_open(struct name_servers *n, struct ev_loop *loop, const struct config *config,
                       struct uplink_set *uplinks)
 {
-    *n = (struct name_servers){.config = config, .uplinks = uplinks};
+    *n = (struct name_servers){.config = config, .uplinks = uplinks, .loop = loop};
     int r = config->dns_servers ? dns_servers_parse(&n->set, config->dns_servers) : 0;
 
     resolver_commons_init(&n->commons, NULL);
@@ -178,8 +178,13 @@ int name_servers_open(struct name_servers *n, struct ev_loop *loop, const struct
     if (r == 0)
         resolver_use_system(n->direct, n->system);
     for (size_t i = 0; r == 0 && i < uplinks->n; i++)
-        r = resolver_new(&uplinks->items[i]->resolver, loop, &n->commons, config->dial_timeout_s);
+        r = name_servers_add(n, uplinks->items[i]);
     return r;
+}
+
+int name_servers_add(struct name_servers *n, struct uplink *u)
+{
+    return resolver_new(&u->resolver, n->loop, &n->commons, n->config->dial_timeout_s);
 }
 
 void name_servers_close(struct name_servers *n)

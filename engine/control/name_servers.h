@@ -17,6 +17,7 @@
 struct name_servers {
     const struct config *config;
     struct uplink_set *uplinks;
+    struct ev_loop *loop;
     struct resolver_commons commons;
     struct dns_system *system;  /* of the machine's own way */
     struct resolver *direct;    /* by the kernel's own routing */
@@ -27,6 +28,9 @@ struct name_servers {
 /** Give each uplink a resolver. @return 0, -ENOMEM, -EINVAL */
 MUST_CHECK int name_servers_open(struct name_servers *n, struct ev_loop *loop, const struct config *config,
                                  struct uplink_set *uplinks);
+
+/** The same for an uplink that comes later. @return 0, -ENOMEM */
+MUST_CHECK int name_servers_add(struct name_servers *n, struct uplink *u);
 
 /** Look anew, and tell the log what is another than before. */
 void name_servers_refresh(struct name_servers *n, const struct machine *m);

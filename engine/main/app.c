@@ -285,6 +285,7 @@ static void start_hands(struct app *a)
 void app_start(struct app *a)
 {
     start_hands(a);
+    a->follow.ledger = &a->ledger;
     int r = machine_follow_start(&a->follow, a->config, &a->proxy, &a->local, &a->names, &a->gateways);
     if (r < 0)
         log_no_events(r);

@@ -3,6 +3,7 @@
 #include "control/startup.h"
 #include "main/app.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -152,12 +153,25 @@ static int serve(const struct config *config, const struct paths *paths, const s
     return r;
 }
 
+static void log_no_links(const char *why)
+{
+    struct log_line l;
+
+    log_begin(&l, LOG_WARN, "waiting for a link that can serve as an uplink");
+    log_str(&l, "why", why);
+    log_end(&l);
+}
+
 static int start(struct config *config, const struct paths *paths, const struct machine *m, char *err)
 {
     struct uplink_set uplinks = {.n = 0};
     struct policy *policy = NULL;
     int r = startup_uplinks(config, m, &uplinks, err);
 
+    if (r == -ENOENT) { /* links may come */
+        log_no_links(err);
+        r = 0;
+    }
     if (r == 0)
         r = command_load_policy(config, paths, &uplinks, &policy, err);
     if (r == 0)

@@ -66,14 +66,20 @@ static bool wants_temporary(const struct sender *s)
     return s->ipv6 == EGRESS_IPV6_SYSTEM ? s->link->temporary6 : s->ipv6 == EGRESS_IPV6_TEMPORARY;
 }
 
+static int sender_init(struct sender *s, const struct machine *m)
+{
+    s->n_own =
+        machine_sources(m, s->link->index, s->family, s->family == AF_INET6 && wants_temporary(s), s->own);
+    return machine_internet(s->family, &s->to);
+}
+
 struct source source_choose(const struct machine *m, const struct machine_link *link, int family,
                             uint32_t mark, enum egress_ipv6 ipv6)
 {
     struct sender s = {.link = link, .family = family, .mark = mark, .ipv6 = ipv6};
     struct source found = {.addr = {.in6 = {.sin6_family = AF_UNSPEC}}};
 
-    s.n_own = machine_sources(m, link->index, family, family == AF_INET6 && wants_temporary(&s), s.own);
-    if (machine_internet(family, &s.to) < 0)
+    if (sender_init(&s, m) < 0)
         return found;
     if (find_by_route(&s, &found.addr)) {
         found.floats = s.n_own > 1 || !is_own(&s, &found.addr);
@@ -86,4 +92,19 @@ struct source source_choose(const struct machine *m, const struct machine_link *
         best++;
     found.addr = *s.own[best < s.n_own ? best : 0];
     return found;
+}
+
+bool source_leads_out(const struct machine *m, const struct machine_link *link, int family)
+{
+    struct sender s = {.link = link, .family = family};
+    struct addr any;
+    size_t i = 0;
+
+    if (sender_init(&s, m) < 0)
+        return false;
+    if (find_by_route(&s, &any))
+        return true;
+    while (i < s.n_own && !leads_out(&s, s.own[i]))
+        i++;
+    return i < s.n_own;
 }

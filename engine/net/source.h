@@ -30,4 +30,8 @@ struct source {
 struct source source_choose(const struct machine *m, const struct machine_link *link, int family,
                             uint32_t mark, enum egress_ipv6 ipv6);
 
+/** Whether packets that are bound to the link find a way to the internet, by its own addresses or by that
+ * which the route names: it has a default route that the machine's rules lead to. */
+bool source_leads_out(const struct machine *m, const struct machine_link *link, int family);
+
 #endif

@@ -20,12 +20,18 @@ struct check {
     struct probe probe;
 };
 
+/* Of one uplink. */
+struct checks_of {
+    struct check items[2];
+    size_t n;
+    struct checks_targets targets;
+};
+
 struct checks {
     struct proxy *proxy;
     double interval_s;
-    struct check *items;
-    size_t n;
-    struct checks_targets *targets; /* by the uplink's id - 1 */
+    struct checks_targets common;     /* of uplinks that have none of their own */
+    struct checks_of *of[UPLINK_MAX]; /* by the uplink's id - 1; NULL for none */
 };
 
 /* --- targets -------------------------------------------------------------------------------------------- */
@@ -169,7 +175,7 @@ static void begin(struct check *c, const struct checks_targets *targets)
 static void on_due(struct ev_loop *loop, ev_timer *timer, int events)
 {
     struct check *c = container_of(timer, struct check, timer);
-    const struct checks_targets *targets = &c->all->targets[c->uplink->view.id - 1];
+    const struct checks_targets *targets = &c->all->of[c->uplink->view.id - 1]->targets;
     bool received = uplink_received(c->uplink, c->family) > c->received;
     bool speaks = (c->uplink->upstream || egress_allows(&c->uplink->egress, c->family)) && c->uplink->view.up;
     bool well = uplink_health_state(c->uplink, c->family) == HEALTH_UP;
@@ -190,59 +196,65 @@ static void init(struct checks *all, struct check *c, struct uplink *u, int fami
     wait_for(c, 0);
 }
 
-static int parse_all(struct checks *c, const char *text)
+int checks_add(struct checks *all, struct uplink *u)
 {
-    const struct uplink_set *set = c->proxy->uplinks;
-    struct checks_targets common;
-    int r = checks_targets_parse(&common, text);
+    static const int families[] = {AF_INET, AF_INET6};
+    struct checks_of *of = all ? calloc(1, sizeof *of) : NULL;
 
-    for (size_t i = 0; r == 0 && i < set->n; i++)
-        r = checks_targets_for(&c->targets[i], set->items[i], &common);
-    return r;
+    if (!of)
+        return all ? -ENOMEM : 0;
+    int r = checks_targets_for(&of->targets, u, &all->common);
+    if (r < 0) {
+        free(of);
+        return r;
+    }
+    all->of[u->view.id - 1] = of;
+    while (of->n < (u->upstream ? 1 : ARRAY_LEN(families))) {
+        init(all, &of->items[of->n], u, families[of->n]);
+        of->n++;
+    }
+    return 0;
 }
 
 int checks_new(struct checks **ret, struct proxy *proxy, const struct checks_options *options)
 {
-    static const int families[] = {AF_INET, AF_INET6};
     const struct uplink_set *set = proxy->uplinks;
     struct checks *c = calloc(1, sizeof *c);
 
     if (!c)
         return -ENOMEM;
     *c = (struct checks){.proxy = proxy, .interval_s = options->interval_s};
-    c->items = calloc(set->n * ARRAY_LEN(families) + 1, sizeof *c->items);
-    c->targets = calloc(set->n + 1, sizeof *c->targets);
-    int r = c->items && c->targets ? parse_all(c, options->targets) : -ENOMEM;
+    int r = checks_targets_parse(&c->common, options->targets);
+    for (size_t i = 0; r == 0 && i < set->n; i++)
+        r = checks_add(c, set->items[i]);
     if (r < 0) {
         checks_free(c);
         return r;
     }
-    for (size_t i = 0; i < set->n; i++)
-        for (size_t k = 0; k < (set->items[i]->upstream ? 1 : ARRAY_LEN(families)); k++)
-            init(c, &c->items[c->n++], set->items[i], families[k]);
     *ret = c;
     return 0;
 }
 
 void checks_free(struct checks *c)
 {
-    if (!c)
-        return;
-    for (size_t i = 0; i < c->n; i++) {
-        probe_cancel(&c->items[i].probe);
-        ev_timer_stop(c->proxy->loop, &c->items[i].timer);
+    for (size_t i = 0; c && i < ARRAY_LEN(c->of); i++) {
+        struct checks_of *of = c->of[i];
+        for (size_t k = 0; of && k < of->n; k++) {
+            probe_cancel(&of->items[k].probe);
+            ev_timer_stop(c->proxy->loop, &of->items[k].timer);
+        }
+        free(of);
     }
-    free(c->items);
-    free(c->targets);
     free(c);
 }
 
 void checks_hurry(struct checks *c, const struct uplink *u)
 {
-    for (size_t i = 0; c && i < c->n; i++) {
-        struct check *check = &c->items[i];
-        if (check->uplink == u && !check->probe.running &&
-            ev_timer_remaining(c->proxy->loop, &check->timer) > HEALTH_RETRY_S)
+    struct checks_of *of = c ? c->of[u->view.id - 1] : NULL;
+
+    for (size_t i = 0; of && i < of->n; i++) {
+        struct check *check = &of->items[i];
+        if (!check->probe.running && ev_timer_remaining(c->proxy->loop, &check->timer) > HEALTH_RETRY_S)
             wait_for(check, 0);
     }
 }

@@ -37,6 +37,9 @@ MUST_CHECK int checks_new(struct checks **ret, struct proxy *proxy, const struct
 /** NULL is let through. */
 void checks_free(struct checks *c);
 
+/** Check an uplink that comes later as well. NULL is let through. @return 0, -ENOMEM, -EINVAL */
+MUST_CHECK int checks_add(struct checks *c, struct uplink *u);
+
 /** Something is strange, or new, about it: check it soon, unless that is due within a few seconds anyway.
  * NULL is let through. */
 void checks_hurry(struct checks *c, const struct uplink *u);

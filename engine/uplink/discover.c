@@ -1,5 +1,7 @@
 #include "uplink/discover.h"
 
+#include "net/source.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -64,7 +66,7 @@ const char *discover_objection(const struct machine *m, const struct machine_lin
         return "down";
     if (!link->carrier)
         return "no carrier";
-    if (is_bridge(link))
+    if (is_bridge(link) && !link->default4 && !link->default6)
         return "bridge";
     if (is_member(m, link))
         return "member of a bridge or bond";
@@ -95,6 +97,40 @@ int discover_add_all(struct uplink_set *set, const struct machine *m)
         added++;
     }
     return added;
+}
+
+static bool is_in(const struct uplink_set *set, const char *name)
+{
+    for (size_t i = 0; i < set->n; i++)
+        if (strcmp(set->items[i]->name, name) == 0)
+            return true;
+    return false;
+}
+
+/* A machine that was read without its routes: the kernel is asked, of links that may be lines. */
+static bool is_line_by_now(const struct machine *m, const struct machine_link *link)
+{
+    struct machine_link asked = *link;
+
+    asked.default4 = asked.default6 = true;
+    if (discover_objection(m, &asked))
+        return false;
+    asked.default4 = source_leads_out(m, link, AF_INET);
+    asked.default6 = source_leads_out(m, link, AF_INET6);
+    return !discover_objection(m, &asked);
+}
+
+bool discover_new(const struct uplink_set *set, const struct machine *m, struct uplink_spec *ret)
+{
+    for (size_t i = 0; i < m->n_links; i++) {
+        const struct machine_link *link = &m->links[i];
+        if (is_in(set, link->name) || !is_line_by_now(m, link))
+            continue;
+        *ret = (struct uplink_spec){.kind = UPLINK_INTERFACE, .weight = 1, .tier = 1};
+        memcpy(ret->interface, link->name, sizeof ret->interface);
+        return true;
+    }
+    return false;
 }
 
 /* --- does it leave at all? ------------------------------------------------------------------------------ */

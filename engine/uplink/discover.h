@@ -4,7 +4,8 @@
 
 #include "uplink/uplink.h"
 
-/** Why a link would not be used by default; NULL when it would: "loopback", "down", "no carrier", "bridge",
+/** Why a link would not be used by default; NULL when it would: "loopback", "down", "no carrier", "bridge"
+ *  (without a default route),
  *  "member of a bridge or bond", "container" (a veth without a default route), "virtual" (dummy, ifb, tunnels
  * and VPNs, whose packets leave by another link), "no address", "no default route" (of a family that it has
  * an address of). A veth with a default route of its own is a container's network card seen from within, and
@@ -13,6 +14,10 @@ const char *discover_objection(const struct machine *m, const struct machine_lin
 
 /** Add every link without an objection. @return how many were added, or negative errno */
 MUST_CHECK int discover_add_all(struct uplink_set *set, const struct machine *m);
+
+/** A link that has come to serve as an uplink, and is not in the set by its name. Which links have default
+ * routes is asked of the kernel, so m need not have been read with routes. @return false for none */
+bool discover_new(const struct uplink_set *set, const struct machine *m, struct uplink_spec *ret);
 
 /** A warning when packets of this uplink would find no way out: asks the kernel for a route by its device,
  *  from its address, to a public address of each family it serves. Writes two sentences for each family

@@ -107,6 +107,11 @@ int uplink_set_add(struct uplink_set *set, const struct uplink_spec *spec, const
     return 0;
 }
 
+void uplink_set_drop_last(struct uplink_set *set)
+{
+    uplink_free(set->items[--set->n]);
+}
+
 void uplink_set_done(struct uplink_set *set)
 {
     for (size_t i = 0; i < set->n; i++)

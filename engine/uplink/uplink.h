@@ -127,6 +127,8 @@ void uplink_spec_done(struct uplink_spec *spec);
  *  @return 0, -EEXIST for a name that is taken, -ENOSPC over UPLINK_MAX, -ENOMEM */
 MUST_CHECK int uplink_set_add(struct uplink_set *set, const struct uplink_spec *spec,
                               const struct machine *m);
+/** Take back the last one that was added, of which nobody has heard yet. */
+void uplink_set_drop_last(struct uplink_set *set);
 void uplink_set_done(struct uplink_set *set);
 
 /** Take up, families and egress anew from a snapshot, and from the kernel's routes: an interface that is

@@ -5,8 +5,10 @@ import json
 import pytest
 
 from lab.clients import curl_by
+from lab.http import HttpOrigin, response
 from lab.proxy import BINARY
 from lab.run import run, sh, wait_for
+from lab.topology import OPEN4
 
 
 def listed():
@@ -88,6 +90,93 @@ def test_a_start_without_uplinks_uses_every_line(start, lab, web, bridge):
     seen = {lab.uplink_of(curl_by("socks5", proxy).ok().text.strip()) for _ in range(6)}
     assert seen == {"wan1", "wan2", "wan3"}
     assert all(count > before[name] for name, count in lab.tcp_sent().items())
+
+
+def uplinks_of(proxy):
+    return [u["name"] for u in proxy.ask("uplinks")["uplinks"]]
+
+
+def seen_in(n, proxy):
+    """The addresses by which n connections leave."""
+    return {curl_by("socks5h", proxy, host="web4.test").ok().text.strip() for _ in range(n)}
+
+
+def test_a_link_that_comes_later_is_used_as_well(start, lab, web, names):
+    lab.wan3.remove()
+    proxy = start("--policy", "round_robin")
+    assert uplinks_of(proxy) == ["wan1", "wan2"]
+    lab.wan3.restore()
+    wait_for(lambda: uplinks_of(proxy) == ["wan1", "wan2", "wan3"], "it is taken up", 1)
+    assert [line["uplink"] for line in proxy.events("uplink added")] == ["wan3"]
+    assert seen_in(6, proxy) == {u.addr4 for u in lab.uplinks}
+    assert lab.wan3.addr4 in {client for _, _, client in names.asked}, "names are asked for by it"
+    assert get_status(proxy, "wan3")["total"] >= 2
+    # It goes, comes back, and is the same uplink.
+    lab.wan3.remove()
+    wait_for(lambda: proxy.events("uplink down", uplink="wan3"), "it is gone", 1)
+    assert seen_in(4, proxy) == {lab.wan1.addr4, lab.wan2.addr4}
+    lab.wan3.restore()
+    wait_for(lambda: proxy.events("uplink up", uplink="wan3"), "it is back", 1)
+    assert seen_in(6, proxy) == {u.addr4 for u in lab.uplinks}
+    assert uplinks_of(proxy) == ["wan1", "wan2", "wan3"]
+    proxy.reload()
+    proxy.wait_event("policy reloaded")
+    assert seen_in(6, proxy) == {u.addr4 for u in lab.uplinks}
+
+
+def get_status(proxy, name):
+    return next(u for u in proxy.ask("uplinks")["uplinks"] if u["name"] == name)
+
+
+def test_a_link_that_comes_later_is_checked(start, lab, origin, names):
+    server = HttpOrigin(origin, lambda *_: response(204, phrase="No Content"))
+    lab.wan3.remove()
+    start("--check-interval", "1", check=f"http://{OPEN4}:{server.port}/")
+    lab.wan3.restore()
+    wait_for(lambda: lab.wan3.addr4 in server.peers, "it is checked", 5)
+
+
+def test_named_uplinks_are_all_there_are(start, lab, web):
+    lab.wan3.remove()
+    proxy = start("wan1", "wan2")
+    lab.wan3.restore()
+    sh("ip address add 192.168.99.1/32 dev lan0")  # a change that is heard of after that
+    wait_for(lambda: proxy.events("the networks of this machine have changed"), "changes are heard of", 1)
+    try:
+        assert uplinks_of(proxy) == ["wan1", "wan2"]
+    finally:
+        sh("ip address delete 192.168.99.1/32 dev lan0")
+
+
+def test_a_bridge_that_takes_over_the_line(start, lab, web):
+    if run("ip", "link", "add", "br9", "type", "bridge").code != 0:
+        pytest.skip("this kernel has no bridges")
+    lab.wan2.broken = True
+    proxy = start("--policy", "round_robin")
+    try:
+        sh("ip address flush dev wan2 scope global")
+        sh("ip link set wan2 master br9")
+        sh("ip link set br9 up")
+        sh(f"ip address add {lab.wan2.addr4}/24 dev br9")
+        sh(f"ip route add default via {lab.wan2.gateway4} dev br9 metric 200")
+        wait_for(lambda: "br9" in uplinks_of(proxy), "it is taken up", 5)
+        assert listed()["br9"]["used"] is True
+        assert seen_in(6, proxy) == {u.addr4 for u in lab.uplinks}
+        assert get_status(proxy, "br9")["total"] == 2 and get_status(proxy, "wan2")["state"] == "down"
+    finally:
+        run("ip", "link", "delete", "br9")
+
+
+def test_a_start_before_any_link_is_there(start, lab, web):
+    for uplink in lab.uplinks:
+        uplink.down()
+    proxy = start()
+    assert "wan1 (down)" in proxy.events("waiting for a link that can serve as an uplink")[0]["why"]
+    assert curl_by("socks5", proxy).code != 0
+    for uplink in lab.uplinks[:2]:
+        uplink.restore()
+    wait_for(lambda: sorted(uplinks_of(proxy)) == ["wan1", "wan2"], "they are taken up", 1)
+    assert seen_in(4, proxy) <= {lab.wan1.addr4, lab.wan2.addr4}
 
 
 def test_the_banner(start, lab):

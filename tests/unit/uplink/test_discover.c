@@ -81,10 +81,13 @@ static void test_each_objection_alone(void **state)
     link->carrier = false;
     assert_objection(&made, link, "no carrier");
     *link = good;
+    link->default4 = false;
     (void)snprintf(link->kind, sizeof link->kind, "bridge");
     assert_objection(&made, link, "bridge");
     (void)snprintf(link->kind, sizeof link->kind, "openvswitch");
     assert_objection(&made, link, "bridge");
+    link->default4 = true; /* the line is a member of it */
+    assert_objection(&made, link, NULL);
     *link = good;
     link->master = 77;
     assert_objection(&made, link, "member of a bridge or bond");
@@ -269,6 +272,49 @@ static void test_real_machine(void **state)
     (void)state;
 }
 
+/* As a machine is read that is looked at often: without its routes. */
+static void test_links_that_come_later(void **state)
+{
+    static const struct {
+        const char *change, *name; /* what has come, or NULL */
+    } steps[] = {
+        {"", "fibre"},
+        {"", NULL},
+        {"route add default via 10.0.2.1 dev lte metric 50\n", "lte"},
+        {"", NULL},
+        {"route add default via 10.0.3.1 dev lan table 103\n", NULL}, /* no rule leads there */
+        {"rule add from 10.0.3.2 table 103\n", "lan"},
+        {"link add br0 type bridge\nlink set lte-peer master br0\nlink set br0 up\n"
+         "addr add 10.0.9.1/24 dev br0\n",
+         NULL},
+        {"route add default via 10.0.9.9 dev br0 metric 10\n", "br0"},
+        {"", NULL},
+    };
+    struct uplink_set set = {.n = 0};
+    struct uplink_spec spec;
+    struct machine m;
+
+    lines_enter("route add default via 10.0.1.1 dev fibre metric 100\n");
+    for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+        netns_ip(steps[i].change);
+        if (strstr(steps[i].change, "br0 up")) { /* the kernel tells of its carrier a little later */
+            netns_read(&m, "br0", true);
+            machine_done(&m);
+        }
+        assert_int_equal(machine_read_links(&m), 0);
+        assert_int_equal(discover_new(&set, &m, &spec), steps[i].name != NULL);
+        if (steps[i].name) {
+            assert_string_equal(spec.interface, steps[i].name);
+            assert_int_equal(uplink_set_add(&set, &spec, &m), 0);
+        }
+        machine_done(&m);
+    }
+    uplink_set_drop_last(&set);
+    assert_int_equal(set.n, 3);
+    uplink_set_done(&set);
+    (void)state;
+}
+
 static void test_no_warning(void **state)
 {
     static const char *const fine[] = {"fibre", "lte", "10.0.1.2", "nosuch0", "10.9.9.9"};
@@ -425,6 +471,7 @@ int main(void)
         cmocka_unit_test(test_addresses_that_do_not_count),
         cmocka_unit_test(test_add_all),
         cmocka_unit_test(test_real_machine),
+        cmocka_unit_test(test_links_that_come_later),
         cmocka_unit_test(test_no_warning),
         cmocka_unit_test(test_an_address_needs_a_route_of_its_link),
         cmocka_unit_test(test_no_route),
