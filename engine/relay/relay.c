@@ -1,16 +1,11 @@
-#include "relay/relay.h"
+#include "relay/relay_internal.h"
 
 #include "base/clock.h"
-#include "net/keepalive.h"
 
 #include <errno.h>
-#include <linux/sockios.h>
-#include <math.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <poll.h>
 #include <stdlib.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -20,37 +15,12 @@ enum { MUCH_MOVED = 256 * 1024 };
 /* After a reset: how long, and how often looked at, the other side may take for what came before it. */
 static const double LAST_WORDS_S = 2, LAST_WORDS_POLL_S = 0.01;
 
-/* Looks in one idle time. What a slow peer takes from the kernel shows only when somebody looks, so idleness
- * is noticed late by up to this part of its time. */
-enum { LOOKS_AN_IDLE_TIME = 8 };
-
-/* How often a half-closed side is looked at: nobody reads it any more, so nothing else tells of its reset. */
-static const double HALF_CLOSED_LOOK_S = 2;
-
-/* The first look comes no later: few connections live so long, and only those need keepalives. */
-static const double FIRST_LOOK_S = KEEPALIVE_IDLE_S / 2;
-
 struct last_words {
     ev_timer poll;
     struct relay *relay;
     struct relay_side *of;
     double until_s;
 };
-
-static struct relay *relay_of(struct relay_side *s)
-{
-    return s->is_client ? container_of(s, struct relay, client) : container_of(s, struct relay, upstream);
-}
-
-static struct relay_side *other(struct relay_side *s)
-{
-    return s->is_client ? &relay_of(s)->upstream : &relay_of(s)->client;
-}
-
-static int side_fd(const struct relay_side *s)
-{
-    return s->io.fd;
-}
 
 /* Close so that the peer sees a reset instead of an orderly end. */
 static void close_reset(int fd)
@@ -70,7 +40,7 @@ static double rtt_of(int fd)
     return info.tcpi_rtt * 1e-6;
 }
 
-static void relay_finish(struct relay *r, enum relay_end end)
+void relay_finish(struct relay *r, enum relay_end end)
 {
     struct relay_side *sides[] = {&r->client, &r->upstream};
 
@@ -79,39 +49,29 @@ static void relay_finish(struct relay *r, enum relay_end end)
         ev_timer_stop(r->room->loop, &r->last_words->poll);
     free(r->last_words);
     r->last_words = NULL;
-    r->upstream_rtt_s = rtt_of(side_fd(&r->upstream));
+    r->upstream_rtt_s = rtt_of(relay_side_fd(&r->upstream));
     for (size_t i = 0; i < ARRAY_LEN(sides); i++) {
         struct relay_side *s = sides[i];
         ev_io_stop(r->room->loop, &s->io);
         /* A side that has had our FIN has had everything; any other would take a plain close for the end of
          * its data. */
         if (end == RELAY_RESET || end == RELAY_CUT || !s->write_ended)
-            close_reset(side_fd(s));
+            close_reset(relay_side_fd(s));
         else
-            (void)close(side_fd(s));
+            (void)close(relay_side_fd(s));
         pump_done(&s->in, &r->room->pump);
     }
     r->room->events->done(r, end); /* r may be gone */
 }
 
-/* Octets sent to a side that its peer has not acknowledged, and those not sent yet. */
-static size_t undelivered(const struct relay_side *s)
-{
-    int queued = 0;
-
-    if (ioctl(side_fd(s), SIOCOUTQ, &queued) < 0 || queued < 0)
-        queued = 0;
-    return (size_t)queued + pump_waiting(&s->in);
-}
-
 static bool wants_input(struct relay_side *s)
 {
-    return !s->read_ended && !relay_of(s)->last_words && pump_waiting(&other(s)->in) == 0;
+    return !s->read_ended && !relay_of_side(s)->last_words && pump_waiting(&relay_other(s)->in) == 0;
 }
 
 static void side_watch(struct relay_side *s)
 {
-    struct ev_loop *loop = relay_of(s)->room->loop;
+    struct ev_loop *loop = relay_of_side(s)->room->loop;
     int events = (wants_input(s) ? EV_READ : 0) | (pump_waiting(&s->in) > 0 ? EV_WRITE : 0);
 
     if (events == (ev_is_active(&s->io) ? s->io.events : 0))
@@ -126,7 +86,7 @@ static void side_watch(struct relay_side *s)
 static void on_last_words(struct ev_loop *loop, ev_timer *w, int events)
 {
     struct last_words *words = container_of(w, struct last_words, poll);
-    bool delivered = undelivered(words->of) == 0;
+    bool delivered = relay_undelivered(words->of) == 0;
 
     (void)loop;
     (void)events;
@@ -137,12 +97,12 @@ static void on_last_words(struct ev_loop *loop, ev_timer *w, int events)
 
 /* A side was reset. The other shall be reset too, but not before it has what was said before: closing with a
  * reset throws away what the kernel has not delivered. */
-static void relay_break(struct relay *r, struct relay_side *broken)
+void relay_break(struct relay *r, struct relay_side *broken)
 {
-    struct relay_side *survivor = other(broken);
+    struct relay_side *survivor = relay_other(broken);
 
     r->upstream_broke = broken == &r->upstream;
-    if (undelivered(survivor) > 0)
+    if (relay_undelivered(survivor) > 0)
         r->last_words = malloc(sizeof *r->last_words);
     if (!r->last_words)
         return relay_finish(r, RELAY_RESET);
@@ -165,16 +125,16 @@ static bool finished(const struct relay *r)
  * @return false when the socket is broken */
 static bool end_when_drained(struct relay_side *sink)
 {
-    if (sink->write_ended || !other(sink)->read_ended || pump_waiting(&sink->in) > 0)
+    if (sink->write_ended || !relay_other(sink)->read_ended || pump_waiting(&sink->in) > 0)
         return true;
     sink->write_ended = true;
     /* The last one of the two travels with the close that follows. */
-    return finished(relay_of(sink)) || shutdown(side_fd(sink), SHUT_WR) == 0;
+    return finished(relay_of_side(sink)) || shutdown(relay_side_fd(sink), SHUT_WR) == 0;
 }
 
 static void note_received(struct relay_side *source, size_t n)
 {
-    struct relay *r = relay_of(source);
+    struct relay *r = relay_of_side(source);
 
     tally_add(source->is_client ? &r->tally.tx : &r->tally.rx, n);
     r->last_activity_s = clock_coarse_s();
@@ -184,96 +144,31 @@ static void note_received(struct relay_side *source, size_t n)
         r->room->events->woke(r);
 }
 
-/* Octets that the other side has sent for it. */
-static uint64_t sent_to(struct relay_side *s)
-{
-    struct relay *r = relay_of(s);
-
-    return tally_get(s->is_client ? &r->tally.rx : &r->tally.tx);
-}
-
-/* Whether a side has been reset. One that ended both directions in good order hangs up as well, but has no
- * error; asking does not take the error away. */
-static bool was_reset(const struct relay_side *s)
-{
-    struct pollfd p = {.fd = side_fd(s)};
-
-    return poll(&p, 1, 0) == 1 && (p.revents & POLLERR);
-}
-
-/* Note how much the peer's kernel has taken in all; what was sent before the relay began makes that a
- * constant too little. @return whether it has changed since the last look, if there was one */
-static bool note_delivered(struct relay_side *s)
-{
-    uint64_t delivered = sent_to(s) - undelivered(s);
-    bool changed = s->looked && delivered != s->delivered;
-
-    s->delivered = delivered;
-    s->looked = true;
-    return changed;
-}
-
-/* Traffic does not touch the timer; when it rings, on_look sees how long the silence has really been. */
-static void look_later(struct relay *r)
-{
-    double after = INFINITY, idle_s = r->room->idle_s;
-
-    if (idle_s > 0)
-        after = fmin(r->last_activity_s + idle_s - clock_now_s(), idle_s / LOOKS_AN_IDLE_TIME);
-    if (r->client.read_ended || r->upstream.read_ended)
-        after = fmin(after, HALF_CLOSED_LOOK_S);
-    if (!r->keeps_alive)
-        after = fmin(after, FIRST_LOOK_S);
-    if (!isinf(after))
-        wheel_set(&r->room->looks, &r->look, after);
-}
-
-static void on_look(struct wheel *w, struct wheel_entry *e)
-{
-    struct relay *r = container_of(e, struct relay, look);
-    struct relay_side *sides[] = {&r->client, &r->upstream};
-
-    (void)w;
-    if (!r->keeps_alive)
-        keepalive_set(side_fd(&r->upstream));
-    r->keeps_alive = true;
-    for (size_t i = 0; i < ARRAY_LEN(sides); i++) {
-        struct relay_side *s = sides[i];
-        if (note_delivered(s))
-            r->last_activity_s = clock_now_s();
-        /* A peer that is slow to take what came before the reset keeps its time, up to idleness. */
-        if (s->read_ended && was_reset(s) && undelivered(other(s)) == 0)
-            return relay_break(r, s);
-    }
-    if (r->room->idle_s > 0 && clock_now_s() - r->last_activity_s >= r->room->idle_s)
-        return relay_finish(r, RELAY_IDLE);
-    look_later(r);
-}
-
 /* @return whether it goes on as before; else it is at its end, and may be gone */
 static bool on_source_ended(struct relay_side *source)
 {
-    struct relay *r = relay_of(source);
+    struct relay *r = relay_of_side(source);
 
     source->read_ended = true;
     r->last_activity_s = clock_now_s();
     side_watch(source);
-    if (!end_when_drained(other(source)))
-        relay_break(r, other(source));
+    if (!end_when_drained(relay_other(source)))
+        relay_break(r, relay_other(source));
     else if (finished(r))
         relay_finish(r, RELAY_CLOSED);
     else
-        return look_later(r), true;
+        return relay_look_later(r), true;
     return false;
 }
 
 /* @return likewise */
 static bool on_readable(struct relay_side *source)
 {
-    struct relay_side *sink = other(source);
-    struct relay *r = relay_of(source);
+    struct relay_side *sink = relay_other(source);
+    struct relay *r = relay_of_side(source);
     size_t n;
-    enum pump_end end = pump_turn(&sink->in, &r->room->pump, side_fd(source), side_fd(sink), PUMP_ALL, &n);
+    enum pump_end end =
+        pump_turn(&sink->in, &r->room->pump, relay_side_fd(source), relay_side_fd(sink), PUMP_ALL, &n);
 
     if (n > 0)
         note_received(source, n);
@@ -301,8 +196,8 @@ static bool on_readable(struct relay_side *source)
 /* @return likewise */
 static bool on_writable(struct relay_side *sink)
 {
-    struct relay *r = relay_of(sink);
-    int64_t n = pump_flush(&sink->in, &r->room->pump, side_fd(sink));
+    struct relay *r = relay_of_side(sink);
+    int64_t n = pump_flush(&sink->in, &r->room->pump, relay_side_fd(sink));
 
     if (n < 0) {
         if (r->last_words)
@@ -318,7 +213,7 @@ static bool on_writable(struct relay_side *sink)
     side_watch(sink);
     if (r->last_words)
         return true; /* its source was reset: no more will come */
-    side_watch(other(sink));
+    side_watch(relay_other(sink));
     if (!end_when_drained(sink)) {
         relay_break(r, sink);
         return false;
@@ -337,7 +232,7 @@ static bool moved_much(const struct relay *r)
 static void on_event(struct ev_loop *loop, ev_io *w, int events)
 {
     struct relay_side *s = container_of(w, struct relay_side, io);
-    struct relay *r = relay_of(s);
+    struct relay *r = relay_of_side(s);
 
     (void)loop;
     if (events & EV_WRITE && !on_writable(s))
@@ -365,7 +260,7 @@ static int side_begin(struct relay_side *source, struct slice early)
         return -ENOBUFS;
     if (early.len == 0)
         return 0;
-    int err = pump_keep(&other(source)->in, early.data, early.len);
+    int err = pump_keep(&relay_other(source)->in, early.data, early.len);
     if (err == 0)
         note_received(source, early.len);
     return err;
@@ -375,7 +270,7 @@ void relay_room_init(struct relay_room *room, struct ev_loop *loop, double idle_
                      const struct relay_events *events)
 {
     *room = (struct relay_room){.loop = loop, .events = events, .idle_s = idle_s};
-    wheel_init(&room->looks, loop, on_look);
+    wheel_init(&room->looks, loop, relay_on_look);
 }
 
 void relay_room_done(struct relay_room *room)
@@ -398,13 +293,13 @@ int relay_start(struct relay *r, struct relay_room *room, int client_fd, int ups
         struct relay_side *sides[] = {&r->client, &r->upstream};
         for (size_t i = 0; i < ARRAY_LEN(sides); i++) {
             pump_done(&sides[i]->in, &room->pump);
-            close_reset(side_fd(sides[i]));
+            close_reset(relay_side_fd(sides[i]));
         }
         return err;
     }
     side_watch(&r->client);
     side_watch(&r->upstream);
-    look_later(r);
+    relay_look_later(r);
     return 0;
 }
 
@@ -432,10 +327,10 @@ void relay_join(struct relay *r, struct relay_room *room)
     r->room = room;
     for (size_t i = 0; i < ARRAY_LEN(sides); i++) {
         pump_join(&sides[i]->in, &room->pump);
-        ev_io_set(&sides[i]->io, side_fd(sides[i]), sides[i]->io.events); /* to this loop it is new */
+        ev_io_set(&sides[i]->io, relay_side_fd(sides[i]), sides[i]->io.events); /* to this loop it is new */
         side_watch(sides[i]);
     }
-    look_later(r);
+    relay_look_later(r);
 }
 
 void relay_stop(struct relay *r)
