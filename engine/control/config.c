@@ -10,6 +10,8 @@
 
 static const double DIAL_TIMEOUT_S = 10, CHECK_INTERVAL_S = 60, HANDSHAKE_TIMEOUT_S = 30,
                     IDLE_TIMEOUT_S = 3600, DRAIN_TIMEOUT_S = 10, CUT_AFTER_S = 30;
+/* RFC 1122 4.2.3.5: R2, after which a connection is given up, is 100 seconds at least. */
+static const double ACK_TIMEOUT_S = 100;
 
 /* They are there to be asked so, say nothing of who asks, and answer from nearby. */
 static const char CHECK[] =
@@ -33,6 +35,7 @@ void config_init(struct config *c)
         .hedge_s = HEDGE_AUTO,
         .check_interval_s = CHECK_INTERVAL_S,
         .cut_after_s = CUT_AFTER_S,
+        .ack_timeout_s = ACK_TIMEOUT_S,
         .log_level = LOG_INFO,
         .log_format = LOG_TEXT,
     };

@@ -36,7 +36,7 @@ struct config {
     double dial_timeout_s, handshake_timeout_s, idle_timeout_s, drain_timeout_s;
     char *dns_servers; /* NULL for the system's */
     char *check;       /* targets of checks, or "none"; NULL for the default (config_check) */
-    double check_interval_s, cut_after_s;
+    double check_interval_s, cut_after_s, ack_timeout_s;
     char *data_dir; /* holds lua/ and policies/; NULL to look for it */
     char *control;  /* path of the control socket; "none"; NULL for the default place */
     bool fast_open; /* what waits for a destination may go with the SYN */

@@ -404,6 +404,11 @@ int option_set_cut_after(struct config *c, const char *value, char *err)
     return set_seconds(&c->cut_after_s, value, 0, err);
 }
 
+int option_set_ack_timeout(struct config *c, const char *value, char *err)
+{
+    return set_seconds(&c->ack_timeout_s, value, 0, err);
+}
+
 int option_set_idle_timeout(struct config *c, const char *value, char *err)
 {
     return set_seconds(&c->idle_timeout_s, value, TIMEOUT_MIN_S, err);

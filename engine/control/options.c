@@ -180,6 +180,15 @@ const struct option option_table[] = {
      .set = option_set_check_interval,
      .scope = RUN},
     {.group = TIMES,
+     .name = "ack-timeout",
+     .kind = OPTION_NUMBER,
+     .argument = "S",
+     .about =
+         "for a peer with room to acknowledge what was sent, before the connection is reset; 0: as long as "
+         "the kernel waits (default: 100)",
+     .set = option_set_ack_timeout,
+     .scope = RUN},
+    {.group = TIMES,
      .name = "cut-after",
      .kind = OPTION_NUMBER,
      .argument = "S",

@@ -224,6 +224,7 @@ int app_init(struct app *a, const struct config *config, const struct paths *pat
         .hedge_s = config->hedge_s,
         .fast_open = config->fast_open,
         .handshake_timeout_s = config->handshake_timeout_s,
+        .ack_timeout_s = config->ack_timeout_s,
         .cut_after_s = config->cut_after_s,
         .idle_timeout_s = config->idle_timeout_s,
     };

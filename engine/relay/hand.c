@@ -107,7 +107,7 @@ void hand_free(struct hand *h)
     free(h);
 }
 
-int hand_start(struct hand **ret, unsigned number, double idle_s, struct mailbox *news)
+int hand_start(struct hand **ret, unsigned number, const struct relay_room *like, struct mailbox *news)
 {
     struct hand *h = calloc(1, sizeof *h);
     /* As the brain's, whatever LIBEV_FLAGS says. */
@@ -117,7 +117,8 @@ int hand_start(struct hand **ret, unsigned number, double idle_s, struct mailbox
         free(h);
         return -ENOMEM;
     }
-    relay_room_init(&h->room, loop, idle_s, &EVENTS);
+    relay_room_init(&h->room, loop, like->idle_s, &EVENTS);
+    h->room.ack_s = like->ack_s;
     h->news = news;
     list_init(&h->tunnels);
     mailbox_init(&h->orders, loop, on_order);

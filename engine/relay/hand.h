@@ -24,8 +24,10 @@ struct hand {
 
 /** Start a thread. Signals are left to other threads: those of the policies' watchdog must find the brain.
  *  @param number  for its name, from 1
+ *  @param like    a room whose times hold here, too
  *  @return 0, -ENOMEM, -EAGAIN */
-MUST_CHECK int hand_start(struct hand **ret, unsigned number, double idle_s, struct mailbox *news);
+MUST_CHECK int hand_start(struct hand **ret, unsigned number, const struct relay_room *like,
+                          struct mailbox *news);
 
 /** Stop all it carries, and end the thread. The news of that are in the mailbox then. */
 void hand_stop(struct hand *h);

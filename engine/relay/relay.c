@@ -44,6 +44,8 @@ void relay_finish(struct relay *r, enum relay_end end)
 {
     struct relay_side *sides[] = {&r->client, &r->upstream};
 
+    if (end == RELAY_RESET && r->unacked)
+        end = RELAY_UNACKED;
     wheel_cancel(&r->look);
     if (r->last_words)
         ev_timer_stop(r->room->loop, &r->last_words->poll);
@@ -55,7 +57,7 @@ void relay_finish(struct relay *r, enum relay_end end)
         ev_io_stop(r->room->loop, &s->io);
         /* A side that has had our FIN has had everything; any other would take a plain close for the end of
          * its data. */
-        if (end == RELAY_RESET || end == RELAY_CUT || !s->write_ended)
+        if (end == RELAY_RESET || end == RELAY_UNACKED || end == RELAY_CUT || !s->write_ended)
             close_reset(relay_side_fd(s));
         else
             (void)close(relay_side_fd(s));
@@ -138,6 +140,8 @@ static void note_received(struct relay_side *source, size_t n)
 
     tally_add(source->is_client ? &r->tally.tx : &r->tally.rx, n);
     r->last_activity_s = clock_coarse_s();
+    if (!r->stirs)
+        relay_stir(r);
     if (!source->is_client && r->first_rx_s <= 0)
         r->first_rx_s = clock_now_s();
     if (tally_wakes(&r->tally))
@@ -352,6 +356,8 @@ const char *relay_end_name(enum relay_end end)
         return "reset";
     case RELAY_IDLE:
         return "idle";
+    case RELAY_UNACKED:
+        return "unacknowledged";
     case RELAY_STOPPED:
         return "shutdown";
     case RELAY_CUT:

@@ -6,6 +6,7 @@
 #include "base/compiler.h"
 #include "base/slice.h"
 #include "base/tally.h"
+#include "net/ack_wait.h"
 #include "net/wheel.h"
 #include "relay/pump.h"
 
@@ -20,6 +21,7 @@ enum relay_end {
     RELAY_CLOSED,  /* both directions ended with FIN */
     RELAY_RESET,   /* one side reset or broke; the other was reset as well */
     RELAY_IDLE,    /* for idle_s nothing came, and neither peer's kernel took of what waits for it */
+    RELAY_UNACKED, /* one side's peer acknowledges nothing any more (ack_wait.h); both were reset */
     RELAY_STOPPED, /* by relay_stop */
     RELAY_CUT,     /* by relay_cut */
 };
@@ -45,9 +47,10 @@ struct relay_side {
     ev_io io;
     struct pump in; /* what was read from the other side, on its way to this one */
     bool is_client;
-    bool read_ended;    /* its FIN has been seen */
-    bool write_ended;   /* our FIN has been sent, or goes with the close */
-    bool looked;        /* delivered is known */
+    bool read_ended;  /* its FIN has been seen */
+    bool write_ended; /* our FIN has been sent, or goes with the close */
+    bool looked;      /* delivered is known */
+    struct ack_wait wait;
     uint64_t delivered; /* octets its kernel had acknowledged at the last look, give or take a constant */
 };
 
@@ -56,6 +59,7 @@ struct relay_room {
     struct ev_loop *loop;
     const struct relay_events *events;
     double idle_s;      /* silence after which one ends, late by an eighth at most; 0 for never */
+    double ack_s;       /* for which data may stay unacknowledged; 0 for ever. Of relays that begin later */
     struct wheel looks; /* when they are looked at */
     struct pump_room pump;
 };
@@ -71,7 +75,9 @@ struct relay {
     struct tally tally;      /* of octets read: tx from the client, rx from the upstream */
     struct wheel_entry look; /* for what no watcher tells: idleness, and the reset of a half-closed side */
     bool keeps_alive;        /* the upstream is asked for signs of life */
-    bool upstream_broke;     /* in done, with RELAY_RESET: it was the upstream that did */
+    bool stirs;              /* it has moved something since the last look */
+    bool unacked;            /* which broke a side */
+    bool upstream_broke;     /* in done, with RELAY_RESET or RELAY_UNACKED: it was the upstream that did */
     double upstream_rtt_s;   /* in done: the smoothed round trip as TCP measured it; 0: not known */
     double first_rx_s;       /* when the first octet came from the upstream; 0: not yet */
     struct last_words
@@ -99,7 +105,7 @@ void relay_stop(struct relay *r);
 /** Reset both sides now and call done with RELAY_CUT: nothing can arrive any more. */
 void relay_cut(struct relay *r);
 
-/** "closed", "reset", "idle", "shutdown", "cut" */
+/** "closed", "reset", "idle", "unacknowledged", "shutdown", "cut" */
 const char *relay_end_name(enum relay_end end);
 
 #endif

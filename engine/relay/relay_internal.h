@@ -34,6 +34,8 @@ size_t relay_undelivered(const struct relay_side *s);
 /** Traffic does not touch the timer; when it rings, relay_on_look sees how long the silence has really been.
  */
 void relay_look_later(struct relay *r);
+/** It moves something after a rest: from now on it is looked at more often. */
+void relay_stir(struct relay *r);
 void relay_on_look(struct wheel *w, struct wheel_entry *e);
 
 #endif

@@ -55,6 +55,18 @@ static bool note_delivered(struct relay_side *s)
     return changed;
 }
 
+static double ack_look_s(const struct relay *r)
+{
+    return r->room->ack_s > 0 ? r->room->ack_s / ACK_WAIT_LOOKS : INFINITY;
+}
+
+void relay_stir(struct relay *r)
+{
+    r->stirs = true;
+    if (wheel_is_set(&r->look) && wheel_left_s(&r->look) > ack_look_s(r))
+        wheel_set(&r->room->looks, &r->look, ack_look_s(r));
+}
+
 void relay_look_later(struct relay *r)
 {
     double after = INFINITY, idle_s = r->room->idle_s;
@@ -65,6 +77,8 @@ void relay_look_later(struct relay *r)
         after = fmin(after, HALF_CLOSED_LOOK_S);
     if (!r->keeps_alive)
         after = fmin(after, FIRST_LOOK_S);
+    if (r->stirs || ack_wait_is_on(&r->client.wait) || ack_wait_is_on(&r->upstream.wait))
+        after = fmin(after, ack_look_s(r));
     if (!isinf(after))
         wheel_set(&r->room->looks, &r->look, after);
 }
@@ -78,12 +92,16 @@ void relay_on_look(struct wheel *w, struct wheel_entry *e)
     if (!r->keeps_alive)
         keepalive_set(relay_side_fd(&r->upstream));
     r->keeps_alive = true;
+    r->stirs = false;
     for (size_t i = 0; i < ARRAY_LEN(sides); i++) {
         struct relay_side *s = sides[i];
         if (note_delivered(s))
             r->last_activity_s = clock_now_s();
         /* A peer that is slow to take what came before the reset keeps its time, up to idleness. */
         if (s->read_ended && was_reset(s) && relay_undelivered(relay_other(s)) == 0)
+            return relay_break(r, s);
+        r->unacked = ack_wait_look(&s->wait, relay_side_fd(s), r->room->ack_s);
+        if (r->unacked)
             return relay_break(r, s);
     }
     if (r->room->idle_s > 0 && clock_now_s() - r->last_activity_s >= r->room->idle_s)

@@ -113,7 +113,7 @@ int hands_start(struct hands *h, size_t n)
     while (n-- > 0) {
         if (h->n_hands == HANDS_MAX)
             return -ENOSPC;
-        int err = hand_start(&h->hands[h->n_hands], (unsigned)h->n_hands + 1, h->room.idle_s, &h->news);
+        int err = hand_start(&h->hands[h->n_hands], (unsigned)h->n_hands + 1, &h->room, &h->news);
         if (err < 0)
             return err;
         h->n_hands++;

@@ -5,7 +5,11 @@
 #include "session/front.h"
 #include "session/reply.h"
 
+#include <math.h>
 #include <string.h>
+
+/* A line is given that long at first to acknowledge what a kept connection sends. */
+static const double FIRST_ACK_LOOK_S = 2;
 
 /* --- the end of a request ------------------------------------------------------------------------------- */
 
@@ -220,12 +224,57 @@ void exchange_client_writable(struct session *s)
     exchange_watch_upstream(x);
 }
 
+/* Of a request that may be sent again: a kept connection by a line that has died meanwhile shows by that its
+ * data is not acknowledged. */
+static bool awaits_first_ack(const struct exchange *x)
+{
+    return x->reused && !x->answered && x->replay.len > 0;
+}
+
+double exchange_look_after(const struct session *s)
+{
+    const struct proxy_settings *set = &s->proxy->settings;
+    double after = set->idle_timeout_s;
+
+    if (set->ack_timeout_s > 0)
+        after = fmin(after, set->ack_timeout_s / ACK_WAIT_LOOKS);
+    return awaits_first_ack(s->exchange) ? fmin(after, FIRST_ACK_LOOK_S) : after;
+}
+
+/* @return whether it goes on; else it is at its end, or tried again */
+static bool look_at_acks(struct session *s)
+{
+    struct exchange *x = s->exchange;
+    double ack_s = s->proxy->settings.ack_timeout_s;
+
+    if (ack_wait_look(&x->client_wait, s->fd, ack_s)) {
+        session_reset_on_close(s);
+        session_close(s, "unacknowledged");
+        return false;
+    }
+    if (!(awaits_first_ack(x) && ack_wait_in_vain(x->fd)) && !ack_wait_look(&x->upstream_wait, x->fd, ack_s))
+        return true;
+    outbound_note_unacked(s->outbound);
+    if (try_again(x))
+        return false;
+    if (x->head_done) {
+        exchange_abort(x, "unacknowledged");
+        return false;
+    }
+    exchange_drop_upstream(s, "unacknowledged");
+    x->client_keeps = false;
+    exchange_answer(x, 504, "http_response_timeout", "The destination does not acknowledge the request.");
+    return false;
+}
+
 void exchange_deadline(struct session *s)
 {
     double left = s->exchange->last_activity_s + s->proxy->settings.idle_timeout_s - clock_now_s();
 
+    if (!look_at_acks(s))
+        return;
     if (left > 0)
-        return wheel_set(&s->proxy->deadlines, &s->deadline, left);
+        return wheel_set(&s->proxy->deadlines, &s->deadline, fmin(left, exchange_look_after(s)));
     struct exchange *x = s->exchange;
     /* Who has not sent its request hears nothing either, as when it is silent before one. */
     if (x->head_done || !x->request_done)

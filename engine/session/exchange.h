@@ -33,7 +33,9 @@ bool exchange_owes(const struct exchange *x);
 /** Whether the client's input is a body that need not be looked at: then exchange_move_request takes it. */
 bool exchange_moves_request(const struct exchange *x);
 void exchange_move_request(struct exchange *x);
-/** The idle deadline rang. */
+/** When to look at it next, in seconds. */
+double exchange_look_after(const struct session *s);
+/** That time has come. */
 void exchange_deadline(struct session *s);
 
 /** Close the kept upstream connection and settle its account; harmless without one. */

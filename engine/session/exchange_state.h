@@ -4,6 +4,7 @@
 #ifndef STEERWAY_SESSION_EXCHANGE_STATE_H
 #define STEERWAY_SESSION_EXCHANGE_STATE_H
 
+#include "net/ack_wait.h"
 #include "session/exchange.h"
 
 struct exchange {
@@ -34,6 +35,7 @@ struct exchange {
     bool answered; /* an octet of the response has come */
     bool head_done, response_done;
     double last_activity_s;
+    struct ack_wait upstream_wait, client_wait;
 };
 
 /* exchange_upstream.c */

@@ -39,6 +39,13 @@ static bool note_family(struct uplink *u, int family, const struct dial_family *
     return silent;
 }
 
+void health_note_silence(struct uplink *u, int family)
+{
+    if (health_silent(uplink_health(u, family), uplink_received(u, family), clock_now_s()))
+        health_log(LOG_WARN, "uplink does not answer: others are preferred", u,
+                   u->upstream ? AF_UNSPEC : family);
+}
+
 bool health_note_dial(struct uplink *u, const struct dial *d, double enough_s)
 {
     if (!u || !d->loop || u->upstream) /* a connection to that says little */

@@ -24,6 +24,9 @@ bool health_note_dial(struct uplink *u, const struct dial *d, double enough_s);
 /** A connection by it broke before an octet came, though some were sent. */
 void health_note_reset(struct uplink *u, int family);
 
+/** An open connection by it went silent: what was sent is not acknowledged. */
+void health_note_silence(struct uplink *u, int family);
+
 /** Of an attempt by an upstream proxy: what it answered, or that it did not. Nothing happens for other
  * uplinks. */
 void health_note_upstream(struct uplink *u, enum fault fault);

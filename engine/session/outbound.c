@@ -112,6 +112,17 @@ void outbound_note_reset(struct outbound *o)
     checks_hurry(o->proxy->checks, u);
 }
 
+void outbound_note_unacked(struct outbound *o)
+{
+    struct uplink *u = o->lease.uplink;
+
+    if (!u)
+        return;
+    uplink_note_failed(u);
+    health_note_silence(u, o->lease.family);
+    checks_hurry(o->proxy->checks, u);
+}
+
 void outbound_note(struct outbound *o, uint64_t tx, uint64_t rx)
 {
     o->tx += tx;

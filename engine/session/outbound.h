@@ -96,6 +96,9 @@ void outbound_note_rtt(struct outbound *o, double rtt_s);
 /** The destination's side of the open connection broke. */
 void outbound_note_reset(struct outbound *o);
 
+/** The destination's side of the open connection acknowledges nothing any more. */
+void outbound_note_unacked(struct outbound *o);
+
 /** Count traffic of an open connection. */
 void outbound_note(struct outbound *o, uint64_t tx, uint64_t rx);
 

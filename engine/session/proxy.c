@@ -74,6 +74,7 @@ void proxy_init(struct proxy *p, struct ev_loop *loop, struct resolver *resolver
         .settings = *settings,
     };
     hands_init(&p->hands, loop, settings->idle_timeout_s, &SESSION_TUNNEL_EVENTS);
+    p->hands.room.ack_s = settings->ack_timeout_s;
     wheel_init(&p->deadlines, loop, session_deadline_came);
     dead_lines_init(&p->dead_lines, p);
     list_init(&p->sessions);

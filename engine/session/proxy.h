@@ -34,6 +34,7 @@ struct proxy_settings {
                                       never, HEDGE_AUTO by what the uplink usually takes to connect */
     bool fast_open;                /* what waits for a destination may go with the SYN (RFC 7413) */
     double handshake_timeout_s;    /* from accept, or a request's first octet, to its last */
+    double ack_timeout_s;          /* for which sent data may stay unacknowledged (ack_wait.h); 0: for ever */
     double cut_after_s;            /* that a line is down, before what is open on it is reset; 0: never */
     double idle_timeout_s;         /* silence after which a relayed connection is closed */
 };

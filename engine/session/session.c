@@ -296,6 +296,8 @@ static void on_ended(struct tunnel *t, enum relay_end end)
     outbound_note_rtt(s->outbound, r->upstream_rtt_s);
     if (end == RELAY_RESET && r->upstream_broke)
         outbound_note_reset(s->outbound);
+    if (end == RELAY_UNACKED && r->upstream_broke)
+        outbound_note_unacked(s->outbound);
     talk_init(s);
     session_close(s, relay_end_name(end));
 }

@@ -52,7 +52,7 @@ static double deadline_of(const struct session *s)
     case SESSION_REPLYING:
         return set->handshake_timeout_s;
     case SESSION_EXCHANGE:
-        return set->idle_timeout_s;
+        return exchange_look_after(s);
     case SESSION_ENDING:
         return s->out.len > 0 ? set->idle_timeout_s : ENDING_S;
     case SESSION_CONNECTING: /* the search has deadlines of its own */

@@ -53,7 +53,7 @@
 ---@field rx number  octets from it
 ---@field duration number  seconds since it was opened
 ---@field first_byte number|nil  seconds until the destination's first octet; nil for none
----@field reason string  how it ended: "closed", "reset", "idle", "shutdown", "cut" (its address was lost, its line down for long, or its hard quota used up), …
+---@field reason string  how it ended: "closed", "reset", "idle", "unacknowledged", "shutdown", "cut" (its address was lost, its line down for long, or its hard quota used up), …
 ---@field tag any  what pick gave as opts.tag
 
 ---What pick may return beside an uplink and a reason.

@@ -1,0 +1,75 @@
+#include "net/ack_wait.h"
+
+#include "base/clock.h"
+
+#include <linux/sockios.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <stddef.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+enum { IN_VAIN = 3 };
+
+/* Octets in the kernel that the peer has not acknowledged, sent or not. */
+static int queued(int fd)
+{
+    int n = 0;
+
+    return ioctl(fd, SIOCOUTQ, &n) < 0 ? 0 : n;
+}
+
+/* @return the length that the kernel has filled; 0 for none */
+static socklen_t read_info(int fd, struct tcp_info *ret)
+{
+    socklen_t len = sizeof *ret;
+
+    *ret = (struct tcp_info){.tcpi_state = 0};
+    return getsockopt(fd, IPPROTO_TCP, TCP_INFO, ret, &len) < 0 ? 0 : len;
+}
+
+/* Kernels before 5.4 do not tell the window: then only what was heard counts. */
+static bool has_room(const struct tcp_info *info, socklen_t len)
+{
+    bool told = len >= offsetof(struct tcp_info, tcpi_snd_wnd) + sizeof info->tcpi_snd_wnd;
+
+    return told && info->tcpi_snd_wnd >= info->tcpi_snd_mss;
+}
+
+static bool is_dead(const struct tcp_info *info, socklen_t len, double timeout_s)
+{
+    if (info->tcpi_unacked > 0 && info->tcpi_retransmits >= IN_VAIN && has_room(info, len))
+        return true;
+    return (info->tcpi_retransmits >= IN_VAIN || info->tcpi_probes >= IN_VAIN) &&
+           info->tcpi_last_ack_recv >= timeout_s * 1e3;
+}
+
+bool ack_wait_look(struct ack_wait *w, int fd, double timeout_s)
+{
+    struct tcp_info info;
+    socklen_t len;
+
+    if (timeout_s <= 0 || queued(fd) <= 0 || (len = read_info(fd, &info)) == 0) {
+        *w = (struct ack_wait){.since_ms = 0};
+        return false;
+    }
+    uint32_t now_ms = (uint32_t)(uint64_t)(clock_now_s() * 1e3) | 1, acked = (uint32_t)info.tcpi_bytes_acked;
+    if (w->since_ms == 0 || acked != w->acked) {
+        *w = (struct ack_wait){.since_ms = now_ms, .acked = acked};
+        return false;
+    }
+    if (now_ms - w->since_ms < timeout_s * 1e3)
+        return false;
+    if (is_dead(&info, len, timeout_s))
+        return true;
+    w->since_ms = now_ms; /* what counts is the time with room */
+    return false;
+}
+
+bool ack_wait_in_vain(int fd)
+{
+    struct tcp_info info;
+
+    return queued(fd) > 0 && read_info(fd, &info) > 0 && info.tcpi_unacked > 0 &&
+           info.tcpi_retransmits >= IN_VAIN;
+}

@@ -1,0 +1,250 @@
+"""Connections whose data is not acknowledged any more are reset, at both ends; a reader that pauses is not dead.
+
+STEERWAY_PAUSE says how long the readers pause, in seconds; ./dev soak has them pause for ten minutes, by the default timeout."""
+
+import os
+import socket
+import threading
+import time
+
+import pytest
+
+from lab.http import Client, HttpOrigin, get, response
+from lab.origin import echo, pattern, read_exactly, read_head, reset
+from lab.run import wait_for
+from lab.socks import read_reply5, request5, socks5_connect
+from lab.topology import LAN_HOME, OPEN4
+
+PAUSE_S = float(os.environ.get("STEERWAY_PAUSE", "0"))
+# Scaled down the reader still pauses for six times as long as acknowledgements are waited for.
+TIMES = ("--ack-timeout", "1") if PAUSE_S == 0 else ()
+MUCH = 8 << 20  # more than kernels and proxy hold
+FOUND_S = 20
+
+
+def hears_a_reset(s, timeout=FOUND_S):
+    s.settimeout(timeout)
+    with pytest.raises(ConnectionResetError):
+        s.recv(1)
+
+
+def pause():
+    time.sleep(PAUSE_S or 6)
+
+
+@pytest.fixture
+def first(tmp_path):
+    """A policy that takes the first candidate of this list of names."""
+
+    def write(*names):
+        path = tmp_path / f"first_{'_'.join(names)}.lua"
+        words = ", ".join(f'"{name}"' for name in names)
+        path.write_text(f"""return {{ name = "first", new = function() return {{ pick = function(_, uplinks)
+          for _, name in ipairs {{ {words} }} do
+            for _, u in ipairs(uplinks) do if u.name == name then return u end end
+          end
+        end }} end }}""")
+        return path
+
+    return write
+
+
+# --- who acknowledges nothing ---
+
+
+@pytest.mark.parametrize("threads", [0, 2])
+def test_a_tunnel_whose_data_is_lost_is_reset(start, lab, origin, threads):
+    server = origin(echo)
+    proxy = start(*TIMES, "--threads", threads, "wan1")
+    with socks5_connect(proxy, OPEN4, server.port) as tunnel, socks5_connect(proxy, OPEN4, server.port) as idle:
+        for each in (tunnel, idle):
+            each.sendall(b"hello")
+            assert read_exactly(each.s, 5) == b"hello"
+        lab.wan1.swallow()
+        tunnel.sendall(b"anybody there?")
+        hears_a_reset(tunnel.s, 200)
+        lab.wan1.restore()
+        idle.sendall(b"still here")
+        assert read_exactly(idle.s, 10) == b"still here", "what waits for nothing stays"
+    assert [line["outcome"] for line in proxy.connections(2)] == ["unacknowledged", "closed"]
+    assert proxy.ask("uplinks")["uplinks"][0]["failures"] == 1
+
+
+def test_a_client_that_vanished_is_found_by_what_is_sent_to_it(start, lab, origin):
+    def push(s):
+        s.recv(1)
+        lab.lan.nft("table inet gone {\nchain f { type filter hook input priority 0; drop; }\n}")
+        with pytest.raises(ConnectionResetError):
+            while True:
+                s.sendall(b"for you" * 1000)
+        return "reset"
+
+    server = origin(push)
+    proxy = start(*TIMES, "--host", LAN_HOME, "wan1")
+    try:
+        with lab.lan.connect(*proxy.address) as s:
+            s.sendall(b"\x05\x01\x00" + request5(OPEN4, server.port))
+            assert read_exactly(s, 2) == b"\x05\x00" and read_reply5(s)[0] == 0
+            s.sendall(b"x")
+            assert server.result(timeout=200) == "reset"
+    finally:
+        lab.lan.run("nft", "delete table inet gone")
+    (line,) = proxy.connections(1)
+    assert line["outcome"] == "unacknowledged"
+    assert proxy.ask("uplinks")["uplinks"][0]["failures"] == 0, "it was not the line"
+
+
+@pytest.mark.parametrize("body", [b"", b"x" * 100_000], ids=["head", "body"])
+def test_a_request_that_is_not_acknowledged_is_answered(start, lab, origin, body):
+    """Also while its client is still sending."""
+    lost = []
+
+    def serve(s):
+        read_head(s)
+        lab.wan1.swallow()
+        lost.append(1)
+        s.recv(1)
+
+    server = origin(serve)
+    proxy = start(*TIMES, "wan1")
+    with Client(proxy, timeout=200) as c:
+        c.send(f"POST {server.url}/ HTTP/1.1\r\nHost: {server.hostport}\r\nContent-Length: {len(body) + 1}\r\n\r\n".encode())
+        wait_for(lambda: lost, "the line is dead")
+        c.send(body + b"x")
+        assert c.message("POST").status == 504
+    assert proxy.connections(1)[0]["outcome"] == "unacknowledged"
+
+
+def test_a_kept_connection_on_a_line_that_died_is_given_up_in_seconds(start, lab, origin, first):
+    """The request may be sent again; nobody has noticed the line yet, and there is no need to wait for --ack-timeout."""
+    server = HttpOrigin(origin, lambda *_: response(200, b"served"))
+    proxy = start("--policy", first("wan1"), "wan1", "wan2")
+    with Client(proxy, timeout=60) as kept:
+        assert kept.ask(get(server)).body == b"served"
+        lab.wan1.swallow()
+        began = time.monotonic()
+        assert kept.ask(get(server)).body == b"served"
+        assert time.monotonic() - began < FOUND_S
+        assert server.peers[-1] == lab.wan2.addr4
+    assert proxy.ask("uplinks")["uplinks"][0]["failures"] >= 1
+
+
+def test_what_takes_long_is_not_asked_twice(start, origin):
+    """The server has acknowledged the request, and thinks."""
+    asked = []
+
+    def serve(request, _):
+        asked.append(request.target)
+        time.sleep(5 if request.target == "/slow" else 0)
+        return response(200, b"thought")
+
+    server = HttpOrigin(origin, serve)
+    proxy = start(*TIMES, "wan1")
+    with Client(proxy, timeout=60) as kept:
+        assert kept.ask(get(server)).body == b"thought"
+        assert kept.ask(get(server, "/slow")).body == b"thought"
+    assert asked == ["/", "/slow"] and len(server.peers) == 1
+
+
+def test_never_is_left_to_the_kernel(start, lab, origin):
+    server = origin(echo)
+    never, clock = start("--ack-timeout", "0", "wan1"), start("--ack-timeout", "1", "wan1")
+    with socks5_connect(never, OPEN4, server.port) as kept, socks5_connect(clock, OPEN4, server.port) as lost:
+        lab.wan1.swallow()
+        kept.sendall(b"in time")
+        lost.sendall(b"in vain")
+        hears_a_reset(lost.s)
+        lab.wan1.restore()
+        kept.settimeout(60)
+        assert read_exactly(kept.s, 7) == b"in time"
+
+
+# --- readers that pause ---
+
+
+def send_small(s, data):
+    """In thousands of small messages, so that a reader's kernel runs out of room for their heads first."""
+    s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    for i in range(0, len(data), 100):
+        s.sendall(data[i : i + 100])
+
+
+@pytest.mark.parametrize("send", [socket.socket.sendall, send_small], ids=["much", "small"])
+@pytest.mark.parametrize("reader", ["client", "server"])
+def test_a_reader_that_pauses_gets_everything(start, origin, reader, send):
+    data = pattern(MUCH if send is not send_small else MUCH // 4)
+    went = []
+
+    def serve(s):
+        s.settimeout(PAUSE_S + 60)
+        if reader == "client":
+            send(s, data)
+        else:
+            pause()
+            went.append(read_exactly(s, len(data)) == data)
+            s.sendall(b"!")
+
+    server = origin(serve)
+    proxy = start(*TIMES, "wan1")
+    with socks5_connect(proxy, OPEN4, server.port, timeout=PAUSE_S + 60) as tunnel:
+        if reader == "client":
+            pause()
+            assert read_exactly(tunnel.s, len(data)) == data
+        else:
+            send(tunnel.s, data)
+            assert tunnel.recv(1) == b"!" and went == [True]
+    assert proxy.connections(1)[0]["outcome"] in ("closed", "reset")
+    assert not server.errors
+
+
+@pytest.mark.parametrize("reader", ["client", "server"])
+def test_a_reader_of_plain_http_too(start, origin, reader):
+    data = pattern(MUCH)
+
+    def serve(s):
+        s.settimeout(PAUSE_S + 60)
+        read_head(s)
+        if reader == "server":
+            pause()
+            assert read_exactly(s, len(data)) == data
+        s.sendall(response(200, data if reader == "client" else b"got it"))
+
+    server = origin(serve)
+    proxy = start(*TIMES, "wan1")
+    with Client(proxy, timeout=PAUSE_S + 60) as c:
+        if reader == "client":
+            c.send(get(server))
+            pause()
+            assert c.message("GET").body == data
+        else:
+            c.send(f"PUT {server.url}/ HTTP/1.1\r\nHost: {server.hostport}\r\nContent-Length: {len(data)}\r\n\r\n".encode())
+            c.send(data)
+            assert c.message("PUT").body == b"got it"
+
+
+def test_a_reader_that_pauses_and_then_vanishes_is_found(start, lab, origin):
+    """Its window is closed; nobody answers the kernel's questions about that."""
+    stop = threading.Event()
+
+    def serve(s):
+        s.recv(1)
+        stop.wait(60)
+        reset(s)
+
+    server = origin(serve)
+    proxy = start(*TIMES, "wan1")
+    with socks5_connect(proxy, OPEN4, server.port, timeout=300) as tunnel:
+        tunnel.setblocking(False)
+        sent = 0
+        try:
+            while True:
+                sent += tunnel.send(b"x" * 65536)
+        except BlockingIOError:
+            pass
+        lab.wan1.swallow()
+        tunnel.setblocking(True)
+        hears_a_reset(tunnel.s, 60 if PAUSE_S == 0 else 900)
+        stop.set()
+    assert proxy.connections(1)[0]["outcome"] == "unacknowledged"
+
+
