@@ -218,7 +218,7 @@ void session_close(struct session *s, const char *outcome)
 
 void session_free(struct session *s)
 {
-    assert(s->state == SESSION_CLOSED);
+    assert(s->state == SESSION_CLOSED && !wheel_is_set(&s->deadline));
     list_remove(&s->node);
     buf_done(&s->in);
     buf_done(&s->out);
