@@ -136,8 +136,7 @@ const struct option option_table[] = {
      .name = "dial-timeout",
      .kind = OPTION_NUMBER,
      .argument = "S",
-     .about =
-         "for a destination to answer; half of it by one uplink while others are left to try (default: 10)",
+     .about = "for a destination to answer, all attempts together (default: 10)",
      .set = option_set_dial_timeout,
      .scope = RUN},
     {.group = TIMES,

@@ -188,6 +188,17 @@ void resolver_start(struct resolver *r, struct resolver_query *q, const char *na
     resolver_start_for(r, q, NULL, name, port, done, NULL);
 }
 
+void resolver_limit(struct resolver_query *q, double timeout_s)
+{
+    struct resolver *r = q->resolver;
+
+    if (!q->job || q->due || timeout_s >= r->way.timeout_s)
+        return;
+    ev_timer_stop(r->loop, &q->timer);
+    ev_timer_set(&q->timer, timeout_s, 0);
+    ev_timer_start(r->loop, &q->timer);
+}
+
 /* --- from new to free ----------------------------------------------------------------------------------- */
 
 void resolver_commons_init(struct resolver_commons *c, const char *hosts)

@@ -5,6 +5,7 @@
 #include "proto/replay.h"
 
 #include <assert.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -50,6 +51,12 @@ static void on_upstream(struct upstream *u, enum fault fault, int fd)
     finish(a, fault, fd);
 }
 
+/* Seconds that are left; at least what a loop needs to notice. */
+static double left_of(const struct attempt *a)
+{
+    return fmax((a->direct ? a->left_s : a->timeout_s) - (clock_coarse_s() - a->since_s), 0.01);
+}
+
 static void dial_upstream(struct attempt *a)
 {
     const struct uplink *u = a->lease.uplink;
@@ -63,7 +70,7 @@ static void dial_upstream(struct attempt *a)
                                               .target = a->target,
                                               .egress = &u->egress,
                                               .resolver = u->resolver,
-                                              .timeout_s = a->timeout_s},
+                                              .timeout_s = left_of(a)},
                    on_upstream);
 }
 
@@ -87,9 +94,7 @@ static bool forbidden(const struct attempt *a, const struct addr *to)
 
 static void dial_by(struct attempt *a, const struct addr *addrs, size_t n, const struct egress *egress)
 {
-    double timeout_s = a->direct ? a->proxy->settings.dial_timeout_s : a->timeout_s;
-
-    dial_start(&a->dial, a->proxy->loop, addrs, n, egress, timeout_s, on_dialed);
+    dial_start(&a->dial, a->proxy->loop, addrs, n, egress, left_of(a), on_dialed);
     if (resolver_awaits_more(&a->query))
         dial_expect(&a->dial);
     if (!a->direct && a->early && replay_is_safe(buf_slice(a->early)))
@@ -196,7 +201,9 @@ static void on_resolved(struct resolver_query *q, enum fault fault, const struct
 {
     struct attempt *a = container_of(q, struct attempt, query);
 
-    if (attempt_asks_uplink(a))
+    /* The last of several attempts may have had too little time to blame servers for their silence. */
+    bool hurried = a->timeout_s < a->proxy->settings.dial_timeout_s / 4;
+    if (attempt_asks_uplink(a) && !(q->news == RESOLVER_SILENCE && hurried))
         a->news = q->news;
     if (fault != FAULT_NONE)
         return finish(a, fault, -1);
@@ -225,16 +232,20 @@ void attempt_start(struct attempt *a, const struct attempt_request *request,
         .early = request->early,
         .running = true,
         .direct = !request->uplink,
+        .since_s = clock_coarse_s(),
         .timeout_s = request->timeout_s,
+        .left_s = request->left_s,
     };
     if (request->uplink)
         uplink_acquire(&a->lease, request->uplink);
     /* It knows names itself; but those of this network it does not. */
     if (by_upstream(a) && t->kind == TARGET_NAME && !dns_name_is_local(slice_str(t->host)))
         return dial_upstream(a);
-    if (t->kind == TARGET_NAME)
-        return resolver_start_for(attempt_asks_uplink(a) ? request->uplink->resolver : a->proxy->resolver,
-                                  &a->query, a->client, t->host, t->port, on_resolved, on_more);
+    if (t->kind == TARGET_NAME) {
+        resolver_start_for(attempt_asks_uplink(a) ? request->uplink->resolver : a->proxy->resolver, &a->query,
+                           a->client, t->host, t->port, on_resolved, on_more);
+        return resolver_limit(&a->query, left_of(a));
+    }
     struct addr to;
     if (addr_from_ip(&to, t->ip, t->kind == TARGET_IPV4 ? 4 : 16, t->port) < 0)
         return finish(a, FAULT_UNREACHABLE, -1);

@@ -34,7 +34,7 @@ struct attempt {
     struct uplink_lease lease; /* empty when direct */
     const struct buf *early;
     bool running, direct;
-    double timeout_s;
+    double since_s, timeout_s, left_s;
     enum resolver_news news; /* of the uplink's name servers */
     struct resolver_query query;
     struct dial dial;
@@ -47,7 +47,8 @@ struct attempt_request {
     const struct addr *client;
     struct uplink *uplink;   /* NULL: directly */
     const struct buf *early; /* what waits to be sent there; NULL: nothing of it may go with the SYN */
-    double timeout_s;        /* of the dial, by the uplink */
+    double timeout_s;        /* by the uplink: for the name, the dial, and an upstream's dialogue together */
+    double left_s;           /* the same, where it turns out to go direct */
 };
 
 void attempt_start(struct attempt *a, const struct attempt_request *request,

@@ -88,7 +88,8 @@ static void use(struct search *s, struct racer *r, struct uplink *u, const struc
                                             .client = o->client,
                                             .uplink = u,
                                             .early = beside ? NULL : o->early,
-                                            .timeout_s = search_dial_timeout(s)},
+                                            .timeout_s = search_dial_timeout(s),
+                                            .left_s = search_left_s(s)},
                   &SEARCH_EVENTS);
 }
 
@@ -96,6 +97,8 @@ void search_try_next(struct search *s)
 {
     struct uplink *u;
 
+    if (search_left_s(s) <= 0)
+        return search_end(s, s->worst == FAULT_NONE ? FAULT_TIMEOUT : s->worst, -1);
     switch (search_choose(s, NULL, &u)) {
     case SEARCH_FOUND:
         s->doubtful = false;
@@ -115,7 +118,7 @@ void search_try_beside(struct search *s, const struct racer *r)
     const struct uplink *against = s->doubtful ? NULL : r->attempt.lease.uplink;
     struct uplink *u;
 
-    if (!second || search_choose(s, against, &u) != SEARCH_FOUND)
+    if (!second || search_left_s(s) <= 0 || search_choose(s, against, &u) != SEARCH_FOUND)
         return;
     s->outbound->race = OUTBOUND_RACE_OPEN;
     use(s, second, u, r);
@@ -140,9 +143,11 @@ static void go_direct(struct search *s)
     o->direct = true;
     outbound_because(o, "bypass");
     (void)snprintf(r->reason, sizeof r->reason, "bypass");
-    attempt_start(&r->attempt,
-                  &(struct attempt_request){.proxy = o->proxy, .target = &o->target, .client = o->client},
-                  &SEARCH_EVENTS);
+    attempt_start(
+        &r->attempt,
+        &(struct attempt_request){
+            .proxy = o->proxy, .target = &o->target, .client = o->client, .left_s = search_left_s(s)},
+        &SEARCH_EVENTS);
 }
 
 static void on_deferred(struct ev_loop *loop, ev_timer *w, int revents)

@@ -1,13 +1,15 @@
 #include "base/clock.h"
 #include "session/health_note.h"
 #include "session/search_state.h"
+
 #include "uplink/offer.h"
+#include <math.h>
 
 /* No request wanders through more uplinks than this. */
 enum { ATTEMPTS_MAX = 8 };
 
-/* The share of the dial timeout one uplink gets while others are left to try: a silent one must not use up
- * the client's patience alone. */
+/* The share of the time that is left one uplink gets while others are left to try: a silent one must not use
+ * up the client's patience alone. */
 static const double PATIENCE_WITH_OTHERS = 0.5;
 
 static bool was_tried(const struct search *s, const struct uplink *u)
@@ -81,12 +83,18 @@ static bool others_left(const struct search *s)
     return false;
 }
 
+double search_left_s(const struct search *s)
+{
+    const struct outbound *o = s->outbound;
+    return o->proxy->settings.dial_timeout_s - (clock_now_s() - o->started_s);
+}
+
 double search_dial_timeout(const struct search *s)
 {
-    double configured = s->outbound->proxy->settings.dial_timeout_s;
+    double left_s = search_left_s(s);
     if (s->choice.timeout_s > 0)
-        return s->choice.timeout_s;
-    return others_left(s) ? configured * PATIENCE_WITH_OTHERS : configured;
+        return fmin(s->choice.timeout_s, left_s);
+    return others_left(s) ? left_s * PATIENCE_WITH_OTHERS : left_s;
 }
 
 double search_hedge_after(const struct proxy_settings *settings, const struct policy_choice *choice,

@@ -49,6 +49,8 @@ enum search_found { SEARCH_FOUND, SEARCH_FOUND_NOBODY, SEARCH_FOUND_REFUSAL };
  * its end, with the reason in s->choice.
  * @param against  whom it is to race; NULL: it is no race */
 enum search_found search_choose(struct search *s, const struct uplink *against, struct uplink **ret);
+/** Seconds that the client waits yet, at most: --dial-timeout bounds all attempts together. */
+double search_left_s(const struct search *s);
 /** Of the choice's next attempt. */
 double search_dial_timeout(const struct search *s);
 

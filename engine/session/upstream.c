@@ -3,6 +3,7 @@
 #include "base/clock.h"
 
 #include <errno.h>
+#include <math.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -110,7 +111,7 @@ static void on_dialed(struct dial *d, enum fault fault, int fd)
     const struct upstream_spec *s = u->request.spec;
     const struct upstream_talk_request request = {
         .protocol = protocol_of(s), .target = u->request.target, .user = s->user, .pass = s->pass};
-    double left_s = u->request.timeout_s - (clock_now_s() - u->since_s);
+    double left_s = u->until_s - clock_now_s();
 
     if (fault != FAULT_NONE)
         return finish(u, fault);
@@ -132,7 +133,7 @@ static void on_resolved(struct resolver_query *q, enum fault fault, const struct
         fault = FAULT_NAME;
     if (fault != FAULT_NONE)
         return finish(u, fault);
-    dial_start(&u->dial, u->loop, addrs, n, &u->egress, u->request.timeout_s, on_dialed);
+    dial_start(&u->dial, u->loop, addrs, n, &u->egress, fmax(u->until_s - u->since_s, 0), on_dialed);
 }
 
 void upstream_start(struct upstream *u, struct ev_loop *loop, const struct upstream_request *request,
@@ -145,9 +146,11 @@ void upstream_start(struct upstream *u, struct ev_loop *loop, const struct upstr
                            .egress = *request->egress,
                            .running = true,
                            .since_s = clock_now_s()};
+    u->until_s = u->since_s + request->timeout_s;
     ev_io_init(&u->io, on_ready, -1, EV_WRITE);
     ev_init(&u->deadline, on_deadline);
     resolver_start(request->resolver, &u->query, request->spec->host, request->spec->port, on_resolved);
+    resolver_limit(&u->query, request->timeout_s);
 }
 
 void upstream_cancel(struct upstream *u)

@@ -22,7 +22,7 @@ struct upstream_request {
     const struct target *target;      /* SOCKS4a: no IPv6 address */
     const struct egress *egress;      /* by which the upstream is reached; copied */
     struct resolver *resolver;        /* of its name */
-    double timeout_s;                 /* once its name is resolved, for all the rest; > 0 */
+    double timeout_s;                 /* for all: its name, the dial, the talk; > 0 */
 };
 
 /** Embedded by its owner; zero-initialised is "not running". */
@@ -34,6 +34,7 @@ struct upstream {
     struct egress egress;
     bool running;
     bool reached;   /* the upstream itself */
+    double until_s; /* monotonic: no longer than that */
     double since_s; /* monotonic: when its dial began */
     double took_s;  /* when it is done: from then on */
     struct resolver_query query;

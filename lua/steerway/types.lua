@@ -58,7 +58,7 @@
 
 ---What pick may return beside an uplink and a reason.
 ---@class steerway.PickOptions
----@field timeout? number  seconds that the dial may take
+---@field timeout? number  seconds that the attempt may take, within --dial-timeout
 ---@field hedge? number|false  seconds until a second uplink is raced against one that has not connected; false: never
 ---@field tag? any  comes back as conn.tag and stats.tag
 ---@field race? "any"  a race may go to any uplink; else not to a higher tier, nor to a metered uplink

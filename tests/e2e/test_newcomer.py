@@ -10,6 +10,9 @@ import pytest
 
 from lab.clients import curl, curl_by
 from lab.command import refused, run, verdict
+from lab.names import SILENCE
+from lab.socks import socks5_code
+from lab.topology import HOLE4, OPEN4, WEB4
 
 # Root without any capability, as a service without rights has it.
 POWERLESS = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--ambient-caps=-all"]
@@ -236,3 +239,76 @@ def test_status_tells_the_last_reload_that_was_refused(lab, start, tmp_path):
     assert proxy.ask("status")["policy"]["refused"] is None
     assert proxy.ask("set", key="nothing", value="1")["ok"] is False
     assert "unknown parameter 'nothing'" in json.dumps(proxy.ask("status")["policy"]["refused"])
+
+
+# --- how long a client waits ---
+
+LIMIT_S, LATE_S = 1.5, 0.4  # LATE_S is for a busy machine
+PATIENT = """return { name = "patient", new = function()
+  return { pick = function(_, uplinks) return uplinks, "in order", { timeout = 60, hedge = false } end }
+end }
+"""
+
+
+def waited(proxy, host, port=80):
+    """(SOCKS5 code, seconds until it came)"""
+    began = time.monotonic()
+    code = socks5_code(proxy, host, port)
+    return code, time.monotonic() - began
+
+
+def mute(s):
+    """Takes what comes and never answers."""
+    while s.recv(4096):
+        pass
+
+
+@pytest.mark.parametrize("policy", ["round_robin", "patient.lua"])
+def test_all_attempts_together_are_bounded(lab, start, tmp_path, policy):
+    (tmp_path / "patient.lua").write_text(PATIENT)
+    proxy = start("--policy", tmp_path / policy if "." in policy else policy, "--hedge", "0", "--dial-timeout", LIMIT_S,
+                  "wan1", "wan2", "wan3")
+    for uplink in lab.uplinks:
+        uplink.swallow()
+    code, s = waited(proxy, WEB4)
+    assert code == 6 and LIMIT_S - 0.2 < s < LIMIT_S + LATE_S
+    assert proxy.connections(1)[0].get("attempts", 1) == (1 if "." in policy else 3)
+
+
+def test_names_are_within_the_bound(lab, names, start):
+    names.zone["silent.test"] = SILENCE
+    proxy = start("--policy", "round_robin", "--hedge", "0", "--dial-timeout", LIMIT_S, "wan1", "wan2", "wan3")
+    code, s = waited(proxy, "silent.test")
+    assert code != 0 and s < LIMIT_S + LATE_S
+
+
+def test_a_line_whose_servers_are_silent_leaves_time_for_another(lab, web, start):
+    proxy = start("--policy", "round_robin", "--hedge", "0", "--dial-timeout", 2, "wan1", "wan2")
+    lab.wan1.swallow_questions()
+    lab.wan1.broken = True
+    code, s = waited(proxy, "web4.test")
+    assert code == 0 and s < 2 + LATE_S
+    assert proxy.tell("uplinks")
+
+
+@pytest.mark.parametrize("scheme", ["socks5", "http", "socks4a"])
+def test_the_dialogue_with_an_upstream_is_within_the_bound(lab, origin, start, scheme):
+    first, second = origin(mute), origin(mute)
+    proxy = start("--policy", "round_robin", "--hedge", "0", "--dial-timeout", LIMIT_S,
+                  f"{scheme}://{OPEN4}:{first.port}", f"{scheme}://{OPEN4}:{second.port}")
+    code, s = waited(proxy, "web.test")
+    assert code != 0 and LIMIT_S - 0.2 < s < LIMIT_S + LATE_S
+    assert proxy.connections(1)[0]["attempts"] == 2
+
+
+def test_an_upstreams_name_is_within_the_bound(lab, names, start):
+    names.zone["proxy.test"] = SILENCE
+    proxy = start("--dial-timeout", LIMIT_S, "--hedge", "0", "socks5://proxy.test:1080")
+    code, s = waited(proxy, "web.test")
+    assert code != 0 and s < LIMIT_S + LATE_S
+
+
+def test_what_goes_direct_is_within_the_bound(lab, start):
+    proxy = start("--dial-timeout", LIMIT_S, "--bypass", "203.0.113.0/24", "wan1")
+    code, s = waited(proxy, HOLE4)
+    assert code != 0 and s < LIMIT_S + LATE_S

@@ -98,11 +98,14 @@ static int teardown(void **state)
 static void start(struct desk *d, const char *host, const struct addr *at, struct uplink *u)
 {
     assert_int_equal(target_set(&d->target, slice_str(host), addr_port(at)), PARSE_OK);
-    attempt_start(
-        &d->attempt,
-        &(struct attempt_request){
-            .proxy = &d->proxy, .target = &d->target, .client = &d->client, .uplink = u, .timeout_s = 5},
-        &events);
+    attempt_start(&d->attempt,
+                  &(struct attempt_request){.proxy = &d->proxy,
+                                            .target = &d->target,
+                                            .client = &d->client,
+                                            .uplink = u,
+                                            .timeout_s = 5,
+                                            .left_s = 5},
+                  &events);
 }
 
 static void list_loopback(struct cidr_set *set)
