@@ -151,6 +151,8 @@ static int attempt_start(struct dial_attempt *a, bool *ret_connected)
         return -r;
     }
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
+    /* An urgent byte is a byte of the stream (RFC 6093); else recv leaves it out. */
+    (void)setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &(int){1}, sizeof(int));
 
     a->started_s = clock_now_s();
     bool connected = connect_early(d, a, fd, to) == 0;

@@ -110,6 +110,9 @@ static int socket_listen(int fd, const struct addr *addr, enum listener_absent a
     /* Linux hands these down to accepted sockets: system calls saved for each client. */
     if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0)
         return -errno;
+    /* An urgent byte is a byte of the stream (RFC 6093); else recv leaves it out. */
+    if (setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof on) < 0)
+        return -errno;
     keepalive_set(fd);
     int r = bind_address(fd, addr, absent, ret_absent);
     if (r < 0)

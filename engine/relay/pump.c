@@ -96,9 +96,11 @@ static void note_calm(struct pump *p, size_t n)
     p->calm = 0;
 }
 
-/* The pipe is empty: EAGAIN speaks of the source. */
+/* The pipe is empty, so EAGAIN speaks of the source. But splice stops for ever at an urgent mark (tcp(7)): it
+ * says EAGAIN there, and 0 once the FIN is queued behind it. recv goes on past the mark and tells what is
+ * true. It is asked at each 0, and at EAGAIN where the loop has just said that there is something to read. */
 static enum pump_end splice_on(struct pump *p, struct pump_room *room, int source, int sink, uint64_t limit,
-                               size_t *ret_read)
+                               bool readable, size_t *ret_read)
 {
     p->pipe = pipes_take(&room->pipes);
     if (!p->pipe)
@@ -111,17 +113,19 @@ static enum pump_end splice_on(struct pump *p, struct pump_room *room, int sourc
         p->pipe = NULL;
         errno = err;
     }
-    if (is_later(n)) {
+    if (is_later(n) && !readable) {
         note_calm(p, 0);
         return PUMP_EMPTY;
     }
+    if (n == 0 || is_later(n))
+        return copy(p, room, source, sink, limit, ret_read);
     if (n < 0 && errno == EINVAL) {
         p->no_splice = true;
         p->bulk = false;
         return copy(p, room, source, sink, limit, ret_read);
     }
-    if (n <= 0)
-        return n == 0 ? PUMP_ENDED : PUMP_SOURCE_BROKEN;
+    if (n < 0)
+        return PUMP_SOURCE_BROKEN;
     *ret_read = (size_t)n;
     p->pipe->held = (size_t)n;
     note_calm(p, (size_t)n);
@@ -132,13 +136,14 @@ static enum pump_end splice_on(struct pump *p, struct pump_room *room, int sourc
 
 /* --- both ----------------------------------------------------------------------------------------------- */
 
-enum pump_end pump_move(struct pump *p, struct pump_room *room, int source, int sink, uint64_t limit,
-                        size_t *ret_read)
+/* Read once. @param readable  the loop has said so, and nothing has been read since */
+static enum pump_end move(struct pump *p, struct pump_room *room, int source, int sink, uint64_t limit,
+                          bool readable, size_t *ret_read)
 {
     *ret_read = 0;
     /* The little that is left to a limit says nothing of whether the rest was bulk. */
     if (p->bulk && limit >= MUCH)
-        return splice_on(p, room, source, sink, limit, ret_read);
+        return splice_on(p, room, source, sink, limit, readable, ret_read);
     return copy(p, room, source, sink, limit, ret_read);
 }
 
@@ -149,7 +154,7 @@ enum pump_end pump_turn(struct pump *p, struct pump_room *room, int source, int 
     size_t moved = 0, n;
 
     for (int i = 0; i < READS_A_TURN && end == PUMP_AGAIN && moved < OCTETS_A_TURN && moved < limit; i++) {
-        end = pump_move(p, room, source, sink, limit - moved, &n);
+        end = move(p, room, source, sink, limit - moved, i == 0, &n);
         moved += n;
     }
     *ret_read = moved;

@@ -47,14 +47,13 @@ enum pump_end {
 /** No limit to what is read. */
 #define PUMP_ALL UINT64_MAX
 
-/** Read once from source, with nothing waiting from before, and pass on what goes.
+/** Read from source, which the loop has found readable, with nothing waiting from before, and pass on what
+ *  goes: as often as one turn of the loop allows, which is until four reads or 128 KiB. A bulk transfer must
+ *  not keep the loop from its neighbours. Only recv tells the end of a stream: splice takes an urgent mark
+ * for one. Urgent bytes stay in the stream if the socket has SO_OOBINLINE.
  *  @param limit     octets that are read at most, 1 or more: what lies behind them stays in the source
- *  @param ret_read  octets that came */
-MUST_CHECK enum pump_end pump_move(struct pump *p, struct pump_room *room, int source, int sink,
-                                   uint64_t limit, size_t *ret_read);
-
-/** The same as often as one turn of the loop allows, which is until four reads or 128 KiB: a bulk transfer
- *  must not keep the loop from its neighbours. @return how the last read went, also where limit is reached */
+ *  @param ret_read  octets that came
+ *  @return how the last read went, also where limit is reached */
 MUST_CHECK enum pump_end pump_turn(struct pump *p, struct pump_room *room, int source, int sink,
                                    uint64_t limit, size_t *ret_read);
 

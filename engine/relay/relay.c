@@ -12,13 +12,15 @@
 /* Octets after which one that is bulk is told of: fewer are moved sooner than a thread is woken. */
 enum { MUCH_MOVED = 256 * 1024 };
 
-/* After a reset: how long, and how often looked at, the other side may take for what came before it. */
+/* After a reset: how long, and how often looked at, the other side may take nothing of what came before it.
+ */
 static const double LAST_WORDS_S = 2, LAST_WORDS_POLL_S = 0.01;
 
 struct last_words {
     ev_timer poll;
     struct relay *relay;
     struct relay_side *of;
+    size_t left;
     double until_s;
 };
 
@@ -85,16 +87,41 @@ static void side_watch(struct relay_side *s)
     ev_io_start(loop, &s->io);
 }
 
+static void note_received(struct relay_side *source, size_t n);
+
+/* What a side said before it broke lies unread in its socket: a send error tells nothing of it, and the other
+ * side must still have it. Read one turn's worth, if the other side waits for nothing.
+ * @return whether there may be more */
+static bool hear_out(struct relay_side *broken)
+{
+    struct relay_side *survivor = relay_other(broken);
+    struct pump_room *room = &relay_of_side(broken)->room->pump;
+    enum pump_end end;
+    size_t n;
+
+    if (broken->read_ended || pump_waiting(&survivor->in) > 0)
+        return !broken->read_ended;
+    end = pump_turn(&survivor->in, room, relay_side_fd(broken), relay_side_fd(survivor), PUMP_ALL, &n);
+    if (n > 0)
+        note_received(broken, n);
+    broken->read_ended = end == PUMP_SINK_BROKEN || end == PUMP_NO_MEMORY || (n == 0 && end != PUMP_FULL);
+    return !broken->read_ended;
+}
+
 static void on_last_words(struct ev_loop *loop, ev_timer *w, int events)
 {
     struct last_words *words = container_of(w, struct last_words, poll);
-    bool delivered = relay_undelivered(words->of) == 0;
+    bool more = hear_out(relay_other(words->of));
+    size_t left = relay_undelivered(words->of);
 
     (void)loop;
     (void)events;
-    if (!delivered && clock_now_s() < words->until_s)
-        return;
-    relay_finish(words->relay, RELAY_RESET);
+    if (left != words->left)
+        words->until_s = clock_now_s() + LAST_WORDS_S;
+    words->left = left;
+    if ((!more && left == 0) || clock_now_s() >= words->until_s)
+        return relay_finish(words->relay, RELAY_RESET);
+    side_watch(words->of);
 }
 
 /* A side was reset. The other shall be reset too, but not before it has what was said before: closing with a
@@ -104,7 +131,7 @@ void relay_break(struct relay *r, struct relay_side *broken)
     struct relay_side *survivor = relay_other(broken);
 
     r->upstream_broke = broken == &r->upstream;
-    if (relay_undelivered(survivor) > 0)
+    if (hear_out(broken) || relay_undelivered(survivor) > 0)
         r->last_words = malloc(sizeof *r->last_words);
     if (!r->last_words)
         return relay_finish(r, RELAY_RESET);

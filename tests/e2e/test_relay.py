@@ -365,3 +365,45 @@ def test_a_half_closed_tunnel_lives_on(start, origin):
         asked.set()
         tunnel.settimeout(10)
         assert read_all(tunnel.s) == b"answer to question"
+
+
+@pytest.mark.parametrize("threads", [0, 2])
+@pytest.mark.parametrize("upwards", [True, False])
+def test_an_urgent_byte_is_a_byte_like_others(start, origin, threads, upwards):
+    """splice stands still at an urgent mark, and takes it for the end once the FIN is behind it. Every byte
+    arrives, the urgent one in its place, and nothing spins while the sender pauses at the mark."""
+    proxy = start("--threads", threads, "wan1")
+    before, behind = pattern(4 * MIB, b"before"), pattern(100000, b"behind")
+    paused, go_on = threading.Event(), threading.Event()
+
+    def say(s):
+        s.sendall(before)
+        s.send(b"!", socket.MSG_OOB)
+        paused.set()
+        assert go_on.wait(30)
+        s.sendall(behind)
+        s.shutdown(socket.SHUT_WR)
+
+    def server_side(s):
+        if not upwards:
+            return say(s)
+        return digest(read_all(s))
+
+    server = origin(server_side)
+    with socks5_connect(proxy, server.address, server.port, timeout=30).s as s:
+        if upwards:
+            speaker = threading.Thread(target=say, args=(s,))
+            speaker.start()
+        assert paused.wait(30)
+        got = b"" if upwards else read_exactly(s, len(before) + 1)
+        used = proxy.cpu_seconds()
+        assert not select.select([s], [], [], 0.5)[0]
+        assert proxy.cpu_seconds() - used < 0.2
+        go_on.set()
+        got += read_all(s)
+        if upwards:
+            speaker.join(10)
+    whole = digest(before + b"!" + behind)
+    assert (server.result() if upwards else digest(got)) == whole
+    (line,) = proxy.connections(1)
+    assert (line["tx" if upwards else "rx"], line["outcome"]) == (len(before) + 1 + len(behind), "closed")

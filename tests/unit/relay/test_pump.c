@@ -8,6 +8,8 @@
 
 #include "relay/fixture.h"
 
+#include <poll.h>
+
 enum { MUCH_MORE = 4 * 1024 * 1024, TURN_MAX = 128 * 1024 + PIPE_SIZE };
 
 struct line {
@@ -168,6 +170,51 @@ static void a_turn_has_an_end(void **state)
     close_line(&l);
 }
 
+/* Bulk, an urgent byte, and more behind it. splice stands still at the mark, or takes it for the end: each
+ * turn of a readable source must bring bytes all the same, and the end comes last. */
+static void an_urgent_byte_is_no_end(void **state)
+{
+    enum { BULK = 400000, BEHIND = 30000 };
+
+    (void)state;
+    for (int behind_mark = 0; behind_mark < 4;
+         behind_mark++) { /* bit 0: the FIN is there; bit 1: so is more */
+        const size_t total = BULK + 1 + (behind_mark & 2 ? BEHIND : 0);
+        struct line l;
+        bool ended = false, marked = false;
+        char urgent = octet(BULK);
+        size_t moved = 0, n;
+
+        open_line(&l);
+        assert_return_code(setsockopt(l.source, SOL_SOCKET, SO_OOBINLINE, &(int){1}, sizeof(int)), errno);
+        while (moved < total || (behind_mark & 1 && !ended)) {
+            l.fed = feed(l.far_source, l.fed, marked ? total : BULK);
+            if (!marked && l.fed == BULK) {
+                assert_int_equal(send(l.far_source, &urgent, 1, MSG_OOB), 1);
+                marked = true;
+                l.fed = feed(l.far_source, l.fed + 1, total);
+            }
+            if (l.fed == total && behind_mark & 1)
+                shutdown(l.far_source, SHUT_WR);
+            while (pump_waiting(&l.pump) > 0) {
+                assert_true(pump_flush(&l.pump, &l.room, l.sink) >= 0);
+                take(&l);
+            }
+            struct pollfd p = {.fd = l.source, .events = POLLIN};
+            assert_int_equal(poll(&p, 1, 10000), 1);
+            enum pump_end end = pump_turn(&l.pump, &l.room, l.source, l.sink, PUMP_ALL, &n);
+            ended = end == PUMP_ENDED;
+            assert_true(n > 0 || ended);
+            moved += n;
+            assert_true(!ended || moved == total);
+            take(&l);
+        }
+        while (l.got < total)
+            take(&l);
+        close_line(&l);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -175,6 +222,7 @@ int main(void)
         cmocka_unit_test(a_spliced_body_ends_exactly),
         cmocka_unit_test(a_sink_that_takes_nothing_stops_it),
         cmocka_unit_test(a_turn_has_an_end),
+        cmocka_unit_test(an_urgent_byte_is_no_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

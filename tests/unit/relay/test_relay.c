@@ -6,6 +6,9 @@
 
 #include <cmocka.h>
 
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+
 #include "net/unwatch.h"
 #include "relay/fixture.h"
 
@@ -151,6 +154,65 @@ static void reset_does_not_overtake_data(void **state)
         turn(&f);
     }
     assert_int_equal(got, ANSWER);
+    assert_int_equal(saw, -1);
+    while (!f.done)
+        turn(&f);
+    assert_int_equal(f.end, RELAY_RESET);
+    finish(&f);
+}
+
+static size_t queued(int fd)
+{
+    int n = 0;
+
+    assert_return_code(ioctl(fd, SIOCOUTQ, &n), errno);
+    return (size_t)n;
+}
+
+/* At one look of the relay. */
+static size_t drain_some(struct fixture *f, size_t got, size_t most)
+{
+    char data[16384];
+    ssize_t n = recv(f->client, data, most < sizeof data ? most : sizeof data, 0);
+
+    for (ssize_t i = 0; i < n; i++)
+        assert_int_equal(data[i], octet(got + (size_t)i));
+    ev_run(f->loop, EVRUN_ONCE);
+    return n > 0 ? got + (size_t)n : got;
+}
+
+/* The client reads nothing yet, so a part of the answer lies unread in the relay's socket when the server
+ * resets; then the client says more, and sending that fails. What the server said is the client's all the
+ * same, however slowly it takes it. */
+static void a_failed_send_loses_no_answer(void **state)
+{
+    enum { UNREAD = 30000, LOOKS = 250 }; /* 2.5 s: longer than a reader that takes nothing is given */
+    struct fixture f;
+    size_t sent = 0, got = 0;
+    int saw = 0;
+
+    (void)state;
+    start_with_window(&f, 4096, NOTHING, NOTHING, 0);
+    while (pump_waiting(&f.relay.client.in) == 0) {
+        sent = feed(f.server, sent, sent + 16384);
+        turn(&f);
+    }
+    sent = feed(f.server, sent, sent + UNREAD);
+    while (queued(f.server) > 0)
+        turn(&f);
+    assert_true(f.relay.tally.rx < sent);
+    reset_now(&f.server);
+    assert_int_equal(send(f.client, "more", 4, MSG_NOSIGNAL), 4);
+    while (!f.relay.last_words)
+        turn(&f);
+    for (int i = 0; i < LOOKS; i++)
+        got = drain_some(&f, got, sent / (2 * LOOKS));
+    assert_false(f.done);
+    while (saw == 0) {
+        got = drain(f.client, got, &saw);
+        turn(&f);
+    }
+    assert_int_equal(got, sent);
     assert_int_equal(saw, -1);
     while (!f.done)
         turn(&f);
@@ -377,6 +439,7 @@ int main(void)
         cmocka_unit_test(slow_reader_stops_the_sender),
         cmocka_unit_test(resets_travel),
         cmocka_unit_test(reset_does_not_overtake_data),
+        cmocka_unit_test(a_failed_send_loses_no_answer),
         cmocka_unit_test(idle_ends_it),
         cmocka_unit_test(it_joins_a_loop_that_knew_its_number),
         cmocka_unit_test(early_octets_are_bounded),
