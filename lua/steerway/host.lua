@@ -20,11 +20,11 @@ local INSTANCE_KEYS = { "pick", "opened", "failed", "lost_race", "closed", "upli
 
 -- The line where a key of the policy's table is set; 1 if there is none to be found.
 local function line_of(text, key)
-  local number = 0
+  local number, word = 0, key:gsub("%W", "%%%0") -- a key may look like a pattern, and one that takes for ever
   -- Not by text's methods, which the sandbox holds to short text.
   for line in string.gmatch(text .. "\n", "(.-)\n") do
     number = number + 1
-    if string.find(line, "%f[%w_]" .. key .. "%s*=%f[^=]") then
+    if string.find(line, "%f[%w_]" .. word .. "%s*=%f[^=]") then
       return number
     end
   end
@@ -51,7 +51,7 @@ local function check_keys(what, t, known, fail, misplaced, place)
   for key in pairs(t) do
     if not holds(known, key) then
       local hint = holds(misplaced, key) and "; " .. place:gsub("KEY", key) or ""
-      fail(tostring(key):gsub("%W", "%%%0"), nearest.complaint(what, key, known)
+      fail(tostring(key), nearest.complaint(what, key, known)
         .. (" (known: %s)%s"):format(table.concat(known, ", "), hint))
     end
   end

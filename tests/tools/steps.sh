@@ -102,6 +102,7 @@ step_bench() {
   check "picks are measured" build/bench/tests/bench/bench_policy 1000
   check "a policy is stopped again and again" build/bench/tests/soak/soak_kills 1000
   check "a policy's VM is abandoned again and again" build/bench/tests/soak/soak_escapes 150
+  check "random policies hold nothing up" build/bench/tests/soak/fuzz_policies 8
   [ "$(id -u)" -ne 0 ] ||
     check "the proxy is measured beside the floor" "$(python)" tests/bench/compare/compare.py build/bench/tests/bench \
       build/bench/steerway --rounds 1 --scale 0.02 --only floor,steerway

@@ -1,6 +1,7 @@
 -- Checks a policy's parameters against the schema it declares. Values come as text (from the command line or the config).
 
 local nearest = require "steerway.host.nearest"
+local tables = require "steerway.host.tables" -- a policy's schema may be as long as it likes, and C cannot be stopped
 
 local params = {}
 
@@ -14,7 +15,7 @@ local function sorted_keys(t)
   for k in pairs(t) do
     keys[#keys + 1] = tostring(k)
   end
-  table.sort(keys)
+  tables.sort(keys)
   return keys
 end
 
@@ -24,7 +25,7 @@ local function expected(spec)
     for i, v in ipairs(spec.enum) do
       words[i] = tostring(v)
     end
-    return "one of " .. table.concat(words, ", ")
+    return "one of " .. tables.concat(words, ", ")
   end
   if spec.type == "boolean" then
     return "true or false"
@@ -127,7 +128,7 @@ function params.check(schema, given, fail)
     if schema[key] == nil then
       local close = nearest.of(key, names)
       local text = close and ("; did you mean '%s'?"):format(close) or ""
-      local known = #names > 0 and "known: " .. table.concat(names, ", ") or "it takes none"
+      local known = #names > 0 and "known: " .. tables.concat(names, ", ") or "it takes none"
       fail("params", ("unknown parameter '%s'%s (%s)"):format(key, text, known))
     end
   end

@@ -33,6 +33,8 @@ describe("host.load", function()
     { "return {\n  name = 'p',\n  new = = 1\n}", "dir/p.lua:3: unexpected symbol near '='" },
     { "return {\n  name = 'p", "dir/p.lua:2: unfinished string near '<eof>'" },
     { "local x\nreturn x.y", "dir/p.lua:2: attempt to index local 'x' (a nil value)" },
+    { "local a\nlocal xy = 1\nreturn { name = 'p', params = { ['x.'] = 5 }, new = print }",
+      "dir/p.lua:1: params.x.: expected a table such as { type = \"number\", default = 1 }, got number" },
     { "\n\nreturn 7", "dir/p.lua:1: expected the file to return a table { name = …, new = … }, got number" },
     { "local x = 1", "dir/p.lua:1: expected the file to return a table { name = …, new = … }, got nil" },
     { "return {\n new = print }", "dir/p.lua:1: name: expected a string of letters, digits, _ . - (63 at most), got nil" },

@@ -44,4 +44,63 @@ describe("state", function()
     list[500001] = nil
     assert.is_string(state.encode(list))
   end)
+
+  -- LuaJIT's hash of a number (hashrot in lj_tab.h), of which a small table looks at the lowest bits.
+  local bit, double = require "bit", require("ffi").new "union { double number; int32_t half[2]; }"
+  local function hash_of(number)
+    double.number = number
+    local lo, hi = double.half[0], bit.lshift(double.half[1], 1)
+    lo = bit.bxor(lo, hi)
+    hi = bit.rol(hi, 14)
+    lo = bit.tobit(lo - hi)
+    hi = bit.rol(hi, 5)
+    hi = bit.bxor(hi, lo)
+    return bit.tobit(hi - bit.rol(lo, 13))
+  end
+
+  it("can be stopped while it puts in keys that all have the same hash", function()
+    local t, n, number = {}, 0, 0.5
+    local mask = 2 ^ 12 - 1
+    while n < 4000 do
+      number = number + 1
+      if bit.band(hash_of(number), mask) == 7 then
+        n = n + 1
+        t[number] = n
+      end
+    end
+    local text = state.encode { keys = t, list = { 1, 2, { "x" } } }
+    local longest, last = 0, os.clock()
+    jit.off()
+    jit.flush()
+    debug.sethook(function()
+      local now = os.clock()
+      longest, last = math.max(longest, now - last), now
+    end, "", 1)
+    local out = state.decode(text)
+    debug.sethook()
+    jit.on()
+    assert.same({ 1, 2, { "x" } }, out.list)
+    local again = 0
+    for key, value in pairs(out.keys) do
+      again = again + (t[key] == value and 1 or 0)
+    end
+    assert.equal(4000, again)
+    local began = os.clock()
+    require("string.buffer").decode(require("string.buffer").encode(t))
+    local by_c = os.clock() - began
+    assert.is_true(longest < by_c / 3, ("%.1f ms; C takes %.1f ms"):format(longest * 1000, by_c * 1000))
+  end)
+
+  it("carries tables with many number keys", function()
+    local t = { [0] = "zero", list = { 1, 2, 3 }, deep = {} }
+    for i = 1, 3000 do
+      t[i * 7] = i
+      t.deep[-i] = { i, [0.5] = "x" }
+    end
+    assert.same(t, state.decode(state.encode(t)))
+    t.deep[5] = print
+    assert.truthy(kit.fails(state.encode, t):find "deep%[5%] is a function")
+    t.deep[5] = t
+    assert.truthy(kit.fails(state.encode, t):find "in a circle")
+  end)
 end)

@@ -1,0 +1,38 @@
+-- Makes docs/policy-bounds.md of the rows that tests/lua/bounds_spec.lua runs.
+--   luajit tests/tools/policy_bounds.lua [ROOT] > docs/policy-bounds.md
+
+local root = arg and arg[1] or "."
+package.path = root .. "/tests/lua/?.lua;" .. package.path
+
+io.write [[
+# What each call of a policy costs at most
+
+For authors of policies who meet a limit, and for engineers who change the sandbox. `./dev docs` makes this page from
+`tests/lua/bounds/rows.lua`; do not edit it. A test calls everything that a policy can reach, fails for a function that has no
+row here, and compares its CPU time with the last column.
+
+A call into a policy may take 50 ms of CPU time ([policies](policies.md)). The watchdog stops Lua code between two instructions,
+compiled or not, but it cannot stop a C function amid its work. So each function has one of two bounds: it is written in Lua
+("the budget" stops it), or its arguments are limited so that one call ends soon. The last column is the time, in milliseconds,
+that one step takes at most before the watchdog can stop it. The last wall ends what gets by all this: after 400 ms the call is
+left, its Lua state is thrown away, and the built-in default decides.
+
+C's stack is bounded too. Only `string.gsub`, `coroutine.resume` and what `coroutine.wrap` makes call Lua from C. They may be
+nested 50 deep, wherever coroutines were suspended before.
+]]
+
+local section
+for _, row in ipairs(require "bounds.rows") do
+  if row.section ~= section then
+    section = row.section
+    io.write(("\n## %s\n\n| what | cost | bound | ms |\n|---|---|---|---|\n"):format(section))
+  end
+  local names = row.names
+  if not names:find "`" and not names:find " " then
+    names = "`" .. names .. "`"
+  elseif names:find "^[%w_.:]+ [%w_.: ]*[.:]" or names:find "^assert" or names:find "^rawget" or names:find "^pcall"
+    or names:find "^load" then
+    names = "`" .. names:gsub(" ", "`, `") .. "`"
+  end
+  io.write(("| %s | %s | %s | %d |\n"):format(names, row.cost, row.bound == "" and "none needed" or row.bound, row.ms))
+end
