@@ -2,6 +2,7 @@
 
 #include "base/units.h"
 #include "control/nearest.h"
+#include "proto/target.h"
 #include "session/checks.h"
 
 #include <errno.h>
@@ -251,6 +252,32 @@ static int set_check(struct uplink_spec *spec, const json_t *value, char *err)
                          "\"none\"");
 }
 
+static int set_portal(struct uplink_spec *spec, const json_t *value, char *err)
+{
+    char *text = join(value), *copy = text ? strdup(text) : NULL, *rest, *hosts = NULL;
+    bool good = copy;
+
+    for (char *word = good ? strtok_r(copy, ",", &rest) : NULL; good && word;
+         word = strtok_r(NULL, ",", &rest)) {
+        struct target t;
+        char *longer = NULL;
+        good = target_set(&t, slice_str(word), 1) == PARSE_OK &&
+               asprintf(&longer, "%s%s%s", hosts ? hosts : "", hosts ? "," : "", t.host) >= 0;
+        if (!good)
+            break;
+        free(hosts);
+        hosts = longer;
+    }
+    free(copy);
+    free(text);
+    spec->portal = hosts;
+    if (good && hosts)
+        return 0;
+    return config_refuse(err,
+                         "expected names or addresses of the captive portal, such as \"portal.example\" or "
+                         "{ \"portal.example\", \"10.0.0.1\" }");
+}
+
 static int set_mark(struct uplink_spec *spec, const json_t *value, char *err)
 {
     double mark = json_number_value(value);
@@ -295,6 +322,7 @@ static const struct {
     {"quota_end", set_quota_end},
     {"dns", set_dns},
     {"check", set_check},
+    {"portal", set_portal},
     {"gateway", set_gateway},
     {"upstream", set_upstream},
     {"via", set_via},
@@ -328,8 +356,9 @@ static int unknown_key(const char *key, char *err)
         nearest_offer(&nearest, fields[i].key);
     if (nearest.best)
         return config_refuse(err, "unknown key; did you mean %s?", nearest.best);
-    return config_refuse(err, "unknown key (known: interface, address, name, weight, tier, tags, quota, "
-                              "quota_per, quota_day, quota_end, dns, check, gateway, mark, upstream, via)");
+    return config_refuse(
+        err, "unknown key (known: interface, address, name, weight, tier, tags, quota, "
+             "quota_per, quota_day, quota_end, dns, check, portal, gateway, mark, upstream, via)");
 }
 
 /* @param ret_key  the key at fault, "" for the whole */

@@ -69,7 +69,7 @@ static const char *unfitness(const struct uplink *u, int family, double now)
 static size_t sort_uplinks(const struct uplink_set *set, const struct target *t,
                            struct uplink *ret[UPLINK_MAX], json_t *seen, json_t *left_out)
 {
-    const struct offer_request r = {.family = health_family(t), .now = clock_now_s()};
+    const struct offer_request r = {.host = t->host, .family = health_family(t), .now = clock_now_s()};
     size_t n = offer_all(set, &r, ret);
 
     for (size_t i = 0, k = 0; i < set->n; i++) {
@@ -132,7 +132,8 @@ static json_t *choose(struct proxy *p, const struct question *q)
     (void)json_object_set_new(answer, "order", order_of(&choice));
     if (use)
         (void)json_object_set_new(answer, "uplink", json_string(choice.order[0]->name));
-    const struct offer_request race = {.family = health_family(&q->target),
+    const struct offer_request race = {.host = q->target.host,
+                                       .family = health_family(&q->target),
                                        .tried = use ? UINT64_C(1) << (choice.order[0]->view.id - 1) : 0,
                                        .now = clock_now_s(),
                                        .against = use && !choice.race_any ? choice.order[0] : NULL};

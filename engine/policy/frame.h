@@ -32,6 +32,7 @@ struct frame {
     const char *host, *client, *user, *listener, *proto, *last_error, *word;
     int32_t uplink;          /* whom a hook is about */
     int32_t n_tags;          /* connections that have a tag */
+    int32_t n_captive;       /* in: ids behind the candidates that may be named, and are passed over */
     int32_t n;               /* in: how many candidates; out: how many chosen */
     int32_t ids[UPLINK_MAX]; /* in: their ids; out: the chosen, in order of preference */
     bool race_any;           /* out: pick's options let a race go anywhere */

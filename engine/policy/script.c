@@ -414,6 +414,19 @@ static int read_verdict(struct script *s, uint64_t candidates, enum frame_verdic
     return 0;
 }
 
+/* A policy may name one behind a captive portal, though it is no candidate: that is no error. */
+static void add_captive(struct script *s, uint64_t candidates)
+{
+    struct frame *f = &s->frame;
+
+    f->n_captive = 0;
+    for (size_t i = 0; i < s->uplinks->n; i++) {
+        const struct uplink *u = s->uplinks->items[i];
+        if (uplink_is_captive(u, AF_UNSPEC) && !(candidates >> i & 1))
+            f->ids[f->n + f->n_captive++] = u->view.id;
+    }
+}
+
 int script_pick(struct script *s, const struct policy_conn *conn, struct uplink *const *candidates, size_t n,
                 enum frame_verdict *ret_verdict, struct policy_choice *ret, char *err)
 {
@@ -428,6 +441,7 @@ int script_pick(struct script *s, const struct policy_conn *conn, struct uplink 
         mask |= UINT64_C(1) << (id - 1);
         f->ids[f->n++] = id;
     }
+    add_captive(s, mask);
     script_begin(s, conn);
     int rc = call(s, SCRIPT_PICK, 2, err);
     script_end(s);

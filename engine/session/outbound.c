@@ -232,7 +232,8 @@ void outbound_finish(struct outbound *o, const char *outcome)
 
 static bool may_go_on(const struct outbound *o)
 {
-    const struct offer_request r = {.family = health_family(&o->target), .now = clock_coarse_s()};
+    const struct offer_request r = {
+        .host = o->target.host, .family = health_family(&o->target), .now = clock_coarse_s()};
 
     return o->generation == policy_generation(o->proxy->policy) &&
            offer_holds(o->proxy->uplinks, o->lease.uplink, o->lease.family, &r);

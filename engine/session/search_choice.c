@@ -28,7 +28,8 @@ static bool is_among(const struct uplink *u, struct uplink *const *usable, size_
 static size_t candidates(const struct search *s, const struct uplink *against, struct uplink *ret[UPLINK_MAX])
 {
     const struct outbound *o = s->outbound;
-    const struct offer_request r = {.family = health_family(&o->target),
+    const struct offer_request r = {.host = o->target.host,
+                                    .family = health_family(&o->target),
                                     .tried = s->tried,
                                     .now = clock_coarse_s(),
                                     .against = s->choice.race_any ? NULL : against};

@@ -10,12 +10,6 @@ static bool speaks(const struct uplink *u, int family)
     return family == AF_UNSPEC || (family == AF_INET ? u->view.ipv4 : u->view.ipv6);
 }
 
-static bool is_captive(const struct uplink *u, int family)
-{
-    return family == AF_UNSPEC ? u->health4.captive || u->health6.captive
-                               : uplink_health_state(u, family) == HEALTH_CAPTIVE;
-}
-
 static bool may_race(const struct uplink *u, const struct uplink *against)
 {
     return u->view.tier <= against->view.tier && !uplink_is_metered(u);
@@ -29,8 +23,10 @@ enum offer_rank offer_rank(const struct uplink *u, const struct offer_request *r
         return OFFER_NEVER;
     if (uplink_is_fit(u, r->family, r->now))
         return OFFER_FIT;
-    if (!is_captive(u, r->family))
+    if (!uplink_is_captive(u, r->family))
         return OFFER_SILENT;
+    if (r->host && uplink_is_portal(u, r->host))
+        return OFFER_PORTAL;
     return r->tried ? OFFER_NEVER : OFFER_CAPTIVE;
 }
 
@@ -60,8 +56,8 @@ bool offer_holds(const struct uplink_set *set, const struct uplink *u, int famil
     if (family != AF_UNSPEC)
         of_this.family = family;
     enum offer_rank own = offer_rank(u, &of_this);
-    if (own == OFFER_FIT || own == OFFER_NEVER)
-        return own == OFFER_FIT;
+    if (own == OFFER_NEVER)
+        return false;
     for (size_t i = 0; i < set->n; i++)
         if (set->items[i] != u && offer_rank(set->items[i], r) > own)
             return false;

@@ -3,6 +3,8 @@
  * explains.
  *
  * Uplinks are ranked, and only those of the best rank that occurs are offered:
+ * 0. those behind a captive portal, for the hosts of that portal (the uplink's `portal`): only there somebody
+ *    can log in;
  * 1. those that answer (a suspect counts as such for one try each two seconds, see health.h);
  * 2. those that do not: suspects, and what is down by its checks;
  * 3. those behind a captive portal, and only for a connection that no uplink has failed yet: what failed
@@ -19,12 +21,13 @@
 #include "uplink/uplink.h"
 
 /** From the last to the best. */
-enum offer_rank { OFFER_NEVER, OFFER_CAPTIVE, OFFER_SILENT, OFFER_FIT };
+enum offer_rank { OFFER_NEVER, OFFER_CAPTIVE, OFFER_SILENT, OFFER_FIT, OFFER_PORTAL };
 
 struct offer_request {
-    int family;     /* of the destination: AF_INET, AF_INET6, or AF_UNSPEC for a name */
-    uint64_t tried; /* bits id - 1: uplinks that this connection has tried in vain */
-    double now;     /* monotonic seconds */
+    const char *host; /* name or address; NULL: not known */
+    int family;       /* of the destination: AF_INET, AF_INET6, or AF_UNSPEC for a name */
+    uint64_t tried;   /* bits id - 1: uplinks that this connection has tried in vain */
+    double now;       /* monotonic seconds */
     const struct uplink
         *against; /* that this one is raced against; NULL: it is no race, or one with anybody */
 };

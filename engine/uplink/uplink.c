@@ -23,6 +23,7 @@ static void uplink_free(struct uplink *u)
     for (size_t i = 0; i < u->n_tags; i++)
         free(u->tags[i]);
     free(u->check);
+    free(u->portal);
     if (u->upstream)
         upstream_spec_done(u->upstream);
     free(u->upstream);
@@ -38,7 +39,8 @@ static int copy_texts(struct uplink *u, const struct uplink_spec *spec)
         u->n_tags++;
     }
     u->check = spec->check ? strdup(spec->check) : NULL;
-    return spec->check && !u->check ? -ENOMEM : 0;
+    u->portal = spec->portal ? strdup(spec->portal) : NULL;
+    return (spec->check && !u->check) || (spec->portal && !u->portal) ? -ENOMEM : 0;
 }
 
 static void set_name(struct uplink *u, const struct uplink_spec *spec)

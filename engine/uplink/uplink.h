@@ -73,6 +73,7 @@ struct uplink {
     double received4, received6; /* octets, of connections by each family */
     bool draining;               /* nothing new goes by it, for its user says so */
     char *check;                 /* targets of its own checks, as text; NULL for none */
+    char *portal;                /* hosts of its captive portal, with commas between them; NULL for none */
     struct dns_servers dns;      /* configured; none: to be found */
     struct resolver *resolver;   /* of names by this uplink; somebody else's. NULL where nothing is dialed */
     struct health names;         /* of the resolver: its answers for octets received */
@@ -110,7 +111,8 @@ struct uplink_spec {
     struct addr gateway4, gateway6; /* AF_UNSPEC: as the interface's routes say */
     uint32_t mark;                  /* 0: none, or one that gateways.h gives */
     struct dns_servers dns;
-    char *check; /* owned by the spec; NULL for none */
+    char *check;  /* owned by the spec; NULL for none */
+    char *portal; /* likewise */
 };
 
 /** Parse "INTERFACE|ADDRESS|URL[@WEIGHT]" or with "/WEIGHT". An IPv6 address may stand in brackets; a URL is
@@ -153,6 +155,12 @@ bool uplink_family_is_fit(const struct uplink *u, int family, double now);
  *  @param family  of the destination; AF_UNSPEC for a name
  *  @param now     monotonic seconds */
 bool uplink_is_fit(const struct uplink *u, int family, double now);
+/** Whether it is behind a captive portal. @param family  AF_UNSPEC: in either */
+bool uplink_is_captive(const struct uplink *u, int family);
+
+/** Whether a destination belongs to its captive portal: one of the hosts, or below a name of these. */
+bool uplink_is_portal(const struct uplink *u, const char *host);
+
 /** Its name servers (AF_UNSPEC), or addresses of a family, are tried: the next try of a suspect is a while
  * away.
  */

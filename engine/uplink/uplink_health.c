@@ -1,5 +1,7 @@
 #include "uplink/uplink.h"
 
+#include <string.h>
+
 /* An upstream is one way for both families. */
 static bool is_six(const struct uplink *u, int family)
 {
@@ -49,6 +51,25 @@ bool uplink_is_fit(const struct uplink *u, int family, double now)
     return health_is_fit(&u->names, uplink_names_heard(u), now) &&
            ((counts(u, AF_INET) && uplink_family_is_fit(u, AF_INET, now)) ||
             (counts(u, AF_INET6) && uplink_family_is_fit(u, AF_INET6, now)));
+}
+
+bool uplink_is_captive(const struct uplink *u, int family)
+{
+    return family == AF_UNSPEC ? u->health4.captive || u->health6.captive
+                               : uplink_health_state(u, family) == HEALTH_CAPTIVE;
+}
+
+bool uplink_is_portal(const struct uplink *u, const char *host)
+{
+    size_t len = strlen(host);
+
+    for (const char *at = u->portal; at && *at;) {
+        size_t n = strcspn(at, ",");
+        if (n <= len && memcmp(host + len - n, at, n) == 0 && (n == len || host[len - n - 1] == '.'))
+            return true;
+        at += n + (at[n] == ',');
+    }
+    return false;
 }
 
 void uplink_note_tried(struct uplink *u, int family, double now)

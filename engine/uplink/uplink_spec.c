@@ -252,6 +252,7 @@ void uplink_spec_done(struct uplink_spec *spec)
     for (size_t i = 0; i < spec->n_tags; i++)
         free(spec->tags[i]);
     free(spec->check);
+    free(spec->portal);
     if (spec->upstream)
         upstream_spec_done(spec->upstream);
     free(spec->upstream);

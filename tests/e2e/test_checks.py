@@ -8,7 +8,7 @@ from lab.http import Client, HttpOrigin, get, response
 from lab.origin import echo
 from lab.run import sh, wait_for
 from lab.socks import socks5_code, socks5_connect
-from lab.topology import NOWHERE4, OPEN4, OPEN6
+from lab.topology import MORE4, NOWHERE4, OPEN4, OPEN6
 
 UPLINKS = "uplinks"
 
@@ -93,6 +93,41 @@ def test_a_captive_portal_is_told_and_avoided(start, origin, good, config):
     logged_in.append(1)
     wait_for(lambda: state(proxy) == "up", "somebody has logged in", 5)
     assert used(proxy, good) == {"wan1", "wan2"}
+
+
+SECOND = """return { name = "second", new = function(ctx) return { pick = function(conn)
+  if conn.port == 1 then return { ctx.uplinks[2], ctx.uplinks[1] } end
+  return ctx.uplinks[2], "the second"
+end } end }"""
+
+
+def test_who_wants_to_log_in_gets_to_the_portal(start, lab, names, origin, good, portal, config, tmp_path):
+    """By the policy's choice or by anybody's, its hosts go by the captive line, and nothing else does; it is no error to name it."""
+    page = HttpOrigin(origin, lambda *_: response(200, b"the real one"), address=MORE4)
+    names.zone["login.portal.test"], names.zone["other.test"] = [MORE4], [MORE4]
+    path = tmp_path / "second.lua"
+    path.write_text(SECOND)
+    own = config(f'''"wan1", {{ interface = "wan2", portal = {{ "Portal.test.", "{MORE4}" }} }}''')
+    target = f"http://{OPEN4}:{good.port}/204"
+    proxy = start("--config", own, "--check-interval", "1", "--policy", "round_robin", check=target)
+    wait_for(lambda: state(proxy, "wan2") == "captive", "the portal is found", 10)
+
+    def asked(host):
+        with Client(proxy) as c:
+            return c.ask(f"GET http://{host}:{page.port}/ HTTP/1.1\r\nHost: {host}\r\n\r\n").body
+
+    for policy in ("round_robin", path):
+        proxy.tell("policy", policy)
+        for _ in range(3):
+            assert asked("login.portal.test") == asked(MORE4) == b"PORTAL"
+            assert asked("other.test") == b"the real one"
+    assert proxy.ask("why", host="login.portal.test")["order"] == ["wan2"]
+    assert proxy.ask("why", host="other.test", port=1)["order"] == ["wan1"]
+    assert proxy.ask("why", host="other.test")["by_default"] and not proxy.ask("why", host="login.portal.test")["by_default"]
+    assert proxy.ask("status")["policy"]["errors"] == 0
+    lab.wan2.isp.run("nft", "delete chain inet portal pre")
+    wait_for(lambda: state(proxy, "wan2") == "up", "somebody has logged in", 10)
+    assert asked("login.portal.test") == b"the real one"
 
 
 def test_where_all_are_captive_they_serve_all_the_same(start, origin):

@@ -41,7 +41,7 @@ function calls.new(hooks, default_reason)
   -- Handed to the policy, and filled anew for each call: whatever it did to the list harms nobody.
   local list = setmetatable({}, { __metatable = false })
   local ids = frame.ids -- each look at frame.ids makes a new reference
-  local allowed, turn = {}, 0
+  local allowed, captive, turn = {}, {}, 0
   local entry = {}
 
   local function wrong(text)
@@ -51,6 +51,7 @@ function calls.new(hooks, default_reason)
     error(("%s:%d: pick returned %s"):format(source, info.linedefined or 0, text), 0)
   end
 
+  -- nil: it is behind a captive portal, and passed over.
   local function check_chosen(u)
     if not is_uplink(u) then
       wrong(type(u) == "cdata" and "a conn where an uplink was expected" or
@@ -58,6 +59,9 @@ function calls.new(hooks, default_reason)
     end
     local id = u.id
     if allowed[id] ~= turn then
+      if captive[id] == turn then
+        return nil
+      end
       wrong(("%s, which is not among the candidates"):format(tostring(u)))
     end
     return id
@@ -108,10 +112,16 @@ function calls.new(hooks, default_reason)
     elseif n > 64 then
       wrong(("a list of %d uplinks; expected at most 64"):format(n))
     end
+    local taken = 0
     for i = 1, n do
-      ids[i - 1] = check_chosen(order[i])
+      local id = check_chosen(order[i])
+      if id then
+        ids[taken] = id
+        taken = taken + 1
+      end
     end
-    frame.n = n
+    frame.n = taken
+    return taken > 0
   end
 
   local function settle(chosen, reason, opts)
@@ -127,10 +137,16 @@ function calls.new(hooks, default_reason)
     elseif chosen == false then
       return REFUSE, reason
     elseif type(chosen) == "cdata" then
-      ids[0] = check_chosen(chosen)
+      local id = check_chosen(chosen)
+      if not id then
+        return NO_OPINION, reason
+      end
+      ids[0] = id
       frame.n = 1
     elseif type(chosen) == "table" then
-      take_list(chosen)
+      if not take_list(chosen) then
+        return NO_OPINION, reason
+      end
     else
       wrong(("a %s; expected an uplink, a list of uplinks, nil, or false and a reason%s"):format(type(chosen), hint_for(chosen)))
     end
@@ -149,6 +165,9 @@ function calls.new(hooks, default_reason)
       local id = ids[i - 1]
       allowed[id] = turn
       list[i] = by_id[id]
+    end
+    for i = n, n + frame.n_captive - 1 do
+      captive[ids[i]] = turn
     end
     return settle(pick(conn, list))
   end

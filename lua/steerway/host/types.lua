@@ -40,6 +40,7 @@ local FRAME = [[
   double connect_s, first_byte_s, timeout_s, hedge_s;
   const char *host, *client, *user, *listener, *proto, *last_error, *word;
   int32_t uplink, n_tags;
+  int32_t n_captive;
   int32_t n;
   int32_t ids[64];
   bool race_any, live;

@@ -278,7 +278,7 @@ static void what_is_wrong_is_named(void **state)
         {"return { uplinks = { { interface = 'a', mtu = 1 } } }",
          "uplinks[1].mtu: unknown key (known: interface, address, name, weight, tier, tags, quota, "
          "quota_per, "
-         "quota_day, quota_end, dns, check, gateway, mark, upstream, via)"},
+         "quota_day, quota_end, dns, check, portal, gateway, mark, upstream, via)"},
         {"return { uplinks = { { interface = 'a', quota = '20GB' } } }",
          "uplinks[1].quota: expected octets, such as \"20G\""},
         {"return { uplinks = { { interface = 'a', quota = 0 } } }", "uplinks[1].quota: expected octets"},
@@ -302,6 +302,12 @@ static void what_is_wrong_is_named(void **state)
          "uplinks[1].check: expected targets"},
         {"return { uplinks = { { interface = 'a', check = 'a:1,b:2,c:3,d:4,e:5' } } }",
          "uplinks[1].check: more than 4 targets"},
+        {"return { uplinks = { { interface = 'a', portal = 'http://x/' } } }",
+         "uplinks[1].portal: expected names or addresses of the captive portal"},
+        {"return { uplinks = { { interface = 'a', portal = { 'a.example', 5 } } } }",
+         "uplinks[1].portal: expected names or addresses"},
+        {"return { uplinks = { { interface = 'a', portal = {} } } }",
+         "uplinks[1].portal: expected names or addresses"},
         {"return { uplinks = { { interface = 'a', dns = {} } } }", "uplinks[1].dns: expected DNS servers"},
         {"return { uplinks = { { interface = 'a', dns = '::1,::2,::3,::4,::5,::6,::7,::8,::9' } } }",
          "uplinks[1].dns: more than 8 servers"},

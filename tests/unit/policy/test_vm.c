@@ -78,6 +78,7 @@ static const struct layout layouts[] = {
     F(word),
     F(uplink),
     F(n_tags),
+    F(n_captive),
     F(n),
     F(ids),
     F(race_any),

@@ -138,6 +138,33 @@ static void a_suspect_comes_before_a_portal_and_that_only_first(void **state)
     assert_offered(&t, &r, 0);
 }
 
+static void hosts_of_a_portal_go_by_it_alone_while_it_is_captive(void **state)
+{
+    static char hosts[] = "portal.example,10.0.0.1";
+    static const struct {
+        const char *host;
+        bool is_portal;
+    } cases[] = {
+        {"portal.example", true},   {"a.b.portal.example", true}, {"10.0.0.1", true},
+        {"xportal.example", false}, {"example", false},           {"portal.example.org", false},
+        {"10.0.0.10", false},       {"110.0.0.1", false},         {"", false},
+    };
+    struct two t;
+    (void)state;
+    two_init(&t);
+    t.a.portal = hosts;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        const struct offer_request r = {.host = cases[i].host, .family = AF_UNSPEC, .now = NOW};
+        t.a.health4.captive = false;
+        assert_offered(&t, &r, 3);
+        assert_true(offer_holds(&t.set, &t.b, AF_INET, &r));
+        is_captive(&t.a);
+        assert_offered(&t, &r, cases[i].is_portal ? 1 : 2);
+        assert_int_equal(offer_holds(&t.set, &t.b, AF_INET, &r), !cases[i].is_portal);
+        assert_int_equal(offer_holds(&t.set, &t.a, AF_INET, &r), cases[i].is_portal);
+    }
+}
+
 /* A name leads to either family; the connection that is open is of one. */
 static void of_a_name_the_connections_family_counts(void **state)
 {
@@ -170,6 +197,7 @@ int main(void)
         cmocka_unit_test(where_all_are_alike_they_serve),
         cmocka_unit_test(a_suspect_gets_tries_but_its_open_connections_none),
         cmocka_unit_test(a_suspect_comes_before_a_portal_and_that_only_first),
+        cmocka_unit_test(hosts_of_a_portal_go_by_it_alone_while_it_is_captive),
         cmocka_unit_test(of_a_name_the_connections_family_counts),
         cmocka_unit_test(what_was_tried_is_over),
     };
