@@ -153,7 +153,7 @@ static bool set(const struct gateways *g, struct uplink *u, const struct addr *g
 
 static void refresh(const struct gateways *all, struct uplink *u, const struct machine *m)
 {
-    const struct machine_link *link = machine_link_by_name(m, u->interface);
+    const struct machine_link *link = uplink_link(u, m);
     struct uplink_gateway *const both[] = {&u->gateway4, &u->gateway6};
 
     for (size_t i = 0; i < ARRAY_LEN(both); i++) {

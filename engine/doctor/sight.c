@@ -130,7 +130,7 @@ void sight_of_uplink(struct sight *ret, const struct uplink *u, const struct mac
 
     *ret = (struct sight){
         .uplink = u,
-        .link = by_address ? machine_link_of_addr(m, &u->address) : machine_link_by_name(m, u->interface),
+        .link = uplink_link(u, m),
         .four = family_of(u, AF_INET),
         .six = family_of(u, AF_INET6),
     };

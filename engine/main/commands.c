@@ -57,8 +57,7 @@ static void tell_no_interface(const struct uplink *u, const struct machine *m, c
 const char *command_absence(const struct uplink *u, const struct machine *m, char out[COMMAND_ABSENCE_MAX])
 {
     bool by_address = addr_family(&u->address) != AF_UNSPEC;
-    const struct machine_link *link =
-        by_address ? machine_link_of_addr(m, &u->address) : machine_link_by_name(m, u->interface);
+    const struct machine_link *link = uplink_link(u, m);
 
     if (!link && !by_address) {
         tell_no_interface(u, m, out);

@@ -64,7 +64,7 @@ bool command_lacks_rights(const struct uplink *u);
     "mark and gateway need root, or CAP_NET_ADMIN (setcap cap_net_admin+ep on the program, or "              \
     "AmbientCapabilities in its unit)"
 
-enum { COMMAND_ABSENCE_MAX = 160 };
+enum { COMMAND_ABSENCE_MAX = 320 };
 /** Why the uplink, which is not up, cannot be used; with the interface that was probably meant where its own
  * does not exist. @param out  the buffer of what is returned */
 const char *command_absence(const struct uplink *u, const struct machine *m, char out[COMMAND_ABSENCE_MAX]);

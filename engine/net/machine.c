@@ -8,6 +8,7 @@ void machine_done(struct machine *m)
 {
     free(m->links);
     free(m->addrs);
+    free(m->altnames);
     *m = (struct machine){.links = NULL};
 }
 
@@ -17,6 +18,9 @@ const struct machine_link *machine_link_by_name(const struct machine *m, const c
         if (strcmp(m->links[i].name, name) == 0)
             return &m->links[i];
     }
+    for (size_t i = 0; i < m->n_altnames; i++)
+        if (strcmp(m->altnames[i].name, name) == 0)
+            return machine_link_by_index(m, m->altnames[i].link);
     return NULL;
 }
 

@@ -7,6 +7,15 @@
 
 #include <net/if.h>
 
+/* As the kernel's ALTIFNAMSIZ: an interface may have several names beside its own, and longer ones. */
+enum { MACHINE_NAME_SIZE = 128 };
+
+/** `ip link property add dev LINK altname NAME` */
+struct machine_altname {
+    int link; /* its index */
+    char name[MACHINE_NAME_SIZE];
+};
+
 struct machine_link {
     int index;
     int master; /* the bridge or bond it is a member of; 0 for none */
@@ -34,6 +43,8 @@ struct machine {
     size_t n_links;
     struct machine_addr *addrs;
     size_t n_addrs;
+    struct machine_altname *altnames;
+    size_t n_altnames;
 };
 
 /** Read links, addresses and default routes. @return 0 or negative errno (-EINTR when the machine changed
@@ -44,7 +55,10 @@ MUST_CHECK int machine_read(struct machine *ret);
 MUST_CHECK int machine_read_links(struct machine *ret);
 void machine_done(struct machine *m);
 
+/** By its own name, or by an alternative one. */
 const struct machine_link *machine_link_by_name(const struct machine *m, const char *name);
+/** The index of the link with this name or alternative name at present, asked of the kernel; 0 for none. */
+int machine_index_of_name(const char *name);
 const struct machine_link *machine_link_by_index(const struct machine *m, int index);
 /** The link that has this address, or NULL. On a loopback link an IPv4 address has its whole network with it
  *  (127.0.0.0/8); a tentative address is not had yet. Of several links, one that is up. */

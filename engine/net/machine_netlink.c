@@ -54,6 +54,25 @@ static bool wants_temporary(const struct nlattr *families)
     return use >= 2; /* 1 makes them, and leaves them to who asks (ip-sysctl.rst, "use_tempaddr") */
 }
 
+/* The list holds nothing but names. */
+static int add_altnames(struct machine *m, int link, const struct nlattr *list)
+{
+    const struct nlattr *attr;
+
+    for (size_t at = 0; (attr = rtnl_next(list, &at));) {
+        if (mnl_attr_get_type(attr) != IFLA_ALT_IFNAME)
+            continue;
+        struct machine_altname *all = reallocarray(m->altnames, m->n_altnames + 1, sizeof *all);
+        if (!all)
+            return out_of_memory();
+        m->altnames = all;
+        struct machine_altname *one = &all[m->n_altnames++];
+        one->link = link;
+        rtnl_text(attr, one->name, sizeof one->name);
+    }
+    return MNL_CB_OK;
+}
+
 static int on_link(const struct nlmsghdr *nlh, void *data)
 {
     struct machine *m = &((struct reading *)data)->m;
@@ -80,7 +99,7 @@ static int on_link(const struct nlmsghdr *nlh, void *data)
     };
     rtnl_text(table[IFLA_IFNAME], link->name, sizeof link->name);
     read_kind(table[IFLA_LINKINFO], link->kind, sizeof link->kind);
-    return MNL_CB_OK;
+    return table[IFLA_PROP_LIST] ? add_altnames(m, link->index, table[IFLA_PROP_LIST]) : MNL_CB_OK;
 }
 
 /* --- addresses ------------------------------------------------------------------------------------------ */
@@ -215,4 +234,32 @@ int machine_read(struct machine *ret)
 int machine_read_links(struct machine *ret)
 {
     return read_patiently(ret, false);
+}
+
+/* --- one link by its name ---------------------------------------------------------------------------------
+ */
+
+static int on_index(const struct nlmsghdr *nlh, void *data)
+{
+    const struct ifinfomsg *info = mnl_nlmsg_get_payload(nlh);
+
+    if (nlh->nlmsg_type == RTM_NEWLINK && mnl_nlmsg_get_payload_len(nlh) >= sizeof *info)
+        *(int *)data = info->ifi_index;
+    return MNL_CB_OK;
+}
+
+int machine_index_of_name(const char *name)
+{
+    struct rtnl_request request;
+    struct nlmsghdr *nlh = mnl_nlmsg_put_header(request.space);
+    int index = 0;
+
+    if (strlen(name) >= MACHINE_NAME_SIZE)
+        return 0;
+    nlh->nlmsg_type = RTM_GETLINK;
+    nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+    (void)mnl_nlmsg_put_extra_header(nlh, sizeof(struct ifinfomsg));
+    /* The kernel looks among the names of both kinds; only the length of the attributes differs. */
+    mnl_attr_put_strz(nlh, strlen(name) < IFNAMSIZ ? IFLA_IFNAME : IFLA_ALT_IFNAME, name);
+    return rtnl_ask(nlh, on_index, &index) == 0 ? index : 0;
 }

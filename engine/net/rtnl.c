@@ -105,6 +105,18 @@ void rtnl_message_table(const struct nlmsghdr *nlh, size_t head, const struct nl
     rtnl_table(mnl_nlmsg_get_payload_offset(nlh, head), len > head ? len - head : 0, table, max);
 }
 
+const struct nlattr *rtnl_next(const struct nlattr *nested, size_t *at)
+{
+    const char *data = mnl_attr_get_payload(nested);
+    size_t len = mnl_attr_get_payload_len(nested);
+
+    if (*at >= len || !mnl_attr_ok((const void *)(data + *at), (int)(len - *at)))
+        return NULL;
+    const struct nlattr *attr = (const void *)(data + *at);
+    *at += aligned(attr->nla_len);
+    return attr;
+}
+
 uint32_t rtnl_u32(const struct nlattr *attr)
 {
     return attr && mnl_attr_get_payload_len(attr) >= sizeof(uint32_t) ? mnl_attr_get_u32(attr) : 0;

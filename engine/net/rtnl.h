@@ -30,6 +30,9 @@ void rtnl_table(const void *attrs, size_t len, const struct nlattr *table[], siz
 /** The same of the attributes behind a message's header of that size. */
 void rtnl_message_table(const struct nlmsghdr *nlh, size_t head, const struct nlattr *table[], size_t max);
 
+/** Step through what is nested in an attribute; *at is 0 at first. @return NULL when there are no more */
+const struct nlattr *rtnl_next(const struct nlattr *nested, size_t *at);
+
 /* The value of an attribute, which may be NULL. */
 
 /** 0 for one that is too short. */

@@ -90,7 +90,7 @@ int discover_add_all(struct uplink_set *set, const struct machine *m)
         if (discover_objection(m, link))
             continue;
         struct uplink_spec spec = {.kind = UPLINK_INTERFACE, .weight = 1, .tier = 1};
-        memcpy(spec.interface, link->name, sizeof spec.interface);
+        (void)snprintf(spec.interface, sizeof spec.interface, "%s", link->name);
         int r = uplink_set_add(set, &spec, m);
         if (r < 0)
             return r;
@@ -127,7 +127,7 @@ bool discover_new(const struct uplink_set *set, const struct machine *m, struct 
         if (is_in(set, link->name) || !is_line_by_now(m, link))
             continue;
         *ret = (struct uplink_spec){.kind = UPLINK_INTERFACE, .weight = 1, .tier = 1};
-        memcpy(ret->interface, link->name, sizeof ret->interface);
+        (void)snprintf(ret->interface, sizeof ret->interface, "%s", link->name);
         return true;
     }
     return false;
@@ -186,7 +186,7 @@ static void tell_unreachable(struct text *t, const struct uplink *u, const struc
 
 static void check_family(struct text *t, const struct uplink *u, const struct machine *m, int family)
 {
-    const struct machine_link *link = machine_link_by_name(m, u->interface);
+    const struct machine_link *link = uplink_link(u, m);
     const struct addr *source = family == AF_INET ? &u->egress.source4 : &u->egress.source6;
     struct machine_route route;
     struct addr to;

@@ -3,6 +3,7 @@
 #include "net/source.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -87,6 +88,7 @@ int uplink_set_add(struct uplink_set *set, const struct uplink_spec *spec, const
         .id = (int32_t)set->n + 1,
     };
     memcpy(u->interface, spec->interface, sizeof u->interface);
+    memcpy(u->given, spec->interface, sizeof u->given);
     u->address = spec->address;
     u->dns = spec->dns;
     u->gateway4.addr = spec->gateway4;
@@ -128,12 +130,26 @@ static bool can_carry(const struct machine_link *link)
     return link && link->up && link->carrier;
 }
 
+/* While the link is away nothing may leave; "/" is no name that a device can have. */
+static void set_device(struct egress *e, const char *name)
+{
+    (void)snprintf(e->device, sizeof e->device, "%.*s", IFNAMSIZ - 1, strlen(name) < IFNAMSIZ ? name : "/");
+}
+
+const struct machine_link *uplink_link(const struct uplink *u, const struct machine *m)
+{
+    return addr_family(&u->address) != AF_UNSPEC ? machine_link_of_addr(m, &u->address)
+                                                 : machine_link_by_name(m, u->given);
+}
+
 static void refresh_interface(struct uplink *u, const struct machine *m)
 {
-    const struct machine_link *link = machine_link_by_name(m, u->interface);
+    const struct machine_link *link = uplink_link(u, m);
     struct egress *e = &u->egress;
 
-    memcpy(e->device, u->interface, sizeof e->device);
+    if (link)
+        (void)snprintf(u->interface, sizeof u->interface, "%s", link->name);
+    set_device(e, link ? link->name : u->given);
     e->ipv6 = u->ipv6;
     if (!can_carry(link))
         return;
@@ -149,12 +165,12 @@ static void refresh_interface(struct uplink *u, const struct machine *m)
 
 static void refresh_address(struct uplink *u, const struct machine *m)
 {
-    const struct machine_link *link = machine_link_of_addr(m, &u->address);
+    const struct machine_link *link = uplink_link(u, m);
     bool is4 = addr_family(&u->address) == AF_INET;
 
     memset(u->interface, 0, sizeof u->interface);
     if (link)
-        memcpy(u->interface, link->name, sizeof u->interface);
+        (void)snprintf(u->interface, sizeof u->interface, "%s", link->name);
     /* By the address alone the kernel would choose the link by the destination, and another one when this one
      * goes down. */
     if (link && machine_link_is_line(link))
@@ -193,7 +209,7 @@ void uplink_refresh(struct uplink *u, const struct machine *m)
     u->egress = (struct egress){.any4 = false, .any6 = false};
     if (addr_family(&u->address) != AF_UNSPEC)
         refresh_address(u, m);
-    else if (u->interface[0])
+    else if (u->given[0])
         refresh_interface(u, m);
     else
         u->egress = EGRESS_DIRECT; /* to an upstream, by whatever way */

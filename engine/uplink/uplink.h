@@ -54,9 +54,11 @@ struct uplink_gateway {
 struct uplink {
     struct uplink_view view; /* first: its address is what policies see */
     enum uplink_kind kind;
-    char name[UPLINK_NAME_MAX + 1]; /* unique in its set; the interface or address unless configured */
-    char interface[IFNAMSIZ];       /* the link that it is or that has its address; "" for none at present */
-    struct addr address; /* of UPLINK_ADDRESS, or by which an upstream is reached; else AF_UNSPEC */
+    char name[UPLINK_NAME_MAX + 1];    /* unique in its set; the interface or address unless configured */
+    char interface[MACHINE_NAME_SIZE]; /* the link that it is or that has its address; "" for none at present
+                                        */
+    char given[MACHINE_NAME_SIZE]; /* of an interface: the name, perhaps an alternative one, to look for */
+    struct addr address;           /* of UPLINK_ADDRESS, or by which an upstream is reached; else AF_UNSPEC */
     struct upstream_spec *upstream; /* of UPLINK_UPSTREAM; else NULL */
     struct egress egress;
     uint32_t mark;         /* of its packets; 0 for none */
@@ -100,10 +102,10 @@ struct uplink_set {
 /** What the command line or config says of one uplink. */
 struct uplink_spec {
     enum uplink_kind kind;
-    char name[UPLINK_NAME_MAX + 1]; /* "" to derive */
-    char interface[IFNAMSIZ];       /* of an upstream: by which it is reached; "" for any */
-    struct addr address;            /* likewise */
-    struct upstream_spec *upstream; /* owned by the spec */
+    char name[UPLINK_NAME_MAX + 1];    /* "" to derive */
+    char interface[MACHINE_NAME_SIZE]; /* of an upstream: by which it is reached; "" for any */
+    struct addr address;               /* likewise */
+    struct upstream_spec *upstream;    /* owned by the spec */
     double weight, tier;
     char *tags[UPLINK_TAGS_MAX]; /* owned by the spec */
     size_t n_tags;
@@ -132,6 +134,9 @@ MUST_CHECK int uplink_set_add(struct uplink_set *set, const struct uplink_spec *
 /** Take back the last one that was added, of which nobody has heard yet. */
 void uplink_set_drop_last(struct uplink_set *set);
 void uplink_set_done(struct uplink_set *set);
+
+/** The link that it is bound to, or that has its address; NULL where that is not there, or is left open. */
+const struct machine_link *uplink_link(const struct uplink *u, const struct machine *m);
 
 /** Take up, families and egress anew from a snapshot, and from the kernel's routes: an interface that is
  * missing or down, or has no address, and an address that this machine does not have, or has on a link that

@@ -29,10 +29,10 @@ static int parse_weight(struct slice text, double *ret)
     return 0;
 }
 
-/* What the kernel takes for the name of a link (dev_valid_name). */
+/* What the kernel takes for the name of a link (dev_valid_name), which may be an alternative one. */
 static bool is_interface_name(struct slice name)
 {
-    if (name.len == 0 || name.len >= IFNAMSIZ || slice_eq(name, slice_str(".")) ||
+    if (name.len == 0 || name.len >= MACHINE_NAME_SIZE || slice_eq(name, slice_str(".")) ||
         slice_eq(name, slice_str("..")))
         return false;
     for (size_t i = 0; i < name.len; i++) {
@@ -121,7 +121,7 @@ static int parse_name(struct uplink_spec *ret, struct slice name, const char *te
         (void)snprintf(err, err_size,
                        "uplink \"%s\": \"%.*s\" is no interface's name: expected 1 to %d characters without "
                        "blanks",
-                       text, (int)name.len, name.data, IFNAMSIZ - 1);
+                       text, (int)name.len, name.data, MACHINE_NAME_SIZE - 1);
         return -EINVAL;
     }
     ret->kind = UPLINK_INTERFACE;

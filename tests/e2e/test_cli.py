@@ -114,7 +114,7 @@ def test_behind_two_dashes_all_are_uplinks():
         (["--config="], "--config: expected the name of a file"),
         ([""], 'uplink "": expected INTERFACE or ADDRESS, then perhaps @WEIGHT'),
         (["eth0@0"], 'uplink "eth0@0": the weight "0" must be a number above 0 and at most 1000000'),
-        (["a\nb"], 'uplink "a?b": "a?b" is no interface\'s name: expected 1 to 15 characters without blanks'),
+        (["a\nb"], 'uplink "a?b": "a?b" is no interface\'s name: expected 1 to 127 characters without blanks'),
         ([f"eth{i}" for i in range(65)], "more than 64 uplinks"),
     ],
 )

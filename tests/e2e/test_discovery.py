@@ -229,3 +229,41 @@ def test_a_device_that_is_not_there(start, lab, web):
     assert states == {"wan1": "up", "nosuch0": "down"}
     for _ in range(4):
         assert curl_by("http", proxy).ok().text.strip() in (lab.wan1.addr4, lab.wan1.addr6)
+
+
+@pytest.fixture
+def another_name(lab):
+    """wan2 has two more names, one of them longer than any device's own."""
+    if run("ip", "link", "property", "add", "dev", "wan2", "altname", "office", "altname", "the-line-of-the-office").code != 0:
+        pytest.skip("this kernel or its tools have no alternative names")
+    yield
+    for name in ("office", "the-line-of-the-office"):
+        run("ip", "link", "property", "del", "dev", "wan2", "altname", name)
+
+
+def test_alternative_names(start, lab, web, another_name, config, names):
+    for name in ("office", "the-line-of-the-office"):
+        proxy = start(name)
+        assert seen_in(2, proxy) == {lab.wan2.addr4}
+        assert (get_status(proxy, name)["interface"], get_status(proxy, name)["state"]) == ("wan2", "up")
+        assert run(BINARY, "check", name).ok().err == b""
+        assert f"uplinks {name}@1;" in run(BINARY, "check", name).text
+        facts = json.loads(run(BINARY, "doctor", "--json", "--check", "none", "--public-address", "none", name).text)["uplinks"][0]["facts"]
+        assert facts["link"].startswith("wan2, up")
+    by_config = start("--config", config("return { uplinks = { { interface = 'the-line-of-the-office', name = 'work' } } }"))
+    assert seen_in(1, by_config) == {lab.wan2.addr4}
+
+
+def test_an_alternative_name_that_is_given_later(start, lab, web, another_name):
+    sh("ip link property del dev wan2 altname the-line-of-the-office")
+    proxy = start("wan1", "the-line-of-the-office")
+    assert get_status(proxy, "the-line-of-the-office")["state"] == "down"
+    sh("ip link property add dev wan2 altname the-line-of-the-office")
+    wait_for(lambda: get_status(proxy, "the-line-of-the-office")["state"] == "up", "it is heard of", 1)
+
+
+def test_an_alternative_name_in_an_address_to_listen_on(start, lab, web, another_name):
+    local = next(a["local"] for a in lab.home.link("wan2")["addr_info"] if a["scope"] == "link" and a["family"] == "inet6")
+    proxy = start("wan1", "--listen", f"[{local}%the-line-of-the-office]:0", port=False)
+    assert proxy.address[0] == f"{local}%wan2"
+    assert run(BINARY, "check", "--listen", f"[{local}%nowhere]:1080", "wan1").code == 2

@@ -266,7 +266,7 @@ static void what_is_wrong_is_named(void **state)
          "uplinks[1].mark: expected a whole number from 1 to 0xffffffff"},
         {"return { uplinks = { { interface = 'a b' } } }",
          "config.lua: uplinks[1].interface: expected the name of a"},
-        {"return { uplinks = { { interface = 'sixteen-letters-' } } }",
+        {"return { uplinks = { { interface = ('e'):rep(128) } } }",
          "uplinks[1].interface: expected the name"},
         {"return { uplinks = { { interface = 7 } } }", "uplinks[1].interface: expected the name"},
         {"return { uplinks = { { address = 'x' } } }",

@@ -92,7 +92,8 @@ static void test_link_of_addr(void **state)
         {.link = 3, .addr = ip("192.0.2.8"), .prefix = 24, .tentative = true},
         {.link = 77, .addr = ip("192.0.2.7"), .prefix = 24},
     };
-    const struct machine m = {links, ARRAY_LEN(links), addrs, ARRAY_LEN(addrs)};
+    const struct machine m = {
+        .links = links, .n_links = ARRAY_LEN(links), .addrs = addrs, .n_addrs = ARRAY_LEN(addrs)};
     static const struct {
         const char *text, *link;
     } cases[] = {

@@ -217,6 +217,32 @@ static void test_many_links(void **state)
     (void)state;
 }
 
+static void test_alternative_names(void **state)
+{
+    static const char long_name[] = "enx0c5b8f279a64-the-phone-of-a-guest";
+    struct machine m;
+    netns_enter();
+    netns_ip("link add v1 type veth peer name v2\n");
+    if (!netns_have("alternative names", "link property add dev v2 altname office altname "
+                                         "enx0c5b8f279a64-the-phone-of-a-guest\n"))
+        return;
+    assert_int_equal(machine_read_links(&m), 0);
+    const struct machine_link *v2 = netns_link(&m, "v2");
+    assert_ptr_equal(machine_link_by_name(&m, "office"), v2);
+    assert_ptr_equal(machine_link_by_name(&m, long_name), v2);
+    assert_null(machine_link_by_name(&m, "enx0c5b8f279a64"));
+    assert_int_equal(machine_index_of_name("v2"), v2->index);
+    assert_int_equal(machine_index_of_name("office"), v2->index);
+    assert_int_equal(machine_index_of_name(long_name), v2->index);
+    assert_int_equal(machine_index_of_name("nowhere"), 0);
+    assert_int_equal(machine_index_of_name(""), 0);
+    /* The scope of an address is a link's name, too. */
+    struct addr a = ip("fe80::1%enx0c5b8f279a64-the-phone-of-a-guest");
+    assert_int_equal(a.in6.sin6_scope_id, v2->index);
+    machine_done(&m);
+    (void)state;
+}
+
 /* --- addresses -------------------------------------------------------------------------------------------
  */
 
@@ -458,6 +484,7 @@ int main(void)
         cmocka_unit_test(test_links),
         cmocka_unit_test(test_other_kinds),
         cmocka_unit_test(test_many_links),
+        cmocka_unit_test(test_alternative_names),
         cmocka_unit_test(test_addresses4),
         cmocka_unit_test(test_addresses6),
         cmocka_unit_test(test_temporary),

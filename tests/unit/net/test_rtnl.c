@@ -75,6 +75,22 @@ static void test_bad_lengths_end_the_table(void **state)
     (void)state;
 }
 
+static void test_nested(void **state)
+{
+    static const uint16_t lengths[] = {0, 3, 13, 0xffff};
+    struct nlattr attrs[4] = {{.nla_len = sizeof attrs, .nla_type = 9},
+                              {.nla_len = 4, .nla_type = 1},
+                              {.nla_len = 4, .nla_type = 1}};
+    for (size_t i = 0; i < ARRAY_LEN(lengths); i++) {
+        size_t at = 0;
+        attrs[3] = (struct nlattr){.nla_len = lengths[i], .nla_type = 1};
+        assert_ptr_equal(rtnl_next(attrs, &at), &attrs[1]);
+        assert_ptr_equal(rtnl_next(attrs, &at), &attrs[2]);
+        assert_null(rtnl_next(attrs, &at));
+    }
+    (void)state;
+}
+
 /* A header that is announced longer than the message. */
 static void test_message_shorter_than_its_head(void **state)
 {
@@ -289,6 +305,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_table_of_every_prefix),
         cmocka_unit_test(test_bad_lengths_end_the_table),
+        cmocka_unit_test(test_nested),
         cmocka_unit_test(test_message_shorter_than_its_head),
         cmocka_unit_test(test_values),
         cmocka_unit_test(test_link_local_has_its_link_as_scope),

@@ -239,6 +239,35 @@ static void test_interface_comes_and_goes(void **state)
     (void)state;
 }
 
+/* Bound to the link's own name, and to none while the link is away: a name's beginning may be another's. */
+static void test_interface_by_another_name(void **state)
+{
+    struct machine_altname altname = {.name = "sixteen-letters0"};
+    struct uplink_set set = {.n = 0};
+    struct made made;
+    made_init(&made);
+    (void)made_addr(&made, made_link(&made, "sixteen-letters"), "10.0.9.9");
+    struct uplink *u = add(&set, "sixteen-letters0", &made.m);
+    assert_nothing_leaves(u, "/");
+    assert_string_equal(u->interface, "sixteen-letters0");
+    struct machine_link *eth0 = made_link(&made, "eth0");
+    (void)made_addr(&made, eth0, "10.0.1.2");
+    altname.link = eth0->index;
+    made.m.altnames = &altname;
+    made.m.n_altnames = 1;
+    uplink_refresh(u, &made.m);
+    assert_state(u, true, false);
+    assert_string_equal(u->egress.device, "eth0");
+    assert_string_equal(u->interface, "eth0");
+    assert_string_equal(u->name, "sixteen-letters0");
+    assert_ip(&u->egress.source4, "10.0.1.2");
+    made.m.n_altnames = 0;
+    uplink_refresh(u, &made.m);
+    assert_nothing_leaves(u, "/");
+    uplink_set_done(&set);
+    (void)state;
+}
+
 /* What the meters hold is none of refresh's business. */
 static void test_refresh_leaves_the_meters(void **state)
 {
@@ -454,6 +483,7 @@ int main(void)
         cmocka_unit_test(test_interface_with_one_family),
         cmocka_unit_test(test_interface_that_is_not_up),
         cmocka_unit_test(test_interface_comes_and_goes),
+        cmocka_unit_test(test_interface_by_another_name),
         cmocka_unit_test(test_refresh_leaves_the_meters),
         cmocka_unit_test(test_address),
         cmocka_unit_test(test_address_comes_and_goes),
