@@ -3,6 +3,22 @@
 #include "base/clock.h"
 #include "base/log.h"
 
+void policy_loading_warn(const struct policy *p)
+{
+    const struct policy_unheeded *list;
+    size_t n = policy_unheeded(p, &list);
+
+    for (size_t i = 0; i < n; i++) {
+        struct log_line l;
+        log_begin(&l, LOG_WARN, "the policy does not heed a setting of uplinks");
+        log_str(&l, "policy", policy_name(p));
+        log_str(&l, "setting", list[i].setting);
+        log_str(&l, "uplinks", list[i].uplinks);
+        log_str(&l, "hint", list[i].hint);
+        log_end(&l);
+    }
+}
+
 void policy_loading_run(struct policy *p, const struct policy_source *source, const char *trigger,
                         struct loading_verdict *ret)
 {
@@ -24,4 +40,6 @@ void policy_loading_run(struct policy *p, const struct policy_source *source, co
     }
     log_str(&l, "trigger", trigger);
     log_end(&l);
+    if (ret->loaded)
+        policy_loading_warn(p);
 }

@@ -15,4 +15,8 @@ struct loading_verdict {
 void policy_loading_run(struct policy *p, const struct policy_source *source, const char *trigger,
                         struct loading_verdict *ret);
 
+/** Warn of what was set for uplinks and means nothing with the policy that is loaded. After a start; a load
+ * that succeeds does so itself. */
+void policy_loading_warn(const struct policy *p);
+
 #endif

@@ -54,6 +54,16 @@ static void warn_of_listeners(const struct config *c, const struct machine *m)
     }
 }
 
+static void warn_of_unheeded(const struct policy *p)
+{
+    const struct policy_unheeded *list;
+    size_t n = policy_unheeded(p, &list);
+
+    for (size_t i = 0; i < n; i++)
+        (void)command_error(COMMAND_OK, "warning: policy %s does not heed the %s of %s: %s", policy_name(p),
+                            list[i].setting, list[i].uplinks, list[i].hint);
+}
+
 static int add_made_up(struct uplink_set *set, const char *name, const struct uplink *like, char *err)
 {
     static const struct machine nowhere = {.n_links = 0};
@@ -118,6 +128,7 @@ static int check_policy(const struct config *c, const struct paths *paths, struc
     if (r == 0) {
         warn_of_absent(uplinks, m);
         warn_of_listeners(c, m);
+        warn_of_unheeded(policy ? policy : with_two);
         print_verdict(c, policy ? policy : with_two, uplinks);
     }
     policy_free(policy);

@@ -1,5 +1,6 @@
 #include "main/commands.h"
 
+#include "control/policy_loading.h"
 #include "control/startup.h"
 #include "main/app.h"
 
@@ -147,6 +148,7 @@ static int serve(const struct config *config, const struct paths *paths, const s
         warn_of_listeners(&app.proxy);
         warn_of_absent(uplinks, m);
         app_warn_of_routes(&app, m);
+        policy_loading_warn(policy);
         app_run(&app);
     }
     app_done(&app);

@@ -249,6 +249,12 @@ struct policy_info policy_info(const struct policy *p)
     };
 }
 
+size_t policy_unheeded(const struct policy *p, const struct policy_unheeded **ret)
+{
+    *ret = p->script->unheeded;
+    return p->script->n_unheeded;
+}
+
 const char *policy_file(const struct policy *p, size_t i)
 {
     if (i < p->files.n)

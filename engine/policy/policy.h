@@ -121,6 +121,16 @@ struct policy_info {
 };
 struct policy_info policy_info(const struct policy *p);
 
+/** What was set for uplinks, and means nothing with this policy. */
+struct policy_unheeded {
+    char setting[8];   /* "tier", "tags" or "quota" */
+    char uplinks[128]; /* names of those that have it, as far as there is room */
+    char hint[160];    /* what becomes of them, and what heeds it */
+};
+enum { POLICY_UNHEEDED_MAX = 8 };
+/** @return how many. Valid until the next load */
+size_t policy_unheeded(const struct policy *p, const struct policy_unheeded **ret);
+
 /** The files that the policy has read: its own, those it requires, its lists; and, where the last load was
  * refused, those that it has read: to mend them is what makes it worth another try. @param i  from 0 on
  *  @return NULL behind the last; valid until the next load */

@@ -67,6 +67,39 @@ struct load {
     const struct policy_options *options;
 };
 
+static void take_field(lua_State *L, const char *key, char *ret, size_t size)
+{
+    lua_getfield(L, -1, key);
+    const char *text = lua_tostring(L, -1);
+    (void)snprintf(ret, size, "%s", text ? text : "");
+    lua_pop(L, 1);
+}
+
+/* From the list on top of the stack. */
+static void take_unheeded(lua_State *L, struct script *s)
+{
+    size_t n = lua_objlen(L, -1);
+
+    for (s->n_unheeded = 0; s->n_unheeded < n && s->n_unheeded < POLICY_UNHEEDED_MAX; s->n_unheeded++) {
+        struct policy_unheeded *u = &s->unheeded[s->n_unheeded];
+        lua_rawgeti(L, -1, (int)s->n_unheeded + 1);
+        take_field(L, "setting", u->setting, sizeof u->setting);
+        take_field(L, "uplinks", u->uplinks, sizeof u->uplinks);
+        take_field(L, "hint", u->hint, sizeof u->hint);
+        lua_pop(L, 1);
+    }
+}
+
+/* Ids of uplinks whose quota ends by itself, as a set. */
+static void push_hard(lua_State *L, const struct uplink_set *set)
+{
+    lua_newtable(L);
+    for (size_t i = 0; i < set->n; i++) {
+        lua_pushboolean(L, set->items[i]->quota.plan.hard);
+        lua_rawseti(L, -2, set->items[i]->view.id);
+    }
+}
+
 /* Under vm_protected. Its results cannot be returned from there, so they are left in the registry, by their
  * number. */
 static int load(lua_State *L)
@@ -81,7 +114,10 @@ static int load(lua_State *L)
         lua_pushstring(L, source->params[i].value);
         lua_setfield(L, -2, source->params[i].key);
     }
-    lua_call(L, 2, 2);
+    push_hard(L, l->script->uplinks);
+    lua_call(L, 3, 3);
+    take_unheeded(L, l->script);
+    lua_pop(L, 1);
     const char *name = lua_tostring(L, -1);
     (void)snprintf(l->script->name, sizeof l->script->name, "%s", name ? name : "unnamed");
     lua_pop(L, 1);

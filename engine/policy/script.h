@@ -30,6 +30,8 @@ struct script {
     double budget_s;
     char name[64];
     bool has[SCRIPT_ENTRIES];
+    struct policy_unheeded unheeded[POLICY_UNHEEDED_MAX];
+    size_t n_unheeded;
 };
 
 const char *script_entry_name(enum script_entry entry);

@@ -4,6 +4,7 @@
 local calls = require "steerway.host.calls"
 local ctx = require "steerway.host.ctx"
 local depth = require "steerway.host.depth"
+local heeds = require "steerway.host.heeds"
 local nearest = require "steerway.host.nearest"
 local params = require "steerway.host.params"
 local sandbox = require "steerway.host.sandbox"
@@ -147,6 +148,7 @@ local function quiet() end
 ---@field random? fun(): number                   instead of math.random
 ---@field wall? fun(): number                     seconds since 1970, instead of the engine's
 ---@field metric? fun(name: string, gauge: boolean): lightuserdata|nil, string|nil
+---@field hard? table<integer, boolean>           by uplink id: the engine ends its quota
 
 ---@param o steerway.LoadOptions
 ---@param secret? boolean  no error quotes what stands in the file
@@ -154,13 +156,14 @@ local function quiet() end
 ---@return string text
 ---@return table env
 ---@return table<string, any> modules  what it has required, by name
+---@return function[] chunks             its own files among that
 local function open_file(o, secret)
   local read = o.read or read_file
   local text, missing = read(o.file)
   if not text then
     error(missing, 0)
   end
-  local env, modules = sandbox.new {
+  local env, modules, chunks = sandbox.new {
     dir = sandbox.folder(o.file),
     lua_dir = o.lua_dir,
     read = read,
@@ -172,7 +175,7 @@ local function open_file(o, secret)
   if not chunk then
     error(bad, 0)
   end
-  return chunk, text, env, modules
+  return chunk, text, env, modules, chunks
 end
 
 -- export, import and selftest as the engine calls them: text between two Lua states, errors with a place.
@@ -211,6 +214,7 @@ end
 ---@class steerway.Loaded
 ---@field policy steerway.Policy  what the file returned
 ---@field hooks steerway.Hooks    what its new(ctx) returned
+---@field unheeded table[]  see heeds.unheeded
 ---@field entry table<string, function>  what the engine calls; see calls.new, and export, import, selftest
 
 ---Load a policy. Raises with one line that names file and line.
@@ -218,13 +222,14 @@ end
 ---@return steerway.Loaded
 function host.load(o)
   depth.begin()
-  local chunk, text, env, modules = open_file(o)
+  local chunk, text, env, modules, chunks = open_file(o)
   local policy = chunk()
   local fail = failer(o.file, text)
   check_policy(policy, env, fail)
   local later = timers.new(types.now, types.set_next_timer)
+  local values = params.check(policy.params or {}, o.params or {}, fail)
   local face = ctx.new {
-    params = params.check(policy.params or {}, o.params or {}, fail), log = o.log or quiet, timers = later,
+    params = values, log = o.log or quiet, timers = later,
     random = o.random, wall = o.wall, metric = o.metric, dir = sandbox.folder(o.file), read = o.read or read_file,
   }
   local instance = policy.new(face)
@@ -240,7 +245,9 @@ function host.load(o)
     later.run()
   end
   add_reload_hooks(entry, hooks, face, sandbox.shown(o.file))
-  return { policy = policy, hooks = hooks, entry = entry }
+  chunks[#chunks + 1] = chunk
+  local unheeded = heeds.unheeded(chunks, modules, values, face.uplinks, o.hard or {})
+  return { policy = policy, hooks = hooks, entry = entry, unheeded = unheeded }
 end
 
 ---Evaluate a config file: as a policy, but with the environment's variables, where passwords may stand.
@@ -275,12 +282,12 @@ function host.engine(services)
   sandbox.seal_strings()
   return {
     add_uplink = types.add_uplink,
-    load = function(file, given)
+    load = function(file, given, hard)
       local loaded = host.load {
         file = file, params = given, lua_dir = services.lua_dir, read = services.read, log = services.log,
-        metric = services.metric,
+        metric = services.metric, hard = hard,
       }
-      return loaded.entry, loaded.policy.name
+      return loaded.entry, loaded.policy.name, loaded.unheeded
     end,
     load_config = function(file)
       local function log(level, text)

@@ -312,3 +312,39 @@ def test_what_goes_direct_is_within_the_bound(lab, start):
     proxy = start("--dial-timeout", LIMIT_S, "--bypass", "203.0.113.0/24", "wan1")
     code, s = waited(proxy, HOLE4)
     assert code != 0 and s < LIMIT_S + LATE_S
+
+
+# --- settings that mean nothing ---
+
+UPLINKS = """{ policy = "%s", uplinks = { "wan1",
+  { interface = "wan2", name = "dsl", tier = 2, quota = "20G" },
+  { interface = "wan3", name = "lte", tier = 3, tags = { "slow" }, quota = "5G", quota_end = "hard" } } }"""
+
+
+def test_settings_that_the_policy_does_not_heed(lab, start, config, tmp_path):
+    path = config(UPLINKS % "least_connections")
+    told = run("check", "--config", path).stderr
+    for words in ("the tier of dsl, lte: these uplinks are used like the others; failover, quota and balance.tiers heed tiers",
+                  "the tags of lte: no choice depends on them", "the quota of dsl: these uplinks are used beyond it"):
+        assert f"steerway: warning: policy least_connections does not heed {words}" in told
+    assert told.count("warning") == 3
+    proxy = start("--config", path)
+    event = "the policy does not heed a setting of uplinks"
+    assert [(e["setting"], e["uplinks"]) for e in proxy.events(event, policy="least_connections")] == [
+        ("tier", "dsl, lte"), ("tags", "lte"), ("quota", "dsl")]
+    proxy.tell("policy", "quota")
+    assert [e["setting"] for e in proxy.events(event, policy="quota")] == ["tags"]
+    mine = tmp_path / "mine.lua"
+    mine.write_text("return { name = 'mine', new = function() return { pick = function(_, l)\n"
+                    "  table.sort(l, function(a, b) return a.tier < b.tier end)\n"
+                    "  if l[1].quota_left > 0 and not l[1].tags.slow then return l end\nend } end }")
+    proxy.tell("policy", mine)
+    assert proxy.events("policy reloaded", policy="mine") and not proxy.events(event, policy="mine")
+    assert run("check", "--config", config(UPLINKS % mine)).stderr == ""
+
+
+def test_a_misspelt_tag(lab, config):
+    path = config('{ policy = "rules", uplinks = { "wan1", { interface = "wan2", name = "dsl", tags = { "stedy" } } } }')
+    assert run("check", "--config", path).stderr == (
+        "steerway: warning: policy rules does not heed the tags of dsl: the policy does not name the tag 'stedy'; "
+        "did you mean 'steady'?\n")

@@ -175,8 +175,8 @@ local function hint_for(name)
 end
 
 local function make_require(env, o)
-  local loaded = {}
-  return loaded, function(name)
+  local loaded, chunks = {}, {}
+  return loaded, chunks, function(name)
     if raw_type(name) ~= "string" then
       raw_error("require: expected a module's name, got " .. raw_type(name), 2)
     end
@@ -209,6 +209,8 @@ local function make_require(env, o)
     loaded[name] = result == nil and true or result
     if chunk_name == "=" .. name then -- the library's
       guard_names(name, result)
+    else
+      chunks[#chunks + 1] = chunk
     end
     return loaded[name]
   end
@@ -239,6 +241,7 @@ end
 ---@param o steerway.SandboxOptions
 ---@return table env
 ---@return table<string, any> modules  what has been required, by name
+---@return function[] chunks             of the policy's own files that have been required
 function sandbox.new(o)
   local env = copy(_G, "assert error ipairs next pairs rawequal rawget rawset select setmetatable tonumber type unpack")
   env.pcall = depth.pcall
@@ -253,8 +256,8 @@ function sandbox.new(o)
   env.bit = copy(require "bit", "arshift band bnot bor bswap bxor lshift rol ror rshift tobit tohex")
   env.coroutine = safe_coroutine()
   env.os = texts.os(o.wall or os.time)
-  local modules
-  modules, env.require = make_require(env, o)
+  local modules, chunks
+  modules, chunks, env.require = make_require(env, o)
 
   -- Only of tables: strings and the engine's types keep theirs to themselves.
   function env.getmetatable(value)
@@ -303,7 +306,7 @@ function sandbox.new(o)
     end
     return collectgarbage "count"
   end
-  return env, modules
+  return env, modules, chunks
 end
 
 ---Compile a file's text, never bytecode.
