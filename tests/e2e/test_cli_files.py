@@ -208,7 +208,7 @@ def test_a_config_file_says_it_all(config, tmp_path):
         host = "192.0.2.1", port = 99, auth_file = "users", policy = "mine.lua", set = { n = 3 },
         uplinks = { "eth9@7", { interface = "eth8", name = "lte", weight = 0.5, tier = 2, tags = { "metered" } } },
     }""")
-    assert verdict("--config", path, warnings=3) == ("mine", "eth9@7, lte@0.5", "192.0.2.1:99")
+    assert verdict("--config", path, warnings=4) == ("mine", "eth9@7, lte@0.5", "192.0.2.1:99")
     # Paths in it are its own folder's, wherever it is read from; the command line counts more.
     assert verdict("--config", path, "-p", 7, "--policy", "random", "eth7", warnings=2, cwd="/") == (
         "random", "eth7@1", "192.0.2.1:7")
