@@ -1,5 +1,7 @@
 #include "proto/http_body.h"
 
+#include "proto/http_octet.h"
+
 /* Chunk sizes stay far from overflow; nobody sends 2^62 octets. */
 static const uint64_t SIZE_MAX_OCTETS = (uint64_t)1 << 62;
 enum { LINE_MAX_OCTETS = 4096, TRAILER_MAX_OCTETS = 16384 };
@@ -9,6 +11,7 @@ enum { LINE_MAX_OCTETS = 4096, TRAILER_MAX_OCTETS = 16384 };
 struct framing {
     bool coded;    /* a Transfer-Encoding field is there */
     bool chunked;  /* and its last coding is chunked */
+    bool plain;    /* or it says identity, which old servers do for none */
     bool measured; /* a Content-Length field is there */
     uint64_t length;
 };
@@ -47,24 +50,44 @@ static bool add_lengths(struct framing *f, struct slice list)
     return true;
 }
 
+/* @return whether it is a coding as it should be written, chunked without parameters: to some "chunked;x" is
+ * chunked, and to others it is not */
+static bool is_coding(struct slice s, bool *ret_chunked)
+{
+    size_t n = 0;
+
+    while (n < s.len && http_is_token_char((unsigned char)s.data[n]))
+        n++;
+    *ret_chunked = slice_ieq(slice_of(s.data, n), slice_str("chunked"));
+    for (size_t i = n; i < s.len; i++)
+        if ((unsigned char)s.data[i] < ' ' && !http_is_blank((unsigned char)s.data[i]))
+            return false;
+    struct slice rest = http_trim(slice_of(s.data + n, s.len - n));
+    return n > 0 && (rest.len == 0 || (!*ret_chunked && rest.data[0] == ';'));
+}
+
 /* @return false when something follows chunked, or nothing stands where a coding should be: "chunked," is
  * chunked to some and not to others */
 static bool add_codings(struct framing *f, struct slice list)
 {
     struct slice coding;
 
-    f->coded = true;
     if (list.len == 0 || list.data[list.len - 1] == ',')
         return false;
     while (http_list_next(&list, &coding)) {
-        if (f->chunked || coding.len == 0)
+        bool chunked;
+        if (f->chunked || f->plain || !is_coding(coding, &chunked))
             return false;
-        f->chunked = slice_ieq(coding, slice_str("chunked"));
+        f->chunked = chunked;
+        f->plain = slice_ieq(coding, slice_str("identity"));
+        if (f->plain && f->coded)
+            return false;
+        f->coded = true;
     }
     return true;
 }
 
-/* @return false when the fields contradict each other or HTTP/1.0 */
+/* @return false when the fields contradict themselves */
 static bool read_framing(struct framing *f, const struct http_head *h)
 {
     *f = (struct framing){0};
@@ -75,7 +98,7 @@ static bool read_framing(struct framing *f, const struct http_head *h)
         if (slice_ieq(field->name, slice_str("Transfer-Encoding")) && !add_codings(f, field->value))
             return false;
     }
-    return !f->coded || (!f->measured && h->minor >= 1);
+    return true;
 }
 
 static struct http_body make(enum http_body_kind kind, uint64_t length)
@@ -88,7 +111,7 @@ enum parse http_body_of_request(struct http_body *ret, const struct http_head *h
 {
     struct framing f;
 
-    if (!read_framing(&f, h) || (f.coded && !f.chunked))
+    if (!read_framing(&f, h) || (f.coded && (!f.chunked || f.measured || h->minor == 0)))
         return PARSE_BAD;
     *ret = f.chunked    ? make(HTTP_BODY_CHUNKED, 0)
            : f.measured ? make(HTTP_BODY_LENGTH, f.length)
@@ -107,7 +130,7 @@ enum parse http_body_of_response(struct http_body *ret, const struct http_head *
     if (slice_eq(request_method, slice_str("HEAD")) || h->status / 100 == 1 || h->status == 204 ||
         h->status == 304 || connected)
         *ret = make(HTTP_BODY_NONE, 0);
-    else if (f.coded)
+    else if (f.coded && !f.plain)
         *ret = make(f.chunked ? HTTP_BODY_CHUNKED : HTTP_BODY_UNTIL_CLOSE, 0);
     else
         *ret = f.measured ? make(HTTP_BODY_LENGTH, f.length) : make(HTTP_BODY_UNTIL_CLOSE, 0);

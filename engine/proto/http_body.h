@@ -26,7 +26,8 @@ struct http_body {
 MUST_CHECK enum parse http_body_of_request(struct http_body *ret, const struct http_head *h);
 
 /** Decide the body of a response to a request with this method; HEAD, 1xx, 204, 304 and a 2xx to CONNECT have
- *  none. PARSE_BAD for the ambiguities above, but codings without chunked among them are UNTIL_CLOSE. */
+ *  none. PARSE_BAD for differing or malformed lengths and codings. Transfer-Encoding overrides Content-Length
+ *  and the version, as clients have it; "identity" alone is none; codings without chunked are UNTIL_CLOSE. */
 MUST_CHECK enum parse http_body_of_response(struct http_body *ret, const struct http_head *h,
                                             struct slice request_method);
 

@@ -1,5 +1,8 @@
 #include "proto/http_head.h"
 
+#include "proto/http_lenient.h"
+#include "proto/http_octet.h"
+
 /* Walks over the input octet by octet and remembers how it went: once it is not PARSE_OK, every further step
  * leaves it as it is, so that the grammar below reads without a test after each line. */
 struct cursor {
@@ -7,11 +10,10 @@ struct cursor {
     enum parse state;
 };
 
-/* What each octet may stand in, for every octet of every head is asked about. Those above ASCII are not in
- * the grammar of a target, but browsers' users type them. */
-enum { TEXT = 1, TARGET = 2 | TEXT, TOKEN = 4 | TARGET };
+/* Those above ASCII are not in the grammar of a target, but browsers' users type them. */
+enum { TEXT = HTTP_TEXT, TARGET = HTTP_TARGET, TOKEN = HTTP_TOKEN };
 
-static const unsigned char classes[256] = {
+const unsigned char http_octets[256] = {
     ['\t'] = TEXT,          [' '] = TEXT,           ['!'] = TOKEN,         ['"'] = TARGET,
     ['#' ... '\''] = TOKEN, ['(' ... ')'] = TARGET, ['*' ... '+'] = TOKEN, [','] = TARGET,
     ['-' ... '.'] = TOKEN,  ['/'] = TARGET,         ['0' ... '9'] = TOKEN, [':' ... '@'] = TARGET,
@@ -19,14 +21,9 @@ static const unsigned char classes[256] = {
     ['|'] = TOKEN,          ['}'] = TARGET,         ['~'] = TOKEN,         [0x80 ... 0xff] = TARGET,
 };
 
-static bool is_of(unsigned char c, unsigned char class)
-{
-    return (classes[c] & class) == class;
-}
-
 bool http_is_token_char(unsigned char c)
 {
-    return is_of(c, TOKEN);
+    return http_is(c, TOKEN);
 }
 
 /* The present octet without taking it; -1 when there is none. */
@@ -60,7 +57,7 @@ static struct slice take(struct cursor *c, unsigned char class, bool may_be_empt
 {
     const char *start = c->at, *at = start;
 
-    while (c->state == PARSE_OK && at < c->end && is_of((unsigned char)*at, class))
+    while (c->state == PARSE_OK && at < c->end && http_is((unsigned char)*at, class))
         at++;
     c->at = at;
     if (peek(c) >= 0 && c->at == start && !may_be_empty)
@@ -95,15 +92,6 @@ static bool at_line_end(struct cursor *c)
     return octet == '\r' || octet == '\n';
 }
 
-static struct slice trim(struct slice s)
-{
-    while (s.len > 0 && (s.data[0] == ' ' || s.data[0] == '\t'))
-        s = slice_of(s.data + 1, s.len - 1);
-    while (s.len > 0 && (s.data[s.len - 1] == ' ' || s.data[s.len - 1] == '\t'))
-        s.len--;
-    return s;
-}
-
 static void take_version(struct cursor *c, struct http_head *h)
 {
     expect(c, "HTTP/1.");
@@ -114,13 +102,14 @@ static void take_fields(struct cursor *c, struct http_head *h)
 {
     while (c->state == PARSE_OK && !at_line_end(c) && c->state == PARSE_OK) {
         if (h->n_fields == HTTP_FIELDS_MAX) {
+            h->crowded = true;
             c->state = PARSE_BAD;
             return;
         }
         struct http_field *f = &h->fields[h->n_fields];
         f->name = take(c, TOKEN, false);
         expect(c, ":");
-        f->value = trim(take(c, TEXT, true));
+        f->value = http_trim(take(c, TEXT, true));
         end_line(c);
         h->n_fields++;
     }
@@ -145,7 +134,9 @@ enum parse http_parse_request(struct http_head *ret, const char *data, size_t le
 {
     struct cursor c = cursor_over(data, len);
 
+    ret->fields = ret->few;
     ret->n_fields = 0;
+    ret->unclean = ret->crowded = false;
     ret->status = 0;
     ret->phrase = slice_of(data, 0);
     while (at_line_end(&c))
@@ -160,11 +151,13 @@ enum parse http_parse_request(struct http_head *ret, const char *data, size_t le
     return finish(&c, ret, data, len);
 }
 
-enum parse http_parse_response(struct http_head *ret, const char *data, size_t len)
+static enum parse parse_strict_response(struct http_head *ret, const char *data, size_t len)
 {
     struct cursor c = cursor_over(data, len);
 
+    ret->fields = ret->few;
     ret->n_fields = 0;
+    ret->unclean = ret->crowded = false;
     ret->method = ret->target = ret->phrase = slice_of(data, 0);
     take_version(&c, ret);
     expect(&c, " ");
@@ -176,11 +169,25 @@ enum parse http_parse_response(struct http_head *ret, const char *data, size_t l
     /* The blank before an empty phrase is often left out. */
     if (!at_line_end(&c)) {
         expect(&c, " ");
-        ret->phrase = trim(take(&c, TEXT, true));
+        ret->phrase = http_trim(take(&c, TEXT, true));
     }
     end_line(&c);
     take_fields(&c, ret);
     return finish(&c, ret, data, len);
+}
+
+/* Nearly all are by the book, and those cost no more for the others' sake. */
+enum parse http_parse_response(struct http_head *ret, const char *data, size_t len)
+{
+    enum parse p = parse_strict_response(ret, data, len);
+
+    return p == PARSE_BAD ? http_parse_lenient(ret, data, len, NULL, 0) : p;
+}
+
+enum parse http_parse_response_in(struct http_head *ret, const char *data, size_t len,
+                                  struct http_field room[HTTP_FIELDS_MOST])
+{
+    return http_parse_lenient(ret, data, len, room, HTTP_FIELDS_MOST);
 }
 
 const struct http_field *http_find(const struct http_head *h, const char *name)
@@ -199,7 +206,7 @@ bool http_list_next(struct slice *list, struct slice *ret)
         return false;
     const char *comma = memchr(list->data, ',', list->len);
     size_t len = comma ? (size_t)(comma - list->data) : list->len;
-    *ret = trim(slice_of(list->data, len));
+    *ret = http_trim(slice_of(list->data, len));
     size_t used = comma ? len + 1 : len;
     *list = slice_of(list->data + used, list->len - used);
     return true;

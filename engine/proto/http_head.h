@@ -8,8 +8,11 @@
 
 enum { HTTP_FIELDS_MAX = 128, HTTP_HEAD_MAX = 65536 };
 
+/* As many as a head has room for: the shortest is "a:" and LF. */
+enum { HTTP_FIELDS_MOST = HTTP_HEAD_MAX / 3 };
+
 struct http_field {
-    struct slice name, value; /* value without surrounding blanks; an obs-fold is PARSE_BAD */
+    struct slice name, value; /* value without surrounding blanks */
 };
 
 struct http_head {
@@ -19,9 +22,12 @@ struct http_head {
     int status; /* 100..999 */
     struct slice phrase;
     /* both: */
-    int minor; /* of HTTP/1.x: 0 or 1 (a higher minor counts as 1) */
-    struct http_field fields[HTTP_FIELDS_MAX];
+    int minor;                 /* of HTTP/1.x: 0 or 1 (a higher minor counts as 1) */
+    struct http_field *fields; /* n_fields: in few, or in the room given */
     size_t n_fields;
+    bool unclean; /* response: control octets or folds stand in its phrase or values */
+    bool crowded; /* after PARSE_BAD: it has more fields than there is room for */
+    struct http_field few[HTTP_FIELDS_MAX];
     size_t consumed; /* octets up to and with the empty line */
 };
 
@@ -32,8 +38,12 @@ struct http_head {
  *  @see RFC 9112 2.1, 3, 5 */
 MUST_CHECK enum parse http_parse_request(struct http_head *ret, const char *data, size_t len);
 
-/** Parse a response head. @see RFC 9112 4 */
+/** Parse a response head, as leniently as clients do: see http_lenient.c for what is taken and what becomes
+ * of it. PARSE_BAD, with crowded, over HTTP_FIELDS_MAX fields. ret points into itself. @see RFC 9112 4 */
 MUST_CHECK enum parse http_parse_response(struct http_head *ret, const char *data, size_t len);
+/** The same with room for as many fields as fit. @param room  outlives ret */
+MUST_CHECK enum parse http_parse_response_in(struct http_head *ret, const char *data, size_t len,
+                                             struct http_field room[HTTP_FIELDS_MOST]);
 
 /** Whether an octet may stand in a token, such as a method or a field's name. @see RFC 9110 5.6.2 */
 bool http_is_token_char(unsigned char c);

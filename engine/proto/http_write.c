@@ -11,6 +11,7 @@ struct writer {
     struct buf *out;
     char *at, *end;
     int err;
+    bool unclean; /* what is put of a head may hold control octets */
 };
 
 /* @param most  octets that can come to be written */
@@ -44,6 +45,18 @@ static void put(struct writer *w, struct slice s)
     w->at += s.len;
 }
 
+/* Of a head that came: control octets, among them the line ends of a folded value, become blanks (RFC
+ * 9112 2.2, 5.2; RFC 9110 5.5). */
+static void put_text(struct writer *w, struct slice s)
+{
+    char *c = w->at;
+
+    put(w, s);
+    for (; w->unclean && c < w->at; c++)
+        if (((unsigned char)*c < ' ' && *c != '\t') || *c == 0x7f)
+            *c = ' ';
+}
+
 static void put_str(struct writer *w, const char *s)
 {
     put(w, slice_str(s));
@@ -53,7 +66,7 @@ static void put_field(struct writer *w, struct slice name, struct slice value)
 {
     put(w, name);
     put_str(w, ": ");
-    put(w, value);
+    put_text(w, value);
     put_str(w, "\r\n");
 }
 
@@ -104,6 +117,8 @@ static bool is_protected(struct slice name)
     return is_one_of(name, names, ARRAY_LEN(names));
 }
 
+enum { HTTP_OPTIONS_MAX = 32 };
+
 static bool is_first_of_name(const struct http_head *head, const struct http_field *f)
 {
     for (const struct http_field *g = head->fields; g < f; g++)
@@ -112,14 +127,42 @@ static bool is_first_of_name(const struct http_head *head, const struct http_fie
     return true;
 }
 
+/* The elements of all Connection fields. More than there is room for are looked up in the head each time. */
+struct options {
+    struct slice names[HTTP_OPTIONS_MAX];
+    size_t n;
+    bool more;
+};
+
+static void read_options(struct options *ret, const struct http_head *head)
+{
+    struct slice element;
+
+    ret->n = 0;
+    ret->more = false;
+    for (size_t i = 0; i < head->n_fields; i++) {
+        struct slice list = head->fields[i].value;
+        if (!slice_ieq(head->fields[i].name, slice_str("Connection")))
+            continue;
+        while (!ret->more && http_list_next(&list, &element)) {
+            ret->more = ret->n == HTTP_OPTIONS_MAX;
+            if (!ret->more)
+                ret->names[ret->n++] = element;
+        }
+    }
+}
+
 /* Whether a field goes on as it is. Content-Length has a way of its own. */
-static bool passes(const struct http_head *head, const struct http_field *f, bool coded)
+static bool passes(const struct http_head *head, const struct options *o, const struct http_field *f,
+                   bool coded)
 {
     if (slice_ieq(f->name, slice_str("Transfer-Encoding")))
         return coded;
     if (is_protected(f->name))
         return true;
-    return !is_hop_by_hop(f->name) && !http_lists(head, "Connection", f->name);
+    if (is_hop_by_hop(f->name) || is_one_of(f->name, o->names, o->n))
+        return false;
+    return !o->more || !http_lists(head, "Connection", f->name);
 }
 
 /* A length that was said several times, all equal, is said once. */
@@ -158,8 +201,8 @@ static bool is_number(struct slice s)
     return s.len > 0;
 }
 
-static void put_request_field(struct writer *w, const struct http_head *head, const struct http_field *f,
-                              const struct http_request *req)
+static void put_request_field(struct writer *w, const struct http_head *head, const struct options *o,
+                              const struct http_field *f, const struct http_request *req)
 {
     if (slice_ieq(f->name, slice_str("Host")))
         return; /* stands on top, from the target */
@@ -169,7 +212,7 @@ static void put_request_field(struct writer *w, const struct http_head *head, co
         return; /* of HTTP/1.0, whose client would not understand the answer */
     if (slice_ieq(f->name, slice_str("Max-Forwards")) && http_counts_hops(head) && is_number(f->value))
         return put_fewer_hops(w, f);
-    if (passes(head, f, req->body.kind == HTTP_BODY_CHUNKED))
+    if (passes(head, o, f, req->body.kind == HTTP_BODY_CHUNKED))
         put_field(w, f->name, f->value);
 }
 
@@ -185,7 +228,9 @@ int http_write_request(struct buf *out, const struct http_head *head, const stru
                        const char *pseudonym)
 {
     struct writer w = writer_over(out, most_of(head, pseudonym) + req->authority.len);
+    struct options options;
 
+    read_options(&options, head);
     put(&w, head->method);
     put_str(&w, " ");
     if (req->path.len > 0 && req->path.data[0] == '?')
@@ -194,7 +239,7 @@ int http_write_request(struct buf *out, const struct http_head *head, const stru
     put_str(&w, " HTTP/1.1\r\n");
     put_field(&w, slice_str("Host"), req->authority);
     for (size_t i = 0; i < head->n_fields; i++)
-        put_request_field(&w, head, &head->fields[i], req);
+        put_request_field(&w, head, &options, &head->fields[i], req);
     put_via(&w, head, pseudonym);
     if (req->upgrade)
         put_upgrade(&w, head);
@@ -206,32 +251,57 @@ enum parse http_interpret_response(struct http_response *ret, const struct http_
                                    struct slice request_method, bool upgrade_asked)
 {
     struct http_body body;
+    struct options options;
 
     if (http_body_of_response(&body, head, request_method) != PARSE_OK ||
         (head->status == 101 && !upgrade_asked))
         return PARSE_BAD;
+    if (head->n_fields > HTTP_FIELDS_MAX) {
+        read_options(&options, head);
+        if (options.more) /* thousands of names to be looked for in thousands of fields */
+            return PARSE_BAD;
+    }
+    /* Who says two things of an answer's end may have sent more than we see (RFC 9112 6.1, 6.3). */
+    bool doubtful =
+        body.kind == HTTP_BODY_CHUNKED && (head->minor == 0 || http_find(head, "Content-Length") != NULL);
     bool close = http_has_token(head, "Connection", "close"),
          keep = http_has_token(head, "Connection", "keep-alive");
     *ret = (struct http_response){
         .body = body,
-        .keep_alive = body.kind != HTTP_BODY_UNTIL_CLOSE && !close && (head->minor >= 1 || keep),
+        .keep_alive = body.kind != HTTP_BODY_UNTIL_CLOSE && !doubtful && !close && (head->minor >= 1 || keep),
         .switching = head->status == 101,
         .interim = head->status / 100 == 1 && head->status != 101,
     };
     return PARSE_OK;
 }
 
-static void put_response_field(struct writer *w, const struct http_head *head, const struct http_field *f,
-                               bool coded)
+/* Whether Content-Length measures what is sent. 1xx and 204 have no content to measure (RFC 9110 8.6). */
+static bool is_measured(const struct http_head *head, const struct http_response *resp)
+{
+    if (head->status / 100 == 1 || head->status == 204)
+        return false;
+    if (resp->body.kind == HTTP_BODY_NONE)
+        return !http_has_token(head, "Transfer-Encoding", "chunked");
+    return resp->body.kind == HTTP_BODY_LENGTH;
+}
+
+static void put_response_field(struct writer *w, const struct http_head *head, const struct options *o,
+                               const struct http_field *f, const struct http_response *resp, bool coded)
 {
     if (!slice_ieq(f->name, slice_str("Content-Length"))) {
-        if (passes(head, f, coded))
+        if (passes(head, o, f, coded))
             put_field(w, f->name, f->value);
-        return;
-    }
-    /* These two have no content to measure (RFC 9110 8.6). */
-    if (head->status / 100 != 1 && head->status != 204)
+    } else if (is_measured(head, resp)) {
         put_length(w, head, f);
+    }
+}
+
+/* A body that ends with the connection may be coded as well, without chunks. */
+static bool is_coded(const struct http_head *head, const struct http_response *resp, int client_minor)
+{
+    if (client_minor == 0 || resp->body.kind == HTTP_BODY_NONE || resp->body.kind == HTTP_BODY_LENGTH)
+        return false;
+    return resp->body.kind == HTTP_BODY_CHUNKED || !http_has_token(head, "Transfer-Encoding", "identity");
 }
 
 int http_write_response(struct buf *out, const struct http_head *head, const struct http_response *resp,
@@ -239,17 +309,18 @@ int http_write_response(struct buf *out, const struct http_head *head, const str
 {
     struct writer w = writer_over(out, most_of(head, pseudonym));
     char status[] = "HTTP/1.1 000 ";
-    /* A body that ends with the connection may be coded as well, without chunks. */
-    bool coded = client_minor >= 1 &&
-                 (resp->body.kind == HTTP_BODY_CHUNKED || resp->body.kind == HTTP_BODY_UNTIL_CLOSE);
+    bool coded = is_coded(head, resp, client_minor);
+    struct options options;
 
+    read_options(&options, head);
+    w.unclean = head->unclean;
     for (int i = 0, left = head->status; i < 3; i++, left /= 10)
         status[sizeof "HTTP/1.1 00" - 1 - (size_t)i] = (char)('0' + left % 10);
     put_str(&w, status);
-    put(&w, head->phrase);
+    put_text(&w, head->phrase);
     put_str(&w, "\r\n");
     for (size_t i = 0; i < head->n_fields; i++)
-        put_response_field(&w, head, &head->fields[i], coded);
+        put_response_field(&w, head, &options, &head->fields[i], resp, coded);
     put_via(&w, head, pseudonym);
     if (resp->switching)
         put_upgrade(&w, head);

@@ -260,6 +260,8 @@ static bool take_http(struct upstream_talk *t)
     case PARSE_OK:
         break;
     }
+    if (head.consumed != t->in_len) /* it and http_share differ on where the head ends */
+        return over(t, FAULT_UPSTREAM);
     if (head.status < 200) { /* of no interest (RFC 9110 15.2) */
         t->in_len = 0;
         return false;

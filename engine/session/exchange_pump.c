@@ -1,5 +1,6 @@
 #include "session/exchange_state.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* --- client to upstream --------------------------------------------------------------------------------- */
@@ -70,25 +71,23 @@ static void switch_protocols(struct exchange *x, size_t head_len)
     session_tunnel(s);
 }
 
-/* @return whether the body may follow; else more input is needed or the exchange is over */
-static bool take_head(struct exchange *x)
+/* Parse what has come, with room for the fields that few heads need. @param ret_room  the caller's to free */
+static enum parse parse_head(const struct exchange *x, struct http_head *ret, struct http_field **ret_room)
+{
+    struct slice in = buf_slice(&x->from_upstream);
+    enum parse p = http_parse_response(ret, in.data, in.len);
+
+    if (p == PARSE_BAD && ret->crowded)
+        *ret_room = malloc(HTTP_FIELDS_MOST * sizeof **ret_room);
+    return *ret_room ? http_parse_response_in(ret, in.data, in.len, *ret_room) : p;
+}
+
+/* @return whether the body may follow; else the exchange is over */
+static bool pass_head(struct exchange *x, const struct http_head *head)
 {
     struct session *s = x->session;
-    struct http_head head;
-    struct slice in = buf_slice(&x->from_upstream);
 
-    switch (http_parse_response(&head, in.data, in.len)) {
-    case PARSE_NEED_MORE:
-        if (buf_room(&x->from_upstream) > 0)
-            return false;
-        __attribute__((fallthrough)); /* clang does not read comments */
-    case PARSE_BAD:
-        exchange_upstream_failed(x, "http_protocol_error", "The destination's answer is malformed.");
-        return false;
-    case PARSE_OK:
-        break;
-    }
-    if (http_interpret_response(&x->response, &head, slice_str(x->method), x->upgrade) != PARSE_OK) {
+    if (http_interpret_response(&x->response, head, slice_str(x->method), x->upgrade) != PARSE_OK) {
         exchange_upstream_failed(x, "http_protocol_error", "The destination's answer is malformed.");
         return false;
     }
@@ -99,22 +98,45 @@ static bool take_head(struct exchange *x)
         x->client_keeps = false;
     /* HTTP/1.0 knows no interim responses (RFC 9110 15.2). */
     if (!(interim && x->client_minor == 0) &&
-        http_write_response(&s->out, &head, &x->response, x->client_minor, x->client_keeps && x->request_done,
+        http_write_response(&s->out, head, &x->response, x->client_minor, x->client_keeps && x->request_done,
                             EXCHANGE_PSEUDONYM) < 0) {
         session_close(s, fault_name(FAULT_RESOURCES));
         return false;
     }
     if (x->response.switching) {
-        switch_protocols(x, head.consumed);
+        switch_protocols(x, head->consumed);
         return false;
     }
-    buf_consume(&x->from_upstream, head.consumed);
+    buf_consume(&x->from_upstream, head->consumed);
     if (!interim) {
         x->head_done = true;
         x->client_keeps = x->client_keeps && x->request_done;
         x->response_done = x->response.body.kind == HTTP_BODY_NONE || x->response.body.done;
     }
     return true;
+}
+
+/* @return whether the body may follow; else more input is needed or the exchange is over */
+static bool take_head(struct exchange *x)
+{
+    struct http_head head;
+    struct http_field *room = NULL;
+    bool good = false;
+
+    switch (parse_head(x, &head, &room)) {
+    case PARSE_NEED_MORE:
+        if (buf_room(&x->from_upstream) > 0)
+            break;
+        __attribute__((fallthrough)); /* clang does not read comments */
+    case PARSE_BAD:
+        exchange_upstream_failed(x, "http_protocol_error", "The destination's answer is malformed.");
+        break;
+    case PARSE_OK:
+        good = pass_head(x, &head);
+        break;
+    }
+    free(room);
+    return good;
 }
 
 /* Take the chunks' content together, where it lies. @return as http_body_advance */

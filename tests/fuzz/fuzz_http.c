@@ -30,12 +30,25 @@ static void check_lines(struct slice s)
     }
 }
 
+static size_t count_lines(struct slice s)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < s.len; i++)
+        n += s.data[i] == '\n';
+    return n;
+}
+
 static void check_written(const struct http_head *h, struct slice s)
 {
     static const char *const gone[] = {"Proxy-Connection", "Keep-Alive", "TE", "Proxy-Authorization",
                                        "Proxy-Authenticate"};
 
     check_lines(s);
+    CHECK(!h->unclean); /* and every line is a field with its name at once before the colon: it is counted */
+    CHECK(h->n_fields + 2 == count_lines(s));
+    for (size_t i = 0; i < h->n_fields; i++)
+        CHECK(h->fields[i].name.data[h->fields[i].name.len] == ':');
     CHECK(h->consumed == s.len);
     CHECK(h->minor == 1);
     CHECK(count(h, "Content-Length") <= 1);

@@ -184,7 +184,8 @@ static void test_bad_fields(void **state)
         BAD_AT("\r", "x"),
         BAD_AT("\r", "\r\n"),
     };
-    static const char *const starts[] = {"GET / HTTP/1.1\r\n", "GET / HTTP/1.0\n", "HTTP/1.1 200 OK\r\n"};
+    static const char *const starts[] = {"GET / HTTP/1.1\r\n",
+                                         "GET / HTTP/1.0\n"}; /* test_http_lenient.c has responses */
 
     for (size_t i = 0; i < ARRAY_LEN(table); i++) {
         for (size_t k = 0; k < ARRAY_LEN(starts); k++) {
@@ -193,8 +194,7 @@ static void test_bad_fields(void **state)
             size_t n = strlen(starts[k]);
             memcpy(good, starts[k], n);
             memcpy(good + n, table[i].good.data, table[i].good.len);
-            exact_refuses(k == 2 ? parse_response : parse_request, &h, slice_of(good, n + table[i].good.len),
-                          table[i].wrong);
+            exact_refuses(parse_request, &h, slice_of(good, n + table[i].good.len), table[i].wrong);
         }
     }
     (void)state;
@@ -225,32 +225,15 @@ static void test_responses(void **state)
 static void test_bad_responses(void **state)
 {
     static const struct exact_bad table[] = {
-        BAD_AT("", "GET / HTTP/1.1\r\n\r\n"),
-        BAD_AT("", "http/1.1 200 OK\r\n\r\n"),
-        BAD_AT("", "ICY 200 OK\r\n\r\n"),
-        BAD_AT("", "<html>"),
-        BAD_AT("", " HTTP/1.1 200 OK\r\n\r\n"),
-        BAD_AT("", "\0"),
-        BAD_AT("HTTP/", "2.0 200 OK\r\n\r\n"),
-        BAD_AT("HTTP/", "0.9 200 OK\r\n\r\n"),
-        BAD_AT("HTTP/1.1", "1 200 OK\r\n\r\n"),
-        BAD_AT("HTTP/1.1", "\t200 OK\r\n\r\n"),
-        BAD_AT("HTTP/1.1", "\r\n\r\n"),
-        BAD_AT("HTTP/1.1 ", " 200 OK\r\n\r\n"),
-        BAD_AT("HTTP/1.1 ", "\r\n\r\n"),
-        BAD_AT("HTTP/1.1 ", "OK\r\n\r\n"),
-        BAD_AT("HTTP/1.1 ", "099 OK\r\n\r\n"),
-        BAD_AT("HTTP/1.1 ", "-200 OK\r\n\r\n"),
-        BAD_AT("HTTP/1.1 20", " OK\r\n\r\n"),
-        BAD_AT("HTTP/1.1 20", "x OK\r\n\r\n"),
-        BAD_AT("HTTP/1.1 20", "\r\n\r\n"),
-        BAD_AT("HTTP/1.1 200", "0 OK\r\n\r\n"),
+        BAD_AT("", "GET / HTTP/1.1\r\n\r\n"),   BAD_AT("", "<html>"),
+        BAD_AT("", " HTTP/1.1 200 OK\r\n\r\n"), BAD_AT("", "\0"),
+        BAD_AT("HTTP/", "2.0 200 OK\r\n\r\n"),  BAD_AT("HTTP/", "0.9 200 OK\r\n\r\n"),
+        BAD_AT("HTTP/1.1", "1 200 OK\r\n\r\n"), BAD_AT("HTTP/1.1", "\r\n\r\n"),
+        BAD_AT("HTTP/1.1 ", "\r\n\r\n"),        BAD_AT("HTTP/1.1 ", "OK\r\n\r\n"),
+        BAD_AT("HTTP/1.1 ", "099 OK\r\n\r\n"),  BAD_AT("HTTP/1.1 ", "-200 OK\r\n\r\n"),
+        BAD_AT("HTTP/1.1 20", " OK\r\n\r\n"),   BAD_AT("HTTP/1.1 20", "x OK\r\n\r\n"),
+        BAD_AT("HTTP/1.1 20", "\r\n\r\n"),      BAD_AT("HTTP/1.1 200", "0 OK\r\n\r\n"),
         BAD_AT("HTTP/1.1 200", "OK\r\n\r\n"),
-        BAD_AT("HTTP/1.1 200 O", "\0K\r\n\r\n"),
-        BAD_AT("HTTP/1.1 200 O", "\x01\r\n\r\n"),
-        BAD_AT("HTTP/1.1 200 O", "\x7f\r\n\r\n"),
-        BAD_AT("HTTP/1.1 200 OK\r", "A: b\r\n\r\n"),
-        BAD_AT("HTTP/1.1 200 OK\r", "\r\n\r\n"),
     };
     struct http_head h;
 
