@@ -4,7 +4,6 @@
 #include "control/config.h"
 #include "control/json_text.h"
 #include "control/nearest.h"
-#include "control/policy_loading.h"
 #include "control/uplink_json.h"
 
 #include <errno.h>
@@ -93,18 +92,34 @@ static void verb_uplinks(void *owner, const json_t *request, struct control_repl
 
 /* --- loading -------------------------------------------------------------------------------------------- */
 
+/* Whom the verdict is for. */
+struct load {
+    struct policy *policy;
+    struct control_reply reply;
+};
+
+static void on_loaded(void *arg, const struct loading_verdict *verdict)
+{
+    struct load *l = arg;
+    struct policy *p = l->policy;
+
+    if (verdict->loaded)
+        control_answer(l->reply, json_pack("{s:s, s:o, s:I, s:f}", "policy", policy_name(p), "file",
+                                           json_text(policy_source(p)->file), "generation",
+                                           (json_int_t)policy_generation(p), "seconds", verdict->took_s));
+    else
+        control_refuse(l->reply, "%s", verdict->err);
+    free(l);
+}
+
 static void load(struct control *c, const struct policy_source *source, struct control_reply reply)
 {
-    struct policy *p = c->subject.proxy->policy;
-    struct loading_verdict verdict;
+    struct load *l = malloc(sizeof *l);
 
-    policy_loading_run(p, source, "control", &verdict);
-    policy_watch_renew(c->subject.watch);
-    if (!verdict.loaded)
-        return control_refuse(reply, "%s", verdict.err);
-    control_answer(reply, json_pack("{s:s, s:o, s:I, s:f}", "policy", policy_name(p), "file",
-                                    json_text(policy_source(p)->file), "generation",
-                                    (json_int_t)policy_generation(p), "seconds", verdict.took_s));
+    if (!l)
+        return control_refuse(reply, "out of memory");
+    *l = (struct load){.policy = c->subject.proxy->policy, .reply = reply};
+    policy_loading_ask(c->subject.loading, source, "control", on_loaded, l);
 }
 
 static void verb_reload(void *owner, const json_t *request, struct control_reply reply)
@@ -140,6 +155,11 @@ static void verb_set(void *owner, const json_t *request, struct control_reply re
 
     if (!key || !*key || !value || !params) {
         control_refuse(reply, params ? "expected a \"key\" and a \"value\", both texts" : "out of memory");
+        free(params);
+        return;
+    }
+    if (policy_loading_busy(c->subject.loading)) { /* which may change the parameters that there are */
+        control_refuse(reply, "the policy is being loaded; try again");
         free(params);
         return;
     }

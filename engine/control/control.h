@@ -3,7 +3,7 @@
 #define STEERWAY_CONTROL_CONTROL_H
 
 #include "control/control_server.h"
-#include "control/policy_watch.h"
+#include "control/policy_loading.h"
 #include "control/why.h"
 #include "session/proxy.h"
 
@@ -11,7 +11,7 @@
 struct control_subject {
     const char *version;
     struct proxy *proxy;
-    struct policy_watch *watch; /* told when the policy was loaded anew; may be one that was not started */
+    struct policy_loading *loading;
     /** The file of a policy: of one that ships by its name, or the path itself. ret is the callee's to free.
      *  @return 0, or negative errno with one line in err (CONFIG_ERROR_MAX) */
     int (*find_policy)(void *arg, const char *name_or_file, char **ret, char *err);

@@ -1,8 +1,15 @@
-/* Loads policies while the proxy runs: whoever asks for it, the verdict stands in the log. */
+/* Loads policies while the proxy runs: the verdict of each load stands in the log, whoever asked for it.
+ *
+ * Loads are done one after the other. Lists that have to be read are read on a thread; the policy that serves
+ * goes on meanwhile, and so does the loop. A load without such lists is over when policy_loading_ask returns.
+ */
 #ifndef STEERWAY_CONTROL_POLICY_LOADING_H
 #define STEERWAY_CONTROL_POLICY_LOADING_H
 
 #include "policy/policy.h"
+
+#include <ev.h>
+#include <pthread.h>
 
 struct loading_verdict {
     bool loaded;
@@ -10,10 +17,47 @@ struct loading_verdict {
     char err[POLICY_ERROR_MAX]; /* "" when it was loaded */
 };
 
+/** How a load has ended. */
+typedef void loading_done_fn(void *arg, const struct loading_verdict *verdict);
+
+struct loading_request {
+    struct policy_source source; /* its text is our own; file NULL: the same again */
+    const char *trigger;
+    loading_done_fn *done;
+    void *arg;
+};
+
+enum { POLICY_LOADING_MAX = 32 }; /* requests at once, the one under way included */
+
+/** Embedded by its owner; zero-initialised is "not open". */
+struct policy_loading {
+    struct ev_loop *loop;
+    struct policy *policy;
+    void (*after)(void *arg); /* after each load, good or bad, as its files may be others; NULL for nobody */
+    void *after_arg;
+    struct loading_request waiting[POLICY_LOADING_MAX]; /* the first is under way */
+    size_t n_waiting;
+    double began_s;
+    bool running; /* a step of a load is being done */
+    bool reading;
+    pthread_t reader;
+    ev_async was_read;
+    atomic_bool stop;
+};
+
+void policy_loading_open(struct policy_loading *l, struct ev_loop *loop, struct policy *policy);
+/** Loads that are under way are given up, and those who wait are told. Harmless on one that is not open. */
+void policy_loading_close(struct policy_loading *l);
+
+/** Whether a load is under way, or waits. */
+bool policy_loading_busy(const struct policy_loading *l);
+
 /** Load another file, or the same one with other parameters, or with NULL the same again.
- *  @param trigger  who asked: "signal", "file" or "control" */
-void policy_loading_run(struct policy *p, const struct policy_source *source, const char *trigger,
-                        struct loading_verdict *ret);
+ *  @param source   copied
+ *  @param trigger  who asks, for the log: "signal", "file" or "control"; borrowed for good
+ *  @param done     called once, perhaps before this returns; NULL for nobody */
+void policy_loading_ask(struct policy_loading *l, const struct policy_source *source, const char *trigger,
+                        loading_done_fn *done, void *arg);
 
 /** Warn of what was set for uplinks and means nothing with the policy that is loaded. After a start; a load
  * that succeeds does so itself. */

@@ -1,7 +1,5 @@
 #include "control/policy_watch.h"
 
-#include "control/policy_loading.h"
-
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -180,12 +178,10 @@ static void on_events(struct ev_loop *loop, ev_io *io, int revents)
 static void on_settled(struct ev_loop *loop, ev_timer *timer, int revents)
 {
     struct policy_watch *w = container_of(timer, struct policy_watch, settle);
-    struct loading_verdict verdict;
 
     (void)revents;
     ev_timer_stop(loop, timer);
-    policy_loading_run(w->policy, NULL, "file", &verdict);
-    policy_watch_renew(w);
+    policy_loading_ask(w->loading, NULL, "file", NULL, NULL);
 }
 
 /* A folder that comes again brings other files with it. */
@@ -209,19 +205,27 @@ static void on_look(struct ev_loop *loop, ev_timer *timer, int revents)
         ev_timer_again(loop, &w->settle);
 }
 
-int policy_watch_start(struct policy_watch *w, struct ev_loop *loop, struct policy *policy)
+static void after_load(void *arg)
+{
+    policy_watch_renew(arg);
+}
+
+int policy_watch_start(struct policy_watch *w, struct ev_loop *loop, struct policy *policy,
+                       struct policy_loading *loading)
 {
     int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 
     if (fd < 0)
         return -errno;
-    *w = (struct policy_watch){.loop = loop, .policy = policy, .fd = fd};
+    *w = (struct policy_watch){.loop = loop, .policy = policy, .loading = loading, .fd = fd};
     ev_io_init(&w->io, on_events, fd, EV_READ);
     ev_io_start(loop, &w->io);
     ev_init(&w->settle, on_settled);
     w->settle.repeat = SETTLE_S;
     ev_init(&w->look, on_look);
     w->look.repeat = LOOK_S;
+    loading->after = after_load;
+    loading->after_arg = w;
     policy_watch_renew(w);
     return 0;
 }
@@ -235,5 +239,6 @@ void policy_watch_stop(struct policy_watch *w)
     ev_timer_stop(w->loop, &w->settle);
     ev_timer_stop(w->loop, &w->look);
     (void)close(w->fd);
+    w->loading->after = NULL;
     w->policy = NULL;
 }

@@ -2,7 +2,7 @@
 #ifndef STEERWAY_CONTROL_POLICY_WATCH_H
 #define STEERWAY_CONTROL_POLICY_WATCH_H
 
-#include "policy/policy.h"
+#include "control/policy_loading.h"
 
 #include <ev.h>
 
@@ -12,6 +12,7 @@ enum { POLICY_WATCH_FOLDERS_MAX = 32 };
 struct policy_watch {
     struct ev_loop *loop;
     struct policy *policy;
+    struct policy_loading *loading;
     int fd; /* inotify's */
     ev_io io;
     ev_timer settle;                       /* a save takes several steps: wait for the last */
@@ -21,8 +22,9 @@ struct policy_watch {
     size_t n_folders;
 };
 
-/** Policy and loop must outlive it. @return 0 or negative errno */
-MUST_CHECK int policy_watch_start(struct policy_watch *w, struct ev_loop *loop, struct policy *policy);
+/** All that is given must outlive it; it is renewed after each load. @return 0 or negative errno */
+MUST_CHECK int policy_watch_start(struct policy_watch *w, struct ev_loop *loop, struct policy *policy,
+                                  struct policy_loading *loading);
 /** Harmless on one that was not started. */
 void policy_watch_stop(struct policy_watch *w);
 

@@ -1,6 +1,5 @@
 #include "main/app.h"
 
-#include "control/policy_loading.h"
 #include "control/startup.h"
 #include "session/checks.h"
 
@@ -80,12 +79,10 @@ static void on_term(struct ev_loop *loop, ev_signal *w, int events)
 static void on_hup(struct ev_loop *loop, ev_signal *w, int events)
 {
     struct app *a = container_of(w, struct app, on_hup);
-    struct loading_verdict verdict;
 
     (void)loop;
     (void)events;
-    policy_loading_run(a->policy, NULL, "signal", &verdict);
-    policy_watch_renew(&a->watch);
+    policy_loading_ask(&a->loading, NULL, "signal", NULL, NULL);
 }
 
 static void watch_signals(struct app *a)
@@ -196,6 +193,7 @@ int app_init(struct app *a, const struct config *config, const struct paths *pat
         (void)snprintf(err, CONFIG_ERROR_MAX, "the event loop does not start: %s", strerror(errno));
         return -1;
     }
+    policy_loading_open(&a->loading, a->loop, policy);
     int e = name_servers_open(&a->names, a->loop, config, uplinks);
     if (e < 0) {
         (void)snprintf(err, CONFIG_ERROR_MAX, "the resolvers do not start: %s", strerror(-e));
@@ -313,6 +311,7 @@ void app_run(struct app *a)
 void app_done(struct app *a)
 {
     if (a->proxy.loop) {
+        policy_loading_close(&a->loading);
         control_close(&a->control);
         policy_watch_stop(&a->watch);
         proxy_stop(&a->proxy);

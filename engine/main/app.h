@@ -9,6 +9,7 @@
 #include "control/machine_follow.h"
 #include "control/meter_timer.h"
 #include "control/policy_timer.h"
+#include "control/policy_watch.h"
 #include "main/paths.h"
 #include "session/proxy.h"
 
@@ -30,6 +31,7 @@ struct app {
     struct policy_timer policy_timer;
     struct meter_timer meter_timer;
     struct ledger ledger;
+    struct policy_loading loading;
     struct policy_watch watch;
     struct control control;
 };

@@ -41,7 +41,7 @@ static int open_control(struct app *a, char *err)
 {
     const struct control_subject subject = {.version = STEERWAY_VERSION,
                                             .proxy = &a->proxy,
-                                            .watch = &a->watch,
+                                            .loading = &a->loading,
                                             .find_policy = find_policy,
                                             .find_arg = a};
     const char *given = a->config->control;
@@ -65,7 +65,7 @@ static int open_control(struct app *a, char *err)
 
 static void open_watch(struct app *a)
 {
-    int r = a->config->no_watch ? 0 : policy_watch_start(&a->watch, a->loop, a->policy);
+    int r = a->config->no_watch ? 0 : policy_watch_start(&a->watch, a->loop, a->policy, &a->loading);
 
     if (r < 0)
         warn("the policy's files are not watched", NULL, strerror(-r));

@@ -9,6 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A policy may ask for a list by what it found in another one, but not for ever. */
+enum { LOADS_MAX = 8 };
+
 const char *policy_proto_name(enum policy_proto p)
 {
     switch (p) {
@@ -26,7 +29,7 @@ const char *policy_proto_name(enum policy_proto p)
 
 /* --- where it comes from -------------------------------------------------------------------------------- */
 
-static void source_done(struct policy_source *s)
+void policy_source_done(struct policy_source *s)
 {
     struct policy_param *params = (struct policy_param *)(uintptr_t)s->params;
 
@@ -39,8 +42,7 @@ static void source_done(struct policy_source *s)
     *s = (struct policy_source){.file = NULL};
 }
 
-/* All text of it becomes our own. */
-static int source_copy(struct policy_source *ret, const struct policy_source *from)
+int policy_source_copy(struct policy_source *ret, const struct policy_source *from)
 {
     struct policy_param *params = calloc(from->n_params + 1, sizeof *params);
     struct policy_source s = {.file = strdup(from->file), .params = params};
@@ -53,7 +55,7 @@ static int source_copy(struct policy_source *ret, const struct policy_source *fr
         good = params[i].key && params[i].value;
     }
     if (!good) {
-        source_done(&s);
+        policy_source_done(&s);
         return -ENOMEM;
     }
     *ret = s;
@@ -65,7 +67,7 @@ static int options_copy(struct policy_options *ret, const struct policy_options 
     struct policy_options o = *from;
 
     o.lua_dir = strdup(from->lua_dir);
-    if (!o.lua_dir || source_copy(&o.source, &from->source) < 0) {
+    if (!o.lua_dir || policy_source_copy(&o.source, &from->source) < 0) {
         free((char *)(uintptr_t)o.lua_dir);
         return -ENOMEM;
     }
@@ -75,7 +77,7 @@ static int options_copy(struct policy_options *ret, const struct policy_options 
 
 static void options_done(struct policy_options *o)
 {
-    source_done(&o->source);
+    policy_source_done(&o->source);
     free((char *)(uintptr_t)o->lua_dir);
 }
 
@@ -87,6 +89,33 @@ static int no_memory(char *err)
 
 /* --- from birth to death -------------------------------------------------------------------------------- */
 
+/* One try at a load. -EAGAIN: lists are to be read, and it is to be tried again. */
+static int try_load(struct policy *p, struct script **ret, struct vm_files *files,
+                    const struct script_state *state, char *err)
+{
+    lists_take(&p->lists);
+    vm_files_done(files);
+    int rc = script_load(ret, &p->options, &p->metrics, files, &p->lists, p->generation + 1, state, err);
+    if (rc != -EAGAIN || ++p->loads < LOADS_MAX)
+        return rc;
+    (void)snprintf(err, POLICY_ERROR_MAX, "%.500s: it asks for another list each time that it is loaded",
+                   p->options.source.file);
+    return -ELOOP;
+}
+
+static int first_load(struct policy *p, char *err)
+{
+    int rc;
+
+    policy_change_begin(p);
+    while ((rc = try_load(p, &p->script, &p->files, NULL, err)) == -EAGAIN) {
+        p->metrics.n = 0;
+        policy_lists_read(p, NULL);
+    }
+    policy_change_end(p);
+    return rc;
+}
+
 int policy_new(struct policy **ret, const struct policy_options *options, char *err)
 {
     struct policy *p = calloc(1, sizeof *p);
@@ -95,7 +124,7 @@ int policy_new(struct policy **ret, const struct policy_options *options, char *
         return no_memory(err);
     }
     p->wake_at = INFINITY;
-    int rc = script_load(&p->script, &p->options, &p->metrics, &p->files, 1, NULL, err);
+    int rc = first_load(p, err);
     if (rc < 0) {
         policy_free(p);
         return rc;
@@ -113,6 +142,7 @@ void policy_free(struct policy *p)
     script_free(p->script);
     vm_files_done(&p->files);
     vm_files_done(&p->tried);
+    lists_done(&p->lists);
     options_done(&p->options);
     free(p);
 }
@@ -158,24 +188,24 @@ static void replace(struct policy *p, struct script *fresh)
     policy_rewake(p);
 }
 
-int policy_change(struct policy *p, const struct policy_source *source, char *err)
+/* One try. */
+static int change(struct policy *p, const struct policy_source *source, char *err)
 {
     struct policy_source next, before = p->options.source;
     struct script_state state;
     struct script *fresh;
 
-    if (source_copy(&next, source) < 0)
+    if (policy_source_copy(&next, source) < 0)
         return no_memory(err);
     take_state(p, &state);
     p->options.source = next;
-    vm_files_done(&p->tried);
     const struct vm_metrics metrics = p->metrics;
-    int rc = script_load(&fresh, &p->options, &p->metrics, &p->tried, p->generation + 1, &state, err);
+    int rc = try_load(p, &fresh, &p->tried, &state, err);
     if ((rc == -ETIME || rc == -ENOMEM) && state.data) {
         /* It may be what was handed over that is too much; and that must not stand in the way for ever. */
         char without[POLICY_ERROR_MAX];
         p->metrics = metrics;
-        if (script_load(&fresh, &p->options, &p->metrics, &p->tried, p->generation + 1, NULL, without) == 0) {
+        if (try_load(p, &fresh, &p->tried, NULL, without) == 0) {
             log_without_state(p, err);
             rc = 0;
         }
@@ -184,20 +214,54 @@ int policy_change(struct policy *p, const struct policy_source *source, char *er
     if (rc < 0) {
         p->metrics = metrics; /* the old one holds pointers to its numbers; they are where they were */
         p->options.source = before;
-        source_done(&next);
+        policy_source_done(&next);
+        if (rc == -EAGAIN)
+            return rc;
         (void)snprintf(p->refused, sizeof p->refused, "%s", err);
         p->refused_at = clock_read_s(CLOCK_REALTIME);
         return rc;
     }
     p->refused[0] = '\0';
     replace(p, fresh);
-    source_done(&before);
+    policy_source_done(&before);
     return 0;
+}
+
+void policy_change_begin(struct policy *p)
+{
+    lists_begin(&p->lists);
+    p->loads = 0;
+}
+
+int policy_change_step(struct policy *p, const struct policy_source *source, char *err)
+{
+    return change(p, source ? source : &p->options.source, err);
+}
+
+void policy_lists_read(struct policy *p, const atomic_bool *stop)
+{
+    lists_read(&p->lists, stop);
+}
+
+void policy_change_end(struct policy *p)
+{
+    lists_end(&p->lists);
+}
+
+int policy_change(struct policy *p, const struct policy_source *source, char *err)
+{
+    int rc;
+
+    policy_change_begin(p);
+    while ((rc = policy_change_step(p, source, err)) == -EAGAIN)
+        policy_lists_read(p, NULL);
+    policy_change_end(p);
+    return rc;
 }
 
 int policy_reload(struct policy *p, char *err)
 {
-    return policy_change(p, &p->options.source, err);
+    return policy_change(p, NULL, err);
 }
 
 int policy_rehearse(struct policy *p, char *err)
@@ -207,10 +271,11 @@ int policy_rehearse(struct policy *p, char *err)
     struct script *fresh = NULL;
     int rc = script_export(p->script, &state, err);
 
-    if (rc == 0) {
-        vm_files_done(&p->tried);
-        rc = script_load(&fresh, &p->options, &p->metrics, &p->tried, p->generation + 1, &state, err);
-    }
+    policy_change_begin(p);
+    if (rc == 0)
+        while ((rc = try_load(p, &fresh, &p->tried, &state, err)) == -EAGAIN)
+            policy_lists_read(p, NULL);
+    policy_change_end(p);
     script_free(fresh);
     free(state.data);
     p->metrics = metrics;
@@ -243,6 +308,7 @@ struct policy_info policy_info(const struct policy *p)
         .picks = p->picks,
         .errors = p->errors,
         .memory = p->script->vm->used,
+        .lists = p->script->lists.bytes,
         .quarantined = p->quarantined,
         .refused = p->refused[0] ? p->refused : NULL,
         .refused_at = p->refused_at,

@@ -7,6 +7,7 @@
 #include "base/slice.h"
 #include "uplink/uplink.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -24,6 +25,11 @@ struct policy_source {
     const struct policy_param *params;
     size_t n_params;
 };
+
+/** Copy with all its text. @return 0 or -ENOMEM */
+MUST_CHECK int policy_source_copy(struct policy_source *ret, const struct policy_source *from);
+/** Of a copy; harmless on zeroes. */
+void policy_source_done(struct policy_source *s);
 
 /** Where a policy has the time from, and whom it tells when it wants to be called. A function that is NULL
  * stands for the system's clock, or for nobody. */
@@ -99,6 +105,18 @@ MUST_CHECK int policy_reload(struct policy *p, char *err);
  * exports. */
 MUST_CHECK int policy_change(struct policy *p, const struct policy_source *source, char *err);
 
+/** A load in steps, for who must not wait while lists are read. policy_change_begin; then policy_change_step
+ * until it returns anything but -EAGAIN, with policy_lists_read before each further step; then
+ * policy_change_end. The policy serves all the while. policy_lists_read may run on another thread; meanwhile
+ * nothing of this header may be called but what serves connections and tells what the policy is. */
+void policy_change_begin(struct policy *p);
+/** @param source  NULL for the one that there is @return as policy_change; or -EAGAIN: lists are to be read
+ */
+MUST_CHECK int policy_change_step(struct policy *p, const struct policy_source *source, char *err);
+/** @param stop  ends it early when it is set; NULL for never */
+void policy_lists_read(struct policy *p, const atomic_bool *stop);
+void policy_change_end(struct policy *p);
+
 /** Whether the file, as it is, could follow itself: export and import, as at a reload. Nothing changes.
  *  @return 0, or negative errno with one line in err */
 MUST_CHECK int policy_rehearse(struct policy *p, char *err);
@@ -115,6 +133,7 @@ struct policy_info {
     uint64_t picks;      /* over all generations, as the next one */
     uint64_t errors;     /* calls into Lua that went wrong */
     size_t memory;       /* octets of the Lua heap */
+    size_t lists;        /* bytes of the lists that it has read from files */
     bool quarantined;    /* failed too often in a row: the built-in default decides until the next load */
     const char *refused; /* why the latest load was refused, valid until the next one; NULL if it was not */
     double refused_at;   /* when, s since 1970 */

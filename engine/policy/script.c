@@ -276,7 +276,8 @@ static void name_file(const char *file, char err[static POLICY_ERROR_MAX])
 }
 
 int script_load(struct script **ret, const struct policy_options *options, struct vm_metrics *metrics,
-                struct vm_files *files, uint32_t generation, const struct script_state *state, char *err)
+                struct vm_files *files, struct lists *lists, uint32_t generation,
+                const struct script_state *state, char *err)
 {
     struct script *s = calloc(1, sizeof *s);
     if (!s) {
@@ -294,10 +295,18 @@ int script_load(struct script **ret, const struct policy_options *options, struc
                                   .generation = generation,
                                   .seed = options->seed,
                                   .metrics = metrics,
-                                  .files = files};
+                                  .files = files,
+                                  .lists = lists,
+                                  .list_use = &s->lists};
     int rc = vm_new(&s->vm, &vm, err);
     if (rc == 0)
         rc = fill(s, options, err);
+    if (lists->n_wanted > 0) {
+        script_free(s);
+        return -EAGAIN;
+    }
+    if (rc == 0)
+        s->vm->lists = NULL; /* from now on there is nobody to read another one */
     if (rc == 0 && state && state->data && s->has[SCRIPT_IMPORT] && strcmp(state->name, s->name) == 0)
         rc = run_import(s, state, err);
     if (rc == 0 && s->has[SCRIPT_SELFTEST])
@@ -318,6 +327,7 @@ void script_free(struct script *s)
     if (!s)
         return;
     vm_free(s->vm);
+    list_use_done(&s->lists);
     free(s);
 }
 

@@ -32,6 +32,7 @@ struct script {
     bool has[SCRIPT_ENTRIES];
     struct policy_unheeded unheeded[POLICY_UNHEEDED_MAX];
     size_t n_unheeded;
+    struct list_use lists; /* given back after the VM is gone */
 };
 
 const char *script_entry_name(enum script_entry entry);
@@ -47,11 +48,12 @@ struct script_state {
  *  @param options  must outlive the script, as metrics and files must
  *  @param files    empty; filled with what was read, on failure too
  *  @param generation  told where the policy logs
+ *  @param lists    those that were read; filled with what is wanted (lists.h)
  *  @param state    of its predecessor, imported when it bears the same name; NULL for none
- *  @return 0, or negative errno with one line in err (POLICY_ERROR_MAX) */
+ *  @return 0; -EAGAIN: lists are wanted; or another negative errno with one line in err (POLICY_ERROR_MAX) */
 MUST_CHECK int script_load(struct script **ret, const struct policy_options *options,
-                           struct vm_metrics *metrics, struct vm_files *files, uint32_t generation,
-                           const struct script_state *state, char *err);
+                           struct vm_metrics *metrics, struct vm_files *files, struct lists *lists,
+                           uint32_t generation, const struct script_state *state, char *err);
 void script_free(struct script *s);
 
 /** @param ret  data is the caller's to free; NULL when the policy exports nothing

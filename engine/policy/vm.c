@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "policy/hints.h"
 #include "policy/luajit_edge.h"
+#include "policy/vm_lists.h"
 #include "policy/vm_services.h"
 
 #include <errno.h>
@@ -91,7 +92,7 @@ static void push_service(lua_State *L, struct vm *vm, const char *name, lua_CFun
 
 static void push_services(lua_State *L, struct vm *vm, const struct vm_options *o)
 {
-    lua_createtable(L, 0, 7);
+    lua_createtable(L, 0, 9);
     lua_pushlightuserdata(L, o->frame);
     lua_setfield(L, -2, "frame");
     lua_pushstring(L, o->lua_dir);
@@ -103,6 +104,7 @@ static void push_services(lua_State *L, struct vm *vm, const struct vm_options *
     push_service(L, vm, "read", vm_service_read);
     push_service(L, vm, "log", vm_service_log);
     push_service(L, vm, "metric", vm_service_metric);
+    vm_lists_push(L, vm);
 }
 
 /* Libc's time zones are read under a lock, from memory that malloc gives. */
@@ -199,6 +201,8 @@ int vm_new(struct vm **ret, const struct vm_options *options, char *err)
     vm->file = options->file;
     vm->metrics = options->metrics;
     vm->files = options->files;
+    vm->lists = options->lists;
+    vm->list_use = options->list_use;
     int rc = prepare(vm, options, cap, err);
     if (rc < 0)
         goto fail;

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "policy/arena.h"
 #include "policy/frame.h"
+#include "policy/lists.h"
 #include "policy/policy.h"
 #include "policy/watchdog.h"
 
@@ -42,6 +43,8 @@ struct vm_options {
     uint32_t seed;              /* of random numbers; 0 for one that nobody knows */
     struct vm_metrics *metrics; /* must outlive the VM; NULL for none */
     struct vm_files *files;     /* likewise */
+    struct lists *lists;        /* used during the load; NULL for none */
+    struct list_use *list_use;  /* of this VM, whose sets it reads until it is freed; NULL for none */
 };
 
 struct vm {
@@ -56,6 +59,8 @@ struct vm {
     uint32_t generation;
     struct vm_metrics *metrics;
     struct vm_files *files;
+    struct lists *lists; /* NULL once it is loaded */
+    struct list_use *list_use;
 };
 
 /** Make a VM and load host.lua into it.
@@ -71,6 +76,9 @@ MUST_CHECK int vm_call(struct vm *vm, int nargs, int nresults, double budget_s, 
 
 /** Run a C function that may raise, like lua_cpcall, within the budget; it finds data as its one argument. */
 MUST_CHECK int vm_protected(struct vm *vm, lua_CFunction function, void *data, double budget_s, char *err);
+
+/** Note among the files that this one was read, or should have been. */
+void vm_note_file(struct vm *vm, const char *path);
 
 /** Push host.lua's function of that name. Only under vm_protected. */
 void vm_push_host(lua_State *L, const char *name);

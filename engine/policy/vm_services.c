@@ -66,6 +66,11 @@ static void note_file(struct vm_files *f, const char *path)
         f->n++;
 }
 
+void vm_note_file(struct vm *vm, const char *path)
+{
+    note_file(vm->files, path);
+}
+
 static int refuse(lua_State *L, const char *path, const char *why)
 {
     lua_pushnil(L);
@@ -93,7 +98,7 @@ int vm_service_read(lua_State *L)
         return 2;
     }
     escape_hold();
-    note_file(vm_of(L)->files, path);
+    vm_note_file(vm_of(L), path);
     int failure = stat(path, &info) < 0 ? errno : 0;
     escape_release();
     if (failure)
@@ -120,6 +125,9 @@ int vm_service_log(lua_State *L)
     size_t len;
     const char *text = luaL_checklstring(L, 2, &len);
     uint32_t hidden;
+    /* This load comes to nothing, and the next one says the same. */
+    if (vm->lists && vm->lists->n_wanted > 0)
+        return 0;
     if (!log_limit_pass(&vm->says, clock_now_s(), LINES_PER_WINDOW, &hidden))
         return 0;
     struct log_line line;

@@ -6,8 +6,10 @@ local ctx = require "steerway.host.ctx"
 local depth = require "steerway.host.depth"
 local heeds = require "steerway.host.heeds"
 local nearest = require "steerway.host.nearest"
+local lines = require "steerway.host.lines"
 local params = require "steerway.host.params"
 local sandbox = require "steerway.host.sandbox"
+local sets = require "steerway.host.sets"
 local site = require "steerway.host.site"
 local state = require "steerway.host.state"
 local timers = require "steerway.host.timers"
@@ -271,6 +273,8 @@ end
 ---@field read fun(path: string): string|nil, string|nil
 ---@field log fun(level: string, text: string)
 ---@field metric fun(name: string, gauge: boolean): lightuserdata|nil, string|nil
+---@field ascii fun(name: string): string|nil
+---@field lists steerway.EngineLists
 
 ---What the engine holds of this side. Seals the strings of this VM: for the engine alone.
 ---@param services steerway.Services
@@ -278,6 +282,8 @@ end
 function host.engine(services)
   types.bind(services.frame)
   site.use(services.psl)
+  lines.use(services.ascii)
+  sets.use(services.lists)
   math.randomseed(services.seed)
   sandbox.seal_strings()
   return {

@@ -112,7 +112,7 @@
 ---@field after fun(seconds: number, f: fun()): fun()  calls f once
 ---@field lru fun(capacity: integer, ttl?: number): steerway.Lru  a table that forgets what was not used for longest, and what is older than ttl seconds
 ---@field site fun(host: string): string  the registrable domain, by the public suffix list; an address, and a name without one, is its own site
----@field domains fun(list: string[]|{ file: string }): steerway.Set  a set of names, each with all below it; "=name" for itself alone, ".name" for what is below alone
+---@field domains fun(list: string[]|{ file: string }): steerway.Set  a set of names, each with all below it; "=name" for itself alone, ".name" for what is below alone; a file may have the forms of docs/policies.md
 ---@field cidrs fun(list: string[]|{ file: string }): steerway.Set  a set of addresses and ranges
 ---@field match fun(set: steerway.Set, text: string): boolean  whether it holds the name or the address
 ---@field counter fun(name: string): steerway.Counter  made at first use

@@ -26,6 +26,7 @@ local LIBRARIES = {
   ["luajit.h"] = { "policy" },
   ["ev.h"] = LOOP,
   ["libpsl.h"] = { "policy" },
+  ["idn2.h"] = { "policy" },
   ["arpa/nameser.h"] = { "net" },
   ["libmnl/libmnl.h"] = { "net" },
   ["jansson.h"] = { "policy", "session", "control", "doctor", "simulate", "main" },

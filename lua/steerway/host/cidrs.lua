@@ -1,7 +1,9 @@
--- Sets of address ranges: ctx.cidrs. Ranges of both families in one sorted list, merged, searched by halves.
+-- Sets of address ranges: ctx.cidrs, as domains.lua has those of names. Ranges of both families in one sorted list, merged,
+-- searched by halves.
 
 local bit = require "bit"
 local ffi = require "ffi"
+local lines = require "steerway.host.lines"
 local listing = require "steerway.host.listing"
 
 local cidrs = {}
@@ -13,7 +15,7 @@ local floor, max, min = math.floor, math.max, math.min
 local DOT, SLASH, ZERO = ("./0"):byte(1, 3)
 local TEXT_MAX = 64 -- an address with a scope is shorter
 
-ffi.cdef "int inet_pton(int af, const char *src, void *dst);"
+local inet_pton = lines.inet_pton
 local AF_INET, AF_INET6 = 2, 10 -- as Linux has them
 
 -- Addresses as three numbers each, of 48, 48 and 32 bits, in arrays of doubles; one of IPv4 as its mapped one of IPv6
@@ -62,13 +64,13 @@ end
 
 -- Into octets. Returns the bits that an address of its family has, or nil for what is none.
 local function parse(text)
-  if ffi.C.inet_pton(AF_INET, text, octets + 12) == 1 then
+  if inet_pton(AF_INET, text, octets + 12) == 1 then
     for i = 0, 9 do
       octets[i] = 0
     end
     octets[10], octets[11] = 255, 255
     return 32
-  elseif ffi.C.inet_pton(AF_INET6, text, octets) == 1 then
+  elseif inet_pton(AF_INET6, text, octets) == 1 then
     return 128
   end
   return nil
@@ -91,7 +93,7 @@ local function parse4(text)
     local digit = c - ZERO
     if digit >= 0 and digit <= 9 then
       part, digits = part * 10 + digit, digits + 1
-      if digits > 3 then
+      if digits > 3 or digits > 1 and part < 10 and not bits then -- 010 may be octal
         return nil
       end
     elseif digits == 0 or part > 255 or bits or not (c == DOT and parts < 3 or c == SLASH and parts == 3) then
@@ -151,7 +153,7 @@ local function parse_any(text, low, high, i)
   local address, slash, prefix = text:match "^([^/]+)(/?)(%d*)$"
   local width = address and parse(address)
   local bits = slash == "/" and tonumber(prefix) or slash == "" and width
-  if not width or not bits or bits > width then
+  if not width or not bits or bits > width or #prefix > 3 then
     return nil
   end
   fill(bits + 128 - width, false)
@@ -183,10 +185,12 @@ end
 
 ---@param given string[]|{ file: string }
 ---@param read fun(path: string): string|nil, string|nil
+---@param log? fun(level: string, text: string)
 ---@return fun(address: string): boolean match
 ---@return integer count
-function cidrs.new(given, read)
-  local text, place = listing.text("cidrs", given, read)
+function cidrs.new(given, read, log)
+  local list = listing.open("cidrs", given, read, log)
+  local text = list.text
   local room = 64
   local low, high, n = ips_t(3 * room), ips_t(3 * room), 0
 
@@ -197,41 +201,41 @@ function cidrs.new(given, read)
     low, high, room = more_low, more_high, room * 2
   end
 
-  -- The usual row is nothing but a range of IPv4.
-  local function add(row, line)
+  -- Whether it is a range. The usual one is nothing but one of IPv4.
+  local function add(range)
     if n == room then
       make_room()
     end
-    local ip, bits = parse4(row)
-    if not bits then
-      row = row:match "^%s*([^#]-)%s*$" or row:match "^%s*([^#]-)%s*#"
-      if row == "" then
-        return
-      end
-      ip, bits = parse4(row)
-    end
+    local ip, bits = parse4(range)
     if ip and bits then
       local size = 2 ^ (32 - bits)
       local first = ip - ip % size
       put4(low, n, first)
       put4(high, n, first + size - 1)
-    elseif not parse_any(row, low, high, n) then
-      listing.refuse("cidrs", "%s: expected an address or a range such as 10.0.0.0/8 or 2001:db8::/32, got %q", place(line),
-        row:sub(1, 60))
+    elseif not parse_any(range, low, high, n) then
+      return false
     end
     n = n + 1
+    return true
   end
 
   local at, line = 1, 0
   while at <= #text do
     local stop = find(text, "\n", at, true) or #text + 1
+    local row = sub(text, at, stop - 1)
     line = line + 1
-    add(sub(text, at, stop - 1), line)
+    if not add(row) then
+      local range, known = lines.range(row)
+      if range and not add(range) or not known or not range and not given.file then
+        list.unknown(line, row, "an address or a range such as 10.0.0.0/8 or 2001:db8::/32")
+      end
+    end
     at = stop + 1
   end
 
   local count
   low, high, count = normalise(low, high, n)
+  list.finish(count)
 
   return function(address)
     if count == 0 or not read_address(address) then

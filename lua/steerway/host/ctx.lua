@@ -99,19 +99,27 @@ local function own_metric()
 end
 
 -- A list's file stands beside the policy, or in a folder there: what else this machine has is none of a policy's business.
-local function reader(o)
-  return function(path)
-    if path:find "^/" or ("/" .. path .. "/"):find("/../", 1, true) then
+local function files_of(o)
+  local function place(path)
+    if path:find "^/" or ("/" .. path .. "/"):find("/../", 1, true) or path:find("\0", 1, true) then
       return nil, ("file '%s': expected a path below the policy's folder"):format(path)
     end
-    return o.read(o.dir .. "/" .. path)
+    return o.dir .. "/" .. path
   end
+  local function read(path)
+    local whole, wrong = place(path)
+    if not whole then
+      return nil, wrong
+    end
+    return o.read(whole)
+  end
+  return { read = read, place = place, log = o.log }
 end
 
 -- Faults of what a policy gave stand at its line.
-local function builder(make, read)
+local function builder(make, files)
   return function(given)
-    local ok, made = pcall(make, given, read)
+    local ok, made = pcall(make, given, files)
     if not ok then
       error(made, 2)
     end
@@ -136,7 +144,7 @@ function ctx.new(o)
   for id, u in ipairs(types.by_id) do
     all[id] = u
   end
-  local metric, read = o.metric or own_metric(), reader(o)
+  local metric, files = o.metric or own_metric(), files_of(o)
   local made = {
     params = o.params,
     uplinks = all,
@@ -153,8 +161,8 @@ function ctx.new(o)
       return lru.new(capacity, ttl_s, types.now)
     end,
     site = site.of,
-    domains = builder(sets.domains, read),
-    cidrs = builder(sets.cidrs, read),
+    domains = builder(sets.domains, files),
+    cidrs = builder(sets.cidrs, files),
     match = sets.match,
   }
   local names = {}

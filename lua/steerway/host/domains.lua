@@ -1,4 +1,5 @@
--- Sets of domain names: ctx.domains.
+-- Sets of domain names: ctx.domains, of a list in the policy's text, and in the test kit also of one in a file. The engine reads
+-- files itself (engine/policy/lists.h).
 --
 -- The names stay in one buffer, and a hash table refers to them. The hash is a polynomial, which can be reckoned forwards while
 -- the list is read and backwards while a host is matched: so one walk over the host, from its end, meets each of its parent
@@ -6,6 +7,7 @@
 
 local bit = require "bit"
 local ffi = require "ffi"
+local lines = require "steerway.host.lines"
 local listing = require "steerway.host.listing"
 
 local domains = {}
@@ -14,20 +16,19 @@ local band, bor, bxor, lshift, rshift, tobit = bit.band, bit.bor, bit.bxor, bit.
 
 local byte = string.byte
 
-local NEWLINE, HASH, STAR, DOT, EQUALS = ("\n#*.="):byte(1, 5)
+local NEWLINE, DOT, DASH = ("\n.-"):byte(1, 3)
 local NAME_MAX = 253 -- RFC 1035 2.3.4, as text
 local SIZE_MIN, OCTETS_A_NAME = 64, 16 -- of the hash table, and what a list is guessed by
--- What a name in the list stands for, added up.
-local ITSELF, BELOW = 1, 2
+local ITSELF, BELOW = lines.ITSELF, lines.BELOW
 
 -- What an octet may be part of, as bits, and itself in lower case: one look instead of many comparisons.
-local IN_NAME, IN_ADDRESS, IS_DOT, BLANK, END = 1, 2, 4, 8, 16
+local IN_NAME, IS_DOT, BLANK, END = 1, 2, 4, 8
 local BETWEEN = BLANK + END
 local class, lower = ffi.new "uint8_t[256]", ffi.new "uint8_t[256]"
 for c = 0, 255 do
   local char = string.char(c)
-  class[c] = (char:find "[%w_.%-\128-\255]" and IN_NAME or 0) + (char:find "[%d.:]" and IN_ADDRESS or 0)
-    + (c == DOT and IS_DOT or 0) + (char:find "[ \t\r]" and BLANK or 0) + (c == NEWLINE and END or 0)
+  class[c] = (char:find "[%w_.%-]" and IN_NAME or 0) + (c == DOT and IS_DOT or 0)
+    + (char:find "[ \t\r]" and BLANK or 0) + (c == NEWLINE and END or 0)
   lower[c] = char:lower():byte()
 end
 
@@ -88,7 +89,7 @@ end
 local function matcher(t, bytes)
   local kind = t.kind
 
-  return function(name)
+  local function holds(name)
     local n = #name
     if byte(name, n) == DOT then
       n = n - 1
@@ -108,48 +109,38 @@ local function matcher(t, bytes)
     end
     return band(kind[find(t, bytes, h, asked, 0, n)], ITSELF) ~= 0
   end
-end
 
--- What precedes a name says what it stands for: "=example.com", ".example.com", "*.example.com".
-local function meaning(bytes, from, to)
-  if bytes[from] == EQUALS then
-    return from + 1, ITSELF
-  end
-  if bytes[from] == STAR and from + 1 < to and bytes[from + 1] == DOT then
-    from = from + 1
-  end
-  if bytes[from] == DOT then
-    return from + 1, BELOW
-  end
-  return from, ITSELF + BELOW
-end
-
--- For a name that is not simply a word of the list: the hash, or nil for what is no name.
-local function check(bytes, from, to)
-  local h, before, what = 0, IS_DOT, IN_NAME
-  for i = from, to - 1 do
-    local k = class[bytes[i]]
-    if band(k, before, IS_DOT) ~= 0 then
-      return nil
+  return function(name)
+    if string.find(name, "[\128-\255]") then
+      name = lines.to_ascii(name)
     end
-    h, before, what = tobit(tobit(lshift(h, 5) + h) + bytes[i]), k, band(what, k)
+    return name ~= nil and holds(name)
   end
-  return what ~= 0 and to > from and to - from <= NAME_MAX and band(before, IS_DOT) == 0 and h or nil
+end
+
+-- The same hash as in the walk below.
+local function hash_of(name)
+  local h = 0
+  for i = 1, #name do
+    h = tobit(tobit(lshift(h, 5) + h) + byte(name, i))
+  end
+  return h
 end
 
 ---@param given string[]|{ file: string }
 ---@param read fun(path: string): string|nil, string|nil
+---@param log? fun(level: string, text: string)
 ---@return fun(host: string): boolean match
 ---@return integer count
-function domains.new(given, read)
-  local text, place = listing.text("domains", given, read)
+function domains.new(given, read, log)
+  local list = listing.open("domains", given, read, log)
+  local text = list.text
   local bytes, len = listing.buffer(text)
   local size = SIZE_MIN
   while size < 2 * len / OCTETS_A_NAME do
     size = size * 2
   end
   local t = new_table(size)
-  local line, hosts_line = 1, 0 -- the last line that is as in the file hosts: "0.0.0.0 name"
 
   local function add(h, from, to, kind)
     if t.count * 2 >= t.size then
@@ -164,69 +155,56 @@ function domains.new(given, read)
     t.kind[slot] = bor(t.kind[slot], kind)
   end
 
-  local function add_unusual(from, to)
-    local first, kind = meaning(bytes, from, to)
-    local last = bytes[to - 1] == DOT and to - 1 or to
-    local h = check(bytes, first, last)
-    if not h then
-      listing.refuse("domains", "%s: expected a domain name such as example.com, got %s", place(line),
-        listing.shown(bytes, from, to))
+  -- Names that do not stand in the list as they are; added when the others are, behind them.
+  local others, covers, room = {}, {}, 0
+  local function note(name, what)
+    others[#others + 1], covers[#covers + 1] = name, what
+    room = room + #name
+  end
+  local function add_others()
+    local longer = ffi.new("uint8_t[?]", len + room + 1)
+    ffi.copy(longer, bytes, len)
+    bytes = longer
+    local at = len
+    for i, name in ipairs(others) do
+      ffi.copy(bytes + at, name, #name)
+      add(hash_of(name), at, at + #name, covers[i])
+      at = at + #name
     end
-    add(h, first, last, kind)
   end
 
-  -- Of several words in a line: an address is passed over, and opens a line as in the file hosts.
-  local function passed_over(from, to)
-    local what = IN_ADDRESS
-    for i = from, to - 1 do
-      what = band(what, class[bytes[i]])
-    end
-    if what ~= 0 then
-      hosts_line = line
-    elseif line ~= hosts_line then
-      listing.refuse("domains", "%s: expected one name a line, got more behind %s", place(line),
-        listing.shown(bytes, from, to))
-    end
-    return what ~= 0
-  end
-
-  local at = 0
+  local at, line = 0, 0
   while at < len do
+    line = line + 1
+    local start, h, before, what, dots = at, 0, IS_DOT, IN_NAME, 0
     local c = bytes[at]
-    if c == NEWLINE then
-      line, at = line + 1, at + 1
-    elseif c == HASH then
-      repeat
-        at = at + 1
-      until bytes[at] == NEWLINE
-    elseif band(class[c], BLANK) ~= 0 then
+    local k = c == DASH and END or class[c] -- an item of YAML, or "---"
+    while band(k, BETWEEN) == 0 do -- the one walk over an ordinary name
+      c = lower[c]
+      bytes[at] = c
+      h = tobit(tobit(lshift(h, 5) + h) + c)
+      what, dots, before = band(what, k), bor(dots, band(k, before)), k
       at = at + 1
+      c = bytes[at]
+      k = class[c]
+    end
+    local to = at
+    if to > start and c == NEWLINE and what ~= 0 and band(bor(dots, before), IS_DOT) == 0 and to - start <= NAME_MAX then
+      add(h, start, to, ITSELF + BELOW)
     else
-      local from, h, before, what, dots = at, 0, IS_DOT, IN_NAME, 0
-      local k = class[c]
-      repeat -- the one walk over an ordinary name
-        c = lower[c]
-        bytes[at] = c
-        h = tobit(tobit(lshift(h, 5) + h) + c)
-        what, dots, before = band(what, k), bor(dots, band(k, before)), k
+      while bytes[at] ~= NEWLINE do
         at = at + 1
-        c = bytes[at]
-        k = class[c]
-      until band(k, BETWEEN) ~= 0
-      local to = at
-      local ordinary = what ~= 0 and band(bor(dots, before), IS_DOT) == 0 and to - from <= NAME_MAX
-      while band(k, BLANK) ~= 0 do
-        at = at + 1
-        c = bytes[at]
-        k = class[c]
       end
-      if c == NEWLINE and ordinary then
-        add(h, from, to, ITSELF + BELOW)
-      elseif c == NEWLINE or c == HASH or not passed_over(from, to) then
-        add_unusual(from, to)
+      local row = string.sub(text, start + 1, at)
+      local found = lines.names(row, note)
+      if found == "unknown" or found == "empty" and not given.file then
+        list.unknown(line, row, "a domain name such as example.com")
       end
     end
+    at = at + 1
   end
+  add_others()
+  list.finish(t.count)
   return matcher(t, bytes), t.count
 end
 

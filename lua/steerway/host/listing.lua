@@ -1,5 +1,5 @@
--- Lists of names or addresses as policies give them: as a table of texts, or as a file with one a line, where blank lines and
--- what follows '#' mean nothing.
+-- Lists of names or addresses as policies give them: as a table of texts, or as a file with one a line. A table is the policy's
+-- own text, where a fault is an error; in a file, which others make, what is not understood is counted and left out.
 
 local ffi = require "ffi"
 
@@ -28,30 +28,65 @@ local function check_items(what, given)
   end
 end
 
+---Checks the table that a policy gives.
 ---@param what string   the function of ctx, for complaints
 ---@param given any     string[]|{ file: string }
----@param read fun(path: string): string|nil, string|nil
----@return string text  one item a line
----@return fun(line: integer): string place  names a line in complaints
-function listing.text(what, given, read)
+---@return string|nil file  its path, or nil when the items are in the table
+function listing.check(what, given)
   if type(given) ~= "table" then
     refuse(what, "expected a list of texts or { file = … }, got %s", type(given))
   elseif given.file == nil then
     check_items(what, given)
-    return table.concat(given, "\n"), function(line)
-      return ("item %d"):format(line)
-    end
-  end
-  if type(given.file) ~= "string" then
+  elseif type(given.file) ~= "string" then
     refuse(what, "file: expected a path, got %s", type(given.file))
   end
-  local text, missing = read(given.file)
+  return given.file
+end
+
+local BOM = "\239\187\191"
+
+---@class steerway.Listed
+---@field text string                   one item a line
+---@field unknown fun(line: integer, text: string, expected: string)  to be called for a line that is not understood
+---@field finish fun(count: integer)    to be called when all lines are read
+
+---@param what string
+---@param given any     string[]|{ file: string }
+---@param read fun(path: string): string|nil, string|nil
+---@param log? fun(level: string, text: string)
+---@return steerway.Listed
+function listing.open(what, given, read, log)
+  local file = listing.check(what, given)
+  if not file then
+    return {
+      text = table.concat(given, "\n"),
+      unknown = function(line, text, expected)
+        refuse(what, "item %d: expected %s, got %q", line, expected, string.sub(text, 1, 60))
+      end,
+      finish = function() end,
+    }
+  end
+  local text, missing = read(file)
   if not text then
     refuse(what, "%s", missing)
   end
-  return text, function(line)
-    return ("%s:%d"):format(given.file, line)
-  end
+  local unknown, first_line, first = 0, nil, nil
+  return {
+    text = string.sub(text, 1, 3) == BOM and string.sub(text, 4) or text,
+    unknown = function(line, row)
+      unknown = unknown + 1
+      first_line = first_line or line
+      first = first or string.sub(string.match(row, "^(.-)%s*$"), 1, 60)
+    end,
+    finish = function(count)
+      if unknown > 0 and count == 0 then
+        refuse(what, "%s:%d: no line of it is understood; the first is '%s'", file, first_line, first)
+      elseif unknown > 0 and log then
+        log("warn", ("list %s: lines that are not understood, and left out: %d, the first is line %d: %s")
+          :format(file, unknown, first_line, first))
+      end
+    end,
+  }
 end
 
 ---A copy of the text that can be changed, with a newline behind its end.
@@ -64,11 +99,6 @@ function listing.buffer(text)
   ffi.copy(bytes, text, len)
   bytes[len] = ("\n"):byte()
   return bytes, len
-end
-
----A piece of the buffer as complaints show it.
-function listing.shown(bytes, from, to)
-  return ("%q"):format(ffi.string(bytes + from, math.min(to - from, 60)))
 end
 
 return listing

@@ -2,6 +2,9 @@
 
 local cidrs = require "steerway.host.cidrs"
 local domains = require "steerway.host.domains"
+local ffi = require "ffi"
+local lines = require "steerway.host.lines"
+local listing = require "steerway.host.listing"
 
 local sets = {}
 
@@ -24,21 +27,85 @@ end
 
 ---@class steerway.Set  opaque
 
+-- The engine's sets, which are built of files in C (engine/policy/lists.h). A look-up is one call into C that compiled code makes
+-- by itself; it allocates nothing.
+local engine = nil
+local match_t = ffi.typeof "int (*)(const void *, const char *, size_t)"
+local pointer_t = ffi.typeof "const void *"
+
+---@class steerway.EngineLists
+---@field list fun(kind: string, path: string): lightuserdata|false|nil, integer|string|nil  the set and its count; false: it is
+---  still to be read, and this load comes to nothing; or nil and an error
+---@field domains lightuserdata  int (*)(set, text, len)
+---@field cidrs lightuserdata    likewise
+
+---The engine reads files itself.
+---@param services steerway.EngineLists
+function sets.use(services)
+  engine = {
+    list = services.list,
+    domains = ffi.cast(match_t, services.domains),
+    cidrs = ffi.cast(match_t, services.cidrs),
+  }
+end
+
+local function nothing()
+  return false
+end
+
+-- One closure a set: compiled code knows each of these by itself.
+local function matcher(match, set)
+  return function(text)
+    local answer = match(set, text, #text)
+    if answer < 0 then -- not in ASCII
+      local ascii = lines.to_ascii(text)
+      answer = ascii and match(set, ascii, #ascii) or 0
+    end
+    return answer > 0
+  end
+end
+
+local function of_engine(kind, path)
+  local set, count = engine.list(kind, path)
+  if set == nil then
+    listing.refuse(kind, "%s", count)
+  elseif set == false then
+    return sealed(kind, nothing, 0)
+  end
+  return sealed(kind, matcher(engine[kind], ffi.cast(pointer_t, set)), count)
+end
+
+local function make(kind, new, given, files)
+  if not engine or not listing.check(kind, given) then
+    return sealed(kind, new(given, files.read, files.log))
+  end
+  local path, wrong = files.place(given.file)
+  if not path then
+    listing.refuse(kind, "%s", wrong)
+  end
+  return of_engine(kind, path)
+end
+
+---@class steerway.Files
+---@field read fun(path: string): string|nil, string|nil   below the policy's folder
+---@field place? fun(path: string): string|nil, string|nil  its whole path
+---@field log? fun(level: string, text: string)
+
 ---"example.com" stands for itself and all below it, ".example.com" and "*.example.com" for what is below alone, "=example.com"
----for nothing but itself.
+---for nothing but itself; lines.lua has the other forms.
 ---@param given string[]|{ file: string }
----@param read fun(path: string): string|nil, string|nil
+---@param files? steerway.Files
 ---@return steerway.Set
-function sets.domains(given, read)
-  return sealed("domains", domains.new(given, read))
+function sets.domains(given, files)
+  return make("domains", domains.new, given, files or {})
 end
 
 ---Addresses and ranges of both families; an IPv4-mapped address of IPv6 is the one of IPv4.
 ---@param given string[]|{ file: string }
----@param read fun(path: string): string|nil, string|nil
+---@param files? steerway.Files
 ---@return steerway.Set
-function sets.cidrs(given, read)
-  return sealed("cidrs", cidrs.new(given, read))
+function sets.cidrs(given, files)
+  return make("cidrs", cidrs.new, given, files or {})
 end
 
 ---Whether the set holds it: a name for domains, an address for cidrs.

@@ -233,8 +233,8 @@ row("lru:count lru:each", "entries", "in Lua: the budget", 1, function(f, w)
   return function() return f(lru) end
 end)
 row("ctx.site", "constant: 10 us; a longer host is its own site", "253 octets", 5, with(function() return ("a."):rep(126) .. "com" end))
-row("ctx.domains", "names", "in Lua: the budget; a file 16 MiB", 30, with(function() return list(30000, "www.example.org") end))
-row("ctx.cidrs", "ranges", "in Lua: the budget; a file 16 MiB", 30, with(function() return list(30000, "10.0.0.0/8") end))
+row("ctx.domains", "names", "in Lua: the budget; files are read by the engine", 30, with(function() return list(30000, "www.example.org") end))
+row("ctx.cidrs", "ranges", "in Lua: the budget; files are read by the engine", 30, with(function() return list(30000, "10.0.0.0/8") end))
 row("ctx.match", "octets of the name or address", "253 octets, or 64", 1, function(f, w)
   local set = w.ctx.domains { "example.org" }
   local name = ("a."):rep(121) .. "example.org"

@@ -3,11 +3,13 @@ local kit = require "kit"
 
 local match = sets.match
 
-local function file(text)
-  return { file = "list.txt" }, function(path)
+-- A list in a file, and where what is said of it goes.
+local function file(text, said)
+  local function read(path)
     assert.equal("list.txt", path)
     return text
   end
+  return { file = "list.txt" }, { read = read, log = said and function(level, line) said[#said + 1] = level .. ": " .. line end }
 end
 
 local function holds(set, inside, outside)
@@ -62,9 +64,28 @@ describe("a set of domains", function()
   end)
 
   it("is read from a file, with comments, blanks, any line ends, and lines as in the file hosts", function()
-    local set = sets.domains(file("a.com\r\n  b.com  # the second\n#c.com\n\n\t0.0.0.0 d.com e.com\n::1 f.com\n=g.com"))
-    holds(set, { "a.com", "b.com", "d.com", "e.com", "f.com", "g.com" }, { "c.com", "0.0.0.0", "x.g.com", "second" })
+    local set = sets.domains(file("\239\187\191"
+      .. "a.com\r\n  b.com  # the second\n#c.com\n\n\t0.0.0.0 d.com e.com\n::1 f.com\n=g.com"))
+    holds(set, { "a.com", "x.a.com", "b.com", "d.com", "e.com", "f.com", "g.com" },
+      { "c.com", "0.0.0.0", "x.d.com", "x.g.com", "second" })
     assert.equal("domains (6)", tostring(set))
+  end)
+
+  it("converts names to ASCII, those asked for as well", function()
+    local set = sets.domains { "bücher.example", "=BÜRO.example", "xn--fa-hia.example" }
+    holds(set, { "bücher.example", "xn--bcher-kva.example", "www.Bücher.EXAMPLE", "büro.example", "faß.example" },
+      { "x.büro.example", "bucher.example", "\255\254" })
+    holds(sets.domains { "example.com" }, { "é.example.com" }, { "é.example.org" })
+  end)
+
+  it("leaves out what it does not understand in a file, and says so once", function()
+    local said = {}
+    local set = sets.domains(file("a.com\n\nhttp://x.com/ \n@@||y.com^\nb.com c.com\nd.com\n", said))
+    holds(set, { "a.com", "d.com" }, { "x.com", "y.com", "b.com", "c.com" })
+    assert.same({ "warn: list list.txt: lines that are not understood, and left out: 3, the first is line 3: http://x.com/" },
+      said)
+    sets.domains(file("a.com\n", said))
+    assert.equal(1, #said)
   end)
 
   it("holds names up to 253 octets", function()
@@ -80,17 +101,18 @@ describe("a set of domains", function()
     for _, wrong in ipairs { "a..b", ".", "=", "*.", "a/b", "..a", "a:b", "=.a" } do
       assert.equal(('ctx.domains: item 2%s"%s"'):format(expected, wrong), kit.fails(sets.domains, { "ok.com", wrong }))
     end
-    assert.equal('ctx.domains: list.txt:3' .. expected .. '"http://x.com/"',
-      kit.fails(sets.domains, file "a.com\n\nhttp://x.com/\n"))
-    assert.equal('ctx.domains: list.txt:2: expected one name a line, got more behind "b.com"',
-      kit.fails(sets.domains, file "a.com\nb.com c.com\n"))
+    for _, nothing in ipairs { "!x", "payload:", "IP-CIDR,10.0.0.0/8" } do
+      assert.equal(('ctx.domains: item 2%s"%s"'):format(expected, nothing), kit.fails(sets.domains, { "ok.com", nothing }))
+    end
+    assert.equal("ctx.domains: list.txt:2: no line of it is understood; the first is '<html>'",
+      kit.fails(sets.domains, file "# a page\n<html>\n<body>\n"))
     assert.equal('ctx.domains: item 1: expected a text without blanks, got "a b"', kit.fails(sets.domains, { "a b" }))
     assert.equal("ctx.domains: item 1: expected a text without blanks, got number", kit.fails(sets.domains, { 5 }))
     assert.equal("ctx.domains: expected a list of texts or { file = … }, got string", kit.fails(sets.domains, "a.com"))
     assert.equal("ctx.domains: expected a list of texts or { file = … }, got a key 'x'", kit.fails(sets.domains, { x = "a" }))
     assert.equal("ctx.domains: file: expected a path, got number", kit.fails(sets.domains, { file = 5 }))
     assert.equal("ctx.domains: x: no such file",
-      kit.fails(sets.domains, { file = "x" }, function(path) return nil, path .. ": no such file" end))
+      kit.fails(sets.domains, { file = "x" }, { read = function(path) return nil, path .. ": no such file" end }))
   end)
 
   it("answers as a plain comparison would, for thousands of names", function()
@@ -179,11 +201,18 @@ describe("a set of address ranges", function()
   it("says what is wrong, and where", function()
     local expected = ": expected an address or a range such as 10.0.0.0/8 or 2001:db8::/32, got "
     for _, wrong in ipairs { "10.0.0.0/33", "2001:db8::/129", "10.0.0/8", "10.0.0.0/", "10.0.0.0/x", "example.com",
-      "10.0.0.0/8/8", "256.0.0.0/8", "10.0.0.0/-1", "/8", "1.2.3.4.5", "1..2.3" } do
+      "10.0.0.0/8/8", "256.0.0.0/8", "10.0.0.0/-1", "/8", "1.2.3.4.5", "1..2.3", "010.0.0.0/8", "DOMAIN,a.com" } do
       assert.equal(('ctx.cidrs: item 2%s"%s"'):format(expected, wrong), kit.fails(sets.cidrs, { "10.0.0.0/8", wrong }))
     end
-    assert.equal('ctx.cidrs: list.txt:2' .. expected .. '"10.0.0.0/8 11.0.0.0/8"',
-      kit.fails(sets.cidrs, file "1.1.1.1\n10.0.0.0/8 11.0.0.0/8\n"))
+    assert.equal("ctx.cidrs: list.txt:1: no line of it is understood; the first is '10.0.0.0/8 11.0.0.0/8'",
+      kit.fails(sets.cidrs, file "10.0.0.0/8 11.0.0.0/8\n"))
+  end)
+
+  it("leaves out what it does not understand in a file, and says so once", function()
+    local said = {}
+    holds(sets.cidrs(file("1.1.1.1\n10.0.0.0/8 11.0.0.0/8\nx\n", said)), { "1.1.1.1" }, { "10.0.0.1" })
+    assert.same({ "warn: list list.txt: lines that are not understood, and left out: 2, the first is line 2: "
+      .. "10.0.0.0/8 11.0.0.0/8" }, said)
   end)
 
   it("answers as a plain comparison would, for thousands of ranges", function()

@@ -27,10 +27,12 @@ static void what_is_saved_before_a_renewal_is_loaded_after_it(void **state)
 {
     struct fixture *f = *state;
     struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
+    struct policy_loading loading;
     struct policy_watch w;
     assert_non_null(loop);
     assert_int_equal(fixture_load(f, POLICY), 0);
-    assert_int_equal(policy_watch_start(&w, loop, f->policy), 0);
+    policy_loading_open(&loading, loop, f->policy);
+    assert_int_equal(policy_watch_start(&w, loop, f->policy, &loading), 0);
     assert_int_equal(policy_generation(f->policy), 1);
     for (uint64_t n = 2; n <= 4; n++) {
         fixture_write(f, "p.lua", POLICY, strlen(POLICY)); /* nobody has read of it yet */
@@ -44,6 +46,7 @@ static void what_is_saved_before_a_renewal_is_loaded_after_it(void **state)
     assert_int_equal(policy_generation(f->policy), 4); /* a renewal alone loads nothing */
     policy_watch_stop(&w);
     policy_watch_stop(&w); /* harmless */
+    policy_loading_close(&loading);
     ev_loop_destroy(loop);
 }
 

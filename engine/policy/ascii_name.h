@@ -1,0 +1,13 @@
+/* Names with letters outside of ASCII, as DNS knows them: "bücher.example" is "xn--bcher-kva.example". */
+#ifndef STEERWAY_POLICY_ASCII_NAME_H
+#define STEERWAY_POLICY_ASCII_NAME_H
+
+#include "base/compiler.h"
+#include "base/slice.h"
+#include "policy/name_set.h"
+
+/** Convert to A-labels in lower case (RFC 5891, with the mapping of UTS 46). Allocates meanwhile.
+ *  @return the length, or -EINVAL for what is not a name in UTF-8 */
+MUST_CHECK int ascii_name(struct slice name, char ret[static NAME_SET_TEXT_MAX + 1]);
+
+#endif

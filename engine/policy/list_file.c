@@ -1,0 +1,208 @@
+#include "policy/list_file.h"
+
+#include "policy/list_line.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { LINES_BETWEEN_LOOKS = 4096 };
+static const char BOM[] = "\xef\xbb\xbf";
+
+struct reading {
+    struct list_file *list;
+    const char *path;
+    const atomic_bool *stop;
+    size_t lines, bytes;
+    char *err;
+};
+
+const char *list_file_kind_name(enum list_kind kind)
+{
+    return kind == LIST_NAMES ? "domains" : "cidrs";
+}
+
+/* --- state of a file ------------------------------------------------------------------------------------ */
+
+static struct list_file_stamp stamp_of(const struct stat *s)
+{
+    return (struct list_file_stamp){.dev = s->st_dev,
+                                    .inode = s->st_ino,
+                                    .size = s->st_size,
+                                    .mtime_ns = (int64_t)s->st_mtim.tv_sec * 1000000000 + s->st_mtim.tv_nsec};
+}
+
+int list_file_stamp_read(const char *path, struct list_file_stamp *ret)
+{
+    struct stat s;
+
+    if (stat(path, &s) < 0)
+        return -errno;
+    *ret = stamp_of(&s);
+    return 0;
+}
+
+bool list_file_stamp_same(const struct list_file_stamp *a, const struct list_file_stamp *b)
+{
+    return a->dev == b->dev && a->inode == b->inode && a->size == b->size && a->mtime_ns == b->mtime_ns;
+}
+
+/* --- reading -------------------------------------------------------------------------------------------- */
+
+static int refuse(const struct reading *r, int error, const char *why)
+{
+    (void)snprintf(r->err, LIST_FILE_ERROR_MAX, "%.400s: %s", r->path, why);
+    return error;
+}
+
+static int add_name(void *arg, struct slice name, unsigned covers)
+{
+    return name_set_add(arg, name, covers);
+}
+
+static int add_range(void *arg, struct slice range, unsigned covers)
+{
+    (void)covers;
+    return range_set_add(arg, range);
+}
+
+static void note_unknown(struct reading *r, struct slice line)
+{
+    struct list_file *l = r->list;
+
+    if (l->unknown++ > 0)
+        return;
+    l->unknown_line = r->lines;
+    while (line.len > 0 && (unsigned char)line.data[line.len - 1] <= ' ')
+        line.len--;
+    size_t n = line.len < LIST_FILE_SHOWN_MAX ? line.len : LIST_FILE_SHOWN_MAX;
+    for (size_t i = 0; i < n; i++)
+        l->unknown_text[i] = (unsigned char)line.data[i] < ' ' ? ' ' : line.data[i];
+    l->unknown_text[n] = '\0';
+}
+
+static int take_line(struct reading *r, struct slice line)
+{
+    struct list_file *l = r->list;
+
+    if (r->lines++ == 0 && line.len >= sizeof BOM - 1 && memcmp(line.data, BOM, sizeof BOM - 1) == 0)
+        line = slice_of(line.data + sizeof BOM - 1, line.len - (sizeof BOM - 1));
+    int found = l->kind == LIST_NAMES ? list_line_names(line, add_name, l->names)
+                                      : list_line_ranges(line, add_range, l->ranges);
+    if (found < 0)
+        return refuse(r, found, "out of memory");
+    if (found == LIST_LINE_UNKNOWN)
+        note_unknown(r, line);
+    if (list_file_count(l) > LIST_FILE_ENTRIES_MAX)
+        return refuse(r, -E2BIG,
+                      l->kind == LIST_NAMES ? "has more than 2000000 names" : "has more than 2000000 ranges");
+    return 0;
+}
+
+static int take_lines(struct reading *r, FILE *f)
+{
+    char *line = NULL;
+    size_t room = 0;
+    ssize_t len;
+    int err = 0;
+
+    while (err == 0 && (len = getline(&line, &room, f)) >= 0) {
+        r->bytes += (size_t)len;
+        if (r->bytes > LIST_FILE_BYTES_MAX)
+            err = refuse(r, -EFBIG, "is larger than 64 MiB");
+        else if (r->stop && r->lines % LINES_BETWEEN_LOOKS == 0 && atomic_load(r->stop))
+            err = refuse(r, -ECANCELED, "the proxy stops");
+        else
+            err = take_line(r, slice_of(line, (size_t)len));
+    }
+    if (err == 0 && ferror(f))
+        err = refuse(r, -EIO, strerror(errno ? errno : EIO));
+    free(line);
+    return err;
+}
+
+/* A page of a login, or a list of another kind. */
+static int check_understood(const struct reading *r)
+{
+    const struct list_file *l = r->list;
+
+    if (l->unknown == 0 || list_file_count(l) > 0)
+        return 0;
+    (void)snprintf(r->err, LIST_FILE_ERROR_MAX, "%.300s:%zu: no line of it is understood; the first is '%s'",
+                   r->path, l->unknown_line, l->unknown_text);
+    return -EINVAL;
+}
+
+static int read_file(struct reading *r)
+{
+    struct stat s;
+    int fd = open(r->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+    if (fd < 0)
+        return refuse(r, -errno, strerror(errno));
+    int err = fstat(fd, &s) < 0                 ? refuse(r, -errno, strerror(errno))
+              : !S_ISREG(s.st_mode)             ? refuse(r, -EINVAL, "expected a regular file")
+              : s.st_size > LIST_FILE_BYTES_MAX ? refuse(r, -EFBIG, "is larger than 64 MiB")
+                                                : 0;
+    FILE *f = err == 0 ? fdopen(fd, "r") : NULL;
+    if (err == 0 && !f)
+        err = refuse(r, -ENOMEM, "out of memory");
+    if (!f) {
+        (void)close(fd);
+        return err;
+    }
+    r->list->stamp = stamp_of(&s); /* of before: what is written meanwhile shows as a change */
+    err = take_lines(r, f);
+    (void)fclose(f);
+    return err;
+}
+
+int list_file_read(struct list_file **ret, enum list_kind kind, const char *path, const atomic_bool *stop,
+                   char *err)
+{
+    struct list_file *l = calloc(1, sizeof *l);
+    struct reading r = {.list = l, .path = path, .stop = stop, .err = err};
+
+    if (!l)
+        return refuse(&r, -ENOMEM, "out of memory");
+    l->kind = kind;
+    if (kind == LIST_NAMES)
+        l->names = name_set_new();
+    else
+        l->ranges = range_set_new();
+    int rc = l->names || l->ranges ? read_file(&r) : refuse(&r, -ENOMEM, "out of memory");
+    if (rc == 0)
+        rc = check_understood(&r);
+    if (rc < 0) {
+        list_file_free(l);
+        return rc;
+    }
+    if (kind == LIST_NAMES)
+        name_set_trim(l->names);
+    else
+        range_set_finish(l->ranges);
+    *ret = l;
+    return 0;
+}
+
+void list_file_free(struct list_file *l)
+{
+    if (!l)
+        return;
+    name_set_free(l->names);
+    range_set_free(l->ranges);
+    free(l);
+}
+
+size_t list_file_count(const struct list_file *l)
+{
+    return l->kind == LIST_NAMES ? name_set_count(l->names) : range_set_count(l->ranges);
+}
+
+size_t list_file_bytes(const struct list_file *l)
+{
+    return sizeof *l + (l->kind == LIST_NAMES ? name_set_bytes(l->names) : range_set_bytes(l->ranges));
+}

@@ -1,0 +1,131 @@
+"""Lists in files: however long they are, nobody waits for them."""
+
+import os
+import threading
+import time
+
+from lab.clients import curl_by
+from lab.proxy import SANITIZED
+from lab.run import wait_for
+
+MILLION = 1_000_000
+POLICY = """return { name = "listed", new = function(ctx)
+  local set = ctx.domains { file = "big.txt" }
+  return { pick = function(conn, uplinks) return uplinks[1], ctx.match(set, conn.host) and "listed" or "not listed" end }
+end }
+"""
+
+
+def write_names(path, n, last):
+    with open(path, "w", encoding="ascii") as f:
+        f.writelines(f"host{i}.zone{i % 9973}.example\n" for i in range(n))
+        f.write(last + "\n")
+
+
+def reason(proxy):
+    n = len(proxy.connections())
+    assert curl_by("socks5h", proxy, host="web4.test").code == 0
+    return proxy.connections(n + 1)[-1]["reason"]
+
+
+def threads(proxy):
+    folder = f"/proc/{proxy.pid}/task"
+    names = []
+    for task in os.listdir(folder):
+        try:
+            with open(f"{folder}/{task}/comm", encoding="ascii") as f:
+                names.append(f.read())
+        except FileNotFoundError:
+            continue
+    return names
+
+
+def test_a_million_names_hold_nobody_up(start, web, tmp_path):
+    policy, names = tmp_path / "listed.lua", tmp_path / "big.txt"
+    policy.write_text(POLICY)
+    names.write_text("other.test\n")
+    proxy = start("--policy", policy, "wan1")
+    assert reason(proxy) == "not listed"
+    before = proxy.resident()
+    write_names(names, MILLION, "web4.test")
+
+    answer, waits = {}, []
+    asking = threading.Thread(target=lambda: answer.update(proxy.ask("reload")))
+    asking.start()
+    while asking.is_alive():
+        began = time.monotonic()
+        assert curl_by("socks5h", proxy, host="web4.test").code == 0
+        waits.append(time.monotonic() - began)
+    asking.join()
+    assert answer["ok"], answer
+    print(f"{answer['seconds']:.2f} s for {MILLION} names; meanwhile {len(waits)} requests, the slowest {max(waits):.3f} s; "
+          f"{(proxy.resident() - before) / MILLION:.0f} bytes a name")
+    assert answer["seconds"] < 20
+    assert len(waits) > 1 and max(waits) < 2
+    accounts = proxy.connections()
+    assert accounts[1]["reason"] == "not listed", "the old policy went on"
+    assert reason(proxy) == "listed"
+    assert proxy.resident() - before < 100 * MILLION or SANITIZED
+
+    again = proxy.ask("reload")
+    assert again["ok"] and again["seconds"] < 1, "a list that is the same is not read again"
+
+
+def test_it_starts_with_lists_and_ends_amid_reading(start, web, tmp_path):
+    policy, names = tmp_path / "listed.lua", tmp_path / "big.txt"
+    policy.write_text(POLICY)
+    write_names(names, 300_000, "web4.test")
+    proxy = start("--policy", policy, "wan1")
+    assert reason(proxy) == "listed"
+    write_names(names, MILLION, "other.test")
+    proxy.reload()
+    wait_for(lambda: any("steerway-lists" in name for name in threads(proxy)), "the list is being read")
+    assert proxy.stop() == 0
+
+
+def test_loads_wait_for_each_other(start, web, tmp_path):
+    policy, names, other = tmp_path / "listed.lua", tmp_path / "big.txt", tmp_path / "other.lua"
+    policy.write_text(POLICY)
+    other.write_text('return { name = "other", new = function() return { pick = function(_, u) return u[1], "other" end } end }')
+    names.write_text("web4.test\n")
+    proxy = start("--policy", policy, "wan1")
+    write_names(names, 500_000, "web4.test")
+    answers = {}
+
+    def ask(verb, **fields):
+        answers[verb] = proxy.ask(verb, **fields)
+
+    asking = [threading.Thread(target=ask, args=("reload",))]
+    asking[0].start()
+    wait_for(lambda: any("steerway-lists" in name for name in threads(proxy)) or "reload" in answers, "the list is being read")
+    asking.append(threading.Thread(target=ask, args=("policy",), kwargs={"policy": str(other)}))
+    asking[1].start()
+    for thread in asking:
+        thread.join()
+    assert [answers[verb]["ok"] for verb in ("reload", "policy")] == [True, True]
+    assert [answers[verb]["generation"] for verb in ("reload", "policy")] == [2, 3]
+    assert reason(proxy) == "other"
+
+
+def test_a_bad_list_is_named_and_the_old_policy_goes_on(start, web, tmp_path):
+    policy, names = tmp_path / "listed.lua", tmp_path / "big.txt"
+    policy.write_text(POLICY)
+    names.write_text("payload:\n  - '+.web4.test'\n  - DOMAIN-KEYWORD,ads\n")
+    proxy = start("--policy", policy, "wan1")
+    assert reason(proxy) == "listed"
+    warned = proxy.wait_event("lines of a list are not understood, and left out")
+    assert warned["list"].endswith("/big.txt") and warned["lines"] == 1 and warned["first"] == 3
+    assert warned["text"] == "  - DOMAIN-KEYWORD,ads"
+    names.write_text("<html><body>Please log in</body></html>\n")
+    answer = proxy.ask("reload")
+    assert not answer["ok"] and "big.txt:1: no line of it is understood" in answer["error"]
+    assert reason(proxy) == "listed"
+
+
+def test_why_knows_lists(start, tmp_path):
+    policy, names = tmp_path / "listed.lua", tmp_path / "big.txt"
+    policy.write_text(POLICY)
+    names.write_text("||example.org^\n")
+    proxy = start("--policy", policy, "wan1")
+    assert "listed" in proxy.tell("why", "www.example.org")
+    assert "not listed" in proxy.tell("why", "www.example.net")
