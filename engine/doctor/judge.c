@@ -52,6 +52,17 @@ static void tell_loopback(struct diagnosis *d, const struct sight *s)
         "Nothing comes back to it from the internet. steerway list shows the addresses of the lines.");
 }
 
+static void tell_ambiguous(struct diagnosis *d, const struct sight *s)
+{
+    char text[ADDR_TEXT_MAX];
+
+    diagnosis_why(diagnosis_find(d, SEVERITY_WARNING, "address-ambiguous", s->uplink->name,
+                                 "both %s and %s have the address %s", s->link->name, s->also->name,
+                                 addr_format_ip(&s->uplink->address, text)),
+                  "It goes by the first of them. Name the interface in place of the address, to have each of "
+                  "them as an uplink.");
+}
+
 /* A gateway of its own that the machine does not route by keeps a family from being used. */
 static void judge_gateways(struct diagnosis *d, const struct sight *s)
 {
@@ -145,6 +156,8 @@ void judge_uplink(struct diagnosis *d, const struct sight *s)
         return tell_loopback(d, s);
     if (s->line && !s->link->carrier)
         return tell_no_carrier(d, s);
+    if (s->also)
+        tell_ambiguous(d, s);
     judge_mtu(d, s);
     judge_gateways(d, s);
     judge_addresses(d, s);
@@ -152,6 +165,30 @@ void judge_uplink(struct diagnosis *d, const struct sight *s)
 }
 
 /* --- pairs ---------------------------------------------------------------------------------------------- */
+
+/* A network has each address and each MAC once. Two links with one of them in common are on two wires,
+ * however much their routers are alike: twin USB modems have all of it in common. */
+static bool on_two_wires(const struct sight *a, const struct sight *b)
+{
+    return (a->mac[0] && strcmp(a->mac, b->mac) == 0) ||
+           (a->four.used && b->four.used && addr_same_ip(&a->four.source, &b->four.source)) ||
+           (a->six.used && b->six.used && addr_same_ip(&a->six.source, &b->six.source));
+}
+
+/* Whether its address is translated on the way. */
+static bool is_translated(const struct sight *s)
+{
+    char four[ADDR_TEXT_MAX], six[ADDR_TEXT_MAX];
+
+    return s->seen[0] && strcmp(s->seen, addr_format_ip(&s->four.source, four)) != 0 &&
+           strcmp(s->seen, addr_format_ip(&s->six.source, six)) != 0;
+}
+
+/* One router translates to one address; two addresses are two lines, or a router that has several. */
+static bool seen_as_two(const struct sight *a, const struct sight *b)
+{
+    return is_translated(a) && is_translated(b) && strcmp(a->seen, b->seen) != 0;
+}
 
 static bool same_router(const struct sight_family *a, const struct sight_family *b)
 {
@@ -201,9 +238,12 @@ static void judge_arp(struct diagnosis *d, const struct sight *a, const struct s
 
 void judge_pair(struct diagnosis *d, const struct sight *a, const struct sight *b)
 {
-    if (!a->link || !b->link || a->link->index == b->link->index || !a->line || !b->line)
+    if (!a->link || !b->link || a->link->index == b->link->index || !a->line || !b->line ||
+        on_two_wires(a, b))
         return;
     judge_arp(d, a, b);
+    if (seen_as_two(a, b))
+        return;
     const char *mac = same_router(&a->four, &b->four) ? a->four.router_is.mac
                       : same_router(&a->six, &b->six) ? a->six.router_is.mac
                                                       : NULL;

@@ -3,6 +3,7 @@
 #include "net/routing_rule.h"
 #include "uplink/discover.h"
 
+#include <net/if_arp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -57,6 +58,33 @@ static int mtu_of(const char *interface)
     if (fd >= 0)
         (void)close(fd);
     return told ? request.ifr_mtu : 0;
+}
+
+static void read_mac(const struct machine_link *link, char ret[NEIGHBOUR_MAC_TEXT_MAX])
+{
+    struct ifreq request = {.ifr_mtu = 0};
+    const unsigned char *mac = (const unsigned char *)request.ifr_hwaddr.sa_data;
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    (void)snprintf(request.ifr_name, sizeof request.ifr_name, "%s", link->name);
+    /* Those of ipvlan have the MAC of the link that they are on. */
+    bool told = fd >= 0 && ioctl(fd, SIOCGIFHWADDR, &request) == 0 &&
+                request.ifr_hwaddr.sa_family == ARPHRD_ETHER && strcmp(link->kind, "ipvlan") != 0;
+    if (fd >= 0)
+        (void)close(fd);
+    if (told)
+        (void)snprintf(ret, NEIGHBOUR_MAC_TEXT_MAX, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2],
+                       mac[3], mac[4], mac[5]);
+}
+
+/* Of two modems of one kind, each gives this machine the same address. */
+static const struct machine_link *other_link_with(const struct machine *m, const struct machine_link *link,
+                                                  const struct addr *a)
+{
+    for (size_t i = 0; i < m->n_addrs; i++)
+        if (m->addrs[i].link != link->index && !m->addrs[i].tentative && addr_same_ip(&m->addrs[i].addr, a))
+            return machine_link_by_index(m, m->addrs[i].link);
+    return NULL;
 }
 
 /* --- ways ----------------------------------------------------------------------------------------------- */
@@ -138,6 +166,9 @@ void sight_of_uplink(struct sight *ret, const struct uplink *u, const struct mac
         return;
     ret->line = !by_address || machine_link_is_line(ret->link);
     ret->mtu = mtu_of(ret->link->name);
+    read_mac(ret->link, ret->mac);
+    if (by_address && ret->line)
+        ret->also = other_link_with(m, ret->link, &u->address);
     if (ret->four.used)
         ret->prefix4 = prefix_of(m, ret->link, &ret->four.source);
     read_settings(&ret->settings, ret->link->name);

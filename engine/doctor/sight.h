@@ -38,6 +38,10 @@ struct sight {
     int mtu;            /* octets; 0 for unknown */
     bool back_by_other; /* the best IPv4 route to the internet from its address leaves by another link */
     uint8_t prefix4;    /* of its address */
+    char
+        mac[NEIGHBOUR_MAC_TEXT_MAX]; /* of the link; "" for none, or where others on its wire have the same */
+    char seen[ADDR_TEXT_MAX];        /* as the internet sees it, where that was asked; "" for unknown */
+    const struct machine_link *also; /* of an uplink that is an address: another link that has it; or NULL */
     struct sight_family four, six;
     struct sight_settings settings;
 };

@@ -244,8 +244,9 @@ int try_uplinks(struct diagnosis *r, const struct uplink_set *set, struct ev_loo
         struct trial *t = &trials[i];
         tell_names(t);
         tell_unseen(t);
-        ret[t->uplink->view.id - 1] =
-            (struct try_outcome){.unreached = t->targets.n > 0 && !t->reached, .large_lost = t->large_lost};
+        struct try_outcome *o = &ret[t->uplink->view.id - 1];
+        *o = (struct try_outcome){.unreached = t->targets.n > 0 && !t->reached, .large_lost = t->large_lost};
+        (void)snprintf(o->seen, sizeof o->seen, "%s", t->seen);
     }
     if (err == 0)
         compare_addresses(r, trials, n);

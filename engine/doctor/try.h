@@ -14,8 +14,9 @@ struct try_options {
 };
 
 struct try_outcome {
-    bool unreached;  /* nothing on the internet answers by it */
-    bool large_lost; /* a small request was answered, and one that fills a packet was not */
+    bool unreached;           /* nothing on the internet answers by it */
+    char seen[ADDR_TEXT_MAX]; /* the address that the internet sees; "" for unknown */
+    bool large_lost;          /* a small request was answered, and one that fills a packet was not */
 };
 
 /** Try all uplinks that can serve side by side, bound as their connections are, and write what came of it.

@@ -48,6 +48,7 @@ static void look_again(struct visit *v)
 {
     look(v);
     for (size_t i = 0; i < v->uplinks.n; i++) {
+        memcpy(v->sights[i].seen, v->outcomes[i].seen, sizeof v->sights[i].seen);
         if (v->outcomes[i].unreached)
             judge_router(&v->report, &v->sights[i]);
         if (v->outcomes[i].large_lost)

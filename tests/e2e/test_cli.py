@@ -195,6 +195,7 @@ def test_good_values(args):
         ("dns", "dns", "'dns' is not a DNS server"),
         ("dial-timeout", "0", "'0' is not a time in seconds (0.1 to 86400)"),
         ("hedge", "-1", "'-1' is not a time in seconds (0 to 86400)"),
+        ("ack-timeout", "-1", "'-1' is not a time in seconds (0 to 86400)"),
         ("cut-after", "-1", "'-1' is not a time in seconds (0 to 86400)"),
         ("handshake-timeout", "soon", "'soon' is not a time in seconds"),
         ("idle-timeout", "0", "'0' is not a time in seconds"),

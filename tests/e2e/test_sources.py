@@ -149,3 +149,16 @@ def test_twin_modems_both_carry(start, web, twins, mirror, names):
     for _ in range(4):
         assert curl_by("socks5h", proxy, host="web4.test").code == 0
     assert {client for name, _, client in names.asked if name == "web4.test"} == {t.seen for t in twins}
+
+
+@pytest.mark.parametrize("asks", [True, False])
+def test_twin_modems_are_two_lines(twins, origin, asks):
+    far = HttpOrigin(origin, lambda _, s: response(200, s.getpeername()[0].encode()))
+    where = f"http://{OPEN4}:{far.port}/" if asks else "none"
+    options = ["--json", "--check", f"{OPEN4}:{far.port}", "--dns", NAMES4, "--public-address", where, "--dial-timeout", "4"]
+    answer = json.loads(run(BINARY, "doctor", *options, "usb1", "usb2").ok().text)
+    assert answer["findings"] == []
+    assert [u["facts"]["router"] for u in answer["uplinks"]] == ["192.168.8.1", "192.168.8.1"]
+    assert [u["facts"].get("public address") for u in answer["uplinks"]] == ([t.seen for t in twins] if asks else [None, None])
+    by_address = json.loads(run(BINARY, "doctor", *options, "192.168.8.100").text)
+    assert [f["id"] for f in by_address["findings"]] == ["address-ambiguous"]

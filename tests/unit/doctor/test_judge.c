@@ -227,6 +227,50 @@ static void two_behind_one_router(void **state)
     assert_string_equal(only()->uplink, "line2");
 }
 
+/* Twin modems: the router's address and MAC are the same, and so is what this machine has on each. */
+static void twins_are_two_lines(void **state)
+{
+    const struct addr own = sights[0].four.source;
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        sights[i].four.router = ip("192.168.8.1");
+        sights[i].four.router_is = (struct neighbour){.state = NEIGHBOUR_KNOWN, .mac = "02:00:00:00:00:01"};
+        sights[i].settings.arp_ignore = sights[i].settings.arp_ignore_all = 1;
+    }
+    judge_pair(&d, &sights[0], &sights[1]);
+    assert_string_equal(only()->id, "same-router");
+    d.n_findings = 0;
+    sights[1].four.source = own; /* the same address */
+    judge_pair(&d, &sights[0], &sights[1]);
+    assert_int_equal(d.n_findings, 0);
+    sights[1].four.source = ip("10.0.1.9"); /* the same MAC */
+    (void)snprintf(sights[0].mac, sizeof sights[0].mac, "02:00:00:00:00:09");
+    (void)snprintf(sights[1].mac, sizeof sights[1].mac, "02:00:00:00:00:09");
+    sights[0].settings.arp_ignore = sights[1].settings.arp_ignore = 0;
+    sights[0].settings.arp_ignore_all = sights[1].settings.arp_ignore_all = 0;
+    judge_pair(&d, &sights[0], &sights[1]); /* nor does one answer for the other */
+    assert_int_equal(d.n_findings, 0);
+    sights[1].mac[1] = '4';
+    sights[1].four.source = ip("10.0.2.2");
+    (void)snprintf(sights[0].seen, sizeof sights[0].seen, "198.51.100.1"); /* two places of the internet */
+    (void)snprintf(sights[1].seen, sizeof sights[1].seen, "203.0.113.1");
+    judge_pair(&d, &sights[0], &sights[1]);
+    assert_int_equal(d.n_findings, 0);
+    (void)snprintf(sights[1].seen, sizeof sights[1].seen, "198.51.100.1");
+    judge_pair(&d, &sights[0], &sights[1]);
+    assert_string_equal(only()->id, "same-router");
+}
+
+static void an_address_that_two_links_have(void **state)
+{
+    (void)state;
+    uplinks[0].address = sights[0].four.source;
+    sights[0].also = &links[1];
+    judge_uplink(&d, &sights[0]);
+    assert_string_equal(only()->id, "address-ambiguous");
+    assert_int_equal(only()->severity, SEVERITY_WARNING);
+}
+
 static void two_in_one_network(void **state)
 {
     (void)state;
@@ -293,6 +337,8 @@ int main(void)
         cmocka_unit_test_setup(a_gateway_that_is_no_neighbour, setup),
         cmocka_unit_test_setup(a_silent_router, setup),
         cmocka_unit_test_setup(two_behind_one_router, setup),
+        cmocka_unit_test_setup(twins_are_two_lines, setup),
+        cmocka_unit_test_setup(an_address_that_two_links_have, setup),
         cmocka_unit_test_setup(two_in_one_network, setup),
         cmocka_unit_test_setup(a_name_that_a_shell_would_obey_is_in_no_command, setup),
         cmocka_unit_test_setup(rights_and_limits, setup),
