@@ -75,6 +75,8 @@ void config_clear(struct config *c, unsigned parts)
         cidr_set_done(&c->access.clients);
         c->allow_given = false;
     }
+    if (parts & CONFIG_PART_DENY)
+        deny_done(&c->deny);
     if (parts & CONFIG_PART_BYPASS) {
         cidr_set_done(&c->bypass);
         c->bypass_default = true;
@@ -97,6 +99,7 @@ void config_done(struct config *c)
 {
     config_clear(c, CONFIG_PART_CHECK | CONFIG_PART_DNS | CONFIG_PART_PARAMS | CONFIG_PART_UPLINKS);
     access_done(&c->access);
+    deny_done(&c->deny);
     cidr_set_done(&c->bypass);
     free(c->policy);
     free(c->data_dir);
@@ -206,9 +209,27 @@ static int allow_everyone(struct access *a)
     return 0;
 }
 
+/* Where nobody must log in, a user's name is whatever the client says. */
+static int check_denied_users(const struct config *c, char *err)
+{
+    for (size_t i = 0; i < c->deny.n; i++) {
+        const struct deny_rule *rule = &c->deny.rules[i];
+        if (rule->n_users > 0 && !access_needs_user(&c->access))
+            return config_refuse(err,
+                                 "deny: a rule for users needs --auth or --auth-file, which verify them");
+        for (size_t j = 0; j < rule->n_users; j++)
+            if (!access_has_user(&c->access, slice_str(rule->users[j])))
+                return config_refuse(err, "deny: there is no user %.64s", rule->users[j]);
+    }
+    return 0;
+}
+
 int config_finish(struct config *c, char *err)
 {
-    int r = finish_listen(c);
+    int r = check_denied_users(c, err);
+    if (r < 0)
+        return r;
+    r = finish_listen(c);
     if (r < 0) {
         (void)snprintf(err, CONFIG_ERROR_MAX, "more than %d addresses to listen on", CONFIG_LISTEN_MAX);
         return r;

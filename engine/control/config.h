@@ -7,6 +7,7 @@
 #include "policy/policy.h"
 #include "relay/tunnel.h"
 #include "session/access.h"
+#include "session/deny.h"
 #include "uplink/uplink.h"
 
 enum { CONFIG_LISTEN_MAX = 32, CONFIG_ERROR_MAX = 1024 };
@@ -28,8 +29,10 @@ struct config {
     char *policy; /* a name or a file as given; NULL for the default (config_policy) */
     struct policy_param *params;
     size_t n_params;
-    struct access access;   /* users and client ranges */
-    bool allow_given;       /* --allow was used */
+    struct access access; /* users and client ranges */
+    bool allow_given;     /* --allow was used */
+    struct deny deny;
+    bool own_addresses;     /* clients of other machines reach those of this one, but for loopback */
     struct cidr_set bypass; /* as given */
     bool bypass_default;    /* none given: what is local goes direct, see startup_local */
     double hedge_s;         /* HEDGE_AUTO unless given */
@@ -62,6 +65,7 @@ enum config_part {
     CONFIG_PART_PARAMS = 1 << 7,
     CONFIG_PART_UPLINKS = 1 << 8,
     CONFIG_PART_CHECK = 1 << 9,
+    CONFIG_PART_DENY = 1 << 10,
 };
 
 /** The targets of checks. */

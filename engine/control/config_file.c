@@ -1,5 +1,6 @@
 #include "control/config_file.h"
 
+#include "control/config_deny.h"
 #include "control/config_uplinks.h"
 #include "control/nearest.h"
 #include "control/options.h"
@@ -92,10 +93,14 @@ static int set_one(const struct reading *r, const json_t *value, char *err)
 {
     const char *text = config_text(value);
 
+    if (r->option->kind == OPTION_RULES && json_is_object(value) && json_object_size(value) > 0)
+        return config_deny_add(r->config, value, err);
     if (!text)
-        return config_refuse(
-            err, "expected a text%s",
-            r->option->kind == OPTION_LIST || r->option->kind == OPTION_PATHS ? " or a list of texts" : "");
+        return config_refuse(err, "expected a text%s",
+                             r->option->kind == OPTION_RULES ? ", or a list of texts and tables"
+                             : r->option->kind == OPTION_LIST || r->option->kind == OPTION_PATHS
+                                 ? " or a list of texts"
+                                 : "");
     if (r->option->kind == OPTION_PATH || r->option->kind == OPTION_PATHS)
         return set_path(r, text, err);
     if (r->option->kind == OPTION_PLACE && strcmp(text, "none") != 0)
@@ -181,6 +186,7 @@ static int set_value(const struct reading *r, const json_t *value, char *err)
         return set_number(r, value, err);
     case OPTION_LIST:
     case OPTION_PATHS:
+    case OPTION_RULES:
         return set_list(r, value, err);
     case OPTION_MAP:
         return set_map(r, value, err);

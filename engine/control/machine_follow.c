@@ -183,6 +183,17 @@ static void follow_listeners(struct proxy *p, const struct machine *m)
     }
 }
 
+/* Without memory, the last known ones stand. */
+static void refresh_own(struct machine_follow *f, const struct machine *m)
+{
+    struct own_addresses now;
+
+    if (own_addresses_init(&now, m) < 0)
+        return;
+    own_addresses_done(f->own);
+    *f->own = now;
+}
+
 static void look(struct machine_follow *f, bool routes)
 {
     struct uplink_set *uplinks = f->proxy->uplinks;
@@ -197,6 +208,7 @@ static void look(struct machine_follow *f, bool routes)
     cut_lost(f, &m);
     dead_lines_look(&f->proxy->dead_lines);
     follow_listeners(f->proxy, &m);
+    refresh_own(f, &m);
     if (startup_refresh_local(f->config, &m, f->local))
         log_msg(LOG_INFO, "the networks of this machine have changed");
     name_servers_refresh(f->names, &m);
@@ -235,11 +247,13 @@ static void on_recheck(struct ev_loop *loop, ev_timer *w, int events)
 /* --- start and end -------------------------------------------------------------------------------------- */
 
 int machine_follow_start(struct machine_follow *f, const struct config *config, struct proxy *proxy,
-                         struct cidr_set *local, struct name_servers *names, const struct gateways *gateways)
+                         struct cidr_set *local, struct own_addresses *own, struct name_servers *names,
+                         const struct gateways *gateways)
 {
     f->config = config;
     f->proxy = proxy;
     f->local = local;
+    f->own = own;
     f->names = names;
     f->gateways = gateways;
     ev_timer_init(&f->routes, on_routes, 0., 0.);

@@ -203,6 +203,26 @@ int option_set_allow(struct config *c, const char *value, char *err)
     return each_part(c, value, err, allow_part);
 }
 
+static int deny_part(struct config *c, struct slice text, char *err)
+{
+    int r = deny_add_place(&c->deny, text);
+
+    return r == -EINVAL ? not_a(err, text, DENY_EXPECTED) : r < 0 ? no_memory(err) : 0;
+}
+
+int option_set_deny(struct config *c, const char *value, char *err)
+{
+    return each_part(c, value, err, deny_part);
+}
+
+int option_set_allow_own_addresses(struct config *c, const char *value, char *err)
+{
+    (void)value;
+    (void)err;
+    c->own_addresses = true;
+    return 0;
+}
+
 /* --- which way traffic goes ----------------------------------------------------------------------------- */
 
 int option_set_policy(struct config *c, const char *value, char *err)

@@ -87,6 +87,23 @@ const struct option option_table[] = {
      .clears = CONFIG_PART_USERS,
      .scope = RUN},
 
+    {.group = ACCESS,
+     .name = "deny",
+     .kind = OPTION_RULES,
+     .argument = "CIDR[:PORT[-PORT]][,...]",
+     .about = "destinations that nobody gets, by their addresses: 10.0.0.0/8, [2001:db8::]/32:25, *:1-1023; "
+              "may be repeated; "
+              "a config file can name clients and users",
+     .set = option_set_deny,
+     .clears = CONFIG_PART_DENY,
+     .scope = RUN},
+    {.group = ACCESS,
+     .name = "allow-own-addresses",
+     .kind = OPTION_FLAG,
+     .about = "let clients of other machines reach this machine's own addresses through it, but for loopback",
+     .set = option_set_allow_own_addresses,
+     .scope = RUN},
+
     {.group = TRAFFIC,
      .name = "policy",
      .kind = OPTION_POLICY,

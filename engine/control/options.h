@@ -13,6 +13,7 @@ enum option_kind {
     OPTION_POLICY, /* a name, or a path likewise */
     OPTION_LIST,   /* may be given again; a text or a list of texts in the file */
     OPTION_PATHS,  /* both */
+    OPTION_RULES,  /* a list, of which an item may be a table as well in the file */
     OPTION_MAP,    /* KEY=VALUE, may be given again; a table in the file */
 };
 

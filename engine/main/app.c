@@ -214,8 +214,14 @@ int app_init(struct app *a, const struct config *config, const struct paths *pat
         (void)snprintf(err, CONFIG_ERROR_MAX, "the networks of this machine: %s", strerror(-e));
         return -1;
     }
+    e = own_addresses_init(&a->own, m);
+    if (e < 0) {
+        (void)snprintf(err, CONFIG_ERROR_MAX, "the addresses of this machine: %s", strerror(-e));
+        return -1;
+    }
     const struct proxy_settings settings = {
         .access = &config->access,
+        .reach = {.deny = &config->deny, .own = &a->own, .allow_own = config->own_addresses},
         .bypass = &config->bypass,
         .local = &a->local,
         .dial_timeout_s = config->dial_timeout_s,
@@ -285,7 +291,8 @@ void app_start(struct app *a)
 {
     start_hands(a);
     a->follow.ledger = &a->ledger;
-    int r = machine_follow_start(&a->follow, a->config, &a->proxy, &a->local, &a->names, &a->gateways);
+    int r =
+        machine_follow_start(&a->follow, a->config, &a->proxy, &a->local, &a->own, &a->names, &a->gateways);
     if (r < 0)
         log_no_events(r);
     const struct checks_options checks = {.targets = config_check(a->config),
@@ -326,6 +333,7 @@ void app_done(struct app *a)
     name_servers_close(&a->names);
     gateways_close(&a->gateways, a->uplinks);
     cidr_set_done(&a->local);
+    own_addresses_done(&a->own);
     if (a->loop)
         ev_loop_destroy(a->loop);
 }

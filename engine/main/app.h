@@ -23,7 +23,8 @@ struct app {
     struct policy *policy;
     struct name_servers names;
     struct gateways gateways;
-    struct cidr_set local; /* what goes direct, as of the last look at the machine */
+    struct cidr_set local;    /* what goes direct, as of the last look at the machine */
+    struct own_addresses own; /* likewise */
     struct proxy proxy;
     ev_signal on_int, on_term, on_hup;
     ev_timer drain;

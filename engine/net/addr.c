@@ -257,6 +257,29 @@ bool addr_is_loopback(const struct addr *a)
            (IN6_IS_ADDR_LOOPBACK(&a->in6.sin6_addr) || IN6_IS_ADDR_UNSPECIFIED(&a->in6.sin6_addr));
 }
 
+bool addr_embedded4(const struct addr *a, struct addr *ret)
+{
+    static const struct {
+        uint8_t prefix[12], len, at; /* at: where the IPv4 address stands */
+    } forms[] = {
+        {{0, 0x64, 0xff, 0x9b}, 12, 12},
+        {{0, 0x64, 0xff, 0x9b, 0, 1}, 6, 12},
+        {{0x20, 0x02}, 2, 2},
+        {{0}, 12, 12},
+        {{[8] = 0xff, [9] = 0xff}, 12, 12},
+    };
+    size_t len;
+    const uint8_t *ip = addr_ip(a, &len);
+
+    if (len != IPV6_OCTETS || IN6_IS_ADDR_UNSPECIFIED(&a->in6.sin6_addr) ||
+        IN6_IS_ADDR_LOOPBACK(&a->in6.sin6_addr))
+        return false;
+    for (size_t i = 0; i < ARRAY_LEN(forms); i++)
+        if (memcmp(ip, forms[i].prefix, forms[i].len) == 0)
+            return addr_from_ip(ret, ip + forms[i].at, IPV4_OCTETS, addr_port(a)) == 0;
+    return false;
+}
+
 bool addr_is_unique_local(const struct addr *a)
 {
     return addr_family(a) == AF_INET6 && (a->in6.sin6_addr.s6_addr[0] & 0xfe) == 0xfc;

@@ -50,6 +50,10 @@ const char *addr_format(const struct addr *a, char out[ADDR_TEXT_MAX]);
 bool addr_same_ip(const struct addr *a, const struct addr *b);
 /** 127.0.0.0/8, ::1, and the unspecified addresses, which Linux connects to loopback. */
 bool addr_is_loopback(const struct addr *a);
+/** The IPv4 address that an IPv6 address stands for where something translates it: NAT64 (64:ff9b::/96 of RFC
+ * 6052, 64:ff9b:1::/48 of RFC 8215 by its last 32 bits), 6to4 (RFC 3056), IPv4-compatible (RFC 4291 2.5.5.1)
+ * and IPv4-translated addresses (RFC 2765). @return false for any other */
+bool addr_embedded4(const struct addr *a, struct addr *ret);
 /** fc00::/7, RFC 4193: IPv6's private addresses. */
 bool addr_is_unique_local(const struct addr *a);
 /** Of a network that the internet has no routes to: RFC 1918, 4193, 6598, loopback and link-local. */

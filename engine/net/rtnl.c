@@ -41,7 +41,8 @@ static int receive(struct mnl_socket *nl, unsigned seq, mnl_cb_t cb, void *data)
     return r == MNL_CB_STOP ? 0 : -errno;
 }
 
-int rtnl_ask(struct nlmsghdr *request, mnl_cb_t cb, void *data)
+/* @param strict  the kernel heeds what the request says beside the family, or refuses it */
+static int ask(struct nlmsghdr *request, bool strict, mnl_cb_t cb, void *data)
 {
     static const struct timeval patience = {.tv_sec = ANSWER_S};
     /* A socket for each question: the rest of an answer that was given up goes with it. */
@@ -51,14 +52,21 @@ int rtnl_ask(struct nlmsghdr *request, mnl_cb_t cb, void *data)
     if (!nl)
         return -errno;
     request->nlmsg_seq = 1;
-    if (setsockopt(mnl_socket_get_fd(nl), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) < 0 ||
-        mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) < 0 ||
-        mnl_socket_sendto(nl, request, request->nlmsg_len) < 0)
+    if (strict && mnl_socket_setsockopt(nl, NETLINK_GET_STRICT_CHK, &(int){1}, sizeof(int)) < 0)
+        r = -EOPNOTSUPP;
+    else if (setsockopt(mnl_socket_get_fd(nl), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) < 0 ||
+             mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) < 0 ||
+             mnl_socket_sendto(nl, request, request->nlmsg_len) < 0)
         r = -errno;
     else
         r = receive(nl, request->nlmsg_seq, cb, data);
     (void)mnl_socket_close(nl);
     return r;
+}
+
+int rtnl_ask(struct nlmsghdr *request, mnl_cb_t cb, void *data)
+{
+    return ask(request, false, cb, data);
 }
 
 int rtnl_dump(uint16_t type, size_t head, int family, mnl_cb_t cb, void *data)
@@ -71,6 +79,19 @@ int rtnl_dump(uint16_t type, size_t head, int family, mnl_cb_t cb, void *data)
     unsigned char *info = mnl_nlmsg_put_extra_header(nlh, head); /* zero */
     info[0] = (unsigned char)family;
     return rtnl_ask(nlh, cb, data);
+}
+
+int rtnl_dump_table(uint8_t table, int family, mnl_cb_t cb, void *data)
+{
+    struct rtnl_request request;
+    struct nlmsghdr *nlh = mnl_nlmsg_put_header(request.space);
+
+    nlh->nlmsg_type = RTM_GETROUTE;
+    nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+    struct rtmsg *info = mnl_nlmsg_put_extra_header(nlh, sizeof *info);
+    info->rtm_family = (unsigned char)family;
+    info->rtm_table = table;
+    return ask(nlh, true, cb, data);
 }
 
 /* MNL_ALIGN and its like mix signed and unsigned. */

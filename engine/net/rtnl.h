@@ -25,6 +25,10 @@ MUST_CHECK int rtnl_ask(struct nlmsghdr *request, mnl_cb_t cb, void *data);
  *  @return as rtnl_ask */
 MUST_CHECK int rtnl_dump(uint16_t type, size_t head, int family, mnl_cb_t cb, void *data);
 
+/** Have the routes of one table. @return as rtnl_ask; -EOPNOTSUPP before Linux 4.20, which tells all or none
+ */
+MUST_CHECK int rtnl_dump_table(uint8_t table, int family, mnl_cb_t cb, void *data);
+
 /** Sort attributes into a table by type; NULL for those that are absent, types over max are passed over. */
 void rtnl_table(const void *attrs, size_t len, const struct nlattr *table[], size_t max);
 /** The same of the attributes behind a message's header of that size. */

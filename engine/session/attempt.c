@@ -86,12 +86,6 @@ static void on_dialed(struct dial *d, enum fault fault, int fd)
     finish(container_of(d, struct attempt, dial), fault, fd);
 }
 
-/* A machine of the household must not reach, through the proxy, what listens on the proxy's own loopback. */
-static bool forbidden(const struct attempt *a, const struct addr *to)
-{
-    return addr_is_loopback(to) && !addr_is_loopback(a->client);
-}
-
 static void dial_by(struct attempt *a, const struct addr *addrs, size_t n, const struct egress *egress)
 {
     dial_start(&a->dial, a->proxy->loop, addrs, n, egress, left_of(a), on_dialed);
@@ -129,13 +123,15 @@ struct sorted {
     size_t n_local, n_direct, n_routed;
 };
 
-static void sort(const struct attempt *a, const struct addr *addrs, size_t n, struct sorted *ret)
+/* @param why  filled where there is one that the client may not reach */
+static void sort(const struct attempt *a, const struct addr *addrs, size_t n, struct sorted *ret,
+                 char why[REACH_WHY_MAX])
 {
     const struct proxy_settings *settings = &a->proxy->settings;
 
     ret->n_local = ret->n_direct = ret->n_routed = 0;
     for (size_t i = 0; i < n && i < DIAL_ADDRS_MAX; i++) {
-        if (forbidden(a, &addrs[i]))
+        if (!reach_allows(&settings->reach, a->client, a->user, &addrs[i], why))
             continue;
         if (cidr_set_contains(settings->bypass, &addrs[i]))
             ret->direct[ret->n_direct++] = addrs[i];
@@ -146,13 +142,25 @@ static void sort(const struct attempt *a, const struct addr *addrs, size_t n, st
     }
 }
 
+/* The other family's addresses, where they are still to come, may be of those that the client may reach. */
+static void refuse(struct attempt *a, const char *why)
+{
+    a->held = resolver_awaits_more(&a->query);
+    if (why[0])
+        a->events->refused(a, why);
+    if (!a->held)
+        finish(a, FAULT_DENIED, -1);
+}
+
 static void dial_addrs(struct attempt *a, const struct addr *addrs, size_t n)
 {
     struct sorted s;
+    char why[REACH_WHY_MAX] = "";
 
-    sort(a, addrs, n, &s);
+    a->held = false;
+    sort(a, addrs, n, &s, why);
     if (s.n_local == 0 && s.n_direct == 0 && s.n_routed == 0)
-        return finish(a, FAULT_DENIED, -1);
+        return refuse(a, why);
     if (s.n_local + s.n_direct > 0 && !a->direct) {
         /* A name of the local network, as its address shows. */
         uplink_release(&a->lease);
@@ -179,8 +187,9 @@ static void add_addrs(struct attempt *a, const struct addr *addrs, size_t n)
     struct uplink *u = a->lease.uplink;
     double now = clock_coarse_s();
     struct sorted s;
+    char why[REACH_WHY_MAX];
 
-    sort(a, addrs, n, &s);
+    sort(a, addrs, n, &s, why);
     if (a->dial.egress.on_link)
         return dial_add(&a->dial, s.local, s.n_local, false);
     if (a->direct)
@@ -189,6 +198,15 @@ static void add_addrs(struct attempt *a, const struct addr *addrs, size_t n)
     for (size_t i = 0; i < s.n_routed; i++)
         uplink_note_tried(u, addr_family(&s.routed[i]), now);
     dial_add(&a->dial, s.routed, s.n_routed, !fit);
+}
+
+static void dial_name_upstream(struct attempt *a)
+{
+    char why[REACH_WHY_MAX];
+
+    if (!reach_allows_name(&a->proxy->settings.reach, a->client, a->user, a->target->port, why))
+        return refuse(a, why);
+    dial_upstream(a);
 }
 
 bool attempt_asks_uplink(const struct attempt *a)
@@ -214,6 +232,8 @@ static void on_more(struct resolver_query *q, const struct addr *addrs, size_t n
 {
     struct attempt *a = container_of(q, struct attempt, query);
 
+    if (a->held)
+        return dial_addrs(a, addrs, n);
     if (a->dial.running)
         add_addrs(a, addrs, n);
 }
@@ -228,6 +248,7 @@ void attempt_start(struct attempt *a, const struct attempt_request *request,
         .proxy = request->proxy,
         .target = t,
         .client = request->client,
+        .user = request->user,
         .events = events,
         .early = request->early,
         .running = true,
@@ -240,7 +261,7 @@ void attempt_start(struct attempt *a, const struct attempt_request *request,
         uplink_acquire(&a->lease, request->uplink);
     /* It knows names itself; but those of this network it does not. */
     if (by_upstream(a) && t->kind == TARGET_NAME && !dns_name_is_local(slice_str(t->host)))
-        return dial_upstream(a);
+        return dial_name_upstream(a);
     if (t->kind == TARGET_NAME) {
         resolver_start_for(attempt_asks_uplink(a) ? request->uplink->resolver : a->proxy->resolver, &a->query,
                            a->client, t->host, t->port, on_resolved, on_more);

@@ -20,6 +20,8 @@ struct attempt_events {
     void (*local)(struct attempt *a);
     /** Its addresses are all of families that do not answer by its uplink: it goes on, with little hope. */
     void (*doubtful)(struct attempt *a);
+    /** The client may not reach it (reach.h): FAULT_DENIED follows. @param why  for the log */
+    void (*refused)(struct attempt *a, const char *why);
     /** The end, once, maybe from within attempt_start. fd is connected and the callee's, or -1 with the
      *  reason. The lease is still held: to be moved elsewhere, or given back by attempt_cancel. */
     void (*done)(struct attempt *a, enum fault fault, int fd);
@@ -30,10 +32,12 @@ struct attempt {
     struct proxy *proxy;
     const struct target *target;
     const struct addr *client;
+    const char *user;
     const struct attempt_events *events;
     struct uplink_lease lease; /* empty when direct */
     const struct buf *early;
     bool running, direct;
+    bool held; /* none of the addresses so far may be reached, and those of the other family are awaited */
     double since_s, timeout_s, left_s;
     enum resolver_news news; /* of the uplink's name servers */
     struct resolver_query query;
@@ -43,8 +47,9 @@ struct attempt {
 
 struct attempt_request {
     struct proxy *proxy;
-    const struct target *target; /* outlives the attempt, as client does */
+    const struct target *target; /* outlives the attempt, as client and user do */
     const struct addr *client;
+    const char *user;        /* NULL for none */
     struct uplink *uplink;   /* NULL: directly */
     const struct buf *early; /* what waits to be sent there; NULL: nothing of it may go with the SYN */
     double timeout_s;        /* by the uplink: for the name, the dial, and an upstream's dialogue together */

@@ -11,6 +11,7 @@
 #include "relay/tunnel.h"
 #include "session/access.h"
 #include "session/dead_lines.h"
+#include "session/reach.h"
 #include "session/recorder.h"
 #include "uplink/uplink.h"
 
@@ -26,6 +27,7 @@ enum { PROXY_LINES_IN_WINDOW = 5 };
 
 struct proxy_settings {
     const struct access *access;
+    struct reach reach; /* what clients may not reach, by whatever way */
     /* Destinations that go direct, without the policy: */
     const struct cidr_set *bypass; /* by the machine's own routing, gateways included */
     const struct cidr_set *local;  /* to this machine and its neighbours only; may change while it runs */

@@ -86,6 +86,7 @@ static void use(struct search *s, struct racer *r, struct uplink *u, const struc
                   &(struct attempt_request){.proxy = o->proxy,
                                             .target = &o->target,
                                             .client = o->client,
+                                            .user = o->user,
                                             .uplink = u,
                                             .early = beside ? NULL : o->early,
                                             .timeout_s = search_dial_timeout(s),
@@ -143,11 +144,13 @@ static void go_direct(struct search *s)
     o->direct = true;
     outbound_because(o, "bypass");
     (void)snprintf(r->reason, sizeof r->reason, "bypass");
-    attempt_start(
-        &r->attempt,
-        &(struct attempt_request){
-            .proxy = o->proxy, .target = &o->target, .client = o->client, .left_s = search_left_s(s)},
-        &SEARCH_EVENTS);
+    attempt_start(&r->attempt,
+                  &(struct attempt_request){.proxy = o->proxy,
+                                            .target = &o->target,
+                                            .client = o->client,
+                                            .user = o->user,
+                                            .left_s = search_left_s(s)},
+                  &SEARCH_EVENTS);
 }
 
 static void on_deferred(struct ev_loop *loop, ev_timer *w, int revents)

@@ -82,6 +82,11 @@ static void on_local(struct attempt *a)
     (void)snprintf(r->reason, sizeof r->reason, "bypass");
 }
 
+static void on_refused(struct attempt *a, const char *why)
+{
+    outbound_because(container_of(a, struct racer, attempt)->search->outbound, why);
+}
+
 /* Tells of the failures of all attempts the one that helps the client most: an answer of the destination
  * before a silence, a silence before a fault of ours. */
 static enum fault more_telling(enum fault a, enum fault b)
@@ -209,4 +214,5 @@ static void on_doubtful(struct attempt *a)
     soon(loop, &s->hedge);
 }
 
-const struct attempt_events SEARCH_EVENTS = {.local = on_local, .doubtful = on_doubtful, .done = on_done};
+const struct attempt_events SEARCH_EVENTS = {
+    .local = on_local, .doubtful = on_doubtful, .refused = on_refused, .done = on_done};

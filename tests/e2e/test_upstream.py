@@ -21,7 +21,7 @@ def upstream(start, lab):
     """A proxy on the internet; what it dials, it dials from there."""
 
     def open_upstream(*args):
-        proxy = start("--host", OPEN4, "--allow", "0.0.0.0/0", *args, MORE4, prefix=["ip", "netns", "exec", lab.internet.name])
+        proxy = start("--host", OPEN4, "--allow", "0.0.0.0/0", "--allow-own-addresses", *args, MORE4, prefix=["ip", "netns", "exec", lab.internet.name])
         return proxy
 
     return open_upstream

@@ -11,6 +11,9 @@ struct desk {
     struct resolver_commons commons;
     struct uplink uplink;
     struct cidr_set bypass, local;
+    struct deny deny;
+    struct own_addresses own;
+    char why[REACH_WHY_MAX];
     struct addr client, listening, closed;
     int listening_fd;
     struct target target;
@@ -41,7 +44,14 @@ static void on_doubtful(struct attempt *a)
     fail_msg("nothing is known against the uplink");
 }
 
-static const struct attempt_events events = {.local = on_local, .doubtful = on_doubtful, .done = on_done};
+static void on_refused(struct attempt *a, const char *why)
+{
+    struct desk *d = (struct desk *)a;
+    (void)snprintf(d->why, sizeof d->why, "%s", why);
+}
+
+static const struct attempt_events events = {
+    .local = on_local, .doubtful = on_doubtful, .refused = on_refused, .done = on_done};
 
 static struct addr ip(const char *text)
 {
@@ -58,7 +68,10 @@ static int setup(void **state)
     d->loop = ev_loop_new(0);
     assert_non_null(d->loop);
     d->proxy = (struct proxy){.loop = d->loop,
-                              .settings = {.bypass = &d->bypass, .local = &d->local, .dial_timeout_s = 5}};
+                              .settings = {.bypass = &d->bypass,
+                                           .local = &d->local,
+                                           .reach = {.deny = &d->deny, .own = &d->own},
+                                           .dial_timeout_s = 5}};
     assert_int_equal(dns_servers_parse(&dns, "127.0.0.1:9"), 0);
     d->uplink =
         (struct uplink){.view = {.id = 1, .weight = 1, .up = true, .ipv4 = true}, .egress = EGRESS_DIRECT};

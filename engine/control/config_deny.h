@@ -1,0 +1,13 @@
+/* The items of `deny` in a config file that say for whom they are. */
+#ifndef STEERWAY_CONTROL_CONFIG_DENY_H
+#define STEERWAY_CONTROL_CONFIG_DENY_H
+
+#include "control/config.h"
+
+#include <jansson.h>
+
+/** Add a rule: a table with `to`, and `clients` or `users` or both, each a text or a list of texts.
+ *  @return 0, or negative errno with one line in err (CONFIG_ERROR_MAX) */
+MUST_CHECK int config_deny_add(struct config *c, const json_t *table, char *err);
+
+#endif
