@@ -273,6 +273,20 @@ void attempt_start(struct attempt *a, const struct attempt_request *request,
     dial_addrs(a, &to, 1);
 }
 
+void attempt_give_up(struct attempt *a)
+{
+    bool names = a->query.resolver;
+
+    if (names && !attempt_asks_uplink(a))
+        return;
+    if (names)
+        a->news = RESOLVER_SILENCE;
+    resolver_cancel(&a->query);
+    dial_cancel(&a->dial);
+    upstream_end(a);
+    finish(a, names ? FAULT_DNS : FAULT_TIMEOUT, -1);
+}
+
 void attempt_cancel(struct attempt *a)
 {
     a->running = false;

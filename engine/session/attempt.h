@@ -62,6 +62,10 @@ void attempt_start(struct attempt *a, const struct attempt_request *request,
 /** Whether the name is the uplink's to resolve, and not this network's own or none at all. */
 bool attempt_asks_uplink(const struct attempt *a);
 
+/** It has had its time: end it as its dial's or its names' timeout would. Does nothing while this network's
+ * own name servers are asked. */
+void attempt_give_up(struct attempt *a);
+
 /** Stop without a word, and give the lease back; harmless when it is not under way. */
 void attempt_cancel(struct attempt *a);
 

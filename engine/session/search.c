@@ -19,6 +19,7 @@ void search_free(struct search *s)
         attempt_cancel(&s->another->attempt);
     free(s->another);
     ev_timer_stop(s->outbound->proxy->loop, &s->hedge);
+    ev_timer_stop(s->outbound->proxy->loop, &s->patience);
     ev_timer_stop(s->outbound->proxy->loop, &s->deferred);
     free(s);
 }
@@ -62,6 +63,36 @@ static struct racer *idle_racer(struct search *s)
     return s->another;
 }
 
+static double received(const struct uplink *u)
+{
+    return u->received4 + u->received6;
+}
+
+/* A line that is full is slow, and works; one that is silent is left before all of the time has gone. */
+static void on_patience(struct ev_loop *loop, ev_timer *w, int revents)
+{
+    struct search *s = container_of(w, struct search, patience);
+    struct attempt *a = &s->one.attempt;
+
+    (void)loop;
+    (void)revents;
+    if (a->running && a->lease.uplink && !(received(a->lease.uplink) > s->received))
+        attempt_give_up(a);
+}
+
+static void be_patient(struct search *s, const struct uplink *u, double patience_s)
+{
+    struct ev_loop *loop = s->outbound->proxy->loop;
+
+    ev_timer_stop(loop, &s->patience);
+    if (patience_s <= 0)
+        return;
+    s->received = received(u);
+    ev_now_update(loop);
+    ev_timer_set(&s->patience, patience_s, 0.);
+    ev_timer_start(loop, &s->patience);
+}
+
 /* The end of what it calls may be the end of the search. */
 static void use(struct search *s, struct racer *r, struct uplink *u, const struct racer *beside)
 {
@@ -82,6 +113,9 @@ static void use(struct search *s, struct racer *r, struct uplink *u, const struc
         ev_timer_set(&s->hedge, hedge_s, 0.);
         ev_timer_start(o->proxy->loop, &s->hedge);
     }
+    enum search_others others = search_others(s, u);
+    if (!beside)
+        be_patient(s, u, search_patience(s, others));
     attempt_start(&r->attempt,
                   &(struct attempt_request){.proxy = o->proxy,
                                             .target = &o->target,
@@ -89,7 +123,7 @@ static void use(struct search *s, struct racer *r, struct uplink *u, const struc
                                             .user = o->user,
                                             .uplink = u,
                                             .early = beside ? NULL : o->early,
-                                            .timeout_s = search_dial_timeout(s),
+                                            .timeout_s = search_dial_timeout(s, others),
                                             .left_s = search_left_s(s)},
                   &SEARCH_EVENTS);
 }
@@ -173,6 +207,7 @@ int search_start(struct outbound *o)
         return -ENOMEM;
     *s = (struct search){.outbound = o, .one = {.search = s}};
     ev_timer_init(&s->hedge, on_hedge, 0., 0.);
+    ev_init(&s->patience, on_patience);
     ev_timer_init(&s->deferred, on_deferred, 0., 0.);
     soon(o->proxy->loop, &s->deferred);
     o->search = s;

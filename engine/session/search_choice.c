@@ -75,13 +75,19 @@ enum search_found search_choose(struct search *s, const struct uplink *against, 
     return SEARCH_FOUND;
 }
 
-static bool others_left(const struct search *s)
+enum search_others search_others(const struct search *s, const struct uplink *u)
 {
     const struct uplink_set *set = s->outbound->proxy->uplinks;
-    for (size_t i = 0; i < set->n; i++)
-        if (set->items[i]->view.up && !was_tried(s, set->items[i]))
-            return true;
-    return false;
+    enum search_others found = SEARCH_OTHERS_NONE;
+
+    for (size_t i = 0; i < set->n; i++) {
+        if (!set->items[i]->view.up || was_tried(s, set->items[i]))
+            continue;
+        if (!offer_is_dear(set->items[i], u))
+            return SEARCH_OTHERS_ALIKE;
+        found = SEARCH_OTHERS_DEAR;
+    }
+    return found;
 }
 
 double search_left_s(const struct search *s)
@@ -90,12 +96,18 @@ double search_left_s(const struct search *s)
     return o->proxy->settings.dial_timeout_s - (clock_now_s() - o->started_s);
 }
 
-double search_dial_timeout(const struct search *s)
+double search_dial_timeout(const struct search *s, enum search_others others)
 {
     double left_s = search_left_s(s);
     if (s->choice.timeout_s > 0)
         return fmin(s->choice.timeout_s, left_s);
-    return others_left(s) ? left_s * PATIENCE_WITH_OTHERS : left_s;
+    return others == SEARCH_OTHERS_ALIKE ? left_s * PATIENCE_WITH_OTHERS : left_s;
+}
+
+double search_patience(const struct search *s, enum search_others others)
+{
+    return others == SEARCH_OTHERS_DEAR && s->choice.timeout_s <= 0 ? search_left_s(s) * PATIENCE_WITH_OTHERS
+                                                                    : 0;
 }
 
 double search_hedge_after(const struct proxy_settings *settings, const struct policy_choice *choice,

@@ -141,6 +141,8 @@ static void on_failed(struct racer *r, enum fault fault)
     struct search *s = r->search;
 
     note_failure(r, fault);
+    if (r == &s->one)
+        ev_timer_stop(s->outbound->proxy->loop, &s->patience);
     if (rival_of(r)) { /* which may yet arrive, or fails and comes back here */
         if (!s->hopeless && fault != FAULT_REFUSED && fault != FAULT_RESET)
             search_try_beside(s, rival_of(r));

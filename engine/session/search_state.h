@@ -30,6 +30,8 @@ struct search {
     bool hopeless;       /* what failed would fail by any uplink */
     bool racing;         /* the latest start was that of a second one */
     bool doubtful;       /* the first has little hope: who is sent beside it comes in its place */
+    double received;     /* octets of the first one's uplink when it was sent */
+    ev_timer patience;   /* until it must have been heard */
     ev_timer hedge;      /* until a second one is raced */
     ev_timer deferred;   /* the beginning, out of the caller's stack */
 };
@@ -51,8 +53,18 @@ enum search_found { SEARCH_FOUND, SEARCH_FOUND_NOBODY, SEARCH_FOUND_REFUSAL };
 enum search_found search_choose(struct search *s, const struct uplink *against, struct uplink **ret);
 /** Seconds that the client waits yet, at most: --dial-timeout bounds all attempts together. */
 double search_left_s(const struct search *s);
+/** Who is left to be tried after u. */
+enum search_others {
+    SEARCH_OTHERS_NONE,
+    SEARCH_OTHERS_DEAR,  /* those alone that the choice of u was meant to spare (offer.h) */
+    SEARCH_OTHERS_ALIKE, /* some that are not */
+};
+enum search_others search_others(const struct search *s, const struct uplink *u);
 /** Of the choice's next attempt. */
-double search_dial_timeout(const struct search *s);
+double search_dial_timeout(const struct search *s, enum search_others others);
+/** Where all that are left are dear: after how many seconds the next attempt is given up, if its uplink has
+ * received nothing since it began. One that receives works, and may take all the time. 0: never. */
+double search_patience(const struct search *s, enum search_others others);
 
 /* search_outcome.c */
 /** What a racer's attempt calls. */

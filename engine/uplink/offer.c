@@ -10,16 +10,16 @@ static bool speaks(const struct uplink *u, int family)
     return family == AF_UNSPEC || (family == AF_INET ? u->view.ipv4 : u->view.ipv6);
 }
 
-static bool may_race(const struct uplink *u, const struct uplink *against)
+bool offer_is_dear(const struct uplink *u, const struct uplink *chosen)
 {
-    return u->view.tier <= against->view.tier && !uplink_is_metered(u);
+    return u->view.tier > chosen->view.tier || uplink_is_metered(u);
 }
 
 enum offer_rank offer_rank(const struct uplink *u, const struct offer_request *r)
 {
     if (!u->view.up || !speaks(u, r->family) || was_tried(u, r))
         return OFFER_NEVER;
-    if (r->against && !may_race(u, r->against))
+    if (r->against && offer_is_dear(u, r->against))
         return OFFER_NEVER;
     if (uplink_is_fit(u, r->family, r->now))
         return OFFER_FIT;

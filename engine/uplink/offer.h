@@ -32,6 +32,9 @@ struct offer_request {
         *against; /* that this one is raced against; NULL: it is no race, or one with anybody */
 };
 
+/** Whether the choice of one uplink was meant to spare another: it is of a higher tier, or metered. */
+bool offer_is_dear(const struct uplink *u, const struct uplink *chosen);
+
 enum offer_rank offer_rank(const struct uplink *u, const struct offer_request *r);
 
 /** Those that a connection may use, in the set's order. @return how many */

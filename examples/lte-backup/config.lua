@@ -18,8 +18,8 @@ return {
       quota = "19G", quota_day = 15, quota_end = "hard" },
   },
 
-  -- A line that is broken further up does not refuse connections, it just does not answer. While the stick is left to
-  -- try, the line gets half of this time: two seconds are long enough for any site that works, and short enough to wait
-  -- for the stick, which gets all four.
-  dial_timeout = 4,
+  -- A line that is broken further up does not refuse connections, it just does not answer. When the line has been silent for
+  -- half of this time, the stick is tried: three seconds are short enough to wait. A line that is full is slow, but it does
+  -- receive: it gets all six seconds, and nothing goes by the stick.
+  dial_timeout = 6,
 }

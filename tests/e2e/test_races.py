@@ -1,10 +1,12 @@
 """Races respect what the choice was to spare: by themselves they go to no higher tier and to no metered uplink, the policy knows
 of each and may decline, and to lose one is no failure."""
 
+import time
+
 import pytest
 
 from lab.origin import echo, reset
-from lab.socks import open_to, read_reply5, request5, socks5_connect
+from lab.socks import open_to, read_reply5, request5, socks5_code, socks5_connect
 from lab.topology import HOLE4, OPEN4
 
 POLICY = """return { name = "racing", new = function(ctx)
@@ -171,3 +173,26 @@ def test_a_client_that_leaves_has_nobody_lose(racing):
     proxy.connections(1)
     assert not [text for text in said(proxy) if text.startswith("lost_race")]
     assert set(numbers(proxy, "races_lost").values()) == {(0,)}
+
+
+# --- how long the first is waited for where all else is dear ---
+
+
+@pytest.mark.parametrize("second", DEAR)
+def test_a_line_that_works_is_not_left_for_what_is_dear(lab, start, config, origin, second):
+    """A destination that does not answer is no reason while the line receives; a line that is silent is left at half time."""
+    server = origin(lambda s: [s.sendall(b"x") or time.sleep(0.05) for _ in range(600)])
+    own = config(f'return {{ uplinks = {{ "wan1", {{ interface = "wan2", {second} }} }}, policy = "only_as_offered.lua" }}')
+    own.with_name("only_as_offered.lua").write_text(
+        'return { name = "p", new = function() return { pick = function(_, uplinks) return uplinks[1] end } end }')
+    proxy = start("--config", own, "--dial-timeout", "2")
+    begun = lab.tcp_begun()["wan2"]
+    with socks5_connect(proxy, OPEN4, server.port) as stream:
+        assert stream.recv(1) == b"x"
+        assert socks5_code(proxy, HOLE4, 80) in (4, 6)
+        assert lab.tcp_begun()["wan2"] == begun, "not a packet"
+    proxy.connections(2)
+    assert socks5_code(proxy, HOLE4, 80) in (4, 6)
+    assert lab.tcp_begun()["wan2"] > begun
+    ended = {line["host"]: line.get("attempts", 1) for line in proxy.connections(3)}
+    assert ended[HOLE4] == 2
