@@ -22,6 +22,10 @@ static const size_t MEMORY_MAX_DEFAULT = 64u << 20;
  * number, reads 16 MiB in some 60 ms. What is above 16 MiB is for the allocator's and a file's own overhead.
  */
 static const size_t BLOCK_MAX = (16u << 20) + (64u << 10);
+/* CPU time for collecting garbage after a call, so that both together stay below 0.1 s; and how much of it is
+ * done between two looks at the clock, in LuaJIT's per cent: some 0.5 ms. */
+static const double COLLECT_MAX_S = 0.04;
+enum { COLLECT_PACE = 5000 };
 /* Loading the host's files takes some 5 ms; this is for a machine with slow storage. */
 static const double BOOT_BUDGET_S = 2;
 static const size_t ARENA_EXTRA = 16u << 20;
@@ -291,22 +295,35 @@ static void take_error(const struct vm *vm, int status, char *err)
     hints_add(err, VM_ERROR_MAX);
 }
 
+/* Argument: the VM. */
 static int collect(lua_State *L)
 {
-    lua_gc(L, LUA_GCCOLLECT, 0);
+    struct vm *vm = lua_touserdata(L, 1);
+    const double stop_s = clock_read_s(CLOCK_THREAD_CPUTIME_ID) + COLLECT_MAX_S;
+    do {
+        if (lua_gc(L, LUA_GCSTEP, 0))
+            vm->cycles_due--;
+    } while (vm->cycles_due > 0 && clock_read_s(CLOCK_THREAD_CPUTIME_ID) < stop_s);
     return 0;
 }
 
 /* LuaJIT does not collect when an allocation is refused, and its own pace may let garbage reach the cap. So a
  * heap that is near it is cleaned between calls, but only after it has grown since, or a large live heap
- * would be combed each time. */
+ * would be combed each time. A million objects take 0.15 s, so that is done in parts, after several calls.
+ * Two cycles are due: what became garbage during one that was under way is found by the next. */
 static void tidy(struct vm *vm, bool ran_out)
 {
     bool near = vm->used > vm->cap / 4 * 3 && vm->used > vm->collected + vm->cap / 16;
-    if (!near && !ran_out)
+    if (!near && !ran_out && vm->cycles_due == 0)
         return;
-    if (lua_cpcall(vm->L, collect, NULL) != 0)
+    if (vm->cycles_due == 0)
+        vm->cycles_due = 2;
+    int pace = lua_gc(vm->L, LUA_GCSETSTEPMUL, COLLECT_PACE);
+    if (lua_cpcall(vm->L, collect, vm) != 0)
         lua_pop(vm->L, 1);
+    (void)lua_gc(vm->L, LUA_GCSETSTEPMUL, pace);
+    if (vm->cycles_due > 0)
+        return;
     arena_trim(vm->arena);
     vm->collected = vm->used;
 }
@@ -317,7 +334,7 @@ static int conclude(struct vm *vm, int status, char *err)
         take_error(vm, status, err);
         lua_pop(vm->L, 1);
     }
-    if (vm->used > vm->cap / 2)
+    if (vm->used > vm->cap / 2 || vm->cycles_due > 0)
         tidy(vm, status == LUA_ERRMEM || vm->dog.finding == WATCHDOG_MEMORY);
     enum watchdog_finding finding = watchdog_leave(&vm->dog);
     vm->overran = finding == WATCHDOG_OVERRUN;

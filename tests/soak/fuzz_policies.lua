@@ -76,11 +76,11 @@ local W = { function(s) return s end }
 
 -- Arguments that a function takes: S a text, N a number, T a table, F a function, C a coroutine, P a pattern, A any function.
 local SIGNATURES = {
-  ["string.rep"] = "SNS", ["string.gsub"] = "SPF", ["string.find"] = "SPN", ["string.match"] = "SPN", ["string.gmatch"] = "SP",
-  ["string.format"] = "SSN", ["string.byte"] = "SNN", ["string.char"] = "NNN", ["string.lower"] = "S", ["string.upper"] = "S",
-  ["string.reverse"] = "S", ["string.sub"] = "SNN", ["string.len"] = "S", ["table.concat"] = "TSNN", ["table.insert"] = "TNS",
-  ["table.remove"] = "TN", ["table.sort"] = "TF", ["table.maxn"] = "T", unpack = "TNN", next = "TS", select = "NSSS",
-  tostring = "T", tonumber = "SN", load = "SS", loadstring = "S", pcall = "FST", xpcall = "FFS", error = "SN", ["os.date"] = "SN",
+  ["string.rep"] = "SNS SN", ["string.gsub"] = "SPF SPS SPTN SSS", ["string.find"] = "SPN SS SSNN", ["string.match"] = "SPN", ["string.gmatch"] = "SP",
+  ["string.format"] = "SSN SNN ST SS", ["string.byte"] = "SNN", ["string.char"] = "NNN", ["string.lower"] = "S", ["string.upper"] = "S",
+  ["string.reverse"] = "S", ["string.sub"] = "SNN", ["string.len"] = "S", ["table.concat"] = "TSNN TS T", ["table.insert"] = "TNS TS TT",
+  ["table.remove"] = "TN", ["table.sort"] = "TF T", ["table.maxn"] = "T", unpack = "TNN", next = "TS", select = "NSSS",
+  tostring = "T", tonumber = "SN", load = "SS", loadstring = "S", pcall = "FST", xpcall = "FFS", error = "SN", ["os.date"] = "SN S",
   ["os.time"] = "T", ["coroutine.resume"] = "CS", ["coroutine.wrap"] = "F", ["coroutine.create"] = "F", ["coroutine.status"] = "C",
   require = "S", setmetatable = "TT", rawset = "TNS", rawget = "TS", ipairs = "T", pairs = "T", print = "SSN",
   ["ctx.hash"] = "S", ["ctx.site"] = "S", ["ctx.lru"] = "NN", ["ctx.every"] = "NF", ["ctx.after"] = "NF", ["ctx.counter"] = "S",
@@ -111,9 +111,13 @@ local function argument(kind)
   return pooled(kind or one_of(ANY))
 end
 
-local function arguments(signature)
-  local list = {}
-  for i = 1, draw(3) == 1 and draw(#signature + 1) - 1 or #signature do
+local function arguments(signatures)
+  local list, kinds = {}, {}
+  for kind in signatures:gmatch "%S+" do
+    kinds[#kinds + 1] = kind
+  end
+  local signature = one_of(kinds)
+  for i = 1, draw(6) == 1 and draw(#signature + 1) - 1 or #signature do
     list[i] = argument(signature:sub(i, i))
   end
   return table.concat(list, ", ")
@@ -147,7 +151,7 @@ local KINDS = {
   function() return ("try(function() return %s.%s end)"):format(one_of { "conn", "uplinks[1]", "ctx", "uplinks[1].tags" }, one_of(FIELDS)) end,
   function() return ("try(function() %s.%s = %s end)"):format(one_of { "conn", "uplinks[1]", "ctx" }, one_of(FIELDS), argument()) end,
   function() return ("try(function() return %s end)"):format(chain()) end,
-  function() return ("for i = 1, %d do %s end"):format(one_of { 2, 10, 100, 10000 }, statement()) end,
+  function() return ("for i = 1, %d do %s end"):format(one_of { 2, 3, 10, 30 }, statement()) end,
   function() return ("F[%d] = function(...) step() %s return ... end last = F[%d]"):format(draw(8), statement(), draw(15)) end,
   function() return ("try(coroutine.wrap(function() %s coroutine.yield() %s end))"):format(statement(), statement()) end,
   function() return ("C[%d] = coroutine.create(function() pcall(coroutine.yield, 1) %s end)"):format(draw(20), statement()) end,
@@ -199,8 +203,8 @@ local function policy(seed)
     end
   end
   local picks = {}
-  for i = 1, 3 do
-    picks[i] = ("function(conn, uplinks) %s\nreturn %s end"):format(statements(draw(8)), one_of { "uplinks[1]", "uplinks", argument(),
+  for i = 1, 6 do
+    picks[i] = ("function(conn, uplinks) %s\nreturn %s end"):format(statements(draw(4)), one_of { "uplinks[1]", "uplinks", argument(),
       "uplinks[1], S[8], { tag = T[2] }", "false, S[7]", "T[4]", "T[12]" })
   end
   local text = ("return { name = 'fuzz', new = function(ctx)\n%s\nlocal picks, uplinks = {\n%s }, ctx.uplinks\nreturn {\n"
