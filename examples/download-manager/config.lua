@@ -14,6 +14,6 @@ return {
     { interface = "eth1", name = "dsl2" },
   },
 
-  -- Segments begin by the dozen: a server that does not answer by one line is asked by the other soon.
+  -- Segments begin by the dozen: a server that does not answer by one line is asked by the other after three seconds.
   dial_timeout = 6,
 }

@@ -1,8 +1,11 @@
 -- For a household: each device keeps one line for one site, so that no bank or shop sees somebody's address change in the
--- middle of a visit; and one computer, the office, has the line of its choice.
+-- middle of a visit; and one computer, the office, has the line of its choice. A site is a registrable domain:
+-- www.example.com and img.example.com are one.
 --
 -- Options: office, line (see below). Weights are the uplinks' own.
 -- Trade-off: the spread is by devices and sites, not by load, so it evens out over many of both and not over few.
+
+local balance = require "steerway.balance"
 
 return {
   name = "household",
@@ -12,32 +15,23 @@ return {
     line = { type = "string", default = "fibre", about = "name of the uplink that the office prefers" },
   },
 
+  ---@param ctx steerway.Ctx
   new = function(ctx)
     local office, line = ctx.params.office, ctx.params.line
-    local hash, log = ctx.hash, math.log
 
-    -- Weighted rendezvous hashing: every uplink draws a number for this device and site, always the same one, and the
-    -- highest wins. When an uplink is missing only its own sites move. (Its name stands first, since what comes last in
-    -- a text is mixed least into its hash, and the draws of two uplinks would resemble each other.)
-    local function draw(conn, u)
-      local chance = (hash(u.name .. " " .. conn.client .. " " .. conn.host) + 1) / 4294967297
-      return -u.weight / log(chance)
-    end
+    -- Remembers nothing: the same line each time, over restarts too, and when one is missing only its own sites move.
+    local by_site = balance.rendezvous(ctx.hash, function(conn)
+      return conn.client .. " " .. ctx.site(conn.host)
+    end)
 
     return {
       pick = function(conn, uplinks)
-        local best, high
         for i = 1, #uplinks do
-          local u = uplinks[i]
-          if conn.client == office and u.name == line then
-            return u, "the office's line"
-          end
-          local drawn = draw(conn, u)
-          if not high or drawn > high then
-            best, high = u, drawn
+          if conn.client == office and uplinks[i].name == line then
+            return uplinks[i], "the office's line"
           end
         end
-        return best, "this device's line for the site"
+        return by_site(conn, uplinks), "this device's line for the site"
       end,
     }
   end,

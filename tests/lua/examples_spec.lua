@@ -49,13 +49,36 @@ describe("examples/dorm", function()
   end)
 
   it("takes what answers soonest, and leaves the phone alone", function()
+    policy:tally(2) -- each is tried once
     assert.same({ wall = 10, wifi = 0, phone = 0 }, policy:tally(10))
     world:named("wifi").connect_time = 0.04
     assert.same({ wall = 5, wifi = 5, phone = 0 }, policy:tally(10))
   end)
 
+  it("tries again what was slow, and what never answered, so that neither is so for ever", function()
+    world:named("wifi").connect_time = 0 -- it has never connected
+    local count = { wall = 0, wifi = 0, phone = 0 }
+    for _ = 1, 200 do
+      world:pass(1)
+      local name = policy:pick().uplink
+      count[name] = count[name] + 1
+    end
+    assert.is_true(count.wifi >= 8 and count.wifi <= 12, "wifi: " .. count.wifi)
+    assert.equal(0, count.phone)
+    world:named("wifi").connect_time = 0.01
+    assert.is_true(policy:tally(100).wifi > 90)
+  end)
+
+  it("counts a line that fails as slow", function()
+    world:named("wall").fail_rate, world:named("wifi").fail_rate = 0.9, 0.8
+    world:named("wall").connect_time, world:named("wifi").connect_time = 0.2, 0.2
+    policy:tally(3) -- each is tried once
+    assert.equal("phone", policy:pick({ port = 443 }).uplink)
+  end)
+
   it("takes the phone for small things when the others are slow", function()
     world:named("wall").connect_time, world:named("wifi").connect_time = 0.9, 0.8
+    policy:tally(3) -- each is tried once
     assert.equal("phone", policy:pick({ port = 443 }).uplink)
     assert.equal("the others are slow or gone", policy:pick({ port = 443 }).reason)
     assert.is_true(policy:pick({ port = 6881 }).uplink ~= "phone")
@@ -80,5 +103,11 @@ describe("examples/household", function()
       count[name] = (count[name] or 0) + 1
     end
     assert.is_true(count.fibre > 70 and count.dsl > 70)
+    for i = 1, 50 do
+      local fields = { client = "192.168.1.77", host = ("www.shop%d.example.co.uk"):format(i) }
+      local name = policy:pick(fields).uplink
+      fields.host = ("img%d.cdn.example.co.uk"):format(i)
+      assert.equal(name, policy:pick(fields).uplink, "names of one site")
+    end
   end)
 end)

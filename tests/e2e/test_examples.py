@@ -1,0 +1,167 @@
+"""The examples are played as their pages tell: the commands run, and what the pages promise is measured. Only the names of the
+interfaces, the ports and the places on the internet are the laboratory's."""
+
+import re
+import shutil
+from collections import Counter
+
+import pytest
+
+from lab.clients import curl, curl_by
+from lab.command import run as steerway
+from lab.origin import echo
+from lab.proxy import ROOT
+from lab.run import run, wait_for
+from lab.socks import socks5_connect
+from lab.topology import HOLE4, LAN_CLIENT, LAN_HOME, OPEN4, WEB4
+
+NAMES = sorted(path.name for path in (ROOT / "examples").iterdir() if path.is_dir())
+# What each calls its interfaces, and what they are here.
+LINES = {
+    "dorm": {"eth0": "wan1", "wlan0": "wan2", "usb0": "wan3"},
+    "download-manager": {"eth0": "wan1", "eth1": "wan2"},
+    "household": {"eth1": "wan1", "eth2": "wan2", "192.168.1.2": LAN_HOME, "192.168.1.0/24": "192.168.77.0/24",
+                  "192.168.1.10": LAN_CLIENT},
+    "lte-backup": {"eth0": "wan1", "wwan0": "wan2"},
+    "ssh-tunnels": {},
+    "two-home-lines": {"eth0": "wan1", "wlan0": "wan2"},
+    "work-and-streaming": {"eth0": "wan1", "wlan0": "wan2"},
+}
+
+
+@pytest.fixture
+def example(tmp_path):
+    """Copies an example, adapted as its page says, and returns its config."""
+
+    def copy(name, **more):
+        folder = tmp_path / "examples" / name
+        shutil.copytree(ROOT / "examples" / name, folder)
+        config = folder / "config.lua"
+        text = config.read_text()
+        for old, new in {**LINES[name], **more}.items():
+            text = re.sub(rf'(?<=["/:])?(?<![\w.]){re.escape(old)}(?![\w.])', new, text)
+        config.write_text(text)
+        return config
+
+    return copy
+
+
+def by_uplink(proxy, n):
+    return Counter(line["uplink"] for line in proxy.connections(n, timeout=30))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_page_says_how_to_check_it_and_that_is_right(lab, example, tmp_path, name):
+    example(name)
+    page = (ROOT / "examples" / name / "README.md").read_text()
+    commands = re.findall(r"^ *steerway (check .*)$", page, re.M)
+    assert commands == [f"check --config examples/{name}/config.lua"]
+    assert f"steerway start --config examples/{name}/config.lua" in page
+    r = steerway(*commands[0].split(), cwd=tmp_path)
+    assert (r.returncode, r.stderr) == (0, ""), r
+    assert r.stdout.startswith("ok: policy ")
+
+
+def test_two_home_lines(lab, web, start, example):
+    proxy = start("--config", example("two-home-lines"))
+    assert curl_by("socks5h", proxy, times=116).code == 0
+    assert by_uplink(proxy, 116) == {"fibre": 100, "dsl": 16}
+
+
+def test_a_download_manager_opens_enough(lab, web, start, example, tmp_path):
+    (web.files / "large.bin").write_bytes(bytes(32 << 20))
+    page = (ROOT / "examples/download-manager/README.md").read_text()
+    (command,) = re.findall(r"^ *(aria2c .*)$", page, re.M)
+    proxy = start("--config", example("download-manager"))
+    for line in (lab.wan1, lab.wan2):
+        line.shape(100, 100)  # else it is over before the last one begins
+    words = command.replace("127.0.0.1:1080", proxy.hostport).replace("URL", f"http://{WEB4}/large.bin").split()
+    done = run(*words, "-d", tmp_path, "--no-conf", "-q", timeout=100)
+    assert done.code == 0 and (tmp_path / "large.bin").stat().st_size == 32 << 20
+    wait_for(lambda: proxy.open_connections() == 0, "all is over", 20)
+    count = by_uplink(proxy, 16)
+    assert min(count["dsl1"], count["dsl2"]) >= 6, count
+    received = lab.received()
+    assert received["wan3"] < 1 << 20
+
+
+def test_the_household_keeps_a_site_together(lab, web, names, start, example):
+    for i in range(12):
+        for host in ("www", "img", "cdn.static"):
+            names.zone[f"{host}.shop{i}.test"] = [WEB4]
+    proxy = start("--config", example("household"), "--listen", f"{LAN_HOME}:0", port=False)
+    hosts = [f"{host}.shop{i}.test" for i in range(12) for host in ("www", "img", "cdn.static")]
+    urls = [f"http://{host}/whoami" for host in hosts]
+    mine = run("curl", "-s", "-m", "20", "--socks5-hostname", proxy.hostport, "-H", "Connection: close", *urls, timeout=30)
+    lines = [lab.uplink_of(address) for address in mine.text.split()]
+    sites = [set(lines[i : i + 3]) for i in range(0, 36, 3)]
+    assert len(lines) == 36 and all(len(site) == 1 for site in sites), "each site has one line"
+    assert {"wan1", "wan2"} == set(lines), "and not all have the same"
+    office = lab.lan.run("curl", "-s", "-m", "20", "--socks5-hostname", proxy.hostport, *urls)
+    assert {lab.uplink_of(a) for a in office.text.split()} == {"wan1"}, "the office has the fibre"
+    before = len(lines)
+    lab.wan1.lose_carrier()
+    proxy.wait_event("uplink down", uplink="fibre")
+    again = run("curl", "-s", "-m", "20", "--socks5-hostname", proxy.hostport, "-H", "Connection: close", *urls, timeout=30)
+    assert [lab.uplink_of(a) for a in again.text.split()] == ["wan2"] * before
+
+
+def test_the_dorm_tries_each_line_and_leaves_the_phone_alone(lab, web, start, example):
+    proxy = start("--config", example("dorm"), "--set", "explore=1")
+    lab.wan2.swallow()  # broken Wi-Fi, which never connects
+    assert {lab.uplink_of(curl_by("socks5", proxy).ok().text.strip()) for _ in range(12)} == {"wan1"}
+    begun = lab.tcp_begun()
+    assert begun["wan2"] > 0, "it was tried"
+    lab.wan2.restore()
+    wait_for(lambda: lab.uplink_of(curl_by("socks5", proxy).ok().text.strip()) == "wan2", "it is tried again, and serves", 30)
+    assert lab.tcp_begun()["wan3"] == begun["wan3"], "the phone is left alone"
+    lab.wan1.lose_carrier()
+    proxy.wait_event("uplink down", uplink="wall")
+    lab.wan2.lose_carrier()
+    proxy.wait_event("uplink down", uplink="wifi")
+    assert lab.uplink_of(curl_by("socks5", proxy).ok().text.strip()) == "wan3"
+
+
+def test_the_stick_carries_nothing_while_the_line_works(lab, web, origin, start, example):
+    server = origin(echo)
+    proxy = start("--config", example("lte-backup"))
+    before, asked = lab.tcp_begun(), lab.questions_sent()["wan2"]
+    tunnels = [socks5_connect(proxy, OPEN4, server.port) for _ in range(60)]  # busy, and many at once
+    urls = ["http://web4.test/whoami"] * 80
+    assert curl("--parallel", "--parallel-max", "40", "-x", f"socks5h://{proxy.hostport}", *urls).code == 0
+    assert {lab.uplink_of(t.source) for t in tunnels} == {"wan1"}
+    for t in tunnels:
+        t.__exit__(None, None, None)
+    # A destination that does not answer is not the line's fault, and what is slow is not raced by the stick.
+    run("curl", "-s", "-m", "1", "--socks5", proxy.hostport, f"http://{HOLE4}/", timeout=10)
+    after = lab.tcp_begun()
+    assert lab.questions_sent()["wan2"] == asked
+    assert after["wan2"] == before["wan2"] and after["wan1"] > before["wan1"]
+    lab.wan1.lose_carrier()
+    proxy.wait_event("uplink down", uplink="line")
+    assert lab.uplink_of(curl_by("socks5h", proxy).ok().text.strip()) == "wan2"
+    lab.wan1.restore()
+    proxy.wait_event("uplink up", uplink="line")
+    assert lab.uplink_of(curl_by("socks5h", proxy).ok().text.strip()) == "wan1"
+
+    def used():  # as of the last quarter of a second
+        left = next(u for u in proxy.ask("uplinks")["uplinks"] if u["name"] == "lte")["quota_left"]
+        return 0 < 19e9 - left < 1e6
+
+    wait_for(used, "what the stick has carried is taken from its quota")
+
+
+def test_tunnels_take_turns(lab, web, start, example):
+    one, two = start("wan1"), start("wan2")
+    proxy = start("--config", example("ssh-tunnels", **{"7001": str(one.port), "7002": str(two.port)}))
+    told = curl_by("socks5h", proxy, times=10).ok().text.split()
+    assert Counter(map(lab.uplink_of, told)) == {"wan1": 5, "wan2": 5}
+    one.stop()
+    assert {lab.uplink_of(curl_by("socks5h", proxy).ok().text.strip()) for _ in range(3)} == {"wan2"}
+
+
+def test_work_and_films(lab, web, names, start, example):
+    names.zone.update({"vpn.example.com": [WEB4], "r1.googlevideo.com": [WEB4]})
+    proxy = start("--config", example("work-and-streaming"))
+    assert lab.uplink_of(curl_by("socks5h", proxy, host="vpn.example.com").ok().text.strip()) == "wan1"
+    assert lab.uplink_of(curl_by("socks5h", proxy, host="r1.googlevideo.com").ok().text.strip()) == "wan2"
