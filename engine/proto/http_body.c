@@ -116,6 +116,7 @@ enum parse http_body_of_request(struct http_body *ret, const struct http_head *h
     *ret = f.chunked    ? make(HTTP_BODY_CHUNKED, 0)
            : f.measured ? make(HTTP_BODY_LENGTH, f.length)
                         : make(HTTP_BODY_NONE, 0);
+    ret->strict = true;
     return PARSE_OK;
 }
 
@@ -198,10 +199,12 @@ static bool size_octet(struct http_body *b, unsigned char c)
         b->state = CHUNK_SIZE_LF;
         return true;
     }
-    /* Blanks after the size are wrong without an extension behind them, but old servers pad with them. */
+    /* Old servers pad the size with blanks; whoever lets a client do so may see other chunks than the next.
+     */
     if (b->state != CHUNK_EXTENSION && c != ';') {
         b->state = CHUNK_SIZE_BLANK;
-        return is_blank(c);
+        b->padded = true;
+        return is_blank(c) && !b->strict;
     }
     b->state = CHUNK_EXTENSION;
     return is_text(c);
@@ -333,4 +336,29 @@ enum parse http_body_advance(struct http_body *b, const char *data, size_t len, 
     } while (p == PARSE_NEED_MORE && total < len);
     *ret_used = total;
     return p;
+}
+
+enum parse http_body_tidy(struct http_body *b, char *data, size_t len, size_t *ret_used, size_t *ret_kept)
+{
+    size_t used = 0, kept = 0;
+
+    while (used < len && !b->done) {
+        if (b->state == CHUNK_DATA) {
+            struct slice content = take_content(b, data + used, len - used);
+            memmove(data + kept, content.data, content.len);
+            used += content.len;
+            kept += content.len;
+            if (b->left == 0)
+                b->state = CHUNK_DATA_CR;
+            continue;
+        }
+        char c = data[used++];
+        if (!framing_octet(b, (unsigned char)c))
+            return PARSE_BAD;
+        if (b->state != CHUNK_SIZE_BLANK)
+            data[kept++] = c;
+    }
+    *ret_used = used;
+    *ret_kept = kept;
+    return b->done ? PARSE_OK : PARSE_NEED_MORE;
 }

@@ -15,6 +15,8 @@ struct http_body {
     enum http_body_kind kind;
     uint64_t left;  /* HTTP_BODY_LENGTH: octets to come; CHUNKED: of the present chunk */
     uint8_t state;  /* of the chunk framing */
+    bool strict;    /* of a request: chunk sizes may not be padded with blanks */
+    bool padded;    /* a chunk size was: http_body_tidy takes them out */
     uint16_t line;  /* octets of the present chunk-size line, bounded */
     uint32_t extra; /* octets of trailers so far, bounded */
     bool done;
@@ -34,9 +36,16 @@ MUST_CHECK enum parse http_body_of_response(struct http_body *ret, const struct 
 /** Advance over data: *ret_used octets of it belong to this body (framing octets included, to be passed on
  *  as they are). PARSE_OK when the body ends exactly there, PARSE_NEED_MORE when all of data was body (then
  *  *ret_used == len), PARSE_BAD for broken chunk framing: bare LF, junk after a size or a
- *  chunk, sizes of 2^62 and more, size lines over 4 KiB, trailers that are no fields or over 16 KiB.
+ *  chunk, blanks behind a request's size, sizes of 2^62 and more, size lines over 4 KiB, trailers that are no
+ * fields or over 16 KiB.
  *  @see RFC 9112 7.1 */
 MUST_CHECK enum parse http_body_advance(struct http_body *b, const char *data, size_t len, size_t *ret_used);
+
+/** After http_body_advance has found padding (and ret is as it was before): the same once more, and what is
+ * to be passed on is taken together at the start of data, without the blanks behind chunk sizes.
+ *  @param ret_kept  octets of that */
+MUST_CHECK enum parse http_body_tidy(struct http_body *b, char *data, size_t len, size_t *ret_used,
+                                     size_t *ret_kept);
 
 /** Like http_body_advance, but stops after the first piece of content and tells where it lies within data
  *  (empty when the octets used were framing only): for a receiver that must not see chunk framing. */

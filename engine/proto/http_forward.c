@@ -41,6 +41,14 @@ static bool drop_userinfo(struct slice *authority)
     return true;
 }
 
+/* A fragment is no part of the target URI (RFC 9110 7.1), but urllib, LWP and others send it. */
+static struct slice without_fragment(struct slice target)
+{
+    const char *mark = memchr(target.data, '#', target.len);
+
+    return mark ? slice_of(target.data, (size_t)(mark - target.data)) : target;
+}
+
 static enum http_objection interpret_absolute(struct http_request *r, const struct http_head *head)
 {
     struct slice scheme, rest;
@@ -48,7 +56,7 @@ static enum http_objection interpret_absolute(struct http_request *r, const stru
 
     if (head->target.data[0] == '/' || slice_eq(head->target, slice_str("*")))
         return HTTP_NOT_A_PROXY_REQUEST;
-    if (memchr(head->target.data, '#', head->target.len) || !split_scheme(head->target, &scheme, &rest))
+    if (!split_scheme(without_fragment(head->target), &scheme, &rest))
         return HTTP_BAD_REQUEST;
     if (!slice_ieq(scheme, slice_str("http")))
         return HTTP_NOT_SUPPORTED;
@@ -88,19 +96,19 @@ static bool host_is_good(const struct http_request *r, const struct http_head *h
     size_t n = count(head, "Host");
     struct target ignored; /* the target's authority rules (RFC 9112 3.2.2) */
 
-    if (n == 0) /* plain CONNECT clients forget it, and nobody could be misled */
-        return head->minor == 0 || r->kind == HTTP_CONNECT;
+    if (n == 0)
+        return head->minor == 0;
     struct slice value = http_find(head, "Host")->value;
     return n == 1 && (value.len == 0 || slice_eq(value, r->authority) ||
                       target_parse(&ignored, value, HTTP_PORT) == PARSE_OK);
 }
 
+/* A proxy keeps no connection of an HTTP/1.0 client: that cannot tell who of a chain has heard it (RFC 9112
+ * 9.3). */
 static bool wants_keep_alive(const struct http_head *head)
 {
-    if (http_has_token(head, "Connection", "close") || http_has_token(head, "Proxy-Connection", "close"))
-        return false;
-    return head->minor >= 1 || http_has_token(head, "Connection", "keep-alive") ||
-           http_has_token(head, "Proxy-Connection", "keep-alive");
+    return head->minor >= 1 && !http_has_token(head, "Connection", "close") &&
+           !http_has_token(head, "Proxy-Connection", "close");
 }
 
 /* A change to HTTP/2 is not passed on: it needs a field of the first hop that ends here. The server goes on

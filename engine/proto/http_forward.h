@@ -35,9 +35,10 @@ enum http_objection {
 };
 
 /** Interpret a parsed request head. ret points into head's input (and into itself: do not copy ret).
- *  With HTTP/1.0, keep_alive needs an explicit Connection: keep-alive. Proxy-Connection is honoured like
- *  Connection for keep-alive only. A CONNECT may lack Host, but not have a body. An upgrade to h2c is not
- * one: it is dropped. After an objection keep_alive, body and the credentials are still told. */
+ *  An HTTP/1.0 client's connection is not kept. Proxy-Connection: close is honoured like Connection: close. A
+ *  fragment in the target is dropped. HTTP/1.1 needs Host, for CONNECT too, which cannot have a body. An
+ * upgrade to h2c is not one: it is dropped. After an objection keep_alive, body and the credentials are still
+ * told. */
 MUST_CHECK enum http_objection http_interpret(struct http_request *ret, const struct http_head *head);
 
 /** Whether the request is of those whose hops are counted, and says so. @see RFC 9110 7.6.2 */
@@ -64,10 +65,10 @@ struct http_response {
 MUST_CHECK enum parse http_interpret_response(struct http_response *ret, const struct http_head *head,
                                               struct slice request_method, bool upgrade_asked);
 
-/** Append the head to send to the client: hop-by-hop fields dropped, Via appended, `Connection: close` or,
- * for an HTTP/1.0 client that asked, `Connection: keep-alive` added. The status line says HTTP/1.1. For an
- * HTTP/1.0 client Transfer-Encoding is dropped: the caller sends it the content alone (http_body_next) and
- * closes.
+/** Append the head to send to the client: hop-by-hop fields dropped, Via appended, `Connection: close`
+ * added, or, with keep_alive for an HTTP/1.0 client, `Connection: keep-alive`. The status line says HTTP/1.1.
+ * For an HTTP/1.0 client Transfer-Encoding is dropped: the caller sends it the content alone (http_body_next)
+ * and closes.
  *  @param client_minor  of the request  @param keep_alive  whether the client's connection is kept */
 MUST_CHECK int http_write_response(struct buf *out, const struct http_head *head,
                                    const struct http_response *resp, int client_minor, bool keep_alive,

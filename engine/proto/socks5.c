@@ -35,8 +35,6 @@ enum parse socks5_parse_auth(struct socks5_auth *ret, const char *data, size_t l
     if (len < 2)
         return PARSE_NEED_MORE;
     size_t user = octets[1], at_pass = 2 + user;
-    if (user == 0)
-        return PARSE_BAD;
     if (len <= at_pass)
         return PARSE_NEED_MORE;
     size_t pass = octets[at_pass], whole = at_pass + 1 + pass;

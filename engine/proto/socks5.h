@@ -32,7 +32,8 @@ struct socks5_greeting {
 MUST_CHECK enum parse socks5_parse_greeting(struct socks5_greeting *ret, const char *data, size_t len);
 
 struct socks5_auth {
-    struct slice user, pass; /* 1..255 octets each; an empty password is let through, an empty name is not */
+    struct slice user,
+        pass; /* 255 octets at most each; either may be empty (some send that where nobody asks) */
     size_t consumed;
 };
 

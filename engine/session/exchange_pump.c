@@ -159,6 +159,22 @@ static enum parse unwrap(struct http_body *b, char *data, size_t len, size_t *re
     return p;
 }
 
+/* @return likewise. What there is goes on as it is, but for padded chunk sizes. */
+static enum parse pass_through(struct http_body *b, char *data, size_t len, size_t *ret_used,
+                               size_t *ret_content)
+{
+    const struct http_body before = *b;
+    enum parse p = http_body_advance(b, data, len, ret_used);
+
+    *ret_content = *ret_used;
+    if (p == PARSE_BAD || !b->padded)
+        return p;
+    *b = before;
+    p = http_body_tidy(b, data, len, ret_used, ret_content);
+    b->padded = false;
+    return p;
+}
+
 /* Send the client its head and what has come of the body, from where it lies.
  * @return false when the exchange is over */
 static bool pass_body(struct exchange *x)
@@ -173,8 +189,7 @@ static bool pass_body(struct exchange *x)
         if (x->client_minor == 0 && body->kind == HTTP_BODY_CHUNKED) {
             p = unwrap(body, data, from->len, &used, &content);
         } else {
-            p = http_body_advance(body, data, from->len, &used);
-            content = used;
+            p = pass_through(body, data, from->len, &used, &content);
         }
     }
     if (p == PARSE_BAD) {

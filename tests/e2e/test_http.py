@@ -120,8 +120,8 @@ def test_a_request_lost_on_a_resting_connection_is_asked_again_if_that_is_safe(p
     ("1.1", ["Connection: close"], False),
     ("1.1", ["Proxy-Connection: close"], False),
     ("1.0", [], False),
-    ("1.0", ["Connection: keep-alive"], True),
-    ("1.0", ["Proxy-Connection: keep-alive"], True),
+    ("1.0", ["Connection: keep-alive"], False),
+    ("1.0", ["Proxy-Connection: keep-alive"], False),
 ])  # fmt: skip
 def test_the_clients_connection_is_kept_as_it_asks(proxy, server, version, fields, kept):
     with Client(proxy) as c:

@@ -2,6 +2,7 @@
 
 import base64
 import time
+import urllib.request
 
 import pytest
 
@@ -93,6 +94,13 @@ def test_the_absolute_form_becomes_the_origin_form(proxy, server, url, target, h
     assert b"secret" not in request.raw_head
 
 
+def test_a_client_that_sends_the_fragment_is_served(proxy, server):
+    """urllib leaves it in the target."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({"http": f"http://{proxy.hostport}"}))
+    assert opener.open(f"{server.url}/page?x#part", timeout=10).read() == b"served"
+    assert server.targets == ["/page?x"]
+
+
 def test_options_for_the_server_as_a_whole(proxy, server):
     with Client(proxy) as c:
         c.ask(f"OPTIONS {server.url} HTTP/1.1\r\nHost: {server.hostport}\r\nMax-Forwards: 3\r\n\r\n")
@@ -140,6 +148,7 @@ BAD = {
     "port out of range": "GET http://198.51.100.20:65536/ HTTP/1.1\r\nHost: {at}\r\n\r\n" + SMUGGLED,
     "port zero": "GET http://198.51.100.20:0/ HTTP/1.1\r\nHost: {at}\r\n\r\n" + SMUGGLED,
     "connect without port": "CONNECT 198.51.100.20 HTTP/1.1\r\nHost: {at}\r\n\r\n" + SMUGGLED,
+    "connect without host": "CONNECT {at} HTTP/1.1\r\n\r\n" + SMUGGLED,
     "connect to a url": "CONNECT http://{at}/ HTTP/1.1\r\nHost: {at}\r\n\r\n" + SMUGGLED,
     "connect with a body": "CONNECT {at} HTTP/1.1\r\nHost: {at}\r\nContent-Length: 5\r\n\r\nhello" + SMUGGLED,
 }
@@ -156,7 +165,9 @@ def test_ambiguous_and_malformed_requests_are_refused(proxy, server, what):
     assert server.requests == [] and server.peers == []
 
 
-@pytest.mark.parametrize("framing", ["zz\r\n", "5\nhello\r\n0\r\n\r\n", "5\r\nhelloX\r\n0\r\n\r\n", "-5\r\n", "ffffffffffffffffff\r\n"])
+@pytest.mark.parametrize("framing", ["zz\r\n", "5\nhello\r\n0\r\n\r\n", "5\r\nhelloX\r\n0\r\n\r\n", "-5\r\n", "ffffffffffffffffff\r\n",
+                                     "5 \r\nhello\r\n0\r\n\r\n", "5\t\r\nhello\r\n0\r\n\r\n", "5 ;x=y\r\nhello\r\n0\r\n\r\n", " 5\r\nhello\r\n0\r\n\r\n",
+                                     "+5\r\nhello\r\n0\r\n\r\n", "0x5\r\nhello\r\n0\r\n\r\n", "5;x\nhello\r\n0\r\n\r\n", "5;\rx\r\nhello\r\n0\r\n\r\n"])
 def test_malformed_chunks_are_refused(proxy, server, framing):
     with Client(proxy) as c:
         c.send(get(server, "/", "Transfer-Encoding: chunked", method="POST") + framing.encode())

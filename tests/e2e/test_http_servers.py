@@ -22,6 +22,7 @@ MENDED = {
     "folded": (OK + b"X: a\r\n b\r\n" + TWO + b"\r\nok", OK + b"X: a   b\r\n" + TWO + VIA + b"\r\nok"),
     "stray line": (OK + b"stray\r\n" + TWO + b"\r\nok", OK + TWO + VIA + b"\r\nok"),
     "many fields": (OK + b"a: b\r\n" * 1000 + TWO + b"\r\nok", OK + b"a: b\r\n" * 1000 + TWO + VIA + b"\r\nok"),
+    "padded chunks": (OK + CHUNKED + b"\r\n2 \r\nok\r\n3\t ;x=y\r\nyes\r\n0  \r\n\r\n", OK + CHUNKED + VIA + b"\r\n2\r\nok\r\n3;x=y\r\nyes\r\n0\r\n\r\n"),
     "ICY": (b"ICY 200 OK\r\n" + TWO + b"\r\nok", OK + TWO + VIA_10 + b"\r\nok"),
     "empty line first": (b"\r\n" + OK + TWO + b"\r\nok", OK + TWO + VIA + b"\r\nok"),
     "lower case": (b"http/1.1 200 OK\r\n" + TWO + b"\r\nok", OK + TWO + VIA + b"\r\nok"),

@@ -171,11 +171,12 @@ def test_socks5_methods_that_it_lacks(proxy, greeting):
         assert read_all(s) == b"\x05\xff"
 
 
-def test_socks5_a_name_offered_where_none_is_asked(proxy, origin):
+@pytest.mark.parametrize("user", ["me", ""])
+def test_socks5_a_name_offered_where_none_is_asked(proxy, origin, user):
     """A client that offers only a password is served, since nobody is turned away."""
     server = origin(echo)
     with open_to(proxy) as s:
-        s.sendall(b"\x05\x01\x02" + auth5("me", "") + request5(OPEN4, server.port))
+        s.sendall(b"\x05\x01\x02" + auth5(user, "") + request5(OPEN4, server.port))
         assert read_exactly(s, 4) == b"\x05\x02\x01\x00"
         assert read_reply5(s)[0] == 0
 
@@ -204,6 +205,7 @@ def test_socks5_good_password(guarded, origin, send, user, password):
 @pytest.mark.parametrize("user, password", [
     ("alice", "wrong"), ("alice", ""), ("alice", "pass:wor"), ("alice", "pass:word "), ("Alice", "pass:word"),
     ("bob", "pass:word"), ("nobody", "builder"), ("# who may", ""),
+    ("", ""), ("", "builder"),
 ])  # fmt: skip
 def test_socks5_bad_password(guarded, origin, user, password):
     server = origin(echo)

@@ -288,6 +288,66 @@ static void test_limits_of_framing(void **state)
     (void)state;
 }
 
+/* However padded chunks are cut into pieces: what goes on of them is the same, without the padding. */
+static void test_padding_is_taken_out(void **state)
+{
+    static const char padded[] = "1 \r\nx\r\n0a\t ;a=\" b\"\r\n 23456789 \r\n0  \r\nA: b \r\n\r\n",
+                      expected[] = "1\r\nx\r\n0a;a=\" b\"\r\n 23456789 \r\n0\r\nA: b \r\n\r\n";
+    const size_t len = sizeof padded - 1;
+
+    (void)state;
+    for (size_t one = 0; one <= len; one++) {
+        for (size_t two = one; two <= len; two++) {
+            const size_t cuts[] = {0, one, two, len};
+            struct http_body b = stream_of(chunked, false).fresh;
+            char out[sizeof padded];
+            size_t n = 0;
+            enum parse p = PARSE_NEED_MORE;
+            for (int i = 0; i < 3; i++) {
+                size_t piece = cuts[i + 1] - cuts[i], used, kept;
+                struct exact copy = exact_copy(padded + cuts[i], piece);
+                if (p == PARSE_NEED_MORE) {
+                    p = http_body_tidy(&b, (char *)copy.data, piece, &used, &kept);
+                    assert_int_equal(used, piece);
+                    memcpy(out + n, copy.data, kept);
+                    n += kept;
+                }
+                free(copy.block);
+            }
+            assert_int_equal(p, PARSE_OK);
+            assert_int_equal(n, sizeof expected - 1);
+            assert_memory_equal(out, expected, n);
+        }
+    }
+}
+
+/* Where two readers could see two chunks, no client's body goes on. */
+static void test_chunks_of_requests(void **state)
+{
+    static const char *const bad[] = {"1 \r\nx",  "1\t\r\nx", "1 ;a\r\nx", " 1\r\nx",   "+1\r\nx",
+                                      "0x1\r\nx", "1\nx",     "1;a\nx",    "1;\ra\r\nx"};
+    static const char *const good[] = {"1\r\nx\r\n0\r\n\r\n", "0001\r\nx\r\n000\r\n\r\n",
+                                       "1;a=b\r\nx\r\n0;c\r\n\r\n"};
+    struct http_head h;
+    struct http_body fresh, b;
+    size_t used;
+
+    (void)state;
+    head_request(&h, "POST http://h/ HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n");
+    assert_int_equal(http_body_of_request(&fresh, &h), PARSE_OK);
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        b = fresh;
+        if (http_body_advance(&b, bad[i], strlen(bad[i]), &used) != PARSE_BAD)
+            fail_msg("taken: \"%s\"", exact_show(bad[i], strlen(bad[i])));
+    }
+    for (size_t i = 0; i < ARRAY_LEN(good); i++) {
+        b = fresh;
+        assert_int_equal(http_body_advance(&b, good[i], strlen(good[i]), &used), PARSE_OK);
+        assert_int_equal(used, strlen(good[i]));
+        assert_false(b.padded);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -298,6 +358,8 @@ int main(void)
         cmocka_unit_test(test_chunks),
         cmocka_unit_test(test_bad_chunks),
         cmocka_unit_test(test_largest_chunk),
+        cmocka_unit_test(test_padding_is_taken_out),
+        cmocka_unit_test(test_chunks_of_requests),
         cmocka_unit_test(test_limits_of_framing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
