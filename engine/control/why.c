@@ -65,6 +65,16 @@ static const char *unfitness(const struct uplink *u, int family, double now)
     return captive ? "is behind a captive portal" : "does not answer";
 }
 
+static const char *why_not(const struct uplink *u, const struct target *t, const struct offer_request *r)
+{
+    const char *why = absence(u, t);
+
+    if (why)
+        return why;
+    return offer_rank(u, r) == OFFER_FIT ? "does not lead to the captive portal"
+                                         : unfitness(u, r->family, r->now);
+}
+
 /* Who could be chosen, and why the others could not. */
 static size_t sort_uplinks(const struct uplink_set *set, const struct target *t,
                            struct uplink *ret[UPLINK_MAX], json_t *seen, json_t *left_out)
@@ -79,9 +89,8 @@ static size_t sort_uplinks(const struct uplink_set *set, const struct target *t,
             (void)json_array_append_new(seen, uplink_json_seen(u));
             continue;
         }
-        const char *why = absence(u, t);
-        (void)json_array_append_new(left_out, json_pack("{s:s, s:s}", "name", u->name, "why",
-                                                        why ? why : unfitness(u, r.family, r.now)));
+        (void)json_array_append_new(left_out,
+                                    json_pack("{s:s, s:s}", "name", u->name, "why", why_not(u, t, &r)));
     }
     return n;
 }

@@ -70,6 +70,20 @@ def test_a_tunnel_whose_data_is_lost_is_reset(start, lab, origin, threads):
     assert proxy.ask("uplinks")["uplinks"][0]["failures"] == 1
 
 
+def test_a_tunnel_that_rested_is_looked_at_again_when_it_moves(start, lab, origin):
+    """At rest it is looked at a few times an hour."""
+    server = origin(echo)
+    proxy = start("--ack-timeout", "1", "wan1")
+    with socks5_connect(proxy, OPEN4, server.port) as tunnel:
+        tunnel.sendall(b"hello")
+        assert read_exactly(tunnel.s, 5) == b"hello"
+        time.sleep(2)  # eight looks: after two of them without anything new it rests
+        lab.wan1.swallow()
+        tunnel.sendall(b"anybody there?")
+        hears_a_reset(tunnel.s)
+    assert proxy.connections(1)[0]["outcome"] == "unacknowledged"
+
+
 def test_a_client_that_vanished_is_found_by_what_is_sent_to_it(start, lab, origin):
     def push(s):
         s.recv(1)

@@ -121,7 +121,8 @@ def test_who_wants_to_log_in_gets_to_the_portal(start, lab, names, origin, good,
         for _ in range(3):
             assert asked("login.portal.test") == asked(MORE4) == b"PORTAL"
             assert asked("other.test") == b"the real one"
-    assert proxy.ask("why", host="login.portal.test")["order"] == ["wan2"]
+    why = proxy.ask("why", host="login.portal.test")
+    assert why["order"] == ["wan2"] and why["left_out"] == [{"name": "wan1", "why": "does not lead to the captive portal"}]
     assert proxy.ask("why", host="other.test", port=1)["order"] == ["wan1"]
     assert proxy.ask("why", host="other.test")["by_default"] and not proxy.ask("why", host="login.portal.test")["by_default"]
     assert proxy.ask("status")["policy"]["errors"] == 0
