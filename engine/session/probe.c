@@ -83,7 +83,8 @@ static void on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
     (void)events;
     if (p->result.status != 0) /* the rest of its body was waited for */
         return finish(p, FAULT_NONE);
-    finish(p, p->query.resolver || p->upstream.query.resolver ? FAULT_DNS : FAULT_TIMEOUT);
+    bool unnamed = resolver_awaits_answer(&p->query) || resolver_awaits_answer(&p->upstream.query);
+    finish(p, unnamed ? FAULT_DNS : FAULT_TIMEOUT);
 }
 
 /* --- HTTP ----------------------------------------------------------------------------------------------- */

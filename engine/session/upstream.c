@@ -134,6 +134,13 @@ static void on_resolved(struct resolver_query *q, enum fault fault, const struct
     if (fault != FAULT_NONE)
         return finish(u, fault);
     dial_start(&u->dial, u->loop, addrs, n, &u->egress, fmax(u->until_s - u->since_s, 0), on_dialed);
+    if (resolver_awaits_more(q))
+        dial_expect(&u->dial);
+}
+
+static void on_more(struct resolver_query *q, const struct addr *addrs, size_t n)
+{
+    dial_add(&container_of(q, struct upstream, query)->dial, addrs, n, false);
 }
 
 void upstream_start(struct upstream *u, struct ev_loop *loop, const struct upstream_request *request,
@@ -149,7 +156,9 @@ void upstream_start(struct upstream *u, struct ev_loop *loop, const struct upstr
     u->until_s = u->since_s + request->timeout_s;
     ev_io_init(&u->io, on_ready, -1, EV_WRITE);
     ev_init(&u->deadline, on_deadline);
-    resolver_start(request->resolver, &u->query, request->spec->host, request->spec->port, on_resolved);
+    /* Its name is the program's own question, and not a client's. */
+    resolver_start_for(request->resolver, &u->query, NULL, request->spec->host, request->spec->port,
+                       on_resolved, on_more);
     resolver_limit(&u->query, request->timeout_s);
 }
 

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from lab.names import AAAA, NXDOMAIN, SERVFAIL, SILENCE, NameServer, with_files
-from lab.origin import echo
+from lab.origin import echo, read_all, read_exactly
 from lab.run import wait_for
 from lab.socks import socks5_connect
 from lab.topology import HOLE4, NAMES4, NAMES6, OPEN4, OPEN6
@@ -80,6 +80,22 @@ def test_a_late_family_joins_the_dial(start, lab, origin, only, answers):
     answers(a=[HOLE4], aaaa=(0.15, [OPEN6]))
     proxy = start("--policy", only("wan1"), "wan1", dns=NAMES4)
     assert took(proxy, "n1.test", server.port) < 1.5
+
+
+def upstream_talk(s):
+    """A SOCKS5 proxy that lets everybody through, and says no more."""
+    read_exactly(s, 3)
+    s.sendall(b"\x05\x00")
+    s.recv(512)
+    s.sendall(b"\x05\x00\x00\x01\x00\x00\x00\x00\x00\x00")
+    read_all(s)
+
+
+def test_a_late_family_joins_the_dial_to_an_upstream(start, lab, origin, answers):
+    far = origin(upstream_talk, address=OPEN6)
+    answers(a=[HOLE4], aaaa=(0.15, [OPEN6]))
+    proxy = start(f"socks5://n1.test:{far.port}", dns=NAMES4)
+    assert took(proxy, OPEN4, 80) < 1.5
 
 
 def test_a_late_address_of_a_denied_place_stays_out(start, lab, origin, only, answers):
