@@ -7,6 +7,8 @@
  *   alias             an alias of four.test, and nothing else
  *   alias6            an alias of four.test; for IPv6 with the SOA that says that this is all
  *   circle            an alias of itself
+ *   ping, pong        aliases of one another
+ *   odd               SERVFAIL for IPv4, and for IPv6 no such name
  *   forged            what guesses would look like, and then as four
  * and every other name does not exist. */
 #ifndef STEERWAY_TESTS_NET_DNS_SERVER_H
@@ -36,6 +38,7 @@ struct dns_server {
     ev_io tcp_listen, tcp[2]; /* so many connections at a time */
     struct dns_held held[8];  /* for "late" */
     size_t n_held;
+    bool refuses;       /* whatever is asked */
     uint16_t ports[64]; /* that questions came from */
     size_t n_ports;
 };
@@ -124,7 +127,12 @@ static inline size_t dns_answer(const struct dns_held *q, int type, uint8_t out[
         n = 2000;
     else if (dns_label_is(q->query, "refused"))
         out[3] |= DNS_REFUSED;
-    else if (dns_label_is(q->query, "alias") || dns_label_is(q->query, "circle"))
+    else if (dns_label_is(q->query, "odd"))
+        out[3] |= type == DNS_A ? DNS_SERVFAIL : DNS_NXDOMAIN;
+    else if (dns_label_is(q->query, "ping") || dns_label_is(q->query, "pong")) {
+        dns_put_alias(out, &len, false);
+        memcpy(out + len - 10, dns_label_is(q->query, "ping") ? "pong" : "ping", 4);
+    } else if (dns_label_is(q->query, "alias") || dns_label_is(q->query, "circle"))
         dns_put_alias(out, &len, dns_label_is(q->query, "circle"));
     else if (dns_label_is(q->query, "alias6")) {
         dns_put_alias(out, &len, false);
@@ -164,6 +172,11 @@ static inline void dns_reply(struct dns_server *s, const struct dns_held *q, int
         uint8_t guess[DNS_PACKET_MAX];
         size_t guess_len = dns_answer(&other, type, guess);
         (void)!sendto(s->io.fd, guess, guess_len, 0, (const struct sockaddr *)&q->from, q->from_len);
+    }
+    if (s->refuses) {
+        len = q->len;
+        out[3] = 0x80 | DNS_REFUSED;
+        memset(out + 6, 0, 6);
     }
     if (dns_label_is(q->query, "big") || dns_label_is(q->query, "huge")) {
         len = q->len;

@@ -20,9 +20,13 @@ static bool gives_back; /* whose turn has come, at once */
 
 static void on_turn(struct dns_turn *t)
 {
+    static int depth;
+
     came[n_came++] = t;
+    assert_int_equal(++depth, 1);
     if (gives_back)
         dns_turns_give_back(&turns, t);
+    depth--;
 }
 
 static int setup(void **state)

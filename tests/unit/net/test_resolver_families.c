@@ -122,6 +122,8 @@ static void a_family_that_fails_does_no_harm_to_the_other(void **state)
                  "192.0.2.1:80 192.0.2.2:80 192.0.2.3:80"); /* RFC 4074 4.2 */
     assert_gives(m, "none4.test", &EGRESS_DIRECT, "[2001:db8::1]:80 [2001:db8::2]:80");
     assert_true(m->took_s < 1);
+    assert_fault(m, "odd.test", &EGRESS_DIRECT,
+                 FAULT_DNS); /* that it has no IPv6 address is all that is known */
 }
 
 static void two_who_ask_at_once_are_both_told_of_both(void **state)

@@ -1,4 +1,5 @@
 /* Which server a resolver asks, from where, and what it makes of strange answers. */
+#include "net/resolver_job.h"
 #include "net/resolver_room.h"
 
 /* A second server beside the room's. */
@@ -46,6 +47,78 @@ static void one_that_refuses_or_fails_leaves_it_to_the_next(void **state)
         assert_int_equal(m->query.news, RESOLVER_NO_NEWS); /* not silence */
     }
     dns_server_close(&other);
+}
+
+static void one_that_refuses_us_is_asked_last(void **state)
+{
+    struct room *m = *state;
+    struct dns_server other;
+    two_servers(m, &other, m->server.text, NULL);
+    m->server.refuses = true;
+    for (int i = 0; i < 5; i++) {
+        char name[32];
+        (void)snprintf(name, sizeof name, "four.n%d.test", i);
+        resolve(m, name, &ONLY4);
+        assert_int_equal(m->n, 3);
+    }
+    assert_int_equal(m->server.asked4, 1);
+    assert_int_equal(other.asked4, 5);
+    /* Until it is tried again, beside the other one, and serves us by now. */
+    m->server.refuses = false;
+    m->resolver->way.scores.of[0].retry_at = 0;
+    resolve(m, "four.n5.test", &ONLY4);
+    run_for(m, 0.02);
+    resolve(m, "four.n6.test", &ONLY4);
+    assert_int_equal(m->server.asked4, 3);
+    assert_int_equal(other.asked4, 6);
+    dns_server_close(&other);
+}
+
+/* One that was slow is listened to a little longer, and keeps its place if it does answer. */
+static void a_slow_one_is_not_taken_for_a_silent_one(void **state)
+{
+    struct room *m = *state;
+    struct dns_server other;
+    two_servers(m, &other, m->server.text, NULL);
+    ask(m, "late4.test", &ONLY4);
+    await_questions(m, 1);
+    while (other.n_held == 0)
+        ev_run(m->loop, EVRUN_ONCE);
+    dns_server_release(&other);
+    run_until(m->loop, &m->done);
+    assert_int_equal(m->resolver->way.scores.of[0].silences, 1);
+    dns_server_release(&m->server);
+    run_for(m, 0.02);
+    assert_int_equal(m->resolver->way.scores.of[0].silences, 0);
+    int asked = other.asked4;
+    resolve(m, "four.test", &ONLY4);
+    assert_int_equal(other.asked4, asked);
+    dns_server_close(&other);
+}
+
+static void of_silent_servers_a_few_are_waited_for(void **state)
+{
+    enum { N = DNS_SERVERS_MAX };
+    struct room *m = *state;
+    char text[N * (ADDR_TEXT_MAX + 1)] = "", one[ADDR_TEXT_MAX];
+    int fds[N], most = 0;
+    for (int i = 0; i < N; i++) {
+        struct addr mute;
+        fds[i] = socket_at_loopback(AF_INET, SOCK_DGRAM, &mute);
+        (void)strcat(strcat(text, i ? "," : ""), addr_format(&mute, one));
+    }
+    room_servers(m, text, 3);
+    int before = count_fds();
+    ask(m, "four.test", &ONLY4);
+    while (!m->done) {
+        ev_run(m->loop, EVRUN_ONCE);
+        most = count_fds() - before > most ? count_fds() - before : most;
+    }
+    assert_int_equal(most, 4);
+    assert_int_equal(m->fault, FAULT_DNS);
+    assert_int_equal(m->query.news, RESOLVER_SILENCE);
+    for (int i = 0; i < N; i++)
+        (void)close(fds[i]);
 }
 
 static void each_question_leaves_by_a_port_of_its_own(void **state)
@@ -112,6 +185,10 @@ static void a_circle_of_aliases_ends(void **state)
     assert_fault(m, "circle.test", &EGRESS_DIRECT, FAULT_DNS);
     assert_true(m->took_s < 1);
     assert_true(m->server.asked4 <= 12 && m->server.asked6 <= 12);
+    assert_fault(m, "ping.test", &EGRESS_DIRECT,
+                 FAULT_DNS); /* and one of two, which takes a question a step */
+    assert_true(m->took_s < 1);
+    assert_true(m->server.asked4 >= 8 && m->server.asked4 <= 24);
 }
 
 static void of_thousands_of_addresses_a_few_are_kept(void **state)
@@ -136,6 +213,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         IN_ROOM(the_one_that_answers_is_asked_first),
         IN_ROOM(one_that_refuses_or_fails_leaves_it_to_the_next),
+        IN_ROOM(one_that_refuses_us_is_asked_last),
+        IN_ROOM(a_slow_one_is_not_taken_for_a_silent_one),
+        IN_ROOM(of_silent_servers_a_few_are_waited_for),
         IN_ROOM(each_question_leaves_by_a_port_of_its_own),
         IN_ROOM(forged_answers_are_passed_over),
         IN_ROOM(nobody_else_answers),
