@@ -121,6 +121,32 @@ static void of_silent_servers_a_few_are_waited_for(void **state)
         (void)close(fds[i]);
 }
 
+/* However many questions were under way when it fell silent. */
+static void few_late_answers_are_waited_for(void **state)
+{
+    enum { N = 40 };
+    static struct room rooms[N];
+    struct room *m = *state;
+    struct addr mute;
+    char text[ADDR_TEXT_MAX], name[32];
+    struct dns_server other;
+    int fd = socket_at_loopback(AF_INET, SOCK_DGRAM, &mute);
+    two_servers(m, &other, addr_format(&mute, text), NULL);
+    int before = count_fds();
+    for (int i = 0; i < N; i++) {
+        rooms[i] = (struct room){.resolver = m->resolver, .loop = m->loop, .servers = m->servers};
+        (void)snprintf(name, sizeof name, "four.n%d.test", i);
+        ask(&rooms[i], name, &ONLY4);
+    }
+    for (int i = 0; i < N; i++) {
+        run_until(m->loop, &rooms[i].done);
+        assert_int_equal(rooms[i].n, 3);
+    }
+    assert_int_equal(count_fds(), before + 16);
+    dns_server_close(&other);
+    (void)close(fd);
+}
+
 static void each_question_leaves_by_a_port_of_its_own(void **state)
 {
     struct room *m = *state;
@@ -216,6 +242,7 @@ int main(void)
         IN_ROOM(one_that_refuses_us_is_asked_last),
         IN_ROOM(a_slow_one_is_not_taken_for_a_silent_one),
         IN_ROOM(of_silent_servers_a_few_are_waited_for),
+        IN_ROOM(few_late_answers_are_waited_for),
         IN_ROOM(each_question_leaves_by_a_port_of_its_own),
         IN_ROOM(forged_answers_are_passed_over),
         IN_ROOM(nobody_else_answers),
