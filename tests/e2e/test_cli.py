@@ -159,6 +159,7 @@ def test_where_to_listen(args, addresses):
         ["--allow", "10.0.0.0/8,fd00::/8", "--allow", "192.0.2.1"],
         ["--auth", "user:pass", "--auth", "other:pa:ss"],
         ["--bypass", "none"],
+        ["--deny", "10.0.0.0/8,[2001:db8::]/32:25,*:1-1023", "--allow-own-addresses"],
         ["--bypass", "10.0.0.0/8,::1"],
         ["--dial-timeout", "0.1", "--hedge", "0", "--handshake-timeout", "86400", "--idle-timeout", "1.5", "--drain-timeout", "0"],
         ["--threads", "0"],
