@@ -97,6 +97,8 @@ static bool step(struct policy_loading *l)
     int r = policy_change_step(l->policy, source->file ? source : NULL, v.err);
 
     if (r == -EAGAIN) {
+        if (l->after)
+            l->after(l->after_arg); /* what is saved while it is read is not missed */
         r = start_reading(l);
         if (r == 0)
             return false;

@@ -33,7 +33,8 @@ enum { POLICY_LOADING_MAX = 32 }; /* requests at once, the one under way include
 struct policy_loading {
     struct ev_loop *loop;
     struct policy *policy;
-    void (*after)(void *arg); /* after each load, good or bad, as its files may be others; NULL for nobody */
+    void (*after)(
+        void *arg); /* the files are others: after each load, good or bad, and before lists are read */
     void *after_arg;
     struct loading_request waiting[POLICY_LOADING_MAX]; /* the first is under way */
     size_t n_waiting;

@@ -2,177 +2,245 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Editors write a backup, rename, write and rename again within some milliseconds. */
 static const double SETTLE_S = 0.1;
-/* How often a folder that has gone is looked for. */
+/* How often what cannot be watched is tried again. */
 static const double LOOK_S = 1;
+/* As the kernel follows (path_resolution(7)). */
+enum { LINKS_MAX = 40 };
 
-/* One that is being written fires again when it is closed; IN_CREATE is for links, which nobody closes, and
- * IN_ATTRIB for permissions that are given back. The folder, and not the file, since most ways to save put a
- * new file in the old one's place. */
+/* A file that is being written fires again when it is closed; IN_CREATE is for links, which nobody closes,
+ * and IN_ATTRIB for permissions that are given back. The folder, and not the file, since most ways to save
+ * put a new file in the old one's place. */
 enum {
-    SAVED = IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_ATTRIB,
-    LOST = IN_DELETE_SELF | IN_MOVE_SELF | IN_IGNORED,
+    PLACED = IN_MOVED_TO | IN_CREATE,
+    SAVED = PLACED | IN_CLOSE_WRITE | IN_ATTRIB,
+    GONE = IN_DELETE_SELF | IN_MOVE_SELF,
+    LOST = GONE | IN_IGNORED,
 };
 
-static size_t folder_len(const char *path)
+/* --- points --------------------------------------------------------------------------------------------- */
+
+static bool has_point(const struct policy_watch *w, const char *folder, const char *name)
 {
-    const char *slash = strrchr(path, '/');
-
-    return slash ? (size_t)(slash - path) : 0;
-}
-
-static const char *name_in(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-
-    return slash ? slash + 1 : path;
-}
-
-/* "p.lua" is in ".", "/p.lua" in "/". Freed by the caller; NULL without memory. */
-static char *folder_of(const char *path)
-{
-    size_t len = folder_len(path);
-
-    if (!strchr(path, '/'))
-        return strdup(".");
-    return len == 0 ? strdup("/") : strndup(path, len);
-}
-
-/* --- which folders -------------------------------------------------------------------------------------- */
-
-static bool has_folder(const struct policy_watch *w, const char *name)
-{
-    for (size_t i = 0; i < w->n_folders; i++)
-        if (strcmp(w->names[i], name) == 0)
+    for (size_t i = 0; i < w->n_points; i++)
+        if (strcmp(w->points[i].name, name) == 0 && strcmp(w->points[i].folder, folder) == 0)
             return true;
     return false;
 }
 
-static bool has_watch(const struct policy_watch *w, int watch)
+static bool has_watch(const struct watch_point *points, size_t n, int watch)
 {
-    for (size_t i = 0; i < w->n_folders; i++)
-        if (w->folders[i] == watch)
+    for (size_t i = 0; i < n; i++)
+        if (points[i].watch == watch)
             return true;
     return false;
 }
 
-static void add_folder(struct policy_watch *w, char *name)
+static void free_points(struct watch_point *points, size_t n)
 {
-    if (!name || w->n_folders == POLICY_WATCH_FOLDERS_MAX || has_folder(w, name)) {
-        free(name);
+    for (size_t i = 0; i < n; i++) {
+        free(points[i].folder);
+        free(points[i].name);
+    }
+    free(points);
+}
+
+/* The kernel gives the same watch again to a folder that has one: what happened in it meanwhile is still to
+ * be read. So that one folder may be watched for several things, they are added up. */
+static void watch(struct policy_watch *w, const char *folder, const char *name, uint32_t what)
+{
+    if (w->n_points == POLICY_WATCH_POINTS_MAX || has_point(w, folder, name))
+        return;
+    struct watch_point p = {.folder = strdup(folder), .name = strdup(name)};
+    struct watch_point *more = reallocarray(w->points, w->n_points + 1, sizeof *more);
+    if (more)
+        w->points = more;
+    if (!more || !p.folder || !p.name) {
+        free(p.folder);
+        free(p.name);
+        w->blind = true;
         return;
     }
-    int watch = inotify_add_watch(w->fd, name, SAVED | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR);
-    if (watch < 0)
-        ev_timer_again(w->loop, &w->look);
-    w->folders[w->n_folders] = watch;
-    w->names[w->n_folders++] = name;
+    p.watch = inotify_add_watch(w->fd, folder, what | IN_ONLYDIR | IN_MASK_ADD);
+    /* To watch a folder one must be allowed to list it; /home/USER often may only be passed. */
+    w->blind = w->blind || (p.watch < 0 && !(errno == EACCES && name[0] == '\0'));
+    w->points[w->n_points++] = p;
 }
 
-/* A folder that stays keeps its watch (the kernel gives the same one again): what happened in it meanwhile is
- * still to be read, and would be nobody's with another. */
-void policy_watch_renew(struct policy_watch *w)
+/* --- the way to a file ---------------------------------------------------------------------------------- */
+
+struct walk {
+    char at[PATH_MAX];   /* the folder that was reached; no link is in it */
+    char rest[PATH_MAX]; /* what is still to be followed */
+    char name[NAME_MAX + 1];
+    int links;
+};
+
+/* @return whether another component was taken off the rest */
+static bool next_name(struct walk *k)
 {
-    const struct policy_watch before = *w;
+    const char *from = k->rest + strspn(k->rest, "/");
+    size_t len = strcspn(from, "/");
+
+    if (len == 0 || len > NAME_MAX)
+        return false;
+    memcpy(k->name, from, len);
+    k->name[len] = '\0';
+    from += len;
+    memmove(k->rest, from, strlen(from) + 1);
+    return true;
+}
+
+static bool is_last(const struct walk *k)
+{
+    return k->rest[strspn(k->rest, "/")] == '\0';
+}
+
+/* The path of the component, or false where it is too long. */
+static bool path_of(const struct walk *k, char path[static PATH_MAX])
+{
+    int n = snprintf(path, PATH_MAX, "%s%s%s", k->at, strcmp(k->at, "/") == 0 ? "" : "/", k->name);
+
+    return n < PATH_MAX;
+}
+
+/* Go on with what the link says. */
+static bool follow(struct walk *k, const char *path)
+{
+    char target[PATH_MAX], rest[PATH_MAX];
+    ssize_t n = readlink(path, target, sizeof target - 1);
+
+    if (n <= 0 || ++k->links > LINKS_MAX)
+        return false;
+    target[n] = '\0';
+    int len = snprintf(rest, sizeof rest, "%s/%s", target, k->rest);
+    if (len >= (int)sizeof rest)
+        return false;
+    memcpy(k->rest, rest, (size_t)len + 1);
+    if (target[0] == '/')
+        memcpy(k->at, "/", 2);
+    return true;
+}
+
+static mode_t type_of(const char *path)
+{
+    struct stat s;
+
+    return lstat(path, &s) < 0 ? 0 : s.st_mode & S_IFMT;
+}
+
+/* Watch all that the way to the file depends on. @return whether the file is there */
+static bool watch_way(struct policy_watch *w, const char *file)
+{
+    struct walk k = {.links = 0};
+    char path[PATH_MAX];
+
+    if (snprintf(k.rest, sizeof k.rest, "%s", file) >= (int)sizeof k.rest)
+        return false;
+    (void)snprintf(k.at, sizeof k.at, "%s", file[0] == '/' ? "/" : ".");
+    watch(w, k.at, "", GONE);
+    while (next_name(&k)) {
+        if (strcmp(k.name, ".") == 0)
+            continue;
+        if (!path_of(&k, path))
+            return false;
+        mode_t type = type_of(path);
+        if (type != S_IFDIR) {
+            watch(w, k.at, k.name, is_last(&k) ? SAVED | GONE : PLACED | GONE);
+            type = type_of(path); /* only from now on a change is told */
+        }
+        if (type == S_IFLNK) {
+            if (!follow(&k, path))
+                return false;
+        } else if (type == S_IFDIR) {
+            memcpy(k.at, path, sizeof k.at);
+            watch(w, k.at, "", GONE);
+        } else {
+            return type != 0 && is_last(&k);
+        }
+    }
+    return false;
+}
+
+/* @return whether the policy's own file is there */
+static bool renew(struct policy_watch *w)
+{
+    struct watch_point *before = w->points;
+    const size_t n_before = w->n_points;
+    bool there = false;
     const char *file;
 
-    if (!w->policy)
-        return;
-    w->n_folders = 0;
+    w->points = NULL;
+    w->n_points = 0;
+    w->blind = false;
     for (size_t i = 0; (file = policy_file(w->policy, i)) != NULL; i++) {
-        add_folder(w, folder_of(file));
-        char *real = realpath(file, NULL); /* a link's file is saved where it is */
-        if (real)
-            add_folder(w, folder_of(real));
-        free(real);
+        bool found = watch_way(w, file);
+        there = there || (i == 0 && found);
     }
-    for (size_t i = 0; i < before.n_folders; i++) {
-        if (before.folders[i] >= 0 && !has_watch(w, before.folders[i]))
-            (void)inotify_rm_watch(w->fd, before.folders[i]);
-        free(before.names[i]);
-    }
+    for (size_t i = 0; i < n_before; i++)
+        if (before[i].watch >= 0 && !has_watch(w->points, w->n_points, before[i].watch))
+            (void)inotify_rm_watch(w->fd, before[i].watch); /* several times: harmless */
+    free_points(before, n_before);
+    if (w->blind && !ev_is_active(&w->look))
+        ev_timer_again(w->loop, &w->look);
+    else if (!w->blind)
+        ev_timer_stop(w->loop, &w->look);
+    return there;
 }
 
-static void forget_folders(struct policy_watch *w)
+void policy_watch_renew(struct policy_watch *w)
 {
-    for (size_t i = 0; i < w->n_folders; i++)
-        free(w->names[i]); /* closing the descriptor ends the watches */
-    w->n_folders = 0;
+    if (w->policy)
+        (void)renew(w);
 }
 
 /* --- what happens in them ------------------------------------------------------------------------------- */
 
-static bool is_in(const char *file, const char *folder, const char *name)
-{
-    char *own = folder_of(file);
-    bool same = own && strcmp(own, folder) == 0 && strcmp(name_in(file), name) == 0;
-
-    free(own);
-    return same;
-}
-
-static bool is_policys(const struct policy_watch *w, const char *folder, const char *name)
-{
-    const char *file;
-
-    for (size_t i = 0; (file = policy_file(w->policy, i)) != NULL; i++) {
-        char *real = realpath(file, NULL);
-        bool same = is_in(file, folder, name) || (real && is_in(real, folder, name));
-        free(real);
-        if (same)
-            return true;
-    }
-    return false;
-}
-
-/* A folder may be there under two names, its own and that by which the policy was given. */
+/* A folder may be there under several names, all of which have the same watch. */
 static bool is_ours(const struct policy_watch *w, const struct inotify_event *event)
 {
-    for (size_t i = 0; event->len > 0 && i < w->n_folders; i++)
-        if (w->folders[i] == event->wd && is_policys(w, w->names[i], event->name))
+    for (size_t i = 0; event->len > 0 && i < w->n_points; i++)
+        if (w->points[i].watch == event->wd && strcmp(w->points[i].name, event->name) == 0)
             return true;
     return false;
 }
 
-static void lose_folder(struct policy_watch *w, int watch)
-{
-    for (size_t i = 0; i < w->n_folders; i++) {
-        if (w->folders[i] != watch)
-            continue;
-        (void)inotify_rm_watch(w->fd, watch); /* moved away, it would be followed */
-        w->folders[i] = -1;
-        ev_timer_again(w->loop, &w->look);
-    }
-}
-
-static void take_event(struct policy_watch *w, const struct inotify_event *event)
+/* @return whether a folder on the way is lost */
+static bool take_event(struct policy_watch *w, const struct inotify_event *event)
 {
     if (event->mask & LOST)
-        lose_folder(w, event->wd);
+        return has_watch(w->points, w->n_points, event->wd);
     /* Events were lost: one of them may have been ours. */
-    else if (event->mask & IN_Q_OVERFLOW || is_ours(w, event))
+    if (event->mask & IN_Q_OVERFLOW || is_ours(w, event))
         ev_timer_again(w->loop, &w->settle);
+    return false;
 }
 
+/* What is lost may have come again already. Where it has not, it is watched for. A folder that was moved away
+ * would be followed, so its watch must go: renewing does that. */
 static void on_events(struct ev_loop *loop, ev_io *io, int revents)
 {
     struct policy_watch *w = container_of(io, struct policy_watch, io);
     _Alignas(struct inotify_event) char space[16 * (sizeof(struct inotify_event) + NAME_MAX + 1)];
     ssize_t n = read(w->fd, space, sizeof space);
+    bool lost = false;
 
-    (void)loop;
     (void)revents;
     for (ssize_t at = 0; at < n;) {
         const struct inotify_event *event = (const void *)(space + at);
-        take_event(w, event);
+        lost = take_event(w, event) || lost;
         at += (ssize_t)(sizeof *event + event->len);
     }
+    if (lost && renew(w))
+        ev_timer_again(loop, &w->settle);
 }
 
 static void on_settled(struct ev_loop *loop, ev_timer *timer, int revents)
@@ -184,24 +252,12 @@ static void on_settled(struct ev_loop *loop, ev_timer *timer, int revents)
     policy_loading_ask(w->loading, NULL, "file", NULL, NULL);
 }
 
-/* A folder that comes again brings other files with it. */
 static void on_look(struct ev_loop *loop, ev_timer *timer, int revents)
 {
     struct policy_watch *w = container_of(timer, struct policy_watch, look);
-    bool missing = false, found = false;
 
     (void)revents;
-    for (size_t i = 0; i < w->n_folders; i++) {
-        if (w->folders[i] >= 0)
-            continue;
-        w->folders[i] =
-            inotify_add_watch(w->fd, w->names[i], SAVED | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR);
-        found = found || w->folders[i] >= 0;
-        missing = missing || w->folders[i] < 0;
-    }
-    if (!missing)
-        ev_timer_stop(loop, timer);
-    if (found)
+    if (renew(w) && !w->blind)
         ev_timer_again(loop, &w->settle);
 }
 
@@ -227,6 +283,9 @@ int policy_watch_start(struct policy_watch *w, struct ev_loop *loop, struct poli
     loading->after = after_load;
     loading->after_arg = w;
     policy_watch_renew(w);
+    /* Lists may take long to read; one may have been saved meanwhile, when nobody watched. */
+    if (policy_lists_changed(policy))
+        ev_timer_again(loop, &w->settle);
     return 0;
 }
 
@@ -234,7 +293,7 @@ void policy_watch_stop(struct policy_watch *w)
 {
     if (!w->policy)
         return;
-    forget_folders(w);
+    free_points(w->points, w->n_points); /* closing the descriptor ends the watches */
     ev_io_stop(w->loop, &w->io);
     ev_timer_stop(w->loop, &w->settle);
     ev_timer_stop(w->loop, &w->look);

@@ -75,6 +75,18 @@ const struct list_file *list_use_find(const struct list_use *u, enum list_kind k
     return NULL;
 }
 
+bool list_use_changed(const struct list_use *u)
+{
+    struct list_file_stamp now;
+
+    for (size_t i = 0; i < u->n; i++) {
+        const struct list_entry *e = u->held[i];
+        if (list_file_stamp_read(e->path, &now) == 0 && !list_file_stamp_same(&e->list->stamp, &now))
+            return true;
+    }
+    return false;
+}
+
 /* --- a load --------------------------------------------------------------------------------------------- */
 
 void lists_begin(struct lists *l)

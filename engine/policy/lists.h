@@ -49,6 +49,8 @@ struct list_use {
 void list_use_done(struct list_use *u);
 /** @return NULL for one that is not held */
 const struct list_file *list_use_find(const struct list_use *u, enum list_kind kind, const char *path);
+/** Whether one of the files is not as it was read. */
+bool list_use_changed(const struct list_use *u);
 
 void lists_done(struct lists *l);
 

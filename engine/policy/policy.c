@@ -243,6 +243,11 @@ void policy_lists_read(struct policy *p, const atomic_bool *stop)
     lists_read(&p->lists, stop);
 }
 
+bool policy_lists_changed(const struct policy *p)
+{
+    return list_use_changed(&p->script->lists);
+}
+
 void policy_change_end(struct policy *p)
 {
     lists_end(&p->lists);

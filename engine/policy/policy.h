@@ -117,6 +117,9 @@ MUST_CHECK int policy_change_step(struct policy *p, const struct policy_source *
 void policy_lists_read(struct policy *p, const atomic_bool *stop);
 void policy_change_end(struct policy *p);
 
+/** Whether the file of a list is not the one any more that was read for the policy that serves. */
+bool policy_lists_changed(const struct policy *p);
+
 /** Whether the file, as it is, could follow itself: export and import, as at a reload. Nothing changes.
  *  @return 0, or negative errno with one line in err */
 MUST_CHECK int policy_rehearse(struct policy *p, char *err);

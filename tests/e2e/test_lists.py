@@ -1,6 +1,5 @@
 """Lists in files: however long they are, nobody waits for them."""
 
-import os
 import threading
 import time
 
@@ -26,18 +25,6 @@ def reason(proxy):
     n = len(proxy.connections())
     assert curl_by("socks5h", proxy, host="web4.test").code == 0
     return proxy.connections(n + 1)[-1]["reason"]
-
-
-def threads(proxy):
-    folder = f"/proc/{proxy.pid}/task"
-    names = []
-    for task in os.listdir(folder):
-        try:
-            with open(f"{folder}/{task}/comm", encoding="ascii") as f:
-                names.append(f.read())
-        except FileNotFoundError:
-            continue
-    return names
 
 
 def test_a_million_names_hold_nobody_up(start, web, tmp_path):
@@ -79,7 +66,7 @@ def test_it_starts_with_lists_and_ends_amid_reading(start, web, tmp_path):
     assert reason(proxy) == "listed"
     write_names(names, MILLION, "other.test")
     proxy.reload()
-    wait_for(lambda: any("steerway-lists" in name for name in threads(proxy)), "the list is being read")
+    wait_for(lambda: any("steerway-lists" in name for name in proxy.threads()), "the list is being read")
     assert proxy.stop() == 0
 
 
@@ -97,7 +84,7 @@ def test_loads_wait_for_each_other(start, web, tmp_path):
 
     asking = [threading.Thread(target=ask, args=("reload",))]
     asking[0].start()
-    wait_for(lambda: any("steerway-lists" in name for name in threads(proxy)) or "reload" in answers, "the list is being read")
+    wait_for(lambda: any("steerway-lists" in name for name in proxy.threads()) or "reload" in answers, "the list is being read")
     asking.append(threading.Thread(target=ask, args=("policy",), kwargs={"policy": str(other)}))
     asking[1].start()
     for thread in asking:

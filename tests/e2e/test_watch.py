@@ -148,6 +148,151 @@ def test_a_folder_that_is_replaced_is_found_again(start, web, mine):
     proxy.wait_event("policy reloaded", timeout=1, generation=3)
 
 
+LISTED = """local part = require "part"
+return { name = "mine", new = function(ctx)
+  local set = ctx.domains { file = "names.txt" }
+  return { pick = function(conn, uplinks) return uplinks[1], part .. (ctx.match(set, conn.host) and " listed" or "") end }
+end }"""
+
+
+def release(folder, word, name):
+    """A folder with a policy, a file that it requires, and its list."""
+    folder.mkdir(parents=True)
+    (folder / "mine.lua").write_text(LISTED)
+    (folder / "part.lua").write_text(f"return '{word}'")
+    (folder / "names.txt").write_text(name + "\n")
+    return folder
+
+
+def point(link, target):
+    """Lets the link lead elsewhere, in one step."""
+    new = link.with_name(link.name + ".new")
+    new.symlink_to(target)
+    os.replace(new, link)
+
+
+@pytest.mark.parametrize("absolute", [True, False])
+def test_a_link_on_the_way_is_swapped(start, web, tmp_path, absolute):
+    """current -> releases/N, as deployments do."""
+    first, second = release(tmp_path / "releases/1", "one", "x.test"), release(tmp_path / "releases/2", "two", "web4.test")
+    current = tmp_path / "current"
+    point(current, first if absolute else "releases/1")
+    proxy = start("--policy", current / "mine.lua", "wan1", watch=True)
+    assert reason(proxy, 1) == "one"
+    point(current, second if absolute else "releases/2")
+    proxy.wait_event("policy reloaded", timeout=2, generation=2)
+    assert reason(proxy, 2) == "two listed"
+    (second / "part.lua").write_text("return 'three'")
+    proxy.wait_event("policy reloaded", timeout=2, generation=3)
+    point(current, first if absolute else "releases/1")
+    proxy.wait_event("policy reloaded", timeout=2, generation=4)
+    assert reason(proxy, 3) == "one"
+    (second / "part.lua").write_text("return 'nobody asks'")
+    (first / "names.txt").write_text("web4.test\n")
+    proxy.wait_event("policy reloaded", timeout=2, generation=5)
+    assert reason(proxy, 4) == "one listed"
+    assert len(proxy.events("policy reloaded")) == 4
+
+
+def test_files_are_swapped_as_kubernetes_does(start, web, tmp_path):
+    """mine.lua -> ..data/mine.lua, ..data -> ..2024_1: the inner link is replaced, and the old folder removed."""
+    volume = tmp_path / "volume"
+    release(volume / "..2024_1", "one", "x.test")
+    (volume / "..data").symlink_to("..2024_1")
+    for name in ("mine.lua", "part.lua", "names.txt"):
+        (volume / name).symlink_to(f"..data/{name}")
+    proxy = start("--policy", volume / "mine.lua", "wan1", watch=True)
+    for n in range(2, 5):
+        old = os.readlink(volume / "..data")
+        release(volume / f"..2024_{n}", f"version {n}", "web4.test")
+        point(volume / "..data", f"..2024_{n}")
+        for file in (volume / old).iterdir():
+            file.unlink()
+        (volume / old).rmdir()
+        proxy.wait_event("policy reloaded", timeout=2, generation=n)
+        assert reason(proxy, n - 1) == f"version {n} listed"
+
+
+def test_a_release_that_comes_after_its_link(start, web, tmp_path):
+    first = release(tmp_path / "releases/1", "one", "x.test")
+    current = tmp_path / "current"
+    point(current, first)
+    proxy = start("--policy", current / "mine.lua", "wan1", watch=True)
+    point(current, tmp_path / "releases/2")
+    refused = proxy.wait_event("policy not reloaded; the old one goes on", timeout=2)
+    assert "current/mine.lua: No such file" in refused["error"]
+    assert reason(proxy, 1) == "one"
+    release(tmp_path / "releases/2", "two", "web4.test")
+    proxy.wait_event("policy reloaded", timeout=2)
+    wait_for(lambda: proxy.connections() and reason(proxy, len(proxy.connections()) + 1) == "two listed", "the release serves")
+
+
+def test_a_folder_above_is_replaced(start, web, tmp_path):
+    """Not the one in which the files stand, but one further up."""
+    top = tmp_path / "top"
+    release(top / "middle/policies", "one", "x.test")
+    proxy = start("--policy", top / "middle/policies/mine.lua", "wan1", watch=True)
+    release(tmp_path / "other/middle/policies", "two", "web4.test")
+    os.rename(top, tmp_path / "old")
+    os.rename(tmp_path / "other", top)
+    proxy.wait_event("policy reloaded", timeout=2, generation=2)
+    assert reason(proxy, 1) == "two listed"
+
+
+def test_a_folder_is_moved_away_and_back(start, web, mine):
+    proxy = start("--policy", mine, "wan1", watch=True)
+    folder, away = mine.parent, mine.parent.with_name("away")
+    os.rename(folder, away)
+    (away / "mine.lua").write_text(POLICY % "written elsewhere")
+    assert reason(proxy, 1) == "first"
+    os.rename(away, folder)
+    proxy.wait_event("policy reloaded", timeout=2, generation=2)
+    assert reason(proxy, 2) == "written elsewhere"
+    mine.write_text(POLICY % "again")
+    proxy.wait_event("policy reloaded", timeout=2, generation=3)
+
+
+def test_a_file_is_deleted_and_made_anew(start, web, mine):
+    proxy = start("--policy", mine, "wan1", watch=True)
+    mine.unlink()
+    assert reason(proxy, 1) == "first"
+    mine.write_text(POLICY % "made anew")
+    proxy.wait_event("policy reloaded", timeout=2, generation=2)
+    assert reason(proxy, 2) == "made anew"
+
+
+def test_a_list_that_is_missing_is_waited_for(start, web, tmp_path):
+    folder = release(tmp_path / "policies", "one", "web4.test")
+    proxy = start("--policy", folder / "mine.lua", "wan1", watch=True)
+    (folder / "names.txt").unlink()
+    assert not proxy.ask("reload")["ok"]
+    assert reason(proxy, 1) == "one listed"
+    by_rename(folder / "names.txt", "other.test\n")
+    proxy.wait_event("policy reloaded", timeout=2, generation=2)
+    assert reason(proxy, 2) == "one"
+
+
+def test_a_list_saved_while_it_is_read_is_read_again(start, web, tmp_path):
+    folder = release(tmp_path / "policies", "one", "other.test")
+    proxy = start("--policy", folder / "mine.lua", "wan1", watch=True)
+    with open(folder / "names.txt", "w", encoding="ascii") as f:
+        f.writelines(f"host{i}.example\n" for i in range(400_000))
+    wait_for(lambda: any("steerway-lists" in name for name in proxy.threads()), "the list is being read")
+    by_rename(folder / "names.txt", "web4.test\n")
+    proxy.wait_event("policy reloaded", timeout=10, generation=3)
+    assert reason(proxy, 1) == "one listed"
+
+
+def test_a_circle_of_links_ends(start, mine, tmp_path):
+    link = tmp_path / "linked.lua"
+    link.symlink_to(mine)
+    proxy = start("--policy", link, "wan1", watch=True)
+    point(link, tmp_path / "linked.lua")
+    proxy.wait_event("policy not reloaded; the old one goes on", timeout=2)
+    point(link, mine)
+    proxy.wait_event("policy reloaded", timeout=2)
+
+
 def test_watching_can_be_switched_off(start, mine):
     proxy = start("--policy", mine, "wan1")
     mine.write_text(POLICY % "second")

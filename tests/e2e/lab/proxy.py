@@ -171,6 +171,14 @@ class Proxy:
             fields = stat.read().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
+    def threads(self):
+        """The names of its threads."""
+        names = []
+        for task in os.listdir(f"/proc/{self.pid}/task"):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                names.append(Path(f"/proc/{self.pid}/task/{task}/comm").read_text(encoding="ascii").strip())
+        return names
+
     def resident(self):
         """Octets of memory in use."""
         with open(f"/proc/{self.pid}/statm", encoding="ascii") as statm:
