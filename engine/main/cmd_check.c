@@ -1,6 +1,7 @@
 #include "main/commands.h"
 
 #include "control/startup.h"
+#include "doctor/sight.h"
 #include "main/cli.h"
 
 #include <errno.h>
@@ -51,6 +52,22 @@ static void warn_of_listeners(const struct config *c, const struct machine *m)
                                 "address; start %s",
                                 addr_format(&c->listen[i], text),
                                 c->listen_strict ? "refuses (listen_strict)" : "waits for it");
+    }
+}
+
+static void warn_of_ports(const struct config *c)
+{
+    struct sight_self self;
+
+    sight_of_self(&self);
+    for (size_t i = 0; i < c->n_listen; i++) {
+        uint16_t port = addr_port(&c->listen[i]);
+        char text[ADDR_TEXT_MAX];
+        if (port > 0 && port < self.first_port && !self.may_bind)
+            (void)command_error(COMMAND_OK,
+                                "warning: cannot listen on %s at present: ports below %ld need root or "
+                                "CAP_NET_BIND_SERVICE",
+                                addr_format(&c->listen[i], text), self.first_port);
     }
 }
 
@@ -128,6 +145,7 @@ static int check_policy(const struct config *c, const struct paths *paths, struc
     if (r == 0) {
         warn_of_absent(uplinks, m);
         warn_of_listeners(c, m);
+        warn_of_ports(c);
         warn_of_unheeded(policy ? policy : with_two);
         print_verdict(c, policy ? policy : with_two, uplinks);
     }

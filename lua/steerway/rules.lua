@@ -153,7 +153,11 @@ local function named(ctx, value, fail)
     if found then
       wanted[#wanted + 1] = found
     else
-      ctx.log.warn("rules: there is no uplink %s", name)
+      local names = {}
+      for i, u in ipairs(ctx.uplinks) do
+        names[i] = u.name
+      end
+      ctx.log.warn("rules: there is no uplink %s (there are: %s)", name, table.concat(names, ", "))
     end
   end
 

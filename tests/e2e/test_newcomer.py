@@ -126,6 +126,9 @@ def test_marks_and_gateways_without_rights(lab, web, start, config):
 def test_a_port_for_root_alone(lab, tmp_path):
     if open("/proc/sys/net/ipv4/ip_unprivileged_port_start", encoding="ascii").read().strip() == "0":
         pytest.skip("every port is free for all here")
+    assert run("check", "-H", "127.0.0.1", "-p", "80", "wan1", wrapped_by=POWERLESS).stderr == (
+        "steerway: warning: cannot listen on 127.0.0.1:80 at present: ports below 1024 need root or CAP_NET_BIND_SERVICE\n")
+    assert verdict("-H", "127.0.0.1", "-p", "80", "wan1")[2] == "127.0.0.1:80"
     told = refused(1, "start", "-H", "127.0.0.1", "-p", "80", "--control", "none", "--quiet", "--check", "none", "wan1",
                    wrapped_by=POWERLESS)
     assert told.startswith("cannot listen on 127.0.0.1:80: Permission denied (ports below 1024 need root or CAP_NET_BIND_SERVICE:"

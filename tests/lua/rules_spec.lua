@@ -114,7 +114,7 @@ describe("rules", function()
 
   it("warns of uplinks that are not there", function()
     assert.same({ "lte" }, { (says { to = { "ltee", "lte" } }) })
-    assert.same({ "warn: rules: there is no uplink ltee" }, lines)
+    assert.same({ "warn: rules: there is no uplink ltee (there are: fibre, lte, dsl)" }, lines)
   end)
 
   it("says what is wrong, in which rule", function()
