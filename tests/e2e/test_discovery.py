@@ -6,7 +6,7 @@ import pytest
 
 from lab.clients import curl_by
 from lab.http import HttpOrigin, response
-from lab.proxy import BINARY
+from lab.proxy import BINARY, ROOT
 from lab.run import run, sh, wait_for
 from lab.topology import OPEN4
 
@@ -126,6 +126,20 @@ def test_a_link_that_comes_later_is_used_as_well(start, lab, web, names):
 
 def get_status(proxy, name):
     return next(u for u in proxy.ask("uplinks")["uplinks"] if u["name"] == name)
+
+
+@pytest.mark.parametrize("policy", sorted(p.stem for p in (ROOT / "policies").glob("*.lua")))
+def test_each_policy_takes_what_comes_later(start, lab, web, policy):
+    lab.wan3.remove()
+    proxy = start("--policy", policy)
+    curl_by("socks5h", proxy, host="web4.test").ok()
+    lab.wan3.restore()
+    wait_for(lambda: "wan3" in uplinks_of(proxy), "it is taken up", 1)
+    lab.wan1.down()
+    lab.wan2.down()
+    wait_for(lambda: len(proxy.events("uplink down")) == 2, "the others are down", 1)
+    assert seen_in(3, proxy) == {lab.wan3.addr4}
+    assert not [line for line in proxy.log() if line["level"] == "error" or "policy" in line["event"] and line["level"] == "warn"]
 
 
 def test_a_link_that_comes_later_is_checked(start, lab, origin, names):
