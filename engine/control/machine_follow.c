@@ -170,11 +170,22 @@ static void log_listener(const struct proxy_listener *l)
     log_end(&line);
 }
 
-/* The sockets wait by themselves: this only tells. */
+static void log_lost(const struct proxy_listener *l)
+{
+    struct log_line line;
+
+    log_begin(&line, LOG_ERROR, "cannot listen any more");
+    log_str(&line, "address", l->text);
+    log_end(&line);
+}
+
+/* The sockets wait by themselves, but for those of a link that comes back with another number. */
 static void follow_listeners(struct proxy *p, const struct machine *m)
 {
     for (size_t i = 0; i < p->n_listeners; i++) {
         struct proxy_listener *l = &p->listeners[i];
+        if (l->listener.open && proxy_follow_scope(l) < 0)
+            log_lost(l);
         bool absent = !machine_can_listen(m, &l->listener.addr);
         if (!l->listener.open || absent == l->listener.absent)
             continue;

@@ -98,6 +98,20 @@ int proxy_listen(struct proxy *p, const struct addr *addr, enum listener_absent 
     return 0;
 }
 
+int proxy_follow_scope(struct proxy_listener *l)
+{
+    const struct addr before = l->listener.addr;
+    struct addr now; /* the text has the link's name */
+
+    if (addr_family(&before) != AF_INET6 || before.in6.sin6_scope_id == 0 ||
+        addr_parse(&now, slice_str(l->text)) < 0 || now.in6.sin6_scope_id == before.in6.sin6_scope_id)
+        return 0;
+    listener_close(&l->listener);
+    int err = listener_open(&l->listener, l->proxy->loop, &now, LISTENER_WAITS, on_accepted, on_starved);
+    l->listener.absent = true; /* until it is looked for */
+    return err;
+}
+
 static void close_listeners(struct proxy *p)
 {
     for (size_t i = 0; i < p->n_listeners; i++)

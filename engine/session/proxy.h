@@ -79,6 +79,10 @@ void proxy_init(struct proxy *p, struct ev_loop *loop, struct resolver *resolver
 /** Listen there. Port 0 takes a free one; *ret_bound tells which. @return 0 or negative errno */
 MUST_CHECK int proxy_listen(struct proxy *p, const struct addr *addr, enum listener_absent absent,
                             struct addr *ret_bound);
+/** Where the link of a link-local address has gone and come back, it has another number: listen on that. Does
+ *  nothing for other addresses, and while the link is away.
+ *  @return 0, or negative errno; then nobody listens there any more */
+MUST_CHECK int proxy_follow_scope(struct proxy_listener *l);
 
 /** Take no more clients and requests, let running ones finish, then call drained (at once if there are none).
  */

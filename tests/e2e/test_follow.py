@@ -254,3 +254,27 @@ def test_an_address_to_listen_on_that_comes_later(start, lab, web):
             wait_for(lambda: len(proxy.events("address to listen on is gone")) == times, "it is told", 1)
     finally:
         run("ip", "address", "delete", f"{late}/32", "dev", "lan0")
+
+
+def test_a_link_that_comes_back_is_listened_on_again(start, lab, web):
+    """A link-local address is one of a link, which has another number then."""
+    local, name = "fe80::77", "plug0"
+
+    def plug():
+        sh(f"ip link add {name} type veth peer name plug1")
+        sh(f"ip link set {name} up")
+        sh("ip link set plug1 up")
+        sh(f"ip -6 address add {local}/64 dev {name} nodad")
+
+    plug()
+    try:
+        proxy = start("wan1", "--listen", f"[{local}%{name}]:0", port=False)
+        proxy.addresses = [(f"{local}%25{name}", proxy.port)]
+        assert curl_by("socks5", proxy).ok().text.strip() == lab.wan1.addr4
+        sh(f"ip link delete {name}")
+        wait_for(lambda: proxy.events("address to listen on is gone"), "it is told", 1)
+        plug()
+        wait_for(lambda: len(proxy.events("listening")) == 2, "it is told", 1)
+        assert curl_by("socks5", proxy).ok().text.strip() == lab.wan1.addr4
+    finally:
+        run("ip", "link", "delete", name)
