@@ -1,7 +1,12 @@
 #include "control/startup.h"
 
+#include "base/clock.h"
+#include "net/dns_hosts.h"
+#include "net/own_addresses.h"
+#include "session/loops.h"
 #include "uplink/discover.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,6 +16,73 @@
 enum { PREFIX_MIN_V4 = 8, PREFIX_MIN_V6 = 16 };
 
 /* --- uplinks -------------------------------------------------------------------------------------------- */
+
+/* The addresses that an upstream's host has without asking anybody, for no start waits for name servers: what
+ * those say is looked at when it is dialled. */
+static size_t known_addresses(const struct upstream_spec *s, struct addr *ret, size_t max)
+{
+    static const char *const loopback[] = {"127.0.0.1", "::1"};
+    struct dns_hosts hosts;
+    size_t n = 0;
+
+    if (addr_parse_ip(&ret[0], slice_str(s->host), 0) == 0)
+        return 1;
+    if (slice_ieq(slice_str(s->host), slice_str("localhost"))) {
+        for (size_t i = 0; i < ARRAY_LEN(loopback); i++)
+            n += addr_parse_ip(&ret[n], slice_str(loopback[i]), 0) == 0;
+        return n;
+    }
+    dns_hosts_init(&hosts, NULL);
+    n = dns_hosts_find(&hosts, slice_str(s->host), clock_now_s(), ret, max);
+    dns_hosts_done(&hosts);
+    return n;
+}
+
+/* @return the listener that takes what is sent to the upstream proxy, or NULL */
+static const struct addr *own_listener(const struct config *c, const struct upstream_spec *s,
+                                       const struct own_addresses *own)
+{
+    struct addr addrs[8];
+    size_t n = known_addresses(s, addrs, ARRAY_LEN(addrs));
+
+    for (size_t i = 0; i < n; i++) {
+        addr_set_port(&addrs[i], s->port);
+        for (size_t j = 0; j < c->n_listen; j++)
+            if (loops_is_heard_at(&c->listen[j], &addrs[i], own))
+                return &c->listen[j];
+    }
+    return NULL;
+}
+
+static int refuse_loops(const struct config *c, const struct machine *m, char *err)
+{
+    struct own_addresses own;
+    int r = own_addresses_init(&own, m);
+
+    if (r < 0)
+        (void)snprintf(err, CONFIG_ERROR_MAX, "the addresses of this machine: %s", strerror(-r));
+    for (size_t i = 0; r == 0 && i < c->n_uplinks; i++) {
+        const struct upstream_spec *s = c->uplinks[i].upstream;
+        const struct addr *at = s ? own_listener(c, s, &own) : NULL;
+        char name[UPLINK_NAME_MAX + 1], text[ADDR_TEXT_MAX];
+        if (at)
+            r = config_refuse(
+                err,
+                "uplink %s: this upstream proxy is this proxy itself, which listens on %s; correct "
+                "its address, or listen on another port",
+                uplink_spec_name(&c->uplinks[i], name), addr_format(at, text));
+    }
+    own_addresses_done(&own);
+    return r;
+}
+
+static bool has_upstream(const struct config *c)
+{
+    for (size_t i = 0; i < c->n_uplinks; i++)
+        if (c->uplinks[i].upstream)
+            return true;
+    return false;
+}
 
 static int add_given(const struct config *c, const struct machine *m, struct uplink_set *set, char *err)
 {
@@ -56,9 +128,12 @@ static void tell_objections(const struct machine *m, char *err)
 int startup_uplinks(const struct config *c, const struct machine *m, struct uplink_set *set, char *err)
 {
     set->ipv6 = c->ipv6_source;
+    int r = has_upstream(c) ? refuse_loops(c, m, err) : 0;
+    if (r < 0)
+        return r;
     if (c->n_uplinks > 0)
         return add_given(c, m, set, err);
-    int r = discover_add_all(set, m);
+    r = discover_add_all(set, m);
     if (r < 0) {
         (void)snprintf(err, CONFIG_ERROR_MAX, "the uplinks of this machine: %s", strerror(-r));
         return r;

@@ -61,6 +61,12 @@ static void dial_upstream(struct attempt *a)
 {
     const struct uplink *u = a->lease.uplink;
 
+    if (loops_are_too_many(&a->proxy->loops, u->upstream, a->target)) {
+        static const char why[] = "too many wait for this destination by this upstream proxy: is it a loop?";
+        loops_tell(&a->proxy->loops, u->name, why);
+        a->events->refused(a, why);
+        return finish(a, FAULT_DENIED, -1);
+    }
     a->upstream = calloc(1, sizeof *a->upstream);
     if (!a->upstream)
         return finish(a, FAULT_RESOURCES, -1);
@@ -70,6 +76,8 @@ static void dial_upstream(struct attempt *a)
                                               .target = a->target,
                                               .egress = &u->egress,
                                               .resolver = u->resolver,
+                                              .loops = &a->proxy->loops,
+                                              .uplink = u->name,
                                               .timeout_s = left_of(a)},
                    on_upstream);
 }

@@ -168,6 +168,8 @@ static void begin(struct check *c, const struct checks_targets *targets)
                                         .egress = &egress,
                                         .resolver = c->uplink->resolver,
                                         .upstream = c->uplink->upstream,
+                                        .loops = &c->all->proxy->loops,
+                                        .uplink = c->uplink->name,
                                         .timeout_s = TIMEOUT_S},
                 on_probed);
 }

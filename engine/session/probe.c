@@ -238,6 +238,8 @@ void probe_start(struct probe *p, struct ev_loop *loop, const struct probe_reque
                                                          .target = &p->target.to,
                                                          .egress = &p->egress,
                                                          .resolver = request->resolver,
+                                                         .loops = request->loops,
+                                                         .uplink = request->uplink,
                                                          .timeout_s = request->timeout_s},
                               on_upstream);
     /* Literals too: the resolver sorts out what the egress does not speak, and answers out of the loop. */

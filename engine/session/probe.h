@@ -63,6 +63,8 @@ struct probe_request {
     const struct egress *egress;          /* its families are those that are tried */
     struct resolver *resolver;            /* aimed so that it goes the same way; outlives the probe */
     const struct upstream_spec *upstream; /* by which the target is reached; NULL: none. Outlives the probe */
+    struct loops *loops;                  /* of the proxy; NULL: none runs. For an upstream, as uplink is */
+    const char *uplink;                   /* its name */
     double timeout_s;                     /* for all of it, > 0 */
     bool large;                           /* HTTP: the request fills more than one packet */
 };

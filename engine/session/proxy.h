@@ -11,6 +11,7 @@
 #include "relay/tunnel.h"
 #include "session/access.h"
 #include "session/dead_lines.h"
+#include "session/loops.h"
 #include "session/reach.h"
 #include "session/recorder.h"
 #include "uplink/uplink.h"
@@ -64,6 +65,7 @@ struct proxy {
     uint64_t last_id; /* of outbound connections */
     bool draining;
     ev_prepare reaper;
+    struct loops loops;
     struct recorder recorder;
     struct dead_lines dead_lines;
     struct checks *checks; /* NULL: none are made */

@@ -187,12 +187,26 @@ static void go_direct(struct search *s)
                   &SEARCH_EVENTS);
 }
 
+/* It is our own connection to that uplink's upstream proxy. */
+static void refuse_loop(struct search *s, const char *uplink)
+{
+    char why[UPLINK_NAME_MAX + 64];
+
+    (void)snprintf(why, sizeof why, "loop: it has come back from the upstream proxy of %s", uplink);
+    loops_tell(&s->outbound->proxy->loops, uplink, "a connection to it has arrived here");
+    outbound_because(s->outbound, why);
+    search_end(s, FAULT_DENIED, -1);
+}
+
 static void on_deferred(struct ev_loop *loop, ev_timer *w, int revents)
 {
     struct search *s = container_of(w, struct search, deferred);
 
     (void)loop;
     (void)revents;
+    const char *came_by = loops_uplink_of(&s->outbound->proxy->loops, s->outbound->client);
+    if (came_by)
+        return refuse_loop(s, came_by);
     if (outbound_bypasses(s->outbound->proxy, &s->outbound->target))
         return go_direct(s);
     search_try_next(s);

@@ -13,6 +13,8 @@ static int stop(struct upstream *u)
 {
     int fd = u->io.fd;
 
+    if (u->request.loops)
+        loops_leave(u->request.loops, u);
     u->running = false;
     resolver_cancel(&u->query);
     dial_cancel(&u->dial);
@@ -112,16 +114,50 @@ static void on_dialed(struct dial *d, enum fault fault, int fd)
     const struct upstream_talk_request request = {
         .protocol = protocol_of(s), .target = u->request.target, .user = s->user, .pass = s->pass};
     double left_s = u->until_s - clock_now_s();
+    struct sockaddr_storage own;
 
     if (fault != FAULT_NONE)
         return finish(u, fault);
     u->reached = true;
+    if (u->request.loops && getsockname(fd, (struct sockaddr *)&own, &(socklen_t){sizeof own}) == 0)
+        (void)!addr_from_sockaddr(&u->local, (struct sockaddr *)&own, sizeof own);
     upstream_talk_begin(&u->talk, &request);
     ev_io_set(&u->io, fd, EV_WRITE); /* out of the loop: what is sent first may fail on the spot */
     ev_io_start(u->loop, &u->io);
     ev_now_update(u->loop);
     ev_timer_set(&u->deadline, left_s > 0 ? left_s : 0, 0.);
     ev_timer_start(u->loop, &u->deadline);
+}
+
+/* Those at which this proxy itself listens are no way out. @return how many are left */
+static size_t leave_out(const struct upstream *u, const struct addr **addrs, size_t n,
+                        struct addr others[DIAL_ADDRS_MAX])
+{
+    if (!u->request.loops)
+        return n;
+    n = loops_leave_out(u->request.loops, *addrs, n, others, DIAL_ADDRS_MAX);
+    *addrs = others;
+    return n;
+}
+
+/* @return FAULT_UPSTREAM where this proxy itself listens at all of them */
+static enum fault dial_others(struct upstream *u, const struct addr *addrs, size_t n)
+{
+    struct addr others[DIAL_ADDRS_MAX];
+    bool more = resolver_awaits_more(&u->query);
+
+    n = leave_out(u, &addrs, n, others);
+    u->held = n == 0 && more;
+    if (u->held)
+        return FAULT_NONE;
+    if (n == 0) {
+        loops_tell(u->request.loops, u->request.uplink, "this proxy listens at the upstream's address");
+        return FAULT_UPSTREAM;
+    }
+    dial_start(&u->dial, u->loop, addrs, n, &u->egress, fmax(u->until_s - u->since_s, 0), on_dialed);
+    if (more)
+        dial_expect(&u->dial);
+    return FAULT_NONE;
 }
 
 static void on_resolved(struct resolver_query *q, enum fault fault, const struct addr *addrs, size_t n)
@@ -131,16 +167,26 @@ static void on_resolved(struct resolver_query *q, enum fault fault, const struct
     u->since_s = clock_now_s();
     if (fault == FAULT_UNREACHABLE || (fault == FAULT_NONE && !egress_allows_any(&u->egress, addrs, n)))
         fault = FAULT_NAME;
+    if (fault == FAULT_NONE)
+        fault = dial_others(u, addrs, n);
     if (fault != FAULT_NONE)
-        return finish(u, fault);
-    dial_start(&u->dial, u->loop, addrs, n, &u->egress, fmax(u->until_s - u->since_s, 0), on_dialed);
-    if (resolver_awaits_more(q))
-        dial_expect(&u->dial);
+        finish(u, fault);
 }
 
 static void on_more(struct resolver_query *q, const struct addr *addrs, size_t n)
 {
-    dial_add(&container_of(q, struct upstream, query)->dial, addrs, n, false);
+    struct upstream *u = container_of(q, struct upstream, query);
+    struct addr others[DIAL_ADDRS_MAX];
+    enum fault fault = FAULT_NONE;
+
+    if (u->held) {
+        fault = dial_others(u, addrs, n);
+    } else if (u->dial.running) {
+        n = leave_out(u, &addrs, n, others);
+        dial_add(&u->dial, addrs, n, false);
+    }
+    if (fault != FAULT_NONE)
+        finish(u, fault);
 }
 
 void upstream_start(struct upstream *u, struct ev_loop *loop, const struct upstream_request *request,
@@ -154,6 +200,8 @@ void upstream_start(struct upstream *u, struct ev_loop *loop, const struct upstr
                            .running = true,
                            .since_s = clock_now_s()};
     u->until_s = u->since_s + request->timeout_s;
+    if (request->loops)
+        loops_enter(request->loops, u);
     ev_io_init(&u->io, on_ready, -1, EV_WRITE);
     ev_init(&u->deadline, on_deadline);
     /* Its name is the program's own question, and not a client's. */

@@ -6,6 +6,7 @@
 #include "net/dialer.h"
 #include "net/resolver.h"
 #include "proto/upstream_talk.h"
+#include "session/loops.h"
 #include "uplink/upstream_spec.h"
 
 struct upstream;
@@ -22,6 +23,8 @@ struct upstream_request {
     const struct target *target;      /* SOCKS4a: no IPv6 address */
     const struct egress *egress;      /* by which the upstream is reached; copied */
     struct resolver *resolver;        /* of its name */
+    struct loops *loops;              /* outlives the upstream; NULL: there is no proxy to come back to */
+    const char *uplink;               /* its name; outlives the upstream */
     double timeout_s;                 /* for all: its name, the dial, the talk; > 0 */
 };
 
@@ -32,7 +35,10 @@ struct upstream {
     void *owner; /* the caller's */
     struct upstream_request request;
     struct egress egress;
+    struct list under_way; /* among the proxy's */
+    struct addr local;     /* of ours; once reached */
     bool running;
+    bool held; /* this proxy listens at all its addresses so far, and those of the other family are awaited */
     bool reached;   /* the upstream itself */
     double until_s; /* monotonic: no longer than that */
     double since_s; /* monotonic: when its dial began */

@@ -1,0 +1,96 @@
+#include "session/loops.h"
+
+#include "base/clock.h"
+#include "session/proxy.h"
+#include "session/upstream.h"
+
+#include <string.h>
+
+void loops_init(struct loops *l, const struct proxy *proxy)
+{
+    *l = (struct loops){.proxy = proxy};
+    list_init(&l->talks);
+}
+
+void loops_enter(struct loops *l, struct upstream *u)
+{
+    list_push_back(&l->talks, &u->under_way);
+    l->n++;
+}
+
+void loops_leave(struct loops *l, struct upstream *u)
+{
+    list_remove(&u->under_way);
+    l->n--;
+}
+
+bool loops_is_heard_at(const struct addr *listening, const struct addr *to, const struct own_addresses *own)
+{
+    bool any = addr_family(listening) == AF_INET ? listening->in4.sin_addr.s_addr == htonl(INADDR_ANY)
+                                                 : IN6_IS_ADDR_UNSPECIFIED(&listening->in6.sin6_addr);
+    bool unspecified = addr_family(to) == AF_INET ? to->in4.sin_addr.s_addr == htonl(INADDR_ANY)
+                                                  : IN6_IS_ADDR_UNSPECIFIED(&to->in6.sin6_addr);
+
+    if (addr_port(listening) != addr_port(to) || addr_family(listening) != addr_family(to))
+        return false;
+    if (any)
+        return addr_is_loopback(to) || own_addresses_have(own, to);
+    /* Linux connects the unspecified address to the first one of loopback. */
+    return addr_same_ip(listening, to) || (unspecified && addr_is_loopback(listening));
+}
+
+size_t loops_leave_out(const struct loops *l, const struct addr *addrs, size_t n, struct addr *ret,
+                       size_t max)
+{
+    const struct proxy *p = l->proxy;
+    size_t left = 0;
+
+    for (size_t i = 0; i < n && left < max; i++) {
+        bool heard = false;
+        for (size_t j = 0; j < p->n_listeners && !heard; j++)
+            heard = loops_is_heard_at(&p->listeners[j].listener.addr, &addrs[i], p->settings.reach.own);
+        if (!heard)
+            ret[left++] = addrs[i];
+    }
+    return left;
+}
+
+const char *loops_uplink_of(const struct loops *l, const struct addr *client)
+{
+    if (l->n == 0)
+        return NULL;
+    LIST_EACH(&l->talks, node, next) {
+        const struct upstream *u = container_of(node, struct upstream, under_way);
+        if (addr_port(&u->local) == addr_port(client) && addr_same_ip(&u->local, client))
+            return u->request.uplink;
+    }
+    return NULL;
+}
+
+bool loops_are_too_many(const struct loops *l, const struct upstream_spec *spec, const struct target *target)
+{
+    size_t same = 0;
+
+    if (l->n < LOOPS_SAME_MAX)
+        return false;
+    LIST_EACH(&l->talks, node, next) {
+        const struct upstream *u = container_of(node, struct upstream, under_way);
+        same += u->request.spec == spec && u->request.target->port == target->port &&
+                strcmp(u->request.target->host, target->host) == 0;
+    }
+    return same >= LOOPS_SAME_MAX;
+}
+
+void loops_tell(struct loops *l, const char *uplink, const char *why)
+{
+    struct log_line line;
+    uint32_t hidden;
+
+    if (!log_limit_pass(&l->limit, clock_now_s(), 1, &hidden))
+        return;
+    log_begin(&line, LOG_WARN, "an upstream proxy leads back to this proxy");
+    log_str(&line, "uplink", uplink);
+    log_str(&line, "why", why);
+    log_u64(&line, "not_shown", hidden);
+    log_end(&line);
+}

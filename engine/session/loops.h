@@ -1,0 +1,56 @@
+/* Connections by an upstream proxy that come back to this proxy: one request would become thousands.
+ *
+ * - An upstream's address at which this proxy listens is not dialled. The start refuses it as well, where it
+ *   shows (control/startup.h).
+ * - A request from a client whose address and port are those of an upstream connection of ours has come back
+ * by a way that nobody could foresee, such as a redirection by the firewall. Its address cannot be forged:
+ * the connection stands.
+ * - By another proxy between, it comes from that proxy's address. Then requests for one destination by one
+ *   upstream grow in number while none of them is answered: there is a bound.
+ *
+ * Where no upstream is being talked with, this costs one comparison a connection. */
+#ifndef STEERWAY_SESSION_LOOPS_H
+#define STEERWAY_SESSION_LOOPS_H
+
+#include "base/list.h"
+#include "base/log.h"
+#include "net/own_addresses.h"
+#include "proto/target.h"
+#include "uplink/upstream_spec.h"
+
+struct proxy;
+struct upstream;
+
+/* More than a client opens at once to one port of one host, and few against the limit of open files. */
+enum { LOOPS_SAME_MAX = 256 };
+
+struct loops {
+    const struct proxy *proxy;
+    struct list talks; /* upstreams under way */
+    size_t n;
+    struct log_limit limit;
+};
+
+void loops_init(struct loops *l, const struct proxy *proxy);
+
+/** An upstream begins and ends; it ends once. */
+void loops_enter(struct loops *l, struct upstream *u);
+void loops_leave(struct loops *l, struct upstream *u);
+
+/** Whether a listener takes what is sent to that address. */
+bool loops_is_heard_at(const struct addr *listening, const struct addr *to, const struct own_addresses *own);
+
+/** Copy the addresses at which this proxy does not listen. @return how many; max at most */
+size_t loops_leave_out(const struct loops *l, const struct addr *addrs, size_t n, struct addr *ret,
+                       size_t max);
+
+/** The uplink by whose upstream a client's connection has come back. @return NULL for none */
+const char *loops_uplink_of(const struct loops *l, const struct addr *client);
+
+/** Whether too many ask this upstream for this destination at present. */
+bool loops_are_too_many(const struct loops *l, const struct upstream_spec *spec, const struct target *target);
+
+/** Warn of it, now and then. */
+void loops_tell(struct loops *l, const char *uplink, const char *why);
+
+#endif
