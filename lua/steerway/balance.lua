@@ -315,47 +315,35 @@ function balance.fair_share(ctx, o)
     return -worth(u) / (u.busy + 1) -- negative, as the least is chosen
   end, "largest share")
 
-  local function look(uplinks, n)
-    local sum, weight, sent = 0, 0, 0
+  return function(conn, uplinks, n)
+    n = n or #uplinks
+    local of, sum, weight, sent, most, starved = capacity, 0, 0, 0, explore, nil
     for i = 1, n do
       local u = uplinks[i]
-      local known = capacity(u)
+      local id, known = u.id, of(u)
       if known > 0 then
-        sum, weight, in_vain[u.id] = sum + known, weight + u.weight, 0
+        sum, weight = sum + known, weight + u.weight
       end
       sent = sent + u.tx_rate - u.rx_rate
+      local count = (passed[id] or 0) + 1
+      passed[id] = count
+      if count > most then
+        most, starved = count, u
+      end
     end
     if direction == "auto" then
       capacity = sent > 0 and up or down
     end
     typical, compared = weight > 0 and sum / weight or 1, weight > 0
-  end
 
-  -- The line that was passed over most often, and too often.
-  local function starved(uplinks, n)
-    local most, found = explore, nil
-    for i = 1, n do
-      local u = uplinks[i]
-      local count = (passed[u.id] or 0) + 1
-      passed[u.id] = count
-      if count > most then
-        most, found = count, u
-      end
-    end
-    return found
-  end
-
-  return function(conn, uplinks, n)
-    n = n or #uplinks
-    look(uplinks, n)
-    local chosen, reason = starved(uplinks, n), "to measure it anew"
+    local chosen, reason = starved, "to measure it anew"
     if not chosen or conn.attempt > 1 then -- who has waited for a failure gets the best line
       chosen, reason = share(conn, uplinks, n)
     end
     local id = chosen.id
     passed[id] = 0
     if compared and capacity(chosen) <= 0 then
-      in_vain[id] = (in_vain[id] or 0) + 1
+      in_vain[id] = (in_vain[id] or 0) + 1 -- of no account once it is known
     end
     return chosen, reason
   end
@@ -387,7 +375,7 @@ function balance.least_latency(ctx, o)
   check_ctx("least_latency", ctx)
   o = o or {}
   check_least_latency(o)
-  local now, slack, explore = ctx.now, o.slack or 0.25, o.explore or 20
+  local slack, explore = o.slack or 0.25, o.explore or 20
   local last = {} -- by uplink id: when it was chosen
   local between = 0 -- picks since one has explored
   local best = 0 -- of the pick under way
@@ -398,42 +386,29 @@ function balance.least_latency(ctx, o)
   end
   local near = balance.only(is_near, balance.least_connections())
 
-  local function look(uplinks, n)
-    best = huge
-    for i = 1, n do
-      local time = uplinks[i].connect_time
-      if time > 0 then
-        best = min(best, time / uplinks[i].weight)
-      end
-    end
-  end
-
-  -- The line that has rested longest, and long enough.
-  local function rested(uplinks, n, time)
-    local longest, found = -1, nil
-    for i = 1, n do
-      local u = uplinks[i]
-      local rest = time - (last[u.id] or -huge)
-      if rest > longest and rest >= explore and (rest == huge or between >= PICKS_BETWEEN and not is_near(u)) then
-        longest, found = rest, u
-      end
-    end
-    return found
-  end
-
   return function(conn, uplinks, n)
     n = n or #uplinks
-    local time = now()
-    look(uplinks, n)
-    local chosen, reason = conn.attempt == 1 and rested(uplinks, n, time) or nil, "to measure it"
-    between = chosen and 0 or between + 1
-    if not chosen then
-      chosen, reason = near(conn, uplinks, n), "soonest to answer"
+    local time, soonest, longest, rested = conn.now, huge, 0, nil
+    for i = 1, n do
+      local u = uplinks[i]
+      local takes, rest = u.connect_time, time - (last[u.id] or -huge)
+      if takes > 0 then
+        soonest = min(soonest, takes / u.weight)
+      end
+      if rest > longest then
+        longest, rested = rest, u
+      end
     end
+    best = soonest
+    -- The one that has rested longest. If it is quick, it has its turn among those that are.
+    local explores = longest >= explore and conn.attempt == 1
+      and (longest == huge or between >= PICKS_BETWEEN and not is_near(rested))
+    local chosen = explores and rested or near(conn, uplinks, n)
+    between = explores and 0 or between + 1
     if conn.id > 0 then -- a pick on trial measures nothing
       last[chosen.id] = time
     end
-    return chosen, reason
+    return chosen, explores and "to measure it" or "soonest to answer"
   end
 end
 

@@ -448,7 +448,7 @@ describe("balance.least_latency", function()
     local count = {}
     for _ = 1, n do
       w.frame.now = w.frame.now + step
-      local name = choose({ attempt = 1, id = 1 }, w.uplinks).name
+      local name = choose({ attempt = 1, id = 1, now = w.frame.now }, w.uplinks).name
       count[name] = (count[name] or 0) + 1
     end
     return count
@@ -481,9 +481,9 @@ describe("balance.least_latency", function()
   it("explores with nobody who has waited for a failure", function()
     w = kit.world { { name = "a", connect_time = 0.01 }, { name = "b" } }
     choose = balance.least_latency(w:ctx())
-    assert.equal("a", choose({ attempt = 2, id = 1 }, w.uplinks).name)
-    assert.equal("a", choose({ attempt = 2, id = 1 }, w.uplinks).name)
-    assert.equal("b", choose({ attempt = 1, id = 1 }, w.uplinks).name)
+    assert.equal("a", choose({ attempt = 2, id = 1, now = 5 }, w.uplinks).name)
+    assert.equal("a", choose({ attempt = 2, id = 1, now = 5 }, w.uplinks).name)
+    assert.equal("b", choose({ attempt = 1, id = 1, now = w.frame.now }, w.uplinks).name)
   end)
 
   it("says what it wants", function()
