@@ -11,7 +11,7 @@ import pytest
 from lab.names import AAAA, NXDOMAIN, SERVFAIL, SILENCE, NameServer, with_files
 from lab.origin import echo, read_all, read_exactly
 from lab.run import wait_for
-from lab.socks import socks5_connect
+from lab.socks import socks5_code, socks5_connect
 from lab.topology import HOLE4, NAMES4, NAMES6, OPEN4, OPEN6
 
 
@@ -220,3 +220,27 @@ def test_names_that_only_the_system_knows_are_found(start, lab, names, origin, o
         with socks5_connect(proxy, name, listening.getsockname()[1]):
             listening.accept()[0].close()
         assert proxy.connections(1)[0]["uplink"] == "direct"
+
+
+@pytest.mark.parametrize("late", [(0.15, [OPEN4]), SILENCE, [], (0.15, [OPEN4, HOLE4])])
+def test_where_the_first_addresses_are_denied_the_late_ones_serve(start, lab, origin, only, answers, late):
+    server = origin(echo)
+    answers(aaaa=[OPEN6], a=late)
+    denied = ["2001:db8::/32"] + ([OPEN4, HOLE4] if HOLE4 in str(late) else [])
+    proxy = start("--policy", only("wan1"), "--dial-timeout", "3", "--deny", ",".join(denied), "wan1", dns=NAMES4)
+    if late == (0.15, [OPEN4]):
+        assert took(proxy, "n1.test", server.port) < 1.5
+        return
+    began = time.monotonic()
+    code = socks5_code(proxy, "n1.test", server.port)
+    assert time.monotonic() - began < 5
+    # Without an answer nobody knows that there was nothing else.
+    assert code in (2, 4, 6) if late == SILENCE else code == 2, code
+    assert "deny" in proxy.connections(1)[0]["reason"]
+
+
+def test_an_upstream_is_reached_by_the_late_address_that_is_not_this_proxy(start, lab, origin, answers):
+    far = origin(upstream_talk, address=OPEN4)
+    answers(aaaa=[lab.wan1.addr6], a=(0.15, [OPEN4]))
+    proxy = start("--listen", f"*:{far.port}", f"socks5://n1.test:{far.port}", dns=NAMES4, port=False)
+    assert took(proxy, OPEN4, 80) < 1.5
