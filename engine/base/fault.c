@@ -14,6 +14,8 @@ const char *fault_name(enum fault f)
         return "refused";
     case FAULT_UNREACHABLE:
         return "unreachable";
+    case FAULT_HOST:
+        return "host-unreachable";
     case FAULT_RESET:
         return "reset";
     case FAULT_NAME:
@@ -28,6 +30,12 @@ const char *fault_name(enum fault f)
         return "no-uplink";
     case FAULT_UPSTREAM:
         return "upstream";
+    case FAULT_REJECTED:
+        return "upstream-rejected";
+    case FAULT_EXPIRED:
+        return "upstream-timeout";
+    case FAULT_FAILED:
+        return "upstream-failed";
     case FAULT_RESOURCES:
         return "resources";
     }
@@ -46,7 +54,12 @@ const char *fault_policy_name(enum fault f)
         return fault_name(f);
     case FAULT_NAME:
         return "dns";
+    case FAULT_EXPIRED:
+        return "timeout";
+    case FAULT_HOST:
     case FAULT_UPSTREAM:
+    case FAULT_REJECTED:
+    case FAULT_FAILED:
         return "unreachable";
     case FAULT_NONE:
     case FAULT_DENIED:
@@ -66,6 +79,9 @@ enum fault fault_from_errno(int err)
         return FAULT_TIMEOUT;
     case ECONNREFUSED:
         return FAULT_REFUSED;
+    case EHOSTUNREACH:
+    case EHOSTDOWN:
+        return FAULT_HOST;
     case ECONNRESET:
     case ECONNABORTED:
     case EPIPE:
@@ -94,7 +110,11 @@ bool fault_worth_retry(enum fault f)
     case FAULT_RESET:
     case FAULT_DNS:
     case FAULT_BIND:
+    case FAULT_HOST:
     case FAULT_UPSTREAM:
+    case FAULT_REJECTED: /* another has other rules, and other ways */
+    case FAULT_EXPIRED:
+    case FAULT_FAILED:
         return true;
     case FAULT_NONE:
     case FAULT_NAME:

@@ -18,8 +18,8 @@ static const double STAGGER_S = 0.25;
 static int telling(enum fault f)
 {
     static const int rank[] = {
-        [FAULT_RESOURCES] = 1, [FAULT_BIND] = 2,  [FAULT_UNREACHABLE] = 3,
-        [FAULT_TIMEOUT] = 4,   [FAULT_RESET] = 5, [FAULT_REFUSED] = 6,
+        [FAULT_RESOURCES] = 1, [FAULT_BIND] = 2,  [FAULT_UNREACHABLE] = 3, [FAULT_HOST] = 4,
+        [FAULT_TIMEOUT] = 5,   [FAULT_RESET] = 6, [FAULT_REFUSED] = 7,
     };
     return (size_t)f < ARRAY_LEN(rank) ? rank[f] : 0;
 }

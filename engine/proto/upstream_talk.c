@@ -214,8 +214,19 @@ static bool take_reply5(struct upstream_talk *t)
         return over(t, FAULT_NONE);
     case SOCKS5_REFUSED:
         return over(t, FAULT_REFUSED);
-    default: /* another uplink may have other rules, and other ways */
+    case SOCKS5_NOT_ALLOWED:
+        return over(t, FAULT_REJECTED);
+    case SOCKS5_NETWORK_UNREACHABLE:
+    case SOCKS5_ADDRESS_UNSUPPORTED: /* it lacks that family */
         return over(t, FAULT_UNREACHABLE);
+    case SOCKS5_HOST_UNREACHABLE:
+        return over(t, FAULT_HOST);
+    case SOCKS5_TTL_EXPIRED:
+        return over(t, FAULT_EXPIRED);
+    case SOCKS5_COMMAND_UNSUPPORTED: /* it lacks CONNECT */
+        return over(t, FAULT_UPSTREAM);
+    default:
+        return over(t, FAULT_FAILED);
     }
 }
 
@@ -241,10 +252,26 @@ static bool take_socks4(struct upstream_talk *t)
     switch ((uint8_t)t->in[1]) {
     case SOCKS4_GRANTED:
         return over(t, FAULT_NONE);
-    case SOCKS4_REJECTED:
-        return over(t, FAULT_UNREACHABLE);
+    case SOCKS4_REJECTED: /* "rejected or failed" */
+        return over(t, FAULT_FAILED);
     default:
         return over(t, FAULT_UPSTREAM);
+    }
+}
+
+static enum fault fault_of_status(int status)
+{
+    switch (status) {
+    case 403:
+    case 451: /* RFC 7725 */
+        return FAULT_REJECTED;
+    case 407:
+        return FAULT_UPSTREAM;
+    case 408:
+    case 504:
+        return FAULT_EXPIRED;
+    default:
+        return FAULT_FAILED;
     }
 }
 
@@ -268,7 +295,7 @@ static bool take_http(struct upstream_talk *t)
     }
     if (head.status < 300)
         return over(t, FAULT_NONE);
-    return over(t, head.status == 407 ? FAULT_UPSTREAM : FAULT_UNREACHABLE);
+    return over(t, fault_of_status(head.status));
 }
 
 bool upstream_talk_take(struct upstream_talk *t, const char *data, size_t n)

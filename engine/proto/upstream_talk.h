@@ -38,9 +38,10 @@ void upstream_talk_begin(struct upstream_talk *t, const struct upstream_talk_req
 size_t upstream_talk_share(const struct upstream_talk *t, const char *data, size_t n);
 
 /** Take octets, no more than their share; out is then to be sent, if there is any.
- *  @return whether it is over: with FAULT_NONE the destination is reached. FAULT_REFUSED and
- * FAULT_UNREACHABLE are what the upstream says of the destination, or its rules of us; FAULT_UPSTREAM: it
- * wants other credentials, or does not speak the protocol */
+ *  @return whether it is over: with FAULT_NONE the destination is reached. FAULT_REFUSED,
+ * FAULT_UNREACHABLE, FAULT_HOST, FAULT_EXPIRED, FAULT_REJECTED and FAULT_FAILED are what the upstream says of
+ * the destination, or its rules of us; FAULT_UPSTREAM: it wants other credentials, or does not speak the
+ * protocol */
 bool upstream_talk_take(struct upstream_talk *t, const char *data, size_t n);
 
 #endif

@@ -76,13 +76,39 @@ void health_note_names(struct uplink *u, enum resolver_news news)
         health_log(LOG_WARN, "uplink resolves no names: others are preferred", u, AF_UNSPEC);
 }
 
+/* Whether it is the upstream that has told, of the destination, so that itself it is well. */
+static bool is_heard(enum fault fault)
+{
+    switch (fault) {
+    case FAULT_NONE:
+    case FAULT_REFUSED:
+    case FAULT_UNREACHABLE:
+    case FAULT_HOST:
+    case FAULT_REJECTED:
+    case FAULT_EXPIRED:
+    case FAULT_FAILED:
+        return true;
+    case FAULT_TIMEOUT:
+    case FAULT_RESET:
+    case FAULT_NAME:
+    case FAULT_DNS:
+    case FAULT_BIND:
+    case FAULT_DENIED:
+    case FAULT_NO_UPLINK:
+    case FAULT_UPSTREAM:
+    case FAULT_RESOURCES:
+        break;
+    }
+    return false;
+}
+
 void health_note_upstream(struct uplink *u, enum fault fault)
 {
     struct health *h = &u->health4; /* both families' */
 
     if (!u->upstream)
         return;
-    if (fault == FAULT_NONE || fault == FAULT_REFUSED || fault == FAULT_UNREACHABLE) {
+    if (is_heard(fault)) {
         if (health_answered(h))
             health_log(LOG_INFO, "uplink answers again", u, AF_UNSPEC);
     } else if (health_silent(h, u->received4, clock_now_s())) {

@@ -193,7 +193,8 @@ static void on_upstream(struct upstream *u, enum fault fault, int fd)
     struct probe *p = container_of(u, struct probe, upstream);
 
     p->result.named = fault != FAULT_DNS;
-    if (!u->reached && (fault == FAULT_REFUSED || fault == FAULT_RESET || fault == FAULT_UNREACHABLE))
+    if (!u->reached &&
+        (fault == FAULT_REFUSED || fault == FAULT_RESET || fault == FAULT_UNREACHABLE || fault == FAULT_HOST))
         fault = FAULT_UPSTREAM;
     if (fault != FAULT_NONE)
         return finish(p, fault);

@@ -10,20 +10,24 @@ enum socks5_reply_code reply_socks5(enum fault fault)
     case FAULT_NONE:
         return SOCKS5_SUCCEEDED;
     case FAULT_TIMEOUT:
+    case FAULT_EXPIRED:
         return SOCKS5_TTL_EXPIRED;
     case FAULT_REFUSED:
     case FAULT_RESET:
         return SOCKS5_REFUSED;
     case FAULT_NAME:
     case FAULT_DNS:
+    case FAULT_HOST:
         return SOCKS5_HOST_UNREACHABLE;
     case FAULT_UNREACHABLE:
     case FAULT_UPSTREAM:
     case FAULT_NO_UPLINK:
         return SOCKS5_NETWORK_UNREACHABLE;
     case FAULT_DENIED:
+    case FAULT_REJECTED:
         return SOCKS5_NOT_ALLOWED;
     case FAULT_BIND:
+    case FAULT_FAILED:
     case FAULT_RESOURCES:
         break;
     }
@@ -51,6 +55,7 @@ struct reply_http reply_http(enum fault fault)
     case FAULT_DNS:
         return (struct reply_http){502, "dns_timeout", "The destination's name could not be resolved."};
     case FAULT_UNREACHABLE:
+    case FAULT_HOST:
         return (struct reply_http){502, "destination_unavailable", "The destination cannot be reached."};
     case FAULT_DENIED:
         return (struct reply_http){403, "destination_ip_prohibited", "This destination is not allowed."};
@@ -58,6 +63,15 @@ struct reply_http reply_http(enum fault fault)
         return (struct reply_http){503, "destination_unavailable", "No uplink is up that could serve this."};
     case FAULT_UPSTREAM:
         return (struct reply_http){502, "destination_unavailable", "The uplink's own proxy does not serve."};
+    case FAULT_REJECTED:
+        return (struct reply_http){403, "destination_ip_prohibited",
+                                   "The uplink's own proxy does not allow this destination."};
+    case FAULT_EXPIRED:
+        return (struct reply_http){504, "connection_timeout",
+                                   "The destination did not answer the uplink's own proxy in time."};
+    case FAULT_FAILED:
+        return (struct reply_http){502, "destination_unavailable",
+                                   "The uplink's own proxy could not reach the destination."};
     case FAULT_BIND:
         return (struct reply_http){503, "proxy_internal_error", "No uplink could be bound."};
     case FAULT_RESOURCES:

@@ -94,7 +94,8 @@ static enum fault more_telling(enum fault a, enum fault b)
     static const uint8_t rank[] = {
         [FAULT_REFUSED] = 9, [FAULT_RESET] = 8,     [FAULT_NAME] = 7,        [FAULT_TIMEOUT] = 6,
         [FAULT_DNS] = 5,     [FAULT_DENIED] = 4,    [FAULT_UNREACHABLE] = 3, [FAULT_UPSTREAM] = 3,
-        [FAULT_BIND] = 2,    [FAULT_RESOURCES] = 1,
+        [FAULT_BIND] = 2,    [FAULT_RESOURCES] = 1, [FAULT_EXPIRED] = 6,     [FAULT_REJECTED] = 4,
+        [FAULT_HOST] = 4,    [FAULT_FAILED] = 3,
     };
     unsigned rank_a = (size_t)a < ARRAY_LEN(rank) ? rank[a] : 0;
     unsigned rank_b = (size_t)b < ARRAY_LEN(rank) ? rank[b] : 0;

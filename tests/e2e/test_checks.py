@@ -69,7 +69,7 @@ def test_an_idle_line_that_dies_is_found_and_found_again(start, lab, good):
 def test_one_failed_check_is_no_verdict(start, lab, good):
     proxy = start("--debug", "--check-interval", "1", "wan1", check=f"{NOWHERE4}:80,{OPEN4}:{good.port}")
     wait_for(lambda: proxy.events("checked", family="ipv4", fault="ok"), "the other one is asked", 10)
-    assert state(proxy) == "up" and proxy.events("checked", family="ipv4", fault="unreachable")
+    assert state(proxy) == "up" and proxy.events("checked", family="ipv4", fault="host-unreachable")
 
 
 def test_a_target_that_refuses_is_an_answer(start):

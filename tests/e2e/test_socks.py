@@ -135,7 +135,7 @@ def test_an_address_written_as_a_name(proxy, origin):
 @pytest.mark.parametrize("what, host, port, command, code", [
     ("refused", OPEN4, 9, 1, 5),
     ("refused over IPv6", OPEN6, 9, 1, 5),
-    ("network unreachable", NOWHERE4, 80, 1, 3),
+    ("host unreachable", NOWHERE4, 80, 1, 4),
     ("no such name", "missing.test", 80, 1, 4),
     ("name server fails", "broken.test", 80, 1, 4),
     ("name server is silent", "silent.test", 80, 1, 4),

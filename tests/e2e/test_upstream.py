@@ -134,7 +134,7 @@ def test_by_the_link_that_is_told_and_no_other(start, upstream, lab, origin, tmp
 def test_what_the_upstream_says_of_the_destination(start, upstream):
     proxy = start(f"socks5://{OPEN4}:{upstream().port}")
     assert socks5_code(proxy, OPEN4, 9) == 5
-    assert socks5_code(proxy, "nobody.test", 80) == 3
+    assert socks5_code(proxy, "nobody.test", 80) == 4
     (u,) = uplinks(proxy).values()
     assert u["state"] == "up"
     assert proxy.connections(2)[0]["outcome"] == "refused"
@@ -151,6 +151,28 @@ def answering(*replies, then=b""):
         time.sleep(1)
 
     return far
+
+
+@pytest.mark.parametrize("scheme, replies, code, outcome", [
+    ("socks5", [b"\x05\x00", b"\x05\x01\x00\x01" + bytes(6)], 1, "upstream-failed"),
+    ("socks5", [b"\x05\x00", b"\x05\x02\x00\x01" + bytes(6)], 2, "upstream-rejected"),
+    ("socks5", [b"\x05\x00", b"\x05\x03\x00\x01" + bytes(6)], 3, "unreachable"),
+    ("socks5", [b"\x05\x00", b"\x05\x04\x00\x01" + bytes(6)], 4, "host-unreachable"),
+    ("socks5", [b"\x05\x00", b"\x05\x05\x00\x01" + bytes(6)], 5, "refused"),
+    ("socks5", [b"\x05\x00", b"\x05\x06\x00\x01" + bytes(6)], 6, "upstream-timeout"),
+    ("socks4a", [b"\x00\x5b" + bytes(6)], 1, "upstream-failed"),
+    ("http", [b"HTTP/1.1 403 Forbidden\r\n\r\n"], 2, "upstream-rejected"),
+    ("http", [b"HTTP/1.1 502 Bad Gateway\r\n\r\n"], 1, "upstream-failed"),
+    ("http", [b"HTTP/1.1 504 Gateway Timeout\r\n\r\n"], 6, "upstream-timeout"),
+])  # fmt: skip
+def test_the_reason_stays_what_it_was(start, origin, scheme, replies, code, outcome):
+    """What an upstream says of a destination does not make the upstream suspect either."""
+    proxy = start(f"{scheme}://{OPEN4}:{origin(answering(*replies)).port}")
+    for _ in range(4):
+        assert socks5_code(proxy, MORE4, 80) == code
+    assert {line["outcome"] for line in proxy.connections(4)} == {outcome}
+    (u,) = uplinks(proxy).values()
+    assert u["state"] == "up"
 
 
 SOCKS5_OK = b"\x05\x00\x00\x01" + bytes(6)

@@ -19,6 +19,7 @@ static const struct {
     {FAULT_TIMEOUT, "timeout", "timeout", true},
     {FAULT_REFUSED, "refused", "refused", true},
     {FAULT_UNREACHABLE, "unreachable", "unreachable", true},
+    {FAULT_HOST, "host-unreachable", "unreachable", true},
     {FAULT_RESET, "reset", "reset", true},
     {FAULT_NAME, "no-such-name", "dns", false},
     {FAULT_DNS, "dns", "dns", true},
@@ -26,6 +27,9 @@ static const struct {
     {FAULT_DENIED, "denied", NULL, false},
     {FAULT_NO_UPLINK, "no-uplink", NULL, false},
     {FAULT_UPSTREAM, "upstream", "unreachable", true},
+    {FAULT_REJECTED, "upstream-rejected", "unreachable", true},
+    {FAULT_EXPIRED, "upstream-timeout", "timeout", true},
+    {FAULT_FAILED, "upstream-failed", "unreachable", true},
     {FAULT_RESOURCES, "resources", NULL, false},
 };
 
@@ -57,7 +61,8 @@ static void test_errnos(void **state)
         {ECONNABORTED, FAULT_RESET},
         {EPIPE, FAULT_RESET},
         {ENETUNREACH, FAULT_UNREACHABLE},
-        {EHOSTUNREACH, FAULT_UNREACHABLE},
+        {EHOSTUNREACH, FAULT_HOST},
+        {EHOSTDOWN, FAULT_HOST},
         {ENETDOWN, FAULT_UNREACHABLE},
         {EAFNOSUPPORT, FAULT_UNREACHABLE},
         {EINVAL, FAULT_UNREACHABLE},

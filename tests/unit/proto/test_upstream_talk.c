@@ -65,7 +65,7 @@ static const struct dialogue dialogues[] = {
      "",
      {{OCTETS("\5\1\0"), OCTETS("\5\0")},
       {OCTETS("\5\1\0\1\300\0\2\1\1\273"), OCTETS("\5\2\0\1\0\0\0\0\0\0")}},
-     FAULT_UNREACHABLE},
+     FAULT_REJECTED},
     {UPSTREAM_SOCKS4A,
      "192.0.2.1",
      "me",
@@ -77,7 +77,7 @@ static const struct dialogue dialogues[] = {
      "",
      "",
      {{OCTETS("\4\1\1\273\0\0\0\1\0example.org\0"), OCTETS("\0\133\0\0\0\0\0\0")}},
-     FAULT_UNREACHABLE},
+     FAULT_FAILED},
     {UPSTREAM_HTTP,
      "example.org",
      "Aladdin",
@@ -99,7 +99,7 @@ static const struct dialogue dialogues[] = {
      "",
      {{OCTETS("CONNECT 192.0.2.1:443 HTTP/1.1\r\nHost: 192.0.2.1:443\r\n\r\n"),
        OCTETS("HTTP/1.0 503 No\n\n")}},
-     FAULT_UNREACHABLE},
+     FAULT_FAILED},
 };
 
 /* @param step  octets that come at once, with those of the destination behind them */
@@ -141,6 +141,56 @@ static void each_dialogue_in_any_pieces(void **state)
     for (size_t i = 0; i < sizeof dialogues / sizeof *dialogues; i++)
         for (size_t step = 1; step < 80; step++)
             hold(&dialogues[i], step);
+}
+
+/* What an upstream says of the destination keeps its reason. */
+static void its_reasons_are_told_apart(void **state)
+{
+    static const enum fault of_code[] = {FAULT_NONE,        FAULT_FAILED,  FAULT_REJECTED, FAULT_UNREACHABLE,
+                                         FAULT_HOST,        FAULT_REFUSED, FAULT_EXPIRED,  FAULT_UPSTREAM,
+                                         FAULT_UNREACHABLE, FAULT_FAILED};
+    static const struct {
+        int status;
+        enum fault fault;
+    } of_status[] = {{200, FAULT_NONE},     {299, FAULT_NONE},     {301, FAULT_FAILED}, {400, FAULT_FAILED},
+                     {403, FAULT_REJECTED}, {451, FAULT_REJECTED}, {404, FAULT_FAILED}, {407, FAULT_UPSTREAM},
+                     {408, FAULT_EXPIRED},  {500, FAULT_FAILED},   {502, FAULT_FAILED}, {503, FAULT_FAILED},
+                     {504, FAULT_EXPIRED}};
+    static const struct {
+        unsigned char code;
+        enum fault fault;
+    } of_code4[] = {{90, FAULT_NONE}, {91, FAULT_FAILED}, {92, FAULT_UPSTREAM}, {93, FAULT_UPSTREAM}};
+    struct upstream_talk *t = calloc(1, sizeof *t);
+    struct target target;
+
+    (void)state;
+    assert_non_null(t);
+    assert_int_equal(target_set(&target, slice_str("192.0.2.1"), 443), PARSE_OK);
+    struct upstream_talk_request request = {
+        .protocol = UPSTREAM_SOCKS5, .target = &target, .user = "", .pass = ""};
+    for (size_t i = 0; i < ARRAY_LEN(of_code); i++) {
+        const char reply[] = {5, (char)i, 0, 1, 0, 0, 0, 0, 0, 0};
+        upstream_talk_begin(t, &request);
+        assert_false(upstream_talk_take(t, OCTETS("\5\0")));
+        assert_true(upstream_talk_take(t, reply, sizeof reply));
+        assert_string_equal(fault_name(t->fault), fault_name(of_code[i]));
+    }
+    request.protocol = UPSTREAM_SOCKS4A;
+    for (size_t i = 0; i < ARRAY_LEN(of_code4); i++) {
+        const char reply[] = {0, (char)of_code4[i].code, 0, 0, 0, 0, 0, 0};
+        upstream_talk_begin(t, &request);
+        assert_true(upstream_talk_take(t, reply, sizeof reply));
+        assert_string_equal(fault_name(t->fault), fault_name(of_code4[i].fault));
+    }
+    request.protocol = UPSTREAM_HTTP;
+    for (size_t i = 0; i < ARRAY_LEN(of_status); i++) {
+        char reply[64];
+        int n = snprintf(reply, sizeof reply, "HTTP/1.1 %d x\r\n\r\n", of_status[i].status);
+        upstream_talk_begin(t, &request);
+        assert_true(upstream_talk_take(t, reply, (size_t)n));
+        assert_string_equal(fault_name(t->fault), fault_name(of_status[i].fault));
+    }
+    free(t);
 }
 
 /* Whatever comes, it ends, within its bounds. */
@@ -210,6 +260,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_dialogue_in_any_pieces),
+        cmocka_unit_test(its_reasons_are_told_apart),
         cmocka_unit_test(noise_ends),
         cmocka_unit_test(a_head_without_an_end_ends),
         cmocka_unit_test(base64_is_written),

@@ -18,6 +18,10 @@ static void socks5_tells_the_reason(void **state)
     assert_int_equal(reply_socks5(FAULT_REFUSED), 5);
     assert_int_equal(reply_socks5(FAULT_UNREACHABLE), 3);
     assert_int_equal(reply_socks5(FAULT_NO_UPLINK), 3);
+    assert_int_equal(reply_socks5(FAULT_HOST), 4);
+    assert_int_equal(reply_socks5(FAULT_REJECTED), 2);
+    assert_int_equal(reply_socks5(FAULT_EXPIRED), 6);
+    assert_int_equal(reply_socks5(FAULT_FAILED), 1);
     assert_int_equal(reply_socks5(FAULT_NAME), 4);
     assert_int_equal(reply_socks5(FAULT_DNS), 4);
     assert_int_equal(reply_socks5(FAULT_TIMEOUT), 6);
@@ -46,6 +50,10 @@ static void http_tells_the_reason(void **state)
         {FAULT_NAME, 502, "dns_error"},
         {FAULT_DNS, 502, "dns_timeout"},
         {FAULT_UNREACHABLE, 502, "destination_unavailable"},
+        {FAULT_HOST, 502, "destination_unavailable"},
+        {FAULT_REJECTED, 403, "destination_ip_prohibited"},
+        {FAULT_EXPIRED, 504, "connection_timeout"},
+        {FAULT_FAILED, 502, "destination_unavailable"},
         {FAULT_DENIED, 403, "destination_ip_prohibited"},
         {FAULT_NO_UPLINK, 503, "destination_unavailable"},
         {FAULT_RESOURCES, 503, "proxy_internal_error"},
