@@ -50,7 +50,7 @@ step_lint() {
 # Run the unit tests of a preset's folder; a cmocka test counts as one.
 unit_tests() {
   local log=build/test/ctest-$1.txt status=0 counted
-  timeout --foreground --kill-after=10 $UNIT_MAX_S ctest --test-dir "build/$1" -V --timeout 150 -j "$(jobs_max)" >"$log" 2>&1 || status=$?
+  timeout --foreground --kill-after=10 $UNIT_MAX_S ctest --test-dir "build/$1" -V -j "$(jobs_max)" >"$log" 2>&1 || status=$?
   cat "$log"
   counted=$(awk -f tests/tools/ctest.awk "$log")
   grep '^SKIPPED' <<<"$counted"
