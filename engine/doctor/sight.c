@@ -9,8 +9,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-static const char PUBLIC4[] = "1.1.1.1", PUBLIC6[] = "2606:4700:4700::1111"; /* asked about, never sent to */
-enum { CAP_BIND = 10, CAP_ADMIN = 12 };                                      /* linux/capability.h */
+enum { CAP_BIND = 10, CAP_ADMIN = 12 }; /* linux/capability.h */
 
 static long read_number(const char *path)
 {
@@ -111,7 +110,7 @@ static void look_for_way(struct sight *s, struct sight_family *f, const struct m
     f->barred = routing_rule_barrier(f->family, &f->barrier);
     struct machine_packet p = {
         .to = &to, .source = &f->source, .link = s->line ? s->link->index : 0, .mark = u->mark};
-    if (!f->used || addr_parse_ip(&to, slice_str(four ? PUBLIC4 : PUBLIC6), 0) < 0)
+    if (!f->used || machine_internet(f->family, &to) < 0)
         return;
     f->leaves = machine_route_get(&p, &route) == 0;
     if (f->leaves && s->line && discover_gateway(u, m, f->family, &f->router) == 0)
@@ -128,7 +127,7 @@ static bool is_back_by_other(const struct sight *s)
     struct machine_route best;
     struct addr to;
 
-    return s->four.used && addr_parse_ip(&to, slice_str(PUBLIC4), 0) == 0 &&
+    return s->four.used && machine_internet(AF_INET, &to) == 0 &&
            machine_route_get(&(struct machine_packet){.to = &to, .source = &s->four.source}, &best) == 0 &&
            best.link != s->link->index;
 }

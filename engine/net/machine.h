@@ -94,8 +94,8 @@ struct machine_packet {
     uint32_t mark;             /* 0: none */
 };
 
-/** An address of the internet that packets are asked about; nothing is ever sent there. @return 0, -EINVAL
- * for another family */
+/** An address of the internet that packets are asked about; nothing is ever sent there.
+ *  @param family  AF_INET or AF_INET6 @return 0, -EINVAL */
 MUST_CHECK int machine_internet(int family, struct addr *ret);
 
 /** Whether a route leads there, and which source that route itself names (`src`, RTA_PREFSRC).

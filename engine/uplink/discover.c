@@ -7,9 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* What is asked about is a packet to the internet; these addresses are public, well known and never sent to.
- */
-static const char PUBLIC4[] = "1.1.1.1", PUBLIC6[] = "2606:4700:4700::1111";
 /* Behind the metrics that network managers and router advertisements give (100, 600, 1024), so that the
  * advised route changes nothing for other programs; the link's index is added, as no two such routes may be
  * equal. */
@@ -193,7 +190,7 @@ static void check_family(struct text *t, const struct uplink *u, const struct ma
 
     /* An address that no line has is routed as the kernel sees fit, and meant to be. */
     if (!egress_allows(&u->egress, family) || !link || !machine_link_is_line(link) ||
-        addr_parse_ip(&to, slice_str(family == AF_INET ? PUBLIC4 : PUBLIC6), 0) < 0)
+        machine_internet(family, &to) < 0)
         return;
     /* What is bound to its device leaves by it or not at all. */
     int r = machine_route_get(
@@ -221,7 +218,7 @@ int discover_gateway(const struct uplink *u, const struct machine *m, int family
     }
     if (!link || !egress_allows(&u->egress, family))
         return -ENETUNREACH;
-    int r = addr_parse_ip(&to, slice_str(family == AF_INET ? PUBLIC4 : PUBLIC6), 0);
+    int r = machine_internet(family, &to);
     if (r == 0)
         r = machine_route_get(
             &(struct machine_packet){.to = &to,
