@@ -25,10 +25,12 @@ local TIME_MAX_S = 0.04
 ffi.cdef "int clock_gettime(int clock, void *ret);"
 local THREAD_CPUTIME = 3 -- as Linux has it
 local time = ffi.new "struct { long s, ns; }"
+-- Looked up now: the dynamic linker does so under a lock, and a policy's call may be left at any instruction.
+local clock_gettime = ffi.C.clock_gettime
 
 -- CPU time of this thread, s.
 local function cpu_s()
-  ffi.C.clock_gettime(THREAD_CPUTIME, time)
+  clock_gettime(THREAD_CPUTIME, time)
   return tonumber(time.s) + tonumber(time.ns) * 1e-9
 end
 
