@@ -311,11 +311,17 @@ static int take_client(const json_t *request, struct addr *ret, struct control_r
 void why_ask(struct why_desk *desk, struct proxy *proxy, const json_t *request, struct control_reply reply)
 {
     struct question q = {.user = NULL};
+    char denied[REACH_WHY_MAX];
+    struct addr to;
 
     if (!json_take_text(request, "user", &q.user))
         return control_refuse(reply, "user: expected a text");
     if (take_target(request, &q.target, reply) < 0 || take_client(request, &q.client, reply) < 0)
         return;
+    if (outbound_address(&q.target, &to) &&
+        !reach_allows(&proxy->settings.reach, &q.client, q.user, &to, denied))
+        return control_answer(reply, json_pack("{s:s, s:i, s:s, s:s}", "host", q.target.host, "port",
+                                               (int)q.target.port, "verdict", "refuse", "reason", denied));
     if (outbound_bypasses(proxy, &q.target))
         return control_answer(reply, json_pack("{s:s, s:i, s:s, s:s}", "host", q.target.host, "port",
                                                (int)q.target.port, "verdict", "direct", "reason", "bypass"));

@@ -46,19 +46,21 @@ static bool named_localhost(const struct target *t)
            (strcmp(t->host, suffix + 1) == 0 || (n > tail && strcmp(t->host + n - tail, suffix) == 0));
 }
 
+bool outbound_address(const struct target *t, struct addr *ret)
+{
+    static const uint8_t loopback[] = {127, 0, 0, 1};
+
+    if (named_localhost(t))
+        return addr_from_ip(ret, loopback, sizeof loopback, t->port) == 0;
+    return t->kind != TARGET_NAME && addr_from_ip(ret, t->ip, t->kind == TARGET_IPV4 ? 4 : 16, t->port) == 0;
+}
+
 bool outbound_bypasses(const struct proxy *p, const struct target *t)
 {
     struct addr to;
 
-    if (named_localhost(t)) {
-        const uint8_t loopback[] = {127, 0, 0, 1};
-        if (addr_from_ip(&to, loopback, sizeof loopback, t->port) < 0)
-            return false;
-    } else if (t->kind == TARGET_NAME) {
+    if (!outbound_address(t, &to))
         return false;
-    } else if (addr_from_ip(&to, t->ip, t->kind == TARGET_IPV4 ? 4 : 16, t->port) < 0) {
-        return false;
-    }
     return cidr_set_contains(p->settings.bypass, &to) || cidr_set_contains(p->settings.local, &to);
 }
 

@@ -204,6 +204,17 @@ def test_by_an_upstream_proxy(start, lab, origin):
 
 # --- what is said of it ---
 
+
+def test_why_tells(start, lab):
+    proxy = start("wan1", "--deny", "198.51.100.16/29:25")
+    assert proxy.tell("why", f"{OPEN4}:25") == f"{OPEN4}:25 is refused: {OPEN4}: deny 198.51.100.16/29:25\n"
+    assert proxy.ask("why", host=OPEN4, port=26)["verdict"] == "use"
+    remote = {"host": lab.wan1.addr4, "client": LAN_CLIENT}
+    assert proxy.ask("why", **remote)["reason"] == f"{lab.wan1.addr4} is an address of the proxy's own machine"
+    assert proxy.ask("why", host="localhost", client=LAN_CLIENT)["verdict"] == "refuse"
+    assert proxy.ask("why", host="localhost")["verdict"] == "direct"
+
+
 WRONG = {
     "deny = '10.0.0.0/33'": "deny: '10.0.0.0/33' is not a destination (CIDR, or CIDR:PORT",
     "deny = { { clients = '10.0.0.0/8' } }": "deny: a rule needs `to`",
