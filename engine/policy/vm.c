@@ -24,7 +24,7 @@ static const size_t MEMORY_MAX_DEFAULT = 64u << 20;
 static const size_t BLOCK_MAX = (16u << 20) + (64u << 10);
 /* CPU time for collecting garbage after a call, so that both together stay below 0.1 s; and how much of it is
  * done between two looks at the clock, in LuaJIT's per cent: some 0.5 ms. */
-static const double COLLECT_MAX_S = 0.04;
+static const double COLLECT_MAX_S = 0.03;
 enum { COLLECT_PACE = 5000 };
 /* Loading the host's files takes some 5 ms; this is for a machine with slow storage. */
 static const double BOOT_BUDGET_S = 2;

@@ -6,7 +6,7 @@
  */
 #include "base/clock.h"
 #include "base/log.h"
-#include "policy/policy.h"
+#include "policy/policy_internal.h"
 
 #include <fcntl.h>
 #include <math.h>
@@ -21,7 +21,7 @@
 #include <luajit.h>
 #include <lualib.h>
 
-enum { BATCH = 20, PICKS = 6, FINDINGS_MAX = 20 };
+enum { BATCH = 20, PICKS = 20, FINDINGS_MAX = 20 };
 /* A load is the making of a VM and some seven calls, each within a budget of its own. */
 static const double CALL_MAX_S = 0.1, LOAD_MAX_S = 0.5;
 
@@ -38,6 +38,7 @@ struct run {
     struct policy *policy;
     struct counts *counts;
     double began_s, now;
+    bool abandoned;
     char path[64];
 };
 
@@ -58,8 +59,11 @@ static void end(struct run *r, double max_s)
     double took_s = clock_read_s(CLOCK_THREAD_CPUTIME_ID) - r->began_s;
 
     t->calls++;
-    if (r->policy && policy_info(r->policy).quarantined) {
+    if (r->abandoned)
+        return;
+    if (r->policy && !r->policy->script->vm->L) { /* once: run_policy ends with that */
         t->abandoned++;
+        r->abandoned = true;
         (void)printf("note: seed %u: %s was ended by the last wall after %.0f ms\n", t->seed, t->doing,
                      took_s * 1e3);
         return;
@@ -118,6 +122,7 @@ static void run_policy(struct run *r)
                                      .env = {.now = run_now, .arg = r}};
 
     r->policy = NULL;
+    r->abandoned = false;
     begin(r, "load");
     int rc = policy_new(&r->policy, &o, err);
     end(r, LOAD_MAX_S);

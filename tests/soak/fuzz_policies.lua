@@ -65,8 +65,8 @@ end
 table.sort(A, function() return false end)
 local kept = 0
 local function keep(v)
-  kept = kept % 8 + 1
-  if type(v) == "string" then S[kept] = v elseif type(v) == "number" then N[kept] = v
+  kept = kept % 6 + 1
+  if type(v) == "string" then S[kept % 6 + 1] = v elseif type(v) == "number" then N[kept] = v
   elseif type(v) == "function" then F[kept], last = v, v elseif type(v) == "table" then T[kept] = v
   elseif type(v) == "thread" then C[kept] = v end
 end
@@ -95,16 +95,25 @@ for name in pairs(SIGNATURES) do
   NAMES[#NAMES + 1] = name
 end
 table.sort(NAMES)
+for i = 1, #NAMES do -- what runs in C is what may take long
+  for _ = 1, NAMES[i]:find "^string" and 6 or NAMES[i]:find "^[tlu]" and 3 or 0 do
+    NAMES[#NAMES + 1] = NAMES[i]
+  end
+end
 
 local POOLS = { S = 37, N = 25, T = 12, F = 15, C = 20 }
 local function pooled(kind)
   return ("%s[%d]"):format(kind, draw(POOLS[kind]))
 end
 
+local LARGE = { 7, 8, 9, 10, 11, 12, 13, 14, 18, 21 } -- of S
+
 local ANY = { "S", "N", "T", "F", "C" }
 local function argument(kind)
   if draw(8) == 1 then
     return one_of { "nil", "true", "conn", "uplinks[1]", "uplinks", "A[" .. draw(150) .. "]", "ctx", pooled(one_of(ANY)) }
+  elseif kind == "S" and draw(2) == 1 then
+    return ("S[%d]"):format(one_of(LARGE))
   elseif kind == "P" then
     return ("S[%d]"):format(21 + draw(14))
   end
@@ -166,11 +175,29 @@ local KINDS = {
   function() return ("try(function() return %s(conn, uplinks, %s) end)"):format(pooled "F", argument "N") end,
 }
 
+-- Large arguments at once, as one who means harm would give them; L stands for a large text, N for a number, E for a pattern.
+local ATTACKS = { "string.gsub, L, E, L", "string.gsub, L, E, L, N", "string.find, L, L, 1, true", "string.find, L, L", "string.match, L, E",
+  "string.format, '%q%q', L, L", "string.format, L, L, L, L", "string.rep, L, N, L", "string.rep, L, N", "os.date, L", "os.date, L .. L",
+  "table.concat, T, L", "table.concat, T, L, N, N", "table.sort, T", "table.sort, T, F", "table.insert, T, 1, L", "table.insert, T, N, L",
+  "table.remove, T, 1", "string.lower, L .. L", "string.reverse, L .. L .. L", "tonumber, L, 7", "load, L .. L", "load, L:rep(10)",
+  "ctx.log.info, L, L", "ctx.hash, L", "ctx.site, L", "ctx.domains, { L, L }", "ctx.match, ctx.domains { 'x' }, L", "unpack, T, N, N",
+  "setmetatable, {}, { __index = T, __newindex = T }", "next, T, N", "string.byte, L, N, N", "string.char, unpack(T, 1, 7000)" }
+local EMPTY = { "x*", "", "a*", "()", ".-", "(a*)(a*)", "%f[x]", "[^a]*", "x?", "a-b", ".*b", "(.-)%1", "%b()" }
+local function attack()
+  local name, rest = one_of(ATTACKS):match "^([%w.]+)(.*)$"
+  rest = rest:gsub("%f[%w][LNETF]%f[%W]", function(kind)
+    return kind == "L" and ("S[%d]"):format(one_of(LARGE)) or kind == "E" and ("%q"):format(one_of(EMPTY)) or pooled(kind)
+  end)
+  return ("try(B[%q]%s)"):format(name, rest)
+end
+
 local nesting = 0
 function statement()
   nesting = nesting + 1
   local made
-  if nesting > 4 or draw(2) == 1 then
+  if draw(5) == 1 then
+    made = attack()
+  elseif nesting > 4 or draw(2) == 1 then
     local name = one_of(NAMES)
     made = ("try(B[%q], %s)"):format(name, arguments(SIGNATURES[name])):gsub(", %)$", ")")
   else
@@ -203,8 +230,8 @@ local function policy(seed)
     end
   end
   local picks = {}
-  for i = 1, 6 do
-    picks[i] = ("function(conn, uplinks) %s\nreturn %s end"):format(statements(draw(4)), one_of { "uplinks[1]", "uplinks", argument(),
+  for i = 1, 16 do
+    picks[i] = ("function(conn, uplinks) %s\nreturn %s end"):format(statements(draw(6)), one_of { "uplinks[1]", "uplinks", argument(),
       "uplinks[1], S[8], { tag = T[2] }", "false, S[7]", "T[4]", "T[12]" })
   end
   local text = ("return { name = 'fuzz', new = function(ctx)\n%s\nlocal picks, uplinks = {\n%s }, ctx.uplinks\nreturn {\n"
