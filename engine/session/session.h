@@ -33,12 +33,12 @@ struct session {
     struct proxy *proxy;
     enum session_state state;
     enum session_front front;
-    uint8_t step;      /* the front's own progress */
-    bool client_ended; /* its FIN has been seen */
-    bool fin_sent;     /* SESSION_ENDING: ours has been sent */
-    bool admitted; /* a request of it was let through; until then it has until admit_by_s, whatever it does */
-    bool guessed;  /* a wrong password was given */
-    uint8_t refusals; /* answers in a row that let nothing through (front HTTP) */
+    uint8_t step;          /* the front's own progress */
+    uint8_t refusals;      /* answers in a row that let nothing through (front HTTP) */
+    bool client_ended : 1; /* its FIN has been seen */
+    bool fin_sent : 1;     /* SESSION_ENDING: ours has been sent */
+    bool admitted : 1; /* a request was let through; until then it has until admit_by_s, whatever it does */
+    bool guessed : 1;  /* a wrong password was given */
     struct addr peer;
     const char *listener;
     char *user; /* authenticated, or claimed where nobody asked; NULL for none */
