@@ -53,6 +53,7 @@ def test_a_million_names_hold_nobody_up(start, web, tmp_path):
     assert accounts[1]["reason"] == "not listed", "the old policy went on"
     assert reason(proxy) == "listed"
     assert proxy.resident() - before < 100 * MILLION or SANITIZED
+    assert 30 * MILLION < proxy.ask("status")["policy"]["lists"] < 60 * MILLION
 
     again = proxy.ask("reload")
     assert again["ok"] and again["seconds"] < 1, "a list that is the same is not read again"

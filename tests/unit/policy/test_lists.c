@@ -42,7 +42,9 @@ static void files_are_read_and_found_in(void **state)
                "\xef\xbb\xbf"
                "first.example\r\n||ads.example^\n- 'one.example'\nb\xc3\xbc"
                "cher.example\n");
-    write_text(f, "ranges.txt", "10.0.0.0/8\n");
+    write_text(f, "ranges.txt",
+               "\xef\xbb\xbf"
+               "10.0.0.0/8\n");
     FIXTURE_LOAD(f, LISTED);
     assert_reason(f, "first.example", "name");
     assert_reason(f, "www.ads.example", "name");
