@@ -118,7 +118,7 @@ static bool cut(struct dead_lines *d, double now)
 
     LIST_EACH(&p->sessions, node, next) {
         struct session *s = container_of(node, struct session, node);
-        if (!s->outbound || !s->outbound->connected || !s->outbound->lease.uplink ||
+        if (s->is_cut || !s->outbound || !s->outbound->connected || !s->outbound->lease.uplink ||
             !is_on_dead_line(d, s, now))
             continue;
         if (!has_elsewhere(d, s, now)) {

@@ -256,6 +256,7 @@ bool session_source(const struct session *s, struct addr *ret, int *ret_link)
 
 void session_cut(struct session *s)
 {
+    s->is_cut = s->is_tunnel;
     if (s->is_tunnel)
         return tunnel_cut(&s->tunnel);
     if (exchange_upstream_fd(s->exchange) >= 0)

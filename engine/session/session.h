@@ -39,6 +39,7 @@ struct session {
     bool fin_sent : 1;     /* SESSION_ENDING: ours has been sent */
     bool admitted : 1; /* a request was let through; until then it has until admit_by_s, whatever it does */
     bool guessed : 1;  /* a wrong password was given */
+    bool is_cut : 1;   /* a relay thread may not have heard of it yet */
     struct addr peer;
     const char *listener;
     char *user; /* authenticated, or claimed where nobody asked; NULL for none */
