@@ -13,6 +13,8 @@
 
 /* RFC 8305 5, "Connection Attempt Delay": the recommended value. */
 static const double STAGGER_S = 0.25;
+/* All addresses have failed, and the other family's are not there yet: for so long they are waited for. */
+static const double GRACE_S = 0.5;
 
 /* How much a failure tells about the destination: what came from afar before what this machine made up. */
 static int telling(enum fault f)
@@ -215,8 +217,12 @@ static void dial_advance(struct dial *d)
         }
         dial_note(d, fault_from_errno(err));
     }
-    if (d->pending == 0 && !d->expecting)
-        dial_finish(d, d->worst, -1);
+    if (d->pending > 0)
+        return;
+    if (!d->expecting || d->has_waited)
+        return dial_finish(d, d->worst, -1);
+    d->has_waited = true;
+    set_stagger(d, GRACE_S);
 }
 
 static void on_attempt(struct ev_loop *loop, ev_io *io, int events)
@@ -348,10 +354,10 @@ void dial_add(struct dial *d, const struct addr *addrs, size_t n, bool behind)
     n = take_allowed(d, more, addrs, n);
     if (n > 0)
         join_queue(d, more, n, behind);
-    if (ev_is_active(&d->stagger) || ev_is_pending(&d->stagger))
-        return;
     if (d->pending == 0)
         return soon(d->loop, &d->stagger);
+    if (ev_is_active(&d->stagger) || ev_is_pending(&d->stagger))
+        return;
     if (d->next == d->n_queue)
         return;
     double wait_s = d->latest->started_s + STAGGER_S - clock_now_s();

@@ -43,6 +43,7 @@ struct dial {
     size_t n_taken;               /* addresses, tried or not */
     size_t pending;               /* attempts under way */
     bool expecting;               /* dial_add is yet to be called */
+    bool has_waited;              /* for that, with nothing else to do */
     enum fault worst;             /* the most telling failure so far */
     double connect_s;             /* once connected: what TCP's handshake with that address took */
     int family;                   /* once connected: of that address */
@@ -64,8 +65,8 @@ struct dial {
 void dial_start(struct dial *d, struct ev_loop *loop, const struct addr *addrs, size_t n,
                 const struct egress *egress, double timeout_s, dial_done_fn *done);
 
-/** More addresses will come by dial_add: until then the dial does not end for want of them. Call it right
- * after dial_start. */
+/** More addresses will come by dial_add: the dial does not end for want of them, but waits half a second for
+ * them when all others have failed. Call it right after dial_start. */
 void dial_expect(struct dial *d);
 
 /** The addresses that dial_expect announced, maybe none. They join those that have not been tried yet, and

@@ -55,7 +55,10 @@ static void on_deadline(struct resolver_query *q)
     enum fault fault = job && job->stage == JOB_WAITS ? FAULT_RESOURCES : q->fault;
     query_detach(q);
     resolver_job_leave(q);
-    q->done(q, fault, NULL, 0); /* q may be gone */
+    if (q->told)
+        q->more(q, NULL, 0); /* q may be gone */
+    else
+        q->done(q, fault, NULL, 0); /* q may be gone */
 }
 
 /* The one place where queries are told anything. */

@@ -93,7 +93,8 @@ const struct dns_servers *resolver_servers(const struct resolver *r);
 void resolver_start(struct resolver *r, struct resolver_query *q, const char *name, uint16_t port,
                     resolver_done_fn *done);
 
-/** Let a query that was just started wait no longer than this: it ends with FAULT_DNS then. */
+/** Let a query that was just started wait no longer than this: it ends with FAULT_DNS then. Or one of which
+ *  resolver_awaits_more: it ends without more. */
 void resolver_limit(struct resolver_query *q, double timeout_s);
 
 /** The same, for a client of the proxy. @param client  read at once @param more  NULL: not wanted */

@@ -150,10 +150,15 @@ static void sort(const struct attempt *a, const struct addr *addrs, size_t n, st
     }
 }
 
+/* A family that is never answered must not keep the refusal back. */
+static const double OTHER_FAMILY_S = 0.5;
+
 /* The other family's addresses, where they are still to come, may be of those that the client may reach. */
 static void refuse(struct attempt *a, const char *why)
 {
     a->held = resolver_awaits_more(&a->query);
+    if (a->held)
+        resolver_limit(&a->query, OTHER_FAMILY_S);
     if (why[0])
         a->events->refused(a, why);
     if (!a->held)
@@ -283,7 +288,7 @@ void attempt_start(struct attempt *a, const struct attempt_request *request,
 
 void attempt_give_up(struct attempt *a)
 {
-    bool names = a->query.resolver;
+    bool names = resolver_awaits_answer(&a->query);
 
     if (names && !attempt_asks_uplink(a))
         return;

@@ -82,6 +82,32 @@ def test_a_late_family_joins_the_dial(start, lab, origin, only, answers):
     assert took(proxy, "n1.test", server.port) < 1.5
 
 
+def test_a_refusal_is_told_without_waiting_for_the_silent_family(start, lab, only, answers):
+    answers(a=[OPEN4], aaaa=SILENCE)
+    proxy = start("--policy", only("wan1"), "wan1", dns=NAMES4)
+    began = time.monotonic()
+    assert socks5_code(proxy, "n1.test", 1) == 5
+    assert time.monotonic() - began < 2
+
+
+def test_a_denial_is_told_without_waiting_for_the_silent_family(start, lab, only, answers):
+    answers(a=[OPEN4], aaaa=SILENCE)
+    proxy = start("--policy", only("wan1"), "--deny", OPEN4, "wan1", dns=NAMES4)
+    began = time.monotonic()
+    assert socks5_code(proxy, "n1.test", 80) == 2
+    assert time.monotonic() - began < 2
+
+
+def test_a_silent_family_is_no_silence_of_the_name_servers(start, lab, answers):
+    """One family's addresses lead nowhere, while the other one is waited for: that is the destination's affair."""
+    answers(a=[HOLE4], aaaa=SILENCE)
+    proxy = start("--dial-timeout", "2", "wan1", "wan2", dns=NAMES4)
+    for k in range(2):
+        assert socks5_code(proxy, f"n{k}.test", 80) != 0
+    assert [line["outcome"] for line in proxy.connections(2)] == ["timeout"] * 2
+    assert not proxy.events("uplink resolves no names: others are preferred")
+
+
 def upstream_talk(s):
     """A SOCKS5 proxy that lets everybody through, and says no more."""
     read_exactly(s, 3)

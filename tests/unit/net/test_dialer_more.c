@@ -146,6 +146,18 @@ static void it_does_not_end_before_they_are_there(void **state)
     assert_false(run_until_within(k->loop, &k->done, 0.05));
 }
 
+/* A family that is never answered must not keep back what the other one has said. */
+static void they_are_not_waited_for_for_long(void **state)
+{
+    struct desk *k = *state;
+    start(k, (struct addr[]){loopback(AF_INET, 1), loopback(AF_INET, 2)}, 2);
+    finish(k, FAULT_REFUSED);
+    assert_true(k->took_s >= 0.49 && k->took_s < 2);
+    assert_string_equal(tried, "4:1 4:2");
+    dial_add(&k->dial, &k->good, 1, false); /* too late */
+    assert_int_equal(k->calls, 1);
+}
+
 static void they_are_raced_in_their_time(void **state)
 {
     struct desk *k = *state;
@@ -192,11 +204,9 @@ int main(void)
 {
 #define AT_DESK(test) cmocka_unit_test_setup_teardown(test, desk_open, desk_close)
     const struct CMUnitTest tests[] = {
-        AT_DESK(families_take_turns_from_there_on),
-        AT_DESK(it_does_not_end_before_they_are_there),
-        AT_DESK(they_are_raced_in_their_time),
-        AT_DESK(no_more_than_sixteen_in_all),
-        AT_DESK(those_that_cannot_leave_are_passed_over),
+        AT_DESK(families_take_turns_from_there_on), AT_DESK(it_does_not_end_before_they_are_there),
+        AT_DESK(they_are_not_waited_for_for_long),  AT_DESK(they_are_raced_in_their_time),
+        AT_DESK(no_more_than_sixteen_in_all),       AT_DESK(those_that_cannot_leave_are_passed_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

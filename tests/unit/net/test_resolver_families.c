@@ -173,6 +173,21 @@ static void so_many_are_waited_for_and_no_more(void **state)
     assert_null(l.room.query.resolver);
 }
 
+static void the_wait_for_more_may_be_cut_short(void **state)
+{
+    struct room *m = *state;
+    struct late l;
+    ask_for_all(m, &l, "late4.test");
+    resolver_limit(&l.room.query, 0.05);
+    run_until(m->loop, &l.done);
+    assert_int_equal(l.n, 0);
+    assert_int_equal(l.calls, 1);
+    assert_null(l.room.query.resolver);
+    dns_server_release(&m->server);
+    run_for(m, 0.02);
+    assert_int_equal(l.calls + l.room.calls, 2);
+}
+
 static void a_change_of_ways_ends_the_wait(void **state)
 {
     struct room *m = *state;
@@ -201,6 +216,7 @@ int main(void)
         IN_ROOM(two_who_ask_at_once_are_both_told_of_both),
         IN_ROOM(the_other_family_is_waited_for_with_nobody_there),
         IN_ROOM(so_many_are_waited_for_and_no_more),
+        IN_ROOM(the_wait_for_more_may_be_cut_short),
         IN_ROOM(a_change_of_ways_ends_the_wait),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
