@@ -84,6 +84,7 @@ def loses_the_policys_favour(lab, proxy, server):
 @pytest.mark.parametrize("happens", [is_drained, is_suspect, loses_its_link, loses_the_policys_favour])
 def test_a_kept_connection_is_not_used_again_when_its_uplink(start, lab, chooses, server, happens):
     proxy = start("--policy", chooses("wan1"), "wan1", "wan2")
+    wait_for(lambda: state(proxy) == "up", "the line is whole after the test before")
     with Client(proxy, timeout=SOON_S) as kept:
         assert kept.ask(get(server)).body == b"served" and kept.ask(get(server)).body == b"served"
         assert server.peers == [lab.wan1.addr4], "it is kept"
@@ -99,6 +100,7 @@ def test_nor_when_a_check_has_found_it(start, lab, chooses, server, checked, con
     answers, target = checked
     own = config(f'return {{ uplinks = {{ {{ interface = "wan1", check = "{target}" }}, {{ interface = "wan2", check = "none" }} }} }}')
     proxy = start("--config", own, "--check-interval", "1", "--policy", chooses("wan1"), check=None)
+    wait_for(lambda: state(proxy) == "up", "the line is whole after the test before")
     with Client(proxy, timeout=SOON_S) as kept:
         assert kept.ask(get(server)).body == b"served"
         if verdict == "captive":
