@@ -20,6 +20,7 @@
 enum escape_cause {
     ESCAPE_STUCK = 1, /* it did not come back */
     ESCAPE_STACK,     /* it reached the end of the C stack */
+    ESCAPE_MEMORY,    /* its VM is refused memory */
     ESCAPE_PANIC,     /* it raised an error that nothing catches */
 };
 

@@ -31,8 +31,20 @@ static const double BOOT_BUDGET_S = 2;
 static const size_t ARENA_EXTRA = 16u << 20;
 static const char HOST_KEY[] = "steerway.host";
 
-/* Counts, and refuses beyond the cap. From 7/8 on a running call is stopped at its next instruction, which
- * can name the line; a refusal cannot. */
+/* What a call may take beyond the cap until it is stopped. */
+static const size_t OVER_MAX = 8u << 20;
+
+/* LuaJIT of 2022 crashes when an allocation fails in compiled code: it writes the error where the stack of
+ * the interpreter was. Nobody can tell from here whether compiled code runs, so the call under way is left.
+ */
+static void *refuse_block(void)
+{
+    escape_try(ESCAPE_MEMORY);
+    return NULL;
+}
+
+/* Counts. From 7/8 of the cap on a running call is stopped at its next instruction, which can name the line;
+ * a block that is too large, or too much beyond the cap, costs the policy its VM. */
 static void *allocate(void *ud, void *block, size_t old, size_t size)
 {
     struct vm *vm = ud;
@@ -43,14 +55,15 @@ static void *allocate(void *ud, void *block, size_t old, size_t size)
     }
     if (size > old) {
         size_t after = vm->used + (size - old);
-        if (after > vm->cap || (size > BLOCK_MAX && vm->cap != SIZE_MAX))
-            return NULL;
+        if (vm->cap != SIZE_MAX && (after > vm->cap + OVER_MAX || size > BLOCK_MAX))
+            return refuse_block();
         if (after > vm->cap - vm->cap / 8)
             watchdog_memory_low(&vm->dog);
     }
     void *grown = arena_resize(vm->arena, block, old, size);
-    if (grown)
-        vm->used = vm->used - old + size;
+    if (!grown)
+        return refuse_block();
+    vm->used = vm->used - old + size;
     return grown;
 }
 
@@ -364,6 +377,9 @@ static int abandon(struct vm *vm, char *err)
         break;
     case ESCAPE_STACK:
         (void)snprintf(why, sizeof why, "calls were nested until the C stack overflowed");
+        break;
+    case ESCAPE_MEMORY:
+        (void)snprintf(why, sizeof why, "not enough memory: a text or table has at most 16 MiB");
         break;
     case ESCAPE_PANIC:
         (void)snprintf(why, sizeof why, "an error was raised where nothing catches it");

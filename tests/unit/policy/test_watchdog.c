@@ -297,17 +297,21 @@ static void stops_hoarders_of_memory(void **state)
     assert_int_equal(fixture_log_count(f, "took longer"), 0);
 }
 
-/* What takes time in proportion to a text, and cannot be stopped, is held by the text's size. */
+/* What takes time in proportion to a text, and cannot be stopped, is held by the text's size. LuaJIT may
+ * crash where it is refused memory in compiled code, so the VM is thrown away instead. */
 static void no_block_is_larger_than_16_mib(void **state)
 {
     struct fixture *f = *state;
-    FIXTURE_LOAD(f, PICK("", "local s = ('x'):rep(2^22 - 1)\n"
-                             "assert(#(s .. s .. s .. s) == 2^24 - 4)\n"
-                             "local ok, e = pcall(function() return s .. s .. s .. s .. s end)\n"
-                             "assert(not ok and e:find 'not enough memory', e)\n"
-                             "return uplinks[1]"));
-    if (fixture_pick(f).by_default)
-        FIXTURE_FAIL(f, "the pick fails");
+    FIXTURE_LOAD(f, PICK("local s = ('x'):rep(2^22 - 1)",
+                         "if conn.id == 0 then return uplinks[1] end\n"
+                         "local n = #(s .. s .. s .. s)\n"
+                         "if n == 2^24 - 4 then n = #(s .. s .. s .. s .. s) end\n"
+                         "return uplinks[1]"));
+    assert_true(fixture_pick(f).by_default);
+    assert_true(policy_info(f->policy).quarantined);
+    if (fixture_log_count(f, "abandoned: not enough memory: a text or table has at most 16 MiB") == 0)
+        FIXTURE_FAIL(f, "the log does not say why");
+    assert_true(fixture_pick(f).by_default);
 }
 
 /* A million objects are collected in parts; at once they take 0.15 s. */
