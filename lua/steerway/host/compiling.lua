@@ -9,7 +9,7 @@ local ffi = require "ffi"
 
 local compiling = {}
 
-local raw_load = load
+local raw_error, raw_load, raw_pcall = error, load, pcall
 local raw_find, raw_format, raw_len, raw_match, raw_sub = string.find, string.format, string.len, string.match, string.sub
 
 -- Beyond it no text is of a person's making.
@@ -76,7 +76,8 @@ function compiling.load(text, name, env, time_s)
     return nil, raw_format("%s:%d: the words goto and break stand here more than %d times", shown, line_at(text, far), JUMPS_MAX)
   end
   local at, stop_s, late = 1, cpu_s() + (time_s or TIME_MAX_S), false
-  local chunk, complaint = raw_load(function()
+  local chunk, complaint
+  local function read()
     late = late or cpu_s() > stop_s
     if late or at > len then
       return nil
@@ -84,7 +85,15 @@ function compiling.load(text, name, env, time_s)
     local from = at
     at = at + PIECE
     return raw_sub(text, from, at - 1)
-  end, name, "t", env)
+  end
+  -- The hook by which the budget stops a call may raise in `read`. Where C catches that, as load does, LuaJIT takes the hook to
+  -- be running from then on, and never calls it again. An error that ends a pcall from before resets that.
+  raw_pcall(function()
+    chunk, complaint = raw_load(read, name, "t", env)
+    if not chunk then
+      raw_error()
+    end
+  end)
   if late then
     return nil, raw_format("%s:%d: takes too long to compile: expected shorter chains of and, or, elseif and goto, and fewer"
       .. " locals in sight", shown, line_at(text, at))

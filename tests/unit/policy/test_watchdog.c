@@ -134,6 +134,8 @@ static const char *const long_builtins[] = {
     LOOP_IN_PICK("return assert(load('local a if a then ' .. ('elseif a then '):rep(60000) .. 'end'))"),
     LOOP_IN_PICK("return assert(load(('goto x '):rep(60000) .. '::x::'))"),
     LOOP_IN_PICK("return os.date(('%c'):rep(5e5))"),
+    LOOP_IN_PICK("s = ('1'):rep(2^20) while true do pcall(load, s) end"),
+    LOOP_IN_PICK("s = 'local a return ' .. ('a and '):rep(1000) .. 'a' while true do load(s) end"),
     LOOP_IN_PICK("for i = 1, 3e5 do t[i] = i / 7 end while true do s = table.concat(t) end"),
     LOOP_IN_PICK(
         "for i = 1, 3e5 do t[i] = i * 7919 % 300007 end while true do table.sort(t) t[1] = -t[1] end"),
