@@ -51,11 +51,11 @@ struct outbound {
     bool direct;                /* bypassed the policy */
     bool refused;               /* by the policy: reason is what it says to the client */
     bool connected;
+    bool by_race;        /* the one that arrived was sent as a race */
     int attempts;        /* uplinks tried so far */
     int attempt;         /* which of them arrived, from 1 */
     uint32_t generation; /* of the policy that chose it */
     enum outbound_race race;
-    bool by_race; /* the one that arrived was sent as a race */
     enum fault fault;
     char *reason;                                /* for the account; NULL for none */
     double started_s, connected_s, first_byte_s; /* monotonic; 0 for not yet */

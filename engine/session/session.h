@@ -39,7 +39,8 @@ struct session {
     bool fin_sent : 1;     /* SESSION_ENDING: ours has been sent */
     bool admitted : 1; /* a request was let through; until then it has until admit_by_s, whatever it does */
     bool guessed : 1;  /* a wrong password was given */
-    bool is_cut : 1;   /* a relay thread may not have heard of it yet */
+    bool is_tunnel : 1;
+    bool is_cut : 1; /* a relay thread may not have heard of it yet */
     struct addr peer;
     const char *listener;
     char *user; /* authenticated, or claimed where nobody asked; NULL for none */
@@ -49,8 +50,8 @@ struct session {
     struct outbound *outbound; /* being made, or in use by tunnel or exchange */
     struct exchange *exchange; /* HTTP forwarding: made by the first such request */
 
-    bool is_tunnel; /* so long the tunnel stands where else the talk with the client does: most memory goes
-                       for these */
+    /* While is_tunnel, the tunnel stands where else the talk with the client does: most memory goes for
+     * these. */
     union {
         struct {
             ev_io read, write;
