@@ -197,7 +197,7 @@ static bool size_octet(struct http_body *b, unsigned char c)
         return false;
     if (c == '\r') {
         b->state = CHUNK_SIZE_LF;
-        return true;
+        return !b->strict || !b->padded;
     }
     /* Old servers pad the size with blanks; whoever lets a client do so may see other chunks than the next.
      */
@@ -207,6 +207,8 @@ static bool size_octet(struct http_body *b, unsigned char c)
         return is_blank(c) && !b->strict;
     }
     b->state = CHUNK_EXTENSION;
+    if (b->strict)
+        b->padded = is_blank(c);
     return is_text(c);
 }
 

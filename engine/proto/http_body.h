@@ -15,8 +15,8 @@ struct http_body {
     enum http_body_kind kind;
     uint64_t left;  /* HTTP_BODY_LENGTH: octets to come; CHUNKED: of the present chunk */
     uint8_t state;  /* of the chunk framing */
-    bool strict;    /* of a request: chunk sizes may not be padded with blanks */
-    bool padded;    /* a chunk size was: http_body_tidy takes them out */
+    bool strict;    /* of a request: no blanks behind a chunk size, nor at the end of its line */
+    bool padded;    /* blanks are there: http_body_tidy removes those behind a size */
     uint16_t line;  /* octets of the present chunk-size line, bounded */
     uint32_t extra; /* octets of trailers so far, bounded */
     bool done;
@@ -36,8 +36,8 @@ MUST_CHECK enum parse http_body_of_response(struct http_body *ret, const struct 
 /** Advance over data: *ret_used octets of it belong to this body (framing octets included, to be passed on
  *  as they are). PARSE_OK when the body ends exactly there, PARSE_NEED_MORE when all of data was body (then
  *  *ret_used == len), PARSE_BAD for broken chunk framing: bare LF, junk after a size or a
- *  chunk, blanks behind a request's size, sizes of 2^62 and more, size lines over 4 KiB, trailers that are no
- * fields or over 16 KiB.
+ *  chunk, blanks behind a request's size or at the end of its line, sizes of 2^62 and more, size lines over 4
+ * KiB, trailers that are no fields or over 16 KiB.
  *  @see RFC 9112 7.1 */
 MUST_CHECK enum parse http_body_advance(struct http_body *b, const char *data, size_t len, size_t *ret_used);
 

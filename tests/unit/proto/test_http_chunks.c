@@ -324,10 +324,11 @@ static void test_padding_is_taken_out(void **state)
 /* Where two readers could see two chunks, no client's body goes on. */
 static void test_chunks_of_requests(void **state)
 {
-    static const char *const bad[] = {"1 \r\nx",  "1\t\r\nx", "1 ;a\r\nx", " 1\r\nx",   "+1\r\nx",
-                                      "0x1\r\nx", "1\nx",     "1;a\nx",    "1;\ra\r\nx"};
+    static const char *const bad[] = {"1 \r\nx",    "1\t\r\nx", "1 ;a\r\nx", " 1\r\nx",
+                                      "+1\r\nx",    "0x1\r\nx", "1\nx",      "1;a\nx",
+                                      "1;\ra\r\nx", "1; \r\nx", "1;a \r\nx", "0;a=b\t\r\n"};
     static const char *const good[] = {"1\r\nx\r\n0\r\n\r\n", "0001\r\nx\r\n000\r\n\r\n",
-                                       "1;a=b\r\nx\r\n0;c\r\n\r\n"};
+                                       "1;a=b\r\nx\r\n0;c\r\n\r\n", "1; a = \"b c\"\r\nx\r\n0\r\n\r\n"};
     struct http_head h;
     struct http_body fresh, b;
     size_t used;
