@@ -14,6 +14,15 @@ struct dns_asker {
     uint8_t key[IPV6_NETWORK + 1];
 };
 
+/* Whether the first half of an IPv6 address names no network: link-local clients share it, as mapped ones do.
+ */
+static bool names_no_network(const uint8_t *ip)
+{
+    static const uint8_t zero[IPV6_NETWORK];
+
+    return (ip[0] == 0xfe && (ip[1] & 0xc0) == 0x80) || memcmp(ip, zero, sizeof zero) == 0;
+}
+
 static void key_of(uint8_t ret[IPV6_NETWORK + 1], const struct addr *client)
 {
     size_t len;
@@ -21,6 +30,10 @@ static void key_of(uint8_t ret[IPV6_NETWORK + 1], const struct addr *client)
 
     memset(ret, 0, IPV6_NETWORK + 1);
     ret[0] = (uint8_t)len;
+    if (len > IPV6_NETWORK && names_no_network(ip)) {
+        ret[0]++; /* no other address has this key */
+        ip += IPV6_NETWORK;
+    }
     memcpy(ret + 1, ip, len < IPV6_NETWORK ? len : IPV6_NETWORK);
 }
 

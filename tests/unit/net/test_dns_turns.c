@@ -152,6 +152,20 @@ static void a_household_is_one_client(void **state)
     }
 }
 
+/* They have the first half of their addresses in common with all others. */
+static void each_link_local_client_has_turns_of_its_own(void **state)
+{
+    struct addr a;
+    size_t n = 0;
+    (void)state;
+    assert_int_equal(addr_parse_ip(&a, slice_str("fe80::1"), 1), 0);
+    for (; n < DNS_TURNS_CLIENT_MAX; n++)
+        assert_int_equal(dns_turns_take(&turns, &all[n], &a, on_turn), 1);
+    assert_int_equal(dns_turns_take(&turns, &all[n++], &a, on_turn), 0);
+    assert_int_equal(addr_parse_ip(&a, slice_str("fe80::2"), 1), 0);
+    assert_int_equal(dns_turns_take(&turns, &all[n++], &a, on_turn), 1);
+}
+
 int main(void)
 {
 #define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -161,6 +175,7 @@ int main(void)
         TEST(who_leaves_the_queue_is_not_called),
         TEST(a_queue_of_thousands_empties_at_once),
         TEST(a_household_is_one_client),
+        TEST(each_link_local_client_has_turns_of_its_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
