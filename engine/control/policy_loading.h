@@ -55,7 +55,7 @@ bool policy_loading_busy(const struct policy_loading *l);
 
 /** Load another file, or the same one with other parameters, or with NULL the same again.
  *  @param source   copied
- *  @param trigger  who asks, for the log: "signal", "file" or "control"; borrowed for good
+ *  @param trigger  who asks, for the log: "signal", "file" or "control"; must not be freed
  *  @param done     called once, perhaps before this returns; NULL for nobody */
 void policy_loading_ask(struct policy_loading *l, const struct policy_source *source, const char *trigger,
                         loading_done_fn *done, void *arg);

@@ -5,16 +5,6 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#include <sanitizer/asan_interface.h>
-#define FORGET_FRAMES() __asan_handle_no_return()
-#endif
-#endif
-#ifndef FORGET_FRAMES
-#define FORGET_FRAMES() ((void)0)
-#endif
-
 enum {
     ROOM = 256 * 1024,           /* for what holds a call: libc's, the unwinder's and a signal's frames */
     BELOW = 256 * 1024,          /* a frame that overruns the stack touches no further below its end */
@@ -55,7 +45,7 @@ void escape_unblock(void)
 {
     sigset_t set;
 
-    FORGET_FRAMES();
+    ESCAPE_FORGET_FRAMES();
     sigemptyset(&set);
     sigaddset(&set, SIGPROF);
     sigaddset(&set, SIGSEGV);

@@ -1,5 +1,6 @@
-/* Leaves a call into Lua wherever it is: from a signal handler, at the end of the C stack, from a panic. The
- * call's VM is then in an unknown state and must never be entered again (vm.c throws it away).
+/* Leaves a call into Lua wherever it is: from a signal handler, at the end of the C stack, from the VM's
+ * allocator, from a panic. The call's VM is then in an unknown state and must never be entered again (vm.c
+ * throws it away).
  *
  * A call may be left at any instruction but for three places, which hold locks that others need:
  * - functions of the engine that Lua calls, between escape_hold and escape_release;
@@ -16,6 +17,17 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
+
+/* The address sanitizer keeps note of frames, and must hear of a jump past them that it does not see. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#include <sanitizer/asan_interface.h>
+#define ESCAPE_FORGET_FRAMES() __asan_handle_no_return()
+#endif
+#endif
+#ifndef ESCAPE_FORGET_FRAMES
+#define ESCAPE_FORGET_FRAMES() ((void)0)
+#endif
 
 enum escape_cause {
     ESCAPE_STUCK = 1, /* it did not come back */

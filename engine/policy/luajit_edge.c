@@ -9,16 +9,6 @@
 #include <sys/types.h>
 #include <unwind.h>
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#include <sanitizer/asan_interface.h>
-#define FORGET_FRAMES() __asan_handle_no_return() /* as its own _Unwind_RaiseException would do */
-#endif
-#endif
-#ifndef FORGET_FRAMES
-#define FORGET_FRAMES() ((void)0)
-#endif
-
 /* The dynamic linker must find them, whatever the build hides or leaves out. */
 #define SEEN_BY_LUAJIT __attribute__((visibility("default"), used))
 
@@ -186,7 +176,7 @@ SEEN_BY_LUAJIT _Unwind_Reason_Code _Unwind_RaiseException(struct _Unwind_Excepti
         escape_want_room();
         escape_unwinding(true);
     }
-    FORGET_FRAMES();
+    ESCAPE_FORGET_FRAMES();
     _Unwind_Reason_Code code = real.raise(exception);
     if (within) /* nothing catches it; a raise that is caught does not return */
         escape_unwinding(false);

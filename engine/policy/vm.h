@@ -1,8 +1,9 @@
 /* A Lua VM with a memory cap, a time budget for each call, and the engine's Lua side (lua/steerway/host.lua)
  * in it.
  *
- * A call that does not come back, overruns the C stack, or panics is left where it is (escape.h), and the VM
- * is *abandoned*: it is thrown away at once and as a whole, and each further call fails. */
+ * A call that does not come back, overruns the C stack, is refused memory, or panics is left where it is
+ * (escape.h), and the VM is *abandoned*: it is thrown away at once and as a whole, and each further call
+ * fails. */
 #ifndef STEERWAY_POLICY_VM_H
 #define STEERWAY_POLICY_VM_H
 
