@@ -1,16 +1,10 @@
-#include "policy/script.h"
+#include "policy/script_internal.h"
 
 #include "base/clock.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-static const double BUDGET_DEFAULT_S = 0.05;
-
-_Static_assert((int)POLICY_ERROR_MAX >= (int)VM_ERROR_MAX, "a VM's error fits into a policy's");
 
 const char *script_entry_name(enum script_entry entry)
 {
@@ -30,7 +24,8 @@ const char *script_entry_name(enum script_entry entry)
     return names[entry];
 }
 
-/* --- loading -------------------------------------------------------------------------------------------- */
+/* --- the uplinks ------------------------------------------------------------------------------------------
+ */
 
 static void push_tags(lua_State *L, const struct uplink *u)
 {
@@ -53,282 +48,12 @@ static void tell_uplink(lua_State *L, struct uplink *u)
     lua_call(L, 6, 0);
 }
 
-/* Under vm_protected; argument: the script. */
-static int tell_new_uplinks(lua_State *L)
+int script_tell_new_uplinks(lua_State *L)
 {
     struct script *s = lua_touserdata(L, 1);
     for (; (size_t)s->known < s->uplinks->n; s->known++)
         tell_uplink(L, s->uplinks->items[s->known]);
     return 0;
-}
-
-struct load {
-    struct script *script;
-    const struct policy_options *options;
-};
-
-static void take_field(lua_State *L, const char *key, char *ret, size_t size)
-{
-    lua_getfield(L, -1, key);
-    const char *text = lua_tostring(L, -1);
-    (void)snprintf(ret, size, "%s", text ? text : "");
-    lua_pop(L, 1);
-}
-
-/* From the list on top of the stack. */
-static void take_unheeded(lua_State *L, struct script *s)
-{
-    size_t n = lua_objlen(L, -1);
-
-    for (s->n_unheeded = 0; s->n_unheeded < n && s->n_unheeded < POLICY_UNHEEDED_MAX; s->n_unheeded++) {
-        struct policy_unheeded *u = &s->unheeded[s->n_unheeded];
-        lua_rawgeti(L, -1, (int)s->n_unheeded + 1);
-        take_field(L, "setting", u->setting, sizeof u->setting);
-        take_field(L, "uplinks", u->uplinks, sizeof u->uplinks);
-        take_field(L, "hint", u->hint, sizeof u->hint);
-        lua_pop(L, 1);
-    }
-}
-
-/* Ids of uplinks whose quota ends by itself, as a set. */
-static void push_hard(lua_State *L, const struct uplink_set *set)
-{
-    lua_newtable(L);
-    for (size_t i = 0; i < set->n; i++) {
-        lua_pushboolean(L, set->items[i]->quota.plan.hard);
-        lua_rawseti(L, -2, set->items[i]->view.id);
-    }
-}
-
-/* Under vm_protected. Its results cannot be returned from there, so they are left in the registry, by their
- * number. */
-static int load(lua_State *L)
-{
-    const struct load *l = lua_touserdata(L, 1);
-    const struct policy_source *source = &l->options->source;
-
-    vm_push_host(L, "load");
-    lua_pushstring(L, source->file);
-    lua_createtable(L, 0, (int)source->n_params);
-    for (size_t i = 0; i < source->n_params; i++) {
-        lua_pushstring(L, source->params[i].value);
-        lua_setfield(L, -2, source->params[i].key);
-    }
-    push_hard(L, l->script->uplinks);
-    lua_call(L, 3, 3);
-    take_unheeded(L, l->script);
-    lua_pop(L, 1);
-    const char *name = lua_tostring(L, -1);
-    (void)snprintf(l->script->name, sizeof l->script->name, "%s", name ? name : "unnamed");
-    lua_pop(L, 1);
-    for (int i = SCRIPT_PICK; i < SCRIPT_ENTRIES; i++) {
-        lua_getfield(L, -1, script_entry_name((enum script_entry)i));
-        l->script->has[i] = lua_isfunction(L, -1);
-        lua_rawseti(L, LUA_REGISTRYINDEX, i);
-    }
-    return 0;
-}
-
-/* --- what one hands to the next ------------------------------------------------------------------------- */
-
-struct export
-{
-    struct script *script;
-    struct script_state *state;
-    bool no_memory;
-};
-
-/* Under vm_protected. */
-static int export(lua_State *L)
-{
-    struct export *e = lua_touserdata(L, 1);
-    size_t len;
-
-    lua_rawgeti(L, LUA_REGISTRYINDEX, SCRIPT_EXPORT);
-    lua_call(L, 0, 1);
-    const char *data = lua_tolstring(L, -1, &len);
-    if (!data)
-        return 0;
-    escape_hold();
-    char *copy = malloc(len + 1);
-    e->no_memory = !copy;
-    if (copy) {
-        memcpy(copy, data, len);
-        e->state->data = copy;
-        e->state->len = len;
-    }
-    escape_release();
-    return 0;
-}
-
-int script_export(struct script *s, struct script_state *ret, char *err)
-{
-    struct script_state state = {.data = NULL};
-    struct export e = {.script = s, .state = &state};
-
-    memcpy(state.name, s->name, sizeof state.name);
-    if (s->has[SCRIPT_EXPORT]) {
-        script_tick(s);
-        int rc = vm_protected(s->vm, export, &e, s->budget_s, err);
-        if (rc < 0) {
-            free(state.data);
-            return rc;
-        }
-        if (e.no_memory) {
-            (void)snprintf(err, POLICY_ERROR_MAX, "out of memory");
-            return -ENOMEM;
-        }
-    }
-    *ret = state;
-    return 0;
-}
-
-struct import {
-    const struct script_state *state;
-};
-
-/* Under vm_protected. */
-static int import(lua_State *L)
-{
-    const struct import *i = lua_touserdata(L, 1);
-
-    lua_rawgeti(L, LUA_REGISTRYINDEX, SCRIPT_IMPORT);
-    lua_pushlstring(L, i->state->data, i->state->len);
-    lua_call(L, 1, 0);
-    return 0;
-}
-
-static int run_import(struct script *s, const struct script_state *state, char *err)
-{
-    struct import i = {.state = state};
-    return vm_protected(s->vm, import, &i, s->budget_s, err);
-}
-
-/* --- picks on trial ------------------------------------------------------------------------------------- */
-
-static int try_pick(struct script *s, struct uplink *const *candidates, size_t n, bool is_domain, char *err)
-{
-    struct policy_conn conn = {
-        .host = is_domain ? "www.example.com" : "192.0.2.1",
-        .port = 443,
-        .is_domain = is_domain,
-        .proto = POLICY_SOCKS5,
-        .client = "192.0.2.2", /* nobody's (RFC 5737), so that nothing is kept of a real one */
-        .listener = "127.0.0.1:1080",
-        .attempt = 1,
-    };
-    enum frame_verdict verdict;
-    struct policy_choice choice;
-    char why[VM_ERROR_MAX];
-    int rc = script_pick(s, &conn, candidates, n, &verdict, &choice, why);
-    if (rc < 0)
-        (void)snprintf(err, POLICY_ERROR_MAX, "%.900s (in a pick on trial, for %s)", why, conn.host);
-    /* Whatever it tagged was no connection. */
-    if (rc == 0 && s->frame.n_tags > 0) {
-        script_begin(s, &conn);
-        rc = script_run(s, SCRIPT_FORGET, err);
-        script_end(s);
-    }
-    return rc;
-}
-
-/* A mistake in pick shows at load, when someone is looking. */
-static int try_picks(struct script *s, char *err)
-{
-    struct uplink *candidates[UPLINK_MAX];
-    size_t n = 0;
-    for (size_t i = 0; i < s->uplinks->n; i++)
-        if (s->uplinks->items[i]->view.up)
-            candidates[n++] = s->uplinks->items[i];
-    if (n == 0)
-        for (; n < s->uplinks->n; n++)
-            candidates[n] = s->uplinks->items[n];
-    if (n == 0)
-        return 0;
-    int rc = try_pick(s, candidates, n, true, err);
-    return rc < 0 ? rc : try_pick(s, candidates, n, false, err);
-}
-
-static int fill(struct script *s, const struct policy_options *options, char *err)
-{
-    struct load l = {.script = s, .options = options};
-
-    script_tick(s);
-    int rc = vm_protected(s->vm, tell_new_uplinks, s, s->budget_s, err);
-    if (rc == 0)
-        rc = vm_protected(s->vm, load, &l, s->budget_s, err);
-    if (rc < 0)
-        return rc;
-    for (int i = SCRIPT_PICK; i < SCRIPT_ENTRIES; i++)
-        lua_rawgeti(s->vm->L, LUA_REGISTRYINDEX, i);
-    return 0;
-}
-
-/* An error may have been raised without a place. */
-static void name_file(const char *file, char err[static POLICY_ERROR_MAX])
-{
-    char text[POLICY_ERROR_MAX];
-
-    if (strstr(err, file))
-        return;
-    (void)snprintf(text, sizeof text, "%s", err);
-    (void)snprintf(err, POLICY_ERROR_MAX, "%.255s: %.700s", file, text);
-}
-
-int script_load(struct script **ret, const struct policy_options *options, struct vm_metrics *metrics,
-                struct vm_files *files, struct lists *lists, uint32_t generation,
-                const struct script_state *state, char *err)
-{
-    struct script *s = calloc(1, sizeof *s);
-    if (!s) {
-        (void)snprintf(err, POLICY_ERROR_MAX, "out of memory");
-        return -ENOMEM;
-    }
-    s->uplinks = options->uplinks;
-    s->env = &options->env;
-    s->budget_s = options->budget_s > 0 ? options->budget_s : BUDGET_DEFAULT_S;
-    s->frame.next_timer = INFINITY;
-    const struct vm_options vm = {.lua_dir = options->lua_dir,
-                                  .memory_max = options->memory_max,
-                                  .frame = &s->frame,
-                                  .file = options->source.file,
-                                  .generation = generation,
-                                  .seed = options->seed,
-                                  .metrics = metrics,
-                                  .files = files,
-                                  .lists = lists,
-                                  .list_use = &s->lists};
-    int rc = vm_new(&s->vm, &vm, err);
-    if (rc == 0)
-        rc = fill(s, options, err);
-    if (lists->n_wanted > 0) {
-        script_free(s);
-        return -EAGAIN;
-    }
-    if (rc == 0)
-        s->vm->lists = NULL; /* from now on there is nobody to read another one */
-    if (rc == 0 && state && state->data && s->has[SCRIPT_IMPORT] && strcmp(state->name, s->name) == 0)
-        rc = run_import(s, state, err);
-    if (rc == 0 && s->has[SCRIPT_SELFTEST])
-        rc = script_run(s, SCRIPT_SELFTEST, err);
-    if (rc == 0)
-        rc = try_picks(s, err);
-    if (rc < 0) {
-        name_file(options->source.file, err);
-        script_free(s);
-        return rc;
-    }
-    *ret = s;
-    return 0;
-}
-
-void script_free(struct script *s)
-{
-    if (!s)
-        return;
-    vm_free(s->vm);
-    list_use_done(&s->lists);
-    free(s);
 }
 
 /* --- calls ---------------------------------------------------------------------------------------------- */
@@ -387,7 +112,7 @@ void script_end(struct script *s)
 static int call(struct script *s, enum script_entry entry, int nresults, char *err)
 {
     if ((size_t)s->known < s->uplinks->n) {
-        int rc = vm_protected(s->vm, tell_new_uplinks, s, s->budget_s, err);
+        int rc = vm_protected(s->vm, script_tell_new_uplinks, s, s->budget_s, err);
         if (rc < 0)
             return rc;
     }

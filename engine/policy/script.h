@@ -1,4 +1,6 @@
-/* One policy file, loaded into a VM of its own. A reload makes a new one and throws the old one away. */
+/* One policy file, loaded into a VM of its own. A reload makes a new one and throws the old one away.
+ *
+ * script_load.c has the load, script_state.c what one policy hands to the next, script.c the calls. */
 #ifndef STEERWAY_POLICY_SCRIPT_H
 #define STEERWAY_POLICY_SCRIPT_H
 
