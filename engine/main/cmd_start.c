@@ -5,11 +5,13 @@
 #include "main/app.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 
 /* Most names fit; with longer ones, such as IPv6 addresses, the columns are wider. */
 enum { NAME_COLUMNS = 12 };
+enum { LARGE_BLOCK = 1 << 20 }; /* bytes */
 
 /* Where a client on this machine finds it: a listener on every address is reached by loopback, too. */
 static struct addr reachable(const struct addr *listening)
@@ -183,11 +185,20 @@ static int start(struct config *config, const struct paths *paths, const struct 
     return r;
 }
 
+/* A long list is built on a thread, and freed by the loop when the next one takes its place. glibc would let
+ * its limit for mappings of their own grow to 32 MiB, and keep such blocks in the thread's arena: after some
+ * reloads of a million names that held twice the memory of the list. */
+static void keep_large_blocks_apart(void)
+{
+    (void)mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK);
+}
+
 static int run(struct config *config, const struct paths *paths)
 {
     char err[CONFIG_ERROR_MAX];
     struct machine m;
 
+    keep_large_blocks_apart();
     log_setup(config->log_level, config->log_format);
     int r = machine_read(&m);
     if (r < 0)

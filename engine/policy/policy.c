@@ -89,29 +89,51 @@ static int no_memory(char *err)
 
 /* --- from birth to death -------------------------------------------------------------------------------- */
 
-/* One try at a load. -EAGAIN: lists are to be read, and it is to be tried again. */
-static int try_load(struct policy *p, struct script **ret, struct vm_files *files,
-                    const struct script_state *state, char *err)
+/* The first half of a load. -EAGAIN: lists are to be read, and it is to be tried again. */
+static int try_load(struct policy *p, struct script **ret, struct vm_files *files, char *err)
 {
+    const struct script_room room = {
+        .metrics = &p->metrics, .files = files, .lists = &p->lists, .said = &p->said};
+
     lists_take(&p->lists);
     vm_files_done(files);
-    int rc = script_load(ret, &p->options, &p->metrics, files, &p->lists, p->generation + 1, state, err);
-    if (rc != -EAGAIN || ++p->loads < LOADS_MAX)
+    held_log_drop(&p->said);
+    int rc = script_load(ret, &p->options, &room, p->generation + 1, err);
+    if (rc != -EAGAIN)
+        return rc;
+    held_log_drop(&p->said); /* this run comes to nothing, and the next one says the same */
+    if (++p->loads < LOADS_MAX)
         return rc;
     (void)snprintf(err, POLICY_ERROR_MAX, "%.500s: it asks for another list each time that it is loaded",
                    p->options.source.file);
     return -ELOOP;
 }
 
+/* The second half. Frees the script where it fails. */
+static int prove(struct policy *p, struct script *s, const struct script_state *state, char *err)
+{
+    int rc = script_prove(s, &p->options, state, err);
+
+    if (rc < 0)
+        script_free(s);
+    return rc;
+}
+
 static int first_load(struct policy *p, char *err)
 {
+    struct script *s;
     int rc;
 
     policy_change_begin(p);
-    while ((rc = try_load(p, &p->script, &p->files, NULL, err)) == -EAGAIN) {
+    while ((rc = try_load(p, &s, &p->files, err)) == -EAGAIN) {
         p->metrics.n = 0;
         policy_lists_read(p, NULL);
     }
+    if (rc == 0)
+        rc = prove(p, s, NULL, err);
+    if (rc == 0)
+        p->script = s;
+    held_log_flush(&p->said, 1);
     policy_change_end(p);
     return rc;
 }
@@ -142,6 +164,7 @@ void policy_free(struct policy *p)
     script_free(p->script);
     vm_files_done(&p->files);
     vm_files_done(&p->tried);
+    held_log_drop(&p->said);
     lists_done(&p->lists);
     options_done(&p->options);
     free(p);
@@ -188,29 +211,44 @@ static void replace(struct policy *p, struct script *fresh)
     policy_rewake(p);
 }
 
-/* One try. */
-static int change(struct policy *p, const struct policy_source *source, char *err)
+/* The old one's export is asked for once in a load, and not by a run that is thrown away.
+ * @return 0 with the script that may serve, or negative errno: then there is none */
+static int hand_over(struct policy *p, struct script **script, const struct vm_metrics *before, char *err)
 {
-    struct policy_source next, before = p->options.source;
     struct script_state state;
-    struct script *fresh;
+    char without[POLICY_ERROR_MAX];
 
-    if (policy_source_copy(&next, source) < 0)
-        return no_memory(err);
     take_state(p, &state);
-    p->options.source = next;
-    const struct vm_metrics metrics = p->metrics;
-    int rc = try_load(p, &fresh, &p->tried, &state, err);
+    int rc = prove(p, *script, &state, err);
     if ((rc == -ETIME || rc == -ENOMEM) && state.data) {
         /* It may be what was handed over that is too much; and that must not stand in the way for ever. */
-        char without[POLICY_ERROR_MAX];
-        p->metrics = metrics;
-        if (try_load(p, &fresh, &p->tried, NULL, without) == 0) {
+        p->metrics = *before;
+        int again = try_load(p, script, &p->tried, without);
+        if (again == 0)
+            again = prove(p, *script, NULL, without);
+        if (again == 0) {
             log_without_state(p, err);
             rc = 0;
         }
     }
     free(state.data);
+    return rc;
+}
+
+/* One try. */
+static int change(struct policy *p, const struct policy_source *source, char *err)
+{
+    struct policy_source next, before = p->options.source;
+    struct script *fresh;
+
+    if (policy_source_copy(&next, source) < 0)
+        return no_memory(err);
+    p->options.source = next;
+    const struct vm_metrics metrics = p->metrics;
+    int rc = try_load(p, &fresh, &p->tried, err);
+    if (rc == 0)
+        rc = hand_over(p, &fresh, &metrics, err);
+    held_log_flush(&p->said, p->generation + 1);
     if (rc < 0) {
         p->metrics = metrics; /* the old one holds pointers to its numbers; they are where they were */
         p->options.source = before;
@@ -278,10 +316,14 @@ int policy_rehearse(struct policy *p, char *err)
 
     policy_change_begin(p);
     if (rc == 0)
-        while ((rc = try_load(p, &fresh, &p->tried, &state, err)) == -EAGAIN)
+        while ((rc = try_load(p, &fresh, &p->tried, err)) == -EAGAIN)
             policy_lists_read(p, NULL);
+    if (rc == 0)
+        rc = prove(p, fresh, &state, err);
+    if (rc == 0)
+        script_free(fresh);
+    held_log_flush(&p->said, p->generation + 1);
     policy_change_end(p);
-    script_free(fresh);
     free(state.data);
     p->metrics = metrics;
     return rc;

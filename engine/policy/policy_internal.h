@@ -14,7 +14,8 @@ struct policy {
     struct vm_files files; /* of the script that serves */
     struct vm_files tried; /* of the last load, if it was refused */
     struct lists lists;
-    int loads; /* tries of the load under way */
+    struct held_log said; /* by the script that is being loaded */
+    int loads;            /* tries of the load under way */
     uint32_t generation;
     uint64_t picks, errors;
     double wake_at;                    /* what env was told last */

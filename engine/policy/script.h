@@ -46,16 +46,26 @@ struct script_state {
     char name[64];
 };
 
-/** The whole pipeline: sandbox, compile, check, new(ctx), import, selftest, picks on trial.
- *  @param options  must outlive the script, as metrics and files must
- *  @param files    empty; filled with what was read, on failure too
+/** What outlives a script and is filled while it is loaded. */
+struct script_room {
+    struct vm_metrics *metrics;
+    struct vm_files *files; /* empty; filled with what was read, on failure too */
+    struct lists *lists;    /* those that were read; filled with what is wanted (lists.h) */
+    struct held_log *said;  /* filled with what it says until it is proven, on failure too */
+};
+
+/** The first half: sandbox, compile, check, new(ctx).
+ *  @param options  must outlive the script, as what room points to must
  *  @param generation  told where the policy logs
- *  @param lists    those that were read; filled with what is wanted (lists.h)
- *  @param state    of its predecessor, imported when it bears the same name; NULL for none
  *  @return 0; -EAGAIN: lists are wanted; or another negative errno with one line in err (POLICY_ERROR_MAX) */
 MUST_CHECK int script_load(struct script **ret, const struct policy_options *options,
-                           struct vm_metrics *metrics, struct vm_files *files, struct lists *lists,
-                           uint32_t generation, const struct script_state *state, char *err);
+                           const struct script_room *room, uint32_t generation, char *err);
+/** The second half: import, selftest, picks on trial. Then it may serve. Once it has failed there is nothing
+ * but script_free.
+ *  @param state    of its predecessor, imported when it bears the same name; NULL for none
+ *  @return 0, or negative errno with one line in err */
+MUST_CHECK int script_prove(struct script *s, const struct policy_options *options,
+                            const struct script_state *state, char *err);
 void script_free(struct script *s);
 
 /** @param ret  data is the caller's to free; NULL when the policy exports nothing

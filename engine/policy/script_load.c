@@ -10,8 +10,7 @@ static const double BUDGET_DEFAULT_S = 0.05;
 
 _Static_assert((int)POLICY_ERROR_MAX >= (int)VM_ERROR_MAX, "a VM's error fits into a policy's");
 
-/* --- what the policy is ------------------------------------------------------------------------------------
- */
+/* --- what the policy is --------------------------------------------------------------------------------- */
 
 struct load {
     struct script *script;
@@ -125,8 +124,7 @@ static int try_picks(struct script *s, char *err)
     return rc < 0 ? rc : try_pick(s, candidates, n, false, err);
 }
 
-/* --- the whole pipeline ------------------------------------------------------------------------------------
- */
+/* --- both halves ---------------------------------------------------------------------------------------- */
 
 static int fill(struct script *s, const struct policy_options *options, char *err)
 {
@@ -154,9 +152,8 @@ static void name_file(const char *file, char err[static POLICY_ERROR_MAX])
     (void)snprintf(err, POLICY_ERROR_MAX, "%.255s: %.700s", file, text);
 }
 
-int script_load(struct script **ret, const struct policy_options *options, struct vm_metrics *metrics,
-                struct vm_files *files, struct lists *lists, uint32_t generation,
-                const struct script_state *state, char *err)
+int script_load(struct script **ret, const struct policy_options *options, const struct script_room *room,
+                uint32_t generation, char *err)
 {
     struct script *s = calloc(1, sizeof *s);
     if (!s) {
@@ -173,32 +170,43 @@ int script_load(struct script **ret, const struct policy_options *options, struc
                                   .file = options->source.file,
                                   .generation = generation,
                                   .seed = options->seed,
-                                  .metrics = metrics,
-                                  .files = files,
-                                  .lists = lists,
-                                  .list_use = &s->lists};
+                                  .metrics = room->metrics,
+                                  .files = room->files,
+                                  .lists = room->lists,
+                                  .list_use = &s->lists,
+                                  .said = room->said};
     int rc = vm_new(&s->vm, &vm, err);
     if (rc == 0)
         rc = fill(s, options, err);
-    if (lists->n_wanted > 0) {
+    if (room->lists->n_wanted > 0) {
         script_free(s);
         return -EAGAIN;
     }
-    if (rc == 0)
-        s->vm->lists = NULL; /* from now on there is nobody to read another one */
-    if (rc == 0 && state && state->data && s->has[SCRIPT_IMPORT] && strcmp(state->name, s->name) == 0)
-        rc = script_import(s, state, err);
-    if (rc == 0 && s->has[SCRIPT_SELFTEST])
-        rc = script_run(s, SCRIPT_SELFTEST, err);
-    if (rc == 0)
-        rc = try_picks(s, err);
     if (rc < 0) {
         name_file(options->source.file, err);
         script_free(s);
         return rc;
     }
+    s->vm->lists = NULL; /* from now on there is nobody to read another one */
     *ret = s;
     return 0;
+}
+
+int script_prove(struct script *s, const struct policy_options *options, const struct script_state *state,
+                 char *err)
+{
+    int rc = 0;
+
+    if (state && state->data && s->has[SCRIPT_IMPORT] && strcmp(state->name, s->name) == 0)
+        rc = script_import(s, state, err);
+    if (rc == 0 && s->has[SCRIPT_SELFTEST])
+        rc = script_run(s, SCRIPT_SELFTEST, err);
+    if (rc == 0)
+        rc = try_picks(s, err);
+    if (rc < 0)
+        name_file(options->source.file, err);
+    s->vm->said = NULL; /* from now on it speaks for itself */
+    return rc;
 }
 
 void script_free(struct script *s)

@@ -220,6 +220,7 @@ int vm_new(struct vm **ret, const struct vm_options *options, char *err)
     vm->files = options->files;
     vm->lists = options->lists;
     vm->list_use = options->list_use;
+    vm->said = options->said;
     int rc = prepare(vm, options, cap, err);
     if (rc < 0)
         goto fail;

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "policy/arena.h"
 #include "policy/frame.h"
+#include "policy/held_log.h"
 #include "policy/lists.h"
 #include "policy/policy.h"
 #include "policy/watchdog.h"
@@ -46,6 +47,7 @@ struct vm_options {
     struct vm_files *files;     /* likewise */
     struct lists *lists;        /* used during the load; NULL for none */
     struct list_use *list_use;  /* of this VM, whose sets it reads until it is freed; NULL for none */
+    struct held_log *said;      /* where what the policy logs is held back; NULL: it is logged at once */
 };
 
 struct vm {
@@ -63,6 +65,7 @@ struct vm {
     struct vm_files *files;
     struct lists *lists; /* NULL once it is loaded */
     struct list_use *list_use;
+    struct held_log *said; /* NULL once it is loaded */
 };
 
 /** Make a VM and load host.lua into it.

@@ -125,23 +125,16 @@ int vm_service_log(lua_State *L)
     size_t len;
     const char *text = luaL_checklstring(L, 2, &len);
     uint32_t hidden;
-    /* This load comes to nothing, and the next one says the same. */
-    if (vm->lists && vm->lists->n_wanted > 0)
-        return 0;
     if (!log_limit_pass(&vm->says, clock_now_s(), LINES_PER_WINDOW, &hidden))
         return 0;
-    struct log_line line;
+    enum log_level at = strcmp(level, "error") == 0  ? LOG_ERROR
+                        : strcmp(level, "warn") == 0 ? LOG_WARN
+                                                     : LOG_INFO;
     escape_hold();
-    log_begin(&line,
-              strcmp(level, "error") == 0  ? LOG_ERROR
-              : strcmp(level, "warn") == 0 ? LOG_WARN
-                                           : LOG_INFO,
-              "policy says");
-    log_slice(&line, "text", slice_of(text, len));
-    log_u64(&line, "generation", vm->generation);
-    if (hidden > 0)
-        log_u64(&line, "hidden", hidden);
-    log_end(&line);
+    if (vm->said)
+        held_log_add(vm->said, at, slice_of(text, len), vm->generation, hidden);
+    else
+        held_log_write(at, slice_of(text, len), vm->generation, hidden);
     escape_release();
     return 0;
 }

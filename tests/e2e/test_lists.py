@@ -59,6 +59,20 @@ def test_a_million_names_hold_nobody_up(start, web, tmp_path):
     assert again["ok"] and again["seconds"] < 1, "a list that is the same is not read again"
 
 
+def test_a_list_that_is_gone_gives_its_memory_back(start, tmp_path):
+    policy, names = tmp_path / "listed.lua", tmp_path / "big.txt"
+    policy.write_text(POLICY)
+    names.write_text("other.test\n")
+    proxy = start("--policy", policy, "wan1")
+    before, held = proxy.resident(), []
+    for n in (200_000, 230_000, 260_000, 290_000, 1):
+        write_names(names, n, "other.test")
+        assert proxy.ask("reload")["ok"]
+        held.append(proxy.resident() - before)
+    print("bytes more than before:", held)
+    assert held[-1] < 8 * 2**20 or SANITIZED
+
+
 def test_it_starts_with_lists_and_ends_amid_reading(start, web, tmp_path):
     policy, names = tmp_path / "listed.lua", tmp_path / "big.txt"
     policy.write_text(POLICY)

@@ -239,6 +239,63 @@ static void a_load_that_waits_for_lists_says_nothing(void **state)
     assert_int_equal(fixture_log_count(f, "ready true"), 1);
 }
 
+static void what_it_says_before_it_asks_for_a_list_is_said_once(void **state)
+{
+    struct fixture *f = *state;
+
+    write_text(f, "names.txt", "a.example\n");
+    FIXTURE_LOAD(f, PICK("ctx.log.info('begins') ctx.domains { file = 'names.txt' } ctx.log.warn('ends')",
+                         "return uplinks[1]"));
+    assert_int_equal(fixture_log_count(f, "info policy says text=begins generation=1"), 1);
+    assert_int_equal(fixture_log_count(f, "warn policy says text=ends generation=1"), 1);
+    write_text(f, "names.txt", "b.example\nc.example\n");
+    assert_int_equal(policy_reload(f->policy, f->err), 0);
+    assert_int_equal(fixture_log_count(f, "text=begins"), 2);
+    assert_int_equal(fixture_log_count(f, "text=begins generation=2"), 1);
+}
+
+static void what_a_refused_load_says_is_said(void **state)
+{
+    struct fixture *f = *state;
+
+    write_text(f, "names.txt", "a.example\n");
+    assert_true(fixture_load(f, PICK("ctx.log.info('begins') ctx.domains { file = 'names.txt' } error 'no'",
+                                     "return uplinks[1]")) < 0);
+    assert_int_equal(fixture_log_count(f, "text=begins"), 1);
+}
+
+/* The old policy's export may take long, and may count or log. */
+static void a_load_that_waits_for_lists_asks_for_no_export(void **state)
+{
+    static const char text[] = PICK("ctx.domains { file = 'names.txt' }",
+                                    "return uplinks[1] end, export = function() ctx.log.info 'exports'");
+    struct fixture *f = *state;
+
+    write_text(f, "names.txt", "a.example\n");
+    FIXTURE_LOAD(f, text);
+    for (size_t i = 1; i <= 3; i++) {
+        write_text(f, "names.txt", i % 2 ? "b.example\nc.example\n" : "d.example\n");
+        assert_int_equal(policy_reload(f->policy, f->err), 0);
+        assert_int_equal(fixture_log_count(f, "text=exports"), i);
+    }
+}
+
+/* Its import took too long, so it is loaded once more without. */
+static void a_load_that_is_repeated_says_it_once(void **state)
+{
+    static const char text[] =
+        "return { name = 'p', new = function(ctx) ctx.log.info 'begins' return {\n"
+        "pick = function(_, u) return u[1] end, export = function() return { 1 } end,\n"
+        "import = function() ctx.log.info 'imports' while true do end end } end }\n";
+    struct fixture *f = *state;
+
+    FIXTURE_LOAD(f, text);
+    assert_int_equal(policy_reload(f->policy, f->err), 0);
+    assert_int_equal(fixture_log_count(f, "text=begins"), 2);
+    assert_int_equal(fixture_log_count(f, "text=imports"), 0);
+    assert_int_equal(fixture_log_count(f, "the new one begins without"), 1);
+}
+
 static void reading_ends_early(void **state)
 {
     struct fixture *f = *state;
@@ -267,6 +324,10 @@ int main(void)
         TEST(lists_are_asked_for_at_load_alone),
         TEST(there_are_so_many_lists_and_no_more),
         TEST(a_load_that_waits_for_lists_says_nothing),
+        TEST(what_it_says_before_it_asks_for_a_list_is_said_once),
+        TEST(what_a_refused_load_says_is_said),
+        TEST(a_load_that_waits_for_lists_asks_for_no_export),
+        TEST(a_load_that_is_repeated_says_it_once),
         TEST(reading_ends_early),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
