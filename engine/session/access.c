@@ -42,14 +42,21 @@ static const struct access_user *find(const struct access *a, uint64_t hash)
     return found > 0 ? &a->users[found - 1] : NULL;
 }
 
+/* Make room for half as many users as there are slots. */
 static int grow(struct access *a)
 {
     size_t n = a->n_slots > 0 ? a->n_slots * 2 : SLOTS_MIN;
     int r = a->n_slots > 0 ? 0 : hash_key_make(&a->key);
-    uint32_t *slots = r == 0 ? calloc(n, sizeof *slots) : NULL;
 
+    if (r < 0)
+        return r;
+    struct access_user *users = reallocarray(a->users, n / 2, sizeof *users);
+    if (!users)
+        return -ENOMEM;
+    a->users = users;
+    uint32_t *slots = calloc(n, sizeof *slots);
     if (!slots)
-        return r < 0 ? r : -ENOMEM;
+        return -ENOMEM;
     free(a->slots);
     a->slots = slots;
     a->n_slots = n;
@@ -83,10 +90,6 @@ int access_add_user(struct access *a, struct slice user_pass)
     if (find(a, hash))
         return -EEXIST;
 
-    struct access_user *users = reallocarray(a->users, a->n_users + 1, sizeof *users);
-    if (!users)
-        return -ENOMEM;
-    a->users = users;
     struct access_user user = {
         .name = strndup(name.data, name.len), .pass = strndup(pass.data, pass.len), .hash = hash};
     if (!user.name || !user.pass) {

@@ -165,7 +165,8 @@ def test_advertisements_that_a_gateway_ignores(doctor, lab):
         assert (finding["uplink"], finding["id"], finding["severity"]) == ("wan2", "ra-ignored", "note")
         obey(finding["repair"])
         advertise(lab.wan2)
-        wait_for(lambda: "2001:db8:2:" in run_line("ip", "-6", "address", "show", "dev", "wan2", "scope", "global").text, "it has an address")
+        wait_for(lambda: "2001:db8:2:" in run_line("ip", "-6", "address", "show", "dev", "wan2", "scope", "global", "-tentative").text
+                 and run_line("ip", "-6", "route", "show", "default", "dev", "wan2").text, "it has an address and a router")
         answer = doctor(code=0)
         assert answer["findings"] == []
         assert answer["uplinks"][1]["facts"]["route"] == "packets leave by wan2 with IPv4 and IPv6"
@@ -357,7 +358,7 @@ def test_a_port_for_root(doctor):
 
 
 @pytest.mark.parametrize("plant, found", [
-    (lambda lab: lab.wan2.lose_carrier(), [("wan2", "carrier-none")]),
+    (lambda lab: lab.wan2.lose_carrier_and_wait(), [("wan2", "carrier-none")]),
     (lambda lab: lab.wan2.lose_addresses(), [("wan2", "address-none")]),
     (lambda lab: lab.wan2.remove(), [("wan2", "interface-missing")]),
     (lambda lab: lab.wan2.swallow_questions(), [("wan2", "names-dead")]),

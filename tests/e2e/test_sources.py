@@ -76,14 +76,18 @@ def test_temporary_addresses(start, lab, mirror):
     try:
         lab.home.sysctl("net.ipv6.conf.wan1.accept_dad", 0)
         sh(f"ip -6 address change {lab.wan1.addr6}/64 dev wan1 nodad mngtmpaddr valid_lft 86400 preferred_lft 80000")
-        shown = json.loads(sh("ip -j -6 address show dev wan1 scope global"))
-        temporary = [a["local"] for link in shown if link for a in link["addr_info"] if a.get("temporary")]
-        assert len(temporary) == 1, shown
-        assert seen_by(far, start("wan1")) == temporary[0]
+
+        def temporary_address():
+            shown = json.loads(sh("ip -j -6 address show dev wan1 scope global"))
+            ready = [a["local"] for link in shown if link for a in link["addr_info"] if a.get("temporary") and not a.get("tentative")]
+            return ready[0] if len(ready) == 1 else None
+
+        temporary = wait_for(temporary_address, "the kernel has made a temporary address, and finished its check for duplicates")
+        assert seen_by(far, start("wan1")) == temporary
         assert seen_by(far, start("wan1", "--ipv6-source", "stable")) == lab.wan1.addr6
         lab.home.sysctl(how, 0)
         assert seen_by(far, start("wan1")) == lab.wan1.addr6
-        assert seen_by(far, start("wan1", "--ipv6-source", "temporary")) == temporary[0]
+        assert seen_by(far, start("wan1", "--ipv6-source", "temporary")) == temporary
     finally:
         lab.home.sysctl(how, 0)
         sh("ip -6 address flush dev wan1 scope global")

@@ -1,7 +1,9 @@
 """A network with two routers to the internet, of which the household may have several interfaces."""
 
+import json
+
 from lab.netns import Netns
-from lab.run import sh
+from lab.run import sh, wait_for
 
 
 class Segment:
@@ -43,6 +45,11 @@ class Segment:
         sh(f"ip link set {name} up")
         sh(f"ip address add {address}/24 dev {name}")
         sh(f"ip route add default via 10.0.9.1 dev {name} metric {900 + len(self.links)}")
+        wait_for(lambda: self._forwards(name), f"the bridge forwards what {name} sends")
+
+    def _forwards(self, name):
+        port = json.loads(self.bridge.sh(f"bridge -j link show dev far_{name}"))
+        return port and port[0].get("state") == "forwarding" and "UP" == json.loads(sh(f"ip -j link show dev {name}"))[0]["operstate"]
 
     def passed(self):
         """Packets towards the internet, by each router."""

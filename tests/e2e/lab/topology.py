@@ -83,6 +83,11 @@ class Uplink:
         self.broken = True
         self.isp.sh(f"ip link set line{self.number} down")
 
+    def lose_carrier_and_wait(self):
+        """The same, and the household's kernel has noticed, which takes it up to a second."""
+        self.lose_carrier()
+        wait_for(lambda: self.home.link(self.name)["operstate"] != "UP", f"{self.name} has no carrier")
+
     def _block(self, rule):
         self.broken = True
         self.isp.nft(f"table inet block {{\nchain f {{ type filter hook forward priority 0; {rule}; }}\n}}")
