@@ -59,10 +59,16 @@ static void hold(bool holds)
 
 static void await_running(int n)
 {
+    struct timespec until;
+    int r = 0;
+    (void)clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += (time_t)PATIENCE_S;
     pthread_mutex_lock(&system_side.lock);
-    while (system_side.running != n)
-        pthread_cond_wait(&system_side.changed, &system_side.lock);
+    while (system_side.running != n && r == 0)
+        r = pthread_cond_timedwait(&system_side.changed, &system_side.lock, &until);
+    int running = system_side.running;
     pthread_mutex_unlock(&system_side.lock);
+    assert_int_equal(running, n);
 }
 
 static struct dns_system *sys;
@@ -84,6 +90,8 @@ static int close_with_system(void **state)
     resolver_free(m->resolver);
     m->resolver = NULL;
     dns_system_free(sys);
+    hold(false);
+    await_running(0); /* what goes on for nobody is not the next test's */
     return room_close(state);
 }
 
