@@ -63,7 +63,7 @@ static void log_cut(const struct uplink *u, size_t n)
 static void refresh(const struct machine_follow *f, struct uplink *u, const struct machine *m)
 {
     const struct egress before = u->egress;
-    bool was_up = u->view.up;
+    bool was_up = u->view.up, had_link = u->view.ipv4 || u->view.ipv6;
 
     uplink_refresh(u, m);
     if (was_up != u->view.up)
@@ -74,6 +74,8 @@ static void refresh(const struct machine_follow *f, struct uplink *u, const stru
         policy_uplink_changed(f->proxy->policy, u, u->view.up ? "up" : "down");
     else if (!egress_same_sources(&before, &u->egress))
         policy_uplink_changed(f->proxy->policy, u, "address");
+    if (had_link && !u->view.ipv4 && !u->view.ipv6)
+        proxy_lose_uplink(f->proxy, u);
 }
 
 /* --- links that come to serve ----------------------------------------------------------------------------

@@ -46,9 +46,17 @@ static const struct addr *source_for(const struct egress *e, const struct addr *
     bool four = addr_family(to) == AF_INET;
     const struct addr *source = four ? &e->source4 : &e->source6;
 
-    if (addr_family(source) == AF_UNSPEC || ((four ? e->floats4 : e->floats6) && addr_is_private(to)))
+    switch (four ? e->floats4 : e->floats6) {
+    case EGRESS_FLOATS:
         return NULL;
-    return source;
+    case EGRESS_FLOATS_IN_PRIVATE:
+        if (addr_is_private(to))
+            return NULL;
+        break;
+    case EGRESS_BOUND:
+        break;
+    }
+    return addr_family(source) == AF_UNSPEC ? NULL : source;
 }
 
 int egress_bind(const struct egress *e, int fd, const struct addr *to, int type)

@@ -15,12 +15,18 @@ enum egress_ipv6 {
     EGRESS_IPV6_STABLE,
 };
 
+/** For which destinations the kernel chooses the source address (source.h). */
+enum egress_floats {
+    EGRESS_BOUND,             /* for none */
+    EGRESS_FLOATS_IN_PRIVATE, /* private ones */
+    EGRESS_FLOATS,            /* all */
+};
+
 struct egress {
     char device[IFNAMSIZ]; /* "" for none */
     struct addr source4;   /* AF_UNSPEC: no source given for that family */
     struct addr source6;
-    /* For private destinations the kernel chooses among several sources (source.h). */
-    bool floats4, floats6;
+    enum egress_floats floats4, floats6;
     enum egress_ipv6 ipv6;
     uint32_t mark;   /* of its packets, for the machine's routing rules (SO_MARK); 0 for none */
     bool any4, any6; /* whether sockets of that family may be opened at all; both false: nothing can leave */

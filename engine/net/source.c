@@ -1,5 +1,6 @@
 #include "net/source.h"
 
+#include <linux/rtnetlink.h>
 #include <unistd.h>
 
 /* Packets that are not bound to an address. */
@@ -53,6 +54,19 @@ static bool find_by_route(const struct sender *s, struct addr *ret)
     return true;
 }
 
+/* Those of loopback and dummy links, but not 127.0.0.1 and ::1. */
+static bool has_address_of_no_line(const struct machine *m, int family)
+{
+    for (size_t i = 0; i < m->n_addrs; i++) {
+        const struct machine_addr *a = &m->addrs[i];
+        const struct machine_link *link = machine_link_by_index(m, a->link);
+        if (addr_family(&a->addr) == family && a->scope < RT_SCOPE_LINK && link &&
+            !machine_link_is_line(link))
+            return true;
+    }
+    return false;
+}
+
 static bool leads_out(const struct sender *s, const struct addr *source)
 {
     struct machine_packet p = {.to = &s->to, .source = source, .link = s->link->index, .mark = s->mark};
@@ -82,7 +96,8 @@ struct source source_choose(const struct machine *m, const struct machine_link *
     if (sender_init(&s, m) < 0)
         return found;
     if (find_by_route(&s, &found.addr)) {
-        found.floats = s.n_own > 1 || !is_own(&s, &found.addr);
+        bool several = s.n_own > 1 || !is_own(&s, &found.addr) || has_address_of_no_line(m, family);
+        found.floats = several ? EGRESS_FLOATS : EGRESS_FLOATS_IN_PRIVATE;
         return found;
     }
     if (s.n_own == 0)

@@ -300,6 +300,15 @@ void attempt_give_up(struct attempt *a)
     finish(a, names ? FAULT_DNS : FAULT_TIMEOUT, -1);
 }
 
+void attempt_lose_uplink(struct attempt *a)
+{
+    resolver_cancel(&a->query);
+    dial_cancel(&a->dial);
+    upstream_end(a);
+    a->dial = (struct dial){.loop = NULL}; /* how long it has waited does not count */
+    finish(a, FAULT_UNREACHABLE, -1);
+}
+
 void attempt_cancel(struct attempt *a)
 {
     a->running = false;

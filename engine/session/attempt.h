@@ -66,6 +66,10 @@ bool attempt_asks_uplink(const struct attempt *a);
  * own name servers are asked. */
 void attempt_give_up(struct attempt *a);
 
+/** Its uplink has lost its link or its addresses: end it, as nothing more can come of it. That tells nothing
+ * of the uplink's health. */
+void attempt_lose_uplink(struct attempt *a);
+
 /** Stop without a word, and give the lease back; harmless when it is not under way. */
 void attempt_cancel(struct attempt *a);
 

@@ -45,14 +45,18 @@ static bool is_over(const struct dead_lines *d, const struct uplink *u, int fami
 
 /* --- whose connections ---------------------------------------------------------------------------------- */
 
-/* Whether a connection by an upstream that may leave by any line leaves by this one. */
-static bool leaves_by(const struct session *s, const struct uplink *line)
+/* Whether a connection by an upstream that may leave by any line leaves by this one: from any address that
+ * its link has, or from that which its routes name. */
+static bool leaves_by(const struct machine *m, const struct session *s, const struct uplink *line)
 {
     struct addr own;
-    int link;
+    int bound;
 
-    return session_source(s, &own, &link) &&
-           (addr_same_ip(&own, &line->egress.source4) || addr_same_ip(&own, &line->egress.source6));
+    if (!session_source(s, &own, &bound))
+        return false;
+    const struct machine_link *link = machine_link_of_addr(m, &own);
+    return (link && strcmp(link->name, line->interface) == 0) || addr_same_ip(&own, &line->egress.source4) ||
+           addr_same_ip(&own, &line->egress.source6);
 }
 
 /* Whether an upstream is reached by a line that has been down for long. */
@@ -68,7 +72,8 @@ static bool leads_over_dead_line(const struct dead_lines *d, const struct uplink
     return false;
 }
 
-static bool is_on_dead_line(const struct dead_lines *d, const struct session *s, double now)
+static bool is_on_dead_line(const struct dead_lines *d, const struct machine *m, const struct session *s,
+                            double now)
 {
     const struct uplink_set *set = d->proxy->uplinks;
     const struct uplink *u = s->outbound->lease.uplink;
@@ -77,7 +82,8 @@ static bool is_on_dead_line(const struct dead_lines *d, const struct session *s,
     if (is_over(d, u, family, now) || leads_over_dead_line(d, u, family, now))
         return true;
     for (size_t i = 0; u->upstream && !u->interface[0] && i < set->n; i++)
-        if (!set->items[i]->upstream && is_over(d, set->items[i], family, now) && leaves_by(s, set->items[i]))
+        if (!set->items[i]->upstream && is_over(d, set->items[i], family, now) &&
+            leaves_by(m, s, set->items[i]))
             return true;
     return false;
 }
@@ -112,14 +118,17 @@ static void log_cut(const struct uplink *u, size_t n)
 /* @return whether some had to be left */
 static bool cut(struct dead_lines *d, double now)
 {
+    struct machine m;
     struct proxy *p = d->proxy;
     size_t n[UPLINK_MAX] = {0};
     bool left = false;
 
+    if (machine_read_links(&m) < 0)
+        return true;
     LIST_EACH(&p->sessions, node, next) {
         struct session *s = container_of(node, struct session, node);
         if (s->is_cut || !s->outbound || !s->outbound->connected || !s->outbound->lease.uplink ||
-            !is_on_dead_line(d, s, now))
+            !is_on_dead_line(d, &m, s, now))
             continue;
         if (!has_elsewhere(d, s, now)) {
             left = true;
@@ -128,6 +137,7 @@ static bool cut(struct dead_lines *d, double now)
         n[s->outbound->lease.uplink->view.id - 1]++;
         session_cut(s);
     }
+    machine_done(&m);
     for (size_t i = 0; i < p->uplinks->n; i++)
         log_cut(p->uplinks->items[i], n[i]);
     return left;

@@ -1,5 +1,6 @@
 #include "session/proxy.h"
 
+#include "session/search.h"
 #include "session/session.h"
 
 #include "base/clock.h"
@@ -143,6 +144,16 @@ size_t proxy_cut(struct proxy *p, const struct uplink *u, const struct addr_chan
         n++;
     }
     return n;
+}
+
+void proxy_lose_uplink(struct proxy *p, const struct uplink *u)
+{
+    LIST_EACH(&p->sessions, node, next) {
+        struct session *s = container_of(node, struct session, node);
+        /* It is down, so that none of these begins another attempt by it. */
+        while (s->outbound && s->outbound->search && search_lose_uplink(s->outbound->search, u))
+            ;
+    }
 }
 
 void proxy_stop(struct proxy *p)

@@ -96,6 +96,10 @@ void proxy_drain(struct proxy *p);
  *  @return how many */
 size_t proxy_cut(struct proxy *p, const struct uplink *u, const struct addr_change *change);
 
+/** An uplink has lost its link or its addresses: what is trying to connect by it tries another one, or fails.
+ */
+void proxy_lose_uplink(struct proxy *p, const struct uplink *u);
+
 /** End every session now. */
 void proxy_stop(struct proxy *p);
 

@@ -168,6 +168,19 @@ static void on_hedge(struct ev_loop *loop, ev_timer *w, int revents)
     search_try_beside(s, &s->one);
 }
 
+bool search_lose_uplink(struct search *s, const struct uplink *u)
+{
+    struct racer *const both[] = {&s->one, s->another};
+
+    for (size_t i = 0; i < ARRAY_LEN(both); i++) {
+        if (!both[i] || !both[i]->attempt.running || both[i]->attempt.lease.uplink != u)
+            continue;
+        attempt_lose_uplink(&both[i]->attempt);
+        return true;
+    }
+    return false;
+}
+
 /* --- the beginning -------------------------------------------------------------------------------------- */
 
 static void go_direct(struct search *s)

@@ -13,6 +13,10 @@ MUST_CHECK int search_start(struct outbound *o);
 double search_hedge_after(const struct proxy_settings *settings, const struct policy_choice *choice,
                           const struct uplink *u);
 
+/** An uplink has lost its link or its addresses: an attempt by it fails at once. The search may be gone
+ * afterwards, and its outbound connection too. @return whether there was one */
+bool search_lose_uplink(struct search *s, const struct uplink *u);
+
 /** Stop without a word: whatever is under way is cancelled, and its leases are given back. NULL is let
  *  through. */
 void search_free(struct search *s);

@@ -17,6 +17,15 @@ from lab.segment import Segment
 from lab.topology import NAMES4, NAMES6, OPEN4, OPEN6, WEB4, WEB6, Lab
 from lab.web import WebServer
 
+FIRST = """return { name = "first", new = function()
+  return { pick = function(_, uplinks)
+    for _, name in ipairs { %s } do
+      for _, u in ipairs(uplinks) do if u.name == name then return u end end
+    end
+  end }
+end }
+"""
+
 ONLY = """return { name = "only", new = function()
   return { pick = function(_, uplinks)
     for _, u in ipairs(uplinks) do if u.name == "%s" then return u end end
@@ -134,6 +143,18 @@ def config(tmp_path):
         return path
 
     return write
+
+
+@pytest.fixture
+def first(tmp_path):
+    """Writes policies that take the first of these names that is a candidate, and else leave it to the default: first("wan1", "wan2")."""
+
+    def policy(*names):
+        path = tmp_path / f"first_{'_'.join(names)}.lua"
+        path.write_text(FIRST % ", ".join(f'"{name}"' for name in names))
+        return path
+
+    return policy
 
 
 @pytest.fixture

@@ -32,23 +32,6 @@ def pause():
     time.sleep(PAUSE_S or 6)
 
 
-@pytest.fixture
-def first(tmp_path):
-    """A policy that takes the first candidate of this list of names."""
-
-    def write(*names):
-        path = tmp_path / f"first_{'_'.join(names)}.lua"
-        words = ", ".join(f'"{name}"' for name in names)
-        path.write_text(f"""return {{ name = "first", new = function() return {{ pick = function(_, uplinks)
-          for _, name in ipairs {{ {words} }} do
-            for _, u in ipairs(uplinks) do if u.name == name then return u end end
-          end
-        end }} end }}""")
-        return path
-
-    return write
-
-
 # --- who acknowledges nothing ---
 
 

@@ -12,7 +12,7 @@ from lab.http import Client, HttpOrigin, get, response
 from lab.netns import Netns
 from lab.origin import Origin, echo, read_exactly
 from lab.run import run, sh, wait_for
-from lab.socks import socks5_connect
+from lab.socks import open_to, read_reply5, request5, socks5_connect
 from lab.topology import LAN_CLIENT, LAN_HOME, OPEN4
 
 SOON_S = 0.1  # in which what the kernel tells must have been heard
@@ -213,6 +213,28 @@ def test_a_carrier_that_flickers_costs_no_connection(start, lab, origin):
         lab.wan1.restore()
         tunnel.s.settimeout(10)
         assert read_exactly(tunnel.s, 12) == b"still there?"
+
+
+@pytest.mark.parametrize("loss", ["down", "lose_carrier", "lose_addresses", "remove"])
+@pytest.mark.parametrize("others", [True, False])
+def test_what_is_connecting_by_a_line_that_goes_does_not_wait_for_its_timeout(start, lab, origin, only, loss, others):
+    """It tries the next uplink, or fails; also where the line had several addresses, and the kernel would borrow another line's."""
+    server = origin(echo)
+    sh("ip address add 10.0.1.77/24 dev wan1")
+    lab.wan1.broken = True
+    proxy = start("--hedge", "0", "--dial-timeout", "300", "--policy", only("wan1"), "wan1", *(["wan2"] if others else []))
+    lab.wan1.swallow()
+    with open_to(proxy, 30) as c:
+        c.sendall(b"\x05\x01\x00" + request5(OPEN4, server.port))
+        assert read_exactly(c, 2) == b"\x05\x00"
+        wait_for(lambda: proxy.ask("uplinks")["uplinks"][0]["active"] == 1, "it is under way")
+        proxy.tell("policy", "round_robin")
+        getattr(lab.wan1, loss)()
+        assert read_reply5(c)[0] == (0 if others else 3)
+    (line,) = proxy.connections(1)
+    assert line["uplink"] == ("wan2" if others else "wan1"), line
+    told = {u["name"]: u for u in proxy.ask("uplinks")["uplinks"]}["wan1"]
+    assert (told["active"], told["failures"]) == (0, 1)
 
 
 def test_a_storm_of_changes_is_met_with_calm(start, lab, web):

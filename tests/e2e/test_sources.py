@@ -11,7 +11,7 @@ from lab.origin import read_all
 from lab.proxy import BINARY
 from lab.run import run, sh, wait_for
 from lab.socks import socks5_connect
-from lab.topology import NAMES4, OPEN4, OPEN6
+from lab.topology import MORE4, NAMES4, OPEN4, OPEN6
 
 
 @pytest.fixture
@@ -66,6 +66,20 @@ def test_the_source_of_a_route_is_heeded_as_soon_as_it_changes(start, lab, mirro
     finally:
         sh(f"ip route replace default via {lab.wan1.gateway4} dev wan1 metric 100")
         lab.wan1.restore()
+
+
+def test_each_destination_has_the_source_of_its_own_route(start, lab, mirror):
+    """From the first connection on: the kernel chooses, so no change of a route needs to be heard of."""
+    by_default, by_its_own = mirror(), mirror(MORE4)
+    sh("ip address add 10.0.1.77/24 dev wan1")
+    proxy = start("wan1")
+    sh(f"ip route add {MORE4} via {lab.wan1.gateway4} dev wan1 src 10.0.1.77")
+    try:
+        assert seen_by(by_default, proxy) == lab.wan1.addr4
+        assert seen_by(by_its_own, proxy) == "10.0.1.77"
+    finally:
+        sh(f"ip route del {MORE4} dev wan1")
+        lab.wan1.broken = True
 
 
 def test_temporary_addresses(start, lab, mirror):

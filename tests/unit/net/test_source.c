@@ -14,7 +14,7 @@ static struct source choose(const struct machine *m, int family)
     return choose_as(m, family, 0, EGRESS_IPV6_SYSTEM);
 }
 
-static void assert_source(struct source s, const char *expected, bool floats)
+static void assert_source(struct source s, const char *expected, enum egress_floats floats)
 {
     assert_ip(&s.addr, expected);
     assert_int_equal(s.floats, floats);
@@ -50,7 +50,7 @@ static void test_the_network_of_the_next_hop(void **state)
                    "addr add 192.168.50.2/24 dev fibre\n"
                    "addr add 10.0.1.2/24 dev fibre\n"
                    "route add default via 10.0.1.1 dev fibre\n");
-    assert_source(choose(&m, AF_INET), "10.0.1.2", true);
+    assert_source(choose(&m, AF_INET), "10.0.1.2", EGRESS_FLOATS);
     assert_leaves_from(choose(&m, AF_INET), "198.51.100.1", "10.0.1.2");
     /* The other network's own, for who is there. */
     assert_leaves_from(choose(&m, AF_INET), "192.168.50.9", "192.168.50.2");
@@ -65,9 +65,86 @@ static void test_the_source_of_the_route(void **state)
                    "addr add 10.0.1.4/24 dev fibre\n"
                    "route add default via 10.0.1.1 dev fibre src 10.0.1.4\n"
                    "route add 172.20.0.0/16 via 10.0.1.1 dev fibre src 10.0.1.3\n");
-    assert_source(choose(&m, AF_INET), "10.0.1.4", true);
+    assert_source(choose(&m, AF_INET), "10.0.1.4", EGRESS_FLOATS);
     assert_leaves_from(choose(&m, AF_INET), "203.0.113.1", "10.0.1.4");
     assert_leaves_from(choose(&m, AF_INET), "172.20.0.1", "10.0.1.3");
+    machine_done(&m);
+    (void)state;
+}
+
+/* Of the routes to a destination by the link, the longest prefix counts. */
+static void test_routes_of_their_own(void **state)
+{
+    static const struct {
+        const char *to, *from;
+    } cases[] = {
+        {"198.51.100.1", "10.0.1.2"},    {"203.0.113.1", "10.0.1.4"},   {"203.0.113.129", "10.0.1.3"},
+        {"203.0.113.200", "10.0.1.2"},   {"192.0.2.1", "192.168.50.2"}, {"192.168.50.9", "192.168.50.2"},
+        {"198.18.0.1", "192.168.50.66"},
+    };
+    struct machine m;
+    lines_read(&m, "addr add 10.0.1.3/24 dev fibre\n"
+                   "addr add 10.0.1.4/24 dev fibre\n"
+                   "addr add 192.168.50.2/24 dev fibre\n"
+                   "addr add 192.168.50.66/32 dev fibre\n"
+                   "route add default via 10.0.1.1 dev fibre\n"
+                   "route add 203.0.113.0/24 via 10.0.1.1 dev fibre src 10.0.1.4\n"
+                   "route add 203.0.113.128/25 via 10.0.1.1 dev fibre src 10.0.1.3\n"
+                   "route add 203.0.113.200 via 10.0.1.1 dev fibre\n"
+                   "route add 192.0.2.0/24 via 192.168.50.1 dev fibre\n"
+                   "route add 198.18.0.0/15 dev fibre src 192.168.50.66\n"
+                   "route add 198.51.100.1 via 10.0.2.1 dev lte\n"); /* is not asked */
+    struct source s = choose(&m, AF_INET);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+        assert_leaves_from(s, cases[i].to, cases[i].from);
+    /* One that comes, and one that goes, count at once. */
+    netns_ip("route add 198.51.100.0/24 via 10.0.1.1 dev fibre src 10.0.1.3\n"
+             "route del 203.0.113.128/25\n");
+    assert_leaves_from(s, "198.51.100.1", "10.0.1.3");
+    assert_leaves_from(s, "203.0.113.129", "10.0.1.4");
+    machine_done(&m);
+    (void)state;
+}
+
+static void test_routes_that_name_an_address_of_no_line(void **state)
+{
+    struct machine m;
+    lines_read(&m, "addr add 10.255.0.1/32 dev lo\n"
+                   "route add default via 10.0.1.1 dev fibre\n"
+                   "route add 203.0.113.0/24 via 10.0.1.1 dev fibre src 10.255.0.1\n");
+    assert_source(choose(&m, AF_INET), "10.0.1.2", EGRESS_FLOATS);
+    assert_leaves_from(choose(&m, AF_INET), "198.51.100.1", "10.0.1.2");
+    assert_leaves_from(choose(&m, AF_INET), "203.0.113.1", "10.255.0.1");
+    machine_done(&m);
+    (void)state;
+}
+
+/* A tunnel between two sites takes what comes from one's network for the other's. */
+static void test_routes_that_name_another_links_address(void **state)
+{
+    struct machine m;
+    lines_read(&m, "route add default via 10.0.1.1 dev fibre\n"
+                   "route add 172.20.0.0/16 via 10.0.1.1 dev fibre src 10.0.3.2\n");
+    assert_source(choose(&m, AF_INET), "10.0.1.2", EGRESS_FLOATS_IN_PRIVATE);
+    assert_leaves_from(choose(&m, AF_INET), "198.51.100.1", "10.0.1.2");
+    assert_leaves_from(choose(&m, AF_INET), "172.20.0.1", "10.0.3.2");
+    assert_leaves_from(choose(&m, AF_INET), "172.21.0.1", "10.0.1.2");
+    machine_done(&m);
+    (void)state;
+}
+
+/* The far end of a point-to-point line is no network, and several such addresses can stand on it. */
+static void test_point_to_point(void **state)
+{
+    struct machine m;
+    lines_read(&m, "addr flush dev fibre\n"
+                   "addr add 10.9.0.2 peer 10.9.0.1/32 dev fibre\n"
+                   "addr add 10.8.0.2 peer 10.8.0.1/32 dev fibre\n"
+                   "route add default dev fibre\n"
+                   "route add 203.0.113.0/24 via 10.8.0.1 dev fibre\n");
+    assert_source(choose(&m, AF_INET), "10.9.0.2", EGRESS_FLOATS);
+    assert_leaves_from(choose(&m, AF_INET), "198.51.100.1", "10.9.0.2");
+    assert_leaves_from(choose(&m, AF_INET), "203.0.113.1", "10.8.0.2");
     machine_done(&m);
     (void)state;
 }
@@ -80,7 +157,7 @@ static void test_an_address_of_the_machine(void **state)
     lines_read(&m, "addr add 10.255.0.1/32 dev lo\n"
                    "addr flush dev fibre scope global\n"
                    "route add default dev fibre src 10.255.0.1\n");
-    assert_source(choose(&m, AF_INET), "10.255.0.1", true);
+    assert_source(choose(&m, AF_INET), "10.255.0.1", EGRESS_FLOATS);
     machine_done(&m);
     netns_ip("route replace default dev fibre\n");
     assert_int_equal(machine_read(&m), 0);
@@ -96,7 +173,7 @@ static void test_rules_by_source(void **state)
                    "route add default via 10.0.2.1 dev lte\n"
                    "rule add from 10.0.1.3 table 101\n"
                    "route add default via 10.0.1.1 dev fibre table 101\n");
-    assert_source(choose(&m, AF_INET), "10.0.1.3", false);
+    assert_source(choose(&m, AF_INET), "10.0.1.3", EGRESS_BOUND);
     machine_done(&m);
     (void)state;
 }
@@ -108,8 +185,8 @@ static void test_marked_packets(void **state)
                    "route add default via 10.0.1.1 dev fibre\n"
                    "rule add fwmark 7 table 107\n"
                    "route add default via 192.168.50.1 dev fibre table 107\n");
-    assert_source(choose(&m, AF_INET), "10.0.1.2", true);
-    assert_source(choose_as(&m, AF_INET, 7, EGRESS_IPV6_SYSTEM), "192.168.50.2", true);
+    assert_source(choose(&m, AF_INET), "10.0.1.2", EGRESS_FLOATS);
+    assert_source(choose_as(&m, AF_INET, 7, EGRESS_IPV6_SYSTEM), "192.168.50.2", EGRESS_FLOATS);
     machine_done(&m);
     (void)state;
 }
@@ -121,7 +198,7 @@ static void test_link_scope_before_another_links(void **state)
     lines_read(&m, "addr flush dev fibre\n"
                    "addr add 169.254.7.7/16 dev fibre scope link\n"
                    "route add default via 169.254.7.1 dev fibre\n");
-    assert_source(choose(&m, AF_INET), "169.254.7.7", false);
+    assert_source(choose(&m, AF_INET), "169.254.7.7", EGRESS_BOUND);
     machine_done(&m);
     (void)state;
 }
@@ -130,7 +207,7 @@ static void test_without_a_route(void **state)
 {
     struct machine m;
     lines_read(&m, "route add default via 10.0.2.1 dev lte\n");
-    assert_source(choose(&m, AF_INET), "10.0.1.2", false);
+    assert_source(choose(&m, AF_INET), "10.0.1.2", EGRESS_BOUND);
     assert_int_equal(family_of(choose(&m, AF_INET6)), AF_UNSPEC);
     machine_done(&m);
     (void)state;
@@ -147,7 +224,7 @@ static void test_unique_local_for_unique_local(void **state)
     if (!lines_read6(&m, "addr add fd00:1::2/64 dev fibre nodad\n"))
         return;
     netns_ip6(ROUTES6);
-    assert_source(choose(&m, AF_INET6), "2001:db8:1::2", true);
+    assert_source(choose(&m, AF_INET6), "2001:db8:1::2", EGRESS_FLOATS);
     assert_leaves_from(choose(&m, AF_INET6), "2001:db8:99::1", "2001:db8:1::2");
     assert_leaves_from(choose(&m, AF_INET6), "fd00:99::1", "fd00:1::2");
     machine_done(&m);
@@ -161,12 +238,12 @@ static void test_deprecated_before_another_links(void **state)
     if (!lines_read6(&m, "addr change 2001:db8:1::2/64 dev fibre nodad preferred_lft 0\n"))
         return;
     netns_ip6(ROUTES6);
-    assert_source(choose(&m, AF_INET6), "2001:db8:1::2", false);
+    assert_source(choose(&m, AF_INET6), "2001:db8:1::2", EGRESS_BOUND);
     assert_leaves_from(choose(&m, AF_INET6), "2001:db8:99::1", "2001:db8:1::2");
     netns_ip("addr add 2001:db8:1::3/64 dev fibre nodad\n");
     machine_done(&m);
     assert_int_equal(machine_read(&m), 0);
-    assert_source(choose(&m, AF_INET6), "2001:db8:1::3", true);
+    assert_source(choose(&m, AF_INET6), "2001:db8:1::3", EGRESS_FLOATS);
     machine_done(&m);
     (void)state;
 }
@@ -178,8 +255,26 @@ static void test_source_specific_routes(void **state)
         return;
     netns_ip6("route add default from 2001:db8:1::/64 via 2001:db8:1::1 dev fibre\n"
               "route add default via 2001:db8:2::1 dev lte\n");
-    assert_source(choose(&m, AF_INET6), "2001:db8:1::2", false);
+    assert_source(choose(&m, AF_INET6), "2001:db8:1::2", EGRESS_BOUND);
     assert_leaves_from(choose(&m, AF_INET6), "2001:db8:99::1", "2001:db8:1::2");
+    machine_done(&m);
+    (void)state;
+}
+
+static void test_routes_of_their_own6(void **state)
+{
+    struct machine m;
+    if (!lines_read6(&m, "addr add 2001:db8:1::3/64 dev fibre nodad\n"
+                         "addr add 2001:db8:1::4/64 dev fibre nodad preferred_lft 0\n"))
+        return;
+    netns_ip6(ROUTES6);
+    netns_ip6("route add 2001:db8:77::/48 via 2001:db8:1::1 dev fibre src 2001:db8:1::2\n"
+              "route add 2001:db8:77:1::/64 via 2001:db8:1::1 dev fibre src 2001:db8:1::3\n"
+              "route add 2001:db8:78::/48 via 2001:db8:1::1 dev fibre src 2001:db8:1::4\n");
+    struct source s = choose(&m, AF_INET6);
+    assert_leaves_from(s, "2001:db8:77::1", "2001:db8:1::2");
+    assert_leaves_from(s, "2001:db8:77:1::1", "2001:db8:1::3");
+    assert_leaves_from(s, "2001:db8:78::1", "2001:db8:1::4");
     machine_done(&m);
     (void)state;
 }
@@ -214,9 +309,11 @@ static void test_temporary_addresses(void **state)
     assert_true(temporary[0]);
     assert_true(netns_link(&m, "fibre")->temporary6);
     for (int bound = 0; bound < 2; bound++) { /* as the kernel chooses, and as we do */
-        assert_source(choose(&m, AF_INET6), temporary, !bound);
-        assert_source(choose_as(&m, AF_INET6, 0, EGRESS_IPV6_TEMPORARY), temporary, !bound);
-        assert_source(choose_as(&m, AF_INET6, 0, EGRESS_IPV6_STABLE), "2001:db8:1::5", !bound);
+        assert_source(choose(&m, AF_INET6), temporary, bound ? EGRESS_BOUND : EGRESS_FLOATS);
+        assert_source(choose_as(&m, AF_INET6, 0, EGRESS_IPV6_TEMPORARY), temporary,
+                      bound ? EGRESS_BOUND : EGRESS_FLOATS);
+        assert_source(choose_as(&m, AF_INET6, 0, EGRESS_IPV6_STABLE), "2001:db8:1::5",
+                      bound ? EGRESS_BOUND : EGRESS_FLOATS);
         if (!bound)
             netns_ip6(rule);
     }
@@ -224,11 +321,11 @@ static void test_temporary_addresses(void **state)
     use_temporary("1"); /* they are there, for who asks */
     assert_int_equal(machine_read(&m), 0);
     assert_false(netns_link(&m, "fibre")->temporary6);
-    assert_source(choose(&m, AF_INET6), "2001:db8:1::5", false);
-    assert_source(choose_as(&m, AF_INET6, 0, EGRESS_IPV6_TEMPORARY), temporary, false);
+    assert_source(choose(&m, AF_INET6), "2001:db8:1::5", EGRESS_BOUND);
+    assert_source(choose_as(&m, AF_INET6, 0, EGRESS_IPV6_TEMPORARY), temporary, EGRESS_BOUND);
     netns_ip6("rule del pref 1\n");
-    assert_source(choose(&m, AF_INET6), "2001:db8:1::5", true);
-    assert_source(choose_as(&m, AF_INET6, 0, EGRESS_IPV6_TEMPORARY), temporary, true);
+    assert_source(choose(&m, AF_INET6), "2001:db8:1::5", EGRESS_FLOATS);
+    assert_source(choose_as(&m, AF_INET6, 0, EGRESS_IPV6_TEMPORARY), temporary, EGRESS_FLOATS);
     machine_done(&m);
     (void)state;
 }
@@ -253,6 +350,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_network_of_the_next_hop),
         cmocka_unit_test(test_the_source_of_the_route),
+        cmocka_unit_test(test_routes_of_their_own),
+        cmocka_unit_test(test_routes_that_name_an_address_of_no_line),
+        cmocka_unit_test(test_routes_that_name_another_links_address),
+        cmocka_unit_test(test_point_to_point),
         cmocka_unit_test(test_an_address_of_the_machine),
         cmocka_unit_test(test_rules_by_source),
         cmocka_unit_test(test_marked_packets),
@@ -261,6 +362,7 @@ int main(void)
         cmocka_unit_test(test_unique_local_for_unique_local),
         cmocka_unit_test(test_deprecated_before_another_links),
         cmocka_unit_test(test_source_specific_routes),
+        cmocka_unit_test(test_routes_of_their_own6),
         cmocka_unit_test(test_temporary_addresses),
         cmocka_unit_test(test_tentative_never),
     };
