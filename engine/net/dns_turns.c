@@ -1,67 +1,43 @@
 #include "net/dns_turns.h"
 
+#include "net/client_key.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { IPV6_NETWORK = 8 /* octets */ };
 
 /* A client, for as long as one of its names is asked for or waits. */
 struct dns_asker {
     struct list chain, queue;
     struct list waiting;
     unsigned asked, refs;
-    uint8_t key[IPV6_NETWORK + 1];
+    struct client_key key;
 };
 
-/* Whether the first half of an IPv6 address names no network: link-local clients share it, as mapped ones do.
- */
-static bool names_no_network(const uint8_t *ip)
-{
-    static const uint8_t zero[IPV6_NETWORK];
-
-    return (ip[0] == 0xfe && (ip[1] & 0xc0) == 0x80) || memcmp(ip, zero, sizeof zero) == 0;
-}
-
-static void key_of(uint8_t ret[IPV6_NETWORK + 1], const struct addr *client)
-{
-    size_t len;
-    const uint8_t *ip = addr_ip(client, &len);
-
-    memset(ret, 0, IPV6_NETWORK + 1);
-    ret[0] = (uint8_t)len;
-    if (len > IPV6_NETWORK && names_no_network(ip)) {
-        ret[0]++; /* no other address has this key */
-        ip += IPV6_NETWORK;
-    }
-    memcpy(ret + 1, ip, len < IPV6_NETWORK ? len : IPV6_NETWORK);
-}
-
 /* FNV-1a. There are no more clients here than names that are asked for or wait, which is bounded. */
-static unsigned hash_of(const uint8_t key[IPV6_NETWORK + 1])
+static unsigned hash_of(const struct client_key *key)
 {
     uint32_t h = 0x811c9dc5;
 
-    for (size_t i = 0; i <= IPV6_NETWORK; i++)
-        h = (h ^ key[i]) * 0x01000193;
+    for (size_t i = 0; i < CLIENT_KEY_LEN; i++)
+        h = (h ^ key->octets[i]) * 0x01000193;
     return (h ^ h >> 16) & 0xff;
 }
 
 static struct dns_asker *asker_of(struct dns_turns *t, const struct addr *client)
 {
-    uint8_t key[IPV6_NETWORK + 1];
+    const struct client_key key = client_key_of(client);
+    struct list *chain = &t->askers[hash_of(&key)];
 
-    key_of(key, client);
-    struct list *chain = &t->askers[hash_of(key)];
     LIST_EACH(chain, it, tmp) {
         struct dns_asker *known = container_of(it, struct dns_asker, chain);
-        if (memcmp(known->key, key, sizeof key) == 0)
+        if (memcmp(&known->key, &key, sizeof key) == 0)
             return known;
     }
     struct dns_asker *a = calloc(1, sizeof *a);
     if (!a)
         return NULL;
-    memcpy(a->key, key, sizeof key);
+    a->key = key;
     list_init(&a->queue);
     list_init(&a->waiting);
     list_push_back(chain, &a->chain);

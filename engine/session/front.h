@@ -20,7 +20,8 @@ void http_connected(struct session *s, enum fault fault, const char *refusal);
 void socks_timed_out(struct session *s);
 void http_timed_out(struct session *s);
 
-/** SESSION_SLOWED is over: give the answer that was held back. */
+/** SESSION_SLOWED is over: give the answer that was held back, or check what was not checked. */
 void http_hold_over(struct session *s);
+void socks_hold_over(struct session *s);
 
 #endif

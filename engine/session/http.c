@@ -6,6 +6,7 @@
  * any other requests that are refused keep the loop from its other clients. */
 #include "session/exchange.h"
 #include "session/front.h"
+#include "session/login.h"
 #include "session/reply.h"
 
 #include <stdlib.h>
@@ -14,6 +15,8 @@
 /* In a row on one connection: programs that know their password but ask without it at first stay far below,
  * for a request that is let through starts the count anew (unless a wrong password was given before). */
 enum { REFUSALS_FREE = 10, REFUSALS_MAX = 15 };
+/* For how long an answer is held back: a guess a second is of no use. */
+static const double HELD_S = 1;
 
 /* The proxy's own answer to the request at the front of s->in, whose head took `consumed` octets. The
  * connection is kept where that is safe: no body of an unserved request may be taken for the next request. */
@@ -23,15 +26,16 @@ static void answer(struct session *s, int status, const char *error, const char 
     bool keep = request && request->keep_alive && request->body.kind == HTTP_BODY_NONE &&
                 !s->proxy->draining && !s->client_ended;
     bool head_only = head && slice_eq(head->method, slice_str("HEAD"));
-    bool hold = keep && ++s->refusals > REFUSALS_FREE;
+    bool hold = keep && ++s->refusals > REFUSALS_FREE && !s->waited;
 
+    s->waited = false;
     keep = keep && s->refusals < REFUSALS_MAX;
     if (http_write_error(&s->out, status, error, text, keep, head_only) < 0)
         return session_close(s, NULL);
     if (hold)
         buf_consume(&s->in, head->consumed);
     if (hold)
-        return session_enter(s, SESSION_SLOWED);
+        return session_slow_down(s, HELD_S);
     if (!keep)
         return session_end(s);
     buf_consume(&s->in, head->consumed);
@@ -42,24 +46,30 @@ static void answer(struct session *s, int status, const char *error, const char 
 void http_hold_over(struct session *s)
 {
     session_enter(s, SESSION_READING);
+    if (s->waited)
+        return http_advance(s);
     if (s->refusals >= REFUSALS_MAX || s->proxy->draining)
         return session_end(s);
     if (session_flush(s))
         http_advance(s);
 }
 
-/* @return whether the request may go on; else it has been answered */
+/* @return whether the request may go on; else it has been answered, or waits */
 static bool authorized(struct session *s, const struct http_head *head, const struct http_request *request)
 {
-    const struct access *access = s->proxy->settings.access;
-
-    if (access_needs_user(access) && !access_check_user(access, request->user, request->pass)) {
+    switch (session_login(s, request->has_auth, request->user, request->pass)) {
+    case LOGIN_WAITS:
+        return false;
+    case LOGIN_WRONG:
         s->guessed = s->guessed || request->has_auth;
         if (request->has_auth) /* without any it is how browsers ask */
             session_rejected_user(s, "bad-credentials", request->user);
         answer(s, 407, NULL, "This proxy wants a user name and a password.", head, request);
         return false;
+    case LOGIN_RIGHT:
+        break;
     }
+    s->waited = false;
     s->refusals = s->guessed ? s->refusals : 0;
     free(s->user);
     s->user = request->user.len ? strndup(request->user.data, request->user.len) : NULL;

@@ -175,4 +175,5 @@ void proxy_done(struct proxy *p)
     wheel_done(&p->deadlines);
     dead_lines_done(&p->dead_lines);
     hands_done(&p->hands);
+    guesses_done(&p->guesses);
 }

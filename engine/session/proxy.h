@@ -11,6 +11,7 @@
 #include "relay/tunnel.h"
 #include "session/access.h"
 #include "session/dead_lines.h"
+#include "session/guesses.h"
 #include "session/loops.h"
 #include "session/reach.h"
 #include "session/recorder.h"
@@ -69,7 +70,8 @@ struct proxy {
     struct recorder recorder;
     struct dead_lines dead_lines;
     struct checks *checks; /* NULL: none are made */
-    struct log_limit refusal_limit, rejection_limit, starvation_limit;
+    struct guesses guesses;
+    struct log_limit refusal_limit, rejection_limit, guess_limit, starvation_limit;
     /** Called when draining and no session is left; may be NULL. */
     void (*drained)(struct proxy *p);
 };

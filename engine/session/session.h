@@ -15,7 +15,7 @@
 
 enum session_state {
     SESSION_READING,    /* a request is awaited or half there */
-    SESSION_SLOWED,     /* an answer is held back, as the client was refused often */
+    SESSION_SLOWED,     /* an answer or a check is held back, as the client was refused often */
     SESSION_CONNECTING, /* the outbound connection is being made */
     SESSION_EXCHANGE,   /* a plain HTTP request is under way */
     SESSION_REPLYING,   /* the last octets before a tunnel are being written */
@@ -39,6 +39,7 @@ struct session {
     bool fin_sent : 1;     /* SESSION_ENDING: ours has been sent */
     bool admitted : 1; /* a request was let through; until then it has until admit_by_s, whatever it does */
     bool guessed : 1;  /* a wrong password was given */
+    bool waited : 1;   /* the login that comes next has waited for its check */
     bool is_tunnel : 1;
     bool is_cut : 1; /* a relay thread may not have heard of it yet */
     struct addr peer;
@@ -57,6 +58,7 @@ struct session {
             ev_io read, write;
             struct wheel_entry deadline; /* of the present state */
             double admit_by_s;           /* monotonic */
+            double slowed_s;             /* for which it is SESSION_SLOWED */
             struct buf in;               /* from the client, not yet understood */
             struct buf out;              /* to the client, not yet accepted */
             struct buf early;            /* from upstream, and counted, to go before the tunnel (after 101) */
@@ -76,6 +78,8 @@ void session_enter(struct session *s, enum session_state next);
 
 /** Start the deadline of the present state anew. */
 void session_rearm(struct session *s);
+/** Enter SESSION_SLOWED for that long; then the front goes on. */
+void session_slow_down(struct session *s, double for_s);
 /** For the wheel. */
 void session_deadline_came(struct wheel *w, struct wheel_entry *e);
 

@@ -10,8 +10,6 @@
 static const double KEEP_ALIVE_S = 75;
 /* How long a client may take to answer our FIN with its own: one that reads at all takes milliseconds. */
 static const double ENDING_S = 5;
-/* For how long an answer is held back: a guess a second is of no use. */
-static const double SLOWED_S = 1;
 
 static double reading_deadline(const struct session *s)
 {
@@ -37,7 +35,7 @@ static double stranger_deadline(const struct session *s)
 
     if (s->state == SESSION_ENDING)
         return least(ENDING_S, left + ENDING_S);
-    return s->state == SESSION_SLOWED ? least(SLOWED_S, left) : left;
+    return s->state == SESSION_SLOWED ? least(s->slowed_s, left) : left;
 }
 
 static double deadline_of(const struct session *s)
@@ -48,7 +46,7 @@ static double deadline_of(const struct session *s)
     case SESSION_READING:
         return reading_deadline(s);
     case SESSION_SLOWED:
-        return SLOWED_S;
+        return s->slowed_s;
     case SESSION_REPLYING:
         return set->handshake_timeout_s;
     case SESSION_EXCHANGE:
@@ -74,6 +72,12 @@ void session_rearm(struct session *s)
         wheel_cancel(&s->deadline);
 }
 
+void session_slow_down(struct session *s, double for_s)
+{
+    s->slowed_s = for_s;
+    session_enter(s, SESSION_SLOWED);
+}
+
 void session_deadline_came(struct wheel *w, struct wheel_entry *e)
 {
     struct session *s = container_of(e, struct session, deadline);
@@ -82,7 +86,7 @@ void session_deadline_came(struct wheel *w, struct wheel_entry *e)
     if (s->state == SESSION_EXCHANGE)
         return exchange_deadline(s);
     if (s->state == SESSION_SLOWED)
-        return http_hold_over(s);
+        return s->front == FRONT_HTTP ? http_hold_over(s) : socks_hold_over(s);
     if (s->state != SESSION_READING || s->out.len > 0)
         return session_close(s, "idle");
     if (s->front == FRONT_HTTP && s->in.len == 0)

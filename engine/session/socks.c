@@ -2,6 +2,7 @@
 #include "proto/socks4.h"
 #include "proto/socks5.h"
 #include "session/front.h"
+#include "session/login.h"
 #include "session/reply.h"
 
 #include <stdlib.h>
@@ -136,12 +137,14 @@ static enum parse greeting(struct session *s, struct slice in)
 
 static enum parse auth(struct session *s, struct slice in)
 {
-    const struct access *access = s->proxy->settings.access;
     struct socks5_auth a;
     enum parse p = socks5_parse_auth(&a, in.data, in.len);
     if (p != PARSE_OK)
         return p;
-    bool good = !access_needs_user(access) || access_check_user(access, a.user, a.pass);
+    enum login login = session_login(s, true, a.user, a.pass);
+    if (login == LOGIN_WAITS)
+        return PARSE_OK;
+    bool good = login == LOGIN_RIGHT;
     if (good && !set_user(s, a.user))
         return PARSE_OK;
     if (!good)
@@ -201,6 +204,12 @@ void socks5_advance(struct session *s)
             return refuse_step5(s);
         }
     }
+}
+
+void socks_hold_over(struct session *s)
+{
+    session_enter(s, SESSION_READING);
+    socks5_advance(s); /* version 4 is never slowed */
 }
 
 void socks5_connected(struct session *s, enum fault fault)

@@ -8,8 +8,9 @@ import time
 import pytest
 
 from lab.http import Client, HttpOrigin, get, response
+from lab.origin import read_exactly
 from lab.run import wait_for
-from lab.socks import open_to
+from lab.socks import auth5, open_to
 
 HANDSHAKE_S, ENDING_S = 2, 5
 
@@ -149,6 +150,70 @@ def test_a_login_in_between_does_not_forgive_guesses(start, server):
                 statuses.append(c.ask(get(server, "/", basic("bob:guess"))).status)
                 statuses.append(c.ask(get(server, "/", basic("ann:secret"))).status)
     assert statuses == [407, 200] * 14 + [407]
+
+
+# --- many connections of one address ---
+
+
+def guessing(proxy, n, name="ann"):
+    """Connections that have each sent a wrong password and wait for the answer."""
+    opened = []
+    for i in range(n):
+        s = open_to(proxy, timeout=60)
+        s.sendall(b"\x05\x01\x02" + auth5(name, f"guess{i}"))
+        opened.append(s)
+    return opened
+
+
+def http_status(proxy, server, who):
+    with Client(proxy, timeout=60) as c:
+        return c.ask(get(server, "/", basic(who))).status
+
+
+def test_guesses_by_many_connections_are_slowed_together(start, server):
+    proxy = start("wan1", "--auth", "ann:secret", "--auth", "bob:other")
+    assert http_status(proxy, server, "ann:secret") == 200
+    began = time.monotonic()
+    guesses = guessing(proxy, 230)
+    try:
+        # Some seven seconds of guesses stand before it, and neither protocol of a known user waits behind them.
+        assert http_status(proxy, server, "ann:secret") == 200
+        with open_to(proxy, timeout=60) as s:
+            s.sendall(b"\x05\x01\x02" + auth5("ann", "secret"))
+            assert read_exactly(s, 4) == b"\x05\x02\x01\x00"
+        guesses[-1].setblocking(False)
+        assert guesses[-1].recv(10) == b"\x05\x02", "greeted, and no more"
+        # A user who is new at this address waits for a turn, and is let in.
+        assert http_status(proxy, server, "bob:other") == 200
+        assert time.monotonic() - began > 6
+        for s in guesses[:-1]:
+            assert read_exactly(s, 4) == b"\x05\x02\x01\x01"
+        assert time.monotonic() - began > (230 - 10) / 32
+    finally:
+        for s in guesses:
+            s.close()
+    told = proxy.events("many wrong passwords from one address: its logins are checked slowly")
+    assert [line["client"] for line in told] == ["127.0.0.1"]
+
+
+def test_where_too_many_guess_the_rest_is_refused_at_once(start, server):
+    proxy = start("wan1", "--auth", "ann:secret", "--auth", "bob:other", "--handshake-timeout", "60")
+    assert http_status(proxy, server, "ann:secret") == 200
+    guesses = guessing(proxy, 700)  # of which ten seconds take 320
+    assert http_status(proxy, server, "bob:other") == 407, "right, but not looked at"
+    assert http_status(proxy, server, "ann:secret") == 200
+    for s in guesses:
+        s.close()
+
+
+def test_whoever_gives_up_early_gains_no_guess(start):
+    """A guesser may take silence for a no, and ask on by another connection: what has been asked keeps its turn."""
+    proxy = start("wan1", "--auth", "ann:secret")
+    for s in guessing(proxy, 700):
+        s.close()
+    with open_to(proxy, timeout=60) as s:
+        s.sendall(b"\x05\x01\x02" + auth5("ann", "secret"))
+        assert read_exactly(s, 4) == b"\x05\x02\x01\x01", "right, but not looked at"
 
 
 def test_a_stop_does_not_wait_for_an_answer_that_is_held_back(start):

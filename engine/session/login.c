@@ -1,0 +1,50 @@
+#include "session/login.h"
+
+#include "base/clock.h"
+
+static void tell(struct session *s)
+{
+    char client[ADDR_TEXT_MAX];
+    struct log_line l;
+    uint32_t hidden;
+
+    if (!log_limit_pass(&s->proxy->guess_limit, clock_now_s(), PROXY_LINES_IN_WINDOW, &hidden))
+        return;
+    log_begin(&l, LOG_WARN, "many wrong passwords from one address: its logins are checked slowly");
+    log_str(&l, "client", addr_format_ip(&s->peer, client));
+    log_u64(&l, "not_shown", hidden);
+    log_end(&l);
+}
+
+static enum login settle(struct session *s, bool right, struct slice user)
+{
+    struct guesses *g = &s->proxy->guesses;
+
+    if (right)
+        guesses_note_right(g, &s->peer, user);
+    else if (guesses_note_wrong(g, &s->peer, clock_now_s()))
+        tell(s);
+    return right ? LOGIN_RIGHT : LOGIN_WRONG;
+}
+
+enum login session_login(struct session *s, bool given, struct slice user, struct slice pass)
+{
+    const struct access *access = s->proxy->settings.access;
+    struct guesses *g = &s->proxy->guesses;
+
+    if (!access_needs_user(access))
+        return LOGIN_RIGHT;
+    if (!given)
+        return LOGIN_WRONG;
+    bool right = access_check_user(access, user, pass);
+    if (s->waited || (right && guesses_know(g, &s->peer, user)))
+        return settle(s, right, user);
+    double wait_s = guesses_wait(g, &s->peer, clock_now_s());
+    if (wait_s < 0)
+        return LOGIN_WRONG; /* whatever it is: else it would tell */
+    if (wait_s == 0)
+        return settle(s, right, user);
+    s->waited = true;
+    session_slow_down(s, wait_s);
+    return LOGIN_WAITS;
+}

@@ -1,0 +1,17 @@
+/* Whether a client may use the proxy by the name and password that it gave, and when that is told. */
+#ifndef STEERWAY_SESSION_LOGIN_H
+#define STEERWAY_SESSION_LOGIN_H
+
+#include "session/session.h"
+
+enum login {
+    LOGIN_RIGHT, /* or nobody asked for one */
+    LOGIN_WRONG,
+    LOGIN_WAITS, /* SESSION_SLOWED was entered; then the front goes on with the same message */
+};
+
+/** @param given  whether there was any; without, it is wrong, but it is not a guess
+ *  s->waited tells afterwards whether it has waited: the front resets it when it answers */
+enum login session_login(struct session *s, bool given, struct slice user, struct slice pass);
+
+#endif
