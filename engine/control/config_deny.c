@@ -1,7 +1,6 @@
 #include "control/config_deny.h"
 
-#include "control/config_uplinks.h"
-#include "control/nearest.h"
+#include "control/config_table.h"
 
 #include <errno.h>
 #include <string.h>
@@ -67,29 +66,16 @@ static int read_field(struct deny_rule *r, size_t field, const json_t *value, ch
     return 0;
 }
 
-static int unknown_key(const char *key, char *err)
-{
-    struct nearest nearest;
-
-    nearest_init(&nearest, slice_str(key));
-    for (size_t i = 0; i < ARRAY_LEN(fields); i++)
-        nearest_offer(&nearest, fields[i].key);
-    if (nearest.best)
-        return config_refuse(err, "%.64s: unknown key; did you mean %s?", key, nearest.best);
-    return config_refuse(err, "%.64s: unknown key (known: to, clients, users)", key);
-}
-
 static int read_rule(struct deny_rule *r, const json_t *table, char *err)
 {
+    char why[CONFIG_ERROR_MAX];
     const char *key;
     json_t *value;
 
     json_object_foreach((json_t *)(uintptr_t)table, key, value)
     {
-        size_t i = 0;
-        while (i < ARRAY_LEN(fields) && strcmp(fields[i].key, key) != 0)
-            i++;
-        int e = i < ARRAY_LEN(fields) ? read_field(r, i, value, err) : unknown_key(key, err);
+        int i = CONFIG_KEY_FIND(fields, key, why);
+        int e = i < 0 ? config_refuse(err, "%.64s: %.900s", key, why) : read_field(r, (size_t)i, value, err);
         if (e < 0)
             return e;
     }

@@ -1,6 +1,7 @@
 #include "control/config_file.h"
 
 #include "control/config_deny.h"
+#include "control/config_table.h"
 #include "control/config_uplinks.h"
 #include "control/nearest.h"
 #include "control/options.h"

@@ -1,7 +1,7 @@
 #include "control/config_uplinks.h"
 
 #include "base/units.h"
-#include "control/nearest.h"
+#include "control/config_table.h"
 #include "proto/target.h"
 #include "session/checks.h"
 
@@ -16,13 +16,6 @@ static const double QUOTA_MAX = 1e15; /* octets: a thousand terabytes */
 enum { TAG_MAX = 63, WEEK_DAYS = 7, MONTH_DAYS = 31 };
 
 typedef int field_fn(struct uplink_spec *spec, const json_t *value, char *err);
-
-const char *config_text(const json_t *value)
-{
-    if (!json_is_string(value) || strlen(json_string_value(value)) != json_string_length(value))
-        return NULL;
-    return json_string_value(value);
-}
 
 /* A word that can stand in a log line and a table without quoting. */
 static bool is_word(const char *text, size_t max)
@@ -324,9 +317,9 @@ static const struct {
     {"check", set_check},
     {"portal", set_portal},
     {"gateway", set_gateway},
+    {"mark", set_mark},
     {"upstream", set_upstream},
     {"via", set_via},
-    {"mark", set_mark},
 };
 
 /* What holds between the keys. @param ret_key  the one at fault */
@@ -347,20 +340,6 @@ static int check_quota(const json_t *table, const struct quota_plan *q, const ch
     return 0;
 }
 
-static int unknown_key(const char *key, char *err)
-{
-    struct nearest nearest;
-
-    nearest_init(&nearest, slice_str(key));
-    for (size_t i = 0; i < ARRAY_LEN(fields); i++)
-        nearest_offer(&nearest, fields[i].key);
-    if (nearest.best)
-        return config_refuse(err, "unknown key; did you mean %s?", nearest.best);
-    return config_refuse(
-        err, "unknown key (known: interface, address, name, weight, tier, tags, quota, "
-             "quota_per, quota_day, quota_end, dns, check, portal, gateway, mark, upstream, via)");
-}
-
 /* @param ret_key  the key at fault, "" for the whole */
 static int parse_table(struct uplink_spec *spec, const json_t *table, const char **ret_key, char *err)
 {
@@ -370,11 +349,9 @@ static int parse_table(struct uplink_spec *spec, const json_t *table, const char
     /* jansson's iterator wants a table that could be changed; it is not. */
     json_object_foreach((json_t *)(uintptr_t)table, key, value)
     {
-        size_t i = 0;
-        while (i < ARRAY_LEN(fields) && strcmp(fields[i].key, key) != 0)
-            i++;
+        int i = CONFIG_KEY_FIND(fields, key, err);
         *ret_key = key;
-        int r = i < ARRAY_LEN(fields) ? fields[i].set(spec, value, err) : unknown_key(key, err);
+        int r = i < 0 ? i : fields[i].set(spec, value, err);
         if (r < 0)
             return r;
     }

@@ -10,7 +10,4 @@
  *  @return 0, or negative errno with "uplinks[N].KEY: what was expected" in err (CONFIG_ERROR_MAX) */
 MUST_CHECK int config_uplinks_add(struct config *c, const json_t *list, char *err);
 
-/** The text of a JSON string, or NULL for anything else and for a text with a NUL within. */
-const char *config_text(const json_t *value);
-
 #endif

@@ -233,14 +233,14 @@ def test_a_wrong_rule_is_told(config, text):
     assert WRONG[text] in refused(1, "check", "--config", path)
 
 
-def test_rules_for_users_need_users(config):
+def test_rules_for_users_need_users(lab, config):
     path = config("return { deny = { { to = '*:25', users = 'tim' } }, uplinks = { 'wan1' } }")
     assert "deny: a rule for users needs --auth" in refused(2, "check", "--config", path)
     assert "deny: there is no user tim" in refused(2, "check", "--config", path, "--auth", "tom:x")
     verdict("--config", path, "--auth", "tim:x")
 
 
-def test_the_command_line_counts_more(config):
+def test_the_command_line_counts_more(lab, config):
     path = config("return { deny = { '*:25' }, uplinks = { 'wan1' } }")
     verdict("--config", path, "--deny", "10.0.0.0/8:1-1023,[fd00::]/8:25,::1,*:26")
     assert "--deny: 'x' is not a destination" in refused(2, "check", "--deny", "x", "wan1")

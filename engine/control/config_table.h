@@ -1,0 +1,19 @@
+/* What the tables of a config file have in common: keys that are known, and texts. */
+#ifndef STEERWAY_CONTROL_CONFIG_TABLE_H
+#define STEERWAY_CONTROL_CONFIG_TABLE_H
+
+#include "control/config.h"
+
+#include <jansson.h>
+
+/** The text of a JSON string, or NULL for anything else and for a text with a NUL within. */
+const char *config_text(const json_t *value);
+
+/** Where a key stands in an array of structs with a member `key`, or a negative errno with "unknown key; …"
+ * in err (CONFIG_ERROR_MAX). */
+#define CONFIG_KEY_FIND(fields, name, err)                                                                   \
+    config_key_find(&(fields)[0].key, sizeof((fields)[0]), ARRAY_LEN(fields), name, err)
+/** @param keys  the first of n, each `stride` bytes behind the one before */
+MUST_CHECK int config_key_find(const char *const *keys, size_t stride, size_t n, const char *name, char *err);
+
+#endif
