@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "control/json_text.h"
 #include "control/uplink_json.h"
+#include "policy/ascii_name.h"
 #include "proto/target.h"
 #include "session/health_note.h"
 #include "session/search.h"
@@ -273,10 +274,18 @@ static void ask_child(struct why_desk *desk, struct proxy *p, const struct quest
 
 /* --- the question --------------------------------------------------------------------------------------- */
 
+static bool is_ascii(const char *text)
+{
+    while (*text && !((unsigned char)*text & 0x80))
+        text++;
+    return !*text;
+}
+
 static int take_target(const json_t *request, struct target *ret, struct control_reply reply)
 {
     const char *host = json_string_value(json_object_get(request, "host"));
     const json_t *port = json_object_get(request, "port");
+    char ascii[NAME_SET_TEXT_MAX + 1];
 
     if (!host || !*host) {
         control_refuse(reply, "expected a \"host\"");
@@ -287,8 +296,11 @@ static int take_target(const json_t *request, struct target *ret, struct control
         control_refuse(reply, "port: expected a whole number from 1 to 65535");
         return -EINVAL;
     }
-    if (target_set(ret, slice_str(host), port ? (uint16_t)json_integer_value(port) : PORT_DEFAULT) ==
-        PARSE_OK)
+    /* "bücher.example" is asked for as clients do that convert it. */
+    int ascii_len = ascii_name(slice_str(host), ascii);
+    struct slice name =
+        !is_ascii(host) && ascii_len > 0 ? slice_of(ascii, (size_t)ascii_len) : slice_str(host);
+    if (target_set(ret, name, port ? (uint16_t)json_integer_value(port) : PORT_DEFAULT) == PARSE_OK)
         return 0;
     control_refuse(reply, "host: '%.100s' is neither a name nor an address", host);
     return -EINVAL;
@@ -304,7 +316,7 @@ static int take_client(const json_t *request, struct addr *ret, struct control_r
     }
     if (addr_parse_ip(ret, slice_str(client ? client : "127.0.0.1"), 0) == 0)
         return 0;
-    control_refuse(reply, "client: '%.100s' is no address", client);
+    control_refuse(reply, "client: '%.100s' is not an IP address", client);
     return -EINVAL;
 }
 

@@ -382,7 +382,19 @@ static long port_of_scheme(const char *url, size_t len)
     return 0;
 }
 
-/* @return false for what is none of them. Nothing of a URL's user and password is looked at. */
+/* Digits alone, up to end. */
+static bool read_port(const char *text, const char *end, long *ret)
+{
+    char *stop;
+
+    if (*text < '0' || *text > '9')
+        return false;
+    *ret = strtol(text, &stop, 10);
+    return stop == end && *ret >= 1 && *ret <= 65535;
+}
+
+/* An empty port is the scheme's own (RFC 3986 3.2.3). @return false for what is not a place. Nothing of a
+ * URL's user and password is looked at. */
 static bool find_place(struct place *ret, const char *word)
 {
     const char *scheme_end = strstr(word, "://"), *host = scheme_end ? scheme_end + 3 : word;
@@ -399,16 +411,11 @@ static bool find_place(struct place *ret, const char *word)
     /* "2001:db8::1" is a host alone. */
     const char *colon = memrchr(host, ':', len);
     if (colon && (memchr(host, ':', len) == colon || (colon > host && colon[-1] == ']'))) {
-        char *end;
-        bool digit = colon[1] >= '0' && colon[1] <= '9';
-        ret->port = strtol(colon + 1, &end, 10);
         ret->host_len = (size_t)(colon - host);
-        if (!digit || end != host + len || ret->port < 1 || ret->port > 65535)
+        if (colon + 1 < host + len && !read_port(colon + 1, host + len, &ret->port))
             return false;
-    } else if (scheme_end && ret->port == 0) {
-        return false;
     }
-    return ret->host_len > 0;
+    return ret->host_len > 0 && !(scheme_end && ret->port == 0);
 }
 
 int cmd_why(const struct cli *cli)

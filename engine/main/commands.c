@@ -46,12 +46,16 @@ static void tell_no_interface(const struct uplink *u, const struct machine *m, c
     for (size_t i = 0; i < m->n_links; i++)
         if (!m->links[i].loopback)
             nearest_offer(&near, m->links[i].name);
-    (void)snprintf(out, COMMAND_ABSENCE_MAX, "this machine has no such interface%s%s%s%s",
-                   strcmp(u->name, u->interface) == 0 ? "" : ": ",
-                   strcmp(u->name, u->interface) == 0 ? "" : u->interface, near.best ? "; did you mean " : "",
-                   near.best ? near.best : "");
+    bool named = strcmp(u->name, u->interface) != 0;
+    int n = snprintf(out, COMMAND_ABSENCE_MAX, "this machine has no such interface%s%s", named ? ": " : "",
+                     named ? u->interface : "");
+    size_t room = COMMAND_ABSENCE_MAX - (size_t)n;
     if (near.best)
-        strcat(out, "?");
+        (void)snprintf(out + n, room, "; did you mean %s?", near.best);
+    else if (strchr(u->interface, ','))
+        (void)snprintf(out + n, room, "; uplinks are separate words, without commas");
+    else
+        (void)snprintf(out + n, room, "; steerway list shows those there are");
 }
 
 const char *command_absence(const struct uplink *u, const struct machine *m, char out[COMMAND_ABSENCE_MAX])
@@ -67,6 +71,8 @@ const char *command_absence(const struct uplink *u, const struct machine *m, cha
         return "this machine does not have the address";
     if (command_lacks_rights(u))
         return COMMAND_NO_RIGHTS;
+    if (link->loopback)
+        return "a loopback interface reaches this machine only";
     const char *objection = discover_objection(m, link);
     return objection ? objection : "it cannot carry traffic";
 }

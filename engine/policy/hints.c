@@ -49,6 +49,12 @@ static const struct hint fields[] = {
     {"pack", "in Lua 5.1 { ... } is, and select(\"#\", ...) tells how many"},
 };
 
+/* Locals by the names that the documentation has for the hooks' arguments. */
+static const struct hint locals[] = {
+    {"uplinks", "pick is called as pick(conn, uplinks), without self"},
+    {"conn", "a hook's first argument is conn; ctx and self are not handed to it"},
+};
+
 static const char READ_ONLY[] =
     "the fields of conn, uplink and stats are read-only; keep what is yours in a local of new";
 
@@ -80,7 +86,48 @@ void hints_add(char *err, size_t size)
         hint = find(err, "attempt to call global '", globals, ARRAY_LEN(globals));
     if (!hint)
         hint = find(err, "attempt to call field '", fields, ARRAY_LEN(fields));
+    if (!hint)
+        hint = find(err, "attempt to index local '", locals, ARRAY_LEN(locals));
+    if (!hint)
+        hint = find(err, "attempt to get length of local '", locals, ARRAY_LEN(locals));
     size_t len = strlen(err);
     if (hint && len + strlen(": ") + strlen(hint) < size)
         (void)snprintf(err + len, size - len, ": %s", hint);
+}
+
+/* Where a path that Lua has cut, ".../folder/p.lua", ends in err: behind the last octet that it shares with
+ * file.
+ * @return 0 when err does not begin with such a path */
+static size_t cut_path_len(const char *file, const char *err)
+{
+    static const char CUT[] = "...";
+    size_t file_len = strlen(file), colon = strcspn(err, ":"), n = sizeof CUT - 1;
+
+    if (strncmp(err, CUT, n) != 0 || colon <= n || colon - n > file_len)
+        return 0;
+    return memcmp(err + n, file + file_len - (colon - n), colon - n) == 0 ? colon : 0;
+}
+
+/* Of a longer path only the end is shown, as the rest of the line is for what happened. */
+enum { PATH_SHOWN_MAX = 512 };
+
+void hints_name_file(const char *file, char *err, size_t size)
+{
+    size_t cut = cut_path_len(file, err), len = strlen(err), path_len = strlen(file);
+
+    if (strstr(err, file) || (cut > 0 && path_len > PATH_SHOWN_MAX))
+        return;
+    if (path_len > PATH_SHOWN_MAX) {
+        file += path_len - PATH_SHOWN_MAX;
+        path_len = PATH_SHOWN_MAX;
+    }
+    size_t prefix = path_len + (cut > 0 ? 0 : strlen(": "));
+    if (prefix + len - cut >= size) {
+        len = size - 1 - prefix + cut;
+        err[len] = '\0';
+    }
+    memmove(err + prefix, err + cut, len - cut + 1);
+    memcpy(err, file, path_len);
+    if (cut == 0)
+        memcpy(err + path_len, ": ", strlen(": "));
 }

@@ -1,4 +1,5 @@
-/* What to do about the errors that newcomers meet most: text that is added to Lua's own message. */
+/* What is added to Lua's own messages: the file's whole path, and what to do about the errors that newcomers
+ * meet most. */
 #ifndef STEERWAY_POLICY_HINTS_H
 #define STEERWAY_POLICY_HINTS_H
 
@@ -9,5 +10,11 @@
  * it is.
  *  @param err   a line, NUL-terminated, in a buffer of that size */
 void hints_add(char *err, size_t size);
+
+/** Have an error name the policy's file. Lua's own messages name it, but cut a long path at its front; other
+ * errors may have been raised without a place. The path stands in the result once, and whole if there is
+ * room.
+ *  @param err   as above */
+void hints_name_file(const char *file, char *err, size_t size);
 
 #endif

@@ -1,5 +1,7 @@
 #include "policy/script_internal.h"
 
+#include "policy/hints.h"
+
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -141,17 +143,6 @@ static int fill(struct script *s, const struct policy_options *options, char *er
     return 0;
 }
 
-/* An error may have been raised without a place. */
-static void name_file(const char *file, char err[static POLICY_ERROR_MAX])
-{
-    char text[POLICY_ERROR_MAX];
-
-    if (strstr(err, file))
-        return;
-    (void)snprintf(text, sizeof text, "%s", err);
-    (void)snprintf(err, POLICY_ERROR_MAX, "%.255s: %.700s", file, text);
-}
-
 int script_load(struct script **ret, const struct policy_options *options, const struct script_room *room,
                 uint32_t generation, char *err)
 {
@@ -183,7 +174,7 @@ int script_load(struct script **ret, const struct policy_options *options, const
         return -EAGAIN;
     }
     if (rc < 0) {
-        name_file(options->source.file, err);
+        hints_name_file(options->source.file, err, POLICY_ERROR_MAX);
         script_free(s);
         return rc;
     }
@@ -204,7 +195,7 @@ int script_prove(struct script *s, const struct policy_options *options, const s
     if (rc == 0)
         rc = try_picks(s, err);
     if (rc < 0)
-        name_file(options->source.file, err);
+        hints_name_file(options->source.file, err, POLICY_ERROR_MAX);
     s->vm->said = NULL; /* from now on it speaks for itself */
     return rc;
 }

@@ -295,8 +295,8 @@ static void take_error(const struct vm *vm, int status, char *err)
     const char *file = vm->file ? vm->file : "", *colon = vm->file ? ": " : "";
 
     if (lua_type(L, -1) != LUA_TSTRING)
-        (void)snprintf(err, VM_ERROR_MAX, "%.800s%sraised a %s instead of a text", file, colon,
-                       lua_typename(L, lua_type(L, -1)));
+        (void)snprintf(err, VM_ERROR_MAX, "%.800s%sraised a %s instead of a text, as in error(\"why\")", file,
+                       colon, lua_typename(L, lua_type(L, -1)));
     else if (status == LUA_ERRMEM) /* a refused allocation; it knows no line */
         (void)snprintf(err, VM_ERROR_MAX, "%.800s%s%s", file, colon, lua_tostring(L, -1));
     else if (vm->file && is_librarys(vm, lua_tostring(L, -1)))

@@ -201,7 +201,7 @@ int vm_service_metric(lua_State *L)
     bool gauge = lua_toboolean(L, 2);
 
     if (!m)
-        return refuse_metric(L, "there are none in here");
+        return refuse_metric(L, "a config file has no counters and gauges");
     size_t i = find_metric(m, name);
     bool fresh = i == m->n;
     if (fresh || m->generation[i] != vm->generation) {

@@ -50,7 +50,7 @@ static bool is_meant_as_address(struct slice name)
     if (memchr(name.data, ':', name.len) || name.data[0] == '[')
         return true;
     for (size_t i = 0; i < name.len; i++)
-        others += name.data[i] != '.' && !isdigit((unsigned char)name.data[i]);
+        others += name.data[i] != '.' && name.data[i] != ',' && !isdigit((unsigned char)name.data[i]);
     return others == 0;
 }
 
@@ -61,37 +61,48 @@ static const char *source_objection(const struct addr *a)
         uint32_t ip = ntohl(a->in4.sin_addr.s_addr);
         if (ip >> 24 == 0)
             return "stands for no address in particular";
-        return ip >= 0xe0000000u ? "is no address of a machine" : NULL; /* 224.0.0.0 and up */
+        return ip >= 0xe0000000u ? "is not an address of one machine" : NULL; /* 224.0.0.0 and up */
     }
     const struct in6_addr *ip = &a->in6.sin6_addr;
     if (IN6_IS_ADDR_UNSPECIFIED(ip))
         return "stands for no address in particular";
     if (IN6_IS_ADDR_MULTICAST(ip))
-        return "is no address of a machine";
+        return "is not an address of one machine";
     return IN6_IS_ADDR_LINKLOCAL(ip) ? "reaches no further than its own link" : NULL;
 }
 
-/* "eth0:7", where "eth0@7" is meant. */
-static bool is_weight_by_colon(struct slice name)
-{
-    const char *colon = memchr(name.data, ':', name.len);
+enum { HINT_MAX = 256 };
 
-    if (!colon || strspn(name.data, "0123456789.[") >= (size_t)(colon - name.data))
-        return false;
-    size_t behind = name.len - (size_t)(colon + 1 - name.data);
-    return behind > 0 && strspn(colon + 1, "0123456789.") >= behind;
+static const char COMMA_HINT[] = "; uplinks are separate words, without commas";
+
+/* What may have been meant by text that is neither a name nor an address: "eth0:7", where "eth0@7" is meant,
+ * or a proxy. @return out, empty where nothing is known */
+static const char *hint_for(struct slice name, char out[HINT_MAX])
+{
+    const char *colon = memrchr(name.data, ':', name.len);
+    size_t before = colon ? (size_t)(colon - name.data) : 0, behind = colon ? name.len - before - 1 : 0;
+    bool bracketed = before > 0 && colon[-1] == ']';
+
+    out[0] = '\0';
+    if (memchr(name.data, ',', name.len))
+        (void)snprintf(out, HINT_MAX, "%s", COMMA_HINT);
+    else if (before > 0 && behind > 0 && (bracketed || !memchr(name.data, ':', before)) &&
+             strspn(colon + 1, "0123456789.") >= behind)
+        (void)snprintf(out, HINT_MAX, "; with a weight: %.*s@%.*s; as an upstream proxy: socks5://%.*s",
+                       (int)before, name.data, (int)behind, colon + 1, (int)name.len, name.data);
+    return out;
 }
 
 static int parse_address(struct addr *ret, struct slice name, const char *text, char *err, size_t err_size)
 {
+    char hint[HINT_MAX];
     struct addr a;
 
     if (memchr(name.data, '%', name.len) || addr_parse_ip(&a, name, 0) < 0) {
         (void)snprintf(err, err_size,
                        "uplink \"%s\": \"%.*s\" is neither an interface's name nor an IP address such as "
                        "192.0.2.1 or 2001:db8::1%s",
-                       text, (int)name.len, name.data,
-                       is_weight_by_colon(name) ? "; a weight is written behind an @" : "");
+                       text, (int)name.len, name.data, hint_for(name, hint));
         return -EINVAL;
     }
     const char *objection = source_objection(&a);
@@ -119,8 +130,8 @@ static int parse_name(struct uplink_spec *ret, struct slice name, const char *te
     }
     if (!is_interface_name(name)) {
         (void)snprintf(err, err_size,
-                       "uplink \"%s\": \"%.*s\" is no interface's name: expected 1 to %d characters without "
-                       "blanks",
+                       "uplink \"%s\": \"%.*s\" cannot be an interface's name: expected 1 to %d characters "
+                       "without blanks",
                        text, (int)name.len, name.data, MACHINE_NAME_SIZE - 1);
         return -EINVAL;
     }
@@ -202,14 +213,18 @@ static int parse_local(struct uplink_spec *ret, const char *text, char *err, siz
 
     if (r < 0 || text[len] == '\0' || parse_weight(slice_str(text + len + 1), &ret->weight) == 0)
         return r;
-    const char *weight = text + len + 1;
-    if (is_weight_with_slip(weight))
+    const char *weight = text + len + 1, *comma = strchr(weight, ',');
+    if (!*weight)
+        (void)snprintf(err, err_size,
+                       "uplink \"%s\": a weight is missing after \"%c\": write %.*s@7, or %.*s alone", text,
+                       text[len], (int)len, text, (int)len, text);
+    else if (is_weight_with_slip(weight))
         (void)snprintf(err, err_size, "uplink \"%s\": the weight \"%s\" must be a number: remove \"%s\"",
                        text, weight, weight + strspn(weight, "0123456789."));
     else
-        (void)snprintf(err, err_size,
-                       "uplink \"%s\": the weight \"%s\" must be a number above 0 and at most %.0f", text,
-                       weight, WEIGHT_MAX);
+        (void)snprintf(
+            err, err_size, "uplink \"%s\": the weight \"%s\" must be a number above 0 and at most %.0f%s",
+            text, weight, WEIGHT_MAX, comma && comma[1 + strspn(comma + 1, "0123456789")] ? COMMA_HINT : "");
     return -EINVAL;
 }
 

@@ -5,6 +5,7 @@ local calls = require "steerway.host.calls"
 local ctx = require "steerway.host.ctx"
 local depth = require "steerway.host.depth"
 local heeds = require "steerway.host.heeds"
+local got = require "steerway.host.got"
 local nearest = require "steerway.host.nearest"
 local lines = require "steerway.host.lines"
 local params = require "steerway.host.params"
@@ -60,34 +61,34 @@ local function check_keys(what, t, known, fail, misplaced, place)
   end
 end
 
--- Where a file returns nothing but sets what it should have returned.
-local function stray_global(env)
+-- Why a file may return nothing: it is empty, or it sets what it should have returned.
+local function hint_for_nothing(policy, env, text)
+  if policy == nil and not string.find(text, "%S") then
+    return "; the file is empty"
+  end
   for _, key in ipairs { "pick", "new" } do
     if rawget(env, key) ~= nil then
       return ("; it sets a global '%s', which nobody reads"):format(key)
     end
   end
-  return ""
+  return policy == nil and "; the file has no return at its end" or ""
 end
 
-local function check_policy(policy, env, fail)
+local function check_policy(policy, env, text, fail)
   if type(policy) ~= "table" then
     fail("return", ("expected the file to return a table { name = …, new = … }, got %s%s")
-      :format(type(policy), stray_global(env)))
+      :format(type(policy), hint_for_nothing(policy, env, text)))
   end
   check_keys("the policy", policy, POLICY_KEYS, fail, INSTANCE_KEYS,
     "KEY belongs into what new returns: new = function(ctx) return { KEY = … } end")
   if type(policy.name) ~= "string" or not policy.name:find "^[%w_.-]+$" or #policy.name > 63 then
-    fail("name", ("name: expected a string of letters, digits, _ . - (63 at most), got %s"):format(tostring(policy.name)))
+    fail("name", ("name: expected a string of letters, digits, _ . - (63 at most), got %s"):format(got(policy.name)))
   end
   if policy.about ~= nil and type(policy.about) ~= "string" then
     fail("about", ("about: expected a string, got %s"):format(type(policy.about)))
   end
   if policy.params ~= nil and type(policy.params) ~= "table" then
     fail("params", ("params: expected a table, got %s"):format(type(policy.params)))
-  end
-  if type(policy.new) ~= "function" then
-    fail("new", ("new: expected a function(ctx), got %s"):format(type(policy.new)))
   end
 end
 
@@ -107,6 +108,21 @@ local function library_name(f, modules)
   return nil
 end
 
+-- A slip of those who have read that a chooser can be a policy's pick.
+local function check_new(new, modules, fail)
+  local library = library_name(new, modules)
+  local source = type(new) == "function" and funcinfo(new).source
+  if library then
+    fail("new", ("new: expected a function(ctx), got the library's %s: write new = function(ctx) return { pick = %s } end")
+      :format(library, type(new) == "function" and library .. "(…)" or library .. ".…"))
+  elseif source and source:find "^=steerway%." then
+    fail("new", ("new: expected a function(ctx), got a function that the library has made: "
+      .. "write new = function(ctx) return { pick = … } end, with it as pick"))
+  elseif type(new) ~= "function" then
+    fail("new", ("new: expected a function(ctx), got %s"):format(type(new)))
+  end
+end
+
 local function check_instance(instance, new, modules, fail)
   local at = funcinfo(new).linedefined
   if type(instance) ~= "table" then
@@ -124,7 +140,7 @@ local function check_instance(instance, new, modules, fail)
     end
     local library = value and library_name(value, modules)
     if library then
-      fail(name, ("%s: %s makes a function and is none itself: call it, %s = %s(…)"):format(name, library, name, library))
+      fail(name, ("%s: %s is not such a function, but makes one: call it, %s = %s(…)"):format(name, library, name, library))
     end
   end
 end
@@ -227,7 +243,8 @@ function host.load(o)
   local chunk, text, env, modules, chunks = open_file(o)
   local policy = chunk()
   local fail = failer(o.file, text)
-  check_policy(policy, env, fail)
+  check_policy(policy, env, text, fail)
+  check_new(policy.new, modules, fail)
   local later = timers.new(types.now, types.set_next_timer)
   local values = params.check(policy.params or {}, o.params or {}, fail)
   local face = ctx.new {

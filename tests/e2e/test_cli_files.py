@@ -120,9 +120,10 @@ def test_check_warns_of_absent_uplinks():
     r = run("check", "eth9", "192.0.2.77", "lo")
     assert r.returncode == 0
     assert r.stderr.splitlines() == [
-        "steerway: warning: uplink eth9 is not usable at present: this machine has no such interface",
+        "steerway: warning: uplink eth9 is not usable at present: this machine has no such interface; "
+        "steerway list shows those there are",
         "steerway: warning: uplink 192.0.2.77 is not usable at present: this machine does not have the address",
-        "steerway: warning: uplink lo is not usable at present: loopback",
+        "steerway: warning: uplink lo is not usable at present: a loopback interface reaches this machine only",
     ]
 
 
@@ -241,7 +242,7 @@ def test_keys_are_the_options_that_the_manual_says(config):
         ("return { uplinks = { 'eth0', { interface = 'eth1', weigth = 1 } } }",
          "uplinks[2].weigth: unknown key; did you mean weight?"),
         ("return 7", "expected the file to return a table, got number"),
-        ("error()", "raised a nil instead of a text"),
+        ("error()", 'raised a nil instead of a text, as in error("why")'),
     ],
 )
 def test_a_bad_config_file_names_itself_and_the_key(config, text, said):

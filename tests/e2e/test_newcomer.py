@@ -41,7 +41,14 @@ def config(tmp_path):
         ("wan1@7,", 'uplink "wan1@7,": the weight "7," must be a number: remove ","'),
         ("wan1@7.5;", 'uplink "wan1@7.5;": the weight "7.5;" must be a number: remove ";"'),
         ("wan1:7", 'uplink "wan1:7": "wan1:7" is neither an interface\'s name nor an IP address such as 192.0.2.1 or 2001:db8::1; '
-                   "a weight is written behind an @"),
+                   "with a weight: wan1@7; as an upstream proxy: socks5://wan1:7"),
+        ("127.0.0.1:7", 'uplink "127.0.0.1:7": "127.0.0.1:7" is neither an interface\'s name nor an IP address such as 192.0.2.1 or '
+                        "2001:db8::1; with a weight: 127.0.0.1@7; as an upstream proxy: socks5://127.0.0.1:7"),
+        ("wan1@", 'uplink "wan1@": a weight is missing after "@": write wan1@7, or wan1 alone'),
+        ("wan1@7,wan2@3", 'uplink "wan1@7,wan2@3": the weight "7,wan2@3" must be a number above 0 and at most 1000000; '
+                          "uplinks are separate words, without commas"),
+        ("10.0.0.1,10.0.0.2", 'uplink "10.0.0.1,10.0.0.2": "10.0.0.1,10.0.0.2" is neither an interface\'s name nor an IP address such as '
+                              "192.0.2.1 or 2001:db8::1; uplinks are separate words, without commas"),
     ],
 )
 def test_a_slip_in_a_weight(word, line, config):
@@ -59,7 +66,9 @@ def test_a_misspelt_interface(lab, start, config):
     via = config('{ uplinks = { { upstream = "socks5://192.0.2.1:1080", via = "wam3", name = "vpn" } } }')
     assert "uplink vpn is not usable at present: this machine has no such interface: wam3; did you mean wan3?" in run(
         "check", "--config", via).stderr
-    assert "did you mean" not in run("check", "nothing").stderr
+    assert "no such interface; steerway list shows those there are" in run("check", "nothing").stderr
+    assert "no such interface; uplinks are separate words, without commas" in run("check", "wan1,wan2").stderr
+    assert "a loopback interface reaches this machine only" in run("check", "lo").stderr
     proxy = start("wan1", "wna2")
     event = proxy.events("uplink not usable at present", uplink="wna2")[0]
     assert event["why"] == "this machine has no such interface; did you mean wan2?"
@@ -90,18 +99,100 @@ def test_a_misspelt_uplink_in_a_command(lab, start):
         ("web.test/path", "web.test:443"),
         ("web.test:22", "web.test:22"),
         ("2001:db8::1", "[2001:db8::1]:443"),
+        ("http://web.test:/", "web.test:80"),
+        ("https://web.test:?q", "web.test:443"),
+        ("https://[2001:db8::1]:", "[2001:db8::1]:443"),
+        ("web.test:", "web.test:443"),
+        ("http://bücher.example/ü", "xn--bcher-kva.example:80"),
+        ("BÜCHER.example:8080", "xn--bcher-kva.example:8080"),
+        ("https://例え.テスト", "xn--r8jz45g.xn--zckzah:443"),
     ],
 )
 def test_why_understands_urls(lab, start, word, shown):
     assert start("wan1").tell("why", word).startswith(f"{shown} leaves by wan1: ")
 
 
-@pytest.mark.parametrize("word", ["gopher://web.test/1", "https://", "https://web.test:0/", "https://web.test:x/", "web.test:+5",
+@pytest.mark.parametrize("word", ["gopher://web.test/1", "https://", "https://web.test:0/", "https://web.test:x/", "web.test:+5", "gopher://web.test:/",
+                                  ":",
                                   "https://anna:SECRET@web.test:99999/"])
 def test_what_why_does_not_understand_is_told_without_a_password(word):
     told = refused(2, "why", word)
     assert told.startswith("why: expected HOST, HOST:PORT or a URL such as https://example.org:8443/, got ")
     assert "SECRET" not in told
+
+
+def test_a_name_that_cannot_be_converted_is_told(lab, start):
+    proxy = start("wan1")
+    assert "host: 'b\u00fc cher.example' is neither a name nor an address" in proxy.tell("why", "b\u00fc cher.example", code=1)
+    assert proxy.ask("why", host="b\u00fccher.example")["host"] == "xn--bcher-kva.example"
+
+
+# --- policies ---
+
+
+@pytest.mark.parametrize(
+    "line, told",
+    [
+        ("ctx.log.debug('x')", "ctx.log has no field 'debug' (known: info, warn, error)"),
+        ("ctx.log:info('x')", "ctx.log.info: call it with a dot, ctx.log.info(…), not with a colon"),
+        ("ctx.log.info('100% sure')", "ctx.log.info: bad argument #2 (value expected); the first argument is a format: "
+                                      "%d takes a number, %s any value, and %% is a percent sign"),
+        ("ctx.log('x')", "ctx.log is not a function: call ctx.log.info(…), ctx.log.warn(…) or ctx.log.error(…)"),
+        ("local wan1 = ctx.uplinks.wan1", "ctx.uplinks is a list, without a field 'wan1': an uplink is found by "
+                                          'for _, u in ipairs(ctx.uplinks) do if u.name == "wan1" …'),
+        ("ctx.every(print, 5)", "ctx.every: expected seconds from 0.01 to 31622400, got a function: "
+                                "call it as ctx.every(seconds, function() … end)"),
+        ("ctx.counter('hits').add(1)", "hits.add: call it with a colon, hits:add(…)"),
+        ("ctx.lru(5).set('a', 1)", "lru.set: call it with a colon, lru:set(…)"),
+        ("local at = ctx.domains({ 'a.test' })['a.test']", "a set has no fields: ctx.match(set, text) tells whether it holds a text"),
+        ("os.execute('ls')", "attempt to call field 'execute' (a nil value): os.execute is not in the sandbox: "
+                             "a policy starts no program"),
+    ],
+)
+def test_a_slip_in_a_policy_is_told_at_its_line(tmp_path, line, told):
+    mine = tmp_path / "mine.lua"
+    mine.write_text(f"return {{ name = 'mine', new = function(ctx)\n  {line}\n"
+                    "  return { pick = function(conn, uplinks) return uplinks end }\nend }\n")
+    assert refused(1, "check", "--policy", mine, "wan1") == f"{mine}:2: {told}"
+
+
+@pytest.mark.parametrize(
+    "content, told",
+    [
+        (b"", ":1: expected the file to return a table { name = …, new = … }, got nil; the file is empty"),
+        (b"local p = {}\n", ":1: expected the file to return a table { name = …, new = … }, got nil; the file has no return at its end"),
+        (b"\x7fELF\x02\0\0", ": expected Lua text, got binary data"),
+        ("return {}".encode("utf-16"), ": expected Lua text in UTF-8, got UTF-16: save the file as UTF-8"),
+        (b"\x1bLJ\x02", ": expected Lua text, got bytecode"),
+        (b"-" * 2_000_000, ": the file has 2000000 bytes; expected at most 1048576"),
+        (b"local sticky = require 'steerway.sticky'\nreturn { name = 'x',\n  new = sticky }\n",
+         ":3: new: expected a function(ctx), got the library's sticky: write new = function(ctx) return { pick = sticky(…) } end"),
+    ],
+    ids=["empty", "no return", "binary", "UTF-16", "bytecode", "large", "the library's"],
+)
+def test_a_file_that_is_not_a_policy(tmp_path, content, told):
+    mine = tmp_path / "mine.lua"
+    mine.write_bytes(content)
+    assert refused(1, "check", "--policy", mine, "wan1") == f"{mine}{told}"
+
+
+@pytest.mark.parametrize("head", [b"\xef\xbb\xbf", b"#!/usr/bin/env lua\n"])
+def test_files_as_editors_leave_them_are_policies(tmp_path, head):
+    mine = tmp_path / "mine.lua"
+    mine.write_bytes(head + b"return { name = 'mine',\r\n new = function() return { pick = function() end } end }\r\n")
+    assert verdict("--policy", mine, "wan1")[0] == "mine"
+
+
+def test_a_long_path_stands_once_and_whole_in_an_error(tmp_path):
+    folder = tmp_path / ("a-folder-with-a-rather-long-name/" * 4)
+    folder.mkdir(parents=True)
+    mine = folder / "mine.lua"
+    for text, told in [("return {\n\n= 1 }", ":3: unexpected symbol near '='"), ("return 7", ":1: expected the file to return a table"),
+                       ("return { name = 'x', new = function(ctx)\n ctx.evry(5) end }", ":2: ctx has no field 'evry'; did you mean"),
+                       ("return { name = 'x', new = function(ctx)\n return { pick = function() return 7 end } end }", ":2: pick returned")]:
+        mine.write_text(text)
+        message = refused(1, "check", "--policy", mine, "wan1")
+        assert message.startswith(f"{mine}{told}") and message.count("mine.lua") == 1, message
 
 
 # --- rights ---

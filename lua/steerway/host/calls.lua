@@ -39,7 +39,7 @@ function calls.new(hooks, default_reason)
   local frame, conn, stats = types.bound()
   local pick = hooks.pick
   -- Handed to the policy, and filled anew for each call: whatever it did to the list harms nobody.
-  local list = setmetatable({}, { __metatable = false })
+  local list = types.guard_names("uplinks", {})
   local ids = frame.ids -- each look at frame.ids makes a new reference
   local allowed, captive, turn = {}, {}, 0
   local entry = {}
@@ -84,7 +84,9 @@ function calls.new(hooks, default_reason)
     end
     for key in pairs(opts) do
       if key ~= "timeout" and key ~= "tag" and key ~= "hedge" and key ~= "race" then
-        wrong(nearest.complaint("opts", key, OPTIONS) .. " (known: timeout, tag, hedge, race)")
+        local close = nearest.of(key, OPTIONS)
+        wrong(("options with an unknown key '%s'%s (known: timeout, tag, hedge, race)")
+          :format(tostring(key), close and ("; did you mean '%s'?"):format(close) or ""))
       end
     end
     frame.timeout_s = seconds(opts, "timeout")

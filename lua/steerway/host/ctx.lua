@@ -1,7 +1,9 @@
 -- ctx, the engine's face to a policy: handed to its new, made once for each load.
 
 local bit = require "bit"
+local depth = require "steerway.host.depth"
 local ffi = require "ffi"
+local got = require "steerway.host.got"
 local lru = require "steerway.host.lru"
 local nearest = require "steerway.host.nearest"
 local sets = require "steerway.host.sets"
@@ -30,13 +32,48 @@ function ctx.hash(text)
   return h % 4294967296
 end
 
-local function logger(log, level)
-  return function(fmt, ...)
-    if type(fmt) ~= "string" then
-      error(("ctx.log.%s: expected a format, got %s"):format(level, type(fmt)), 2)
-    end
-    log(level, fmt:format(...))
+local LEVELS = { "info", "warn", "error" }
+
+-- A fault of string.format's, at the line that logs. Other errors go on as they are: the time budget's, those of a __tostring.
+local function refuse_format(level, wrong)
+  local fault = type(wrong) == "string" and wrong:gsub("^%S+:%d+: ", ""):match "^(.+) to '"
+  if not fault then
+    error(wrong, 0)
   end
+  error(("ctx.log.%s: %s%s; the first argument is a format: %%d takes a number, %%s any value, and %%%% is a percent sign")
+    :format(level, fault, wrong:match "( %b())$" or ""), 3)
+end
+
+-- What makes a line of the log. `all` is the table that it stands in, which a method's colon hands over.
+local function logger(log, level, all)
+  return function(fmt, ...)
+    if fmt == all then
+      error(("ctx.log.%s: call it with a dot, ctx.log.%s(…), not with a colon"):format(level, level), 2)
+    elseif type(fmt) ~= "string" then
+      error(("ctx.log.%s: expected a text, or a format and its values, got %s"):format(level, got(fmt)), 2)
+    end
+    local ok, text = depth.pcall(fmt.format, fmt, ...) -- the method, which is bounded
+    if not ok then
+      refuse_format(level, text)
+    end
+    log(level, text)
+  end
+end
+
+local function make_log(log)
+  local made = {}
+  for _, level in ipairs(LEVELS) do
+    made[level] = logger(log, level, made)
+  end
+  return setmetatable(made, {
+    __metatable = false,
+    __index = function(_, key)
+      error(("%s (known: %s)"):format(nearest.complaint("ctx.log", key, LEVELS), table.concat(LEVELS, ", ")), 2)
+    end,
+    __call = function()
+      error("ctx.log is not a function: call ctx.log.info(…), ctx.log.warn(…) or ctx.log.error(…)", 2)
+    end,
+  })
 end
 
 local doubles = ffi.typeof "double *"
@@ -45,27 +82,29 @@ local doubles = ffi.typeof "double *"
 local function meter(what, find, methods)
   return function(name)
     if type(name) ~= "string" or not name:find "^[%a_][%w_]*$" or #name > 63 then
-      error(("ctx.%s: expected a name of letters, digits and _ (63 at most), got %s"):format(what, tostring(name)), 2)
+      error(("ctx.%s: expected a name of letters, digits and _ (63 at most), got %s"):format(what, got(name)), 2)
     end
     local address, refusal = find(name, what == "gauge")
     if not address then
       error(("ctx.%s: %s"):format(what, refusal), 2)
     end
     local at = ffi.cast(doubles, address)
-    local function number(method, value)
-      if type(value) ~= "number" then
-        error(("%s:%s: expected a number, got %s"):format(name, method, type(value)), 3)
-      end
-      return value
-    end
     local object = {
       value = function()
         return at[0]
       end,
     }
+    local function number(method, self, value)
+      if self ~= object then
+        error(("%s.%s: call it with a colon, %s:%s(…)"):format(name, method, name, method), 3)
+      elseif type(value) ~= "number" then
+        error(("%s:%s: expected a number, got %s"):format(name, method, type(value)), 3)
+      end
+      return value
+    end
     for method, change in pairs(methods) do
-      object[method] = function(_, value)
-        at[0] = change(at[0], number(method, value == nil and method == "add" and 1 or value), name)
+      object[method] = function(self, value)
+        at[0] = change(at[0], number(method, self, value == nil and method == "add" and 1 or value), name)
       end
     end
     return object
@@ -144,11 +183,12 @@ function ctx.new(o)
   for id, u in ipairs(types.by_id) do
     all[id] = u
   end
+  types.guard_names("ctx.uplinks", all)
   local metric, files = o.metric or own_metric(), files_of(o)
   local made = {
     params = o.params,
     uplinks = all,
-    log = { info = logger(o.log, "info"), warn = logger(o.log, "warn"), error = logger(o.log, "error") },
+    log = make_log(o.log),
     hash = ctx.hash,
     random = o.random or math.random,
     now = types.now,

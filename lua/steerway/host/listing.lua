@@ -35,6 +35,8 @@ end
 function listing.check(what, given)
   if type(given) ~= "table" then
     refuse(what, "expected a list of texts or { file = … }, got %s", type(given))
+  elseif getmetatable(given) == false then
+    refuse(what, "expected a list of texts or { file = … }, got %s", "a set or another object of ctx")
   elseif given.file == nil then
     check_items(what, given)
   elseif type(given.file) ~= "string" then

@@ -1,5 +1,7 @@
 -- A table that forgets: what was not used for longest when it is full, and what is older than its time to live. ctx.lru.
 
+local got = require "steerway.host.got"
+
 local lru = {}
 
 local floor, huge = math.floor, math.huge
@@ -21,9 +23,9 @@ local CAPACITY_MAX = 1e6
 ---@return steerway.Lru
 function lru.new(capacity, ttl_s, clock)
   if type(capacity) ~= "number" or capacity < 1 or capacity > CAPACITY_MAX or capacity ~= floor(capacity) then
-    error(("ctx.lru: expected a whole number of entries from 1 to %d, got %s"):format(CAPACITY_MAX, tostring(capacity)), 2)
+    error(("ctx.lru: expected a whole number of entries from 1 to %d, got %s"):format(CAPACITY_MAX, got(capacity)), 2)
   elseif ttl_s ~= nil and (type(ttl_s) ~= "number" or ttl_s <= 0 or ttl_s ~= ttl_s) then
-    error(("ctx.lru: expected seconds to live, above 0, or nil, got %s"):format(tostring(ttl_s)), 2)
+    error(("ctx.lru: expected seconds to live, above 0, or nil, got %s"):format(got(ttl_s)), 2)
   end
   local ttl = ttl_s or huge
   -- Entries by number, in a ring through 0: next[0] is the least used, prev[0] the latest. Freed ones are used again first,
@@ -89,11 +91,19 @@ function lru.new(capacity, ttl_s, clock)
     return made
   end
 
-  local cache = {}
+  local cache, face = {}, nil
 
-  function cache.get(_, key)
+  -- Called with a dot, a method takes the key for itself.
+  local function check_self(method, self)
+    if self ~= face then
+      error(("lru.%s: call it with a colon, lru:%s(…)"):format(method, method), 3)
+    end
+  end
+
+  function cache.get(self, key)
     local i = living(key)
     if not i then
+      check_self("get", self)
       return nil
     end
     unlink(i)
@@ -101,9 +111,10 @@ function lru.new(capacity, ttl_s, clock)
     return values[i]
   end
 
-  function cache.touch(_, key)
+  function cache.touch(self, key)
     local i = living(key)
     if not i then
+      check_self("touch", self)
       return nil
     end
     unlink(i)
@@ -112,7 +123,8 @@ function lru.new(capacity, ttl_s, clock)
     return values[i]
   end
 
-  function cache.set(_, key, value)
+  function cache.set(self, key, value)
+    check_self("set", self)
     if key == nil or key ~= key then
       error("lru:set: expected a key, got " .. tostring(key), 2)
     elseif value == nil then
@@ -130,7 +142,8 @@ function lru.new(capacity, ttl_s, clock)
     link_last(i)
   end
 
-  function cache.delete(_, key)
+  function cache.delete(self, key)
+    check_self("delete", self)
     local i = key ~= nil and number_of[key]
     if i then
       remove(i)
@@ -163,7 +176,7 @@ function lru.new(capacity, ttl_s, clock)
     end
   end
 
-  return setmetatable({}, {
+  face = setmetatable({}, {
     __index = cache,
     __metatable = false,
     __newindex = function()
@@ -173,6 +186,7 @@ function lru.new(capacity, ttl_s, clock)
       return ("lru (%d of %d)"):format(count, capacity)
     end,
   })
+  return face
 end
 
 return lru

@@ -100,10 +100,14 @@ local function compile(text, path, name, env, secret)
     return nil, path .. ": expected Lua text, got bytecode"
   end
   if #text > LOAD_MAX then
-    return nil, ("%s: a text of %d octets is too long; expected at most %d"):format(path, #text, LOAD_MAX)
+    return nil, ("%s: the file has %d bytes; expected at most %d"):format(path, #text, LOAD_MAX)
   end
   local chunk, complaint = compiling.load(text, name, env, secret and CONFIG_TIME_MAX_S or nil)
-  if not chunk and secret then
+  if not chunk and raw_find(text, "\0", 1, true) then
+    local utf16 = raw_find(text, "^\255\254") or raw_find(text, "^\254\255")
+    return nil, path .. (utf16 and ": expected Lua text in UTF-8, got UTF-16: save the file as UTF-8"
+      or ": expected Lua text, got binary data")
+  elseif not chunk and secret then
     complaint = without_quote(raw_sub(name, 2), complaint)
   end
   return chunk, complaint

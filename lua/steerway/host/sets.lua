@@ -14,6 +14,9 @@ local match_of = setmetatable({}, { __mode = "k" })
 local function sealed(name, match, count)
   local set = setmetatable({}, {
     __metatable = false,
+    __index = function()
+      error("a set has no fields: ctx.match(set, text) tells whether it holds a text", 2)
+    end,
     __newindex = function()
       error("a set cannot be changed", 2)
     end,

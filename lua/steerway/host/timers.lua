@@ -1,6 +1,8 @@
 -- Calls to be made later, of a policy's ctx.every and ctx.after. The engine is told when the earliest is due and then has
 -- them run one by one, so that each has a time budget of its own.
 
+local got = require "steerway.host.got"
+
 local timers = {}
 
 local huge, max = math.huge, math.max
@@ -10,7 +12,8 @@ local EVERY_MIN, SECONDS_MAX = 0.01, 366 * 86400
 
 local function check(name, seconds, min, fn)
   if type(seconds) ~= "number" or not (seconds >= min and seconds <= SECONDS_MAX) then
-    error(("ctx.%s: expected seconds from %g to %d, got %s"):format(name, min, SECONDS_MAX, tostring(seconds)), 3)
+    local hint = type(seconds) ~= "number" and (": call it as ctx.%s(seconds, function() … end)"):format(name) or ""
+    error(("ctx.%s: expected seconds from %g to %d, got %s%s"):format(name, min, SECONDS_MAX, got(seconds), hint), 3)
   end
   if type(fn) ~= "function" then
     error(("ctx.%s: expected a function, got %s"):format(name, type(fn)), 3)

@@ -280,4 +280,21 @@ function types.layout()
   return out
 end
 
+---Makes a list of uplinks raise where it is asked for one by its name, which would be nil for ever.
+---@param what string  what policies call the list
+---@param list steerway.Uplink[]
+---@return steerway.Uplink[]  the same
+function types.guard_names(what, list)
+  return setmetatable(list, {
+    __metatable = false,
+    __index = function(_, key)
+      if type(key) == "number" then
+        return nil
+      end
+      error(("%s is a list, without a field '%s': an uplink is found by for _, u in ipairs(%s) do if u.name == \"%s\" …")
+        :format(what, tostring(key), what, tostring(key)), 2)
+    end,
+  })
+end
+
 return types

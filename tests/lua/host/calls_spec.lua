@@ -67,8 +67,8 @@ describe("pick", function()
     ["return false, true"] = "a boolean as reason; expected a string",
     ["return uplinks[1], nil, 7"] = "a number as third value; expected a table of options",
     ["return uplinks[1], nil, { timout = 1 }"] =
-      "opts has no field 'timout'; did you mean 'timeout'? (known: timeout, tag, hedge, race)",
-    ["return uplinks[1], nil, { 1 }"] = "opts has no field '1' (known: timeout, tag, hedge, race)",
+      "options with an unknown key 'timout'; did you mean 'timeout'? (known: timeout, tag, hedge, race)",
+    ["return uplinks[1], nil, { 1 }"] = "options with an unknown key '1' (known: timeout, tag, hedge, race)",
     ["return uplinks[1], nil, { timeout = 0 }"] = "opts.timeout = 0; expected seconds, above 0 and at most 86400",
     ["return uplinks[1], nil, { timeout = -1 }"] = "opts.timeout = -1; expected seconds",
     ["return uplinks[1], nil, { timeout = 86401 }"] = "opts.timeout = 86401; expected seconds",
@@ -121,9 +121,17 @@ describe("pick", function()
     assert.truthy(kit.fails(lister.pick, lister, nil, { 1, 3 }):find("uplink lte, which is not among", 1, true))
   end)
 
+  it("is told that uplinks are not fields of the list", function()
+    for body, what in pairs { ["return uplinks.lte"] = "uplinks", ["return ctx.uplinks.lte"] = "ctx.uplinks" } do
+      local runner = w:load(pick(body, "assert(ctx.uplinks[9] == nil)"))
+      assert.equal(("dir/p.lua:2: %s is a list, without a field 'lte': an uplink is found by "
+        .. 'for _, u in ipairs(%s) do if u.name == "lte" …'):format(what, what), kit.fails(runner.pick, runner))
+    end
+  end)
+
   it("finds its list fresh, whatever it did to the one before", function()
     local runner = w:load(pick [[
-      assert(#uplinks == 3 and uplinks[1].id == 1 and uplinks[3].id == 3 and uplinks[4] == nil and uplinks.junk == nil)
+      assert(#uplinks == 3 and uplinks[1].id == 1 and uplinks[3].id == 3 and uplinks[4] == nil and rawget(uplinks, 'junk') == nil)
       for i = 1, 9 do uplinks[i] = uplinks[3] end
       uplinks.junk = true
       return uplinks[1] ]])

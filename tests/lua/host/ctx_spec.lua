@@ -56,7 +56,32 @@ describe("ctx", function()
     value("ctx.log.info('n=%d %s', 4, 'x') or ctx.log.warn('100%%') or ctx.log.error('e') or print('p', 1) or 1",
       { log = function(level, text) lines[#lines + 1] = level .. ": " .. text end })
     assert.same({ "info: n=4 x", "warn: 100%", "error: e", "info: p\t1" }, lines)
-    assert.equal("dir/p.lua:1: ctx.log.warn: expected a format, got number", kit.fails(value, "ctx.log.warn(5)"))
+  end)
+
+  it("tells how to log", function()
+    local format = "; the first argument is a format: %d takes a number, %s any value, and %% is a percent sign"
+    for call, told in pairs {
+      ["ctx.log.warn(5)"] = "ctx.log.warn: expected a text, or a format and its values, got 5",
+      ["ctx.log.info()"] = "ctx.log.info: expected a text, or a format and its values, got nil",
+      ["ctx.log.info({ 1 })"] = "ctx.log.info: expected a text, or a format and its values, got a table",
+      ["ctx.log.info(conn)"] = "ctx.log.info: expected a text, or a format and its values, got nil",
+      ["ctx.log:error('x')"] = "ctx.log.error: call it with a dot, ctx.log.error(…), not with a colon",
+      ["ctx.log.debug('x')"] = "ctx.log has no field 'debug' (known: info, warn, error)",
+      ["ctx.log.wran('x')"] = "ctx.log has no field 'wran'; did you mean 'warn'? (known: info, warn, error)",
+      ["ctx.log('x')"] = "ctx.log is not a function: call ctx.log.info(…), ctx.log.warn(…) or ctx.log.error(…)",
+      ["ctx.log.info('%d', 'x')"] = "ctx.log.info: bad argument #2 (number expected, got string)" .. format,
+      ["ctx.log.info('%s and %s', 1)"] = "ctx.log.info: bad argument #3 (value expected)" .. format,
+      ["ctx.log.info('100% sure')"] = "ctx.log.info: bad argument #2 (value expected)" .. format,
+      ["ctx.log.info('%s', setmetatable({}, { __tostring = function() error 'mine' end }))"] = "mine",
+    } do
+      local message = kit.fails(value, call)
+      assert.equal("dir/p.lua:1: " .. told, message, call)
+    end
+  end)
+
+  it("tells where a dot was written in place of a colon", function()
+    assert.equal("dir/p.lua:1: hits.add: call it with a colon, hits:add(…)", kit.fails(value, "ctx.counter('hits').add(2)"))
+    assert.equal("dir/p.lua:1: level.set: call it with a colon, level:set(…)", kit.fails(value, "ctx.gauge('level').set(2)"))
   end)
 
   it("raises on names that are not there", function()
@@ -95,7 +120,7 @@ describe("ctx", function()
     assert.equal("dir/p.lua:1: hits:add: a counter only grows, got -1; expected a number from 0, or a gauge",
       kit.fails(value, "ctx.counter('hits'):add(-1)", o))
     assert.equal("dir/p.lua:1: level:set: expected a number, got nil", kit.fails(value, "ctx.gauge('level'):set()", o))
-    assert.equal("dir/p.lua:1: ctx.counter: expected a name of letters, digits and _ (63 at most), got a b",
+    assert.equal("dir/p.lua:1: ctx.counter: expected a name of letters, digits and _ (63 at most), got \"a b\"",
       kit.fails(value, "ctx.counter 'a b'"))
     assert.equal("dir/p.lua:1: ctx.gauge: no room", kit.fails(value, "ctx.gauge 'x'", {
       metric = function() return nil, "no room" end,

@@ -41,7 +41,7 @@ describe("host.load", function()
     { "return {\n name = 5, new = print }",
       "dir/p.lua:2: name: expected a string of letters, digits, _ . - (63 at most), got 5" },
     { "return {\n name =\n 'a b', new = print }",
-      "dir/p.lua:2: name: expected a string of letters, digits, _ . - (63 at most), got a b" },
+      "dir/p.lua:2: name: expected a string of letters, digits, _ . - (63 at most), got \"a b\"" },
     { "return {\n name = ('x'):rep(64), new = print }", "dir/p.lua:2: name: expected a string" },
     { "return { name = '', new = print }", "dir/p.lua:1: name: expected a string" },
     { "return { name = 'p',\n about = {}, new = print }", "dir/p.lua:2: about: expected a string, got table" },
@@ -80,13 +80,29 @@ describe("host.load", function()
       .. "; params belongs beside new, in what the file returns" },
     { "local balance = require 'steerway.balance'\nreturn { name = 'p', new = function()\n"
       .. "return { pick = balance.least_connections } end }",
-      "dir/p.lua:3: pick: balance.least_connections makes a function and is none itself: "
+      "dir/p.lua:3: pick: balance.least_connections is not such a function, but makes one: "
       .. "call it, pick = balance.least_connections(…)" },
     { "local sticky = require 'steerway.sticky'\nreturn { name = 'p', new = function()\n return { pick = sticky } end }",
-      "dir/p.lua:3: pick: sticky makes a function and is none itself: call it, pick = sticky(…)" },
+      "dir/p.lua:3: pick: sticky is not such a function, but makes one: call it, pick = sticky(…)" },
     { "local h = require 'steerway.hours'\nreturn { name = 'p', new = function()\n"
       .. "return { pick = print, opened = h.within } end }",
-      "dir/p.lua:3: opened: hours.within makes a function and is none itself: call it, opened = hours.within(…)" },
+      "dir/p.lua:3: opened: hours.within is not such a function, but makes one: call it, opened = hours.within(…)" },
+    { "local sticky = require 'steerway.sticky'\nreturn { name = 'p',\n new = sticky }",
+      "dir/p.lua:3: new: expected a function(ctx), "
+      .. "got the library's sticky: write new = function(ctx) return { pick = sticky(…) } end" },
+    { "local b = require 'steerway.balance'\nreturn { name = 'p',\n new = b.least_connections }",
+      "dir/p.lua:3: new: expected a function(ctx), got the library's balance.least_connections: "
+      .. "write new = function(ctx) return { pick = balance.least_connections(…) } end" },
+    { "local b = require 'steerway.balance'\nreturn { name = 'p',\n new = b.tiers(b.smooth()) }",
+      "dir/p.lua:3: new: expected a function(ctx), got a function that the library has made: "
+      .. "write new = function(ctx) return { pick = … } end, with it as pick" },
+    { "local b = require 'steerway.balance'\nreturn { name = 'p',\n new = b }", "dir/p.lua:3: new: expected a function(ctx), "
+      .. "got the library's balance: write new = function(ctx) return { pick = balance.… } end" },
+    { "", "dir/p.lua:1: expected the file to return a table { name = …, new = … }, got nil; the file is empty" },
+    { "local p = { name = 'p', new = print }",
+      "dir/p.lua:1: expected the file to return a table { name = …, new = … }, got nil; the file has no return at its end" },
+    { "return\0", "dir/p.lua: expected Lua text, got binary data" },
+    { "\255\254r\0e\0", "dir/p.lua: expected Lua text in UTF-8, got UTF-16: save the file as UTF-8" },
     { "require 'nothing'", "dir/p.lua:1: module 'nothing': dir/nothing.lua: No such file or directory" },
   }
   for _, case in ipairs(wrong) do

@@ -156,8 +156,9 @@ describe("lru", function()
   end)
 
   it("says what it expects, and is closed", function()
+    local shown = { ["5"] = '"5"' }
     for _, wrong in ipairs { 0, -1, 1.5, 1e7, "5" } do
-      local expected = "ctx.lru: expected a whole number of entries from 1 to 1000000, got " .. tostring(wrong)
+      local expected = "ctx.lru: expected a whole number of entries from 1 to 1000000, got " .. (shown[wrong] or wrong)
       assert.truthy(kit.fails(lru.new, wrong, nil, clock):find(expected, 1, true))
     end
     assert.truthy(kit.fails(lru.new, 5, 0, clock):find "ctx.lru: expected seconds to live, above 0, or nil, got 0")
@@ -166,6 +167,10 @@ describe("lru", function()
     assert.truthy(kit.fails(c.set, c, nil, 1):find "lru:set: expected a key, got nil")
     assert.truthy(kit.fails(c.set, c, 0 / 0, 1):find "lru:set: expected a key, got %-?nan")
     assert.truthy(kit.fails(c.set, c, "a", nil):find "lru:set: expected a value, got nil; delete%(key%) removes one")
+    for _, method in ipairs { "get", "touch", "set", "delete" } do
+      assert.truthy(kit.fails(function() c[method]("a", 1) end):find(
+        ("lru_spec.lua:%%d+: lru.%s: call it with a colon, lru:%s%%(…%%)"):format(method, method)), method)
+    end
     assert.is_false(getmetatable(c))
     assert.truthy(kit.fails(function() c.x = 1 end):find "use set")
     assert.equal("lru (0 of 5)", tostring(c))

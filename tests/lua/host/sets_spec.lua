@@ -257,7 +257,10 @@ describe("any set", function()
     assert.is_false(getmetatable(set))
     assert.is_nil(next(set))
     assert.truthy(kit.fails(function() set.x = 1 end):find "a set cannot be changed")
-    assert.is_nil(set.match)
+    assert.truthy(kit.fails(function() return set["example.com"] end):find(
+      "sets_spec.lua:%d+: a set has no fields: ctx.match%(set, text%) tells whether it holds a text"))
+    assert.truthy(kit.fails(sets.domains, set):find(
+      "ctx.domains: expected a list of texts or { file = … }, got a set or another object of ctx", 1, true))
   end)
 
   it("is what match expects, and a text", function()

@@ -117,9 +117,10 @@ describe("timers", function()
   it("says what it expects", function()
     for _, wrong in ipairs { 0, -1, 0 / 0, math.huge, "1" } do
       assert.truthy(kit.fails(t.every, wrong, print):find("ctx.every: expected seconds from 0.01 to 31622400, got "
-        .. tostring(wrong), 1, true))
+        .. (wrong == "1" and '"1": call it as ctx.every(seconds, function() … end)' or tostring(wrong)), 1, true))
     end
     assert.truthy(kit.fails(t.after, -1, print):find("ctx.after: expected seconds from 0 to 31622400, got -1", 1, true))
+    assert.truthy(kit.fails(t.after, print, 1):find("got a function: call it as ctx.after(seconds, function() … end)", 1, true))
     assert.truthy(kit.fails(t.after, 1, 5):find("ctx.after: expected a function, got number", 1, true))
   end)
 end)

@@ -92,7 +92,7 @@ static void test_addresses(void **state)
 static void test_bad_weights(void **state)
 {
     static const char *const weights[] = {
-        "",       "0",         "0.0",
+        "0",      "00",        "0.0",
         "-1",     "-0.5",      "nan",
         "NaN",    "inf",       "infinity",
         "1e7",    "1000000.1", "1e999",
@@ -114,6 +114,16 @@ static void test_bad_weights(void **state)
             assert_refused(text, quoted);
         }
     }
+    static const char comma[] = "; uplinks are separate words, without commas";
+    assert_refused("eth0@1,eth1@2", comma);
+    assert_refused("10.0.0.1,10.0.0.2", comma);
+    assert_refused("10.0.0.1@7,10.0.0.2@3", comma);
+    assert_refused("eth0@", "a weight is missing after \"@\": write eth0@7, or eth0 alone");
+    assert_refused("10.0.0.1/", "a weight is missing after \"/\": write 10.0.0.1@7, or 10.0.0.1 alone");
+    assert_refused("10.0.0.1:7", "; with a weight: 10.0.0.1@7; as an upstream proxy: socks5://10.0.0.1:7");
+    assert_refused("[2001:db8::1]:7",
+                   "; with a weight: [2001:db8::1]@7; as an upstream proxy: socks5://[2001:db8::1]:7");
+    assert_refused("proxy.lan:1080", "; as an upstream proxy: socks5://proxy.lan:1080");
     assert_refused("veth0@if5", "the weight \"if5\" must be a number"); /* as `ip link` writes it */
     (void)state;
 }
@@ -155,7 +165,7 @@ static void test_addresses_that_no_machine_has(void **state)
     for (size_t i = 0; i < ARRAY_LEN(vague); i++)
         assert_refused(vague[i], "stands for no address in particular");
     for (size_t i = 0; i < ARRAY_LEN(many); i++)
-        assert_refused(many[i], "is no address of a machine");
+        assert_refused(many[i], "is not an address of one machine");
     assert_refused("fe80::1", "reaches no further than its own link");
     (void)state;
 }
