@@ -53,7 +53,10 @@ def doctor(lab, origin):
 
 def obey(command):
     """Runs a printed command as its reader would."""
-    assert run_line(*shlex.split(command)).code == 0, command
+    words = shlex.split(command)
+    assert run_line(*words).code == 0, command
+    if words[:3] == ["ip", "link", "set"] and words[-1] == "up":  # the kernel tells of the carrier a little later
+        wait_for(lambda: "LOWER_UP" in run_line("ip", "link", "show", words[3]).text, f"carrier of {words[3]}")
 
 
 def repairs(doctor, uplink, id):
@@ -416,7 +419,7 @@ def test_a_place_to_listen_that_is_not_here(doctor):
 
 
 def test_what_is_asked_wrongly(doctor):
-    assert refused(2, "doctor", "--public-address", "x", "wan1") == "--public-address: 'x' is no URL (http://...), nor none"
+    assert refused(2, "doctor", "--public-address", "x", "wan1") == "--public-address: expected a URL (http://...) or none, got 'x'"
     assert doctor("--public-address", "none", "wan1")["uplinks"][0]["facts"].get("public address") is None
 
 
