@@ -119,7 +119,7 @@ static void run_line(struct client *c, struct slice line)
 
     c->owed = true;
     if (!request)
-        control_refuse(reply, "this is no JSON: %s (at octet %d)", error.text, error.position);
+        control_refuse(reply, "the line is not valid JSON: %s (at byte %d)", error.text, error.position);
     else if (!json_is_object(request))
         control_refuse(reply, "expected an object such as {\"verb\": \"status\"}");
     else if (!name)
@@ -304,7 +304,7 @@ void control_refuse(struct control_reply reply, const char *fmt, ...)
     (void)vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
     json_t *answer = refusal(text);
-    on_answered(reply, answer ? answer : refusal("the error's text is no UTF-8"));
+    on_answered(reply, answer ? answer : refusal("the error's text is not valid UTF-8"));
 }
 
 /* --- accepting ------------------------------------------------------------------------------------------ */

@@ -135,7 +135,7 @@ static void log_failure(const struct uplink *u, const struct addr *gateway, int 
     log_str(&l, "gateway", addr_format_ip(gateway, text));
     log_str(&l, "error",
             err == -EPERM         ? "that needs root, or CAP_NET_ADMIN"
-            : err == -ENETUNREACH ? "it is no neighbour on that interface"
+            : err == -ENETUNREACH ? "it is not in a network of that interface"
                                   : strerror(-err));
     log_end(&l);
 }

@@ -108,7 +108,7 @@ static void log_added(const struct uplink_spec *spec, int err)
     struct log_line l;
 
     log_begin(&l, err < 0 ? LOG_WARN : LOG_INFO,
-              err == -ENOSPC ? "a link has come that there is no room for among the uplinks"
+              err == -ENOSPC ? "a link has come, and there are as many uplinks as can be"
               : err < 0      ? "a link has come that cannot be used"
                              : "uplink added");
     log_str(&l, "uplink", spec->interface);

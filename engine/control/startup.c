@@ -110,7 +110,7 @@ static void tell_objections(const struct machine *m, char *err)
     size_t room = CONFIG_ERROR_MAX - sizeof hint - sizeof " and 4294967295 more";
 
     if (m->n_links == 0)
-        len += (size_t)snprintf(err + len, CONFIG_ERROR_MAX - len, "there is none at all");
+        len += (size_t)snprintf(err + len, CONFIG_ERROR_MAX - len, "it has no links");
     for (size_t i = 0; i < m->n_links; i++) {
         char one[128];
         const char *objection = discover_objection(m, &m->links[i]);

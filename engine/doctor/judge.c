@@ -72,7 +72,7 @@ static void judge_gateways(struct diagnosis *d, const struct sight *s)
     for (size_t i = 0; i < ARRAY_LEN(both); i++)
         if (both[i]->failed && !diagnosis_has(d, s->uplink->name, "mark-not-permitted"))
             diagnosis_why(diagnosis_find(d, SEVERITY_ERROR, "gateway-unreachable", s->uplink->name,
-                                         "its gateway %s is no neighbour on %s",
+                                         "its gateway %s is not in a network of %s",
                                          addr_format_ip(&both[i]->addr, text), s->link->name),
                           "A router must be in a network that the interface has an address of. Nothing goes "
                           "by this uplink, as it would take another router.");

@@ -29,7 +29,7 @@ static const char *control_trouble(int err)
     case EADDRINUSE:
         return "another proxy is there; give this one a place of its own with --control";
     case EEXIST:
-        return "there is a file that is no socket";
+        return "the file exists and is not a socket";
     case ENAMETOOLONG:
         return "a socket's path has at most 107 octets";
     default:

@@ -103,7 +103,8 @@ int ask(const struct cli *cli, json_t *request, json_t **ret)
     json_t *answer = NULL;
 
     if (!request)
-        return command_error(COMMAND_MISUSED, "what is no UTF-8 cannot be sent to the proxy");
+        return command_error(COMMAND_MISUSED,
+                             "a word of the command line is not valid UTF-8 and cannot be sent to the proxy");
     int r = find_path(cli, path);
     if (r == -ENAMETOOLONG && cli_value(cli, "control")) {
         json_decref(request);

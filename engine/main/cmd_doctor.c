@@ -145,8 +145,8 @@ static int take_targets(const struct cli *cli, struct visit *v)
     v->asks_address = strcmp(url, "none") != 0;
     if (v->asks_address &&
         (probe_target_parse(&v->address, slice_str(url)) != PARSE_OK || !v->address.path[0]))
-        return command_error(COMMAND_MISUSED, "--public-address: '%.100s' is no URL (http://...), nor none",
-                             url);
+        return command_error(COMMAND_MISUSED,
+                             "--public-address: expected a URL (http://...) or none, got '%.100s'", url);
     return checks_targets_parse(&v->targets, config_check(&v->config)) < 0
                ? command_error(COMMAND_MISUSED, "--check: expected targets")
                : COMMAND_OK;

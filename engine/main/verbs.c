@@ -10,8 +10,8 @@
     "UPLINK is INTERFACE or ADDRESS, with @WEIGHT or /WEIGHT for its share, which is\n"                      \
     "else 1: eth0, wwan0@0.5, 192.168.1.10@7, [2001:db8::10]@3; or the URL of an\n"                          \
     "upstream proxy: socks5://127.0.0.1:7001, http://USER:PASS@HOST:PORT@2. With\n"                          \
-    "none: every interface that is up, is no bridge, container or tunnel, and has a\n"                       \
-    "default route of its own.\n"
+    "none: every interface that is up and has a default route of its own, but for\n"                         \
+    "bridges, containers and tunnels.\n"
 
 /* In the order of the overview. */
 const struct verb verb_table[] = {

@@ -45,6 +45,12 @@ def test_each_command_has_its_help(verb):
     assert "--help" in text and "--version" in text
 
 
+@pytest.mark.parametrize("verb", ["start", "check", "doctor", "simulate"])
+def test_options_of_one_kind_stand_under_one_heading(verb):
+    headings = re.findall(r"^(\S.*):$", run("help", verb).stdout, re.M)
+    assert headings and len(headings) == len(set(headings)), headings
+
+
 @pytest.mark.parametrize("args", [[], ["list"], ["start"], ["check"], ["help"]])
 def test_help_fits_a_terminal(args):
     lines = run("help", *args).stdout.splitlines()
@@ -114,7 +120,7 @@ def test_behind_two_dashes_all_are_uplinks():
         (["--config="], "--config: expected the name of a file"),
         ([""], 'uplink "": expected INTERFACE or ADDRESS, then perhaps @WEIGHT'),
         (["eth0@0"], 'uplink "eth0@0": the weight "0" must be a number above 0 and at most 1000000'),
-        (["a\nb"], 'uplink "a?b": "a?b" is no interface\'s name: expected 1 to 127 characters without blanks'),
+        (["a\nb"], 'uplink "a?b": "a?b" cannot be an interface\'s name: expected 1 to 127 characters without blanks'),
         ([f"eth{i}" for i in range(65)], "more than 64 uplinks"),
     ],
 )

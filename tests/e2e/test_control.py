@@ -146,7 +146,7 @@ def test_what_is_no_utf8_is_shown_all_the_same(start, tmp_path):
     assert proxy.ask("why", host="x.test")["reason"] == "caf\\xe9"
     assert proxy.ask("reload")["generation"] == 2
     for words in [("why", "x\udcff"), ("why", "x", "--user", "\udcff"), ("why", "x", "--client", "\udcff"), ("set", "k=\udcff")]:
-        assert proxy.tell(*words, code=2).endswith("what is no UTF-8 cannot be sent to the proxy\n")
+        assert proxy.tell(*words, code=2).endswith("a word of the command line is not valid UTF-8 and cannot be sent to the proxy\n")
     assert "--control: the path is longer than the 107 octets" in refused(2, "status", "--control", "/" + "x" * 200)
 
 
@@ -185,7 +185,7 @@ def test_why_wants_a_host(start):
     proxy = start("wan1")
     for request, error in [({}, 'expected a "host"'), ({"host": "a..b"}, "host: 'a..b' is neither a name nor an address"),
                            ({"host": "x", "port": 0}, "port: expected a whole number from 1 to 65535"),
-                           ({"host": "x", "client": "y"}, "client: 'y' is no address")]:
+                           ({"host": "x", "client": "y"}, "client: 'y' is not an IP address")]:
         assert proxy.ask("why", **request) == {"ok": False, "error": error}
     assert "expected HOST, HOST:PORT or a URL" in proxy.tell("why", "x:y", code=2)
 
@@ -225,7 +225,7 @@ def test_a_stale_socket_is_replaced_and_a_served_one_is_not(start, tmp_path):
     (tmp_path / "file").write_text("precious")
     refused = subprocess.run([BINARY, "start", "-p", "0", "--control", tmp_path / "file", "lo"], capture_output=True, text=True,
                              timeout=20, check=False)
-    assert refused.returncode == 1 and "there is a file that is no socket" in refused.stderr
+    assert refused.returncode == 1 and "the file exists and is not a socket" in refused.stderr
     assert (tmp_path / "file").read_text() == "precious"
 
 
@@ -270,13 +270,13 @@ def test_lines_in_pieces_many_at_once_and_the_last_without_an_end(start, line):
 @pytest.mark.parametrize(
     "octets, error",
     [
-        (b"hello\n", "this is no JSON"),
-        (b'{"verb":"status"\n', "this is no JSON"),
+        (b"hello\n", "the line is not valid JSON"),
+        (b'{"verb":"status"\n', "the line is not valid JSON"),
         (b"[1]\n", "expected an object"),
         (b'{"verb":5}\n', 'expected a "verb"'),
         (b"{}\n", 'expected a "verb"'),
-        (b'{"verb":"status","verb":"status"}\n', "this is no JSON"),
-        (b"\xff\xfe\x00\n", "this is no JSON"),
+        (b'{"verb":"status","verb":"status"}\n', "the line is not valid JSON"),
+        (b"\xff\xfe\x00\n", "the line is not valid JSON"),
         (b'{"verb":"set","key":"x"}\n', 'expected a "key" and a "value"'),
         (b'{"verb":"policy"}\n', 'expected a "policy"'),
         (b'{"verb":"record","state":"maybe"}\n', 'expected a "state"'),
@@ -285,8 +285,8 @@ def test_lines_in_pieces_many_at_once_and_the_last_without_an_end(start, line):
         (b'{"verb":"policy","policy":"./mine.lua"}\n', "expected a file's whole path, got './mine.lua'"),
         (b'{"verb":"why","host":"x","client":5}\n', "client: expected an address, as a text"),
         (b'{"verb":"why","host":"x","user":5}\n', "user: expected a text"),
-        (b"\0\0\n", "this is no JSON"),
-        (b"[" * 60000 + b"\n", "this is no JSON"),
+        (b"\0\0\n", "the line is not valid JSON"),
+        (b"[" * 60000 + b"\n", "the line is not valid JSON"),
     ],
 )
 def test_what_makes_no_sense_is_answered(start, line, octets, error):
