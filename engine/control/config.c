@@ -151,31 +151,30 @@ int config_add_uplink(struct config *c, struct uplink_spec *spec)
     return 0;
 }
 
-static bool has_addr(const struct addr *list, size_t n, const struct addr *a)
+static bool has_place(const struct config *c, const struct listen_place *p)
 {
-    for (size_t i = 0; i < n; i++) {
-        if (addr_same_ip(&list[i], a) && addr_port(&list[i]) == addr_port(a))
+    for (size_t i = 0; i < c->n_listen; i++)
+        if (listen_place_same(&c->listen[i], p))
             return true;
-    }
     return false;
 }
 
-int config_add_listen(struct config *c, const struct addr *addrs, size_t n)
+int config_add_listen(struct config *c, const struct listen_place *places, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        if (has_addr(c->listen, c->n_listen, &addrs[i]))
+        if (has_place(c, &places[i]))
             continue;
         if (c->n_listen == CONFIG_LISTEN_MAX)
             return -ENOSPC;
-        c->listen[c->n_listen++] = addrs[i];
+        c->listen[c->n_listen++] = places[i];
     }
     return 0;
 }
 
 static void default_hosts(struct config *c)
 {
-    c->hosts[0] = (struct addr){.in4 = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}}};
-    c->hosts[1] = (struct addr){.in6 = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT}};
+    c->hosts[0].addr = (struct addr){.in4 = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}}};
+    c->hosts[1].addr = (struct addr){.in6 = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT}};
     c->n_hosts = 2;
 }
 
@@ -189,7 +188,7 @@ static int finish_listen(struct config *c)
     if (c->port < 0)
         c->port = c->http ? CONFIG_PORT_HTTP : CONFIG_PORT;
     for (size_t i = 0; i < c->n_hosts; i++) {
-        addr_set_port(&c->hosts[i], (uint16_t)c->port);
+        addr_set_port(&c->hosts[i].addr, (uint16_t)c->port);
         int r = config_add_listen(c, &c->hosts[i], 1);
         if (r < 0)
             return r;

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "net/addr.h"
+#include "net/listen_place.h"
 #include "policy/policy.h"
 #include "relay/tunnel.h"
 #include "session/access.h"
@@ -17,9 +18,9 @@ enum { CONFIG_PORT = 1080, CONFIG_PORT_HTTP = 8080 };
 enum { CONFIG_THREADS_AUTO = -1, CONFIG_THREADS_USUAL = 4, CONFIG_THREADS_MAX = HANDS_MAX };
 
 struct config {
-    struct addr listen[CONFIG_LISTEN_MAX]; /* at least one after config_finish */
+    struct listen_place listen[CONFIG_LISTEN_MAX]; /* at least one after config_finish */
     size_t n_listen;
-    struct addr hosts[CONFIG_LISTEN_MAX]; /* port 0; config_finish joins them with the port */
+    struct listen_place hosts[CONFIG_LISTEN_MAX]; /* port 0; config_finish joins them with the port */
     size_t n_hosts;
     bool listen_strict;                     /* each of these must be there at the start */
     int port;                               /* -1: not given */
@@ -84,7 +85,7 @@ MUST_CHECK int config_set_param(struct config *c, struct slice key, struct slice
 MUST_CHECK int config_add_uplink(struct config *c, struct uplink_spec *spec);
 
 /** Add addresses that are not there yet. @return 0, -ENOSPC */
-MUST_CHECK int config_add_listen(struct config *c, const struct addr *addrs, size_t n);
+MUST_CHECK int config_add_listen(struct config *c, const struct listen_place *places, size_t n);
 
 /** Fill in what was not said: localhost:1080 (8080 with http) to listen on, unless only --listen was used;
  *  private clients, or everybody where users must authenticate.

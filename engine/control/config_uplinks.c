@@ -299,6 +299,16 @@ static int set_gateway(struct uplink_spec *spec, const json_t *value, char *err)
     return 0;
 }
 
+static int set_ipv6_source(struct uplink_spec *spec, const json_t *value, char *err)
+{
+    const char *text = config_text(value);
+
+    if (!text || !egress_ipv6_parse(text, &spec->ipv6))
+        return config_refuse(err, "expected \"system\", \"temporary\" or \"stable\"");
+    spec->ipv6_given = true;
+    return 0;
+}
+
 static const struct {
     const char *key;
     field_fn *set;
@@ -318,6 +328,7 @@ static const struct {
     {"portal", set_portal},
     {"gateway", set_gateway},
     {"mark", set_mark},
+    {"ipv6_source", set_ipv6_source},
     {"upstream", set_upstream},
     {"via", set_via},
 };
@@ -367,6 +378,9 @@ static int parse_table(struct uplink_spec *spec, const json_t *table, const char
     *ret_key = "gateway";
     if (json_object_get(table, "gateway") && !interface)
         return config_refuse(err, "is for an interface");
+    *ret_key = "ipv6_source";
+    if (spec->ipv6_given && !spec->interface[0])
+        return config_refuse(err, "is for an interface, or for an upstream that is reached via one");
     return check_quota(table, &spec->quota, ret_key, err);
 }
 

@@ -186,7 +186,7 @@ static void follow_listeners(struct proxy *p, const struct machine *m)
 {
     for (size_t i = 0; i < p->n_listeners; i++) {
         struct proxy_listener *l = &p->listeners[i];
-        if (l->listener.open && proxy_follow_scope(l) < 0)
+        if (!p->draining && proxy_follow_place(l) < 0)
             log_lost(l);
         bool absent = !machine_can_listen(m, &l->listener.addr);
         if (!l->listener.open || absent == l->listener.absent)

@@ -64,7 +64,7 @@ static int each_part(struct config *c, const char *list, char *err,
 /* --- where to listen ------------------------------------------------------------------------------------ */
 
 /* "localhost" and "*" stand for an address of each family. @return how many, or -EINVAL */
-static int parse_host(struct slice host, struct addr ret[2])
+static int parse_host(struct slice host, struct listen_place ret[2])
 {
     static const char *const pairs[][3] = {{"localhost", "127.0.0.1", "::1"}, {"*", "0.0.0.0", "::"}};
 
@@ -72,13 +72,13 @@ static int parse_host(struct slice host, struct addr ret[2])
         if (!slice_ieq(host, slice_str(pairs[i][0])))
             continue;
         for (int j = 0; j < 2; j++) {
-            int r = addr_parse_ip(&ret[j], slice_str(pairs[i][j + 1]), 0);
+            int r = listen_place_parse(&ret[j], slice_str(pairs[i][j + 1]));
             if (r < 0)
                 return r;
         }
         return 2;
     }
-    int r = addr_parse_ip(&ret[0], host, 0);
+    int r = listen_place_parse(&ret[0], host);
     return r < 0 ? r : 1;
 }
 
@@ -101,8 +101,8 @@ static int parse_port(struct slice text, int *ret)
 
 int option_set_host(struct config *c, const char *value, char *err)
 {
-    struct addr addrs[2];
-    int n = parse_host(slice_str(value), addrs);
+    struct listen_place places[2];
+    int n = parse_host(slice_str(value), places);
 
     if (n < 0)
         return not_a(err, slice_str(value),
@@ -110,7 +110,7 @@ int option_set_host(struct config *c, const char *value, char *err)
     for (int i = 0; i < n; i++) {
         if (c->n_hosts == CONFIG_LISTEN_MAX)
             return too_many(err);
-        c->hosts[c->n_hosts++] = addrs[i];
+        c->hosts[c->n_hosts++] = places[i];
     }
     return 0;
 }
@@ -135,7 +135,7 @@ int option_set_listen(struct config *c, const char *value, char *err)
     static const char expected[] =
         "ADDRESS:PORT (localhost:1080, *:1080 for all addresses, 192.0.2.1:1080, [::1]:1080)";
     const char *colon = strrchr(value, ':');
-    struct addr addrs[2];
+    struct listen_place places[2];
     int port;
 
     if (!colon)
@@ -143,14 +143,14 @@ int option_set_listen(struct config *c, const char *value, char *err)
     struct slice host = slice_of(value, (size_t)(colon - value));
     /* Without brackets nobody can tell an IPv6 address's last group from a port. */
     bool bare_v6 = host.len > 0 && host.data[0] != '[' && memchr(host.data, ':', host.len);
-    int n = bare_v6 ? -EINVAL : parse_host(host, addrs);
+    int n = bare_v6 ? -EINVAL : parse_host(host, places);
     if (n < 0)
         return not_a(err, slice_str(value), expected);
     if (parse_port(slice_str(colon + 1), &port) < 0)
         return not_a(err, slice_str(colon + 1), "a port (1 to 65535, 0 for a free one)");
     for (int i = 0; i < n; i++)
-        addr_set_port(&addrs[i], (uint16_t)port);
-    return config_add_listen(c, addrs, (size_t)n) < 0 ? too_many(err) : 0;
+        addr_set_port(&places[i].addr, (uint16_t)port);
+    return config_add_listen(c, places, (size_t)n) < 0 ? too_many(err) : 0;
 }
 
 /* --- who may use it ------------------------------------------------------------------------------------- */
@@ -336,15 +336,8 @@ int option_set_listen_strict(struct config *c, const char *value, char *err)
 
 int option_set_ipv6_source(struct config *c, const char *value, char *err)
 {
-    static const char *const names[] = {[EGRESS_IPV6_SYSTEM] = "system",
-                                        [EGRESS_IPV6_TEMPORARY] = "temporary",
-                                        [EGRESS_IPV6_STABLE] = "stable"};
-
-    for (size_t i = 0; i < ARRAY_LEN(names); i++)
-        if (strcmp(value, names[i]) == 0) {
-            c->ipv6_source = (enum egress_ipv6)i;
-            return 0;
-        }
+    if (egress_ipv6_parse(value, &c->ipv6_source))
+        return 0;
     return not_a(err, slice_str(value), "one of system, temporary, stable");
 }
 

@@ -48,8 +48,8 @@ static const struct addr *own_listener(const struct config *c, const struct upst
     for (size_t i = 0; i < n; i++) {
         addr_set_port(&addrs[i], s->port);
         for (size_t j = 0; j < c->n_listen; j++)
-            if (loops_is_heard_at(&c->listen[j], &addrs[i], own))
-                return &c->listen[j];
+            if (loops_is_heard_at(&c->listen[j].addr, &addrs[i], own))
+                return &c->listen[j].addr;
     }
     return NULL;
 }

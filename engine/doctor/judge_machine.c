@@ -5,29 +5,29 @@
 
 enum { FILES_MIN = 4096, FILES_ADVISED = 65536 };
 
-static void judge_port(struct diagnosis *d, const struct sight_self *self, const struct addr *a)
+static void judge_port(struct diagnosis *d, const struct sight_self *self, const struct listen_place *p)
 {
-    char text[ADDR_TEXT_MAX];
+    char text[LISTEN_TEXT_MAX];
 
-    if (addr_port(a) == 0 || addr_port(a) >= self->first_port || self->may_bind)
+    if (addr_port(&p->addr) == 0 || addr_port(&p->addr) >= self->first_port || self->may_bind)
         return;
     struct finding *f = diagnosis_find(d, SEVERITY_ERROR, "port-privileged", "", "it may not listen on %s",
-                                       addr_format(a, text));
+                                       listen_place_text(p, text));
     diagnosis_why(
         f, "Ports below ip_unprivileged_port_start are for root. Another port (--port) needs no repair.");
-    diagnosis_repair(f, "sysctl -w net.ipv4.ip_unprivileged_port_start=%u", (unsigned)addr_port(a));
+    diagnosis_repair(f, "sysctl -w net.ipv4.ip_unprivileged_port_start=%u", (unsigned)addr_port(&p->addr));
     diagnosis_undo(f, "sysctl -w net.ipv4.ip_unprivileged_port_start=%ld", self->first_port);
 }
 
 /* Others are served meanwhile, where there are any. */
-static void tell_absent(struct diagnosis *d, const struct config *c, const struct addr *a, bool only)
+static void tell_absent(struct diagnosis *d, const struct config *c, const struct listen_place *p, bool only)
 {
-    char text[ADDR_TEXT_MAX];
+    char text[LISTEN_TEXT_MAX];
 
     diagnosis_why(diagnosis_find(d, only || c->listen_strict ? SEVERITY_ERROR : SEVERITY_WARNING,
                                  "listen-address-missing", "",
                                  "it cannot listen on %s: this machine does not have the address",
-                                 addr_format(a, text)),
+                                 listen_place_text(p, text)),
                   c->listen_strict
                       ? "The start is refused (--listen-strict). steerway list shows the addresses "
                         "there are."
@@ -37,17 +37,17 @@ static void tell_absent(struct diagnosis *d, const struct config *c, const struc
 
 static void judge_listeners(struct diagnosis *d, const struct config *c, const struct machine *m)
 {
-    char all[FINDING_TEXT_MAX] = "", text[ADDR_TEXT_MAX];
+    char all[FINDING_TEXT_MAX] = "", text[LISTEN_TEXT_MAX];
     size_t len = 0;
 
     for (size_t i = 0; i < c->n_listen; i++) {
-        const struct addr *a = &c->listen[i];
-        if (machine_can_listen(m, a) && len < sizeof all)
+        const struct listen_place *p = &c->listen[i];
+        if (listen_place_is_there(p, m) && len < sizeof all)
             len += (size_t)snprintf(all + len, sizeof all - len, "%s%s", len > 0 ? ", " : "",
-                                    addr_format(a, text));
+                                    listen_place_text(p, text));
     }
     for (size_t i = 0; i < c->n_listen; i++)
-        if (!machine_can_listen(m, &c->listen[i]))
+        if (!listen_place_is_there(&c->listen[i], m))
             tell_absent(d, c, &c->listen[i], len == 0);
     if (len > 0)
         diagnosis_fact(d, "", "listens on", "%s", all);

@@ -117,23 +117,32 @@ static void close_listeners(struct app *a)
         listener_close(&a->proxy.listeners[--a->proxy.n_listeners].listener);
 }
 
+/* Those whose link is awaited take no port yet. */
+static void share_port(struct proxy *p, uint16_t port)
+{
+    for (size_t i = 0; i < p->n_listeners; i++)
+        if (addr_port(&p->listeners[i].place.addr) == 0)
+            proxy_set_port(&p->listeners[i], port);
+}
+
 /* Addresses that ask for port 0 all get the one port that the first of them was given. */
-static int listen_once(struct app *a, const struct addr **ret_failed)
+static int listen_once(struct app *a, const struct listen_place **ret_failed)
 {
     uint16_t shared = 0;
     bool any = false;
     int err = 0;
 
     for (size_t i = 0; i < a->config->n_listen; i++) {
-        struct addr addr = a->config->listen[i], bound;
-        bool free_port = addr_port(&addr) == 0;
+        struct listen_place place = a->config->listen[i];
+        struct addr bound;
+        bool free_port = addr_port(&place.addr) == 0;
         if (free_port)
-            addr_set_port(&addr, shared);
-        err = proxy_listen(&a->proxy, &addr, a->config->listen_strict ? LISTENER_REFUSES : LISTENER_WAITS,
+            addr_set_port(&place.addr, shared);
+        err = proxy_listen(&a->proxy, &place, a->config->listen_strict ? LISTENER_REFUSES : LISTENER_WAITS,
                            &bound);
         /* A machine without IPv6 can still serve its 127.0.0.1. */
         if ((err == -EADDRNOTAVAIL || err == -EAFNOSUPPORT) && a->config->n_listen > 1 &&
-            addr_is_loopback(&addr) && addr_family(&addr) == AF_INET6)
+            addr_is_loopback(&place.addr) && addr_family(&place.addr) == AF_INET6)
             continue;
         if (err < 0) {
             *ret_failed = &a->config->listen[i];
@@ -143,6 +152,7 @@ static int listen_once(struct app *a, const struct addr **ret_failed)
         if (free_port)
             shared = addr_port(&bound);
     }
+    share_port(&a->proxy, shared);
     return any ? 0 : err;
 }
 
@@ -155,6 +165,8 @@ static const char *listen_hint(int err)
         return " (ports below 1024 need root or CAP_NET_BIND_SERVICE: choose another with --port, or run "
                "setcap "
                "cap_net_bind_service+ep on the program)";
+    case ENODEV:
+        return " (there is no such interface)";
     case EADDRNOTAVAIL:
         return " (this machine does not have the address; without --listen-strict the proxy waits for it)";
     default:
@@ -164,7 +176,7 @@ static const char *listen_hint(int err)
 
 static int listen_all(struct app *a, char *err)
 {
-    const struct addr *failed = &a->config->listen[0];
+    const struct listen_place *failed = &a->config->listen[0];
     int e = 0;
 
     for (int i = 0; i < PORT_TRIES; i++) {
@@ -172,11 +184,11 @@ static int listen_all(struct app *a, char *err)
         if (e == 0)
             return 0;
         close_listeners(a);
-        if (e != -EADDRINUSE || addr_port(failed) != 0)
+        if (e != -EADDRINUSE || addr_port(&failed->addr) != 0)
             break;
     }
-    char text[ADDR_TEXT_MAX];
-    (void)snprintf(err, CONFIG_ERROR_MAX, "cannot listen on %s: %s%s", addr_format(failed, text),
+    char text[LISTEN_TEXT_MAX];
+    (void)snprintf(err, CONFIG_ERROR_MAX, "cannot listen on %s: %s%s", listen_place_text(failed, text),
                    strerror(-e), listen_hint(e));
     return -1;
 }

@@ -22,8 +22,8 @@ static void print_verdict(const struct config *c, const struct policy *policy,
     }
     (void)printf("%s; listening on ", uplinks->n ? "" : "none");
     for (size_t i = 0; i < c->n_listen; i++) {
-        char text[ADDR_TEXT_MAX];
-        (void)printf("%s%s", i ? ", " : "", addr_format(&c->listen[i], text));
+        char text[LISTEN_TEXT_MAX];
+        (void)printf("%s%s", i ? ", " : "", listen_place_text(&c->listen[i], text));
     }
     (void)printf("\n");
 }
@@ -45,12 +45,12 @@ static void warn_of_absent(const struct uplink_set *uplinks, const struct machin
 static void warn_of_listeners(const struct config *c, const struct machine *m)
 {
     for (size_t i = 0; i < c->n_listen; i++) {
-        char text[ADDR_TEXT_MAX];
-        if (!machine_can_listen(m, &c->listen[i]))
+        char text[LISTEN_TEXT_MAX];
+        if (!listen_place_is_there(&c->listen[i], m))
             (void)command_error(COMMAND_OK,
                                 "warning: cannot listen on %s at present: this machine does not have the "
                                 "address; start %s",
-                                addr_format(&c->listen[i], text),
+                                listen_place_text(&c->listen[i], text),
                                 c->listen_strict ? "refuses (listen_strict)" : "waits for it");
     }
 }
@@ -61,13 +61,13 @@ static void warn_of_ports(const struct config *c)
 
     sight_of_self(&self);
     for (size_t i = 0; i < c->n_listen; i++) {
-        uint16_t port = addr_port(&c->listen[i]);
-        char text[ADDR_TEXT_MAX];
+        uint16_t port = addr_port(&c->listen[i].addr);
+        char text[LISTEN_TEXT_MAX];
         if (port > 0 && port < self.first_port && !self.may_bind)
             (void)command_error(COMMAND_OK,
                                 "warning: cannot listen on %s at present: ports below %ld need root or "
                                 "CAP_NET_BIND_SERVICE",
-                                addr_format(&c->listen[i], text), self.first_port);
+                                listen_place_text(&c->listen[i], text), self.first_port);
     }
 }
 

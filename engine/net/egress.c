@@ -10,6 +10,21 @@
 const struct egress EGRESS_DIRECT = {.any4 = true, .any6 = true};
 const struct egress EGRESS_ON_LINK = {.any4 = true, .any6 = true, .on_link = true};
 
+bool egress_ipv6_parse(const char *word, enum egress_ipv6 *ret)
+{
+    static const char *const words[] = {[EGRESS_IPV6_SYSTEM] = "system",
+                                        [EGRESS_IPV6_TEMPORARY] = "temporary",
+                                        [EGRESS_IPV6_STABLE] = "stable"};
+
+    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+        if (strcmp(word, words[i]) != 0)
+            continue;
+        *ret = (enum egress_ipv6)i;
+        return true;
+    }
+    return false;
+}
+
 static int bind_device(int fd, const char *device)
 {
     /* Length without the NUL: the kernel adds it, and takes at most IFNAMSIZ - 1 octets. */

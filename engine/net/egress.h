@@ -22,6 +22,9 @@ enum egress_floats {
     EGRESS_FLOATS,            /* all */
 };
 
+/** By its word: "system", "temporary" or "stable". @return whether it is one */
+bool egress_ipv6_parse(const char *word, enum egress_ipv6 *ret);
+
 struct egress {
     char device[IFNAMSIZ]; /* "" for none */
     struct addr source4;   /* AF_UNSPEC: no source given for that family */

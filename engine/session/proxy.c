@@ -84,33 +84,46 @@ void proxy_init(struct proxy *p, struct ev_loop *loop, struct resolver *resolver
     ev_prepare_init(&p->reaper, on_prepare);
 }
 
-int proxy_listen(struct proxy *p, const struct addr *addr, enum listener_absent absent,
+static int open_listener(struct proxy_listener *l, enum listener_absent absent)
+{
+    int err = listener_open(&l->listener, l->proxy->loop, &l->place.addr, absent, on_accepted, on_starved);
+
+    if (err == 0)
+        l->place.addr = l->listener.addr;
+    return err;
+}
+
+int proxy_listen(struct proxy *p, const struct listen_place *place, enum listener_absent absent,
                  struct addr *ret_bound)
 {
     if (p->n_listeners == PROXY_LISTENERS_MAX)
         return -ENOSPC;
     struct proxy_listener *pl = &p->listeners[p->n_listeners];
-    pl->proxy = p;
-    int err = listener_open(&pl->listener, p->loop, addr, absent, on_accepted, on_starved);
+    *pl = (struct proxy_listener){.proxy = p, .place = *place, .listener = {.absent = true}};
+    bool awaited = listen_place_is_awaited(place);
+    int err = !awaited ? open_listener(pl, absent) : absent == LISTENER_WAITS ? 0 : -ENODEV;
     if (err < 0)
         return err;
-    (void)addr_format(&pl->listener.addr, pl->text);
-    *ret_bound = pl->listener.addr;
+    (void)listen_place_text(&pl->place, pl->text);
+    *ret_bound = pl->place.addr;
     p->n_listeners++;
     return 0;
 }
 
-int proxy_follow_scope(struct proxy_listener *l)
+void proxy_set_port(struct proxy_listener *l, uint16_t port)
 {
-    const struct addr before = l->listener.addr;
-    struct addr now; /* the text has the link's name */
+    addr_set_port(&l->place.addr, port);
+    (void)listen_place_text(&l->place, l->text);
+}
 
-    if (addr_family(&before) != AF_INET6 || before.in6.sin6_scope_id == 0 ||
-        addr_parse(&now, slice_str(l->text)) < 0 || now.in6.sin6_scope_id == before.in6.sin6_scope_id)
+int proxy_follow_place(struct proxy_listener *l)
+{
+    if (!listen_place_find(&l->place))
         return 0;
     listener_close(&l->listener);
-    int err = listener_open(&l->listener, l->proxy->loop, &now, LISTENER_WAITS, on_accepted, on_starved);
+    int err = open_listener(l, LISTENER_WAITS);
     l->listener.absent = true; /* until it is looked for */
+    (void)listen_place_text(&l->place, l->text);
     return err;
 }
 

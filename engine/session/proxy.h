@@ -5,6 +5,7 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "net/addr_places.h"
+#include "net/listen_place.h"
 #include "net/listener.h"
 #include "net/resolver.h"
 #include "policy/policy.h"
@@ -44,9 +45,10 @@ struct proxy_settings {
 };
 
 struct proxy_listener {
-    struct listener listener;
+    struct listener listener; /* not open while the link of its place is awaited */
+    struct listen_place place;
     struct proxy *proxy;
-    char text[ADDR_TEXT_MAX]; /* "address:port", the policy's conn.listener */
+    char text[LISTEN_TEXT_MAX]; /* "address:port", the policy's conn.listener */
 };
 
 struct proxy {
@@ -80,13 +82,16 @@ struct proxy {
 void proxy_init(struct proxy *p, struct ev_loop *loop, struct resolver *resolver, struct uplink_set *uplinks,
                 struct policy *policy, const struct proxy_settings *settings);
 
-/** Listen there. Port 0 takes a free one; *ret_bound tells which. @return 0 or negative errno */
-MUST_CHECK int proxy_listen(struct proxy *p, const struct addr *addr, enum listener_absent absent,
+/** Listen there. Port 0 takes a free one; *ret_bound tells which. Where the link is absent nobody listens
+ * yet, and proxy_follow_place makes up for it. @return 0 or negative errno */
+MUST_CHECK int proxy_listen(struct proxy *p, const struct listen_place *place, enum listener_absent absent,
                             struct addr *ret_bound);
-/** Where the link of a link-local address has gone and come back, it has another number: listen on that. Does
+/** Which port one whose link is awaited will take. */
+void proxy_set_port(struct proxy_listener *l, uint16_t port);
+/** Where the link of a link-local address has come, or come back with another number, listen on that. Does
  *  nothing for other addresses, and while the link is away.
  *  @return 0, or negative errno; then nobody listens there any more */
-MUST_CHECK int proxy_follow_scope(struct proxy_listener *l);
+MUST_CHECK int proxy_follow_place(struct proxy_listener *l);
 
 /** Take no more clients and requests, let running ones finish, then call drained (at once if there are none).
  */

@@ -94,7 +94,7 @@ int uplink_set_add(struct uplink_set *set, const struct uplink_spec *spec, const
     u->gateway4.addr = spec->gateway4;
     u->gateway6.addr = spec->gateway6;
     u->mark = spec->mark;
-    u->ipv6 = set->ipv6;
+    u->ipv6 = spec->ipv6_given ? spec->ipv6 : set->ipv6;
     quota_init(&u->quota, &spec->quota, time(NULL));
     u->pulse = &set->pulse;
     list_init(&u->busy);

@@ -112,6 +112,8 @@ struct uplink_spec {
     struct quota_plan quota;
     struct addr gateway4, gateway6; /* AF_UNSPEC: as the interface's routes say */
     uint32_t mark;                  /* 0: none, or one that gateways.h gives */
+    bool ipv6_given;                /* else as the set's */
+    enum egress_ipv6 ipv6;
     struct dns_servers dns;
     char *check;  /* owned by the spec; NULL for none */
     char *portal; /* likewise */

@@ -270,33 +270,60 @@ def test_an_address_to_listen_on_that_comes_later(start, lab, web):
     try:
         for times in (1, 2):
             sh(f"ip address add {late}/32 dev lan0")
-            wait_for(lambda: len(proxy.events("listening", address=proxy.hostport)) == times, "it is told", 1)
+            wait_for(lambda: len(proxy.events("listening", address=proxy.hostport)) == times, "it is told")
             assert curl_by("socks5", proxy).ok().text.strip() == lab.wan1.addr4
             sh(f"ip address delete {late}/32 dev lan0")
-            wait_for(lambda: len(proxy.events("address to listen on is gone")) == times, "it is told", 1)
+            wait_for(lambda: len(proxy.events("address to listen on is gone")) == times, "it is told")
     finally:
         run("ip", "address", "delete", f"{late}/32", "dev", "lan0")
 
 
-def test_a_link_that_comes_back_is_listened_on_again(start, lab, web):
-    """A link-local address is one of a link, which has another number then."""
-    local, name = "fe80::77", "plug0"
+LOCAL, PLUG = "fe80::77", "plug0"
 
-    def plug():
-        sh(f"ip link add {name} type veth peer name plug1")
-        sh(f"ip link set {name} up")
+
+@pytest.fixture
+def plug(lab):
+    """Plugs in an interface that has a link-local address, as often as it is called."""
+
+    def plug_in():
+        sh(f"ip link add {PLUG} type veth peer name plug1")
+        sh(f"ip link set {PLUG} up")
         sh("ip link set plug1 up")
-        sh(f"ip -6 address add {local}/64 dev {name} nodad")
+        sh(f"ip -6 address add {LOCAL}/64 dev {PLUG} nodad")
 
+    yield plug_in
+    run("ip", "link", "delete", PLUG)
+
+
+def test_a_link_that_comes_back_is_listened_on_again(start, lab, web, plug):
+    """A link-local address is one of a link, which has another number then."""
     plug()
-    try:
-        proxy = start("wan1", "--listen", f"[{local}%{name}]:0", port=False)
-        proxy.addresses = [(f"{local}%25{name}", proxy.port)]
-        assert curl_by("socks5", proxy).ok().text.strip() == lab.wan1.addr4
-        sh(f"ip link delete {name}")
-        wait_for(lambda: proxy.events("address to listen on is gone"), "it is told", 1)
+    proxy = start("wan1", "--listen", f"[{LOCAL}%{PLUG}]:0", port=False)
+    proxy.addresses = [(f"{LOCAL}%25{PLUG}", proxy.port)]
+    assert curl_by("socks5", proxy).ok().text.strip() == lab.wan1.addr4
+    sh(f"ip link delete {PLUG}")
+    proxy.wait_event("address to listen on is gone")
+    plug()
+    wait_for(lambda: len(proxy.events("listening")) == 2, "it is told")
+    assert curl_by("socks5", proxy).ok().text.strip() == lab.wan1.addr4
+
+
+def test_a_link_to_listen_on_that_comes_later(start, lab, web, plug):
+    """Its address cannot even be asked for before. Another address is served meanwhile, and both have the same port."""
+    proxy = start("wan1", "--host", f"{LOCAL}%{PLUG}", "--host", "127.0.0.1")
+    (waiting,) = proxy.events("waiting for an address to listen on: this machine does not have it yet")
+    assert waiting["address"] == f"[{LOCAL}%{PLUG}]:{proxy.port}"
+    assert curl_by("socks5", proxy).ok().text.strip() == lab.wan1.addr4
+    proxy.addresses = [(f"{LOCAL}%25{PLUG}", proxy.port)]
+    for times in (1, 2):
         plug()
-        wait_for(lambda: len(proxy.events("listening")) == 2, "it is told", 1)
+        wait_for(lambda: len(proxy.events("listening", address=waiting["address"])) == times, "it is told")
         assert curl_by("socks5", proxy).ok().text.strip() == lab.wan1.addr4
-    finally:
-        run("ip", "link", "delete", name)
+        sh(f"ip link delete {PLUG}")
+        wait_for(lambda: len(proxy.events("address to listen on is gone")) == times, "it is told")
+
+
+def test_a_link_to_listen_on_that_must_be_there(start):
+    proxy = start("wan1", "--listen", f"[{LOCAL}%{PLUG}]:0", "--listen-strict", port=False, ready=False)
+    assert proxy.wait() == 1
+    assert f"cannot listen on [{LOCAL}%{PLUG}]:0: No such device (there is no such interface)" in proxy.log_text()

@@ -82,7 +82,7 @@ def test_each_destination_has_the_source_of_its_own_route(start, lab, mirror):
         lab.wan1.broken = True
 
 
-def test_temporary_addresses(start, lab, mirror):
+def test_temporary_addresses(start, lab, mirror, config):
     far = mirror(OPEN6)
     how = "net.ipv6.conf.wan1.use_tempaddr"
     if not lab.home.sysctl(how, 2):
@@ -102,6 +102,10 @@ def test_temporary_addresses(start, lab, mirror):
         lab.home.sysctl(how, 0)
         assert seen_by(far, start("wan1")) == lab.wan1.addr6
         assert seen_by(far, start("wan1", "--ipv6-source", "temporary")) == temporary
+        own = config('return { ipv6_source = "temporary", uplinks = { { interface = "wan1", ipv6_source = "stable" } } }')
+        assert seen_by(far, start("--config", own)) == lab.wan1.addr6
+        own = config('return { uplinks = { { interface = "wan1", ipv6_source = "temporary" } } }')
+        assert seen_by(far, start("--config", own)) == temporary
     finally:
         lab.home.sysctl(how, 0)
         sh("ip -6 address flush dev wan1 scope global")

@@ -17,6 +17,12 @@ static struct addr ip(const char *text, uint16_t port)
     return a;
 }
 
+static int listen_at(struct config *c, const char *text, uint16_t port)
+{
+    const struct listen_place place = {.addr = ip(text, port)};
+    return config_add_listen(c, &place, 1);
+}
+
 /* "127.0.0.1:1080 [::1]:1080" */
 static const char *listening(const struct config *c)
 {
@@ -27,7 +33,7 @@ static const char *listening(const struct config *c)
     for (size_t i = 0; i < c->n_listen; i++) {
         char text[ADDR_TEXT_MAX];
         len += (size_t)snprintf(out + len, sizeof out - len, "%s%s", i ? " " : "",
-                                addr_format(&c->listen[i], text));
+                                addr_format(&c->listen[i].addr, text));
     }
     return out;
 }
@@ -92,8 +98,8 @@ static void hosts_take_the_port(void **state)
     (void)state;
     config_init(&c);
     c.port = 3128;
-    c.hosts[c.n_hosts++] = ip("192.0.2.1", 0);
-    c.hosts[c.n_hosts++] = ip("2001:db8::1", 0);
+    c.hosts[c.n_hosts++].addr = ip("192.0.2.1", 0);
+    c.hosts[c.n_hosts++].addr = ip("2001:db8::1", 0);
     finish(&c);
     assert_string_equal(listening(&c), "192.0.2.1:3128 [2001:db8::1]:3128");
     config_done(&c);
@@ -101,20 +107,19 @@ static void hosts_take_the_port(void **state)
 
 static void listen_stands_for_itself_or_beside_host_and_port(void **state)
 {
-    const struct addr at = ip("192.0.2.1", 99), same = ip("127.0.0.1", 99);
     struct config c;
 
     (void)state;
     config_init(&c);
-    assert_int_equal(config_add_listen(&c, &at, 1), 0);
+    assert_int_equal(listen_at(&c, "192.0.2.1", 99), 0);
     finish(&c);
     assert_string_equal(listening(&c), "192.0.2.1:99");
     config_done(&c);
 
     config_init(&c);
-    assert_int_equal(config_add_listen(&c, &at, 1), 0);
-    assert_int_equal(config_add_listen(&c, &same, 1), 0);
-    assert_int_equal(config_add_listen(&c, &same, 1), 0); /* once is enough */
+    assert_int_equal(listen_at(&c, "192.0.2.1", 99), 0);
+    assert_int_equal(listen_at(&c, "127.0.0.1", 99), 0);
+    assert_int_equal(listen_at(&c, "127.0.0.1", 99), 0); /* once is enough */
     c.port = 99;
     finish(&c);
     assert_string_equal(listening(&c), "192.0.2.1:99 127.0.0.1:99 [::1]:99");
@@ -128,12 +133,9 @@ static void there_is_an_end_to_addresses(void **state)
 
     (void)state;
     config_init(&c);
-    for (uint16_t i = 1; i <= CONFIG_LISTEN_MAX; i++) {
-        struct addr a = ip("127.0.0.1", i);
-        assert_int_equal(config_add_listen(&c, &a, 1), 0);
-    }
-    struct addr a = ip("127.0.0.1", 1000);
-    assert_int_equal(config_add_listen(&c, &a, 1), -ENOSPC);
+    for (uint16_t i = 1; i <= CONFIG_LISTEN_MAX; i++)
+        assert_int_equal(listen_at(&c, "127.0.0.1", i), 0);
+    assert_int_equal(listen_at(&c, "127.0.0.1", 1000), -ENOSPC);
     c.port = 1;
     assert_int_equal(config_finish(&c, err), -ENOSPC); /* [::1]:1 has no place */
     assert_string_equal(err, "more than 32 addresses to listen on");

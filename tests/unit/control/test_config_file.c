@@ -88,7 +88,7 @@ static void every_option_has_a_key(void **state)
     assert_int_equal(c->port, 8);
     assert_true(c->http);
     assert_int_equal(c->n_listen, 1);
-    assert_string_equal(addr_format(&c->listen[0], text), "127.0.0.1:9");
+    assert_string_equal(addr_format(&c->listen[0].addr, text), "127.0.0.1:9");
     assert_true(c->allow_given);
     assert_int_equal(c->access.clients.n, 3);
     assert_int_equal(c->access.n_users, 3);
@@ -278,7 +278,15 @@ static void what_is_wrong_is_named(void **state)
         {"return { uplinks = { { interface = 'a', mtu = 1 } } }",
          "uplinks[1].mtu: unknown key (known: interface, address, name, weight, tier, tags, quota, "
          "quota_per, "
-         "quota_day, quota_end, dns, check, portal, gateway, mark, upstream, via)"},
+         "quota_day, quota_end, dns, check, portal, gateway, mark, ipv6_source, upstream, via)"},
+        {"return { uplinks = { { interface = 'a', ipv6_source = 'privacy' } } }",
+         "uplinks[1].ipv6_source: expected \"system\", \"temporary\" or \"stable\""},
+        {"return { uplinks = { { interface = 'a', ipv6_source = 1 } } }",
+         "uplinks[1].ipv6_source: expected \"system\""},
+        {"return { uplinks = { { address = '2001:db8::1', ipv6_source = 'stable' } } }",
+         "uplinks[1].ipv6_source: is for an interface"},
+        {"return { uplinks = { { upstream = 'socks5://h:1', via = '192.0.2.1', ipv6_source = 'stable' } } }",
+         "uplinks[1].ipv6_source: is for an interface, or for an upstream that is reached via one"},
         {"return { uplinks = { { interface = 'a', quota = '20GB' } } }",
          "uplinks[1].quota: expected octets, such as \"20G\""},
         {"return { uplinks = { { interface = 'a', quota = 0 } } }", "uplinks[1].quota: expected octets"},

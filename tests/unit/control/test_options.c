@@ -73,6 +73,9 @@ static void bad_values_are_refused_by_name(void **state)
         {"listen", "[::1]", "--listen: '[::1]' is not ADDRESS:PORT"},
         {"listen", "127.0.0.1", "--listen: '127.0.0.1' is not ADDRESS:PORT"},
         {"listen", "127.0.0.1:", "--listen: '' is not a port"},
+        {"listen", "[2001:db8::1%later0]:80", "--listen: '[2001:db8::1%later0]:80' is not ADDRESS:PORT"},
+        {"listen", "[fe80::1%]:80", "is not ADDRESS:PORT"},
+        {"host", "fe80::1%a/b", "--host: 'fe80::1%a/b' is not an address"},
         {"listen", "127.0.0.1:65536", "--listen: 65536 is not a port"},
         {"listen", "home:1080", "--listen: 'home:1080' is not ADDRESS:PORT"},
         {"allow", "10.0.0.0/33", "--allow: '10.0.0.0/33' is not an address range"},
@@ -142,16 +145,16 @@ static void a_long_value_is_cut(void **state)
 
 /* --- what is set ---------------------------------------------------------------------------------------- */
 
-static const char *addresses(const struct addr *list, size_t n)
+static const char *addresses(const struct listen_place *list, size_t n)
 {
-    static char out[CONFIG_LISTEN_MAX * ADDR_TEXT_MAX];
+    static char out[CONFIG_LISTEN_MAX * LISTEN_TEXT_MAX];
     size_t len = 0;
 
     out[0] = '\0';
     for (size_t i = 0; i < n; i++) {
-        char text[ADDR_TEXT_MAX];
-        len +=
-            (size_t)snprintf(out + len, sizeof out - len, "%s%s", i ? " " : "", addr_format(&list[i], text));
+        char text[LISTEN_TEXT_MAX];
+        len += (size_t)snprintf(out + len, sizeof out - len, "%s%s", i ? " " : "",
+                                listen_place_text(&list[i], text));
     }
     return out;
 }
@@ -168,6 +171,7 @@ static void places_to_listen(void **state)
         {"*:1080", "0.0.0.0:1080 [::]:1080"},
         {"localhost:99", "127.0.0.1:99 [::1]:99"},
         {"LocalHost:99", "127.0.0.1:99 [::1]:99"},
+        {"[fe80::1%later0]:99", "[fe80::1%later0]:99"},
     };
     struct config c;
 
@@ -181,7 +185,8 @@ static void places_to_listen(void **state)
     static const char *const hosts[][2] = {{"localhost", "127.0.0.1:0 [::1]:0"},
                                            {"*", "0.0.0.0:0 [::]:0"},
                                            {"192.0.2.1", "192.0.2.1:0"},
-                                           {"::1", "[::1]:0"}};
+                                           {"::1", "[::1]:0"},
+                                           {"fe80::1%later0", "[fe80::1%later0]:0"}};
     for (size_t i = 0; i < ARRAY_LEN(hosts); i++) {
         config_init(&c);
         must_set(&c, "host", hosts[i][0]);
@@ -331,7 +336,7 @@ static struct config as_from_a_file(void)
     config_init(&c);
     must_set(&c, "listen", "192.0.2.1:99");
     c.port = 2000;
-    assert_int_equal(addr_parse_ip(&c.hosts[c.n_hosts++], slice_str("192.0.2.2"), 0), 0);
+    assert_int_equal(addr_parse_ip(&c.hosts[c.n_hosts++].addr, slice_str("192.0.2.2"), 0), 0);
     must_set(&c, "auth", "file:pw");
     must_set(&c, "allow", "192.0.2.0/24");
     must_set(&c, "bypass", "172.16.0.0/12");
