@@ -6,6 +6,9 @@ REPORT=$ROOT/build/bench-report
 # shellcheck disable=SC2120 # cmd_bench passes them
 bench_picks() { "$ROOT/build/bench/tests/bench/bench_policy" "$@"; }
 
+# shellcheck disable=SC2120
+bench_sets() { "$ROOT/build/bench/tests/bench/bench_sets" "$@"; }
+
 bench_lines() {
   packages_need lint test
   nginx_need
@@ -65,9 +68,9 @@ bench_all() {
 cmd_bench() {
   local part=all
   case ${1:-} in
-    picks | lines | peers | own) part=$1 && shift ;;
+    picks | sets | lines | peers | own) part=$1 && shift ;;
     '' | -*) ;;
-    *) die "there is no part $1; there are: picks lines peers own" ;;
+    *) die "there is no part $1; there are: picks sets lines peers own" ;;
   esac
   packages_need run
   build_calmly bench
