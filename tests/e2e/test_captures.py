@@ -12,7 +12,7 @@ import pytest
 from lab.http import Client
 from lab.netns import Netns
 from lab.origin import echo
-from lab.run import wait_for
+from lab.run import WAIT_S, wait_for
 from lab.socks import open_to, read_reply4, request4, socks5_connect
 from lab.topology import NAMES4, NAMES6, OPEN4, OPEN6
 
@@ -100,13 +100,13 @@ def foreign(capture, assigned, household):
 
 
 def by_socks5(proxy, name, port):
-    with socks5_connect(proxy, f"{name}.test", port, timeout=4) as s:
+    with socks5_connect(proxy, f"{name}.test", port, timeout=WAIT_S) as s:
         s.sendall(b"ping")
         assert s.recv(16) == b"ping"
 
 
 def by_socks4a(proxy, name, port):
-    with open_to(proxy, timeout=4) as s:
+    with open_to(proxy, timeout=WAIT_S) as s:
         s.sendall(request4(f"{name}.test", port))
         assert read_reply4(s)[0] == 90
         s.sendall(b"ping")
@@ -150,9 +150,9 @@ def test_captures_of_a_mixed_load(start, lab, names, origin, tmp_path, trouble):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(4 * WAIT_S)
     lab.restore()
-    wait_for(lambda: proxy.ask("status")["clients"] == 0, "all have ended", 20)
+    wait_for(lambda: proxy.ask("status")["clients"] == 0, "all have ended")
     for capture in captures:
         capture.stop()
     assert len(failed) <= (8 if trouble else 0), failed[:3]  # those amid their pings when the line died

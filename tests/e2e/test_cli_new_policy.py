@@ -6,7 +6,8 @@ import subprocess
 
 import pytest
 
-from lab.command import LIMIT_S, refused, run, verdict
+from lab.command import refused, run, verdict
+from lab.run import COMMAND_S
 
 
 @pytest.mark.skipif(not shutil.which("busted"), reason="busted is not installed")
@@ -19,13 +20,13 @@ def test_what_is_written_passes_its_own_spec_and_the_check(tmp_path):
     command = re.search(r"^  (luajit .*_spec\.lua)$", r.stdout, re.M).group(1)
     assert command in (tmp_path / "my-lines.2_spec.lua").read_text()
     spec = subprocess.run(["sh", "-c", command + " -o plainTerminal"], cwd=tmp_path, capture_output=True, text=True,
-                          timeout=LIMIT_S, check=False)
+                          timeout=COMMAND_S, check=False)
     assert spec.returncode == 0 and "3 successes / 0 failures" in spec.stdout, spec
     # It can fail, too.
     policy = tmp_path / "my-lines.2.lua"
     policy.write_text(policy.read_text().replace("return not u", "return u"))
     spec = subprocess.run(["sh", "-c", command + " -o plainTerminal"], cwd=tmp_path, capture_output=True, text=True,
-                          timeout=LIMIT_S, check=False)
+                          timeout=COMMAND_S, check=False)
     assert spec.returncode != 0 and "failure" in spec.stdout
 
 
@@ -34,7 +35,7 @@ def test_the_spec_finds_its_policy_from_any_folder(tmp_path):
     r = run("new-policy", "mine", cwd=tmp_path)
     command = re.search(r"^  (luajit .*) mine_spec\.lua$", r.stdout, re.M).group(1)
     spec = subprocess.run(["sh", "-c", f"{command} {tmp_path}/mine_spec.lua -o plainTerminal"], cwd="/", capture_output=True,
-                          text=True, timeout=LIMIT_S, check=False)
+                          text=True, timeout=COMMAND_S, check=False)
     assert spec.returncode == 0 and "3 successes / 0 failures" in spec.stdout, spec
     assert "ships" not in r.stdout
 

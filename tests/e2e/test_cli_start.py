@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from lab.command import LIMIT_S, refused
+from lab.command import refused
 from lab.proxy import BINARY
-from lab.run import wait_for
+from lab.run import COMMAND_S, wait_for
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def started(tmp_path):
             assert process.poll() is None, process.said()
             return banner in "".join(process.said())
 
-        wait_for(ready, "the proxy starts", LIMIT_S)
+        wait_for(ready, "the proxy starts", COMMAND_S)
         return process
 
     yield begin
@@ -39,7 +39,7 @@ def started(tmp_path):
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
         try:
-            assert process.wait(LIMIT_S) == 0, process.said()
+            assert process.wait(COMMAND_S) == 0, process.said()
         finally:
             process.kill()
 
@@ -52,7 +52,7 @@ def test_the_greeting_and_a_clean_end(started):
     port = re.search(r"listening on 127\.0\.0\.1:(\d+)", out).group(1)
     assert f"curl -x socks5h://127.0.0.1:{port} https://" in out
     process.send_signal(signal.SIGINT)
-    assert process.wait(LIMIT_S) == 0
+    assert process.wait(COMMAND_S) == 0
     assert "stopped" in process.said()[1]
 
 
@@ -97,9 +97,9 @@ def test_quiet_is_quiet(tmp_path):
         process = subprocess.Popen([BINARY, "start", "--quiet", "-H", "127.0.0.1", "-p", "0", "--bypass", "none", "eth9"],
                                    stdin=subprocess.DEVNULL, stdout=out, stderr=out)
         try:
-            wait_for(lambda: process.poll() is not None or listens(process.pid), "it listens", LIMIT_S)
+            wait_for(lambda: process.poll() is not None or listens(process.pid), "it listens", COMMAND_S)
             process.send_signal(signal.SIGTERM)
-            assert process.wait(LIMIT_S) == 0
+            assert process.wait(COMMAND_S) == 0
         finally:
             process.kill()
         out.seek(0)
@@ -141,6 +141,6 @@ def test_an_address_that_is_not_here():
 
 def test_output_that_cannot_be_written():
     with open("/dev/full", "wb") as full:
-        r = subprocess.run([BINARY, "list"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=LIMIT_S)
+        r = subprocess.run([BINARY, "list"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=COMMAND_S)
     assert r.returncode == 1
     assert r.stderr == "steerway: cannot write to standard output\n"

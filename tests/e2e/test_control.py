@@ -13,7 +13,7 @@ import pytest
 from lab.clients import curl_by
 from lab.command import refused
 from lab.proxy import BINARY, SANITIZED
-from lab.run import wait_for
+from lab.run import COMMAND_S, WAIT_S, wait_for
 
 LOOPING = """return { name = "mine", new = function(ctx)
   return { pick = function(conn, uplinks)
@@ -217,14 +217,14 @@ def test_a_stale_socket_is_replaced_and_a_served_one_is_not(start, tmp_path):
     assert path.exists()
     second = start("--control", path, "wan1")
     assert second.tell("status", "--control", path)
-    refused = subprocess.run([BINARY, "start", "-p", "0", "--control", path, "lo"], capture_output=True, text=True, timeout=20,
+    refused = subprocess.run([BINARY, "start", "-p", "0", "--control", path, "lo"], capture_output=True, text=True, timeout=COMMAND_S,
                              check=False)
     assert refused.returncode == 1
     assert "another proxy is there; give this one a place of its own with --control" in refused.stderr
     assert second.tell("status", "--control", path)
     (tmp_path / "file").write_text("precious")
     refused = subprocess.run([BINARY, "start", "-p", "0", "--control", tmp_path / "file", "lo"], capture_output=True, text=True,
-                             timeout=20, check=False)
+                             timeout=COMMAND_S, check=False)
     assert refused.returncode == 1 and "the file exists and is not a socket" in refused.stderr
     assert (tmp_path / "file").read_text() == "precious"
 
@@ -244,7 +244,7 @@ def test_a_second_proxy_goes_without_the_default_socket(start):
         assert first.ask("status")["pid"] == first.pid
     finally:
         second.terminate()
-        assert second.wait(20) == 0
+        assert second.wait(COMMAND_S) == 0
         second.stderr.close()
     assert first.ask("status")["pid"] == first.pid
 
@@ -344,7 +344,7 @@ def test_hostile_clients_do_not_hold_up_the_proxy(start, web):
         while not stop.is_set():
             for octets in [b"", b"{", b"\xff" * 1000, b'{"verb":"reload"}\n' * 50, b'{"verb":"why","host":"a.test"}\n' * 50]:
                 with socket.socket(socket.AF_UNIX) as s:
-                    s.settimeout(5)
+                    s.settimeout(WAIT_S)
                     try:
                         s.connect(str(proxy.control_path))
                         s.sendall(octets)

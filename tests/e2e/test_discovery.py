@@ -6,8 +6,8 @@ import pytest
 
 from lab.clients import curl_by
 from lab.http import HttpOrigin, response
-from lab.proxy import BINARY, ROOT
-from lab.run import run, sh, wait_for
+from lab.proxy import BINARY, ROOT, UNRACED
+from lab.run import SOON_S, run, sh, wait_for
 from lab.topology import OPEN4
 
 
@@ -57,7 +57,7 @@ def test_the_list_tells_what_each_link_is(lab, bridge):
 def test_the_list_follows_the_state(lab):
     lab.wan2.down()
     lab.wan3.lose_carrier()
-    wait_for(lambda: listed()["wan3"]["state"] != "up", "the kernel itself takes up to a second", 5)
+    wait_for(lambda: listed()["wan3"]["state"] != "up", "the kernel itself takes up to a second")
     links = listed()
     assert (links["wan2"]["state"], links["wan2"]["objection"]) == ("down", "down")
     assert (links["wan3"]["state"], links["wan3"]["objection"]) == ("no carrier", "no carrier")
@@ -106,17 +106,17 @@ def test_a_link_that_comes_later_is_used_as_well(start, lab, web, names):
     proxy = start("--policy", "round_robin")
     assert uplinks_of(proxy) == ["wan1", "wan2"]
     lab.wan3.restore()
-    wait_for(lambda: uplinks_of(proxy) == ["wan1", "wan2", "wan3"], "it is taken up", 1)
+    wait_for(lambda: uplinks_of(proxy) == ["wan1", "wan2", "wan3"], "it is taken up", SOON_S)
     assert [line["uplink"] for line in proxy.events("uplink added")] == ["wan3"]
     assert seen_in(6, proxy) == {u.addr4 for u in lab.uplinks}
     assert lab.wan3.addr4 in {client for _, _, client in names.asked}, "names are asked for by it"
     assert get_status(proxy, "wan3")["total"] >= 2
     # It goes, comes back, and is the same uplink.
     lab.wan3.remove()
-    wait_for(lambda: proxy.events("uplink down", uplink="wan3"), "it is gone", 1)
+    wait_for(lambda: proxy.events("uplink down", uplink="wan3"), "it is gone", SOON_S)
     assert seen_in(4, proxy) == {lab.wan1.addr4, lab.wan2.addr4}
     lab.wan3.restore()
-    wait_for(lambda: proxy.events("uplink up", uplink="wan3"), "it is back", 1)
+    wait_for(lambda: proxy.events("uplink up", uplink="wan3"), "it is back", SOON_S)
     assert seen_in(6, proxy) == {u.addr4 for u in lab.uplinks}
     assert uplinks_of(proxy) == ["wan1", "wan2", "wan3"]
     proxy.reload()
@@ -134,10 +134,10 @@ def test_each_policy_takes_what_comes_later(start, lab, web, policy):
     proxy = start("--policy", policy)
     curl_by("socks5h", proxy, host="web4.test").ok()
     lab.wan3.restore()
-    wait_for(lambda: "wan3" in uplinks_of(proxy), "it is taken up", 1)
+    wait_for(lambda: "wan3" in uplinks_of(proxy), "it is taken up", SOON_S)
     lab.wan1.down()
     lab.wan2.down()
-    wait_for(lambda: len(proxy.events("uplink down")) == 2, "the others are down", 1)
+    wait_for(lambda: len(proxy.events("uplink down")) == 2, "the others are down", SOON_S)
     assert seen_in(3, proxy) == {lab.wan3.addr4}
     assert not [line for line in proxy.log() if line["level"] == "error" or "policy" in line["event"] and line["level"] == "warn"]
 
@@ -147,7 +147,7 @@ def test_a_link_that_comes_later_is_checked(start, lab, origin, names):
     lab.wan3.remove()
     start("--check-interval", "1", check=f"http://{OPEN4}:{server.port}/")
     lab.wan3.restore()
-    wait_for(lambda: lab.wan3.addr4 in server.peers, "it is checked", 5)
+    wait_for(lambda: lab.wan3.addr4 in server.peers, "it is checked")
 
 
 def test_named_uplinks_are_all_there_are(start, lab, web):
@@ -155,7 +155,7 @@ def test_named_uplinks_are_all_there_are(start, lab, web):
     proxy = start("wan1", "wan2")
     lab.wan3.restore()
     sh("ip address add 192.168.99.1/32 dev lan0")  # a change that is heard of after that
-    wait_for(lambda: proxy.events("the networks of this machine have changed"), "changes are heard of", 1)
+    wait_for(lambda: proxy.events("the networks of this machine have changed"), "changes are heard of", SOON_S)
     try:
         assert uplinks_of(proxy) == ["wan1", "wan2"]
     finally:
@@ -166,14 +166,14 @@ def test_a_bridge_that_takes_over_the_line(start, lab, web):
     if run("ip", "link", "add", "br9", "type", "bridge").code != 0:
         pytest.skip("this kernel has no bridges")
     lab.wan2.broken = True
-    proxy = start("--policy", "round_robin")
+    proxy = start(*UNRACED, "--policy", "round_robin")
     try:
         sh("ip address flush dev wan2 scope global")
         sh("ip link set wan2 master br9")
         sh("ip link set br9 up")
         sh(f"ip address add {lab.wan2.addr4}/24 dev br9")
         sh(f"ip route add default via {lab.wan2.gateway4} dev br9 metric 200")
-        wait_for(lambda: "br9" in uplinks_of(proxy), "it is taken up", 5)
+        wait_for(lambda: "br9" in uplinks_of(proxy), "it is taken up", SOON_S)
         assert listed()["br9"]["used"] is True
         assert seen_in(6, proxy) == {u.addr4 for u in lab.uplinks}
         assert get_status(proxy, "br9")["total"] == 2 and get_status(proxy, "wan2")["state"] == "down"
@@ -189,7 +189,7 @@ def test_a_start_before_any_link_is_there(start, lab, web):
     assert curl_by("socks5", proxy).code != 0
     for uplink in lab.uplinks[:2]:
         uplink.restore()
-    wait_for(lambda: sorted(uplinks_of(proxy)) == ["wan1", "wan2"], "they are taken up", 1)
+    wait_for(lambda: sorted(uplinks_of(proxy)) == ["wan1", "wan2"], "they are taken up", SOON_S)
     assert seen_in(4, proxy) <= {lab.wan1.addr4, lab.wan2.addr4}
 
 
@@ -273,7 +273,7 @@ def test_an_alternative_name_that_is_given_later(start, lab, web, another_name):
     proxy = start("wan1", "the-line-of-the-office")
     assert get_status(proxy, "the-line-of-the-office")["state"] == "down"
     sh("ip link property add dev wan2 altname the-line-of-the-office")
-    wait_for(lambda: get_status(proxy, "the-line-of-the-office")["state"] == "up", "it is heard of", 1)
+    wait_for(lambda: get_status(proxy, "the-line-of-the-office")["state"] == "up", "it is heard of", SOON_S)
 
 
 def test_an_alternative_name_in_an_address_to_listen_on(start, lab, web, another_name):

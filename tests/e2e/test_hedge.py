@@ -2,7 +2,6 @@
 
 import socket
 import struct
-import time
 from datetime import datetime
 from contextlib import ExitStack, contextmanager
 
@@ -11,7 +10,7 @@ import pytest
 from lab.http import Client, HttpOrigin, get, response
 from lab.names import SILENCE
 from lab.origin import echo
-from lab.run import wait_for
+from lab.run import SOON_S, wait_for
 from lab.socks import open_to, read_reply5, request5, socks5_code, socks5_connect
 from lab.topology import HOLE4, LAN_HOME, OPEN4
 
@@ -172,7 +171,7 @@ def test_without_a_second_uplink_nothing_is_raced(start, lab, origin, policy):
 
 def test_a_failure_before_its_time_goes_on_to_the_next(start, lab, origin, policy):
     """Which is not raced then, but may be raced itself."""
-    proxy = start("--debug", *PATIENT, "--policy", policy(HEDGE), "wan1", "wan2", "wan3")
+    proxy = start("--debug", *PATIENT, "--policy", policy(HEDGE.replace("0.2", "2")), "wan1", "wan2", "wan3")
     server = origin(echo)
     lab.wan1.turn_away()
     lab.wan2.swallow()
@@ -188,7 +187,7 @@ def test_a_failure_before_its_time_goes_on_to_the_next(start, lab, origin, polic
 
 
 def test_what_was_said_of_one_choice_does_not_hold_for_the_next(start, lab, origin, policy):
-    pick = "return uplinks[1], nil, conn.attempt == 1 and { hedge = 0.2 } or { timeout = 1 }"
+    pick = "return uplinks[1], nil, conn.attempt == 1 and { hedge = 20 } or { timeout = 1 }"
     proxy = start("--debug", *PATIENT, "--hedge", "0", "--policy", policy(pick), "wan1", "wan2", "wan3")
     server = origin(echo)
     lab.wan1.turn_away()
@@ -220,7 +219,7 @@ def test_a_quarter_of_a_second_is_the_default_where_nothing_is_known(start, lab,
     (line,) = proxy.connections(1)
     if line["uplink"] == "wan1":  # it was chosen second, of two that are level
         return
-    assert line["hedge"] == "won" and 0.24 < waited(proxy) < 0.7
+    assert line["hedge"] == "won" and 0.24 < waited(proxy) < SOON_S
 
 
 def test_the_user_may_say_when(start, lab, origin, policy):
@@ -232,11 +231,11 @@ def test_the_user_may_say_when(start, lab, origin, policy):
         if said:
             with socks5_connect(proxy, OPEN4, server.port):
                 pass
-            assert 0.59 < waited(proxy) < 1.2
+            assert 0.59 < waited(proxy) < SOON_S
 
 
 def test_a_policy_may_say_never(start, lab, origin, policy):
-    proxy = start("--debug", "--dial-timeout", "2", "--policy", policy("return uplinks[1], nil, { hedge = false }"), "wan1", "wan2")
+    proxy = start("--debug", "--dial-timeout", "4", "--policy", policy("return uplinks[1], nil, { hedge = false }"), "wan1", "wan2")
     server = origin(echo)
     lab.wan1.swallow()
     with socks5_connect(proxy, OPEN4, server.port):
@@ -280,7 +279,7 @@ def test_when_both_fail_the_more_telling_reason_counts(start, lab, policy):
 
 
 def test_two_at_once_and_the_next_when_one_has_failed(start, policy):
-    pick = HEDGE.replace("hedge = 0.2", "hedge = 0.05, timeout = 0.5")
+    pick = HEDGE.replace("hedge = 0.2", "hedge = 0.2, timeout = 2")
     proxy = start("--debug", "--policy", policy(pick), "wan1", "wan2", "wan3")
     assert socks5_code(proxy, HOLE4, 80) == 6
     assert steps(proxy) == [
@@ -294,7 +293,7 @@ def test_two_at_once_and_the_next_when_one_has_failed(start, policy):
 
 def test_eight_attempts_are_the_most(start, policy):
     """Ten uplinks, and a server that answers by none of them since its queue is full."""
-    pick = HEDGE.replace("hedge = 0.2", "hedge = 0.02, timeout = 0.1")
+    pick = HEDGE.replace("hedge = 0.2", "hedge = 0.1, timeout = 1")
     proxy = start("--debug", "--bypass", "none", "--policy", policy(pick), *[f"127.0.0.{i}" for i in range(1, 11)])
     with full_server("127.0.0.1") as server:
         assert socks5_code(proxy, *server.getsockname()) == 6
@@ -413,10 +412,8 @@ def test_a_racer_that_fails_makes_way_for_the_next(start, lab, origin, policy):
     server = origin(echo)
     lab.wan1.swallow()
     lab.wan2.turn_away()
-    began = time.monotonic()
     with socks5_connect(proxy, OPEN4, server.port) as tunnel:
         assert lab.uplink_of(tunnel.source) == "wan3"
-    assert time.monotonic() - began < 2
     assert steps(proxy) == [
         ("picked", "wan1"), ("raced", "wan2"), ("attempt failed", "wan2"), ("raced", "wan3"), ("connected", "wan3"),
     ]  # fmt: skip

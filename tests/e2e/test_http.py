@@ -8,7 +8,7 @@ import pytest
 from lab.http import Client, HttpOrigin, Reader, get, response
 from lab.origin import pattern, read_all, read_head, reset
 from lab.proxy import SANITIZED
-from lab.run import wait_for
+from lab.run import WAIT_S, wait_for
 
 
 def told(request, _):
@@ -371,7 +371,7 @@ def test_slow_readers_bound_memory(proxy, origin):
             s.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size)
             s.sendall(content)
             return
-        assert go_on.wait(20)
+        assert go_on.wait(2 * WAIT_S)
         received.append(hashlib.sha256(reader.exactly(size)).hexdigest())
         s.sendall(response(200, b"done"))
 
@@ -387,7 +387,7 @@ def test_slow_readers_bound_memory(proxy, origin):
         assert SANITIZED or proxy.resident() - before < 2 * 1024 * 1024
         go_on.set()
         assert up.message("POST").body == b"done"
-        sender.join(10)
+        sender.join(WAIT_S)
         assert down.message("GET").body == content
     assert received == [hashlib.sha256(content).hexdigest()] and not server.errors
 
@@ -400,7 +400,7 @@ def test_a_long_pipeline(proxy, server):
         sender = threading.Thread(target=c.send, args=(requests,))
         sender.start()
         assert [c.message("GET").body for _ in range(count)] == [f"GET /{i} 0".encode() for i in range(count)]
-        sender.join(10)
+        sender.join(WAIT_S)
 
 
 def test_a_server_that_says_nothing(start, origin):
@@ -463,4 +463,4 @@ def test_accounts_hold_the_octets_of_both_sides(proxy, server):
     (line,) = proxy.connections(1)
     assert line["tx"] == sum(len(r.raw_head) for _, r in server.requests)
     assert line["rx"] == 3 * len(response(200, b"GET / 0"))
-    assert 0 <= line["duration"] < 10
+    assert 0 <= line["duration"] < WAIT_S

@@ -6,10 +6,10 @@ import threading
 
 import pytest
 
-from lab.http import Client, HttpOrigin, Reader, get, response
+from lab.http import Client, HttpOrigin, get, response
 from lab.origin import pattern, read_all, read_exactly, read_head, reset
 from lab.proxy import SANITIZED
-from lab.run import wait_for
+from lab.run import WAIT_S, wait_for
 
 MIB = 1024 * 1024
 
@@ -57,7 +57,7 @@ def test_requests_end_where_they_should(proxy, origin):
         for body in bodies:
             assert c.message("POST").body == digest(body)
             assert c.message("GET").body == pattern(70_000, b"/70000")
-        sender.join(10)
+        sender.join(WAIT_S)
     assert [r.body for _, r in server.requests[::2]] == bodies and len(server.peers) == 1
     (line,) = proxy.connections(1)
     assert line["tx"] == sum(len(r.raw_head) + len(r.body) for _, r in server.requests)
@@ -114,7 +114,7 @@ def test_a_server_that_resets_in_the_midst(proxy, origin, fields):
     def half(s):
         read_head(s)
         s.sendall("\r\n".join(["HTTP/1.1 200 OK", *fields, "", ""]).encode() + pattern(4 * MIB))
-        assert read.wait(10)
+        assert read.wait(WAIT_S)
         reset(s)
 
     server = origin(half)
@@ -182,7 +182,7 @@ def test_an_answer_until_close_that_breaks_with_the_upload_is_reset(proxy, origi
     server = origin(leaves)
     with Client(proxy) as c:
         c.send(get(server, "/", "Content-Length: 1000000000", method="POST"))
-        assert gone.wait(10)
+        assert gone.wait(WAIT_S)
         c.send(bytes(32 * MIB))
         with pytest.raises(ConnectionResetError):
             while c.s.recv(65536):
@@ -206,7 +206,7 @@ def test_what_waits_for_a_client_when_the_proxy_ends_is_not_passed_off_as_whole(
     server = origin(floods)
     with Client(proxy) as c:
         c.send(get(server))
-        assert full.wait(10)
+        assert full.wait(WAIT_S)
         proxy.stop()
         with pytest.raises(ConnectionResetError):
             while c.s.recv(65536):

@@ -7,11 +7,10 @@ import pytest
 
 from lab.http import Client, HttpOrigin, get, response
 from lab.origin import echo
-from lab.run import wait_for
+from lab.proxy import UNRACED
+from lab.run import WAIT_S, wait_for
 from lab.socks import socks5_connect
 from lab.topology import OPEN4
-
-SOON_S = 3  # a dial by the other uplink takes milliseconds; a kept connection on a silent line takes minutes
 
 CHOOSES = """return {{ name = "chooses", new = function(ctx)
   return {{ pick = function(_, uplinks)
@@ -22,6 +21,11 @@ end }}"""
 
 def state(proxy, name="wan1"):
     return next(u for u in proxy.ask("uplinks")["uplinks"] if u["name"] == name)["state"]
+
+
+def failures(proxy):
+    """How often the first line has failed."""
+    return proxy.ask("uplinks")["uplinks"][0]["failures"]
 
 
 @pytest.fixture
@@ -83,14 +87,16 @@ def loses_the_policys_favour(lab, proxy, server):
 
 @pytest.mark.parametrize("happens", [is_drained, is_suspect, loses_its_link, loses_the_policys_favour])
 def test_a_kept_connection_is_not_used_again_when_its_uplink(start, lab, chooses, server, happens):
-    proxy = start("--policy", chooses("wan1"), "wan1", "wan2")
+    proxy = start(*UNRACED, "--dial-timeout", "2", "--policy", chooses("wan1"), "wan1", "wan2")
     wait_for(lambda: state(proxy) == "up", "the line is whole after the test before")
-    with Client(proxy, timeout=SOON_S) as kept:
+    with Client(proxy) as kept:
         assert kept.ask(get(server)).body == b"served" and kept.ask(get(server)).body == b"served"
         assert server.peers == [lab.wan1.addr4], "it is kept"
         happens(lab, proxy, server)
+        failed = failures(proxy)
         assert kept.ask(get(server)).body == b"served"
         assert server.peers[-1] == lab.wan2.addr4
+        assert failures(proxy) == failed, "it was not tried"
         before = len(server.peers)
         assert kept.ask(get(server)).body == b"served" and len(server.peers) == before, "the new one is kept"
 
@@ -99,23 +105,25 @@ def test_a_kept_connection_is_not_used_again_when_its_uplink(start, lab, chooses
 def test_nor_when_a_check_has_found_it(start, lab, chooses, server, checked, config, verdict):
     answers, target = checked
     own = config(f'return {{ uplinks = {{ {{ interface = "wan1", check = "{target}" }}, {{ interface = "wan2", check = "none" }} }} }}')
-    proxy = start("--config", own, "--check-interval", "1", "--policy", chooses("wan1"), check=None)
+    proxy = start(*UNRACED, "--config", own, "--check-interval", "1", "--policy", chooses("wan1"), check=None)
     wait_for(lambda: state(proxy) == "up", "the line is whole after the test before")
-    with Client(proxy, timeout=SOON_S) as kept:
+    with Client(proxy) as kept:
         assert kept.ask(get(server)).body == b"served"
         if verdict == "captive":
             answers["is"] = response(302, b"", "Location: http://portal.test/", phrase="Found")
         else:
             lab.wan1.turn_away()
-        wait_for(lambda: state(proxy) == verdict, f"the line is {verdict}", 20)
+        wait_for(lambda: state(proxy) == verdict, f"the line is {verdict}")
+        failed = failures(proxy)
         assert kept.ask(get(server)).body == b"served"
         assert server.peers[-1] == lab.wan2.addr4
+        assert failures(proxy) == failed, "it was not tried"
 
 
 def test_alone_a_suspect_keeps_its_connection(start, lab, server):
     """There is nobody better, and it may be whole again."""
     proxy = start("--dial-timeout", "0.5", "wan1")
-    with Client(proxy, timeout=SOON_S) as kept:
+    with Client(proxy) as kept:
         assert kept.ask(get(server)).body == b"served"
         lab.wan1.swallow()
 
@@ -149,7 +157,7 @@ def test_a_list_of_the_policys_is_looked_at_again_for_each_try(start, lab, origi
         client.start()
         wait_for(lambda: len(proxy.events("picked", uplink="wan1")) > before, "the first is tried")  # noqa: B023
         act()
-        client.join(10)
+        client.join(WAIT_S)
         with got[0] as tunnel:
             assert lab.uplink_of(tunnel.source) == "wan3"
         assert proxy.connections(n)[-1]["reason"] == reason

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lab.run import run, wait_for
+from lab.run import WAIT_S, run, wait_for
 from lab.topology import HOLE4, NOWHERE4, OPEN4, WEB4, WEB6
 from lab.origin import Origin, echo
 
@@ -46,9 +46,9 @@ def test_destinations_that_do_not_answer(lab):
     hole = whoami("-m", "1", f"http://{HOLE4}/")
     assert hole.code == 28, hole  # silence
     nowhere = whoami(f"http://{NOWHERE4}/")
-    assert nowhere.code == 7 and nowhere.seconds < 3, nowhere  # told so
+    assert nowhere.code == 7, nowhere  # told so
     refused = whoami(f"http://{OPEN4}:9/")
-    assert refused.code == 7 and refused.seconds < 3, refused
+    assert refused.code == 7, refused
 
 
 def test_a_server_opened_by_a_test_lives_on_the_internet(lab, origin):
@@ -62,7 +62,7 @@ def test_a_server_opened_by_a_test_lives_on_the_internet(lab, origin):
 
 def test_names_are_answered(lab, names):
     with lab.home.datagrams("0.0.0.0", 0) as s:
-        s.settimeout(5)
+        s.settimeout(WAIT_S)
         question = b"\x03web\x04test\x00\x00\x01\x00\x01"
         s.sendto(b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00" + question, ("198.51.100.53", 53))
         reply = s.recv(512)

@@ -30,7 +30,7 @@ def test_one_line_a_connection_with_the_right_fields(start, lab, origin):
     assert line["client"] == client
     assert (line["proto"], line["host"], line["port"], line["uplink"]) == ("socks5", "open.test", server.port, "wan2")
     assert (line["tx"], line["rx"], line["outcome"]) == (5, 5, "closed")
-    assert line["reason"] == "largest share" and 0 <= line["duration"] < 5
+    assert line["reason"] == "largest share" and 0 <= line["duration"] < 60
 
 
 def test_failures_have_their_line_too(start, lab):

@@ -7,7 +7,7 @@ import pytest
 
 from lab.command import refused, verdict
 from lab.run import wait_for
-from lab.socks import open_to, read_reply5, request5, socks5_code
+from lab.socks import open_to, request5, socks5_code
 from lab.topology import OPEN4, OPEN6
 
 SCHEMES = ["socks5", "socks4a", "http"]
@@ -135,7 +135,7 @@ def test_two_proxies_that_lead_to_each_other(start, lab):
     one = start("--port", one_port, "--dial-timeout", "30", f"socks5://127.0.0.1:{two_port}", port=False)
     two = start("--port", two_port, "--dial-timeout", "30", f"socks5://127.0.0.1:{one_port}", port=False)
     assert answered(one, two, limit=1200) != 0
-    wait_for(lambda: one.open_connections() == two.open_connections() == 0, "all of it is over", 20)
+    wait_for(lambda: one.open_connections() == two.open_connections() == 0, "all of it is over")
     told = [line for p in (one, two) for line in p.events("an upstream proxy leads back to this proxy")]
     assert told and told[0]["uplink"] in (f"127.0.0.1:{one_port}", f"127.0.0.1:{two_port}")
     assert len(one.connections()) <= 257 and len(two.connections()) <= 257

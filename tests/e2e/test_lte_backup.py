@@ -103,6 +103,6 @@ def test_the_stick_serves_within_seconds_and_is_left_again(lab, backup, origin, 
 
     assert uplink() == "wan1"
     getattr(lab.wan1, loss)()
-    wait_for(lambda: uplink() == "wan2", "the stick serves", 5)
+    wait_for(lambda: uplink() == "wan2", "the stick serves")
     lab.wan1.restore()
-    wait_for(lambda: uplink() == "wan1", "the line serves again", 10)
+    wait_for(lambda: uplink() == "wan1", "the line serves again")

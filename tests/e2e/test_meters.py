@@ -10,11 +10,11 @@ import pytest
 
 from lab.http import Client, HttpOrigin, get, response
 from lab.origin import echo, read_exactly
-from lab.run import wait_for
+from lab.run import WAIT_S, wait_for
 from lab.socks import socks5_connect
 from lab.topology import OPEN4
 
-FAST, SLOW = 40, 10  # Mbit/s
+FAST, SLOW = 12, 4  # Mbit/s: so little that a loaded machine keeps up
 MBIT = 1e6 / 8  # octets/s
 # Seconds at full speed after which a capacity must be known.
 LONG_ENOUGH = 8
@@ -57,7 +57,7 @@ def moving(proxy, server, n, move):
             for tunnel in tunnels:
                 tunnel.s.shutdown(socket.SHUT_RDWR)
             for thread in threads:
-                thread.join(10)
+                thread.join(WAIT_S)
 
 
 def assert_learned(proxy, way):
@@ -68,7 +68,7 @@ def assert_learned(proxy, way):
         lines = [(uplink(proxy, name), speed) for name, speed in speeds.items()]
         return all(u[f"{way}_bytes"] > LONG_ENOUGH * speed and u[f"{way}_capacity"] for u, speed in lines)
 
-    wait_for(known, "both lines were full for a while", 4 * LONG_ENOUGH, every=0.1)
+    wait_for(known, "both lines were full for a while", 8 * LONG_ENOUGH, every=0.1)
     for name, speed in speeds.items():
         u = uplink(proxy, name)
         assert abs(u[f"{way}_capacity"] / speed - 1) < 0.25, f"{name}: {u}"
@@ -79,7 +79,7 @@ def assert_learned(proxy, way):
 def assert_at_rest(proxy):
     """Nobody is active or busy, rates have faded, and nothing is timed any more."""
     still = ("active", "busy", "tx_rate", "rx_rate")
-    wait_for(lambda: all(u[f] == 0 for u in proxy.ask("uplinks")["uplinks"] for f in still), "all is at rest", 30)
+    wait_for(lambda: all(u[f] == 0 for u in proxy.ask("uplinks")["uplinks"] for f in still), "all is at rest")
 
     def switches():
         with open(f"/proc/{proxy.pid}/status", encoding="ascii") as status:
@@ -101,8 +101,8 @@ def unequal(start, lab):
 def test_downloads_tell_what_a_line_can_carry(unequal, origin):
     with moving(unequal, origin(pour), 4, swallow):
         assert_learned(unequal, "rx")
-    assert re.search(r"^wan1 .* [34]\d(\.\d)?/-  10\.0\.1\.2", unequal.tell("uplinks"), re.M)
-    assert re.search(r"wan1: .*, carries [34]\d(\.\d)?/- Mbit/s down/up$", unequal.tell("why", "www.example.org"), re.M)
+    assert re.search(r"^wan1 .* 1\d(\.\d)?/-  10\.0\.1\.2", unequal.tell("uplinks"), re.M)
+    assert re.search(r"wan1: .*, carries 1\d(\.\d)?/- Mbit/s down/up$", unequal.tell("why", "www.example.org"), re.M)
     learned = uplink(unequal, "wan1")["rx_capacity"]
     assert_at_rest(unequal)
     assert uplink(unequal, "wan1")["rx_capacity"] > 0.99 * learned, "idleness forgets nothing"
@@ -119,7 +119,7 @@ def test_meters_run_while_connections_are_open(start, origin):
     server = origin(echo)
     with socks5_connect(proxy, OPEN4, server.port) as tunnel:
         u = uplink(proxy, "wan1")
-        assert (u["active"], u["busy"], u["tx_bytes"]) == (1, 1, 0) and 0 < u["connect_time"] < 1, u
+        assert (u["active"], u["busy"], u["tx_bytes"]) == (1, 1, 0) and u["connect_time"] > 0, u
         tunnel.sendall(bytes(1000))
         read_exactly(tunnel.s, 1000)
         u = uplink(proxy, "wan1")
@@ -133,7 +133,7 @@ def test_meters_run_while_connections_are_open(start, origin):
     (line,) = proxy.connections(1)
     assert (line["tx"], line["rx"]) == (1005, 1005), "each octet is counted once"
     assert_at_rest(proxy)
-    assert 0 < uplink(proxy, "wan1")["rtt"] < 1
+    assert uplink(proxy, "wan1")["rtt"] > 0
 
 
 def test_requests_by_http_count_as_they_go(start, origin):

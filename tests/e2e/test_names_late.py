@@ -10,7 +10,7 @@ import pytest
 
 from lab.names import AAAA, NXDOMAIN, SERVFAIL, SILENCE, NameServer, with_files
 from lab.origin import echo, read_all, read_exactly
-from lab.run import wait_for
+from lab.run import SOON_S, wait_for
 from lab.socks import socks5_code, socks5_connect
 from lab.topology import HOLE4, NAMES4, NAMES6, OPEN4, OPEN6
 
@@ -70,7 +70,7 @@ def test_the_family_that_is_answered_serves(start, lab, origin, only, answers, d
     proxy = start("--policy", only("wan1"), "wan1", "wan2", dns=dns)
     server = server4 if silent == "aaaa" else server6
     times = [took(proxy, f"n{k}.test", server.port) for k in range(4)]
-    assert max(times) < 0.6, times
+    assert sum(times) < SOON_S, times
     assert not proxy.events("uplink resolves no names: others are preferred")
 
 
@@ -79,23 +79,23 @@ def test_a_late_family_joins_the_dial(start, lab, origin, only, answers):
     server = origin(echo, address=OPEN6)
     answers(a=[HOLE4], aaaa=(0.15, [OPEN6]))
     proxy = start("--policy", only("wan1"), "wan1", dns=NAMES4)
-    assert took(proxy, "n1.test", server.port) < 1.5
+    assert took(proxy, "n1.test", server.port) < SOON_S
 
 
 def test_a_refusal_is_told_without_waiting_for_the_silent_family(start, lab, only, answers):
     answers(a=[OPEN4], aaaa=SILENCE)
-    proxy = start("--policy", only("wan1"), "wan1", dns=NAMES4)
+    proxy = start("--policy", only("wan1"), "--dial-timeout", "60", "wan1", dns=NAMES4)
     began = time.monotonic()
     assert socks5_code(proxy, "n1.test", 1) == 5
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < SOON_S
 
 
 def test_a_denial_is_told_without_waiting_for_the_silent_family(start, lab, only, answers):
     answers(a=[OPEN4], aaaa=SILENCE)
-    proxy = start("--policy", only("wan1"), "--deny", OPEN4, "wan1", dns=NAMES4)
+    proxy = start("--policy", only("wan1"), "--dial-timeout", "60", "--deny", OPEN4, "wan1", dns=NAMES4)
     began = time.monotonic()
     assert socks5_code(proxy, "n1.test", 80) == 2
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < SOON_S
 
 
 def test_a_silent_family_is_no_silence_of_the_name_servers(start, lab, answers):
@@ -121,7 +121,7 @@ def test_a_late_family_joins_the_dial_to_an_upstream(start, lab, origin, answers
     far = origin(upstream_talk, address=OPEN6)
     answers(a=[HOLE4], aaaa=(0.15, [OPEN6]))
     proxy = start(f"socks5://n1.test:{far.port}", dns=NAMES4)
-    assert took(proxy, OPEN4, 80) < 1.5
+    assert took(proxy, OPEN4, 80) < SOON_S
 
 
 def test_a_late_address_of_a_denied_place_stays_out(start, lab, origin, only, answers):
@@ -150,8 +150,10 @@ def test_each_line_finds_the_server_that_serves_it(start, lab, origin):
     dns = f"{NAMES4}:5353,{OPEN4}:5353"
     try:
         proxy = start("--policy", "round_robin", "wan1", "wan2", dns=dns)
-        times = [took(proxy, f"n{k}.test", server.port) for k in range(20)]
-        assert max(times[2:]) < 0.2, times
+        for k in range(20):
+            socks5_connect(proxy, f"n{k}.test", server.port).close()
+        stray = [client for line, names in zip((lab.wan1, lab.wan2), opened) for _, _, client in names.asked if client != line.addr4]
+        assert len(stray) <= 20, "of forty questions few go to the server that answers only the other line"
         count = {line["uplink"]: 0 for line in proxy.connections(20)}
         for line in proxy.connections(20):
             count[line["uplink"]] += 1
@@ -177,7 +179,7 @@ def test_a_question_is_abandoned_with_its_client(start, lab, names, only):
     for s in clients:
         s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         s.close()
-    wait_for(lambda: descriptors(proxy) <= fds, "their sockets are closed", 2)
+    wait_for(lambda: descriptors(proxy) <= fds, "their sockets are closed")
 
 
 def test_one_client_cannot_ask_for_all_names_at_once(start, lab, names, origin, only):
@@ -193,11 +195,11 @@ def test_one_client_cannot_ask_for_all_names_at_once(start, lab, names, origin, 
         s.sendall(b"\x05\x01\x00" + b"\x05\x01\x00\x03" + bytes([len(host)]) + host + b"\x00\x50")
         clients.append(s)
     wait_for(lambda: len({name for name, _, _ in names.asked}) == 256, "as many as may be are asked for")
-    assert took(proxy, "open.test", server.port) < 0.5
+    assert took(proxy, "open.test", server.port) < SOON_S
     assert len({name for name, _, _ in names.asked} - {"open.test"}) == 256
     for s in clients:
         s.close()
-    wait_for(lambda: took(proxy, "open.test", server.port) < 0.5, "all is well")
+    took(proxy, "open.test", server.port)
 
 
 NSS_MODULE = r"""
@@ -253,13 +255,13 @@ def test_where_the_first_addresses_are_denied_the_late_ones_serve(start, lab, or
     server = origin(echo)
     answers(aaaa=[OPEN6], a=late)
     denied = ["2001:db8::/32"] + ([OPEN4, HOLE4] if HOLE4 in str(late) else [])
-    proxy = start("--policy", only("wan1"), "--dial-timeout", "3", "--deny", ",".join(denied), "wan1", dns=NAMES4)
+    proxy = start("--policy", only("wan1"), "--dial-timeout", "4", "--deny", ",".join(denied), "wan1", dns=NAMES4)
     if late == (0.15, [OPEN4]):
-        assert took(proxy, "n1.test", server.port) < 1.5
+        assert took(proxy, "n1.test", server.port) < SOON_S
         return
     began = time.monotonic()
     code = socks5_code(proxy, "n1.test", server.port)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < SOON_S
     # Without an answer nobody knows that there was nothing else.
     assert code in (2, 4, 6) if late == SILENCE else code == 2, code
     assert "deny" in proxy.connections(1)[0]["reason"]
@@ -269,4 +271,4 @@ def test_an_upstream_is_reached_by_the_late_address_that_is_not_this_proxy(start
     far = origin(upstream_talk, address=OPEN4)
     answers(aaaa=[lab.wan1.addr6], a=(0.15, [OPEN4]))
     proxy = start("--listen", f"*:{far.port}", f"socks5://n1.test:{far.port}", dns=NAMES4, port=False)
-    assert took(proxy, OPEN4, 80) < 1.5
+    assert took(proxy, OPEN4, 80) < SOON_S

@@ -11,6 +11,7 @@ import pytest
 from lab.clients import curl, curl_by
 from lab.command import refused, run, verdict
 from lab.names import SILENCE
+from lab.run import wait_for
 from lab.socks import socks5_code
 from lab.topology import HOLE4, OPEN4, WEB4
 
@@ -245,6 +246,7 @@ def test_the_log_names_users_and_never_a_password(lab, web, start):
     curl("--proxy", f"http://{proxy.hostport}", "--proxy-user", "carl:SECRET2", "http://web.test/")
     curl("--proxy", f"http://{proxy.hostport}", "--proxy-user", "anna:SECRET3", "http://web.test/")
     curl("--socks4", f"dora@{proxy.hostport}", "http://198.51.100.10/")  # where the name may be a secret
+    wait_for(lambda: len(proxy.events("rejected")) == 4, "a line for each")
     told = [(line["proto"], line.get("user")) for line in proxy.events("rejected", reason="bad-credentials")]
     assert told == [("socks5", "bert"), ("http", "carl"), ("http", "anna"), ("socks4", None)]
     assert "SECRET" not in proxy.log_text()
@@ -337,7 +339,7 @@ def test_status_tells_the_last_reload_that_was_refused(lab, start, tmp_path):
 
 # --- how long a client waits ---
 
-LIMIT_S, LATE_S = 1.5, 0.4  # LATE_S is for a busy machine
+LIMIT_S, LATE_S = 3, 5  # LATE_S is for a busy machine; with its three attempts apart a client would wait for nine seconds
 PATIENT = """return { name = "patient", new = function()
   return { pick = function(_, uplinks) return uplinks, "in order", { timeout = 60, hedge = false } end }
 end }
@@ -377,11 +379,11 @@ def test_names_are_within_the_bound(lab, names, start):
 
 
 def test_a_line_whose_servers_are_silent_leaves_time_for_another(lab, web, start):
-    proxy = start("--policy", "round_robin", "--hedge", "0", "--dial-timeout", 2, "wan1", "wan2")
+    proxy = start("--policy", "round_robin", "--hedge", "0", "--dial-timeout", 4, "wan1", "wan2")
     lab.wan1.swallow_questions()
     lab.wan1.broken = True
     code, s = waited(proxy, "web4.test")
-    assert code == 0 and s < 2 + LATE_S
+    assert code == 0 and s < 4 + LATE_S
     assert proxy.tell("uplinks")
 
 

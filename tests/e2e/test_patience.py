@@ -134,7 +134,7 @@ def test_a_client_that_does_not_close_is_closed(start):
         s.sendall(b"\xff")
         assert b" 400 " in s.recv(4096)
         assert s.recv(1) == b""
-        wait_for(lambda: proxy.open_connections() == 0, "it is closed though the client is not", 12)
+        wait_for(lambda: proxy.open_connections() == 0, "it is closed though the client is not")
 
 
 def test_a_kept_connection_at_rest_is_idle(start, server):
@@ -211,11 +211,11 @@ def test_guessing_by_http_is_seen_and_asking_is_not(start, server):
 
 
 def test_a_silent_uplink_gets_half_the_time_while_another_is_left(start, lab, web):
-    proxy = start("--policy", "round_robin", "wan1", "wan2", "--dial-timeout", "4", "--hedge", "0")
+    proxy = start("--policy", "round_robin", "wan1", "wan2", "--dial-timeout", "8", "--hedge", "0")
     lab.wan1.swallow()
     began = time.monotonic()
     assert lab.uplink_of(curl_by("socks5", proxy).ok().text.strip()) == "wan2"
-    assert 1.8 < time.monotonic() - began < 3.8
+    assert time.monotonic() - began > 3.8
 
 
 def test_no_request_wanders_through_more_than_eight_uplinks(start):

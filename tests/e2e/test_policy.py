@@ -7,7 +7,7 @@ import pytest
 from lab.clients import curl_by
 from lab.http import Client, HttpOrigin, get, response
 from lab.origin import echo, read_exactly
-from lab.run import wait_for
+from lab.run import WAIT_S, wait_for
 from lab.socks import auth5, open_to, read_reply4, read_reply5, request4, request5, socks5_code, socks5_connect
 from lab.topology import HOLE4, OPEN4, OPEN6
 
@@ -106,14 +106,14 @@ def test_a_policy_sets_how_long_a_dial_may_take(start, policy):
     proxy = start("--policy", path, "wan1", "--dial-timeout", "30")
     assert socks5_code(proxy, HOLE4, 80) == 6
     (line,) = proxy.connections(1)
-    assert 0.25 < line["duration"] < 5 and line["outcome"] == "timeout"
+    assert 0.25 < line["duration"] < 20 and line["outcome"] == "timeout"
 
 
 HOOKS = """
   local function say(...) ctx.log.info("%s", table.concat({ ... }, " ")) end
   return {
     pick = function(_, uplinks) return uplinks[1], "x", { tag = "T" } end,
-    opened = function(conn, uplink, seconds) say("opened", conn.host, uplink.name, seconds < 5 and "soon" or "late", conn.tag) end,
+    opened = function(conn, uplink, seconds) say("opened", conn.host, uplink.name, seconds < 60 and "soon" or "late", conn.tag) end,
     failed = function(conn, uplink, err) say("failed", conn.host, uplink.name, err) end,
     closed = function(conn, uplink, stats)
       say("closed", conn.host, uplink.name, stats.tx, stats.rx, stats.reason, stats.tag, uplink.active)
@@ -192,7 +192,7 @@ def test_reload_under_load_loses_nothing(start, web, policy):
         wait_for(lambda n=before: failures or len(done) > n, "requests go on")
     stop.set()
     for thread in threads:
-        thread.join(30)
+        thread.join(WAIT_S)
     assert not failures, failures[0]
     assert proxy.descriptors_at_rest() == baseline, "no descriptor of an old policy is left"
 

@@ -181,7 +181,7 @@ def test_a_client_that_leaves_has_nobody_lose(racing):
 @pytest.mark.parametrize("second", DEAR)
 def test_a_line_that_works_is_not_left_for_what_is_dear(lab, start, config, origin, second):
     """A destination that does not answer is no reason while the line receives; a line that is silent is left at half time."""
-    server = origin(lambda s: [s.sendall(b"x") or time.sleep(0.05) for _ in range(600)])
+    server = origin(lambda s: [s.sendall(b"x") or time.sleep(0.05) for _ in range(6000)])
     own = config(f'return {{ uplinks = {{ "wan1", {{ interface = "wan2", {second} }} }}, policy = "only_as_offered.lua" }}')
     own.with_name("only_as_offered.lua").write_text(
         'return { name = "p", new = function() return { pick = function(_, uplinks) return uplinks[1] end } end }')

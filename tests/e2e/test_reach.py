@@ -8,7 +8,7 @@ from lab.command import refused, verdict
 from lab.http import Client, HttpOrigin, get, response
 from lab.netns import Netns
 from lab.origin import Origin, echo, read_exactly
-from lab.run import sh, wait_for
+from lab.run import SOON_S, WAIT_S, sh, wait_for
 from lab.socks import auth5, read_reply5, request4, request5, socks5_code, socks5_connect
 from lab.topology import LAN_CLIENT, LAN_HOME, MORE4, OPEN4, OPEN6, WEB4
 
@@ -34,13 +34,13 @@ class Lan:
         self.lab, self.proxy = lab, proxy
 
     def code(self, host, port):
-        with self.lab.lan.connect(*self.proxy.address, timeout=20) as s:
+        with self.lab.lan.connect(*self.proxy.address, timeout=WAIT_S) as s:
             s.sendall(b"\x05\x01\x00" + request5(host, port))
             assert read_exactly(s, 2) == b"\x05\x00"
             return read_reply5(s)[0]
 
     def says(self, request, n):
-        with self.lab.lan.connect(*self.proxy.address, timeout=20) as s:
+        with self.lab.lan.connect(*self.proxy.address, timeout=WAIT_S) as s:
             s.sendall(request)
             return read_exactly(s, n)
 
@@ -71,6 +71,7 @@ def test_another_machine_reaches_no_address_of_this_one(start, lab, at_home, nam
     assert lan.says(request4(lab.wan2.addr4, port), 2) == b"\x00\x5b"
     for line in (f"CONNECT {lab.wan2.addr4}:{port}", f"GET http://home.test:{port}/"):
         assert http_status(lan.says(f"{line} HTTP/1.1\r\nHost: x\r\n\r\n".encode(), 12)) == 403
+    proxy.settled()
     reasons = {line["reason"] for line in proxy.events("connection", outcome="denied")}
     assert f"{lab.wan2.addr4} is an address of the proxy's own machine" in reasons, reasons
     assert all(not server.peers for server in servers.values())
@@ -84,16 +85,16 @@ def test_routes_and_addresses_that_come_later_count(start, lab, at_home):
     assert lan.code("10.0.1.66", 9) != 2
     sh("ip address add 10.0.1.66/24 dev wan1")
     try:
-        wait_for(lambda: lan.code("10.0.1.66", 9) == 2, "the new address is known", 5)
+        wait_for(lambda: lan.code("10.0.1.66", 9) == 2, "the new address is known", SOON_S)
     finally:
         sh("ip address delete 10.0.1.66/24 dev wan1")
-    wait_for(lambda: lan.code("10.0.1.66", 9) != 2, "it is gone", 5)
+    wait_for(lambda: lan.code("10.0.1.66", 9) != 2, "it is gone", SOON_S)
     sh("ip route add local 198.18.0.0/24 dev lo")
     try:
         server = Origin(Netns(), echo, address="198.18.0.9")
         again = start("wan1", "--listen", f"{LAN_HOME}:0", "--dial-timeout", "1", port=False)
         assert Lan(lab, again).code("198.18.0.9", server.port) == 2
-        wait_for(lambda: lan.code("198.18.0.9", server.port) == 2, "a route alone is found at the next look", 15)
+        wait_for(lambda: lan.code("198.18.0.9", server.port) == 2, "a route alone is found at the next look")
         server.close()
     finally:
         sh("ip route delete local 198.18.0.0/24 dev lo")
@@ -140,10 +141,11 @@ def test_what_is_denied_is_reached_by_no_way(start, names, server, extra):
         assert c.ask(get(server)).status == 403
     with Client(proxy) as c:
         assert c.ask(f"CONNECT open.test:{server.port} HTTP/1.1\r\nHost: x\r\n\r\n".encode(), "CONNECT").status == 403
-    with socket.create_connection(proxy.address, timeout=15) as s:
+    with socket.create_connection(proxy.address, timeout=WAIT_S) as s:
         s.sendall(request4(OPEN4, server.port))
         assert read_exactly(s, 2) == b"\x00\x5b"
     assert not server.peers, "nothing was dialled"
+    proxy.settled()
     told = {line["reason"] for line in proxy.events("connection", outcome="denied")}
     assert told == {f"{OPEN4}: deny 198.51.100.16/29:{server.port}"}
     if not extra:
@@ -175,7 +177,7 @@ def test_a_kept_connection_is_no_way_around_for_another_user(start, server, conf
         for token, status in (("YW5uOmE=", 200), ("dGltOnQ=", 403), ("YW5uOmE=", 200)):
             assert c.ask(get(server, "/", f"Proxy-Authorization: Basic {token}")).status == status
     for user, password, code in (("ann", "a", 0), ("tim", "t", 2)):
-        with socket.create_connection(proxy.address, timeout=15) as s:
+        with socket.create_connection(proxy.address, timeout=WAIT_S) as s:
             s.sendall(b"\x05\x01\x02" + auth5(user, password) + request5(OPEN4, server.port))
             assert read_exactly(s, 4) == b"\x05\x02\x01\x00"
             assert read_reply5(s)[0] == code

@@ -19,14 +19,14 @@ def test_a_trace_of_what_was_carried(start, web, tmp_path):
     for n, mode in enumerate(["socks5h", "connect", "http"], 1):
         assert curl_by(mode, proxy, host="web4.test").code == 0
         proxy.connections(n)
-    wait_for(lambda: len(lines_of(path)) == 4, "the lines are written within seconds", 5)
+    wait_for(lambda: len(lines_of(path)) == 4, "the lines are written within seconds")
     header, *rest = lines_of(path)
     assert header == {"steerway_trace": 1}
     assert [line["proto"] for line in rest] == ["socks5", "connect", "http"]
     for line, account in zip(rest, proxy.connections()):
         assert line["client"] == "127.0.0.1" and line["host"] == "web4.test" and line["port"] == 80
         assert (line["tx"], line["rx"], line["uplink"]) == (account["tx"], account["rx"], account["uplink"])
-        assert 0 <= line["t"] < 60 and 0 <= line["duration"] < 10 and "user" not in line
+        assert 0 <= line["t"] < 600 and 0 <= line["duration"] < 60 and "user" not in line
     assert rest[0]["t"] < rest[1]["t"] < rest[2]["t"]
 
 

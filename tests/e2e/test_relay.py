@@ -15,8 +15,8 @@ from collections import Counter
 import pytest
 
 from lab.origin import echo, pattern, read_all, read_exactly, reset
-from lab.proxy import SANITIZED
-from lab.run import wait_for
+from lab.proxy import SANITIZED, UNRACED
+from lab.run import WAIT_S, wait_for
 from lab.socks import request5, socks5_connect
 from lab.topology import OPEN4
 
@@ -25,13 +25,13 @@ MIB = 1024 * 1024
 
 @pytest.fixture
 def proxy(start):
-    return start("wan1", "wan2")
+    return start(*UNRACED, "wan1", "wan2")
 
 
 def both_entrances(proxy, server):
     """A tunnel by SOCKS5, then one by CONNECT."""
-    yield socks5_connect(proxy, server.address, server.port, timeout=30).s
-    s = socket.create_connection(proxy.address, timeout=30)
+    yield socks5_connect(proxy, server.address, server.port, timeout=WAIT_S).s
+    s = socket.create_connection(proxy.address, timeout=WAIT_S)
     s.sendall(f"CONNECT {server.hostport} HTTP/1.1\r\nHost: {server.hostport}\r\n\r\n".encode())
     assert read_exactly(s, 12) == b"HTTP/1.1 200"
     while read_exactly(s, 1) != b"\r" or read_exactly(s, 3) != b"\n\r\n":
@@ -44,7 +44,7 @@ def undelivered(s):
     return struct.unpack("i", fcntl.ioctl(s, termios.TIOCOUTQ, bytes(4)))[0]
 
 
-def hears_a_reset(s, timeout=10):
+def hears_a_reset(s, timeout=WAIT_S):
     """Whether s breaks, on either side of a FIN that it has had: reading it would say the end again, and no more."""
     watch = select.poll()
     watch.register(s, 0)
@@ -107,7 +107,7 @@ def test_both_ways_at_once(proxy, origin):
         sender = threading.Thread(target=send)
         sender.start()
         assert digest(read_all(tunnel.s)) == digest(content)
-        sender.join(10)
+        sender.join(WAIT_S)
 
 
 def test_a_reset_of_the_server_reaches_the_client(proxy, origin):
@@ -153,7 +153,7 @@ def test_a_reset_of_the_client_after_its_fin_reaches_the_server(proxy, origin):
     server = origin(server_side)
     for n, s in enumerate(both_entrances(proxy, server)):
         s.shutdown(socket.SHUT_WR)
-        assert ended.wait(10)
+        assert ended.wait(WAIT_S)
         ended.clear()
         reset(s)
         assert server.result(n) is True
@@ -165,7 +165,7 @@ def test_a_reset_of_the_server_after_its_fin_reaches_the_client(proxy, origin):
 
     def server_side(s):
         s.shutdown(socket.SHUT_WR)
-        assert ended.wait(10)
+        assert ended.wait(WAIT_S)
         ended.clear()
         reset(s)
 
@@ -192,12 +192,12 @@ def test_what_was_said_before_a_reset_is_heard(proxy, origin):
     server = origin(server_side)
     s = socket.socket()
     s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    s.settimeout(10)
+    s.settimeout(WAIT_S)
     with s:
         s.connect(proxy.address)
         s.sendall(b"\x05\x01\x00" + request5(server.address, server.port))
         assert read_exactly(s, 12)[3] == 0
-        assert broken.wait(10)
+        assert broken.wait(WAIT_S)
         time.sleep(0.3)  # no wait for anything: time for the proxy to do the wrong thing
         assert read_exactly(s, len(content)) == content
         with pytest.raises(ConnectionResetError):
@@ -224,9 +224,9 @@ def test_back_pressure_bounds_memory(proxy, origin):
 
         def at_rest():
             still.append(sum(sent))
-            return len(still) > 30 and still[-1] == still[-30] > 0
+            return len(still) > 100 and still[-1] == still[-100] > 0
 
-        wait_for(at_rest, "the writers are stopped", timeout=20)
+        wait_for(at_rest, "the writers are stopped", 2 * WAIT_S)
         assert sum(sent) < size * count / 2, "kernel buffers alone hold what was sent"
         grown = proxy.resident() - before
         assert SANITIZED or grown < 4 * MIB, f"{grown} octets for {count} connections with 64 KiB a direction"
@@ -272,7 +272,7 @@ def test_two_hundred_connections_at_once(proxy, lab, origin):
         tunnel.setblocking(False)
         got[tunnel.s] = [0, hashlib.sha256()]  # sent, received
         waiting.register(tunnel.s, selectors.EVENT_READ | selectors.EVENT_WRITE)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 4 * WAIT_S
     ended = 0
     while ended < count:
         assert time.monotonic() < deadline, f"{ended} of {count} have ended"
@@ -296,7 +296,7 @@ def test_two_hundred_connections_at_once(proxy, lab, origin):
 
 
 def test_an_idle_tunnel_is_closed_and_a_busy_one_is_not(start, origin):
-    proxy = start("wan1", "--idle-timeout", "1")
+    proxy = start("wan1", "--idle-timeout", "3")
     server = origin(echo)
     idle = socks5_connect(proxy, server.address, server.port)
     busy = socks5_connect(proxy, server.address, server.port)
@@ -312,8 +312,8 @@ def test_an_idle_tunnel_is_closed_and_a_busy_one_is_not(start, origin):
             except ConnectionResetError:
                 ended = True
             except TimeoutError:
-                assert time.monotonic() - began < 10
-        assert time.monotonic() - began > 0.9
+                assert time.monotonic() - began < WAIT_S
+        assert time.monotonic() - began > 2.9
         assert proxy.connections(1)[0]["outcome"] == "idle"
         busy.sendall(b"last")
         assert busy.recv(4) == b"last"
@@ -321,7 +321,7 @@ def test_an_idle_tunnel_is_closed_and_a_busy_one_is_not(start, origin):
 
 def test_a_slow_reader_is_not_idle(start, origin):
     """Everything lies in the kernel between proxy and client: the proxy has nothing to do, and the client reads on."""
-    proxy = start("wan1", "--idle-timeout", "1")
+    proxy = start("wan1", "--idle-timeout", "2")
     content = pattern(MIB)
 
     def server_side(s):
@@ -332,12 +332,12 @@ def test_a_slow_reader_is_not_idle(start, origin):
     with socket.socket() as s:
         s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)
         s.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 1400)
-        s.settimeout(10)
+        s.settimeout(WAIT_S)
         s.connect(proxy.address)
         s.sendall(b"\x05\x01\x00" + request5(server.address, server.port))
         assert read_exactly(s, 12)[3] == 0
         began, got = time.monotonic(), b""
-        while time.monotonic() - began < 4:
+        while time.monotonic() - began < 6:
             got += read_exactly(s, 10_000)
             time.sleep(0.1)  # no wait for anything: the pace of a slow reader
         got += read_exactly(s, len(content) - len(got))
@@ -347,12 +347,12 @@ def test_a_slow_reader_is_not_idle(start, origin):
 
 def test_a_half_closed_tunnel_lives_on(start, origin):
     """After the client's FIN the server may take its time, as long as it is less than the idle time."""
-    proxy = start("wan1", "--idle-timeout", "5")
+    proxy = start("wan1", "--idle-timeout", "60")
     asked = threading.Event()
 
     def server_side(s):
         question = read_all(s)
-        assert asked.wait(10)
+        assert asked.wait(WAIT_S)
         s.sendall(b"answer to " + question)
 
     server = origin(server_side)
@@ -363,7 +363,7 @@ def test_a_half_closed_tunnel_lives_on(start, origin):
         with pytest.raises(TimeoutError):
             tunnel.recv(1)
         asked.set()
-        tunnel.settimeout(10)
+        tunnel.settimeout(WAIT_S)
         assert read_all(tunnel.s) == b"answer to question"
 
 
@@ -380,7 +380,7 @@ def test_an_urgent_byte_is_a_byte_like_others(start, origin, threads, upwards):
         s.sendall(before)
         s.send(b"!", socket.MSG_OOB)
         paused.set()
-        assert go_on.wait(30)
+        assert go_on.wait(WAIT_S)
         s.sendall(behind)
         s.shutdown(socket.SHUT_WR)
 
@@ -390,11 +390,11 @@ def test_an_urgent_byte_is_a_byte_like_others(start, origin, threads, upwards):
         return digest(read_all(s))
 
     server = origin(server_side)
-    with socks5_connect(proxy, server.address, server.port, timeout=30).s as s:
+    with socks5_connect(proxy, server.address, server.port, timeout=WAIT_S).s as s:
         if upwards:
             speaker = threading.Thread(target=say, args=(s,))
             speaker.start()
-        assert paused.wait(30)
+        assert paused.wait(WAIT_S)
         got = b"" if upwards else read_exactly(s, len(before) + 1)
         used = proxy.cpu_seconds()
         assert not select.select([s], [], [], 0.5)[0]
@@ -402,7 +402,7 @@ def test_an_urgent_byte_is_a_byte_like_others(start, origin, threads, upwards):
         go_on.set()
         got += read_all(s)
         if upwards:
-            speaker.join(10)
+            speaker.join(WAIT_S)
     whole = digest(before + b"!" + behind)
     assert (server.result() if upwards else digest(got)) == whole
     (line,) = proxy.connections(1)

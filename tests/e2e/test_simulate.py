@@ -73,7 +73,7 @@ def test_what_a_proxy_recorded_is_played(start, web, tmp_path):
     for n in range(1, 6):
         assert curl_by("socks5h", proxy, host="web4.test").code == 0
         proxy.connections(n)
-    wait_for(lambda: len(trace.read_text().splitlines()) == 6, "it is written", 5)
+    wait_for(lambda: len(trace.read_text().splitlines()) == 6, "it is written")
     (one,) = simulated("round_robin", "--trace", trace)["runs"]
     assert one["done"] == 5
     assert sum(u["rx"] for u in one["uplinks"]) == pytest.approx(sum(a["rx"] for a in proxy.connections()), abs=3)

@@ -8,8 +8,8 @@ from lab.clients import curl_by
 from lab.http import HttpOrigin, response
 from lab.netns import Netns
 from lab.origin import read_all
-from lab.proxy import BINARY
-from lab.run import run, sh, wait_for
+from lab.proxy import BINARY, UNRACED
+from lab.run import SOON_S, run, sh, wait_for
 from lab.socks import socks5_connect
 from lab.topology import MORE4, NAMES4, OPEN4, OPEN6
 
@@ -61,7 +61,7 @@ def test_the_source_of_a_route_is_heeded_as_soon_as_it_changes(start, lab, mirro
     try:
         assert seen_by(far, proxy) == lab.wan1.addr4
         sh(f"ip route replace default via {lab.wan1.gateway4} dev wan1 metric 100 src 10.0.1.77")
-        wait_for(lambda: proxy.ask("uplinks")["uplinks"][0]["ipv4"] == "10.0.1.77", "the route's change is heard of", 1)
+        wait_for(lambda: proxy.ask("uplinks")["uplinks"][0]["ipv4"] == "10.0.1.77", "the route's change is heard of", SOON_S)
         assert seen_by(far, proxy) == "10.0.1.77"
     finally:
         sh(f"ip route replace default via {lab.wan1.gateway4} dev wan1 metric 100")
@@ -166,7 +166,7 @@ def twins(lab):
 
 def test_twin_modems_both_carry(start, web, twins, mirror, names):
     far = mirror()
-    proxy = start("--policy", "round_robin", "usb1", "usb2")
+    proxy = start(*UNRACED, "--policy", "round_robin", "usb1", "usb2")
     assert [seen_by(far, proxy) for _ in range(6)] == [twins[0].seen, twins[1].seen] * 3
     for _ in range(4):
         assert curl_by("socks5h", proxy, host="web4.test").code == 0

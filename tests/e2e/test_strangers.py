@@ -9,7 +9,7 @@ import pytest
 
 from lab.http import Client, HttpOrigin, get, response
 from lab.origin import read_exactly
-from lab.run import wait_for
+from lab.run import SOON_S, wait_for
 from lab.socks import auth5, open_to
 
 HANDSHAKE_S, ENDING_S = 2, 5
@@ -68,7 +68,7 @@ def test_nothing_gives_a_stranger_more_time(start):
     strangers = [Stranger(proxy, pieces) for pieces in STRANGERS.values()]
     wait_for(lambda: proxy.open_connections() == len(strangers), "all are accepted")
     # What they have not read keeps their own sockets open: the proxy's are counted.
-    while proxy.open_connections() > 0 and time.monotonic() < began + HANDSHAKE_S + ENDING_S + 8:
+    while proxy.open_connections() > 0 and time.monotonic() < began + HANDSHAKE_S + ENDING_S + 12:
         for s in strangers:
             s.say()
         time.sleep(0.2)  # the pace at which they speak
@@ -85,7 +85,7 @@ def test_who_has_been_let_through_may_rest(start, server):
         assert c.ask(get(server)).status == 407
         assert c.ask(get(server, "/", basic("ann:secret"))).status == 200
         until = time.monotonic() + 3
-        wait_for(lambda: time.monotonic() > until, "more than the handshake timeout", 5)
+        wait_for(lambda: time.monotonic() > until, "more than the handshake timeout")
         assert c.ask(get(server, "/", basic("ann:secret"))).status == 200
 
 
@@ -103,7 +103,8 @@ def test_guesses_are_answered_slowly_then_no_more(start):
             at.append(time.monotonic() - began)
             assert m.status == 407 and (m.get("Connection") == "close") == last, (len(at), m)
         assert c.at_end(), "the fifteenth refusal is the last"
-    assert at[9] < 1 < 4 < at[14], at
+    assert at[9] < SOON_S and at[14] - at[9] > 4, at
+    proxy.settled()
     assert len(proxy.events("rejected", reason="bad-credentials")) == 5, "and five lines of log"
 
 
@@ -122,7 +123,7 @@ def test_the_loop_is_free_while_a_stranger_guesses(start, tmp_path):
             assert s.recv(2) == b"\x05\x02"
             waited = time.monotonic() - began
     spent = proxy.cpu_seconds() - before
-    assert waited < 2 and spent < 0.5, f"another client waited {waited:.2f} s, of which {spent:.2f} s of CPU time"
+    assert waited < SOON_S and spent < 2, f"another client waited {waited:.2f} s, of which {spent:.2f} s of CPU time"
 
 
 def test_refusals_of_what_is_not_supported_are_bounded_too(start):

@@ -11,7 +11,7 @@ import pytest
 from lab.command import run
 from lab.netns import Netns
 from lab.origin import echo
-from lab.run import sh
+from lab.run import WAIT_S, sh
 from lab.socks import socks5_code, socks5_connect
 from lab.topology import NAMES4, NAMES6, OPEN4, OPEN6
 
@@ -158,7 +158,7 @@ class Tunnel:
 
     def remove(self):
         self.over.set()
-        self.thread.join(5)
+        self.thread.join(WAIT_S)
         for fd in self.ends:
             os.close(fd)
 

@@ -1,6 +1,6 @@
 """How real clients are told to use the proxy."""
 
-from lab.run import run
+from lab.run import WAIT_S, run
 from lab.topology import WEB4
 
 # The six ways in which curl asks a proxy; those that resolve names themselves are given an address.
@@ -23,7 +23,7 @@ PROTO = {
 }
 
 
-def curl(*args, timeout=20):
+def curl(*args, timeout=WAIT_S):
     return run("curl", "--silent", "--show-error", "--max-time", timeout, *args, timeout=timeout + 5)
 
 

@@ -5,14 +5,14 @@ import re
 import subprocess
 
 from lab.proxy import BINARY
+from lab.run import COMMAND_S
 
-LIMIT_S = 20
 
 
 def run(*args, env=None, cwd=None, wrapped_by=()):
     clean = {k: v for k, v in os.environ.items() if k != "STEERWAY_DATA_DIR"}
     return subprocess.run([*wrapped_by, BINARY, *map(str, args)], stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                          timeout=LIMIT_S, env={**clean, **(env or {})}, cwd=cwd)
+                          timeout=COMMAND_S, env={**clean, **(env or {})}, cwd=cwd)
 
 
 def refused(code, *args, **options):

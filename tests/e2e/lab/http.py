@@ -3,6 +3,7 @@
 import socket
 
 from lab.origin import read_all, read_exactly
+from lab.run import WAIT_S
 
 
 class Message:
@@ -110,7 +111,7 @@ class Reader:
 class Client(Reader):
     """A raw HTTP client connection to the proxy."""
 
-    def __init__(self, proxy, timeout=15):
+    def __init__(self, proxy, timeout=WAIT_S):
         s = socket.create_connection(proxy.address, timeout=timeout)
         s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         super().__init__(s)

@@ -22,6 +22,7 @@ class NameServer:
 
     def __init__(self, netns, addresses, port=53):
         self.zone = {}
+        self.ttl_s = 5
         self.asked = []  # (name, type, client's address)
         self._stop = threading.Event()
         self._sockets = [netns.datagrams(a, port) for a in addresses]
@@ -61,7 +62,7 @@ class NameServer:
             family = socket.AF_INET6 if ":" in address else socket.AF_INET
             if kind == (AAAA if family == socket.AF_INET6 else A):
                 data = socket.inet_pton(family, address)
-                records += struct.pack(">HHHIH", 0xC00C, kind, 1, 5, len(data)) + data
+                records += struct.pack(">HHHIH", 0xC00C, kind, 1, self.ttl_s, len(data)) + data
                 count += 1
         head = packet[:2] + struct.pack(">HHHHH", 0x8180 | code, 1, count, 0, 0)
         return head + packet[12 : at + 4] + records

@@ -6,7 +6,7 @@ import os
 import socket
 from contextlib import contextmanager
 
-from lab.run import run, sh
+from lab.run import WAIT_S, run, sh
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _CLONE_NEWNET = 0x40000000
@@ -66,7 +66,7 @@ class Netns:
             family = socket.AF_INET6 if ":" in address else socket.AF_INET
             return socket.create_server((address, port), family=family, backlog=backlog)
 
-    def connect(self, address, port, timeout=10):
+    def connect(self, address, port, timeout=WAIT_S):
         with self.within():
             return socket.create_connection((address, port), timeout=timeout)
 

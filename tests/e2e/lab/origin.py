@@ -8,7 +8,7 @@ import threading
 from lab.run import wait_for
 from lab.topology import OPEN4
 
-TIMEOUT_S = 30
+TIMEOUT_S = 60
 
 
 def reset(s):

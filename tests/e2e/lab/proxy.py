@@ -9,14 +9,16 @@ import socket
 import subprocess
 from pathlib import Path
 
-from lab.run import wait_for
+from lab.run import COMMAND_S, WAIT_S, wait_for
 from lab.topology import NAMES4
 
 ROOT = Path(__file__).resolve().parents[3]
 BINARY = Path(os.environ.get("STEERWAY_BIN", ROOT / "build/dev/steerway")).resolve()
-START_S, STOP_S = 20, 20
+START_S, STOP_S = 60, 60
 # A sanitizer keeps freed memory back, so that its amount says nothing.
 SANITIZED = BINARY.exists() and any(name in BINARY.read_bytes() for name in (b"__asan_init", b"__tsan_init"))
+# For tests that tell exactly which uplink serves what: on a loaded machine any connection may take long enough to be raced.
+UNRACED = ("--hedge", "0")
 _LISTENING = re.compile(r"^  listening on (\S+):(\d+)$", re.M)
 _STOPPING = re.compile(r'info stopping |"event":"stopping"')
 _SANITIZER = re.compile(r"ERROR: \w+Sanitizer|runtime error:")
@@ -93,13 +95,18 @@ class Proxy:
         """Those that have these fields."""
         return [line for line in self.log() if line["event"] == name and fields.items() <= line.items()]
 
-    def connections(self, n=None, timeout=10):
+    def connections(self, n=None, timeout=WAIT_S):
         """The accounts of ended connections; waits until there are n of them."""
         if n is not None:
             wait_for(lambda: len(self.events("connection")) >= n, f"{n} connections in the log", timeout)
         return self.events("connection")
 
-    def wait_log(self, text, timeout=10):
+    def settled(self, still_open=0):
+        """Waits until all connections but these have ended and are accounted for; returns how many those were."""
+        wait_for(lambda: self.ask("status")["clients"] == still_open, "no other client is there any more")
+        return len(self.events("connection"))
+
+    def wait_log(self, text, timeout=WAIT_S):
         """Waits for a line that holds text, and returns it."""
 
         def found():
@@ -107,7 +114,7 @@ class Proxy:
 
         return wait_for(found, f"{text!r} in the log", timeout)
 
-    def wait_event(self, name, timeout=10, **fields):
+    def wait_event(self, name, timeout=WAIT_S, **fields):
         """Waits for an event that has these fields, and returns it."""
 
         def found():
@@ -123,7 +130,7 @@ class Proxy:
 
     def tell(self, *words, code=0):
         """Runs `steerway WORDS…` against this proxy; returns what it prints."""
-        r = subprocess.run([BINARY, *map(str, words)], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30,
+        r = subprocess.run([BINARY, *map(str, words)], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=COMMAND_S,
                            env=self.env, cwd=self.runtime.parent)
         assert r.returncode == code, f"{words}: {r}"
         return r.stderr if code else r.stdout
@@ -132,7 +139,7 @@ class Proxy:
         """One request over the control socket, and its answer."""
         with socket.socket(socket.AF_UNIX) as s:
             s.connect(str(self.control_path))  # without a limit of time it waits while there is a queue
-            s.settimeout(20)
+            s.settimeout(COMMAND_S)
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # turned away: it says so
                 s.sendall(json.dumps({"verb": verb, **fields}).encode() + b"\n")
             return json.loads(s.makefile().readline())
@@ -201,7 +208,7 @@ class Proxy:
     def kill(self):
         if self.alive():
             self.process.kill()
-            self.process.wait(5)
+            self.process.wait(WAIT_S)
 
     def stop_softly(self):
         """Tells it to end once its connections have."""

@@ -3,8 +3,12 @@
 import subprocess
 import time
 
-COMMAND_S = 30
-WAIT_S = 10
+# They end what hangs. None of them measures: the machine may be loaded, and the program built with a sanitizer.
+COMMAND_S = 60
+WAIT_S = 30
+# In which what comes at once has come. What a test tells apart from that must take longer: a look at the links every ten
+# seconds, a dial's timeout.
+SOON_S = 8
 
 
 class Finished:
@@ -52,7 +56,7 @@ def wait_for(condition, what, timeout=WAIT_S, every=0.01):
         time.sleep(every)
 
 
-def end(process, timeout=5):
+def end(process, timeout=WAIT_S):
     """Ends one process that was started here."""
     if process.poll() is None:
         process.terminate()

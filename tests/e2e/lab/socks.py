@@ -4,6 +4,7 @@ import socket
 import struct
 
 from lab.origin import read_exactly
+from lab.run import WAIT_S
 
 
 class Tunnel:
@@ -22,7 +23,7 @@ class Tunnel:
         self.s.close()
 
 
-def open_to(proxy, timeout=15):
+def open_to(proxy, timeout=WAIT_S):
     """A plain connection to the proxy itself."""
     s = socket.create_connection(proxy.address, timeout=timeout)
     s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -81,7 +82,7 @@ def socks5_code(proxy, host, port, command=1):
         return read_reply5(s)[0]
 
 
-def socks5_connect(proxy, host, port, timeout=15):
+def socks5_connect(proxy, host, port, timeout=WAIT_S):
     """A tunnel, or an assertion with the code."""
     s = open_to(proxy, timeout)
     try:

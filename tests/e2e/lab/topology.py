@@ -171,10 +171,11 @@ class Lab:
         Resets are left out: with one the kernel itself, by the default route, turns away what comes late for a connection
         that is gone."""
         counters = "".join(
-            f"counter {u.name}{kind} {{ }}; " for u in self.uplinks for kind in ("", "_begun", "_dns")
+            f"counter {u.name}{kind} {{ }}; " for u in self.uplinks for kind in ("", "_begun", "_begun6", "_dns")
         )
         rules = "".join(f"oifname {u.name} tcp flags & rst == 0 counter name {u.name}; " for u in self.uplinks)
         rules += "".join(f"oifname {u.name} tcp flags & (syn | ack) == syn counter name {u.name}_begun; " for u in self.uplinks)
+        rules += "".join(f"oifname {u.name} ip6 version 6 tcp flags & (syn | ack) == syn counter name {u.name}_begun6; " for u in self.uplinks)
         rules += "".join(f"oifname {u.name} th dport 53 counter name {u.name}_dns; " for u in self.uplinks)
         chain = f"chain out {{ type filter hook output priority 0; {rules} }}"
         self.home.nft(f"table inet watch {{ {counters}\n{chain}\n}}")
@@ -190,6 +191,10 @@ class Lab:
     def tcp_begun(self):
         """The same, of the packets that begin a connection: an earlier test's late goodbye is not among them."""
         return {u.name: self.home.nft_counter("watch", f"{u.name}_begun") for u in self.uplinks}
+
+    def tcp6_begun(self):
+        """Of these, what is IPv6."""
+        return {u.name: self.home.nft_counter("watch", f"{u.name}_begun6") for u in self.uplinks}
 
     def _build_lan(self):
         sh(f"ip link add lan0 type veth peer name eth0 netns {self.lan.name}")

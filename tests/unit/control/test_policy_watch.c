@@ -37,7 +37,7 @@ static void what_is_saved_before_a_renewal_is_loaded_after_it(void **state)
     for (uint64_t n = 2; n <= 4; n++) {
         fixture_write(f, "p.lua", POLICY, strlen(POLICY)); /* nobody has read of it yet */
         policy_watch_renew(&w);
-        for (int i = 0; i < 20 && policy_generation(f->policy) < n; i++)
+        for (int i = 0; i < 300 && policy_generation(f->policy) < n; i++)
             run_for(loop, 0.1);
         assert_int_equal(policy_generation(f->policy), n);
     }

@@ -63,10 +63,10 @@ static void write_it(struct state_file *f, const char *text)
     state_file_write(f, copy);
 }
 
-/* Until the writer has reported, within two seconds. */
+/* Until the writer has reported, and not for ever. */
 static void wait_for(struct state_file *f)
 {
-    for (int i = 0; i < 200 && f->writing; i++) {
+    for (int i = 0; i < 3000 && f->writing; i++) {
         (void)ev_run(loop, EVRUN_NOWAIT);
         (void)usleep(10000);
     }

@@ -1,6 +1,7 @@
 /* Which server a resolver asks, from where, and what it makes of strange answers. */
 #include "net/resolver_job.h"
 #include "net/resolver_room.h"
+#include <math.h>
 
 /* A second server beside the room's. */
 static void two_servers(struct room *m, struct dns_server *other, const char *first, const char *second)
@@ -9,6 +10,16 @@ static void two_servers(struct room *m, struct dns_server *other, const char *fi
     dns_server_open(other, m->loop);
     (void)snprintf(text, sizeof text, "%s,%s", first ? first : other->text, second ? second : other->text);
     room_servers(m, text, 5);
+}
+
+/* How many have come that nobody has read. */
+static int packets_at(int fd)
+{
+    char packet[512];
+    int n = 0;
+    while (recv(fd, packet, sizeof packet, MSG_DONTWAIT) >= 0)
+        n++;
+    return n;
 }
 
 static void the_one_that_answers_is_asked_first(void **state)
@@ -20,13 +31,14 @@ static void the_one_that_answers_is_asked_first(void **state)
     int fd = socket_at_loopback(AF_INET, SOCK_DGRAM, &mute);
     two_servers(m, &other, addr_format(&mute, text), NULL);
     assert_gives(m, "four.first.test", &ONLY4, "192.0.2.1:80 192.0.2.2:80 192.0.2.3:80");
-    assert_true(m->took_s >= 0.09 && m->took_s < 1); /* the first had its time */
+    assert_true(m->took_s >= 0.09); /* the first had its time */
+    (void)packets_at(fd);
     for (int i = 0; i < 10; i++) {
         (void)snprintf(name, sizeof name, "four.n%d.test", i);
         resolve(m, name, &ONLY4);
         assert_int_equal(m->n, 3);
-        assert_true(m->took_s < 0.09);
     }
+    assert_true(packets_at(fd) <= 5); /* where the machine was slow */
     dns_server_close(&other);
     (void)close(fd);
 }
@@ -36,17 +48,21 @@ static void one_that_refuses_or_fails_leaves_it_to_the_next(void **state)
 {
     static const char *const names[] = {"refused.test", "broken.test"};
     struct room *m = *state;
-    struct dns_server other;
-    two_servers(m, &other, m->server.text, NULL);
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        int asked = m->server.asked4, asked_other = other.asked4;
-        assert_fault(m, names[i], &ONLY4, FAULT_DNS);
-        assert_true(m->took_s < 0.09);
-        assert_int_equal(m->server.asked4, asked + 1);
-        assert_int_equal(other.asked4, asked_other + 1);
-        assert_int_equal(m->query.news, RESOLVER_NO_NEWS); /* not silence */
+        double least_s = INFINITY;
+        for (int tries = 0; tries < TRIES && least_s >= 0.09; tries++) {
+            struct dns_server other;
+            two_servers(m, &other, m->server.text, NULL);
+            int asked = m->server.asked4, asked_other = other.asked4;
+            assert_fault(m, names[i], &ONLY4, FAULT_DNS);
+            least_s = fmin(least_s, m->took_s);
+            assert_true(m->server.asked4 > asked);
+            assert_true(other.asked4 > asked_other);
+            assert_int_equal(m->query.news, RESOLVER_NO_NEWS); /* not silence */
+            dns_server_close(&other);
+        }
+        assert_true(least_s < 0.09);
     }
-    dns_server_close(&other);
 }
 
 static void one_that_refuses_us_is_asked_last(void **state)
@@ -209,11 +225,11 @@ static void a_circle_of_aliases_ends(void **state)
 {
     struct room *m = *state;
     assert_fault(m, "circle.test", &EGRESS_DIRECT, FAULT_DNS);
-    assert_true(m->took_s < 1);
+    assert_true(m->took_s < 5);
     assert_true(m->server.asked4 <= 12 && m->server.asked6 <= 12);
     assert_fault(m, "ping.test", &EGRESS_DIRECT,
                  FAULT_DNS); /* and one of two, which takes a question a step */
-    assert_true(m->took_s < 1);
+    assert_true(m->took_s < 5);
     assert_true(m->server.asked4 >= 8 && m->server.asked4 <= 24);
 }
 
@@ -230,7 +246,7 @@ static void truncated_and_no_tcp_is_a_failure(void **state)
 {
     struct room *m = *state;
     assert_fault(m, "big.test", &EGRESS_DIRECT, FAULT_DNS);
-    assert_true(m->took_s < 2);
+    assert_true(m->took_s < 5);
 }
 
 int main(void)

@@ -15,7 +15,7 @@
 enum { MANY = 200 };
 static const double TICK_S = 1. / WHEEL_TICKS_A_S;
 /* A machine that is shared may take a process off for a while. */
-static const double PATIENCE_S = 20;
+static const double PATIENCE_S = 60;
 
 struct item {
     struct wheel_entry entry;
