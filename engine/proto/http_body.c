@@ -1,18 +1,21 @@
 #include "proto/http_body.h"
 
+#include "proto/http_chunks.h"
 #include "proto/http_octet.h"
 
-/* Chunk sizes stay far from overflow; nobody sends 2^62 octets. */
-static const uint64_t SIZE_MAX_OCTETS = (uint64_t)1 << 62;
-enum { LINE_MAX_OCTETS = 4096, TRAILER_MAX_OCTETS = 16384 };
+/* Lengths stay far from overflow; nobody sends 2^62 octets. */
+static const uint64_t LENGTH_MAX = (uint64_t)1 << 62;
 
 /* --- which body ----------------------------------------------------------------------------------------- */
 
 struct framing {
+    bool lenient;  /* of a response */
     bool coded;    /* a Transfer-Encoding field is there */
     bool chunked;  /* and its last coding is chunked */
-    bool plain;    /* or it says identity, which old servers do for none */
     bool measured; /* a Content-Length field is there */
+    bool other;    /* a coding other than chunked is there */
+    bool plain;    /* or "identity" */
+    bool odd;      /* one of them is odd, but clients take it */
     uint64_t length;
 };
 
@@ -25,12 +28,28 @@ static bool parse_length(struct slice digits, uint64_t *ret)
         if (c < '0' || c > '9')
             return false;
         uint64_t digit = (uint64_t)(c - '0');
-        if (n > (SIZE_MAX_OCTETS - digit) / 10)
+        if (n > (LENGTH_MAX - digit) / 10)
             return false;
         n = n * 10 + digit;
     }
     *ret = n;
     return digits.len > 0;
+}
+
+/* "+2" and "2; anything" are 2 to clients. "2 0" is not: some see 20. */
+static struct slice plain_digits(struct framing *f, struct slice s)
+{
+    const char *end = s.len > 0 ? memchr(s.data, ';', s.len) : NULL;
+    struct slice digits = s;
+
+    if (!f->lenient)
+        return s;
+    if (end)
+        digits = http_trim(slice_of(s.data, (size_t)(end - s.data)));
+    if (digits.len > 1 && digits.data[0] == '+')
+        digits = slice_of(digits.data + 1, digits.len - 1);
+    f->odd = f->odd || digits.len != s.len;
+    return digits;
 }
 
 /* The same length said twice is one length (RFC 9112 6.3); the head that is sent on says it once. */
@@ -42,7 +61,7 @@ static bool add_lengths(struct framing *f, struct slice list)
     if (list.len == 0)
         return false;
     while (http_list_next(&list, &element)) {
-        if (!parse_length(element, &n) || (f->measured && n != f->length))
+        if (!parse_length(plain_digits(f, element), &n) || (f->measured && n != f->length))
             return false;
         f->measured = true;
         f->length = n;
@@ -66,31 +85,48 @@ static bool is_coding(struct slice s, bool *ret_chunked)
     return n > 0 && (rest.len == 0 || (!*ret_chunked && rest.data[0] == ';'));
 }
 
-/* @return false when something follows chunked, or nothing stands where a coding should be: "chunked," is
- * chunked to some and not to others */
+/* What clients take in an element that adds nothing: an empty one (RFC 9110 5.6.1), "identity", which old
+ * servers say for no coding, and "chunked" once more, which servers behind servers say. */
+static bool adds_nothing(struct framing *f, struct slice coding)
+{
+    bool plain = slice_ieq(coding, slice_str("identity")),
+         odd = coding.len == 0 || (f->chunked && slice_ieq(coding, slice_str("chunked")));
+
+    if (!f->lenient)
+        return false;
+    f->plain = f->plain || plain;
+    f->odd = f->odd || odd;
+    return plain || odd;
+}
+
+/* @return false when something follows chunked, or nothing stands where a client's coding should be:
+ * "chunked," is chunked to some and not to others */
 static bool add_codings(struct framing *f, struct slice list)
 {
     struct slice coding;
 
-    if (list.len == 0 || list.data[list.len - 1] == ',')
-        return false;
+    if (list.len == 0 || list.data[list.len - 1] == ',') {
+        f->odd = true;
+        if (!f->lenient)
+            return false;
+    }
     while (http_list_next(&list, &coding)) {
         bool chunked;
-        if (f->chunked || f->plain || !is_coding(coding, &chunked))
+        if (adds_nothing(f, coding))
+            continue;
+        if (f->chunked || !is_coding(coding, &chunked) || slice_ieq(coding, slice_str("identity")))
             return false;
         f->chunked = chunked;
-        f->plain = slice_ieq(coding, slice_str("identity"));
-        if (f->plain && f->coded)
-            return false;
+        f->other = f->other || !chunked;
         f->coded = true;
     }
     return true;
 }
 
 /* @return false when the fields contradict themselves */
-static bool read_framing(struct framing *f, const struct http_head *h)
+static bool read_framing(struct framing *f, const struct http_head *h, bool lenient)
 {
-    *f = (struct framing){0};
+    *f = (struct framing){.lenient = lenient};
     for (size_t i = 0; i < h->n_fields; i++) {
         const struct http_field *field = &h->fields[i];
         if (slice_ieq(field->name, slice_str("Content-Length")) && !add_lengths(f, field->value))
@@ -111,7 +147,7 @@ enum parse http_body_of_request(struct http_body *ret, const struct http_head *h
 {
     struct framing f;
 
-    if (!read_framing(&f, h) || (f.coded && (!f.chunked || f.measured || h->minor == 0)))
+    if (!read_framing(&f, h, false) || (f.coded && (!f.chunked || f.measured || h->minor == 0)))
         return PARSE_BAD;
     *ret = f.chunked    ? make(HTTP_BODY_CHUNKED, 0)
            : f.measured ? make(HTTP_BODY_LENGTH, f.length)
@@ -125,158 +161,24 @@ enum parse http_body_of_response(struct http_body *ret, const struct http_head *
 {
     struct framing f;
 
-    if (!read_framing(&f, h))
+    if (!read_framing(&f, h, true))
         return PARSE_BAD;
     bool connected = slice_eq(request_method, slice_str("CONNECT")) && h->status / 100 == 2;
     if (slice_eq(request_method, slice_str("HEAD")) || h->status / 100 == 1 || h->status == 204 ||
         h->status == 304 || connected)
         *ret = make(HTTP_BODY_NONE, 0);
-    else if (f.coded && !f.plain)
+    else if (f.coded)
         *ret = make(f.chunked ? HTTP_BODY_CHUNKED : HTTP_BODY_UNTIL_CLOSE, 0);
     else
         *ret = f.measured ? make(HTTP_BODY_LENGTH, f.length) : make(HTTP_BODY_UNTIL_CLOSE, 0);
+    /* Who says two things of an answer's end may have sent more than we see (RFC 9112 6.1, 6.3). */
+    ret->coded = f.other && ret->kind != HTTP_BODY_NONE;
+    ret->doubtful =
+        f.odd || (f.coded && f.plain) || (ret->kind == HTTP_BODY_CHUNKED && (f.measured || h->minor == 0));
     return PARSE_OK;
 }
 
 /* --- where it ends -------------------------------------------------------------------------------------- */
-
-enum chunk_state {
-    CHUNK_SIZE_FIRST, /* at least one digit */
-    CHUNK_SIZE,
-    CHUNK_SIZE_BLANK,
-    CHUNK_EXTENSION,
-    CHUNK_SIZE_LF,
-    CHUNK_DATA,
-    CHUNK_DATA_CR,
-    CHUNK_DATA_LF,
-    CHUNK_TRAILER_FIRST, /* a field's name, or the empty line that ends it all */
-    CHUNK_TRAILER_NAME,
-    CHUNK_TRAILER_VALUE,
-    CHUNK_TRAILER_LF,
-    CHUNK_LAST_LF,
-};
-
-static int hex_value(unsigned char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-static bool is_blank(unsigned char c)
-{
-    return c == ' ' || c == '\t';
-}
-
-static bool is_text(unsigned char c)
-{
-    return c == '\t' || (c >= ' ' && c != 0x7f);
-}
-
-static bool add_size_digit(struct http_body *b, int digit)
-{
-    if (b->left >= SIZE_MAX_OCTETS >> 4)
-        return false;
-    b->left = b->left << 4 | (uint64_t)digit;
-    return true;
-}
-
-/* One octet of a chunk-size line. @return false when it cannot stand there */
-static bool size_octet(struct http_body *b, unsigned char c)
-{
-    int digit = hex_value(c);
-
-    if (++b->line > LINE_MAX_OCTETS)
-        return false;
-    if (b->state <= CHUNK_SIZE && digit >= 0) {
-        b->state = CHUNK_SIZE;
-        return add_size_digit(b, digit);
-    }
-    if (b->state == CHUNK_SIZE_FIRST)
-        return false;
-    if (c == '\r') {
-        b->state = CHUNK_SIZE_LF;
-        return !b->strict || !b->padded;
-    }
-    /* Old servers pad the size with blanks; whoever lets a client do so may see other chunks than the next.
-     */
-    if (b->state != CHUNK_EXTENSION && c != ';') {
-        b->state = CHUNK_SIZE_BLANK;
-        b->padded = true;
-        return is_blank(c) && !b->strict;
-    }
-    b->state = CHUNK_EXTENSION;
-    if (b->strict)
-        b->padded = is_blank(c);
-    return is_text(c);
-}
-
-static bool trailer_octet(struct http_body *b, unsigned char c)
-{
-    if (++b->extra > TRAILER_MAX_OCTETS)
-        return false;
-    switch ((enum chunk_state)b->state) {
-    case CHUNK_TRAILER_FIRST:
-        b->state = c == '\r' ? CHUNK_LAST_LF : CHUNK_TRAILER_NAME;
-        return c == '\r' || http_is_token_char(c);
-    case CHUNK_TRAILER_NAME:
-        if (c == ':')
-            b->state = CHUNK_TRAILER_VALUE;
-        return c == ':' || http_is_token_char(c);
-    case CHUNK_TRAILER_VALUE:
-        if (c == '\r')
-            b->state = CHUNK_TRAILER_LF;
-        return c == '\r' || is_text(c);
-    case CHUNK_TRAILER_LF:
-        b->state = CHUNK_TRAILER_FIRST;
-        return c == '\n';
-    case CHUNK_LAST_LF:
-        b->done = true;
-        return c == '\n';
-    case CHUNK_SIZE_FIRST:
-    case CHUNK_SIZE:
-    case CHUNK_SIZE_BLANK:
-    case CHUNK_EXTENSION:
-    case CHUNK_SIZE_LF:
-    case CHUNK_DATA:
-    case CHUNK_DATA_CR:
-    case CHUNK_DATA_LF:
-        break;
-    }
-    return false;
-}
-
-/* One octet of framing, which is everything but a chunk's data. @return false when it cannot stand there */
-static bool framing_octet(struct http_body *b, unsigned char c)
-{
-    switch ((enum chunk_state)b->state) {
-    case CHUNK_SIZE_FIRST:
-    case CHUNK_SIZE:
-    case CHUNK_SIZE_BLANK:
-    case CHUNK_EXTENSION:
-        return size_octet(b, c);
-    case CHUNK_SIZE_LF:
-        b->state = b->left > 0 ? CHUNK_DATA : CHUNK_TRAILER_FIRST;
-        b->line = 0;
-        return c == '\n';
-    case CHUNK_DATA_CR:
-        b->state = CHUNK_DATA_LF;
-        return c == '\r';
-    case CHUNK_DATA_LF:
-        b->state = CHUNK_SIZE_FIRST;
-        return c == '\n';
-    case CHUNK_TRAILER_FIRST:
-    case CHUNK_TRAILER_NAME:
-    case CHUNK_TRAILER_VALUE:
-    case CHUNK_TRAILER_LF:
-    case CHUNK_LAST_LF:
-        return trailer_octet(b, c);
-    case CHUNK_DATA:
-        break;
-    }
-    return false;
-}
 
 static struct slice take_content(struct http_body *b, const char *data, size_t len)
 {
@@ -284,28 +186,31 @@ static struct slice take_content(struct http_body *b, const char *data, size_t l
         return slice_of(data, len);
     size_t n = b->left < len ? (size_t)b->left : len;
     b->left -= n;
+    b->done = b->left == 0;
     return slice_of(data, n);
+}
+
+static enum parse whether_done(const struct http_body *b)
+{
+    return b->done ? PARSE_OK : PARSE_NEED_MORE;
 }
 
 static enum parse next_of_chunked(struct http_body *b, const char *data, size_t len, size_t *ret_used,
                                   struct slice *ret_content)
 {
-    size_t used = 0;
+    struct http_chunk_part part;
 
-    while (used < len && !b->done) {
-        if (b->state == CHUNK_DATA) {
-            *ret_content = take_content(b, data + used, len - used);
-            used += ret_content->len;
-            if (b->left == 0)
-                b->state = CHUNK_DATA_CR;
-            break;
-        }
-        if (!framing_octet(b, (unsigned char)data[used]))
-            return PARSE_BAD;
-        used++;
+    while (*ret_used < len && !b->done && ret_content->len == 0) {
+        const char *at = data + *ret_used;
+        enum parse p = http_chunk_read(b, at, len - *ret_used, &part);
+        if (p != PARSE_OK)
+            return p;
+        if (b->state == HTTP_CHUNK_DATA)
+            *ret_content = slice_of(at, part.used);
+        http_chunk_pass(b, &part);
+        *ret_used += part.used;
     }
-    *ret_used = used;
-    return b->done ? PARSE_OK : PARSE_NEED_MORE;
+    return whether_done(b);
 }
 
 enum parse http_body_next(struct http_body *b, const char *data, size_t len, size_t *ret_used,
@@ -319,48 +224,48 @@ enum parse http_body_next(struct http_body *b, const char *data, size_t len, siz
         return next_of_chunked(b, data, len, ret_used, ret_content);
     *ret_content = take_content(b, data, len);
     *ret_used = ret_content->len;
-    b->done = b->kind == HTTP_BODY_LENGTH && b->left == 0;
-    return b->done ? PARSE_OK : PARSE_NEED_MORE;
+    return whether_done(b);
 }
 
 enum parse http_body_advance(struct http_body *b, const char *data, size_t len, size_t *ret_used)
 {
-    size_t total = 0;
-    enum parse p;
+    struct http_chunk_part part;
+    size_t used = 0;
 
-    do {
-        size_t used;
-        struct slice content;
-        p = http_body_next(b, data + total, len - total, &used, &content);
+    *ret_used = 0;
+    b->bent = false;
+    if (b->kind != HTTP_BODY_CHUNKED && !b->done)
+        *ret_used = take_content(b, data, len).len;
+    while (used < len && !b->done && b->kind == HTTP_BODY_CHUNKED) {
+        enum parse p = http_chunk_read(b, data + used, len - used, &part);
         if (p == PARSE_BAD)
             return p;
-        total += used;
-    } while (p == PARSE_NEED_MORE && total < len);
-    *ret_used = total;
-    return p;
+        if (p == PARSE_OK && !part.by_the_book)
+            b->bent = true;
+        if (p != PARSE_OK || b->bent)
+            break;
+        http_chunk_pass(b, &part);
+        used += part.used;
+        *ret_used = used;
+    }
+    return whether_done(b);
 }
 
-enum parse http_body_tidy(struct http_body *b, char *data, size_t len, size_t *ret_used, size_t *ret_kept)
+enum parse http_body_mend(struct http_body *b, const char *data, size_t len, size_t *ret_used,
+                          struct buf *out, int *ret_err)
 {
-    size_t used = 0, kept = 0;
+    struct http_chunk_part part;
 
-    while (used < len && !b->done) {
-        if (b->state == CHUNK_DATA) {
-            struct slice content = take_content(b, data + used, len - used);
-            memmove(data + kept, content.data, content.len);
-            used += content.len;
-            kept += content.len;
-            if (b->left == 0)
-                b->state = CHUNK_DATA_CR;
-            continue;
-        }
-        char c = data[used++];
-        if (!framing_octet(b, (unsigned char)c))
-            return PARSE_BAD;
-        if (b->state != CHUNK_SIZE_BLANK)
-            data[kept++] = c;
+    *ret_used = 0;
+    *ret_err = 0;
+    b->bent = false;
+    while (*ret_used < len && !b->done && *ret_err == 0) {
+        enum parse p = http_chunk_read(b, data + *ret_used, len - *ret_used, &part);
+        if (p != PARSE_OK)
+            return p;
+        *ret_err = http_chunk_write(b, &part, data + *ret_used, out);
+        http_chunk_pass(b, &part);
+        *ret_used += part.used;
     }
-    *ret_used = used;
-    *ret_kept = kept;
-    return b->done ? PARSE_OK : PARSE_NEED_MORE;
+    return whether_done(b);
 }

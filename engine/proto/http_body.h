@@ -2,6 +2,7 @@
 #ifndef STEERWAY_PROTO_HTTP_BODY_H
 #define STEERWAY_PROTO_HTTP_BODY_H
 
+#include "base/buf.h"
 #include "proto/http_head.h"
 
 enum http_body_kind {
@@ -13,12 +14,12 @@ enum http_body_kind {
 
 struct http_body {
     enum http_body_kind kind;
-    uint64_t left;  /* HTTP_BODY_LENGTH: octets to come; CHUNKED: of the present chunk */
-    uint8_t state;  /* of the chunk framing */
-    bool strict;    /* of a request: no blanks behind a chunk size, nor at the end of its line */
-    bool padded;    /* blanks are there: http_body_tidy removes those behind a size */
-    uint16_t line;  /* octets of the present chunk-size line, bounded */
-    uint32_t extra; /* octets of trailers so far, bounded */
+    uint64_t left; /* HTTP_BODY_LENGTH: octets to come; CHUNKED: of the present chunk */
+    uint8_t state; /* of the chunk framing: enum http_chunk_state */
+    bool strict;   /* of a request: its chunk framing is read by the rules */
+    bool doubtful; /* of a response that is odd about its end: what lies behind may belong to it */
+    bool coded;    /* of a response: by more than chunked, so that its receiver must know Transfer-Encoding */
+    bool bent;     /* framing comes next that is not to be passed on as it is: http_body_mend */
     bool done;
 };
 
@@ -28,27 +29,31 @@ struct http_body {
 MUST_CHECK enum parse http_body_of_request(struct http_body *ret, const struct http_head *h);
 
 /** Decide the body of a response to a request with this method; HEAD, 1xx, 204, 304 and a 2xx to CONNECT have
- *  none. PARSE_BAD for differing or malformed lengths and codings. Transfer-Encoding overrides Content-Length
- *  and the version, as clients have it; "identity" alone is none; codings without chunked are UNTIL_CLOSE. */
+ *  none. Transfer-Encoding overrides Content-Length and the version, as clients have it; codings without
+ * chunked are UNTIL_CLOSE. Taken as clients take them: "+2" and "2;x" for a length of 2; "chunked" said
+ * twice, elements of a list that are empty or "identity", which is no coding. PARSE_BAD where clients could
+ * differ: lengths that differ or are otherwise malformed, a coding behind chunked. */
 MUST_CHECK enum parse http_body_of_response(struct http_body *ret, const struct http_head *h,
                                             struct slice request_method);
 
-/** Advance over data: *ret_used octets of it belong to this body (framing octets included, to be passed on
- *  as they are). PARSE_OK when the body ends exactly there, PARSE_NEED_MORE when all of data was body (then
- *  *ret_used == len), PARSE_BAD for broken chunk framing: bare LF, junk after a size or a
- *  chunk, blanks behind a request's size or at the end of its line, sizes of 2^62 and more, size lines over 4
- * KiB, trailers that are no fields or over 16 KiB.
+/** Advance over data: *ret_used octets of it belong to this body and are to be passed on as they are, framing
+ *  included. PARSE_OK when the body ends exactly there. PARSE_NEED_MORE else, and then, where *ret_used <
+ * len, the rest is a piece of framing: one that is not whole yet, and must come again with more, or, with
+ *  b->bent, one for http_body_mend. PARSE_BAD for broken chunk framing: in a response what http_chunks.h
+ * says; in a request whatever is not by the rules, and trailers that a head should have (http_may_trail).
+ * Size lines have at most 4 KiB (16 KiB in responses), trailers 16 KiB.
  *  @see RFC 9112 7.1 */
 MUST_CHECK enum parse http_body_advance(struct http_body *b, const char *data, size_t len, size_t *ret_used);
 
-/** After http_body_advance has found padding (and ret is as it was before): the same once more, and what is
- * to be passed on is taken together at the start of data, without the blanks behind chunk sizes.
- *  @param ret_kept  octets of that */
-MUST_CHECK enum parse http_body_tidy(struct http_body *b, char *data, size_t len, size_t *ret_used,
-                                     size_t *ret_kept);
+/** After http_body_advance, with the rest of the data: the same, but what is to be passed on is appended to
+ * out, with framing of our own: bare sizes, CRLF, and those of the trailers that http_write_trailers writes.
+ *  @param ret_err  0, or -ENOBUFS or -ENOMEM: then nothing else counts */
+MUST_CHECK enum parse http_body_mend(struct http_body *b, const char *data, size_t len, size_t *ret_used,
+                                     struct buf *out, int *ret_err);
 
-/** Like http_body_advance, but stops after the first piece of content and tells where it lies within data
- *  (empty when the octets used were framing only): for a receiver that must not see chunk framing. */
+/** Like http_body_advance, for a receiver that must not see chunk framing: stops after the first piece of
+ *  content and tells where it lies within data. It is empty when the octets used were framing only; when none
+ *  was used either, the rest must come again with more. */
 MUST_CHECK enum parse http_body_next(struct http_body *b, const char *data, size_t len, size_t *ret_used,
                                      struct slice *ret_content);
 

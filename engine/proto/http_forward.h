@@ -74,6 +74,15 @@ MUST_CHECK int http_write_response(struct buf *out, const struct http_head *head
                                    const struct http_response *resp, int client_minor, bool keep_alive,
                                    const char *pseudonym);
 
+/** Whether a field of that name may stand behind a body. Those that frame or route a message, and those of
+ * one hop, may not: some receivers take trailers for fields of the head. @see RFC 9110 6.5.1 */
+bool http_may_trail(struct slice name);
+
+/** Append the trailers of a server's answer by the rules: those that may be, read as http_parse_lenient reads
+ *  fields, and the empty line. @param trailers  up to and with their empty line, as http_lenient_trailers
+ * told */
+MUST_CHECK int http_write_trailers(struct buf *out, struct slice trailers);
+
 /** Append a whole response of the proxy's own: status, Proxy-Status (RFC 9209) with this error type, a
  * one-line text/plain body, Connection: close or keep-alive. 407 gets Proxy-Authenticate: Basic
  * realm="Steerway".

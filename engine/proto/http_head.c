@@ -116,23 +116,23 @@ static void take_fields(struct cursor *c, struct http_head *h)
     end_line(c);
 }
 
-static enum parse finish(const struct cursor *c, struct http_head *h, const char *data, size_t len)
+static enum parse finish(const struct cursor *c, struct http_head *h, const char *data, size_t len,
+                         size_t max)
 {
-    if (c->state == PARSE_NEED_MORE && len >= HTTP_HEAD_MAX)
+    if (c->state == PARSE_NEED_MORE && len >= max)
         return PARSE_BAD;
     h->consumed = (size_t)(c->at - data);
     return c->state;
 }
 
-static struct cursor cursor_over(const char *data, size_t len)
+static struct cursor cursor_over(const char *data, size_t len, size_t max)
 {
-    return (struct cursor){
-        .at = data, .end = data + (len < HTTP_HEAD_MAX ? len : HTTP_HEAD_MAX), .state = PARSE_OK};
+    return (struct cursor){.at = data, .end = data + (len < max ? len : max), .state = PARSE_OK};
 }
 
 enum parse http_parse_request(struct http_head *ret, const char *data, size_t len)
 {
-    struct cursor c = cursor_over(data, len);
+    struct cursor c = cursor_over(data, len, HTTP_HEAD_MAX);
 
     ret->fields = ret->few;
     ret->n_fields = 0;
@@ -148,12 +148,12 @@ enum parse http_parse_request(struct http_head *ret, const char *data, size_t le
     take_version(&c, ret);
     end_line(&c);
     take_fields(&c, ret);
-    return finish(&c, ret, data, len);
+    return finish(&c, ret, data, len, HTTP_HEAD_MAX);
 }
 
 static enum parse parse_strict_response(struct http_head *ret, const char *data, size_t len)
 {
-    struct cursor c = cursor_over(data, len);
+    struct cursor c = cursor_over(data, len, HTTP_ANSWER_HEAD_MAX);
 
     ret->fields = ret->few;
     ret->n_fields = 0;
@@ -173,7 +173,7 @@ static enum parse parse_strict_response(struct http_head *ret, const char *data,
     }
     end_line(&c);
     take_fields(&c, ret);
-    return finish(&c, ret, data, len);
+    return finish(&c, ret, data, len, HTTP_ANSWER_HEAD_MAX);
 }
 
 /* Nearly all are by the book, and those cost no more for the others' sake. */
@@ -185,9 +185,9 @@ enum parse http_parse_response(struct http_head *ret, const char *data, size_t l
 }
 
 enum parse http_parse_response_in(struct http_head *ret, const char *data, size_t len,
-                                  struct http_field room[HTTP_FIELDS_MOST])
+                                  struct http_field *room, size_t room_max)
 {
-    return http_parse_lenient(ret, data, len, room, HTTP_FIELDS_MOST);
+    return http_parse_lenient(ret, data, len, room, room_max);
 }
 
 const struct http_field *http_find(const struct http_head *h, const char *name)

@@ -6,10 +6,9 @@
 
 #include <stdbool.h>
 
-enum { HTTP_FIELDS_MAX = 128, HTTP_HEAD_MAX = 65536 };
-
-/* As many as a head has room for: the shortest is "a:" and LF. */
-enum { HTTP_FIELDS_MOST = HTTP_HEAD_MAX / 3 };
+/* Requests by the limits that servers have; answers by those of browsers, for cookies and policies pile up.
+ */
+enum { HTTP_FIELDS_MAX = 128, HTTP_HEAD_MAX = 64 * 1024, HTTP_ANSWER_HEAD_MAX = 256 * 1024 };
 
 struct http_field {
     struct slice name, value; /* value without surrounding blanks */
@@ -39,11 +38,12 @@ struct http_head {
 MUST_CHECK enum parse http_parse_request(struct http_head *ret, const char *data, size_t len);
 
 /** Parse a response head, as leniently as clients do: see http_lenient.c for what is taken and what becomes
- * of it. PARSE_BAD, with crowded, over HTTP_FIELDS_MAX fields. ret points into itself. @see RFC 9112 4 */
+ * of it. PARSE_BAD, with crowded, over HTTP_FIELDS_MAX fields, and for a head that reaches
+ * HTTP_ANSWER_HEAD_MAX octets without its end. ret points into itself. @see RFC 9112 4 */
 MUST_CHECK enum parse http_parse_response(struct http_head *ret, const char *data, size_t len);
-/** The same with room for as many fields as fit. @param room  outlives ret */
+/** The same with room for more fields. @param room  room_max of them, outlives ret */
 MUST_CHECK enum parse http_parse_response_in(struct http_head *ret, const char *data, size_t len,
-                                             struct http_field room[HTTP_FIELDS_MOST]);
+                                             struct http_field *room, size_t room_max);
 
 /** Whether an octet may stand in a token, such as a method or a field's name. @see RFC 9110 5.6.2 */
 bool http_is_token_char(unsigned char c);

@@ -4,7 +4,8 @@
 
 /* What is read here, and what becomes of it:
  *  - empty lines before the status line: skipped
- *  - "http/1.1", more than one blank around the status: taken; "ICY 200 OK": as HTTP/1.0
+ *  - "http/1.1", more than one blank around the status, a phrase at once behind it: taken
+ *  - "ICY", "HTTP/2", "HTTP/2.0": as HTTP/1.0
  *  - blanks before a colon: removed (RFC 9112 5.1)
  *  - a line that begins with a blank: part of the value before it (5.2), or dropped where there is none (2.2)
  *  - a line without a colon, or whose name is not a token: dropped
@@ -51,16 +52,29 @@ static enum parse take_blanks(struct reader *r)
     return r->at > start ? PARSE_OK : PARSE_BAD;
 }
 
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
 static enum parse take_version(struct reader *r, struct http_head *h)
 {
     if (r->at < r->end && (*r->at | 0x20) == 'i') {
         h->minor = 0;
         return take_text(r, "icy");
     }
-    enum parse p = take_text(r, "http/1.");
+    enum parse p = take_text(r, "http/");
     if (p != PARSE_OK || r->at == r->end)
         return p == PARSE_OK ? PARSE_NEED_MORE : p;
-    if (*r->at < '0' || *r->at > '9')
+    if (*r->at == '2') {
+        h->minor = 0;
+        r->at++;
+        return r->at < r->end && *r->at == '.' ? take_text(r, ".0") : PARSE_OK;
+    }
+    p = take_text(r, "1.");
+    if (p != PARSE_OK || r->at == r->end)
+        return p == PARSE_OK ? PARSE_NEED_MORE : p;
+    if (!is_digit(*r->at))
         return PARSE_BAD;
     h->minor = *r->at++ == '0' ? 0 : 1;
     return PARSE_OK;
@@ -72,13 +86,13 @@ static enum parse take_status(struct reader *r, struct http_head *h)
     for (int i = 0; i < 3; i++, r->at++) {
         if (r->at == r->end)
             return PARSE_NEED_MORE;
-        if (*r->at < (i == 0 ? '1' : '0') || *r->at > '9')
+        if (!is_digit(*r->at) || (i == 0 && *r->at == '0'))
             return PARSE_BAD;
         h->status = h->status * 10 + (*r->at - '0');
     }
     if (r->at == r->end)
         return PARSE_NEED_MORE;
-    return http_is_blank((unsigned char)*r->at) ? PARSE_OK : PARSE_BAD;
+    return is_digit(*r->at) ? PARSE_BAD : PARSE_OK;
 }
 
 static void note_text(struct http_head *h, struct slice s)
@@ -186,7 +200,7 @@ static enum parse take_fields(struct reader *r, struct http_head *h, size_t max)
 enum parse http_parse_lenient(struct http_head *ret, const char *data, size_t len, struct http_field *room,
                               size_t room_max)
 {
-    struct reader r = {.at = data, .end = data + (len < HTTP_HEAD_MAX ? len : HTTP_HEAD_MAX)};
+    struct reader r = {.at = data, .end = data + (len < HTTP_ANSWER_HEAD_MAX ? len : HTTP_ANSWER_HEAD_MAX)};
 
     ret->fields = room ? room : ret->few;
     ret->n_fields = 0;
@@ -195,8 +209,20 @@ enum parse http_parse_lenient(struct http_head *ret, const char *data, size_t le
     enum parse p = take_status_line(&r, ret);
     if (p == PARSE_OK)
         p = take_fields(&r, ret, room ? room_max : HTTP_FIELDS_MAX);
-    if (p == PARSE_NEED_MORE && len >= HTTP_HEAD_MAX)
+    if (p == PARSE_NEED_MORE && len >= HTTP_ANSWER_HEAD_MAX)
         return PARSE_BAD;
+    ret->consumed = (size_t)(r.at - data);
+    return p;
+}
+
+enum parse http_lenient_trailers(struct http_head *ret, const char *data, size_t len)
+{
+    struct reader r = {.at = data, .end = data + len};
+
+    ret->fields = ret->few;
+    ret->n_fields = 0;
+    ret->unclean = ret->crowded = false;
+    enum parse p = take_fields(&r, ret, HTTP_FIELDS_MAX);
     ret->consumed = (size_t)(r.at - data);
     return p;
 }

@@ -10,4 +10,8 @@
 MUST_CHECK enum parse http_parse_lenient(struct http_head *ret, const char *data, size_t len,
                                          struct http_field *room, size_t room_max);
 
+/** The fields behind the last chunk alone, up to and with the empty line: ret has its fields, unclean and
+ * consumed. PARSE_BAD also for more than HTTP_FIELDS_MAX. */
+MUST_CHECK enum parse http_lenient_trailers(struct http_head *ret, const char *data, size_t len);
+
 #endif

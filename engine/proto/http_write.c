@@ -1,6 +1,7 @@
 /* The writing half of http_forward.h: heads that go upstream, heads that go to the client, and the proxy's
  * own answers. */
 #include "proto/http_forward.h"
+#include "proto/http_lenient.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -11,7 +12,8 @@ struct writer {
     struct buf *out;
     char *at, *end;
     int err;
-    bool unclean; /* what is put of a head may hold control octets */
+    bool unclean;  /* what is put of a head may hold control octets */
+    bool measured; /* Content-Length is to be put */
 };
 
 /* @param most  octets that can come to be written */
@@ -119,14 +121,6 @@ static bool is_protected(struct slice name)
 
 enum { HTTP_OPTIONS_MAX = 32 };
 
-static bool is_first_of_name(const struct http_head *head, const struct http_field *f)
-{
-    for (const struct http_field *g = head->fields; g < f; g++)
-        if (slice_ieq(g->name, f->name))
-            return false;
-    return true;
-}
-
 /* The elements of all Connection fields. More than there is room for are looked up in the head each time. */
 struct options {
     struct slice names[HTTP_OPTIONS_MAX];
@@ -165,13 +159,23 @@ static bool passes(const struct http_head *head, const struct options *o, const 
     return !o->more || !http_lists(head, "Connection", f->name);
 }
 
-/* A length that was said several times, all equal, is said once. */
-static void put_length(struct writer *w, const struct http_head *head, const struct http_field *f)
+static bool is_digit(char c)
 {
-    struct slice list = f->value, value;
+    return c >= '0' && c <= '9';
+}
 
-    if (is_first_of_name(head, f) && http_list_next(&list, &value))
-        put_field(w, f->name, value);
+/* A length that was said several times, all equal, is said once, without what some put around it. */
+static void put_length(struct writer *w, const struct http_field *f)
+{
+    size_t start = 0, end;
+
+    while (start < f->value.len && !is_digit(f->value.data[start]))
+        start++;
+    for (end = start; end < f->value.len && is_digit(f->value.data[end]);)
+        end++;
+    if (w->measured)
+        put_field(w, f->name, slice_of(f->value.data + start, end - start));
+    w->measured = false;
 }
 
 static void put_upgrade(struct writer *w, const struct http_head *head)
@@ -196,7 +200,7 @@ static void put_fewer_hops(struct writer *w, const struct http_field *f)
 static bool is_number(struct slice s)
 {
     for (size_t i = 0; i < s.len; i++)
-        if (s.data[i] < '0' || s.data[i] > '9')
+        if (!is_digit(s.data[i]))
             return false;
     return s.len > 0;
 }
@@ -207,7 +211,7 @@ static void put_request_field(struct writer *w, const struct http_head *head, co
     if (slice_ieq(f->name, slice_str("Host")))
         return; /* stands on top, from the target */
     if (slice_ieq(f->name, slice_str("Content-Length")))
-        return put_length(w, head, f);
+        return put_length(w, f);
     if (slice_ieq(f->name, slice_str("Expect")) && !req->expect_100)
         return; /* of HTTP/1.0, whose client would not understand the answer */
     if (slice_ieq(f->name, slice_str("Max-Forwards")) && http_counts_hops(head) && is_number(f->value))
@@ -230,6 +234,7 @@ int http_write_request(struct buf *out, const struct http_head *head, const stru
     struct writer w = writer_over(out, most_of(head, pseudonym) + req->authority.len);
     struct options options;
 
+    w.measured = true;
     read_options(&options, head);
     put(&w, head->method);
     put_str(&w, " ");
@@ -261,14 +266,12 @@ enum parse http_interpret_response(struct http_response *ret, const struct http_
         if (options.more) /* thousands of names to be looked for in thousands of fields */
             return PARSE_BAD;
     }
-    /* Who says two things of an answer's end may have sent more than we see (RFC 9112 6.1, 6.3). */
-    bool doubtful =
-        body.kind == HTTP_BODY_CHUNKED && (head->minor == 0 || http_find(head, "Content-Length") != NULL);
     bool close = http_has_token(head, "Connection", "close"),
          keep = http_has_token(head, "Connection", "keep-alive");
     *ret = (struct http_response){
         .body = body,
-        .keep_alive = body.kind != HTTP_BODY_UNTIL_CLOSE && !doubtful && !close && (head->minor >= 1 || keep),
+        .keep_alive =
+            body.kind != HTTP_BODY_UNTIL_CLOSE && !body.doubtful && !close && (head->minor >= 1 || keep),
         .switching = head->status == 101,
         .interim = head->status / 100 == 1 && head->status != 101,
     };
@@ -285,23 +288,45 @@ static bool is_measured(const struct http_head *head, const struct http_response
     return resp->body.kind == HTTP_BODY_LENGTH;
 }
 
-static void put_response_field(struct writer *w, const struct http_head *head, const struct options *o,
-                               const struct http_field *f, const struct http_response *resp, bool coded)
+/* One field of what was said oddly: each coding once, and chunked last. */
+static void put_codings(struct writer *w, const struct http_head *head, bool chunked)
 {
-    if (!slice_ieq(f->name, slice_str("Content-Length"))) {
-        if (passes(head, o, f, coded))
-            put_field(w, f->name, f->value);
-    } else if (is_measured(head, resp)) {
-        put_length(w, head, f);
+    static const char name[] = "Transfer-Encoding: ";
+    const char *before = name;
+    struct slice coding;
+
+    for (size_t i = 0; i < head->n_fields; i++) {
+        struct slice list = head->fields[i].value;
+        if (!slice_ieq(head->fields[i].name, slice_str("Transfer-Encoding")))
+            continue;
+        while (http_list_next(&list, &coding)) {
+            if (coding.len == 0 || slice_ieq(coding, slice_str("identity")) ||
+                slice_ieq(coding, slice_str("chunked")))
+                continue;
+            put_str(w, before);
+            put_text(w, coding);
+            before = ", ";
+        }
     }
+    if (chunked)
+        put_str(w, before);
+    if (chunked || before != name)
+        put_str(w, chunked ? "chunked\r\n" : "\r\n");
 }
 
 /* A body that ends with the connection may be coded as well, without chunks. */
-static bool is_coded(const struct http_head *head, const struct http_response *resp, int client_minor)
+static bool is_coded(const struct http_response *resp, int client_minor)
 {
-    if (client_minor == 0 || resp->body.kind == HTTP_BODY_NONE || resp->body.kind == HTTP_BODY_LENGTH)
-        return false;
-    return resp->body.kind == HTTP_BODY_CHUNKED || !http_has_token(head, "Transfer-Encoding", "identity");
+    return client_minor > 0 && (resp->body.kind == HTTP_BODY_CHUNKED || resp->body.coded);
+}
+
+static void put_response_field(struct writer *w, const struct http_head *head, const struct options *o,
+                               const struct http_field *f, bool coded)
+{
+    if (slice_ieq(f->name, slice_str("Content-Length")))
+        put_length(w, f);
+    else if (passes(head, o, f, coded))
+        put_field(w, f->name, f->value);
 }
 
 int http_write_response(struct buf *out, const struct http_head *head, const struct http_response *resp,
@@ -309,18 +334,21 @@ int http_write_response(struct buf *out, const struct http_head *head, const str
 {
     struct writer w = writer_over(out, most_of(head, pseudonym));
     char status[] = "HTTP/1.1 000 ";
-    bool coded = is_coded(head, resp, client_minor);
+    bool coded = is_coded(resp, client_minor), rewrite = coded && resp->body.doubtful;
     struct options options;
 
     read_options(&options, head);
     w.unclean = head->unclean;
+    w.measured = is_measured(head, resp);
     for (int i = 0, left = head->status; i < 3; i++, left /= 10)
         status[sizeof "HTTP/1.1 00" - 1 - (size_t)i] = (char)('0' + left % 10);
     put_str(&w, status);
     put_text(&w, head->phrase);
     put_str(&w, "\r\n");
     for (size_t i = 0; i < head->n_fields; i++)
-        put_response_field(&w, head, &options, &head->fields[i], resp, coded);
+        put_response_field(&w, head, &options, &head->fields[i], coded && !rewrite);
+    if (rewrite)
+        put_codings(&w, head, resp->body.kind == HTTP_BODY_CHUNKED);
     put_via(&w, head, pseudonym);
     if (resp->switching)
         put_upgrade(&w, head);
@@ -328,6 +356,26 @@ int http_write_response(struct buf *out, const struct http_head *head, const str
         put_str(&w, "Connection: close\r\n");
     else if (!resp->interim && client_minor == 0)
         put_str(&w, "Connection: keep-alive\r\n");
+    put_str(&w, "\r\n");
+    return writer_end(&w);
+}
+
+bool http_may_trail(struct slice name)
+{
+    return !is_protected(name) && !is_hop_by_hop(name) && !slice_ieq(name, slice_str("Trailer"));
+}
+
+int http_write_trailers(struct buf *out, struct slice trailers)
+{
+    struct http_head head;
+
+    if (http_lenient_trailers(&head, trailers.data, trailers.len) != PARSE_OK)
+        return -EINVAL;
+    struct writer w = writer_over(out, trailers.len + 3 * head.n_fields + 2);
+    w.unclean = head.unclean;
+    for (size_t i = 0; i < head.n_fields; i++)
+        if (http_may_trail(head.fields[i].name))
+            put_field(&w, head.fields[i].name, head.fields[i].value);
     put_str(&w, "\r\n");
     return writer_end(&w);
 }

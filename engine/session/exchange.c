@@ -154,6 +154,7 @@ void exchange_begin(struct session *s, const struct http_head *head, const struc
     x->upgrade = request->upgrade;
     x->request_body = request->body;
     x->request_done = request->body.kind == HTTP_BODY_NONE || request->body.done;
+    x->head_seen = 0;
     x->answered = x->head_done = x->response_done = false;
     x->last_activity_s = clock_now_s();
 

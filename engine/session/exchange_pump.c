@@ -5,32 +5,70 @@
 
 /* --- client to upstream --------------------------------------------------------------------------------- */
 
+/* Take what has come of a body. What can go on as it is lies at data still; where framing must be mended, all
+ * is appended to out instead. What is neither is framing that is not whole yet.
+ * @return as http_body_advance; *ret_err as http_body_mend */
+static enum parse pass_through(struct http_body *b, struct slice data, struct buf *out, size_t *ret_used,
+                               size_t *ret_as_is, int *ret_err)
+{
+    size_t rest;
+    enum parse p = http_body_advance(b, data.data, data.len, ret_used);
+
+    *ret_err = 0;
+    *ret_as_is = *ret_used;
+    if (p == PARSE_BAD || !b->bent)
+        return p;
+    *ret_err = buf_append(out, data.data, *ret_used);
+    *ret_as_is = 0;
+    if (*ret_err < 0)
+        return p;
+    p = http_body_mend(b, data.data + *ret_used, data.len - *ret_used, &rest, out, ret_err);
+    *ret_used += rest;
+    return p;
+}
+
+static void refuse_request_body(struct exchange *x)
+{
+    x->client_keeps = false;
+    if (x->head_done)
+        return exchange_abort(x, "reset");
+    exchange_drop_upstream(x->session, "reset");
+    exchange_answer(x, 400, "http_request_error", "The request's body is malformed.");
+}
+
 /* Send what has come of the body from where it lies.
  * @return false when the exchange is over: the body was malformed, or memory is out */
 static bool pass_request_body(struct exchange *x)
 {
     struct session *s = x->session;
     struct slice in = buf_slice(&s->in);
-    size_t used = 0;
+    size_t used = 0, as_is = 0;
+    int err = 0;
 
     if (!x->request_done && in.len > 0) {
-        enum parse p = http_body_advance(&x->request_body, in.data, in.len, &used);
+        enum parse p = pass_through(&x->request_body, in, &x->to_upstream, &used, &as_is, &err);
         if (p == PARSE_BAD) {
-            x->client_keeps = false;
-            if (x->head_done) {
-                exchange_abort(x, "reset");
-                return false;
-            }
-            exchange_drop_upstream(s, "reset");
-            exchange_answer(x, 400, "http_request_error", "The request's body is malformed.");
+            refuse_request_body(x);
             return false;
         }
         x->request_done = p == PARSE_OK;
     }
-    if (!exchange_send(x, slice_of(in.data, used)))
+    if (err < 0) {
+        session_close(s, fault_name(FAULT_RESOURCES));
+        return false;
+    }
+    if (!exchange_send(x, slice_of(in.data, as_is)))
         return false;
     buf_consume(&s->in, used);
     return true;
+}
+
+/* Whether the client has left within its own request. What it may have said of a chunk's framing will not be
+ * whole any more. */
+static bool has_left(const struct exchange *x)
+{
+    return !x->request_done && x->session->client_ended &&
+           (x->session->in.len == 0 || x->request_body.kind == HTTP_BODY_CHUNKED);
 }
 
 void exchange_pump_request(struct exchange *x)
@@ -41,8 +79,7 @@ void exchange_pump_request(struct exchange *x)
         (void)exchange_flush_up(x);
     else if (!pass_request_body(x))
         return;
-    /* A client that leaves within its own request wants no answer. */
-    if (!x->request_done && s->client_ended && s->in.len == 0)
+    if (has_left(x)) /* it wants no answer */
         return session_close(s, "reset");
     if (exchange_settle(x))
         return;
@@ -71,15 +108,47 @@ static void switch_protocols(struct exchange *x, size_t head_len)
     session_tunnel(s);
 }
 
-/* Parse what has come, with room for the fields that few heads need. @param ret_room  the caller's to free */
-static enum parse parse_head(const struct exchange *x, struct http_head *ret, struct http_field **ret_room)
+static size_t count_lines(struct slice s)
 {
-    struct slice in = buf_slice(&x->from_upstream);
-    enum parse p = http_parse_response(ret, in.data, in.len);
+    size_t n = 0;
 
-    if (p == PARSE_BAD && ret->crowded)
-        *ret_room = malloc(HTTP_FIELDS_MOST * sizeof **ret_room);
-    return *ret_room ? http_parse_response_in(ret, in.data, in.len, *ret_room) : p;
+    for (const char *lf; s.len > 0 && (lf = memchr(s.data, '\n', s.len)); n++)
+        s = slice_of(lf + 1, s.len - (size_t)(lf + 1 - s.data));
+    return n;
+}
+
+/* Whether an empty line stands in what has come since the last look. A head that comes in many pieces would
+ * be parsed as often, in full. */
+static bool may_have_end(struct exchange *x, struct slice in)
+{
+    size_t from = x->head_seen > 2 ? x->head_seen - 2 : 0;
+
+    x->head_seen = in.len;
+    for (const char *at = in.data + from, *end = in.data + in.len;
+         (at = memchr(at, '\n', (size_t)(end - at)));) {
+        at++;
+        if (at == end)
+            return false;
+        if (*at == '\n' || (*at == '\r' && end - at > 1 && at[1] == '\n'))
+            return true;
+    }
+    return false;
+}
+
+/* Parse what has come, with room for the fields that few heads need. @param ret_room  the caller's to free */
+static enum parse parse_head(struct exchange *x, struct http_head *ret, struct http_field **ret_room)
+{
+    enum { COMMON_HEAD = 16 * 1024 };
+    struct slice in = buf_slice(&x->from_upstream);
+
+    if (in.len > COMMON_HEAD && in.len < HTTP_ANSWER_HEAD_MAX && !may_have_end(x, in))
+        return PARSE_NEED_MORE;
+    enum parse p = http_parse_response(ret, in.data, in.len);
+    if (p != PARSE_BAD || !ret->crowded)
+        return p;
+    size_t most = count_lines(in);
+    *ret_room = malloc(most * sizeof **ret_room);
+    return *ret_room ? http_parse_response_in(ret, in.data, in.len, *ret_room, most) : p;
 }
 
 /* @return whether the body may follow; else the exchange is over */
@@ -89,6 +158,11 @@ static bool pass_head(struct exchange *x, const struct http_head *head)
 
     if (http_interpret_response(&x->response, head, slice_str(x->method), x->upgrade) != PARSE_OK) {
         exchange_upstream_failed(x, "http_protocol_error", "The destination's answer is malformed.");
+        return false;
+    }
+    if (x->client_minor == 0 && x->response.body.coded) {
+        exchange_upstream_failed(x, "http_response_transfer_coding",
+                                 "The destination's answer is coded in a way that HTTP/1.0 does not know.");
         return false;
     }
     bool interim = x->response.interim;
@@ -108,6 +182,7 @@ static bool pass_head(struct exchange *x, const struct http_head *head)
         return false;
     }
     buf_consume(&x->from_upstream, head->consumed);
+    x->head_seen = 0;
     if (!interim) {
         x->head_done = true;
         x->client_keeps = x->client_keeps && x->request_done;
@@ -142,36 +217,19 @@ static bool take_head(struct exchange *x)
 /* Take the chunks' content together, where it lies. @return as http_body_advance */
 static enum parse unwrap(struct http_body *b, char *data, size_t len, size_t *ret_used, size_t *ret_content)
 {
-    size_t used = 0, content = 0, n;
+    size_t n;
     struct slice piece;
     enum parse p;
 
+    *ret_used = *ret_content = 0;
     do {
-        p = http_body_next(b, data + used, len - used, &n, &piece);
+        p = http_body_next(b, data + *ret_used, len - *ret_used, &n, &piece);
         if (p == PARSE_BAD)
             return p;
-        memmove(data + content, piece.data, piece.len);
-        content += piece.len;
-        used += n;
-    } while (p == PARSE_NEED_MORE && used < len);
-    *ret_used = used;
-    *ret_content = content;
-    return p;
-}
-
-/* @return likewise. What there is goes on as it is, but for padded chunk sizes. */
-static enum parse pass_through(struct http_body *b, char *data, size_t len, size_t *ret_used,
-                               size_t *ret_content)
-{
-    const struct http_body before = *b;
-    enum parse p = http_body_advance(b, data, len, ret_used);
-
-    *ret_content = *ret_used;
-    if (p == PARSE_BAD || !b->padded)
-        return p;
-    *b = before;
-    p = http_body_tidy(b, data, len, ret_used, ret_content);
-    b->padded = false;
+        memmove(data + *ret_content, piece.data, piece.len);
+        *ret_content += piece.len;
+        *ret_used += n;
+    } while (p == PARSE_NEED_MORE && n > 0 && *ret_used < len);
     return p;
 }
 
@@ -179,24 +237,28 @@ static enum parse pass_through(struct http_body *b, char *data, size_t len, size
  * @return false when the exchange is over */
 static bool pass_body(struct exchange *x)
 {
+    struct session *s = x->session;
     struct buf *from = &x->from_upstream;
     struct http_body *body = &x->response.body;
-    size_t used = 0, content = 0;
+    size_t used = 0, as_is = 0;
     enum parse p = PARSE_OK;
+    int err = 0;
 
     if (from->len > 0 && !x->response_done) {
-        char *data = from->data + from->start;
-        if (x->client_minor == 0 && body->kind == HTTP_BODY_CHUNKED) {
-            p = unwrap(body, data, from->len, &used, &content);
-        } else {
-            p = pass_through(body, data, from->len, &used, &content);
-        }
+        if (x->client_minor == 0 && body->kind == HTTP_BODY_CHUNKED)
+            p = unwrap(body, from->data + from->start, from->len, &used, &as_is);
+        else
+            p = pass_through(body, buf_slice(from), &s->out, &used, &as_is, &err);
     }
     if (p == PARSE_BAD) {
         exchange_abort(x, "reset");
         return false;
     }
-    if (!session_send(x->session, buf_slice(from).data, content))
+    if (err < 0) {
+        session_close(s, fault_name(FAULT_RESOURCES));
+        return false;
+    }
+    if (!session_send(s, buf_slice(from).data, as_is))
         return false;
     buf_consume(from, used);
     x->response_done = x->response_done || body->done;

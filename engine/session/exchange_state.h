@@ -32,7 +32,8 @@ struct exchange {
 
     /* its response */
     struct http_response response;
-    bool answered; /* an octet of the response has come */
+    size_t head_seen; /* octets of from_upstream in which its head does not end */
+    bool answered;    /* an octet of the response has come */
     bool head_done, response_done;
     double last_activity_s;
     struct ack_wait upstream_wait, client_wait;

@@ -116,7 +116,8 @@ bool exchange_send(struct exchange *x, struct slice more)
 {
     size_t sent;
 
-    if (x->broken)
+    if (x->broken) {
+        buf_done(&x->to_upstream);
         return true;
     int err = wire_send(x->fd, &x->to_upstream, more, &sent);
     if (err == -ENOBUFS || err == -ENOMEM) {
@@ -135,6 +136,7 @@ bool exchange_send(struct exchange *x, struct slice more)
 
 static void on_upstream_readable(struct ev_loop *loop, ev_io *w, int events)
 {
+    }
     struct exchange *x = container_of(w, struct exchange, read);
     struct session *s = x->session;
 
@@ -181,7 +183,7 @@ struct exchange *exchange_of(struct session *s)
     ev_io_init(&x->read, on_upstream_readable, -1, EV_READ);
     ev_io_init(&x->write, on_upstream_writable, -1, EV_WRITE);
     buf_init(&x->to_upstream, TO_UPSTREAM_MAX);
-    buf_init(&x->from_upstream, HTTP_HEAD_MAX);
+    buf_init(&x->from_upstream, HTTP_ANSWER_HEAD_MAX);
     buf_init(&x->replay, TO_UPSTREAM_MAX);
     s->exchange = x;
     return x;

@@ -20,7 +20,7 @@ enum { IN_MAX = HTTP_HEAD_MAX };
 _Static_assert((int)IN_MAX <= (int)RELAY_EARLY_MAX, "what a client sent early must fit the relay's buffer");
 _Static_assert((int)IN_MAX >= (int)PUMP_BUFFER_MAX, "one read must fit");
 /* Output that waits: a response head and what one read of upstream brings. */
-enum { OUT_MAX = HTTP_HEAD_MAX + 2 * 64 * 1024 };
+enum { OUT_MAX = 2 * HTTP_ANSWER_HEAD_MAX + 2 * 64 * 1024 };
 
 enum { FIRST_SOCKS4 = 0x04, FIRST_SOCKS5 = 0x05 };
 

@@ -1,9 +1,18 @@
 """Servers that bend the rules: what clients take goes on, by the rules, octet for octet; the ambiguous is refused."""
 
+import fcntl
+import itertools
+import re
+import socket
+import struct
+import termios
+import threading
+
 import pytest
 
-from lab.http import Client, HttpOrigin, get
-from lab.origin import read_all
+from lab.http import Client, HttpOrigin, Reader, get
+from lab.origin import pattern, read_all, read_head
+from lab.run import wait_for
 
 OK = b"HTTP/1.1 200 OK\r\n"
 TWO = b"Content-Length: 2\r\n"
@@ -22,13 +31,29 @@ MENDED = {
     "folded": (OK + b"X: a\r\n b\r\n" + TWO + b"\r\nok", OK + b"X: a   b\r\n" + TWO + VIA + b"\r\nok"),
     "stray line": (OK + b"stray\r\n" + TWO + b"\r\nok", OK + TWO + VIA + b"\r\nok"),
     "many fields": (OK + b"a: b\r\n" * 1000 + TWO + b"\r\nok", OK + b"a: b\r\n" * 1000 + TWO + VIA + b"\r\nok"),
-    "padded chunks": (OK + CHUNKED + b"\r\n2 \r\nok\r\n3\t ;x=y\r\nyes\r\n0  \r\n\r\n", OK + CHUNKED + VIA + b"\r\n2\r\nok\r\n3;x=y\r\nyes\r\n0\r\n\r\n"),
+    "padded chunks": (OK + CHUNKED + b"\r\n2 \r\nok\r\n3\t ;x=y\r\nyes\r\n0  \r\n\r\n", OK + CHUNKED + VIA + b"\r\n2\r\nok\r\n3\r\nyes\r\n0\r\n\r\n"),
+    "chunks of bare LF": (OK + CHUNKED + b"\r\n" + b"2\nok\n" * 1000 + b"0\n\n", OK + CHUNKED + VIA + b"\r\n" + b"2\r\nok\r\n" * 1000 + b"0\r\n\r\n"),
+    "some chunks with text": (OK + CHUNKED + b"\r\n2\r\nok\r\n03 foo\r\nyes\r\n0\r\n\r\n", OK + CHUNKED + VIA + b"\r\n2\r\nok\r\n3\r\nyes\r\n0\r\n\r\n"),
+    "trailers": (
+        OK + CHUNKED + b"\r\n2\r\nok\r\n0\r\nA: b\n folded\r\nstray\r\nContent-Length: 9\r\n\r\n",
+        OK + CHUNKED + VIA + b"\r\n2\r\nok\r\n0\r\nA: b  folded\r\n\r\n",
+    ),
+    "chunked twice": (OK + CHUNKED + CHUNKED + b"\r\n" + CHUNKS, OK + CHUNKED + VIA + b"\r\n" + CHUNKS),
+    "plus": (OK + b"Content-Length: +2\r\n\r\nok", OK + TWO + VIA + b"\r\nok"),
+    "HTTP/2": (b"HTTP/2 200\r\n" + TWO + b"\r\nok", b"HTTP/1.1 200 \r\n" + TWO + VIA_10 + b"\r\nok"),
+    "100,000 octets of head": (OK + b"a: " + b"b" * 100_000 + b"\r\n" + TWO + b"\r\nok", OK + b"a: " + b"b" * 100_000 + b"\r\n" + TWO + VIA + b"\r\nok"),
+    "80,000 fields": (OK + b"a:\n" * 80_000 + TWO + b"\r\nok", OK + b"a: \r\n" * 80_000 + TWO + VIA + b"\r\nok"),
     "ICY": (b"ICY 200 OK\r\n" + TWO + b"\r\nok", OK + TWO + VIA_10 + b"\r\nok"),
     "empty line first": (b"\r\n" + OK + TWO + b"\r\nok", OK + TWO + VIA + b"\r\nok"),
     "lower case": (b"http/1.1 200 OK\r\n" + TWO + b"\r\nok", OK + TWO + VIA + b"\r\nok"),
     "bare LF": (b"HTTP/1.1 200\nContent-Length:2\n\nok", b"HTTP/1.1 200 \r\n" + TWO + VIA + b"\r\nok"),
     "identity": (OK + b"Transfer-Encoding: identity\r\n" + TWO + b"\r\nok", OK + TWO + VIA + b"\r\nok"),
 }
+
+
+def unacknowledged(s):
+    """Octets sent that the peer's machine has not acknowledged yet (SIOCOUTQ)."""
+    return struct.unpack("i", fcntl.ioctl(s, termios.TIOCOUTQ, b"\0" * 4))[0]
 
 
 def answering(reply):
@@ -66,7 +91,8 @@ AMBIGUOUS = {
     "two lengths": OK + TWO + b"Content-Length: 3\r\n\r\nokk",
     "two lengths, one disguised": OK + TWO + b"Content-Length : 3\r\n\r\nokk",
     "a folded length": OK + b"Content-Length: 2\r\n 0\r\n\r\nok",
-    "chunked twice": OK + CHUNKED + CHUNKED + b"\r\n" + CHUNKS,
+    "a coding behind chunked": OK + CHUNKED + b"Transfer-Encoding: gzip\r\n\r\n" + CHUNKS,
+    "a head of 260 KiB": OK + b"a: " + b"b" * 260 * 1024 + b"\r\n" + TWO + b"\r\nok",
     "a coding with a control octet": OK + b"Transfer-Encoding: chunked\x0b\r\n\r\n" + CHUNKS,
     "a CR alone": OK + TWO + b"\r\r\nok",
     "no number": OK + b"Content-Length: 0x2\r\n\r\nok",
@@ -80,3 +106,87 @@ def test_the_ambiguous_is_refused(start, origin, what):
         m = c.ask(get(server))
         assert m.status == 502
         assert "http_protocol_error" in m.get("Proxy-Status")
+
+
+@pytest.mark.parametrize("how", ["octet by octet", "cut at each octet"])
+def test_framing_may_come_in_any_pieces(start, origin, how):
+    """A piece that is not whole yet waits; what goes on is the same."""
+    body = b" 2 foo\nok\r\r\n003;x=y\r\nyes\n0\nA: b\n c\nstray\n\n"
+    expected = b"2\r\nok\r\n3\r\nyes\r\n0\r\nA: b  c\r\n\r\n"
+    cuts = range(1, len(body)) if how == "cut at each octet" else [None]
+    seen = threading.Semaphore(0)
+
+    def serve(s):
+        reader = Reader(s)
+        for cut in cuts:
+            reader.message()
+            pieces = [body[i : i + 1] for i in range(len(body))] if cut is None else [body[:cut], body[cut:]]
+            s.sendall(OK + CHUNKED + b"\r\n")
+            seen.acquire(timeout=15)  # the client has the head: what follows is read by itself
+            for piece in pieces:
+                s.sendall(piece)
+                wait_for(lambda: unacknowledged(s) == 0, "the proxy's machine has the piece")
+
+    server = origin(serve)
+    with Client(start("wan1")) as c:
+        for _ in cuts:
+            c.send(get(server))
+            c.head()
+            seen.release()
+            assert c.exactly(len(expected)) == expected
+    assert len(server.peers) == 1, "the connection is kept"
+
+
+def test_large_chunks_of_a_lenient_server_are_whole(start, origin):
+    """Content passes between odd lines, however the reads cut it."""
+    content = pattern(3_000_000)
+    sizes, at, reply = itertools.cycle([1, 70_000, 5, 16_384, 65_536, 17, 200_000, 4096]), 0, OK + CHUNKED + b"\r\n"
+    while at < len(content):
+        piece = content[at : at + next(sizes)]
+        reply += b"%x%s%s\n" % (len(piece), [b"\n", b" \r\n", b"\r\n", b";x\r\n"][at % 4], piece)
+        at += len(piece)
+    server = HttpOrigin(origin, lambda *_: reply + b"0\n\n")
+    proxy = start("wan1")
+    with Client(proxy) as c:
+        for _ in range(2):
+            assert c.ask(get(server)).body == content
+        assert c.rest == b""
+    with Client(proxy) as c:
+        assert c.ask(get(server, version="1.0")).body == content
+
+
+def test_a_coding_is_not_hidden_from_an_http_1_0_client(start, origin):
+    """It would take the coded octets for the content."""
+    proxy = start("wan1")
+    for fields in (b"Transfer-Encoding: gzip\r\n", b"Transfer-Encoding: gzip, chunked\r\n"):
+        server = origin(answering(OK + fields + b"\r\n" + CHUNKS))
+        with Client(proxy) as c:
+            m = c.ask(get(server, version="1.0"))
+            assert m.status == 502 and "http_response_transfer_coding" in m.get("Proxy-Status")
+
+
+BROKEN = {
+    "two sizes": b"0x2\r\nok\r\n0\r\n\r\n",
+    "no size": b"\r\nok\r\n0\r\n\r\n",
+    "overflow": b"10000000000000002\r\nok\r\n0\r\n\r\n",
+    "more than the size": b"2\r\nokk\r\n0\r\n\r\n",
+    "cut at the end": b"2\r\nok\r\n0\r\n",
+    "cut in the trailers": b"2\r\nok\r\n0\r\nA: b\r\n",
+}
+
+
+@pytest.mark.parametrize("version", ["1.1", "1.0"])
+@pytest.mark.parametrize("what", BROKEN)
+def test_broken_framing_is_not_an_end(start, origin, what, version):
+    """The client sees that the answer is not whole: no last chunk, and for HTTP/1.0 a reset."""
+
+    def say(s):
+        s.recv(65536)
+        s.sendall(OK + CHUNKED + b"\r\n" + BROKEN[what])
+        s.shutdown(1)
+        s.recv(1)
+
+    with Client(start("wan1")) as c:
+        with pytest.raises((EOFError, ConnectionResetError)):
+            m = c.ask(get(origin(say), version=version))
+            assert not m, "taken for whole"

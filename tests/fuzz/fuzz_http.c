@@ -133,6 +133,8 @@ static void fuzz_response(const struct http_head *head, const char *method, int 
     CHECK(again.status == head->status);
     CHECK(http_interpret_response(&reread, &again, slice_str(method), true) == PARSE_OK);
     CHECK(reread.switching == r.switching && reread.interim == r.interim);
+    CHECK(!reread.body.doubtful);
+    CHECK(reread.body.coded == (r.body.coded && client_minor > 0));
     if (client_minor == 0)
         CHECK(count(&again, "Transfer-Encoding") == 0);
     if (client_minor == 0 && r.body.kind == HTTP_BODY_CHUNKED)
@@ -182,10 +184,12 @@ static enum parse parse_response(const char *data, size_t len, size_t *ret_consu
 
 /* --- bodies --------------------------------------------------------------------------------------------- */
 
+enum mode { PASSED, CONTENT };
+
 struct outcome {
     enum parse verdict;
-    size_t used, content_len;
-    char *content;
+    size_t used;
+    struct buf out; /* what goes on, or the content */
 };
 
 /* Pieces of 1..most octets, as `seed` says. */
@@ -196,45 +200,90 @@ static size_t next_piece(uint32_t *seed, size_t most, size_t left)
     return n < left ? n : left;
 }
 
-static struct outcome run_body(struct http_body b, struct slice data, size_t most, uint32_t seed,
-                               bool content_only)
+static enum parse pass(struct http_body *b, const char *data, size_t len, size_t *ret_used, struct buf *out)
 {
-    struct outcome o = {.verdict = PARSE_NEED_MORE, .content = fuzz_copy("", 0)};
-    char *content = realloc(o.content, data.len + 1);
+    size_t rest;
+    int err;
+    enum parse p = http_body_advance(b, data, len, ret_used);
 
-    CHECK(content);
-    o.content = content;
-    while (o.verdict == PARSE_NEED_MORE && o.used < data.len) {
-        size_t n = next_piece(&seed, most, data.len - o.used), used = SIZE_MAX;
-        char *piece = fuzz_copy(data.data + o.used, n);
-        struct slice part = slice_of(piece, n);
-        o.verdict = content_only ? http_body_next(&b, piece, n, &used, &part)
-                                 : http_body_advance(&b, piece, n, &used);
-        if (o.verdict != PARSE_BAD) {
-            CHECK(used <= n);
-            CHECK(content_only ? used > 0 || o.verdict == PARSE_OK : used == n || o.verdict == PARSE_OK);
-            CHECK(b.done == (o.verdict == PARSE_OK));
-            if (!content_only)
-                part.len = used;
-            CHECK(part.len == 0 || (part.data >= piece && part.data + part.len <= piece + used));
-            if (part.len > 0)
-                memcpy(o.content + o.content_len, part.data, part.len);
-            o.content_len += part.len;
-            o.used += used;
-        }
+    if (p == PARSE_BAD)
+        return p;
+    CHECK(*ret_used <= len);
+    CHECK(buf_append(out, data, *ret_used) == 0);
+    if (!b->bent)
+        return p;
+    CHECK(p == PARSE_NEED_MORE && *ret_used < len);
+    p = http_body_mend(b, data + *ret_used, len - *ret_used, &rest, out, &err);
+    CHECK(err == 0 && !b->bent && (p == PARSE_BAD || rest > 0));
+    *ret_used += p == PARSE_BAD ? 0 : rest;
+    return p;
+}
+
+static enum parse take(struct http_body *b, const char *data, size_t len, size_t *ret_used, struct buf *out)
+{
+    size_t used;
+    struct slice piece;
+    enum parse p;
+
+    *ret_used = 0;
+    do {
+        p = http_body_next(b, data + *ret_used, len - *ret_used, &used, &piece);
+        if (p == PARSE_BAD)
+            return p;
+        CHECK(used <= len - *ret_used);
+        CHECK(piece.len == 0 ||
+              (piece.data >= data + *ret_used && piece.data + piece.len <= data + *ret_used + used));
+        CHECK(buf_append(out, piece.data, piece.len) == 0);
+        *ret_used += used;
+    } while (p == PARSE_NEED_MORE && used > 0 && *ret_used < len);
+    return p;
+}
+
+/* What was not used of a piece comes again with the next. */
+static struct outcome run_body(struct http_body b, struct slice data, size_t most, uint32_t seed,
+                               enum mode mode)
+{
+    struct outcome o = {.verdict = PARSE_NEED_MORE};
+    size_t given = 0;
+
+    buf_init(&o.out, 4 * data.len + 64);
+    while (o.verdict == PARSE_NEED_MORE && given < data.len) {
+        size_t used = 0;
+        given += next_piece(&seed, most, data.len - given);
+        char *piece = fuzz_copy(data.data + o.used, given - o.used);
+        o.verdict = mode == PASSED ? pass(&b, piece, given - o.used, &used, &o.out)
+                                   : take(&b, piece, given - o.used, &used, &o.out);
         free(piece);
+        o.used += used;
+        CHECK(o.verdict == PARSE_BAD || b.done == (o.verdict == PARSE_OK));
+        CHECK(o.verdict != PARSE_NEED_MORE || o.used == given || b.kind == HTTP_BODY_CHUNKED);
     }
     return o;
 }
 
-static void check_same_outcome(const struct outcome *a, const struct outcome *b, bool content)
+static void check_same_outcome(const struct outcome *a, const struct outcome *b, bool output)
 {
     CHECK(a->verdict == b->verdict);
     if (a->verdict == PARSE_BAD)
         return;
     CHECK(a->used == b->used);
-    if (content)
-        CHECK(a->content_len == b->content_len && memcmp(a->content, b->content, a->content_len) == 0);
+    if (output)
+        CHECK(slice_eq(buf_slice(&a->out), buf_slice(&b->out)));
+}
+
+/* What goes on of an answer is by the rules: who reads it by them sees the same content and the same end. */
+static void check_by_the_book(const struct outcome *passed, const struct outcome *content)
+{
+    struct http_body strict = {.kind = HTTP_BODY_CHUNKED, .strict = true};
+    struct slice s = buf_slice(&passed->out);
+    size_t used;
+
+    CHECK(http_body_advance(&strict, s.data, s.len, &used) == passed->verdict);
+    CHECK(used == s.len && !strict.bent);
+    struct outcome again = run_body((struct http_body){.kind = HTTP_BODY_CHUNKED, .strict = true}, s,
+                                    s.len ? s.len : 1, 0, CONTENT);
+    CHECK(slice_eq(buf_slice(&again.out), buf_slice(&content->out)));
+    buf_done(&again.out);
 }
 
 static void fuzz_body(const struct http_body *b, struct slice data)
@@ -243,21 +292,37 @@ static void fuzz_body(const struct http_body *b, struct slice data)
 
     for (size_t i = 0; i < data.len; i++)
         seed = (seed ^ (unsigned char)data.data[i]) * 16777619u;
-    struct outcome whole = run_body(*b, data, data.len ? data.len : 1, 0, false),
-                   pieces = run_body(*b, data, 7, seed, false), octets = run_body(*b, data, 1, 0, false),
-                   content = run_body(*b, data, data.len ? data.len : 1, 0, true),
-                   content_pieces = run_body(*b, data, 7, seed, true);
+    const size_t all = data.len ? data.len : 1;
+    struct outcome whole = run_body(*b, data, all, 0, PASSED), pieces = run_body(*b, data, 7, seed, PASSED),
+                   octets = run_body(*b, data, 1, 0, PASSED), content = run_body(*b, data, all, 0, CONTENT),
+                   content_pieces = run_body(*b, data, 7, seed, CONTENT);
     check_same_outcome(&whole, &pieces, true);
     check_same_outcome(&whole, &octets, true);
     check_same_outcome(&whole, &content, false);
     check_same_outcome(&content, &content_pieces, true);
-    if (whole.verdict != PARSE_BAD)
-        CHECK(whole.content_len == whole.used && content.content_len <= whole.used);
-    free(whole.content);
-    free(pieces.content);
-    free(octets.content);
-    free(content.content);
-    free(content_pieces.content);
+    if (whole.verdict != PARSE_BAD && b->kind == HTTP_BODY_CHUNKED)
+        check_by_the_book(&whole, &content);
+    buf_done(&whole.out);
+    buf_done(&pieces.out);
+    buf_done(&octets.out);
+    buf_done(&content.out);
+    buf_done(&content_pieces.out);
+}
+
+/* What is read strictly reads the same leniently. */
+static void fuzz_chunks(struct slice data)
+{
+    const struct http_body lenient = {.kind = HTTP_BODY_CHUNKED},
+                           strict = {.kind = HTTP_BODY_CHUNKED, .strict = true};
+
+    fuzz_body(&lenient, data);
+    fuzz_body(&strict, data);
+    struct outcome a = run_body(strict, data, data.len ? data.len : 1, 0, PASSED),
+                   b = run_body(lenient, data, data.len ? data.len : 1, 0, PASSED);
+    if (a.verdict == PARSE_OK)
+        check_same_outcome(&a, &b, true);
+    buf_done(&a.out);
+    buf_done(&b.out);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -265,13 +330,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static const char *const methods[] = {"GET", "HEAD", "CONNECT"};
     const char *text = (const char *)data;
     struct http_head head;
-    struct http_body body = {.kind = HTTP_BODY_CHUNKED};
+    struct http_body body;
 
     if (size <= LONGEST_FOR_PREFIXES) {
         fuzz_prefixes(parse_request, text, size);
         fuzz_prefixes(parse_response, text, size);
     }
-    fuzz_body(&body, slice_of(text, size));
+    fuzz_chunks(slice_of(text, size));
     if (http_parse_request(&head, text, size) == PARSE_OK) {
         check_within(&head, text);
         fuzz_request(&head);

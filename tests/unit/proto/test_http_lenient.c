@@ -65,6 +65,16 @@ static void answers_are_mended(void **state)
          OK_11 "icy-name: x\r\n" VIA_10 "\r\n",
          HTTP_BODY_UNTIL_CLOSE,
          false},
+        {{BYTES("HTTP/2 200 OK\r\n" TWO "\r\n")}, OK_11 TWO VIA_10 "\r\n", HTTP_BODY_LENGTH, false},
+        {{BYTES("HTTP/2.0 200\r\n" TWO "\r\n")},
+         "HTTP/1.1 200 \r\n" TWO VIA_10 "\r\n",
+         HTTP_BODY_LENGTH,
+         false},
+        {{BYTES("HTTP/1.1 200OK\r\n" TWO "\r\n")}, OK_11 TWO VIA "\r\n", HTTP_BODY_LENGTH, true},
+        {{BYTES("HTTP/1.1 200:OK\r\n" TWO "\r\n")},
+         "HTTP/1.1 200 :OK\r\n" TWO VIA "\r\n",
+         HTTP_BODY_LENGTH,
+         true},
         /* fields */
         {{BYTES(OK_11 "X-Foo : bar\r\n" TWO "\r\n")},
          OK_11 "X-Foo: bar\r\n" TWO VIA "\r\n",
@@ -134,6 +144,31 @@ static void answers_are_mended(void **state)
          HTTP_BODY_CHUNKED,
          true},
         {{BYTES(OK_11 "Content-Length: 2,\r\n 2\r\n\r\n")}, OK_11 TWO VIA "\r\n", HTTP_BODY_LENGTH, true},
+        /* odd about it: said once, by the rules, and the connection is not kept */
+        {{BYTES(OK_11 "Content-Length: +2\r\n\r\n")}, OK_11 TWO VIA "\r\n", HTTP_BODY_LENGTH, false},
+        {{BYTES(OK_11 "A: b\r\nContent-Length: 2;x=3, +2\r\nContent-Length: 2\r\n\r\n")},
+         OK_11 "A: b\r\n" TWO VIA "\r\n",
+         HTTP_BODY_LENGTH,
+         false},
+        {{BYTES(OK_11 CHUNKED CHUNKED "\r\n")}, OK_11 CHUNKED VIA "\r\n", HTTP_BODY_CHUNKED, false},
+        {{BYTES(OK_11 "Transfer-Encoding: chunked, Chunked\r\n\r\n")},
+         OK_11 CHUNKED VIA "\r\n",
+         HTTP_BODY_CHUNKED,
+         false},
+        {{BYTES(OK_11 "Transfer-Encoding: ,identity, chunked,\r\nA: b\r\n\r\n")},
+         OK_11 "A: b\r\n" CHUNKED VIA "\r\n",
+         HTTP_BODY_CHUNKED,
+         false},
+        {{BYTES(OK_11 "Transfer-Encoding: gzip;q=1,,\r\nTransfer-Encoding: br, CHUNKED\r\n\r\n")},
+         OK_11 "Transfer-Encoding: gzip;q=1, br, chunked\r\n" VIA "\r\n",
+         HTTP_BODY_CHUNKED,
+         false},
+        {{BYTES(OK_11 "Transfer-Encoding: gzip, identity\r\n\r\n")},
+         OK_11 "Transfer-Encoding: gzip\r\n" VIA "\r\n",
+         HTTP_BODY_UNTIL_CLOSE,
+         false},
+        {{BYTES(OK_11 "Transfer-Encoding:\r\n" TWO "\r\n")}, OK_11 TWO VIA "\r\n", HTTP_BODY_LENGTH, false},
+        {{BYTES(OK_11 "Transfer-Encoding: ,\r\n\r\n")}, OK_11 VIA "\r\n", HTTP_BODY_UNTIL_CLOSE, false},
     };
 
     (void)state;
@@ -152,7 +187,8 @@ static void the_ambiguous_is_refused(void **state)
         {BYTES(OK_11 "Content-Length: 2\r\n 3\r\n\r\n")},
         {BYTES(OK_11 "Content-Length: 2\0\r\n\r\n")},
         {BYTES(OK_11 "Content-Length: 2\r3\r\n\r\n")},
-        {BYTES(OK_11 "Content-Length: +2\r\n\r\n")},
+        {BYTES(OK_11 "Content-Length: 2 0\r\n\r\n")},
+        {BYTES(OK_11 "Content-Length: 2;a, 3\r\n\r\n")},
         {BYTES(OK_11 "Content-Length: 0x2\r\n\r\n")},
         {BYTES(OK_11 "Content-Length: -1\r\n\r\n")},
         {BYTES(OK_11 "Transfer-Encoding: chunked\0\r\n\r\n")},
@@ -161,9 +197,9 @@ static void the_ambiguous_is_refused(void **state)
         {BYTES(OK_11 "Transfer-Encoding: chun\rked\r\n\r\n")},
         {BYTES(OK_11 "Transfer-Encoding: chunked;a=b\r\n\r\n")},
         {BYTES(OK_11 "Transfer-Encoding: chunked b\r\n\r\n")},
-        {BYTES(OK_11 "Transfer-Encoding: chunked, identity\r\n\r\n")},
-        {BYTES(OK_11 "Transfer-Encoding: identity, chunked\r\n\r\n")},
-        {BYTES(OK_11 CHUNKED "Transfer-Encoding : chunked\r\n\r\n")},
+        {BYTES(OK_11 "Transfer-Encoding: chunked, gzip\r\n\r\n")},
+        {BYTES(OK_11 CHUNKED "Transfer-Encoding : gzip\r\n\r\n")},
+        {BYTES(OK_11 "Transfer-Encoding: identity\0\r\n\r\n")},
         {BYTES(OK_11 "Transfer-Encoding: \"chunked\"\r\n\r\n")},
     };
     static struct http_head h;
@@ -188,7 +224,13 @@ static void what_is_no_head_is_refused(void **state)
         BAD_AT("IC", "X 200 OK\r\n\r\n"),
         BAD_AT("ICY", "200 OK\r\n\r\n"),
         BAD_AT("ICY ", "OK\r\n\r\n"),
-        BAD_AT("http/", "2 200 OK\r\n\r\n"),
+        BAD_AT("HTTP/", "3 200 OK\r\n\r\n"),
+        BAD_AT("HTTP/2", "0 200 OK\r\n\r\n"),
+        BAD_AT("HTTP/2.", "1 200 OK\r\n\r\n"),
+        BAD_AT("HTTP/2", "200 OK\r\n\r\n"),
+        BAD_AT("HTTP/1.1", "200 OK\r\n\r\n"),
+        BAD_AT("HTTP/1.1 20", "x OK\r\n\r\n"),
+        BAD_AT("HTTP/1.1 20", " OK\r\n\r\n"),
         BAD_AT("HTTP/1.1 200", "0 OK\r\n\r\n"),
         BAD_AT("HTTP/1.1  ", "OK\r\n\r\n"),
         BAD_AT(OK_11 "X : a\r\n\r", "\r\n"),
@@ -204,8 +246,9 @@ static void what_is_no_head_is_refused(void **state)
 /* As many fields as a head has room for; clients have no limit of their own. */
 static void many_fields_go_on(void **state)
 {
-    static struct http_field room[HTTP_FIELDS_MOST];
-    static char text[HTTP_HEAD_MAX + 1];
+    enum { MOST = HTTP_ANSWER_HEAD_MAX / 3 };
+    static struct http_field room[MOST];
+    static char text[HTTP_ANSWER_HEAD_MAX + 1];
     static struct http_head h;
     struct http_response r;
     struct buf b;
@@ -213,17 +256,19 @@ static void many_fields_go_on(void **state)
            fields = 2;
 
     (void)state;
-    for (; n + 4 <= HTTP_HEAD_MAX; n += 3, fields++)
+    for (; n + 4 <= HTTP_ANSWER_HEAD_MAX; n += 3, fields++)
         memcpy(text + n, "a:\n", 3);
     text[n++] = '\n';
     assert_int_equal(http_parse_response(&h, text, n), PARSE_BAD);
     assert_true(h.crowded);
-    assert_int_equal(http_parse_response_in(&h, text, n - 1, room), PARSE_NEED_MORE);
-    assert_int_equal(http_parse_response_in(&h, text, n, room), PARSE_OK);
+    assert_int_equal(http_parse_response_in(&h, text, n - 1, room, MOST), PARSE_NEED_MORE);
+    assert_int_equal(http_parse_response_in(&h, text, n, room, fields - 1), PARSE_BAD);
+    assert_true(h.crowded);
+    assert_int_equal(http_parse_response_in(&h, text, n, room, fields), PARSE_OK);
     assert_int_equal(h.n_fields, fields);
     assert_int_equal(http_interpret_response(&r, &h, slice_str("GET"), false), PARSE_OK);
     assert_true(r.keep_alive);
-    buf_init(&b, HTTP_HEAD_MAX + 2 * 64 * 1024); /* as a session's */
+    buf_init(&b, 2 * HTTP_ANSWER_HEAD_MAX + 2 * 64 * 1024); /* as a session's */
     assert_int_equal(http_write_response(&b, &h, &r, 1, true, "steerway"), 0);
     assert_int_equal(b.len, strlen(OK_11 TWO VIA) + 5 * (fields - 2) + 2);
     buf_done(&b);
@@ -232,7 +277,7 @@ static void many_fields_go_on(void **state)
     for (int i = 0; i < 33; i++)
         memcpy(connection + 2 * i, "x,", 2);
     memcpy(connection + 66, "\na", 2);
-    assert_int_equal(http_parse_response_in(&h, text, n, room), PARSE_OK);
+    assert_int_equal(http_parse_response_in(&h, text, n, room, MOST), PARSE_OK);
     assert_int_equal(http_interpret_response(&r, &h, slice_str("GET"), false), PARSE_BAD);
 }
 
