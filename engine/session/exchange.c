@@ -76,8 +76,7 @@ void exchange_finish(struct exchange *x)
     x->active = false;
     buf_done(&x->replay);
     if (may_keep_upstream(x) && exchange_waiting(x) == 0) {
-        x->reused = true;
-        exchange_watch_upstream(x);
+        exchange_rest_upstream(x);
     } else {
         exchange_drop_upstream(s, "closed");
     }
@@ -154,11 +153,12 @@ void exchange_begin(struct session *s, const struct http_head *head, const struc
     x->upgrade = request->upgrade;
     x->request_body = request->body;
     x->request_done = request->body.kind == HTTP_BODY_NONE || request->body.done;
-    x->head_seen = 0;
     x->answered = x->head_done = x->response_done = false;
+    x->head_seen = 0;
     x->last_activity_s = clock_now_s();
 
-    bool reuse = x->fd >= 0 && outbound_serves(s->outbound, &request->target, s->user);
+    bool reuse = x->fd >= 0 && outbound_serves(s->outbound, &request->target, s->user) &&
+                 exchange_upstream_is_quiet(x);
     if (!reuse)
         exchange_drop_upstream(s, "closed");
     x->target = request->target;

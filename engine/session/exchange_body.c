@@ -5,7 +5,6 @@
 #include "base/clock.h"
 
 #include <errno.h>
-#include <sys/socket.h>
 
 /* --- client to upstream --------------------------------------------------------------------------------- */
 
@@ -80,14 +79,6 @@ bool exchange_moves_response(const struct exchange *x)
     return x->active && x->head_done && !x->response_done && x->response.body.kind != HTTP_BODY_CHUNKED;
 }
 
-/* Whether nothing lies behind the body. What a server says unasked would pass for its next answer. */
-static bool is_quiet(int fd)
-{
-    char octet;
-
-    return recv(fd, &octet, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
-}
-
 void exchange_move_response(struct exchange *x)
 {
     struct session *s = x->session;
@@ -100,8 +91,6 @@ void exchange_move_response(struct exchange *x)
     if (measured) {
         body->left -= n;
         body->done = x->response_done = body->left == 0;
-        if (body->done && !is_quiet(x->fd))
-            x->response.keep_alive = false;
     }
     if (n > 0) {
         outbound_note(s->outbound, 0, n);

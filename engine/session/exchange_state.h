@@ -16,6 +16,7 @@ struct exchange {
     struct buf to_upstream, from_upstream;
     struct pump up, down; /* of bodies whose length is known, or that end with the connection */
     bool reused;          /* it has served a request before */
+    unsigned rests_since; /* the loop's turn in which that one ended */
     bool broken;          /* it takes no more, but may have said why */
     bool was_reset;       /* and what it said before is not the whole */
 
@@ -45,6 +46,11 @@ bool exchange_end_would_mislead(const struct exchange *x);
 /** The session's exchange, made when there is none yet. NULL: out of memory. */
 struct exchange *exchange_of(struct session *s);
 void exchange_watch_upstream(struct exchange *x);
+/** Keep the connection for a further request. */
+void exchange_rest_upstream(struct exchange *x);
+/** Whether nothing has come over the resting connection: what a server says unasked would pass for its next
+ * answer. The loop has looked already, unless the next request follows in the same turn. */
+bool exchange_upstream_is_quiet(const struct exchange *x);
 /** Send what waits for the upstream, then more; what it does not take waits. Once it is broken nothing is
  * sent nor kept. @return false when the session was closed: out of memory */
 bool exchange_send(struct exchange *x, struct slice more);

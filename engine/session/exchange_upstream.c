@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 /* A head, which can become longer on its way, and what one read of the client brings of the body. */
@@ -57,6 +58,22 @@ void exchange_drop_upstream(struct session *s, const char *outcome)
     s->outbound = NULL;
     close_upstream(s->exchange);
     outbound_finish(o, outcome);
+}
+
+void exchange_rest_upstream(struct exchange *x)
+{
+    x->reused = true;
+    x->rests_since = ev_iteration(x->session->proxy->loop);
+    exchange_watch_upstream(x);
+}
+
+bool exchange_upstream_is_quiet(const struct exchange *x)
+{
+    char octet;
+
+    if (ev_iteration(x->session->proxy->loop) != x->rests_since)
+        return !ev_is_pending(&x->read);
+    return recv(x->fd, &octet, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
 }
 
 int exchange_upstream_fd(const struct exchange *x)
@@ -119,6 +136,7 @@ bool exchange_send(struct exchange *x, struct slice more)
     if (x->broken) {
         buf_done(&x->to_upstream);
         return true;
+    }
     int err = wire_send(x->fd, &x->to_upstream, more, &sent);
     if (err == -ENOBUFS || err == -ENOMEM) {
         session_close(x->session, fault_name(FAULT_RESOURCES));
@@ -136,7 +154,6 @@ bool exchange_send(struct exchange *x, struct slice more)
 
 static void on_upstream_readable(struct ev_loop *loop, ev_io *w, int events)
 {
-    }
     struct exchange *x = container_of(w, struct exchange, read);
     struct session *s = x->session;
 

@@ -190,3 +190,71 @@ def test_broken_framing_is_not_an_end(start, origin, what, version):
         with pytest.raises((EOFError, ConnectionResetError)):
             m = c.ask(get(origin(say), version=version))
             assert not m, "taken for whole"
+
+
+EARLY = {
+    "content with its head": [OK + TWO + b"\r\nok"],
+    "content behind its head": [OK + TWO + b"\r\n", b"ok"],
+    "chunks": [OK + CHUNKED + b"\r\n" + CHUNKS],
+}
+MORE = {"an answer": OK + b"Content-Length: 4\r\n\r\nevil", "an octet": b"x", "the end": b""}
+
+
+class EarlyServer:
+    """Answers the first request at its head, says more unasked, and reads the body only then."""
+
+    def __init__(self, origin, pieces, more):
+        self.pieces, self.more = pieces, more
+        self.go_on = threading.Semaphore(0)  # for each piece that has arrived, then for `more`, then for the body
+        self.said = threading.Event()  # all that is unasked lies at the proxy
+        self.first = iter([True])
+        self.server = origin(self.serve)
+        self.server.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+
+    def serve(self, s):
+        if next(self.first, False):
+            head = read_head(s)
+            for piece in self.pieces:
+                s.sendall(piece)
+                self.go_on.acquire(timeout=15)
+            s.sendall(self.more) if self.more else s.shutdown(socket.SHUT_WR)
+            wait_for(lambda: unacknowledged(s) == 0, "the proxy's machine has what is unasked")
+            self.said.set()
+            self.go_on.acquire(timeout=15)
+            left = int(re.search(rb"Content-Length: (\d+)", head)[1])
+            while left > 0 and (data := s.recv(min(left, 65536))):
+                left -= len(data)
+        while read_head(s):
+            s.sendall(OK + b"Content-Length: 6\r\n\r\nhonest")
+
+
+@pytest.mark.parametrize("more", MORE)
+@pytest.mark.parametrize("early", EARLY)
+def test_what_a_server_says_unasked_is_no_answer(start, origin, early, more):
+    """Early answers to requests of many sizes. With some of these the rest of the body waits in the proxy when what is
+    unasked comes, and the next request is there when that wait ends."""
+    proxy, waited = start("wan1"), 0
+    for size in range(0, 200_001, 8_000):
+        early_server = EarlyServer(origin, EARLY[early], MORE[more])
+        server = early_server.server
+        with Client(proxy) as c:
+            c.send(get(server, "/", f"Content-Length: {size}", method="POST") + b"x" * size)
+            m = c.head()
+            for n in range(len(EARLY[early])):
+                if n > 0 or len(EARLY[early]) == 1:
+                    whole = CHUNKS if m.has_token("Transfer-Encoding", "chunked") else b"ok"
+                    assert c.exactly(len(whole)) == whole, size
+                early_server.go_on.release()
+            if m.has_token("Connection", "close"):
+                assert c.rest + read_all(c.s) == b"", size
+                continue
+            assert early_server.said.wait(15)
+            c.send(get(server))
+            wait_for(lambda: unacknowledged(c.s) == 0, "the proxy's machine has the request")
+            for _ in range(2):
+                proxy.ask("status")  # and the proxy has read it, for its loop has turned
+            waited += len(server.peers) == 1
+            early_server.go_on.release()
+            assert c.message("GET").body == b"honest", size
+            assert len(server.peers) == 2, "by a connection of its own"
+    assert waited > 0, "a body of some size waits in the proxy"
