@@ -3,6 +3,7 @@
 #include "base/clock.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -16,6 +17,18 @@ enum {
     DATAGRAMS_A_TURN = 16,
     LENGTH = 2, /* in front of a message over TCP (RFC 1035 4.2.2) */
     STREAM_MAX = LENGTH + 65535,
+};
+
+/* So long may TCP take when a truncated answer is of use: one lost SYN, and some round trips of a mobile
+ * line. */
+static const double TCP_S = 1.5;
+
+struct dns_stream {
+    struct dns_exchange *exchange;
+    struct dns_reply over_udp; /* the truncated answer */
+    ev_timer limit;
+    size_t len;
+    uint8_t data[STREAM_MAX]; /* the answer, with its length in front */
 };
 
 /* --- its socket ----------------------------------------------------------------------------------------- */
@@ -62,11 +75,11 @@ static void not_there(struct dns_exchange *e)
 
 /* --- over TCP ------------------------------------------------------------------------------------------- */
 
-static size_t stream_wants(const struct dns_exchange *e)
+static size_t stream_wants(const struct dns_stream *s)
 {
-    if (e->stream_len < LENGTH)
+    if (s->len < LENGTH)
         return LENGTH;
-    return LENGTH + ((size_t)e->stream[0] << 8 | e->stream[1]);
+    return LENGTH + ((size_t)s->data[0] << 8 | s->data[1]);
 }
 
 static int send_stream(struct dns_exchange *e)
@@ -79,43 +92,93 @@ static int send_stream(struct dns_exchange *e)
     return n == (ssize_t)(LENGTH + e->query.len) ? 0 : -EPIPE;
 }
 
+static bool is_of_use(const struct dns_reply *reply)
+{
+    switch (reply->says) {
+    case DNS_SAYS_ADDRESSES:
+    case DNS_SAYS_ALIAS:
+    case DNS_SAYS_NO_DATA:
+    case DNS_SAYS_NO_NAME:
+        return true;
+    case DNS_SAYS_NOTHING:
+    case DNS_SAYS_FAILED:
+    case DNS_SAYS_UNWILLING:
+        break;
+    }
+    return false;
+}
+
+/* Where TCP brought nothing, what came over UDP has to do. @param over_tcp  NULL: nothing */
+static void end_stream(struct dns_exchange *e, const struct dns_reply *over_tcp)
+{
+    struct dns_reply reply = over_tcp && is_of_use(over_tcp) ? *over_tcp : e->stream->over_udp;
+
+    ev_io_stop(e->way->loop, &e->io);
+    ev_timer_stop(e->way->loop, &e->stream->limit);
+    e->done(e, &reply); /* e may be gone */
+}
+
+static void on_limit(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop;
+    (void)events;
+    end_stream(container_of(timer, struct dns_stream, limit)->exchange, NULL);
+}
+
 static void on_stream(struct dns_exchange *e, int events)
 {
+    struct dns_stream *s = e->stream;
     struct dns_reply reply;
 
     if (events & EV_WRITE) {
         if (send_stream(e) < 0)
-            return not_there(e);
+            return end_stream(e, NULL);
         return set_fd(e, e->io.fd, EV_READ);
     }
-    ssize_t n = recv(e->io.fd, e->stream + e->stream_len, stream_wants(e) - e->stream_len, 0);
+    ssize_t n = recv(e->io.fd, s->data + s->len, stream_wants(s) - s->len, 0);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (n <= 0)
-        return not_there(e);
-    e->stream_len += (size_t)n;
-    if (e->stream_len < stream_wants(e) || e->stream_len == LENGTH)
+        return end_stream(e, NULL);
+    s->len += (size_t)n;
+    if (s->len < LENGTH || s->len < stream_wants(s))
         return;
-    dns_reply_read(&reply, &e->query, e->stream + LENGTH, e->stream_len - LENGTH);
-    if (reply.says == DNS_SAYS_NOTHING || reply.says == DNS_SAYS_TRUNCATED)
-        reply.says = DNS_SAYS_FAILED;
-    ev_io_stop(e->way->loop, &e->io);
-    e->done(e, &reply); /* e may be gone */
+    dns_reply_read(&reply, &e->query, s->data + LENGTH, s->len - LENGTH);
+    end_stream(e, &reply);
 }
 
-static void go_over_tcp(struct dns_exchange *e)
+/* Only where there is something to fall back on: else the question's own time is the limit. */
+static void limit_stream(struct dns_exchange *e)
 {
-    int fd = connect_to(e, SOCK_STREAM);
+    struct dns_stream *s = e->stream;
 
-    e->stream = fd < 0 ? NULL : malloc(STREAM_MAX);
-    if (!e->stream) {
-        if (fd >= 0)
-            (void)close(fd);
-        return not_there(e);
+    ev_timer_init(&s->limit, on_limit, fmin(TCP_S, e->way->timeout_s / 4), 0);
+    if (!is_of_use(&s->over_udp))
+        return;
+    ev_now_update(e->way->loop);
+    ev_timer_start(e->way->loop, &s->limit);
+}
+
+static int go_over_tcp(struct dns_exchange *e, const struct dns_reply *over_udp)
+{
+    struct dns_stream *s = malloc(sizeof *s);
+
+    if (!s)
+        return -ENOMEM;
+    int fd = connect_to(e, SOCK_STREAM);
+    if (fd < 0) {
+        free(s);
+        return fd;
     }
+    s->exchange = e;
+    s->over_udp = *over_udp;
+    s->len = 0;
+    e->stream = s;
+    limit_stream(e);
     ev_io_stop(e->way->loop, &e->io);
     (void)close(e->io.fd);
     set_fd(e, fd, EV_WRITE);
+    return 0;
 }
 
 /* --- over UDP ------------------------------------------------------------------------------------------- */
@@ -136,8 +199,11 @@ static void on_datagram(struct dns_exchange *e)
         dns_reply_read(&reply, &e->query, data, cut ? sizeof data : (size_t)n);
         if (reply.says == DNS_SAYS_NOTHING)
             continue;
-        if (cut || reply.says == DNS_SAYS_TRUNCATED)
-            return go_over_tcp(e);
+        if (cut || reply.truncated) {
+            e->truncated_s = clock_now_s();
+            if (go_over_tcp(e, &reply) == 0)
+                return;
+        }
         ev_io_stop(e->way->loop, &e->io);
         return e->done(e, &reply); /* e may be gone */
     }
@@ -193,7 +259,7 @@ int dns_exchange_start(struct dns_exchange **ret, struct dns_way *way, size_t se
 
 double dns_exchange_age_s(const struct dns_exchange *e)
 {
-    return clock_now_s() - e->started_s;
+    return (e->truncated_s > 0 ? e->truncated_s : clock_now_s()) - e->started_s;
 }
 
 static void on_late_reply(struct dns_exchange *e, const struct dns_reply *reply)
@@ -225,6 +291,8 @@ void dns_exchange_close(struct dns_exchange *e)
     ev_io_stop(e->way->loop, &e->io);
     (void)close(e->io.fd);
     list_remove(&e->node);
+    if (e->stream)
+        ev_timer_stop(e->way->loop, &e->stream->limit);
     free(e->stream);
     free(e);
 }

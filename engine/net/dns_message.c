@@ -9,7 +9,7 @@
 /* An hour at most, whatever a zone asks for: a machine that moved should be found again. */
 static const double TTL_MAX_S = 3600;
 /* RFC 1034 3.6.2 wants chains of aliases avoided; resolvers follow some ten. */
-enum { ALIASES_MAX = 12, HEADER_LEN = 12, LABEL_MAX = 63, RECURSION_DESIRED = 1 };
+enum { ALIASES_MAX = 12, HEADER_LEN = 12, LABEL_MAX = 63, RECURSION_DESIRED = 1, TRUNCATED = 2 };
 
 int dns_query_make(struct dns_query *ret, const char *name, enum dns_type type)
 {
@@ -87,6 +87,11 @@ static size_t count_of(ns_msg *m, ns_sect section)
     return n < DNS_RECORDS_MAX ? n : DNS_RECORDS_MAX;
 }
 
+static bool is_of(const ns_rr *rr, ns_type type, const char *name)
+{
+    return ns_rr_type(*rr) == type && ns_rr_class(*rr) == ns_c_in && strcasecmp(ns_rr_name(*rr), name) == 0;
+}
+
 /* One step along the chain of aliases. @return 1 when there is one, its target then in name; 0; -EINVAL */
 static int next_alias(ns_msg *m, char name[NS_MAXDNAME], double *ttl_s)
 {
@@ -95,7 +100,7 @@ static int next_alias(ns_msg *m, char name[NS_MAXDNAME], double *ttl_s)
     for (size_t i = 0; i < count_of(m, ns_s_an); i++) {
         if (ns_parserr(m, ns_s_an, (int)i, &rr) < 0)
             return -EINVAL;
-        if (ns_rr_type(rr) != ns_t_cname || strcasecmp(ns_rr_name(rr), name) != 0)
+        if (!is_of(&rr, ns_t_cname, name))
             continue;
         if (ns_name_uncompress(ns_msg_base(*m), ns_msg_end(*m), ns_rr_rdata(rr), name, NS_MAXDNAME) < 0)
             return -EINVAL;
@@ -112,7 +117,7 @@ static int take_addrs(struct dns_reply *ret, ns_msg *m, enum dns_type type, cons
     for (size_t i = 0; i < count_of(m, ns_s_an) && ret->n < DNS_ADDRS_MAX; i++) {
         if (ns_parserr(m, ns_s_an, (int)i, &rr) < 0)
             return -EINVAL;
-        if (ns_rr_type(rr) != (ns_type)type || strcasecmp(ns_rr_name(rr), name) != 0)
+        if (!is_of(&rr, (ns_type)type, name))
             continue;
         if (ns_rr_rdlen(rr) != (type == DNS_TYPE_A ? 4 : 16) ||
             addr_from_ip(&ret->addrs[ret->n], ns_rr_rdata(rr), ns_rr_rdlen(rr), 0) < 0)
@@ -165,6 +170,7 @@ void dns_reply_read(struct dns_reply *ret, const struct dns_query *q, const uint
     ns_msg m;
 
     ret->says = DNS_SAYS_NOTHING;
+    ret->truncated = false;
     ret->n = 0;
     ret->ttl_s = TTL_MAX_S;
     if (!is_ours(q, data, len))
@@ -172,12 +178,13 @@ void dns_reply_read(struct dns_reply *ret, const struct dns_query *q, const uint
     ret->says = of_code(data[3] & 0xf);
     if (ret->says != DNS_SAYS_NO_DATA)
         return;
-    if (data[2] & 0x2) {
-        ret->says = DNS_SAYS_TRUNCATED;
-        return;
-    }
+    ret->truncated = data[2] & TRUNCATED;
     if (ns_initparse(data, (int)len, &m) < 0 || read_records(ret, &m, type_of(q)) < 0) {
         ret->says = DNS_SAYS_FAILED;
         ret->n = 0;
     }
+    if (ret->truncated && ret->says == DNS_SAYS_NO_DATA)
+        ret->says = DNS_SAYS_FAILED; /* it may be in what is not here */
+    if (ret->truncated)
+        ret->ttl_s = 0;
 }

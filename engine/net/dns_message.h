@@ -31,14 +31,15 @@ enum dns_says {
     DNS_SAYS_ALIAS,     /* an alias whose own addresses the server did not add */
     DNS_SAYS_NO_DATA,   /* the name exists, without an address of this type */
     DNS_SAYS_NO_NAME,   /* the name does not exist (NXDOMAIN) */
-    DNS_SAYS_TRUNCATED, /* to be asked for over TCP */
     DNS_SAYS_FAILED,    /* the server tried in vain (SERVFAIL), or wrote what cannot be read */
     DNS_SAYS_UNWILLING, /* the server does not serve us (REFUSED and the like) */
 };
 
 struct dns_reply {
     enum dns_says says;
-    double ttl_s; /* the least of the records that led to the addresses */
+    bool truncated; /* there is more, to be had over TCP; the rest tells of what is here: addresses, an alias,
+                       or DNS_SAYS_FAILED */
+    double ttl_s;   /* the least of the records that led to the addresses; 0 for part of them (RFC 2181 9) */
     size_t n;
     struct addr addrs[DNS_ADDRS_MAX]; /* port 0 */
     char alias[DNS_NAME_SIZE];        /* for DNS_SAYS_ALIAS: where it leads */

@@ -33,7 +33,10 @@ static void part_with(struct dns_question *q, struct dns_exchange *e, bool keep)
     struct dns_scores *scores = &q->way->scores;
 
     q->n_exchanges--;
-    if (dns_exchange_age_s(e) >= dns_scores_patience_s(scores, e->server))
+    if (dns_exchange_was_answered(e)) {
+        q->heard = true;
+        dns_scores_heard(scores, e->server, dns_exchange_age_s(e));
+    } else if (dns_exchange_age_s(e) >= dns_scores_patience_s(scores, e->server))
         dns_scores_silent(scores, e->server, clock_now_s());
     if (keep)
         dns_exchange_keep(e);

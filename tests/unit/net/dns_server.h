@@ -4,6 +4,7 @@
  * addresses broken, refused   SERVFAIL, REFUSED silent            no answer late              as both, once
  * released late4, late6      as both, but that family once released broken4, broken6, none4, none6  as both,
  * but SERVFAIL or NXDOMAIN for that family big, huge         truncated; over TCP as both, or 2000 addresses
+ *   part              truncated, with one address; over TCP as both
  *   alias             an alias of four.test, and nothing else
  *   alias6            an alias of four.test; for IPv6 with the SOA that says that this is all
  *   circle            an alias of itself
@@ -109,7 +110,7 @@ static inline size_t dns_answer(const struct dns_held *q, int type, uint8_t out[
     out[3] = 0x80; /* and available */
     memset(out + 6, 0, 6);
     static const char *const both[] = {"both",    "late",    "late4", "late6", "big",
-                                       "broken4", "broken6", "none4", "none6"};
+                                       "broken4", "broken6", "none4", "none6", "part"};
     for (size_t i = 0; i < ARRAY_LEN(both); i++)
         if (dns_label_is(q->query, both[i]))
             n = type == DNS_A ? 3 : 2;
@@ -182,6 +183,12 @@ static inline void dns_reply(struct dns_server *s, const struct dns_held *q, int
         len = q->len;
         out[2] |= 2; /* TC: truncated */
         memset(out + 6, 0, 6);
+    }
+    if (dns_label_is(q->query, "part")) {
+        len = q->len;
+        out[2] |= 2;
+        memset(out + 6, 0, 6);
+        dns_put_address(out, &len, type, 1);
     }
     (void)!sendto(s->io.fd, out, len, 0, (const struct sockaddr *)&q->from, q->from_len);
 }

@@ -122,6 +122,11 @@ static void addresses_and_what_led_to_them(void **state)
     begin("a.test", DNS_TYPE_AAAA, 0);
     record(6, SELF, 2, A, 40, FOUR, 4);
     assert_int_equal(read_all().says, DNS_SAYS_NO_DATA);
+    /* Nor are those of another class. */
+    begin("a.test", DNS_TYPE_A, 0);
+    record(6, SELF, 2, A, 40, FOUR, 4);
+    message.data[message.len - 11] = 3;
+    assert_int_equal(read_all().says, DNS_SAYS_NO_DATA);
     begin("a.test", DNS_TYPE_A, 0);
     record(6, SELF, 2, A, 0xffffffff, FOUR, 4);
     assert_true(read_all().ttl_s == 3600);
@@ -137,13 +142,14 @@ static void what_a_server_may_say_otherwise(void **state)
     static const struct {
         unsigned flags;
         enum dns_says says;
-    } table[] = {{0x80, DNS_SAYS_NO_DATA},    {0x81, DNS_SAYS_UNWILLING}, {0x82, DNS_SAYS_FAILED},
-                 {0x83, DNS_SAYS_NO_NAME},    {0x84, DNS_SAYS_UNWILLING}, {0x85, DNS_SAYS_UNWILLING},
-                 {0x280, DNS_SAYS_TRUNCATED}, {0x8f, DNS_SAYS_UNWILLING}};
+    } table[] = {{0x80, DNS_SAYS_NO_DATA},  {0x81, DNS_SAYS_UNWILLING}, {0x82, DNS_SAYS_FAILED},
+                 {0x83, DNS_SAYS_NO_NAME},  {0x84, DNS_SAYS_UNWILLING}, {0x85, DNS_SAYS_UNWILLING},
+                 {0x8f, DNS_SAYS_UNWILLING}};
     (void)state;
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         begin("a.test", DNS_TYPE_A, table[i].flags);
         assert_int_equal(read_all().says, table[i].says);
+        assert_false(read_all().truncated);
     }
     begin("a.test", DNS_TYPE_A, 0x85); /* without the question */
     message.data[5] = 0;
@@ -151,6 +157,29 @@ static void what_a_server_may_say_otherwise(void **state)
     begin("a.test", DNS_TYPE_A, 0x80);
     message.data[5] = 0;
     assert_int_equal(read_it(12).says, DNS_SAYS_NOTHING);
+}
+
+/* What is there is told, but not for how long: it is a part (RFC 2181 9). */
+static void what_is_truncated(void **state)
+{
+    (void)state;
+    begin("a.test", DNS_TYPE_A, 0x280);
+    assert_true(read_all().truncated);
+    assert_int_equal(read_all().says, DNS_SAYS_FAILED);
+    record(6, SELF, 2, CNAME, 50, B_TEST, sizeof B_TEST);
+    assert_true(read_all().truncated);
+    assert_int_equal(read_all().says, DNS_SAYS_ALIAS);
+    record(6, B_TEST, sizeof B_TEST, A, 50, FOUR, 4);
+    struct dns_reply r = read_all();
+    assert_true(r.truncated);
+    assert_int_equal(r.says, DNS_SAYS_ADDRESSES);
+    assert_int_equal(r.n, 1);
+    assert_true(r.ttl_s == 0);
+    r = read_it(message.len - 1); /* cut within a record */
+    assert_true(r.truncated);
+    assert_int_equal(r.says, DNS_SAYS_FAILED);
+    begin("a.test", DNS_TYPE_A, 0x283); /* a name that does not exist, with the reason cut off */
+    assert_int_equal(read_all().says, DNS_SAYS_NO_NAME);
 }
 
 static void an_alias_that_is_all(void **state)
@@ -250,6 +279,7 @@ int main(void)
         cmocka_unit_test(questions_are_made),
         cmocka_unit_test(addresses_and_what_led_to_them),
         cmocka_unit_test(what_a_server_may_say_otherwise),
+        cmocka_unit_test(what_is_truncated),
         cmocka_unit_test(an_alias_that_is_all),
         cmocka_unit_test(answers_to_other_questions),
         cmocka_unit_test(loops_and_lies),
