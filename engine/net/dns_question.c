@@ -71,6 +71,17 @@ void dns_question_cancel(struct dns_question *q)
         stop(q, false);
 }
 
+bool dns_question_is_heard(const struct dns_question *q)
+{
+    if (!q->running)
+        return q->heard;
+    LIST_EACH(&q->exchanges, it, tmp) {
+        if (dns_exchange_was_answered(container_of(it, struct dns_exchange, node)))
+            return true;
+    }
+    return q->heard;
+}
+
 enum fault dns_question_fault(const struct dns_question *q)
 {
     if (q->reply.says == DNS_SAYS_ADDRESSES)

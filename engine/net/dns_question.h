@@ -41,6 +41,9 @@ void dns_question_start(struct dns_question *q, struct dns_way *way, const char 
 /** Stop without calling done; harmless when it is not under way. */
 void dns_question_cancel(struct dns_question *q);
 
+/** Whether a server has said something, be it of no use. Also while it is under way. */
+bool dns_question_is_heard(const struct dns_question *q);
+
 /** What an end without addresses means: FAULT_NAME (no such name, or no address of this type), FAULT_DNS,
  *  FAULT_RESOURCES. */
 enum fault dns_question_fault(const struct dns_question *q);

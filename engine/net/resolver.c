@@ -45,13 +45,16 @@ static size_t addrs_for(const struct resolver_query *q, const struct dns_answer 
     return n;
 }
 
+enum resolver_news resolver_unanswered(struct resolver_query *q)
+{
+    return q->job ? resolver_job_unanswered(q->job) : RESOLVER_NO_NEWS;
+}
+
 static void on_deadline(struct resolver_query *q)
 {
     const struct resolver_job *job = q->job;
-    bool asked = job && job->stage == JOB_ASKS_SERVERS;
 
-    if (asked && !job->heard)
-        q->news = RESOLVER_SILENCE;
+    q->news = resolver_unanswered(q);
     enum fault fault = job && job->stage == JOB_WAITS ? FAULT_RESOURCES : q->fault;
     query_detach(q);
     resolver_job_leave(q);
@@ -241,6 +244,8 @@ static void forget(struct resolver *r)
 {
     while (r->jobs.next != &r->jobs)
         resolver_job_fail(container_of(r->jobs.next, struct resolver_job, node), FAULT_DNS);
+    dns_question_cancel(&r->check);
+    r->silence = (struct dns_silence){.answers = r->silence.answers};
     dns_cache_clear(r->cache);
 }
 
@@ -277,5 +282,5 @@ const struct dns_servers *resolver_servers(const struct resolver *r)
 
 uint64_t resolver_answers(const struct resolver *r)
 {
-    return r->answers;
+    return r->silence.answers;
 }

@@ -28,7 +28,7 @@ struct resolver_query;
 enum resolver_news {
     RESOLVER_NO_NEWS, /* nobody was asked, or somebody else's question told already */
     RESOLVER_HEARD,   /* a server has answered, be it that there is no such name */
-    RESOLVER_SILENCE, /* none has */
+    RESOLVER_SILENCE, /* none has, and that is the servers' (dns_silence.h) */
 };
 
 /** Called once, never from within resolver_start. addrs (in RFC 8305 4 order: families take turns, IPv6
@@ -112,6 +112,10 @@ static inline bool resolver_awaits_more(const struct resolver_query *q)
 {
     return q->resolver && q->told;
 }
+
+/** It has been waited for so long that this is strange. Before it is cancelled.
+ *  @return RESOLVER_SILENCE where that counts against the servers, else RESOLVER_NO_NEWS */
+enum resolver_news resolver_unanswered(struct resolver_query *q);
 
 /** Stop without calling anybody; harmless when not running. The question is abandoned, unless others wait for
  * it. */

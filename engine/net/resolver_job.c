@@ -14,6 +14,8 @@ static const double DELAY_S = 0.05;
 /* What does not exist is remembered for less than the shortest time in use by zones (RFC 2308 5); addresses
  * of one family, while the other one was not to be had, for not much longer. */
 static const double TTL_NEGATIVE_S = 10, TTL_PARTIAL_S = 30;
+/* A check has failed when two questions a second apart are not answered. It goes on, and may yet pass. */
+static const double CHECK_S = 2;
 /* Jobs that go on for the cache alone: who has one family's addresses leaves when it is connected. */
 enum { UNWANTED_MAX = 64 };
 
@@ -114,6 +116,39 @@ static void leave(struct resolver_query *q)
     q->job = NULL;
 }
 
+static void on_checked(struct dns_question *check)
+{
+    if (check->heard || !check->short_of)
+        dns_silence_checked(&container_of(check, struct resolver, check)->silence, check->heard);
+}
+
+static void check_servers(struct resolver *r)
+{
+    if (r->check.running) {
+        if (clock_now_s() >= r->silence.checked_at + CHECK_S)
+            dns_silence_checked(&r->silence, false);
+        return;
+    }
+    const char *name = dns_silence_check(&r->silence, clock_now_s());
+    if (name)
+        dns_question_start(&r->check, &r->way, name, r->way.egress.any4 ? DNS_TYPE_A : DNS_TYPE_AAAA,
+                           on_checked);
+}
+
+enum resolver_news resolver_job_unanswered(struct resolver_job *job)
+{
+    struct resolver *r = job->resolver;
+
+    if (job->stage != JOB_ASKS_SERVERS || job->heard || dns_question_is_heard(&job->six) ||
+        dns_question_is_heard(&job->four))
+        return RESOLVER_NO_NEWS;
+    if (r->way.servers.n == 0)
+        return RESOLVER_SILENCE;
+    check_servers(r);
+    bool counts = dns_silence_counts(&r->silence, slice_of(job->name, job->len), job->answers);
+    return counts ? RESOLVER_SILENCE : RESOLVER_NO_NEWS;
+}
+
 /* One of those who waited tells the news: it is the uplink's, and happened once. */
 static void tell_news(struct resolver_job *job, struct resolver_query *q, const struct dns_answer *answer)
 {
@@ -122,7 +157,7 @@ static void tell_news(struct resolver_job *job, struct resolver_query *q, const 
     if (job->heard)
         q->news = RESOLVER_HEARD;
     else if (answer->silent)
-        q->news = RESOLVER_SILENCE;
+        q->news = resolver_job_unanswered(job);
     job->told = q->news != RESOLVER_NO_NEWS;
 }
 
@@ -283,7 +318,8 @@ static void note_heard(struct resolver_job *job, const struct dns_question *q)
     if (job->heard || (says != DNS_SAYS_ADDRESSES && says != DNS_SAYS_NO_DATA && says != DNS_SAYS_NO_NAME))
         return;
     job->heard = true;
-    job->resolver->answers++;
+    dns_silence_answered(&job->resolver->silence, slice_of(job->name, job->len),
+                         says == DNS_SAYS_ADDRESSES ? q->reply.ttl_s : -1, clock_now_s());
 }
 
 static void on_question(struct resolver_job *job, const struct dns_question *q)
@@ -372,6 +408,7 @@ struct resolver_job *resolver_job_new(struct resolver *r, struct slice name, con
         return NULL;
     }
     job->resolver = r;
+    job->answers = r->silence.answers;
     job->hash = dns_name_hash(name);
     job->len = name.len;
     memcpy(job->name, name.data, name.len);

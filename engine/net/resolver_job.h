@@ -4,6 +4,7 @@
 
 #include "net/dns_cache.h"
 #include "net/dns_question.h"
+#include "net/dns_silence.h"
 #include "net/resolver.h"
 
 enum { RESOLVER_BUCKETS = 512 };
@@ -19,7 +20,8 @@ struct resolver {
     struct list unwanted; /* of them, those that go on for the cache alone */
     unsigned n_unwanted;
     struct list buckets[RESOLVER_BUCKETS]; /* jobs by name */
-    uint64_t answers;
+    struct dns_silence silence;
+    struct dns_question check; /* whether the servers answer what they have answered before */
 };
 
 enum job_stage {
@@ -38,6 +40,7 @@ struct resolver_job {
     struct dns_question six, four;
     bool has_delayed; /* IPv6 has had its 50 ms */
     bool heard;       /* a server has answered */
+    uint64_t answers; /* all that there were before */
     bool told;        /* the news of that */
     ev_timer delay;
     struct dns_system_question *system; /* under way */
@@ -57,6 +60,9 @@ void resolver_job_join(struct resolver_job *job, struct resolver_query *q);
 
 /** The query waits for it no more. The job may be gone. */
 void resolver_job_leave(struct resolver_query *q);
+
+/** Nobody has answered it so far. @return RESOLVER_SILENCE where that counts against the servers */
+enum resolver_news resolver_job_unanswered(struct resolver_job *job);
 
 /** End it with a fault, whatever it has found. */
 void resolver_job_fail(struct resolver_job *job, enum fault fault);

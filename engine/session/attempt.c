@@ -293,7 +293,7 @@ void attempt_give_up(struct attempt *a)
     if (names && !attempt_asks_uplink(a))
         return;
     if (names)
-        a->news = RESOLVER_SILENCE;
+        a->news = resolver_unanswered(&a->query);
     resolver_cancel(&a->query);
     dial_cancel(&a->dial);
     upstream_end(a);

@@ -115,10 +115,9 @@ static void note_result(struct check *c, const struct probe_result *r)
 {
     bool http = c->probe.target.path[0] != '\0';
 
-    if (r->fault == FAULT_NAME || (http && r->fault == FAULT_NONE && r->status == 0))
+    health_note_names(c->uplink, r->news);
+    if (r->fault == FAULT_NAME || r->fault == FAULT_DNS || (http && r->fault == FAULT_NONE && r->status == 0))
         return;
-    if (r->fault == FAULT_DNS)
-        return health_note_names(c->uplink, RESOLVER_SILENCE);
     if (r->fault == FAULT_NONE && http && r->status != 204)
         return note_captive(c);
     if (r->fault == FAULT_NONE || r->fault == FAULT_REFUSED)

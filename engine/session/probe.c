@@ -83,7 +83,14 @@ static void on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
     (void)events;
     if (p->result.status != 0) /* the rest of its body was waited for */
         return finish(p, FAULT_NONE);
-    bool unnamed = resolver_awaits_answer(&p->query) || resolver_awaits_answer(&p->upstream.query);
+    struct resolver_query *const names[] = {&p->query, &p->upstream.query};
+    bool unnamed = false;
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        if (!resolver_awaits_answer(names[i]))
+            continue;
+        unnamed = true;
+        p->result.news = resolver_unanswered(names[i]);
+    }
     finish(p, unnamed ? FAULT_DNS : FAULT_TIMEOUT);
 }
 
@@ -193,6 +200,7 @@ static void on_upstream(struct upstream *u, enum fault fault, int fd)
     struct probe *p = container_of(u, struct probe, upstream);
 
     p->result.named = fault != FAULT_DNS;
+    p->result.news = u->query.news;
     if (!u->reached &&
         (fault == FAULT_REFUSED || fault == FAULT_RESET || fault == FAULT_UNREACHABLE || fault == FAULT_HOST))
         fault = FAULT_UPSTREAM;
@@ -207,6 +215,7 @@ static void on_resolved(struct resolver_query *q, enum fault fault, const struct
     struct probe *p = container_of(q, struct probe, query);
 
     p->result.named = fault != FAULT_DNS;
+    p->result.news = q->news;
     if (fault == FAULT_UNREACHABLE) /* it has addresses, but none of these families */
         fault = FAULT_NAME;
     if (fault != FAULT_NONE)

@@ -30,7 +30,8 @@ struct probe_result {
      * FAULT_NAME: the target, or the upstream that leads to it, has no address of the egress' families;
      * FAULT_UPSTREAM: the upstream is not there, or lets nobody through. */
     enum fault fault;
-    bool named;            /* name servers have answered, or were not asked */
+    bool named; /* name servers have answered, or were not asked */
+    enum resolver_news news;
     int status;            /* of HTTP; 0 for none */
     double connect_s;      /* once connected */
     struct slice location; /* of HTTP, its field Location; empty for none */

@@ -29,7 +29,7 @@ static void note_outrun(struct attempt *a)
 {
     if (resolver_awaits_answer(&a->query)) {
         if (attempt_asks_uplink(a))
-            health_note_names(a->lease.uplink, RESOLVER_SILENCE);
+            health_note_names(a->lease.uplink, resolver_unanswered(&a->query));
         return;
     }
     dial_cancel(&a->dial);

@@ -274,30 +274,51 @@ static inline void on_dns_client(struct ev_loop *loop, ev_io *io, int events)
     ev_io_start(loop, tcp);
 }
 
+/* From now on there is somebody at the port over TCP, who never answers. */
+static inline void dns_server_open_mute_tcp(struct dns_server *s)
+{
+    assert_int_equal(listen(s->tcp_listen.fd, 4), 0);
+}
+
 /* From now on also over TCP, on the same port. */
 static inline void dns_server_open_tcp(struct dns_server *s)
 {
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_true(fd >= 0);
-    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int)), 0);
-    assert_int_equal(bind(fd, &s->addr.sa, addr_len(&s->addr)), 0);
-    assert_int_equal(listen(fd, 4), 0);
-    ev_io_init(&s->tcp_listen, on_dns_client, fd, EV_READ);
+    dns_server_open_mute_tcp(s);
     ev_io_start(s->loop, &s->tcp_listen);
+}
+
+/* A free UDP port whose TCP port is free as well, and kept: until somebody listens, TCP is refused there.
+ * @return the UDP socket */
+static inline int dns_server_bind(struct dns_server *s, int *ret_tcp)
+{
+    for (int i = 0; i < 100; i++) {
+        int udp = socket_at_loopback(AF_INET, SOCK_DGRAM, &s->addr);
+        *ret_tcp = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        assert_true(*ret_tcp >= 0);
+        if (bind(*ret_tcp, &s->addr.sa, addr_len(&s->addr)) == 0)
+            return udp;
+        (void)close(udp);
+        (void)close(*ret_tcp);
+    }
+    fail_msg("no port is free for UDP and TCP");
+    return -1;
 }
 
 static inline void dns_server_open(struct dns_server *s, struct ev_loop *loop)
 {
     *s = (struct dns_server){.loop = loop};
-    int fd = socket_at_loopback(AF_INET, SOCK_DGRAM, &s->addr);
+    int tcp, fd = dns_server_bind(s, &tcp);
     (void)addr_format(&s->addr, s->text);
+    ev_io_init(&s->tcp_listen, on_dns_client, tcp, EV_READ);
     ev_io_init(&s->io, on_dns_query, fd, EV_READ);
     ev_io_start(loop, &s->io);
 }
 
 static inline void dns_server_close(struct dns_server *s)
 {
-    ev_io *const all[] = {&s->io, &s->tcp_listen, &s->tcp[0], &s->tcp[1]};
+    ev_io *const all[] = {&s->io, &s->tcp[0], &s->tcp[1]};
+    ev_io_stop(s->loop, &s->tcp_listen);
+    (void)close(s->tcp_listen.fd);
     for (size_t i = 0; i < ARRAY_LEN(all); i++) {
         if (!ev_is_active(all[i]))
             continue;

@@ -242,16 +242,6 @@ static void of_thousands_of_addresses_a_few_are_kept(void **state)
     assert_int_equal(m->server.asked_tcp, 2);
 }
 
-/* A server that listens at its TCP port, and never answers. */
-static int mute_tcp(const struct dns_server *s)
-{
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_true(fd >= 0);
-    assert_int_equal(bind(fd, &s->addr.sa, addr_len(&s->addr)), 0);
-    assert_int_equal(listen(fd, 4), 0);
-    return fd;
-}
-
 /* That server has answered: it is not silent, and what it left out is all that is wrong with it. */
 static void assert_heard(const struct room *m)
 {
@@ -282,12 +272,26 @@ static void what_is_truncated_serves_where_tcp_is_refused(void **state)
 static void what_is_truncated_serves_where_tcp_is_silent(void **state)
 {
     struct room *m = *state;
-    int fd = mute_tcp(&m->server);
+    dns_server_open_mute_tcp(&m->server);
     room_resolver(m, 4);
     assert_gives(m, "part.test", &ONLY4, "192.0.2.1:80");
     assert_true(m->took_s >= 0.9); /* it had its time */
     assert_heard(m);
-    (void)close(fd);
+}
+
+static void truncated_and_tcp_silent_is_no_silence(void **state)
+{
+    struct room *m = *state;
+    dns_server_open_mute_tcp(&m->server);
+    room_resolver(m, 3);
+    ask(m, "big.test", &ONLY4);
+    while (!dns_question_is_heard(&m->query.job->four))
+        ev_run(m->loop, EVRUN_ONCE);
+    assert_int_equal(resolver_unanswered(&m->query), RESOLVER_NO_NEWS);
+    run_until(m->loop, &m->done);
+    assert_int_equal(m->fault, FAULT_DNS);
+    assert_int_equal(m->query.news, RESOLVER_NO_NEWS);
+    assert_heard(m);
 }
 
 static void tcp_comes_before_what_is_truncated(void **state)
@@ -310,11 +314,10 @@ static void truncated_without_an_address_leaves_it_to_the_next(void **state)
     assert_gives(m, "big.test", &ONLY4, "192.0.2.1:80 192.0.2.2:80 192.0.2.3:80"); /* refused */
     assert_int_equal(other.asked_tcp, 1);
     assert_heard(m);
-    int fd = mute_tcp(&m->server);
+    dns_server_open_mute_tcp(&m->server);
     assert_gives(m, "big.silent.test", &ONLY4, "192.0.2.1:80 192.0.2.2:80 192.0.2.3:80");
     assert_int_equal(other.asked_tcp, 2);
     assert_heard(m);
-    (void)close(fd);
     dns_server_close(&other);
 }
 
@@ -338,6 +341,7 @@ int main(void)
         IN_ROOM(truncated_and_no_tcp_is_a_failure),
         IN_ROOM(what_is_truncated_serves_where_tcp_is_refused),
         IN_ROOM(what_is_truncated_serves_where_tcp_is_silent),
+        IN_ROOM(truncated_and_tcp_silent_is_no_silence),
         IN_ROOM(tcp_comes_before_what_is_truncated),
         IN_ROOM(truncated_without_an_address_leaves_it_to_the_next),
     };

@@ -1,0 +1,68 @@
+"""Names that get no answer: whether that tells of the name servers, or of the names."""
+
+import pytest
+
+from lab.names import SILENCE
+from lab.origin import echo
+from lab.run import wait_for
+from lab.socks import socks5_code, socks5_connect
+from lab.topology import NAMES4, OPEN4
+
+NONE, AGAIN = "uplink resolves no names: others are preferred", "uplink resolves names again"
+
+
+@pytest.fixture
+def dead_zone(names):
+    """The servers of this zone are dead, so the recursive server does not answer in time."""
+    for host in ("dead.test", "www.dead.test", "a.dead.test", "b.dead.test"):
+        names.zone[host] = SILENCE
+    for n in range(40):
+        names.zone[f"n{n}.test"] = [OPEN4]
+    return "dead.test"
+
+
+@pytest.mark.parametrize("uplinks", [["wan1"], ["wan1", "wan2"]])
+@pytest.mark.parametrize("beside", [False, True])
+def test_a_zone_that_never_answers_is_no_silence_of_the_servers(start, lab, names, origin, dead_zone, uplinks, beside):
+    server = origin(echo)
+    proxy = start("--policy", "round_robin", "--dial-timeout", "0.5", *uplinks, dns=NAMES4)
+    for n, host in enumerate(["dead.test", "dead.test", "www.dead.test", "a.dead.test", "dead.test", "b.dead.test"]):
+        assert socks5_code(proxy, host, 80) != 0
+        if beside:
+            socks5_connect(proxy, f"n{n}.test", server.port).close()
+    socks5_connect(proxy, "n30.test", server.port).close()
+    assert not proxy.events(NONE) and not proxy.events(AGAIN)
+    assert [u["state"] for u in proxy.ask("uplinks")["uplinks"]] == ["up"] * len(uplinks)
+
+
+@pytest.mark.parametrize("hosts", [["only.test"], ["a.test", "b.test", "c.test"]])
+def test_servers_that_answer_nothing_are_told(start, lab, names, origin, hosts):
+    """Whether one name is asked for or several."""
+    server = origin(echo)
+    names.zone.update({host: [OPEN4] for host in [*hosts, "open.test"]})
+    proxy = start("--policy", "round_robin", "wan1", "wan2", dns=NAMES4)
+    names._answer = (lambda plain: lambda packet, client: None if client == lab.wan1.addr4 else plain(packet, client))(names._answer)
+    number = 0
+
+    def is_told():
+        nonlocal number
+        for host in hosts:
+            number += 1
+            socks5_connect(proxy, host, server.port).close()
+        return proxy.events(NONE)
+
+    try:
+        wait_for(is_told, "wan1 is told", 20, every=0.1)
+        assert [e["uplink"] for e in proxy.events(NONE)] == ["wan1"]
+        assert {u["name"]: u["state"] for u in proxy.ask("uplinks")["uplinks"]} == {"wan1": "suspect", "wan2": "up"}
+    finally:
+        del names._answer
+    wait_for(lambda: is_told() and proxy.events(AGAIN), "wan1 resolves again", 20, every=0.1)
+    assert len(proxy.events(NONE)) == 1
+
+
+def test_one_line_whose_servers_are_gone_is_told(start, lab, names, dead_zone):
+    proxy = start("--dial-timeout", "0.5", "wan1", dns="192.0.2.77")
+    for host in ("a.test", "b.test", "c.test"):
+        assert socks5_code(proxy, host, 80) != 0
+    assert len(proxy.events(NONE)) == 1
