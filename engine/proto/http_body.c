@@ -69,8 +69,8 @@ static bool add_lengths(struct framing *f, struct slice list)
     return true;
 }
 
-/* @return whether it is a coding as it should be written, chunked without parameters: to some "chunked;x" is
- * chunked, and to others it is not */
+/* @return whether it is a coding as it should be written. Chunked has no parameters: to some "chunked;x" is
+ * chunked, and to others it is not. No other has quotes: in "gzip;a=", chunked" some see no list. */
 static bool is_coding(struct slice s, bool *ret_chunked)
 {
     size_t n = 0;
@@ -79,7 +79,7 @@ static bool is_coding(struct slice s, bool *ret_chunked)
         n++;
     *ret_chunked = slice_ieq(slice_of(s.data, n), slice_str("chunked"));
     for (size_t i = n; i < s.len; i++)
-        if ((unsigned char)s.data[i] < ' ' && !http_is_blank((unsigned char)s.data[i]))
+        if (((unsigned char)s.data[i] < ' ' && !http_is_blank((unsigned char)s.data[i])) || s.data[i] == '"')
             return false;
     struct slice rest = http_trim(slice_of(s.data + n, s.len - n));
     return n > 0 && (rest.len == 0 || (!*ret_chunked && rest.data[0] == ';'));
@@ -147,7 +147,7 @@ enum parse http_body_of_request(struct http_body *ret, const struct http_head *h
 {
     struct framing f;
 
-    if (!read_framing(&f, h, false) || (f.coded && (!f.chunked || f.measured || h->minor == 0)))
+    if (!read_framing(&f, h, false) || f.other || (f.coded && (!f.chunked || f.measured || h->minor == 0)))
         return PARSE_BAD;
     *ret = f.chunked    ? make(HTTP_BODY_CHUNKED, 0)
            : f.measured ? make(HTTP_BODY_LENGTH, f.length)

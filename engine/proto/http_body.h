@@ -24,15 +24,16 @@ struct http_body {
 };
 
 /** Decide the body of a request. PARSE_BAD when its length is ambiguous, which is how requests are smuggled:
- *  both Transfer-Encoding and Content-Length, differing or malformed Content-Length, a transfer coding whose
- *  last is not chunked, or any Transfer-Encoding in HTTP/1.0. @see RFC 9112 6.3 */
+ *  both Transfer-Encoding and Content-Length, differing or malformed Content-Length, a transfer coding other
+ * than chunked, which some servers take for no coding at all, or any Transfer-Encoding in HTTP/1.0.
+ *  @see RFC 9112 6.3 */
 MUST_CHECK enum parse http_body_of_request(struct http_body *ret, const struct http_head *h);
 
 /** Decide the body of a response to a request with this method; HEAD, 1xx, 204, 304 and a 2xx to CONNECT have
  *  none. Transfer-Encoding overrides Content-Length and the version, as clients have it; codings without
  * chunked are UNTIL_CLOSE. Taken as clients take them: "+2" and "2;x" for a length of 2; "chunked" said
  * twice, elements of a list that are empty or "identity", which is no coding. PARSE_BAD where clients could
- * differ: lengths that differ or are otherwise malformed, a coding behind chunked. */
+ * differ: lengths that differ or are otherwise malformed, a coding behind chunked or with quotes. */
 MUST_CHECK enum parse http_body_of_response(struct http_body *ret, const struct http_head *h,
                                             struct slice request_method);
 

@@ -14,6 +14,7 @@ struct writer {
     int err;
     bool unclean;  /* what is put of a head may hold control octets */
     bool measured; /* Content-Length is to be put */
+    bool coded;    /* Transfer-Encoding is to be put */
 };
 
 /* @param most  octets that can come to be written */
@@ -146,12 +147,9 @@ static void read_options(struct options *ret, const struct http_head *head)
     }
 }
 
-/* Whether a field goes on as it is. Content-Length has a way of its own. */
-static bool passes(const struct http_head *head, const struct options *o, const struct http_field *f,
-                   bool coded)
+/* Whether a field goes on as it is. Those that frame the body have ways of their own. */
+static bool passes(const struct http_head *head, const struct options *o, const struct http_field *f)
 {
-    if (slice_ieq(f->name, slice_str("Transfer-Encoding")))
-        return coded;
     if (is_protected(f->name))
         return true;
     if (is_hop_by_hop(f->name) || is_one_of(f->name, o->names, o->n))
@@ -164,18 +162,54 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-/* A length that was said several times, all equal, is said once, without what some put around it. */
+/* A length that was said several times, all equal, is said once, without what some put around it. Zeros
+ * before it make it octal to some. */
 static void put_length(struct writer *w, const struct http_field *f)
 {
     size_t start = 0, end;
 
     while (start < f->value.len && !is_digit(f->value.data[start]))
         start++;
+    while (start + 1 < f->value.len && f->value.data[start] == '0' && is_digit(f->value.data[start + 1]))
+        start++;
     for (end = start; end < f->value.len && is_digit(f->value.data[end]);)
         end++;
     if (w->measured)
         put_field(w, f->name, slice_of(f->value.data + start, end - start));
     w->measured = false;
+}
+
+static bool adds_coding(struct slice coding)
+{
+    return coding.len > 0 && !slice_ieq(coding, slice_str("identity")) &&
+           !slice_ieq(coding, slice_str("chunked"));
+}
+
+/* All codings in one field, and chunked once, at its end. */
+static void put_codings(struct writer *w, const struct http_head *head, const struct http_body *body)
+{
+    const bool chunked = body->kind == HTTP_BODY_CHUNKED;
+    const char *before = "";
+    struct slice coding;
+
+    if (!w->coded)
+        return;
+    w->coded = false;
+    put_str(w, "Transfer-Encoding: ");
+    for (size_t i = 0; body->coded && i < head->n_fields; i++) {
+        struct slice list = head->fields[i].value;
+        if (!slice_ieq(head->fields[i].name, slice_str("Transfer-Encoding")))
+            continue;
+        while (http_list_next(&list, &coding)) {
+            if (!adds_coding(coding))
+                continue;
+            put_str(w, before);
+            put_text(w, coding);
+            before = ", ";
+        }
+    }
+    put_str(w, chunked ? before : "");
+    put_str(w, chunked ? "chunked\r\n" : "\r\n");
 }
 
 static void put_upgrade(struct writer *w, const struct http_head *head)
@@ -216,7 +250,9 @@ static void put_request_field(struct writer *w, const struct http_head *head, co
         return; /* of HTTP/1.0, whose client would not understand the answer */
     if (slice_ieq(f->name, slice_str("Max-Forwards")) && http_counts_hops(head) && is_number(f->value))
         return put_fewer_hops(w, f);
-    if (passes(head, o, f, req->body.kind == HTTP_BODY_CHUNKED))
+    if (slice_ieq(f->name, slice_str("Transfer-Encoding")))
+        return put_codings(w, head, &req->body);
+    if (passes(head, o, f))
         put_field(w, f->name, f->value);
 }
 
@@ -235,6 +271,7 @@ int http_write_request(struct buf *out, const struct http_head *head, const stru
     struct options options;
 
     w.measured = true;
+    w.coded = req->body.kind == HTTP_BODY_CHUNKED;
     read_options(&options, head);
     put(&w, head->method);
     put_str(&w, " ");
@@ -288,32 +325,6 @@ static bool is_measured(const struct http_head *head, const struct http_response
     return resp->body.kind == HTTP_BODY_LENGTH;
 }
 
-/* One field of what was said oddly: each coding once, and chunked last. */
-static void put_codings(struct writer *w, const struct http_head *head, bool chunked)
-{
-    static const char name[] = "Transfer-Encoding: ";
-    const char *before = name;
-    struct slice coding;
-
-    for (size_t i = 0; i < head->n_fields; i++) {
-        struct slice list = head->fields[i].value;
-        if (!slice_ieq(head->fields[i].name, slice_str("Transfer-Encoding")))
-            continue;
-        while (http_list_next(&list, &coding)) {
-            if (coding.len == 0 || slice_ieq(coding, slice_str("identity")) ||
-                slice_ieq(coding, slice_str("chunked")))
-                continue;
-            put_str(w, before);
-            put_text(w, coding);
-            before = ", ";
-        }
-    }
-    if (chunked)
-        put_str(w, before);
-    if (chunked || before != name)
-        put_str(w, chunked ? "chunked\r\n" : "\r\n");
-}
-
 /* A body that ends with the connection may be coded as well, without chunks. */
 static bool is_coded(const struct http_response *resp, int client_minor)
 {
@@ -321,11 +332,13 @@ static bool is_coded(const struct http_response *resp, int client_minor)
 }
 
 static void put_response_field(struct writer *w, const struct http_head *head, const struct options *o,
-                               const struct http_field *f, bool coded)
+                               const struct http_field *f, const struct http_body *body)
 {
     if (slice_ieq(f->name, slice_str("Content-Length")))
         put_length(w, f);
-    else if (passes(head, o, f, coded))
+    else if (slice_ieq(f->name, slice_str("Transfer-Encoding")))
+        put_codings(w, head, body);
+    else if (passes(head, o, f))
         put_field(w, f->name, f->value);
 }
 
@@ -334,21 +347,19 @@ int http_write_response(struct buf *out, const struct http_head *head, const str
 {
     struct writer w = writer_over(out, most_of(head, pseudonym));
     char status[] = "HTTP/1.1 000 ";
-    bool coded = is_coded(resp, client_minor), rewrite = coded && resp->body.doubtful;
     struct options options;
 
     read_options(&options, head);
     w.unclean = head->unclean;
     w.measured = is_measured(head, resp);
+    w.coded = is_coded(resp, client_minor);
     for (int i = 0, left = head->status; i < 3; i++, left /= 10)
         status[sizeof "HTTP/1.1 00" - 1 - (size_t)i] = (char)('0' + left % 10);
     put_str(&w, status);
     put_text(&w, head->phrase);
     put_str(&w, "\r\n");
     for (size_t i = 0; i < head->n_fields; i++)
-        put_response_field(&w, head, &options, &head->fields[i], coded && !rewrite);
-    if (rewrite)
-        put_codings(&w, head, resp->body.kind == HTTP_BODY_CHUNKED);
+        put_response_field(&w, head, &options, &head->fields[i], &resp->body);
     put_via(&w, head, pseudonym);
     if (resp->switching)
         put_upgrade(&w, head);

@@ -151,6 +151,24 @@ def test_a_client_that_resets_in_the_midst(proxy, origin):
     assert proxy.connections(1)[0]["outcome"] == "reset"
 
 
+@pytest.mark.parametrize("framing", [b"5", b"5;a", b"5\r\nhello\r", b"5\r\nhello\r\n0\r\n", b"5\r\nhello\r\n0\r\nA: b\r\n\r"])
+def test_a_client_that_leaves_in_the_midst_of_framing(proxy, origin, framing):
+    """What is not whole yet waits for more; none comes, so that neither an end is made of it nor a wait."""
+
+    def takes(s):
+        read_head(s)
+        return read_all(s)
+
+    server = origin(takes)
+    with Client(proxy) as c:
+        c.send(get(server, "/", "Transfer-Encoding: chunked", method="POST") + framing)
+        c.s.shutdown(socket.SHUT_WR)
+        assert c.s.recv(1) == b"", "there is no answer to half a request"
+    assert proxy.connections(1)[0]["outcome"] == "reset"
+    wait_for(lambda: server.results, "the server has had it all")
+    assert not server.results[0].endswith(b"0\r\n\r\n")
+
+
 def test_a_client_that_leaves_in_the_midst_of_its_request(proxy, origin):
     def takes(s):
         read_head(s)

@@ -99,6 +99,7 @@ ALIKE = {
     "quoted chunked": coded(b'"chunked"'),
     "chunked with a vertical tab": coded(b"\x0bchunked"),
     "chunked and NUL": coded(b"chunked\0"),
+    "a quote in a coding": coded(b'gzip;a="b, chunked'),
     "two words": coded(b"chunked b"),
     # lengths
     "+2": length(b"+2"),

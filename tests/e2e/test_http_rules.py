@@ -7,8 +7,8 @@ import urllib.request
 import pytest
 
 from lab.http import Client, HttpOrigin, get, response
-from lab.origin import reset
-from lab.run import WAIT_S
+from lab.origin import read_all, read_exactly, read_head, reset
+from lab.run import WAIT_S, wait_for
 from lab.topology import HOLE4, NOWHERE4, OPEN4
 
 
@@ -130,6 +130,17 @@ BAD = {
     "empty length": POST + "Content-Length:\r\n\r\nhello" + SMUGGLED,
     "chunked is not last": POST + "Transfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n" + SMUGGLED,
     "chunked twice": POST + "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + SMUGGLED,
+    "a coding below chunked": POST + "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n" + SMUGGLED,
+    "a quote in a coding": POST + 'Transfer-Encoding: gzip;a="b, chunked\r\n\r\n0\r\n\r\n' + SMUGGLED,
+    "empty element": POST + "Transfer-Encoding: ,chunked\r\n\r\n0\r\n\r\n" + SMUGGLED,
+    "control octet in a coding": POST + "Transfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n" + SMUGGLED,
+    "identity": POST + "Transfer-Encoding: identity\r\nContent-Length: 5\r\n\r\nhello" + SMUGGLED,
+    "parameter of a length": POST + "Content-Length: 5;x\r\n\r\nhello" + SMUGGLED,
+    "coding of a blank name": POST + "Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n" + SMUGGLED,
+    "folded coding": POST + "Transfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n" + SMUGGLED,
+    "nul in a name": POST + "Transfer-Encoding\0: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n" + SMUGGLED,
+    "bare cr in a name": POST + "A\rB: c\r\n\r\n" + SMUGGLED,
+    "bare cr before the end": POST + "A: b\r\n\r\r\n" + SMUGGLED,
     "unknown coding": POST + "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n" + SMUGGLED,
     "quoted coding": POST + 'Transfer-Encoding: "chunked"\r\n\r\n0\r\n\r\n' + SMUGGLED,
     "chunks in HTTP/1.0": POST.replace("1.1", "1.0") + "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + SMUGGLED,
@@ -168,6 +179,8 @@ def test_ambiguous_and_malformed_requests_are_refused(proxy, server, what):
 
 @pytest.mark.parametrize("framing", ["zz\r\n", "5\nhello\r\n0\r\n\r\n", "5\r\nhelloX\r\n0\r\n\r\n", "-5\r\n", "ffffffffffffffffff\r\n",
                                      "5 \r\nhello\r\n0\r\n\r\n", "5\t\r\nhello\r\n0\r\n\r\n", "5 ;x=y\r\nhello\r\n0\r\n\r\n", " 5\r\nhello\r\n0\r\n\r\n",
+                                     "0\r\nContent-Length: 5\r\n\r\n", "0\r\nA: b\r\nHost: x\r\n\r\n", "0\r\nTransfer-Encoding: x\r\n\r\n", "0\r\n A: b\r\n\r\n",
+                                     "0\r\nGET / HTTP/1.1: x\r\n\r\n", "0\r\nA: b\n\n", "0\r\n\n", "0\n\r\n", "5\r\nhello\n0\r\n\r\n", '5;a="\n"\r\nhello\r\n0\r\n\r\n',
                                      "+5\r\nhello\r\n0\r\n\r\n", "0x5\r\nhello\r\n0\r\n\r\n", "5;x\nhello\r\n0\r\n\r\n", "5;\rx\r\nhello\r\n0\r\n\r\n"])
 def test_malformed_chunks_are_refused(proxy, server, framing):
     with Client(proxy) as c:
@@ -175,6 +188,37 @@ def test_malformed_chunks_are_refused(proxy, server, framing):
         assert c.message("POST").status == 400
         assert c.at_end()
     assert server.requests == []
+
+
+# What may be said in several ways leaves in one: fields that frame the body, and its framing.
+UNEQUIVOCAL = {
+    "coding": ("TRANSFER-ENCODING:CHUNKED", "5\r\nhello\r\n0\r\n\r\n", b"Transfer-Encoding: chunked", b"5\r\nhello\r\n0\r\n\r\n"),
+    "extensions": ("Transfer-Encoding: chunked", '5;a=b;c="d\te"\r\nhello\r\n0;f\r\n\r\n', b"Transfer-Encoding: chunked", b"5\r\nhello\r\n0\r\n\r\n"),
+    "zeros of a size": ("Transfer-Encoding: chunked", "005\r\nhello\r\n000\r\nA: b\r\n\r\n", b"Transfer-Encoding: chunked", b"5\r\nhello\r\n0\r\nA: b\r\n\r\n"),
+    "a quote that holds a line": ("Transfer-Encoding: chunked", '2;a="\r\nx"\r\n0\r\n\r\n', b"Transfer-Encoding: chunked", b'2\r\nx"\r\n0\r\n\r\n'),
+    "zeros of a length": ("Content-Length: 0005", "hello", b"Content-Length: 5", b"hello"),
+    "length in a list": ("content-length: 5, 05", "hello", b"content-length: 5", b"hello"),
+    "lines of bare LF": ("A: b\nContent-Length: 5", "hello", b"A: b\r\nContent-Length: 5", b"hello"),
+}
+
+
+@pytest.mark.parametrize("what", UNEQUIVOCAL)
+def test_what_leaves_can_be_read_in_one_way(proxy, origin, what):
+    fields, body, expected_fields, expected_body = UNEQUIVOCAL[what]
+
+    def serve(s):
+        head = read_head(s)
+        got = read_exactly(s, len(expected_body))
+        s.sendall(response(200, b"served", "Connection: close"))
+        return head, got, read_all(s)
+
+    server = origin(serve)
+    with Client(proxy) as c:
+        c.send(get(server, "/", fields, method="POST") + body.encode())
+        assert c.message("POST").body == b"served"
+    wait_for(lambda: server.results, "the server has had it all")
+    head = b"POST / HTTP/1.1\r\nHost: " + server.hostport.encode() + b"\r\n" + expected_fields + b"\r\nVia: 1.1 steerway\r\n\r\n"
+    assert server.results == [(head, expected_body, b"")]
 
 
 NOT_SERVED = {

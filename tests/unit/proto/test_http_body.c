@@ -125,9 +125,11 @@ static void test_transfer_codings_of_requests(void **state)
         {"Transfer-Encoding: chunked\r\n", "chunked"},
         {"TRANSFER-ENCODING:CHUNKED\r\n", "chunked"},
         {"Transfer-Encoding: \tChunked \r\n", "chunked"},
-        {"Transfer-Encoding: gzip, chunked\r\n", "chunked"},
-        {"Transfer-Encoding: gzip ,\tchunked\r\n", "chunked"},
-        {"Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n", "chunked"},
+        /* some servers take these for no coding at all */
+        {"Transfer-Encoding: gzip, chunked\r\n", "bad"},
+        {"Transfer-Encoding: gzip ,\tchunked\r\n", "bad"},
+        {"Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n", "bad"},
+        {"Transfer-Encoding: gzip;a=\"b, chunked\r\n", "bad"},
         {"X-Transfer-Encoding: chunked\r\n", "none"},
         {"TE: chunked\r\n", "none"},
         /* chunked is not last, or not there */
@@ -247,6 +249,8 @@ static void test_length_of_responses(void **state)
         {"GET", "HTTP/1.1 200 OK", "Transfer-Encoding: ,\r\n", "until close"},
         {"GET", "HTTP/1.1 200 OK", "Transfer-Encoding: chunked, gzip, chunked\r\n", "bad"},
         {"GET", "HTTP/1.1 200 OK", "Transfer-Encoding: chunked;a, chunked\r\n", "bad"},
+        {"GET", "HTTP/1.1 200 OK", "Transfer-Encoding: gzip;a=\"b, chunked\r\n", "bad"},
+        {"GET", "HTTP/1.1 200 OK", "Transfer-Encoding: gzip;a=b, chunked\r\n", "chunked"},
         {"GET", "HTTP/1.1 200 OK", "Transfer-Encoding: chunked, gzip\r\n", "bad"},
         {"GET", "HTTP/1.1 200 OK", "Transfer-Encoding: chunked\r\nTransfer-Encoding: gzip\r\n", "bad"},
     };
