@@ -1,6 +1,7 @@
 #include "base/log.h"
 
 #include "base/digits.h"
+#include "base/utf8.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -73,24 +74,6 @@ static bool put(struct log_line *l, const char *data, size_t n)
 static bool put_str(struct log_line *l, const char *s)
 {
     return put(l, s, strlen(s));
-}
-
-/* @return how many octets the character at the head of s takes, 0 if that is not UTF-8 (RFC 3629) */
-static size_t utf8_len(struct slice s)
-{
-    const unsigned char *c = (const unsigned char *)s.data;
-    size_t n = c[0] < 0x80 ? 1 : c[0] < 0xc2 ? 0 : c[0] < 0xe0 ? 2 : c[0] < 0xf0 ? 3 : c[0] < 0xf5 ? 4 : 0;
-
-    if (n > s.len)
-        return 0;
-    for (size_t i = 1; i < n; i++) {
-        if ((c[i] & 0xc0) != 0x80)
-            return 0;
-    }
-    bool overlong = (c[0] == 0xe0 && c[1] < 0xa0) || (c[0] == 0xf0 && c[1] < 0x90);
-    bool surrogate = c[0] == 0xed && c[1] >= 0xa0;
-    bool beyond = c[0] == 0xf4 && c[1] >= 0x90;
-    return overlong || surrogate || beyond ? 0 : n;
 }
 
 /* A terminal obeys C0, DEL and C1. @return its code point, or -1 if the character is none */

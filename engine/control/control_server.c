@@ -2,6 +2,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "control/json_text.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -87,7 +88,7 @@ static void queue(struct client *c, json_t *answer)
 
 static json_t *refusal(const char *text)
 {
-    return json_pack("{s:b, s:s}", "ok", 0, "error", text);
+    return json_pack("{s:b, s:o}", "ok", 0, "error", json_text(text));
 }
 
 /* --- requests ------------------------------------------------------------------------------------------- */
@@ -303,8 +304,7 @@ void control_refuse(struct control_reply reply, const char *fmt, ...)
     va_start(args, fmt);
     (void)vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
-    json_t *answer = refusal(text);
-    on_answered(reply, answer ? answer : refusal("the error's text is not valid UTF-8"));
+    on_answered(reply, refusal(text));
 }
 
 /* --- accepting ------------------------------------------------------------------------------------------ */

@@ -1,5 +1,7 @@
 #include "control/uplink_json.h"
 
+#include "control/json_text.h"
+
 static json_t *address_json(const struct addr *a, bool there)
 {
     char text[ADDR_TEXT_MAX];
@@ -12,7 +14,7 @@ static json_t *tags_of(const struct uplink *u)
     json_t *tags = json_array();
 
     for (size_t i = 0; i < u->n_tags; i++)
-        (void)json_array_append_new(tags, json_string(u->tags[i]));
+        (void)json_array_append_new(tags, json_text(u->tags[i]));
     return tags;
 }
 
@@ -39,7 +41,7 @@ static void add_upstream(json_t *o, const struct uplink *u)
     (void)json_object_set_new(o, "upstream", json_string(upstream_spec_format(u->upstream, text)));
     (void)json_object_set_new(o, "via",
                               by_address ? json_string(addr_format_ip(&u->address, address))
-                              : by_link  ? json_string(u->interface)
+                              : by_link  ? json_text(u->interface)
                                          : json_null());
 }
 
@@ -61,10 +63,10 @@ json_t *uplink_json(const struct uplink *u)
 {
     const struct uplink_view *v = &u->view;
     json_t *o = json_pack(
-        "{s:s, s:i, s:s, s:s, s:s, s:b, s:o, s:o, s:f, s:f, s:o}", "name", u->name, "id", (int)v->id, "kind",
-        uplink_kind_name(u->kind), "interface", u->interface, "state", uplink_state_name(u), "up", (int)v->up,
-        "ipv4", address_json(&u->egress.source4, v->ipv4), "ipv6", address_json(&u->egress.source6, v->ipv6),
-        "weight", v->weight, "tier", v->tier, "tags", tags_of(u));
+        "{s:o, s:i, s:s, s:o, s:s, s:b, s:o, s:o, s:f, s:f, s:o}", "name", json_text(u->name), "id",
+        (int)v->id, "kind", uplink_kind_name(u->kind), "interface", json_text(u->interface), "state",
+        uplink_state_name(u), "up", (int)v->up, "ipv4", address_json(&u->egress.source4, v->ipv4), "ipv6",
+        address_json(&u->egress.source6, v->ipv6), "weight", v->weight, "tier", v->tier, "tags", tags_of(u));
     (void)json_object_set_new(o, "dns", servers_of(u));
     if (u->upstream)
         add_upstream(o, u);
@@ -88,10 +90,10 @@ json_t *uplink_json_seen(const struct uplink *u)
 {
     const struct uplink_view *v = &u->view;
 
-    return json_pack("{s:s, s:o, s:o, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}",
-                     "name", u->name, "tags", tags_of(u), "quota_left", quota_of(u), "weight", v->weight,
-                     "tier", v->tier, "active", v->active, "busy", v->busy, "total", v->total, "failures",
-                     v->failures, "races_lost", v->races_lost, "fail_rate", v->fail_rate, "connect_time",
-                     v->connect_time, "rtt", v->rtt, "tx_rate", v->tx_rate, "rx_rate", v->rx_rate,
-                     "rx_capacity", v->rx_capacity, "tx_capacity", v->tx_capacity);
+    return json_pack("{s:o, s:o, s:o, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}",
+                     "name", json_text(u->name), "tags", tags_of(u), "quota_left", quota_of(u), "weight",
+                     v->weight, "tier", v->tier, "active", v->active, "busy", v->busy, "total", v->total,
+                     "failures", v->failures, "races_lost", v->races_lost, "fail_rate", v->fail_rate,
+                     "connect_time", v->connect_time, "rtt", v->rtt, "tx_rate", v->tx_rate, "rx_rate",
+                     v->rx_rate, "rx_capacity", v->rx_capacity, "tx_capacity", v->tx_capacity);
 }

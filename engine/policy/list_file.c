@@ -1,5 +1,6 @@
 #include "policy/list_file.h"
 
+#include "base/utf8.h"
 #include "policy/list_line.h"
 
 #include <errno.h>
@@ -7,9 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { LINES_BETWEEN_LOOKS = 4096 };
+enum { LINES_BETWEEN_LOOKS = 4096, TICK_NS = 20000000 /* HZ=100, twice */ };
 static const char BOM[] = "\xef\xbb\xbf";
 
 struct reading {
@@ -27,12 +29,18 @@ const char *list_file_kind_name(enum list_kind kind)
 
 /* --- state of a file ------------------------------------------------------------------------------------ */
 
+static int64_t ns_of(struct timespec t)
+{
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
 static struct list_file_stamp stamp_of(const struct stat *s)
 {
     return (struct list_file_stamp){.dev = s->st_dev,
                                     .inode = s->st_ino,
                                     .size = s->st_size,
-                                    .mtime_ns = (int64_t)s->st_mtim.tv_sec * 1000000000 + s->st_mtim.tv_nsec};
+                                    .mtime_ns = ns_of(s->st_mtim),
+                                    .ctime_ns = ns_of(s->st_ctim)};
 }
 
 int list_file_stamp_read(const char *path, struct list_file_stamp *ret)
@@ -47,7 +55,24 @@ int list_file_stamp_read(const char *path, struct list_file_stamp *ret)
 
 bool list_file_stamp_same(const struct list_file_stamp *a, const struct list_file_stamp *b)
 {
-    return a->dev == b->dev && a->inode == b->inode && a->size == b->size && a->mtime_ns == b->mtime_ns;
+    return a->dev == b->dev && a->inode == b->inode && a->size == b->size && a->mtime_ns == b->mtime_ns &&
+           a->ctime_ns == b->ctime_ns;
+}
+
+/* Two writes within one tick of the kernel's clock bear the same time: wait until one that is still to come
+ * would show. */
+static int let_settle(int fd, struct stat *s)
+{
+    struct timespec now, pause = {.tv_nsec = TICK_NS};
+    int64_t age;
+
+    if (fstat(fd, s) < 0 || clock_gettime(CLOCK_REALTIME, &now) < 0)
+        return -errno;
+    age = ns_of(now) - ns_of(s->st_ctim);
+    if (age < 0 || age > TICK_NS)
+        return 0;
+    (void)nanosleep(&pause, NULL);
+    return fstat(fd, s) < 0 ? -errno : 0;
 }
 
 /* --- reading -------------------------------------------------------------------------------------------- */
@@ -69,6 +94,26 @@ static int add_range(void *arg, struct slice range, unsigned covers)
     return range_set_add(arg, range);
 }
 
+/* A start of the line, to be shown. @return whether all of it is text */
+static bool show(char ret[static LIST_FILE_SHOWN_MAX + 1], struct slice line)
+{
+    bool is_text = true;
+    size_t n = 0;
+
+    while (line.len > 0) {
+        size_t len = utf8_len(line), room = len > 0 ? len : 1;
+        if (n + room > LIST_FILE_SHOWN_MAX)
+            break;
+        unsigned char c = (unsigned char)line.data[0];
+        is_text = is_text && len > 0 && c != '\0';
+        memcpy(ret + n, len == 0 ? "?" : c < ' ' || c == 0x7f ? " " : line.data, room);
+        n += room;
+        line = slice_of(line.data + room, line.len - room);
+    }
+    ret[n] = '\0';
+    return is_text;
+}
+
 static void note_unknown(struct reading *r, struct slice line)
 {
     struct list_file *l = r->list;
@@ -76,12 +121,9 @@ static void note_unknown(struct reading *r, struct slice line)
     if (l->unknown++ > 0)
         return;
     l->unknown_line = r->lines;
-    while (line.len > 0 && (unsigned char)line.data[line.len - 1] <= ' ')
+    while (line.len > 0 && memchr(" \t\r\n", line.data[line.len - 1], 4))
         line.len--;
-    size_t n = line.len < LIST_FILE_SHOWN_MAX ? line.len : LIST_FILE_SHOWN_MAX;
-    for (size_t i = 0; i < n; i++)
-        l->unknown_text[i] = (unsigned char)line.data[i] < ' ' ? ' ' : line.data[i];
-    l->unknown_text[n] = '\0';
+    l->unknown_is_text = show(l->unknown_text, line);
 }
 
 static int take_line(struct reading *r, struct slice line)
@@ -131,6 +173,8 @@ static int check_understood(const struct reading *r)
 
     if (l->unknown == 0 || list_file_count(l) > 0)
         return 0;
+    if (!l->unknown_is_text)
+        return refuse(r, -EINVAL, "expected text in UTF-8, not another encoding or a compressed file");
     (void)snprintf(r->err, LIST_FILE_ERROR_MAX, "%.300s:%zu: no line of it is understood; the first is '%s'",
                    r->path, l->unknown_line, l->unknown_text);
     return -EINVAL;
@@ -143,7 +187,8 @@ static int read_file(struct reading *r)
 
     if (fd < 0)
         return refuse(r, -errno, strerror(errno));
-    int err = fstat(fd, &s) < 0                 ? refuse(r, -errno, strerror(errno))
+    int bad = let_settle(fd, &s);
+    int err = bad < 0                           ? refuse(r, bad, strerror(-bad))
               : !S_ISREG(s.st_mode)             ? refuse(r, -EINVAL, "expected a regular file")
               : s.st_size > LIST_FILE_BYTES_MAX ? refuse(r, -EFBIG, "is larger than 64 MiB")
                                                 : 0;

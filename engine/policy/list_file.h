@@ -28,17 +28,18 @@ struct list_file_stamp {
     dev_t dev;
     ino_t inode;
     off_t size;
-    int64_t mtime_ns;
+    int64_t mtime_ns, ctime_ns; /* who writes in place may set the first of them back */
 };
 
 struct list_file {
     enum list_kind kind;
     struct list_file_stamp stamp;
-    struct name_set *names;   /* of LIST_NAMES */
-    struct range_set *ranges; /* of LIST_RANGES */
-    size_t unknown;           /* lines that were not understood */
-    size_t unknown_line;      /* the first of them, from 1 on */
-    char unknown_text[LIST_FILE_SHOWN_MAX + 1];
+    struct name_set *names;                     /* of LIST_NAMES */
+    struct range_set *ranges;                   /* of LIST_RANGES */
+    size_t unknown;                             /* lines that were not understood */
+    size_t unknown_line;                        /* the first of them, from 1 on */
+    char unknown_text[LIST_FILE_SHOWN_MAX + 1]; /* of that, in UTF-8; '?' for what is not */
+    bool unknown_is_text;
 };
 
 /** @return 0, or negative errno */

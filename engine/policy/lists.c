@@ -185,8 +185,13 @@ static void log_read(const struct list_wish *w)
     const struct list_file *list = w->list;
     struct log_line l;
 
-    if (list->unknown == 0)
+    if (list->unknown == 0 && list_file_count(list) > 0)
         return;
+    if (list->unknown == 0) { /* a download that failed leaves such a file */
+        log_begin(&l, LOG_WARN, "a list is empty");
+        log_str(&l, "list", w->path);
+        return log_end(&l);
+    }
     log_begin(&l, LOG_WARN, "lines of a list are not understood, and left out");
     log_str(&l, "list", w->path);
     log_u64(&l, "lines", list->unknown);

@@ -1,5 +1,7 @@
 #include "session/reply.h"
 
+#include "base/utf8.h"
+
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -80,40 +82,23 @@ struct reply_http reply_http(enum fault fault)
     return (struct reply_http){500, "proxy_internal_error", "Something went wrong."};
 }
 
-/* Octets of the UTF-8 character (RFC 3629) at the front of text; 0 for what is none. */
-static size_t utf8_len(const char *text)
-{
-    const unsigned char *p = (const unsigned char *)text;
-    size_t len = p[0] < 0x80 ? 1 : p[0] >= 0xc2 && p[0] < 0xe0 ? 2 : (p[0] & 0xf0) == 0xe0 ? 3 : 0;
-
-    if (p[0] >= 0xf0 && p[0] < 0xf5)
-        len = 4;
-    for (size_t i = 1; i < len; i++)
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-    bool bad = (p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] >= 0xa0) || /* overlong; surrogates */
-               (p[0] == 0xf0 && p[1] < 0x90) ||
-               (p[0] == 0xf4 && p[1] >= 0x90); /* overlong; beyond the last */
-    return bad ? 0 : len;
-}
-
 void reply_refusal(char out[REPLY_REFUSAL_MAX], const char *reason)
 {
     size_t at = (size_t)snprintf(out, REPLY_REFUSAL_MAX, "This destination is not allowed: ");
 
-    while (*reason) {
-        size_t len = utf8_len(reason);
-        bool plain = len > 1 || (len == 1 && (unsigned char)*reason >= 0x20 && *reason != 0x7f);
+    for (struct slice rest = slice_str(reason); rest.len > 0;) {
+        size_t len = utf8_len(rest);
+        bool plain = len > 1 || (len == 1 && (unsigned char)*rest.data >= 0x20 && *rest.data != 0x7f);
         if (len == 0)
             len = 1;
         if (at + len >= REPLY_REFUSAL_MAX)
             break;
         if (plain)
-            memcpy(out + at, reason, len);
+            memcpy(out + at, rest.data, len);
         else
             out[at] = '?';
         at += plain ? len : 1;
-        reason += len;
+        rest = slice_of(rest.data + len, rest.len - len);
     }
     out[at] = '\0';
 }

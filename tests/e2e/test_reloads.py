@@ -91,3 +91,13 @@ def test_many_reloads_do_not_grow_the_process(start, tmp_path):
         assert proxy.ask("reload")["ok"]
     assert proxy.descriptors_at_rest() <= descriptors
     assert proxy.resident() - before < 8e6 or SANITIZED
+
+
+def test_an_error_in_another_encoding_is_told_all_the_same(start, tmp_path):
+    path = tmp_path / "p.lua"
+    path.write_text('return { name = "p", new = function() return { pick = function() end } end }\n')
+    proxy = start("--policy", path, "wan1")
+    path.write_bytes(b'error "in b\xfccher"\n')
+    answer = proxy.ask("reload")
+    assert not answer["ok"] and answer["error"].endswith(r"p.lua:1: in b\xfccher"), answer
+    assert proxy.ask("status")["policy"]["refused"]["error"] == answer["error"]

@@ -72,6 +72,81 @@ static void what_is_not_understood_is_told_once(void **state)
     assert_reason(f, "a.example", "name");
 }
 
+static void an_empty_list_is_told(void **state)
+{
+    struct fixture *f = *state;
+
+    write_text(f, "names.txt", "");
+    write_text(f, "ranges.txt", "10.0.0.0/8\n");
+    FIXTURE_LOAD(f, LISTED);
+    assert_int_equal(fixture_log_count(f, "warn a list is empty list="), 1);
+    assert_int_equal(fixture_log_count(f, "names.txt"), 1);
+}
+
+/* What is shown of it is text in any case. */
+static void a_list_that_is_no_text_is_refused_as_that(void **state)
+{
+    static const struct {
+        const char *bytes;
+        size_t n;
+    } others[] = {
+        {"\x1f\x8b\x08\x00\x01\x02\xff", 7}, /* gzip */
+        {"\xff\xfe"
+         "a\0.\0b\0\r\0\n\0",
+         12}, /* UTF-16 */
+        {"b\xfc"
+         "cher.example\nk\xf6ln.example\n",
+         28}, /* Latin-1 */
+        {"\0\0\0\0", 4},
+    };
+    struct fixture *f = *state;
+
+    write_text(f, "names.txt", "a.example\n");
+    write_text(f, "ranges.txt", "# none\n");
+    FIXTURE_LOAD(f, LISTED);
+    for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+        fixture_write(f, "names.txt", others[i].bytes, others[i].n);
+        assert_int_equal(policy_reload(f->policy, f->err), -EINVAL);
+        if (!strstr(f->err, "names.txt: expected text in UTF-8"))
+            FIXTURE_FAIL(f, "%zu: %s", i, f->err);
+    }
+    write_text(f, "names.txt",
+               "a.example\nb\xfc"
+               "cher.example\n");
+    assert_int_equal(policy_reload(f->policy, f->err), 0);
+    assert_int_equal(fixture_log_count(f, "first=2 text=b?cher.example"), 1);
+    /* Nothing is cut amid a character. */
+    write_text(f, "names.txt",
+               "a.example\n(xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\xc3\xbcx\n");
+    assert_int_equal(policy_reload(f->policy, f->err), 0);
+    assert_int_equal(
+        fixture_log_count(f, "text=(xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx "), 1);
+}
+
+/* As rsync --inplace --times and cp -p do; and as two writes within a tick of the clock look. */
+static void a_list_of_the_same_size_and_time_is_read_anew(void **state)
+{
+    struct fixture *f = *state;
+    char path[192];
+    struct stat before;
+
+    write_text(f, "names.txt", "a.example\n");
+    write_text(f, "ranges.txt", "10.0.0.0/8\n");
+    FIXTURE_LOAD(f, LISTED);
+    (void)snprintf(path, sizeof path, "%s/names.txt", f->dir);
+    assert_int_equal(stat(path, &before), 0);
+    const struct timespec times[2] = {before.st_atim, before.st_mtim};
+    write_text(f, "names.txt", "b.example\n");
+    assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+    assert_int_equal(policy_reload(f->policy, f->err), 0);
+    assert_reason(f, "b.example", "name");
+    for (int i = 0; i < 50; i++) {
+        write_text(f, "names.txt", i % 2 ? "c.example\n" : "d.example\n");
+        assert_int_equal(policy_reload(f->policy, f->err), 0);
+        assert_reason(f, i % 2 ? "c.example" : "d.example", "name");
+    }
+}
+
 /* The error names the list and what is wrong; the policy that serves goes on. */
 static void a_list_that_cannot_be_had_refuses_the_load(void **state)
 {
@@ -316,6 +391,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(files_are_read_and_found_in),
         TEST(what_is_not_understood_is_told_once),
+        TEST(an_empty_list_is_told),
+        TEST(a_list_that_is_no_text_is_refused_as_that),
+        TEST(a_list_of_the_same_size_and_time_is_read_anew),
         TEST(a_list_that_cannot_be_had_refuses_the_load),
         TEST(too_many_names_are_refused),
         TEST(a_list_is_kept_while_its_file_is_the_same),
