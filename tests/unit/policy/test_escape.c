@@ -186,6 +186,9 @@ static void a_child_leaves_its_call_too(void **state)
 
 /* --- at load and reload --------------------------------------------------------------------------------- */
 
+static const char FAILS_ON_TRIAL[] =
+    "return { name = 'p', new = function() return { pick = function() error 'no' end } end }\n";
+
 static void an_export_that_is_left_costs_the_old_policy(void **state)
 {
     struct fixture *f = *state;
@@ -197,7 +200,10 @@ static void an_export_that_is_left_costs_the_old_policy(void **state)
     lua_rawseti(L, LUA_REGISTRYINDEX, SCRIPT_EXPORT);
     fixture_write(f, "p.lua", "nonsense", 8);
     assert_true(policy_reload(f->policy, f->err) < 0);
-    assert_non_null(strstr(f->err, "p.lua:1:"));
+    assert_string_not_equal(fixture_pick(f).reason, "default: policy quarantined"); /* it was not asked */
+    fixture_write(f, "p.lua", FAILS_ON_TRIAL, sizeof FAILS_ON_TRIAL - 1);
+    assert_true(policy_reload(f->policy, f->err) < 0);
+    assert_non_null(strstr(f->err, "p.lua:1: no"));
     assert_string_equal(fixture_pick(f).reason, "default: policy quarantined");
     fixture_write(f, "p.lua", GOOD, sizeof GOOD - 1);
     assert_int_equal(policy_reload(f->policy, f->err), 0);
