@@ -267,6 +267,13 @@ local function check_ctx(what, ctx)
   end
 end
 
+-- An option that is a finite number, if it is there, for which `good` holds.
+local function check_number(what, name, value, good, expected)
+  if value and not (good and value < huge) then
+    error(("balance.%s: %s: expected %s, got %g"):format(what, name, expected, value), 4)
+  end
+end
+
 local function down(u) return u.rx_capacity end
 local function up(u) return u.tx_capacity end
 local DIRECTIONS = { auto = true, down = true, up = true }
@@ -280,9 +287,7 @@ local function check_fair_share(o)
   if o.direction and not DIRECTIONS[o.direction] then
     error(('balance.fair_share: direction: expected "auto", "down" or "up", got "%s"'):format(o.direction), 3)
   end
-  if o.explore and not (o.explore >= 2 and o.explore < huge) then
-    error(("balance.fair_share: explore: expected a number of picks from 2, got %g"):format(o.explore), 3)
-  end
+  check_number("fair_share", "explore", o.explore, (o.explore or 2) >= 2, "a number of picks from 2")
 end
 
 ---The largest learned capacity for each busy connection, the new one included. A line whose capacity is not known yet counts as
@@ -358,12 +363,8 @@ local PICKS_BETWEEN = 3
 
 local function check_least_latency(o)
   options.check("balance.least_latency", o, { slack = "number?", explore = "number?" }, 3)
-  if o.slack and not (o.slack >= 0 and o.slack < huge) then
-    error(("balance.least_latency: slack: expected a number from 0, got %g"):format(o.slack), 3)
-  end
-  if o.explore and not (o.explore > 0 and o.explore < huge) then
-    error(("balance.least_latency: explore: expected seconds, above 0, got %g"):format(o.explore), 3)
-  end
+  check_number("least_latency", "slack", o.slack, (o.slack or 0) >= 0, "a number from 0")
+  check_number("least_latency", "explore", o.explore, (o.explore or 1) > 0, "seconds, above 0")
 end
 
 ---The line that connects soonest for its weight; near equals share by fewest connections. A line that was not chosen for

@@ -2,16 +2,13 @@
  *   soak_escapes [ABANDONMENTS]
  * After each the next VM must pick well, compile, and have an endless loop stopped. Neither the process nor
  * its mappings, pages of machine code and descriptors may grow. */
+#include "soak/soak.h"
+
 #include "base/clock.h"
 #include "policy/luajit_edge.h"
 #include "unit/policy/astray.h"
 
 #include <dirent.h>
-#include <fcntl.h>
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 enum { GROWTH_MAX_KIB = 2048, GOOD_BETWEEN = 100, LOOP_EVERY = 16, TOOK_MAX_MS = 250 };
 /* Short, so that ten thousand take minutes: each is left after eight times as much. */
@@ -24,8 +21,7 @@ static const char POLICY[] =
     "for i = 1, 10 do n = n + i end return uplinks[#uplinks], 'well' end } end }\n";
 
 struct soak {
-    struct uplink_set set;
-    struct uplink uplinks[3];
+    struct soak_uplinks room;
     struct policy *policy;
     size_t round;
 };
@@ -57,15 +53,13 @@ static unsigned count_lines(const char *path)
 
 static struct use use_now(void)
 {
-    struct use u = {.areas = luajit_edge_areas(), .maps = count_lines("/proc/self/maps")};
-    long all;
-    FILE *f = fopen("/proc/self/statm", "r");
+    struct use u = {.areas = luajit_edge_areas(),
+                    .maps = count_lines("/proc/self/maps"),
+                    .resident_kib = soak_resident_kib()};
     DIR *d = opendir("/proc/self/fd");
 
-    if (!f || !d || fscanf(f, "%ld %ld", &all, &u.resident_kib) != 2)
+    if (!d)
         abort();
-    u.resident_kib *= sysconf(_SC_PAGESIZE) / 1024;
-    (void)fclose(f);
     while (readdir(d))
         u.descriptors++;
     (void)closedir(d);
@@ -75,17 +69,10 @@ static struct use use_now(void)
 static struct policy_choice pick(struct soak *s, uint16_t port)
 {
     static uint64_t id;
-    const struct policy_conn conn = {.id = ++id,
-                                     .host = "www.example.org",
-                                     .port = port,
-                                     .is_domain = true,
-                                     .proto = POLICY_SOCKS5,
-                                     .client = "192.0.2.7",
-                                     .listener = "127.0.0.1:1080",
-                                     .attempt = 1};
+    const struct policy_conn conn = soak_conn(++id, port);
     struct policy_choice choice;
 
-    policy_pick(s->policy, &conn, s->set.items, s->set.n, &choice);
+    policy_pick(s->policy, &conn, s->room.set.items, s->room.set.n, &choice);
     return choice;
 }
 
@@ -126,7 +113,7 @@ static void load(struct soak *s, const char *path)
     (void)close(fd);
     const struct policy_options o = {.source = {.file = path},
                                      .lua_dir = STEERWAY_SOURCE_DIR "/lua",
-                                     .uplinks = &s->set,
+                                     .uplinks = &s->room.set,
                                      .budget_s = BUDGET_S};
     if (policy_new(&s->policy, &o, err) < 0)
         die(s, "the policy does not load", err);
@@ -139,20 +126,12 @@ int main(int argc, char **argv)
     struct use before = {0};
     char dir[] = "/tmp/steerway-soak-XXXXXX", path[64];
 
-    for (size_t i = 0; i < 3; i++) {
-        s.uplinks[i].view = (struct uplink_view){
-            .weight = 1, .tier = 1, .id = (int32_t)i + 1, .up = true, .ipv4 = true, .quota_left = INFINITY};
-        (void)snprintf(s.uplinks[i].name, sizeof s.uplinks[i].name, "eth%zu", i);
-        s.set.items[s.set.n++] = &s.uplinks[i];
-    }
+    soak_uplinks_init(&s.room);
     if (!mkdtemp(dir))
         abort();
     (void)snprintf(path, sizeof path, "%s/p.lua", dir);
     load(&s, path);
-    /* The log is not what is tried here. */
-    int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
-    if (null < 0 || dup2(null, STDERR_FILENO) < 0)
-        abort();
+    soak_log_nothing();
     double began = clock_now_s();
     for (; s.round < rounds; s.round++) {
         if (s.round == warm)

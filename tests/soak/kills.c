@@ -2,15 +2,12 @@
  *   soak_kills [KILLS]
  * Each astray call must be stopped, each good pick be right, nothing else be counted as a failure, and
  * neither the Lua heap nor the process grow once each way has been gone. */
+#include "soak/soak.h"
+
 #include "base/clock.h"
 #include "policy/policy_internal.h"
 
-#include <fcntl.h>
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { GOOD = 443, WAYS = 16, GOOD_BETWEEN = 5, GROWTH_MAX_KIB = 4096, HOARD_EVERY = 97 };
 /* Short, so that ten thousand stops take minutes and not a quarter of an hour. */
@@ -51,8 +48,7 @@ static const char POLICY[] =
     "closed = function(conn) if conn.port ~= 443 then ways[conn.port]() end end } end }\n";
 
 struct soak {
-    struct uplink_set set;
-    struct uplink uplinks[3];
+    struct soak_uplinks room;
     struct policy *policy;
     double now;
     uint64_t id, expected_errors;
@@ -70,39 +66,16 @@ static void die(const char *what, uint64_t id, const char *more)
     exit(1);
 }
 
-static long resident_kib(void)
-{
-    long pages = 0, all;
-    FILE *f = fopen("/proc/self/statm", "r");
-
-    if (!f || fscanf(f, "%ld %ld", &all, &pages) != 2)
-        abort();
-    (void)fclose(f);
-    return pages * (sysconf(_SC_PAGESIZE) / 1024);
-}
-
-static struct policy_conn conn_to(struct soak *s, uint16_t port)
-{
-    return (struct policy_conn){.id = ++s->id,
-                                .host = "www.example.org",
-                                .port = port,
-                                .is_domain = true,
-                                .proto = POLICY_SOCKS5,
-                                .client = "192.0.2.7",
-                                .listener = "127.0.0.1:1080",
-                                .attempt = 1};
-}
-
 static void pick(struct soak *s, uint16_t port, bool astray)
 {
-    const struct policy_conn conn = conn_to(s, port);
+    const struct policy_conn conn = soak_conn(++s->id, port);
     struct policy_choice choice;
 
-    policy_pick(s->policy, &conn, s->set.items, s->set.n, &choice);
+    policy_pick(s->policy, &conn, s->room.set.items, s->room.set.n, &choice);
     s->expected_errors += astray;
     if (choice.by_default != astray)
         die(astray ? "was not stopped" : "a good pick failed", conn.id, choice.reason);
-    if (!astray && choice.order[0] != s->set.items[s->set.n - 1])
+    if (!astray && choice.order[0] != s->room.set.items[s->room.set.n - 1])
         die("a good pick went wrong", conn.id, choice.order[0]->name);
 }
 
@@ -118,8 +91,8 @@ static void go_astray(struct soak *s, size_t i)
     } else if (i % 3 == 0) {
         pick(s, way, true);
     } else if (i % 3 == 1) {
-        const struct policy_conn conn = conn_to(s, way);
-        policy_closed(s->policy, &conn, s->set.items[0], &stats);
+        const struct policy_conn conn = soak_conn(++s->id, way);
+        policy_closed(s->policy, &conn, s->room.set.items[0], &stats);
         s->expected_errors++;
     } else {
         pick(s, 101, false);
@@ -128,9 +101,9 @@ static void go_astray(struct soak *s, size_t i)
         s->expected_errors++;
     }
     for (int k = 0; k < GOOD_BETWEEN; k++) {
-        const struct policy_conn conn = conn_to(s, GOOD);
+        const struct policy_conn conn = soak_conn(++s->id, GOOD);
         pick(s, GOOD, false);
-        policy_closed(s->policy, &conn, s->set.items[0], &stats);
+        policy_closed(s->policy, &conn, s->room.set.items[0], &stats);
     }
     struct policy_info info = policy_info(s->policy);
     if (info.errors != s->expected_errors || info.quarantined)
@@ -147,7 +120,7 @@ static void load(struct soak *s)
     (void)close(fd);
     const struct policy_options o = {.source = {.file = path},
                                      .lua_dir = STEERWAY_SOURCE_DIR "/lua",
-                                     .uplinks = &s->set,
+                                     .uplinks = &s->room.set,
                                      .budget_s = BUDGET_S,
                                      .memory_max = 8 << 20,
                                      .env = {.now = soak_now, .arg = s}};
@@ -162,24 +135,16 @@ int main(int argc, char **argv)
     struct soak s = {.now = 1};
     long before = 0;
 
-    for (size_t i = 0; i < 3; i++) {
-        s.uplinks[i].view = (struct uplink_view){
-            .weight = 1, .tier = 1, .id = (int32_t)i + 1, .up = true, .ipv4 = true, .quota_left = INFINITY};
-        (void)snprintf(s.uplinks[i].name, sizeof s.uplinks[i].name, "eth%zu", i);
-        s.set.items[s.set.n++] = &s.uplinks[i];
-    }
+    soak_uplinks_init(&s.room);
     load(&s);
-    /* The log is not what is tried here. */
-    int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
-    if (null < 0 || dup2(null, STDERR_FILENO) < 0)
-        abort();
+    soak_log_nothing();
     double began = clock_now_s();
     for (size_t i = 0; i < kills; i++) {
         if (i == warm)
-            before = resident_kib();
+            before = soak_resident_kib();
         go_astray(&s, i);
     }
-    long grown = resident_kib() - before;
+    long grown = soak_resident_kib() - before;
     (void)printf("%zu stops and %zu good picks in %.0f s; the process grew by %ld KiB since the first fifth, "
                  "heap %zu KiB\n",
                  kills, kills * GOOD_BETWEEN, clock_now_s() - began, grown,

@@ -1,0 +1,63 @@
+/* What the long runs share: three uplinks, a connection to be placed, and a look at the process itself. */
+#ifndef STEERWAY_SOAK_H
+#define STEERWAY_SOAK_H
+
+#include "policy/policy.h"
+
+#include <fcntl.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+struct soak_uplinks {
+    struct uplink_set set;
+    struct uplink uplinks[3];
+};
+
+static inline void soak_uplinks_init(struct soak_uplinks *s)
+{
+    *s = (struct soak_uplinks){.set = {.n = 0}};
+    for (size_t i = 0; i < ARRAY_LEN(s->uplinks); i++) {
+        s->uplinks[i].view = (struct uplink_view){
+            .weight = 1, .tier = 1, .id = (int32_t)i + 1, .up = true, .ipv4 = true, .quota_left = INFINITY};
+        (void)snprintf(s->uplinks[i].name, sizeof s->uplinks[i].name, "eth%zu", i);
+        s->set.items[s->set.n++] = &s->uplinks[i];
+    }
+}
+
+/* The port tells the policy what to do. */
+static inline struct policy_conn soak_conn(uint64_t id, uint16_t port)
+{
+    return (struct policy_conn){.id = id,
+                                .host = "www.example.org",
+                                .port = port,
+                                .is_domain = true,
+                                .proto = POLICY_SOCKS5,
+                                .client = "192.0.2.7",
+                                .listener = "127.0.0.1:1080",
+                                .attempt = 1};
+}
+
+/* The log is not what is tried here. */
+static inline void soak_log_nothing(void)
+{
+    int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+    if (null < 0 || dup2(null, STDERR_FILENO) < 0)
+        abort();
+    (void)close(null);
+}
+
+static inline long soak_resident_kib(void)
+{
+    long pages = 0, all;
+    FILE *f = fopen("/proc/self/statm", "r");
+
+    if (!f || fscanf(f, "%ld %ld", &all, &pages) != 2)
+        abort();
+    (void)fclose(f);
+    return pages * (sysconf(_SC_PAGESIZE) / 1024);
+}
+
+#endif
