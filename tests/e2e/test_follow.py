@@ -1,6 +1,7 @@
 """Links and addresses that come and go while the proxy runs: it hears of them at once, picks by what is there, and leaves
 nobody waiting on an address that is gone."""
 
+import socket
 import subprocess
 import threading
 import time
@@ -331,6 +332,23 @@ def test_a_link_to_listen_on_that_comes_later(start, lab, web, plug):
         assert curl_by("socks5", proxy).ok().text.strip() == lab.wan1.addr4
         sh(f"ip link delete {PLUG}")
         wait_for(lambda: len(proxy.events("address to listen on is gone")) == times, "it is told")
+
+
+def test_a_link_that_comes_back_while_it_ends_is_not_listened_on(start, lab, origin, plug):
+    """Nobody new is served then, while what is open goes on."""
+    plug()
+    server = origin(echo)
+    proxy = start("wan1", "--drain-timeout", "60", "--host", "127.0.0.1", "--host", f"{LOCAL}%{PLUG}")
+    with socks5_connect(proxy, OPEN4, server.port) as kept:
+        proxy.stop_softly()
+        sh(f"ip link delete {PLUG}")
+        plug()
+        heard(proxy)
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection((f"{LOCAL}%{PLUG}", proxy.port), timeout=WAIT_S)
+        kept.sendall(b"still here")
+        assert read_exactly(kept.s, 10) == b"still here"
+    assert proxy.wait() == 0
 
 
 def test_a_link_to_listen_on_that_must_be_there(start):

@@ -215,6 +215,16 @@ def test_marks_and_gateways_without_rights(lab, web, start, config):
     assert all(line["uplink"] == "wan2" and "attempts" not in line for line in proxy.connections(6))
 
 
+@pytest.mark.parametrize("gateways, told", [("four", ""), ("six", ""), ("both", " is not usable at present")])
+def test_a_gateway_of_either_family_without_rights(lab, config, gateways, told):
+    """What has a family left is used by it; without any it is down, as it would be at a start."""
+    routers = {"four": [lab.wan3.gateway4], "six": [lab.wan3.gateway6], "both": [lab.wan3.gateway4, lab.wan3.gateway6]}[gateways]
+    listed = ", ".join(f'"{router}"' for router in routers)
+    path = config(f'{{ uplinks = {{ "wan2", {{ interface = "wan3", name = "routed", gateway = {{ {listed} }} }} }} }}')
+    assert run("check", "--config", path).stderr == ""
+    assert f"warning: uplink routed{told}: {RIGHTS}" in run("check", "--config", path, wrapped_by=POWERLESS).stderr
+
+
 def test_a_port_for_root_alone(lab, tmp_path):
     if open("/proc/sys/net/ipv4/ip_unprivileged_port_start", encoding="ascii").read().strip() == "0":
         pytest.skip("every port is free for all here")

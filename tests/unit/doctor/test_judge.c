@@ -230,7 +230,8 @@ static void two_behind_one_router(void **state)
 /* Twin modems: the router's address and MAC are the same, and so is what this machine has on each. */
 static void twins_are_two_lines(void **state)
 {
-    const struct addr own = sights[0].four.source;
+    const struct addr own = sights[0].four.source, other = sights[1].four.source,
+                      other6 = sights[1].six.source;
     (void)state;
     for (int i = 0; i < 2; i++) {
         sights[i].four.router = ip("192.168.8.1");
@@ -243,6 +244,14 @@ static void twins_are_two_lines(void **state)
     sights[1].four.source = own; /* the same address */
     judge_pair(&d, &sights[0], &sights[1]);
     assert_int_equal(d.n_findings, 0);
+    sights[1].four.source = other;
+    sights[1].six.source = sights[0].six.source;
+    judge_pair(&d, &sights[0], &sights[1]);
+    assert_int_equal(d.n_findings, 0);
+    sights[1].six.source = other6;
+    judge_pair(&d, &sights[0], &sights[1]);
+    assert_string_equal(only()->id, "same-router");
+    d.n_findings = 0;
     sights[1].four.source = ip("10.0.1.9"); /* the same MAC */
     (void)snprintf(sights[0].mac, sizeof sights[0].mac, "02:00:00:00:00:09");
     (void)snprintf(sights[1].mac, sizeof sights[1].mac, "02:00:00:00:00:09");
@@ -257,6 +266,11 @@ static void twins_are_two_lines(void **state)
     judge_pair(&d, &sights[0], &sights[1]);
     assert_int_equal(d.n_findings, 0);
     (void)snprintf(sights[1].seen, sizeof sights[1].seen, "198.51.100.1");
+    judge_pair(&d, &sights[0], &sights[1]);
+    assert_string_equal(only()->id, "same-router");
+    d.n_findings = 0;
+    for (int i = 0; i < 2; i++) /* each as itself, which one router passes on for both */
+        (void)addr_format_ip(&sights[i].four.source, sights[i].seen);
     judge_pair(&d, &sights[0], &sights[1]);
     assert_string_equal(only()->id, "same-router");
 }

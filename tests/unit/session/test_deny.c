@@ -152,6 +152,9 @@ static void a_rule_may_be_for_some(void **state)
     assert_false(denied(&d, "192.168.2.7:1", "ann", "203.0.113.1:80"));
     assert_false(denied(&d, "192.168.2.7:1", NULL, "203.0.113.1:80"));
     assert_false(denied(&d, "192.168.3.7:1", "tom", "203.0.113.1:80")); /* both must fit */
+    /* What is for others does not keep the rules behind it from being read. */
+    assert_int_equal(deny_add_place(&d, slice_str("198.51.100.0/24:465")), 0);
+    assert_true(denied(&d, "192.168.3.7:1", "ann", "198.51.100.1:465"));
     deny_done(&d);
 }
 
