@@ -36,34 +36,52 @@ static bool has_room(const struct tcp_info *info, socklen_t len)
     return told && info->tcpi_snd_wnd >= info->tcpi_snd_mss;
 }
 
-static bool is_dead(const struct tcp_info *info, socklen_t len, double timeout_s)
+static bool is_dead(const struct ack_sample *s, double timeout_s)
 {
-    if (info->tcpi_unacked > 0 && info->tcpi_retransmits >= IN_VAIN && has_room(info, len))
+    if (s->under_way && s->repeats >= IN_VAIN && s->has_room)
         return true;
-    return (info->tcpi_retransmits >= IN_VAIN || info->tcpi_probes >= IN_VAIN) &&
-           info->tcpi_last_ack_recv >= timeout_s * 1e3;
+    return (s->repeats >= IN_VAIN || s->probes >= IN_VAIN) && s->silent_ms >= timeout_s * 1e3;
 }
 
-bool ack_wait_look(struct ack_wait *w, int fd, double timeout_s)
+bool ack_wait_judge(struct ack_wait *w, const struct ack_sample *s, double timeout_s)
 {
-    struct tcp_info info;
-    socklen_t len;
+    uint32_t now_ms = s->now_ms | 1; /* 0 says that nothing waits */
 
-    if (timeout_s <= 0 || queued(fd) <= 0 || (len = read_info(fd, &info)) == 0) {
+    if (timeout_s <= 0 || !s->waits) {
         *w = (struct ack_wait){.since_ms = 0};
         return false;
     }
-    uint32_t now_ms = (uint32_t)(uint64_t)(clock_now_s() * 1e3) | 1, acked = (uint32_t)info.tcpi_bytes_acked;
-    if (w->since_ms == 0 || acked != w->acked) {
-        *w = (struct ack_wait){.since_ms = now_ms, .acked = acked};
+    if (w->since_ms == 0 || s->acked != w->acked) {
+        *w = (struct ack_wait){.since_ms = now_ms, .acked = s->acked};
         return false;
     }
     if (now_ms - w->since_ms < timeout_s * 1e3)
         return false;
-    if (is_dead(&info, len, timeout_s))
+    if (is_dead(s, timeout_s))
         return true;
     w->since_ms = now_ms; /* what counts is the time with room */
     return false;
+}
+
+bool ack_wait_look(struct ack_wait *w, int fd, double timeout_s)
+{
+    struct ack_sample s = {.waits = timeout_s > 0 && queued(fd) > 0};
+    struct tcp_info info;
+    socklen_t len = s.waits ? read_info(fd, &info) : 0;
+
+    s.waits = len > 0;
+    if (s.waits)
+        s = (struct ack_sample){
+            .now_ms = (uint32_t)(uint64_t)(clock_now_s() * 1e3),
+            .acked = (uint32_t)info.tcpi_bytes_acked,
+            .silent_ms = info.tcpi_last_ack_recv,
+            .repeats = info.tcpi_retransmits,
+            .probes = info.tcpi_probes,
+            .waits = true,
+            .under_way = info.tcpi_unacked > 0,
+            .has_room = has_room(&info, len),
+        };
+    return ack_wait_judge(w, &s, timeout_s);
 }
 
 bool ack_wait_in_vain(int fd)

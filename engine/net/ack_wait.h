@@ -20,10 +20,25 @@ struct ack_wait {
     uint32_t acked;    /* octets so far, likewise */
 };
 
+/** What the kernel tells of a connection at one moment. */
+struct ack_sample {
+    uint32_t now_ms;    /* of a clock that wraps */
+    uint32_t acked;     /* octets so far, likewise */
+    uint32_t silent_ms; /* since the peer's last acknowledgement, of whatever */
+    uint8_t repeats;    /* of the oldest data that is under way, in vain so far */
+    uint8_t probes;     /* of a closed window, unanswered so far */
+    bool waits;         /* data is queued, sent or not */
+    bool under_way;     /* some of it was sent and is not acknowledged */
+    bool has_room;      /* the peer takes a whole segment; false where the kernel does not tell */
+};
+
+/** Judge one sample by those before. @param timeout_s  0: never dead @return whether the peer is dead */
+bool ack_wait_judge(struct ack_wait *w, const struct ack_sample *s, double timeout_s);
+
 /** How often to look, so that it is found out late by a quarter of the time at most. */
 #define ACK_WAIT_LOOKS 4
 
-/** Look. @param timeout_s  0: never dead @return whether the peer is dead */
+/** Take a sample and judge it. */
 bool ack_wait_look(struct ack_wait *w, int fd, double timeout_s);
 
 /** Whether something waits to be acknowledged, as of the last look. */

@@ -248,7 +248,7 @@ static bool look_at_acks(struct session *s)
     struct exchange *x = s->exchange;
     double ack_s = s->proxy->settings.ack_timeout_s;
 
-    if (ack_wait_look(&x->client_wait, s->fd, ack_s)) {
+    if (ack_wait_look(&s->client_wait, s->fd, ack_s)) {
         session_reset_on_close(s);
         session_close(s, "unacknowledged");
         return false;

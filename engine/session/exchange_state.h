@@ -37,7 +37,7 @@ struct exchange {
     bool answered;    /* an octet of the response has come */
     bool head_done, response_done;
     double last_activity_s;
-    struct ack_wait upstream_wait, client_wait;
+    struct ack_wait upstream_wait;
 };
 
 /* exchange_upstream.c */

@@ -59,9 +59,11 @@ struct session {
             struct wheel_entry deadline; /* of the present state */
             double admit_by_s;           /* monotonic */
             double slowed_s;             /* for which it is SESSION_SLOWED */
-            struct buf in;               /* from the client, not yet understood */
-            struct buf out;              /* to the client, not yet accepted */
-            struct buf early;            /* from upstream, and counted, to go before the tunnel (after 101) */
+            double taken_s;              /* when the client last took of an answer that is complete */
+            struct ack_wait client_wait;
+            struct buf in;    /* from the client, not yet understood */
+            struct buf out;   /* to the client, not yet accepted */
+            struct buf early; /* from upstream, and counted, to go before the tunnel (after 101) */
         };
         struct tunnel tunnel;
     };

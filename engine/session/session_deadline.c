@@ -11,20 +11,33 @@ static const double KEEP_ALIVE_S = 75;
 /* How long a client may take to answer our FIN with its own: one that reads at all takes milliseconds. */
 static const double ENDING_S = 5;
 
+static double least(double a, double b)
+{
+    return a < b ? a : b;
+}
+
+/* Whether the client has yet to take the end of an answer: nothing but that is waited for. */
+static bool is_owed(const struct session *s)
+{
+    return s->out.len > 0 && (s->state == SESSION_READING || s->state == SESSION_ENDING);
+}
+
+/* A slow client has the time of an idle one; one that has vanished shows earlier. */
+static double owed_deadline(const struct session *s)
+{
+    const struct proxy_settings *set = &s->proxy->settings;
+    double left = s->taken_s + set->idle_timeout_s - clock_coarse_s();
+
+    return set->ack_timeout_s > 0 ? least(left, set->ack_timeout_s / ACK_WAIT_LOOKS) : left;
+}
+
 static double reading_deadline(const struct session *s)
 {
     const struct proxy_settings *set = &s->proxy->settings;
 
-    if (s->out.len > 0) /* of the response before */
-        return set->idle_timeout_s;
     if (s->front == FRONT_HTTP && s->in.len == 0) /* at rest between requests */
         return KEEP_ALIVE_S < set->idle_timeout_s ? KEEP_ALIVE_S : set->idle_timeout_s;
     return set->handshake_timeout_s;
-}
-
-static double least(double a, double b)
-{
-    return a < b ? a : b;
 }
 
 /* Of a client that has not been let through yet. The end gets its few seconds in any case: so the last answer
@@ -42,6 +55,8 @@ static double deadline_of(const struct session *s)
 {
     const struct proxy_settings *set = &s->proxy->settings;
 
+    if (is_owed(s))
+        return owed_deadline(s);
     switch (s->state) {
     case SESSION_READING:
         return reading_deadline(s);
@@ -52,7 +67,7 @@ static double deadline_of(const struct session *s)
     case SESSION_EXCHANGE:
         return exchange_look_after(s);
     case SESSION_ENDING:
-        return s->out.len > 0 ? set->idle_timeout_s : ENDING_S;
+        return ENDING_S;
     case SESSION_CONNECTING: /* the search has deadlines of its own */
     case SESSION_TUNNEL:     /* so has the relay */
     case SESSION_CLOSED:
@@ -64,8 +79,10 @@ static double deadline_of(const struct session *s)
 void session_rearm(struct session *s)
 {
     bool stranger = !s->admitted && s->state != SESSION_CLOSED;
-    double after = stranger ? stranger_deadline(s) : deadline_of(s);
 
+    if (is_owed(s))
+        s->taken_s = clock_coarse_s();
+    double after = stranger ? stranger_deadline(s) : deadline_of(s);
     if (after > 0 || stranger)
         wheel_set(&s->proxy->deadlines, &s->deadline, after);
     else
@@ -78,6 +95,16 @@ void session_slow_down(struct session *s, double for_s)
     session_enter(s, SESSION_SLOWED);
 }
 
+static void owed_deadline_came(struct session *s)
+{
+    if (ack_wait_look(&s->client_wait, s->fd, s->proxy->settings.ack_timeout_s))
+        return session_close(s, "unacknowledged");
+    double after = owed_deadline(s);
+    if (after <= 0 || !s->admitted)
+        return session_close(s, "idle");
+    wheel_set(&s->proxy->deadlines, &s->deadline, after);
+}
+
 void session_deadline_came(struct wheel *w, struct wheel_entry *e)
 {
     struct session *s = container_of(e, struct session, deadline);
@@ -87,7 +114,9 @@ void session_deadline_came(struct wheel *w, struct wheel_entry *e)
         return exchange_deadline(s);
     if (s->state == SESSION_SLOWED)
         return s->front == FRONT_HTTP ? http_hold_over(s) : socks_hold_over(s);
-    if (s->state != SESSION_READING || s->out.len > 0)
+    if (is_owed(s))
+        return owed_deadline_came(s);
+    if (s->state != SESSION_READING)
         return session_close(s, "idle");
     if (s->front == FRONT_HTTP && s->in.len == 0)
         return session_close(s, "idle");

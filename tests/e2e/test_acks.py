@@ -2,6 +2,7 @@
 
 STEERWAY_PAUSE says how long the readers pause, in seconds; ./dev soak has them pause for ten minutes, by the default timeout."""
 
+import contextlib
 import os
 import socket
 import threading
@@ -19,6 +20,7 @@ PAUSE_S = float(os.environ.get("STEERWAY_PAUSE", "0"))
 # Scaled down the reader still pauses for six times as long as acknowledgements are waited for.
 TIMES = ("--ack-timeout", "1") if PAUSE_S == 0 else ()
 MUCH = 8 << 20  # more than kernels and proxy hold
+OWED = range(34_000, 64_000, 3_000)  # more than the kernel takes for a client that reads nothing, less than one read
 FOUND_S, GIVEN_UP_S = 60, 20  # --ack-timeout is 100 s by default
 
 
@@ -89,6 +91,39 @@ def test_a_client_that_vanished_is_found_by_what_is_sent_to_it(start, lab, origi
     (line,) = proxy.connections(1)
     assert line["outcome"] == "unacknowledged"
     assert proxy.ask("uplinks")["uplinks"][0]["failures"] == 0, "it was not the line"
+
+
+@pytest.mark.parametrize("keep", ["keep-alive", "close"])
+@pytest.mark.parametrize("vanishes", [True, False], ids=["vanishes", "pauses"])
+def test_a_client_that_is_owed_the_end_of_an_answer(start, lab, origin, keep, vanishes):
+    """The answer is complete, and part of it waits in the proxy: one that vanishes is found, and one that pauses gets it.
+
+    That part depends on how the proxy's reads fall, so there are several sizes.
+    """
+
+    def serve(s):
+        n = int(read_head(s).split()[1].rpartition(b"/")[2])
+        s.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"%x\r\n%s\r\n0\r\n\r\n" % (n, b"y" * n))
+        s.recv(1)
+
+    server = origin(serve)
+    proxy = start(*TIMES, "--host", LAN_HOME, "wan1")
+    with contextlib.ExitStack() as stack:
+        clients = [(n, stack.enter_context(lab.lan.connect(*proxy.address, timeout=PAUSE_S + 60, receive_buffer=4096))) for n in OWED]
+        for n, s in clients:
+            s.sendall(f"GET {server.url}/{n} HTTP/1.1\r\nHost: {server.hostport}\r\nConnection: {keep}\r\n\r\n".encode())
+            assert s.recv(4) == b"HTTP"
+        if not vanishes:
+            pause()
+            for n, s in clients:
+                got = b""
+                while b"0\r\n\r\n" not in got[-64:]:
+                    got += s.recv(65536)
+                assert got.partition(b"\r\n\r\n")[2].count(b"y") == n
+            return
+        lab.lan.nft("table inet gone {\nchain f { type filter hook input priority 0; drop; }\n}")
+        stack.callback(lab.lan.run, "nft", "delete", "table", "inet", "gone")
+        wait_for(lambda: proxy.open_connections() == 0, "nobody waits for them", FOUND_S if PAUSE_S == 0 else 300)
 
 
 @pytest.mark.parametrize("body", [b"", b"x" * 100_000], ids=["head", "body"])

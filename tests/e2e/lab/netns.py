@@ -66,9 +66,14 @@ class Netns:
             family = socket.AF_INET6 if ":" in address else socket.AF_INET
             return socket.create_server((address, port), family=family, backlog=backlog)
 
-    def connect(self, address, port, timeout=WAIT_S):
+    def connect(self, address, port, timeout=WAIT_S, receive_buffer=None):
         with self.within():
-            return socket.create_connection((address, port), timeout=timeout)
+            s = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+        s.settimeout(timeout)
+        if receive_buffer:  # counts for the window from the first packet on
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        s.connect((address, port))
+        return s
 
     def datagrams(self, address, port):
         with self.within():
