@@ -143,8 +143,11 @@ static int set_number(const struct reading *r, const json_t *value, char *err)
 {
     char text[KEY_MAX];
 
-    if (!json_is_number(value))
-        return config_refuse(err, "expected a number");
+    if (!json_is_number(value)) {
+        int rc = config_refuse(err, "expected a number");
+        config_hint_quotes(value, err);
+        return rc;
+    }
     return set_text(r, as_text(value, text), err);
 }
 

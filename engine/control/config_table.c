@@ -12,6 +12,20 @@ const char *config_text(const json_t *value)
     return json_string_value(value);
 }
 
+void config_hint_quotes(const json_t *value, char *err)
+{
+    static const char *const expectations[] = {"expected a number", "expected a whole number",
+                                               "expected a day"};
+    const char *text = config_text(value);
+    size_t len = strlen(err);
+    bool expected = false;
+
+    for (size_t i = 0; i < ARRAY_LEN(expectations); i++)
+        expected = expected || strncmp(err, expectations[i], strlen(expectations[i])) == 0;
+    if (expected && text && *text && text[strspn(text, "0123456789.-")] == '\0')
+        (void)snprintf(err + len, CONFIG_ERROR_MAX - len, "; write a number without quotes");
+}
+
 static const char *key_at(const char *const *keys, size_t stride, size_t i)
 {
     return *(const char *const *)(const void *)((const char *)keys + i * stride);

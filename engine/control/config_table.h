@@ -9,6 +9,10 @@
 /** The text of a JSON string, or NULL for anything else and for a text with a NUL within. */
 const char *config_text(const json_t *value);
 
+/** Add "; write a number without quotes" to an error that expected a number, where the value is a text of
+ * one. */
+void config_hint_quotes(const json_t *value, char *err);
+
 /** Where a key stands in an array of structs with a member `key`, or a negative errno with "unknown key; …"
  * in err (CONFIG_ERROR_MAX). */
 #define CONFIG_KEY_FIND(fields, name, err)                                                                   \

@@ -103,7 +103,7 @@ static int set_weight(struct uplink_spec *spec, const json_t *value, char *err)
     double weight = json_number_value(value);
 
     if (!json_is_number(value) || !(weight > 0 && weight <= WEIGHT_MAX))
-        return config_refuse(err, "expected a number above 0 and at most %g", WEIGHT_MAX);
+        return config_refuse(err, "expected a number above 0 and at most %.0f", WEIGHT_MAX);
     spec->weight = weight;
     return 0;
 }
@@ -363,8 +363,10 @@ static int parse_table(struct uplink_spec *spec, const json_t *table, const char
         int i = CONFIG_KEY_FIND(fields, key, err);
         *ret_key = key;
         int r = i < 0 ? i : fields[i].set(spec, value, err);
-        if (r < 0)
+        if (r < 0) {
+            config_hint_quotes(value, err);
             return r;
+        }
     }
     *ret_key = "";
     bool interface = json_object_get(table, "interface"), address = json_object_get(table, "address"),
@@ -407,8 +409,10 @@ int config_uplinks_add(struct config *c, const json_t *list, char *err)
     const json_t *item;
     size_t i;
 
+    /* As { os.getenv "LINE" } is where the variable is not set: it must not mean every link. */
     if (json_is_object(list) && json_object_size(list) == 0)
-        return 0; /* an empty table: those that this machine has */
+        return config_refuse(err,
+                             "uplinks: the list is empty; leave uplinks out for all that this machine has");
     if (!json_is_array(list))
         return config_refuse(err,
                              "uplinks: expected a list such as { \"eth0@2\", { interface = \"wwan0\" } }");

@@ -22,6 +22,9 @@ void judge_large_lost(struct diagnosis *d, const struct sight *s);
 /** Whether two uplinks are the same line, or get into each other's way. */
 void judge_pair(struct diagnosis *d, const struct sight *a, const struct sight *b);
 
+/** The policy was refused, for the reason that start would tell. */
+void judge_policy(struct diagnosis *d, const char *why);
+
 /** Where it would listen, and what it may do. */
 void judge_machine(struct diagnosis *d, const struct sight_self *self, const struct config *c,
                    const struct machine *m);

@@ -93,6 +93,13 @@ void judge_mark(struct diagnosis *d, const struct sight_self *self, const struct
     diagnosis_undo(f, "setcap -r %s", self->program);
 }
 
+void judge_policy(struct diagnosis *d, const char *why)
+{
+    diagnosis_why(
+        diagnosis_find(d, SEVERITY_ERROR, "policy-refused", "", "the policy is refused: %.280s", why),
+        "Steerway does not start with it. steerway check tries it as often as you like.");
+}
+
 void judge_machine(struct diagnosis *d, const struct sight_self *self, const struct config *c,
                    const struct machine *m)
 {

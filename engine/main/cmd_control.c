@@ -193,7 +193,7 @@ static void show_uplinks(const json_t *a)
     size_t i;
 
     (void)printf(
-        "%-*s  STATE    WEIGHT  TIER   LIVE   BUSY    TOTAL  FAILED      SENT  RECEIVED  Mbit/s DOWN/UP%s"
+        "%-*s  STATE     WEIGHT  TIER   LIVE   BUSY    TOTAL  FAILED      SENT  RECEIVED  Mbit/s DOWN/UP%s"
         "  ADDRESS\n",
         width, "UPLINK", quotas ? "  QUOTA LEFT" : "");
     json_array_foreach(list, i, u)
@@ -202,7 +202,7 @@ static void show_uplinks(const json_t *a)
         const char *v4 = text_of(u, "ipv4"), *v6 = text_of(u, "ipv6");
         bool has_quota = json_is_number(json_object_get(u, "quota_left"));
         int pad = width - command_print(text_of(u, "name"));
-        (void)printf("%*s  %-7s  %6g  %4g  %5.0f  %5.0f  %7.0f  %6.0f  %8s  %8s  %14s", pad, "",
+        (void)printf("%*s  %-8s  %6g  %4g  %5.0f  %5.0f  %7.0f  %6.0f  %8s  %8s  %14s", pad, "",
                      text_of(u, "state"), number_of(u, "weight"), number_of(u, "tier"),
                      number_of(u, "active"), number_of(u, "busy"), number_of(u, "total"),
                      number_of(u, "failures"), octets(number_of(u, "tx_bytes"), sent),

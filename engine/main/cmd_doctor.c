@@ -116,6 +116,22 @@ static int print(const struct cli *cli, const struct visit *v)
     return would_start(v) ? COMMAND_OK : COMMAND_FAILED;
 }
 
+/* What start would do with it. */
+static int try_policy(struct visit *v, char *err)
+{
+    struct policy *policy = NULL;
+    struct paths paths;
+    int r = paths_find(&paths, v->config.data_dir, err);
+
+    if (r < 0)
+        return r;
+    if (v->uplinks.n > 0 && command_load_policy(&v->config, &paths, &v->uplinks, &policy, err) < 0)
+        judge_policy(&v->report, err);
+    policy_free(policy);
+    paths_done(&paths);
+    return 0;
+}
+
 static int examine(const struct cli *cli, struct visit *v)
 {
     char err[CONFIG_ERROR_MAX];
@@ -123,8 +139,13 @@ static int examine(const struct cli *cli, struct visit *v)
     struct ev_loop *loop = r == 0 ? ev_loop_new(0) : NULL;
 
     v->gateways.fd = -1;
-    if (r < 0)
+    if (r == 0)
+        r = try_policy(v, err);
+    if (r < 0) {
+        if (loop)
+            ev_loop_destroy(loop);
         return command_error(COMMAND_FAILED, "%s", err);
+    }
     if (!loop)
         return command_error(COMMAND_FAILED, "the event loop does not start");
     r = try_all(v, loop);

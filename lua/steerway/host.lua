@@ -273,11 +273,12 @@ end
 ---@param o steerway.LoadOptions
 ---@return table
 function host.load_config(o)
-  local chunk, _, env = open_file(o, true)
+  local chunk, text, env = open_file(o, true)
   env.os.getenv = os.getenv
   local config = chunk()
   if type(config) ~= "table" then
-    error(("%s: expected the file to return a table, got %s"):format(o.file, type(config)), 0)
+    error(("%s: expected the file to return a table, got %s%s")
+      :format(o.file, type(config), hint_for_nothing(config, env, text)), 0)
   end
   return config
 end

@@ -104,6 +104,28 @@ ffi.metatype(types.writable_uplink, { __index = no_number, __newindex = no_numbe
 
 local World, Policy = {}, {}
 World.__index, Policy.__index = World, Policy
+-- A hook is no method, though it reads like one.
+setmetatable(Policy, {
+  __index = function(_, key)
+    if HOOKS[key] then
+      fail(2, "policy:%s: expected policy:hook(\"%s\", conn, uplink, facts)", key, key)
+    end
+    return nil
+  end,
+})
+
+-- Called with a dot, a method takes its first argument for itself.
+local function check_self(self, class, call)
+  if getmetatable(self) ~= class then
+    fail(3, "%s: call it with a colon, %s(…)", call:gsub(":", "."), call)
+  end
+end
+
+local function check_count(what, n)
+  if type(n) ~= "number" or not (n >= 1 and n < math.huge) then
+    fail(3, "%s: expected a number of picks, from 1, got %s", what, tostring(n))
+  end
+end
 
 ---@class steerway.TestUplink  any field of an uplink: { name = "fibre", weight = 7, tags = { "metered" }, rx_capacity = 1e6 }
 
@@ -112,6 +134,9 @@ World.__index, Policy.__index = World, Policy
 ---@param o? { now?: number, time?: number }  the clocks to begin with: monotonic, and seconds since 1970
 function testing.world(uplinks, o)
   check_fields("testing.world", o, { now = "number", time = "number" }, 2)
+  if type(uplinks) ~= "table" then
+    fail(2, "testing.world: expected a list of uplinks such as { { name = \"fibre\" } }, got %s", type(uplinks))
+  end
   o = o or {}
   types.bind(nil)
   local frame, conn, stats = types.bound()
@@ -137,6 +162,9 @@ end
 ---@param spec steerway.TestUplink
 ---@return steerway.Uplink
 function World:add(spec)
+  if type(spec) ~= "table" then
+    fail(3, "expected uplinks as tables such as { name = \"fibre\" }, got a %s", type(spec))
+  end
   local id = #self.uplinks + 1
   local view = types.writable_uplink { weight = 1, tier = 1, id = id, up = true, ipv4 = true, quota_left = math.huge }
   for key, value in pairs(spec) do
@@ -160,12 +188,23 @@ end
 ---@return table view              its numbers, to be set: world:named("lte").active = 3
 ---@return steerway.Uplink uplink  as policies see it
 function World:named(name)
+  check_self(self, World, "world:named")
+  local view, uplink = self:find(name, 2) -- a tail call would hide the line at fault
+  return view, uplink
+end
+
+-- level: whose line is at fault, for the caller of this function.
+function World:find(name, level)
+  local names = {}
   for id, u in ipairs(self.uplinks) do
     if u.name == name then
       return self.views[id], u
     end
+    names[id] = u.name
   end
-  error("there is no uplink " .. name, 2)
+  local close = nearest.of(name, names)
+  fail(level + 1, "there is no uplink %s%s (there are: %s)", tostring(name), close and ("; did you mean %s?"):format(close) or "",
+    table.concat(names, ", "))
 end
 
 -- Put a connection into the frame, as the engine does before a call.
@@ -201,6 +240,7 @@ end
 ---Let so many seconds pass, by both clocks; timers are called when they are due.
 ---@param seconds number
 function World:pass(seconds)
+  check_self(self, World, "world:pass")
   if type(seconds) ~= "number" or not (seconds >= 0 and seconds < math.huge) then
     fail(2, "pass: expected seconds, from 0, got %s", tostring(seconds))
   end
@@ -225,6 +265,7 @@ end
 ---@param source string  a path that ends in .lua, or the policy's text
 ---@param o? steerway.TestLoadOptions
 function World:load(source, o)
+  check_self(self, World, "world:load")
   check_fields("load", o, LOAD_OPTIONS, 2)
   o = o or {}
   local policy = setmetatable({ world = self, said = {}, options = o }, Policy)
@@ -285,11 +326,11 @@ function Policy:reload(source)
 end
 
 -- Ids of the candidates: those named, those numbered, or all that are up.
-function Policy:candidates(who)
+function Policy:candidates(who, level)
   local ids = {}
   if who then
     for i, each in ipairs(who) do
-      ids[i] = type(each) == "string" and select(2, self.world:named(each)).id or each
+      ids[i] = type(each) == "string" and select(2, self.world:find(each, (level or 2) + 1)).id or each
     end
     return ids
   end
@@ -326,8 +367,11 @@ end
 ---@param who? (string|integer)[]  the candidates; all that are up if nil
 ---@return steerway.TestAnswer
 function Policy:pick(conn, who)
-  local frame, ids = self.world.frame, self:candidates(who)
-  assert(#ids > 0, "there is no candidate, and pick is never asked without")
+  check_self(self, Policy, "policy:pick")
+  local frame, ids = self.world.frame, self:candidates(who, 2)
+  if #ids == 0 then
+    fail(2, "pick: expected one candidate at least: no uplink is up, or the list is empty")
+  end
   self.world:begin(conn, 2)
   local verdict, reason = self:raw_pick(ids)
   local out = { verdict = VERDICTS[verdict], reason = reason, timeout = frame.timeout_s, hedge = frame.hedge_s, names = {},
@@ -344,6 +388,8 @@ end
 
 ---The names of the choices of that many picks: "a b a".
 function Policy:sequence(n, conn, who)
+  check_self(self, Policy, "policy:sequence")
+  check_count("sequence", n)
   local names = {}
   for i = 1, n do
     names[i] = self:pick(conn, who).uplink
@@ -354,6 +400,8 @@ end
 ---How often each uplink was chosen in that many picks.
 ---@return table<string, integer>
 function Policy:tally(n, conn, who)
+  check_self(self, Policy, "policy:tally")
+  check_count("tally", n)
   local count = {}
   for _, u in ipairs(self.world.uplinks) do
     count[u.name] = 0
@@ -371,6 +419,7 @@ end
 ---@param uplink string|integer  its name or number
 ---@param facts? table  connect_s; error; tx, rx, duration, first_byte, reason; what: those of this hook
 function Policy:hook(name, conn, uplink, facts)
+  check_self(self, Policy, "policy:hook")
   if not HOOKS[name] then
     fail(2, "%s (known: %s)", nearest.complaint("a policy", name, names_of(HOOKS)):gsub("field", "hook"),
       table.concat(names_of(HOOKS), ", "))
@@ -384,7 +433,7 @@ function Policy:hook(name, conn, uplink, facts)
   end
   local frame = self.world.frame
   self.world:begin(conn, 2)
-  frame.uplink = self:candidates({ uplink })[1]
+  frame.uplink = self:candidates({ uplink }, 2)[1]
   frame.connect_s = facts.connect_s or 0
   frame.word = facts.error or facts.reason or facts.what or ""
   frame.stats.tx, frame.stats.rx, frame.stats.duration = facts.tx or 0, facts.rx or 0, facts.duration or 0

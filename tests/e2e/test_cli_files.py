@@ -236,7 +236,7 @@ def test_keys_are_the_options_that_the_manual_says(config):
     "text, said",
     [
         ("return { prot = 1 }", "prot: unknown key; did you mean port?"),
-        ("return { port = '1' }", "port: expected a number"),
+        ("return { port = '1' }", "port: expected a number; write a number without quotes"),
         ("return { port = 70000 }", "port: 70000 is not a port (1 to 65535, 0 for a free one)"),
         ("return { auth = 'SECRET' }", "auth: expected USER:PASS, the user 1 to 255 octets without ':', the password 255 at most"),
         ("return { uplinks = { 'eth0', { interface = 'eth1', weigth = 1 } } }",

@@ -177,6 +177,19 @@ def test_a_file_that_is_not_a_policy(tmp_path, content, told):
     assert refused(1, "check", "--policy", mine, "wan1") == f"{mine}{told}"
 
 
+def test_the_doctor_tells_of_a_policy_that_start_would_refuse(lab, tmp_path):
+    mine = tmp_path / "mine.lua"
+    words = ["doctor", "--json", "--public-address", "none", "--check", "none", "--policy", mine, "wan1"]
+    mine.write_text("return {\n name = 'x',\n new = 5 }")
+    r = run(*words)
+    (finding,) = json.loads(r.stdout)["findings"]
+    assert (r.returncode, finding.get("uplink"), finding["id"]) == (1, None, "policy-refused")
+    assert finding["what"].endswith("mine.lua:3: new: expected a function(ctx), got number")
+    mine.write_text("return { name = 'x', new = function() return { pick = function() end } end }")
+    r = run(*words)
+    assert (r.returncode, json.loads(r.stdout)["findings"]) == (0, [])
+
+
 @pytest.mark.parametrize("head", [b"\xef\xbb\xbf", b"#!/usr/bin/env lua\n"])
 def test_files_as_editors_leave_them_are_policies(tmp_path, head):
     mine = tmp_path / "mine.lua"
@@ -349,7 +362,9 @@ def test_status_tells_the_last_reload_that_was_refused(lab, start, tmp_path):
 
 # --- how long a client waits ---
 
-LIMIT_S, LATE_S = 3, 5  # LATE_S is for a busy machine; with its three attempts apart a client would wait for nine seconds
+# So late an answer may come on a busy machine. Each limit is such that what is not bounded takes more than both together: an
+# attempt for each uplink takes LONG_S, an unanswered name 7 s.
+LATE_S, LONG_S, SHORT_S = 5, 4, 1
 PATIENT = """return { name = "patient", new = function()
   return { pick = function(_, uplinks) return uplinks, "in order", { timeout = 60, hedge = false } end }
 end }
@@ -369,55 +384,53 @@ def mute(s):
         pass
 
 
-@pytest.mark.parametrize("policy", ["round_robin", "patient.lua"])
-def test_all_attempts_together_are_bounded(lab, start, tmp_path, policy):
+@pytest.mark.parametrize("policy, limit, attempts", [("round_robin", LONG_S, 3), ("patient.lua", SHORT_S, 1)])
+def test_all_attempts_together_are_bounded(lab, start, tmp_path, policy, limit, attempts):
     (tmp_path / "patient.lua").write_text(PATIENT)
-    proxy = start("--policy", tmp_path / policy if "." in policy else policy, "--hedge", "0", "--dial-timeout", LIMIT_S,
+    proxy = start("--policy", tmp_path / policy if "." in policy else policy, "--hedge", "0", "--dial-timeout", limit,
                   "wan1", "wan2", "wan3")
     for uplink in lab.uplinks:
         uplink.swallow()
     code, s = waited(proxy, WEB4)
-    assert code == 6 and LIMIT_S - 0.2 < s < LIMIT_S + LATE_S
-    assert proxy.connections(1)[0].get("attempts", 1) == (1 if "." in policy else 3)
+    assert code == 6 and limit - 0.2 < s < limit + LATE_S
+    assert proxy.connections(1)[0].get("attempts", 1) == attempts
 
 
 def test_names_are_within_the_bound(lab, names, start):
     names.zone["silent.test"] = SILENCE
-    proxy = start("--policy", "round_robin", "--hedge", "0", "--dial-timeout", LIMIT_S, "wan1", "wan2", "wan3")
+    proxy = start("--policy", "round_robin", "--hedge", "0", "--dial-timeout", SHORT_S, "wan1", "wan2", "wan3")
     code, s = waited(proxy, "silent.test")
-    assert code != 0 and s < LIMIT_S + LATE_S
+    assert code != 0 and s < SHORT_S + LATE_S
 
 
 def test_a_line_whose_servers_are_silent_leaves_time_for_another(lab, web, start):
-    proxy = start("--policy", "round_robin", "--hedge", "0", "--dial-timeout", 4, "wan1", "wan2")
+    proxy = start("--policy", "round_robin", "--hedge", "0", "--dial-timeout", 8, "wan1", "wan2")
     lab.wan1.swallow_questions()
     lab.wan1.broken = True
-    code, s = waited(proxy, "web4.test")
-    assert code == 0 and s < 4 + LATE_S
+    assert waited(proxy, "web4.test")[0] == 0
     assert proxy.tell("uplinks")
 
 
 @pytest.mark.parametrize("scheme", ["socks5", "http", "socks4a"])
 def test_the_dialogue_with_an_upstream_is_within_the_bound(lab, origin, start, scheme):
-    first, second = origin(mute), origin(mute)
-    proxy = start("--policy", "round_robin", "--hedge", "0", "--dial-timeout", LIMIT_S,
-                  f"{scheme}://{OPEN4}:{first.port}", f"{scheme}://{OPEN4}:{second.port}")
+    far = [f"{scheme}://{OPEN4}:{origin(mute).port}" for _ in range(3)]
+    proxy = start("--policy", "round_robin", "--hedge", "0", "--dial-timeout", LONG_S, *far)
     code, s = waited(proxy, "web.test")
-    assert code != 0 and LIMIT_S - 0.2 < s < LIMIT_S + LATE_S
-    assert proxy.connections(1)[0]["attempts"] == 2
+    assert code != 0 and LONG_S - 0.2 < s < LONG_S + LATE_S
+    assert proxy.connections(1)[0]["attempts"] == 3
 
 
 def test_an_upstreams_name_is_within_the_bound(lab, names, start):
     names.zone["proxy.test"] = SILENCE
-    proxy = start("--dial-timeout", LIMIT_S, "--hedge", "0", "socks5://proxy.test:1080")
+    proxy = start("--dial-timeout", SHORT_S, "--hedge", "0", "socks5://proxy.test:1080")
     code, s = waited(proxy, "web.test")
-    assert code != 0 and s < LIMIT_S + LATE_S
+    assert code != 0 and s < SHORT_S + LATE_S
 
 
 def test_what_goes_direct_is_within_the_bound(lab, start):
-    proxy = start("--dial-timeout", LIMIT_S, "--bypass", "203.0.113.0/24", "wan1")
+    proxy = start("--dial-timeout", SHORT_S, "--bypass", "203.0.113.0/24", "wan1")
     code, s = waited(proxy, HOLE4)
-    assert code != 0 and s < LIMIT_S + LATE_S
+    assert code != 0 and s < SHORT_S + LATE_S
 
 
 # --- settings that mean nothing ---

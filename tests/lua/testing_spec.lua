@@ -45,7 +45,8 @@ describe("steerway.testing", function()
     assert.equal(3, u.active)
     assert.truthy(kit.fails(function() u.active = 4 end):find "constant")
     assert.truthy(kit.fails(function() return u.nmae end):find "did you mean 'name'")
-    assert.truthy(kit.fails(function() world:named "x" end):find "testing_spec.lua:%d+: there is no uplink x")
+    assert.truthy(kit.fails(function() world:named "x" end):find
+      "^tests/lua/testing_spec.lua:%d+: testing: there is no uplink x %(there are: fibre, lte%)$")
     assert.truthy(kit.fails(testing.world, { { wieght = 1 } }):find
       "wieght = 1: an uplink has no field 'wieght'; did you mean 'weight'%?")
   end)
@@ -66,7 +67,7 @@ describe("steerway.testing", function()
     world:named("fibre").up = false
     assert.equal("lte", policy:pick().uplink)
     world:named("lte").up = false
-    assert.truthy(kit.fails(policy.pick, policy):find "there is no candidate")
+    assert.truthy(kit.fails(policy.pick, policy):find "testing: pick: expected one candidate at least")
   end)
 
   it("counts", function()
@@ -155,6 +156,25 @@ describe("steerway.testing", function()
     assert.equal("weight: expected a number, got string", refusal(new, { { weight = "7" } }))
     assert.equal("tags: expected a table, got string", refusal(new, { { tags = "metered" } }))
     assert.equal("pass: expected seconds, from 0, got -1", refusal(pass, -1))
+    assert.equal("testing.world: expected a list of uplinks such as { { name = \"fibre\" } }, got nil", refusal(new))
+    assert.equal("expected uplinks as tables such as { name = \"fibre\" }, got a string", refusal(new, { "fibre" }))
+    local known = " (there are: fibre, lte)"
+    assert.equal("there is no uplink fibr; did you mean fibre?" .. known, refusal(function() policy:pick({}, { "fibr" }) end))
+    assert.equal("there is no uplink x" .. known, refusal(hook, "closed", nil, "x"))
+    assert.equal("pick: expected one candidate at least: no uplink is up, or the list is empty",
+      refusal(function() policy:pick({}, {}) end))
+    assert.equal("tally: expected a number of picks, from 1, got nil", refusal(function() policy:tally() end))
+    assert.equal("sequence: expected a number of picks, from 1, got 0", refusal(function() policy:sequence(0) end))
+    assert.equal('policy:closed: expected policy:hook("closed", conn, uplink, facts)',
+      refusal(function() policy:closed({}, "fibre") end))
+    for _, name in ipairs { "pick", "tally", "sequence", "hook" } do
+      assert.equal(("policy.%s: call it with a colon, policy:%s(…)"):format(name, name),
+        refusal(function() policy[name] { host = "x.org" } end))
+    end
+    for _, name in ipairs { "load", "named", "pass" } do
+      assert.equal(("world.%s: call it with a colon, world:%s(…)"):format(name, name),
+        refusal(function() world[name] "mine.lua" end))
+    end
     assert.truthy(refusal(function() world:named("lte").actve = 3 end):find "did you mean 'active'?")
   end)
 

@@ -109,6 +109,9 @@ local function compile(text, path, name, env, secret)
       or ": expected Lua text, got binary data")
   elseif not chunk and secret then
     complaint = without_quote(raw_sub(name, 2), complaint)
+    if not raw_find(text, "return", 1, true) then -- JSON, YAML, …
+      complaint = complaint .. "; a config file is Lua, and returns a table: return { uplinks = { … } }"
+    end
   end
   return chunk, complaint
 end

@@ -111,11 +111,14 @@ describe("the sandbox", function()
     end)
 
     it("secret files so that no error quotes them", function()
-      local files = { ["dir/m.lua"] = "x = 'SECRET" }
+      local files = { ["dir/m.lua"] = "return 'SECRET" }
       local env = sandbox.new { dir = "dir", lua_dir = kit.lua_dir, log = print, read = kit.reader(files), secret = true }
-      local _, message = sandbox.compile("x = 'SECRET }", "dir/near / near c.lua", env, true)
+      local _, message = sandbox.compile("return { x = 'SECRET }", "dir/near / near c.lua", env, true)
       assert.equal("dir/near / near c.lua:1: unfinished string", message)
       assert.equal("dir/m.lua:1: unfinished string", kit.fails(env.require, "m"))
+      local hint = "; a config file is Lua, and returns a table: return { uplinks = { … } }"
+      assert.equal("dir/c.json:1: unexpected symbol" .. hint,
+        select(2, sandbox.compile('{ "password": "SECRET" }', "dir/c.json", env, true)))
       assert.equal("load:1: '=' expected", select(2, env.load("SECRET", "SECRET")))
       assert.equal("load:1: '=' expected", select(2, env.loadstring "SECRET"))
       assert.equal(7, env.load("return 7")())

@@ -129,7 +129,7 @@ static void every_option_has_a_key(void **state)
     assert_false(c->http);
     assert_int_equal(c->log_level, LOG_INFO);
     must_load(f, "return {}");
-    must_load(f, "return { uplinks = {}, set = {} }");
+    must_load(f, "return { set = {} }");
     assert_int_equal(c->n_uplinks, 0);
 }
 
@@ -221,7 +221,13 @@ static void what_is_wrong_is_named(void **state)
         {"return { 1 }", "config.lua: expected a table with names as keys"},
         {"return { port = 70000 }", "config.lua: port: 70000 is not a port (1 to 65535, 0 for a free one)"},
         {"return { port = 1.5 }", "config.lua: port: '1.5' is not a port"},
-        {"return { port = '1080' }", "config.lua: port: expected a number"},
+        {"return { port = '1080' }", "config.lua: port: expected a number; write a number without quotes"},
+        {"return { uplinks = {} }",
+         "config.lua: uplinks: the list is empty; leave uplinks out for all that this machine has"},
+        {"return { uplinks = { os.getenv 'NO_SUCH_VARIABLE' } }", "config.lua: uplinks: the list is empty"},
+        {"return { uplinks = { { interface = 'eth0', tier = '2' } } }",
+         "to 1000; write a number without quotes"},
+        {"return { uplinks = { { interface = 'eth0', weight = '7' } } }", "write a number without quotes"},
         {"return { port = { 1 } }", "config.lua: port: expected a number"},
         {"return { http = 1 }", "config.lua: http: expected true or false"},
         {"return { debug = 'yes' }", "config.lua: debug: expected true or false"},
@@ -322,7 +328,7 @@ static void what_is_wrong_is_named(void **state)
         {"return { uplinks = { { interface = 'a', quota_day = 15 } } }",
          "uplinks[1].quota_day: there is no quota"},
         {"return { uplinks = { { interface = 'a', weight = 0 } } }",
-         "uplinks[1].weight: expected a number above 0 and at most 1e+06"},
+         "uplinks[1].weight: expected a number above 0 and at most 1000000"},
         {"return { uplinks = { { interface = 'a', weight = 1000001 } } }",
          "uplinks[1].weight: expected a number"},
         {"return { uplinks = { { interface = 'a', weight = '1' } } }",
