@@ -18,10 +18,12 @@ static const double TTL_S = 10;
 enum stage { WAITS, RUNS, IS_DONE };
 
 struct dns_system_question {
-    struct list node; /* while it waits, or is done */
+    struct list node; /* of those that wait, run, or are done */
     struct dns_system *system;
     enum stage stage;
     bool wanted; /* somebody waits for the answer */
+    const void *asker;
+    unsigned place; /* so many of its asker's were there before it */
     dns_system_done_fn *done;
     void *arg;
     struct dns_answer *answer;
@@ -31,7 +33,7 @@ struct dns_system_question {
 /* Everything is guarded by the lock, but for ready on the loop's side. */
 struct dns_system {
     pthread_mutex_t lock;
-    struct list waiting, done;
+    struct list waiting, running, done; /* those that wait by their place */
     unsigned threads;
     bool open; /* the loop's side is there */
     struct ev_loop *loop;
@@ -75,9 +77,43 @@ static void system_free_locked(struct dns_system *s)
     free(s);
 }
 
+static unsigned count_of(const struct list *questions, const void *asker)
+{
+    unsigned n = 0;
+
+    LIST_EACH(questions, it, tmp) {
+        n += container_of(it, struct dns_system_question, node)->asker == asker;
+    }
+    return n;
+}
+
+/* With the lock. @return the first that may run now; NULL for none */
+static struct dns_system_question *next_question(const struct dns_system *s)
+{
+    LIST_EACH(&s->waiting, it, tmp) {
+        struct dns_system_question *q = container_of(it, struct dns_system_question, node);
+        if (!q->asker || count_of(&s->running, q->asker) < DNS_SYSTEM_THREADS_ASKER)
+            return q;
+    }
+    return NULL;
+}
+
+/* With the lock. So that whoever asks for many names does not hold up others, each first one comes before all
+ * second ones. Those that wait are bounded (dns_turns.h). */
+static void enqueue(struct dns_system *s, struct dns_system_question *q)
+{
+    struct list *before = s->waiting.prev;
+
+    q->place = count_of(&s->running, q->asker) + count_of(&s->waiting, q->asker);
+    while (before != &s->waiting && container_of(before, struct dns_system_question, node)->place > q->place)
+        before = before->prev;
+    list_push_back(before->next, &q->node);
+}
+
 /* With the lock. */
 static void finish(struct dns_system *s, struct dns_system_question *q, struct dns_answer *answer)
 {
+    list_remove(&q->node);
     q->answer = answer;
     q->stage = IS_DONE;
     if (!s->open || !q->wanted)
@@ -91,9 +127,10 @@ static void *run(void *arg)
     struct dns_system *s = arg;
 
     pthread_mutex_lock(&s->lock);
-    while (s->open && s->waiting.next != &s->waiting) {
-        struct dns_system_question *q = container_of(s->waiting.next, struct dns_system_question, node);
+    struct dns_system_question *q;
+    while (s->open && (q = next_question(s))) {
         list_remove(&q->node);
+        list_push_back(&s->running, &q->node);
         q->stage = RUNS;
         pthread_mutex_unlock(&s->lock);
         struct dns_answer *answer = look_up(q->name);
@@ -164,6 +201,7 @@ int dns_system_new(struct dns_system **ret, struct ev_loop *loop)
         return -r;
     }
     list_init(&s->waiting);
+    list_init(&s->running);
     list_init(&s->done);
     s->open = true;
     s->loop = loop;
@@ -193,8 +231,8 @@ void dns_system_free(struct dns_system *s)
         pthread_mutex_unlock(&s->lock);
 }
 
-struct dns_system_question *dns_system_ask(struct dns_system *s, const char *name, dns_system_done_fn *done,
-                                           void *arg)
+struct dns_system_question *dns_system_ask(struct dns_system *s, const char *name, const void *asker,
+                                           dns_system_done_fn *done, void *arg)
 {
     struct dns_system_question *q = calloc(1, sizeof *q);
 
@@ -202,12 +240,13 @@ struct dns_system_question *dns_system_ask(struct dns_system *s, const char *nam
         return NULL;
     q->system = s;
     q->wanted = true;
+    q->asker = asker;
     q->done = done;
     q->arg = arg;
     (void)snprintf(q->name, sizeof q->name, "%s", name);
     pthread_mutex_lock(&s->lock);
-    list_push_back(&s->waiting, &q->node);
-    bool more = s->threads < DNS_SYSTEM_THREADS;
+    enqueue(s, q);
+    bool more = s->threads < DNS_SYSTEM_THREADS && next_question(s);
     if (more && start_thread(s) == 0)
         s->threads++;
     if (s->threads == 0) {

@@ -261,7 +261,7 @@ static bool ask_system(struct resolver_job *job, enum job_stage stage)
 
     if (!r->system || job->stage == JOB_ASKS_FIRST || job->stage == JOB_ASKS_LAST)
         return false;
-    job->system = dns_system_ask(r->system, job->name, on_system, job);
+    job->system = dns_system_ask(r->system, job->name, job->turn.asker, on_system, job);
     if (job->system)
         job->stage = stage;
     return job->system != NULL;

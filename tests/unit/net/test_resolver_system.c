@@ -1,6 +1,8 @@
 /* Names that only the system knows. Its getaddrinfo is the test's own, and stands in front of libc's. */
 #include "net/resolver_room.h"
 
+#include "net/ip.h"
+
 #include <netdb.h>
 #include <pthread.h>
 #include <signal.h>
@@ -10,7 +12,9 @@ static struct {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     int calls, running, most;
-    bool holds; /* until released */
+    char names[64][32]; /* as they were asked for */
+    bool holds;         /* until released, but for so many */
+    int let_go;
     bool signals_blocked;
 } system_side = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
@@ -22,12 +26,14 @@ int getaddrinfo(const char *name, const char *service, const struct addrinfo *hi
     (void)pthread_sigmask(SIG_SETMASK, NULL, &mask);
     pthread_mutex_lock(&system_side.lock);
     system_side.signals_blocked = sigismember(&mask, SIGALRM) && sigismember(&mask, SIGTERM);
-    system_side.calls++;
+    assert_true(system_side.calls < (int)ARRAY_LEN(system_side.names));
+    (void)snprintf(system_side.names[system_side.calls++], sizeof system_side.names[0], "%s", name);
     if (++system_side.running > system_side.most)
         system_side.most = system_side.running;
     pthread_cond_broadcast(&system_side.changed);
-    while (system_side.holds)
+    while (system_side.holds && system_side.let_go == 0)
         pthread_cond_wait(&system_side.changed, &system_side.lock);
+    system_side.let_go -= system_side.holds;
     system_side.running--;
     pthread_cond_broadcast(&system_side.changed);
     pthread_mutex_unlock(&system_side.lock);
@@ -53,22 +59,49 @@ static void hold(bool holds)
 {
     pthread_mutex_lock(&system_side.lock);
     system_side.holds = holds;
+    system_side.let_go = 0;
     pthread_cond_broadcast(&system_side.changed);
     pthread_mutex_unlock(&system_side.lock);
 }
 
-static void await_running(int n)
+/* Until a number that getaddrinfo counts is so large. */
+static void await(const int *number, int n)
 {
     struct timespec until;
     int r = 0;
     (void)clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += (time_t)PATIENCE_S;
     pthread_mutex_lock(&system_side.lock);
-    while (system_side.running != n && r == 0)
+    while (*number != n && r == 0)
         r = pthread_cond_timedwait(&system_side.changed, &system_side.lock, &until);
-    int running = system_side.running;
+    int found = *number;
     pthread_mutex_unlock(&system_side.lock);
-    assert_int_equal(running, n);
+    assert_int_equal(found, n);
+}
+
+static void await_running(int n)
+{
+    await(&system_side.running, n);
+}
+
+/* The next who waits may run. @return its name */
+static const char *let_one_go(void)
+{
+    int n = system_side.calls;
+    pthread_mutex_lock(&system_side.lock);
+    system_side.let_go++;
+    pthread_cond_broadcast(&system_side.changed);
+    pthread_mutex_unlock(&system_side.lock);
+    await(&system_side.calls, n + 1);
+    return system_side.names[n];
+}
+
+/* For a client of the proxy. */
+static void ask_for(struct room *m, struct room *ret, const char *name, const struct addr *client)
+{
+    *ret = (struct room){.resolver = m->resolver, .loop = m->loop, .servers = m->servers};
+    resolver_aim(m->resolver, &EGRESS_DIRECT, &m->servers);
+    resolver_start_for(m->resolver, &ret->query, client, name, 80, on_done, NULL);
 }
 
 static struct dns_system *sys;
@@ -168,6 +201,36 @@ static void threads_are_bounded_and_questions_wait(void **state)
     assert_int_equal(rooms[0].calls + rooms[N - 1].calls, 0);
 }
 
+/* Somebody asks for many names that a module takes long for. Other clients are served all the same. */
+static void one_client_does_not_hold_up_the_others(void **state)
+{
+    enum { N = 3 * DNS_SYSTEM_THREADS };
+    static struct room rooms[N], another[3];
+    static const char *const names[] = {"known.a.local", "known.b.local", "known.c.local"};
+    struct room *m = *state;
+    struct addr many = ip("192.0.2.1"), few = ip("192.0.2.2"), third = ip("192.0.2.3");
+    char name[32];
+    hold(true);
+    for (int i = 0; i < N; i++) {
+        (void)snprintf(name, sizeof name, "known%d", i);
+        ask_for(m, &rooms[i], name, &many);
+    }
+    run_for(m, 0.02);
+    await_running(DNS_SYSTEM_THREADS_ASKER);
+    for (size_t i = 0; i < 2; i++) /* threads are left for them */
+        ask_for(m, &another[i], names[i], &few);
+    run_for(m, 0.02);
+    await_running(DNS_SYSTEM_THREADS_ASKER + 2);
+    ask_for(m, &another[2], names[2], &third); /* and where none is, it is next */
+    run_for(m, 0.02);
+    assert_string_equal(let_one_go(), names[2]);
+    hold(false);
+    for (size_t i = 0; i < ARRAY_LEN(another); i++)
+        run_until(m->loop, &another[i].done);
+    for (int i = 0; i < N; i++)
+        run_until(m->loop, &rooms[i].done);
+}
+
 /* A module may take half a minute; nobody waits for it at the end. */
 static void the_end_while_it_runs(void **state)
 {
@@ -196,6 +259,7 @@ int main(void)
         IN_ROOM(without_servers),
         IN_ROOM(an_uplinks_names_are_not_the_systems),
         IN_ROOM(threads_are_bounded_and_questions_wait),
+        IN_ROOM(one_client_does_not_hold_up_the_others),
         IN_ROOM(the_end_while_it_runs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
