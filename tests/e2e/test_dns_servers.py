@@ -48,7 +48,8 @@ def test_a_link_local_server_is_asked_by_its_link_alone(start, lab, origin, only
                   prefix=with_files({}, f"nameserver {own}%%wan1\\nnameserver {NAMES4}\\n"))
     assert sources_of(proxy) == {"wan1": (f"{own}%wan1, {NAMES4}", "system"), "wan2": (NAMES4, "system")}
     socks5_connect(proxy, "open.test", server.port).close()
-    assert {client for _, _, client in router.asked} == {lab.wan1.addr6}
+    link_local = next(a["local"] for a in lab.home.link("wan1")["addr_info"] if a["local"].startswith("fe80:"))
+    assert {client for _, _, client in router.asked} == {link_local}, "of the same scope as the server (RFC 6724)"
 
 
 def test_a_server_of_a_family_that_the_uplink_lacks_does_not_count(start, lab, names, origin):
