@@ -1,5 +1,5 @@
 -- Each client keeps one line for each site, so that no bank or shop sees an address change amid a visit. A site is a registrable
--- domain: www.example.com and img.example.com are one. What is new goes where the fewest connections are.
+-- domain: www.example.com and img.example.com are one. New ones go where the fewest connections are.
 --
 -- Options: ttl, capacity (see below).
 -- Trade-off: spreads by sites, not by connections: a download manager with 16 connections to one host has one line for them
@@ -10,7 +10,7 @@ local sticky = require "steerway.sticky"
 
 return {
   name = "sticky_site",
-  about = "One line for each client and site; what is new, by fewest connections.",
+  about = "One line for each client and site; new ones go by fewest connections.",
   params = {
     ttl = { type = "number", default = 1800, min = 1, about = "seconds without a connection after which a site may move" },
     capacity = { type = "number", default = 10000, min = 1, max = 100000, about = "pairs of client and site remembered" },

@@ -60,9 +60,19 @@ int cmd_help(const struct cli *cli)
 
 /* --- options -------------------------------------------------------------------------------------------- */
 
-/* Only the part before '=' is shown: what follows may be a password. */
-static int unknown_option(struct slice name, unsigned scope, char *err)
+/* @return the first command that has the option, or NULL */
+static const struct verb *taker_of(const struct option *o)
 {
+    for (size_t i = 0; i < verb_count; i++)
+        if (o->scope & verb_table[i].scope)
+            return &verb_table[i];
+    return NULL;
+}
+
+/* Only the part before '=' is shown: what follows may be a password. */
+static int unknown_option(struct slice name, const struct verb *verb, char *err)
+{
+    unsigned scope = scope_of(verb);
     struct slice bare = name;
     struct nearest nearest;
 
@@ -74,6 +84,11 @@ static int unknown_option(struct slice name, unsigned scope, char *err)
             nearest_offer(&nearest, option_table[i].name);
     }
     int len = name.len > 60 ? 60 : (int)name.len;
+    const struct option *named = option_by_name(bare);
+    const struct verb *other = named && !(named->scope & scope) ? taker_of(named) : NULL;
+    if (other && verb)
+        return config_refuse(err, "%s has no option %.*s, unlike %s (-h lists those there are)", verb->name,
+                             len, name.data, other->name);
     if (nearest.best)
         return config_refuse(err, "no option %.*s; did you mean --%s?", len, name.data, nearest.best);
     return config_refuse(err, "no option %.*s (-h lists those there are)", len, name.data);
@@ -141,7 +156,7 @@ static int parse_long(struct cli *cli, struct arguments *a, char *arg, char *err
     const struct option *o = option_by_name(slice_of(name.data + 2, name.len - 2));
 
     if (!o || !(o->scope & scope_of(cli->verb)))
-        return unknown_option(name, scope_of(cli->verb), err);
+        return unknown_option(name, cli->verb, err);
     return take_with_value(cli, o, a, equals ? equals + 1 : NULL, err);
 }
 
@@ -150,7 +165,7 @@ static int parse_short(struct cli *cli, struct arguments *a, char *arg, char *er
     for (char *letter = arg + 1; *letter; letter++) {
         const struct option *o = option_by_letter(*letter);
         if (!o || !(o->scope & scope_of(cli->verb)))
-            return unknown_option(slice_of(arg, strcspn(arg, "=")), scope_of(cli->verb), err);
+            return unknown_option(slice_of(arg, strcspn(arg, "=")), cli->verb, err);
         if (o->argument)
             return take_with_value(cli, o, a, letter[1] ? letter + 1 : NULL, err);
         int r = take_option(cli, o, NULL, err);

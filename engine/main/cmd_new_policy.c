@@ -76,7 +76,7 @@ static int make_file(const struct paths *paths, const char *file, const char *te
 
     if (!f)
         code = command_error(COMMAND_FAILED, "%s: %s", file,
-                             errno == EEXIST ? "is there already" : strerror(errno));
+                             errno == EEXIST ? "exists already; choose another name" : strerror(errno));
     else if (write_filled(f, text, words, n) < 0)
         code = command_error(COMMAND_FAILED, "%s: cannot be written", file);
     if (f && fclose(f) != 0 && code == COMMAND_OK)
@@ -107,7 +107,7 @@ static int make_both(const struct paths *paths, const char *name)
     const struct word words[] = {{"@NAME@", name}, {"@FILE@", file}, {"@COMMAND@", command}};
     /* Both or none. */
     if (access(spec, F_OK) == 0)
-        return command_error(COMMAND_FAILED, "%s: is there already", spec);
+        return command_error(COMMAND_FAILED, "%s: exists already; choose another name", spec);
     int code = make_file(paths, file, "policy.lua", words, ARRAY_LEN(words));
     if (code == COMMAND_OK)
         code = make_file(paths, spec, "policy_spec.lua", words, ARRAY_LEN(words));

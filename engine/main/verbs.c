@@ -112,8 +112,8 @@ const struct verb verb_table[] = {
     {.name = "simulate",
      .words = "[POLICY]",
      .words_max = 1,
-     .summary = "play connections against uplinks that there need not be",
-     .about = "Play a trace of connections against uplinks that there need not be, by a policy\n"
+     .summary = "play connections against uplinks that need not exist",
+     .about = "Play a trace of connections against uplinks that need not exist, by a policy\n"
               "or by several, and tell what each uplink carried and how long it all took.\n"
               "The same seed and input always have the same outcome.\n",
      .scope = OPTION_OF_SIMULATE,

@@ -163,8 +163,8 @@ static int read_verdict(struct script *s, uint64_t candidates, enum frame_verdic
     /* Nothing here may convert: a number's text is a new string, and its memory may not be had. */
     if (lua_type(L, -1) != LUA_TSTRING || (verdict == FRAME_USE && !are_candidates(s, candidates))) {
         lua_pop(L, 2);
-        (void)snprintf(err, VM_ERROR_MAX, "%s: pick chose what is not a candidate, or gave no reason",
-                       s->name);
+        (void)snprintf(err, VM_ERROR_MAX,
+                       "%s: pick chose an uplink that is not a candidate, or gave no reason", s->name);
         return -EINVAL;
     }
     *ret_verdict = verdict;

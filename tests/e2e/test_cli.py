@@ -111,7 +111,6 @@ def test_behind_two_dashes_all_are_uplinks():
         (["--prot=SECRET"], "no option --prot; did you mean --port?"),
         (["-auth=u:SECRET"], "no option -auth; did you mean --auth?"),
         (["--nothing"], "no option --nothing (-h lists those there are)"),
-        (["--json"], "no option --json (-h lists those there are)"),
         (["--=x"], "no option -- (-h lists those there are)"),
         (["-x"], "no option -x (-h lists those there are)"),
         (["--port"], "--port: expected PORT after it"),
@@ -131,7 +130,9 @@ def test_misuse_is_told_in_one_line(args, line):
 
 def test_list_takes_no_uplinks():
     assert refused(2, "list", "eth0") == "list takes options only: 'eth0'"
-    assert refused(2, "list", "--port", "1") == "no option --port (-h lists those there are)"
+    assert refused(2, "check", "--json") == "check has no option --json, unlike list (-h lists those there are)"
+    assert refused(2, "simulate", "--policy", "x") == "simulate has no option --policy, unlike start (-h lists those there are)"
+    assert refused(2, "list", "--port", "1") == "list has no option --port, unlike start (-h lists those there are)"
 
 
 # --- values ---

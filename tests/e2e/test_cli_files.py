@@ -229,7 +229,7 @@ def test_keys_are_the_options_that_the_manual_says(config):
     }
     assert known == of_start - no_keys
     assert of_others == {"public-address"} and not of_others & of_start
-    assert refused(2, "start", "--public-address", "x") == "no option --public-address (-h lists those there are)"
+    assert refused(2, "start", "--public-address", "x") == "start has no option --public-address, unlike doctor (-h lists those there are)"
 
 
 @pytest.mark.parametrize(

@@ -48,8 +48,8 @@ def test_a_name_that_is_taken_by_one_that_ships(tmp_path):
 def test_nothing_is_written_over(tmp_path):
     for name in ["a.lua", "b_spec.lua"]:
         (tmp_path / name).write_text("mine")
-    assert refused(1, "new-policy", "a", cwd=tmp_path) == "a.lua: is there already"
-    assert refused(1, "new-policy", "b", cwd=tmp_path) == "b_spec.lua: is there already"
+    assert refused(1, "new-policy", "a", cwd=tmp_path) == "a.lua: exists already; choose another name"
+    assert refused(1, "new-policy", "b", cwd=tmp_path) == "b_spec.lua: exists already; choose another name"
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a.lua": "mine", "b_spec.lua": "mine"}
 
 

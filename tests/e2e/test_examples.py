@@ -108,6 +108,24 @@ def test_the_household_keeps_a_site_together(lab, web, names, start, example):
     assert [lab.uplink_of(a) for a in again.text.split()] == ["wan2"] * before
 
 
+def test_the_household_may_demand_passwords(lab, web, start, example):
+    config = example("household")
+    page = (ROOT / "examples/household/README.md").read_text()
+    (command,) = re.findall(r"^ *(\(umask .*)$", page, re.M)
+    assert run("sh", "-c", command, cwd=config.parents[2]).code == 0
+    assert (config.parent / "users").stat().st_mode & 0o077 == 0
+    text = config.read_text()
+    assert '-- auth_file = "users"' in text
+    config.write_text(text.replace('-- auth_file = "users"', 'auth_file = "users"'))
+    proxy = start("--config", config, "--listen", f"{LAN_HOME}:0", port=False)
+    url = "http://web4.test/whoami"
+    assert curl("--socks5-hostname", proxy.hostport, "--proxy-user", "anna:a long sentence", url).code == 0
+    assert curl("--proxy", f"http://{proxy.hostport}", "--proxy-user", "anna:a long sentence", url).code == 0
+    assert curl("--socks5-hostname", proxy.hostport, url).code != 0
+    assert curl("--socks5-hostname", proxy.hostport, "--proxy-user", "anna:another", url).code != 0
+    assert {line["user"] for line in proxy.connections(2)} == {"anna"}
+
+
 def test_the_dorm_tries_each_line_and_leaves_the_phone_alone(lab, web, start, example):
     proxy = start("--config", example("dorm"), "--set", "explore=1")
     lab.wan2.swallow()  # broken Wi-Fi, which never connects
