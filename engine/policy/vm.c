@@ -17,14 +17,17 @@
 #include <lualib.h>
 
 static const size_t MEMORY_MAX_DEFAULT = 64u << 20;
-/* No text or table of a policy's is larger. Many operations take time in proportion to the size of one
- * operand, and no hook can stop them amid it: the slowest, a text of hexadecimal digits that is taken for a
- * number, reads 16 MiB in some 60 ms. What is above 16 MiB is for the allocator's and a file's own overhead.
- */
-static const size_t BLOCK_MAX = (16u << 20) + (64u << 10);
-/* CPU time for collecting garbage after a call, so that both together stay below 0.1 s; and how much of it is
- * done between two looks at the clock, in LuaJIT's per cent: some 0.5 ms. */
-static const double COLLECT_MAX_S = 0.03;
+/* No table or text of a policy's is larger. Many operations take time in proportion to the size of one
+ * operand, and no hook can stop them amid it. This is the room of a table of 2^19 keys, LuaJIT's nodes of 24
+ * bytes; to grow to it takes some 20 ms. A list of 2^20 elements fits in as well, and a text of 8 MiB, since
+ * LuaJIT makes texts in buffers whose sizes are powers of two: as a number it is read in 10 to 20 ms. So does
+ * the table of all texts while there are fewer than 2^20 of them: it grows to that in 25 ms. What is above
+ * is for the allocator's and a file's own overhead. */
+static const size_t BLOCK_MAX = (12u << 20) + (64u << 10);
+/* CPU time for collecting garbage after a call, so that both together stay below 0.1 s: less of it after one
+ * that took its whole budget. */
+static const double COLLECT_MAX_S = 0.03, COLLECT_LATE_S = 0.005;
+/* How much is done between two looks at the clock, in LuaJIT's per cent: some 0.5 ms. */
 enum { COLLECT_PACE = 5000 };
 /* Loading the host's files takes some 5 ms; this is for a machine with slow storage. */
 static const double BOOT_BUDGET_S = 2;
@@ -313,7 +316,8 @@ static void take_error(const struct vm *vm, int status, char *err)
 static int collect(lua_State *L)
 {
     struct vm *vm = lua_touserdata(L, 1);
-    const double stop_s = clock_read_s(CLOCK_THREAD_CPUTIME_ID) + COLLECT_MAX_S;
+    bool late = vm->dog.patience <= 0;
+    double stop_s = clock_read_s(CLOCK_THREAD_CPUTIME_ID) + (late ? COLLECT_LATE_S : COLLECT_MAX_S);
     do {
         if (lua_gc(L, LUA_GCSTEP, 0))
             vm->cycles_due--;
@@ -380,7 +384,7 @@ static int abandon(struct vm *vm, char *err)
         (void)snprintf(why, sizeof why, "calls were nested until the C stack overflowed");
         break;
     case ESCAPE_MEMORY:
-        (void)snprintf(why, sizeof why, "not enough memory: a text or table has at most 16 MiB");
+        (void)snprintf(why, sizeof why, "not enough memory: a text has at most 8 MiB, a table 12 MiB");
         break;
     case ESCAPE_PANIC:
         (void)snprintf(why, sizeof why, "an error was raised where nothing catches it");

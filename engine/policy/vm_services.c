@@ -16,7 +16,7 @@
 #include <lauxlib.h>
 
 /* A list of 100,000 domain names takes 2 MiB. */
-enum { FILE_MAX = 16 << 20, LINES_PER_WINDOW = 20 };
+enum { FILE_MAX = 8 << 20, LINES_PER_WINDOW = 20 };
 /* Noted, to be watched. A policy that asks for more files than that asks for files that do not exist. Each
  * path is shorter than PATH_MAX, so all of them take 1 MiB at most. */
 enum { FILES_MAX = 256 };
@@ -106,7 +106,7 @@ int vm_service_read(lua_State *L)
     if (!S_ISREG(info.st_mode))
         return refuse(L, path, "expected a regular file");
     if (info.st_size > FILE_MAX)
-        return refuse(L, path, "is larger than 16 MiB");
+        return refuse(L, path, "is larger than 8 MiB");
     size_t size = (size_t)info.st_size;
     char *buffer = lua_newuserdata(L, size ? size : 1);
     escape_hold();

@@ -5,7 +5,7 @@
 
 #include <lua.h>
 
-/** read(path) → text, or nil and a reason that names the path. Regular files of at most 16 MiB; whether it
+/** read(path) → text, or nil and a reason that names the path. Regular files of at most 8 MiB; whether it
  * can be read or not, the path is noted among the files. */
 int vm_service_read(lua_State *L);
 /** log("info"|"warn"|"error", text). Rate-limited. */

@@ -181,14 +181,20 @@ local ATTACKS = { "string.gsub, L, E, L", "string.gsub, L, E, L, N", "string.fin
   "table.concat, T, L", "table.concat, T, L, N, N", "table.sort, T", "table.sort, T, F", "table.insert, T, 1, L", "table.insert, T, N, L",
   "table.remove, T, 1", "string.lower, L .. L", "string.reverse, L .. L .. L", "tonumber, L, 7", "load, L .. L", "load, L:rep(10)",
   "ctx.log.info, L, L", "ctx.hash, L", "ctx.site, L", "ctx.domains, { L, L }", "ctx.match, ctx.domains { 'x' }, L", "unpack, T, N, N",
+  "string.gsub, L, '()', '%1'", "string.gsub, L, '(.)', '%1%1'", "string.gsub, L, '.', T", "string.gsub, L, '()(.)', '%2%1', N",
+  "string.find, L, '.-' .. ('()'):rep(30) .. 'b'", "string.find, L, '.-[' .. S[7] .. ']b'", "string.find, L, L:sub(1, 50) .. '.'",
+  "math.max, L, L", "math.max, unpack(T[5])", "bit.band, L, L, L", "string.char, unpack(T[5])", "string.sub, L, L, L", "tonumber, L, L",
+  "os.time, { year = L, month = L, day = L, hour = L, min = L }", "function() for i = L, L, L do return i end end",
+  "function() return L .. L .. L .. L end", "function() return L < L, L * L, -L end", "function() return B['string.rep'](L, 4) + 1 end",
   "setmetatable, {}, { __index = T, __newindex = T }", "next, T, N", "string.byte, L, N, N", "string.char, unpack(T, 1, 7000)" }
 local EMPTY = { "x*", "", "a*", "()", ".-", "(a*)(a*)", "%f[x]", "[^a]*", "x?", "a-b", ".*b", "(.-)%1", "%b()" }
 local function attack()
   local name, rest = one_of(ATTACKS):match "^([%w.]+)(.*)$"
+  local inline = name == "function"
   rest = rest:gsub("%f[%w][LNETF]%f[%W]", function(kind)
     return kind == "L" and ("S[%d]"):format(one_of(LARGE)) or kind == "E" and ("%q"):format(one_of(EMPTY)) or pooled(kind)
   end)
-  return ("try(B[%q]%s)"):format(name, rest)
+  return inline and ("try(function%s)"):format(rest) or ("try(B[%q]%s)"):format(name, rest)
 end
 
 local nesting = 0

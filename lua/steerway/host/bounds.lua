@@ -1,5 +1,5 @@
 -- Matching of patterns, which runs in C, where the time budget cannot stop it: texts are refused on which it would take longer
--- than a fortieth of a second, for patterns and texts made to be slow.
+-- than a fiftieth of a second, for patterns and texts made to be slow.
 
 local bounds = {}
 
@@ -9,11 +9,14 @@ local raw_byte, raw_char, raw_find, raw_len, raw_sub = string.byte, string.char,
 local floor, max, min = math.floor, math.max, math.min
 
 -- Steps of the pattern matcher, each of some ns. A host name of 255 octets and a pattern with three repetitions stay below.
-local STEPS_MAX = 5e6
+local STEPS_MAX = 3e6
 -- Nothing longer fits into a policy's heap.
 local LENGTH_MAX = 2 ^ 30
--- So many characters of a pattern, and of plain text, are compared in the time of a step.
-local PATTERN_STEP, PLAIN_STEP = 8, 32
+-- So many characters of a set, and of plain text, are compared in the time of a step.
+local SET_STEP, PLAIN_STEP = 8, 32
+-- Steps to compare one item of a pattern, and for a bracket of a capture, which is noted anew each time that the way comes by. So
+-- many of them are part of each way.
+local ITEM_STEPS, BRACKET_STEPS, STEPS_INCLUDED = 0.5, 1.25, 1
 -- Patterns are few and short; those that are built anew for each call must not pile up.
 local CACHED_MAX, CACHED_LENGTH_MAX = 256, 256
 
@@ -55,12 +58,14 @@ local function after_item(pattern, at)
   return at + 2, class >= ZERO and class <= NINE and "run" or nil
 end
 
--- A pattern's items, without captures: { one = "[%w-]", how = "+" }.
+-- A pattern's items, without captures: { one = "[%w-]", how = "+" }. And how many steps it takes at most from one place where the
+-- way may part to the next: what stands between two repetitions is compared each time.
 local function items_of(pattern, at)
-  local items = {}
+  local items, between, most = {}, 0, 0
   while at <= raw_len(pattern) do
     local c = raw_byte(pattern, at)
     if c == OPEN or c == CLOSE then
+      between = between + BRACKET_STEPS
       at = at + 1
     elseif c == DOLLAR and at == raw_len(pattern) then
       items[#items + 1] = { kind = "end" }
@@ -69,10 +74,12 @@ local function items_of(pattern, at)
       local to, kind = after_item(pattern, at)
       local how = not kind and HOW[raw_byte(pattern, to)] or nil
       items[#items + 1] = { kind = kind, one = raw_sub(pattern, at, to - 1), how = how }
+      between = ((how or kind == "run") and 0 or between) + ITEM_STEPS + (to - at) / SET_STEP
       at = to + (how and 1 or 0)
     end
+    most = max(most, between)
   end
-  return items
+  return items, max(1, most - STEPS_INCLUDED)
 end
 
 local function share_a_character(one, other)
@@ -97,14 +104,14 @@ local function has_one_end(item, after)
   return ok and not share
 end
 
--- How many parts of a pattern may each end anywhere in the text, and how many may be there or not.
+-- How many parts of a pattern may each end anywhere in the text, how many may be there or not, and the steps between two of them.
 local function count_choices(pattern, anchors)
   local places, options, one_end = 1, 0, 0 -- a match may begin anywhere
   local at = 1
   if anchors and raw_byte(pattern, 1) == CARET then
     places, at = 0, 2
   end
-  local items = items_of(pattern, at)
+  local items, between = items_of(pattern, at)
   for i, item in ipairs(items) do
     local after = items[i + 1]
     if item.kind == "run" then
@@ -119,7 +126,7 @@ local function count_choices(pattern, anchors)
       end
     end
   end
-  return places + one_end, options
+  return places + one_end, options, between
 end
 
 -- The number of ways to choose that many places in order, and which of the options.
@@ -133,12 +140,11 @@ end
 
 -- The longest text that the pattern is let loose on.
 local function longest(pattern, anchors)
-  local places, options = count_choices(pattern, anchors)
-  local factor = max(1, raw_len(pattern) / PATTERN_STEP)
+  local places, options, between = count_choices(pattern, anchors)
   local low, high = 0, LENGTH_MAX
   while low < high do
     local mid = floor((low + high + 1) / 2)
-    if steps(mid, places, options, factor) <= STEPS_MAX then
+    if steps(mid, places, options, between) <= STEPS_MAX then
       low = mid
     else
       high = mid - 1
@@ -204,6 +210,26 @@ end
 
 -- Octets of replacements, %0 and the like included, that gsub goes through: for each place where the pattern may match.
 local REPLACED_MAX = 5e6
+-- Steps for each place where gsub replaces: for the place, for what a table holds, for each capture in the replacement, and for
+-- one that is a position, whose number is written out.
+-- In so few places no replacement takes long.
+local FEW_PLACES = 1000
+local PLACE_STEPS, TABLE_STEPS, CAPTURED_STEPS, POSITION_STEPS = 2, 14, 12, 60
+
+local function steps_of_replacement(pattern, with)
+  if raw_type(with) == "table" then
+    return PLACE_STEPS + TABLE_STEPS
+  elseif raw_type(with) ~= "string" or not raw_find(with, "%", 1, true) then
+    return PLACE_STEPS -- a function is stopped by the budget
+  end
+  local captures, at = 0, raw_find(with, "%", 1, true)
+  while at and captures < 1000 do
+    local c = raw_byte(with, at + 1) or ZERO
+    captures = captures + (c > ZERO and c <= NINE and 1 or 0)
+    at = raw_find(with, "%", at + 2, true)
+  end
+  return PLACE_STEPS + captures * (raw_find(pattern, "()", 1, true) and POSITION_STEPS or CAPTURED_STEPS)
+end
 
 ---string.gsub
 ---@param gsub function
@@ -211,15 +237,21 @@ local REPLACED_MAX = 5e6
 function bounds.gsub(gsub)
   local by_pattern = bounds.matching("gsub", gsub)
 
+  local function check(subject, pattern, with, n)
+    local places = raw_len(subject) + 1
+    local most = min(places, raw_tonumber(n) or places)
+    if raw_type(with) == "string" and most * raw_len(with) > REPLACED_MAX then
+      raw_error(("string.gsub: a replacement of %d octets is too long for a text of %d octets"):format(raw_len(with),
+        places - 1), 3)
+    elseif most > FEW_PLACES and most * steps_of_replacement(pattern, with) > STEPS_MAX then
+      raw_error(("string.gsub: a text of %d octets is too long to replace in so many places"):format(places - 1), 3)
+    end
+  end
+
   return function(subject, pattern, with, n)
-    local replacement = text_of(with)
-    if raw_type(replacement) == "string" and raw_len(replacement) > 0 and raw_type(text_of(subject)) == "string" then
-      local places = raw_len(text_of(subject)) + 1
-      local most = min(places, raw_tonumber(n) or places)
-      if most * raw_len(replacement) > REPLACED_MAX then
-        raw_error(("string.gsub: a replacement of %d octets is too long for a text of %d octets"):format(raw_len(replacement),
-          places - 1), 2)
-      end
+    local text, wanted = text_of(subject), text_of(pattern)
+    if raw_type(text) == "string" and raw_type(wanted) == "string" then
+      check(text, wanted, text_of(with), n)
     end
     if n == nil then
       return by_pattern(subject, pattern, with)

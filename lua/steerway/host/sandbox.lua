@@ -1,6 +1,7 @@
 -- The world in which policies run: Lua without files, processes, C, bytecode or a way to the host.
 -- Every function here that reaches outside is a copy or a wrapper; host.lua's own globals are never handed out.
 
+local bit = require "bit"
 local bounds = require "steerway.host.bounds"
 local compiling = require "steerway.host.compiling"
 local depth = require "steerway.host.depth"
@@ -25,7 +26,8 @@ local function copy(from, names)
 end
 
 local function safe_string()
-  local s = copy(string, "byte char len sub")
+  local s = copy(string, "byte len sub")
+  s.char = texts.numbers("string.char", string.char)
   for _, name in ipairs { "lower", "reverse", "upper" } do
     s[name] = texts.linear("string." .. name, string[name])
   end
@@ -258,9 +260,13 @@ function sandbox.new(o)
   env.xpcall = xpcall
   env.string = safe_string()
   env.table = safe_table()
-  env.math = copy(math, "abs acos asin atan atan2 ceil cos cosh deg exp floor fmod frexp huge ldexp log log10 max min"
+  env.math = copy(math, "abs acos asin atan atan2 ceil cos cosh deg exp floor fmod frexp huge ldexp log log10"
     .. " modf pi pow rad random sin sinh sqrt tan tanh")
-  env.bit = copy(require "bit", "arshift band bnot bor bswap bxor lshift rol ror rshift tobit tohex")
+  env.math.max, env.math.min = texts.numbers("math.max", math.max), texts.numbers("math.min", math.min)
+  env.bit = copy(bit, "arshift bnot bswap lshift rol ror rshift tobit tohex")
+  for _, name in ipairs { "band", "bor", "bxor" } do
+    env.bit[name] = texts.numbers("bit." .. name, bit[name])
+  end
   env.coroutine = safe_coroutine()
   env.os = texts.os(o.wall or os.time)
   local modules, chunks

@@ -9,10 +9,13 @@ local PLAIN = { ["nil"] = true, boolean = true, number = true, string = true, ta
 local DEPTH_MAX = 64
 -- As many as a call has time for. A table that is met twice counts twice, as it is written twice.
 local VALUES_MAX = 500000
--- Number keys beside a table's list, which a policy may choose so that all have the same hash. C puts so many into a table in
--- 2 ms even then; more of them are put in by Lua, where the time budget stops it.
-local SPREAD_MAX = 1000
-local PLAIN_FORM, PACKED_FORM = "t", "p"
+-- So many octets go into one text: LuaJIT makes it in a buffer of 8 MiB (engine/policy/vm.c).
+local OCTETS_MAX = 2 ^ 23 - 2 ^ 16
+-- C writes or reads so many values at a time, in some 2 ms; between two slices the time budget can stop the call.
+local SLICE_MAX = 10000
+-- Number keys beside a table's list, which a policy may choose so that all have the same hash: C takes quadratic time to put them
+-- into a table. Where there are more, Lua puts them in.
+local SPREAD_MAX = 300
 
 local function shown(key)
   if type(key) == "string" then
@@ -37,57 +40,168 @@ local function check(value, where, depth)
   end
 end
 
--- How many values there are, and whether a table has too many number keys beside its list.
-local function count(t, n, spread, depth)
-  local beside, last = 0, #t
+-- Octets that C writes for it, at most.
+local function octets_of(value)
+  local kind = type(value)
+  return kind == "string" and #value + 5 or kind == "number" and 9 or 5
+end
+
+local function refuse_octets()
+  error(("export: more than %d octets"):format(OCTETS_MAX), 0)
+end
+
+-- How many values there are, and their octets. Notes in `apart` the tables that are written by slices.
+local function count(t, n, octets, depth, apart)
+  local before, beside, holds, last = n, 0, false, #t
   for key, inner in next, t do
     n = n + 1
-    if type(key) == "number" and not (key >= 1 and key <= last) then
-      beside = beside + 1
+    octets = octets + octets_of(inner)
+    if type(key) ~= "number" or not (key >= 1 and key <= last) then
+      octets = octets + octets_of(key)
+      beside = beside + (type(key) == "number" and 1 or 0)
     end
     if n > VALUES_MAX then
       error(("export: more than %d values"):format(VALUES_MAX), 0)
-    elseif type(inner) == "table" and depth < DEPTH_MAX then
-      n, spread = count(inner, n, spread, depth + 1)
+    elseif octets > OCTETS_MAX then
+      refuse_octets()
+    elseif depth < DEPTH_MAX then
+      if type(inner) == "table" then
+        n, octets = count(inner, n, octets, depth + 1, apart)
+        holds = holds or apart[inner]
+      end
+      if type(key) == "table" then
+        n, octets = count(key, n, octets, depth + 1, apart)
+        holds = holds or apart[key]
+      end
     end
   end
-  return n, spread or beside > SPREAD_MAX
+  if holds or beside > SPREAD_MAX or n - before > SLICE_MAX then
+    apart[t] = true
+  end
+  return n, octets
 end
 
--- Tables as two lists each, of keys and values.
-local function pack(value, depth)
-  if type(value) ~= "table" then
-    return value
-  elseif depth == DEPTH_MAX then
+-- The values of a table that is not written by slices.
+local function size_of(t)
+  local n = 1
+  for key, inner in next, t do
+    n = n + (type(inner) == "table" and size_of(inner) or 1) + (type(key) == "table" and size_of(key) or 0)
+  end
+  return n
+end
+
+-- How many entries there are, and how many of them, from 1 on, are a list.
+local function shape(t)
+  local n, last = 0, 0
+  for key in next, t do
+    n = n + 1
+    if key == last + 1 then
+      last = key
+    end
+  end
+  return n, last
+end
+
+-- By slices: first the list, then keys and values by turns. A number, where a slice might be, says that the next one is by slices
+-- itself.
+local write
+
+local function write_apart(to, t, depth, apart)
+  local slice, used, room = new_table(SLICE_MAX, 0), 0, SLICE_MAX
+
+  local function flush()
+    if used > 0 then
+      to:encode(slice)
+      slice, used, room = new_table(SLICE_MAX, 0), 0, SLICE_MAX
+    end
+  end
+
+  local function put(value)
+    if type(value) == "table" then
+      if apart[value] then
+        flush()
+        to:encode(0)
+        return write(to, value, depth + 1, apart)
+      end
+      room = room - size_of(value)
+    end
+    used, room = used + 1, room - 1
+    slice[used] = value
+    if room <= 0 then
+      flush()
+    end
+  end
+
+  local n, last = shape(t)
+  to:encode(n):encode(last)
+  for i = 1, last do
+    put(t[i])
+  end
+  for key, value in next, t do
+    if type(key) ~= "number" or key < 1 or key > last or key % 1 ~= 0 then
+      put(key)
+      put(value)
+    end
+  end
+  flush()
+end
+
+function write(to, value, depth, apart)
+  if depth > DEPTH_MAX then
     error("tables within tables", 0) -- check says where
   end
-  local keys, values, n = {}, {}, 0
-  for key, inner in next, value do
-    n = n + 1
-    keys[n], values[n] = pack(key, depth + 1), pack(inner, depth + 1)
+  local by_slices = apart[value] or false
+  to:encode(by_slices)
+  if by_slices then
+    write_apart(to, value, depth, apart)
+  else
+    to:encode(value)
   end
-  return { keys, values }
 end
 
-local function unpacked(value)
-  if type(value) ~= "table" then
-    return value
+local function written(t, apart)
+  local to = buffer.new()
+  write(to, t, 1, apart)
+  if #to > OCTETS_MAX then -- of which the count knew nothing
+    refuse_octets()
   end
-  local keys, values = value[1], value[2]
-  local last = 0
-  while keys[last + 1] == last + 1 do
-    last = last + 1
+  return to:tostring()
+end
+
+local read
+
+-- What write_apart has put, one after the other.
+local function taker(from)
+  local slice, at, last = nil, 0, 0
+  return function()
+    if at == last then
+      slice = from:decode()
+      if type(slice) == "number" then
+        return read(from)
+      end
+      at, last = 0, #slice
+    end
+    at = at + 1
+    return slice[at]
   end
-  local t = new_table(last, #keys - last) -- so that it never grows, which takes C as long
-  for i = 1, #keys do
-    t[unpacked(keys[i])] = unpacked(values[i])
+end
+
+function read(from)
+  local by_slices = from:decode()
+  if not by_slices then
+    return from:decode()
+  end
+  local n, last = from:decode(), from:decode()
+  local t = new_table(last, n - last) -- so that it never grows, which takes C as long
+  local take = taker(from)
+  for i = 1, last do
+    t[i] = take()
+  end
+  for _ = last + 1, n do
+    local key = take()
+    t[key] = take()
   end
   return t
-end
-
-local function written(t, spread)
-  local form = spread and PACKED_FORM or PLAIN_FORM
-  return buffer.new():put(form):encode(spread and pack(t, 0) or t):tostring()
 end
 
 ---@param t any  what export returned
@@ -98,8 +212,9 @@ function state.encode(t)
   elseif type(t) ~= "table" then
     error("export: expected it to return a table, got " .. type(t), 0)
   end
-  local _, spread = count(t, 0, false, 1) -- since encoding cannot be stopped
-  local ok, text = pcall(written, t, spread)
+  local apart = {}
+  count(t, 0, 0, 1, apart) -- since encoding cannot be stopped
+  local ok, text = pcall(written, t, apart)
   if ok then
     return text
   end
@@ -110,8 +225,7 @@ end
 ---@param text string  made by encode
 ---@return table
 function state.decode(text)
-  local value = buffer.new():set(text):skip(1):decode()
-  return text:sub(1, 1) == PACKED_FORM and unpacked(value) or value
+  return read(buffer.new():set(text))
 end
 
 return state

@@ -1,7 +1,7 @@
 -- Functions of the string library, and others that take texts, that C finishes soon whatever they are given. Patterns have a file
 -- of their own, bounds.lua.
 --
--- In the engine no text is larger than 16 MiB (engine/policy/vm.c). What takes more than some ns for each octet is held to less.
+-- In the engine no text is larger than 8 MiB (engine/policy/vm.c). What takes more than some ns for each octet is held to less.
 
 local texts = {}
 
@@ -11,12 +11,14 @@ local raw_rawget, raw_unpack = rawget, unpack
 local raw_format, raw_len, raw_rep = string.format, string.len, string.rep
 local floor = math.floor
 
--- Made, or changed octet by octet, in 10 ms.
-local TEXT_MAX = 2 ^ 23
+-- Made by copies, or changed octet by octet, in 5 ms.
+local TEXT_MAX, CHANGED_MAX = 2 ^ 23, 2 ^ 22
 -- C's loop takes that long for each octet of what it repeats, where `..` copies; smaller texts are left to it.
 local REPEATED_IN_C = 2 ^ 18
 -- string.format: %q takes four times as long for each octet, and writes four; %.99f takes 3 us.
-local FORMATTED_MAX, FORMAT_MAX, VALUES_MAX = 2 ^ 22, 2 ^ 16, 1000
+local FORMATTED_MAX, FORMAT_MAX, VALUES_MAX = 2 ^ 21, 2 ^ 16, 1000
+-- A text among many that are taken for numbers.
+local NUMBER_MAX = 100
 -- Each %c of it takes 0.3 us.
 local DATE_MAX = 512
 
@@ -36,10 +38,39 @@ end
 function texts.linear(name, f)
   return function(text)
     local len = length(text)
-    if len and len > TEXT_MAX then
-      too_long(name, len, TEXT_MAX)
+    if len and len > CHANGED_MAX then
+      too_long(name, len, CHANGED_MAX)
     end
     return f(text)
+  end
+end
+
+local function check_numbers(name, ...)
+  local values = { ... }
+  for i = 1, raw_select("#", ...) do
+    local value = values[i]
+    if raw_type(value) == "string" and raw_len(value) > NUMBER_MAX then
+      raw_error(raw_format("%s: a text of %.0f octets is too long for a number; expected at most %d", name, raw_len(value),
+        NUMBER_MAX), 3)
+    end
+  end
+end
+
+---A function of any number of numbers. C takes a text for a number where it is one, and reads each of its octets: in two texts
+---there is no harm, in thousands there would be.
+---@param name string
+---@param f function  math.max, bit.band, string.char and the like
+---@return function
+function texts.numbers(name, f)
+  return function(...)
+    local n = raw_select("#", ...)
+    if n > 2 then
+      local a, b, c, d = ...
+      if n > 4 or raw_type(a) == "string" or raw_type(b) == "string" or raw_type(c) == "string" or raw_type(d) == "string" then
+        check_numbers(name, ...)
+      end
+    end
+    return f(...)
   end
 end
 
@@ -108,8 +139,8 @@ function texts.format(format, ...)
   return raw_format(format, ...)
 end
 
--- C would look for them by way of a metatable's __index.
-local DATE_FIELDS = { "year", "month", "day", "hour", "min", "sec", "isdst" }
+-- C would look for them by way of a metatable's __index, and read texts as numbers, all in one step.
+local DATE_FIELDS = { "year", "month", "day", "hour", "min", "sec" }
 
 ---os.time and os.date, whose "now" is the host's, so that a policy can be tried at any hour.
 ---@param wall fun(): number
@@ -124,9 +155,9 @@ function texts.os(wall)
       elseif raw_type(fields) ~= "table" then
         return raw_time(fields)
       end
-      local plain = {}
+      local plain = { isdst = raw_rawget(fields, "isdst") }
       for i = 1, #DATE_FIELDS do
-        plain[DATE_FIELDS[i]] = raw_rawget(fields, DATE_FIELDS[i])
+        plain[DATE_FIELDS[i]] = raw_tonumber(raw_rawget(fields, DATE_FIELDS[i]))
       end
       return raw_time(plain)
     end,

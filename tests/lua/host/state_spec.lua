@@ -58,6 +58,21 @@ describe("state", function()
     return bit.tobit(hi - bit.rol(lo, 13))
   end
 
+  -- The longest time without a look at the hook, by which the time budget stops a call.
+  local function longest_step(f)
+    local longest, last = 0, os.clock()
+    jit.off()
+    jit.flush()
+    debug.sethook(function()
+      local now = os.clock()
+      longest, last = math.max(longest, now - last), now
+    end, "", 1)
+    f()
+    debug.sethook()
+    jit.on()
+    return longest
+  end
+
   it("can be stopped while it puts in keys that all have the same hash", function()
     local t, n, number = {}, 0, 0.5
     local mask = 2 ^ 12 - 1
@@ -69,16 +84,8 @@ describe("state", function()
       end
     end
     local text = state.encode { keys = t, list = { 1, 2, { "x" } } }
-    local longest, last = 0, os.clock()
-    jit.off()
-    jit.flush()
-    debug.sethook(function()
-      local now = os.clock()
-      longest, last = math.max(longest, now - last), now
-    end, "", 1)
-    local out = state.decode(text)
-    debug.sethook()
-    jit.on()
+    local out
+    local longest = longest_step(function() out = state.decode(text) end)
     assert.same({ 1, 2, { "x" } }, out.list)
     local again = 0
     for key, value in pairs(out.keys) do
@@ -89,6 +96,82 @@ describe("state", function()
     require("string.buffer").decode(require("string.buffer").encode(t))
     local by_c = os.clock() - began
     assert.is_true(longest < by_c / 3, ("%.1f ms; C takes %.1f ms"):format(longest * 1000, by_c * 1000))
+  end)
+
+  local function equal(a, b) -- assert.same takes seconds
+    if type(a) ~= "table" or type(b) ~= "table" then
+      return a == b
+    end
+    for key, value in pairs(a) do
+      if not equal(value, b[key]) then
+        return false
+      end
+    end
+    for key in pairs(b) do
+      if a[key] == nil then
+        return false
+      end
+    end
+    return true
+  end
+
+  local function large(n)
+    local t = {}
+    for i = 1, n do
+      t[i] = { "value-" .. i, i }
+      t["key-" .. i] = i
+    end
+    return t
+  end
+
+  it("carries large tables wherever they stand", function()
+    local big = large(25000)
+    local t = { { list = big }, big = big, [{ "as a key" }] = { [big] = "as a key" }, [2] = false, [0.5] = large(10) }
+    local out = state.decode(state.encode(t))
+    local keys = 0
+    for key, value in pairs(out) do
+      if type(key) == "table" then
+        assert.same({ "as a key" }, key)
+        assert.is_true(equal(big, (next(value))))
+        keys = keys + 1
+      else
+        assert.is_true(equal(t[key], value))
+      end
+    end
+    assert.equal(1, keys)
+    assert.is_true(equal(big, out[1].list) and equal(big, out.big))
+    assert.is_true(out[2] == false and out[0.5] ~= nil)
+  end)
+
+  local function count(value)
+    local n = 1
+    if type(value) == "table" then
+      for _, inner in pairs(value) do
+        n = n + count(inner)
+      end
+    end
+    return n
+  end
+
+  -- C writes and reads one slice at a time; between two of them a call can be stopped.
+  it("writes large tables by slices of 10,000 values", function()
+    local list = {}
+    for i = 1, 50000 do
+      list[i] = i
+    end
+    for _, t in ipairs { large(25000), { deep = { list, large(8000) } } } do
+      local from, slices, most = require("string.buffer").new():set(state.encode(t)), 0, 0
+      while #from > 0 do
+        slices, most = slices + 1, math.max(most, count(from:decode()))
+      end
+      assert.is_true(slices > 5)
+      assert.is_true(most > 9000 and most <= 10010, most .. " values in a slice")
+    end
+  end)
+
+  it("refuses more octets than LuaJIT makes a text of", function()
+    assert.equal("export: more than 8323072 octets", kit.fails(state.encode, { ("x"):rep(2 ^ 22), { ("y"):rep(2 ^ 22) } }))
+    assert.is_string(state.encode { ("x"):rep(2 ^ 22), ("y"):rep(2 ^ 21) })
   end)
 
   it("carries tables with many number keys", function()

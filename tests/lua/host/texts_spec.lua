@@ -1,7 +1,7 @@
 local kit = require "kit"
 local texts = require "steerway.host.texts"
 
-local MAX = 2 ^ 23
+local MAX = 2 ^ 22
 
 describe("the text functions of a policy", function()
   it("refuse texts that C would be long about, at the caller's line", function()
@@ -9,7 +9,7 @@ describe("the text functions of a policy", function()
     local lower = texts.linear("string.lower", string.lower)
     local message = kit.fails(function() return (lower(huge)) end)
     assert.truthy(message:find
-      "texts_spec.lua:%d+: string.lower: a text of 8388609 octets is too long; expected at most 8388608")
+      "texts_spec.lua:%d+: string.lower: a text of 4194305 octets is too long; expected at most 4194304")
     assert.equal(MAX, #lower(huge:sub(2)))
     assert.equal("5x", lower "5X")
     assert.equal("5", lower(5))
@@ -49,20 +49,37 @@ describe("the text functions of a policy", function()
 
   it("format no more than ends soon", function()
     assert.truthy(kit.fails(texts.format, ("%%"):rep(2 ^ 15) .. "x"):find "string.format: a text of 65537 octets is too long")
-    assert.truthy(kit.fails(texts.format, "%q%q", ("\1"):rep(2 ^ 21), ("\1"):rep(2 ^ 21 + 1)):find
-      "string.format: a text of 4194305 octets is too long")
+    assert.truthy(kit.fails(texts.format, "%q%q", ("\1"):rep(2 ^ 20), ("\1"):rep(2 ^ 20 + 1)):find
+      "string.format: a text of 2097153 octets is too long")
     local many = {}
     for i = 1, 1001 do
       many[i] = 1e308
     end
     assert.truthy(kit.fails(texts.format, ("%.99f"):rep(1001), unpack(many)):find
-      "string.format: 1001 values are too many; expected at most 1000")
-    local long = setmetatable({}, { __tostring = function() return ("x"):rep(2 ^ 22 + 1) end })
-    assert.truthy(kit.fails(texts.format, "%q", long):find "string.format: a text of 4194305 octets is too long")
+      "string.format: 1001 values are too many; expected at most 100")
+    local long = setmetatable({}, { __tostring = function() return ("x"):rep(2 ^ 21 + 1) end })
+    assert.truthy(kit.fails(texts.format, "%q", long):find "string.format: a text of 2097153 octets is too long")
     for _, odd in ipairs { false, {}, print } do
       local t = setmetatable({}, { __tostring = function() return odd end })
       assert.truthy(kit.fails(texts.format, "%s", t):find("a __tostring returned a " .. type(odd), 1, true))
     end
+  end)
+
+  it("take no long texts for numbers, but where there are two at most", function()
+    local max, long = texts.numbers("math.max", math.max), "0x" .. ("f"):rep(2000)
+    assert.equal(3, max(3))
+    assert.equal(9, max(3, "9", 4, 5, 6))
+    assert.equal(math.huge, max(long, long))
+    for _, args in ipairs { { long, 1, 2 }, { 1, long, 2 }, { 1, 2, long }, { 1, 2, 3, long }, { 1, 2, 3, 4, long } } do
+      local message = kit.fails(function() local _ = max(unpack(args)) end)
+      assert.truthy(message:find
+        "texts_spec.lua:%d+: math.max: a text of 2002 octets is too long for a number; expected at most 100")
+    end
+    assert.is_false((pcall(max)))
+    assert.is_false((pcall(max, 1, 2, {})))
+    local libos = texts.os(os.time)
+    assert.equal(os.time { year = 2020, month = 1, day = 2 }, libos.time { year = "2020", month = "1", day = 2 })
+    assert.is_false((pcall(libos.time, { year = "x", month = "1", day = 2 })))
   end)
 
   it("let no function be called from within C", function()

@@ -7,6 +7,7 @@
 #include "policy/luajit_edge.h"
 #include "policy/policy_internal.h"
 
+#include <math.h>
 #include <signal.h>
 #include <sys/wait.h>
 
@@ -102,6 +103,44 @@ static void no_result_is_converted_outside_of_a_call(void **state)
     assert_false(policy_info(f->policy).quarantined);
 }
 
+/* --- what the first wall does not hold -------------------------------------------------------------------
+ */
+
+/* LuaJIT's hashrot (lj_tab.h), backwards: numbers whose hash is 0 in all of its bits. */
+static const char COLLIDING[] =
+    "local t, c = {}, 0\n"
+    "local function key()\n"
+    "  local d, hi repeat\n"
+    "    c = c + 1\n"
+    "    d = bit.ror(bit.bxor(bit.rol(c, 13), c), 5)\n"
+    "    hi = bit.ror(d, 14)\n"
+    "    local exponent = bit.band(bit.rshift(hi, 21), 0x7ff)\n"
+    "  until hi % 2 == 0 and exponent > 0 and exponent < 0x7ff\n"
+    "  local lo, half = bit.bxor(bit.tobit(c + d), hi) % 2^32, bit.rshift(hi, 1)\n"
+    "  local fraction = bit.band(half, 0xfffff) * 2^32 + lo\n"
+    "  return math.ldexp(1 + fraction / 2^52, bit.rshift(half, 20) - 1023)\n"
+    "end\n" PICK("", "for _ = 1, 50 do t[key()] = true end return uplinks[1]");
+
+/* A table that grows compares all keys of the same hash with one another, in one step: a second for 2^15. */
+static void a_table_of_colliding_keys_is_left(void **state)
+{
+    struct fixture *f = *state;
+    double longest = 0;
+    int n = 0;
+
+    FIXTURE_LOAD(f, COLLIDING);
+    for (; n < 3000 && !policy_info(f->policy).quarantined; n++) {
+        double began = cpu_now_s();
+        (void)fixture_pick(f);
+        longest = fmax(longest, cpu_now_s() - began);
+    }
+    if (fixture_log_count(f, "abandoned: a builtin did not come back within 400 ms") != 1)
+        FIXTURE_FAIL(f, "not left after %d picks, of which the longest took %.3f s", n, longest);
+    assert_true(longest < 0.8);
+    assert_int_equal(policy_reload(f->policy, f->err), 0);
+    assert_false(fixture_pick(f).by_default);
+}
+
 /* --- where a call may not be left ----------------------------------------------------------------------- */
 
 static int hold_for_a_while(lua_State *L)
@@ -182,6 +221,33 @@ static void a_child_leaves_its_call_too(void **state)
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
     assert_false(policy_info(f->policy).quarantined);
+}
+
+/* --- memory --------------------------------------------------------------------------------------------- */
+
+/* Its loop is compiled with short texts, and then makes one that is too large. LuaJIT may crash where memory
+ * is refused to compiled code. */
+static void memory_is_refused_to_compiled_code_too(void **state)
+{
+    struct fixture *f = *state;
+
+    FIXTURE_LOAD(f,
+                 "local function twice(s) local n = 0 for i = 1, 200 do n = n + #(s .. s .. i) end return n "
+                 "end\n" PICK("local long = ('x'):rep(2^22)", "if conn.port == 666 then twice(long) end\n"
+                                                              "return uplinks[twice 'x' > 0 and 1 or 2]"));
+    for (int round = 0; round < 3; round++) {
+        struct policy_conn conn = fixture_conn(1);
+        struct policy_choice choice;
+        for (int i = 0; i < 100; i++)
+            assert_false(fixture_pick(f).by_default);
+        assert_true(luajit_edge_areas() > 0);
+        conn.port = 666;
+        policy_pick(f->policy, &conn, f->set.items, f->set.n, &choice);
+        assert_true(choice.by_default);
+        assert_true(policy_info(f->policy).quarantined);
+        assert_int_equal(policy_reload(f->policy, f->err), 0);
+    }
+    assert_int_equal(fixture_log_count(f, "abandoned: not enough memory: a text has at most 8 MiB"), 3);
 }
 
 /* --- at load and reload --------------------------------------------------------------------------------- */
@@ -305,9 +371,11 @@ int main(void)
         T(each_way_is_left_and_the_next_vm_is_whole),
         T(a_panic_costs_the_vm_alone),
         T(no_result_is_converted_outside_of_a_call),
+        T(a_table_of_colliding_keys_is_left),
         T(what_holds_a_call_is_not_left),
         T(another_fault_goes_to_its_own_handler),
         T(a_child_leaves_its_call_too),
+        T(memory_is_refused_to_compiled_code_too),
         T(an_export_that_is_left_costs_the_old_policy),
         T(other_vms_live_on),
         T(many_overruns_quarantine_whatever_succeeds_between),

@@ -301,19 +301,33 @@ static void stops_hoarders_of_memory(void **state)
 
 /* What takes time in proportion to a text, and cannot be stopped, is held by the text's size. LuaJIT may
  * crash where it is refused memory in compiled code, so the VM is thrown away instead. */
-static void no_block_is_larger_than_16_mib(void **state)
+static void no_text_is_larger_than_8_mib(void **state)
 {
     struct fixture *f = *state;
-    FIXTURE_LOAD(f, PICK("local s = ('x'):rep(2^22 - 1)",
+    FIXTURE_LOAD(f, PICK("local s = ('x'):rep(2^21 - 1)",
                          "if conn.id == 0 then return uplinks[1] end\n"
                          "local n = #(s .. s .. s .. s)\n"
-                         "if n == 2^24 - 4 then n = #(s .. s .. s .. s .. s) end\n"
+                         "if n == 2^23 - 4 then n = #(s .. s .. s .. s .. s) end\n"
                          "return uplinks[1]"));
     assert_true(fixture_pick(f).by_default);
     assert_true(policy_info(f->policy).quarantined);
-    if (fixture_log_count(f, "abandoned: not enough memory: a text or table has at most 16 MiB") == 0)
+    if (fixture_log_count(f, "abandoned: not enough memory: a text has at most 8 MiB, a table 12 MiB") == 0)
         FIXTURE_FAIL(f, "the log does not say why");
     assert_true(fixture_pick(f).by_default);
+}
+
+static void no_table_has_more_than_half_a_million_keys(void **state)
+{
+    struct fixture *f = *state;
+    FIXTURE_LOAD(f, PICK("local t, n = {}, 0", "if conn.id == 0 then return uplinks[1] end\n"
+                                               "for _ = 1, 2^14 do n = n + 1 t[n + 0.5] = n end\n"
+                                               "return uplinks[1]"));
+    for (size_t keys = 0; keys < 1u << 19; keys += 1u << 14)
+        if (fixture_pick(f).by_default)
+            FIXTURE_FAIL(f, "%zu keys are too many", keys);
+    assert_true(fixture_pick(f).by_default);
+    assert_true(policy_info(f->policy).quarantined);
+    assert_int_equal(fixture_log_count(f, "abandoned: not enough memory: a text has at most 8 MiB"), 1);
 }
 
 /* A million objects are collected in parts; at once they take 0.15 s. */
@@ -371,7 +385,8 @@ int main(void)
         T(obeys_a_budget_of_the_options),
         T(slow_but_within_budget_is_let_be),
         T(stops_hoarders_of_memory),
-        T(no_block_is_larger_than_16_mib),
+        T(no_text_is_larger_than_8_mib),
+        T(no_table_has_more_than_half_a_million_keys),
         T(collecting_holds_nothing_up),
         T(a_heap_too_small_is_an_error),
     };
