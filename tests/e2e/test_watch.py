@@ -1,6 +1,7 @@
 """Saving a policy's file is enough: whatever way an editor saves, the running proxy takes it, or says why not."""
 
 import os
+import signal
 import subprocess
 
 import pytest
@@ -227,14 +228,18 @@ def test_a_release_that_comes_after_its_link(start, web, tmp_path):
     wait_for(lambda: proxy.connections() and reason(proxy, len(proxy.connections()) + 1) == "two listed", "the release serves")
 
 
-def test_a_folder_above_is_replaced(start, web, tmp_path):
-    """Not the one in which the files stand, but one further up."""
+@pytest.mark.parametrize("asleep", [False, True])
+def test_a_folder_above_is_replaced(start, web, tmp_path, asleep):
+    """Not the one in which the files stand, but one further up. Where the proxy looks too late to see it missing, all the same."""
     top = tmp_path / "top"
     release(top / "middle/policies", "one", "x.test")
     proxy = start("--policy", top / "middle/policies/mine.lua", "wan1", watch=True)
     release(tmp_path / "other/middle/policies", "two", "web4.test")
+    if asleep:
+        proxy.signal(signal.SIGSTOP)
     os.rename(top, tmp_path / "old")
     os.rename(tmp_path / "other", top)
+    proxy.signal(signal.SIGCONT)
     proxy.wait_event("policy reloaded", generation=2)
     assert reason(proxy, 1) == "two listed"
 

@@ -4,8 +4,27 @@
 
 #include "control/policy_watch.h"
 
+#include <errno.h>
+#include <limits.h>
+#include <sys/inotify.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
 static const char POLICY[] =
     "return { name = 'p', new = function() return { pick = function(_, u) return u[1] end } end }";
+
+/* So many watches are refused, as by the kernel's limit for a user. */
+static int refused;
+
+int inotify_add_watch(int fd, const char *path, uint32_t what)
+{
+    if (refused > 0) {
+        refused--;
+        errno = ENOSPC;
+        return -1;
+    }
+    return (int)syscall(SYS_inotify_add_watch, fd, path, what);
+}
 
 static void on_over(struct ev_loop *loop, ev_timer *w, int events)
 {
@@ -50,10 +69,36 @@ static void what_is_saved_before_a_renewal_is_loaded_after_it(void **state)
     ev_loop_destroy(loop);
 }
 
+/* What was saved while nothing could be watched is loaded as soon as something can be again. */
+static void what_cannot_be_watched_is_looked_at_again(void **state)
+{
+    struct fixture *f = *state;
+    struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
+    struct policy_loading loading;
+    struct policy_watch w;
+    assert_non_null(loop);
+    assert_int_equal(fixture_load(f, POLICY), 0);
+    policy_loading_open(&loading, loop, f->policy);
+    refused = INT_MAX;
+    assert_int_equal(policy_watch_start(&w, loop, f->policy, &loading), 0);
+    fixture_write(f, "p.lua", POLICY, strlen(POLICY));
+    run_for(loop, 0.3);
+    assert_int_equal(policy_generation(f->policy), 1);
+    refused = 0;
+    for (int i = 0; i < 300 && policy_generation(f->policy) < 2; i++)
+        run_for(loop, 0.1);
+    assert_int_equal(policy_generation(f->policy), 2);
+    policy_watch_stop(&w);
+    policy_loading_close(&loading);
+    ev_loop_destroy(loop);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_is_saved_before_a_renewal_is_loaded_after_it, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(what_cannot_be_watched_is_looked_at_again, fixture_setup,
                                         fixture_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -343,6 +343,16 @@ static void overruns_of_long_ago_do_not_count(void **state)
     assert_in_range(overrun(f, 99), 5, 99);
 }
 
+static void overruns_of_the_one_before_do_not_count(void **state)
+{
+    struct fixture *f = *state;
+
+    load_with_a_small_budget(f);
+    assert_int_equal(overrun(f, 15), 0);
+    assert_int_equal(policy_reload(f->policy, f->err), 0);
+    assert_int_equal(overrun(f, 15), 0);
+}
+
 static int comes_back_late(lua_State *L)
 {
     for (double began = cpu_now_s(); cpu_now_s() - began < 0.1;)
@@ -380,6 +390,7 @@ int main(void)
         T(other_vms_live_on),
         T(many_overruns_quarantine_whatever_succeeds_between),
         T(overruns_of_long_ago_do_not_count),
+        T(overruns_of_the_one_before_do_not_count),
         T(a_late_success_counts_as_an_overrun),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

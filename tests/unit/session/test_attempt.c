@@ -159,6 +159,40 @@ static void test_a_failure_still_tells_whose_it_was(void **state)
     assert_true(d->fd == -1 && d->held && d->uplink.view.active == 1);
 }
 
+static enum resolver_news news_of_silent_servers(struct desk *d, const char *host, double timeout_s)
+{
+    assert_int_equal(target_set(&d->target, slice_str(host), 80), PARSE_OK);
+    d->done = false;
+    attempt_start(&d->attempt,
+                  &(struct attempt_request){.proxy = &d->proxy,
+                                            .target = &d->target,
+                                            .client = &d->client,
+                                            .uplink = &d->uplink,
+                                            .timeout_s = timeout_s,
+                                            .left_s = timeout_s},
+                  &events);
+    run_until(d->loop, &d->done);
+    assert_string_equal(fault_name(d->fault), fault_name(FAULT_DNS));
+    attempt_cancel(&d->attempt); /* which gives its lease back */
+    return d->attempt.news;
+}
+
+/* The last of several attempts has little time: silence in it says nothing of the servers. */
+static void test_silence_in_a_hurry_is_not_the_servers_fault(void **state)
+{
+    struct desk *d = *state;
+    struct addr mute;
+    struct dns_servers dns;
+    char text[ADDR_TEXT_MAX];
+    int fd = socket_at_loopback(AF_INET, SOCK_DGRAM, &mute);
+    assert_int_equal(dns_servers_parse(&dns, addr_format(&mute, text)), 0);
+    resolver_aim(d->uplink.resolver, &EGRESS_DIRECT, &dns);
+    d->proxy.settings.dial_timeout_s = 2;
+    assert_int_equal(news_of_silent_servers(d, "one.test", 0.4), RESOLVER_NO_NEWS);
+    assert_int_equal(news_of_silent_servers(d, "two.example", 0.6), RESOLVER_SILENCE);
+    (void)close(fd);
+}
+
 static void test_cancel_is_silent_and_gives_back(void **state)
 {
     static const char *const hosts[] = {"127.0.0.1", "silent.test"};
@@ -240,6 +274,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_connects_and_leaves_the_lease_to_its_owner, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_failure_still_tells_whose_it_was, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_silence_in_a_hurry_is_not_the_servers_fault, setup, teardown),
         cmocka_unit_test_setup_teardown(test_cancel_is_silent_and_gives_back, setup, teardown),
         cmocka_unit_test_setup_teardown(test_may_be_started_again, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_local_name_needs_no_uplink, setup, teardown),
