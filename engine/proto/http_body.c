@@ -37,19 +37,15 @@ static bool parse_length(struct slice digits, uint64_t *ret)
 }
 
 /* "+2" and "2; anything" are 2 to clients. "2 0" is not: some see 20. */
-static struct slice plain_digits(struct framing *f, struct slice s)
+static bool parse_odd_length(struct framing *f, struct slice s, uint64_t *ret)
 {
     const char *end = s.len > 0 ? memchr(s.data, ';', s.len) : NULL;
-    struct slice digits = s;
+    struct slice digits = end ? http_trim(slice_of(s.data, (size_t)(end - s.data))) : s;
 
-    if (!f->lenient)
-        return s;
-    if (end)
-        digits = http_trim(slice_of(s.data, (size_t)(end - s.data)));
     if (digits.len > 1 && digits.data[0] == '+')
         digits = slice_of(digits.data + 1, digits.len - 1);
-    f->odd = f->odd || digits.len != s.len;
-    return digits;
+    f->odd = true;
+    return f->lenient && parse_length(digits, ret);
 }
 
 /* The same length said twice is one length (RFC 9112 6.3); the head that is sent on says it once. */
@@ -61,7 +57,9 @@ static bool add_lengths(struct framing *f, struct slice list)
     if (list.len == 0)
         return false;
     while (http_list_next(&list, &element)) {
-        if (!parse_length(plain_digits(f, element), &n) || (f->measured && n != f->length))
+        if (!parse_length(element, &n) && !parse_odd_length(f, element, &n))
+            return false;
+        if (f->measured && n != f->length)
             return false;
         f->measured = true;
         f->length = n;

@@ -44,6 +44,7 @@ static void close_upstream(struct exchange *x)
     x->fd = -1;
     x->reused = x->broken = x->was_reset = false;
     x->upstream_wait = (struct ack_wait){.since_ms = 0};
+    x->head_seen = 0;
     buf_done(&x->to_upstream);
     buf_done(&x->from_upstream);
     pump_done(&x->up, &x->session->proxy->hands.room.pump);

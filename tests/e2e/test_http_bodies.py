@@ -231,7 +231,8 @@ def test_what_waits_for_a_client_when_the_proxy_ends_is_not_passed_off_as_whole(
                 pass
 
 
-def test_an_early_refusal_reaches_a_client_that_sends_on(proxy, origin):
+@pytest.mark.parametrize("field, body", [("Content-Length: 5000000", bytes(5_000_000)), ("Transfer-Encoding: chunked", (b"3e8;x\r\n" + bytes(1000) + b"\r\n") * 5000 + b"0\r\n\r\n")], ids=["length", "chunks"])
+def test_an_early_refusal_reaches_a_client_that_sends_on(proxy, origin, field, body):
     """The server is gone; the client reads no answer before it has sent its body."""
 
     def refuse(s):
@@ -242,8 +243,8 @@ def test_an_early_refusal_reaches_a_client_that_sends_on(proxy, origin):
 
     server = origin(refuse)
     with Client(proxy) as c:
-        c.send(get(server, "/", "Content-Length: 5000000", method="POST"))
-        c.send(bytes(5_000_000))
+        c.send(get(server, "/", field, method="POST"))
+        c.send(body)
         assert c.message("POST").status == 413
 
 

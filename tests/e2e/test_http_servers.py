@@ -42,6 +42,10 @@ MENDED = {
     "plus": (OK + b"Content-Length: +2\r\n\r\nok", OK + TWO + VIA + b"\r\nok"),
     "HTTP/2": (b"HTTP/2 200\r\n" + TWO + b"\r\nok", b"HTTP/1.1 200 \r\n" + TWO + VIA_10 + b"\r\nok"),
     "100,000 octets of head": (OK + b"a: " + b"b" * 100_000 + b"\r\n" + TWO + b"\r\nok", OK + b"a: " + b"b" * 100_000 + b"\r\n" + TWO + VIA + b"\r\nok"),
+    "two long heads": (
+        b"HTTP/1.1 103 Early Hints\r\na: " + b"b" * 100_000 + b"\r\n\r\n" + OK + b"a: " + b"c" * 40_000 + b"\r\n" + TWO + b"\r\nok",
+        b"HTTP/1.1 103 Early Hints\r\na: " + b"b" * 100_000 + b"\r\n" + VIA + b"\r\n" + OK + b"a: " + b"c" * 40_000 + b"\r\n" + TWO + VIA + b"\r\nok",
+    ),
     "80,000 fields": (OK + b"a:\n" * 80_000 + TWO + b"\r\nok", OK + b"a: \r\n" * 80_000 + TWO + VIA + b"\r\nok"),
     "ICY": (b"ICY 200 OK\r\n" + TWO + b"\r\nok", OK + TWO + VIA_10 + b"\r\nok"),
     "empty line first": (b"\r\n" + OK + TWO + b"\r\nok", OK + TWO + VIA + b"\r\nok"),
@@ -135,6 +139,27 @@ def test_framing_may_come_in_any_pieces(start, origin, how):
             seen.release()
             assert c.exactly(len(expected)) == expected
     assert len(server.peers) == 1, "the connection is kept"
+
+
+@pytest.mark.parametrize("end", [b"\r\n\r\n", b"\n\n", b"\n\r\n"])
+def test_the_end_of_a_long_head_may_come_in_any_pieces(start, origin, end):
+    """It is looked for in what has come since the last look."""
+    proxy = start("wan1")
+    head = OK + TWO + b"a: " + b"b" * 40_000 + end
+
+    def serve(s):
+        for cut in range(1, len(end) + 1):
+            read_head(s)
+            s.sendall(head[:-cut])
+            wait_for(lambda: unacknowledged(s) == 0, "the proxy's machine has the piece")
+            for _ in range(2):
+                proxy.ask("status")  # and the proxy has read it, for its loop has turned
+            s.sendall(head[-cut:] + b"ok")
+
+    server = origin(serve)
+    with Client(proxy) as c:
+        for _ in end:
+            assert c.ask(get(server)).body == b"ok"
 
 
 def test_large_chunks_of_a_lenient_server_are_whole(start, origin):
