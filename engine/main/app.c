@@ -111,6 +111,16 @@ static void raise_file_limit(void)
     }
 }
 
+/* Clients that have asked for nothing take half of the descriptors at most, so that they keep none from those
+ * who do. */
+static size_t most_strangers(void)
+{
+    struct rlimit files = {.rlim_cur = 1024};
+
+    (void)getrlimit(RLIMIT_NOFILE, &files);
+    return (size_t)files.rlim_cur / 2;
+}
+
 static void close_listeners(struct app *a)
 {
     while (a->proxy.n_listeners > 0)
@@ -243,6 +253,7 @@ int app_init(struct app *a, const struct config *config, const struct paths *pat
         .ack_timeout_s = config->ack_timeout_s,
         .cut_after_s = config->cut_after_s,
         .idle_timeout_s = config->idle_timeout_s,
+        .strangers_max = most_strangers(),
     };
     proxy_init(&a->proxy, a->loop, a->names.direct, a->uplinks, a->policy, &settings);
     a->proxy.drained = on_drained;

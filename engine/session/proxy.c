@@ -79,6 +79,7 @@ void proxy_init(struct proxy *p, struct ev_loop *loop, struct resolver *resolver
     wheel_init(&p->deadlines, loop, session_deadline_came);
     dead_lines_init(&p->dead_lines, p);
     list_init(&p->sessions);
+    list_init(&p->strangers);
     list_init(&p->dead);
     loops_init(&p->loops, p);
     ev_prepare_init(&p->reaper, on_prepare);

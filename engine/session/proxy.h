@@ -41,6 +41,7 @@ struct proxy_settings {
     double handshake_timeout_s;    /* from accept, or a request's first octet, to its last */
     double ack_timeout_s;          /* for which sent data may stay unacknowledged (ack_wait.h); 0: for ever */
     double cut_after_s;            /* that a line is down, before what is open on it is reset; 0: never */
+    size_t strangers_max;          /* clients that have not been let through yet, at a time */
     double idle_timeout_s;         /* silence after which a relayed connection is closed */
 };
 
@@ -63,7 +64,9 @@ struct proxy {
     size_t n_listeners;
     struct wheel deadlines; /* of sessions */
     struct list sessions;   /* alive */
-    struct list dead;       /* ended in this turn of the loop, freed before the next */
+    struct list strangers;  /* those of the sessions that have not been let through, the first first */
+    size_t n_strangers;
+    struct list dead; /* ended in this turn of the loop, freed before the next */
     size_t n_sessions;
     uint64_t last_id; /* of outbound connections */
     bool draining;

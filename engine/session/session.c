@@ -136,6 +136,21 @@ static void on_connected(struct outbound *o, enum fault fault, int fd)
     }
 }
 
+/* It is a stranger no more, or is gone. */
+static void leave_strangers(struct session *s)
+{
+    if (s->admitted)
+        return;
+    list_remove(&s->stranger);
+    s->proxy->n_strangers--;
+}
+
+static void admit(struct session *s)
+{
+    leave_strangers(s);
+    s->admitted = true;
+}
+
 void session_connect(struct session *s, const struct target *target, enum policy_proto proto)
 {
     const struct outbound_request request = {
@@ -148,7 +163,7 @@ void session_connect(struct session *s, const struct target *target, enum policy
     };
 
     assert(!s->outbound);
-    s->admitted = true;
+    admit(s);
     if (outbound_new(&s->outbound, s->proxy, &request, on_connected, s) < 0)
         return session_close(s, NULL);
     session_enter(s, SESSION_CONNECTING);
@@ -209,6 +224,7 @@ void session_close(struct session *s, const char *outcome)
     if (s->fd >= 0)
         (void)close(s->fd);
     s->fd = -1;
+    leave_strangers(s);
     session_enter(s, SESSION_CLOSED);
     list_remove(&s->node);
     list_push_back(&s->proxy->dead, &s->node);
@@ -442,6 +458,22 @@ static void talk_init(struct session *s)
     buf_init(&s->early, RELAY_EARLY_MAX);
 }
 
+/* Not the new one: whoever means to ask does so within some milliseconds. */
+static void bound_strangers(struct proxy *p)
+{
+    struct log_line l;
+    uint32_t hidden;
+
+    if (p->n_strangers <= p->settings.strangers_max)
+        return;
+    if (log_limit_pass(&p->starvation_limit, clock_now_s(), 1, &hidden)) {
+        log_begin(&l, LOG_WARN, "too many clients ask for nothing: those that came first are closed");
+        log_u64(&l, "most", p->settings.strangers_max);
+        log_end(&l);
+    }
+    session_close(container_of(p->strangers.next, struct session, stranger), NULL);
+}
+
 void session_new(struct proxy *proxy, int fd, const struct addr *peer, const char *listener)
 {
     struct session *s = malloc(sizeof *s);
@@ -456,5 +488,8 @@ void session_new(struct proxy *proxy, int fd, const struct addr *peer, const cha
     session_rearm(s);
     list_push_back(&proxy->sessions, &s->node);
     proxy->n_sessions++;
+    list_push_back(&proxy->strangers, &s->stranger);
+    proxy->n_strangers++;
     session_watch(s);
+    bound_strangers(proxy);
 }

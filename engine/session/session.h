@@ -55,6 +55,7 @@ struct session {
      * these. */
     union {
         struct {
+            struct list stranger; /* of the proxy's strangers, until it is admitted */
             ev_io read, write;
             struct wheel_entry deadline; /* of the present state */
             double admit_by_s;           /* monotonic */

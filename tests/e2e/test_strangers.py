@@ -8,9 +8,9 @@ import time
 import pytest
 
 from lab.http import Client, HttpOrigin, get, response
-from lab.origin import read_exactly
+from lab.origin import echo, read_exactly
 from lab.run import SOON_S, wait_for
-from lab.socks import auth5, open_to
+from lab.socks import auth5, open_to, socks5_connect
 
 HANDSHAKE_S, ENDING_S = 2, 5
 
@@ -77,6 +77,27 @@ def test_nothing_gives_a_stranger_more_time(start):
     for s in strangers:
         s.s.close()
     assert left == 0, f"{left} of {len(strangers)} are still there after {took:.1f} s"
+
+
+def test_those_who_ask_for_nothing_keep_nobody_out(start, origin):
+    server = origin(echo)
+    proxy = start("wan1", prefix=["prlimit", "--nofile=120:120"])
+    with contextlib.ExitStack() as stack:
+        tunnel = stack.enter_context(socks5_connect(proxy, server.address, server.port))
+        for _ in range(3):
+            for _ in range(100):
+                silent = stack.enter_context(socket.socket())
+                silent.setblocking(False)
+                with contextlib.suppress(BlockingIOError):
+                    silent.connect(proxy.address)
+            with socks5_connect(proxy, server.address, server.port, timeout=20) as s:
+                s.sendall(b"x")
+                assert s.recv(1) == b"x"
+        tunnel.sendall(b"y")
+        assert tunnel.recv(1) == b"y", "what is open stays"
+        assert proxy.open_connections() < 70
+    assert proxy.wait_event("too many clients ask for nothing: those that came first are closed")["most"] == 60
+    assert not proxy.events("cannot accept clients for the moment: raise the limit of open files (ulimit -n)")
 
 
 def test_who_has_been_let_through_may_rest(start, server):
