@@ -2,7 +2,11 @@
  *   fuzz_policies [SECONDS [SEED]]
  * fuzz_policies.lua makes the text of each seed. No call may take more than 100 ms of CPU time, but for those
  * that the last wall ends (the VM is abandoned), and none may end the process. What is found is told by its
- * seed and the policy's text, and is counted. With a SEED that one alone is run, and SECONDS are not heeded.
+ * seed and the policy's text, and is counted. With 0 SECONDS the SEED alone is run.
+ *
+ * CPU time is told by two clocks. A virtual processor that the host takes away may come back with that time
+ * on the thread's clock. The watchdog's timer ticks once then, where it ticks each 5 ms for what the policy
+ * does. So a call is slow when both say so; what only the thread's clock says is a note.
  */
 #include "base/clock.h"
 #include "base/log.h"
@@ -27,7 +31,7 @@ static const double CALL_MAX_S = 0.1, LOAD_MAX_S = 0.5;
 
 /* Shared with the child that runs the policies. */
 struct counts {
-    unsigned seed, calls, loaded, refused, reload_failures, abandoned, slow;
+    unsigned seed, calls, loaded, refused, reload_failures, abandoned, slow, away;
     double longest_s;
     char doing[32];
 };
@@ -53,6 +57,22 @@ static void begin(struct run *r, const char *what)
     r->began_s = clock_read_s(CLOCK_THREAD_CPUTIME_ID);
 }
 
+enum { TICK_MS = 5, TICKS_MISSED = 2 }; /* before the first one and behind the last */
+
+/* At most so much the timer has seen of the latest call into Lua, with the garbage collection after it. */
+static double seen_s(const struct run *r)
+{
+    const struct watchdog *w = &r->policy->script->vm->dog;
+    return (double)(w->budget_ticks - w->patience + TICKS_MISSED) * TICK_MS * 1e-3;
+}
+
+/* Calls of hooks are one call into Lua each; timers and loads are several. */
+static bool is_one_call(const struct run *r, double max_s)
+{
+    return r->policy && max_s == CALL_MAX_S && strcmp(r->counts->doing, "timers") != 0 &&
+           strcmp(r->counts->doing, "free") != 0;
+}
+
 static void end(struct run *r, double max_s)
 {
     struct counts *t = r->counts;
@@ -67,6 +87,12 @@ static void end(struct run *r, double max_s)
         (void)printf("note: seed %u: %s was ended by the last wall after %.0f ms\n", t->seed, t->doing,
                      took_s * 1e3);
         return;
+    }
+    if (took_s > max_s && is_one_call(r, max_s) && seen_s(r) < max_s) {
+        t->away++;
+        (void)printf("note: seed %u: %s took %.0f ms by the thread's clock, of which the timer saw %.0f\n",
+                     t->seed, t->doing, took_s * 1e3, seen_s(r) * 1e3);
+        took_s = seen_s(r);
     }
     if (max_s == CALL_MAX_S && took_s > t->longest_s)
         t->longest_s = took_s;
@@ -249,8 +275,9 @@ int main(int argc, char **argv)
         findings += !run_batch(L, t, dir, seed, BATCH);
     (void)printf(
         "%u policies loaded, %u refused, %u calls in %.0f s; %u abandoned, the longest other call took %.0f "
-        "ms, findings: %u\n",
-        t->loaded, t->refused, t->calls, clock_now_s() - began_s, t->abandoned, t->longest_s * 1e3, findings);
+        "ms, %u while the processor was away, findings: %u\n",
+        t->loaded, t->refused, t->calls, clock_now_s() - began_s, t->abandoned, t->longest_s * 1e3, t->away,
+        findings);
     (void)snprintf(path, sizeof path, "%s/p.lua", dir);
     (void)unlink(path);
     (void)rmdir(dir);
