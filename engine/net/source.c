@@ -5,6 +5,7 @@
 
 /* Packets that are not bound to an address. */
 struct sender {
+    const struct machine *m;
     const struct machine_link *link;
     int family;
     uint32_t mark;
@@ -32,10 +33,11 @@ static bool ask_kernel(const struct sender *s, struct addr *ret)
     return told;
 }
 
+/* Among all that the link has: those of `own` are the best few. */
 static bool is_own(const struct sender *s, const struct addr *a)
 {
-    for (size_t i = 0; i < s->n_own; i++)
-        if (addr_same_ip(s->own[i], a))
+    for (size_t i = 0; i < s->m->n_addrs; i++)
+        if (s->m->addrs[i].link == s->link->index && addr_same_ip(&s->m->addrs[i].addr, a))
             return true;
     return false;
 }
@@ -82,6 +84,7 @@ static bool wants_temporary(const struct sender *s)
 
 static int sender_init(struct sender *s, const struct machine *m)
 {
+    s->m = m;
     s->n_own =
         machine_sources(m, s->link->index, s->family, s->family == AF_INET6 && wants_temporary(s), s->own);
     return machine_internet(s->family, &s->to);

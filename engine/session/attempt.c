@@ -103,6 +103,15 @@ static void dial_by(struct attempt *a, const struct addr *addrs, size_t n, const
         dial_early(&a->dial, a->early, a->early->len);
 }
 
+/* While addresses of the other family are to come there is hope.
+ * @param unfit  all so far are of a family that does not answer */
+static void note_unfit(struct attempt *a, bool unfit)
+{
+    a->unfit = unfit && a->target->kind == TARGET_NAME;
+    if (a->unfit && !resolver_awaits_more(&a->query))
+        a->events->doubtful(a);
+}
+
 /* Those of a family that does not answer come last. */
 static void dial_routed(struct attempt *a, const struct addr *addrs, size_t n)
 {
@@ -114,15 +123,14 @@ static void dial_routed(struct attempt *a, const struct addr *addrs, size_t n)
     for (size_t i = 0; i < n; i++)
         if (uplink_family_is_fit(u, addr_family(&addrs[i]), now))
             order[n_order++] = addrs[i];
-    bool doubtful = n_order == 0;
+    bool unfit = n_order == 0;
     for (size_t i = 0; i < n; i++)
         if (!uplink_family_is_fit(u, addr_family(&addrs[i]), now))
             order[n_order++] = addrs[i];
     for (size_t i = 0; i < n; i++)
         uplink_note_tried(u, addr_family(&order[i]), now);
     dial_by(a, order, n_order, egress_of(a));
-    if (doubtful && a->target->kind == TARGET_NAME)
-        a->events->doubtful(a);
+    note_unfit(a, unfit);
 }
 
 /* Addresses by how they are reached. */
@@ -211,6 +219,7 @@ static void add_addrs(struct attempt *a, const struct addr *addrs, size_t n)
     for (size_t i = 0; i < s.n_routed; i++)
         uplink_note_tried(u, addr_family(&s.routed[i]), now);
     dial_add(&a->dial, s.routed, s.n_routed, !fit);
+    note_unfit(a, a->unfit && (s.n_routed == 0 || !fit));
 }
 
 static void dial_name_upstream(struct attempt *a)

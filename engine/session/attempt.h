@@ -37,7 +37,8 @@ struct attempt {
     struct uplink_lease lease; /* empty when direct */
     const struct buf *early;
     bool running, direct;
-    bool held; /* none of the addresses so far may be reached, and those of the other family are awaited */
+    bool unfit; /* all addresses so far are of a family that does not answer by the uplink */
+    bool held;  /* none of the addresses so far may be reached, and those of the other family are awaited */
     double since_s, timeout_s, left_s;
     enum resolver_news news; /* of the uplink's name servers */
     struct resolver_query query;

@@ -82,6 +82,33 @@ def test_a_late_family_joins_the_dial(start, lab, origin, only, answers):
     assert took(proxy, "n1.test", server.port) < SOON_S
 
 
+BACKUP = """return { policy = "failover", uplinks = { "wan1", { interface = "wan2", tier = 2, tags = { "metered" } } } }"""
+
+
+@pytest.mark.parametrize("order", ["first", "last", "alone"])
+def test_a_line_with_one_silent_family_is_not_left_for_what_is_dear(start, lab, origin, config, answers, order):
+    """Also where the addresses of that family come first; what has no others does go by the backup, at once."""
+    server4, server6 = origin(echo), origin(echo, address=OPEN6)
+    proxy = start("--config", config(BACKUP), "--dial-timeout", "4", dns=NAMES4)
+    assert socks5_code(proxy, OPEN4, server4.port) == 0
+    lab.wan1.swallow("ip6")
+    for _ in range(3):
+        assert socks5_code(proxy, OPEN6, server6.port) == 0
+    wait_for(lambda: proxy.ask("uplinks")["uplinks"][0]["families"]["ipv6"] == "suspect", "its IPv6 is a suspect")
+    begun, before = lab.tcp_begun()["wan2"], len(proxy.connections(4))
+    a, aaaa = {"first": ((0.1, [OPEN4]), [OPEN6]), "last": ([OPEN4], (0.1, [OPEN6])), "alone": ((0.1, []), [OPEN6])}[order]
+    answers(a=a, aaaa=aaaa)
+    for k in range(6):
+        assert socks5_code(proxy, f"n{k}.test", (server6 if order == "alone" else server4).port) == 0
+    lines = proxy.connections(before + 6)[before:]
+    if order == "alone":
+        assert {line["uplink"] for line in lines} == {"wan2"}
+        assert "won" in {line.get("hedge") for line in lines}, "not only once the first has had its time"
+    else:
+        assert {(line["uplink"], line.get("attempts")) for line in lines} == {("wan1", None)}
+        assert lab.tcp_begun()["wan2"] == begun, "not a packet"
+
+
 def test_a_refusal_is_told_without_waiting_for_the_silent_family(start, lab, only, answers):
     answers(a=[OPEN4], aaaa=SILENCE)
     proxy = start("--policy", only("wan1"), "--dial-timeout", "60", "wan1", dns=NAMES4)

@@ -72,6 +72,23 @@ static void test_the_source_of_the_route(void **state)
     (void)state;
 }
 
+/* More than we rank. */
+static void test_many_addresses(void **state)
+{
+    char script[4096] = "addr del 10.0.1.2/24 dev fibre\n";
+    struct machine m;
+
+    for (int i = 0; i < 2 * MACHINE_SOURCES_MAX; i++)
+        (void)snprintf(script + strlen(script), sizeof script - strlen(script),
+                       "addr add 192.168.%d.2/24 dev fibre\n", i);
+    lines_read(&m, strcat(script, "addr add 10.0.1.2/24 dev fibre\n"
+                                  "route add default via 10.0.1.1 dev fibre\n"));
+    assert_source(choose(&m, AF_INET), "10.0.1.2", EGRESS_FLOATS);
+    assert_true(source_leads_out(&m, netns_link(&m, "fibre"), AF_INET));
+    machine_done(&m);
+    (void)state;
+}
+
 /* Of the routes to a destination by the link, the longest prefix counts. */
 static void test_routes_of_their_own(void **state)
 {
@@ -350,6 +367,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_network_of_the_next_hop),
         cmocka_unit_test(test_the_source_of_the_route),
+        cmocka_unit_test(test_many_addresses),
         cmocka_unit_test(test_routes_of_their_own),
         cmocka_unit_test(test_routes_that_name_an_address_of_no_line),
         cmocka_unit_test(test_routes_that_name_another_links_address),
