@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "net/dns_hosts.h"
+#include "net/dns_name.h"
 #include "net/own_addresses.h"
 #include "session/loops.h"
 #include "uplink/discover.h"
@@ -22,18 +23,19 @@ enum { PREFIX_MIN_V4 = 8, PREFIX_MIN_V6 = 16 };
 static size_t known_addresses(const struct upstream_spec *s, struct addr *ret, size_t max)
 {
     static const char *const loopback[] = {"127.0.0.1", "::1"};
+    const struct slice name = slice_of(s->host, dns_name_length(s->host)); /* as the resolver takes it */
     struct dns_hosts hosts;
     size_t n = 0;
 
     if (addr_parse_ip(&ret[0], slice_str(s->host), 0) == 0)
         return 1;
-    if (slice_ieq(slice_str(s->host), slice_str("localhost"))) {
+    if (dns_name_is_localhost(name)) {
         for (size_t i = 0; i < ARRAY_LEN(loopback); i++)
             n += addr_parse_ip(&ret[n], slice_str(loopback[i]), 0) == 0;
         return n;
     }
     dns_hosts_init(&hosts, NULL);
-    n = dns_hosts_find(&hosts, slice_str(s->host), clock_now_s(), ret, max);
+    n = dns_hosts_find(&hosts, name, clock_now_s(), ret, max);
     dns_hosts_done(&hosts);
     return n;
 }

@@ -6,7 +6,9 @@
  * by a way that nobody could foresee, such as a redirection by the firewall. Its address cannot be forged:
  * the connection stands.
  * - By another proxy between, it comes from that proxy's address. Then requests for one destination by one
- *   upstream grow in number while none of them is answered: there is a bound.
+ *   upstream grow in number while none of them is answered: there is a bound. Via (RFC 9110 7.6.3) could show
+ *   such a loop at its first turn where each proxy between hands the field on in its own CONNECT, which few
+ * do; SOCKS has no such field. So the bound is needed anyway, and upstreams are told of no proxy before them.
  *
  * Where no upstream is being talked with, this costs one comparison a connection. */
 #ifndef STEERWAY_SESSION_LOOPS_H

@@ -44,6 +44,8 @@ def answered(proxy, *others, limit):
 SELF = [
     ("127.0.0.1", "127.0.0.1"),
     ("127.0.0.1", "localhost"),
+    ("127.0.0.1", "localhost."),
+    ("127.0.0.1", "proxy.LOCALHOST"),
     ("127.0.0.1", "0.0.0.0"),
     ("127.0.0.1", "[::ffff:127.0.0.1]"),
     ("[::1]", "[::1]"),
@@ -85,9 +87,14 @@ def test_the_hosts_file_is_looked_at(lab, tmp_path):
     hosts = tmp_path / "hosts"
     hosts.write_text("10.0.1.2 other.test myself.test\n")
     inside = ["unshare", "--mount", "sh", "-ec", f'mount --bind {hosts} /etc/hosts; exec "$@"', "sh"]
-    for name in ("myself.test", "other.test"):
+    for name in ("myself.test", "other.test", "Myself.test."):
         assert "is this proxy itself" in refused(1, "check", "--listen", "*:1080", f"socks5://{name}:1080", wrapped_by=inside)
     verdict("--listen", "*:1080", "socks5://unknown.test:1080", wrapped_by=inside)
+
+
+def test_another_listener_is_the_proxy_too(lab):
+    listen = ["--listen", "127.0.0.1:1080", "--listen", "127.0.0.1:1081"]
+    assert "which listens on 127.0.0.1:1081" in refused(1, "check", *listen, "socks5://localhost:1081")
 
 
 # --- at run time ---
