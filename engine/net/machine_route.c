@@ -105,9 +105,32 @@ static int query6(struct machine_packet p, struct machine_route *ret)
     return r;
 }
 
+/* Routes of so few bits are default routes: some VPNs have two of one bit in the place of one. */
+enum { DEFAULT_BITS_MAX = 7 };
+
+/* Whether a route to this address tells of the internet, and not of a way, or a refusal, of its own: some
+ * machines block well-known name servers. Where nothing leads there, the rules may tell more. */
+static bool is_like_others(const struct addr *to)
+{
+    struct answer matched;
+    int r = ask(&(struct machine_packet){.to = to}, RTM_F_FIB_MATCH, &matched);
+
+    return r < 0 ? r == -ENETUNREACH : matched.prefix <= DEFAULT_BITS_MAX;
+}
+
 int machine_internet(int family, struct addr *ret)
 {
-    return addr_parse_ip(ret, slice_str(family == AF_INET ? "1.1.1.1" : "2606:4700:4700::1111"), 0);
+    /* A public name server, and two of the root's. */
+    static const char *const four[] = {"1.1.1.1", "198.41.0.4", "193.0.14.129"}, *const six[] = {
+                                                                                     "2606:4700:4700::1111",
+                                                                                     "2001:503:ba3e::2:30",
+                                                                                     "2001:7fd::1"};
+    const char *const *all = family == AF_INET ? four : six;
+
+    for (size_t i = 0; i < ARRAY_LEN(four); i++)
+        if (addr_parse_ip(ret, slice_str(all[i]), 0) == 0 && is_like_others(ret))
+            return 0;
+    return addr_parse_ip(ret, slice_str(all[0]), 0);
 }
 
 int machine_route_hint(const struct machine_packet *packet, struct addr *ret_source)

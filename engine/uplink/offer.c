@@ -30,9 +30,21 @@ enum offer_rank offer_rank(const struct uplink *u, const struct offer_request *r
     return r->tried ? OFFER_NEVER : OFFER_CAPTIVE;
 }
 
+/* Whether it is the host of a portal that some uplink is behind, be that tried already or not to be raced:
+ * what has the same address elsewhere is another machine, and must not be told a password. */
+static bool is_for_a_portal(const struct uplink_set *set, const struct offer_request *r)
+{
+    const struct offer_request first = {.host = r->host, .family = r->family, .now = r->now};
+
+    for (size_t i = 0; r->host && i < set->n; i++)
+        if (offer_rank(set->items[i], &first) == OFFER_PORTAL)
+            return true;
+    return false;
+}
+
 size_t offer_all(const struct uplink_set *set, const struct offer_request *r, struct uplink *ret[UPLINK_MAX])
 {
-    enum offer_rank best = OFFER_CAPTIVE;
+    enum offer_rank best = is_for_a_portal(set, r) ? OFFER_PORTAL : OFFER_CAPTIVE;
     size_t n = 0;
 
     for (size_t i = 0; i < set->n; i++) {

@@ -4,7 +4,7 @@
  *
  * Uplinks are ranked, and only those of the best rank that occurs are offered:
  * 0. those behind a captive portal, for the hosts of that portal (the uplink's `portal`): only there somebody
- *    can log in;
+ *    can log in. When these have been tried, nobody is left;
  * 1. those that answer (a suspect counts as such for one try each two seconds, see health.h);
  * 2. those that do not: suspects, and what is down by its checks;
  * 3. those behind a captive portal, and only for a connection that no uplink has failed yet: what failed

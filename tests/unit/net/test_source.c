@@ -72,6 +72,30 @@ static void test_the_source_of_the_route(void **state)
     (void)state;
 }
 
+/* Some block well-known name servers, or lead them by a way of their own. */
+static void test_a_known_address_that_is_routed_apart(void **state)
+{
+    static const char *const routes[] = {"blackhole 1.1.1.1", "unreachable 1.1.1.1", "prohibit 1.1.1.0/24",
+                                         "1.1.1.1 via 192.168.50.1 dev fibre"};
+
+    for (size_t i = 0; i < ARRAY_LEN(routes); i++) {
+        char script[512];
+        struct machine m;
+        (void)snprintf(script, sizeof script,
+                       "addr del 10.0.1.2/24 dev fibre\n"
+                       "addr add 192.168.50.2/24 dev fibre\n"
+                       "addr add 10.0.1.2/24 dev fibre\n"
+                       "route add default via 10.0.1.1 dev fibre\n"
+                       "route add %s\n",
+                       routes[i]);
+        lines_read(&m, script);
+        assert_source(choose(&m, AF_INET), "10.0.1.2", EGRESS_FLOATS);
+        assert_true(source_leads_out(&m, netns_link(&m, "fibre"), AF_INET));
+        machine_done(&m);
+    }
+    (void)state;
+}
+
 /* More than we rank. */
 static void test_many_addresses(void **state)
 {
@@ -367,6 +391,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_network_of_the_next_hop),
         cmocka_unit_test(test_the_source_of_the_route),
+        cmocka_unit_test(test_a_known_address_that_is_routed_apart),
         cmocka_unit_test(test_many_addresses),
         cmocka_unit_test(test_routes_of_their_own),
         cmocka_unit_test(test_routes_that_name_an_address_of_no_line),

@@ -162,6 +162,10 @@ static void hosts_of_a_portal_go_by_it_alone_while_it_is_captive(void **state)
         assert_offered(&t, &r, cases[i].is_portal ? 1 : 2);
         assert_int_equal(offer_holds(&t.set, &t.b, AF_INET, &r), !cases[i].is_portal);
         assert_int_equal(offer_holds(&t.set, &t.a, AF_INET, &r), cases[i].is_portal);
+        /* Neither a retry nor a race takes it elsewhere. */
+        const struct offer_request retry = {
+            .host = cases[i].host, .family = AF_UNSPEC, .now = NOW, .tried = 1, .against = &t.a};
+        assert_offered(&t, &retry, cases[i].is_portal ? 0 : 2);
     }
 }
 
