@@ -134,7 +134,11 @@ static json_t *choose(struct proxy *p, const struct question *q)
                                   json_string("none is up and speaks this family of addresses"));
         return answer;
     }
+    const uint64_t errors = policy_info(p->policy).errors;
     policy_pick(p->policy, &conn, candidates, n, &choice);
+    const struct policy_info info = policy_info(p->policy);
+    if (info.failed && (info.quarantined || info.errors > errors))
+        (void)json_object_set_new(answer, "error", json_text(info.failed));
     bool use = choice.verdict == POLICY_USE;
     (void)json_object_set_new(answer, "verdict", json_string(use ? "use" : "refuse"));
     (void)json_object_set_new(answer, "reason", json_text(choice.reason));

@@ -92,6 +92,23 @@ static void print_list(const char *label, const json_t *list)
     (void)printf("\n");
 }
 
+/* What went wrong last, and when. */
+static void print_mishap(const json_t *policy, const char *key, const char *what)
+{
+    const json_t *mishap = json_object_get(policy, key);
+    time_t then = (time_t)number_of(mishap, "time");
+    struct tm tm;
+    char when[32] = "";
+
+    if (!json_is_object(mishap))
+        return;
+    if (localtime_r(&then, &tm))
+        (void)strftime(when, sizeof when, "%F %T", &tm);
+    (void)printf("  %-12s %s at %s: ", key, what, when);
+    (void)command_print(text_of(mishap, "error"));
+    (void)printf("\n");
+}
+
 static void print_policy(const json_t *p)
 {
     const char *key;
@@ -109,17 +126,8 @@ static void print_policy(const json_t *p)
         (void)command_print(json_string_value(value));
         (void)printf("\n");
     }
-    const json_t *refused = json_object_get(p, "refused");
-    if (json_is_object(refused)) {
-        time_t then = (time_t)number_of(refused, "time");
-        struct tm tm;
-        char when[32] = "";
-        if (localtime_r(&then, &tm))
-            (void)strftime(when, sizeof when, "%F %T", &tm);
-        (void)printf("  %-12s reload at %s: ", "refused", when);
-        (void)command_print(text_of(refused, "error"));
-        (void)printf("\n");
-    }
+    print_mishap(p, "refused", "reload");
+    print_mishap(p, "failed", text_of(json_object_get(p, "failed"), "in"));
     (void)printf("  %-12s %.0f, %.0f calls failed\n", "picks", number_of(p, "picks"), number_of(p, "errors"));
 }
 
@@ -354,6 +362,11 @@ static void show_why(const json_t *a)
     if (*text_of(a, "policy"))
         (void)printf("  %-9s %s, generation %.0f\n", "policy", text_of(a, "policy"),
                      number_of(a, "generation"));
+    if (*text_of(a, "error")) {
+        (void)printf("  %-9s ", "error");
+        (void)command_print(text_of(a, "error"));
+        (void)printf("\n");
+    }
     if (number_of(a, "hedge") > 0)
         (void)printf("  %-9s another uplink if it has not connected within %.0f ms\n", "races",
                      number_of(a, "hedge") * 1e3);

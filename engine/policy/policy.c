@@ -205,6 +205,7 @@ static void replace(struct policy *p, struct script *fresh)
     p->tried = (struct vm_files){.n = 0};
     p->generation++;
     p->quarantined = false;
+    p->failed[0] = '\0';
     memset(p->in_a_row, 0, sizeof p->in_a_row);
     p->overruns = 0;
     p->complaints = (struct log_limit){0};
@@ -359,6 +360,9 @@ struct policy_info policy_info(const struct policy *p)
         .quarantined = p->quarantined,
         .refused = p->refused[0] ? p->refused : NULL,
         .refused_at = p->refused_at,
+        .failed = p->failed[0] ? p->failed : NULL,
+        .failed_in = script_entry_name(p->failed_in),
+        .failed_at = p->failed_at,
     };
 }
 

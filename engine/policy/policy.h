@@ -140,6 +140,10 @@ struct policy_info {
     bool quarantined;    /* failed too often in a row: the built-in default decides until the next load */
     const char *refused; /* why the latest load was refused, valid until the next one; NULL if it was not */
     double refused_at;   /* when, s since 1970 */
+    const char
+        *failed; /* the error of its latest call to fail, valid until the next call; NULL if none did */
+    const char *failed_in; /* "pick", or the hook */
+    double failed_at;      /* when, s since 1970 */
 };
 struct policy_info policy_info(const struct policy *p);
 

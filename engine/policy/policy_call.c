@@ -80,6 +80,9 @@ static void fail(struct policy *p, enum script_entry entry, int rc, const char *
 
     p->errors++;
     p->in_a_row[entry]++;
+    (void)snprintf(p->failed, sizeof p->failed, "%s", error);
+    p->failed_in = entry;
+    p->failed_at = clock_read_s(CLOCK_REALTIME);
     if (p->quarantined)
         return;
     if (rc == -ENOTRECOVERABLE)

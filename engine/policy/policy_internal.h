@@ -27,6 +27,9 @@ struct policy {
     struct log_limit complaints;
     char refused[POLICY_ERROR_MAX]; /* why the latest load was, "" if it was not */
     double refused_at;              /* s since 1970 */
+    char failed[POLICY_ERROR_MAX];  /* the error of the latest call to fail since the load, "" if none did */
+    enum script_entry failed_in;
+    double failed_at; /* s since 1970 */
 };
 
 /** Note how a call of the script that serves has ended: log, count, quarantine. */

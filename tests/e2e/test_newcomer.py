@@ -360,6 +360,28 @@ def test_status_tells_the_last_reload_that_was_refused(lab, start, tmp_path):
     assert "unknown parameter 'nothing'" in json.dumps(proxy.ask("status")["policy"]["refused"])
 
 
+def test_status_and_why_tell_what_the_policy_does_wrong(lab, start, tmp_path):
+    mine = tmp_path / "mine.lua"
+    text = ("return { name = 'mine', new = function() return { pick = function(conn, uplinks)\n"
+            "  if conn.port == 81 then return nope.x end\n  return uplinks end } end }")
+    mine.write_text(text)
+    proxy = start("--policy", mine, "wan1")
+    fault = "mine.lua:2: attempt to index global 'nope' (a nil value)"
+    told = proxy.tell("why", "web.test:81")
+    assert "leaves by wan1: default: policy error\n" in told and re.search(rf"^  error     [^\n]*{re.escape(fault)}$", told, re.M)
+    assert "error" not in proxy.tell("why", "web.test:80")
+    assert proxy.ask("status")["policy"]["failed"] is None and "failed       " not in proxy.tell("status")  # why asks a copy
+    for _ in range(20):  # a closed port: only the pick counts
+        socks5_code(proxy, OPEN4, 81)
+    assert re.search(rf"^  failed       pick at \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d: [^\n]*{re.escape(fault)}$", proxy.tell("status"), re.M)
+    told = proxy.ask("status")["policy"]
+    assert told["quarantined"] and told["failed"]["in"] == "pick" and told["failed"]["error"].endswith(fault)
+    assert proxy.ask("why", host="web.test", port=80)["error"].endswith(fault)  # it is quarantined
+    mine.write_text(text + "\n")
+    proxy.tell("reload")
+    assert proxy.ask("status")["policy"]["failed"] is None
+
+
 # --- how long a client waits ---
 
 # So late an answer may come on a busy machine. Each limit is such that what is not bounded takes more than both together: an
