@@ -1,3 +1,4 @@
+local kit = require "kit"
 local compiling = require "steerway.host.compiling"
 
 -- Constructs for which LuaJIT's parser takes quadratic time; up to 1 MiB of each is let in.
@@ -50,9 +51,12 @@ describe("compiling", function()
       for _, n in ipairs { 10, 1000, 10000, 60000 } do
         local made = "\n\n" .. text(n)
         if #made <= compiling.TEXT_MAX then
-          local began = os.clock()
-          local f, message = compiling.load(made, "@dir/p.lua", {})
-          local took = os.clock() - began
+          local f, message
+          local took = kit.least(function()
+            local began = os.clock()
+            f, message = compiling.load(made, "@dir/p.lua", {})
+            return os.clock() - began
+          end, 0.15)
           assert.is_true(took < 0.15, ("%d took %.3f s"):format(n, took))
           if not f then
             assert.truthy(message:find("^dir/p.lua:3: takes too long to compile: expected shorter chains")
