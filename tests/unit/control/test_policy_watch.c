@@ -42,55 +42,71 @@ static void run_for(struct ev_loop *loop, double s)
     (void)ev_run(loop, 0);
 }
 
+struct room {
+    struct ev_loop *loop;
+    struct policy_loading loading;
+    struct policy_watch watch;
+};
+
+static void open_room(struct room *r, struct fixture *f)
+{
+    r->loop = ev_loop_new(EVFLAG_AUTO);
+    assert_non_null(r->loop);
+    assert_int_equal(fixture_load(f, POLICY), 0);
+    policy_loading_open(&r->loading, r->loop, f->policy);
+    assert_int_equal(policy_watch_start(&r->watch, r->loop, f->policy, &r->loading), 0);
+    assert_int_equal(policy_generation(f->policy), 1);
+}
+
+static void close_room(struct room *r)
+{
+    policy_watch_stop(&r->watch);
+    policy_watch_stop(&r->watch); /* harmless */
+    policy_loading_close(&r->loading);
+    ev_loop_destroy(r->loop);
+}
+
+static void save(struct fixture *f)
+{
+    fixture_write(f, "p.lua", POLICY, strlen(POLICY));
+}
+
+static void await_generation(struct room *r, struct fixture *f, uint64_t n)
+{
+    for (int i = 0; i < 300 && policy_generation(f->policy) < n; i++)
+        run_for(r->loop, 0.1);
+    assert_int_equal(policy_generation(f->policy), n);
+}
+
 static void what_is_saved_before_a_renewal_is_loaded_after_it(void **state)
 {
     struct fixture *f = *state;
-    struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
-    struct policy_loading loading;
-    struct policy_watch w;
-    assert_non_null(loop);
-    assert_int_equal(fixture_load(f, POLICY), 0);
-    policy_loading_open(&loading, loop, f->policy);
-    assert_int_equal(policy_watch_start(&w, loop, f->policy, &loading), 0);
-    assert_int_equal(policy_generation(f->policy), 1);
+    struct room r;
+    open_room(&r, f);
     for (uint64_t n = 2; n <= 4; n++) {
-        fixture_write(f, "p.lua", POLICY, strlen(POLICY)); /* nobody has read of it yet */
-        policy_watch_renew(&w);
-        for (int i = 0; i < 300 && policy_generation(f->policy) < n; i++)
-            run_for(loop, 0.1);
-        assert_int_equal(policy_generation(f->policy), n);
+        save(f); /* nobody has read of it yet */
+        policy_watch_renew(&r.watch);
+        await_generation(&r, f, n);
     }
-    policy_watch_renew(&w);
-    run_for(loop, 0.3);
+    policy_watch_renew(&r.watch);
+    run_for(r.loop, 0.3);
     assert_int_equal(policy_generation(f->policy), 4); /* a renewal alone loads nothing */
-    policy_watch_stop(&w);
-    policy_watch_stop(&w); /* harmless */
-    policy_loading_close(&loading);
-    ev_loop_destroy(loop);
+    close_room(&r);
 }
 
 /* What was saved while nothing could be watched is loaded as soon as something can be again. */
 static void what_cannot_be_watched_is_looked_at_again(void **state)
 {
     struct fixture *f = *state;
-    struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
-    struct policy_loading loading;
-    struct policy_watch w;
-    assert_non_null(loop);
-    assert_int_equal(fixture_load(f, POLICY), 0);
-    policy_loading_open(&loading, loop, f->policy);
+    struct room r;
     refused = INT_MAX;
-    assert_int_equal(policy_watch_start(&w, loop, f->policy, &loading), 0);
-    fixture_write(f, "p.lua", POLICY, strlen(POLICY));
-    run_for(loop, 0.3);
+    open_room(&r, f);
+    save(f);
+    run_for(r.loop, 0.3);
     assert_int_equal(policy_generation(f->policy), 1);
     refused = 0;
-    for (int i = 0; i < 300 && policy_generation(f->policy) < 2; i++)
-        run_for(loop, 0.1);
-    assert_int_equal(policy_generation(f->policy), 2);
-    policy_watch_stop(&w);
-    policy_loading_close(&loading);
-    ev_loop_destroy(loop);
+    await_generation(&r, f, 2);
+    close_room(&r);
 }
 
 int main(void)

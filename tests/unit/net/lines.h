@@ -40,8 +40,9 @@ static inline void lines_read(struct machine *ret, const char *routes)
 
 /* Whether the kernel takes the machine's IPv6 addresses for its own. Link-local ones take a second (RFC 4862
  * 5.4). */
-static inline bool lines_are_own6(const struct machine *m)
+static inline bool lines_are_own6(const struct machine *m, const void *unused)
 {
+    (void)unused;
     for (size_t i = 0; i < m->n_addrs; i++) {
         const struct addr *own = &m->addrs[i].addr;
         int link = -1;
@@ -57,22 +58,7 @@ static inline bool lines_are_own6(const struct machine *m)
  * after `ip` has returned. */
 static inline void lines_await6(struct machine *ret)
 {
-    struct sockaddr_nl routes = {.nl_family = AF_NETLINK, .nl_groups = RTMGRP_IPV6_ROUTE};
-    int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-    assert_true(fd >= 0);
-    assert_int_equal(bind(fd, (struct sockaddr *)&routes, sizeof routes), 0);
-    for (time_t end = time(NULL) + (time_t)PATIENCE_S;;) {
-        char change[8192];
-        struct pollfd changed = {.fd = fd, .events = POLLIN};
-        assert_int_equal(machine_read(ret), 0);
-        if (lines_are_own6(ret))
-            break;
-        machine_done(ret);
-        assert_true(time(NULL) < end);
-        if (poll(&changed, 1, 1000) > 0)
-            (void)!recv(fd, change, sizeof change, MSG_DONTWAIT);
-    }
-    (void)close(fd);
+    netns_read_until(ret, RTMGRP_IPV6_ROUTE, lines_are_own6, NULL);
 }
 
 /* With IPv6. @return false when there is none: then without, and without these routes */

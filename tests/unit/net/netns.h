@@ -122,19 +122,21 @@ static inline const struct machine_link *netns_link(const struct machine *m, con
     return link;
 }
 
-/* Read the machine once the kernel has told a link's carrier, which it does a little later than `ip` returns.
- */
-static inline void netns_read(struct machine *ret, const char *name, bool carrier)
+/* Read the machine once it is as wanted: the kernel does some of it a little later than `ip` returns.
+ * @param changes  RTMGRP_*: what to look anew after */
+static inline void netns_read_until(struct machine *ret, uint32_t changes,
+                                    bool (*is_ready)(const struct machine *m, const void *arg),
+                                    const void *arg)
 {
-    struct sockaddr_nl links = {.nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK};
+    struct sockaddr_nl told = {.nl_family = AF_NETLINK, .nl_groups = changes};
     int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
     assert_true(fd >= 0);
-    assert_int_equal(bind(fd, (struct sockaddr *)&links, sizeof links), 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&told, sizeof told), 0);
     for (time_t end = time(NULL) + (time_t)PATIENCE_S;;) {
         char change[8192];
         struct pollfd changed = {.fd = fd, .events = POLLIN};
         assert_int_equal(machine_read(ret), 0);
-        if (netns_link(ret, name)->carrier == carrier)
+        if (is_ready(ret, arg))
             break;
         machine_done(ret);
         assert_true(time(NULL) < end);
@@ -142,6 +144,23 @@ static inline void netns_read(struct machine *ret, const char *name, bool carrie
             (void)!recv(fd, change, sizeof change, MSG_DONTWAIT);
     }
     (void)close(fd);
+}
+
+struct netns_carrier {
+    const char *name;
+    bool is_there;
+};
+
+static inline bool netns_has_carrier(const struct machine *m, const void *arg)
+{
+    const struct netns_carrier *wanted = arg;
+    return netns_link(m, wanted->name)->carrier == wanted->is_there;
+}
+
+static inline void netns_read(struct machine *ret, const char *name, bool carrier)
+{
+    netns_read_until(ret, RTMGRP_LINK, netns_has_carrier,
+                     &(struct netns_carrier){.name = name, .is_there = carrier});
 }
 
 #endif

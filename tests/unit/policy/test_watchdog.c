@@ -116,6 +116,19 @@ static void stops_each_loop_in_new(void **state)
     }
 }
 
+static void all_are_refused_or_end_soon(struct fixture *f, const char *const *policies, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        FIXTURE_LOAD(f, policies[i]);
+        double start = cpu_now_s();
+        struct policy_choice bad = pick_port(f, 666);
+        if (cpu_now_s() - start > STOPPED_WITHIN_S || !bad.by_default)
+            FIXTURE_FAIL(f, "builtin %zu: took %.3f s, %s", i, cpu_now_s() - start, bad.reason);
+        assert_int_equal(policy_info(f->policy).errors, 1);
+        assert_false(pick_port(f, 443).by_default);
+    }
+}
+
 /* Calls of C that no hook can interrupt: each would take minutes, but is refused, or ends soon. */
 static const char *const long_builtins[] = {
     LOOP_IN_PICK("table.insert(t, -2^31, 1)"),
@@ -143,16 +156,7 @@ static const char *const long_builtins[] = {
 
 static void long_builtins_are_refused_or_end_soon(void **state)
 {
-    struct fixture *f = *state;
-    for (size_t i = 0; i < ARRAY_LEN(long_builtins); i++) {
-        FIXTURE_LOAD(f, long_builtins[i]);
-        double start = cpu_now_s();
-        struct policy_choice bad = pick_port(f, 666);
-        if (cpu_now_s() - start > STOPPED_WITHIN_S || !bad.by_default)
-            FIXTURE_FAIL(f, "builtin %zu: took %.3f s, %s", i, cpu_now_s() - start, bad.reason);
-        assert_int_equal(policy_info(f->policy).errors, 1);
-        assert_false(pick_port(f, 443).by_default);
-    }
+    all_are_refused_or_end_soon(*state, long_builtins, ARRAY_LEN(long_builtins));
 }
 
 /* Builtins that call Lua functions that call builtins: C's stack has an end, and leaving what is deep takes
@@ -193,16 +197,7 @@ static const char *const deep_builtins[] = {
 
 static void deep_builtins_are_refused_or_end_soon(void **state)
 {
-    struct fixture *f = *state;
-    for (size_t i = 0; i < ARRAY_LEN(deep_builtins); i++) {
-        FIXTURE_LOAD(f, deep_builtins[i]);
-        double start = cpu_now_s();
-        struct policy_choice bad = pick_port(f, 666);
-        if (cpu_now_s() - start > STOPPED_WITHIN_S || !bad.by_default)
-            FIXTURE_FAIL(f, "builtin %zu: took %.3f s, %s", i, cpu_now_s() - start, bad.reason);
-        assert_int_equal(policy_info(f->policy).errors, 1);
-        assert_false(pick_port(f, 443).by_default);
-    }
+    all_are_refused_or_end_soon(*state, deep_builtins, ARRAY_LEN(deep_builtins));
 }
 
 static void stops_a_loop_at_the_top_of_the_file(void **state)
