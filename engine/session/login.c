@@ -37,7 +37,9 @@ enum login session_login(struct session *s, bool given, struct slice user, struc
     if (!given)
         return LOGIN_WRONG;
     bool right = access_check_user(access, user, pass);
-    if (s->waited || (right && guesses_know(g, &s->peer, user)))
+    if (right && guesses_know(g, &s->peer, user))
+        return LOGIN_RIGHT;
+    if (s->waited)
         return settle(s, right, user);
     double wait_s = guesses_wait(g, &s->peer, clock_now_s());
     if (wait_s < 0)
