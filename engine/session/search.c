@@ -1,5 +1,6 @@
 #include "base/clock.h"
 #include "net/soon.h"
+#include "session/checks.h"
 #include "session/health_note.h"
 #include "session/search_state.h"
 
@@ -63,12 +64,24 @@ static struct racer *idle_racer(struct search *s)
     return s->another;
 }
 
-static double received(const struct uplink *u)
+/* Grows with whatever shows that it works. */
+static double heard(const struct uplink *u)
 {
-    return u->received4 + u->received6;
+    return u->received4 + u->received6 + u->health4.answers + u->health6.answers;
 }
 
-/* A line that is full is slow, and works; one that is silent is left before all of the time has gone. */
+static void set_patience(struct search *s, double after_s)
+{
+    struct ev_loop *loop = s->outbound->proxy->loop;
+
+    ev_timer_stop(loop, &s->patience);
+    ev_now_update(loop);
+    ev_timer_set(&s->patience, after_s, 0.);
+    ev_timer_start(loop, &s->patience);
+}
+
+/* A line that is full is slow, and works; one that is silent is left before all of the time has gone. Where
+ * nothing else goes by it, the silence may be the destination's: at half of that time a check is asked. */
 static void on_patience(struct ev_loop *loop, ev_timer *w, int revents)
 {
     struct search *s = container_of(w, struct search, patience);
@@ -76,21 +89,23 @@ static void on_patience(struct ev_loop *loop, ev_timer *w, int revents)
 
     (void)loop;
     (void)revents;
-    if (a->running && a->lease.uplink && !(received(a->lease.uplink) > s->received))
-        attempt_give_up(a);
+    if (!a->running || !a->lease.uplink || heard(a->lease.uplink) > s->heard)
+        return;
+    if (s->patience_left_s <= 0)
+        return attempt_give_up(a);
+    checks_hurry(s->outbound->proxy->checks, a->lease.uplink);
+    set_patience(s, s->patience_left_s);
+    s->patience_left_s = 0;
 }
 
 static void be_patient(struct search *s, const struct uplink *u, double patience_s)
 {
-    struct ev_loop *loop = s->outbound->proxy->loop;
-
-    ev_timer_stop(loop, &s->patience);
+    ev_timer_stop(s->outbound->proxy->loop, &s->patience);
     if (patience_s <= 0)
         return;
-    s->received = received(u);
-    ev_now_update(loop);
-    ev_timer_set(&s->patience, patience_s, 0.);
-    ev_timer_start(loop, &s->patience);
+    s->heard = heard(u);
+    s->patience_left_s = patience_s / 2;
+    set_patience(s, patience_s / 2);
 }
 
 /* The end of what it calls may be the end of the search. */

@@ -24,16 +24,17 @@ struct search {
     uint64_t tried;              /* bit id - 1 */
     struct policy_choice choice; /* the order of preference being worked through */
     size_t next_choice;
-    uint32_t generation; /* of the policy that made it */
-    enum fault last;     /* the latest failure */
-    enum fault worst;    /* the most telling of the attempts' faults */
-    bool hopeless;       /* what failed would fail by any uplink */
-    bool racing;         /* the latest start was that of a second one */
-    bool doubtful;       /* the first has little hope: who is sent beside it comes in its place */
-    double received;     /* octets of the first one's uplink when it was sent */
-    ev_timer patience;   /* until it must have been heard */
-    ev_timer hedge;      /* until a second one is raced */
-    ev_timer deferred;   /* the beginning, out of the caller's stack */
+    uint32_t generation;    /* of the policy that made it */
+    enum fault last;        /* the latest failure */
+    enum fault worst;       /* the most telling of the attempts' faults */
+    bool hopeless;          /* what failed would fail by any uplink */
+    bool racing;            /* the latest start was that of a second one */
+    bool doubtful;          /* the first has little hope: who is sent beside it comes in its place */
+    double heard;           /* of the first one's uplink when it was sent */
+    double patience_left_s; /* once a check is asked */
+    ev_timer patience;      /* until it must have been heard */
+    ev_timer hedge;         /* until a second one is raced */
+    ev_timer deferred;      /* the beginning, out of the caller's stack */
 };
 
 /* search.c */
@@ -62,8 +63,8 @@ enum search_others {
 enum search_others search_others(const struct search *s, const struct uplink *u);
 /** Of the choice's next attempt. */
 double search_dial_timeout(const struct search *s, enum search_others others);
-/** Where all that are left are dear: after how many seconds the next attempt is given up, if its uplink has
- * received nothing since it began. One that receives works, and may take all the time. 0: never. */
+/** Where all that are left are dear: after how many seconds the next attempt is given up, if nothing was
+ * heard by its uplink since it began. One that receives works, and may take all the time. 0: never. */
 double search_patience(const struct search *s, enum search_others others);
 
 /* search_outcome.c */

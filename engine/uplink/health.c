@@ -1,6 +1,7 @@
 #include "uplink/health.h"
 
-bool health_answered(struct health *h)
+/* @return whether it was a suspect */
+static bool end_silence(struct health *h)
 {
     bool was_suspect = h->silences >= HEALTH_SILENCES;
 
@@ -8,6 +9,12 @@ bool health_answered(struct health *h)
     h->failed_checks = 0;
     h->known = true;
     return was_suspect;
+}
+
+bool health_answered(struct health *h)
+{
+    h->answers++;
+    return end_silence(h);
 }
 
 bool health_check_passed(struct health *h, bool heard)
@@ -30,7 +37,7 @@ bool health_check_captive(struct health *h)
 {
     bool was_captive = h->captive;
 
-    (void)health_answered(h);
+    (void)end_silence(h);
     h->captive = true;
     return !was_captive;
 }

@@ -27,6 +27,7 @@ struct health {
     double received;   /* octets over the uplink as of the latest silence or reset */
     double retry_at;   /* of a suspect: when it may be tried */
     int failed_checks; /* in a row */
+    double answers;    /* so far: of destinations, refusals too, and to checks, but not a portal's */
     bool known;        /* it was tried at some time */
     bool captive;
 };

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from lab.origin import echo, reset
+from lab.run import wait_for
 from lab.socks import open_to, read_reply5, request5, socks5_code, socks5_connect
 from lab.topology import HOLE4, OPEN4
 
@@ -176,6 +177,22 @@ def test_a_client_that_leaves_has_nobody_lose(racing):
 
 
 # --- how long the first is waited for where all else is dear ---
+
+
+@pytest.mark.parametrize("second", DEAR)
+def test_nor_is_an_idle_line_that_answers_its_checks(lab, start, config, origin, second):
+    """Nothing but the attempt itself goes by the line, so a check is asked whether the silence is the destination's."""
+    server = origin(lambda s: s.recv(1))
+    own = config(f'return {{ uplinks = {{ "wan1", {{ interface = "wan2", check = "none", {second} }} }}, policy = "failover" }}')
+    proxy = start("--config", own, "--dial-timeout", "6", "--check-interval", "3600", check=f"{OPEN4}:{server.port}")
+    wait_for(lambda: server.peers, "the line is checked once")
+    begun, checks = lab.tcp_begun()["wan2"], len(server.peers)
+    assert socks5_code(proxy, HOLE4, 80) in (4, 6)
+    assert lab.tcp_begun()["wan2"] == begun, "not a packet"
+    assert len(server.peers) > checks
+    lab.wan1.swallow()
+    assert socks5_code(proxy, HOLE4, 80) in (4, 6)
+    assert lab.tcp_begun()["wan2"] > begun
 
 
 @pytest.mark.parametrize("second", DEAR)

@@ -115,6 +115,19 @@ static void only_a_check_ends_captivity(void **state)
     assert_true(health_is_fit(&h, 0, 0));
 }
 
+static void a_portal_answers_for_nobody(void **state)
+{
+    struct health h = {.silences = 0};
+    (void)state;
+    (void)health_answered(&h);
+    (void)health_check_passed(&h, false);
+    assert_true(h.answers == 2);
+    (void)health_check_captive(&h);
+    (void)health_check_failed(&h, 0, 1);
+    (void)health_silent(&h, 0, 1);
+    assert_true(h.answers == 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -124,6 +137,7 @@ int main(void)
         cmocka_unit_test(a_suspect_is_tried_every_two_seconds),
         cmocka_unit_test(failed_checks_bring_a_suspect_down),
         cmocka_unit_test(only_a_check_ends_captivity),
+        cmocka_unit_test(a_portal_answers_for_nobody),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
