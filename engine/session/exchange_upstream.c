@@ -177,7 +177,8 @@ static void on_upstream_readable(struct ev_loop *loop, ev_io *w, int events)
     x->last_activity_s = clock_now_s();
     exchange_pump_response(x);
     if (buf_keep(&x->from_upstream) < 0)
-        session_close(s, fault_name(FAULT_RESOURCES));
+        return session_close(s, fault_name(FAULT_RESOURCES));
+    buf_release_if_empty(&x->from_upstream);
 }
 
 static void on_upstream_writable(struct ev_loop *loop, ev_io *w, int events)

@@ -428,6 +428,7 @@ static void on_readable(struct ev_loop *loop, ev_io *w, int events)
         session_rearm(s); /* from now on a whole request is due */
     if (buf_keep(&s->in) < 0)
         return session_close(s, fault_name(FAULT_RESOURCES));
+    buf_release_if_empty(&s->in);
     session_watch(s);
 }
 

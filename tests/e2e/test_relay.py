@@ -1,20 +1,17 @@
 """Tunnels: every octet, every end, every reset, and no more memory than promised."""
 
 import contextlib
-import fcntl
 import hashlib
 import select
 import selectors
 import socket
-import struct
-import termios
 import threading
 import time
 from collections import Counter
 
 import pytest
 
-from lab.origin import echo, pattern, read_all, read_exactly, reset
+from lab.origin import echo, pattern, read_all, read_exactly, reset, unacknowledged
 from lab.proxy import SANITIZED, UNRACED
 from lab.run import WAIT_S, wait_for
 from lab.socks import request5, socks5_connect
@@ -37,11 +34,6 @@ def both_entrances(proxy, server):
     while read_exactly(s, 1) != b"\r" or read_exactly(s, 3) != b"\n\r\n":
         pass
     yield s
-
-
-def undelivered(s):
-    """Octets sent that the peer's machine has not acknowledged."""
-    return struct.unpack("i", fcntl.ioctl(s, termios.TIOCOUTQ, bytes(4)))[0]
 
 
 def hears_a_reset(s, timeout=WAIT_S):
@@ -185,7 +177,7 @@ def test_what_was_said_before_a_reset_is_heard(proxy, origin):
 
     def server_side(s):
         s.sendall(content)
-        wait_for(lambda: not undelivered(s), "the proxy's machine has it all")
+        wait_for(lambda: not unacknowledged(s), "the proxy's machine has it all")
         reset(s)
         broken.set()
 

@@ -1,8 +1,10 @@
 """Servers that a single test opens on the internet: one thread a connection, running the test's own handler."""
 
+import fcntl
 import hashlib
 import socket
 import struct
+import termios
 import threading
 
 from lab.run import wait_for
@@ -15,6 +17,11 @@ def reset(s):
     """Closes with a reset instead of an orderly end."""
     s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     s.close()
+
+
+def unacknowledged(s):
+    """Octets sent that the peer's machine has not acknowledged yet (SIOCOUTQ)."""
+    return struct.unpack("i", fcntl.ioctl(s, termios.TIOCOUTQ, b"\0" * 4))[0]
 
 
 def read_all(s, limit=1 << 30):
