@@ -314,7 +314,7 @@ void attempt_lose_uplink(struct attempt *a)
     resolver_cancel(&a->query);
     dial_cancel(&a->dial);
     upstream_end(a);
-    a->dial = (struct dial){.loop = NULL}; /* how long it has waited does not count */
+    a->lost = true;
     finish(a, FAULT_UNREACHABLE, -1);
 }
 

@@ -37,6 +37,7 @@ struct attempt {
     struct uplink_lease lease; /* empty when direct */
     const struct buf *early;
     bool running, direct;
+    bool lost;  /* its uplink is gone, so that its end tells nothing of that */
     bool unfit; /* all addresses so far are of a family that does not answer by the uplink */
     bool held;  /* none of the addresses so far may be reached, and those of the other family are awaited */
     double since_s, timeout_s, left_s;

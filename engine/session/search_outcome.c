@@ -119,8 +119,10 @@ static void note_failure(struct racer *r, enum fault fault)
         struct policy_conn conn;
         char client[ADDR_TEXT_MAX];
         /* A family that was tried late had less of the time. */
-        (void)health_note_dial(u, &r->attempt.dial, health_usual_s(u) / (fault == FAULT_TIMEOUT ? 2 : 1));
-        health_note_upstream(u, fault);
+        if (!r->attempt.lost) {
+            (void)health_note_dial(u, &r->attempt.dial, health_usual_s(u) / (fault == FAULT_TIMEOUT ? 2 : 1));
+            health_note_upstream(u, fault);
+        }
         hurry_if_silent(o->proxy, u);
         if (fault != FAULT_REFUSED)
             uplink_note_failed(u);

@@ -37,7 +37,7 @@ static bool is_for_a_portal(const struct uplink_set *set, const struct offer_req
     const struct offer_request first = {.host = r->host, .family = r->family, .now = r->now};
 
     for (size_t i = 0; r->host && i < set->n; i++)
-        if (offer_rank(set->items[i], &first) == OFFER_PORTAL)
+        if (set->items[i]->portal && offer_rank(set->items[i], &first) == OFFER_PORTAL)
             return true;
     return false;
 }

@@ -193,6 +193,23 @@ static void test_silence_in_a_hurry_is_not_the_servers_fault(void **state)
     (void)close(fd);
 }
 
+static void test_without_its_uplink_it_ends_at_once(void **state)
+{
+    static const char *const hosts[] = {"127.0.0.1", "silent.test"};
+    struct desk *d = *state;
+    for (size_t i = 0; i < ARRAY_LEN(hosts); i++) {
+        d->done = false;
+        start(d, hosts[i], &d->listening, &d->uplink);
+        attempt_lose_uplink(&d->attempt);
+        assert_true(d->done && d->fd == -1 && d->held && d->attempt.lost);
+        assert_int_equal(d->fault, FAULT_UNREACHABLE);
+        attempt_cancel(&d->attempt);
+        assert_true(d->uplink.view.active == 0);
+    }
+    assert_false(run_until_within(d->loop, &(bool){false}, 0.05));
+    assert_int_equal(d->ends, ARRAY_LEN(hosts));
+}
+
 static void test_cancel_is_silent_and_gives_back(void **state)
 {
     static const char *const hosts[] = {"127.0.0.1", "silent.test"};
@@ -275,6 +292,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_connects_and_leaves_the_lease_to_its_owner, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_failure_still_tells_whose_it_was, setup, teardown),
         cmocka_unit_test_setup_teardown(test_silence_in_a_hurry_is_not_the_servers_fault, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_without_its_uplink_it_ends_at_once, setup, teardown),
         cmocka_unit_test_setup_teardown(test_cancel_is_silent_and_gives_back, setup, teardown),
         cmocka_unit_test_setup_teardown(test_may_be_started_again, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_local_name_needs_no_uplink, setup, teardown),
