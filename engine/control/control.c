@@ -75,16 +75,17 @@ static void verb_status(void *owner, const json_t *request, struct control_reply
     control_answer(reply, json_pack("{s:s, s:i, s:f, s:o, s:o, s:o, s:I, s:I, s:b, s:o}", "version",
                                     c->subject.version, "pid", (int)getpid(), "uptime",
                                     clock_now_s() - c->started_s, "listening", listeners_json(p), "policy",
-                                    policy_json(p->policy), "metrics", metrics_json(p->policy), "clients",
-                                    (json_int_t)p->n_sessions, "connections", (json_int_t)p->last_id,
-                                    "draining", (int)p->draining, "recording", recording_json(&p->recorder)));
+                                    policy_json(p->outbounds.policy), "metrics",
+                                    metrics_json(p->outbounds.policy), "clients", (json_int_t)p->n_sessions,
+                                    "connections", (json_int_t)p->outbounds.last_id, "draining",
+                                    (int)p->draining, "recording", recording_json(&p->outbounds.recorder)));
 }
 
 /* --- uplinks -------------------------------------------------------------------------------------------- */
 
 static void verb_uplinks(void *owner, const json_t *request, struct control_reply reply)
 {
-    struct uplink_set *set = ((struct control *)owner)->subject.proxy->uplinks;
+    struct uplink_set *set = ((struct control *)owner)->subject.proxy->outbounds.uplinks;
     json_t *list = json_array();
 
     (void)request;
@@ -122,7 +123,7 @@ static void load(struct control *c, const struct policy_source *source, struct c
 
     if (!l)
         return control_refuse(reply, "out of memory");
-    *l = (struct load){.policy = c->subject.proxy->policy, .reply = reply};
+    *l = (struct load){.policy = c->subject.proxy->outbounds.policy, .reply = reply};
     policy_loading_ask(c->subject.loading, source, "control", on_loaded, l);
 }
 
@@ -152,7 +153,7 @@ static void verb_policy(void *owner, const json_t *request, struct control_reply
 static void verb_set(void *owner, const json_t *request, struct control_reply reply)
 {
     struct control *c = owner;
-    const struct policy_source *now = policy_source(c->subject.proxy->policy);
+    const struct policy_source *now = policy_source(c->subject.proxy->outbounds.policy);
     const char *key = text_of(request, "key"), *value = text_of(request, "value");
     struct policy_param *params = calloc(now->n_params + 1, sizeof *params);
     size_t n = 0;
@@ -180,7 +181,9 @@ static void verb_set(void *owner, const json_t *request, struct control_reply re
 static void verb_why(void *owner, const json_t *request, struct control_reply reply)
 {
     struct control *c = owner;
-    why_ask(&c->why, c->subject.proxy, request, reply);
+    struct proxy *p = c->subject.proxy;
+
+    why_ask(&c->why, &p->outbounds, p->n_listeners > 0 ? p->listeners[0].text : "", request, reply);
 }
 
 static void verb_record(void *owner, const json_t *request, struct control_reply reply)
@@ -194,16 +197,16 @@ static void verb_record(void *owner, const json_t *request, struct control_reply
     if (state && strcmp(state, "on") == 0 && (!file || file[0] != '/'))
         return control_refuse(reply, "expected a \"file\", with its whole path");
     if (state && strcmp(state, "on") == 0)
-        r = recorder_start(&p->recorder, p->loop, file);
+        r = recorder_start(&p->outbounds.recorder, p->loop, file);
     else if (state && strcmp(state, "off") == 0)
-        recorder_stop(&p->recorder);
+        recorder_stop(&p->outbounds.recorder);
     else if (state || file)
         return control_refuse(reply, "expected a \"state\": on or off");
     if (r == -EEXIST)
         return control_refuse(reply, "%s: it is there already; name a new file", file);
     if (r < 0)
         return control_refuse(reply, "%s: %s", file, strerror(-r));
-    control_answer(reply, json_pack("{s:o}", "recording", recording_json(&p->recorder)));
+    control_answer(reply, json_pack("{s:o}", "recording", recording_json(&p->outbounds.recorder)));
 }
 
 static void log_drain(const struct uplink *u)
@@ -224,7 +227,7 @@ static void drain(struct proxy *p, struct uplink *u, bool on)
     uplink_set_draining(u, on);
     log_drain(u);
     if (was_up != u->view.up)
-        policy_uplink_changed(p->policy, u, u->view.up ? "up" : "down");
+        policy_uplink_changed(p->outbounds.policy, u, u->view.up ? "up" : "down");
 }
 
 static void verb_drain(void *owner, const json_t *request, struct control_reply reply)
@@ -234,8 +237,8 @@ static void verb_drain(void *owner, const json_t *request, struct control_reply 
 
     if (!name || !state || (strcmp(state, "on") != 0 && strcmp(state, "off") != 0))
         return control_refuse(reply, "expected an \"uplink\", by its name, and a \"state\": on or off");
-    for (size_t i = 0; i < p->uplinks->n; i++) {
-        struct uplink *u = p->uplinks->items[i];
+    for (size_t i = 0; i < p->outbounds.uplinks->n; i++) {
+        struct uplink *u = p->outbounds.uplinks->items[i];
         if (strcmp(u->name, name) != 0)
             continue;
         drain(p, u, strcmp(state, "on") == 0);
@@ -244,8 +247,8 @@ static void verb_drain(void *owner, const json_t *request, struct control_reply 
     }
     struct nearest near;
     nearest_init(&near, slice_str(name));
-    for (size_t i = 0; i < p->uplinks->n; i++)
-        nearest_offer(&near, p->uplinks->items[i]->name);
+    for (size_t i = 0; i < p->outbounds.uplinks->n; i++)
+        nearest_offer(&near, p->outbounds.uplinks->items[i]->name);
     control_refuse(reply, "there is no uplink '%.100s'%s%s%s", name, near.best ? "; did you mean " : "",
                    near.best ? near.best : "", near.best ? "?" : "");
 }

@@ -150,7 +150,7 @@ static void tell(struct ledger *l, struct uplink *u, bool used_up)
         log_u64(&line, "cut", cut);
     log_end(&line);
     l->used_up[u->view.id - 1] = used_up;
-    policy_uplink_changed(l->proxy->policy, u, "quota");
+    policy_uplink_changed(l->proxy->outbounds.policy, u, "quota");
 }
 
 void ledger_look(struct ledger *l)
@@ -199,7 +199,8 @@ int ledger_open(struct ledger *l, struct ev_loop *loop, const char *path, struct
 {
     char *text = NULL;
 
-    *l = (struct ledger){.loop = loop, .uplinks = proxy->uplinks, .proxy = proxy, .kept = json_object()};
+    *l = (struct ledger){
+        .loop = loop, .uplinks = proxy->outbounds.uplinks, .proxy = proxy, .kept = json_object()};
     ev_timer_init(&l->save, on_save, 0., 0.);
     ev_periodic_init(&l->renewal, on_renewal, 0., 0., next_renewal);
     if (has_quotas(l))

@@ -69,11 +69,11 @@ static void refresh(const struct machine_follow *f, struct uplink *u, const stru
     if (was_up != u->view.up)
         log_link(u);
     if (!was_up || !egress_same_sources(&before, &u->egress))
-        checks_hurry(f->proxy->checks, u);
+        checks_hurry(f->proxy->outbounds.checks, u);
     if (was_up != u->view.up)
-        policy_uplink_changed(f->proxy->policy, u, u->view.up ? "up" : "down");
+        policy_uplink_changed(f->proxy->outbounds.policy, u, u->view.up ? "up" : "down");
     else if (!egress_same_sources(&before, &u->egress))
-        policy_uplink_changed(f->proxy->policy, u, "address");
+        policy_uplink_changed(f->proxy->outbounds.policy, u, "address");
     if (had_link && !u->view.ipv4 && !u->view.ipv6)
         proxy_lose_uplink(f->proxy, u);
 }
@@ -84,7 +84,7 @@ static void refresh(const struct machine_follow *f, struct uplink *u, const stru
 /* @return 0 or negative errno; then the set is as before */
 static int add(struct machine_follow *f, const struct uplink_spec *spec, const struct machine *m)
 {
-    struct uplink_set *set = f->proxy->uplinks;
+    struct uplink_set *set = f->proxy->outbounds.uplinks;
     int r = uplink_set_add(set, spec, m);
 
     if (r < 0)
@@ -92,7 +92,7 @@ static int add(struct machine_follow *f, const struct uplink_spec *spec, const s
     struct uplink *u = set->items[set->n - 1];
     r = name_servers_add(f->names, u);
     if (r == 0)
-        r = checks_add(f->proxy->checks, u);
+        r = checks_add(f->proxy->outbounds.checks, u);
     if (r < 0) {
         resolver_free(u->resolver);
         uplink_set_drop_last(set);
@@ -119,7 +119,7 @@ static void log_added(const struct uplink_spec *spec, int err)
 
 static void take_up_new(struct machine_follow *f, const struct machine *m)
 {
-    struct uplink_set *set = f->proxy->uplinks;
+    struct uplink_set *set = f->proxy->outbounds.uplinks;
     struct uplink_spec spec;
 
     while (f->config->n_uplinks == 0 && discover_new(set, m, &spec)) {
@@ -129,7 +129,7 @@ static void take_up_new(struct machine_follow *f, const struct machine *m)
         f->told_full = r < 0;
         if (r < 0)
             return;
-        policy_uplink_changed(f->proxy->policy, set->items[set->n - 1], "up");
+        policy_uplink_changed(f->proxy->outbounds.policy, set->items[set->n - 1], "up");
     }
 }
 
@@ -147,7 +147,7 @@ static void cut_by(struct machine_follow *f, const struct uplink *u, const struc
 /* Connections are many, and what happens to links is mostly not that an address leaves them. */
 static void cut_lost(struct machine_follow *f, const struct machine *m)
 {
-    struct uplink_set *uplinks = f->proxy->uplinks;
+    struct uplink_set *uplinks = f->proxy->outbounds.uplinks;
     struct addr_places now;
 
     if (addr_places_init(&now, m) < 0)
@@ -209,7 +209,7 @@ static void refresh_own(struct machine_follow *f, const struct machine *m)
 
 static void look(struct machine_follow *f, bool routes)
 {
-    struct uplink_set *uplinks = f->proxy->uplinks;
+    struct uplink_set *uplinks = f->proxy->outbounds.uplinks;
     struct machine m;
 
     if (machine_read_links(&m) < 0)

@@ -37,7 +37,7 @@ struct why_child {
 struct question {
     struct target target;
     struct addr client;
-    const char *user;
+    const char *user, *listener;
 };
 
 /* --- the child ------------------------------------------------------------------------------------------ */
@@ -105,19 +105,19 @@ static json_t *order_of(const struct policy_choice *choice)
     return order;
 }
 
-static json_t *choose(struct proxy *p, const struct question *q)
+static json_t *choose(struct outbounds *shared, const struct question *q)
 {
     struct uplink *candidates[UPLINK_MAX];
     json_t *seen = json_array(), *left_out = json_array();
-    size_t n = sort_uplinks(p->uplinks, &q->target, candidates, seen, left_out);
+    size_t n = sort_uplinks(shared->uplinks, &q->target, candidates, seen, left_out);
     json_t *answer =
         json_pack("{s:s, s:i, s:o, s:o, s:s, s:I}", "host", q->target.host, "port", (int)q->target.port,
-                  "saw", seen, "left_out", left_out, "policy", policy_name(p->policy), "generation",
-                  (json_int_t)policy_generation(p->policy));
+                  "saw", seen, "left_out", left_out, "policy", policy_name(shared->policy), "generation",
+                  (json_int_t)policy_generation(shared->policy));
     struct policy_choice choice;
     char client[ADDR_TEXT_MAX];
     const struct policy_conn conn = {
-        .id = p->last_id + 1,
+        .id = shared->last_id + 1,
         .host = q->target.host,
         .port = q->target.port,
         .is_domain = q->target.kind == TARGET_NAME,
@@ -125,7 +125,7 @@ static json_t *choose(struct proxy *p, const struct question *q)
         .proto = POLICY_CONNECT,
         .client = addr_format_ip(&q->client, client),
         .user = q->user,
-        .listener = p->n_listeners > 0 ? p->listeners[0].text : "",
+        .listener = q->listener,
         .attempt = 1,
     };
     if (n == 0) {
@@ -134,9 +134,9 @@ static json_t *choose(struct proxy *p, const struct question *q)
                                   json_string("none is up and speaks this family of addresses"));
         return answer;
     }
-    const uint64_t errors = policy_info(p->policy).errors;
-    policy_pick(p->policy, &conn, candidates, n, &choice);
-    const struct policy_info info = policy_info(p->policy);
+    const uint64_t errors = policy_info(shared->policy).errors;
+    policy_pick(shared->policy, &conn, candidates, n, &choice);
+    const struct policy_info info = policy_info(shared->policy);
     if (info.failed && (info.quarantined || info.errors > errors))
         (void)json_object_set_new(answer, "error", json_text(info.failed));
     bool use = choice.verdict == POLICY_USE;
@@ -151,22 +151,22 @@ static json_t *choose(struct proxy *p, const struct question *q)
                                        .tried = use ? UINT64_C(1) << (choice.order[0]->view.id - 1) : 0,
                                        .now = clock_now_s(),
                                        .against = use && !choice.race_any ? choice.order[0] : NULL};
-    bool has_rival = use && offer_all(p->uplinks, &race, candidates) > 0;
-    double hedge_s = has_rival ? search_hedge_after(&p->settings, &choice, choice.order[0]) : 0;
+    bool has_rival = use && offer_all(shared->uplinks, &race, candidates) > 0;
+    double hedge_s = has_rival ? search_hedge_after(&shared->settings, &choice, choice.order[0]) : 0;
     if (hedge_s > 0)
         (void)json_object_set_new(answer, "hedge", json_real(hedge_s));
     return answer;
 }
 
 /* Nothing here may reach what the parent holds: sockets stay as they are, and the end is _exit. */
-_Noreturn static void be_child(struct proxy *p, const struct question *q, int fd)
+_Noreturn static void be_child(struct outbounds *shared, const struct question *q, int fd)
 {
     (void)signal(SIGTERM, SIG_DFL);
     (void)signal(SIGINT, SIG_DFL);
     (void)signal(SIGHUP, SIG_IGN);
     (void)alarm((unsigned)PATIENCE_S + 1); /* should the parent be gone by then */
     log_silence();
-    json_t *answer = policy_after_fork(p->policy) < 0 ? NULL : choose(p, q);
+    json_t *answer = policy_after_fork(shared->policy) < 0 ? NULL : choose(shared, q);
     char *text = answer ? json_dumps(answer, JSON_COMPACT) : NULL;
     size_t len = text ? strlen(text) : 0;
     for (size_t at = 0; at < len;) {
@@ -241,7 +241,7 @@ static struct why_child **free_seat(struct why_desk *desk)
     return NULL;
 }
 
-static void ask_child(struct why_desk *desk, struct proxy *p, const struct question *q,
+static void ask_child(struct why_desk *desk, struct outbounds *shared, const struct question *q,
                       struct control_reply reply)
 {
     struct why_child **seat = free_seat(desk);
@@ -256,7 +256,7 @@ static void ask_child(struct why_desk *desk, struct proxy *p, const struct quest
     }
     pid_t pid = fork();
     if (pid == 0)
-        be_child(p, q, ends[1]);
+        be_child(shared, q, ends[1]);
     int failure = errno;
     (void)close(ends[1]);
     if (pid < 0) {
@@ -264,16 +264,16 @@ static void ask_child(struct why_desk *desk, struct proxy *p, const struct quest
         free(c);
         return control_refuse(reply, "%s", strerror(failure));
     }
-    *c = (struct why_child){.desk = desk, .loop = p->loop, .reply = reply, .pid = pid, .fd = ends[0]};
+    *c = (struct why_child){.desk = desk, .loop = shared->loop, .reply = reply, .pid = pid, .fd = ends[0]};
     (void)fcntl(c->fd, F_SETFL, O_NONBLOCK);
     *seat = c;
     ev_io_init(&c->io, on_text, c->fd, EV_READ);
-    ev_io_start(p->loop, &c->io);
+    ev_io_start(shared->loop, &c->io);
     ev_child_init(&c->exited, on_exited, pid, 0);
     ev_set_priority(&c->exited, EV_MAXPRI); /* before anybody kills what has gone */
-    ev_child_start(p->loop, &c->exited);
+    ev_child_start(shared->loop, &c->exited);
     ev_timer_init(&c->deadline, on_deadline, PATIENCE_S, 0.);
-    ev_timer_start(p->loop, &c->deadline);
+    ev_timer_start(shared->loop, &c->deadline);
 }
 
 /* --- the question --------------------------------------------------------------------------------------- */
@@ -324,9 +324,10 @@ static int take_client(const json_t *request, struct addr *ret, struct control_r
     return -EINVAL;
 }
 
-void why_ask(struct why_desk *desk, struct proxy *proxy, const json_t *request, struct control_reply reply)
+void why_ask(struct why_desk *desk, struct outbounds *shared, const char *listener, const json_t *request,
+             struct control_reply reply)
 {
-    struct question q = {.user = NULL};
+    struct question q = {.listener = listener};
     char denied[REACH_WHY_MAX];
     struct addr to;
 
@@ -335,13 +336,13 @@ void why_ask(struct why_desk *desk, struct proxy *proxy, const json_t *request, 
     if (take_target(request, &q.target, reply) < 0 || take_client(request, &q.client, reply) < 0)
         return;
     if (outbound_address(&q.target, &to) &&
-        !reach_allows(&proxy->settings.reach, &q.client, q.user, &to, denied))
+        !reach_allows(&shared->settings.reach, &q.client, q.user, &to, denied))
         return control_answer(reply, json_pack("{s:s, s:i, s:s, s:s}", "host", q.target.host, "port",
                                                (int)q.target.port, "verdict", "refuse", "reason", denied));
-    if (outbound_bypasses(proxy, &q.target))
+    if (outbound_bypasses(shared, &q.target))
         return control_answer(reply, json_pack("{s:s, s:i, s:s, s:s}", "host", q.target.host, "port",
                                                (int)q.target.port, "verdict", "direct", "reason", "bypass"));
-    ask_child(desk, proxy, &q, reply);
+    ask_child(desk, shared, &q, reply);
 }
 
 void why_close(struct why_desk *desk)

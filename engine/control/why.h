@@ -4,7 +4,7 @@
 #define STEERWAY_CONTROL_WHY_H
 
 #include "control/control_server.h"
-#include "session/proxy.h"
+#include "session/outbounds.h"
 
 /* Children at once. */
 enum { WHY_CHILDREN_MAX = 4 };
@@ -16,8 +16,10 @@ struct why_desk {
     struct why_child *children[WHY_CHILDREN_MAX];
 };
 
-/** Ask for {"host": …, "port": …, "client": …, "user": …}, and answer when the child has. */
-void why_ask(struct why_desk *desk, struct proxy *proxy, const json_t *request, struct control_reply reply);
+/** Ask for {"host": …, "port": …, "client": …, "user": …}, and answer when the child has.
+ *  @param listener  by which the client is taken to come: the policy's conn.listener */
+void why_ask(struct why_desk *desk, struct outbounds *shared, const char *listener, const json_t *request,
+             struct control_reply reply);
 
 /** End those that are still at it. */
 void why_close(struct why_desk *desk);

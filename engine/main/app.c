@@ -121,12 +121,6 @@ static size_t most_strangers(void)
     return (size_t)files.rlim_cur / 2;
 }
 
-static void close_listeners(struct app *a)
-{
-    while (a->proxy.n_listeners > 0)
-        listener_close(&a->proxy.listeners[--a->proxy.n_listeners].listener);
-}
-
 /* Those whose link is awaited take no port yet. */
 static void share_port(struct proxy *p, uint16_t port)
 {
@@ -193,7 +187,7 @@ static int listen_all(struct app *a, char *err)
         e = listen_once(a, &failed);
         if (e == 0)
             return 0;
-        close_listeners(a);
+        proxy_unlisten(&a->proxy);
         if (e != -EADDRINUSE || addr_port(&failed->addr) != 0)
             break;
     }
@@ -241,21 +235,27 @@ int app_init(struct app *a, const struct config *config, const struct paths *pat
         (void)snprintf(err, CONFIG_ERROR_MAX, "the addresses of this machine: %s", strerror(-e));
         return -1;
     }
+    const struct outbounds outbounds = {
+        .loop = a->loop,
+        .resolver = a->names.direct,
+        .uplinks = a->uplinks,
+        .policy = a->policy,
+        .settings = {.reach = {.deny = &config->deny, .own = &a->own, .allow_own = config->own_addresses},
+                     .bypass = &config->bypass,
+                     .local = &a->local,
+                     .dial_timeout_s = config->dial_timeout_s,
+                     .hedge_s = config->hedge_s,
+                     .fast_open = config->fast_open},
+    };
     const struct proxy_settings settings = {
         .access = &config->access,
-        .reach = {.deny = &config->deny, .own = &a->own, .allow_own = config->own_addresses},
-        .bypass = &config->bypass,
-        .local = &a->local,
-        .dial_timeout_s = config->dial_timeout_s,
-        .hedge_s = config->hedge_s,
-        .fast_open = config->fast_open,
         .handshake_timeout_s = config->handshake_timeout_s,
         .ack_timeout_s = config->ack_timeout_s,
         .cut_after_s = config->cut_after_s,
         .idle_timeout_s = config->idle_timeout_s,
         .strangers_max = most_strangers(),
     };
-    proxy_init(&a->proxy, a->loop, a->names.direct, a->uplinks, a->policy, &settings);
+    proxy_init(&a->proxy, &outbounds, &settings);
     a->proxy.drained = on_drained;
     /* Before anybody is told that it runs: whoever is told may send one at once. */
     watch_signals(a);
@@ -310,6 +310,13 @@ static void start_hands(struct app *a)
     log_end(&l);
 }
 
+static void on_check_ended(void *arg)
+{
+    struct app *a = arg;
+
+    dead_lines_look(&a->proxy.dead_lines);
+}
+
 void app_start(struct app *a)
 {
     start_hands(a);
@@ -318,9 +325,16 @@ void app_start(struct app *a)
         machine_follow_start(&a->follow, a->config, &a->proxy, &a->local, &a->own, &a->names, &a->gateways);
     if (r < 0)
         log_no_events(r);
-    const struct checks_options checks = {.targets = config_check(a->config),
-                                          .interval_s = a->config->check_interval_s};
-    if (checks_new(&a->proxy.checks, &a->proxy, &checks) < 0)
+    const struct checks_options checks = {
+        .loop = a->loop,
+        .uplinks = a->uplinks,
+        .loops = &a->proxy.outbounds.loops,
+        .targets = config_check(a->config),
+        .interval_s = a->config->check_interval_s,
+        .ended = on_check_ended,
+        .arg = a,
+    };
+    if (checks_new(&a->proxy.outbounds.checks, &checks) < 0)
         log_msg(LOG_WARN, "uplinks are not checked: out of memory");
     policy_timer_init(&a->policy_timer, a->loop, a->policy);
     meter_timer_init(&a->meter_timer, a->loop, a->uplinks);
@@ -332,8 +346,8 @@ void app_run(struct app *a)
 {
     ev_run(a->loop, 0);
     policy_timer_done(&a->policy_timer);
-    checks_free(a->proxy.checks);
-    a->proxy.checks = NULL;
+    checks_free(a->proxy.outbounds.checks);
+    a->proxy.outbounds.checks = NULL;
     meter_timer_done(&a->meter_timer);
     log_msg(LOG_INFO, "stopped");
 }

@@ -81,7 +81,7 @@ static void look_at_fast_open(const struct app *a)
 static int open_record(struct app *a, char *err)
 {
     const char *path = a->config->record;
-    int r = path ? recorder_start(&a->proxy.recorder, a->loop, path) : 0;
+    int r = path ? recorder_start(&a->proxy.outbounds.recorder, a->loop, path) : 0;
 
     if (r == 0)
         return 0;

@@ -61,9 +61,9 @@ static void dial_upstream(struct attempt *a)
 {
     const struct uplink *u = a->lease.uplink;
 
-    if (loops_are_too_many(&a->proxy->loops, u->upstream, a->target)) {
+    if (loops_are_too_many(&a->shared->loops, u->upstream, a->target)) {
         static const char why[] = "too many wait for this destination by this upstream proxy: is it a loop?";
-        loops_tell(&a->proxy->loops, u->name, why);
+        loops_tell(&a->shared->loops, u->name, why);
         a->events->refused(a, why);
         return finish(a, FAULT_DENIED, -1);
     }
@@ -71,12 +71,12 @@ static void dial_upstream(struct attempt *a)
     if (!a->upstream)
         return finish(a, FAULT_RESOURCES, -1);
     a->upstream->owner = a;
-    upstream_start(a->upstream, a->proxy->loop,
+    upstream_start(a->upstream, a->shared->loop,
                    &(struct upstream_request){.spec = u->upstream,
                                               .target = a->target,
                                               .egress = &u->egress,
                                               .resolver = u->resolver,
-                                              .loops = &a->proxy->loops,
+                                              .loops = &a->shared->loops,
                                               .uplink = u->name,
                                               .timeout_s = left_of(a)},
                    on_upstream);
@@ -96,7 +96,7 @@ static void on_dialed(struct dial *d, enum fault fault, int fd)
 
 static void dial_by(struct attempt *a, const struct addr *addrs, size_t n, const struct egress *egress)
 {
-    dial_start(&a->dial, a->proxy->loop, addrs, n, egress, left_of(a), on_dialed);
+    dial_start(&a->dial, a->shared->loop, addrs, n, egress, left_of(a), on_dialed);
     if (resolver_awaits_more(&a->query))
         dial_expect(&a->dial);
     if (!a->direct && a->early && replay_is_safe(buf_slice(a->early)))
@@ -143,7 +143,7 @@ struct sorted {
 static void sort(const struct attempt *a, const struct addr *addrs, size_t n, struct sorted *ret,
                  char why[REACH_WHY_MAX])
 {
-    const struct proxy_settings *settings = &a->proxy->settings;
+    const struct outbound_settings *settings = &a->shared->settings;
 
     ret->n_local = ret->n_direct = ret->n_routed = 0;
     for (size_t i = 0; i < n && i < DIAL_ADDRS_MAX; i++) {
@@ -226,7 +226,7 @@ static void dial_name_upstream(struct attempt *a)
 {
     char why[REACH_WHY_MAX];
 
-    if (!reach_allows_name(&a->proxy->settings.reach, a->client, a->user, a->target->port, why))
+    if (!reach_allows_name(&a->shared->settings.reach, a->client, a->user, a->target->port, why))
         return refuse(a, why);
     dial_upstream(a);
 }
@@ -242,7 +242,7 @@ static void on_resolved(struct resolver_query *q, enum fault fault, const struct
     struct attempt *a = container_of(q, struct attempt, query);
 
     /* The last of several attempts may have had too little time to blame servers for their silence. */
-    bool hurried = a->timeout_s < a->proxy->settings.dial_timeout_s / 4;
+    bool hurried = a->timeout_s < a->shared->settings.dial_timeout_s / 4;
     if (attempt_asks_uplink(a) && !(q->news == RESOLVER_SILENCE && hurried))
         a->news = q->news;
     if (fault != FAULT_NONE)
@@ -267,7 +267,7 @@ void attempt_start(struct attempt *a, const struct attempt_request *request,
 
     assert(!a->running);
     *a = (struct attempt){
-        .proxy = request->proxy,
+        .shared = request->shared,
         .target = t,
         .client = request->client,
         .user = request->user,
@@ -285,8 +285,8 @@ void attempt_start(struct attempt *a, const struct attempt_request *request,
     if (by_upstream(a) && t->kind == TARGET_NAME && !dns_name_is_local(slice_str(t->host)))
         return dial_name_upstream(a);
     if (t->kind == TARGET_NAME) {
-        resolver_start_for(attempt_asks_uplink(a) ? request->uplink->resolver : a->proxy->resolver, &a->query,
-                           a->client, t->host, t->port, on_resolved, on_more);
+        resolver_start_for(attempt_asks_uplink(a) ? request->uplink->resolver : a->shared->resolver,
+                           &a->query, a->client, t->host, t->port, on_resolved, on_more);
         return resolver_limit(&a->query, left_of(a));
     }
     struct addr to;

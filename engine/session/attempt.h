@@ -8,7 +8,7 @@
 #include "net/dialer.h"
 #include "net/resolver.h"
 #include "proto/target.h"
-#include "session/proxy.h"
+#include "session/outbounds.h"
 #include "session/upstream.h"
 
 struct attempt;
@@ -29,7 +29,7 @@ struct attempt_events {
 
 /** Embedded by its owner; zero-initialised is "not under way". */
 struct attempt {
-    struct proxy *proxy;
+    struct outbounds *shared;
     const struct target *target;
     const struct addr *client;
     const char *user;
@@ -48,7 +48,7 @@ struct attempt {
 };
 
 struct attempt_request {
-    struct proxy *proxy;
+    struct outbounds *shared;
     const struct target *target; /* outlives the attempt, as client and user do */
     const struct addr *client;
     const char *user;        /* NULL for none */

@@ -28,9 +28,8 @@ struct checks_of {
 };
 
 struct checks {
-    struct proxy *proxy;
-    double interval_s;
-    struct checks_targets common;     /* of uplinks that have none of their own */
+    struct checks_options options;
+    struct checks_targets common;     /* options.targets: of uplinks that have none of their own */
     struct checks_of *of[UPLINK_MAX]; /* by the uplink's id - 1; NULL for none */
 };
 
@@ -67,7 +66,7 @@ int checks_targets_for(struct checks_targets *ret, const struct uplink *u,
 
 static void wait_for(struct check *c, double s)
 {
-    struct ev_loop *loop = c->all->proxy->loop;
+    struct ev_loop *loop = c->all->options.loop;
 
     ev_now_update(loop);
     ev_timer_stop(loop, &c->timer);
@@ -82,7 +81,7 @@ static void wait_for_next(struct check *c)
     bool well = h->silences == 0 && !h->captive;
 
     c->received = uplink_received(c->uplink, c->family);
-    wait_for(c, well ? c->all->interval_s : HEALTH_RETRY_S);
+    wait_for(c, well ? c->all->options.interval_s : HEALTH_RETRY_S);
 }
 
 static void log_news(const struct check *c, enum log_level level, const char *event)
@@ -151,7 +150,7 @@ static void on_probed(struct probe *p, const struct probe_result *result)
     if (!passed)
         c->next++;
     wait_for_next(c);
-    dead_lines_look(&c->all->proxy->dead_lines);
+    c->all->options.ended(c->all->options.arg);
 }
 
 static void begin(struct check *c, const struct checks_targets *targets)
@@ -162,12 +161,12 @@ static void begin(struct check *c, const struct checks_targets *targets)
         egress.any4 = egress.any4 && c->family == AF_INET;
         egress.any6 = egress.any6 && c->family == AF_INET6;
     }
-    probe_start(&c->probe, c->all->proxy->loop,
+    probe_start(&c->probe, c->all->options.loop,
                 &(struct probe_request){.target = &targets->items[c->next % targets->n],
                                         .egress = &egress,
                                         .resolver = c->uplink->resolver,
                                         .upstream = c->uplink->upstream,
-                                        .loops = &c->all->proxy->loops,
+                                        .loops = c->all->options.loops,
                                         .uplink = c->uplink->name,
                                         .timeout_s = TIMEOUT_S},
                 on_probed);
@@ -217,14 +216,14 @@ int checks_add(struct checks *all, struct uplink *u)
     return 0;
 }
 
-int checks_new(struct checks **ret, struct proxy *proxy, const struct checks_options *options)
+int checks_new(struct checks **ret, const struct checks_options *options)
 {
-    const struct uplink_set *set = proxy->uplinks;
+    const struct uplink_set *set = options->uplinks;
     struct checks *c = calloc(1, sizeof *c);
 
     if (!c)
         return -ENOMEM;
-    *c = (struct checks){.proxy = proxy, .interval_s = options->interval_s};
+    *c = (struct checks){.options = *options};
     int r = checks_targets_parse(&c->common, options->targets);
     for (size_t i = 0; r == 0 && i < set->n; i++)
         r = checks_add(c, set->items[i]);
@@ -242,7 +241,7 @@ void checks_free(struct checks *c)
         struct checks_of *of = c->of[i];
         for (size_t k = 0; of && k < of->n; k++) {
             probe_cancel(&of->items[k].probe);
-            ev_timer_stop(c->proxy->loop, &of->items[k].timer);
+            ev_timer_stop(c->options.loop, &of->items[k].timer);
         }
         free(of);
     }
@@ -255,7 +254,7 @@ void checks_hurry(struct checks *c, const struct uplink *u)
 
     for (size_t i = 0; of && i < of->n; i++) {
         struct check *check = &of->items[i];
-        if (!check->probe.running && ev_timer_remaining(c->proxy->loop, &check->timer) > HEALTH_RETRY_S)
+        if (!check->probe.running && ev_timer_remaining(c->options.loop, &check->timer) > HEALTH_RETRY_S)
             wait_for(check, 0);
     }
 }

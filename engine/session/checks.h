@@ -3,8 +3,9 @@
 #ifndef STEERWAY_SESSION_CHECKS_H
 #define STEERWAY_SESSION_CHECKS_H
 
+#include "session/loops.h"
 #include "session/probe.h"
-#include "session/proxy.h"
+#include "uplink/uplink.h"
 
 enum { CHECKS_TARGETS_MAX = 4 };
 
@@ -26,14 +27,19 @@ MUST_CHECK int checks_targets_for(struct checks_targets *ret, const struct uplin
 struct checks;
 
 struct checks_options {
+    struct ev_loop *loop;             /* it outlives the checks, as uplinks and loops do */
+    const struct uplink_set *uplinks; /* with their resolvers */
+    struct loops *loops;
     const char *targets; /* of uplinks that have none of their own and cost nothing */
     double interval_s;   /* between two of an idle uplink; > 0 */
+    /** Called when one has ended: an uplink's health may have changed. */
+    void (*ended)(void *arg);
+    void *arg;
 };
 
 /** Begin. An uplink that is metered (by tag or quota) is checked only where its own config says so.
- *  @param proxy  outlives the checks, as its uplinks and their resolvers do
  *  @return 0, -ENOMEM, -EINVAL */
-MUST_CHECK int checks_new(struct checks **ret, struct proxy *proxy, const struct checks_options *options);
+MUST_CHECK int checks_new(struct checks **ret, const struct checks_options *options);
 /** NULL is let through. */
 void checks_free(struct checks *c);
 

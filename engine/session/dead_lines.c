@@ -62,7 +62,7 @@ static bool leaves_by(const struct machine *m, const struct session *s, const st
 /* Whether an upstream is reached by a line that has been down for long. */
 static bool leads_over_dead_line(const struct dead_lines *d, const struct uplink *u, int family, double now)
 {
-    const struct uplink_set *set = d->proxy->uplinks;
+    const struct uplink_set *set = d->proxy->outbounds.uplinks;
 
     for (size_t i = 0; u->upstream && u->interface[0] && i < set->n; i++) {
         const struct uplink *line = set->items[i];
@@ -75,7 +75,7 @@ static bool leads_over_dead_line(const struct dead_lines *d, const struct uplink
 static bool is_on_dead_line(const struct dead_lines *d, const struct machine *m, const struct session *s,
                             double now)
 {
-    const struct uplink_set *set = d->proxy->uplinks;
+    const struct uplink_set *set = d->proxy->outbounds.uplinks;
     const struct uplink *u = s->outbound->lease.uplink;
     int family = s->outbound->lease.family;
 
@@ -90,7 +90,7 @@ static bool is_on_dead_line(const struct dead_lines *d, const struct machine *m,
 
 static bool has_elsewhere(const struct dead_lines *d, const struct session *s, double now)
 {
-    const struct uplink_set *set = d->proxy->uplinks;
+    const struct uplink_set *set = d->proxy->outbounds.uplinks;
     const struct outbound *o = s->outbound;
     const struct offer_request r = {.family = health_family(&o->target), .now = 0}; /* no tries of suspects */
 
@@ -138,8 +138,8 @@ static bool cut(struct dead_lines *d, double now)
         session_cut(s);
     }
     machine_done(&m);
-    for (size_t i = 0; i < p->uplinks->n; i++)
-        log_cut(p->uplinks->items[i], n[i]);
+    for (size_t i = 0; i < p->outbounds.uplinks->n; i++)
+        log_cut(p->outbounds.uplinks->items[i], n[i]);
     return left;
 }
 
@@ -155,7 +155,7 @@ static bool carries(const struct uplink_set *set)
 
 void dead_lines_look(struct dead_lines *d)
 {
-    const struct uplink_set *set = d->proxy->uplinks;
+    const struct uplink_set *set = d->proxy->outbounds.uplinks;
     double now = clock_now_s(), after = INFINITY, cut_after_s = d->proxy->settings.cut_after_s;
     bool over = false;
 

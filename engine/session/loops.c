@@ -1,15 +1,26 @@
 #include "session/loops.h"
 
 #include "base/clock.h"
-#include "session/proxy.h"
 #include "session/upstream.h"
 
+#include <assert.h>
 #include <string.h>
 
-void loops_init(struct loops *l, const struct proxy *proxy)
+void loops_init(struct loops *l, const struct own_addresses *own)
 {
-    *l = (struct loops){.proxy = proxy};
+    *l = (struct loops){.own = own};
     list_init(&l->talks);
+}
+
+void loops_listen(struct loops *l, const struct addr *at)
+{
+    assert(l->n_listening < LOOPS_LISTENERS_MAX);
+    l->listening[l->n_listening++] = at;
+}
+
+void loops_unlisten(struct loops *l)
+{
+    l->n_listening = 0;
 }
 
 void loops_enter(struct loops *l, struct upstream *u)
@@ -42,13 +53,12 @@ bool loops_is_heard_at(const struct addr *listening, const struct addr *to, cons
 size_t loops_leave_out(const struct loops *l, const struct addr *addrs, size_t n, struct addr *ret,
                        size_t max)
 {
-    const struct proxy *p = l->proxy;
     size_t left = 0;
 
     for (size_t i = 0; i < n && left < max; i++) {
         bool heard = false;
-        for (size_t j = 0; j < p->n_listeners && !heard; j++)
-            heard = loops_is_heard_at(&p->listeners[j].listener.addr, &addrs[i], p->settings.reach.own);
+        for (size_t j = 0; j < l->n_listening && !heard; j++)
+            heard = loops_is_heard_at(l->listening[j], &addrs[i], l->own);
         if (!heard)
             ret[left++] = addrs[i];
     }

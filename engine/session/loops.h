@@ -20,20 +20,28 @@
 #include "proto/target.h"
 #include "uplink/upstream_spec.h"
 
-struct proxy;
 struct upstream;
 
 /* More than a client opens at once to one port of one host, and few against the limit of open files. */
 enum { LOOPS_SAME_MAX = 256 };
+enum { LOOPS_LISTENERS_MAX = 32 };
 
 struct loops {
-    const struct proxy *proxy;
+    const struct own_addresses *own;
+    const struct addr *listening[LOOPS_LISTENERS_MAX]; /* the listeners' own, which may change */
+    size_t n_listening;
     struct list talks; /* upstreams under way */
     size_t n;
     struct log_limit limit;
 };
 
-void loops_init(struct loops *l, const struct proxy *proxy);
+/** @param own  this machine's addresses; outlives it, and may change */
+void loops_init(struct loops *l, const struct own_addresses *own);
+
+/** The proxy listens there. @param at  outlives l. At most LOOPS_LISTENERS_MAX */
+void loops_listen(struct loops *l, const struct addr *at);
+/** The proxy listens nowhere any more. */
+void loops_unlisten(struct loops *l);
 
 /** An upstream begins and ends; it ends once. */
 void loops_enter(struct loops *l, struct upstream *u);

@@ -55,18 +55,18 @@ bool outbound_address(const struct target *t, struct addr *ret)
     return t->kind != TARGET_NAME && addr_from_ip(ret, t->ip, t->kind == TARGET_IPV4 ? 4 : 16, t->port) == 0;
 }
 
-bool outbound_bypasses(const struct proxy *p, const struct target *t)
+bool outbound_bypasses(const struct outbounds *shared, const struct target *t)
 {
     struct addr to;
 
     if (!outbound_address(t, &to))
         return false;
-    return cidr_set_contains(p->settings.bypass, &to) || cidr_set_contains(p->settings.local, &to);
+    return cidr_set_contains(shared->settings.bypass, &to) || cidr_set_contains(shared->settings.local, &to);
 }
 
 /* --- from birth to account ------------------------------------------------------------------------------ */
 
-int outbound_new(struct outbound **ret, struct proxy *proxy, const struct outbound_request *request,
+int outbound_new(struct outbound **ret, struct outbounds *shared, const struct outbound_request *request,
                  outbound_done_fn *done, void *owner)
 {
     const size_t head_size = offsetof(struct outbound, target), target_len = target_size(request->target);
@@ -76,16 +76,16 @@ int outbound_new(struct outbound **ret, struct proxy *proxy, const struct outbou
     if (!o || (request->user && !user))
         goto fail;
     memset(o, 0, head_size);
-    o->proxy = proxy;
+    o->shared = shared;
     o->done = done;
     o->owner = owner;
-    o->id = ++proxy->last_id;
+    o->id = ++shared->last_id;
     memcpy(&o->target, request->target, target_len);
     o->proto = request->proto;
     o->client = request->client;
     o->user = user;
     o->listener = request->listener;
-    o->early = proxy->settings.fast_open ? request->early : NULL;
+    o->early = shared->settings.fast_open ? request->early : NULL;
     o->started_s = clock_now_s();
     if (search_start(o) < 0)
         goto fail;
@@ -111,7 +111,7 @@ void outbound_note_reset(struct outbound *o)
         return; /* it has served, or was not asked yet */
     uplink_note_failed(u);
     health_note_reset(u, o->lease.family);
-    checks_hurry(o->proxy->checks, u);
+    checks_hurry(o->shared->checks, u);
 }
 
 void outbound_note_unacked(struct outbound *o)
@@ -122,7 +122,7 @@ void outbound_note_unacked(struct outbound *o)
         return;
     uplink_note_failed(u);
     health_note_silence(u, o->lease.family);
-    checks_hurry(o->proxy->checks, u);
+    checks_hurry(o->shared->checks, u);
 }
 
 void outbound_note(struct outbound *o, uint64_t tx, uint64_t rx)
@@ -198,7 +198,7 @@ static void record(const struct outbound *o)
         .rx = o->rx,
         .duration_s = clock_now_s() - o->started_s,
     };
-    recorder_note(&o->proxy->recorder, &c);
+    recorder_note(&o->shared->recorder, &c);
 }
 
 void outbound_finish(struct outbound *o, const char *outcome)
@@ -208,7 +208,7 @@ void outbound_finish(struct outbound *o, const char *outcome)
     if (!outcome)
         outcome = o->fault == FAULT_NONE ? "aborted" : fault_name(o->fault);
     write_account(o, outcome);
-    if (recorder_is_on(&o->proxy->recorder) && o->connected && !o->direct)
+    if (recorder_is_on(&o->shared->recorder) && o->connected && !o->direct)
         record(o);
     if (o->connected && o->lease.uplink) {
         struct policy_conn conn;
@@ -222,10 +222,10 @@ void outbound_finish(struct outbound *o, const char *outcome)
         };
         outbound_conn(o, o->attempt, NULL, &conn, client);
         conn.race = o->by_race;
-        policy_closed(o->proxy->policy, &conn, o->lease.uplink, &stats);
+        policy_closed(o->shared->policy, &conn, o->lease.uplink, &stats);
     }
     uplink_release(&o->lease);
-    policy_forget(o->proxy->policy, o->id);
+    policy_forget(o->shared->policy, o->id);
     search_free(o->search);
     free(o->reason);
     free(o->user);
@@ -237,8 +237,8 @@ static bool may_go_on(const struct outbound *o)
     const struct offer_request r = {
         .host = o->target.host, .family = health_family(&o->target), .now = clock_coarse_s()};
 
-    return o->generation == policy_generation(o->proxy->policy) &&
-           offer_holds(o->proxy->uplinks, o->lease.uplink, o->lease.family, &r);
+    return o->generation == policy_generation(o->shared->policy) &&
+           offer_holds(o->shared->uplinks, o->lease.uplink, o->lease.family, &r);
 }
 
 bool outbound_serves(const struct outbound *o, const struct target *target, const char *user)

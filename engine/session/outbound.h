@@ -7,7 +7,7 @@
 #include "base/buf.h"
 #include "base/fault.h"
 #include "proto/target.h"
-#include "session/proxy.h"
+#include "session/outbounds.h"
 
 struct outbound;
 struct search;
@@ -34,7 +34,7 @@ enum outbound_race {
 };
 
 struct outbound {
-    struct proxy *proxy;
+    struct outbounds *shared;
     outbound_done_fn *done;
     void *owner; /* the caller's */
 
@@ -64,7 +64,7 @@ struct outbound {
 };
 
 /** Start. Copies the request. @return 0, -ENOMEM */
-MUST_CHECK int outbound_new(struct outbound **ret, struct proxy *proxy,
+MUST_CHECK int outbound_new(struct outbound **ret, struct outbounds *shared,
                             const struct outbound_request *request, outbound_done_fn *done, void *owner);
 
 /** The address that a destination has without asking anybody. @return false for other names */
@@ -72,7 +72,7 @@ bool outbound_address(const struct target *t, struct addr *ret);
 
 /** Whether the destination goes direct, as far as the request itself can tell: a name may yet turn out to be
  * local. */
-bool outbound_bypasses(const struct proxy *p, const struct target *t);
+bool outbound_bypasses(const struct outbounds *shared, const struct target *t);
 
 /** Note why it goes the way it goes, for the account. */
 void outbound_because(struct outbound *o, const char *reason);

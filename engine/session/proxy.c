@@ -64,16 +64,11 @@ static void on_starved(struct listener *listener, int err)
     log_end(&l);
 }
 
-void proxy_init(struct proxy *p, struct ev_loop *loop, struct resolver *resolver, struct uplink_set *uplinks,
-                struct policy *policy, const struct proxy_settings *settings)
+void proxy_init(struct proxy *p, const struct outbounds *outbounds, const struct proxy_settings *settings)
 {
-    *p = (struct proxy){
-        .loop = loop,
-        .resolver = resolver,
-        .uplinks = uplinks,
-        .policy = policy,
-        .settings = *settings,
-    };
+    struct ev_loop *loop = outbounds->loop;
+
+    *p = (struct proxy){.loop = loop, .outbounds = *outbounds, .settings = *settings};
     hands_init(&p->hands, loop, settings->idle_timeout_s, &SESSION_TUNNEL_EVENTS);
     p->hands.room.ack_s = settings->ack_timeout_s;
     wheel_init(&p->deadlines, loop, session_deadline_came);
@@ -81,7 +76,7 @@ void proxy_init(struct proxy *p, struct ev_loop *loop, struct resolver *resolver
     list_init(&p->sessions);
     list_init(&p->strangers);
     list_init(&p->dead);
-    loops_init(&p->loops, p);
+    loops_init(&p->outbounds.loops, outbounds->settings.reach.own);
     ev_prepare_init(&p->reaper, on_prepare);
 }
 
@@ -108,6 +103,7 @@ int proxy_listen(struct proxy *p, const struct listen_place *place, enum listene
     (void)listen_place_text(&pl->place, pl->text);
     *ret_bound = pl->place.addr;
     p->n_listeners++;
+    loops_listen(&p->outbounds.loops, &pl->listener.addr);
     return 0;
 }
 
@@ -132,6 +128,13 @@ static void close_listeners(struct proxy *p)
 {
     for (size_t i = 0; i < p->n_listeners; i++)
         listener_close(&p->listeners[i].listener);
+}
+
+void proxy_unlisten(struct proxy *p)
+{
+    close_listeners(p);
+    p->n_listeners = 0;
+    loops_unlisten(&p->outbounds.loops);
 }
 
 void proxy_drain(struct proxy *p)
@@ -185,7 +188,7 @@ void proxy_done(struct proxy *p)
     reap(p);
     assert(p->n_sessions == 0);
     ev_prepare_stop(p->loop, &p->reaper);
-    recorder_stop(&p->recorder);
+    recorder_stop(&p->outbounds.recorder);
     wheel_done(&p->deadlines);
     dead_lines_done(&p->dead_lines);
     hands_done(&p->hands);

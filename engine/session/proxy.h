@@ -7,42 +7,25 @@
 #include "net/addr_places.h"
 #include "net/listen_place.h"
 #include "net/listener.h"
-#include "net/resolver.h"
-#include "policy/policy.h"
 #include "relay/tunnel.h"
 #include "session/access.h"
 #include "session/dead_lines.h"
 #include "session/guesses.h"
-#include "session/loops.h"
-#include "session/reach.h"
-#include "session/recorder.h"
-#include "uplink/uplink.h"
+#include "session/outbounds.h"
 
 #include <ev.h>
 
-struct checks;
-
-enum { PROXY_LISTENERS_MAX = 32 };
+enum { PROXY_LISTENERS_MAX = LOOPS_LISTENERS_MAX };
 /* Log lines of one kind in ten seconds; how many were held back is told by the next. */
 enum { PROXY_LINES_IN_WINDOW = 5 };
 
-#define HEDGE_AUTO (-1.)
-
 struct proxy_settings {
     const struct access *access;
-    struct reach reach; /* what clients may not reach, by whatever way */
-    /* Destinations that go direct, without the policy: */
-    const struct cidr_set *bypass; /* by the machine's own routing, gateways included */
-    const struct cidr_set *local;  /* to this machine and its neighbours only; may change while it runs */
-    double dial_timeout_s;         /* for all of one uplink's attempts at one destination */
-    double hedge_s;                /* until a second uplink is raced, where the policy says nothing: 0 for
-                                      never, HEDGE_AUTO by what the uplink usually takes to connect */
-    bool fast_open;                /* what waits for a destination may go with the SYN (RFC 7413) */
-    double handshake_timeout_s;    /* from accept, or a request's first octet, to its last */
-    double ack_timeout_s;          /* for which sent data may stay unacknowledged (ack_wait.h); 0: for ever */
-    double cut_after_s;            /* that a line is down, before what is open on it is reset; 0: never */
-    size_t strangers_max;          /* clients that have not been let through yet, at a time */
-    double idle_timeout_s;         /* silence after which a relayed connection is closed */
+    double handshake_timeout_s; /* from accept, or a request's first octet, to its last */
+    double ack_timeout_s;       /* for which sent data may stay unacknowledged (ack_wait.h); 0: for ever */
+    double cut_after_s;         /* that a line is down, before what is open on it is reset; 0: never */
+    size_t strangers_max;       /* clients that have not been let through yet, at a time */
+    double idle_timeout_s;      /* silence after which a relayed connection is closed */
 };
 
 struct proxy_listener {
@@ -54,9 +37,7 @@ struct proxy_listener {
 
 struct proxy {
     struct ev_loop *loop;
-    struct resolver *resolver; /* of what goes direct, and of this network's own names */
-    struct uplink_set *uplinks;
-    struct policy *policy;
+    struct outbounds outbounds;
     struct proxy_settings settings;
     struct hands hands; /* who carry the tunnels */
 
@@ -68,22 +49,18 @@ struct proxy {
     size_t n_strangers;
     struct list dead; /* ended in this turn of the loop, freed before the next */
     size_t n_sessions;
-    uint64_t last_id; /* of outbound connections */
     bool draining;
     ev_prepare reaper;
-    struct loops loops;
-    struct recorder recorder;
     struct dead_lines dead_lines;
-    struct checks *checks; /* NULL: none are made */
     struct guesses guesses;
     struct log_limit refusal_limit, rejection_limit, guess_limit, starvation_limit;
     /** Called when draining and no session is left; may be NULL. */
     void (*drained)(struct proxy *p);
 };
 
-/** The pointers in settings, and resolver, uplinks and policy, must outlive the proxy. */
-void proxy_init(struct proxy *p, struct ev_loop *loop, struct resolver *resolver, struct uplink_set *uplinks,
-                struct policy *policy, const struct proxy_settings *settings);
+/** What the pointers in both lead to must outlive the proxy. @param outbounds  without loops, recorder,
+ * checks */
+void proxy_init(struct proxy *p, const struct outbounds *outbounds, const struct proxy_settings *settings);
 
 /** Listen there. Port 0 takes a free one; *ret_bound tells which. Where the link is absent nobody listens
  * yet, and proxy_follow_place makes up for it. @return 0 or negative errno */
@@ -95,6 +72,9 @@ void proxy_set_port(struct proxy_listener *l, uint16_t port);
  *  nothing for other addresses, and while the link is away.
  *  @return 0, or negative errno; then nobody listens there any more */
 MUST_CHECK int proxy_follow_place(struct proxy_listener *l);
+
+/** Listen nowhere any more, and forget the listeners, so that others may be made. */
+void proxy_unlisten(struct proxy *p);
 
 /** Take no more clients and requests, let running ones finish, then call drained (at once if there are none).
  */

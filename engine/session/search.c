@@ -19,9 +19,9 @@ void search_free(struct search *s)
     if (s->another)
         attempt_cancel(&s->another->attempt);
     free(s->another);
-    ev_timer_stop(s->outbound->proxy->loop, &s->hedge);
-    ev_timer_stop(s->outbound->proxy->loop, &s->patience);
-    ev_timer_stop(s->outbound->proxy->loop, &s->deferred);
+    ev_timer_stop(s->outbound->shared->loop, &s->hedge);
+    ev_timer_stop(s->outbound->shared->loop, &s->patience);
+    ev_timer_stop(s->outbound->shared->loop, &s->deferred);
     free(s);
 }
 
@@ -72,7 +72,7 @@ static double heard(const struct uplink *u)
 
 static void set_patience(struct search *s, double after_s)
 {
-    struct ev_loop *loop = s->outbound->proxy->loop;
+    struct ev_loop *loop = s->outbound->shared->loop;
 
     ev_timer_stop(loop, &s->patience);
     ev_now_update(loop);
@@ -93,14 +93,14 @@ static void on_patience(struct ev_loop *loop, ev_timer *w, int revents)
         return;
     if (s->patience_left_s <= 0)
         return attempt_give_up(a);
-    checks_hurry(s->outbound->proxy->checks, a->lease.uplink);
+    checks_hurry(s->outbound->shared->checks, a->lease.uplink);
     set_patience(s, s->patience_left_s);
     s->patience_left_s = 0;
 }
 
 static void be_patient(struct search *s, const struct uplink *u, double patience_s)
 {
-    ev_timer_stop(s->outbound->proxy->loop, &s->patience);
+    ev_timer_stop(s->outbound->shared->loop, &s->patience);
     if (patience_s <= 0)
         return;
     s->heard = heard(u);
@@ -122,17 +122,17 @@ static void use(struct search *s, struct racer *r, struct uplink *u, const struc
     s->tried |= UINT64_C(1) << (u->view.id - 1);
     uplink_note_tried(u, health_family(&o->target), clock_coarse_s());
     log_pick(r, u);
-    double hedge_s = beside ? 0 : search_hedge_after(&o->proxy->settings, &s->choice, u);
+    double hedge_s = beside ? 0 : search_hedge_after(&o->shared->settings, &s->choice, u);
     if (hedge_s > 0) {
-        ev_now_update(o->proxy->loop); /* timers count from there, and a callback may have run for long */
+        ev_now_update(o->shared->loop); /* timers count from there, and a callback may have run for long */
         ev_timer_set(&s->hedge, hedge_s, 0.);
-        ev_timer_start(o->proxy->loop, &s->hedge);
+        ev_timer_start(o->shared->loop, &s->hedge);
     }
     enum search_others others = search_others(s, u);
     if (!beside)
         be_patient(s, u, search_patience(s, others));
     attempt_start(&r->attempt,
-                  &(struct attempt_request){.proxy = o->proxy,
+                  &(struct attempt_request){.shared = o->shared,
                                             .target = &o->target,
                                             .client = o->client,
                                             .user = o->user,
@@ -207,7 +207,7 @@ static void go_direct(struct search *s)
     outbound_because(o, "bypass");
     (void)snprintf(r->reason, sizeof r->reason, "bypass");
     attempt_start(&r->attempt,
-                  &(struct attempt_request){.proxy = o->proxy,
+                  &(struct attempt_request){.shared = o->shared,
                                             .target = &o->target,
                                             .client = o->client,
                                             .user = o->user,
@@ -221,7 +221,7 @@ static void refuse_loop(struct search *s, const char *uplink)
     char why[UPLINK_NAME_MAX + 64];
 
     (void)snprintf(why, sizeof why, "loop: it has come back from the upstream proxy of %s", uplink);
-    loops_tell(&s->outbound->proxy->loops, uplink, "a connection to it has arrived here");
+    loops_tell(&s->outbound->shared->loops, uplink, "a connection to it has arrived here");
     outbound_because(s->outbound, why);
     search_end(s, FAULT_DENIED, -1);
 }
@@ -232,10 +232,10 @@ static void on_deferred(struct ev_loop *loop, ev_timer *w, int revents)
 
     (void)loop;
     (void)revents;
-    const char *came_by = loops_uplink_of(&s->outbound->proxy->loops, s->outbound->client);
+    const char *came_by = loops_uplink_of(&s->outbound->shared->loops, s->outbound->client);
     if (came_by)
         return refuse_loop(s, came_by);
-    if (outbound_bypasses(s->outbound->proxy, &s->outbound->target))
+    if (outbound_bypasses(s->outbound->shared, &s->outbound->target))
         return go_direct(s);
     search_try_next(s);
 }
@@ -251,7 +251,7 @@ int search_start(struct outbound *o)
     ev_timer_init(&s->hedge, on_hedge, 0., 0.);
     ev_init(&s->patience, on_patience);
     ev_timer_init(&s->deferred, on_deferred, 0., 0.);
-    soon(o->proxy->loop, &s->deferred);
+    soon(o->shared->loop, &s->deferred);
     o->search = s;
     return 0;
 }

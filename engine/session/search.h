@@ -10,7 +10,7 @@
 MUST_CHECK int search_start(struct outbound *o);
 
 /** Seconds until a second uplink is raced against this first choice; 0 for never. */
-double search_hedge_after(const struct proxy_settings *settings, const struct policy_choice *choice,
+double search_hedge_after(const struct outbound_settings *settings, const struct policy_choice *choice,
                           const struct uplink *u);
 
 /** An uplink has lost its link or its addresses: an attempt by it fails at once. The search may be gone

@@ -34,14 +34,14 @@ static size_t candidates(const struct search *s, const struct uplink *against, s
                                     .now = clock_coarse_s(),
                                     .against = s->choice.race_any ? NULL : against};
 
-    return offer_all(o->proxy->uplinks, &r, ret);
+    return offer_all(o->shared->uplinks, &r, ret);
 }
 
 /* The next of the policy's list that may be used now, as things may have changed since it was asked. A policy
  * that was loaded meanwhile knows nothing of the list. @return NULL: it is to be asked anew */
 static struct uplink *next_of_list(struct search *s, struct uplink *const *usable, size_t n)
 {
-    if (s->generation != policy_generation(s->outbound->proxy->policy))
+    if (s->generation != policy_generation(s->outbound->shared->policy))
         return NULL;
     while (s->next_choice < s->choice.n) {
         struct uplink *u = s->choice.order[s->next_choice++];
@@ -66,9 +66,9 @@ enum search_found search_choose(struct search *s, const struct uplink *against, 
     char client[ADDR_TEXT_MAX];
     outbound_conn(o, o->attempts + 1, fault_policy_name(s->last), &conn, client);
     conn.race = against;
-    policy_pick(o->proxy->policy, &conn, usable, n, &s->choice);
+    policy_pick(o->shared->policy, &conn, usable, n, &s->choice);
     s->next_choice = 1;
-    s->generation = policy_generation(o->proxy->policy);
+    s->generation = policy_generation(o->shared->policy);
     if (s->choice.verdict == POLICY_REFUSE)
         return SEARCH_FOUND_REFUSAL;
     *ret = s->choice.order[0];
@@ -77,7 +77,7 @@ enum search_found search_choose(struct search *s, const struct uplink *against, 
 
 enum search_others search_others(const struct search *s, const struct uplink *u)
 {
-    const struct uplink_set *set = s->outbound->proxy->uplinks;
+    const struct uplink_set *set = s->outbound->shared->uplinks;
     enum search_others found = SEARCH_OTHERS_NONE;
 
     for (size_t i = 0; i < set->n; i++) {
@@ -93,7 +93,7 @@ enum search_others search_others(const struct search *s, const struct uplink *u)
 double search_left_s(const struct search *s)
 {
     const struct outbound *o = s->outbound;
-    return o->proxy->settings.dial_timeout_s - (clock_now_s() - o->started_s);
+    return o->shared->settings.dial_timeout_s - (clock_now_s() - o->started_s);
 }
 
 double search_dial_timeout(const struct search *s, enum search_others others)
@@ -110,7 +110,7 @@ double search_patience(const struct search *s, enum search_others others)
                                                                     : 0;
 }
 
-double search_hedge_after(const struct proxy_settings *settings, const struct policy_choice *choice,
+double search_hedge_after(const struct outbound_settings *settings, const struct policy_choice *choice,
                           const struct uplink *u)
 {
     if (choice->hedge_s < 0)

@@ -16,10 +16,10 @@ static struct racer *rival_of(struct racer *r)
 }
 
 /* A check tells sooner than the next connections whether it is the uplink or a destination. */
-static void hurry_if_silent(const struct proxy *p, const struct uplink *u)
+static void hurry_if_silent(const struct outbounds *shared, const struct uplink *u)
 {
     if (u && (u->health4.silences > 0 || u->health6.silences > 0))
-        checks_hurry(p->checks, u);
+        checks_hurry(shared->checks, u);
 }
 
 /* One was slow, and another that was sent later is there first. If nothing was heard for so long that it is
@@ -35,7 +35,7 @@ static void note_outrun(struct attempt *a)
     dial_cancel(&a->dial);
     if (health_note_dial(a->lease.uplink, &a->dial, health_usual_s(a->lease.uplink) / 2))
         uplink_note_failed(a->lease.uplink);
-    hurry_if_silent(a->proxy, a->lease.uplink);
+    hurry_if_silent(a->shared, a->lease.uplink);
 }
 
 /* To lose a race is no failure by itself. */
@@ -51,7 +51,7 @@ static void note_lost(struct racer *r)
     uplink_note_race_lost(u);
     outbound_conn(o, r->number, fault_policy_name(r->search->last), &conn, client);
     conn.race = r->race;
-    policy_lost_race(o->proxy->policy, &conn, u);
+    policy_lost_race(o->shared->policy, &conn, u);
 }
 
 /* @param lost  it has lost against r; else there is nothing to win any more */
@@ -59,7 +59,7 @@ static void cancel_rival(struct racer *r, bool lost)
 {
     struct racer *rival = rival_of(r);
 
-    ev_timer_stop(r->search->outbound->proxy->loop, &r->search->hedge);
+    ev_timer_stop(r->search->outbound->shared->loop, &r->search->hedge);
     if (!rival)
         return;
     if (lost && r->raced)
@@ -123,12 +123,12 @@ static void note_failure(struct racer *r, enum fault fault)
             (void)health_note_dial(u, &r->attempt.dial, health_usual_s(u) / (fault == FAULT_TIMEOUT ? 2 : 1));
             health_note_upstream(u, fault);
         }
-        hurry_if_silent(o->proxy, u);
+        hurry_if_silent(o->shared, u);
         if (fault != FAULT_REFUSED)
             uplink_note_failed(u);
         outbound_conn(o, r->number, word, &conn, client);
         conn.race = r->race;
-        policy_failed(o->proxy->policy, &conn, u, word);
+        policy_failed(o->shared->policy, &conn, u, word);
     }
     struct log_line l;
     log_begin(&l, LOG_DEBUG, "attempt failed");
@@ -145,13 +145,13 @@ static void on_failed(struct racer *r, enum fault fault)
 
     note_failure(r, fault);
     if (r == &s->one)
-        ev_timer_stop(s->outbound->proxy->loop, &s->patience);
+        ev_timer_stop(s->outbound->shared->loop, &s->patience);
     if (rival_of(r)) { /* which may yet arrive, or fails and comes back here */
         if (!s->hopeless && fault != FAULT_REFUSED && fault != FAULT_RESET)
             search_try_beside(s, rival_of(r));
         return;
     }
-    ev_timer_stop(s->outbound->proxy->loop, &s->hedge);
+    ev_timer_stop(s->outbound->shared->loop, &s->hedge);
     if (s->hopeless)
         return search_end(s, s->worst, -1);
     search_try_next(s);
@@ -189,7 +189,7 @@ static void on_arrived(struct racer *r, int fd)
         health_note_upstream(o->lease.uplink, FAULT_NONE);
         o->lease.family = r->attempt.dial.family;
         uplink_note_connected(o->lease.uplink, r->attempt.dial.connect_s);
-        policy_opened(o->proxy->policy, &conn, o->lease.uplink, o->connected_s - o->started_s);
+        policy_opened(o->shared->policy, &conn, o->lease.uplink, o->connected_s - o->started_s);
     }
     if (r->attempt.dial.early_sent > 0) {
         outbound_note(o, r->attempt.dial.early_sent, 0);
@@ -211,7 +211,7 @@ static void on_done(struct attempt *a, enum fault fault, int fd)
 static void on_doubtful(struct attempt *a)
 {
     struct search *s = container_of(a, struct racer, attempt)->search;
-    struct ev_loop *loop = s->outbound->proxy->loop;
+    struct ev_loop *loop = s->outbound->shared->loop;
 
     if (!ev_is_active(&s->hedge))
         return;

@@ -164,7 +164,7 @@ void session_connect(struct session *s, const struct target *target, enum policy
 
     assert(!s->outbound);
     admit(s);
-    if (outbound_new(&s->outbound, s->proxy, &request, on_connected, s) < 0)
+    if (outbound_new(&s->outbound, &s->proxy->outbounds, &request, on_connected, s) < 0)
         return session_close(s, NULL);
     session_enter(s, SESSION_CONNECTING);
 }

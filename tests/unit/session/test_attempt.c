@@ -7,7 +7,7 @@
 struct desk {
     struct attempt attempt; /* first: found by its address */
     struct ev_loop *loop;
-    struct proxy proxy;
+    struct outbounds shared;
     struct resolver_commons commons;
     struct uplink uplink;
     struct cidr_set bypass, local;
@@ -67,16 +67,16 @@ static int setup(void **state)
     assert_non_null(d);
     d->loop = ev_loop_new(0);
     assert_non_null(d->loop);
-    d->proxy = (struct proxy){.loop = d->loop,
-                              .settings = {.bypass = &d->bypass,
-                                           .local = &d->local,
-                                           .reach = {.deny = &d->deny, .own = &d->own},
-                                           .dial_timeout_s = 5}};
+    d->shared = (struct outbounds){.loop = d->loop,
+                                   .settings = {.bypass = &d->bypass,
+                                                .local = &d->local,
+                                                .reach = {.deny = &d->deny, .own = &d->own},
+                                                .dial_timeout_s = 5}};
     assert_int_equal(dns_servers_parse(&dns, "127.0.0.1:9"), 0);
     d->uplink =
         (struct uplink){.view = {.id = 1, .weight = 1, .up = true, .ipv4 = true}, .egress = EGRESS_DIRECT};
     resolver_commons_init(&d->commons, NULL);
-    struct resolver **resolvers[] = {&d->proxy.resolver, &d->uplink.resolver};
+    struct resolver **resolvers[] = {&d->shared.resolver, &d->uplink.resolver};
     for (size_t i = 0; i < ARRAY_LEN(resolvers); i++) {
         assert_int_equal(resolver_new(resolvers[i], d->loop, &d->commons, PATIENCE_S), 0);
         resolver_aim(*resolvers[i], &EGRESS_DIRECT, &dns);
@@ -97,7 +97,7 @@ static int teardown(void **state)
     if (d->fd > 0)
         (void)close(d->fd);
     (void)close(d->listening_fd);
-    resolver_free(d->proxy.resolver);
+    resolver_free(d->shared.resolver);
     resolver_free(d->uplink.resolver);
     resolver_commons_done(&d->commons);
     assert_idle(d->loop);
@@ -112,7 +112,7 @@ static void start(struct desk *d, const char *host, const struct addr *at, struc
 {
     assert_int_equal(target_set(&d->target, slice_str(host), addr_port(at)), PARSE_OK);
     attempt_start(&d->attempt,
-                  &(struct attempt_request){.proxy = &d->proxy,
+                  &(struct attempt_request){.shared = &d->shared,
                                             .target = &d->target,
                                             .client = &d->client,
                                             .uplink = u,
