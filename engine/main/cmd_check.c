@@ -3,6 +3,7 @@
 #include "control/startup.h"
 #include "doctor/sight.h"
 #include "main/cli.h"
+#include "net/link_index.h"
 
 #include <errno.h>
 #include <net/if.h>
@@ -207,7 +208,7 @@ static bool means_policy(const struct cli *cli, const char *word)
 
     if (len > ending && strcmp(word + len - ending, ".lua") == 0)
         return true;
-    if (strpbrk(word, "@/:") || machine_index_of_name(word) != 0 ||
+    if (strpbrk(word, "@/:") || link_index(word) != 0 ||
         paths_find(&paths, cli_value(cli, "data-dir"), err) < 0)
         return false;
     bool found = paths_policy(&paths, word, &file, err) == 0;

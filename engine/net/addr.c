@@ -2,7 +2,7 @@
 
 #include "base/digits.h"
 #include "base/ip_text.h"
-#include "net/machine.h"
+#include "net/link_index.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -90,7 +90,7 @@ static int parse_number(struct slice text, uint32_t max, uint32_t *ret)
 
 static int parse_scope(struct slice text, uint32_t *ret)
 {
-    char name[MACHINE_NAME_SIZE];
+    char name[LINK_NAME_SIZE];
     uint32_t index;
 
     if (text.len == 0 || memchr(text.data, '\0', text.len))
@@ -100,7 +100,7 @@ static int parse_scope(struct slice text, uint32_t *ret)
             return -EINVAL;
         memcpy(name, text.data, text.len);
         name[text.len] = '\0';
-        index = (uint32_t)machine_index_of_name(name);
+        index = (uint32_t)link_index(name);
     }
     if (index == 0)
         return -EINVAL;

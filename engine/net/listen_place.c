@@ -1,5 +1,7 @@
 #include "net/listen_place.h"
 
+#include "net/link_index.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -69,7 +71,7 @@ bool listen_place_is_there(const struct listen_place *p, const struct machine *m
 
 bool listen_place_find(struct listen_place *p)
 {
-    uint32_t index = p->link[0] ? (uint32_t)machine_index_of_name(p->link) : 0;
+    uint32_t index = p->link[0] ? (uint32_t)link_index(p->link) : 0;
 
     if (index == 0 || index == p->addr.in6.sin6_scope_id)
         return false;

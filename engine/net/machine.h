@@ -4,11 +4,12 @@
 #define STEERWAY_NET_MACHINE_H
 
 #include "net/addr.h"
+#include "net/link_index.h"
 
 #include <net/if.h>
 
-/* As the kernel's ALTIFNAMSIZ: an interface may have several names beside its own, and longer ones. */
-enum { MACHINE_NAME_SIZE = 128 };
+/* An interface may have several names beside its own, and longer ones. */
+enum { MACHINE_NAME_SIZE = LINK_NAME_SIZE };
 
 /** `ip link property add dev LINK altname NAME` */
 struct machine_altname {
@@ -57,8 +58,6 @@ void machine_done(struct machine *m);
 
 /** By its own name, or by an alternative one. */
 const struct machine_link *machine_link_by_name(const struct machine *m, const char *name);
-/** The index of the link with this name or alternative name at present, asked of the kernel; 0 for none. */
-int machine_index_of_name(const char *name);
 const struct machine_link *machine_link_by_index(const struct machine *m, int index);
 /** The link that has this address, or NULL. On a loopback link an IPv4 address has its whole network with it
  *  (127.0.0.0/8); a tentative address is not had yet. Of several links, one that is up. */

@@ -1,6 +1,6 @@
 /* The snapshot, read over rtnetlink. */
 #include "net/machine.h"
-#include "net/rtnl.h"
+#include "net/rtnl_route.h"
 
 #include <errno.h>
 #include <linux/ipv6.h> /* DEVCONF_USE_TEMPADDR */
@@ -115,7 +115,7 @@ static int on_address(const struct nlmsghdr *nlh, void *data)
     rtnl_message_table(nlh, sizeof *info, table, IFA_MAX);
     int link = (int)info->ifa_index;
     /* Where both stand, IFA_ADDRESS is the peer's, of a point-to-point line. */
-    struct addr addr = rtnl_addr(table[table[IFA_LOCAL] ? IFA_LOCAL : IFA_ADDRESS], link);
+    struct addr addr = rtnl_route_addr(table[table[IFA_LOCAL] ? IFA_LOCAL : IFA_ADDRESS], link);
     if (addr_family(&addr) == AF_UNSPEC)
         return MNL_CB_OK;
     struct machine_addr *addrs = reallocarray(m->addrs, m->n_addrs + 1, sizeof *addrs);
@@ -142,7 +142,7 @@ static int on_address(const struct nlmsghdr *nlh, void *data)
 
 /* Of several default routes by a link, the gateway is that of the main table's, then of the lowest metric. */
 static void note_default(struct reading *r, int family, const struct rtnl_route *route,
-                         const struct rtnl_hop *hop)
+                         const struct rtnl_route_hop *hop)
 {
     uint64_t rank = 1 + ((uint64_t)(route->table != RT_TABLE_MAIN) << 32 | route->metric);
 
@@ -168,13 +168,13 @@ static int on_route(const struct nlmsghdr *nlh, void *data)
     if (info->rtm_dst_len != 0 || info->rtm_type != RTN_UNICAST ||
         (info->rtm_family != AF_INET && info->rtm_family != AF_INET6))
         return MNL_CB_OK;
-    struct rtnl_route route = rtnl_route(nlh);
+    struct rtnl_route route = rtnl_route_of(nlh);
     if (!route.multipath) {
         note_default(data, info->rtm_family, &route, &route.hop);
         return MNL_CB_OK;
     }
-    struct rtnl_hop hop;
-    for (size_t at = 0; rtnl_next_hop(route.multipath, &at, &hop);)
+    struct rtnl_route_hop hop;
+    for (size_t at = 0; rtnl_route_next_hop(route.multipath, &at, &hop);)
         note_default(data, info->rtm_family, &route, &hop);
     return MNL_CB_OK;
 }
@@ -234,32 +234,4 @@ int machine_read(struct machine *ret)
 int machine_read_links(struct machine *ret)
 {
     return read_patiently(ret, false);
-}
-
-/* --- one link by its name ---------------------------------------------------------------------------------
- */
-
-static int on_index(const struct nlmsghdr *nlh, void *data)
-{
-    const struct ifinfomsg *info = mnl_nlmsg_get_payload(nlh);
-
-    if (nlh->nlmsg_type == RTM_NEWLINK && mnl_nlmsg_get_payload_len(nlh) >= sizeof *info)
-        *(int *)data = info->ifi_index;
-    return MNL_CB_OK;
-}
-
-int machine_index_of_name(const char *name)
-{
-    struct rtnl_request request;
-    struct nlmsghdr *nlh = mnl_nlmsg_put_header(request.space);
-    int index = 0;
-
-    if (strlen(name) >= MACHINE_NAME_SIZE)
-        return 0;
-    nlh->nlmsg_type = RTM_GETLINK;
-    nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
-    (void)mnl_nlmsg_put_extra_header(nlh, sizeof(struct ifinfomsg));
-    /* The kernel looks among the names of both kinds; only the length of the attributes differs. */
-    mnl_attr_put_strz(nlh, strlen(name) < IFNAMSIZ ? IFLA_IFNAME : IFLA_ALT_IFNAME, name);
-    return rtnl_ask(nlh, on_index, &index) == 0 ? index : 0;
 }

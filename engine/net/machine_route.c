@@ -1,6 +1,6 @@
 /* Where a packet would leave. */
 #include "net/machine.h"
-#include "net/rtnl.h"
+#include "net/rtnl_route.h"
 
 #include <errno.h>
 
@@ -19,7 +19,7 @@ static int on_answer(const struct nlmsghdr *nlh, void *data)
     if (nlh->nlmsg_type != RTM_NEWROUTE || mnl_nlmsg_get_payload_len(nlh) < sizeof(struct rtmsg))
         return MNL_CB_OK;
     const struct rtmsg *info = mnl_nlmsg_get_payload(nlh);
-    struct rtnl_route route = rtnl_route(nlh);
+    struct rtnl_route route = rtnl_route_of(nlh);
     *answer = (struct answer){
         .route = {.link = route.hop.link, .gateway = route.hop.gateway, .source = route.source},
         .type = info->rtm_type,

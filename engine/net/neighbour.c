@@ -1,6 +1,6 @@
 #include "net/neighbour.h"
 
-#include "net/rtnl.h"
+#include "net/rtnl_route.h"
 
 #include <linux/neighbour.h>
 #include <stdio.h>
@@ -35,7 +35,7 @@ static int on_neighbour(const struct nlmsghdr *nlh, void *data)
         info->ndm_ifindex != s->link)
         return MNL_CB_OK;
     rtnl_message_table(nlh, sizeof *info, table, NDA_MAX);
-    struct addr a = rtnl_addr(table[NDA_DST], s->link);
+    struct addr a = rtnl_route_addr(table[NDA_DST], s->link);
     bool answered = info->ndm_state & NUD_ANSWERED;
     if (!s->wanted) {
         if (answered && info->ndm_flags & NTF_ROUTER && addr_family(&a) == AF_INET6)

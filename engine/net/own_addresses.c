@@ -1,6 +1,6 @@
 #include "net/own_addresses.h"
 
-#include "net/rtnl.h"
+#include "net/rtnl_route.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -37,7 +37,7 @@ static int on_route(const struct nlmsghdr *nlh, void *data)
         info->rtm_table != RT_TABLE_LOCAL || (info->rtm_type != RTN_LOCAL && info->rtm_type != RTN_ANYCAST))
         return MNL_CB_OK;
     rtnl_message_table(nlh, sizeof *info, table, RTA_MAX);
-    const struct addr to = rtnl_addr(table[RTA_DST], 0);
+    const struct addr to = rtnl_route_addr(table[RTA_DST], 0);
     if (info->rtm_dst_len == 0)
         range.ip_len = info->rtm_family == AF_INET ? 4 : 16;
     else

@@ -3,7 +3,7 @@
 #ifndef STEERWAY_NET_RTNL_H
 #define STEERWAY_NET_RTNL_H
 
-#include "net/addr.h"
+#include "base/compiler.h"
 
 #include <libmnl/libmnl.h>
 #include <linux/rtnetlink.h>
@@ -43,25 +43,5 @@ const struct nlattr *rtnl_next(const struct nlattr *nested, size_t *at);
 uint32_t rtnl_u32(const struct nlattr *attr);
 /** Cut to size, always ended by a NUL. */
 void rtnl_text(const struct nlattr *attr, char *out, size_t size);
-/** A link-local address gets the link as its scope; AF_UNSPEC for anything but an address. */
-struct addr rtnl_addr(const struct nlattr *attr, int link);
-
-/** One way out: RTA_OIF and RTA_GATEWAY, or RTA_VIA where an IPv4 route has an IPv6 gateway (RFC 8950). */
-struct rtnl_hop {
-    int link;
-    struct addr gateway;
-};
-
-struct rtnl_route {
-    struct rtnl_hop hop;
-    struct addr source; /* RTA_PREFSRC */
-    uint32_t table, metric;
-    const struct nlattr *multipath; /* if not NULL, the hops are in there */
-};
-
-/** @param nlh  an RTM_NEWROUTE that holds a struct rtmsg at least */
-struct rtnl_route rtnl_route(const struct nlmsghdr *nlh);
-/** Step through RTA_MULTIPATH; *at is 0 at first. @return false when there are no more */
-bool rtnl_next_hop(const struct nlattr *multipath, size_t *at, struct rtnl_hop *ret);
 
 #endif

@@ -231,11 +231,11 @@ static void test_alternative_names(void **state)
     assert_ptr_equal(machine_link_by_name(&m, "office"), v2);
     assert_ptr_equal(machine_link_by_name(&m, long_name), v2);
     assert_null(machine_link_by_name(&m, "enx0c5b8f279a64"));
-    assert_int_equal(machine_index_of_name("v2"), v2->index);
-    assert_int_equal(machine_index_of_name("office"), v2->index);
-    assert_int_equal(machine_index_of_name(long_name), v2->index);
-    assert_int_equal(machine_index_of_name("nowhere"), 0);
-    assert_int_equal(machine_index_of_name(""), 0);
+    assert_int_equal(link_index("v2"), v2->index);
+    assert_int_equal(link_index("office"), v2->index);
+    assert_int_equal(link_index(long_name), v2->index);
+    assert_int_equal(link_index("nowhere"), 0);
+    assert_int_equal(link_index(""), 0);
     /* The scope of an address is a link's name, too. */
     struct addr a = ip("fe80::1%enx0c5b8f279a64-the-phone-of-a-guest");
     assert_int_equal(a.in6.sin6_scope_id, v2->index);

@@ -1,4 +1,4 @@
-#include "net/rtnl.h"
+#include "net/rtnl_route.h"
 
 #include "net/loopback.h"
 
@@ -116,7 +116,7 @@ static void test_values(void **state)
     rtnl_text(at, text, sizeof text);
     assert_string_equal(text, "abc");
     assert_int_equal(rtnl_u32(at), 0); /* too short */
-    struct addr a = rtnl_addr(at, 0);
+    struct addr a = rtnl_route_addr(at, 0);
     assert_int_equal(addr_family(&a), AF_UNSPEC);
 
     at = mnl_nlmsg_get_payload_tail(nlh);
@@ -131,7 +131,7 @@ static void test_values(void **state)
     rtnl_text(NULL, text, sizeof text);
     assert_string_equal(text, "");
     assert_int_equal(rtnl_u32(NULL), 0);
-    a = rtnl_addr(NULL, 1);
+    a = rtnl_route_addr(NULL, 1);
     assert_int_equal(addr_family(&a), AF_UNSPEC);
     (void)state;
 }
@@ -143,12 +143,12 @@ static void test_link_local_has_its_link_as_scope(void **state)
     struct nlmsghdr *nlh = mnl_nlmsg_put_header(r.space);
     struct nlattr *at = mnl_nlmsg_get_payload_tail(nlh);
     mnl_attr_put(nlh, 1, sizeof GATEWAY6, GATEWAY6);
-    struct addr a = rtnl_addr(at, 7);
+    struct addr a = rtnl_route_addr(at, 7);
     assert_int_equal(addr_family(&a), AF_INET6);
     assert_int_equal(a.in6.sin6_scope_id, 7);
     at = mnl_nlmsg_get_payload_tail(nlh);
     mnl_attr_put(nlh, 1, sizeof global, global);
-    a = rtnl_addr(at, 7);
+    a = rtnl_route_addr(at, 7);
     assert_int_equal(a.in6.sin6_scope_id, 0);
     (void)state;
 }
@@ -161,7 +161,7 @@ static void test_route(void **state)
     mnl_attr_put(nlh, RTA_GATEWAY, sizeof GATEWAY4, GATEWAY4);
     mnl_attr_put_u32(nlh, RTA_PRIORITY, 600);
     nlh = exact(nlh);
-    struct rtnl_route route = rtnl_route(nlh);
+    struct rtnl_route route = rtnl_route_of(nlh);
     assert_int_equal(route.hop.link, 3);
     assert_ip(&route.hop.gateway, "192.0.2.1");
     assert_int_equal(addr_family(&route.source), AF_UNSPEC);
@@ -174,7 +174,7 @@ static void test_route(void **state)
     mnl_attr_put_u32(nlh, RTA_TABLE, 1000);
     mnl_attr_put(nlh, RTA_PREFSRC, sizeof GATEWAY4, GATEWAY4);
     nlh = exact(nlh);
-    route = rtnl_route(nlh);
+    route = rtnl_route_of(nlh);
     assert_int_equal(route.table, 1000);
     assert_ip(&route.source, "192.0.2.1");
     assert_int_equal(addr_family(&route.hop.gateway), AF_UNSPEC);
@@ -191,7 +191,7 @@ static void test_gateway_of_the_other_family(void **state)
     mnl_attr_put_u32(nlh, RTA_OIF, 3);
     mnl_attr_put(nlh, RTA_VIA, sizeof via, via);
     nlh = exact(nlh);
-    struct rtnl_route route = rtnl_route(nlh);
+    struct rtnl_route route = rtnl_route_of(nlh);
     assert_int_equal(addr_family(&route.hop.gateway), AF_INET6);
     assert_int_equal(route.hop.gateway.in6.sin6_scope_id, 3);
     free(nlh);
@@ -199,7 +199,7 @@ static void test_gateway_of_the_other_family(void **state)
     nlh = new_route(&r, RT_TABLE_MAIN);
     mnl_attr_put(nlh, RTA_VIA, 2, via); /* without an address */
     nlh = exact(nlh);
-    route = rtnl_route(nlh);
+    route = rtnl_route_of(nlh);
     assert_int_equal(addr_family(&route.hop.gateway), AF_UNSPEC);
     free(nlh);
     (void)state;
@@ -224,19 +224,19 @@ static void test_multipath(void **state)
     put_hop(nlh, 5, true);
     mnl_attr_nest_end(nlh, nest);
     nlh = exact(nlh);
-    struct rtnl_route route = rtnl_route(nlh);
-    struct rtnl_hop hop;
+    struct rtnl_route route = rtnl_route_of(nlh);
+    struct rtnl_route_hop hop;
     size_t at = 0;
     assert_non_null(route.multipath);
-    assert_true(rtnl_next_hop(route.multipath, &at, &hop));
+    assert_true(rtnl_route_next_hop(route.multipath, &at, &hop));
     assert_int_equal(hop.link, 3);
     assert_ip(&hop.gateway, "192.0.2.1");
-    assert_true(rtnl_next_hop(route.multipath, &at, &hop));
+    assert_true(rtnl_route_next_hop(route.multipath, &at, &hop));
     assert_int_equal(hop.link, 4);
     assert_int_equal(addr_family(&hop.gateway), AF_UNSPEC);
-    assert_true(rtnl_next_hop(route.multipath, &at, &hop));
+    assert_true(rtnl_route_next_hop(route.multipath, &at, &hop));
     assert_int_equal(hop.link, 5);
-    assert_false(rtnl_next_hop(route.multipath, &at, &hop));
+    assert_false(rtnl_route_next_hop(route.multipath, &at, &hop));
     assert_int_equal(hop.link, 5);
     free(nlh);
     (void)state;
@@ -253,11 +253,11 @@ static void test_bad_hops_end_the_walk(void **state)
         hop->rtnh_len = lengths[i];
         mnl_attr_nest_end(nlh, nest);
         nlh = exact(nlh);
-        struct rtnl_route route = rtnl_route(nlh);
-        struct rtnl_hop ret;
+        struct rtnl_route route = rtnl_route_of(nlh);
+        struct rtnl_route_hop ret;
         size_t at = 0;
         assert_non_null(route.multipath);
-        assert_false(rtnl_next_hop(route.multipath, &at, &ret));
+        assert_false(rtnl_route_next_hop(route.multipath, &at, &ret));
         free(nlh);
     }
     (void)state;
