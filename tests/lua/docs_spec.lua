@@ -328,3 +328,17 @@ describe("docs/policy-guide.md", function()
     assert.equal("lte", policy:pick(nil, { "lte" }).uplink)
   end)
 end)
+
+describe("what ./dev docs makes", function()
+  local PAGES = { ["policy-api.md"] = "policy_api", ["policy-bounds.md"] = "policy_bounds", ["overview.svg"] = "overview" }
+
+  for page, tool in pairs(PAGES) do
+    it(page .. " is what it would be today", function()
+      local pipe = assert(io.popen(("luajit tests/tools/%s.lua"):format(tool)))
+      local made = pipe:read "*a"
+      pipe:close()
+      assert.is_true(#made > 1000)
+      assert.is_true(made == text_of("docs/" .. page), "it is stale: run ./dev docs")
+    end)
+  end
+end)
