@@ -164,7 +164,7 @@ static enum resolver_news news_of_silent_servers(struct desk *d, const char *hos
     assert_int_equal(target_set(&d->target, slice_str(host), 80), PARSE_OK);
     d->done = false;
     attempt_start(&d->attempt,
-                  &(struct attempt_request){.proxy = &d->proxy,
+                  &(struct attempt_request){.shared = &d->shared,
                                             .target = &d->target,
                                             .client = &d->client,
                                             .uplink = &d->uplink,
@@ -187,7 +187,7 @@ static void test_silence_in_a_hurry_is_not_the_servers_fault(void **state)
     int fd = socket_at_loopback(AF_INET, SOCK_DGRAM, &mute);
     assert_int_equal(dns_servers_parse(&dns, addr_format(&mute, text)), 0);
     resolver_aim(d->uplink.resolver, &EGRESS_DIRECT, &dns);
-    d->proxy.settings.dial_timeout_s = 2;
+    d->shared.settings.dial_timeout_s = 2;
     assert_int_equal(news_of_silent_servers(d, "one.test", 0.4), RESOLVER_NO_NEWS);
     assert_int_equal(news_of_silent_servers(d, "two.example", 0.6), RESOLVER_SILENCE);
     (void)close(fd);
