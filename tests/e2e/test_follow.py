@@ -1,6 +1,7 @@
 """Links and addresses that come and go while the proxy runs: it hears of them at once, picks by what is there, and leaves
 nobody waiting on an address that is gone."""
 
+import signal
 import socket
 import subprocess
 import threading
@@ -143,8 +144,11 @@ def test_an_address_that_moves_to_another_link(start, segment, origin):
         read_exactly(tunnel.s, 5)
         tunnels[server.peers[-1]] = tunnel
     assert set(tunnels) == {"10.0.9.2", "10.0.9.3"}
-    # At once, for while it is nowhere no reset can be sent from it.
-    run("sh", "-c", "printf 'address %s dev %s\\n' 'del 10.0.9.2/24' two1 'add 10.0.9.2/24' two2 | ip -batch -").ok()
+    # At once as the proxy sees it, for while it is nowhere no reset can be sent from it.
+    proxy.signal(signal.SIGSTOP)
+    sh("ip address del 10.0.9.2/24 dev two1")
+    sh("ip address add 10.0.9.2/24 dev two2")
+    proxy.signal(signal.SIGCONT)
     tunnels["10.0.9.2"].s.settimeout(SOON_S)
     with pytest.raises(ConnectionResetError):
         tunnels["10.0.9.2"].s.recv(1)

@@ -15,7 +15,7 @@ OWN_SHM = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs -o mode=1777 shm /d
 
 def steerway_has(steerway, option):
     """Whether this build of the proxy knows the option."""
-    return option in subprocess.run([steerway, "help", "start"], capture_output=True, text=True, timeout=10).stdout.split()
+    return option in subprocess.run([steerway, "help", "start"], capture_output=True, text=True, timeout=60).stdout.split()
 
 
 def own(steerway, *options, name="steerway", uplinks=("line0",), dns="192.0.2.1"):

@@ -28,7 +28,7 @@ def reload_s(running):
     """How long one request to load the policy anew takes, over the control socket."""
     with socket.socket(socket.AF_UNIX) as s:
         s.connect(str(running.folder / "steerway/control.sock"))
-        s.settimeout(20)
+        s.settimeout(60)
         began = time.monotonic()
         s.sendall(b'{"verb": "reload"}\n')
         answer = s.makefile().readline()
