@@ -22,7 +22,8 @@ static struct {
     struct watchdog *owner;            /* whose VM has LuaJIT's profiler */
     void (*volatile request)(int);     /* LuaJIT's handler: has the owner's VM take a sample */
     unsigned users;
-    timer_t timer;
+    timer_t timer;           /* on the thread's CPU clock, always */
+    timer_t fine;            /* on the monotonic clock, while a call lasts that has met a tick */
     struct sigaction before; /* ours, to put back */
 } dog;
 
@@ -66,16 +67,43 @@ static void bark(struct watchdog *w, enum watchdog_finding finding)
         dog.request(SIGPROF);
 }
 
+static int64_t cpu_now_ns(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (int64_t)now.tv_sec * 1000 * 1000 * 1000 + now.tv_nsec;
+}
+
+static void set_timer(timer_t timer, long interval_ns)
+{
+    const struct itimerspec every = {.it_interval = {.tv_nsec = interval_ns},
+                                     .it_value = {.tv_nsec = interval_ns}};
+    (void)timer_settime(timer, 0, &every, NULL);
+}
+
+/* A call's first tick counts as one, or as two where the kernel delivers two at once (100 Hz). More than that
+ * may be a virtual processor that was taken away and came back with the time on its clock: the machine's
+ * doing, not the policy's. From then on the call is timed by the clock itself, however late signals are.
+ *
+ * They are late where many threads share a processor: the kernel looks at a thread's CPU timer when its own
+ * tick meets that thread, which may take 50 ms. So a timer of the other kind looks as well from then on. */
+static sig_atomic_t ticks_of(struct watchdog *w, const siginfo_t *info)
+{
+    if (w->first_ticks == 0) {
+        w->first_ticks = info->si_code == SI_TIMER && info->si_overrun > 0 ? 2 : 1;
+        w->first_ns = cpu_now_ns();
+        set_timer(dog.fine, TICK_NS);
+    }
+    return w->first_ticks + (sig_atomic_t)((cpu_now_ns() - w->first_ns) / TICK_NS);
+}
+
 static void on_tick(int sig, siginfo_t *info, void *context)
 {
     (void)sig, (void)context;
     struct watchdog *w = dog.running;
     if (!w || !escape_is_ours())
         return;
-    /* A kernel of 100 Hz delivers two ticks at once. More than that is a virtual processor that was taken
-     * away for a while and came back with the time on its clock: the machine's doing, not the policy's. */
-    bool coarse = info->si_code == SI_TIMER && info->si_overrun > 0;
-    w->patience -= coarse ? 2 : 1;
+    w->patience = w->budget_ticks - ticks_of(w, info);
     if (w->patience < 0)
         bark(w, WATCHDOG_OVERRUN);
     if (w->patience < -w->grace_ticks)
@@ -99,15 +127,21 @@ static int start_timer(void)
 {
     struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGPROF};
     event.sigev_notify_thread_id = (pid_t)syscall(SYS_gettid);
-    struct itimerspec every = {.it_interval = {.tv_nsec = TICK_NS}, .it_value = {.tv_nsec = TICK_NS}};
     if (timer_create(CLOCK_THREAD_CPUTIME_ID, &event, &dog.timer) < 0)
         return -errno;
-    if (timer_settime(dog.timer, 0, &every, NULL) < 0) {
+    if (timer_create(CLOCK_MONOTONIC, &event, &dog.fine) < 0) {
         int rc = -errno;
         (void)timer_delete(dog.timer);
         return rc;
     }
+    set_timer(dog.timer, TICK_NS);
     return 0;
+}
+
+static void stop_fine(const struct watchdog *w)
+{
+    if (w->first_ticks > 0)
+        set_timer(dog.fine, 0);
 }
 
 static int start_clock(void)
@@ -176,6 +210,7 @@ void watchdog_done(struct watchdog *w)
         give_up_profiler();
     if (--dog.users == 0) {
         (void)timer_delete(dog.timer);
+        (void)timer_delete(dog.fine);
         /* Not the old disposition itself where that is death: a last tick may still be on its way. */
         if (dog.before.sa_handler == SIG_DFL)
             dog.before.sa_handler = SIG_IGN;
@@ -195,6 +230,7 @@ void watchdog_enter(struct watchdog *w, double budget_s)
         w->grace_ticks = (sig_atomic_t)((watchdog_limit_s(budget_s) - budget_s) * 1e9 / TICK_NS);
     }
     w->patience = w->budget_ticks;
+    w->first_ticks = 0;
     w->finding = WATCHDOG_FINE;
     dog.running = w;
 }
@@ -203,6 +239,7 @@ enum watchdog_finding watchdog_leave(struct watchdog *w)
 {
     escape_disarm();
     dog.running = NULL;
+    stop_fine(w);
     if (w->finding != WATCHDOG_FINE)
         lua_sethook(w->L, NULL, 0, 0);
     return (enum watchdog_finding)w->finding;
@@ -211,6 +248,7 @@ enum watchdog_finding watchdog_leave(struct watchdog *w)
 void watchdog_landed(struct watchdog *w)
 {
     dog.running = NULL;
+    stop_fine(w);
     w->finding = WATCHDOG_FINE; /* its hook is gone with the VM */
     escape_unblock();
 }

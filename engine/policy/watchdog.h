@@ -9,6 +9,8 @@
  * That ends what runs in Lua. A C function that does not come back sees no hook: when a call has taken
  * eight times its budget, the tick leaves it (escape.h), and its VM is lost.
  *
+ * What a call has taken is read from the thread's CPU clock at each tick, since ticks may be late.
+ *
  * SIGPROF, its handler and LuaJIT's profiler exist once a process, hence the state here is static. The timer
  * runs on the CPU clock of the thread that makes the first watchdog: a machine under load kills no innocent
  * policy. All VMs belong to that thread. A child does not inherit the timer: watchdog_after_fork makes
@@ -21,19 +23,22 @@
 
 #include <lua.h>
 #include <signal.h>
+#include <stdint.h>
 
 enum watchdog_finding { WATCHDOG_FINE, WATCHDOG_OVERRUN, WATCHDOG_MEMORY };
 
 /** One a VM; embedded. */
 struct watchdog {
     lua_State *L;
-    const char *library;            /* borrowed; the folder whose code is not to blame; or NULL */
-    double budget_s;                /* of the call under way */
-    sig_atomic_t budget_ticks;      /* the same, rounded up */
-    sig_atomic_t grace_ticks;       /* from there on until it is left */
-    volatile sig_atomic_t patience; /* ticks until it is stopped */
-    volatile sig_atomic_t finding;  /* enum watchdog_finding of the call under way */
-    struct escape escape;           /* where the call is left to */
+    const char *library;               /* borrowed; the folder whose code is not to blame; or NULL */
+    double budget_s;                   /* of the call under way */
+    sig_atomic_t budget_ticks;         /* the same, rounded up */
+    sig_atomic_t grace_ticks;          /* from there on until it is left */
+    volatile sig_atomic_t patience;    /* ticks until it is stopped */
+    volatile sig_atomic_t first_ticks; /* that its first signal counted for; 0 before that */
+    int64_t first_ns;                  /* the thread's CPU clock at that signal */
+    volatile sig_atomic_t finding;     /* enum watchdog_finding of the call under way */
+    struct escape escape;              /* where the call is left to */
 };
 
 /** CPU seconds that a call with this budget may take before it is left: eight times the budget, but 0.35 s

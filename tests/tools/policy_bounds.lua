@@ -11,8 +11,10 @@ For authors of policies who meet a limit, and for engineers who change the sandb
 `tests/lua/bounds/rows.lua`; do not edit it. A test calls everything that a policy can reach, fails for a function that has no
 row here, and compares its CPU time with the last column.
 
-A call into a policy may take 50 ms of CPU time ([policies](policies.md)). A timer of that clock ticks each 5 ms. From the tick
-that finds the budget spent, a hook stops Lua code between two instructions, compiled or not. It cannot stop a C function amid its
+A call into a policy may take 50 ms of CPU time ([policies](policies.md)). A timer ticks each 5 ms; from a call's first tick on,
+the thread's CPU clock is read at each. (The kernel may deliver the first one late where many threads share a processor.) From the
+tick that finds the budget spent,
+a hook stops Lua code between two instructions, compiled or not. It cannot stop a C function amid its
 work. So each function has one of two bounds: it is written in Lua ("the budget" stops it), or its arguments are limited so that
 one step of it ends soon. The last column is the time, in milliseconds, that one step takes at most before the hook can stop it.
 

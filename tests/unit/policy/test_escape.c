@@ -295,6 +295,40 @@ static void other_vms_live_on(void **state)
     assert_int_equal(luajit_edge_areas(), 0);
 }
 
+/* --- the clock ------------------------------------------------------------------------------------------ */
+
+/* Signals are as late as where many threads share a processor. */
+static int takes_late_ticks(lua_State *L)
+{
+    sigset_t prof;
+
+    sigemptyset(&prof);
+    sigaddset(&prof, SIGPROF);
+    for (;;) {
+        (void)pthread_sigmask(SIG_BLOCK, &prof, NULL);
+        for (double began = cpu_now_s(); cpu_now_s() - began < 0.03;)
+            astray_sink++;
+        (void)pthread_sigmask(SIG_UNBLOCK, &prof, NULL);
+        (void)luaL_loadstring(L, "return 1"); /* what runs in Lua is stopped */
+        lua_call(L, 0, 0);
+    }
+    return 0;
+}
+
+static void late_ticks_stop_a_call_in_time(void **state)
+{
+    struct fixture *f = *state;
+
+    FIXTURE_LOAD(f, GOOD);
+    go_astray(f, takes_late_ticks);
+    double began = cpu_now_s();
+    assert_true(fixture_pick(f).by_default);
+    double took = cpu_now_s() - began;
+    /* Three times 30 ms; if late ticks counted as one or two, it would be six times. */
+    if (took > 0.14 || policy_info(f->policy).quarantined)
+        FIXTURE_FAIL(f, "stopped after %.3f s of CPU time", took);
+}
+
 /* --- the quarantine ------------------------------------------------------------------------------------- */
 
 /* Overrun until that has consequences, with a good pick after each. @return how many it took; 0 for none of
@@ -389,6 +423,7 @@ int main(void)
         T(memory_is_refused_to_compiled_code_too),
         T(an_export_that_is_left_costs_the_old_policy),
         T(other_vms_live_on),
+        T(late_ticks_stop_a_call_in_time),
         T(many_overruns_quarantine_whatever_succeeds_between),
         T(overruns_of_long_ago_do_not_count),
         T(overruns_of_the_one_before_do_not_count),
