@@ -102,6 +102,7 @@ void config_done(struct config *c)
     deny_done(&c->deny);
     cidr_set_done(&c->bypass);
     free(c->policy);
+    free(c->policy_from);
     free(c->data_dir);
     free(c->control);
     free(c->state);
@@ -141,14 +142,32 @@ int config_set_param(struct config *c, struct slice key, struct slice value)
     return 0;
 }
 
-int config_add_uplink(struct config *c, struct uplink_spec *spec)
+static bool has_uplink(const struct config *c, const char *name)
 {
-    if (c->n_uplinks == UPLINK_MAX) {
+    char other[UPLINK_NAME_MAX + 1];
+
+    for (size_t i = 0; i < c->n_uplinks; i++)
+        if (strcmp(uplink_spec_name(&c->uplinks[i], other), name) == 0)
+            return true;
+    return false;
+}
+
+int config_add_uplink(struct config *c, struct uplink_spec *spec, char *err)
+{
+    char text[UPLINK_NAME_MAX + 1];
+    const char *name = uplink_spec_name(spec, text);
+    int r = 0;
+
+    if (c->n_uplinks == UPLINK_MAX)
+        r = config_refuse(err, "more than %d uplinks", UPLINK_MAX);
+    else if (has_uplink(c, name))
+        r = config_refuse(err, "uplink %s is given twice (a config file can give each a name of its own)",
+                          name);
+    else
+        c->uplinks[c->n_uplinks++] = *spec;
+    if (r < 0)
         uplink_spec_done(spec);
-        return -ENOSPC;
-    }
-    c->uplinks[c->n_uplinks++] = *spec;
-    return 0;
+    return r;
 }
 
 static bool has_place(const struct config *c, const struct listen_place *p)

@@ -27,7 +27,8 @@ struct config {
     bool http;                              /* the default port is CONFIG_PORT_HTTP */
     struct uplink_spec uplinks[UPLINK_MAX]; /* none: every usable link of the machine */
     size_t n_uplinks;
-    char *policy; /* a name or a file as given; NULL for the default (config_policy) */
+    char *policy;      /* a name or a file as given; NULL for the default (config_policy) */
+    char *policy_from; /* the config file that names it; NULL for none */
     struct policy_param *params;
     size_t n_params;
     struct access access; /* users and client ranges */
@@ -81,8 +82,9 @@ void config_clear(struct config *c, unsigned parts);
 /** Set a policy's parameter; the last value of a key stands. @return 0, -ENOMEM */
 MUST_CHECK int config_set_param(struct config *c, struct slice key, struct slice value);
 
-/** Takes what spec owns, on failure too. @return 0, -ENOSPC */
-MUST_CHECK int config_add_uplink(struct config *c, struct uplink_spec *spec);
+/** Takes what spec owns, on failure too. @return 0, or -EINVAL with one line in err (CONFIG_ERROR_MAX): there
+ *  are UPLINK_MAX, or one of that name */
+MUST_CHECK int config_add_uplink(struct config *c, struct uplink_spec *spec, char *err);
 
 /** Add addresses that are not there yet. @return 0, -ENOSPC */
 MUST_CHECK int config_add_listen(struct config *c, const struct listen_place *places, size_t n);

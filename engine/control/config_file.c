@@ -251,6 +251,10 @@ int config_file_load(struct config *c, const char *path, const char *lua_dir, ch
         rc = read_keys(c, slice_of(path, slash ? (size_t)(slash - path) + 1 : 0), root, reason);
     else
         rc = config_refuse(reason, "expected a table with names as keys, such as { port = 1080 }");
+    if (rc == 0 && c->policy) {
+        c->policy_from = strdup(path);
+        rc = c->policy_from ? 0 : config_refuse(reason, "out of memory");
+    }
     if (rc < 0)
         (void)snprintf(err, CONFIG_ERROR_MAX, "%.500s: %.500s", path, reason);
     json_decref(root);

@@ -421,10 +421,8 @@ int config_uplinks_add(struct config *c, const json_t *list, char *err)
         struct uplink_spec spec = {.weight = 1, .tier = 1};
         const char *key = "";
         int r = parse_uplink(&spec, item, &key, reason);
-        if (r == 0) {
-            r = config_add_uplink(c, &spec);
-            (void)snprintf(reason, sizeof reason, "more than %d uplinks", UPLINK_MAX);
-        }
+        if (r == 0)
+            r = config_add_uplink(c, &spec, reason);
         if (r < 0) {
             (void)snprintf(err, CONFIG_ERROR_MAX, "uplinks[%zu]%s%.100s: %.800s", i + 1, *key ? "." : "", key,
                            reason);

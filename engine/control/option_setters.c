@@ -227,6 +227,8 @@ int option_set_allow_own_addresses(struct config *c, const char *value, char *er
 
 int option_set_policy(struct config *c, const char *value, char *err)
 {
+    free(c->policy_from);
+    c->policy_from = NULL;
     return replace_text(&c->policy, value, err);
 }
 

@@ -91,15 +91,11 @@ static int add_given(const struct config *c, const struct machine *m, struct upl
     for (size_t i = 0; i < c->n_uplinks; i++) {
         char text[ADDR_TEXT_MAX];
         int r = uplink_set_add(set, &c->uplinks[i], m);
-        if (r == -EEXIST)
-            (void)snprintf(err, CONFIG_ERROR_MAX,
-                           "uplink %s is given twice (a config file can give each a name of its own)",
-                           uplink_spec_name(&c->uplinks[i], text));
-        else if (r < 0)
-            (void)snprintf(err, CONFIG_ERROR_MAX, "uplink %s: %s", uplink_spec_name(&c->uplinks[i], text),
-                           strerror(-r));
-        if (r < 0)
-            return r;
+        if (r == 0)
+            continue;
+        (void)snprintf(err, CONFIG_ERROR_MAX, "uplink %s: %s", uplink_spec_name(&c->uplinks[i], text),
+                       strerror(-r));
+        return r;
     }
     return 0;
 }

@@ -7,8 +7,10 @@ enum { MTU_MIN = 1280 }; /* RFC 8200 5 */
 
 /* --- what keeps it from serving at all ------------------------------------------------------------------ */
 
-static void tell_absent(struct diagnosis *d, const struct uplink *u)
+static void tell_absent(struct diagnosis *d, const struct sight *s)
 {
+    const struct uplink *u = s->uplink;
+
     if (addr_family(&u->address) != AF_UNSPEC) {
         char text[ADDR_TEXT_MAX];
         diagnosis_why(
@@ -18,9 +20,14 @@ static void tell_absent(struct diagnosis *d, const struct uplink *u)
             "those it has.");
         return;
     }
+    bool commas = !s->near && strchr(u->interface, ',');
     diagnosis_why(
-        diagnosis_find(d, SEVERITY_ERROR, "interface-missing", u->name, "there is no interface %s",
-                       u->interface),
+        diagnosis_find(d, SEVERITY_ERROR, "interface-missing", u->name, "there is no interface %s%s%s%s",
+                       u->interface,
+                       s->near  ? "; did you mean "
+                       : commas ? "; uplinks are separate words, without commas"
+                                : "",
+                       s->near ? s->near : "", s->near ? "?" : ""),
         "Until it is there nothing goes by this uplink; it may come later. steerway list shows those "
         "there are.");
 }
@@ -149,7 +156,7 @@ void judge_uplink(struct diagnosis *d, const struct sight *s)
     if (anywhere)
         return;
     if (!s->link)
-        return tell_absent(d, u);
+        return tell_absent(d, s);
     if (!s->link->up)
         return tell_down(d, s);
     if (s->link->loopback && addr_is_loopback(&u->address) && !u->upstream)

@@ -1,5 +1,6 @@
 #include "doctor/sight.h"
 
+#include "control/nearest.h"
 #include "net/routing_rule.h"
 #include "uplink/discover.h"
 
@@ -161,6 +162,8 @@ void sight_of_uplink(struct sight *ret, const struct uplink *u, const struct mac
         .four = family_of(u, AF_INET),
         .six = family_of(u, AF_INET6),
     };
+    if (!ret->link && !by_address)
+        ret->near = nearest_link(m, u->interface);
     if (!ret->link)
         return;
     ret->line = !by_address || machine_link_is_line(ret->link);

@@ -34,6 +34,7 @@ struct sight_settings {
 struct sight {
     const struct uplink *uplink;
     const struct machine_link *link; /* of the machine that was given; NULL: it is not there */
+    const char *near;   /* of an interface that is not there: a link's name that is much like it; or NULL */
     bool line;          /* the address is its link's: not one of loopback, which the whole machine has */
     int mtu;            /* octets; 0 for unknown */
     bool back_by_other; /* the best IPv4 route to the internet from its address leaves by another link */

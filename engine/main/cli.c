@@ -271,23 +271,6 @@ const char *cli_value(const struct cli *cli, const char *name)
 
 /* --- the config ----------------------------------------------------------------------------------------- */
 
-/* On the command line nobody gives another name. */
-static bool is_same(const struct uplink_spec *a, const struct uplink_spec *b)
-{
-    char one[UPLINK_NAME_MAX + 1], two[UPLINK_NAME_MAX + 1];
-
-    return strcmp(uplink_spec_name(a, one), uplink_spec_name(b, two)) == 0;
-}
-
-static bool has_uplink(const struct config *c, const struct uplink_spec *spec)
-{
-    for (size_t i = 0; i < c->n_uplinks; i++) {
-        if (is_same(&c->uplinks[i], spec))
-            return true;
-    }
-    return false;
-}
-
 static int add_uplinks(const struct cli *cli, struct config *c, char *err)
 {
     if (cli->n_words > 0)
@@ -297,16 +280,9 @@ static int add_uplinks(const struct cli *cli, struct config *c, char *err)
         int r = uplink_spec_parse(&spec, cli->words[i], err, CONFIG_ERROR_MAX);
         if (r < 0)
             return r;
-        if (has_uplink(c, &spec)) {
-            char text[UPLINK_NAME_MAX + 1];
-            r = config_refuse(err, "uplink %s is given twice (a config file can give each a name of its own)",
-                              uplink_spec_name(&spec, text));
-            uplink_spec_done(&spec);
-            return r;
-        }
-        r = config_add_uplink(c, &spec);
+        r = config_add_uplink(c, &spec, err);
         if (r < 0)
-            return config_refuse(err, "more than %d uplinks", UPLINK_MAX);
+            return r;
     }
     return 0;
 }

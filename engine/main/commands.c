@@ -40,18 +40,13 @@ bool command_lacks_rights(const struct uplink *u)
 
 static void tell_no_interface(const struct uplink *u, const struct machine *m, char out[COMMAND_ABSENCE_MAX])
 {
-    struct nearest near;
-
-    nearest_init(&near, slice_str(u->interface));
-    for (size_t i = 0; i < m->n_links; i++)
-        if (!m->links[i].loopback)
-            nearest_offer(&near, m->links[i].name);
+    const char *near = nearest_link(m, u->interface);
     bool named = strcmp(u->name, u->interface) != 0;
     int n = snprintf(out, COMMAND_ABSENCE_MAX, "this machine has no such interface%s%s", named ? ": " : "",
                      named ? u->interface : "");
     size_t room = COMMAND_ABSENCE_MAX - (size_t)n;
-    if (near.best)
-        (void)snprintf(out + n, room, "; did you mean %s?", near.best);
+    if (near)
+        (void)snprintf(out + n, room, "; did you mean %s?", near);
     else if (strchr(u->interface, ','))
         (void)snprintf(out + n, room, "; uplinks are separate words, without commas");
     else
@@ -112,9 +107,13 @@ int command_configured(const struct cli *cli, int (*run)(struct config *config, 
 int command_load_policy(const struct config *config, const struct paths *paths, struct uplink_set *uplinks,
                         struct policy **ret, char *err)
 {
-    char *file;
-    int r = paths_policy(paths, config_policy(config), &file, err);
+    char *file, why[CONFIG_ERROR_MAX];
+    int r = paths_policy(paths, config_policy(config), &file, why);
 
+    if (r < 0 && config->policy_from)
+        (void)snprintf(err, CONFIG_ERROR_MAX, "%.300s: %.700s", config->policy_from, why);
+    else if (r < 0)
+        (void)snprintf(err, CONFIG_ERROR_MAX, "%s", why);
     if (r < 0)
         return r;
     const struct policy_options options = {

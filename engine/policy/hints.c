@@ -55,6 +55,17 @@ static const struct hint locals[] = {
     {"conn", "a hook's first argument is conn; ctx and self are not handed to it"},
 };
 
+/* What a config file has not, which has neither ctx nor hooks. */
+static const struct hint config_globals[] = {
+    {"io", "io is not in the sandbox: a config file reads no other, but os.getenv and require"},
+    {"dofile", "dofile is not in the sandbox: require \"name\" runs name.lua beside the config file"},
+    {"loadfile", "loadfile is not in the sandbox: require \"name\" runs name.lua beside the config file"},
+    {"ctx", "ctx is a policy's: a config file has os.getenv"},
+};
+static const struct hint config_fields[] = {
+    {"execute", "os.execute is not in the sandbox: a config file starts no program"},
+};
+
 static const char READ_ONLY[] =
     "the fields of conn, uplink and stats are read-only; keep what is yours in a local of new";
 
@@ -74,7 +85,16 @@ static const char *find(const char *err, const char *phrase, const struct hint *
     return NULL;
 }
 
-void hints_add(char *err, size_t size)
+static const char *hint_of_config(const char *err)
+{
+    const char *hint = find(err, "attempt to index global '", config_globals, ARRAY_LEN(config_globals));
+
+    if (!hint)
+        hint = find(err, "attempt to call global '", config_globals, ARRAY_LEN(config_globals));
+    return hint ? hint : find(err, "attempt to call field '", config_fields, ARRAY_LEN(config_fields));
+}
+
+static const char *hint_of_policy(const char *err)
 {
     const char *hint = NULL;
 
@@ -90,7 +110,14 @@ void hints_add(char *err, size_t size)
         hint = find(err, "attempt to index local '", locals, ARRAY_LEN(locals));
     if (!hint)
         hint = find(err, "attempt to get length of local '", locals, ARRAY_LEN(locals));
+    return hint;
+}
+
+void hints_add(char *err, size_t size, bool config)
+{
+    const char *hint = config ? hint_of_config(err) : hint_of_policy(err);
     size_t len = strlen(err);
+
     if (hint && len + strlen(": ") + strlen(hint) < size)
         (void)snprintf(err + len, size - len, ": %s", hint);
 }

@@ -207,7 +207,7 @@ static int evaluate(lua_State *L)
 int lua_config_load(const char *path, const char *lua_dir, json_t **ret, char *err)
 {
     struct frame frame = {.live = false}; /* the host wants one */
-    const struct vm_options options = {.lua_dir = lua_dir, .frame = &frame, .file = path};
+    const struct vm_options options = {.lua_dir = lua_dir, .frame = &frame, .file = path, .config = true};
     struct vm *vm;
     int rc = vm_new(&vm, &options, err);
     if (rc < 0)

@@ -219,6 +219,7 @@ int vm_new(struct vm **ret, const struct vm_options *options, char *err)
     }
     vm->generation = options->generation;
     vm->file = options->file;
+    vm->config = options->config;
     vm->metrics = options->metrics;
     vm->files = options->files;
     vm->lists = options->lists;
@@ -309,7 +310,7 @@ static void take_error(const struct vm *vm, int status, char *err)
     for (char *p = err; *p; p++)
         if ((unsigned char)*p < 0x20)
             *p = ' ';
-    hints_add(err, VM_ERROR_MAX);
+    hints_add(err, VM_ERROR_MAX, vm->config);
 }
 
 /* Argument: the VM. */

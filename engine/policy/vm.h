@@ -41,6 +41,7 @@ struct vm_options {
     size_t memory_max;          /* octets; 0 for the default, 64 MiB */
     struct frame *frame;        /* must outlive the VM */
     const char *file;           /* named in errors that know no place; borrowed, NULL for none */
+    bool config;                /* that is a config file's, not a policy's */
     uint32_t generation;        /* told where the policy logs */
     uint32_t seed;              /* of random numbers; 0 for one that nobody knows */
     struct vm_metrics *metrics; /* must outlive the VM; NULL for none */
@@ -60,6 +61,7 @@ struct vm {
     bool overran;          /* the last call took longer than its budget, even if it came back well */
     struct log_limit says; /* for what the policy itself logs */
     const char *file;      /* as in the options */
+    bool config;
     uint32_t generation;
     struct vm_metrics *metrics;
     struct vm_files *files;

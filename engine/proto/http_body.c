@@ -154,6 +154,13 @@ enum parse http_body_of_request(struct http_body *ret, const struct http_head *h
     return PARSE_OK;
 }
 
+bool http_body_is_coded_otherwise(const struct http_head *request)
+{
+    struct framing f;
+
+    return read_framing(&f, request, false) && f.other && f.chunked && !f.measured && request->minor > 0;
+}
+
 enum parse http_body_of_response(struct http_body *ret, const struct http_head *h,
                                  struct slice request_method)
 {

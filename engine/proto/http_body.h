@@ -18,7 +18,8 @@ struct http_body {
     uint8_t state; /* of the chunk framing: enum http_chunk_state */
     bool strict;   /* of a request: its chunk framing is read by the rules */
     bool doubtful; /* of a response that is odd about its end: what lies behind may belong to it */
-    bool coded;    /* of a response: by more than chunked, so that its receiver must know Transfer-Encoding */
+    bool coded;    /* by more than chunked: a response's receiver must know Transfer-Encoding, a request is
+                      refused */
     bool bent;     /* framing comes next that is not to be passed on as it is: http_body_mend */
     bool done;
 };
@@ -28,6 +29,10 @@ struct http_body {
  * than chunked, which some servers take for no coding at all, or any Transfer-Encoding in HTTP/1.0.
  *  @see RFC 9112 6.3 */
 MUST_CHECK enum parse http_body_of_request(struct http_body *ret, const struct http_head *h);
+
+/** Whether that body, which http_body_of_request refuses, is framed well, and its transfer codings alone are
+ *  too many: these are answered with 501 (RFC 9112 6.1). */
+bool http_body_is_coded_otherwise(const struct http_head *request);
 
 /** Decide the body of a response to a request with this method; HEAD, 1xx, 204, 304 and a 2xx to CONNECT have
  *  none. Transfer-Encoding overrides Content-Length and the version, as clients have it; codings without

@@ -184,8 +184,9 @@ enum http_objection http_interpret(struct http_request *ret, const struct http_h
     ret->keep_alive = wants_keep_alive(head);
     read_credentials(ret, head);
     if (http_body_of_request(&ret->body, head) != PARSE_OK) {
-        ret->body = (struct http_body){.kind = HTTP_BODY_NONE, .done = true};
-        return HTTP_BAD_REQUEST;
+        bool coded = http_body_is_coded_otherwise(head);
+        ret->body = (struct http_body){.kind = HTTP_BODY_NONE, .done = true, .coded = coded};
+        return coded ? HTTP_NOT_SUPPORTED : HTTP_BAD_REQUEST;
     }
     if (why != HTTP_FINE)
         return why;

@@ -30,7 +30,8 @@ enum http_objection {
     HTTP_NOT_A_PROXY_REQUEST =
         421,                  /* origin-form: somebody browses to the proxy itself; nothing to forward */
     HTTP_NOT_SUPPORTED = 501, /* a scheme other than http in absolute-form, or Max-Forwards: 0 to OPTIONS and
-                                 TRACE, which makes this proxy the one to answer */
+                                 TRACE, which makes this proxy the one to answer; or (body.coded) a
+                                 transfer coding other than chunked (RFC 9112 6.1) */
     HTTP_BAD_EXPECTATION = 417, /* an Expect other than 100-continue */
 };
 

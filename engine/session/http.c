@@ -86,6 +86,9 @@ static void refuse(struct session *s, enum http_objection why, const struct http
                       "This is a proxy: set it as the HTTP or SOCKS proxy of your browser, then ask again.",
                       head, NULL);
     case HTTP_NOT_SUPPORTED:
+        if (request->body.coded) /* where it ends is not known */
+            return answer(s, (int)why, "http_request_error",
+                          "This proxy takes no transfer coding of a request but chunked.", head, NULL);
         return answer(s, (int)why, "http_request_error",
                       "This proxy forwards http:// requests and CONNECT only.", head, request);
     case HTTP_BAD_EXPECTATION:

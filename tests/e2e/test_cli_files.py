@@ -29,6 +29,17 @@ def test_a_policy_that_is_none():
     assert refused(1, "check", "--policy", "none.lua", "eth9") == "policy none.lua: No such file or directory"
 
 
+def test_a_mistake_in_a_config_names_the_file(tmp_path):
+    path = tmp_path / "config.lua"
+    path.write_text('return { policy = "failovr", uplinks = { "eth9" } }')
+    for command in ("check", "start"):
+        assert refused(1, command, "--config", path).startswith(f"{path}: no policy 'failovr'; did you mean failover?")
+    assert refused(1, "check", "--config", path, "--policy", "randm").startswith("no policy 'randm'; did you mean random?")
+    assert verdict("--config", path, "--policy", "random", warnings=1)[0] == "random"
+    path.write_text('return { uplinks = { io.open("lines"):read() } }')
+    assert refused(1, "check", "--config", path).endswith("a config file reads no other, but os.getenv and require")
+
+
 def test_a_policy_of_ones_own(tmp_path):
     path = tmp_path / "mine.lua"
     path.write_text("""
@@ -150,7 +161,8 @@ def test_uplinks_given_twice(config):
     line = line.replace("eth9", "2001:db8::1")
     assert refused(2, "check", "2001:db8::1", "eth9", "[2001:db8:0::1]@2") == line
     path = config("return { uplinks = { 'eth9', 'eth9@2' } }")
-    assert refused(1, "check", "--config", path) == "uplink eth9 is given twice (a config file can give each a name of its own)"
+    assert refused(1, "check", "--config", path) == (
+        f"{path}: uplinks[2]: uplink eth9 is given twice (a config file can give each a name of its own)")
     assert verdict("--config", config("return { uplinks = { 'eth9', { interface = 'eth9', name = 'again' } } }"),
                    warnings=2)[1] == "eth9@1, again@1"
 

@@ -75,6 +75,12 @@ def test_a_misspelt_interface(lab, start, config):
     assert event["why"] == "this machine has no such interface; did you mean wan2?"
 
 
+def test_the_doctor_says_what_was_meant(lab):
+    assert "there is no interface wna1; did you mean wan1?" in " ".join(run("doctor", "wna1", "--public-address", "none").stdout.split())
+    told = " ".join(run("doctor", "wan1,wan2", "--public-address", "none").stdout.split())
+    assert "there is no interface wan1,wan2; uplinks are separate words, without commas" in told
+
+
 def test_a_misspelt_uplink_in_a_command(lab, start):
     proxy = start("wan1", "wan2")
     assert "there is no uplink 'wan'; did you mean wan1?" in proxy.tell("drain", "wan", code=1)

@@ -186,17 +186,37 @@ static void the_last_value_of_a_parameter_stands(void **state)
 
 static void uplinks_are_owned_whatever_happens(void **state)
 {
+    char err[CONFIG_ERROR_MAX];
     struct config c;
 
     (void)state;
     config_init(&c);
     for (int i = 0; i <= UPLINK_MAX; i++) {
         struct uplink_spec spec = {.weight = 1, .tier = 1, .tags = {strdup("tag")}, .n_tags = 1};
-        assert_int_equal(config_add_uplink(&c, &spec), i < UPLINK_MAX ? 0 : -ENOSPC);
+        (void)snprintf(spec.name, sizeof spec.name, "line%d", i);
+        assert_int_equal(config_add_uplink(&c, &spec, err), i < UPLINK_MAX ? 0 : -EINVAL);
     }
     assert_int_equal(c.n_uplinks, UPLINK_MAX);
     config_clear(&c, CONFIG_PART_UPLINKS);
     assert_int_equal(c.n_uplinks, 0);
+    config_done(&c);
+}
+
+static void an_uplink_is_given_once(void **state)
+{
+    static const char *const given[] = {"eth0", "192.0.2.2", "192.0.2.2@3"};
+    char err[CONFIG_ERROR_MAX];
+    struct config c;
+
+    (void)state;
+    config_init(&c);
+    for (size_t i = 0; i < ARRAY_LEN(given); i++) {
+        struct uplink_spec spec;
+        assert_int_equal(uplink_spec_parse(&spec, given[i], err, sizeof err), 0);
+        assert_int_equal(config_add_uplink(&c, &spec, err), i < 2 ? 0 : -EINVAL);
+    }
+    assert_string_equal(err,
+                        "uplink 192.0.2.2 is given twice (a config file can give each a name of its own)");
     config_done(&c);
 }
 
@@ -227,6 +247,7 @@ int main(void)
         cmocka_unit_test(users_open_the_door_unless_ranges_were_given),
         cmocka_unit_test(the_last_value_of_a_parameter_stands),
         cmocka_unit_test(uplinks_are_owned_whatever_happens),
+        cmocka_unit_test(an_uplink_is_given_once),
         cmocka_unit_test(a_policy_is_a_name_or_a_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -78,15 +78,39 @@ static void hints_say_what_to_do(void **state)
 
     for (size_t i = 0; i < ARRAY_LEN(all); i++) {
         (void)snprintf(err, sizeof err, "%s", all[i].err);
-        hints_add(err, sizeof err);
+        hints_add(err, sizeof err, false);
         assert_non_null(strstr(err, all[i].expected));
         (void)snprintf(err, sizeof err, "%s", all[i].err);
-        hints_add(err, strlen(err) + 10); /* no part of a hint */
+        hints_add(err, strlen(err) + 10, false); /* no part of a hint */
         assert_string_equal(err, all[i].err);
     }
     (void)snprintf(err, sizeof err, "p.lua:2: attempt to index local 'uplink' (a nil value)");
-    hints_add(err, sizeof err);
+    hints_add(err, sizeof err, false);
     assert_string_equal(err, "p.lua:2: attempt to index local 'uplink' (a nil value)");
+    (void)state;
+}
+
+/* It has no ctx and no hooks. */
+static void a_config_file_has_hints_of_its_own(void **state)
+{
+    static const struct {
+        const char *err, *expected;
+    } all[] = {
+        {"c.lua:2: attempt to index global 'io' (a nil value)", "a config file reads no other"},
+        {"c.lua:2: attempt to call global 'dofile' (a nil value)", "beside the config file"},
+        {"c.lua:2: attempt to index global 'ctx' (a nil value)", "ctx is a policy's"},
+        {"c.lua:2: attempt to call field 'execute' (a nil value)", "a config file starts no program"},
+        {"c.lua:2: attempt to index local 'conn' (a nil value)", "(a nil value)"},
+    };
+    char err[512];
+
+    for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+        (void)snprintf(err, sizeof err, "%s", all[i].err);
+        hints_add(err, sizeof err, true);
+        assert_non_null(strstr(err, all[i].expected));
+        assert_null(strstr(err, "ctx."));
+        assert_null(strstr(err, "hook"));
+    }
     (void)state;
 }
 
@@ -96,6 +120,7 @@ int main(void)
         cmocka_unit_test(a_file_is_named_once_and_whole),
         cmocka_unit_test(a_long_path_leaves_room_for_the_text),
         cmocka_unit_test(hints_say_what_to_do),
+        cmocka_unit_test(a_config_file_has_hints_of_its_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

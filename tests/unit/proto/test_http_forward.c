@@ -296,6 +296,28 @@ static void test_keep_alive(void **state)
     (void)state;
 }
 
+/* RFC 9112 6.1; but where the end is not told either, 6.3 comes first. */
+static void test_transfer_codings_that_nobody_here_knows(void **state)
+{
+    static const char *const table[][2] = {
+        {"Host: h\r\nTransfer-Encoding: gzip, chunked\r\n", "501"},
+        {"Host: h\r\nTransfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n", "501"},
+        {"Host: h\r\nTransfer-Encoding: gzip\r\n", "400"},
+        {"Host: h\r\nTransfer-Encoding: xchunked\r\n", "400"},
+        {"Host: h\r\nTransfer-Encoding: chunked, gzip\r\n", "400"},
+        {"Host: h\r\nTransfer-Encoding: identity, chunked\r\n", "400"},
+        {"Host: h\r\nTransfer-Encoding: gzip, chunked\r\nContent-Length: 5\r\n", "400"},
+    };
+    struct http_request r;
+
+    for (size_t i = 0; i < ARRAY_LEN(table); i++)
+        assert_interpreted("POST http://h/ HTTP/1.1", table[i][0], table[i][1]);
+    assert_interpreted("POST http://h/ HTTP/1.0", table[0][0], "400");
+    interpret("POST http://h/ HTTP/1.1", table[0][0], HTTP_NOT_SUPPORTED, &r);
+    assert_true(r.body.coded);
+    (void)state;
+}
+
 /* The proxy answers an objection itself, and must know whether its connection can be kept. */
 static void test_objections_tell_what_an_answer_needs(void **state)
 {
@@ -451,6 +473,7 @@ int main(void)
         cmocka_unit_test(test_host_rules),
         cmocka_unit_test(test_ambiguous_length),
         cmocka_unit_test(test_keep_alive),
+        cmocka_unit_test(test_transfer_codings_that_nobody_here_knows),
         cmocka_unit_test(test_objections_tell_what_an_answer_needs),
         cmocka_unit_test(test_upgrade),
         cmocka_unit_test(test_expectations),
