@@ -86,11 +86,32 @@ static bool has_upstream(const struct config *c)
     return false;
 }
 
+/* "192.0.2.2/24" was copied from what ip shows: nobody means that weight. */
+static int refuse_prefix(const struct uplink_spec *s, const struct machine *m, char *err)
+{
+    char text[ADDR_TEXT_MAX];
+
+    if (s->kind != UPLINK_ADDRESS || !s->slashed)
+        return 0;
+    for (size_t i = 0; i < m->n_addrs; i++)
+        if (addr_same_ip(&m->addrs[i].addr, &s->address) && !(s->weight < m->addrs[i].prefix) &&
+            !(s->weight > m->addrs[i].prefix))
+            return config_refuse(err,
+                                 "uplink %s/%g: /%g is the length of its network's prefix, and would be its "
+                                 "weight; write %s, or %s@%g for that weight",
+                                 addr_format_ip(&s->address, text), s->weight, s->weight, text, text,
+                                 s->weight);
+    return 0;
+}
+
 static int add_given(const struct config *c, const struct machine *m, struct uplink_set *set, char *err)
 {
     for (size_t i = 0; i < c->n_uplinks; i++) {
         char text[ADDR_TEXT_MAX];
-        int r = uplink_set_add(set, &c->uplinks[i], m);
+        int r = refuse_prefix(&c->uplinks[i], m, err);
+        if (r < 0)
+            return r;
+        r = uplink_set_add(set, &c->uplinks[i], m);
         if (r == 0)
             continue;
         (void)snprintf(err, CONFIG_ERROR_MAX, "uplink %s: %s", uplink_spec_name(&c->uplinks[i], text),

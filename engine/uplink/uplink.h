@@ -107,6 +107,7 @@ struct uplink_spec {
     struct addr address;               /* likewise */
     struct upstream_spec *upstream;    /* owned by the spec */
     double weight, tier;
+    bool slashed;                /* the weight stood behind a '/', as a prefix length does */
     char *tags[UPLINK_TAGS_MAX]; /* owned by the spec */
     size_t n_tags;
     struct quota_plan quota;

@@ -211,6 +211,7 @@ static int parse_local(struct uplink_spec *ret, const char *text, char *err, siz
     size_t len = strcspn(text, "@/");
     int r = parse_name(ret, slice_of(text, len), text, err, err_size);
 
+    ret->slashed = text[len] == '/';
     if (r < 0 || text[len] == '\0' || parse_weight(slice_str(text + len + 1), &ret->weight) == 0)
         return r;
     const char *weight = text + len + 1, *comma = strchr(weight, ',');

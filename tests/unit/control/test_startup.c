@@ -74,6 +74,39 @@ static void those_given_are_taken(void **state)
     config_done(&c);
 }
 
+/* As "ip address" shows them. Any other weight behind a '/' is one. */
+static void a_prefix_length_is_not_a_weight(void **state)
+{
+    static const struct {
+        const char *given, *err;
+    } table[] = {
+        {"192.0.2.2/24",
+         "uplink 192.0.2.2/24: /24 is the length of its network's prefix, and would be its weight; "
+         "write 192.0.2.2, or 192.0.2.2@24 for that weight"},
+        {"2001:db8::2/64",
+         "uplink 2001:db8::2/64: /64 is the length of its network's prefix, and would be its "
+         "weight; write 2001:db8::2, or 2001:db8::2@64 for that weight"},
+        {"192.0.2.2/7", NULL},
+        {"192.0.2.2@24", NULL},
+        {"198.51.100.2/24", NULL}, /* nobody knows */
+        {"eth0/24", NULL},
+    };
+    struct machine_link links[] = {link_of(1, "eth0")};
+    struct machine_addr addrs[] = {addr_of(1, "192.0.2.2", 24), addr_of(1, "2001:db8::2", 64)};
+    const struct machine m = {.links = links, .n_links = 1, .addrs = addrs, .n_addrs = 2};
+
+    for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+        struct config c = config_with(&table[i].given, 1);
+        struct uplink_set set = {.n = 0};
+        char err[CONFIG_ERROR_MAX] = "";
+        assert_int_equal(startup_uplinks(&c, &m, &set, err), table[i].err ? -EINVAL : 0);
+        assert_string_equal(err, table[i].err ? table[i].err : "");
+        uplink_set_done(&set);
+        config_done(&c);
+    }
+    (void)state;
+}
+
 static void with_none_given_the_usable_ones_are_found(void **state)
 {
     struct machine_link links[] = {link_of(1, "lo"), link_of(2, "eth0"), link_of(3, "eth1")};
@@ -223,6 +256,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(those_given_are_taken),
+        cmocka_unit_test(a_prefix_length_is_not_a_weight),
         cmocka_unit_test(with_none_given_the_usable_ones_are_found),
         cmocka_unit_test(many_links_are_told_as_far_as_they_fit),
         cmocka_unit_test(connected_networks_go_direct),
