@@ -61,7 +61,7 @@ local function check_keys(what, t, known, fail, misplaced, place)
   end
 end
 
--- Why a file may return nothing: it is empty, or it sets what it should have returned.
+-- Why a file may return nothing: it is empty, it sets what it should have returned, or it returns a name that it has not set.
 local function hint_for_nothing(policy, env, text)
   if policy == nil and not string.find(text, "%S") then
     return "; the file is empty"
@@ -70,6 +70,10 @@ local function hint_for_nothing(policy, env, text)
     if rawget(env, key) ~= nil then
       return ("; it sets a global '%s', which nobody reads"):format(key)
     end
+  end
+  local name = policy == nil and string.match(text, "%f[%w_]return%s+([%a_][%w_.]*)[%s;]*$")
+  if name and name ~= "nil" then
+    return ("; %s, which it returns, is nil"):format(name)
   end
   return policy == nil and "; the file has no return at its end" or ""
 end

@@ -36,6 +36,8 @@ def test_a_mistake_in_a_config_names_the_file(tmp_path):
         assert refused(1, command, "--config", path).startswith(f"{path}: no policy 'failovr'; did you mean failover?")
     assert refused(1, "check", "--config", path, "--policy", "randm").startswith("no policy 'randm'; did you mean random?")
     assert verdict("--config", path, "--policy", "random", warnings=1)[0] == "random"
+    path.write_text('uplinks = { "eth9" }\nreturn uplink')
+    assert refused(1, "check", "--config", path).endswith("got nil; uplink, which it returns, is nil")
     path.write_text('return { uplinks = { io.open("lines"):read() } }')
     assert refused(1, "check", "--config", path).endswith("a config file reads no other, but os.getenv and require")
 

@@ -101,6 +101,8 @@ describe("host.load", function()
     { "", "dir/p.lua:1: expected the file to return a table { name = …, new = … }, got nil; the file is empty" },
     { "local p = { name = 'p', new = print }",
       "dir/p.lua:1: expected the file to return a table { name = …, new = … }, got nil; the file has no return at its end" },
+    { "local p = { name = 'p', new = print }\nreturn polcy;\n",
+      "dir/p.lua:1: expected the file to return a table { name = …, new = … }, got nil; polcy, which it returns, is nil" },
     { "return\0", "dir/p.lua: expected Lua text, got binary data" },
     { "\255\254r\0e\0", "dir/p.lua: expected Lua text in UTF-8, got UTF-16: save the file as UTF-8" },
     { "require 'nothing'", "dir/p.lua:1: module 'nothing': dir/nothing.lua: No such file or directory" },
