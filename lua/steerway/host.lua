@@ -1,6 +1,8 @@
 -- The engine's Lua side, one for the engine and for tests: it loads a policy into the sandbox, hands it its ctx, and makes
 -- the functions that the engine calls. The engine's services (files, log) come in from outside.
 
+require("steerway.host.compiled").begin()
+
 local calls = require "steerway.host.calls"
 local ctx = require "steerway.host.ctx"
 local depth = require "steerway.host.depth"

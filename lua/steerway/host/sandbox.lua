@@ -3,6 +3,7 @@
 
 local bit = require "bit"
 local bounds = require "steerway.host.bounds"
+local compiled = require "steerway.host.compiled"
 local compiling = require "steerway.host.compiling"
 local depth = require "steerway.host.depth"
 local nearest = require "steerway.host.nearest"
@@ -26,7 +27,8 @@ local function copy(from, names)
 end
 
 local function safe_string()
-  local s = copy(string, "byte len sub")
+  local s = copy(string, "len sub")
+  s.byte = compiled.byte
   s.char = texts.numbers("string.char", string.char)
   for _, name in ipairs { "lower", "reverse", "upper" } do
     s[name] = texts.linear("string." .. name, string[name])
@@ -252,8 +254,9 @@ end
 ---@return table<string, any> modules  what has been required, by name
 ---@return function[] chunks             of the policy's own files that have been required
 function sandbox.new(o)
-  local env = copy(_G, "assert error ipairs next pairs rawequal rawget rawset select setmetatable tonumber type unpack")
+  local env = copy(_G, "assert error ipairs next pairs rawequal rawget rawset setmetatable tonumber type unpack")
   env.pcall = depth.pcall
+  env.select = compiled.select
   env.tostring = tostring
   env._G = env
   env._VERSION = _VERSION

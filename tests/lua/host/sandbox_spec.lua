@@ -50,6 +50,17 @@ describe("the sandbox", function()
         type(os.time()) }, "|")]])
   end)
 
+  it("has string.byte and select as Lua has them, whatever places they are given", function()
+    assert.equal("97 99 97 99 98 99", value [[
+      local s, byte = "abc", string.byte
+      return table.concat({ byte(s), byte(s, -1), byte(s, -0x7fffffff, 2), byte(s, 3, 2 ^ 53), byte(s, "2", "3") }, " ")]])
+    assert.equal(0, value [[return select("#", string.byte("abc", 2 ^ 31, -2 ^ 31)) + select("#", string.byte("abc", 4))]])
+    assert.equal("2 c b", value [[
+      return table.concat({ select("#", "b", "c"), select("2", "b", "c"), (select(-2, "b", "c")) }, " ")]])
+    assert.equal("dir/p.lua:1: bad argument #1 to 'select' (number expected, got nil)", error_of "select(nil, 1)")
+    assert.equal("dir/p.lua:1: bad argument #1 to 'byte' (string expected, got nil)", error_of "local n = string.byte(nil)")
+  end)
+
   it("gives each policy libraries of its own", function()
     local env = new()
     local other = new()

@@ -404,6 +404,31 @@ static void tampering_harms_nobody(void **state)
     assert_string_equal(fixture_pick(f).reason, "yy");
 }
 
+/* Each would write out of bounds, and end the process. */
+static const char *const wrongly_compiled[] = {
+    /* Many times, since where LuaJIT begins to compile depends on where the code lies. */
+    "local text = [[local s local function f(n) s = { nil, nil, nil, nil }\n"
+    "for i = 1, 2 do if i ~= 1 then for k = -0, i do if k ~= 0 then s[k] = nil s = {} end end end end\n"
+    "if n > 0 then f(n - 1) end end for i = 1, 20 do f(50) end]]\n"
+    "for i = 1, 20 do load(('local x '):rep(i) .. text)() end\n",
+    "for i = 1, 300 do local b = ('xxx'):byte(0x7fffffff, -0x7fffffff) end\n",
+    "local t = {} local function f(...)\n"
+    "for i = 1, 120 do local r, q = (2 ^ 63 <= ...), (select('12', ...)) t[i % 5] = r end end\n"
+    "f(1, 'two', 3.5, nil, 5)\n",
+};
+
+static void no_policy_reaches_what_luajit_compiles_wrongly(void **state)
+{
+    struct fixture *f = *state;
+    char text[1024];
+
+    for (size_t i = 0; i < ARRAY_LEN(wrongly_compiled); i++) {
+        (void)snprintf(text, sizeof text, PICK("", "%s return uplinks[2], 'well'"), wrongly_compiled[i]);
+        FIXTURE_LOAD(f, text);
+        assert_string_equal(fixture_pick(f).reason, "well");
+    }
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
@@ -415,6 +440,7 @@ int main(void)
         T(bytecode_is_refused),
         T(requires_the_library_and_files_beside_it),
         T(tampering_harms_nobody),
+        T(no_policy_reaches_what_luajit_compiles_wrongly),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
