@@ -1,9 +1,9 @@
 #include "control/config_file.h"
 
+#include "base/nearest.h"
 #include "control/config_deny.h"
 #include "control/config_table.h"
 #include "control/config_uplinks.h"
-#include "control/nearest.h"
 #include "control/options.h"
 #include "policy/lua_config.h"
 

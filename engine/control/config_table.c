@@ -1,6 +1,6 @@
 #include "control/config_table.h"
 
-#include "control/nearest.h"
+#include "base/nearest.h"
 
 #include <stdio.h>
 #include <string.h>

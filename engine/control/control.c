@@ -1,9 +1,9 @@
 #include "control/control.h"
 
 #include "base/clock.h"
+#include "base/nearest.h"
 #include "control/config.h"
 #include "control/json_text.h"
-#include "control/nearest.h"
 #include "control/uplink_json.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 #include "doctor/sight.h"
 
-#include "control/nearest.h"
+#include "base/nearest.h"
 #include "net/routing_rule.h"
 #include "uplink/discover.h"
 

@@ -1,6 +1,6 @@
 #include "main/commands.h"
 
-#include "control/nearest.h"
+#include "base/nearest.h"
 #include "main/cli.h"
 #include "uplink/discover.h"
 

@@ -1,7 +1,7 @@
 #include "main/paths.h"
 
+#include "base/nearest.h"
 #include "control/config.h"
-#include "control/nearest.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* What policy.c and policy_call.c share. */
-#ifndef STEERWAY_POLICY_INTERNAL_H
-#define STEERWAY_POLICY_INTERNAL_H
+#ifndef STEERWAY_POLICY_POLICY_INTERNAL_H
+#define STEERWAY_POLICY_POLICY_INTERNAL_H
 
 #include "base/log.h"
 #include "policy/script.h"

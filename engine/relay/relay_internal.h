@@ -1,7 +1,7 @@
 /* What relay.c and relay_look.c share: the one moves bytes and ends, the other looks now and then for what no
  * watcher tells. Nobody else includes this. */
-#ifndef STEERWAY_RELAY_INTERNAL_H
-#define STEERWAY_RELAY_INTERNAL_H
+#ifndef STEERWAY_RELAY_RELAY_INTERNAL_H
+#define STEERWAY_RELAY_RELAY_INTERNAL_H
 
 #include "base/compiler.h"
 #include "relay/relay.h"

@@ -15,7 +15,7 @@
 #ifndef STEERWAY_TESTS_NET_DNS_SERVER_H
 #define STEERWAY_TESTS_NET_DNS_SERVER_H
 
-#include "net/loopback.h"
+#include "support/loopback.h"
 
 #include <arpa/inet.h>
 

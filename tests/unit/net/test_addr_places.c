@@ -1,6 +1,6 @@
 #include "net/addr_places.h"
 
-#include "net/ip.h"
+#include "support/ip.h"
 
 static struct addr_places places(struct machine_addr *addrs, size_t n)
 {

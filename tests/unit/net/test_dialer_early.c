@@ -1,8 +1,8 @@
 /* What goes with the SYN: on a loopback whose servers offer TCP Fast Open. */
 #include "net/dialer.h"
 
-#include "net/loopback.h"
-#include "net/netns.h"
+#include "support/loopback.h"
+#include "support/netns.h"
 
 #include <netinet/tcp.h>
 

@@ -2,7 +2,7 @@
 #include "net/dialer.h"
 
 #include "base/clock.h"
-#include "net/loopback.h"
+#include "support/loopback.h"
 
 #include <errno.h>
 #include <math.h>

@@ -1,6 +1,6 @@
 #include "net/egress.h"
 
-#include "net/lines.h"
+#include "support/lines.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 /* Routing rules of a range of tables are found and removed, with their routes, and no others. */
 #include "net/gateway_rule.h"
 
-#include "net/lines.h"
+#include "support/lines.h"
 
 enum { FIRST = 0x53570081, LAST = 0x53570100, MAX = 8 };
 

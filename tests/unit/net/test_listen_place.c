@@ -1,6 +1,6 @@
 #include "net/listen_place.h"
 
-#include "net/netns.h"
+#include "support/netns.h"
 
 static struct listen_place place(const char *host)
 {

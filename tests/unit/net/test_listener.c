@@ -2,7 +2,7 @@
 
 #include "base/clock.h"
 #include "net/keepalive.h"
-#include "net/netns.h"
+#include "support/netns.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 #include "net/machine.h"
 
-#include "net/ip.h"
+#include "support/ip.h"
 
 #include <linux/rtnetlink.h>
 

@@ -1,6 +1,6 @@
 #include "net/machine.h"
 
-#include "net/lines.h"
+#include "support/lines.h"
 
 #include <libmnl/libmnl.h>
 

@@ -1,6 +1,6 @@
 #include "net/machine.h"
 
-#include "net/lines.h"
+#include "support/lines.h"
 
 /* Ask; link and gateway are texts, or NULL where there must be no route. */
 static void assert_leaves(const struct machine *m, const char *to, const char *source, const char *device,

@@ -1,8 +1,8 @@
 /* The kernel's neighbours and rules, on real links. */
 #include "net/neighbour.h"
 
-#include "net/lines.h"
 #include "net/routing_rule.h"
+#include "support/lines.h"
 
 static void neighbours_by_what_they_said(void **state)
 {

@@ -1,7 +1,7 @@
 /* This machine's own addresses, as real links and routes make them. */
 #include "net/own_addresses.h"
 
-#include "net/lines.h"
+#include "support/lines.h"
 
 static bool has(const struct own_addresses *o, const char *text)
 {

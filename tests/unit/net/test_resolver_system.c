@@ -1,7 +1,7 @@
 /* Names that only the system knows. Its getaddrinfo is the test's own, and stands in front of libc's. */
 #include "net/resolver_room.h"
 
-#include "net/ip.h"
+#include "support/ip.h"
 
 #include <netdb.h>
 #include <pthread.h>

@@ -1,6 +1,6 @@
 #include "net/rtnl_route.h"
 
-#include "net/loopback.h"
+#include "support/loopback.h"
 
 #include <errno.h>
 #include <net/if.h>

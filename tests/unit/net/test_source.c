@@ -1,6 +1,6 @@
 #include "net/source.h"
 
-#include "net/lines.h"
+#include "support/lines.h"
 
 /* Where the kernel has a say: real links, in a namespace of their own. */
 

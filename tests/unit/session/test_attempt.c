@@ -1,7 +1,7 @@
 /* One attempt: how it ends, and who holds the lease meanwhile. The servers are real ones on loopback. */
 #include "session/attempt.h"
 
-#include "net/loopback.h"
+#include "support/loopback.h"
 
 /* A proxy with one uplink, and what the attempt told. */
 struct desk {

@@ -1,7 +1,7 @@
 /* A probe against real servers on loopback. */
 #include "session/probe.h"
 
-#include "net/loopback.h"
+#include "support/loopback.h"
 
 #include <stdio.h>
 

@@ -2,8 +2,8 @@
 #ifndef STEERWAY_TESTS_UPLINK_MACHINES_H
 #define STEERWAY_TESTS_UPLINK_MACHINES_H
 
-#include "net/ip.h"
 #include "net/machine.h"
+#include "support/ip.h"
 
 #include <linux/rtnetlink.h>
 

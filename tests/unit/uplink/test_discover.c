@@ -1,6 +1,6 @@
 #include "uplink/discover.h"
 
-#include "net/lines.h"
+#include "support/lines.h"
 #include "uplink/machines.h"
 
 /* --- objections, on machines made by hand --------------------------------------------------------------- */

@@ -1,6 +1,6 @@
 #include "uplink/uplink.h"
 
-#include "net/netns.h"
+#include "support/netns.h"
 #include "uplink/machines.h"
 
 #include <math.h>

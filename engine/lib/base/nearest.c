@@ -1,4 +1,4 @@
-#include "control/nearest.h"
+#include "base/nearest.h"
 
 #include <ctype.h>
 

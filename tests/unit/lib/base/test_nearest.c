@@ -1,5 +1,5 @@
 /* A mistyped name finds the one that was meant; another word finds none. */
-#include "control/nearest.h"
+#include "base/nearest.h"
 
 #include "base/compiler.h"
 

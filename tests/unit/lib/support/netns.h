@@ -3,8 +3,8 @@
 #ifndef STEERWAY_TESTS_NET_NETNS_H
 #define STEERWAY_TESTS_NET_NETNS_H
 
-#include "net/ip.h"
 #include "net/machine.h"
+#include "support/ip.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -2,7 +2,7 @@
 #ifndef STEERWAY_TESTS_NET_LINES_H
 #define STEERWAY_TESTS_NET_LINES_H
 
-#include "net/netns.h"
+#include "support/netns.h"
 
 /* Two lines, fibre and lte, with an address and a neighbour each; lan has nothing but an address. */
 static const char LINES[] = "link set lo up\n"

@@ -1,6 +1,6 @@
 /* Finds the known name that a mistyped one was probably meant to be. */
-#ifndef STEERWAY_CONTROL_NEAREST_H
-#define STEERWAY_CONTROL_NEAREST_H
+#ifndef STEERWAY_BASE_NEAREST_H
+#define STEERWAY_BASE_NEAREST_H
 
 #include "base/slice.h"
 #include "net/machine.h"

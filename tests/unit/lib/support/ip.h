@@ -2,7 +2,7 @@
 #ifndef STEERWAY_TESTS_NET_IP_H
 #define STEERWAY_TESTS_NET_IP_H
 
-#include "net/loopback.h"
+#include "support/loopback.h"
 
 static inline struct addr ip(const char *text)
 {
