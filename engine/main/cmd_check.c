@@ -3,7 +3,7 @@
 #include "control/startup.h"
 #include "doctor/sight.h"
 #include "main/cli.h"
-#include "net/link_index.h"
+#include "netlink/link_index.h"
 
 #include <errno.h>
 #include <net/if.h>

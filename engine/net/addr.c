@@ -2,7 +2,7 @@
 
 #include "base/digits.h"
 #include "base/ip_text.h"
-#include "net/link_index.h"
+#include "netlink/link_index.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

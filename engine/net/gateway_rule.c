@@ -1,7 +1,7 @@
 #include "net/gateway_rule.h"
 
 #include "net/machine_watch.h"
-#include "net/rtnl.h"
+#include "netlink/rtnl.h"
 
 #include <errno.h>
 #include <linux/fib_rules.h>

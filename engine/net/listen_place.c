@@ -1,6 +1,6 @@
 #include "net/listen_place.h"
 
-#include "net/link_index.h"
+#include "netlink/link_index.h"
 
 #include <errno.h>
 #include <stdio.h>

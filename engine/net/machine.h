@@ -4,7 +4,7 @@
 #define STEERWAY_NET_MACHINE_H
 
 #include "net/addr.h"
-#include "net/link_index.h"
+#include "netlink/link_index.h"
 
 #include <net/if.h>
 

@@ -1,6 +1,6 @@
 #include "net/routing_rule.h"
 
-#include "net/rtnl.h"
+#include "netlink/rtnl.h"
 
 #include <linux/fib_rules.h>
 

@@ -3,7 +3,7 @@
 #define STEERWAY_NET_RTNL_ROUTE_H
 
 #include "net/addr.h"
-#include "net/rtnl.h"
+#include "netlink/rtnl.h"
 
 /** A link-local address gets the link as its scope; AF_UNSPEC for anything but an address. */
 struct addr rtnl_route_addr(const struct nlattr *attr, int link);

@@ -1,6 +1,6 @@
 /* Finds a link by its name, without a look at all of them. */
-#ifndef STEERWAY_NET_LINK_INDEX_H
-#define STEERWAY_NET_LINK_INDEX_H
+#ifndef STEERWAY_NETLINK_LINK_INDEX_H
+#define STEERWAY_NETLINK_LINK_INDEX_H
 
 /* An alternative name's length in the kernel (ALTIFNAMSIZ), with its NUL. */
 enum { LINK_NAME_SIZE = 128 };

@@ -1,6 +1,6 @@
-#include "net/link_index.h"
+#include "netlink/link_index.h"
 
-#include "net/rtnl.h"
+#include "netlink/rtnl.h"
 
 #include <net/if.h>
 #include <string.h>

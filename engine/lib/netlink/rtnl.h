@@ -1,7 +1,7 @@
 /* A question to the kernel over rtnetlink, and the attributes of its answers. For the machine's files alone.
  */
-#ifndef STEERWAY_NET_RTNL_H
-#define STEERWAY_NET_RTNL_H
+#ifndef STEERWAY_NETLINK_RTNL_H
+#define STEERWAY_NETLINK_RTNL_H
 
 #include "base/compiler.h"
 

@@ -1,4 +1,4 @@
-#include "net/rtnl.h"
+#include "netlink/rtnl.h"
 
 #include <errno.h>
 #include <limits.h>
