@@ -2,8 +2,8 @@
 #ifndef STEERWAY_CONTROL_CONFIG_H
 #define STEERWAY_CONTROL_CONFIG_H
 
+#include "addr/addr.h"
 #include "base/log.h"
-#include "net/addr.h"
 #include "net/listen_place.h"
 #include "policy/policy.h"
 #include "relay/tunnel.h"

@@ -3,7 +3,7 @@
 #ifndef STEERWAY_NET_CLIENT_KEY_H
 #define STEERWAY_NET_CLIENT_KEY_H
 
-#include "net/addr.h"
+#include "addr/addr.h"
 
 enum { CLIENT_KEY_LEN = 9 };
 

@@ -2,9 +2,9 @@
 #ifndef STEERWAY_NET_DNS_ANSWER_H
 #define STEERWAY_NET_DNS_ANSWER_H
 
+#include "addr/addr.h"
 #include "base/compiler.h"
 #include "base/fault.h"
-#include "net/addr.h"
 
 #include <stdbool.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
 #ifndef STEERWAY_NET_DNS_HOSTS_H
 #define STEERWAY_NET_DNS_HOSTS_H
 
-#include "net/addr.h"
+#include "addr/addr.h"
 
 struct dns_hosts_entry;
 

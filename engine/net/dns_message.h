@@ -7,8 +7,8 @@
 #ifndef STEERWAY_NET_DNS_MESSAGE_H
 #define STEERWAY_NET_DNS_MESSAGE_H
 
+#include "addr/addr.h"
 #include "base/compiler.h"
-#include "net/addr.h"
 
 enum {
     DNS_NAME_SIZE = 256,  /* as text, with its NUL */

@@ -2,7 +2,7 @@
 #ifndef STEERWAY_NET_DNS_SERVERS_H
 #define STEERWAY_NET_DNS_SERVERS_H
 
-#include "net/addr.h"
+#include "addr/addr.h"
 
 enum { DNS_SERVERS_MAX = 8, DNS_SERVERS_TEXT_MAX = DNS_SERVERS_MAX * (ADDR_TEXT_MAX + 1) };
 

@@ -6,8 +6,8 @@
 #ifndef STEERWAY_NET_DNS_TURNS_H
 #define STEERWAY_NET_DNS_TURNS_H
 
+#include "addr/addr.h"
 #include "base/list.h"
-#include "net/addr.h"
 
 enum { DNS_TURNS_MAX = 1024, DNS_TURNS_CLIENT_MAX = 256, DNS_TURNS_WAITING_MAX = 16384 };
 

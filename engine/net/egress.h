@@ -3,7 +3,7 @@
 #ifndef STEERWAY_NET_EGRESS_H
 #define STEERWAY_NET_EGRESS_H
 
-#include "net/addr.h"
+#include "addr/addr.h"
 
 #include <net/if.h>
 #include <string.h>

@@ -3,7 +3,7 @@
 #ifndef STEERWAY_NET_GATEWAY_RULE_H
 #define STEERWAY_NET_GATEWAY_RULE_H
 
-#include "net/addr.h"
+#include "addr/addr.h"
 
 struct gateway_rule {
     struct addr gateway; /* its family is the rule's */

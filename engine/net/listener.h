@@ -2,7 +2,7 @@
 #ifndef STEERWAY_NET_LISTENER_H
 #define STEERWAY_NET_LISTENER_H
 
-#include "net/addr.h"
+#include "addr/addr.h"
 
 #include <ev.h>
 

@@ -3,7 +3,7 @@
 #ifndef STEERWAY_NET_MACHINE_H
 #define STEERWAY_NET_MACHINE_H
 
-#include "net/addr.h"
+#include "addr/addr.h"
 #include "netlink/link_index.h"
 
 #include <net/if.h>

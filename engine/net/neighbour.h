@@ -3,7 +3,7 @@
 #ifndef STEERWAY_NET_NEIGHBOUR_H
 #define STEERWAY_NET_NEIGHBOUR_H
 
-#include "net/addr.h"
+#include "addr/addr.h"
 
 enum neighbour_state {
     NEIGHBOUR_UNKNOWN, /* not asked for lately */

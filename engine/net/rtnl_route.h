@@ -2,7 +2,7 @@
 #ifndef STEERWAY_NET_RTNL_ROUTE_H
 #define STEERWAY_NET_RTNL_ROUTE_H
 
-#include "net/addr.h"
+#include "addr/addr.h"
 #include "netlink/rtnl.h"
 
 /** A link-local address gets the link as its scope; AF_UNSPEC for anything but an address. */

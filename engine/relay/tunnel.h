@@ -4,8 +4,8 @@
 #ifndef STEERWAY_RELAY_TUNNEL_H
 #define STEERWAY_RELAY_TUNNEL_H
 
+#include "addr/addr.h"
 #include "base/list.h"
-#include "net/addr.h"
 #include "net/unwatch.h"
 #include "relay/mailbox.h"
 #include "relay/relay.h"

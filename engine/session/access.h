@@ -2,10 +2,10 @@
 #ifndef STEERWAY_SESSION_ACCESS_H
 #define STEERWAY_SESSION_ACCESS_H
 
+#include "addr/addr.h"
 #include "base/compiler.h"
 #include "base/keyed_hash.h"
 #include "base/slice.h"
-#include "net/addr.h"
 
 struct access_user {
     char *name, *pass;

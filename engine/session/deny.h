@@ -2,9 +2,9 @@
 #ifndef STEERWAY_SESSION_DENY_H
 #define STEERWAY_SESSION_DENY_H
 
+#include "addr/addr.h"
 #include "base/compiler.h"
 #include "base/slice.h"
-#include "net/addr.h"
 
 struct deny_place {
     struct cidr range; /* ip_len 0: every address */

@@ -12,8 +12,8 @@
 #ifndef STEERWAY_SESSION_GUESSES_H
 #define STEERWAY_SESSION_GUESSES_H
 
+#include "addr/addr.h"
 #include "base/keyed_hash.h"
-#include "net/addr.h"
 
 #include <stdbool.h>
 #include <stdint.h>

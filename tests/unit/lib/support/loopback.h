@@ -2,7 +2,7 @@
 #ifndef STEERWAY_TESTS_NET_LOOPBACK_H
 #define STEERWAY_TESTS_NET_LOOPBACK_H
 
-#include "net/addr.h"
+#include "addr/addr.h"
 
 #include <dirent.h>
 #include <ev.h>

@@ -1,4 +1,4 @@
-#include "net/addr.h"
+#include "addr/addr.h"
 
 #include "base/digits.h"
 #include "base/ip_text.h"

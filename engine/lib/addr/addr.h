@@ -1,6 +1,6 @@
 /* Socket addresses and address ranges. */
-#ifndef STEERWAY_NET_ADDR_H
-#define STEERWAY_NET_ADDR_H
+#ifndef STEERWAY_ADDR_ADDR_H
+#define STEERWAY_ADDR_ADDR_H
 
 #include "base/compiler.h"
 #include "base/slice.h"
