@@ -1,7 +1,7 @@
 #include "control/gateways.h"
 
 #include "base/log.h"
-#include "net/gateway_rule.h"
+#include "machine/gateway_rule.h"
 
 #include <errno.h>
 #include <stddef.h>

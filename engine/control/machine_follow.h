@@ -9,7 +9,7 @@
 #include "control/gateways.h"
 #include "control/ledger.h"
 #include "control/name_servers.h"
-#include "net/machine_watch.h"
+#include "machine/machine_watch.h"
 #include "session/proxy.h"
 
 /** Embedded by its owner, who must not move it; zero-initialised is "not following". */

@@ -1,7 +1,7 @@
 #include "doctor/sight.h"
 
 #include "base/nearest.h"
-#include "net/routing_rule.h"
+#include "machine/routing_rule.h"
 #include "uplink/discover.h"
 
 #include <net/if_arp.h>

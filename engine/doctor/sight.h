@@ -3,7 +3,7 @@
 #ifndef STEERWAY_DOCTOR_SIGHT_H
 #define STEERWAY_DOCTOR_SIGHT_H
 
-#include "net/neighbour.h"
+#include "machine/neighbour.h"
 #include "uplink/uplink.h"
 
 #include <limits.h>

@@ -1,6 +1,6 @@
 #include "net/egress.h"
 
-#include "net/machine.h"
+#include "machine/machine.h"
 
 #include <errno.h>
 #include <linux/in6.h> /* IPV6_PREFER_SRC_TMP */

@@ -2,7 +2,7 @@
 #ifndef STEERWAY_NET_LISTEN_PLACE_H
 #define STEERWAY_NET_LISTEN_PLACE_H
 
-#include "net/machine.h"
+#include "machine/machine.h"
 
 enum { LISTEN_TEXT_MAX = ADDR_TEXT_MAX + MACHINE_NAME_SIZE };
 

@@ -22,8 +22,8 @@
 #ifndef STEERWAY_NET_SOURCE_H
 #define STEERWAY_NET_SOURCE_H
 
+#include "machine/machine.h"
 #include "net/egress.h"
-#include "net/machine.h"
 
 struct source {
     struct addr addr; /* towards the internet; AF_UNSPEC: the link has none of that family */

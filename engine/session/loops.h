@@ -16,7 +16,7 @@
 
 #include "base/list.h"
 #include "base/log.h"
-#include "net/own_addresses.h"
+#include "machine/own_addresses.h"
 #include "proto/target.h"
 #include "uplink/upstream_spec.h"
 

@@ -4,7 +4,7 @@
 
 #include "base/list.h"
 #include "base/log.h"
-#include "net/addr_places.h"
+#include "machine/addr_places.h"
 #include "net/listen_place.h"
 #include "net/listener.h"
 #include "relay/tunnel.h"

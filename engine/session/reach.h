@@ -11,7 +11,7 @@
 #ifndef STEERWAY_SESSION_REACH_H
 #define STEERWAY_SESSION_REACH_H
 
-#include "net/own_addresses.h"
+#include "machine/own_addresses.h"
 #include "session/deny.h"
 
 struct reach {

@@ -4,9 +4,9 @@
 
 #include "base/list.h"
 #include "base/tally.h"
+#include "machine/machine.h"
 #include "net/dns_servers.h"
 #include "net/egress.h"
-#include "net/machine.h"
 #include "net/resolver.h"
 #include "uplink/health.h"
 #include "uplink/meter.h"

@@ -3,7 +3,7 @@
 #define STEERWAY_BASE_NEAREST_H
 
 #include "base/slice.h"
-#include "net/machine.h"
+#include "machine/machine.h"
 
 /** The search: feed it the names there are, then look at best. */
 struct nearest {

@@ -2,7 +2,7 @@
 #ifndef STEERWAY_TESTS_UPLINK_MACHINES_H
 #define STEERWAY_TESTS_UPLINK_MACHINES_H
 
-#include "net/machine.h"
+#include "machine/machine.h"
 #include "support/ip.h"
 
 #include <linux/rtnetlink.h>

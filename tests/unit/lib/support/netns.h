@@ -3,7 +3,7 @@
 #ifndef STEERWAY_TESTS_NET_NETNS_H
 #define STEERWAY_TESTS_NET_NETNS_H
 
-#include "net/machine.h"
+#include "machine/machine.h"
 #include "support/ip.h"
 
 #include <errno.h>

@@ -1,8 +1,8 @@
 /* Hears from the kernel, over rtnetlink, that links, addresses, default routes or routing rules of this
  * machine have changed. What there is now is then read anew (machine.h): an event says no more than that it
  * is time to look. */
-#ifndef STEERWAY_NET_MACHINE_WATCH_H
-#define STEERWAY_NET_MACHINE_WATCH_H
+#ifndef STEERWAY_MACHINE_MACHINE_WATCH_H
+#define STEERWAY_MACHINE_MACHINE_WATCH_H
 
 #include "base/compiler.h"
 

@@ -1,4 +1,4 @@
-#include "net/addr_places.h"
+#include "machine/addr_places.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 /* Which addresses this machine has, and on which links; and what is lost from one look to the next. */
-#ifndef STEERWAY_NET_ADDR_PLACES_H
-#define STEERWAY_NET_ADDR_PLACES_H
+#ifndef STEERWAY_MACHINE_ADDR_PLACES_H
+#define STEERWAY_MACHINE_ADDR_PLACES_H
 
-#include "net/machine.h"
+#include "machine/machine.h"
 
 struct addr_place {
     struct addr addr;

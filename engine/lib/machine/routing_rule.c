@@ -1,4 +1,4 @@
-#include "net/routing_rule.h"
+#include "machine/routing_rule.h"
 
 #include "netlink/rtnl.h"
 

@@ -1,7 +1,7 @@
 /* What the kernel remembers of the neighbours on a link: who was asked for (ARP, RFC 826; neighbour
  * discovery, RFC 4861), and who has answered. */
-#ifndef STEERWAY_NET_NEIGHBOUR_H
-#define STEERWAY_NET_NEIGHBOUR_H
+#ifndef STEERWAY_MACHINE_NEIGHBOUR_H
+#define STEERWAY_MACHINE_NEIGHBOUR_H
 
 #include "addr/addr.h"
 

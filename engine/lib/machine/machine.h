@@ -1,7 +1,7 @@
 /* What the kernel says of this machine's links, addresses and routes, over rtnetlink. A snapshot;
  * machine_watch.h tells when to take another one. */
-#ifndef STEERWAY_NET_MACHINE_H
-#define STEERWAY_NET_MACHINE_H
+#ifndef STEERWAY_MACHINE_MACHINE_H
+#define STEERWAY_MACHINE_MACHINE_H
 
 #include "addr/addr.h"
 #include "netlink/link_index.h"

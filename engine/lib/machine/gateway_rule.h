@@ -1,7 +1,7 @@
 /* A router of one's own for marked packets: a routing table with a default route by it, and a rule that sends
  * packets with the mark there. Needs CAP_NET_ADMIN. */
-#ifndef STEERWAY_NET_GATEWAY_RULE_H
-#define STEERWAY_NET_GATEWAY_RULE_H
+#ifndef STEERWAY_MACHINE_GATEWAY_RULE_H
+#define STEERWAY_MACHINE_GATEWAY_RULE_H
 
 #include "addr/addr.h"
 

@@ -1,6 +1,6 @@
-#include "net/neighbour.h"
+#include "machine/neighbour.h"
 
-#include "net/rtnl_route.h"
+#include "machine/rtnl_route.h"
 
 #include <linux/neighbour.h>
 #include <stdio.h>

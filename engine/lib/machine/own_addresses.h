@@ -1,9 +1,9 @@
 /* The addresses that are this machine's own: whatever the kernel delivers to the machine itself. That is more
  * than the addresses of its links: a route of type "local" can make whole networks so. */
-#ifndef STEERWAY_NET_OWN_ADDRESSES_H
-#define STEERWAY_NET_OWN_ADDRESSES_H
+#ifndef STEERWAY_MACHINE_OWN_ADDRESSES_H
+#define STEERWAY_MACHINE_OWN_ADDRESSES_H
 
-#include "net/machine.h"
+#include "machine/machine.h"
 
 /** Zero-initialised is empty. */
 struct own_addresses {

@@ -1,6 +1,6 @@
-#include "net/own_addresses.h"
+#include "machine/own_addresses.h"
 
-#include "net/rtnl_route.h"
+#include "machine/rtnl_route.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-#include "net/machine.h"
+#include "machine/machine.h"
 
 #include "support/lines.h"
 

@@ -1,6 +1,6 @@
-#include "net/gateway_rule.h"
+#include "machine/gateway_rule.h"
 
-#include "net/machine_watch.h"
+#include "machine/machine_watch.h"
 #include "netlink/rtnl.h"
 
 #include <errno.h>

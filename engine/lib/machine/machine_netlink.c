@@ -1,6 +1,6 @@
 /* The snapshot, read over rtnetlink. */
-#include "net/machine.h"
-#include "net/rtnl_route.h"
+#include "machine/machine.h"
+#include "machine/rtnl_route.h"
 
 #include <errno.h>
 #include <linux/ipv6.h> /* DEVCONF_USE_TEMPADDR */

@@ -1,7 +1,7 @@
 /* The kernel's neighbours and rules, on real links. */
-#include "net/neighbour.h"
+#include "machine/neighbour.h"
 
-#include "net/routing_rule.h"
+#include "machine/routing_rule.h"
 #include "support/lines.h"
 
 static void neighbours_by_what_they_said(void **state)

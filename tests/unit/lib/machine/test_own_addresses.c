@@ -1,5 +1,5 @@
 /* This machine's own addresses, as real links and routes make them. */
-#include "net/own_addresses.h"
+#include "machine/own_addresses.h"
 
 #include "support/lines.h"
 

@@ -1,6 +1,6 @@
 /* Addresses and routes in the kernel's rtnetlink messages. For the machine's files alone. */
-#ifndef STEERWAY_NET_RTNL_ROUTE_H
-#define STEERWAY_NET_RTNL_ROUTE_H
+#ifndef STEERWAY_MACHINE_RTNL_ROUTE_H
+#define STEERWAY_MACHINE_RTNL_ROUTE_H
 
 #include "addr/addr.h"
 #include "netlink/rtnl.h"

@@ -1,6 +1,6 @@
 /* The machine's routing rules (ip rule), as far as they keep packets from leaving. */
-#ifndef STEERWAY_NET_ROUTING_RULE_H
-#define STEERWAY_NET_ROUTING_RULE_H
+#ifndef STEERWAY_MACHINE_ROUTING_RULE_H
+#define STEERWAY_MACHINE_ROUTING_RULE_H
 
 #include "base/compiler.h"
 

@@ -1,5 +1,5 @@
 /* Routing rules of a range of tables are found and removed, with their routes, and no others. */
-#include "net/gateway_rule.h"
+#include "machine/gateway_rule.h"
 
 #include "support/lines.h"
 

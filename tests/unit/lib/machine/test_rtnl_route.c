@@ -1,4 +1,4 @@
-#include "net/rtnl_route.h"
+#include "machine/rtnl_route.h"
 
 #include "support/loopback.h"
 

@@ -1,6 +1,6 @@
 /* Where a packet would leave. */
-#include "net/machine.h"
-#include "net/rtnl_route.h"
+#include "machine/machine.h"
+#include "machine/rtnl_route.h"
 
 #include <errno.h>
 

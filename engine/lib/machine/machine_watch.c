@@ -1,4 +1,4 @@
-#include "net/machine_watch.h"
+#include "machine/machine_watch.h"
 
 #include "base/clock.h"
 
