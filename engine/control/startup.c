@@ -1,9 +1,9 @@
 #include "control/startup.h"
 
 #include "base/clock.h"
+#include "dns/dns_hosts.h"
+#include "dns/dns_name.h"
 #include "machine/own_addresses.h"
-#include "net/dns_hosts.h"
-#include "net/dns_name.h"
 #include "session/loops.h"
 #include "uplink/discover.h"
 

@@ -1,7 +1,7 @@
 #include "session/attempt.h"
 
 #include "base/clock.h"
-#include "net/dns_name.h"
+#include "dns/dns_name.h"
 #include "proto/replay.h"
 
 #include <assert.h>

@@ -5,8 +5,8 @@
 #define STEERWAY_SESSION_ATTEMPT_H
 
 #include "base/fault.h"
+#include "dns/resolver.h"
 #include "net/dialer.h"
-#include "net/resolver.h"
 #include "proto/target.h"
 #include "session/outbounds.h"
 #include "session/upstream.h"

@@ -4,8 +4,8 @@
 #define STEERWAY_SESSION_HEALTH_NOTE_H
 
 #include "base/log.h"
+#include "dns/resolver.h"
 #include "net/dialer.h"
-#include "net/resolver.h"
 #include "proto/target.h"
 #include "uplink/uplink.h"
 

@@ -3,7 +3,7 @@
 #ifndef STEERWAY_SESSION_OUTBOUNDS_H
 #define STEERWAY_SESSION_OUTBOUNDS_H
 
-#include "net/resolver.h"
+#include "dns/resolver.h"
 #include "policy/policy.h"
 #include "session/checks.h"
 #include "session/loops.h"

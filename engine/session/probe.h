@@ -3,8 +3,8 @@
 #ifndef STEERWAY_SESSION_PROBE_H
 #define STEERWAY_SESSION_PROBE_H
 
+#include "dns/resolver.h"
 #include "net/dialer.h"
-#include "net/resolver.h"
 #include "proto/target.h"
 #include "session/upstream.h"
 

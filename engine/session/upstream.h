@@ -3,8 +3,8 @@
 #ifndef STEERWAY_SESSION_UPSTREAM_H
 #define STEERWAY_SESSION_UPSTREAM_H
 
+#include "dns/resolver.h"
 #include "net/dialer.h"
-#include "net/resolver.h"
 #include "proto/upstream_talk.h"
 #include "session/loops.h"
 #include "uplink/upstream_spec.h"

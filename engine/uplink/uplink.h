@@ -4,10 +4,10 @@
 
 #include "base/list.h"
 #include "base/tally.h"
+#include "dns/dns_servers.h"
+#include "dns/resolver.h"
 #include "machine/machine.h"
-#include "net/dns_servers.h"
 #include "net/egress.h"
-#include "net/resolver.h"
 #include "uplink/health.h"
 #include "uplink/meter.h"
 #include "uplink/quota.h"

@@ -1,6 +1,6 @@
 #include "uplink/upstream_spec.h"
 
-#include "net/dns_name.h"
+#include "dns/dns_name.h"
 
 #include <errno.h>
 #include <stdbool.h>

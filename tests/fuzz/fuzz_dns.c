@@ -1,8 +1,8 @@
 /* DNS: a name, the question that is made of it, and an answer from a stranger.
  * The first octet says how the rest is read, the second how long the name is; the message follows. */
+#include "dns/dns_message.h"
+#include "dns/dns_name.h"
 #include "fuzz.h"
-#include "net/dns_message.h"
-#include "net/dns_name.h"
 
 #include <ctype.h>
 

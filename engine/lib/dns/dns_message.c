@@ -1,0 +1,190 @@
+#include "dns/dns_message.h"
+
+#include <arpa/nameser.h>
+#include <ctype.h>
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+
+/* An hour at most, whatever a zone asks for: a machine that moved should be found again. */
+static const double TTL_MAX_S = 3600;
+/* RFC 1034 3.6.2 wants chains of aliases avoided; resolvers follow some ten. */
+enum { ALIASES_MAX = 12, HEADER_LEN = 12, LABEL_MAX = 63, RECURSION_DESIRED = 1, TRUNCATED = 2 };
+
+int dns_query_make(struct dns_query *ret, const char *name, enum dns_type type)
+{
+    uint8_t *at = ret->data + HEADER_LEN;
+    const uint8_t *end = ret->data + sizeof ret->data - 5; /* the root, type, class */
+
+    memset(ret->data, 0, HEADER_LEN);
+    ret->data[2] = RECURSION_DESIRED;
+    ret->data[5] = 1; /* one question */
+    while (*name) {
+        size_t len = strcspn(name, ".");
+        if (len == 0 || len > LABEL_MAX || at + 1 + len > end)
+            return -EINVAL;
+        *at++ = (uint8_t)len;
+        memcpy(at, name, len);
+        at += len;
+        name += len + (name[len] == '.');
+    }
+    const uint8_t tail[] = {0, 0, (uint8_t)type, 0, ns_c_in};
+    memcpy(at, tail, sizeof tail);
+    ret->len = (size_t)(at - ret->data) + sizeof tail;
+    return 0;
+}
+
+void dns_query_set_id(struct dns_query *q, uint16_t id)
+{
+    q->data[0] = (uint8_t)(id >> 8);
+    q->data[1] = (uint8_t)id;
+}
+
+static enum dns_type type_of(const struct dns_query *q)
+{
+    return q->data[q->len - 3] == DNS_TYPE_AAAA ? DNS_TYPE_AAAA : DNS_TYPE_A;
+}
+
+/* --- an answer ------------------------------------------------------------------------------------------ */
+
+static bool same_octets(const uint8_t *a, const uint8_t *b, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (tolower(a[i]) != tolower(b[i]))
+            return false;
+    return true;
+}
+
+/* Whether it is an answer to the question. Some servers leave the question out when they refuse it. */
+static bool is_ours(const struct dns_query *q, const uint8_t *data, size_t len)
+{
+    if (len < HEADER_LEN || data[0] != q->data[0] || data[1] != q->data[1] || !(data[2] & 0x80))
+        return false;
+    if (len == HEADER_LEN)
+        return (data[3] & 0xf) != ns_r_noerror && data[4] == 0 && data[5] == 0;
+    return len >= q->len && data[4] == 0 && data[5] == 1 &&
+           same_octets(data + HEADER_LEN, q->data + HEADER_LEN, q->len - HEADER_LEN);
+}
+
+static enum dns_says of_code(unsigned code)
+{
+    switch (code) {
+    case ns_r_noerror:
+        return DNS_SAYS_NO_DATA; /* unless it has what was asked for */
+    case ns_r_nxdomain:
+        return DNS_SAYS_NO_NAME;
+    case ns_r_servfail:
+        return DNS_SAYS_FAILED;
+    default:
+        return DNS_SAYS_UNWILLING;
+    }
+}
+
+static size_t count_of(ns_msg *m, ns_sect section)
+{
+    size_t n = ns_msg_count(*m, section);
+
+    return n < DNS_RECORDS_MAX ? n : DNS_RECORDS_MAX;
+}
+
+static bool is_of(const ns_rr *rr, ns_type type, const char *name)
+{
+    return ns_rr_type(*rr) == type && ns_rr_class(*rr) == ns_c_in && strcasecmp(ns_rr_name(*rr), name) == 0;
+}
+
+/* One step along the chain of aliases. @return 1 when there is one, its target then in name; 0; -EINVAL */
+static int next_alias(ns_msg *m, char name[NS_MAXDNAME], double *ttl_s)
+{
+    ns_rr rr;
+
+    for (size_t i = 0; i < count_of(m, ns_s_an); i++) {
+        if (ns_parserr(m, ns_s_an, (int)i, &rr) < 0)
+            return -EINVAL;
+        if (!is_of(&rr, ns_t_cname, name))
+            continue;
+        if (ns_name_uncompress(ns_msg_base(*m), ns_msg_end(*m), ns_rr_rdata(rr), name, NS_MAXDNAME) < 0)
+            return -EINVAL;
+        *ttl_s = fmin(*ttl_s, ns_rr_ttl(rr));
+        return 1;
+    }
+    return 0;
+}
+
+static int take_addrs(struct dns_reply *ret, ns_msg *m, enum dns_type type, const char *name)
+{
+    ns_rr rr;
+
+    for (size_t i = 0; i < count_of(m, ns_s_an) && ret->n < DNS_ADDRS_MAX; i++) {
+        if (ns_parserr(m, ns_s_an, (int)i, &rr) < 0)
+            return -EINVAL;
+        if (!is_of(&rr, (ns_type)type, name))
+            continue;
+        if (ns_rr_rdlen(rr) != (type == DNS_TYPE_A ? 4 : 16) ||
+            addr_from_ip(&ret->addrs[ret->n], ns_rr_rdata(rr), ns_rr_rdlen(rr), 0) < 0)
+            return -EINVAL;
+        ret->n++;
+        ret->ttl_s = fmin(ret->ttl_s, ns_rr_ttl(rr));
+    }
+    return 0;
+}
+
+/* A server that has followed the alias and found no address of this type adds the zone's SOA (RFC 2308 2.2);
+ * one that has not followed it does not. */
+static bool has_soa(ns_msg *m)
+{
+    ns_rr rr;
+
+    for (size_t i = 0; i < count_of(m, ns_s_ns); i++)
+        if (ns_parserr(m, ns_s_ns, (int)i, &rr) == 0 && ns_rr_type(rr) == ns_t_soa)
+            return true;
+    return false;
+}
+
+static int read_records(struct dns_reply *ret, ns_msg *m, enum dns_type type)
+{
+    char name[NS_MAXDNAME];
+    ns_rr question;
+    int aliases = 0, r;
+
+    if (ns_parserr(m, ns_s_qd, 0, &question) < 0)
+        return -EINVAL;
+    (void)strcpy(name, ns_rr_name(question)); /* both have NS_MAXDNAME */
+    while ((r = next_alias(m, name, &ret->ttl_s)) > 0)
+        if (++aliases > ALIASES_MAX)
+            return -EINVAL;
+    if (r == 0)
+        r = take_addrs(ret, m, type, name);
+    if (r < 0)
+        return r;
+    if (ret->n > 0) {
+        ret->says = DNS_SAYS_ADDRESSES;
+    } else if (aliases > 0 && strlen(name) < sizeof ret->alias && !has_soa(m)) {
+        ret->says = DNS_SAYS_ALIAS;
+        memcpy(ret->alias, name, strlen(name) + 1);
+    }
+    return 0;
+}
+
+void dns_reply_read(struct dns_reply *ret, const struct dns_query *q, const uint8_t *data, size_t len)
+{
+    ns_msg m;
+
+    ret->says = DNS_SAYS_NOTHING;
+    ret->truncated = false;
+    ret->n = 0;
+    ret->ttl_s = TTL_MAX_S;
+    if (!is_ours(q, data, len))
+        return;
+    ret->says = of_code(data[3] & 0xf);
+    if (ret->says != DNS_SAYS_NO_DATA)
+        return;
+    ret->truncated = data[2] & TRUNCATED;
+    if (ns_initparse(data, (int)len, &m) < 0 || read_records(ret, &m, type_of(q)) < 0) {
+        ret->says = DNS_SAYS_FAILED;
+        ret->n = 0;
+    }
+    if (ret->truncated && ret->says == DNS_SAYS_NO_DATA)
+        ret->says = DNS_SAYS_FAILED; /* it may be in what is not here */
+    if (ret->truncated)
+        ret->ttl_s = 0;
+}
