@@ -1,4 +1,4 @@
-/* The streaming half of engine/proto/http_body.c: where a body ends, however it arrives. */
+/* The streaming half of engine/lib/proto/http_body.c: where a body ends, however it arrives. */
 #include "heads.h"
 #include "proto/http_body.h"
 
