@@ -3,10 +3,10 @@
 #include "base/clock.h"
 #include "control/json_text.h"
 #include "control/uplink_json.h"
-#include "policy/ascii_name.h"
 #include "proto/target.h"
 #include "session/health_note.h"
 #include "session/search.h"
+#include "sets/ascii_name.h"
 #include "uplink/offer.h"
 
 #include <errno.h>

@@ -11,9 +11,9 @@
 #include "policy/arena.h"
 #include "policy/frame.h"
 #include "policy/held_log.h"
-#include "policy/lists.h"
 #include "policy/policy.h"
 #include "policy/watchdog.h"
+#include "sets/lists.h"
 
 #include <lua.h>
 

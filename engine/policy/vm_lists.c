@@ -1,7 +1,7 @@
 #include "policy/vm_lists.h"
 
-#include "policy/ascii_name.h"
 #include "policy/vm_services.h"
+#include "sets/ascii_name.h"
 
 #include <errno.h>
 #include <limits.h>

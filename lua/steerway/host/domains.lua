@@ -1,5 +1,5 @@
 -- Sets of domain names: ctx.domains, of a list in the policy's text, and in the test kit also of one in a file. The engine reads
--- files itself (engine/policy/lists.h).
+-- files itself (engine/lib/sets/lists.h).
 --
 -- The names stay in one buffer, and a hash table refers to them. The hash is a polynomial, which can be reckoned forwards while
 -- the list is read and backwards while a host is matched: so one walk over the host, from its end, meets each of its parent

@@ -1,5 +1,5 @@
 -- What one line of a list says, in the formats that people have; docs/policies.md has the table of them. For lists in a policy's
--- text, and for the test kit. engine/policy/list_line.c does the same for the files that the engine reads; one table of cases
+-- text, and for the test kit. engine/lib/sets/list_line.c does the same for the files that the engine reads; one table of cases
 -- tests both.
 
 local ffi = require "ffi"

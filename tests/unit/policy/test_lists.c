@@ -2,8 +2,8 @@
  * back with the script. */
 #include "policy/fixture.h"
 
-#include "policy/lists.h"
 #include "policy/policy_internal.h"
+#include "sets/lists.h"
 
 #include <pthread.h>
 

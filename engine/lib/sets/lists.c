@@ -1,4 +1,4 @@
-#include "policy/lists.h"
+#include "sets/lists.h"
 
 #include "base/log.h"
 

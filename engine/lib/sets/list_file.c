@@ -1,7 +1,7 @@
-#include "policy/list_file.h"
+#include "sets/list_file.h"
 
 #include "base/utf8.h"
-#include "policy/list_line.h"
+#include "sets/list_line.h"
 
 #include <errno.h>
 #include <fcntl.h>

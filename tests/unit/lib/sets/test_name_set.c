@@ -6,7 +6,7 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
-#include "policy/name_set.h"
+#include "sets/name_set.h"
 
 #include <errno.h>
 #include <stdio.h>

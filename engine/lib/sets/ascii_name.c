@@ -1,4 +1,4 @@
-#include "policy/ascii_name.h"
+#include "sets/ascii_name.h"
 
 #include <errno.h>
 #include <idn2.h>

@@ -5,7 +5,7 @@
 
 #include <cmocka.h>
 
-#include "policy/range_set.h"
+#include "sets/range_set.h"
 
 #include <errno.h>
 #include <stdio.h>

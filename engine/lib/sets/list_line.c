@@ -1,7 +1,7 @@
-#include "policy/list_line.h"
+#include "sets/list_line.h"
 
-#include "policy/ascii_name.h"
-#include "policy/name_set.h"
+#include "sets/ascii_name.h"
+#include "sets/name_set.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

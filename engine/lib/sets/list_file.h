@@ -2,11 +2,11 @@
  *
  * Reading takes as long as it takes, some 0.3 s for a million names, and touches nothing but what is given:
  * it is meant for a thread of its own. */
-#ifndef STEERWAY_POLICY_LIST_FILE_H
-#define STEERWAY_POLICY_LIST_FILE_H
+#ifndef STEERWAY_SETS_LIST_FILE_H
+#define STEERWAY_SETS_LIST_FILE_H
 
-#include "policy/name_set.h"
-#include "policy/range_set.h"
+#include "sets/name_set.h"
+#include "sets/range_set.h"
 
 #include <stdatomic.h>
 #include <stdint.h>

@@ -6,9 +6,9 @@
 
 #include <cmocka.h>
 
-#include "policy/list_line.h"
-#include "policy/name_set.h"
-#include "policy/range_set.h"
+#include "sets/list_line.h"
+#include "sets/name_set.h"
+#include "sets/range_set.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -5,8 +5,8 @@
  *
  * lua/steerway/host/lines.lua does the same for lists in a policy's text and for the test kit; one table of
  * cases tests both (tests/lua/host/lines.txt). */
-#ifndef STEERWAY_POLICY_LIST_LINE_H
-#define STEERWAY_POLICY_LIST_LINE_H
+#ifndef STEERWAY_SETS_LIST_LINE_H
+#define STEERWAY_SETS_LIST_LINE_H
 
 #include "base/compiler.h"
 #include "base/slice.h"

@@ -1,4 +1,4 @@
-#include "policy/range_set.h"
+#include "sets/range_set.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

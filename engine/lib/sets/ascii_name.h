@@ -1,10 +1,10 @@
 /* Names with letters outside of ASCII, as DNS knows them: "bücher.example" is "xn--bcher-kva.example". */
-#ifndef STEERWAY_POLICY_ASCII_NAME_H
-#define STEERWAY_POLICY_ASCII_NAME_H
+#ifndef STEERWAY_SETS_ASCII_NAME_H
+#define STEERWAY_SETS_ASCII_NAME_H
 
 #include "base/compiler.h"
 #include "base/slice.h"
-#include "policy/name_set.h"
+#include "sets/name_set.h"
 
 /** Convert to A-labels in lower case (RFC 5891, with the mapping of UTS 46). Allocates meanwhile.
  *  @return the length, or -EINVAL for what is not a name in UTF-8 */

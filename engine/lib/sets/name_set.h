@@ -4,8 +4,8 @@
  * bytes a name beside its own text. The hash goes from label to label, from the end of a name to its start,
  * so that one walk over a host meets all its parent domains. It is keyed (keyed_hash.h): the author of a list
  * cannot make its names collide. A look-up allocates nothing and takes no lock. */
-#ifndef STEERWAY_POLICY_NAME_SET_H
-#define STEERWAY_POLICY_NAME_SET_H
+#ifndef STEERWAY_SETS_NAME_SET_H
+#define STEERWAY_SETS_NAME_SET_H
 
 #include "base/compiler.h"
 #include "base/slice.h"

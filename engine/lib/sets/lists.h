@@ -7,10 +7,10 @@
  *
  * Each script holds what it uses in a struct list_use, in C, so that it is given back whatever became of the
  * VM. */
-#ifndef STEERWAY_POLICY_LISTS_H
-#define STEERWAY_POLICY_LISTS_H
+#ifndef STEERWAY_SETS_LISTS_H
+#define STEERWAY_SETS_LISTS_H
 
-#include "policy/list_file.h"
+#include "sets/list_file.h"
 
 enum {
     LISTS_MAX = 64,              /* of one policy */

@@ -1,4 +1,4 @@
-#include "policy/name_set.h"
+#include "sets/name_set.h"
 
 #include "base/keyed_hash.h"
 

@@ -1,8 +1,8 @@
 /* A set of IP addresses and ranges: what a list of ranges becomes. Sorted arrays, one for each family, in
  * which what overlaps has been merged: 8 bytes a range of IPv4 and 32 one of IPv6. An IPv4-mapped address of
  * IPv6 is the one of IPv4 (RFC 4291 2.5.5.2). A look-up allocates nothing and takes no lock. */
-#ifndef STEERWAY_POLICY_RANGE_SET_H
-#define STEERWAY_POLICY_RANGE_SET_H
+#ifndef STEERWAY_SETS_RANGE_SET_H
+#define STEERWAY_SETS_RANGE_SET_H
 
 #include "base/compiler.h"
 #include "base/slice.h"
