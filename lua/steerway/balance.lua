@@ -33,7 +33,7 @@ local function key_of(what, key)
 end
 
 -- Between these, in shares of the sum of weights, all credits stay while the same uplinks take turns; what one earned or owes
--- in heavier company is cut to them, so that it neither floods nor starves. engine/uplink/fallback.c has the reckoning.
+-- in heavier company is cut to them, so that it neither floods nor starves. engine/core/uplink/fallback.c has the reckoning.
 local CREDIT_MIN, CREDIT_MAX = -1, 4
 
 ---Smooth weighted round robin: over any run of choices each uplink gets its weight's share, and the shares are interleaved
