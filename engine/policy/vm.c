@@ -1,8 +1,8 @@
 #include "policy/vm.h"
 
 #include "base/clock.h"
+#include "cage/luajit_edge.h"
 #include "policy/hints.h"
-#include "policy/luajit_edge.h"
 #include "policy/vm_lists.h"
 #include "policy/vm_services.h"
 

@@ -8,11 +8,11 @@
 #define STEERWAY_POLICY_VM_H
 
 #include "base/log.h"
-#include "policy/arena.h"
+#include "cage/arena.h"
+#include "cage/watchdog.h"
 #include "policy/frame.h"
 #include "policy/held_log.h"
 #include "policy/policy.h"
-#include "policy/watchdog.h"
 #include "sets/lists.h"
 
 #include <lua.h>

@@ -5,7 +5,7 @@
 #include "soak/soak.h"
 
 #include "base/clock.h"
-#include "policy/luajit_edge.h"
+#include "cage/luajit_edge.h"
 #include "unit/policy/astray.h"
 
 #include <dirent.h>

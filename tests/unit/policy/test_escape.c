@@ -4,7 +4,7 @@
 #include "policy/fixture.h"
 
 #include "base/clock.h"
-#include "policy/luajit_edge.h"
+#include "cage/luajit_edge.h"
 #include "policy/policy_internal.h"
 
 #include <math.h>

@@ -1,6 +1,6 @@
-#include "policy/luajit_edge.h"
+#include "cage/luajit_edge.h"
 
-#include "policy/escape.h"
+#include "cage/escape.h"
 
 #include <dlfcn.h>
 #include <errno.h>

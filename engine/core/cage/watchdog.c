@@ -1,4 +1,4 @@
-#include "policy/watchdog.h"
+#include "cage/watchdog.h"
 
 #include <errno.h>
 #include <math.h>

@@ -9,8 +9,8 @@
  * All three are short, and refuse to begin where the stack has little room left.
  *
  * One thread at a time: that which called escape_init last. */
-#ifndef STEERWAY_POLICY_ESCAPE_H
-#define STEERWAY_POLICY_ESCAPE_H
+#ifndef STEERWAY_CAGE_ESCAPE_H
+#define STEERWAY_CAGE_ESCAPE_H
 
 #include "base/compiler.h"
 

@@ -9,8 +9,8 @@
  *
  * In a program that links LuaJIT as a static library the real ones are not found: luajit_edge_init says so.
  */
-#ifndef STEERWAY_POLICY_LUAJIT_EDGE_H
-#define STEERWAY_POLICY_LUAJIT_EDGE_H
+#ifndef STEERWAY_CAGE_LUAJIT_EDGE_H
+#define STEERWAY_CAGE_LUAJIT_EDGE_H
 
 #include "base/compiler.h"
 

@@ -6,8 +6,8 @@
  *
  * Up to 4 KiB a block comes from a span of four pages that holds blocks of one size; above, it is a run of
  * whole pages. Blocks have no headers: what is known of them is kept by page. */
-#ifndef STEERWAY_POLICY_ARENA_H
-#define STEERWAY_POLICY_ARENA_H
+#ifndef STEERWAY_CAGE_ARENA_H
+#define STEERWAY_CAGE_ARENA_H
 
 #include "base/compiler.h"
 

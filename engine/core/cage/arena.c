@@ -1,4 +1,4 @@
-#include "policy/arena.h"
+#include "cage/arena.h"
 
 #include <stdbool.h>
 #include <stdint.h>

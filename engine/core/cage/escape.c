@@ -1,4 +1,4 @@
-#include "policy/escape.h"
+#include "cage/escape.h"
 
 #include <errno.h>
 #include <stdint.h>

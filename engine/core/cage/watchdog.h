@@ -15,11 +15,11 @@
  * runs on the CPU clock of the thread that makes the first watchdog: a machine under load kills no innocent
  * policy. All VMs belong to that thread. A child does not inherit the timer: watchdog_after_fork makes
  * another. */
-#ifndef STEERWAY_POLICY_WATCHDOG_H
-#define STEERWAY_POLICY_WATCHDOG_H
+#ifndef STEERWAY_CAGE_WATCHDOG_H
+#define STEERWAY_CAGE_WATCHDOG_H
 
 #include "base/compiler.h"
-#include "policy/escape.h"
+#include "cage/escape.h"
 
 #include <lua.h>
 #include <signal.h>

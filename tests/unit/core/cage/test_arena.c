@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "base/compiler.h"
-#include "policy/arena.h"
+#include "cage/arena.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
