@@ -10,7 +10,7 @@ local funcinfo = require("jit.util").funcinfo
 
 local calls = {}
 
--- As in engine/policy/frame.h
+-- As in engine/core/policy/frame.h
 local NO_OPINION, USE, REFUSE = 0, 1, 2
 
 local OPTIONS = { "timeout", "tag", "hedge", "race" }

@@ -9,7 +9,7 @@ local PLAIN = { ["nil"] = true, boolean = true, number = true, string = true, ta
 local DEPTH_MAX = 64
 -- As many as a call has time for. A table that is met twice counts twice, as it is written twice.
 local VALUES_MAX = 500000
--- So many octets go into one text: LuaJIT makes it in a buffer of 8 MiB (engine/policy/vm.c).
+-- So many octets go into one text: LuaJIT makes it in a buffer of 8 MiB (engine/core/policy/vm.c).
 local OCTETS_MAX = 2 ^ 23 - 2 ^ 16
 -- C writes or reads so many values at a time, in some 2 ms; between two slices the time budget can stop the call.
 local SLICE_MAX = 10000

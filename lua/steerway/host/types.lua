@@ -1,7 +1,7 @@
 -- The types that policies see: C structs read in place, whose fields cannot be written and whose unknown names raise.
 -- Text is never a field of what a policy holds, for a policy must not come by a pointer; it is looked up on demand.
 --
--- engine/core/uplink/uplink.h and engine/policy/frame.h hold the same structs; a unit test compares size and offsets.
+-- engine/core/uplink/uplink.h and engine/core/policy/frame.h hold the same structs; a unit test compares size and offsets.
 
 local ffi = require "ffi"
 local nearest = require "steerway.host.nearest"
@@ -71,7 +71,7 @@ local stats_ptr = ffi.typeof("$ *", stats_t)
 local chars = ffi.typeof "const char *"
 types.writable_uplink = struct(VIEW, "")
 
-local frame, conn, stats -- what the engine and this VM exchange; see engine/policy/frame.h
+local frame, conn, stats -- what the engine and this VM exchange; see engine/core/policy/frame.h
 local anchor -- keeps a frame of a test's alive
 local by_id, text_of, device_of, kept = {}, {}, {}, {}
 local tags = {} -- by connection id
