@@ -2,13 +2,13 @@
 #ifndef STEERWAY_CONTROL_CONFIG_H
 #define STEERWAY_CONTROL_CONFIG_H
 
+#include "access/access.h"
+#include "access/deny.h"
 #include "addr/addr.h"
 #include "base/log.h"
 #include "net/listen_place.h"
 #include "policy/policy.h"
 #include "relay/tunnel.h"
-#include "session/access.h"
-#include "session/deny.h"
 #include "uplink/uplink.h"
 
 enum { CONFIG_LISTEN_MAX = 32, CONFIG_ERROR_MAX = 1024 };

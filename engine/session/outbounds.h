@@ -3,11 +3,11 @@
 #ifndef STEERWAY_SESSION_OUTBOUNDS_H
 #define STEERWAY_SESSION_OUTBOUNDS_H
 
+#include "access/reach.h"
 #include "dns/resolver.h"
 #include "policy/policy.h"
 #include "session/checks.h"
 #include "session/loops.h"
-#include "session/reach.h"
 #include "session/recorder.h"
 #include "uplink/uplink.h"
 

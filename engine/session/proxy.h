@@ -2,15 +2,15 @@
 #ifndef STEERWAY_SESSION_PROXY_H
 #define STEERWAY_SESSION_PROXY_H
 
+#include "access/access.h"
+#include "access/guesses.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "machine/addr_places.h"
 #include "net/listen_place.h"
 #include "net/listener.h"
 #include "relay/tunnel.h"
-#include "session/access.h"
 #include "session/dead_lines.h"
-#include "session/guesses.h"
 #include "session/outbounds.h"
 
 #include <ev.h>

@@ -9,8 +9,8 @@
  *
  * Both tables are of fixed size. New entries take the place of the oldest of four; those of users are made by
  * right passwords alone, so that no stranger drives them out. */
-#ifndef STEERWAY_SESSION_GUESSES_H
-#define STEERWAY_SESSION_GUESSES_H
+#ifndef STEERWAY_ACCESS_GUESSES_H
+#define STEERWAY_ACCESS_GUESSES_H
 
 #include "addr/addr.h"
 #include "base/keyed_hash.h"

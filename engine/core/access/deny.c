@@ -1,4 +1,4 @@
-#include "session/deny.h"
+#include "access/deny.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -8,11 +8,11 @@
  *
  * A name that an upstream proxy resolves has no address here: of it, only rules for every address are known.
  */
-#ifndef STEERWAY_SESSION_REACH_H
-#define STEERWAY_SESSION_REACH_H
+#ifndef STEERWAY_ACCESS_REACH_H
+#define STEERWAY_ACCESS_REACH_H
 
+#include "access/deny.h"
 #include "machine/own_addresses.h"
-#include "session/deny.h"
 
 struct reach {
     const struct deny *deny;

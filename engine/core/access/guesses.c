@@ -1,4 +1,4 @@
-#include "session/guesses.h"
+#include "access/guesses.h"
 
 #include "net/client_key.h"
 

@@ -1,5 +1,5 @@
 /* Destinations that are denied: how they are written, and whom and what they cover. */
-#include "session/deny.h"
+#include "access/deny.h"
 
 #include <errno.h>
 #include <setjmp.h>

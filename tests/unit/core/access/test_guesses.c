@@ -1,5 +1,5 @@
 /* Who guesses passwords is slowed by address; who shares his address is not shut out. */
-#include "session/guesses.h"
+#include "access/guesses.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* What a client may reach, in each spelling of an address. */
-#include "session/reach.h"
+#include "access/reach.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,4 @@
-#include "session/access.h"
+#include "access/access.h"
 
 #include <ctype.h>
 #include <errno.h>

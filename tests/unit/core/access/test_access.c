@@ -1,5 +1,5 @@
 /* Who may use the proxy: ranges, users, files of users. */
-#include "session/access.h"
+#include "access/access.h"
 
 #include <errno.h>
 #include <setjmp.h>

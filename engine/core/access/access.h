@@ -1,6 +1,6 @@
 /* Who may use the proxy: client address ranges and users. */
-#ifndef STEERWAY_SESSION_ACCESS_H
-#define STEERWAY_SESSION_ACCESS_H
+#ifndef STEERWAY_ACCESS_ACCESS_H
+#define STEERWAY_ACCESS_ACCESS_H
 
 #include "addr/addr.h"
 #include "base/compiler.h"

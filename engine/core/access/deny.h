@@ -1,6 +1,6 @@
 /* Rules of destinations that nobody gets, or that some do not get (--deny). */
-#ifndef STEERWAY_SESSION_DENY_H
-#define STEERWAY_SESSION_DENY_H
+#ifndef STEERWAY_ACCESS_DENY_H
+#define STEERWAY_ACCESS_DENY_H
 
 #include "addr/addr.h"
 #include "base/compiler.h"

@@ -1,4 +1,4 @@
-#include "session/reach.h"
+#include "access/reach.h"
 
 #include <stdio.h>
 
