@@ -4,7 +4,7 @@
 #include "dns/dns_hosts.h"
 #include "dns/dns_name.h"
 #include "machine/own_addresses.h"
-#include "session/loops.h"
+#include "parent/loops.h"
 #include "uplink/discover.h"
 
 #include <arpa/inet.h>

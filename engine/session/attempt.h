@@ -7,9 +7,9 @@
 #include "base/fault.h"
 #include "dns/resolver.h"
 #include "net/dialer.h"
+#include "parent/upstream.h"
 #include "proto/target.h"
 #include "session/outbounds.h"
-#include "session/upstream.h"
 
 struct attempt;
 

@@ -3,7 +3,7 @@
 #ifndef STEERWAY_SESSION_CHECKS_H
 #define STEERWAY_SESSION_CHECKS_H
 
-#include "session/loops.h"
+#include "parent/loops.h"
 #include "session/probe.h"
 #include "uplink/uplink.h"
 

@@ -5,8 +5,8 @@
 
 #include "dns/resolver.h"
 #include "net/dialer.h"
+#include "parent/upstream.h"
 #include "proto/target.h"
-#include "session/upstream.h"
 
 enum { PROBE_PATH_MAX = 255, PROBE_ANSWER_MAX = 8192 };
 

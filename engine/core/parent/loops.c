@@ -1,7 +1,7 @@
-#include "session/loops.h"
+#include "parent/loops.h"
 
 #include "base/clock.h"
-#include "session/upstream.h"
+#include "parent/upstream.h"
 
 #include <assert.h>
 #include <string.h>

@@ -11,8 +11,8 @@
  * do; SOCKS has no such field. So the bound is needed anyway, and upstreams are told of no proxy before them.
  *
  * Where no upstream is being talked with, this costs one comparison a connection. */
-#ifndef STEERWAY_SESSION_LOOPS_H
-#define STEERWAY_SESSION_LOOPS_H
+#ifndef STEERWAY_PARENT_LOOPS_H
+#define STEERWAY_PARENT_LOOPS_H
 
 #include "base/list.h"
 #include "base/log.h"

@@ -1,12 +1,12 @@
 /* The way to a destination by an upstream proxy: to that first, then the talk with it (proto/upstream_talk.h)
  * until the destination is reached. */
-#ifndef STEERWAY_SESSION_UPSTREAM_H
-#define STEERWAY_SESSION_UPSTREAM_H
+#ifndef STEERWAY_PARENT_UPSTREAM_H
+#define STEERWAY_PARENT_UPSTREAM_H
 
 #include "dns/resolver.h"
 #include "net/dialer.h"
+#include "parent/loops.h"
 #include "proto/upstream_talk.h"
-#include "session/loops.h"
 #include "uplink/upstream_spec.h"
 
 struct upstream;

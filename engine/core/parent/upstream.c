@@ -1,4 +1,4 @@
-#include "session/upstream.h"
+#include "parent/upstream.h"
 
 #include "base/clock.h"
 
