@@ -2,8 +2,8 @@
 
 #include "base/units.h"
 #include "control/config_table.h"
+#include "health/checks.h"
 #include "proto/target.h"
-#include "session/checks.h"
 
 #include <errno.h>
 #include <math.h>

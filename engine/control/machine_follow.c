@@ -2,7 +2,7 @@
 
 #include "base/log.h"
 #include "control/startup.h"
-#include "session/checks.h"
+#include "health/checks.h"
 #include "uplink/discover.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 #include "control/option_setters.h"
 
-#include "session/checks.h"
+#include "health/checks.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -4,7 +4,7 @@
 #define STEERWAY_DOCTOR_TRY_H
 
 #include "doctor/diagnosis.h"
-#include "session/checks.h"
+#include "health/checks.h"
 #include "uplink/uplink.h"
 
 struct try_options {

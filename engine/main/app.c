@@ -1,7 +1,7 @@
 #include "main/app.h"
 
 #include "control/startup.h"
-#include "session/checks.h"
+#include "health/checks.h"
 
 #include <errno.h>
 #include <sched.h>

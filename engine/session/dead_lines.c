@@ -1,7 +1,7 @@
 #include "session/dead_lines.h"
 
 #include "base/clock.h"
-#include "session/health_note.h"
+#include "health/health_note.h"
 #include "session/session.h"
 #include "uplink/offer.h"
 

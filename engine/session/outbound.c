@@ -1,8 +1,8 @@
 #include "session/outbound.h"
 
 #include "base/clock.h"
-#include "session/checks.h"
-#include "session/health_note.h"
+#include "health/checks.h"
+#include "health/health_note.h"
 #include "session/search.h"
 #include "uplink/offer.h"
 

@@ -5,9 +5,9 @@
 
 #include "access/reach.h"
 #include "dns/resolver.h"
+#include "health/checks.h"
 #include "parent/loops.h"
 #include "policy/policy.h"
-#include "session/checks.h"
 #include "session/recorder.h"
 #include "uplink/uplink.h"
 

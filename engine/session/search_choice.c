@@ -1,5 +1,5 @@
 #include "base/clock.h"
-#include "session/health_note.h"
+#include "health/health_note.h"
 #include "session/search_state.h"
 
 #include "uplink/offer.h"

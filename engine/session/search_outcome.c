@@ -1,7 +1,7 @@
 #include "base/clock.h"
+#include "health/checks.h"
+#include "health/health_note.h"
 #include "net/soon.h"
-#include "session/checks.h"
-#include "session/health_note.h"
 #include "session/search_state.h"
 
 #include <stdio.h>

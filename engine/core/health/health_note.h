@@ -1,7 +1,7 @@
 /* What connections tell of the uplinks that they went by, or were to: noted in their health, and logged where
  * it changes. */
-#ifndef STEERWAY_SESSION_HEALTH_NOTE_H
-#define STEERWAY_SESSION_HEALTH_NOTE_H
+#ifndef STEERWAY_HEALTH_HEALTH_NOTE_H
+#define STEERWAY_HEALTH_HEALTH_NOTE_H
 
 #include "base/log.h"
 #include "dns/resolver.h"

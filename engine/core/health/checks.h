@@ -1,10 +1,10 @@
 /* Checks of the uplinks: of an idle one now and then, of one that does not answer often, each family by
  * itself. */
-#ifndef STEERWAY_SESSION_CHECKS_H
-#define STEERWAY_SESSION_CHECKS_H
+#ifndef STEERWAY_HEALTH_CHECKS_H
+#define STEERWAY_HEALTH_CHECKS_H
 
+#include "health/probe.h"
 #include "parent/loops.h"
-#include "session/probe.h"
 #include "uplink/uplink.h"
 
 enum { CHECKS_TARGETS_MAX = 4 };

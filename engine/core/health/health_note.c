@@ -1,4 +1,4 @@
-#include "session/health_note.h"
+#include "health/health_note.h"
 
 #include "base/clock.h"
 

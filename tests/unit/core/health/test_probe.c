@@ -1,5 +1,5 @@
 /* A probe against real servers on loopback. */
-#include "session/probe.h"
+#include "health/probe.h"
 
 #include "support/loopback.h"
 

@@ -1,7 +1,7 @@
-#include "session/checks.h"
+#include "health/checks.h"
 
 #include "base/clock.h"
-#include "session/health_note.h"
+#include "health/health_note.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* A question to the internet by one egress, to learn whether packets come through: a TCP connection, or an
  * HTTP request, whose answer a captive portal gives itself away by. */
-#ifndef STEERWAY_SESSION_PROBE_H
-#define STEERWAY_SESSION_PROBE_H
+#ifndef STEERWAY_HEALTH_PROBE_H
+#define STEERWAY_HEALTH_PROBE_H
 
 #include "dns/resolver.h"
 #include "net/dialer.h"

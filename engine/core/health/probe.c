@@ -1,4 +1,4 @@
-#include "session/probe.h"
+#include "health/probe.h"
 
 #include "proto/http_head.h"
 
