@@ -4,10 +4,10 @@
 #include "control/json_text.h"
 #include "control/uplink_json.h"
 #include "health/health_note.h"
+#include "outbound/offer.h"
+#include "outbound/search.h"
 #include "proto/target.h"
-#include "session/search.h"
 #include "sets/ascii_name.h"
-#include "uplink/offer.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -4,7 +4,7 @@
 #define STEERWAY_CONTROL_WHY_H
 
 #include "control/control_server.h"
-#include "session/outbounds.h"
+#include "outbound/outbounds.h"
 
 /* Children at once. */
 enum { WHY_CHILDREN_MAX = 4 };

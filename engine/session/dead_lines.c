@@ -2,8 +2,8 @@
 
 #include "base/clock.h"
 #include "health/health_note.h"
+#include "outbound/offer.h"
 #include "session/session.h"
-#include "uplink/offer.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 #include "session/proxy.h"
 
-#include "session/search.h"
+#include "outbound/search.h"
 #include "session/session.h"
 
 #include "base/clock.h"

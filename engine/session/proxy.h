@@ -9,9 +9,9 @@
 #include "machine/addr_places.h"
 #include "net/listen_place.h"
 #include "net/listener.h"
+#include "outbound/outbounds.h"
 #include "relay/tunnel.h"
 #include "session/dead_lines.h"
-#include "session/outbounds.h"
 
 #include <ev.h>
 

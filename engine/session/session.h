@@ -7,8 +7,8 @@
 #include "base/buf.h"
 #include "base/fault.h"
 #include "base/list.h"
+#include "outbound/outbound.h"
 #include "relay/tunnel.h"
-#include "session/outbound.h"
 #include "session/proxy.h"
 
 #include <ev.h>

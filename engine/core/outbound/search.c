@@ -2,7 +2,7 @@
 #include "health/checks.h"
 #include "health/health_note.h"
 #include "net/soon.h"
-#include "session/search_state.h"
+#include "outbound/search_state.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-#include "uplink/offer.h"
+#include "outbound/offer.h"
 
 static bool was_tried(const struct uplink *u, const struct offer_request *r)
 {

@@ -1,15 +1,15 @@
 /* One attempt to reach a destination by one uplink, or directly: resolve, then dial. It holds the uplink's
  * lease as long as it is under way. Who is tried, and what a failure means, is the search's affair
  * (search.h). */
-#ifndef STEERWAY_SESSION_ATTEMPT_H
-#define STEERWAY_SESSION_ATTEMPT_H
+#ifndef STEERWAY_OUTBOUND_ATTEMPT_H
+#define STEERWAY_OUTBOUND_ATTEMPT_H
 
 #include "base/fault.h"
 #include "dns/resolver.h"
 #include "net/dialer.h"
+#include "outbound/outbounds.h"
 #include "parent/upstream.h"
 #include "proto/target.h"
-#include "session/outbounds.h"
 
 struct attempt;
 

@@ -15,8 +15,8 @@
  * which is raced against, or a metered one, is not offered.
  *
  * A connection that is open already gets no tries: a suspect stays one for it. */
-#ifndef STEERWAY_UPLINK_OFFER_H
-#define STEERWAY_UPLINK_OFFER_H
+#ifndef STEERWAY_OUTBOUND_OFFER_H
+#define STEERWAY_OUTBOUND_OFFER_H
 
 #include "uplink/uplink.h"
 

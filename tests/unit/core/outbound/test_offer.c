@@ -1,6 +1,6 @@
 /* Of uplinks only the best are offered, and an open connection holds no longer than a new one would be given.
  */
-#include "uplink/offer.h"
+#include "outbound/offer.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

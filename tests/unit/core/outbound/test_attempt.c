@@ -1,5 +1,5 @@
 /* One attempt: how it ends, and who holds the lease meanwhile. The servers are real ones on loopback. */
-#include "session/attempt.h"
+#include "outbound/attempt.h"
 
 #include "support/loopback.h"
 

@@ -1,11 +1,11 @@
 /* The inside of a search, shared by its three files: search.c begins and ends it and sends attempts out,
  * search_choice.c says who is next, search_outcome.c what an attempt's end means. Nobody else includes this.
  */
-#ifndef STEERWAY_SESSION_SEARCH_STATE_H
-#define STEERWAY_SESSION_SEARCH_STATE_H
+#ifndef STEERWAY_OUTBOUND_SEARCH_STATE_H
+#define STEERWAY_OUTBOUND_SEARCH_STATE_H
 
-#include "session/attempt.h"
-#include "session/search.h"
+#include "outbound/attempt.h"
+#include "outbound/search.h"
 
 struct racer {
     struct attempt attempt;

@@ -1,10 +1,10 @@
-#include "session/outbound.h"
+#include "outbound/outbound.h"
 
 #include "base/clock.h"
 #include "health/checks.h"
 #include "health/health_note.h"
-#include "session/search.h"
-#include "uplink/offer.h"
+#include "outbound/offer.h"
+#include "outbound/search.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-#include "session/recorder.h"
+#include "outbound/recorder.h"
 
 #include "base/clock.h"
 #include "base/log.h"

@@ -1,13 +1,13 @@
 /* An outbound connection: one way from the proxy to one destination, from "who wants to go where" over the
  * policy's choice, resolving and dialing (again, by another uplink, when one fails) to the final account in
  * the log. */
-#ifndef STEERWAY_SESSION_OUTBOUND_H
-#define STEERWAY_SESSION_OUTBOUND_H
+#ifndef STEERWAY_OUTBOUND_OUTBOUND_H
+#define STEERWAY_OUTBOUND_OUTBOUND_H
 
 #include "base/buf.h"
 #include "base/fault.h"
+#include "outbound/outbounds.h"
 #include "proto/target.h"
-#include "session/outbounds.h"
 
 struct outbound;
 struct search;
@@ -112,7 +112,7 @@ void outbound_note(struct outbound *o, uint64_t tx, uint64_t rx);
 void outbound_finish(struct outbound *o, const char *outcome);
 
 /** Whether this open connection may carry another request: it leads to target, was chosen for the same user
- * by the policy that is loaded, and its uplink may be used (uplink/offer.h). @param user  NULL for none */
+ * by the policy that is loaded, and its uplink may be used (outbound/offer.h). @param user  NULL for none */
 bool outbound_serves(const struct outbound *o, const struct target *target, const char *user);
 
 #endif

@@ -1,8 +1,8 @@
 #include "base/clock.h"
 #include "health/health_note.h"
-#include "session/search_state.h"
+#include "outbound/search_state.h"
 
-#include "uplink/offer.h"
+#include "outbound/offer.h"
 #include <math.h>
 
 /* No request wanders through more uplinks than this. */

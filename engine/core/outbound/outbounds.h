@@ -1,14 +1,14 @@
 /* What all outbound connections share: the uplinks, the policy that chooses among them, the names, the
  * checks, and what the user said of them. The main loop's alone. */
-#ifndef STEERWAY_SESSION_OUTBOUNDS_H
-#define STEERWAY_SESSION_OUTBOUNDS_H
+#ifndef STEERWAY_OUTBOUND_OUTBOUNDS_H
+#define STEERWAY_OUTBOUND_OUTBOUNDS_H
 
 #include "access/reach.h"
 #include "dns/resolver.h"
 #include "health/checks.h"
+#include "outbound/recorder.h"
 #include "parent/loops.h"
 #include "policy/policy.h"
-#include "session/recorder.h"
 #include "uplink/uplink.h"
 
 #include <ev.h>

@@ -1,4 +1,4 @@
-#include "session/attempt.h"
+#include "outbound/attempt.h"
 
 #include "base/clock.h"
 #include "dns/dns_name.h"

@@ -1,9 +1,9 @@
 /* The search of an outbound connection for a way: it asks the policy, tries one uplink after another, and
  * races a second one against a first that is slow. */
-#ifndef STEERWAY_SESSION_SEARCH_H
-#define STEERWAY_SESSION_SEARCH_H
+#ifndef STEERWAY_OUTBOUND_SEARCH_H
+#define STEERWAY_OUTBOUND_SEARCH_H
 
-#include "session/outbound.h"
+#include "outbound/outbound.h"
 
 /** Begin. It fills o's account as it goes, and ends with o->done, out of the loop; it is gone then, and
  *  o->search is NULL. @return 0, -ENOMEM */

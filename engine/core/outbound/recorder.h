@@ -1,7 +1,7 @@
 /* Records ended connections as a trace that `steerway simulate` can play: text, one JSON object a line, which
  * docs/control.md describes. */
-#ifndef STEERWAY_SESSION_RECORDER_H
-#define STEERWAY_SESSION_RECORDER_H
+#ifndef STEERWAY_OUTBOUND_RECORDER_H
+#define STEERWAY_OUTBOUND_RECORDER_H
 
 #include "base/compiler.h"
 
