@@ -1,6 +1,6 @@
 #include "control/config.h"
 
-#include "session/proxy.h"
+#include "inbound/proxy.h"
 
 #include <errno.h>
 #include <stdarg.h>

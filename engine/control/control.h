@@ -5,7 +5,7 @@
 #include "control/control_server.h"
 #include "control/policy_loading.h"
 #include "control/why.h"
-#include "session/proxy.h"
+#include "inbound/proxy.h"
 
 /** What the verbs act on; all of it must outlive the control. */
 struct control_subject {

@@ -4,7 +4,7 @@
 #define STEERWAY_CONTROL_LEDGER_H
 
 #include "control/state_file.h"
-#include "session/proxy.h"
+#include "inbound/proxy.h"
 
 #include <jansson.h>
 

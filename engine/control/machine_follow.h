@@ -9,8 +9,8 @@
 #include "control/gateways.h"
 #include "control/ledger.h"
 #include "control/name_servers.h"
+#include "inbound/proxy.h"
 #include "machine/machine_watch.h"
-#include "session/proxy.h"
 
 /** Embedded by its owner, who must not move it; zero-initialised is "not following". */
 struct machine_follow {

@@ -10,8 +10,8 @@
 #include "control/meter_timer.h"
 #include "control/policy_timer.h"
 #include "control/policy_watch.h"
+#include "inbound/proxy.h"
 #include "main/paths.h"
-#include "session/proxy.h"
 
 #include <ev.h>
 

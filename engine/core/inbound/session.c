@@ -1,12 +1,12 @@
-#include "session/session.h"
+#include "inbound/session.h"
 
 #include "base/clock.h"
+#include "inbound/exchange.h"
+#include "inbound/front.h"
+#include "inbound/reply.h"
+#include "inbound/wire.h"
 #include "net/egress.h"
 #include "proto/http_head.h"
-#include "session/exchange.h"
-#include "session/front.h"
-#include "session/reply.h"
-#include "session/wire.h"
 
 #include <assert.h>
 #include <errno.h>

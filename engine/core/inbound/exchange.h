@@ -1,10 +1,10 @@
 /* Plain HTTP through the proxy: one request and its response at a time, over an upstream connection that is
  * kept for the client's next request to the same destination. */
-#ifndef STEERWAY_SESSION_EXCHANGE_H
-#define STEERWAY_SESSION_EXCHANGE_H
+#ifndef STEERWAY_INBOUND_EXCHANGE_H
+#define STEERWAY_INBOUND_EXCHANGE_H
 
+#include "inbound/session.h"
 #include "proto/http_forward.h"
-#include "session/session.h"
 
 /* The name by which Via fields speak of this proxy (RFC 9110 7.6.3). */
 #define EXCHANGE_PSEUDONYM "steerway"

@@ -4,10 +4,10 @@
  * is served in the same turn of the loop. REFUSALS_FREE bounds that: further answers are held back for a
  * second each, without a byte read meanwhile, and REFUSALS_MAX ends the connection. So neither guesses nor
  * any other requests that are refused keep the loop from its other clients. */
-#include "session/exchange.h"
-#include "session/front.h"
-#include "session/login.h"
-#include "session/reply.h"
+#include "inbound/exchange.h"
+#include "inbound/front.h"
+#include "inbound/login.h"
+#include "inbound/reply.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-#include "session/reply.h"
+#include "inbound/reply.h"
 
 #include "base/utf8.h"
 

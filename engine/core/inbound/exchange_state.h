@@ -1,11 +1,11 @@
 /* The inside of an exchange, shared by its four files: exchange.c begins and ends requests, exchange_pump.c
  * reads heads and framing, exchange_body.c moves the bodies that need no reading, exchange_upstream.c keeps
  * the connection to the server. Nobody else includes this. */
-#ifndef STEERWAY_SESSION_EXCHANGE_STATE_H
-#define STEERWAY_SESSION_EXCHANGE_STATE_H
+#ifndef STEERWAY_INBOUND_EXCHANGE_STATE_H
+#define STEERWAY_INBOUND_EXCHANGE_STATE_H
 
+#include "inbound/exchange.h"
 #include "net/ack_wait.h"
-#include "session/exchange.h"
 
 struct exchange {
     struct session *session;

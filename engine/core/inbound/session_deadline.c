@@ -2,8 +2,8 @@
  * sends or takes, only the handshake timeout counts, from accept on: nothing starts it anew. Else a client
  * that has no password could hold its place by asking and not reading, or byte by byte. */
 #include "base/clock.h"
-#include "session/exchange.h"
-#include "session/front.h"
+#include "inbound/exchange.h"
+#include "inbound/front.h"
 
 /* How long a kept HTTP connection may rest between requests, unless idle connections are to go sooner.
  * Browsers give up theirs after one to five minutes. */

@@ -1,8 +1,8 @@
 /* Whether a client may use the proxy by the name and password that it gave, and when that is told. */
-#ifndef STEERWAY_SESSION_LOGIN_H
-#define STEERWAY_SESSION_LOGIN_H
+#ifndef STEERWAY_INBOUND_LOGIN_H
+#define STEERWAY_INBOUND_LOGIN_H
 
-#include "session/session.h"
+#include "inbound/session.h"
 
 enum login {
     LOGIN_RIGHT, /* or nobody asked for one */

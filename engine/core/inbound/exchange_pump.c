@@ -1,4 +1,4 @@
-#include "session/exchange_state.h"
+#include "inbound/exchange_state.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,9 +1,9 @@
-#include "session/exchange_state.h"
+#include "inbound/exchange_state.h"
 
 #include "base/clock.h"
+#include "inbound/front.h"
+#include "inbound/reply.h"
 #include "net/keepalive.h"
-#include "session/front.h"
-#include "session/reply.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,9 +1,9 @@
-#include "session/dead_lines.h"
+#include "inbound/dead_lines.h"
 
 #include "base/clock.h"
 #include "health/health_note.h"
+#include "inbound/session.h"
 #include "outbound/offer.h"
-#include "session/session.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-#include "session/wire.h"
+#include "inbound/wire.h"
 
 #include <errno.h>
 #include <sys/socket.h>

@@ -1,9 +1,9 @@
 /* The SOCKS front: versions 4, 4a and 5. */
+#include "inbound/front.h"
+#include "inbound/login.h"
+#include "inbound/reply.h"
 #include "proto/socks4.h"
 #include "proto/socks5.h"
-#include "session/front.h"
-#include "session/login.h"
-#include "session/reply.h"
 
 #include <stdlib.h>
 #include <string.h>

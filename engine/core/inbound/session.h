@@ -1,15 +1,15 @@
 /* A session: one client connection, from accept to close. This file owns the client's socket, its buffers and
  * the state; the fronts (socks.c, http.c) say what the octets mean, exchange.c carries plain HTTP, the relay
  * tunnels. */
-#ifndef STEERWAY_SESSION_SESSION_H
-#define STEERWAY_SESSION_SESSION_H
+#ifndef STEERWAY_INBOUND_SESSION_H
+#define STEERWAY_INBOUND_SESSION_H
 
 #include "base/buf.h"
 #include "base/fault.h"
 #include "base/list.h"
+#include "inbound/proxy.h"
 #include "outbound/outbound.h"
 #include "relay/tunnel.h"
-#include "session/proxy.h"
 
 #include <ev.h>
 

@@ -1,4 +1,4 @@
-#include "session/login.h"
+#include "inbound/login.h"
 
 #include "base/clock.h"
 

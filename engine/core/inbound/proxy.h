@@ -1,17 +1,17 @@
 /* The proxy: what all sessions share, the listeners that make sessions, and their common end. */
-#ifndef STEERWAY_SESSION_PROXY_H
-#define STEERWAY_SESSION_PROXY_H
+#ifndef STEERWAY_INBOUND_PROXY_H
+#define STEERWAY_INBOUND_PROXY_H
 
 #include "access/access.h"
 #include "access/guesses.h"
 #include "base/list.h"
 #include "base/log.h"
+#include "inbound/dead_lines.h"
 #include "machine/addr_places.h"
 #include "net/listen_place.h"
 #include "net/listener.h"
 #include "outbound/outbounds.h"
 #include "relay/tunnel.h"
-#include "session/dead_lines.h"
 
 #include <ev.h>
 

@@ -1,7 +1,7 @@
-#include "session/proxy.h"
+#include "inbound/proxy.h"
 
+#include "inbound/session.h"
 #include "outbound/search.h"
-#include "session/session.h"
 
 #include "base/clock.h"
 

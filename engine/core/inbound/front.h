@@ -1,8 +1,8 @@
 /* What a front answers and offers: the two ways of asking for a connection. */
-#ifndef STEERWAY_SESSION_FRONT_H
-#define STEERWAY_SESSION_FRONT_H
+#ifndef STEERWAY_INBOUND_FRONT_H
+#define STEERWAY_INBOUND_FRONT_H
 
-#include "session/session.h"
+#include "inbound/session.h"
 
 /** Read on in s->in while SESSION_READING. A front returns when it needs more octets, or after it has changed
  * the session's state. */

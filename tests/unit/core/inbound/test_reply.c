@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "session/reply.h"
+#include "inbound/reply.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,7 +1,7 @@
-#include "session/exchange_state.h"
+#include "inbound/exchange_state.h"
 
 #include "base/clock.h"
-#include "session/wire.h"
+#include "inbound/wire.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* How a fault is told to a client: the SOCKS reply, the HTTP status and its Proxy-Status error. */
-#ifndef STEERWAY_SESSION_REPLY_H
-#define STEERWAY_SESSION_REPLY_H
+#ifndef STEERWAY_INBOUND_REPLY_H
+#define STEERWAY_INBOUND_REPLY_H
 
 #include "base/fault.h"
 #include "proto/socks4.h"
