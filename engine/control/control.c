@@ -2,7 +2,7 @@
 
 #include "base/clock.h"
 #include "base/nearest.h"
-#include "control/config.h"
+#include "config/config.h"
 #include "control/json_text.h"
 #include "control/uplink_json.h"
 

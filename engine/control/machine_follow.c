@@ -1,7 +1,7 @@
 #include "control/machine_follow.h"
 
 #include "base/log.h"
-#include "control/startup.h"
+#include "config/startup.h"
 #include "health/checks.h"
 #include "uplink/discover.h"
 

@@ -5,7 +5,7 @@
 #ifndef STEERWAY_CONTROL_MACHINE_FOLLOW_H
 #define STEERWAY_CONTROL_MACHINE_FOLLOW_H
 
-#include "control/config.h"
+#include "config/config.h"
 #include "control/gateways.h"
 #include "control/ledger.h"
 #include "control/name_servers.h"

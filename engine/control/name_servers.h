@@ -8,7 +8,7 @@
 #ifndef STEERWAY_CONTROL_NAME_SERVERS_H
 #define STEERWAY_CONTROL_NAME_SERVERS_H
 
-#include "control/config.h"
+#include "config/config.h"
 #include "uplink/uplink.h"
 
 #include <ev.h>

@@ -3,7 +3,7 @@
 #ifndef STEERWAY_DOCTOR_JUDGE_H
 #define STEERWAY_DOCTOR_JUDGE_H
 
-#include "control/config.h"
+#include "config/config.h"
 #include "doctor/diagnosis.h"
 #include "doctor/sight.h"
 

@@ -1,6 +1,6 @@
 #include "main/app.h"
 
-#include "control/startup.h"
+#include "config/startup.h"
 #include "health/checks.h"
 
 #include <errno.h>

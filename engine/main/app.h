@@ -3,7 +3,8 @@
 #ifndef STEERWAY_MAIN_APP_H
 #define STEERWAY_MAIN_APP_H
 
-#include "control/config.h"
+#include "config/config.h"
+#include "config/paths.h"
 #include "control/control.h"
 #include "control/ledger.h"
 #include "control/machine_follow.h"
@@ -11,7 +12,6 @@
 #include "control/policy_timer.h"
 #include "control/policy_watch.h"
 #include "inbound/proxy.h"
-#include "main/paths.h"
 
 #include <ev.h>
 

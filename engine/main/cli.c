@@ -1,7 +1,7 @@
 #include "main/cli.h"
 
 #include "base/nearest.h"
-#include "control/config_file.h"
+#include "config/config_file.h"
 #include "main/commands.h"
 
 #include <errno.h>

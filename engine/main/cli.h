@@ -2,7 +2,7 @@
 #ifndef STEERWAY_MAIN_CLI_H
 #define STEERWAY_MAIN_CLI_H
 
-#include "control/options.h"
+#include "config/options.h"
 #include "main/verbs.h"
 
 #include <stdio.h>

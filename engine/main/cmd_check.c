@@ -1,6 +1,6 @@
 #include "main/commands.h"
 
-#include "control/startup.h"
+#include "config/startup.h"
 #include "doctor/sight.h"
 #include "main/cli.h"
 #include "netlink/link_index.h"

@@ -1,8 +1,8 @@
 #include "main/commands.h"
 
+#include "config/startup.h"
 #include "control/gateways.h"
 #include "control/name_servers.h"
-#include "control/startup.h"
 #include "doctor/judge.h"
 #include "doctor/try.h"
 #include "main/cli.h"

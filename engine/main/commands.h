@@ -3,8 +3,8 @@
 #define STEERWAY_MAIN_COMMANDS_H
 
 #include "base/compiler.h"
-#include "control/config.h"
-#include "main/paths.h"
+#include "config/config.h"
+#include "config/paths.h"
 #include "policy/policy.h"
 #include "uplink/uplink.h"
 

@@ -1,6 +1,6 @@
 #include "main/verbs.h"
 
-#include "control/options.h"
+#include "config/options.h"
 #include "main/cli.h"
 #include "main/commands.h"
 

@@ -1,7 +1,7 @@
 /* Connections by an upstream proxy that come back to this proxy: one request would become thousands.
  *
  * - An upstream's address at which this proxy listens is not dialled. The start refuses it as well, where it
- *   shows (control/startup.h).
+ *   shows (config/startup.h).
  * - A request from a client whose address and port are those of an upstream connection of ours has come back
  * by a way that nobody could foresee, such as a redirection by the firewall. Its address cannot be forged:
  * the connection stands.

@@ -1,7 +1,7 @@
-#include "control/config_uplinks.h"
+#include "config/config_uplinks.h"
 
 #include "base/units.h"
-#include "control/config_table.h"
+#include "config/config_table.h"
 #include "health/checks.h"
 #include "proto/target.h"
 

@@ -1,4 +1,4 @@
-#include "control/config.h"
+#include "config/config.h"
 
 #include "inbound/proxy.h"
 

@@ -1,5 +1,5 @@
 /* The defaults, and what is filled in where nothing was said. */
-#include "control/config.h"
+#include "config/config.h"
 
 #include <errno.h>
 #include <setjmp.h>

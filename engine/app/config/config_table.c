@@ -1,4 +1,4 @@
-#include "control/config_table.h"
+#include "config/config_table.h"
 
 #include "base/nearest.h"
 

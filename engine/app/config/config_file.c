@@ -1,10 +1,10 @@
-#include "control/config_file.h"
+#include "config/config_file.h"
 
 #include "base/nearest.h"
-#include "control/config_deny.h"
-#include "control/config_table.h"
-#include "control/config_uplinks.h"
-#include "control/options.h"
+#include "config/config_deny.h"
+#include "config/config_table.h"
+#include "config/config_uplinks.h"
+#include "config/options.h"
 #include "policy/lua_config.h"
 
 #include <errno.h>

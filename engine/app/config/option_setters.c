@@ -1,4 +1,4 @@
-#include "control/option_setters.h"
+#include "config/option_setters.h"
 
 #include "health/checks.h"
 

@@ -1,5 +1,5 @@
 /* Every option's good and bad values, and the table that they stand in. */
-#include "control/options.h"
+#include "config/options.h"
 
 #include <errno.h>
 #include <setjmp.h>

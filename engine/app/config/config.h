@@ -1,6 +1,6 @@
 /* Everything a run can be told, from the command line or a config file, checked and with defaults. */
-#ifndef STEERWAY_CONTROL_CONFIG_H
-#define STEERWAY_CONTROL_CONFIG_H
+#ifndef STEERWAY_CONFIG_CONFIG_H
+#define STEERWAY_CONFIG_CONFIG_H
 
 #include "access/access.h"
 #include "access/deny.h"

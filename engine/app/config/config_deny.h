@@ -1,8 +1,8 @@
 /* The items of `deny` in a config file that say for whom they are. */
-#ifndef STEERWAY_CONTROL_CONFIG_DENY_H
-#define STEERWAY_CONTROL_CONFIG_DENY_H
+#ifndef STEERWAY_CONFIG_CONFIG_DENY_H
+#define STEERWAY_CONFIG_CONFIG_DENY_H
 
-#include "control/config.h"
+#include "config/config.h"
 
 #include <jansson.h>
 

@@ -1,6 +1,6 @@
-#include "control/config_deny.h"
+#include "config/config_deny.h"
 
-#include "control/config_table.h"
+#include "config/config_table.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* What a start takes from the machine: its uplinks, and what goes past them. */
-#include "control/startup.h"
+#include "config/startup.h"
 
 #include <errno.h>
 #include <linux/rtnetlink.h>

@@ -1,6 +1,6 @@
 /* Where the Lua files are: those of the engine and the policies that ship. */
-#ifndef STEERWAY_MAIN_PATHS_H
-#define STEERWAY_MAIN_PATHS_H
+#ifndef STEERWAY_CONFIG_PATHS_H
+#define STEERWAY_CONFIG_PATHS_H
 
 #include "base/compiler.h"
 

@@ -1,8 +1,8 @@
 /* What each option does to the config; for options.c alone. */
-#ifndef STEERWAY_CONTROL_OPTION_SETTERS_H
-#define STEERWAY_CONTROL_OPTION_SETTERS_H
+#ifndef STEERWAY_CONFIG_OPTION_SETTERS_H
+#define STEERWAY_CONFIG_OPTION_SETTERS_H
 
-#include "control/options.h"
+#include "config/options.h"
 
 option_set_fn option_set_host, option_set_port, option_set_http, option_set_listen, option_set_policy,
     option_set_param, option_set_auth, option_set_auth_file, option_set_allow, option_set_bypass,

@@ -1,7 +1,7 @@
-#include "main/paths.h"
+#include "config/paths.h"
 
 #include "base/nearest.h"
-#include "control/config.h"
+#include "config/config.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -1,8 +1,8 @@
 /* The options: one table that the command line, the config file, --help and the test of the docs all read. */
-#ifndef STEERWAY_CONTROL_OPTIONS_H
-#define STEERWAY_CONTROL_OPTIONS_H
+#ifndef STEERWAY_CONFIG_OPTIONS_H
+#define STEERWAY_CONFIG_OPTIONS_H
 
-#include "control/config.h"
+#include "config/config.h"
 
 enum option_kind {
     OPTION_FLAG,   /* takes no argument; true or false in the file */

@@ -1,6 +1,6 @@
-#include "control/options.h"
+#include "config/options.h"
 
-#include "control/option_setters.h"
+#include "config/option_setters.h"
 
 #include <stdio.h>
 

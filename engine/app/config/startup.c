@@ -1,4 +1,4 @@
-#include "control/startup.h"
+#include "config/startup.h"
 
 #include "base/clock.h"
 #include "dns/dns_hosts.h"

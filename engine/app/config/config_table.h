@@ -1,8 +1,8 @@
 /* What the tables of a config file have in common: keys that are known, and texts. */
-#ifndef STEERWAY_CONTROL_CONFIG_TABLE_H
-#define STEERWAY_CONTROL_CONFIG_TABLE_H
+#ifndef STEERWAY_CONFIG_CONFIG_TABLE_H
+#define STEERWAY_CONFIG_CONFIG_TABLE_H
 
-#include "control/config.h"
+#include "config/config.h"
 
 #include <jansson.h>
 

@@ -1,8 +1,8 @@
 /* What a run takes from the config and from the machine as it is. */
-#ifndef STEERWAY_CONTROL_STARTUP_H
-#define STEERWAY_CONTROL_STARTUP_H
+#ifndef STEERWAY_CONFIG_STARTUP_H
+#define STEERWAY_CONFIG_STARTUP_H
 
-#include "control/config.h"
+#include "config/config.h"
 
 /** Fill the set with the uplinks of the config, or with every usable link of the machine. With none of either
  *  the error lists each link with what is against it.

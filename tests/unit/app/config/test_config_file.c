@@ -1,7 +1,7 @@
 /* Config files: every key, and one line for whatever is wrong. */
-#include "control/config_file.h"
+#include "config/config_file.h"
 
-#include "control/options.h"
+#include "config/options.h"
 
 #include <errno.h>
 #include <setjmp.h>

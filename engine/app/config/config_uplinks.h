@@ -1,8 +1,8 @@
 /* The `uplinks` of a config file; for config_file.c alone. */
-#ifndef STEERWAY_CONTROL_CONFIG_UPLINKS_H
-#define STEERWAY_CONTROL_CONFIG_UPLINKS_H
+#ifndef STEERWAY_CONFIG_CONFIG_UPLINKS_H
+#define STEERWAY_CONFIG_CONFIG_UPLINKS_H
 
-#include "control/config.h"
+#include "config/config.h"
 
 #include <jansson.h>
 

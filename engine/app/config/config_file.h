@@ -1,9 +1,9 @@
 /* The config file: a Lua file that returns a table. Its keys are the options' long names with '_' for '-',
  * and `uplinks`. */
-#ifndef STEERWAY_CONTROL_CONFIG_FILE_H
-#define STEERWAY_CONTROL_CONFIG_FILE_H
+#ifndef STEERWAY_CONFIG_CONFIG_FILE_H
+#define STEERWAY_CONFIG_CONFIG_FILE_H
 
-#include "control/config.h"
+#include "config/config.h"
 
 /** Read it into a config that config_init made. Paths in it are relative to its folder.
  *  @param lua_dir  the folder that holds steerway/host.lua
