@@ -1,6 +1,6 @@
 #include "control/control_path.h"
 
-#include "control/lock_file.h"
+#include "keep/lock_file.h"
 
 #include <errno.h>
 #include <stdio.h>

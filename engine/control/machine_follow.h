@@ -7,9 +7,9 @@
 
 #include "config/config.h"
 #include "control/gateways.h"
-#include "control/ledger.h"
 #include "control/name_servers.h"
 #include "inbound/proxy.h"
+#include "keep/ledger.h"
 #include "machine/machine_watch.h"
 
 /** Embedded by its owner, who must not move it; zero-initialised is "not following". */

@@ -6,12 +6,12 @@
 #include "config/config.h"
 #include "config/paths.h"
 #include "control/control.h"
-#include "control/ledger.h"
 #include "control/machine_follow.h"
 #include "control/meter_timer.h"
 #include "control/policy_timer.h"
 #include "control/policy_watch.h"
 #include "inbound/proxy.h"
+#include "keep/ledger.h"
 
 #include <ev.h>
 

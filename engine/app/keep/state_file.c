@@ -1,6 +1,6 @@
-#include "control/state_file.h"
+#include "keep/state_file.h"
 
-#include "control/lock_file.h"
+#include "keep/lock_file.h"
 
 #include <errno.h>
 #include <fcntl.h>

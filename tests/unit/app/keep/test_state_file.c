@@ -1,5 +1,5 @@
 /* The file holds the old text or the new one, the latest text wins, and one program at a time has it. */
-#include "control/state_file.h"
+#include "keep/state_file.h"
 
 #include <errno.h>
 #include <setjmp.h>

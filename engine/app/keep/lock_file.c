@@ -1,4 +1,4 @@
-#include "control/lock_file.h"
+#include "keep/lock_file.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-#include "control/ledger.h"
+#include "keep/ledger.h"
 
 #include "base/log.h"
 

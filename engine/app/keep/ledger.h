@@ -1,10 +1,10 @@
 /* What is known of the uplinks that must outlive the run: what their quotas have used up, and what they have
  * been seen to carry. Kept in a file, saved within seconds; and the periods of quotas, begun in time. */
-#ifndef STEERWAY_CONTROL_LEDGER_H
-#define STEERWAY_CONTROL_LEDGER_H
+#ifndef STEERWAY_KEEP_LEDGER_H
+#define STEERWAY_KEEP_LEDGER_H
 
-#include "control/state_file.h"
 #include "inbound/proxy.h"
+#include "keep/state_file.h"
 
 #include <jansson.h>
 

@@ -1,6 +1,6 @@
 /* One program at a time, by a file that is locked. */
-#ifndef STEERWAY_CONTROL_LOCK_FILE_H
-#define STEERWAY_CONTROL_LOCK_FILE_H
+#ifndef STEERWAY_KEEP_LOCK_FILE_H
+#define STEERWAY_KEEP_LOCK_FILE_H
 
 #include "base/compiler.h"
 

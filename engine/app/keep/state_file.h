@@ -1,8 +1,8 @@
 /* A small file that outlives the run: read at the start, replaced as a whole while it runs. Writing waits for
  * the disk in a thread of its own, so that the loop never does; a reader, or a crash at any moment, finds the
  * old text or the new one. */
-#ifndef STEERWAY_CONTROL_STATE_FILE_H
-#define STEERWAY_CONTROL_STATE_FILE_H
+#ifndef STEERWAY_KEEP_STATE_FILE_H
+#define STEERWAY_KEEP_STATE_FILE_H
 
 #include "base/compiler.h"
 
