@@ -3,8 +3,8 @@
 #define STEERWAY_CONTROL_CONTROL_H
 
 #include "control/control_server.h"
-#include "control/policy_loading.h"
 #include "control/why.h"
+#include "follow/policy_loading.h"
 #include "inbound/proxy.h"
 
 /** What the verbs act on; all of it must outlive the control. */

@@ -1,10 +1,10 @@
 #include "main/commands.h"
 
 #include "config/startup.h"
-#include "control/gateways.h"
-#include "control/name_servers.h"
 #include "doctor/judge.h"
 #include "doctor/try.h"
+#include "follow/gateways.h"
+#include "follow/name_servers.h"
 #include "main/cli.h"
 
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 #include "main/commands.h"
 
 #include "config/startup.h"
-#include "control/policy_loading.h"
+#include "follow/policy_loading.h"
 #include "main/app.h"
 
 #include <errno.h>

@@ -1,4 +1,4 @@
-#include "control/name_servers.h"
+#include "follow/name_servers.h"
 
 #include "base/log.h"
 #include "uplink/discover.h"

@@ -1,4 +1,4 @@
-#include "control/meter_timer.h"
+#include "follow/meter_timer.h"
 
 #include "base/clock.h"
 

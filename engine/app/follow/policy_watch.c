@@ -1,4 +1,4 @@
-#include "control/policy_watch.h"
+#include "follow/policy_watch.h"
 
 #include <errno.h>
 #include <limits.h>

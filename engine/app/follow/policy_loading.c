@@ -1,4 +1,4 @@
-#include "control/policy_loading.h"
+#include "follow/policy_loading.h"
 
 #include "base/clock.h"
 #include "base/log.h"

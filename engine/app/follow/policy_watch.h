@@ -6,10 +6,10 @@
  * in which the file stands, each folder in which a link on the way stands, for that name; where something is
  * missing, the folder in which it would stand; and each folder on the way for its own end, where it may be
  * listed. */
-#ifndef STEERWAY_CONTROL_POLICY_WATCH_H
-#define STEERWAY_CONTROL_POLICY_WATCH_H
+#ifndef STEERWAY_FOLLOW_POLICY_WATCH_H
+#define STEERWAY_FOLLOW_POLICY_WATCH_H
 
-#include "control/policy_loading.h"
+#include "follow/policy_loading.h"
 
 #include <ev.h>
 

@@ -1,4 +1,4 @@
-#include "control/gateways.h"
+#include "follow/gateways.h"
 
 #include "base/log.h"
 #include "machine/gateway_rule.h"

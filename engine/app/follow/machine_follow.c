@@ -1,4 +1,4 @@
-#include "control/machine_follow.h"
+#include "follow/machine_follow.h"
 
 #include "base/log.h"
 #include "config/startup.h"

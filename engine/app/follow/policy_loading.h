@@ -3,8 +3,8 @@
  * Loads are done one after the other. Lists that have to be read are read on a thread; the policy that serves
  * goes on meanwhile, and so does the loop. A load without such lists is over when policy_loading_ask returns.
  */
-#ifndef STEERWAY_CONTROL_POLICY_LOADING_H
-#define STEERWAY_CONTROL_POLICY_LOADING_H
+#ifndef STEERWAY_FOLLOW_POLICY_LOADING_H
+#define STEERWAY_FOLLOW_POLICY_LOADING_H
 
 #include "policy/policy.h"
 

@@ -5,8 +5,8 @@
  * An uplink cannot reach a server of a family that it lacks, a link-local server of another link, or a router
  * in another link's network. A server on loopback, such as the stub of systemd-resolved, is not bound to an
  * uplink and asks by ways of its own. So it is the last to be asked, unless the config names it. */
-#ifndef STEERWAY_CONTROL_NAME_SERVERS_H
-#define STEERWAY_CONTROL_NAME_SERVERS_H
+#ifndef STEERWAY_FOLLOW_NAME_SERVERS_H
+#define STEERWAY_FOLLOW_NAME_SERVERS_H
 
 #include "config/config.h"
 #include "uplink/uplink.h"

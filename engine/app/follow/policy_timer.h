@@ -1,6 +1,6 @@
 /* Has a policy's timers run on the loop. */
-#ifndef STEERWAY_CONTROL_POLICY_TIMER_H
-#define STEERWAY_CONTROL_POLICY_TIMER_H
+#ifndef STEERWAY_FOLLOW_POLICY_TIMER_H
+#define STEERWAY_FOLLOW_POLICY_TIMER_H
 
 #include "policy/policy.h"
 

@@ -1,7 +1,7 @@
 /* Uplinks with a router of their own (`gateway` in the config file): two routers behind one interface. Their
  * packets are marked, and routed by a table that is kept here as long as the proxy runs. */
-#ifndef STEERWAY_CONTROL_GATEWAYS_H
-#define STEERWAY_CONTROL_GATEWAYS_H
+#ifndef STEERWAY_FOLLOW_GATEWAYS_H
+#define STEERWAY_FOLLOW_GATEWAYS_H
 
 #include "uplink/uplink.h"
 

@@ -2,7 +2,7 @@
  * tested on the whole program. */
 #include "policy/fixture.h"
 
-#include "control/policy_watch.h"
+#include "follow/policy_watch.h"
 
 #include <errno.h>
 #include <limits.h>

@@ -2,12 +2,12 @@
  * change. Uplinks are brought up to date, the policy and the log are told, and what came from an address that
  * is gone is cut off. Where the config names no uplinks, links that come to serve are taken up as uplinks;
  * they stay, and are down while they are away. */
-#ifndef STEERWAY_CONTROL_MACHINE_FOLLOW_H
-#define STEERWAY_CONTROL_MACHINE_FOLLOW_H
+#ifndef STEERWAY_FOLLOW_MACHINE_FOLLOW_H
+#define STEERWAY_FOLLOW_MACHINE_FOLLOW_H
 
 #include "config/config.h"
-#include "control/gateways.h"
-#include "control/name_servers.h"
+#include "follow/gateways.h"
+#include "follow/name_servers.h"
 #include "inbound/proxy.h"
 #include "keep/ledger.h"
 #include "machine/machine_watch.h"

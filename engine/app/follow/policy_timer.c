@@ -1,4 +1,4 @@
-#include "control/policy_timer.h"
+#include "follow/policy_timer.h"
 
 #include "base/clock.h"
 

@@ -1,6 +1,6 @@
 /* Has the uplinks' meters read on the loop, while something moves. */
-#ifndef STEERWAY_CONTROL_METER_TIMER_H
-#define STEERWAY_CONTROL_METER_TIMER_H
+#ifndef STEERWAY_FOLLOW_METER_TIMER_H
+#define STEERWAY_FOLLOW_METER_TIMER_H
 
 #include "uplink/uplink.h"
 
