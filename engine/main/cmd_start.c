@@ -2,7 +2,7 @@
 
 #include "config/startup.h"
 #include "follow/policy_loading.h"
-#include "main/app.h"
+#include "serve/app.h"
 
 #include <errno.h>
 #include <malloc.h>

@@ -1,4 +1,4 @@
-#include "main/app.h"
+#include "serve/app.h"
 
 #include "config/startup.h"
 #include "health/checks.h"

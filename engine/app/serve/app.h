@@ -1,7 +1,7 @@
 /* The running program: the struct that owns everything, and its duties as a daemon: signals, reload,
  * draining. */
-#ifndef STEERWAY_MAIN_APP_H
-#define STEERWAY_MAIN_APP_H
+#ifndef STEERWAY_SERVE_APP_H
+#define STEERWAY_SERVE_APP_H
 
 #include "config/config.h"
 #include "config/paths.h"

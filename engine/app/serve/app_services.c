@@ -1,4 +1,4 @@
-#include "main/app.h"
+#include "serve/app.h"
 
 #include "net/dialer.h"
 
