@@ -1,38 +1,63 @@
--- Lint: who may include whom. luajit tests/lint/layers.lua [ROOT]
--- The tables below are the "Layers" section of docs/architecture.md.
+-- Lint: which room may include which. luajit tests/lint/layers.lua [ROOT]
+-- The table below is the "Rooms" section of docs/architecture.md; CMakeLists.txt links by the same list.
 
 local root = arg[1] or "."
 
-local LAYERS = {
-  base = {},
-  proto = { "base" },
-  net = { "base" },
-  uplink = { "base", "net" },
-  policy = { "base", "uplink" },
-  relay = { "base", "net" },
-  session = { "base", "net", "proto", "uplink", "policy", "relay" },
-  control = { "base", "net", "proto", "uplink", "policy", "relay", "session" },
-  simulate = { "base", "uplink", "policy" },
-  doctor = { "base", "net", "proto", "uplink", "session", "control" },
-  main = { "base", "net", "proto", "uplink", "policy", "relay", "session", "control", "doctor", "simulate" },
+-- Storey by storey and from the bottom up. A room may use what is named beside it, and that stands above it in this list.
+local ROOMS = {
+  { "lib/base" },
+  { "lib/netlink", "base" },
+  { "lib/addr", "base netlink" },
+  { "lib/machine", "base netlink addr" },
+  { "lib/net", "base netlink addr machine" },
+  { "lib/dns", "base addr net" },
+  { "lib/proto", "base" },
+  { "lib/sets", "base" },
+  { "core/uplink", "base machine net dns" },
+  { "core/cage", "base" },
+  { "core/policy", "base sets uplink cage" },
+  { "core/relay", "base addr net" },
+  { "core/access", "base addr machine net" },
+  { "core/parent", "base machine net dns proto uplink" },
+  { "core/health", "base net dns proto uplink parent" },
+  { "core/outbound", "base net dns proto uplink policy access parent health" },
+  { "core/inbound", "base machine net proto uplink relay access health outbound" },
+  { "app/config", "base addr machine net dns proto uplink policy relay access parent health inbound" },
+  { "app/keep", "base inbound" },
+  { "app/follow", "base machine uplink policy health inbound config keep" },
+  { "app/control", "base proto sets uplink health outbound inbound config keep follow" },
+  { "app/doctor", "base machine uplink health config" },
+  { "app/simulate", "base policy" },
+  { "app/serve", "net health inbound config keep follow control" },
+  { "app/main", "base netlink uplink policy config follow control doctor simulate serve" },
 }
 
--- Libraries, and the layers that may see them.
-local LOOP = { "net", "relay", "session", "control", "doctor", "main" }
+local LAYERS, STOREY = {}, {} -- by a room's name: what it may use, and its storey
+for _, row in ipairs(ROOMS) do
+  local storey, name = row[1]:match "^(%w+)/(%w+)$"
+  LAYERS[name], STOREY[name] = {}, storey
+  for used in (row[2] or ""):gmatch "%S+" do
+    assert(LAYERS[used], ("layers.lua: %s stands above %s, which it may use"):format(name, used))
+    table.insert(LAYERS[name], used)
+  end
+end
+
+-- Libraries, and the rooms that may see them.
+local LOOP = { "machine", "net", "dns", "relay", "parent", "health", "outbound", "inbound", "keep", "follow", "control", "serve" }
 local LIBRARIES = {
-  ["lua.h"] = { "policy" },
+  ["lua.h"] = { "cage", "policy" },
   ["lualib.h"] = { "policy" },
   ["lauxlib.h"] = { "policy" },
-  ["luajit.h"] = { "policy" },
+  ["luajit.h"] = { "cage" },
   ["ev.h"] = LOOP,
   ["libpsl.h"] = { "policy" },
-  ["idn2.h"] = { "policy" },
-  ["arpa/nameser.h"] = { "net" },
-  ["libmnl/libmnl.h"] = { "net" },
-  ["jansson.h"] = { "policy", "session", "control", "doctor", "simulate", "main" },
+  ["idn2.h"] = { "sets" },
+  ["arpa/nameser.h"] = { "dns" },
+  ["libmnl/libmnl.h"] = { "netlink", "machine" },
+  ["jansson.h"] = { "policy", "outbound", "config", "keep", "control", "doctor", "simulate", "main" },
 }
 
--- The system's headers for a layer that is pure: no descriptor, no memory of its own, no clock. (stdio.h is there
+-- The system's headers for a room that is pure: no descriptor, no memory of its own, no clock. (stdio.h is there
 -- for snprintf alone.)
 local PURE_HEADERS = {}
 for name in ("assert ctype errno inttypes limits stdarg stdbool stddef stdint stdio string strings"):gmatch("%a+") do
@@ -111,26 +136,26 @@ end
 local function check_own(layer, file, number, path)
   local from = path:match("^([%w_]+)/[%w_]+%.h$")
   if not from then
-    return fault(file, number, 'include "%s": write it as "layer/name.h"', path)
+    return fault(file, number, 'include "%s": write it as "room/name.h"', path)
   end
-  if not exists(root .. "/engine/" .. path) then
-    return fault(file, number, 'include "%s": there is no engine/%s', path, path)
+  if not STOREY[from] or not exists(("%s/engine/%s/%s"):format(root, STOREY[from], path)) then
+    return fault(file, number, 'include "%s": there is no engine/%s/%s', path, STOREY[from] or "*", path)
   end
   if from ~= layer and not set(LAYERS[layer])[from] then
-    fault(file, number, "layer %s must not know layer %s (%s)", layer, from, path)
+    fault(file, number, "room %s must not know room %s (%s)", layer, from, path)
   end
 end
 
 local function check_system(layer, file, number, path)
   local may = LIBRARIES[path]
   if may and not set(may)[layer] then
-    fault(file, number, "layer %s must not include <%s>; it is for: %s", layer, path, table.concat(may, ", "))
+    fault(file, number, "room %s must not include <%s>; it is for: %s", layer, path, table.concat(may, ", "))
   end
   if layer == "proto" and not may and not PURE_HEADERS[path] then
-    fault(file, number, "layer proto is pure and must not include <%s>", path)
+    fault(file, number, "room proto is pure and must not include <%s>", path)
   end
   if layer == "base" and (path:match("^sys/socket") or path:match("^netinet/") or path:match("^arpa/")) then
-    fault(file, number, "layer base knows no socket and must not include <%s>", path)
+    fault(file, number, "room base knows no socket and must not include <%s>", path)
   end
 end
 
@@ -139,20 +164,20 @@ local function check_pure(file, text)
   for _, line, number in lines(code_only(text)) do
     for word in line:gmatch("([%a_][%w_]*)%s*%(") do
       if banned[word] or word:match("^log_") then
-        fault(file, number, "layer proto is pure and must not call %s()", word)
+        fault(file, number, "room proto is pure and must not call %s()", word)
       end
     end
     if line:match("%f[%w_]fd%f[^%w_]") then
-      fault(file, number, "layer proto is pure and must not hold a descriptor (fd)")
+      fault(file, number, "room proto is pure and must not hold a descriptor (fd)")
     end
   end
 end
 
 local function check(path)
   local file = path:sub(#root + 2)
-  local layer = file:match("^engine/([%w_]+)/[%w_]+%.[ch]$")
-  if not layer or not LAYERS[layer] then
-    return fault(file, 1, "not in a folder that is a layer")
+  local storey, layer = file:match("^engine/([%w_]+)/([%w_]+)/[%w_]+%.[ch]$")
+  if not layer or STOREY[layer] ~= storey then
+    return fault(file, 1, "not in a folder that is a room")
   end
   files = files + 1
   local f = assert(io.open(path))
@@ -170,6 +195,24 @@ local function check(path)
   end
   if layer == "proto" then check_pure(file, text) end
 end
+
+-- CMakeLists.txt must link what the table says, and no more.
+local function check_cmake()
+  local f = io.open(root .. "/CMakeLists.txt")
+  if not f then return end
+  local text = f:read("*a")
+  f:close()
+  for storey, name, words in text:gmatch("steerway_room%((%w+)/(%w+)([^)]*)%)") do
+    local used = {}
+    for word in words:gmatch("%S+") do
+      if word:match("^%l+$") then used[#used + 1] = word end
+    end
+    if not LAYERS[name] or table.concat(used, " ") ~= table.concat(LAYERS[name], " ") then
+      fault("CMakeLists.txt", 1, "room %s/%s must link just: %s", storey, name, table.concat(LAYERS[name] or {}, " "))
+    end
+  end
+end
+check_cmake()
 
 local list = assert(io.popen(("find '%s/engine' -name '*.[ch]' | LC_ALL=C sort"):format(root)))
 for path in list:lines() do check(path) end

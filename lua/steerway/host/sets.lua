@@ -30,8 +30,8 @@ end
 
 ---@class steerway.Set  opaque
 
--- The engine's sets, which are built of files in C (engine/lib/sets/lists.h). A look-up is one call into C that compiled code makes
--- by itself; it allocates nothing.
+-- The engine's sets, which C builds of files (engine/lib/sets/lists.h). A look-up is one call into C that compiled code
+-- makes by itself; it allocates nothing.
 local engine = nil
 local match_t = ffi.typeof "int (*)(const void *, const char *, size_t)"
 local pointer_t = ffi.typeof "const void *"

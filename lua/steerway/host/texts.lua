@@ -1,7 +1,8 @@
 -- Functions of the string library, and others that take texts, that C finishes soon whatever they are given. Patterns have a file
 -- of their own, bounds.lua.
 --
--- In the engine no text is larger than 8 MiB (engine/core/policy/vm.c). What takes more than some ns for each octet is held to less.
+-- In the engine no text is larger than 8 MiB (engine/core/policy/vm.c). What takes more than some ns for each byte is held
+-- to less.
 
 local texts = {}
 
