@@ -163,7 +163,7 @@ void sight_of_uplink(struct sight *ret, const struct uplink *u, const struct mac
         .six = family_of(u, AF_INET6),
     };
     if (!ret->link && !by_address)
-        ret->near = nearest_link(m, u->interface);
+        ret->near = machine_link_nearest(m, u->interface);
     if (!ret->link)
         return;
     ret->line = !by_address || machine_link_is_line(ret->link);

@@ -40,7 +40,7 @@ bool command_lacks_rights(const struct uplink *u)
 
 static void tell_no_interface(const struct uplink *u, const struct machine *m, char out[COMMAND_ABSENCE_MAX])
 {
-    const char *near = nearest_link(m, u->interface);
+    const char *near = machine_link_nearest(m, u->interface);
     bool named = strcmp(u->name, u->interface) != 0;
     int n = snprintf(out, COMMAND_ABSENCE_MAX, "this machine has no such interface%s%s", named ? ": " : "",
                      named ? u->interface : "");

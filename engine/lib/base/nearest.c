@@ -61,14 +61,3 @@ void nearest_offer(struct nearest *n, const char *known)
         n->distance = d;
     }
 }
-
-const char *nearest_link(const struct machine *m, const char *name)
-{
-    struct nearest near;
-
-    nearest_init(&near, slice_str(name));
-    for (size_t i = 0; i < m->n_links; i++)
-        if (!m->links[i].loopback)
-            nearest_offer(&near, m->links[i].name);
-    return near.best;
-}

@@ -3,7 +3,6 @@
 #define STEERWAY_BASE_NEAREST_H
 
 #include "base/slice.h"
-#include "machine/machine.h"
 
 /** The search: feed it the names there are, then look at best. */
 struct nearest {
@@ -15,7 +14,5 @@ struct nearest {
 void nearest_init(struct nearest *n, struct slice word);
 /** @param known  borrowed; must outlive the search. Case does not count, and '_' is as good as '-'. */
 void nearest_offer(struct nearest *n, const char *known);
-/** The name of a link that `name` was probably meant to be; NULL for none. Loopback serves nobody. */
-const char *nearest_link(const struct machine *m, const char *name);
 
 #endif

@@ -1,5 +1,7 @@
 #include "machine/machine.h"
 
+#include "base/nearest.h"
+
 #include <linux/rtnetlink.h>
 #include <stdlib.h>
 #include <string.h>
@@ -120,4 +122,15 @@ const struct addr *machine_source(const struct machine *m, int link_index, int f
     const struct addr *all[MACHINE_SOURCES_MAX];
 
     return machine_sources(m, link_index, family, link && link->temporary6, all) > 0 ? all[0] : NULL;
+}
+
+const char *machine_link_nearest(const struct machine *m, const char *name)
+{
+    struct nearest near;
+
+    nearest_init(&near, slice_str(name));
+    for (size_t i = 0; i < m->n_links; i++)
+        if (!m->links[i].loopback)
+            nearest_offer(&near, m->links[i].name);
+    return near.best;
 }

@@ -58,6 +58,8 @@ void machine_done(struct machine *m);
 
 /** By its own name, or by an alternative one. */
 const struct machine_link *machine_link_by_name(const struct machine *m, const char *name);
+/** The name of a link that a mistyped one was probably meant to be; NULL for none. Loopback serves nobody. */
+const char *machine_link_nearest(const struct machine *m, const char *name);
 const struct machine_link *machine_link_by_index(const struct machine *m, int index);
 /** The link that has this address, or NULL. On a loopback link an IPv4 address has its whole network with it
  *  (127.0.0.0/8); a tentative address is not had yet. Of several links, one that is up. */
