@@ -1,4 +1,4 @@
--- Two servers that are reached by SSH. ssh -D makes a SOCKS proxy of each, and an upstream proxy is an uplink like any other.
+-- Two servers that are reached by SSH. ssh -D makes a SOCKS proxy of each, and a parent proxy is an uplink like any other.
 --
 --   steerway check --config examples/ssh-tunnels/config.lua
 --   steerway start --config examples/ssh-tunnels/config.lua

@@ -1,4 +1,4 @@
-"""Upstream proxies that lead back to the proxy itself: refused at the start where it shows, noticed at run time where it does not."""
+"""Parent proxies that lead back to the proxy itself: refused at the start where it shows, noticed at run time where it does not."""
 
 import os
 import socket
@@ -72,7 +72,7 @@ OTHERS = [
 def test_an_upstream_that_is_the_proxy_itself_is_refused(lab, listen, host):
     for scheme in SCHEMES[:1] if ":" in host else SCHEMES:
         line = refused(1, "check", "--listen", f"{listen}:1080", "wan1", f"{scheme}://{host}:1080")
-        assert line.startswith(f"uplink {host}:1080: this upstream proxy is this proxy itself, which listens on "), line
+        assert line.startswith(f"uplink {host}:1080: this parent proxy is this proxy itself, which listens on "), line
     assert refused(1, "start", "--listen", f"{listen}:1080", "--control", "none", f"socks5://{host}:1080") != ""
     absent = host == "198.51.100.1"
     verdict("--listen", f"{listen}:1081", f"socks5://{host}:1080", warnings=1 if absent else 0)
@@ -107,7 +107,7 @@ def test_a_name_that_turns_out_to_be_this_proxy(start, lab, names, scheme):
     proxy = start("--listen", f"*:{port}", "--dial-timeout", "1", f"{scheme}://myself.test:{port}", port=False)
     assert answered(proxy, limit=60) != 0
     if scheme != "http":  # which may reach its other address
-        line = proxy.wait_event("an upstream proxy leads back to this proxy")
+        line = proxy.wait_event("a parent proxy leads back to this proxy")
         assert line["uplink"] == f"myself.test:{port}" and "listens" in line["why"]
     assert not proxy.events("connection", proto="socks5" if scheme == "socks5" else "socks4")[1:], "nothing came back"
 
@@ -116,7 +116,7 @@ def test_checks_do_not_loop_either(start, lab, names):
     names.zone["myself.test"] = [lab.wan1.addr4]
     port = free_port()
     proxy = start("--listen", f"*:{port}", f"socks5://myself.test:{port}", port=False, check=f"{OPEN4}:80")
-    proxy.wait_event("an upstream proxy leads back to this proxy")
+    proxy.wait_event("a parent proxy leads back to this proxy")
     assert not proxy.events("connection") and descriptors(proxy) < 60
 
 
@@ -129,11 +129,11 @@ def test_a_redirection_back_to_the_proxy(start, lab, scheme):
         assert answered(proxy, limit=60) != 0
     finally:
         lab.home.sh("nft delete table ip back")
-    line = proxy.wait_event("an upstream proxy leads back to this proxy")
+    line = proxy.wait_event("a parent proxy leads back to this proxy")
     assert line["uplink"] == f"{OPEN4}:9"
     came_back, first = proxy.connections(2)
     assert (came_back["outcome"], came_back["uplink"]) == ("denied", "none")
-    assert came_back["reason"] == f"loop: it has come back from the upstream proxy of {OPEN4}:9"
+    assert came_back["reason"] == f"loop: it has come back from the parent proxy of {OPEN4}:9"
     assert first["uplink"] == f"{OPEN4}:9"
 
 
@@ -143,7 +143,7 @@ def test_two_proxies_that_lead_to_each_other(start, lab):
     two = start("--port", two_port, "--dial-timeout", "30", f"socks5://127.0.0.1:{one_port}", port=False)
     assert answered(one, two, limit=1200) != 0
     wait_for(lambda: one.open_connections() == two.open_connections() == 0, "all of it is over")
-    told = [line for p in (one, two) for line in p.events("an upstream proxy leads back to this proxy")]
+    told = [line for p in (one, two) for line in p.events("a parent proxy leads back to this proxy")]
     assert told and told[0]["uplink"] in (f"127.0.0.1:{one_port}", f"127.0.0.1:{two_port}")
     assert len(one.connections()) <= 257 and len(two.connections()) <= 257
     assert socks5_code(one, OPEN4, 80) != 0, "and it goes on serving"

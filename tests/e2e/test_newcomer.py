@@ -42,9 +42,9 @@ def config(tmp_path):
         ("wan1@7,", 'uplink "wan1@7,": the weight "7," must be a number: remove ","'),
         ("wan1@7.5;", 'uplink "wan1@7.5;": the weight "7.5;" must be a number: remove ";"'),
         ("wan1:7", 'uplink "wan1:7": "wan1:7" is neither an interface\'s name nor an IP address such as 192.0.2.1 or 2001:db8::1; '
-                   "with a weight: wan1@7; as an upstream proxy: socks5://wan1:7"),
+                   "with a weight: wan1@7; as a parent proxy: socks5://wan1:7"),
         ("127.0.0.1:7", 'uplink "127.0.0.1:7": "127.0.0.1:7" is neither an interface\'s name nor an IP address such as 192.0.2.1 or '
-                        "2001:db8::1; with a weight: 127.0.0.1@7; as an upstream proxy: socks5://127.0.0.1:7"),
+                        "2001:db8::1; with a weight: 127.0.0.1@7; as a parent proxy: socks5://127.0.0.1:7"),
         ("wan1@", 'uplink "wan1@": a weight is missing after "@": write wan1@7, or wan1 alone'),
         ("wan1@7,wan2@3", 'uplink "wan1@7,wan2@3": the weight "7,wan2@3" must be a number above 0 and at most 1000000; '
                           "uplinks are separate words, without commas"),

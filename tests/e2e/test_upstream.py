@@ -1,4 +1,4 @@
-"""Upstream proxies as uplinks: each protocol, with and without credentials, by a link that is told; and those that are dead or hostile."""
+"""Parent proxies as uplinks: each protocol, with and without credentials, by a link that is told; and those that are dead or hostile."""
 
 import struct
 import time

@@ -15,7 +15,7 @@ enum { CONFIG_LISTEN_MAX = 32, CONFIG_ERROR_MAX = 1024 };
 enum { CONFIG_PORT = 1080, CONFIG_PORT_HTTP = 8080 };
 
 /* As many threads relay as there are processors for them, up to this; and the most that can be asked for. */
-enum { CONFIG_THREADS_AUTO = -1, CONFIG_THREADS_USUAL = 4, CONFIG_THREADS_MAX = HANDS_MAX };
+enum { CONFIG_THREADS_AUTO = -1, CONFIG_THREADS_USUAL = 4, CONFIG_THREADS_MAX = WORKERS_MAX };
 
 struct config {
     struct listen_place listen[CONFIG_LISTEN_MAX]; /* at least one after config_finish */

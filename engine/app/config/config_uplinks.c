@@ -59,21 +59,21 @@ static int set_address(struct uplink_spec *spec, const json_t *value, char *err)
     return 0;
 }
 
-static int set_upstream(struct uplink_spec *spec, const json_t *value, char *err)
+static int set_parent(struct uplink_spec *spec, const json_t *value, char *err)
 {
     const char *text = config_text(value), *why = "expected a URL, such as \"socks5://127.0.0.1:1080\"";
 
-    spec->kind = UPLINK_UPSTREAM;
-    spec->upstream = malloc(sizeof *spec->upstream);
-    if (!spec->upstream)
+    spec->kind = UPLINK_PARENT;
+    spec->parent = malloc(sizeof *spec->parent);
+    if (!spec->parent)
         return config_refuse(err, "out of memory");
-    *spec->upstream = (struct upstream_spec){.port = 0};
-    if (text && upstream_spec_parse(spec->upstream, slice_str(text), &why) == 0)
+    *spec->parent = (struct parent_spec){.port = 0};
+    if (text && parent_spec_parse(spec->parent, slice_str(text), &why) == 0)
         return 0;
     return config_refuse(err, "%s", why);
 }
 
-/* An interface, or an address of this machine: where the upstream is reached from. */
+/* An interface, or an address of this machine: where the parent proxy is reached from. */
 static int set_via(struct uplink_spec *spec, const json_t *value, char *err)
 {
     struct uplink_spec via = {.kind = UPLINK_INTERFACE};
@@ -329,7 +329,7 @@ static const struct {
     {"gateway", set_gateway},
     {"mark", set_mark},
     {"ipv6_source", set_ipv6_source},
-    {"upstream", set_upstream},
+    {"upstream", set_parent},
     {"via", set_via},
 };
 
@@ -370,19 +370,19 @@ static int parse_table(struct uplink_spec *spec, const json_t *table, const char
     }
     *ret_key = "";
     bool interface = json_object_get(table, "interface"), address = json_object_get(table, "address"),
-         upstream = json_object_get(table, "upstream");
-    if (interface + address + upstream != 1)
+         parent = json_object_get(table, "upstream");
+    if (interface + address + parent != 1)
         return config_refuse(err, "expected either interface, address or upstream%s",
-                             interface || address || upstream ? ", no two of them" : "");
+                             interface || address || parent ? ", no two of them" : "");
     *ret_key = "via";
-    if (json_object_get(table, "via") && !upstream)
-        return config_refuse(err, "is for an upstream");
+    if (json_object_get(table, "via") && !parent)
+        return config_refuse(err, "is for a parent proxy");
     *ret_key = "gateway";
     if (json_object_get(table, "gateway") && !interface)
         return config_refuse(err, "is for an interface");
     *ret_key = "ipv6_source";
     if (spec->ipv6_given && !spec->interface[0])
-        return config_refuse(err, "is for an interface, or for an upstream that is reached via one");
+        return config_refuse(err, "is for an interface, or for a parent proxy that is reached via one");
     return check_quota(table, &spec->quota, ret_key, err);
 }
 

@@ -18,9 +18,9 @@ enum { PREFIX_MIN_V4 = 8, PREFIX_MIN_V6 = 16 };
 
 /* --- uplinks -------------------------------------------------------------------------------------------- */
 
-/* The addresses that an upstream's host has without asking anybody, for no start waits for name servers: what
- * those say is looked at when it is dialled. */
-static size_t known_addresses(const struct upstream_spec *s, struct addr *ret, size_t max)
+/* The addresses that a parent proxy's host has without asking anybody, for no start waits for name servers:
+ * what those say is looked at when it is dialled. */
+static size_t known_addresses(const struct parent_spec *s, struct addr *ret, size_t max)
 {
     static const char *const loopback[] = {"127.0.0.1", "::1"};
     const struct slice name = slice_of(s->host, dns_name_length(s->host)); /* as the resolver takes it */
@@ -40,8 +40,8 @@ static size_t known_addresses(const struct upstream_spec *s, struct addr *ret, s
     return n;
 }
 
-/* @return the listener that takes what is sent to the upstream proxy, or NULL */
-static const struct addr *own_listener(const struct config *c, const struct upstream_spec *s,
+/* @return the listener that takes what is sent to the parent proxy, or NULL */
+static const struct addr *own_listener(const struct config *c, const struct parent_spec *s,
                                        const struct own_addresses *own)
 {
     struct addr addrs[8];
@@ -64,13 +64,13 @@ static int refuse_loops(const struct config *c, const struct machine *m, char *e
     if (r < 0)
         (void)snprintf(err, CONFIG_ERROR_MAX, "the addresses of this machine: %s", strerror(-r));
     for (size_t i = 0; r == 0 && i < c->n_uplinks; i++) {
-        const struct upstream_spec *s = c->uplinks[i].upstream;
+        const struct parent_spec *s = c->uplinks[i].parent;
         const struct addr *at = s ? own_listener(c, s, &own) : NULL;
         char name[UPLINK_NAME_MAX + 1], text[ADDR_TEXT_MAX];
         if (at)
             r = config_refuse(
                 err,
-                "uplink %s: this upstream proxy is this proxy itself, which listens on %s; correct "
+                "uplink %s: this parent proxy is this proxy itself, which listens on %s; correct "
                 "its address, or listen on another port",
                 uplink_spec_name(&c->uplinks[i], name), addr_format(at, text));
     }
@@ -78,10 +78,10 @@ static int refuse_loops(const struct config *c, const struct machine *m, char *e
     return r;
 }
 
-static bool has_upstream(const struct config *c)
+static bool has_parent(const struct config *c)
 {
     for (size_t i = 0; i < c->n_uplinks; i++)
-        if (c->uplinks[i].upstream)
+        if (c->uplinks[i].parent)
             return true;
     return false;
 }
@@ -147,7 +147,7 @@ static void tell_objections(const struct machine *m, char *err)
 int startup_uplinks(const struct config *c, const struct machine *m, struct uplink_set *set, char *err)
 {
     set->ipv6 = c->ipv6_source;
-    int r = has_upstream(c) ? refuse_loops(c, m, err) : 0;
+    int r = has_parent(c) ? refuse_loops(c, m, err) : 0;
     if (r < 0)
         return r;
     if (c->n_uplinks > 0)

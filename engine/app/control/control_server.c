@@ -180,7 +180,7 @@ static void settle(struct client *c)
 }
 
 /* One line of one client, and then a rest for as long as it took: so whoever asks for a thousand reloads has
- * half of the brain's time at most, and the proxy's own clients the other half. */
+ * half of the main loop's time at most, and the proxy's own clients the other half. */
 static void serve_one(struct control_server *s)
 {
     LIST_EACH(&s->clients, node, next) {

@@ -33,12 +33,12 @@ static json_t *servers_of(const struct uplink *u)
     return list;
 }
 
-static void add_upstream(json_t *o, const struct uplink *u)
+static void add_parent(json_t *o, const struct uplink *u)
 {
-    char text[UPSTREAM_TEXT_MAX], address[ADDR_TEXT_MAX];
+    char text[PARENT_TEXT_MAX], address[ADDR_TEXT_MAX];
     bool by_address = addr_family(&u->address) != AF_UNSPEC, by_link = u->interface[0] != '\0';
 
-    (void)json_object_set_new(o, "upstream", json_string(upstream_spec_format(u->upstream, text)));
+    (void)json_object_set_new(o, "upstream", json_string(parent_spec_format(u->parent, text)));
     (void)json_object_set_new(o, "via",
                               by_address ? json_string(addr_format_ip(&u->address, address))
                               : by_link  ? json_text(u->interface)
@@ -68,8 +68,8 @@ json_t *uplink_json(const struct uplink *u)
         uplink_state_name(u), "up", (int)v->up, "ipv4", address_json(&u->egress.source4, v->ipv4), "ipv6",
         address_json(&u->egress.source6, v->ipv6), "weight", v->weight, "tier", v->tier, "tags", tags_of(u));
     (void)json_object_set_new(o, "dns", servers_of(u));
-    if (u->upstream)
-        add_upstream(o, u);
+    if (u->parent)
+        add_parent(o, u);
     (void)json_object_set_new(o, "families", families_of(u));
     json_t *meters = json_pack(
         "{s:I, s:I, s:I, s:I, s:f, s:I, s:I, s:f, s:f, s:f, s:f, s:I, s:f, s:f, s:o}", "active",

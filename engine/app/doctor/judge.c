@@ -146,11 +146,11 @@ static void judge_addresses(struct diagnosis *d, const struct sight *s)
 void judge_uplink(struct diagnosis *d, const struct sight *s)
 {
     const struct uplink *u = s->uplink;
-    bool anywhere = u->upstream && addr_family(&u->address) == AF_UNSPEC && !u->interface[0];
+    bool anywhere = u->parent && addr_family(&u->address) == AF_UNSPEC && !u->interface[0];
 
-    if (u->upstream) {
-        char text[UPSTREAM_TEXT_MAX];
-        diagnosis_fact(d, u->name, "upstream", "%s%s", upstream_spec_format(u->upstream, text),
+    if (u->parent) {
+        char text[PARENT_TEXT_MAX];
+        diagnosis_fact(d, u->name, "upstream", "%s%s", parent_spec_format(u->parent, text),
                        anywhere ? ", by the machine's own routing" : "");
     }
     if (anywhere)
@@ -159,7 +159,7 @@ void judge_uplink(struct diagnosis *d, const struct sight *s)
         return tell_absent(d, s);
     if (!s->link->up)
         return tell_down(d, s);
-    if (s->link->loopback && addr_is_loopback(&u->address) && !u->upstream)
+    if (s->link->loopback && addr_is_loopback(&u->address) && !u->parent)
         return tell_loopback(d, s);
     if (s->line && !s->link->carrier)
         return tell_no_carrier(d, s);

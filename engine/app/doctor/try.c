@@ -23,12 +23,11 @@ struct trial {
 
 static void note_names(struct trial *t, const struct probe *p, const struct probe_result *result)
 {
-    const struct upstream_spec *upstream = t->uplink->upstream;
+    const struct parent_spec *parent = t->uplink->parent;
     struct addr literal;
 
-    /* An upstream resolves the names behind it. */
-    if (upstream ? addr_parse_ip(&literal, slice_str(upstream->host), 0) == 0
-                 : p->target.to.kind != TARGET_NAME)
+    /* A parent proxy resolves the names behind it. */
+    if (parent ? addr_parse_ip(&literal, slice_str(parent->host), 0) == 0 : p->target.to.kind != TARGET_NAME)
         return;
     t->asked = true;
     t->named = t->named || (result->named && result->fault != FAULT_DNS);
@@ -52,9 +51,9 @@ static void tell_names(struct trial *t)
 
 static void tell_unreached(struct trial *t, const struct probe_result *result)
 {
-    char text[UPSTREAM_TEXT_MAX];
+    char text[PARENT_TEXT_MAX];
 
-    if (result->fault == FAULT_NAME && !t->uplink->upstream) {
+    if (result->fault == FAULT_NAME && !t->uplink->parent) {
         diagnosis_why(
             diagnosis_find(t->report, SEVERITY_NOTE, "targets-foreign", t->uplink->name,
                            "no target of the checks has an address that it can reach"),
@@ -64,10 +63,10 @@ static void tell_unreached(struct trial *t, const struct probe_result *result)
     }
     if (result->fault == FAULT_DNS)
         return; /* that is told of the name servers */
-    if (result->fault == FAULT_UPSTREAM || (t->uplink->upstream && result->fault == FAULT_NAME)) {
+    if (result->fault == FAULT_PARENT || (t->uplink->parent && result->fault == FAULT_NAME)) {
         diagnosis_why(diagnosis_find(t->report, SEVERITY_ERROR, "upstream-dead", t->uplink->name,
-                                     "its upstream %s lets nothing through",
-                                     upstream_spec_format(t->uplink->upstream, text)),
+                                     "its parent proxy %s lets nothing through",
+                                     parent_spec_format(t->uplink->parent, text)),
                       "Nobody listens there, it ends the connection, it wants another user or password, or "
                       "it speaks another protocol.");
         return;
@@ -101,7 +100,7 @@ static void ask(struct trial *t, struct probe *p, bool large, probe_done_fn *don
                 &(struct probe_request){.target = &t->targets.items[t->target],
                                         .egress = &t->uplink->egress,
                                         .resolver = t->uplink->resolver,
-                                        .upstream = t->uplink->upstream,
+                                        .parent = t->uplink->parent,
                                         .timeout_s = t->options->timeout_s / (double)t->targets.n,
                                         .large = large},
                 done);
@@ -199,7 +198,7 @@ static void start(struct trial *t)
                     &(struct probe_request){.target = t->options->public_address,
                                             .egress = &t->uplink->egress,
                                             .resolver = t->uplink->resolver,
-                                            .upstream = t->uplink->upstream,
+                                            .parent = t->uplink->parent,
                                             .timeout_s = t->options->timeout_s},
                     on_address);
 }

@@ -183,7 +183,7 @@ static int take_word(struct cli *cli, char *word, char *err)
         return config_refuse(err, "%s takes options only: '%.60s'", v->name, word);
     if (cli->n_words == v->words_max)
         return config_refuse(err, "%s takes %s and no more: '%.60s'", v->name, v->words, word);
-    /* An upstream's URL may hold a password. */
+    /* A parent proxy's URL may hold a password. */
     bool secret = strstr(word, "://") && strchr(word, '@');
     cli->words[cli->n_words] = secret ? hide(cli, word) : word;
     if (!cli->words[cli->n_words])

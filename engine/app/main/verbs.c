@@ -9,7 +9,7 @@
 #define UPLINKS_HELP                                                                                         \
     "UPLINK is INTERFACE or ADDRESS, with @WEIGHT or /WEIGHT for its share, which is\n"                      \
     "else 1: eth0, wwan0@0.5, 192.168.1.10@7, [2001:db8::10]@3; or the URL of an\n"                          \
-    "upstream proxy: socks5://127.0.0.1:7001, http://USER:PASS@HOST:PORT@2. With\n"                          \
+    "parent proxy: socks5://127.0.0.1:7001, http://USER:PASS@HOST:PORT@2. With\n"                            \
     "none: every interface that is up and has a default route of its own, but for\n"                         \
     "bridges, containers and tunnels.\n"
 

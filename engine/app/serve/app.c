@@ -296,16 +296,16 @@ static size_t usual_threads(void)
     return n < CONFIG_THREADS_USUAL ? (size_t)n : CONFIG_THREADS_USUAL;
 }
 
-static void start_hands(struct app *a)
+static void start_workers(struct app *a)
 {
     int n = a->config->threads;
-    int r = hands_start(&a->proxy.hands, n == CONFIG_THREADS_AUTO ? usual_threads() : (size_t)n);
+    int r = workers_start(&a->proxy.workers, n == CONFIG_THREADS_AUTO ? usual_threads() : (size_t)n);
 
     if (r == 0)
         return;
     struct log_line l;
     log_begin(&l, LOG_WARN, "fewer threads relay than were meant to");
-    log_u64(&l, "threads", a->proxy.hands.n_hands);
+    log_u64(&l, "threads", a->proxy.workers.n_workers);
     log_str(&l, "error", strerror(-r));
     log_end(&l);
 }
@@ -319,7 +319,7 @@ static void on_check_ended(void *arg)
 
 void app_start(struct app *a)
 {
-    start_hands(a);
+    start_workers(a);
     a->follow.ledger = &a->ledger;
     int r =
         machine_follow_start(&a->follow, a->config, &a->proxy, &a->local, &a->own, &a->names, &a->gateways);

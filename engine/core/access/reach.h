@@ -1,12 +1,12 @@
 /* What a client may reach. The rule is about the address that is dialled, after names were resolved, by
- * whatever way it goes (uplink, bypass, upstream proxy, second try, race), and about each spelling of it: an
+ * whatever way it goes (uplink, bypass, parent proxy, second try, race), and about each spelling of it: an
  * IPv4 address that an IPv6 address stands for, and the unspecified addresses, by which Linux means loopback.
  *
  * - Nobody reaches what --deny lists for him.
  * - A client of another machine reaches no address of this machine: what listens there may trust whoever
  * comes from this machine. --allow-own-addresses lets it, but never to loopback.
  *
- * A name that an upstream proxy resolves has no address here: of it, only rules for every address are known.
+ * A name that an parent proxy resolves has no address here: of it, only rules for every address are known.
  */
 #ifndef STEERWAY_ACCESS_REACH_H
 #define STEERWAY_ACCESS_REACH_H

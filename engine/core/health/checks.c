@@ -9,7 +9,7 @@
 
 static const double TIMEOUT_S = 5;
 
-/* Of one family of an uplink; of an upstream, which is one way for both, there is one. */
+/* Of one family of an uplink; of a parent proxy, which is one way for both, there is one. */
 struct check {
     struct checks *all;
     struct uplink *uplink;
@@ -86,7 +86,7 @@ static void wait_for_next(struct check *c)
 
 static void log_news(const struct check *c, enum log_level level, const char *event)
 {
-    health_log(level, event, c->uplink, c->uplink->upstream ? AF_UNSPEC : c->family);
+    health_log(level, event, c->uplink, c->uplink->parent ? AF_UNSPEC : c->family);
 }
 
 static void note_passed(struct check *c, bool heard)
@@ -131,7 +131,7 @@ static void log_result(const struct check *c, const struct probe_result *r)
 
     log_begin(&l, LOG_DEBUG, "checked");
     log_str(&l, "uplink", c->uplink->name);
-    if (!c->uplink->upstream)
+    if (!c->uplink->parent)
         log_str(&l, "family", c->family == AF_INET ? "ipv4" : "ipv6");
     log_str(&l, "target", probe_target_format(&c->probe.target, text));
     log_str(&l, "fault", fault_name(r->fault));
@@ -157,7 +157,7 @@ static void begin(struct check *c, const struct checks_targets *targets)
 {
     struct egress egress = c->uplink->egress;
 
-    if (!c->uplink->upstream) { /* that is one way for both families */
+    if (!c->uplink->parent) { /* that is one way for both families */
         egress.any4 = egress.any4 && c->family == AF_INET;
         egress.any6 = egress.any6 && c->family == AF_INET6;
     }
@@ -165,7 +165,7 @@ static void begin(struct check *c, const struct checks_targets *targets)
                 &(struct probe_request){.target = &targets->items[c->next % targets->n],
                                         .egress = &egress,
                                         .resolver = c->uplink->resolver,
-                                        .upstream = c->uplink->upstream,
+                                        .parent = c->uplink->parent,
                                         .loops = c->all->options.loops,
                                         .uplink = c->uplink->name,
                                         .timeout_s = TIMEOUT_S},
@@ -177,7 +177,7 @@ static void on_due(struct ev_loop *loop, ev_timer *timer, int events)
     struct check *c = container_of(timer, struct check, timer);
     const struct checks_targets *targets = &c->all->of[c->uplink->view.id - 1]->targets;
     bool received = uplink_received(c->uplink, c->family) > c->received;
-    bool speaks = (c->uplink->upstream || egress_allows(&c->uplink->egress, c->family)) && c->uplink->view.up;
+    bool speaks = (c->uplink->parent || egress_allows(&c->uplink->egress, c->family)) && c->uplink->view.up;
     bool well = uplink_health_state(c->uplink, c->family) == HEALTH_UP;
 
     (void)loop;
@@ -209,7 +209,7 @@ int checks_add(struct checks *all, struct uplink *u)
         return r;
     }
     all->of[u->view.id - 1] = of;
-    while (of->n < (u->upstream ? 1 : ARRAY_LEN(families))) {
+    while (of->n < (u->parent ? 1 : ARRAY_LEN(families))) {
         init(all, &of->items[of->n], u, families[of->n]);
         of->n++;
     }

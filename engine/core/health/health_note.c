@@ -43,12 +43,12 @@ void health_note_silence(struct uplink *u, int family)
 {
     if (health_silent(uplink_health(u, family), uplink_received(u, family), clock_now_s()))
         health_log(LOG_WARN, "uplink does not answer: others are preferred", u,
-                   u->upstream ? AF_UNSPEC : family);
+                   u->parent ? AF_UNSPEC : family);
 }
 
 bool health_note_dial(struct uplink *u, const struct dial *d, double enough_s)
 {
-    if (!u || !d->loop || u->upstream) /* a connection to that says little */
+    if (!u || !d->loop || u->parent) /* a connection to that says little */
         return false;
     bool four = note_family(u, AF_INET, &d->four, enough_s),
          six = note_family(u, AF_INET6, &d->six, enough_s);
@@ -59,7 +59,7 @@ void health_note_reset(struct uplink *u, int family)
 {
     if (health_reset(uplink_health(u, family), uplink_received(u, family), clock_now_s()))
         health_log(LOG_WARN, "connections by the uplink break: others are preferred", u,
-                   u->upstream ? AF_UNSPEC : family);
+                   u->parent ? AF_UNSPEC : family);
 }
 
 /* What an uplink usually takes, or the time after which another address is tried: more is strange. */
@@ -76,7 +76,7 @@ void health_note_names(struct uplink *u, enum resolver_news news)
         health_log(LOG_WARN, "uplink resolves no names: others are preferred", u, AF_UNSPEC);
 }
 
-/* Whether it is the upstream that has told, of the destination, so that itself it is well. */
+/* Whether it is the parent proxy that has told, of the destination, so that itself it is well. */
 static bool is_heard(enum fault fault)
 {
     switch (fault) {
@@ -95,18 +95,18 @@ static bool is_heard(enum fault fault)
     case FAULT_BIND:
     case FAULT_DENIED:
     case FAULT_NO_UPLINK:
-    case FAULT_UPSTREAM:
+    case FAULT_PARENT:
     case FAULT_RESOURCES:
         break;
     }
     return false;
 }
 
-void health_note_upstream(struct uplink *u, enum fault fault)
+void health_note_parent(struct uplink *u, enum fault fault)
 {
     struct health *h = &u->health4; /* both families' */
 
-    if (!u->upstream)
+    if (!u->parent)
         return;
     if (is_heard(fault)) {
         if (health_answered(h))

@@ -27,9 +27,9 @@ void health_note_reset(struct uplink *u, int family);
 /** An open connection by it went silent: what was sent is not acknowledged. */
 void health_note_silence(struct uplink *u, int family);
 
-/** Of an attempt by an upstream proxy: what it answered, or that it did not. Nothing happens for other
+/** Of an attempt by an parent proxy: what it answered, or that it did not. Nothing happens for other
  * uplinks. */
-void health_note_upstream(struct uplink *u, enum fault fault);
+void health_note_parent(struct uplink *u, enum fault fault);
 
 /** Of the uplink's name servers. */
 void health_note_names(struct uplink *u, enum resolver_news news);

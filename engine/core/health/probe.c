@@ -59,7 +59,7 @@ static void stop(struct probe *p)
     p->running = false;
     resolver_cancel(&p->query);
     dial_cancel(&p->dial);
-    upstream_cancel(&p->upstream);
+    parent_cancel(&p->parent);
     ev_timer_stop(p->loop, &p->deadline);
     if (p->io.fd >= 0) {
         ev_io_stop(p->loop, &p->io);
@@ -83,7 +83,7 @@ static void on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
     (void)events;
     if (p->result.status != 0) /* the rest of its body was waited for */
         return finish(p, FAULT_NONE);
-    struct resolver_query *const names[] = {&p->query, &p->upstream.query};
+    struct resolver_query *const names[] = {&p->query, &p->parent.query};
     bool unnamed = false;
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         if (!resolver_awaits_answer(names[i]))
@@ -195,15 +195,15 @@ static void on_dialed(struct dial *d, enum fault fault, int fd)
     on_way(p, fd);
 }
 
-static void on_upstream(struct upstream *u, enum fault fault, int fd)
+static void on_parent(struct parent *u, enum fault fault, int fd)
 {
-    struct probe *p = container_of(u, struct probe, upstream);
+    struct probe *p = container_of(u, struct probe, parent);
 
     p->result.named = fault != FAULT_DNS;
     p->result.news = u->query.news;
     if (!u->reached &&
         (fault == FAULT_REFUSED || fault == FAULT_RESET || fault == FAULT_UNREACHABLE || fault == FAULT_HOST))
-        fault = FAULT_UPSTREAM;
+        fault = FAULT_PARENT;
     if (fault != FAULT_NONE)
         return finish(p, fault);
     p->result.connect_s = u->took_s;
@@ -242,16 +242,16 @@ void probe_start(struct probe *p, struct ev_loop *loop, const struct probe_reque
     p->deadline.repeat = request->timeout_s;
     ev_now_update(loop);
     ev_timer_again(loop, &p->deadline);
-    if (request->upstream)
-        return upstream_start(&p->upstream, loop,
-                              &(struct upstream_request){.spec = request->upstream,
-                                                         .target = &p->target.to,
-                                                         .egress = &p->egress,
-                                                         .resolver = request->resolver,
-                                                         .loops = request->loops,
-                                                         .uplink = request->uplink,
-                                                         .timeout_s = request->timeout_s},
-                              on_upstream);
+    if (request->parent)
+        return parent_start(&p->parent, loop,
+                            &(struct parent_request){.spec = request->parent,
+                                                     .target = &p->target.to,
+                                                     .egress = &p->egress,
+                                                     .resolver = request->resolver,
+                                                     .loops = request->loops,
+                                                     .uplink = request->uplink,
+                                                     .timeout_s = request->timeout_s},
+                            on_parent);
     /* Literals too: the resolver sorts out what the egress does not speak, and answers out of the loop. */
     resolver_start(request->resolver, &p->query, t->host, t->port, on_resolved);
 }

@@ -5,7 +5,7 @@
 
 #include "dns/resolver.h"
 #include "net/dialer.h"
-#include "parent/upstream.h"
+#include "parent/parent.h"
 #include "proto/target.h"
 
 enum { PROBE_PATH_MAX = 255, PROBE_ANSWER_MAX = 8192 };
@@ -27,8 +27,8 @@ struct probe;
 
 struct probe_result {
     /* FAULT_NONE for a connection, or an HTTP answer of any status; FAULT_REFUSED tells of a way, too;
-     * FAULT_NAME: the target, or the upstream that leads to it, has no address of the egress' families;
-     * FAULT_UPSTREAM: the upstream is not there, or lets nobody through. */
+     * FAULT_NAME: the target, or the parent proxy that leads to it, has no address of the egress' families;
+     * FAULT_PARENT: the parent proxy is not there, or lets nobody through. */
     enum fault fault;
     bool named; /* name servers have answered, or were not asked */
     enum resolver_news news;
@@ -52,7 +52,7 @@ struct probe {
     struct probe_result result;
     struct resolver_query query;
     struct dial dial;
-    struct upstream upstream;
+    struct parent parent;
     ev_io io;
     ev_timer deadline;
     char answer[PROBE_ANSWER_MAX];
@@ -60,14 +60,14 @@ struct probe {
 };
 
 struct probe_request {
-    const struct probe_target *target;    /* copied, as egress is */
-    const struct egress *egress;          /* its families are those that are tried */
-    struct resolver *resolver;            /* aimed so that it goes the same way; outlives the probe */
-    const struct upstream_spec *upstream; /* by which the target is reached; NULL: none. Outlives the probe */
-    struct loops *loops;                  /* of the proxy; NULL: none runs. For an upstream, as uplink is */
-    const char *uplink;                   /* its name */
-    double timeout_s;                     /* for all of it, > 0 */
-    bool large;                           /* HTTP: the request fills more than one packet */
+    const struct probe_target *target; /* copied, as egress is */
+    const struct egress *egress;       /* its families are those that are tried */
+    struct resolver *resolver;         /* aimed so that it goes the same way; outlives the probe */
+    const struct parent_spec *parent;  /* by which the target is reached; NULL: none. Outlives the probe */
+    struct loops *loops;               /* of the proxy; NULL: none runs. For a parent proxy, as uplink is */
+    const char *uplink;                /* its name */
+    double timeout_s;                  /* for all of it, > 0 */
+    bool large;                        /* HTTP: the request fills more than one packet */
 };
 
 void probe_start(struct probe *p, struct ev_loop *loop, const struct probe_request *request,

@@ -38,14 +38,14 @@ static void note(struct dead_line *l, const struct uplink *u, int family, double
 
 static bool is_over(const struct dead_lines *d, const struct uplink *u, int family, double now)
 {
-    const struct dead_line *l = &d->lines[u->view.id - 1][family == AF_INET6 && !u->upstream];
+    const struct dead_line *l = &d->lines[u->view.id - 1][family == AF_INET6 && !u->parent];
 
     return l->since_s > 0 && now - l->since_s >= d->proxy->settings.cut_after_s;
 }
 
 /* --- whose connections ---------------------------------------------------------------------------------- */
 
-/* Whether a connection by an upstream that may leave by any line leaves by this one: from any address that
+/* Whether a connection by a parent proxy that may leave by any line leaves by this one: from any address that
  * its link has, or from that which its routes name. */
 static bool leaves_by(const struct machine *m, const struct session *s, const struct uplink *line)
 {
@@ -59,14 +59,14 @@ static bool leaves_by(const struct machine *m, const struct session *s, const st
            addr_same_ip(&own, &line->egress.source6);
 }
 
-/* Whether an upstream is reached by a line that has been down for long. */
+/* Whether a parent proxy is reached by a line that has been down for long. */
 static bool leads_over_dead_line(const struct dead_lines *d, const struct uplink *u, int family, double now)
 {
     const struct uplink_set *set = d->proxy->outbounds.uplinks;
 
-    for (size_t i = 0; u->upstream && u->interface[0] && i < set->n; i++) {
+    for (size_t i = 0; u->parent && u->interface[0] && i < set->n; i++) {
         const struct uplink *line = set->items[i];
-        if (!line->upstream && strcmp(u->interface, line->interface) == 0 && is_over(d, line, family, now))
+        if (!line->parent && strcmp(u->interface, line->interface) == 0 && is_over(d, line, family, now))
             return true;
     }
     return false;
@@ -81,8 +81,8 @@ static bool is_on_dead_line(const struct dead_lines *d, const struct machine *m,
 
     if (is_over(d, u, family, now) || leads_over_dead_line(d, u, family, now))
         return true;
-    for (size_t i = 0; u->upstream && !u->interface[0] && i < set->n; i++)
-        if (!set->items[i]->upstream && is_over(d, set->items[i], family, now) &&
+    for (size_t i = 0; u->parent && !u->interface[0] && i < set->n; i++)
+        if (!set->items[i]->parent && is_over(d, set->items[i], family, now) &&
             leaves_by(m, s, set->items[i]))
             return true;
     return false;

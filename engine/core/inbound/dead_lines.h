@@ -3,7 +3,7 @@
  *
  * A line is down when it has neither link nor address, or by its checks (health.h); a suspect is not. When it
  * has been down for cut_after_s without a break, its connections are reset at both ends: tunnels, also those
- * of relay threads, and plain HTTP. A connection by an upstream proxy shares the fate of the line that it
+ * of relay threads, and plain HTTP. A connection by an parent proxy shares the fate of the line that it
  * leaves by. Where no other uplink answers, nothing is reset, as there is nowhere to connect again. */
 #ifndef STEERWAY_INBOUND_DEAD_LINES_H
 #define STEERWAY_INBOUND_DEAD_LINES_H

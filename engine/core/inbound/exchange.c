@@ -18,7 +18,7 @@ void exchange_abort(struct exchange *x, const char *outcome)
     struct session *s = x->session;
     bool owed = exchange_owes(x);
 
-    exchange_drop_upstream(s, outcome);
+    exchange_drop_dest(s, outcome);
     if (owed)
         session_reset_on_close(s);
     if (owed || exchange_end_would_mislead(x))
@@ -42,17 +42,17 @@ void exchange_answer(struct exchange *x, int status, const char *error, const ch
         http_advance(s);
 }
 
-void exchange_upstream_failed(struct exchange *x, const char *error, const char *text)
+void exchange_dest_failed(struct exchange *x, const char *error, const char *text)
 {
     if (x->head_done)
         return exchange_abort(x, "reset");
-    exchange_drop_upstream(x->session, "reset");
+    exchange_drop_dest(x->session, "reset");
     exchange_answer(x, 502, error, text);
 }
 
-static bool may_keep_upstream(const struct exchange *x)
+static bool may_keep_dest(const struct exchange *x)
 {
-    return x->response.keep_alive && x->request_done && x->from_upstream.len == 0 && !x->broken &&
+    return x->response.keep_alive && x->request_done && x->from_dest.len == 0 && !x->broken &&
            !x->session->proxy->draining;
 }
 
@@ -61,7 +61,7 @@ bool exchange_settle(struct exchange *x)
     if (!x->response_done || exchange_owes(x))
         return false;
     /* An answer can be there before its request has gone out as a whole; the next must not go before that. */
-    if (may_keep_upstream(x) && exchange_waiting(x) > 0)
+    if (may_keep_dest(x) && exchange_waiting(x) > 0)
         return false;
     exchange_finish(x);
     return true;
@@ -75,10 +75,10 @@ void exchange_finish(struct exchange *x)
 
     x->active = false;
     buf_done(&x->replay);
-    if (may_keep_upstream(x) && exchange_waiting(x) == 0) {
-        exchange_rest_upstream(x);
+    if (may_keep_dest(x) && exchange_waiting(x) == 0) {
+        exchange_rest_dest(x);
     } else {
-        exchange_drop_upstream(s, "closed");
+        exchange_drop_dest(s, "closed");
     }
     if (!client_stays || s->proxy->draining)
         return session_end(s);
@@ -93,17 +93,17 @@ static bool try_again(struct exchange *x)
 
     if (!x->reused || x->answered || x->replay.len == 0)
         return false;
-    exchange_drop_upstream(s, "closed");
-    x->to_upstream = x->replay;
-    buf_init(&x->replay, x->to_upstream.max);
+    exchange_drop_dest(s, "closed");
+    x->to_dest = x->replay;
+    buf_init(&x->replay, x->to_dest.max);
     session_connect(s, &x->target, POLICY_HTTP);
     return true;
 }
 
-void exchange_upstream_ended(struct exchange *x, bool orderly)
+void exchange_dest_ended(struct exchange *x, bool orderly)
 {
     if (!x->active)
-        return exchange_drop_upstream(x->session, "closed");
+        return exchange_drop_dest(x->session, "closed");
     orderly = orderly && !x->was_reset;
     if (!orderly)
         outbound_note_reset(x->session->outbound);
@@ -117,10 +117,8 @@ void exchange_upstream_ended(struct exchange *x, bool orderly)
     if (!x->answered && x->reused) /* not ours to repeat; the client may (RFC 9110 9.2.2) */
         return exchange_abort(x, "reset");
     if (!x->answered)
-        return exchange_upstream_failed(x, "connection_terminated",
-                                        "The destination closed without an answer.");
-    exchange_upstream_failed(x, "http_response_incomplete",
-                             "The destination closed in the midst of its answer.");
+        return exchange_dest_failed(x, "connection_terminated", "The destination closed without an answer.");
+    exchange_dest_failed(x, "http_response_incomplete", "The destination closed in the midst of its answer.");
 }
 
 /* --- called by the session ------------------------------------------------------------------------------ */
@@ -157,13 +155,13 @@ void exchange_begin(struct session *s, const struct http_head *head, const struc
     x->head_seen = 0;
     x->last_activity_s = clock_now_s();
 
-    bool reuse = x->fd >= 0 && outbound_serves(s->outbound, &request->target, s->user) &&
-                 exchange_upstream_is_quiet(x);
+    bool reuse =
+        x->fd >= 0 && outbound_serves(s->outbound, &request->target, s->user) && exchange_dest_is_quiet(x);
     if (!reuse)
-        exchange_drop_upstream(s, "closed");
+        exchange_drop_dest(s, "closed");
     x->target = request->target;
     bool keep = reuse && repeatable(x);
-    if (http_write_request(keep ? &x->replay : &x->to_upstream, head, request, EXCHANGE_PSEUDONYM) < 0)
+    if (http_write_request(keep ? &x->replay : &x->to_dest, head, request, EXCHANGE_PSEUDONYM) < 0)
         return session_close(s, fault_name(FAULT_RESOURCES));
     buf_consume(&s->in, head->consumed);
     if (!reuse)
@@ -181,15 +179,15 @@ bool exchange_pending(const struct session *s)
 
 struct buf *exchange_early(struct session *s)
 {
-    return &s->exchange->to_upstream;
+    return &s->exchange->to_dest;
 }
 
 void exchange_connected(struct session *s)
 {
     struct exchange *x = s->exchange;
 
-    x->fd = s->upstream_fd;
-    s->upstream_fd = -1;
+    x->fd = s->dest_fd;
+    s->dest_fd = -1;
     keepalive_set(x->fd); /* it is kept for further requests */
     x->reused = false;
     ev_io_set(&x->read, x->fd, EV_READ);
@@ -204,7 +202,7 @@ void exchange_failed(struct session *s, enum fault fault, const char *refusal)
     struct exchange *x = s->exchange;
     const struct reply_http r = reply_http(fault);
 
-    buf_done(&x->to_upstream);
+    buf_done(&x->to_dest);
     exchange_answer(x, r.status, r.error, *refusal ? refusal : r.text);
 }
 
@@ -222,7 +220,7 @@ void exchange_client_writable(struct session *s)
     if (s->out.len > 0 || (exchange_owes(x) && !exchange_flush_down(x)) || exchange_settle(x))
         return;
     session_watch(s);
-    exchange_watch_upstream(x);
+    exchange_watch_dest(x);
 }
 
 /* Of a request that may be sent again: a kept connection by a line that has died meanwhile shows by that its
@@ -253,7 +251,7 @@ static bool look_at_acks(struct session *s)
         session_close(s, "unacknowledged");
         return false;
     }
-    if (!(awaits_first_ack(x) && ack_wait_in_vain(x->fd)) && !ack_wait_look(&x->upstream_wait, x->fd, ack_s))
+    if (!(awaits_first_ack(x) && ack_wait_in_vain(x->fd)) && !ack_wait_look(&x->dest_wait, x->fd, ack_s))
         return true;
     outbound_note_unacked(s->outbound);
     if (try_again(x))
@@ -262,7 +260,7 @@ static bool look_at_acks(struct session *s)
         exchange_abort(x, "unacknowledged");
         return false;
     }
-    exchange_drop_upstream(s, "unacknowledged");
+    exchange_drop_dest(s, "unacknowledged");
     x->client_keeps = false;
     exchange_answer(x, 504, "http_response_timeout", "The destination does not acknowledge the request.");
     return false;
@@ -280,7 +278,7 @@ void exchange_deadline(struct session *s)
     /* Who has not sent its request hears nothing either, as when it is silent before one. */
     if (x->head_done || !x->request_done)
         return session_close(s, "idle");
-    exchange_drop_upstream(s, "idle");
+    exchange_drop_dest(s, "idle");
     x->client_keeps = false;
     exchange_answer(x, 504, "http_response_timeout", "The destination did not answer in time.");
 }

@@ -1,5 +1,5 @@
-/* Plain HTTP through the proxy: one request and its response at a time, over an upstream connection that is
- * kept for the client's next request to the same destination. */
+/* Plain HTTP through the proxy: one request and its response at a time, over an destination connection that
+ * is kept for the client's next request to the same destination. */
 #ifndef STEERWAY_INBOUND_EXCHANGE_H
 #define STEERWAY_INBOUND_EXCHANGE_H
 
@@ -9,15 +9,15 @@
 /* The name by which Via fields speak of this proxy (RFC 9110 7.6.3). */
 #define EXCHANGE_PSEUDONYM "steerway"
 
-/** Forward the request at the front of s->in: its head is consumed. Reuses the upstream connection or makes
- * one. The session is reading or closed; afterwards it exchanges, connects, ends or is closed. */
+/** Forward the request at the front of s->in: its head is consumed. Reuses the destination connection or
+ * makes one. The session is reading or closed; afterwards it exchanges, connects, ends or is closed. */
 void exchange_begin(struct session *s, const struct http_head *head, const struct http_request *request);
 
 /** Whether the connection being made is for an exchange (and not for CONNECT). */
 bool exchange_pending(const struct session *s);
 /** What waits to be sent to the server. For exchange_pending. */
 struct buf *exchange_early(struct session *s);
-/** s->upstream_fd has just been connected for this exchange. */
+/** s->dest_fd has just been connected for this exchange. */
 void exchange_connected(struct session *s);
 /** It could not be: answer the client. */
 void exchange_failed(struct session *s, enum fault fault, const char *refusal);
@@ -38,17 +38,18 @@ double exchange_look_after(const struct session *s);
 /** That time has come. */
 void exchange_deadline(struct session *s);
 
-/** Close the kept upstream connection and settle its account; harmless without one. */
-void exchange_drop_upstream(struct session *s, const char *outcome);
+/** Close the kept destination connection and settle its account; harmless without one. */
+void exchange_drop_dest(struct session *s, const char *outcome);
 
-/** The socket of the upstream connection; -1 for none. Takes NULL. */
-int exchange_upstream_fd(const struct exchange *x);
-/** Nothing can arrive over the upstream connection any more: drop it, and answer the client if it waits. */
+/** The socket of the destination connection; -1 for none. Takes NULL. */
+int exchange_dest_fd(const struct exchange *x);
+/** Nothing can arrive over the destination connection any more: drop it, and answer the client if it waits.
+ */
 void exchange_cut(struct exchange *x);
 
 /** Frees and closes; the outbound connection stays the session's to finish. Takes NULL. */
 void exchange_free(struct exchange *x);
-/** The session is closed: close the upstream connection. Takes NULL. */
+/** The session is closed: close the destination connection. Takes NULL. */
 void exchange_stop(struct exchange *x);
 
 #endif

@@ -6,7 +6,8 @@
 
 #include <errno.h>
 
-/* --- client to upstream --------------------------------------------------------------------------------- */
+/* --- client to destination ---------------------------------------------------------------------------------
+ */
 
 bool exchange_wants_input(const struct exchange *x)
 {
@@ -24,7 +25,7 @@ void exchange_move_request(struct exchange *x)
     struct session *s = x->session;
     struct http_body *body = &x->request_body;
     size_t n;
-    enum pump_end end = pump_turn(&x->up, &s->proxy->hands.room.pump, s->fd, x->fd, body->left, &n);
+    enum pump_end end = pump_turn(&x->up, &s->proxy->workers.room.pump, s->fd, x->fd, body->left, &n);
     int err = errno;
 
     body->left -= n;
@@ -41,7 +42,7 @@ void exchange_move_request(struct exchange *x)
         break;
     case PUMP_FULL:
         session_watch(s);
-        return exchange_watch_upstream(x);
+        return exchange_watch_dest(x);
     case PUMP_ENDED:
         s->client_ended = true;
         break;
@@ -58,7 +59,7 @@ void exchange_move_request(struct exchange *x)
 
 bool exchange_flush_up(struct exchange *x)
 {
-    int64_t n = pump_flush(&x->up, &x->session->proxy->hands.room.pump, x->fd);
+    int64_t n = pump_flush(&x->up, &x->session->proxy->workers.room.pump, x->fd);
 
     if (n < 0)
         exchange_note_broken(x, errno);
@@ -67,7 +68,8 @@ bool exchange_flush_up(struct exchange *x)
     return pump_waiting(&x->up) == 0;
 }
 
-/* --- upstream to client --------------------------------------------------------------------------------- */
+/* --- destination to client ---------------------------------------------------------------------------------
+ */
 
 bool exchange_owes(const struct exchange *x)
 {
@@ -86,7 +88,7 @@ void exchange_move_response(struct exchange *x)
     bool measured = body->kind == HTTP_BODY_LENGTH;
     size_t n;
     enum pump_end end =
-        pump_turn(&x->down, &s->proxy->hands.room.pump, x->fd, s->fd, measured ? body->left : PUMP_ALL, &n);
+        pump_turn(&x->down, &s->proxy->workers.room.pump, x->fd, s->fd, measured ? body->left : PUMP_ALL, &n);
 
     if (measured) {
         body->left -= n;
@@ -102,23 +104,23 @@ void exchange_move_response(struct exchange *x)
         break;
     case PUMP_FULL:
         session_watch(s);
-        return exchange_watch_upstream(x);
+        return exchange_watch_dest(x);
     case PUMP_ENDED:
     case PUMP_SOURCE_BROKEN:
-        return exchange_upstream_ended(x, end == PUMP_ENDED);
+        return exchange_dest_ended(x, end == PUMP_ENDED);
     case PUMP_SINK_BROKEN:
         return session_close(s, "reset");
     case PUMP_NO_MEMORY:
         return session_close(s, fault_name(FAULT_RESOURCES));
     }
     if (x->response_done && !exchange_settle(x))
-        exchange_watch_upstream(x); /* the rest of the request is still on its way; nothing more is awaited */
+        exchange_watch_dest(x); /* the rest of the request is still on its way; nothing more is awaited */
 }
 
 bool exchange_flush_down(struct exchange *x)
 {
     struct session *s = x->session;
-    int64_t n = pump_flush(&x->down, &s->proxy->hands.room.pump, s->fd);
+    int64_t n = pump_flush(&x->down, &s->proxy->workers.room.pump, s->fd);
 
     if (n < 0) {
         session_close(s, "reset");

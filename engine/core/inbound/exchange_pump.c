@@ -3,7 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- client to upstream --------------------------------------------------------------------------------- */
+/* --- client to destination ---------------------------------------------------------------------------------
+ */
 
 /* Take what has come of a body. What can go on as it is lies at data still; where framing must be mended, all
  * is appended to out instead. What is neither is framing that is not whole yet.
@@ -32,7 +33,7 @@ static void refuse_request_body(struct exchange *x)
     x->client_keeps = false;
     if (x->head_done)
         return exchange_abort(x, "reset");
-    exchange_drop_upstream(x->session, "reset");
+    exchange_drop_dest(x->session, "reset");
     exchange_answer(x, 400, "http_request_error", "The request's body is malformed.");
 }
 
@@ -46,7 +47,7 @@ static bool pass_request_body(struct exchange *x)
     int err = 0;
 
     if (!x->request_done && in.len > 0) {
-        enum parse p = pass_through(&x->request_body, in, &x->to_upstream, &used, &as_is, &err);
+        enum parse p = pass_through(&x->request_body, in, &x->to_dest, &used, &as_is, &err);
         if (p == PARSE_BAD) {
             refuse_request_body(x);
             return false;
@@ -84,23 +85,24 @@ void exchange_pump_request(struct exchange *x)
     if (exchange_settle(x))
         return;
     session_watch(s);
-    exchange_watch_upstream(x);
+    exchange_watch_dest(x);
 }
 
-/* --- upstream to client --------------------------------------------------------------------------------- */
+/* --- destination to client ---------------------------------------------------------------------------------
+ */
 
 static void switch_protocols(struct exchange *x, size_t head_len)
 {
     struct session *s = x->session;
 
-    buf_consume(&x->from_upstream, head_len);
-    /* What the client sent after its request, and what was not yet written upstream, belongs to the new
+    buf_consume(&x->from_dest, head_len);
+    /* What the client sent after its request, and what was not yet written destination, belongs to the new
      * protocol. */
-    struct slice rest = buf_slice(&x->from_upstream);
+    struct slice rest = buf_slice(&x->from_dest);
     if (exchange_waiting(x) > 0 || buf_append(&s->early, rest.data, rest.len) < 0)
         return session_close(s, fault_name(FAULT_RESOURCES));
-    buf_done(&x->from_upstream);
-    s->upstream_fd = x->fd;
+    buf_done(&x->from_dest);
+    s->dest_fd = x->fd;
     ev_io_stop(s->proxy->loop, &x->read);
     ev_io_stop(s->proxy->loop, &x->write);
     x->fd = -1;
@@ -139,7 +141,7 @@ static bool may_have_end(struct exchange *x, struct slice in)
 static enum parse parse_head(struct exchange *x, struct http_head *ret, struct http_field **ret_room)
 {
     enum { COMMON_HEAD = 16 * 1024 };
-    struct slice in = buf_slice(&x->from_upstream);
+    struct slice in = buf_slice(&x->from_dest);
 
     if (in.len > COMMON_HEAD && in.len < HTTP_ANSWER_HEAD_MAX && !may_have_end(x, in))
         return PARSE_NEED_MORE;
@@ -157,12 +159,12 @@ static bool pass_head(struct exchange *x, const struct http_head *head)
     struct session *s = x->session;
 
     if (http_interpret_response(&x->response, head, slice_str(x->method), x->upgrade) != PARSE_OK) {
-        exchange_upstream_failed(x, "http_protocol_error", "The destination's answer is malformed.");
+        exchange_dest_failed(x, "http_protocol_error", "The destination's answer is malformed.");
         return false;
     }
     if (x->client_minor == 0 && x->response.body.coded) {
-        exchange_upstream_failed(x, "http_response_transfer_coding",
-                                 "The destination's answer is coded in a way that HTTP/1.0 does not know.");
+        exchange_dest_failed(x, "http_response_transfer_coding",
+                             "The destination's answer is coded in a way that HTTP/1.0 does not know.");
         return false;
     }
     bool interim = x->response.interim;
@@ -181,7 +183,7 @@ static bool pass_head(struct exchange *x, const struct http_head *head)
         switch_protocols(x, head->consumed);
         return false;
     }
-    buf_consume(&x->from_upstream, head->consumed);
+    buf_consume(&x->from_dest, head->consumed);
     x->head_seen = 0;
     if (!interim) {
         x->head_done = true;
@@ -200,11 +202,11 @@ static bool take_head(struct exchange *x)
 
     switch (parse_head(x, &head, &room)) {
     case PARSE_NEED_MORE:
-        if (buf_room(&x->from_upstream) > 0)
+        if (buf_room(&x->from_dest) > 0)
             break;
         __attribute__((fallthrough)); /* clang does not read comments */
     case PARSE_BAD:
-        exchange_upstream_failed(x, "http_protocol_error", "The destination's answer is malformed.");
+        exchange_dest_failed(x, "http_protocol_error", "The destination's answer is malformed.");
         break;
     case PARSE_OK:
         good = pass_head(x, &head);
@@ -238,7 +240,7 @@ static enum parse unwrap(struct http_body *b, char *data, size_t len, size_t *re
 static bool pass_body(struct exchange *x)
 {
     struct session *s = x->session;
-    struct buf *from = &x->from_upstream;
+    struct buf *from = &x->from_dest;
     struct http_body *body = &x->response.body;
     size_t used = 0, as_is = 0;
     enum parse p = PARSE_OK;
@@ -269,7 +271,7 @@ void exchange_pump_response(struct exchange *x)
 {
     struct session *s = x->session;
 
-    while (!x->head_done && x->from_upstream.len > 0)
+    while (!x->head_done && x->from_dest.len > 0)
         if (!take_head(x))
             break;
     if (!x->active || s->state != SESSION_EXCHANGE)
@@ -277,5 +279,5 @@ void exchange_pump_response(struct exchange *x)
     if (x->head_done ? !pass_body(x) : !session_flush(s))
         return;
     if (!exchange_settle(x))
-        exchange_watch_upstream(x);
+        exchange_watch_dest(x);
 }

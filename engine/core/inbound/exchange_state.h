@@ -1,5 +1,5 @@
 /* The inside of an exchange, shared by its four files: exchange.c begins and ends requests, exchange_pump.c
- * reads heads and framing, exchange_body.c moves the bodies that need no reading, exchange_upstream.c keeps
+ * reads heads and framing, exchange_body.c moves the bodies that need no reading, exchange_dest.c keeps
  * the connection to the server. Nobody else includes this. */
 #ifndef STEERWAY_INBOUND_EXCHANGE_STATE_H
 #define STEERWAY_INBOUND_EXCHANGE_STATE_H
@@ -10,10 +10,10 @@
 struct exchange {
     struct session *session;
 
-    /* the upstream connection; its account is session->outbound */
+    /* the destination connection; its account is session->outbound */
     int fd; /* -1 for none */
     ev_io read, write;
-    struct buf to_upstream, from_upstream;
+    struct buf to_dest, from_dest;
     struct pump up, down; /* of bodies whose length is known, or that end with the connection */
     bool reused;          /* it has served a request before */
     unsigned rests_since; /* the loop's turn in which that one ended */
@@ -33,30 +33,30 @@ struct exchange {
 
     /* its response */
     struct http_response response;
-    size_t head_seen; /* octets of from_upstream in which its head does not end */
+    size_t head_seen; /* octets of from_dest in which its head does not end */
     bool answered;    /* an octet of the response has come */
     bool head_done, response_done;
     double last_activity_s;
-    struct ack_wait upstream_wait;
+    struct ack_wait dest_wait;
 };
 
-/* exchange_upstream.c */
+/* exchange_dest.c */
 /** Whether the client would take an orderly end of its connection for the end of the content. */
 bool exchange_end_would_mislead(const struct exchange *x);
 /** The session's exchange, made when there is none yet. NULL: out of memory. */
 struct exchange *exchange_of(struct session *s);
-void exchange_watch_upstream(struct exchange *x);
+void exchange_watch_dest(struct exchange *x);
 /** Keep the connection for a further request. */
-void exchange_rest_upstream(struct exchange *x);
+void exchange_rest_dest(struct exchange *x);
 /** Whether nothing has come over the resting connection: what a server says unasked would pass for its next
  * answer. The loop has looked already, unless the next request follows in the same turn. */
-bool exchange_upstream_is_quiet(const struct exchange *x);
-/** Send what waits for the upstream, then more; what it does not take waits. Once it is broken nothing is
+bool exchange_dest_is_quiet(const struct exchange *x);
+/** Send what waits for the destination, then more; what it does not take waits. Once it is broken nothing is
  * sent nor kept. @return false when the session was closed: out of memory */
 bool exchange_send(struct exchange *x, struct slice more);
-/** The upstream takes no more, for this errno: reading it tells why. */
+/** The destination takes no more, for this errno: reading it tells why. */
 void exchange_note_broken(struct exchange *x, int err);
-/** Octets that wait for the upstream. */
+/** Octets that wait for the destination. */
 size_t exchange_waiting(const struct exchange *x);
 
 /* exchange_pump.c */
@@ -64,7 +64,7 @@ void exchange_pump_request(struct exchange *x);
 void exchange_pump_response(struct exchange *x);
 
 /* exchange_body.c */
-/** Whether what comes next from the upstream is a body that needs no reading. */
+/** Whether what comes next from the destination is a body that needs no reading. */
 bool exchange_moves_response(const struct exchange *x);
 /** Move what is there of it. */
 void exchange_move_response(struct exchange *x);
@@ -82,9 +82,9 @@ void exchange_finish(struct exchange *x);
 void exchange_abort(struct exchange *x, const char *outcome);
 /** Tell the client what happened: nothing of a response has gone to it. */
 void exchange_answer(struct exchange *x, int status, const char *error, const char *text);
-/** The upstream broke the rules or left: answer 502, or abort once the response's head has gone out. */
-void exchange_upstream_failed(struct exchange *x, const char *error, const char *text);
-/** The upstream closed (orderly: with FIN). */
-void exchange_upstream_ended(struct exchange *x, bool orderly);
+/** The destination broke the rules or left: answer 502, or abort once the response's head has gone out. */
+void exchange_dest_failed(struct exchange *x, const char *error, const char *text);
+/** The destination closed (orderly: with FIN). */
+void exchange_dest_ended(struct exchange *x, bool orderly);
 
 #endif

@@ -10,7 +10,7 @@ void socks4_advance(struct session *s);
 void socks5_advance(struct session *s);
 void http_advance(struct session *s);
 
-/** The outbound connection stands (s->upstream_fd) or failed: tell the client and go on.
+/** The outbound connection stands (s->dest_fd) or failed: tell the client and go on.
  *  @param refusal  a text for a person (reply_refusal) where the policy has refused; else empty */
 void socks4_connected(struct session *s, enum fault fault);
 void socks5_connected(struct session *s, enum fault fault);

@@ -111,7 +111,7 @@ static void serve(struct session *s, const struct http_head *head)
         return;
     if (request.kind == HTTP_FORWARD)
         return exchange_begin(s, head, &request);
-    exchange_drop_upstream(s, "closed");
+    exchange_drop_dest(s, "closed");
     buf_consume(&s->in, head->consumed);
     session_connect(s, &request.target, POLICY_CONNECT);
 }

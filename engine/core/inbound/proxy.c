@@ -69,8 +69,8 @@ void proxy_init(struct proxy *p, const struct outbounds *outbounds, const struct
     struct ev_loop *loop = outbounds->loop;
 
     *p = (struct proxy){.loop = loop, .outbounds = *outbounds, .settings = *settings};
-    hands_init(&p->hands, loop, settings->idle_timeout_s, &SESSION_TUNNEL_EVENTS);
-    p->hands.room.ack_s = settings->ack_timeout_s;
+    workers_init(&p->workers, loop, settings->idle_timeout_s, &SESSION_TUNNEL_EVENTS);
+    p->workers.room.ack_s = settings->ack_timeout_s;
     wheel_init(&p->deadlines, loop, session_deadline_came);
     dead_lines_init(&p->dead_lines, p);
     list_init(&p->sessions);
@@ -179,7 +179,7 @@ void proxy_stop(struct proxy *p)
     close_listeners(p);
     LIST_EACH(&p->sessions, node, next)
         session_close(container_of(node, struct session, node), "shutdown");
-    hands_stop(&p->hands);
+    workers_stop(&p->workers);
 }
 
 void proxy_done(struct proxy *p)
@@ -191,6 +191,6 @@ void proxy_done(struct proxy *p)
     recorder_stop(&p->outbounds.recorder);
     wheel_done(&p->deadlines);
     dead_lines_done(&p->dead_lines);
-    hands_done(&p->hands);
+    workers_done(&p->workers);
     guesses_done(&p->guesses);
 }

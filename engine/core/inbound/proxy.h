@@ -39,7 +39,7 @@ struct proxy {
     struct ev_loop *loop;
     struct outbounds outbounds;
     struct proxy_settings settings;
-    struct hands hands; /* who carry the tunnels */
+    struct workers workers; /* they carry the tunnels */
 
     struct proxy_listener listeners[PROXY_LISTENERS_MAX];
     size_t n_listeners;

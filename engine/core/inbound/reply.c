@@ -22,7 +22,7 @@ enum socks5_reply_code reply_socks5(enum fault fault)
     case FAULT_HOST:
         return SOCKS5_HOST_UNREACHABLE;
     case FAULT_UNREACHABLE:
-    case FAULT_UPSTREAM:
+    case FAULT_PARENT:
     case FAULT_NO_UPLINK:
         return SOCKS5_NETWORK_UNREACHABLE;
     case FAULT_DENIED:
@@ -63,7 +63,7 @@ struct reply_http reply_http(enum fault fault)
         return (struct reply_http){403, "destination_ip_prohibited", "This destination is not allowed."};
     case FAULT_NO_UPLINK:
         return (struct reply_http){503, "destination_unavailable", "No uplink is up that could serve this."};
-    case FAULT_UPSTREAM:
+    case FAULT_PARENT:
         return (struct reply_http){502, "destination_unavailable", "The uplink's own proxy does not serve."};
     case FAULT_REJECTED:
         return (struct reply_http){403, "destination_ip_prohibited",

@@ -19,7 +19,7 @@
 enum { IN_MAX = HTTP_HEAD_MAX };
 _Static_assert((int)IN_MAX <= (int)RELAY_EARLY_MAX, "what a client sent early must fit the relay's buffer");
 _Static_assert((int)IN_MAX >= (int)PUMP_BUFFER_MAX, "one read must fit");
-/* Output that waits: a response head and what one read of upstream brings. */
+/* Output that waits: a response head and what one read of destination brings. */
 enum { OUT_MAX = 2 * HTTP_ANSWER_HEAD_MAX + 2 * 64 * 1024 };
 
 enum { FIRST_SOCKS4 = 0x04, FIRST_SOCKS5 = 0x05 };
@@ -117,7 +117,7 @@ static void on_connected(struct outbound *o, enum fault fault, int fd)
     struct session *s = o->owner;
     char refusal[REPLY_REFUSAL_MAX];
 
-    s->upstream_fd = fd;
+    s->dest_fd = fd;
     refusal[0] = '\0';
     if (fault != FAULT_NONE) {
         if (o->refused && o->reason)
@@ -214,9 +214,9 @@ void session_close(struct session *s, const char *outcome)
     exchange_stop(s->exchange);
     if (s->out.len > 0 && s->fd >= 0)
         session_reset_on_close(s); /* an orderly end would pass off a part as the whole */
-    if (s->upstream_fd >= 0)
-        (void)close(s->upstream_fd);
-    s->upstream_fd = -1;
+    if (s->dest_fd >= 0)
+        (void)close(s->dest_fd);
+    s->dest_fd = -1;
     outbound_finish(s->outbound, outcome);
     s->outbound = NULL;
     ev_io_stop(s->proxy->loop, &s->read);
@@ -266,7 +266,7 @@ bool session_source(const struct session *s, struct addr *ret, int *ret_link)
 {
     if (s->is_tunnel)
         return tunnel_source(&s->tunnel, ret, ret_link);
-    int fd = s->upstream_fd >= 0 ? s->upstream_fd : exchange_upstream_fd(s->exchange);
+    int fd = s->dest_fd >= 0 ? s->dest_fd : exchange_dest_fd(s->exchange);
     return fd >= 0 && egress_source_of(fd, ret, ret_link);
 }
 
@@ -275,7 +275,7 @@ void session_cut(struct session *s)
     s->is_cut = s->is_tunnel;
     if (s->is_tunnel)
         return tunnel_cut(&s->tunnel);
-    if (exchange_upstream_fd(s->exchange) >= 0)
+    if (exchange_dest_fd(s->exchange) >= 0)
         return exchange_cut(s->exchange);
     session_reset_on_close(s);
     session_close(s, "cut");
@@ -309,11 +309,11 @@ static void on_ended(struct tunnel *t, enum relay_end end)
     struct session *s = session_of(t);
     const struct relay *r = &t->relay;
 
-    outbound_settle(s->outbound, &r->tally, r->first_rx_s);
-    outbound_note_rtt(s->outbound, r->upstream_rtt_s);
-    if (end == RELAY_RESET && r->upstream_broke)
+    outbound_settle(s->outbound, &r->counters, r->first_rx_s);
+    outbound_note_rtt(s->outbound, r->dest_rtt_s);
+    if (end == RELAY_RESET && r->dest_broke)
         outbound_note_reset(s->outbound);
-    if (end == RELAY_UNACKED && r->upstream_broke)
+    if (end == RELAY_UNACKED && r->dest_broke)
         outbound_note_unacked(s->outbound);
     talk_init(s);
     session_close(s, relay_end_name(end));
@@ -323,19 +323,19 @@ const struct tunnel_events SESSION_TUNNEL_EVENTS = {.ended = on_ended, .woke = o
 
 static void hand_over(struct session *s)
 {
-    int client_fd = s->fd, upstream_fd = s->upstream_fd;
+    int client_fd = s->fd, dest_fd = s->dest_fd;
 
     session_enter(s, SESSION_TUNNEL);
     struct buf in = s->in, early = s->early;
     size_t counted = early.len;
-    s->fd = s->upstream_fd = -1;
+    s->fd = s->dest_fd = -1;
     s->is_tunnel = true;
     int err =
-        tunnel_start(&s->tunnel, &s->proxy->hands, client_fd, upstream_fd, buf_slice(&in), buf_slice(&early));
+        tunnel_start(&s->tunnel, &s->proxy->workers, client_fd, dest_fd, buf_slice(&in), buf_slice(&early));
     buf_done(&in);
     buf_done(&early);
     if (err == 0)
-        return outbound_follow(s->outbound, &s->tunnel.relay.tally, counted);
+        return outbound_follow(s->outbound, &s->tunnel.relay.counters, counted);
     talk_init(s);
     session_close(s, fault_name(FAULT_RESOURCES));
 }
@@ -412,7 +412,7 @@ static void on_readable(struct ev_loop *loop, ev_io *w, int events)
         return discard(s);
     if (s->state == SESSION_EXCHANGE && exchange_moves_request(s->exchange))
         return exchange_move_request(s->exchange);
-    ssize_t n = wire_read(s->fd, &s->in, &s->proxy->hands.room.pump);
+    ssize_t n = wire_read(s->fd, &s->in, &s->proxy->workers.room.pump);
     if (n == -ENOMEM)
         return session_close(s, fault_name(FAULT_RESOURCES));
     if (n == -EAGAIN)
@@ -483,7 +483,7 @@ void session_new(struct proxy *proxy, int fd, const struct addr *peer, const cha
         (void)close(fd);
         return;
     }
-    *s = (struct session){.proxy = proxy, .fd = fd, .upstream_fd = -1, .peer = *peer, .listener = listener};
+    *s = (struct session){.proxy = proxy, .fd = fd, .dest_fd = -1, .peer = *peer, .listener = listener};
     talk_init(s);
     s->admit_by_s = clock_coarse_s() + proxy->settings.handshake_timeout_s;
     session_rearm(s);

@@ -47,7 +47,7 @@ struct session {
     char *user; /* authenticated, or claimed where nobody asked; NULL for none */
 
     int fd;                    /* -1 once the tunnel has it */
-    int upstream_fd;           /* connected, not yet with the tunnel; -1 for none */
+    int dest_fd;               /* connected, not yet with the tunnel; -1 for none */
     struct outbound *outbound; /* being made, or in use by tunnel or exchange */
     struct exchange *exchange; /* HTTP forwarding: made by the first such request */
 
@@ -64,7 +64,7 @@ struct session {
             struct ack_wait client_wait;
             struct buf in;    /* from the client, not yet understood */
             struct buf out;   /* to the client, not yet accepted */
-            struct buf early; /* from upstream, and counted, to go before the tunnel (after 101) */
+            struct buf early; /* from destination, and counted, to go before the tunnel (after 101) */
         };
         struct tunnel tunnel;
     };
@@ -106,7 +106,7 @@ void session_watch(struct session *s);
  */
 void session_connect(struct session *s, const struct target *target, enum policy_proto proto);
 
-/** All that the client must see before the tunnel is in s->out; s->upstream_fd and s->outbound are set: hand
+/** All that the client must see before the tunnel is in s->out; s->dest_fd and s->outbound are set: hand
  * over to the relay as soon as it is written. */
 void session_tunnel(struct session *s);
 

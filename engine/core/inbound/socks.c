@@ -21,14 +21,14 @@ static bool set_user(struct session *s, struct slice user)
     return true;
 }
 
-/* The address our side of the upstream connection has, for the reply. */
+/* The address our side of the destination connection has, for the reply. */
 static struct addr bound_address(const struct session *s)
 {
     struct addr a = {0};
     struct sockaddr_storage name;
     socklen_t len = sizeof name;
 
-    if (s->upstream_fd < 0 || getsockname(s->upstream_fd, (struct sockaddr *)&name, &len) < 0 ||
+    if (s->dest_fd < 0 || getsockname(s->dest_fd, (struct sockaddr *)&name, &len) < 0 ||
         addr_from_sockaddr(&a, (struct sockaddr *)&name, len) < 0)
         return (struct addr){0};
     return a;

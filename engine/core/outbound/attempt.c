@@ -22,32 +22,32 @@ static void finish(struct attempt *a, enum fault fault, int fd)
     a->events->done(a, fault, fd); /* a may be gone */
 }
 
-/* --- by an upstream proxy ------------------------------------------------------------------------------- */
+/* --- by an parent proxy ------------------------------------------------------------------------------- */
 
-static void upstream_end(struct attempt *a)
+static void parent_end(struct attempt *a)
 {
-    if (a->upstream)
-        upstream_cancel(a->upstream);
-    free(a->upstream);
-    a->upstream = NULL;
+    if (a->parent)
+        parent_cancel(a->parent);
+    free(a->parent);
+    a->parent = NULL;
 }
 
 /* Nobody there is its own fault, and not the destination's. */
-static enum fault of_upstream(enum fault fault)
+static enum fault of_parent(enum fault fault)
 {
     bool ours = fault == FAULT_TIMEOUT || fault == FAULT_BIND || fault == FAULT_RESOURCES;
 
-    return ours ? fault : FAULT_UPSTREAM;
+    return ours ? fault : FAULT_PARENT;
 }
 
-static void on_upstream(struct upstream *u, enum fault fault, int fd)
+static void on_parent(struct parent *u, enum fault fault, int fd)
 {
     struct attempt *a = u->owner;
 
     a->dial.family = u->dial.family;
     a->dial.connect_s = u->took_s; /* it is the whole way that counts */
-    fault = u->reached ? fault : of_upstream(fault);
-    upstream_end(a);
+    fault = u->reached ? fault : of_parent(fault);
+    parent_end(a);
     finish(a, fault, fd);
 }
 
@@ -57,36 +57,36 @@ static double left_of(const struct attempt *a)
     return fmax((a->direct ? a->left_s : a->timeout_s) - (clock_coarse_s() - a->since_s), 0.01);
 }
 
-static void dial_upstream(struct attempt *a)
+static void dial_parent(struct attempt *a)
 {
     const struct uplink *u = a->lease.uplink;
 
-    if (loops_are_too_many(&a->shared->loops, u->upstream, a->target)) {
-        static const char why[] = "too many wait for this destination by this upstream proxy: is it a loop?";
+    if (loops_are_too_many(&a->shared->loops, u->parent, a->target)) {
+        static const char why[] = "too many wait for this destination by this parent proxy: is it a loop?";
         loops_tell(&a->shared->loops, u->name, why);
         a->events->refused(a, why);
         return finish(a, FAULT_DENIED, -1);
     }
-    a->upstream = calloc(1, sizeof *a->upstream);
-    if (!a->upstream)
+    a->parent = calloc(1, sizeof *a->parent);
+    if (!a->parent)
         return finish(a, FAULT_RESOURCES, -1);
-    a->upstream->owner = a;
-    upstream_start(a->upstream, a->shared->loop,
-                   &(struct upstream_request){.spec = u->upstream,
-                                              .target = a->target,
-                                              .egress = &u->egress,
-                                              .resolver = u->resolver,
-                                              .loops = &a->shared->loops,
-                                              .uplink = u->name,
-                                              .timeout_s = left_of(a)},
-                   on_upstream);
+    a->parent->owner = a;
+    parent_start(a->parent, a->shared->loop,
+                 &(struct parent_request){.spec = u->parent,
+                                          .target = a->target,
+                                          .egress = &u->egress,
+                                          .resolver = u->resolver,
+                                          .loops = &a->shared->loops,
+                                          .uplink = u->name,
+                                          .timeout_s = left_of(a)},
+                 on_parent);
 }
 
 /* --- the dial ------------------------------------------------------------------------------------------- */
 
-static bool by_upstream(const struct attempt *a)
+static bool by_parent(const struct attempt *a)
 {
-    return a->lease.uplink && a->lease.uplink->upstream;
+    return a->lease.uplink && a->lease.uplink->parent;
 }
 
 static void on_dialed(struct dial *d, enum fault fault, int fd)
@@ -195,8 +195,8 @@ static void dial_addrs(struct attempt *a, const struct addr *addrs, size_t n)
         dial_by(a, s.local, s.n_local, &EGRESS_ON_LINK);
     else if (a->direct)
         dial_by(a, s.direct, s.n_direct, &EGRESS_DIRECT);
-    else if (by_upstream(a))
-        dial_upstream(a);
+    else if (by_parent(a))
+        dial_parent(a);
     else
         dial_routed(a, s.routed, s.n_routed);
 }
@@ -222,18 +222,18 @@ static void add_addrs(struct attempt *a, const struct addr *addrs, size_t n)
     note_unfit(a, a->unfit && (s.n_routed == 0 || !fit));
 }
 
-static void dial_name_upstream(struct attempt *a)
+static void dial_name_parent(struct attempt *a)
 {
     char why[REACH_WHY_MAX];
 
     if (!reach_allows_name(&a->shared->settings.reach, a->client, a->user, a->target->port, why))
         return refuse(a, why);
-    dial_upstream(a);
+    dial_parent(a);
 }
 
 bool attempt_asks_uplink(const struct attempt *a)
 {
-    return a->lease.uplink && !a->lease.uplink->upstream && a->target->kind == TARGET_NAME &&
+    return a->lease.uplink && !a->lease.uplink->parent && a->target->kind == TARGET_NAME &&
            !dns_name_is_local(slice_str(a->target->host));
 }
 
@@ -282,8 +282,8 @@ void attempt_start(struct attempt *a, const struct attempt_request *request,
     if (request->uplink)
         uplink_acquire(&a->lease, request->uplink);
     /* It knows names itself; but those of this network it does not. */
-    if (by_upstream(a) && t->kind == TARGET_NAME && !dns_name_is_local(slice_str(t->host)))
-        return dial_name_upstream(a);
+    if (by_parent(a) && t->kind == TARGET_NAME && !dns_name_is_local(slice_str(t->host)))
+        return dial_name_parent(a);
     if (t->kind == TARGET_NAME) {
         resolver_start_for(attempt_asks_uplink(a) ? request->uplink->resolver : a->shared->resolver,
                            &a->query, a->client, t->host, t->port, on_resolved, on_more);
@@ -305,7 +305,7 @@ void attempt_give_up(struct attempt *a)
         a->news = resolver_unanswered(&a->query);
     resolver_cancel(&a->query);
     dial_cancel(&a->dial);
-    upstream_end(a);
+    parent_end(a);
     finish(a, names ? FAULT_DNS : FAULT_TIMEOUT, -1);
 }
 
@@ -313,7 +313,7 @@ void attempt_lose_uplink(struct attempt *a)
 {
     resolver_cancel(&a->query);
     dial_cancel(&a->dial);
-    upstream_end(a);
+    parent_end(a);
     a->lost = true;
     finish(a, FAULT_UNREACHABLE, -1);
 }
@@ -323,6 +323,6 @@ void attempt_cancel(struct attempt *a)
     a->running = false;
     resolver_cancel(&a->query);
     dial_cancel(&a->dial);
-    upstream_end(a);
+    parent_end(a);
     uplink_release(&a->lease);
 }

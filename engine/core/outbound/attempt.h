@@ -8,7 +8,7 @@
 #include "dns/resolver.h"
 #include "net/dialer.h"
 #include "outbound/outbounds.h"
-#include "parent/upstream.h"
+#include "parent/parent.h"
 #include "proto/target.h"
 
 struct attempt;
@@ -44,7 +44,7 @@ struct attempt {
     enum resolver_news news; /* of the uplink's name servers */
     struct resolver_query query;
     struct dial dial;
-    struct upstream *upstream; /* by the uplink's own proxy, while that is under way */
+    struct parent *parent; /* by the uplink's own proxy, while that is under way */
 };
 
 struct attempt_request {
@@ -54,8 +54,8 @@ struct attempt_request {
     const char *user;        /* NULL for none */
     struct uplink *uplink;   /* NULL: directly */
     const struct buf *early; /* what waits to be sent there; NULL: nothing of it may go with the SYN */
-    double timeout_s;        /* by the uplink: for the name, the dial, and an upstream's dialogue together */
-    double left_s;           /* the same, where it turns out to go direct */
+    double timeout_s; /* by the uplink: for the name, the dial, and a parent proxy's dialogue together */
+    double left_s;    /* the same, where it turns out to go direct */
 };
 
 void attempt_start(struct attempt *a, const struct attempt_request *request,

@@ -134,10 +134,10 @@ void outbound_note(struct outbound *o, uint64_t tx, uint64_t rx)
     uplink_note_bytes(&o->lease, tx, rx);
 }
 
-void outbound_follow(struct outbound *o, struct tally *tally, uint64_t rx_counted)
+void outbound_follow(struct outbound *o, struct counters *counters, uint64_t rx_counted)
 {
     o->rx -= rx_counted;
-    uplink_lease_follow(&o->lease, tally, rx_counted);
+    uplink_lease_follow(&o->lease, counters, rx_counted);
 }
 
 void outbound_wake(struct outbound *o)
@@ -145,10 +145,10 @@ void outbound_wake(struct outbound *o)
     uplink_lease_wake(&o->lease);
 }
 
-void outbound_settle(struct outbound *o, const struct tally *tally, double first_rx_s)
+void outbound_settle(struct outbound *o, const struct counters *counters, double first_rx_s)
 {
-    o->tx += tally_get(&tally->tx);
-    o->rx += tally_get(&tally->rx);
+    o->tx += counters_get(&counters->tx);
+    o->rx += counters_get(&counters->rx);
     if (o->first_byte_s <= 0)
         o->first_byte_s = first_rx_s;
     uplink_lease_settle(&o->lease);

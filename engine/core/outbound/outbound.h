@@ -85,13 +85,13 @@ void outbound_conn(const struct outbound *o, int attempt, const char *last_error
                    char client[ADDR_TEXT_MAX]);
 
 /** Others carry the connection from now on, and count.
- *  @param rx_counted  octets that the tally holds, and that outbound_note has had already */
-void outbound_follow(struct outbound *o, struct tally *tally, uint64_t rx_counted);
+ *  @param rx_counted  octets that the counters holds, and that outbound_note has had already */
+void outbound_follow(struct outbound *o, struct counters *counters, uint64_t rx_counted);
 /** It has moved something after a rest. */
 void outbound_wake(struct outbound *o);
-/** The tally is final.
+/** The counters are final.
  *  @param first_rx_s  when the first octet came, monotonic; 0 for never */
-void outbound_settle(struct outbound *o, const struct tally *tally, double first_rx_s);
+void outbound_settle(struct outbound *o, const struct counters *counters, double first_rx_s);
 
 /** What TCP measured of the connection; 0: nothing. */
 void outbound_note_rtt(struct outbound *o, double rtt_s);

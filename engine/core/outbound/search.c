@@ -1,7 +1,7 @@
 #include "base/clock.h"
 #include "health/checks.h"
 #include "health/health_note.h"
-#include "net/soon.h"
+#include "net/defer.h"
 #include "outbound/search_state.h"
 
 #include <errno.h>
@@ -215,12 +215,12 @@ static void go_direct(struct search *s)
                   &SEARCH_EVENTS);
 }
 
-/* It is our own connection to that uplink's upstream proxy. */
+/* It is our own connection to that uplink's parent proxy. */
 static void refuse_loop(struct search *s, const char *uplink)
 {
     char why[UPLINK_NAME_MAX + 64];
 
-    (void)snprintf(why, sizeof why, "loop: it has come back from the upstream proxy of %s", uplink);
+    (void)snprintf(why, sizeof why, "loop: it has come back from the parent proxy of %s", uplink);
     loops_tell(&s->outbound->shared->loops, uplink, "a connection to it has arrived here");
     outbound_because(s->outbound, why);
     search_end(s, FAULT_DENIED, -1);
@@ -251,7 +251,7 @@ int search_start(struct outbound *o)
     ev_timer_init(&s->hedge, on_hedge, 0., 0.);
     ev_init(&s->patience, on_patience);
     ev_timer_init(&s->deferred, on_deferred, 0., 0.);
-    soon(o->shared->loop, &s->deferred);
+    defer(o->shared->loop, &s->deferred);
     o->search = s;
     return 0;
 }

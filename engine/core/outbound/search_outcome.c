@@ -1,7 +1,7 @@
 #include "base/clock.h"
 #include "health/checks.h"
 #include "health/health_note.h"
-#include "net/soon.h"
+#include "net/defer.h"
 #include "outbound/search_state.h"
 
 #include <stdio.h>
@@ -93,7 +93,7 @@ static enum fault more_telling(enum fault a, enum fault b)
 {
     static const uint8_t rank[] = {
         [FAULT_REFUSED] = 9, [FAULT_RESET] = 8,     [FAULT_NAME] = 7,        [FAULT_TIMEOUT] = 6,
-        [FAULT_DNS] = 5,     [FAULT_DENIED] = 4,    [FAULT_UNREACHABLE] = 3, [FAULT_UPSTREAM] = 3,
+        [FAULT_DNS] = 5,     [FAULT_DENIED] = 4,    [FAULT_UNREACHABLE] = 3, [FAULT_PARENT] = 3,
         [FAULT_BIND] = 2,    [FAULT_RESOURCES] = 1, [FAULT_EXPIRED] = 6,     [FAULT_REJECTED] = 4,
         [FAULT_HOST] = 4,    [FAULT_FAILED] = 3,
     };
@@ -121,7 +121,7 @@ static void note_failure(struct racer *r, enum fault fault)
         /* A family that was tried late had less of the time. */
         if (!r->attempt.lost) {
             (void)health_note_dial(u, &r->attempt.dial, health_usual_s(u) / (fault == FAULT_TIMEOUT ? 2 : 1));
-            health_note_upstream(u, fault);
+            health_note_parent(u, fault);
         }
         hurry_if_silent(o->shared, u);
         if (fault != FAULT_REFUSED)
@@ -186,7 +186,7 @@ static void on_arrived(struct racer *r, int fd)
         conn.race = r->race;
         health_note_names(o->lease.uplink, r->attempt.news);
         (void)health_note_dial(o->lease.uplink, &r->attempt.dial, health_usual_s(o->lease.uplink));
-        health_note_upstream(o->lease.uplink, FAULT_NONE);
+        health_note_parent(o->lease.uplink, FAULT_NONE);
         o->lease.family = r->attempt.dial.family;
         uplink_note_connected(o->lease.uplink, r->attempt.dial.connect_s);
         policy_opened(o->shared->policy, &conn, o->lease.uplink, o->connected_s - o->started_s);
@@ -216,7 +216,7 @@ static void on_doubtful(struct attempt *a)
     if (!ev_is_active(&s->hedge))
         return;
     s->doubtful = true;
-    soon(loop, &s->hedge);
+    defer(loop, &s->hedge);
 }
 
 const struct attempt_events SEARCH_EVENTS = {

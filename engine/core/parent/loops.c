@@ -1,7 +1,7 @@
 #include "parent/loops.h"
 
 #include "base/clock.h"
-#include "parent/upstream.h"
+#include "parent/parent.h"
 
 #include <assert.h>
 #include <string.h>
@@ -23,13 +23,13 @@ void loops_unlisten(struct loops *l)
     l->n_listening = 0;
 }
 
-void loops_enter(struct loops *l, struct upstream *u)
+void loops_enter(struct loops *l, struct parent *u)
 {
     list_push_back(&l->talks, &u->under_way);
     l->n++;
 }
 
-void loops_leave(struct loops *l, struct upstream *u)
+void loops_leave(struct loops *l, struct parent *u)
 {
     list_remove(&u->under_way);
     l->n--;
@@ -70,21 +70,21 @@ const char *loops_uplink_of(const struct loops *l, const struct addr *client)
     if (l->n == 0)
         return NULL;
     LIST_EACH(&l->talks, node, next) {
-        const struct upstream *u = container_of(node, struct upstream, under_way);
+        const struct parent *u = container_of(node, struct parent, under_way);
         if (addr_port(&u->local) == addr_port(client) && addr_same_ip(&u->local, client))
             return u->request.uplink;
     }
     return NULL;
 }
 
-bool loops_are_too_many(const struct loops *l, const struct upstream_spec *spec, const struct target *target)
+bool loops_are_too_many(const struct loops *l, const struct parent_spec *spec, const struct target *target)
 {
     size_t same = 0;
 
     if (l->n < LOOPS_SAME_MAX)
         return false;
     LIST_EACH(&l->talks, node, next) {
-        const struct upstream *u = container_of(node, struct upstream, under_way);
+        const struct parent *u = container_of(node, struct parent, under_way);
         same += u->request.spec == spec && u->request.target->port == target->port &&
                 strcmp(u->request.target->host, target->host) == 0;
     }
@@ -98,7 +98,7 @@ void loops_tell(struct loops *l, const char *uplink, const char *why)
 
     if (!log_limit_pass(&l->limit, clock_now_s(), 1, &hidden))
         return;
-    log_begin(&line, LOG_WARN, "an upstream proxy leads back to this proxy");
+    log_begin(&line, LOG_WARN, "a parent proxy leads back to this proxy");
     log_str(&line, "uplink", uplink);
     log_str(&line, "why", why);
     log_u64(&line, "not_shown", hidden);

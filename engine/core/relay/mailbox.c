@@ -28,29 +28,29 @@ void mailbox_done(struct mailbox *m)
     m->loop = NULL;
 }
 
-void mailbox_send(struct mailbox *m, struct letter *l, unsigned bits)
+void mailbox_send(struct mailbox *m, struct message *l, unsigned bits)
 {
     if (atomic_fetch_or(&l->bits, bits) != 0)
         return;
-    struct letter *top = atomic_load(&m->top);
+    struct message *top = atomic_load(&m->top);
     do {
         l->next = top;
     } while (!atomic_compare_exchange_weak(&m->top, &top, l));
     ev_async_send(m->loop, &m->wake);
 }
 
-bool letter_seal(struct letter *l, unsigned bits)
+bool message_seal(struct message *l, unsigned bits)
 {
     return atomic_fetch_or(&l->bits, bits) == 0;
 }
 
 /* The stack has the latest on top. */
-static struct letter *oldest_first(struct letter *top)
+static struct message *oldest_first(struct message *top)
 {
-    struct letter *first = NULL;
+    struct message *first = NULL;
 
     while (top) {
-        struct letter *next = top->next;
+        struct message *next = top->next;
         top->next = first;
         first = top;
         top = next;
@@ -60,7 +60,7 @@ static struct letter *oldest_first(struct letter *top)
 
 void mailbox_empty(struct mailbox *m)
 {
-    struct letter *l = oldest_first(atomic_exchange(&m->top, NULL)), *next;
+    struct message *l = oldest_first(atomic_exchange(&m->top, NULL)), *next;
 
     for (; l; l = next) {
         next = l->next; /* once its bits are taken it may be sent again */

@@ -44,7 +44,7 @@ static double rtt_of(int fd)
 
 void relay_finish(struct relay *r, enum relay_end end)
 {
-    struct relay_side *sides[] = {&r->client, &r->upstream};
+    struct relay_side *sides[] = {&r->client, &r->dest};
 
     if (end == RELAY_RESET && r->unacked)
         end = RELAY_UNACKED;
@@ -53,7 +53,7 @@ void relay_finish(struct relay *r, enum relay_end end)
         ev_timer_stop(r->room->loop, &r->last_words->poll);
     free(r->last_words);
     r->last_words = NULL;
-    r->upstream_rtt_s = rtt_of(relay_side_fd(&r->upstream));
+    r->dest_rtt_s = rtt_of(relay_side_fd(&r->dest));
     for (size_t i = 0; i < ARRAY_LEN(sides); i++) {
         struct relay_side *s = sides[i];
         ev_io_stop(r->room->loop, &s->io);
@@ -130,7 +130,7 @@ void relay_break(struct relay *r, struct relay_side *broken)
 {
     struct relay_side *survivor = relay_other(broken);
 
-    r->upstream_broke = broken == &r->upstream;
+    r->dest_broke = broken == &r->dest;
     if (hear_out(broken) || relay_undelivered(survivor) > 0)
         r->last_words = malloc(sizeof *r->last_words);
     if (!r->last_words)
@@ -147,7 +147,7 @@ void relay_break(struct relay *r, struct relay_side *broken)
 /* Whether both directions have ended and all that was read has been written. */
 static bool finished(const struct relay *r)
 {
-    return r->client.write_ended && r->upstream.write_ended;
+    return r->client.write_ended && r->dest.write_ended;
 }
 
 /* Pass on the FIN of the other side once everything before it has been written.
@@ -165,13 +165,13 @@ static void note_received(struct relay_side *source, size_t n)
 {
     struct relay *r = relay_of_side(source);
 
-    tally_add(source->is_client ? &r->tally.tx : &r->tally.rx, n);
+    counters_add(source->is_client ? &r->counters.tx : &r->counters.rx, n);
     r->last_activity_s = clock_coarse_s();
     if (!r->stirs)
         relay_stir(r);
     if (!source->is_client && r->first_rx_s <= 0)
         r->first_rx_s = clock_now_s();
-    if (tally_wakes(&r->tally))
+    if (counters_wakes(&r->counters))
         r->room->events->woke(r);
 }
 
@@ -257,7 +257,7 @@ static bool on_writable(struct relay_side *sink)
 
 static bool moved_much(const struct relay *r)
 {
-    return tally_get(&r->tally.tx) + tally_get(&r->tally.rx) >= MUCH_MOVED;
+    return counters_get(&r->counters.tx) + counters_get(&r->counters.rx) >= MUCH_MOVED;
 }
 
 static void on_event(struct ev_loop *loop, ev_io *w, int events)
@@ -270,7 +270,7 @@ static void on_event(struct ev_loop *loop, ev_io *w, int events)
         return;
     if (events & EV_READ && wants_input(s) && !on_readable(s))
         return;
-    if (r->room->events->bulk && (r->client.in.bulk || r->upstream.in.bulk) && moved_much(r))
+    if (r->room->events->bulk && (r->client.in.bulk || r->dest.in.bulk) && moved_much(r))
         r->room->events->bulk(r);
 }
 
@@ -310,18 +310,18 @@ void relay_room_done(struct relay_room *room)
     pipes_done(&room->pump.pipes);
 }
 
-int relay_start(struct relay *r, struct relay_room *room, int client_fd, int upstream_fd,
-                struct slice from_client, struct slice from_upstream)
+int relay_start(struct relay *r, struct relay_room *room, int client_fd, int dest_fd,
+                struct slice from_client, struct slice from_dest)
 {
     *r = (struct relay){.room = room, .last_activity_s = clock_now_s()};
     side_init(&r->client, client_fd, true);
-    side_init(&r->upstream, upstream_fd, false);
+    side_init(&r->dest, dest_fd, false);
 
     int err = side_begin(&r->client, from_client);
     if (err == 0)
-        err = side_begin(&r->upstream, from_upstream);
+        err = side_begin(&r->dest, from_dest);
     if (err < 0) {
-        struct relay_side *sides[] = {&r->client, &r->upstream};
+        struct relay_side *sides[] = {&r->client, &r->dest};
         for (size_t i = 0; i < ARRAY_LEN(sides); i++) {
             pump_done(&sides[i]->in, &room->pump);
             close_reset(relay_side_fd(sides[i]));
@@ -329,7 +329,7 @@ int relay_start(struct relay *r, struct relay_room *room, int client_fd, int ups
         return err;
     }
     side_watch(&r->client);
-    side_watch(&r->upstream);
+    side_watch(&r->dest);
     relay_look_later(r);
     return 0;
 }
@@ -341,7 +341,7 @@ bool relay_may_leave(const struct relay *r)
 
 void relay_leave(struct relay *r)
 {
-    struct relay_side *sides[] = {&r->client, &r->upstream};
+    struct relay_side *sides[] = {&r->client, &r->dest};
 
     wheel_cancel(&r->look);
     for (size_t i = 0; i < ARRAY_LEN(sides); i++) {
@@ -353,7 +353,7 @@ void relay_leave(struct relay *r)
 
 void relay_join(struct relay *r, struct relay_room *room)
 {
-    struct relay_side *sides[] = {&r->client, &r->upstream};
+    struct relay_side *sides[] = {&r->client, &r->dest};
 
     r->room = room;
     for (size_t i = 0; i < ARRAY_LEN(sides); i++) {

@@ -4,8 +4,8 @@
 #define STEERWAY_RELAY_RELAY_H
 
 #include "base/compiler.h"
+#include "base/counters.h"
 #include "base/slice.h"
-#include "base/tally.h"
 #include "net/ack_wait.h"
 #include "net/wheel.h"
 #include "relay/pump.h"
@@ -30,10 +30,10 @@ struct relay;
 
 /** What a relay tells whoever keeps the room. */
 struct relay_events {
-    /** Once, when both descriptors are closed and the tally is final; never from within relay_start. The
+    /** Once, when both descriptors are closed and the counters are final; never from within relay_start. The
      * relay may be freed from within. */
     void (*done)(struct relay *r, enum relay_end end);
-    /** An octet has come while the tally rested; nothing may be stopped or freed from within. */
+    /** An octet has come while the counters rested; nothing may be stopped or freed from within. */
     void (*woke)(struct relay *r);
     /** It has moved so much at once that another thread would be worth its while: relay_leave may be called
      * from within. At each further event of such a relay again. NULL: nobody asks. */
@@ -71,25 +71,25 @@ void relay_room_done(struct relay_room *room);
 
 struct relay {
     struct relay_room *room;
-    struct relay_side client, upstream;
-    struct tally tally;      /* of octets read: tx from the client, rx from the upstream */
-    struct wheel_entry look; /* for what no watcher tells: idleness, and the reset of a half-closed side */
-    bool keeps_alive;        /* the upstream is asked for signs of life */
-    bool stirs;              /* it has moved something since the last look */
-    bool unacked;            /* which broke a side */
-    bool upstream_broke;     /* in done, with RELAY_RESET or RELAY_UNACKED: it was the upstream that did */
-    double upstream_rtt_s;   /* in done: the smoothed round trip as TCP measured it; 0: not known */
-    double first_rx_s;       /* when the first octet came from the upstream; 0: not yet */
+    struct relay_side client, dest;
+    struct counters counters; /* of octets read: tx from the client, rx from the destination */
+    struct wheel_entry look;  /* for what no watcher tells: idleness, and the reset of a half-closed side */
+    bool keeps_alive;         /* the destination is asked for signs of life */
+    bool stirs;               /* it has moved something since the last look */
+    bool unacked;             /* which broke a side */
+    bool dest_broke;   /* in done, with RELAY_RESET or RELAY_UNACKED: it was the destination that did */
+    double dest_rtt_s; /* in done: the smoothed round trip as TCP measured it; 0: not known */
+    double first_rx_s; /* when the first octet came from the destination; 0: not yet */
     struct last_words
         *last_words; /* after a reset, until the other side has taken what came before it; else NULL */
     double last_activity_s;
 };
 
 /** Begin. Takes both descriptors. Octets already read from a side go to the other before any that follow.
- *  @param from_client, from_upstream  early octets, copied, up to RELAY_EARLY_MAX each; they count as read
+ *  @param from_client, from_dest  early octets, copied, up to RELAY_EARLY_MAX each; they count as read
  *  @return 0, or -ENOMEM; both descriptors are closed then */
-MUST_CHECK int relay_start(struct relay *r, struct relay_room *room, int client_fd, int upstream_fd,
-                           struct slice from_client, struct slice from_upstream);
+MUST_CHECK int relay_start(struct relay *r, struct relay_room *room, int client_fd, int dest_fd,
+                           struct slice from_client, struct slice from_dest);
 
 /** Whether it may leave its room: not while it ends. */
 bool relay_may_leave(const struct relay *r);

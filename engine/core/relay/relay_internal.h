@@ -8,12 +8,12 @@
 
 static inline struct relay *relay_of_side(struct relay_side *s)
 {
-    return s->is_client ? container_of(s, struct relay, client) : container_of(s, struct relay, upstream);
+    return s->is_client ? container_of(s, struct relay, client) : container_of(s, struct relay, dest);
 }
 
 static inline struct relay_side *relay_other(struct relay_side *s)
 {
-    return s->is_client ? &relay_of_side(s)->upstream : &relay_of_side(s)->client;
+    return s->is_client ? &relay_of_side(s)->dest : &relay_of_side(s)->client;
 }
 
 static inline int relay_side_fd(const struct relay_side *s)

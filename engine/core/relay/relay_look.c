@@ -31,7 +31,7 @@ static uint64_t sent_to(struct relay_side *s)
 {
     struct relay *r = relay_of_side(s);
 
-    return tally_get(s->is_client ? &r->tally.rx : &r->tally.tx);
+    return counters_get(s->is_client ? &r->counters.rx : &r->counters.tx);
 }
 
 /* Whether a side has been reset. One that ended both directions in good order hangs up as well, but has no
@@ -73,11 +73,11 @@ void relay_look_later(struct relay *r)
 
     if (idle_s > 0)
         after = fmin(r->last_activity_s + idle_s - clock_now_s(), idle_s / LOOKS_AN_IDLE_TIME);
-    if (r->client.read_ended || r->upstream.read_ended)
+    if (r->client.read_ended || r->dest.read_ended)
         after = fmin(after, HALF_CLOSED_LOOK_S);
     if (!r->keeps_alive)
         after = fmin(after, FIRST_LOOK_S);
-    if (r->stirs || ack_wait_is_on(&r->client.wait) || ack_wait_is_on(&r->upstream.wait))
+    if (r->stirs || ack_wait_is_on(&r->client.wait) || ack_wait_is_on(&r->dest.wait))
         after = fmin(after, ack_look_s(r));
     if (!isinf(after))
         wheel_set(&r->room->looks, &r->look, after);
@@ -86,11 +86,11 @@ void relay_look_later(struct relay *r)
 void relay_on_look(struct wheel *w, struct wheel_entry *e)
 {
     struct relay *r = container_of(e, struct relay, look);
-    struct relay_side *sides[] = {&r->client, &r->upstream};
+    struct relay_side *sides[] = {&r->client, &r->dest};
 
     (void)w;
     if (!r->keeps_alive)
-        keepalive_set(relay_side_fd(&r->upstream));
+        keepalive_set(relay_side_fd(&r->dest));
     r->keeps_alive = true;
     r->stirs = false;
     for (size_t i = 0; i < ARRAY_LEN(sides); i++) {

@@ -1,51 +1,51 @@
 #include "relay/tunnel.h"
 
 #include "net/egress.h"
-#include "relay/hand.h"
+#include "relay/worker.h"
 
 #include <errno.h>
 
 /* Tunnels that have lived for one to two of these are handed over, together. */
 static const double BEAT_S = 0.25;
 
-static struct hands *hands_of(const struct relay *r)
+static struct workers *workers_of(const struct relay *r)
 {
-    return container_of(r->room, struct hands, room);
+    return container_of(r->room, struct workers, room);
 }
 
 /* --- handing over --------------------------------------------------------------------------------------- */
 
-static struct hand *least_laden(const struct hands *h)
+static struct worker *least_laden(const struct workers *h)
 {
-    struct hand *least = h->hands[0];
+    struct worker *least = h->items[0];
 
-    for (size_t i = 1; i < h->n_hands; i++)
-        if (h->hands[i]->n_tunnels < least->n_tunnels)
-            least = h->hands[i];
+    for (size_t i = 1; i < h->n_workers; i++)
+        if (h->items[i]->n_tunnels < least->n_tunnels)
+            least = h->items[i];
     return least;
 }
 
 static void hand_over(struct tunnel *t)
 {
-    struct hands *h = hands_of(&t->relay);
+    struct workers *h = workers_of(&t->relay);
     const struct relay *r = &t->relay;
 
     if (!relay_may_leave(r))
         return; /* its end is near */
-    if (!egress_source_of(r->upstream.io.fd, &t->source, &t->link))
+    if (!egress_source_of(r->dest.io.fd, &t->source, &t->link))
         t->source = (struct addr){.sa.sa_family = AF_UNSPEC};
     list_remove(&t->node);
     relay_leave(&t->relay);
     unwatch_fd(&h->unwatch, r->client.io.fd);
-    unwatch_fd(&h->unwatch, r->upstream.io.fd);
-    t->hand = least_laden(h);
-    t->hand->n_tunnels++;
-    hand_carry(t->hand, t);
+    unwatch_fd(&h->unwatch, r->dest.io.fd);
+    t->worker = least_laden(h);
+    t->worker->n_tunnels++;
+    worker_carry(t->worker, t);
 }
 
 static void on_beat(struct ev_loop *loop, ev_timer *w, int events)
 {
-    struct hands *h = container_of(w, struct hands, beat);
+    struct workers *h = container_of(w, struct workers, beat);
 
     (void)events;
     LIST_EACH(&h->settled, node, next)
@@ -65,39 +65,40 @@ static void on_done(struct relay *r, enum relay_end end)
     struct tunnel *t = container_of(r, struct tunnel, relay);
 
     list_remove(&t->node);
-    hands_of(r)->events->ended(t, end);
+    workers_of(r)->events->ended(t, end);
 }
 
 static void on_woke(struct relay *r)
 {
-    hands_of(r)->events->woke(container_of(r, struct tunnel, relay));
+    workers_of(r)->events->woke(container_of(r, struct tunnel, relay));
 }
 
 static void on_bulk(struct relay *r)
 {
-    if (hands_of(r)->n_hands > 0)
+    if (workers_of(r)->n_workers > 0)
         hand_over(container_of(r, struct tunnel, relay));
 }
 
 static const struct relay_events EVENTS = {.done = on_done, .woke = on_woke, .bulk = on_bulk};
 
-static void on_news(struct mailbox *m, struct letter *l, unsigned bits)
+static void on_news(struct mailbox *m, struct message *l, unsigned bits)
 {
-    struct hands *h = container_of(m, struct hands, news);
+    struct workers *h = container_of(m, struct workers, news);
     struct tunnel *t = container_of(l, struct tunnel, news);
 
     if (!(bits & NEWS_ENDED))
         return h->events->woke(t);
-    t->hand->n_tunnels--;
+    t->worker->n_tunnels--;
     h->events->ended(t, t->end);
 }
 
-/* --- the hands ------------------------------------------------------------------------------------------ */
+/* --- the workers ------------------------------------------------------------------------------------------
+ */
 
-void hands_init(struct hands *h, struct ev_loop *loop, double idle_s, const struct tunnel_events *events)
+void workers_init(struct workers *h, struct ev_loop *loop, double idle_s, const struct tunnel_events *events)
 {
     h->events = events;
-    h->n_hands = 0;
+    h->n_workers = 0;
     h->unwatch = (struct unwatch){.loop = NULL};
     relay_room_init(&h->room, loop, idle_s, &EVENTS);
     mailbox_init(&h->news, loop, on_news);
@@ -106,32 +107,32 @@ void hands_init(struct hands *h, struct ev_loop *loop, double idle_s, const stru
     ev_timer_init(&h->beat, on_beat, BEAT_S, BEAT_S);
 }
 
-int hands_start(struct hands *h, size_t n)
+int workers_start(struct workers *h, size_t n)
 {
     if (n > 0 && unwatch_init(&h->unwatch, h->room.loop) < 0)
         return -ENOMEM;
     while (n-- > 0) {
-        if (h->n_hands == HANDS_MAX)
+        if (h->n_workers == WORKERS_MAX)
             return -ENOSPC;
-        int err = hand_start(&h->hands[h->n_hands], (unsigned)h->n_hands + 1, &h->room, &h->news);
+        int err = worker_start(&h->items[h->n_workers], (unsigned)h->n_workers + 1, &h->room, &h->news);
         if (err < 0)
             return err;
-        h->n_hands++;
+        h->n_workers++;
     }
     return 0;
 }
 
-void hands_stop(struct hands *h)
+void workers_stop(struct workers *h)
 {
     ev_timer_stop(h->room.loop, &h->beat);
-    for (size_t i = 0; i < h->n_hands; i++)
-        hand_stop(h->hands[i]);
+    for (size_t i = 0; i < h->n_workers; i++)
+        worker_stop(h->items[i]);
     mailbox_empty(&h->news);
-    while (h->n_hands > 0)
-        hand_free(h->hands[--h->n_hands]);
+    while (h->n_workers > 0)
+        worker_free(h->items[--h->n_workers]);
 }
 
-void hands_done(struct hands *h)
+void workers_done(struct workers *h)
 {
     mailbox_done(&h->news);
     unwatch_done(&h->unwatch);
@@ -140,13 +141,13 @@ void hands_done(struct hands *h)
 
 /* --- tunnels -------------------------------------------------------------------------------------------- */
 
-int tunnel_start(struct tunnel *t, struct hands *h, int client_fd, int upstream_fd, struct slice from_client,
-                 struct slice from_upstream)
+int tunnel_start(struct tunnel *t, struct workers *h, int client_fd, int dest_fd, struct slice from_client,
+                 struct slice from_dest)
 {
-    *t = (struct tunnel){.hand = NULL};
+    *t = (struct tunnel){.worker = NULL};
     list_init(&t->node);
-    int err = relay_start(&t->relay, &h->room, client_fd, upstream_fd, from_client, from_upstream);
-    if (err < 0 || h->n_hands == 0)
+    int err = relay_start(&t->relay, &h->room, client_fd, dest_fd, from_client, from_dest);
+    if (err < 0 || h->n_workers == 0)
         return err;
     list_push_back(&h->young, &t->node);
     if (!ev_is_active(&h->beat))
@@ -156,24 +157,24 @@ int tunnel_start(struct tunnel *t, struct hands *h, int client_fd, int upstream_
 
 void tunnel_stop(struct tunnel *t)
 {
-    if (t->hand)
-        hand_order(t->hand, t, ORDER_STOP);
+    if (t->worker)
+        worker_order(t->worker, t, ORDER_STOP);
     else
         relay_stop(&t->relay);
 }
 
 void tunnel_cut(struct tunnel *t)
 {
-    if (t->hand)
-        hand_order(t->hand, t, ORDER_CUT);
+    if (t->worker)
+        worker_order(t->worker, t, ORDER_CUT);
     else
         relay_cut(&t->relay);
 }
 
 bool tunnel_source(const struct tunnel *t, struct addr *ret, int *ret_link)
 {
-    if (!t->hand)
-        return egress_source_of(t->relay.upstream.io.fd, ret, ret_link);
+    if (!t->worker)
+        return egress_source_of(t->relay.dest.io.fd, ret, ret_link);
     *ret = t->source;
     *ret_link = t->link;
     return addr_family(ret) != AF_UNSPEC;

@@ -25,9 +25,9 @@ static void uplink_free(struct uplink *u)
         free(u->tags[i]);
     free(u->check);
     free(u->portal);
-    if (u->upstream)
-        upstream_spec_done(u->upstream);
-    free(u->upstream);
+    if (u->parent)
+        parent_spec_done(u->parent);
+    free(u->parent);
     free(u);
 }
 
@@ -54,14 +54,14 @@ static void set_name(struct uplink *u, const struct uplink_spec *spec)
     u->name[len] = '\0';
 }
 
-static int copy_upstream(struct uplink *u, const struct uplink_spec *spec)
+static int copy_parent(struct uplink *u, const struct uplink_spec *spec)
 {
-    if (!spec->upstream)
+    if (!spec->parent)
         return 0;
-    u->upstream = malloc(sizeof *u->upstream);
-    if (!u->upstream)
+    u->parent = malloc(sizeof *u->parent);
+    if (!u->parent)
         return -ENOMEM;
-    *u->upstream = *spec->upstream;
+    *u->parent = *spec->parent;
     return 0;
 }
 
@@ -101,7 +101,7 @@ int uplink_set_add(struct uplink_set *set, const struct uplink_spec *spec, const
     set_name(u, spec);
     int r = name_is_taken(set, u->name) ? -EEXIST : copy_texts(u, spec);
     if (r == 0)
-        r = copy_upstream(u, spec);
+        r = copy_parent(u, spec);
     if (r < 0) {
         uplink_free(u);
         return r;
@@ -212,7 +212,7 @@ void uplink_refresh(struct uplink *u, const struct machine *m)
     else if (u->given[0])
         refresh_interface(u, m);
     else
-        u->egress = EGRESS_DIRECT; /* to an upstream, by whatever way */
+        u->egress = EGRESS_DIRECT; /* to a parent proxy, by whatever way */
     u->egress.mark = u->mark;
     if (u->mark != 0 && !egress_may_mark()) /* else it would be found out by connections that fail */
         u->egress.any4 = u->egress.any6 = false;
@@ -220,9 +220,9 @@ void uplink_refresh(struct uplink *u, const struct machine *m)
     u->egress.any6 = u->egress.any6 && uplink_has_way(u, AF_INET6);
     u->view.ipv4 = u->egress.any4;
     u->view.ipv6 = u->egress.any6;
-    if (u->upstream) { /* which has its own ways to the destination */
+    if (u->parent) { /* which has its own ways to the destination */
         u->view.ipv4 = u->egress.any4 || u->egress.any6;
-        u->view.ipv6 = u->view.ipv4 && strcmp(u->upstream->scheme, "socks4a") != 0;
+        u->view.ipv6 = u->view.ipv4 && strcmp(u->parent->scheme, "socks4a") != 0;
     }
     forget_health(u, &before);
     uplink_settle(u);

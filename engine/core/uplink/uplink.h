@@ -2,23 +2,23 @@
 #ifndef STEERWAY_UPLINK_UPLINK_H
 #define STEERWAY_UPLINK_UPLINK_H
 
+#include "base/counters.h"
 #include "base/list.h"
-#include "base/tally.h"
 #include "dns/dns_servers.h"
 #include "dns/resolver.h"
 #include "machine/machine.h"
 #include "net/egress.h"
 #include "uplink/health.h"
 #include "uplink/meter.h"
+#include "uplink/parent_spec.h"
 #include "uplink/quota.h"
-#include "uplink/upstream_spec.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 enum { UPLINK_MAX = 64, UPLINK_NAME_MAX = 63, UPLINK_TAGS_MAX = 8 };
 
-enum uplink_kind { UPLINK_INTERFACE, UPLINK_ADDRESS, UPLINK_UPSTREAM };
+enum uplink_kind { UPLINK_INTERFACE, UPLINK_ADDRESS, UPLINK_PARENT };
 
 /** The numbers of an uplink that a policy reads in place: only double, int32_t and bool, mirrored field by
  * field in lua/steerway/host/types.lua (a unit test compares the two). Rates in octets/s, times in seconds.
@@ -58,8 +58,8 @@ struct uplink {
     char interface[MACHINE_NAME_SIZE]; /* the link that it is or that has its address; "" for none at present
                                         */
     char given[MACHINE_NAME_SIZE]; /* of an interface: the name, perhaps an alternative one, to look for */
-    struct addr address;           /* of UPLINK_ADDRESS, or by which an upstream is reached; else AF_UNSPEC */
-    struct upstream_spec *upstream; /* of UPLINK_UPSTREAM; else NULL */
+    struct addr address;        /* of UPLINK_ADDRESS, or by which a parent proxy is reached; else AF_UNSPEC */
+    struct parent_spec *parent; /* of UPLINK_PARENT; else NULL */
     struct egress egress;
     uint32_t mark;         /* of its packets; 0 for none */
     enum egress_ipv6 ipv6; /* of an interface: which of its IPv6 addresses are wanted */
@@ -103,9 +103,9 @@ struct uplink_set {
 struct uplink_spec {
     enum uplink_kind kind;
     char name[UPLINK_NAME_MAX + 1];    /* "" to derive */
-    char interface[MACHINE_NAME_SIZE]; /* of an upstream: by which it is reached; "" for any */
+    char interface[MACHINE_NAME_SIZE]; /* of a parent proxy: by which it is reached; "" for any */
     struct addr address;               /* likewise */
-    struct upstream_spec *upstream;    /* owned by the spec */
+    struct parent_spec *parent;        /* owned by the spec */
     double weight, tier;
     bool slashed;                /* the weight stood behind a '/', as a prefix length does */
     char *tags[UPLINK_TAGS_MAX]; /* owned by the spec */
@@ -121,8 +121,8 @@ struct uplink_spec {
 };
 
 /** Parse "INTERFACE|ADDRESS|URL[@WEIGHT]" or with "/WEIGHT". An IPv6 address may stand in brackets; a URL is
- * an upstream's. Weight is a number above 0 and at most 1e6; default 1. @return 0, -ENOMEM, or -EINVAL with a
- * reason in err that quotes the text, but for what may be a secret */
+ * a parent proxy's. Weight is a number above 0 and at most 1e6; default 1. @return 0, -ENOMEM, or -EINVAL
+ * with a reason in err that quotes the text, but for what may be a secret */
 MUST_CHECK int uplink_spec_parse(struct uplink_spec *ret, const char *text, char *err, size_t err_size);
 
 /** The name that it will bear. @return out, or the spec's own text */
@@ -204,7 +204,7 @@ struct uplink_lease {
     uint32_t moved;   /* the pulse's tick when it last moved something */
     int family;       /* of what it carries, once connected */
     bool busy;
-    struct tally *tally;       /* of a connection that others carry; NULL for none */
+    struct counters *counters; /* of a connection that others carry; NULL for none */
     uint64_t tx_seen, rx_seen; /* octets of it that are counted already */
 };
 /** The lease must be empty. */
@@ -224,13 +224,13 @@ void uplink_note_race_lost(struct uplink *u);
 /** Harmless for an empty lease. */
 void uplink_note_bytes(struct uplink_lease *lease, uint64_t tx, uint64_t rx);
 
-/** Read the octets of a tally from now on, at each tick while the lease is busy; once it is not, the tally
- * rests, and who moves its octets must have uplink_lease_wake called with the next. Harmless for an empty
- * lease.
+/** Read the octets of counters from now on, at each tick while the lease is busy; once it is not, the
+ * counters rests, and who moves its octets must have uplink_lease_wake called with the next. Harmless for an
+ * empty lease.
  *  @param rx_counted  octets that it holds, and that uplink_note_bytes has had already */
-void uplink_lease_follow(struct uplink_lease *lease, struct tally *tally, uint64_t rx_counted);
+void uplink_lease_follow(struct uplink_lease *lease, struct counters *counters, uint64_t rx_counted);
 void uplink_lease_wake(struct uplink_lease *lease);
-/** The tally is final: count the rest, and let it go. Harmless when none is followed. */
+/** The counters are final: count the rest, and let it go. Harmless when none is followed. */
 void uplink_lease_settle(struct uplink_lease *lease);
 /** Count what has moved since the last tick, for who wants to see it now. */
 void uplink_set_collect(struct uplink_set *set);

@@ -2,10 +2,10 @@
 
 #include <string.h>
 
-/* An upstream is one way for both families. */
+/* A parent proxy is one way for both families. */
 static bool is_six(const struct uplink *u, int family)
 {
-    return family == AF_INET6 && !u->upstream;
+    return family == AF_INET6 && !u->parent;
 }
 
 struct health *uplink_health(struct uplink *u, int family)
@@ -38,7 +38,7 @@ bool uplink_family_is_fit(const struct uplink *u, int family, double now)
 static bool counts(const struct uplink *u, int family)
 {
     bool is4 = family == AF_INET, speaks = is4 ? u->view.ipv4 : u->view.ipv6;
-    bool known = is4 || u->upstream ? u->health4.known : u->health6.known;
+    bool known = is4 || u->parent ? u->health4.known : u->health6.known;
     bool any_known = (u->view.ipv4 && u->health4.known) || (u->view.ipv6 && u->health6.known);
 
     return speaks && (known || !any_known);

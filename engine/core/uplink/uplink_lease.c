@@ -40,9 +40,9 @@ static void note_idle(struct uplink_lease *l)
 
 static void collect(struct uplink_lease *l)
 {
-    if (!l->tally)
+    if (!l->counters)
         return;
-    uint64_t tx = tally_get(&l->tally->tx), rx = tally_get(&l->tally->rx);
+    uint64_t tx = counters_get(&l->counters->tx), rx = counters_get(&l->counters->rx);
     uplink_note_bytes(l, tx - l->tx_seen, rx - l->rx_seen);
     l->tx_seen = tx;
     l->rx_seen = rx;
@@ -52,12 +52,12 @@ static void collect(struct uplink_lease *l)
 static void rest(struct uplink_lease *l)
 {
     note_idle(l);
-    if (!l->tally)
+    if (!l->counters)
         return;
-    atomic_store(&l->tally->resting, true);
+    atomic_store(&l->counters->resting, true);
     collect(l);
     if (l->busy)
-        atomic_store(&l->tally->resting, false);
+        atomic_store(&l->counters->resting, false);
 }
 
 static void read_meters(struct uplink *u, double s)
@@ -124,7 +124,7 @@ void uplink_release(struct uplink_lease *lease)
     if (!lease->uplink)
         return;
     assert(lease->uplink->view.active >= 1);
-    assert(!lease->tally);
+    assert(!lease->counters);
     note_idle(lease);
     lease->uplink->view.active--;
     lease->uplink = NULL;
@@ -132,7 +132,7 @@ void uplink_release(struct uplink_lease *lease)
 
 void uplink_lease_move(struct uplink_lease *to, struct uplink_lease *from)
 {
-    assert(!to->uplink && !from->tally);
+    assert(!to->uplink && !from->counters);
     to->uplink = from->uplink;
     to->moved = from->moved;
     to->family = from->family;
@@ -190,7 +190,7 @@ void uplink_note_bytes(struct uplink_lease *lease, uint64_t tx, uint64_t rx)
     note_busy(lease);
     lease->uplink->view.tx_bytes += (double)tx;
     lease->uplink->view.rx_bytes += (double)rx;
-    if (lease->family == AF_INET || lease->uplink->upstream)
+    if (lease->family == AF_INET || lease->uplink->parent)
         lease->uplink->received4 += (double)rx;
     else if (lease->family == AF_INET6)
         lease->uplink->received6 += (double)rx;
@@ -198,12 +198,12 @@ void uplink_note_bytes(struct uplink_lease *lease, uint64_t tx, uint64_t rx)
 
 /* --- what others carry ---------------------------------------------------------------------------------- */
 
-void uplink_lease_follow(struct uplink_lease *lease, struct tally *tally, uint64_t rx_counted)
+void uplink_lease_follow(struct uplink_lease *lease, struct counters *counters, uint64_t rx_counted)
 {
-    assert(!lease->tally);
+    assert(!lease->counters);
     if (!lease->uplink)
         return;
-    lease->tally = tally;
+    lease->counters = counters;
     lease->tx_seen = 0;
     lease->rx_seen = rx_counted;
     note_busy(lease);
@@ -217,5 +217,5 @@ void uplink_lease_wake(struct uplink_lease *lease)
 void uplink_lease_settle(struct uplink_lease *lease)
 {
     collect(lease);
-    lease->tally = NULL;
+    lease->counters = NULL;
 }

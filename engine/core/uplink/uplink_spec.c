@@ -88,7 +88,7 @@ static const char *hint_for(struct slice name, char out[HINT_MAX])
         (void)snprintf(out, HINT_MAX, "%s", COMMA_HINT);
     else if (before > 0 && behind > 0 && (bracketed || !memchr(name.data, ':', before)) &&
              strspn(colon + 1, "0123456789.") >= behind)
-        (void)snprintf(out, HINT_MAX, "; with a weight: %.*s@%.*s; as an upstream proxy: socks5://%.*s",
+        (void)snprintf(out, HINT_MAX, "; with a weight: %.*s@%.*s; as a parent proxy: socks5://%.*s",
                        (int)before, name.data, (int)behind, colon + 1, (int)name.len, name.data);
     return out;
 }
@@ -161,21 +161,21 @@ static size_t url_length(const char *text)
     return slash ? (size_t)(slash - text) : strlen(text);
 }
 
-static int parse_upstream(struct uplink_spec *ret, const char *text, char *err, size_t err_size)
+static int parse_parent(struct uplink_spec *ret, const char *text, char *err, size_t err_size)
 {
-    struct upstream_spec upstream;
+    struct parent_spec parent;
     size_t len = url_length(text);
     const char *why;
 
     if (text[len] && text[len + 1] && parse_weight(slice_str(text + len + 1), &ret->weight) < 0)
         why = "the weight behind it must be a number above 0 and at most 1000000";
-    else if (upstream_spec_parse(&upstream, slice_of(text, len), &why) == 0) {
-        ret->kind = UPLINK_UPSTREAM;
-        ret->upstream = malloc(sizeof *ret->upstream);
-        if (ret->upstream)
-            *ret->upstream = upstream;
-        upstream_spec_done(&upstream);
-        return ret->upstream ? 0 : -ENOMEM;
+    else if (parent_spec_parse(&parent, slice_of(text, len), &why) == 0) {
+        ret->kind = UPLINK_PARENT;
+        ret->parent = malloc(sizeof *ret->parent);
+        if (ret->parent)
+            *ret->parent = parent;
+        parent_spec_done(&parent);
+        return ret->parent ? 0 : -ENOMEM;
     }
     (void)snprintf(err, err_size, "uplink \"%.*s://…\": %s", (int)(strstr(text, "://") - text), text, why);
     return -EINVAL;
@@ -233,7 +233,7 @@ int uplink_spec_parse(struct uplink_spec *ret, const char *text, char *err, size
 {
     struct uplink_spec spec = {.weight = 1, .tier = 1};
     bool is_url = strstr(text, "://") != NULL;
-    int r = is_url ? parse_upstream(&spec, text, err, err_size) : parse_local(&spec, text, err, err_size);
+    int r = is_url ? parse_parent(&spec, text, err, err_size) : parse_local(&spec, text, err, err_size);
 
     if (r == -EINVAL && !is_url && is_meant_as_url(text))
         (void)snprintf(err, err_size,
@@ -248,7 +248,7 @@ int uplink_spec_parse(struct uplink_spec *ret, const char *text, char *err, size
 
 const char *uplink_spec_name(const struct uplink_spec *spec, char out[UPLINK_NAME_MAX + 1])
 {
-    char text[UPSTREAM_TEXT_MAX];
+    char text[PARENT_TEXT_MAX];
 
     if (spec->name[0])
         return spec->name;
@@ -257,7 +257,7 @@ const char *uplink_spec_name(const struct uplink_spec *spec, char out[UPLINK_NAM
     if (spec->kind == UPLINK_ADDRESS)
         (void)addr_format_ip(&spec->address, text);
     else
-        (void)upstream_spec_format(spec->upstream, text);
+        (void)parent_spec_format(spec->parent, text);
     const char *place = strstr(text, "://");
     (void)snprintf(out, UPLINK_NAME_MAX + 1, "%.*s", UPLINK_NAME_MAX, place ? place + 3 : text);
     return out;
@@ -269,8 +269,8 @@ void uplink_spec_done(struct uplink_spec *spec)
         free(spec->tags[i]);
     free(spec->check);
     free(spec->portal);
-    if (spec->upstream)
-        upstream_spec_done(spec->upstream);
-    free(spec->upstream);
+    if (spec->parent)
+        parent_spec_done(spec->parent);
+    free(spec->parent);
     *spec = (struct uplink_spec){.n_tags = 0};
 }

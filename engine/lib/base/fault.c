@@ -28,7 +28,7 @@ const char *fault_name(enum fault f)
         return "denied";
     case FAULT_NO_UPLINK:
         return "no-uplink";
-    case FAULT_UPSTREAM:
+    case FAULT_PARENT:
         return "upstream";
     case FAULT_REJECTED:
         return "upstream-rejected";
@@ -57,7 +57,7 @@ const char *fault_policy_name(enum fault f)
     case FAULT_EXPIRED:
         return "timeout";
     case FAULT_HOST:
-    case FAULT_UPSTREAM:
+    case FAULT_PARENT:
     case FAULT_REJECTED:
     case FAULT_FAILED:
         return "unreachable";
@@ -111,7 +111,7 @@ bool fault_worth_retry(enum fault f)
     case FAULT_DNS:
     case FAULT_BIND:
     case FAULT_HOST:
-    case FAULT_UPSTREAM:
+    case FAULT_PARENT:
     case FAULT_REJECTED: /* another has other rules, and other ways */
     case FAULT_EXPIRED:
     case FAULT_FAILED:

@@ -17,7 +17,7 @@ enum fault {
     FAULT_BIND,        /* the uplink's device or address could not be bound */
     FAULT_DENIED,      /* policy or access rules said no */
     FAULT_NO_UPLINK,   /* no uplink is up that could serve this */
-    FAULT_UPSTREAM,    /* the uplink's own proxy is not there, or does not let us in */
+    FAULT_PARENT,      /* the uplink's own proxy is not there, or does not let us in */
     FAULT_REJECTED,    /* the uplink's own proxy says that its rules forbid this destination */
     FAULT_EXPIRED,     /* ... that the destination did not answer in time */
     FAULT_FAILED,      /* ... that it could not connect, and not why */
@@ -25,8 +25,8 @@ enum fault {
 };
 
 /** For logs: "timeout", "refused", "unreachable", "host-unreachable", "reset", "no-such-name", "dns", "bind",
- *  "denied", "no-uplink", "upstream", "upstream-rejected", "upstream-timeout", "upstream-failed",
- * "resources"; "ok" for FAULT_NONE. */
+ *  "denied", "no-uplink", "parent proxy", "parent proxy-rejected", "parent proxy-timeout", "parent
+ * proxy-failed", "resources"; "ok" for FAULT_NONE. */
 const char *fault_name(enum fault f);
 
 /** The word the policy contract knows: one of "timeout", "refused", "unreachable", "reset", "dns", "bind".

@@ -3,7 +3,7 @@
 #include "base/clock.h"
 #include "dns/dns_exchange.h"
 #include "dns/dns_name.h"
-#include "net/soon.h"
+#include "net/defer.h"
 
 #include <errno.h>
 #include <math.h>
@@ -247,5 +247,5 @@ void dns_question_start(struct dns_question *q, struct dns_way *way, const char 
         begin(q);
     /* The first step may be the last one too, and done must not come from here. */
     ev_timer_init(&q->timer, on_first_step, 0, 0);
-    soon(way->loop, &q->timer);
+    defer(way->loop, &q->timer);
 }

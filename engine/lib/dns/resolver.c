@@ -3,7 +3,7 @@
 #include "base/clock.h"
 #include "dns/dns_name.h"
 #include "dns/resolver_job.h"
-#include "net/soon.h"
+#include "net/defer.h"
 
 #include <errno.h>
 #include <string.h>
@@ -101,7 +101,7 @@ void resolver_query_settle(struct resolver_query *q, enum fault fault, struct dn
     q->fault = fault;
     q->answer = answer ? dns_answer_ref(answer) : NULL;
     q->due = true;
-    soon(q->resolver->loop, &q->timer);
+    defer(q->resolver->loop, &q->timer);
 }
 
 static void ask(struct resolver *r, struct resolver_query *q, struct slice name, const struct addr *client)

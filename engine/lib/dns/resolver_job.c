@@ -2,7 +2,7 @@
 
 #include "base/clock.h"
 #include "dns/dns_name.h"
-#include "net/soon.h"
+#include "net/defer.h"
 
 #include <errno.h>
 #include <math.h>
@@ -419,7 +419,7 @@ struct resolver_job *resolver_job_new(struct resolver *r, struct slice name, con
     /* It may be over at once, and must not be before somebody has joined it. */
     ev_timer_init(&job->delay, turn ? on_turn_now : on_delay, 0, 0);
     if (turn)
-        soon(r->loop, &job->delay);
+        defer(r->loop, &job->delay);
     return job;
 }
 

@@ -1,7 +1,7 @@
 #include "net/dialer.h"
 
 #include "base/clock.h"
-#include "net/soon.h"
+#include "net/defer.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -355,7 +355,7 @@ void dial_add(struct dial *d, const struct addr *addrs, size_t n, bool behind)
     if (n > 0)
         join_queue(d, more, n, behind);
     if (d->pending == 0)
-        return soon(d->loop, &d->stagger);
+        return defer(d->loop, &d->stagger);
     if (ev_is_active(&d->stagger) || ev_is_pending(&d->stagger))
         return;
     if (d->next == d->n_queue)
@@ -379,7 +379,7 @@ void dial_start(struct dial *d, struct ev_loop *loop, const struct addr *addrs, 
     ev_timer_start(loop, &d->deadline);
     /* Even the first attempt may end on the spot, and done must not come from here. */
     ev_timer_init(&d->stagger, on_stagger, 0, 0);
-    soon(loop, &d->stagger);
+    defer(loop, &d->stagger);
 }
 
 void dial_early(struct dial *d, const struct buf *early, size_t len)

@@ -45,8 +45,8 @@ MUST_CHECK enum http_objection http_interpret(struct http_request *ret, const st
 /** Whether the request is of those whose hops are counted, and says so. @see RFC 9110 7.6.2 */
 bool http_counts_hops(const struct http_head *head);
 
-/** Append the head to send upstream: origin-form, HTTP/1.1, Host set from the target (RFC 9112 3.2.2), fields
- *  that are hop-by-hop or named in Connection dropped (RFC 9110 7.6.1: Connection, Proxy-Connection,
+/** Append the head to send parent proxy: origin-form, HTTP/1.1, Host set from the target (RFC 9112 3.2.2),
+ * fields that are hop-by-hop or named in Connection dropped (RFC 9110 7.6.1: Connection, Proxy-Connection,
  * Keep-Alive, TE, Transfer-Encoding unless it frames the body, Upgrade, Proxy-Authorization,
  * Proxy-Authenticate, Trailer is kept), Via appended (RFC 9110 7.6.3) with pseudonym, Upgrade and Connection:
  * upgrade put back when upgrade is set. Content-Length and Host are never dropped, even if Connection names
@@ -57,7 +57,7 @@ MUST_CHECK int http_write_request(struct buf *out, const struct http_head *head,
 
 struct http_response {
     struct http_body body;
-    bool keep_alive; /* the upstream connection can be used again */
+    bool keep_alive; /* the connection to the destination can be used again */
     bool switching;  /* 101: the stream is a tunnel from here on */
     bool interim;    /* 1xx other than 101: another head follows */
 };

@@ -1,5 +1,5 @@
-/* The writing half of http_forward.h: heads that go upstream, heads that go to the client, and the proxy's
- * own answers. */
+/* The writing half of http_forward.h: heads that go parent proxy, heads that go to the client, and the
+ * proxy's own answers. */
 #include "proto/http_forward.h"
 #include "proto/http_lenient.h"
 

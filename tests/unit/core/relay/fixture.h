@@ -76,15 +76,15 @@ static inline void on_alarm(struct ev_loop *loop, ev_timer *w, int events)
 static inline void start_with_window(struct fixture *f, int client_window, struct slice early_client,
                                      struct slice early_server, double idle_s)
 {
-    int client_fd, upstream_fd;
+    int client_fd, dest_fd;
 
     *f = (struct fixture){.loop = ev_loop_new(EVFLAG_AUTO)};
     relay_room_init(&f->room, f->loop, idle_s, &EVENTS);
     tcp_pair(client_window, &f->client, &client_fd);
-    tcp_pair(0, &upstream_fd, &f->server);
+    tcp_pair(0, &dest_fd, &f->server);
     ev_timer_init(&f->alarm, on_alarm, GIVE_UP_S, 0.);
     ev_timer_start(f->loop, &f->alarm);
-    assert_int_equal(relay_start(&f->relay, &f->room, client_fd, upstream_fd, early_client, early_server), 0);
+    assert_int_equal(relay_start(&f->relay, &f->room, client_fd, dest_fd, early_client, early_server), 0);
 }
 
 static inline void start(struct fixture *f, struct slice early_client, struct slice early_server,

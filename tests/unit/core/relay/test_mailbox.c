@@ -1,4 +1,4 @@
-/* Letters between threads: none is lost, none comes twice, and what is added on the way comes along. */
+/* Messages between threads: none is lost, none comes twice, and what is added on the way comes along. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,19 +12,19 @@
 #include <pthread.h>
 #include <stdbool.h>
 
-enum { SENDERS = 4, LETTERS = 64, ROUNDS = 2000, SEALED = 1u << 31 };
+enum { SENDERS = 4, MESSAGES = 64, ROUNDS = 2000, SEALED = 1u << 31 };
 
 static struct mailbox box;
-static struct letter letters[LETTERS];
-static unsigned seen[LETTERS], n_read;
-static struct letter *order[LETTERS];
+static struct message messages[MESSAGES];
+static unsigned seen[MESSAGES], n_read;
+static struct message *order[MESSAGES];
 
-static void note(struct mailbox *m, struct letter *l, unsigned bits)
+static void note(struct mailbox *m, struct message *l, unsigned bits)
 {
     assert_ptr_equal(m, &box);
     assert_int_not_equal(bits, 0);
-    seen[l - letters] |= bits;
-    if (n_read < LETTERS)
+    seen[l - messages] |= bits;
+    if (n_read < MESSAGES)
         order[n_read] = l;
     n_read++;
 }
@@ -32,8 +32,8 @@ static void note(struct mailbox *m, struct letter *l, unsigned bits)
 static void setup(mailbox_read_fn *read)
 {
     n_read = 0;
-    for (size_t i = 0; i < LETTERS; i++) {
-        letters[i] = (struct letter){.next = NULL};
+    for (size_t i = 0; i < MESSAGES; i++) {
+        messages[i] = (struct message){.next = NULL};
         seen[i] = 0;
     }
     mailbox_init(&box, ev_loop_new(EVFLAG_AUTO), read);
@@ -51,14 +51,14 @@ static void they_come_in_order_and_once(void **state)
     (void)state;
     setup(note);
     for (size_t i = 0; i < 5; i++)
-        mailbox_send(&box, &letters[i], 1);
-    mailbox_send(&box, &letters[2], 4);
+        mailbox_send(&box, &messages[i], 1);
+    mailbox_send(&box, &messages[2], 4);
     ev_run(box.loop, EVRUN_NOWAIT);
     assert_int_equal(n_read, 5);
     for (size_t i = 0; i < 5; i++)
-        assert_ptr_equal(order[i], &letters[i]);
+        assert_ptr_equal(order[i], &messages[i]);
     assert_int_equal(seen[2], 5);
-    mailbox_send(&box, &letters[2], 8);
+    mailbox_send(&box, &messages[2], 8);
     ev_run(box.loop, EVRUN_NOWAIT);
     assert_int_equal(n_read, 6);
     assert_int_equal(seen[2], 13);
@@ -71,10 +71,10 @@ static void a_sealed_letter_is_sent_no_more(void **state)
 {
     (void)state;
     setup(note);
-    assert_true(letter_seal(&letters[0], SEALED));
-    mailbox_send(&box, &letters[0], 1);
-    mailbox_send(&box, &letters[1], 1);
-    assert_false(letter_seal(&letters[1], SEALED)); /* too late: it comes, and tells */
+    assert_true(message_seal(&messages[0], SEALED));
+    mailbox_send(&box, &messages[0], 1);
+    mailbox_send(&box, &messages[1], 1);
+    assert_false(message_seal(&messages[1], SEALED)); /* too late: it comes, and tells */
     ev_run(box.loop, EVRUN_NOWAIT);
     assert_int_equal(n_read, 1);
     assert_int_equal(seen[1], SEALED | 1);
@@ -83,7 +83,7 @@ static void a_sealed_letter_is_sent_no_more(void **state)
 
 static bool answered;
 
-static void answer(struct mailbox *m, struct letter *l, unsigned bits)
+static void answer(struct mailbox *m, struct message *l, unsigned bits)
 {
     note(m, l, bits);
     if (!answered)
@@ -96,24 +96,24 @@ static void who_reads_may_send_anew(void **state)
     (void)state;
     answered = false;
     setup(answer);
-    mailbox_send(&box, &letters[0], 1);
-    mailbox_send(&box, &letters[1], 1);
+    mailbox_send(&box, &messages[0], 1);
+    mailbox_send(&box, &messages[1], 1);
     while (n_read < 3)
         ev_run(box.loop, EVRUN_ONCE);
     assert_int_equal(seen[0], 3);
     teardown();
 }
 
-/* Each sender counts by a nibble of its own in letters that all share. */
-static _Atomic unsigned sent[SENDERS][LETTERS];
+/* Each sender counts by a nibble of its own in messages that all share. */
+static _Atomic unsigned sent[SENDERS][MESSAGES];
 
 static void *send_many(void *arg)
 {
     unsigned me = (unsigned)(uintptr_t)arg;
-    for (unsigned i = 0; i < ROUNDS * LETTERS; i++) {
-        unsigned l = (i * 7 + me) % LETTERS, bit = i / LETTERS % 4;
+    for (unsigned i = 0; i < ROUNDS * MESSAGES; i++) {
+        unsigned l = (i * 7 + me) % MESSAGES, bit = i / MESSAGES % 4;
         atomic_fetch_or(&sent[me][l], 1u << (me * 4 + bit));
-        mailbox_send(&box, &letters[l], 1u << (me * 4 + bit));
+        mailbox_send(&box, &messages[l], 1u << (me * 4 + bit));
     }
     return NULL;
 }
@@ -133,14 +133,14 @@ static void many_threads_lose_none(void **state)
     }
     ev_run(box.loop, EVRUN_NOWAIT);
     mailbox_empty(&box);
-    for (size_t l = 0; l < LETTERS; l++) {
+    for (size_t l = 0; l < MESSAGES; l++) {
         unsigned all = 0;
         for (size_t i = 0; i < SENDERS; i++)
             all |= sent[i][l];
         assert_int_equal(seen[l], all);
-        assert_int_equal(letters[l].bits, 0);
+        assert_int_equal(messages[l].bits, 0);
     }
-    assert_true(n_read <= SENDERS * ROUNDS * LETTERS);
+    assert_true(n_read <= SENDERS * ROUNDS * MESSAGES);
     teardown();
 }
 

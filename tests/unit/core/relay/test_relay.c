@@ -44,8 +44,8 @@ static void half_close_up_then_down(void **state)
     assert_int_equal(server_saw, 1);
     assert_int_equal(client_saw, 1);
     assert_int_equal(f.end, RELAY_CLOSED);
-    assert_int_equal(f.relay.tally.tx, UP);
-    assert_int_equal(f.relay.tally.rx, DOWN);
+    assert_int_equal(f.relay.counters.tx, UP);
+    assert_int_equal(f.relay.counters.rx, DOWN);
     finish(&f);
 }
 
@@ -60,8 +60,8 @@ static void early_octets_go_first(void **state)
     for (size_t i = 0; i < EARLY; i++)
         early[i] = octet(i);
     start(&f, slice_of(early, EARLY), slice_of(early, EARLY), 0);
-    assert_int_equal(tally_get(&f.relay.tally.tx), EARLY);
-    assert_int_equal(tally_get(&f.relay.tally.rx), EARLY);
+    assert_int_equal(counters_get(&f.relay.counters.tx), EARLY);
+    assert_int_equal(counters_get(&f.relay.counters.rx), EARLY);
     size_t up = EARLY, down = EARLY, up_got = 0, down_got = 0;
     while (up_got < TOTAL || down_got < TOTAL) {
         up = feed(f.client, up, TOTAL);
@@ -72,7 +72,7 @@ static void early_octets_go_first(void **state)
     }
     relay_stop(&f.relay);
     assert_int_equal(f.end, RELAY_STOPPED);
-    assert_int_equal(f.relay.tally.tx, TOTAL);
+    assert_int_equal(f.relay.counters.tx, TOTAL);
     finish(&f);
 }
 
@@ -93,7 +93,7 @@ static void slow_reader_stops_the_sender(void **state)
         turn(&f);
         assert_true(pump_waiting(&f.relay.client.in) <= PIPE_SIZE);
     }
-    assert_false(f.relay.upstream.io.events & EV_READ && ev_is_active(&f.relay.upstream.io));
+    assert_false(f.relay.dest.io.events & EV_READ && ev_is_active(&f.relay.dest.io));
     /* And nothing is lost once it does read. */
     shutdown(f.server, SHUT_WR);
     size_t got = 0;
@@ -142,7 +142,7 @@ static void reset_does_not_overtake_data(void **state)
         turn(&f);
     }
     /* Wait until the relay has taken all, so that the server's own reset destroys nothing. */
-    while (f.relay.tally.rx < ANSWER) {
+    while (f.relay.counters.rx < ANSWER) {
         got = drain(f.client, got, &saw);
         turn(&f);
     }
@@ -200,7 +200,7 @@ static void a_failed_send_loses_no_answer(void **state)
     sent = feed(f.server, sent, sent + UNREAD);
     while (queued(f.server) > 0)
         turn(&f);
-    assert_true(f.relay.tally.rx < sent);
+    assert_true(f.relay.counters.rx < sent);
     reset_now(&f.server);
     assert_int_equal(send(f.client, "more", 4, MSG_NOSIGNAL), 4);
     while (!f.relay.last_words)
@@ -269,7 +269,7 @@ static void bulk_is_spliced_and_messages_are_copied(void **state)
     assert_int_equal(f.room.pump.pipes.n_held, 0);
     send_down(&f, BULK, BULK + 1000, 100);
     assert_false(down->bulk);
-    assert_false(f.relay.upstream.in.bulk);
+    assert_false(f.relay.dest.in.bulk);
     relay_stop(&f.relay);
     finish(&f);
 }
@@ -288,7 +288,7 @@ static void ends_come_after_what_was_spliced(void **state)
             turn(&f);
         }
         assert_true(f.relay.client.in.pipe->held > 0);
-        size_t taken = f.relay.tally.rx;
+        size_t taken = f.relay.counters.rx;
         if (reset)
             reset_now(&f.server);
         else

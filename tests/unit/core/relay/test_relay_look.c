@@ -76,13 +76,13 @@ static void one_that_lives_for_a_minute_asks_for_signs_of_life(void **state)
 
     (void)state;
     start(&f, NOTHING, NOTHING, 0);
-    int upstream = f.relay.upstream.io.fd;
-    assert_false(option(upstream, SOL_SOCKET, SO_KEEPALIVE));
+    int dest = f.relay.dest.io.fd;
+    assert_false(option(dest, SOL_SOCKET, SO_KEEPALIVE));
     assert_true(wheel_is_set(&f.relay.look));
     assert_true(wheel_left_s(&f.relay.look) < 61);
     look(&f);
-    assert_true(option(upstream, SOL_SOCKET, SO_KEEPALIVE));
-    assert_int_equal(option(upstream, IPPROTO_TCP, TCP_KEEPIDLE), 120);
+    assert_true(option(dest, SOL_SOCKET, SO_KEEPALIVE));
+    assert_int_equal(option(dest, IPPROTO_TCP, TCP_KEEPIDLE), 120);
     assert_false(wheel_is_set(&f.relay.look)); /* never idle, and both ends are heard */
     relay_stop(&f.relay);
     finish(&f);
@@ -101,7 +101,7 @@ static void a_half_close_alone_is_no_reset(void **state)
             turn(&f);
             (void)drain(far, 0, &saw);
         }
-        struct relay_side *told = from_server ? &f.relay.client : &f.relay.upstream;
+        struct relay_side *told = from_server ? &f.relay.client : &f.relay.dest;
         for (int unheard = 1; unheard > 0; turn(&f)) /* the FIN passed on may be acknowledged late */
             assert_return_code(ioctl(told->io.fd, SIOCOUTQ, &unheard), errno);
         for (int i = 0; i < 10; i++) {
@@ -131,7 +131,7 @@ static void start_with_a_full_queue(struct fixture *f, double idle_s)
 
     start_with_window(f, 8192, NOTHING, NOTHING, idle_s);
     assert_return_code(setsockopt(f->relay.client.io.fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof room), errno);
-    while (f->relay.tally.rx < QUEUED || pump_waiting(&f->relay.client.in) > 0) {
+    while (f->relay.counters.rx < QUEUED || pump_waiting(&f->relay.client.in) > 0) {
         sent = feed(f->server, sent, QUEUED);
         turn(f);
     }
@@ -146,10 +146,10 @@ static void reset_after_a_half_close_waits_for_a_slow_reader(void **state)
     (void)state;
     start_with_a_full_queue(&f, 0);
     shutdown(f.server, SHUT_WR);
-    while (!f.relay.upstream.read_ended)
+    while (!f.relay.dest.read_ended)
         turn(&f);
     reset_now(&f.server);
-    await_error(f.relay.upstream.io.fd);
+    await_error(f.relay.dest.io.fd);
     for (int i = 0; i < 10; i++) {
         look(&f);
         turn(&f);
@@ -183,7 +183,7 @@ static void a_look_does_not_overtake_data(void **state)
     start(&f, NOTHING, NOTHING, 5);
     assert_int_equal(feed(f.server, 0, ANSWER), ANSWER);
     reset_now(&f.server);
-    await_error(f.relay.upstream.io.fd);
+    await_error(f.relay.dest.io.fd);
     look(&f);
     while (saw == 0) {
         turn(&f);

@@ -1,5 +1,5 @@
-/* Tunnels on the brain's loop and on relay threads: whoever carries them, every octet arrives, the tally is
- * final when they end, and they end once, however orders and their own ends meet. */
+/* Tunnels on the main loop's loop and on relay threads: whoever carries them, every octet arrives, the
+ * counters are final when they end, and they end once, however orders and their own ends meet. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,7 +10,7 @@
 #include "relay/fixture.h"
 
 #include "base/clock.h"
-#include "relay/hand.h"
+#include "relay/worker.h"
 
 #include <stdio.h>
 
@@ -27,7 +27,7 @@ struct trip {
 };
 
 static struct ev_loop *loop;
-static struct hands hands;
+static struct workers workers;
 static struct trip trips[TUNNELS];
 
 static void on_ended(struct tunnel *t, enum relay_end end)
@@ -36,7 +36,7 @@ static void on_ended(struct tunnel *t, enum relay_end end)
     assert_int_equal(trip->ended, 0);
     trip->ended++;
     trip->end = end;
-    trip->moved = t->hand;
+    trip->moved = t->worker;
     memset(&t->relay.client, 0xa5, sizeof t->relay.client); /* as if it were freed */
 }
 
@@ -50,28 +50,28 @@ static const struct tunnel_events TUNNEL_EVENTS = {.ended = on_ended, .woke = on
 static void setup(size_t threads, double idle_s)
 {
     loop = ev_loop_new(EVFLAG_AUTO);
-    hands_init(&hands, loop, idle_s, &TUNNEL_EVENTS);
-    assert_int_equal(hands_start(&hands, threads), 0);
-    assert_int_equal(hands.n_hands, threads);
+    workers_init(&workers, loop, idle_s, &TUNNEL_EVENTS);
+    assert_int_equal(workers_start(&workers, threads), 0);
+    assert_int_equal(workers.n_workers, threads);
 }
 
 static void teardown(void)
 {
-    hands_stop(&hands);
-    assert_int_equal(hands.room.pump.pipes.n_held, 0);
-    hands_done(&hands);
+    workers_stop(&workers);
+    assert_int_equal(workers.room.pump.pipes.n_held, 0);
+    workers_done(&workers);
     assert_int_equal(ev_pending_count(loop), 0);
     ev_loop_destroy(loop);
 }
 
 static void depart(struct trip *trip)
 {
-    int client_fd, upstream_fd;
+    int client_fd, dest_fd;
 
     *trip = (struct trip){.ended = 0};
     tcp_pair(0, &trip->client, &client_fd);
-    tcp_pair(0, &upstream_fd, &trip->server);
-    assert_int_equal(tunnel_start(&trip->tunnel, &hands, client_fd, upstream_fd, NOTHING, NOTHING), 0);
+    tcp_pair(0, &dest_fd, &trip->server);
+    assert_int_equal(tunnel_start(&trip->tunnel, &workers, client_fd, dest_fd, NOTHING, NOTHING), 0);
 }
 
 static void arrive(struct trip *trip)
@@ -82,7 +82,7 @@ static void arrive(struct trip *trip)
         close(trip->server);
 }
 
-/* A turn of the brain, and of both far ends. */
+/* A turn of the main thread, and of both far ends. */
 static void go_on(struct trip *trip, size_t total)
 {
     trip->up_sent = feed(trip->client, trip->up_sent, total);
@@ -98,7 +98,7 @@ static double end_of_patience(void)
 
 static void run_until_handed_over(struct trip *trip)
 {
-    for (double end = end_of_patience(); !trip->tunnel.hand;) {
+    for (double end = end_of_patience(); !trip->tunnel.worker;) {
         ev_run(loop, EVRUN_ONCE);
         assert_true(clock_now_s() < end);
     }
@@ -130,18 +130,18 @@ static void every_octet_arrives(void **state)
             assert_true(clock_now_s() < end);
         }
         for (size_t i = 0; i < 4; i++) {
-            assert_true(!trips[i].tunnel.hand == (threads == 0));
+            assert_true(!trips[i].tunnel.worker == (threads == 0));
             shutdown(trips[i].client, SHUT_WR);
             shutdown(trips[i].server, SHUT_WR);
             run_until_ended(&trips[i]);
             assert_int_equal(trips[i].end, RELAY_CLOSED);
-            assert_int_equal(trips[i].tunnel.relay.tally.tx, MUCH);
-            assert_int_equal(trips[i].tunnel.relay.tally.rx, MUCH);
+            assert_int_equal(trips[i].tunnel.relay.counters.tx, MUCH);
+            assert_int_equal(trips[i].tunnel.relay.counters.rx, MUCH);
             assert_true(trips[i].tunnel.relay.first_rx_s > 0);
             arrive(&trips[i]);
         }
-        for (size_t i = 0; i < hands.n_hands; i++)
-            assert_int_equal(hands.hands[i]->n_tunnels, 0);
+        for (size_t i = 0; i < workers.n_workers; i++)
+            assert_int_equal(workers.items[i]->n_tunnels, 0);
         teardown();
     }
 }
@@ -176,9 +176,9 @@ static void quiet_ones_are_handed_over(void **state)
         depart(&trips[i]);
     for (size_t i = 0; i < 4; i++)
         run_until_handed_over(&trips[i]);
-    assert_int_equal(hands.hands[0]->n_tunnels, 2);
-    assert_int_equal(hands.hands[1]->n_tunnels, 2);
-    assert_false(ev_is_active(&hands.beat));
+    assert_int_equal(workers.items[0]->n_tunnels, 2);
+    assert_int_equal(workers.items[1]->n_tunnels, 2);
+    assert_false(ev_is_active(&workers.beat));
     for (size_t i = 0; i < 4; i++) {
         assert_true(tunnel_source(&trips[i].tunnel, &source, &link));
         assert_true(addr_is_loopback(&source));
@@ -217,22 +217,23 @@ static int watched_by(int fd)
     return n;
 }
 
-/* The brain's loop knows nothing any more of what it has handed over: its number may soon be another's. */
+/* The main thread's loop knows nothing any more of what it has handed over: its number may soon be another's.
+ */
 static void what_is_handed_over_is_left_to_the_hand(void **state)
 {
     (void)state;
     setup(1, 0);
     depart(&trips[0]);
     ev_run(loop, EVRUN_NOWAIT);
-    int client_fd = trips[0].tunnel.relay.client.io.fd, upstream_fd = trips[0].tunnel.relay.upstream.io.fd;
+    int client_fd = trips[0].tunnel.relay.client.io.fd, dest_fd = trips[0].tunnel.relay.dest.io.fd;
     assert_int_equal(watched_by(client_fd), 1);
     run_until_handed_over(&trips[0]);
-    while (trips[0].up_got < 10) { /* then the hand has it for sure */
+    while (trips[0].up_got < 10) { /* then the worker has it for sure */
         trips[0].up_sent = feed(trips[0].client, trips[0].up_sent, 10);
         trips[0].up_got = drain(trips[0].server, trips[0].up_got, &trips[0].server_saw);
     }
     assert_int_equal(watched_by(client_fd), 1);
-    assert_int_equal(watched_by(upstream_fd), 1);
+    assert_int_equal(watched_by(dest_fd), 1);
     tunnel_stop(&trips[0].tunnel);
     run_until_ended(&trips[0]);
     arrive(&trips[0]);
@@ -249,7 +250,7 @@ static void resets_and_idleness_are_told(void **state)
     reset_now(&trips[0].server);
     run_until_ended(&trips[0]);
     assert_int_equal(trips[0].end, RELAY_RESET);
-    assert_true(trips[0].tunnel.relay.upstream_broke);
+    assert_true(trips[0].tunnel.relay.dest_broke);
     run_until_ended(&trips[1]);
     assert_int_equal(trips[1].end, RELAY_IDLE);
     arrive(&trips[0]);
@@ -265,14 +266,14 @@ static void a_resting_tally_tells_of_the_next_octet(void **state)
         depart(&trips[0]);
         if (threads > 0)
             run_until_handed_over(&trips[0]);
-        trips[0].tunnel.relay.tally.resting = true;
+        trips[0].tunnel.relay.counters.resting = true;
         for (double end = end_of_patience(); !trips[0].woke;) {
             trips[0].up_sent = feed(trips[0].client, trips[0].up_sent, 10);
             ev_run(loop, EVRUN_NOWAIT);
             assert_true(clock_now_s() < end);
         }
-        assert_int_equal(trips[0].tunnel.relay.tally.tx, 10);
-        assert_false(trips[0].tunnel.relay.tally.resting);
+        assert_int_equal(trips[0].tunnel.relay.counters.tx, 10);
+        assert_false(trips[0].tunnel.relay.counters.resting);
         while (trips[0].up_got < 100) {
             trips[0].up_sent = feed(trips[0].client, trips[0].up_sent, 100);
             trips[0].up_got = drain(trips[0].server, trips[0].up_got, &trips[0].server_saw);
@@ -286,7 +287,8 @@ static void a_resting_tally_tells_of_the_next_octet(void **state)
     }
 }
 
-/* The brain's orders, the peers' ends and the threads' own end in every order; each tunnel ends once. */
+/* The main thread's orders, the peers' ends and the threads' own end in every order; each tunnel ends once.
+ */
 static void orders_and_ends_may_meet(void **state)
 {
     (void)state;
@@ -322,7 +324,7 @@ static void orders_and_ends_may_meet(void **state)
             if (i % 5 == 0)
                 ev_run(loop, EVRUN_NOWAIT);
         }
-        hands_stop(&hands);
+        workers_stop(&workers);
         for (size_t i = 0; i < TUNNELS; i++) {
             if ((i + (size_t)round) % 6 == 0)
                 assert_int_equal(trips[i].end, RELAY_CUT);

@@ -423,7 +423,7 @@ static void test_real_links(void **state)
     (void)state;
 }
 
-/* --- upstreams ------------------------------------------------------------------------------------------ */
+/* --- parents ------------------------------------------------------------------------------------------ */
 
 static void test_an_upstream_by_whatever_way(void **state)
 {
@@ -436,7 +436,8 @@ static void test_an_upstream_by_whatever_way(void **state)
     (void)state;
 }
 
-/* What it reaches is its own affair: an upstream behind one family serves both, but for SOCKS4a (no IPv6). */
+/* What it reaches is its own affair: a parent proxy behind one family serves both, but for SOCKS4a (no IPv6).
+ */
 static void test_an_upstream_by_one_link(void **state)
 {
     struct uplink_set set = {.n = 0};

@@ -120,10 +120,10 @@ static void test_bad_weights(void **state)
     assert_refused("10.0.0.1@7,10.0.0.2@3", comma);
     assert_refused("eth0@", "a weight is missing after \"@\": write eth0@7, or eth0 alone");
     assert_refused("10.0.0.1/", "a weight is missing after \"/\": write 10.0.0.1@7, or 10.0.0.1 alone");
-    assert_refused("10.0.0.1:7", "; with a weight: 10.0.0.1@7; as an upstream proxy: socks5://10.0.0.1:7");
+    assert_refused("10.0.0.1:7", "; with a weight: 10.0.0.1@7; as a parent proxy: socks5://10.0.0.1:7");
     assert_refused("[2001:db8::1]:7",
-                   "; with a weight: [2001:db8::1]@7; as an upstream proxy: socks5://[2001:db8::1]:7");
-    assert_refused("proxy.lan:1080", "; as an upstream proxy: socks5://proxy.lan:1080");
+                   "; with a weight: [2001:db8::1]@7; as a parent proxy: socks5://[2001:db8::1]:7");
+    assert_refused("proxy.lan:1080", "; as a parent proxy: socks5://proxy.lan:1080");
     assert_refused("veth0@if5", "the weight \"if5\" must be a number"); /* as `ip link` writes it */
     (void)state;
 }
@@ -188,12 +188,12 @@ static void test_no_password_is_repeated(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(good); i++) {
         struct uplink_spec spec;
-        char err[256], text[UPSTREAM_TEXT_MAX], own[UPLINK_NAME_MAX + 1];
+        char err[256], text[PARENT_TEXT_MAX], own[UPLINK_NAME_MAX + 1];
         assert_int_equal(uplink_spec_parse(&spec, good[i].text, err, sizeof err), 0);
-        assert_int_equal(spec.kind, UPLINK_UPSTREAM);
-        assert_string_equal(upstream_spec_format(spec.upstream, text), good[i].url);
-        assert_string_equal(spec.upstream->user, good[i].user);
-        assert_string_equal(spec.upstream->pass, good[i].pass);
+        assert_int_equal(spec.kind, UPLINK_PARENT);
+        assert_string_equal(parent_spec_format(spec.parent, text), good[i].url);
+        assert_string_equal(spec.parent->user, good[i].user);
+        assert_string_equal(spec.parent->pass, good[i].pass);
         assert_string_equal(uplink_spec_name(&spec, own), good[i].name);
         assert_true(spec.weight == good[i].weight);
         uplink_spec_done(&spec);

@@ -26,7 +26,7 @@ static const struct {
     {FAULT_BIND, "bind", "bind", true},
     {FAULT_DENIED, "denied", NULL, false},
     {FAULT_NO_UPLINK, "no-uplink", NULL, false},
-    {FAULT_UPSTREAM, "upstream", "unreachable", true},
+    {FAULT_PARENT, "upstream", "unreachable", true},
     {FAULT_REJECTED, "upstream-rejected", "unreachable", true},
     {FAULT_EXPIRED, "upstream-timeout", "timeout", true},
     {FAULT_FAILED, "upstream-failed", "unreachable", true},

@@ -4,7 +4,7 @@
 
 /* --- interpreting --------------------------------------------------------------------------------------- */
 
-static void test_reuse_of_the_upstream(void **state)
+static void test_reuse_of_the_parent(void **state)
 {
     static const struct {
         const char *method, *response;
@@ -276,10 +276,10 @@ static void test_phrases(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_reuse_of_the_upstream), cmocka_unit_test(test_interim_and_switching),
-        cmocka_unit_test(test_ambiguous_responses),   cmocka_unit_test(test_heads_to_the_client),
-        cmocka_unit_test(test_interim_heads),         cmocka_unit_test(test_errors),
-        cmocka_unit_test(test_long_errors),           cmocka_unit_test(test_phrases),
+        cmocka_unit_test(test_reuse_of_the_parent), cmocka_unit_test(test_interim_and_switching),
+        cmocka_unit_test(test_ambiguous_responses), cmocka_unit_test(test_heads_to_the_client),
+        cmocka_unit_test(test_interim_heads),       cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_long_errors),         cmocka_unit_test(test_phrases),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-#include "parent/upstream.h"
+#include "parent/parent.h"
 
 #include "base/clock.h"
 
@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 /* @return the connection, or -1 */
-static int stop(struct upstream *u)
+static int stop(struct parent *u)
 {
     int fd = u->io.fd;
 
@@ -24,7 +24,7 @@ static int stop(struct upstream *u)
     return fd;
 }
 
-static void finish(struct upstream *u, enum fault fault)
+static void finish(struct parent *u, enum fault fault)
 {
     int fd = stop(u);
 
@@ -40,12 +40,12 @@ static void on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
 {
     (void)loop;
     (void)events;
-    finish(container_of(timer, struct upstream, deadline), FAULT_TIMEOUT);
+    finish(container_of(timer, struct parent, deadline), FAULT_TIMEOUT);
 }
 
 /* --- the talk ------------------------------------------------------------------------------------------- */
 
-static void watch(struct upstream *u, int events)
+static void watch(struct parent *u, int events)
 {
     ev_io_stop(u->loop, &u->io);
     ev_io_set(&u->io, u->io.fd, events);
@@ -53,19 +53,19 @@ static void watch(struct upstream *u, int events)
 }
 
 /* A message is small against the buffer of a connection that has nothing in it. */
-static void say(struct upstream *u)
+static void say(struct parent *u)
 {
-    struct upstream_talk *t = &u->talk;
+    struct parent_talk *t = &u->talk;
 
     if (send(u->io.fd, t->out, t->out_len, MSG_NOSIGNAL) != (ssize_t)t->out_len)
-        return finish(u, FAULT_UPSTREAM);
+        return finish(u, FAULT_PARENT);
     t->out_len = 0;
     watch(u, EV_READ);
 }
 
 /* What is behind the talk's end stays in the socket. @return octets taken; 0: the talk is over, u may be gone
  */
-static size_t hear(struct upstream *u)
+static size_t hear(struct parent *u)
 {
     char data[2048];
     ssize_t n = recv(u->io.fd, data, sizeof data, MSG_PEEK);
@@ -73,15 +73,15 @@ static size_t hear(struct upstream *u)
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return 0;
     if (n <= 0) {
-        finish(u, FAULT_UPSTREAM);
+        finish(u, FAULT_PARENT);
         return 0;
     }
-    size_t share = upstream_talk_share(&u->talk, data, (size_t)n);
+    size_t share = parent_talk_share(&u->talk, data, (size_t)n);
     if (recv(u->io.fd, data, share, 0) != (ssize_t)share) {
-        finish(u, FAULT_UPSTREAM);
+        finish(u, FAULT_PARENT);
         return 0;
     }
-    if (!upstream_talk_take(&u->talk, data, share))
+    if (!parent_talk_take(&u->talk, data, share))
         return share;
     finish(u, u->talk.fault);
     return 0;
@@ -89,7 +89,7 @@ static size_t hear(struct upstream *u)
 
 static void on_ready(struct ev_loop *loop, ev_io *io, int events)
 {
-    struct upstream *u = container_of(io, struct upstream, io);
+    struct parent *u = container_of(io, struct parent, io);
 
     (void)loop;
     if (events & EV_WRITE)
@@ -98,20 +98,20 @@ static void on_ready(struct ev_loop *loop, ev_io *io, int events)
         say(u);
 }
 
-static enum upstream_protocol protocol_of(const struct upstream_spec *s)
+static enum parent_protocol protocol_of(const struct parent_spec *s)
 {
     if (strcmp(s->scheme, "http") == 0)
-        return UPSTREAM_HTTP;
-    return strcmp(s->scheme, "socks5") == 0 ? UPSTREAM_SOCKS5 : UPSTREAM_SOCKS4A;
+        return PARENT_HTTP;
+    return strcmp(s->scheme, "socks5") == 0 ? PARENT_SOCKS5 : PARENT_SOCKS4A;
 }
 
 /* --- the way to it -------------------------------------------------------------------------------------- */
 
 static void on_dialed(struct dial *d, enum fault fault, int fd)
 {
-    struct upstream *u = container_of(d, struct upstream, dial);
-    const struct upstream_spec *s = u->request.spec;
-    const struct upstream_talk_request request = {
+    struct parent *u = container_of(d, struct parent, dial);
+    const struct parent_spec *s = u->request.spec;
+    const struct parent_talk_request request = {
         .protocol = protocol_of(s), .target = u->request.target, .user = s->user, .pass = s->pass};
     double left_s = u->until_s - clock_now_s();
     struct sockaddr_storage own;
@@ -121,7 +121,7 @@ static void on_dialed(struct dial *d, enum fault fault, int fd)
     u->reached = true;
     if (u->request.loops && getsockname(fd, (struct sockaddr *)&own, &(socklen_t){sizeof own}) == 0)
         (void)!addr_from_sockaddr(&u->local, (struct sockaddr *)&own, sizeof own);
-    upstream_talk_begin(&u->talk, &request);
+    parent_talk_begin(&u->talk, &request);
     ev_io_set(&u->io, fd, EV_WRITE); /* out of the loop: what is sent first may fail on the spot */
     ev_io_start(u->loop, &u->io);
     ev_now_update(u->loop);
@@ -130,7 +130,7 @@ static void on_dialed(struct dial *d, enum fault fault, int fd)
 }
 
 /* Those at which this proxy itself listens are no way out. @return how many are left */
-static size_t leave_out(const struct upstream *u, const struct addr **addrs, size_t n,
+static size_t leave_out(const struct parent *u, const struct addr **addrs, size_t n,
                         struct addr others[DIAL_ADDRS_MAX])
 {
     if (!u->request.loops)
@@ -140,8 +140,8 @@ static size_t leave_out(const struct upstream *u, const struct addr **addrs, siz
     return n;
 }
 
-/* @return FAULT_UPSTREAM where this proxy itself listens at all of them */
-static enum fault dial_others(struct upstream *u, const struct addr *addrs, size_t n)
+/* @return FAULT_PARENT where this proxy itself listens at all of them */
+static enum fault dial_others(struct parent *u, const struct addr *addrs, size_t n)
 {
     struct addr others[DIAL_ADDRS_MAX];
     bool more = resolver_awaits_more(&u->query);
@@ -151,8 +151,8 @@ static enum fault dial_others(struct upstream *u, const struct addr *addrs, size
     if (u->held)
         return FAULT_NONE;
     if (n == 0) {
-        loops_tell(u->request.loops, u->request.uplink, "this proxy listens at the upstream's address");
-        return FAULT_UPSTREAM;
+        loops_tell(u->request.loops, u->request.uplink, "this proxy listens at the parent proxy's address");
+        return FAULT_PARENT;
     }
     dial_start(&u->dial, u->loop, addrs, n, &u->egress, fmax(u->until_s - u->since_s, 0), on_dialed);
     if (more)
@@ -162,7 +162,7 @@ static enum fault dial_others(struct upstream *u, const struct addr *addrs, size
 
 static void on_resolved(struct resolver_query *q, enum fault fault, const struct addr *addrs, size_t n)
 {
-    struct upstream *u = container_of(q, struct upstream, query);
+    struct parent *u = container_of(q, struct parent, query);
 
     u->since_s = clock_now_s();
     if (fault == FAULT_UNREACHABLE || (fault == FAULT_NONE && !egress_allows_any(&u->egress, addrs, n)))
@@ -175,7 +175,7 @@ static void on_resolved(struct resolver_query *q, enum fault fault, const struct
 
 static void on_more(struct resolver_query *q, const struct addr *addrs, size_t n)
 {
-    struct upstream *u = container_of(q, struct upstream, query);
+    struct parent *u = container_of(q, struct parent, query);
     struct addr others[DIAL_ADDRS_MAX];
     enum fault fault = FAULT_NONE;
 
@@ -189,16 +189,16 @@ static void on_more(struct resolver_query *q, const struct addr *addrs, size_t n
         finish(u, fault);
 }
 
-void upstream_start(struct upstream *u, struct ev_loop *loop, const struct upstream_request *request,
-                    upstream_done_fn *done)
+void parent_start(struct parent *u, struct ev_loop *loop, const struct parent_request *request,
+                  parent_done_fn *done)
 {
-    *u = (struct upstream){.loop = loop,
-                           .done = done,
-                           .owner = u->owner,
-                           .request = *request,
-                           .egress = *request->egress,
-                           .running = true,
-                           .since_s = clock_now_s()};
+    *u = (struct parent){.loop = loop,
+                         .done = done,
+                         .owner = u->owner,
+                         .request = *request,
+                         .egress = *request->egress,
+                         .running = true,
+                         .since_s = clock_now_s()};
     u->until_s = u->since_s + request->timeout_s;
     if (request->loops)
         loops_enter(request->loops, u);
@@ -210,7 +210,7 @@ void upstream_start(struct upstream *u, struct ev_loop *loop, const struct upstr
     resolver_limit(&u->query, request->timeout_s);
 }
 
-void upstream_cancel(struct upstream *u)
+void parent_cancel(struct parent *u)
 {
     int fd = u->running ? stop(u) : -1;
 

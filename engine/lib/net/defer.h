@@ -1,12 +1,12 @@
 /* Out of the caller's stack, but before the loop waits again: a timer of no time, without the turn of the
  * loop that one costs. */
-#ifndef STEERWAY_NET_SOON_H
-#define STEERWAY_NET_SOON_H
+#ifndef STEERWAY_NET_DEFER_H
+#define STEERWAY_NET_DEFER_H
 
 #include <ev.h>
 
 /** Have the timer ring once what is under way has returned. ev_timer_stop takes it back. */
-static inline void soon(struct ev_loop *loop, ev_timer *timer)
+static inline void defer(struct ev_loop *loop, ev_timer *timer)
 {
     ev_timer_stop(loop, timer);
     if (ev_depth(loop) > 0) {

@@ -1,4 +1,4 @@
-#include "proto/upstream_talk.h"
+#include "proto/parent_talk.h"
 
 #include "proto/base64.h"
 #include "proto/http_head.h"
@@ -12,26 +12,26 @@ enum { METHOD_LEN = 2, REPLY_HEAD = 5, REPLY_LEN_MIN = 10 };
 
 /* --- what is sent --------------------------------------------------------------------------------------- */
 
-static void put(struct upstream_talk *t, const void *data, size_t n)
+static void put(struct parent_talk *t, const void *data, size_t n)
 {
     memcpy(t->out + t->out_len, data, n); /* the longest message has room: see the bounds of its parts */
     t->out_len += n;
 }
 
-static void put_octet(struct upstream_talk *t, unsigned octet)
+static void put_octet(struct parent_talk *t, unsigned octet)
 {
     const char c = (char)octet;
     put(t, &c, 1);
 }
 
-static void put_port(struct upstream_talk *t)
+static void put_port(struct parent_talk *t)
 {
     put_octet(t, t->request.target->port >> 8);
     put_octet(t, t->request.target->port & 0xff);
 }
 
 /* Length and text. */
-static void put_text(struct upstream_talk *t, const char *text)
+static void put_text(struct parent_talk *t, const char *text)
 {
     size_t len = strlen(text);
 
@@ -39,7 +39,7 @@ static void put_text(struct upstream_talk *t, const char *text)
     put(t, text, len);
 }
 
-static void say_hello5(struct upstream_talk *t)
+static void say_hello5(struct parent_talk *t)
 {
     static const char plain[] = {SOCKS5_VERSION, 1, SOCKS5_NO_AUTH};
     static const char with_user[] = {SOCKS5_VERSION, 2, SOCKS5_NO_AUTH, SOCKS5_USER_PASS};
@@ -48,18 +48,18 @@ static void say_hello5(struct upstream_talk *t)
         put(t, with_user, sizeof with_user);
     else
         put(t, plain, sizeof plain);
-    t->step = UPSTREAM_HELLO;
+    t->step = PARENT_HELLO;
 }
 
-static void say_credentials5(struct upstream_talk *t)
+static void say_credentials5(struct parent_talk *t)
 {
     put_octet(t, SOCKS5_AUTH_VERSION);
     put_text(t, t->request.user);
     put_text(t, t->request.pass);
-    t->step = UPSTREAM_AUTH;
+    t->step = PARENT_AUTH;
 }
 
-static void say_request5(struct upstream_talk *t)
+static void say_request5(struct parent_talk *t)
 {
     const struct target *to = t->request.target;
 
@@ -81,10 +81,10 @@ static void say_request5(struct upstream_talk *t)
         break;
     }
     put_port(t);
-    t->step = UPSTREAM_REQUEST;
+    t->step = PARENT_REQUEST;
 }
 
-static void say_request4(struct upstream_talk *t)
+static void say_request4(struct parent_talk *t)
 {
     static const uint8_t named[] = {0, 0, 0, 1}; /* 4a: a name follows */
     const struct target *to = t->request.target;
@@ -96,14 +96,14 @@ static void say_request4(struct upstream_talk *t)
     put(t, t->request.user, strlen(t->request.user) + 1);
     if (to->kind != TARGET_IPV4)
         put(t, to->host, strlen(to->host) + 1);
-    t->step = UPSTREAM_REQUEST;
+    t->step = PARENT_REQUEST;
 }
 
-static void say_connect(struct upstream_talk *t)
+static void say_connect(struct parent_talk *t)
 {
     const struct target *to = t->request.target;
     bool six = to->kind == TARGET_IPV6;
-    char place[TARGET_HOST_MAX + 16], credentials[2 * UPSTREAM_CREDENTIAL_MAX + 2];
+    char place[TARGET_HOST_MAX + 16], credentials[2 * PARENT_CREDENTIAL_MAX + 2];
     char encoded[sizeof credentials / 3 * 4 + 8];
 
     (void)snprintf(place, sizeof place, "%s%s%s:%u", six ? "[" : "", to->host, six ? "]" : "",
@@ -116,20 +116,20 @@ static void say_connect(struct upstream_talk *t)
                                        "Proxy-Authorization: Basic %s\r\n", encoded);
     }
     put(t, "\r\n", 2);
-    t->step = UPSTREAM_REQUEST;
+    t->step = PARENT_REQUEST;
 }
 
-void upstream_talk_begin(struct upstream_talk *t, const struct upstream_talk_request *request)
+void parent_talk_begin(struct parent_talk *t, const struct parent_talk_request *request)
 {
     t->request = *request;
     t->fault = FAULT_NONE;
     t->out_len = t->in_len = 0;
     switch (request->protocol) {
-    case UPSTREAM_SOCKS5:
+    case PARENT_SOCKS5:
         return say_hello5(t);
-    case UPSTREAM_SOCKS4A:
+    case PARENT_SOCKS4A:
         return say_request4(t);
-    case UPSTREAM_HTTP:
+    case PARENT_HTTP:
         return say_connect(t);
     }
 }
@@ -137,11 +137,11 @@ void upstream_talk_begin(struct upstream_talk *t, const struct upstream_talk_req
 /* --- what is heard -------------------------------------------------------------------------------------- */
 
 /* Octets of the SOCKS message that is waited for, as far as can be told by now. */
-static size_t socks_length(const struct upstream_talk *t)
+static size_t socks_length(const struct parent_talk *t)
 {
-    if (t->request.protocol == UPSTREAM_SOCKS4A)
+    if (t->request.protocol == PARENT_SOCKS4A)
         return SOCKS4_REPLY_LEN;
-    if (t->step != UPSTREAM_REQUEST)
+    if (t->step != PARENT_REQUEST)
         return METHOD_LEN;
     if (t->in_len < REPLY_HEAD)
         return REPLY_HEAD;
@@ -171,9 +171,9 @@ static size_t end_of_head(const char *data, size_t n)
     return 0;
 }
 
-static size_t http_share(const struct upstream_talk *t, const char *data, size_t n)
+static size_t http_share(const struct parent_talk *t, const char *data, size_t n)
 {
-    char both[UPSTREAM_IN_MAX];
+    char both[PARENT_IN_MAX];
     size_t room = sizeof both - t->in_len, taken = n < room ? n : room;
 
     memcpy(both, t->in, t->in_len);
@@ -182,33 +182,33 @@ static size_t http_share(const struct upstream_talk *t, const char *data, size_t
     return end > t->in_len ? end - t->in_len : taken;
 }
 
-size_t upstream_talk_share(const struct upstream_talk *t, const char *data, size_t n)
+size_t parent_talk_share(const struct parent_talk *t, const char *data, size_t n)
 {
-    if (t->request.protocol == UPSTREAM_HTTP)
+    if (t->request.protocol == PARENT_HTTP)
         return http_share(t, data, n);
     size_t wanted = socks_length(t) - t->in_len;
     return n < wanted ? n : wanted;
 }
 
-static bool over(struct upstream_talk *t, enum fault fault)
+static bool over(struct parent_talk *t, enum fault fault)
 {
-    t->step = UPSTREAM_OVER;
+    t->step = PARENT_OVER;
     t->fault = fault;
     return true;
 }
 
 /* It forgets what was taken, and waits for the next message. */
-static bool go_on(struct upstream_talk *t, void (*say)(struct upstream_talk *t))
+static bool go_on(struct parent_talk *t, void (*say)(struct parent_talk *t))
 {
     t->in_len = 0;
     say(t);
     return false;
 }
 
-static bool take_reply5(struct upstream_talk *t)
+static bool take_reply5(struct parent_talk *t)
 {
     if (t->in[0] != SOCKS5_VERSION)
-        return over(t, FAULT_UPSTREAM);
+        return over(t, FAULT_PARENT);
     switch ((uint8_t)t->in[1]) {
     case SOCKS5_SUCCEEDED:
         return over(t, FAULT_NONE);
@@ -224,38 +224,38 @@ static bool take_reply5(struct upstream_talk *t)
     case SOCKS5_TTL_EXPIRED:
         return over(t, FAULT_EXPIRED);
     case SOCKS5_COMMAND_UNSUPPORTED: /* it lacks CONNECT */
-        return over(t, FAULT_UPSTREAM);
+        return over(t, FAULT_PARENT);
     default:
         return over(t, FAULT_FAILED);
     }
 }
 
-static bool take_socks5(struct upstream_talk *t)
+static bool take_socks5(struct parent_talk *t)
 {
-    if (t->step == UPSTREAM_AUTH)
-        return t->in[1] == 0 ? go_on(t, say_request5) : over(t, FAULT_UPSTREAM);
-    if (t->step == UPSTREAM_REQUEST)
+    if (t->step == PARENT_AUTH)
+        return t->in[1] == 0 ? go_on(t, say_request5) : over(t, FAULT_PARENT);
+    if (t->step == PARENT_REQUEST)
         return take_reply5(t);
     if (t->in[0] != SOCKS5_VERSION)
-        return over(t, FAULT_UPSTREAM);
+        return over(t, FAULT_PARENT);
     if (t->in[1] == SOCKS5_NO_AUTH)
         return go_on(t, say_request5);
     if (t->in[1] == SOCKS5_USER_PASS && t->request.user[0])
         return go_on(t, say_credentials5);
-    return over(t, FAULT_UPSTREAM);
+    return over(t, FAULT_PARENT);
 }
 
-static bool take_socks4(struct upstream_talk *t)
+static bool take_socks4(struct parent_talk *t)
 {
     if (t->in[0] != 0)
-        return over(t, FAULT_UPSTREAM);
+        return over(t, FAULT_PARENT);
     switch ((uint8_t)t->in[1]) {
     case SOCKS4_GRANTED:
         return over(t, FAULT_NONE);
     case SOCKS4_REJECTED: /* "rejected or failed" */
         return over(t, FAULT_FAILED);
     default:
-        return over(t, FAULT_UPSTREAM);
+        return over(t, FAULT_PARENT);
     }
 }
 
@@ -266,7 +266,7 @@ static enum fault fault_of_status(int status)
     case 451: /* RFC 7725 */
         return FAULT_REJECTED;
     case 407:
-        return FAULT_UPSTREAM;
+        return FAULT_PARENT;
     case 408:
     case 504:
         return FAULT_EXPIRED;
@@ -275,20 +275,20 @@ static enum fault fault_of_status(int status)
     }
 }
 
-static bool take_http(struct upstream_talk *t)
+static bool take_http(struct parent_talk *t)
 {
     struct http_head head;
 
     switch (http_parse_response(&head, t->in, t->in_len)) {
     case PARSE_NEED_MORE:
-        return t->in_len == sizeof t->in && over(t, FAULT_UPSTREAM);
+        return t->in_len == sizeof t->in && over(t, FAULT_PARENT);
     case PARSE_BAD:
-        return over(t, FAULT_UPSTREAM);
+        return over(t, FAULT_PARENT);
     case PARSE_OK:
         break;
     }
     if (head.consumed != t->in_len) /* it and http_share differ on where the head ends */
-        return over(t, FAULT_UPSTREAM);
+        return over(t, FAULT_PARENT);
     if (head.status < 200) { /* of no interest (RFC 9110 15.2) */
         t->in_len = 0;
         return false;
@@ -298,14 +298,14 @@ static bool take_http(struct upstream_talk *t)
     return over(t, fault_of_status(head.status));
 }
 
-bool upstream_talk_take(struct upstream_talk *t, const char *data, size_t n)
+bool parent_talk_take(struct parent_talk *t, const char *data, size_t n)
 {
     t->out_len = 0;
     memcpy(t->in + t->in_len, data, n); /* no more than its share: it fits */
     t->in_len += n;
-    if (t->request.protocol == UPSTREAM_HTTP)
+    if (t->request.protocol == PARENT_HTTP)
         return take_http(t);
     if (t->in_len < socks_length(t))
         return false;
-    return t->request.protocol == UPSTREAM_SOCKS5 ? take_socks5(t) : take_socks4(t);
+    return t->request.protocol == PARENT_SOCKS5 ? take_socks5(t) : take_socks4(t);
 }

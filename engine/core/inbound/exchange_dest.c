@@ -9,9 +9,9 @@
 #include <unistd.h>
 
 /* A head, which can become longer on its way, and what one read of the client brings of the body. */
-enum { TO_UPSTREAM_MAX = 2 * HTTP_HEAD_MAX + PUMP_BUFFER_MAX };
+enum { TO_DEST_MAX = 2 * HTTP_HEAD_MAX + PUMP_BUFFER_MAX };
 
-void exchange_watch_upstream(struct exchange *x)
+void exchange_watch_dest(struct exchange *x)
 {
     struct session *s = x->session;
     struct ev_loop *loop = s->proxy->loop;
@@ -33,7 +33,7 @@ void exchange_watch_upstream(struct exchange *x)
     }
 }
 
-static void close_upstream(struct exchange *x)
+static void close_dest(struct exchange *x)
 {
     struct ev_loop *loop = x->session->proxy->loop;
 
@@ -43,32 +43,32 @@ static void close_upstream(struct exchange *x)
         (void)close(x->fd);
     x->fd = -1;
     x->reused = x->broken = x->was_reset = false;
-    x->upstream_wait = (struct ack_wait){.since_ms = 0};
+    x->dest_wait = (struct ack_wait){.since_ms = 0};
     x->head_seen = 0;
-    buf_done(&x->to_upstream);
-    buf_done(&x->from_upstream);
-    pump_done(&x->up, &x->session->proxy->hands.room.pump);
-    pump_done(&x->down, &x->session->proxy->hands.room.pump);
+    buf_done(&x->to_dest);
+    buf_done(&x->from_dest);
+    pump_done(&x->up, &x->session->proxy->workers.room.pump);
+    pump_done(&x->down, &x->session->proxy->workers.room.pump);
 }
 
-void exchange_drop_upstream(struct session *s, const char *outcome)
+void exchange_drop_dest(struct session *s, const char *outcome)
 {
     if (!s->exchange || s->exchange->fd < 0)
         return;
     struct outbound *o = s->outbound;
     s->outbound = NULL;
-    close_upstream(s->exchange);
+    close_dest(s->exchange);
     outbound_finish(o, outcome);
 }
 
-void exchange_rest_upstream(struct exchange *x)
+void exchange_rest_dest(struct exchange *x)
 {
     x->reused = true;
     x->rests_since = ev_iteration(x->session->proxy->loop);
-    exchange_watch_upstream(x);
+    exchange_watch_dest(x);
 }
 
-bool exchange_upstream_is_quiet(const struct exchange *x)
+bool exchange_dest_is_quiet(const struct exchange *x)
 {
     char octet;
 
@@ -77,7 +77,7 @@ bool exchange_upstream_is_quiet(const struct exchange *x)
     return recv(x->fd, &octet, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
 }
 
-int exchange_upstream_fd(const struct exchange *x)
+int exchange_dest_fd(const struct exchange *x)
 {
     return x ? x->fd : -1;
 }
@@ -85,8 +85,8 @@ int exchange_upstream_fd(const struct exchange *x)
 void exchange_cut(struct exchange *x)
 {
     if (x->active)
-        return exchange_upstream_ended(x, false);
-    exchange_drop_upstream(x->session, "cut");
+        return exchange_dest_ended(x, false);
+    exchange_drop_dest(x->session, "cut");
 }
 
 bool exchange_end_would_mislead(const struct exchange *x)
@@ -104,21 +104,21 @@ void exchange_stop(struct exchange *x)
     if ((exchange_end_would_mislead(x) || exchange_owes(x)) && x->session->fd >= 0)
         session_reset_on_close(x->session);
     x->active = false;
-    close_upstream(x);
+    close_dest(x);
 }
 
 void exchange_free(struct exchange *x)
 {
     if (!x)
         return;
-    close_upstream(x);
+    close_dest(x);
     buf_done(&x->replay);
     free(x);
 }
 
 size_t exchange_waiting(const struct exchange *x)
 {
-    return x->to_upstream.len + pump_waiting(&x->up);
+    return x->to_dest.len + pump_waiting(&x->up);
 }
 
 void exchange_note_broken(struct exchange *x, int err)
@@ -126,8 +126,8 @@ void exchange_note_broken(struct exchange *x, int err)
     /* A reset that came after the peer's FIN is told as EPIPE: what it said before is whole. */
     x->broken = true;
     x->was_reset = err != EPIPE;
-    buf_done(&x->to_upstream);
-    pump_done(&x->up, &x->session->proxy->hands.room.pump);
+    buf_done(&x->to_dest);
+    pump_done(&x->up, &x->session->proxy->workers.room.pump);
 }
 
 bool exchange_send(struct exchange *x, struct slice more)
@@ -135,10 +135,10 @@ bool exchange_send(struct exchange *x, struct slice more)
     size_t sent;
 
     if (x->broken) {
-        buf_done(&x->to_upstream);
+        buf_done(&x->to_dest);
         return true;
     }
-    int err = wire_send(x->fd, &x->to_upstream, more, &sent);
+    int err = wire_send(x->fd, &x->to_dest, more, &sent);
     if (err == -ENOBUFS || err == -ENOMEM) {
         session_close(x->session, fault_name(FAULT_RESOURCES));
         return false;
@@ -149,11 +149,11 @@ bool exchange_send(struct exchange *x, struct slice more)
         outbound_note(x->session->outbound, sent, 0);
         x->last_activity_s = clock_now_s();
     }
-    buf_release_if_empty(&x->to_upstream);
+    buf_release_if_empty(&x->to_dest);
     return true;
 }
 
-static void on_upstream_readable(struct ev_loop *loop, ev_io *w, int events)
+static void on_dest_readable(struct ev_loop *loop, ev_io *w, int events)
 {
     struct exchange *x = container_of(w, struct exchange, read);
     struct session *s = x->session;
@@ -162,26 +162,26 @@ static void on_upstream_readable(struct ev_loop *loop, ev_io *w, int events)
     (void)events;
     if (exchange_moves_response(x))
         return exchange_move_response(x);
-    ssize_t n = wire_read(x->fd, &x->from_upstream, &s->proxy->hands.room.pump);
+    ssize_t n = wire_read(x->fd, &x->from_dest, &s->proxy->workers.room.pump);
     if (n == -ENOMEM)
         return session_close(s, fault_name(FAULT_RESOURCES));
     if (n == -EAGAIN)
         return;
     if (n <= 0)
-        return exchange_upstream_ended(x, n == 0);
+        return exchange_dest_ended(x, n == 0);
     if (!x->active) /* it speaks unasked: of no use any more */
-        return exchange_drop_upstream(s, "closed");
+        return exchange_drop_dest(s, "closed");
     outbound_note(s->outbound, 0, (uint64_t)n);
     x->answered = true;
     buf_done(&x->replay);
     x->last_activity_s = clock_now_s();
     exchange_pump_response(x);
-    if (buf_keep(&x->from_upstream) < 0)
+    if (buf_keep(&x->from_dest) < 0)
         return session_close(s, fault_name(FAULT_RESOURCES));
-    buf_release_if_empty(&x->from_upstream);
+    buf_release_if_empty(&x->from_dest);
 }
 
-static void on_upstream_writable(struct ev_loop *loop, ev_io *w, int events)
+static void on_dest_writable(struct ev_loop *loop, ev_io *w, int events)
 {
     struct exchange *x = container_of(w, struct exchange, write);
 
@@ -199,11 +199,11 @@ struct exchange *exchange_of(struct session *s)
         return NULL;
     x->session = s;
     x->fd = -1;
-    ev_io_init(&x->read, on_upstream_readable, -1, EV_READ);
-    ev_io_init(&x->write, on_upstream_writable, -1, EV_WRITE);
-    buf_init(&x->to_upstream, TO_UPSTREAM_MAX);
-    buf_init(&x->from_upstream, HTTP_ANSWER_HEAD_MAX);
-    buf_init(&x->replay, TO_UPSTREAM_MAX);
+    ev_io_init(&x->read, on_dest_readable, -1, EV_READ);
+    ev_io_init(&x->write, on_dest_writable, -1, EV_WRITE);
+    buf_init(&x->to_dest, TO_DEST_MAX);
+    buf_init(&x->from_dest, HTTP_ANSWER_HEAD_MAX);
+    buf_init(&x->replay, TO_DEST_MAX);
     s->exchange = x;
     return x;
 }

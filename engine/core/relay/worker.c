@@ -1,4 +1,4 @@
-#include "relay/hand.h"
+#include "relay/worker.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -8,16 +8,16 @@
 /* The relay keeps no large things on the stack. */
 enum { STACK_SIZE = 256 * 1024 };
 
-static struct hand *hand_of(const struct relay *r)
+static struct worker *worker_of(const struct relay *r)
 {
-    return container_of(r->room, struct hand, room);
+    return container_of(r->room, struct worker, room);
 }
 
-/* Tell that a tunnel has ended, and forget it: the brain may free it at once. But not while an order to it is
- * under way, whose letter lies within it: then that is read first, and leads here again. */
-static void let_go(struct hand *h, struct tunnel *t)
+/* Tell that a tunnel has ended, and forget it: the main thread may free it at once. But not while an order to
+ * it is under way, whose message lies within it: then that is read first, and leads here again. */
+static void let_go(struct worker *h, struct tunnel *t)
 {
-    if (letter_seal(&t->order, ORDER_NO_MORE))
+    if (message_seal(&t->order, ORDER_NO_MORE))
         mailbox_send(h->news, &t->news, NEWS_ENDED);
 }
 
@@ -27,21 +27,21 @@ static void on_done(struct relay *r, enum relay_end end)
 
     t->end = end;
     list_remove(&t->node);
-    let_go(hand_of(r), t);
+    let_go(worker_of(r), t);
 }
 
 static void on_woke(struct relay *r)
 {
     struct tunnel *t = container_of(r, struct tunnel, relay);
 
-    mailbox_send(hand_of(r)->news, &t->news, NEWS_WOKE);
+    mailbox_send(worker_of(r)->news, &t->news, NEWS_WOKE);
 }
 
 static const struct relay_events EVENTS = {.done = on_done, .woke = on_woke};
 
-static void on_order(struct mailbox *m, struct letter *l, unsigned bits)
+static void on_order(struct mailbox *m, struct message *l, unsigned bits)
 {
-    struct hand *h = container_of(m, struct hand, orders);
+    struct worker *h = container_of(m, struct worker, orders);
     struct tunnel *t = container_of(l, struct tunnel, order);
 
     if (bits & ORDER_NO_MORE)
@@ -58,7 +58,7 @@ static void on_order(struct mailbox *m, struct letter *l, unsigned bits)
 
 static void on_quit(struct ev_loop *loop, ev_async *w, int events)
 {
-    struct hand *h = container_of(w, struct hand, quit);
+    struct worker *h = container_of(w, struct worker, quit);
 
     (void)events;
     mailbox_empty(&h->orders);
@@ -70,13 +70,13 @@ static void on_quit(struct ev_loop *loop, ev_async *w, int events)
 
 static void *run(void *arg)
 {
-    struct hand *h = arg;
+    struct worker *h = arg;
 
     ev_run(h->room.loop, 0);
     return NULL;
 }
 
-static int start_thread(struct hand *h, unsigned number)
+static int start_thread(struct worker *h, unsigned number)
 {
     pthread_attr_t attr;
     sigset_t all, before;
@@ -96,7 +96,7 @@ static int start_thread(struct hand *h, unsigned number)
     return -err;
 }
 
-void hand_free(struct hand *h)
+void worker_free(struct worker *h)
 {
     struct ev_loop *loop = h->room.loop;
 
@@ -107,10 +107,10 @@ void hand_free(struct hand *h)
     free(h);
 }
 
-int hand_start(struct hand **ret, unsigned number, const struct relay_room *like, struct mailbox *news)
+int worker_start(struct worker **ret, unsigned number, const struct relay_room *like, struct mailbox *news)
 {
-    struct hand *h = calloc(1, sizeof *h);
-    /* As the brain's, whatever LIBEV_FLAGS says. */
+    struct worker *h = calloc(1, sizeof *h);
+    /* As the main loop's, whatever LIBEV_FLAGS says. */
     struct ev_loop *loop = h ? ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV) : NULL;
 
     if (!loop) {
@@ -126,25 +126,25 @@ int hand_start(struct hand **ret, unsigned number, const struct relay_room *like
     ev_async_start(loop, &h->quit); /* keeps the loop running */
     int err = start_thread(h, number);
     if (err < 0) {
-        hand_free(h);
+        worker_free(h);
         return err;
     }
     *ret = h;
     return 0;
 }
 
-void hand_stop(struct hand *h)
+void worker_stop(struct worker *h)
 {
     ev_async_send(h->room.loop, &h->quit);
     (void)pthread_join(h->thread, NULL);
 }
 
-void hand_carry(struct hand *h, struct tunnel *t)
+void worker_carry(struct worker *h, struct tunnel *t)
 {
     mailbox_send(&h->orders, &t->order, ORDER_CARRY);
 }
 
-void hand_order(struct hand *h, struct tunnel *t, enum hand_order order)
+void worker_order(struct worker *h, struct tunnel *t, enum worker_order order)
 {
     mailbox_send(&h->orders, &t->order, order);
 }

@@ -1,5 +1,5 @@
 /* The client's side of each protocol, however its answers come in pieces, and whatever they are. */
-#include "proto/upstream_talk.h"
+#include "proto/parent_talk.h"
 
 #include "proto/base64.h"
 
@@ -16,7 +16,7 @@
 #define OCTETS(text) (text), sizeof(text) - 1
 
 struct dialogue {
-    enum upstream_protocol protocol;
+    enum parent_protocol protocol;
     const char *host, *user, *pass;
     struct {
         const char *said; /* by us */
@@ -28,14 +28,14 @@ struct dialogue {
 };
 
 static const struct dialogue dialogues[] = {
-    {UPSTREAM_SOCKS5,
+    {PARENT_SOCKS5,
      "192.0.2.1",
      "",
      "",
      {{OCTETS("\5\1\0"), OCTETS("\5\0")},
       {OCTETS("\5\1\0\1\300\0\2\1\1\273"), OCTETS("\5\0\0\1\0\0\0\0\0\0")}},
      FAULT_NONE},
-    {UPSTREAM_SOCKS5,
+    {PARENT_SOCKS5,
      "example.org",
      "me",
      "secret",
@@ -43,7 +43,7 @@ static const struct dialogue dialogues[] = {
       {OCTETS("\1\2me\6secret"), OCTETS("\1\0")},
       {OCTETS("\5\1\0\3\13example.org\1\273"), OCTETS("\5\0\0\3\4name\0\120")}},
      FAULT_NONE},
-    {UPSTREAM_SOCKS5,
+    {PARENT_SOCKS5,
      "2001:db8::1",
      "me",
      "",
@@ -51,34 +51,34 @@ static const struct dialogue dialogues[] = {
       {OCTETS("\5\1\0\4\x20\1\xd\xb8\0\0\0\0\0\0\0\0\0\0\0\1\1\273"),
        OCTETS("\5\5\0\4\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0")}},
      FAULT_REFUSED},
-    {UPSTREAM_SOCKS5,
+    {PARENT_SOCKS5,
      "192.0.2.1",
      "me",
      "x",
      {{OCTETS("\5\2\0\2"), OCTETS("\5\2")}, {OCTETS("\1\2me\1x"), OCTETS("\1\1")}},
-     FAULT_UPSTREAM},
-    {UPSTREAM_SOCKS5, "192.0.2.1", "", "", {{OCTETS("\5\1\0"), OCTETS("\5\2")}}, FAULT_UPSTREAM},
-    {UPSTREAM_SOCKS5, "192.0.2.1", "", "", {{OCTETS("\5\1\0"), OCTETS("\4\0")}}, FAULT_UPSTREAM},
-    {UPSTREAM_SOCKS5,
+     FAULT_PARENT},
+    {PARENT_SOCKS5, "192.0.2.1", "", "", {{OCTETS("\5\1\0"), OCTETS("\5\2")}}, FAULT_PARENT},
+    {PARENT_SOCKS5, "192.0.2.1", "", "", {{OCTETS("\5\1\0"), OCTETS("\4\0")}}, FAULT_PARENT},
+    {PARENT_SOCKS5,
      "192.0.2.1",
      "",
      "",
      {{OCTETS("\5\1\0"), OCTETS("\5\0")},
       {OCTETS("\5\1\0\1\300\0\2\1\1\273"), OCTETS("\5\2\0\1\0\0\0\0\0\0")}},
      FAULT_REJECTED},
-    {UPSTREAM_SOCKS4A,
+    {PARENT_SOCKS4A,
      "192.0.2.1",
      "me",
      "",
      {{OCTETS("\4\1\1\273\300\0\2\1me\0"), OCTETS("\0\132\0\0\0\0\0\0")}},
      FAULT_NONE},
-    {UPSTREAM_SOCKS4A,
+    {PARENT_SOCKS4A,
      "example.org",
      "",
      "",
      {{OCTETS("\4\1\1\273\0\0\0\1\0example.org\0"), OCTETS("\0\133\0\0\0\0\0\0")}},
      FAULT_FAILED},
-    {UPSTREAM_HTTP,
+    {PARENT_HTTP,
      "example.org",
      "Aladdin",
      "open sesame",
@@ -86,14 +86,14 @@ static const struct dialogue dialogues[] = {
               "Proxy-Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n\r\n"),
        OCTETS("HTTP/1.1 200 Connection established\r\nVia: x\r\n\r\n")}},
      FAULT_NONE},
-    {UPSTREAM_HTTP,
+    {PARENT_HTTP,
      "2001:db8::1",
      "",
      "",
      {{OCTETS("CONNECT [2001:db8::1]:443 HTTP/1.1\r\nHost: [2001:db8::1]:443\r\n\r\n"),
        OCTETS("HTTP/1.1 407 No\r\nContent-Length: 0\r\n\r\n")}},
-     FAULT_UPSTREAM},
-    {UPSTREAM_HTTP,
+     FAULT_PARENT},
+    {PARENT_HTTP,
      "192.0.2.1",
      "",
      "",
@@ -106,13 +106,13 @@ static const struct dialogue dialogues[] = {
 static void hold(const struct dialogue *d, size_t step)
 {
     static const char behind[] = "the destination's";
-    struct upstream_talk *t = calloc(1, sizeof *t);
+    struct parent_talk *t = calloc(1, sizeof *t);
     struct target target;
     bool over = false;
     assert_non_null(t);
     assert_int_equal(target_set(&target, slice_str(d->host), 443), PARSE_OK);
-    upstream_talk_begin(t, &(struct upstream_talk_request){
-                               .protocol = d->protocol, .target = &target, .user = d->user, .pass = d->pass});
+    parent_talk_begin(t, &(struct parent_talk_request){
+                             .protocol = d->protocol, .target = &target, .user = d->user, .pass = d->pass});
     for (size_t i = 0; i < 3 && d->turns[i].said; i++) {
         char all[512];
         size_t len = d->turns[i].heard_len, at = 0;
@@ -123,10 +123,10 @@ static void hold(const struct dialogue *d, size_t step)
         memcpy(all + len, behind, sizeof behind);
         while (at < len) {
             size_t there = len + sizeof behind - at < step ? len + sizeof behind - at : step;
-            size_t share = upstream_talk_share(t, all + at, there);
+            size_t share = parent_talk_share(t, all + at, there);
             assert_true(share >= 1 && share <= len - at); /* never the destination's */
             assert_false(over);
-            over = upstream_talk_take(t, all + at, share);
+            over = parent_talk_take(t, all + at, share);
             at += share;
         }
     }
@@ -143,51 +143,51 @@ static void each_dialogue_in_any_pieces(void **state)
             hold(&dialogues[i], step);
 }
 
-/* What an upstream says of the destination keeps its reason. */
+/* What a parent proxy says of the destination keeps its reason. */
 static void its_reasons_are_told_apart(void **state)
 {
     static const enum fault of_code[] = {FAULT_NONE,        FAULT_FAILED,  FAULT_REJECTED, FAULT_UNREACHABLE,
-                                         FAULT_HOST,        FAULT_REFUSED, FAULT_EXPIRED,  FAULT_UPSTREAM,
+                                         FAULT_HOST,        FAULT_REFUSED, FAULT_EXPIRED,  FAULT_PARENT,
                                          FAULT_UNREACHABLE, FAULT_FAILED};
     static const struct {
         int status;
         enum fault fault;
     } of_status[] = {{200, FAULT_NONE},     {299, FAULT_NONE},     {301, FAULT_FAILED}, {400, FAULT_FAILED},
-                     {403, FAULT_REJECTED}, {451, FAULT_REJECTED}, {404, FAULT_FAILED}, {407, FAULT_UPSTREAM},
+                     {403, FAULT_REJECTED}, {451, FAULT_REJECTED}, {404, FAULT_FAILED}, {407, FAULT_PARENT},
                      {408, FAULT_EXPIRED},  {500, FAULT_FAILED},   {502, FAULT_FAILED}, {503, FAULT_FAILED},
                      {504, FAULT_EXPIRED}};
     static const struct {
         unsigned char code;
         enum fault fault;
-    } of_code4[] = {{90, FAULT_NONE}, {91, FAULT_FAILED}, {92, FAULT_UPSTREAM}, {93, FAULT_UPSTREAM}};
-    struct upstream_talk *t = calloc(1, sizeof *t);
+    } of_code4[] = {{90, FAULT_NONE}, {91, FAULT_FAILED}, {92, FAULT_PARENT}, {93, FAULT_PARENT}};
+    struct parent_talk *t = calloc(1, sizeof *t);
     struct target target;
 
     (void)state;
     assert_non_null(t);
     assert_int_equal(target_set(&target, slice_str("192.0.2.1"), 443), PARSE_OK);
-    struct upstream_talk_request request = {
-        .protocol = UPSTREAM_SOCKS5, .target = &target, .user = "", .pass = ""};
+    struct parent_talk_request request = {
+        .protocol = PARENT_SOCKS5, .target = &target, .user = "", .pass = ""};
     for (size_t i = 0; i < ARRAY_LEN(of_code); i++) {
         const char reply[] = {5, (char)i, 0, 1, 0, 0, 0, 0, 0, 0};
-        upstream_talk_begin(t, &request);
-        assert_false(upstream_talk_take(t, OCTETS("\5\0")));
-        assert_true(upstream_talk_take(t, reply, sizeof reply));
+        parent_talk_begin(t, &request);
+        assert_false(parent_talk_take(t, OCTETS("\5\0")));
+        assert_true(parent_talk_take(t, reply, sizeof reply));
         assert_string_equal(fault_name(t->fault), fault_name(of_code[i]));
     }
-    request.protocol = UPSTREAM_SOCKS4A;
+    request.protocol = PARENT_SOCKS4A;
     for (size_t i = 0; i < ARRAY_LEN(of_code4); i++) {
         const char reply[] = {0, (char)of_code4[i].code, 0, 0, 0, 0, 0, 0};
-        upstream_talk_begin(t, &request);
-        assert_true(upstream_talk_take(t, reply, sizeof reply));
+        parent_talk_begin(t, &request);
+        assert_true(parent_talk_take(t, reply, sizeof reply));
         assert_string_equal(fault_name(t->fault), fault_name(of_code4[i].fault));
     }
-    request.protocol = UPSTREAM_HTTP;
+    request.protocol = PARENT_HTTP;
     for (size_t i = 0; i < ARRAY_LEN(of_status); i++) {
         char reply[64];
         int n = snprintf(reply, sizeof reply, "HTTP/1.1 %d x\r\n\r\n", of_status[i].status);
-        upstream_talk_begin(t, &request);
-        assert_true(upstream_talk_take(t, reply, (size_t)n));
+        parent_talk_begin(t, &request);
+        assert_true(parent_talk_take(t, reply, (size_t)n));
         assert_string_equal(fault_name(t->fault), fault_name(of_status[i].fault));
     }
     free(t);
@@ -196,23 +196,22 @@ static void its_reasons_are_told_apart(void **state)
 /* Whatever comes, it ends, within its bounds. */
 static void noise_ends(void **state)
 {
-    struct upstream_talk *t = calloc(1, sizeof *t);
+    struct parent_talk *t = calloc(1, sizeof *t);
     struct target target;
     (void)state;
     srand(1);
     assert_int_equal(target_set(&target, slice_str("example.org"), 443), PARSE_OK);
     for (int round = 0; round < 30000; round++) {
-        upstream_talk_begin(t,
-                            &(struct upstream_talk_request){.protocol = (enum upstream_protocol)(round % 3),
-                                                            .target = &target,
-                                                            .user = round % 2 ? "u" : "",
-                                                            .pass = "p"});
+        parent_talk_begin(t, &(struct parent_talk_request){.protocol = (enum parent_protocol)(round % 3),
+                                                           .target = &target,
+                                                           .user = round % 2 ? "u" : "",
+                                                           .pass = "p"});
         bool over = false;
         for (int i = 0; i < 12000 && !over; i++) {
             char data[16];
             for (size_t k = 0; k < sizeof data; k++)
                 data[k] = (char)(rand() % 4 ? rand() % 6 : rand());
-            over = upstream_talk_take(t, data, upstream_talk_share(t, data, sizeof data));
+            over = parent_talk_take(t, data, parent_talk_share(t, data, sizeof data));
         }
         assert_true(over);
     }
@@ -221,20 +220,20 @@ static void noise_ends(void **state)
 
 static void a_head_without_an_end_ends(void **state)
 {
-    struct upstream_talk *t = calloc(1, sizeof *t);
+    struct parent_talk *t = calloc(1, sizeof *t);
     struct target target;
     char x[1000];
     bool over = false;
     (void)state;
     memset(x, 'x', sizeof x);
     assert_int_equal(target_set(&target, slice_str("example.org"), 443), PARSE_OK);
-    upstream_talk_begin(t, &(struct upstream_talk_request){
-                               .protocol = UPSTREAM_HTTP, .target = &target, .user = "", .pass = ""});
-    assert_false(upstream_talk_take(t, OCTETS("HTTP/1.1 200 OK\r\nX: ")));
+    parent_talk_begin(
+        t, &(struct parent_talk_request){.protocol = PARENT_HTTP, .target = &target, .user = "", .pass = ""});
+    assert_false(parent_talk_take(t, OCTETS("HTTP/1.1 200 OK\r\nX: ")));
     for (int i = 0; i < 100 && !over; i++)
-        over = upstream_talk_take(t, x, upstream_talk_share(t, x, sizeof x));
+        over = parent_talk_take(t, x, parent_talk_share(t, x, sizeof x));
     assert_true(over);
-    assert_int_equal(t->fault, FAULT_UPSTREAM);
+    assert_int_equal(t->fault, FAULT_PARENT);
     free(t);
 }
 

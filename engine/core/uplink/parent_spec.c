@@ -1,4 +1,4 @@
-#include "uplink/upstream_spec.h"
+#include "uplink/parent_spec.h"
 
 #include "dns/dns_name.h"
 
@@ -19,7 +19,7 @@ static int hex(char c)
 }
 
 /* @return whether it is well encoded, not too long, and no NUL is in it */
-static bool decode(struct slice text, char out[UPSTREAM_SECRET_MAX + 1])
+static bool decode(struct slice text, char out[PARENT_SECRET_MAX + 1])
 {
     size_t n = 0;
 
@@ -31,7 +31,7 @@ static bool decode(struct slice text, char out[UPSTREAM_SECRET_MAX + 1])
             c = hex(text.data[i + 1]) * 16 + hex(text.data[i + 2]);
             i += 2;
         }
-        if (n == UPSTREAM_SECRET_MAX || c == 0)
+        if (n == PARENT_SECRET_MAX || c == 0)
             return false;
         out[n++] = (char)c;
     }
@@ -39,7 +39,7 @@ static bool decode(struct slice text, char out[UPSTREAM_SECRET_MAX + 1])
     return true;
 }
 
-static const char *take_scheme(struct upstream_spec *s, struct slice *rest)
+static const char *take_scheme(struct parent_spec *s, struct slice *rest)
 {
     static const char *const schemes[] = {"socks5", "socks4a", "http"};
     const char *end = memmem(rest->data, rest->len, "://", 3);
@@ -54,7 +54,7 @@ static const char *take_scheme(struct upstream_spec *s, struct slice *rest)
     return "expected socks5://, socks4a:// or http://";
 }
 
-static const char *take_user(struct upstream_spec *s, struct slice text)
+static const char *take_user(struct parent_spec *s, struct slice text)
 {
     const char *colon = memchr(text.data, ':', text.len);
     struct slice user = slice_of(text.data, colon ? (size_t)(colon - text.data) : text.len);
@@ -72,7 +72,7 @@ static const char *take_user(struct upstream_spec *s, struct slice text)
     return NULL;
 }
 
-static const char *take_place(struct upstream_spec *s, struct slice text)
+static const char *take_place(struct parent_spec *s, struct slice text)
 {
     const char *colon = memrchr(text.data, ':', text.len);
     size_t host_len = colon ? (size_t)(colon - text.data) : 0;
@@ -92,7 +92,7 @@ static const char *take_place(struct upstream_spec *s, struct slice text)
     } else if (memchr(host, ':', host_len)) {
         return "expected an IPv6 address in brackets";
     }
-    if (host_len > UPSTREAM_HOST_MAX)
+    if (host_len > PARENT_HOST_MAX)
         return "the host is too long";
     memcpy(s->host, host, host_len);
     s->host[host_len] = '\0';
@@ -100,9 +100,9 @@ static const char *take_place(struct upstream_spec *s, struct slice text)
     return dns_name_length(s->host) == 0 ? "expected host:port" : NULL;
 }
 
-int upstream_spec_parse(struct upstream_spec *ret, struct slice url, const char **ret_why)
+int parent_spec_parse(struct parent_spec *ret, struct slice url, const char **ret_why)
 {
-    struct upstream_spec s = {.port = 0};
+    struct parent_spec s = {.port = 0};
     struct slice rest = url;
 
     *ret_why = take_scheme(&s, &rest);
@@ -115,20 +115,20 @@ int upstream_spec_parse(struct upstream_spec *ret, struct slice url, const char 
         *ret_why = take_place(&s, rest);
     if (!*ret_why)
         *ret = s;
-    upstream_spec_done(&s);
+    parent_spec_done(&s);
     return *ret_why ? -EINVAL : 0;
 }
 
-const char *upstream_spec_format(const struct upstream_spec *s, char out[UPSTREAM_TEXT_MAX])
+const char *parent_spec_format(const struct parent_spec *s, char out[PARENT_TEXT_MAX])
 {
     bool six = strchr(s->host, ':') != NULL;
 
-    (void)snprintf(out, UPSTREAM_TEXT_MAX, "%s://%s%s%s:%u", s->scheme, six ? "[" : "", s->host,
-                   six ? "]" : "", (unsigned)s->port);
+    (void)snprintf(out, PARENT_TEXT_MAX, "%s://%s%s%s:%u", s->scheme, six ? "[" : "", s->host, six ? "]" : "",
+                   (unsigned)s->port);
     return out;
 }
 
-void upstream_spec_done(struct upstream_spec *s)
+void parent_spec_done(struct parent_spec *s)
 {
     explicit_bzero(s->user, sizeof s->user);
     explicit_bzero(s->pass, sizeof s->pass);
