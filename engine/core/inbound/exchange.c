@@ -39,7 +39,7 @@ void exchange_answer(struct exchange *x, int status, const char *error, const ch
         return session_end(s);
     session_enter(s, SESSION_READING);
     if (session_flush(s))
-        http_advance(s);
+        s->front->advance(s);
 }
 
 void exchange_dest_failed(struct exchange *x, const char *error, const char *text)
@@ -83,7 +83,7 @@ void exchange_finish(struct exchange *x)
     if (!client_stays || s->proxy->draining)
         return session_end(s);
     session_enter(s, SESSION_READING);
-    http_advance(s);
+    s->front->advance(s);
 }
 
 /* A connection that had rested was closed by its server just as we used it again; ask on a fresh one. */

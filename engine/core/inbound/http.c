@@ -43,17 +43,6 @@ static void answer(struct session *s, int status, const char *error, const char 
     (void)session_flush(s);
 }
 
-void http_hold_over(struct session *s)
-{
-    session_enter(s, SESSION_READING);
-    if (s->waited)
-        return http_advance(s);
-    if (s->refusals >= REFUSALS_MAX || s->proxy->draining)
-        return session_end(s);
-    if (session_flush(s))
-        http_advance(s);
-}
-
 /* @return whether the request may go on; else it has been answered, or waits */
 static bool authorized(struct session *s, const struct http_head *head, const struct http_request *request)
 {
@@ -116,7 +105,7 @@ static void serve(struct session *s, const struct http_head *head)
     session_connect(s, &request.target, POLICY_CONNECT);
 }
 
-void http_advance(struct session *s)
+static void http_advance(struct session *s)
 {
     /* One turn a request: those that are answered on the spot leave the session reading. */
     while (s->state == SESSION_READING && s->in.len > 0) {
@@ -146,7 +135,7 @@ void http_advance(struct session *s)
         session_end(s);
 }
 
-void http_connected(struct session *s, enum fault fault, const char *refusal)
+static void http_connected(struct session *s, enum fault fault, const char *refusal)
 {
     static const char established[] = "HTTP/1.1 200 Connection established\r\n\r\n";
 
@@ -160,7 +149,28 @@ void http_connected(struct session *s, enum fault fault, const char *refusal)
         session_tunnel(s);
 }
 
-void http_timed_out(struct session *s)
+static void http_timed_out(struct session *s)
 {
     answer(s, 408, "http_request_error", "The request was not complete in time.", NULL, NULL);
 }
+
+static void http_hold_over(struct session *s)
+{
+    session_enter(s, SESSION_READING);
+    if (s->waited)
+        return http_advance(s);
+    if (s->refusals >= REFUSALS_MAX || s->proxy->draining)
+        return session_end(s);
+    if (session_flush(s))
+        http_advance(s);
+}
+
+const struct front FRONT_HTTP = {
+    .name = "http",
+    .first_byte = FRONT_ANY_BYTE, /* its parser refuses what is not HTTP */
+    .rests = true,
+    .advance = http_advance,
+    .connected = http_connected,
+    .timed_out = http_timed_out,
+    .hold_over = http_hold_over,
+};

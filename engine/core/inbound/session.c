@@ -22,8 +22,6 @@ _Static_assert((int)IN_MAX >= (int)PUMP_BUFFER_MAX, "one read must fit");
 /* Output that waits: a response head and what one read of destination brings. */
 enum { OUT_MAX = 2 * HTTP_ANSWER_HEAD_MAX + 2 * 64 * 1024 };
 
-enum { FIRST_SOCKS4 = 0x04, FIRST_SOCKS5 = 0x05 };
-
 /* --- state ---------------------------------------------------------------------------------------------- */
 
 void session_enter(struct session *s, enum session_state next)
@@ -91,25 +89,10 @@ static void advance(struct session *s)
         return exchange_client_readable(s);
     if (s->state != SESSION_READING)
         return;
-    if (s->front == FRONT_UNKNOWN && s->in.len > 0) {
-        unsigned char first = (unsigned char)buf_slice(&s->in).data[0];
-        if (first == FIRST_SOCKS4)
-            s->front = FRONT_SOCKS4;
-        else if (first == FIRST_SOCKS5)
-            s->front = FRONT_SOCKS5;
-        else
-            s->front = FRONT_HTTP; /* whose parser refuses what is none */
-    }
-    switch (s->front) {
-    case FRONT_SOCKS4:
-        return socks4_advance(s);
-    case FRONT_SOCKS5:
-        return socks5_advance(s);
-    case FRONT_HTTP:
-        return http_advance(s);
-    case FRONT_UNKNOWN:
-        return;
-    }
+    if (!s->front && s->in.len > 0)
+        s->front = front_of((unsigned char)buf_slice(&s->in).data[0]);
+    if (s->front)
+        s->front->advance(s);
 }
 
 static void on_connected(struct outbound *o, enum fault fault, int fd)
@@ -125,15 +108,7 @@ static void on_connected(struct outbound *o, enum fault fault, int fd)
         s->outbound = NULL;
         outbound_finish(o, NULL);
     }
-    switch (s->front) {
-    case FRONT_SOCKS4:
-        return socks4_connected(s, fault);
-    case FRONT_SOCKS5:
-        return socks5_connected(s, fault);
-    case FRONT_HTTP:
-    case FRONT_UNKNOWN:
-        return http_connected(s, fault, refusal);
-    }
+    s->front->connected(s, fault, refusal);
 }
 
 /* It is a stranger no more, or is gone. */
@@ -178,10 +153,6 @@ void session_rejected(struct session *s, const char *reason)
 
 void session_rejected_user(struct session *s, const char *reason, struct slice user)
 {
-    static const char *const protocols[] = {[FRONT_UNKNOWN] = "unknown",
-                                            [FRONT_SOCKS4] = "socks4",
-                                            [FRONT_SOCKS5] = "socks5",
-                                            [FRONT_HTTP] = "http"};
     char client[ADDR_TEXT_MAX];
     uint32_t hidden;
 
@@ -190,7 +161,7 @@ void session_rejected_user(struct session *s, const char *reason, struct slice u
     struct log_line l;
     log_begin(&l, LOG_INFO, "rejected");
     log_str(&l, "client", addr_format(&s->peer, client));
-    log_str(&l, "proto", protocols[s->front]);
+    log_str(&l, "proto", s->front ? s->front->name : "unknown");
     if (user.len > 0)
         log_slice(&l, "user", user);
     log_str(&l, "reason", reason);
@@ -421,7 +392,7 @@ static void on_readable(struct ev_loop *loop, ev_io *w, int events)
         return session_close(s, "reset");
     if (n == 0)
         return on_client_ended(s);
-    bool rested = s->state == SESSION_READING && s->front == FRONT_HTTP && s->in.len == (size_t)n;
+    bool rested = s->state == SESSION_READING && s->front && s->front->rests && s->in.len == (size_t)n;
     advance(s);
     assert(!s->is_tunnel); /* which begins when the outbound connection is there, and not before */
     if (rested && s->state == SESSION_READING && s->in.len > 0)

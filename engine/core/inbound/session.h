@@ -24,19 +24,18 @@ enum session_state {
     SESSION_CLOSED,     /* dead, about to be freed */
 };
 
-enum session_front { FRONT_UNKNOWN, FRONT_SOCKS4, FRONT_SOCKS5, FRONT_HTTP };
-
 struct exchange;
+struct front;
 
 struct session {
     struct list node; /* of the proxy's sessions, or its dead */
     struct proxy *proxy;
     enum session_state state;
-    enum session_front front;
-    uint8_t step;          /* the front's own progress */
-    uint8_t refusals;      /* answers in a row that let nothing through (front HTTP) */
-    bool client_ended : 1; /* its FIN has been seen */
-    bool fin_sent : 1;     /* SESSION_ENDING: ours has been sent */
+    const struct front *front; /* NULL: the client has said nothing yet */
+    uint8_t step;              /* the front's own progress */
+    uint8_t refusals;          /* answers in a row that let nothing through (front HTTP) */
+    bool client_ended : 1;     /* its FIN has been seen */
+    bool fin_sent : 1;         /* SESSION_ENDING: ours has been sent */
     bool admitted : 1; /* a request was let through; until then it has until admit_by_s, whatever it does */
     bool guessed : 1;  /* a wrong password was given */
     bool waited : 1;   /* the login that comes next has waited for its check */

@@ -31,11 +31,17 @@ static double owed_deadline(const struct session *s)
     return set->ack_timeout_s > 0 ? least(left, set->ack_timeout_s / ACK_WAIT_LOOKS) : left;
 }
 
+/* Whether the client is silent between two requests. */
+static bool rests(const struct session *s)
+{
+    return s->front && s->front->rests && s->in.len == 0;
+}
+
 static double reading_deadline(const struct session *s)
 {
     const struct proxy_settings *set = &s->proxy->settings;
 
-    if (s->front == FRONT_HTTP && s->in.len == 0) /* at rest between requests */
+    if (rests(s))
         return KEEP_ALIVE_S < set->idle_timeout_s ? KEEP_ALIVE_S : set->idle_timeout_s;
     return set->handshake_timeout_s;
 }
@@ -113,17 +119,15 @@ void session_deadline_came(struct wheel *w, struct wheel_entry *e)
     if (s->state == SESSION_EXCHANGE)
         return exchange_deadline(s);
     if (s->state == SESSION_SLOWED)
-        return s->front == FRONT_HTTP ? http_hold_over(s) : socks_hold_over(s);
+        return s->front->hold_over(s);
     if (is_owed(s))
         return owed_deadline_came(s);
     if (s->state != SESSION_READING)
         return session_close(s, "idle");
-    if (s->front == FRONT_HTTP && s->in.len == 0)
+    if (rests(s))
         return session_close(s, "idle");
     session_rejected(s, "timeout");
-    if (s->front == FRONT_HTTP)
-        return http_timed_out(s);
-    if (s->front != FRONT_UNKNOWN)
-        return socks_timed_out(s);
+    if (s->front)
+        return s->front->timed_out(s);
     session_close(s, NULL);
 }

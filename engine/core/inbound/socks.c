@@ -53,7 +53,7 @@ static void refuse4(struct session *s, uint8_t code)
         session_end(s);
 }
 
-void socks4_advance(struct session *s)
+static void socks4_advance(struct session *s)
 {
     struct socks4_request r;
     struct slice in = buf_slice(&s->in);
@@ -80,8 +80,9 @@ void socks4_advance(struct session *s)
     session_connect(s, &r.target, POLICY_SOCKS4);
 }
 
-void socks4_connected(struct session *s, enum fault fault)
+static void socks4_connected(struct session *s, enum fault fault, const char *refusal)
 {
+    (void)refusal;
     if (!send4(s, reply_socks4(fault)))
         return;
     if (fault != FAULT_NONE)
@@ -185,7 +186,7 @@ static void refuse_step5(struct session *s)
         session_end(s);
 }
 
-void socks5_advance(struct session *s)
+static void socks5_advance(struct session *s)
 {
     static enum parse (*const steps[])(struct session *, struct slice) = {
         [STEP_GREETING] = greeting,
@@ -206,23 +207,39 @@ void socks5_advance(struct session *s)
     }
 }
 
-void socks_hold_over(struct session *s)
+static void socks5_hold_over(struct session *s)
 {
     session_enter(s, SESSION_READING);
-    socks5_advance(s); /* version 4 is never slowed */
+    socks5_advance(s);
 }
 
-void socks5_connected(struct session *s, enum fault fault)
+static void socks5_connected(struct session *s, enum fault fault, const char *refusal)
 {
+    (void)refusal;
     if (fault != FAULT_NONE)
         return refuse5(s, reply_socks5(fault));
     if (send5(s, SOCKS5_SUCCEEDED))
         session_tunnel(s);
 }
 
-void socks_timed_out(struct session *s)
+static void socks4_timed_out(struct session *s)
 {
-    if (s->front == FRONT_SOCKS4)
-        return refuse4(s, SOCKS4_REJECTED);
-    refuse_step5(s);
+    refuse4(s, SOCKS4_REJECTED);
 }
+
+const struct front FRONT_SOCKS4 = {
+    .name = "socks4",
+    .first_byte = 4, /* its version */
+    .advance = socks4_advance,
+    .connected = socks4_connected,
+    .timed_out = socks4_timed_out,
+};
+
+const struct front FRONT_SOCKS5 = {
+    .name = "socks5",
+    .first_byte = 5,
+    .advance = socks5_advance,
+    .connected = socks5_connected,
+    .timed_out = refuse_step5,
+    .hold_over = socks5_hold_over,
+};
