@@ -28,7 +28,7 @@ static void list_verbs(char *out, size_t size)
         len += (size_t)snprintf(out + len, size - len, "%s%s", i ? ", " : "", verb_table[i].name);
 }
 
-static int parse_verb(const char *word, const struct verb **ret, char *err)
+int cli_find_verb(const char *word, const struct verb **ret, char *err)
 {
     struct nearest nearest;
     char known[256];
@@ -45,17 +45,6 @@ static int parse_verb(const char *word, const struct verb **ret, char *err)
         return config_refuse(err, "no command '%.60s'; did you mean %s?", word, nearest.best);
     list_verbs(known, sizeof known);
     return config_refuse(err, "no command '%.60s' (there are: %s)", word, known);
-}
-
-int cmd_help(const struct cli *cli)
-{
-    char err[CONFIG_ERROR_MAX];
-    const struct verb *topic = NULL;
-
-    if (cli->n_words > 0 && parse_verb(cli->words[0], &topic, err) < 0)
-        return command_error(COMMAND_MISUSED, "%s", err);
-    cli_print_help(stdout, topic);
-    return COMMAND_OK;
 }
 
 /* --- options -------------------------------------------------------------------------------------------- */
@@ -224,7 +213,7 @@ static int parse_before_verb(struct cli *cli, const char *arg, char *err)
         return config_refuse(err, "the command comes first: steerway start %.*s …", (int)strcspn(arg, "="),
                              arg);
     else
-        return parse_verb(arg, &cli->verb, err);
+        return cli_find_verb(arg, &cli->verb, err);
     return 0;
 }
 

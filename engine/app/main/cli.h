@@ -36,6 +36,10 @@ const char *cli_value(const struct cli *cli, const char *name);
  *  @return 0, or negative errno with one line in err (CONFIG_ERROR_MAX); call config_done either way */
 MUST_CHECK int cli_configure(const struct cli *cli, struct config *ret, int *ret_code, char *err);
 
+/** The verb of that name. @return 0, or -EINVAL with the nearest name, or all names, in err
+ * (CONFIG_ERROR_MAX) */
+MUST_CHECK int cli_find_verb(const char *word, const struct verb **ret, char *err);
+
 /** The help of a verb, or the overview for NULL. */
 void cli_print_help(FILE *out, const struct verb *verb);
 

@@ -85,6 +85,17 @@ int command_error(int code, const char *fmt, ...)
     return code;
 }
 
+int cmd_help(const struct cli *cli)
+{
+    char err[CONFIG_ERROR_MAX];
+    const struct verb *topic = NULL;
+
+    if (cli->n_words > 0 && cli_find_verb(cli->words[0], &topic, err) < 0)
+        return command_error(COMMAND_MISUSED, "%s", err);
+    cli_print_help(stdout, topic);
+    return COMMAND_OK;
+}
+
 int command_configured(const struct cli *cli, int (*run)(struct config *config, const struct paths *paths))
 {
     char err[CONFIG_ERROR_MAX];

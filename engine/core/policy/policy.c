@@ -12,21 +12,6 @@
 /* A policy may ask for a list by what it found in another one, but not for ever. */
 enum { LOADS_MAX = 8 };
 
-const char *policy_proto_name(enum policy_proto p)
-{
-    switch (p) {
-    case POLICY_SOCKS4:
-        return "socks4";
-    case POLICY_SOCKS5:
-        return "socks5";
-    case POLICY_CONNECT:
-        return "connect";
-    case POLICY_HTTP:
-        return "http";
-    }
-    return "unknown";
-}
-
 /* --- where it comes from -------------------------------------------------------------------------------- */
 
 void policy_source_done(struct policy_source *s)

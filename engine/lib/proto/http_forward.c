@@ -142,12 +142,6 @@ static void read_credentials(struct http_request *r, const struct http_head *hea
     r->pass = slice_of(colon + 1, (size_t)len - user - 1);
 }
 
-bool http_counts_hops(const struct http_head *head)
-{
-    return (slice_eq(head->method, slice_str("OPTIONS")) || slice_eq(head->method, slice_str("TRACE"))) &&
-           http_find(head, "Max-Forwards");
-}
-
 /* @return whether nothing but 100-continue is expected */
 static bool read_expectation(struct http_request *r, const struct http_head *head)
 {

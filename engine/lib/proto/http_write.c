@@ -239,6 +239,12 @@ static bool is_number(struct slice s)
     return s.len > 0;
 }
 
+bool http_counts_hops(const struct http_head *head)
+{
+    return (slice_eq(head->method, slice_str("OPTIONS")) || slice_eq(head->method, slice_str("TRACE"))) &&
+           http_find(head, "Max-Forwards");
+}
+
 static void put_request_field(struct writer *w, const struct http_head *head, const struct options *o,
                               const struct http_field *f, const struct http_request *req)
 {
