@@ -38,6 +38,7 @@ lint_lua() {
 step_lint() {
   local status=0
   check "layers" luajit tests/lint/layers.lua || status=1
+  check "rooms" luajit tests/lint/rooms.lua || status=1
   check "length" luajit tests/lint/length.lua || status=1
   check "links" luajit tests/lint/links.lua || status=1
   check "format" sh tests/lint/format.sh || status=1
