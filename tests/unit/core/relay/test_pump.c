@@ -190,9 +190,9 @@ static void an_urgent_byte_is_no_end(void **state)
         while (moved < total || (behind_mark & 1 && !ended)) {
             l.fed = feed(l.far_source, l.fed, marked ? total : BULK);
             if (!marked && l.fed == BULK) {
-                assert_int_equal(send(l.far_source, &urgent, 1, MSG_OOB), 1);
-                marked = true;
-                l.fed = feed(l.far_source, l.fed + 1, total);
+                marked = send(l.far_source, &urgent, 1, MSG_OOB) == 1;
+                assert_true(marked || errno == EAGAIN); /* what was fed may fill the socket */
+                l.fed = marked ? feed(l.far_source, l.fed + 1, total) : l.fed;
             }
             if (l.fed == total && behind_mark & 1)
                 shutdown(l.far_source, SHUT_WR);
