@@ -4,7 +4,7 @@
 #include "control/json_text.h"
 #include "control/uplink_json.h"
 #include "health/health_note.h"
-#include "outbound/offer.h"
+#include "outbound/candidates.h"
 #include "outbound/search.h"
 #include "proto/target.h"
 #include "sets/ascii_name.h"
@@ -42,56 +42,21 @@ struct question {
 
 /* --- the child ------------------------------------------------------------------------------------------ */
 
-static bool speaks(const struct uplink *u, const struct target *t)
-{
-    return t->kind == TARGET_NAME || (t->kind == TARGET_IPV4 ? u->view.ipv4 : u->view.ipv6);
-}
-
-static const char *absence(const struct uplink *u, const struct target *t)
-{
-    if (!u->view.up)
-        return u->draining ? "draining" : uplink_is_spent(u) ? "its quota is used up" : "down";
-    return speaks(u, t) ? NULL : "does not speak this family of addresses";
-}
-
-/* Of one that is not fit for a destination. */
-static const char *unfitness(const struct uplink *u, int family, double now)
-{
-    static const int both[] = {AF_INET, AF_INET6};
-
-    for (size_t i = 0; i < ARRAY_LEN(both); i++)
-        if (family == AF_UNSPEC && uplink_family_is_fit(u, both[i], now))
-            return "resolves no names";
-    bool captive = uplink_health_state(u, family == AF_UNSPEC ? AF_INET : family) == HEALTH_CAPTIVE;
-    return captive ? "is behind a captive portal" : "does not answer";
-}
-
-static const char *why_not(const struct uplink *u, const struct target *t, const struct offer_request *r)
-{
-    const char *why = absence(u, t);
-
-    if (why)
-        return why;
-    return offer_rank(u, r) == OFFER_FIT ? "does not lead to the captive portal"
-                                         : unfitness(u, r->family, r->now);
-}
-
 /* Who could be chosen, and why the others could not. */
 static size_t sort_uplinks(const struct uplink_set *set, const struct target *t,
                            struct uplink *ret[UPLINK_MAX], json_t *seen, json_t *left_out)
 {
-    const struct offer_request r = {.host = t->host, .family = health_family(t), .now = clock_now_s()};
-    size_t n = offer_all(set, &r, ret);
+    const struct candidates_request r = {.host = t->host, .family = health_family(t), .now = clock_now_s()};
+    enum candidate_absence absence[UPLINK_MAX];
+    size_t n = candidates_find(set, &r, ret, absence);
 
-    for (size_t i = 0, k = 0; i < set->n; i++) {
+    for (size_t i = 0; i < set->n; i++) {
         const struct uplink *u = set->items[i];
-        if (k < n && ret[k] == u) {
-            k++;
+        if (absence[i] == ABSENT_NOT)
             (void)json_array_append_new(seen, uplink_json_seen(u));
-            continue;
-        }
-        (void)json_array_append_new(left_out,
-                                    json_pack("{s:s, s:s}", "name", u->name, "why", why_not(u, t, &r)));
+        else
+            (void)json_array_append_new(left_out, json_pack("{s:s, s:s}", "name", u->name, "why",
+                                                            candidates_absence_text(absence[i])));
     }
     return n;
 }
@@ -130,8 +95,7 @@ static json_t *choose(struct outbounds *shared, const struct question *q)
     };
     if (n == 0) {
         (void)json_object_set_new(answer, "verdict", json_string("no uplink"));
-        (void)json_object_set_new(answer, "reason",
-                                  json_string("none is up and speaks this family of addresses"));
+        (void)json_object_set_new(answer, "reason", json_string(CANDIDATES_NONE));
         return answer;
     }
     const uint64_t errors = policy_info(shared->policy).errors;
@@ -146,12 +110,12 @@ static json_t *choose(struct outbounds *shared, const struct question *q)
     (void)json_object_set_new(answer, "order", order_of(&choice));
     if (use)
         (void)json_object_set_new(answer, "uplink", json_string(choice.order[0]->name));
-    const struct offer_request race = {.host = q->target.host,
-                                       .family = health_family(&q->target),
-                                       .tried = use ? UINT64_C(1) << (choice.order[0]->view.id - 1) : 0,
-                                       .now = clock_now_s(),
-                                       .against = use && !choice.race_any ? choice.order[0] : NULL};
-    bool has_rival = use && offer_all(shared->uplinks, &race, candidates) > 0;
+    const struct candidates_request race = {.host = q->target.host,
+                                            .family = health_family(&q->target),
+                                            .tried = use ? UINT64_C(1) << (choice.order[0]->view.id - 1) : 0,
+                                            .now = clock_now_s(),
+                                            .against = use && !choice.race_any ? choice.order[0] : NULL};
+    bool has_rival = use && candidates_find(shared->uplinks, &race, candidates, NULL) > 0;
     double hedge_s = has_rival ? search_hedge_after(&shared->settings, &choice, choice.order[0]) : 0;
     if (hedge_s > 0)
         (void)json_object_set_new(answer, "hedge", json_real(hedge_s));

@@ -3,7 +3,7 @@
 #include "base/clock.h"
 #include "health/health_note.h"
 #include "inbound/session.h"
-#include "outbound/offer.h"
+#include "outbound/candidates.h"
 
 #include <math.h>
 #include <string.h>
@@ -92,11 +92,12 @@ static bool has_elsewhere(const struct dead_lines *d, const struct session *s, d
 {
     const struct uplink_set *set = d->proxy->outbounds.uplinks;
     const struct outbound *o = s->outbound;
-    const struct offer_request r = {.family = health_family(&o->target), .now = 0}; /* no tries of suspects */
+    const struct candidates_request r = {.family = health_family(&o->target),
+                                         .now = 0}; /* no tries of suspects */
 
     for (size_t i = 0; i < set->n; i++) {
         const struct uplink *u = set->items[i];
-        if (u != o->lease.uplink && offer_rank(u, &r) == OFFER_FIT &&
+        if (u != o->lease.uplink && candidates_judge(u, &r).rank == CANDIDATE_FIT &&
             !leads_over_dead_line(d, u, AF_INET, now))
             return true;
     }

@@ -3,7 +3,7 @@
 #include "base/clock.h"
 #include "health/checks.h"
 #include "health/health_note.h"
-#include "outbound/offer.h"
+#include "outbound/candidates.h"
 #include "outbound/search.h"
 
 #include <errno.h>
@@ -234,11 +234,11 @@ void outbound_finish(struct outbound *o, const char *outcome)
 
 static bool may_go_on(const struct outbound *o)
 {
-    const struct offer_request r = {
+    const struct candidates_request r = {
         .host = o->target.host, .family = health_family(&o->target), .now = clock_coarse_s()};
 
     return o->generation == policy_generation(o->shared->policy) &&
-           offer_holds(o->shared->uplinks, o->lease.uplink, o->lease.family, &r);
+           candidates_hold(o->shared->uplinks, o->lease.uplink, o->lease.family, &r);
 }
 
 bool outbound_serves(const struct outbound *o, const struct target *target, const char *user)

@@ -112,7 +112,8 @@ void outbound_note(struct outbound *o, uint64_t tx, uint64_t rx);
 void outbound_finish(struct outbound *o, const char *outcome);
 
 /** Whether this open connection may carry another request: it leads to target, was chosen for the same user
- * by the policy that is loaded, and its uplink may be used (outbound/offer.h). @param user  NULL for none */
+ * by the policy that is loaded, and its uplink may be used (outbound/candidates.h). @param user  NULL for
+ * none */
 bool outbound_serves(const struct outbound *o, const struct target *target, const char *user);
 
 #endif

@@ -2,6 +2,7 @@
 #include "health/checks.h"
 #include "health/health_note.h"
 #include "net/defer.h"
+#include "outbound/candidates.h"
 #include "outbound/search_state.h"
 
 #include <errno.h>
@@ -154,6 +155,8 @@ void search_try_next(struct search *s)
         s->doubtful = false;
         return use(s, &s->one, u, NULL);
     case SEARCH_FOUND_NOBODY:
+        if (s->outbound->attempts == 0)
+            outbound_because(s->outbound, CANDIDATES_NONE);
         return search_end(s, s->worst == FAULT_NONE ? FAULT_NO_UPLINK : s->worst, -1);
     case SEARCH_FOUND_REFUSAL:
         s->outbound->refused = true;

@@ -2,7 +2,7 @@
 #include "health/health_note.h"
 #include "outbound/search_state.h"
 
-#include "outbound/offer.h"
+#include "outbound/candidates.h"
 #include <math.h>
 
 /* No request wanders through more uplinks than this. */
@@ -25,16 +25,17 @@ static bool is_among(const struct uplink *u, struct uplink *const *usable, size_
     return false;
 }
 
-static size_t candidates(const struct search *s, const struct uplink *against, struct uplink *ret[UPLINK_MAX])
+static size_t find_candidates(const struct search *s, const struct uplink *against,
+                              struct uplink *ret[UPLINK_MAX])
 {
     const struct outbound *o = s->outbound;
-    const struct offer_request r = {.host = o->target.host,
-                                    .family = health_family(&o->target),
-                                    .tried = s->tried,
-                                    .now = clock_coarse_s(),
-                                    .against = s->choice.race_any ? NULL : against};
+    const struct candidates_request r = {.host = o->target.host,
+                                         .family = health_family(&o->target),
+                                         .tried = s->tried,
+                                         .now = clock_coarse_s(),
+                                         .against = s->choice.race_any ? NULL : against};
 
-    return offer_all(o->shared->uplinks, &r, ret);
+    return candidates_find(o->shared->uplinks, &r, ret, NULL);
 }
 
 /* The next of the policy's list that may be used now, as things may have changed since it was asked. A policy
@@ -55,7 +56,7 @@ enum search_found search_choose(struct search *s, const struct uplink *against, 
 {
     struct outbound *o = s->outbound;
     struct uplink *usable[UPLINK_MAX];
-    size_t n = candidates(s, against, usable);
+    size_t n = find_candidates(s, against, usable);
 
     if (n == 0 || o->attempts >= ATTEMPTS_MAX)
         return SEARCH_FOUND_NOBODY;
@@ -83,7 +84,7 @@ enum search_others search_others(const struct search *s, const struct uplink *u)
     for (size_t i = 0; i < set->n; i++) {
         if (!set->items[i]->view.up || was_tried(s, set->items[i]))
             continue;
-        if (!offer_is_dear(set->items[i], u))
+        if (!candidates_is_dear(set->items[i], u))
             return SEARCH_OTHERS_ALIKE;
         found = SEARCH_OTHERS_DEAR;
     }

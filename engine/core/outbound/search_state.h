@@ -57,7 +57,7 @@ double search_left_s(const struct search *s);
 /** Who is left to be tried after u. */
 enum search_others {
     SEARCH_OTHERS_NONE,
-    SEARCH_OTHERS_DEAR,  /* those alone that the choice of u was meant to spare (offer.h) */
+    SEARCH_OTHERS_DEAR,  /* those alone that the choice of u was meant to spare (candidates.h) */
     SEARCH_OTHERS_ALIKE, /* some that are not */
 };
 enum search_others search_others(const struct search *s, const struct uplink *u);

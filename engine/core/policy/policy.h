@@ -78,8 +78,9 @@ struct policy_choice {
     size_t n;
     char reason[POLICY_REASON_MAX + 1]; /* for logs; never empty */
     double timeout_s;                   /* 0: the engine's default */
-    double hedge_s; /* until a second uplink is raced; < 0: never, 0: the engine's default */
-    bool race_any;  /* a race may go to any uplink, not to those alone that cost no more (outbound/offer.h) */
+    double hedge_s;  /* until a second uplink is raced; < 0: never, 0: the engine's default */
+    bool race_any;   /* a race may go to any uplink, not to those alone that cost no more
+                        (outbound/candidates.h) */
     bool by_default; /* the built-in default decided */
 };
 

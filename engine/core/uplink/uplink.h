@@ -159,6 +159,9 @@ enum health_state uplink_health_state(const struct uplink *u, int family);
 /** Whether addresses of a family are to be tried by it beside others. @param now  monotonic seconds */
 bool uplink_family_is_fit(const struct uplink *u, int family, double now);
 
+/** Whether a family of addresses is fit that tells of the whole; its name servers are another matter. */
+bool uplink_leads_on(const struct uplink *u, double now);
+
 /** Whether it is to be offered beside others, for a connection.
  *  @param family  of the destination; AF_UNSPEC for a name
  *  @param now     monotonic seconds */

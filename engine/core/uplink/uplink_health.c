@@ -44,13 +44,17 @@ static bool counts(const struct uplink *u, int family)
     return speaks && (known || !any_known);
 }
 
+bool uplink_leads_on(const struct uplink *u, double now)
+{
+    return (counts(u, AF_INET) && uplink_family_is_fit(u, AF_INET, now)) ||
+           (counts(u, AF_INET6) && uplink_family_is_fit(u, AF_INET6, now));
+}
+
 bool uplink_is_fit(const struct uplink *u, int family, double now)
 {
     if (family != AF_UNSPEC)
         return uplink_family_is_fit(u, family, now);
-    return health_is_fit(&u->names, uplink_names_heard(u), now) &&
-           ((counts(u, AF_INET) && uplink_family_is_fit(u, AF_INET, now)) ||
-            (counts(u, AF_INET6) && uplink_family_is_fit(u, AF_INET6, now)));
+    return health_is_fit(&u->names, uplink_names_heard(u), now) && uplink_leads_on(u, now);
 }
 
 bool uplink_is_captive(const struct uplink *u, int family)

@@ -1,0 +1,132 @@
+#include "outbound/candidates.h"
+
+const char CANDIDATES_NONE[] = "none is up and speaks this family of addresses";
+
+static bool was_tried(const struct uplink *u, const struct candidates_request *r)
+{
+    return r->tried >> (u->view.id - 1) & 1;
+}
+
+static bool speaks(const struct uplink *u, int family)
+{
+    return family == AF_UNSPEC || (family == AF_INET ? u->view.ipv4 : u->view.ipv6);
+}
+
+bool candidates_is_dear(const struct uplink *u, const struct uplink *chosen)
+{
+    return u->view.tier > chosen->view.tier || uplink_is_metered(u);
+}
+
+static enum candidate_absence why_not_up(const struct uplink *u)
+{
+    if (u->draining)
+        return ABSENT_DRAINING;
+    return uplink_is_spent(u) ? ABSENT_SPENT : ABSENT_DOWN;
+}
+
+/* @return ABSENT_NOT where it may carry this connection, be it well or badly */
+static enum candidate_absence obstacle(const struct uplink *u, const struct candidates_request *r)
+{
+    if (!u->view.up)
+        return why_not_up(u);
+    if (!speaks(u, r->family))
+        return ABSENT_OTHER_FAMILY;
+    if (was_tried(u, r))
+        return ABSENT_TRIED;
+    return r->against && candidates_is_dear(u, r->against) ? ABSENT_DEAR : ABSENT_NOT;
+}
+
+struct candidate candidates_judge(const struct uplink *u, const struct candidates_request *r)
+{
+    enum candidate_absence absence = obstacle(u, r);
+
+    if (absence != ABSENT_NOT)
+        return (struct candidate){CANDIDATE_NEVER, absence};
+    if (uplink_is_fit(u, r->family, r->now))
+        return (struct candidate){CANDIDATE_FIT, ABSENT_NOT};
+    if (!uplink_is_captive(u, r->family)) {
+        bool names_alone = r->family == AF_UNSPEC && uplink_leads_on(u, r->now);
+        return (struct candidate){CANDIDATE_SILENT, names_alone ? ABSENT_RESOLVES_NOTHING : ABSENT_SILENT};
+    }
+    if (r->host && uplink_is_portal(u, r->host))
+        return (struct candidate){CANDIDATE_PORTAL, ABSENT_NOT};
+    return (struct candidate){r->tried ? CANDIDATE_NEVER : CANDIDATE_CAPTIVE, ABSENT_CAPTIVE};
+}
+
+/* Whether it is the host of a portal that some uplink is behind, be that tried already or not to be raced:
+ * what has the same address elsewhere is another machine, and must not be told a password. */
+static bool is_for_a_portal(const struct uplink_set *set, const struct candidates_request *r)
+{
+    const struct candidates_request first = {.host = r->host, .family = r->family, .now = r->now};
+
+    for (size_t i = 0; r->host && i < set->n; i++)
+        if (set->items[i]->portal && candidates_judge(set->items[i], &first).rank == CANDIDATE_PORTAL)
+            return true;
+    return false;
+}
+
+/* Of one that is of a lower rank than the best. */
+static enum candidate_absence why_behind(struct candidate c)
+{
+    return c.absence == ABSENT_NOT ? ABSENT_NOT_THE_PORTALS : c.absence;
+}
+
+size_t candidates_find(const struct uplink_set *set, const struct candidates_request *r,
+                       struct uplink *ret[UPLINK_MAX], enum candidate_absence absence[UPLINK_MAX])
+{
+    enum candidate_rank best = is_for_a_portal(set, r) ? CANDIDATE_PORTAL : CANDIDATE_CAPTIVE;
+    size_t n = 0;
+
+    for (size_t i = 0; i < set->n; i++) {
+        struct candidate c = candidates_judge(set->items[i], r);
+        if (absence)
+            absence[i] = why_behind(c);
+        if (c.rank > best) {
+            best = c.rank;
+            n = 0;
+        }
+        if (c.rank == best)
+            ret[n++] = set->items[i];
+    }
+    for (size_t i = 0, k = 0; absence && k < n; i++)
+        if (set->items[i] == ret[k]) {
+            absence[i] = ABSENT_NOT;
+            k++;
+        }
+    return n;
+}
+
+bool candidates_hold(const struct uplink_set *set, const struct uplink *u, int family,
+                     const struct candidates_request *r)
+{
+    struct candidates_request of_this = *r;
+
+    of_this.now = 0; /* before any suspect's next try */
+    if (family != AF_UNSPEC)
+        of_this.family = family;
+    enum candidate_rank own = candidates_judge(u, &of_this).rank;
+    if (own == CANDIDATE_NEVER)
+        return false;
+    for (size_t i = 0; i < set->n; i++)
+        if (set->items[i] != u && candidates_judge(set->items[i], r).rank > own)
+            return false;
+    return true;
+}
+
+const char *candidates_absence_text(enum candidate_absence absence)
+{
+    static const char *const texts[N_ABSENT] = {
+        [ABSENT_NOT] = "may serve",
+        [ABSENT_DRAINING] = "draining",
+        [ABSENT_SPENT] = "its quota is used up",
+        [ABSENT_DOWN] = "down",
+        [ABSENT_OTHER_FAMILY] = "does not speak this family of addresses",
+        [ABSENT_TRIED] = "was tried and failed",
+        [ABSENT_DEAR] = "costs more than the uplink that it would race",
+        [ABSENT_RESOLVES_NOTHING] = "resolves no names",
+        [ABSENT_SILENT] = "does not answer",
+        [ABSENT_CAPTIVE] = "is behind a captive portal",
+        [ABSENT_NOT_THE_PORTALS] = "does not lead to the captive portal",
+    };
+    return texts[absence];
+}

@@ -1,0 +1,343 @@
+/* Of uplinks only the best are candidates, and an open connection holds no longer than a new one would be
+ * given.
+ */
+#include "outbound/candidates.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+enum { NOW = 1000 };
+
+/* Two uplinks of both families, of which nothing bad is known. */
+struct two {
+    struct uplink a, b;
+    struct uplink_set set;
+};
+
+static void two_init(struct two *t)
+{
+    *t = (struct two){.a = {.view = {.id = 1, .up = true, .ipv4 = true, .ipv6 = true}}};
+    t->b = t->a;
+    t->b.view.id = 2;
+    t->set.items[0] = &t->a;
+    t->set.items[1] = &t->b;
+    t->set.n = 2;
+}
+
+/* One of the ways in which nothing new should go by an uplink. */
+typedef void spoil_fn(struct uplink *u);
+
+static void silence(struct health *h)
+{
+    for (int i = 0; i < HEALTH_SILENCES; i++)
+        (void)health_silent(h, 0, NOW);
+}
+
+static void is_not_up(struct uplink *u) /* no link or address, draining, or over a hard quota */
+{
+    u->view.up = false;
+}
+
+static void lacks_the_family(struct uplink *u)
+{
+    u->view.ipv4 = false;
+}
+
+static void is_suspect(struct uplink *u)
+{
+    silence(&u->health4);
+}
+
+static void breaks_connections(struct uplink *u)
+{
+    for (int i = 0; i < HEALTH_RESETS; i++)
+        (void)health_reset(&u->health4, 0, NOW);
+}
+
+static void is_down_by_checks(struct uplink *u)
+{
+    for (int i = 0; i < HEALTH_FAILED_CHECKS; i++)
+        (void)health_check_failed(&u->health4, 0, NOW);
+}
+
+static void is_captive(struct uplink *u)
+{
+    (void)health_check_captive(&u->health4);
+}
+
+static spoil_fn *const spoils[] = {is_not_up,          lacks_the_family,  is_suspect,
+                                   breaks_connections, is_down_by_checks, is_captive};
+
+static void assert_offered(const struct two *t, const struct candidates_request *r, unsigned expected)
+{
+    struct uplink *ret[UPLINK_MAX];
+    unsigned ids = 0;
+    size_t n = candidates_find(&t->set, r, ret, NULL);
+
+    for (size_t i = 0; i < n; i++)
+        ids |= 1u << (ret[i]->view.id - 1);
+    assert_int_equal(ids, expected);
+}
+
+static void one_that_is_unfit_is_left_out_and_its_connections_rest(void **state)
+{
+    const struct candidates_request r = {.family = AF_INET, .now = NOW};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(spoils); i++) {
+        struct two t;
+        two_init(&t);
+        assert_true(candidates_hold(&t.set, &t.a, AF_INET, &r));
+        spoils[i](&t.a);
+        assert_offered(&t, &r, 2);
+        assert_false(candidates_hold(&t.set, &t.a, AF_INET, &r));
+        assert_true(candidates_hold(&t.set, &t.b, AF_INET, &r));
+    }
+}
+
+/* As there is no better one. But not what cannot carry anything. */
+static void where_all_are_alike_they_serve(void **state)
+{
+    const struct candidates_request r = {.family = AF_INET, .now = NOW};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(spoils); i++) {
+        struct two t;
+        bool dead = spoils[i] == is_not_up || spoils[i] == lacks_the_family;
+        two_init(&t);
+        spoils[i](&t.a);
+        spoils[i](&t.b);
+        assert_offered(&t, &r, dead ? 0 : 3);
+        assert_int_equal(candidates_hold(&t.set, &t.a, AF_INET, &r), !dead);
+    }
+}
+
+static void a_suspect_gets_tries_but_its_open_connections_none(void **state)
+{
+    const struct candidates_request later = {.family = AF_INET, .now = NOW + 2 * HEALTH_RETRY_S};
+    struct two t;
+    (void)state;
+    two_init(&t);
+    is_suspect(&t.a);
+    assert_offered(&t, &later, 3);
+    assert_false(candidates_hold(&t.set, &t.a, AF_INET, &later));
+}
+
+static void a_suspect_comes_before_a_portal_and_that_only_first(void **state)
+{
+    struct candidates_request r = {.family = AF_INET, .now = NOW};
+    struct two t;
+    (void)state;
+    two_init(&t);
+    is_suspect(&t.a);
+    is_captive(&t.b);
+    assert_offered(&t, &r, 1);
+    assert_false(candidates_hold(&t.set, &t.b, AF_INET, &r));
+    r.tried = 1;
+    assert_offered(&t, &r, 0);
+}
+
+static void hosts_of_a_portal_go_by_it_alone_while_it_is_captive(void **state)
+{
+    static char hosts[] = "portal.example,10.0.0.1";
+    static const struct {
+        const char *host;
+        bool is_portal;
+    } cases[] = {
+        {"portal.example", true},   {"a.b.portal.example", true}, {"10.0.0.1", true},
+        {"xportal.example", false}, {"example", false},           {"portal.example.org", false},
+        {"10.0.0.10", false},       {"110.0.0.1", false},         {"", false},
+    };
+    struct two t;
+    (void)state;
+    two_init(&t);
+    t.a.portal = hosts;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        const struct candidates_request r = {.host = cases[i].host, .family = AF_UNSPEC, .now = NOW};
+        t.a.health4.captive = false;
+        assert_offered(&t, &r, 3);
+        assert_true(candidates_hold(&t.set, &t.b, AF_INET, &r));
+        is_captive(&t.a);
+        assert_offered(&t, &r, cases[i].is_portal ? 1 : 2);
+        assert_int_equal(candidates_hold(&t.set, &t.b, AF_INET, &r), !cases[i].is_portal);
+        assert_int_equal(candidates_hold(&t.set, &t.a, AF_INET, &r), cases[i].is_portal);
+        /* Neither a retry nor a race takes it elsewhere. */
+        const struct candidates_request retry = {
+            .host = cases[i].host, .family = AF_UNSPEC, .now = NOW, .tried = 1, .against = &t.a};
+        assert_offered(&t, &retry, cases[i].is_portal ? 0 : 2);
+    }
+}
+
+/* A name leads to either family; the connection that is open is of one. */
+static void of_a_name_the_connections_family_counts(void **state)
+{
+    const struct candidates_request r = {.family = AF_UNSPEC, .now = NOW};
+    struct two t;
+    (void)state;
+    two_init(&t);
+    (void)health_answered(&t.a.health6);
+    silence(&t.a.health4);
+    assert_offered(&t, &r, 3);
+    assert_false(candidates_hold(&t.set, &t.a, AF_INET, &r));
+    assert_true(candidates_hold(&t.set, &t.a, AF_INET6, &r));
+}
+
+static void what_was_tried_is_over(void **state)
+{
+    const struct candidates_request r = {.family = AF_INET, .now = NOW, .tried = 2};
+    struct two t;
+    (void)state;
+    two_init(&t);
+    assert_offered(&t, &r, 1);
+    is_suspect(&t.a);
+    assert_offered(&t, &r, 1);
+}
+
+/* --- why one is left out -------------------------------------------------------------------------------- */
+
+static void is_drained(struct uplink *u)
+{
+    uplink_set_draining(u, true);
+}
+
+static void is_spent(struct uplink *u)
+{
+    u->quota = (struct quota){.plan = {.octets = 1, .hard = true}, .used = 2};
+    uplink_settle(u);
+}
+
+static void resolves_nothing(struct uplink *u)
+{
+    silence(&u->names);
+}
+
+static void has_one_silent_family(struct uplink *u)
+{
+    u->view.ipv6 = false;
+    silence(&u->health4);
+}
+
+static void is_metered(struct uplink *u)
+{
+    static char tag[] = "metered";
+    u->tags[0] = tag;
+    u->n_tags = 1;
+}
+
+static void is_of_a_higher_tier(struct uplink *u)
+{
+    u->view.tier = 2;
+}
+
+static void is_before_the_portal(struct uplink *u)
+{
+    static char hosts[] = "portal.example";
+    u->portal = hosts;
+    is_captive(u);
+}
+
+static void is_nothing(struct uplink *u)
+{
+    (void)u;
+}
+
+enum { TRIED_A = 1, TRIED_B = 2 };
+
+/* What is wrong with the first of two uplinks, or with the second; what is then told of the first. */
+static const struct {
+    spoil_fn *first, *second;
+    const char *host;
+    int family;
+    uint64_t tried;
+    bool race; /* against the second */
+    enum candidate_rank rank;
+    enum candidate_absence alone, among; /* by itself, and as the set is searched */
+} verdicts[] = {
+    {is_nothing, is_nothing, "x.test", AF_UNSPEC, 0, false, CANDIDATE_FIT, ABSENT_NOT, ABSENT_NOT},
+    {is_not_up, is_nothing, "x.test", AF_UNSPEC, 0, false, CANDIDATE_NEVER, ABSENT_DOWN, ABSENT_DOWN},
+    {is_drained, is_nothing, "x.test", AF_UNSPEC, 0, false, CANDIDATE_NEVER, ABSENT_DRAINING,
+     ABSENT_DRAINING},
+    {is_spent, is_nothing, "x.test", AF_UNSPEC, 0, false, CANDIDATE_NEVER, ABSENT_SPENT, ABSENT_SPENT},
+    {lacks_the_family, is_nothing, "192.0.2.1", AF_INET, 0, false, CANDIDATE_NEVER, ABSENT_OTHER_FAMILY,
+     ABSENT_OTHER_FAMILY},
+    {lacks_the_family, is_nothing, "x.test", AF_UNSPEC, 0, false, CANDIDATE_FIT, ABSENT_NOT, ABSENT_NOT},
+    {is_nothing, is_nothing, "x.test", AF_UNSPEC, TRIED_A, false, CANDIDATE_NEVER, ABSENT_TRIED,
+     ABSENT_TRIED},
+    {is_metered, is_nothing, "x.test", AF_UNSPEC, TRIED_B, true, CANDIDATE_NEVER, ABSENT_DEAR, ABSENT_DEAR},
+    {is_of_a_higher_tier, is_nothing, "x.test", AF_UNSPEC, TRIED_B, true, CANDIDATE_NEVER, ABSENT_DEAR,
+     ABSENT_DEAR},
+    {is_metered, is_nothing, "x.test", AF_UNSPEC, 0, false, CANDIDATE_FIT, ABSENT_NOT, ABSENT_NOT},
+    {resolves_nothing, is_nothing, "x.test", AF_UNSPEC, 0, false, CANDIDATE_SILENT, ABSENT_RESOLVES_NOTHING,
+     ABSENT_RESOLVES_NOTHING},
+    {resolves_nothing, is_nothing, "192.0.2.1", AF_INET, 0, false, CANDIDATE_FIT, ABSENT_NOT, ABSENT_NOT},
+    {is_suspect, is_nothing, "192.0.2.1", AF_INET, 0, false, CANDIDATE_SILENT, ABSENT_SILENT, ABSENT_SILENT},
+    {has_one_silent_family, is_nothing, "x.test", AF_UNSPEC, 0, false, CANDIDATE_SILENT, ABSENT_SILENT,
+     ABSENT_SILENT}, /* and not "resolves no names", as the other family is not spoken */
+    {is_suspect, is_suspect, "192.0.2.1", AF_INET, 0, false, CANDIDATE_SILENT, ABSENT_SILENT, ABSENT_NOT},
+    {is_captive, is_nothing, "x.test", AF_UNSPEC, 0, false, CANDIDATE_CAPTIVE, ABSENT_CAPTIVE,
+     ABSENT_CAPTIVE},
+    {is_captive, is_captive, "x.test", AF_UNSPEC, 0, false, CANDIDATE_CAPTIVE, ABSENT_CAPTIVE, ABSENT_NOT},
+    {is_captive, is_nothing, "x.test", AF_UNSPEC, TRIED_B, false, CANDIDATE_NEVER, ABSENT_CAPTIVE,
+     ABSENT_CAPTIVE},
+    {is_before_the_portal, is_nothing, "portal.example", AF_UNSPEC, 0, false, CANDIDATE_PORTAL, ABSENT_NOT,
+     ABSENT_NOT},
+    {is_nothing, is_before_the_portal, "portal.example", AF_UNSPEC, 0, false, CANDIDATE_FIT, ABSENT_NOT,
+     ABSENT_NOT_THE_PORTALS},
+    {is_captive, is_before_the_portal, "portal.example", AF_UNSPEC, 0, false, CANDIDATE_CAPTIVE,
+     ABSENT_CAPTIVE, ABSENT_CAPTIVE},
+    {is_nothing, is_before_the_portal, "portal.example", AF_UNSPEC, TRIED_B, false, CANDIDATE_FIT, ABSENT_NOT,
+     ABSENT_NOT_THE_PORTALS},
+};
+
+static void each_that_is_left_out_has_a_reason(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(verdicts); i++) {
+        struct two t;
+        struct uplink *found[UPLINK_MAX];
+        enum candidate_absence absence[UPLINK_MAX];
+        two_init(&t);
+        verdicts[i].first(&t.a);
+        verdicts[i].second(&t.b);
+        const struct candidates_request r = {.host = verdicts[i].host,
+                                             .family = verdicts[i].family,
+                                             .tried = verdicts[i].tried,
+                                             .now = NOW,
+                                             .against = verdicts[i].race ? &t.b : NULL};
+        struct candidate c = candidates_judge(&t.a, &r);
+        size_t n = candidates_find(&t.set, &r, found, absence);
+        bool is_found = n > 0 && found[0] == &t.a;
+        if (c.rank != verdicts[i].rank || c.absence != verdicts[i].alone || absence[0] != verdicts[i].among)
+            fail_msg("row %zu: rank %d, alone '%s', among others '%s'", i, c.rank,
+                     candidates_absence_text(c.absence), candidates_absence_text(absence[0]));
+        assert_int_equal(is_found, absence[0] == ABSENT_NOT);
+    }
+}
+
+/* With the texts of `why`. */
+static void each_reason_has_a_text_of_its_own(void **state)
+{
+    (void)state;
+    for (int i = 0; i < N_ABSENT; i++)
+        for (int k = 0; k < i; k++)
+            assert_string_not_equal(candidates_absence_text((enum candidate_absence)i),
+                                    candidates_absence_text((enum candidate_absence)k));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_that_is_unfit_is_left_out_and_its_connections_rest),
+        cmocka_unit_test(where_all_are_alike_they_serve),
+        cmocka_unit_test(a_suspect_gets_tries_but_its_open_connections_none),
+        cmocka_unit_test(a_suspect_comes_before_a_portal_and_that_only_first),
+        cmocka_unit_test(hosts_of_a_portal_go_by_it_alone_while_it_is_captive),
+        cmocka_unit_test(of_a_name_the_connections_family_counts),
+        cmocka_unit_test(what_was_tried_is_over),
+        cmocka_unit_test(each_that_is_left_out_has_a_reason),
+        cmocka_unit_test(each_reason_has_a_text_of_its_own),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
