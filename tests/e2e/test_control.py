@@ -119,7 +119,7 @@ def test_why_tells_what_would_be_and_what_was_seen(start, lab):
     assert answer["left_out"] == [{"name": "wan3", "why": "down"}]
     text = proxy.tell("why", "www.example.org:80", "--client", "192.168.1.9")
     assert text.startswith("www.example.org:80 leaves by wan1: its turn\n") and "left out  wan3: down\n" in text
-    assert proxy.tell("why", "127.0.0.1:22") == "127.0.0.1:22 goes direct, without the policy: bypass\n"
+    assert proxy.tell("why", "127.0.0.1:22") == "127.0.0.1:22 goes direct, without the policy: it is this machine or a neighbour\n"
     assert proxy.ask("why", host="::1")["verdict"] == "direct"
 
 

@@ -4,6 +4,7 @@
 #include "control/json_text.h"
 #include "control/uplink_json.h"
 #include "health/health_note.h"
+#include "outbound/bypass.h"
 #include "outbound/candidates.h"
 #include "outbound/search.h"
 #include "proto/target.h"
@@ -299,13 +300,15 @@ void why_ask(struct why_desk *desk, struct outbounds *shared, const char *listen
         return control_refuse(reply, "user: expected a text");
     if (take_target(request, &q.target, reply) < 0 || take_client(request, &q.client, reply) < 0)
         return;
-    if (outbound_address(&q.target, &to) &&
+    if (bypass_known_address(&q.target, &to) &&
         !reach_allows(&shared->settings.reach, &q.client, q.user, &to, denied))
         return control_answer(reply, json_pack("{s:s, s:i, s:s, s:s}", "host", q.target.host, "port",
                                                (int)q.target.port, "verdict", "refuse", "reason", denied));
-    if (outbound_bypasses(shared, &q.target))
-        return control_answer(reply, json_pack("{s:s, s:i, s:s, s:s}", "host", q.target.host, "port",
-                                               (int)q.target.port, "verdict", "direct", "reason", "bypass"));
+    enum bypass bypass = bypass_of(&shared->settings, &q.target);
+    if (bypass != BYPASS_NOT)
+        return control_answer(reply, json_pack("{s:s, s:i, s:s, s:s, s:s}", "host", q.target.host, "port",
+                                               (int)q.target.port, "verdict", "direct", "reason",
+                                               BYPASS_REASON, "bypass", bypass_text(bypass)));
     ask_child(desk, shared, &q, reply);
 }
 

@@ -357,7 +357,7 @@ static void show_why(const json_t *a)
         (void)command_print(json_string_value(name));
     }
     (void)printf(": ");
-    (void)command_print(text_of(a, "reason"));
+    (void)command_print(text_of(a, *text_of(a, "bypass") ? "bypass" : "reason"));
     (void)printf("\n");
     if (*text_of(a, "policy"))
         (void)printf("  %-9s %s, generation %.0f\n", "policy", text_of(a, "policy"),

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "dns/dns_name.h"
+#include "outbound/bypass.h"
 #include "proto/replay.h"
 
 #include <assert.h>
@@ -149,9 +150,10 @@ static void sort(const struct attempt *a, const struct addr *addrs, size_t n, st
     for (size_t i = 0; i < n && i < DIAL_ADDRS_MAX; i++) {
         if (!reach_allows(&settings->reach, a->client, a->user, &addrs[i], why))
             continue;
-        if (cidr_set_contains(settings->bypass, &addrs[i]))
+        enum bypass b = bypass_of_address(settings, &addrs[i]);
+        if (b == BYPASS_LISTED)
             ret->direct[ret->n_direct++] = addrs[i];
-        else if (cidr_set_contains(settings->local, &addrs[i]))
+        else if (b == BYPASS_LOCAL)
             ret->local[ret->n_local++] = addrs[i];
         else
             ret->routed[ret->n_routed++] = addrs[i];

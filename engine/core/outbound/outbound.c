@@ -37,33 +37,6 @@ void outbound_conn(const struct outbound *o, int attempt, const char *last_error
     };
 }
 
-static bool named_localhost(const struct target *t)
-{
-    static const char suffix[] = ".localhost";
-    size_t n = strlen(t->host), tail = sizeof suffix - 1;
-
-    return t->kind == TARGET_NAME &&
-           (strcmp(t->host, suffix + 1) == 0 || (n > tail && strcmp(t->host + n - tail, suffix) == 0));
-}
-
-bool outbound_address(const struct target *t, struct addr *ret)
-{
-    static const uint8_t loopback[] = {127, 0, 0, 1};
-
-    if (named_localhost(t))
-        return addr_from_ip(ret, loopback, sizeof loopback, t->port) == 0;
-    return t->kind != TARGET_NAME && addr_from_ip(ret, t->ip, t->kind == TARGET_IPV4 ? 4 : 16, t->port) == 0;
-}
-
-bool outbound_bypasses(const struct outbounds *shared, const struct target *t)
-{
-    struct addr to;
-
-    if (!outbound_address(t, &to))
-        return false;
-    return cidr_set_contains(shared->settings.bypass, &to) || cidr_set_contains(shared->settings.local, &to);
-}
-
 /* --- from birth to account ------------------------------------------------------------------------------ */
 
 int outbound_new(struct outbound **ret, struct outbounds *shared, const struct outbound_request *request,

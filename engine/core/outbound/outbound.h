@@ -67,13 +67,6 @@ struct outbound {
 MUST_CHECK int outbound_new(struct outbound **ret, struct outbounds *shared,
                             const struct outbound_request *request, outbound_done_fn *done, void *owner);
 
-/** The address that a destination has without asking anybody. @return false for other names */
-bool outbound_address(const struct target *t, struct addr *ret);
-
-/** Whether the destination goes direct, as far as the request itself can tell: a name may yet turn out to be
- * local. */
-bool outbound_bypasses(const struct outbounds *shared, const struct target *t);
-
 /** Note why it goes the way it goes, for the account. */
 void outbound_because(struct outbound *o, const char *reason);
 

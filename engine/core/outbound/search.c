@@ -2,6 +2,7 @@
 #include "health/checks.h"
 #include "health/health_note.h"
 #include "net/defer.h"
+#include "outbound/bypass.h"
 #include "outbound/candidates.h"
 #include "outbound/search_state.h"
 
@@ -207,8 +208,8 @@ static void go_direct(struct search *s)
     struct racer *r = &s->one;
 
     o->direct = true;
-    outbound_because(o, "bypass");
-    (void)snprintf(r->reason, sizeof r->reason, "bypass");
+    outbound_because(o, BYPASS_REASON);
+    (void)snprintf(r->reason, sizeof r->reason, "%s", BYPASS_REASON);
     attempt_start(&r->attempt,
                   &(struct attempt_request){.shared = o->shared,
                                             .target = &o->target,
@@ -238,7 +239,7 @@ static void on_deferred(struct ev_loop *loop, ev_timer *w, int revents)
     const char *came_by = loops_uplink_of(&s->outbound->shared->loops, s->outbound->client);
     if (came_by)
         return refuse_loop(s, came_by);
-    if (outbound_bypasses(s->outbound->shared, &s->outbound->target))
+    if (bypass_of(&s->outbound->shared->settings, &s->outbound->target) != BYPASS_NOT)
         return go_direct(s);
     search_try_next(s);
 }

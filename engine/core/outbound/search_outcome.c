@@ -2,6 +2,7 @@
 #include "health/checks.h"
 #include "health/health_note.h"
 #include "net/defer.h"
+#include "outbound/bypass.h"
 #include "outbound/search_state.h"
 
 #include <stdio.h>
@@ -78,8 +79,8 @@ static void on_local(struct attempt *a)
     r->search->racing = false;
     o->direct = true;
     o->race = OUTBOUND_NO_RACE;
-    outbound_because(o, "bypass");
-    (void)snprintf(r->reason, sizeof r->reason, "bypass");
+    outbound_because(o, BYPASS_REASON);
+    (void)snprintf(r->reason, sizeof r->reason, "%s", BYPASS_REASON);
 }
 
 static void on_refused(struct attempt *a, const char *why)
