@@ -1,0 +1,442 @@
+/* The search for a way: who is tried after whom, what the policy is asked and told, and how it ends. The
+ * policies are real, and so are the uplinks' parent proxies, on loopback: each lets in, is not there, or says
+ * nothing. Nothing is ever sent to the destination. */
+#include "outbound/search_state.h"
+
+#include "outbound/candidates.h"
+#include "outbound/door.h"
+#include "policy/fixture.h"
+#include "support/loopback.h"
+
+static const char DESTINATION[] = "203.0.113.7"; /* nobody's (RFC 5737) */
+enum { ALL = 10 };
+
+struct desk {
+    struct fixture *f; /* three uplinks, the second of them metered; a policy; the log */
+    struct ev_loop *loop;
+    struct outbounds shared;
+    struct resolver_commons commons;
+    struct cidr_set bypass, local;
+    struct deny deny;
+    struct own_addresses own;
+    struct parent_spec parents[ALL];
+    struct door open, later;
+    struct addr closed, mute;
+    int closed_fd, mute_fd;
+    struct addr client;
+    struct outbound *outbound;
+    enum fault fault;
+    int fd;
+    bool done;
+};
+
+/* --- the desk ------------------------------------------------------------------------------------------- */
+
+/* An uplink whose parent proxy is at an address. */
+static void leads_to(struct desk *d, size_t i, const struct addr *at)
+{
+    struct parent_spec *p = &d->parents[i];
+
+    *p = (struct parent_spec){.scheme = "http", .host = "127.0.0.1", .port = addr_port(at)};
+    d->f->set.items[i]->kind = UPLINK_PARENT;
+    d->f->set.items[i]->parent = p;
+    d->f->set.items[i]->egress = EGRESS_DIRECT;
+    d->f->set.items[i]->resolver = d->shared.resolver;
+}
+
+static int setup(void **state)
+{
+    struct desk *d = calloc(1, sizeof *d);
+    struct dns_servers dns;
+    void *fixture;
+
+    assert_non_null(d);
+    assert_int_equal(fixture_setup(&fixture), 0);
+    d->f = fixture;
+    d->loop = ev_loop_new(0);
+    assert_non_null(d->loop);
+    d->shared = (struct outbounds){.loop = d->loop,
+                                   .uplinks = &d->f->set,
+                                   .settings = {.bypass = &d->bypass,
+                                                .local = &d->local,
+                                                .reach = {.deny = &d->deny, .own = &d->own},
+                                                .dial_timeout_s = 4 * PATIENCE_S}};
+    loops_init(&d->shared.loops, &d->own);
+    resolver_commons_init(&d->commons, NULL);
+    assert_int_equal(dns_servers_parse(&dns, "127.0.0.1:9"), 0);
+    assert_int_equal(resolver_new(&d->shared.resolver, d->loop, &d->commons, PATIENCE_S), 0);
+    resolver_aim(d->shared.resolver, &EGRESS_DIRECT, &dns);
+    assert_int_equal(addr_parse_ip(&d->client, slice_str("192.0.2.7"), 0), 0);
+    door_start(&d->open, d->loop, false);
+    door_start(&d->later, d->loop, true);
+    d->closed_fd = socket_at_loopback(AF_INET, SOCK_STREAM, &d->closed);  /* bound, but not listening */
+    d->mute_fd = listen_at_loopback(AF_INET, DOOR_CLIENTS_MAX, &d->mute); /* the kernel alone answers */
+    d->fd = -1;
+    *state = d;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct desk *d = *state;
+    void *fixture = d->f;
+
+    outbound_finish(d->outbound, NULL);
+    for (size_t i = 0; i < d->f->set.n; i++)
+        assert_true(d->f->set.items[i]->view.active == 0); /* each lease was given back, once */
+    if (d->fd >= 0)
+        (void)close(d->fd);
+    door_stop(&d->open);
+    door_stop(&d->later);
+    (void)close(d->closed_fd);
+    (void)close(d->mute_fd);
+    resolver_free(d->shared.resolver);
+    resolver_commons_done(&d->commons);
+    assert_idle(d->loop);
+    ev_loop_destroy(d->loop);
+    assert_int_equal(fixture_teardown(&fixture), 0);
+    free(d);
+    return 0;
+}
+
+/* What a policy of these tests tells the log, so that its order shows. */
+#define TELLS                                                                                                \
+    "local function names(us) local n = {} for i, u in ipairs(us) do n[i] = u.name end\n"                    \
+    "return table.concat(n, ',') end\n"                                                                      \
+    "local function told(hook) return function(conn, u, more) ctx.log.info('%s %s %d %s', hook, u.name,\n"   \
+    "conn.attempt, type(more) == 'string' and more or '-') end end\n"
+#define SEEN                                                                                                 \
+    "ctx.log.info('pick %d of %s after %s%s', conn.attempt, names(us), tostring(conn.last_error),\n"         \
+    "conn.race and ' race' or '')\n"
+#define POLICY(answer)                                                                                       \
+    "return { name = 'p', new = function(ctx)\n" TELLS "return { opened = told 'opened',\n"                  \
+    "failed = told 'failed', lost_race = told 'lost',\n"                                                     \
+    "pick = function(conn, us)\nif conn.host ~= '203.0.113.7' then return us[1] end\n" SEEN answer "\n"      \
+    "end } end }\n"
+
+static void load(struct desk *d, const char *text)
+{
+    FIXTURE_LOAD(d->f, text);
+    d->shared.policy = d->f->policy;
+}
+
+/* The policy's word, in the log. */
+static void assert_told(const struct desk *d, const char *what, size_t times)
+{
+    size_t n = fixture_log_count(d->f, what);
+    if (n != times)
+        FIXTURE_FAIL(d->f, "'%s' was told %zu times, not %zu", what, n, times);
+}
+
+static void on_end(struct outbound *o, enum fault fault, int fd)
+{
+    struct desk *d = o->owner;
+
+    assert_false(d->done);
+    assert_null(o->search);
+    d->fault = fault;
+    d->fd = fd;
+    d->done = true;
+}
+
+static void start(struct desk *d)
+{
+    struct target t;
+
+    assert_int_equal(target_set(&t, slice_str(DESTINATION), 80), PARSE_OK);
+    assert_int_equal(outbound_new(&d->outbound, &d->shared,
+                                  &(struct outbound_request){.target = &t,
+                                                             .proto = POLICY_SOCKS5,
+                                                             .client = &d->client,
+                                                             .listener = "127.0.0.1:1080"},
+                                  on_end, d),
+                     0);
+    assert_false(d->done);
+}
+
+static void finish(struct desk *d)
+{
+    if (!run_until_within(d->loop, &d->done, PATIENCE_S))
+        FIXTURE_FAIL(d->f, "the search has not ended after %d attempts", d->outbound->attempts);
+}
+
+typedef bool reached_fn(const struct desk *d, const void *what);
+
+static void turn_until(struct desk *d, reached_fn *reached, const void *what)
+{
+    ev_timer patience;
+
+    ev_now_update(d->loop);
+    ev_timer_init(&patience, on_patience_over, PATIENCE_S, 0);
+    ev_timer_start(d->loop, &patience);
+    while (!reached(d, what) && ev_is_active(&patience))
+        ev_run(d->loop, EVRUN_ONCE);
+    ev_timer_stop(d->loop, &patience);
+    if (!reached(d, what) || d->done)
+        FIXTURE_FAIL(d->f, "%d attempts; %s", d->outbound->attempts, d->done ? "at its end" : "not there");
+}
+
+static bool has_attempts(const struct desk *d, const void *what)
+{
+    return d->outbound->attempts >= *(const int *)what;
+}
+
+static bool has_told(const struct desk *d, const void *what)
+{
+    return fixture_log_count(d->f, what) > 0;
+}
+
+/* Until so many attempts are under way or over. */
+static void turn_until_attempt(struct desk *d, int attempts)
+{
+    turn_until(d, has_attempts, &attempts);
+}
+
+static void turn_until_told(struct desk *d, const char *what)
+{
+    turn_until(d, has_told, what);
+}
+
+static void assert_serves(const struct desk *d, const char *name, int attempt)
+{
+    const struct outbound *o = d->outbound;
+
+    if (d->fault != FAULT_NONE || !o->lease.uplink || strcmp(o->lease.uplink->name, name) != 0)
+        FIXTURE_FAIL(d->f, "%s: by %s", fault_name(d->fault), o->tried ? o->tried->name : "none");
+    assert_true(d->fd >= 0 && o->connected && !o->direct);
+    assert_int_equal(o->attempt, attempt);
+}
+
+static void assert_fails(const struct desk *d, enum fault fault)
+{
+    if (d->fault != fault)
+        FIXTURE_FAIL(d->f, "%s, not %s", fault_name(d->fault), fault_name(fault));
+    assert_true(d->fd == -1 && !d->outbound->connected && !d->outbound->lease.uplink);
+}
+
+/* --- one after another ---------------------------------------------------------------------------------- */
+
+static void after_a_failure_comes_the_next_of_the_list(void **state)
+{
+    struct desk *d = *state;
+    leads_to(d, 0, &d->closed);
+    leads_to(d, 1, &d->open.at);
+    leads_to(d, 2, &d->open.at);
+    load(d, POLICY("return { us[1], us[3] }, 'by list'"));
+    start(d);
+    finish(d);
+    assert_serves(d, "wifi", 2);
+    assert_string_equal(d->outbound->reason, "by list");
+    assert_told(d, "pick 1 of fibre,lte,wifi after nil", 1);
+    assert_told(d, "pick ", 1); /* the list is not at its end */
+    assert_told(d, "failed fibre 1", 1);
+    assert_told(d, "opened wifi 2", 1);
+    assert_told(d, "lost ", 0);
+}
+
+static void at_the_lists_end_the_policy_is_asked_anew(void **state)
+{
+    struct desk *d = *state;
+    leads_to(d, 0, &d->closed);
+    leads_to(d, 1, &d->open.at);
+    leads_to(d, 2, &d->open.at);
+    load(d, POLICY("return us[1]"));
+    start(d);
+    finish(d);
+    assert_serves(d, "lte", 2);
+    assert_told(d, "pick 2 of lte,wifi after unreachable", 1);
+}
+
+static void a_refusal_is_the_end(void **state)
+{
+    struct desk *d = *state;
+    for (size_t i = 0; i < d->f->set.n; i++)
+        leads_to(d, i, &d->open.at);
+    load(d, POLICY("return false, 'not there'"));
+    start(d);
+    finish(d);
+    assert_fails(d, FAULT_DENIED);
+    assert_true(d->outbound->refused);
+    assert_string_equal(d->outbound->reason, "not there");
+    assert_int_equal(d->outbound->attempts, 0);
+    assert_true(d->open.n == 0);
+}
+
+static void a_refusal_after_a_failure_is_the_end_as_well(void **state)
+{
+    struct desk *d = *state;
+    leads_to(d, 0, &d->closed);
+    leads_to(d, 1, &d->open.at);
+    leads_to(d, 2, &d->open.at);
+    load(d, POLICY("if conn.attempt > 1 then return false, 'once is enough' end return us[1]"));
+    start(d);
+    finish(d);
+    assert_fails(d, FAULT_DENIED);
+    assert_string_equal(d->outbound->reason, "once is enough");
+    assert_told(d, "failed fibre 1", 1);
+    assert_true(d->open.n == 0);
+}
+
+static void without_a_candidate_the_policy_is_not_asked(void **state)
+{
+    struct desk *d = *state;
+    for (size_t i = 0; i < d->f->set.n; i++)
+        d->f->set.items[i]->view.up = false;
+    load(d, POLICY("return us[1]"));
+    start(d);
+    finish(d);
+    assert_fails(d, FAULT_NO_UPLINK);
+    assert_string_equal(d->outbound->reason, CANDIDATES_NONE); /* as `why` says */
+    assert_told(d, "pick ", 0);
+}
+
+static void eight_attempts_at_most(void **state)
+{
+    struct desk *d = *state;
+    while (d->f->set.n < ALL) {
+        char name[8];
+        (void)snprintf(name, sizeof name, "wan%zu", d->f->set.n);
+        (void)fixture_add_uplink(d->f, name, 1);
+    }
+    for (size_t i = 0; i < ALL; i++)
+        leads_to(d, i, i < 8 ? &d->closed : &d->open.at);
+    load(d, POLICY("return us"));
+    start(d);
+    finish(d);
+    assert_fails(d, FAULT_PARENT);
+    assert_int_equal(d->outbound->attempts, 8);
+    assert_told(d, "failed ", 8);
+    assert_true(d->open.n == 0);
+}
+
+static void the_policy_that_was_loaded_meanwhile_is_asked(void **state)
+{
+    struct desk *d = *state;
+    static const char next[] = POLICY("return us[#us], 'by the new one'");
+    leads_to(d, 0, &d->mute);
+    leads_to(d, 1, &d->open.at);
+    leads_to(d, 2, &d->open.at);
+    load(d, POLICY("return us, 'by the old one'"));
+    start(d);
+    turn_until_attempt(d, 1);
+    fixture_write(d->f, "p.lua", next, sizeof next - 1);
+    assert_int_equal(policy_reload(d->f->policy, d->f->err), 0);
+    assert_true(search_lose_uplink(d->outbound->search, d->f->set.items[0]));
+    finish(d);
+    assert_serves(d, "wifi", 2); /* and not lte, which is next in the old one's list */
+    assert_string_equal(d->outbound->reason, "by the new one");
+    assert_told(d, "pick 2 of lte,wifi after unreachable", 1);
+    assert_true(d->outbound->generation == policy_generation(d->f->policy));
+}
+
+/* --- races ---------------------------------------------------------------------------------------------- */
+
+static void a_slow_one_is_raced_and_loses(void **state)
+{
+    struct desk *d = *state;
+    leads_to(d, 0, &d->mute);
+    leads_to(d, 1, &d->open.at);
+    leads_to(d, 2, &d->open.at);
+    load(d, POLICY("return us[1], conn.race and 'race' or 'first', { hedge = 0.02 }"));
+    start(d);
+    finish(d);
+    assert_serves(d, "wifi", 2);
+    assert_int_equal(d->outbound->race, OUTBOUND_RACE_WON);
+    assert_true(d->outbound->by_race);
+    assert_told(d, "pick 2 of wifi after nil race", 1); /* lte is metered */
+    assert_told(d, "lost fibre 1", 1);
+    assert_told(d, "opened wifi 2", 1);
+    assert_told(d, "failed ", 0);
+    assert_true(d->f->set.items[0]->view.races_lost == 1);
+    assert_true(d->f->set.items[0]->view.active == 0);
+}
+
+static void the_first_may_win_its_race(void **state)
+{
+    struct desk *d = *state;
+    leads_to(d, 0, &d->later.at);
+    leads_to(d, 1, &d->open.at);
+    leads_to(d, 2, &d->mute);
+    load(d, POLICY("return us[1], 'r', { hedge = 0.02 }"));
+    start(d);
+    turn_until_attempt(d, 2);
+    assert_int_equal(d->outbound->race, OUTBOUND_RACE_OPEN);
+    door_open(&d->later);
+    finish(d);
+    assert_serves(d, "fibre", 1);
+    assert_int_equal(d->outbound->race, OUTBOUND_RACE_LOST);
+    assert_false(d->outbound->by_race);
+    assert_told(d, "lost wifi 2", 1);
+    assert_told(d, "opened fibre 1", 1);
+}
+
+/* Where one of two fails, the other is waited for, and the next is sent beside it. */
+static void a_race_goes_on_without_the_one_that_fails(void **state)
+{
+    struct desk *d = *state;
+    (void)fixture_add_uplink(d->f, "dsl", 1);
+    leads_to(d, 0, &d->mute);
+    leads_to(d, 1, &d->open.at);
+    leads_to(d, 2, &d->closed);
+    leads_to(d, 3, &d->open.at);
+    load(d, POLICY("return us[1], 'r', { hedge = 0.02 }"));
+    start(d);
+    finish(d);
+    assert_serves(d, "dsl", 3);
+    assert_told(d, "failed wifi 2", 1);
+    assert_told(d, "pick 3 of dsl after unreachable race", 1);
+    assert_told(d, "lost fibre 1", 1);
+}
+
+static void a_refused_race_leaves_the_first_alone(void **state)
+{
+    struct desk *d = *state;
+    leads_to(d, 0, &d->later.at);
+    leads_to(d, 1, &d->open.at);
+    leads_to(d, 2, &d->open.at);
+    load(d, POLICY("if conn.race then ctx.log.info 'no race' return false, 'no' end\n"
+                   "return us[1], 'alone', { hedge = 0.02 }"));
+    start(d);
+    turn_until_told(d, "no race");
+    door_open(&d->later);
+    finish(d);
+    assert_serves(d, "fibre", 1);
+    assert_int_equal(d->outbound->race, OUTBOUND_NO_RACE);
+    assert_false(d->outbound->refused);
+    assert_string_equal(d->outbound->reason, "alone");
+    assert_told(d, "lost ", 0);
+}
+
+static void stopped_midway_it_gives_all_back(void **state)
+{
+    struct desk *d = *state;
+    for (size_t i = 0; i < d->f->set.n; i++)
+        leads_to(d, i, &d->mute);
+    load(d, POLICY("return us[1], 'r', { hedge = 0.02 }"));
+    start(d);
+    turn_until_attempt(d, 2);
+    outbound_finish(d->outbound, NULL);
+    d->outbound = NULL;
+    assert_false(d->done);
+    for (size_t i = 0; i < d->f->set.n; i++)
+        assert_true(d->f->set.items[i]->view.active == 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(after_a_failure_comes_the_next_of_the_list, setup, teardown),
+        cmocka_unit_test_setup_teardown(at_the_lists_end_the_policy_is_asked_anew, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_refusal_is_the_end, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_refusal_after_a_failure_is_the_end_as_well, setup, teardown),
+        cmocka_unit_test_setup_teardown(without_a_candidate_the_policy_is_not_asked, setup, teardown),
+        cmocka_unit_test_setup_teardown(eight_attempts_at_most, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_policy_that_was_loaded_meanwhile_is_asked, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_slow_one_is_raced_and_loses, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_first_may_win_its_race, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_race_goes_on_without_the_one_that_fails, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_refused_race_leaves_the_first_alone, setup, teardown),
+        cmocka_unit_test_setup_teardown(stopped_midway_it_gives_all_back, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
