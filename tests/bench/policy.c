@@ -51,7 +51,6 @@ static double round_of(struct bench *b, struct policy *p)
         const struct policy_conn conn = {.id = i + 1,
                                          .host = hosts[i % HOSTS],
                                          .port = 443,
-                                         .is_domain = true,
                                          .proto = POLICY_SOCKS5,
                                          .client = clients[i % CLIENTS],
                                          .listener = "127.0.0.1:1080",

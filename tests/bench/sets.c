@@ -177,7 +177,6 @@ static void measure_picks(struct bench *b)
             const struct policy_conn conn = {.id = i + 1,
                                              .host = b->hosts[i % HOSTS],
                                              .port = 443,
-                                             .is_domain = true,
                                              .client = "192.0.2.1",
                                              .listener = "127.0.0.1:1080",
                                              .attempt = 1};

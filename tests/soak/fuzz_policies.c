@@ -110,7 +110,6 @@ static void call(struct run *r, uint64_t id)
     const struct policy_conn conn = {.id = id,
                                      .host = id % 2 ? "www.example.org" : "192.0.2.9",
                                      .port = 443,
-                                     .is_domain = id % 2,
                                      .proto = POLICY_SOCKS5,
                                      .client = "192.0.2.7",
                                      .listener = "127.0.0.1:1080",

@@ -32,7 +32,6 @@ static inline struct policy_conn soak_conn(uint64_t id, uint16_t port)
     return (struct policy_conn){.id = id,
                                 .host = "www.example.org",
                                 .port = port,
-                                .is_domain = true,
                                 .proto = POLICY_SOCKS5,
                                 .client = "192.0.2.7",
                                 .listener = "127.0.0.1:1080",

@@ -82,18 +82,13 @@ static json_t *choose(struct outbounds *shared, const struct question *q)
                   (json_int_t)policy_generation(shared->policy));
     struct policy_choice choice;
     char client[ADDR_TEXT_MAX];
-    const struct policy_conn conn = {
-        .id = shared->last_id + 1,
-        .host = q->target.host,
-        .port = q->target.port,
-        .is_domain = q->target.kind == TARGET_NAME,
-        .is_ipv6 = q->target.kind == TARGET_IPV6,
-        .proto = POLICY_CONNECT,
-        .client = addr_format_ip(&q->client, client),
-        .user = q->user,
-        .listener = q->listener,
-        .attempt = 1,
-    };
+    const struct outbound_request r = {.target = &q->target,
+                                       .proto = POLICY_CONNECT,
+                                       .client = &q->client,
+                                       .user = q->user,
+                                       .listener = q->listener};
+    struct policy_conn conn;
+    outbound_describe(&r, shared->last_id + 1, &conn, client);
     if (n == 0) {
         (void)json_object_set_new(answer, "verdict", json_string("no uplink"));
         (void)json_object_set_new(answer, "reason", json_string(CANDIDATES_NONE));

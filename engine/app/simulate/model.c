@@ -53,15 +53,10 @@ static void note_moving(struct model *m, int change)
 
 static struct policy_conn conn_of(const struct model *m, const struct flow *f)
 {
-    const char *host = m->o->trace->texts[f->spec->host];
-    bool is_ipv6 = strchr(host, ':') != NULL;
-
     return (struct policy_conn){
         .id = f->id,
-        .host = host,
+        .host = m->o->trace->texts[f->spec->host],
         .port = f->spec->port,
-        .is_domain = !is_ipv6 && host[strspn(host, "0123456789.")] != '\0',
-        .is_ipv6 = is_ipv6,
         .proto = POLICY_CONNECT,
         .client = m->o->trace->texts[f->spec->client],
         .listener = "127.0.0.1:1080",

@@ -19,22 +19,34 @@ void outbound_because(struct outbound *o, const char *reason)
     o->reason = strdup(reason); /* without memory the account has none */
 }
 
-void outbound_conn(const struct outbound *o, int attempt, const char *last_error, struct policy_conn *ret,
-                   char client[ADDR_TEXT_MAX])
+void outbound_describe(const struct outbound_request *r, uint64_t id, struct policy_conn *ret,
+                       char client[ADDR_TEXT_MAX])
 {
     *ret = (struct policy_conn){
-        .id = o->id,
-        .host = o->target.host,
-        .port = o->target.port,
-        .is_domain = o->target.kind == TARGET_NAME,
-        .is_ipv6 = o->target.kind == TARGET_IPV6,
-        .proto = o->proto,
-        .client = addr_format_ip(o->client, client),
-        .user = o->user,
-        .listener = o->listener,
-        .attempt = attempt,
-        .last_error = last_error,
+        .id = id,
+        .host = r->target->host,
+        .port = r->target->port,
+        .proto = r->proto,
+        .client = addr_format_ip(r->client, client),
+        .user = r->user,
+        .listener = r->listener,
+        .attempt = 1,
     };
+}
+
+void outbound_conn(const struct outbound *o, struct outbound_attempt at, struct policy_conn *ret,
+                   char client[ADDR_TEXT_MAX])
+{
+    const struct outbound_request r = {.target = &o->target,
+                                       .proto = o->proto,
+                                       .client = o->client,
+                                       .user = o->user,
+                                       .listener = o->listener};
+
+    outbound_describe(&r, o->id, ret, client);
+    ret->attempt = at.number;
+    ret->race = at.race;
+    ret->last_error = at.last_error;
 }
 
 /* --- from birth to account ------------------------------------------------------------------------------ */
@@ -193,8 +205,7 @@ void outbound_finish(struct outbound *o, const char *outcome)
             .first_byte_s = o->first_byte_s > 0 ? o->first_byte_s - o->connected_s : -1,
             .reason = outcome,
         };
-        outbound_conn(o, o->attempt, NULL, &conn, client);
-        conn.race = o->by_race;
+        outbound_conn(o, (struct outbound_attempt){o->attempt, o->by_race, NULL}, &conn, client);
         policy_closed(o->shared->policy, &conn, o->lease.uplink, &stats);
     }
     uplink_release(&o->lease);

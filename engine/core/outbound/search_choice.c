@@ -65,8 +65,8 @@ enum search_found search_choose(struct search *s, const struct uplink *against, 
         return SEARCH_FOUND;
     struct policy_conn conn;
     char client[ADDR_TEXT_MAX];
-    outbound_conn(o, o->attempts + 1, fault_policy_name(s->last), &conn, client);
-    conn.race = against;
+    const struct outbound_attempt at = {o->attempts + 1, against, fault_policy_name(s->last)};
+    outbound_conn(o, at, &conn, client);
     policy_pick(o->shared->policy, &conn, usable, n, &s->choice);
     s->next_choice = 1;
     s->generation = policy_generation(o->shared->policy);

@@ -55,12 +55,12 @@ enum policy_proto { POLICY_SOCKS4, POLICY_SOCKS5, POLICY_CONNECT, POLICY_HTTP };
 /** "socks4", "socks5", "connect", "http" */
 const char *policy_proto_name(enum policy_proto p);
 
-/** What a policy may know of a connection. Text is NUL-terminated and borrowed for the call. */
+/** What a policy may know of a connection. Text is NUL-terminated and borrowed for the call. The policy also
+ *  sees is_domain and is_ipv6, which script_begin reads off the host. */
 struct policy_conn {
     uint64_t id;      /* unique in this process, below 2^53 */
-    const char *host; /* name or address */
+    const char *host; /* name or address, as a target has it (proto/target.h) */
     uint16_t port;
-    bool is_domain, is_ipv6;
     bool race; /* this attempt is raced against another, which is slow */
     enum policy_proto proto;
     const char *client;     /* address without port */

@@ -79,6 +79,15 @@ void script_tick_finely(struct script *s)
     tick_wall(s);
 }
 
+/* A target's last label is never a number, so what is made of digits and dots alone is an IPv4 address. */
+static void read_kind(struct frame_conn *ret, const char *host)
+{
+    while ((*host >= '0' && *host <= '9') || *host == '.')
+        host++;
+    ret->is_ipv6 = strchr(host, ':');
+    ret->is_domain = *host && !ret->is_ipv6;
+}
+
 void script_begin(struct script *s, const struct policy_conn *conn)
 {
     struct frame *f = &s->frame;
@@ -88,10 +97,9 @@ void script_begin(struct script *s, const struct policy_conn *conn)
         .now = f->now,
         .port = conn->port,
         .attempt = conn->attempt,
-        .is_domain = conn->is_domain,
-        .is_ipv6 = conn->is_ipv6,
         .race = conn->race,
     };
+    read_kind(&f->conn, conn->host);
     f->calls++; /* below are other texts than those of the last call */
     f->host = conn->host;
     f->client = conn->client;

@@ -88,7 +88,6 @@ static int try_pick(struct script *s, struct uplink *const *candidates, size_t n
     struct policy_conn conn = {
         .host = is_domain ? "www.example.com" : "192.0.2.1",
         .port = 443,
-        .is_domain = is_domain,
         .proto = POLICY_SOCKS5,
         .client = "192.0.2.2", /* nobody's (RFC 5737), so that nothing is kept of a real one */
         .listener = "127.0.0.1:1080",

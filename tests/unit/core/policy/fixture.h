@@ -175,7 +175,6 @@ static inline struct policy_conn fixture_conn(uint64_t id)
     return (struct policy_conn){.id = id,
                                 .host = "www.example.org",
                                 .port = 443,
-                                .is_domain = true,
                                 .proto = POLICY_SOCKS5,
                                 .client = "192.0.2.7",
                                 .listener = "127.0.0.1:1080",

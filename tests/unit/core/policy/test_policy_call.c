@@ -189,7 +189,6 @@ static void pick_sees_the_connection(void **state)
     struct policy_conn conn = {.id = (1ull << 53) - 1,
                                .host = "::1",
                                .port = 1,
-                               .is_ipv6 = true,
                                .proto = POLICY_HTTP,
                                .client = "c",
                                .user = "me",
@@ -198,6 +197,35 @@ static void pick_sees_the_connection(void **state)
                                .last_error = "dns"};
     assert_string_equal(pick_conn(f, &conn).reason,
                         "9.007199254741e+15 ::1 1 false true http c me l 3 dns nil number");
+}
+
+/* As a target has it: in lower case, without brackets, its last label never a number. */
+static void pick_sees_what_the_host_is(void **state)
+{
+    static const struct {
+        const char *host, *kind;
+    } cases[] = {
+        {"www.example.org", "domain"},
+        {"localhost", "domain"},
+        {"1.2.3.4.example", "domain"},
+        {"9gag.com", "domain"},
+        {"127.0.0.1", "ipv4"},
+        {"255.255.255.255", "ipv4"},
+        {"::1", "ipv6"},
+        {"2001:db8::1", "ipv6"},
+        {"fe80::", "ipv6"},
+        {"::ffff:1.2.3.4", "ipv6"},
+        {"10::1", "ipv6"},
+        {"cafe", "domain"},
+    };
+    struct fixture *f = *state;
+    FIXTURE_LOAD(f, PICK("", "return uplinks[1], conn.is_domain and (conn.is_ipv6 and 'both' or 'domain') or "
+                             "conn.is_ipv6 and 'ipv6' or 'ipv4'"));
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct policy_conn conn = fixture_conn(i + 1);
+        conn.host = cases[i].host;
+        assert_string_equal(pick_conn(f, &conn).reason, cases[i].kind);
+    }
 }
 
 static void pick_sees_the_uplinks_as_they_are_now(void **state)
@@ -426,6 +454,7 @@ int main(void)
         T(anything_else_is_logged_and_the_default_decides),
         T(an_uplink_that_is_no_candidate_is_a_mistake),
         T(pick_sees_the_connection),
+        T(pick_sees_what_the_host_is),
         T(pick_sees_the_uplinks_as_they_are_now),
         T(an_uplink_that_comes_later_is_known),
         T(the_largest_set_works),
