@@ -14,7 +14,7 @@ return {
 
   ---@param ctx steerway.Ctx
   new = function(ctx)
-    local settled = {} -- by uplink id: octets of connections that have ended
+    local settled = {} -- by uplink id: bytes of connections that have ended
     for id, u in ipairs(ctx.uplinks) do
       settled[id] = u.tx_bytes + u.rx_bytes
     end

@@ -11,7 +11,7 @@ return {
   name = "quota",
   about = "Lines within their quota first; the best tier, fewest connections.",
   params = {
-    reserve = { type = "number", default = 0, min = 0, about = "octets of each quota that are left alone" },
+    reserve = { type = "number", default = 0, min = 0, about = "bytes of each quota that are left alone" },
     hard = { type = "boolean", default = false, about = "refuse connections when all quotas are used up" },
   },
 

@@ -36,7 +36,7 @@ end
 -- in heavier company is cut to them, so that it neither floods nor starves. engine/core/uplink/fallback.c has the reckoning.
 local CREDIT_MIN, CREDIT_MAX = -1, 4
 
----Smooth weighted round robin: over any run of choices each uplink gets its weight's share, and the shares are interleaved
+---Smooth weighted round robin. Over any run of choices each uplink gets its weight's share. The shares are interleaved
 ---rather than served in bursts (7:3 goes a b a a a b a a b a).
 ---@return steerway.Chooser
 function balance.smooth()
@@ -129,7 +129,7 @@ function balance.weighted_random(random)
   end
 end
 
----The better of two that are drawn: nearly as even as the least of all, and no herd runs to the same one on stale numbers.
+---The better of two that are drawn: nearly as even as the least of all, without a rush to one uplink on stale numbers.
 ---@param random fun(): number  ctx.random
 ---@param key string|fun(u: steerway.Uplink, conn: steerway.Conn): number  the lower is the better
 ---@return steerway.Chooser
@@ -291,7 +291,8 @@ local function check_fair_share(o)
 end
 
 ---The largest learned capacity for each busy connection, the new one included. A line whose capacity is not known yet counts as
----an average one; when others are known and `explore` picks have taught nothing of it, it counts as less with each further pick.
+---an average one. Once `explore` picks have taught nothing of it, while others are known, it counts as less with each further
+---pick.
 ---@param ctx steerway.Ctx
 ---@param o? steerway.FairShareOptions
 ---@return steerway.Chooser
@@ -368,7 +369,7 @@ local function check_least_latency(o)
 end
 
 ---The line that connects soonest for its weight; near equals share by fewest connections. A line that was not chosen for
----`explore` seconds, its time known or not, is tried by one pick in four at most; one that was never chosen, at once.
+---`explore` seconds, its time known or not, is tried by one pick in four at most. One that was never chosen is tried at once.
 ---@param ctx steerway.Ctx
 ---@param o? steerway.LeastLatencyOptions
 ---@return steerway.Chooser

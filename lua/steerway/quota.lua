@@ -5,7 +5,7 @@ local options = require "steerway.options"
 
 ---@class steerway.QuotaOptions
 ---@field inner steerway.Chooser  chooses among those that have some left
----@field reserve? number    octets that are left alone; 0 if nil
+---@field reserve? number    bytes that are left alone; 0 if nil
 ---@field hard? boolean      when no uplink has any left, refuse; else go on over quota
 
 ---A chooser that leaves out uplinks whose quota is used up.

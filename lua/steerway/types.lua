@@ -36,23 +36,23 @@
 ---@field failures number  dials that failed for the uplink's sake since the start; a lost race counts only if the uplink was silent in it
 ---@field races_lost number  races in which another uplink connected first, since the start
 ---@field fail_rate number  0 to 1: the share of failures, of which the last ten or so count
----@field tx_bytes number  octets carried to destinations since the start, as of the last quarter of a second
----@field rx_bytes number  octets carried from destinations since the start, as of the last quarter of a second
----@field tx_rate number  octets to destinations in a second, smoothed over a second
----@field rx_rate number  octets from destinations in a second, smoothed over a second
----@field tx_capacity number  octets to destinations that it can carry in a second, as learned from use; 0: not known yet
----@field rx_capacity number  octets from destinations that it can carry in a second, as learned from use; 0: not known yet
+---@field tx_bytes number  bytes carried to destinations since the start, as of the last quarter of a second
+---@field rx_bytes number  bytes carried from destinations since the start, as of the last quarter of a second
+---@field tx_rate number  bytes to destinations in a second, smoothed over a second
+---@field rx_rate number  bytes from destinations in a second, smoothed over a second
+---@field tx_capacity number  bytes to destinations that it can carry in a second, as learned from use; 0: not known yet
+---@field rx_capacity number  bytes from destinations that it can carry in a second, as learned from use; 0: not known yet
 ---@field busy number  live connections that were chosen, or moved something, in the last two seconds
 ---@field connect_time number  seconds that TCP takes to connect, smoothed over the last eight or so; 0: not known yet
 ---@field rtt number  seconds of a round trip, as TCP measured it in connections that have ended, smoothed likewise; 0: not known yet
----@field quota_left number  octets that the period under way has left; math.huge without a quota
+---@field quota_left number  bytes that the period under way has left; math.huge without a quota
 
 ---How a connection went. Read-only, and valid during the call only.
 ---@class steerway.Stats
----@field tx number  octets to the destination
----@field rx number  octets from it
+---@field tx number  bytes to the destination
+---@field rx number  bytes from it
 ---@field duration number  seconds since it was opened
----@field first_byte number|nil  seconds until the destination's first octet; nil for none
+---@field first_byte number|nil  seconds until the destination's first byte; nil for none
 ---@field reason string  how it ended: "closed", "reset", "idle", "unacknowledged", "shutdown", "cut" (its address was lost, its line down for long, or its hard quota used up), …
 ---@field tag any  what pick gave as opts.tag
 
@@ -112,7 +112,7 @@
 ---@field after fun(seconds: number, f: fun()): fun()  calls f once
 ---@field lru fun(capacity: integer, ttl?: number): steerway.Lru  a table that forgets what was not used for longest, and what is older than ttl seconds
 ---@field site fun(host: string): string  the registrable domain, by the public suffix list; an address, and a name without one, is its own site
----@field domains fun(list: string[]|{ file: string }): steerway.Set  a set of names, each with all below it; "=name" for itself alone, ".name" for what is below alone; a file may have the forms of docs/policies.md
+---@field domains fun(list: string[]|{ file: string }): steerway.Set  a set of names, each with all below it ("=name": itself alone; ".name": all below it alone). A file may have the forms of docs/policies.md
 ---@field cidrs fun(list: string[]|{ file: string }): steerway.Set  a set of addresses and ranges
 ---@field match fun(set: steerway.Set, text: string): boolean  whether it holds the name or the address
 ---@field counter fun(name: string): steerway.Counter  made at first use

@@ -9,7 +9,7 @@ static unsigned char scratch[WIRE_PIECE];
 
 static void fail(const struct conn *c, const char *what)
 {
-    (void)fprintf(stderr, "load: %s (step %d, %llu of %llu octets): %s\n", what, c->step,
+    (void)fprintf(stderr, "load: %s (step %d, %llu of %llu bytes): %s\n", what, c->step,
                   (unsigned long long)c->place, (unsigned long long)c->length, strerror(errno));
     exit(1);
 }
@@ -148,7 +148,7 @@ static void take_http(struct conn *c)
 static void take_down(struct conn *c, const unsigned char *data, size_t n)
 {
     if (n > c->length - c->place || memcmp(data, wire_at(c->place), n) != 0)
-        fail(c, "other octets came");
+        fail(c, "other bytes came");
     c->place += n;
     load.bytes += n;
     if (c->place == c->length)
@@ -188,7 +188,7 @@ static void take_up(struct conn *c)
     if (c->n_in == 0)
         return;
     if (c->place < c->length || c->in[0] != 'K')
-        fail(c, "the origin got other octets");
+        fail(c, "the origin got other bytes");
     unit_done(c);
 }
 

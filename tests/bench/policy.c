@@ -159,7 +159,7 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < uplinks; i++)
         add_uplink(&b.set);
     (void)printf("%zu uplinks, %d rounds of %zu picks\n%-20s %8s %8s %8s %10s %10s\n", uplinks, ROUNDS,
-                 b.picks, "policy", "least ns", "median", "octets", "reload ms", "heap KiB");
+                 b.picks, "policy", "least ns", "median", "bytes", "reload ms", "heap KiB");
     if (argc > 3) {
         for (int i = 3; i < argc; i++)
             measure(&b, argv[i], NULL);

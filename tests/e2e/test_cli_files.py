@@ -231,11 +231,11 @@ def test_a_config_file_says_it_all(config, tmp_path):
 
 
 def test_keys_are_the_options_that_the_manual_says(config):
-    """Those of start but three; what only other commands take is none."""
+    """Those of start but three; options of other commands only are not keys."""
     of_start, of_doctor = (set(re.findall(r"--([a-z0-9-]+)", run(command, "-h").stdout)) for command in ("start", "doctor"))
     manual = re.sub(r"^\.\S+ (Ar )?|\n", " ", (ROOT / "docs/steerway.1").read_text(), flags=re.M)
     named = re.search(r"the long options of\s+start\s+but (.*?) An unknown key", manual).group(1)
-    no_keys, of_others = (set(re.findall(r"-([a-z0-9-]+)", part)) for part in named.split("What only other commands take"))
+    no_keys, of_others = (set(re.findall(r"-([a-z0-9-]+)", part)) for part in named.split("Options of other commands only"))
     known = {
         option
         for option in of_start | of_doctor
@@ -252,7 +252,7 @@ def test_keys_are_the_options_that_the_manual_says(config):
         ("return { prot = 1 }", "prot: unknown key; did you mean port?"),
         ("return { port = '1' }", "port: expected a number; write a number without quotes"),
         ("return { port = 70000 }", "port: 70000 is not a port (1 to 65535, 0 for a free one)"),
-        ("return { auth = 'SECRET' }", "auth: expected USER:PASS, the user 1 to 255 octets without ':', the password 255 at most"),
+        ("return { auth = 'SECRET' }", "auth: expected USER:PASS, the user 1 to 255 bytes without ':', the password 255 at most"),
         ("return { uplinks = { 'eth0', { interface = 'eth1', weigth = 1 } } }",
          "uplinks[2].weigth: unknown key; did you mean weight?"),
         ("return 7", "expected the file to return a table, got number"),
@@ -271,6 +271,6 @@ def test_a_config_file_that_is_no_lua_or_missing(config, tmp_path):
     path = config("return { auth = 'bob:SECRET }")
     assert refused(1, "check", "--config", path).endswith("config.lua:1: unfinished string")
     path = config("local s = ('a'):rep(1e5) return { x = s:find(('.-'):rep(10) .. 'b') }")
-    assert "config.lua:1: string.find: a text of 100000 octets is too long" in refused(1, "check", "--config", path)
+    assert "config.lua:1: string.find: a text of 100000 bytes is too long" in refused(1, "check", "--config", path)
     missing = tmp_path / "none.lua"
     assert refused(1, "check", "--config", missing) == f"{missing}: No such file or directory"

@@ -147,7 +147,7 @@ def test_what_is_no_utf8_is_shown_all_the_same(start, tmp_path):
     assert proxy.ask("reload")["generation"] == 2
     for words in [("why", "x\udcff"), ("why", "x", "--user", "\udcff"), ("why", "x", "--client", "\udcff"), ("set", "k=\udcff")]:
         assert proxy.tell(*words, code=2).endswith("a word of the command line is not valid UTF-8 and cannot be sent to the proxy\n")
-    assert "--control: the path is longer than the 107 octets" in refused(2, "status", "--control", "/" + "x" * 200)
+    assert "--control: the path is longer than the 107 bytes" in refused(2, "status", "--control", "/" + "x" * 200)
 
 
 def test_why_tells_of_a_race(start, tmp_path):

@@ -151,7 +151,7 @@ FLOW = '{"t":%s,"client":"10.0.0.1","host":"x.test","port":443,"tx":1,"rx":%d}\n
 
 
 @pytest.mark.parametrize("t, rx, said", [("2e7", 1, "t: expected seconds, from 0 to 10000000"),
-                                         ("0", 10**14, "tx, rx: expected octets, from 0 to 1000000000000")])
+                                         ("0", 10**14, "tx, rx: expected bytes, from 0 to 1000000000000")])
 def test_a_recorded_connection_has_its_bounds(tmp_path, t, rx, said):
     (tmp_path / "t").write_text('{"steerway_trace":1}\n' + FLOW % (t, rx))
     assert refused(1, "simulate", "--trace", tmp_path / "t") == f"{tmp_path}/t:2: {said}"

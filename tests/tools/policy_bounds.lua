@@ -8,25 +8,29 @@ io.write [[
 # What each call of a policy costs at most
 
 For authors of policies who meet a limit, and for engineers who change the sandbox. `./dev docs` makes this page from
-`tests/lua/bounds/rows.lua`; do not edit it. A test calls everything that a policy can reach, fails for a function that has no
-row here, and compares its CPU time with the last column.
+`tests/lua/bounds/rows.lua`; do not edit it. A test calls everything that a policy can reach, and compares its CPU time with
+the last column. It fails for a function that has no row here.
 
-A call into a policy may take 50 ms of CPU time ([policies](policies.md)). A timer ticks each 5 ms; from a call's first tick on,
-the thread's CPU clock is read at each. (The kernel may deliver the first one late where many threads share a processor.) From the
-tick that finds the budget spent,
-a hook stops Lua code between two instructions, compiled or not. It cannot stop a C function amid its
-work. So each function has one of two bounds: it is written in Lua ("the budget" stops it), or its arguments are limited so that
-one step of it ends soon. The last column is the time, in milliseconds, that one step takes at most before the hook can stop it.
+A call into a policy may take 50 ms of CPU time ([policies](policies.md)). A timer ticks each 5 ms; from a call's first tick
+on, the thread's CPU clock is read at each. (The kernel may deliver the first one late where many threads share a processor.)
+From the tick that finds the budget spent, a hook stops Lua code between two instructions, compiled or not. It cannot stop a
+C function in the middle of its work. So each function has one of two bounds. Either it is written in Lua ("the budget" stops
+it), or its arguments are limited so that one step of it ends soon. The last column is the time, in milliseconds, that one
+step takes at most before the hook can stop it.
 
-The parts of a call add up to less than 100 ms: the budget (50), a tick (5), one step (40 at most, and few rows have more than
-25), and the collection of garbage after a call that overran (5; up to 30 after one that did not). Two kinds of steps belong to no
-function: LuaJIT marks one table, or all tables that changed meanwhile, at a time (15 ms for all memory that a policy may have),
-and it puts all texts into a larger table when their number has doubled. The times are those of a slow machine; usual ones take
-half.
+The parts of a call add up to less than 100 ms:
 
-The last wall ends what gets by all this: after 400 ms the call is left, its Lua state is thrown away, and the built-in default
-decides. Assignments of many number keys that are made to have the same hash get by, for one: each makes LuaJIT compare the key
-with all others, and a table that grows compares all with all.
+- the budget (50) and a tick (5);
+- one step (40 at most, and few rows have more than 25);
+- the collection of garbage (5 after a call that overran; up to 30 after one that did not).
+
+Two kinds of steps belong to no function. LuaJIT marks one table, or all tables that changed meanwhile, at a time (15 ms for
+all memory that a policy may have). It puts all texts into a larger table when their number has doubled. The times are those
+of a slow machine; usual ones take half.
+
+The last wall ends a call that gets by all this. After 400 ms the call is left, its Lua state is thrown away, and the
+built-in default decides. One such call assigns many number keys that are made to have the same hash. Each makes LuaJIT
+compare the key with all others, and a table that grows compares all with all.
 
 C's stack is bounded too. Only `string.gsub`, `coroutine.resume` and what `coroutine.wrap` makes call Lua from C. They may be
 nested 50 deep, wherever coroutines were suspended before.

@@ -93,7 +93,7 @@ static int set_name(struct uplink_spec *spec, const json_t *value, char *err)
     const char *text = config_text(value);
 
     if (!text || !is_word(text, UPLINK_NAME_MAX))
-        return config_refuse(err, "expected a name of 1 to %d octets without blanks", UPLINK_NAME_MAX);
+        return config_refuse(err, "expected a name of 1 to %d bytes without blanks", UPLINK_NAME_MAX);
     (void)snprintf(spec->name, sizeof spec->name, "%s", text);
     return 0;
 }
@@ -132,7 +132,7 @@ static int set_tags(struct uplink_spec *spec, const json_t *value, char *err)
     {
         const char *text = config_text(item);
         if (!text || !is_word(text, TAG_MAX))
-            return config_refuse(err, "expected words of 1 to %d octets", TAG_MAX);
+            return config_refuse(err, "expected words of 1 to %d bytes", TAG_MAX);
         char *copy = strdup(text);
         if (!copy) {
             (void)snprintf(err, CONFIG_ERROR_MAX, "out of memory");
@@ -150,7 +150,7 @@ static int set_quota(struct uplink_spec *spec, const json_t *value, char *err)
 
     if ((text ? !units_parse(text, &octets) : !json_is_number(value)) ||
         !(octets >= 1 && octets <= QUOTA_MAX))
-        return config_refuse(err, "expected octets, such as \"20G\"");
+        return config_refuse(err, "expected bytes, such as \"20G\"");
     spec->quota.octets = octets;
     return 0;
 }

@@ -166,7 +166,7 @@ int option_set_auth(struct config *c, const char *value, char *err)
         return no_memory(err);
     default: /* never shown: it may be a password alone */
         return config_refuse(
-            err, "expected USER:PASS, the user 1 to 255 octets without ':', the password 255 at most");
+            err, "expected USER:PASS, the user 1 to 255 bytes without ':', the password 255 at most");
     }
 }
 

@@ -142,9 +142,9 @@ const struct option option_table[] = {
      .name = "check",
      .kind = OPTION_LIST,
      .argument = "TARGET[,TARGET...]|none",
-     .about = "check uplinks that are idle or do not answer by these: HOST:PORT to connect to, or a URL "
-              "(http://...) that answers with status 204; metered ones are left out (default: two of "
-              "those that phones and browsers ask)",
+     .about = "check uplinks that are idle or do not answer. A TARGET is HOST:PORT to connect to, or a URL "
+              "(http://...) that answers with status 204. Metered uplinks are left out (default: two that "
+              "phones and browsers ask)",
      .set = option_set_check,
      .clears = CONFIG_PART_CHECK,
      .scope = RUN},
@@ -184,8 +184,8 @@ const struct option option_table[] = {
      .kind = OPTION_NUMBER,
      .argument = "S",
      .about =
-         "until a second uplink is raced against one that has not connected; 0 for never (default: three "
-         "times what that uplink usually takes, at least 0.25)",
+         "until a second uplink is raced against a slow one; 0 for never (default: three times what that "
+         "uplink usually takes, at least 0.25)",
      .set = option_set_hedge,
      .scope = RUN},
     {.group = TIMES,

@@ -156,7 +156,7 @@ static void serve_line(struct client *c)
     const char *end = memchr(all.data, '\n', all.len);
 
     if (!end && !c->silent) {
-        queue(c, refusal("the line is too long: expected at most 65536 octets"));
+        queue(c, refusal("the line is too long: expected at most 65536 bytes"));
         c->leaving = true;
         return;
     }

@@ -98,7 +98,7 @@ static void judge_mtu(struct diagnosis *d, const struct sight *s)
         return;
     }
     struct finding *f = diagnosis_find(d, SEVERITY_WARNING, "mtu-small", s->uplink->name,
-                                       "packets by %s may have %d octets at most", link, s->mtu);
+                                       "packets by %s may have %d bytes at most", link, s->mtu);
     diagnosis_why(f, "IPv6 needs 1280 (RFC 8200), and many a site answers with more, so that pages hang.");
     if (s->link->point_to_point)
         return; /* a tunnel's depends on what it goes through */
@@ -109,7 +109,7 @@ static void judge_mtu(struct diagnosis *d, const struct sight *s)
 void judge_large_lost(struct diagnosis *d, const struct sight *s)
 {
     struct finding *f = diagnosis_find(d, SEVERITY_ERROR, "large-packets-lost", s->uplink->name,
-                                       "packets of full size (%d octets) get lost on the way", s->mtu);
+                                       "packets of full size (%d bytes) get lost on the way", s->mtu);
 
     diagnosis_why(f,
                   "Small ones come through, so that connections are made and then hang. With a smaller MTU "
@@ -234,9 +234,9 @@ static void judge_arp(struct diagnosis *d, const struct sight *a, const struct s
                                        "%s and %s are in one network, and each answers ARP for the other's "
                                        "address",
                                        a->link->name, b->link->name);
-    diagnosis_why(
-        f, "Whoever asks for one address may be given the other interface; what then comes in by that is "
-           "lost to connections that are bound to theirs.");
+    diagnosis_why(f, "A neighbour that asks for one address may be given the other interface. Packets that "
+                     "then come in by "
+                     "that interface are lost to connections that are bound to the right one.");
     diagnosis_sysctl_name(a->link->name, one);
     diagnosis_sysctl_name(b->link->name, two);
     diagnosis_repair(f, "sysctl -w net.ipv4.conf.%s.arp_ignore=1 net.ipv4.conf.%s.arp_ignore=1", one, two);

@@ -109,7 +109,7 @@ int ask(const struct cli *cli, json_t *request, json_t **ret)
     if (r == -ENAMETOOLONG && cli_value(cli, "control")) {
         json_decref(request);
         return command_error(COMMAND_MISUSED,
-                             "--control: the path is longer than the %d octets of a Unix socket",
+                             "--control: the path is longer than the %d bytes of a Unix socket",
                              CONTROL_PATH_MAX - 1);
     }
     if (r < 0) {

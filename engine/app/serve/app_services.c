@@ -31,7 +31,7 @@ static const char *control_trouble(int err)
     case EEXIST:
         return "the file exists and is not a socket";
     case ENAMETOOLONG:
-        return "a socket's path has at most 107 octets";
+        return "a socket's path has at most 107 bytes";
     default:
         return strerror(-err);
     }

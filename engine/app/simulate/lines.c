@@ -38,7 +38,7 @@ static const char *set_name(struct model_line *l, const json_t *value)
     size_t len = text ? strlen(text) : 0;
 
     if (len == 0 || len > UPLINK_NAME_MAX || strpbrk(text, " \t\r\n"))
-        return "expected a name of 1 to 63 octets without blanks";
+        return "expected a name of 1 to 63 bytes without blanks";
     memcpy(l->name, text, len + 1);
     return NULL;
 }
@@ -83,7 +83,7 @@ static const char *set_tier(struct model_line *l, const json_t *value)
 
 static const char *set_quota(struct model_line *l, const json_t *value)
 {
-    return take_scaled(value, 0, 1e18, &l->quota) ? NULL : "expected octets, such as \"20G\"";
+    return take_scaled(value, 0, 1e18, &l->quota) ? NULL : "expected bytes, such as \"20G\"";
 }
 
 static const char *set_tags(struct model_line *l, const json_t *value)

@@ -169,7 +169,7 @@ static int take_flow(struct trace *t, const json_t *o, const struct place *at)
     if (!take_count(o, "port", UINT16_MAX, &port) || port == 0)
         return refuse(at, "port: expected a whole number from 1 to 65535");
     if (!take_count(o, "tx", FLOW_OCTETS_MAX, &tx) || !take_count(o, "rx", FLOW_OCTETS_MAX, &rx))
-        return refuse(at, "tx, rx: expected octets, from 0 to 1000000000000");
+        return refuse(at, "tx, rx: expected bytes, from 0 to 1000000000000");
     struct trace_flow flow = {
         .t = json_number_value(when), .tx = (uint64_t)tx, .rx = (uint64_t)rx, .port = (uint16_t)port};
     int r = trace_text(t, client, &flow.client);

@@ -126,7 +126,7 @@ static const char *complaint(int error)
 {
     switch (error) {
     case -EINVAL:
-        return "expected USER:PASS, the user 1 to 255 octets without ':', the password 255 at most";
+        return "expected USER:PASS, the user 1 to 255 bytes without ':', the password 255 at most";
     case -EEXIST:
         return "this user was given before";
     default:

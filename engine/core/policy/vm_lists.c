@@ -44,7 +44,7 @@ static int service_list(lua_State *L)
 
     if (path_len >= PATH_MAX) {
         lua_pushnil(L);
-        lua_pushfstring(L, "a path of %d octets: File name too long", (int)path_len);
+        lua_pushfstring(L, "a path of %d bytes: File name too long", (int)path_len);
         return 2;
     }
     escape_hold();

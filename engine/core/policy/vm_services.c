@@ -94,7 +94,7 @@ int vm_service_read(lua_State *L)
     struct stat info;
     if (path_len >= PATH_MAX) {
         lua_pushnil(L);
-        lua_pushfstring(L, "a path of %d octets: %s", (int)path_len, text_of(ENAMETOOLONG));
+        lua_pushfstring(L, "a path of %d bytes: %s", (int)path_len, text_of(ENAMETOOLONG));
         return 2;
     }
     escape_hold();

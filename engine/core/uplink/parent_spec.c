@@ -61,7 +61,7 @@ static const char *take_user(struct parent_spec *s, struct slice text)
     struct slice pass = colon ? slice_of(colon + 1, text.len - user.len - 1) : slice_of("", 0);
 
     if (!decode(user, s->user) || !decode(pass, s->pass))
-        return "user and password: expected 255 octets at most, with %XX for each byte that is not a letter "
+        return "user and password: expected 255 bytes at most, with %XX for each byte that is not a letter "
                "or digit";
     if (user.len == 0)
         return "expected a user before the @";

@@ -8,7 +8,7 @@ local raw_tonumber, raw_tostring = tonumber, tostring
 local raw_byte, raw_char, raw_find, raw_len, raw_sub = string.byte, string.char, string.find, string.len, string.sub
 local floor, max, min = math.floor, math.max, math.min
 
--- Steps of the pattern matcher, each of some ns. A host name of 255 octets and a pattern with three repetitions stay below.
+-- Steps of the pattern matcher, each of some ns. A host name of 255 bytes and a pattern with three repetitions stay below.
 local STEPS_MAX = 3e6
 -- Nothing longer fits into a policy's heap.
 local LENGTH_MAX = 2 ^ 30
@@ -180,7 +180,7 @@ function bounds.matching(name, match)
         end
       end
       if raw_len(subject) > limit then
-        raw_error(("string.%s: a text of %d octets is too long for this pattern; it may be matched in more than %g ways")
+        raw_error(("string.%s: a text of %d bytes is too long for this pattern; it may be matched in more than %g ways")
           :format(name, raw_len(subject), STEPS_MAX), 2)
       end
     end
@@ -201,7 +201,7 @@ function bounds.find(find)
     subject, pattern = text_of(subject), text_of(pattern)
     if raw_type(subject) == "string" and raw_type(pattern) == "string"
       and steps(raw_len(subject), 1, 0, max(1, raw_len(pattern) / PLAIN_STEP)) > STEPS_MAX then
-      raw_error(("string.find: a text of %d octets is too long to look for %d octets in it")
+      raw_error(("string.find: a text of %d bytes is too long to look for %d bytes in it")
         :format(raw_len(subject), raw_len(pattern)), 2)
     end
     return find(subject, pattern, init, true)
@@ -241,10 +241,10 @@ function bounds.gsub(gsub)
     local places = raw_len(subject) + 1
     local most = min(places, raw_tonumber(n) or places)
     if raw_type(with) == "string" and most * raw_len(with) > REPLACED_MAX then
-      raw_error(("string.gsub: a replacement of %d octets is too long for a text of %d octets"):format(raw_len(with),
+      raw_error(("string.gsub: a replacement of %d bytes is too long for a text of %d bytes"):format(raw_len(with),
         places - 1), 3)
     elseif most > FEW_PLACES and most * steps_of_replacement(pattern, with) > STEPS_MAX then
-      raw_error(("string.gsub: a text of %d octets is too long to replace in so many places"):format(places - 1), 3)
+      raw_error(("string.gsub: a text of %d bytes is too long to replace in so many places"):format(places - 1), 3)
     end
   end
 

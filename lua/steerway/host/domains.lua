@@ -21,7 +21,7 @@ local NAME_MAX = 253 -- RFC 1035 2.3.4, as text
 local SIZE_MIN, OCTETS_A_NAME = 64, 16 -- of the hash table, and what a list is guessed by
 local ITSELF, BELOW = lines.ITSELF, lines.BELOW
 
--- What an octet may be part of, as bits, and itself in lower case: one look instead of many comparisons.
+-- What an byte may be part of, as bits, and itself in lower case: one look instead of many comparisons.
 local IN_NAME, IS_DOT, BLANK, END = 1, 2, 4, 8
 local BETWEEN = BLANK + END
 local class, lower = ffi.new "uint8_t[256]", ffi.new "uint8_t[256]"
@@ -50,7 +50,7 @@ local function slot_of(h, mask)
   return band(bxor(h, rshift(h, 7)), mask)
 end
 
--- The slot of the n octets of `other` from `from` on, of which the hash is h, or else the free one where they would stand.
+-- The slot of the n bytes of `other` from `from` on, of which the hash is h, or else the free one where they would stand.
 local function find(t, bytes, h, other, from, n)
   local mask, kind, hash, length = t.size - 1, t.kind, t.hash, t.length
   local slot = slot_of(h, mask)

@@ -293,7 +293,7 @@ function sandbox.new(o)
       chunk = gather(chunk)
     end
     if raw_type(chunk) == "string" and #chunk > LOAD_MAX then
-      raw_error(("load: a text of %d octets is too long; expected at most %d"):format(#chunk, LOAD_MAX), 2)
+      raw_error(("load: a text of %d bytes is too long; expected at most %d"):format(#chunk, LOAD_MAX), 2)
     end
     if raw_type(chunk) ~= "string" then
       return raw_load(chunk) -- complains

@@ -47,7 +47,7 @@ local function octets_of(value)
 end
 
 local function refuse_octets()
-  error(("export: more than %d octets"):format(OCTETS_MAX), 0)
+  error(("export: more than %d bytes"):format(OCTETS_MAX), 0)
 end
 
 -- How many values there are, and their octets. Notes in `apart` the tables that are written by slices.

@@ -12,11 +12,11 @@ local raw_rawget, raw_unpack = rawget, unpack
 local raw_format, raw_len, raw_rep = string.format, string.len, string.rep
 local floor = math.floor
 
--- Made by copies, or changed octet by octet, in 5 ms.
+-- Made by copies, or changed byte by byte, in 5 ms.
 local TEXT_MAX, CHANGED_MAX = 2 ^ 23, 2 ^ 22
--- C's loop takes that long for each octet of what it repeats, where `..` copies; smaller texts are left to it.
+-- C's loop takes that long for each byte of what it repeats, where `..` copies; smaller texts are left to it.
 local REPEATED_IN_C = 2 ^ 18
--- string.format: %q takes four times as long for each octet, and writes four; %.99f takes 3 us.
+-- string.format: %q takes four times as long for each byte, and writes four; %.99f takes 3 us.
 local FORMATTED_MAX, FORMAT_MAX, VALUES_MAX = 2 ^ 21, 2 ^ 16, 1000
 -- A text among many that are taken for numbers.
 local NUMBER_MAX = 100
@@ -24,7 +24,7 @@ local NUMBER_MAX = 100
 local DATE_MAX = 512
 
 local function too_long(name, len, max)
-  raw_error(raw_format("%s: a text of %.0f octets is too long; expected at most %.0f", name, len, max), 3)
+  raw_error(raw_format("%s: a text of %.0f bytes is too long; expected at most %.0f", name, len, max), 3)
 end
 
 local function length(value)
@@ -32,7 +32,7 @@ local function length(value)
   return kind == "string" and raw_len(value) or kind == "number" and raw_len(raw_tostring(value)) or nil
 end
 
----A function of one text that looks at each octet.
+---A function of one text that looks at each byte.
 ---@param name string
 ---@param f function  string.lower, upper or reverse
 ---@return function
@@ -51,13 +51,13 @@ local function check_numbers(name, ...)
   for i = 1, raw_select("#", ...) do
     local value = values[i]
     if raw_type(value) == "string" and raw_len(value) > NUMBER_MAX then
-      raw_error(raw_format("%s: a text of %.0f octets is too long for a number; expected at most %d", name, raw_len(value),
+      raw_error(raw_format("%s: a text of %.0f bytes is too long for a number; expected at most %d", name, raw_len(value),
         NUMBER_MAX), 3)
     end
   end
 end
 
----A function of any number of numbers. C takes a text for a number where it is one, and reads each of its octets: in two texts
+---A function of any number of numbers. C takes a text for a number where it is one, and reads each of its bytes: in two texts
 ---there is no harm, in thousands there would be.
 ---@param name string
 ---@param f function  math.max, bit.band, string.char and the like

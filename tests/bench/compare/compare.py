@@ -86,7 +86,7 @@ MEASURES = {  # what it is called, its unit, by which ways
     "crowded": ("new connection beside 4,000 idle", "CPU µs", TUNNEL),
     "echo": ("small echo", "CPU µs", TUNNEL),
     "http": ("HTTP GET of 1 KiB", "CPU µs", WEB),
-    "idle": ("idle connection", "octets", TUNNEL),
+    "idle": ("idle connection", "bytes", TUNNEL),
     "beside": ("echo beside bulk, p99", "ms", ("socks5", "connect")),
 }
 

@@ -125,7 +125,7 @@ class Own(Bench):
         for line in lines[2:]:
             name, _, median, octets, reload_ms, heap = line.rsplit(None, 5)
             yield name, "a pick, ns", float(median)
-            yield name, "allocated by a pick, octets", float(octets)
+            yield name, "allocated by a pick, bytes", float(octets)
             yield name, "a reload, ms", float(reload_ms)
             yield name, "memory, KiB", float(heap)
 

@@ -61,11 +61,11 @@ local function with(make)
 end
 
 title "The language"
-row("`a .. b`", "octets of the result", "a text has 8 MiB at most", 15, function()
+row("`a .. b`", "bytes of the result", "a text has 8 MiB at most", 15, function()
   local a, b = ("x"):rep(4 * MIB), ("y"):rep(4 * MIB)
   return function() return a .. b end
 end)
-row("`a < b` `a <= b`", "octets that both begin with", "a text has 8 MiB at most", 5, function()
+row("`a < b` `a <= b`", "bytes that both begin with", "a text has 8 MiB at most", 5, function()
   local a = ("x"):rep(8 * MIB)
   local b = a:sub(1, -2) .. "y"
   return function() return a < b and a <= b end
@@ -74,11 +74,11 @@ row("`a == b`", "constant: equal texts are one", "", 1, function()
   local a, b = ("x"):rep(8 * MIB), ("x"):rep(8 * MIB)
   return function() return a == b end
 end)
-row("`a + b` with texts", "octets of both texts: 1 to 4 ns each, where they are hexadecimal", "a text has 8 MiB at most", 30, function()
+row("`a + b` with texts", "bytes of both texts: 1 to 4 ns each, where they are hexadecimal", "a text has 8 MiB at most", 30, function()
   local a = hexadecimal()
   return function() return a + a end
 end)
-row("`for i = a, b, c` with texts", "octets of all three texts", "a text has 8 MiB at most", 40, function()
+row("`for i = a, b, c` with texts", "bytes of all three texts", "a text has 8 MiB at most", 40, function()
   local a = hexadecimal()
   return function()
     local n = 0
@@ -121,7 +121,7 @@ row("metamethods", "they are Lua functions, without a call of C", "the budget", 
   return function() return t.x end
 end)
 row("own file", "quadratic in chains of and, or, elseif, in gotos to one label, in names times visible locals", "1 MiB, 2000 times the "
-  .. "words goto and break, parsed by pieces of 256 octets within 40 ms", 20, function(_, w)
+  .. "words goto and break, parsed by pieces of 256 bytes within 40 ms", 20, function(_, w)
     local text = "local a if a then " .. ("elseif a and a or a then "):rep(40000) .. "end"
     return function() return w.compile(text) end
   end)
@@ -140,7 +140,7 @@ row("select", "number of arguments", "8000, as unpack gives", 1, function(f)
   return function() return f(2, unpack(t)) end
 end)
 row("unpack", "results", "8000", 1, with(function() return list(7900), 1, 7900 end))
-row("tonumber", "octets of the text: 2 ns each", "a text has 8 MiB at most", 25, with(function() return ("1"):rep(8 * MIB), hexadecimal() end))
+row("tonumber", "bytes of the text: 2 ns each", "a text has 8 MiB at most", 25, with(function() return ("1"):rep(8 * MIB), hexadecimal() end))
 row("tostring", "constant; a __tostring is called without C", "", 1, function(f)
   local t = setmetatable({}, {})
   getmetatable(t).__tostring = function() return (f(t)) end
@@ -156,23 +156,23 @@ row("require", "as the own file; reading it", "as the own file", 20, function(f,
   w.files["dir/slow.lua"] = "return {" .. ("[1.5] = a and a, "):rep(60000) .. "}"
   return function() return f "slow" end
 end)
-row("print", "octets", "20 lines in 10 s; a text has 8 MiB at most", 25, with(function() return ("x"):rep(8 * MIB - 2), "y" end))
+row("print", "bytes", "20 lines in 10 s; a text has 8 MiB at most", 25, with(function() return ("x"):rep(8 * MIB - 2), "y" end))
 
 title "string (and methods of texts)"
-row("string.byte", "results; octets of texts as numbers", "8000; a text has 8 MiB at most", 30, with(function()
+row("string.byte", "results; bytes of texts as numbers", "8000; a text has 8 MiB at most", 30, with(function()
   return "x", hexadecimal(), hexadecimal()
 end))
 row("string.len", "constant", "", 1, call(("x"):rep(MIB)))
-row("string.char", "arguments, and their octets", "8000, as unpack gives; more than two texts: 100 octets each", 5, function(f)
+row("string.char", "arguments, and their bytes", "8000, as unpack gives; more than two texts: 100 bytes each", 5, function(f)
   local t = list(7900, "0x" .. ("0"):rep(96) .. "41")
   return function() return f(unpack(t)) end
 end)
-row("string.sub", "octets of the result, and of texts as numbers", "a text has 8 MiB at most", 30, with(function()
+row("string.sub", "bytes of the result, and of texts as numbers", "a text has 8 MiB at most", 30, with(function()
   return ("x"):rep(8 * MIB), hexadecimal(), hexadecimal()
 end))
-row("string.lower string.upper string.reverse", "octets", "4 MiB", 15, with(function() return ("x"):rep(4 * MIB) end))
-row("string.rep", "octets of the result", "8 MiB; in Lua from 256 KiB on", 20, call("xyz", 2796202))
-row("string.format", "octets of the format and the values: %q 4 ns each; numbers: 3 us each", "format 64 KiB, texts 2 MiB in all, 1000 "
+row("string.lower string.upper string.reverse", "bytes", "4 MiB", 15, with(function() return ("x"):rep(4 * MIB) end))
+row("string.rep", "bytes of the result", "8 MiB; in Lua from 256 KiB on", 20, call("xyz", 2796202))
+row("string.format", "bytes of the format and the values: %q 4 ns each; numbers: 3 us each", "format 64 KiB, texts 2 MiB in all, 1000 "
   .. "values; a __tostring is called without C", 15, with(function() return "%q", ("\1"):rep(2 * MIB) end))
 row("string.find string.match", "ways in which the pattern may match", "3 million, reckoned beforehand", 25, with(function()
   return ("x"):rep(255), "^x-x-x-y"
@@ -182,7 +182,7 @@ row("string.gmatch", "each step as string.match", "3 million ways, reckoned befo
   return function() return f(text, "x-x-x-y")() end
 end)
 row("string.gsub", "as string.match; places times what is done at each; text times replacement", "3 million ways and steps at places, 5 "
-  .. "million octets of replacements; nested 50 deep", 25, function(f)
+  .. "million bytes of replacements; nested 50 deep", 25, function(f)
     local cases = { { ("a"):rep(50000), "x*", ("%0"):rep(49) }, { ("a"):rep(1.4e6), "x*", "" }, { ("a"):rep(180000), ".", {} },
       { ("a"):rep(45000), "()", "%1" } }
     return function()
@@ -197,7 +197,7 @@ row("table.insert table.remove", "elements behind the position, or holes up to #
   local t = holes()
   return function() return f(t, 1, 5) end
 end)
-row("table.concat", "elements: 1 us for a number; octets of the result", "in Lua by pieces of 4096 elements; a text has 8 MiB at most", 20,
+row("table.concat", "elements: 1 us for a number; bytes of the result", "in Lua by pieces of 4096 elements; a text has 8 MiB at most", 20,
   with(function() return list(1e6, 5e-324) end))
 row("table.sort", "n log n comparisons, of which each is as `a < b`", "in Lua: the budget", 5, with(function()
   return list(1000, ("x"):rep(8 * MIB))
@@ -207,13 +207,13 @@ row("table.maxn", "elements", "in Lua: the budget", 1, with(function() return li
 title "math and bit"
 row("math.abs math.acos math.asin math.atan math.atan2 math.ceil math.cos math.cosh math.deg math.exp math.floor math.fmod math.frexp "
   .. "math.ldexp math.log math.log10 math.modf math.pow math.rad math.random math.sin math.sinh math.sqrt math.tan math.tanh",
-  "octets of texts as numbers", "a text has 8 MiB at most", 30, with(function() return hexadecimal(), hexadecimal() end))
-row("math.max math.min bit.band bit.bor bit.bxor", "arguments, and their octets", "8000, as unpack gives; more than two texts: 100 "
-  .. "octets each", 5, function(f)
+  "bytes of texts as numbers", "a text has 8 MiB at most", 30, with(function() return hexadecimal(), hexadecimal() end))
+row("math.max math.min bit.band bit.bor bit.bxor", "arguments, and their bytes", "8000, as unpack gives; more than two texts: 100 "
+  .. "bytes each", 5, function(f)
   local t = list(7900, "0x" .. ("f"):rep(98))
   return function() return f(unpack(t)) end
 end)
-row("bit.arshift bit.bnot bit.bswap bit.lshift bit.rol bit.ror bit.rshift bit.tobit bit.tohex", "octets of texts as numbers",
+row("bit.arshift bit.bnot bit.bswap bit.lshift bit.rol bit.ror bit.rshift bit.tobit bit.tohex", "bytes of texts as numbers",
   "a text has 8 MiB at most", 30, with(function() return hexadecimal(), hexadecimal() end))
 
 title "coroutine and os"
@@ -235,14 +235,14 @@ row("coroutine.wrap", "what it runs; C's stack", "the budget; nested 50 deep", 1
   return body
 end)
 row("os.clock os.difftime", "constant", "", 1, call(1, 2))
-row("os.date", "0.3 us for each %c of the format", "512 octets", 1, call(("%c"):rep(256), 2 ^ 50))
-row("os.time", "30 us for the farthest year; octets of texts as numbers", "a text has 8 MiB at most, and is read in Lua", 20, with(function()
+row("os.date", "0.3 us for each %c of the format", "512 bytes", 1, call(("%c"):rep(256), 2 ^ 50))
+row("os.time", "30 us for the farthest year; bytes of texts as numbers", "a text has 8 MiB at most, and is read in Lua", 20, with(function()
   local a = hexadecimal()
   return { year = a, month = a, day = a, hour = a, min = a, sec = a }
 end))
 
 title "ctx"
-row("ctx.hash", "octets", "in Lua: the budget", 1, with(function() return ("x"):rep(MIB) end))
+row("ctx.hash", "bytes", "in Lua: the budget", 1, with(function() return ("x"):rep(MIB) end))
 row("ctx.log.info ctx.log.warn ctx.log.error", "as string.format", "as string.format; 20 lines in 10 s", 15, with(function()
   return "%q", ("\1"):rep(2 * MIB)
 end))
@@ -257,7 +257,7 @@ end)
 row("timer's cancel", "timers", "1000 timers, in Lua: the budget", 1, function(f)
   return f
 end)
-row("ctx.counter ctx.gauge", "names", "256 names of 63 octets", 1, function(f)
+row("ctx.counter ctx.gauge", "names", "256 names of 63 bytes", 1, function(f)
   return function() return f "name" end
 end)
 row("counter:value counter:add gauge:value gauge:add gauge:set", "constant", "", 1, call(nil, 1e308))
@@ -277,17 +277,17 @@ row("lru:count lru:each", "entries", "in Lua: the budget", 1, function(f, w)
   end
   return function() return f(lru) end
 end)
-row("ctx.site", "constant: 10 us; a longer host is its own site", "253 octets", 5, with(function() return ("a."):rep(126) .. "com" end))
+row("ctx.site", "constant: 10 us; a longer host is its own site", "253 bytes", 5, with(function() return ("a."):rep(126) .. "com" end))
 row("ctx.domains", "names", "in Lua: the budget; files are read by the engine", 10, with(function() return list(30000, "www.example.org") end))
 row("ctx.cidrs", "ranges", "in Lua: the budget; files are read by the engine", 10, with(function() return list(30000, "10.0.0.0/8") end))
-row("ctx.match", "octets of the name or address", "253 octets, or 64", 1, function(f, w)
+row("ctx.match", "bytes of the name or address", "253 bytes, or 64", 1, function(f, w)
   local set = w.ctx.domains { "example.org" }
   local name = ("a."):rep(121) .. "example.org"
   return function() return f(set, name) end
 end)
 
 title "conn, uplinks, stats"
-row("`conn.x`", "octets of the text", "a host has 255 octets", 1, function(_, w)
+row("`conn.x`", "bytes of the text", "a host has 255 bytes", 1, function(_, w)
   return function()
     for _, name in ipairs(w.conn_names) do
       local _ = w.conn[name]
@@ -308,7 +308,7 @@ row("`stats.x`", "constant", "", 1, function(_, w)
     end
   end
 end)
-row("`conn.x = v` `uplink.x = v`", "octets of the name, for the complaint", "a text has 8 MiB at most", 15, function(_, w)
+row("`conn.x = v` `uplink.x = v`", "bytes of the name, for the complaint", "a text has 8 MiB at most", 15, function(_, w)
   local name = ("x"):rep(4 * MIB)
   return function() w.conn[name] = 1 end
 end)
@@ -323,7 +323,7 @@ row("balance.least_of balance.weighted_random balance.two_choices balance.rendez
     local made = { pcall(f, chooser(w), chooser(w)) }
     return function() return made[1] and type(made[2]) == "function" and made[2](w.conn, { w.uplink }) end
   end)
-row("hours.within", "octets of the text", "as string.match", 25, call(("x"):rep(5000), ("mon,"):rep(5000)))
+row("hours.within", "bytes of the text", "as string.match", 25, call(("x"):rep(5000), ("mon,"):rep(5000)))
 row("options.check", "options", "in Lua: the budget", 1, with(function() return "x", list(1e5), { a = "any" } end))
 row("quota", "uplinks", "in Lua: the budget", 1, with(function(w) return { inner = chooser(w) } end))
 row("sticky", "uplinks; as lru:set", "in Lua: the budget", 1, function(f, w)
@@ -337,14 +337,14 @@ row("rules", "rules, and their lists", "in Lua: the budget", 10, function(f, w)
 end)
 
 title "A reload"
-row("export", "values and their octets: 120 ns for a value", "500,000 values and 8 MiB, by slices of 10,000 values", 10, function(_, w)
+row("export", "values and their bytes: 120 ns for a value", "500,000 values and 8 MiB, by slices of 10,000 values", 10, function(_, w)
   local t = {}
   for i = 1, 2e5 do
     t[i] = "value-" .. i
   end
   return function() return w.state.encode(t) end
 end)
-row("import", "values and their octets: 120 ns for a value; keys with the same hash are put in one by one", "as export", 25, function(_, w)
+row("import", "values and their bytes: 120 ns for a value; keys with the same hash are put in one by one", "as export", 25, function(_, w)
   local t = {}
   for i = 1, 2e5 do
     t["key-" .. i] = i

@@ -33,12 +33,12 @@ describe("bounds of pattern matching", function()
 
   it("names the function, the length and the caller's line", function()
     local message = kit.fails(function() local _ = find(("x"):rep(5000), "x-x-x-y") end)
-    assert.truthy(message:find "bounds_spec.lua:%d+: string.find: a text of 5000 octets is too long for this pattern")
+    assert.truthy(message:find "bounds_spec.lua:%d+: string.find: a text of 5000 bytes is too long for this pattern")
     message = kit.fails(function() local _ = gmatch(("x"):rep(5000), "x-x-x-y") end)
     assert.truthy(message:find "bounds_spec.lua:%d+: string.gmatch: a text of 5000")
   end)
 
-  local longest_host = ("abcdefgh."):rep(28) .. "com" -- 255 octets
+  local longest_host = ("abcdefgh."):rep(28) .. "com" -- 255 bytes
   for _, pattern in ipairs { "%.([^.]+)%.([^.]+)$", "^([%w-]+)%.([%w-]+)%.([%w-]+)%.?$", "^(.-)%.(.*)$", "%.com$", "^www%.",
     "^%d+%.%d+%.%d+%.%d+$", "^%s*(.-)%s*$", "[%w-]+%.%a+$", "^%[(.-)%]:(%d+)$" } do
     it("lets a host name be matched by " .. pattern, function()
@@ -57,7 +57,7 @@ describe("bounds of pattern matching", function()
     assert.equal(1e5, select(2, gsub(text, "\n", "")))
   end)
 
-  -- A text of so many octets is let in, and one of so many is not.
+  -- A text of so many bytes is let in, and one of so many is not.
   local limits = {
     { "x-x-x-y", 85, 120 }, { "^x-x-x-y", 250, 400 }, { "(.-)%1y", 250, 400 }, { "%b()", 2400, 2600 },
     { "(x+)(x+)y", 180, 250 }, { "((x+)(x+))", 1500, 2600 }, { "x+y+x+z", 2100, 2600 }, { "x?x?x?x?x?x?x?x?y", 9000, 2e5 },
@@ -79,7 +79,7 @@ describe("bounds of pattern matching", function()
     it(("lets no more of %s be replaced than ends soon (%d)"):format(case[1], case[4]), function()
       assert.is_true((pcall(gsub, ("a"):rep(case[3]), case[1], case[2])))
       local message = kit.fails(gsub, ("a"):rep(case[4]), case[1], case[2])
-      assert.truthy(message:find "string.gsub: a text of %d+ octets is too long to replace in so many places")
+      assert.truthy(message:find "string.gsub: a text of %d+ bytes is too long to replace in so many places")
       assert.equal(1000, select(2, gsub(("a"):rep(case[4]), case[1], case[2], 1000)))
     end)
   end
@@ -150,14 +150,14 @@ describe("bounds of pattern matching", function()
     assert.equal(2, (find("a.b", ".", 1, true)))
     assert.equal(1e6, (find(("x"):rep(1e6 - 1) .. "y", "y", 1, true)))
     local message = kit.fails(find, ("a"):rep(1e6), ("a"):rep(1e5) .. "b", 1, true)
-    assert.truthy(message:find "string.find: a text of 1000000 octets is too long to look for 100001 octets in it")
+    assert.truthy(message:find "string.find: a text of 1000000 bytes is too long to look for 100001 bytes in it")
   end)
 
   it("replaces by no more than ends soon", function()
     local text, with = ("a"):rep(40000), ("%0"):rep(40000)
 
     assert.truthy(kit.fails(gsub, text, "x*", with):find
-      "string.gsub: a replacement of 80000 octets is too long for a text of 40000 octets")
+      "string.gsub: a replacement of 80000 bytes is too long for a text of 40000 bytes")
     assert.equal(40000 * 100, #gsub(text, "a", ("b"):rep(100)))
     assert.equal(39999 + 80000, #gsub(text, "a", with:gsub("%%0", "bb"), 1))
     assert.is_false((pcall(gsub, 5, "", ("x"):rep(5e6))))

@@ -169,7 +169,7 @@ describe("the sandbox", function()
     end)
 
     it("no text that takes long", function()
-      local too_long = "load: a text of %d+ octets is too long; expected at most 1048576"
+      local too_long = "load: a text of %d+ bytes is too long; expected at most 1048576"
       assert.truthy(error_of("return load(('x'):rep(2^20 + 1))"):find(too_long))
       assert.truthy(error_of("return loadstring(('x'):rep(2^20 + 1))"):find(too_long))
       assert.truthy(error_of("return load(function() return ('x = 1 '):rep(1000) end)"):find(too_long))

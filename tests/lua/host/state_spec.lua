@@ -177,7 +177,7 @@ describe("state", function()
   end)
 
   it("refuses more octets than LuaJIT makes a text of", function()
-    assert.equal("export: more than 8323072 octets", kit.fails(state.encode, { ("x"):rep(2 ^ 22), { ("y"):rep(2 ^ 22) } }))
+    assert.equal("export: more than 8323072 bytes", kit.fails(state.encode, { ("x"):rep(2 ^ 22), { ("y"):rep(2 ^ 22) } }))
     assert.is_string(state.encode { ("x"):rep(2 ^ 22), ("y"):rep(2 ^ 21) })
   end)
 

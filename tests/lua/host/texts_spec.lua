@@ -9,7 +9,7 @@ describe("the text functions of a policy", function()
     local lower = texts.linear("string.lower", string.lower)
     local message = kit.fails(function() return (lower(huge)) end)
     assert.truthy(message:find
-      "texts_spec.lua:%d+: string.lower: a text of 4194305 octets is too long; expected at most 4194304")
+      "texts_spec.lua:%d+: string.lower: a text of 4194305 bytes is too long; expected at most 4194304")
     assert.equal(MAX, #lower(huge:sub(2)))
     assert.equal("5x", lower "5X")
     assert.equal("5", lower(5))
@@ -24,9 +24,9 @@ describe("the text functions of a policy", function()
       { "x", 3, 4 }, { "x", 2 ^ 20 } } do
       assert.equal(string.rep(case[1], case[2], case[3]), texts.rep(case[1], case[2], case[3]))
     end
-    assert.truthy(kit.fails(texts.rep, "x", 1e9):find "string.rep: a text of 1000000000 octets is too long")
-    assert.truthy(kit.fails(texts.rep, "", 1e9, "xy"):find "string.rep: a text of 1999999998 octets is too long")
-    assert.truthy(kit.fails(texts.rep, "x", math.huge):find "string.rep: a text of %S+ octets is too long")
+    assert.truthy(kit.fails(texts.rep, "x", 1e9):find "string.rep: a text of 1000000000 bytes is too long")
+    assert.truthy(kit.fails(texts.rep, "", 1e9, "xy"):find "string.rep: a text of 1999999998 bytes is too long")
+    assert.truthy(kit.fails(texts.rep, "x", math.huge):find "string.rep: a text of %S+ bytes is too long")
     assert.is_false((pcall(texts.rep)))
     assert.is_false((pcall(texts.rep, "x")))
     assert.is_false((pcall(texts.rep, {}, 2)))
@@ -48,9 +48,9 @@ describe("the text functions of a policy", function()
   end)
 
   it("format no more than ends soon", function()
-    assert.truthy(kit.fails(texts.format, ("%%"):rep(2 ^ 15) .. "x"):find "string.format: a text of 65537 octets is too long")
+    assert.truthy(kit.fails(texts.format, ("%%"):rep(2 ^ 15) .. "x"):find "string.format: a text of 65537 bytes is too long")
     assert.truthy(kit.fails(texts.format, "%q%q", ("\1"):rep(2 ^ 20), ("\1"):rep(2 ^ 20 + 1)):find
-      "string.format: a text of 2097153 octets is too long")
+      "string.format: a text of 2097153 bytes is too long")
     local many = {}
     for i = 1, 1001 do
       many[i] = 1e308
@@ -58,7 +58,7 @@ describe("the text functions of a policy", function()
     assert.truthy(kit.fails(texts.format, ("%.99f"):rep(1001), unpack(many)):find
       "string.format: 1001 values are too many; expected at most 100")
     local long = setmetatable({}, { __tostring = function() return ("x"):rep(2 ^ 21 + 1) end })
-    assert.truthy(kit.fails(texts.format, "%q", long):find "string.format: a text of 2097153 octets is too long")
+    assert.truthy(kit.fails(texts.format, "%q", long):find "string.format: a text of 2097153 bytes is too long")
     for _, odd in ipairs { false, {}, print } do
       local t = setmetatable({}, { __tostring = function() return odd end })
       assert.truthy(kit.fails(texts.format, "%s", t):find("a __tostring returned a " .. type(odd), 1, true))
@@ -73,7 +73,7 @@ describe("the text functions of a policy", function()
     for _, args in ipairs { { long, 1, 2 }, { 1, long, 2 }, { 1, 2, long }, { 1, 2, 3, long }, { 1, 2, 3, 4, long } } do
       local message = kit.fails(function() local _ = max(unpack(args)) end)
       assert.truthy(message:find
-        "texts_spec.lua:%d+: math.max: a text of 2002 octets is too long for a number; expected at most 100")
+        "texts_spec.lua:%d+: math.max: a text of 2002 bytes is too long for a number; expected at most 100")
     end
     assert.is_false((pcall(max)))
     assert.is_false((pcall(max, 1, 2, {})))
@@ -105,7 +105,7 @@ describe("the text functions of a policy", function()
     assert.equal("1970", libos.date "!%Y")
     assert.equal(os.date("!%c", 0), libos.date("!%c", 0))
     assert.equal(1970, libos.date("!*t").year)
-    assert.truthy(kit.fails(libos.date, ("%c"):rep(257)):find "os.date: a text of 514 octets is too long; expected at most 512")
+    assert.truthy(kit.fails(libos.date, ("%c"):rep(257)):find "os.date: a text of 514 bytes is too long; expected at most 512")
     assert.is_string(libos.date(("%c"):rep(256)))
     assert.is_false((pcall(libos.date, {})))
     assert.is_false((pcall(libos.time, 5)))
