@@ -48,19 +48,19 @@ def test_what_is_there_is_not_written_over(start, tmp_path):
     (tmp_path / "precious").write_text("x")
     (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
     proxy = start("wan1")
-    assert "precious: it is there already; name a new file" in proxy.tell("record", "on", "precious", code=1)
+    assert "precious: the file exists already; name a new one" in proxy.tell("record", "on", "precious", code=1)
     assert "link" in proxy.tell("record", "on", "link", code=1)
     assert not (tmp_path / "elsewhere").exists()
     assert (tmp_path / "precious").read_text() == "x"
     (tmp_path / "empty").touch(0o644)
-    assert "empty: it is there already" in proxy.tell("record", "on", "empty", code=1)
-    assert "/dev/null: it is there already" in proxy.tell("record", "on", "/dev/null", code=1)
+    assert "empty: the file exists already" in proxy.tell("record", "on", "empty", code=1)
+    assert "/dev/null: the file exists already" in proxy.tell("record", "on", "/dev/null", code=1)
     assert "the path is too long" in proxy.tell("record", "on", "x/" * 3000, code=1)
     assert "No such file" in proxy.tell("record", "on", "none/trace", code=1)
     assert "expected on FILE, off, or nothing" in proxy.tell("record", "on", code=2)
     proxy = start("--record", tmp_path / "precious", "wan1", ready=False)
     assert proxy.wait() == 1
-    assert "--record" in proxy.log_text() and "name a new file" in proxy.log_text()
+    assert "--record" in proxy.log_text() and "name a new one" in proxy.log_text()
 
 
 def test_a_full_disk_ends_the_recording_alone(start, web, tmp_path):

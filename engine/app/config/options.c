@@ -63,7 +63,7 @@ const struct option option_table[] = {
      .kind = OPTION_LIST,
      .argument = "CIDR[,CIDR...]",
      .about = "serve clients from these address ranges only; may be repeated (default: private addresses, or "
-              "everybody where users must give a password)",
+              "every address where users must give a password)",
      .set = option_set_allow,
      .clears = CONFIG_PART_ALLOW,
      .scope = RUN},
@@ -91,7 +91,8 @@ const struct option option_table[] = {
      .name = "deny",
      .kind = OPTION_RULES,
      .argument = "CIDR[:PORT[-PORT]][,...]",
-     .about = "destinations that nobody gets, by their addresses: 10.0.0.0/8, [2001:db8::]/32:25, *:1-1023; "
+     .about = "destinations that are refused to all, by their addresses: 10.0.0.0/8, [2001:db8::]/32:25, "
+              "*:1-1023; "
               "may be repeated; "
               "a config file can name clients and users",
      .set = option_set_deny,
@@ -100,7 +101,7 @@ const struct option option_table[] = {
     {.group = ACCESS,
      .name = "allow-own-addresses",
      .kind = OPTION_FLAG,
-     .about = "let clients of other machines reach this machine's own addresses through it, but for loopback",
+     .about = "let clients of other machines reach this machine's own addresses, except loopback",
      .set = option_set_allow_own_addresses,
      .scope = RUN},
 
@@ -151,7 +152,7 @@ const struct option option_table[] = {
 
     {.group = TRAFFIC,
      .name = "fast-open",
-     .about = "send with a connection's first packet what the client has said already (TCP Fast Open); only "
+     .about = "send data that the client has sent already with the first packet (TCP Fast Open); only "
               "what may "
               "arrive twice",
      .set = option_set_fast_open,
@@ -168,7 +169,7 @@ const struct option option_table[] = {
      .name = "public-address",
      .argument = "URL|none",
      .kind = OPTION_TEXT,
-     .about = "ask there for the address that the internet sees: its answer is that and no more (default: "
+     .about = "ask there for the address that the internet sees; the answer is only that address (default: "
               "http://api.ipify.org/)",
      .scope = OPTION_OF_DOCTOR,
      .action = OPTION_KEPT},
@@ -199,9 +200,8 @@ const struct option option_table[] = {
      .name = "ack-timeout",
      .kind = OPTION_NUMBER,
      .argument = "S",
-     .about =
-         "for a peer with room to acknowledge what was sent, before the connection is reset; 0: as long as "
-         "the kernel waits (default: 100)",
+     .about = "for a peer with room to acknowledge data, before the connection is reset; 0: as long as "
+              "the kernel waits (default: 100)",
      .set = option_set_ack_timeout,
      .scope = RUN},
     {.group = TIMES,
@@ -266,7 +266,7 @@ const struct option option_table[] = {
      .name = "seed",
      .kind = OPTION_NUMBER,
      .argument = "N",
-     .about = "another one makes another trace, and other draws (default: 1)",
+     .about = "random seed: another one makes another trace, and other draws (default: 1)",
      .scope = OPTION_OF_SIMULATE,
      .action = OPTION_KEPT},
     {.group = SIMULATION,
@@ -310,7 +310,7 @@ const struct option option_table[] = {
      .name = "threads",
      .kind = OPTION_NUMBER,
      .argument = "N",
-     .about = "so many threads relay; 0: the one that decides does all (default: as many as there are "
+     .about = "number of relay threads; 0: relay on the main thread (default: as many as there are "
               "processors, up to 4)",
      .set = option_set_threads,
      .scope = RUN},

@@ -203,7 +203,7 @@ static void verb_record(void *owner, const json_t *request, struct control_reply
     else if (state || file)
         return control_refuse(reply, "expected a \"state\": on or off");
     if (r == -EEXIST)
-        return control_refuse(reply, "%s: it is there already; name a new file", file);
+        return control_refuse(reply, "%s: the file exists already; name a new one", file);
     if (r < 0)
         return control_refuse(reply, "%s: %s", file, strerror(-r));
     control_answer(reply, json_pack("{s:o}", "recording", recording_json(&p->outbounds.recorder)));

@@ -2,6 +2,7 @@
 #include "main/ask.h"
 #include "main/commands.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -256,16 +257,16 @@ int cmd_reload(const struct cli *cli)
     return ask_and_show(cli, json_pack("{s:s}", "verb", "reload"), show_loaded);
 }
 
-/* The proxy's folder is another one: a file gets its whole path. */
+/* The proxy's folder is another one: a file gets its whole path. @return 0 or negative errno */
 static int whole_path(const char *file, char ret[PATH_MAX])
 {
     char here[PATH_MAX];
 
     if (file[0] == '/')
-        return snprintf(ret, PATH_MAX, "%s", file) < PATH_MAX ? 0 : -1;
+        return snprintf(ret, PATH_MAX, "%s", file) < PATH_MAX ? 0 : -ENAMETOOLONG;
     if (!getcwd(here, sizeof here))
-        return -1;
-    return snprintf(ret, PATH_MAX, "%s/%s", here, file) < PATH_MAX ? 0 : -1;
+        return -errno;
+    return snprintf(ret, PATH_MAX, "%s/%s", here, file) < PATH_MAX ? 0 : -ENAMETOOLONG;
 }
 
 int cmd_policy(const struct cli *cli)

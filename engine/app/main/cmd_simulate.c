@@ -1,4 +1,4 @@
-/* Plays a trace of connections against uplinks that need not exist. */
+/* Plays a trace of connections against simulated uplinks. */
 #include "main/cli.h"
 #include "main/commands.h"
 #include "policy/lua_config.h"

@@ -40,7 +40,7 @@ int cmd_set(const struct cli *cli);
 int cmd_why(const struct cli *cli);
 int cmd_record(const struct cli *cli);
 
-/** Play a trace of connections against uplinks that need not exist, by one policy or several. */
+/** Play a trace of connections against simulated uplinks, by one policy or several. */
 int cmd_simulate(const struct cli *cli);
 
 /** Write a policy and its spec into this folder, for their author to go on from. */

@@ -34,7 +34,7 @@ const struct verb verb_table[] = {
      .summary = "say what is wrong with config and policy, without starting",
      .about = "Read config and policy as start does, try the policy, say what is wrong with\n"
               "them, and exit. Uplinks and addresses that this machine lacks cause warnings:\n"
-              "the config may be meant for another one. Whether a port is free is not tried.\n\n"
+              "the config may be meant for another one. It does not try if a port is free.\n\n"
               "POLICY is a Lua file, or the name of a policy that ships; as --policy.\n\n" UPLINKS_HELP,
      .scope = OPTION_OF_CHECK,
      .run = cmd_check},
@@ -43,14 +43,14 @@ const struct verb verb_table[] = {
      .words_max = SIZE_MAX,
      .summary = "examine the uplinks: what is wrong, and what repairs it",
      .about = "Examine each uplink: link, address, router, routes, filters, names, internet, and\n"
-              "the address that the internet sees. What is wrong is told with what repairs it,\n"
-              "and what takes that back. Nothing is changed; some packets are sent.\n\n" UPLINKS_HELP,
+              "the address that the internet sees. For each fault, tell what repairs it and\n"
+              "what takes the repair back. Nothing is changed; some packets are sent.\n\n" UPLINKS_HELP,
      .scope = OPTION_OF_DOCTOR,
      .run = cmd_doctor},
     {.name = "status",
      .words = "",
-     .summary = "show how the running proxy is",
-     .about = "Show how the running proxy is: policy, clients, listeners.\n",
+     .summary = "show the state of the running proxy",
+     .about = "Show the state of the running proxy: policy, clients, listeners.\n",
      .scope = OPTION_OF_CONTROL,
      .run = cmd_status},
     {.name = "uplinks",
@@ -63,9 +63,9 @@ const struct verb verb_table[] = {
      .words = "UPLINK [off]",
      .words_min = 1,
      .words_max = 2,
-     .summary = "send nothing new by an uplink of the running proxy",
-     .about = "Send nothing new by an uplink of the running proxy; connections that are open go\n"
-              "on. With off it serves again.\n",
+     .summary = "give an uplink of the running proxy no new connections",
+     .about = "Give an uplink of the running proxy no new connections; open ones go on. With\n"
+              "off it serves again.\n",
      .scope = OPTION_OF_CONTROL,
      .run = cmd_drain},
     {.name = "why",
@@ -104,17 +104,17 @@ const struct verb verb_table[] = {
     {.name = "record",
      .words = "[on FILE|off]",
      .words_max = 2,
-     .summary = "have the running proxy record its connections",
-     .about = "Have the running proxy record its connections to a new file, end that, or tell\n"
-              "whether it does.\n",
+     .summary = "let the running proxy record its connections",
+     .about = "Let the running proxy record its connections to a new file, end the recording,\n"
+              "or tell whether one runs.\n",
      .scope = OPTION_OF_CONTROL,
      .run = cmd_record},
     {.name = "simulate",
      .words = "[POLICY]",
      .words_max = 1,
-     .summary = "play connections against uplinks that need not exist",
-     .about = "Play a trace of connections against uplinks that need not exist, by a policy\n"
-              "or by several, and tell what each uplink carried and how long it all took.\n"
+     .summary = "play connections against simulated uplinks",
+     .about = "Play a trace of connections against simulated uplinks, by one policy or several.\n"
+              "Tell what each uplink carried and how long everything took.\n"
               "The same seed and input always have the same outcome.\n",
      .scope = OPTION_OF_SIMULATE,
      .run = cmd_simulate},

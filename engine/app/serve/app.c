@@ -194,7 +194,7 @@ static int listen_all(struct app *a, char *err)
     char text[LISTEN_TEXT_MAX];
     (void)snprintf(err, CONFIG_ERROR_MAX, "cannot listen on %s: %s%s", listen_place_text(failed, text),
                    strerror(-e), listen_hint(e));
-    return -1;
+    return e;
 }
 
 int app_init(struct app *a, const struct config *config, const struct paths *paths, const struct machine *m,
@@ -206,20 +206,21 @@ int app_init(struct app *a, const struct config *config, const struct paths *pat
     /* Not what LIBEV_FLAGS says: libev's io_uring, which it may ask for, ends the process under load. */
     a->loop = ev_default_loop(EVBACKEND_EPOLL | EVFLAG_NOENV);
     if (!a->loop) {
-        (void)snprintf(err, CONFIG_ERROR_MAX, "the event loop does not start: %s", strerror(errno));
-        return -1;
+        int r = errno ? -errno : -ENOMEM;
+        (void)snprintf(err, CONFIG_ERROR_MAX, "the event loop does not start: %s", strerror(-r));
+        return r;
     }
     policy_loading_open(&a->loading, a->loop, policy);
     int e = name_servers_open(&a->names, a->loop, config, uplinks);
     if (e < 0) {
         (void)snprintf(err, CONFIG_ERROR_MAX, "the resolvers do not start: %s", strerror(-e));
-        return -1;
+        return e;
     }
     e = gateways_open(&a->gateways, uplinks);
     if (e < 0) {
         (void)snprintf(err, CONFIG_ERROR_MAX, "no marks are left for uplinks with a gateway: %s",
                        strerror(-e));
-        return -1;
+        return e;
     }
     gateways_refresh(&a->gateways, uplinks, m);
     for (size_t i = 0; i < uplinks->n; i++)
@@ -228,12 +229,12 @@ int app_init(struct app *a, const struct config *config, const struct paths *pat
     e = startup_local(config, m, &a->local);
     if (e < 0) {
         (void)snprintf(err, CONFIG_ERROR_MAX, "the networks of this machine: %s", strerror(-e));
-        return -1;
+        return e;
     }
     e = own_addresses_init(&a->own, m);
     if (e < 0) {
         (void)snprintf(err, CONFIG_ERROR_MAX, "the addresses of this machine: %s", strerror(-e));
-        return -1;
+        return e;
     }
     const struct outbounds outbounds = {
         .loop = a->loop,
@@ -259,9 +260,8 @@ int app_init(struct app *a, const struct config *config, const struct paths *pat
     a->proxy.drained = on_drained;
     /* Before anybody is told that it runs: whoever is told may send one at once. */
     watch_signals(a);
-    if (listen_all(a, err) < 0)
-        return -1;
-    return app_open_services(a, err);
+    e = listen_all(a, err);
+    return e < 0 ? e : app_open_services(a, err);
 }
 
 static void on_meters(void *arg)

@@ -38,14 +38,14 @@ struct app {
 };
 
 /** Listen where config says. What is given must outlive the app, but for the machine's present state.
- *  @return 0, or -1 with one line in err (CONFIG_ERROR_MAX); call app_done either way */
+ *  @return 0, or negative errno with one line in err (CONFIG_ERROR_MAX); call app_done either way */
 MUST_CHECK int app_init(struct app *a, const struct config *config, const struct paths *paths,
                         const struct machine *m, struct uplink_set *uplinks, struct policy *policy,
                         char *err);
 
 /** Open what serves the user beside the proxy itself: control socket, watch on the policy's files, recording.
  * What was asked for by name must work; of what is there by default, a warning tells. For app_init.
- *  @return 0, or -1 with one line in err (CONFIG_ERROR_MAX) */
+ *  @return 0, or negative errno with one line in err (CONFIG_ERROR_MAX) */
 MUST_CHECK int app_open_services(struct app *a, char *err);
 
 /** Warn of uplinks whose packets find no way out. For the start; app_run warns of those that lose their route

@@ -54,7 +54,7 @@ static int open_control(struct app *a, char *err)
         r = control_open(&a->control, a->loop, given ? given : path, &subject);
     if (r < 0 && given) {
         (void)snprintf(err, CONFIG_ERROR_MAX, "--control %.500s: %s", given, control_trouble(r));
-        return -1;
+        return r;
     }
     if (r == -ENOENT)
         warn("no control socket", NULL, "there is no runtime directory; name a place with --control");
@@ -86,8 +86,8 @@ static int open_record(struct app *a, char *err)
     if (r == 0)
         return 0;
     (void)snprintf(err, CONFIG_ERROR_MAX, "--record %.500s: %s", path,
-                   r == -EEXIST ? "there is something in it already; name a new file" : strerror(-r));
-    return -1;
+                   r == -EEXIST ? "the file exists already; name a new one" : strerror(-r));
+    return r;
 }
 
 static int open_ledger(struct app *a, char *err)
@@ -104,7 +104,7 @@ static int open_ledger(struct app *a, char *err)
     if (r < 0 && given) {
         (void)snprintf(err, CONFIG_ERROR_MAX, "--state %.500s: %s", given,
                        r == -EADDRINUSE ? "another proxy keeps its state there" : strerror(-r));
-        return -1;
+        return r;
     }
     if (r < 0)
         warn("quotas and capacities are not kept over a restart", path,
@@ -117,8 +117,12 @@ static int open_ledger(struct app *a, char *err)
 
 int app_open_services(struct app *a, char *err)
 {
-    if (open_ledger(a, err) < 0 || open_control(a, err) < 0)
-        return -1;
+    int r = open_ledger(a, err);
+
+    if (r == 0)
+        r = open_control(a, err);
+    if (r < 0)
+        return r;
     open_watch(a);
     look_at_fast_open(a);
     return open_record(a, err);

@@ -39,7 +39,7 @@ static void on_flush(struct ev_loop *loop, ev_timer *w, int events)
         fail(r, errno);
 }
 
-/* What is there already is not ours to write over, be it empty: others may be meant to read it. */
+/* An existing file is never written to, not even an empty one: its mode may let other users read it. */
 static int open_new(const char *path, FILE **ret)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0600);

@@ -29,8 +29,9 @@ struct recorded {
     double duration_s; /* since then */
 };
 
-/** Begin; ends a recording that is under way. The file is made with mode 0600, and must be new or empty.
- *  @return 0, -EEXIST for a file with something in it, or another negative errno; then nothing has changed */
+/** Begin; ends a recording that is under way. The file is made with mode 0600; it must not exist.
+ *  @return 0, -EEXIST for a file that exists, even an empty one, or another negative errno; then nothing has
+ *  changed */
 MUST_CHECK int recorder_start(struct recorder *r, struct ev_loop *loop, const char *path);
 /** Write what is left and close. Harmless when it is off. */
 void recorder_stop(struct recorder *r);

@@ -25,8 +25,8 @@ enum fault {
 };
 
 /** For logs: "timeout", "refused", "unreachable", "host-unreachable", "reset", "no-such-name", "dns", "bind",
- *  "denied", "no-uplink", "parent proxy", "parent proxy-rejected", "parent proxy-timeout", "parent
- * proxy-failed", "resources"; "ok" for FAULT_NONE. */
+ *  "denied", "no-uplink", "upstream", "upstream-rejected", "upstream-timeout", "upstream-failed",
+ * "resources"; "ok" for FAULT_NONE. */
 const char *fault_name(enum fault f);
 
 /** The word the policy contract knows: one of "timeout", "refused", "unreachable", "reset", "dns", "bind".
