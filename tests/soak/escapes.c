@@ -6,7 +6,7 @@
 
 #include "base/clock.h"
 #include "cage/luajit_edge.h"
-#include "unit/policy/astray.h"
+#include "policy/astray.h"
 
 #include <dirent.h>
 
