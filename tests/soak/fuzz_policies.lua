@@ -1,5 +1,8 @@
 -- Makes the text of a policy of a number (a seed): random calls of everything that a policy can reach, with random and extreme
--- arguments. tests/soak/fuzz_policies.c runs what it makes. luajit tests/soak/fuzz_policies.lua SEED prints one.
+-- arguments; of every second number, loops that get hot. tests/soak/fuzz_policies.c runs what it makes.
+-- luajit tests/soak/fuzz_policies.lua SEED prints one.
+
+local hot = dofile(debug.getinfo(1, "S").source:match "^@(.*/)" .. "fuzz_loops.lua")
 
 -- Park and Miller's, so that a seed stands for the same text everywhere.
 local state
@@ -221,12 +224,24 @@ local function statements(n)
   return table.concat(list, "\n")
 end
 
+local function loops_policy()
+  local picks = {}
+  for i = 1, 10 do
+    picks[i] = ("function(conn, uplinks)\n%s\nend"):format(hot.loops(draw, 12))
+  end
+  return ("return { name = 'hot', new = function(ctx)\n%s\nlocal picks = {\n%s }\nreturn { pick = function(conn, uplinks)\n"
+    .. "picks[conn.id %% #picks + 1](conn, uplinks) return uplinks[1] end } end }\n"):format(hot.HEAD, table.concat(picks, ",\n"))
+end
+
 ---@param seed integer
 ---@return string
 local function policy(seed)
   state = seed % 2147483646 + 1
   for _ = 1, 10 do
     draw(2) -- neighbours' first draws are much alike
+  end
+  if seed % 2 == 0 then
+    return loops_policy()
   end
   local hooks = {}
   for _, name in ipairs { "opened", "closed", "export", "import", "uplink_changed" } do
