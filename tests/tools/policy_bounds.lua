@@ -34,6 +34,20 @@ compare the key with all others, and a table that grows compares all with all.
 
 C's stack is bounded too. Only `string.gsub`, `coroutine.resume` and what `coroutine.wrap` makes call Lua from C. They may be
 nested 50 deep, wherever coroutines were suspended before.
+
+## Faults of LuaJIT
+
+Neither wall holds what LuaJIT compiles wrongly. Such code can read or write outside of a policy's memory, and then the process
+ends. The LuaJIT of March 2022, which Debian 12 has, contains the faults below. Steerway keeps policies from them:
+
+| LuaJIT's issue | what is compiled wrongly | what Steerway does |
+|---|---|---|
+| 1443, 1407 | `string.byte` and `string.sub` with places 2^31 apart | gives LuaJIT places within the text |
+| 1083 | `select` with a text for the number | makes it a number before |
+| 1194 | a loop that replaces the table that it indexes | turns the optimization `abc` off |
+
+Nobody can rule out further ones. `./dev fuzz-policies` looks for them with random loops that LuaJIT compiles. Newer versions of
+LuaJIT have fewer known faults, so prefer them where you load policies that others wrote.
 ]]
 
 local section

@@ -27,8 +27,8 @@ local function copy(from, names)
 end
 
 local function safe_string()
-  local s = copy(string, "len sub")
-  s.byte = compiled.byte
+  local s = copy(string, "len")
+  s.byte, s.sub = compiled.byte, compiled.sub
   s.char = texts.numbers("string.char", string.char)
   for _, name in ipairs { "lower", "reverse", "upper" } do
     s[name] = texts.linear("string." .. name, string[name])

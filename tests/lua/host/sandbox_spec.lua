@@ -61,6 +61,36 @@ describe("the sandbox", function()
     assert.equal("dir/p.lua:1: bad argument #1 to 'byte' (string expected, got nil)", error_of "local n = string.byte(nil)")
   end)
 
+  it("has string.sub as Lua has it, whatever places it is given", function()
+    assert.equal("bc abc c   a 23 23", value [[
+      local s, sub = "abc", string.sub
+      return table.concat({ sub(s, 2), sub(s, -2 ^ 53, 2 ^ 53), sub(s, -1, 1 / 0), sub(s, 4), sub(s, 1, 0 / 0), sub(s, 0, -3),
+        sub(123, "2"), sub("123", "2", "0x3") }, " ")]])
+    for from = -5, 5 do
+      for to = -5, 5 do
+        local given = ("string.sub('abc', %d, %d)"):format(from, to)
+        assert.equal(("abc"):sub(from, to), value("return " .. given), given)
+        assert.equal(("abc"):sub(from + 0.75, to + 0.25),
+          value(("return string.sub('abc', %.2f, %.2f)"):format(from + 0.75, to + 0.25)), given)
+      end
+    end
+    assert.equal("dir/p.lua:1: bad argument #2 to 'sub' (number expected, got table)", error_of "local n = string.sub('x', {})")
+    assert.equal("dir/p.lua:1: bad argument #1 to 'sub' (string expected, got table)", error_of "local n = string.sub({}, 1)")
+  end)
+
+  it("cuts texts alike before and after it is compiled", function()
+    assert.equal("12 2", value [[
+      local function cut(from, to)
+        local text, bytes
+        for _ = 1, 100 do
+          text, bytes = string.sub("123", from, to), select("#", string.byte("123", from, to))
+        end
+        return text .. " " .. bytes
+      end
+      cut(1, 100)
+      return cut(1, -2)]])
+  end)
+
   it("gives each policy libraries of its own", function()
     local env = new()
     local other = new()

@@ -412,6 +412,8 @@ static const char *const wrongly_compiled[] = {
     "if n > 0 then f(n - 1) end end for i = 1, 20 do f(50) end]]\n"
     "for i = 1, 20 do load(('local x '):rep(i) .. text)() end\n",
     "for i = 1, 300 do local b = ('xxx'):byte(0x7fffffff, -0x7fffffff) end\n",
+    "local function f(from, to) local s for i = 1, 100 do s = ('xxx'):sub(from, to) end return s end\n"
+    "f(1, -2) f(0x7fffffff, -0x7fffffff)\n",
     "local t = {} local function f(...)\n"
     "for i = 1, 120 do local r, q = (2 ^ 63 <= ...), (select('12', ...)) t[i % 5] = r end end\n"
     "f(1, 'two', 3.5, nil, 5)\n",
