@@ -70,7 +70,7 @@ local function hint_for_nothing(policy, env, text)
   end
   for _, key in ipairs { "pick", "new" } do
     if rawget(env, key) ~= nil then
-      return ("; it sets a global '%s', which nobody reads"):format(key)
+      return ("; it sets a global '%s', which has no effect"):format(key)
     end
   end
   local name = policy == nil and string.match(text, "%f[%w_]return%s+([%a_][%w_.]*)[%s;]*$")

@@ -359,7 +359,7 @@ end
 ---@field names string[]     in order of preference
 ---@field reason string  as the log would show it
 ---@field timeout number     0 when pick said none
----@field hedge number  likewise; below 0 for never
+---@field hedge number       0 when pick said none; below 0 for never
 ---@field race "any"|nil  what pick said
 
 ---Ask for an uplink. What pick does wrong raises, as the proxy would log it.

@@ -44,7 +44,7 @@
 ---@field rx_capacity number  bytes from destinations that it can carry in a second, as learned from use; 0: not known yet
 ---@field busy number  live connections that were chosen, or moved something, in the last two seconds
 ---@field connect_time number  seconds that TCP takes to connect, smoothed over the last eight or so; 0: not known yet
----@field rtt number  seconds of a round trip, as TCP measured it in connections that have ended, smoothed likewise; 0: not known yet
+---@field rtt number  seconds of a round trip, as TCP measured it in connections that have ended, smoothed in the same way; 0: not known yet
 ---@field quota_left number  bytes that the period under way has left; math.huge without a quota
 
 ---How a connection went. Read-only, and valid during the call only.
@@ -87,8 +87,8 @@
 ---Rate-limited to 20 lines in 10 s.
 ---@class steerway.Log
 ---@field info fun(fmt: string, ...)  a format and its values
----@field warn fun(fmt: string, ...)  likewise
----@field error fun(fmt: string, ...)  likewise
+---@field warn fun(fmt: string, ...)  as info
+---@field error fun(fmt: string, ...)  as info
 
 ---A number that only grows, shown by steerway status. It lives through reloads.
 ---@class steerway.Counter

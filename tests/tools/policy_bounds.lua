@@ -46,7 +46,7 @@ ends. The LuaJIT of March 2022, which Debian 12 has, contains the faults below. 
 | 1083 | `select` with a text for the number | makes it a number before |
 | 1194 | a loop that replaces the table that it indexes | turns the optimization `abc` off |
 
-Nobody can rule out further ones. `./dev fuzz-policies` looks for them with random loops that LuaJIT compiles. Newer versions of
+There may be more. `./dev fuzz-policies` looks for them with random loops that LuaJIT compiles. Newer versions of
 LuaJIT have fewer known faults, so prefer them where you load policies that others wrote.
 ]]
 

@@ -64,11 +64,12 @@ static void tell_unreached(struct trial *t, const struct probe_result *result)
     if (result->fault == FAULT_DNS)
         return; /* that is told of the name servers */
     if (result->fault == FAULT_PARENT || (t->uplink->parent && result->fault == FAULT_NAME)) {
-        diagnosis_why(diagnosis_find(t->report, SEVERITY_ERROR, "upstream-dead", t->uplink->name,
-                                     "its parent proxy %s lets nothing through",
-                                     parent_spec_format(t->uplink->parent, text)),
-                      "Nobody listens there, it ends the connection, it wants another user or password, or "
-                      "it speaks another protocol.");
+        diagnosis_why(
+            diagnosis_find(t->report, SEVERITY_ERROR, "upstream-dead", t->uplink->name,
+                           "its parent proxy %s lets nothing through",
+                           parent_spec_format(t->uplink->parent, text)),
+            "No program listens there, or it ends the connection, wants another user or password, or "
+            "speaks another protocol.");
         return;
     }
     diagnosis_why(diagnosis_find(t->report, SEVERITY_ERROR, "internet-unreached", t->uplink->name,
@@ -208,11 +209,12 @@ static void compare_addresses(struct diagnosis *r, const struct trial *trials, s
     for (size_t i = 0; i < n; i++)
         for (size_t k = 0; k < i; k++)
             if (trials[i].seen[0] && strcmp(trials[i].seen, trials[k].seen) == 0)
-                diagnosis_why(diagnosis_find(r, SEVERITY_NOTE, "same-public-address", trials[i].uplink->name,
-                                             "the internet sees it as %s, as it does %s", trials[i].seen,
-                                             trials[k].uplink->name),
-                              "Both may be one line. Providers who share addresses among customers make two "
-                              "lines look so, too.");
+                diagnosis_why(
+                    diagnosis_find(r, SEVERITY_NOTE, "same-public-address", trials[i].uplink->name,
+                                   "the internet sees it as %s, as it does %s", trials[i].seen,
+                                   trials[k].uplink->name),
+                    "Both may be one line. Two lines of a provider that shares addresses among customers "
+                    "look the same.");
 }
 
 static bool is_to_be_tried(const struct diagnosis *d, const struct uplink *u)

@@ -72,7 +72,7 @@ describe("host.load", function()
     { "return { name = 'p', params = {\n cap = { type = 'numbr' } }, new = print }",
       "dir/p.lua:2: params.cap.type: expected \"number\", \"boolean\" or \"string\", got numbr" },
     { "function pick() end", "dir/p.lua:1: expected the file to return a table { name = …, new = … }, got nil; "
-      .. "it sets a global 'pick', which nobody reads" },
+      .. "it sets a global 'pick', which has no effect" },
     { "return { name = 'p', pick = print, new = print }", "dir/p.lua:1: the policy has no field 'pick'" .. known
       .. "; pick belongs into what new returns: new = function(ctx) return { pick = … } end" },
     { "return { name = 'p', new = function() return {\n params = {}, pick = print } end }",
