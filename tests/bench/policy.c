@@ -103,8 +103,11 @@ static double time_reloads(struct policy *p)
 
 static void measure(struct bench *b, const char *file, const char *label)
 {
-    const struct policy_options o = {
-        .source = {.file = file}, .lua_dir = STEERWAY_SOURCE_DIR "/lua", .uplinks = &b->set, .seed = 1};
+    const struct policy_options o = {.source = {.file = file},
+                                     .lua_dir = STEERWAY_SOURCE_DIR "/lua",
+                                     .uplinks = &b->set,
+                                     .share_s = INFINITY,
+                                     .seed = 1};
     char err[POLICY_ERROR_MAX];
     struct policy *p;
     double ns[ROUNDS];

@@ -160,8 +160,11 @@ static struct policy *load(struct bench *b)
     (void)fputs(POLICY, f);
     (void)fclose(f);
     path_of(b, "p.lua", file);
-    const struct policy_options o = {
-        .source = {.file = file}, .lua_dir = STEERWAY_SOURCE_DIR "/lua", .uplinks = &b->set, .seed = 1};
+    const struct policy_options o = {.source = {.file = file},
+                                     .lua_dir = STEERWAY_SOURCE_DIR "/lua",
+                                     .uplinks = &b->set,
+                                     .share_s = INFINITY,
+                                     .seed = 1};
     check(policy_new(&p, &o, err), err);
     return p;
 }

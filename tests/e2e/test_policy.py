@@ -1,5 +1,7 @@
 """A user's own policy in the running proxy: what it is told, what it may answer, and that it is obeyed."""
 
+import contextlib
+import signal
 import threading
 
 import pytest
@@ -66,7 +68,7 @@ def test_what_a_policy_knows_of_a_connection(start, origin, policy):
 
 
 def test_what_a_policy_knows_of_an_attempt_that_failed(start, lab, policy):
-    proxy = start("--policy", policy(TELL), "wan1", "wan2", "wan3", "--dial-timeout", "1")
+    proxy = start("--hedge", "0", "--policy", policy(TELL), "wan1", "wan2", "wan3", "--dial-timeout", "1")
     assert socks5_code(proxy, OPEN4, 9) == 5
     assert reasons(proxy, 1)[0].endswith("3 refused wan3"), "each uplink was asked once, the failed ones left out"
     lab.wan1.lose_addresses()
@@ -77,7 +79,7 @@ def test_what_a_policy_knows_of_an_attempt_that_failed(start, lab, policy):
 
 def test_only_uplinks_of_the_right_family_are_offered(start, lab, origin, policy):
     six = origin(echo, address=OPEN6)
-    proxy = start("--policy", policy(TELL), lab.wan1.addr4, lab.wan2.addr6, "wan3")
+    proxy = start("--hedge", "0", "--policy", policy(TELL), lab.wan1.addr4, lab.wan2.addr6, "wan3")
     socks5_connect(proxy, OPEN6, six.port).close()
     assert reasons(proxy, 1)[0].endswith(f" 1 nil {lab.wan2.addr6}+wan3")
 
@@ -270,3 +272,66 @@ def test_what_a_policy_remembers_survives_a_reload(start, web, policy):
     proxy.wait_event("policy reloaded", generation=2)
     assert curl_by("socks5h", proxy, host="web4.test").code == 0
     assert reasons(proxy, 2) == ["pick 3", "pick 106"]
+
+
+# --- its share of the main loop's time ---
+
+BURST = 60
+SLOW = "local t = os.clock() while os.clock() - t < 0.042 do end"  # within the 50 ms of one call
+
+
+@contextlib.contextmanager
+def at_once(proxy):
+    """What is sent meanwhile is there when the proxy looks."""
+    proxy.signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        proxy.signal(signal.SIGCONT)
+
+
+def test_slow_picks_of_many_clients_at_once_do_not_hold_the_loop(start, origin, policy):
+    """By calls and not by the clock: 6 of 60 take a quarter of a second, and the default decides for the others."""
+    server = origin(echo)
+    proxy = start("--policy", policy(f"return {{ pick = function(_, u) {SLOW} return u[1], 'ok' end }}"), "wan1", "--hedge", "0")
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(open_to(proxy)) for _ in range(BURST)]
+        for s in clients:
+            s.sendall(b"\x05\x01\x00")
+            assert read_exactly(s, 2) == b"\x05\x00"
+        with at_once(proxy):
+            for s in clients:
+                s.sendall(request5(OPEN4, server.port))
+        assert [read_reply5(s)[0] for s in clients] == [0] * BURST
+    told = [line["reason"] for line in proxy.connections(BURST)]
+    assert set(told) == {"ok", "default: policy used up its share of time"}
+    assert told.count("ok") <= BURST // 2
+    assert len(proxy.events("policy took all of its share of the main loop's time; it rests, and the built-in default decides meanwhile")) == 1
+    status = proxy.ask("status")["policy"]
+    assert status["skipped"] == BURST - told.count("ok")
+    assert not status["quarantined"] and status["errors"] == 0
+    assert f"0 calls failed, {status['skipped']} skipped" in proxy.tell("status")
+
+    def picked_again():
+        socks5_connect(proxy, OPEN4, server.port).close()
+        proxy.settled()
+        return proxy.connections()[-1]["reason"] == "ok"
+
+    wait_for(picked_again, "the policy has rested")
+
+
+def test_slow_hooks_of_many_connections_that_end_at_once_do_not_hold_the_loop(start, origin, policy):
+    body = f"""
+  local closed = ctx.counter "closed"
+  return {{ pick = function(_, u) return u[1], "ok" end, closed = function() closed:add() {SLOW} end }}"""
+    server = origin(echo)
+    proxy = start("--policy", policy(body), "wan1", "--threads", "0")
+    tunnels = [socks5_connect(proxy, OPEN4, server.port) for _ in range(BURST)]
+    with at_once(proxy):
+        for tunnel in tunnels:
+            tunnel.close()
+    assert len(proxy.connections(BURST)) == BURST
+    status = proxy.ask("status")
+    assert status["metrics"]["closed"] + status["policy"]["skipped"] == BURST
+    assert 0 < status["metrics"]["closed"] <= BURST // 2
+    assert [u["active"] for u in proxy.ask("uplinks")["uplinks"]] == [0], "the engine's own numbers need no hook"

@@ -9,6 +9,7 @@
 #include "policy/astray.h"
 
 #include <dirent.h>
+#include <math.h>
 
 enum { GROWTH_MAX_KIB = 2048, GOOD_BETWEEN = 100, LOOP_EVERY = 16, TOOK_MAX_MS = 250 };
 /* Short, so that ten thousand take minutes: each is left after eight times as much. */
@@ -114,7 +115,8 @@ static void load(struct soak *s, const char *path)
     const struct policy_options o = {.source = {.file = path},
                                      .lua_dir = STEERWAY_SOURCE_DIR "/lua",
                                      .uplinks = &s->room.set,
-                                     .budget_s = BUDGET_S};
+                                     .budget_s = BUDGET_S,
+                                     .share_s = INFINITY};
     if (policy_new(&s->policy, &o, err) < 0)
         die(s, "the policy does not load", err);
 }

@@ -144,6 +144,7 @@ static void run_policy(struct run *r)
                                      .lua_dir = STEERWAY_SOURCE_DIR "/lua",
                                      .uplinks = &r->set,
                                      .seed = 1,
+                                     .share_s = INFINITY, /* each call is to be tried */
                                      .env = {.now = run_now, .arg = r}};
 
     r->policy = NULL;

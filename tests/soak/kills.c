@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "policy/policy_internal.h"
 
+#include <math.h>
 #include <string.h>
 
 enum { GOOD = 443, WAYS = 16, GOOD_BETWEEN = 5, GROWTH_MAX_KIB = 4096, HOARD_EVERY = 97 };
@@ -122,6 +123,7 @@ static void load(struct soak *s)
                                      .lua_dir = STEERWAY_SOURCE_DIR "/lua",
                                      .uplinks = &s->room.set,
                                      .budget_s = BUDGET_S,
+                                     .share_s = INFINITY,
                                      .memory_max = 8 << 20,
                                      .env = {.now = soak_now, .arg = s}};
     if (policy_new(&s->policy, &o, err) < 0)

@@ -32,6 +32,11 @@ The last wall ends a call that gets by all this. After 400 ms the call is left, 
 built-in default decides. One such call assigns many number keys that are made to have the same hash. Each makes LuaJIT
 compare the key with all others, and a table that grows compares all with all.
 
+All calls together have a bound as well: 0.25 s of CPU time at once, which the time between calls gives back. A policy that has
+used it up is not called until half of it is back ([policies](policies.md)). So calls hold one turn of the loop for less than
+0.35 s, unless the last wall ends one of them. The same ticks tell what a call took: each counts for 5 ms. Most short calls
+meet no tick and count for nothing; the few that meet one make up for them.
+
 C's stack is bounded too. Only `string.gsub`, `coroutine.resume` and what `coroutine.wrap` makes call Lua from C. They may be
 nested 50 deep, wherever coroutines were suspended before.
 

@@ -32,11 +32,12 @@ static json_t *policy_json(const struct policy *p)
     json_t *failed = info.failed ? json_pack("{s:o, s:s, s:f}", "error", json_text(info.failed), "in",
                                              info.failed_in, "time", info.failed_at)
                                  : json_null();
-    return json_pack("{s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:b, s:o, s:o}", "name", info.name, "file",
-                     json_text(info.file), "set", set, "generation", (json_int_t)info.generation, "picks",
-                     (json_int_t)info.picks, "errors", (json_int_t)info.errors, "memory",
-                     (json_int_t)info.memory, "lists", (json_int_t)info.lists, "quarantined",
-                     (int)info.quarantined, "refused", refused, "failed", failed);
+    return json_pack("{s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:o, s:o}", "name", info.name,
+                     "file", json_text(info.file), "set", set, "generation", (json_int_t)info.generation,
+                     "picks", (json_int_t)info.picks, "errors", (json_int_t)info.errors, "skipped",
+                     (json_int_t)info.skipped, "memory", (json_int_t)info.memory, "lists",
+                     (json_int_t)info.lists, "quarantined", (int)info.quarantined, "refused", refused,
+                     "failed", failed);
 }
 
 static json_t *metrics_json(const struct policy *p)

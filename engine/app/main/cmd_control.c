@@ -129,7 +129,8 @@ static void print_policy(const json_t *p)
     }
     print_mishap(p, "refused", "reload");
     print_mishap(p, "failed", text_of(json_object_get(p, "failed"), "in"));
-    (void)printf("  %-12s %.0f, %.0f calls failed\n", "picks", number_of(p, "picks"), number_of(p, "errors"));
+    (void)printf("  %-12s %.0f, %.0f calls failed, %.0f skipped\n", "picks", number_of(p, "picks"),
+                 number_of(p, "errors"), number_of(p, "skipped"));
 }
 
 static void show_status(const json_t *a)

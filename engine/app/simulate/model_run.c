@@ -5,6 +5,7 @@
 #include "simulate/model_internal.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,6 +92,7 @@ int model_run(const struct model_options *options, struct model_result *ret, cha
         .lua_dir = options->lua_dir,
         .uplinks = &m.set,
         .seed = options->seed,
+        .share_s = INFINITY, /* nobody waits for this loop, and every run is to be the same */
         .env = {.now = model_now, .wall = model_wall, .wake_at = model_wake_at, .arg = &m},
     };
     int r = build(&m);

@@ -90,7 +90,9 @@ static void set_timer(timer_t timer, long interval_ns)
 static sig_atomic_t ticks_of(struct watchdog *w, const siginfo_t *info)
 {
     if (w->first_ticks == 0) {
-        w->first_ticks = info->si_code == SI_TIMER && info->si_overrun > 0 ? 2 : 1;
+        sig_atomic_t more = info->si_code == SI_TIMER && info->si_overrun > 0 ? info->si_overrun : 0;
+        w->first_ticks = more > 0 ? 2 : 1;
+        w->late_ticks = (more < w->budget_ticks ? more : w->budget_ticks) - (w->first_ticks - 1);
         w->first_ns = cpu_now_ns();
         set_timer(dog.fine, TICK_NS);
     }
@@ -239,6 +241,11 @@ enum watchdog_finding watchdog_leave(struct watchdog *w)
 {
     escape_disarm();
     dog.running = NULL;
+    w->used_s = 0;
+    if (w->first_ticks > 0) {
+        int64_t since_first = (cpu_now_ns() - w->first_ns) / TICK_NS;
+        w->used_s = (double)(w->first_ticks + w->late_ticks + since_first) * TICK_NS / 1e9;
+    }
     stop_fine(w);
     if (w->finding != WATCHDOG_FINE)
         lua_sethook(w->L, NULL, 0, 0);
@@ -250,6 +257,7 @@ void watchdog_landed(struct watchdog *w)
     dog.running = NULL;
     stop_fine(w);
     w->finding = WATCHDOG_FINE; /* its hook is gone with the VM */
+    w->used_s = 0;
     escape_unblock();
 }
 

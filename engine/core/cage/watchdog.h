@@ -36,7 +36,9 @@ struct watchdog {
     sig_atomic_t grace_ticks;          /* from there on until it is left */
     volatile sig_atomic_t patience;    /* ticks until it is stopped */
     volatile sig_atomic_t first_ticks; /* that its first signal counted for; 0 before that */
+    sig_atomic_t late_ticks;           /* that passed before it beyond those, of the budget at most */
     int64_t first_ns;                  /* the thread's CPU clock at that signal */
+    double used_s;                     /* after a call: its CPU time, told by ticks */
     volatile sig_atomic_t finding;     /* enum watchdog_finding of the call under way */
     struct escape escape;              /* where the call is left to */
 };
@@ -65,6 +67,8 @@ MUST_CHECK int watchdog_after_fork(void);
 
 /** Start to count a call's CPU time; ESCAPE_LANDED(&w->escape) follows. Calls do not nest. */
 void watchdog_enter(struct watchdog *w, double budget_s);
+/** Then used_s tells what the call took, in whole ticks: 0 for most of the short ones and a tick for some, so
+ * that the sum over many is right, and a call that meets no tick costs no look at a clock. */
 enum watchdog_finding watchdog_leave(struct watchdog *w);
 /** In place of watchdog_leave, when the call has been left by an escape. */
 void watchdog_landed(struct watchdog *w);

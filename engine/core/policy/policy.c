@@ -193,7 +193,8 @@ static void replace(struct policy *p, struct script *fresh)
     p->failed[0] = '\0';
     memset(p->in_a_row, 0, sizeof p->in_a_row);
     p->overruns = 0;
-    p->complaints = (struct log_limit){0};
+    p->share = (struct policy_share){.spent_s = 0};
+    p->share_lines = p->complaints = (struct log_limit){0};
     policy_rewake(p);
 }
 
@@ -340,6 +341,7 @@ struct policy_info policy_info(const struct policy *p)
         .generation = p->generation,
         .picks = p->picks,
         .errors = p->errors,
+        .skipped = p->skipped,
         .memory = p->script->vm->used,
         .lists = p->script->lists.bytes,
         .quarantined = p->quarantined,

@@ -46,6 +46,7 @@ struct policy_options {
     const char *lua_dir;        /* the folder that holds steerway/host.lua and the library */
     struct uplink_set *uplinks; /* must outlive the policy */
     double budget_s;            /* CPU time for one call into Lua; 0 for the default, 0.05 */
+    double share_s;             /* CPU time for its calls at once (policy_share.h); 0 for the default, 0.25 */
     size_t memory_max;          /* octets of the Lua heap; 0 for the default, 64 MiB */
     uint32_t seed;              /* of ctx.random; 0 for one that nobody knows */
     struct policy_env env;
@@ -136,6 +137,7 @@ struct policy_info {
     uint32_t generation; /* counts loads, from 1 */
     uint64_t picks;      /* over all generations, as the next one */
     uint64_t errors;     /* calls into Lua that went wrong */
+    uint64_t skipped;    /* picks and hooks that were not called, as its share of the loop was used up */
     size_t memory;       /* octets of the Lua heap */
     size_t lists;        /* bytes of the lists that it has read from files */
     bool quarantined;    /* failed too often in a row: the built-in default decides until the next load */

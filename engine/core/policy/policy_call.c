@@ -10,6 +10,9 @@
  */
 enum { QUARANTINE_AFTER = 20, OVERRUNS_MAX = 20, LINES_PER_WINDOW = 5 };
 static const double OVERRUNS_WINDOW_S = 60;
+/* What all calls may take at once. The last of them may go beyond it by its own time. */
+static const double SHARE_DEFAULT_S = 0.25;
+static const double TIMERS_REST_MIN_S = 0.01; /* the coarse clock's step, so that no wake comes too early */
 enum { TIMERS_IN_A_TURN = 32 };
 /* CPU time of a policy's timers in one turn of the loop; then they rest for as long as they took, so that
  * connections have half of it at least. */
@@ -31,15 +34,23 @@ static void log_failure(struct policy *p, const char *what, const char *error)
     log_end(&l);
 }
 
-static void quarantine(struct policy *p, const char *why, const char *what, const char *error)
+static void note_failure(struct policy *p, enum script_entry entry, const char *error)
+{
+    (void)snprintf(p->failed, sizeof p->failed, "%s", error);
+    p->failed_in = entry;
+    p->failed_at = clock_read_s(CLOCK_REALTIME);
+}
+
+static void quarantine(struct policy *p, const char *why, enum script_entry entry, const char *error)
 {
     struct log_line l;
     p->quarantined = true;
+    note_failure(p, entry, error);
     log_begin(&l, LOG_ERROR, "policy quarantined until it is reloaded; the built-in default decides");
     log_str(&l, "policy", p->script->name);
     log_u64(&l, "generation", p->generation);
     log_str(&l, "because", why);
-    log_str(&l, "in", what);
+    log_str(&l, "in", script_entry_name(entry));
     log_str(&l, "error", error);
     log_end(&l);
 }
@@ -74,23 +85,80 @@ static bool overruns_too_often(struct policy *p)
     return ++p->overruns >= OVERRUNS_MAX;
 }
 
+/* --- its share of the loop's time ----------------------------------------------------------------------- */
+
+static double share_room_s(const struct policy *p)
+{
+    return p->options.share_s > 0 ? p->options.share_s : SHARE_DEFAULT_S;
+}
+
+static double share_clock_s(const struct policy *p)
+{
+    const struct policy_env *env = &p->options.env;
+    return env->now ? env->now(env->arg) : clock_coarse_s();
+}
+
+static bool share_open(struct policy *p)
+{
+    return p->share.spent_s == 0 || policy_share_open(&p->share, share_room_s(p), share_clock_s(p));
+}
+
+/* Whether a pick or a hook may be called now. Who may not is passed over, and counted. */
+static bool admits(struct policy *p)
+{
+    bool open = share_open(p);
+
+    if (!open)
+        p->skipped++;
+    return open;
+}
+
+static void log_share(struct policy *p, enum script_entry entry)
+{
+    uint32_t hidden;
+    if (!log_limit_pass(&p->share_lines, clock_now_s(), 1, &hidden))
+        return;
+    struct log_line l;
+    log_begin(&l, LOG_WARN,
+              "policy took all of its share of the main loop's time; it rests, and the built-in "
+              "default decides meanwhile");
+    log_str(&l, "policy", p->script->name);
+    log_u64(&l, "generation", p->generation);
+    log_str(&l, "in", script_entry_name(entry));
+    log_u64(&l, "skipped", p->skipped);
+    log_str(&l, "advice", "let pick and the hooks do less: together they may take half of the time");
+    if (hidden > 0)
+        log_u64(&l, "hidden", hidden);
+    log_end(&l);
+}
+
+/* @return true when the call that has ended used up the share */
+static bool ran_dry(struct policy *p, enum script_entry entry)
+{
+    const double used_s = p->script->vm->dog.used_s;
+
+    if (used_s == 0 || !policy_share_take(&p->share, share_room_s(p), used_s, share_clock_s(p)))
+        return false;
+    if (!p->quarantined)
+        log_share(p, entry);
+    return true;
+}
+
+/* --- what a call's outcome means ------------------------------------------------------------------------ */
+
 static void fail(struct policy *p, enum script_entry entry, int rc, const char *error)
 {
-    const char *what = script_entry_name(entry);
-
     p->errors++;
     p->in_a_row[entry]++;
-    (void)snprintf(p->failed, sizeof p->failed, "%s", error);
-    p->failed_in = entry;
-    p->failed_at = clock_read_s(CLOCK_REALTIME);
+    note_failure(p, entry, error);
     if (p->quarantined)
         return;
     if (rc == -ENOTRECOVERABLE)
-        quarantine(p, "its VM was abandoned", what, error);
+        quarantine(p, "its VM was abandoned", entry, error);
     else if (p->in_a_row[entry] >= QUARANTINE_AFTER)
-        quarantine(p, "20 failures in a row", what, error);
+        quarantine(p, "20 failures in a row", entry, error);
     else
-        log_failure(p, what, error);
+        log_failure(p, script_entry_name(entry), error);
 }
 
 /* The one place where a call's outcome is counted. */
@@ -100,9 +168,14 @@ void policy_settle(struct policy *p, enum script_entry entry, int rc, const char
         p->in_a_row[entry] = 0;
     else
         fail(p, entry, rc, error);
-    if (p->script->vm->overran && !p->quarantined && overruns_too_often(p))
-        quarantine(p, "20 calls within 60 s took longer than their budget", script_entry_name(entry),
-                   rc == 0 ? "it came back late" : error);
+    bool dry = ran_dry(p, entry), late = p->script->vm->overran;
+    if ((dry || late) && !p->quarantined && overruns_too_often(p))
+        quarantine(
+            p, "20 times within 60 s a call took longer than its budget, or all took more than their share",
+            entry,
+            rc < 0 ? error
+            : late ? "it came back late"
+                   : "the calls together used up their share of the main loop's time");
     policy_rewake(p);
 }
 
@@ -129,6 +202,10 @@ void policy_pick(struct policy *p, const struct policy_conn *conn, struct uplink
         decide_by_default(p, candidates, n, "policy quarantined", ret);
         return;
     }
+    if (!admits(p)) {
+        decide_by_default(p, candidates, n, "policy used up its share of time", ret);
+        return;
+    }
     int rc = script_pick(p->script, conn, candidates, n, &verdict, ret, err);
     policy_settle(p, SCRIPT_PICK, rc, err);
     if (rc < 0)
@@ -152,7 +229,7 @@ static void run_hook(struct policy *p, enum script_entry entry)
 
 void policy_opened(struct policy *p, const struct policy_conn *conn, struct uplink *u, double connect_s)
 {
-    if (!wants(p, SCRIPT_OPENED))
+    if (!wants(p, SCRIPT_OPENED) || !admits(p))
         return;
     struct frame *f = &p->script->frame;
     script_begin(p->script, conn);
@@ -163,7 +240,7 @@ void policy_opened(struct policy *p, const struct policy_conn *conn, struct upli
 
 void policy_failed(struct policy *p, const struct policy_conn *conn, struct uplink *u, const char *error)
 {
-    if (!wants(p, SCRIPT_FAILED))
+    if (!wants(p, SCRIPT_FAILED) || !admits(p))
         return;
     struct frame *f = &p->script->frame;
     script_begin(p->script, conn);
@@ -174,7 +251,7 @@ void policy_failed(struct policy *p, const struct policy_conn *conn, struct upli
 
 void policy_lost_race(struct policy *p, const struct policy_conn *conn, struct uplink *u)
 {
-    if (!wants(p, SCRIPT_LOST_RACE))
+    if (!wants(p, SCRIPT_LOST_RACE) || !admits(p))
         return;
     script_begin(p->script, conn);
     p->script->frame.uplink = u->view.id;
@@ -184,7 +261,7 @@ void policy_lost_race(struct policy *p, const struct policy_conn *conn, struct u
 void policy_closed(struct policy *p, const struct policy_conn *conn, struct uplink *u,
                    const struct policy_stats *stats)
 {
-    if (!wants(p, SCRIPT_CLOSED))
+    if (!wants(p, SCRIPT_CLOSED) || !admits(p))
         return;
     struct frame *f = &p->script->frame;
     script_begin(p->script, conn);
@@ -198,7 +275,7 @@ void policy_closed(struct policy *p, const struct policy_conn *conn, struct upli
 
 void policy_uplink_changed(struct policy *p, struct uplink *u, const char *what)
 {
-    if (!wants(p, SCRIPT_UPLINK_CHANGED))
+    if (!wants(p, SCRIPT_UPLINK_CHANGED) || !admits(p))
         return;
     struct frame *f = &p->script->frame;
     script_tick(p->script);
@@ -214,12 +291,16 @@ void policy_run_timers(struct policy *p)
     double began_s = clock_read_s(CLOCK_THREAD_CPUTIME_ID), spent_s = 0;
     /* Whatever they do to each other: those that are left wait for another turn of the loop. */
     for (int i = 0; i < TIMERS_IN_A_TURN && spent_s < TIMERS_TURN_S && p->script->frame.next_timer <= now &&
-                    wants(p, SCRIPT_TIMER);
+                    wants(p, SCRIPT_TIMER) && share_open(p);
          i++) {
         run_hook(p, SCRIPT_TIMER);
         spent_s = clock_read_s(CLOCK_THREAD_CPUTIME_ID) - began_s;
     }
     p->timers_rest_until = spent_s < TIMERS_TURN_S ? 0 : now + 2 * spent_s;
+    if (p->share.rests) /* they are late then, but not passed over */
+        p->timers_rest_until =
+            fmax(p->timers_rest_until,
+                 now + spent_s + fmax(policy_share_rest_s(&p->share, share_room_s(p)), TIMERS_REST_MIN_S));
     p->wake_at = NAN; /* it was woken: to be told anew, even of the same moment */
     policy_rewake(p);
 }
@@ -229,6 +310,10 @@ void policy_forget(struct policy *p, uint64_t conn_id)
     /* Not only while it serves: a quarantined policy's tags take room too. */
     if (p->script->frame.n_tags == 0 || !p->script->vm->L)
         return;
+    /* Nor only while it has time left: this is the host's code, and short. */
+    (void)share_open(p);
     p->script->frame.conn.id = (double)conn_id;
+    p->script->vm->no_tidying = true;
     run_hook(p, SCRIPT_FORGET);
+    p->script->vm->no_tidying = false;
 }

@@ -3,6 +3,7 @@
 #define STEERWAY_POLICY_POLICY_INTERNAL_H
 
 #include "base/log.h"
+#include "policy/policy_share.h"
 #include "policy/script.h"
 #include "uplink/fallback.h"
 
@@ -17,11 +18,13 @@ struct policy {
     struct held_log said; /* by the script that is being loaded */
     int loads;            /* tries of the load under way */
     uint32_t generation;
-    uint64_t picks, errors;
+    uint64_t picks, errors, skipped;
+    struct policy_share share;
+    struct log_limit share_lines;
     double wake_at;                    /* what env was told last */
     double timers_rest_until;          /* they took long */
     uint32_t in_a_row[SCRIPT_ENTRIES]; /* failures since the last success */
-    uint32_t overruns;                 /* calls that took longer than the budget, since overruns_from */
+    uint32_t overruns;                 /* of a call's budget, or of the share, since overruns_from */
     double overruns_from;              /* s, monotonic */
     bool quarantined;
     struct log_limit complaints;

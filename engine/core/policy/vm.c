@@ -353,7 +353,7 @@ static int conclude(struct vm *vm, int status, char *err)
         take_error(vm, status, err);
         lua_pop(vm->L, 1);
     }
-    if (vm->used > vm->cap / 2 || vm->cycles_due > 0)
+    if ((vm->used > vm->cap / 2 || vm->cycles_due > 0) && !vm->no_tidying)
         tidy(vm, status == LUA_ERRMEM || vm->dog.finding == WATCHDOG_MEMORY);
     enum watchdog_finding finding = watchdog_leave(&vm->dog);
     vm->overran = finding == WATCHDOG_OVERRUN;

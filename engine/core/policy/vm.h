@@ -58,6 +58,7 @@ struct vm {
     size_t used, cap;      /* octets of the Lua heap */
     unsigned cycles_due;   /* of a collection that is under way; 0 for none */
     size_t collected;      /* used after the last full collection */
+    bool no_tidying;       /* set for calls that leave no garbage and must be short */
     bool overran;          /* the last call took longer than its budget, even if it came back well */
     struct log_limit says; /* for what the policy itself logs */
     const char *file;      /* as in the options */

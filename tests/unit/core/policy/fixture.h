@@ -142,8 +142,10 @@ static inline void fixture_write(const struct fixture *f, const char *name, cons
 
 static inline struct policy_options fixture_options(struct fixture *f)
 {
-    return (struct policy_options){
-        .source = {.file = f->file}, .lua_dir = STEERWAY_SOURCE_DIR "/lua", .uplinks = &f->set};
+    return (struct policy_options){.source = {.file = f->file},
+                                   .lua_dir = STEERWAY_SOURCE_DIR "/lua",
+                                   .uplinks = &f->set,
+                                   .share_s = INFINITY}; /* tests call without a pause, and slow ones too */
 }
 
 /** Write the file and load it. */

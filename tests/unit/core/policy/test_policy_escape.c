@@ -364,7 +364,7 @@ static void many_overruns_quarantine_whatever_succeeds_between(void **state)
     load_with_a_small_budget(f);
     assert_in_range(overrun(f, 99), 20, 99);
     assert_int_equal(f->policy->overruns, 20);
-    assert_int_equal(fixture_log_count(f, "20 calls within 60 s took longer than their budget"), 1);
+    assert_int_equal(fixture_log_count(f, "20 times within 60 s a call took longer than its budget"), 1);
 }
 
 static void overruns_of_long_ago_do_not_count(void **state)
