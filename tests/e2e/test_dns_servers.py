@@ -1,5 +1,7 @@
 """Which servers an uplink asks, where the machine's files name some that it cannot reach, or none."""
 
+import struct
+
 import pytest
 
 from lab.names import NameServer, with_files
@@ -76,3 +78,17 @@ def test_a_server_on_loopback_is_asked_last(start, lab, origin, only, server_at)
     proxy = start("--debug", "--policy", only("wan2"), "wan2", dns=None, prefix=with_files({}, resolv))
     socks5_connect(proxy, "open.test", server.port).close()
     assert stub.asked
+
+
+REFUSED = 5
+ROOT_SERVERS = b"\0" + struct.pack(">HHIH", 2, 1, 3600, 3) + b"\1a\0"
+
+
+@pytest.mark.parametrize("code, authority", [(0, b""), (0, ROOT_SERVERS), (REFUSED, b"")], ids=["nothing", "root", "refused"])
+def test_a_server_that_serves_others_only_does_not_end_the_question(start, lab, names, origin, only, server_at, code, authority):
+    """Some refuse by saying so, some by an answer in which nothing was looked for."""
+    other = server_at(lab.wan1.isp, lab.wan1.gateway4)
+    other._answer = lambda packet, _: packet[:2] + struct.pack(">HHHHH", 0x8100 | code, 1, 0, bool(authority), 0) + packet[12:] + authority
+    server = origin(echo)
+    proxy = start("--policy", only("wan1"), "wan1", dns=f"{lab.wan1.gateway4},{NAMES4}")
+    socks5_connect(proxy, "open.test", server.port).close()

@@ -9,7 +9,9 @@
 /* An hour at most, whatever a zone asks for: a machine that moved should be found again. */
 static const double TTL_MAX_S = 3600;
 /* RFC 1034 3.6.2 wants chains of aliases avoided; resolvers follow some ten. */
-enum { ALIASES_MAX = 12, HEADER_LEN = 12, LABEL_MAX = 63, RECURSION_DESIRED = 1, TRUNCATED = 2 };
+enum { ALIASES_MAX = 12, HEADER_LEN = 12, LABEL_MAX = 63 };
+/* Of the header's third and fourth octet. */
+enum { RECURSION_DESIRED = 1, TRUNCATED = 2, AUTHORITATIVE = 4, RECURSION_AVAILABLE = 0x80 };
 
 int dns_query_make(struct dns_query *ret, const char *name, enum dns_type type)
 {
@@ -140,6 +142,17 @@ static bool has_soa(ns_msg *m)
     return false;
 }
 
+/* A server that serves other customers only may refuse without saying so: it answers with nothing, or with
+ * the servers of the root or a zone, and not for others. Nobody has looked for the name. */
+static enum dns_says of_nothing(ns_msg *m)
+{
+    const uint8_t *head = ns_msg_base(*m);
+
+    if (head[2] & AUTHORITATIVE || head[3] & RECURSION_AVAILABLE || has_soa(m))
+        return DNS_SAYS_NO_DATA;
+    return ns_msg_count(*m, ns_s_ns) > 0 ? DNS_SAYS_UNWILLING : DNS_SAYS_FAILED;
+}
+
 static int read_records(struct dns_reply *ret, ns_msg *m, enum dns_type type)
 {
     char name[NS_MAXDNAME];
@@ -161,6 +174,8 @@ static int read_records(struct dns_reply *ret, ns_msg *m, enum dns_type type)
     } else if (aliases > 0 && strlen(name) < sizeof ret->alias && !has_soa(m)) {
         ret->says = DNS_SAYS_ALIAS;
         memcpy(ret->alias, name, strlen(name) + 1);
+    } else if (ns_msg_count(*m, ns_s_an) == 0) {
+        ret->says = of_nothing(m);
     }
     return 0;
 }

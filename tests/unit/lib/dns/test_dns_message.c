@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-enum { MESSAGE_MAX = 65535, A = 1, CNAME = 5, SOA = 6, AAAA = 28 };
+enum { MESSAGE_MAX = 65535, A = 1, NS = 2, CNAME = 5, SOA = 6, AAAA = 28 };
 
 struct message {
     uint8_t data[MESSAGE_MAX];
@@ -159,6 +159,25 @@ static void what_a_server_may_say_otherwise(void **state)
     assert_int_equal(read_it(12).says, DNS_SAYS_NOTHING);
 }
 
+/* One that serves others only, and says so by saying nothing, has not looked. */
+static void a_server_that_has_not_looked(void **state)
+{
+    static const uint8_t soa[22];
+    const unsigned authoritative = 0x400, recursive = 0x80;
+    (void)state;
+    begin("a.test", DNS_TYPE_A, 0);
+    assert_int_equal(read_all().says, DNS_SAYS_FAILED);
+    record(8, "", 1, NS, 50, B_TEST, sizeof B_TEST);
+    assert_int_equal(read_all().says, DNS_SAYS_UNWILLING);
+    record(8, "", 1, SOA, 50, soa, sizeof soa);
+    assert_int_equal(read_all().says, DNS_SAYS_NO_DATA);
+    begin("a.test", DNS_TYPE_A, authoritative);
+    assert_int_equal(read_all().says, DNS_SAYS_NO_DATA);
+    begin("a.test", DNS_TYPE_A, recursive);
+    record(8, "", 1, NS, 50, B_TEST, sizeof B_TEST);
+    assert_int_equal(read_all().says, DNS_SAYS_NO_DATA);
+}
+
 /* What is there is told, but not for how long: it is a part (RFC 2181 9). */
 static void what_is_truncated(void **state)
 {
@@ -279,6 +298,7 @@ int main(void)
         cmocka_unit_test(questions_are_made),
         cmocka_unit_test(addresses_and_what_led_to_them),
         cmocka_unit_test(what_a_server_may_say_otherwise),
+        cmocka_unit_test(a_server_that_has_not_looked),
         cmocka_unit_test(what_is_truncated),
         cmocka_unit_test(an_alias_that_is_all),
         cmocka_unit_test(answers_to_other_questions),
