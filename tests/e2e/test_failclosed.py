@@ -168,9 +168,10 @@ def goes_direct(proxy, server, host=None):
 
 @pytest.mark.parametrize("address, host", [
     ("127.0.0.1", None), ("127.9.9.9", None), ("::1", None), ("127.0.0.1", "localhost"), ("127.0.0.1", "printer.localhost"),
-    (LAN_HOME, None),
+    ("127.0.0.1", "0.0.0.0"), ("::1", "::"), ("127.0.0.1", "blocked.test"), (LAN_HOME, None),
 ])  # fmt: skip
-def test_what_is_local_goes_direct(start, at_home, quiet, address, host):
+def test_what_is_local_goes_direct(start, at_home, names, quiet, address, host):
+    names.zone["blocked.test"] = ["0.0.0.0"]
     proxy = start("wan2")
     server = at_home(address)
     goes_direct(proxy, server, host)

@@ -170,6 +170,17 @@ def test_local_destinations_are_denied_too(start, at_home):
     assert not server.peers
 
 
+@pytest.mark.parametrize("extra", [[], ["--bypass", "none"]], ids=["direct", "uplinks"])
+def test_the_unspecified_address_leads_to_loopback_alone(start, lab, at_home, names, extra):
+    """A socket that is bound to the line's address would be connected to that one."""
+    server = at_home(lab.wan1.addr4)
+    names.zone["blocked.test"] = ["0.0.0.0"]
+    proxy = start("wan1", "--dial-timeout", "1", "--deny", f"{lab.wan1.addr4},{lab.wan1.addr6}", *extra)
+    for host in ("0.0.0.0", "::", "blocked.test"):
+        assert socks5_code(proxy, host, server.port) != 0, host
+    assert not server.peers
+
+
 def test_a_kept_connection_is_no_way_around_for_another_user(start, server, config):
     path = config(f'return {{ auth = {{ "ann:a", "tim:t" }}, deny = {{ {{ to = "{OPEN4}", users = "tim" }} }} }}')
     proxy = start("wan1", "--config", path)

@@ -42,14 +42,8 @@ static bool allows(const struct reach *r, const struct addr *client, const char 
 /* @return false where there is no other spelling */
 static bool other_spelling(const struct addr *to, struct addr *ret)
 {
-    static const uint8_t loopback[16] = {[15] = 1};
-    static const uint8_t loopback4[4] = {127, 0, 0, 1};
-
-    if (addr_family(to) == AF_INET && to->in4.sin_addr.s_addr == htonl(INADDR_ANY))
-        return addr_from_ip(ret, loopback4, sizeof loopback4, addr_port(to)) == 0;
-    if (addr_family(to) == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&to->in6.sin6_addr))
-        return addr_from_ip(ret, loopback, sizeof loopback, addr_port(to)) == 0;
-    return addr_embedded4(to, ret);
+    *ret = *to;
+    return addr_name_this_machine(ret) || addr_embedded4(to, ret);
 }
 
 bool reach_allows(const struct reach *r, const struct addr *client, const char *user, const struct addr *to,

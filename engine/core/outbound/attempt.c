@@ -150,13 +150,15 @@ static void sort(const struct attempt *a, const struct addr *addrs, size_t n, st
     for (size_t i = 0; i < n && i < DIAL_ADDRS_MAX; i++) {
         if (!reach_allows(&settings->reach, a->client, a->user, &addrs[i], why))
             continue;
-        enum bypass b = bypass_of_address(settings, &addrs[i]);
+        struct addr to = addrs[i];
+        addr_name_this_machine(&to);
+        enum bypass b = bypass_of_address(settings, &to);
         if (b == BYPASS_LISTED)
-            ret->direct[ret->n_direct++] = addrs[i];
+            ret->direct[ret->n_direct++] = to;
         else if (b == BYPASS_LOCAL)
-            ret->local[ret->n_local++] = addrs[i];
+            ret->local[ret->n_local++] = to;
         else
-            ret->routed[ret->n_routed++] = addrs[i];
+            ret->routed[ret->n_routed++] = to;
     }
 }
 

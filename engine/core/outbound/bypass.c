@@ -19,7 +19,10 @@ bool bypass_known_address(const struct target *t, struct addr *ret)
 
     if (is_localhost(t))
         return addr_from_ip(ret, loopback, sizeof loopback, t->port) == 0;
-    return t->kind != TARGET_NAME && addr_from_ip(ret, t->ip, t->kind == TARGET_IPV4 ? 4 : 16, t->port) == 0;
+    if (t->kind == TARGET_NAME || addr_from_ip(ret, t->ip, t->kind == TARGET_IPV4 ? 4 : 16, t->port) < 0)
+        return false;
+    addr_name_this_machine(ret);
+    return true;
 }
 
 enum bypass bypass_of_address(const struct outbound_settings *settings, const struct addr *to)

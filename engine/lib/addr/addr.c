@@ -257,6 +257,17 @@ bool addr_is_loopback(const struct addr *a)
            (IN6_IS_ADDR_LOOPBACK(&a->in6.sin6_addr) || IN6_IS_ADDR_UNSPECIFIED(&a->in6.sin6_addr));
 }
 
+bool addr_name_this_machine(struct addr *a)
+{
+    if (addr_family(a) == AF_INET && a->in4.sin_addr.s_addr == htonl(INADDR_ANY))
+        a->in4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    else if (addr_family(a) == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&a->in6.sin6_addr))
+        a->in6.sin6_addr = in6addr_loopback;
+    else
+        return false;
+    return true;
+}
+
 bool addr_embedded4(const struct addr *a, struct addr *ret)
 {
     static const struct {

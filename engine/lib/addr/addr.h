@@ -50,6 +50,9 @@ const char *addr_format(const struct addr *a, char out[ADDR_TEXT_MAX]);
 bool addr_same_ip(const struct addr *a, const struct addr *b);
 /** 127.0.0.0/8, ::1, and the unspecified addresses, which Linux connects to loopback. */
 bool addr_is_loopback(const struct addr *a);
+/** Writes loopback for the unspecified address: Linux connects that to this machine, from whatever link and
+ * by whatever address the socket is bound to. @return whether it was the unspecified one */
+bool addr_name_this_machine(struct addr *a);
 /** The IPv4 address that an IPv6 address stands for where something translates it: NAT64 (64:ff9b::/96 of RFC
  * 6052, 64:ff9b:1::/48 of RFC 8215 by its last 32 bits), 6to4 (RFC 3056), IPv4-compatible (RFC 4291 2.5.5.1)
  * and IPv4-translated addresses (RFC 2765). @return false for any other */
