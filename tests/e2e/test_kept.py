@@ -120,6 +120,46 @@ def test_nor_when_a_check_has_found_it(start, lab, chooses, server, checked, con
         assert failures(proxy) == failed, "it was not tried"
 
 
+@pytest.mark.parametrize("dear", ["tier = 2", 'tags = { "metered" }'], ids=["tier", "metered"])
+def test_a_dear_line_is_left_when_the_other_is_back(start, lab, chooses, server, config, dear):
+    own = config(f'return {{ uplinks = {{ {{ interface = "wan1" }}, {{ interface = "wan2", {dear} }} }} }}')
+    proxy = start(*UNRACED, "--config", own, "--policy", chooses("wan1"))
+    lab.wan1.lose_carrier()
+    proxy.wait_event("uplink down", uplink="wan1")
+    with Client(proxy) as kept:
+        for _ in range(2):
+            assert kept.ask(get(server)).body == b"served"
+        assert server.peers == [lab.wan2.addr4], "it is kept while there is nothing else"
+        lab.wan1.restore()
+        proxy.wait_event("uplink up", uplink="wan1")
+        for _ in range(2):
+            assert kept.ask(get(server)).body == b"served"
+        assert server.peers == [lab.wan2.addr4, lab.wan1.addr4], "and the new one is kept"
+
+
+def test_a_dear_line_that_the_policy_wants_keeps_its_connection(start, lab, chooses, server, config):
+    own = config('return { uplinks = { { interface = "wan1" }, { interface = "wan2", tier = 2 } } }')
+    proxy = start(*UNRACED, "--config", own, "--policy", chooses("wan2"))
+    with Client(proxy) as kept:
+        for _ in range(3):
+            assert kept.ask(get(server)).body == b"served"
+    assert server.peers == [lab.wan2.addr4]
+
+
+def test_a_line_whose_quota_is_used_up_is_left(start, lab, origin, config):
+    server = HttpOrigin(origin, lambda m, _: response(200, b"x" * (100_000 if m.target == "/large" else 1)))
+    own = config('return { policy = "quota", uplinks = { { interface = "wan1", quota = 50000 }, { interface = "wan2", tier = 2 } } }')
+    proxy = start(*UNRACED, "--config", own)
+    with Client(proxy) as kept:
+        for path in ("/", "/", "/large"):
+            assert kept.ask(get(server, path)).status == 200
+        assert server.peers == [lab.wan1.addr4], "what is kept is used within the quota"
+        wait_for(lambda: proxy.ask("uplinks")["uplinks"][0]["quota_left"] <= 0, "it is used up")
+        for _ in range(2):
+            assert kept.ask(get(server)).status == 200
+        assert server.peers == [lab.wan1.addr4, lab.wan2.addr4], "and the new one is kept"
+
+
 def test_alone_a_suspect_keeps_its_connection(start, lab, server):
     """There is nobody better, and it may be whole again."""
     proxy = start("--dial-timeout", "0.5", "wan1")

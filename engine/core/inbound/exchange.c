@@ -155,8 +155,8 @@ void exchange_begin(struct session *s, const struct http_head *head, const struc
     x->head_seen = 0;
     x->last_activity_s = clock_now_s();
 
-    bool reuse =
-        x->fd >= 0 && outbound_serves(s->outbound, &request->target, s->user) && exchange_dest_is_quiet(x);
+    bool reuse = x->fd >= 0 && outbound_serves(s->outbound, &request->target, s->user, &x->objections) &&
+                 exchange_dest_is_quiet(x);
     if (!reuse)
         exchange_drop_dest(s, "closed");
     x->target = request->target;
@@ -190,6 +190,7 @@ void exchange_connected(struct session *s)
     s->dest_fd = -1;
     keepalive_set(x->fd); /* it is kept for further requests */
     x->reused = false;
+    x->objections = outbound_objections(s->outbound);
     ev_io_set(&x->read, x->fd, EV_READ);
     ev_io_set(&x->write, x->fd, EV_WRITE);
     x->last_activity_s = clock_now_s();

@@ -17,6 +17,7 @@ struct exchange {
     struct pump up, down; /* of bodies whose length is known, or that end with the connection */
     bool reused;          /* it has served a request before */
     unsigned rests_since; /* the loop's turn in which that one ended */
+    uint64_t objections;  /* see outbound_serves */
     bool broken;          /* it takes no more, but may have said why */
     bool was_reset;       /* and what it said before is not the whole */
 

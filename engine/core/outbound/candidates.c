@@ -130,3 +130,18 @@ const char *candidates_absence_text(enum candidate_absence absence)
     };
     return texts[absence];
 }
+
+uint64_t candidates_objections(const struct uplink_set *set, const struct uplink *u,
+                               const struct candidates_request *r)
+{
+    struct candidates_request of_open = *r;
+    bool spent = quota_is_set(&u->quota) && u->view.quota_left <= 0;
+    uint64_t found = spent ? UINT64_C(1) << (u->view.id - 1) : 0;
+
+    of_open.now = 0; /* before any suspect's next try */
+    for (size_t i = 0; i < set->n; i++)
+        if (candidates_is_dear(u, set->items[i]) && set->items[i] != u &&
+            candidates_judge(set->items[i], &of_open).rank == CANDIDATE_FIT)
+            found |= UINT64_C(1) << (set->items[i]->view.id - 1);
+    return found;
+}

@@ -15,7 +15,9 @@
  * A race must not cost what the choice was meant to spare: for one, an uplink of a higher tier than that
  * which is raced against, or a metered one, is not a candidate.
  *
- * A connection that is open already gets no tries: a suspect stays one for it. */
+ * A connection that is open already gets no tries: a suspect stays one for it. It carries nothing new once
+ * its uplink's quota has been used up, or an uplink has come back that would spare its own (of a lower tier,
+ * or not metered). */
 #ifndef STEERWAY_OUTBOUND_CANDIDATES_H
 #define STEERWAY_OUTBOUND_CANDIDATES_H
 
@@ -71,6 +73,11 @@ size_t candidates_find(const struct uplink_set *set, const struct candidates_req
  *  @param family  of that connection; AF_UNSPEC: not known */
 bool candidates_hold(const struct uplink_set *set, const struct uplink *u, int family,
                      const struct candidates_request *r);
+
+/** What a new connection may have against u: bits id - 1 of those that answer, and whose use would spare u,
+ * which is dear beside them; and its own when its quota is used up. */
+uint64_t candidates_objections(const struct uplink_set *set, const struct uplink *u,
+                               const struct candidates_request *r);
 
 /** What completes "The uplink …", such as "is behind a captive portal". */
 const char *candidates_absence_text(enum candidate_absence absence);

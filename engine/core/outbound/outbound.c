@@ -216,20 +216,36 @@ void outbound_finish(struct outbound *o, const char *outcome)
     free(o);
 }
 
+static struct candidates_request request_of(const struct outbound *o)
+{
+    return (struct candidates_request){
+        .host = o->target.host, .family = health_family(&o->target), .now = clock_coarse_s()};
+}
+
+uint64_t outbound_objections(const struct outbound *o)
+{
+    const struct candidates_request r = request_of(o);
+
+    return o->lease.uplink ? candidates_objections(o->shared->uplinks, o->lease.uplink, &r) : 0;
+}
+
 static bool may_go_on(const struct outbound *o)
 {
-    const struct candidates_request r = {
-        .host = o->target.host, .family = health_family(&o->target), .now = clock_coarse_s()};
+    const struct candidates_request r = request_of(o);
 
     return o->generation == policy_generation(o->shared->policy) &&
            candidates_hold(o->shared->uplinks, o->lease.uplink, o->lease.family, &r);
 }
 
-bool outbound_serves(const struct outbound *o, const struct target *target, const char *user)
+bool outbound_serves(const struct outbound *o, const struct target *target, const char *user,
+                     uint64_t *objections)
 {
+    uint64_t before = *objections;
+
     if (strcmp(user ? user : "", o->user ? o->user : "") != 0)
         return false;
     if (o->target.port != target->port || strcmp(o->target.host, target->host) != 0)
         return false;
-    return !o->lease.uplink || may_go_on(o);
+    *objections = outbound_objections(o);
+    return !o->lease.uplink || ((*objections & ~before) == 0 && may_go_on(o));
 }

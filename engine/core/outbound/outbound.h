@@ -113,8 +113,13 @@ void outbound_note(struct outbound *o, uint64_t tx, uint64_t rx);
 void outbound_finish(struct outbound *o, const char *outcome);
 
 /** Whether this open connection may carry another request: it leads to target, was chosen for the same user
- * by the policy that is loaded, and its uplink may be used (outbound/candidates.h). @param user  NULL for
- * none */
-bool outbound_serves(const struct outbound *o, const struct target *target, const char *user);
+ * by the policy that is loaded, its uplink may be used (outbound/candidates.h), and nothing new speaks
+ * against that.
+ *  @param user        NULL for none
+ *  @param objections  what outbound_objections said when it was last used, and says now */
+bool outbound_serves(const struct outbound *o, const struct target *target, const char *user,
+                     uint64_t *objections);
+/** What a new connection may have against the uplink of this one, in bits (outbound/candidates.h). */
+uint64_t outbound_objections(const struct outbound *o);
 
 #endif

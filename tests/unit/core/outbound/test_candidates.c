@@ -170,6 +170,42 @@ static void hosts_of_a_portal_go_by_it_alone_while_it_is_captive(void **state)
     }
 }
 
+static char metered[] = "metered";
+
+/* What a kept connection on the other one looks at. */
+static void one_that_spares_another_counts_while_it_is_fit(void **state)
+{
+    const struct candidates_request r = {.family = AF_INET, .now = NOW + 2 * HEALTH_RETRY_S};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(spoils); i++) {
+        struct two t;
+        two_init(&t);
+        assert_int_equal(candidates_objections(&t.set, &t.b, &r), 0);
+        t.b.view.tier = t.a.view.tier + 1;
+        assert_int_equal(candidates_objections(&t.set, &t.b, &r), 1);
+        assert_int_equal(candidates_objections(&t.set, &t.a, &r), 0);
+        t.b.view.tier = t.a.view.tier;
+        t.b.tags[t.b.n_tags++] = metered;
+        assert_int_equal(candidates_objections(&t.set, &t.b, &r), 1);
+        spoils[i](&t.a);
+        assert_int_equal(candidates_objections(&t.set, &t.b, &r), 0);
+    }
+}
+
+static void a_quota_that_is_used_up_speaks_against_its_uplink(void **state)
+{
+    const struct candidates_request r = {.family = AF_INET, .now = NOW};
+    struct two t;
+    (void)state;
+    two_init(&t);
+    t.b.quota.plan.octets = 1000;
+    t.b.view.quota_left = 1;
+    uint64_t before = candidates_objections(&t.set, &t.b, &r);
+    t.b.view.quota_left = 0;
+    assert_int_equal(candidates_objections(&t.set, &t.b, &r) & ~before, 2);
+    assert_int_equal(candidates_objections(&t.set, &t.a, &r), 0);
+}
+
 /* A name leads to either family; the connection that is open is of one. */
 static void of_a_name_the_connections_family_counts(void **state)
 {
@@ -334,6 +370,8 @@ int main(void)
         cmocka_unit_test(a_suspect_gets_tries_but_its_open_connections_none),
         cmocka_unit_test(a_suspect_comes_before_a_portal_and_that_only_first),
         cmocka_unit_test(hosts_of_a_portal_go_by_it_alone_while_it_is_captive),
+        cmocka_unit_test(one_that_spares_another_counts_while_it_is_fit),
+        cmocka_unit_test(a_quota_that_is_used_up_speaks_against_its_uplink),
         cmocka_unit_test(of_a_name_the_connections_family_counts),
         cmocka_unit_test(what_was_tried_is_over),
         cmocka_unit_test(each_that_is_left_out_has_a_reason),
