@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from lab.http import Client, HttpOrigin, get, response
+from lab.http import Client, HttpOrigin, Reader, get, response
 from lab.origin import pattern, read_all, read_exactly, read_head, reset, unacknowledged
 from lab.proxy import SANITIZED
 from lab.run import WAIT_S, wait_for
@@ -127,6 +127,103 @@ def test_a_server_that_resets_in_the_midst(proxy, origin, fields):
             read_exactly(c.s, 20_000_000)
             raise AssertionError("that much was not sent")
     assert proxy.connections(1)[0]["outcome"] == "reset"
+
+
+CHUNKED = ["Transfer-Encoding: chunked"]
+CHUNK = b"989680\r\n"  # 10,000,000 octets
+SAID = 200_000
+
+
+def breaking_off(origin, fields, taken=None):
+    """A server that resets amid its answer, when the proxy's machine has all that it said (and `taken` is set)."""
+
+    def breaks_off(s):
+        read_head(s)
+        head = "\r\n".join(["HTTP/1.1 200 OK", *fields, "", ""]).encode()
+        s.sendall(head + (CHUNK if fields == CHUNKED else b"") + pattern(SAID))
+        wait_for(lambda: unacknowledged(s) == 0, "all is with the proxy")
+        assert taken is None or taken.wait(WAIT_S)
+        reset(s)
+
+    return origin(breaks_off)
+
+
+class SmallClient(Client):
+    """Its kernel holds little: what it does not read stays with the proxy."""
+
+    def __init__(self, proxy):
+        s = socket.socket()
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        s.settimeout(WAIT_S)
+        s.connect(proxy.address)
+        Reader.__init__(self, s)
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+@pytest.mark.parametrize("fields", [["Content-Length: 10000000"], CHUNKED, []], ids=["length", "chunked", "until close"])
+def test_what_a_server_said_before_its_reset_comes_first(proxy, origin, fields, version):
+    """As in a tunnel, at the client's pace: all octets, then the reset."""
+    taken = threading.Event()
+    server = breaking_off(origin, fields, taken)
+    with SmallClient(proxy) as c:
+        c.send(get(server, version=version))
+        if c.head().has_token("Transfer-Encoding", "chunked"):
+            assert c.exactly(len(CHUNK)) == CHUNK
+        body = c.exactly(SAID - 20_000)
+        taken.set()
+        assert proxy.connections(1)[0]["outcome"] == "reset"  # the proxy knows, and the client has not read on
+        body += c.exactly(20_000)
+        assert body == pattern(SAID)
+        with pytest.raises(ConnectionResetError):
+            c.s.recv(1)
+
+
+def test_a_reset_waits_for_a_reader_no_longer_than_its_idle_time(start, origin):
+    proxy = start("wan1", "--idle-timeout", "5")
+    with SmallClient(proxy) as c:
+        c.send(get(breaking_off(origin, [])))
+        c.head()
+        c.exactly(SAID - 20_000)
+        proxy.connections(1)
+        proxy.settled()
+        with pytest.raises(ConnectionResetError):
+            c.exactly(20_001)
+
+
+def test_what_has_come_is_sent_when_the_request_turns_out_malformed(proxy, origin):
+    """The answer is under way, so no other can be sent. What was read of the server so far is told by the log line."""
+    start_line, body = b"HTTP/1.1 200 OK\r\n\r\n", pattern(32 * MIB)
+    full, ended = threading.Event(), threading.Event()
+
+    def fills(s):
+        read_head(s)
+        s.settimeout(0.3)
+        with pytest.raises(TimeoutError):  # the proxy takes no more
+            s.sendall(start_line + body)
+        full.set()
+        assert ended.wait(WAIT_S)
+
+    server = origin(fills)
+    with SmallClient(proxy) as c:
+        c.send(get(server, "/", "Transfer-Encoding: chunked", method="POST"))
+        c.head()
+        assert full.wait(WAIT_S)
+        c.send("no chunk\r\n")
+        came = proxy.connections(1)[0]["rx"] - len(start_line)
+        ended.set()
+        assert c.exactly(came) == body[:came]
+        with pytest.raises(ConnectionResetError):
+            c.s.recv(1)
+
+
+def test_a_client_that_leaves_before_it_is_reset_is_noticed(proxy, origin):
+    with SmallClient(proxy) as c:
+        c.send(get(breaking_off(origin, [])))
+        c.head()
+        c.exactly(SAID - 20_000)
+        assert proxy.connections(1)[0]["outcome"] == "reset"
+        reset(c.s)
+        proxy.settled()
 
 
 def test_a_client_that_resets_in_the_midst(proxy, origin):

@@ -16,14 +16,13 @@ static const double FIRST_ACK_LOOK_S = 2;
 void exchange_abort(struct exchange *x, const char *outcome)
 {
     struct session *s = x->session;
-    bool owed = exchange_owes(x);
+    bool broken_off = x->was_reset && x->head_done;
+    bool reset = broken_off || exchange_owes(x) || exchange_end_would_mislead(x);
 
     exchange_drop_dest(s, outcome);
-    if (owed)
-        session_reset_on_close(s);
-    if (owed || exchange_end_would_mislead(x))
-        return session_close(s, outcome); /* with a reset */
     x->active = false;
+    if (reset)
+        return session_reset(s);
     session_end(s);
 }
 
@@ -104,10 +103,10 @@ void exchange_dest_ended(struct exchange *x, bool orderly)
 {
     if (!x->active)
         return exchange_drop_dest(x->session, "closed");
-    orderly = orderly && !x->was_reset;
-    if (!orderly)
+    x->was_reset = x->was_reset || !orderly;
+    if (x->was_reset)
         outbound_note_reset(x->session->outbound);
-    if (x->head_done && orderly && x->response.body.kind == HTTP_BODY_UNTIL_CLOSE) {
+    if (x->head_done && !x->was_reset && x->response.body.kind == HTTP_BODY_UNTIL_CLOSE) {
         x->response_done = true;
         x->response.keep_alive = x->client_keeps = false;
         return exchange_finish(x);

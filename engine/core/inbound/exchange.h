@@ -30,6 +30,9 @@ void exchange_client_writable(struct session *s);
 bool exchange_wants_input(const struct exchange *x);
 /** Whether octets that are not in s->out wait for the client. */
 bool exchange_owes(const struct exchange *x);
+size_t exchange_owed(const struct exchange *x);
+/** Pass on of these what the client takes. @return false when the session was closed */
+bool exchange_flush_owed(struct exchange *x);
 /** Whether the client's input is a body that need not be looked at: then exchange_move_request takes it. */
 bool exchange_moves_request(const struct exchange *x);
 void exchange_move_request(struct exchange *x);

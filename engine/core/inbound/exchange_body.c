@@ -71,9 +71,14 @@ bool exchange_flush_up(struct exchange *x)
 /* --- destination to client ---------------------------------------------------------------------------------
  */
 
+size_t exchange_owed(const struct exchange *x)
+{
+    return x ? pump_waiting(&x->down) : 0;
+}
+
 bool exchange_owes(const struct exchange *x)
 {
-    return x && pump_waiting(&x->down) > 0;
+    return exchange_owed(x) > 0;
 }
 
 bool exchange_moves_response(const struct exchange *x)
@@ -117,8 +122,10 @@ void exchange_move_response(struct exchange *x)
         exchange_watch_dest(x); /* the rest of the request is still on its way; nothing more is awaited */
 }
 
-bool exchange_flush_down(struct exchange *x)
+bool exchange_flush_owed(struct exchange *x)
 {
+    if (!exchange_owes(x))
+        return true;
     struct session *s = x->session;
     int64_t n = pump_flush(&x->down, &s->proxy->workers.room.pump, s->fd);
 
@@ -128,5 +135,10 @@ bool exchange_flush_down(struct exchange *x)
     }
     if (n > 0)
         x->last_activity_s = clock_now_s();
-    return pump_waiting(&x->down) == 0;
+    return true;
+}
+
+bool exchange_flush_down(struct exchange *x)
+{
+    return exchange_flush_owed(x) && !exchange_owes(x);
 }

@@ -48,7 +48,6 @@ static void close_dest(struct exchange *x)
     buf_done(&x->to_dest);
     buf_done(&x->from_dest);
     pump_done(&x->up, &x->session->proxy->workers.room.pump);
-    pump_done(&x->down, &x->session->proxy->workers.room.pump);
 }
 
 void exchange_drop_dest(struct session *s, const char *outcome)
@@ -105,13 +104,14 @@ void exchange_stop(struct exchange *x)
         session_reset_on_close(x->session);
     x->active = false;
     close_dest(x);
+    pump_done(&x->down, &x->session->proxy->workers.room.pump);
 }
 
 void exchange_free(struct exchange *x)
 {
     if (!x)
         return;
-    close_dest(x);
+    exchange_stop(x);
     buf_done(&x->replay);
     free(x);
 }

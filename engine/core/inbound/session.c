@@ -31,10 +31,12 @@ void session_enter(struct session *s, enum session_state next)
         [SESSION_READING] = TO(CONNECTING) | TO(EXCHANGE) | TO(SLOWED) | TO(ENDING) | TO(CLOSED),
         [SESSION_SLOWED] = TO(READING) | TO(CLOSED),
         [SESSION_CONNECTING] = TO(EXCHANGE) | TO(REPLYING) | TO(READING) | TO(ENDING) | TO(CLOSED),
-        [SESSION_EXCHANGE] = TO(READING) | TO(CONNECTING) | TO(REPLYING) | TO(ENDING) | TO(CLOSED),
+        [SESSION_EXCHANGE] =
+            TO(READING) | TO(CONNECTING) | TO(REPLYING) | TO(ENDING) | TO(RESETTING) | TO(CLOSED),
         [SESSION_REPLYING] = TO(TUNNEL) | TO(CLOSED),
         [SESSION_TUNNEL] = TO(CLOSED),
         [SESSION_ENDING] = TO(CLOSED),
+        [SESSION_RESETTING] = TO(CLOSED),
         [SESSION_CLOSED] = 0,
     };
 #undef TO
@@ -59,6 +61,7 @@ static bool wants_input(const struct session *s)
     case SESSION_SLOWED:
     case SESSION_REPLYING:
     case SESSION_TUNNEL:
+    case SESSION_RESETTING:
     case SESSION_CLOSED:
         break;
     }
@@ -183,7 +186,7 @@ void session_close(struct session *s, const char *outcome)
     if (s->is_tunnel)
         return tunnel_stop(&s->tunnel); /* comes back through on_ended */
     exchange_stop(s->exchange);
-    if (s->out.len > 0 && s->fd >= 0)
+    if ((s->out.len > 0 || s->state == SESSION_RESETTING) && s->fd >= 0)
         session_reset_on_close(s); /* an orderly end would pass off a part as the whole */
     if (s->dest_fd >= 0)
         (void)close(s->dest_fd);
@@ -355,6 +358,7 @@ static void on_client_ended(struct session *s)
     case SESSION_SLOWED:
     case SESSION_REPLYING:
     case SESSION_TUNNEL:
+    case SESSION_RESETTING:
     case SESSION_CLOSED:
         return;
     }
@@ -411,6 +415,8 @@ static void on_writable(struct ev_loop *loop, ev_io *w, int events)
     (void)events;
     if (s->state == SESSION_ENDING)
         return session_end(s);
+    if (s->state == SESSION_RESETTING)
+        return session_reset_look(s);
     if (!session_flush(s))
         return;
     if (s->state == SESSION_EXCHANGE)

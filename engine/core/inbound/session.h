@@ -21,6 +21,7 @@ enum session_state {
     SESSION_REPLYING,   /* the last octets before a tunnel are being written */
     SESSION_TUNNEL,     /* the tunnel has both sockets */
     SESSION_ENDING,     /* a last answer is being written; then the client's FIN is awaited */
+    SESSION_RESETTING,  /* the client is to be reset, once it has what came before that */
     SESSION_CLOSED,     /* dead, about to be freed */
 };
 
@@ -59,7 +60,8 @@ struct session {
             struct wheel_entry deadline; /* of the present state */
             double admit_by_s;           /* monotonic */
             double slowed_s;             /* for which it is SESSION_SLOWED */
-            double taken_s;              /* when the client last took of an answer that is complete */
+            double taken_s;              /* when the client last took of an answer that nothing is added to */
+            size_t undelivered;          /* SESSION_RESETTING: octets, at the last look */
             struct ack_wait client_wait;
             struct buf in;    /* from the client, not yet understood */
             struct buf out;   /* to the client, not yet accepted */
@@ -111,6 +113,12 @@ void session_tunnel(struct session *s);
 
 /** Write what waits, send FIN, wait for the client's FIN so that nothing we said is lost, close. */
 void session_end(struct session *s);
+
+/** Write what waits, also of the exchange; once the client has acknowledged all of it, or takes no more for
+ * the idle timeout, reset the client: it must see that this is not the whole. */
+void session_reset(struct session *s);
+/** SESSION_RESETTING: go on with it, after the client took something or the deadline came. */
+void session_reset_look(struct session *s);
 
 /** Close now; a tunnel that a relay thread carries, as soon as that has heard of it.
  *  @param outcome  for the account of the outbound connection; NULL for its fault

@@ -5,11 +5,20 @@
 #include "inbound/exchange.h"
 #include "inbound/front.h"
 
+#include <linux/sockios.h>
+#include <math.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+
 /* How long a kept HTTP connection may rest between requests, unless idle connections are to go sooner.
  * Browsers give up theirs after one to five minutes. */
 static const double KEEP_ALIVE_S = 75;
 /* How long a client may take to answer our FIN with its own: one that reads at all takes milliseconds. */
 static const double ENDING_S = 5;
+
+/* How often to look whether a client that is to be reset has taken all. A client that pauses is looked at as
+ * long after the last look as it has paused by then, within these bounds. */
+static const double RESET_LOOK_MIN_S = 0.05, RESET_LOOK_MAX_S = 1;
 
 static double least(double a, double b)
 {
@@ -76,6 +85,7 @@ static double deadline_of(const struct session *s)
         return ENDING_S;
     case SESSION_CONNECTING: /* the search has deadlines of its own */
     case SESSION_TUNNEL:     /* so has the relay */
+    case SESSION_RESETTING:  /* session_reset_look sets it */
     case SESSION_CLOSED:
         break;
     }
@@ -111,6 +121,59 @@ static void owed_deadline_came(struct session *s)
     wheel_set(&s->proxy->deadlines, &s->deadline, after);
 }
 
+/* --- until a reset -------------------------------------------------------------------------------------- */
+
+/* Octets that the client has not acknowledged yet. Closing with a reset would throw them away. */
+static size_t undelivered(const struct session *s)
+{
+    int queued = 0;
+
+    if (ioctl(s->fd, SIOCOUTQ, &queued) < 0 || queued < 0)
+        queued = 0;
+    return (size_t)queued + s->out.len + exchange_owed(s->exchange);
+}
+
+/* Nobody reads from it any more, so nothing else tells that it has been reset. */
+static bool client_is_gone(const struct session *s)
+{
+    struct pollfd p = {.fd = s->fd};
+
+    return poll(&p, 1, 0) == 1 && (p.revents & POLLERR);
+}
+
+void session_reset(struct session *s)
+{
+    buf_done(&s->in);
+    s->undelivered = undelivered(s);
+    s->taken_s = clock_now_s();
+    session_enter(s, SESSION_RESETTING);
+    session_reset_look(s);
+}
+
+void session_reset_look(struct session *s)
+{
+    const struct proxy_settings *set = &s->proxy->settings;
+    double now = clock_now_s();
+
+    if (!session_flush(s) || (s->out.len == 0 && !exchange_flush_owed(s->exchange)))
+        return;
+    size_t left = undelivered(s);
+    if (left != s->undelivered)
+        s->taken_s = now;
+    s->undelivered = left;
+    if (left == 0 || client_is_gone(s))
+        return session_close(s, "reset");
+    if (ack_wait_look(&s->client_wait, s->fd, set->ack_timeout_s))
+        return session_close(s, "unacknowledged");
+    if (now - s->taken_s >= set->idle_timeout_s)
+        return session_close(s, "idle");
+    wheel_set(&s->proxy->deadlines, &s->deadline,
+              fmin(fmax(now - s->taken_s, RESET_LOOK_MIN_S), RESET_LOOK_MAX_S));
+    session_watch(s);
+}
+
+/* --- all of them ---------------------------------------------------------------------------------------- */
+
 void session_deadline_came(struct wheel *w, struct wheel_entry *e)
 {
     struct session *s = container_of(e, struct session, deadline);
@@ -120,6 +183,8 @@ void session_deadline_came(struct wheel *w, struct wheel_entry *e)
         return exchange_deadline(s);
     if (s->state == SESSION_SLOWED)
         return s->front->hold_over(s);
+    if (s->state == SESSION_RESETTING)
+        return session_reset_look(s);
     if (is_owed(s))
         return owed_deadline_came(s);
     if (s->state != SESSION_READING)
