@@ -122,11 +122,11 @@ def test_check_tries_a_choice_where_there_is_none(tmp_path):
     assert "mine.lua:2: " in refused(1, "check", path, "uplink2")
 
 
-@pytest.mark.parametrize("error", ['error("out of it", 0)', "error({})", "error()"])
-def test_check_names_the_file_of_an_error_that_does_not(tmp_path, error):
+@pytest.mark.parametrize("error, place", [('error("out of it", 0)', ""), ("error({})", ":2"), ("error()", ":2")])
+def test_check_names_the_place_of_an_error_that_does_not(tmp_path, error, place):
     path = tmp_path / "mine.lua"
-    path.write_text('return { name = "mine", new = function() %s end }' % error)
-    assert "mine.lua: " in refused(1, "check", path, "eth9")
+    path.write_text('return { name = "mine", new = function()\n%s end }' % error)
+    assert f"mine.lua{place}: " in refused(1, "check", path, "eth9")
 
 
 def test_check_warns_of_absent_uplinks():
@@ -256,13 +256,18 @@ def test_keys_are_the_options_that_the_manual_says(config):
         ("return { uplinks = { 'eth0', { interface = 'eth1', weigth = 1 } } }",
          "uplinks[2].weigth: unknown key; did you mean weight?"),
         ("return 7", "expected the file to return a table, got number"),
-        ("error()", 'raised a nil instead of a text, as in error("why")'),
     ],
 )
 def test_a_bad_config_file_names_itself_and_the_key(config, text, said):
     path = config(text)
     assert refused(1, "check", "--config", path) == f"{path}: {said}"
     assert refused(1, "start", "--config", path) == f"{path}: {said}"
+
+
+def test_an_error_of_a_config_file_that_is_not_a_text_names_its_line(config):
+    path = config("\nerror()")
+    said = refused(1, "check", "--config", path)
+    assert said.endswith('config.lua:2: raised a nil instead of a text, as in error("why")')
 
 
 def test_a_config_file_that_is_no_lua_or_missing(config, tmp_path):

@@ -34,19 +34,32 @@ static bool to_blame(const struct watchdog *w, const lua_Debug *at)
     return !w->library || strncmp(at->source + 1, w->library, strlen(w->library)) != 0;
 }
 
+void watchdog_blame(const struct watchdog *w, lua_State *L, lua_Debug *ret)
+{
+    lua_Debug at;
+
+    ret->currentline = -1;
+    for (int level = 0; level < BLAME_DEPTH && lua_getstack(L, level, &at); level++) {
+        lua_getinfo(L, "Sl", &at);
+        if (to_blame(w, &at)) {
+            *ret = at;
+            return;
+        }
+    }
+}
+
 /* Runs in the VM at the next instruction, and at each one until the call is left. */
 static void stop_call(lua_State *L, lua_Debug *now)
 {
     struct watchdog *w = dog.running;
     if (!w)
         return;
-    lua_Debug at = *now, caller;
+    lua_Debug at = *now, blamed;
     lua_getinfo(L, "Sl", &at);
-    for (int level = 0; !to_blame(w, &at) && level < BLAME_DEPTH && lua_getstack(L, level, &caller);
-         level++) {
-        lua_getinfo(L, "Sl", &caller);
-        if (to_blame(w, &caller))
-            at = caller;
+    if (!to_blame(w, &at)) {
+        watchdog_blame(w, L, &blamed);
+        if (blamed.currentline > 0)
+            at = blamed;
     }
     if (w->finding == WATCHDOG_MEMORY)
         lua_pushfstring(L, "%s:%d: stopped: not enough memory", at.short_src, at.currentline);

@@ -55,6 +55,10 @@ static inline double watchdog_limit_s(double budget_s)
  * borrowed, may be NULL
  *  @return 0, or negative errno when no timer is to be had */
 MUST_CHECK int watchdog_init(struct watchdog *w, lua_State *L, const char *library);
+/** Find the innermost place of the running code that may be told to the policy's author: allocates nothing,
+ * and raises nothing. @param ret  its source, short_src and currentline are set; currentline is -1 for none
+ */
+void watchdog_blame(const struct watchdog *w, lua_State *L, lua_Debug *ret);
 /** Before lua_close. Harmless on one that is not initialised (zeroes). After an escape the state at w->L must
  * be a new one that lies at the same address, if watchdog_has_profiler. */
 void watchdog_done(struct watchdog *w);

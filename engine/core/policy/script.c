@@ -125,7 +125,7 @@ static int call(struct script *s, enum script_entry entry, int nresults, char *e
             return rc;
     }
     if (s->vm->L)
-        lua_pushvalue(s->vm->L, (int)entry);
+        lua_pushvalue(s->vm->L, VM_BASE + (int)entry);
     return vm_call(s->vm, 0, nresults, s->budget_s, err);
 }
 

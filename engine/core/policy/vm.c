@@ -33,6 +33,8 @@ enum { COLLECT_PACE = 5000 };
 static const double BOOT_BUDGET_S = 2;
 static const size_t ARENA_EXTRA = 16u << 20;
 static const char HOST_KEY[] = "steerway.host";
+/* Where the registry keeps note_place, below which are the entries of a script. */
+enum { NOTE_PLACE_REF = 1000 };
 
 /* What a call may take beyond the cap until it is stopped. */
 static const size_t OVER_MAX = 8u << 20;
@@ -136,6 +138,22 @@ static void hold_times(lua_State *L)
     lua_pop(L, 1);
 }
 
+/* LuaJIT calls it where an error is raised that nothing in Lua catches, before the stack unwinds. It must not
+ * allocate or raise. Upvalue: the VM. Argument and result: the error value. */
+static int note_place(lua_State *L)
+{
+    struct vm *vm = lua_touserdata(L, lua_upvalueindex(1));
+    lua_Debug at;
+
+    if (lua_type(L, 1) == LUA_TSTRING)
+        return 1;
+    watchdog_blame(&vm->dog, L, &at);
+    vm->place.line = at.currentline;
+    if (at.currentline > 0)
+        memcpy(vm->place.file, at.short_src, sizeof vm->place.file);
+    return 1;
+}
+
 struct boot {
     struct vm *vm;
     const struct vm_options *options;
@@ -178,6 +196,9 @@ static int boot(lua_State *L)
     open_library(L, LUA_STRLIBNAME, luaopen_string);
     open_library(L, LUA_MATHLIBNAME, luaopen_math);
     load_host(L, b);
+    lua_pushlightuserdata(L, b->vm);
+    lua_pushcclosure(L, note_place, 1);
+    lua_rawseti(L, LUA_REGISTRYINDEX, NOTE_PLACE_REF);
     return 0;
 }
 
@@ -232,6 +253,8 @@ int vm_new(struct vm **ret, const struct vm_options *options, char *err)
     rc = vm_protected(vm, boot, &b, BOOT_BUDGET_S, err);
     if (rc < 0)
         goto fail;
+    lua_rawgeti(vm->L, LUA_REGISTRYINDEX, NOTE_PLACE_REF);
+    vm->has_base = true;
     vm->cap = cap;
     *ret = vm;
     return 0;
@@ -298,7 +321,10 @@ static void take_error(const struct vm *vm, int status, char *err)
     lua_State *L = vm->L;
     const char *file = vm->file ? vm->file : "", *colon = vm->file ? ": " : "";
 
-    if (lua_type(L, -1) != LUA_TSTRING)
+    if (lua_type(L, -1) != LUA_TSTRING && vm->place.line > 0)
+        (void)snprintf(err, VM_ERROR_MAX, "%s:%d: raised a %s instead of a text, as in error(\"why\")",
+                       vm->place.file, vm->place.line, lua_typename(L, lua_type(L, -1)));
+    else if (lua_type(L, -1) != LUA_TSTRING)
         (void)snprintf(err, VM_ERROR_MAX, "%.800s%sraised a %s instead of a text, as in error(\"why\")", file,
                        colon, lua_typename(L, lua_type(L, -1)));
     else if (status == LUA_ERRMEM) /* a refused allocation; it knows no line */
@@ -395,6 +421,35 @@ static int abandon(struct vm *vm, char *err)
     return abandoned(vm, why, err);
 }
 
+/* A C function under the handler that notes the place of its error. */
+struct protected
+{
+    lua_CFunction function;
+    void *data;
+    int status;
+};
+
+static int call_protected(lua_State *L)
+{
+    struct protected *p = lua_touserdata(L, 1);
+
+    lua_rawgeti(L, LUA_REGISTRYINDEX, NOTE_PLACE_REF);
+    lua_pushcfunction(L, p->function);
+    lua_pushlightuserdata(L, p->data);
+    p->status = lua_pcall(L, 1, 0, 2);
+    return p->status == 0 ? 0 : lua_error(L);
+}
+
+static int run_protected(struct vm *vm, lua_CFunction function, void *data)
+{
+    struct protected p = {.function = function, .data = data};
+
+    if (!vm->has_base)
+        return lua_cpcall(vm->L, function, data);
+    int status = lua_cpcall(vm->L, call_protected, &p);
+    return p.status != 0 ? p.status : status;
+}
+
 /* One call: the function and its arguments on the stack; or, if given, the C function with data as its
  * argument. */
 static int run(struct vm *vm, lua_CFunction function, void *data, int nargs, int nresults, double budget_s,
@@ -405,7 +460,7 @@ static int run(struct vm *vm, lua_CFunction function, void *data, int nargs, int
     watchdog_enter(&vm->dog, budget_s);
     if (ESCAPE_LANDED(&vm->dog.escape))
         return abandon(vm, err);
-    int status = function ? lua_cpcall(vm->L, function, data) : lua_pcall(vm->L, nargs, nresults, 0);
+    int status = function ? run_protected(vm, function, data) : lua_pcall(vm->L, nargs, nresults, VM_BASE);
     return conclude(vm, status, err);
 }
 

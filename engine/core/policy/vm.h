@@ -51,10 +51,21 @@ struct vm_options {
     struct held_log *said;      /* where what the policy logs is held back; NULL: it is logged at once */
 };
 
+/** Slots at the bottom of L's stack that are the VM's own. */
+enum { VM_BASE = 1 };
+
+/** Where the latest error was raised whose value is not a text: such a value tells no place. */
+struct vm_place {
+    char file[LUA_IDSIZE];
+    int line; /* 0 or less for none */
+};
+
 struct vm {
     lua_State *L; /* NULL: abandoned */
     struct arena *arena;
     struct watchdog dog;
+    bool has_base;         /* what stands in the stack's own slots is there */
+    struct vm_place place; /* of the latest call that failed so */
     size_t used, cap;      /* octets of the Lua heap */
     unsigned cycles_due;   /* of a collection that is under way; 0 for none */
     size_t collected;      /* used after the last full collection */

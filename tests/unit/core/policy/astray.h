@@ -130,7 +130,7 @@ static inline void astray_go(struct policy *p, lua_CFunction way)
 {
     lua_State *L = p->script->vm->L;
     lua_pushcfunction(L, way);
-    lua_replace(L, SCRIPT_PICK);
+    lua_replace(L, VM_BASE + SCRIPT_PICK);
 }
 
 #endif

@@ -22,7 +22,17 @@ static const struct refusal refusals[] = {
     {"return {\n  name = 'p',\n  about = 3, new = print }", "p.lua:3: about: expected a string, got number"},
     {"return {\n  name = 'p',\n  params = 3, new = print }", "p.lua:3: params: expected a table, got number"},
     {"return { name = 'p',\n  new = function()\n error('no luck') end }", "p.lua:3: no luck"},
-    {"return { name = 'p',\n  new = function() error({}) end }", "p.lua: raised a table instead of a text"},
+    {"return { name = 'p',\n  new = function() error({}) end }", "p.lua:2: raised a table instead of a text"},
+    {"return { name = 'p',\n  new = function()\n error() end }", "p.lua:3: raised a nil instead of a text"},
+    {"return { name = 'p',\n  new = function()\n assert(false, {}) end }",
+     "p.lua:3: raised a table instead of"},
+    {"local t = setmetatable({}, { __tostring = function() return 'why' end })\n"
+     "return { name = 'p', new = function()\n error(t) end }",
+     "p.lua:3: raised a table instead of a text"},
+    {"return { name = 'p', new = function()\n pcall(error, {})\n pcall(error)\n"
+     " coroutine.wrap(function()\n error({})\n end)() end }",
+     "p.lua:6: raised a table instead of a text"},
+    {PICK("", "\n\nerror(conn)"), "p.lua:6: raised a cdata instead of a text"},
     {"return { name = 'p',\n  new = function() end }",
      "p.lua:2: new (line 2): expected it to return a table"},
     {"return { name = 'p',\n  new = function() return {} end }",

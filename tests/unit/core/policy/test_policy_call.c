@@ -135,7 +135,12 @@ static const struct mistake mistakes[] = {
     {ON_PORT_1("return uplinks[1], nil, { hedge = -1 }"), "opts.hedge = -1; expected seconds"},
     {ON_PORT_1("local x = nil\nreturn x.y"), "p.lua:6: attempt to index"},
     {ON_PORT_1("error('no luck')"), "p.lua:5: no luck"},
-    {ON_PORT_1("error()"), "p.lua: raised a nil"},
+    {ON_PORT_1("error()"), "p.lua:5: raised a nil"},
+    {ON_PORT_1("error(setmetatable({}, { __tostring = function() return 'why' end }))"),
+     "p.lua:5: raised a table instead of a text"},
+    {ON_PORT_1("pcall(error, {})\nlocal ok, what = pcall(error)\nassert(not ok and what == nil, "
+               "'seen')\nerror({})"),
+     "p.lua:8: raised a table"},
     {ON_PORT_1("error('two\\nlines', 0)"), "two lines"},
     {ON_PORT_1("coroutine.yield()"), "yield"},
     {ON_PORT_1("return setmetatable({}, { __index = function() return uplinks[1] end })"), "an empty list"},
