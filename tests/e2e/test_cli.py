@@ -246,8 +246,8 @@ def test_a_file_of_users_at_fault_is_no_misuse(tmp_path):
 
 
 def test_options_of_what_serves_the_user():
-    for args in [["--control", "none"], ["--control", "/run/x.sock"], ["--no-watch"], ["--fast-open"], ["--record", "trace"],
-                 ["--state", "none"], ["--state", "folder/state.json"]]:
+    for args in [["--control", "none"], ["--control", "/run/x.sock"], ["--no-watch"], ["--no-jit"], ["--fast-open"],
+                 ["--record", "trace"], ["--state", "none"], ["--state", "folder/state.json"]]:
         assert run("check", *args, "eth9").returncode == 0
     assert refused(2, "check", "--control", "socket") == (
         "--control: expected a path, such as /run/steerway/control.sock, or none")

@@ -38,6 +38,24 @@ TELL = """
 """
 
 
+# Its pick runs a loop that is worth compiling, on trial already.
+HOT = """
+  local n = 0
+  return { pick = function(conn, uplinks) for i = 1, 1000 do n = n + i end return uplinks[1] end }
+"""
+
+
+def machine_code(proxy):
+    """The executable mappings that belong to no file."""
+    with open(f"/proc/{proxy.pid}/maps", encoding="ascii") as maps:
+        return [line for line in maps if "x" in line.split()[1] and len(line.split()) == 5]
+
+
+def test_without_the_compiler_there_is_no_machine_code(start, policy):
+    assert machine_code(start("--policy", policy(HOT), "wan1"))
+    assert machine_code(start("--policy", policy(HOT), "--no-jit", "wan1")) == []
+
+
 def reasons(proxy, n):
     return [line["reason"] for line in proxy.connections(n)]
 

@@ -53,6 +53,7 @@ ends. The LuaJIT of March 2022, which Debian 12 has, contains the faults below. 
 
 There may be more. `./dev fuzz-policies` looks for them with random loops that LuaJIT compiles. Newer versions of
 LuaJIT have fewer known faults, so prefer them where you load policies that others wrote.
+With `--no-jit`, LuaJIT interprets the policy and compiles nothing. Then no such fault can be reached, but a pick takes longer.
 ]]
 
 local section

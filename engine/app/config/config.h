@@ -47,6 +47,7 @@ struct config {
     bool fast_open; /* what waits for a destination may go with the SYN */
     enum egress_ipv6 ipv6_source;
     bool no_watch; /* files of the policy are not watched */
+    bool no_jit;   /* LuaJIT interprets the policy, and compiles nothing */
     int threads;   /* that relay; CONFIG_THREADS_AUTO unless given */
     char *state;   /* where quotas and capacities are kept; "none"; NULL for the default place */
     char *record;  /* a trace is recorded there; NULL for none */

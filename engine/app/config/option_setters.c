@@ -373,6 +373,14 @@ int option_set_no_watch(struct config *c, const char *value, char *err)
     return 0;
 }
 
+int option_set_no_jit(struct config *c, const char *value, char *err)
+{
+    (void)value;
+    (void)err;
+    c->no_jit = true;
+    return 0;
+}
+
 int option_set_record(struct config *c, const char *value, char *err)
 {
     return replace_text(&c->record, value, err);

@@ -131,6 +131,7 @@ int command_load_policy(const struct config *config, const struct paths *paths, 
         .source = {.file = file, .params = config->params, .n_params = config->n_params},
         .lua_dir = paths->lua_dir,
         .uplinks = uplinks,
+        .no_jit = config->no_jit,
     };
     r = policy_new(ret, &options, err);
     free(file);

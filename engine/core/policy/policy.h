@@ -49,6 +49,7 @@ struct policy_options {
     double share_s;             /* CPU time for its calls at once (policy_share.h); 0 for the default, 0.25 */
     size_t memory_max;          /* octets of the Lua heap; 0 for the default, 64 MiB */
     uint32_t seed;              /* of ctx.random; 0 for one that nobody knows */
+    bool no_jit;                /* LuaJIT interprets, and makes no machine code */
     struct policy_env env;
 };
 

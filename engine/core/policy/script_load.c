@@ -160,6 +160,7 @@ int script_load(struct script **ret, const struct policy_options *options, const
                                   .file = options->source.file,
                                   .generation = generation,
                                   .seed = options->seed,
+                                  .no_jit = options->no_jit,
                                   .metrics = room->metrics,
                                   .files = room->files,
                                   .lists = room->lists,

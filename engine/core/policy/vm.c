@@ -159,11 +159,21 @@ struct boot {
     const struct vm_options *options;
 };
 
+static void stop_compiling(lua_State *L)
+{
+    lua_getglobal(L, LUA_JITLIBNAME);
+    lua_getfield(L, -1, "off");
+    lua_call(L, 0, 0);
+    lua_pop(L, 1);
+}
+
 static void load_host(lua_State *L, const struct boot *b)
 {
     open_library(L, LUA_LOADLIBNAME, luaopen_package);
     open_library(L, LUA_BITLIBNAME, luaopen_bit);
-    open_library(L, LUA_JITLIBNAME, luaopen_jit);
+    open_library(L, LUA_JITLIBNAME, luaopen_jit); /* turns the compiler on */
+    if (b->options->no_jit)
+        stop_compiling(L);
     open_library(L, LUA_FFILIBNAME, luaopen_ffi);
 
     lua_getglobal(L, "package");

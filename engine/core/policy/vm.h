@@ -44,6 +44,7 @@ struct vm_options {
     bool config;                /* that is a config file's, not a policy's */
     uint32_t generation;        /* told where the policy logs */
     uint32_t seed;              /* of random numbers; 0 for one that nobody knows */
+    bool no_jit;                /* LuaJIT interprets, and makes no machine code */
     struct vm_metrics *metrics; /* must outlive the VM; NULL for none */
     struct vm_files *files;     /* likewise */
     struct lists *lists;        /* used during the load; NULL for none */

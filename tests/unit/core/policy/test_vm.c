@@ -1,6 +1,7 @@
 /* The sandbox holds, and the structs that Lua reads in place are the ones that C writes. */
 #include "policy/fixture.h"
 
+#include "cage/luajit_edge.h"
 #include "policy/vm.h"
 
 #include <lauxlib.h>
@@ -431,6 +432,24 @@ static void no_policy_reaches_what_luajit_compiles_wrongly(void **state)
     }
 }
 
+static void nothing_is_compiled_without_the_compiler(void **state)
+{
+    struct fixture *f = *state;
+    struct policy_options o = fixture_options(f);
+
+    FIXTURE_LOAD(f, PICK("local n = 0", "for i = 1, 1000 do n = n + i end return uplinks[2], 'well'"));
+    assert_string_equal(fixture_pick(f).reason, "well");
+    assert_true(luajit_edge_areas() > 0);
+    policy_free(f->policy);
+    assert_int_equal(luajit_edge_areas(), 0);
+    o.no_jit = true;
+    assert_int_equal(policy_new(&f->policy, &o, f->err), 0);
+    assert_string_equal(fixture_pick(f).reason, "well");
+    assert_int_equal(policy_reload(f->policy, f->err), 0);
+    assert_string_equal(fixture_pick(f).reason, "well");
+    assert_int_equal(luajit_edge_areas(), 0);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
@@ -443,6 +462,7 @@ int main(void)
         T(requires_the_library_and_files_beside_it),
         T(tampering_harms_nobody),
         T(no_policy_reaches_what_luajit_compiles_wrongly),
+        T(nothing_is_compiled_without_the_compiler),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
