@@ -12,11 +12,6 @@ enum { ATTEMPTS_MAX = 8 };
  * up the client's patience alone. */
 static const double PATIENCE_WITH_OTHERS = 0.5;
 
-static bool was_tried(const struct search *s, const struct uplink *u)
-{
-    return s->tried >> (u->view.id - 1) & 1;
-}
-
 static bool is_among(const struct uplink *u, struct uplink *const *usable, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -25,17 +20,16 @@ static bool is_among(const struct uplink *u, struct uplink *const *usable, size_
     return false;
 }
 
-static size_t find_candidates(const struct search *s, const struct uplink *against,
-                              struct uplink *ret[UPLINK_MAX])
+/* @param against  whom it is to race; NULL: it is no race */
+static struct candidates_request request_of(const struct search *s, const struct uplink *against)
 {
-    const struct outbound *o = s->outbound;
-    const struct candidates_request r = {.host = o->target.host,
-                                         .family = health_family(&o->target),
-                                         .tried = s->tried,
-                                         .now = clock_coarse_s(),
-                                         .against = s->choice.race_any ? NULL : against};
+    const struct target *t = &s->outbound->target;
 
-    return candidates_find(o->shared->uplinks, &r, ret, NULL);
+    return (struct candidates_request){.host = t->host,
+                                       .family = health_family(t),
+                                       .tried = s->tried,
+                                       .now = clock_coarse_s(),
+                                       .against = s->choice.race_any ? NULL : against};
 }
 
 /* The next of the policy's list that may be used now, as things may have changed since it was asked. A policy
@@ -56,7 +50,8 @@ enum search_found search_choose(struct search *s, const struct uplink *against, 
 {
     struct outbound *o = s->outbound;
     struct uplink *usable[UPLINK_MAX];
-    size_t n = find_candidates(s, against, usable);
+    const struct candidates_request r = request_of(s, against);
+    size_t n = candidates_find(o->shared->uplinks, &r, usable, NULL);
 
     if (n == 0 || o->attempts >= ATTEMPTS_MAX)
         return SEARCH_FOUND_NOBODY;
@@ -79,10 +74,11 @@ enum search_found search_choose(struct search *s, const struct uplink *against, 
 enum search_others search_others(const struct search *s, const struct uplink *u)
 {
     const struct uplink_set *set = s->outbound->shared->uplinks;
+    const struct candidates_request r = request_of(s, NULL);
     enum search_others found = SEARCH_OTHERS_NONE;
 
     for (size_t i = 0; i < set->n; i++) {
-        if (!set->items[i]->view.up || was_tried(s, set->items[i]))
+        if (candidates_judge(set->items[i], &r).rank == CANDIDATE_NEVER)
             continue;
         if (!candidates_is_dear(set->items[i], u))
             return SEARCH_OTHERS_ALIKE;

@@ -329,6 +329,27 @@ static void the_policy_that_was_loaded_meanwhile_is_asked(void **state)
     assert_true(d->outbound->generation == policy_generation(d->f->policy));
 }
 
+/* Half of the time is kept for others only where one of them could follow. */
+static void only_those_that_may_follow_have_a_share_of_the_time(void **state)
+{
+    struct desk *d = *state;
+    struct uplink *const *items = d->f->set.items;
+    for (size_t i = 0; i < d->f->set.n; i++)
+        leads_to(d, i, &d->mute);
+    load(d, POLICY("return us[1]"));
+    start(d);
+    turn_until_attempt(d, 1);
+    const struct search *s = d->outbound->search;
+    assert_int_equal(search_others(s, items[0]), SEARCH_OTHERS_ALIKE);
+    items[2]->view.ipv4 = false; /* the destination's family */
+    assert_int_equal(search_others(s, items[0]), SEARCH_OTHERS_DEAR);
+    items[2]->view.ipv4 = true;
+    (void)health_check_captive(&items[2]->health4); /* no second attempt goes there */
+    assert_int_equal(search_others(s, items[0]), SEARCH_OTHERS_DEAR);
+    uplink_set_draining(items[1], true);
+    assert_int_equal(search_others(s, items[0]), SEARCH_OTHERS_NONE);
+}
+
 /* --- races ---------------------------------------------------------------------------------------------- */
 
 static void a_slow_one_is_raced_and_loses(void **state)
@@ -432,6 +453,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(without_a_candidate_the_policy_is_not_asked, setup, teardown),
         cmocka_unit_test_setup_teardown(eight_attempts_at_most, setup, teardown),
         cmocka_unit_test_setup_teardown(the_policy_that_was_loaded_meanwhile_is_asked, setup, teardown),
+        cmocka_unit_test_setup_teardown(only_those_that_may_follow_have_a_share_of_the_time, setup, teardown),
         cmocka_unit_test_setup_teardown(a_slow_one_is_raced_and_loses, setup, teardown),
         cmocka_unit_test_setup_teardown(the_first_may_win_its_race, setup, teardown),
         cmocka_unit_test_setup_teardown(a_race_goes_on_without_the_one_that_fails, setup, teardown),
