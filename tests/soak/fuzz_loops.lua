@@ -98,9 +98,23 @@ local function result()
   return one_of { "(select(%s, ...))", "t[%s]", "#{ %s, nil }", "pass(%s)", "-(%s)", "{ %s }", "(conn)[%s]" }:format(value())
 end
 
+-- A function, and two sets of three values that it may take.
+local function changing()
+  local name = one_of(BUILTINS)
+  local takes, list = TAKES[name:match "^%a+"], { name }
+  for i = 1, 6 do
+    local usual = takes and takes[i % 3 == 1 and 1 or 2]
+    list[i + 1] = usual and one_of(usual == NUMBERS and draw(2) == 1 and FAR or usual) or value()
+  end
+  return unpack(list)
+end
+
 local CALLS = {
   function() return ("local a, b, c for i = 1, 120 do a, b, c = %s end return a, b, c"):format(result()) end,
   function() return ("for i = 1, 120 do local a, b = (%s), (%s) t[i %% 5] = a or b end"):format(result(), result()) end,
+  -- Compiled for some values, then called with others.
+  function() return ("local i = 3 local function f(a, b, c) local r for _ = 1, 80 do r = %s(a, b, c) end return r end "
+    .. "f(%s, %s, %s) return f(%s, %s, %s)"):format(changing()) end,
   function() return ("local i, f = 7, %s local a, b, c = %s, %s, %s for _ = 1, 120 do f(a, b, c) end")
     :format(one_of(BUILTINS), value(), value(), value()) end,
   function() return ("local i = 0 while i < 120 do i = i + 1 if (%s) == (%s) then t = { i } end end")
