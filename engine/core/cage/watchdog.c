@@ -121,7 +121,7 @@ static void on_tick(int sig, siginfo_t *info, void *context)
     w->patience = w->budget_ticks - ticks_of(w, info);
     if (w->patience < 0)
         bark(w, WATCHDOG_OVERRUN);
-    if (w->patience < -w->grace_ticks)
+    if (w->patience < w->taken_ticks - w->grace_ticks)
         escape_try(ESCAPE_STUCK);
 }
 
@@ -233,6 +233,16 @@ void watchdog_done(struct watchdog *w)
         escape_done();
     }
     w->L = NULL;
+}
+
+double watchdog_left_after_s(const struct watchdog *w)
+{
+    return watchdog_limit_s(w->budget_s) - (double)w->taken_ticks * TICK_NS / 1e9;
+}
+
+void watchdog_note_taken(struct watchdog *w, double taken_s)
+{
+    w->taken_ticks = (sig_atomic_t)(taken_s * 1e9 / TICK_NS);
 }
 
 void watchdog_enter(struct watchdog *w, double budget_s)

@@ -34,6 +34,7 @@ struct watchdog {
     double budget_s;                   /* of the call under way */
     sig_atomic_t budget_ticks;         /* the same, rounded up */
     sig_atomic_t grace_ticks;          /* from there on until it is left */
+    volatile sig_atomic_t taken_ticks; /* of these, by calls just before it (watchdog_note_taken) */
     volatile sig_atomic_t patience;    /* ticks until it is stopped */
     volatile sig_atomic_t first_ticks; /* that its first signal counted for; 0 before that */
     sig_atomic_t late_ticks;           /* that passed before it beyond those, of the budget at most */
@@ -50,6 +51,9 @@ static inline double watchdog_limit_s(double budget_s)
 {
     return budget_s + (budget_s < 0.05 ? 7 * budget_s : 0.35);
 }
+
+/** The same of the call under way, or the last one: less by what others had just taken. */
+double watchdog_left_after_s(const struct watchdog *w);
 
 /** @param library  folder of Lua files that are never named as the place of a stop, but their caller;
  * borrowed, may be NULL
@@ -68,6 +72,10 @@ bool watchdog_has_profiler(const struct watchdog *w);
 /** In a child after fork(), while no call is under way: go on with the VMs that there are.
  *  @return 0, or negative errno: then no call may be made */
 MUST_CHECK int watchdog_after_fork(void);
+
+/** Other calls have just taken so much of the loop's time: the next ones are left so much earlier, so that
+ *  together they hold the loop for half a second at most. @param taken_s  0..0.25 */
+void watchdog_note_taken(struct watchdog *w, double taken_s);
 
 /** Start to count a call's CPU time; ESCAPE_LANDED(&w->escape) follows. Calls do not nest. */
 void watchdog_enter(struct watchdog *w, double budget_s);

@@ -100,7 +100,12 @@ static double share_clock_s(const struct policy *p)
 
 static bool share_open(struct policy *p)
 {
-    return p->share.spent_s == 0 || policy_share_open(&p->share, share_room_s(p), share_clock_s(p));
+    if (p->share.spent_s == 0)
+        return true;
+    bool open = policy_share_open(&p->share, share_room_s(p), share_clock_s(p));
+    if (share_room_s(p) <= SHARE_DEFAULT_S)
+        watchdog_note_taken(&p->script->vm->dog, fmin(p->share.spent_s, SHARE_DEFAULT_S));
+    return open;
 }
 
 /* Whether a pick or a hook may be called now. Who may not is passed over, and counted. */

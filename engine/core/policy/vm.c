@@ -415,7 +415,7 @@ static int abandon(struct vm *vm, char *err)
     switch ((enum escape_cause)vm->dog.escape.cause) {
     case ESCAPE_STUCK:
         (void)snprintf(why, sizeof why, "a builtin did not come back within %d ms",
-                       (int)(watchdog_limit_s(vm->dog.budget_s) * 1e3 + 0.5));
+                       (int)(watchdog_left_after_s(&vm->dog) * 1e3 + 0.5));
         break;
     case ESCAPE_STACK:
         (void)snprintf(why, sizeof why, "calls were nested until the C stack overflowed");

@@ -141,6 +141,28 @@ static void a_table_of_colliding_keys_is_left(void **state)
     assert_false(fixture_pick(f).by_default);
 }
 
+/* What the share of time lets others take before, the last wall takes off. */
+static void a_call_after_others_is_left_sooner(void **state)
+{
+    struct fixture *f = *state;
+    struct policy_options o = fixture_options(f);
+
+    o.share_s = 0;
+    fixture_write(f, "p.lua", GOOD, sizeof GOOD - 1);
+    assert_int_equal(policy_new(&f->policy, &o, f->err), 0);
+    assert_string_equal(fixture_pick(f).reason, "well");
+    f->policy->share =
+        (struct policy_share){.spent_s = 0.2, .at_s = clock_coarse_s() + 3600}; /* none comes back */
+    go_astray(f, astray_spin);
+    double began = cpu_now_s();
+    assert_true(fixture_pick(f).by_default);
+    double took = cpu_now_s() - began;
+    if (took > 0.35 || fixture_log_count(f, "abandoned: a builtin did not come back within 200 ms") != 1)
+        FIXTURE_FAIL(f, "left after %.3f s", took);
+    assert_int_equal(policy_reload(f->policy, f->err), 0);
+    an_endless_loop_is_stopped(f);
+}
+
 /* --- where a call may not be left ----------------------------------------------------------------------- */
 
 static int hold_for_a_while(lua_State *L)
@@ -417,6 +439,7 @@ int main(void)
         T(a_panic_costs_the_vm_alone),
         T(no_result_is_converted_outside_of_a_call),
         T(a_table_of_colliding_keys_is_left),
+        T(a_call_after_others_is_left_sooner),
         T(what_holds_a_call_is_not_left),
         T(another_fault_goes_to_its_own_handler),
         T(a_child_leaves_its_call_too),
