@@ -29,8 +29,9 @@ all memory that a policy may have). It puts all texts into a larger table when t
 of a slow machine; usual ones take half.
 
 The last wall ends a call that gets by all this. After 400 ms the call is left, its Lua state is thrown away, and the
-built-in default decides. What other calls have just taken of the policy's share is taken off. One such call assigns many number keys that are made to have the same hash. Each makes LuaJIT
-compare the key with all others, and a table that grows compares all with all.
+built-in default decides. What other calls have just taken of the policy's share is taken off. One such call assigns
+many number keys that are made to have the same hash. Each makes LuaJIT compare the key with all others, and a table
+that grows compares all with all.
 
 All calls together have a bound as well: 0.25 s of CPU time at once, which the time between calls gives back. A policy that has
 used it up is not called until half of it is back ([policies](policies.md)). So calls hold one turn of the loop for less than
