@@ -3,9 +3,9 @@
  * - An address may give ten wrong passwords, and one more every six seconds.
  * - Beyond that, each login from it waits for a second before it is checked, whether it is right or not, and
  *   32 are checked in a second. So to give up after some milliseconds without an answer is of no use.
- * - The right password of a user who has logged in from that address before does not wait. So a guesser does
- *   not shut out those who share his address, such as the clients of one balancer. A user who is new there
- * waits for a turn among the guesses, and is refused where that would take more than ten seconds.
+ * - A user who has logged in from that address before does not wait, given the right password. So guessing
+ * does not shut out other users of the address, such as the clients of one balancer. A user who is new there
+ *   waits for a turn among the guesses, and is refused where that would take more than ten seconds.
  *
  * Both tables are of fixed size. New entries take the place of the oldest of four; those of users are made by
  * right passwords alone, so that no stranger drives them out. */
