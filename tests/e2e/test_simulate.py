@@ -120,7 +120,7 @@ def test_the_picture_is_one(tmp_path, uplinks):
         ("return { 5 }", "uplinks[1]: expected a table such as"),
         ('return { { name = "a" } }', "uplinks[1]: expected a table such as"),
         ('return { { down = "fast" } }', "uplinks[1].down: expected bits a second"),
-        ('return { { down = "10M" }, { down = "10M", wieght = 1 } }', "uplinks[2].wieght: there is no such key (there are: name, down,"),
+        ('return { { down = "10M" }, { down = "10M", wieght = 1 } }', "uplinks[2].wieght: unknown key (known are: name, down,"),
         ('return { { down = "10M", outages = { { 5, 3 } } } }', "uplinks[1].outages: expected pairs"),
         ('return { { down = "10M", outages = { { 5, 9 }, { 7, 10 } } } }', "uplinks[1].outages: expected pairs"),
         ('return { { down = "10M", rtt = -1 } }', "uplinks[1].rtt: expected seconds from 0 to 60"),
@@ -137,7 +137,7 @@ def test_what_cannot_be_played(tmp_path):
     (tmp_path / "t").write_text('{"steerway_trace":1}\n{"t":0}\n')
     assert refused(1, "simulate", "--trace", tmp_path / "t") == f"{tmp_path}/t:2: client, host: expected two texts"
     assert refused(1, "simulate", "--trace", tmp_path) == f"{tmp_path}: Is a directory"
-    for text, said in [(b"\0\n", "expected a JSON object"), (b"x" * 70000, "the line is too long"), (b"", "there is no connection in it")]:
+    for text, said in [(b"\0\n", "expected a JSON object"), (b"x" * 70000, "the line is too long"), (b"", "the trace has no connections")]:
         (tmp_path / "t").write_bytes(text)
         assert refused(1, "simulate", "--trace", tmp_path / "t") == f"{tmp_path}/t:1: {said}"
     assert "/dev/zero:1: the line is too long" in refused(1, "simulate", "--trace", "/dev/zero")

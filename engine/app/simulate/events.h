@@ -1,4 +1,5 @@
-/* What is to happen, in the order of time; what is at the same time, in the order in which it was planned. */
+/* A queue of events in the order of their time; events at the same time keep the order in which they were
+ * added. */
 #ifndef STEERWAY_SIMULATE_EVENTS_H
 #define STEERWAY_SIMULATE_EVENTS_H
 
@@ -11,7 +12,7 @@
 struct event {
     double t;
     uint64_t seq;
-    uint64_t version; /* for whoever planned it to tell whether it still holds */
+    uint64_t version; /* lets the planner recognise an event that has become void */
     uint32_t what, whom;
 };
 

@@ -13,7 +13,7 @@ static const double SECONDS_MAX = 1e7;
 
 typedef const char *field_fn(struct model_line *l, const json_t *value);
 
-/* A number, or a text with K, M, G or T behind it. */
+/* A number, or a text with the suffix K, M, G or T. */
 static bool take_scaled(const json_t *value, double min, double max, double *ret)
 {
     const char *text = json_string_value(value);
@@ -117,7 +117,7 @@ static const char *set_outages(struct model_line *l, const json_t *value)
         struct model_outage *o = &l->outages[l->n_outages];
         if (!take_number(json_array_get(item, 0), before, SECONDS_MAX, &o->from) ||
             !take_number(json_array_get(item, 1), o->from, SECONDS_MAX, &o->to) || json_array_size(item) != 2)
-            return "expected pairs { from, to } in seconds, one after the other";
+            return "expected pairs { from, to } in seconds, in order, without overlap";
         before = o->to;
         l->n_outages++;
     }
@@ -138,7 +138,7 @@ static const char *set_field(struct model_line *l, const char *key, const json_t
     for (size_t i = 0; i < ARRAY_LEN(fields); i++)
         if (strcmp(fields[i].key, key) == 0)
             return fields[i].set(l, value);
-    return "there is no such key (there are: name, down, up, rtt, weight, tier, tags, quota, outages, "
+    return "unknown key (known are: name, down, up, rtt, weight, tier, tags, quota, outages, "
            "detect)";
 }
 

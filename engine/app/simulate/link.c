@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 static const double BIN_S = 0.05;
-/* Octets are whole: less than half of one is none, but for rounding. */
+/* A flow with less than half a byte left is done: bytes are whole, and the rest is rounding. */
 static const double LEVEL = 0.5;
 
 void link_init(struct link *l, double capacity)
@@ -70,8 +70,8 @@ double link_carried(const struct link *l, double from, double to)
     return sum;
 }
 
-/* --- the heap, the next to be done on top ----------------------------------------------------------------
- */
+/* --- the heap: on top the flow that ends next
+ * ------------------------------------------------------------ */
 
 static void sift_up(struct link *l, size_t i)
 {
@@ -111,7 +111,7 @@ static uint32_t take_top(struct link *l)
     return flow;
 }
 
-int link_begin(struct link *l, double now, uint32_t flow, double octets)
+int link_begin(struct link *l, double now, uint32_t flow, double bytes)
 {
     link_advance(l, now);
     if (l->n == l->cap) {
@@ -122,7 +122,7 @@ int link_begin(struct link *l, double now, uint32_t flow, double octets)
         l->heap = heap;
         l->cap = cap;
     }
-    l->heap[l->n] = (struct link_flow){.finish = l->served + octets, .flow = flow};
+    l->heap[l->n] = (struct link_flow){.finish = l->served + bytes, .flow = flow};
     sift_up(l, l->n++);
     l->version++;
     return 0;

@@ -1,4 +1,4 @@
-/* One direction of an uplink: its capacity, shared fairly by the flows on it (processor sharing). */
+/* One direction of an uplink. The flows on it share its capacity equally (processor sharing). */
 #ifndef STEERWAY_SIMULATE_LINK_H
 #define STEERWAY_SIMULATE_LINK_H
 
@@ -15,36 +15,36 @@ struct link_flow {
     uint32_t flow; /* the model's number */
 };
 
-/** The virtual clock counts the octets that each flow has been given since the beginning: so who leaves next
- * is known without a look at all of them. */
+/** The virtual clock counts the bytes that each flow has been given since the beginning. A flow's end is a
+ * fixed time on it, so a heap finds the next one to end. */
 struct link {
-    double capacity; /* octets/s, > 0 */
+    double capacity; /* bytes/s, > 0 */
     double served;   /* the virtual clock */
-    double at;       /* real time as of which it stands */
+    double at;       /* real time of the last update */
     struct link_flow *heap;
     size_t n, cap;
-    uint64_t version; /* of what is on it: an event that was made for another one is void */
+    uint64_t version; /* changes with the set of flows: an event with an older version is void */
 
-    double carried; /* octets */
-    /* What was carried over time, in bins that widen as time goes on. */
+    double carried; /* bytes */
+    /* Bytes carried over time, in bins that become wider as time passes. */
     double bins[LINK_BINS], bin_s;
 };
 
-/** @param capacity  octets/s */
+/** @param capacity  bytes/s */
 void link_init(struct link *l, double capacity);
 void link_done(struct link *l);
 
-/** Let time go on to now. */
+/** Advance the clocks to now. */
 void link_advance(struct link *l, double now);
-/** A flow begins to move so many octets. @return 0 or -ENOMEM */
-MUST_CHECK int link_begin(struct link *l, double now, uint32_t flow, double octets);
-/** When the next flow will be done, if nothing else happens; infinity for never. */
+/** Start a flow of that many bytes. @return 0 or -ENOMEM */
+MUST_CHECK int link_begin(struct link *l, double now, uint32_t flow, double bytes);
+/** The time at which the next flow ends if no flow joins or leaves; infinity without flows. */
 double link_next(const struct link *l);
-/** Take the flow that is done by now off the link. @return false when there is none */
+/** Remove a flow that has ended by now. @return false when there is none */
 bool link_take_done(struct link *l, double now, uint32_t *ret_flow);
-/** Octets that it carried between two times, as far as its bins tell. */
+/** Bytes carried between two times, with the resolution of the bins. */
 double link_carried(const struct link *l, double from, double to);
-/** Take any flow off the link: its service breaks. @return false when there is none */
+/** Remove any flow because of an outage. @return false when there is none */
 bool link_break_one(struct link *l, double now, uint32_t *ret_flow);
 
 #endif

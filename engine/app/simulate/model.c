@@ -7,11 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* As the proxy's own: a dial on a silent uplink while others are left, and attempts in all. */
+/* The proxy's own limits: a dial on a silent uplink while others are left, and attempts in all. */
 static const double DIAL_TIMEOUT_S = 5;
 enum { ATTEMPTS_MAX = 8, NOBODY = UINT32_MAX };
-/* A clock that begins at 0 would look like "never" to policies; and a day that means something, a Monday at
- * noon, UTC. */
+/* Policies take a clock at 0 for "never". The wall clock starts on a Monday at noon, UTC, for policies
+ * with time tables. */
 static const double NOW_0 = 1000, WALL_0 = 1767009600;
 
 /* --- flows ---------------------------------------------------------------------------------------------- */
@@ -77,7 +77,7 @@ static void flow_end(struct model *m, uint32_t i, enum model_end end)
     m->free_flows[m->n_free++] = i;
 }
 
-/* Flows move all the time: who is active is busy. */
+/* Every active flow counts as busy, since simulated flows never pause. */
 static void claim(struct model *m, struct line *l)
 {
     l->uplink.view.active++;
@@ -96,7 +96,7 @@ static void release(struct model *m, struct flow *f)
 
 /* --- meters --------------------------------------------------------------------------------------------- */
 
-/* What policies see, as of now. */
+/* Update what policies see. */
 void model_refresh(struct model *m)
 {
     for (size_t i = 0; i < m->set.n; i++) {
@@ -111,7 +111,7 @@ void model_refresh(struct model *m)
     }
 }
 
-/* The proxy's own meters, by its own pulse. */
+/* The proxy's own meters, at the proxy's own interval. */
 static void tick(struct model *m)
 {
     model_refresh(m);
@@ -191,7 +191,7 @@ static void connected(struct model *m, uint32_t i)
     struct flow *f = &m->flows[i];
     struct line *l = &m->lines[f->uplink];
 
-    if (!l->serves) /* it broke amid the dial */
+    if (!l->serves) /* the uplink failed during the dial */
         return model_plan(m, m->now + DIAL_TIMEOUT_S, TIMED_OUT, i, f->id);
     f->open = f->up_left = f->down_left = true;
     f->connected_at = m->now;
@@ -254,7 +254,7 @@ static void set_known(struct model *m, struct line *l, bool up)
     policy_uplink_changed(m->policy, &l->uplink, up ? "up" : "down");
 }
 
-/* All that is on it breaks, in a fixed order. A flow may be on both directions, and breaks once. */
+/* Break all flows on the uplink, in a fixed order. A flow on both directions breaks once. */
 static void outage_begins(struct model *m, uint32_t line)
 {
     struct line *l = &m->lines[line];
@@ -269,7 +269,7 @@ static void outage_begins(struct model *m, uint32_t line)
             if (f->open) {
                 f->open = false;
                 if (!down && f->down_left)
-                    continue; /* it is met again on its way down */
+                    continue; /* the loop meets it again in the other direction */
             }
             if (f->spec)
                 close_flow(m, i, MODEL_BROKEN);
@@ -332,7 +332,7 @@ void model_wake_at(void *arg, double when)
         model_plan(m, when - NOW_0 > m->now ? when - NOW_0 : m->now, POLICY_TIMER, 0, m->timer_version);
 }
 
-/* Until all flows have ended: a policy's timers and outages to come keep nobody waiting. */
+/* Ends with the last flow: timers of a policy and later outages do not prolong the run. */
 void model_play(struct model *m)
 {
     const struct trace *t = m->o->trace;

@@ -1,4 +1,4 @@
-/* What model.c and model_run.c share. */
+/* The parts of a model that model.c and model_run.c share. */
 #ifndef STEERWAY_SIMULATE_MODEL_INTERNAL_H
 #define STEERWAY_SIMULATE_MODEL_INTERNAL_H
 
@@ -33,7 +33,7 @@ struct line {
     struct uplink uplink;
     const struct model_line *spec;
     struct link up, down;
-    bool serves; /* in truth; uplink.view.up is what is known */
+    bool serves; /* the truth; uplink.view.up is what the policy knows */
     uint64_t outage;
 };
 
@@ -56,12 +56,12 @@ struct model {
 };
 
 void model_plan(struct model *m, double t, enum what what, uint32_t whom, uint64_t version);
-/** Bring what policies see up to now. */
+/** Update what policies see. */
 void model_refresh(struct model *m);
-/** From the first flow to the last one's end. */
+/** Run from the first flow to the end of the last one. */
 void model_play(struct model *m);
 
-/** The policy's clocks and waker; arg is the model. */
+/** The policy's clocks and timer; arg is the model. */
 double model_now(void *arg);
 double model_wall(void *arg);
 void model_wake_at(void *arg, double when);

@@ -1,4 +1,4 @@
-/* Builds a model, has it play, and takes the result out of it. */
+/* Builds a model, plays it, and collects the result. */
 #include "simulate/model.h"
 
 #include "base/clock.h"
@@ -92,7 +92,7 @@ int model_run(const struct model_options *options, struct model_result *ret, cha
         .lua_dir = options->lua_dir,
         .uplinks = &m.set,
         .seed = options->seed,
-        .share_s = INFINITY, /* nobody waits for this loop, and every run is to be the same */
+        .share_s = INFINITY, /* no loop to protect here, and a limit by CPU time would make runs differ */
         .env = {.now = model_now, .wall = model_wall, .wake_at = model_wake_at, .arg = &m},
     };
     int r = build(&m);

@@ -40,15 +40,15 @@ static double carried(const struct model_result *r, size_t n, bool down)
     return sum;
 }
 
-/* Of what the lines could have carried in that direction while anything was moving. */
+/* The part of the lines' capacity in that direction that was used while a flow was moving. */
 static double fill(const struct report *p, const struct model_result *r, bool down)
 {
     return r->busy_s > 0 ? carried(r, p->lines->n, down) / (capacity(p->lines, down) * r->busy_s) : 0;
 }
 
-static double mbit(double octets_s)
+static double mbit(double bytes_s)
 {
-    return octets_s * 8 / 1e6;
+    return bytes_s * 8 / 1e6;
 }
 
 /* --- plots ---------------------------------------------------------------------------------------------- */
@@ -91,7 +91,7 @@ static void print_run(FILE *out, const struct report *p, const struct report_run
 
     for (size_t i = 0; i < p->lines->n; i++)
         flows += r->uplinks[i].flows;
-    (void)fprintf(out, "\n%-*s CONNECTIONS        OCTETS       DOWN     UP  BROKEN  TIMEOUT\n", NAME_COLUMNS,
+    (void)fprintf(out, "\n%-*s CONNECTIONS         BYTES       DOWN     UP  BROKEN  TIMEOUT\n", NAME_COLUMNS,
                   run->name);
     for (size_t i = 0; i < p->lines->n; i++) {
         const struct model_uplink_result *u = &r->uplinks[i];
@@ -108,7 +108,7 @@ static void print_run(FILE *out, const struct report *p, const struct report_run
         print_plot(out, report_main_link(&r->uplinks[i]), p->lines->items[i].name, r->until_s, utf8);
 }
 
-/* A mark for the best of several. */
+/* Marks the best of several results. */
 static const char *mark(const struct report *p, size_t own,
                         double (*value)(const struct report *p, const struct model_result *r))
 {
@@ -132,7 +132,7 @@ static double p95_of(const struct report *p, const struct model_result *r)
     return report_quantile(r, 0.95);
 }
 
-/* Less is better, as for the others. */
+/* Negative, since mark() takes the least value for the best. */
 static double throughput_of(const struct report *p, const struct model_result *r)
 {
     return -report_throughput(r, p->lines->n);
@@ -149,14 +149,14 @@ static double lost_of(const struct report *p, const struct model_result *r)
     return lost(r);
 }
 
-/* Seconds, or a dash where no connection was completed. */
+/* Seconds, or a dash when no connection was completed. */
 static const char *seconds(char text[static 16], double s)
 {
     (void)snprintf(text, 16, isnan(s) ? "-" : "%.3f", s);
     return text;
 }
 
-/* Of a file the name alone, and its end rather than its beginning where it is too long. */
+/* The file's name without its folder; the end of it when it is too long. */
 static const char *short_name(const char *name)
 {
     const char *slash = strrchr(name, '/');

@@ -1,4 +1,4 @@
-/* What came of a simulation, for people and for machines. */
+/* The results of a simulation as text, JSON or SVG. */
 #ifndef STEERWAY_SIMULATE_REPORT_H
 #define STEERWAY_SIMULATE_REPORT_H
 
@@ -22,19 +22,19 @@ struct report {
     size_t n_runs;
 };
 
-/** Octets a second that all uplinks carried while anything was moving. */
+/** Bytes a second over all uplinks, while a flow was moving. */
 double report_throughput(const struct model_result *r, size_t n_lines);
-/** s; q from 0 to 1; NaN when nothing was done. */
+/** Duration in seconds of the completed connections at quantile q (0 to 1); NaN when none was completed. */
 double report_quantile(const struct model_result *r, double q);
 
-/** The direction that carried more. */
+/** The direction that carried more bytes. */
 const struct link *report_main_link(const struct model_uplink_result *u);
 
-/** 80 columns. @param utf8  plot with blocks, not with plain characters */
+/** Print 80 columns. @param utf8  plot with block characters instead of ASCII */
 void report_print(FILE *out, const struct report *report, bool utf8);
 /** @return a new reference, or NULL without memory */
 json_t *report_json(const struct report *report);
-/** A picture of throughput over time, one for each run. @return 0 or negative errno */
+/** Draw throughput over time, one row for each run. @return 0 or negative errno */
 MUST_CHECK int report_svg(const char *path, const struct report *report);
 
 #endif

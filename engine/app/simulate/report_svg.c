@@ -1,15 +1,14 @@
-/* Throughput over time as a picture: a row for each run, a line for each uplink, readable on light and on
- * dark. */
+/* Throughput over time as SVG: a row for each run, a line for each uplink, for light and dark backgrounds. */
 #include "simulate/report.h"
 
 #include <errno.h>
 #include <math.h>
 
 enum { WIDTH = 860, ROW = 220, LEFT = 70, RIGHT = 20, TOP = 46, BOTTOM = 40, POINTS = 240 };
-/* Okabe and Ito's colours, which people of all kinds of sight tell apart. */
+/* Okabe and Ito's colours, which colour-blind people can tell apart. */
 static const char *const colours[] = {"#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9"};
 
-/* A name may hold what XML must not. */
+/* Names may contain characters that XML reserves. */
 static void put_text(FILE *f, const char *text)
 {
     for (; *text; text++) {
@@ -20,7 +19,7 @@ static void put_text(FILE *f, const char *text)
     }
 }
 
-/* 1, 2 or 5 times a power of ten: some six of them make the whole. */
+/* A step of 1, 2 or 5 times a power of ten, so that about six steps make the whole. */
 static double step_of(double whole)
 {
     double power = pow(10, floor(log10(whole / 6 > 0 ? whole / 6 : 1)));

@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LINE_OCTETS_MAX = 64 * 1024 };
-/* Of one connection: a line of 100 Mbit/s carries so much in a day. */
-static const json_int_t FLOW_OCTETS_MAX = 1000000000000;
+enum { LINE_BYTES_MAX = 64 * 1024 };
+/* Limit for one connection: about what a line of 100 Mbit/s carries in a day. */
+static const json_int_t FLOW_BYTES_MAX = 1000000000000;
 static const char HEADER_KEY[] = "steerway_trace";
 
 /* --- texts and flows ------------------------------------------------------------------------------------ */
@@ -24,7 +24,7 @@ static uint32_t hash(const char *text)
     return h;
 }
 
-/* The slot of the text, or the free one where it would be. There is always a free one. */
+/* The slot of the text, or the free slot where it belongs. The table always has a free slot. */
 static uint32_t *slot_of(const struct trace *t, const char *text)
 {
     size_t i = hash(text) & (t->n_slots - 1);
@@ -34,7 +34,7 @@ static uint32_t *slot_of(const struct trace *t, const char *text)
     return &t->slots[i];
 }
 
-/* Room for another text, and a hash table that is half full at most. */
+/* Make room for one more text, and keep the hash table at most half full. */
 static int make_room(struct trace *t)
 {
     size_t cap = t->cap_texts ? t->cap_texts * 2 : 64;
@@ -94,8 +94,7 @@ static void merge(const struct trace_flow *from, struct trace_flow *to, size_t s
         to[k] = i < mid && (j >= end || from[i].t <= from[j].t) ? from[i++] : from[j++];
 }
 
-/* By merging, as what is level must keep its order. Without memory for that, by insertion: slow, and right.
- */
+/* Merge sort keeps equal times in order. Without memory for it, insertion sort does the same slowly. */
 void trace_sort(struct trace *t)
 {
     struct trace_flow *spare = reallocarray(NULL, t->n + 1, sizeof *spare), *from = t->flows, *to = spare;
@@ -168,7 +167,7 @@ static int take_flow(struct trace *t, const json_t *o, const struct place *at)
         return refuse(at, "client, host: expected two texts");
     if (!take_count(o, "port", UINT16_MAX, &port) || port == 0)
         return refuse(at, "port: expected a whole number from 1 to 65535");
-    if (!take_count(o, "tx", FLOW_OCTETS_MAX, &tx) || !take_count(o, "rx", FLOW_OCTETS_MAX, &rx))
+    if (!take_count(o, "tx", FLOW_BYTES_MAX, &tx) || !take_count(o, "rx", FLOW_BYTES_MAX, &rx))
         return refuse(at, "tx, rx: expected bytes, from 0 to 1000000000000");
     struct trace_flow flow = {
         .t = json_number_value(when), .tx = (uint64_t)tx, .rx = (uint64_t)rx, .port = (uint16_t)port};
@@ -187,21 +186,21 @@ static int take_line(struct trace *t, const char *text, const struct place *at)
     if (!o)
         r = refuse(at, "expected a JSON object");
     else if (at->line == 1 && json_integer_value(json_object_get(o, HEADER_KEY)) != 1)
-        r = refuse(at, "expected {\"steerway_trace\":1}, as what the proxy records begins with");
+        r = refuse(at, "expected {\"steerway_trace\":1}, the first line of a trace that the proxy records");
     else if (!json_object_get(o, HEADER_KEY))
         r = take_flow(t, o, at);
     json_decref(o);
     return r;
 }
 
-/* One line into text, without its end. @return 1, 0 at the end of the file, or negative errno */
-static int read_line(FILE *f, char text[static LINE_OCTETS_MAX], const struct place *at)
+/* Read one line without its newline. @return 1, 0 at the end of the file, or negative errno */
+static int read_line(FILE *f, char text[static LINE_BYTES_MAX], const struct place *at)
 {
     size_t n = 0;
     int c;
 
     while ((c = getc_unlocked(f)) != EOF && c != '\n') {
-        if (n == LINE_OCTETS_MAX - 1)
+        if (n == LINE_BYTES_MAX - 1)
             return refuse(at, "the line is too long");
         text[n++] = (char)c;
     }
@@ -216,7 +215,7 @@ static int read_line(FILE *f, char text[static LINE_OCTETS_MAX], const struct pl
     return n > 0 || c == '\n';
 }
 
-static int read_lines(struct trace *ret, FILE *f, char text[static LINE_OCTETS_MAX], struct place *at)
+static int read_lines(struct trace *ret, FILE *f, char text[static LINE_BYTES_MAX], struct place *at)
 {
     int r;
 
@@ -230,7 +229,7 @@ static int read_lines(struct trace *ret, FILE *f, char text[static LINE_OCTETS_M
             return r;
     }
     if (r == 0 && ret->n == 0)
-        return refuse(at, "there is no connection in it");
+        return refuse(at, "the trace has no connections");
     return r;
 }
 
@@ -238,7 +237,7 @@ int trace_read(struct trace *ret, const char *path, char *err)
 {
     FILE *f = fopen(path, "re");
     struct place at = {.path = path, .err = err};
-    char *text = f ? malloc(LINE_OCTETS_MAX) : NULL;
+    char *text = f ? malloc(LINE_BYTES_MAX) : NULL;
 
     if (!text) {
         int r = -errno;

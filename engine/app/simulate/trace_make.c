@@ -1,6 +1,5 @@
-/* Traces of the usual lives. Sizes are drawn from log-normal distributions, as those of web objects and files
- * are near to (Downey, "The structural cause of file size distributions", 2001), arrivals from a Poisson
- * process. */
+/* Traces of typical use. Sizes come from log-normal distributions, which fit web objects and files
+ * (Downey, "The structural cause of file size distributions", 2001). Arrivals are a Poisson process. */
 #include "simulate/trace.h"
 
 #include <errno.h>
@@ -17,13 +16,13 @@ struct maker {
     struct trace *trace;
     uint64_t random;
     size_t left;     /* connections to make */
-    double t;        /* of the next group */
-    double down, up; /* octets made so far */
+    double t;        /* start of the next group */
+    double down, up; /* bytes made so far */
     const struct trace_offer *offer;
     int error;
 };
 
-/* SplitMix64: every seed is good. */
+/* SplitMix64, which accepts every seed. */
 static uint64_t draw(struct maker *m)
 {
     uint64_t z = (m->random += 0x9e3779b97f4a7c15u);
@@ -32,7 +31,7 @@ static uint64_t draw(struct maker *m)
     return z ^ (z >> 31);
 }
 
-/* In (0, 1). */
+/* Uniform in (0, 1). */
 static double uniform(struct maker *m)
 {
     return ((double)(draw(m) >> 11) + 0.5) / 9007199254740992.0;
@@ -73,14 +72,13 @@ static void add(struct maker *m, double t, uint32_t client, const char *host, ui
     m->left--;
 }
 
-/* When the next group comes: on average when lines of the offered speed would have carried this one, both
- * ways. */
+/* Plan the next group for the time when, on average, lines of the offered speed have carried this one. */
 static void go_on(struct maker *m, double down, double up)
 {
     m->t += -log(uniform(m)) * fmax(down / m->offer->down, up / m->offer->up);
 }
 
-/* A page: its text, and what it shows, from some hosts of the site and elsewhere, within a second or two. */
+/* A page: its text and its objects, from hosts of the site and elsewhere, within two seconds. */
 static void browsing(struct maker *m)
 {
     uint32_t client = below(m, CLIENTS), site = below(m, SITES), objects = 4 + below(m, 24);
@@ -94,7 +92,7 @@ static void browsing(struct maker *m)
     }
 }
 
-/* A file in 16 segments of the same size, all at once from one host. */
+/* A file in 16 segments of equal size, all at once from one host. */
 static void download(struct maker *m)
 {
     uint64_t segment = lognormal(m, 6e6, 0.7);

@@ -57,8 +57,8 @@ static void what_is_none_is_refused_with_its_line(void **state)
     static const struct {
         const char *text, *said;
     } cases[] = {
-        {"", ":1: there is no connection in it"},
-        {"{\"steerway_trace\":1}\n", ":2: there is no connection in it"},
+        {"", ":1: the trace has no connections"},
+        {"{\"steerway_trace\":1}\n", ":2: the trace has no connections"},
         {"hello\n", ":1: expected a JSON object"},
         {"{\"t\":1}\n", ":1: expected {\"steerway_trace\":1}"},
         {"{\"steerway_trace\":1}\n{}\n", ":2: t: expected seconds"},
