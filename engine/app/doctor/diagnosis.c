@@ -43,7 +43,7 @@ static bool is_for_shell(const char *command)
     return command[strspn(command, harmless)] == '\0';
 }
 
-/* @param len  of what was written there, or would have been */
+/* @param len  bytes written, or bytes needed when the buffer was too small */
 static void keep_if_for_shell(char command[COMMAND_TEXT_MAX], int len)
 {
     if (len < 0 || len >= COMMAND_TEXT_MAX || !is_for_shell(command))
@@ -120,7 +120,8 @@ static void print_facts(FILE *out, const struct diagnosis *r, const char *uplink
             (void)fprintf(out, "  %-*s %s\n", NAME_COLUMNS, r->facts[i].name, r->facts[i].text);
 }
 
-/* Words, in lines of a terminal's width, set in by four. Commands are not wrapped: they are to be copied. */
+/* Wrap words to the terminal's width, indented by four. Commands are not wrapped, so that they can be
+ * copied. */
 static void print_wrapped(FILE *out, const char *text)
 {
     size_t column = 0;

@@ -28,7 +28,7 @@ static void tell_absent(struct diagnosis *d, const struct sight *s)
                        : commas ? "; uplinks are separate words, without commas"
                                 : "",
                        s->near ? s->near : "", s->near ? "?" : ""),
-        "Until it is there nothing goes by this uplink; it may come later. steerway list shows those "
+        "Nothing goes by this uplink until the interface appears. steerway list shows the interfaces "
         "there are.");
 }
 
@@ -39,7 +39,8 @@ static void tell_down(struct diagnosis *d, const struct sight *s)
                                        "the interface %s is switched off", link);
 
     diagnosis_why(
-        f, "Nothing can be sent by it. Its routes were lost with that, and come again by DHCP, or by hand.");
+        f,
+        "Nothing can be sent by it. Its routes were removed with that; set them again by DHCP, or by hand.");
     diagnosis_repair(f, "ip link set %s up", link);
     diagnosis_undo(f, "ip link set %s down", link);
 }
@@ -70,7 +71,7 @@ static void tell_ambiguous(struct diagnosis *d, const struct sight *s)
                   "them as an uplink.");
 }
 
-/* A gateway of its own that the machine does not route by keeps a family from being used. */
+/* A configured gateway that the machine does not route through disables its family. */
 static void judge_gateways(struct diagnosis *d, const struct sight *s)
 {
     const struct uplink_gateway *const both[] = {&s->uplink->gateway4, &s->uplink->gateway6};
@@ -101,7 +102,7 @@ static void judge_mtu(struct diagnosis *d, const struct sight *s)
                                        "packets by %s may have %d bytes at most", link, s->mtu);
     diagnosis_why(f, "IPv6 needs 1280 (RFC 8200), and many a site answers with more, so that pages hang.");
     if (s->link->point_to_point)
-        return; /* a tunnel's depends on what it goes through */
+        return; /* a tunnel's MTU depends on the links below it */
     diagnosis_repair(f, "ip link set %s mtu 1500", link);
     diagnosis_undo(f, "ip link set %s mtu %d", link, s->mtu);
 }
@@ -111,9 +112,8 @@ void judge_large_lost(struct diagnosis *d, const struct sight *s)
     struct finding *f = diagnosis_find(d, SEVERITY_ERROR, "large-packets-lost", s->uplink->name,
                                        "packets of full size (%d bytes) get lost on the way", s->mtu);
 
-    diagnosis_why(f,
-                  "Small ones come through, so that connections are made and then hang. With a smaller MTU "
-                  "both ends send smaller packets; 1280 go everywhere (RFC 8200).");
+    diagnosis_why(f, "Small packets arrive, so connections open and then hang. With a smaller MTU "
+                     "both ends send smaller packets; 1280 go everywhere (RFC 8200).");
     if (s->mtu <= MTU_MIN)
         return;
     diagnosis_repair(f, "ip link set %s mtu %d", s->link->name, (int)MTU_MIN);
@@ -134,7 +134,7 @@ static void judge_addresses(struct diagnosis *d, const struct sight *s)
     }
     if (diagnosis_has(d, s->uplink->name, "gateway-unreachable") ||
         diagnosis_has(d, s->uplink->name, "mark-not-permitted"))
-        return; /* it is that which keeps them from being used */
+        return; /* that finding explains the missing address */
     diagnosis_why(diagnosis_find(d, SEVERITY_ERROR, "address-none", s->uplink->name,
                                  "the interface %s has no address", s->link->name),
                   "The line's DHCP server, or its router's advertisements, did not answer: look at the "
@@ -173,8 +173,8 @@ void judge_uplink(struct diagnosis *d, const struct sight *s)
 
 /* --- pairs ---------------------------------------------------------------------------------------------- */
 
-/* A network has each address and each MAC once. Two links with one of them in common are on two wires,
- * however much their routers are alike: twin USB modems have all of it in common. */
+/* A network has each address and each MAC once. So two links with the same one are on different networks,
+ * even when their routers look alike. Two USB modems of one model are such a case. */
 static bool on_two_wires(const struct sight *a, const struct sight *b)
 {
     return (a->mac[0] && strcmp(a->mac, b->mac) == 0) ||
@@ -182,7 +182,7 @@ static bool on_two_wires(const struct sight *a, const struct sight *b)
            (a->six.used && b->six.used && addr_same_ip(&a->six.source, &b->six.source));
 }
 
-/* Whether its address is translated on the way. */
+/* Whether the uplink's address is translated (NAT) on the way to the internet. */
 static bool is_translated(const struct sight *s)
 {
     char four[ADDR_TEXT_MAX], six[ADDR_TEXT_MAX];
@@ -191,7 +191,8 @@ static bool is_translated(const struct sight *s)
            strcmp(s->seen, addr_format_ip(&s->six.source, six)) != 0;
 }
 
-/* One router translates to one address; two addresses are two lines, or a router that has several. */
+/* One router usually translates to one address. Two public addresses mean two lines, or a router with
+ * several. */
 static bool seen_as_two(const struct sight *a, const struct sight *b)
 {
     return is_translated(a) && is_translated(b) && strcmp(a->seen, b->seen) != 0;
@@ -257,6 +258,6 @@ void judge_pair(struct diagnosis *d, const struct sight *a, const struct sight *
     if (mac)
         diagnosis_why(
             diagnosis_find(d, SEVERITY_WARNING, "same-router", b->uplink->name,
-                           "its router is that of %s: one device, %s", a->uplink->name, mac),
-            "Both are one line, unless that router has several: two do not carry more than one does.");
+                           "it has the same router as %s: one device, %s", a->uplink->name, mac),
+            "Both are one line, unless that router has several lines. Together they carry no more than one.");
 }

@@ -1,5 +1,4 @@
-/* What is wrong with what was seen, why it matters, and what repairs it. Decides by the sights alone: nothing
- * is read or sent. */
+/* Turns what was seen into findings, with the reason and the repair. It reads and sends nothing. */
 #ifndef STEERWAY_DOCTOR_JUDGE_H
 #define STEERWAY_DOCTOR_JUDGE_H
 
@@ -7,29 +6,29 @@
 #include "doctor/diagnosis.h"
 #include "doctor/sight.h"
 
-/** Link, addresses and settings of one uplink, and its ways (judge_ways). */
+/** Judge an uplink's link, addresses, settings and routes (judge_ways). */
 void judge_uplink(struct diagnosis *d, const struct sight *s);
 
-/** Whether the packets of an uplink, whose link is there, find a way out, and the answers one in. */
+/** Judge the routes of an uplink whose link exists: packets out, and the answers back in. */
 void judge_ways(struct diagnosis *d, const struct sight *s);
 
-/** A router that was asked for, and has not said that it is there. To be seen after packets were sent. */
+/** Judge a router that was asked for and has not answered. Call it after packets were sent. */
 void judge_router(struct diagnosis *d, const struct sight *s);
 
-/** Small packets come through, and full ones do not. */
+/** Report that small packets arrive and full-size packets do not. */
 void judge_large_lost(struct diagnosis *d, const struct sight *s);
 
-/** Whether two uplinks are the same line, or get into each other's way. */
+/** Judge whether two uplinks are one line, or disturb each other. */
 void judge_pair(struct diagnosis *d, const struct sight *a, const struct sight *b);
 
-/** The policy was refused, for the reason that start would tell. */
+/** Report that the policy was refused, with the reason that `start` would print. */
 void judge_policy(struct diagnosis *d, const char *why);
 
-/** Where it would listen, and what it may do. */
+/** Judge the listening addresses, and this process's rights and limits. */
 void judge_machine(struct diagnosis *d, const struct sight_self *self, const struct config *c,
                    const struct machine *m);
 
-/** Whether the uplink's packets may be marked as it wants. */
+/** Judge whether this process may mark the uplink's packets. */
 void judge_mark(struct diagnosis *d, const struct sight_self *self, const struct uplink *u);
 
 #endif

@@ -19,7 +19,7 @@ static void judge_port(struct diagnosis *d, const struct sight_self *self, const
     diagnosis_undo(f, "sysctl -w net.ipv4.ip_unprivileged_port_start=%ld", self->first_port);
 }
 
-/* Others are served meanwhile, where there are any. */
+/* An error only with --listen-strict or for the only address: other listeners serve. */
 static void tell_absent(struct diagnosis *d, const struct config *c, const struct listen_place *p, bool only)
 {
     char text[LISTEN_TEXT_MAX];
@@ -53,7 +53,7 @@ static void judge_listeners(struct diagnosis *d, const struct config *c, const s
         diagnosis_fact(d, "", "listens on", "%s", all);
 }
 
-/* A limit as prlimit takes it. */
+/* A limit in the notation of prlimit. */
 static const char *limit_text(rlim_t limit, char out[24])
 {
     if (limit == RLIM_INFINITY)
@@ -71,9 +71,9 @@ static void judge_files(struct diagnosis *d, const struct sight_self *self)
     struct finding *f =
         diagnosis_find(d, SEVERITY_WARNING, "files-few", "", "it may have %llu files open at most",
                        (unsigned long long)self->files.rlim_max);
-    diagnosis_why(f,
-                  "A connection takes two: a torrent's are many. The command, root's, is for the shell that "
-                  "starts the program; LimitNOFILE= does the same for a unit of systemd.");
+    diagnosis_why(
+        f, "A connection takes two, and a torrent opens many. Run the command as root for the shell that "
+           "starts the program; LimitNOFILE= does the same for a unit of systemd.");
     diagnosis_repair(f, "prlimit --pid $$ --nofile=%d:%d", FILES_ADVISED, FILES_ADVISED);
     diagnosis_undo(f, "prlimit --pid $$ --nofile=%s:%s", limit_text(self->files.rlim_cur, soft),
                    limit_text(self->files.rlim_max, hard));

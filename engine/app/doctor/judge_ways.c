@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Behind the metrics that network managers give, so that other programs' packets go as before; and before the
- * main table's rule. The link's index is added, as no two may be equal. */
+/* The metric is above those of network managers, so that other programs' packets keep their route. The
+ * rule comes before the main table's. The link's index is added, since metrics and priorities must differ. */
 enum { METRIC = 2000, RULE_PRIORITY = 30000 };
 
 static const char *ip(const struct sight_family *f)
@@ -40,7 +40,7 @@ static void tell_no_route(struct diagnosis *d, const struct sight *s, const stru
     if (!link->point_to_point) {
         struct addr via = f->router_likely;
         if (f->family == AF_INET6)
-            via.in6.sin6_scope_id = 0; /* "dev" says it, and ip takes it but once */
+            via.in6.sin6_scope_id = 0; /* "dev" already names the link, and ip refuses a second mention */
         (void)snprintf(router, sizeof router, " via %s", addr_format_ip(&via, text));
     }
     diagnosis_repair(found, "%s route add default%s dev %s metric %d", ip(f), router, link->name,
@@ -49,9 +49,8 @@ static void tell_no_route(struct diagnosis *d, const struct sight *s, const stru
                    METRIC + link->index);
 }
 
-/* The route is there, and the rules do not lead to it: one of them turns packets away first, or none asks its
- * table. Either way a rule for what has the uplink's address repairs that, and leads rp_filter right as well.
- */
+/* The route exists, but the rules do not lead to it: an earlier rule turns packets away, or no rule asks
+ * the table. A rule for the uplink's source address repairs both, and satisfies rp_filter. */
 static void tell_kept_away(struct diagnosis *d, const struct sight *s, const struct sight_family *f,
                            enum severity severity)
 {
@@ -71,14 +70,13 @@ static void tell_kept_away(struct diagnosis *d, const struct sight *s, const str
         found = diagnosis_find(d, severity, "route-unused", s->uplink->name,
                                "no routing rule leads its %s packets to the route in table %s",
                                family_name(f), table);
-    diagnosis_why(found,
-                  "The interface has a default route, which its packets do not come to. A rule for what "
-                  "is sent from its address leads them there, until it has another address.");
+    diagnosis_why(found, "The interface has a default route, but its packets do not reach it. A rule for its "
+                         "source address leads them there, until the address changes.");
     diagnosis_repair(found, "%s rule add pref %u from %s lookup %s", ip(f), priority, own, table);
     diagnosis_undo(found, "%s rule del pref %u from %s lookup %s", ip(f), priority, own, table);
 }
 
-/* Home networks give out unique local addresses (RFC 4193) whether or not there is IPv6 beyond them. */
+/* Home routers give out unique local addresses (RFC 4193) even without IPv6 internet access. */
 static bool is_promise(const struct sight *s, const struct sight_family *f)
 {
     return f->used && !(addr_is_unique_local(&f->source) && s->four.used);
@@ -129,13 +127,13 @@ static void judge_filter(struct diagnosis *d, const struct sight *s)
     const struct sight_settings *is = &s->settings;
     char name[DIAGNOSIS_SYSCTL_MAX];
 
-    /* The greater of the two counts: 2 is loose. */
+    /* The kernel uses the greater of the two; 2 is loose. */
     if (!s->back_by_other || (is->rp_filter > is->rp_filter_all ? is->rp_filter : is->rp_filter_all) != 1)
         return;
     struct finding *f = diagnosis_find(d, SEVERITY_ERROR, "rp-filter-strict", s->uplink->name,
-                                       "the kernel throws away what comes in by %s", s->link->name);
-    diagnosis_why(f, "rp_filter is strict (1): a packet must come by the link that the best route to its "
-                     "sender leaves by, and that is another one. Loose (2) suffices against forged senders.");
+                                       "the kernel drops packets that come in by %s", s->link->name);
+    diagnosis_why(f, "rp_filter is strict (1): it drops a packet when the best route to its sender "
+                     "leaves by another link, as it does here. Loose (2) suffices against forged senders.");
     diagnosis_sysctl_name(s->link->name, name);
     diagnosis_repair(f, "sysctl -w net.ipv4.conf.%s.rp_filter=2", name);
     diagnosis_undo(f, "sysctl -w net.ipv4.conf.%s.rp_filter=%ld", name, is->rp_filter);

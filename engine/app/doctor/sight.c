@@ -10,7 +10,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-enum { CAP_BIND = 10, CAP_ADMIN = 12 }; /* linux/capability.h */
+enum { CAP_BIND = 10, CAP_ADMIN = 12 }; /* values of linux/capability.h */
 
 static long read_number(const char *path)
 {
@@ -67,7 +67,7 @@ static void read_mac(const struct machine_link *link, char ret[NEIGHBOUR_MAC_TEX
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
     (void)snprintf(request.ifr_name, sizeof request.ifr_name, "%s", link->name);
-    /* Those of ipvlan have the MAC of the link that they are on. */
+    /* An ipvlan interface has the MAC of the link below it. */
     bool told = fd >= 0 && ioctl(fd, SIOCGIFHWADDR, &request) == 0 &&
                 request.ifr_hwaddr.sa_family == ARPHRD_ETHER && strcmp(link->kind, "ipvlan") != 0;
     if (fd >= 0)
@@ -77,7 +77,7 @@ static void read_mac(const struct machine_link *link, char ret[NEIGHBOUR_MAC_TEX
                        mac[3], mac[4], mac[5]);
 }
 
-/* Of two modems of one kind, each gives this machine the same address. */
+/* Two modems of one model can give this machine the same address. */
 static const struct machine_link *other_link_with(const struct machine *m, const struct machine_link *link,
                                                   const struct addr *a)
 {
@@ -89,7 +89,7 @@ static const struct machine_link *other_link_with(const struct machine *m, const
 
 /* --- ways ----------------------------------------------------------------------------------------------- */
 
-/* Most routers take the first address of their network. */
+/* Most routers use the first address of their network. */
 static bool first_of_network(const struct sight *s, struct addr *ret)
 {
     if (s->prefix4 == 0 || s->prefix4 >= 31)
@@ -122,7 +122,7 @@ static void look_for_way(struct sight *s, struct sight_family *f, const struct m
         f->router_likely = (struct addr){.sa.sa_family = AF_UNSPEC};
 }
 
-/* As the kernel reckons it for rp_filter: by the rules for our address, whatever the socket is bound to. */
+/* The kernel's own test for rp_filter: route by source address, without regard to the socket's device. */
 static bool is_back_by_other(const struct sight *s)
 {
     struct machine_route best;

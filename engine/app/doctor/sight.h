@@ -1,5 +1,5 @@
-/* What the machine shows of an uplink, and of itself, read without sending anything. judge.h says what to
- * think of it. */
+/* Reads the machine's state for an uplink and for this process, without sending packets. judge.h judges
+ * it. */
 #ifndef STEERWAY_DOCTOR_SIGHT_H
 #define STEERWAY_DOCTOR_SIGHT_H
 
@@ -9,21 +9,21 @@
 #include <limits.h>
 #include <sys/resource.h>
 
-/** One family of one uplink. */
+/** One address family of one uplink. */
 struct sight_family {
     int family;         /* AF_INET or AF_INET6 */
-    bool used;          /* the uplink has an address of it */
-    struct addr source; /* that; else AF_UNSPEC */
-    bool leaves;        /* a packet to the internet, bound and marked as the uplink's are, has a way */
-    struct addr router; /* by which that goes; AF_UNSPEC for none */
+    bool used;          /* the uplink has an address of this family */
+    struct addr source; /* that address, or AF_UNSPEC */
+    bool leaves;        /* a packet to the internet, bound and marked like the uplink's, has a route */
+    struct addr router; /* that route's gateway; AF_UNSPEC for none */
     struct neighbour router_is;
-    uint32_t table;            /* which holds the link's best default route; 0: there is none */
-    bool barred;               /* a rule turns packets away, of this uplink or others */
-    uint32_t barrier;          /* its priority */
-    struct addr router_likely; /* where there is no route: who may be the router; AF_UNSPEC for nobody */
+    uint32_t table;            /* routing table with the link's best default route; 0 for none */
+    bool barred;               /* a rule turns packets of this or another uplink away */
+    uint32_t barrier;          /* that rule's priority */
+    struct addr router_likely; /* without a route: a guess at the router; AF_UNSPEC for none */
 };
 
-/** The kernel's settings; -1 for those that cannot be read. */
+/** Kernel settings; -1 for a setting that cannot be read. */
 struct sight_settings {
     long rp_filter, rp_filter_all;
     long arp_ignore, arp_ignore_all;
@@ -33,27 +33,28 @@ struct sight_settings {
 
 struct sight {
     const struct uplink *uplink;
-    const struct machine_link *link; /* of the machine that was given; NULL: it is not there */
-    const char *near;   /* of an interface that is not there: a link's name that is much like it; or NULL */
-    bool line;          /* the address is its link's: not one of loopback, which the whole machine has */
-    int mtu;            /* octets; 0 for unknown */
+    const struct machine_link *link; /* from the given machine; NULL when the interface does not exist */
+    const char *near;                /* for a missing interface: a link with a similar name; or NULL */
+    bool line;                       /* the address belongs to its link, not to loopback */
+    int mtu;                         /* bytes; 0 for unknown */
     bool back_by_other; /* the best IPv4 route to the internet from its address leaves by another link */
-    uint8_t prefix4;    /* of its address */
-    char
-        mac[NEIGHBOUR_MAC_TEXT_MAX]; /* of the link; "" for none, or where others on its wire have the same */
-    char seen[ADDR_TEXT_MAX];        /* as the internet sees it, where that was asked; "" for unknown */
-    const struct machine_link *also; /* of an uplink that is an address: another link that has it; or NULL */
+    uint8_t prefix4;    /* prefix length of its address */
+    char mac[NEIGHBOUR_MAC_TEXT_MAX]; /* of the link; "" when unknown, or when links on the same wire share it
+                                       */
+    char seen[ADDR_TEXT_MAX];         /* the public address, if it was asked for; "" for unknown */
+    const struct machine_link
+        *also; /* for an uplink given by address: another link with that address; or NULL */
     struct sight_family four, six;
     struct sight_settings settings;
 };
 
-/** @param m  outlives ret */
+/** @param m  must outlive ret */
 void sight_of_uplink(struct sight *ret, const struct uplink *u, const struct machine *m);
 
-/** This process, as the proxy would be. */
+/** The rights and limits that the proxy would have. */
 struct sight_self {
     bool root, may_bind, may_administer; /* CAP_NET_BIND_SERVICE, CAP_NET_ADMIN */
-    long first_port;                     /* that is for everyone */
+    long first_port;                     /* first port that needs no privilege */
     struct rlimit files;
     char program[PATH_MAX]; /* "" for unknown */
 };

@@ -4,19 +4,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Of one uplink. */
+/* The trial of one uplink. */
 struct trial {
     struct diagnosis *report;
     const struct uplink *uplink;
     const struct try_options *options;
     struct ev_loop *loop;
     size_t target;
-    struct checks_targets targets; /* its own, or the common ones */
+    struct checks_targets targets; /* the uplink's own targets, or the common ones */
     struct probe internet, large, address;
     bool large_lost;
-    char seen[64];     /* the address that a stranger sees; "" for unknown */
+    char seen[64];     /* the public address; "" for unknown */
     bool reached;      /* the internet answers */
-    bool named, asked; /* its name servers have answered, or were asked at all */
+    bool named, asked; /* its name servers have answered; they were asked at all */
 };
 
 /* --- name servers --------------------------------------------------------------------------------------- */
@@ -57,12 +57,12 @@ static void tell_unreached(struct trial *t, const struct probe_result *result)
         diagnosis_why(
             diagnosis_find(t->report, SEVERITY_NOTE, "targets-foreign", t->uplink->name,
                            "no target of the checks has an address that it can reach"),
-            "Whether the internet answers is not known. A line with one family needs a target of that: "
+            "It is not known whether the internet answers. The line needs a target of its own family: "
             "--check, or check = ... in its table of the config file.");
         return;
     }
     if (result->fault == FAULT_DNS)
-        return; /* that is told of the name servers */
+        return; /* tell_names reports it */
     if (result->fault == FAULT_PARENT || (t->uplink->parent && result->fault == FAULT_NAME)) {
         diagnosis_why(
             diagnosis_find(t->report, SEVERITY_ERROR, "upstream-dead", t->uplink->name,
@@ -74,7 +74,7 @@ static void tell_unreached(struct trial *t, const struct probe_result *result)
     }
     diagnosis_why(diagnosis_find(t->report, SEVERITY_ERROR, "internet-unreached", t->uplink->name,
                                  "nothing on the internet answers (%s)", fault_name(result->fault)),
-                  "The link is there, and what is sent by it gets lost behind it: the line, the modem or the "
+                  "The link is up, but packets get lost behind it. Look at the line, the modem and the "
                   "provider.");
 }
 
@@ -107,7 +107,7 @@ static void ask(struct trial *t, struct probe *p, bool large, probe_done_fn *don
                 done);
 }
 
-/* A small request was answered there. */
+/* Only sent after a small request was answered. */
 static void on_large(struct probe *p, const struct probe_result *result)
 {
     struct trial *t = container_of(p, struct trial, large);
@@ -147,7 +147,7 @@ static void next_target(struct trial *t, const struct probe_result *result)
 
 /* --- the public address --------------------------------------------------------------------------------- */
 
-/* An address and no more, but for blanks around it. */
+/* Accept a body that is one address with blanks around it, and nothing else. */
 static void take_address(struct trial *t, struct slice body)
 {
     struct addr a;
@@ -170,7 +170,7 @@ static void on_address(struct probe *p, const struct probe_result *result)
         take_address(t, result->body);
 }
 
-/* Where all else is well. Who asks there may be unreachable, and that is no fault of the line's. */
+/* Reported only when all else is well. The service itself may be down, which is not the line's fault. */
 static void tell_unseen(struct trial *t)
 {
     char url[PROBE_TARGET_TEXT_MAX];
@@ -178,14 +178,15 @@ static void tell_unseen(struct trial *t)
     if (!t->address.loop || t->seen[0] || !diagnosis_is_well(t->report, t->uplink->name))
         return;
     diagnosis_why(diagnosis_find(t->report, SEVERITY_NOTE, "public-address-unknown", t->uplink->name,
-                                 "%s tells no address", probe_target_format(t->options->public_address, url)),
-                  "Whether two uplinks are one line cannot be told by it. Another place to ask: "
+                                 "%s did not answer with an address",
+                                 probe_target_format(t->options->public_address, url)),
+                  "It cannot show whether two uplinks are one line. Name another service: "
                   "--public-address URL.");
 }
 
 /* --- all of them ---------------------------------------------------------------------------------------- */
 
-/* What its user wants no checks for is not asked about either. */
+/* The public address is not asked for either where the user has switched the checks off. */
 static void start(struct trial *t)
 {
     bool spared = t->targets.n == 0 && t->options->targets->n > 0;
@@ -240,7 +241,7 @@ int try_uplinks(struct diagnosis *r, const struct uplink_set *set, struct ev_loo
     for (size_t i = 0; err == 0 && i < n; i++)
         start(&trials[i]);
     if (err == 0)
-        ev_run(loop, 0); /* until the last one has ended, which each does in its time */
+        ev_run(loop, 0); /* until the last probe has ended; each has a timeout */
     for (size_t i = 0; err == 0 && i < n; i++) {
         struct trial *t = &trials[i];
         tell_names(t);
