@@ -7,14 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What a crash may lose of a quota's count; and of what is only learned anew, which is no reason to wear a
- * flash card. */
+/* A crash may lose this much of a quota's count. Learned capacities are saved less often, to spare flash
+ * cards. */
 static const double SAVE_QUOTA_S = 3, SAVE_LEARNED_S = 300;
 enum { VERSION = 1 };
 
 /* --- to and from JSON ----------------------------------------------------------------------------------- */
 
-/* @param before  what is kept of it so far: the count of a quota that this run does not have stays */
+/* @param before  the uplink's kept entry: a quota that this run does not configure keeps its count */
 static json_t *uplink_json(const struct uplink *u, const json_t *before)
 {
     json_t *o = json_pack("{s:f, s:f}", "rx_capacity", u->rx.capacity, "tx_capacity", u->tx.capacity);
@@ -40,7 +40,7 @@ static char *to_text(struct ledger *l)
     return text;
 }
 
-/* A number of octets, or of octets a second. */
+/* A number of bytes, or of bytes a second. */
 static double amount(const json_t *o, const char *key)
 {
     double n = json_number_value(json_object_get(o, key));
@@ -161,12 +161,13 @@ void ledger_look(struct ledger *l)
         if (used_up != l->used_up[u->view.id - 1])
             tell(l, u, used_up);
         else if (used_up && u->quota.plan.hard && u->view.active > 0)
-            (void)proxy_cut(l->proxy, u, NULL); /* whose dial was under way when the others were cut */
+            (void)proxy_cut(l->proxy, u,
+                            NULL); /* it was still dialling when the other connections were cut */
     }
     save_soon(l);
 }
 
-/* libev asks for the next time after now, also when the clock was set. */
+/* libev asks again when the clock is set. */
 static ev_tstamp next_renewal(ev_periodic *w, ev_tstamp now)
 {
     const struct ledger *l = container_of(w, struct ledger, renewal);
@@ -225,7 +226,7 @@ void ledger_close(struct ledger *l)
         return;
     ev_timer_stop(l->loop, &l->save);
     ev_periodic_stop(l->loop, &l->renewal);
-    (void)uplink_set_tick(l->uplinks, UPLINK_TICK_S); /* what moved since the last one */
+    (void)uplink_set_tick(l->uplinks, UPLINK_TICK_S); /* count the bytes since the last tick */
     state_file_close(&l->file, l->file.loop && l->kept ? to_text(l) : NULL);
     json_decref(l->kept);
     l->kept = NULL;

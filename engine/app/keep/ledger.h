@@ -1,5 +1,5 @@
-/* What is known of the uplinks that must outlive the run: what their quotas have used up, and what they have
- * been seen to carry. Kept in a file, saved within seconds; and the periods of quotas, begun in time. */
+/* Keeps in a file what each uplink's quota has used and which capacity was learned. Also starts the
+ * quotas' periods. Changes are saved within seconds. */
 #ifndef STEERWAY_KEEP_LEDGER_H
 #define STEERWAY_KEEP_LEDGER_H
 
@@ -14,23 +14,23 @@ struct ledger {
     struct uplink_set *uplinks;
     struct proxy *proxy;
     struct state_file file;
-    json_t *kept;             /* the file's uplinks, also those that this run has not */
-    bool used_up[UPLINK_MAX]; /* by id - 1: as was told last */
+    json_t *kept;             /* the file's entries, also of uplinks that this run does not have */
+    bool used_up[UPLINK_MAX]; /* by id - 1: the state that was logged last */
     ev_timer save;
-    ev_periodic renewal; /* the next end of a period */
+    ev_periodic renewal; /* ends the next period */
 };
 
-/** Take up what the file says, and keep it from now on. Without a path, periods are kept and nothing else.
- * What cannot be understood is put aside with a warning.
+/** Load the file, and save to it from now on. Without a path, only periods are kept. A file that cannot be
+ * parsed is renamed to .bad, with a warning.
  *  @param path  NULL for none
- *  @return 0 or negative errno, those of state_file_open; then periods are kept all the same */
+ *  @return 0 or a negative errno of state_file_open; periods work in either case */
 MUST_CHECK int ledger_open(struct ledger *l, struct ev_loop *loop, const char *path, struct proxy *proxy);
-/** Take up what is kept of an uplink that comes later. */
+/** Apply the kept state to an uplink that was added later. */
 void ledger_add(struct ledger *l, struct uplink *u);
-/** Look at what has been counted: a hard quota that is used up ends what is open. For whoever reads the
- * meters, each time. */
+/** Check the quotas: a hard quota that is used up ends the uplink's connections. Call it after each meter
+ * tick. */
 void ledger_look(struct ledger *l);
-/** Save and end. Harmless when it is not open. */
+/** Save and close. Harmless when it is not open. */
 void ledger_close(struct ledger *l);
 
 #endif

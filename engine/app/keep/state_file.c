@@ -35,7 +35,7 @@ int state_file_default(char ret[PATH_MAX])
     return -ENOENT;
 }
 
-/* What is missing, for this user alone. A folder that cannot be made shows when the file is opened. */
+/* Create missing folders, for this user only. A failure shows when the file is opened. */
 static void make_folders(const char *path)
 {
     char folder[PATH_MAX];
@@ -95,7 +95,7 @@ static int write_all(int fd, const char *text)
     return fsync(fd) < 0 ? -errno : 0;
 }
 
-/* That the new name is there must reach the disk too. What cannot be synced is no worse than it was. */
+/* The new name must reach the disk too. A failure here is ignored: the file itself is written. */
 static void sync_folder(const char *path)
 {
     char folder[PATH_MAX];
@@ -138,7 +138,7 @@ static void *write_text(void *arg)
     return NULL;
 }
 
-/* Signals are for the loop's thread: the policy's watchdog is one. */
+/* The writer blocks signals: the policy's watchdog signal must reach the main thread. */
 static void begin_writing(struct state_file *f, char *text)
 {
     sigset_t all, before;
@@ -196,7 +196,7 @@ int state_file_open(struct state_file *f, struct ev_loop *loop, const char *path
     memcpy(f->path, path, strlen(path) + 1);
     ev_async_init(&f->written, on_written);
     ev_async_start(loop, &f->written);
-    ev_unref(loop); /* it keeps no loop alive */
+    ev_unref(loop); /* the watcher must not keep the loop running */
     *ret_text = text;
     return 0;
 }
@@ -211,7 +211,7 @@ int state_file_set_aside(struct state_file *f)
 
 void state_file_write(struct state_file *f, char *text)
 {
-    if (f->writing) { /* only the latest counts */
+    if (f->writing) { /* only the latest text is written */
         free(f->next);
         f->next = text;
         return;

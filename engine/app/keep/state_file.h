@@ -1,6 +1,6 @@
-/* A small file that outlives the run: read at the start, replaced as a whole while it runs. Writing waits for
- * the disk in a thread of its own, so that the loop never does; a reader, or a crash at any moment, finds the
- * old text or the new one. */
+/* A small file that outlives the run: read at the start, replaced as a whole later. A thread writes it, so
+ * the loop does not wait for the disk. A reader, also after a crash, finds either the old text or the new
+ * one. */
 #ifndef STEERWAY_KEEP_STATE_FILE_H
 #define STEERWAY_KEEP_STATE_FILE_H
 
@@ -13,9 +13,9 @@
 
 enum { STATE_FILE_MAX = 1024 * 1024 };
 
-/** state.json in $STATE_DIRECTORY (as systemd gives it) or $XDG_STATE_HOME/steerway; without those, in
- *  /var/lib/steerway for root and in ~/.local/state/steerway for others.
- *  @return 0, -ENOENT when there is no such place, -ENAMETOOLONG */
+/** The default path: state.json in $STATE_DIRECTORY (set by systemd) or $XDG_STATE_HOME/steerway. Without
+ * those, /var/lib/steerway for root and ~/.local/state/steerway for others.
+ *  @return 0, -ENOENT without any such folder, -ENAMETOOLONG */
 MUST_CHECK int state_file_default(char ret[PATH_MAX]);
 
 /** Embedded by its owner, who must not move it; zero-initialised is "not open". */
@@ -26,22 +26,22 @@ struct state_file {
     ev_async written;
     pthread_t writer;
     bool writing;
-    char *text, *next; /* that the writer writes, and what is to be written after that; NULL for none */
-    int result;        /* the writer's */
-    void (*failed)(struct state_file *f, int err); /* a write did not succeed; err is negative */
+    char *text, *next; /* the text being written, and the next one; NULL for none */
+    int result;        /* the writer's, 0 or negative errno */
+    void (*failed)(struct state_file *f, int err); /* called after a failed write; err is negative */
 };
 
-/** Take the file for this run alone, and read it. Missing folders are made.
- *  @param ret_text  malloc'ed; NULL when there is no such file yet
- *  @return 0; -EADDRINUSE when another program has it; -EFBIG over STATE_FILE_MAX; or another negative errno
- */
+/** Lock the file for this run, and read it. Missing folders are created.
+ *  @param ret_text  malloc'ed; NULL when the file does not exist yet
+ *  @return 0; -EADDRINUSE when another program holds it; -EFBIG over STATE_FILE_MAX; or another negative
+ * errno */
 MUST_CHECK int state_file_open(struct state_file *f, struct ev_loop *loop, const char *path, char **ret_text);
-/** Have the file replaced by this text. Takes it. */
+/** Replace the file by this text, which is taken over. */
 void state_file_write(struct state_file *f, char *text);
-/** Put the file aside, as PATH.bad, since it cannot be understood. @return 0 or negative errno */
+/** Rename a file that cannot be parsed to PATH.bad. @return 0 or negative errno */
 MUST_CHECK int state_file_set_aside(struct state_file *f);
-/** Wait for the writer, write a last text (taken; NULL for none), and let go of the file. Harmless on one
- * that is not open. */
+/** Wait for the writer, write a last text (taken over; NULL for none), and release the file. Harmless when
+ * it is not open. */
 void state_file_close(struct state_file *f, char *text);
 
 #endif
