@@ -172,6 +172,14 @@ void gateways_refresh(const struct gateways *g, struct uplink_set *uplinks, cons
         refresh(g, uplinks->items[i], m);
 }
 
+void gateways_suppose(struct uplink_set *uplinks)
+{
+    bool may = egress_may_mark();
+
+    for (size_t i = 0; i < uplinks->n; i++)
+        uplinks->items[i]->gateway4.ready = uplinks->items[i]->gateway6.ready = may;
+}
+
 void gateways_close(struct gateways *g, struct uplink_set *uplinks)
 {
     if (g->fd < 0)

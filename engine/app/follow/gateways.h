@@ -20,6 +20,9 @@ MUST_CHECK int gateways_open(struct gateways *g, struct uplink_set *uplinks);
  * refreshed. */
 void gateways_refresh(const struct gateways *g, struct uplink_set *uplinks, const struct machine *m);
 
+/** Take them as set where this process may set them, for a look that changes nothing on the machine. */
+void gateways_suppose(struct uplink_set *uplinks);
+
 /** Take back what was set, and give up the share. Harmless when nothing is open (fd -1). */
 void gateways_close(struct gateways *g, struct uplink_set *uplinks);
 

@@ -1,7 +1,6 @@
 #include "follow/machine_follow.h"
 
 #include "base/log.h"
-#include "config/startup.h"
 #include "health/checks.h"
 #include "uplink/discover.h"
 
@@ -60,22 +59,45 @@ static void log_cut(const struct uplink *u, size_t n)
     log_end(&l);
 }
 
-static void refresh(const struct machine_follow *f, struct uplink *u, const struct machine *m)
-{
-    const struct egress before = u->egress;
-    bool was_up = u->view.up, had_link = u->view.ipv4 || u->view.ipv6;
+/* An uplink as it was at the last look. */
+struct uplink_before {
+    struct egress egress;
+    bool up, had_link;
+};
 
-    uplink_refresh(u, m);
-    if (was_up != u->view.up)
+static struct uplink_before as_it_is(const struct uplink *u)
+{
+    return (struct uplink_before){
+        .egress = u->egress, .up = u->view.up, .had_link = u->view.ipv4 || u->view.ipv6};
+}
+
+static void tell_change(const struct machine_follow *f, struct uplink *u, const struct uplink_before *before)
+{
+    bool moved = !egress_same_sources(&before->egress, &u->egress);
+
+    if (before->up != u->view.up)
         log_link(u);
-    if (!was_up || !egress_same_sources(&before, &u->egress))
+    if (!before->up || moved)
         checks_hurry(f->proxy->outbounds.checks, u);
-    if (was_up != u->view.up)
+    if (before->up != u->view.up)
         policy_uplink_changed(f->proxy->outbounds.policy, u, u->view.up ? "up" : "down");
-    else if (!egress_same_sources(&before, &u->egress))
+    else if (moved)
         policy_uplink_changed(f->proxy->outbounds.policy, u, "address");
-    if (had_link && !u->view.ipv4 && !u->view.ipv6)
+    if (before->had_link && !u->view.ipv4 && !u->view.ipv6)
         proxy_lose_uplink(f->proxy, u);
+}
+
+/* All of them are up to date before anybody is told: what leaves one tries the next at once. */
+static void refresh(struct machine_follow *f, const struct machine *m)
+{
+    struct uplink_set *uplinks = f->surroundings->uplinks;
+    struct uplink_before before[UPLINK_MAX];
+
+    for (size_t i = 0; i < uplinks->n; i++)
+        before[i] = as_it_is(uplinks->items[i]);
+    surroundings_refresh(f->surroundings, m);
+    for (size_t i = 0; i < uplinks->n; i++)
+        tell_change(f, uplinks->items[i], &before[i]);
 }
 
 /* --- links that come to serve ----------------------------------------------------------------------------
@@ -85,17 +107,14 @@ static void refresh(const struct machine_follow *f, struct uplink *u, const stru
 static int add(struct machine_follow *f, const struct uplink_spec *spec, const struct machine *m)
 {
     struct uplink_set *set = f->proxy->outbounds.uplinks;
-    int r = uplink_set_add(set, spec, m);
+    int r = surroundings_add(f->surroundings, spec, m);
 
     if (r < 0)
         return r;
     struct uplink *u = set->items[set->n - 1];
-    r = name_servers_add(f->names, u);
-    if (r == 0)
-        r = checks_add(f->proxy->outbounds.checks, u);
+    r = checks_add(f->proxy->outbounds.checks, u);
     if (r < 0) {
-        resolver_free(u->resolver);
-        uplink_set_drop_last(set);
+        surroundings_drop_last(f->surroundings);
         return r;
     }
     if (f->ledger)
@@ -196,37 +215,19 @@ static void follow_listeners(struct proxy *p, const struct machine *m)
     }
 }
 
-/* Without memory, the last known ones stand. */
-static void refresh_own(struct machine_follow *f, const struct machine *m)
-{
-    struct own_addresses now;
-
-    if (own_addresses_init(&now, m) < 0)
-        return;
-    own_addresses_done(f->own);
-    *f->own = now;
-}
-
 static void look(struct machine_follow *f, bool routes)
 {
-    struct uplink_set *uplinks = f->proxy->outbounds.uplinks;
     struct machine m;
 
     if (machine_read_links(&m) < 0)
         return; /* the last known state stands */
-    gateways_refresh(f->gateways, uplinks, &m);
-    for (size_t i = 0; i < uplinks->n; i++)
-        refresh(f, uplinks->items[i], &m);
+    refresh(f, &m);
     take_up_new(f, &m);
     cut_lost(f, &m);
     dead_lines_look(&f->proxy->dead_lines);
     follow_listeners(f->proxy, &m);
-    refresh_own(f, &m);
-    if (startup_refresh_local(f->config, &m, f->local))
-        log_msg(LOG_INFO, "the networks of this machine have changed");
-    name_servers_refresh(f->names, &m);
     if (routes)
-        machine_follow_warn_of_routes(f, uplinks, &m);
+        machine_follow_warn_of_routes(f, f->surroundings->uplinks, &m);
     machine_done(&m);
 }
 
@@ -260,15 +261,11 @@ static void on_recheck(struct ev_loop *loop, ev_timer *w, int events)
 /* --- start and end -------------------------------------------------------------------------------------- */
 
 int machine_follow_start(struct machine_follow *f, const struct config *config, struct proxy *proxy,
-                         struct cidr_set *local, struct own_addresses *own, struct name_servers *names,
-                         const struct gateways *gateways)
+                         struct surroundings *surroundings)
 {
     f->config = config;
     f->proxy = proxy;
-    f->local = local;
-    f->own = own;
-    f->names = names;
-    f->gateways = gateways;
+    f->surroundings = surroundings;
     ev_timer_init(&f->routes, on_routes, 0., 0.);
     ev_timer_init(&f->recheck, on_recheck, RECHECK_S, RECHECK_S);
     ev_timer_start(proxy->loop, &f->recheck);

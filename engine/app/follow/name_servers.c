@@ -164,6 +164,11 @@ void name_servers_refresh(struct name_servers *n, const struct machine *m)
 
 /* --- from open to close --------------------------------------------------------------------------------- */
 
+static int give_resolver(struct name_servers *n, struct uplink *u)
+{
+    return resolver_new(&u->resolver, n->loop, &n->commons, n->config->dial_timeout_s);
+}
+
 int name_servers_open(struct name_servers *n, struct ev_loop *loop, const struct config *config,
                       struct uplink_set *uplinks)
 {
@@ -178,13 +183,17 @@ int name_servers_open(struct name_servers *n, struct ev_loop *loop, const struct
     if (r == 0)
         resolver_use_system(n->direct, n->system);
     for (size_t i = 0; r == 0 && i < uplinks->n; i++)
-        r = name_servers_add(n, uplinks->items[i]);
+        r = give_resolver(n, uplinks->items[i]);
     return r;
 }
 
-int name_servers_add(struct name_servers *n, struct uplink *u)
+int name_servers_add(struct name_servers *n, struct uplink *u, const struct machine *m)
 {
-    return resolver_new(&u->resolver, n->loop, &n->commons, n->config->dial_timeout_s);
+    int r = give_resolver(n, u);
+
+    if (r == 0)
+        refresh(n, u, m);
+    return r;
 }
 
 void name_servers_close(struct name_servers *n)

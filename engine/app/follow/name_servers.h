@@ -29,8 +29,8 @@ struct name_servers {
 MUST_CHECK int name_servers_open(struct name_servers *n, struct ev_loop *loop, const struct config *config,
                                  struct uplink_set *uplinks);
 
-/** The same for an uplink that comes later. @return 0, -ENOMEM */
-MUST_CHECK int name_servers_add(struct name_servers *n, struct uplink *u);
+/** The same for an uplink that comes later, whose servers are looked up at once. @return 0, -ENOMEM */
+MUST_CHECK int name_servers_add(struct name_servers *n, struct uplink *u, const struct machine *m);
 
 /** Look anew, and tell the log what is another than before. */
 void name_servers_refresh(struct name_servers *n, const struct machine *m);

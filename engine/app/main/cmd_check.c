@@ -2,6 +2,7 @@
 
 #include "config/startup.h"
 #include "doctor/sight.h"
+#include "follow/surroundings.h"
 #include "main/cli.h"
 #include "netlink/link_index.h"
 
@@ -156,18 +157,6 @@ static int check_policy(const struct config *c, const struct paths *paths, struc
     return r;
 }
 
-/* Their routes are set by a start alone: here they are taken to be there, where this process may set them. */
-static void suppose_gateways(struct uplink_set *uplinks, const struct machine *m)
-{
-    bool may = egress_may_mark();
-
-    for (size_t i = 0; i < uplinks->n; i++) {
-        struct uplink *u = uplinks->items[i];
-        u->gateway4.ready = u->gateway6.ready = may;
-        uplink_refresh(u, m);
-    }
-}
-
 static int check(struct config *c, const struct paths *paths, const struct machine *m, char *err)
 {
     struct uplink_set uplinks = {.n = 0};
@@ -178,7 +167,7 @@ static int check(struct config *c, const struct paths *paths, const struct machi
         (void)command_error(COMMAND_OK, "warning: %s", err);
         r = 0;
     }
-    suppose_gateways(&uplinks, m);
+    surroundings_suppose(&uplinks, m);
     if (r == 0)
         r = check_policy(c, paths, &uplinks, m, err);
     uplink_set_done(&uplinks);

@@ -3,8 +3,7 @@
 #include "config/startup.h"
 #include "doctor/judge.h"
 #include "doctor/try.h"
-#include "follow/gateways.h"
-#include "follow/name_servers.h"
+#include "follow/surroundings.h"
 #include "main/cli.h"
 
 #include <stdlib.h>
@@ -20,8 +19,7 @@ struct visit {
     struct config config;
     struct machine machine;
     struct uplink_set uplinks;
-    struct gateways gateways;
-    struct name_servers names;
+    struct surroundings surroundings;
     struct sight sights[UPLINK_MAX];
     struct sight_self self;
     struct try_outcome outcomes[UPLINK_MAX];
@@ -30,12 +28,6 @@ struct visit {
     struct probe_target address;
     bool asks_address;
 };
-
-static void refresh(struct visit *v)
-{
-    for (size_t i = 0; i < v->uplinks.n; i++)
-        uplink_refresh(v->uplinks.items[i], &v->machine);
-}
 
 static void look(struct visit *v)
 {
@@ -58,20 +50,15 @@ static void look_again(struct visit *v)
     }
 }
 
-static int try_all(struct visit *v, struct ev_loop *loop)
+static int try_all(struct visit *v, struct ev_loop *loop, char *err)
 {
     const struct try_options options = {.targets = &v->targets,
                                         .public_address = v->asks_address ? &v->address : NULL,
                                         .timeout_s = v->config.dial_timeout_s * PATIENCE};
-    int r = name_servers_open(&v->names, loop, &v->config, &v->uplinks);
+    int r = surroundings_open(&v->surroundings, loop, &v->config, &v->uplinks, &v->machine, err);
 
-    if (r == 0)
-        r = gateways_open(&v->gateways, &v->uplinks);
     if (r < 0)
         return r;
-    gateways_refresh(&v->gateways, &v->uplinks, &v->machine); /* without, they are down */
-    refresh(v);
-    name_servers_refresh(&v->names, &v->machine);
     look(v);
     sight_of_self(&v->self);
     for (size_t i = 0; i < v->uplinks.n; i++) {
@@ -82,6 +69,8 @@ static int try_all(struct visit *v, struct ev_loop *loop)
     r = try_uplinks(&v->report, &v->uplinks, loop, &options, v->outcomes);
     if (r == 0)
         look_again(v);
+    else
+        (void)snprintf(err, CONFIG_ERROR_MAX, "%s", strerror(-r));
     return r;
 }
 
@@ -138,7 +127,6 @@ static int examine(const struct cli *cli, struct visit *v)
     int r = startup_uplinks(&v->config, &v->machine, &v->uplinks, err);
     struct ev_loop *loop = r == 0 ? ev_loop_new(0) : NULL;
 
-    v->gateways.fd = -1;
     if (r == 0)
         r = try_policy(v, err);
     if (r < 0) {
@@ -148,10 +136,9 @@ static int examine(const struct cli *cli, struct visit *v)
     }
     if (!loop)
         return command_error(COMMAND_FAILED, "the event loop does not start");
-    r = try_all(v, loop);
-    int code = r < 0 ? command_error(COMMAND_FAILED, "%s", strerror(-r)) : print(cli, v);
-    name_servers_close(&v->names);
-    gateways_close(&v->gateways, &v->uplinks);
+    r = try_all(v, loop, err);
+    int code = r < 0 ? command_error(COMMAND_FAILED, "%s", err) : print(cli, v);
+    surroundings_close(&v->surroundings);
     ev_loop_destroy(loop);
     return code;
 }

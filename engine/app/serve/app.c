@@ -200,8 +200,7 @@ static int listen_all(struct app *a, char *err)
 int app_init(struct app *a, const struct config *config, const struct paths *paths, const struct machine *m,
              struct uplink_set *uplinks, struct policy *policy, char *err)
 {
-    *a = (struct app){
-        .config = config, .paths = paths, .uplinks = uplinks, .policy = policy, .gateways = {.fd = -1}};
+    *a = (struct app){.config = config, .paths = paths, .uplinks = uplinks, .policy = policy};
     raise_file_limit();
     /* Not what LIBEV_FLAGS says: libev's io_uring, which it may ask for, ends the process under load. */
     a->loop = ev_default_loop(EVBACKEND_EPOLL | EVFLAG_NOENV);
@@ -211,39 +210,18 @@ int app_init(struct app *a, const struct config *config, const struct paths *pat
         return r;
     }
     policy_loading_open(&a->loading, a->loop, policy);
-    int e = name_servers_open(&a->names, a->loop, config, uplinks);
-    if (e < 0) {
-        (void)snprintf(err, CONFIG_ERROR_MAX, "the resolvers do not start: %s", strerror(-e));
+    struct surroundings *s = &a->surroundings;
+    int e = surroundings_open(s, a->loop, config, uplinks, m, err);
+    if (e < 0)
         return e;
-    }
-    e = gateways_open(&a->gateways, uplinks);
-    if (e < 0) {
-        (void)snprintf(err, CONFIG_ERROR_MAX, "no marks are left for uplinks with a gateway: %s",
-                       strerror(-e));
-        return e;
-    }
-    gateways_refresh(&a->gateways, uplinks, m);
-    for (size_t i = 0; i < uplinks->n; i++)
-        uplink_refresh(uplinks->items[i], m);
-    name_servers_refresh(&a->names, m);
-    e = startup_local(config, m, &a->local);
-    if (e < 0) {
-        (void)snprintf(err, CONFIG_ERROR_MAX, "the networks of this machine: %s", strerror(-e));
-        return e;
-    }
-    e = own_addresses_init(&a->own, m);
-    if (e < 0) {
-        (void)snprintf(err, CONFIG_ERROR_MAX, "the addresses of this machine: %s", strerror(-e));
-        return e;
-    }
     const struct outbounds outbounds = {
         .loop = a->loop,
-        .resolver = a->names.direct,
+        .resolver = s->names.direct,
         .uplinks = a->uplinks,
         .policy = a->policy,
-        .settings = {.reach = {.deny = &config->deny, .own = &a->own, .allow_own = config->own_addresses},
+        .settings = {.reach = {.deny = &config->deny, .own = &s->own, .allow_own = config->own_addresses},
                      .bypass = &config->bypass,
-                     .local = &a->local,
+                     .local = &s->local,
                      .dial_timeout_s = config->dial_timeout_s,
                      .hedge_s = config->hedge_s,
                      .fast_open = config->fast_open},
@@ -321,8 +299,7 @@ void app_start(struct app *a)
 {
     start_workers(a);
     a->follow.ledger = &a->ledger;
-    int r =
-        machine_follow_start(&a->follow, a->config, &a->proxy, &a->local, &a->own, &a->names, &a->gateways);
+    int r = machine_follow_start(&a->follow, a->config, &a->proxy, &a->surroundings);
     if (r < 0)
         log_no_events(r);
     const struct checks_options checks = {
@@ -367,10 +344,7 @@ void app_done(struct app *a)
         machine_follow_stop(&a->follow);
         ev_timer_stop(a->loop, &a->drain);
     }
-    name_servers_close(&a->names);
-    gateways_close(&a->gateways, a->uplinks);
-    cidr_set_done(&a->local);
-    own_addresses_done(&a->own);
+    surroundings_close(&a->surroundings);
     if (a->loop)
         ev_loop_destroy(a->loop);
 }

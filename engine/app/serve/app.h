@@ -21,10 +21,7 @@ struct app {
     struct ev_loop *loop;
     struct uplink_set *uplinks;
     struct policy *policy;
-    struct name_servers names;
-    struct gateways gateways;
-    struct cidr_set local;    /* what goes direct, as of the last look at the machine */
-    struct own_addresses own; /* likewise */
+    struct surroundings surroundings; /* as of the last look at the machine */
     struct proxy proxy;
     ev_signal on_int, on_term, on_hup;
     ev_timer drain;

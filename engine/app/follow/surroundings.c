@@ -1,0 +1,114 @@
+#include "follow/surroundings.h"
+
+#include "base/log.h"
+#include "config/startup.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* --- the order ------------------------------------------------------------------------------------------ */
+
+/* @param g  NULL: suppose the gateways */
+static void refresh_uplinks(const struct gateways *g, struct uplink_set *uplinks, const struct machine *m)
+{
+    if (g)
+        gateways_refresh(g, uplinks, m);
+    else
+        gateways_suppose(uplinks);
+    for (size_t i = 0; i < uplinks->n; i++)
+        uplink_refresh(uplinks->items[i], m);
+}
+
+static int refresh_own(struct surroundings *s, const struct machine *m)
+{
+    struct own_addresses now;
+    int r = own_addresses_init(&now, m);
+
+    if (r < 0)
+        return r;
+    own_addresses_done(&s->own);
+    s->own = now;
+    return 0;
+}
+
+/* @return 0, or negative errno: the last known own addresses stand */
+static int refresh(struct surroundings *s, const struct machine *m, bool *ret_networks_changed)
+{
+    refresh_uplinks(&s->gateways, s->uplinks, m);
+    name_servers_refresh(&s->names, m);
+    int r = refresh_own(s, m);
+    *ret_networks_changed = startup_refresh_local(s->config, m, &s->local);
+    return r;
+}
+
+void surroundings_refresh(struct surroundings *s, const struct machine *m)
+{
+    bool changed;
+
+    (void)refresh(s, m, &changed);
+    if (changed)
+        log_msg(LOG_INFO, "the networks of this machine have changed");
+}
+
+void surroundings_suppose(struct uplink_set *uplinks, const struct machine *m)
+{
+    refresh_uplinks(NULL, uplinks, m);
+}
+
+/* --- an uplink that comes later ------------------------------------------------------------------------- */
+
+int surroundings_add(struct surroundings *s, const struct uplink_spec *spec, const struct machine *m)
+{
+    int r = uplink_set_add(s->uplinks, spec, m);
+
+    if (r < 0)
+        return r;
+    r = name_servers_add(&s->names, s->uplinks->items[s->uplinks->n - 1], m);
+    if (r < 0)
+        uplink_set_drop_last(s->uplinks);
+    return r;
+}
+
+void surroundings_drop_last(struct surroundings *s)
+{
+    resolver_free(s->uplinks->items[s->uplinks->n - 1]->resolver);
+    uplink_set_drop_last(s->uplinks);
+}
+
+/* --- from open to close --------------------------------------------------------------------------------- */
+
+static int refuse(int err, const char *what, char *text)
+{
+    (void)snprintf(text, CONFIG_ERROR_MAX, "%s: %s", what, strerror(-err));
+    return err;
+}
+
+int surroundings_open(struct surroundings *s, struct ev_loop *loop, const struct config *config,
+                      struct uplink_set *uplinks, const struct machine *m, char *err)
+{
+    bool changed;
+
+    *s = (struct surroundings){.config = config, .uplinks = uplinks, .gateways = {.fd = -1}};
+    int r = name_servers_open(&s->names, loop, config, uplinks);
+    if (r < 0)
+        return refuse(r, "the resolvers do not start", err);
+    r = gateways_open(&s->gateways, uplinks);
+    if (r < 0)
+        return refuse(r, "no marks are left for uplinks with a gateway", err);
+    r = startup_local(config, m, &s->local);
+    if (r < 0)
+        return refuse(r, "the networks of this machine", err);
+    r = refresh(s, m, &changed);
+    return r < 0 ? refuse(r, "the addresses of this machine", err) : 0;
+}
+
+void surroundings_close(struct surroundings *s)
+{
+    if (!s->uplinks)
+        return;
+    name_servers_close(&s->names);
+    gateways_close(&s->gateways, s->uplinks);
+    cidr_set_done(&s->local);
+    own_addresses_done(&s->own);
+    *s = (struct surroundings){.gateways = {.fd = -1}};
+}
