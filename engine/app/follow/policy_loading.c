@@ -43,6 +43,24 @@ static void log_verdict(const struct policy *p, const struct loading_verdict *v,
         policy_loading_warn(p);
 }
 
+static void announce(struct policy_loading *l, enum loading_event event)
+{
+    LIST_EACH(&l->listeners, it, tmp) {
+        struct loading_listener *listener = container_of(it, struct loading_listener, node);
+        listener->hear(listener, event);
+    }
+}
+
+void policy_loading_listen(struct policy_loading *l, struct loading_listener *listener)
+{
+    list_push_back(&l->listeners, &listener->node);
+}
+
+void policy_loading_leave(struct loading_listener *listener)
+{
+    list_remove(&listener->node);
+}
+
 /* --- the thread ----------------------------------------------------------------------------------------- */
 
 static void *read_lists(void *arg)
@@ -83,8 +101,7 @@ static void finish(struct policy_loading *l, struct loading_verdict *v)
     l->n_waiting--;
     memmove(l->waiting, l->waiting + 1, l->n_waiting * sizeof *l->waiting);
     policy_source_done(&r.source);
-    if (l->after)
-        l->after(l->after_arg);
+    announce(l, v->loaded ? LOADING_LOADED : LOADING_REFUSED);
     if (r.done)
         r.done(r.arg, v);
 }
@@ -97,8 +114,7 @@ static bool step(struct policy_loading *l)
     int r = policy_change_step(l->policy, source->file ? source : NULL, v.err);
 
     if (r == -EAGAIN) {
-        if (l->after)
-            l->after(l->after_arg); /* what is saved while it is read is not missed */
+        announce(l, LOADING_READS); /* now, so that a save while a list is read is not missed */
         r = start_reading(l);
         if (r == 0)
             return false;
@@ -153,6 +169,7 @@ static void refuse(loading_done_fn *done, void *arg, const char *why)
 void policy_loading_open(struct policy_loading *l, struct ev_loop *loop, struct policy *policy)
 {
     *l = (struct policy_loading){.loop = loop, .policy = policy};
+    list_init(&l->listeners);
     ev_async_init(&l->was_read, on_read);
     ev_async_start(loop, &l->was_read);
     ev_unref(loop); /* it keeps no loop alive */
@@ -167,6 +184,8 @@ void policy_loading_close(struct policy_loading *l)
         (void)pthread_join(l->reader, NULL);
         policy_change_end(l->policy);
     }
+    LIST_EACH(&l->listeners, it, tmp)
+        list_remove(it);
     ev_ref(l->loop);
     ev_async_stop(l->loop, &l->was_read);
     for (size_t i = 0; i < l->n_waiting; i++) {

@@ -6,6 +6,7 @@
 #ifndef STEERWAY_FOLLOW_POLICY_LOADING_H
 #define STEERWAY_FOLLOW_POLICY_LOADING_H
 
+#include "base/list.h"
 #include "policy/policy.h"
 
 #include <ev.h>
@@ -27,15 +28,26 @@ struct loading_request {
     void *arg;
 };
 
+/** What happens in a load. After each of these, policy_file may name other files. */
+enum loading_event {
+    LOADING_READS,   /* the thread begins to read list files; a load that needs none skips this */
+    LOADING_LOADED,  /* the new policy serves */
+    LOADING_REFUSED, /* the old policy serves on */
+};
+
+/** Hears of every load, whoever asked for it. Embedded by its owner. */
+struct loading_listener {
+    struct list node;
+    void (*hear)(struct loading_listener *l, enum loading_event event);
+};
+
 enum { POLICY_LOADING_MAX = 32 }; /* requests at once, the one under way included */
 
 /** Embedded by its owner; zero-initialised is "not open". */
 struct policy_loading {
     struct ev_loop *loop;
     struct policy *policy;
-    void (*after)(
-        void *arg); /* the files are others: after each load, good or bad, and before lists are read */
-    void *after_arg;
+    struct list listeners;
     struct loading_request waiting[POLICY_LOADING_MAX]; /* the first is under way */
     size_t n_waiting;
     double began_s;
@@ -49,6 +61,12 @@ struct policy_loading {
 void policy_loading_open(struct policy_loading *l, struct ev_loop *loop, struct policy *policy);
 /** Loads that are under way are given up, and those who wait are told. Harmless on one that is not open. */
 void policy_loading_close(struct policy_loading *l);
+
+/** Hear of loads from now on, after those who listen already, and before the one who asked for the load. End
+ *  it by policy_loading_leave, which the listener may also do while it hears. */
+void policy_loading_listen(struct policy_loading *l, struct loading_listener *listener);
+/** Harmless on a listener that has left, and after policy_loading_close. */
+void policy_loading_leave(struct loading_listener *listener);
 
 /** Whether a load is under way, or waits. */
 bool policy_loading_busy(const struct policy_loading *l);

@@ -261,9 +261,10 @@ static void on_look(struct ev_loop *loop, ev_timer *timer, int revents)
         ev_timer_again(loop, &w->settle);
 }
 
-static void after_load(void *arg)
+static void on_loading(struct loading_listener *l, enum loading_event event)
 {
-    policy_watch_renew(arg);
+    (void)event; /* a load that was refused has read files, too */
+    policy_watch_renew(container_of(l, struct policy_watch, listener));
 }
 
 int policy_watch_start(struct policy_watch *w, struct ev_loop *loop, struct policy *policy,
@@ -280,8 +281,8 @@ int policy_watch_start(struct policy_watch *w, struct ev_loop *loop, struct poli
     w->settle.repeat = SETTLE_S;
     ev_init(&w->look, on_look);
     w->look.repeat = LOOK_S;
-    loading->after = after_load;
-    loading->after_arg = w;
+    w->listener.hear = on_loading;
+    policy_loading_listen(loading, &w->listener);
     policy_watch_renew(w);
     /* Lists may take long to read; one may have been saved meanwhile, when nobody watched. */
     if (policy_lists_changed(policy))
@@ -298,6 +299,6 @@ void policy_watch_stop(struct policy_watch *w)
     ev_timer_stop(w->loop, &w->settle);
     ev_timer_stop(w->loop, &w->look);
     (void)close(w->fd);
-    w->loading->after = NULL;
+    policy_loading_leave(&w->listener);
     w->policy = NULL;
 }

@@ -26,6 +26,7 @@ struct policy_watch {
     struct ev_loop *loop;
     struct policy *policy;
     struct policy_loading *loading;
+    struct loading_listener listener;
     int fd; /* inotify's */
     ev_io io;
     ev_timer settle; /* a save takes several steps: wait for the last */
