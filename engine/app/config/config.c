@@ -10,10 +10,10 @@
 
 static const double DIAL_TIMEOUT_S = 10, CHECK_INTERVAL_S = 60, HANDSHAKE_TIMEOUT_S = 30,
                     IDLE_TIMEOUT_S = 3600, DRAIN_TIMEOUT_S = 10, CUT_AFTER_S = 30;
-/* RFC 1122 4.2.3.5: R2, after which a connection is given up, is 100 seconds at least. */
+/* RFC 1122 4.2.3.5: at least 100 seconds until the connection is given up (R2). */
 static const double ACK_TIMEOUT_S = 100;
 
-/* They are there to be asked so, say nothing of who asks, and answer from nearby. */
+/* Public services for such checks: they see nothing of the client, and answer from a nearby server. */
 static const char CHECK[] =
     "http://cp.cloudflare.com/generate_204,http://connectivitycheck.gstatic.com/generate_204";
 
@@ -227,7 +227,7 @@ static int allow_everyone(struct access *a)
     return 0;
 }
 
-/* Where nobody must log in, a user's name is whatever the client says. */
+/* Without passwords, a client can claim any user name. */
 static int check_denied_users(const struct config *c, char *err)
 {
     for (size_t i = 0; i < c->deny.n; i++) {

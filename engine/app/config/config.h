@@ -1,4 +1,4 @@
-/* Everything a run can be told, from the command line or a config file, checked and with defaults. */
+/* All settings of a run, from the command line and a config file, checked and with defaults. */
 #ifndef STEERWAY_CONFIG_CONFIG_H
 #define STEERWAY_CONFIG_CONFIG_H
 
@@ -14,7 +14,7 @@
 enum { CONFIG_LISTEN_MAX = 32, CONFIG_ERROR_MAX = 1024 };
 enum { CONFIG_PORT = 1080, CONFIG_PORT_HTTP = 8080 };
 
-/* As many threads relay as there are processors for them, up to this; and the most that can be asked for. */
+/* The automatic number of relay threads is that of the processors, at most CONFIG_THREADS_USUAL. */
 enum { CONFIG_THREADS_AUTO = -1, CONFIG_THREADS_USUAL = 4, CONFIG_THREADS_MAX = WORKERS_MAX };
 
 struct config {
@@ -22,41 +22,41 @@ struct config {
     size_t n_listen;
     struct listen_place hosts[CONFIG_LISTEN_MAX]; /* port 0; config_finish joins them with the port */
     size_t n_hosts;
-    bool listen_strict;                     /* each of these must be there at the start */
-    int port;                               /* -1: not given */
+    bool listen_strict;                     /* every listening address must exist at the start */
+    int port;                               /* -1: not set */
     bool http;                              /* the default port is CONFIG_PORT_HTTP */
     struct uplink_spec uplinks[UPLINK_MAX]; /* none: every usable link of the machine */
     size_t n_uplinks;
     char *policy;      /* a name or a file as given; NULL for the default (config_policy) */
-    char *policy_from; /* the config file that names it; NULL for none */
+    char *policy_from; /* the config file that set it; NULL for none */
     struct policy_param *params;
     size_t n_params;
     struct access access; /* users and client ranges */
     bool allow_given;     /* --allow was used */
     struct deny deny;
-    bool own_addresses;     /* clients of other machines reach those of this one, but for loopback */
+    bool own_addresses; /* clients on other machines may reach this machine's addresses, except loopback */
     struct cidr_set bypass; /* as given */
-    bool bypass_default;    /* none given: what is local goes direct, see startup_local */
+    bool bypass_default;    /* not set: local networks go direct, see startup_local */
     double hedge_s;         /* HEDGE_AUTO unless given */
     double dial_timeout_s, handshake_timeout_s, idle_timeout_s, drain_timeout_s;
     char *dns_servers; /* NULL for the system's */
     char *check;       /* targets of checks, or "none"; NULL for the default (config_check) */
     double check_interval_s, cut_after_s, ack_timeout_s;
-    char *data_dir; /* holds lua/ and policies/; NULL to look for it */
-    char *control;  /* path of the control socket; "none"; NULL for the default place */
-    bool fast_open; /* what waits for a destination may go with the SYN */
+    char *data_dir; /* the folder with lua/ and policies/; NULL to search */
+    char *control;  /* path of the control socket, or "none"; NULL for the default path */
+    bool fast_open; /* early data may be sent with the SYN */
     enum egress_ipv6 ipv6_source;
-    bool no_watch; /* files of the policy are not watched */
-    bool no_jit;   /* LuaJIT interprets the policy, and compiles nothing */
-    int threads;   /* that relay; CONFIG_THREADS_AUTO unless given */
-    char *state;   /* where quotas and capacities are kept; "none"; NULL for the default place */
-    char *record;  /* a trace is recorded there; NULL for none */
+    bool no_watch; /* do not watch the policy's files */
+    bool no_jit;   /* LuaJIT only interprets the policy */
+    int threads;   /* relay threads; CONFIG_THREADS_AUTO unless given */
+    char *state;   /* file for quotas and capacities, or "none"; NULL for the default path */
+    char *record;  /* file for a recorded trace; NULL for none */
     enum log_level log_level;
     enum log_format log_format;
 };
 
-/** Parts that grow with each use of an option, so that who comes later must clear them to have its own way.
- */
+/** Settings to which each use of an option adds. An option that replaces the config file's values clears
+ * them first. */
 enum config_part {
     CONFIG_PART_HOSTS = 1 << 0,
     CONFIG_PART_PORT = 1 << 1,
@@ -77,32 +77,32 @@ const char *config_check(const struct config *c);
 void config_init(struct config *c);
 void config_done(struct config *c);
 
-/** Back to "not given". @param parts  of enum config_part, or-ed */
+/** Reset to "not set". @param parts  of enum config_part, or-ed */
 void config_clear(struct config *c, unsigned parts);
 
-/** Set a policy's parameter; the last value of a key stands. @return 0, -ENOMEM */
+/** Set a policy's parameter; it replaces an earlier value. @return 0, -ENOMEM */
 MUST_CHECK int config_set_param(struct config *c, struct slice key, struct slice value);
 
-/** Takes what spec owns, on failure too. @return 0, or -EINVAL with one line in err (CONFIG_ERROR_MAX): there
- *  are UPLINK_MAX, or one of that name */
+/** Takes what spec owns, on failure too. @return 0, or -EINVAL with one line in err (CONFIG_ERROR_MAX)
+ * when the name is taken or UPLINK_MAX is reached */
 MUST_CHECK int config_add_uplink(struct config *c, struct uplink_spec *spec, char *err);
 
-/** Add addresses that are not there yet. @return 0, -ENOSPC */
+/** Add the addresses that are new. @return 0, -ENOSPC */
 MUST_CHECK int config_add_listen(struct config *c, const struct listen_place *places, size_t n);
 
-/** Fill in what was not said: localhost:1080 (8080 with http) to listen on, unless only --listen was used;
- *  private clients, or everybody where users must authenticate.
+/** Fill in the defaults. Listens on localhost:1080 (8080 with http) unless --listen was used. Admits
+ * private addresses, or every address when users must log in.
  *  @return 0, or negative errno with one line in err (CONFIG_ERROR_MAX) */
 MUST_CHECK int config_finish(struct config *c, char *err);
 
-/** Say in err (CONFIG_ERROR_MAX) what is wrong. @return -EINVAL */
+/** Write the error into err (CONFIG_ERROR_MAX). @return -EINVAL */
 int config_refuse(char *err, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
-/** The policy that is to be used. By default "fair_share", which learns what lines can carry; but
- *  "least_connections" where the user has given weights, since those say what the user knows. */
+/** The policy to use. The default is "fair_share", which learns capacities; with weights it is
+ * "least_connections", which uses them. */
 const char *config_policy(const struct config *c);
 
-/** Whether this names a file (has a '/' or ends in ".lua") and not a policy that ships. */
+/** Whether this is a file (has a '/' or ends in ".lua") and not the name of a shipped policy. */
 bool config_policy_is_file(const char *policy);
 
 #endif

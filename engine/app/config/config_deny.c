@@ -45,7 +45,7 @@ static const struct {
     item_fn *add;
 } fields[] = {{"to", add_place}, {"clients", add_client}, {"users", add_user}};
 
-/* A text, or a list of texts. An empty list would be a rule for everybody, or for nothing: it is a slip. */
+/* A text, or a list of texts. An empty list is refused: it could mean every client or none. */
 static int read_field(struct deny_rule *r, size_t field, const json_t *value, char *err)
 {
     const json_t *item;

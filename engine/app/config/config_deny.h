@@ -1,4 +1,4 @@
-/* The items of `deny` in a config file that say for whom they are. */
+/* Rules in `deny` of a config file that apply to some clients or users only. */
 #ifndef STEERWAY_CONFIG_CONFIG_DENY_H
 #define STEERWAY_CONFIG_CONFIG_DENY_H
 

@@ -15,14 +15,14 @@
 enum { KEY_MAX = 64 };
 static const char UPLINKS[] = "uplinks";
 
-/* One key at work. */
+/* The state while one key is read. */
 struct reading {
     struct config *config;
     const struct option *option;
-    struct slice folder; /* of the file, with its last '/'; empty for the present one */
+    struct slice folder; /* the config file's, with its last '/'; empty for the current folder */
 };
 
-/* The key that sets an option; "" for those that only the command line knows. */
+/* The config key of an option; "" for an option of the command line only. */
 static void key_of(const struct option *o, char key[KEY_MAX])
 {
     (void)snprintf(key, KEY_MAX, "%s", o->action == OPTION_SETS ? o->name : "");
@@ -68,7 +68,7 @@ static int set_text(const struct reading *r, const char *text, char *err)
     return r->option->set(r->config, text, err);
 }
 
-/* A path that does not begin at the root begins where the file is. */
+/* A relative path is relative to the config file. */
 static int set_path(const struct reading *r, const char *text, char *err)
 {
     char *path = NULL;
@@ -86,7 +86,7 @@ static int set_policy(const struct reading *r, const char *text, char *err)
 {
     if (!config_policy_is_file(text))
         return set_text(r, text, err);
-    /* A lone "mine.lua" stays a file when the folder is the present one. */
+    /* Make it a path, so that "mine.lua" in the current folder stays a file. */
     return set_path(r, text, err);
 }
 
@@ -125,7 +125,7 @@ static int set_list(const struct reading *r, const json_t *value, char *err)
     return 0;
 }
 
-/* A number or boolean as text. @return NULL for what is neither, nor a text */
+/* A number or boolean as text; a text as it is. @return NULL for any other type */
 static const char *as_text(const json_t *value, char out[KEY_MAX])
 {
     if (json_is_integer(value))
@@ -218,8 +218,8 @@ static int check_keys(const json_t *root, char *err)
     return 0;
 }
 
-/* In the table's order, not the file's, which Lua does not keep: the same file always gives the same config
- * and the same complaint. */
+/* In the order of the option table. Lua tables have no fixed order, and the same file must always give the
+ * same error. */
 static int read_keys(struct config *c, struct slice folder, const json_t *root, char *err)
 {
     char reason[CONFIG_ERROR_MAX];

@@ -5,10 +5,10 @@
 
 #include "config/config.h"
 
-/** Read it into a config that config_init made. Paths in it are relative to its folder.
+/** Read a file into a config that config_init made. Paths in it are relative to its folder.
  *  @param lua_dir  the folder that holds steerway/host.lua
  *  @return 0, or negative errno with one line in err (CONFIG_ERROR_MAX) that names file, key and what was
- *          expected; the config may then hold a part of it */
+ * expected; the config may then be half filled */
 MUST_CHECK int config_file_load(struct config *c, const char *path, const char *lua_dir, char *err);
 
 #endif

@@ -12,12 +12,12 @@
 #include <string.h>
 
 static const double WEIGHT_MAX = 1e6, TIER_MAX = 1000;
-static const double QUOTA_MAX = 1e15; /* octets: a thousand terabytes */
+static const double QUOTA_MAX = 1e15; /* bytes: a thousand terabytes */
 enum { TAG_MAX = 63, WEEK_DAYS = 7, MONTH_DAYS = 31 };
 
 typedef int field_fn(struct uplink_spec *spec, const json_t *value, char *err);
 
-/* A word that can stand in a log line and a table without quoting. */
+/* A word that needs no quotes in a log line or table. */
 static bool is_word(const char *text, size_t max)
 {
     size_t len = strlen(text);
@@ -35,7 +35,7 @@ static int set_interface(struct uplink_spec *spec, const json_t *value, char *er
 {
     const char *text = config_text(value);
 
-    /* What the kernel takes for a device's name. */
+    /* The kernel's rules for a device's name. */
     if (!text || !is_word(text, sizeof spec->interface - 1) || strpbrk(text, "/:") ||
         strcmp(text, ".") == 0 || strcmp(text, "..") == 0)
         return config_refuse(err, "expected the name of a network interface, such as \"eth0\"");
@@ -50,7 +50,7 @@ static int set_address(struct uplink_spec *spec, const json_t *value, char *err)
     struct uplink_spec parsed = {.kind = UPLINK_INTERFACE};
     char reason[CONFIG_ERROR_MAX];
 
-    /* By the rules of the command line, but for the weight. */
+    /* As on the command line, but without a weight. */
     if (!text || strpbrk(text, "@/") || uplink_spec_parse(&parsed, text, reason, sizeof reason) < 0 ||
         parsed.kind != UPLINK_ADDRESS)
         return config_refuse(err, "expected an address of this machine, such as \"192.168.1.10\"");
@@ -73,7 +73,7 @@ static int set_parent(struct uplink_spec *spec, const json_t *value, char *err)
     return config_refuse(err, "%s", why);
 }
 
-/* An interface, or an address of this machine: where the parent proxy is reached from. */
+/* The interface or own address from which the parent proxy is reached. */
 static int set_via(struct uplink_spec *spec, const json_t *value, char *err)
 {
     struct uplink_spec via = {.kind = UPLINK_INTERFACE};
@@ -113,7 +113,7 @@ static int set_tier(struct uplink_spec *spec, const json_t *value, char *err)
     double tier = json_number_value(value);
 
     if (!json_is_number(value) || tier < 1 || tier > TIER_MAX || floor(tier) != tier)
-        return config_refuse(err, "expected a whole number from 1, which is used first, to %g", TIER_MAX);
+        return config_refuse(err, "expected a whole number from 1 (used first) to %g", TIER_MAX);
     spec->tier = tier;
     return 0;
 }
@@ -146,12 +146,11 @@ static int set_tags(struct uplink_spec *spec, const json_t *value, char *err)
 static int set_quota(struct uplink_spec *spec, const json_t *value, char *err)
 {
     const char *text = config_text(value);
-    double octets = json_number_value(value);
+    double bytes = json_number_value(value);
 
-    if ((text ? !units_parse(text, &octets) : !json_is_number(value)) ||
-        !(octets >= 1 && octets <= QUOTA_MAX))
+    if ((text ? !units_parse(text, &bytes) : !json_is_number(value)) || !(bytes >= 1 && bytes <= QUOTA_MAX))
         return config_refuse(err, "expected bytes, such as \"20G\"");
-    spec->quota.octets = octets;
+    spec->quota.octets = bytes;
     return 0;
 }
 
@@ -189,8 +188,8 @@ static int set_quota_end(struct uplink_spec *spec, const json_t *value, char *er
     return 0;
 }
 
-/* A text, or a list of texts, with commas between them. @return NULL where it is neither, or without memory
- */
+/* Join a list of texts with commas; a text stays as it is. @return NULL for another type, or without
+ * memory */
 static char *join(const json_t *value)
 {
     const json_t *item;
@@ -333,7 +332,7 @@ static const struct {
     {"via", set_via},
 };
 
-/* What holds between the keys. @param ret_key  the one at fault */
+/* Check keys against each other. @param ret_key  the wrong one */
 static int check_quota(const json_t *table, const struct quota_plan *q, const char **ret_key, char *err)
 {
     static const char *const others[] = {"quota_per", "quota_day", "quota_end"};
@@ -341,7 +340,7 @@ static int check_quota(const json_t *table, const struct quota_plan *q, const ch
     for (size_t i = 0; i < ARRAY_LEN(others); i++) {
         *ret_key = others[i];
         if (json_object_get(table, others[i]) && q->octets <= 0)
-            return config_refuse(err, "there is no quota, such as quota = \"20G\"");
+            return config_refuse(err, "needs a quota, such as quota = \"20G\"");
     }
     *ret_key = "quota_day";
     if (q->day > 0 && q->per == QUOTA_DAY)
@@ -351,13 +350,13 @@ static int check_quota(const json_t *table, const struct quota_plan *q, const ch
     return 0;
 }
 
-/* @param ret_key  the key at fault, "" for the whole */
+/* @param ret_key  the wrong key, "" for the whole table */
 static int parse_table(struct uplink_spec *spec, const json_t *table, const char **ret_key, char *err)
 {
     const char *key;
     json_t *value;
 
-    /* jansson's iterator wants a table that could be changed; it is not. */
+    /* jansson's iterator takes a non-const table, but does not change it */
     json_object_foreach((json_t *)(uintptr_t)table, key, value)
     {
         int i = CONFIG_KEY_FIND(fields, key, err);
@@ -409,10 +408,10 @@ int config_uplinks_add(struct config *c, const json_t *list, char *err)
     const json_t *item;
     size_t i;
 
-    /* As { os.getenv "LINE" } is where the variable is not set: it must not mean every link. */
+    /* { os.getenv "LINE" } is empty when the variable is not set. It must not mean "every link". */
     if (json_is_object(list) && json_object_size(list) == 0)
-        return config_refuse(err,
-                             "uplinks: the list is empty; leave uplinks out for all that this machine has");
+        return config_refuse(
+            err, "uplinks: the list is empty; leave uplinks out to use every link of this machine");
     if (!json_is_array(list))
         return config_refuse(err,
                              "uplinks: expected a list such as { \"eth0@2\", { interface = \"wwan0\" } }");

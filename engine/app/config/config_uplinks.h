@@ -6,7 +6,7 @@
 
 #include <jansson.h>
 
-/** Add them: an array of texts, as on the command line, or of tables.
+/** Add the items of an array: texts as on the command line, or tables.
  *  @return 0, or negative errno with "uplinks[N].KEY: what was expected" in err (CONFIG_ERROR_MAX) */
 MUST_CHECK int config_uplinks_add(struct config *c, const json_t *list, char *err);
 

@@ -9,7 +9,7 @@
 
 enum { PORT_MAX = 65535, SHOWN_MAX = 60 };
 static const double TIMEOUT_MAX_S = 86400; /* a day */
-static const double TIMEOUT_MIN_S = 0.1;   /* below, a far line has no chance */
+static const double TIMEOUT_MIN_S = 0.1;   /* a shorter time fails on distant lines */
 
 static int no_memory(char *err)
 {
@@ -23,7 +23,7 @@ static int too_many(char *err)
     return -ENOSPC;
 }
 
-/* "VALUE is not WHAT": a value of digits stands as it is, any other in quotes. */
+/* "VALUE is not WHAT", with the value in quotes unless it consists of digits. */
 static int not_a(char *err, struct slice value, const char *what)
 {
     bool number = value.len > 0;
@@ -48,7 +48,7 @@ static int replace_text(char **text, const char *value, char *err)
     return 0;
 }
 
-/* Calls back for each part of a comma list; an empty part is given as such, to be refused. */
+/* Calls back for each part of a comma list, also for empty parts, which the callback refuses. */
 static int each_part(struct config *c, const char *list, char *err,
                      int (*part)(struct config *c, struct slice text, char *err))
 {
@@ -63,7 +63,7 @@ static int each_part(struct config *c, const char *list, char *err,
 
 /* --- where to listen ------------------------------------------------------------------------------------ */
 
-/* "localhost" and "*" stand for an address of each family. @return how many, or -EINVAL */
+/* "localhost" and "*" mean an address of each family. @return the number of addresses, or -EINVAL */
 static int parse_host(struct slice host, struct listen_place ret[2])
 {
     static const char *const pairs[][3] = {{"localhost", "127.0.0.1", "::1"}, {"*", "0.0.0.0", "::"}};
@@ -141,7 +141,7 @@ int option_set_listen(struct config *c, const char *value, char *err)
     if (!colon)
         return not_a(err, slice_str(value), expected);
     struct slice host = slice_of(value, (size_t)(colon - value));
-    /* Without brackets nobody can tell an IPv6 address's last group from a port. */
+    /* Without brackets, the last group of an IPv6 address cannot be told from a port. */
     bool bare_v6 = host.len > 0 && host.data[0] != '[' && memchr(host.data, ':', host.len);
     int n = bare_v6 ? -EINVAL : parse_host(host, places);
     if (n < 0)
@@ -164,7 +164,7 @@ int option_set_auth(struct config *c, const char *value, char *err)
         return config_refuse(err, "this user was given before");
     case -ENOMEM:
         return no_memory(err);
-    default: /* never shown: it may be a password alone */
+    default: /* the value is not shown: it may be a password */
         return config_refuse(
             err, "expected USER:PASS, the user 1 to 255 bytes without ':', the password 255 at most");
     }
@@ -177,9 +177,9 @@ int option_set_auth_file(struct config *c, const char *value, char *err)
     size_t before = c->access.n_users;
     int r = access_add_file(&c->access, value, err, CONFIG_ERROR_MAX);
 
-    /* Without a user everybody would be served, which is not what a file of users is for. */
+    /* An empty users file would serve every client, although the user wants passwords. */
     if (r == 0 && c->access.n_users == before)
-        return config_refuse(err, "%s: no user in it (expected lines of USER:PASS)", value);
+        return config_refuse(err, "%s: the file has no users (expected lines of USER:PASS)", value);
     return r;
 }
 
@@ -391,7 +391,7 @@ int option_set_record(struct config *c, const char *value, char *err)
 static int set_seconds(double *seconds, const char *value, double min, char *err)
 {
     char *end = NULL;
-    /* strtod would take "inf", "nan", "0x1p3" and leading blanks, too. */
+    /* Digits and a point only: strtod would also take "inf", "nan", "0x1p3" and leading blanks. */
     bool plain = *value && value[strspn(value, "0123456789.")] == '\0';
     double s = plain ? strtod(value, &end) : 0;
 

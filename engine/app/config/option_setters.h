@@ -1,4 +1,4 @@
-/* What each option does to the config; for options.c alone. */
+/* Sets each option's value in the config; for options.c alone. */
 #ifndef STEERWAY_CONFIG_OPTION_SETTERS_H
 #define STEERWAY_CONFIG_OPTION_SETTERS_H
 

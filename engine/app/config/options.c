@@ -6,7 +6,7 @@
 
 static const char LISTEN[] = "Where to listen", ACCESS[] = "Who may use it",
                   TRAFFIC[] = "Which way traffic goes", TIMES[] = "How long to wait (in seconds)",
-                  SIMULATION[] = "What is played", OTHER[] = "Everything else";
+                  SIMULATION[] = "The simulation", OTHER[] = "Everything else";
 
 enum {
     RUN = OPTION_OF_START | OPTION_OF_CHECK | OPTION_OF_DOCTOR,
@@ -15,7 +15,7 @@ enum {
     PORT_PARTS = CONFIG_PART_PORT | CONFIG_PART_LISTEN,
 };
 
-/* In the order of the help. */
+/* In the order in which help prints them. */
 const struct option option_table[] = {
     {.group = LISTEN,
      .name = "host",
@@ -40,7 +40,7 @@ const struct option option_table[] = {
     {.group = LISTEN,
      .name = "http",
      .kind = OPTION_FLAG,
-     .about = "let the default port be 8080; any port speaks SOCKS and HTTP alike",
+     .about = "make 8080 the default port; every port speaks SOCKS and HTTP",
      .set = option_set_http,
      .clears = PORT_PARTS,
      .scope = RUN},
@@ -216,14 +216,14 @@ const struct option option_table[] = {
      .name = "handshake-timeout",
      .kind = OPTION_NUMBER,
      .argument = "S",
-     .about = "for a client to say what it wants (default: 30)",
+     .about = "for a client's whole request (default: 30)",
      .set = option_set_handshake_timeout,
      .scope = RUN},
     {.group = TIMES,
      .name = "idle-timeout",
      .kind = OPTION_NUMBER,
      .argument = "S",
-     .about = "for an open connection on which nothing moves (default: 3600)",
+     .about = "before a connection without traffic is closed (default: 3600)",
      .set = option_set_idle_timeout,
      .scope = RUN},
     {.group = TIMES,
@@ -238,21 +238,21 @@ const struct option option_table[] = {
      .name = "compare",
      .kind = OPTION_TEXT,
      .argument = "A,B,C",
-     .about = "play the same for each of these policies, and put them side by side",
+     .about = "play the trace with each of these policies, and compare the results",
      .scope = OPTION_OF_SIMULATE,
      .action = OPTION_KEPT},
     {.group = SIMULATION,
      .name = "trace",
      .kind = OPTION_TEXT,
      .argument = "KIND|FILE",
-     .about = "browsing (the default), download, torrent, uploads or mixed, or what a proxy has recorded",
+     .about = "browsing (the default), download, torrent, uploads or mixed, or a recording of a proxy",
      .scope = OPTION_OF_SIMULATE,
      .action = OPTION_KEPT},
     {.group = SIMULATION,
      .name = "connections",
      .kind = OPTION_NUMBER,
      .argument = "N",
-     .about = "how many to make (default: 20000)",
+     .about = "number of connections to make (default: 20000)",
      .scope = OPTION_OF_SIMULATE,
      .action = OPTION_KEPT},
     {.group = SIMULATION,
@@ -266,21 +266,21 @@ const struct option option_table[] = {
      .name = "seed",
      .kind = OPTION_NUMBER,
      .argument = "N",
-     .about = "random seed: another one makes another trace, and other draws (default: 1)",
+     .about = "random seed for the trace and the policy (default: 1)",
      .scope = OPTION_OF_SIMULATE,
      .action = OPTION_KEPT},
     {.group = SIMULATION,
      .name = "svg",
      .kind = OPTION_TEXT,
      .argument = "FILE",
-     .about = "draw throughput over time there",
+     .about = "draw throughput over time into this file",
      .scope = OPTION_OF_SIMULATE,
      .action = OPTION_KEPT},
     {.group = OTHER,
      .name = "config",
      .kind = OPTION_PATH,
      .argument = "FILE",
-     .about = "read all this from a Lua file that returns a table; options given here count more",
+     .about = "read options and uplinks from a Lua file that returns a table; the command line overrides it",
      .scope = RUN,
      .action = OPTION_READS_FILE},
     {.group = OTHER,
@@ -400,7 +400,7 @@ int options_apply(struct config *c, const struct option_value *values, size_t n,
 {
     char reason[CONFIG_ERROR_MAX];
 
-    /* All is cleared before anything is set, so that the order of options does not matter. */
+    /* Clear first, then set, so that the order of options does not matter. */
     for (size_t i = 0; i < n; i++)
         config_clear(c, values[i].option->clears);
     for (size_t i = 0; i < n; i++) {

@@ -1,4 +1,4 @@
-/* The options: one table that the command line, the config file, --help and the test of the docs all read. */
+/* The table of options: the command line, the config file, --help and the lint of the docs read it. */
 #ifndef STEERWAY_CONFIG_OPTIONS_H
 #define STEERWAY_CONFIG_OPTIONS_H
 
@@ -9,70 +9,70 @@ enum option_kind {
     OPTION_NUMBER, /* a number in the file */
     OPTION_TEXT,
     OPTION_PATH,   /* in the file, relative to the file's folder */
-    OPTION_PLACE,  /* likewise, or "none" */
-    OPTION_POLICY, /* a name, or a path likewise */
-    OPTION_LIST,   /* may be given again; a text or a list of texts in the file */
-    OPTION_PATHS,  /* both */
-    OPTION_RULES,  /* a list, of which an item may be a table as well in the file */
-    OPTION_MAP,    /* KEY=VALUE, may be given again; a table in the file */
+    OPTION_PLACE,  /* a path as above, or "none" */
+    OPTION_POLICY, /* a policy's name, or a path as above */
+    OPTION_LIST,   /* repeatable; a text or a list of texts in the file */
+    OPTION_PATHS,  /* a list of paths */
+    OPTION_RULES,  /* a list whose items may also be tables in the file */
+    OPTION_MAP,    /* KEY=VALUE, repeatable; a table in the file */
 };
 
-/** The commands that take an option, or-ed. */
+/** The commands that accept an option, or-ed. */
 enum option_scope {
     OPTION_OF_START = 1 << 0,
     OPTION_OF_CHECK = 1 << 1,
     OPTION_OF_LIST = 1 << 2,
-    OPTION_OF_CONTROL = 1 << 3, /* those that ask a running proxy */
+    OPTION_OF_CONTROL = 1 << 3, /* commands that ask a running proxy */
     OPTION_OF_WHY = 1 << 4,
     OPTION_OF_NEW_POLICY = 1 << 5,
     OPTION_OF_SIMULATE = 1 << 6,
     OPTION_OF_DOCTOR = 1 << 7,
 };
 
-/** What the command line itself does for an option that sets nothing in the config. */
+/** How the command line treats an option. */
 enum option_action {
     OPTION_SETS,
-    OPTION_KEPT, /* the command looks at it by itself */
+    OPTION_KEPT, /* the command reads its value with cli_value */
     OPTION_READS_FILE,
     OPTION_AS_JSON,
     OPTION_SHOWS_VERSION,
     OPTION_SHOWS_HELP
 };
 
-/** Set it. value is "" for a flag. @return 0, or negative errno with one line in err (CONFIG_ERROR_MAX) that
- *  says what was expected, without the option's name and never with a secret */
+/** Set the value, "" for a flag. @return 0, or negative errno with one line in err (CONFIG_ERROR_MAX) that
+ * says what was expected, without the option's name and without passwords */
 typedef int option_set_fn(struct config *c, const char *value, char *err);
 
 struct option {
     const char *group; /* heading in the help */
     const char *name;  /* the key in a config file has '_' for '-' */
-    char letter;       /* 0 for none */
+    char letter;       /* 0 for no short form */
     enum option_kind kind;
-    const char *argument; /* its name in the help; NULL for a flag */
-    const char *about;    /* full sentence parts, no period at the end */
+    const char *argument; /* the argument's name in the help; NULL for a flag */
+    const char *about;    /* the help text, without a full stop */
     option_set_fn *set;   /* NULL unless OPTION_SETS */
-    unsigned clears;      /* parts of the config that it takes over from the config file */
+    unsigned clears;      /* of enum config_part: on the command line it replaces these from the file */
     unsigned scope;
     enum option_action action;
-    bool secret; /* its value must not be shown */
+    bool secret; /* the value must not appear in messages */
 };
 
 extern const struct option option_table[];
 extern const size_t option_count;
 
-/** @return NULL for a name that is none */
+/** @return NULL for an unknown name */
 const struct option *option_by_name(struct slice name);
 const struct option *option_by_letter(char letter);
 
-/** What was given on the command line. */
+/** An option as given on the command line. */
 struct option_value {
     const struct option *option;
     const char *text;
 };
 
-/** Set all of them over what a config file said: whatever is given here takes the file's place, whole lists
- *  too, in any order.
- *  @param ret_file  filled on failure: whether a file that is named is at fault, and not the value
+/** Apply the command line over the config file. A value given here, also a list, replaces the file's
+ * value. The order of options does not matter.
+ *  @param ret_file  set on failure: whether a file named by an option is wrong, and not the value itself
  *  @return 0, or negative errno with "--name: …" in err (CONFIG_ERROR_MAX) */
 MUST_CHECK int options_apply(struct config *c, const struct option_value *values, size_t n, bool *ret_file,
                              char *err);

@@ -15,7 +15,7 @@ static const char ENDING[] = ".lua";
 
 /* --- the data folder ------------------------------------------------------------------------------------ */
 
-/* A folder counts when the engine's own Lua is in it. */
+/* The folder counts if it has the engine's own Lua files. */
 static bool has_lua(const char *dir)
 {
     char *host = NULL;
@@ -41,7 +41,7 @@ static int take(struct paths *ret, const char *dir)
     return 0;
 }
 
-/* The binary's folder. */
+/* The folder of this program. */
 static int own_folder(char out[PATH_MAX])
 {
     ssize_t n = readlink("/proc/self/exe", out, PATH_MAX - 1);

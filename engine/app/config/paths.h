@@ -1,4 +1,4 @@
-/* Where the Lua files are: those of the engine and the policies that ship. */
+/* Finds the Lua files: the engine's own, and the shipped policies. */
 #ifndef STEERWAY_CONFIG_PATHS_H
 #define STEERWAY_CONFIG_PATHS_H
 
@@ -8,15 +8,16 @@ struct paths {
     char *lua_dir, *policies_dir;
 };
 
-/** Look in data_dir when it is given, else in $STEERWAY_DATA_DIR when that is set, else where an installed
- * binary has them, else, for a binary in a build folder, in the source tree.
+/** Look in data_dir if given, else in $STEERWAY_DATA_DIR if set. Else look beside an installed program, or
+ * in the source tree of a program in a build folder.
  *  @return 0, or negative errno with one line in err (CONFIG_ERROR_MAX) */
 MUST_CHECK int paths_find(struct paths *ret, const char *data_dir, char *err);
 void paths_done(struct paths *p);
 
-/** The file of a policy: what has a '/' or ends in ".lua" is one, anything else a name in policies_dir.
+/** The file of a policy. A name with a '/' or ending in ".lua" is a path; any other is looked up in
+ * policies_dir.
  *  @param ret  to be freed
- *  @return 0, or negative errno with one line in err (CONFIG_ERROR_MAX) that lists the policies there are */
+ *  @return 0, or negative errno with one line in err (CONFIG_ERROR_MAX) that lists the shipped policies */
 MUST_CHECK int paths_policy(const struct paths *p, const char *name, char **ret, char *err);
 
 #endif

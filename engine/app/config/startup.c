@@ -12,18 +12,17 @@
 #include <stdio.h>
 #include <string.h>
 
-/* A shorter prefix is nobody's network but a slip: taken at its word it would send the internet past the
- * uplinks. */
+/* A shorter prefix is a mistake: with it, much of the internet would bypass the uplinks. */
 enum { PREFIX_MIN_V4 = 8, PREFIX_MIN_V6 = 16 };
 
 /* --- uplinks -------------------------------------------------------------------------------------------- */
 
-/* The addresses that a parent proxy's host has without asking anybody, for no start waits for name servers:
- * what those say is looked at when it is dialled. */
+/* The addresses of a parent proxy's host that are known without DNS, since no start waits for name
+ * servers. Addresses from DNS are checked when the parent is dialled. */
 static size_t known_addresses(const struct parent_spec *s, struct addr *ret, size_t max)
 {
     static const char *const loopback[] = {"127.0.0.1", "::1"};
-    const struct slice name = slice_of(s->host, dns_name_length(s->host)); /* as the resolver takes it */
+    const struct slice name = slice_of(s->host, dns_name_length(s->host)); /* without a trailing dot */
     struct dns_hosts hosts;
     size_t n = 0;
 
@@ -40,7 +39,7 @@ static size_t known_addresses(const struct parent_spec *s, struct addr *ret, siz
     return n;
 }
 
-/* @return the listener that takes what is sent to the parent proxy, or NULL */
+/* @return this proxy's listener that the parent proxy's address leads to, or NULL */
 static const struct addr *own_listener(const struct config *c, const struct parent_spec *s,
                                        const struct own_addresses *own)
 {
@@ -62,7 +61,7 @@ static int refuse_loops(const struct config *c, const struct machine *m, char *e
     int r = own_addresses_init(&own, m);
 
     if (r < 0)
-        (void)snprintf(err, CONFIG_ERROR_MAX, "the addresses of this machine: %s", strerror(-r));
+        (void)snprintf(err, CONFIG_ERROR_MAX, "cannot read the addresses of this machine: %s", strerror(-r));
     for (size_t i = 0; r == 0 && i < c->n_uplinks; i++) {
         const struct parent_spec *s = c->uplinks[i].parent;
         const struct addr *at = s ? own_listener(c, s, &own) : NULL;
@@ -86,7 +85,7 @@ static bool has_parent(const struct config *c)
     return false;
 }
 
-/* "192.0.2.2/24" was copied from what ip shows: nobody means that weight. */
+/* "192.0.2.2/24" is copied from the output of ip; the 24 is not meant as a weight. */
 static int refuse_prefix(const struct uplink_spec *s, const struct machine *m, char *err)
 {
     char text[ADDR_TEXT_MAX];
@@ -121,7 +120,7 @@ static int add_given(const struct config *c, const struct machine *m, struct upl
     return 0;
 }
 
-/* "…: lo (loopback), eth0 (no default route)", as far as it fits. */
+/* "…: lo (loopback), eth0 (no default route)", shortened to fit. */
 static void tell_objections(const struct machine *m, char *err)
 {
     static const char hint[] = "; name one: steerway start INTERFACE|ADDRESS";
@@ -154,7 +153,7 @@ int startup_uplinks(const struct config *c, const struct machine *m, struct upli
         return add_given(c, m, set, err);
     r = discover_add_all(set, m);
     if (r < 0) {
-        (void)snprintf(err, CONFIG_ERROR_MAX, "the uplinks of this machine: %s", strerror(-r));
+        (void)snprintf(err, CONFIG_ERROR_MAX, "cannot find the uplinks of this machine: %s", strerror(-r));
         return r;
     }
     if (r > 0)
@@ -223,7 +222,7 @@ int startup_local(const struct config *c, const struct machine *m, struct cidr_s
     return 0;
 }
 
-/* In the same order: the kernel's list keeps its own. */
+/* Compares in order, as the kernel lists networks in a stable order. */
 static bool same_ranges(const struct cidr_set *a, const struct cidr_set *b)
 {
     if (a->n != b->n)
