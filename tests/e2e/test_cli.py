@@ -110,9 +110,9 @@ def test_behind_two_dashes_all_are_uplinks():
         (["--prot", 1], "no option --prot; did you mean --port?"),
         (["--prot=SECRET"], "no option --prot; did you mean --port?"),
         (["-auth=u:SECRET"], "no option -auth; did you mean --auth?"),
-        (["--nothing"], "no option --nothing (-h lists those there are)"),
-        (["--=x"], "no option -- (-h lists those there are)"),
-        (["-x"], "no option -x (-h lists those there are)"),
+        (["--nothing"], "no option --nothing (-h lists the options)"),
+        (["--=x"], "no option -- (-h lists the options)"),
+        (["-x"], "no option -x (-h lists the options)"),
         (["--port"], "--port: expected PORT after it"),
         (["-p"], "--port: expected PORT after it"),
         (["--debug=1"], "--debug takes no value"),
@@ -130,9 +130,9 @@ def test_misuse_is_told_in_one_line(args, line):
 
 def test_list_takes_no_uplinks():
     assert refused(2, "list", "eth0") == "list takes options only: 'eth0'"
-    assert refused(2, "check", "--json") == "check has no option --json, unlike list (-h lists those there are)"
-    assert refused(2, "simulate", "--policy", "x") == "simulate has no option --policy, unlike start (-h lists those there are)"
-    assert refused(2, "list", "--port", "1") == "list has no option --port, unlike start (-h lists those there are)"
+    assert refused(2, "check", "--json") == "check has no option --json, unlike list (-h lists the options)"
+    assert refused(2, "simulate", "--policy", "x") == "simulate has no option --policy, unlike start (-h lists the options)"
+    assert refused(2, "list", "--port", "1") == "list has no option --port, unlike start (-h lists the options)"
 
 
 # --- values ---
@@ -234,7 +234,7 @@ def test_bad_values(option, value, said):
 def test_a_file_of_users_at_fault_is_no_misuse(tmp_path):
     users = tmp_path / "users"
     users.write_text("# nobody yet\n")
-    for path, said in [("/nonexistent", "No such file or directory"), (users, "no user in it (expected lines of USER:PASS)"),
+    for path, said in [("/nonexistent", "No such file or directory"), (users, "the file has no users (expected lines of USER:PASS)"),
                        ("/dev/zero", "expected a regular file")]:
         line = refused(1, "check", "--auth-file", path)
         assert line == f"--auth-file: {path}: {said}"

@@ -134,7 +134,7 @@ def test_check_warns_of_absent_uplinks():
     assert r.returncode == 0
     assert r.stderr.splitlines() == [
         "steerway: warning: uplink eth9 is not usable at present: this machine has no such interface; "
-        "steerway list shows those there are",
+        "steerway list shows the interfaces",
         "steerway: warning: uplink 192.0.2.77 is not usable at present: this machine does not have the address",
         "steerway: warning: uplink lo is not usable at present: a loopback interface reaches this machine only",
     ]
@@ -243,7 +243,7 @@ def test_keys_are_the_options_that_the_manual_says(config):
     }
     assert known == of_start - no_keys
     assert of_others == {"public-address"} and not of_others & of_start
-    assert refused(2, "start", "--public-address", "x") == "start has no option --public-address, unlike doctor (-h lists those there are)"
+    assert refused(2, "start", "--public-address", "x") == "start has no option --public-address, unlike doctor (-h lists the options)"
 
 
 @pytest.mark.parametrize(

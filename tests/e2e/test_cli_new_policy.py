@@ -42,7 +42,7 @@ def test_the_spec_finds_its_policy_from_any_folder(tmp_path):
 
 def test_a_name_that_is_taken_by_one_that_ships(tmp_path):
     out = run("new-policy", "random", cwd=tmp_path).stdout
-    assert out.endswith("A policy that ships is called random too: yours is meant by ./random.lua alone.\n")
+    assert out.endswith("A shipped policy is also called random. To use yours, write ./random.lua.\n")
 
 
 def test_nothing_is_written_over(tmp_path):

@@ -59,11 +59,11 @@ def test_the_greeting_and_a_clean_end(started):
 def test_the_reason_is_told_for_uplinks_that_are_down(started):
     for args in [[], ["--quiet"]]:
         _, log = started("eth9", "192.0.2.77", *args, banner="uplink=192.0.2.77").said()
-        assert 'uplink not usable at present uplink=eth9 why="this machine has no such interface; steerway list shows those there are"' in log
+        assert 'uplink not usable at present uplink=eth9 why="this machine has no such interface; steerway list shows the interfaces"' in log
         assert 'uplink not usable at present uplink=192.0.2.77 why="this machine does not have the address"' in log
     _, log = started("eth9", "--log-format", "json", banner="not usable").said()
     told = next(line for line in map(json.loads, log.splitlines()) if line["event"] == "uplink not usable at present")
-    assert (told["uplink"], told["why"]) == ("eth9", "this machine has no such interface; steerway list shows those there are")
+    assert (told["uplink"], told["why"]) == ("eth9", "this machine has no such interface; steerway list shows the interfaces")
 
 
 def test_the_columns_of_the_greeting_are_even(started):

@@ -67,7 +67,7 @@ def test_a_misspelt_interface(lab, start, config):
     via = config('{ uplinks = { { upstream = "socks5://192.0.2.1:1080", via = "wam3", name = "vpn" } } }')
     assert "uplink vpn is not usable at present: this machine has no such interface: wam3; did you mean wan3?" in run(
         "check", "--config", via).stderr
-    assert "no such interface; steerway list shows those there are" in run("check", "nothing").stderr
+    assert "no such interface; steerway list shows the interfaces" in run("check", "nothing").stderr
     assert "no such interface; uplinks are separate words, without commas" in run("check", "wan1,wan2").stderr
     assert "a loopback interface reaches this machine only" in run("check", "lo").stderr
     proxy = start("wan1", "wna2")

@@ -10,8 +10,8 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-/* A question takes 2 s at most, a reload with lists of millions of names half a minute on a small machine;
- * more is a proxy that hangs. */
+/* A question takes at most 2 s. A reload with lists of millions of names takes half a minute on a small
+ * machine. A proxy that takes longer hangs. */
 enum { PATIENCE_S = 50, ANSWER_MAX = 8 * 1024 * 1024, CHUNK = 64 * 1024 };
 
 static int connect_to(const char *path)
@@ -33,7 +33,7 @@ static int connect_to(const char *path)
     return fd;
 }
 
-/* A server that turns us away closes before we have asked: its answer can be read all the same. */
+/* A server that refuses the client closes before it reads; its answer can still be read. */
 static int send_line(int fd, const json_t *request)
 {
     char *text = json_dumps(request, JSON_COMPACT);
@@ -42,7 +42,7 @@ static int send_line(int fd, const json_t *request)
     if (!text)
         return -EINVAL;
     size_t len = strlen(text);
-    text[len++] = '\n'; /* over the NUL */
+    text[len++] = '\n'; /* replaces the NUL */
     for (size_t at = 0; r == 0 && at < len;) {
         ssize_t n = send(fd, text + at, len - at, MSG_NOSIGNAL);
         if (n < 0 && errno != EINTR)
@@ -53,7 +53,7 @@ static int send_line(int fd, const json_t *request)
     return r == -EPIPE || r == -ECONNRESET ? 0 : r;
 }
 
-/* One line. */
+/* Read one line. */
 static int read_answer(int fd, json_t **ret)
 {
     char *text = NULL;
@@ -115,7 +115,7 @@ int ask(const struct cli *cli, json_t *request, json_t **ret)
     if (r < 0) {
         json_decref(request);
         return command_error(COMMAND_FAILED,
-                             "there is no default place for a control socket here; name one with --control");
+                             "no runtime directory for the control socket; name its path with --control");
     }
     int fd = connect_to(path);
     r = fd < 0 ? fd : send_line(fd, request);
@@ -131,7 +131,7 @@ int ask(const struct cli *cli, json_t *request, json_t **ret)
         return command_error(COMMAND_FAILED, "%s: %s", path, strerror(-r));
     if (!json_is_true(json_object_get(answer, "ok"))) {
         const char *error = json_string_value(json_object_get(answer, "error"));
-        r = command_error(COMMAND_FAILED, "%s", error ? error : "the proxy refused without a word");
+        r = command_error(COMMAND_FAILED, "%s", error ? error : "the proxy refused without a reason");
         json_decref(answer);
         return r;
     }

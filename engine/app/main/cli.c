@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* What is left to read. */
+/* The arguments not read yet. */
 struct arguments {
     int argc, at;
     char **argv;
@@ -49,7 +49,7 @@ int cli_find_verb(const char *word, const struct verb **ret, char *err)
 
 /* --- options -------------------------------------------------------------------------------------------- */
 
-/* @return the first command that has the option, or NULL */
+/* @return a command that has the option, or NULL */
 static const struct verb *taker_of(const struct option *o)
 {
     for (size_t i = 0; i < verb_count; i++)
@@ -58,7 +58,7 @@ static const struct verb *taker_of(const struct option *o)
     return NULL;
 }
 
-/* Only the part before '=' is shown: what follows may be a password. */
+/* Show only the part before '=': the value may be a password. */
 static int unknown_option(struct slice name, const struct verb *verb, char *err)
 {
     unsigned scope = scope_of(verb);
@@ -76,14 +76,14 @@ static int unknown_option(struct slice name, const struct verb *verb, char *err)
     const struct option *named = option_by_name(bare);
     const struct verb *other = named && !(named->scope & scope) ? taker_of(named) : NULL;
     if (other && verb)
-        return config_refuse(err, "%s has no option %.*s, unlike %s (-h lists those there are)", verb->name,
-                             len, name.data, other->name);
+        return config_refuse(err, "%s has no option %.*s, unlike %s (-h lists the options)", verb->name, len,
+                             name.data, other->name);
     if (nearest.best)
         return config_refuse(err, "no option %.*s; did you mean --%s?", len, name.data, nearest.best);
-    return config_refuse(err, "no option %.*s (-h lists those there are)", len, name.data);
+    return config_refuse(err, "no option %.*s (-h lists the options)", len, name.data);
 }
 
-/* The copy serves from here on; what ps shows is stars. */
+/* Copies a secret value, and overwrites it in argv with stars, which ps then shows. */
 static const char *hide(struct cli *cli, char *value)
 {
     char *copy = strdup(value);
@@ -126,8 +126,8 @@ static int take_option(struct cli *cli, const struct option *o, char *value, cha
     return 0;
 }
 
-/* The value is what stands behind the option's name, or the next argument.
- * @param attached  NULL for none; the text behind '=' or behind the letter */
+/* Take the value after the option's name, or the next argument.
+ * @param attached  text after '=' or after the letter; NULL for none */
 static int take_with_value(struct cli *cli, const struct option *o, struct arguments *a, char *attached,
                            char *err)
 {
@@ -202,7 +202,7 @@ static int parse_arguments(struct cli *cli, struct arguments *a, char *err)
     return r;
 }
 
-/* Before the command there is place for asking what the program is, and for nothing else. */
+/* Before the command, only --help and --version are accepted. */
 static int parse_before_verb(struct cli *cli, const char *arg, char *err)
 {
     if (strcmp(arg, "-h") == 0 || strcmp(arg, "--help") == 0)
@@ -223,7 +223,7 @@ int cli_parse(struct cli *ret, int argc, char **argv, char *err)
     size_t n = argc > 0 ? (size_t)argc : 1;
 
     *ret = (struct cli){.verb = NULL};
-    /* No list can be longer than the command line. */
+    /* Enough for both lists: neither is longer than the command line. */
     ret->values = calloc(n, sizeof *ret->values);
     ret->secrets = calloc(n, sizeof *ret->secrets);
     ret->words = calloc(n, sizeof *ret->words);
@@ -276,7 +276,8 @@ static int add_uplinks(const struct cli *cli, struct config *c, char *err)
     return 0;
 }
 
-/* The file is Lua and needs the engine's own, so a data_dir in it would come too late for that. */
+/* The config file needs the engine's Lua files to be read, so only a --data-dir of the command line can
+ * name their folder. */
 static int read_file(const struct cli *cli, struct config *c, char *err)
 {
     struct paths paths;

@@ -3,7 +3,7 @@
 #include <string.h>
 
 /* The help fits a terminal of 80 columns. */
-enum { COLUMNS = 79, INDENT = 2, ABOUT_COLUMN = 26, LINE_MAX_OCTETS = 128 };
+enum { COLUMNS = 79, INDENT = 2, ABOUT_COLUMN = 26, LINE_MAX_BYTES = 128 };
 
 enum { SUMMARY_COLUMN = 12 };
 
@@ -20,7 +20,7 @@ static const char OVERVIEW_END[] =
     "  steerway start eth0@7 wwan0@3       seven connections in ten by eth0\n"
     "  steerway start --config FILE        everything else is in the file\n";
 
-/* @return how many octets of text fit into the width, whole words unless one is longer than all of it */
+/* @return how many bytes of text fit into the width, cut between words where possible */
 static size_t fitting(const char *text, size_t width)
 {
     size_t len = strlen(text);
@@ -38,7 +38,7 @@ static void print_option(FILE *out, const struct option *o)
 {
     const size_t width = COLUMNS - ABOUT_COLUMN;
     const char *text = o->about;
-    char left[LINE_MAX_OCTETS], letter[] = "-x, ";
+    char left[LINE_MAX_BYTES], letter[] = "-x, ";
 
     letter[1] = o->letter;
     (void)snprintf(left, sizeof left, "%*s%s--%s%s%s", INDENT, "", o->letter ? letter : "    ", o->name,
@@ -57,7 +57,7 @@ static void print_option(FILE *out, const struct option *o)
     }
 }
 
-/* Headings help where there are many. */
+/* A longer list of options gets headings. */
 enum { OPTIONS_WITHOUT_HEADINGS = 8 };
 
 static size_t count_options(unsigned scope)

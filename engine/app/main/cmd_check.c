@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* One line: policy, uplinks, where it would listen. */
+/* Print one line: policy, uplinks, and listening addresses. */
 static void print_verdict(const struct config *c, const struct policy *policy,
                           const struct uplink_set *uplinks)
 {
@@ -30,7 +30,7 @@ static void print_verdict(const struct config *c, const struct policy *policy,
     (void)printf("\n");
 }
 
-/* No reason to fail: the config may be meant for another machine, or the line is switched off. */
+/* Warnings, not errors: the config may be meant for another machine, or the line may be switched off. */
 static void warn_of_absent(const struct uplink_set *uplinks, const struct machine *m)
 {
     for (size_t i = 0; i < uplinks->n; i++) {
@@ -39,7 +39,7 @@ static void warn_of_absent(const struct uplink_set *uplinks, const struct machin
         if (!u->view.up)
             (void)command_error(COMMAND_OK, "warning: uplink %s is not usable at present: %s", u->name,
                                 command_absence(u, m, why));
-        else if (command_lacks_rights(u)) /* it has the other family of addresses yet */
+        else if (command_lacks_rights(u)) /* it has an address of the other family */
             (void)command_error(COMMAND_OK, "warning: uplink %s: %s", u->name, COMMAND_NO_RIGHTS);
     }
 }
@@ -102,8 +102,8 @@ static int add_made_up(struct uplink_set *set, const char *name, const struct up
     return r;
 }
 
-/* Two uplinks for picks on trial, since many a mistake shows only where there is a choice: one in place of
- * that which there is, if any. */
+/* Make up two uplinks for the trial picks, since many mistakes show only with a choice. One copies the
+ * first given uplink, if there is any. */
 static int make_up(struct uplink_set *set, const struct uplink_set *given, char *err)
 {
     const struct uplink *only = given->n > 0 ? given->items[0] : NULL;
@@ -114,7 +114,8 @@ static int make_up(struct uplink_set *set, const struct uplink_set *given, char 
     return r;
 }
 
-/* Load it and let it follow itself, as at a reload. @param ret  NULL on failure */
+/* Load the policy, then load it again with its exported state, as a reload does. @param ret  NULL on
+ * failure */
 static int load_twice(const struct config *c, const struct paths *paths, struct uplink_set *uplinks,
                       struct policy **ret, char *err)
 {
@@ -162,7 +163,7 @@ static int check(struct config *c, const struct paths *paths, const struct machi
     struct uplink_set uplinks = {.n = 0};
     int r = startup_uplinks(c, m, &uplinks, err);
 
-    /* The config may be meant for another machine, or for this one at another time. */
+    /* The config may be meant for another machine, or for another time. */
     if (r == -ENOENT) {
         (void)command_error(COMMAND_OK, "warning: %s", err);
         r = 0;
@@ -187,8 +188,8 @@ static int run(struct config *config, const struct paths *paths)
     return r < 0 ? command_error(COMMAND_FAILED, "%s", err) : COMMAND_OK;
 }
 
-/* Whether the word in an uplink's place means a policy: a Lua file, or the name of one that ships where no
- * interface is called so. */
+/* Whether the first word means a policy: a Lua file, or the name of a shipped policy that is not also an
+ * interface. */
 static bool means_policy(const struct cli *cli, const char *word)
 {
     size_t len = strlen(word), ending = sizeof ".lua" - 1;
@@ -215,7 +216,7 @@ int cmd_check(const struct cli *cli)
         return command_configured(cli, run);
     if (cli_value(cli, "policy"))
         return command_error(COMMAND_MISUSED, "two policies: '%.60s' and --policy", cli->words[0]);
-    /* There is room: the values and the words together are no more than the command line has. */
+    /* values has room: it was allocated for as many entries as the command line has words */
     own.values[own.n_values++] =
         (struct option_value){.option = option_by_name(slice_str("policy")), .text = own.words[0]};
     own.words++;

@@ -29,7 +29,7 @@ static int print_json(const json_t *answer)
     return COMMAND_OK;
 }
 
-/* Ask, and show the answer as it is with --json, else as show does. */
+/* Ask, and print the answer: as JSON with --json, else by show. */
 static int ask_and_show(const struct cli *cli, json_t *request, void (*show)(const json_t *answer))
 {
     json_t *answer;
@@ -48,7 +48,7 @@ static int ask_and_show(const struct cli *cli, json_t *request, void (*show)(con
 /* --- units ---------------------------------------------------------------------------------------------- */
 
 /* "999 B", "1.2 kB", "34 MB" */
-static const char *octets(double n, char out[32])
+static const char *bytes(double n, char out[32])
 {
     static const char *const units[] = {"B", "kB", "MB", "GB", "TB", "PB"};
     size_t i = 0;
@@ -93,7 +93,7 @@ static void print_list(const char *label, const json_t *list)
     (void)printf("\n");
 }
 
-/* What went wrong last, and when. */
+/* Print the latest failure, and its time. */
 static void print_mishap(const json_t *policy, const char *key, const char *what)
 {
     const json_t *mishap = json_object_get(policy, key);
@@ -175,7 +175,7 @@ static int name_width(const json_t *list)
     return (int)width;
 }
 
-/* What the line has carried, down and up; "-" as long as nobody knows. */
+/* The learned capacity, down and up; "-" while it is unknown. */
 static const char *learned(const json_t *u, char text[32])
 {
     double down = number_of(u, "rx_capacity") * 8 / 1e6, up = number_of(u, "tx_capacity") * 8 / 1e6;
@@ -215,10 +215,10 @@ static void show_uplinks(const json_t *a)
         (void)printf("%*s  %-8s  %6g  %4g  %5.0f  %5.0f  %7.0f  %6.0f  %8s  %8s  %14s", pad, "",
                      text_of(u, "state"), number_of(u, "weight"), number_of(u, "tier"),
                      number_of(u, "active"), number_of(u, "busy"), number_of(u, "total"),
-                     number_of(u, "failures"), octets(number_of(u, "tx_bytes"), sent),
-                     octets(number_of(u, "rx_bytes"), received), learned(u, speed));
+                     number_of(u, "failures"), bytes(number_of(u, "tx_bytes"), sent),
+                     bytes(number_of(u, "rx_bytes"), received), learned(u, speed));
         if (quotas)
-            (void)printf("  %10s", has_quota ? octets(number_of(u, "quota_left"), left) : "-");
+            (void)printf("  %10s", has_quota ? bytes(number_of(u, "quota_left"), left) : "-");
         (void)printf("  %s%s%s\n", v4, *v4 && *v6 ? ", " : "", v6);
     }
 }
@@ -258,7 +258,7 @@ int cmd_reload(const struct cli *cli)
     return ask_and_show(cli, json_pack("{s:s}", "verb", "reload"), show_loaded);
 }
 
-/* The proxy's folder is another one: a file gets its whole path. @return 0 or negative errno */
+/* Make the path absolute, since the proxy runs in another folder. @return 0 or negative errno */
 static int whole_path(const char *file, char ret[PATH_MAX])
 {
     char here[PATH_MAX];
@@ -325,7 +325,7 @@ static void show_seen(const json_t *a)
             (void)printf(", connects in %.0f ms", number_of(u, "connect_time") * 1e3);
         print_tags(json_object_get(u, "tags"));
         if (json_is_number(json_object_get(u, "quota_left")))
-            (void)printf(", %s of its quota left", octets(number_of(u, "quota_left"), left));
+            (void)printf(", %s of its quota left", bytes(number_of(u, "quota_left"), left));
         if (number_of(u, "rx_capacity") > 0 || number_of(u, "tx_capacity") > 0)
             (void)printf(", carries %s Mbit/s down/up", learned(u, speed));
         (void)printf("\n");
@@ -375,14 +375,14 @@ static void show_why(const json_t *a)
     show_seen(a);
 }
 
-/* What is asked about: "host", "host:443", "[::1]:443", or a URL. */
+/* The destination that is asked about: "host", "host:443", "[::1]:443", or a URL. */
 struct place {
     const char *host;
     size_t host_len;
-    long port; /* 0: none is said */
+    long port; /* 0: not given */
 };
 
-/* @return the port that a URL of this scheme means when it says none; 0 where that is not known */
+/* @return the default port of the URL's scheme; 0 when it is unknown */
 static long port_of_scheme(const char *url, size_t len)
 {
     static const struct {
@@ -397,7 +397,7 @@ static long port_of_scheme(const char *url, size_t len)
     return 0;
 }
 
-/* Digits alone, up to end. */
+/* Accepts digits only, up to end. */
 static bool read_port(const char *text, const char *end, long *ret)
 {
     char *stop;
@@ -408,8 +408,8 @@ static bool read_port(const char *text, const char *end, long *ret)
     return stop == end && *ret >= 1 && *ret <= 65535;
 }
 
-/* An empty port is the scheme's own (RFC 3986 3.2.3). @return false for what is not a place. Nothing of a
- * URL's user and password is looked at. */
+/* Parse the word. An empty port means the scheme's default (RFC 3986 3.2.3). User and password of a URL
+ * are skipped. @return false when it names no destination */
 static bool find_place(struct place *ret, const char *word)
 {
     const char *scheme_end = strstr(word, "://"), *host = scheme_end ? scheme_end + 3 : word;
@@ -423,7 +423,7 @@ static bool find_place(struct place *ret, const char *word)
     *ret = (struct place){.host = host, .host_len = len};
     if (scheme_end)
         ret->port = port_of_scheme(word, (size_t)(scheme_end - word));
-    /* "2001:db8::1" is a host alone. */
+    /* Several colons without brackets: an IPv6 address without a port. */
     const char *colon = memrchr(host, ':', len);
     if (colon && (memchr(host, ':', len) == colon || (colon > host && colon[-1] == ']'))) {
         ret->host_len = (size_t)(colon - host);
@@ -438,7 +438,7 @@ int cmd_why(const struct cli *cli)
     const char *word = cli->words[0], *client = cli_value(cli, "client"), *user = cli_value(cli, "user");
     struct place place;
 
-    if (!find_place(&place, word)) /* what stands before an @ may be a password */
+    if (!find_place(&place, word)) /* text before an @ may be a password */
         return command_error(COMMAND_MISUSED,
                              "why: expected HOST, HOST:PORT or a URL such as "
                              "https://example.org:8443/, got '%.100s'",

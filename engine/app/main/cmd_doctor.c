@@ -9,12 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Of the time that a destination gets: as one uplink gets it while there are others. */
+/* Part of the dial timeout: what one uplink gets while there are others. */
 static const double PATIENCE = 0.5;
-/* Answers with the address that it is asked from, and nothing else. */
+/* Answers with the caller's address and nothing else. */
 static const char PUBLIC_ADDRESS[] = "http://api.ipify.org/";
 
-/* What the command line and the machine come to. */
+/* All that the command works on. */
 struct visit {
     struct config config;
     struct machine machine;
@@ -35,7 +35,7 @@ static void look(struct visit *v)
         sight_of_uplink(&v->sights[i], v->uplinks.items[i], &v->machine);
 }
 
-/* What only shows once packets were sent. */
+/* Judge what shows only after packets were sent, such as a silent router. */
 static void look_again(struct visit *v)
 {
     look(v);
@@ -74,7 +74,7 @@ static int try_all(struct visit *v, struct ev_loop *loop, char *err)
     return r;
 }
 
-/* With what there is: one uplink that serves, and nothing against the machine. */
+/* A start works with one usable uplink and no error of the machine. */
 static bool would_start(const struct visit *v)
 {
     bool any = false;
@@ -105,7 +105,7 @@ static int print(const struct cli *cli, const struct visit *v)
     return would_start(v) ? COMMAND_OK : COMMAND_FAILED;
 }
 
-/* What start would do with it. */
+/* Load the policy as start does. */
 static int try_policy(struct visit *v, char *err)
 {
     struct policy *policy = NULL;
@@ -143,7 +143,7 @@ static int examine(const struct cli *cli, struct visit *v)
     return code;
 }
 
-/* What is asked, and where. */
+/* Read the targets of checks, and the URL for the public address. */
 static int take_targets(const struct cli *cli, struct visit *v)
 {
     const char *url = cli_value(cli, "public-address");
@@ -168,7 +168,7 @@ int cmd_doctor(const struct cli *cli)
 
     if (!v)
         return command_error(COMMAND_FAILED, "out of memory");
-    log_silence(); /* what is wrong is told as a diagnosis */
+    log_silence(); /* the diagnosis reports these errors */
     if (cli_configure(cli, &v->config, &code, err) < 0)
         code = command_error(code, "%s", err);
     else

@@ -10,7 +10,7 @@
 
 enum { COLUMNS = 6, CELL_MAX = 96 };
 
-/* A link takes as many lines as it has addresses. */
+/* A link has a row for each of its addresses, at least one. */
 struct row {
     char cells[COLUMNS][CELL_MAX];
 };
@@ -51,7 +51,7 @@ static struct row *add_row(struct table *t)
     return row;
 }
 
-/* The i-th row of those that begin at first; made when it is not there yet. */
+/* Row i of the link whose first row is given; added when it is missing. */
 static struct row *row_at(struct table *t, size_t first, size_t i)
 {
     return first + i < t->n ? &t->rows[first + i] : add_row(t);
@@ -70,7 +70,7 @@ static bool add_addresses(struct table *t, size_t first, const struct machine *m
         if (!row)
             return false;
         if (addr_family(&addr) == AF_INET6)
-            addr.in6.sin6_scope_id = 0; /* the row says which link it is */
+            addr.in6.sin6_scope_id = 0; /* the row already names the link */
         (void)snprintf(row->cells[3], CELL_MAX, "%s/%u", addr_format_ip(&addr, text), m->addrs[i].prefix);
     }
     return true;
@@ -124,7 +124,7 @@ static void print_table(const struct table *t)
     for (size_t i = 0; i < t->n; i++) {
         size_t last = COLUMNS;
         while (last > 0 && !t->rows[i].cells[last - 1][0])
-            last--; /* no blanks at the end of a line */
+            last--; /* drop blanks at the end of the line */
         for (size_t c = 0; c < last; c++) {
             int len = command_print(t->rows[i].cells[c]);
             (void)printf("%*s", c + 1 < last ? (int)width[c] - len + 2 : 0, "");
@@ -153,7 +153,7 @@ static int list_as_table(const struct machine *m)
 
 /* --- as JSON -------------------------------------------------------------------------------------------- */
 
-/* jansson passes NULL on: whatever fails on the way, the end is NULL. */
+/* jansson passes NULL on, so a failure anywhere makes the result NULL. */
 static json_t *addresses_json(const struct machine *m, int link, int family)
 {
     json_t *list = json_array();
@@ -180,7 +180,7 @@ static json_t *gateway_json(const struct addr *gateway)
     struct addr bare = *gateway;
 
     if (addr_family(&bare) == AF_INET6)
-        bare.in6.sin6_scope_id = 0; /* as with the addresses: the object says which link it is */
+        bare.in6.sin6_scope_id = 0; /* the object already names the link */
     return addr_family(&bare) == AF_UNSPEC ? json_null() : json_string(addr_format_ip(&bare, text));
 }
 

@@ -1,4 +1,4 @@
-/* Writes a policy to begin with, and its spec, into this folder. */
+/* Writes a new policy and its spec into the current folder. */
 #include "main/cli.h"
 #include "main/commands.h"
 
@@ -10,19 +10,19 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { NAME_MAX_OCTETS = 63, TEMPLATE_MAX = 16 * 1024 };
+enum { NAME_MAX_BYTES = 63, TEMPLATE_MAX = 16 * 1024 };
 
-/* What stands for what in a template. */
+/* A mark in the template, and the text that replaces it. */
 struct word {
     const char *mark, *text;
 };
 
-/* As a policy's name must be; and a file's, which shall not begin with a point. */
+/* The rules for policies' names and for file names, without a leading point or dash. */
 static bool is_name(const char *name)
 {
     size_t len = strlen(name);
 
-    if (len == 0 || len > NAME_MAX_OCTETS || name[0] == '.' || name[0] == '-')
+    if (len == 0 || len > NAME_MAX_BYTES || name[0] == '.' || name[0] == '-')
         return false;
     for (size_t i = 0; i < len; i++)
         if (!isalnum((unsigned char)name[i]) && !strchr("_.-", name[i]))
@@ -46,7 +46,7 @@ static char *read_template(const struct paths *paths, const char *name)
     return NULL;
 }
 
-/* The template with its marks replaced. */
+/* Write the template with its marks replaced. */
 static int write_filled(FILE *f, const char *text, const struct word *words, size_t n)
 {
     while (*text) {
@@ -97,7 +97,7 @@ static bool ships(const struct paths *paths, const char *name)
 
 static int make_both(const struct paths *paths, const char *name)
 {
-    char file[NAME_MAX_OCTETS + 16], spec[NAME_MAX_OCTETS + 16], command[1024];
+    char file[NAME_MAX_BYTES + 16], spec[NAME_MAX_BYTES + 16], command[1024];
 
     (void)snprintf(file, sizeof file, "%s.lua", name);
     (void)snprintf(spec, sizeof spec, "%s_spec.lua", name);
@@ -105,7 +105,7 @@ static int make_both(const struct paths *paths, const char *name)
                    "luajit \"$(command -v busted)\" --ignore-lua --lpath='%s/?.lua' %s", paths->lua_dir,
                    spec);
     const struct word words[] = {{"@NAME@", name}, {"@FILE@", file}, {"@COMMAND@", command}};
-    /* Both or none. */
+    /* Write both files or none. */
     if (access(spec, F_OK) == 0)
         return command_error(COMMAND_FAILED, "%s: exists already; choose another name", spec);
     int code = make_file(paths, file, "policy.lua", words, ARRAY_LEN(words));
@@ -113,14 +113,14 @@ static int make_both(const struct paths *paths, const char *name)
         code = make_file(paths, spec, "policy_spec.lua", words, ARRAY_LEN(words));
     if (code != COMMAND_OK)
         return code;
-    (void)printf("Made %s and %s. Edit, and then:\n\n"
+    (void)printf("Made %s and %s. Edit them, then run:\n\n"
                  "  steerway check %s\n"
                  "  %s\n"
                  "  steerway start --policy ./%s\n\n"
-                 "While it runs, saving the file is enough.\n",
+                 "While the proxy runs, saving the file reloads the policy.\n",
                  file, spec, file, command, file);
     if (ships(paths, name))
-        (void)printf("\nA policy that ships is called %s too: yours is meant by ./%s alone.\n", name, file);
+        (void)printf("\nA shipped policy is also called %s. To use yours, write ./%s.\n", name, file);
     return COMMAND_OK;
 }
 

@@ -12,14 +12,14 @@
 #include <string.h>
 
 enum { RUNS_MAX = 12, CONNECTIONS = 20000, CONNECTIONS_MAX = 10000000 };
-/* What a made trace asks for, in proportion to what the lines can carry: busy, but not hopelessly. */
+/* The load of a made trace relative to the lines' capacity: busy, but not overloaded. */
 static const double OFFERED = 0.7;
 
-/* All that the command line asks for. */
+/* The parsed command line. */
 struct wish {
     const char *policies[RUNS_MAX];
     size_t n_policies;
-    char *names; /* of --compare, cut up */
+    char *names; /* of --compare, split into names */
     struct policy_param *params;
     size_t n_params;
     size_t connections;
@@ -193,7 +193,7 @@ static int tell(const struct cli *cli, const struct wish *w)
     if (r < 0)
         return command_error(COMMAND_FAILED, "%.300s: %s", svg, strerror(-r));
     if (!cli->as_json) {
-        /* Only to know of UTF-8; numbers stay as they are in C. */
+        /* Needed to recognise UTF-8; numbers keep the format of the C locale. */
         (void)setlocale(LC_CTYPE, "");
         report_print(stdout, &report, strcmp(nl_langinfo(CODESET), "UTF-8") == 0);
         return COMMAND_OK;

@@ -9,11 +9,12 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Most names fit; with longer ones, such as IPv6 addresses, the columns are wider. */
+/* Most names fit. Longer ones, such as IPv6 addresses, widen the column. */
 enum { NAME_COLUMNS = 12 };
 enum { LARGE_BLOCK = 1 << 20 }; /* bytes */
 
-/* Where a client on this machine finds it: a listener on every address is reached by loopback, too. */
+/* The address by which a client on this machine reaches the listener: loopback if it listens on every
+ * address. */
 static struct addr reachable(const struct addr *listening)
 {
     struct addr a = *listening;
@@ -32,7 +33,7 @@ static void print_usage(const struct addr *listening, bool needs_user)
 
     (void)addr_format(&here, at);
     printf("\nTry it:   curl -x socks5h://%s%s https://example.org/\n"
-           "Browser:  set %s as SOCKS v5 host, or as HTTP and HTTPS proxy; the one port speaks all.\n"
+           "Browser:  set %s as SOCKS v5 host, or as HTTP and HTTPS proxy; one port speaks all of them.\n"
            "Stop:     Ctrl-C\n\n",
            needs_user ? "USER:PASS@" : "", at, at);
 }
@@ -45,7 +46,7 @@ static const struct addr *first_listener(const struct proxy *p)
     return &p->listeners[0].listener.addr;
 }
 
-/* What a stranger needs to know next: where it listens, by what it leaves, and how to use it. */
+/* Tell a new user where the proxy listens, which uplinks it uses, and how to try it. */
 static void print_welcome(const struct app *a)
 {
     const struct proxy *p = &a->proxy;
@@ -83,7 +84,7 @@ static void log_start(const struct app *a)
 {
     for (size_t i = 0; i < a->proxy.n_listeners; i++) {
         struct log_line l;
-        if (a->proxy.listeners[i].listener.absent) /* that is warned of */
+        if (a->proxy.listeners[i].listener.absent) /* a warning tells of it */
             continue;
         log_begin(&l, LOG_INFO, "listening");
         log_str(&l, "address", a->proxy.listeners[i].text);
@@ -112,7 +113,7 @@ static void warn_of_absent(const struct uplink_set *uplinks, const struct machin
         const struct uplink *u = uplinks->items[i];
         struct log_line l;
         char why[COMMAND_ABSENCE_MAX];
-        if (u->view.up || uplink_is_spent(u)) /* that was told of */
+        if (u->view.up || uplink_is_spent(u)) /* reported elsewhere */
             continue;
         log_begin(&l, LOG_WARN, "uplink not usable at present");
         log_str(&l, "uplink", u->name);
@@ -172,7 +173,7 @@ static int start(struct config *config, const struct paths *paths, const struct 
     struct policy *policy = NULL;
     int r = startup_uplinks(config, m, &uplinks, err);
 
-    if (r == -ENOENT) { /* links may come */
+    if (r == -ENOENT) { /* links may appear later */
         log_no_links(err);
         r = 0;
     }
@@ -185,9 +186,9 @@ static int start(struct config *config, const struct paths *paths, const struct 
     return r;
 }
 
-/* A long list is built on a thread, and freed by the loop when the next one takes its place. glibc would let
- * its limit for mappings of their own grow to 32 MiB, and keep such blocks in the thread's arena: after some
- * reloads of a million names that held twice the memory of the list. */
+/* A thread builds a long list, and the loop frees it when the next one replaces it. By default, glibc then
+ * raises its limit for separate mappings up to 32 MiB and keeps such blocks in the thread's arena. After
+ * some reloads of a million names, that held twice the memory of the list. */
 static void keep_large_blocks_apart(void)
 {
     (void)mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK);

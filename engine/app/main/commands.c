@@ -12,7 +12,7 @@
 
 static_assert((int)CONFIG_ERROR_MAX >= (int)POLICY_ERROR_MAX, "one buffer takes the errors of all");
 
-/* What a user, a file or the kernel says may hold anything. */
+/* Users, files and the kernel may supply control characters. */
 static void make_harmless(char *text)
 {
     for (char *p = text; *p; p++) {
@@ -50,7 +50,7 @@ static void tell_no_interface(const struct uplink *u, const struct machine *m, c
     else if (strchr(u->interface, ','))
         (void)snprintf(out + n, room, "; uplinks are separate words, without commas");
     else
-        (void)snprintf(out + n, room, "; steerway list shows those there are");
+        (void)snprintf(out + n, room, "; steerway list shows the interfaces");
 }
 
 const char *command_absence(const struct uplink *u, const struct machine *m, char out[COMMAND_ABSENCE_MAX])

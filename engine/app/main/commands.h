@@ -1,4 +1,4 @@
-/* The verbs of the command line, and how they all speak of errors. */
+/* The functions of the commands, and how they print errors. */
 #ifndef STEERWAY_MAIN_COMMANDS_H
 #define STEERWAY_MAIN_COMMANDS_H
 
@@ -13,24 +13,23 @@ enum { COMMAND_OK = 0, COMMAND_FAILED = 1, COMMAND_MISUSED = 2 };
 
 struct cli;
 
-/** Print the links of this machine and what speaks against each as an uplink. */
+/** Print the links of this machine, and why each would not serve as an uplink. */
 int cmd_list(const struct cli *cli);
 
-/** Read config and policy and try the policy, as a start does: failures are what is wrong with them anywhere.
- *  What only this machine lacks (an uplink, an address to listen on) is a warning, for the config may be
- * meant for another one, or for this one at another time. Listens nowhere, so a port that is taken is not
- * found. */
+/** Read config and policy, and try the policy, as a start does. Mistakes that would show on any machine
+ * are failures. A missing uplink or listening address is a warning: the config may be meant for another
+ * machine, or for another time. It does not listen, so it does not notice a port that is taken. */
 int cmd_check(const struct cli *cli);
 
-/** Examine the uplinks and the machine: what is wrong, why it matters, and what repairs it. @return
- * COMMAND_FAILED where a start would not serve */
+/** Examine the uplinks and the machine: faults, reasons and repairs. @return COMMAND_FAILED when a start
+ * would not serve */
 int cmd_doctor(const struct cli *cli);
 
-/** Serve until told to stop. */
+/** Serve until a signal ends it. */
 int cmd_start(const struct cli *cli);
 
-/** Ask a running proxy over its control socket: how it is, what its uplinks are, to load its policy anew,
- * another one, or the same with a parameter; which uplink it would choose; to record. */
+/** Ask a running proxy over its control socket. The verbs show its state, its uplinks or a choice, load a
+ * policy, set a parameter, drain an uplink, or record. */
 int cmd_status(const struct cli *cli);
 int cmd_uplinks(const struct cli *cli);
 int cmd_drain(const struct cli *cli);
@@ -40,40 +39,39 @@ int cmd_set(const struct cli *cli);
 int cmd_why(const struct cli *cli);
 int cmd_record(const struct cli *cli);
 
-/** Play a trace of connections against simulated uplinks, by one policy or several. */
+/** Play a trace of connections against simulated uplinks, with one or several policies. */
 int cmd_simulate(const struct cli *cli);
 
-/** Write a policy and its spec into this folder, for their author to go on from. */
+/** Write a new policy and its spec into the current folder. */
 int cmd_new_policy(const struct cli *cli);
 
-/** Print the help of the command that is named, or the overview. */
+/** Print the help of the named command, or the overview. */
 int cmd_help(const struct cli *cli);
 
-/** Run a command with the config that the command line and its file make, and with the paths that follow.
- *  @return its exit code, or that of what went wrong before */
+/** Run a command with the config from command line and file, and with the paths of the Lua files.
+ *  @return its exit code, or that of an earlier failure */
 int command_configured(const struct cli *cli, int (*run)(struct config *config, const struct paths *paths));
 
-/** Find and load the policy of the config. @return 0, or negative errno with one line in err
- * (CONFIG_ERROR_MAX) */
+/** Find and load the config's policy. @return 0, or negative errno with one line in err (CONFIG_ERROR_MAX) */
 MUST_CHECK int command_load_policy(const struct config *config, const struct paths *paths,
                                    struct uplink_set *uplinks, struct policy **ret, char *err);
 
-/** Whether the uplink has a mark or a gateway, and this process may not set them. */
+/** Whether the uplink needs a mark or a gateway that this process may not set. */
 bool command_lacks_rights(const struct uplink *u);
 #define COMMAND_NO_RIGHTS                                                                                    \
     "mark and gateway need root, or CAP_NET_ADMIN (setcap cap_net_admin+ep on the program, or "              \
     "AmbientCapabilities in its unit)"
 
 enum { COMMAND_ABSENCE_MAX = 320 };
-/** Why the uplink, which is not up, cannot be used; with the interface that was probably meant where its own
- * does not exist. @param out  the buffer of what is returned */
+/** Why an uplink that is down cannot be used. For an unknown interface, it adds the most similar name.
+ * @param out  buffer of the result */
 const char *command_absence(const struct uplink *u, const struct machine *m, char out[COMMAND_ABSENCE_MAX]);
 
-/** Print text on standard output with '?' for what a terminal might obey, whoever chose the text.
- *  @return the octets printed */
+/** Print text on standard output, with '?' for control characters, which a terminal might obey.
+ *  @return the bytes printed */
 int command_print(const char *text);
 
-/** Print "steerway: …" on standard error, in one line whatever stands in the text. @return code */
+/** Print "steerway: …" on standard error, on one line. @return code */
 int command_error(int code, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 #endif

@@ -24,7 +24,7 @@ int main(int argc, char **argv)
     int r = cli_parse(&cli, argc, argv, err);
     int code = r < 0 ? command_error(COMMAND_MISUSED, "%s", err) : run(&cli);
     cli_done(&cli);
-    /* A full disk or a closed pipe must not look like success to a script. */
+    /* A script must not take a full disk or a closed pipe for success. */
     if (fflush(stdout) != 0 && code == COMMAND_OK)
         code = command_error(COMMAND_FAILED, "cannot write to standard output");
     return code;

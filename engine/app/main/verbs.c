@@ -9,8 +9,8 @@
 #define UPLINKS_HELP                                                                                         \
     "UPLINK is INTERFACE or ADDRESS, with @WEIGHT or /WEIGHT for its share, which is\n"                      \
     "else 1: eth0, wwan0@0.5, 192.168.1.10@7, [2001:db8::10]@3; or the URL of an\n"                          \
-    "parent proxy: socks5://127.0.0.1:7001, http://USER:PASS@HOST:PORT@2. With\n"                            \
-    "none: every interface that is up and has a default route of its own, but for\n"                         \
+    "parent proxy: socks5://127.0.0.1:7001, http://USER:PASS@HOST:PORT@2. Without\n"                         \
+    "any: every interface that is up and has its own default route, except for\n"                            \
     "bridges, containers and tunnels.\n"
 
 /* In the order of the overview. */
@@ -31,9 +31,9 @@ const struct verb verb_table[] = {
     {.name = "check",
      .words = "[POLICY] [UPLINK...]",
      .words_max = SIZE_MAX,
-     .summary = "say what is wrong with config and policy, without starting",
-     .about = "Read config and policy as start does, try the policy, say what is wrong with\n"
-              "them, and exit. Uplinks and addresses that this machine lacks cause warnings:\n"
+     .summary = "find mistakes in config and policy, without starting",
+     .about = "Read config and policy as start does, try the policy, report mistakes,\n"
+              "and exit. Uplinks and addresses that this machine lacks cause warnings:\n"
               "the config may be meant for another one. It does not try if a port is free.\n\n"
               "POLICY is a Lua file, or the name of a policy that ships; as --policy.\n\n" UPLINKS_HELP,
      .scope = OPTION_OF_CHECK,
@@ -42,9 +42,9 @@ const struct verb verb_table[] = {
      .words = "[UPLINK...]",
      .words_max = SIZE_MAX,
      .summary = "examine the uplinks: what is wrong, and what repairs it",
-     .about = "Examine each uplink: link, address, router, routes, filters, names, internet, and\n"
-              "the address that the internet sees. For each fault, tell what repairs it and\n"
-              "what takes the repair back. Nothing is changed; some packets are sent.\n\n" UPLINKS_HELP,
+     .about = "Examine each uplink: link, address, router, routes, filters, names, internet,\n"
+              "public address. For each fault, print the commands that repair it and that\n"
+              "undo the repair. Nothing is changed; some packets are sent.\n\n" UPLINKS_HELP,
      .scope = OPTION_OF_DOCTOR,
      .run = cmd_doctor},
     {.name = "status",
@@ -113,18 +113,18 @@ const struct verb verb_table[] = {
      .words = "[POLICY]",
      .words_max = 1,
      .summary = "play connections against simulated uplinks",
-     .about = "Play a trace of connections against simulated uplinks, by one policy or several.\n"
-              "Tell what each uplink carried and how long everything took.\n"
-              "The same seed and input always have the same outcome.\n",
+     .about = "Play a trace of connections against simulated uplinks with one policy or more.\n"
+              "Print what each uplink carried, and how long the connections took.\n"
+              "The same seed and input always give the same result.\n",
      .scope = OPTION_OF_SIMULATE,
      .run = cmd_simulate},
     {.name = "new-policy",
      .words = "NAME",
      .words_min = 1,
      .words_max = 1,
-     .summary = "write a policy to begin with, and its spec, into this folder",
-     .about = "Write a policy to begin with, NAME.lua, and a spec that tests it, NAME_spec.lua,\n"
-              "into this folder, and tell how to check, test and run it.\n",
+     .summary = "write a new policy and its spec into this folder",
+     .about = "Write a new policy NAME.lua and its tests NAME_spec.lua into this folder, and\n"
+              "print the commands that check, test and run it.\n",
      .scope = OPTION_OF_NEW_POLICY,
      .run = cmd_new_policy},
     {.name = "help",

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
-/* With port 0 and several addresses, one free port must suit them all; a neighbour may be quicker. */
+/* With port 0, all addresses need the same free port; another program may take it first. */
 enum { PORT_TRIES = 8 };
 
 /* --- signals -------------------------------------------------------------------------------------------- */
@@ -88,7 +88,7 @@ static void on_hup(struct ev_loop *loop, ev_signal *w, int events)
 static void watch_signals(struct app *a)
 {
     (void)signal(SIGPIPE, SIG_IGN);
-    (void)signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error like a full disk */
+    (void)signal(SIGXFSZ, SIG_IGN); /* a write beyond the file size limit fails like one on a full disk */
     ev_signal_init(&a->on_int, on_int, SIGINT);
     ev_signal_start(a->loop, &a->on_int);
     ev_signal_init(&a->on_term, on_term, SIGTERM);
@@ -99,8 +99,8 @@ static void watch_signals(struct app *a)
 
 /* --- start and end -------------------------------------------------------------------------------------- */
 
-/* Each proxied connection takes two descriptors; the usual soft limit of 1,024 is for programs that use
- * select. */
+/* Each proxied connection takes two descriptors. The usual soft limit of 1,024 is meant for programs that
+ * use select. */
 static void raise_file_limit(void)
 {
     struct rlimit files;
@@ -111,8 +111,7 @@ static void raise_file_limit(void)
     }
 }
 
-/* Clients that have asked for nothing take half of the descriptors at most, so that they keep none from those
- * who do. */
+/* Clients without a request take at most half of the descriptors, which leaves the rest to those with one. */
 static size_t most_strangers(void)
 {
     struct rlimit files = {.rlim_cur = 1024};
@@ -121,7 +120,7 @@ static size_t most_strangers(void)
     return (size_t)files.rlim_cur / 2;
 }
 
-/* Those whose link is awaited take no port yet. */
+/* Listeners that wait for their address get the port later. */
 static void share_port(struct proxy *p, uint16_t port)
 {
     for (size_t i = 0; i < p->n_listeners; i++)
@@ -129,7 +128,7 @@ static void share_port(struct proxy *p, uint16_t port)
             proxy_set_port(&p->listeners[i], port);
 }
 
-/* Addresses that ask for port 0 all get the one port that the first of them was given. */
+/* Addresses with port 0 all get the port that the first one was given. */
 static int listen_once(struct app *a, const struct listen_place **ret_failed)
 {
     uint16_t shared = 0;
@@ -144,7 +143,7 @@ static int listen_once(struct app *a, const struct listen_place **ret_failed)
             addr_set_port(&place.addr, shared);
         err = proxy_listen(&a->proxy, &place, a->config->listen_strict ? LISTENER_REFUSES : LISTENER_WAITS,
                            &bound);
-        /* A machine without IPv6 can still serve its 127.0.0.1. */
+        /* On a machine without IPv6, 127.0.0.1 still serves. */
         if ((err == -EADDRNOTAVAIL || err == -EAFNOSUPPORT) && a->config->n_listen > 1 &&
             addr_is_loopback(&place.addr) && addr_family(&place.addr) == AF_INET6)
             continue;
@@ -202,7 +201,7 @@ int app_init(struct app *a, const struct config *config, const struct paths *pat
 {
     *a = (struct app){.config = config, .paths = paths, .uplinks = uplinks, .policy = policy};
     raise_file_limit();
-    /* Not what LIBEV_FLAGS says: libev's io_uring, which it may ask for, ends the process under load. */
+    /* Ignore LIBEV_FLAGS: it could select libev's io_uring backend, which ends the process under load. */
     a->loop = ev_default_loop(EVBACKEND_EPOLL | EVFLAG_NOENV);
     if (!a->loop) {
         int r = errno ? -errno : -ENOMEM;
@@ -236,7 +235,7 @@ int app_init(struct app *a, const struct config *config, const struct paths *pat
     };
     proxy_init(&a->proxy, &outbounds, &settings);
     a->proxy.drained = on_drained;
-    /* Before anybody is told that it runs: whoever is told may send one at once. */
+    /* Before the start is announced: a reader of that may send a signal at once. */
     watch_signals(a);
     e = listen_all(a, err);
     return e < 0 ? e : app_open_services(a, err);

@@ -1,5 +1,4 @@
-/* The running program: the struct that owns everything, and its duties as a daemon: signals, reload,
- * draining. */
+/* The running program: the struct that owns everything, and signals, reload and draining. */
 #ifndef STEERWAY_SERVE_APP_H
 #define STEERWAY_SERVE_APP_H
 
@@ -34,23 +33,22 @@ struct app {
     struct control control;
 };
 
-/** Listen where config says. What is given must outlive the app, but for the machine's present state.
+/** Set up and listen as config says. The arguments must outlive the app, except for m.
  *  @return 0, or negative errno with one line in err (CONFIG_ERROR_MAX); call app_done either way */
 MUST_CHECK int app_init(struct app *a, const struct config *config, const struct paths *paths,
                         const struct machine *m, struct uplink_set *uplinks, struct policy *policy,
                         char *err);
 
-/** Open what serves the user beside the proxy itself: control socket, watch on the policy's files, recording.
- * What was asked for by name must work; of what is there by default, a warning tells. For app_init.
+/** Open the control socket, the watch on the policy's files, and the recording. A failure of a service
+ * that the user named is an error; of a default service, a warning. For app_init.
  *  @return 0, or negative errno with one line in err (CONFIG_ERROR_MAX) */
 MUST_CHECK int app_open_services(struct app *a, char *err);
 
-/** Warn of uplinks whose packets find no way out. For the start; app_run warns of those that lose their route
- *  later. */
+/** Warn of uplinks whose packets have no route. For the start; app_run warns of routes that are lost
+ * later. */
 void app_warn_of_routes(struct app *a, const struct machine *m);
 
-/** Start what works beside the loop and what it does of itself: relay threads, the machine's events, checks,
- * timers. What cannot be is warned of. To be followed by app_run. */
+/** Start the relay threads, machine events, checks and timers. A failure is a warning. Call app_run next. */
 void app_start(struct app *a);
 
 /** Serve until a signal ends it. */
