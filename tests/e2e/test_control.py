@@ -261,7 +261,7 @@ def test_lines_in_pieces_many_at_once_and_the_last_without_an_end(start, line):
     c.say(b'{"verb":"status"}\n\n  \r\n{"verb":"why","host":"a.test"}\n{"verb":"uplinks"}\n{"verb":"nonesuch"}\n{"verb":"status"}')
     answers = [c.answer() for _ in range(4)]
     assert ["pid" in answers[0], "saw" in answers[1], "uplinks" in answers[2], answers[3]["ok"]] == [True, True, True, False]
-    assert "there is no verb 'nonesuch' (there are: status, uplinks," in answers[3]["error"]
+    assert "unknown verb 'nonesuch' (known are: status, uplinks," in answers[3]["error"]
     c.socket.shutdown(socket.SHUT_WR)
     assert c.answer()["pid"] == proxy.pid
     assert c.ended()

@@ -98,7 +98,7 @@ static void verb_uplinks(void *owner, const json_t *request, struct control_repl
 
 /* --- loading -------------------------------------------------------------------------------------------- */
 
-/* Whom the verdict is for. */
+/* The request that waits for the result of a load. */
 struct load {
     struct policy *policy;
     struct control_reply reply;
@@ -150,7 +150,7 @@ static void verb_policy(void *owner, const json_t *request, struct control_reply
     free(file);
 }
 
-/* The parameters there are, with one more or another value of it. */
+/* Load the policy with its present parameters and this one. */
 static void verb_set(void *owner, const json_t *request, struct control_reply reply)
 {
     struct control *c = owner;
@@ -164,7 +164,7 @@ static void verb_set(void *owner, const json_t *request, struct control_reply re
         free(params);
         return;
     }
-    if (policy_loading_busy(c->subject.loading)) { /* which may change the parameters that there are */
+    if (policy_loading_busy(c->subject.loading)) { /* the load may change the parameters */
         control_refuse(reply, "the policy is being loaded; try again");
         free(params);
         return;

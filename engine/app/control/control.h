@@ -1,4 +1,4 @@
-/* What can be asked of the running proxy over its control socket; docs/control.md describes each verb. */
+/* The verbs of the control socket; docs/control.md describes each. */
 #ifndef STEERWAY_CONTROL_CONTROL_H
 #define STEERWAY_CONTROL_CONTROL_H
 
@@ -7,12 +7,12 @@
 #include "follow/policy_loading.h"
 #include "inbound/proxy.h"
 
-/** What the verbs act on; all of it must outlive the control. */
+/** The objects that verbs act on; they must outlive the control. */
 struct control_subject {
     const char *version;
     struct proxy *proxy;
     struct policy_loading *loading;
-    /** The file of a policy: of one that ships by its name, or the path itself. ret is the callee's to free.
+    /** The file of a policy: looked up by name, or the path itself. The callee frees ret.
      *  @return 0, or negative errno with one line in err (CONFIG_ERROR_MAX) */
     int (*find_policy)(void *arg, const char *name_or_file, char **ret, char *err);
     void *find_arg;
@@ -26,7 +26,7 @@ struct control {
     double started_s;
 };
 
-/** @return 0, or negative errno as control_place_take */
+/** @return 0, or negative errno of control_place_take */
 MUST_CHECK int control_open(struct control *c, struct ev_loop *loop, const char *path,
                             const struct control_subject *subject);
 /** Harmless on one that is not open. */

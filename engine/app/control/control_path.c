@@ -25,7 +25,7 @@ int control_path_default(char ret[CONTROL_PATH_MAX])
     return n < CONTROL_PATH_MAX ? 0 : -ENAMETOOLONG;
 }
 
-/* The last folder of the path, for this user alone; what is above it must be there. */
+/* Create the last folder of the path, for this user only. Its parent must exist. */
 static void make_folder(const char *path)
 {
     char folder[CONTROL_PATH_MAX];
@@ -37,7 +37,7 @@ static void make_folder(const char *path)
     (void)mkdir(folder, 0700);
 }
 
-/* Only ever a socket: a file that somebody named by mistake stays. */
+/* Remove a stale socket, but never another kind of file: the user may have mistyped the path. */
 static int remove_stale(const char *path)
 {
     struct stat info;
@@ -57,7 +57,7 @@ static int listen_there(const char *path)
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -errno;
-    /* Nobody else may connect, not even between bind and a chmod. */
+    /* Set the mode at bind, so that other users can never connect. */
     mode_t before = umask(0177);
     int r = bind(fd, (struct sockaddr *)&addr, sizeof addr) < 0 ? -errno : 0;
     (void)umask(before);

@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* A client that neither asks nor reads for so long is let go. */
+/* A client that sends and reads nothing for this long is closed. */
 static const double IDLE_S = 60;
 static const double ACCEPT_PAUSE_S = 0.1;
 enum { READ_SIZE = 16 * 1024, ACCEPTS_A_TURN = 16, ERROR_MAX = 2048 };
@@ -25,9 +25,9 @@ struct client {
     ev_io readable, writable;
     ev_timer idle;
     struct buf in, out;
-    bool owed;    /* an answer is still to come: the next line waits */
-    bool silent;  /* it has said its last line */
-    bool leaving; /* closed once all is written */
+    bool owed;    /* an answer is pending; the next line waits */
+    bool silent;  /* the client has sent FIN */
+    bool leaving; /* close after the output is written */
 };
 
 /* --- clients -------------------------------------------------------------------------------------------- */
@@ -75,14 +75,14 @@ static void flush(struct client *c)
         client_close(c);
 }
 
-/* Takes the answer. It is only queued: who answers may be amid the client's lines. */
+/* Takes the answer. It is only queued, since the caller may be serving a line of this client. */
 static void queue(struct client *c, json_t *answer)
 {
     char *text = json_dumps(answer, JSON_COMPACT);
 
     json_decref(answer);
     if (!text || buf_append(&c->out, text, strlen(text)) < 0 || buf_append(&c->out, "\n", 1) < 0)
-        c->leaving = true; /* it does not read, or there is no memory */
+        c->leaving = true; /* the output is full, or out of memory */
     free(text);
 }
 
@@ -108,7 +108,7 @@ static void refuse_unknown(const struct control_server *s, const char *name, str
 
     for (size_t i = 0; i < s->n_verbs && len < sizeof known; i++)
         len += (size_t)snprintf(known + len, sizeof known - len, "%s%s", i ? ", " : "", s->verbs[i].name);
-    control_refuse(reply, "there is no verb '%.60s' (there are: %s)", name, known);
+    control_refuse(reply, "unknown verb '%.60s' (known are: %s)", name, known);
 }
 
 static void run_line(struct client *c, struct slice line)
@@ -140,8 +140,8 @@ static bool is_blank(struct slice line)
     return true;
 }
 
-/* Whether a whole line waits, and may be served; a last one needs no end, and one too long will never have
- * one. */
+/* Whether a line can be served now. The last line may lack a newline; a line that fills the buffer is
+ * refused. */
 static bool has_line(const struct client *c)
 {
     struct slice all = buf_slice(&c->in);
@@ -166,7 +166,7 @@ static void serve_line(struct client *c)
     buf_consume(&c->in, end ? line.len + 1 : line.len);
 }
 
-/* Watch for what the client's state allows, and write. May free the client. */
+/* Set the watchers for the client's state, and write. May free the client. */
 static void settle(struct client *c)
 {
     if (c->silent && !c->owed && c->in.len == 0)
@@ -179,15 +179,15 @@ static void settle(struct client *c)
     flush(c);
 }
 
-/* One line of one client, and then a rest for as long as it took: so whoever asks for a thousand reloads has
- * half of the main loop's time at most, and the proxy's own clients the other half. */
+/* Serve one line of one client, then rest for as long as that took. So control clients take at most half
+ * of the main loop's time, whatever they ask. */
 static void serve_one(struct control_server *s)
 {
     LIST_EACH(&s->clients, node, next) {
         struct client *c = container_of(node, struct client, node);
         if (!has_line(c))
             continue;
-        list_remove(&c->node); /* behind the others, for the next turn */
+        list_remove(&c->node); /* move to the end, so that clients take turns */
         list_push_back(&s->clients, &c->node);
         double began_s = clock_now_s();
         serve_line(c);
@@ -204,7 +204,7 @@ static void serve(struct client *c)
 {
     struct control_server *s = c->server;
 
-    settle(c); /* c may be gone */
+    settle(c); /* may free c */
     if (!s->resting)
         serve_one(s);
 }
@@ -235,7 +235,7 @@ static void on_readable(struct ev_loop *loop, ev_io *w, int events)
     if (n <= 0) {
         if (n < 0)
             return client_close(c);
-        c->silent = true; /* but it may read what is owed */
+        c->silent = true; /* answers are still sent */
         return serve(c);
     }
     buf_commit(&c->in, (size_t)n);
@@ -243,7 +243,7 @@ static void on_readable(struct ev_loop *loop, ev_io *w, int events)
     serve(c);
 }
 
-/* There is room for more of an answer, or one has come: so the next line may be due. */
+/* Part of an answer was sent, or an answer was queued, so the next line may be due. */
 static void on_writable(struct ev_loop *loop, ev_io *w, int events)
 {
     (void)loop;
@@ -280,7 +280,7 @@ static void on_answered(struct control_reply reply, json_t *answer)
     }
     c->owed = false;
     queue(c, answer);
-    /* Not at once: this may be the client's own line that is being served. */
+    /* Defer to the next turn: the line being served may be this client's. */
     ev_feed_event(c->server->loop, &c->writable, EV_WRITE);
 }
 
@@ -309,7 +309,7 @@ void control_refuse(struct control_reply reply, const char *fmt, ...)
 
 /* --- accepting ------------------------------------------------------------------------------------------ */
 
-/* Root may do as it likes anyway; nobody else is let in, whatever became of the file's mode. */
+/* Only this user and root may connect, even if the file's mode is changed. */
 static bool may_ask(int fd)
 {
     struct ucred peer;
@@ -350,7 +350,7 @@ static void client_new(struct control_server *s, int fd)
     ev_timer_again(s->loop, &c->idle);
 }
 
-/* So that it does not spin. */
+/* Without a pause, the loop would spin on a descriptor that stays readable. */
 static void pause_accepting(struct control_server *s)
 {
     ev_io_stop(s->loop, &s->io);

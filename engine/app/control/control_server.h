@@ -1,5 +1,4 @@
-/* The control socket: JSON objects, one a line, asked and answered in order. What each verb does is its
- * table's. */
+/* The control socket: one JSON object a line, answered in order. The table of verbs says what each does. */
 #ifndef STEERWAY_CONTROL_CONTROL_SERVER_H
 #define STEERWAY_CONTROL_CONTROL_SERVER_H
 
@@ -11,18 +10,20 @@
 #include <jansson.h>
 #include <stdint.h>
 
-/* More at once are told so and closed. */
+/* Clients above the maximum get an error and are closed. */
 enum { CONTROL_CLIENTS_MAX = 16, CONTROL_LINE_MAX = 64 * 1024, CONTROL_OUTPUT_MAX = 4 * 1024 * 1024 };
 
 struct control_server;
 
-/** Whom an answer is for; may be kept until it is given, also when the client is gone by then. */
+/** The client that an answer is for. It may be kept for later; answers to a client that is gone are
+ * dropped. */
 struct control_reply {
     struct control_server *server;
     uint64_t client;
 };
 
-/** Do what is asked and answer, now or later, once. @param request  an object, borrowed for the call */
+/** Handle the request, and answer exactly once, now or later. @param request  an object, borrowed for the
+ * call */
 typedef void control_verb_fn(void *owner, const json_t *request, struct control_reply reply);
 
 struct control_verb {
@@ -35,8 +36,8 @@ struct control_server {
     struct control_place place;
     struct ev_loop *loop;
     ev_io io;
-    ev_timer pause; /* after accepting failed */
-    ev_timer rest;  /* after a request */
+    ev_timer pause; /* pauses accepting after it failed */
+    ev_timer rest;  /* the rest after a request */
     bool resting;
     struct list clients;
     size_t n_clients;
@@ -48,16 +49,16 @@ struct control_server {
     bool open;
 };
 
-/** Serve at that path. @param verbs  must outlive the server @return 0, or negative errno as
+/** Serve at that path. @param verbs  must outlive the server @return 0, or negative errno of
  * control_place_take */
 MUST_CHECK int control_server_open(struct control_server *s, struct ev_loop *loop, const char *path,
                                    const struct control_verb *verbs, size_t n_verbs, void *owner);
-/** Harmless on one that is not open. Answers that are still owed are dropped. */
+/** Harmless when it is not open. Pending answers are dropped. */
 void control_server_close(struct control_server *s);
 
-/** Takes the answer (NULL: out of memory); "ok": true is added to it. */
+/** Send the answer (taken; NULL means out of memory) with "ok": true added. */
 void control_answer(struct control_reply reply, json_t *answer);
-/** Answers {"ok": false, "error": …}. */
+/** Send {"ok": false, "error": …}. */
 void control_refuse(struct control_reply reply, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 #endif

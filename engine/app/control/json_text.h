@@ -1,4 +1,4 @@
-/* Texts that may be no UTF-8, as paths and what policies say may be, for JSON, which knows nothing else. */
+/* Texts for JSON, which must be UTF-8. Paths and texts of policies may hold other bytes. */
 #ifndef STEERWAY_CONTROL_JSON_TEXT_H
 #define STEERWAY_CONTROL_JSON_TEXT_H
 
@@ -7,12 +7,12 @@
 #include <jansson.h>
 #include <stdbool.h>
 
-/** The text; or, where it is no UTF-8, each octet above 0x7f of it as \xNN.
+/** The text; if it is not valid UTF-8, each byte above 0x7f becomes \xNN.
  *  @return a new reference, or NULL without memory */
 json_t *json_text(const char *text);
 
-/** The text of that key. @param ret  NULL where there is none
- *  @return false for something else than a text */
+/** The text of a key. @param ret  NULL when the key is missing
+ *  @return false when the value is not a text */
 MUST_CHECK bool json_take_text(const json_t *o, const char *key, const char **ret);
 
 #endif

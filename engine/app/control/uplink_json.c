@@ -18,7 +18,7 @@ static json_t *tags_of(const struct uplink *u)
     return tags;
 }
 
-/* Those that are asked for names by it. */
+/* The name servers that are asked through this uplink. */
 static json_t *servers_of(const struct uplink *u)
 {
     const struct dns_servers none = {.n = 0};
@@ -53,7 +53,7 @@ static json_t *families_of(const struct uplink *u)
                      "ipv6", u->view.ipv6 ? names[uplink_health_state(u, AF_INET6)] : NULL);
 }
 
-/* A quota that there is not is infinite, which JSON cannot say. */
+/* No quota is infinity, which JSON cannot express; it becomes null. */
 static json_t *quota_of(const struct uplink *u)
 {
     return u->view.quota_left > 1e300 ? json_null() : json_real(u->view.quota_left);

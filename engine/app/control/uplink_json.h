@@ -1,4 +1,4 @@
-/* An uplink as JSON, for those who ask. docs/control.md has the fields. */
+/* An uplink as JSON. docs/control.md lists the fields. */
 #ifndef STEERWAY_CONTROL_UPLINK_JSON_H
 #define STEERWAY_CONTROL_UPLINK_JSON_H
 
@@ -6,9 +6,9 @@
 
 #include <jansson.h>
 
-/** All there is to tell. @return a new reference, or NULL without memory */
+/** All fields. @return a new reference, or NULL without memory */
 json_t *uplink_json(const struct uplink *u);
-/** What a policy may have gone by. @return a new reference, or NULL without memory */
+/** The fields that a policy can see. @return a new reference, or NULL without memory */
 json_t *uplink_json_seen(const struct uplink *u);
 
 #endif

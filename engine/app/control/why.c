@@ -17,7 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A pick has 50 ms of CPU time, and the machine may be busy. */
+/* A pick may take 50 ms of CPU time, and longer in real time on a busy machine. */
 static const double PATIENCE_S = 2;
 enum { ANSWER_MAX = 64 * 1024, PORT_DEFAULT = 443 };
 
@@ -25,8 +25,8 @@ struct why_child {
     struct why_desk *desk;
     struct ev_loop *loop;
     struct control_reply reply;
-    pid_t pid; /* 0: it has ended, and the number may be another's by now */
-    int fd;    /* the pipe's end to read */
+    pid_t pid; /* 0: it has ended, and the number may be reused */
+    int fd;    /* read end of the pipe */
     ev_io io;
     ev_child exited;
     ev_timer deadline;
@@ -34,7 +34,7 @@ struct why_child {
     size_t len;
 };
 
-/* What is asked for. */
+/* The connection that is asked about. */
 struct question {
     struct target target;
     struct addr client;
@@ -43,7 +43,7 @@ struct question {
 
 /* --- the child ------------------------------------------------------------------------------------------ */
 
-/* Who could be chosen, and why the others could not. */
+/* Sort uplinks into those that may serve, and the others with their reason. */
 static size_t sort_uplinks(const struct uplink_set *set, const struct target *t,
                            struct uplink *ret[UPLINK_MAX], json_t *seen, json_t *left_out)
 {
@@ -118,13 +118,13 @@ static json_t *choose(struct outbounds *shared, const struct question *q)
     return answer;
 }
 
-/* Nothing here may reach what the parent holds: sockets stay as they are, and the end is _exit. */
+/* The child must not change what the parent sees: it leaves sockets alone, and ends by _exit. */
 _Noreturn static void be_child(struct outbounds *shared, const struct question *q, int fd)
 {
     (void)signal(SIGTERM, SIG_DFL);
     (void)signal(SIGINT, SIG_DFL);
     (void)signal(SIGHUP, SIG_IGN);
-    (void)alarm((unsigned)PATIENCE_S + 1); /* should the parent be gone by then */
+    (void)alarm((unsigned)PATIENCE_S + 1); /* ends the child if the parent is gone */
     log_silence();
     json_t *answer = policy_after_fork(shared->policy) < 0 ? NULL : choose(shared, q);
     char *text = answer ? json_dumps(answer, JSON_COMPACT) : NULL;
@@ -147,7 +147,7 @@ static void child_end(struct why_child *c)
     ev_child_stop(c->loop, &c->exited);
     (void)close(c->fd);
     if (c->pid > 0)
-        (void)kill(c->pid, SIGKILL); /* its answer has come, or is waited for no more; the loop reaps it */
+        (void)kill(c->pid, SIGKILL); /* it has answered, or is too late; the loop reaps it */
     for (size_t i = 0; i < WHY_CHILDREN_MAX; i++)
         if (c->desk->children[i] == c)
             c->desk->children[i] = NULL;
@@ -230,7 +230,7 @@ static void ask_child(struct why_desk *desk, struct outbounds *shared, const str
     ev_io_init(&c->io, on_text, c->fd, EV_READ);
     ev_io_start(shared->loop, &c->io);
     ev_child_init(&c->exited, on_exited, pid, 0);
-    ev_set_priority(&c->exited, EV_MAXPRI); /* before anybody kills what has gone */
+    ev_set_priority(&c->exited, EV_MAXPRI); /* first, so that a reused process number is not killed */
     ev_child_start(shared->loop, &c->exited);
     ev_timer_init(&c->deadline, on_deadline, PATIENCE_S, 0.);
     ev_timer_start(shared->loop, &c->deadline);
@@ -260,7 +260,7 @@ static int take_target(const json_t *request, struct target *ret, struct control
         control_refuse(reply, "port: expected a whole number from 1 to 65535");
         return -EINVAL;
     }
-    /* "bücher.example" is asked for as clients do that convert it. */
+    /* Ask for the ASCII form of "bücher.example", as clients do. */
     int ascii_len = ascii_name(slice_str(host), ascii);
     struct slice name =
         !is_ascii(host) && ascii_len > 0 ? slice_of(ascii, (size_t)ascii_len) : slice_str(host);
