@@ -176,6 +176,7 @@ def test_one_family_that_does_not_answer_is_the_last_to_be_tried(start, lab, nam
     names.zone["both.test"] = [OPEN4, OPEN6]
     proxy = start("--hedge", "0", "wan1")
     connect(proxy, four, "both.test")
+    proxy.settled()
     lab.wan1.swallow("ip6")
     for _ in range(4):
         connect(proxy, four, "both.test")
@@ -218,6 +219,7 @@ def test_a_name_of_the_family_that_does_not_answer_goes_by_another_line_at_once(
     proxy = start("--config", own, "--policy", "failover", "--hedge", "1")
     for name in ("four.test", "six.test", "four.test", "six.test"):
         connect(proxy, six, name)
+    proxy.settled()  # else what ends one of them could be swallowed
     lab.wan1.swallow("ip6")
     for _ in range(4):
         connect(proxy, four, "four.test")
