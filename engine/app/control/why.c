@@ -88,7 +88,7 @@ static json_t *choose(struct outbounds *shared, const struct question *q)
                                        .user = q->user,
                                        .listener = q->listener};
     struct policy_conn conn;
-    outbound_describe(&r, shared->last_id + 1, &conn, client);
+    outbound_describe(&r, shared->last_id + 1, POLICY_ATTEMPT_FIRST, &conn, client);
     if (n == 0) {
         (void)json_object_set_new(answer, "verdict", json_string("no uplink"));
         (void)json_object_set_new(answer, "reason", json_string(CANDIDATES_NONE));

@@ -53,16 +53,14 @@ static void note_moving(struct model *m, int change)
 
 static struct policy_conn conn_of(const struct model *m, const struct flow *f)
 {
-    return (struct policy_conn){
-        .id = f->id,
-        .host = m->o->trace->texts[f->spec->host],
-        .port = f->spec->port,
-        .proto = POLICY_CONNECT,
-        .client = m->o->trace->texts[f->spec->client],
-        .listener = "127.0.0.1:1080",
-        .attempt = f->attempt,
-        .last_error = f->last_error,
-    };
+    const struct policy_attempt at = {.number = f->attempt, .last_error = f->last_error};
+    struct policy_origin from = POLICY_ORIGIN_MADE_UP;
+    struct policy_conn conn;
+
+    from.proto = POLICY_CONNECT;
+    from.client = m->o->trace->texts[f->spec->client];
+    policy_conn_init(&conn, f->id, m->o->trace->texts[f->spec->host], f->spec->port, &from, &at);
+    return conn;
 }
 
 static void flow_end(struct model *m, uint32_t i, enum model_end end)

@@ -19,22 +19,18 @@ void outbound_because(struct outbound *o, const char *reason)
     o->reason = strdup(reason); /* without memory the account has none */
 }
 
-void outbound_describe(const struct outbound_request *r, uint64_t id, struct policy_conn *ret,
-                       char client[ADDR_TEXT_MAX])
+void outbound_describe(const struct outbound_request *r, uint64_t id, struct policy_attempt at,
+                       struct policy_conn *ret, char client[ADDR_TEXT_MAX])
 {
-    *ret = (struct policy_conn){
-        .id = id,
-        .host = r->target->host,
-        .port = r->target->port,
-        .proto = r->proto,
-        .client = addr_format_ip(r->client, client),
-        .user = r->user,
-        .listener = r->listener,
-        .attempt = 1,
-    };
+    const struct policy_origin from = {.proto = r->proto,
+                                       .client = addr_format_ip(r->client, client),
+                                       .user = r->user,
+                                       .listener = r->listener};
+
+    policy_conn_init(ret, id, r->target->host, r->target->port, &from, &at);
 }
 
-void outbound_conn(const struct outbound *o, struct outbound_attempt at, struct policy_conn *ret,
+void outbound_conn(const struct outbound *o, struct policy_attempt at, struct policy_conn *ret,
                    char client[ADDR_TEXT_MAX])
 {
     const struct outbound_request r = {.target = &o->target,
@@ -43,10 +39,7 @@ void outbound_conn(const struct outbound *o, struct outbound_attempt at, struct 
                                        .user = o->user,
                                        .listener = o->listener};
 
-    outbound_describe(&r, o->id, ret, client);
-    ret->attempt = at.number;
-    ret->race = at.race;
-    ret->last_error = at.last_error;
+    outbound_describe(&r, o->id, at, ret, client);
 }
 
 /* --- from birth to account ------------------------------------------------------------------------------ */
@@ -205,7 +198,7 @@ void outbound_finish(struct outbound *o, const char *outcome)
             .first_byte_s = o->first_byte_s > 0 ? o->first_byte_s - o->connected_s : -1,
             .reason = outcome,
         };
-        outbound_conn(o, (struct outbound_attempt){o->attempt, o->by_race, NULL}, &conn, client);
+        outbound_conn(o, (struct policy_attempt){o->attempt, o->by_race, NULL}, &conn, client);
         policy_closed(o->shared->policy, &conn, o->lease.uplink, &stats);
     }
     uplink_release(&o->lease);

@@ -70,19 +70,11 @@ MUST_CHECK int outbound_new(struct outbound **ret, struct outbounds *shared,
 /** Note why it goes the way it goes, for the account. */
 void outbound_because(struct outbound *o, const char *reason);
 
-/** What the policy may know of a connection before its first attempt.
- *  @param client  room for text that ret points to */
-void outbound_describe(const struct outbound_request *r, uint64_t id, struct policy_conn *ret,
-                       char client[ADDR_TEXT_MAX]);
-
-/** One of a connection's attempts, for the policy. */
-struct outbound_attempt {
-    int number; /* from 1 */
-    bool race;
-    const char *last_error; /* the contract's word, or NULL */
-};
-/** What the policy may know of it. @param client  room for text that ret points to */
-void outbound_conn(const struct outbound *o, struct outbound_attempt at, struct policy_conn *ret,
+/** What the policy may know of a connection. @param client  room for text that ret points to */
+void outbound_describe(const struct outbound_request *r, uint64_t id, struct policy_attempt at,
+                       struct policy_conn *ret, char client[ADDR_TEXT_MAX]);
+/** The same of one that there is. */
+void outbound_conn(const struct outbound *o, struct policy_attempt at, struct policy_conn *ret,
                    char client[ADDR_TEXT_MAX]);
 
 /** Others carry the connection from now on, and count.

@@ -60,7 +60,7 @@ enum search_found search_choose(struct search *s, const struct uplink *against, 
         return SEARCH_FOUND;
     struct policy_conn conn;
     char client[ADDR_TEXT_MAX];
-    const struct outbound_attempt at = {o->attempts + 1, against, fault_policy_name(s->last)};
+    const struct policy_attempt at = {o->attempts + 1, against, fault_policy_name(s->last)};
     outbound_conn(o, at, &conn, client);
     policy_pick(o->shared->policy, &conn, usable, n, &s->choice);
     s->next_choice = 1;

@@ -50,7 +50,7 @@ static void note_lost(struct racer *r)
     if (!u)
         return;
     uplink_note_race_lost(u);
-    outbound_conn(o, (struct outbound_attempt){r->number, r->race, fault_policy_name(r->search->last)}, &conn,
+    outbound_conn(o, (struct policy_attempt){r->number, r->race, fault_policy_name(r->search->last)}, &conn,
                   client);
     policy_lost_race(o->shared->policy, &conn, u);
 }
@@ -127,7 +127,7 @@ static void note_failure(struct racer *r, enum fault fault)
         hurry_if_silent(o->shared, u);
         if (fault != FAULT_REFUSED)
             uplink_note_failed(u);
-        outbound_conn(o, (struct outbound_attempt){r->number, r->race, word}, &conn, client);
+        outbound_conn(o, (struct policy_attempt){r->number, r->race, word}, &conn, client);
         policy_failed(o->shared->policy, &conn, u, word);
     }
     struct log_line l;
@@ -182,7 +182,7 @@ static void on_arrived(struct racer *r, int fd)
         struct policy_conn conn;
         char client[ADDR_TEXT_MAX];
         o->tried = o->lease.uplink;
-        outbound_conn(o, (struct outbound_attempt){r->number, r->race, fault_policy_name(s->last)}, &conn,
+        outbound_conn(o, (struct policy_attempt){r->number, r->race, fault_policy_name(s->last)}, &conn,
                       client);
         health_note_names(o->lease.uplink, r->attempt.news);
         (void)health_note_dial(o->lease.uplink, &r->attempt.dial, health_usual_s(o->lease.uplink));

@@ -72,6 +72,28 @@ struct policy_conn {
     const char *last_error; /* the contract's word, or NULL at the first attempt */
 };
 
+/** Who asks for a connection, and how. */
+struct policy_origin {
+    enum policy_proto proto;
+    const char *client, *user, *listener; /* as in struct policy_conn */
+};
+/** Of a connection that nobody has asked for. Its client is of a range for documentation (RFC 5737), so a
+ *  policy keeps nothing under a real client's name. */
+extern const struct policy_origin POLICY_ORIGIN_MADE_UP;
+
+/** One of a connection's attempts. */
+struct policy_attempt {
+    int number; /* 1.. */
+    bool race;
+    const char *last_error; /* as in struct policy_conn */
+};
+extern const struct policy_attempt POLICY_ATTEMPT_FIRST;
+
+/** Fill what a policy sees of a connection: real ones, what `why` asks for, picks on trial and those of the
+ *  simulator all come through here. Borrows all text. */
+void policy_conn_init(struct policy_conn *ret, uint64_t id, const char *host, uint16_t port,
+                      const struct policy_origin *from, const struct policy_attempt *at);
+
 enum policy_verdict { POLICY_USE, POLICY_REFUSE };
 
 struct policy_choice {

@@ -85,17 +85,13 @@ static int load(lua_State *L)
 
 static int try_pick(struct script *s, struct uplink *const *candidates, size_t n, bool is_domain, char *err)
 {
-    struct policy_conn conn = {
-        .host = is_domain ? "www.example.com" : "192.0.2.1",
-        .port = 443,
-        .proto = POLICY_SOCKS5,
-        .client = "192.0.2.2", /* nobody's (RFC 5737), so that nothing is kept of a real one */
-        .listener = "127.0.0.1:1080",
-        .attempt = 1,
-    };
+    struct policy_conn conn;
     enum frame_verdict verdict;
     struct policy_choice choice;
     char why[VM_ERROR_MAX];
+
+    policy_conn_init(&conn, 0, is_domain ? "www.example.com" : "192.0.2.1", 443, &POLICY_ORIGIN_MADE_UP,
+                     &POLICY_ATTEMPT_FIRST);
     int rc = script_pick(s, &conn, candidates, n, &verdict, &choice, why);
     if (rc < 0)
         (void)snprintf(err, POLICY_ERROR_MAX, "%.900s (in a pick on trial, for %s)", why, conn.host);

@@ -1,0 +1,41 @@
+#include "policy/policy.h"
+
+const char *policy_proto_name(enum policy_proto p)
+{
+    switch (p) {
+    case POLICY_SOCKS4:
+        return "socks4";
+    case POLICY_SOCKS5:
+        return "socks5";
+    case POLICY_CONNECT:
+        return "connect";
+    case POLICY_HTTP:
+        return "http";
+    }
+    return "unknown";
+}
+
+const struct policy_origin POLICY_ORIGIN_MADE_UP = {
+    .proto = POLICY_SOCKS5,
+    .client = "192.0.2.2",
+    .listener = "127.0.0.1:1080",
+};
+
+const struct policy_attempt POLICY_ATTEMPT_FIRST = {.number = 1};
+
+void policy_conn_init(struct policy_conn *ret, uint64_t id, const char *host, uint16_t port,
+                      const struct policy_origin *from, const struct policy_attempt *at)
+{
+    *ret = (struct policy_conn){
+        .id = id,
+        .host = host,
+        .port = port,
+        .race = at->race,
+        .proto = from->proto,
+        .client = from->client,
+        .user = from->user,
+        .listener = from->listener,
+        .attempt = at->number,
+        .last_error = at->last_error,
+    };
+}

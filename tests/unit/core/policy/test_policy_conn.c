@@ -1,0 +1,67 @@
+/* What a policy sees of a connection says all that it is made of, and nothing is left over from before. */
+#include "policy/policy.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void everything_given_is_there(void **state)
+{
+    const struct policy_origin from = {
+        .proto = POLICY_HTTP, .client = "192.0.2.7", .user = "ann", .listener = "[::1]:1080"};
+    const struct policy_attempt at = {.number = 3, .race = true, .last_error = "timeout"};
+    struct policy_conn conn;
+
+    (void)state;
+    memset(&conn, 0xa5, sizeof conn);
+    policy_conn_init(&conn, 4711, "www.example.org", 8443, &from, &at);
+    assert_int_equal(conn.id, 4711);
+    assert_string_equal(conn.host, "www.example.org");
+    assert_int_equal(conn.port, 8443);
+    assert_true(conn.race);
+    assert_int_equal(conn.proto, POLICY_HTTP);
+    assert_string_equal(conn.client, "192.0.2.7");
+    assert_string_equal(conn.user, "ann");
+    assert_string_equal(conn.listener, "[::1]:1080");
+    assert_int_equal(conn.attempt, 3);
+    assert_string_equal(conn.last_error, "timeout");
+}
+
+static void a_made_up_one_is_a_first_attempt_of_nobody(void **state)
+{
+    struct policy_conn conn;
+
+    (void)state;
+    memset(&conn, 0xa5, sizeof conn);
+    policy_conn_init(&conn, 0, "192.0.2.1", 443, &POLICY_ORIGIN_MADE_UP, &POLICY_ATTEMPT_FIRST);
+    assert_string_equal(conn.client, "192.0.2.2");
+    assert_null(conn.user);
+    assert_string_equal(conn.listener, "127.0.0.1:1080");
+    assert_int_equal(conn.proto, POLICY_SOCKS5);
+    assert_int_equal(conn.attempt, 1);
+    assert_false(conn.race);
+    assert_null(conn.last_error);
+}
+
+static void ways_of_asking_have_names(void **state)
+{
+    (void)state;
+    assert_string_equal(policy_proto_name(POLICY_SOCKS4), "socks4");
+    assert_string_equal(policy_proto_name(POLICY_SOCKS5), "socks5");
+    assert_string_equal(policy_proto_name(POLICY_CONNECT), "connect");
+    assert_string_equal(policy_proto_name(POLICY_HTTP), "http");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(everything_given_is_there),
+        cmocka_unit_test(a_made_up_one_is_a_first_attempt_of_nobody),
+        cmocka_unit_test(ways_of_asking_have_names),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
