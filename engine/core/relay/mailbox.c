@@ -44,7 +44,7 @@ bool message_seal(struct message *l, unsigned bits)
     return atomic_fetch_or(&l->bits, bits) == 0;
 }
 
-/* The stack has the latest on top. */
+/* The stack has the latest message on top. */
 static struct message *oldest_first(struct message *top)
 {
     struct message *first = NULL;
@@ -63,7 +63,7 @@ void mailbox_empty(struct mailbox *m)
     struct message *l = oldest_first(atomic_exchange(&m->top, NULL)), *next;
 
     for (; l; l = next) {
-        next = l->next; /* once its bits are taken it may be sent again */
+        next = l->next; /* once its bits are taken, it may be sent again */
         m->read(m, l, atomic_exchange(&l->bits, 0));
     }
 }

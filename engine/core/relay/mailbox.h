@@ -1,6 +1,6 @@
-/* Messages from one thread to another's loop without a lock: whoever has something to say leaves a message,
- * and the loop that is meant reads all messages in its next turn. A message is embedded in what it is about,
- * and carries a few bits; while one is under way, more bits are added to it. */
+/* Messages from one thread to another thread's loop, without a lock. Any thread may send; the loop reads
+ * all messages in its next turn. A message is embedded in its subject and carries a few bits. Bits can be
+ * added to a message that was sent and not read yet. */
 #ifndef STEERWAY_RELAY_MAILBOX_H
 #define STEERWAY_RELAY_MAILBOX_H
 
@@ -8,38 +8,38 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-/** Zero-initialised is one that is not under way. Each belongs to one mailbox. */
+/** Zero-initialised is not sent. A message belongs to one mailbox. */
 struct message {
-    _Atomic unsigned bits; /* not 0: under way, or being read */
+    _Atomic unsigned bits; /* not 0: sent, or being read */
     struct message *next;
 };
 
 struct mailbox;
 
-/** A message has come; it may be sent anew, or freed with what it is about, from within. */
+/** Called for each message. The callee may send it again, or free it. */
 typedef void mailbox_read_fn(struct mailbox *m, struct message *l, unsigned bits);
 
 struct mailbox {
     struct ev_loop *loop;
     mailbox_read_fn *read;
-    _Atomic(struct message *) top; /* of the stack of those not read yet */
+    _Atomic(struct message *) top; /* stack of unread messages */
     ev_async wake;
 };
 
-/** On the loop's thread, or before that has begun. Does not keep the loop running. Must not move afterwards.
- */
+/** Call it on the loop's thread, or before that thread runs. The mailbox does not keep the loop running.
+ * It must not move afterwards. */
 void mailbox_init(struct mailbox *m, struct ev_loop *loop, mailbox_read_fn *read);
 void mailbox_done(struct mailbox *m);
 
-/** Add bits to a message, and send it unless it is under way already. From any thread.
+/** Add bits to a message, and send it unless it was already sent and not read. From any thread.
  *  @param bits  not 0 */
 void mailbox_send(struct mailbox *m, struct message *l, unsigned bits);
 
-/** Add bits to a message that is to be under way no more.
- *  @return whether it was not, and so will never be again: further sends only add bits */
+/** Add bits to a message, and prevent that it is sent again.
+ *  @return true when no send is pending: later sends only add bits, and the message may be freed */
 bool message_seal(struct message *l, unsigned bits);
 
-/** Read what is there now. On the loop's thread, or after that has ended. */
+/** Read all messages now. On the loop's thread, or after that thread has ended. */
 void mailbox_empty(struct mailbox *m);
 
 #endif

@@ -6,10 +6,10 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-/* How often to do without after one could not be had: to ask costs more calls than a copy does. */
+/* Reads to skip after a pipe could not be had: another attempt costs more system calls than a copy. */
 enum { PAUSE = 256 };
 
-/* Of the process, in all its threads. */
+/* Open pipes of this process, over all threads. */
 static _Atomic size_t n_open;
 
 static bool may_open(void)
@@ -45,7 +45,7 @@ static struct pipe *make(void)
         return NULL;
     }
     *pipe = (struct pipe){.in = fds[1], .out = fds[0]};
-    /* The kernel lets a user have so much in pipes (pipe-user-pages-soft), and gives less beyond that. */
+    /* The kernel limits a user's pipe memory (pipe-user-pages-soft); above it, pipes are smaller. */
     if (fcntl(pipe->in, F_SETPIPE_SZ, (int)PIPE_SIZE) < (int)PIPE_SIZE) {
         discard(pipe);
         return NULL;

@@ -6,11 +6,12 @@
 #include <string.h>
 #include <sys/socket.h>
 
-/* A splice that brings less than this is no better than a copy; after so many in a row it is copied again. */
+/* A splice of fewer than LITTLE bytes is no faster than a copy. After CALM_ENOUGH of those in a row, the
+ * direction copies again. A read of MUCH bytes starts splicing. */
 enum { MUCH = 16 * 1024, LITTLE = 4 * 1024, CALM_ENOUGH = 8 };
 
-/* Reads in one turn of a socket, and octets of those: each turn costs, and others wait for its end. */
-enum { READS_A_TURN = 4, OCTETS_A_TURN = 128 * 1024 };
+/* Limits for one turn of a socket. Each turn has a cost, and other sockets wait until it ends. */
+enum { READS_A_TURN = 4, BYTES_A_TURN = 128 * 1024 };
 
 static bool is_later(ssize_t n)
 {
@@ -72,7 +73,7 @@ static enum pump_end copy(struct pump *p, struct pump_room *room, int source, in
 
 /* --- spliced -------------------------------------------------------------------------------------------- */
 
-/* @return octets, 0 for none at present, or -1 when the sink is broken */
+/* @return bytes, 0 when the sink takes none now, or -1 when it is broken */
 static ssize_t empty_pipe(struct pump *p, struct pump_room *room, int sink)
 {
     ssize_t n = splice(p->pipe->out, NULL, sink, NULL, p->pipe->held, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
@@ -96,9 +97,10 @@ static void note_calm(struct pump *p, size_t n)
     p->calm = 0;
 }
 
-/* The pipe is empty, so EAGAIN speaks of the source. But splice stops for ever at an urgent mark (tcp(7)): it
- * says EAGAIN there, and 0 once the FIN is queued behind it. recv goes on past the mark and tells what is
- * true. It is asked at each 0, and at EAGAIN where the loop has just said that there is something to read. */
+/* The pipe is empty, so EAGAIN is about the source. But splice stops for ever at an urgent mark (tcp(7)):
+ * it returns EAGAIN there, and 0 once the FIN is queued behind it. recv reads past the mark and reports
+ * the truth. So recv is asked after each 0, and after EAGAIN when the loop has just reported the source
+ * readable. */
 static enum pump_end splice_on(struct pump *p, struct pump_room *room, int source, int sink, uint64_t limit,
                                bool readable, size_t *ret_read)
 {
@@ -136,12 +138,12 @@ static enum pump_end splice_on(struct pump *p, struct pump_room *room, int sourc
 
 /* --- both ----------------------------------------------------------------------------------------------- */
 
-/* Read once. @param readable  the loop has said so, and nothing has been read since */
+/* Read once. @param readable  the loop has reported it, and nothing was read since */
 static enum pump_end move(struct pump *p, struct pump_room *room, int source, int sink, uint64_t limit,
                           bool readable, size_t *ret_read)
 {
     *ret_read = 0;
-    /* The little that is left to a limit says nothing of whether the rest was bulk. */
+    /* A short read because of the limit does not show that the bulk has ended. */
     if (p->bulk && limit >= MUCH)
         return splice_on(p, room, source, sink, limit, readable, ret_read);
     return copy(p, room, source, sink, limit, ret_read);
@@ -153,7 +155,7 @@ enum pump_end pump_turn(struct pump *p, struct pump_room *room, int source, int 
     enum pump_end end = PUMP_AGAIN;
     size_t moved = 0, n;
 
-    for (int i = 0; i < READS_A_TURN && end == PUMP_AGAIN && moved < OCTETS_A_TURN && moved < limit; i++) {
+    for (int i = 0; i < READS_A_TURN && end == PUMP_AGAIN && moved < BYTES_A_TURN && moved < limit; i++) {
         end = move(p, room, source, sink, limit - moved, i == 0, &n);
         moved += n;
     }

@@ -1,6 +1,6 @@
-/* How the octets of one direction pass from its source to its sink: copied while they are few, and within the
- * kernel (splice) once so many come that a read fills the buffer. What the sink does not take waits, and then
- * nothing more is read. */
+/* One direction of bytes, from its source to its sink. Few bytes are copied. Once a read fills the buffer,
+ * they are spliced within the kernel. Bytes that the sink does not take wait, and nothing more is read
+ * meanwhile. */
 #ifndef STEERWAY_RELAY_PUMP_H
 #define STEERWAY_RELAY_PUMP_H
 
@@ -12,65 +12,65 @@
 
 enum { PUMP_BUFFER_MAX = 64 * 1024 };
 
-/** What all directions of one loop share. Zero-initialised is ready. */
+/** Shared by all directions of one loop. Zero-initialised is ready. */
 struct pump_room {
     struct pipes pipes;
-    char buffer[PUMP_BUFFER_MAX]; /* of whoever reads at the moment */
+    char buffer[PUMP_BUFFER_MAX]; /* holds bytes during one read */
 };
 
-/* Octets that were copied, and not yet accepted. */
+/* Bytes that were copied, and that the sink has not taken yet. */
 struct backlog {
     size_t start, len;
     char data[];
 };
 
-/** One direction. Zero-initialised is fresh. Either octets wait in the backlog, or in the pipe, never in
- * both. */
+/** One direction. Zero-initialised is ready. Waiting bytes are either in the backlog or in the pipe, never
+ * in both. */
 struct pump {
     struct backlog *waiting; /* NULL for none */
-    struct pipe *pipe;       /* likewise, in the kernel; NULL for none */
+    struct pipe *pipe;       /* waiting bytes in the kernel; NULL for none */
     bool bulk;               /* splice next */
-    bool no_splice;          /* a socket that cannot */
-    uint8_t calm;            /* splices in a row that brought little */
+    bool no_splice;          /* the socket does not support splice */
+    uint8_t calm;            /* splices in a row that moved few bytes */
 };
 
 enum pump_end {
-    PUMP_AGAIN, /* moved something, and there may be more */
-    PUMP_EMPTY, /* nothing more is there at present */
-    PUMP_FULL,  /* the sink does not take all: something waits */
-    PUMP_ENDED, /* the source's FIN */
+    PUMP_AGAIN, /* bytes were moved, and there may be more */
+    PUMP_EMPTY, /* nothing to read now */
+    PUMP_FULL,  /* the sink does not take all: bytes wait */
+    PUMP_ENDED, /* the source has sent FIN */
     PUMP_SOURCE_BROKEN,
-    PUMP_SINK_BROKEN, /* errno says how */
+    PUMP_SINK_BROKEN, /* errno has the error */
     PUMP_NO_MEMORY,
 };
 
-/** No limit to what is read. */
+/** No limit on the bytes to read. */
 #define PUMP_ALL UINT64_MAX
 
-/** Read from source, which the loop has found readable, with nothing waiting from before, and pass on what
- *  goes: as often as one turn of the loop allows, which is until four reads or 128 KiB. A bulk transfer must
- *  not keep the loop from its neighbours. Only recv tells the end of a stream: splice takes an urgent mark
- * for one. Urgent bytes stay in the stream if the socket has SO_OOBINLINE.
- *  @param limit     octets that are read at most, 1 or more: what lies behind them stays in the source
- *  @param ret_read  octets that came
- *  @return how the last read went, also where limit is reached */
+/** Read from a source that the loop reported readable, and write to the sink. No bytes may be waiting. It
+ * stops after four reads or 128 KiB, so that a bulk transfer does not block other sockets. Only recv
+ * detects the end of a stream: splice mistakes an urgent mark for it. Urgent bytes stay in the stream if
+ * the socket has SO_OOBINLINE.
+ *  @param limit     bytes to read at most, 1 or more; the rest stays in the source
+ *  @param ret_read  bytes read
+ *  @return the result of the last read, also when limit is reached */
 MUST_CHECK enum pump_end pump_turn(struct pump *p, struct pump_room *room, int source, int sink,
                                    uint64_t limit, size_t *ret_read);
 
-/** Pass on of what waits. @return octets that the sink took, or -1 when it is broken: errno says how */
+/** Write waiting bytes. @return bytes that the sink took, or -1 when it is broken, with errno */
 MUST_CHECK int64_t pump_flush(struct pump *p, struct pump_room *room, int sink);
 
-/** Let octets wait before any that are read: nothing may wait yet. @return 0, -ENOMEM */
+/** Queue bytes before the first read; no bytes may be waiting. @return 0, -ENOMEM */
 MUST_CHECK int pump_keep(struct pump *p, const char *data, size_t len);
 
-/** Octets that wait. */
+/** Bytes that wait. */
 size_t pump_waiting(const struct pump *p);
 
-/** It goes to another room, another thread's maybe, and takes along what waits. */
+/** Prepare to move to another room, perhaps of another thread. Waiting bytes come along. */
 void pump_leave(struct pump *p, struct pump_room *room);
 void pump_join(struct pump *p, struct pump_room *room);
 
-/** Throw away what waits, and free what is held. */
+/** Drop waiting bytes, and free everything. */
 void pump_done(struct pump *p, struct pump_room *room);
 
 #endif

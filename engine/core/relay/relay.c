@@ -9,11 +9,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Octets after which one that is bulk is told of: fewer are moved sooner than a thread is woken. */
+/* Bytes after which a bulk relay is reported. Moving fewer takes less time than waking a thread. */
 enum { MUCH_MOVED = 256 * 1024 };
 
-/* After a reset: how long, and how often looked at, the other side may take nothing of what came before it.
- */
+/* After a reset, the other side gets this much time to take the bytes that came before it. The timer
+ * restarts when it takes some. */
 static const double LAST_WORDS_S = 2, LAST_WORDS_POLL_S = 0.01;
 
 struct last_words {
@@ -24,7 +24,7 @@ struct last_words {
     double until_s;
 };
 
-/* Close so that the peer sees a reset instead of an orderly end. */
+/* Close so that the peer sees a reset, not a FIN. */
 static void close_reset(int fd)
 {
     struct linger now = {.l_onoff = 1, .l_linger = 0};
@@ -32,7 +32,7 @@ static void close_reset(int fd)
     (void)close(fd);
 }
 
-/* As the kernel smoothed it; 0 where it does not say. */
+/* The kernel's smoothed estimate; 0 when unknown. */
 static double rtt_of(int fd)
 {
     struct tcp_info info = {.tcpi_rtt = 0};
@@ -57,15 +57,15 @@ void relay_finish(struct relay *r, enum relay_end end)
     for (size_t i = 0; i < ARRAY_LEN(sides); i++) {
         struct relay_side *s = sides[i];
         ev_io_stop(r->room->loop, &s->io);
-        /* A side that has had our FIN has had everything; any other would take a plain close for the end of
-         * its data. */
+        /* A side that was sent FIN has everything. Any other side would mistake a plain close for the end
+         * of its data. */
         if (end == RELAY_RESET || end == RELAY_UNACKED || end == RELAY_CUT || !s->write_ended)
             close_reset(relay_side_fd(s));
         else
             (void)close(relay_side_fd(s));
         pump_done(&s->in, &r->room->pump);
     }
-    r->room->events->done(r, end); /* r may be gone */
+    r->room->events->done(r, end); /* r may be freed by now */
 }
 
 static bool wants_input(struct relay_side *s)
@@ -89,8 +89,8 @@ static void side_watch(struct relay_side *s)
 
 static void note_received(struct relay_side *source, size_t n);
 
-/* What a side said before it broke lies unread in its socket: a send error tells nothing of it, and the other
- * side must still have it. Read one turn's worth, if the other side waits for nothing.
+/* Bytes that arrived before a side broke may still be in its socket, also when a send failed. The other
+ * side must get them. Read one turn's worth, if nothing waits for the other side.
  * @return whether there may be more */
 static bool hear_out(struct relay_side *broken)
 {
@@ -124,8 +124,8 @@ static void on_last_words(struct ev_loop *loop, ev_timer *w, int events)
     side_watch(words->of);
 }
 
-/* A side was reset. The other shall be reset too, but not before it has what was said before: closing with a
- * reset throws away what the kernel has not delivered. */
+/* One side was reset. The other is reset too, but only after it has received the earlier bytes: a close
+ * with reset discards what the kernel has not delivered. */
 void relay_break(struct relay *r, struct relay_side *broken)
 {
     struct relay_side *survivor = relay_other(broken);
@@ -144,20 +144,20 @@ void relay_break(struct relay *r, struct relay_side *broken)
     ev_timer_start(r->room->loop, &r->last_words->poll);
 }
 
-/* Whether both directions have ended and all that was read has been written. */
+/* Whether both directions have ended and everything is written. */
 static bool finished(const struct relay *r)
 {
     return r->client.write_ended && r->dest.write_ended;
 }
 
-/* Pass on the FIN of the other side once everything before it has been written.
+/* Pass on the other side's FIN once everything before it is written.
  * @return false when the socket is broken */
 static bool end_when_drained(struct relay_side *sink)
 {
     if (sink->write_ended || !relay_other(sink)->read_ended || pump_waiting(&sink->in) > 0)
         return true;
     sink->write_ended = true;
-    /* The last one of the two travels with the close that follows. */
+    /* The second FIN is sent by the close that follows. */
     return finished(relay_of_side(sink)) || shutdown(relay_side_fd(sink), SHUT_WR) == 0;
 }
 
@@ -175,7 +175,7 @@ static void note_received(struct relay_side *source, size_t n)
         r->room->events->woke(r);
 }
 
-/* @return whether it goes on as before; else it is at its end, and may be gone */
+/* @return false when the relay has ended; it may be freed then */
 static bool on_source_ended(struct relay_side *source)
 {
     struct relay *r = relay_of_side(source);
@@ -192,7 +192,7 @@ static bool on_source_ended(struct relay_side *source)
     return false;
 }
 
-/* @return likewise */
+/* @return false when the relay has ended */
 static bool on_readable(struct relay_side *source)
 {
     struct relay_side *sink = relay_other(source);
@@ -224,7 +224,7 @@ static bool on_readable(struct relay_side *source)
     return true;
 }
 
-/* @return likewise */
+/* @return false when the relay has ended */
 static bool on_writable(struct relay_side *sink)
 {
     struct relay *r = relay_of_side(sink);
@@ -243,7 +243,7 @@ static bool on_writable(struct relay_side *sink)
         return true;
     side_watch(sink);
     if (r->last_words)
-        return true; /* its source was reset: no more will come */
+        return true; /* its source was reset: nothing more to read */
     side_watch(relay_other(sink));
     if (!end_when_drained(sink)) {
         relay_break(r, sink);
@@ -278,13 +278,13 @@ static void side_init(struct relay_side *s, int fd, bool is_client)
 {
     *s = (struct relay_side){.is_client = is_client};
     ev_io_init(&s->io, on_event, fd, EV_READ);
-    /* Whoever was the client's has watched it on this loop all the time, and for the same: without the mark
-     * of a descriptor that is new libev does not tell the kernel once more, in vain. */
+    /* The session watched this descriptor on the same loop for the same events. Without libev's mark for a
+     * new descriptor, libev saves an epoll_ctl call. */
     if (is_client)
         s->io.events = EV_READ;
 }
 
-/* Early octets of source go first; its further ones are read once these are written. */
+/* Queue a side's early bytes for the other side. Reading starts when they are written. */
 static int side_begin(struct relay_side *source, struct slice early)
 {
     if (early.len > RELAY_EARLY_MAX)
@@ -358,7 +358,7 @@ void relay_join(struct relay *r, struct relay_room *room)
     r->room = room;
     for (size_t i = 0; i < ARRAY_LEN(sides); i++) {
         pump_join(&sides[i]->in, &room->pump);
-        ev_io_set(&sides[i]->io, relay_side_fd(sides[i]), sides[i]->io.events); /* to this loop it is new */
+        ev_io_set(&sides[i]->io, relay_side_fd(sides[i]), sides[i]->io.events); /* new for this loop */
         side_watch(sides[i]);
     }
     relay_look_later(r);

@@ -1,5 +1,5 @@
-/* A relay moves bytes both ways between two connected sockets until both directions have ended. It runs on
- * the loop it is given and knows neither clients nor policies. */
+/* A relay moves bytes in both directions between two connected sockets until both have ended. It runs on a
+ * given loop, and does not depend on clients or policies. */
 #ifndef STEERWAY_RELAY_RELAY_H
 #define STEERWAY_RELAY_RELAY_H
 
@@ -14,57 +14,57 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Octets that were read from a side before the relay begins. */
+/* Limit of the bytes that were read from a side before the relay begins. */
 enum { RELAY_EARLY_MAX = 64 * 1024 };
 
 enum relay_end {
-    RELAY_CLOSED,  /* both directions ended with FIN */
-    RELAY_RESET,   /* one side reset or broke; the other was reset as well */
-    RELAY_IDLE,    /* for idle_s nothing came, and neither peer's kernel took of what waits for it */
-    RELAY_UNACKED, /* one side's peer acknowledges nothing any more (ack_wait.h); both were reset */
+    RELAY_CLOSED,  /* both sides have sent FIN */
+    RELAY_RESET,   /* one side was reset or broke; the other was reset too */
+    RELAY_IDLE,    /* for idle_s no byte arrived, and neither peer took waiting bytes */
+    RELAY_UNACKED, /* a peer acknowledges nothing (ack_wait.h); both sides were reset */
     RELAY_STOPPED, /* by relay_stop */
     RELAY_CUT,     /* by relay_cut */
 };
 
 struct relay;
 
-/** What a relay tells whoever keeps the room. */
+/** Callbacks to the owner of the room. */
 struct relay_events {
-    /** Once, when both descriptors are closed and the counters are final; never from within relay_start. The
-     * relay may be freed from within. */
+    /** Called once, with both descriptors closed and the counters final. Never called within relay_start.
+     * The callee may free the relay. */
     void (*done)(struct relay *r, enum relay_end end);
-    /** An octet has come while the counters rested; nothing may be stopped or freed from within. */
+    /** A byte was counted while the counters rested. The callee must not stop or free the relay. */
     void (*woke)(struct relay *r);
-    /** It has moved so much at once that another thread would be worth its while: relay_leave may be called
-     * from within. At each further event of such a relay again. NULL: nobody asks. */
+    /** A bulk relay has moved so many bytes that a worker is worth its cost; called at each further event.
+     * The callee may call relay_leave. NULL: not called. */
     void (*bulk)(struct relay *r);
 };
 
 struct last_words;
 
-/** One side of the relay: its socket, and what waits to be written to it. */
+/** One side of the relay: its socket, and the bytes that wait to be written to it. */
 struct relay_side {
     ev_io io;
-    struct pump in; /* what was read from the other side, on its way to this one */
+    struct pump in; /* from the other side to this one */
     bool is_client;
-    bool read_ended;  /* its FIN has been seen */
-    bool write_ended; /* our FIN has been sent, or goes with the close */
-    bool looked;      /* delivered is known */
+    bool read_ended;  /* FIN was received */
+    bool write_ended; /* FIN was sent, or is sent by the close */
+    bool looked;      /* delivered is valid */
     struct ack_wait wait;
-    uint64_t delivered; /* octets its kernel had acknowledged at the last look, give or take a constant */
+    uint64_t delivered; /* bytes that the peer had acknowledged at the last look, minus a constant */
 };
 
-/** What all relays of one loop share: it outlives them. */
+/** Shared by all relays of one loop; must outlive them. */
 struct relay_room {
     struct ev_loop *loop;
     const struct relay_events *events;
-    double idle_s;      /* silence after which one ends, late by an eighth at most; 0 for never */
-    double ack_s;       /* for which data may stay unacknowledged; 0 for ever. Of relays that begin later */
-    struct wheel looks; /* when they are looked at */
+    double idle_s;      /* silence after which a relay ends, detected up to an eighth later; 0 for never */
+    double ack_s;       /* limit for unacknowledged data, for relays that begin later; 0 for none */
+    struct wheel looks; /* the relays' next looks */
     struct pump_room pump;
 };
 
-/** Must not move afterwards. */
+/** The room must not move afterwards. */
 void relay_room_init(struct relay_room *room, struct ev_loop *loop, double idle_s,
                      const struct relay_events *events);
 void relay_room_done(struct relay_room *room);
@@ -72,37 +72,38 @@ void relay_room_done(struct relay_room *room);
 struct relay {
     struct relay_room *room;
     struct relay_side client, dest;
-    struct counters counters; /* of octets read: tx from the client, rx from the destination */
-    struct wheel_entry look;  /* for what no watcher tells: idleness, and the reset of a half-closed side */
-    bool keeps_alive;         /* the destination is asked for signs of life */
-    bool stirs;               /* it has moved something since the last look */
-    bool unacked;             /* which broke a side */
-    bool dest_broke;   /* in done, with RELAY_RESET or RELAY_UNACKED: it was the destination that did */
-    double dest_rtt_s; /* in done: the smoothed round trip as TCP measured it; 0: not known */
-    double first_rx_s; /* when the first octet came from the destination; 0: not yet */
+    struct counters counters; /* bytes read: tx from the client, rx from the destination */
+    struct wheel_entry
+        look;          /* detects what no watcher reports: idleness, and the reset of a half-closed side */
+    bool keeps_alive;  /* keepalive is on for the destination's socket */
+    bool stirs;        /* bytes were moved since the last look */
+    bool unacked;      /* the side that broke did so by not acknowledging */
+    bool dest_broke;   /* in done, with RELAY_RESET or RELAY_UNACKED: the destination broke, not the client */
+    double dest_rtt_s; /* in done: TCP's smoothed round trip; 0 for unknown */
+    double first_rx_s; /* time of the first byte from the destination; 0: none yet */
     struct last_words
-        *last_words; /* after a reset, until the other side has taken what came before it; else NULL */
+        *last_words; /* after a reset, while the other side takes the earlier bytes; else NULL */
     double last_activity_s;
 };
 
-/** Begin. Takes both descriptors. Octets already read from a side go to the other before any that follow.
- *  @param from_client, from_dest  early octets, copied, up to RELAY_EARLY_MAX each; they count as read
- *  @return 0, or -ENOMEM; both descriptors are closed then */
+/** Begin, and take over both descriptors. Early bytes of a side are sent to the other before those that
+ * follow.
+ *  @param from_client, from_dest  early bytes, copied, up to RELAY_EARLY_MAX each; they count as read
+ *  @return 0, or -ENOMEM or -ENOBUFS; both descriptors are closed then */
 MUST_CHECK int relay_start(struct relay *r, struct relay_room *room, int client_fd, int dest_fd,
                            struct slice from_client, struct slice from_dest);
 
-/** Whether it may leave its room: not while it ends. */
+/** Whether it may leave its room now; false while it ends. */
 bool relay_may_leave(const struct relay *r);
-/** Take it off its room's loop. Nothing happens to it until it joins another room, which may be another
- * thread's. */
+/** Take it off its room's loop. It rests until it joins another room, perhaps of another thread. */
 void relay_leave(struct relay *r);
 void relay_join(struct relay *r, struct relay_room *room);
 
-/** Close both sides now (with a reset where octets were still under way) and call done with RELAY_STOPPED. On
- * the thread of its room, as all else. */
+/** Close both sides now, with a reset if bytes were in transit, and call done with RELAY_STOPPED. On the
+ * thread of its room, like all calls. */
 void relay_stop(struct relay *r);
 
-/** Reset both sides now and call done with RELAY_CUT: nothing can arrive any more. */
+/** Reset both sides now, and call done with RELAY_CUT. For a line that is dead. */
 void relay_cut(struct relay *r);
 
 /** "closed", "reset", "idle", "unacknowledged", "shutdown", "cut" */

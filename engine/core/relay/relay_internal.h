@@ -1,5 +1,5 @@
-/* What relay.c and relay_look.c share: the one moves bytes and ends, the other looks now and then for what no
- * watcher tells. Nobody else includes this. */
+/* Shared by relay.c, which moves bytes and ends, and relay_look.c, which detects what no watcher reports.
+ * No other file includes this. */
 #ifndef STEERWAY_RELAY_RELAY_INTERNAL_H
 #define STEERWAY_RELAY_RELAY_INTERNAL_H
 
@@ -22,19 +22,18 @@ static inline int relay_side_fd(const struct relay_side *s)
 }
 
 /* relay.c */
-/** Close both sides and tell. r may be gone afterwards. */
+/** Close both sides and call done. r may be freed afterwards. */
 void relay_finish(struct relay *r, enum relay_end end);
-/** A side was reset. The other shall be reset too, but not before it has what was said before: closing with a
- * reset throws away what the kernel has not delivered. */
+/** One side was reset. The other is reset too, once it has received the earlier bytes. */
 void relay_break(struct relay *r, struct relay_side *broken);
 
 /* relay_look.c */
-/** Octets sent to a side that its peer has not acknowledged, and those not sent yet. */
+/** Bytes for a side that its peer has not acknowledged, including those that are not sent yet. */
 size_t relay_undelivered(const struct relay_side *s);
-/** Traffic does not touch the timer; when it rings, relay_on_look sees how long the silence has really been.
- */
+/** Schedule the next look. Traffic does not move the timer; the look computes how long the silence really
+ * was. */
 void relay_look_later(struct relay *r);
-/** It moves something after a rest: from now on it is looked at more often. */
+/** Bytes move after a pause: look more often from now on. */
 void relay_stir(struct relay *r);
 void relay_on_look(struct wheel *w, struct wheel_entry *e);
 

@@ -7,14 +7,14 @@
 #include <poll.h>
 #include <sys/ioctl.h>
 
-/* Looks in one idle time. What a slow peer takes from the kernel shows only when somebody looks, so idleness
- * is noticed late by up to this part of its time. */
+/* Looks per idle time. Only a look shows that a slow peer has taken bytes from the kernel. So idleness is
+ * detected up to this part of its time late. */
 enum { LOOKS_AN_IDLE_TIME = 8 };
 
-/* How often a half-closed side is looked at: nobody reads it any more, so nothing else tells of its reset. */
+/* How often to look at a half-closed side. It is not read any more, so no event reports its reset. */
 static const double HALF_CLOSED_LOOK_S = 2;
 
-/* The first look comes no later: few connections live so long, and only those need keepalives. */
+/* Latest first look. Few connections live that long, and only those need keepalives. */
 static const double FIRST_LOOK_S = KEEPALIVE_IDLE_S / 2;
 
 size_t relay_undelivered(const struct relay_side *s)
@@ -26,7 +26,7 @@ size_t relay_undelivered(const struct relay_side *s)
     return (size_t)queued + pump_waiting(&s->in);
 }
 
-/* Octets that the other side has sent for it. */
+/* Bytes that the other side has sent to it. */
 static uint64_t sent_to(struct relay_side *s)
 {
     struct relay *r = relay_of_side(s);
@@ -34,8 +34,8 @@ static uint64_t sent_to(struct relay_side *s)
     return counters_get(s->is_client ? &r->counters.rx : &r->counters.tx);
 }
 
-/* Whether a side has been reset. One that ended both directions in good order hangs up as well, but has no
- * error; asking does not take the error away. */
+/* Whether a side was reset. A side that ended both directions in order also reports a hang-up, but no
+ * error. poll does not clear the error. */
 static bool was_reset(const struct relay_side *s)
 {
     struct pollfd p = {.fd = relay_side_fd(s)};
@@ -43,8 +43,8 @@ static bool was_reset(const struct relay_side *s)
     return poll(&p, 1, 0) == 1 && (p.revents & POLLERR);
 }
 
-/* Note how much the peer's kernel has taken in all; what was sent before the relay began makes that a
- * constant too little. @return whether it has changed since the last look, if there was one */
+/* Update the bytes that the peer has acknowledged. Bytes from before the relay are not counted, which
+ * makes it too small by a constant. @return whether it has changed since an earlier look */
 static bool note_delivered(struct relay_side *s)
 {
     uint64_t delivered = sent_to(s) - relay_undelivered(s);
@@ -97,7 +97,7 @@ void relay_on_look(struct wheel *w, struct wheel_entry *e)
         struct relay_side *s = sides[i];
         if (note_delivered(s))
             r->last_activity_s = clock_now_s();
-        /* A peer that is slow to take what came before the reset keeps its time, up to idleness. */
+        /* While the other side still takes bytes from before the reset, it gets the normal idle time. */
         if (s->read_ended && was_reset(s) && relay_undelivered(relay_other(s)) == 0)
             return relay_break(r, s);
         r->unacked = ack_wait_look(&s->wait, relay_side_fd(s), r->room->ack_s);

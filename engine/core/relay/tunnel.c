@@ -5,7 +5,7 @@
 
 #include <errno.h>
 
-/* Tunnels that have lived for one to two of these are handed over, together. */
+/* Tunnels are handed over together, at an age of one to two beats. */
 static const double BEAT_S = 0.25;
 
 static struct workers *workers_of(const struct relay *r)
@@ -31,7 +31,7 @@ static void hand_over(struct tunnel *t)
     const struct relay *r = &t->relay;
 
     if (!relay_may_leave(r))
-        return; /* its end is near */
+        return; /* it is about to end */
     if (!egress_source_of(r->dest.io.fd, &t->source, &t->link))
         t->source = (struct addr){.sa.sa_family = AF_UNSPEC};
     list_remove(&t->node);

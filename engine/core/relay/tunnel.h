@@ -1,6 +1,6 @@
-/* A tunnel is a relay as the thread that decides (the main loop's) knows it. It begins on the main loop,
- * since most connections are over sooner than another thread could be woken; those that live on, or prove to
- * be bulk, are handed to the relay threads. All of this file is for the main loop's thread. */
+/* A tunnel is a relay as the main thread sees it. It begins on the main loop, since most connections end
+ * before another thread could be woken. Long-lived and bulk connections are handed to workers. All
+ * functions here are for the main thread. */
 #ifndef STEERWAY_RELAY_TUNNEL_H
 #define STEERWAY_RELAY_TUNNEL_H
 
@@ -17,56 +17,55 @@ struct workers;
 
 struct tunnel {
     struct relay relay;
-    struct worker *worker;      /* who carries it; NULL: the main loop */
-    struct list node;           /* of the young ones of the main thread; then of its worker's */
+    struct worker *worker;      /* NULL: the main loop carries it */
+    struct list node;           /* in workers.young or settled; later in its worker's list */
     struct message order, news; /* to, and from, its worker */
-    enum relay_end end;         /* once its worker tells of it */
-    /* Once a worker has it: whence its destination side goes out, and the link that it is bound to, or 0. */
+    enum relay_end end;         /* set when its worker reports it */
+    /* Once a worker has it: the local address of the destination's socket, and its bound link or 0. */
     struct addr source;
     int link;
 };
 
 struct tunnel_events {
-    /** Once, when both descriptors are closed and the counters are final; never from within tunnel_start. The
-     * tunnel may be freed from within. */
+    /** Called once, with both descriptors closed and the counters final. Never called within tunnel_start.
+     * The callee may free the tunnel. */
     void (*ended)(struct tunnel *t, enum relay_end end);
-    /** An octet has come while the counters rested. */
+    /** A byte was counted while the counters rested. */
     void (*woke)(struct tunnel *t);
 };
 
-/** What all tunnels share. */
+/** Shared by all tunnels. */
 struct workers {
     const struct tunnel_events *events;
-    struct relay_room room; /* of the main loop */
+    struct relay_room room; /* the main loop's */
     struct unwatch unwatch;
     struct mailbox news;
-    struct list young, settled; /* on the main loop's loop since less, and more, than a beat of the timer */
+    struct list young, settled; /* tunnels on the main loop for less than, and more than, one beat */
     ev_timer beat;
     struct worker *items[WORKERS_MAX];
     size_t n_workers;
 };
 
-/** There are no relay threads at first: tunnels stay on the loop. Must not move afterwards.
+/** Begin without threads: tunnels stay on the main loop. Must not move afterwards.
  *  @param idle_s  silence after which a tunnel ends; 0 for never */
 void workers_init(struct workers *h, struct ev_loop *loop, double idle_s, const struct tunnel_events *events);
-/** Start n relay threads, at most WORKERS_MAX; once. @return 0, or negative errno: those that did start serve
- */
+/** Start n relay threads, at most WORKERS_MAX. Call it once. @return 0, or negative errno; threads that
+ * did start are used */
 MUST_CHECK int workers_start(struct workers *h, size_t n);
-/** End the relay threads and all that they carry: `ended` is called for it from within. */
+/** End the relay threads and their tunnels. `ended` is called within. */
 void workers_stop(struct workers *h);
-/** After workers_stop, and once no tunnel is left. */
+/** Call it after workers_stop, without tunnels left. */
 void workers_done(struct workers *h);
 
 /** See relay_start. */
 MUST_CHECK int tunnel_start(struct tunnel *t, struct workers *h, int client_fd, int dest_fd,
                             struct slice from_client, struct slice from_dest);
 
-/** See relay_stop and relay_cut; `ended` may be called from within, or later. */
+/** See relay_stop and relay_cut. `ended` is called within, or later. */
 void tunnel_stop(struct tunnel *t);
 void tunnel_cut(struct tunnel *t);
 
-/** The address its destination side goes out from, and the link that is bound to, or 0. @return whether it is
- * known */
+/** The local address of the destination's socket, and its bound link or 0. @return whether it is known */
 bool tunnel_source(const struct tunnel *t, struct addr *ret, int *ret_link);
 
 #endif

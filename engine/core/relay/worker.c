@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* The relay keeps no large things on the stack. */
+/* Relays keep no large objects on the stack. */
 enum { STACK_SIZE = 256 * 1024 };
 
 static struct worker *worker_of(const struct relay *r)
@@ -13,8 +13,8 @@ static struct worker *worker_of(const struct relay *r)
     return container_of(r->room, struct worker, room);
 }
 
-/* Tell that a tunnel has ended, and forget it: the main thread may free it at once. But not while an order to
- * it is under way, whose message lies within it: then that is read first, and leads here again. */
+/* Report the end of a tunnel, which the main thread may then free at once. An order may still be under
+ * way, and its message lies in the tunnel. In that case on_order reads it first, and calls this again. */
 static void let_go(struct worker *h, struct tunnel *t)
 {
     if (message_seal(&t->order, ORDER_NO_MORE))
@@ -64,7 +64,7 @@ static void on_quit(struct ev_loop *loop, ev_async *w, int events)
     mailbox_empty(&h->orders);
     LIST_EACH(&h->tunnels, node, next)
         relay_stop(&container_of(node, struct tunnel, node)->relay);
-    mailbox_empty(&h->orders); /* what came meanwhile is about those that have ended */
+    mailbox_empty(&h->orders); /* these are orders for tunnels that have ended */
     ev_break(loop, EVBREAK_ALL);
 }
 
@@ -110,7 +110,7 @@ void worker_free(struct worker *h)
 int worker_start(struct worker **ret, unsigned number, const struct relay_room *like, struct mailbox *news)
 {
     struct worker *h = calloc(1, sizeof *h);
-    /* As the main loop's, whatever LIBEV_FLAGS says. */
+    /* The same flags as the main loop; LIBEV_FLAGS is ignored. */
     struct ev_loop *loop = h ? ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV) : NULL;
 
     if (!loop) {

@@ -1,5 +1,5 @@
-/* One relay thread ("worker"): a loop that carries the tunnels it is handed and takes orders about them. The
- * thread that decides (the main loop's) starts and stops it, and hears of its tunnels by message. */
+/* One worker: a thread whose loop carries the tunnels that are handed to it, and obeys orders about them.
+ * The main thread starts and stops it, and receives its news as messages. */
 #ifndef STEERWAY_RELAY_WORKER_H
 #define STEERWAY_RELAY_WORKER_H
 
@@ -8,7 +8,7 @@
 
 #include <pthread.h>
 
-/* Bits of the messages. */
+/* Bits of an order. */
 enum worker_order { ORDER_CARRY = 1, ORDER_STOP = 2, ORDER_CUT = 4, ORDER_NO_MORE = 8 };
 enum worker_news { NEWS_WOKE = 1, NEWS_ENDED = 2 };
 
@@ -19,26 +19,25 @@ struct worker {
     struct mailbox *news; /* the main loop's */
     ev_async quit;
     struct list tunnels;
-    size_t n_tunnels; /* that the main thread has handed to it; the main loop */
+    size_t n_tunnels; /* tunnels that the main thread has handed to it; written by the main thread */
 };
 
-/** Start a thread. Signals are left to other threads: those of the policies' watchdog must find the main
- * thread.
- *  @param number  for its name, from 1
- *  @param like    a room whose times hold here, too
+/** Start a thread. It blocks all signals: the policies' watchdog must reach the main thread.
+ *  @param number  for the thread's name, from 1
+ *  @param like    the room whose timeouts it copies
  *  @return 0, -ENOMEM, -EAGAIN */
 MUST_CHECK int worker_start(struct worker **ret, unsigned number, const struct relay_room *like,
                             struct mailbox *news);
 
-/** Stop all it carries, and end the thread. The news of that are in the mailbox then. */
+/** Stop all its tunnels, and end the thread. Their news are in the mailbox afterwards. */
 void worker_stop(struct worker *h);
-/** After worker_stop, and once its news are read. */
+/** Call it after worker_stop, when its news are read. */
 void worker_free(struct worker *h);
 
-/** Have it carry on a tunnel whose relay has left its room. The main thread must not touch the relay from
- * then on, but for its counters. */
+/** Hand over a tunnel whose relay has left its room. From then on the main thread may only read the
+ * relay's counters. */
 void worker_carry(struct worker *h, struct tunnel *t);
-/** @param order  ORDER_STOP, ORDER_CUT: harmless where the tunnel is at its end already */
+/** @param order  ORDER_STOP or ORDER_CUT; harmless when the tunnel has ended meanwhile */
 void worker_order(struct worker *h, struct tunnel *t, enum worker_order order);
 
 #endif
