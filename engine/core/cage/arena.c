@@ -11,30 +11,30 @@ enum {
     SMALL_MAX = 4096,
     GRAIN = 16,
     CLASSES = 32,
-    RUN = CLASSES, /* in place of a class: whole pages for one block */
-    NONE = 0,      /* in lists of pages: page 0 holds no block */
+    RUN = CLASSES, /* class of a page: a run of whole pages for one block */
+    NONE = 0,      /* end of a list of pages: page 0 holds no block */
     BITS = 64
 };
 
-/* What is kept of each page. Of a span or run, its first page has all but `back`. */
+/* Data of a page. For a span or run, the first page holds all except `back`. */
 struct page {
-    void *freed;         /* of a span: blocks that came back, linked through their first bytes */
-    uint32_t next, prev; /* of a span: in the list of those of its class that have room */
+    void *freed;         /* of a span: released blocks, linked through their first bytes */
+    uint32_t next, prev; /* of a span: neighbours in the list of spans of its class with room */
     uint32_t pages;      /* of a run */
     uint16_t live;       /* of a span: blocks in use */
-    uint16_t fresh;      /* of a span: blocks that were ever in use; those behind are untouched */
+    uint16_t fresh;      /* of a span: blocks that were ever in use; the rest is untouched */
     uint8_t class;       /* or RUN */
-    uint8_t back;        /* pages to the span's first */
+    uint8_t back;        /* distance to the span's first page */
 };
 
 struct arena {
     size_t mapped;             /* bytes */
-    uint32_t n_pages, n_words; /* of blocks */
-    uint32_t lowest;           /* no page below is free */
-    uint32_t roomy[CLASSES];   /* first span that has room */
+    uint32_t n_pages, n_words; /* of blocks: pages; words in the bitmap */
+    uint32_t lowest;           /* all pages below are in use */
+    uint32_t roomy[CLASSES];   /* first span with room, by class */
     uint8_t class_of[SMALL_MAX / GRAIN + 1];
-    uint16_t size_of[CLASSES], blocks_of[CLASSES]; /* bytes of a block; blocks of a span */
-    char *base;                                    /* of page 0, which holds no block */
+    uint16_t size_of[CLASSES], blocks_of[CLASSES]; /* by class: bytes of a block; blocks of a span */
+    char *base;                                    /* address of page 0, which holds no block */
     uint64_t *used;
     struct page *pages;
 };
@@ -44,7 +44,7 @@ static size_t round_up(size_t n, size_t to)
     return (n + to - 1) / to * to;
 }
 
-/* Sixteen sizes up to 256, then four to each doubling. */
+/* Sixteen sizes up to 256 bytes, then four to each doubling. */
 static void make_classes(struct arena *a)
 {
     size_t size = 0, step = GRAIN;
@@ -84,7 +84,7 @@ static void mark(struct arena *a, uint32_t first, uint32_t n, bool used)
     }
 }
 
-/* The next page from p on that is used, or that is not; n_words * BITS if there is none. */
+/* The next page from p on that is in use, or is free; n_words * BITS if there is none. */
 static uint32_t next_page(const struct arena *a, uint32_t p, bool used)
 {
     for (uint32_t w = p / BITS; w < a->n_words; w++) {
@@ -144,7 +144,8 @@ static void clear(struct arena *a)
     memset(a->roomy, NONE, sizeof a->roomy);
     memset(a->used, 0, a->n_words * sizeof *a->used);
     mark(a, 0, 1, true);
-    mark(a, a->n_pages, a->n_words * BITS - a->n_pages, true); /* those that are not there */
+    mark(a, a->n_pages, a->n_words * BITS - a->n_pages,
+         true); /* pages beyond the arena's end count as used */
 }
 
 struct arena *arena_new(size_t size)
@@ -159,7 +160,7 @@ struct arena *arena_new(size_t size)
     char *at = mmap(NULL, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (at == MAP_FAILED)
         return NULL;
-    /* A heap of some hundred KiB would take MiBs. */
+    /* With huge pages, a heap of some hundred KiB would take MiBs. */
     (void)madvise(at, mapped, MADV_NOHUGEPAGE);
     struct arena *a = (void *)at;
     *a = (struct arena){.mapped = mapped,
@@ -252,7 +253,7 @@ static void release_small(struct arena *a, uint32_t first, void *block)
     span->freed = block;
     if (span->live-- == a->blocks_of[span->class])
         link_span(a, first);
-    /* The last span of a class stays, or a block that comes and goes would make and unmake it. */
+    /* Keep the last span of a class, or a single block could create and free it again and again. */
     if (span->live == 0 && (span->next != NONE || span->prev != NONE)) {
         unlink_span(a, span);
         for (uint32_t i = 0; i < SPAN_PAGES; i++)
@@ -274,7 +275,7 @@ static void *allocate_run(struct arena *a, size_t size)
     return at_page(a, first);
 }
 
-/* Grow or shrink where it stands. @return false if it must move */
+/* Grow or shrink in place. @return false if the block must move */
 static bool resize_run(struct arena *a, uint32_t first, uint32_t n)
 {
     uint32_t old = a->pages[first].pages;

@@ -6,9 +6,9 @@
 #include <sys/resource.h>
 
 enum {
-    ROOM = 256 * 1024,           /* for what holds a call: libc's, the unwinder's and a signal's frames */
-    BELOW = 256 * 1024,          /* a frame that overruns the stack touches no further below its end */
-    STACK_MAX = 8 * 1024 * 1024, /* of the main thread, which grows up to its limit */
+    ROOM = 256 * 1024,           /* reserve for the frames of libc, the unwinder and a signal */
+    BELOW = 256 * 1024,          /* a frame that overruns the stack touches at most this much below its end */
+    STACK_MAX = 8 * 1024 * 1024, /* limit for the main thread's stack, which grows */
     SIGNAL_STACK = 64 * 1024,
 };
 
@@ -16,8 +16,8 @@ struct escape_state escape_state;
 
 static struct {
     unsigned users;
-    struct sigaction before; /* of SIGSEGV */
-    void *signal_stack;      /* NULL: the thread had one already */
+    struct sigaction before; /* earlier action for SIGSEGV */
+    void *signal_stack;      /* NULL: the thread already had one */
 } mine;
 
 void escape_try(enum escape_cause cause)
@@ -52,7 +52,7 @@ void escape_unblock(void)
     (void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
-/* Any other fault happens again after the return, and then ends the process as it did before we came. */
+/* Any other fault happens again after the return. It then ends the process under the earlier action. */
 static void on_fault(int sig, siginfo_t *info, void *context)
 {
     uintptr_t at = (uintptr_t)info->si_addr, end = (uintptr_t)escape_state.stack_end;
@@ -70,7 +70,7 @@ static int find_stack(void)
     void *lowest;
     size_t size;
 
-    /* Without a limit the main thread's stack would have no end before the memory has. */
+    /* Without a limit, the main thread's stack could grow until memory is full. */
     if (getrlimit(RLIMIT_STACK, &limit) == 0 &&
         (limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur > STACK_MAX)) {
         limit.rlim_cur = STACK_MAX;

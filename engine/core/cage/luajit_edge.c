@@ -9,21 +9,21 @@
 #include <sys/types.h>
 #include <unwind.h>
 
-/* The dynamic linker must find them, whatever the build hides or leaves out. */
+/* The dynamic linker must find these functions, whatever visibility the build sets. */
 #define SEEN_BY_LUAJIT __attribute__((visibility("default"), used))
 
-/* libgcc has no header for these. */
+/* libgcc declares these in no header. */
 void __register_frame(void *begin);
 void __deregister_frame(void *begin);
 
-/* LuaJIT's areas are of 64 KiB, and 512 KiB in all for a VM; of 2 MiB in newer ones. */
+/* LuaJIT maps areas of 64 KiB, and 512 KiB in all for a VM; newer versions map 2 MiB. */
 enum { AREAS_MAX = 256 };
 
 static struct area {
-    const void *owner; /* the call's struct escape, one a VM */
-    void *at;          /* NULL: the entry is free */
+    const void *owner; /* the call's struct escape, one for each VM */
+    void *at;          /* NULL: unused entry */
     size_t size;
-    void *frame; /* what the unwinder knows of it; NULL for nothing */
+    void *frame; /* the frame registered with the unwinder; NULL for none */
 } areas[AREAS_MAX];
 
 static struct {
@@ -35,7 +35,7 @@ static struct {
     void (*set_ip)(struct _Unwind_Context *, _Unwind_Ptr);
 } real;
 
-/* A data pointer into a pointer to a function, in the way that POSIX asks for. */
+/* Converts a data pointer to a function pointer in the way that POSIX describes for dlsym. */
 static void find(const char *name, void *ret)
 {
     *(void **)ret = dlsym(RTLD_NEXT, name);
@@ -45,7 +45,7 @@ __attribute__((constructor)) static void find_all(void)
 {
     find("mmap64", &real.mmap);
     if (!real.mmap)
-        find("mmap", &real.mmap); /* where off_t has 64 bits in any case */
+        find("mmap", &real.mmap); /* on systems where off_t always has 64 bits */
     find("munmap", &real.munmap);
     find("__register_frame", &real.register_frame);
     find("__deregister_frame", &real.deregister_frame);
@@ -70,7 +70,7 @@ unsigned luajit_edge_areas(void)
     return n;
 }
 
-/* The area that holds this address; with NULL a free entry. @return NULL for none */
+/* The area that holds this address; for NULL, an unused entry. @return NULL for none */
 static struct area *area_of(const void *at)
 {
     for (size_t i = 0; i < AREAS_MAX; i++) {
@@ -94,14 +94,14 @@ void luajit_edge_drop(const struct escape *owner)
     }
 }
 
-/* --- in place of libc's and libgcc's -------------------------------------------------------------------- */
+/* --- replacements of functions of libc and libgcc ------------------------------------------------------- */
 
 static void *map(void *at, size_t size, int protection, int flags, int fd, off64_t offset)
 {
     if (!escape_within())
         return real.mmap(at, size, protection, flags, fd, offset);
     struct area *a = area_of(NULL);
-    if (!a) { /* LuaJIT goes on without compiling */
+    if (!a) { /* LuaJIT continues without compiling */
         errno = ENOMEM;
         return MAP_FAILED;
     }
@@ -178,12 +178,12 @@ SEEN_BY_LUAJIT _Unwind_Reason_Code _Unwind_RaiseException(struct _Unwind_Excepti
     }
     ESCAPE_FORGET_FRAMES();
     _Unwind_Reason_Code code = real.raise(exception);
-    if (within) /* nothing catches it; a raise that is caught does not return */
+    if (within) /* the error is not caught: a raise that is caught does not return */
         escape_unwinding(false);
     return code;
 }
 
-/* The last that LuaJIT asks for before the unwinder, which holds no lock any more, jumps to the landing. */
+/* LuaJIT's last call before the unwinder jumps to the landing; the unwinder holds no lock by then. */
 SEEN_BY_LUAJIT void _Unwind_SetIP(struct _Unwind_Context *context, _Unwind_Ptr ip)
 {
     real.set_ip(context, ip);

@@ -1,14 +1,12 @@
-/* What LuaJIT keeps outside of its allocator: pages of machine code, their entries in the unwinder's tables,
- * and the unwinder itself, which raises Lua's errors under locks of its own.
+/* Tracks what LuaJIT takes outside its allocator: pages of machine code, and their entries in the
+ * unwinder's tables. It also tracks the unwinder itself, which raises Lua's errors under locks.
  *
- * A VM that is abandoned amid a call (watchdog.h) gives none of that back, so it must be known from outside.
- * The functions by which LuaJIT asks for it (mmap, munmap, __register_frame, __deregister_frame,
- * _Unwind_RaiseException, _Unwind_SetIP) are defined by this file: the dynamic linker hands LuaJIT these
- * instead of libc's and libgcc's. Each calls the real one. They take note only within calls into Lua
- * (escape.h); for all else they are the real ones.
+ * A VM that is abandoned inside a call (watchdog.h) returns none of that, so the engine must know it. This
+ * file defines mmap, munmap, __register_frame, __deregister_frame, _Unwind_RaiseException and
+ * _Unwind_SetIP. The dynamic linker gives LuaJIT these instead of libc's and libgcc's. Each calls the real
+ * function. They keep records only within calls into Lua (escape.h).
  *
- * In a program that links LuaJIT as a static library the real ones are not found: luajit_edge_init says so.
- */
+ * In a program that links LuaJIT statically the real functions are not found, and luajit_edge_init fails. */
 #ifndef STEERWAY_CAGE_LUAJIT_EDGE_H
 #define STEERWAY_CAGE_LUAJIT_EDGE_H
 
@@ -19,10 +17,10 @@ MUST_CHECK int luajit_edge_init(void);
 
 struct escape;
 
-/** Unmap the machine code of the VM whose calls land there; it must not run any more. */
+/** Unmap the machine code of a VM, given by its escape. That code must not run any more. */
 void luajit_edge_drop(const struct escape *owner);
 
-/** Areas of machine code that are known, of all VMs; for tests. */
+/** Number of known areas of machine code, over all VMs; for tests. */
 unsigned luajit_edge_areas(void);
 
 #endif

@@ -18,13 +18,13 @@
 enum { TICK_NS = 5 * 1000 * 1000, BLAME_DEPTH = 32 };
 
 static struct {
-    struct watchdog *volatile running; /* whose call is under way */
-    struct watchdog *owner;            /* whose VM has LuaJIT's profiler */
-    void (*volatile request)(int);     /* LuaJIT's handler: has the owner's VM take a sample */
+    struct watchdog *volatile running; /* of the current call */
+    struct watchdog *owner;            /* its VM has LuaJIT's profiler */
+    void (*volatile request)(int);     /* LuaJIT's handler, which requests a sample of the owner's VM */
     unsigned users;
-    timer_t timer;           /* on the thread's CPU clock, always */
-    timer_t fine;            /* on the monotonic clock, while a call lasts that has met a tick */
-    struct sigaction before; /* ours, to put back */
+    timer_t timer;           /* on the thread's CPU clock, always running */
+    timer_t fine;            /* on the monotonic clock, while a call runs that has met a tick */
+    struct sigaction before; /* LuaJIT found this handler, ours, and puts it back */
 } dog;
 
 static bool to_blame(const struct watchdog *w, const lua_Debug *at)
@@ -48,7 +48,7 @@ void watchdog_blame(const struct watchdog *w, lua_State *L, lua_Debug *ret)
     }
 }
 
-/* Runs in the VM at the next instruction, and at each one until the call is left. */
+/* The hook: runs at the next instruction, and at each one until the call is left. */
 static void stop_call(lua_State *L, lua_Debug *now)
 {
     struct watchdog *w = dog.running;
@@ -69,8 +69,9 @@ static void stop_call(lua_State *L, lua_Debug *now)
     lua_error(L);
 }
 
-/* Async-signal-safe as far as LuaJIT's own handlers are: flags and dispatch tables. Repeated at each tick,
- * which also heals a hook lost when the signal came amid LuaJIT's own change of those tables. */
+/* Async-signal-safe as far as LuaJIT's own handlers are: it writes flags and dispatch tables. Each tick
+ * repeats it. That also restores a hook that was lost when the signal came while LuaJIT changed those
+ * tables. */
 static void bark(struct watchdog *w, enum watchdog_finding finding)
 {
     if (w->finding == WATCHDOG_FINE)
@@ -94,12 +95,12 @@ static void set_timer(timer_t timer, long interval_ns)
     (void)timer_settime(timer, 0, &every, NULL);
 }
 
-/* A call's first tick counts as one, or as two where the kernel delivers two at once (100 Hz). More than that
- * may be a virtual processor that was taken away and came back with the time on its clock: the machine's
- * doing, not the policy's. From then on the call is timed by the clock itself, however late signals are.
+/* A call's first tick counts as one, or as two when the kernel delivers two at once (100 Hz). A larger
+ * overrun may come from a virtual processor that was suspended while its clock ran, which is not the
+ * policy's fault. From then on the thread's CPU clock is read, so late signals do not matter.
  *
- * They are late where many threads share a processor: the kernel looks at a thread's CPU timer when its own
- * tick meets that thread, which may take 50 ms. So a timer of the other kind looks as well from then on. */
+ * Signals are late when many threads share a processor. The kernel checks a thread's CPU timer when its
+ * own tick meets that thread, which may take 50 ms. So a monotonic timer ticks as well from then on. */
 static sig_atomic_t ticks_of(struct watchdog *w, const siginfo_t *info)
 {
     if (w->first_ticks == 0) {
@@ -130,7 +131,7 @@ static void no_sample(void *data, lua_State *L, int samples, int vmstate)
     (void)data, (void)L, (void)samples, (void)vmstate;
 }
 
-/* On the signal stack, since the other one may be at its end. */
+/* It runs on the signal stack, since the normal stack may be full. */
 static int install_handler(struct sigaction *ret_before)
 {
     struct sigaction ours = {.sa_sigaction = on_tick, .sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK};
@@ -181,14 +182,14 @@ int watchdog_after_fork(void)
     return dog.users > 0 ? start_timer() : 0;
 }
 
-/* LuaJIT's profiler serves one VM at a time; both calls throw away that VM's compiled code, so it changes
- * hands only when another VM is about to run (at load and reload). */
+/* LuaJIT's profiler serves one VM at a time, and starting or stopping it discards that VM's compiled code.
+ * So it moves only when another VM is about to run (at load and reload). */
 static void give_up_profiler(void)
 {
     if (!dog.owner)
         return;
     dog.request = NULL;
-    luaJIT_profile_stop(dog.owner->L); /* puts back the handler it found, ours */
+    luaJIT_profile_stop(dog.owner->L); /* restores the handler that it found, which is ours */
     dog.owner = NULL;
 }
 
@@ -196,7 +197,7 @@ static void take_profiler(struct watchdog *w)
 {
     give_up_profiler();
     luaJIT_profile_start(w->L, "li1000", no_sample, NULL);
-    /* Its timer counts the CPU time of all threads and signals any of them; ours takes its place. */
+    /* LuaJIT's timer counts the CPU time of all threads and signals any of them; ours replaces it. */
     struct itimerval none = {.it_value = {.tv_usec = 0}};
     (void)setitimer(ITIMER_PROF, &none, NULL);
     struct sigaction theirs;
@@ -226,7 +227,7 @@ void watchdog_done(struct watchdog *w)
     if (--dog.users == 0) {
         (void)timer_delete(dog.timer);
         (void)timer_delete(dog.fine);
-        /* Not the old disposition itself where that is death: a last tick may still be on its way. */
+        /* Do not restore a default action that ends the process: a last tick may still be pending. */
         if (dog.before.sa_handler == SIG_DFL)
             dog.before.sa_handler = SIG_IGN;
         (void)sigaction(SIGPROF, &dog.before, NULL);
@@ -279,7 +280,7 @@ void watchdog_landed(struct watchdog *w)
 {
     dog.running = NULL;
     stop_fine(w);
-    w->finding = WATCHDOG_FINE; /* its hook is gone with the VM */
+    w->finding = WATCHDOG_FINE; /* the hook is gone with the VM */
     w->used_s = 0;
     escape_unblock();
 }
