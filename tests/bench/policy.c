@@ -6,6 +6,9 @@
  */
 #include "base/clock.h"
 #include "policy/policy_internal.h"
+#include "uplink/uplink.h"
+#include "uplink/uplink_lease.h"
+#include "uplink/uplink_set.h"
 
 #include <glob.h>
 #include <math.h>

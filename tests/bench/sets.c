@@ -3,6 +3,8 @@
  * Times are CPU time of this thread, the least and the median of the rounds. */
 #include "base/clock.h"
 #include "policy/policy_internal.h"
+#include "uplink/uplink.h"
+#include "uplink/uplink_set.h"
 
 #include <errno.h>
 #include <math.h>

@@ -11,6 +11,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "policy/policy_internal.h"
+#include "uplink/uplink.h"
+#include "uplink/uplink_set.h"
 
 #include <fcntl.h>
 #include <math.h>

@@ -3,6 +3,8 @@
 #define STEERWAY_SOAK_H
 
 #include "policy/policy.h"
+#include "uplink/uplink.h"
+#include "uplink/uplink_set.h"
 
 #include <fcntl.h>
 #include <math.h>

@@ -9,7 +9,7 @@
 #include "net/listen_place.h"
 #include "policy/policy.h"
 #include "relay/tunnel.h"
-#include "uplink/uplink.h"
+#include "uplink/uplink_spec.h"
 
 enum { CONFIG_LISTEN_MAX = 32, CONFIG_ERROR_MAX = 1024 };
 enum { CONFIG_PORT = 1080, CONFIG_PORT_HTTP = 8080 };

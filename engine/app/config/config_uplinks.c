@@ -4,6 +4,7 @@
 #include "config/config_table.h"
 #include "health/checks.h"
 #include "proto/target.h"
+#include "uplink/uplink_spec.h"
 
 #include <errno.h>
 #include <math.h>

@@ -6,6 +6,8 @@
 #include "machine/own_addresses.h"
 #include "parent/loops.h"
 #include "uplink/discover.h"
+#include "uplink/uplink_set.h"
+#include "uplink/uplink_spec.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

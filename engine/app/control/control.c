@@ -5,6 +5,9 @@
 #include "config/config.h"
 #include "control/json_text.h"
 #include "control/uplink_json.h"
+#include "uplink/uplink.h"
+#include "uplink/uplink_health.h"
+#include "uplink/uplink_set.h"
 
 #include <errno.h>
 #include <stdlib.h>

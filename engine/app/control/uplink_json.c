@@ -1,6 +1,10 @@
 #include "control/uplink_json.h"
 
 #include "control/json_text.h"
+#include "dns/resolver.h"
+#include "uplink/parent_spec.h"
+#include "uplink/uplink.h"
+#include "uplink/uplink_health.h"
 
 static json_t *address_json(const struct addr *a, bool there)
 {
@@ -22,7 +26,7 @@ static json_t *tags_of(const struct uplink *u)
 static json_t *servers_of(const struct uplink *u)
 {
     const struct dns_servers none = {.n = 0};
-    const struct dns_servers *servers = u->resolver ? resolver_servers(u->resolver) : &none;
+    const struct dns_servers *servers = u->names.resolver ? resolver_servers(u->names.resolver) : &none;
     json_t *list = json_array();
 
     for (size_t i = 0; i < servers->n; i++) {
@@ -36,11 +40,11 @@ static json_t *servers_of(const struct uplink *u)
 static void add_parent(json_t *o, const struct uplink *u)
 {
     char text[PARENT_TEXT_MAX], address[ADDR_TEXT_MAX];
-    bool by_address = addr_family(&u->address) != AF_UNSPEC, by_link = u->interface[0] != '\0';
+    bool by_address = addr_family(&u->way.address) != AF_UNSPEC, by_link = u->interface[0] != '\0';
 
     (void)json_object_set_new(o, "upstream", json_string(parent_spec_format(u->parent, text)));
     (void)json_object_set_new(o, "via",
-                              by_address ? json_string(addr_format_ip(&u->address, address))
+                              by_address ? json_string(addr_format_ip(&u->way.address, address))
                               : by_link  ? json_text(u->interface)
                                          : json_null());
 }

@@ -2,9 +2,9 @@
 #ifndef STEERWAY_CONTROL_UPLINK_JSON_H
 #define STEERWAY_CONTROL_UPLINK_JSON_H
 
-#include "uplink/uplink.h"
-
 #include <jansson.h>
+
+struct uplink;
 
 /** All fields. @return a new reference, or NULL without memory */
 json_t *uplink_json(const struct uplink *u);

@@ -9,6 +9,8 @@
 #include "outbound/search.h"
 #include "proto/target.h"
 #include "sets/ascii_name.h"
+#include "uplink/uplink.h"
+#include "uplink/uplink_set.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,8 @@
 #include "doctor/judge.h"
 
+#include "uplink/parent_spec.h"
+#include "uplink/uplink.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -11,11 +14,12 @@ static void tell_absent(struct diagnosis *d, const struct sight *s)
 {
     const struct uplink *u = s->uplink;
 
-    if (addr_family(&u->address) != AF_UNSPEC) {
+    if (addr_family(&u->way.address) != AF_UNSPEC) {
         char text[ADDR_TEXT_MAX];
         diagnosis_why(
             diagnosis_find(d, SEVERITY_ERROR, "address-missing", u->name,
-                           "this machine does not have the address %s", addr_format_ip(&u->address, text)),
+                           "this machine does not have the address %s",
+                           addr_format_ip(&u->way.address, text)),
             "Nothing can be sent from an address that the machine does not have. steerway list shows "
             "those it has.");
         return;
@@ -66,7 +70,7 @@ static void tell_ambiguous(struct diagnosis *d, const struct sight *s)
 
     diagnosis_why(diagnosis_find(d, SEVERITY_WARNING, "address-ambiguous", s->uplink->name,
                                  "both %s and %s have the address %s", s->link->name, s->also->name,
-                                 addr_format_ip(&s->uplink->address, text)),
+                                 addr_format_ip(&s->uplink->way.address, text)),
                   "It goes by the first of them. Name the interface in place of the address, to have each of "
                   "them as an uplink.");
 }
@@ -74,7 +78,7 @@ static void tell_ambiguous(struct diagnosis *d, const struct sight *s)
 /* A configured gateway that the machine does not route through disables its family. */
 static void judge_gateways(struct diagnosis *d, const struct sight *s)
 {
-    const struct uplink_gateway *const both[] = {&s->uplink->gateway4, &s->uplink->gateway6};
+    const struct uplink_gateway *const both[] = {&s->uplink->way.gateway4, &s->uplink->way.gateway6};
     char text[ADDR_TEXT_MAX];
 
     for (size_t i = 0; i < ARRAY_LEN(both); i++)
@@ -146,7 +150,7 @@ static void judge_addresses(struct diagnosis *d, const struct sight *s)
 void judge_uplink(struct diagnosis *d, const struct sight *s)
 {
     const struct uplink *u = s->uplink;
-    bool anywhere = u->parent && addr_family(&u->address) == AF_UNSPEC && !u->interface[0];
+    bool anywhere = u->parent && addr_family(&u->way.address) == AF_UNSPEC && !u->interface[0];
 
     if (u->parent) {
         char text[PARENT_TEXT_MAX];
@@ -159,7 +163,7 @@ void judge_uplink(struct diagnosis *d, const struct sight *s)
         return tell_absent(d, s);
     if (!s->link->up)
         return tell_down(d, s);
-    if (s->link->loopback && addr_is_loopback(&u->address) && !u->parent)
+    if (s->link->loopback && addr_is_loopback(&u->way.address) && !u->parent)
         return tell_loopback(d, s);
     if (s->line && !s->link->carrier)
         return tell_no_carrier(d, s);

@@ -1,4 +1,5 @@
 #include "doctor/judge.h"
+#include "uplink/uplink.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -81,7 +82,7 @@ static void judge_files(struct diagnosis *d, const struct sight_self *self)
 
 void judge_mark(struct diagnosis *d, const struct sight_self *self, const struct uplink *u)
 {
-    if (u->mark == 0 || self->may_administer)
+    if (u->way.mark == 0 || self->may_administer)
         return;
     struct finding *f =
         diagnosis_find(d, SEVERITY_ERROR, "mark-not-permitted", u->name, "its packets may not be marked");

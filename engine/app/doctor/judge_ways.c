@@ -1,4 +1,5 @@
 #include "doctor/judge.h"
+#include "uplink/uplink.h"
 
 #include <linux/rtnetlink.h>
 #include <stdio.h>
@@ -88,7 +89,7 @@ static void judge_family(struct diagnosis *d, const struct sight *s, const struc
     if (f->leaves || !s->line || !is_promise(s, f))
         return;
     enum severity severity = other->leaves ? SEVERITY_WARNING : SEVERITY_ERROR;
-    if (f->table != 0 && s->uplink->mark == 0)
+    if (f->table != 0 && s->uplink->way.mark == 0)
         tell_kept_away(d, s, f, severity);
     else
         tell_no_route(d, s, f, severity);

@@ -3,6 +3,7 @@
 #include "base/nearest.h"
 #include "machine/routing_rule.h"
 #include "uplink/discover.h"
+#include "uplink/uplink.h"
 
 #include <net/if_arp.h>
 #include <stdio.h>
@@ -110,7 +111,7 @@ static void look_for_way(struct sight *s, struct sight_family *f, const struct m
     f->table = four ? s->link->table4 : s->link->table6;
     f->barred = routing_rule_barrier(f->family, &f->barrier);
     struct machine_packet p = {
-        .to = &to, .source = &f->source, .link = s->line ? s->link->index : 0, .mark = u->mark};
+        .to = &to, .source = &f->source, .link = s->line ? s->link->index : 0, .mark = u->way.mark};
     if (!f->used || machine_internet(f->family, &to) < 0)
         return;
     f->leaves = machine_route_get(&p, &route) == 0;
@@ -154,7 +155,7 @@ static struct sight_family family_of(const struct uplink *u, int family)
 
 void sight_of_uplink(struct sight *ret, const struct uplink *u, const struct machine *m)
 {
-    bool by_address = addr_family(&u->address) != AF_UNSPEC;
+    bool by_address = addr_family(&u->way.address) != AF_UNSPEC;
 
     *ret = (struct sight){
         .uplink = u,
@@ -170,7 +171,7 @@ void sight_of_uplink(struct sight *ret, const struct uplink *u, const struct mac
     ret->mtu = mtu_of(ret->link->name);
     read_mac(ret->link, ret->mac);
     if (by_address && ret->line)
-        ret->also = other_link_with(m, ret->link, &u->address);
+        ret->also = other_link_with(m, ret->link, &u->way.address);
     if (ret->four.used)
         ret->prefix4 = prefix_of(m, ret->link, &ret->four.source);
     read_settings(&ret->settings, ret->link->name);

@@ -4,10 +4,13 @@
 #define STEERWAY_DOCTOR_SIGHT_H
 
 #include "machine/neighbour.h"
-#include "uplink/uplink.h"
 
 #include <limits.h>
 #include <sys/resource.h>
+
+struct machine;
+struct machine_link;
+struct uplink;
 
 /** One address family of one uplink. */
 struct sight_family {

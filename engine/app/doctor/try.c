@@ -1,5 +1,8 @@
 #include "doctor/try.h"
 
+#include "uplink/uplink.h"
+#include "uplink/uplink_set.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,7 +40,7 @@ static void tell_names(struct trial *t)
 {
     char servers[DNS_SERVERS_TEXT_MAX];
 
-    (void)dns_servers_format(resolver_servers(t->uplink->resolver), servers);
+    (void)dns_servers_format(resolver_servers(t->uplink->names.resolver), servers);
     if (t->named || !t->asked)
         return diagnosis_fact(t->report, t->uplink->name, "name servers", "%s%s", servers,
                               t->named ? "" : " (not asked)");
@@ -100,7 +103,7 @@ static void ask(struct trial *t, struct probe *p, bool large, probe_done_fn *don
     probe_start(p, t->loop,
                 &(struct probe_request){.target = &t->targets.items[t->target],
                                         .egress = &t->uplink->egress,
-                                        .resolver = t->uplink->resolver,
+                                        .resolver = t->uplink->names.resolver,
                                         .parent = t->uplink->parent,
                                         .timeout_s = t->options->timeout_s / (double)t->targets.n,
                                         .large = large},
@@ -199,7 +202,7 @@ static void start(struct trial *t)
         probe_start(&t->address, t->loop,
                     &(struct probe_request){.target = t->options->public_address,
                                             .egress = &t->uplink->egress,
-                                            .resolver = t->uplink->resolver,
+                                            .resolver = t->uplink->names.resolver,
                                             .parent = t->uplink->parent,
                                             .timeout_s = t->options->timeout_s},
                     on_address);

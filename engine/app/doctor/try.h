@@ -4,7 +4,9 @@
 
 #include "doctor/diagnosis.h"
 #include "health/checks.h"
-#include "uplink/uplink.h"
+#include "uplink/uplink_view.h"
+
+struct uplink_set;
 
 struct try_options {
     const struct checks_targets *targets; /* for uplinks without their own; none: nothing is tried */

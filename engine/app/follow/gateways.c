@@ -2,6 +2,8 @@
 
 #include "base/log.h"
 #include "machine/gateway_rule.h"
+#include "uplink/uplink.h"
+#include "uplink/uplink_set.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -37,7 +39,7 @@ static int claim(unsigned share)
 
 static bool has_gateway(const struct uplink *u)
 {
-    return addr_family(&u->gateway4.addr) != AF_UNSPEC || addr_family(&u->gateway6.addr) != AF_UNSPEC;
+    return addr_family(&u->way.gateway4.addr) != AF_UNSPEC || addr_family(&u->way.gateway6.addr) != AF_UNSPEC;
 }
 
 static bool any_gateway(const struct uplink_set *uplinks)
@@ -107,8 +109,8 @@ int gateways_open(struct gateways *g, struct uplink_set *uplinks)
     g->fd = fd;
     for (size_t i = 0; i < uplinks->n; i++) {
         struct uplink *u = uplinks->items[i];
-        if (has_gateway(u) && u->mark == 0)
-            u->mark = BASE + number_of(g, u);
+        if (has_gateway(u) && u->way.mark == 0)
+            u->way.mark = BASE + number_of(g, u);
     }
     return 0;
 }
@@ -120,7 +122,7 @@ static struct gateway_rule rule_of(const struct gateways *g, const struct uplink
 {
     return (struct gateway_rule){.gateway = *gateway,
                                  .link = link,
-                                 .mark = u->mark,
+                                 .mark = u->way.mark,
                                  .table = BASE + number_of(g, u),
                                  .priority = PRIORITY + number_of(g, u)};
 }
@@ -154,7 +156,7 @@ static bool set(const struct gateways *g, struct uplink *u, const struct addr *g
 static void refresh(const struct gateways *all, struct uplink *u, const struct machine *m)
 {
     const struct machine_link *link = uplink_link(u, m);
-    struct uplink_gateway *const both[] = {&u->gateway4, &u->gateway6};
+    struct uplink_gateway *const both[] = {&u->way.gateway4, &u->way.gateway6};
 
     for (size_t i = 0; i < ARRAY_LEN(both); i++) {
         struct uplink_gateway *g = both[i];
@@ -177,7 +179,7 @@ void gateways_suppose(struct uplink_set *uplinks)
     bool may = egress_may_mark();
 
     for (size_t i = 0; i < uplinks->n; i++)
-        uplinks->items[i]->gateway4.ready = uplinks->items[i]->gateway6.ready = may;
+        uplinks->items[i]->way.gateway4.ready = uplinks->items[i]->way.gateway6.ready = may;
 }
 
 void gateways_close(struct gateways *g, struct uplink_set *uplinks)
@@ -186,11 +188,11 @@ void gateways_close(struct gateways *g, struct uplink_set *uplinks)
         return;
     for (size_t i = 0; i < uplinks->n; i++) {
         struct uplink *u = uplinks->items[i];
-        const struct gateway_rule four = rule_of(g, u, &u->gateway4.addr, 0),
-                                  six = rule_of(g, u, &u->gateway6.addr, 0);
-        if (addr_family(&u->gateway4.addr) != AF_UNSPEC)
+        const struct gateway_rule four = rule_of(g, u, &u->way.gateway4.addr, 0),
+                                  six = rule_of(g, u, &u->way.gateway6.addr, 0);
+        if (addr_family(&u->way.gateway4.addr) != AF_UNSPEC)
             gateway_rule_drop(&four);
-        if (addr_family(&u->gateway6.addr) != AF_UNSPEC)
+        if (addr_family(&u->way.gateway6.addr) != AF_UNSPEC)
             gateway_rule_drop(&six);
     }
     (void)close(g->fd);

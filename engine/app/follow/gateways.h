@@ -3,7 +3,10 @@
 #ifndef STEERWAY_FOLLOW_GATEWAYS_H
 #define STEERWAY_FOLLOW_GATEWAYS_H
 
-#include "uplink/uplink.h"
+#include "base/compiler.h"
+
+struct machine;
+struct uplink_set;
 
 /** A share of the marks and tables that such uplinks use: several programs may run on one machine. */
 struct gateways {

@@ -3,6 +3,9 @@
 #include "base/log.h"
 #include "health/checks.h"
 #include "uplink/discover.h"
+#include "uplink/uplink.h"
+#include "uplink/uplink_set.h"
+#include "uplink/uplink_spec.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,6 +1,7 @@
 #include "follow/meter_timer.h"
 
 #include "base/clock.h"
+#include "uplink/uplink_set.h"
 
 /* Two ticks in one turn of a loop that was held up would divide by next to nothing. */
 static const double LEAST_S = 0.01;

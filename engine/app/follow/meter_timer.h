@@ -2,9 +2,9 @@
 #ifndef STEERWAY_FOLLOW_METER_TIMER_H
 #define STEERWAY_FOLLOW_METER_TIMER_H
 
-#include "uplink/uplink.h"
-
 #include <ev.h>
+
+struct uplink_set;
 
 struct meter_timer {
     ev_timer timer;

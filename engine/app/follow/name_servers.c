@@ -2,6 +2,8 @@
 
 #include "base/log.h"
 #include "uplink/discover.h"
+#include "uplink/uplink.h"
+#include "uplink/uplink_set.h"
 
 enum { DNS_PORT = 53 };
 
@@ -91,7 +93,7 @@ static const char *find(struct dns_servers *ret, const struct name_servers *n, c
     struct dns_servers learned = {.n = 0}, system;
 
     *ret = (struct dns_servers){.n = 0};
-    take(ret, u, index, u->dns.n > 0 ? &u->dns : &n->set);
+    take(ret, u, index, u->names.configured.n > 0 ? &u->names.configured : &n->set);
     if (ret->n > 0)
         return "config";
     if (link)
@@ -139,11 +141,11 @@ static void refresh(struct name_servers *n, struct uplink *u, const struct machi
     bool *told = &n->told_none[u->view.id - 1];
     struct dns_servers servers;
     const char *from = find(&servers, n, u, m);
-    const struct dns_servers before = *resolver_servers(u->resolver);
+    const struct dns_servers before = *resolver_servers(u->names.resolver);
 
     if (!u->view.ipv4 && !u->view.ipv6)
         return; /* as it was, should it come back so */
-    resolver_aim(u->resolver, &u->egress, &servers);
+    resolver_aim(u->names.resolver, &u->egress, &servers);
     if (servers.n == 0 && !*told)
         warn_of_none(u);
     else if (servers.n > 0 && !dns_servers_same(&before, &servers))
@@ -166,7 +168,7 @@ void name_servers_refresh(struct name_servers *n, const struct machine *m)
 
 static int give_resolver(struct name_servers *n, struct uplink *u)
 {
-    return resolver_new(&u->resolver, n->loop, &n->commons, n->config->dial_timeout_s);
+    return resolver_new(&u->names.resolver, n->loop, &n->commons, n->config->dial_timeout_s);
 }
 
 int name_servers_open(struct name_servers *n, struct ev_loop *loop, const struct config *config,
@@ -199,8 +201,8 @@ int name_servers_add(struct name_servers *n, struct uplink *u, const struct mach
 void name_servers_close(struct name_servers *n)
 {
     for (size_t i = 0; n->uplinks && i < n->uplinks->n; i++) {
-        resolver_free(n->uplinks->items[i]->resolver);
-        n->uplinks->items[i]->resolver = NULL;
+        resolver_free(n->uplinks->items[i]->names.resolver);
+        n->uplinks->items[i]->names.resolver = NULL;
     }
     resolver_free(n->direct);
     dns_system_free(n->system);

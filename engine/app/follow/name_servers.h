@@ -9,9 +9,14 @@
 #define STEERWAY_FOLLOW_NAME_SERVERS_H
 
 #include "config/config.h"
-#include "uplink/uplink.h"
+#include "dns/dns_servers.h"
+#include "dns/resolver.h"
+#include "uplink/uplink_view.h"
 
 #include <ev.h>
+
+struct uplink;
+struct uplink_set;
 
 /** Embedded by its owner; zero-initialised is "not open". */
 struct name_servers {

@@ -2,6 +2,8 @@
 
 #include "base/log.h"
 #include "config/startup.h"
+#include "uplink/uplink.h"
+#include "uplink/uplink_set.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -71,7 +73,7 @@ int surroundings_add(struct surroundings *s, const struct uplink_spec *spec, con
 
 void surroundings_drop_last(struct surroundings *s)
 {
-    resolver_free(s->uplinks->items[s->uplinks->n - 1]->resolver);
+    resolver_free(s->uplinks->items[s->uplinks->n - 1]->names.resolver);
     uplink_set_drop_last(s->uplinks);
 }
 

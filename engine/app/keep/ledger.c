@@ -1,6 +1,8 @@
 #include "keep/ledger.h"
 
 #include "base/log.h"
+#include "uplink/uplink.h"
+#include "uplink/uplink_set.h"
 
 #include <errno.h>
 #include <math.h>
@@ -17,7 +19,8 @@ enum { VERSION = 1 };
 /* @param before  the uplink's kept entry: a quota that this run does not configure keeps its count */
 static json_t *uplink_json(const struct uplink *u, const json_t *before)
 {
-    json_t *o = json_pack("{s:f, s:f}", "rx_capacity", u->rx.capacity, "tx_capacity", u->tx.capacity);
+    json_t *o =
+        json_pack("{s:f, s:f}", "rx_capacity", u->meters.rx.capacity, "tx_capacity", u->meters.tx.capacity);
     json_t *kept = json_object_get(before, "quota");
 
     if (quota_is_set(&u->quota))
@@ -61,8 +64,8 @@ static void restore(struct uplink *u, const json_t *o)
 {
     const json_t *quota = json_object_get(o, "quota");
 
-    u->rx.capacity = u->view.rx_capacity = amount(o, "rx_capacity");
-    u->tx.capacity = u->view.tx_capacity = amount(o, "tx_capacity");
+    u->meters.rx.capacity = u->view.rx_capacity = amount(o, "rx_capacity");
+    u->meters.tx.capacity = u->view.tx_capacity = amount(o, "tx_capacity");
     if (json_is_integer(json_object_get(quota, "began")) &&
         !quota_restore(&u->quota, (time_t)json_integer_value(json_object_get(quota, "began")),
                        amount(quota, "used")))

@@ -3,6 +3,7 @@
 #include "base/nearest.h"
 #include "config/config_file.h"
 #include "main/commands.h"
+#include "uplink/uplink_spec.h"
 
 #include <errno.h>
 #include <stdlib.h>

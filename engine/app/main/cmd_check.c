@@ -1,4 +1,7 @@
 #include "main/commands.h"
+#include "uplink/uplink.h"
+#include "uplink/uplink_set.h"
+#include "uplink/uplink_spec.h"
 
 #include "config/startup.h"
 #include "doctor/sight.h"

@@ -1,4 +1,6 @@
 #include "main/commands.h"
+#include "uplink/uplink.h"
+#include "uplink/uplink_set.h"
 
 #include "config/startup.h"
 #include "doctor/judge.h"

@@ -1,4 +1,7 @@
 #include "main/commands.h"
+#include "uplink/uplink.h"
+#include "uplink/uplink_health.h"
+#include "uplink/uplink_set.h"
 
 #include "config/startup.h"
 #include "follow/policy_loading.h"

@@ -3,6 +3,7 @@
 #include "base/nearest.h"
 #include "main/cli.h"
 #include "uplink/discover.h"
+#include "uplink/uplink.h"
 
 #include <assert.h>
 #include <stdarg.h>
@@ -32,8 +33,8 @@ int command_print(const char *text)
 
 bool command_lacks_rights(const struct uplink *u)
 {
-    bool marks = u->mark != 0 || addr_family(&u->gateway4.addr) != AF_UNSPEC ||
-                 addr_family(&u->gateway6.addr) != AF_UNSPEC;
+    bool marks = u->way.mark != 0 || addr_family(&u->way.gateway4.addr) != AF_UNSPEC ||
+                 addr_family(&u->way.gateway6.addr) != AF_UNSPEC;
 
     return marks && !egress_may_mark();
 }
@@ -55,7 +56,7 @@ static void tell_no_interface(const struct uplink *u, const struct machine *m, c
 
 const char *command_absence(const struct uplink *u, const struct machine *m, char out[COMMAND_ABSENCE_MAX])
 {
-    bool by_address = addr_family(&u->address) != AF_UNSPEC;
+    bool by_address = addr_family(&u->way.address) != AF_UNSPEC;
     const struct machine_link *link = uplink_link(u, m);
 
     if (!link && !by_address) {

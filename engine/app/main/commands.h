@@ -6,7 +6,10 @@
 #include "config/config.h"
 #include "config/paths.h"
 #include "policy/policy.h"
-#include "uplink/uplink.h"
+
+struct machine;
+struct uplink;
+struct uplink_set;
 
 /** Exit codes. */
 enum { COMMAND_OK = 0, COMMAND_FAILED = 1, COMMAND_MISUSED = 2 };

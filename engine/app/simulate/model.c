@@ -1,6 +1,7 @@
 #include "simulate/model.h"
 
 #include "simulate/model_internal.h"
+#include "uplink/uplink_note.h"
 
 #include <errno.h>
 #include <math.h>

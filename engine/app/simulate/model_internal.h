@@ -4,6 +4,8 @@
 
 #include "simulate/events.h"
 #include "simulate/model.h"
+#include "uplink/uplink.h"
+#include "uplink/uplink_set.h"
 
 enum what {
     CONNECTED,

@@ -23,7 +23,7 @@ static int build(struct model *m)
         const struct model_line *spec = &lines->items[i];
         l->spec = spec;
         l->serves = true;
-        list_init(&l->uplink.busy);
+        list_init(&l->uplink.meters.busy);
         link_init(&l->up, spec->up);
         link_init(&l->down, spec->down);
         l->uplink.view = (struct uplink_view){.weight = spec->weight,

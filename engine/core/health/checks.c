@@ -2,6 +2,9 @@
 
 #include "base/clock.h"
 #include "health/health_note.h"
+#include "uplink/uplink.h"
+#include "uplink/uplink_health.h"
+#include "uplink/uplink_set.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -164,7 +167,7 @@ static void begin(struct check *c, const struct checks_targets *targets)
     probe_start(&c->probe, c->all->options.loop,
                 &(struct probe_request){.target = &targets->items[c->next % targets->n],
                                         .egress = &egress,
-                                        .resolver = c->uplink->resolver,
+                                        .resolver = c->uplink->names.resolver,
                                         .parent = c->uplink->parent,
                                         .loops = c->all->options.loops,
                                         .uplink = c->uplink->name,

@@ -5,7 +5,9 @@
 
 #include "health/probe.h"
 #include "parent/loops.h"
-#include "uplink/uplink.h"
+
+struct uplink;
+struct uplink_set;
 
 enum { CHECKS_TARGETS_MAX = 4 };
 

@@ -1,6 +1,8 @@
 #include "health/health_note.h"
 
 #include "base/clock.h"
+#include "uplink/uplink.h"
+#include "uplink/uplink_health.h"
 
 #include <math.h>
 
@@ -70,9 +72,9 @@ double health_usual_s(const struct uplink *u)
 
 void health_note_names(struct uplink *u, enum resolver_news news)
 {
-    if (news == RESOLVER_HEARD && health_answered(&u->names))
+    if (news == RESOLVER_HEARD && health_answered(&u->names.health))
         health_log(LOG_INFO, "uplink resolves names again", u, AF_UNSPEC);
-    if (news == RESOLVER_SILENCE && health_silent(&u->names, uplink_names_heard(u), clock_now_s()))
+    if (news == RESOLVER_SILENCE && health_silent(&u->names.health, uplink_names_heard(u), clock_now_s()))
         health_log(LOG_WARN, "uplink resolves no names: others are preferred", u, AF_UNSPEC);
 }
 
@@ -104,14 +106,14 @@ static bool is_heard(enum fault fault)
 
 void health_note_parent(struct uplink *u, enum fault fault)
 {
-    struct health *h = &u->health4; /* both families' */
+    struct health *h = &u->four.health; /* both families' */
 
     if (!u->parent)
         return;
     if (is_heard(fault)) {
         if (health_answered(h))
             health_log(LOG_INFO, "uplink answers again", u, AF_UNSPEC);
-    } else if (health_silent(h, u->received4, clock_now_s())) {
+    } else if (health_silent(h, u->four.received, clock_now_s())) {
         health_log(LOG_WARN, "uplink does not answer: others are preferred", u, AF_UNSPEC);
     }
 }

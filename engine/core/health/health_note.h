@@ -7,7 +7,8 @@
 #include "dns/resolver.h"
 #include "net/dialer.h"
 #include "proto/target.h"
-#include "uplink/uplink.h"
+
+struct uplink;
 
 /** Of a destination: AF_INET, AF_INET6, or AF_UNSPEC for a name. */
 int health_family(const struct target *t);

@@ -4,6 +4,9 @@
 #include "health/health_note.h"
 #include "inbound/session.h"
 #include "outbound/candidates.h"
+#include "uplink/uplink.h"
+#include "uplink/uplink_health.h"
+#include "uplink/uplink_set.h"
 
 #include <math.h>
 #include <string.h>

@@ -8,7 +8,7 @@
 #ifndef STEERWAY_INBOUND_DEAD_LINES_H
 #define STEERWAY_INBOUND_DEAD_LINES_H
 
-#include "uplink/uplink.h"
+#include "uplink/uplink_view.h"
 
 #include <ev.h>
 

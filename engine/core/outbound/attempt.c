@@ -4,6 +4,8 @@
 #include "dns/dns_name.h"
 #include "outbound/bypass.h"
 #include "proto/replay.h"
+#include "uplink/uplink.h"
+#include "uplink/uplink_health.h"
 
 #include <assert.h>
 #include <math.h>
@@ -76,7 +78,7 @@ static void dial_parent(struct attempt *a)
                  &(struct parent_request){.spec = u->parent,
                                           .target = a->target,
                                           .egress = &u->egress,
-                                          .resolver = u->resolver,
+                                          .resolver = u->names.resolver,
                                           .loops = &a->shared->loops,
                                           .uplink = u->name,
                                           .timeout_s = left_of(a)},
@@ -289,7 +291,7 @@ void attempt_start(struct attempt *a, const struct attempt_request *request,
     if (by_parent(a) && t->kind == TARGET_NAME && !dns_name_is_local(slice_str(t->host)))
         return dial_name_parent(a);
     if (t->kind == TARGET_NAME) {
-        resolver_start_for(attempt_asks_uplink(a) ? request->uplink->resolver : a->shared->resolver,
+        resolver_start_for(attempt_asks_uplink(a) ? request->uplink->names.resolver : a->shared->resolver,
                            &a->query, a->client, t->host, t->port, on_resolved, on_more);
         return resolver_limit(&a->query, left_of(a));
     }

@@ -10,6 +10,7 @@
 #include "outbound/outbounds.h"
 #include "parent/parent.h"
 #include "proto/target.h"
+#include "uplink/uplink_lease.h"
 
 struct attempt;
 

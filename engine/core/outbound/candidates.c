@@ -1,5 +1,9 @@
 #include "outbound/candidates.h"
 
+#include "uplink/uplink.h"
+#include "uplink/uplink_health.h"
+#include "uplink/uplink_set.h"
+
 const char CANDIDATES_NONE[] = "none is up and speaks this family of addresses";
 
 static bool was_tried(const struct uplink *u, const struct candidates_request *r)

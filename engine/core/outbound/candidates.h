@@ -21,7 +21,12 @@
 #ifndef STEERWAY_OUTBOUND_CANDIDATES_H
 #define STEERWAY_OUTBOUND_CANDIDATES_H
 
-#include "uplink/uplink.h"
+#include "uplink/uplink_view.h"
+
+#include <stddef.h>
+
+struct uplink;
+struct uplink_set;
 
 /** From the last to the best. */
 enum candidate_rank { CANDIDATE_NEVER, CANDIDATE_CAPTIVE, CANDIDATE_SILENT, CANDIDATE_FIT, CANDIDATE_PORTAL };

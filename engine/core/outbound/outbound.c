@@ -1,10 +1,13 @@
 #include "outbound/outbound.h"
 
 #include "base/clock.h"
+#include "base/counters.h"
 #include "health/checks.h"
 #include "health/health_note.h"
 #include "outbound/candidates.h"
 #include "outbound/search.h"
+#include "uplink/uplink.h"
+#include "uplink/uplink_note.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -120,7 +123,7 @@ void outbound_follow(struct outbound *o, struct counters *counters, uint64_t rx_
 
 void outbound_wake(struct outbound *o)
 {
-    uplink_lease_wake(&o->lease);
+    uplink_lease_collect(&o->lease);
 }
 
 void outbound_settle(struct outbound *o, const struct counters *counters, double first_rx_s)

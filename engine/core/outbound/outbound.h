@@ -8,6 +8,7 @@
 #include "base/fault.h"
 #include "outbound/outbounds.h"
 #include "proto/target.h"
+#include "uplink/uplink_lease.h"
 
 struct outbound;
 struct search;

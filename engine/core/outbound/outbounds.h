@@ -9,9 +9,10 @@
 #include "outbound/recorder.h"
 #include "parent/loops.h"
 #include "policy/policy.h"
-#include "uplink/uplink.h"
 
 #include <ev.h>
+
+struct uplink_set;
 
 #define HEDGE_AUTO (-1.)
 

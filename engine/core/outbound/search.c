@@ -5,6 +5,8 @@
 #include "outbound/bypass.h"
 #include "outbound/candidates.h"
 #include "outbound/search_state.h"
+#include "uplink/uplink.h"
+#include "uplink/uplink_health.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -69,7 +71,7 @@ static struct racer *idle_racer(struct search *s)
 /* Grows with whatever shows that it works. */
 static double heard(const struct uplink *u)
 {
-    return u->received4 + u->received6 + u->health4.answers + u->health6.answers;
+    return u->four.received + u->six.received + u->four.health.answers + u->six.health.answers;
 }
 
 static void set_patience(struct search *s, double after_s)

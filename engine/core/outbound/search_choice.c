@@ -1,6 +1,7 @@
 #include "base/clock.h"
 #include "health/health_note.h"
 #include "outbound/search_state.h"
+#include "uplink/uplink_set.h"
 
 #include "outbound/candidates.h"
 #include <math.h>

@@ -4,6 +4,9 @@
 #include "net/defer.h"
 #include "outbound/bypass.h"
 #include "outbound/search_state.h"
+#include "uplink/uplink.h"
+#include "uplink/uplink_lease.h"
+#include "uplink/uplink_note.h"
 
 #include <stdio.h>
 
@@ -19,7 +22,7 @@ static struct racer *rival_of(struct racer *r)
 /* A check tells sooner than the next connections whether it is the uplink or a destination. */
 static void hurry_if_silent(const struct outbounds *shared, const struct uplink *u)
 {
-    if (u && (u->health4.silences > 0 || u->health6.silences > 0))
+    if (u && (u->four.health.silences > 0 || u->six.health.silences > 0))
         checks_hurry(shared->checks, u);
 }
 

@@ -3,7 +3,7 @@
 #ifndef STEERWAY_POLICY_FRAME_H
 #define STEERWAY_POLICY_FRAME_H
 
-#include "uplink/uplink.h"
+#include "uplink/uplink_view.h"
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -5,11 +5,14 @@
 
 #include "base/compiler.h"
 #include "base/slice.h"
-#include "uplink/uplink.h"
+#include "uplink/uplink_view.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+
+struct uplink;
+struct uplink_set;
 
 enum { POLICY_REASON_MAX = 95, POLICY_ERROR_MAX = 1024 };
 

@@ -1,5 +1,6 @@
 #include "base/clock.h"
 #include "policy/policy_internal.h"
+#include "uplink/uplink.h"
 
 #include <errno.h>
 #include <math.h>

@@ -1,4 +1,7 @@
 #include "policy/script_internal.h"
+#include "uplink/uplink.h"
+#include "uplink/uplink_health.h"
+#include "uplink/uplink_set.h"
 
 #include "base/clock.h"
 

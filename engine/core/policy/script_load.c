@@ -1,4 +1,6 @@
 #include "policy/script_internal.h"
+#include "uplink/uplink.h"
+#include "uplink/uplink_set.h"
 
 #include "policy/hints.h"
 

@@ -1,6 +1,9 @@
 #include "uplink/discover.h"
 
 #include "net/source.h"
+#include "uplink/uplink.h"
+#include "uplink/uplink_set.h"
+#include "uplink/uplink_spec.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -194,7 +197,8 @@ static void check_family(struct text *t, const struct uplink *u, const struct ma
         return;
     /* What is bound to its device leaves by it or not at all. */
     int r = machine_route_get(
-        &(struct machine_packet){.to = &to, .source = source, .link = link->index, .mark = u->mark}, &route);
+        &(struct machine_packet){.to = &to, .source = source, .link = link->index, .mark = u->way.mark},
+        &route);
     if (r == 0 || !is_about_route(r))
         return;
     /* Home networks give out unique local addresses whether or not there is IPv6 beyond them. */
@@ -208,7 +212,7 @@ static void check_family(struct text *t, const struct uplink *u, const struct ma
 int discover_gateway(const struct uplink *u, const struct machine *m, int family, struct addr *ret)
 {
     const struct machine_link *link = machine_link_by_name(m, u->egress.device);
-    const struct uplink_gateway *own = family == AF_INET ? &u->gateway4 : &u->gateway6;
+    const struct uplink_gateway *own = family == AF_INET ? &u->way.gateway4 : &u->way.gateway6;
     struct machine_route route;
     struct addr to;
 
@@ -224,7 +228,7 @@ int discover_gateway(const struct uplink *u, const struct machine *m, int family
             &(struct machine_packet){.to = &to,
                                      .source = family == AF_INET ? &u->egress.source4 : &u->egress.source6,
                                      .link = link->index,
-                                     .mark = u->mark},
+                                     .mark = u->way.mark},
             &route);
     if (r == 0 && addr_family(&route.gateway) == AF_UNSPEC)
         r = -ENETUNREACH;
@@ -237,7 +241,7 @@ bool discover_route_warning(const struct uplink *u, const struct machine *m, cha
 {
     struct text t = {.out = out, .size = out_size};
 
-    if (u->view.up && u->kind == UPLINK_ADDRESS && addr_is_loopback(&u->address)) {
+    if (u->view.up && u->kind == UPLINK_ADDRESS && addr_is_loopback(&u->way.address)) {
         text_add(&t, "Uplink %s: a loopback address reaches this machine only.", u->name);
         return true;
     }

@@ -2,7 +2,17 @@
 #ifndef STEERWAY_UPLINK_DISCOVER_H
 #define STEERWAY_UPLINK_DISCOVER_H
 
-#include "uplink/uplink.h"
+#include "base/compiler.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct addr;
+struct machine;
+struct machine_link;
+struct uplink;
+struct uplink_set;
+struct uplink_spec;
 
 /** Why a link would not be used by default; NULL when it would: "loopback", "down", "no carrier", "bridge"
  *  (without a default route),

@@ -1,5 +1,7 @@
 #include "uplink/fallback.h"
 
+#include "uplink/uplink.h"
+
 /* Loads such as 3/0.3 and 7/0.7 are the same but for rounding. */
 static const double LEVEL = 1 + 1e-9;
 

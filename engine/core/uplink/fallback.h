@@ -3,7 +3,11 @@
 #ifndef STEERWAY_UPLINK_FALLBACK_H
 #define STEERWAY_UPLINK_FALLBACK_H
 
-#include "uplink/uplink.h"
+#include "uplink/uplink_view.h"
+
+#include <stddef.h>
+
+struct uplink;
 
 struct fallback {
     double credit[UPLINK_MAX]; /* by uplink id - 1 */

@@ -1,3 +1,6 @@
+#include "uplink/uplink_health.h"
+
+#include "dns/resolver.h"
 #include "uplink/uplink.h"
 
 #include <string.h>
@@ -10,27 +13,28 @@ static bool is_six(const struct uplink *u, int family)
 
 struct health *uplink_health(struct uplink *u, int family)
 {
-    return is_six(u, family) ? &u->health6 : &u->health4;
+    return is_six(u, family) ? &u->six.health : &u->four.health;
 }
 
 double uplink_received(const struct uplink *u, int family)
 {
-    return is_six(u, family) ? u->received6 : u->received4;
+    return is_six(u, family) ? u->six.received : u->four.received;
 }
 
 double uplink_names_heard(const struct uplink *u)
 {
-    return u->resolver ? (double)resolver_answers(u->resolver) : 0;
+    return u->names.resolver ? (double)resolver_answers(u->names.resolver) : 0;
 }
 
 enum health_state uplink_health_state(const struct uplink *u, int family)
 {
-    return health_state(is_six(u, family) ? &u->health6 : &u->health4, uplink_received(u, family));
+    return health_state(is_six(u, family) ? &u->six.health : &u->four.health, uplink_received(u, family));
 }
 
 bool uplink_family_is_fit(const struct uplink *u, int family, double now)
 {
-    return health_is_fit(is_six(u, family) ? &u->health6 : &u->health4, uplink_received(u, family), now);
+    return health_is_fit(is_six(u, family) ? &u->six.health : &u->four.health, uplink_received(u, family),
+                         now);
 }
 
 /* Whether a family tells something of the whole: many have addresses of a family by which nothing ever goes.
@@ -38,8 +42,8 @@ bool uplink_family_is_fit(const struct uplink *u, int family, double now)
 static bool counts(const struct uplink *u, int family)
 {
     bool is4 = family == AF_INET, speaks = is4 ? u->view.ipv4 : u->view.ipv6;
-    bool known = is4 || u->parent ? u->health4.known : u->health6.known;
-    bool any_known = (u->view.ipv4 && u->health4.known) || (u->view.ipv6 && u->health6.known);
+    bool known = is4 || u->parent ? u->four.health.known : u->six.health.known;
+    bool any_known = (u->view.ipv4 && u->four.health.known) || (u->view.ipv6 && u->six.health.known);
 
     return speaks && (known || !any_known);
 }
@@ -54,12 +58,12 @@ bool uplink_is_fit(const struct uplink *u, int family, double now)
 {
     if (family != AF_UNSPEC)
         return uplink_family_is_fit(u, family, now);
-    return health_is_fit(&u->names, uplink_names_heard(u), now) && uplink_leads_on(u, now);
+    return health_is_fit(&u->names.health, uplink_names_heard(u), now) && uplink_leads_on(u, now);
 }
 
 bool uplink_is_captive(const struct uplink *u, int family)
 {
-    return family == AF_UNSPEC ? u->health4.captive || u->health6.captive
+    return family == AF_UNSPEC ? u->four.health.captive || u->six.health.captive
                                : uplink_health_state(u, family) == HEALTH_CAPTIVE;
 }
 
@@ -78,7 +82,7 @@ bool uplink_is_portal(const struct uplink *u, const char *host)
 
 void uplink_note_tried(struct uplink *u, int family, double now)
 {
-    health_tried(family == AF_UNSPEC ? &u->names : uplink_health(u, family), now);
+    health_tried(family == AF_UNSPEC ? &u->names.health : uplink_health(u, family), now);
 }
 
 /* Of the families that count, the better one's. */
@@ -102,7 +106,7 @@ const char *uplink_state_name(const struct uplink *u)
     if (!u->view.up)
         return "used up";
     enum health_state state = state_of(u);
-    if (state == HEALTH_UP && health_is_suspect(&u->names, uplink_names_heard(u)))
+    if (state == HEALTH_UP && health_is_suspect(&u->names.health, uplink_names_heard(u)))
         state = HEALTH_SUSPECT;
     return names[state];
 }

@@ -1,4 +1,6 @@
-#include "uplink/uplink.h"
+#include "uplink/uplink_spec.h"
+
+#include "uplink/parent_spec.h"
 
 #include <ctype.h>
 #include <errno.h>

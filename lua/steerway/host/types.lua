@@ -1,7 +1,7 @@
 -- The types that policies see: C structs read in place, whose fields cannot be written and whose unknown names raise.
 -- Text is never a field of what a policy holds, for a policy must not come by a pointer; it is looked up on demand.
 --
--- engine/core/uplink/uplink.h and engine/core/policy/frame.h hold the same structs; a unit test compares size and offsets.
+-- engine/core/uplink/uplink_view.h and engine/core/policy/frame.h hold the same structs; a unit test compares size and offsets.
 
 local ffi = require "ffi"
 local nearest = require "steerway.host.nearest"

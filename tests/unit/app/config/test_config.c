@@ -1,5 +1,6 @@
 /* The defaults, and what is filled in where nothing was said. */
 #include "config/config.h"
+#include "uplink/uplink_spec.h"
 
 #include <errno.h>
 #include <setjmp.h>

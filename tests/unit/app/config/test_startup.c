@@ -1,5 +1,8 @@
 /* What a start takes from the machine: its uplinks, and what goes past them. */
 #include "config/startup.h"
+#include "uplink/uplink.h"
+#include "uplink/uplink_set.h"
+#include "uplink/uplink_spec.h"
 
 #include <errno.h>
 #include <linux/rtnetlink.h>

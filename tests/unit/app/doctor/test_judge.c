@@ -1,5 +1,6 @@
 /* What is thought of what was seen. */
 #include "doctor/judge.h"
+#include "uplink/uplink.h"
 
 #include <linux/rtnetlink.h>
 #include <setjmp.h>
@@ -40,7 +41,7 @@ static int setup(void **state)
     for (int i = 0; i < 2; i++) {
         links[i] = (struct machine_link){.index = 5 + i, .up = true, .carrier = true};
         (void)snprintf(links[i].name, sizeof links[i].name, "wan%d", i + 1);
-        uplinks[i] = (struct uplink){.kind = UPLINK_INTERFACE, .address = {.sa.sa_family = AF_UNSPEC}};
+        uplinks[i] = (struct uplink){.kind = UPLINK_INTERFACE, .way.address = {.sa.sa_family = AF_UNSPEC}};
         (void)snprintf(uplinks[i].name, sizeof uplinks[i].name, "line%d", i + 1);
         memcpy(uplinks[i].interface, links[i].name, sizeof links[i].name);
         sights[i] = (struct sight){
@@ -190,7 +191,7 @@ static void advertisements_that_are_ignored(void **state)
 static void a_loopback_address(void **state)
 {
     (void)state;
-    uplinks[0].address = sights[0].four.source = ip("127.0.0.5");
+    uplinks[0].way.address = sights[0].four.source = ip("127.0.0.5");
     links[0].loopback = true;
     sights[0].line = false;
     assert_found("address-loopback", SEVERITY_ERROR, "", "");
@@ -199,8 +200,8 @@ static void a_loopback_address(void **state)
 static void a_gateway_that_is_no_neighbour(void **state)
 {
     (void)state;
-    uplinks[0].gateway4 = (struct uplink_gateway){.addr = ip("192.0.2.1"), .failed = true};
-    uplinks[0].mark = 1;
+    uplinks[0].way.gateway4 = (struct uplink_gateway){.addr = ip("192.0.2.1"), .failed = true};
+    uplinks[0].way.mark = 1;
     sights[0].four.used = sights[0].six.used = sights[0].four.leaves = sights[0].six.leaves = false;
     assert_found("gateway-unreachable", SEVERITY_ERROR, "", "");
 }
@@ -278,7 +279,7 @@ static void twins_are_two_lines(void **state)
 static void an_address_that_two_links_have(void **state)
 {
     (void)state;
-    uplinks[0].address = sights[0].four.source;
+    uplinks[0].way.address = sights[0].four.source;
     sights[0].also = &links[1];
     judge_uplink(&d, &sights[0]);
     assert_string_equal(only()->id, "address-ambiguous");
@@ -324,7 +325,7 @@ static void rights_and_limits(void **state)
     assert_string_equal(only()->repair, "prlimit --pid $$ --nofile=65536:65536");
     assert_string_equal(only()->undo, "prlimit --pid $$ --nofile=512:1024");
     d.n_findings = 0;
-    uplinks[0].mark = 7;
+    uplinks[0].way.mark = 7;
     judge_mark(&d, &self, &uplinks[0]);
     assert_string_equal(only()->repair, "setcap cap_net_admin+ep /usr/bin/steerway");
     d.n_findings = 0;

@@ -1,6 +1,9 @@
 /* One refresh brings everything up to date that the proxy derives from the machine, and in the right order:
  * each step sees what those before it have found. On real links. */
 #include "follow/surroundings.h"
+#include "uplink/uplink.h"
+#include "uplink/uplink_set.h"
+#include "uplink/uplink_spec.h"
 
 #include "support/lines.h"
 
@@ -66,7 +69,7 @@ static bool is_own(const struct place *p, const char *text)
 
 static size_t n_servers(const struct place *p, size_t uplink)
 {
-    return resolver_servers(p->uplinks.items[uplink]->resolver)->n;
+    return resolver_servers(p->uplinks.items[uplink]->names.resolver)->n;
 }
 
 static void a_link_that_comes_is_known_everywhere_after_one_refresh(void **state)

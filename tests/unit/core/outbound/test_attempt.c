@@ -1,5 +1,7 @@
 /* One attempt: how it ends, and who holds the lease meanwhile. The servers are real ones on loopback. */
 #include "outbound/attempt.h"
+#include "uplink/uplink.h"
+#include "uplink/uplink_lease.h"
 
 #include "support/loopback.h"
 
@@ -76,7 +78,7 @@ static int setup(void **state)
     d->uplink =
         (struct uplink){.view = {.id = 1, .weight = 1, .up = true, .ipv4 = true}, .egress = EGRESS_DIRECT};
     resolver_commons_init(&d->commons, NULL);
-    struct resolver **resolvers[] = {&d->shared.resolver, &d->uplink.resolver};
+    struct resolver **resolvers[] = {&d->shared.resolver, &d->uplink.names.resolver};
     for (size_t i = 0; i < ARRAY_LEN(resolvers); i++) {
         assert_int_equal(resolver_new(resolvers[i], d->loop, &d->commons, PATIENCE_S), 0);
         resolver_aim(*resolvers[i], &EGRESS_DIRECT, &dns);
@@ -98,7 +100,7 @@ static int teardown(void **state)
         (void)close(d->fd);
     (void)close(d->listening_fd);
     resolver_free(d->shared.resolver);
-    resolver_free(d->uplink.resolver);
+    resolver_free(d->uplink.names.resolver);
     resolver_commons_done(&d->commons);
     assert_idle(d->loop);
     cidr_set_done(&d->bypass);
@@ -186,7 +188,7 @@ static void test_silence_in_a_hurry_is_not_the_servers_fault(void **state)
     char text[ADDR_TEXT_MAX];
     int fd = socket_at_loopback(AF_INET, SOCK_DGRAM, &mute);
     assert_int_equal(dns_servers_parse(&dns, addr_format(&mute, text)), 0);
-    resolver_aim(d->uplink.resolver, &EGRESS_DIRECT, &dns);
+    resolver_aim(d->uplink.names.resolver, &EGRESS_DIRECT, &dns);
     d->shared.settings.dial_timeout_s = 2;
     assert_int_equal(news_of_silent_servers(d, "one.test", 0.4), RESOLVER_NO_NEWS);
     assert_int_equal(news_of_silent_servers(d, "two.example", 0.6), RESOLVER_SILENCE);

@@ -2,6 +2,8 @@
  * given.
  */
 #include "outbound/candidates.h"
+#include "uplink/uplink.h"
+#include "uplink/uplink_set.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -49,24 +51,24 @@ static void lacks_the_family(struct uplink *u)
 
 static void is_suspect(struct uplink *u)
 {
-    silence(&u->health4);
+    silence(&u->four.health);
 }
 
 static void breaks_connections(struct uplink *u)
 {
     for (int i = 0; i < HEALTH_RESETS; i++)
-        (void)health_reset(&u->health4, 0, NOW);
+        (void)health_reset(&u->four.health, 0, NOW);
 }
 
 static void is_down_by_checks(struct uplink *u)
 {
     for (int i = 0; i < HEALTH_FAILED_CHECKS; i++)
-        (void)health_check_failed(&u->health4, 0, NOW);
+        (void)health_check_failed(&u->four.health, 0, NOW);
 }
 
 static void is_captive(struct uplink *u)
 {
-    (void)health_check_captive(&u->health4);
+    (void)health_check_captive(&u->four.health);
 }
 
 static spoil_fn *const spoils[] = {is_not_up,          lacks_the_family,  is_suspect,
@@ -156,7 +158,7 @@ static void hosts_of_a_portal_go_by_it_alone_while_it_is_captive(void **state)
     t.a.portal = hosts;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         const struct candidates_request r = {.host = cases[i].host, .family = AF_UNSPEC, .now = NOW};
-        t.a.health4.captive = false;
+        t.a.four.health.captive = false;
         assert_offered(&t, &r, 3);
         assert_true(candidates_hold(&t.set, &t.b, AF_INET, &r));
         is_captive(&t.a);
@@ -213,8 +215,8 @@ static void of_a_name_the_connections_family_counts(void **state)
     struct two t;
     (void)state;
     two_init(&t);
-    (void)health_answered(&t.a.health6);
-    silence(&t.a.health4);
+    (void)health_answered(&t.a.six.health);
+    silence(&t.a.four.health);
     assert_offered(&t, &r, 3);
     assert_false(candidates_hold(&t.set, &t.a, AF_INET, &r));
     assert_true(candidates_hold(&t.set, &t.a, AF_INET6, &r));
@@ -246,13 +248,13 @@ static void is_spent(struct uplink *u)
 
 static void resolves_nothing(struct uplink *u)
 {
-    silence(&u->names);
+    silence(&u->names.health);
 }
 
 static void has_one_silent_family(struct uplink *u)
 {
     u->view.ipv6 = false;
-    silence(&u->health4);
+    silence(&u->four.health);
 }
 
 static void is_metered(struct uplink *u)

@@ -2,6 +2,7 @@
  * policies are real, and so are the uplinks' parent proxies, on loopback: each lets in, is not there, or says
  * nothing. Nothing is ever sent to the destination. */
 #include "outbound/search_state.h"
+#include "uplink/uplink.h"
 
 #include "outbound/candidates.h"
 #include "outbound/door.h"
@@ -41,7 +42,7 @@ static void leads_to(struct desk *d, size_t i, const struct addr *at)
     d->f->set.items[i]->kind = UPLINK_PARENT;
     d->f->set.items[i]->parent = p;
     d->f->set.items[i]->egress = EGRESS_DIRECT;
-    d->f->set.items[i]->resolver = d->shared.resolver;
+    d->f->set.items[i]->names.resolver = d->shared.resolver;
 }
 
 static int setup(void **state)
@@ -344,7 +345,7 @@ static void only_those_that_may_follow_have_a_share_of_the_time(void **state)
     items[2]->view.ipv4 = false; /* the destination's family */
     assert_int_equal(search_others(s, items[0]), SEARCH_OTHERS_DEAR);
     items[2]->view.ipv4 = true;
-    (void)health_check_captive(&items[2]->health4); /* no second attempt goes there */
+    (void)health_check_captive(&items[2]->four.health); /* no second attempt goes there */
     assert_int_equal(search_others(s, items[0]), SEARCH_OTHERS_DEAR);
     uplink_set_draining(items[1], true);
     assert_int_equal(search_others(s, items[0]), SEARCH_OTHERS_NONE);

@@ -11,6 +11,8 @@
 #include <cmocka.h>
 
 #include "policy/policy.h"
+#include "uplink/uplink.h"
+#include "uplink/uplink_set.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,8 @@
 /* Loading, parameters and reloading: what is good serves, what is bad is refused in one line that says where
  * and why. */
 #include "policy/fixture.h"
+#include "uplink/uplink.h"
+#include "uplink/uplink_set.h"
 
 #include <glob.h>
 struct refusal {

@@ -1,4 +1,7 @@
 #include "uplink/discover.h"
+#include "uplink/uplink.h"
+#include "uplink/uplink_set.h"
+#include "uplink/uplink_spec.h"
 
 #include "support/lines.h"
 #include "uplink/machines.h"

@@ -1,4 +1,5 @@
 #include "uplink/fallback.h"
+#include "uplink/uplink.h"
 
 #include "uplink/machines.h"
 

@@ -1,7 +1,8 @@
-/* Who holds an uplink, who is busy on it, and what is counted of both. */
-#include "uplink/uplink.h"
-
-#include "uplink/machines.h"
+/* Leases, which of them are busy, and what they count. */
+#include "base/counters.h"
+#include "uplink/added.h"
+#include "uplink/uplink_lease.h"
+#include "uplink/uplink_note.h"
 
 #include <math.h>
 
@@ -17,24 +18,14 @@ static void on_wake(void *arg)
     ((struct desk *)arg)->wakes++;
 }
 
-static struct uplink *add(struct desk *d, const char *text)
-{
-    char err[256];
-    struct machine none = {.n_links = 0};
-    struct uplink_spec spec;
-    assert_int_equal(uplink_spec_parse(&spec, text, err, sizeof err), 0);
-    assert_int_equal(uplink_set_add(&d->set, &spec, &none), 0);
-    uplink_spec_done(&spec);
-    return d->set.items[d->set.n - 1];
-}
-
 static int setup(void **state)
 {
+    struct machine none = {.n_links = 0};
     struct desk *d = calloc(1, sizeof *d);
     assert_non_null(d);
     d->set.pulse = (struct uplink_pulse){.wake = on_wake, .arg = d};
-    d->a = add(d, "eth0");
-    d->b = add(d, "eth1");
+    d->a = add(&d->set, "eth0", &none);
+    d->b = add(&d->set, "eth1", &none);
     *state = d;
     return 0;
 }
@@ -164,6 +155,40 @@ static void test_the_pulse_rests_when_nothing_moves(void **state)
     (void)ticks_to_rest(d);
 }
 
+/* A worker moves the bytes, and the main thread reads its counters. */
+static void test_counters_are_read_until_they_rest(void **state)
+{
+    struct desk *d = *state;
+    struct uplink_lease one = {.uplink = NULL};
+    struct counters c = {.resting = false};
+    counters_add(&c.rx, 5);
+    uplink_acquire(&one, d->a);
+    one.family = AF_INET6;
+    uplink_lease_follow(&one, &c, 5);
+    counters_add(&c.tx, 7);
+    counters_add(&c.rx, 11);
+    assert_false(counters_wakes(&c)); /* the tick reads them without being told */
+    ticks(d, 1);
+    assert_number(d->a->view.tx_bytes, 7);
+    assert_number(d->a->view.rx_bytes, 11);
+    assert_number(d->a->six.received, 11);
+    ticks(d, UPLINK_BUSY_TICKS + 1);
+    assert_number(d->a->view.busy, 0);
+    counters_add(&c.rx, 13);
+    assert_true(counters_wakes(&c));
+    assert_false(counters_wakes(&c)); /* once is enough */
+    uplink_lease_collect(&one);
+    assert_number(d->a->view.rx_bytes, 24);
+    assert_number(d->a->view.busy, 1);
+    counters_add(&c.tx, 1);
+    uplink_lease_settle(&one);
+    counters_add(&c.tx, 1);
+    ticks(d, 1);
+    assert_number(d->a->view.tx_bytes, 8);
+    uplink_release(&one);
+    (void)ticks_to_rest(d);
+}
+
 static void test_nobody_reads_the_meters(void **state)
 {
     struct desk *d = *state;
@@ -267,6 +292,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_lease_moves, setup, teardown),
         cmocka_unit_test_setup_teardown(test_busy_for_two_seconds, setup, teardown),
         cmocka_unit_test_setup_teardown(test_the_pulse_rests_when_nothing_moves, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_counters_are_read_until_they_rest, setup, teardown),
         cmocka_unit_test_setup_teardown(test_nobody_reads_the_meters, setup, teardown),
         cmocka_unit_test_setup_teardown(test_octets_become_rates_and_capacities, setup, teardown),
         cmocka_unit_test_setup_teardown(test_short_connections_in_a_row, setup, teardown),

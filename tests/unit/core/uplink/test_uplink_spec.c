@@ -1,6 +1,7 @@
-#include "uplink/uplink.h"
 
 #include "uplink/machines.h"
+#include "uplink/parent_spec.h"
+#include "uplink/uplink_spec.h"
 
 #include <errno.h>
 

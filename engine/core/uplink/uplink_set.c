@@ -1,0 +1,168 @@
+#include "uplink/uplink_set.h"
+
+#include "uplink/parent_spec.h"
+#include "uplink/uplink.h"
+#include "uplink/uplink_lease.h"
+#include "uplink/uplink_spec.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static void uplink_free(struct uplink *u)
+{
+    if (!u)
+        return;
+    for (size_t i = 0; i < u->n_tags; i++)
+        free(u->tags[i]);
+    free(u->check);
+    free(u->portal);
+    if (u->parent)
+        parent_spec_done(u->parent);
+    free(u->parent);
+    free(u);
+}
+
+static int copy_texts(struct uplink *u, const struct uplink_spec *spec)
+{
+    for (size_t i = 0; i < spec->n_tags; i++) {
+        u->tags[i] = strdup(spec->tags[i]);
+        if (!u->tags[i])
+            return -ENOMEM;
+        u->n_tags++;
+    }
+    u->check = spec->check ? strdup(spec->check) : NULL;
+    u->portal = spec->portal ? strdup(spec->portal) : NULL;
+    return (spec->check && !u->check) || (spec->portal && !u->portal) ? -ENOMEM : 0;
+}
+
+static void set_name(struct uplink *u, const struct uplink_spec *spec)
+{
+    char text[UPLINK_NAME_MAX + 1];
+    const char *name = uplink_spec_name(spec, text);
+    size_t len = strnlen(name, UPLINK_NAME_MAX);
+
+    memcpy(u->name, name, len);
+    u->name[len] = '\0';
+}
+
+static int copy_parent(struct uplink *u, const struct uplink_spec *spec)
+{
+    if (!spec->parent)
+        return 0;
+    u->parent = malloc(sizeof *u->parent);
+    if (!u->parent)
+        return -ENOMEM;
+    *u->parent = *spec->parent;
+    return 0;
+}
+
+static bool name_is_taken(const struct uplink_set *set, const char *name)
+{
+    for (size_t i = 0; i < set->n; i++) {
+        if (strcmp(set->items[i]->name, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+int uplink_set_add(struct uplink_set *set, const struct uplink_spec *spec, const struct machine *m)
+{
+    if (set->n >= UPLINK_MAX)
+        return -ENOSPC;
+    struct uplink *u = calloc(1, sizeof *u);
+    if (!u)
+        return -ENOMEM;
+    u->kind = spec->kind;
+    u->view = (struct uplink_view){
+        .weight = spec->weight,
+        .tier = spec->tier,
+        .id = (int32_t)set->n + 1,
+    };
+    memcpy(u->interface, spec->interface, sizeof u->interface);
+    memcpy(u->way.given, spec->interface, sizeof u->way.given);
+    u->way.address = spec->address;
+    u->names.configured = spec->dns;
+    u->way.gateway4.addr = spec->gateway4;
+    u->way.gateway6.addr = spec->gateway6;
+    u->way.mark = spec->mark;
+    u->way.ipv6 = spec->ipv6_given ? spec->ipv6 : set->ipv6;
+    quota_init(&u->quota, &spec->quota, time(NULL));
+    u->meters.pulse = &set->pulse;
+    list_init(&u->meters.busy);
+    set_name(u, spec);
+    int r = name_is_taken(set, u->name) ? -EEXIST : copy_texts(u, spec);
+    if (r == 0)
+        r = copy_parent(u, spec);
+    if (r < 0) {
+        uplink_free(u);
+        return r;
+    }
+    uplink_refresh(u, m);
+    set->items[set->n++] = u;
+    return 0;
+}
+
+void uplink_set_drop_last(struct uplink_set *set)
+{
+    uplink_free(set->items[--set->n]);
+}
+
+void uplink_set_done(struct uplink_set *set)
+{
+    for (size_t i = 0; i < set->n; i++)
+        uplink_free(set->items[i]);
+    *set = (struct uplink_set){.n = 0};
+}
+
+/* --- the tick ------------------------------------------------------------------------------------------- */
+
+static void read_meters(struct uplink *u, double s)
+{
+    struct uplink_view *v = &u->view;
+    struct uplink_meters *m = &u->meters;
+    double tx = v->tx_bytes - m->tx_read, rx = v->rx_bytes - m->rx_read;
+    bool busy = v->busy > 0 || tx > 0 || rx > 0; /* the connections that moved them may have ended since */
+
+    meter_tick(&m->tx, tx, s, busy);
+    meter_tick(&m->rx, rx, s, busy);
+    m->tx_read = v->tx_bytes;
+    m->rx_read = v->rx_bytes;
+    v->tx_rate = m->tx.rate;
+    v->rx_rate = m->rx.rate;
+    v->tx_capacity = m->tx.capacity;
+    v->rx_capacity = m->rx.capacity;
+    if (!quota_is_set(&u->quota))
+        return;
+    u->quota.used += tx + rx;
+    uplink_settle(u);
+}
+
+void uplink_set_collect(struct uplink_set *set)
+{
+    for (size_t i = 0; i < set->n; i++)
+        LIST_EACH(&set->items[i]->meters.busy, node, next)
+            uplink_lease_collect(container_of(node, struct uplink_lease, node));
+}
+
+bool uplink_set_tick(struct uplink_set *set, double s)
+{
+    struct uplink_pulse *p = &set->pulse;
+    bool beats = false;
+
+    uplink_set_collect(set);
+    p->ticks++;
+    for (size_t i = 0; i < set->n; i++) {
+        struct uplink *u = set->items[i];
+        read_meters(u, s);
+        LIST_EACH(&u->meters.busy, node, next) {
+            struct uplink_lease *l = container_of(node, struct uplink_lease, node);
+            if (p->ticks - l->moved > UPLINK_BUSY_TICKS)
+                uplink_lease_rest(l);
+        }
+        beats = beats || u->view.busy > 0 || !meter_rests(&u->meters.tx) || !meter_rests(&u->meters.rx);
+    }
+    p->beats = beats;
+    return beats;
+}
