@@ -1,5 +1,6 @@
-/* What the engine and a VM exchange in a call: one struct a VM, filled before the call, read in place by
- * lua/steerway/host/types.lua, which declares the same fields (a unit test compares the two). */
+/* The data that the engine and a VM exchange in a call. Each VM has one such struct, filled before the
+ * call. lua/steerway/host/types.lua reads it in place and declares the same fields (a unit test compares
+ * them). */
 #ifndef STEERWAY_POLICY_FRAME_H
 #define STEERWAY_POLICY_FRAME_H
 
@@ -8,8 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/** The numbers of a connection; policies hold a reference to this part, and to nothing with a pointer in it.
- */
+/** The numbers of a connection. Policies hold a reference to this part, so it has no pointers. */
 struct frame_conn {
     double id, now, port, attempt;
     bool is_domain, is_ipv6, race;
@@ -22,24 +22,25 @@ struct frame_stats {
 struct frame {
     struct frame_conn conn;
     struct frame_stats stats;
-    double calls; /* counts those that have texts of their own, from 1: what was read in one is kept for it */
-    double now, wall;  /* monotonic, and since 1970; of every call */
-    double next_timer; /* out: when the earliest of the policy's timers is due; infinity for none */
-    double connect_s, first_byte_s; /* first_byte_s < 0: none */
-    double timeout_s, hedge_s;      /* out: what pick's options said, 0 for nothing, hedge_s < 0 for never */
-    /* Borrowed for the call; NULL where there is none. word is failed()'s error, closed()'s reason, or
+    double calls;                   /* number of calls with texts, from 1: Lua caches texts for one call */
+    double now, wall;               /* time of the call: monotonic, and since 1970 */
+    double next_timer;              /* out: when the policy's next timer is due; infinity for none */
+    double connect_s, first_byte_s; /* first_byte_s < 0: no byte came */
+    double timeout_s, hedge_s;      /* out: options of pick's result; 0 for unset, hedge_s < 0 for never */
+    /* Borrowed for the call; NULL for none. word is failed()'s error, closed()'s reason, or
      * uplink_changed()'s what. */
     const char *host, *client, *user, *listener, *proto, *last_error, *word;
-    int32_t uplink;          /* whom a hook is about */
-    int32_t n_tags;          /* connections that have a tag */
-    int32_t n_captive;       /* in: ids behind the candidates that may be named, and are passed over */
-    int32_t n;               /* in: how many candidates; out: how many chosen */
-    int32_t ids[UPLINK_MAX]; /* in: their ids; out: the chosen, in order of preference */
-    bool race_any;           /* out: pick's options let a race go anywhere */
-    bool live;               /* text may be read: true during a call alone */
+    int32_t uplink;    /* the uplink's id, for hooks */
+    int32_t n_tags;    /* out: connections with a tag */
+    int32_t n_captive; /* in: captive uplinks; their ids follow the candidates'. A policy may name them, but
+                          they are skipped */
+    int32_t n;         /* in: number of candidates; out: number of chosen uplinks */
+    int32_t ids[UPLINK_MAX]; /* in: the candidates' ids; out: the chosen ids, in order of preference */
+    bool race_any;           /* out: option of pick's result: a race may use any uplink */
+    bool live;               /* texts may be read; true only during a call */
 };
 
-/** First value of the host's pick. As in lua/steerway/host/calls.lua. */
+/** First result of the host's pick. lua/steerway/host/calls.lua has the same values. */
 enum frame_verdict { FRAME_NO_OPINION, FRAME_USE, FRAME_REFUSE };
 
 #endif

@@ -1,5 +1,5 @@
-/* What a policy says while it is loaded: held back until it is known whether that run counts. A run that is
- * thrown away, as lists have to be read first, would else say everything twice. */
+/* Log lines of a policy that is being loaded. They are held until that load attempt counts. An attempt
+ * that is thrown away, because lists must be read first, would log everything twice. */
 #ifndef STEERWAY_POLICY_HELD_LOG_H
 #define STEERWAY_POLICY_HELD_LOG_H
 
@@ -10,7 +10,7 @@ struct held_line {
     enum log_level level;
     char *text;
     size_t len;
-    uint32_t hidden; /* lines that were held back before it, for their number */
+    uint32_t hidden; /* suppressed lines before this one */
 };
 
 /** Zero-initialised is empty. The caller bounds the number of lines. */
@@ -19,16 +19,16 @@ struct held_log {
     size_t n;
 };
 
-/** Write a line of a policy. */
+/** Log a line of a policy. */
 void held_log_write(enum log_level level, struct slice text, uint32_t generation, uint32_t hidden);
 
-/** Hold a line back. Long text is cut, as the log would do. Without memory it is written now.
- *  @param generation  used then alone */
+/** Hold a line. Long text is cut, as in the log. Without memory it is logged at once.
+ *  @param generation  for that case only */
 void held_log_add(struct held_log *h, enum log_level level, struct slice text, uint32_t generation,
                   uint32_t hidden);
-/** Write what is held, and forget it. */
+/** Log the held lines, and drop them. */
 void held_log_flush(struct held_log *h, uint32_t generation);
-/** Forget it. */
+/** Drop the held lines. */
 void held_log_drop(struct held_log *h);
 
 #endif

@@ -7,11 +7,11 @@
 #include <string.h>
 
 struct hint {
-    const char *name; /* as Lua's message quotes it */
+    const char *name; /* as quoted in Lua's message */
     const char *text;
 };
 
-/* Globals that Lua has and a policy has not: "attempt to index global 'io' (a nil value)". */
+/* Globals of Lua that policies lack: "attempt to index global 'io' (a nil value)". */
 static const struct hint globals[] = {
     {"io", "io is not in the sandbox: a policy reads lists with ctx.domains { file = … } and ctx.cidrs { "
            "file = … }, and "
@@ -35,7 +35,7 @@ static const struct hint globals[] = {
     {"ctx", "ctx is handed to new: new = function(ctx) … end"},
 };
 
-/* Functions that Lua's libraries have and the sandbox's have not: "attempt to call field 'getenv'". */
+/* Library functions of Lua that the sandbox lacks: "attempt to call field 'getenv'". */
 static const struct hint fields[] = {
     {"getenv", "os.getenv is not in the sandbox: give the policy a parameter (params, --set)"},
     {"execute", "os.execute is not in the sandbox: a policy starts no program"},
@@ -49,13 +49,13 @@ static const struct hint fields[] = {
     {"pack", "in Lua 5.1 { ... } is, and select(\"#\", ...) tells how many"},
 };
 
-/* Locals by the names that the documentation has for the hooks' arguments. */
+/* Locals, by the names that the documentation uses for the hooks' arguments. */
 static const struct hint locals[] = {
     {"uplinks", "pick is called as pick(conn, uplinks), without self"},
     {"conn", "a hook's first argument is conn; ctx and self are not handed to it"},
 };
 
-/* What a config file has not, which has neither ctx nor hooks. */
+/* Names that a config file lacks: it has no ctx and no hooks. */
 static const struct hint config_globals[] = {
     {"io", "io is not in the sandbox: a config file reads no other, but os.getenv and require"},
     {"dofile", "dofile is not in the sandbox: require \"name\" runs name.lua beside the config file"},
@@ -69,7 +69,7 @@ static const struct hint config_fields[] = {
 static const char READ_ONLY[] =
     "the fields of conn, uplink and stats are read-only; keep what is yours in a local of new";
 
-/* The hint for a name that stands, quoted, behind one of Lua's phrases. */
+/* The hint for a quoted name that follows one of Lua's phrases. */
 static const char *find(const char *err, const char *phrase, const struct hint *hints, size_t n)
 {
     const char *at = strstr(err, phrase);
@@ -122,8 +122,7 @@ void hints_add(char *err, size_t size, bool config)
         (void)snprintf(err + len, size - len, ": %s", hint);
 }
 
-/* Where a path that Lua has cut, ".../folder/p.lua", ends in err: behind the last octet that it shares with
- * file.
+/* The length of a path that Lua has cut, ".../folder/p.lua", at the start of err, if file ends with it.
  * @return 0 when err does not begin with such a path */
 static size_t cut_path_len(const char *file, const char *err)
 {
@@ -135,7 +134,7 @@ static size_t cut_path_len(const char *file, const char *err)
     return memcmp(err + n, file + file_len - (colon - n), colon - n) == 0 ? colon : 0;
 }
 
-/* Of a longer path only the end is shown, as the rest of the line is for what happened. */
+/* A longer path is cut at its front, to leave room for the message. */
 enum { PATH_SHOWN_MAX = 512 };
 
 void hints_name_file(const char *file, char *err, size_t size)

@@ -12,16 +12,16 @@
 
 static const double CONFIG_BUDGET_S = 1;
 enum { DEPTH_MAX = 16 };
-static const double INTEGER_MAX = 9007199254740992.0; /* 2^53: beyond it doubles skip integers */
+static const double INTEGER_MAX = 9007199254740992.0; /* 2^53: above it, a double cannot hold every integer */
 
-/* Lives outside of the protected call, so that an error inside leaks nothing. */
+/* Lives outside the protected call, so that an error inside leaks nothing. */
 struct conversion {
     const char *path;
     json_t *root;
     char *err;
     size_t depth;
-    const void *tables[DEPTH_MAX + 1]; /* those we are inside of */
-    char where[256];                   /* path of keys: "uplinks[2].weight" */
+    const void *tables[DEPTH_MAX + 1]; /* the tables around the present value */
+    char where[256];                   /* path of keys, such as "uplinks[2].weight" */
 };
 
 static int convert(lua_State *L, struct conversion *c, json_t **ret);
@@ -86,7 +86,7 @@ static int convert_array(lua_State *L, struct conversion *c, size_t n, json_t **
     return keep(c, array, ret, "out of memory");
 }
 
-/* The value of one pair lies on top of the stack, its key (a string) below. */
+/* On the stack: the pair's value on top, its key (a string) below. */
 static int add_member(lua_State *L, struct conversion *c, json_t *object)
 {
     size_t key_len;
@@ -120,7 +120,7 @@ static int convert_object(lua_State *L, struct conversion *c, json_t **ret)
     return 0;
 }
 
-/* A table is a list when its keys are 1..n, an object when all are strings, and otherwise an error. */
+/* A table with the keys 1..n is a list, one with only string keys an object; any other is an error. */
 static int check_keys(lua_State *L, struct conversion *c, size_t *ret_n)
 {
     size_t n = 0, strings = 0, total = 0;
@@ -166,8 +166,8 @@ static int convert_table(lua_State *L, struct conversion *c, json_t **ret)
     return rc;
 }
 
-/* The value on top of the stack, which it leaves there. Nothing here raises, given room on the stack: no
- * metamethods, no conversion of keys, no new Lua values. */
+/* Converts the value on top of the stack, and leaves it there. Nothing here raises errors if the stack has
+ * room: no metamethods, no key conversion, no new Lua values. */
 static int convert(lua_State *L, struct conversion *c, json_t **ret)
 {
     size_t len;
@@ -188,7 +188,7 @@ static int convert(lua_State *L, struct conversion *c, json_t **ret)
     }
 }
 
-/* Under vm_protected; argument: the conversion. */
+/* Under vm_protected; its argument is the conversion. */
 static int evaluate(lua_State *L)
 {
     struct conversion *c = lua_touserdata(L, 1);
@@ -197,7 +197,7 @@ static int evaluate(lua_State *L)
     lua_call(L, 1, 1);
     /* Each level holds a key and a value. */
     luaL_checkstack(L, 4 * DEPTH_MAX, "config");
-    escape_hold(); /* Jansson's memory is malloc's */
+    escape_hold(); /* Jansson uses malloc */
     if (convert(L, c, &c->root) < 0)
         c->root = NULL;
     escape_release();
@@ -206,7 +206,7 @@ static int evaluate(lua_State *L)
 
 int lua_config_load(const char *path, const char *lua_dir, json_t **ret, char *err)
 {
-    struct frame frame = {.live = false}; /* the host wants one */
+    struct frame frame = {.live = false}; /* the host requires a frame */
     const struct vm_options options = {.lua_dir = lua_dir, .frame = &frame, .file = path, .config = true};
     struct vm *vm;
     int rc = vm_new(&vm, &options, err);

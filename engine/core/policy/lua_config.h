@@ -1,5 +1,5 @@
-/* A config file is Lua that returns a table; this evaluates it in the policies' sandbox and hands the table
- * over as JSON, so that nobody else needs to know Lua. */
+/* Evaluates a config file, which is Lua that returns a table, in the policies' sandbox. The table becomes
+ * JSON, so other rooms do not need Lua. */
 #ifndef STEERWAY_POLICY_LUA_CONFIG_H
 #define STEERWAY_POLICY_LUA_CONFIG_H
 
@@ -7,13 +7,13 @@
 
 #include <jansson.h>
 
-/** Run the file in the sandbox of policies, where `os.getenv` is there too, for secrets: text chunks only,
- * time budget 1 s of CPU, memory cap 64 MiB, `require` for files beside it. Convert the one table it returns:
- * tables with keys 1..n become arrays, others objects (keys must be strings); an empty table is an empty
- * object. Functions and the like, cycles, depth over 16, NaN are refused with the path of keys.
+/** Run the file in the policies' sandbox, with `os.getenv` added for secrets. Only text chunks are
+ * accepted; limits are 1 s of CPU time and 64 MiB; `require` finds files beside it. The returned table is
+ * converted: keys 1..n make an array, string keys an object; an empty table is an empty object.
+ * Functions, cycles, depth over 16 and NaN are refused, with the path of keys.
  *  @param lua_dir  the folder that holds steerway/host.lua
- *  @return 0, or negative errno with one line in err (1,024 octets) that names file and line or key, and
- *          quotes nothing of the file's text */
+ *  @return 0, or negative errno with one line in err (1,024 bytes) that names file and line or key, and
+ * quotes nothing of the file's text */
 MUST_CHECK int lua_config_load(const char *path, const char *lua_dir, json_t **ret, char *err);
 
 #endif

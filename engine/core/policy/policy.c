@@ -9,10 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A policy may ask for a list by what it found in another one, but not for ever. */
+/* Loads at most. A policy may ask for a list that depends on another list, but not endlessly. */
 enum { LOADS_MAX = 8 };
 
-/* --- where it comes from -------------------------------------------------------------------------------- */
+/* --- source --------------------------------------------------------------------------------------------- */
 
 void policy_source_done(struct policy_source *s)
 {
@@ -72,9 +72,9 @@ static int no_memory(char *err)
     return -ENOMEM;
 }
 
-/* --- from birth to death -------------------------------------------------------------------------------- */
+/* --- load, replace, free -------------------------------------------------------------------------------- */
 
-/* The first half of a load. -EAGAIN: lists are to be read, and it is to be tried again. */
+/* First half of a load. @return -EAGAIN: lists must be read, then try again */
 static int try_load(struct policy *p, struct script **ret, struct vm_files *files, char *err)
 {
     const struct script_room room = {
@@ -86,7 +86,7 @@ static int try_load(struct policy *p, struct script **ret, struct vm_files *file
     int rc = script_load(ret, &p->options, &room, p->generation + 1, err);
     if (rc != -EAGAIN)
         return rc;
-    held_log_drop(&p->said); /* this run comes to nothing, and the next one says the same */
+    held_log_drop(&p->said); /* this attempt is thrown away, and the next one logs the same */
     if (++p->loads < LOADS_MAX)
         return rc;
     (void)snprintf(err, POLICY_ERROR_MAX, "%.500s: it asks for another list each time that it is loaded",
@@ -94,7 +94,7 @@ static int try_load(struct policy *p, struct script **ret, struct vm_files *file
     return -ELOOP;
 }
 
-/* The second half. Frees the script where it fails. */
+/* Second half. Frees the script on failure. */
 static int prove(struct policy *p, struct script *s, const struct script_state *state, char *err)
 {
     int rc = script_prove(s, &p->options, state, err);
@@ -166,7 +166,7 @@ static void log_without_state(const struct policy *p, const char *error)
     log_end(&l);
 }
 
-/* A policy that cannot export must not be the one that cannot be replaced. */
+/* A failed export must not prevent that the policy is replaced. */
 static void take_state(struct policy *p, struct script_state *ret)
 {
     char err[POLICY_ERROR_MAX];
@@ -175,7 +175,7 @@ static void take_state(struct policy *p, struct script_state *ret)
     if (!p->script->vm->L)
         return;
     int rc = script_export(p->script, ret, err);
-    if (rc == -ENOTRECOVERABLE) /* should the new one be refused, the old one is not there any more */
+    if (rc == -ENOTRECOVERABLE) /* the old VM is lost, which matters if the new policy is refused */
         policy_settle(p, SCRIPT_EXPORT, rc, err);
     if (rc < 0)
         log_without_state(p, err);
@@ -198,7 +198,7 @@ static void replace(struct policy *p, struct script *fresh)
     policy_rewake(p);
 }
 
-/* The old one's export is asked for once in a load, and not by a run that is thrown away.
+/* Export the old policy's state once, and prove the new script with it.
  * @return 0 with the script that may serve, or negative errno: then there is none */
 static int hand_over(struct policy *p, struct script **script, const struct vm_metrics *before, char *err)
 {
@@ -208,7 +208,7 @@ static int hand_over(struct policy *p, struct script **script, const struct vm_m
     take_state(p, &state);
     int rc = prove(p, *script, &state, err);
     if ((rc == -ETIME || rc == -ENOMEM) && state.data) {
-        /* It may be what was handed over that is too much; and that must not stand in the way for ever. */
+        /* The imported state may be what is too large or slow, so try once without it. */
         p->metrics = *before;
         int again = try_load(p, script, &p->tried, without);
         if (again == 0)
@@ -222,7 +222,7 @@ static int hand_over(struct policy *p, struct script **script, const struct vm_m
     return rc;
 }
 
-/* One try. */
+/* One attempt. */
 static int change(struct policy *p, const struct policy_source *source, char *err)
 {
     struct policy_source next, before = p->options.source;
@@ -237,7 +237,7 @@ static int change(struct policy *p, const struct policy_source *source, char *er
         rc = hand_over(p, &fresh, &metrics, err);
     held_log_flush(&p->said, p->generation + 1);
     if (rc < 0) {
-        p->metrics = metrics; /* the old one holds pointers to its numbers; they are where they were */
+        p->metrics = metrics; /* the old script holds pointers into metrics; restore them in place */
         p->options.source = before;
         policy_source_done(&next);
         if (rc == -EAGAIN)
@@ -316,7 +316,7 @@ int policy_rehearse(struct policy *p, char *err)
     return rc;
 }
 
-/* --- what it is ----------------------------------------------------------------------------------------- */
+/* --- information ---------------------------------------------------------------------------------------- */
 
 const char *policy_name(const struct policy *p)
 {

@@ -6,17 +6,17 @@
 #include <math.h>
 #include <stdio.h>
 
-/* A policy that fails this often in a row is broken, not unlucky; each further try could cost its whole time
- * budget. One that overruns its budget this often in a minute holds the loop, whatever succeeds in between.
- */
+/* QUARANTINE_AFTER failures in a row show a broken policy, and each further call could cost its whole
+ * budget. OVERRUNS_MAX overruns in a minute block the loop too often, even with successes in between. */
 enum { QUARANTINE_AFTER = 20, OVERRUNS_MAX = 20, LINES_PER_WINDOW = 5 };
 static const double OVERRUNS_WINDOW_S = 60;
-/* What all calls may take at once. The last of them may go beyond it by its own time. */
+/* CPU time for all calls at once. The last call may exceed it by its own time. */
 static const double SHARE_DEFAULT_S = 0.25;
-static const double TIMERS_REST_MIN_S = 0.01; /* the coarse clock's step, so that no wake comes too early */
+static const double TIMERS_REST_MIN_S =
+    0.01; /* the step of the coarse clock, so that no timer is called too early */
 enum { TIMERS_IN_A_TURN = 32 };
-/* CPU time of a policy's timers in one turn of the loop; then they rest for as long as they took, so that
- * connections have half of it at least. */
+/* CPU time for timers in one turn of the loop. Then they rest for as long, so that connections have at
+ * least half of the time. */
 static const double TIMERS_TURN_S = 0.02;
 
 static void log_failure(struct policy *p, const char *what, const char *error)
@@ -86,7 +86,7 @@ static bool overruns_too_often(struct policy *p)
     return ++p->overruns >= OVERRUNS_MAX;
 }
 
-/* --- its share of the loop's time ----------------------------------------------------------------------- */
+/* --- share of the main loop's time ---------------------------------------------------------------------- */
 
 static double share_room_s(const struct policy *p)
 {
@@ -109,7 +109,7 @@ static bool share_open(struct policy *p)
     return open;
 }
 
-/* Whether a pick or a hook may be called now. Who may not is passed over, and counted. */
+/* Whether a pick or hook may be called now; counts it as skipped if not. */
 static bool admits(struct policy *p)
 {
     bool open = share_open(p);
@@ -138,7 +138,7 @@ static void log_share(struct policy *p, enum script_entry entry)
     log_end(&l);
 }
 
-/* @return true when the call that has ended used up the share */
+/* @return true when this call has used up the share */
 static bool ran_dry(struct policy *p, enum script_entry entry)
 {
     const double used_s = p->script->vm->dog.used_s;
@@ -150,7 +150,7 @@ static bool ran_dry(struct policy *p, enum script_entry entry)
     return true;
 }
 
-/* --- what a call's outcome means ------------------------------------------------------------------------ */
+/* --- results of calls ----------------------------------------------------------------------------------- */
 
 static void fail(struct policy *p, enum script_entry entry, int rc, const char *error)
 {
@@ -167,7 +167,7 @@ static void fail(struct policy *p, enum script_entry entry, int rc, const char *
         log_failure(p, script_entry_name(entry), error);
 }
 
-/* The one place where a call's outcome is counted. */
+/* The one place where results of calls are counted. */
 void policy_settle(struct policy *p, enum script_entry entry, int rc, const char *error)
 {
     if (rc == 0)
@@ -295,7 +295,7 @@ void policy_run_timers(struct policy *p)
     script_tick_finely(p->script);
     double now = p->script->frame.now;
     double began_s = clock_read_s(CLOCK_THREAD_CPUTIME_ID), spent_s = 0;
-    /* Whatever they do to each other: those that are left wait for another turn of the loop. */
+    /* Timers may add timers: the limits leave the rest for another turn of the loop. */
     for (int i = 0; i < TIMERS_IN_A_TURN && spent_s < TIMERS_TURN_S && p->script->frame.next_timer <= now &&
                     wants(p, SCRIPT_TIMER) && share_open(p);
          i++) {
@@ -303,20 +303,20 @@ void policy_run_timers(struct policy *p)
         spent_s = clock_read_s(CLOCK_THREAD_CPUTIME_ID) - began_s;
     }
     p->timers_rest_until = spent_s < TIMERS_TURN_S ? 0 : now + 2 * spent_s;
-    if (p->share.rests) /* they are late then, but not passed over */
+    if (p->share.rests) /* timers are late then, but not skipped */
         p->timers_rest_until =
             fmax(p->timers_rest_until,
                  now + spent_s + fmax(policy_share_rest_s(&p->share, share_room_s(p)), TIMERS_REST_MIN_S));
-    p->wake_at = NAN; /* it was woken: to be told anew, even of the same moment */
+    p->wake_at = NAN; /* the callback was used up: set it again, even for the same time */
     policy_rewake(p);
 }
 
 void policy_forget(struct policy *p, uint64_t conn_id)
 {
-    /* Not only while it serves: a quarantined policy's tags take room too. */
+    /* Also when quarantined: the policy's tags take memory. */
     if (p->script->frame.n_tags == 0 || !p->script->vm->L)
         return;
-    /* Nor only while it has time left: this is the host's code, and short. */
+    /* Also when the share is used up: this is the host's own short code. */
     (void)share_open(p);
     p->script->frame.conn.id = (double)conn_id;
     p->script->vm->no_tidying = true;

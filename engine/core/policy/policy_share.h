@@ -1,8 +1,8 @@
-/* A policy's share of the main loop's time: a bucket of CPU seconds that its calls empty, and that fills with
- * the time that passes between them. So all of its calls together get the room of the bucket at once, and as
- * much time as the others from then on.
+/* The policy's share of the main loop's time. It is a bucket of CPU seconds, which calls empty and passing
+ * time refills. So all calls together may use the whole bucket at once, and from then on half of the time.
  *
- * Once it is empty the policy rests until it is half full: it runs dry now and then, not at each call. */
+ * An empty bucket rests the policy until it is half full. So the policy stops now and then, not at each
+ * call. */
 #ifndef STEERWAY_POLICY_POLICY_SHARE_H
 #define STEERWAY_POLICY_POLICY_SHARE_H
 
@@ -10,20 +10,20 @@
 
 /** Zero-initialised is full. */
 struct policy_share {
-    double spent_s; /* what is missing from a full bucket */
-    double at_s;    /* monotonic: time before this has been given back, or was spent */
-    bool rests;     /* from when it is empty until it is half full */
+    double spent_s; /* seconds missing from a full bucket */
+    double at_s;    /* monotonic: passed time is credited up to here */
+    bool rests;     /* empty, and not yet half full again */
 };
 
-/** Give back what has passed. Before each call, so that the call's own time does not count.
+/** Credit the time that has passed. Call it before each call into Lua, so that the call's own time is not
+ * credited.
  *  @return whether the policy may be called */
 bool policy_share_open(struct policy_share *s, double room_s, double now_s);
 
-/** After a call that took CPU time. @return true when it has emptied the bucket, once until it is half full
- */
+/** Debit a call's CPU time. @return true when this empties the bucket, once until it is half full */
 bool policy_share_take(struct policy_share *s, double room_s, double used_s, double now_s);
 
-/** @return seconds until it may be called again, 0 if it may */
+/** @return seconds until the policy may be called again, 0 if it may now */
 double policy_share_rest_s(const struct policy_share *s, double room_s);
 
 #endif

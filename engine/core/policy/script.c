@@ -46,7 +46,7 @@ static void tell_uplink(lua_State *L, struct uplink *u)
     lua_pushinteger(L, u->view.id);
     lua_pushstring(L, u->name);
     lua_pushstring(L, uplink_kind_name(u->kind));
-    lua_pushlightuserdata(L, u->interface); /* read when asked for, since it may change */
+    lua_pushlightuserdata(L, u->interface); /* read on demand, since it may change */
     push_tags(L, u);
     lua_call(L, 6, 0);
 }
@@ -70,7 +70,7 @@ void script_tick(struct script *s)
 {
     double now = s->env->now ? s->env->now(s->env->arg) : clock_coarse_s();
 
-    /* A timer may have been told a later time, by the fine clock. */
+    /* Never backwards: a timer may have seen a later time of the fine clock. */
     if (now > s->frame.now)
         s->frame.now = now;
     tick_wall(s);
@@ -82,7 +82,7 @@ void script_tick_finely(struct script *s)
     tick_wall(s);
 }
 
-/* A target's last label is never a number, so what is made of digits and dots alone is an IPv4 address. */
+/* The last label of a target's name is never a number, so digits and dots alone are an IPv4 address. */
 static void read_kind(struct frame_conn *ret, const char *host)
 {
     while ((*host >= '0' && *host <= '9') || *host == '.')
@@ -103,7 +103,7 @@ void script_begin(struct script *s, const struct policy_conn *conn)
         .race = conn->race,
     };
     read_kind(&f->conn, conn->host);
-    f->calls++; /* below are other texts than those of the last call */
+    f->calls++; /* the texts change with this call */
     f->host = conn->host;
     f->client = conn->client;
     f->user = conn->user;
@@ -137,7 +137,7 @@ int script_run(struct script *s, enum script_entry entry, char *err)
     return call(s, entry, 0, err);
 }
 
-/* Cuts long text before a character of UTF-8, not amid it. */
+/* Cut long text between characters of UTF-8. */
 static void copy_reason(char *to, const char *from, size_t n)
 {
     if (n > POLICY_REASON_MAX)
@@ -147,8 +147,7 @@ static void copy_reason(char *to, const char *from, size_t n)
     to[n] = '\0';
 }
 
-/* The host has checked all that a policy can get wrong; what fails here is a disagreement between host and
- * engine. */
+/* The host has checked the policy's result; a failure here is a bug in host or engine. */
 static bool are_candidates(const struct script *s, uint64_t candidates)
 {
     const struct frame *f = &s->frame;
@@ -161,8 +160,7 @@ static bool are_candidates(const struct script *s, uint64_t candidates)
     return f->n > 0;
 }
 
-/* Takes the two results off the stack. Fills ret in place, as it is large and this is the hottest of all
- * paths. */
+/* Pop the two results. Fills ret in place: it is large, and each pick comes here. */
 static int read_verdict(struct script *s, uint64_t candidates, enum frame_verdict *ret_verdict,
                         struct policy_choice *ret, char *err)
 {
@@ -171,7 +169,7 @@ static int read_verdict(struct script *s, uint64_t candidates, enum frame_verdic
     enum frame_verdict verdict = (enum frame_verdict)lua_tointeger(L, -2);
     size_t len;
 
-    /* Nothing here may convert: a number's text is a new string, and its memory may not be had. */
+    /* Do not convert a number to text: that allocates a string, which may fail. */
     if (lua_type(L, -1) != LUA_TSTRING || (verdict == FRAME_USE && !are_candidates(s, candidates))) {
         lua_pop(L, 2);
         (void)snprintf(err, VM_ERROR_MAX,
@@ -180,7 +178,7 @@ static int read_verdict(struct script *s, uint64_t candidates, enum frame_verdic
     }
     *ret_verdict = verdict;
     if (verdict != FRAME_NO_OPINION) {
-        const char *reason = lua_tolstring(L, -1, &len); /* the host's promise: a string, not empty */
+        const char *reason = lua_tolstring(L, -1, &len); /* the host guarantees a string that is not empty */
         copy_reason(ret->reason, reason, len);
         ret->verdict = verdict == FRAME_REFUSE ? POLICY_REFUSE : POLICY_USE;
         ret->timeout_s = f->timeout_s;
@@ -196,7 +194,7 @@ static int read_verdict(struct script *s, uint64_t candidates, enum frame_verdic
     return 0;
 }
 
-/* A policy may name one behind a captive portal, though it is no candidate: that is no error. */
+/* A policy may name a captive uplink, although it is not a candidate; that is not an error. */
 static void add_captive(struct script *s, uint64_t candidates)
 {
     struct frame *f = &s->frame;

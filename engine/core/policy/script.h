@@ -1,13 +1,13 @@
-/* One policy file, loaded into a VM of its own. A reload makes a new one and throws the old one away.
+/* One policy file, loaded into its own VM. A reload makes a new script and frees the old one.
  *
- * script_load.c has the load, script_state.c what one policy hands to the next, script.c the calls. */
+ * script_load.c loads, script_state.c exports and imports, script.c calls. */
 #ifndef STEERWAY_POLICY_SCRIPT_H
 #define STEERWAY_POLICY_SCRIPT_H
 
 #include "policy/policy.h"
 #include "policy/vm.h"
 
-/** What can be called; also where its function lies on the VM's stack. */
+/** The functions that can be called; the value is also the function's slot on the VM's stack. */
 enum script_entry {
     SCRIPT_PICK = 1,
     SCRIPT_OPENED,
@@ -20,7 +20,7 @@ enum script_entry {
     SCRIPT_EXPORT,
     SCRIPT_IMPORT,
     SCRIPT_SELFTEST,
-    SCRIPT_ENTRIES /* one more than the last */
+    SCRIPT_ENTRIES /* number of entries */
 };
 
 struct script {
@@ -28,65 +28,66 @@ struct script {
     struct frame frame;
     struct uplink_set *uplinks;
     const struct policy_env *env;
-    int32_t known; /* uplinks that the VM has been told of */
+    int32_t known; /* number of uplinks that the VM knows */
     double budget_s;
     char name[64];
     bool has[SCRIPT_ENTRIES];
     struct policy_unheeded unheeded[POLICY_UNHEEDED_MAX];
     size_t n_unheeded;
-    struct list_use lists; /* given back after the VM is gone */
+    struct list_use lists; /* released after the VM */
 };
 
 const char *script_entry_name(enum script_entry entry);
 
-/** What a policy of that name has exported. */
+/** A policy's export, with the policy's name. */
 struct script_state {
     char *data; /* NULL for nothing */
     size_t len;
     char name[64];
 };
 
-/** What outlives a script and is filled while it is loaded. */
+/** Objects that outlive a script and are filled while it loads. */
 struct script_room {
     struct vm_metrics *metrics;
-    struct vm_files *files; /* empty; filled with what was read, on failure too */
-    struct lists *lists;    /* those that were read; filled with what is wanted (lists.h) */
-    struct held_log *said;  /* filled with what it says until it is proven, on failure too */
+    struct vm_files *files; /* empty; receives the files read, on failure too */
+    struct lists *lists;    /* the lists that were read; receives those that are wanted (lists.h) */
+    struct held_log *said;  /* receives log lines until the script is proven, on failure too */
 };
 
-/** The first half: sandbox, compile, check, new(ctx).
- *  @param options  must outlive the script, as what room points to must
- *  @param generation  told where the policy logs
- *  @return 0; -EAGAIN: lists are wanted; or another negative errno with one line in err (POLICY_ERROR_MAX) */
+/** First half of a load: sandbox, compile, check, new(ctx).
+ *  @param options  must outlive the script, like what room points to
+ *  @param generation  for log lines of the policy
+ *  @return 0; -EAGAIN: lists must be read; or another negative errno with one line in err
+ * (POLICY_ERROR_MAX) */
 MUST_CHECK int script_load(struct script **ret, const struct policy_options *options,
                            const struct script_room *room, uint32_t generation, char *err);
-/** The second half: import, selftest, picks on trial. Then it may serve. Once it has failed there is nothing
- * but script_free.
- *  @param state    of its predecessor, imported when it bears the same name; NULL for none
+/** Second half: import, selftest, trial picks. Then it may serve. After a failure only script_free may
+ * follow.
+ *  @param state    of its predecessor, imported when the name is the same; NULL for none
  *  @return 0, or negative errno with one line in err */
 MUST_CHECK int script_prove(struct script *s, const struct policy_options *options,
                             const struct script_state *state, char *err);
 void script_free(struct script *s);
 
-/** @param ret  data is the caller's to free; NULL when the policy exports nothing
+/** @param ret  the caller frees data, which is NULL when the policy exports nothing
  *  @return 0, or negative errno with one line in err */
 MUST_CHECK int script_export(struct script *s, struct script_state *ret, char *err);
 
-/** Put the time into the frame, as each call must: cheaply, to some milliseconds, but never backwards; or,
- * for timers, as precisely as it can be had. */
+/** Set the time in the frame, before each call. script_tick is cheap, exact to some milliseconds, and
+ * never goes backwards; script_tick_finely is exact, for timers. */
 void script_tick(struct script *s);
 void script_tick_finely(struct script *s);
 
-/** Put into the frame what a hook or pick may read; end each with script_end. Text is borrowed until then. */
+/** Fill the frame for a pick or hook; end each with script_end. Texts are borrowed until then. */
 void script_begin(struct script *s, const struct policy_conn *conn);
 void script_end(struct script *s);
 
 /** Run a hook between script_begin and script_end. @return 0, or negative errno with one line in err */
 MUST_CHECK int script_run(struct script *s, enum script_entry entry, char *err);
 
-/** Ask for an uplink; begins and ends by itself.
- *  @param ret_verdict  FRAME_USE and FRAME_REFUSE fill ret but for by_default; FRAME_NO_OPINION leaves it
- * untouched
+/** Pick an uplink; includes script_begin and script_end.
+ *  @param ret_verdict  FRAME_USE and FRAME_REFUSE fill ret except by_default; FRAME_NO_OPINION leaves it
+ * unchanged
  *  @return 0, or negative errno with one line in err */
 MUST_CHECK int script_pick(struct script *s, const struct policy_conn *conn, struct uplink *const *candidates,
                            size_t n, enum frame_verdict *ret_verdict, struct policy_choice *ret, char *err);

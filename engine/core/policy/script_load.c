@@ -14,7 +14,7 @@ static const double BUDGET_DEFAULT_S = 0.05;
 
 _Static_assert((int)POLICY_ERROR_MAX >= (int)VM_ERROR_MAX, "a VM's error fits into a policy's");
 
-/* --- what the policy is --------------------------------------------------------------------------------- */
+/* --- loading -------------------------------------------------------------------------------------------- */
 
 struct load {
     struct script *script;
@@ -29,7 +29,7 @@ static void take_field(lua_State *L, const char *key, char *ret, size_t size)
     lua_pop(L, 1);
 }
 
-/* From the list on top of the stack. */
+/* Takes the list from the top of the stack. */
 static void take_unheeded(lua_State *L, struct script *s)
 {
     size_t n = lua_objlen(L, -1);
@@ -44,7 +44,7 @@ static void take_unheeded(lua_State *L, struct script *s)
     }
 }
 
-/* Ids of uplinks whose quota ends by itself, as a set. */
+/* A set of the ids of uplinks whose quota is hard. */
 static void push_hard(lua_State *L, const struct uplink_set *set)
 {
     lua_newtable(L);
@@ -54,8 +54,7 @@ static void push_hard(lua_State *L, const struct uplink_set *set)
     }
 }
 
-/* Under vm_protected. Its results cannot be returned from there, so they are left in the registry, by their
- * number. */
+/* Under vm_protected, which cannot return values; the results go into the registry, by number. */
 static int load(lua_State *L)
 {
     const struct load *l = lua_touserdata(L, 1);
@@ -83,7 +82,7 @@ static int load(lua_State *L)
     return 0;
 }
 
-/* --- picks on trial ------------------------------------------------------------------------------------- */
+/* --- trial picks ---------------------------------------------------------------------------------------- */
 
 static int try_pick(struct script *s, struct uplink *const *candidates, size_t n, bool is_domain, char *err)
 {
@@ -97,7 +96,7 @@ static int try_pick(struct script *s, struct uplink *const *candidates, size_t n
     int rc = script_pick(s, &conn, candidates, n, &verdict, &choice, why);
     if (rc < 0)
         (void)snprintf(err, POLICY_ERROR_MAX, "%.900s (in a pick on trial, for %s)", why, conn.host);
-    /* Whatever it tagged was no connection. */
+    /* Drop the tags of the trial connection. */
     if (rc == 0 && s->frame.n_tags > 0) {
         script_begin(s, &conn);
         rc = script_run(s, SCRIPT_FORGET, err);
@@ -106,7 +105,7 @@ static int try_pick(struct script *s, struct uplink *const *candidates, size_t n
     return rc;
 }
 
-/* A mistake in pick shows at load, when someone is looking. */
+/* Trial picks show a mistake in pick at load, while the user is looking. */
 static int try_picks(struct script *s, char *err)
 {
     struct uplink *candidates[UPLINK_MAX];
@@ -176,7 +175,7 @@ int script_load(struct script **ret, const struct policy_options *options, const
         script_free(s);
         return rc;
     }
-    s->vm->lists = NULL; /* from now on there is nobody to read another one */
+    s->vm->lists = NULL; /* lists are read only during the load */
     *ret = s;
     return 0;
 }
@@ -194,7 +193,7 @@ int script_prove(struct script *s, const struct policy_options *options, const s
         rc = try_picks(s, err);
     if (rc < 0)
         hints_name_file(options->source.file, err, POLICY_ERROR_MAX);
-    s->vm->said = NULL; /* from now on it speaks for itself */
+    s->vm->said = NULL; /* from now on the script logs at once */
     return rc;
 }
 

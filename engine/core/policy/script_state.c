@@ -1,4 +1,4 @@
-/* What a policy hands to its successor at a reload. */
+/* What a policy passes to its successor at a reload. */
 #include "policy/script_internal.h"
 
 #include <errno.h>

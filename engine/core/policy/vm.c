@@ -17,39 +17,38 @@
 #include <lualib.h>
 
 static const size_t MEMORY_MAX_DEFAULT = 64u << 20;
-/* No table or text of a policy's is larger. Many operations take time in proportion to the size of one
- * operand, and no hook can stop them amid it. This is the room of a table of 2^19 keys, LuaJIT's nodes of 24
- * bytes; to grow to it takes some 20 ms. A list of 2^20 elements fits in as well, and a text of 8 MiB, since
- * LuaJIT makes texts in buffers whose sizes are powers of two: as a number it is read in 10 to 20 ms. So does
- * the table of all texts while there are fewer than 2^20 of them: it grows to that in 25 ms. What is above
- * is for the allocator's and a file's own overhead. */
+/* The largest table or text of a policy. Many operations take time in proportion to one operand, and no
+ * hook can stop them in between. The limit is the size of a table of 2^19 keys (nodes of 24 bytes), and to
+ * grow to that takes about 20 ms. A list of 2^20 elements fits too. So does a text of 8 MiB, since
+ * LuaJIT's text buffers are powers of two; to read it as a number takes 10 to 20 ms. So does LuaJIT's
+ * table of all texts, up to 2^20 texts; it grows to that in 25 ms. The rest is for the overhead of
+ * allocator and file. */
 static const size_t BLOCK_MAX = (12u << 20) + (64u << 10);
-/* CPU time for collecting garbage after a call, so that both together stay below 0.1 s: less of it after one
- * that took its whole budget. */
+/* CPU time for garbage collection after a call. Call and collection together stay below 0.1 s, so less is
+ * allowed after a call that used its whole budget. */
 static const double COLLECT_MAX_S = 0.03, COLLECT_LATE_S = 0.005;
-/* How much is done between two looks at the clock, in LuaJIT's per cent: some 0.5 ms. */
+/* Work between two readings of the clock, in LuaJIT's unit of per cent: about 0.5 ms. */
 enum { COLLECT_PACE = 5000 };
-/* Loading the host's files takes some 5 ms; this is for a machine with slow storage. */
+/* Loading the host takes about 5 ms; the budget allows for slow storage. */
 static const double BOOT_BUDGET_S = 2;
 static const size_t ARENA_EXTRA = 16u << 20;
 static const char HOST_KEY[] = "steerway.host";
-/* Where the registry keeps note_place, below which are the entries of a script. */
+/* Registry index of note_place; a script's entries lie below it. */
 enum { NOTE_PLACE_REF = 1000 };
 
-/* What a call may take beyond the cap until it is stopped. */
+/* A call may exceed the cap by this much until it is stopped. */
 static const size_t OVER_MAX = 8u << 20;
 
-/* LuaJIT of 2022 crashes when an allocation fails in compiled code: it writes the error where the stack of
- * the interpreter was. Nobody can tell from here whether compiled code runs, so the call under way is left.
- */
+/* LuaJIT of 2022 crashes when an allocation fails in compiled code: it writes the error to a wrong place
+ * on the stack. It cannot be known here whether compiled code runs, so the call is left. */
 static void *refuse_block(void)
 {
     escape_try(ESCAPE_MEMORY);
     return NULL;
 }
 
-/* Counts. From 7/8 of the cap on a running call is stopped at its next instruction, which can name the line;
- * a block that is too large, or too much beyond the cap, costs the policy its VM. */
+/* Counts memory. From 7/8 of the cap on, a running call is stopped at its next instruction, which can name
+ * the line. A block that is too large, or far above the cap, costs the policy its VM. */
 static void *allocate(void *ud, void *block, size_t old, size_t size)
 {
     struct vm *vm = ud;
@@ -72,7 +71,7 @@ static void *allocate(void *ud, void *block, size_t old, size_t size)
     return grown;
 }
 
-/* Without a cap, and without a VM. */
+/* Allocates without a cap and without a VM. */
 static void *allocate_plainly(void *ud, void *block, size_t old, size_t size)
 {
     if (size > 0)
@@ -81,7 +80,7 @@ static void *allocate_plainly(void *ud, void *block, size_t old, size_t size)
     return NULL;
 }
 
-/* A policy that finds a way here loses its VM. Outside of a call it is a fault of the engine. */
+/* In a call, a panic costs the policy its VM. Outside a call it is a bug of the engine. */
 static int on_panic(lua_State *L)
 {
     escape_try(ESCAPE_PANIC);
@@ -129,7 +128,7 @@ static void push_services(lua_State *L, struct vm *vm, const struct vm_options *
     vm_lists_push(L, vm);
 }
 
-/* Libc's time zones are read under a lock, from memory that malloc gives. */
+/* libc reads time zones under a lock, with memory from malloc. */
 static void hold_times(lua_State *L)
 {
     lua_getglobal(L, LUA_OSLIBNAME);
@@ -138,8 +137,8 @@ static void hold_times(lua_State *L)
     lua_pop(L, 1);
 }
 
-/* LuaJIT calls it where an error is raised that nothing in Lua catches, before the stack unwinds. It must not
- * allocate or raise. Upvalue: the VM. Argument and result: the error value. */
+/* LuaJIT calls it when an error is raised that Lua code does not catch, before the stack unwinds. It must
+ * not allocate or raise. Upvalue: the VM. Argument and result: the error value. */
 static int note_place(lua_State *L)
 {
     struct vm *vm = lua_touserdata(L, lua_upvalueindex(1));
@@ -190,7 +189,7 @@ static void load_host(lua_State *L, const struct boot *b)
     lua_call(L, 1, 1);
     lua_setfield(L, LUA_REGISTRYINDEX, HOST_KEY);
 
-    /* Whatever slips through the sandbox to "the globals" finds an empty table. */
+    /* Code that escapes the sandbox to "the globals" finds an empty table. */
     lua_newtable(L);
     lua_replace(L, LUA_GLOBALSINDEX);
 }
@@ -198,7 +197,7 @@ static void load_host(lua_State *L, const struct boot *b)
 static int boot(lua_State *L)
 {
     const struct boot *b = lua_touserdata(L, 1);
-    /* No io and no debug: not even the host needs them. */
+    /* io and debug are left out: the host does not need them either. */
     open_library(L, "", luaopen_base);
     open_library(L, LUA_TABLIBNAME, luaopen_table);
     open_library(L, LUA_OSLIBNAME, luaopen_os);
@@ -212,7 +211,7 @@ static int boot(lua_State *L)
     return 0;
 }
 
-/* Room for blocks that do not fill their pages, and for the host, which is loaded before the cap holds. */
+/* Includes room for partly filled pages, and for the host, which is loaded before the cap applies. */
 static size_t arena_size(size_t cap)
 {
     return cap < SIZE_MAX / 4 ? 2 * cap + ARENA_EXTRA : cap;
@@ -225,8 +224,8 @@ static int prepare(struct vm *vm, const struct vm_options *options, size_t cap, 
         return -ENOSYS;
     }
     vm->arena = arena_new(arena_size(cap));
-    /* The cap is for policies. Refused an allocation, LuaJIT 2.1 of 2022 crashes in lua_newstate and leaks in
-     * luaopen_ffi. */
+    /* The cap applies to policies only. If an allocation fails, LuaJIT 2.1 of 2022 crashes in lua_newstate
+     * and leaks in luaopen_ffi. */
     vm->cap = SIZE_MAX;
     vm->L = vm->arena ? lua_newstate(allocate, vm) : NULL;
     if (!vm->L) {
@@ -282,12 +281,12 @@ void vm_files_done(struct vm_files *f)
     *f = (struct vm_files){.n = 0};
 }
 
-/* Throw the Lua state away in whatever state it is. It is never closed, since a walk through all that it
- * holds may crash after an escape, and takes long without one: nothing in it has a finalizer.
+/* Throw the Lua state away, whatever its condition. It is never closed: after an escape, lua_close may
+ * crash, and otherwise it takes long. Its objects have no finalizers.
  *
- * LuaJIT's profiler holds on to the VM that had it last, and lets go only when asked through a state of that
- * VM. So a new state is made in the emptied arena. It is the arena's first block, as the old one was: it
- * stands at the same address, and the profiler takes it for the old one. */
+ * LuaJIT's profiler refers to the last VM that had it, and stops only through a state of that VM. So a new
+ * state is made in the emptied arena. It is the arena's first block, as the old state was, so it has the
+ * same address, and the profiler takes it for the old one. */
 static void bury(struct vm *vm)
 {
     luajit_edge_drop(&vm->dog.escape);
@@ -295,7 +294,7 @@ static void bury(struct vm *vm)
         arena_reset(vm->arena);
         lua_State *stand_in = lua_newstate(allocate_plainly, vm->arena);
         if (stand_in != vm->L)
-            abort(); /* not reached: the arena has room, and does the same each time */
+            abort(); /* not reached: the arena has room, and allocates the same way each time */
         watchdog_done(&vm->dog);
         lua_close(stand_in);
     } else {
@@ -315,8 +314,8 @@ void vm_free(struct vm *vm)
     free(vm);
 }
 
-/* Whether a fault is said to be in Steerway's own Lua: that names no policy, so its file must be told beside.
- */
+/* Whether the error's place is in Steerway's own Lua files. It does not name the policy then, so the
+ * policy's file is added. */
 static bool is_librarys(const struct vm *vm, const char *text)
 {
     static const char module[] = "steerway.";
@@ -325,7 +324,7 @@ static bool is_librarys(const struct vm *vm, const char *text)
     return strncmp(text, module, sizeof module - 1) == 0 || (n > 0 && strncmp(text, vm->dog.library, n) == 0);
 }
 
-/* The error value on top of the stack as one line. Reads it without calling anything that may raise. */
+/* Formats the error value on top of the stack as one line. It calls nothing that may raise an error. */
 static void take_error(const struct vm *vm, int status, char *err)
 {
     lua_State *L = vm->L;
@@ -337,7 +336,7 @@ static void take_error(const struct vm *vm, int status, char *err)
     else if (lua_type(L, -1) != LUA_TSTRING)
         (void)snprintf(err, VM_ERROR_MAX, "%.800s%sraised a %s instead of a text, as in error(\"why\")", file,
                        colon, lua_typename(L, lua_type(L, -1)));
-    else if (status == LUA_ERRMEM) /* a refused allocation; it knows no line */
+    else if (status == LUA_ERRMEM) /* a failed allocation, which has no line */
         (void)snprintf(err, VM_ERROR_MAX, "%.800s%s%s", file, colon, lua_tostring(L, -1));
     else if (vm->file && is_librarys(vm, lua_tostring(L, -1)))
         (void)snprintf(err, VM_ERROR_MAX, "%.800s: %s", file, lua_tostring(L, -1));
@@ -349,7 +348,7 @@ static void take_error(const struct vm *vm, int status, char *err)
     hints_add(err, VM_ERROR_MAX, vm->config);
 }
 
-/* Argument: the VM. */
+/* Its argument is the VM. */
 static int collect(lua_State *L)
 {
     struct vm *vm = lua_touserdata(L, 1);
@@ -362,10 +361,10 @@ static int collect(lua_State *L)
     return 0;
 }
 
-/* LuaJIT does not collect when an allocation is refused, and its own pace may let garbage reach the cap. So a
- * heap that is near it is cleaned between calls, but only after it has grown since, or a large live heap
- * would be combed each time. A million objects take 0.15 s, so that is done in parts, after several calls.
- * Two cycles are due: what became garbage during one that was under way is found by the next. */
+/* LuaJIT does not collect when an allocation fails, and its own pace may let garbage reach the cap. So a
+ * heap near the cap is collected between calls. It must have grown since the last collection, or a large
+ * live heap would be scanned each time. A million objects take 0.15 s, so the work is spread over several
+ * calls. Two cycles are needed: the second finds what became garbage during the first. */
 static void tidy(struct vm *vm, bool ran_out)
 {
     bool near = vm->used > vm->cap / 4 * 3 && vm->used > vm->collected + vm->cap / 16;
@@ -431,7 +430,7 @@ static int abandon(struct vm *vm, char *err)
     return abandoned(vm, why, err);
 }
 
-/* A C function under the handler that notes the place of its error. */
+/* Runs a C function under the handler that records the place of an error. */
 struct protected
 {
     lua_CFunction function;
@@ -460,8 +459,8 @@ static int run_protected(struct vm *vm, lua_CFunction function, void *data)
     return p.status != 0 ? p.status : status;
 }
 
-/* One call: the function and its arguments on the stack; or, if given, the C function with data as its
- * argument. */
+/* One call: either the function and its arguments are on the stack, or a C function with data as its
+ * argument is given. */
 static int run(struct vm *vm, lua_CFunction function, void *data, int nargs, int nresults, double budget_s,
                char *err)
 {

@@ -16,7 +16,7 @@ static struct vm *vm_of(lua_State *L)
     return lua_touserdata(L, lua_upvalueindex(1));
 }
 
-/* While the policy is loaded, and later for those that it has. */
+/* During the load any list may be wanted; later only lists that the policy has. */
 static int find(struct vm *vm, enum list_kind kind, const char *path, const struct list_file **ret, char *err)
 {
     if (vm->lists) {
@@ -32,7 +32,8 @@ static int find(struct vm *vm, enum list_kind kind, const char *path, const stru
     return -EINVAL;
 }
 
-/* list("domains"|"cidrs", path) → the set and its count; or false: the list is wanted; or nil and an error */
+/* list("domains"|"cidrs", path) → the set and its count; false if the list must be read first; or nil and
+ * an error */
 static int service_list(lua_State *L)
 {
     struct vm *vm = vm_of(L);
@@ -100,7 +101,7 @@ static int match_ranges(const void *set, const char *host, size_t len)
     return range_set_match(set, host, len);
 }
 
-/* Lua calls it by its address. */
+/* Lua calls the C function by its address. */
 static void push_match(lua_State *L, const char *name, match_fn *match)
 {
     lua_pushlightuserdata(L, (void *)(uintptr_t)match);

@@ -1,4 +1,4 @@
-/* What host.lua may ask of the engine about lists and names; see vm_services.h. */
+/* Functions of the engine that host.lua calls for lists and names; see vm_services.h. */
 #ifndef STEERWAY_POLICY_VM_LISTS_H
 #define STEERWAY_POLICY_VM_LISTS_H
 

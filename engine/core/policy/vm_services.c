@@ -17,11 +17,11 @@
 
 /* A list of 100,000 domain names takes 2 MiB. */
 enum { FILE_MAX = 8 << 20, LINES_PER_WINDOW = 20 };
-/* Noted, to be watched. A policy that asks for more files than that asks for files that do not exist. Each
- * path is shorter than PATH_MAX, so all of them take 1 MiB at most. */
+/* Files are recorded to be watched. A policy that asks for more is asking for files that do not exist.
+ * Each path is shorter than PATH_MAX, so all take at most 1 MiB. */
 enum { FILES_MAX = 256 };
 
-/* No Lua call in here, so that no error can leave the descriptor open. */
+/* Calls no Lua, so no error can leak the descriptor. */
 static ssize_t read_whole(const char *path, char *to, size_t size)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -47,7 +47,7 @@ static struct vm *vm_of(lua_State *L)
     return lua_touserdata(L, lua_upvalueindex(1));
 }
 
-/* Short of memory it is not watched; that is all. */
+/* Without memory the file is not watched. */
 static void note_file(struct vm_files *f, const char *path)
 {
     if (!f)
@@ -78,7 +78,7 @@ static int refuse(lua_State *L, const char *path, const char *why)
     return 2;
 }
 
-/* Libc looks for a translation, under a lock. */
+/* libc looks up a translation under a lock. */
 static const char *text_of(int error)
 {
     escape_hold();
@@ -163,7 +163,7 @@ static int refuse_metric(lua_State *L, const char *why)
     return 2;
 }
 
-/* Whether no VM that lives can hold it: the one that serves is of the generation before at the earliest. */
+/* Whether no living VM can use the number: the serving VM is at most one generation older. */
 static bool is_left(const struct vm_metrics *m, size_t i, uint32_t generation)
 {
     return m->generation[i] + 1 < generation;
@@ -177,8 +177,8 @@ static size_t find_metric(const struct vm_metrics *m, const char *name)
     return i;
 }
 
-/* A place for a new name: behind the others, or that of the name that was left first.
- * @return VM_METRICS_ROOM when this generation has as many as it may */
+/* The slot for a new name: after the others, or that of the name that has been unused the longest.
+ * @return VM_METRICS_ROOM when this generation has the maximum */
 static size_t place_for_metric(const struct vm_metrics *m, uint32_t generation)
 {
     size_t own = 0, oldest = VM_METRICS_ROOM;
@@ -207,11 +207,11 @@ int vm_service_metric(lua_State *L)
     if (fresh || m->generation[i] != vm->generation) {
         size_t place = place_for_metric(m, vm->generation);
         if (place == VM_METRICS_ROOM)
-            return refuse_metric(L, "there are 256 counters and gauges already");
+            return refuse_metric(L, "the limit of 256 counters and gauges is reached");
         i = fresh ? place : i;
     }
     if (!fresh && m->items[i].gauge != gauge && !is_left(m, i, vm->generation))
-        return refuse_metric(L, gauge ? "of that name there is a counter" : "of that name there is a gauge");
+        return refuse_metric(L, gauge ? "a counter has this name already" : "a gauge has this name already");
     escape_hold();
     if (fresh || m->items[i].gauge != gauge) {
         m->n = i == m->n ? m->n + 1 : m->n;

@@ -1,21 +1,19 @@
-/* What host.lua may ask of the engine: C functions of the ordinary kind, called by Lua alone. The struct vm
- * is the upvalue of each. */
+/* Functions of the engine that host.lua calls: ordinary C functions of Lua, with the struct vm as upvalue. */
 #ifndef STEERWAY_POLICY_VM_SERVICES_H
 #define STEERWAY_POLICY_VM_SERVICES_H
 
 #include <lua.h>
 
-/** read(path) → text, or nil and a reason that names the path. Regular files of at most 8 MiB; whether it
- * can be read or not, the path is noted among the files. */
+/** read(path) → text, or nil and a reason that names the path. Reads regular files of at most 8 MiB. The
+ * path is added to the files in any case. */
 int vm_service_read(lua_State *L);
 /** log("info"|"warn"|"error", text). Rate-limited. */
 int vm_service_log(lua_State *L);
-/** metric(name, gauge) → pointer to its double, made on first use; or nil and what speaks against it. */
+/** metric(name, gauge) → pointer to its double, created on first use; or nil and the reason. */
 int vm_service_metric(lua_State *L);
 
-/** Replace a function of the table on top of the stack by one that calls it and is not left meanwhile
- * (escape.h).
- */
+/** Replace a function of the table on top of the stack by one that holds the escape while it runs
+ * (escape.h). */
 void vm_service_hold(lua_State *L, const char *name);
 
 #endif

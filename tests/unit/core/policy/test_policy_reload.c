@@ -193,10 +193,10 @@ static void counters_live_through_reloads(void **state)
     assert_int_equal(policy_metrics(f->policy, &m), 2);
     assert_true(m[0].value == 6);
 
-    assert_reload_fails(f, PICK("ctx.gauge 'picks'", ""), "of that name there is a counter");
-    assert_reload_fails(f, PICK("ctx.counter 'last_port'", ""), "of that name there is a gauge");
+    assert_reload_fails(f, PICK("ctx.gauge 'picks'", ""), "a counter has this name already");
+    assert_reload_fails(f, PICK("ctx.counter 'last_port'", ""), "a gauge has this name already");
     assert_reload_fails(f, PICK("for i = 1, 257 do ctx.counter('c' .. i) end", ""),
-                        "there are 256 counters and gauges already");
+                        "the limit of 256 counters and gauges is reached");
 }
 
 static double metric_of(const struct fixture *f, const char *name)
