@@ -8,13 +8,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* RFC 1929: lengths travel in one octet. */
+/* RFC 1929: a length is one octet. */
 enum { CREDENTIAL_MAX = 255 };
-/* Some 30,000 users. */
+/* about 30,000 users */
 enum { FILE_MAX = 1 << 20 };
 enum { SLOTS_MIN = 8 };
 
-/* A password must not stay behind in freed memory. */
+/* Overwrite a password before its memory is freed. */
 static void free_secret(char *secret)
 {
     if (secret)
@@ -24,8 +24,8 @@ static void free_secret(char *secret)
 
 /* --- the table ------------------------------------------------------------------------------------------ */
 
-/* Where the search for a hash ends: at its user, or at a free slot. Users with the same 64 bits are taken for
- * the same one: with 30,000 of them that happens once in 2^35 runs, and is told as a name given twice. */
+/* The slot where the search for a hash ends: the user's, or a free one. Users with equal 64-bit hashes
+ * count as one. With 30,000 users that happens once in 2^35 runs, and is reported as a duplicate name. */
 static size_t slot_of(const struct access *a, uint64_t hash)
 {
     size_t at = (size_t)hash & (a->n_slots - 1);
@@ -42,7 +42,7 @@ static const struct access_user *find(const struct access *a, uint64_t hash)
     return found > 0 ? &a->users[found - 1] : NULL;
 }
 
-/* Make room for half as many users as there are slots. */
+/* Make room for half as many users as slots. */
 static int grow(struct access *a)
 {
     size_t n = a->n_slots > 0 ? a->n_slots * 2 : SLOTS_MIN;
@@ -115,13 +115,13 @@ static bool is_blank(struct slice line)
 static int add_line(struct access *a, struct slice line)
 {
     while (line.len > 0 && (line.data[line.len - 1] == '\n' || line.data[line.len - 1] == '\r'))
-        line.len--; /* files written on Windows end their lines in both */
+        line.len--; /* files from Windows end lines with CR LF */
     if (is_blank(line) || line.data[0] == '#')
         return 0;
     return access_add_user(a, line);
 }
 
-/* The line itself is never shown: whatever is wrong with it, it may hold a password. */
+/* The line itself is never shown: it may hold a password. */
 static const char *complaint(int error)
 {
     switch (error) {
@@ -134,7 +134,7 @@ static const char *complaint(int error)
     }
 }
 
-/* What may never end, or hold more than a file of users would, is not read at all. */
+/* Accept only regular files of limited size; other files may never end. */
 static int open_file(const char *path, FILE **ret, char *err, size_t err_size)
 {
     struct stat info;
@@ -217,8 +217,8 @@ bool access_client_allowed(const struct access *a, const struct addr *client)
     return cidr_set_contains(&a->clients, client);
 }
 
-/* 0 when equal. Always looks at as many octets as the longest credential has, so that neither a length nor
- * the place of a difference shows in the time taken. */
+/* 0 when equal. Always compares as many bytes as the longest credential has, so the time shows neither a
+ * length nor the place of a difference. */
 static unsigned difference(struct slice given, const char *kept)
 {
     size_t kept_len = strlen(kept);
@@ -233,7 +233,7 @@ static unsigned difference(struct slice given, const char *kept)
 
 bool access_check_user(const struct access *a, struct slice user, struct slice pass)
 {
-    static char nobody[] = ""; /* compared with for an unknown user, for the time that it takes */
+    static char nobody[] = ""; /* stands in for an unknown user, so that the time is the same */
     static const struct access_user dummy = {.name = nobody, .pass = nobody};
     const struct access_user *u = find(a, keyed_hash(&a->key, user));
     const struct access_user *with = u ? u : &dummy;

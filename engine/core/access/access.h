@@ -1,4 +1,4 @@
-/* Who may use the proxy: client address ranges and users. */
+/* Clients and users that may use the proxy: address ranges and passwords. */
 #ifndef STEERWAY_ACCESS_ACCESS_H
 #define STEERWAY_ACCESS_ACCESS_H
 
@@ -13,16 +13,16 @@ struct access_user {
 };
 
 struct access {
-    struct cidr_set clients; /* who may connect; empty: nobody */
+    struct cidr_set clients; /* ranges of clients that may connect; empty: none may */
     struct access_user *users;
-    size_t n_users;      /* 0: no authentication */
-    uint32_t *slots;     /* a hash table: a user's index + 1; 0 for none */
+    size_t n_users;      /* 0: no login needed */
+    uint32_t *slots;     /* hash table: index of a user + 1; 0 for a free slot */
     size_t n_slots;      /* a power of 2, more than twice n_users; 0 before the first user */
-    struct hash_key key; /* of the table, so that nobody can choose names that fall together */
+    struct hash_key key; /* of the hash table, so that nobody can choose names that collide */
 };
 
-/** Add "USER:PASS"; the name is 1..255 octets without ':', the password at most 255.
- *  @return 0, -EINVAL, -EEXIST for a name given twice, -ENOMEM */
+/** Add "USER:PASS"; the name is 1..255 bytes without ':', the password at most 255 bytes (RFC 1929).
+ *  @return 0, -EINVAL, -EEXIST for a duplicate name, -ENOMEM */
 MUST_CHECK int access_add_user(struct access *a, struct slice user_pass);
 
 /** Add the users of a file: one USER:PASS a line; blank lines and lines that start with '#' are skipped.
@@ -30,7 +30,7 @@ MUST_CHECK int access_add_user(struct access *a, struct slice user_pass);
  *  @return 0, or negative errno with a line in err that names file and line number, never the password */
 MUST_CHECK int access_add_file(struct access *a, const char *path, char *err, size_t err_size);
 
-/** Loopback, RFC 1918, RFC 4193 and link-local ranges: those served when nobody said otherwise.
+/** Add the default ranges: loopback, RFC 1918, RFC 4193 and link-local.
  *  @return 0, -ENOMEM */
 MUST_CHECK int access_allow_private(struct access *a);
 
@@ -39,13 +39,13 @@ static inline bool access_needs_user(const struct access *a)
 {
     return a->n_users > 0;
 }
-/** One look-up and one comparison, however many users there are. The comparison takes the same time whichever
- * byte differs, and for an unknown user. */
+/** Check a password, in constant time: one look-up and one comparison, also for an unknown user or a wrong
+ * byte. */
 bool access_check_user(const struct access *a, struct slice user, struct slice pass);
-/** Whether there is a user of that name. Not for what clients send: the time it takes tells. */
+/** Whether the user exists. Not for input from clients: its time reveals the answer. */
 bool access_has_user(const struct access *a, struct slice name);
 
-/** Forget all users. */
+/** Remove all users. */
 void access_clear_users(struct access *a);
 
 void access_done(struct access *a);

@@ -42,8 +42,8 @@ static int parse_ports(struct slice text, struct deny_place *ret)
     return 0;
 }
 
-/* The colon before the ports. Without brackets nobody can tell an IPv6 address's last group from a port, so
- * that with several colons there is none. */
+/* The colon before the ports. An IPv6 address without brackets has none: its last group cannot be told
+ * from a port. */
 static const char *ports_colon(struct slice text)
 {
     const char *bracket = text.len ? memrchr(text.data, ']', text.len) : NULL;

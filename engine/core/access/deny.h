@@ -1,4 +1,4 @@
-/* Rules of destinations that nobody gets, or that some do not get (--deny). */
+/* Rules for destinations that all or some clients may not reach (--deny). */
 #ifndef STEERWAY_ACCESS_DENY_H
 #define STEERWAY_ACCESS_DENY_H
 
@@ -14,8 +14,8 @@ struct deny_place {
 struct deny_rule {
     struct deny_place *places;
     size_t n_places;
-    struct cidr_set clients; /* whom it is for; empty: everybody */
-    char **users;            /* likewise; both must fit */
+    struct cidr_set clients; /* clients that the rule applies to; empty: all */
+    char **users;            /* users that it applies to; both lists must match */
     size_t n_users;
 };
 
@@ -25,7 +25,7 @@ struct deny {
     size_t n;
 };
 
-/** What deny_place_parse takes, for messages. */
+/** The syntax of deny_place_parse, for messages. */
 extern const char DENY_EXPECTED[];
 
 /** Parse "CIDR", "CIDR:PORT" or "CIDR:PORT-PORT". The CIDR is as for cidr_parse, or "*" for every address;
@@ -38,19 +38,19 @@ MUST_CHECK int deny_rule_add_place(struct deny_rule *r, struct slice text);
 MUST_CHECK int deny_rule_add_user(struct deny_rule *r, struct slice name);
 void deny_rule_done(struct deny_rule *r);
 
-/** Takes what the rule owns, on failure too. @return 0, -ENOMEM */
+/** Add a rule; takes what it owns, on failure too. @return 0, -ENOMEM */
 MUST_CHECK int deny_add(struct deny *d, struct deny_rule *rule);
-/** Add a place that is for everybody. @return 0, -EINVAL, -ENOMEM */
+/** Add a place that is denied to all. @return 0, -EINVAL, -ENOMEM */
 MUST_CHECK int deny_add_place(struct deny *d, struct slice text);
 
-/** The place that covers a destination, as it is spelt: see reach.h for other spellings.
- *  @param to    with its port; AF_UNSPEC: a name, which only a place with every address covers
- *  @param port  of it
+/** Find a place that covers a destination in this spelling; reach.h handles other spellings.
+ *  @param to    with its port; AF_UNSPEC for a name, which only a place with every address covers
+ *  @param port  the destination's port
  *  @param user  NULL for none  @return NULL for none */
 const struct deny_place *deny_find(const struct deny *d, const struct addr *client, const char *user,
                                    const struct addr *to, uint16_t port);
 
-/** As deny_place_parse takes it. @return out */
+/** The place in the syntax of deny_place_parse. @return out */
 enum { DENY_TEXT_MAX = ADDR_TEXT_MAX + 16 };
 const char *deny_place_format(const struct deny_place *p, char out[DENY_TEXT_MAX]);
 

@@ -5,19 +5,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* 4,096 addresses that guess and 16,384 users of addresses: 256 KiB, of which the kernel gives what is used.
- */
+/* Room for 4,096 guessing addresses, and for 16,384 pairs of user and address. That is 256 KiB, of which
+ * only used pages take memory. */
 enum { WAYS = 4, ADDRESS_SETS = 1024, USER_SETS = 4096 };
-/* A guess that is forgiven. */
+/* One guess is forgiven after this time. */
 static const double FORGIVEN_S = 6;
-/* An address is a guesser for another minute at most, once it has stopped. */
+/* After its last guess, an address counts as guessing for at most another minute. */
 static const double WRONG_MAX = 2 * GUESSES_FREE;
 static const double WAIT_S = 1, WAIT_MAX_S = 10;
 
 struct guesser {
-    uint64_t hash;        /* of its address; 0: free */
-    double wrong, seen_s; /* passwords, less those that were forgiven until then */
-    double next_s;        /* when the next login is checked at the earliest */
+    uint64_t hash;        /* of the address; 0: free */
+    double wrong, seen_s; /* wrong passwords that were not forgiven at seen_s */
+    double next_s;        /* earliest time of the next check */
 };
 
 struct guess_tables {
@@ -31,7 +31,7 @@ void guesses_done(struct guesses *g)
     *g = (struct guesses){.tables = NULL};
 }
 
-/* Without memory or a key there is no limit. */
+/* Without memory or a key, logins are not limited. */
 static bool is_ready(struct guesses *g)
 {
     if (!g->tables && hash_key_make(&g->key) == 0)
@@ -52,7 +52,7 @@ static uint64_t hash_of(const struct guesses *g, const struct addr *client, stru
 
 static const struct slice NOBODY = {.data = "", .len = 0};
 
-/* @return NULL for one that has not guessed lately */
+/* @return NULL for an address without recent guesses */
 static struct guesser *find(struct guesses *g, uint64_t hash)
 {
     struct guesser *set = g->tables->addresses[hash / 2 % ADDRESS_SETS];

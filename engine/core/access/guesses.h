@@ -1,14 +1,15 @@
-/* Slows those who guess passwords, by client address (client_key.h), however many connections they use.
+/* Slows clients that guess passwords. It counts by client address (client_key.h), over all connections.
  *
- * - An address may give ten wrong passwords, and one more every six seconds.
- * - Beyond that, each login from it waits for a second before it is checked, whether it is right or not, and
- *   32 are checked in a second. So to give up after some milliseconds without an answer is of no use.
- * - A user who has logged in from that address before does not wait, given the right password. So guessing
- * does not shut out other users of the address, such as the clients of one balancer. A user who is new there
- *   waits for a turn among the guesses, and is refused where that would take more than ten seconds.
+ * - An address may send ten wrong passwords, and one more every six seconds.
+ * - Above that, each login from it, right or wrong, waits for a second before it is checked. At most 32
+ * are checked in a second. So an attacker gains nothing by giving up after some milliseconds without an
+ * answer.
+ * - A user who has logged in from that address before does not wait if the password is right. So guessing
+ * does not shut out other users of the address, such as the clients of a balancer. A user who is new there
+ * waits among the guesses, and is refused if that would take more than ten seconds.
  *
- * Both tables are of fixed size. New entries take the place of the oldest of four; those of users are made by
- * right passwords alone, so that no stranger drives them out. */
+ * Both tables have a fixed size. A new entry replaces the oldest of four. Only right passwords make
+ * entries of users, so an attacker cannot displace them. */
 #ifndef STEERWAY_ACCESS_GUESSES_H
 #define STEERWAY_ACCESS_GUESSES_H
 
@@ -19,8 +20,8 @@
 #include <stdint.h>
 
 enum {
-    GUESSES_FREE = 10,      /* wrong passwords of one address */
-    GUESSES_PER_SECOND = 32 /* logins of one address that are checked, once these are used up */
+    GUESSES_FREE = 10,      /* wrong passwords of an address without delay */
+    GUESSES_PER_SECOND = 32 /* logins of an address that are checked in a second after that */
 };
 
 struct guess_tables;
@@ -33,13 +34,13 @@ struct guesses {
 
 void guesses_done(struct guesses *g);
 
-/** A login is to be checked that is not known to be right.
- *  @return for how long it waits, in seconds; 0: it is checked now; < 0: it is refused */
+/** Ask before a login that is not known to be right.
+ *  @return seconds to wait before it is checked; 0: check it now; < 0: refuse it */
 double guesses_wait(struct guesses *g, const struct addr *client, double now_s);
 
-/** A password was wrong. @return whether it was the last that was free */
+/** A password was wrong. @return whether the address has used up its free guesses now */
 bool guesses_note_wrong(struct guesses *g, const struct addr *client, double now_s);
-/** One was right: from now on they know the user at this address. */
+/** A password was right: the user is known at this address from now on. */
 void guesses_note_right(struct guesses *g, const struct addr *client, struct slice user);
 bool guesses_know(const struct guesses *g, const struct addr *client, struct slice user);
 

@@ -22,7 +22,7 @@ static bool is_own(const struct reach *r, const struct addr *client, const struc
     return !r->allow_own && own_addresses_have(r->own, to) && !own_addresses_have(r->own, client);
 }
 
-/* Of one spelling. */
+/* Decides for one spelling. */
 static bool allows(const struct reach *r, const struct addr *client, const char *user, const struct addr *to,
                    char why[REACH_WHY_MAX])
 {
@@ -39,7 +39,7 @@ static bool allows(const struct reach *r, const struct addr *client, const char 
     return false;
 }
 
-/* @return false where there is no other spelling */
+/* @return false when there is no other spelling */
 static bool other_spelling(const struct addr *to, struct addr *ret)
 {
     *ret = *to;
@@ -53,7 +53,7 @@ bool reach_allows(const struct reach *r, const struct addr *client, const char *
 
     if (!allows(r, client, user, to, why))
         return false;
-    /* Twice, as an IPv6 address can stand for 0.0.0.0. */
+    /* Twice, as an IPv6 address can stand for 0.0.0.0, which stands for loopback. */
     for (int i = 0; i < 2 && other_spelling(to, &other); i++) {
         if (!allows(r, client, user, &other, why))
             return false;
