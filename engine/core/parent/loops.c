@@ -46,7 +46,7 @@ bool loops_is_heard_at(const struct addr *listening, const struct addr *to, cons
         return false;
     if (any)
         return addr_is_loopback(to) || own_addresses_have(own, to);
-    /* Linux connects the unspecified address to the first one of loopback. */
+    /* Linux connects the unspecified address to loopback. */
     return addr_same_ip(listening, to) || (unspecified && addr_is_loopback(listening));
 }
 

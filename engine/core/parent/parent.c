@@ -33,7 +33,7 @@ static void finish(struct parent *u, enum fault fault)
         fd = -1;
     }
     u->took_s = clock_now_s() - u->since_s;
-    u->done(u, fault, fd); /* u may be gone */
+    u->done(u, fault, fd); /* u may be freed by now */
 }
 
 static void on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
@@ -43,7 +43,7 @@ static void on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
     finish(container_of(timer, struct parent, deadline), FAULT_TIMEOUT);
 }
 
-/* --- the talk ------------------------------------------------------------------------------------------- */
+/* --- the dialogue --------------------------------------------------------------------------------------- */
 
 static void watch(struct parent *u, int events)
 {
@@ -52,7 +52,7 @@ static void watch(struct parent *u, int events)
     ev_io_start(u->loop, &u->io);
 }
 
-/* A message is small against the buffer of a connection that has nothing in it. */
+/* A message is small, and the socket's buffer is empty, so it fits. */
 static void say(struct parent *u)
 {
     struct parent_talk *t = &u->talk;
@@ -63,8 +63,8 @@ static void say(struct parent *u)
     watch(u, EV_READ);
 }
 
-/* What is behind the talk's end stays in the socket. @return octets taken; 0: the talk is over, u may be gone
- */
+/* Bytes after the dialogue's end stay in the socket. @return bytes read; 0: the dialogue is over, u may be
+ * freed */
 static size_t hear(struct parent *u)
 {
     char data[2048];
@@ -105,7 +105,7 @@ static enum parent_protocol protocol_of(const struct parent_spec *s)
     return strcmp(s->scheme, "socks5") == 0 ? PARENT_SOCKS5 : PARENT_SOCKS4A;
 }
 
-/* --- the way to it -------------------------------------------------------------------------------------- */
+/* --- reaching the parent proxy -------------------------------------------------------------------------- */
 
 static void on_dialed(struct dial *d, enum fault fault, int fd)
 {
@@ -122,14 +122,14 @@ static void on_dialed(struct dial *d, enum fault fault, int fd)
     if (u->request.loops && getsockname(fd, (struct sockaddr *)&own, &(socklen_t){sizeof own}) == 0)
         (void)!addr_from_sockaddr(&u->local, (struct sockaddr *)&own, sizeof own);
     parent_talk_begin(&u->talk, &request);
-    ev_io_set(&u->io, fd, EV_WRITE); /* out of the loop: what is sent first may fail on the spot */
+    ev_io_set(&u->io, fd, EV_WRITE); /* defer to the loop: the first send may fail at once */
     ev_io_start(u->loop, &u->io);
     ev_now_update(u->loop);
     ev_timer_set(&u->deadline, left_s > 0 ? left_s : 0, 0.);
     ev_timer_start(u->loop, &u->deadline);
 }
 
-/* Those at which this proxy itself listens are no way out. @return how many are left */
+/* Drop the addresses that this proxy listens on. @return the number that is left */
 static size_t leave_out(const struct parent *u, const struct addr **addrs, size_t n,
                         struct addr others[DIAL_ADDRS_MAX])
 {
@@ -140,7 +140,7 @@ static size_t leave_out(const struct parent *u, const struct addr **addrs, size_
     return n;
 }
 
-/* @return FAULT_PARENT where this proxy itself listens at all of them */
+/* @return FAULT_PARENT if this proxy listens at all of them */
 static enum fault dial_others(struct parent *u, const struct addr *addrs, size_t n)
 {
     struct addr others[DIAL_ADDRS_MAX];
@@ -204,7 +204,7 @@ void parent_start(struct parent *u, struct ev_loop *loop, const struct parent_re
         loops_enter(request->loops, u);
     ev_io_init(&u->io, on_ready, -1, EV_WRITE);
     ev_init(&u->deadline, on_deadline);
-    /* Its name is the program's own question, and not a client's. */
+    /* The name is asked on the program's own account, not for a client. */
     resolver_start_for(request->resolver, &u->query, NULL, request->spec->host, request->spec->port,
                        on_resolved, on_more);
     resolver_limit(&u->query, request->timeout_s);

@@ -1,5 +1,5 @@
-/* The way to a destination by an parent proxy: to that first, then the talk with it (proto/parent_talk.h)
- * until the destination is reached. */
+/* Reaches a destination through a parent proxy. It connects to that proxy and carries out the dialogue
+ * (proto/parent_talk.h) until the destination is reached. */
 #ifndef STEERWAY_PARENT_PARENT_H
 #define STEERWAY_PARENT_PARENT_H
 
@@ -11,21 +11,21 @@
 
 struct parent;
 
-/** Called once, never from within parent_start. On FAULT_NONE fd is the way to the destination, of which
- * nothing has been read, and the callee's; else -1. With reached, faults are those of parent_talk_take,
- * FAULT_TIMEOUT, and FAULT_PARENT for one that ends the connection; without it they tell of the way to the
- * parent proxy, FAULT_NAME of a parent proxy without an address of the egress' families. The parent proxy may
- * be freed or started again from within. */
+/** Called once, never within parent_start. On FAULT_NONE, fd is the connection to the destination, with no
+ * byte of it read; the callee owns it. Else fd is -1. When `reached` is set, the fault is one of
+ * parent_talk_take, FAULT_TIMEOUT, or FAULT_PARENT for a closed connection. Otherwise it is about
+ * reaching the parent proxy; FAULT_NAME means that it has no address of the egress' families. The callee
+ * may free or restart the parent. */
 typedef void parent_done_fn(struct parent *u, enum fault fault, int fd);
 
 struct parent_request {
-    const struct parent_spec *spec; /* outlives the parent proxy, as target does */
-    const struct target *target;    /* SOCKS4a: no IPv6 address */
-    const struct egress *egress;    /* by which the parent proxy is reached; copied */
-    struct resolver *resolver;      /* of its name */
-    struct loops *loops;            /* outlives the parent proxy; NULL: there is no proxy to come back to */
-    const char *uplink;             /* its name; outlives the parent proxy */
-    double timeout_s;               /* for all: its name, the dial, the talk; > 0 */
+    const struct parent_spec *spec; /* must outlive the parent, like target */
+    const struct target *target;    /* SOCKS4a cannot reach an IPv6 address */
+    const struct egress *egress;    /* egress to the parent proxy; copied */
+    struct resolver *resolver;      /* resolves the parent proxy's name */
+    struct loops *loops;            /* must outlive the parent; NULL: no loops are possible */
+    const char *uplink;             /* the uplink's name; must outlive the parent */
+    double timeout_s;               /* for the name, the dial and the dialogue together; > 0 */
 };
 
 /** Embedded by its owner; zero-initialised is "not running". */
@@ -35,14 +35,14 @@ struct parent {
     void *owner; /* the caller's */
     struct parent_request request;
     struct egress egress;
-    struct list under_way; /* among the proxy's */
-    struct addr local;     /* of ours; once reached */
+    struct list under_way; /* in the list of loops */
+    struct addr local;     /* local address of the connection, once connected */
     bool running;
-    bool held; /* this proxy listens at all its addresses so far, and those of the other family are awaited */
-    bool reached;   /* the parent proxy itself */
-    double until_s; /* monotonic: no longer than that */
-    double since_s; /* monotonic: when its dial began */
-    double took_s;  /* when it is done: from then on */
+    bool held;      /* this proxy listens at all addresses so far; those of the other family are pending */
+    bool reached;   /* the parent proxy is connected */
+    double until_s; /* monotonic deadline */
+    double since_s; /* monotonic: begin of the dial */
+    double took_s;  /* at the end: seconds since since_s */
     struct resolver_query query;
     struct dial dial;
     ev_io io;
@@ -53,7 +53,7 @@ struct parent {
 void parent_start(struct parent *u, struct ev_loop *loop, const struct parent_request *request,
                   parent_done_fn *done);
 
-/** Stop without calling done, and close the connection; harmless when not running. */
+/** Stop without calling done, and close the connection. Harmless when not running. */
 void parent_cancel(struct parent *u);
 
 #endif
