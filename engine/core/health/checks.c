@@ -12,18 +12,18 @@
 
 static const double TIMEOUT_S = 5;
 
-/* Of one family of an uplink; of a parent proxy, which is one way for both, there is one. */
+/* The check of one family of an uplink. A parent proxy has one check, since it serves both families. */
 struct check {
     struct checks *all;
     struct uplink *uplink;
     int family;
-    size_t next;     /* target */
-    double received; /* as of the last look */
+    size_t next;     /* index of the next target */
+    double received; /* bytes received at the last look */
     ev_timer timer;
     struct probe probe;
 };
 
-/* Of one uplink. */
+/* The checks of one uplink. */
 struct checks_of {
     struct check items[2];
     size_t n;
@@ -32,7 +32,7 @@ struct checks_of {
 
 struct checks {
     struct checks_options options;
-    struct checks_targets common;     /* options.targets: of uplinks that have none of their own */
+    struct checks_targets common;     /* options.targets, for uplinks without their own */
     struct checks_of *of[UPLINK_MAX]; /* by the uplink's id - 1; NULL for none */
 };
 
@@ -77,7 +77,7 @@ static void wait_for(struct check *c, double s)
     ev_timer_start(loop, &c->timer);
 }
 
-/* Often, as long as it is not known to be well. */
+/* Check often until the uplink is known to be well. */
 static void wait_for_next(struct check *c)
 {
     const struct health *h = uplink_health(c->uplink, c->family);
@@ -111,8 +111,8 @@ static void note_failed(struct check *c)
         log_news(c, LOG_WARN, "uplink does not answer: others are preferred");
 }
 
-/* A target that nobody listens at is an answer all the same; one without an address of this family, or
- * without sense in what it says, is none of either kind. */
+/* A refused connection is an answer too. A target without an address of this family, or with an invalid
+ * answer, says nothing about the uplink. */
 static void note_result(struct check *c, const struct probe_result *r)
 {
     bool http = c->probe.target.path[0] != '\0';
@@ -160,7 +160,7 @@ static void begin(struct check *c, const struct checks_targets *targets)
 {
     struct egress egress = c->uplink->egress;
 
-    if (!c->uplink->parent) { /* that is one way for both families */
+    if (!c->uplink->parent) { /* it serves both families */
         egress.any4 = egress.any4 && c->family == AF_INET;
         egress.any6 = egress.any6 && c->family == AF_INET6;
     }

@@ -6,8 +6,8 @@
 
 #include <math.h>
 
-/* Of what an uplink usually takes to connect: destinations differ by so much, and RFC 8305 5 waits a quarter
- * of a second before it tries the next address. */
+/* Factor on the usual connect time, since destinations differ that much. RFC 8305 5 waits a quarter of a
+ * second before the next address. */
 static const double HEDGE_OF_USUAL = 3, HEDGE_LEAST_S = 0.25;
 
 int health_family(const struct target *t)
@@ -28,7 +28,7 @@ void health_log(enum log_level level, const char *event, const struct uplink *u,
     log_end(&l);
 }
 
-/* @param enough_s  waited so long, it is silent @return whether it is */
+/* @param enough_s  an attempt of that length without an answer is a silence @return whether it was one */
 static bool note_family(struct uplink *u, int family, const struct dial_family *f, double enough_s)
 {
     struct health *h = uplink_health(u, family);
@@ -50,7 +50,7 @@ void health_note_silence(struct uplink *u, int family)
 
 bool health_note_dial(struct uplink *u, const struct dial *d, double enough_s)
 {
-    if (!u || !d->loop || u->parent) /* a connection to that says little */
+    if (!u || !d->loop || u->parent) /* a connection to a parent proxy says little */
         return false;
     bool four = note_family(u, AF_INET, &d->four, enough_s),
          six = note_family(u, AF_INET6, &d->six, enough_s);
@@ -64,7 +64,7 @@ void health_note_reset(struct uplink *u, int family)
                    u->parent ? AF_UNSPEC : family);
 }
 
-/* What an uplink usually takes, or the time after which another address is tried: more is strange. */
+/* The usual connect time, or the delay before the next address; a longer wait is suspicious. */
 double health_usual_s(const struct uplink *u)
 {
     return u ? fmax(HEDGE_LEAST_S, HEDGE_OF_USUAL * u->view.connect_time) : HEDGE_LEAST_S;
@@ -78,7 +78,7 @@ void health_note_names(struct uplink *u, enum resolver_news news)
         health_log(LOG_WARN, "uplink resolves no names: others are preferred", u, AF_UNSPEC);
 }
 
-/* Whether it is the parent proxy that has told, of the destination, so that itself it is well. */
+/* Whether the parent proxy has answered about the destination; then it works itself. */
 static bool is_heard(enum fault fault)
 {
     switch (fault) {
@@ -106,7 +106,7 @@ static bool is_heard(enum fault fault)
 
 void health_note_parent(struct uplink *u, enum fault fault)
 {
-    struct health *h = &u->four.health; /* both families' */
+    struct health *h = &u->four.health; /* of both families */
 
     if (!u->parent)
         return;

@@ -6,11 +6,11 @@
 #include <stdio.h>
 #include <unistd.h>
 
-enum { HTTP_PORT = 80, LARGE = 2000 /* octets: more than a packet of Ethernet takes */ };
+enum { HTTP_PORT = 80, LARGE = 2000 /* bytes: more than an Ethernet packet holds */ };
 
 /* --- targets -------------------------------------------------------------------------------------------- */
 
-/* What may stand in a request's line: visible ASCII. */
+/* Characters that a request line may have: visible ASCII. */
 static bool is_path(struct slice text)
 {
     for (size_t i = 0; i < text.len; i++)
@@ -72,7 +72,7 @@ static void finish(struct probe *p, enum fault fault)
 {
     p->result.fault = fault;
     stop(p);
-    p->done(p, &p->result); /* p may be gone */
+    p->done(p, &p->result); /* p may be freed by now */
 }
 
 static void on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
@@ -81,7 +81,7 @@ static void on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
 
     (void)loop;
     (void)events;
-    if (p->result.status != 0) /* the rest of its body was waited for */
+    if (p->result.status != 0) /* the status came, only the body was incomplete */
         return finish(p, FAULT_NONE);
     struct resolver_query *const names[] = {&p->query, &p->parent.query};
     bool unnamed = false;
@@ -96,7 +96,7 @@ static void on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
 
 /* --- HTTP ----------------------------------------------------------------------------------------------- */
 
-/* SIZE_MAX where it ends with the connection, as was asked for. */
+/* SIZE_MAX when the body ends with the connection, as the request asks for. */
 static size_t body_length(const struct http_head *head)
 {
     const struct http_field *f = http_find(head, "Content-Length");
@@ -114,7 +114,7 @@ static size_t body_length(const struct http_head *head)
     return n;
 }
 
-/* Whether nothing more need be waited for. */
+/* Whether the answer is complete. */
 static bool is_whole(struct probe *p, bool ended)
 {
     struct http_head head;
@@ -164,11 +164,11 @@ static int send_request(const struct probe *p, int fd)
     if (p->large)
         n += snprintf(text + n, sizeof text - (size_t)n, "X-Padding: %0*d\r\n", (int)LARGE, 0);
     n += snprintf(text + n, sizeof text - (size_t)n, "\r\n");
-    /* A fresh connection's buffer has room for it. */
+    /* It fits into the empty buffer of a new connection. */
     return send(fd, text, (size_t)n, MSG_NOSIGNAL) == n ? 0 : -EPIPE;
 }
 
-/* --- the way there -------------------------------------------------------------------------------------- */
+/* --- connecting ----------------------------------------------------------------------------------------- */
 
 static void on_way(struct probe *p, int fd)
 {
@@ -216,7 +216,7 @@ static void on_resolved(struct resolver_query *q, enum fault fault, const struct
 
     p->result.named = fault != FAULT_DNS;
     p->result.news = q->news;
-    if (fault == FAULT_UNREACHABLE) /* it has addresses, but none of these families */
+    if (fault == FAULT_UNREACHABLE) /* it has addresses, but none of the egress' families */
         fault = FAULT_NAME;
     if (fault != FAULT_NONE)
         return finish(p, fault);
@@ -252,7 +252,7 @@ void probe_start(struct probe *p, struct ev_loop *loop, const struct probe_reque
                                                      .uplink = request->uplink,
                                                      .timeout_s = request->timeout_s},
                             on_parent);
-    /* Literals too: the resolver sorts out what the egress does not speak, and answers out of the loop. */
+    /* Also for literal addresses: the resolver filters by family, and answers from the loop. */
     resolver_start(request->resolver, &p->query, t->host, t->port, on_resolved);
 }
 
