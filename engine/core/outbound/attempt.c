@@ -21,11 +21,12 @@ static const struct egress *egress_of(const struct attempt *a)
 static void finish(struct attempt *a, enum fault fault, int fd)
 {
     a->running = false;
-    resolver_cancel(&a->query);    /* more addresses would be too late */
-    a->events->done(a, fault, fd); /* a may be gone */
+    resolver_cancel(&a->query);    /* later addresses are not needed any more */
+    a->events->done(a, fault, fd); /* a may be freed by now */
 }
 
-/* --- by an parent proxy ------------------------------------------------------------------------------- */
+/* --- through a parent proxy
+ * ------------------------------------------------------------------------------ */
 
 static void parent_end(struct attempt *a)
 {
@@ -35,7 +36,7 @@ static void parent_end(struct attempt *a)
     a->parent = NULL;
 }
 
-/* Nobody there is its own fault, and not the destination's. */
+/* If the parent proxy itself is unreachable, that is not the destination's fault. */
 static enum fault of_parent(enum fault fault)
 {
     bool ours = fault == FAULT_TIMEOUT || fault == FAULT_BIND || fault == FAULT_RESOURCES;
@@ -48,13 +49,13 @@ static void on_parent(struct parent *u, enum fault fault, int fd)
     struct attempt *a = u->owner;
 
     a->dial.family = u->dial.family;
-    a->dial.connect_s = u->took_s; /* it is the whole way that counts */
+    a->dial.connect_s = u->took_s; /* measure the whole way, not only the dial to the parent proxy */
     fault = u->reached ? fault : of_parent(fault);
     parent_end(a);
     finish(a, fault, fd);
 }
 
-/* Seconds that are left; at least what a loop needs to notice. */
+/* Seconds that are left; at least enough for a timer. */
 static double left_of(const struct attempt *a)
 {
     return fmax((a->direct ? a->left_s : a->timeout_s) - (clock_coarse_s() - a->since_s), 0.01);
@@ -106,8 +107,8 @@ static void dial_by(struct attempt *a, const struct addr *addrs, size_t n, const
         dial_early(&a->dial, a->early, a->early->len);
 }
 
-/* While addresses of the other family are to come there is hope.
- * @param unfit  all so far are of a family that does not answer */
+/* Addresses of the other family may still come and fit.
+ * @param unfit  all addresses so far are of a family that does not answer */
 static void note_unfit(struct attempt *a, bool unfit)
 {
     a->unfit = unfit && a->target->kind == TARGET_NAME;
@@ -115,7 +116,7 @@ static void note_unfit(struct attempt *a, bool unfit)
         a->events->doubtful(a);
 }
 
-/* Those of a family that does not answer come last. */
+/* Dial families that do not answer last. */
 static void dial_routed(struct attempt *a, const struct addr *addrs, size_t n)
 {
     struct uplink *u = a->lease.uplink;
@@ -136,13 +137,13 @@ static void dial_routed(struct attempt *a, const struct addr *addrs, size_t n)
     note_unfit(a, unfit);
 }
 
-/* Addresses by how they are reached. */
+/* Addresses, sorted by the way to reach them. */
 struct sorted {
     struct addr local[DIAL_ADDRS_MAX], direct[DIAL_ADDRS_MAX], routed[DIAL_ADDRS_MAX];
     size_t n_local, n_direct, n_routed;
 };
 
-/* @param why  filled where there is one that the client may not reach */
+/* @param why  the reason, when an address may not be reached */
 static void sort(const struct attempt *a, const struct addr *addrs, size_t n, struct sorted *ret,
                  char why[REACH_WHY_MAX])
 {
@@ -164,10 +165,10 @@ static void sort(const struct attempt *a, const struct addr *addrs, size_t n, st
     }
 }
 
-/* A family that is never answered must not keep the refusal back. */
+/* Wait this long for the other family, even if it never answers, before the client is refused. */
 static const double OTHER_FAMILY_S = 0.5;
 
-/* The other family's addresses, where they are still to come, may be of those that the client may reach. */
+/* Addresses of the other family may still come, and the client may be allowed to reach those. */
 static void refuse(struct attempt *a, const char *why)
 {
     a->held = resolver_awaits_more(&a->query);
@@ -189,12 +190,13 @@ static void dial_addrs(struct attempt *a, const struct addr *addrs, size_t n)
     if (s.n_local == 0 && s.n_direct == 0 && s.n_routed == 0)
         return refuse(a, why);
     if (s.n_local + s.n_direct > 0 && !a->direct) {
-        /* A name of the local network, as its address shows. */
+        /* the address shows that the name is local */
         uplink_release(&a->lease);
         a->direct = true;
         a->events->local(a);
     }
-    /* What goes direct must be listed as such: a name cannot talk its way past the uplinks. */
+    /* A direct attempt may only use addresses that are listed as direct: a name must not bypass the
+     * uplinks by itself. */
     if (a->direct && s.n_local + s.n_direct == 0)
         return finish(a, FAULT_DENIED, -1);
     if (s.n_local > 0)
@@ -207,8 +209,8 @@ static void dial_addrs(struct attempt *a, const struct addr *addrs, size_t n)
         dial_routed(a, s.routed, s.n_routed);
 }
 
-/* Addresses of the other family, while the first ones are dialled. Those decided by which way, and addresses
- * that belong to another way are passed over. */
+/* Add addresses of the other family while the first ones are dialled. The first ones have decided the way;
+ * addresses for another way are skipped. */
 static void add_addrs(struct attempt *a, const struct addr *addrs, size_t n)
 {
     struct uplink *u = a->lease.uplink;
@@ -247,7 +249,7 @@ static void on_resolved(struct resolver_query *q, enum fault fault, const struct
 {
     struct attempt *a = container_of(q, struct attempt, query);
 
-    /* The last of several attempts may have had too little time to blame servers for their silence. */
+    /* Servers cannot be blamed for silence if a late attempt had too little time. */
     bool hurried = a->timeout_s < a->shared->settings.dial_timeout_s / 4;
     if (attempt_asks_uplink(a) && !(q->news == RESOLVER_SILENCE && hurried))
         a->news = q->news;
@@ -287,7 +289,7 @@ void attempt_start(struct attempt *a, const struct attempt_request *request,
     };
     if (request->uplink)
         uplink_acquire(&a->lease, request->uplink);
-    /* It knows names itself; but those of this network it does not. */
+    /* A parent proxy resolves names, except those of the local network. */
     if (by_parent(a) && t->kind == TARGET_NAME && !dns_name_is_local(slice_str(t->host)))
         return dial_name_parent(a);
     if (t->kind == TARGET_NAME) {

@@ -1,6 +1,5 @@
 /* One attempt to reach a destination by one uplink, or directly: resolve, then dial. It holds the uplink's
- * lease as long as it is under way. Who is tried, and what a failure means, is the search's affair
- * (search.h). */
+ * lease. The search (search.h) chooses the uplink, and judges a failure. */
 #ifndef STEERWAY_OUTBOUND_ATTEMPT_H
 #define STEERWAY_OUTBOUND_ATTEMPT_H
 
@@ -14,17 +13,17 @@
 
 struct attempt;
 
-/** What an attempt tells its owner, who may start or cancel it, and free it, from within done. */
+/** Callbacks to the owner, which may start, cancel or free the attempt in `done`. */
 struct attempt_events {
-    /** The destination is local, as its address shows: no uplink serves it, the lease is given back, and the
-     *  attempt goes on directly. */
+    /** The address shows that the destination is local. The lease is released, and the attempt continues
+     * directly. */
     void (*local)(struct attempt *a);
-    /** Its addresses are all of families that do not answer by its uplink: it goes on, with little hope. */
+    /** All addresses are of families that do not answer by this uplink. The attempt continues. */
     void (*doubtful)(struct attempt *a);
-    /** The client may not reach it (reach.h): FAULT_DENIED follows. @param why  for the log */
+    /** The client may not reach the destination (reach.h); FAULT_DENIED follows. @param why  for the log */
     void (*refused)(struct attempt *a, const char *why);
-    /** The end, once, maybe from within attempt_start. fd is connected and the callee's, or -1 with the
-     *  reason. The lease is still held: to be moved elsewhere, or given back by attempt_cancel. */
+    /** The end, called once, maybe within attempt_start. fd is connected and the callee's, or -1 with a
+     * fault. The lease is still held: move it, or release it by attempt_cancel. */
     void (*done)(struct attempt *a, enum fault fault, int fd);
 };
 
@@ -38,42 +37,41 @@ struct attempt {
     struct uplink_lease lease; /* empty when direct */
     const struct buf *early;
     bool running, direct;
-    bool lost;  /* its uplink is gone, so that its end tells nothing of that */
+    bool lost;  /* its uplink is gone, so the result says nothing about the uplink's health */
     bool unfit; /* all addresses so far are of a family that does not answer by the uplink */
-    bool held;  /* none of the addresses so far may be reached, and those of the other family are awaited */
+    bool held;  /* no address so far may be reached; those of the other family are pending */
     double since_s, timeout_s, left_s;
     enum resolver_news news; /* of the uplink's name servers */
     struct resolver_query query;
     struct dial dial;
-    struct parent *parent; /* by the uplink's own proxy, while that is under way */
+    struct parent *parent; /* dialogue in progress with the uplink's parent proxy */
 };
 
 struct attempt_request {
     struct outbounds *shared;
-    const struct target *target; /* outlives the attempt, as client and user do */
+    const struct target *target; /* must outlive the attempt, like client and user */
     const struct addr *client;
     const char *user;        /* NULL for none */
     struct uplink *uplink;   /* NULL: directly */
-    const struct buf *early; /* what waits to be sent there; NULL: nothing of it may go with the SYN */
-    double timeout_s; /* by the uplink: for the name, the dial, and a parent proxy's dialogue together */
-    double left_s;    /* the same, where it turns out to go direct */
+    const struct buf *early; /* data for the destination that may go with the SYN; NULL for none */
+    double timeout_s;        /* for name, dial and a parent proxy's dialogue together, by the uplink */
+    double left_s;           /* the same, if it becomes direct */
 };
 
 void attempt_start(struct attempt *a, const struct attempt_request *request,
                    const struct attempt_events *events);
 
-/** Whether the name is the uplink's to resolve, and not this network's own or none at all. */
+/** Whether the name is resolved through the uplink: it is a name, and not one of the local network. */
 bool attempt_asks_uplink(const struct attempt *a);
 
-/** It has had its time: end it as its dial's or its names' timeout would. Does nothing while this network's
- * own name servers are asked. */
+/** End it as if the dial or the name query had timed out. Does nothing while the local network's name
+ * servers are asked. */
 void attempt_give_up(struct attempt *a);
 
-/** Its uplink has lost its link or its addresses: end it, as nothing more can come of it. That tells nothing
- * of the uplink's health. */
+/** Its uplink has lost its link or addresses: end the attempt. The uplink's health does not change. */
 void attempt_lose_uplink(struct attempt *a);
 
-/** Stop without a word, and give the lease back; harmless when it is not under way. */
+/** Stop without calling done, and release the lease. Harmless when not running. */
 void attempt_cancel(struct attempt *a);
 
 #endif

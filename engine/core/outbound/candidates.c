@@ -28,7 +28,7 @@ static enum candidate_absence why_not_up(const struct uplink *u)
     return uplink_is_spent(u) ? ABSENT_SPENT : ABSENT_DOWN;
 }
 
-/* @return ABSENT_NOT where it may carry this connection, be it well or badly */
+/* @return ABSENT_NOT if the uplink can carry this connection, well or badly */
 static enum candidate_absence obstacle(const struct uplink *u, const struct candidates_request *r)
 {
     if (!u->view.up)
@@ -57,8 +57,8 @@ struct candidate candidates_judge(const struct uplink *u, const struct candidate
     return (struct candidate){r->tried ? CANDIDATE_NEVER : CANDIDATE_CAPTIVE, ABSENT_CAPTIVE};
 }
 
-/* Whether it is the host of a portal that some uplink is behind, be that tried already or not to be raced:
- * what has the same address elsewhere is another machine, and must not be told a password. */
+/* Whether it is the host of a portal in front of some uplink, even one that was tried or may not race. By
+ * another uplink, the same address is another machine, which must not receive a password. */
 static bool is_for_a_portal(const struct uplink_set *set, const struct candidates_request *r)
 {
     const struct candidates_request first = {.host = r->host, .family = r->family, .now = r->now};
@@ -69,7 +69,7 @@ static bool is_for_a_portal(const struct uplink_set *set, const struct candidate
     return false;
 }
 
-/* Of one that is of a lower rank than the best. */
+/* For an uplink below the best rank. */
 static enum candidate_absence why_behind(struct candidate c)
 {
     return c.absence == ABSENT_NOT ? ABSENT_NOT_THE_PORTALS : c.absence;
@@ -105,7 +105,7 @@ bool candidates_hold(const struct uplink_set *set, const struct uplink *u, int f
 {
     struct candidates_request of_this = *r;
 
-    of_this.now = 0; /* before any suspect's next try */
+    of_this.now = 0; /* before a suspect's next try */
     if (family != AF_UNSPEC)
         of_this.family = family;
     enum candidate_rank own = candidates_judge(u, &of_this).rank;
@@ -142,7 +142,7 @@ uint64_t candidates_objections(const struct uplink_set *set, const struct uplink
     bool spent = quota_is_set(&u->quota) && u->view.quota_left <= 0;
     uint64_t found = spent ? UINT64_C(1) << (u->view.id - 1) : 0;
 
-    of_open.now = 0; /* before any suspect's next try */
+    of_open.now = 0; /* before a suspect's next try */
     for (size_t i = 0; i < set->n; i++)
         if (candidates_is_dear(u, set->items[i]) && set->items[i] != u &&
             candidates_judge(set->items[i], &of_open).rank == CANDIDATE_FIT)

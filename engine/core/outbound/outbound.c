@@ -19,7 +19,7 @@ void outbound_because(struct outbound *o, const char *reason)
     if (o->reason && strcmp(o->reason, reason) == 0)
         return;
     free(o->reason);
-    o->reason = strdup(reason); /* without memory the account has none */
+    o->reason = strdup(reason); /* without memory, the account has no reason */
 }
 
 void outbound_describe(const struct outbound_request *r, uint64_t id, struct policy_attempt at,
@@ -45,7 +45,7 @@ void outbound_conn(const struct outbound *o, struct policy_attempt at, struct po
     outbound_describe(&r, o->id, at, ret, client);
 }
 
-/* --- from birth to account ------------------------------------------------------------------------------ */
+/* --- life of a connection ------------------------------------------------------------------------------- */
 
 int outbound_new(struct outbound **ret, struct outbounds *shared, const struct outbound_request *request,
                  outbound_done_fn *done, void *owner)
@@ -143,7 +143,7 @@ static void write_account(const struct outbound *o, const char *outcome)
     char client[ADDR_TEXT_MAX];
 
     if (!log_enabled(LOG_INFO))
-        return; /* before texts are made that nobody reads */
+        return; /* do not format texts that are not logged */
     log_begin(&l, LOG_INFO, "connection");
     log_str(&l, "client", addr_format(o->client, client));
     log_str(&l, "proto", policy_proto_name(o->proto));

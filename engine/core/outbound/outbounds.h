@@ -1,5 +1,4 @@
-/* What all outbound connections share: the uplinks, the policy that chooses among them, the names, the
- * checks, and what the user said of them. The main loop's alone. */
+/* Shared by all outbound connections: uplinks, policy, resolver, checks, settings. For the main loop only. */
 #ifndef STEERWAY_OUTBOUND_OUTBOUNDS_H
 #define STEERWAY_OUTBOUND_OUTBOUNDS_H
 
@@ -17,27 +16,27 @@ struct uplink_set;
 #define HEDGE_AUTO (-1.)
 
 struct outbound_settings {
-    struct reach reach; /* what clients may not reach, by whatever way */
+    struct reach reach; /* destinations that clients may not reach */
     /* Destinations that go direct, without the policy: */
-    const struct cidr_set *bypass; /* by the machine's own routing, gateways included */
-    const struct cidr_set *local;  /* to this machine and its neighbours only; may change while it runs */
-    double dial_timeout_s;         /* for all of one uplink's attempts at one destination */
-    double hedge_s;                /* until a second uplink is raced, where the policy says nothing: 0 for
-                                      never, HEDGE_AUTO by what the uplink usually takes to connect */
-    bool fast_open;                /* what waits for a destination may go with the SYN (RFC 7413) */
+    const struct cidr_set *bypass; /* by the machine's own routing, also through gateways */
+    const struct cidr_set *local;  /* to this machine and its neighbours; may change while the proxy runs */
+    double dial_timeout_s;         /* for all attempts for one destination together */
+    double hedge_s; /* seconds until a race when the policy does not set it; 0 for never, HEDGE_AUTO by the
+                       uplink's usual connect time */
+    bool fast_open; /* data for the destination may go with the SYN (RFC 7413) */
 };
 
-/** Its pointers are others', and outlive it. */
+/** Its pointers are borrowed. */
 struct outbounds {
     struct ev_loop *loop;
-    struct resolver *resolver; /* of what goes direct, and of this network's own names */
+    struct resolver *resolver; /* for direct connections, and for names of the local network */
     struct uplink_set *uplinks;
     struct policy *policy;
     struct outbound_settings settings;
-    uint64_t last_id; /* of outbound connections */
+    uint64_t last_id; /* last id of an outbound connection */
     struct loops loops;
     struct recorder recorder;
-    struct checks *checks; /* NULL: none are made */
+    struct checks *checks; /* NULL: no checks */
 };
 
 #endif

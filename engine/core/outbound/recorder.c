@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* What a crash may lose. */
+/* A crash loses at most this much. */
 static const double FLUSH_S = 1;
 static const char HEADER[] = "{\"steerway_trace\":1}\n";
 
@@ -39,7 +39,7 @@ static void on_flush(struct ev_loop *loop, ev_timer *w, int events)
         fail(r, errno);
 }
 
-/* An existing file is never written to, not even an empty one: its mode may let other users read it. */
+/* Never write to an existing file, even an empty one: its mode may let other users read it. */
 static int open_new(const char *path, FILE **ret)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0600);
@@ -96,7 +96,7 @@ void recorder_note(struct recorder *r, const struct recorded *c)
     int err = 0;
 
     if (!o)
-        return; /* short of memory, or a name that is no UTF-8: one line less */
+        return; /* out of memory, or a name that is not UTF-8: skip the line */
     if (c->user)
         (void)json_object_set_new(o, "user", json_string(c->user));
     if (c->uplink)

@@ -1,5 +1,5 @@
-/* Records ended connections as a trace that `steerway simulate` can play: text, one JSON object a line, which
- * docs/control.md describes. */
+/* Records ended connections as a trace for `steerway simulate`: one JSON object a line, described in
+ * docs/control.md. */
 #ifndef STEERWAY_OUTBOUND_RECORDER_H
 #define STEERWAY_OUTBOUND_RECORDER_H
 
@@ -20,20 +20,20 @@ struct recorder {
     ev_timer flush;
 };
 
-/** What is written of a connection. Text is borrowed for the call; user and uplink may be NULL. */
+/** What is recorded of a connection. Texts are borrowed for the call; user and uplink may be NULL. */
 struct recorded {
-    double started_s; /* monotonic: when it asked for an uplink */
+    double started_s; /* monotonic: when the uplink was asked for */
     const char *client, *host, *proto, *user, *uplink;
     uint16_t port;
-    uint64_t tx, rx;   /* octets to and from the destination */
-    double duration_s; /* since then */
+    uint64_t tx, rx;   /* bytes to and from the destination */
+    double duration_s; /* since started_s */
 };
 
-/** Begin; ends a recording that is under way. The file is made with mode 0600; it must not exist.
- *  @return 0, -EEXIST for a file that exists, even an empty one, or another negative errno; then nothing has
- *  changed */
+/** Start a recording, which ends an earlier one. The file is created with mode 0600 and must not exist.
+ *  @return 0, -EEXIST for a file that exists, even an empty one, or another negative errno; then nothing
+ * has changed */
 MUST_CHECK int recorder_start(struct recorder *r, struct ev_loop *loop, const char *path);
-/** Write what is left and close. Harmless when it is off. */
+/** Write the rest and close. Harmless when it is off. */
 void recorder_stop(struct recorder *r);
 
 static inline bool recorder_is_on(const struct recorder *r)
@@ -41,8 +41,7 @@ static inline bool recorder_is_on(const struct recorder *r)
     return r->file != NULL;
 }
 
-/** Only while it is on. What cannot be written ends the recording with a line in the log, and nothing else.
- */
+/** Call it only while recording. A failed write ends the recording with a log line. */
 void recorder_note(struct recorder *r, const struct recorded *c);
 
 #endif

@@ -36,10 +36,10 @@ void search_end(struct search *s, enum fault fault, int fd)
     o->fault = fault;
     o->search = NULL;
     search_free(s);
-    o->done(o, fault, fd); /* o may be gone */
+    o->done(o, fault, fd); /* o may be freed by now */
 }
 
-/* --- one attempt, and another --------------------------------------------------------------------------- */
+/* --- attempts ------------------------------------------------------------------------------------------- */
 
 static void log_pick(const struct racer *r, const struct uplink *u)
 {
@@ -56,7 +56,7 @@ static void log_pick(const struct racer *r, const struct uplink *u)
     log_end(&l);
 }
 
-/* Two at most are under way: one of them is free. @return NULL without memory */
+/* At most two run at a time, so one is free. @return NULL without memory */
 static struct racer *idle_racer(struct search *s)
 {
     if (!s->one.attempt.running)
@@ -68,7 +68,7 @@ static struct racer *idle_racer(struct search *s)
     return s->another;
 }
 
-/* Grows with whatever shows that it works. */
+/* A number that grows with every sign that the uplink works. */
 static double heard(const struct uplink *u)
 {
     return u->four.received + u->six.received + u->four.health.answers + u->six.health.answers;
@@ -84,8 +84,8 @@ static void set_patience(struct search *s, double after_s)
     ev_timer_start(loop, &s->patience);
 }
 
-/* A line that is full is slow, and works; one that is silent is left before all of the time has gone. Where
- * nothing else goes by it, the silence may be the destination's: at half of that time a check is asked. */
+/* A full line is slow but works; a silent line is left before all of the time is used. If the line has no
+ * other traffic, the destination may be silent instead. So a check is started at half of that time. */
 static void on_patience(struct ev_loop *loop, ev_timer *w, int revents)
 {
     struct search *s = container_of(w, struct search, patience);
@@ -112,7 +112,7 @@ static void be_patient(struct search *s, const struct uplink *u, double patience
     set_patience(s, patience_s / 2);
 }
 
-/* The end of what it calls may be the end of the search. */
+/* The attempt may end at once, and with it the search. */
 static void use(struct search *s, struct racer *r, struct uplink *u, const struct racer *beside)
 {
     struct outbound *o = s->outbound;
@@ -128,7 +128,8 @@ static void use(struct search *s, struct racer *r, struct uplink *u, const struc
     log_pick(r, u);
     double hedge_s = beside ? 0 : search_hedge_after(&o->shared->settings, &s->choice, u);
     if (hedge_s > 0) {
-        ev_now_update(o->shared->loop); /* timers count from there, and a callback may have run for long */
+        ev_now_update(
+            o->shared->loop); /* timers count from the loop's time, which a long callback has left behind */
         ev_timer_set(&s->hedge, hedge_s, 0.);
         ev_timer_start(o->shared->loop, &s->hedge);
     }
@@ -180,7 +181,7 @@ void search_try_beside(struct search *s, const struct racer *r)
     use(s, second, u, r);
 }
 
-/* The first has not arrived in time. */
+/* The first attempt has not connected in time. */
 static void on_hedge(struct ev_loop *loop, ev_timer *w, int revents)
 {
     (void)loop;
@@ -221,7 +222,7 @@ static void go_direct(struct search *s)
                   &SEARCH_EVENTS);
 }
 
-/* It is our own connection to that uplink's parent proxy. */
+/* The client is one of our own connections to that uplink's parent proxy. */
 static void refuse_loop(struct search *s, const char *uplink)
 {
     char why[UPLINK_NAME_MAX + 64];
@@ -248,8 +249,8 @@ static void on_deferred(struct ev_loop *loop, ev_timer *w, int revents)
 
 int search_start(struct outbound *o)
 {
-    struct search *s =
-        malloc(sizeof *s); /* as calloc passes by what this thread has freed (glibc until 2.41) */
+    struct search *s = malloc(
+        sizeof *s); /* not calloc, which does not use memory that this thread has freed (glibc before 2.41) */
 
     if (!s)
         return -ENOMEM;

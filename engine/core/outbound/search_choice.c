@@ -6,11 +6,11 @@
 #include "outbound/candidates.h"
 #include <math.h>
 
-/* No request wanders through more uplinks than this. */
+/* Limit of uplinks tried for one request. */
 enum { ATTEMPTS_MAX = 8 };
 
-/* The share of the time that is left one uplink gets while others are left to try: a silent one must not use
- * up the client's patience alone. */
+/* One uplink's share of the remaining time while others are left to try, so that a silent uplink does not
+ * use it all. */
 static const double PATIENCE_WITH_OTHERS = 0.5;
 
 static bool is_among(const struct uplink *u, struct uplink *const *usable, size_t n)
@@ -21,7 +21,7 @@ static bool is_among(const struct uplink *u, struct uplink *const *usable, size_
     return false;
 }
 
-/* @param against  whom it is to race; NULL: it is no race */
+/* @param against  uplink to race against; NULL: no race */
 static struct candidates_request request_of(const struct search *s, const struct uplink *against)
 {
     const struct target *t = &s->outbound->target;
@@ -33,8 +33,8 @@ static struct candidates_request request_of(const struct search *s, const struct
                                        .against = s->choice.race_any ? NULL : against};
 }
 
-/* The next of the policy's list that may be used now, as things may have changed since it was asked. A policy
- * that was loaded meanwhile knows nothing of the list. @return NULL: it is to be asked anew */
+/* The next uplink on the policy's list that is still usable. The list is void when another policy was
+ * loaded. @return NULL: ask the policy again */
 static struct uplink *next_of_list(struct search *s, struct uplink *const *usable, size_t n)
 {
     if (s->generation != policy_generation(s->outbound->shared->policy))

@@ -10,7 +10,7 @@
 
 #include <stdio.h>
 
-/* Who else is under way; NULL for nobody. */
+/* The other running attempt; NULL for none. */
 static struct racer *rival_of(struct racer *r)
 {
     struct search *s = r->search;
@@ -19,16 +19,16 @@ static struct racer *rival_of(struct racer *r)
     return rival && rival->attempt.running ? rival : NULL;
 }
 
-/* A check tells sooner than the next connections whether it is the uplink or a destination. */
+/* A check shows sooner than the next connections whether the uplink or the destination is silent. */
 static void hurry_if_silent(const struct outbounds *shared, const struct uplink *u)
 {
     if (u && (u->four.health.silences > 0 || u->six.health.silences > 0))
         checks_hurry(shared->checks, u);
 }
 
-/* One was slow, and another that was sent later is there first. If nothing was heard for so long that it is
- * strange, its uplink (or its name servers) is silent, and that is a failure. Part of the time that it had
- * may have gone to the names. */
+/* A later attempt connected before this one. If this one had waited suspiciously long without an answer,
+ * its uplink (or its name servers) is silent, which counts as a failure. Part of that time may have gone
+ * to names. */
 static void note_outrun(struct attempt *a)
 {
     if (resolver_awaits_answer(&a->query)) {
@@ -42,7 +42,7 @@ static void note_outrun(struct attempt *a)
     hurry_if_silent(a->shared, a->lease.uplink);
 }
 
-/* To lose a race is no failure by itself. */
+/* Losing a race is not a failure by itself. */
 static void note_lost(struct racer *r)
 {
     struct outbound *o = r->search->outbound;
@@ -58,7 +58,7 @@ static void note_lost(struct racer *r)
     policy_lost_race(o->shared->policy, &conn, u);
 }
 
-/* @param lost  it has lost against r; else there is nothing to win any more */
+/* @param lost  the rival has lost against r; else the whole search is over */
 static void cancel_rival(struct racer *r, bool lost)
 {
     struct racer *rival = rival_of(r);
@@ -78,7 +78,7 @@ static void on_local(struct attempt *a)
     struct racer *r = container_of(a, struct racer, attempt);
     struct outbound *o = r->search->outbound;
 
-    cancel_rival(r, false); /* it is on its way to the same place */
+    cancel_rival(r, false); /* the rival has the same destination */
     r->search->racing = false;
     o->direct = true;
     o->race = OUTBOUND_NO_RACE;
@@ -91,8 +91,8 @@ static void on_refused(struct attempt *a, const char *why)
     outbound_because(container_of(a, struct racer, attempt)->search->outbound, why);
 }
 
-/* Tells of the failures of all attempts the one that helps the client most: an answer of the destination
- * before a silence, a silence before a fault of ours. */
+/* The fault that helps the client most: an answer of the destination before a silence, a silence before an
+ * error of our own. */
 static enum fault more_telling(enum fault a, enum fault b)
 {
     static const uint8_t rank[] = {
@@ -122,7 +122,7 @@ static void note_failure(struct racer *r, enum fault fault)
     if (word && fault != FAULT_NAME) {
         struct policy_conn conn;
         char client[ADDR_TEXT_MAX];
-        /* A family that was tried late had less of the time. */
+        /* A family that was tried later had less time. */
         if (!r->attempt.lost) {
             (void)health_note_dial(u, &r->attempt.dial, health_usual_s(u) / (fault == FAULT_TIMEOUT ? 2 : 1));
             health_note_parent(u, fault);
@@ -149,7 +149,7 @@ static void on_failed(struct racer *r, enum fault fault)
     note_failure(r, fault);
     if (r == &s->one)
         ev_timer_stop(s->outbound->shared->loop, &s->patience);
-    if (rival_of(r)) { /* which may yet arrive, or fails and comes back here */
+    if (rival_of(r)) { /* the rival may still connect; if it fails, it comes here too */
         if (!s->hopeless && fault != FAULT_REFUSED && fault != FAULT_RESET)
             search_try_beside(s, rival_of(r));
         return;
@@ -165,7 +165,7 @@ static void on_arrived(struct racer *r, int fd)
     struct search *s = r->search;
     struct outbound *o = s->outbound;
 
-    cancel_rival(r, true); /* first, so that the policy does not count it any more */
+    cancel_rival(r, true); /* first, so that the policy does not count the rival any more */
     o->connected = true;
     o->connected_s = clock_now_s();
     o->attempt = r->number;
@@ -210,7 +210,7 @@ static void on_done(struct attempt *a, enum fault fault, int fd)
     on_arrived(r, fd);
 }
 
-/* No need to wait: another uplink is raced at once. */
+/* Do not wait for the timer: start the race now. */
 static void on_doubtful(struct attempt *a)
 {
     struct search *s = container_of(a, struct racer, attempt)->search;

@@ -1,6 +1,5 @@
-/* The inside of a search, shared by its three files: search.c begins and ends it and sends attempts out,
- * search_choice.c says who is next, search_outcome.c what an attempt's end means. Nobody else includes this.
- */
+/* The state of a search, for its three files only: search.c starts, ends, and sends attempts;
+ * search_choice.c chooses the next uplink; search_outcome.c judges ended attempts. */
 #ifndef STEERWAY_OUTBOUND_SEARCH_STATE_H
 #define STEERWAY_OUTBOUND_SEARCH_STATE_H
 
@@ -10,9 +9,9 @@
 struct racer {
     struct attempt attempt;
     struct search *search;
-    int number; /* of its pick, from 1; 0 for direct */
-    bool raced; /* sent beside another that was slow */
-    bool race;  /* and the policy was told that this is a race */
+    int number; /* number of the pick, from 1; 0 for direct */
+    bool raced; /* started while another attempt was slow */
+    bool race;  /* and the policy was told of the race */
     char reason[POLICY_REASON_MAX + 1];
 };
 
@@ -20,55 +19,55 @@ _Static_assert((int)UPLINK_MAX <= 64, "an uplink has its bit in tried");
 
 struct search {
     struct outbound *outbound;
-    struct racer one, *another;  /* NULL until two are tried at once, which few connections come to */
-    uint64_t tried;              /* bit id - 1 */
-    struct policy_choice choice; /* the order of preference being worked through */
+    struct racer one, *another;  /* NULL until two attempts run at once, which is rare */
+    uint64_t tried;              /* bits id - 1 */
+    struct policy_choice choice; /* the policy's choice, used up in order */
     size_t next_choice;
-    uint32_t generation;    /* of the policy that made it */
-    enum fault last;        /* the latest failure */
-    enum fault worst;       /* the most telling of the attempts' faults */
-    bool hopeless;          /* what failed would fail by any uplink */
-    bool racing;            /* the latest start was that of a second one */
-    bool doubtful;          /* the first has little hope: who is sent beside it comes in its place */
-    double heard;           /* of the first one's uplink when it was sent */
-    double patience_left_s; /* once a check is asked */
-    ev_timer patience;      /* until it must have been heard */
-    ev_timer hedge;         /* until a second one is raced */
-    ev_timer deferred;      /* the beginning, out of the caller's stack */
+    uint32_t generation;    /* of the policy that made the choice */
+    enum fault last;        /* the latest fault */
+    enum fault worst;       /* the most telling fault of all attempts */
+    bool hopeless;          /* the fault would be the same by any uplink */
+    bool racing;            /* the latest attempt is the second of a race */
+    bool doubtful;          /* the first has little hope, so the second counts as its replacement */
+    double heard;           /* value for the first attempt's uplink at its start */
+    double patience_left_s; /* after a check was started */
+    ev_timer patience;      /* ends an attempt by a silent uplink */
+    ev_timer hedge;         /* starts the race */
+    ev_timer deferred;      /* starts the search from the loop */
 };
 
 /* search.c */
-/** Tell the owner. The search is gone afterwards, and so may be its outbound connection. */
+/** End the search and call o->done. The search is freed, and its outbound may be. */
 void search_end(struct search *s, enum fault fault, int fd);
-/** Nobody is under way: send the next one, or end. */
+/** With no attempt running: send the next one, or end. */
 void search_try_next(struct search *s);
-/** Race another one against r, which is under way. It goes on alone if there is nobody to race it, or no
- * memory, or the policy refuses. */
+/** Race another uplink against r, which is running. r continues alone if no other uplink fits, memory is
+ * short, or the policy refuses. */
 void search_try_beside(struct search *s, const struct racer *r);
 
 /* search_choice.c */
 enum search_found { SEARCH_FOUND, SEARCH_FOUND_NOBODY, SEARCH_FOUND_REFUSAL };
-/** The next uplink of the policy's list, or what it answers to a new question. A refusal leaves the list at
- * its end, with the reason in s->choice.
- * @param against  whom it is to race; NULL: it is no race */
+/** The next uplink of the policy's list, or of its answer to a new question. A refusal leaves the reason
+ * in s->choice.
+ *  @param against  uplink to race against; NULL: no race */
 enum search_found search_choose(struct search *s, const struct uplink *against, struct uplink **ret);
-/** Seconds that the client waits yet, at most: --dial-timeout bounds all attempts together. */
+/** Seconds that are left: --dial-timeout limits all attempts together. */
 double search_left_s(const struct search *s);
-/** Who is left to be tried after u. */
+/** The uplinks that are left to try after u. */
 enum search_others {
     SEARCH_OTHERS_NONE,
-    SEARCH_OTHERS_DEAR,  /* those alone that the choice of u was meant to spare (candidates.h) */
-    SEARCH_OTHERS_ALIKE, /* some that are not */
+    SEARCH_OTHERS_DEAR,  /* only those that the choice of u was meant to spare (candidates.h) */
+    SEARCH_OTHERS_ALIKE, /* others as well */
 };
 enum search_others search_others(const struct search *s, const struct uplink *u);
-/** Of the choice's next attempt. */
+/** Timeout of the next attempt. */
 double search_dial_timeout(const struct search *s, enum search_others others);
-/** Where all that are left are dear: after how many seconds the next attempt is given up, if nothing was
- * heard by its uplink since it began. One that receives works, and may take all the time. 0: never. */
+/** When only spared uplinks are left: seconds after which the next attempt is given up if its uplink has
+ * received nothing since its start. An uplink that receives may use all the time. 0: never. */
 double search_patience(const struct search *s, enum search_others others);
 
 /* search_outcome.c */
-/** What a racer's attempt calls. */
+/** Callbacks of the racers' attempts. */
 extern const struct attempt_events SEARCH_EVENTS;
 
 #endif
