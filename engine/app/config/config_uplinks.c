@@ -151,7 +151,7 @@ static int set_quota(struct uplink_spec *spec, const json_t *value, char *err)
 
     if ((text ? !units_parse(text, &bytes) : !json_is_number(value)) || !(bytes >= 1 && bytes <= QUOTA_MAX))
         return config_refuse(err, "expected bytes, such as \"20G\"");
-    spec->quota.octets = bytes;
+    spec->quota.bytes = bytes;
     return 0;
 }
 
@@ -340,7 +340,7 @@ static int check_quota(const json_t *table, const struct quota_plan *q, const ch
 
     for (size_t i = 0; i < ARRAY_LEN(others); i++) {
         *ret_key = others[i];
-        if (json_object_get(table, others[i]) && q->octets <= 0)
+        if (json_object_get(table, others[i]) && q->bytes <= 0)
             return config_refuse(err, "needs a quota, such as quota = \"20G\"");
     }
     *ret_key = "quota_day";

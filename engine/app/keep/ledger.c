@@ -146,7 +146,7 @@ static void tell(struct ledger *l, struct uplink *u, bool used_up)
 
     log_begin(&line, used_up ? LOG_WARN : LOG_INFO, used_up ? "quota used up" : "quota has room again");
     log_str(&line, "uplink", u->name);
-    log_num(&line, "bytes", u->quota.plan.octets);
+    log_num(&line, "bytes", u->quota.plan.bytes);
     log_str(&line, "per", quota_per_name(u->quota.plan.per));
     log_str(&line, "end", u->quota.plan.hard ? "hard" : "soft");
     if (cut > 0)

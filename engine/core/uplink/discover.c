@@ -10,9 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Behind the metrics that network managers and router advertisements give (100, 600, 1024), so that the
- * advised route changes nothing for other programs; the link's index is added, as no two such routes may be
- * equal. */
+/* Above the metrics of network managers and router advertisements (100, 600, 1024), so the suggested route
+ * does not affect other programs. The link's index is added, as two such routes must differ. */
 enum { ADVISED_METRIC = 2000 };
 
 /* --- usable or not -------------------------------------------------------------------------------------- */
@@ -49,7 +48,7 @@ static bool is_pair(const struct machine_link *link)
     return is_one_of(link->kind, kinds, ARRAY_LEN(kinds));
 }
 
-/* A member's packets are its master's; a VRF only gives its members a routing table of their own. */
+/* A member's packets belong to its master. A VRF only gives its members a routing table. */
 static bool is_member(const struct machine *m, const struct machine_link *link)
 {
     const struct machine_link *master = machine_link_by_index(m, link->master);
@@ -107,7 +106,8 @@ static bool is_in(const struct uplink_set *set, const char *name)
     return false;
 }
 
-/* A machine that was read without its routes: the kernel is asked, of links that may be lines. */
+/* The machine was read without routes, so the kernel is asked. Only possible lines are worth that question.
+ */
 static bool is_line_by_now(const struct machine *m, const struct machine_link *link)
 {
     struct machine_link asked = *link;
@@ -135,7 +135,7 @@ bool discover_new(const struct uplink_set *set, const struct machine *m, struct 
 
 /* --- does it leave at all? ------------------------------------------------------------------------------ */
 
-/* Text that grows by pieces and is cut where out ends. */
+/* Text that is appended to, and cut at the end of out. */
 struct text {
     char *out;
     size_t size, len;
@@ -156,7 +156,7 @@ static void text_add(struct text *t, const char *fmt, ...)
         t->len += (size_t)n;
 }
 
-/* This machine's own shortages tell nothing of the routes. */
+/* A shortage on this machine says nothing about the routes. */
 static bool is_about_route(int err)
 {
     return err != -EMFILE && err != -ENFILE && err != -ENOMEM && err != -ENOBUFS && err != -EINTR;
@@ -191,17 +191,17 @@ static void check_family(struct text *t, const struct uplink *u, const struct ma
     struct machine_route route;
     struct addr to;
 
-    /* An address that no line has is routed as the kernel sees fit, and meant to be. */
+    /* The kernel chooses the route of an address that does not belong to a line; the user wants that. */
     if (!egress_allows(&u->egress, family) || !link || !machine_link_is_line(link) ||
         machine_internet(family, &to) < 0)
         return;
-    /* What is bound to its device leaves by it or not at all. */
+    /* A packet that is bound to a device leaves by it or not at all. */
     int r = machine_route_get(
         &(struct machine_packet){.to = &to, .source = source, .link = link->index, .mark = u->way.mark},
         &route);
     if (r == 0 || !is_about_route(r))
         return;
-    /* Home networks give out unique local addresses whether or not there is IPv6 beyond them. */
+    /* Home routers assign unique local addresses even without IPv6 to the internet. */
     if (addr_is_unique_local(source) && u->egress.any4)
         return;
     if (t->len > 0)

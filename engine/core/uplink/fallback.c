@@ -2,7 +2,7 @@
 
 #include "uplink/uplink.h"
 
-/* Loads such as 3/0.3 and 7/0.7 are the same but for rounding. */
+/* Equal but for rounding: loads such as 3/0.3 and 7/0.7. */
 static const double LEVEL = 1 + 1e-9;
 
 static double load(const struct uplink *u)
@@ -10,10 +10,10 @@ static double load(const struct uplink *u)
     return u->view.active / u->view.weight;
 }
 
-/* Between -1 and H(n) - 1 times the sum of weights, H being the harmonic number: no credit leaves these
- * bounds as long as the same n uplinks take turns. For the upper one, compare the mean credit of the k
- * richest with that of the k + 1 richest a turn before: it is higher by 1/(k + 1) of the sum at most, and the
- * mean of all n is 0. H(64) = 4.74. */
+/* In units of the sum of weights. While the same n uplinks take turns, each credit stays between -1 and H(n)
+ * - 1, where H is the harmonic number; H(64) = 4.74. Proof of the upper bound: compare the mean credit of the
+ * k richest with that of the k + 1 richest one turn earlier. It is at most 1/(k + 1) of the sum higher, and
+ * the mean of all n is 0. */
 static const double CREDIT_MIN = -1, CREDIT_MAX = 4;
 
 static double bounded(double credit, double sum)
@@ -23,9 +23,9 @@ static double bounded(double credit, double sum)
     return credit < CREDIT_MIN * sum ? CREDIT_MIN * sum : credit;
 }
 
-/* Smooth weighted round robin: each is credited its weight, and the one with the most credit pays for all.
- * What an uplink earned or owes in other, perhaps heavier company is cut to the bounds of this one, so that
- * it neither floods nor starves. */
+/* Smooth weighted round robin: each uplink earns its weight as credit, and the one with the most pays the
+ * sum. A credit from a set of heavier uplinks is cut to the bounds of this set, so that its uplink neither
+ * floods nor starves. */
 static struct uplink *take_turn(struct fallback *f, struct uplink *const *level, size_t n)
 {
     struct uplink *best = NULL;
@@ -57,6 +57,6 @@ struct uplink *fallback_pick(struct fallback *f, struct uplink *const *candidate
         if (load(candidates[i]) <= least * LEVEL)
             level[n_level++] = candidates[i];
     }
-    /* Alone it has no turn to wait for, and its credit stays. */
+    /* A single uplink does not take a turn, and keeps its credit. */
     return n_level == 1 ? level[0] : take_turn(f, level, n_level);
 }

@@ -1,5 +1,5 @@
-/* The built-in default that decides when no policy does: fewest live connections per weight; where several
- * are level, smooth weighted round robin. */
+/* The built-in choice where no policy decides: the fewest live connections per weight. Equal uplinks take
+ * turns by smooth weighted round robin. */
 #ifndef STEERWAY_UPLINK_FALLBACK_H
 #define STEERWAY_UPLINK_FALLBACK_H
 

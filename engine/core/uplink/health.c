@@ -51,7 +51,7 @@ enum health_state health_state(const struct health *h, double received)
     return h->failed_checks < HEALTH_FAILED_CHECKS ? HEALTH_SUSPECT : HEALTH_DOWN;
 }
 
-/* Octets that came since the latest one make up for what was before. */
+/* Bytes that arrived since the latest silence or reset end both rows. */
 static void forget_if_heard(struct health *h, double received)
 {
     if (received > h->received)

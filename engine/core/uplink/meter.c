@@ -5,22 +5,22 @@
 
 /* The contract with policies: rates are smoothed over a second. */
 static const double SMOOTH_S = 1;
-/* Nobody is busy, and a rate that was large once still fades: what is less than a packet in ten seconds is
- * nothing. */
+/* A large rate fades slowly once no connection is busy. Below this, less than a packet in ten seconds, it
+ * becomes 0. */
 static const double RATE_MIN = 100;
 
-/* Seconds of a full line differ as TCP gives way and takes again: cubic by 0.7 at most (RFC 9438 4.6), and
- * several connections by less. */
+/* On a full line the seconds differ as TCP backs off and grows again: to 0.7 at the least with CUBIC (RFC
+ * 9438 4.6). With several connections they differ less. */
 static const double PLATEAU_EVENNESS = 0.75;
-/* 128 kbit/s: a call over the phone network's codecs takes 64 kbit/s and its headers. */
+/* 128 kbit/s: a call with a telephone codec takes 64 kbit/s and its headers. */
 static const double PLATEAU_MIN = 16000;
-/* Long enough that an evening of films does not hide the line's worth, short enough that a new contract shows
- * the same day. */
+/* Long enough that an evening of films does not hide the capacity, short enough that a new contract shows the
+ * same day. */
 static const double HALF_LIFE_S = 3600;
 
 static void forget_plateau(struct meter *m)
 {
-    m->octets = m->s = 0;
+    m->bytes = m->s = 0;
     m->n_levels = 0;
 }
 
@@ -40,24 +40,24 @@ static void learn(struct meter *m, double s)
 static void end_second(struct meter *m)
 {
     memmove(m->level + 1, m->level, sizeof m->level - sizeof m->level[0]);
-    m->level[0] = m->octets / m->s;
+    m->level[0] = m->bytes / m->s;
     if (m->n_levels < METER_PLATEAU)
         m->n_levels++;
     if (m->n_levels == METER_PLATEAU)
         learn(m, m->s);
-    m->octets = m->s = 0;
+    m->bytes = m->s = 0;
 }
 
-void meter_tick(struct meter *m, double octets, double s, bool busy)
+void meter_tick(struct meter *m, double bytes, double s, bool busy)
 {
-    m->rate += (1 - exp(-s / SMOOTH_S)) * (octets / s - m->rate);
+    m->rate += (1 - exp(-s / SMOOTH_S)) * (bytes / s - m->rate);
     if (!busy) {
         forget_plateau(m);
         if (m->rate < RATE_MIN)
             m->rate = 0;
         return;
     }
-    m->octets += octets;
+    m->bytes += bytes;
     m->s += s;
     if (m->s >= 1)
         end_second(m);

@@ -1,12 +1,12 @@
-/* The meter of one direction of an uplink: what it carries at present, and what it can carry, as learned from
- * use. Pure arithmetic over octets and seconds, fed a few times a second by whoever has a clock.
+/* The meter of one direction of an uplink: its present rate, and the capacity that is learned from use. Pure
+ * arithmetic over bytes and seconds, fed a few times a second.
  *
- * A capacity is learned from plateaus: three seconds in a row that carried about the same (the least of them
- * three quarters of the most or more), with somebody busy all the time, and no less than 128 kbit/s, below
- * which a call or a game is steady without filling anything. The least of the three is then known to be
- * possible: capacity rises to it at once. On a plateau below it capacity falls towards it, by half in an
- * hour. So one burst teaches nothing, nor does idleness, nor light use that comes and goes; what is learned
- * is never more than what was carried, and what a line has lost is forgotten in hours. */
+ * Capacity is learned from plateaus: three seconds in a row whose rates differ little (the least is at least
+ * three quarters of the most), while some connection is busy all the time. Rates below 128 kbit/s do not
+ * count, as a call or a game is steady at such a rate without filling the line. The least of the three is a
+ * rate that the line can carry, so capacity rises to it at once. A plateau below it lets capacity fall
+ * towards it, by half in an hour. So a single burst, idle time and intermittent light use teach nothing.
+ * Capacity is never above what was carried, and it follows a line that became slower within hours. */
 #ifndef STEERWAY_UPLINK_METER_H
 #define STEERWAY_UPLINK_METER_H
 
@@ -17,22 +17,22 @@ enum { METER_PLATEAU = 3 };
 
 /** Zero-initialised: nothing carried, nothing known. */
 struct meter {
-    double rate;                 /* octets/s, smoothed over a second */
-    double capacity;             /* octets/s; 0 for not known yet */
-    double octets, s;            /* of the second under way */
-    double level[METER_PLATEAU]; /* octets/s of the latest seconds, the latest first */
+    double rate;                 /* bytes/s, smoothed over a second */
+    double capacity;             /* bytes/s; 0: not known yet */
+    double bytes, s;             /* of the second that runs */
+    double level[METER_PLATEAU]; /* bytes/s of the latest seconds, the latest first */
     size_t n_levels;
 };
 
-/** Take what was carried since the last tick.
- *  @param s     how long ago that was, > 0
- *  @param busy  whether a connection by this uplink moves anything; without, plateaus end */
-void meter_tick(struct meter *m, double octets, double s, bool busy);
+/** Add the bytes that were carried since the last tick.
+ *  @param s     since the last tick, > 0
+ *  @param busy  whether a connection on this uplink moves bytes; without one, plateaus end */
+void meter_tick(struct meter *m, double bytes, double s, bool busy);
 
-/** Whether further ticks without octets would change nothing. */
+/** Whether further ticks without bytes would change nothing. */
 static inline bool meter_rests(const struct meter *m)
 {
-    return m->rate <= 0 && m->octets <= 0 && m->n_levels == 0;
+    return m->rate <= 0 && m->bytes <= 0 && m->n_levels == 0;
 }
 
 #endif

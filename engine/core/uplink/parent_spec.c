@@ -18,7 +18,7 @@ static int hex(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* @return whether it is well encoded, not too long, and no NUL is in it */
+/* @return false if the %-encoding is wrong, the text is too long, or it contains a NUL */
 static bool decode(struct slice text, char out[PARENT_SECRET_MAX + 1])
 {
     size_t n = 0;

@@ -2,7 +2,7 @@
 
 #include <math.h>
 
-/* This program is younger than any clock that stands before. */
+/* A clock that shows an earlier time was never set: this program did not exist then. */
 static const time_t CLOCK_IS_SET = 1767225600; /* 2026-01-01, UTC */
 
 static const int DAYS_A_WEEK = 7;
@@ -23,7 +23,8 @@ static time_t midnight(int year, int month, int day)
     return mktime(&t);
 }
 
-/* The begin of the period so many after that in which it is this day. mktime carries what is out of range. */
+/* The start of the period that contains today, or of one that comes `after` periods later. mktime normalises
+ * fields that are out of range. */
 static time_t begin_of(const struct quota_plan *p, const struct tm *today, int after)
 {
     int day = p->day > 0 ? p->day : 1;
@@ -61,8 +62,8 @@ void quota_init(struct quota *q, const struct quota_plan *plan, time_t now)
         begin_period(q, now);
 }
 
-/* Whether a period begins so much later than the one under way that the clock must have been wrong when it
- * was counted. A clock that has not been set yet, as of a machine without a battery, tells nothing. */
+/* Whether a count's period begins so late that the clock must have been wrong then. If the present clock was
+ * never set (a machine without a battery), that cannot be told. */
 static bool is_from_a_wrong_clock(const struct quota *q, time_t began)
 {
     struct quota next = *q;
@@ -95,7 +96,7 @@ bool quota_renew(struct quota *q, time_t now)
 
 double quota_left(const struct quota *q)
 {
-    return quota_is_set(q) ? fmax(q->plan.octets - q->used, 0) : INFINITY;
+    return quota_is_set(q) ? fmax(q->plan.bytes - q->used, 0) : INFINITY;
 }
 
 const char *quota_per_name(enum quota_per per)

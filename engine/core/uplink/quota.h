@@ -1,5 +1,5 @@
-/* How much an uplink may carry in a period, and what is left of it. Pure arithmetic over octets and
- * wall-clock time; periods begin at midnight of the local time zone (TZ). */
+/* How many bytes an uplink may carry in a period, and how many are left. Pure arithmetic over bytes and
+ * wall-clock time. Periods begin at midnight of the local time zone (TZ). */
 #ifndef STEERWAY_UPLINK_QUOTA_H
 #define STEERWAY_UPLINK_QUOTA_H
 
@@ -10,37 +10,36 @@ enum quota_per { QUOTA_MONTH, QUOTA_WEEK, QUOTA_DAY };
 
 /** Zero-initialised: no quota. */
 struct quota_plan {
-    double octets; /* both directions together; 0: no quota */
+    double bytes; /* both directions together; 0: no quota */
     enum quota_per per;
-    int day;   /* on which it begins: of the week, 1 (Monday) to 7; of the month, 1 to 31, in shorter months
-                  their last; 0 is 1 */
-    bool hard; /* when it is used up, nobody may go on over it */
+    int day;   /* on which the period begins: of the week, 1 (Monday) to 7; of the month, 1 to 31, or its last
+                  day in shorter months; 0 means 1 */
+    bool hard; /* a quota that is used up takes the uplink out of service */
 };
 
 struct quota {
     struct quota_plan plan;
-    time_t began, ends; /* the period under way */
-    double used;        /* octets in it */
+    time_t began, ends; /* the present period */
+    double used;        /* bytes in it */
 };
 
-/** Begin to count, in the period that now is in. */
+/** Start to count, in the period that contains now. */
 void quota_init(struct quota *q, const struct quota_plan *plan, time_t now);
 
-/** Go on with what an earlier run has counted, if that was in the period under way. A clock that stands
- * before the time at which it was counted is not believed: the count goes on, and its period with it. But a
- * period that begins more than one other later than now's was counted by a clock that was wrong: the count
- * goes on in the period of now. @return false for the latter */
+/** Continue the count of an earlier run, if it is of the present period. A clock that is earlier than that
+ * count is wrong: the count and its period continue. A count from more than one period ahead comes from a
+ * clock that was wrong: the count continues in the present period. @return false in that last case */
 bool quota_restore(struct quota *q, time_t began, double used);
 
-/** Begin the period that now is in, when the one under way is over. @return whether that was so */
+/** Start the period that contains now, if the present one is over. @return whether it was */
 bool quota_renew(struct quota *q, time_t now);
 
 static inline bool quota_is_set(const struct quota *q)
 {
-    return q->plan.octets > 0;
+    return q->plan.bytes > 0;
 }
 
-/** Octets; infinity without a quota. */
+/** In bytes; infinity without a quota. */
 double quota_left(const struct quota *q);
 
 const char *quota_per_name(enum quota_per per);

@@ -18,7 +18,8 @@ static bool can_carry(const struct machine_link *link)
     return link && link->up && link->carrier;
 }
 
-/* While the link is away nothing may leave; "/" is no name that a device can have. */
+/* Also while the link is missing, sockets must stay bound. A name that is too long becomes "/", which no
+ * device can have. */
 static void set_device(struct egress *e, const char *name)
 {
     (void)snprintf(e->device, sizeof e->device, "%.*s", IFNAMSIZ - 1, strlen(name) < IFNAMSIZ ? name : "/");
@@ -59,8 +60,8 @@ static void refresh_address(struct uplink *u, const struct machine *m)
     memset(u->interface, 0, sizeof u->interface);
     if (link)
         (void)snprintf(u->interface, sizeof u->interface, "%s", link->name);
-    /* By the address alone the kernel would choose the link by the destination, and another one when this one
-     * goes down. */
+    /* Bound to the address alone, the kernel would choose the link by the destination, and another link when
+     * this one goes down. */
     if (link && machine_link_is_line(link))
         memcpy(u->egress.device, link->name, sizeof u->egress.device);
     *(is4 ? &u->egress.source4 : &u->egress.source6) = u->way.address;
@@ -75,7 +76,7 @@ bool uplink_has_way(const struct uplink *u, int family)
     return addr_family(&g->addr) == AF_UNSPEC || g->ready;
 }
 
-/* Another address is another network, or the same one anew. */
+/* A new address means another network, or the same one again. */
 static void forget_health(struct uplink *u, const struct egress *before)
 {
     bool same4 = addr_same_ip(&before->source4, &u->egress.source4),
@@ -93,22 +94,22 @@ void uplink_refresh(struct uplink *u, const struct machine *m)
 {
     const struct egress before = u->egress;
 
-    /* Until proven otherwise nothing may leave. */
+    /* Fail closed: nothing may leave until an address is found. */
     u->egress = (struct egress){.any4 = false, .any6 = false};
     if (addr_family(&u->way.address) != AF_UNSPEC)
         refresh_address(u, m);
     else if (u->way.given[0])
         refresh_interface(u, m);
     else
-        u->egress = EGRESS_DIRECT; /* to a parent proxy, by whatever way */
+        u->egress = EGRESS_DIRECT; /* to a parent proxy, as the kernel routes it */
     u->egress.mark = u->way.mark;
-    if (u->way.mark != 0 && !egress_may_mark()) /* else it would be found out by connections that fail */
+    if (u->way.mark != 0 && !egress_may_mark()) /* else each connection would fail with EPERM */
         u->egress.any4 = u->egress.any6 = false;
     u->egress.any4 = u->egress.any4 && uplink_has_way(u, AF_INET);
     u->egress.any6 = u->egress.any6 && uplink_has_way(u, AF_INET6);
     u->view.ipv4 = u->egress.any4;
     u->view.ipv6 = u->egress.any6;
-    if (u->parent) { /* which has its own ways to the destination */
+    if (u->parent) { /* the proxy, not this machine, connects to the destination */
         u->view.ipv4 = u->egress.any4 || u->egress.any6;
         u->view.ipv6 = u->view.ipv4 && strcmp(u->parent->scheme, "socks4a") != 0;
     }

@@ -8,12 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Far beyond any use, and small enough that sums of weights stay exact. */
+/* Far above any useful weight, and small enough that sums of weights stay exact. */
 static const double WEIGHT_MAX = 1e6;
-/* No number that is meant takes more; a copy is needed to end it with a NUL. */
+/* A sensible number is shorter. The copy is needed to add a NUL. */
 enum { WEIGHT_TEXT_MAX = 32 };
 
-/* Digits, a point, an exponent: not the "inf", "nan", "0x10" and leading blanks that strtod takes as well. */
+/* Digits, a point, an exponent. strtod also accepts "inf", "nan", "0x10" and leading blanks. */
 static int parse_weight(struct slice text, double *ret)
 {
     char copy[WEIGHT_TEXT_MAX], *end;
@@ -31,7 +31,7 @@ static int parse_weight(struct slice text, double *ret)
     return 0;
 }
 
-/* What the kernel takes for the name of a link (dev_valid_name), which may be an alternative one. */
+/* As the kernel's dev_valid_name; an alternative name may be longer than IFNAMSIZ. */
 static bool is_interface_name(struct slice name)
 {
     if (name.len == 0 || name.len >= MACHINE_NAME_SIZE || slice_eq(name, slice_str(".")) ||
@@ -44,7 +44,7 @@ static bool is_interface_name(struct slice name)
     return true;
 }
 
-/* Whether someone who wrote this meant an address. */
+/* Whether the user probably meant an address. */
 static bool is_meant_as_address(struct slice name)
 {
     size_t others = 0;
@@ -56,7 +56,7 @@ static bool is_meant_as_address(struct slice name)
     return others == 0;
 }
 
-/* NULL, or why packets cannot have this source. An unspecified one would bind nothing at all. */
+/* Why packets cannot have this source; NULL if they can. An unspecified address would bind nothing. */
 static const char *source_objection(const struct addr *a)
 {
     if (addr_family(a) == AF_INET) {
@@ -77,8 +77,8 @@ enum { HINT_MAX = 256 };
 
 static const char COMMA_HINT[] = "; uplinks are separate words, without commas";
 
-/* What may have been meant by text that is neither a name nor an address: "eth0:7", where "eth0@7" is meant,
- * or a proxy. @return out, empty where nothing is known */
+/* A guess at the intention behind text that is neither a name nor an address: "eth0:7" for "eth0@7", or a
+ * proxy. @return out, empty without a guess */
 static const char *hint_for(struct slice name, char out[HINT_MAX])
 {
     const char *colon = memrchr(name.data, ':', name.len);
@@ -142,7 +142,7 @@ static int parse_name(struct uplink_spec *ret, struct slice name, const char *te
     return 0;
 }
 
-/* As host:port does, and user:password hardly. */
+/* Text such as host:port; user:password rarely does. */
 static bool ends_with_port(struct slice text)
 {
     size_t digits = 0;
@@ -152,7 +152,7 @@ static bool ends_with_port(struct slice text)
     return digits > 0 && digits < text.len && text.data[text.len - digits - 1] == ':';
 }
 
-/* Where the weight begins: behind the @ or / that follows host and port, if there is one. */
+/* The length without the weight, which follows host and port after an @ or /. */
 static size_t url_length(const char *text)
 {
     const char *place = strstr(text, "://") + 3, *at = strrchr(place, '@');
@@ -188,7 +188,7 @@ static bool is_scheme(const char *text)
     return strncasecmp(text, "socks", 5) == 0 || strncasecmp(text, "http", 4) == 0;
 }
 
-/* A weight with a slip behind it, "7:": no more is said after the @ of a URL's user and password. */
+/* A weight with a typing error, "7:". After the @ of a URL's user and password more follows. */
 static bool is_weight_with_slip(const char *text)
 {
     size_t digits = strspn(text, "0123456789.");
@@ -196,8 +196,8 @@ static bool is_weight_with_slip(const char *text)
     return digits > 0 && text[digits] && text[digits + strspn(text + digits, ":,;")] == '\0';
 }
 
-/* Whether who wrote this may have meant a URL, and a password may be in it: no weight follows the last @, or
- * it begins as one does. */
+/* Whether the text may be a URL with a password in it: its last @ is not followed by a weight, or it starts
+ * with a scheme. */
 static bool is_meant_as_url(const char *text)
 {
     const char *at = strrchr(text, '@');

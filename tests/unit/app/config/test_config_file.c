@@ -195,7 +195,7 @@ static void uplinks_in_all_forms(void **state)
     assert_string_equal(lte->interface, "wwan0");
     assert_string_equal(lte->name, "lte");
     assert_true(lte->weight == 0.5 && lte->tier == 2);
-    assert_true(lte->quota.octets == 1.5e12 && lte->quota.per == QUOTA_WEEK && lte->quota.day == 5 &&
+    assert_true(lte->quota.bytes == 1.5e12 && lte->quota.per == QUOTA_WEEK && lte->quota.day == 5 &&
                 lte->quota.hard);
     char servers[DNS_SERVERS_TEXT_MAX];
     assert_string_equal(dns_servers_format(&lte->dns, servers), "192.0.2.53, [2001:db8::53]:5353");

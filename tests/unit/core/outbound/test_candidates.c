@@ -200,7 +200,7 @@ static void a_quota_that_is_used_up_speaks_against_its_uplink(void **state)
     struct two t;
     (void)state;
     two_init(&t);
-    t.b.quota.plan.octets = 1000;
+    t.b.quota.plan.bytes = 1000;
     t.b.view.quota_left = 1;
     uint64_t before = candidates_objections(&t.set, &t.b, &r);
     t.b.view.quota_left = 0;
@@ -242,7 +242,7 @@ static void is_drained(struct uplink *u)
 
 static void is_spent(struct uplink *u)
 {
-    u->quota = (struct quota){.plan = {.octets = 1, .hard = true}, .used = 2};
+    u->quota = (struct quota){.plan = {.bytes = 1, .hard = true}, .used = 2};
     uplink_settle(u);
 }
 

@@ -26,7 +26,7 @@ static void three_silences_make_a_suspect(void **state)
 }
 
 /* What is connected and then breaks, again and again. */
-static void three_resets_make_a_suspect_until_octets_come(void **state)
+static void three_resets_make_a_suspect_until_bytes_arrive(void **state)
 {
     struct health h = {.silences = 0};
     (void)state;
@@ -38,7 +38,7 @@ static void three_resets_make_a_suspect_until_octets_come(void **state)
     assert_true(health_is_suspect(&h, 0)); /* connecting does not make up for it */
     assert_false(health_check_passed(&h, false));
     assert_true(health_is_suspect(&h, 0));
-    assert_false(health_is_suspect(&h, 1)); /* octets do */
+    assert_false(health_is_suspect(&h, 1)); /* bytes do */
     assert_true(health_check_passed(&h, true));
     assert_false(health_is_suspect(&h, 0));
     for (int i = 1; i < 9; i++)
@@ -46,7 +46,7 @@ static void three_resets_make_a_suspect_until_octets_come(void **state)
 }
 
 /* Torrents call many who are dead. */
-static void an_answer_or_an_octet_between_them_clears_it(void **state)
+static void an_answer_or_a_byte_between_them_clears_it(void **state)
 {
     struct health h = {.silences = 0};
     (void)state;
@@ -56,7 +56,7 @@ static void an_answer_or_an_octet_between_them_clears_it(void **state)
         assert_false(health_answered(&h));
     }
     for (int i = 1; i < 10; i++)
-        assert_false(health_silent(&h, i, i)); /* octets came in between */
+        assert_false(health_silent(&h, i, i)); /* bytes arrived in between */
     assert_false(health_silent(&h, 9, 10));
     assert_true(health_silent(&h, 9, 10));
     assert_true(health_is_suspect(&h, 9));
@@ -132,8 +132,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(three_silences_make_a_suspect),
-        cmocka_unit_test(three_resets_make_a_suspect_until_octets_come),
-        cmocka_unit_test(an_answer_or_an_octet_between_them_clears_it),
+        cmocka_unit_test(three_resets_make_a_suspect_until_bytes_arrive),
+        cmocka_unit_test(an_answer_or_a_byte_between_them_clears_it),
         cmocka_unit_test(a_suspect_is_tried_every_two_seconds),
         cmocka_unit_test(failed_checks_bring_a_suspect_down),
         cmocka_unit_test(only_a_check_ends_captivity),

@@ -1,4 +1,4 @@
-/* What a meter makes of octets and seconds. */
+/* What a meter makes of bytes and seconds. */
 #include "uplink/meter.h"
 
 #include "uplink/machines.h"
@@ -6,7 +6,7 @@
 #include <math.h>
 
 static const double TICK_S = 0.25;
-static const double FAST = 100e6 / 8, SLOW = 5e6 / 8; /* octets/s */
+static const double FAST = 100e6 / 8, SLOW = 5e6 / 8; /* bytes/s */
 
 /* An even flow for a while. */
 static void flow(struct meter *m, double rate, double s)

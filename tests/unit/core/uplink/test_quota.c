@@ -43,7 +43,7 @@ static int berlin(void **state)
 
 static void months_begin_on_their_day_or_their_last(void **state)
 {
-    struct quota_plan p = {.octets = 1, .per = QUOTA_MONTH};
+    struct quota_plan p = {.bytes = 1, .per = QUOTA_MONTH};
     (void)state;
     assert_period(&p, "2026-11-26 23:59", "2026-11-01 00:00", "2026-12-01 00:00");
     assert_period(&p, "2026-12-01 00:00", "2026-12-01 00:00", "2027-01-01 00:00");
@@ -64,7 +64,7 @@ static void months_begin_on_their_day_or_their_last(void **state)
 
 static void weeks_begin_on_their_day(void **state)
 {
-    struct quota_plan p = {.octets = 1, .per = QUOTA_WEEK};
+    struct quota_plan p = {.bytes = 1, .per = QUOTA_WEEK};
     (void)state;
     assert_period(&p, "2026-11-26 12:00", "2026-11-23 00:00", "2026-11-30 00:00"); /* a Thursday */
     assert_period(&p, "2026-11-23 00:00", "2026-11-23 00:00", "2026-11-30 00:00");
@@ -77,7 +77,7 @@ static void weeks_begin_on_their_day(void **state)
 
 static void days_begin_at_midnight_also_when_clocks_change(void **state)
 {
-    const struct quota_plan p = {.octets = 1, .per = QUOTA_DAY};
+    const struct quota_plan p = {.bytes = 1, .per = QUOTA_DAY};
     struct quota q;
     (void)state;
     assert_period(&p, "2026-12-31 23:59", "2026-12-31 00:00", "2027-01-01 00:00");
@@ -90,7 +90,7 @@ static void days_begin_at_midnight_also_when_clocks_change(void **state)
 
 static void what_is_left_comes_back_when_the_period_ends(void **state)
 {
-    const struct quota_plan p = {.octets = 1000, .per = QUOTA_MONTH};
+    const struct quota_plan p = {.bytes = 1000, .per = QUOTA_MONTH};
     struct quota q;
     (void)state;
     quota_init(&q, &p, at("2026-11-26 12:00"));
@@ -111,7 +111,7 @@ static void what_is_left_comes_back_when_the_period_ends(void **state)
 
 static void without_a_plan_there_is_no_end(void **state)
 {
-    const struct quota_plan none = {.octets = 0};
+    const struct quota_plan none = {.bytes = 0};
     struct quota q;
     (void)state;
     quota_init(&q, &none, at("2026-11-26 12:00"));
@@ -123,7 +123,7 @@ static void without_a_plan_there_is_no_end(void **state)
 
 static void a_count_goes_on_in_its_own_period_alone(void **state)
 {
-    const struct quota_plan p = {.octets = 1000, .per = QUOTA_MONTH};
+    const struct quota_plan p = {.bytes = 1000, .per = QUOTA_MONTH};
     struct quota q;
     (void)state;
     quota_init(&q, &p, at("2026-11-26 12:00"));
@@ -140,7 +140,7 @@ static void a_count_goes_on_in_its_own_period_alone(void **state)
 /* Its period must not go on for years. */
 static void a_clock_that_was_ahead_takes_no_line_away(void **state)
 {
-    const struct quota_plan p = {.octets = 1000, .per = QUOTA_MONTH};
+    const struct quota_plan p = {.bytes = 1000, .per = QUOTA_MONTH};
     struct quota q;
     (void)state;
     quota_init(&q, &p, at("2026-11-26 12:00"));
@@ -156,7 +156,7 @@ static void a_clock_that_was_ahead_takes_no_line_away(void **state)
 /* A machine without a battery begins in 1970, and is told the time later. */
 static void a_clock_that_lags_loses_nothing(void **state)
 {
-    const struct quota_plan p = {.octets = 1000, .per = QUOTA_MONTH};
+    const struct quota_plan p = {.bytes = 1000, .per = QUOTA_MONTH};
     struct quota q;
     (void)state;
     quota_init(&q, &p, at("1970-01-02 00:00"));

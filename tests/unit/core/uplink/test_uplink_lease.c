@@ -202,7 +202,7 @@ static void test_nobody_reads_the_meters(void **state)
 
 /* --- what is counted ------------------------------------------------------------------------------------ */
 
-static void test_octets_become_rates_and_capacities(void **state)
+static void test_bytes_become_rates_and_capacities(void **state)
 {
     struct desk *d = *state;
     struct uplink_lease one = {.uplink = NULL};
@@ -294,7 +294,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_the_pulse_rests_when_nothing_moves, setup, teardown),
         cmocka_unit_test_setup_teardown(test_counters_are_read_until_they_rest, setup, teardown),
         cmocka_unit_test_setup_teardown(test_nobody_reads_the_meters, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_octets_become_rates_and_capacities, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_bytes_become_rates_and_capacities, setup, teardown),
         cmocka_unit_test_setup_teardown(test_short_connections_in_a_row, setup, teardown),
         cmocka_unit_test(test_meters),
         cmocka_unit_test(test_the_time_to_connect_is_smoothed),
