@@ -21,7 +21,7 @@ void buf_done(struct buf *b)
     *b = (struct buf){.max = b->max};
 }
 
-/* Make the storage hold n more octets behind the content, regardless of max. */
+/* Make room for n more bytes after the content; max does not count. */
 static int make_room(struct buf *b, size_t n)
 {
     int err = buf_keep(b);
@@ -39,7 +39,7 @@ static int make_room(struct buf *b, size_t n)
     if (cap > b->max)
         cap = b->max > b->len + n ? b->max : b->len + n;
     if (cap == 0)
-        cap = 1; /* realloc to nothing would free */
+        cap = 1; /* realloc to 0 bytes would free */
     char *data = realloc(b->data, cap);
     if (!data)
         return -ENOMEM;
@@ -89,7 +89,7 @@ int buf_printf(struct buf *b, const char *fmt, ...)
     if (r == 0 && (size_t)n > b->max - b->len)
         r = -ENOBUFS;
     if (r == 0)
-        r = make_room(b, (size_t)n + 1); /* vsnprintf's NUL is no content and does not count against max */
+        r = make_room(b, (size_t)n + 1); /* room for vsnprintf's NUL, which does not count against max */
     if (r == 0) {
         (void)vsnprintf(b->data + b->start + b->len, (size_t)n + 1, fmt, again);
         buf_commit(b, (size_t)n);

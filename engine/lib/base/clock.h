@@ -11,13 +11,13 @@ static inline double clock_read_s(clockid_t clock)
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-/** Seconds since some fixed point, never going back. */
+/** Seconds since a fixed point; never decreases. */
 static inline double clock_now_s(void)
 {
     return clock_read_s(CLOCK_MONOTONIC);
 }
 
-/** The same as of the kernel's last tick, up to 10 ms ago, for a fifth of the cost. */
+/** clock_now_s at the kernel's latest tick, up to 10 ms ago, for a fifth of the cost. */
 static inline double clock_coarse_s(void)
 {
     return clock_read_s(CLOCK_MONOTONIC_COARSE);

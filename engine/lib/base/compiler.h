@@ -1,10 +1,10 @@
-/* Small helpers that every layer uses: attributes, container_of, array length. */
+/* Helpers for every layer: attributes, container_of, array length. */
 #ifndef STEERWAY_BASE_COMPILER_H
 #define STEERWAY_BASE_COMPILER_H
 
 #include <stddef.h>
 
-/** A result that must not be dropped; cast to void where that is meant. */
+/** The caller must use the result, or cast it to void. */
 #define MUST_CHECK __attribute__((warn_unused_result))
 #define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
 

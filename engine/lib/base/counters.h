@@ -1,4 +1,4 @@
-/* The octets of one open connection, counted by the thread that moves them and read by any other. */
+/* The bytes of one open connection. The thread that moves them counts, and any other thread may read. */
 #ifndef STEERWAY_BASE_COUNTERS_H
 #define STEERWAY_BASE_COUNTERS_H
 
@@ -6,10 +6,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/** Zero-initialised is fresh. Who reads looks now and then, and tells by `resting` that it will not any more
- * until it hears of an octet. One that comes in that very moment may be told of with the next one only. */
+/** Zero-initialised: nothing counted. The reader polls. Before it stops, it sets `resting`; the writer then
+ * signals the next byte. A byte that moves just as `resting` is set may be signalled with the byte after it.
+ */
 struct counters {
-    _Atomic uint64_t tx, rx; /* towards, and from, the destination */
+    _Atomic uint64_t tx, rx; /* to the destination, and from it */
     _Atomic bool resting;
 };
 
@@ -24,7 +25,7 @@ static inline void counters_add(_Atomic uint64_t *count, uint64_t n)
     atomic_store_explicit(count, counters_get(count) + n, memory_order_relaxed);
 }
 
-/** For the one that writes, after it has added: whether who reads must be told. */
+/** For that thread, after each counters_add: whether it must signal the reader. */
 static inline bool counters_wakes(struct counters *t)
 {
     return atomic_load_explicit(&t->resting, memory_order_relaxed) && atomic_exchange(&t->resting, false);

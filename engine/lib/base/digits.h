@@ -1,5 +1,5 @@
-/* Whole numbers as text, for lines that each connection writes: printf takes some 600 instructions for one.
- */
+/* Whole numbers as text, for log lines that each connection writes: printf takes about 600 instructions for
+ * one. */
 #ifndef STEERWAY_BASE_DIGITS_H
 #define STEERWAY_BASE_DIGITS_H
 
@@ -7,10 +7,11 @@
 #include <stdint.h>
 #include <string.h>
 
-/** Those of UINT64_MAX. */
+/** The number of digits of UINT64_MAX. */
 enum { DIGITS_MAX = 20 };
 
-/** Write n in decimal, without leading zeroes and without a NUL. @return its digits, 1 to DIGITS_MAX */
+/** Write n in decimal, without leading zeroes and without a NUL. @return the number of digits, 1 to
+ * DIGITS_MAX */
 static inline size_t digits_put(char out[static DIGITS_MAX], uint64_t n)
 {
     char text[DIGITS_MAX];

@@ -87,7 +87,7 @@ enum fault fault_from_errno(int err)
     case EPIPE:
         return FAULT_RESET;
     case ENODEV:
-    case EADDRNOTAVAIL: /* also: ephemeral ports used up, which another uplink's address cures */
+    case EADDRNOTAVAIL: /* also when ephemeral ports are used up; another uplink's address has its own */
     case EADDRINUSE:
     case EPERM:
         return FAULT_BIND;
@@ -112,7 +112,7 @@ bool fault_worth_retry(enum fault f)
     case FAULT_BIND:
     case FAULT_HOST:
     case FAULT_PARENT:
-    case FAULT_REJECTED: /* another has other rules, and other ways */
+    case FAULT_REJECTED: /* another parent proxy has other rules and other routes */
     case FAULT_EXPIRED:
     case FAULT_FAILED:
         return true;

@@ -4,7 +4,7 @@
 
 enum { GROUPS = 8 };
 
-static char *put_octet(char *to, unsigned n)
+static char *put_byte(char *to, unsigned n)
 {
     if (n >= 100)
         *to++ = (char)('0' + n / 100);
@@ -19,7 +19,7 @@ static char *put_ipv4(char *to, const uint8_t ip[static 4])
     for (int i = 0; i < 4; i++) {
         if (i > 0)
             *to++ = '.';
-        to = put_octet(to, ip[i]);
+        to = put_byte(to, ip[i]);
     }
     return to;
 }
@@ -36,8 +36,8 @@ static char *put_group(char *to, unsigned n)
     }
 }
 
-/* The longest run of zeroes, the first of equals; one group alone is none (RFC 5952 4.2). @return its length
- */
+/* The longest run of zero groups, the first of equals; a single group does not count (RFC 5952 4.2). @return
+ * its length, or 0 */
 static int find_zeroes(const unsigned group[static GROUPS], int *ret_from)
 {
     int from = 0, longest = 0;
@@ -61,7 +61,7 @@ static char *put_ipv6(char *to, const uint8_t ip[static 16])
     for (int i = 0; i < GROUPS; i++)
         group[i] = (unsigned)ip[2 * i] << 8 | ip[2 * i + 1];
     int zeroes = find_zeroes(group, &from);
-    /* IPv4 within (RFC 4291 2.2): mapped, and what was once called compatible. */
+    /* An IPv4 address inside (RFC 4291 2.2): IPv4-mapped, or the deprecated IPv4-compatible form. */
     bool holds_ipv4 = from == 0 && (zeroes == 6 || (zeroes == 5 && group[5] == 0xffff));
     for (int i = 0; i < GROUPS;) {
         if (zeroes > 0 && i == from) {

@@ -49,7 +49,7 @@ static void take(struct state *s, uint64_t word)
 
 uint64_t keyed_hash(const struct hash_key *key, struct slice data)
 {
-    /* The constants are the algorithm's: "somepseudorandomlygeneratedbytes". */
+    /* The algorithm's constants: "somepseudorandomlygeneratedbytes". */
     struct state s = {
         .v0 = key->k0 ^ UINT64_C(0x736f6d6570736575),
         .v1 = key->k1 ^ UINT64_C(0x646f72616e646f6d),

@@ -1,4 +1,4 @@
-/* Intrusive doubly linked list. A node that is in no list points at itself. */
+/* Intrusive doubly linked list. A node outside any list points to itself. */
 #ifndef STEERWAY_BASE_LIST_H
 #define STEERWAY_BASE_LIST_H
 
@@ -19,7 +19,7 @@ static inline void list_push_back(struct list *head, struct list *node)
     head->prev = node;
 }
 
-/** Harmless on a node that is in no list. */
+/** Harmless on a node outside any list. */
 static inline void list_remove(struct list *node)
 {
     node->prev->next = node->next;
@@ -27,7 +27,7 @@ static inline void list_remove(struct list *node)
     list_init(node);
 }
 
-/** Walks while the body may remove `it`, but no other node. */
+/** Walk the list. The body may remove `it`, but no other node. */
 #define LIST_EACH(head, it, tmp)                                                                             \
     for (struct list *it = (head)->next, *tmp = it->next; it != (head); it = tmp, tmp = it->next)
 

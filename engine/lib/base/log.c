@@ -18,20 +18,20 @@ static struct {
     enum log_level level;
     enum log_format format;
     int fd;
-    uint64_t lost; /* lines, since the last that was written */
-    bool torn;     /* the last octet written is not the end of a line */
+    uint64_t lost; /* lines lost since the last one that was written */
+    bool torn;     /* the last byte written did not end a line */
     bool silent;
     time_t second;  /* of the latest line */
-    char stamp[32]; /* the same as text, which is made once for all lines of a second */
+    char stamp[32]; /* that second as text, made once for all lines of a second */
 } sink = {.level = LOG_INFO, .format = LOG_TEXT, .fd = STDERR_FILENO, .second = -1};
 
 static const double LIMIT_WINDOW_S = 10;
-/* Kept free for what closes a line that is full: the event's quote, the brace, the newline. */
+/* Room for the end of a full line: the event's quote, the brace, the newline. */
 enum { TAIL_ROOM = 3 };
 
-/* Standard error once more, but so that a write never waits: poll alone is not enough for a terminal, which
- * may have room for a part of a line, nor for a pipe that other programs fill, too. O_NONBLOCK must not be
- * set on standard error itself, for they share its flags. @return STDERR_FILENO where that cannot be had */
+/* Open standard error again, with O_NONBLOCK. That flag must not be set on standard error itself, as other
+ * programs share its flags. poll alone is not enough: a terminal may have room for a part of a line, and
+ * other programs may fill the pipe in between. @return STDERR_FILENO if it cannot be opened */
 static int open_own(void)
 {
     struct stat st;
@@ -61,10 +61,10 @@ bool log_enabled(enum log_level level)
     return !sink.silent && level <= sink.level;
 }
 
-/* All or nothing. @return false when the line has no room for it */
+/* All or nothing. @return false if the line is full */
 static bool put(struct log_line *l, const char *data, size_t n)
 {
-    if (l->len + n > sizeof l->text - TAIL_ROOM) /* len itself may be past it, by the event's quote */
+    if (l->len + n > sizeof l->text - TAIL_ROOM) /* the event's quote may have moved len past it */
         return false;
     memcpy(l->text + l->len, data, n);
     l->len += n;
@@ -76,7 +76,7 @@ static bool put_str(struct log_line *l, const char *s)
     return put(l, s, strlen(s));
 }
 
-/* A terminal obeys C0, DEL and C1. @return its code point, or -1 if the character is none */
+/* Terminals obey C0, DEL and C1. @return the code point, or -1 for any other character */
 static int control(const char *s, size_t n)
 {
     unsigned char c = (unsigned char)s[0];
@@ -94,17 +94,17 @@ static bool put_unicode(struct log_line *l, int point)
     return put_str(l, text);
 }
 
-/* An octet that is no part of a character; JSON has no way to tell which. */
-static bool put_invalid(struct log_line *l, char octet)
+/* A byte outside any character; JSON cannot show its value. */
+static bool put_invalid(struct log_line *l, char byte)
 {
     char text[8];
 
-    (void)snprintf(text, sizeof text, "\\x%02x", (unsigned char)octet);
+    (void)snprintf(text, sizeof text, "\\x%02x", (unsigned char)byte);
     return put_str(l, sink.format == LOG_JSON ? "\\ufffd" : text);
 }
 
-/* Puts the character at the head of s, escaped where it would end the quoting or disturb a terminal.
- * @return how many octets of s that are, or 0 when the line has no room */
+/* Write the first character of s, escaped if it would end the quotes or control a terminal. @return the bytes
+ * of s taken, or 0 if the line is full */
 static size_t put_escaped(struct log_line *l, struct slice s)
 {
     size_t n = utf8_len(s);
@@ -118,7 +118,7 @@ static size_t put_escaped(struct log_line *l, struct slice s)
     return put(l, s.data, n) ? n : 0;
 }
 
-/* The same where nothing is quoted: one event, one line, whatever stands in the text. */
+/* The same without quotes. A control character becomes a blank, so that one event is always one line. */
 static size_t put_bare(struct log_line *l, struct slice s)
 {
     size_t n = utf8_len(s);
@@ -128,7 +128,7 @@ static size_t put_bare(struct log_line *l, struct slice s)
     return (control(s.data, n) >= 0 ? put_str(l, " ") : put(l, s.data, n)) ? n : 0;
 }
 
-/* How many octets at the head of s are as they are in every line, quoted or not. */
+/* The number of bytes at the start of s that need no escape, quoted or not. */
 static size_t ordinary(struct slice s)
 {
     size_t n = 0;
@@ -157,7 +157,7 @@ static bool put_quoted(struct log_line *l, struct slice s)
     return put_str(l, "\"") && put_all(l, s, put_escaped) && put_str(l, "\"");
 }
 
-/* The event is cut where the line is full, unlike a field, so that no line is without one. */
+/* Unlike a field, an event that does not fit is cut, as each line needs an event. */
 static void put_event(struct log_line *l, const char *event)
 {
     if (sink.format == LOG_TEXT) {
@@ -166,7 +166,7 @@ static void put_event(struct log_line *l, const char *event)
     }
     (void)put_str(l, "\"");
     (void)put_all(l, slice_str(event), put_escaped);
-    l->text[l->len++] = '"'; /* TAIL_ROOM has its place */
+    l->text[l->len++] = '"'; /* within TAIL_ROOM */
 }
 
 static bool plain(struct slice s)
@@ -188,7 +188,7 @@ static bool put_key(struct log_line *l, const char *name)
     return put_str(l, " ") && put_str(l, name) && put_str(l, "=");
 }
 
-/* A field that does not fit is left out whole: half a one would mislead, and would break JSON. */
+/* A field that does not fit is left out whole: a part would mislead, and break JSON. */
 static void put_field(struct log_line *l, const char *name, struct slice value, bool quoted)
 {
     size_t before = l->len;
@@ -213,7 +213,7 @@ static void put_time(struct log_line *l)
     (void)put(l, rest, sizeof rest);
 }
 
-/* Whether or not the level is enabled. */
+/* Ignores the level. */
 static void begin(struct log_line *l, enum log_level level, const char *event)
 {
     static const char *const names[] = {"error", "warn", "info", "debug"};
@@ -221,7 +221,7 @@ static void begin(struct log_line *l, enum log_level level, const char *event)
 
     l->on = true;
     l->len = 0;
-    /* An empty line has room for all of these. */
+    /* These always fit. */
     (void)put_str(l, json ? "{\"time\":\"" : "");
     put_time(l);
     (void)put_str(l, json ? "\",\"level\":\"" : " ");
@@ -257,7 +257,7 @@ void log_u64(struct log_line *l, const char *name, uint64_t value)
     put_field(l, name, slice_of(text, n), false);
 }
 
-/* What nearly all of them are. */
+/* The fast path: nearly all values are in this range. */
 static size_t put_thousandths(char text[static DIGITS_MAX + 4], double value)
 {
     uint64_t n = (uint64_t)(value * 1000 + 0.5);
@@ -291,15 +291,15 @@ static void finish(struct log_line *l)
     l->text[l->len++] = '\n';
 }
 
-/* A descriptor of our own says so itself when there is none. Of the others a pipe that has room has it for
- * PIPE_BUF octets at least, and whatever is amiss makes the write fail at once. */
+/* On our own descriptor, write reports a lack of room itself. For others: a pipe that polls writable has room
+ * for PIPE_BUF bytes, and any other error makes write fail at once. */
 static bool has_room(void)
 {
     struct pollfd p = {.fd = sink.fd, .events = POLLOUT};
     return sink.fd != STDERR_FILENO || poll(&p, 1, 0) != 0;
 }
 
-/* What has to come before the next line: the end of a torn one, and how many were lost. @return its length */
+/* What precedes the next line: the end of a torn line, and the number of lost lines. @return its length */
 static size_t catch_up(char *out)
 {
     struct log_line l;
@@ -325,7 +325,7 @@ void log_end(struct log_line *l)
         sink.lost++;
         return;
     }
-    /* One write keeps lines whole. At most PIPE_BUF octets: the notice has but one field, a number. */
+    /* One write keeps lines whole. PIPE_BUF is enough: the notice has one field, a number. */
     char out[PIPE_BUF];
     size_t before = catch_up(out), n = before + l->len;
     ssize_t written;
@@ -333,7 +333,7 @@ void log_end(struct log_line *l)
     do {
         written = write(sink.fd, out, n);
     } while (written < 0 && errno == EINTR);
-    /* A line that lacks nothing but its end is not lost: the next one brings it. */
+    /* A line that lacks only its newline is not lost: the next write brings it. */
     if (written > 0)
         sink.torn = out[written - 1] != '\n';
     if (written + 1 >= (ssize_t)before)
@@ -346,7 +346,7 @@ void log_msg(enum log_level level, const char *fmt, ...)
 {
     if (!log_enabled(level))
         return;
-    char text[sizeof(struct log_line)]; /* more than a line takes, which cuts between two characters */
+    char text[sizeof(struct log_line)]; /* longer than a line: log_begin cuts it between two characters */
     va_list args;
     va_start(args, fmt);
     (void)vsnprintf(text, sizeof text, fmt, args);

@@ -2,11 +2,11 @@
 
 #include <ctype.h>
 
-/* Two slips (a letter missing, doubled, or exchanged) are a typing error; three are another word. */
+/* Up to two edits (a letter missing, added or replaced) count as a typing error; three make another word. */
 enum { FAR = 3 };
-/* No name is longer. */
+/* The longest name that is compared. */
 enum { NAME_MAX_LEN = 64 };
-/* The beginning of a name is as good as the name, from this length on. */
+/* From this length on, the start of a name counts as one edit. */
 enum { PREFIX_MIN = 3 };
 
 void nearest_init(struct nearest *n, struct slice word)
@@ -24,7 +24,7 @@ static size_t least(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/* Levenshtein's, with one row of the matrix. */
+/* Levenshtein distance, with one row of the matrix. */
 static size_t distance(struct slice a, struct slice b)
 {
     size_t row[NAME_MAX_LEN + 1];

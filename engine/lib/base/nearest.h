@@ -1,18 +1,18 @@
-/* Finds the known name that a mistyped one was probably meant to be. */
+/* Find the known name that a mistyped one probably means. */
 #ifndef STEERWAY_BASE_NEAREST_H
 #define STEERWAY_BASE_NEAREST_H
 
 #include "base/slice.h"
 
-/** The search: feed it the names there are, then look at best. */
+/** The search: offer it each known name, then read best. */
 struct nearest {
     struct slice word;
-    const char *best; /* NULL when none is close */
+    const char *best; /* NULL if none is close */
     size_t distance;
 };
 
 void nearest_init(struct nearest *n, struct slice word);
-/** @param known  borrowed; must outlive the search. Case does not count, and '_' is as good as '-'. */
+/** Case is ignored, and '_' equals '-'. @param known  borrowed; must outlive the search */
 void nearest_offer(struct nearest *n, const char *known);
 
 #endif

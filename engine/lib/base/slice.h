@@ -1,4 +1,4 @@
-/* A borrowed run of bytes. Never owns, never NUL-terminated by promise. */
+/* A borrowed run of bytes, which is not NUL-terminated. */
 #ifndef STEERWAY_BASE_SLICE_H
 #define STEERWAY_BASE_SLICE_H
 
@@ -27,7 +27,7 @@ static inline bool slice_eq(struct slice a, struct slice b)
     return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
 }
 
-/** Equal but for the case of ASCII letters (host names, header names, tokens). */
+/** Equal, ignoring the case of ASCII letters (host names, header names, tokens). */
 static inline bool slice_ieq(struct slice a, struct slice b)
 {
     return a.len == b.len && (a.len == 0 || strncasecmp(a.data, b.data, a.len) == 0);

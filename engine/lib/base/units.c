@@ -9,7 +9,7 @@ bool units_parse(const char *text, double *ret)
     static const char suffixes[] = "KMGT";
     char *end;
 
-    if (strspn(text, "0123456789.") == 0) /* nor a sign, nor "inf", nor a blank */
+    if (strspn(text, "0123456789.") == 0) /* rejects signs, "inf" and blanks, which strtod accepts */
         return false;
     double n = strtod(text, &end);
     const char *suffix = *end ? strchr(suffixes, *end) : NULL;

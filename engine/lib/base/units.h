@@ -6,9 +6,9 @@
 
 #include <stdbool.h>
 
-/** "1500", "1.5K", "20M", "20G", "1T": decimal, powers of 1000, as providers count.
+/** Parse "1500", "1.5K", "20M", "20G", "1T": powers of 1000, as providers count.
  *  @param ret  at least 0 and finite; untouched on failure
- *  @return false for anything else */
+ *  @return false for any other text */
 MUST_CHECK bool units_parse(const char *text, double *ret);
 
 #endif

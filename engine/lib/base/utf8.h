@@ -5,7 +5,7 @@
 #include "base/slice.h"
 
 /** @param s  not empty
- *  @return how many bytes the character at its head takes; 0: it is not UTF-8 */
+ *  @return the length in bytes of the first character; 0: it is not UTF-8 */
 size_t utf8_len(struct slice s);
 
 #endif

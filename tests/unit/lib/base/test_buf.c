@@ -15,7 +15,7 @@ static void assert_holds(const struct buf *b, const char *expected)
     assert_memory_equal(s.data, expected, s.len);
 }
 
-static void test_octets_come_out_in_order(void **state)
+static void test_bytes_come_out_in_order(void **state)
 {
     struct buf b;
     buf_init(&b, 64);
@@ -98,7 +98,7 @@ static void test_long_run_through_a_small_buffer(void **state)
     (void)state;
 }
 
-static void test_printf_fills_to_the_last_octet(void **state)
+static void test_printf_fills_to_the_last_byte(void **state)
 {
     struct buf b;
     buf_init(&b, 10);
@@ -138,7 +138,7 @@ static void test_memory_is_held_only_while_needed(void **state)
     (void)state;
 }
 
-static void test_borrowed_octets_stay_where_they_lie(void **state)
+static void test_borrowed_bytes_stay_where_they_lie(void **state)
 {
     char lent[] = "borrowed";
     struct buf b;
@@ -174,13 +174,13 @@ static void test_borrowed_octets_stay_where_they_lie(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_octets_come_out_in_order),
+        cmocka_unit_test(test_bytes_come_out_in_order),
         cmocka_unit_test(test_limit_is_exact_and_all_or_nothing),
         cmocka_unit_test(test_reserved_space_becomes_content_by_commit),
         cmocka_unit_test(test_long_run_through_a_small_buffer),
-        cmocka_unit_test(test_printf_fills_to_the_last_octet),
+        cmocka_unit_test(test_printf_fills_to_the_last_byte),
         cmocka_unit_test(test_memory_is_held_only_while_needed),
-        cmocka_unit_test(test_borrowed_octets_stay_where_they_lie),
+        cmocka_unit_test(test_borrowed_bytes_stay_where_they_lie),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

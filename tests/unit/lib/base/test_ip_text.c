@@ -24,7 +24,7 @@ static void assert_as_libc(const uint8_t *ip, size_t len)
     assert_int_equal(n, strlen(libcs));
 }
 
-static void each_octet_of_ipv4(void **state)
+static void each_byte_of_ipv4(void **state)
 {
     (void)state;
     for (unsigned at = 0; at < 4; at++) {
@@ -85,7 +85,7 @@ static void known_addresses(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_octet_of_ipv4),
+        cmocka_unit_test(each_byte_of_ipv4),
         cmocka_unit_test(each_pattern_of_zeroes_in_ipv6),
         cmocka_unit_test(known_addresses),
     };

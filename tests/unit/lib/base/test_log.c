@@ -158,7 +158,7 @@ static void test_json_line(void **state)
 /* A value of every length around the limit: the field is whole or not there, and the line is sound. */
 static void test_field_that_does_not_fit_is_left_out_whole(void **state)
 {
-    static const char fill[] = {'x', '"', '\n'}; /* one, two and six octets as written */
+    static const char fill[] = {'x', '"', '\n'}; /* one, two and six bytes as written */
     static char value[2100];
     log_setup(LOG_INFO, LOG_JSON);
     for (size_t f = 0; f < sizeof fill; f++) {

@@ -15,7 +15,7 @@ enum { MANY = 3000, ROUNDS = 100, GIVE_UP_S = 60 };
 static int reader = -1;
 static char text[1 << 20]; /* what was read since the test began */
 static size_t text_len;
-static size_t padding; /* octets more in each line */
+static size_t padding; /* bytes more in each line */
 
 /* A program that is held up ends by this signal. */
 static int end_if_held_up(void **state)

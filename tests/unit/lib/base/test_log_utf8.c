@@ -27,7 +27,7 @@ static const char *written(enum log_format format, const char *value, size_t n)
     return text;
 }
 
-/* The bits of a code point spread over n octets, as RFC 3629 has it where n is the least that will do. */
+/* The bits of a code point spread over n bytes, as RFC 3629 has it where n is the least that will do. */
 static size_t encode(uint32_t c, size_t n, char *out)
 {
     static const unsigned lead[] = {0, 0, 0xc0, 0xe0, 0xf0, 0xf8};
@@ -76,15 +76,15 @@ static void test_control_characters_are_escaped(void **state)
     (void)state;
 }
 
-/* Each octet of it is escaped by itself, and its neighbours are left alone. */
-static void invalid(const char *octets, size_t n)
+/* Each byte of it is escaped by itself, and its neighbours are left alone. */
+static void invalid(const char *bytes, size_t n)
 {
     char value[16] = "a", json[64] = "a", text[64] = "a";
-    memcpy(value + 1, octets, n);
+    memcpy(value + 1, bytes, n);
     value[n + 1] = 'z';
     for (size_t i = 0; i < n; i++) {
         (void)snprintf(json + strlen(json), 8, "\\ufffd");
-        (void)snprintf(text + strlen(text), 8, "\\x%02x", (unsigned char)octets[i]);
+        (void)snprintf(text + strlen(text), 8, "\\x%02x", (unsigned char)bytes[i]);
     }
     /* Where the value ends with it nothing behind it may be taken for a part of it. */
     assert_string_equal(written(LOG_JSON, value, n + 1), json);
@@ -95,7 +95,7 @@ static void invalid(const char *octets, size_t n)
     assert_string_equal(written(LOG_TEXT, value, n + 2), text);
 }
 
-static void test_what_is_not_utf8_is_escaped_octet_by_octet(void **state)
+static void test_what_is_not_utf8_is_escaped_byte_by_byte(void **state)
 {
     static const uint32_t beyond[] = {0x110000, 0x13ffff, 0x1fffff};
     char s[8];
@@ -103,7 +103,7 @@ static void test_what_is_not_utf8_is_escaped_octet_by_octet(void **state)
     for (unsigned c = 0x80; c <= 0xff; c++)
         invalid((const char[]){(char)c}, 1); /* a tail without a head, a head without a tail, and neither */
     for (uint32_t c = 0; c < 0x80; c++)
-        invalid(s, encode(c, 2, s)); /* more octets than it takes */
+        invalid(s, encode(c, 2, s)); /* more bytes than it takes */
     for (uint32_t c = 0; c < 0x800; c++)
         invalid(s, encode(c, 3, s));
     for (uint32_t c = 0; c < 0x10000; c += 0xff)
@@ -127,7 +127,7 @@ static void test_what_is_not_utf8_is_escaped_octet_by_octet(void **state)
     (void)state;
 }
 
-/* The event is cut where the line is full, at every offset against the character's octets. */
+/* The event is cut where the line is full, at every offset against the character's bytes. */
 static void test_no_cut_leaves_half_a_character(void **state)
 {
     static const char *const chars[] = {"\xc3\xbc", "\xe2\x82\xac", "\xf0\x9f\x98\x80"};
@@ -188,7 +188,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH_CAPTURE(test_every_character_is_written_as_it_is),
         WITH_CAPTURE(test_control_characters_are_escaped),
-        WITH_CAPTURE(test_what_is_not_utf8_is_escaped_octet_by_octet),
+        WITH_CAPTURE(test_what_is_not_utf8_is_escaped_byte_by_byte),
         WITH_CAPTURE(test_no_cut_leaves_half_a_character),
         WITH_CAPTURE(test_event_beyond_ascii),
     };
