@@ -1,9 +1,9 @@
 -- Building blocks of policies: local balance = require "steerway.balance".
 --
--- A chooser is a function like pick: choose(conn, uplinks, n) → uplink, reason. Where n is given it looks at the first n of the
--- list alone. So each chooser can be a policy's pick, and those that take another one, `inner`, go into each other: what must
--- hold for every connection outermost (quotas, then tiers), since each sees only what the ones around it have left.
--- Choosers have a memory of their own: make them once, in new(ctx).
+-- A chooser is a function like pick: choose(conn, uplinks, n) → uplink, reason. With n, it uses only the first n of
+-- the list. So a chooser can be a policy's pick, and a chooser with an argument `inner` can contain another. Put
+-- outermost what must hold for every connection (quotas, then tiers): each chooser sees only the uplinks that the
+-- ones around it have left. Choosers keep state, so make them once, in new(ctx).
 
 local options = require "steerway.options"
 
@@ -32,8 +32,9 @@ local function key_of(what, key)
   return key
 end
 
--- Between these, in shares of the sum of weights, all credits stay while the same uplinks take turns; what one earned or owes
--- in heavier company is cut to them, so that it neither floods nor starves. engine/core/uplink/fallback.c has the reckoning.
+-- While the same uplinks take turns, all credits stay between these limits, in parts of the sum of weights. A credit
+-- from a turn with other uplinks is cut to them, so that this uplink neither gets all connections nor none.
+-- engine/core/uplink/fallback.c has the calculation.
 local CREDIT_MIN, CREDIT_MAX = -1, 4
 
 ---Smooth weighted round robin. Over any run of choices each uplink gets its weight's share. The shares are interleaved
@@ -66,15 +67,15 @@ function balance.smooth()
   end
 end
 
----The uplink for which key is least; where several are level, smooth weighted round robin decides among them.
----@param key string|fun(u: steerway.Uplink, conn: steerway.Conn): number  a field's name will do
+---The uplink with the smallest key. Smooth weighted round robin decides among equal ones.
+---@param key string|fun(u: steerway.Uplink, conn: steerway.Conn): number  or the name of a field
 ---@param reason? string  instead of "least of all"
 ---@return steerway.Chooser
 function balance.least_of(key, reason)
   key = key_of("least_of", key)
   reason = reason or "least of all"
   local smooth = balance.smooth()
-  local level = {} -- those that share the lowest value; kept between calls, so that a call allocates nothing
+  local level = {} -- the uplinks with the lowest value; kept between calls, so that a call allocates nothing
 
   return function(conn, uplinks, n)
     local low, count = huge, 0
@@ -106,7 +107,7 @@ function balance.least_connections()
   end, "fewest connections")
 end
 
----A draw in proportion to weight.
+---A random choice in proportion to weight.
 ---@param random fun(): number  ctx.random
 ---@return steerway.Chooser
 function balance.weighted_random(random)
@@ -129,9 +130,10 @@ function balance.weighted_random(random)
   end
 end
 
----The better of two that are drawn: nearly as even as the least of all, without a rush to one uplink on stale numbers.
+---The better of two random choices: nearly as even as least_of, but stale numbers do not send all connections to one
+---uplink.
 ---@param random fun(): number  ctx.random
----@param key string|fun(u: steerway.Uplink, conn: steerway.Conn): number  the lower is the better
+---@param key string|fun(u: steerway.Uplink, conn: steerway.Conn): number  lower is better
 ---@return steerway.Chooser
 function balance.two_choices(random, key)
   expect_function("two_choices", "ctx.random", random)
@@ -152,8 +154,8 @@ function balance.two_choices(random, key)
   end
 end
 
----The same uplink for the same key, spread by weight; when one is missing only its own keys move. (Weighted rendezvous hashing:
----every uplink draws a number for the key, always the same one, and the highest wins.)
+---The same uplink for the same key, spread by weight. When an uplink is missing, only its own keys move. (Weighted
+---rendezvous hashing: each uplink draws a fixed number for the key, and the highest wins.)
 ---@param hash fun(text: string): integer                ctx.hash
 ---@param key fun(conn: steerway.Conn): string            such as function(conn) return conn.client end
 ---@return steerway.Chooser
@@ -166,7 +168,7 @@ function balance.rendezvous(hash, key)
     local best, high = nil, -huge
     for i = 1, n or #uplinks do
       local u = uplinks[i]
-      -- The name first: what comes last in a text is mixed least into its hash, and the draws would resemble each other.
+      -- Put the name first: the end of a text changes its hash least, so the draws would be similar.
       local drawn = -u.weight / log((hash(u.name .. " " .. text) + 0.5) / 4294967296)
       if drawn > high then
         best, high = u, drawn
@@ -176,7 +178,7 @@ function balance.rendezvous(hash, key)
   end
 end
 
----Only those of the uplinks for which keep is true. If there are none: all of them, or with strict no opinion.
+---Only the uplinks for which keep is true. If there are none: all uplinks, or with strict no opinion.
 ---@param keep fun(u: steerway.Uplink, conn: steerway.Conn): boolean
 ---@param inner steerway.Chooser
 ---@param strict? boolean
@@ -205,7 +207,7 @@ function balance.only(keep, inner, strict)
   end
 end
 
--- The lowest tier above `above`; nil when there is none.
+-- The lowest tier above `above`; nil if there is none.
 local function next_tier(uplinks, n, above)
   local low
   for i = 1, n do
@@ -217,9 +219,9 @@ local function next_tier(uplinks, n, above)
   return low
 end
 
----The uplinks of the lowest tier that has any; and, while all of them are full, those of the next tier too, and so on.
+---The uplinks of the lowest tier present. While all of them are full, also those of the next tier, and so on.
 ---@param inner steerway.Chooser
----@param full? fun(u: steerway.Uplink, conn: steerway.Conn): boolean  nil: none is ever full, a higher tier is a backup
+---@param full? fun(u: steerway.Uplink, conn: steerway.Conn): boolean  nil: no uplink is ever full, so a higher tier is a backup
 ---@return steerway.Chooser
 function balance.tiers(inner, full)
   expect_function("tiers", "a chooser", inner)
@@ -246,7 +248,7 @@ function balance.tiers(inner, full)
         break
       end
       local higher = next_tier(uplinks, n, tier)
-      if not higher then -- all there are, and all full: they share
+      if not higher then -- all uplinks are included, and full: they share
         break
       end
       tier = higher
@@ -267,7 +269,7 @@ local function check_ctx(what, ctx)
   end
 end
 
--- An option that is a finite number, if it is there, for which `good` holds.
+-- Checks an option: nil, or a finite number for which `good` is true.
 local function check_number(what, name, value, good, expected)
   if value and not (good and value < huge) then
     error(("balance.%s: %s: expected %s, got %g"):format(what, name, expected, value), 4)
@@ -279,8 +281,8 @@ local function up(u) return u.tx_capacity end
 local DIRECTIONS = { auto = true, down = true, up = true }
 
 ---@class steerway.FairShareOptions
----@field direction? "auto"|"down"|"up"  which capacity counts; "auto", the default: that of the direction in which more moves
----@field explore? number  a line that was passed over so many times is tried; 100 if nil
+---@field direction? "auto"|"down"|"up"  which capacity counts; "auto", the default, takes the direction with more traffic
+---@field explore? number  a line that was not chosen in this many picks is tried; 100 if nil
 
 local function check_fair_share(o)
   options.check("balance.fair_share", o, { direction = "string?", explore = "number?" }, 3)
@@ -290,9 +292,9 @@ local function check_fair_share(o)
   check_number("fair_share", "explore", o.explore, (o.explore or 2) >= 2, "a number of picks from 2")
 end
 
----The largest learned capacity for each busy connection, the new one included. A line whose capacity is not known yet counts as
----an average one. Once `explore` picks have taught nothing of it, while others are known, it counts as less with each further
----pick.
+---The largest learned capacity for each busy connection, including the new one. A line of unknown capacity counts as
+---average. If `explore` picks have not shown its capacity while others are known, it counts as less with each
+---further pick.
 ---@param ctx steerway.Ctx
 ---@param o? steerway.FairShareOptions
 ---@return steerway.Chooser
@@ -302,8 +304,8 @@ function balance.fair_share(ctx, o)
   check_fair_share(o)
   local direction, explore = o.direction or "auto", o.explore or 100
   local capacity = direction == "up" and up or down
-  local typical, compared = 1, false -- of a unit of weight; whether any capacity is known
-  local passed, in_vain = {}, {} -- by uplink id: picks of others since its last one; picks that taught nothing of it
+  local typical, compared = 1, false -- average capacity for a weight of 1; whether any capacity is known
+  local passed, in_vain = {}, {} -- by uplink id: picks of others since its last one; picks that did not show its capacity
   for _, u in ipairs(ctx.uplinks) do
     passed[u.id], in_vain[u.id] = 0, 0
   end
@@ -343,24 +345,24 @@ function balance.fair_share(ctx, o)
     typical, compared = weight > 0 and sum / weight or 1, weight > 0
 
     local chosen, reason = starved, "to measure it anew"
-    if not chosen or conn.attempt > 1 then -- who has waited for a failure gets the best line
+    if not chosen or conn.attempt > 1 then -- after a failure, the client gets the best line
       chosen, reason = share(conn, uplinks, n)
     end
     local id = chosen.id
     passed[id] = 0
     if compared and capacity(chosen) <= 0 then
-      in_vain[id] = (in_vain[id] or 0) + 1 -- of no account once it is known
+      in_vain[id] = (in_vain[id] or 0) + 1 -- not used once the capacity is known
     end
     return chosen, reason
   end
 end
 
--- So many picks go to a line that is known to be quick for each one that explores.
+-- After each exploring pick, this many picks go to lines that are known to be fast.
 local PICKS_BETWEEN = 3
 
 ---@class steerway.LeastLatencyOptions
----@field slack? number    a line that is slower than the best by this share is its equal; 0.25 if nil
----@field explore? number  a line that was not chosen for so many seconds is tried; 20 if nil
+---@field slack? number    a line that is slower than the best by at most this share counts as equal; 0.25 if nil
+---@field explore? number  a line that was not chosen for this many seconds is tried; 20 if nil
 
 local function check_least_latency(o)
   options.check("balance.least_latency", o, { slack = "number?", explore = "number?" }, 3)
@@ -368,8 +370,9 @@ local function check_least_latency(o)
   check_number("least_latency", "explore", o.explore, (o.explore or 1) > 0, "seconds, above 0")
 end
 
----The line that connects soonest for its weight; near equals share by fewest connections. A line that was not chosen for
----`explore` seconds, its time known or not, is tried by one pick in four at most. One that was never chosen is tried at once.
+---The line with the shortest connect time for its weight; nearly equal lines share by fewest connections. A line
+---that was not chosen for `explore` seconds is tried, by at most one pick in four. A line that was never chosen is
+---tried at once.
 ---@param ctx steerway.Ctx
 ---@param o? steerway.LeastLatencyOptions
 ---@return steerway.Chooser
@@ -378,11 +381,11 @@ function balance.least_latency(ctx, o)
   o = o or {}
   check_least_latency(o)
   local slack, explore = o.slack or 0.25, o.explore or 20
-  local last = {} -- by uplink id: when it was chosen
-  local between = 0 -- picks since one has explored
-  local best = 0 -- of the pick under way
+  local last = {} -- by uplink id: time of its last choice
+  local between = 0 -- picks since the last one that explored
+  local best = 0 -- of the current pick
 
-  -- A line without a time has not connected yet, and may never.
+  -- A line without a connect time has not connected yet, and may never.
   local function is_near(u)
     return u.connect_time > 0 and u.connect_time / u.weight <= best * (1 + slack)
   end
@@ -402,12 +405,13 @@ function balance.least_latency(ctx, o)
       end
     end
     best = soonest
-    -- The one that has rested longest. If it is quick, it has its turn among those that are.
+    -- Explore the line that was not chosen for the longest time. A fast line needs no exploring: it shares with the
+    -- others.
     local explores = longest >= explore and conn.attempt == 1
       and (longest == huge or between >= PICKS_BETWEEN and not is_near(rested))
     local chosen = explores and rested or near(conn, uplinks, n)
     between = explores and 0 or between + 1
-    if conn.id > 0 then -- a pick on trial measures nothing
+    if conn.id > 0 then -- a trial pick makes no connection to measure
       last[chosen.id] = time
     end
     return chosen, explores and "to measure it" or "soonest to answer"

@@ -1,5 +1,5 @@
--- The engine's Lua side, one for the engine and for tests: it loads a policy into the sandbox, hands it its ctx, and makes
--- the functions that the engine calls. The engine's services (files, log) come in from outside.
+-- The engine's Lua side, also used by tests. It loads a policy into the sandbox, gives it its ctx, and makes the
+-- functions that the engine calls. The engine's services (files, log) are passed in.
 
 require("steerway.host.compiled").begin()
 
@@ -24,10 +24,10 @@ local host = {}
 local POLICY_KEYS = { "name", "about", "params", "new" }
 local INSTANCE_KEYS = { "pick", "opened", "failed", "lost_race", "closed", "uplink_changed", "export", "import", "selftest" }
 
--- The line where a key of the policy's table is set; 1 if there is none to be found.
+-- The line where a key of the policy's table is set; 1 if it is not found.
 local function line_of(text, key)
-  local number, word = 0, key:gsub("%W", "%%%0") -- a key may look like a pattern, and one that takes for ever
-  -- Not by text's methods, which the sandbox holds to short text.
+  local number, word = 0, key:gsub("%W", "%%%0") -- the key may contain pattern characters, also of a slow pattern
+  -- string.gmatch, since the sandbox limits the length of text for its methods.
   for line in string.gmatch(text .. "\n", "(.-)\n") do
     number = number + 1
     if string.find(line, "%f[%w_]" .. word .. "%s*=%f[^=]") then
@@ -52,7 +52,7 @@ local function holds(list, word)
   return false
 end
 
--- misplaced: names that belong elsewhere, and how to write them there.
+-- misplaced: names that belong elsewhere, with a hint.
 local function check_keys(what, t, known, fail, misplaced, place)
   for key in pairs(t) do
     if not holds(known, key) then
@@ -63,7 +63,8 @@ local function check_keys(what, t, known, fail, misplaced, place)
   end
 end
 
--- Why a file may return nothing: it is empty, it sets what it should have returned, or it returns a name that it has not set.
+-- The likely reason why a file returned nothing: it is empty, it sets a global instead of returning it, or it returns
+-- an unset name.
 local function hint_for_nothing(policy, env, text)
   if policy == nil and not string.find(text, "%S") then
     return "; the file is empty"
@@ -98,7 +99,7 @@ local function check_policy(policy, env, text, fail)
   end
 end
 
--- The name under which a library's function is known, "balance.smooth"; nil for a function of the policy's own.
+-- The library's name of a function, such as "balance.smooth"; nil for a function of the policy itself.
 local function library_name(f, modules)
   for name, module in pairs(modules) do
     local short = name:match "^steerway%.([%w_]+)$"
@@ -114,7 +115,7 @@ local function library_name(f, modules)
   return nil
 end
 
--- A slip of those who have read that a chooser can be a policy's pick.
+-- A common mistake: `new` is a chooser instead of a function that returns hooks.
 local function check_new(new, modules, fail)
   local library = library_name(new, modules)
   local source = type(new) == "function" and funcinfo(new).source
@@ -202,7 +203,7 @@ local function open_file(o, secret)
   return chunk, text, env, modules, chunks
 end
 
--- export, import and selftest as the engine calls them: text between two Lua states, errors with a place.
+-- export, import and selftest as the engine calls them: with text for another Lua state, and with places in errors.
 local function add_reload_hooks(entry, hooks, face, file)
   local function named(f, ...)
     local ok, result = pcall(f, ...)
@@ -241,7 +242,7 @@ end
 ---@field unheeded table[]  see heeds.unheeded
 ---@field entry table<string, function>  what the engine calls; see calls.new, and export, import, selftest
 
----Load a policy. Raises with one line that names file and line.
+---Load a policy. Raises an error of one line that names file and line.
 ---@param o steerway.LoadOptions
 ---@return steerway.Loaded
 function host.load(o)
@@ -259,7 +260,7 @@ function host.load(o)
   }
   local instance = policy.new(face)
   check_instance(instance, policy.new, modules, fail)
-  -- A copy: later changes of the table by the policy change nothing.
+  -- A copy, so that later changes by the policy have no effect.
   local hooks = {}
   for _, name in ipairs(INSTANCE_KEYS) do
     hooks[name] = instance[name]
@@ -275,7 +276,7 @@ function host.load(o)
   return { policy = policy, hooks = hooks, entry = entry, unheeded = unheeded }
 end
 
----Evaluate a config file: as a policy, but with the environment's variables, where passwords may stand.
+---Evaluate a config file. Like a policy, but with environment variables, which may hold passwords.
 ---@param o steerway.LoadOptions
 ---@return table
 function host.load_config(o)
@@ -300,7 +301,7 @@ end
 ---@field ascii fun(name: string): string|nil
 ---@field lists steerway.EngineLists
 
----What the engine holds of this side. Seals the strings of this VM: for the engine alone.
+---The functions of this side for the engine. Replaces the string methods of this VM, so only the engine may call it.
 ---@param services steerway.Services
 ---@return table
 function host.engine(services)

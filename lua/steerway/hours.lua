@@ -2,7 +2,7 @@
 
 local hours = {}
 
-local DAYS = { sun = 1, mon = 2, tue = 3, wed = 4, thu = 5, fri = 6, sat = 7 } -- as os.date("*t").wday
+local DAYS = { sun = 1, mon = 2, tue = 3, wed = 4, thu = 5, fri = 6, sat = 7 } -- values of os.date("*t").wday
 
 local function minutes_of(text)
   local h, m = text:match "^(%d%d?):(%d%d)$"
@@ -13,7 +13,7 @@ local function minutes_of(text)
   return h * 60 + m
 end
 
--- "mon-fri", "sat,sun", "fri-mon": a set of weekdays.
+-- A set of weekdays: "mon-fri", "sat,sun", "fri-mon".
 local function days_of(text)
   local set = {}
   for part in text:lower():gmatch "[^,]+" do
@@ -35,8 +35,8 @@ local function days_of(text)
   return next(set) and set
 end
 
----Whether it is such an hour of such a day, by the local time of this machine. A span that goes over midnight belongs to the
----day on which it begins.
+---A function that returns whether the time is in the span on such a day, by local time. A span that passes midnight
+---belongs to the day on which it begins.
 ---@param span string|nil  "22:00-06:00"; nil for the whole day
 ---@param days string|nil  "mon-fri", "sat,sun"; nil for all
 ---@param clock? fun(): number  seconds since 1970, as ctx.time; os.time if nil
@@ -55,7 +55,7 @@ function hours.within(span, days, clock)
   if days ~= nil and not set then
     error(("hours: expected days such as mon-fri or sat,sun, got '%s'"):format(tostring(days)), 2)
   end
-  local until_s, answer = -math.huge, false -- within a minute the answer stays
+  local until_s, answer = -math.huge, false -- the answer is cached until the minute ends
 
   return function()
     local now = clock()
@@ -69,7 +69,7 @@ function hours.within(span, days, clock)
       answer = minute >= from and minute < to
     else
       answer = minute >= from or minute < to
-      if minute < to then -- it began yesterday
+      if minute < to then -- the span began yesterday
         day = (day + 5) % 7 + 1
       end
     end

@@ -1,4 +1,4 @@
--- Checks the tables of options that the library's building blocks take, so that a slip is found when the policy is loaded.
+-- Checks the options of the library's building blocks, so that a mistake shows when the policy is loaded.
 
 local options = {}
 

@@ -1,12 +1,12 @@
--- Spares uplinks whose quota is used up: local quota = require "steerway.quota".
+-- Avoids uplinks whose quota is used up: local quota = require "steerway.quota".
 
 local balance = require "steerway.balance"
 local options = require "steerway.options"
 
 ---@class steerway.QuotaOptions
----@field inner steerway.Chooser  chooses among those that have some left
----@field reserve? number    bytes that are left alone; 0 if nil
----@field hard? boolean      when no uplink has any left, refuse; else go on over quota
+---@field inner steerway.Chooser  chooses among uplinks with quota left
+---@field reserve? number    bytes to keep in reserve; 0 if nil
+---@field hard? boolean      refuse when all quotas are used up; else exceed them
 
 ---A chooser that leaves out uplinks whose quota is used up.
 ---@param o steerway.QuotaOptions

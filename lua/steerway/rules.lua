@@ -6,8 +6,8 @@
 --     { hours = "00:00-06:00", tag = "night" },
 --   }, otherwise)
 --
--- The first rule of which every condition holds decides. Where no uplink that it names can serve, the next rules are looked at,
--- unless it is strict: then the connection is refused rather than sent another way.
+-- The first rule whose conditions all hold decides. If no uplink that it names can serve, the next rules are tried. A
+-- strict rule refuses the connection instead.
 
 local balance = require "steerway.balance"
 local hours = require "steerway.hours"
@@ -16,7 +16,7 @@ local options = require "steerway.options"
 local KNOWN = {
   domains = "any?", cidrs = "any?", clients = "any?", ports = "any?", users = "any?", proto = "any?", -- conditions
   hours = "string?", days = "string?", when = "function?",
-  to = "any?", tag = "string?", refuse = "string?", strict = "boolean?", reason = "string?", timeout = "number?", -- what then
+  to = "any?", tag = "string?", refuse = "string?", strict = "boolean?", reason = "string?", timeout = "number?", -- actions
 }
 
 local function list_of(value)
@@ -64,7 +64,7 @@ local function words_of(field, value, fail)
   end
 end
 
--- A set that ctx has made, which is sealed, or what makes one.
+-- A set that ctx has made, or the list to make one from.
 local function set_of(make, value)
   if type(value) == "table" and getmetatable(value) == false then
     return value
@@ -74,7 +74,7 @@ end
 
 local ANSWERS_MAX = 4096
 
--- What a set says of a host is the same each time, and hosts come again: answers are kept, until there are too many.
+-- A set's answer for a host never changes, and hosts repeat. So answers are cached, up to a limit.
 local function names_of(ctx, set)
   local answers, count = {}, 0
   return function(host)
@@ -90,7 +90,8 @@ local function names_of(ctx, set)
   end
 end
 
--- function(conn): whether all that the rule asks for holds. No list to walk: most rules ask for one thing.
+-- Returns function(conn): whether all conditions of the rule hold. Most rules have one condition, so there is no loop
+-- over a list.
 local function condition_of(ctx, rule, fail)
   for _, key in ipairs { "ports", "proto", "users", "clients", "domains", "cidrs" } do
     if type(rule[key]) == "table" and getmetatable(rule[key]) ~= false and next(rule[key]) == nil then
@@ -121,7 +122,7 @@ local function condition_of(ctx, rule, fail)
     local set = set_of(ctx.cidrs, rule.clients)
     add(function(conn) return ctx.match(set, conn.client) end)
   end
-  -- Names and addresses are two ways to say where to: either will do.
+  -- Names and addresses are both destinations: one match is enough.
   if rule.domains ~= nil or rule.cidrs ~= nil then
     local is_named = rule.domains ~= nil and names_of(ctx, set_of(ctx.domains, rule.domains))
     local ranges = rule.cidrs ~= nil and set_of(ctx.cidrs, rule.cidrs)
@@ -138,8 +139,8 @@ local function condition_of(ctx, rule, fail)
   return all or function() return true end
 end
 
--- Uplinks by their names, in the order of preference that the rule has. Those that this run does not have are warned of, as
--- one policy may serve on several machines.
+-- Uplinks by name, in the rule's order of preference. Missing ones cause a warning, since one policy may serve on
+-- several machines.
 local function named(ctx, value, fail)
   local wanted = {}
   for _, name in ipairs(list_of(value)) do
@@ -191,25 +192,25 @@ local function target_of(ctx, rule, otherwise, fail)
   return named(ctx, rule.to, fail)
 end
 
----Conditions, all of which must hold, and what then: one of to, tag and refuse.
+---Conditions, all of which must hold, and one action: to, tag or refuse.
 ---@class steerway.Rule
 ---@field domains? string|string[]|{file:string}|steerway.Set  the destination is one of these names, or below one
 ---@field cidrs? string|string[]|{file:string}|steerway.Set    the destination is an address in one of these ranges
 ---@field clients? string|string[]|{file:string}|steerway.Set  the client is
 ---@field ports? integer|string|(integer|string)[]  the destination's port: 443, "6881-6999", or a list of both
----@field users? string|string[]    as whom the client logged in
+---@field users? string|string[]    the name that the client logged in with
 ---@field proto? string|string[]    "socks5", "http", …
 ---@field hours? string             "22:00-06:00", local time
 ---@field days? string              "mon-fri", "sat,sun"
----@field when? fun(conn: steerway.Conn): boolean  anything else
+---@field when? fun(conn: steerway.Conn): boolean  any other condition
 ---@field to? string|string[]|steerway.Chooser  an uplink's name, names in order of preference, or a chooser
 ---@field tag? string               the uplinks with this tag, shared as `otherwise` does
 ---@field refuse? string            the reason
----@field strict? boolean           refuse when none of those can serve
+---@field strict? boolean           refuse when none of the uplinks can serve
 ---@field reason? string            for the log; "rule N" if nil
 ---@field timeout? number           seconds for a dial
 
-local PLACE = "^%S*steerway[%w_./]*:%d+: " -- in this library, which is not where the mistake is
+local PLACE = "^%S*steerway[%w_./]*:%d+: " -- a place in this library, which is not where the mistake is
 
 local function make(ctx, list, otherwise)
   local made = {}
@@ -239,10 +240,10 @@ local function make(ctx, list, otherwise)
   return made
 end
 
----A chooser that goes by rules: the first of which every condition holds decides.
+---A chooser with rules: the first rule whose conditions all hold decides.
 ---@param ctx steerway.Ctx
 ---@param list steerway.Rule[]
----@param otherwise steerway.Chooser  where no rule decides
+---@param otherwise steerway.Chooser  used when no rule decides
 ---@return steerway.Chooser
 return function(ctx, list, otherwise)
   if type(list) ~= "table" then

@@ -1,15 +1,15 @@
--- Keeps what belongs together on one uplink: local sticky = require "steerway.sticky".
+-- Keeps connections that belong together on one uplink: local sticky = require "steerway.sticky".
 --
--- The first connection of a key (a client, a host, a site) goes where `inner` says; those that follow go there too, as long as
--- that uplink can serve and the key was used within ttl seconds. When an uplink dies only its own keys move.
+-- For the first connection of a key (a client, a host, a site), `inner` chooses the uplink. Later ones use the same
+-- uplink while it can serve and the key was used within ttl seconds. When an uplink fails, only its own keys move.
 --
--- What is kept is chosen without asking anybody: what leaves uplinks out (balance.only, balance.tiers, quota) goes around sticky,
--- and not within it.
+-- A kept key does not ask `inner`. So put choosers that leave uplinks out (balance.only, balance.tiers, quota) around
+-- sticky, not inside it.
 
 local options = require "steerway.options"
 
-local KEYS_MAX = 4096 -- texts at hand
-local CAPACITY_MAX = 1e6 -- as ctx.lru has it
+local KEYS_MAX = 4096 -- cached texts
+local CAPACITY_MAX = 1e6 -- the limit of ctx.lru
 
 local KEYS = {
   client = function()
@@ -21,9 +21,9 @@ local KEYS = {
   site = function(ctx)
     return function(conn) return ctx.site(conn.host) end
   end,
-  -- A login belongs to somebody on a site.
+  -- A login belongs to one client on one site.
   client_and_site = function(ctx)
-    local keys, count = {}, 0 -- by client, by site: a text that was put together once is not made anew
+    local keys, count = {}, 0 -- by client, by site: caches joined texts
     return function(conn)
       local client, site = conn.client, ctx.site(conn.host)
       local of_client = keys[client]
@@ -57,20 +57,20 @@ local function check(o)
 end
 
 ---@class steerway.StickyOptions
----@field by "client"|"host"|"site"|"client_and_site"|fun(conn: steerway.Conn): string|nil  nil: this one is not kept
----@field inner steerway.Chooser  chooses for a key that is new, or whose uplink cannot serve
+---@field by "client"|"host"|"site"|"client_and_site"|fun(conn: steerway.Conn): string|nil  nil: do not keep this connection
+---@field inner steerway.Chooser  chooses for a new key, or when the key's uplink cannot serve
 ---@field ttl? number        seconds without use after which a key is forgotten; 600 if nil
----@field capacity? integer  keys at most, the least used are forgotten first; 10,000 if nil
----@field home? boolean      a key whose uplink went down returns with it; else it stays where it went meanwhile
+---@field capacity? integer  most keys kept; the least recently used is forgotten first; 10,000 if nil
+---@field home? boolean      a key returns to its uplink when that is up again; else it stays where it moved
 
----What a sticky chooser remembers.
+---The memory of a sticky chooser.
 ---@class steerway.Memory
----@field export fun(): table   what is remembered, for the policy's own export
----@field import fun(t: table)  what another has exported
----@field count fun(): integer  keys remembered
+---@field export fun(): table   its content, for the policy's own export
+---@field import fun(t: table)  load the result of export
+---@field count fun(): integer  number of keys
 ---@field tally fun(): table<integer, integer>  keys by uplink id
 
----A chooser that keeps what has the same key on one uplink, and its memory.
+---A chooser that keeps connections with the same key on one uplink, and its memory.
 ---@param ctx steerway.Ctx
 ---@param o steerway.StickyOptions
 ---@return steerway.Chooser
@@ -80,10 +80,10 @@ return function(ctx, o)
   local key_of = type(o.by) == "function" and o.by or KEYS[o.by](ctx)
   local inner, home = o.inner, o.home
   local capacity, ttl = o.capacity or 10000, o.ttl or 600
-  -- Keys to uplinks: where they belong; and, while that cannot serve, where they are meanwhile.
+  -- Keys to uplinks: `kept` is where a key belongs, `away` where it is while that uplink cannot serve.
   local kept, away = ctx.lru(capacity, ttl), ctx.lru(capacity, ttl)
 
-  -- Where this key is kept, of those that can serve; and where it belongs.
+  -- The uplink where this key is kept, if it can serve; and the one where it belongs.
   local function find(key, uplinks, n)
     local own = kept:touch(key)
     if not own then
@@ -118,8 +118,8 @@ return function(ctx, o)
       first = chosen[1]
     end
     if first then
-      -- An uplink that is up keeps its keys: it was tried for this connection in vain, does not speak the destination's family,
-      -- or is left out for a time.
+      -- An uplink that is up keeps its keys. It may have failed for this connection, lack the destination's family,
+      -- or be left out for a while.
       local memory = own and (home or own.up) and away or kept
       memory:set(key, first)
     end
@@ -131,7 +131,7 @@ return function(ctx, o)
     by_name[u.name] = u
   end
 
-  -- Two lists side by side, and not one of pairs, which would be thousands of tables.
+  -- Two parallel lists instead of a list of pairs, which would be thousands of tables.
   local function names_of(lru)
     local keys, lines, count = {}, {}, 0
     for key, u in lru:each() do

@@ -4,13 +4,13 @@
 --   local policy = world:load "mine.lua"
 --   assert.equal("fibre", policy:pick({ host = "www.example.org", port = 443 }).uplink)
 --
--- What a policy meets here it meets in the proxy: the same sandbox, the same types, the same checks of what it returns. A
--- field, an option or a hook that does not exist is an error at the line of the spec.
+-- A policy runs here as in the proxy: the same sandbox, the same types, and the same checks of its results. An
+-- unknown field, option or hook is an error at the line of the spec.
 --
--- Time and budget are the spec's own. Both clocks stand still between calls: the monotonic one (conn.now, ctx.now), which
--- begins at 1000 or at o.now, and the calendar (ctx.time, os.time, os.date), which begins at the present or at o.time.
--- world:pass moves both and calls the timers that are due. The field `now` of a connection sets the monotonic one alone, and
--- calls no timer. Only os.clock is real. There is no budget: a loop without end never ends.
+-- The spec controls time. Both clocks stand still between calls. The monotonic clock (conn.now, ctx.now) begins at
+-- 1000 or at o.now; the calendar (ctx.time, os.time, os.date) begins at the present or at o.time. world:pass moves
+-- both and runs the timers that are due. The field `now` of a connection sets only the monotonic clock, and runs no
+-- timer. Only os.clock is real. There is no time budget: an endless loop never ends.
 
 if not package then
   error("steerway.testing is for specs; a policy cannot use it", 0)
@@ -24,17 +24,17 @@ local types = require "steerway.host.types"
 
 local testing = {}
 
--- Where this file's folder lies.
+-- The folder of this file.
 testing.lua_dir = debug.getinfo(1, "S").source:match "^@(.*)/steerway/testing%.lua$" or "lua"
 
 local VERDICTS = { [0] = "no opinion", [1] = "use", [2] = "refuse" }
 local TEXTS = { "host", "client", "user", "listener", "proto", "last_error" }
--- An ordinary connection; a test says what differs.
+-- An ordinary connection; a test overrides fields.
 local CONN = {
   id = 1, port = 443, attempt = 1, is_domain = true, is_ipv6 = false, race = false,
   host = "www.example.org", client = "192.0.2.7", listener = "127.0.0.1:1080", proto = "socks5",
 }
-local OWN = { name = "string", kind = "string", interface = "string", tags = "table" } -- fields of an uplink that are no numbers
+local OWN = { name = "string", kind = "string", interface = "string", tags = "table" } -- fields of an uplink that are not numbers
 local CONN_FIELDS = {
   id = "number", now = "number", port = "number", attempt = "number", is_domain = "boolean", is_ipv6 = "boolean",
   race = "boolean",
@@ -42,7 +42,7 @@ local CONN_FIELDS = {
 for _, key in ipairs(TEXTS) do
   CONN_FIELDS[key] = "string"
 end
--- The hooks, and the facts that each is told.
+-- The hooks, and the facts that each receives.
 local HOOKS = {
   opened = { connect_s = "number" },
   failed = { error = "string" },
@@ -72,7 +72,7 @@ local function fail(level, fmt, ...)
   error("testing: " .. fmt:format(...), level + 1)
 end
 
--- Only what is known, and of its type: a slip would test something else than it says.
+-- Accept only known fields of the right type, since a typo would change what is tested.
 local function check_fields(what, given, known, level)
   if given ~= nil and type(given) ~= "table" then
     fail(level + 1, "%s: expected a table of fields, got %s", what, type(given))
@@ -96,7 +96,7 @@ local function check_word(what, word, known, level)
   fail(level + 1, "%s: expected one of %s, got '%s'", what, table.concat(known, ", "), word)
 end
 
--- The numbers of an uplink, which a test sets.
+-- Raises for a number that uplinks do not have.
 local function no_number(_, key)
   error("testing: " .. nearest.complaint("an uplink", key, types.uplink_names), 2)
 end
@@ -104,7 +104,7 @@ ffi.metatype(types.writable_uplink, { __index = no_number, __newindex = no_numbe
 
 local World, Policy = {}, {}
 World.__index, Policy.__index = World, Policy
--- A hook is no method, though it reads like one.
+-- Hooks are not methods, although a call may look like one.
 setmetatable(Policy, {
   __index = function(_, key)
     if HOOKS[key] then
@@ -114,7 +114,7 @@ setmetatable(Policy, {
   end,
 })
 
--- Called with a dot, a method takes its first argument for itself.
+-- Called with a dot, a method gets its first argument as self.
 local function check_self(self, class, call)
   if getmetatable(self) ~= class then
     fail(3, "%s: call it with a colon, %s(…)", call:gsub(":", "."), call)
@@ -129,7 +129,7 @@ end
 
 ---@class steerway.TestUplink  any field of an uplink: { name = "fibre", weight = 7, tags = { "metered" }, rx_capacity = 1e6 }
 
----A world of these uplinks. It takes the place of the one before: its policies must not be used any more.
+---Make a world with these uplinks. It replaces the previous world, whose policies must not be used any more.
 ---@param uplinks steerway.TestUplink[]
 ---@param o? { now?: number, time?: number }  the clocks to begin with: monotonic, and seconds since 1970
 function testing.world(uplinks, o)
@@ -150,7 +150,7 @@ function testing.world(uplinks, o)
   local world = setmetatable({
     frame = frame, ids = frame.ids, conn = conn, stats = stats,
     uplinks = {}, -- as policies see them
-    views = {}, -- the same with numbers that can be set: world.views[1].up = false
+    views = {}, -- the same, with numbers that can be set: world.views[1].up = false
     policies = {},
   }, World)
   for _, spec in ipairs(uplinks) do
@@ -189,11 +189,11 @@ end
 ---@return steerway.Uplink uplink  as policies see it
 function World:named(name)
   check_self(self, World, "world:named")
-  local view, uplink = self:find(name, 2) -- a tail call would hide the line at fault
+  local view, uplink = self:find(name, 2) -- a tail call would hide the line of the error
   return view, uplink
 end
 
--- level: whose line is at fault, for the caller of this function.
+-- level: of the error, as seen by the caller of this function.
 function World:find(name, level)
   local names = {}
   for id, u in ipairs(self.uplinks) do
@@ -207,7 +207,7 @@ function World:find(name, level)
     table.concat(names, ", "))
 end
 
--- Put a connection into the frame, as the engine does before a call.
+-- Fill the frame with a connection, as the engine does before a call.
 function World:begin(fields, level)
   check_fields("conn", fields, CONN_FIELDS, (level or 2) + 1)
   fields = fields or {}
@@ -221,7 +221,7 @@ function World:begin(fields, level)
   local c = self.frame.conn
   c.id, c.now, c.port, c.attempt = value "id", self.frame.now, value "port", value "attempt"
   c.is_domain, c.is_ipv6, c.race = value "is_domain", value "is_ipv6", value "race"
-  self.kept = {} -- the frame points into these
+  self.kept = {} -- keeps the texts alive that the frame points to
   for _, key in ipairs(TEXTS) do
     self.kept[key] = value(key)
     self.frame[key] = self.kept[key] or ffi.cast("const char *", nil)
@@ -237,7 +237,7 @@ function World:finish()
   end
 end
 
----Let so many seconds pass, by both clocks; timers are called when they are due.
+---Let this many seconds pass on both clocks; timers run when they are due.
 ---@param seconds number
 function World:pass(seconds)
   check_self(self, World, "world:pass")
@@ -261,7 +261,7 @@ end
 ---@field files? table<string, string>  files that are not there: path to text
 ---@field random? fun(): number         instead of math.random
 
----Load a policy, as the proxy does, its selftest included. Raises with the line that the proxy would print.
+---Load a policy as the proxy does, including its selftest. Raises the error line that the proxy would print.
 ---@param source string  a path that ends in .lua, or the policy's text
 ---@param o? steerway.TestLoadOptions
 function World:load(source, o)
@@ -290,7 +290,7 @@ local function reader(files)
 end
 testing.reader = reader
 
--- Load into this object, and hand over what the one before exports.
+-- Load into this object, and import what the policy before exports.
 function Policy:take(source)
   local o = self.options
   local is_path = source and source:find "%.lua$" and not source:find "\n"
@@ -319,13 +319,14 @@ function Policy:take(source)
   self.source, self.policy, self.hooks, self.entry = source, loaded.policy, loaded.hooks, loaded.entry
 end
 
----As saving the file does: a new generation, with what the old one exports. An error leaves the old one in place.
+---Reload, as saving the file does: a new generation imports what the old one exports. After an error the old one
+---stays.
 ---@param source? string  another text or path; the same again if nil
 function Policy:reload(source)
   self:take(source or self.source)
 end
 
--- Ids of the candidates: those named, those numbered, or all that are up.
+-- Ids of the candidates: by name, by number, or all that are up.
 function Policy:candidates(who, level)
   local ids = {}
   if who then
@@ -342,7 +343,7 @@ function Policy:candidates(who, level)
   return ids
 end
 
--- Runs what the engine would, between begin and finish.
+-- The work of the engine, between begin and finish.
 function Policy:raw_pick(ids)
   local frame, to = self.world.frame, self.world.ids
   frame.n = #ids
@@ -362,7 +363,7 @@ end
 ---@field hedge number       0 when pick said none; below 0 for never
 ---@field race "any"|nil  what pick said
 
----Ask for an uplink. What pick does wrong raises, as the proxy would log it.
+---Ask for an uplink. A mistake of pick raises the error that the proxy would log.
 ---@param conn? table  the fields that differ from an ordinary connection's: { host = "…", port = 22, client = "…" }
 ---@param who? (string|integer)[]  the candidates; all that are up if nil
 ---@return steerway.TestAnswer
@@ -386,7 +387,7 @@ function Policy:pick(conn, who)
   return out
 end
 
----The names of the choices of that many picks: "a b a".
+---The names chosen by that many picks: "a b a".
 function Policy:sequence(n, conn, who)
   check_self(self, Policy, "policy:sequence")
   check_count("sequence", n)
@@ -397,7 +398,7 @@ function Policy:sequence(n, conn, who)
   return table.concat(names, " ")
 end
 
----How often each uplink was chosen in that many picks.
+---The number of choices of each uplink in that many picks.
 ---@return table<string, integer>
 function Policy:tally(n, conn, who)
   check_self(self, Policy, "policy:tally")
@@ -413,7 +414,8 @@ function Policy:tally(n, conn, who)
   return count
 end
 
----Call a hook, if the policy has it: "opened", "failed", "lost_race", "closed" or "uplink_changed". Another name is an error.
+---Call a hook, if the policy has it: "opened", "failed", "lost_race", "closed" or "uplink_changed". Another name is
+---an error.
 ---@param name string
 ---@param conn table|nil
 ---@param uplink string|integer  its name or number
@@ -444,7 +446,7 @@ function Policy:hook(name, conn, uplink, facts)
   self.world:finish()
 end
 
----The connection of that id is over: what pick kept as its tag is dropped.
+---The connection with that id has ended: drop its tag.
 function Policy:forget(id)
   self.world.frame.conn.id = id
   self.entry.forget()

@@ -1,8 +1,9 @@
 ---@meta steerway
--- What an editor with the Lua language server shows and checks while you write a policy. Never run. docs/policy-api.md is made
--- of this and of the library's own comments: ./dev docs makes it anew. Between a type and what it means stand two blanks.
+-- Types for editors with the Lua language server, which shows and checks them. Never run. docs/policy-api.md is
+-- generated from this and from the library's comments: run ./dev docs. Two blanks separate a type from its meaning.
 
----The connection that needs an uplink. Read-only, and valid during the call only: keep what you need, not conn.
+---The connection that needs an uplink. Read-only, and valid only during the call: keep the values that you need, not
+---conn.
 ---@class steerway.Conn
 ---@field id number  unique in this process
 ---@field now number  monotonic time in seconds
@@ -12,14 +13,14 @@
 ---@field is_ipv6 boolean  host is an IPv6 address
 ---@field proto "socks4"|"socks5"|"connect"|"http"  how the client asked
 ---@field client string  the client's address, without port
----@field user string|nil  as whom it logged in
----@field listener string  "address:port" that the client came to
+---@field user string|nil  the name that the client logged in with
+---@field listener string  "address:port" that the client connected to
 ---@field attempt number  1, 2, … as uplinks are tried
----@field race boolean  another uplink is tried already and is slow: this attempt is raced against it
----@field last_error "timeout"|"refused"|"unreachable"|"reset"|"dns"|"bind"|nil  why the latest attempt to fail did; in a race none may have
----@field tag any  what pick gave as opts.tag for this connection
+---@field race boolean  this attempt races against a slow one by another uplink
+---@field last_error "timeout"|"refused"|"unreachable"|"reset"|"dns"|"bind"|nil  why the latest failed attempt failed; nil if none did, as may be in a race
+---@field tag any  the value of opts.tag that pick returned for this connection
 
----A way by which traffic can leave. Read-only; the numbers are those of this moment, and an uplink may be kept and compared.
+---A way for traffic to leave. Read-only; the numbers are current, and an uplink may be kept and compared.
 ---@class steerway.Uplink
 ---@field id integer  1, 2, … in the order given
 ---@field name string  the interface or address, unless the config file names it otherwise
@@ -33,7 +34,7 @@
 ---@field ipv6 boolean  for IPv6 destinations
 ---@field active number  live connections, dials under way included
 ---@field total number  connections made since the start
----@field failures number  dials that failed for the uplink's sake since the start; a lost race counts only if the uplink was silent in it
+---@field failures number  dials that failed because of the uplink, since the start; a lost race counts only if the uplink was silent in it
 ---@field races_lost number  races in which another uplink connected first, since the start
 ---@field fail_rate number  0 to 1: the share of failures, of which the last ten or so count
 ---@field tx_bytes number  bytes carried to destinations since the start, as of the last quarter of a second
@@ -42,12 +43,12 @@
 ---@field rx_rate number  bytes from destinations in a second, smoothed over a second
 ---@field tx_capacity number  bytes to destinations that it can carry in a second, as learned from use; 0: not known yet
 ---@field rx_capacity number  bytes from destinations that it can carry in a second, as learned from use; 0: not known yet
----@field busy number  live connections that were chosen, or moved something, in the last two seconds
+---@field busy number  live connections that were chosen, or moved bytes, in the last two seconds
 ---@field connect_time number  seconds that TCP takes to connect, smoothed over the last eight or so; 0: not known yet
 ---@field rtt number  seconds of a round trip, as TCP measured it in connections that have ended, smoothed in the same way; 0: not known yet
----@field quota_left number  bytes that the period under way has left; math.huge without a quota
+---@field quota_left number  bytes left in the current period; math.huge without a quota
 
----How a connection went. Read-only, and valid during the call only.
+---How a connection went. Read-only, and valid only during the call.
 ---@class steerway.Stats
 ---@field tx number  bytes to the destination
 ---@field rx number  bytes from it
@@ -56,23 +57,23 @@
 ---@field reason string  how it ended: "closed", "reset", "idle", "unacknowledged", "shutdown", "cut" (its address was lost, its line down for long, or its hard quota used up), …
 ---@field tag any  what pick gave as opts.tag
 
----What pick may return beside an uplink and a reason.
+---Options that pick may return beside an uplink and a reason.
 ---@class steerway.PickOptions
 ---@field timeout? number  seconds that the attempt may take, within --dial-timeout
 ---@field hedge? number|false  seconds until a second uplink is raced against one that has not connected; false: never
 ---@field tag? any  comes back as conn.tag and stats.tag
 ---@field race? "any"  a race may go to any uplink; else not to a higher tier, nor to a metered uplink
 
----What new returns. Only pick must be there; a hook that is absent costs nothing.
+---The result of new. Only pick is required; a missing hook costs nothing.
 ---@class steerway.Hooks
 ---@field pick fun(conn: steerway.Conn, uplinks: steerway.Uplink[]): steerway.Uplink|steerway.Uplink[]|false|nil, string?, steerway.PickOptions?  an uplink, or several in order of preference; nil: the built-in default decides; false and a reason: refused
----@field opened? fun(conn: steerway.Conn, uplink: steerway.Uplink, connect_s: number)  a destination has answered, so long after the search for a way began
+---@field opened? fun(conn: steerway.Conn, uplink: steerway.Uplink, connect_s: number)  a destination has answered, connect_s seconds after the connection was requested
 ---@field failed? fun(conn: steerway.Conn, uplink: steerway.Uplink, err: string)  an attempt failed: "timeout", "refused", "unreachable", "reset", "dns" or "bind"
 ---@field lost_race? fun(conn: steerway.Conn, uplink: steerway.Uplink)  another uplink connected first in a race; called instead of failed
----@field closed? fun(conn: steerway.Conn, uplink: steerway.Uplink, stats: steerway.Stats)  the end of a connection that was opened
+---@field closed? fun(conn: steerway.Conn, uplink: steerway.Uplink, stats: steerway.Stats)  a connection that was opened has ended
 ---@field uplink_changed? fun(uplink: steerway.Uplink, what: "up"|"down"|"address"|"quota")  an uplink came, went, has another address, or its quota is used up or has room again
----@field export? fun(): table  plain data for the one that is loaded in its place: numbers, strings, booleans, tables of them
----@field import? fun(t: table)  what the one before has exported, if it bore the same name; called after new
+---@field export? fun(): table  plain data for the policy's successor: numbers, strings, booleans, tables of them
+---@field import? fun(t: table)  the predecessor's export, if it had the same name; called after new
 ---@field selftest? fun(ctx: steerway.Ctx): false|nil, string?  before it serves; an error, or false and a reason, refuses the policy
 
 ---A parameter that a policy takes, set by --set or in the config file.
@@ -81,8 +82,8 @@
 ---@field default? any  its value when it is left out; else nil
 ---@field min? number  the least number
 ---@field max? number  the largest number
----@field enum? any[]  the values there are
----@field about? string  what it is for
+---@field enum? any[]  the allowed values
+---@field about? string  its purpose
 
 ---Rate-limited to 20 lines in 10 s.
 ---@class steerway.Log
@@ -90,31 +91,31 @@
 ---@field warn fun(fmt: string, ...)  as info
 ---@field error fun(fmt: string, ...)  as info
 
----A number that only grows, shown by steerway status. It lives through reloads.
+---A number that only grows, shown by steerway status. It is kept over reloads.
 ---@class steerway.Counter
 ---@field add fun(self, n?: number)  1 if n is left out
----@field value fun(self): number  as it is
+---@field value fun(self): number  the present value
 
----A number that rises and falls, shown by steerway status. It lives through reloads.
+---A number that rises and falls, shown by steerway status. It is kept over reloads.
 ---@class steerway.Gauge
 ---@field set fun(self, n: number)  to this
 ---@field add fun(self, n?: number)  1 if n is left out
----@field value fun(self): number  as it is
+---@field value fun(self): number  the present value
 
----The engine's face to a policy.
+---The engine's interface for a policy.
 ---@class steerway.Ctx
----@field params table<string, any>  by the schema that the policy declares
+---@field params table<string, any>  typed by the schema that the policy declares
 ---@field uplinks steerway.Uplink[]  all, also those that are down
 ---@field log steerway.Log  to the proxy's log
 ---@field now fun(): number  monotonic seconds, as conn.now
----@field time fun(): number  seconds since 1970; os.time and os.date go by it, too
----@field every fun(seconds: number, f: fun()): fun()  calls f again and again; returns what cancels it
+---@field time fun(): number  seconds since 1970; os.time and os.date use it too
+---@field every fun(seconds: number, f: fun()): fun()  calls f repeatedly; returns a function that cancels it
 ---@field after fun(seconds: number, f: fun()): fun()  calls f once
----@field lru fun(capacity: integer, ttl?: number): steerway.Lru  a table that forgets what was not used for longest, and what is older than ttl seconds
----@field site fun(host: string): string  the registrable domain, by the public suffix list; an address, and a name without one, is its own site
----@field domains fun(list: string[]|{ file: string }): steerway.Set  a set of names, each with all below it ("=name": itself alone; ".name": all below it alone). A file may have the forms of docs/policies.md
+---@field lru fun(capacity: integer, ttl?: number): steerway.Lru  a table of limited size that forgets the least recently used entry, and entries older than ttl seconds
+---@field site fun(host: string): string  the registrable domain, by the public suffix list; an address, or a name without such a domain, is its own site
+---@field domains fun(list: string[]|{ file: string }): steerway.Set  a set of names, each with all names below it ("=name": only itself; ".name": only names below). docs/policies.md lists the formats of files
 ---@field cidrs fun(list: string[]|{ file: string }): steerway.Set  a set of addresses and ranges
----@field match fun(set: steerway.Set, text: string): boolean  whether it holds the name or the address
+---@field match fun(set: steerway.Set, text: string): boolean  whether it contains the name or address
 ---@field counter fun(name: string): steerway.Counter  made at first use
 ---@field gauge fun(name: string): steerway.Gauge  made at first use
 ---@field hash fun(text: string): integer  0 to 2^32 - 1, the same everywhere
@@ -124,5 +125,5 @@
 ---@class steerway.Policy
 ---@field name string  letters, digits, _ . - (63 at most)
 ---@field about? string  a sentence
----@field params? table<string, steerway.Param>  those it takes
+---@field params? table<string, steerway.Param>  its parameters
 ---@field new fun(ctx: steerway.Ctx): steerway.Hooks  called once for each load

@@ -1,5 +1,5 @@
--- Matching of patterns, which runs in C, where the time budget cannot stop it: texts are refused on which it would take longer
--- than a fiftieth of a second, for patterns and texts made to be slow.
+-- Bounds for pattern matching. It runs in C, where the time budget cannot stop it. A text is refused if its pattern
+-- could take more than a fiftieth of a second on it, also for patterns and texts made to be slow.
 
 local bounds = {}
 
@@ -8,29 +8,30 @@ local raw_tonumber, raw_tostring = tonumber, tostring
 local raw_byte, raw_char, raw_find, raw_len, raw_sub = string.byte, string.char, string.find, string.len, string.sub
 local floor, max, min = math.floor, math.max, math.min
 
--- Steps of the pattern matcher, each of some ns. A host name of 255 bytes and a pattern with three repetitions stay below.
+-- Steps of the pattern matcher, each of a few ns. A host name of 255 bytes and a pattern with three repetitions stay
+-- below.
 local STEPS_MAX = 3e6
--- Nothing longer fits into a policy's heap.
+-- Longer texts do not fit into a policy's heap.
 local LENGTH_MAX = 2 ^ 30
--- So many characters of a set, and of plain text, are compared in the time of a step.
+-- This many characters of a set, and of plain text, are compared in the time of a step.
 local SET_STEP, PLAIN_STEP = 8, 32
--- Steps to compare one item of a pattern, and for a bracket of a capture, which is noted anew each time that the way comes by. So
--- many of them are part of each way.
+-- Steps to compare one item of a pattern, and for a bracket of a capture, which is recorded each time it is passed.
+-- STEPS_INCLUDED of them are part of each branch.
 local ITEM_STEPS, BRACKET_STEPS, STEPS_INCLUDED = 0.5, 1.25, 1
--- Patterns are few and short; those that are built anew for each call must not pile up.
+-- Cache limits: patterns are few and short; patterns that are built anew for each call must not fill memory.
 local CACHED_MAX, CACHED_LENGTH_MAX = 256, 256
 
 local PERCENT, OPEN, CLOSE, BRACKET, UNBRACKET, CARET, DOLLAR = raw_byte("%()[]^$", 1, 7)
 local LOWER_B, LOWER_F, ZERO, NINE = raw_byte("bf09", 1, 4)
 local HOW = { [raw_byte "*"] = "*", [raw_byte "+"] = "+", [raw_byte "-"] = "-", [raw_byte "?"] = "?" }
 
--- Where the set that begins at `at` ends: after its bracket.
+-- The end of the set that begins at `at`: after its bracket.
 local function after_set(pattern, at)
   at = at + 1
   if raw_byte(pattern, at) == CARET then
     at = at + 1
   end
-  -- A bracket that comes first is one of the set's characters.
+  -- A bracket in first place is a character of the set.
   repeat
     local c = raw_byte(pattern, at)
     if not c then
@@ -41,7 +42,7 @@ local function after_set(pattern, at)
   return at + 1
 end
 
--- Where the item that begins at `at` ends, and whether it is more than one character: "run" over text, or "empty".
+-- The end of the item that begins at `at`, and whether it matches a "run" of text, or "empty".
 local function after_item(pattern, at)
   local c = raw_byte(pattern, at)
   if c == BRACKET then
@@ -58,8 +59,8 @@ local function after_item(pattern, at)
   return at + 2, class >= ZERO and class <= NINE and "run" or nil
 end
 
--- A pattern's items, without captures: { one = "[%w-]", how = "+" }. And how many steps it takes at most from one place where the
--- way may part to the next: what stands between two repetitions is compared each time.
+-- The items of a pattern, without captures: { one = "[%w-]", how = "+" }. Also the most steps between two branches:
+-- the items between two repetitions are compared each time.
 local function items_of(pattern, at)
   local items, between, most = {}, 0, 0
   while at <= raw_len(pattern) do
@@ -93,7 +94,7 @@ local function share_a_character(one, other)
   return false
 end
 
--- A repetition has but one place to end when what must follow it cannot be part of it: "%d+%.", "%s*$".
+-- A repetition has only one possible end if the next item cannot match its characters: "%d+%.", "%s*$".
 local function has_one_end(item, after)
   if after.kind == "end" then
     return true
@@ -104,7 +105,8 @@ local function has_one_end(item, after)
   return ok and not share
 end
 
--- How many parts of a pattern may each end anywhere in the text, how many may be there or not, and the steps between two of them.
+-- Counts the items of a pattern that may end anywhere in the text, and those that are optional, with the steps
+-- between two of them.
 local function count_choices(pattern, anchors)
   local places, options, one_end = 1, 0, 0 -- a match may begin anywhere
   local at = 1
@@ -116,11 +118,11 @@ local function count_choices(pattern, anchors)
     local after = items[i + 1]
     if item.kind == "run" then
       places = places + 1
-    elseif item.how and after then -- what comes last cannot fail, so it is never tried again
+    elseif item.how and after then -- the last item cannot fail, so it is not retried
       if item.how == "?" then
         options = options + 1
       elseif has_one_end(item, after) then
-        one_end = 1 -- the way there, once in each attempt
+        one_end = 1 -- one pass in each attempt
       else
         places = places + 1
       end
@@ -129,7 +131,7 @@ local function count_choices(pattern, anchors)
   return places + one_end, options, between
 end
 
--- The number of ways to choose that many places in order, and which of the options.
+-- The number of ways to choose that many places in order, with or without the options.
 local function steps(len, places, options, factor)
   local n = 2 ^ options * factor
   for i = 1, places do
@@ -138,7 +140,7 @@ local function steps(len, places, options, factor)
   return n
 end
 
--- The longest text that the pattern is let loose on.
+-- The longest text that the pattern may be used on.
 local function longest(pattern, anchors)
   local places, options, between = count_choices(pattern, anchors)
   local low, high = 0, LENGTH_MAX
@@ -208,11 +210,12 @@ function bounds.find(find)
   end
 end
 
--- Octets of replacements, %0 and the like included, that gsub goes through: for each place where the pattern may match.
+-- Limit in bytes for all replacements of a gsub, including %0 and the like, at every place where the pattern may
+-- match.
 local REPLACED_MAX = 5e6
--- Steps for each place where gsub replaces: for the place, for what a table holds, for each capture in the replacement, and for
--- one that is a position, whose number is written out.
--- In so few places no replacement takes long.
+-- Steps for each place where gsub replaces. There are steps for the place itself, for a table's value, for each
+-- capture in the replacement, and for a position capture, which is printed. In at most FEW_PLACES no replacement
+-- takes long.
 local FEW_PLACES = 1000
 local PLACE_STEPS, TABLE_STEPS, CAPTURED_STEPS, POSITION_STEPS = 2, 14, 12, 60
 
@@ -220,7 +223,7 @@ local function steps_of_replacement(pattern, with)
   if raw_type(with) == "table" then
     return PLACE_STEPS + TABLE_STEPS
   elseif raw_type(with) ~= "string" or not raw_find(with, "%", 1, true) then
-    return PLACE_STEPS -- a function is stopped by the budget
+    return PLACE_STEPS -- the time budget stops a function
   end
   local captures, at = 0, raw_find(with, "%", 1, true)
   while at and captures < 1000 do

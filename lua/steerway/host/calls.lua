@@ -1,5 +1,5 @@
--- What the engine calls for each decision and event. Nothing passes over Lua's stack but a verdict and its reason: the rest
--- lies in the frame, so that a call allocates nothing and compiles.
+-- The functions that the engine calls for each decision and event. Only a verdict and its reason pass over Lua's
+-- stack; all other data is in the frame. So a call allocates nothing and compiles.
 
 local clear = require "table.clear"
 local depth = require "steerway.host.depth"
@@ -10,11 +10,11 @@ local funcinfo = require("jit.util").funcinfo
 
 local calls = {}
 
--- As in engine/core/policy/frame.h
+-- Values of engine/core/policy/frame.h.
 local NO_OPINION, USE, REFUSE = 0, 1, 2
 
 local OPTIONS = { "timeout", "tag", "hedge", "race" }
--- A day; longer is a slip of units.
+-- A day; a longer time is probably a mistake of units.
 local SECONDS_MAX = 86400
 
 local begin = depth.begin
@@ -38,20 +38,20 @@ end
 function calls.new(hooks, default_reason)
   local frame, conn, stats = types.bound()
   local pick = hooks.pick
-  -- Handed to the policy, and filled anew for each call: whatever it did to the list harms nobody.
+  -- Given to the policy, and filled again for each call, so changes by the policy have no lasting effect.
   local list = types.guard_names("uplinks", {})
-  local ids = frame.ids -- each look at frame.ids makes a new reference
+  local ids = frame.ids -- each access to frame.ids makes a new reference
   local allowed, captive, turn = {}, {}, 0
   local entry = {}
 
   local function wrong(text)
     local info = funcinfo(pick)
-    -- A builtin, `pick = tostring`, has no source.
+    -- A builtin (`pick = tostring`) has no source.
     local source = info.source and info.source:gsub("^[@=]", "") or "policy"
     error(("%s:%d: pick returned %s"):format(source, info.linedefined or 0, text), 0)
   end
 
-  -- nil: it is behind a captive portal, and passed over.
+  -- nil: it is behind a captive portal, and skipped.
   local function check_chosen(u)
     if not is_uplink(u) then
       wrong(type(u) == "cdata" and "a conn where an uplink was expected" or

@@ -1,5 +1,5 @@
--- Sets of address ranges: ctx.cidrs, as domains.lua has those of names. Ranges of both families in one sorted list, merged,
--- searched by halves.
+-- Sets of address ranges, for ctx.cidrs; domains.lua has sets of names. Ranges of both families are in one sorted and
+-- merged list, with binary search.
 
 local bit = require "bit"
 local ffi = require "ffi"
@@ -13,18 +13,18 @@ local byte, find, sub = string.byte, string.find, string.sub
 local floor, max, min = math.floor, math.max, math.min
 
 local DOT, SLASH, ZERO = ("./0"):byte(1, 3)
-local TEXT_MAX = 64 -- an address with a scope is shorter
+local TEXT_MAX = 64 -- also with a scope
 
 local inet_pton = lines.inet_pton
-local AF_INET, AF_INET6 = 2, 10 -- as Linux has them
+local AF_INET, AF_INET6 = 2, 10 -- values of Linux
 
--- Addresses as three numbers each, of 48, 48 and 32 bits, in arrays of doubles; one of IPv4 as its mapped one of IPv6
--- (RFC 4291 2.5.5.2). Not structs: a look at one would make a reference where the code is not compiled.
+-- An address is three numbers, of 48, 48 and 32 bits, in arrays of doubles. An IPv4 address is stored as its mapped
+-- IPv6 address (RFC 4291 2.5.5.2). Structs would allocate a reference at each access in interpreted code.
 local ips_t = ffi.typeof "double[?]"
-local octets = ffi.new "uint8_t[16]"
+local bytes = ffi.new "uint8_t[16]"
 local asked = ips_t(3)
 
--- Whether the i-th of x comes before the j-th of y.
+-- Whether entry i of x is less than entry j of y.
 local function before(x, i, y, j)
   i, j = i * 3, j * 3
   if x[i] ~= y[j] then
@@ -49,43 +49,43 @@ local function put4(x, i, number)
   put(x, i, 0, 0xffff, number)
 end
 
--- Six octets from `at` on as a number.
+-- Six bytes from `at` on, as a number.
 local function number48(at)
   local n = 0
   for i = at, at + 5 do
-    n = n * 256 + octets[i]
+    n = n * 256 + bytes[i]
   end
   return n
 end
 
-local function put_octets(x, i)
-  put(x, i, number48(0), number48(6), ((octets[12] * 256 + octets[13]) * 256 + octets[14]) * 256 + octets[15])
+local function put_bytes(x, i)
+  put(x, i, number48(0), number48(6), ((bytes[12] * 256 + bytes[13]) * 256 + bytes[14]) * 256 + bytes[15])
 end
 
--- Into octets. Returns the bits that an address of its family has, or nil for what is none.
+-- Parse into bytes. Returns the number of bits of the address family, or nil for other text.
 local function parse(text)
-  if inet_pton(AF_INET, text, octets + 12) == 1 then
+  if inet_pton(AF_INET, text, bytes + 12) == 1 then
     for i = 0, 9 do
-      octets[i] = 0
+      bytes[i] = 0
     end
-    octets[10], octets[11] = 255, 255
+    bytes[10], bytes[11] = 255, 255
     return 32
-  elseif inet_pton(AF_INET6, text, octets) == 1 then
+  elseif inet_pton(AF_INET6, text, bytes) == 1 then
     return 128
   end
   return nil
 end
 
--- Narrow octets to the first (or, with ones, the last) address of the prefix.
+-- Narrow bytes to the first (or, with ones, the last) address of the prefix.
 local function fill(bits, ones)
   for i = 0, 15 do
     local keep = max(0, min(8, bits - i * 8))
     local mask = band(lshift(255, 8 - keep), 255)
-    octets[i] = ones and bor(band(octets[i], mask), 255 - mask) or band(octets[i], mask)
+    bytes[i] = ones and bor(band(bytes[i], mask), 255 - mask) or band(bytes[i], mask)
   end
 end
 
--- "10.0.0.0/8" of octets, without a text being made of it: its number and the length of its prefix, or nil.
+-- Parse "10.0.0.0/8" from a buffer without allocating: returns its number and prefix length, or nil.
 local function parse4(text)
   local ip, part, digits, parts, bits = 0, 0, 0, 0, nil
   for i = 1, #text do
@@ -93,7 +93,7 @@ local function parse4(text)
     local digit = c - ZERO
     if digit >= 0 and digit <= 9 then
       part, digits = part * 10 + digit, digits + 1
-      if digits > 3 or digits > 1 and part < 10 and not bits then -- 010 may be octal
+      if digits > 3 or digits > 1 and part < 10 and not bits then -- 010 might be octal, so it is refused
         return nil
       end
     elseif digits == 0 or part > 255 or bits or not (c == DOT and parts < 3 or c == SLASH and parts == 3) then
@@ -111,7 +111,7 @@ local function parse4(text)
   return part <= 255 and parts == 3 and ip * 256 + part or nil, 32
 end
 
--- Sorted by their first addresses, and what overlaps or touches made one. Returns how many are left.
+-- Sort by first address, and merge ranges that overlap or touch. Returns the number that is left.
 local function normalise(low, high, n)
   local order, spare = ffi.new("int32_t[?]", n), ffi.new("int32_t[?]", n)
   for i = 0, n - 1 do
@@ -148,7 +148,7 @@ local function normalise(low, high, n)
   return to_low, to_high, m
 end
 
--- "2001:db8::/32", or nil when it is no range.
+-- Parse "2001:db8::/32" and the like; nil if it is not a range.
 local function parse_any(text, low, high, i)
   local address, slash, prefix = text:match "^([^/]+)(/?)(%d*)$"
   local width = address and parse(address)
@@ -157,13 +157,13 @@ local function parse_any(text, low, high, i)
     return nil
   end
   fill(bits + 128 - width, false)
-  put_octets(low, i)
+  put_bytes(low, i)
   fill(bits + 128 - width, true)
-  put_octets(high, i)
+  put_bytes(high, i)
   return true
 end
 
--- An address as clients and destinations have it, "[::1]" and "fe80::1%eth0" too, into `asked`.
+-- Parse an address of a client or destination, also "[::1]" and "fe80::1%eth0", into `asked`.
 local function read_address(text)
   if #text > TEXT_MAX then
     return false
@@ -179,7 +179,7 @@ local function read_address(text)
       return false
     end
   end
-  put_octets(asked, 0)
+  put_bytes(asked, 0)
   return true
 end
 
@@ -201,7 +201,7 @@ function cidrs.new(given, read, log)
     low, high, room = more_low, more_high, room * 2
   end
 
-  -- Whether it is a range. The usual one is nothing but one of IPv4.
+  -- Returns whether it is a range. Most are plain IPv4.
   local function add(range)
     if n == room then
       make_room()
@@ -241,7 +241,7 @@ function cidrs.new(given, read, log)
     if count == 0 or not read_address(address) then
       return false
     end
-    local from, to = 0, count -- the last range that begins at or before it is in [from, to)
+    local from, to = 0, count -- invariant: the last range that begins at or before it is in [from, to)
     while to - from > 1 do
       local mid = floor((from + to) / 2)
       if before(asked, 0, low, mid) then

@@ -1,6 +1,6 @@
--- What LuaJIT compiles to code that reads or writes out of bounds, in the versions of 2022 that distributions have. Nothing stops
--- such code: it ends the process. So a policy gets other functions in their place, and the optimization at fault is off.
--- docs/policy-bounds.md names LuaJIT's own reports of these faults.
+-- Functions that LuaJIT (the versions of 2022 in distributions) compiles to code that reads or writes out of bounds.
+-- Such code cannot be stopped: it ends the process. So policies get replacements, and the faulty optimization is off.
+-- docs/policy-bounds.md lists LuaJIT's own reports of these faults.
 
 local compiled = {}
 
@@ -8,13 +8,13 @@ local raw_byte, raw_len, raw_sub = string.byte, string.len, string.sub
 local raw_select, raw_tonumber, raw_tostring, raw_type = select, tonumber, tostring, type
 local ceil, floor = math.ceil, math.floor
 
----For the Lua state as a whole, before any code is compiled. LuaJIT moves the check of an index out of a loop, though the loop
----puts another table, or a shorter one, in place of the first.
+---For the whole Lua state, before any code is compiled. LuaJIT moves the check of an index out of a loop, even if
+---the loop replaces the table by another or shorter one.
 function compiled.begin()
   require("jit.opt").start "-abc"
 end
 
--- As C reads a place: toward zero. Not a number is before all others.
+-- Converts a place as C does: toward zero. NaN counts as less than every number.
 local function whole(place)
   if place ~= place then
     return -math.huge
@@ -22,14 +22,14 @@ local function whole(place)
   return place < 0 and ceil(place) or floor(place)
 end
 
--- string.byte and string.sub, with places that are within the text. LuaJIT subtracts them in 32 bits, however far apart they are,
--- and takes an end that is counted from behind for one that is too large, where the loop began with such ones.
+-- string.byte and string.sub, with places inside the text. LuaJIT subtracts places in 32 bits, whatever their
+-- distance. In loops it also mistakes an end that counts from behind for one that is too large.
 local function between(raw, nothing)
   return function(text, from, to)
     local a, b = raw_tonumber(from), raw_tonumber(to)
     local kind = raw_type(text)
     if not a or not b or kind ~= "string" and kind ~= "number" then
-      return raw(text, from, to) -- complains
+      return raw(text, from, to) -- raises the error
     end
     text = kind == "string" and text or raw_tostring(text)
     local size = raw_len(text)
@@ -60,7 +60,7 @@ function compiled.sub(text, from, to)
   return sub(text, from, to == nil and -1 or to)
 end
 
----select, of which LuaJIT takes the number to be no text.
+---select; LuaJIT assumes that its number is not a text.
 function compiled.select(n, ...)
   if raw_type(n) == "string" then
     return raw_select(raw_tonumber(n) or n, ...)

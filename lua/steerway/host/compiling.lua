@@ -1,9 +1,10 @@
--- Texts are handed to LuaJIT's parser by pieces, since parsing cannot be stopped amid a text and may take quadratic time: a
--- chain of `and`, `or` or `elseif` is walked for each of its links, pending gotos for each label, all visible locals for each
--- name, and a constructor's keys may collide. Between two pieces the time budget stops it, or we do, which can name the line.
+-- Passes texts to LuaJIT's parser in pieces. Parsing cannot be stopped inside a piece, and may take quadratic time: a
+-- chain of `and`, `or` or `elseif` is walked for each link, pending gotos for each label, visible locals for each
+-- name, and a constructor's keys may collide. Between two pieces the time budget stops it, or this file does, which
+-- can name the line.
 --
--- One step alone takes quadratic time by itself: where a label stands, or a loop ends, the jumps to it are chained one by one,
--- each behind all others. So a text may have 2000 of these, which takes 10 ms.
+-- One single step takes quadratic time: at a label, or a loop's end, its jumps are chained one by one, each behind
+-- all others. So a text may have 2000 of these, which takes 10 ms.
 
 local ffi = require "ffi"
 
@@ -12,23 +13,24 @@ local compiling = {}
 local raw_error, raw_load, raw_pcall = error, load, pcall
 local raw_find, raw_format, raw_len, raw_match, raw_sub = string.find, string.format, string.len, string.match, string.sub
 
--- Beyond it no text is of a person's making.
+-- A longer text was not written by a person.
 compiling.TEXT_MAX = 2 ^ 20
--- So few that no more than some 0.1 ms go by until the next look at the clock, in time to stop at.
+-- So small that about 0.1 ms pass until the clock is read again.
 local PIECE = 256
--- What is shorter is parsed at once, in 2 ms at the very worst.
+-- A shorter text is parsed at once, in at most 2 ms.
 local SHORT = 4096
 local JUMPS_MAX = 2000
--- Of the 50 ms that a call has.
+-- Part of the 50 ms of a call.
 local TIME_MAX_S = 0.04
 
 ffi.cdef "int clock_gettime(int clock, void *ret);"
-local THREAD_CPUTIME = 3 -- as Linux has it
+local THREAD_CPUTIME = 3 -- value of Linux
 local time = ffi.new "struct { long s, ns; }"
--- Looked up now: the dynamic linker does so under a lock, and a policy's call may be left at any instruction.
+-- Resolve the symbol now: the dynamic linker does it under a lock, and a policy's call may be left at any
+-- instruction.
 local clock_gettime = ffi.C.clock_gettime
 
--- CPU time of this thread, s.
+-- CPU time of this thread in seconds.
 local function cpu_s()
   clock_gettime(THREAD_CPUTIME, time)
   return tonumber(time.s) + tonumber(time.ns) * 1e-9
@@ -42,7 +44,7 @@ local function line_at(text, stop)
   return line
 end
 
--- Where the text has one jump too many, by its words; nil if it has not.
+-- The place of the first jump above the limit, by counting words; nil if there is none.
 local function jump_too_many(text)
   local count = 0
   for _, word in ipairs { "goto", "break" } do
@@ -58,9 +60,9 @@ local function jump_too_many(text)
   return nil
 end
 
----load, of a text. It is never bytecode.
+---load, for a text; bytecode is refused.
 ---@param text string
----@param name string   "@file" or "=name"; anything else is called "load" where the time is up
+---@param name string   "@file" or "=name"; any other name becomes "load" in the error for the time limit
 ---@param env table
 ---@param time_s? number  CPU time that it may take, 0.04 if nil
 ---@return function|nil chunk
@@ -86,8 +88,8 @@ function compiling.load(text, name, env, time_s)
     at = at + PIECE
     return raw_sub(text, from, at - 1)
   end
-  -- The hook by which the budget stops a call may raise in `read`. Where C catches that, as load does, LuaJIT takes the hook to
-  -- be running from then on, and never calls it again. An error that ends a pcall from before resets that.
+  -- The budget's hook may raise an error inside `read`. If C code catches that, as load does, LuaJIT believes that
+  -- the hook is still running, and never calls it again. An error that ends an outer pcall resets that.
   raw_pcall(function()
     chunk, complaint = raw_load(read, name, "t", env)
     if not chunk then

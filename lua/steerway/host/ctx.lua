@@ -1,4 +1,4 @@
--- ctx, the engine's face to a policy: handed to its new, made once for each load.
+-- ctx, the engine's interface for a policy. It is made once for each load and passed to `new`.
 
 local bit = require "bit"
 local depth = require "steerway.host.depth"
@@ -12,7 +12,7 @@ local types = require "steerway.host.types"
 
 local ctx = {}
 
----Jenkins' one-at-a-time: the same number for the same text on every machine and in every version.
+---Jenkins' one-at-a-time hash: the same number for the same text on every machine and in every version.
 ---@param text string
 ---@return integer  0 .. 2^32 - 1
 function ctx.hash(text)
@@ -34,7 +34,8 @@ end
 
 local LEVELS = { "info", "warn", "error" }
 
--- A fault of string.format's, at the line that logs. Other errors go on as they are: the time budget's, those of a __tostring.
+-- An error of string.format gets the line that logs. Other errors stay unchanged: the time budget's, or one of a
+-- __tostring.
 local function refuse_format(level, wrong)
   local fault = type(wrong) == "string" and wrong:gsub("^%S+:%d+: ", ""):match "^(.+) to '"
   if not fault then
@@ -44,7 +45,7 @@ local function refuse_format(level, wrong)
     :format(level, fault, wrong:match "( %b())$" or ""), 3)
 end
 
--- What makes a line of the log. `all` is the table that it stands in, which a method's colon hands over.
+-- Makes a log function. `all` is its table, which a call with a colon passes.
 local function logger(log, level, all)
   return function(fmt, ...)
     if fmt == all then
@@ -52,7 +53,7 @@ local function logger(log, level, all)
     elseif type(fmt) ~= "string" then
       error(("ctx.log.%s: expected a text, or a format and its values, got %s"):format(level, got(fmt)), 2)
     end
-    local ok, text = depth.pcall(fmt.format, fmt, ...) -- the method, which is bounded
+    local ok, text = depth.pcall(fmt.format, fmt, ...) -- the sandbox's method, which is bounded
     if not ok then
       refuse_format(level, text)
     end
@@ -78,7 +79,7 @@ end
 
 local doubles = ffi.typeof "double *"
 
--- A number that the engine keeps, and keeps over a reload. The pointer stays in here.
+-- A number that the engine keeps over reloads. The policy never sees the pointer.
 local function meter(what, find, methods)
   return function(name)
     if type(name) ~= "string" or not name:find "^[%a_][%w_]*$" or #name > 63 then
@@ -128,7 +129,7 @@ local GAUGE = {
   end,
 }
 
--- For a host without an engine: numbers of its own.
+-- For a host without an engine: its own numbers.
 local function own_metric()
   local kept = {}
   return function(name)
@@ -137,7 +138,7 @@ local function own_metric()
   end
 end
 
--- A list's file stands beside the policy, or in a folder there: what else this machine has is none of a policy's business.
+-- A list file must be in the policy's folder or below it: policies must not read other files of this machine.
 local function files_of(o)
   local function place(path)
     if path:find "^/" or ("/" .. path .. "/"):find("/../", 1, true) or path:find("\0", 1, true) then
@@ -155,7 +156,7 @@ local function files_of(o)
   return { read = read, place = place, log = o.log }
 end
 
--- Faults of what a policy gave stand at its line.
+-- Errors in a policy's arguments get the policy's line.
 local function builder(make, files)
   return function(given)
     local ok, made = pcall(make, given, files)

@@ -1,13 +1,14 @@
--- How deep C's stack is under a policy's code, so that it never ends: each level takes up to 9 KiB of it, which Lua's own limits
--- do not count, and what is deep is slow to leave when it is stopped.
+-- Limits the depth of C's stack below a policy's code. Each level takes up to 9 KiB, which Lua's own limits do not
+-- count, and a deep stack is slow to leave when a call is stopped.
 --
--- C's stack grows where a C function calls Lua functions: string.gsub calls its replacement (or a table's __index), and
--- coroutine.resume and wrap run another coroutine. Metamethods of operators, tostring and pcall go on within the interpreter and
--- take none; everything else that could call back is written in Lua (table.sort, load's reader, string.format's __tostring).
+-- C's stack grows where a C function calls Lua functions. string.gsub calls its replacement (or a table's __index),
+-- and coroutine.resume and wrap run another coroutine. Metamethods of operators, tostring and pcall stay within the
+-- interpreter and take none. Everything else that could call back is written in Lua (table.sort, load's reader,
+-- string.format's __tostring).
 --
--- The rule: what is counted is the C calls beneath the code that runs now. A coroutine has none of its own when it yields, since
--- a C call cannot be yielded across; and it may be resumed at any depth. So the level is that of its latest resumption (base)
--- plus its own calls, and what pcall and the others restore is their distance from base, never a level as such.
+-- The rule: count the C calls below the running code. A coroutine that yields has none of its own, since it cannot
+-- yield across a C call; and it may be resumed at any depth. So the level is that of its latest resumption (base)
+-- plus its own calls. pcall and the others restore their distance from base, not a level.
 
 local depth = {}
 
@@ -27,7 +28,7 @@ local function back(own, ...)
   return ...
 end
 
----A C function that calls Lua functions, nested in others of its kind 50 times at most.
+---Wraps a C function that calls Lua functions: at most 50 such calls may be nested.
 ---@param name string
 ---@param f function
 ---@return function
@@ -42,12 +43,12 @@ function depth.guarded(name, f)
   end
 end
 
----pcall, after which the level is that from before, whatever has failed.
+---pcall, which restores the level, whatever has failed.
 function depth.pcall(...)
   return back(level - base, raw_pcall(...))
 end
 
--- Who resumes stays where he is, so his levels are what they were.
+-- The resuming coroutine has not moved, so its levels are unchanged.
 local function resumed(level_before, base_before, ...)
   level, base = level_before, base_before
   return ...
@@ -63,7 +64,7 @@ end
 ---coroutine.resume
 function depth.resume(co, ...)
   if raw_type(co) ~= "thread" then
-    return raw_resume(co) -- complains
+    return raw_resume(co) -- raises the error
   elseif level >= DEPTH_MAX then
     refuse "coroutine.resume"
   end
@@ -72,7 +73,7 @@ end
 
 local function pass_on(ok, ...)
   if not ok then
-    raw_error((...), 2) -- it was a tail call: 2 is who called the wrapped one
+    raw_error((...), 2) -- it was a tail call: level 2 is the caller of the wrapped function
   end
   return ...
 end
@@ -88,7 +89,7 @@ function depth.wrap(f)
   end
 end
 
----The engine calls: nothing is under way.
+---The engine starts a call: no level is in use.
 function depth.begin()
   level, base = 0, 0
 end

@@ -1,9 +1,9 @@
--- Sets of domain names: ctx.domains, of a list in the policy's text, and in the test kit also of one in a file. The engine reads
--- files itself (engine/lib/sets/lists.h).
+-- Sets of domain names for ctx.domains: from a list in the policy's text, and in the test kit also from a file. The
+-- engine reads files itself (engine/lib/sets/lists.h).
 --
--- The names stay in one buffer, and a hash table refers to them. The hash is a polynomial, which can be reckoned forwards while
--- the list is read and backwards while a host is matched: so one walk over the host, from its end, meets each of its parent
--- domains on the way. Nothing is allocated by a match, and the memory is that of the policy's heap.
+-- The names are in one buffer, and a hash table refers to them. The hash is a polynomial that can be computed
+-- forwards, while the list is read, and backwards, while a host is matched. So one walk over the host, from its end,
+-- computes the hash of each parent domain. A match allocates nothing, and the set lies in the policy's heap.
 
 local bit = require "bit"
 local ffi = require "ffi"
@@ -17,11 +17,11 @@ local band, bor, bxor, lshift, rshift, tobit = bit.band, bit.bor, bit.bxor, bit.
 local byte = string.byte
 
 local NEWLINE, DOT, DASH = ("\n.-"):byte(1, 3)
-local NAME_MAX = 253 -- RFC 1035 2.3.4, as text
-local SIZE_MIN, OCTETS_A_NAME = 64, 16 -- of the hash table, and what a list is guessed by
+local NAME_MAX = 253 -- RFC 1035 2.3.4, in text form
+local SIZE_MIN, BYTES_A_NAME = 64, 16 -- size of the hash table, and the estimate for a list
 local ITSELF, BELOW = lines.ITSELF, lines.BELOW
 
--- What an byte may be part of, as bits, and itself in lower case: one look instead of many comparisons.
+-- Bits for what a byte may be part of, and its lower case: one table access replaces many comparisons.
 local IN_NAME, IS_DOT, BLANK, END = 1, 2, 4, 8
 local BETWEEN = BLANK + END
 local class, lower = ffi.new "uint8_t[256]", ffi.new "uint8_t[256]"
@@ -35,7 +35,7 @@ end
 -- The host that is being matched, in lower case.
 local asked = ffi.new("uint8_t[?]", NAME_MAX)
 
--- Names in a hash table with open addressing; each slot refers to a piece of the buffer. A kind of 0: the slot is free.
+-- Names in a hash table with open addressing; each slot refers to a part of the buffer. Kind 0: the slot is free.
 local function new_table(size)
   return {
     size = size, count = 0,
@@ -50,7 +50,7 @@ local function slot_of(h, mask)
   return band(bxor(h, rshift(h, 7)), mask)
 end
 
--- The slot of the n bytes of `other` from `from` on, of which the hash is h, or else the free one where they would stand.
+-- The slot of n bytes of `other` from `from` on, with hash h; or the free slot where they belong.
 local function find(t, bytes, h, other, from, n)
   local mask, kind, hash, length = t.size - 1, t.kind, t.hash, t.length
   local slot = slot_of(h, mask)
@@ -137,7 +137,7 @@ function domains.new(given, read, log)
   local text = list.text
   local bytes, len = listing.buffer(text)
   local size = SIZE_MIN
-  while size < 2 * len / OCTETS_A_NAME do
+  while size < 2 * len / BYTES_A_NAME do
     size = size * 2
   end
   local t = new_table(size)
@@ -155,7 +155,7 @@ function domains.new(given, read, log)
     t.kind[slot] = bor(t.kind[slot], kind)
   end
 
-  -- Names that do not stand in the list as they are; added when the others are, behind them.
+  -- Names that need a conversion; added last, behind the others.
   local others, covers, room = {}, {}, 0
   local function note(name, what)
     others[#others + 1], covers[#covers + 1] = name, what
@@ -179,7 +179,7 @@ function domains.new(given, read, log)
     local start, h, before, what, dots = at, 0, IS_DOT, IN_NAME, 0
     local c = bytes[at]
     local k = c == DASH and END or class[c] -- an item of YAML, or "---"
-    while band(k, BETWEEN) == 0 do -- the one walk over an ordinary name
+    while band(k, BETWEEN) == 0 do -- the only loop over an ordinary name
       c = lower[c]
       bytes[at] = c
       h = tobit(tobit(lshift(h, 5) + h) + c)

@@ -1,12 +1,12 @@
--- How an error shows the value that it complains of: in one word or a short text, never by its address in memory.
+-- Shows a wrong value in an error: as a word or a short text, never as an address in memory.
 
 local raw_gsub, raw_sub, raw_tostring, raw_type = string.gsub, string.sub, tostring, type
 
--- Enough to find it in the file.
+-- Long enough to find the text in the file.
 local SHOWN_MAX = 60
 
 ---@param value any
----@return string  a text in quotes, a number or boolean as it is, of anything else its type
+---@return string  a text in quotes, a number or boolean as it is, otherwise the type
 return function(value)
   local kind = raw_type(value)
   if kind == "string" then

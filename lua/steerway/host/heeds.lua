@@ -1,16 +1,17 @@
--- Which settings of uplinks a policy heeds: tier, tags and quotas say something to the policy alone, and one that never looks at
--- them makes them mean nothing. A user who sets them is told so.
+-- Finds settings of uplinks that a policy ignores. Tier, tags and quotas have a meaning only for policies that read
+-- them. A user who sets them in vain gets a warning.
 --
--- A policy heeds a setting if its text names it: compiled code holds the names of all fields that it reads. So nothing is watched
--- while the policy runs, and what it reads on some days only counts as well. Blocks of the library that it uses count as what
--- they read. Text that a policy loads cannot be seen: with `load`, everything is taken to be heeded.
+-- A policy uses a setting if its text names it: compiled code holds the names of all fields that it reads. So the
+-- policy need not be watched at run time, and code that runs rarely counts too. A library block counts as reading its
+-- fields. Text that a policy loads at run time cannot be seen, so with `load` all settings count as used.
 
 local nearest = require "steerway.host.nearest"
 local funcinfo, funck = require("jit.util").funcinfo, require("jit.util").funck
 
 local heeds = {}
 
--- What blocks of the library read, where the policy's text names the block. A spec compares this with the library's own text.
+-- The fields that library blocks read, for policies whose text names the block. A spec compares this with the
+-- library.
 local BLOCKS = {
   { module = "steerway.balance", word = "tiers", setting = "tier" },
   { module = "steerway.rules", word = "tag", setting = "tags" },
@@ -18,7 +19,7 @@ local BLOCKS = {
 }
 heeds.blocks = BLOCKS
 
--- The strings that a function and those within it hold.
+-- The strings in a function and in the functions within it.
 local function gather(f, words)
   for i = 1, funcinfo(f).gcconsts or 0 do
     local constant = funck(f, -i)
@@ -26,7 +27,7 @@ local function gather(f, words)
       words[constant] = true
     elseif type(constant) == "proto" then
       gather(constant, words)
-    elseif type(constant) == "table" then -- { tag = "steady" }: a table that is copied whole
+    elseif type(constant) == "table" then -- { tag = "steady" }: a constant table
       for key, value in pairs(constant) do
         if type(key) == "string" then words[key] = true end
         if type(value) == "string" then words[value] = true end
@@ -47,7 +48,7 @@ local function is_heeded(setting, words, modules)
   return false
 end
 
--- What the user is told beside: what the setting does all the same, and what makes it count.
+-- Texts for the user: what the setting does without the policy, and which policies use it.
 local SETTINGS = {
   {
     name = "tier", setting = "tier",
@@ -56,7 +57,7 @@ local SETTINGS = {
   },
   {
     name = "tags", setting = "tags",
-    is_set = function(u) return #u.tags > (u.tags.metered and 1 or 0) end, -- checks and races spare what is metered
+    is_set = function(u) return #u.tags > (u.tags.metered and 1 or 0) end, -- checks and races avoid metered uplinks
     hint = "no choice depends on them; rules and time_of_day heed tags",
   },
   {
@@ -66,7 +67,7 @@ local SETTINGS = {
   },
 }
 
--- Comparing takes time: no policy that is written by hand names more.
+-- Comparisons take time; a policy written by a person names fewer.
 local WORDS_MAX = 2000
 
 local function short_words(words)
@@ -82,7 +83,7 @@ local function short_words(words)
   return list
 end
 
--- Tags that the policy does not name, though it names one that is close, and that no uplink has.
+-- Tags of uplinks that the policy does not name, while it names a similar one that no uplink has.
 local function add_misspelt(out, uplinks, words)
   local known, told, list = {}, {}, short_words(words)
   for _, u in ipairs(uplinks) do

@@ -1,6 +1,6 @@
--- What one line of a list says, in the formats that people have; docs/policies.md has the table of them. For lists in a policy's
--- text, and for the test kit. engine/lib/sets/list_line.c does the same for the files that the engine reads; one table of cases
--- tests both.
+-- Parses one line of a list, in the common formats; docs/policies.md has their table. For lists in a policy's text,
+-- and for the test kit. engine/lib/sets/list_line.c does the same for the engine's files; both pass one table of test
+-- cases.
 
 local ffi = require "ffi"
 
@@ -8,9 +8,9 @@ local lines = {}
 
 local find, gmatch, lower, match, sub = string.find, string.gmatch, string.lower, string.match, string.sub
 
-local NAME_MAX = 253 -- RFC 1035 2.3.4, as text
-local LINE_MAX = 65536 -- patterns cannot be stopped
--- What a name in a list stands for, added up.
+local NAME_MAX = 253 -- RFC 1035 2.3.4, in text form
+local LINE_MAX = 65536 -- pattern matching cannot be stopped
+-- What a listed name stands for; the values are added.
 local ITSELF, BELOW = 1, 2
 local ALL = ITSELF + BELOW
 lines.ITSELF, lines.BELOW = ITSELF, BELOW
@@ -20,15 +20,16 @@ int inet_pton(int af, const char *src, void *dst);
 int idn2_lookup_u8(const uint8_t *src, uint8_t **lookupname, int flags);
 void idn2_free(void *ptr);
 ]]
-local AF_INET, AF_INET6 = 2, 10 -- as Linux has them
--- Looked up now: the dynamic linker does so under a lock, and a policy's call may be left at any instruction.
+local AF_INET, AF_INET6 = 2, 10 -- values of Linux
+-- Resolve the symbol now: the dynamic linker does it under a lock, and a policy's call may be left at any
+-- instruction.
 local inet_pton = ffi.C.inet_pton
 lines.inet_pton = inet_pton
 local IDN2_NFC_INPUT, IDN2_NONTRANSITIONAL, IDN2_OK = 1, 8, 0
 
 local idn2
 
--- As the engine's service of that name; the name in A-labels, or nil.
+-- Stands in for the engine's service ascii: the name in A-labels, or nil.
 local function to_ascii(name)
   if not idn2 then
     local ok, loaded = pcall(ffi.load, "libidn2.so.0")
@@ -60,7 +61,7 @@ function lines.to_ascii(name)
 end
 
 ---@param text string
----@return string|nil name  in lower case and ASCII, without a dot at its end; nil for what is not a name
+---@return string|nil name  in lower case and ASCII, without a final dot; nil if it is not a name
 function lines.name(text)
   if find(text, "[\128-\255]") then
     text = to_ascii(text)
@@ -91,7 +92,7 @@ local function trimmed(s)
   return match(s, "^[ \t\r\n]*(.*[^ \t\r\n])") or ""
 end
 
--- Without comment; of an item of YAML, what the dash and quotes hold.
+-- The line without its comment; for an item of YAML, without dash and quotes.
 local function content(line)
   local s = trimmed(line)
   local at = 1
@@ -131,8 +132,8 @@ local PREFIXES = { { "=", ITSELF }, { "+.", ALL }, { "*.", BELOW }, { ".", BELOW
 
 ---@alias steerway.LineFound "empty"|"taken"|"unknown"
 
----Of a line with several names, those that are names are taken even if the line counts as unknown for the sake of another.
----A line of more than 64 KiB is unknown, whatever it says.
+---If a line has several names, the valid ones are taken, even if another makes the line count as unknown. A line of
+---more than 64 KiB is unknown.
 ---@param line string
 ---@param add fun(name: string, covers: integer)
 ---@return steerway.LineFound
@@ -190,7 +191,7 @@ function lines.names(line, add)
 end
 
 ---@param line string
----@return string|nil range  as it is written, to be looked at; nil for a line that says nothing of ranges
+---@return string|nil range  as written, not checked yet; nil for a line without a range
 ---@return boolean known     false for a line of another kind
 function lines.range(line)
   if #line > LINE_MAX then

@@ -1,5 +1,5 @@
--- Lists of names or addresses as policies give them: as a table of texts, or as a file with one a line. A table is the policy's
--- own text, where a fault is an error; in a file, which others make, what is not understood is counted and left out.
+-- Lists of names or addresses from policies: a table of texts, or a file with one item a line. In a table, which is
+-- the policy's own text, a mistake is an error. In a file, which others make, unknown lines are counted and skipped.
 
 local ffi = require "ffi"
 
@@ -7,7 +7,7 @@ local listing = {}
 
 local floor = math.floor
 
--- A fault of a list, without the place in the host's code.
+-- Raises an error without the place in the host's code.
 local function refuse(what, fmt, ...)
   error(("ctx.%s: "):format(what) .. fmt:format(...), 0)
 end
@@ -28,7 +28,7 @@ local function check_items(what, given)
   end
 end
 
----Checks the table that a policy gives.
+---Check the table that a policy gives.
 ---@param what string   the function of ctx, for complaints
 ---@param given any     string[]|{ file: string }
 ---@return string|nil file  its path, or nil when the items are in the table

@@ -1,4 +1,5 @@
--- A table that forgets: what was not used for longest when it is full, and what is older than its time to live. ctx.lru.
+-- A table with limited size and age, for ctx.lru. When it is full, it drops the entry that was unused for the longest
+-- time.
 
 local got = require "steerway.host.got"
 
@@ -8,13 +9,14 @@ local floor, huge = math.floor, math.huge
 
 local CAPACITY_MAX = 1e6
 
----A table that forgets: what was not used for longest when it is full, and what is older than its time to live.
+---A table with limited size and age. When it is full, it drops the entry that was unused for the longest time; it
+---also drops entries older than their time to live.
 ---@class steerway.Lru
----@field get fun(self, key: any): any  nil for what is not there; the entry counts as used
----@field touch fun(self, key: any): any  the same, and its time to live begins anew
----@field set fun(self, key: any, value: any)  takes the place of what the key had
----@field delete fun(self, key: any)  nothing happens when it is not there
----@field count fun(self): integer  entries that are alive
+---@field get fun(self, key: any): any  nil if it is missing; the entry counts as used
+---@field touch fun(self, key: any): any  the same, and its time to live starts again
+---@field set fun(self, key: any, value: any)  replaces the key's value
+---@field delete fun(self, key: any)  harmless when it is missing
+---@field count fun(self): integer  number of entries that have not expired
 ---@field each fun(self): fun(): any, any, number  key, value, seconds since set or touched; the least used first
 
 ---@param capacity integer    1 to 1,000,000 entries
@@ -28,11 +30,11 @@ function lru.new(capacity, ttl_s, clock)
     error(("ctx.lru: expected seconds to live, above 0, or nil, got %s"):format(got(ttl_s)), 2)
   end
   local ttl = ttl_s or huge
-  -- Entries by number, in a ring through 0: next[0] is the least used, prev[0] the latest. Freed ones are used again first,
-  -- so that a full table allocates nothing.
+  -- Entries by number, in a ring through 0: next[0] is the least recently used, prev[0] the latest. Freed entries are
+  -- reused first, so a full table allocates nothing.
   local number_of, keys, values, born = {}, {}, {}, {}
   local next, prev = { [0] = 0 }, { [0] = 0 }
-  local count, made, free = 0, 0, 0 -- free: the first of a chain through next
+  local count, made, free = 0, 0, 0 -- free: head of a chain through next
 
   local function unlink(i)
     next[prev[i]], prev[next[i]] = next[i], prev[i]
@@ -51,7 +53,7 @@ function lru.new(capacity, ttl_s, clock)
     count = count - 1
   end
 
-  -- The entry's number if it lives; else nil, and it is gone.
+  -- The entry's number; nil when it is missing or expired. Removes an expired entry.
   local function living(key)
     local i = key ~= nil and number_of[key]
     if not i then
@@ -63,7 +65,7 @@ function lru.new(capacity, ttl_s, clock)
     return i
   end
 
-  -- Entries in the order of their use may have any age, so that all must be looked at.
+  -- Entries in order of use may have any age, so all must be checked.
   local function expire()
     if ttl == huge then
       return
@@ -93,7 +95,7 @@ function lru.new(capacity, ttl_s, clock)
 
   local cache, face = {}, nil
 
-  -- Called with a dot, a method takes the key for itself.
+  -- Called with a dot, a method gets the key as self.
   local function check_self(method, self)
     if self ~= face then
       error(("lru.%s: call it with a colon, lru:%s(…)"):format(method, method), 3)
@@ -157,7 +159,7 @@ function lru.new(capacity, ttl_s, clock)
 
   function cache.each()
     expire()
-    -- The keys as of now: the loop may get, set and delete what it likes.
+    -- A copy of the keys: the loop may get, set and delete.
     local list, n, at = {}, 0, next[0]
     while at ~= 0 do
       n = n + 1

@@ -1,11 +1,12 @@
--- Finds the known name that a mistyped one was probably meant to be.
+-- Finds the known name that is most similar to a mistyped one.
 
 local nearest = {}
 
--- Two slips (a letter missing, doubled, or another, or two letters swapped) are a typing error; three are another word.
+-- Two mistakes (a letter missing, doubled or wrong, or two letters swapped) are a typing error; three make another
+-- word.
 local FAR = 3
 
--- The number of slips: Levenshtein's distance, and a swap of neighbours counts once.
+-- The number of mistakes: Levenshtein's distance, where a swap of neighbours counts once.
 local function distance(a, b)
   local before, row, next_row = {}, {}, {}
   for j = 0, #b do
@@ -31,7 +32,7 @@ end
 ---@return string|nil     the closest, if one is close
 function nearest.of(word, known)
   word = tostring(word)
-  -- No name is that long, and the comparison takes time in proportion to the length.
+  -- Known names are shorter, and the comparison takes time in proportion to the length.
   if #word > 64 then
     return nil
   end

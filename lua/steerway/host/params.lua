@@ -1,7 +1,7 @@
 -- Checks a policy's parameters against the schema it declares. Values come as text (from the command line or the config).
 
 local nearest = require "steerway.host.nearest"
-local tables = require "steerway.host.tables" -- a policy's schema may be as long as it likes, and C cannot be stopped
+local tables = require "steerway.host.tables" -- not C's table library: a policy's schema may be long, and C cannot be stopped
 
 local params = {}
 

@@ -1,5 +1,5 @@
--- The world in which policies run: Lua without files, processes, C, bytecode or a way to the host.
--- Every function here that reaches outside is a copy or a wrapper; host.lua's own globals are never handed out.
+-- The environment of policies: Lua without files, processes, C, bytecode or access to the host. Each function that
+-- reaches outside is a copy or a wrapper; host.lua's own globals are never passed out.
 
 local bit = require "bit"
 local bounds = require "steerway.host.bounds"
@@ -41,12 +41,12 @@ local function safe_string()
 end
 
 local function safe_table()
-  local t = copy(table, "remove") -- LuaJIT has it in Lua
+  local t = copy(table, "remove") -- LuaJIT implements it in Lua, so it can be stopped
   t.concat, t.insert, t.maxn, t.sort = tables.concat, tables.insert, tables.maxn, tables.sort
   return t
 end
 
--- A handler would run inside the failing call, where the time budget cannot stop it; so it runs after.
+-- The handler runs after the failing call. Inside it, the time budget could not stop it.
 local function xpcall(f, handler, ...)
   local function finish(ok, ...)
     if ok then
@@ -64,17 +64,17 @@ local function safe_coroutine()
   return c
 end
 
----Methods of strings, ("x"):rep(3), come from a copy that no policy can reach or change.
----For the engine's VM alone: it changes all strings of this Lua state.
+---Make string methods, ("x"):rep(3), use a copy that policies cannot reach or change. For the engine's VM only: it
+---changes all strings of this Lua state.
 function sandbox.seal_strings()
   raw_getmetatable("").__index = safe_string()
   raw_getmetatable("").__metatable = false
 end
 
--- LuaJIT keeps no more of a chunk's name for its errors (LUA_IDSIZE), and cuts a longer one amid a folder's name.
+-- LuaJIT keeps this many bytes of a chunk's name for errors (LUA_IDSIZE), and cuts longer names at any byte.
 local SHOWN_MAX = 59
 
----What errors call a file: its path, of which a long one loses whole folders at the front.
+---The name of a file in errors: its path. A long path loses whole folders at the front.
 ---@param path string
 ---@return string
 function sandbox.shown(path)
@@ -88,17 +88,17 @@ end
 
 local BYTECODE = "\27"
 
--- LuaJIT quotes the text at a fault of syntax (" near 'bob:secret }'"), which is not for a log where it may be a secret.
+-- LuaJIT quotes text at a syntax error (" near 'bob:secret }'"), which may be a secret and must not be logged.
 local function without_quote(name, complaint)
   local at = raw_sub(complaint, 1, #name) == name and #name or 0
   local near = raw_find(complaint, " near ", at + 1, true)
   return near and raw_sub(complaint, 1, near - 1) or complaint
 end
 
--- Of the second that a config file has.
+-- Part of the second that a config file has.
 local CONFIG_TIME_MAX_S = 0.8
 
--- A file's text, never bytecode.
+-- Compile a file's text; bytecode is refused.
 local function compile(text, path, name, env, secret)
   if raw_sub(text, 1, 1) == BYTECODE then
     return nil, path .. ": expected Lua text, got bytecode"
@@ -141,16 +141,16 @@ end
 
 local LOADING = {}
 
--- Lua's own libraries, which a program may require by name: those of this world.
+-- Lua's own libraries, which a program may require by name; these are the sandbox's copies.
 local OWN = { string = true, table = true, math = true, bit = true, coroutine = true }
--- What Lua has elsewhere, and what to do without it.
+-- Libraries that Lua has and the sandbox lacks, with advice.
 local ABSENT = {
   io = "ctx.domains { file = … } and ctx.cidrs { file = … } read lists, ctx.log writes to the log",
   debug = "ctx.log and print write to the log",
   ffi = "a policy calls no C", jit = "a policy is compiled anyway", package = "require finds files beside the policy",
 }
 
--- A slip in the name of a block raises, rather than be nil and fail at another line.
+-- A mistyped name of a block raises an error here, instead of being nil and failing at a later line.
 local function guard_names(name, module)
   if raw_type(module) ~= "table" or raw_getmetatable(module) ~= nil then
     return
@@ -164,7 +164,7 @@ local function guard_names(name, module)
     __metatable = false,
     __index = function(_, key)
       for i = 1, #names do
-        if names[i] == key then -- the policy has taken it out
+        if names[i] == key then -- the policy has removed it
           return nil
         end
       end
@@ -173,7 +173,7 @@ local function guard_names(name, module)
   })
 end
 
--- A module's file is not there: what can be done instead.
+-- A hint for a module whose file is missing.
 local function hint_for(name)
   if name == "os" then
     return "; os is a global"
@@ -227,7 +227,7 @@ local function make_require(env, o)
   end
 end
 
--- All pieces of a reader's, as load takes them.
+-- Join all pieces of a reader, as load does.
 local function gather(reader)
   local pieces, size = {}, 0
   repeat
@@ -275,14 +275,14 @@ function sandbox.new(o)
   local modules, chunks
   modules, chunks, env.require = make_require(env, o)
 
-  -- Only of tables: strings and the engine's types keep theirs to themselves.
+  -- For tables only: the metatables of strings and of the engine's types are hidden.
   function env.getmetatable(value)
     if raw_type(value) == "table" then
       return raw_getmetatable(value)
     end
     return nil
   end
-  -- LuaJIT gives a chunk the host's globals unless it is handed a table, so that is never left to the caller.
+  -- Always pass an environment: without one, LuaJIT gives a chunk the host's globals.
   function env.load(chunk, name, _, chunk_env)
     if chunk_env == nil then
       chunk_env = env
@@ -296,13 +296,13 @@ function sandbox.new(o)
       raw_error(("load: a text of %d bytes is too long; expected at most %d"):format(#chunk, LOAD_MAX), 2)
     end
     if raw_type(chunk) ~= "string" then
-      return raw_load(chunk) -- complains
+      return raw_load(chunk) -- raises the error
     elseif name ~= nil and raw_type(name) ~= "string" then
       raw_error("load: expected a string as name, got " .. raw_type(name), 2)
     elseif not o.secret then
       return compiling.load(chunk, name or chunk, chunk_env)
     end
-    -- Without a name it would be called by its text.
+    -- Without a name, the chunk's name would be its text.
     local f, complaint = compiling.load(chunk, "=load", chunk_env, CONFIG_TIME_MAX_S)
     return f, complaint and without_quote("", complaint)
   end
@@ -325,7 +325,7 @@ function sandbox.new(o)
   return env, modules, chunks
 end
 
----Compile a file's text, never bytecode.
+---Compile a file's text; bytecode is refused.
 ---@param text string
 ---@param file string
 ---@param env table
@@ -336,7 +336,7 @@ function sandbox.compile(text, file, env, secret)
   return compile(text, file, "@" .. sandbox.shown(file), env, secret)
 end
 
----The folder a file stands in.
+---The folder of a file.
 function sandbox.folder(file)
   return raw_match(file, "^(.*)/[^/]*$") or "."
 end

@@ -1,4 +1,4 @@
--- Sets that a policy builds once and asks for each connection: ctx.domains, ctx.cidrs, ctx.match.
+-- Sets that a policy makes once and uses for each connection: ctx.domains, ctx.cidrs, ctx.match.
 
 local cidrs = require "steerway.host.cidrs"
 local domains = require "steerway.host.domains"
@@ -8,7 +8,7 @@ local listing = require "steerway.host.listing"
 
 local sets = {}
 
--- What is inside of a set lies in here, for a policy must not come by a pointer.
+-- The contents of the sets. They stay here, since a policy must not get a pointer.
 local match_of = setmetatable({}, { __mode = "k" })
 
 local function sealed(name, match, count)
@@ -30,8 +30,8 @@ end
 
 ---@class steerway.Set  opaque
 
--- The engine's sets, which C builds of files (engine/lib/sets/lists.h). A look-up is one call into C that compiled code
--- makes by itself; it allocates nothing.
+-- Sets that the engine builds in C from files (engine/lib/sets/lists.h). A look-up is one call into C, which compiled
+-- code can make; it allocates nothing.
 local engine = nil
 local match_t = ffi.typeof "int (*)(const void *, const char *, size_t)"
 local pointer_t = ffi.typeof "const void *"
@@ -56,11 +56,11 @@ local function nothing()
   return false
 end
 
--- One closure a set: compiled code knows each of these by itself.
+-- One closure for each set, so that compiled code treats it as a constant.
 local function matcher(match, set)
   return function(text)
     local answer = match(set, text, #text)
-    if answer < 0 then -- not in ASCII
+    if answer < 0 then -- the host is not ASCII
       local ascii = lines.to_ascii(text)
       answer = ascii and match(set, ascii, #ascii) or 0
     end
@@ -94,8 +94,8 @@ end
 ---@field place? fun(path: string): string|nil, string|nil  its whole path
 ---@field log? fun(level: string, text: string)
 
----"example.com" stands for itself and all below it, ".example.com" and "*.example.com" for what is below alone, "=example.com"
----for nothing but itself; lines.lua has the other forms.
+---"example.com" means the name and all below it, ".example.com" and "*.example.com" only what is below,
+---"=example.com" only the name itself. lines.lua has the other forms.
 ---@param given string[]|{ file: string }
 ---@param files? steerway.Files
 ---@return steerway.Set
@@ -103,7 +103,7 @@ function sets.domains(given, files)
   return make("domains", domains.new, given, files or {})
 end
 
----Addresses and ranges of both families; an IPv4-mapped address of IPv6 is the one of IPv4.
+---Addresses and ranges of both families. An IPv4-mapped IPv6 address counts as its IPv4 address.
 ---@param given string[]|{ file: string }
 ---@param files? steerway.Files
 ---@return steerway.Set
@@ -111,7 +111,7 @@ function sets.cidrs(given, files)
   return make("cidrs", cidrs.new, given, files or {})
 end
 
----Whether the set holds it: a name for domains, an address for cidrs.
+---Whether the set contains the text: a name for domains, an address for cidrs.
 ---@param set steerway.Set
 ---@param text string
 ---@return boolean

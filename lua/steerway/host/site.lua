@@ -1,12 +1,12 @@
--- The site that a host belongs to, which is its registrable domain: www.example.co.uk is of example.co.uk. By libpsl and the
--- public suffix list in it. ctx.site.
+-- The site of a host, which is its registrable domain, for ctx.site: www.example.co.uk belongs to example.co.uk. Uses
+-- libpsl with its public suffix list.
 
 local ffi = require "ffi"
 
 local site = {}
 
-local HOST_MAX = 253 -- RFC 1035 2.3.4, as text
-local KEPT_MAX = 1024 -- answers, which come much quicker the second time
+local HOST_MAX = 253 -- RFC 1035 2.3.4, in text form
+local KEPT_MAX = 1024 -- number of cached answers, which are much faster
 
 ffi.cdef [[
 typedef struct psl_ctx_st psl_ctx_t;
@@ -16,11 +16,13 @@ const char *psl_registrable_domain(const psl_ctx_t *psl, const char *domain);
 
 local lib, list
 
----The engine, which is linked with the library, hands over the list; a plain LuaJIT loads the library when it is needed.
+---The engine, which is linked with the library, passes the list in. Without the engine, the library is loaded on
+---demand.
 ---@param address lightuserdata
 function site.use(address)
   lib, list = ffi.C, ffi.cast("const psl_ctx_t *", address)
-  -- Looked up now: the dynamic linker does so under a lock, and a policy's call may be left at any instruction.
+  -- Resolve the symbol now: the dynamic linker does it under a lock, and a policy's call may be left at any
+  -- instruction.
   assert(lib.psl_registrable_domain)
 end
 
@@ -43,7 +45,7 @@ local function find(host)
   if name:sub(-1) == "." then
     name = name:sub(1, -2)
   end
-  -- The library would go on to a NUL.
+  -- The library needs a text without a NUL inside.
   if #name > HOST_MAX or name == "" or is_address(name) or name:find("\0", 1, true) then
     return name
   end

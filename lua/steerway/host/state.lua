@@ -1,4 +1,5 @@
--- What a policy hands to its successor over a reload, export() → import(t): plain data, as text between two Lua states.
+-- Passes a policy's state to its successor at a reload, from export() to import(t). It is plain data, as text between
+-- two Lua states.
 
 local buffer = require "string.buffer"
 local new_table = require "table.new"
@@ -7,14 +8,14 @@ local state = {}
 
 local PLAIN = { ["nil"] = true, boolean = true, number = true, string = true, table = true }
 local DEPTH_MAX = 64
--- As many as a call has time for. A table that is met twice counts twice, as it is written twice.
+-- As many values as a call has time for. A table that occurs twice counts twice, since it is written twice.
 local VALUES_MAX = 500000
--- So many octets go into one text: LuaJIT makes it in a buffer of 8 MiB (engine/core/policy/vm.c).
-local OCTETS_MAX = 2 ^ 23 - 2 ^ 16
--- C writes or reads so many values at a time, in some 2 ms; between two slices the time budget can stop the call.
+-- Limit in bytes for one text: LuaJIT makes it in a buffer of 8 MiB (engine/core/policy/vm.c).
+local BYTES_MAX = 2 ^ 23 - 2 ^ 16
+-- C writes or reads this many values at a time, in about 2 ms. Between two slices the time budget can stop the call.
 local SLICE_MAX = 10000
--- Number keys beside a table's list, which a policy may choose so that all have the same hash: C takes quadratic time to put them
--- into a table. Where there are more, Lua puts them in.
+-- Number keys beside a table's list. A policy can choose keys with equal hashes, for which C takes quadratic time. If
+-- there are more, Lua inserts them.
 local SPREAD_MAX = 300
 
 local function shown(key)
@@ -40,37 +41,37 @@ local function check(value, where, depth)
   end
 end
 
--- Octets that C writes for it, at most.
-local function octets_of(value)
+-- Most bytes that C writes for a value.
+local function bytes_of(value)
   local kind = type(value)
   return kind == "string" and #value + 5 or kind == "number" and 9 or 5
 end
 
-local function refuse_octets()
-  error(("export: more than %d bytes"):format(OCTETS_MAX), 0)
+local function refuse_bytes()
+  error(("export: more than %d bytes"):format(BYTES_MAX), 0)
 end
 
--- How many values there are, and their octets. Notes in `apart` the tables that are written by slices.
-local function count(t, n, octets, depth, apart)
+-- Count values and their bytes. Records in `apart` the tables that are written in slices.
+local function count(t, n, bytes, depth, apart)
   local before, beside, holds, last = n, 0, false, #t
   for key, inner in next, t do
     n = n + 1
-    octets = octets + octets_of(inner)
+    bytes = bytes + bytes_of(inner)
     if type(key) ~= "number" or not (key >= 1 and key <= last) then
-      octets = octets + octets_of(key)
+      bytes = bytes + bytes_of(key)
       beside = beside + (type(key) == "number" and 1 or 0)
     end
     if n > VALUES_MAX then
       error(("export: more than %d values"):format(VALUES_MAX), 0)
-    elseif octets > OCTETS_MAX then
-      refuse_octets()
+    elseif bytes > BYTES_MAX then
+      refuse_bytes()
     elseif depth < DEPTH_MAX then
       if type(inner) == "table" then
-        n, octets = count(inner, n, octets, depth + 1, apart)
+        n, bytes = count(inner, n, bytes, depth + 1, apart)
         holds = holds or apart[inner]
       end
       if type(key) == "table" then
-        n, octets = count(key, n, octets, depth + 1, apart)
+        n, bytes = count(key, n, bytes, depth + 1, apart)
         holds = holds or apart[key]
       end
     end
@@ -78,10 +79,10 @@ local function count(t, n, octets, depth, apart)
   if holds or beside > SPREAD_MAX or n - before > SLICE_MAX then
     apart[t] = true
   end
-  return n, octets
+  return n, bytes
 end
 
--- The values of a table that is not written by slices.
+-- The number of values in a table that is not written in slices.
 local function size_of(t)
   local n = 1
   for key, inner in next, t do
@@ -90,7 +91,7 @@ local function size_of(t)
   return n
 end
 
--- How many entries there are, and how many of them, from 1 on, are a list.
+-- The number of entries, and how many of them form a list from 1 on.
 local function shape(t)
   local n, last = 0, 0
   for key in next, t do
@@ -102,8 +103,8 @@ local function shape(t)
   return n, last
 end
 
--- By slices: first the list, then keys and values by turns. A number, where a slice might be, says that the next one is by slices
--- itself.
+-- Write in slices: first the list, then keys and values in turn. A number in place of a slice says that the next one
+-- is itself written in slices.
 local write
 
 local function write_apart(to, t, depth, apart)
@@ -148,7 +149,7 @@ end
 
 function write(to, value, depth, apart)
   if depth > DEPTH_MAX then
-    error("tables within tables", 0) -- check says where
+    error("tables within tables", 0) -- check names the place
   end
   local by_slices = apart[value] or false
   to:encode(by_slices)
@@ -162,15 +163,15 @@ end
 local function written(t, apart)
   local to = buffer.new()
   write(to, t, 1, apart)
-  if #to > OCTETS_MAX then -- of which the count knew nothing
-    refuse_octets()
+  if #to > BYTES_MAX then -- of which the count did not know
+    refuse_bytes()
   end
   return to:tostring()
 end
 
 local read
 
--- What write_apart has put, one after the other.
+-- Reads what write_apart has written, one item after the other.
 local function taker(from)
   local slice, at, last = nil, 0, 0
   return function()
@@ -192,7 +193,7 @@ function read(from)
     return from:decode()
   end
   local n, last = from:decode(), from:decode()
-  local t = new_table(last, n - last) -- so that it never grows, which takes C as long
+  local t = new_table(last, n - last) -- full size at once: growing would take C too long
   local take = taker(from)
   for i = 1, last do
     t[i] = take()

@@ -1,5 +1,5 @@
--- The table library in Lua where C would take as long as a table is large: what is written in Lua, the time budget stops,
--- wherever the table's end is taken to be (with holes in it, #t may be any border).
+-- Functions of the table library, in Lua where C would take time in proportion to the table. The time budget stops
+-- Lua code, wherever the table's end is (with holes, #t may be any border).
 
 local tables = {}
 
@@ -7,16 +7,16 @@ local raw_error, raw_floor, raw_getmetatable, raw_next, raw_select = error, math
 local raw_rawget, raw_rawset, raw_tonumber, raw_type = rawget, rawset, tonumber, type
 local raw_concat, raw_insert = table.concat, table.insert
 
--- Items that C puts together at a time: numbers take up to 1 us each.
+-- Items that C joins at a time: numbers take up to 1 us each.
 local CONCAT_MAX = 4096
--- Up to here, sorting by insertion is the fastest.
+-- Up to this length, insertion sort is the fastest.
 local FEW = 12
 
----table.insert, within the list alone.
+---table.insert, at places within the list only.
 function tables.insert(t, ...)
   local n = raw_select("#", ...)
   if raw_type(t) ~= "table" or n < 1 or n > 2 then
-    return raw_insert(t, ...) -- complains
+    return raw_insert(t, ...) -- raises the error
   end
   local last = #t + 1
   if n == 1 then
@@ -84,7 +84,7 @@ local function insert_sorted(t, n, less)
   end
 end
 
--- Let the value sink from `at` to its place among the first n, which are a heap below it.
+-- Move the value down from `at` to its place among the first n, which form a heap.
 local function sink(t, at, n, value, less)
   while at * 2 <= n do
     local child = at * 2
@@ -100,7 +100,7 @@ local function sink(t, at, n, value, less)
   raw_rawset(t, at, value)
 end
 
--- Takes no memory, and ends whatever is compared and however.
+-- Takes no memory, and ends whatever the comparison returns.
 local function heap_sort(t, n, less)
   for at = raw_floor(n / 2), 1, -1 do
     sink(t, at, n, raw_rawget(t, at), less)
@@ -112,7 +112,7 @@ local function heap_sort(t, n, less)
   end
 end
 
--- Without an order of its own a list is of numbers, or of texts, or of tables that compare themselves.
+-- Without a comparison, a list has only numbers, only texts, or only tables with their own comparison.
 local function check_alike(t, n)
   local kind = raw_type(raw_rawget(t, 1))
   for i = 2, n do

@@ -1,8 +1,8 @@
--- Functions of the string library, and others that take texts, that C finishes soon whatever they are given. Patterns have a file
--- of their own, bounds.lua.
+-- Functions of the string library, and others with text arguments, in forms that end soon for any argument.
+-- bounds.lua has the patterns.
 --
--- In the engine no text is larger than 8 MiB (engine/core/policy/vm.c). What takes more than some ns for each byte is held
--- to less.
+-- In the engine no text is larger than 8 MiB (engine/core/policy/vm.c). A function that takes more than a few ns for
+-- each byte has a lower limit.
 
 local texts = {}
 
@@ -12,15 +12,15 @@ local raw_rawget, raw_unpack = rawget, unpack
 local raw_format, raw_len, raw_rep = string.format, string.len, string.rep
 local floor = math.floor
 
--- Made by copies, or changed byte by byte, in 5 ms.
+-- Copied, or changed byte by byte, in 5 ms.
 local TEXT_MAX, CHANGED_MAX = 2 ^ 23, 2 ^ 22
--- C's loop takes that long for each byte of what it repeats, where `..` copies; smaller texts are left to it.
+-- C loops over each byte of a repeated text, while `..` copies; C is used for smaller texts.
 local REPEATED_IN_C = 2 ^ 18
--- string.format: %q takes four times as long for each byte, and writes four; %.99f takes 3 us.
+-- string.format: %q takes four times as long for each byte, and writes up to four bytes; %.99f takes 3 us.
 local FORMATTED_MAX, FORMAT_MAX, VALUES_MAX = 2 ^ 21, 2 ^ 16, 1000
--- A text among many that are taken for numbers.
+-- A text as a number, among many arguments.
 local NUMBER_MAX = 100
--- Each %c of it takes 0.3 us.
+-- Each %c takes 0.3 us.
 local DATE_MAX = 512
 
 local function too_long(name, len, max)
@@ -32,7 +32,7 @@ local function length(value)
   return kind == "string" and raw_len(value) or kind == "number" and raw_len(raw_tostring(value)) or nil
 end
 
----A function of one text that looks at each byte.
+---Wraps a function of one text that reads each byte.
 ---@param name string
 ---@param f function  string.lower, upper or reverse
 ---@return function
@@ -57,8 +57,8 @@ local function check_numbers(name, ...)
   end
 end
 
----A function of any number of numbers. C takes a text for a number where it is one, and reads each of its bytes: in two texts
----there is no harm, in thousands there would be.
+---Wraps a function of any number of numbers. C accepts texts as numbers, and reads each of their bytes. That is
+---harmless for two texts, but not for thousands.
 ---@param name string
 ---@param f function  math.max, bit.band, string.char and the like
 ---@return function
@@ -75,7 +75,7 @@ function texts.numbers(name, f)
   end
 end
 
--- The text n times, by copies that are twice as long each.
+-- The text n times, by doubling copies.
 local function doubled(text, n)
   if n <= 1 then
     return n == 1 and text or ""
@@ -103,7 +103,7 @@ function texts.rep(text, n, between)
   return doubled(text .. (between or ""), floor(times) - 1) .. text
 end
 
--- Tables are turned to text here: C would call their __tostring from within.
+-- Convert tables here: C would call their __tostring.
 local function with_text(format, n, ...)
   local values = { ... }
   for i = 1, n do
@@ -140,10 +140,11 @@ function texts.format(format, ...)
   return raw_format(format, ...)
 end
 
--- C would look for them by way of a metatable's __index, and read texts as numbers, all in one step.
+-- C would look these up through a metatable's __index, and convert texts to numbers, in one step that cannot be
+-- stopped.
 local DATE_FIELDS = { "year", "month", "day", "hour", "min", "sec" }
 
----os.time and os.date, whose "now" is the host's, so that a policy can be tried at any hour.
+---os.time and os.date with the host's clock, so that a policy can be tested at any hour.
 ---@param wall fun(): number
 ---@return table<string, function>
 function texts.os(wall)

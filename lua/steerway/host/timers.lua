@@ -1,5 +1,5 @@
--- Calls to be made later, of a policy's ctx.every and ctx.after. The engine is told when the earliest is due and then has
--- them run one by one, so that each has a time budget of its own.
+-- The timers of ctx.every and ctx.after. The engine is told when the next timer is due, and runs timers one by one,
+-- so that each has its own time budget.
 
 local got = require "steerway.host.got"
 
@@ -54,7 +54,7 @@ function timers.new(now, tell)
   local function remove(timer)
     for i = 1, count do
       if list[i] == timer then
-        table.remove(list, i) -- those level are run in the order in which they came
+        table.remove(list, i) -- timers with the same time run in the order in which they were added
         count = count - 1
         return retell()
       end
@@ -62,7 +62,7 @@ function timers.new(now, tell)
   end
 
   local function add(name, seconds, fn, interval)
-    if count >= TIMERS_MAX then -- the level is that of who called every or after, as they call this last
+    if count >= TIMERS_MAX then -- the error's level is the caller of every or after, which call this last
       error(("ctx.%s: %d timers are waiting already; more is taken for a mistake"):format(name, TIMERS_MAX), 2)
     end
     local timer = { due = now() + max(seconds, EVERY_MIN), fn = fn, interval = interval }
@@ -80,7 +80,7 @@ function timers.new(now, tell)
       return add("every", seconds, fn, seconds)
     end,
 
-    -- At once is soon: a timer that sets itself anew leaves room for others.
+    -- A minimum delay, so that a timer that restarts itself leaves time for others.
     after = function(seconds, fn)
       check("after", seconds, 0, fn)
       return add("after", seconds, fn)
@@ -91,10 +91,10 @@ function timers.new(now, tell)
       if not timer or timer.due > time then
         return
       end
-      -- Before it is run, which may never end.
+      -- Before it is run, since it may never return.
       if timer.interval then
         timer.due = timer.due + timer.interval
-        if timer.due <= time then -- it was kept waiting: one call makes up for all that were missed
+        if timer.due <= time then -- it is late: one call replaces all that were missed
           timer.due = time + timer.interval
         end
         retell()

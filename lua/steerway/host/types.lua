@@ -1,7 +1,8 @@
--- The types that policies see: C structs read in place, whose fields cannot be written and whose unknown names raise.
--- Text is never a field of what a policy holds, for a policy must not come by a pointer; it is looked up on demand.
+-- The types that policies see: C structs read in place, whose fields cannot be written and whose unknown names raise
+-- an error. A policy must not get a pointer, so texts are not fields; they are looked up on demand.
 --
--- engine/core/uplink/uplink_view.h and engine/core/policy/frame.h hold the same structs; a unit test compares size and offsets.
+-- engine/core/uplink/uplink_view.h and engine/core/policy/frame.h have the same structs; a unit test compares size
+-- and offsets.
 
 local ffi = require "ffi"
 local nearest = require "steerway.host.nearest"
@@ -59,7 +60,7 @@ local function names_of(fields, ...)
   return names
 end
 
--- What policies see is const; the engine (and a test) writes through the other.
+-- Policies see a const type; the engine (and tests) write through the other.
 local uplink_t = struct(VIEW, "const ")
 local conn_t = struct(CONN, "const ")
 local stats_t = struct(STATS, "const ")
@@ -71,8 +72,8 @@ local stats_ptr = ffi.typeof("$ *", stats_t)
 local chars = ffi.typeof "const char *"
 types.writable_uplink = struct(VIEW, "")
 
-local frame, conn, stats -- what the engine and this VM exchange; see engine/core/policy/frame.h
-local anchor -- keeps a frame of a test's alive
+local frame, conn, stats -- exchanged between the engine and this VM; see engine/core/policy/frame.h
+local anchor -- keeps the frame of a test alive
 local by_id, text_of, device_of, kept = {}, {}, {}, {}
 local tags = {} -- by connection id
 
@@ -127,8 +128,8 @@ ffi.metatype(uplink_t, {
   end,
 })
 
--- The texts that rules ask for again and again are made once a call. Not by one function that makes such readers: compiled
--- code knows each of these by itself.
+-- Texts that rules read often are made once a call. Each has its own reader instead of a common one, since compiled
+-- code treats it as a constant.
 local host_of, host, client_of, client = 0, nil, 0, nil
 
 local conn_text = {
@@ -193,11 +194,11 @@ function types.is_uplink(value)
   return ffi.istype(uplink_t, value)
 end
 
----Use the engine's frame, or with nil a fresh one of our own.
+---Use the engine's frame; with nil, a new frame.
 ---@param address lightuserdata|nil
 function types.bind(address)
   if address == nil then
-    local calls = frame and frame.calls or 0 -- goes on, for the sake of what is kept for a call
+    local calls = frame and frame.calls or 0 -- continues, so that the cached texts become stale
     anchor = frame_t()
     address = anchor
     anchor.calls = calls
@@ -216,13 +217,13 @@ function types.bound()
   return frame, conn, stats
 end
 
----Monotonic seconds, as of the call under way.
+---Monotonic seconds of the current call.
 ---@return number
 function types.now()
   return frame.now
 end
 
----Seconds since 1970, as of the call under way.
+---Seconds since 1970 of the current call.
 ---@return number
 function types.wall()
   return frame.wall
@@ -238,7 +239,7 @@ local tags_meta = {
   __newindex = read_only "tags",
 }
 
----Make an uplink known. Its struct must live as long as this VM.
+---Add an uplink. Its struct must live as long as this VM.
 ---@param address lightuserdata|ffi.cdata*  of its struct uplink_view
 ---@param id integer
 ---@param name string
@@ -252,7 +253,7 @@ function types.add_uplink(address, id, name, kind, interface, labels)
     set[i] = label
     set[label] = true
   end
-  kept[id] = { address, interface } -- of a test's own objects
+  kept[id] = { address, interface } -- objects of a test
   text_of[id] = { name = name, kind = kind, tags = setmetatable(set, tags_meta) }
   device_of[id] = ffi.cast(chars, interface)
   by_id[id] = ffi.cast(uplink_ptr, address)[0]
@@ -280,7 +281,7 @@ function types.layout()
   return out
 end
 
----Makes a list of uplinks raise where it is asked for one by its name, which would be nil for ever.
+---Make a list of uplinks raise an error when it is indexed by a name, which would always be nil.
 ---@param what string  what policies call the list
 ---@param list steerway.Uplink[]
 ---@return steerway.Uplink[]  the same

@@ -1,7 +1,7 @@
 -- @NAME@: fewest connections, but no metered line as long as another works.
 --
--- This is where yours begins. pick is asked for each connection: it returns an uplink and, for the log, a reason.
--- conn tells what is wanted (conn.host, conn.port, conn.client, …), u what a line is and does (u.name, u.tags, u.active, …).
+-- Your policy begins here. pick is called for each connection: it returns an uplink and, for the log, a reason. conn
+-- describes the connection (conn.host, conn.port, conn.client, …), u an uplink (u.name, u.tags, u.active, …).
 
 local balance = require "steerway.balance"
 

@@ -1,9 +1,9 @@
--- What @NAME@ promises. Run it after each change:
+-- Tests of @NAME@. Run them after each change:
 --   @COMMAND@
 
 local testing = require "steerway.testing"
 
-local folder = debug.getinfo(1, "S").source:match "^@(.*/)" or "" -- of this file, and the policy's
+local folder = debug.getinfo(1, "S").source:match "^@(.*/)" or "" -- the folder of this file and of the policy
 
 describe("@NAME@", function()
   local world, policy

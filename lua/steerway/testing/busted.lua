@@ -1,5 +1,5 @@
--- busted remembers what ffi.typeof and ffi.metatype returned, by their first argument alone, and so takes every "$ *" for one
--- type. Give the functions back that it put its own before. To be required before any of Steerway's types.
+-- busted caches the results of ffi.typeof and ffi.metatype by their first argument only, so it takes every "$ *" for
+-- one type. This restores the original functions. Require it before any of Steerway's types.
 
 local ffi = require "ffi"
 
