@@ -1,9 +1,9 @@
--- The best tier that works: tier 2 is used only while nothing of tier 1 can serve, and left again as soon as it can. Within
--- a tier, fewest live connections in proportion to weight.
+-- Uses the best tier that works: tier 2 is used only while no uplink of tier 1 can serve. Within a tier, fewest live
+-- connections in proportion to weight.
 --
 -- Options: overflow. Tiers are the uplinks' own, set in the config file (tier = 2 for the LTE stick).
--- Trade-off: a backup stays cheap because it stays idle, so its speed adds nothing while the main line works; with overflow it
--- joins in once every line of the first tier has that many connections.
+-- Trade-off: a backup stays cheap because it stays idle, so its speed adds nothing while the main line works. With
+-- overflow it is used as well when every line of the first tier has that many connections.
 
 local balance = require "steerway.balance"
 

@@ -1,9 +1,9 @@
--- The largest share of a line: learned capacity, divided by those that are busy on it and the one that comes. Sixteen downloads
--- over lines of 100 and 10 Mbit/s are spread about fifteen to one, without a weight being given.
+-- Uses the line with the largest share: learned capacity, divided by the busy connections on it and the new one.
+-- Sixteen downloads over lines of 100 and 10 Mbit/s spread about fifteen to one, without configured weights.
 --
--- Options: direction, explore (see below). Weights count for lines whose capacity is not known yet, and for no others.
--- Trade-off: made to fill unequal lines. A capacity is learned only by use, so for the first seconds of its life a line is
--- taken for an average one, and one that is passed over is tried now and then. What is small gets no quicker line for it.
+-- Options: direction, explore (see below). Weights count only for lines of unknown capacity.
+-- Trade-off: made to fill unequal lines. A capacity is learned only by use. So a new line counts as average for its
+-- first seconds, and an unused line is tried now and then. Small requests do not get a faster line.
 
 local balance = require "steerway.balance"
 

@@ -1,9 +1,10 @@
--- The line that answers soonest, by the smoothed time that connecting took. Lines that are nearly as quick share the
--- connections, and each of the others is tried now and then, since only what is used is measured.
+-- Uses the line that answers fastest, by its smoothed connect time. Lines that are nearly as fast share the
+-- connections. Each other line is tried now and then, since only use measures it.
 --
--- Options: slack, explore (see below). Weights make a line seem quicker: at weight 2 it may take twice the time.
--- Trade-off: made for what feels slow, chats, games, small pages. It asks nothing about speed in bytes: a quick thin line gets
--- the big downloads too.
+-- Options: slack, explore (see below). A higher weight makes a line count as faster: at weight 2 it may take twice
+-- the time.
+-- Trade-off: made for chats, games and small pages, which need short delays. It ignores bandwidth: a fast answering,
+-- thin line gets big downloads too.
 
 local balance = require "steerway.balance"
 

@@ -1,9 +1,9 @@
--- Fewest bytes moved by the connections that are live, in proportion to weight: a line that is busy with a large download is
--- left to it, however few its connections are.
+-- Fewest bytes moved by live connections, in proportion to weight: a line with a large download gets no new
+-- connections, even if it has few.
 --
 -- Options: none; weights are the uplinks' own (eth0@7 wlan0@3).
--- Trade-off: looks at what was moved, not at how fast: a download that has just begun weighs nothing yet, and an old one that
--- has gone quiet still weighs. Where connections come in bursts of large ones, fair_share spreads them better.
+-- Trade-off: counts bytes so far, not speed. A download that has just begun weighs nothing yet, and an old one that
+-- is now idle still weighs. For bursts of large connections, fair_share spreads better.
 
 local balance = require "steerway.balance"
 
@@ -21,7 +21,7 @@ return {
 
     local function live(u)
       local total = u.tx_bytes + u.rx_bytes
-      if u.active == 0 then -- whatever went amiss in the reckoning is mended
+      if u.active == 0 then -- reset: an idle line has no bytes of live connections
         settled[u.id] = total
       end
       return (total - (settled[u.id] or 0)) / u.weight

@@ -1,9 +1,9 @@
--- Each client has a line of its own choice: all that comes from one address leaves by the same uplink, and new clients are
--- given the line with the fewest clients, in proportion to weight.
+-- Each client keeps one line: all connections from one address leave by the same uplink. A new client gets the line
+-- with the fewest clients, in proportion to weight.
 --
 -- Options: ttl, capacity (see below).
--- Trade-off: a household is shared out by heads, whatever each of them does; one busy client never gets two lines at once, and
--- never slows those of the others.
+-- Trade-off: clients are spread, whatever each of them does. A busy client never gets two lines at once, and never
+-- slows clients on the others.
 
 local balance = require "steerway.balance"
 local sticky = require "steerway.sticky"
@@ -18,7 +18,7 @@ return {
 
   ---@param ctx steerway.Ctx
   new = function(ctx)
-    local clients = {} -- by uplink id, as of the last new client
+    local clients = {} -- by uplink id, at the last new client
     local least = balance.least_of(function(u)
       return (clients[u.id] or 0) / u.weight
     end, "fewest clients")

@@ -1,8 +1,9 @@
--- Spares lines with a quota that is used up: they are left out as long as another can serve. For the rest, the best tier that
--- works and fewest connections within it.
+-- Avoids lines whose quota is used up while another line can serve. Otherwise uses the best tier that works, and
+-- fewest connections within it.
 --
 -- Options: reserve, hard (see below). The quotas are the uplinks' own, set in the config file.
--- Trade-off: soft by default, so that nobody is cut off when every quota is used up; with hard new connections are refused then.
+-- Trade-off: soft by default, so that clients are served when every quota is used up; with hard, new connections are
+-- refused then.
 
 local balance = require "steerway.balance"
 local quota = require "steerway.quota"

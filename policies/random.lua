@@ -1,8 +1,8 @@
--- A draw in proportion to weight, independent of all draws before.
+-- A random choice in proportion to weight, independent of earlier choices.
 --
 -- Options: none; weights are the uplinks' own (eth0@7 wlan0@3).
--- Trade-off: has no memory to go wrong and cannot be steered by clients, but over few connections the spread strays from
--- the weights: of 100 over two equal lines, one gets more than 60 in about one case of 28.
+-- Trade-off: it has no state, and clients cannot steer it, but few connections may spread unevenly: of 100 over two
+-- equal lines, one gets more than 60 in about one case of 28.
 
 local balance = require "steerway.balance"
 

@@ -1,8 +1,8 @@
--- Each uplink in its turn, in proportion to weight, evenly interleaved (7:3 goes a b a a a b a a b a).
+-- The uplinks take turns, in proportion to weight, evenly interleaved (7:3 goes a b a a a b a a b a).
 --
 -- Options: none; weights are the uplinks' own (eth0@7 wlan0@3).
--- Trade-off: blind to how long connections live, so a line may collect all the long ones. In return the spread of new
--- connections is exact, which suits many short ones of equal size.
+-- Trade-off: ignores how long connections live, so one line may get all the long ones. The spread of new connections
+-- is exact, which suits many short connections of equal size.
 
 local balance = require "steerway.balance"
 

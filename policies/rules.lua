@@ -1,13 +1,13 @@
--- Rules by destination, port, client, user and time; what no rule decides goes where the fewest connections are. A copy of this
--- file is where your own rules go: require "steerway.rules" describes all that a rule may say.
+-- Rules by destination, port, client, user and time; other connections use the line with the fewest. Copy this file
+-- to write your own rules; lua/steerway/rules.lua describes all that a rule may contain.
 --
 -- Options: steady, streaming (see below). Tags are the uplinks' own, set in the config file (tags = { "steady" }).
--- Trade-off: rules see names and ports, not what is said: a video from an unlisted name is like any other traffic.
+-- Trade-off: rules see names and ports, not content: a video from an unlisted name is like any other traffic.
 
 local balance = require "steerway.balance"
 local rules = require "steerway.rules"
 
--- An uplink must bear the tag for its rule to count; else the next rule is looked at.
+-- A rule for a tag counts only if an uplink has the tag; otherwise the next rule is tried.
 local function list(p)
   return {
     { ports = { 22, 3389, "5900-5999" }, tag = p.steady, reason = "remote session" },

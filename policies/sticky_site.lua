@@ -1,9 +1,10 @@
--- Each client keeps one line for each site, so that no bank or shop sees an address change amid a visit. A site is a registrable
--- domain: www.example.com and img.example.com are one. New ones go where the fewest connections are.
+-- Each client keeps one line for each site, so that no bank or shop sees an address change during a visit. A site is
+-- a registrable domain: www.example.com and img.example.com are one. A new pair of client and site gets the line with
+-- the fewest connections.
 --
 -- Options: ttl, capacity (see below).
--- Trade-off: spreads by sites, not by connections: a download manager with 16 connections to one host has one line for them
--- all. When a line dies only its own sites move.
+-- Trade-off: spreads sites, not connections: a download manager with 16 connections to one host has one line for them
+-- all. When a line fails, only its own sites move.
 
 local balance = require "steerway.balance"
 local sticky = require "steerway.sticky"

@@ -1,8 +1,9 @@
--- Lines with a tag are for certain hours: a contract that is free at night, a line that belongs to the office by day. During
--- these hours they carry everything, and at other times they are left alone, unless no other line works.
+-- Lines with a tag are for certain hours: a contract that is free at night, a line that the office needs by day.
+-- During these hours they carry everything; at other times they are used only when no other line works.
 --
--- Options: hours, days, tag, strict (see below). Tags are the uplinks' own, set in the config file (tags = { "night" }).
--- Trade-off: connections that are open when the hour strikes stay where they are.
+-- Options: hours, days, tag, strict (see below). Tags are the uplinks' own, set in the config file (tags = { "night"
+-- }).
+-- Trade-off: connections that are open when the hours begin or end stay on their line.
 
 local balance = require "steerway.balance"
 local hours = require "steerway.hours"

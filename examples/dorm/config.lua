@@ -11,6 +11,6 @@ return {
     { interface = "wlan0", name = "wifi" },
     { interface = "usb0", name = "phone", tags = { "metered" } },
   },
-  -- Broken Wi-Fi swallows what it is given: do not wait for it long. A client waits this long in all, by whatever lines.
+  -- Broken Wi-Fi drops data without an error, so do not wait for it long. This is the limit for all lines together.
   dial_timeout = 6,
 }

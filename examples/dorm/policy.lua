@@ -1,7 +1,9 @@
--- Soonest to answer among the lines that cost nothing; a metered line only for small things, or when no other is left.
+-- The fastest line to answer among those without a volume limit; a metered line only for small things, or when no
+-- other is left.
 --
 -- Options: slack, explore, patience (see below). Tags are the uplinks' own (tags = { "metered" }).
--- Trade-off: the phone is kept for what is small by its port; a large download over HTTPS looks like a small page.
+-- Trade-off: the phone is kept for traffic whose port says that it is small; a large download over HTTPS looks like a
+-- small page.
 
 local balance = require "steerway.balance"
 
@@ -21,12 +23,12 @@ return {
     local p = ctx.params
     local soonest = balance.least_latency(ctx, { slack = p.slack, explore = p.explore })
 
-    -- A line that fails every other time is slow, whatever the rest of its connections take.
+    -- A line that fails every second time is slow, however fast its other connections are.
     local function is_slow(u)
       return u.connect_time > p.patience or u.fail_rate > 0.5
     end
 
-    -- All lines but metered ones, and these for small things while the others are slow.
+    -- All lines except metered ones; those carry small things while the others are slow.
     local free_is_slow = false
     local allowed = balance.only(function(u, conn)
       return not u.tags.metered or free_is_slow and SMALL[conn.port] == true

@@ -6,7 +6,7 @@
 return {
   listen = "localhost:1080",
 
-  -- Fewest live connections, so that a segment that ends early makes room on its own line.
+  -- Fewest live connections: a segment that ends early makes room on its own line.
   policy = "least_connections",
 
   uplinks = {
@@ -14,6 +14,6 @@ return {
     { interface = "eth1", name = "dsl2" },
   },
 
-  -- Segments begin by the dozen: a server that does not answer by one line is asked by the other after three seconds.
+  -- Many segments begin at once. A server that does not answer by one line is tried by the other after three seconds.
   dial_timeout = 6,
 }

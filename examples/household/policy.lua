@@ -1,9 +1,9 @@
--- For a household: each device keeps one line for one site, so that no bank or shop sees somebody's address change in the
--- middle of a visit; and one computer, the office, has the line of its choice. A site is a registrable domain:
--- www.example.com and img.example.com are one.
+-- For a household: each device keeps one line for one site, so that no bank or shop sees an address change during a
+-- visit. One computer, the office, uses the line of its choice. A site is a registrable domain: www.example.com and
+-- img.example.com are one.
 --
 -- Options: office, line (see below). Weights are the uplinks' own.
--- Trade-off: the spread is by devices and sites, not by load, so it evens out over many of both and not over few.
+-- Trade-off: devices and sites are spread, not load. Many of them spread evenly, and few do not.
 
 local balance = require "steerway.balance"
 
@@ -19,7 +19,8 @@ return {
   new = function(ctx)
     local office, line = ctx.params.office, ctx.params.line
 
-    -- Remembers nothing: the same line each time, over restarts too, and when one is missing only its own sites move.
+    -- Has no memory: a key always gets the same line, also after a restart. When a line is missing, only its own
+    -- sites move.
     local by_site = balance.rendezvous(ctx.hash, function(conn)
       return conn.client .. " " .. ctx.site(conn.host)
     end)

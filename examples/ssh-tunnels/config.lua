@@ -1,4 +1,5 @@
--- Two servers that are reached by SSH. ssh -D makes a SOCKS proxy of each, and a parent proxy is an uplink like any other.
+-- Two servers that are reached by SSH. ssh -D makes a SOCKS proxy of each. Such a parent proxy is an uplink like any
+-- other.
 --
 --   steerway check --config examples/ssh-tunnels/config.lua
 --   steerway start --config examples/ssh-tunnels/config.lua
@@ -6,7 +7,7 @@
 return {
   listen = "localhost:1080",
 
-  -- Each server in its turn. sticky_site keeps a site on one of them.
+  -- The servers take turns. The policy sticky_site would keep a site on one of them.
   policy = "round_robin",
 
   uplinks = {
@@ -14,6 +15,6 @@ return {
     { upstream = "socks5://127.0.0.1:7002", name = "two" },
   },
 
-  -- SSH notices a dead line late: do not wait for it.
+  -- SSH notices a dead line late, so do not wait for it.
   dial_timeout = 8,
 }

@@ -1,17 +1,17 @@
--- Two lines at home, both paid for by the month: use both, each for as much as it can carry.
+-- Two lines at home with flat rates: use both, each for as much as it can carry.
 --
 --   steerway check --config examples/two-home-lines/config.lua
 --   steerway start --config examples/two-home-lines/config.lua
 
 return {
-  -- Where programs of this computer find the proxy. SOCKS and HTTP alike.
+  -- The address that programs on this computer use, for SOCKS and HTTP alike.
   listen = "localhost:1080",
 
-  -- A new connection goes where there are fewest, in proportion to weight.
+  -- A new connection uses the line with the fewest connections, in proportion to weight.
   policy = "least_connections",
 
   uplinks = {
-    -- `steerway list` shows what your interfaces are called. The weights are the lines' megabits per second here; only
+    -- `steerway list` shows the names of your interfaces. The weights here are the lines' megabits per second. Only
     -- their proportion counts, so 25 and 4 would do the same.
     { interface = "eth0", name = "fibre", weight = 100 },
     { interface = "wlan0", name = "dsl", weight = 16 },

@@ -1,4 +1,4 @@
--- Two lines, one of them for work.
+-- Two lines, of which one is for work.
 --
 --   steerway check --config examples/work-and-streaming/config.lua
 --   steerway start --config examples/work-and-streaming/config.lua

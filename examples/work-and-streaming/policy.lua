@@ -1,8 +1,8 @@
--- The office by the line tagged "work" and by no other, films by the one tagged "films" while it works, and for the rest one
--- line for each device and site.
+-- The office uses the line tagged "work" and no other. Films use the line tagged "films" while it works. For the
+-- rest, each device keeps one line for each site.
 --
 -- Options: none; the lists stand below, and the tags are the uplinks' own.
--- Trade-off: rules know names and addresses. What a service hides behind a name of its own goes where the rest goes.
+-- Trade-off: rules see names and addresses. A service under an unlisted name is treated like any other traffic.
 
 local balance = require "steerway.balance"
 local rules = require "steerway.rules"
