@@ -62,7 +62,7 @@ def test_the_reason_is_told_for_uplinks_that_are_down(started):
         assert 'uplink not usable at present uplink=eth9 why="this machine has no such interface; steerway list shows the interfaces"' in log
         assert 'uplink not usable at present uplink=192.0.2.77 why="this machine does not have the address"' in log
     _, log = started("eth9", "--log-format", "json", banner="not usable").said()
-    told = next(line for line in map(json.loads, log.splitlines()) if line["event"] == "uplink not usable at present")
+    told = next(line for line in map(json.loads, log.splitlines()) if line["event"] == "uplink_unusable")
     assert (told["uplink"], told["why"]) == ("eth9", "this machine has no such interface; steerway list shows the interfaces")
 
 

@@ -103,7 +103,7 @@ def test_policy_set_and_reload(start, tmp_path):
     assert proxy.ask("status")["policy"]["set"] == {}
     assert "did you mean failover?" in proxy.tell("policy", "failovr", code=1)
     assert "expected KEY=VALUE" in proxy.tell("set", "overflow", code=2)
-    assert [e["trigger"] for e in proxy.events("policy reloaded")] == ["control"] * 4
+    assert [e["trigger"] for e in proxy.events("policy_reloaded")] == ["control"] * 4
 
 
 # --- why ---
@@ -112,7 +112,7 @@ def test_policy_set_and_reload(start, tmp_path):
 def test_why_tells_what_would_be_and_what_was_seen(start, lab):
     proxy = start("--policy", "round_robin", "wan1@7", "wan2@3", "wan3")
     lab.wan3.down()
-    proxy.wait_event("uplink down", uplink="wan3")
+    proxy.wait_event("uplink_down", uplink="wan3")
     answer = proxy.ask("why", host="www.example.org", port=443, client="192.168.1.9")
     assert (answer["verdict"], answer["uplink"], answer["reason"]) == ("use", "wan1", "its turn")
     assert [(u["name"], u["weight"]) for u in answer["saw"]] == [("wan1", 7), ("wan2", 3)]
@@ -178,7 +178,7 @@ def test_why_of_a_policy_that_loops_or_refuses(start, web, tmp_path):
     assert proxy.ask("why", host="x.test")["verdict"] == "refuse"
     assert proxy.tell("why", "x.test").startswith("x.test:443 is refused: not today\n")
     assert proxy.ask("status")["policy"]["errors"] == 0
-    assert not proxy.events("policy failed")
+    assert not proxy.events("policy_failed")
 
 
 def test_why_wants_a_host(start):
@@ -239,7 +239,7 @@ def test_a_second_proxy_goes_without_the_default_socket(start):
             lines.append(json.loads(second.stderr.readline()))
             assert len(lines) < 20
         # The warning comes before the greeting, whoever is there first.
-        warning = next(line for line in lines if line["event"] == "no control socket")
+        warning = next(line for line in lines if line["event"] == "no_control_socket")
         assert "--control" in warning["why"]
         assert first.ask("status")["pid"] == first.pid
     finally:

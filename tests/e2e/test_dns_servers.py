@@ -12,7 +12,7 @@ from lab.topology import NAMES4, NAMES6, OPEN4
 
 
 def sources_of(proxy):
-    return {e["uplink"]: (e["servers"], e["from"]) for e in proxy.events("name servers")}
+    return {e["uplink"]: (e["servers"], e["from"]) for e in proxy.events("name_servers_found") + proxy.events("name_servers_changed")}
 
 
 @pytest.fixture

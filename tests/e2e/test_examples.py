@@ -103,7 +103,7 @@ def test_the_household_keeps_a_site_together(lab, web, names, start, example):
     assert {lab.uplink_of(a) for a in office.text.split()} == {"wan1"}, "the office has the fibre"
     before = len(lines)
     lab.wan1.lose_carrier()
-    proxy.wait_event("uplink down", uplink="fibre")
+    proxy.wait_event("uplink_down", uplink="fibre")
     again = run("curl", "-s", "--socks5-hostname", proxy.hostport, "-H", "Connection: close", *urls)
     assert [lab.uplink_of(a) for a in again.text.split()] == ["wan2"] * before
 
@@ -136,9 +136,9 @@ def test_the_dorm_tries_each_line_and_leaves_the_phone_alone(lab, web, start, ex
     wait_for(lambda: lab.uplink_of(curl_by("socks5", proxy).ok().text.strip()) == "wan2", "it is tried again, and serves")
     assert lab.tcp_begun()["wan3"] == begun["wan3"], "the phone is left alone"
     lab.wan1.lose_carrier()
-    proxy.wait_event("uplink down", uplink="wall")
+    proxy.wait_event("uplink_down", uplink="wall")
     lab.wan2.lose_carrier()
-    proxy.wait_event("uplink down", uplink="wifi")
+    proxy.wait_event("uplink_down", uplink="wifi")
     assert lab.uplink_of(curl_by("socks5", proxy).ok().text.strip()) == "wan3"
 
 
@@ -158,10 +158,10 @@ def test_the_stick_carries_nothing_while_the_line_works(lab, web, origin, start,
     assert lab.questions_sent()["wan2"] == asked
     assert after["wan2"] == before["wan2"] and after["wan1"] > before["wan1"]
     lab.wan1.lose_carrier()
-    proxy.wait_event("uplink down", uplink="line")
+    proxy.wait_event("uplink_down", uplink="line")
     assert lab.uplink_of(curl_by("socks5h", proxy).ok().text.strip()) == "wan2"
     lab.wan1.restore()
-    proxy.wait_event("uplink up", uplink="line")
+    proxy.wait_event("uplink_up", uplink="line")
     assert lab.uplink_of(curl_by("socks5h", proxy).ok().text.strip()) == "wan1"
 
     def used():  # as of the last quarter of a second

@@ -54,12 +54,12 @@ IN_ORDER = "return uplinks, 'list ' .. asked, { hedge = 0.2 }"
 
 
 def said(proxy):
-    return [line["text"] for line in proxy.events("policy says")]
+    return [line["text"] for line in proxy.events("policy_says")]
 
 
 def steps(proxy):
     """What the searches for a way did, in order."""
-    words = ("picked", "raced", "attempt failed", "connected")
+    words = ("picked", "raced", "attempt_failed", "connected")
     return [(line["event"], line["uplink"]) for line in proxy.log() if line["event"] in words]
 
 
@@ -178,7 +178,7 @@ def test_a_failure_before_its_time_goes_on_to_the_next(start, lab, origin, polic
     with socks5_connect(proxy, OPEN4, server.port) as tunnel:
         assert lab.uplink_of(tunnel.source) == "wan3"
     assert steps(proxy) == [
-        ("picked", "wan1"), ("attempt failed", "wan1"), ("picked", "wan2"), ("raced", "wan3"), ("connected", "wan3"),
+        ("picked", "wan1"), ("attempt_failed", "wan1"), ("picked", "wan2"), ("raced", "wan3"), ("connected", "wan3"),
     ]  # fmt: skip
     (line,) = proxy.connections(1)
     assert (line["attempts"], line["hedge"]) == (3, "won")
@@ -195,7 +195,7 @@ def test_what_was_said_of_one_choice_does_not_hold_for_the_next(start, lab, orig
     with socks5_connect(proxy, OPEN4, server.port):
         pass
     assert steps(proxy) == [
-        ("picked", "wan1"), ("attempt failed", "wan1"), ("picked", "wan2"), ("attempt failed", "wan2"),
+        ("picked", "wan1"), ("attempt_failed", "wan1"), ("picked", "wan2"), ("attempt_failed", "wan2"),
         ("picked", "wan3"), ("connected", "wan3"),
     ]  # fmt: skip
 
@@ -240,7 +240,7 @@ def test_a_policy_may_say_never(start, lab, origin, policy):
     lab.wan1.swallow()
     with socks5_connect(proxy, OPEN4, server.port):
         pass
-    assert steps(proxy) == [("picked", "wan1"), ("attempt failed", "wan1"), ("picked", "wan2"), ("connected", "wan2")]
+    assert steps(proxy) == [("picked", "wan1"), ("attempt_failed", "wan1"), ("picked", "wan2"), ("connected", "wan2")]
     assert "hedge" not in proxy.ask("why", host=OPEN4)
 
 
@@ -254,12 +254,12 @@ def test_a_failure_waits_for_the_other_where_there_is_no_third(start, lab, origi
     lab.wan1.swallow()
     lab.wan2.turn_away()
     with ask(proxy, OPEN4, server.port) as s:
-        proxy.wait_event("policy says", text="failed wan2 unreachable 2")
+        proxy.wait_event("policy_says", text="failed wan2 unreachable 2")
         assert numbers(proxy, "active") == {"wan1": (1,), "wan2": (0,)}
         lab.wan1.restore()
         assert read_reply5(s)[0] == 0
     assert steps(proxy) == [
-        ("picked", "wan1"), ("raced", "wan2"), ("attempt failed", "wan2"), ("connected", "wan1"),
+        ("picked", "wan1"), ("raced", "wan2"), ("attempt_failed", "wan2"), ("connected", "wan1"),
     ]  # fmt: skip
     assert proxy.connections(1)[0]["hedge"] == "lost"
     assert_at_rest(proxy)
@@ -283,8 +283,8 @@ def test_two_at_once_and_the_next_when_one_has_failed(start, policy):
     proxy = start("--debug", "--policy", policy(pick), "wan1", "wan2", "wan3")
     assert socks5_code(proxy, HOLE4, 80) == 6
     assert steps(proxy) == [
-        ("picked", "wan1"), ("raced", "wan2"), ("attempt failed", "wan1"), ("raced", "wan3"),
-        ("attempt failed", "wan2"), ("attempt failed", "wan3"),
+        ("picked", "wan1"), ("raced", "wan2"), ("attempt_failed", "wan1"), ("raced", "wan3"),
+        ("attempt_failed", "wan2"), ("attempt_failed", "wan3"),
     ]  # fmt: skip
     assert said(proxy) == ["failed wan1 timeout 1", "failed wan2 timeout 2", "failed wan3 timeout 3"]
     assert proxy.connections(1)[0]["outcome"] == "timeout"
@@ -314,7 +314,7 @@ def test_a_refusal_of_the_second_leaves_the_first_alone(start, lab, origin, poli
     server = origin(echo)
     lab.wan1.swallow()
     with ask(proxy, OPEN4, server.port) as s:
-        proxy.wait_event("policy says", text="refused")
+        proxy.wait_event("policy_says", text="refused")
         lab.wan1.restore()
         assert read_reply5(s)[0] == 0
     (line,) = proxy.connections(1)
@@ -416,5 +416,5 @@ def test_a_racer_that_fails_makes_way_for_the_next(start, lab, origin, policy):
     with socks5_connect(proxy, OPEN4, server.port) as tunnel:
         assert lab.uplink_of(tunnel.source) == "wan3"
     assert steps(proxy) == [
-        ("picked", "wan1"), ("raced", "wan2"), ("attempt failed", "wan2"), ("raced", "wan3"), ("connected", "wan3"),
+        ("picked", "wan1"), ("raced", "wan2"), ("attempt_failed", "wan2"), ("raced", "wan3"), ("connected", "wan3"),
     ]  # fmt: skip

@@ -443,7 +443,7 @@ def test_a_kept_connection_is_not_used_again_over_a_dead_uplink(start, lab, orig
             assert c.ask(get(server)).body == b"GET / 0"
         assert set(server.peers) == {lab.wan1.addr4, lab.wan2.addr4}
         lab.wan2.down()
-        proxy.wait_event("uplink down", uplink="wan2")
+        proxy.wait_event("uplink_down", uplink="wan2")
         for c in (one, two):
             assert c.ask(get(server)).body == b"GET / 0"
     assert len(server.peers) == 3 and server.peers[2] == lab.wan1.addr4

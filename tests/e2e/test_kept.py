@@ -75,7 +75,7 @@ def is_suspect(lab, proxy, server):
 
 def loses_its_link(lab, proxy, server):
     lab.wan1.lose_carrier()
-    proxy.wait_event("uplink down", uplink="wan1")
+    proxy.wait_event("uplink_down", uplink="wan1")
 
 
 def loses_the_policys_favour(lab, proxy, server):
@@ -125,13 +125,13 @@ def test_a_dear_line_is_left_when_the_other_is_back(start, lab, chooses, server,
     own = config(f'return {{ uplinks = {{ {{ interface = "wan1" }}, {{ interface = "wan2", {dear} }} }} }}')
     proxy = start(*UNRACED, "--config", own, "--policy", chooses("wan1"))
     lab.wan1.lose_carrier()
-    proxy.wait_event("uplink down", uplink="wan1")
+    proxy.wait_event("uplink_down", uplink="wan1")
     with Client(proxy) as kept:
         for _ in range(2):
             assert kept.ask(get(server)).body == b"served"
         assert server.peers == [lab.wan2.addr4], "it is kept while there is nothing else"
         lab.wan1.restore()
-        proxy.wait_event("uplink up", uplink="wan1")
+        proxy.wait_event("uplink_up", uplink="wan1")
         for _ in range(2):
             assert kept.ask(get(server)).body == b"served"
         assert server.peers == [lab.wan2.addr4, lab.wan1.addr4], "and the new one is kept"

@@ -114,7 +114,7 @@ def test_a_bad_list_is_named_and_the_old_policy_goes_on(start, web, tmp_path):
     names.write_text("payload:\n  - '+.web4.test'\n  - DOMAIN-KEYWORD,ads\n")
     proxy = start("--policy", policy, "wan1")
     assert reason(proxy) == "listed"
-    warned = proxy.wait_event("lines of a list are not understood, and left out")
+    warned = proxy.wait_event("list_lines_ignored")
     assert warned["list"].endswith("/big.txt") and warned["lines"] == 1 and warned["first"] == 3
     assert warned["text"] == "  - DOMAIN-KEYWORD,ads"
     names.write_text("<html><body>Please log in</body></html>\n")

@@ -24,7 +24,7 @@ def test_one_line_a_connection_with_the_right_fields(start, lab, origin):
         assert read_exactly(tunnel.s, 5) == b"12345"
     (line,) = proxy.connections(1)
     assert set(line) == {
-        "time", "level", "event", "client", "proto", "host", "port", "uplink", "reason", "tx", "rx", "duration", "outcome",
+        "time", "level", "event", "message", "client", "proto", "host", "port", "uplink", "reason", "tx", "rx", "duration", "outcome",
     }  # fmt: skip
     assert line["level"] == "info" and re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line["time"])
     assert line["client"] == client
@@ -74,7 +74,7 @@ def test_debug_tells_more(start, lab, web):
     lab.wan2.turn_away()
     for _ in range(4):
         curl_by("socks5", proxy).ok()
-    assert [line for line in proxy.events("attempt failed") if line["uplink"] == "wan2" and line["fault"] == "unreachable"]
+    assert [line for line in proxy.events("attempt_failed") if line["uplink"] == "wan2" and line["fault"] == "unreachable"]
 
 
 def lost_and_told(proxy, origin, log):
@@ -95,7 +95,7 @@ def lost_and_told(proxy, origin, log):
                 text += os.read(log, 1 << 16).decode()
         except BlockingIOError:
             pass
-        lost = [int(count) for count in re.findall(r" warn log lines lost count=(\d+)\r?\n", text)]
+        lost = [int(count) for count in re.findall(r" warn log lines lost hidden=(\d+)\r?\n", text)]
         if lost and sum(lost) + len(re.findall(r" info connection client=.* outcome=closed\r?\n", text)) == n:
             return True
         connect()  # what was lost stands before the next line

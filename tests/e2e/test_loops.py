@@ -107,7 +107,7 @@ def test_a_name_that_turns_out_to_be_this_proxy(start, lab, names, scheme):
     proxy = start("--listen", f"*:{port}", "--dial-timeout", "1", f"{scheme}://myself.test:{port}", port=False)
     assert answered(proxy, limit=60) != 0
     if scheme != "http":  # which may reach its other address
-        line = proxy.wait_event("a parent proxy leads back to this proxy")
+        line = proxy.wait_event("parent_loop")
         assert line["uplink"] == f"myself.test:{port}" and "listens" in line["why"]
     assert not proxy.events("connection", proto="socks5" if scheme == "socks5" else "socks4")[1:], "nothing came back"
 
@@ -116,7 +116,7 @@ def test_checks_do_not_loop_either(start, lab, names):
     names.zone["myself.test"] = [lab.wan1.addr4]
     port = free_port()
     proxy = start("--listen", f"*:{port}", f"socks5://myself.test:{port}", port=False, check=f"{OPEN4}:80")
-    proxy.wait_event("a parent proxy leads back to this proxy")
+    proxy.wait_event("parent_loop")
     assert not proxy.events("connection") and descriptors(proxy) < 60
 
 
@@ -129,7 +129,7 @@ def test_a_redirection_back_to_the_proxy(start, lab, scheme):
         assert answered(proxy, limit=60) != 0
     finally:
         lab.home.sh("nft delete table ip back")
-    line = proxy.wait_event("a parent proxy leads back to this proxy")
+    line = proxy.wait_event("parent_loop")
     assert line["uplink"] == f"{OPEN4}:9"
     came_back, first = proxy.connections(2)
     assert (came_back["outcome"], came_back["uplink"]) == ("denied", "none")
@@ -143,7 +143,7 @@ def test_two_proxies_that_lead_to_each_other(start, lab):
     two = start("--port", two_port, "--dial-timeout", "30", f"socks5://127.0.0.1:{one_port}", port=False)
     assert answered(one, two, limit=1200) != 0
     wait_for(lambda: one.open_connections() == two.open_connections() == 0, "all of it is over")
-    told = [line for p in (one, two) for line in p.events("a parent proxy leads back to this proxy")]
+    told = [line for p in (one, two) for line in p.events("parent_loop")]
     assert told and told[0]["uplink"] in (f"127.0.0.1:{one_port}", f"127.0.0.1:{two_port}")
     assert len(one.connections()) <= 257 and len(two.connections()) <= 257
     assert socks5_code(one, OPEN4, 80) != 0, "and it goes on serving"

@@ -71,7 +71,7 @@ def test_a_misspelt_interface(lab, start, config):
     assert "no such interface; uplinks are separate words, without commas" in run("check", "wan1,wan2").stderr
     assert "a loopback interface reaches this machine only" in run("check", "lo").stderr
     proxy = start("wan1", "wna2")
-    event = proxy.events("uplink not usable at present", uplink="wna2")[0]
+    event = proxy.events("uplink_unusable", uplink="wna2")[0]
     assert event["why"] == "this machine has no such interface; did you mean wan2?"
 
 
@@ -228,8 +228,8 @@ def test_marks_and_gateways_without_rights(lab, web, start, config):
     assert f"warning: uplink routed: {RIGHTS}" in told  # and has IPv6 yet
     assert "wan2" not in told
     proxy = start("--config", path, prefix=POWERLESS)
-    assert proxy.events("uplink not usable at present", uplink="marked")[0]["why"].startswith(RIGHTS)
-    assert "CAP_NET_ADMIN" in proxy.events("uplink is down: its gateway cannot be set", uplink="routed")[0]["error"]
+    assert proxy.events("uplink_unusable", uplink="marked")[0]["why"].startswith(RIGHTS)
+    assert "CAP_NET_ADMIN" in proxy.events("gateway_failed", uplink="routed")[0]["error"]
     assert curl_by("socks5", proxy, times=6).code == 0
     assert all(line["uplink"] == "wan2" and "attempts" not in line for line in proxy.connections(6))
 
@@ -351,7 +351,7 @@ def test_status_tells_the_last_reload_that_was_refused(lab, start, tmp_path):
             proxy.tell("reload", code=1)
         else:
             proxy.reload()
-            proxy.wait_event("policy not reloaded; the old one goes on", trigger="signal")
+            proxy.wait_event("policy_not_reloaded", trigger="signal")
         refused_load = proxy.ask("status")["policy"]["refused"]
         assert refused_load["error"].endswith("mine.lua:3: unexpected symbol near '='"), refused_load
         assert before - 1 <= refused_load["time"] <= time.time() + 1
@@ -476,7 +476,7 @@ def test_settings_that_the_policy_does_not_heed(lab, start, config, tmp_path):
         assert f"steerway: warning: policy least_connections does not heed {words}" in told
     assert told.count("warning") == 3
     proxy = start("--config", path)
-    event = "the policy does not heed a setting of uplinks"
+    event = "policy_setting_ignored"
     assert [(e["setting"], e["uplinks"]) for e in proxy.events(event, policy="least_connections")] == [
         ("tier", "dsl, lte"), ("tags", "lte"), ("quota", "dsl")]
     proxy.tell("policy", "quota")
@@ -486,7 +486,7 @@ def test_settings_that_the_policy_does_not_heed(lab, start, config, tmp_path):
                     "  table.sort(l, function(a, b) return a.tier < b.tier end)\n"
                     "  if l[1].quota_left > 0 and not l[1].tags.slow then return l end\nend } end }")
     proxy.tell("policy", mine)
-    assert proxy.events("policy reloaded", policy="mine") and not proxy.events(event, policy="mine")
+    assert proxy.events("policy_reloaded", policy="mine") and not proxy.events(event, policy="mine")
     assert run("check", "--config", config(UPLINKS % mine)).stderr == ""
 
 

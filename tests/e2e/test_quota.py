@@ -80,19 +80,19 @@ def test_kills_at_any_moment_leave_a_file_that_can_be_read(begin, config, server
     proxy = begin(path)
     exchange(proxy, server, 1000, 50_000)
     wait_for(lambda: kept(tmp_path) >= max(before, 51_000), "it is saved")
-    assert not proxy.events("the kept state cannot be understood: beginning anew")
+    assert not proxy.events("state_unreadable")
 
 
 def test_a_soft_end_prefers_the_others_and_cuts_off_nobody(begin, config, lab, server, web):
     proxy = begin(config(LINES.format(quota="100K", more="")))
     exchange(proxy, server, 50_000, 60_000)
-    assert proxy.wait_event("quota used up", uplink="wan1")["end"] == "soft"
+    assert proxy.wait_event("quota_used_up", uplink="wan1")["end"] == "soft"
     assert left(proxy) == 0
     for _ in range(4):
         assert curl_by("socks5h", proxy, host="web4.test").code == 0
     assert [c["uplink"] for c in proxy.connections(5)][1:] == ["wan2"] * 4
     lab.wan2.down()
-    proxy.wait_event("uplink down", uplink="wan2")
+    proxy.wait_event("uplink_down", uplink="wan2")
     assert curl_by("socks5h", proxy, host="web4.test").code == 0
     assert proxy.connections(6)[-1]["uplink"] == "wan1"
 
@@ -105,7 +105,7 @@ def test_a_hard_end_is_the_end(begin, config, server, tmp_path):
         read_exactly(tunnel.s, 60_000)
         with pytest.raises(ConnectionResetError):
             tunnel.s.recv(1)
-    assert proxy.wait_event("quota used up", uplink="wan1", end="hard")["cut"] == 1
+    assert proxy.wait_event("quota_used_up", uplink="wan1", end="hard")["cut"] == 1
     assert socks5_code(proxy, OPEN4, server.port) == 3  # RFC 1928 6: network unreachable
     assert proxy.ask("why", host="x.test")["left_out"] == [{"name": "wan1", "why": "its quota is used up"}]
     assert proxy.stop() == 0
@@ -124,7 +124,7 @@ def test_a_hard_end_is_that_of_a_dial_under_way(begin, config, server, lab):
             wait_for(lambda: proxy.ask("uplinks")["uplinks"][0]["active"] == 2, "it is being dialled")
             lab.restore()  # and its SYN is sent again after a second
             first.sendall(b"%08d" % 120_000)
-            proxy.wait_event("quota used up", uplink="wan1", end="hard", cut=1)
+            proxy.wait_event("quota_used_up", uplink="wan1", end="hard", cut=1)
             assert read_reply5(late)[0] == 0
             with pytest.raises(ConnectionResetError):
                 assert late.recv(1) != b""
@@ -137,8 +137,8 @@ def test_a_new_period_begins_while_it_runs(begin, config, server, monkeypatch):
     monkeypatch.setenv("TZ", f"SOON-{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}")
     proxy = begin(config(ALONE.replace('quota = "100K"', 'quota = "100K", quota_per = "day"')))
     exchange(proxy, server, 50_000, 60_000)
-    proxy.wait_event("quota used up", uplink="wan1")
-    proxy.wait_event("quota has room again", uplink="wan1")
+    proxy.wait_event("quota_used_up", uplink="wan1")
+    proxy.wait_event("quota_has_room", uplink="wan1")
     assert left(proxy) == 100_000
     exchange(proxy, server, 8, 8)
 
@@ -162,7 +162,7 @@ def test_what_is_kept_survives_a_run_without_its_uplink(begin, config, server, t
 def test_a_state_that_cannot_be_understood_is_put_aside(begin, config, tmp_path, text):
     (tmp_path / "state.json").write_text(text)
     proxy = begin(config(LINES.format(quota="1M", more="")))
-    assert proxy.events("the kept state cannot be understood: beginning anew")
+    assert proxy.events("state_unreadable")
     assert (tmp_path / "state.json.bad").read_text() == text
     assert left(proxy) == 1_000_000
 

@@ -53,7 +53,7 @@ def said(proxy):
     """Since the start: before that it was asked on trial."""
     log = proxy.log()
     began = next(i for i, line in enumerate(log) if line["event"] == "started")
-    return [line["text"] for line in log[began:] if line["event"] == "policy says"]
+    return [line["text"] for line in log[began:] if line["event"] == "policy_says"]
 
 
 def numbers(proxy, *fields):
@@ -110,7 +110,7 @@ def test_one_that_fails_in_a_race_makes_way_within_the_same_bounds(lab, racing, 
     lab.wan1.swallow()
     lab.wan3.turn_away()
     with ask(proxy, OPEN4, server.port) as s:
-        proxy.wait_event("attempt failed", uplink="wan3")
+        proxy.wait_event("attempt_failed", uplink="wan3")
         lab.wan1.restore()
         assert read_reply5(s)[:2] == (0, lab.wan1.addr4)
     assert [line["uplink"] for line in proxy.events("raced")] == ["wan3"]
@@ -121,7 +121,7 @@ def test_a_policy_may_decline_a_race(lab, racing, origin):
     server = origin(echo)
     lab.wan1.swallow()
     with ask(proxy, OPEN4, server.port) as s:
-        proxy.wait_event("policy says", text="declined")
+        proxy.wait_event("policy_says", text="declined")
         lab.wan1.restore()
         assert read_reply5(s)[:2] == (0, lab.wan1.addr4)
     assert "hedge" not in proxy.connections(1)[0]

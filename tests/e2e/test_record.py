@@ -74,7 +74,7 @@ def test_a_full_disk_ends_the_recording_alone(start, web, tmp_path):
         for n in range(1, 61):
             assert curl_by("socks5h", proxy, host="web4.test").code == 0
             proxy.connections(n)
-        proxy.wait_event("recording stopped: it cannot be written")
+        proxy.wait_event("recording_stopped")
         assert curl_by("socks5h", proxy, host="web4.test").code == 0
         assert proxy.ask("record")["recording"] is None
         assert proxy.stop() == 0

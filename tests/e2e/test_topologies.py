@@ -42,10 +42,10 @@ def test_two_routers_behind_one_interface(start, segment, origin, only, config):
     far = start("--config", own, "--policy", only("far"))
     assert carried(segment, far, server) == [False, True]
     sh("ip link set two0 down")  # its routes are gone with that
-    far.wait_event("uplink down", uplink="far")
+    far.wait_event("uplink_down", uplink="far")
     sh("ip link set two0 up")
     sh("ip route replace default via 10.0.9.1 dev two0 metric 901")
-    far.wait_event("uplink up", uplink="far")
+    far.wait_event("uplink_up", uplink="far")
     assert carried(segment, far, server) == [False, True]
     far.stop()
     assert sh("ip rule") == rules
@@ -64,7 +64,7 @@ def test_what_a_killed_one_left_leads_nobody_astray(start, segment, origin, only
     marked = start("--config", config('{ interface = "two0", mark = 7 }'))
     assert carried(segment, marked, server) == [True, False]
     assert "fwmark 0x7 " not in sh("ip rule")
-    assert marked.events("rules of a run that was killed are removed", removed=1)
+    assert marked.events("gateway_rules_removed", removed=1)
     assert carried(segment, alive, server) == [False, True]
     alive.stop()
     assert sh("ip rule") == rules
@@ -75,7 +75,7 @@ def test_what_a_killed_one_left_and_may_not_be_removed_is_told(start, segment, c
     segment.join("two0", "10.0.9.2")
     start("--config", config('{ interface = "two0", gateway = "10.0.9.254", mark = 7 }')).kill()
     unable = start("two0", prefix=["setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin"])
-    (told,) = unable.events("rules of a run that was killed cannot be removed: they may lead packets astray")
+    (told,) = unable.events("gateway_rules_left")
     assert (told["level"], told["removed"], told["error"]) == ("warn", 0, "Operation not permitted")
     assert "fwmark 0x7 " in sh("ip rule")
     assert run("doctor", "--check", "none", "--public-address", "none", "two0").returncode == 0
@@ -87,7 +87,7 @@ def test_a_router_that_cannot_be_had_takes_the_uplink_down(start, segment, origi
     server = origin(echo)
     own = config('{ interface = "two0", name = "far", gateway = "192.0.2.1" }, "wan1"')
     proxy = start("--config", own, "--policy", only("far"))
-    assert proxy.events("uplink is down: its gateway cannot be set", uplink="far", gateway="192.0.2.1")
+    assert proxy.events("gateway_failed", uplink="far", gateway="192.0.2.1")
     before = segment.passed()
     assert socks5_code(proxy, OPEN4, server.port) != 0
     assert segment.passed() == before
@@ -183,7 +183,7 @@ def test_a_tunnel_has_no_router(start, lab, tunnel, origin, only, names):
             assert s.recv(64) == b"ping"
     assert lab.tcp_begun() == before
     assert {client for name, _, client in names.asked if name == "open.test"} == {"10.9.9.2"}
-    assert not proxy.events("uplink may not carry traffic as promised", uplink="tun0")
+    assert not proxy.events("uplink_route_missing", uplink="tun0")
     assert tunnel
 
 

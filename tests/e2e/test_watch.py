@@ -73,20 +73,20 @@ def test_saving_takes_effect(start, web, mine, save):
     assert reason(proxy, 1) == "first"
     for n in range(2, 5):
         save(mine, POLICY % f"try {n}")
-        event = proxy.wait_event("policy reloaded", generation=n)
+        event = proxy.wait_event("policy_reloaded", generation=n)
         assert event["trigger"] == "file"
         assert reason(proxy, n) == f"try {n}"
-    assert len(proxy.events("policy reloaded")) == 3, "one save, one load"
+    assert len(proxy.events("policy_reloaded")) == 3, "one save, one load"
 
 
 def test_a_broken_save_changes_nothing_and_the_next_one_heals(start, web, mine):
     proxy = start("--policy", mine, "wan1", watch=True)
     mine.write_text("return = 1")
-    refused = proxy.wait_event("policy not reloaded; the old one goes on", trigger="file")
+    refused = proxy.wait_event("policy_not_reloaded", trigger="file")
     assert "mine.lua:1: unexpected symbol near '='" in refused["error"]
     assert reason(proxy, 1) == "first"
     mine.write_text(POLICY % "healed")
-    proxy.wait_event("policy reloaded")
+    proxy.wait_event("policy_reloaded")
     assert reason(proxy, 2) == "healed"
 
 
@@ -95,8 +95,8 @@ def test_other_files_in_the_folder_do_not_matter(start, mine):
     for name in ["other.lua", "mine.lua~", ".mine.lua.swp", "4913", "mine.luac"]:
         mine.with_name(name).write_text("x")
     mine.write_text(POLICY % "second")
-    proxy.wait_event("policy reloaded")
-    assert len(proxy.events("policy reloaded")) == 1
+    proxy.wait_event("policy_reloaded")
+    assert len(proxy.events("policy_reloaded")) == 1
 
 
 def test_what_the_policy_requires_and_reads_counts_too(start, web, mine):
@@ -111,9 +111,9 @@ end }""")
     proxy = start("--policy", mine, "wan1", watch=True)
     assert reason(proxy, 1) == "one"
     part.write_text("return 'two'")
-    proxy.wait_event("policy reloaded", generation=2)
+    proxy.wait_event("policy_reloaded", generation=2)
     names.write_text("web4.test\n")
-    proxy.wait_event("policy reloaded", generation=3)
+    proxy.wait_event("policy_reloaded", generation=3)
     assert reason(proxy, 2) == "two listed"
 
 
@@ -122,9 +122,9 @@ def test_a_module_that_broke_the_last_load_is_waited_for(start, mine):
     part = mine.with_name("part.lua")
     part.write_text("return = 1")
     mine.write_text('require "part"\n' + POLICY % "second")
-    assert "part.lua:1" in proxy.wait_event("policy not reloaded; the old one goes on")["error"]
+    assert "part.lua:1" in proxy.wait_event("policy_not_reloaded")["error"]
     part.write_text("return 1")
-    proxy.wait_event("policy reloaded")
+    proxy.wait_event("policy_reloaded")
 
 
 def test_a_link_is_followed_to_where_its_file_is_saved(start, mine, tmp_path):
@@ -134,7 +134,7 @@ def test_a_link_is_followed_to_where_its_file_is_saved(start, mine, tmp_path):
     link.symlink_to(mine)
     proxy = start("--policy", link, "wan1", watch=True)
     by_rename(mine, POLICY % "second")
-    assert proxy.wait_event("policy reloaded")["generation"] == 2
+    assert proxy.wait_event("policy_reloaded")["generation"] == 2
 
 
 def test_a_folder_that_is_replaced_is_found_again(start, web, mine):
@@ -143,10 +143,10 @@ def test_a_folder_that_is_replaced_is_found_again(start, web, mine):
     os.rename(folder, folder.with_name("old"))
     folder.mkdir()
     mine.write_text(POLICY % "from the new folder")
-    proxy.wait_event("policy reloaded")
+    proxy.wait_event("policy_reloaded")
     assert reason(proxy, 1) == "from the new folder"
     mine.write_text(POLICY % "again")
-    proxy.wait_event("policy reloaded", generation=3)
+    proxy.wait_event("policy_reloaded", generation=3)
 
 
 LISTED = """local part = require "part"
@@ -181,18 +181,18 @@ def test_a_link_on_the_way_is_swapped(start, web, tmp_path, absolute):
     proxy = start("--policy", current / "mine.lua", "wan1", watch=True)
     assert reason(proxy, 1) == "one"
     point(current, second if absolute else "releases/2")
-    proxy.wait_event("policy reloaded", generation=2)
+    proxy.wait_event("policy_reloaded", generation=2)
     assert reason(proxy, 2) == "two listed"
     (second / "part.lua").write_text("return 'three'")
-    proxy.wait_event("policy reloaded", generation=3)
+    proxy.wait_event("policy_reloaded", generation=3)
     point(current, first if absolute else "releases/1")
-    proxy.wait_event("policy reloaded", generation=4)
+    proxy.wait_event("policy_reloaded", generation=4)
     assert reason(proxy, 3) == "one"
     (second / "part.lua").write_text("return 'nobody asks'")
     (first / "names.txt").write_text("web4.test\n")
-    proxy.wait_event("policy reloaded", generation=5)
+    proxy.wait_event("policy_reloaded", generation=5)
     assert reason(proxy, 4) == "one listed"
-    assert len(proxy.events("policy reloaded")) == 4
+    assert len(proxy.events("policy_reloaded")) == 4
 
 
 def test_files_are_swapped_as_kubernetes_does(start, web, tmp_path):
@@ -210,7 +210,7 @@ def test_files_are_swapped_as_kubernetes_does(start, web, tmp_path):
         for file in (volume / old).iterdir():
             file.unlink()
         (volume / old).rmdir()
-        proxy.wait_event("policy reloaded", generation=n)
+        proxy.wait_event("policy_reloaded", generation=n)
         assert reason(proxy, n - 1) == f"version {n} listed"
 
 
@@ -220,11 +220,11 @@ def test_a_release_that_comes_after_its_link(start, web, tmp_path):
     point(current, first)
     proxy = start("--policy", current / "mine.lua", "wan1", watch=True)
     point(current, tmp_path / "releases/2")
-    refused = proxy.wait_event("policy not reloaded; the old one goes on")
+    refused = proxy.wait_event("policy_not_reloaded")
     assert "current/mine.lua: No such file" in refused["error"]
     assert reason(proxy, 1) == "one"
     release(tmp_path / "releases/2", "two", "web4.test")
-    proxy.wait_event("policy reloaded")
+    proxy.wait_event("policy_reloaded")
     wait_for(lambda: proxy.connections() and reason(proxy, len(proxy.connections()) + 1) == "two listed", "the release serves")
 
 
@@ -240,7 +240,7 @@ def test_a_folder_above_is_replaced(start, web, tmp_path, asleep):
     os.rename(top, tmp_path / "old")
     os.rename(tmp_path / "other", top)
     proxy.signal(signal.SIGCONT)
-    proxy.wait_event("policy reloaded", generation=2)
+    proxy.wait_event("policy_reloaded", generation=2)
     assert reason(proxy, 1) == "two listed"
 
 
@@ -251,10 +251,10 @@ def test_a_folder_is_moved_away_and_back(start, web, mine):
     (away / "mine.lua").write_text(POLICY % "written elsewhere")
     assert reason(proxy, 1) == "first"
     os.rename(away, folder)
-    proxy.wait_event("policy reloaded", generation=2)
+    proxy.wait_event("policy_reloaded", generation=2)
     assert reason(proxy, 2) == "written elsewhere"
     mine.write_text(POLICY % "again")
-    proxy.wait_event("policy reloaded", generation=3)
+    proxy.wait_event("policy_reloaded", generation=3)
 
 
 def test_a_file_is_deleted_and_made_anew(start, web, mine):
@@ -262,7 +262,7 @@ def test_a_file_is_deleted_and_made_anew(start, web, mine):
     mine.unlink()
     assert reason(proxy, 1) == "first"
     mine.write_text(POLICY % "made anew")
-    proxy.wait_event("policy reloaded", generation=2)
+    proxy.wait_event("policy_reloaded", generation=2)
     assert reason(proxy, 2) == "made anew"
 
 
@@ -273,7 +273,7 @@ def test_a_list_that_is_missing_is_waited_for(start, web, tmp_path):
     assert not proxy.ask("reload")["ok"]
     assert reason(proxy, 1) == "one listed"
     by_rename(folder / "names.txt", "other.test\n")
-    proxy.wait_event("policy reloaded", generation=2)
+    proxy.wait_event("policy_reloaded", generation=2)
     assert reason(proxy, 2) == "one"
 
 
@@ -284,7 +284,7 @@ def test_a_list_saved_while_it_is_read_is_read_again(start, web, tmp_path):
         f.writelines(f"host{i}.example\n" for i in range(400_000))
     wait_for(lambda: any("steerway-lists" in name for name in proxy.threads()), "the list is being read")
     by_rename(folder / "names.txt", "web4.test\n")
-    proxy.wait_event("policy reloaded", generation=3)
+    proxy.wait_event("policy_reloaded", generation=3)
     assert reason(proxy, 1) == "one listed"
 
 
@@ -293,15 +293,15 @@ def test_a_circle_of_links_ends(start, mine, tmp_path):
     link.symlink_to(mine)
     proxy = start("--policy", link, "wan1", watch=True)
     point(link, tmp_path / "linked.lua")
-    proxy.wait_event("policy not reloaded; the old one goes on")
+    proxy.wait_event("policy_not_reloaded")
     point(link, mine)
-    proxy.wait_event("policy reloaded")
+    proxy.wait_event("policy_reloaded")
 
 
 def test_watching_can_be_switched_off(start, mine):
     proxy = start("--policy", mine, "wan1")
     mine.write_text(POLICY % "second")
     proxy.reload()
-    proxy.wait_event("policy reloaded", trigger="signal")
+    proxy.wait_event("policy_reloaded", trigger="signal")
     wait_for(lambda: proxy.ask("status")["ok"], "it answers")
-    assert len(proxy.events("policy reloaded")) == 1
+    assert len(proxy.events("policy_reloaded")) == 1

@@ -217,7 +217,7 @@ static void log_drain(const struct uplink *u)
 {
     struct log_line l;
 
-    log_begin(&l, LOG_INFO, u->draining ? "uplink draining" : "uplink drains no more");
+    log_begin(&l, u->draining ? EVENT_UPLINK_DRAINING : EVENT_UPLINK_DRAIN_ENDED);
     log_str(&l, "uplink", u->name);
     log_end(&l);
 }

@@ -64,9 +64,7 @@ static void log_leftovers(size_t removed, int err)
 {
     struct log_line l;
 
-    log_begin(&l, err < 0 ? LOG_WARN : LOG_INFO,
-              err < 0 ? "rules of a run that was killed cannot be removed: they may lead packets astray"
-                      : "rules of a run that was killed are removed");
+    log_begin(&l, err < 0 ? EVENT_GATEWAY_RULES_LEFT : EVENT_GATEWAY_RULES_REMOVED);
     log_u64(&l, "removed", removed);
     if (err < 0)
         log_str(&l, "error", strerror(-err));
@@ -132,7 +130,7 @@ static void log_failure(const struct uplink *u, const struct addr *gateway, int 
     char text[ADDR_TEXT_MAX];
     struct log_line l;
 
-    log_begin(&l, LOG_ERROR, "uplink is down: its gateway cannot be set");
+    log_begin(&l, EVENT_GATEWAY_FAILED);
     log_str(&l, "uplink", u->name);
     log_str(&l, "gateway", addr_format_ip(gateway, text));
     log_str(&l, "error",

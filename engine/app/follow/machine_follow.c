@@ -20,7 +20,7 @@ static void log_route(const struct uplink *u, const char *advice)
 {
     struct log_line l;
 
-    log_begin(&l, LOG_WARN, "uplink may not carry traffic as promised");
+    log_begin(&l, EVENT_UPLINK_ROUTE_MISSING);
     log_str(&l, "uplink", u->name);
     log_str(&l, "advice", advice);
     log_end(&l);
@@ -46,7 +46,7 @@ static void log_link(const struct uplink *u)
 {
     struct log_line l;
 
-    log_begin(&l, u->view.up ? LOG_INFO : LOG_WARN, u->view.up ? "uplink up" : "uplink down");
+    log_begin(&l, u->view.up ? EVENT_UPLINK_UP : EVENT_UPLINK_DOWN);
     log_str(&l, "uplink", u->name);
     log_end(&l);
 }
@@ -56,7 +56,7 @@ static void log_cut(const struct uplink *u, size_t n)
 {
     struct log_line l;
 
-    log_begin(&l, LOG_WARN, "connections cut off: their address is gone");
+    log_begin(&l, EVENT_CUT_ADDRESS_GONE);
     log_str(&l, "uplink", u ? u->name : "direct");
     log_u64(&l, "connections", n);
     log_end(&l);
@@ -129,10 +129,9 @@ static void log_added(const struct uplink_spec *spec, int err)
 {
     struct log_line l;
 
-    log_begin(&l, err < 0 ? LOG_WARN : LOG_INFO,
-              err == -ENOSPC ? "a link has come, and there are as many uplinks as can be"
-              : err < 0      ? "a link has come that cannot be used"
-                             : "uplink added");
+    log_begin(&l, err == -ENOSPC ? EVENT_UPLINK_LIMIT
+                  : err < 0      ? EVENT_UPLINK_NOT_ADDED
+                                 : EVENT_UPLINK_ADDED);
     log_str(&l, "uplink", spec->interface);
     if (err < 0)
         log_str(&l, "error", strerror(-err));
@@ -188,8 +187,7 @@ static void log_listener(const struct proxy_listener *l)
 {
     struct log_line line;
 
-    log_begin(&line, l->listener.absent ? LOG_WARN : LOG_INFO,
-              l->listener.absent ? "address to listen on is gone" : "listening");
+    log_begin(&line, l->listener.absent ? EVENT_LISTEN_ADDRESS_GONE : EVENT_LISTENING);
     log_str(&line, "address", l->text);
     log_end(&line);
 }
@@ -198,7 +196,7 @@ static void log_lost(const struct proxy_listener *l)
 {
     struct log_line line;
 
-    log_begin(&line, LOG_ERROR, "cannot listen any more");
+    log_begin(&line, EVENT_LISTEN_FAILED);
     log_str(&line, "address", l->text);
     log_end(&line);
 }

@@ -113,13 +113,13 @@ static const char *find(struct dns_servers *ret, const struct name_servers *n, c
 
 /* --- refreshing ----------------------------------------------------------------------------------------- */
 
-static void log_servers(enum log_level level, const struct uplink *u, const struct dns_servers *servers,
+static void log_servers(enum log_event event, const struct uplink *u, const struct dns_servers *servers,
                         const char *from)
 {
     char text[DNS_SERVERS_TEXT_MAX];
     struct log_line l;
 
-    log_begin(&l, level, "name servers");
+    log_begin(&l, event);
     log_str(&l, "uplink", u->name);
     log_str(&l, "servers", dns_servers_format(servers, text));
     log_str(&l, "from", from);
@@ -130,7 +130,7 @@ static void warn_of_none(const struct uplink *u)
 {
     struct log_line l;
 
-    log_begin(&l, LOG_WARN, "no name server can be reached by this uplink");
+    log_begin(&l, EVENT_NO_NAME_SERVER);
     log_str(&l, "uplink", u->name);
     log_str(&l, "advice", "name one with --dns, or with dns in the uplink's table of the config file");
     log_end(&l);
@@ -149,7 +149,7 @@ static void refresh(struct name_servers *n, struct uplink *u, const struct machi
     if (servers.n == 0 && !*told)
         warn_of_none(u);
     else if (servers.n > 0 && !dns_servers_same(&before, &servers))
-        log_servers(before.n > 0 ? LOG_INFO : LOG_DEBUG, u, &servers, from);
+        log_servers(before.n > 0 ? EVENT_NAME_SERVERS_CHANGED : EVENT_NAME_SERVERS_FOUND, u, &servers, from);
     *told = servers.n == 0;
 }
 

@@ -14,7 +14,7 @@ void policy_loading_warn(const struct policy *p)
 
     for (size_t i = 0; i < n; i++) {
         struct log_line l;
-        log_begin(&l, LOG_WARN, "the policy does not heed a setting of uplinks");
+        log_begin(&l, EVENT_POLICY_SETTING_IGNORED);
         log_str(&l, "policy", policy_name(p));
         log_str(&l, "setting", list[i].setting);
         log_str(&l, "uplinks", list[i].uplinks);
@@ -28,12 +28,12 @@ static void log_verdict(const struct policy *p, const struct loading_verdict *v,
     struct log_line l;
 
     if (v->loaded) {
-        log_begin(&l, LOG_INFO, "policy reloaded");
+        log_begin(&l, EVENT_POLICY_RELOADED);
         log_str(&l, "policy", policy_name(p));
         log_u64(&l, "generation", policy_generation(p));
         log_num(&l, "seconds", v->took_s);
     } else {
-        log_begin(&l, LOG_ERROR, "policy not reloaded; the old one goes on");
+        log_begin(&l, EVENT_POLICY_NOT_RELOADED);
         log_u64(&l, "generation", policy_generation(p));
         log_str(&l, "error", v->err);
     }

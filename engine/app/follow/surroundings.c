@@ -49,7 +49,7 @@ void surroundings_refresh(struct surroundings *s, const struct machine *m)
 
     (void)refresh(s, m, &changed);
     if (changed)
-        log_msg(LOG_INFO, "the networks of this machine have changed");
+        log_plain(EVENT_NETWORKS_CHANGED);
 }
 
 void surroundings_suppose(struct uplink_set *uplinks, const struct machine *m)

@@ -55,7 +55,7 @@ static void warn_of_clock(const struct uplink *u)
 {
     struct log_line l;
 
-    log_begin(&l, LOG_WARN, "a quota was counted in the far future: its count goes on in the present period");
+    log_begin(&l, EVENT_QUOTA_FROM_FUTURE);
     log_str(&l, "uplink", u->name);
     log_end(&l);
 }
@@ -73,11 +73,11 @@ static void restore(struct uplink *u, const json_t *o)
     uplink_settle(u);
 }
 
-static void warn(const char *event, const char *path, const char *why)
+static void warn(enum log_event event, const char *path, const char *why)
 {
     struct log_line l;
 
-    log_begin(&l, LOG_WARN, event);
+    log_begin(&l, event);
     log_str(&l, "path", path);
     log_str(&l, "why", why);
     log_end(&l);
@@ -97,7 +97,7 @@ static void take_up(struct ledger *l, const char *text)
             restore(l->uplinks->items[i], json_object_get(uplinks, l->uplinks->items[i]->name));
     } else {
         int r = state_file_set_aside(&l->file);
-        warn("the kept state cannot be understood: beginning anew", l->file.path,
+        warn(EVENT_STATE_UNREADABLE, l->file.path,
              r < 0 ? strerror(-r) : "the old one is beside it, as .bad");
     }
     json_decref(whole);
@@ -107,7 +107,7 @@ static void take_up(struct ledger *l, const char *text)
 
 static void on_failed(struct state_file *f, int err)
 {
-    warn("the state cannot be kept", f->path, strerror(-err));
+    warn(EVENT_STATE_NOT_WRITTEN, f->path, strerror(-err));
 }
 
 static void on_save(struct ev_loop *loop, ev_timer *w, int events)
@@ -144,7 +144,7 @@ static void tell(struct ledger *l, struct uplink *u, bool used_up)
     size_t cut = used_up && u->quota.plan.hard ? proxy_cut(l->proxy, u, NULL) : 0;
     struct log_line line;
 
-    log_begin(&line, used_up ? LOG_WARN : LOG_INFO, used_up ? "quota used up" : "quota has room again");
+    log_begin(&line, used_up ? EVENT_QUOTA_USED_UP : EVENT_QUOTA_HAS_ROOM);
     log_str(&line, "uplink", u->name);
     log_num(&line, "bytes", u->quota.plan.bytes);
     log_str(&line, "per", quota_per_name(u->quota.plan.per));

@@ -89,14 +89,14 @@ static void log_start(const struct app *a)
         struct log_line l;
         if (a->proxy.listeners[i].listener.absent) /* a warning tells of it */
             continue;
-        log_begin(&l, LOG_INFO, "listening");
+        log_begin(&l, EVENT_LISTENING);
         log_str(&l, "address", a->proxy.listeners[i].text);
         log_end(&l);
     }
     for (size_t i = 0; i < a->uplinks->n; i++) {
         const struct uplink *u = a->uplinks->items[i];
         struct log_line l;
-        log_begin(&l, LOG_INFO, "uplink");
+        log_begin(&l, EVENT_UPLINK);
         log_str(&l, "uplink", u->name);
         log_str(&l, "kind", uplink_kind_name(u->kind));
         log_num(&l, "weight", u->view.weight);
@@ -104,7 +104,7 @@ static void log_start(const struct app *a)
         log_end(&l);
     }
     struct log_line l;
-    log_begin(&l, LOG_INFO, "started");
+    log_begin(&l, EVENT_STARTED);
     log_str(&l, "version", STEERWAY_VERSION);
     log_str(&l, "policy", policy_name(a->policy));
     log_end(&l);
@@ -118,7 +118,7 @@ static void warn_of_absent(const struct uplink_set *uplinks, const struct machin
         char why[COMMAND_ABSENCE_MAX];
         if (u->view.up || uplink_is_spent(u)) /* reported elsewhere */
             continue;
-        log_begin(&l, LOG_WARN, "uplink not usable at present");
+        log_begin(&l, EVENT_UPLINK_UNUSABLE);
         log_str(&l, "uplink", u->name);
         log_str(&l, "why", command_absence(u, m, why));
         log_end(&l);
@@ -131,7 +131,7 @@ static void warn_of_listeners(const struct proxy *p)
         struct log_line l;
         if (!p->listeners[i].listener.absent)
             continue;
-        log_begin(&l, LOG_WARN, "waiting for an address to listen on: this machine does not have it yet");
+        log_begin(&l, EVENT_WAITING_FOR_ADDRESS);
         log_str(&l, "address", p->listeners[i].text);
         log_end(&l);
     }
@@ -165,7 +165,7 @@ static void log_no_links(const char *why)
 {
     struct log_line l;
 
-    log_begin(&l, LOG_WARN, "waiting for a link that can serve as an uplink");
+    log_begin(&l, EVENT_WAITING_FOR_LINK);
     log_str(&l, "why", why);
     log_end(&l);
 }

@@ -27,11 +27,11 @@ static void on_drained(struct proxy *p)
     ev_break(a->loop, EVBREAK_ALL);
 }
 
-static void log_connections(const struct app *a, enum log_level level, const char *event)
+static void log_connections(const struct app *a, enum log_event event)
 {
     struct log_line l;
 
-    log_begin(&l, level, event);
+    log_begin(&l, event);
     log_u64(&l, "connections", a->proxy.n_sessions);
     log_end(&l);
 }
@@ -42,19 +42,19 @@ static void on_drain_over(struct ev_loop *loop, ev_timer *w, int events)
 
     (void)loop;
     (void)events;
-    log_connections(a, LOG_WARN, "drain time is over");
+    log_connections(a, EVENT_DRAIN_TIMEOUT);
     end_now(a);
 }
 
 static void finish_up(struct app *a)
 {
     if (a->proxy.draining) {
-        log_connections(a, LOG_WARN, "second signal: stopping at once");
+        log_connections(a, EVENT_STOPPING_NOW);
         return end_now(a);
     }
     proxy_drain(&a->proxy);
     struct log_line l;
-    log_begin(&l, LOG_INFO, "stopping");
+    log_begin(&l, EVENT_STOPPING);
     log_u64(&l, "connections", a->proxy.n_sessions);
     log_num(&l, "seconds", a->config->drain_timeout_s);
     log_end(&l);
@@ -257,8 +257,7 @@ static void log_no_events(int err)
 {
     struct log_line l;
 
-    log_begin(&l, LOG_WARN,
-              "the kernel does not tell of links that come and go: they are found within seconds");
+    log_begin(&l, EVENT_NO_LINK_EVENTS);
     log_str(&l, "error", strerror(-err));
     log_end(&l);
 }
@@ -281,7 +280,7 @@ static void start_workers(struct app *a)
     if (r == 0)
         return;
     struct log_line l;
-    log_begin(&l, LOG_WARN, "fewer threads relay than were meant to");
+    log_begin(&l, EVENT_FEWER_WORKERS);
     log_u64(&l, "threads", a->proxy.workers.n_workers);
     log_str(&l, "error", strerror(-r));
     log_end(&l);
@@ -311,7 +310,7 @@ void app_start(struct app *a)
         .arg = a,
     };
     if (checks_new(&a->proxy.outbounds.checks, &checks) < 0)
-        log_msg(LOG_WARN, "uplinks are not checked: out of memory");
+        log_plain(EVENT_NO_CHECKS);
     policy_timer_init(&a->policy_timer, a->loop, a->policy);
     meter_timer_init(&a->meter_timer, a->loop, a->uplinks);
     a->meter_timer.was_read = on_meters;
@@ -325,7 +324,7 @@ void app_run(struct app *a)
     checks_free(a->proxy.outbounds.checks);
     a->proxy.outbounds.checks = NULL;
     meter_timer_done(&a->meter_timer);
-    log_msg(LOG_INFO, "stopped");
+    log_plain(EVENT_STOPPED);
 }
 
 void app_done(struct app *a)

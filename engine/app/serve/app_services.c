@@ -6,11 +6,11 @@
 #include <stdio.h>
 #include <string.h>
 
-static void warn(const char *event, const char *path, const char *why)
+static void warn(enum log_event event, const char *path, const char *why)
 {
     struct log_line l;
 
-    log_begin(&l, LOG_WARN, event);
+    log_begin(&l, event);
     if (path)
         log_str(&l, "path", path);
     log_str(&l, "why", why);
@@ -57,9 +57,9 @@ static int open_control(struct app *a, char *err)
         return r;
     }
     if (r == -ENOENT)
-        warn("no control socket", NULL, "there is no runtime directory; name a place with --control");
+        warn(EVENT_NO_CONTROL_SOCKET, NULL, "there is no runtime directory; name a place with --control");
     else if (r < 0)
-        warn("no control socket", path, control_trouble(r));
+        warn(EVENT_NO_CONTROL_SOCKET, path, control_trouble(r));
     return 0;
 }
 
@@ -68,13 +68,13 @@ static void open_watch(struct app *a)
     int r = a->config->no_watch ? 0 : policy_watch_start(&a->watch, a->loop, a->policy, &a->loading);
 
     if (r < 0)
-        warn("the policy's files are not watched", NULL, strerror(-r));
+        warn(EVENT_POLICY_NOT_WATCHED, NULL, strerror(-r));
 }
 
 static void look_at_fast_open(const struct app *a)
 {
     if (a->config->fast_open && !dial_early_is_allowed())
-        warn("connections are opened without TCP Fast Open", "/proc/sys/net/ipv4/tcp_fastopen",
+        warn(EVENT_NO_FAST_OPEN, "/proc/sys/net/ipv4/tcp_fastopen",
              "the kernel lets no client use it; sysctl net.ipv4.tcp_fastopen=1 would");
 }
 
@@ -107,7 +107,7 @@ static int open_ledger(struct app *a, char *err)
         return r;
     }
     if (r < 0)
-        warn("quotas and capacities are not kept over a restart", path,
+        warn(EVENT_STATE_NOT_KEPT, path,
              r == -EADDRINUSE
                  ? "another proxy keeps its state there; give this one a place of its own with --state"
              : r == -ENOENT ? "there is no state directory; name a place with --state"

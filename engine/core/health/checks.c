@@ -87,28 +87,28 @@ static void wait_for_next(struct check *c)
     wait_for(c, well ? c->all->options.interval_s : HEALTH_RETRY_S);
 }
 
-static void log_news(const struct check *c, enum log_level level, const char *event)
+static void log_news(const struct check *c, enum log_event event)
 {
-    health_log(level, event, c->uplink, c->uplink->parent ? AF_UNSPEC : c->family);
+    health_log(event, c->uplink, c->uplink->parent ? AF_UNSPEC : c->family);
 }
 
 static void note_passed(struct check *c, bool heard)
 {
     if (health_check_passed(uplink_health(c->uplink, c->family), heard))
-        log_news(c, LOG_INFO, "uplink answers again");
+        log_news(c, EVENT_UPLINK_ANSWERS);
 }
 
 static void note_captive(struct check *c)
 {
     if (health_check_captive(uplink_health(c->uplink, c->family)))
-        log_news(c, LOG_WARN, "uplink is behind a captive portal: others are preferred");
+        log_news(c, EVENT_UPLINK_CAPTIVE);
 }
 
 static void note_failed(struct check *c)
 {
     if (health_check_failed(uplink_health(c->uplink, c->family), uplink_received(c->uplink, c->family),
                             clock_now_s()))
-        log_news(c, LOG_WARN, "uplink does not answer: others are preferred");
+        log_news(c, EVENT_UPLINK_SILENT);
 }
 
 /* A refused connection is an answer too. A target without an address of this family, or with an invalid
@@ -132,7 +132,7 @@ static void log_result(const struct check *c, const struct probe_result *r)
     char text[PROBE_TARGET_TEXT_MAX];
     struct log_line l;
 
-    log_begin(&l, LOG_DEBUG, "checked");
+    log_begin(&l, EVENT_CHECKED);
     log_str(&l, "uplink", c->uplink->name);
     if (!c->uplink->parent)
         log_str(&l, "family", c->family == AF_INET ? "ipv4" : "ipv6");

@@ -17,11 +17,11 @@ int health_family(const struct target *t)
     return t->kind == TARGET_IPV4 ? AF_INET : AF_INET6;
 }
 
-void health_log(enum log_level level, const char *event, const struct uplink *u, int family)
+void health_log(enum log_event event, const struct uplink *u, int family)
 {
     struct log_line l;
 
-    log_begin(&l, level, event);
+    log_begin(&l, event);
     log_str(&l, "uplink", u->name);
     if (family != AF_UNSPEC)
         log_str(&l, "family", family == AF_INET ? "ipv4" : "ipv6");
@@ -35,17 +35,16 @@ static bool note_family(struct uplink *u, int family, const struct dial_family *
     bool silent = !f->answered && f->waited_s >= enough_s;
 
     if (f->answered && health_answered(h))
-        health_log(LOG_INFO, "uplink answers again", u, family);
+        health_log(EVENT_UPLINK_ANSWERS, u, family);
     if (silent && health_silent(h, uplink_received(u, family), clock_now_s()))
-        health_log(LOG_WARN, "uplink does not answer: others are preferred", u, family);
+        health_log(EVENT_UPLINK_SILENT, u, family);
     return silent;
 }
 
 void health_note_silence(struct uplink *u, int family)
 {
     if (health_silent(uplink_health(u, family), uplink_received(u, family), clock_now_s()))
-        health_log(LOG_WARN, "uplink does not answer: others are preferred", u,
-                   u->parent ? AF_UNSPEC : family);
+        health_log(EVENT_UPLINK_SILENT, u, u->parent ? AF_UNSPEC : family);
 }
 
 bool health_note_dial(struct uplink *u, const struct dial *d, double enough_s)
@@ -60,8 +59,7 @@ bool health_note_dial(struct uplink *u, const struct dial *d, double enough_s)
 void health_note_reset(struct uplink *u, int family)
 {
     if (health_reset(uplink_health(u, family), uplink_received(u, family), clock_now_s()))
-        health_log(LOG_WARN, "connections by the uplink break: others are preferred", u,
-                   u->parent ? AF_UNSPEC : family);
+        health_log(EVENT_UPLINK_RESETS, u, u->parent ? AF_UNSPEC : family);
 }
 
 /* The usual connect time, or the delay before the next address; a longer wait is suspicious. */
@@ -73,9 +71,9 @@ double health_usual_s(const struct uplink *u)
 void health_note_names(struct uplink *u, enum resolver_news news)
 {
     if (news == RESOLVER_HEARD && health_answered(&u->names.health))
-        health_log(LOG_INFO, "uplink resolves names again", u, AF_UNSPEC);
+        health_log(EVENT_UPLINK_NAMES_ANSWER, u, AF_UNSPEC);
     if (news == RESOLVER_SILENCE && health_silent(&u->names.health, uplink_names_heard(u), clock_now_s()))
-        health_log(LOG_WARN, "uplink resolves no names: others are preferred", u, AF_UNSPEC);
+        health_log(EVENT_UPLINK_NAMES_SILENT, u, AF_UNSPEC);
 }
 
 /* Whether the parent proxy has answered about the destination; then it works itself. */
@@ -112,8 +110,8 @@ void health_note_parent(struct uplink *u, enum fault fault)
         return;
     if (is_heard(fault)) {
         if (health_answered(h))
-            health_log(LOG_INFO, "uplink answers again", u, AF_UNSPEC);
+            health_log(EVENT_UPLINK_ANSWERS, u, AF_UNSPEC);
     } else if (health_silent(h, u->four.received, clock_now_s())) {
-        health_log(LOG_WARN, "uplink does not answer: others are preferred", u, AF_UNSPEC);
+        health_log(EVENT_UPLINK_SILENT, u, AF_UNSPEC);
     }
 }

@@ -34,6 +34,6 @@ void health_note_parent(struct uplink *u, enum fault fault);
 void health_note_names(struct uplink *u, enum resolver_news news);
 
 /** @param family  AF_UNSPEC: not logged */
-void health_log(enum log_level level, const char *event, const struct uplink *u, int family);
+void health_log(enum log_event event, const struct uplink *u, int family);
 
 #endif

@@ -113,7 +113,7 @@ static void log_cut(const struct uplink *u, size_t n)
 
     if (n == 0)
         return;
-    log_begin(&l, LOG_WARN, "connections cut off: their line is down");
+    log_begin(&l, EVENT_CUT_LINE_DOWN);
     log_str(&l, "uplink", u->name);
     log_u64(&l, "connections", n);
     log_end(&l);

@@ -10,9 +10,9 @@ static void tell(struct session *s)
 
     if (!log_limit_pass(&s->proxy->guess_limit, clock_now_s(), PROXY_LINES_IN_WINDOW, &hidden))
         return;
-    log_begin(&l, LOG_WARN, "many wrong passwords from one address: its logins are checked slowly");
+    log_begin(&l, EVENT_LOGINS_SLOWED);
     log_str(&l, "client", addr_format_ip(&s->peer, client));
-    log_u64(&l, "not_shown", hidden);
+    log_hidden(&l, hidden);
     log_end(&l);
 }
 

@@ -42,9 +42,9 @@ static void on_accepted(struct listener *listener, int fd, const struct addr *pe
         return;
     struct log_line l;
     char text[ADDR_TEXT_MAX];
-    log_begin(&l, LOG_WARN, "client refused: not in an allowed range (--allow)");
+    log_begin(&l, EVENT_CLIENT_REFUSED);
     log_str(&l, "client", addr_format_ip(peer, text));
-    log_u64(&l, "not_shown", hidden);
+    log_hidden(&l, hidden);
     log_end(&l);
 }
 
@@ -57,8 +57,7 @@ static void on_starved(struct listener *listener, int err)
     if (!log_limit_pass(&p->starvation_limit, clock_now_s(), 1, &hidden))
         return;
     struct log_line l;
-    log_begin(&l, LOG_WARN,
-              "cannot accept clients for the moment: raise the limit of open files (ulimit -n)");
+    log_begin(&l, EVENT_ACCEPT_FAILED);
     log_str(&l, "error", strerror(err));
     log_u64(&l, "sessions", p->n_sessions);
     log_end(&l);

@@ -162,14 +162,13 @@ void session_rejected_user(struct session *s, const char *reason, struct slice u
     if (!log_limit_pass(&s->proxy->rejection_limit, clock_now_s(), PROXY_LINES_IN_WINDOW, &hidden))
         return;
     struct log_line l;
-    log_begin(&l, LOG_INFO, "rejected");
+    log_begin(&l, EVENT_REJECTED);
     log_str(&l, "client", addr_format(&s->peer, client));
     log_str(&l, "proto", s->front ? s->front->name : "unknown");
     if (user.len > 0)
         log_slice(&l, "user", user);
     log_str(&l, "reason", reason);
-    if (hidden > 0)
-        log_u64(&l, "not_shown", hidden);
+    log_hidden(&l, hidden);
     log_end(&l);
 }
 
@@ -445,7 +444,7 @@ static void bound_strangers(struct proxy *p)
     if (p->n_strangers <= p->settings.strangers_max)
         return;
     if (log_limit_pass(&p->starvation_limit, clock_now_s(), 1, &hidden)) {
-        log_begin(&l, LOG_WARN, "too many clients ask for nothing: those that came first are closed");
+        log_begin(&l, EVENT_IDLE_CLIENTS_CLOSED);
         log_u64(&l, "most", p->settings.strangers_max);
         log_end(&l);
     }

@@ -144,7 +144,7 @@ static void write_account(const struct outbound *o, const char *outcome)
 
     if (!log_enabled(LOG_INFO))
         return; /* do not format texts that are not logged */
-    log_begin(&l, LOG_INFO, "connection");
+    log_begin(&l, EVENT_CONNECTION);
     log_str(&l, "client", addr_format(o->client, client));
     log_str(&l, "proto", policy_proto_name(o->proto));
     if (o->user)

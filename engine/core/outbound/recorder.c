@@ -18,7 +18,7 @@ static void fail(struct recorder *r, int err)
 {
     struct log_line l;
 
-    log_begin(&l, LOG_ERROR, "recording stopped: it cannot be written");
+    log_begin(&l, EVENT_RECORDING_STOPPED);
     log_str(&l, "file", r->path);
     log_str(&l, "error", strerror(err));
     log_end(&l);

@@ -46,7 +46,7 @@ static void log_pick(const struct racer *r, const struct uplink *u)
     const struct outbound *o = r->search->outbound;
     struct log_line l;
 
-    log_begin(&l, LOG_DEBUG, r->raced ? "raced" : "picked");
+    log_begin(&l, r->raced ? EVENT_RACED : EVENT_PICKED);
     log_u64(&l, "conn", o->id);
     log_str(&l, "host", o->target.host);
     log_u64(&l, "port", o->target.port);

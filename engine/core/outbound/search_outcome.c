@@ -134,7 +134,7 @@ static void note_failure(struct racer *r, enum fault fault)
         policy_failed(o->shared->policy, &conn, u, word);
     }
     struct log_line l;
-    log_begin(&l, LOG_DEBUG, "attempt failed");
+    log_begin(&l, EVENT_ATTEMPT_FAILED);
     log_u64(&l, "conn", o->id);
     log_str(&l, "uplink", u->name);
     log_str(&l, "fault", fault_name(fault));
@@ -176,7 +176,7 @@ static void on_arrived(struct racer *r, int fd)
     outbound_because(o, r->reason);
     uplink_lease_move(&o->lease, &r->attempt.lease);
     struct log_line l;
-    log_begin(&l, LOG_DEBUG, "connected");
+    log_begin(&l, EVENT_CONNECTED);
     log_u64(&l, "conn", o->id);
     log_str(&l, "uplink", o->lease.uplink ? o->lease.uplink->name : "direct");
     log_num(&l, "seconds", o->connected_s - o->started_s);

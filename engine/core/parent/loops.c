@@ -98,9 +98,9 @@ void loops_tell(struct loops *l, const char *uplink, const char *why)
 
     if (!log_limit_pass(&l->limit, clock_now_s(), 1, &hidden))
         return;
-    log_begin(&line, LOG_WARN, "a parent proxy leads back to this proxy");
+    log_begin(&line, EVENT_PARENT_LOOP);
     log_str(&line, "uplink", uplink);
     log_str(&line, "why", why);
-    log_u64(&line, "not_shown", hidden);
+    log_hidden(&line, hidden);
     log_end(&line);
 }

@@ -9,11 +9,10 @@ void held_log_write(enum log_level level, struct slice text, uint32_t generation
 {
     struct log_line line;
 
-    log_begin(&line, level, "policy says");
+    log_begin_at(&line, level, EVENT_POLICY_SAYS);
     log_slice(&line, "text", text);
     log_u64(&line, "generation", generation);
-    if (hidden > 0)
-        log_u64(&line, "hidden", hidden);
+    log_hidden(&line, hidden);
     log_end(&line);
 }
 

@@ -159,7 +159,7 @@ static void log_without_state(const struct policy *p, const char *error)
 {
     struct log_line l;
 
-    log_begin(&l, LOG_WARN, "policy cannot hand over what it remembers; the new one begins without");
+    log_begin(&l, EVENT_POLICY_STATE_LOST);
     log_str(&l, "policy", p->script->name);
     log_u64(&l, "generation", p->generation);
     log_str(&l, "error", error);

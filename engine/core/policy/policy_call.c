@@ -25,13 +25,12 @@ static void log_failure(struct policy *p, const char *what, const char *error)
     if (!log_limit_pass(&p->complaints, clock_now_s(), LINES_PER_WINDOW, &hidden))
         return;
     struct log_line l;
-    log_begin(&l, LOG_WARN, "policy failed");
+    log_begin(&l, EVENT_POLICY_FAILED);
     log_str(&l, "policy", p->script->name);
     log_u64(&l, "generation", p->generation);
     log_str(&l, "in", what);
     log_str(&l, "error", error);
-    if (hidden > 0)
-        log_u64(&l, "hidden", hidden);
+    log_hidden(&l, hidden);
     log_end(&l);
 }
 
@@ -47,7 +46,7 @@ static void quarantine(struct policy *p, const char *why, enum script_entry entr
     struct log_line l;
     p->quarantined = true;
     note_failure(p, entry, error);
-    log_begin(&l, LOG_ERROR, "policy quarantined until it is reloaded; the built-in default decides");
+    log_begin(&l, EVENT_POLICY_QUARANTINED);
     log_str(&l, "policy", p->script->name);
     log_u64(&l, "generation", p->generation);
     log_str(&l, "because", why);
@@ -125,16 +124,13 @@ static void log_share(struct policy *p, enum script_entry entry)
     if (!log_limit_pass(&p->share_lines, clock_now_s(), 1, &hidden))
         return;
     struct log_line l;
-    log_begin(&l, LOG_WARN,
-              "policy took all of its share of the main loop's time; it rests, and the built-in "
-              "default decides meanwhile");
+    log_begin(&l, EVENT_POLICY_RESTS);
     log_str(&l, "policy", p->script->name);
     log_u64(&l, "generation", p->generation);
     log_str(&l, "in", script_entry_name(entry));
     log_u64(&l, "skipped", p->skipped);
     log_str(&l, "advice", "let pick and the hooks do less: together they may take half of the time");
-    if (hidden > 0)
-        log_u64(&l, "hidden", hidden);
+    log_hidden(&l, hidden);
     log_end(&l);
 }
 

@@ -85,7 +85,10 @@ static int on_panic(lua_State *L)
 {
     escape_try(ESCAPE_PANIC);
     const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "unknown error";
-    log_msg(LOG_ERROR, "Lua raised an error outside of a protected call: %s", text);
+    struct log_line l;
+    log_begin(&l, EVENT_LUA_PANIC);
+    log_str(&l, "error", text);
+    log_end(&l);
     abort();
 }
 

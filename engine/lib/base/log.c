@@ -8,7 +8,6 @@
 #include <limits.h>
 #include <math.h>
 #include <poll.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -26,8 +25,8 @@ static struct {
 } sink = {.level = LOG_INFO, .format = LOG_TEXT, .fd = STDERR_FILENO, .second = -1};
 
 static const double LIMIT_WINDOW_S = 10;
-/* Room for the end of a full line: the event's quote, the brace, the newline. */
-enum { TAIL_ROOM = 3 };
+/* Room for the end of a full line: the brace and the newline. */
+enum { TAIL_ROOM = 2 };
 
 /* Open standard error again, with O_NONBLOCK. That flag must not be set on standard error itself, as other
  * programs share its flags. poll alone is not enough: a terminal may have room for a part of a line, and
@@ -64,7 +63,7 @@ bool log_enabled(enum log_level level)
 /* All or nothing. @return false if the line is full */
 static bool put(struct log_line *l, const char *data, size_t n)
 {
-    if (l->len + n > sizeof l->text - TAIL_ROOM) /* the event's quote may have moved len past it */
+    if (l->len + n > sizeof l->text - TAIL_ROOM)
         return false;
     memcpy(l->text + l->len, data, n);
     l->len += n;
@@ -118,17 +117,7 @@ static size_t put_escaped(struct log_line *l, struct slice s)
     return put(l, s.data, n) ? n : 0;
 }
 
-/* The same without quotes. A control character becomes a blank, so that one event is always one line. */
-static size_t put_bare(struct log_line *l, struct slice s)
-{
-    size_t n = utf8_len(s);
-
-    if (n == 0)
-        return put_invalid(l, s.data[0]) ? 1 : 0;
-    return (control(s.data, n) >= 0 ? put_str(l, " ") : put(l, s.data, n)) ? n : 0;
-}
-
-/* The number of bytes at the start of s that need no escape, quoted or not. */
+/* The number of bytes at the start of s that need no escape. */
 static size_t ordinary(struct slice s)
 {
     size_t n = 0;
@@ -139,12 +128,12 @@ static size_t ordinary(struct slice s)
 }
 
 /* @return false if the line was full before the end of s */
-static bool put_all(struct log_line *l, struct slice s, size_t (*put_one)(struct log_line *, struct slice))
+static bool put_all(struct log_line *l, struct slice s)
 {
     while (s.len > 0) {
         size_t n = ordinary(s);
         if (n == 0 || !put(l, s.data, n))
-            n = put_one(l, s);
+            n = put_escaped(l, s);
         if (n == 0)
             return false;
         s = slice_of(s.data + n, s.len - n);
@@ -154,19 +143,7 @@ static bool put_all(struct log_line *l, struct slice s, size_t (*put_one)(struct
 
 static bool put_quoted(struct log_line *l, struct slice s)
 {
-    return put_str(l, "\"") && put_all(l, s, put_escaped) && put_str(l, "\"");
-}
-
-/* Unlike a field, an event that does not fit is cut, as each line needs an event. */
-static void put_event(struct log_line *l, const char *event)
-{
-    if (sink.format == LOG_TEXT) {
-        (void)put_all(l, slice_str(event), put_bare);
-        return;
-    }
-    (void)put_str(l, "\"");
-    (void)put_all(l, slice_str(event), put_escaped);
-    l->text[l->len++] = '"'; /* within TAIL_ROOM */
+    return put_str(l, "\"") && put_all(l, s) && put_str(l, "\"");
 }
 
 static bool plain(struct slice s)
@@ -214,8 +191,9 @@ static void put_time(struct log_line *l)
 }
 
 /* Ignores the level. */
-static void begin(struct log_line *l, enum log_level level, const char *event)
+static void begin(struct log_line *l, enum log_level level, enum log_event event)
 {
+    const struct log_event_info *info = &LOG_EVENT_INFO[event];
     static const char *const names[] = {"error", "warn", "info", "debug"};
     bool json = sink.format == LOG_JSON;
 
@@ -226,11 +204,21 @@ static void begin(struct log_line *l, enum log_level level, const char *event)
     put_time(l);
     (void)put_str(l, json ? "\",\"level\":\"" : " ");
     (void)put_str(l, names[level]);
-    (void)put_str(l, json ? "\",\"event\":" : " ");
-    put_event(l, event);
+    (void)put_str(l, json ? "\",\"event\":\"" : " ");
+    if (json) {
+        (void)put_str(l, info->id);
+        (void)put_str(l, "\",\"message\":\"");
+    }
+    (void)put_str(l, info->text);
+    (void)put_str(l, json ? "\"" : "");
 }
 
-void log_begin(struct log_line *l, enum log_level level, const char *event)
+void log_begin(struct log_line *l, enum log_event event)
+{
+    log_begin_at(l, LOG_EVENT_INFO[event].level, event);
+}
+
+void log_begin_at(struct log_line *l, enum log_level level, enum log_event event)
 {
     l->on = log_enabled(level);
     if (l->on)
@@ -284,6 +272,12 @@ void log_num(struct log_line *l, const char *name, double value)
     put_field(l, name, slice_of(text, n), false);
 }
 
+void log_hidden(struct log_line *l, uint64_t lines)
+{
+    if (lines > 0)
+        log_u64(l, "hidden", lines);
+}
+
 static void finish(struct log_line *l)
 {
     if (sink.format == LOG_JSON)
@@ -309,8 +303,8 @@ static size_t catch_up(char *out)
         out[n++] = '\n';
     if (sink.lost == 0)
         return n;
-    begin(&l, LOG_WARN, "log lines lost");
-    log_u64(&l, "count", sink.lost);
+    begin(&l, LOG_WARN, EVENT_LOG_LINES_LOST);
+    log_hidden(&l, sink.lost);
     finish(&l);
     memcpy(out + n, l.text, l.len);
     return n + l.len;
@@ -342,17 +336,11 @@ void log_end(struct log_line *l)
         sink.lost++;
 }
 
-void log_msg(enum log_level level, const char *fmt, ...)
+void log_plain(enum log_event event)
 {
-    if (!log_enabled(level))
-        return;
-    char text[sizeof(struct log_line)]; /* longer than a line: log_begin cuts it between two characters */
-    va_list args;
-    va_start(args, fmt);
-    (void)vsnprintf(text, sizeof text, fmt, args);
-    va_end(args);
     struct log_line l;
-    log_begin(&l, level, text);
+
+    log_begin(&l, event);
     log_end(&l);
 }
 

@@ -9,13 +9,12 @@
 #ifndef STEERWAY_BASE_LOG_H
 #define STEERWAY_BASE_LOG_H
 
-#include "base/compiler.h"
+#include "base/log_events.h"
 #include "base/slice.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
-enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 enum log_format { LOG_TEXT, LOG_JSON };
 
 /** Set level and format, and write to the present standard error from now on. Default: LOG_INFO, LOG_TEXT. */
@@ -24,13 +23,13 @@ bool log_enabled(enum log_level level);
 /** Stop writing: for a forked child, whose lines would mix with its parent's. */
 void log_silence(void);
 
-/** A plain event without fields: log_msg(LOG_WARN, "cannot open %s", path). */
-void log_msg(enum log_level level, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/** An event without fields. */
+void log_plain(enum log_event event);
 
 /** An event with fields, built between log_begin and log_end. A line has at most 2,048 bytes: a field without
- * room is left out, and a long event is cut between two characters.
+ * room is left out.
  *   struct log_line l;
- *   log_begin(&l, LOG_INFO, "closed");
+ *   log_begin(&l, EVENT_CONNECTION);
  *   log_str(&l, "host", host); log_u64(&l, "tx", tx);
  *   log_end(&l);
  * Text that is not plain ASCII without spaces is quoted and escaped. Never log a credential. */
@@ -40,12 +39,16 @@ struct log_line {
     bool on;
 };
 
-void log_begin(struct log_line *l, enum log_level level, const char *event);
+void log_begin(struct log_line *l, enum log_event event);
+/** At a level of its own. */
+void log_begin_at(struct log_line *l, enum log_level level, enum log_event event);
 void log_str(struct log_line *l, const char *key, const char *value);
 void log_slice(struct log_line *l, const char *key, struct slice value);
 void log_u64(struct log_line *l, const char *key, uint64_t value);
 /** With three decimals. */
 void log_num(struct log_line *l, const char *key, double value);
+/** How many lines of this kind were not written before this one. Nothing where that is 0. */
+void log_hidden(struct log_line *l, uint64_t lines);
 void log_end(struct log_line *l);
 
 /** A limit of `burst` lines in each 10 s. Zero-initialised is ready. */

@@ -188,11 +188,11 @@ static void log_read(const struct list_wish *w)
     if (list->unknown == 0 && list_file_count(list) > 0)
         return;
     if (list->unknown == 0) { /* a download that failed leaves such a file */
-        log_begin(&l, LOG_WARN, "a list is empty");
+        log_begin(&l, EVENT_LIST_EMPTY);
         log_str(&l, "list", w->path);
         return log_end(&l);
     }
-    log_begin(&l, LOG_WARN, "lines of a list are not understood, and left out");
+    log_begin(&l, EVENT_LIST_LINES_IGNORED);
     log_str(&l, "list", w->path);
     log_u64(&l, "lines", list->unknown);
     log_u64(&l, "first", list->unknown_line);
@@ -227,7 +227,7 @@ void lists_take(struct lists *l)
         if (l->wanted[i].list)
             log_read(&l->wanted[i]);
         if (take(l, &l->wanted[i]) < 0)
-            log_msg(LOG_ERROR, "a list is left out: out of memory"); /* it will be wanted again */
+            log_plain(EVENT_LIST_LEFT_OUT); /* it will be wanted again */
     }
     drop_wishes(l);
 }

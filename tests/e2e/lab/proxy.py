@@ -19,6 +19,8 @@ START_S, STOP_S = 60, 60
 SANITIZED = BINARY.exists() and any(name in BINARY.read_bytes() for name in (b"__asan_init", b"__tsan_init"))
 # For tests that tell exactly which uplink serves what: on a loaded machine any connection may take long enough to be raced.
 UNRACED = ("--hedge", "0")
+# A name that no event has would make `assert not proxy.events(…)` true for ever.
+EVENTS = set(re.findall(r'{LOG_\w+,\s*"(\w+)"', (ROOT / "engine/lib/base/log_events.c").read_text(encoding="ascii")))
 _LISTENING = re.compile(r"^  listening on (\S+):(\d+)$", re.M)
 _STOPPING = re.compile(r'info stopping |"event":"stopping"')
 _SANITIZER = re.compile(r"ERROR: \w+Sanitizer|runtime error:")
@@ -93,6 +95,7 @@ class Proxy:
 
     def events(self, name, **fields):
         """Those that have these fields."""
+        assert name in EVENTS, f"no event is called {name}"
         return [line for line in self.log() if line["event"] == name and fields.items() <= line.items()]
 
     def connections(self, n=None, timeout=WAIT_S):

@@ -68,7 +68,7 @@ static void an_export_that_fails_is_no_obstacle(void **state)
         FIXTURE_LOAD(f, text);
         assert_reloads(f, COUNTING);
         assert_string_equal(fixture_pick(f).reason, "pick 3");
-        assert_int_equal(fixture_log_count(f, "the new one begins without"), i + 1);
+        assert_int_equal(fixture_log_count(f, "the new one starts without it"), i + 1);
     }
     assert_int_equal(fixture_log_count(f, "p.lua:3: stopped: took longer than 50 ms"), 1);
 }
@@ -305,10 +305,10 @@ static void more_state_than_can_be_taken_is_left_behind(void **state)
     assert_reloads(
         f, "return { name = 'p', new = function() return { pick = function() end, "
            "export = function() return { n = 1 } end, import = function() while true do end end } end }");
-    assert_int_equal(fixture_log_count(f, "the new one begins without"), 1);
+    assert_int_equal(fixture_log_count(f, "the new one starts without it"), 1);
     assert_reloads(f, "return { name = 'p', new = function() return { pick = function() end, "
                       "import = function() local t = {} while true do t[#t + 1] = {} end end } end }");
-    assert_int_equal(fixture_log_count(f, "the new one begins without"), 2);
+    assert_int_equal(fixture_log_count(f, "the new one starts without it"), 2);
 }
 
 static void info_tells_of_it(void **state)

@@ -147,7 +147,7 @@ static void slow_picks_at_once_are_bounded(void **state)
     assert_int_equal(policy_info(f->policy).skipped, 2);
     assert_int_equal(policy_info(f->policy).errors, 0);
     assert_int_equal(f->policy->overruns, 1);
-    assert_int_equal(fixture_log_count(f, "policy took all of its share of the main loop's time"), 1);
+    assert_int_equal(fixture_log_count(f, "policy used up its share of the main loop's time"), 1);
 
     /* What is left out is no more than that: the connection's tag goes. */
     close_one(f);

@@ -79,7 +79,7 @@ static void an_empty_list_is_told(void **state)
     write_text(f, "names.txt", "");
     write_text(f, "ranges.txt", "10.0.0.0/8\n");
     FIXTURE_LOAD(f, LISTED);
-    assert_int_equal(fixture_log_count(f, "warn a list is empty list="), 1);
+    assert_int_equal(fixture_log_count(f, "warn list is empty list="), 1);
     assert_int_equal(fixture_log_count(f, "names.txt"), 1);
 }
 
@@ -382,7 +382,7 @@ static void a_load_that_is_repeated_says_it_once(void **state)
     assert_int_equal(policy_reload(f->policy, f->err), 0);
     assert_int_equal(fixture_log_count(f, "text=begins"), 2);
     assert_int_equal(fixture_log_count(f, "text=imports"), 0);
-    assert_int_equal(fixture_log_count(f, "the new one begins without"), 1);
+    assert_int_equal(fixture_log_count(f, "the new one starts without it"), 1);
 }
 
 static void reading_ends_early(void **state)

@@ -32,7 +32,7 @@ static int release(void **state)
     int file = memfd_create("rest", 0);
     (void)dup2(file, STDERR_FILENO);
     log_setup(LOG_INFO, LOG_TEXT);
-    log_msg(LOG_ERROR, "rest");
+    log_plain(EVENT_LISTEN_FAILED);
     (void)close(file);
     (void)close(reader);
     return capture_end(state);
@@ -98,7 +98,7 @@ static const char *read_more(void)
 static void say(int number)
 {
     struct log_line l;
-    log_begin(&l, LOG_ERROR, "said");
+    log_begin(&l, EVENT_LISTEN_FAILED);
     log_u64(&l, "number", (uint64_t)number);
     static char pad[2000];
     memset(pad, 'x', sizeof pad);
@@ -110,7 +110,7 @@ static void say(int number)
 static int notices(const char *p)
 {
     int n = 0;
-    while ((p = strstr(p, " warn log lines lost count=")) != NULL)
+    while ((p = strstr(p, " warn log lines lost hidden=")) != NULL)
         p++, n++;
     return n;
 }
@@ -124,11 +124,11 @@ static int accounted(const char *p)
         static const char whole[] = "the number\"";
         const char *tail = end - (end > p && end[-1] == '\r') - strlen(whole);
         int n = -1;
-        if (sscanf(p, "%*s warn log lines lost count=%d", &n) == 1) {
+        if (sscanf(p, "%*s warn log lines lost hidden=%d", &n) == 1) {
             assert_true(n > 0);
             next += n;
         } else if (tail > p && memcmp(tail, whole, strlen(whole)) == 0) {
-            assert_int_equal(sscanf(p, "%*s error said number=%d", &n), 1);
+            assert_int_equal(sscanf(p, "%*s error cannot listen any more number=%d", &n), 1);
             assert_int_equal(n, next);
             next++;
         }
@@ -197,7 +197,7 @@ static void test_terminal_that_is_stopped(void **state)
     say(5);
     for (int i = 0; accounted(read_more()) < 6; i++)
         assert_true(i < ROUNDS);
-    assert_non_null(strstr(text, " warn log lines lost count=5"));
+    assert_non_null(strstr(text, " warn log lines lost hidden=5"));
     (void)state;
 }
 
@@ -207,25 +207,29 @@ static void test_loss_as_json(void **state)
     for (int i = 0; i < 200; i++)
         say(i);
     size_t before = strlen(read_more());
-    log_msg(LOG_INFO, "later");
+    log_plain(EVENT_STOPPED);
     const char *lines = read_more() + before,
-               *told = strstr(lines, "\"level\":\"warn\",\"event\":\"log lines lost\",\"count\":");
+               *told = strstr(lines, "\"level\":\"warn\",\"event\":\"log_lines_lost\","
+                                     "\"message\":\"log lines lost\",\"hidden\":");
     assert_true(*lines == '{' && told);
     const char *next = strchr(lines, '\n');
     assert_memory_equal(next - 1, "}\n{", 3);
-    assert_non_null(strstr(next, "\"event\":\"later\"}\n"));
+    assert_non_null(strstr(next, "\"event\":\"stopped\",\"message\":\"stopped\"}\n"));
     (void)state;
 }
 
 /* The longest notice and the longest line go out together, or not at all. */
 static void test_a_full_line_after_a_loss(void **state)
 {
-    static char event[4000];
-    memset(event, 'x', sizeof event - 1);
+    static char fill[2048];
+    struct log_line l;
+    memset(fill, 'x', sizeof fill);
     for (int i = 0; i < 200; i++)
         say(i);
     size_t before = strlen(read_more());
-    log_msg(LOG_INFO, "%s", event);
+    log_begin(&l, EVENT_STOPPED);
+    log_slice(&l, "k", slice_of(fill, sizeof l.text - l.len - strlen(" k=}\n")));
+    log_end(&l);
     const char *lines = read_more() + before, *next = strchr(lines, '\n');
     assert_non_null(next);
     assert_non_null(strstr(lines, "log lines lost"));

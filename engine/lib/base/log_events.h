@@ -1,0 +1,103 @@
+/* What the log can say: one identifier for each kind of event. In JSON it is the line's "event", which
+ * programs rely on: it is never renamed and never gets another meaning. The sentence is for people, and may
+ * be improved.
+ *
+ * A new event gets its line here, its row in log_events.c and its row in docs/log.md; a lint compares them.
+ */
+#ifndef STEERWAY_BASE_LOG_EVENTS_H
+#define STEERWAY_BASE_LOG_EVENTS_H
+
+enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
+
+enum log_event {
+    /* start and end */
+    EVENT_LISTENING,
+    EVENT_UPLINK,
+    EVENT_STARTED,
+    EVENT_STOPPING,
+    EVENT_STOPPING_NOW,
+    EVENT_DRAIN_TIMEOUT,
+    EVENT_STOPPED,
+    EVENT_FEWER_WORKERS,
+    EVENT_NO_CHECKS,
+    EVENT_NO_CONTROL_SOCKET,
+    EVENT_NO_FAST_OPEN,
+    EVENT_NO_LINK_EVENTS,
+    EVENT_LOG_LINES_LOST,
+    /* clients and connections */
+    EVENT_CONNECTION,
+    EVENT_REJECTED,
+    EVENT_PICKED,
+    EVENT_RACED,
+    EVENT_ATTEMPT_FAILED,
+    EVENT_CONNECTED,
+    EVENT_CLIENT_REFUSED,
+    EVENT_LOGINS_SLOWED,
+    EVENT_ACCEPT_FAILED,
+    EVENT_IDLE_CLIENTS_CLOSED,
+    EVENT_CUT_ADDRESS_GONE,
+    EVENT_CUT_LINE_DOWN,
+    EVENT_RECORDING_STOPPED,
+    /* uplinks */
+    EVENT_UPLINK_UP,
+    EVENT_UPLINK_DOWN,
+    EVENT_UPLINK_UNUSABLE,
+    EVENT_UPLINK_ADDED,
+    EVENT_UPLINK_NOT_ADDED,
+    EVENT_UPLINK_LIMIT,
+    EVENT_UPLINK_ROUTE_MISSING,
+    EVENT_UPLINK_DRAINING,
+    EVENT_UPLINK_DRAIN_ENDED,
+    EVENT_WAITING_FOR_LINK,
+    EVENT_GATEWAY_FAILED,
+    EVENT_GATEWAY_RULES_REMOVED,
+    EVENT_GATEWAY_RULES_LEFT,
+    EVENT_PARENT_LOOP,
+    EVENT_NAME_SERVERS_FOUND,
+    EVENT_NAME_SERVERS_CHANGED,
+    EVENT_NO_NAME_SERVER,
+    /* their health */
+    EVENT_CHECKED,
+    EVENT_UPLINK_SILENT,
+    EVENT_UPLINK_ANSWERS,
+    EVENT_UPLINK_CAPTIVE,
+    EVENT_UPLINK_RESETS,
+    EVENT_UPLINK_NAMES_SILENT,
+    EVENT_UPLINK_NAMES_ANSWER,
+    /* their quotas */
+    EVENT_QUOTA_USED_UP,
+    EVENT_QUOTA_HAS_ROOM,
+    EVENT_QUOTA_FROM_FUTURE,
+    EVENT_STATE_NOT_KEPT,
+    EVENT_STATE_UNREADABLE,
+    EVENT_STATE_NOT_WRITTEN,
+    /* this machine */
+    EVENT_WAITING_FOR_ADDRESS,
+    EVENT_LISTEN_ADDRESS_GONE,
+    EVENT_LISTEN_FAILED,
+    EVENT_NETWORKS_CHANGED,
+    /* the policy */
+    EVENT_POLICY_SAYS,
+    EVENT_POLICY_RELOADED,
+    EVENT_POLICY_NOT_RELOADED,
+    EVENT_POLICY_FAILED,
+    EVENT_POLICY_RESTS,
+    EVENT_POLICY_QUARANTINED,
+    EVENT_POLICY_STATE_LOST,
+    EVENT_POLICY_SETTING_IGNORED,
+    EVENT_POLICY_NOT_WATCHED,
+    EVENT_LIST_EMPTY,
+    EVENT_LIST_LINES_IGNORED,
+    EVENT_LIST_LEFT_OUT,
+    EVENT_LUA_PANIC,
+    EVENT_COUNT
+};
+
+struct log_event_info {
+    enum log_level level; /* unless log_begin_at() is told another one */
+    const char *id, *text;
+};
+
+extern const struct log_event_info LOG_EVENT_INFO[EVENT_COUNT];
+
+#endif
