@@ -11,9 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { IPV4_OCTETS = 4, IPV6_OCTETS = 16, MAPPED_PREFIX_BITS = 96 };
+enum { IPV4_BYTES = 4, IPV6_BYTES = 16, MAPPED_PREFIX_BITS = 96 };
 
-/* IPv4-mapped addresses begin so (RFC 4291 2.5.5.2). */
+/* The prefix of IPv4-mapped addresses (RFC 4291 2.5.5.2). */
 static const uint8_t MAPPED_PREFIX[12] = {[10] = 0xff, [11] = 0xff};
 
 socklen_t addr_len(const struct addr *a)
@@ -52,14 +52,14 @@ int addr_from_ip(struct addr *ret, const uint8_t *ip, size_t len, uint16_t port)
 {
     struct addr a = {.in6 = {.sin6_family = AF_UNSPEC}};
 
-    if (len == IPV6_OCTETS && memcmp(ip, MAPPED_PREFIX, sizeof MAPPED_PREFIX) == 0) {
+    if (len == IPV6_BYTES && memcmp(ip, MAPPED_PREFIX, sizeof MAPPED_PREFIX) == 0) {
         ip += sizeof MAPPED_PREFIX;
-        len = IPV4_OCTETS;
+        len = IPV4_BYTES;
     }
-    if (len == IPV4_OCTETS) {
+    if (len == IPV4_BYTES) {
         a.in4.sin_family = AF_INET;
         memcpy(&a.in4.sin_addr, ip, len);
-    } else if (len == IPV6_OCTETS) {
+    } else if (len == IPV6_BYTES) {
         a.in6.sin6_family = AF_INET6;
         memcpy(&a.in6.sin6_addr, ip, len);
     } else {
@@ -70,7 +70,7 @@ int addr_from_ip(struct addr *ret, const uint8_t *ip, size_t len, uint16_t port)
     return 0;
 }
 
-/* Decimal digits and nothing else. */
+/* Decimal digits only. */
 static int parse_number(struct slice text, uint32_t max, uint32_t *ret)
 {
     uint64_t n = 0;
@@ -111,7 +111,7 @@ static int parse_scope(struct slice text, uint32_t *ret)
 int addr_parse_ip(struct addr *ret, struct slice text, uint16_t port)
 {
     char copy[INET6_ADDRSTRLEN];
-    uint8_t ip[IPV6_OCTETS];
+    uint8_t ip[IPV6_BYTES];
     uint32_t scope = 0;
     bool bracketed = text.len >= 2 && text.data[0] == '[' && text.data[text.len - 1] == ']';
 
@@ -135,7 +135,7 @@ int addr_parse_ip(struct addr *ret, struct slice text, uint16_t port)
     if (inet_pton(family, copy, ip) != 1)
         return -EINVAL;
     struct addr a;
-    int r = addr_from_ip(&a, ip, family == AF_INET6 ? IPV6_OCTETS : IPV4_OCTETS, port);
+    int r = addr_from_ip(&a, ip, family == AF_INET6 ? IPV6_BYTES : IPV4_BYTES, port);
     if (r < 0)
         return r;
     if (percent && addr_family(&a) != AF_INET6)
@@ -156,7 +156,7 @@ int addr_parse(struct addr *ret, struct slice text)
 
     if (parse_number(slice_of(colon + 1, text.len - ip.len - 1), UINT16_MAX, &port) < 0)
         return -EINVAL;
-    /* Without brackets nobody can tell an IPv6 address's last group from a port. */
+    /* Without brackets the last group of an IPv6 address cannot be told from a port. */
     if (ip.len == 0 || (ip.data[0] != '[' && memchr(ip.data, ':', ip.len)))
         return -EINVAL;
     return addr_parse_ip(ret, ip, (uint16_t)port);
@@ -167,12 +167,12 @@ int addr_from_sockaddr(struct addr *ret, const struct sockaddr *sa, socklen_t le
     if (len >= sizeof(struct sockaddr_in) && sa->sa_family == AF_INET) {
         struct sockaddr_in in4;
         memcpy(&in4, sa, sizeof in4);
-        return addr_from_ip(ret, (const uint8_t *)&in4.sin_addr, IPV4_OCTETS, ntohs(in4.sin_port));
+        return addr_from_ip(ret, (const uint8_t *)&in4.sin_addr, IPV4_BYTES, ntohs(in4.sin_port));
     }
     if (len >= sizeof(struct sockaddr_in6) && sa->sa_family == AF_INET6) {
         struct sockaddr_in6 in6;
         memcpy(&in6, sa, sizeof in6);
-        int r = addr_from_ip(ret, in6.sin6_addr.s6_addr, IPV6_OCTETS, ntohs(in6.sin6_port));
+        int r = addr_from_ip(ret, in6.sin6_addr.s6_addr, IPV6_BYTES, ntohs(in6.sin6_port));
         if (r == 0 && addr_family(ret) == AF_INET6)
             ret->in6.sin6_scope_id = in6.sin6_scope_id;
         return r;
@@ -184,10 +184,10 @@ const uint8_t *addr_ip(const struct addr *a, size_t *ret_len)
 {
     switch (addr_family(a)) {
     case AF_INET:
-        *ret_len = IPV4_OCTETS;
+        *ret_len = IPV4_BYTES;
         return (const uint8_t *)&a->in4.sin_addr;
     case AF_INET6:
-        *ret_len = IPV6_OCTETS;
+        *ret_len = IPV6_BYTES;
         return a->in6.sin6_addr.s6_addr;
     default:
         *ret_len = 0;
@@ -220,8 +220,8 @@ const char *addr_format(const struct addr *a, char out[ADDR_TEXT_MAX])
     char ip[ADDR_TEXT_MAX];
     enum { PORT_TEXT = sizeof ":65535" };
 
-    if (addr_family(a) == AF_INET) { /* of which each connection writes some */
-        size_t len, at = ip_text(addr_ip(a, &len), IPV4_OCTETS, out);
+    if (addr_family(a) == AF_INET) { /* the fast path: each connection writes some */
+        size_t len, at = ip_text(addr_ip(a, &len), IPV4_BYTES, out);
         out[at++] = ':';
         at += digits_put(out + at, addr_port(a));
         out[at] = '\0';
@@ -242,7 +242,7 @@ bool addr_same_ip(const struct addr *a, const struct addr *b)
 
     if (a_len != b_len || memcmp(a_ip, b_ip, a_len) != 0)
         return false;
-    /* A link-local address is a different one on each link; no scope means any. */
+    /* The same link-local address on another link is another address. Scope 0 means any link. */
     return addr_family(a) != AF_INET6 || a->in6.sin6_scope_id == b->in6.sin6_scope_id ||
            a->in6.sin6_scope_id == 0 || b->in6.sin6_scope_id == 0;
 }
@@ -271,7 +271,7 @@ bool addr_name_this_machine(struct addr *a)
 bool addr_embedded4(const struct addr *a, struct addr *ret)
 {
     static const struct {
-        uint8_t prefix[12], len, at; /* at: where the IPv4 address stands */
+        uint8_t prefix[12], len, at; /* at: offset of the IPv4 address */
     } forms[] = {
         {{0, 0x64, 0xff, 0x9b}, 12, 12},
         {{0, 0x64, 0xff, 0x9b, 0, 1}, 6, 12},
@@ -282,12 +282,12 @@ bool addr_embedded4(const struct addr *a, struct addr *ret)
     size_t len;
     const uint8_t *ip = addr_ip(a, &len);
 
-    if (len != IPV6_OCTETS || IN6_IS_ADDR_UNSPECIFIED(&a->in6.sin6_addr) ||
+    if (len != IPV6_BYTES || IN6_IS_ADDR_UNSPECIFIED(&a->in6.sin6_addr) ||
         IN6_IS_ADDR_LOOPBACK(&a->in6.sin6_addr))
         return false;
     for (size_t i = 0; i < ARRAY_LEN(forms); i++)
         if (memcmp(ip, forms[i].prefix, forms[i].len) == 0)
-            return addr_from_ip(ret, ip + forms[i].at, IPV4_OCTETS, addr_port(a)) == 0;
+            return addr_from_ip(ret, ip + forms[i].at, IPV4_BYTES, addr_port(a)) == 0;
     return false;
 }
 
@@ -313,10 +313,10 @@ int cidr_parse(struct cidr *ret, struct slice text)
     struct slice ip = slice_of(text.data, slash ? (size_t)(slash - text.data) : text.len);
     struct addr a;
 
-    /* A range belongs to no link. */
+    /* A range has no scope. */
     if (ip.len == 0 || memchr(ip.data, '%', ip.len) || addr_parse_ip(&a, ip, 0) < 0)
         return -EINVAL;
-    uint32_t whole = addr_family(&a) == AF_INET ? IPV4_OCTETS * 8 : IPV6_OCTETS * 8, bits = whole;
+    uint32_t whole = addr_family(&a) == AF_INET ? IPV4_BYTES * 8 : IPV6_BYTES * 8, bits = whole;
     if (slash) {
         bool mapped = addr_family(&a) == AF_INET && memchr(ip.data, ':', ip.len);
         uint32_t less = mapped ? MAPPED_PREFIX_BITS : 0;
@@ -328,7 +328,7 @@ int cidr_parse(struct cidr *ret, struct slice text)
     return 0;
 }
 
-/* The bits of octet i that belong to a prefix of that many bits. */
+/* The mask for byte i of an address with a prefix of that many bits. */
 static uint8_t prefix_mask(size_t i, uint8_t bits)
 {
     if (bits >= (i + 1) * 8)
@@ -348,15 +348,15 @@ void cidr_from_addr(struct cidr *ret, const struct addr *a, uint8_t bits)
         ret->ip[i] = ip[i] & prefix_mask(i, ret->bits);
 }
 
-static uint32_t word_at(const uint8_t *octets)
+static uint32_t word_at(const uint8_t *bytes)
 {
     uint32_t word;
 
-    memcpy(&word, octets, sizeof word);
+    memcpy(&word, bytes, sizeof word);
     return ntohl(word);
 }
 
-/* For each range and each connection: by words, not octets. */
+/* Runs for each range and each connection, so it compares words and not bytes. */
 static bool covers(const struct cidr *c, const uint8_t *ip, size_t len)
 {
     if (len == 0 || len != c->ip_len)

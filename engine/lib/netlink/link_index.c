@@ -25,7 +25,7 @@ int link_index(const char *name)
     nlh->nlmsg_type = RTM_GETLINK;
     nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
     (void)mnl_nlmsg_put_extra_header(nlh, sizeof(struct ifinfomsg));
-    /* The kernel looks among the names of both kinds; only the length of the attributes differs. */
+    /* The kernel searches both kinds of names; the attributes differ only in their maximal length. */
     mnl_attr_put_strz(nlh, strlen(name) < IFNAMSIZ ? IFLA_IFNAME : IFLA_ALT_IFNAME, name);
     return rtnl_ask(nlh, on_index, &index) == 0 ? index : 0;
 }

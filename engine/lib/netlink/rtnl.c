@@ -5,13 +5,13 @@
 #include <string.h>
 #include <sys/time.h>
 
-/* As large as the kernel makes its dump messages. */
+/* The size of the kernel's largest dump messages. */
 enum { ANSWER_MAX = 32768 };
-/* The kernel answers at once. A bound nonetheless, as the caller has connections to serve. */
+/* The kernel answers at once. The timeout is there because the caller has connections to serve. */
 enum { ANSWER_S = 2 };
 
-/* An acknowledgement is an error message that says 0, and a dump that fails half-way ends with DONE all the
- * same, and the error inside. */
+/* An acknowledgement is an error message with code 0. A dump that fails ends with DONE, which has the error
+ * inside. */
 static int on_end(const struct nlmsghdr *nlh, void *data)
 {
     int err = 0;
@@ -41,11 +41,11 @@ static int receive(struct mnl_socket *nl, unsigned seq, mnl_cb_t cb, void *data)
     return r == MNL_CB_STOP ? 0 : -errno;
 }
 
-/* @param strict  the kernel heeds what the request says beside the family, or refuses it */
+/* @param strict  the kernel applies each field of the request as a filter, or refuses it */
 static int ask(struct nlmsghdr *request, bool strict, mnl_cb_t cb, void *data)
 {
     static const struct timeval patience = {.tv_sec = ANSWER_S};
-    /* A socket for each question: the rest of an answer that was given up goes with it. */
+    /* Each request has its own socket, so the rest of an abandoned answer disappears with it. */
     struct mnl_socket *nl = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
     int r;
 
@@ -76,7 +76,7 @@ int rtnl_dump(uint16_t type, size_t head, int family, mnl_cb_t cb, void *data)
 
     nlh->nlmsg_type = type;
     nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-    unsigned char *info = mnl_nlmsg_put_extra_header(nlh, head); /* zero */
+    unsigned char *info = mnl_nlmsg_put_extra_header(nlh, head); /* zeroed */
     info[0] = (unsigned char)family;
     return rtnl_ask(nlh, cb, data);
 }
@@ -94,7 +94,7 @@ int rtnl_dump_table(uint8_t table, int family, mnl_cb_t cb, void *data)
     return ask(nlh, true, cb, data);
 }
 
-/* MNL_ALIGN and its like mix signed and unsigned. */
+/* MNL_ALIGN mixes signed and unsigned numbers. */
 static size_t aligned(size_t n)
 {
     return (n + NLMSG_ALIGNTO - 1) / NLMSG_ALIGNTO * NLMSG_ALIGNTO;

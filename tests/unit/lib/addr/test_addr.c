@@ -166,7 +166,7 @@ static void test_longest_text_fits(void **state)
     (void)state;
 }
 
-static void test_octets(void **state)
+static void test_bytes(void **state)
 {
     static const uint8_t v6[16] = {0x20, 0x01, 0x0d, 0xb8, [15] = 9};
     static const uint8_t mapped[16] = {[10] = 0xff, 0xff, 192, 0, 2, 1};
@@ -422,7 +422,7 @@ int main(void)
         cmocka_unit_test(test_bad_ip_texts_leave_the_result_alone),
         cmocka_unit_test(test_ip_with_port),
         cmocka_unit_test(test_longest_text_fits),
-        cmocka_unit_test(test_octets),
+        cmocka_unit_test(test_bytes),
         cmocka_unit_test(test_none),
         cmocka_unit_test(test_kernel_addresses),
         cmocka_unit_test(test_same_ip),
