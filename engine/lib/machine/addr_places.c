@@ -41,13 +41,13 @@ void addr_places_done(struct addr_places *p)
     *p = (struct addr_places){.n = 0};
 }
 
-/* @param link  0: any */
+/* @param link  an index; 0: any */
 static bool has(const struct addr_places *p, const struct addr *a, int link)
 {
     const struct addr_place wanted = {.addr = *a, .link = link};
     size_t from = 0, to = p->n;
 
-    /* The first that is not below it; no link has the index 0. */
+    /* Find the first place that is not below it. No link has the index 0. */
     while (from < to) {
         size_t middle = from + (to - from) / 2;
         if (by_place(&p->items[middle], &wanted) < 0)

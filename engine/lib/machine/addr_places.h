@@ -1,4 +1,4 @@
-/* Which addresses this machine has, and on which links; and what is lost from one look to the next. */
+/* Which addresses this machine has on which links, and which of them a change removes. */
 #ifndef STEERWAY_MACHINE_ADDR_PLACES_H
 #define STEERWAY_MACHINE_ADDR_PLACES_H
 
@@ -6,10 +6,10 @@
 
 struct addr_place {
     struct addr addr;
-    int link; /* its index */
+    int link; /* the link's index */
 };
 
-/** Zero-initialised is empty. */
+/** Zero-initialised: empty. */
 struct addr_places {
     struct addr_place *items; /* sorted */
     size_t n;
@@ -19,16 +19,17 @@ struct addr_change {
     const struct addr_places *before, *now;
 };
 
-/** Those that m has; tentative ones are not had yet. @return 0, -ENOMEM */
+/** The addresses of m, without tentative ones. @return 0, -ENOMEM */
 MUST_CHECK int addr_places_init(struct addr_places *ret, const struct machine *m);
 void addr_places_done(struct addr_places *p);
 
-/** Whether an address has left a link. */
+/** Whether any address was removed from a link. */
 bool addr_change_loses_any(const struct addr_change *c);
-/** Whether nothing can arrive any more for a socket with this address: it was somewhere and is nowhere now,
- * or has left the link that the socket is bound to. What never was there is not lost: a route alone can make
- * an address local, and an unnumbered link borrows one of another.
- *  @param link  the socket's; 0: not bound to any */
+/** Whether a socket with this address can receive nothing any more. Either the address was on some link and
+ * is now on none, or it was removed from the link that the socket is bound to. An address that was on no link
+ * is not lost: a route alone can make an address local, and an unnumbered link borrows the address of
+ * another.
+ *  @param link  the socket's, by index; 0: not bound to a link */
 bool addr_change_loses(const struct addr_change *c, const struct addr *a, int link);
 
 #endif

@@ -32,7 +32,7 @@ static int change_route(const struct gateway_rule *r, uint16_t type, uint16_t fl
     nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | flags;
     struct rtmsg *info = mnl_nlmsg_put_extra_header(nlh, sizeof *info);
     info->rtm_family = (unsigned char)addr_family(&r->gateway);
-    info->rtm_table = RT_TABLE_UNSPEC; /* it is in RTA_TABLE */
+    info->rtm_table = RT_TABLE_UNSPEC; /* RTA_TABLE has the number */
     info->rtm_protocol = MACHINE_ROUTES_OWN;
     info->rtm_scope = RT_SCOPE_UNIVERSE;
     info->rtm_type = RTN_UNICAST;
@@ -79,7 +79,7 @@ void gateway_rule_drop(const struct gateway_rule *r)
 
 /* --- those that are there ------------------------------------------------------------------------------- */
 
-/* An answer is torn when somebody changes rules meanwhile. */
+/* A change of the rules during the dump tears the answer. */
 enum { FIND_TRIES = 5 };
 
 struct found {
@@ -118,7 +118,7 @@ int gateway_rules_find(uint32_t first_table, uint32_t last_table, struct gateway
         if (r == 0)
             r = rtnl_dump(RTM_GETRULE, sizeof(struct fib_rule_hdr), AF_INET6, on_rule, &f);
     }
-    /* A kernel without IPv6 has no such rules. */
+    /* A kernel without IPv6 has no IPv6 rules. */
     return r < 0 && r != -EOPNOTSUPP && r != -EAFNOSUPPORT ? r : (int)f.n;
 }
 

@@ -35,8 +35,7 @@ const struct machine_link *machine_link_by_index(const struct machine *m, int in
     return NULL;
 }
 
-/* The whole network of a loopback link's IPv4 address is this machine: 127.0.0.2 needs no entry of its own.
- */
+/* Every address in the network of a loopback link's IPv4 address is this machine's, such as 127.0.0.2. */
 static bool is_had(const struct machine_addr *had, const struct machine_link *link, const struct addr *a)
 {
     struct cidr network;
@@ -79,7 +78,7 @@ bool machine_link_is_line(const struct machine_link *link)
     return !link->loopback && strcmp(link->kind, "dummy") != 0;
 }
 
-/* What makes an address the better source, the weightiest last; 0 for one that is none. */
+/* A sum of powers of two: the larger ones decide first. 0 for an address that cannot be a source. */
 static int source_rank(const struct machine_addr *a, bool temporary)
 {
     enum { USABLE = 1, WANTED = 2, PUBLIC = 4, PREFERRED = 8, GLOBAL = 16 };

@@ -7,17 +7,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The kernel flags a dump during which something changed; on a machine that never holds still, give up. */
+/* The kernel marks a dump during which something changed. After so many tries the caller gets -EINTR. */
 enum { READ_TRIES = 5 };
 
-/* What a link's best default route so far is worth, by family; lower is better, 0 for none yet. */
+/* The rank of a link's best default route so far, by family. Lower is better, 0 means none yet. */
 struct rank {
     uint64_t of4, of6;
 };
 
 struct reading {
     struct machine m;
-    struct rank *ranks; /* beside m.links */
+    struct rank *ranks; /* one for each of m.links */
 };
 
 static int out_of_memory(void)
@@ -51,10 +51,10 @@ static bool wants_temporary(const struct nlattr *families)
                    IFLA_INET6_MAX);
     if (conf[IFLA_INET6_CONF] && mnl_attr_get_payload_len(conf[IFLA_INET6_CONF]) >= at + sizeof use)
         memcpy(&use, (const char *)mnl_attr_get_payload(conf[IFLA_INET6_CONF]) + at, sizeof use);
-    return use >= 2; /* 1 makes them, and leaves them to who asks (ip-sysctl.rst, "use_tempaddr") */
+    return use >= 2; /* 1 creates them, but programs must ask for them (ip-sysctl.rst, "use_tempaddr") */
 }
 
-/* The list holds nothing but names. */
+/* The list has only names. */
 static int add_altnames(struct machine *m, int link, const struct nlattr *list)
 {
     const struct nlattr *attr;
@@ -114,7 +114,7 @@ static int on_address(const struct nlmsghdr *nlh, void *data)
         return MNL_CB_OK;
     rtnl_message_table(nlh, sizeof *info, table, IFA_MAX);
     int link = (int)info->ifa_index;
-    /* Where both stand, IFA_ADDRESS is the peer's, of a point-to-point line. */
+    /* If both exist, IFA_ADDRESS is the peer's, on a point-to-point line. */
     struct addr addr = rtnl_route_addr(table[table[IFA_LOCAL] ? IFA_LOCAL : IFA_ADDRESS], link);
     if (addr_family(&addr) == AF_UNSPEC)
         return MNL_CB_OK;
@@ -129,10 +129,10 @@ static int on_address(const struct nlmsghdr *nlh, void *data)
         .addr = addr,
         .prefix = info->ifa_prefixlen,
         .scope = info->ifa_scope,
-        /* The same bit says "secondary" of an IPv4 address. */
+        /* For an IPv4 address the same bit means "secondary". */
         .temporary = addr_family(&addr) == AF_INET6 && flags & IFA_F_TEMPORARY,
         .deprecated = flags & IFA_F_DEPRECATED,
-        /* An optimistic address may be used while it is being verified (RFC 4429). */
+        /* An optimistic address may be used during its verification (RFC 4429). */
         .tentative = (flags & IFA_F_TENTATIVE && !(flags & IFA_F_OPTIMISTIC)) || flags & IFA_F_DADFAILED,
     };
     return MNL_CB_OK;
@@ -140,7 +140,7 @@ static int on_address(const struct nlmsghdr *nlh, void *data)
 
 /* --- routes --------------------------------------------------------------------------------------------- */
 
-/* Of several default routes by a link, the gateway is that of the main table's, then of the lowest metric. */
+/* The best default route of a link is one in the main table, then the one with the lowest metric. */
 static void note_default(struct reading *r, int family, const struct rtnl_route *route,
                          const struct rtnl_route_hop *hop)
 {
@@ -164,7 +164,8 @@ static int on_route(const struct nlmsghdr *nlh, void *data)
 
     if (nlh->nlmsg_type != RTM_NEWROUTE || mnl_nlmsg_get_payload_len(nlh) < sizeof *info)
         return MNL_CB_OK;
-    /* Not those that refuse, nor those that turn everything to this machine itself (transparent proxies). */
+    /* Skip routes that refuse packets, and those that deliver all packets to this machine (transparent
+     * proxies). */
     if (info->rtm_dst_len != 0 || info->rtm_type != RTN_UNICAST ||
         (info->rtm_family != AF_INET && info->rtm_family != AF_INET6))
         return MNL_CB_OK;
@@ -181,7 +182,7 @@ static int on_route(const struct nlmsghdr *nlh, void *data)
 
 /* --- the snapshot --------------------------------------------------------------------------------------- */
 
-/* The header is the longest of the three kinds'. */
+/* ifinfomsg is the longest header of the three types. */
 static int dump(uint16_t type, int family, mnl_cb_t cb, struct reading *reading)
 {
     return rtnl_dump(type, sizeof(struct ifinfomsg), family, cb, reading);
@@ -196,7 +197,7 @@ static int read_routes(struct reading *reading)
     if (r < 0)
         return r;
     r = dump(RTM_GETROUTE, AF_INET6, on_route, reading);
-    /* A kernel without IPv6 has no such routes. */
+    /* A kernel without IPv6 has no IPv6 routes. */
     return r == -EOPNOTSUPP || r == -EAFNOSUPPORT ? 0 : r;
 }
 

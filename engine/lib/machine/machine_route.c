@@ -7,8 +7,8 @@
 struct answer {
     struct machine_route route;
     unsigned type;   /* RTN_UNICAST, RTN_LOCAL, … */
-    unsigned prefix; /* of what matched, when that was asked for */
-    bool several;    /* it has more than one way out */
+    unsigned prefix; /* of the matched route, with RTM_F_FIB_MATCH */
+    bool several;    /* it has several next hops */
     bool got;
 };
 
@@ -75,8 +75,8 @@ static int query(const struct machine_packet *p, unsigned flags, struct machine_
     return r;
 }
 
-/* The kernel takes a destination for a neighbour on the given link when no route leads there, and says so as
- * if that were a route. Asked for the entry that matches, it admits that there is none. */
+/* If no route leads there, the kernel assumes a neighbour on the given link, and reports that as a route.
+ * With RTM_F_FIB_MATCH it reports that no route matches. */
 static int query4(const struct machine_packet *p, struct machine_route *ret)
 {
     struct machine_route matched;
@@ -89,8 +89,8 @@ static int query4(const struct machine_packet *p, struct machine_route *ret)
     return query(p, 0, ret);
 }
 
-/* A socket that is bound to a device finds the routes by that device only. This question holds to its device
- * as strictly when it names no source; with one, it prefers a better route by another link. */
+/* A socket that is bound to a device uses only routes by that device. Without a source this request does the
+ * same. With a source it prefers a better route by another link. */
 static int query6(struct machine_packet p, struct machine_route *ret)
 {
     struct machine_route route;
@@ -105,11 +105,12 @@ static int query6(struct machine_packet p, struct machine_route *ret)
     return r;
 }
 
-/* Routes of so few bits are default routes: some VPNs have two of one bit in the place of one. */
+/* Some VPNs have two routes of one bit in place of a default route. */
 enum { DEFAULT_BITS_MAX = 7 };
 
-/* Whether a route to this address tells of the internet, and not of a way, or a refusal, of its own: some
- * machines block well-known name servers. Where nothing leads there, the rules may tell more. */
+/* Whether the route to this address is the one to the internet, and not one to this address only: some
+ * machines block well-known name servers. Where no route matches, a rule may have decided, so the address
+ * still serves. */
 static bool is_like_others(const struct addr *to)
 {
     struct answer matched;
@@ -120,7 +121,7 @@ static bool is_like_others(const struct addr *to)
 
 int machine_internet(int family, struct addr *ret)
 {
-    /* A public name server, and two of the root's. */
+    /* A public name server, and two root name servers. */
     static const char *const four[] = {"1.1.1.1", "198.41.0.4", "193.0.14.129"}, *const six[] = {
                                                                                      "2606:4700:4700::1111",
                                                                                      "2001:503:ba3e::2:30",
@@ -173,7 +174,7 @@ int machine_neighbour(const struct addr *to, int *ret_link)
 
     if (addr_family(to) != AF_INET && addr_family(to) != AF_INET6)
         return -EAFNOSUPPORT;
-    /* The scope of a link-local address is the link that is meant. */
+    /* The scope of a link-local address names the link. */
     int scope = addr_family(to) == AF_INET6 ? (int)to->in6.sin6_scope_id : 0;
     int r = ask(&(struct machine_packet){.to = to, .link = scope}, RTM_F_FIB_MATCH, &matched);
     if (r < 0)

@@ -9,11 +9,10 @@
 #include <linux/rtnetlink.h>
 #include <stddef.h>
 
-/* One change comes as several messages: a link that is set up, its addresses, their end of being tentative. A
- * look at the machine costs more than a message, so a storm of them (containers, VPNs) is met at this pace.
- */
+/* One change causes several messages: a link goes up, gets addresses, and these stop being tentative. A
+ * snapshot costs more than a message, so a storm of messages (containers, VPNs) is slowed to this pace. */
 static const double SETTLE_S = 0.005, PACE_S = 0.05;
-enum { MESSAGES_MAX = 64 }; /* read in a turn of the loop */
+enum { MESSAGES_MAX = 64 }; /* read in one turn of the loop */
 
 static void on_settled(struct ev_loop *loop, ev_timer *timer, int events)
 {
@@ -25,7 +24,7 @@ static void on_settled(struct ev_loop *loop, ev_timer *timer, int events)
     w->changed(w);
 }
 
-/* What the messages say is looked up, so they are thrown away; so are those that did not fit (ENOBUFS). */
+/* The snapshot has what the messages say, so they are dropped, as are those that did not fit (ENOBUFS). */
 static void on_message(struct ev_loop *loop, ev_io *io, int events)
 {
     struct machine_watch *w = container_of(io, struct machine_watch, io);
@@ -42,12 +41,12 @@ static void on_message(struct ev_loop *loop, ev_io *io, int events)
     ev_timer_start(loop, &w->settle);
 }
 
-/* Of routes only the default ones are let through: a router may learn a million others. Our own routes would
- * have us look again and again. */
+/* Only default routes pass: a router may learn a million others. Our own routes would cause endless
+ * snapshots. */
 static int leave_out_routes(int fd)
 {
     enum { TYPE = offsetof(struct nlmsghdr, nlmsg_type), ROUTE = sizeof(struct nlmsghdr) };
-    /* What is longer than an octet is loaded in network order. */
+    /* BPF loads a field of more than one byte in network order. */
     struct sock_filter code[] = {
         BPF_STMT(BPF_LD | BPF_H | BPF_ABS, TYPE),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_NEWROUTE), 1, 0),
@@ -64,7 +63,7 @@ static int leave_out_routes(int fd)
     return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) < 0 ? -errno : 0;
 }
 
-/* Without the filter, for a kernel that refuses it, routes are not heard of. */
+/* If the kernel refuses the filter, changes of routes and rules are not watched. */
 static unsigned groups_of(int fd)
 {
     static const unsigned links = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR,

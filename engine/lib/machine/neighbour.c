@@ -5,7 +5,7 @@
 #include <linux/neighbour.h>
 #include <stdio.h>
 
-/* As the kernel's NUD_VALID: its MAC address may be used. */
+/* The kernel's NUD_VALID: states with a usable MAC address. */
 enum { NUD_ANSWERED = NUD_PERMANENT | NUD_NOARP | NUD_REACHABLE | NUD_PROBE | NUD_STALE | NUD_DELAY };
 
 struct search {
@@ -50,7 +50,7 @@ static int on_neighbour(const struct nlmsghdr *nlh, void *data)
     return MNL_CB_OK;
 }
 
-/* Of all links: those of others are passed over. */
+/* The dump has the neighbours of all links; on_neighbour skips the others. */
 static void look(struct search *s, int family)
 {
     (void)!rtnl_dump(RTM_GETNEIGH, sizeof(struct ndmsg), family, on_neighbour, s);

@@ -1,13 +1,12 @@
-/* What the kernel remembers of the neighbours on a link: who was asked for (ARP, RFC 826; neighbour
- * discovery, RFC 4861), and who has answered. */
+/* What the kernel knows about neighbours on a link (ARP, RFC 826; neighbour discovery, RFC 4861). */
 #ifndef STEERWAY_MACHINE_NEIGHBOUR_H
 #define STEERWAY_MACHINE_NEIGHBOUR_H
 
 #include "addr/addr.h"
 
 enum neighbour_state {
-    NEIGHBOUR_UNKNOWN, /* not asked for lately */
-    NEIGHBOUR_SILENT,  /* asked for in vain, or not answered yet */
+    NEIGHBOUR_UNKNOWN, /* no recent entry */
+    NEIGHBOUR_SILENT,  /* asked, and no answer so far */
     NEIGHBOUR_KNOWN,
 };
 
@@ -15,13 +14,14 @@ enum { NEIGHBOUR_MAC_TEXT_MAX = 32 };
 
 struct neighbour {
     enum neighbour_state state;
-    char mac[NEIGHBOUR_MAC_TEXT_MAX]; /* "00:16:3e:00:00:01"; "" unless known, or where the link has none */
+    char mac[NEIGHBOUR_MAC_TEXT_MAX]; /* "00:16:3e:00:00:01"; "" unless known, or if the link has no MAC
+                                         addresses */
 };
 
-/** @return what is known of an address on a link; unknown, too, where the kernel does not tell */
+/** The state of an address on a link (an index). UNKNOWN also if the kernel does not answer. */
 struct neighbour neighbour_of(const struct addr *a, int link);
 
-/** A neighbour that has said that it is an IPv6 router. @return false for none */
+/** A neighbour that announced itself as an IPv6 router. @return false for none */
 bool neighbour_router6(int link, struct addr *ret);
 
 #endif

@@ -48,7 +48,7 @@ static int on_route(const struct nlmsghdr *nlh, void *data)
     return MNL_CB_ERROR;
 }
 
-/* What cannot be read is left out: the addresses of the links are there in any case. */
+/* A table that cannot be read is left out; the addresses of the links are there already. */
 static int read_table(struct own_addresses *o, int family)
 {
     int r = rtnl_dump_table(RT_TABLE_LOCAL, family, on_route, o);

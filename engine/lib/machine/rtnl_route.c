@@ -39,7 +39,7 @@ struct rtnl_route rtnl_route_of(const struct nlmsghdr *nlh)
     return (struct rtnl_route){
         .hop = {.link = link, .gateway = gateway_of(table, link)},
         .source = rtnl_route_addr(table[RTA_PREFSRC], link),
-        /* A table above 255 does not fit the header. */
+        /* The header has only room for tables up to 255. */
         .table = table[RTA_TABLE] ? rtnl_u32(table[RTA_TABLE]) : info->rtm_table,
         .metric = rtnl_u32(table[RTA_PRIORITY]),
         .multipath = table[RTA_MULTIPATH],
