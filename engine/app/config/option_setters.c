@@ -1,5 +1,7 @@
 #include "config/option_setters.h"
 
+#include "base/host_port.h"
+#include "dns/dns_servers.h"
 #include "health/checks.h"
 
 #include <errno.h>
@@ -7,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PORT_MAX = 65535, SHOWN_MAX = 60 };
+enum { SHOWN_MAX = 60 };
 static const double TIMEOUT_MAX_S = 86400; /* a day */
 static const double TIMEOUT_MIN_S = 0.1;   /* a shorter time fails on distant lines */
 
@@ -82,23 +84,6 @@ static int parse_host(struct slice host, struct listen_place ret[2])
     return r < 0 ? r : 1;
 }
 
-static int parse_port(struct slice text, int *ret)
-{
-    int port = 0;
-
-    if (text.len == 0)
-        return -EINVAL;
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.data[i] < '0' || text.data[i] > '9')
-            return -EINVAL;
-        port = port * 10 + (text.data[i] - '0');
-        if (port > PORT_MAX)
-            return -EINVAL;
-    }
-    *ret = port;
-    return 0;
-}
-
 int option_set_host(struct config *c, const char *value, char *err)
 {
     struct listen_place places[2];
@@ -117,8 +102,11 @@ int option_set_host(struct config *c, const char *value, char *err)
 
 int option_set_port(struct config *c, const char *value, char *err)
 {
-    if (parse_port(slice_str(value), &c->port) < 0)
+    uint16_t port;
+
+    if (host_port_number(slice_str(value), &port) < 0)
         return not_a(err, slice_str(value), "a port (1 to 65535, 0 for a free one)");
+    c->port = port;
     return 0;
 }
 
@@ -134,22 +122,17 @@ int option_set_listen(struct config *c, const char *value, char *err)
 {
     static const char expected[] =
         "ADDRESS:PORT (localhost:1080, *:1080 for all addresses, 192.0.2.1:1080, [::1]:1080)";
-    const char *colon = strrchr(value, ':');
+    const struct host_port split = host_port_split(slice_str(value));
     struct listen_place places[2];
-    int port;
+    uint16_t port;
 
-    if (!colon)
-        return not_a(err, slice_str(value), expected);
-    struct slice host = slice_of(value, (size_t)(colon - value));
-    /* Without brackets, the last group of an IPv6 address cannot be told from a port. */
-    bool bare_v6 = host.len > 0 && host.data[0] != '[' && memchr(host.data, ':', host.len);
-    int n = bare_v6 ? -EINVAL : parse_host(host, places);
+    int n = split.has_port ? parse_host(split.place, places) : -EINVAL;
     if (n < 0)
         return not_a(err, slice_str(value), expected);
-    if (parse_port(slice_str(colon + 1), &port) < 0)
-        return not_a(err, slice_str(colon + 1), "a port (1 to 65535, 0 for a free one)");
+    if (host_port_number(split.port, &port) < 0)
+        return not_a(err, split.port, "a port (1 to 65535, 0 for a free one)");
     for (int i = 0; i < n; i++)
-        addr_set_port(&places[i].addr, (uint16_t)port);
+        addr_set_port(&places[i].addr, port);
     return config_add_listen(c, places, (size_t)n) < 0 ? too_many(err) : 0;
 }
 
@@ -262,7 +245,7 @@ static int check_dns_server(struct config *c, struct slice text, char *err)
     struct addr a;
 
     (void)c;
-    if (addr_parse_ip(&a, text, 0) < 0 && (addr_parse(&a, text) < 0 || addr_port(&a) == 0))
+    if (dns_servers_parse_one(&a, text) < 0)
         return not_a(err, text,
                      "a DNS server (an address such as 192.0.2.53, 192.0.2.53:5353, [2001:db8::53]:53)");
     return 0;

@@ -1,4 +1,5 @@
 /* The commands that ask a running proxy. */
+#include "base/host_port.h"
 #include "main/ask.h"
 #include "main/commands.h"
 
@@ -342,13 +343,13 @@ static void show_why(const json_t *a)
 {
     const char *verdict = text_of(a, "verdict");
     const json_t *order = json_object_get(a, "order");
+    char place[512];
     size_t i;
     const json_t *name;
 
-    bool is_ipv6 = strchr(text_of(a, "host"), ':') != NULL;
-    (void)printf("%s", is_ipv6 ? "[" : "");
-    (void)command_print(text_of(a, "host"));
-    (void)printf("%s:%.0f ", is_ipv6 ? "]" : "", number_of(a, "port"));
+    (void)command_print(
+        host_port_format(place, sizeof place, slice_str(text_of(a, "host")), (uint16_t)number_of(a, "port")));
+    (void)printf(" ");
     if (strcmp(verdict, "direct") == 0)
         (void)printf("goes direct, without the policy");
     else if (strcmp(verdict, "use") != 0)
@@ -377,17 +378,16 @@ static void show_why(const json_t *a)
 
 /* The destination that is asked about: "host", "host:443", "[::1]:443", or a URL. */
 struct place {
-    const char *host;
-    size_t host_len;
-    long port; /* 0: not given */
+    struct slice host; /* in brackets where the word has them */
+    uint16_t port;     /* 0: not given */
 };
 
 /* @return the default port of the URL's scheme; 0 when it is unknown */
-static long port_of_scheme(const char *url, size_t len)
+static uint16_t port_of_scheme(const char *url, size_t len)
 {
     static const struct {
         const char *scheme;
-        long port;
+        uint16_t port;
     } known[] = {{"http", 80}, {"https", 443}, {"ws", 80},    {"wss", 443},
                  {"ftp", 21},  {"ssh", 22},    {"imaps", 993}};
 
@@ -395,17 +395,6 @@ static long port_of_scheme(const char *url, size_t len)
         if (strlen(known[i].scheme) == len && strncasecmp(url, known[i].scheme, len) == 0)
             return known[i].port;
     return 0;
-}
-
-/* Accepts digits only, up to end. */
-static bool read_port(const char *text, const char *end, long *ret)
-{
-    char *stop;
-
-    if (*text < '0' || *text > '9')
-        return false;
-    *ret = strtol(text, &stop, 10);
-    return stop == end && *ret >= 1 && *ret <= 65535;
 }
 
 /* Parse the word. An empty port means the scheme's default (RFC 3986 3.2.3). User and password of a URL
@@ -420,17 +409,13 @@ static bool find_place(struct place *ret, const char *word)
         len -= (size_t)(at + 1 - host);
         host = at + 1;
     }
-    *ret = (struct place){.host = host, .host_len = len};
+    const struct host_port split = host_port_split(slice_of(host, len));
+    *ret = (struct place){.host = split.place};
     if (scheme_end)
         ret->port = port_of_scheme(word, (size_t)(scheme_end - word));
-    /* Several colons without brackets: an IPv6 address without a port. */
-    const char *colon = memrchr(host, ':', len);
-    if (colon && (memchr(host, ':', len) == colon || (colon > host && colon[-1] == ']'))) {
-        ret->host_len = (size_t)(colon - host);
-        if (colon + 1 < host + len && !read_port(colon + 1, host + len, &ret->port))
-            return false;
-    }
-    return ret->host_len > 0 && !(scheme_end && ret->port == 0);
+    if (split.port.len > 0 && (host_port_number(split.port, &ret->port) < 0 || ret->port == 0))
+        return false;
+    return ret->host.len > 0 && !(scheme_end && ret->port == 0);
 }
 
 int cmd_why(const struct cli *cli)
@@ -446,7 +431,7 @@ int cmd_why(const struct cli *cli)
     json_t *request = json_pack("{s:s}", "verb", "why");
     if (place.port > 0)
         (void)json_object_set_new(request, "port", json_integer(place.port));
-    int r = json_object_set_new(request, "host", json_stringn(place.host, place.host_len));
+    int r = json_object_set_new(request, "host", json_stringn(place.host.data, place.host.len));
     if (r == 0 && client)
         r = json_object_set_new(request, "client", json_string(client));
     if (r == 0 && user)

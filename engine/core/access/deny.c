@@ -1,5 +1,7 @@
 #include "access/deny.h"
 
+#include "base/host_port.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,58 +13,26 @@ const char DENY_EXPECTED[] =
 
 /* --- one place ------------------------------------------------------------------------------------------ */
 
-static int parse_port(struct slice text, uint16_t *ret)
-{
-    uint32_t n = 0;
-
-    if (text.len == 0)
-        return -EINVAL;
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.data[i] < '0' || text.data[i] > '9')
-            return -EINVAL;
-        n = n * 10 + (uint32_t)(text.data[i] - '0');
-        if (n > UINT16_MAX)
-            return -EINVAL;
-    }
-    if (n == 0)
-        return -EINVAL;
-    *ret = (uint16_t)n;
-    return 0;
-}
-
 static int parse_ports(struct slice text, struct deny_place *ret)
 {
     const char *dash = text.len ? memchr(text.data, '-', text.len) : NULL;
     struct slice first = slice_of(text.data, dash ? (size_t)(dash - text.data) : text.len);
     struct slice last = dash ? slice_of(dash + 1, text.len - first.len - 1) : first;
 
-    if (parse_port(first, &ret->first_port) < 0 || parse_port(last, &ret->last_port) < 0 ||
-        ret->last_port < ret->first_port)
+    if (host_port_number(first, &ret->first_port) < 0 || host_port_number(last, &ret->last_port) < 0 ||
+        ret->first_port == 0 || ret->last_port < ret->first_port)
         return -EINVAL;
     return 0;
-}
-
-/* The colon before the ports. An IPv6 address without brackets has none: its last group cannot be told
- * from a port. */
-static const char *ports_colon(struct slice text)
-{
-    const char *bracket = text.len ? memrchr(text.data, ']', text.len) : NULL;
-    const char *from = bracket ? bracket : text.data;
-    const char *colon = text.len ? memchr(from, ':', text.len - (size_t)(from - text.data)) : NULL;
-    size_t behind = colon ? text.len - (size_t)(colon + 1 - text.data) : 0;
-
-    return colon && behind > 0 && memchr(colon + 1, ':', behind) ? NULL : colon;
 }
 
 int deny_place_parse(struct deny_place *ret, struct slice text)
 {
     struct deny_place p = {.first_port = 1, .last_port = UINT16_MAX};
-    const char *colon = ports_colon(text);
-    struct slice range = slice_of(text.data, colon ? (size_t)(colon - text.data) : text.len);
+    const struct host_port split = host_port_split(text);
 
-    if (colon && parse_ports(slice_of(colon + 1, text.len - range.len - 1), &p) < 0)
+    if (split.has_port && parse_ports(split.port, &p) < 0)
         return -EINVAL;
-    if (!slice_eq(range, slice_str("*")) && cidr_parse(&p.range, range) < 0)
+    if (!slice_eq(split.place, slice_str("*")) && cidr_parse(&p.range, split.place) < 0)
         return -EINVAL;
     *ret = p;
     return 0;
@@ -70,20 +40,18 @@ int deny_place_parse(struct deny_place *ret, struct slice text)
 
 const char *deny_place_format(const struct deny_place *p, char out[DENY_TEXT_MAX])
 {
-    char range[ADDR_TEXT_MAX] = "*", *slash;
-    bool all = p->first_port == 1 && p->last_port == UINT16_MAX;
+    char range[ADDR_TEXT_MAX] = "*";
 
     if (p->range.ip_len > 0)
         (void)cidr_format(&p->range, range);
-    slash = strchr(range, '/');
-    if (all)
+    if (p->first_port == 1 && p->last_port == UINT16_MAX) {
         (void)snprintf(out, DENY_TEXT_MAX, "%s", range);
-    else if (p->range.ip_len == 16 && slash)
-        (void)snprintf(out, DENY_TEXT_MAX, "[%.*s]%s:%u", (int)(slash - range), range, slash, p->first_port);
-    else
-        (void)snprintf(out, DENY_TEXT_MAX, "%s:%u", range, p->first_port);
-    size_t len = strlen(out);
-    if (!all && p->last_port != p->first_port)
+        return out;
+    }
+    size_t ip_len = strcspn(range, "/");
+    size_t len = host_port_put_host(out, DENY_TEXT_MAX, slice_of(range, ip_len));
+    len += (size_t)snprintf(out + len, DENY_TEXT_MAX - len, "%s:%u", range + ip_len, p->first_port);
+    if (p->last_port != p->first_port)
         (void)snprintf(out + len, DENY_TEXT_MAX - len, "-%u", p->last_port);
     return out;
 }

@@ -1,5 +1,6 @@
 #include "health/probe.h"
 
+#include "base/host_port.h"
 #include "proto/http_head.h"
 
 #include <errno.h>
@@ -45,10 +46,10 @@ enum parse probe_target_parse(struct probe_target *ret, struct slice text)
 
 const char *probe_target_format(const struct probe_target *t, char out[PROBE_TARGET_TEXT_MAX])
 {
-    bool six = t->to.kind == TARGET_IPV6;
+    char place[TARGET_HOST_MAX + 16];
 
-    (void)snprintf(out, PROBE_TARGET_TEXT_MAX, "%s%s%s%s:%u%s", t->path[0] ? "http://" : "", six ? "[" : "",
-                   t->to.host, six ? "]" : "", (unsigned)t->to.port, t->path);
+    (void)host_port_format(place, sizeof place, slice_str(t->to.host), t->to.port);
+    (void)snprintf(out, PROBE_TARGET_TEXT_MAX, "%s%s%s", t->path[0] ? "http://" : "", place, t->path);
     return out;
 }
 
@@ -152,15 +153,16 @@ static int send_request(const struct probe *p, int fd)
 {
     char text[PROBE_TARGET_TEXT_MAX + LARGE + 192];
     const struct target *t = &p->target.to;
-    bool six = t->kind == TARGET_IPV6;
-    char port[8] = "";
+    char host[TARGET_HOST_MAX + 16];
 
-    if (t->port != HTTP_PORT)
-        (void)snprintf(port, sizeof port, ":%u", (unsigned)t->port);
+    if (t->port == HTTP_PORT)
+        (void)host_port_put_host(host, sizeof host, slice_str(t->host));
+    else
+        (void)host_port_format(host, sizeof host, slice_str(t->host), t->port);
     int n = snprintf(text, sizeof text,
-                     "GET %s HTTP/1.1\r\nHost: %s%s%s%s\r\nUser-Agent: steerway\r\nAccept: */*\r\n"
+                     "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: steerway\r\nAccept: */*\r\n"
                      "Connection: close\r\n",
-                     p->target.path, six ? "[" : "", t->host, six ? "]" : "", port);
+                     p->target.path, host);
     if (p->large)
         n += snprintf(text + n, sizeof text - (size_t)n, "X-Padding: %0*d\r\n", (int)LARGE, 0);
     n += snprintf(text + n, sizeof text - (size_t)n, "\r\n");

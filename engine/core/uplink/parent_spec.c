@@ -1,5 +1,6 @@
 #include "uplink/parent_spec.h"
 
+#include "base/host_port.h"
 #include "dns/dns_name.h"
 
 #include <errno.h>
@@ -7,8 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { PORT_MAX = 65535, PORT_DIGITS = 5 };
 
 static int hex(char c)
 {
@@ -74,29 +73,20 @@ static const char *take_user(struct parent_spec *s, struct slice text)
 
 static const char *take_place(struct parent_spec *s, struct slice text)
 {
-    const char *colon = memrchr(text.data, ':', text.len);
-    size_t host_len = colon ? (size_t)(colon - text.data) : 0;
-    const char *host = text.data;
-    unsigned long port = 0;
+    const struct host_port split = host_port_split(text);
+    struct slice host = split.host;
 
-    for (const char *p = colon ? colon + 1 : NULL; p && p < text.data + text.len; p++) {
-        if (*p < '0' || *p > '9' || p - colon > PORT_DIGITS)
-            return "expected a port behind the host";
-        port = port * 10 + (unsigned long)(*p - '0');
-    }
-    if (!colon || port == 0 || port > PORT_MAX)
-        return "expected host:port";
-    if (host_len > 2 && host[0] == '[' && host[host_len - 1] == ']') {
-        host++;
-        host_len -= 2;
-    } else if (memchr(host, ':', host_len)) {
+    if (!split.bracketed && memchr(host.data, ':', host.len))
         return "expected an IPv6 address in brackets";
-    }
-    if (host_len > PARENT_HOST_MAX)
+    int r = split.port.len > 0 ? host_port_number(split.port, &s->port) : 0;
+    if (r == -EINVAL || (split.bracketed && !split.has_port))
+        return "expected a port behind the host";
+    if (s->port == 0)
+        return "expected host:port";
+    if (host.len > PARENT_HOST_MAX)
         return "the host is too long";
-    memcpy(s->host, host, host_len);
-    s->host[host_len] = '\0';
-    s->port = (uint16_t)port;
+    memcpy(s->host, host.data, host.len);
+    s->host[host.len] = '\0';
     return dns_name_length(s->host) == 0 ? "expected host:port" : NULL;
 }
 
@@ -121,10 +111,9 @@ int parent_spec_parse(struct parent_spec *ret, struct slice url, const char **re
 
 const char *parent_spec_format(const struct parent_spec *s, char out[PARENT_TEXT_MAX])
 {
-    bool six = strchr(s->host, ':') != NULL;
+    int n = snprintf(out, PARENT_TEXT_MAX, "%s://", s->scheme);
 
-    (void)snprintf(out, PARENT_TEXT_MAX, "%s://%s%s%s:%u", s->scheme, six ? "[" : "", s->host, six ? "]" : "",
-                   (unsigned)s->port);
+    (void)host_port_format(out + n, PARENT_TEXT_MAX - (size_t)n, slice_str(s->host), s->port);
     return out;
 }
 

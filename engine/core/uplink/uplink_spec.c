@@ -2,6 +2,8 @@
 
 #include "uplink/parent_spec.h"
 
+#include "base/host_port.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
@@ -81,17 +83,16 @@ static const char COMMA_HINT[] = "; uplinks are separate words, without commas";
  * proxy. @return out, empty without a guess */
 static const char *hint_for(struct slice name, char out[HINT_MAX])
 {
-    const char *colon = memrchr(name.data, ':', name.len);
-    size_t before = colon ? (size_t)(colon - name.data) : 0, behind = colon ? name.len - before - 1 : 0;
-    bool bracketed = before > 0 && colon[-1] == ']';
+    const struct host_port split = host_port_split(name);
+    struct slice place = split.place, number = split.port;
+    bool is_host = place.len > 0 && (split.bracketed || !memchr(place.data, ':', place.len));
 
     out[0] = '\0';
     if (memchr(name.data, ',', name.len))
         (void)snprintf(out, HINT_MAX, "%s", COMMA_HINT);
-    else if (before > 0 && behind > 0 && (bracketed || !memchr(name.data, ':', before)) &&
-             strspn(colon + 1, "0123456789.") >= behind)
+    else if (is_host && number.len > 0 && strspn(number.data, "0123456789.") >= number.len)
         (void)snprintf(out, HINT_MAX, "; with a weight: %.*s@%.*s; as a parent proxy: socks5://%.*s",
-                       (int)before, name.data, (int)behind, colon + 1, (int)name.len, name.data);
+                       (int)place.len, place.data, (int)number.len, number.data, (int)name.len, name.data);
     return out;
 }
 

@@ -1,6 +1,7 @@
 #include "addr/addr.h"
 
 #include "base/digits.h"
+#include "base/host_port.h"
 #include "base/ip_text.h"
 #include "netlink/link_index.h"
 
@@ -113,10 +114,7 @@ int addr_parse_ip(struct addr *ret, struct slice text, uint16_t port)
     char copy[INET6_ADDRSTRLEN];
     uint8_t ip[IPV6_BYTES];
     uint32_t scope = 0;
-    bool bracketed = text.len >= 2 && text.data[0] == '[' && text.data[text.len - 1] == ']';
-
-    if (bracketed)
-        text = slice_of(text.data + 1, text.len - 2);
+    bool bracketed = host_port_unbracket(&text);
     const char *percent = text.len ? memchr(text.data, '%', text.len) : NULL;
     if (percent) {
         size_t at = (size_t)(percent - text.data);
@@ -148,18 +146,10 @@ int addr_parse_ip(struct addr *ret, struct slice text, uint16_t port)
 
 int addr_parse(struct addr *ret, struct slice text)
 {
-    const char *colon = text.len ? memrchr(text.data, ':', text.len) : NULL;
-    if (!colon)
-        return -EINVAL;
-    struct slice ip = slice_of(text.data, (size_t)(colon - text.data));
-    uint32_t port;
+    const struct host_port split = host_port_split(text);
+    uint16_t port;
 
-    if (parse_number(slice_of(colon + 1, text.len - ip.len - 1), UINT16_MAX, &port) < 0)
-        return -EINVAL;
-    /* Without brackets the last group of an IPv6 address cannot be told from a port. */
-    if (ip.len == 0 || (ip.data[0] != '[' && memchr(ip.data, ':', ip.len)))
-        return -EINVAL;
-    return addr_parse_ip(ret, ip, (uint16_t)port);
+    return host_port_number(split.port, &port) < 0 ? -EINVAL : addr_parse_ip(ret, split.place, port);
 }
 
 int addr_from_sockaddr(struct addr *ret, const struct sockaddr *sa, socklen_t len)
@@ -218,9 +208,7 @@ const char *addr_format_ip(const struct addr *a, char out[ADDR_TEXT_MAX])
 const char *addr_format(const struct addr *a, char out[ADDR_TEXT_MAX])
 {
     char ip[ADDR_TEXT_MAX];
-    enum { PORT_TEXT = sizeof ":65535" };
-
-    if (addr_family(a) == AF_INET) { /* the fast path: each connection writes some */
+    if (addr_family(a) == AF_INET) { /* of which each connection writes some */
         size_t len, at = ip_text(addr_ip(a, &len), IPV4_BYTES, out);
         out[at++] = ':';
         at += digits_put(out + at, addr_port(a));
@@ -231,7 +219,7 @@ const char *addr_format(const struct addr *a, char out[ADDR_TEXT_MAX])
     if (addr_family(a) == AF_UNSPEC)
         (void)memcpy(out, ip, sizeof ip);
     else
-        (void)snprintf(out, ADDR_TEXT_MAX, "[%.*s]:%u", ADDR_TEXT_MAX - PORT_TEXT - 2, ip, addr_port(a));
+        (void)host_port_format(out, ADDR_TEXT_MAX, slice_str(ip), addr_port(a));
     return out;
 }
 

@@ -36,7 +36,7 @@ bool dns_servers_add(struct dns_servers *s, const struct addr *server)
     return true;
 }
 
-static int parse_one(struct addr *ret, struct slice text)
+int dns_servers_parse_one(struct addr *ret, struct slice text)
 {
     if (addr_parse_ip(ret, text, DNS_PORT) == 0)
         return 0;
@@ -50,7 +50,7 @@ int dns_servers_parse(struct dns_servers *ret, const char *text)
     for (const char *at = text; at;) {
         const char *comma = strchr(at, ',');
         struct addr a;
-        if (parse_one(&a, slice_of(at, comma ? (size_t)(comma - at) : strlen(at))) < 0)
+        if (dns_servers_parse_one(&a, slice_of(at, comma ? (size_t)(comma - at) : strlen(at))) < 0)
             return -EINVAL;
         if (!dns_servers_add(&s, &a))
             return -E2BIG;
@@ -114,7 +114,7 @@ static void take_word(struct dns_servers *s, char *word)
     struct addr a;
 
     word[strcspn(word, "#")] = '\0';
-    if (parse_one(&a, slice_str(word)) == 0)
+    if (dns_servers_parse_one(&a, slice_str(word)) == 0)
         (void)dns_servers_add(s, &a);
 }
 

@@ -17,8 +17,10 @@ bool dns_servers_same(const struct dns_servers *a, const struct dns_servers *b);
 /** @return whether it has it now; false when it is full */
 bool dns_servers_add(struct dns_servers *s, const struct addr *server);
 
-/** From "ip[:port][,…]"; the port is 53 unless given. @return 0, -EINVAL, -E2BIG for more than
- * DNS_SERVERS_MAX */
+/** From "ip[:port]"; the port is 53 unless given. @return 0, -EINVAL */
+MUST_CHECK int dns_servers_parse_one(struct addr *ret, struct slice text);
+
+/** From "ip[:port][,…]". @return 0, -EINVAL, -E2BIG for more than DNS_SERVERS_MAX */
 MUST_CHECK int dns_servers_parse(struct dns_servers *ret, const char *text);
 
 /** "192.0.2.1, [2001:db8::1]:5353": the port where it is not 53. @return out */

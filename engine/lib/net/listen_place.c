@@ -1,5 +1,6 @@
 #include "net/listen_place.h"
 
+#include "base/host_port.h"
 #include "netlink/link_index.h"
 
 #include <errno.h>
@@ -21,10 +22,7 @@ static bool is_name(struct slice s)
 int listen_place_parse(struct listen_place *ret, struct slice host)
 {
     struct listen_place p = {.link = ""};
-    bool bracketed = host.len >= 2 && host.data[0] == '[' && host.data[host.len - 1] == ']';
-
-    if (bracketed)
-        host = slice_of(host.data + 1, host.len - 2);
+    bool bracketed = host_port_unbracket(&host);
     const char *percent = host.len ? memchr(host.data, '%', host.len) : NULL;
     struct slice ip = slice_of(host.data, percent ? (size_t)(percent - host.data) : host.len);
     struct slice link = percent ? slice_of(percent + 1, host.len - ip.len - 1) : slice_of(NULL, 0);
@@ -43,13 +41,12 @@ int listen_place_parse(struct listen_place *ret, struct slice host)
 
 const char *listen_place_text(const struct listen_place *p, char out[LISTEN_TEXT_MAX])
 {
-    char ip[ADDR_TEXT_MAX];
+    char ip[ADDR_TEXT_MAX], host[LISTEN_TEXT_MAX];
 
     if (!listen_place_is_awaited(p))
         return addr_format(&p->addr, out);
-    (void)snprintf(out, LISTEN_TEXT_MAX, "[%s%%%s]:%u", addr_format_ip(&p->addr, ip), p->link,
-                   (unsigned)addr_port(&p->addr));
-    return out;
+    (void)snprintf(host, sizeof host, "%s%%%s", addr_format_ip(&p->addr, ip), p->link);
+    return host_port_format(out, LISTEN_TEXT_MAX, slice_str(host), addr_port(&p->addr));
 }
 
 bool listen_place_same(const struct listen_place *a, const struct listen_place *b)

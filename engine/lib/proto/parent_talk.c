@@ -1,5 +1,6 @@
 #include "proto/parent_talk.h"
 
+#include "base/host_port.h"
 #include "proto/base64.h"
 #include "proto/http_head.h"
 #include "proto/socks4.h"
@@ -102,12 +103,10 @@ static void say_request4(struct parent_talk *t)
 static void say_connect(struct parent_talk *t)
 {
     const struct target *to = t->request.target;
-    bool six = to->kind == TARGET_IPV6;
     char place[TARGET_HOST_MAX + 16], credentials[2 * PARENT_CREDENTIAL_MAX + 2];
     char encoded[sizeof credentials / 3 * 4 + 8];
 
-    (void)snprintf(place, sizeof place, "%s%s%s:%u", six ? "[" : "", to->host, six ? "]" : "",
-                   (unsigned)to->port);
+    (void)host_port_format(place, sizeof place, slice_str(to->host), to->port);
     t->out_len = (size_t)snprintf(t->out, sizeof t->out, "CONNECT %s HTTP/1.1\r\nHost: %s\r\n", place, place);
     if (t->request.user[0] || t->request.pass[0]) {
         int n = snprintf(credentials, sizeof credentials, "%s:%s", t->request.user, t->request.pass);

@@ -1,5 +1,6 @@
 #include "proto/target.h"
 
+#include "base/host_port.h"
 #include "base/ip_text.h"
 
 #include <arpa/inet.h>
@@ -134,12 +135,7 @@ enum parse target_set(struct target *ret, struct slice host, uint16_t port)
 
     if (port == 0 || host.len == 0)
         return PARSE_BAD;
-    if (host.data[0] == '[') {
-        if (host.data[host.len - 1] != ']')
-            return PARSE_BAD;
-        return set_ipv6(ret, slice_of(host.data + 1, host.len - 2), port);
-    }
-    if (memchr(host.data, ':', host.len))
+    if (host_port_unbracket(&host) || memchr(host.data, ':', host.len))
         return set_ipv6(ret, host, port);
     if (host.len < INET_ADDRSTRLEN && !memchr(host.data, '\0', host.len)) {
         memcpy(t.host, host.data, host.len); /* the rest of t.host is zero */
@@ -152,38 +148,15 @@ enum parse target_set(struct target *ret, struct slice host, uint16_t port)
     return PARSE_OK;
 }
 
-/* Split "host:port" at the colon that belongs to no IPv6 address. A lone IPv6 address needs its brackets
- * here. */
-static bool split(struct slice authority, struct slice *host, struct slice *port)
-{
-    const char *end = authority.data + authority.len, *colon;
-
-    if (authority.len > 0 && authority.data[0] == '[') {
-        const char *close = memchr(authority.data, ']', authority.len);
-        if (!close || (close + 1 < end && close[1] != ':'))
-            return false;
-        colon = close + 1 < end ? close + 1 : NULL;
-    } else {
-        colon = authority.len ? memchr(authority.data, ':', authority.len) : NULL;
-    }
-    *host = slice_of(authority.data, colon ? (size_t)(colon - authority.data) : authority.len);
-    *port = colon ? slice_of(colon + 1, (size_t)(end - colon - 1)) : slice_of(end, 0);
-    return !memchr(port->data, ':', port->len);
-}
-
 enum parse target_parse(struct target *ret, struct slice authority, uint16_t default_port)
 {
-    struct slice host, port;
-    uint32_t number = 0;
+    const struct host_port split = host_port_split(authority);
+    uint16_t port = default_port;
 
-    if (!split(authority, &host, &port))
+    if (split.port.len > 0 && host_port_number(split.port, &port) < 0)
         return PARSE_BAD;
-    for (size_t i = 0; i < port.len; i++) {
-        if (!is_digit(port.data[i]))
-            return PARSE_BAD;
-        number = number * 10 + (uint32_t)(port.data[i] - '0');
-        if (number > UINT16_MAX)
-            return PARSE_BAD;
-    }
-    return target_set(ret, host, port.len ? (uint16_t)number : default_port);
+    /* A lone IPv6 address needs its brackets here. */
+    if (!split.bracketed && split.host.len > 0 && memchr(split.host.data, ':', split.host.len))
+        return PARSE_BAD;
+    return target_set(ret, split.place, port);
 }

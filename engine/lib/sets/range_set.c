@@ -1,5 +1,7 @@
 #include "sets/range_set.h"
 
+#include "base/host_port.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdint.h>
@@ -239,14 +241,13 @@ int range_set_match(const struct range_set *s, const char *host, size_t len)
     uint8_t ip[16];
     unsigned bits;
 
-    if (len >= 2 && host[0] == '[' && host[len - 1] == ']') {
-        host++;
-        len -= 2;
-    }
-    if (len == 0 || len >= TEXT_MAX || memchr(host, '/', len))
+    struct slice bare = slice_of(host, len);
+
+    (void)host_port_unbracket(&bare);
+    if (bare.len == 0 || bare.len >= TEXT_MAX || memchr(bare.data, '/', bare.len))
         return 0;
-    const char *scope = memchr(host, '%', len);
-    int family = parse(slice_of(host, scope ? (size_t)(scope - host) : len), ip, &bits);
+    const char *scope = memchr(bare.data, '%', bare.len);
+    int family = parse(slice_of(bare.data, scope ? (size_t)(scope - bare.data) : bare.len), ip, &bits);
     if (family == AF_INET)
         return holds4(s, ip) || holds_mapped(s, ip);
     if (family == AF_INET6 && memcmp(ip, MAPPED, sizeof MAPPED) == 0)
