@@ -42,7 +42,7 @@ static bool is_ready(struct guesses *g)
 static uint64_t hash_of(const struct guesses *g, const struct addr *client, struct slice user)
 {
     const struct client_key key = client_key_of(client);
-    uint64_t address = keyed_hash(&g->key, slice_of((const char *)key.octets, sizeof key.octets));
+    uint64_t address = keyed_hash(&g->key, slice_of((const char *)key.bytes, sizeof key.bytes));
     const struct hash_key of_address = {.k0 = g->key.k0 ^ address, .k1 = g->key.k1};
 
     return (user.len > 0 ? keyed_hash(&of_address, user) : address) | 1;

@@ -20,7 +20,7 @@ static unsigned hash_of(const struct client_key *key)
     uint32_t h = 0x811c9dc5;
 
     for (size_t i = 0; i < CLIENT_KEY_LEN; i++)
-        h = (h ^ key->octets[i]) * 0x01000193;
+        h = (h ^ key->bytes[i]) * 0x01000193;
     return (h ^ h >> 16) & 0xff;
 }
 

@@ -11,7 +11,7 @@
 
 enum { IN_VAIN = 3 };
 
-/* Octets in the kernel that the peer has not acknowledged, sent or not. */
+/* Bytes in the kernel that the peer has not acknowledged, sent or not. */
 static int queued(int fd)
 {
     int n = 0;
@@ -19,7 +19,7 @@ static int queued(int fd)
     return ioctl(fd, SIOCOUTQ, &n) < 0 ? 0 : n;
 }
 
-/* @return the length that the kernel has filled; 0 for none */
+/* @return the bytes of ret that the kernel filled; 0 on failure */
 static socklen_t read_info(int fd, struct tcp_info *ret)
 {
     socklen_t len = sizeof *ret;
@@ -28,7 +28,7 @@ static socklen_t read_info(int fd, struct tcp_info *ret)
     return getsockopt(fd, IPPROTO_TCP, TCP_INFO, ret, &len) < 0 ? 0 : len;
 }
 
-/* Kernels before 5.4 do not tell the window: then only what was heard counts. */
+/* Kernels before 5.4 do not report the window; then only the peer's silence counts. */
 static bool has_room(const struct tcp_info *info, socklen_t len)
 {
     bool told = len >= offsetof(struct tcp_info, tcpi_snd_wnd) + sizeof info->tcpi_snd_wnd;
@@ -45,7 +45,7 @@ static bool is_dead(const struct ack_sample *s, double timeout_s)
 
 bool ack_wait_judge(struct ack_wait *w, const struct ack_sample *s, double timeout_s)
 {
-    uint32_t now_ms = s->now_ms | 1; /* 0 says that nothing waits */
+    uint32_t now_ms = s->now_ms | 1; /* 0 means that no data waits */
 
     if (timeout_s <= 0 || !s->waits) {
         *w = (struct ack_wait){.since_ms = 0};
@@ -59,7 +59,7 @@ bool ack_wait_judge(struct ack_wait *w, const struct ack_sample *s, double timeo
         return false;
     if (is_dead(s, timeout_s))
         return true;
-    w->since_ms = now_ms; /* what counts is the time with room */
+    w->since_ms = now_ms; /* the timeout restarts: only time with room counts */
     return false;
 }
 

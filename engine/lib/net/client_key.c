@@ -2,10 +2,10 @@
 
 #include <string.h>
 
-enum { IPV6_NETWORK = 8 /* octets */ };
+enum { IPV6_NETWORK = 8 /* bytes */ };
 
-/* Whether the first half of an IPv6 address names no network: link-local clients share it, as mapped ones do.
- */
+/* Whether the first half of an IPv6 address names no network: all link-local clients share it, and all
+ * IPv4-mapped ones. */
 static bool names_no_network(const uint8_t *ip)
 {
     static const uint8_t zero[IPV6_NETWORK];
@@ -19,11 +19,11 @@ struct client_key client_key_of(const struct addr *client)
     size_t len;
     const uint8_t *ip = addr_ip(client, &len);
 
-    key.octets[0] = (uint8_t)len;
+    key.bytes[0] = (uint8_t)len;
     if (len > IPV6_NETWORK && names_no_network(ip)) {
-        key.octets[0]++; /* no other address has this key */
+        key.bytes[0]++; /* a length that no other key has */
         ip += IPV6_NETWORK;
     }
-    memcpy(key.octets + 1, ip, len < IPV6_NETWORK ? len : IPV6_NETWORK);
+    memcpy(key.bytes + 1, ip, len < IPV6_NETWORK ? len : IPV6_NETWORK);
     return key;
 }

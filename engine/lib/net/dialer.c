@@ -13,10 +13,11 @@
 
 /* RFC 8305 5, "Connection Attempt Delay": the recommended value. */
 static const double STAGGER_S = 0.25;
-/* All addresses have failed, and the other family's are not there yet: for so long they are waited for. */
+/* All addresses have failed, and the other family's are announced: wait for them so long. */
 static const double GRACE_S = 0.5;
 
-/* How much a failure tells about the destination: what came from afar before what this machine made up. */
+/* How much a failure says about the destination: answers from the network precede failures on this machine.
+ */
 static int telling(enum fault f)
 {
     static const int rank[] = {
@@ -32,7 +33,7 @@ static void dial_note(struct dial *d, enum fault f)
         d->worst = f;
 }
 
-/* Ends one attempt. @return its socket, now the caller's */
+/* End one attempt. @return its socket, now the caller's */
 static int attempt_stop(struct dial_attempt *a)
 {
     int fd = a->io.fd;
@@ -97,9 +98,9 @@ static void dial_connected(struct dial_attempt *a, int fd)
 
 static void on_attempt(struct ev_loop *loop, ev_io *io, int events);
 
-/* A connect to a closed port of this machine may be given that port as its own, and then meets itself (RFC
- * 9293 3.5, simultaneous open). The kernel gives no port below FREE_PORTS_FROM, so that most connections need
- * not ask. */
+/* A connect to a closed port of this machine may get that very port as its source, and then connects to
+ * itself (RFC 9293 3.5, simultaneous open). The kernel assigns no port below FREE_PORTS_FROM, so most
+ * connections skip the check. */
 enum { FREE_PORTS_FROM = 1024 };
 
 static bool is_connected_to_itself(const struct dial_attempt *a, int fd)
@@ -113,32 +114,32 @@ static bool is_connected_to_itself(const struct dial_attempt *a, int fd)
            addr_port(&own) == addr_port(&a->to) && addr_same_ip(&own, &a->to);
 }
 
-/* A closed port refuses. With a reset, for otherwise the port rests in TIME-WAIT, and its server could not
- * start. */
+/* Report a refusal, as a closed port would. The socket must end with a reset: else the port stays in
+ * TIME-WAIT, and its server could not start. */
 static int refuse_itself(int fd)
 {
     (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &(struct linger){.l_onoff = 1}, sizeof(struct linger));
     return ECONNREFUSED;
 }
 
-/* As connect, with what the kernel takes of the early octets. While another attempt may have delivered them,
- * this one goes without. */
+/* Connect, and send the early bytes that the kernel takes. While another attempt may have delivered them,
+ * this one does not. */
 static int connect_early(struct dial *d, const struct dial_attempt *a, int fd, const struct addr *to)
 {
     if (d->early_len == 0 || d->pending > 0)
         return connect(fd, &to->sa, addr_len(to));
     ssize_t taken = sendto(fd, buf_slice(d->early).data, d->early_len, MSG_FASTOPEN | MSG_NOSIGNAL, &to->sa,
                            addr_len(to));
-    if (taken < 0 && errno == EOPNOTSUPP) /* the kernel does not let clients; nothing has happened */
+    if (taken < 0 && errno == EOPNOTSUPP) /* the kernel does not allow it to clients; nothing was sent */
         return connect(fd, &to->sa, addr_len(to));
     d->early_by = a;
     d->early_sent = taken > 0 ? (size_t)taken : 0;
     if (taken >= 0)
-        errno = EINPROGRESS; /* whether the server answers is yet to be seen */
+        errno = EINPROGRESS; /* the server has not answered yet */
     return -1;
 }
 
-/* @return 0 when connected or under way, or the positive errno of what failed */
+/* @return 0 if connected or in progress, or the positive errno of the failure */
 static int attempt_start(struct dial_attempt *a, bool *ret_connected)
 {
     const struct addr *to = &a->to;
@@ -158,7 +159,7 @@ static int attempt_start(struct dial_attempt *a, bool *ret_connected)
 
     a->started_s = clock_now_s();
     bool connected = connect_early(d, a, fd, to) == 0;
-    /* An interrupted connect goes on by itself (POSIX connect, EINTR). */
+    /* An interrupted connect continues (POSIX connect, EINTR). */
     if (!connected && errno != EINPROGRESS && errno != EINTR) {
         int err = errno;
         (void)close(fd);
@@ -198,7 +199,7 @@ static void set_stagger(struct dial *d, double after_s)
     ev_timer_start(d->loop, &d->stagger);
 }
 
-/* Begin the next attempt; those that fail on the spot make way for the one after. May finish the dial. */
+/* Begin the next attempt. After an immediate failure, begin the one after. May finish the dial. */
 static void dial_advance(struct dial *d)
 {
     ev_timer_stop(d->loop, &d->stagger);
@@ -270,7 +271,7 @@ static void on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
 
 /* --- addresses ------------------------------------------------------------------------------------------ */
 
-/* Those that the egress allows, at most as many as are left of DIAL_ADDRS_MAX. @return how many */
+/* Take the addresses that the egress allows, up to DIAL_ADDRS_MAX in total. @return the number taken */
 static size_t take_allowed(struct dial *d, struct addr *ret, const struct addr *addrs, size_t n)
 {
     size_t taken = 0;
@@ -284,7 +285,7 @@ static size_t take_allowed(struct dial *d, struct addr *ret, const struct addr *
     return taken;
 }
 
-/* Nearly always there is one address, for which nothing is allocated. */
+/* Usually there is one address, for which nothing is allocated. */
 static void make_queue(struct dial *d, const struct addr *addrs, size_t n)
 {
     size_t room = n < DIAL_ADDRS_MAX ? n : DIAL_ADDRS_MAX;
@@ -299,7 +300,7 @@ static void make_queue(struct dial *d, const struct addr *addrs, size_t n)
         d->worst = FAULT_UNREACHABLE;
 }
 
-/* a[0], b[0], a[1], b[1], … and then what has no partner. */
+/* a[0], b[0], a[1], b[1], …, then the rest of the longer one. */
 static void take_turns(struct addr *ret, const struct addr *a, size_t n_a, const struct addr *b, size_t n_b)
 {
     for (size_t i = 0; i < n_a || i < n_b; i++) {
@@ -315,7 +316,7 @@ static void join_queue(struct dial *d, const struct addr *more, size_t n, bool b
     const struct addr *left = d->queue + d->next;
     size_t n_left = d->n_queue - d->next;
     struct addr *queue = malloc((n_left + n) * sizeof *queue);
-    /* The latest attempt, or the one that is about to begin, was of the other family. */
+    /* The latest attempt, or the one about to begin, was for the other family. */
     bool turn = d->latest && n > 0 && addr_family(&d->latest->to) != addr_family(&more[0]);
 
     if (!queue) {
@@ -343,7 +344,7 @@ void dial_expect(struct dial *d)
     d->expecting = true;
 }
 
-/* What failed on the spot must not end the dial from within. */
+/* Deferred, as an immediate failure must not end the dial from within dial_add. */
 void dial_add(struct dial *d, const struct addr *addrs, size_t n, bool behind)
 {
     struct addr more[DIAL_ADDRS_MAX];
@@ -373,11 +374,11 @@ void dial_start(struct dial *d, struct ev_loop *loop, const struct addr *addrs, 
     assert(!d->running);
     *d = (struct dial){.loop = loop, .done = done, .egress = *egress, .running = true};
     make_queue(d, addrs, n);
-    /* Timers count from the loop's idea of now, which is as old as the callback that runs. */
+    /* Timers start from the loop's time, which is as old as the present callback. */
     ev_now_update(loop);
     ev_timer_init(&d->deadline, on_deadline, timeout_s, 0);
     ev_timer_start(loop, &d->deadline);
-    /* Even the first attempt may end on the spot, and done must not come from here. */
+    /* Deferred, as the first attempt may end at once, and done must not be called from here. */
     ev_timer_init(&d->stagger, on_stagger, 0, 0);
     defer(loop, &d->stagger);
 }
@@ -389,7 +390,7 @@ void dial_early(struct dial *d, const struct buf *early, size_t len)
     d->early_len = len;
 }
 
-/* Bit 0 is the client's (Linux, ip-sysctl.rst, "tcp_fastopen"). */
+/* Bit 0 enables clients (Linux, ip-sysctl.rst, "tcp_fastopen"). */
 bool dial_early_is_allowed(void)
 {
     char text[16] = "";

@@ -27,7 +27,7 @@ bool egress_ipv6_parse(const char *word, enum egress_ipv6 *ret)
 
 static int bind_device(int fd, const char *device)
 {
-    /* Length without the NUL: the kernel adds it, and takes at most IFNAMSIZ - 1 octets. */
+    /* The length excludes the NUL. The kernel takes at most IFNAMSIZ - 1 bytes and adds it. */
     if (setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, (socklen_t)strnlen(device, IFNAMSIZ)) == 0)
         return 0;
     return errno == ENODEV ? -ENODEV : -EADDRNOTAVAIL;
@@ -35,9 +35,9 @@ static int bind_device(int fd, const char *device)
 
 static int bind_source(int fd, const struct addr *source, int type)
 {
-    /* Let connect() choose the port, when the destination is known: then one source address has 28,000 ports
-     * for each destination instead of for all of them. A datagram socket may be asked for its port before
-     * that. */
+    /* Let connect() choose the port, once the destination is known. Then a source address has 28,000 ports
+     * for each destination, and not for all of them. A datagram socket may be asked for its port before that.
+     */
     if (type == SOCK_STREAM)
         (void)setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &(int){1}, sizeof(int));
     struct addr any_port = *source;
@@ -55,7 +55,7 @@ static int prefer(int fd, enum egress_ipv6 kind)
     return -EADDRNOTAVAIL;
 }
 
-/* The source to bind to for a destination; NULL: the kernel chooses. */
+/* The source to bind for a destination; NULL: the kernel chooses. */
 static const struct addr *source_for(const struct egress *e, const struct addr *to)
 {
     bool four = addr_family(to) == AF_INET;
@@ -80,7 +80,7 @@ int egress_bind(const struct egress *e, int fd, const struct addr *to, int type)
     int family = addr_family(to);
     int r = egress_allows(e, family) ? 0 : -EAFNOSUPPORT;
 
-    /* Otherwise an IPv4-mapped destination would leave by IPv4, past source4. */
+    /* Without it an IPv4-mapped destination would leave by IPv4 and ignore source4. */
     if (family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &(int){1}, sizeof(int)) < 0)
         r = -errno;
     if (r == 0 && e->on_link && setsockopt(fd, SOL_SOCKET, SO_DONTROUTE, &(int){1}, sizeof(int)) < 0)
@@ -113,7 +113,7 @@ int egress_socket(const struct egress *e, const struct addr *to, int type)
     return fd;
 }
 
-/* Linux heeds SO_DONTROUTE for IPv4 alone, and even there lets a default route without a gateway pass. */
+/* Linux applies SO_DONTROUTE to IPv4 only, and even there allows a default route without a gateway. */
 int egress_aim(const struct egress *e, int fd, const struct addr *to)
 {
     char device[IFNAMSIZ];
@@ -124,7 +124,7 @@ int egress_aim(const struct egress *e, int fd, const struct addr *to)
     int r = machine_neighbour(to, &link);
     if (r < 0)
         return r;
-    /* What this machine says to itself passes by loopback, whichever link has the address. */
+    /* Packets to this machine use loopback, whichever link has the address. */
     if (link == 0)
         return 0;
     if (!if_indextoname((unsigned)link, device))
@@ -137,7 +137,7 @@ bool egress_may_mark(void)
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
     if (fd < 0)
-        return true; /* the first connection will tell */
+        return true; /* unknown; the first connection shows it */
     bool may = setsockopt(fd, SOL_SOCKET, SO_MARK, &(uint32_t){1}, sizeof(uint32_t)) == 0 || errno != EPERM;
     (void)close(fd);
     return may;

@@ -1,5 +1,5 @@
-/* By which way a socket leaves this machine: device, source address, neighbours only. Filled by the uplink
- * layer, obeyed by the dialer and the resolver. All empty: the kernel's own routing. */
+/* How a socket leaves this machine: device, source address, neighbours only. The uplink room fills it; the
+ * dialer and the resolver obey it. All empty: the kernel routes. */
 #ifndef STEERWAY_NET_EGRESS_H
 #define STEERWAY_NET_EGRESS_H
 
@@ -8,9 +8,9 @@
 #include <net/if.h>
 #include <string.h>
 
-/** Which of several IPv6 addresses the kernel takes where it may choose (RFC 6724 5, rule 7; RFC 8981). */
+/** Which of several IPv6 addresses the kernel prefers as the source (RFC 6724 5, rule 7; RFC 8981). */
 enum egress_ipv6 {
-    EGRESS_IPV6_SYSTEM, /* as use_tempaddr of the interface says */
+    EGRESS_IPV6_SYSTEM, /* as the interface's use_tempaddr says */
     EGRESS_IPV6_TEMPORARY,
     EGRESS_IPV6_STABLE,
 };
@@ -22,24 +22,23 @@ enum egress_floats {
     EGRESS_FLOATS,            /* all */
 };
 
-/** By its word: "system", "temporary" or "stable". @return whether it is one */
+/** Parse "system", "temporary" or "stable". @return false for any other word */
 bool egress_ipv6_parse(const char *word, enum egress_ipv6 *ret);
 
 struct egress {
     char device[IFNAMSIZ]; /* "" for none */
-    struct addr source4;   /* AF_UNSPEC: no source given for that family */
+    struct addr source4;   /* AF_UNSPEC: no source is bound for that family */
     struct addr source6;
     enum egress_floats floats4, floats6;
     enum egress_ipv6 ipv6;
-    uint32_t mark;   /* of its packets, for the machine's routing rules (SO_MARK); 0 for none */
-    bool any4, any6; /* whether sockets of that family may be opened at all; both false: nothing can leave */
-    bool on_link;    /* to this machine and its neighbours only, never by a gateway or a default route */
+    uint32_t mark;   /* mark of its packets, for routing rules (SO_MARK); 0 for none */
+    bool any4, any6; /* whether the family may be used at all; both false: nothing can leave */
+    bool on_link;    /* only to this machine and its neighbours, never by a gateway or a default route */
 };
 
-/** An egress that leaves everything to the kernel, its gateways included: for ranges that the user wants to
- *  go direct. */
+/** Everything as the kernel routes it, gateways included: for ranges that the user sends direct. */
 extern const struct egress EGRESS_DIRECT;
-/** An egress to what is local: this machine and the networks that it is connected to. */
+/** Only to this machine and the networks that it is connected to. */
 extern const struct egress EGRESS_ON_LINK;
 
 static inline bool egress_allows(const struct egress *e, int family)
@@ -47,7 +46,7 @@ static inline bool egress_allows(const struct egress *e, int family)
     return family == AF_INET ? e->any4 : family == AF_INET6 && e->any6;
 }
 
-/** Whether one of the addresses is of a family that it allows. */
+/** Whether the egress allows the family of at least one address. */
 static inline bool egress_allows_any(const struct egress *e, const struct addr *addrs, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -56,14 +55,14 @@ static inline bool egress_allows_any(const struct egress *e, const struct addr *
     return false;
 }
 
-/** Whether packets by both come from the same addresses. */
+/** Whether packets have the same source addresses with both. */
 static inline bool egress_same_sources(const struct egress *a, const struct egress *b)
 {
     return a->any4 == b->any4 && a->any6 == b->any6 && addr_same_ip(&a->source4, &b->source4) &&
            addr_same_ip(&a->source6, &b->source6);
 }
 
-/** Whether both leave in the same way. */
+/** Whether both are equal in all fields. */
 static inline bool egress_same(const struct egress *a, const struct egress *b)
 {
     return egress_same_sources(a, b) && strncmp(a->device, b->device, IFNAMSIZ) == 0 && a->mark == b->mark &&
@@ -71,30 +70,30 @@ static inline bool egress_same(const struct egress *a, const struct egress *b)
            a->ipv6 == b->ipv6;
 }
 
-/** Open a non-blocking, close-on-exec socket for that destination, bound as e says. Never returns a socket
- * that is not bound as asked: a failing bind closes it (fail closed).
+/** Open a non-blocking, close-on-exec socket for that destination, bound as e says. Fail closed: a socket
+ * that cannot be bound so is closed.
  *  @param type  SOCK_STREAM or SOCK_DGRAM
- *  @return descriptor, or negative errno: -EAFNOSUPPORT when e does not allow its family, and those of
- *          socket(), setsockopt(SO_BINDTODEVICE) and bind(), the latter two reported as -EADDRNOTAVAIL or
- *          -ENODEV */
+ *  @return descriptor, or negative errno: -EAFNOSUPPORT if e does not allow the family; that of socket();
+ *  -ENODEV if the device does not exist; -EADDRNOTAVAIL for other failures of binding or marking */
 MUST_CHECK int egress_socket(const struct egress *e, const struct addr *to, int type);
 
-/** Bind a socket that is open already, for those who are handed one; the same errors. On failure nothing may
- *  be sent with it. */
+/** Bind a socket that is open already; errors as for egress_socket. After a failure the caller must not send
+ * with it. */
 MUST_CHECK int egress_bind(const struct egress *e, int fd, const struct addr *to, int type);
 
-/** Between egress_socket and connect: hold a socket that is on_link to the link on which its destination is a
- *  neighbour, so that nothing is sent by another one, now or when that link goes down later. Does nothing for
- *  other egresses.
- *  @return 0, -ENETUNREACH when the destination is no neighbour, or another negative errno; then nothing may
- *          be sent with the socket */
+/** Between egress_socket and connect: bind an on_link socket to the link on which its destination is a
+ * neighbour. So nothing leaves by another link, now or after that link goes down. Does nothing for other
+ * egresses.
+ *  @return 0, -ENETUNREACH if the destination is not a neighbour, or another negative errno; after a failure
+ *  the caller must not send with it */
 MUST_CHECK int egress_aim(const struct egress *e, int fd, const struct addr *to);
 
-/** Whether this process may mark packets: that needs CAP_NET_ADMIN, or CAP_NET_RAW since Linux 5.17. */
+/** Whether this process may mark packets, for which it needs CAP_NET_ADMIN, or CAP_NET_RAW since Linux 5.17.
+ */
 bool egress_may_mark(void);
 
-/** By which way a socket does leave: its own address, and the link that it is bound to, or 0 (always before
- *  Linux 5.1, which cannot be asked). @return whether it is known */
+/** A socket's own address, and the index of the link that it is bound to: 0 for none, and always before Linux
+ * 5.1, which does not report it. @return whether the address is known */
 bool egress_source_of(int fd, struct addr *ret, int *ret_link);
 
 #endif

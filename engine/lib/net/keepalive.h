@@ -1,5 +1,5 @@
-/* A peer that vanished without a word is found out: destinations and clients alike. Two system calls: not for
- * connections that may be over in a moment. A listener's sockets hand it down to its clients'. */
+/* Keepalives find peers, clients and destinations, that vanished without closing. It takes two system calls,
+ * too many for short connections. Accepted sockets inherit the setting from the listener. */
 #ifndef STEERWAY_NET_KEEPALIVE_H
 #define STEERWAY_NET_KEEPALIVE_H
 
@@ -7,11 +7,10 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
-/* After a few minutes, not Linux's two hours; seldom enough for the battery of a phone that serves as uplink.
- */
+/* Minutes, not Linux's two hours; rare enough for the battery of a phone that is an uplink. */
 enum { KEEPALIVE_IDLE_S = 120 };
 
-/** Ask the peer of a TCP connection for a sign of life whenever it has been silent for KEEPALIVE_IDLE_S. */
+/** Probe the peer of a TCP connection after KEEPALIVE_IDLE_S of silence. */
 static inline void keepalive_set(int fd)
 {
     (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &(int){KEEPALIVE_IDLE_S}, sizeof(int));

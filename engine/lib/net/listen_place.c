@@ -12,7 +12,7 @@ static bool is_link_local(const struct addr *a)
     return addr_family(a) == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&a->in6.sin6_addr);
 }
 
-/* What a link can be named. */
+/* A name that a link can have. */
 static bool is_name(struct slice s)
 {
     return s.len > 0 && s.len < MACHINE_NAME_SIZE && !memchr(s.data, '/', s.len) &&

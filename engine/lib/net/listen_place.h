@@ -1,4 +1,4 @@
-/* Where to listen: an address, and the link of a link-local one, which may come later than the program. */
+/* Where to listen: an address, and, for a link-local one, its link, which may appear after the start. */
 #ifndef STEERWAY_NET_LISTEN_PLACE_H
 #define STEERWAY_NET_LISTEN_PLACE_H
 
@@ -7,27 +7,28 @@
 enum { LISTEN_TEXT_MAX = ADDR_TEXT_MAX + MACHINE_NAME_SIZE };
 
 struct listen_place {
-    struct addr addr;             /* without a scope while its link is not there */
-    char link[MACHINE_NAME_SIZE]; /* its name as it was given, perhaps an alternative one; "" for none */
+    struct addr addr;             /* without a scope while its link is missing */
+    char link[MACHINE_NAME_SIZE]; /* the link's name or alternative name as given; "" for none */
 };
 
-/** "192.0.2.1", "[2001:db8::1]", "fe80::1%eth0". Only the link of a link-local address may be absent.
+/** Parse "192.0.2.1", "[2001:db8::1]" or "fe80::1%eth0". Only the link of a link-local address may be
+ * missing.
  *  @return 0, -EINVAL */
 MUST_CHECK int listen_place_parse(struct listen_place *ret, struct slice host);
 
-/** "[fe80::1%eth0]:1080". @return out */
+/** Such as "[fe80::1%eth0]:1080". @return out */
 const char *listen_place_text(const struct listen_place *p, char out[LISTEN_TEXT_MAX]);
 
 bool listen_place_same(const struct listen_place *a, const struct listen_place *b);
 
-/** Whether its link is awaited: the address cannot be bound yet. */
+/** Whether its link is still missing, so that the address cannot be bound. */
 bool listen_place_is_awaited(const struct listen_place *p);
 
-/** Whether clients can come to it. */
+/** Whether clients can connect to it. */
 bool listen_place_is_there(const struct listen_place *p, const struct machine *m);
 
-/** Look for its link again. @return whether the address is another one now: the link has come, or has come
- *  back with another number */
+/** Look for its link again. @return whether the scope changed: the link appeared, or came back with another
+ * index */
 bool listen_place_find(struct listen_place *p);
 
 #endif

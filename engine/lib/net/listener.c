@@ -6,9 +6,9 @@
 #include <netinet/tcp.h>
 #include <unistd.h>
 
-/* Clients taken in one turn, so that a storm of them cannot keep the loop from those already here. */
+/* Clients accepted in one turn of the loop, so that a storm of them does not delay the others. */
 enum { ACCEPTS_A_TURN = 64 };
-/* Long enough not to spin, short enough for a person not to notice. */
+/* Long enough not to spin, too short for a person to notice. */
 static const double STARVED_PAUSE_S = 0.1;
 
 static void listener_starve(struct listener *l, int err)
@@ -20,14 +20,14 @@ static void listener_starve(struct listener *l, int err)
         l->starved(l, err);
 }
 
-/* Whether this failure of accept concerns a single client, who is gone, and the next may be taken. Linux also
- * reports here what the network did to the new socket meanwhile (accept(2), "Error handling"). */
+/* Whether a failure of accept concerns one client only, so that the next can be accepted. Linux also reports
+ * pending network errors of the new socket here (accept(2), "Error handling"). */
 static bool one_client_lost(int err)
 {
     switch (err) {
     case EINTR:
     case ECONNABORTED:
-    case EPERM: /* the firewall forbids this one */
+    case EPERM: /* a firewall rejects this client */
     case EPROTO:
     case ENOPROTOOPT:
     case ENETDOWN:
@@ -45,8 +45,8 @@ static void on_client(struct ev_loop *loop, ev_io *io, int events)
 {
     struct listener *l = container_of(io, struct listener, io);
 
-    /* Learning that nobody else waits costs a call, and the kernel as much as a client: only who has come in
-     * two turns of the loop running has come in a crowd. */
+    /* An accept that finds no client costs as much as one that does. So more than one is tried only if
+     * clients came in the previous turn too. */
     unsigned turn = ev_iteration(loop);
     int most = turn - l->last_turn == 1 ? ACCEPTS_A_TURN : 1;
 
@@ -61,7 +61,7 @@ static void on_client(struct ev_loop *loop, ev_io *io, int events)
             if (one_client_lost(errno))
                 continue;
             if (errno != EAGAIN && errno != EWOULDBLOCK)
-                listener_starve(l, errno); /* an unknown trouble too must not spin */
+                listener_starve(l, errno); /* pause for unknown errors too, so that they do not spin */
             return;
         }
         struct addr peer = {.in6 = {.sin6_family = AF_UNSPEC}};
@@ -79,13 +79,13 @@ static void on_pause_over(struct ev_loop *loop, ev_timer *timer, int events)
     ev_io_start(loop, &l->io);
 }
 
-/* @param ret_absent  whether the machine does not have the address */
+/* @param ret_absent  whether this machine lacks the address */
 static int bind_address(int fd, const struct addr *addr, enum listener_absent absent, bool *ret_absent)
 {
     *ret_absent = false;
     if (bind(fd, &addr->sa, addr_len(addr)) == 0)
         return 0;
-    /* Loopback is there, or its family is not. */
+    /* A loopback address is missing only with its family. */
     if (errno != EADDRNOTAVAIL || absent == LISTENER_REFUSES || addr_is_loopback(addr))
         return -errno;
     *ret_absent = true;
@@ -102,12 +102,12 @@ static int socket_listen(int fd, const struct addr *addr, enum listener_absent a
     socklen_t len = sizeof bound;
     int on = 1;
 
-    /* A restart must not wait for the last run's connections to fade from TIME_WAIT. */
+    /* A restart must not wait until connections of the last run leave TIME_WAIT. */
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0)
         return -errno;
     if (addr_family(addr) == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) < 0)
         return -errno;
-    /* Linux hands these down to accepted sockets: system calls saved for each client. */
+    /* Accepted sockets inherit these, which saves system calls for each client. */
     if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0)
         return -errno;
     /* An urgent byte is a byte of the stream (RFC 6093); else recv leaves it out. */

@@ -3,19 +3,19 @@
 #include <linux/rtnetlink.h>
 #include <unistd.h>
 
-/* Packets that are not bound to an address. */
+/* The packets to choose a source for. */
 struct sender {
     const struct machine *m;
     const struct machine_link *link;
     int family;
     uint32_t mark;
     enum egress_ipv6 ipv6;
-    struct addr to;                              /* some destination on the internet */
-    const struct addr *own[MACHINE_SOURCES_MAX]; /* the link's, best first */
+    struct addr to;                              /* a destination on the internet */
+    const struct addr *own[MACHINE_SOURCES_MAX]; /* the link's addresses, best first */
     size_t n_own;
 };
 
-/* A datagram socket that is connected has its address, and has sent nothing. */
+/* A connected datagram socket has a source address, and has sent nothing. */
 static bool ask_kernel(const struct sender *s, struct addr *ret)
 {
     struct egress e = {.any4 = true, .any6 = true, .mark = s->mark, .ipv6 = s->ipv6};
@@ -33,7 +33,7 @@ static bool ask_kernel(const struct sender *s, struct addr *ret)
     return told;
 }
 
-/* Among all that the link has: those of `own` are the best few. */
+/* Searches all addresses of the link; `own` has only the best few. */
 static bool is_own(const struct sender *s, const struct addr *a)
 {
     for (size_t i = 0; i < s->m->n_addrs; i++)
@@ -42,8 +42,8 @@ static bool is_own(const struct sender *s, const struct addr *a)
     return false;
 }
 
-/* What the kernel chooses for packets that are bound to the device, where that is to be trusted: an address
- * of the link, or one that the route names, which may be the machine's own on loopback. */
+/* The kernel's choice for packets that are bound to the device, if it is trusted: an address of the link, or
+ * one that the route names, which may be one on loopback. */
 static bool find_by_route(const struct sender *s, struct addr *ret)
 {
     struct machine_packet p = {.to = &s->to, .link = s->link->index, .mark = s->mark};
@@ -56,7 +56,7 @@ static bool find_by_route(const struct sender *s, struct addr *ret)
     return true;
 }
 
-/* Those of loopback and dummy links, but not 127.0.0.1 and ::1. */
+/* Addresses on loopback or dummy links, other than 127.0.0.1 and ::1. */
 static bool has_address_of_no_line(const struct machine *m, int family)
 {
     for (size_t i = 0; i < m->n_addrs; i++) {

@@ -1,24 +1,24 @@
-/* From which of its addresses an uplink sends. The one place that decides it: dials, checks, name servers and
- * the doctor take the egress that is filled from here.
+/* Which source address an uplink uses. This is the only place that decides it: dials, checks, name servers
+ * and the doctor use the egress that is filled from here.
  *
- * An uplink that is an interface uses the address that its route says: the route's own `src`; else the
- * address in the network of the next hop; else the best by RFC 6724. The kernel knows this better than we
- * could: it is asked by a socket that is bound to the device alone. A link may have other routes beside its
- * default route, and these may say another address. So sockets of a link that has several addresses are bound
- * to the device alone, and the kernel chooses for each destination. The same holds where the machine has
- * addresses that belong to no link, which a route can name.
+ * An uplink that is an interface uses the address that its route names: the route's own `src`, else the
+ * address in the network of the next hop, else the best by RFC 6724. The kernel decides this best, so it is
+ * asked with a socket that is bound to the device only. A link may have other routes beside its default
+ * route, which may name other addresses. So sockets of a link with several addresses are bound to the device
+ * only, and the kernel chooses for each destination. The same holds if the machine has addresses that belong
+ * to no link, which a route can name.
  *
- * Sockets of a link with one address are bound to it, so that they fail at once, and send nothing, when it is
- * gone. They are not bound to it for private destinations: there a route often names the address of another
+ * Sockets of a link with one address are bound to it. When it is gone, they fail at once and send nothing.
+ * For private destinations they are not bound to it, as a route to these often names the address of another
  * link (a tunnel between two sites).
  *
- * The kernel's choice does not count in two cases, and all sockets are bound to ours. It finds no route,
- * because the rules of the machine lead there by the source (`ip rule from ADDRESS`, source-specific routes):
- * then it is the first of the link's addresses with which there is one. Or it borrows the address of another
- * link, whose provider is another (all of the link's own are deprecated, or of link scope): then it is the
- * link's best.
+ * In two cases the kernel's choice is not used, and all sockets are bound to ours:
+ * - The kernel finds no route, because the machine's rules select by source (`ip rule from ADDRESS`,
+ *   source-specific routes). Then it is the first of the link's addresses that has a route.
+ * - The kernel borrows the address of another link, which has another provider, as the link's own are all
+ *   deprecated or of link scope. Then it is the link's best address.
  *
- * An uplink that is an address is bound to that address, and to its link; nothing is chosen. */
+ * An uplink that is an address is bound to that address and its link; nothing is chosen. */
 #ifndef STEERWAY_NET_SOURCE_H
 #define STEERWAY_NET_SOURCE_H
 
@@ -26,16 +26,17 @@
 #include "net/egress.h"
 
 struct source {
-    struct addr addr; /* towards the internet; AF_UNSPEC: the link has none of that family */
+    struct addr addr; /* towards the internet; AF_UNSPEC: the link has none of this family */
     enum egress_floats floats;
 };
 
-/** @param mark  of the packets; 0 for none  @param ipv6  which IPv6 addresses are wanted */
+/** Choose the source of an interface. @param mark  of its packets; 0 for none  @param ipv6  which IPv6
+ * addresses are wanted */
 struct source source_choose(const struct machine *m, const struct machine_link *link, int family,
                             uint32_t mark, enum egress_ipv6 ipv6);
 
-/** Whether packets that are bound to the link find a way to the internet, by its own addresses or by that
- * which the route names: it has a default route that the machine's rules lead to. */
+/** Whether packets that are bound to the link have a route to the internet, with the link's addresses or the
+ * one that the route names: a default route that the machine's rules select. */
 bool source_leads_out(const struct machine *m, const struct machine_link *link, int family);
 
 #endif

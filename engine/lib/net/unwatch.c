@@ -23,7 +23,7 @@ static void ignore(struct ev_loop *loop, ev_embed *w, int events)
     (void)events;
 }
 
-/* It may change while the loop lives: after an error libev makes a new one. */
+/* Asked each time: after an error libev makes a new one. */
 static int epoll_of(const struct unwatch *u)
 {
     ev_embed w;
@@ -38,5 +38,5 @@ static int epoll_of(const struct unwatch *u)
 void unwatch_fd(const struct unwatch *u, int fd)
 {
     if (ev_backend(u->loop) == EVBACKEND_EPOLL)
-        (void)epoll_ctl(epoll_of(u), EPOLL_CTL_DEL, fd, NULL); /* ENOENT: it never was in it */
+        (void)epoll_ctl(epoll_of(u), EPOLL_CTL_DEL, fd, NULL); /* ENOENT: it was not registered */
 }

@@ -1,6 +1,6 @@
-/* Take a descriptor out of a loop for good, for one that goes to another thread. libev itself leaves it with
- * the kernel when its last watcher stops, and takes it out once an event comes that nobody wants; but by then
- * the other thread may have closed it, and its number may be another's. */
+/* Remove a descriptor from a loop, before it goes to another thread. When its last watcher stops, libev
+ * leaves it registered with the kernel, and removes it on the next unwanted event. By then the other thread
+ * may have closed it, and its number may belong to another descriptor. */
 #ifndef STEERWAY_NET_UNWATCH_H
 #define STEERWAY_NET_UNWATCH_H
 
@@ -8,11 +8,11 @@
 
 #include <ev.h>
 
-/** For one loop. */
+/** One for each loop. */
 struct unwatch {
     struct ev_loop *loop;
     struct ev_loop
-        *spare; /* never run: the loop is embedded in it for a moment, to learn its epoll descriptor */
+        *spare; /* never run; the loop is embedded in it briefly, which reveals its epoll descriptor */
 };
 
 /** @return 0, -ENOMEM */
@@ -20,7 +20,7 @@ MUST_CHECK int unwatch_init(struct unwatch *u, struct ev_loop *loop);
 /** Harmless on zeroes. */
 void unwatch_done(struct unwatch *u);
 
-/** All its watchers have been stopped. */
+/** Stop all its watchers first. */
 void unwatch_fd(const struct unwatch *u, int fd);
 
 #endif

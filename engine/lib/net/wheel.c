@@ -20,7 +20,7 @@ static void occupy(struct wheel *w, uint32_t slot, bool taken)
         w->occupied[slot / 64] &= ~bit;
 }
 
-/* Seconds from then until a tick begins. */
+/* Seconds from now_s until a tick begins. */
 static double until(uint32_t tick, double now_s)
 {
     double ticks = now_s * WHEEL_TICKS_A_S;
@@ -36,7 +36,7 @@ static void await(struct wheel *w, uint32_t tick, double now_s)
     ev_timer_start(w->loop, &w->timer);
 }
 
-/* What was cancelled leaves its slot marked; that costs one look. */
+/* A slot whose entries were all cancelled stays marked, which costs one look. */
 static void await_next(struct wheel *w)
 {
     for (uint32_t i = 1; i <= WHEEL_SLOTS; i++) {
@@ -46,7 +46,7 @@ static void await_next(struct wheel *w)
     }
 }
 
-/* Move what is due to where it waits to be rung. */
+/* Move due entries to `due`. */
 static void sift(struct wheel *w, uint32_t slot, uint32_t now, struct list *due)
 {
     struct list *head = &w->slots[slot];
@@ -73,7 +73,7 @@ static void on_timer(struct ev_loop *loop, ev_timer *t, int events)
     for (uint32_t i = 1; i <= late && i <= WHEEL_SLOTS; i++)
         sift(w, (w->done + i) % WHEEL_SLOTS, now, &due);
     w->done = now;
-    while (due.next != &due) { /* whoever is rung may cancel, or free, others of them */
+    while (due.next != &due) { /* a callback may cancel or free other due entries */
         struct wheel_entry *e = container_of(due.next, struct wheel_entry, node);
         wheel_cancel(e);
         w->rang(w, e);

@@ -1,5 +1,5 @@
-/* Deadlines of many, by one timer: to set or cancel one costs no more than a list's link, however many there
- * are. Meant for what is mostly cancelled, or found to be not due yet. */
+/* Many deadlines on one timer: to set or cancel one costs a list operation, however many there are. Meant for
+ * deadlines that are mostly cancelled, or found to be early. */
 #ifndef STEERWAY_NET_WHEEL_H
 #define STEERWAY_NET_WHEEL_H
 
@@ -9,39 +9,39 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Deadlines of one tick share a slot, and those of later turns of the wheel as well. */
+/* Deadlines of one tick share a slot with those a full turn of the wheel later. */
 enum { WHEEL_TICKS_A_S = 16, WHEEL_SLOTS = 256 };
 
-/** Embedded in what has a deadline. Zero-initialised has none. */
+/** Embedded in the object that has a deadline. Zero-initialised: none. */
 struct wheel_entry {
     struct list node;
-    uint32_t due; /* tick */
+    uint32_t due; /* a tick */
 };
 
 struct wheel;
 
-/** The deadline has come: the entry is off the wheel, may be set again and may be freed. */
+/** The deadline has passed: the entry is off the wheel, and may be set again or freed. */
 typedef void wheel_rang_fn(struct wheel *w, struct wheel_entry *e);
 
 struct wheel {
     struct ev_loop *loop;
     wheel_rang_fn *rang;
-    ev_timer timer; /* runs while there are deadlines */
-    uint32_t done;  /* all slots up to this tick have been looked at */
-    uint32_t next;  /* tick for which the timer is set */
+    ev_timer timer; /* runs while deadlines are set */
+    uint32_t done;  /* slots up to this tick have been processed */
+    uint32_t next;  /* the tick for which the timer is set */
     uint64_t occupied[WHEEL_SLOTS / 64];
     struct list slots[WHEEL_SLOTS];
 };
 
 /** Must not move afterwards. */
 void wheel_init(struct wheel *w, struct ev_loop *loop, wheel_rang_fn *rang);
-/** Stops the timer; entries are left as they are. */
+/** Stop the timer; entries stay as they are. */
 void wheel_done(struct wheel *w);
 
-/** Have it ring after so many seconds, or up to a tick later; one that was set is moved.
- *  @param after_s  up to four years; what is below 0 counts as 0 */
+/** Set or move a deadline. It fires after after_s, or up to a tick later.
+ *  @param after_s  up to four years; below 0 counts as 0 */
 void wheel_set(struct wheel *w, struct wheel_entry *e, double after_s);
-/** Harmless on one that is not set. */
+/** Harmless if it is not set. */
 void wheel_cancel(struct wheel_entry *e);
 
 static inline bool wheel_is_set(const struct wheel_entry *e)
@@ -49,7 +49,7 @@ static inline bool wheel_is_set(const struct wheel_entry *e)
     return e->node.next;
 }
 
-/** Seconds until it rings; for one that is set. */
+/** Seconds until it fires; it must be set. */
 double wheel_left_s(const struct wheel_entry *e);
 
 #endif

@@ -74,7 +74,7 @@ static const struct {
        .repeats = 5,
        .silent_s = 12,
        .dead = true}}},
-    {"octets and clock wrap",
+    {"bytes and clock wrap",
      {{LOST(4294960, UINT32_MAX, 3, 1)},
       {LOST(4294969, 3, 3, 1)},
       {LOST(4294978, 3, 3, 9)},

@@ -9,7 +9,7 @@
 enum { TFO_CLIENT = 1, TFO_SERVER = 2 };
 static const char WORDS[] = "what the client has said already";
 
-/* One dial with early octets, and servers to dial to. */
+/* One dial with early bytes, and servers to dial to. */
 struct desk {
     struct dial dial; /* first: found by its address */
     struct ev_loop *loop;
@@ -126,8 +126,8 @@ static void assert_hears(int fd, const char *data, size_t n)
 
 static void assert_hears_no_more(int fd)
 {
-    char octet;
-    assert_int_equal(recv(fd, &octet, 1, MSG_DONTWAIT), -1);
+    char byte;
+    assert_int_equal(recv(fd, &byte, 1, MSG_DONTWAIT), -1);
     assert_int_equal(errno, EAGAIN);
 }
 
