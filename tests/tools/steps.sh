@@ -40,6 +40,7 @@ step_lint() {
   local status=0
   check "layers" luajit tests/lint/layers.lua || status=1
   check "rooms" luajit tests/lint/rooms.lua || status=1
+  check "events" luajit tests/lint/events.lua || status=1
   check "length" luajit tests/lint/length.lua || status=1
   check "links" luajit tests/lint/links.lua || status=1
   check "sentences" luajit tests/lint/sentences.lua || status=1
