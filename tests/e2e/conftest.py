@@ -59,7 +59,7 @@ def pytest_configure(config):
 
 @pytest.fixture(autouse=True)
 def runtime(tmp_path, monkeypatch):
-    """No test's proxy meets another's control socket, or state."""
+    """Separate runtime and state folders, so that the proxies of tests do not share a control socket or state."""
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
 
@@ -88,7 +88,7 @@ def _name_server(built_lab):
 
 @pytest.fixture
 def names(_name_server):
-    """The name server, with the zone that every test finds."""
+    """The name server, with the zone that every test expects."""
     _name_server.zone = {
         "web.test": [WEB4, WEB6],
         "web4.test": [WEB4],
@@ -103,14 +103,14 @@ def names(_name_server):
 
 @pytest.fixture
 def lab(built_lab, names):
-    """The household, its lines whole before and after."""
+    """The household, with its lines restored before and after the test."""
     yield built_lab
     built_lab.restore()
 
 
 @pytest.fixture
 def segment(lab):
-    """Another network, to be joined by as many interfaces as wanted."""
+    """Another network, which any number of interfaces may join."""
     s = Segment(lab)
     try:
         s.build()
@@ -148,7 +148,8 @@ def config(tmp_path):
 
 @pytest.fixture
 def first(tmp_path):
-    """Writes policies that take the first of these names that is a candidate, and else leave it to the default: first("wan1", "wan2")."""
+    """Writes policies that take the first of these names that is a candidate, or leave the choice to the default:
+    first("wan1", "wan2")."""
 
     def policy(*names):
         path = tmp_path / f"first_{'_'.join(names)}.lua"
@@ -160,7 +161,7 @@ def first(tmp_path):
 
 @pytest.fixture
 def only(tmp_path):
-    """Writes policies that take one uplink, and fail where it is not there: only("wan2")."""
+    """Writes policies that take one uplink, and fail when it is not a candidate: only("wan2")."""
 
     def policy(name):
         path = tmp_path / f"only_{name}.lua"
@@ -172,7 +173,7 @@ def only(tmp_path):
 
 @pytest.fixture
 def start(request, lab, tmp_path):
-    """Starts proxies: start("wan1@7", "wan2@3", …). Each ends, cleanly, with the test."""
+    """Starts proxies: start("wan1@7", "wan2@3", …). Each is stopped cleanly at the end of the test."""
     proxies = request.node.stash.setdefault(_PROXIES, [])
 
     def start_proxy(*args, ready=True, **options):

@@ -1,6 +1,6 @@
-"""Connections whose data is not acknowledged any more are reset, at both ends; a reader that pauses is not dead.
+"""Connections whose data is not acknowledged are reset at both ends. A reader that pauses is not dead.
 
-STEERWAY_PAUSE says how long the readers pause, in seconds; ./dev soak has them pause for ten minutes, by the default timeout."""
+STEERWAY_PAUSE sets the pause in seconds; ./dev soak uses ten minutes, with the default timeout."""
 
 import contextlib
 import os
@@ -17,12 +17,12 @@ from lab.socks import read_reply5, request5, socks5_connect
 from lab.topology import LAN_HOME, OPEN4
 
 PAUSE_S = float(os.environ.get("STEERWAY_PAUSE", "0"))
-# Scaled down the reader still pauses for six times as long as acknowledgements are waited for.
+# Without STEERWAY_PAUSE, times are scaled down: the reader pauses for six times --ack-timeout.
 TIMES = ("--ack-timeout", "1") if PAUSE_S == 0 else ()
-MUCH = 8 << 20  # more than kernels and proxy hold
-OWED = range(34_000, 64_000, 3_000)  # about what the kernel takes for a client that reads nothing, and less than one read
+MUCH = 8 << 20  # more than kernels and proxy can buffer
+OWED = range(34_000, 64_000, 3_000)  # about what the kernel buffers for a client that does not read, and less than one read
 FOUND_S, GIVEN_UP_S = 60, 20  # --ack-timeout is 100 s by default
-RESTS_S = 75  # how long a connection may rest between two requests
+RESTS_S = 75  # how long a kept connection may be idle between two requests
 
 
 def hears_a_reset(s, timeout=FOUND_S):
@@ -35,7 +35,7 @@ def pause():
     time.sleep(PAUSE_S or 6)
 
 
-# --- who acknowledges nothing ---
+# --- peers that acknowledge nothing ---
 
 
 @pytest.mark.parametrize("threads", [0, 2])
@@ -56,21 +56,21 @@ def test_a_tunnel_whose_data_is_lost_is_reset(start, lab, origin, threads):
     assert proxy.ask("uplinks")["uplinks"][0]["failures"] == 1
 
 
-def test_a_tunnel_that_rested_is_looked_at_again_when_it_moves(start, lab, origin):
-    """At rest it is looked at a few times an hour."""
+def test_an_idle_tunnel_is_watched_again_when_bytes_move(start, lab, origin):
+    """An idle tunnel is checked a few times an hour."""
     server = origin(echo)
     proxy = start("--ack-timeout", "1", "wan1")
     with socks5_connect(proxy, OPEN4, server.port) as tunnel:
         tunnel.sendall(b"hello")
         assert read_exactly(tunnel.s, 5) == b"hello"
-        time.sleep(2)  # eight looks: after two of them without anything new it rests
+        time.sleep(2)  # eight looks: after two without news, the counters rest
         lab.wan1.swallow()
         tunnel.sendall(b"anybody there?")
         hears_a_reset(tunnel.s)
     assert proxy.connections(1)[0]["outcome"] == "unacknowledged"
 
 
-def test_a_client_that_vanished_is_found_by_what_is_sent_to_it(start, lab, origin):
+def test_a_vanished_client_is_detected_when_data_is_sent_to_it(start, lab, origin):
     def push(s):
         s.recv(1)
         lab.lan.nft("table inet gone {\nchain f { type filter hook input priority 0; drop; }\n}")
@@ -96,12 +96,12 @@ def test_a_client_that_vanished_is_found_by_what_is_sent_to_it(start, lab, origi
 
 @pytest.mark.parametrize("keep", ["keep-alive", "close"])
 @pytest.mark.parametrize("vanishes", [True, False], ids=["vanishes", "pauses"])
-def test_a_client_that_is_owed_the_end_of_an_answer(start, lab, origin, keep, vanishes):
-    """The answer is complete, and part of it waits in the proxy: one that vanishes is found, and one that pauses gets it.
+def test_a_client_gets_the_end_of_its_answer_or_is_found_dead(start, lab, origin, keep, vanishes):
+    """The answer is complete, and part of it waits in the proxy. A client that vanished is detected, and one that
+    pauses gets it.
 
-    That part depends on how the proxy's reads fall, so there are several sizes. Where the kernel took all of it the connection
-    rests, and ends as one that rests does.
-    """
+    The part that waits depends on the proxy's reads, so there are several sizes. If the kernel took all of it, the
+    connection is idle, and ends as idle ones do."""
 
     def serve(s):
         n = int(read_head(s).split()[1].rpartition(b"/")[2])
@@ -130,8 +130,8 @@ def test_a_client_that_is_owed_the_end_of_an_answer(start, lab, origin, keep, va
 
 
 @pytest.mark.parametrize("body", [b"", b"x" * 100_000], ids=["head", "body"])
-def test_a_request_that_is_not_acknowledged_is_answered(start, lab, origin, body):
-    """Also while its client is still sending."""
+def test_a_request_that_the_server_does_not_acknowledge_gets_an_error(start, lab, origin, body):
+    """Also while the client is still sending."""
     lost = []
 
     def serve(s):
@@ -151,7 +151,8 @@ def test_a_request_that_is_not_acknowledged_is_answered(start, lab, origin, body
 
 
 def test_a_kept_connection_on_a_line_that_died_is_given_up_in_seconds(start, lab, origin, first):
-    """The request may be sent again; nobody has noticed the line yet, and there is no need to wait for --ack-timeout."""
+    """The request may be sent again. The line's failure is not known yet, but the client does not wait for
+    --ack-timeout."""
     server = HttpOrigin(origin, lambda *_: response(200, b"served"))
     proxy = start("--policy", first("wan1"), "wan1", "wan2")
     with Client(proxy, timeout=60) as kept:
@@ -164,8 +165,8 @@ def test_a_kept_connection_on_a_line_that_died_is_given_up_in_seconds(start, lab
     assert proxy.ask("uplinks")["uplinks"][0]["failures"] >= 1
 
 
-def test_what_takes_long_is_not_asked_twice(start, origin):
-    """The server has acknowledged the request, and thinks."""
+def test_a_slow_request_is_not_repeated(start, origin):
+    """The server has acknowledged the request, but not answered."""
     asked = []
 
     def serve(request, _):
@@ -181,7 +182,7 @@ def test_what_takes_long_is_not_asked_twice(start, origin):
     assert asked == ["/", "/slow"] and len(server.peers) == 1
 
 
-def test_never_is_left_to_the_kernel(start, lab, origin):
+def test_ack_timeout_zero_leaves_it_to_the_kernel(start, lab, origin):
     server = origin(echo)
     never, clock = start("--ack-timeout", "0", "wan1"), start("--ack-timeout", "1", "wan1")
     with socks5_connect(never, OPEN4, server.port) as kept, socks5_connect(clock, OPEN4, server.port) as lost:
@@ -198,7 +199,7 @@ def test_never_is_left_to_the_kernel(start, lab, origin):
 
 
 def send_small(s, data):
-    """In thousands of small messages, so that a reader's kernel runs out of room for their heads first."""
+    """In thousands of small messages: the reader's kernel first runs out of room for their headers."""
     s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     for i in range(0, len(data), 100):
         s.sendall(data[i : i + 100])
@@ -233,7 +234,7 @@ def test_a_reader_that_pauses_gets_everything(start, origin, reader, send):
 
 
 @pytest.mark.parametrize("reader", ["client", "server"])
-def test_a_reader_of_plain_http_too(start, origin, reader):
+def test_a_pausing_reader_of_plain_http_gets_everything(start, origin, reader):
     data = pattern(MUCH)
 
     def serve(s):
@@ -257,8 +258,8 @@ def test_a_reader_of_plain_http_too(start, origin, reader):
             assert c.message("PUT").body == b"got it"
 
 
-def test_a_reader_that_pauses_and_then_vanishes_is_found(start, lab, origin):
-    """Its window is closed; nobody answers the kernel's questions about that."""
+def test_a_reader_that_pauses_and_then_vanishes_is_detected(start, lab, origin):
+    """Its window is closed, and the kernel's window probes get no answer."""
     stop = threading.Event()
 
     def serve(s):

@@ -1,4 +1,4 @@
-"""Which uplink carries what, by the servers' view of the client's address and the interfaces' counters."""
+"""The share of each uplink, by the client addresses that servers see and by the interfaces' counters."""
 
 import threading
 from collections import Counter
@@ -21,12 +21,13 @@ def by_uplink(lab, sources, n):
 
 
 def requests(lab, proxy, mode, n=N):
-    """n requests, one after another, all answered; counts them by the uplink whose address the server saw."""
+    """n requests, one after another, all answered; counts them by uplink, from the address that the server saw."""
     return by_uplink(lab, curl_by(mode, proxy, times=n).ok().text.split(), n)
 
 
 def settled_requests(lab, proxy, mode, n=N):
-    """The same, each begun when the one before is accounted for, so that a policy that counts open connections finds none."""
+    """The same, but each begins after the previous one is logged, so that policies that count open connections see
+    none."""
     sources = []
     for done in range(1, n + 1):
         sources += curl_by(mode, proxy, extra=["--header", "Connection: close"]).ok().text.split()
@@ -45,11 +46,11 @@ def assert_counters_agree(before, after, seen):
 @pytest.mark.parametrize("mode", MODES)
 def test_a_hundred_requests_seven_to_three(start, lab, web, mode):
     proxy = start(*UNRACED, "wan1@7", "wan2@3")
-    packets, octets = lab.tcp_sent(), lab.received()
+    packets, carried = lab.tcp_sent(), lab.received()
     seen = settled_requests(lab, proxy, mode)
     assert seen == {"wan1": 70, "wan2": 30}
     assert_counters_agree(packets, lab.tcp_sent(), seen)
-    shares = {name: got - octets[name] for name, got in lab.received().items()}
+    shares = {name: got - carried[name] for name, got in lab.received().items()}
     assert 1.5 < shares["wan1"] / shares["wan2"] < 4, f"the interfaces received about seven to three: {shares}"
     assert Counter(line["uplink"] for line in proxy.connections(N)) == seen, "the log says the same"
 
@@ -70,7 +71,8 @@ def test_random_follows_the_weights(start, lab, web):
 
 
 def test_addresses_as_uplinks(start, lab, web):
-    """The habit of dispatch: `start 10.0.0.1@7 10.0.0.2@3`, where rules by source lead each address to its line."""
+    """Usual for users of the program dispatch: `start 10.0.0.1@7 10.0.0.2@3`, with routing rules that lead each
+    address to its line."""
     for u in (lab.wan1, lab.wan2):
         sh(f"ip rule add from {u.addr4} table {100 + u.number}")
         sh(f"ip route replace default via {u.gateway4} dev {u.name} table {100 + u.number}")
@@ -88,8 +90,8 @@ def test_addresses_as_uplinks(start, lab, web):
             sh(f"ip rule del from {u.addr4} table {100 + u.number}")
 
 
-def test_least_connections_counts_the_living(start, lab, origin):
-    """Held connections fill the uplinks in proportion to weight; a freed place is filled again."""
+def test_least_connections_counts_open_connections(start, lab, origin):
+    """Open connections fill the uplinks in proportion to weight; a closed one is replaced on its uplink."""
     proxy = start(*UNRACED, "--policy", "least_connections", "wan1@2", "wan2@1")
     server = origin(echo)
     with ExitStack() as held:
@@ -125,7 +127,7 @@ def config_with_tiers(tmp_path):
     return path
 
 
-def test_failover_uses_the_backup_only_when_it_must(start, lab, web, tmp_path):
+def test_failover_uses_the_backup_only_after_a_failure(start, lab, web, tmp_path):
     proxy = start("--config", config_with_tiers(tmp_path))
     packets = lab.tcp_sent()
     assert requests(lab, proxy, "http", 10) == {"wan2": 10}
@@ -142,12 +144,12 @@ def test_failover_uses_the_backup_only_when_it_must(start, lab, web, tmp_path):
 
 @pytest.mark.parametrize("break_it", ["down", "lose_carrier", "swallow", "lose_addresses", "remove"])
 def test_killing_an_uplink_loses_no_new_request(start, lab, web, break_it):
-    """A hundred requests, one after another; wan2 breaks in their midst."""
+    """A hundred requests, one after another; wan2 breaks after half of them."""
     proxy = start("wan1@1", "wan2@1", "--dial-timeout", "4")
     seen = sum((requests(lab, proxy, mode, 5) for mode in MODES), Counter())
     assert seen["wan2"] >= 10, seen
     getattr(lab.wan2, break_it)()
-    n = 2 if break_it == "swallow" else 12  # each request that tries wan2 first waits for its deadline
+    n = 2 if break_it == "swallow" else 12  # each request that tries wan2 first waits for its timeout
     after = sum((requests(lab, proxy, mode, n) for mode in MODES), Counter())
     assert set(after) == {"wan1"}, after
     lab.wan2.restore()
@@ -159,7 +161,7 @@ def test_killing_an_uplink_loses_no_new_request(start, lab, web, break_it):
 
 
 def test_killing_an_uplink_under_parallel_requests(start, lab, web):
-    """Requests that begin after the break all succeed; those under way on the broken line may be lost."""
+    """Requests that begin after the break succeed; those that were open on the broken line may fail."""
     proxy = start("wan1@1", "wan2@1", "--dial-timeout", "4")
     broken = threading.Event()
     failures, done = [], Counter()
@@ -186,7 +188,7 @@ def test_killing_an_uplink_under_parallel_requests(start, lab, web):
 
 
 def test_all_uplinks_but_one_are_dead(start, lab, web):
-    """Up to the last, no request is lost."""
+    """No request fails while one uplink is left."""
     proxy = start("wan1@5", "wan2@5", "wan3@1", "--dial-timeout", "4")
     lab.wan1.lose_addresses()
     lab.wan2.down()

@@ -1,4 +1,4 @@
-"""What is captured on each link during a mixed load belongs to connections and questions that were assigned to it."""
+"""Packets captured on each link during a mixed load belong to connections and questions that were assigned to it."""
 
 import random
 import re
@@ -17,7 +17,7 @@ from lab.socks import open_to, read_reply4, request4, socks5_connect
 from lab.topology import NAMES4, NAMES6, OPEN4, OPEN6
 
 DESTINATIONS, CONNECTIONS, LINES = 36, 400, ("wan1", "wan2", "wan3")
-# Each destination has a line of its own, and two to go by when that one does not answer.
+# Each destination has its own line, and two others for when that does not answer.
 ORDERS = [[LINES[(i + k) % 3] for k in ((0, 1, 2) if i // 3 % 2 else (0, 2, 1))] for i in range(DESTINATIONS)]
 POLICY = """
 local ORDERS = { %s }
@@ -38,7 +38,7 @@ return {
   end,
 }
 """ % ", ".join(f"n{i} = {{ " + ", ".join(f'"{name}"' for name in order) + " }" for i, order in enumerate(ORDERS))
-CLOCK_S = 0.002  # the log's times are cut to milliseconds, and so may be a packet's
+CLOCK_S = 0.002  # times in the log are cut to milliseconds, and packets' times may be
 _QUESTION = re.compile(r"^(\S+) .* (?:A|AAAA)\? (n\d+x\d+)\.test\.")
 _PACKET = re.compile(r"^(\S+) IP6? (\S+)[.](\d+) > (\S+)[.](\d+): Flags \[([^\]]+)\]")
 
@@ -64,8 +64,8 @@ class Capture:
 
 
 class Assigned:
-    """By which lines the packets of a destination (address, port) and the questions for a name may go, and since when: the line of
-    their own at all times, others from when a connection was given to them."""
+    """The lines that packets of a destination (address, port) and questions for a name may use, and from when. Their
+    own line is allowed at all times; others from the time when a connection was assigned to them."""
 
     def __init__(self):
         self.since = {}
@@ -79,8 +79,8 @@ class Assigned:
 
 
 def foreign(capture, assigned, household):
-    """Packets that this link was not chosen for. Resets are left out: with one the kernel turns away what comes late for a
-    connection that is gone, by the default route."""
+    """Packets that were not assigned to this link. Resets are left out: the kernel sends them by the default route
+    when packets arrive for a closed connection."""
     strangers, counted = [], 0
     for text in capture.packets():
         question, packet = _QUESTION.search(text), _PACKET.search(text)
@@ -90,7 +90,7 @@ def foreign(capture, assigned, household):
             when, *ends = packet.groups()
             key = next((end for end in [(ends[0], int(ends[1])), (ends[2], int(ends[3]))] if end in assigned.since), None)
             if not key and (ends[2] in household or "S" not in packet.group(6)):
-                continue  # what is said late of an earlier test's connection: of those made here the SYN was seen
+                continue  # late packets of an earlier test: the SYNs of this test's connections were captured
         else:
             continue
         counted += 1
@@ -123,7 +123,7 @@ def test_captures_of_a_mixed_load(start, lab, names, origin, tmp_path, trouble):
     servers = [origin(echo, address=OPEN6 if i // 3 % 3 == 2 else OPEN4) for i in range(DESTINATIONS)]
     draw = random.Random(1)
     load = [draw.randrange(DESTINATIONS) for _ in range(CONNECTIONS)]
-    for n, i in enumerate(load):  # a name for each, so that each is asked for
+    for n, i in enumerate(load):  # a separate name for each, so that each is asked for
         names.zone[f"n{i}x{n}.test"] = [servers[i].address]
     policy = tmp_path / "pinned.lua"
     policy.write_text(POLICY)
@@ -155,7 +155,7 @@ def test_captures_of_a_mixed_load(start, lab, names, origin, tmp_path, trouble):
     wait_for(lambda: proxy.ask("status")["clients"] == 0, "all have ended")
     for capture in captures:
         capture.stop()
-    assert len(failed) <= (8 if trouble else 0), failed[:3]  # those amid their pings when the line died
+    assert len(failed) <= (8 if trouble else 0), failed[:3]  # those that were exchanging data when the line failed
     assigned = Assigned()
     for i, server in enumerate(servers):
         assigned.give((server.address, server.port), ORDERS[i][0], 0)

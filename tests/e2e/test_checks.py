@@ -1,4 +1,4 @@
-"""Uplinks are checked while nobody uses them: silence, captive portals, one family alone; and an uplink can be drained."""
+"""Idle uplinks are checked: silence, captive portals, a single family. And an uplink can be drained."""
 
 import time
 
@@ -34,13 +34,13 @@ def used(proxy, server, n=6, host=OPEN4, still_open=0):
 
 
 def tries_since(began):
-    """How often a line may have been tried that broke then: three times, and again every two seconds."""
+    """Limit for tries of a line that has failed: three, and one every two seconds."""
     return 4 + (time.monotonic() - began) / 2
 
 
 @pytest.fixture
 def good(origin):
-    """A server that answers as one for checks does."""
+    """A server that answers checks correctly."""
     return HttpOrigin(origin, lambda *_: response(204, phrase="No Content"))
 
 
@@ -49,7 +49,7 @@ def config(config):
     return lambda text: config(f"return {{ uplinks = {{ {text} }} }}")
 
 
-def test_an_idle_line_that_dies_is_found_and_found_again(start, lab, good):
+def test_checks_detect_that_an_idle_line_fails_and_recovers(start, lab, good):
     target = f"http://{OPEN4}:{good.port}/204"
     proxy = start("--debug", "--check-interval", "1", "wan1", "wan2", check=target)
     wait_for(lambda: [e for e in proxy.events("checked", uplink="wan1") if e["fault"] == "ok"], "it is checked")
@@ -65,19 +65,19 @@ def test_an_idle_line_that_dies_is_found_and_found_again(start, lab, good):
     assert proxy.events("uplink_answers", uplink="wan1")
 
 
-def test_one_failed_check_is_no_verdict(start, lab, good):
+def test_one_failed_check_does_not_take_a_line_down(start, lab, good):
     proxy = start("--debug", "--check-interval", "1", "wan1", check=f"{NOWHERE4}:80,{OPEN4}:{good.port}")
     wait_for(lambda: proxy.events("checked", family="ipv4", fault="ok"), "the other one is asked")
     assert state(proxy) == "up" and proxy.events("checked", family="ipv4", fault="host-unreachable")
 
 
-def test_a_target_that_refuses_is_an_answer(start):
+def test_a_target_that_refuses_counts_as_an_answer(start):
     proxy = start("--debug", "--check-interval", "1", "wan1", check=f"{OPEN4}:9")
     wait_for(lambda: len(proxy.events("checked", fault="refused")) >= 3, "it is asked thrice")
     assert state(proxy) == "up"
 
 
-def test_a_captive_portal_is_told_and_avoided(start, origin, good, config):
+def test_a_captive_portal_is_reported_and_avoided(start, origin, good, config):
     logged_in = []
     portal = HttpOrigin(origin, lambda *_: response(204, phrase="No Content") if logged_in else
                         response(302, b"", "Location: http://portal.test/", phrase="Found"))
@@ -100,8 +100,9 @@ SECOND = """return { name = "second", new = function(ctx) return { pick = functi
 end } end }"""
 
 
-def test_who_wants_to_log_in_gets_to_the_portal(start, lab, names, origin, good, portal, config, tmp_path):
-    """By the policy's choice or by anybody's, its hosts go by the captive line, and nothing else does; it is no error to name it."""
+def test_a_captive_portals_hosts_can_be_reached_to_log_in(start, lab, names, origin, good, portal, config, tmp_path):
+    """Its hosts use the captive line, and other hosts do not, whether the policy or the default chooses. Naming that
+    line is not an error."""
     page = HttpOrigin(origin, lambda *_: response(200, b"the real one"), address=MORE4)
     names.zone["login.portal.test"], names.zone["other.test"] = [MORE4], [MORE4]
     path = tmp_path / "second.lua"
@@ -130,14 +131,14 @@ def test_who_wants_to_log_in_gets_to_the_portal(start, lab, names, origin, good,
     assert asked("login.portal.test") == b"the real one"
 
 
-def test_where_all_are_captive_they_serve_all_the_same(start, origin):
+def test_captive_lines_serve_when_all_are_captive(start, origin):
     portal = HttpOrigin(origin, lambda *_: response(200, b"log in"))
     proxy = start("--check-interval", "1", "wan1", "wan2", check=f"http://{OPEN4}:{portal.port}/204")
     wait_for(lambda: state(proxy) == state(proxy, "wan2") == "captive", "both are seen")
     assert connect(proxy, portal)
 
 
-def test_what_is_metered_is_not_checked_unless_its_config_says_so(start, lab, good, config):
+def test_a_metered_line_is_checked_only_if_its_config_says_so(start, lab, good, config):
     target = f"http://{OPEN4}:{good.port}/204"
     own = config(f'''{{ interface = "wan1", tags = {{ "metered" }} }}, {{ interface = "wan2", quota = "1G" }},
                     {{ interface = "wan3", tags = {{ "metered" }}, check = "{target}" }}''')
@@ -151,14 +152,14 @@ def test_what_is_metered_is_not_checked_unless_its_config_says_so(start, lab, go
     assert state(proxy) == state(proxy, "wan2") == state(proxy, "wan3") == "up"
 
 
-def test_without_checks_an_idle_line_is_silent(start, lab):
+def test_without_checks_an_idle_line_sends_nothing(start, lab):
     before = lab.tcp_begun()
     start("--check-interval", "1", "wan1", "wan2", check="none")
     time.sleep(2.5)
     assert lab.tcp_begun() == before
 
 
-def test_what_is_used_is_not_checked(start, good, origin):
+def test_a_busy_line_is_not_checked(start, good, origin):
     server = origin(lambda s: [s.sendall(b"x") or time.sleep(0.1) for _ in range(600)])
     proxy = start("--check-interval", "1", "wan1", check=f"http://{OPEN4}:{good.port}/204")
     wait_for(lambda: len(good.requests) >= 1, "it is checked")
@@ -170,7 +171,7 @@ def test_what_is_used_is_not_checked(start, good, origin):
     wait_for(lambda: len(good.requests) > before, "it is idle again")
 
 
-def test_one_family_that_does_not_answer_is_the_last_to_be_tried(start, lab, names, origin):
+def test_a_family_that_does_not_answer_is_tried_last(start, lab, names, origin):
     four, six = origin(echo), None
     six = origin(echo, address=OPEN6, port=four.port)
     names.zone["both.test"] = [OPEN4, OPEN6]
@@ -219,7 +220,7 @@ def test_a_name_of_the_family_that_does_not_answer_goes_by_another_line_at_once(
     proxy = start("--config", own, "--policy", "failover", "--hedge", "1")
     for name in ("four.test", "six.test", "four.test", "six.test"):
         connect(proxy, six, name)
-    proxy.settled()  # else what ends one of them could be swallowed
+    proxy.settled()  # otherwise the end of one of them could be dropped
     lab.wan1.swallow("ip6")
     for _ in range(4):
         connect(proxy, four, "four.test")
@@ -233,8 +234,8 @@ def test_a_name_of_the_family_that_does_not_answer_goes_by_another_line_at_once(
     assert "wan1" in used(proxy, four, host="four.test")
 
 
-def test_a_target_of_the_other_family_is_no_verdict(start, lab, good, origin):
-    """A line with IPv6 alone is not down because a target has none."""
+def test_a_target_of_the_other_family_does_not_take_a_line_down(start, lab, good, origin):
+    """A line with only IPv6 is not down because a target has no IPv6 address."""
     lab.wan2.broken = True
     sh("ip -4 address flush dev wan2 scope global")
     six = origin(echo, address=OPEN6)
@@ -254,8 +255,8 @@ def portal(lab, origin):
     lab.wan2.isp.run("nft", "delete table inet portal")
 
 
-def test_what_fails_elsewhere_is_not_told_a_lie_by_a_portal(start, lab, good, portal, origin):
-    """Neither a refusal nor a silence of the good line hands a connection to the one behind a portal."""
+def test_a_failed_connection_is_not_sent_to_a_captive_portal(start, lab, good, portal, origin):
+    """A connection that was refused, or got no answer, on the good line is not sent to the captive one."""
     proxy = start("--debug", "--check-interval", "1", "--policy", "round_robin", "wan1", "wan2", check=f"http://{OPEN4}:{good.port}/204")
     wait_for(lambda: state(proxy, "wan2") == "captive", "the portal is found")
     assert socks5_code(proxy, OPEN4, 9) == 5
@@ -265,8 +266,8 @@ def test_what_fails_elsewhere_is_not_told_a_lie_by_a_portal(start, lab, good, po
     assert used(proxy, good, n=2) == {"wan1"}
 
 
-def test_a_line_that_breaks_what_it_connects(start, lab, origin):
-    """Resets tell as well: connecting alone does not make up for them."""
+def test_a_line_that_resets_its_connections_becomes_suspect(start, lab, origin):
+    """Resets count as failures: successful connects alone do not make up for them."""
     server = origin(echo)
     proxy = start("--policy", "round_robin", "wan1", "wan2")
     lab.wan1.broken = True
@@ -275,7 +276,7 @@ def test_a_line_that_breaks_what_it_connects(start, lab, origin):
     broken, began = 0, time.monotonic()
     for _ in range(20):
         with socks5_connect(proxy, OPEN4, server.port) as s:
-            s.sendall(b"more than sixty octets, with those of the heads, are in this message")
+            s.sendall(b"more than sixty bytes, with those of the heads, are in this message")
             try:
                 broken += not s.recv(64)
             except OSError:
@@ -285,8 +286,8 @@ def test_a_line_that_breaks_what_it_connects(start, lab, origin):
     assert len(proxy.events("uplink_resets", uplink="wan1")) == 1
 
 
-def test_a_line_that_breaks_plain_requests(start, lab, good):
-    """As tunnels tell, so do requests that the proxy forwards."""
+def test_a_line_that_resets_plain_requests_becomes_suspect(start, lab, good):
+    """Forwarded requests count like tunnels."""
     proxy = start("--policy", "round_robin", "wan1", "wan2")
     lab.wan1.broken = True
     rule = f"tcp dport {good.port} meta length > 60 reject with tcp reset"

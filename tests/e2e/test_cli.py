@@ -1,7 +1,6 @@
-"""The command line: every option's good and bad values, exit codes, and what is said about them.
+"""The command line: good and bad values of every option, exit codes, and messages.
 
-`check` reads everything as `start` does, and no network is needed for it.
-"""
+`check` reads everything as `start` does, and needs no network."""
 
 import re
 from pathlib import Path
@@ -13,7 +12,7 @@ from lab.proxy import ROOT
 
 
 def listening(*args):
-    """Of documentation's addresses, which no machine has, each causes a warning beside that for eth9."""
+    """Uses documentation addresses, which no machine has. Each causes a warning, in addition to the one for eth9."""
     absent = "".join(map(str, args)).count("192.0.2.1")
     return verdict(*args, "eth9", warnings=1 + absent)[2]
 
@@ -74,7 +73,7 @@ def test_a_mistyped_command_is_recognised():
     assert refused(2, "-p", "80", "start").startswith("the command comes first: steerway start -p")
 
 
-# --- the shape of a command line ---
+# --- syntax of the command line ---
 
 
 def test_options_and_uplinks_in_any_order_and_form():
@@ -231,7 +230,7 @@ def test_bad_values(option, value, said):
     assert refused(2, "start", f"--{option}={value}") == line
 
 
-def test_a_file_of_users_at_fault_is_no_misuse(tmp_path):
+def test_a_wrong_users_file_is_a_failure_and_not_misuse(tmp_path):
     users = tmp_path / "users"
     users.write_text("# nobody yet\n")
     for path, said in [("/nonexistent", "No such file or directory"), (users, "the file has no users (expected lines of USER:PASS)"),
@@ -241,11 +240,11 @@ def test_a_file_of_users_at_fault_is_no_misuse(tmp_path):
         assert refused(1, "start", "--auth-file", path) == line
     users.write_text("anna:SECRET\nSECRET\n")
     assert refused(1, "check", "--auth-file", users).startswith(f"--auth-file: {users}:2: expected USER:PASS")
-    # Of two faults, the one of the command line itself is told as such.
+    # Of two errors, the one on the command line itself is reported.
     assert refused(2, "check", "--port", "x", "--auth-file", users).startswith("--port: ")
 
 
-def test_options_of_what_serves_the_user():
+def test_options_of_services_for_the_user():
     for args in [["--control", "none"], ["--control", "/run/x.sock"], ["--no-watch"], ["--no-jit"], ["--fast-open"],
                  ["--record", "trace"], ["--state", "none"], ["--state", "folder/state.json"]]:
         assert run("check", *args, "eth9").returncode == 0

@@ -1,4 +1,4 @@
-"""What the command line leads to: policies, the folders of Lua files, this machine's links, config files."""
+"""Files that the command line uses: policies, folders of Lua files, config files; and this machine's links."""
 
 import json
 import re
@@ -21,7 +21,7 @@ def test_the_policies_that_ship(name):
     assert verdict("--policy", name, "eth9", "eth8@2", warnings=2) == (name, "eth9@1, eth8@2", "127.0.0.1:1080, [::1]:1080")
 
 
-def test_a_policy_that_is_none():
+def test_unknown_policies():
     line = refused(1, "check", "--policy", "lest_connections", "eth9")
     assert line.startswith("no policy 'lest_connections'; did you mean least_connections? (there are: ")
     assert ", ".join(POLICIES) in line
@@ -87,12 +87,12 @@ def test_check_takes_a_policy_for_its_first_word(tmp_path):
     assert f"{path.name}:4: uplink has no field 'nmae'; did you mean 'name'?" in line
     assert "parameter 'n': expected a number of at most 9, got '10'" in refused(1, "check", path, "--set", "n=10", "eth9")
     assert refused(2, "check", "--policy", "random", "mine.lua") == "two policies: 'mine.lua' and --policy"
-    # Words that could be anything are uplinks, as ever.
+    # Other words are uplinks.
     assert verdict("round_robbin", warnings=1)[1] == "round_robbin@1"
     assert verdict("lo", "random@2", warnings=2)[1] == "lo@1, random@2"
 
 
-def test_check_tries_the_policy_though_there_is_no_uplink(tmp_path):
+def test_check_tries_the_policy_without_an_uplink(tmp_path):
     path = tmp_path / "mine.lua"
     path.write_text("return { name = 'mine', new = function() return { pick = function(_, u)\n return u[1].nmae end } end }\n")
     r = run("check", path, wrapped_by=["unshare", "--net"])
@@ -104,15 +104,15 @@ def test_check_tries_the_policy_though_there_is_no_uplink(tmp_path):
     ("export = function() return { f = print } end, import = function() end", "export"),
     ('export = function() return {} end, import = function() error "no way" end', "mine.lua:1: no way"),
 ])
-def test_check_lets_a_policy_follow_itself(tmp_path, hooks, said):
+def test_check_reloads_the_policy(tmp_path, hooks, said):
     path = tmp_path / "mine.lua"
     path.write_text('return { name = "mine", new = function() return { pick = function(_, u) return u[1] end, %s } end }' % hooks)
     line = refused(1, "check", path, "eth9")
     assert line.startswith("at a reload: ") and said in line and "mine.lua" in line
 
 
-def test_check_tries_a_choice_where_there_is_none(tmp_path):
-    """One uplink hides what goes wrong between two."""
+def test_check_tries_two_uplinks_when_there_is_one(tmp_path):
+    """A single uplink would hide mistakes in choosing between two."""
     path = tmp_path / "mine.lua"
     path.write_text("""return { name = "mine", new = function() return { pick = function(_, uplinks)
       if #uplinks > 1 then return uplinks[1].actve end
@@ -123,7 +123,7 @@ def test_check_tries_a_choice_where_there_is_none(tmp_path):
 
 
 @pytest.mark.parametrize("error, place", [('error("out of it", 0)', ""), ("error({})", ":2"), ("error()", ":2")])
-def test_check_names_the_place_of_an_error_that_does_not(tmp_path, error, place):
+def test_check_adds_the_place_to_an_error_without_one(tmp_path, error, place):
     path = tmp_path / "mine.lua"
     path.write_text('return { name = "mine", new = function()\n%s end }' % error)
     assert f"mine.lua{place}: " in refused(1, "check", path, "eth9")
@@ -169,9 +169,9 @@ def test_uplinks_given_twice(config):
                    warnings=2)[1] == "eth9@1, again@1"
 
 
-def test_without_any_uplink_each_link_is_told_with_its_objection():
+def test_without_a_usable_uplink_each_link_is_listed_with_the_reason():
     expected = r"no link of this machine can serve as an uplink: .*lo \(loopback\).*; name one: steerway start INTERFACE\|ADDRESS"
-    alone = ["unshare", "--net"]  # where there is nothing but loopback
+    alone = ["unshare", "--net"]  # a namespace with only loopback
     r = run("check", wrapped_by=alone)
     assert r.returncode == 0 and re.fullmatch(f"steerway: warning: {expected}\n", r.stderr)
     assert "uplinks none;" in r.stdout
@@ -214,7 +214,7 @@ def test_list_as_json_gives_a_gateway_without_its_scope():
 # --- config files ---
 
 
-def test_a_config_file_says_it_all(config, tmp_path):
+def test_a_config_file_can_set_everything(config, tmp_path):
     (tmp_path / "mine.lua").write_text(
         'return { name = "mine", params = { n = { type = "number" } },'
         "  new = function() return { pick = function(_, u) return u[1] end } end }")
@@ -224,14 +224,14 @@ def test_a_config_file_says_it_all(config, tmp_path):
         uplinks = { "eth9@7", { interface = "eth8", name = "lte", weight = 0.5, tier = 2, tags = { "metered" } } },
     }""")
     assert verdict("--config", path, warnings=4) == ("mine", "eth9@7, lte@0.5", "192.0.2.1:99")
-    # Paths in it are its own folder's, wherever it is read from; the command line counts more.
+    # Paths are relative to the config file, wherever it is read from; the command line overrides the file.
     assert verdict("--config", path, "-p", 7, "--policy", "random", "eth7", warnings=2, cwd="/") == (
         "random", "eth7@1", "192.0.2.1:7")
     assert verdict("eth7", "-H", "127.0.0.1", "--config", path, "--listen=[::1]:8", warnings=1)[2] == "[::1]:8, 127.0.0.1:1080"
 
 
-def test_keys_are_the_options_that_the_manual_says(config):
-    """Those of start but three; options of other commands only are not keys."""
+def test_config_keys_are_the_options_in_the_manual(config):
+    """All options of start except three are keys; options of other commands are not."""
     of_start, of_doctor = (set(re.findall(r"--([a-z0-9-]+)", run(command, "-h").stdout)) for command in ("start", "doctor"))
     manual = re.sub(r"^\.\S+ (Ar )?|\n", " ", (ROOT / "docs/steerway.1").read_text(), flags=re.M)
     named = re.search(r"the long options of\s+start\s+but (.*?) An unknown key", manual).group(1)
@@ -270,7 +270,7 @@ def test_an_error_of_a_config_file_that_is_not_a_text_names_its_line(config):
     assert said.endswith('config.lua:2: raised a nil instead of a text, as in error("why")')
 
 
-def test_a_config_file_that_is_no_lua_or_missing(config, tmp_path):
+def test_a_config_file_that_is_not_lua_or_is_missing(config, tmp_path):
     path = config("return {\n  port = = 1 }")
     assert "config.lua:2: unexpected symbol" in refused(1, "check", "--config", path)
     path = config("return { auth = 'bob:SECRET }")

@@ -1,4 +1,4 @@
-"""steerway new-policy: what it writes is good as it stands, and nothing of the user's is written over."""
+"""steerway new-policy: its files work unchanged, and it does not overwrite the user's files."""
 
 import re
 import shutil
@@ -11,7 +11,7 @@ from lab.run import COMMAND_S
 
 
 @pytest.mark.skipif(not shutil.which("busted"), reason="busted is not installed")
-def test_what_is_written_passes_its_own_spec_and_the_check(tmp_path):
+def test_the_new_policy_passes_its_spec_and_the_check(tmp_path):
     r = run("new-policy", "my-lines.2", cwd=tmp_path)
     assert (r.returncode, r.stderr) == (0, "")
     assert sorted(path.name for path in tmp_path.glob("my*")) == ["my-lines.2.lua", "my-lines.2_spec.lua"]
@@ -22,7 +22,7 @@ def test_what_is_written_passes_its_own_spec_and_the_check(tmp_path):
     spec = subprocess.run(["sh", "-c", command + " -o plainTerminal"], cwd=tmp_path, capture_output=True, text=True,
                           timeout=COMMAND_S, check=False)
     assert spec.returncode == 0 and "3 successes / 0 failures" in spec.stdout, spec
-    # It can fail, too.
+    # The spec can also fail.
     policy = tmp_path / "my-lines.2.lua"
     policy.write_text(policy.read_text().replace("return not u", "return u"))
     spec = subprocess.run(["sh", "-c", command + " -o plainTerminal"], cwd=tmp_path, capture_output=True, text=True,
@@ -40,12 +40,12 @@ def test_the_spec_finds_its_policy_from_any_folder(tmp_path):
     assert "ships" not in r.stdout
 
 
-def test_a_name_that_is_taken_by_one_that_ships(tmp_path):
+def test_a_name_of_a_shipped_policy(tmp_path):
     out = run("new-policy", "random", cwd=tmp_path).stdout
     assert out.endswith("A shipped policy is also called random. To use yours, write ./random.lua.\n")
 
 
-def test_nothing_is_written_over(tmp_path):
+def test_existing_files_are_not_overwritten(tmp_path):
     for name in ["a.lua", "b_spec.lua"]:
         (tmp_path / name).write_text("mine")
     assert refused(1, "new-policy", "a", cwd=tmp_path) == "a.lua: exists already; choose another name"
@@ -54,11 +54,11 @@ def test_nothing_is_written_over(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "../a", ".a", "-a", "a b", "x" * 64, "a\nb", "é"])
-def test_names_that_are_none(tmp_path, name):
+def test_invalid_names(tmp_path, name):
     line = refused(2, "new-policy", "--", name, cwd=tmp_path)
     assert line.endswith("cannot be a policy's name: expected letters, digits, _ . - (63 at most)")
     assert not list(tmp_path.iterdir())
 
 
-def test_a_name_is_wanted():
+def test_a_name_is_required():
     assert refused(2, "new-policy") == "new-policy: expected NAME"

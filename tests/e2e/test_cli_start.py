@@ -1,4 +1,4 @@
-"""Real starts, on loopback: the greeting, the log, what ps shows, what happens when a start fails."""
+"""Starts on loopback: the greeting, the log, the output of ps, and failed starts."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from lab.run import COMMAND_S, wait_for
 
 @pytest.fixture
 def started(tmp_path):
-    """started(*args, banner=…) runs `start` until it said the words; the run ends with the test."""
+    """started(*args, banner=…) runs `start` until it has printed the banner; the run ends with the test."""
     running = []
 
     def begin(*args, banner="Stop: "):
@@ -56,7 +56,7 @@ def test_the_greeting_and_a_clean_end(started):
     assert "stopped" in process.said()[1]
 
 
-def test_the_reason_is_told_for_uplinks_that_are_down(started):
+def test_the_log_says_why_an_uplink_is_down(started):
     for args in [[], ["--quiet"]]:
         _, log = started("eth9", "192.0.2.77", *args, banner="uplink=192.0.2.77").said()
         assert 'uplink not usable at present uplink=eth9 why="this machine has no such interface; steerway list shows the interfaces"' in log
@@ -81,7 +81,7 @@ def test_the_greeting_names_an_address_that_can_be_used(started):
     assert "SECRET" not in out
 
 
-def test_json_logs_tell_the_start(started):
+def test_json_logs_announce_the_start(started):
     out, log = started("--log-format", "json", "eth9", banner='"started"').said()
     assert out == ""
     events = [json.loads(line) for line in log.splitlines()]
@@ -92,7 +92,7 @@ def test_json_logs_tell_the_start(started):
 
 
 def test_quiet_is_quiet(tmp_path):
-    """There is nothing to wait for, so the kernel is asked when it listens."""
+    """There is no output to wait for, so the kernel shows when it listens."""
     with open(tmp_path / "all", "w+b") as out:
         process = subprocess.Popen([BINARY, "start", "--quiet", "-H", "127.0.0.1", "-p", "0", "--bypass", "none", "eth9"],
                                    stdin=subprocess.DEVNULL, stdout=out, stderr=out)
@@ -108,7 +108,7 @@ def test_quiet_is_quiet(tmp_path):
 
 
 def listens(pid):
-    """Signals are handled from the moment the loop runs: by then it waits in epoll."""
+    """Signals are handled once the loop runs, which then waits in epoll."""
     try:
         inodes = {os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")}
         caught = int(re.search(r"SigCgt:\s*(\w+)", Path(f"/proc/{pid}/status").read_text()).group(1), 16)

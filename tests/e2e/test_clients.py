@@ -1,4 +1,4 @@
-"""Real clients, as people use them."""
+"""Real clients."""
 
 import hashlib
 import os
@@ -15,7 +15,7 @@ BIG = 20 * 1024 * 1024
 
 @pytest.fixture
 def big(web):
-    """A file worth downloading, with its digest."""
+    """A large file, with its digest."""
     content = pattern(BIG)
     web.put("big.bin", content)
     return hashlib.sha256(content).hexdigest()
@@ -96,7 +96,7 @@ def test_curl_with_a_password(start, lab, web):
 
 
 def test_broken_ipv6_does_not_delay(start, lab, web):
-    """The name has both families; the provider swallows one. The other is tried a quarter of a second later."""
+    """The name has both families, and the provider drops one. The other is tried a quarter of a second later."""
     proxy = start("wan2", "--dial-timeout", "60")
     lab.wan2.swallow("ip6")
     for mode in ("socks4a", "socks5h", "connect", "http"):

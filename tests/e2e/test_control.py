@@ -1,4 +1,4 @@
-"""The control socket: what it tells, what it does, who may ask, and that nobody holds up the proxy by it."""
+"""The control socket: its answers and actions, its permissions, and that no client blocks the proxy with it."""
 
 import json
 import os
@@ -35,8 +35,8 @@ class Line:
         self.socket.connect(str(proxy.control_path))
         self.file = self.socket.makefile("rb")
 
-    def say(self, octets):
-        self.socket.sendall(octets)
+    def say(self, data):
+        self.socket.sendall(data)
 
     def answer(self):
         return json.loads(self.file.readline())
@@ -65,7 +65,7 @@ def line():
         each.close()
 
 
-# --- what it tells and does ---
+# --- answers and actions ---
 
 
 def test_status_and_uplinks(start, web):
@@ -99,7 +99,7 @@ def test_policy_set_and_reload(start, tmp_path):
     assert "parameter 'overflow': expected a number of at least 1, got '0'" in proxy.tell("set", "overflow=0", code=1)
     assert proxy.ask("status")["policy"]["set"] == {"overflow": "5"}
     path.write_text(LOOPING)
-    assert "policy mine loaded, generation 5" in proxy.tell("policy", "mine.lua")  # relative to where it is said
+    assert "policy mine loaded, generation 5" in proxy.tell("policy", "mine.lua")  # relative to the folder of the command
     assert proxy.ask("status")["policy"]["set"] == {}
     assert "did you mean failover?" in proxy.tell("policy", "failovr", code=1)
     assert "expected KEY=VALUE" in proxy.tell("set", "overflow", code=2)
@@ -109,7 +109,7 @@ def test_policy_set_and_reload(start, tmp_path):
 # --- why ---
 
 
-def test_why_tells_what_would_be_and_what_was_seen(start, lab):
+def test_why_shows_the_choice_and_what_the_policy_saw(start, lab):
     proxy = start("--policy", "round_robin", "wan1@7", "wan2@3", "wan3")
     lab.wan3.down()
     proxy.wait_event("uplink_down", uplink="wan3")
@@ -123,7 +123,7 @@ def test_why_tells_what_would_be_and_what_was_seen(start, lab):
     assert proxy.ask("why", host="::1")["verdict"] == "direct"
 
 
-def test_why_tells_of_what_a_policy_may_go_by(start, tmp_path):
+def test_why_shows_every_field_that_a_policy_sees(start, tmp_path):
     config = tmp_path / "config.lua"
     config.write_text('return { uplinks = { { interface = "wan1", tags = { "metered", "lte" }, quota = "20G" }, { interface = "wan2" } } }')
     proxy = start("--config", config)
@@ -137,7 +137,7 @@ def test_why_tells_of_what_a_policy_may_go_by(start, tmp_path):
     assert proxy.tell("why", "2001:db8::1").startswith("[2001:db8::1]:443 leaves by wan1: ")
 
 
-def test_what_is_no_utf8_is_shown_all_the_same(start, tmp_path):
+def test_text_that_is_not_utf8_is_shown(start, tmp_path):
     path = os.fsencode(tmp_path) + b"/caf\xe9.lua"
     with open(path, "wb") as f:
         f.write(b'return { name = "mine", new = function() return { pick = function(_, u) return u[1], "caf\xe9" end } end }')
@@ -150,7 +150,7 @@ def test_what_is_no_utf8_is_shown_all_the_same(start, tmp_path):
     assert "--control: the path is longer than the 107 bytes" in refused(2, "status", "--control", "/" + "x" * 200)
 
 
-def test_why_tells_of_a_race(start, tmp_path):
+def test_why_shows_a_race(start, tmp_path):
     path = tmp_path / "mine.lua"
     path.write_text(LOOPING.replace('return uplinks[1], "mine"', 'return uplinks[1], "mine", { hedge = 0.25 }'))
     proxy = start("--policy", path, "wan1", "wan2")
@@ -181,7 +181,7 @@ def test_why_of_a_policy_that_loops_or_refuses(start, web, tmp_path):
     assert not proxy.events("policy_failed")
 
 
-def test_why_wants_a_host(start):
+def test_why_requires_a_host(start):
     proxy = start("wan1")
     for request, error in [({}, 'expected a "host"'), ({"host": "a..b"}, "host: 'a..b' is neither a name nor an address"),
                            ({"host": "x", "port": 0}, "port: expected a whole number from 1 to 65535"),
@@ -190,7 +190,7 @@ def test_why_wants_a_host(start):
     assert "expected HOST, HOST:PORT or a URL" in proxy.tell("why", "x:y", code=2)
 
 
-# --- where it is, and who may ask ---
+# --- path and permissions ---
 
 
 def test_the_socket_is_for_its_user_alone(start):
@@ -238,7 +238,7 @@ def test_a_second_proxy_goes_without_the_default_socket(start):
         while not lines or lines[-1]["event"] != "started":
             lines.append(json.loads(second.stderr.readline()))
             assert len(lines) < 20
-        # The warning comes before the greeting, whoever is there first.
+        # The warning comes before the greeting.
         warning = next(line for line in lines if line["event"] == "no_control_socket")
         assert "--control" in warning["why"]
         assert first.ask("status")["pid"] == first.pid
@@ -249,14 +249,14 @@ def test_a_second_proxy_goes_without_the_default_socket(start):
     assert first.ask("status")["pid"] == first.pid
 
 
-# --- lines, and clients that mean no good ---
+# --- lines, and misbehaving clients ---
 
 
 def test_lines_in_pieces_many_at_once_and_the_last_without_an_end(start, line):
     proxy = start("wan1")
     c = line(proxy)
-    for octet in b'{"verb": "uplinks"}\n':
-        c.say(bytes([octet]))
+    for byte in b'{"verb": "uplinks"}\n':
+        c.say(bytes([byte]))
     assert c.answer()["uplinks"][0]["name"] == "wan1"
     c.say(b'{"verb":"status"}\n\n  \r\n{"verb":"why","host":"a.test"}\n{"verb":"uplinks"}\n{"verb":"nonesuch"}\n{"verb":"status"}')
     answers = [c.answer() for _ in range(4)]
@@ -268,7 +268,7 @@ def test_lines_in_pieces_many_at_once_and_the_last_without_an_end(start, line):
 
 
 @pytest.mark.parametrize(
-    "octets, error",
+    "data, error",
     [
         (b"hello\n", "the line is not valid JSON"),
         (b'{"verb":"status"\n', "the line is not valid JSON"),
@@ -289,17 +289,17 @@ def test_lines_in_pieces_many_at_once_and_the_last_without_an_end(start, line):
         (b"[" * 60000 + b"\n", "the line is not valid JSON"),
     ],
 )
-def test_what_makes_no_sense_is_answered(start, line, octets, error):
+def test_invalid_lines_get_an_error(start, line, data, error):
     proxy = start("wan1")
     c = line(proxy)
-    c.say(octets)
+    c.say(data)
     answer = c.answer()
     assert answer["ok"] is False and error in answer["error"], answer
     c.say(b'{"verb":"status"}\n')
     assert c.answer()["ok"]
 
 
-def test_a_line_that_never_ends_is_the_clients_last(start, line):
+def test_a_line_that_is_too_long_ends_the_connection(start, line):
     proxy = start("wan1")
     c = line(proxy)
     c.say(b"x" * 65536)
@@ -336,18 +336,18 @@ def test_clients_that_do_not_read_are_bounded_and_dropped(start, line):
     assert proxy.ask("status")["ok"]
 
 
-def test_hostile_clients_do_not_hold_up_the_proxy(start, web):
+def test_hostile_control_clients_do_not_block_the_proxy(start, web):
     proxy = start("wan1", "wan2")
     stop, rounds = threading.Event(), []
 
     def pester():
         while not stop.is_set():
-            for octets in [b"", b"{", b"\xff" * 1000, b'{"verb":"reload"}\n' * 50, b'{"verb":"why","host":"a.test"}\n' * 50]:
+            for data in [b"", b"{", b"\xff" * 1000, b'{"verb":"reload"}\n' * 50, b'{"verb":"why","host":"a.test"}\n' * 50]:
                 with socket.socket(socket.AF_UNIX) as s:
                     s.settimeout(WAIT_S)
                     try:
                         s.connect(str(proxy.control_path))
-                        s.sendall(octets)
+                        s.sendall(data)
                     except OSError:
                         pass
             rounds.append(1)
@@ -365,14 +365,14 @@ def test_hostile_clients_do_not_hold_up_the_proxy(start, web):
     wait_for(lambda: proxy.ask("status")["ok"], "it answers when they are gone")
 
 
-def test_what_is_open_outlives_a_client_that_goes_amid_its_question(start, line):
+def test_a_client_that_leaves_before_its_answer_harms_nothing(start, line):
     proxy = start("wan1")
     for _ in range(50):
         c = line(proxy)
         try:
             c.say(b'{"verb":"why","host":"a.test"}\n')
         except (BrokenPipeError, ConnectionResetError):
-            pass  # turned away: sixteen before it are still there
+            pass  # refused: the sixteen before it are still connected
         c.close()
     wait_for(lambda: proxy.ask("why", host="b.test").get("uplink") == "wan1", "why is answered again")
     assert proxy.descriptors_at_rest() < 40
@@ -386,5 +386,5 @@ def test_metrics_of_the_policy_are_shown(start, web, tmp_path):
     end }""")
     proxy = start("--policy", path, "wan1")
     assert curl_by("socks5h", proxy, host="web4.test").code == 0
-    assert proxy.ask("status")["metrics"] == {"picks_seen": 3.0}  # two of them on trial
+    assert proxy.ask("status")["metrics"] == {"picks_seen": 3.0}  # two of them were trial picks
     assert "metric       picks_seen = 3\n" in proxy.tell("status")

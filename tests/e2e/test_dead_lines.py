@@ -1,6 +1,7 @@
-"""What is open on a line that is down is reset after a while, so that programs connect again by another one; and nothing else is.
+"""Connections on a line that stays down are reset, so that programs connect again by another line. Others are not.
 
-Where something must stay open, a second proxy or another line serves as the clock: what it cuts at that time is cut."""
+Where a connection must stay open, a second proxy or line serves as the clock: the test waits until that one resets
+its own."""
 
 import threading
 from datetime import datetime
@@ -14,7 +15,7 @@ from lab.socks import socks5_connect
 from lab.topology import MORE4, OPEN4
 
 CUT = "cut_line_down"
-MUCH = 1 << 20  # more than a tunnel moves before a relay thread takes it
+MUCH = 1 << 20  # more than a tunnel moves before a worker takes it
 
 
 def state(proxy, name="wan1"):
@@ -34,7 +35,7 @@ def hears_a_reset(s, timeout=20):
 
 @pytest.fixture
 def checked(origin):
-    """What uplinks are checked by."""
+    """The servers that checks of uplinks ask."""
     return f"{OPEN4}:{origin(lambda s: s.recv(1)).port}"
 
 
@@ -48,7 +49,7 @@ def fails_its_checks(line):
 
 @pytest.mark.parametrize("threads", [0, 2])
 @pytest.mark.parametrize("happens", [loses_its_carrier, fails_its_checks])
-def test_tunnels_of_a_line_that_is_down_are_reset_at_both_ends(start, lab, origin, first, checked, happens, threads):
+def test_tunnels_on_a_dead_line_are_reset_at_both_ends(start, lab, origin, first, checked, happens, threads):
     server = origin(echo)
     args = ("--cut-after", "1", "--check-interval", "1", "--threads", threads, "--policy", first("wan1"))
     proxy = start(*args, "wan1", "wan2", check=checked)
@@ -70,7 +71,7 @@ def test_tunnels_of_a_line_that_is_down_are_reset_at_both_ends(start, lab, origi
     lab.wan1.restore()
 
 
-def test_plain_requests_too_and_kept_connections(start, lab, origin, first):
+def test_plain_requests_and_kept_connections_on_a_dead_line_are_reset(start, lab, origin, first):
     waiting = threading.Event()
 
     def serve(request, _):
@@ -94,7 +95,7 @@ def test_plain_requests_too_and_kept_connections(start, lab, origin, first):
 
 @pytest.fixture(params=["address", "second address"])
 def source(request, lab):
-    """From which of wan1's addresses the test's own servers are reached."""
+    """The address of wan1 from which the test's servers are reached."""
     if request.param == "address":
         yield
         return
@@ -102,11 +103,12 @@ def source(request, lab):
     sh("ip address add 10.0.1.77/24 dev wan1")
     sh(f"ip route add {OPEN4} via {lab.wan1.gateway4} dev wan1 src 10.0.1.77")
     yield
-    run("ip", "route", "del", OPEN4)  # gone already where its line went
+    run("ip", "route", "del", OPEN4)  # removed already with its line
 
 
 def test_an_upstream_goes_down_with_its_line(start, lab, origin, config, first, checked, source):
-    """Whether it is told its line or finds it by the machine's routes; it is not checked itself, as it is metered."""
+    """Both when its line is configured and when the machine's routes show it. It is metered, so it is not checked
+    itself."""
     server = origin(echo)
     far = start("--host", OPEN4, "--allow", "0.0.0.0/0", "--allow-own-addresses", MORE4, prefix=["ip", "netns", "exec", lab.internet.name])
     own = config(f"""return {{ uplinks = {{ "wan1", "wan2",
@@ -130,7 +132,7 @@ def test_an_upstream_goes_down_with_its_line(start, lab, origin, config, first, 
 
 
 def test_a_suspect_keeps_its_tunnels(start, lab, origin, first):
-    """Without checks a silent line is no more than that. What the other line has is cut meanwhile."""
+    """Without checks, a silent line stays a suspect. Connections on the other line are reset meanwhile."""
     server = origin(echo)
     proxy = start("--cut-after", "1", "--hedge", "0", "--dial-timeout", "0.4", "--policy", first("wan1", "wan2"), "wan1", "wan2", "wan3")
     with socks5_connect(proxy, OPEN4, server.port) as kept:
@@ -151,16 +153,16 @@ def test_a_suspect_keeps_its_tunnels(start, lab, origin, first):
 
 
 def outages(proxy, name):
-    """Seconds that each outage of an uplink took, as the proxy saw it."""
+    """The duration in seconds of each outage of an uplink, as the proxy logged it."""
     down, up = ([datetime.fromisoformat(e["time"].rstrip("Z")) for e in proxy.events(f"uplink_{what}", uplink=name)] for what in ("down", "up"))
     return [(after - before).total_seconds() for before, after in zip(down, up)]
 
 
 def test_a_line_that_comes_back_in_time_keeps_its_tunnels(start, lab, origin, only):
-    """Its time begins anew with the next outage: two short ones are not a long one.
+    """Each outage has its own time: two short ones do not add up.
 
-    A second proxy that cuts sooner tells when to end each. Where the machine was too slow for that, there is another try with more time.
-    """
+    A second proxy with a shorter time shows when to end each outage. If the machine was too slow, the test tries
+    again with more time."""
     server = origin(echo)
     for cut_after in (2, 8, 32):
         args = ("--hedge", "0", "--policy", only("wan1"), "wan1", "wan2")
@@ -180,8 +182,8 @@ def test_a_line_that_comes_back_in_time_keeps_its_tunnels(start, lab, origin, on
     pytest.fail(f"the machine was too slow: {took}")
 
 
-def test_nothing_is_reset_where_there_is_nowhere_to_go(start, lab, origin, first):
-    """Until there is."""
+def test_nothing_is_reset_while_no_other_uplink_works(start, lab, origin, first):
+    """Until another uplink works."""
     server, here = origin(echo), origin(echo)
     proxy = start("--cut-after", "1", "--policy", first("wan1"), "wan1", "wan2")
     clock = start("--cut-after", "1", "--policy", first("wan1"), "wan1", "wan3")
@@ -195,7 +197,7 @@ def test_nothing_is_reset_where_there_is_nowhere_to_go(start, lab, origin, first
         hears_a_reset(tunnel.s)
 
 
-def test_never_is_never(start, lab, origin, first):
+def test_cut_after_zero_never_resets(start, lab, origin, first):
     server = origin(echo)
     never = start("--cut-after", "0", "--policy", first("wan1"), "wan1", "wan2")
     clock = start("--cut-after", "1", "--policy", first("wan1"), "wan1", "wan2")

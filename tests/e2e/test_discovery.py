@@ -1,4 +1,4 @@
-"""What the machine has: the list, the uplinks of a start without any, and the warning of a line without a route."""
+"""Discovery of links: the list, the uplinks of a start without any, and the warning about a line without a route."""
 
 import json
 
@@ -12,14 +12,14 @@ from lab.topology import OPEN4
 
 
 def listed():
-    """What `steerway list --json` says, by link."""
+    """The output of `steerway list --json`, by link."""
     links = json.loads(run(BINARY, "list", "--json").ok().text)["links"]
     return {link["interface"]: link for link in links}
 
 
 @pytest.fixture
 def bridge(lab):
-    """A bridge with a member, as virtual machines and containers bring along."""
+    """A bridge with a member, as virtual machines and containers make."""
     if run("ip", "link", "add", "br0", "type", "bridge").code != 0:
         pytest.skip("this kernel has no bridges")
     sh("ip link add port0 type veth peer name guest0")
@@ -32,7 +32,7 @@ def bridge(lab):
     sh("ip link delete br0")
 
 
-def test_the_list_tells_what_each_link_is(lab, bridge):
+def test_the_list_describes_each_link(lab, bridge):
     links = listed()
     for uplink in lab.uplinks:
         link = links[uplink.name]
@@ -97,7 +97,7 @@ def uplinks_of(proxy):
 
 
 def seen_in(n, proxy):
-    """The addresses by which n connections leave."""
+    """The local addresses of n connections."""
     return {curl_by("socks5h", proxy, host="web4.test").ok().text.strip() for _ in range(n)}
 
 
@@ -111,7 +111,7 @@ def test_a_link_that_comes_later_is_used_as_well(start, lab, web, names):
     assert seen_in(6, proxy) == {u.addr4 for u in lab.uplinks}
     assert lab.wan3.addr4 in {client for _, _, client in names.asked}, "names are asked for by it"
     assert get_status(proxy, "wan3")["total"] >= 2
-    # It goes, comes back, and is the same uplink.
+    # It goes and comes back as the same uplink.
     lab.wan3.remove()
     wait_for(lambda: proxy.events("uplink_down", uplink="wan3"), "it is gone", SOON_S)
     assert seen_in(4, proxy) == {lab.wan1.addr4, lab.wan2.addr4}
@@ -150,11 +150,11 @@ def test_a_link_that_comes_later_is_checked(start, lab, origin, names):
     wait_for(lambda: lab.wan3.addr4 in server.peers, "it is checked")
 
 
-def test_named_uplinks_are_all_there_are(start, lab, web):
+def test_with_named_uplinks_no_others_are_added(start, lab, web):
     lab.wan3.remove()
     proxy = start("wan1", "wan2")
     lab.wan3.restore()
-    sh("ip address add 192.168.99.1/32 dev lan0")  # a change that is heard of after that
+    sh("ip address add 192.168.99.1/32 dev lan0")  # another change, whose event comes after the first one's
     wait_for(lambda: proxy.events("networks_changed"), "changes are heard of", SOON_S)
     try:
         assert uplinks_of(proxy) == ["wan1", "wan2"]
@@ -209,7 +209,7 @@ def warnings(proxy):
 
 
 def test_addresses_leave_by_their_own_lines_without_any_rule(start, lab, web):
-    """The default route is wan1's; an address is bound to its line as well."""
+    """wan1 has the default route; each address is still bound to its own line."""
     proxy = start("--policy", "round_robin", lab.wan1.addr4, lab.wan2.addr4)
     packets = lab.tcp_sent()
     seen = [lab.uplink_of(curl_by("socks5", proxy).ok().text.strip()) for _ in range(10)]
@@ -219,7 +219,7 @@ def test_addresses_leave_by_their_own_lines_without_any_rule(start, lab, web):
     assert warnings(proxy) == []
 
 
-def test_rules_by_source_still_the_warning(start, lab):
+def test_routing_rules_by_source_avoid_the_warning(start, lab):
     sh(f"ip rule add from {lab.wan2.addr4} table 102")
     sh(f"ip route replace default via {lab.wan2.gateway4} dev wan2 table 102")
     try:
@@ -230,13 +230,13 @@ def test_rules_by_source_still_the_warning(start, lab):
         sh(f"ip rule del from {lab.wan2.addr4} table 102")
 
 
-def test_a_device_without_a_way_out_is_warned_of(start, lab):
+def test_a_device_without_a_route_causes_a_warning(start, lab):
     proxy = start("wan1", "lan0")
     assert "lan0" in proxy.wait_log("no route")
     assert len(warnings(proxy)) == 1
 
 
-def test_a_device_that_is_not_there(start, lab, web):
+def test_a_missing_device(start, lab, web):
     """It may come later; until then the others serve."""
     proxy = start("wan1", "nosuch0")
     states = {line["uplink"]: line["state"] for line in proxy.events("uplink")}
@@ -247,7 +247,7 @@ def test_a_device_that_is_not_there(start, lab, web):
 
 @pytest.fixture
 def another_name(lab):
-    """wan2 has two more names, one of them longer than any device's own."""
+    """wan2 has two alternative names, one longer than any device name."""
     if run("ip", "link", "property", "add", "dev", "wan2", "altname", "office", "altname", "the-line-of-the-office").code != 0:
         pytest.skip("this kernel or its tools have no alternative names")
     yield

@@ -1,4 +1,4 @@
-"""Names are resolved by the uplink that was chosen, by servers that it can reach, and not twice while an answer may be kept."""
+"""Names are resolved through the chosen uplink, by servers that it can reach, and cached."""
 
 import threading
 import time
@@ -73,7 +73,7 @@ def test_another_lines_router_is_no_server_for_this_one(start):
     assert sources_of(proxy)["wan2"] == ("10.0.2.1, 2001:db8:2::1", "router")
 
 
-def test_what_is_learned_later_is_taken_over(start, lab, names, origin, tmp_path):
+def test_servers_that_the_system_learns_later_are_used(start, lab, names, origin, tmp_path):
     folder = tmp_path / "netif"
     folder.mkdir()
     mount = f"mount -t tmpfs none /run; mkdir -p /run/systemd/netif; mount --bind {folder} /run/systemd/netif; exec \"$@\""
@@ -81,7 +81,7 @@ def test_what_is_learned_later_is_taken_over(start, lab, names, origin, tmp_path
     server = origin(echo)
     (folder / "links").mkdir()
     (folder / "links" / str(lab.home.link("wan2")["ifindex"])).write_text(f"DNS={NAMES4}\n")
-    lab.wan2.lose_addresses()  # a new lease comes with new addresses, of which the kernel tells
+    lab.wan2.lose_addresses()  # a new lease brings new addresses, which the kernel announces
     lab.restore()
     wait_for(lambda: servers_of(proxy) == {"wan2": [NAMES4]}, "it is taken over")
     assert sources_of(proxy) == {"wan2": (NAMES4, "link")}
@@ -101,12 +101,12 @@ def test_a_stub_resolver_on_loopback_is_not_bound(start, origin, only):
         stub.close()
 
 
-def test_names_of_this_network_are_asked_the_machines_own_way(start, lab, names, origin, only):
+def test_names_of_the_local_network_use_the_machines_own_routes(start, lab, names, origin, only):
     server = origin(echo)
     names.zone["nas.lan"] = [OPEN4]
     proxy = start("--policy", only("wan2"), "wan1", "wan2")
     socks5_connect(proxy, "nas.lan", server.port).close()
-    assert askers(names, "nas.lan") == {lab.wan1.addr4}  # the default route's
+    assert askers(names, "nas.lan") == {lab.wan1.addr4}  # the line of the default route
     assert proxy.connections(1)[0]["uplink"] == "wan2"
 
 
@@ -114,14 +114,14 @@ def asked_of(names, wanted):
     return [(kind, client) for name, kind, client in names.asked if name == wanted]
 
 
-def test_an_answer_is_kept_for_its_time_and_for_its_uplink(start, lab, names, web, origin):
+def test_answers_are_cached_by_uplink_for_their_time_to_live(start, lab, names, web, origin):
     server = origin(echo)
     proxy = start("--policy", "round_robin", "wan1", "wan2")
     names.ttl_s = 3600
     for _ in range(20):
         socks5_connect(proxy, "open.test", server.port).close()
     asked = asked_of(names, "open.test")
-    assert len(asked) == 4 and len(set(asked)) == 4  # A and AAAA by each
+    assert len(asked) == 4 and len(set(asked)) == 4  # A and AAAA by each uplink
     names.ttl_s = 1
 
     def is_asked_again():
@@ -132,7 +132,7 @@ def test_an_answer_is_kept_for_its_time_and_for_its_uplink(start, lab, names, we
     assert asked_of(names, "open.test") == asked
 
 
-def test_one_question_for_all_who_ask_it_at_once(start, names, origin, only):
+def test_clients_that_ask_at_once_share_one_question(start, names, origin, only):
     server = origin(echo)
     names.zone["slow.test"] = SILENCE
     proxy = start("--policy", only("wan1"), "wan1")
@@ -150,11 +150,11 @@ def test_one_question_for_all_who_ask_it_at_once(start, names, origin, only):
     for thread in threads:
         thread.join(WAIT_S)
     assert len(done) == 16
-    assert len(names.asked) < 16  # A and AAAA, and again for what was lost
+    assert len(names.asked) < 16  # A and AAAA, and repeats for lost packets
 
 
 def test_a_thousand_names_while_one_line_resolves_none(start, lab, names, origin):
-    """None is lost, hardly one waits, addresses go on by the line, and so do names soon after it is whole."""
+    """No request fails and few wait. Addresses still use the line, and names do again soon after it is repaired."""
     server = origin(echo)
     for n in range(20000):
         names.zone[f"n{n}.test"] = [OPEN4]
@@ -190,7 +190,7 @@ def test_a_thousand_names_while_one_line_resolves_none(start, lab, names, origin
     wait_for(lambda: "wan1" in {line["uplink"] for line in proxy.events("connection")[so_far:] if line["host"] == OPEN4},
              "addresses go on by it")
     assert {"name": "wan1", "why": "resolves no names"} in proxy.ask("why", host="n1.test")["left_out"] or \
-        "wan1" in [u["name"] for u in proxy.ask("why", host="n1.test")["saw"]]  # when it is its turn to be tried
+        "wan1" in [u["name"] for u in proxy.ask("why", host="n1.test")["saw"]]  # when it is due for a try
     lab.wan1.restore()
     so_far = len(proxy.events("connection"))
     wait_for(lambda: any(line["uplink"] == "wan1" and line["host"] != OPEN4 for line in proxy.events("connection")[so_far:]),

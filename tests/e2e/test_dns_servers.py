@@ -1,4 +1,4 @@
-"""Which servers an uplink asks, where the machine's files name some that it cannot reach, or none."""
+"""Which servers an uplink asks when the machine's files name servers that it cannot reach, or none."""
 
 import struct
 
@@ -65,7 +65,7 @@ def test_a_server_of_a_family_that_the_uplink_lacks_does_not_count(start, lab, n
 
 
 def test_a_server_on_loopback_is_asked_last(start, lab, origin, only, server_at):
-    """It asks by ways of its own, so an uplink's own servers come first."""
+    """It resolves by its own routes, so the uplink's own servers come first."""
     stub = server_at(Netns(), "127.0.0.53")
     router = server_at(lab.wan2.isp, lab.wan2.gateway4)
     server = origin(echo)
@@ -86,7 +86,7 @@ ROOT_SERVERS = b"\0" + struct.pack(">HHIH", 2, 1, 3600, 3) + b"\1a\0"
 
 @pytest.mark.parametrize("code, authority", [(0, b""), (0, ROOT_SERVERS), (REFUSED, b"")], ids=["nothing", "root", "refused"])
 def test_a_server_that_serves_others_only_does_not_end_the_question(start, lab, names, origin, only, server_at, code, authority):
-    """Some refuse by saying so, some by an answer in which nothing was looked for."""
+    """Some servers refuse with a code, others answer without having looked anything up."""
     other = server_at(lab.wan1.isp, lab.wan1.gateway4)
     other._answer = lambda packet, _: packet[:2] + struct.pack(">HHHHH", 0x8100 | code, 1, 0, bool(authority), 0) + packet[12:] + authority
     server = origin(echo)

@@ -1,4 +1,5 @@
-"""steerway doctor: each fault that is planted is found and named, and nothing else; what it says to do repairs it, and can be taken back."""
+"""steerway doctor: each planted fault is found and named, and no other is. The printed repair works, and so does its
+undo."""
 
 import json
 import re
@@ -32,7 +33,7 @@ class Doctor:
         return r.stdout if text else json.loads(r.stdout)
 
     def findings(self, *args, **options):
-        """(uplink, id) of what is wrong."""
+        """(uplink, id) of the findings."""
         return [(f.get("uplink"), f["id"]) for f in self(*args, **options)["findings"]]
 
     def one(self, *args, **options):
@@ -52,15 +53,15 @@ def doctor(lab, origin):
 
 
 def obey(command):
-    """Runs a printed command as its reader would."""
+    """Run a printed command as a reader would."""
     words = shlex.split(command)
     assert run_line(*words).code == 0, command
-    if words[:3] == ["ip", "link", "set"] and words[-1] == "up":  # the kernel tells of the carrier a little later
+    if words[:3] == ["ip", "link", "set"] and words[-1] == "up":  # the kernel reports the carrier a little later
         wait_for(lambda: "LOWER_UP" in run_line("ip", "link", "show", words[3]).text, f"carrier of {words[3]}")
 
 
 def repairs(doctor, uplink, id):
-    """Exactly that is found, what is printed repairs it, and what is printed takes that back."""
+    """Exactly this fault is found; the printed repair removes it, and the printed undo brings it back."""
     finding = doctor.one(code=0)
     assert (finding.get("uplink"), finding["id"]) == (uplink, id)
     assert finding["why"] and finding["what"]
@@ -97,7 +98,7 @@ def test_a_link_that_is_switched_off(doctor, lab):
 
 
 def test_no_route(doctor, lab):
-    """One family at a time; the other serves meanwhile."""
+    """One family at a time; the other works meanwhile."""
     lab.wan3.broken = True
     doctor.options = ["--check", "none", "--public-address", "none"]
     run_line("ip", "-4", "route", "del", "default", "dev", "wan3")
@@ -106,7 +107,7 @@ def test_no_route(doctor, lab):
 
 def test_no_ipv6_route(doctor, lab):
     lab.wan3.broken = True
-    with pytest.raises(OSError):  # nobody listens there; but with that it is known as a router
+    with pytest.raises(OSError):  # no server listens, but the router's address becomes known
         socket.create_connection((lab.wan3.gateway6, 9), timeout=5)
     run_line("ip", "-6", "route", "del", "default", "dev", "wan3")
     repairs(doctor, "wan3", "route-none")
@@ -120,7 +121,7 @@ def test_no_route_of_either_family_is_an_error_of_both(doctor, lab):
 
 
 def repairs_the_way(doctor, lab, id, undo_plant):
-    """Where only IPv4 is asked for: the line leads nowhere until what is printed is done."""
+    """Only IPv4 is asked for: the line does not work until the repair is done."""
     doctor.options = ["--check", doctor.literal, "--public-address", "none", "--dns", NAMES6]
     try:
         first, second = doctor(code=0)["findings"]
@@ -146,7 +147,7 @@ def test_a_route_that_no_rule_leads_to(doctor, lab):
 
 
 def advertise(uplink):
-    """The provider's router says that it is there (RFC 4861 4.2), and which network the line has."""
+    """The provider's router advertises itself (RFC 4861 4.2) and the line's network."""
     router = struct.pack("!BBHBBHII", 134, 0, 0, 64, 0, 600, 0, 0)
     prefix = struct.pack("!BBBBIII", 3, 4, 64, 0xC0, 600, 600, 0) + socket.inet_pton(socket.AF_INET6, f"2001:db8:{uplink.number}::")
     with uplink.isp.within():
@@ -192,7 +193,7 @@ def test_ipv6_that_is_switched_off(doctor, lab):
 
 
 def who_has(space, link, own, wanted):
-    """How many answer a question for an address (RFC 826) at once."""
+    """The number of answers to an ARP request (RFC 826)."""
     with space.within():
         s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0806))
     with s:
@@ -210,8 +211,8 @@ def who_has(space, link, own, wanted):
     return len(answers)
 
 
-def test_two_that_answer_for_each_other(doctor, segment):
-    """Who asks for one interface's address is answered by both, until what is printed is done."""
+def test_two_interfaces_that_answer_for_each_other(doctor, segment):
+    """Both interfaces answer for one address until the repair is done."""
     segment.join("two1", "10.0.9.2")
     segment.join("two2", "10.0.9.3")
 
@@ -228,13 +229,13 @@ def test_two_that_answer_for_each_other(doctor, segment):
     assert ("two2", "arp-for-others") in doctor.findings("two1", "two2", code=0)
 
 
-def test_few_files(doctor):
+def test_a_low_limit_of_open_files(doctor):
     """The commands are for the shell that starts the program."""
     doctors = " ".join(shlex.quote(str(a)) for a in [BINARY, "doctor", *doctor.options, "--json", *LINES])
     first = json.loads(run_line("bash", "-c", f"ulimit -n 1024; {doctors}").text)["findings"]
     assert [f["id"] for f in first] == ["files-few"]
     if run_line("bash", "-c", "ulimit -n 1024; prlimit --pid $$ --nofile=2048:2048").code != 0:
-        return  # root of a container may be kept from that
+        return  # root in a container may lack the right to do that
     again = run_line("bash", "-c", f"ulimit -n 1024; {first[0]['repair']}; {doctors}; {first[0]['undo']}; ulimit -Hn").ok()
     assert '"findings": []' in again.text and again.text.endswith("\n1024\n")
 
@@ -273,7 +274,7 @@ def test_a_gateway_that_is_no_neighbour(doctor, segment, tmp_path):
     assert doctor.findings("--config", config, code=1) == [("two0", "gateway-unreachable")]
 
 
-def test_it_leaves_alone_what_a_running_proxy_has_set(start, doctor, segment, origin, tmp_path):
+def test_it_does_not_change_what_a_running_proxy_has_set(start, doctor, segment, origin, tmp_path):
     segment.join("two0", "10.0.9.2")
     config = tmp_path / "config.lua"
     config.write_text('return { uplinks = { { interface = "two0", gateway = "10.0.9.254" } } }')
@@ -305,7 +306,7 @@ def test_a_strict_filter(doctor, lab):
 
 
 def test_a_strict_filter_with_rules_that_lead_back(doctor, lab):
-    """The way back to an address may be its own, by a rule: then nothing is thrown away."""
+    """Rules may define the way back to an address: then no packets are dropped."""
     before = run_line("sysctl", "-n", "net.ipv4.conf.all.rp_filter").text.strip()
     lab.home.sysctl("net.ipv4.conf.all.rp_filter", 0)
     lab.home.sysctl("net.ipv4.conf.wan2.rp_filter", 1)
@@ -366,7 +367,7 @@ def test_a_port_for_root(doctor):
     (lambda lab: lab.wan2.remove(), [("wan2", "interface-missing")]),
     (lambda lab: lab.wan2.swallow_questions(), [("wan2", "names-dead")]),
 ], ids=["carrier", "address", "interface", "names"])
-def test_what_no_command_repairs(doctor, lab, plant, found):
+def test_findings_without_a_repair(doctor, lab, plant, found):
     plant(lab)
     assert doctor.findings(code=0) == found
     lab.restore()
@@ -393,12 +394,12 @@ def test_a_captive_portal(doctor, origin):
     assert finding["id"] == "captive-portal" and "(status 302, to http://portal.test/)" in finding["what"]
 
 
-def test_an_address_of_somebody_else(doctor):
+def test_an_address_of_another_machine(doctor):
     assert doctor.findings("192.0.2.77", "wan1", code=0) == [("192.0.2.77", "address-missing")]
     assert doctor.findings("192.0.2.77", code=1) == [("192.0.2.77", "address-missing")]
 
 
-def test_two_that_look_like_one(doctor, origin):
+def test_two_uplinks_that_look_like_one(doctor, origin):
     mirror = HttpOrigin(origin, lambda *_: response(200, b"203.0.113.5"))
     doctor.options[3] = f"http://{OPEN4}:{mirror.port}/"
     assert doctor.findings("wan1", "wan2", code=0) == [("wan2", "same-public-address")]
@@ -410,7 +411,7 @@ def test_two_interfaces_behind_one_router(doctor, segment):
     assert ("two2", "same-router") in doctor.findings("two1", "two2", code=0)
 
 
-def test_a_place_to_listen_that_is_not_here(doctor):
+def test_a_listening_address_that_is_missing(doctor):
     assert doctor.findings("--listen", "192.0.2.78:1080", "wan1", code=1) == [(None, "listen-address-missing")]
     beside = ("--listen", "192.0.2.78:1080", "--listen", "127.0.0.1:1080", "wan1")
     assert doctor.one(*beside, code=0)["severity"] == "warning"
@@ -418,17 +419,17 @@ def test_a_place_to_listen_that_is_not_here(doctor):
     assert doctor.findings("--host", "*", "wan1", code=0) == []
 
 
-def test_what_is_asked_wrongly(doctor):
+def test_invalid_arguments(doctor):
     assert refused(2, "doctor", "--public-address", "x", "wan1") == "--public-address: expected a URL (http://...) or none, got 'x'"
     assert doctor("--public-address", "none", "wan1")["uplinks"][0]["facts"].get("public address") is None
 
 
-def test_what_was_not_asked_is_said_so(doctor, lab):
+def test_skipped_tests_are_reported(doctor, lab):
     doctor.options = ["--check", doctor.literal, "--public-address", "none", "--dns", NAMES4]
     assert doctor("wan1", code=0)["uplinks"][0]["facts"]["name servers"] == f"{NAMES4} (not asked)"
 
 
-def test_nobody_who_tells_the_address(doctor, origin):
+def test_a_service_that_does_not_tell_the_address(doctor, origin):
     silent = HttpOrigin(origin, lambda *_: response(500))
     doctor.options[3] = f"http://{OPEN4}:{silent.port}/"
     assert doctor.findings("wan1", code=0) == [("wan1", "public-address-unknown")]
@@ -438,7 +439,7 @@ def test_a_loopback_address(doctor):
     assert doctor.findings("127.0.0.5", "wan1", code=0) == [("127.0.0.5", "address-loopback")]
 
 
-def test_the_manual_lists_every_word():
+def test_the_manual_lists_every_finding():
     words = {word for path in (ROOT / "engine/app/doctor").glob("*.c") for word in re.findall(r'SEVERITY_[A-Z]+,\s*"([a-z0-9-]+)"', path.read_text())}
     words |= set(re.findall(r'severity,\s*"([a-z0-9-]+)"', (ROOT / "engine/app/doctor/judge_ways.c").read_text()))
     manual = (ROOT / "docs/steerway.1").read_text()
@@ -477,8 +478,8 @@ def test_full_packets_that_get_lost(doctor, lab):
         run_line("ip", "link", "set", "wan2", "mtu", "1500")
 
 
-def test_what_its_user_wants_it_asked_by(doctor, lab, tmp_path):
-    """A check of its own counts; what is metered, or has none, is not asked at all."""
+def test_the_doctor_uses_the_checks_of_an_uplink(doctor, lab, tmp_path):
+    """An uplink's own check is used. A metered uplink, or one without checks, is not tested at all."""
     config = tmp_path / "config.lua"
     config.write_text(f"""return {{ check = "http://{HOLE4}/204", uplinks = {{ {{ interface = "wan1", check = "{doctor.literal}" }},
         {{ interface = "wan2", tags = {{ "metered" }} }}, {{ interface = "wan3", check = "none" }} }} }}""")

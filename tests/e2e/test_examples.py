@@ -1,5 +1,5 @@
-"""The examples are played as their pages tell: the commands run, and what the pages promise is measured. Only the names of the
-interfaces, the ports and the places on the internet are the laboratory's."""
+"""The examples, run as their pages describe. The commands run, and the promises of the pages are measured. Only the
+names of interfaces, ports and places on the internet differ."""
 
 import re
 import shutil
@@ -16,7 +16,7 @@ from lab.socks import socks5_connect
 from lab.topology import HOLE4, LAN_CLIENT, LAN_HOME, OPEN4, WEB4
 
 NAMES = sorted(path.name for path in (ROOT / "examples").iterdir() if path.is_dir())
-# What each calls its interfaces, and what they are here.
+# The interface names of each example, and the laboratory's names for them.
 LINES = {
     "dorm": {"eth0": "wan1", "wlan0": "wan2", "usb0": "wan3"},
     "download-manager": {"eth0": "wan1", "eth1": "wan2"},
@@ -31,7 +31,7 @@ LINES = {
 
 @pytest.fixture
 def example(tmp_path):
-    """Copies an example, adapted as its page says, and returns its config."""
+    """Copy an example, adapt it as its page says, and return its config."""
 
     def copy(name, **more):
         folder = tmp_path / "examples" / name
@@ -51,7 +51,7 @@ def by_uplink(proxy, n):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_page_says_how_to_check_it_and_that_is_right(lab, example, tmp_path, name):
+def test_the_check_command_on_each_page_works(lab, example, tmp_path, name):
     example(name)
     page = (ROOT / "examples" / name / "README.md").read_text()
     commands = re.findall(r"^ *steerway (check .*)$", page, re.M)
@@ -64,7 +64,7 @@ def test_the_page_says_how_to_check_it_and_that_is_right(lab, example, tmp_path,
 
 def test_two_home_lines(lab, web, start, example):
     proxy = start(*UNRACED, "--config", example("two-home-lines"))
-    for done in range(1, 117):  # each when the one before is accounted for: the policy counts those that are open
+    for done in range(1, 117):  # each starts when the previous one is logged: the policy counts open connections
         curl_by("socks5h", proxy).ok()
         proxy.connections(done)
     assert by_uplink(proxy, 116) == {"fibre": 100, "dsl": 16}
@@ -76,7 +76,7 @@ def test_a_download_manager_opens_enough(lab, web, start, example, tmp_path):
     (command,) = re.findall(r"^ *(aria2c .*)$", page, re.M)
     proxy = start("--config", example("download-manager"))
     for line in (lab.wan1, lab.wan2):
-        line.shape(100, 100)  # else it is over before the last one begins
+        line.shape(100, 100)  # otherwise the transfer ends before the last one begins
     words = command.replace("127.0.0.1:1080", proxy.hostport).replace("URL", f"http://{WEB4}/large.bin").split()
     done = run(*words, "-d", tmp_path, "--no-conf", "-q", timeout=4 * COMMAND_S)
     assert done.code == 0 and (tmp_path / "large.bin").stat().st_size == 32 << 20
@@ -128,7 +128,7 @@ def test_the_household_may_demand_passwords(lab, web, start, example):
 
 def test_the_dorm_tries_each_line_and_leaves_the_phone_alone(lab, web, start, example):
     proxy = start("--config", example("dorm"), "--set", "explore=1")
-    lab.wan2.swallow()  # broken Wi-Fi, which never connects
+    lab.wan2.swallow()  # broken Wi-Fi, on which connections never open
     assert {lab.uplink_of(curl_by("socks5", proxy).ok().text.strip()) for _ in range(12)} == {"wan1"}
     begun = lab.tcp_begun()
     assert begun["wan2"] > 0, "it was tried"
@@ -146,13 +146,14 @@ def test_the_stick_carries_nothing_while_the_line_works(lab, web, origin, start,
     server = origin(echo)
     proxy = start("--config", example("lte-backup"))
     before, asked = lab.tcp_begun(), lab.questions_sent()["wan2"]
-    tunnels = [socks5_connect(proxy, OPEN4, server.port) for _ in range(60)]  # busy, and many at once
+    tunnels = [socks5_connect(proxy, OPEN4, server.port) for _ in range(60)]  # many busy connections at once
     urls = ["http://web4.test/whoami"] * 80
     assert curl("--parallel", "--parallel-max", "40", "-x", f"socks5h://{proxy.hostport}", *urls).code == 0
     assert {lab.uplink_of(t.source) for t in tunnels} == {"wan1"}
     for t in tunnels:
         t.__exit__(None, None, None)
-    # A destination that does not answer is not the line's fault, and what is slow is not raced by the stick.
+    # A destination without an answer does not count against the line, and a slow connection does not race over the
+    # stick.
     run("curl", "-s", "-m", "1", "--socks5", proxy.hostport, f"http://{HOLE4}/", timeout=10)
     after = lab.tcp_begun()
     assert lab.questions_sent()["wan2"] == asked

@@ -1,4 +1,5 @@
-"""Traffic never leaves by an uplink that was not chosen; and what goes past the uplinks, goes there on purpose."""
+"""Traffic never leaves by an uplink that was not chosen. Traffic that bypasses the uplinks does so by configuration.
+"""
 
 import socket
 
@@ -10,7 +11,7 @@ from lab.run import WAIT_S, sh, wait_for
 from lab.socks import open_to, read_reply5, request4, request5, socks5_code, socks5_connect
 from lab.topology import LAN_CLIENT, LAN_HOME, OPEN4, OPEN6
 
-# A policy that insists on one uplink, so that no other is even asked for.
+# A policy that insists on one uplink, so that no other is tried.
 ONLY_WAN2 = """
 return { name = "only_wan2", new = function(ctx)
   return { pick = function(conn, uplinks)
@@ -32,7 +33,7 @@ def quiet(lab):
 
 
 def at_rest(server):
-    """Waits until this machine has nothing more to say to the server, so that what follows is of what follows."""
+    """Wait until this machine has nothing more to send to the server, so that later packets belong to the test."""
 
     def ended():
         tables = ""
@@ -46,7 +47,7 @@ def at_rest(server):
 
 
 def answer_of(proxy, server):
-    """(SOCKS5 code, HTTP status, error) for a request."""
+    """(SOCKS5 code, HTTP status, error) of a request."""
     code = socks5_code(proxy, server.address, server.port)
     with Client(proxy) as c:
         m = c.ask(get(server))
@@ -64,7 +65,7 @@ def test_a_broken_lone_uplink_is_not_replaced_by_the_default_route(start, lab, s
     assert answer_of(proxy, server)[:2] == (0, 200)
     at_rest(server)
     getattr(lab.wan2, break_it)()
-    for _ in range(3):  # before the proxy has looked at its links again, and after
+    for _ in range(3):  # before the proxy has read its links again, and after
         code, status, _ = answer_of(proxy, server)
         assert code in (1, 3), code
         assert status in (502, 503), status
@@ -120,7 +121,7 @@ def test_a_family_that_the_uplink_lacks(start, lab, origin, quiet):
 
 
 def test_a_dying_uplink_is_replaced_by_another_uplink(start, lab, server, tmp_path):
-    """The same breaks, with another uplink given: there the traffic goes, at once."""
+    """The same failures with another uplink present, which takes over at once."""
     before = lab.tcp_sent()["wan1"]
     proxy = start("wan2", "wan3", "--dial-timeout", "2")
     lab.wan2.lose_addresses()
@@ -148,7 +149,7 @@ def test_a_policy_that_insists_is_obeyed(start, lab, server, quiet, tmp_path):
 
 @pytest.fixture
 def at_home(lab):
-    """Opens servers within the household: at_home(address)."""
+    """Open servers within the household: at_home(address)."""
     opened = []
 
     def open_at(address, handler=echo, netns=lab.home):
@@ -170,7 +171,7 @@ def goes_direct(proxy, server, host=None):
     ("127.0.0.1", None), ("127.9.9.9", None), ("::1", None), ("127.0.0.1", "localhost"), ("127.0.0.1", "printer.localhost"),
     ("127.0.0.1", "0.0.0.0"), ("::1", "::"), ("127.0.0.1", "blocked.test"), (LAN_HOME, None),
 ])  # fmt: skip
-def test_what_is_local_goes_direct(start, at_home, names, quiet, address, host):
+def test_local_destinations_go_direct(start, at_home, names, quiet, address, host):
     names.zone["blocked.test"] = ["0.0.0.0"]
     proxy = start("wan2")
     server = at_home(address)
@@ -202,7 +203,7 @@ def test_a_connected_network_that_has_gone_leaves_by_no_other_link(start, lab, a
 
 
 def test_a_renumbered_network_is_followed(start, lab, quiet):
-    """What is no neighbour any more goes by the uplink, as the rest does."""
+    """An address that is not a neighbour's any more uses the uplink."""
     proxy = start("wan2", "--dial-timeout", "1")
     sh("ip address flush dev lan0")
     try:
@@ -213,7 +214,7 @@ def test_a_renumbered_network_is_followed(start, lab, quiet):
         sh(f"ip address add {LAN_HOME}/24 dev lan0")
 
 
-def test_what_is_local_needs_no_uplink(start, lab, at_home):
+def test_local_destinations_need_no_uplink(start, lab, at_home):
     proxy = start("wan2")
     server = at_home("127.0.0.1")
     lab.wan2.down()
@@ -223,15 +224,15 @@ def test_what_is_local_needs_no_uplink(start, lab, at_home):
     assert [line["uplink"] for line in proxy.connections(2)] == ["direct", "direct"]
 
 
-def test_a_direct_connection_that_fails_tells_the_reason(start, lab, at_home):
+def test_a_failed_direct_connection_gives_the_reason(start, lab, at_home):
     proxy = start("wan2")
     assert socks5_code(proxy, "127.0.0.1", 9) == 5
     (line,) = proxy.connections(1)
     assert (line["uplink"], line["outcome"]) == ("direct", "refused")
 
 
-def test_bypass_none_sends_all_by_the_uplinks(start, lab, at_home, quiet):
-    """The local network is then out of reach: an uplink's device does not lead there."""
+def test_bypass_none_sends_everything_by_the_uplinks(start, lab, at_home, quiet):
+    """The local network then cannot be reached: an uplink's device does not lead there."""
     proxy = start("wan2", "--bypass", "none", "--dial-timeout", "1")
     server, local = at_home(LAN_CLIENT, netns=lab.lan), at_home("127.0.0.1")
     assert socks5_code(proxy, LAN_CLIENT, server.port) != 0
@@ -251,7 +252,7 @@ def test_bypass_of_ranges_by_hand(start, lab, origin, server):
     assert server.peers == [lab.wan2.addr4]
 
 
-# --- what a client from elsewhere must not reach ---
+# --- destinations that remote clients must not reach ---
 
 
 def from_lan(lab, proxy, request, n):
@@ -291,7 +292,7 @@ def test_a_remote_client_cannot_reach_loopback(start, lab, at_home, names, bypas
     assert [secret.peers for secret in secrets] == [[], []]
 
 
-def test_a_client_out_of_the_allowed_ranges_is_turned_away(start, lab, server):
+def test_a_client_outside_the_allowed_ranges_is_refused(start, lab, server):
     proxy = start("wan2", "--listen", f"{LAN_HOME}:0", "--allow", "192.168.78.0/24,127.0.0.1", port=False)
     with lab.lan.connect(*proxy.address) as s:
         s.settimeout(WAIT_S)
@@ -304,7 +305,7 @@ def test_a_client_out_of_the_allowed_ranges_is_turned_away(start, lab, server):
 
 
 def test_the_allowed_ranges_by_default(start, lab, server):
-    """Private addresses are served, those of the internet are not."""
+    """Private client addresses are served, public ones are not."""
     proxy = start("wan2", "--listen", "*:0", port=False)
     port = proxy.port
     with lab.lan.connect(LAN_HOME, port) as s:
@@ -322,7 +323,7 @@ def test_the_allowed_ranges_by_default(start, lab, server):
 
 
 def test_no_uplink_at_all(start, lab, server, quiet):
-    """Two uplinks, both dead: a clear answer in each protocol."""
+    """Two uplinks, both dead: each protocol gives a clear error."""
     proxy = start("wan2", "wan3")
     lab.wan2.down()
     lab.wan3.down()

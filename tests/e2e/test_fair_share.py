@@ -1,4 +1,4 @@
-"""Unequal lines are filled without a weight being given, and the simulator foretells which policy does it."""
+"""Unequal lines are filled without configured weights, and the simulator predicts which policy does it."""
 
 import contextlib
 import json
@@ -19,14 +19,14 @@ from lab.socks import socks5_connect
 
 pytestmark = pytest.mark.skipif(SANITIZED, reason="how fast the proxy is under a sanitizer says nothing")
 
-MEASURES = os.environ.get("STEERWAY_SATURATION") == "all"  # `./dev bench` does, for minutes
-# Mbit/s. A machine that does other things as well fills slower lines as surely, with segments that take as long.
+MEASURES = os.environ.get("STEERWAY_SATURATION") == "all"  # set by `./dev bench`, which measures for minutes
+# Mbit/s. A busy machine fills slower lines just as well; segments are smaller, so they take as long.
 FAST = 100 if MEASURES else 20
 SLOW = FAST / 10
 LINES = f'return {{ {{ name = "wan1", down = "{FAST}M" }}, {{ name = "wan2", down = "{SLOW:g}M" }} }}'
 WORKERS, SEGMENT = 16, 5_000 * FAST
 LEARN_S, MEASURE_S = 5, 4
-# The second line's Mbit/s, and the way.
+# The second line's Mbit/s, and the direction.
 CASES = [(slow, way) for slow in (100, 30, 10) for way in ("down", "up")] if MEASURES else [(0.3 * FAST, "up")]
 
 
@@ -57,7 +57,7 @@ WAYS = {"down": (download, send_segment, 0), "up": (upload, take_segment, 1)}
 
 @contextlib.contextmanager
 def moving(proxy, server, move):
-    """Sixteen at once meanwhile: as a segment is done, its worker goes on with the next, by another connection."""
+    """Sixteen at once: when a segment is done, its thread starts the next one on another connection."""
     over, done = threading.Event(), []
 
     def work():
@@ -77,7 +77,7 @@ def moving(proxy, server, move):
 
 
 def fill(lab, start, origin, slow, way, *args):
-    """The share of both lines' sum that is used, by the interfaces' counters."""
+    """The used share of both lines' capacity, by the interfaces' counters."""
     lab.wan1.shape(FAST, FAST)
     lab.wan2.shape(slow, slow)
     move, serve, side = WAYS[way]
@@ -98,7 +98,7 @@ def test_lines_are_filled_by_default(lab, start, origin, slow, way):
     assert share > (0.95 if MEASURES else 0.85), "more is asked of a machine that measures and does nothing else"
 
 
-def test_fair_share_fills_lines_that_turns_do_not_as_the_simulator_says(lab, start, origin, tmp_path):
+def test_the_simulator_predicts_which_policy_fills_unequal_lines(lab, start, origin, tmp_path):
     trace, lines = tmp_path / "trace", tmp_path / "lines.lua"
     lines.write_text(LINES)
     fair = fill(lab, start, origin, SLOW, "down", "--policy", "fair_share", "--record", trace)
@@ -112,8 +112,8 @@ def test_fair_share_fills_lines_that_turns_do_not_as_the_simulator_says(lab, sta
 
 # --- browsing ---
 
-PAGE_S, PAGES, OBJECT = 0.11, 150, 14_000  # a page every so often, of 4 to 27 objects of so many octets: seven tenths of 22 Mbit/s
-NEWS = 50  # pages until the lines are known
+PAGE_S, PAGES, OBJECT = 0.11, 150, 14_000  # seconds between pages; number of pages; bytes per object, with 4 to 27 objects a page: seven tenths of 22 Mbit/s
+NEWS = 50  # pages until the lines' capacities are known
 
 
 def serve_object(s):
@@ -121,7 +121,7 @@ def serve_object(s):
 
 
 def browse(proxy, server):
-    """What the same pages take each time, in seconds for each object."""
+    """Load the same pages; return the seconds for each object."""
     chance, took, threads = random.Random(1), [], []
 
     def fetch(size, counts):

@@ -1,4 +1,5 @@
-"""TCP Fast Open: what a client has said already goes with the SYN where that was asked for, once, and only what may arrive twice."""
+"""TCP Fast Open: when it is enabled, a client's first data goes with the SYN, once, and only if it may arrive twice.
+"""
 
 import socket
 
@@ -10,7 +11,7 @@ from lab.socks import open_to, read_reply5, request5
 from lab.topology import MORE4, OPEN4
 
 TCP_FASTOPEN = 23
-HELLO = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"hello " * 40  # as TLS begins
+HELLO = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"hello " * 40  # the beginning of a TLS connection
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 CLOSED_PORT = 9
 FIRST = 'return { name = "first", new = function() return { pick = function(_, uplinks) return uplinks[1] end } end }'
@@ -18,7 +19,7 @@ FIRST = 'return { name = "first", new = function() return { pick = function(_, u
 
 @pytest.fixture
 def fast(lab, origin):
-    """Opens servers that offer it; nobody has a cookie of theirs yet."""
+    """Open servers that support it; no client has their cookie yet."""
     assert lab.internet.sysctl("net.ipv4.tcp_fastopen", 3) and lab.home.sysctl("net.ipv4.tcp_fastopen", 1)
     run("ip", "tcp_metrics", "flush", "all").ok()
 
@@ -32,14 +33,14 @@ def fast(lab, origin):
 
 
 def opened_fast():
-    """Connections of the household whose server took octets of the SYN, so far."""
+    """Connections of the household so far whose server accepted bytes of the SYN."""
     with open("/proc/thread-self/net/netstat", encoding="ascii") as table:
         names, values = [line.split() for line in table if line.startswith("TcpExt:")]
     return int(values[names.index("TCPFastOpenActive")])
 
 
 class Count:
-    """How many of the connections made meanwhile were opened fast."""
+    """Counts the connections in this context that were opened fast."""
 
     def __enter__(self):
         self.before = opened_fast()
@@ -50,7 +51,7 @@ class Count:
 
 
 def hear(n):
-    """A server that hears n octets, and then whatever comes before the end."""
+    """A server that reads n bytes, and then everything until the end."""
 
     def handler(s):
         first = read_exactly(s, n)
@@ -92,7 +93,7 @@ def by_http(proxy, host, port, method=b"GET"):
 @pytest.mark.parametrize("by", [by_socks, by_connect])
 def test_a_tunnel_begins_in_the_syn(start, fast, by):
     proxy, server = start("--fast-open", "wan1"), fast(hear(len(HELLO)))
-    for n, expected in enumerate([0, 1]):  # the first one asks for the cookie
+    for n, expected in enumerate([0, 1]):  # the first connection asks for the cookie
         with Count() as count:
             by(proxy, OPEN4, server.port, HELLO)
         assert count.n == expected
@@ -121,7 +122,7 @@ def test_by_default_nothing_goes_in_a_syn(start, fast):
     assert count.n == 0
 
 
-def test_what_must_not_arrive_twice_waits(start, fast):
+def test_data_that_must_not_arrive_twice_waits(start, fast):
     proxy, server, web = start("--fast-open", "wan1"), fast(hear(9)), fast(answer_each)
     by_socks(proxy, OPEN4, server.port, HELLO)
     assert server.result() == HELLO
@@ -132,15 +133,15 @@ def test_what_must_not_arrive_twice_waits(start, fast):
     assert server.result(1) == b"any words"
 
 
-def test_what_goes_direct_goes_as_ever(start, fast):
+def test_direct_connections_do_not_use_fast_open(start, fast):
     proxy, server = start("--fast-open", "--bypass", OPEN4, "wan1"), fast(hear(len(HELLO)))
     with Count() as count:
-        for host in (OPEN4, OPEN4, "open.test", "open.test"):  # of a name it shows only by its address
+        for host in (OPEN4, OPEN4, "open.test", "open.test"):  # a name is only known by its address
             by_socks(proxy, host, server.port, HELLO)
     assert count.n == 0
 
 
-def test_an_address_that_refuses_takes_nothing_along(start, names, fast):
+def test_a_refused_address_loses_no_data(start, names, fast):
     names.zone["two.test"] = [MORE4, OPEN4]
     proxy, server = start("--fast-open", "wan1"), fast(hear(len(HELLO)))
     other = fast(hear(len(HELLO)), address=MORE4)
@@ -152,7 +153,7 @@ def test_an_address_that_refuses_takes_nothing_along(start, names, fast):
     assert proxy.connections(3)[2]["tx"] == len(HELLO)
 
 
-def test_another_uplink_says_it_anew(start, lab, fast, tmp_path):
+def test_another_uplink_sends_the_data_again(start, lab, fast, tmp_path):
     policy, server = tmp_path / "first.lua", fast(hear(len(HELLO)))
     policy.write_text(FIRST)
     proxy = start("--fast-open", "--hedge", "0", "--policy", policy, "wan1", "wan2")
@@ -170,8 +171,8 @@ def test_another_uplink_says_it_anew(start, lab, fast, tmp_path):
     assert accounts[1]["attempts"] == 2 and count.n == 1
 
 
-def test_one_that_is_raced_goes_without(start, lab, fast, tmp_path):
-    """The first may have delivered what it bears: its silence may be that of its answer."""
+def test_a_racing_attempt_does_not_use_fast_open(start, lab, fast, tmp_path):
+    """The first attempt may have delivered its data, and only the answer may be missing."""
     policy, server = tmp_path / "first.lua", fast(hear(len(HELLO)))
     policy.write_text(FIRST)
     proxy = start("--fast-open", "--hedge", "0.2", "--policy", policy, "wan1", "wan2")
@@ -186,7 +187,7 @@ def test_one_that_is_raced_goes_without(start, lab, fast, tmp_path):
     assert (account["uplink"], account["hedge"], account["tx"]) == ("wan2", "won", len(HELLO))
 
 
-def test_a_refusal_is_told_as_ever(start, fast):
+def test_a_refusal_is_reported_with_fast_open_too(start, fast):
     proxy, server = start("--fast-open", "wan1"), fast(hear(len(HELLO)))
     by_socks(proxy, OPEN4, server.port, HELLO)
     assert by_socks(proxy, OPEN4, CLOSED_PORT, HELLO) == 5
@@ -194,7 +195,7 @@ def test_a_refusal_is_told_as_ever(start, fast):
     assert proxy.events("connection", port=CLOSED_PORT)[0]["tx"] == 0
 
 
-def test_a_kernel_that_lets_no_client(start, lab, fast):
+def test_a_kernel_without_fast_open_for_clients(start, lab, fast):
     assert lab.home.sysctl("net.ipv4.tcp_fastopen", 0)
     proxy, server = start("--fast-open", "wan1"), fast(hear(len(HELLO)))
     assert len(proxy.events("no_fast_open", level="warn")) == 1

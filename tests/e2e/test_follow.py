@@ -1,5 +1,5 @@
-"""Links and addresses that come and go while the proxy runs: it hears of them at once, picks by what is there, and leaves
-nobody waiting on an address that is gone."""
+"""Links and addresses that come and go while the proxy runs. The proxy notices at once, picks among those present,
+and ends connections from an address that is gone."""
 
 import signal
 import socket
@@ -21,8 +21,8 @@ from lab.topology import LAN_CLIENT, LAN_HOME, OPEN4
 
 
 def heard(proxy):
-    """Waits until the proxy has heard of all that the kernel has told so far: what is told last is another network, which is
-    local as soon as it is known."""
+    """Wait until the proxy has handled all events so far: the last one adds another network, which then becomes
+    local."""
     sh("ip address add 192.168.99.1/24 dev lan0")
     try:
         wait_for(lambda: proxy.ask("why", host="192.168.99.9")["verdict"] == "direct", "the change is heard of", SOON_S)
@@ -31,7 +31,7 @@ def heard(proxy):
 
 
 def uplinks_of(proxy, n):
-    """By which uplinks n requests leave, none of which has had to try twice."""
+    """The uplinks of n requests, each of which succeeded at the first try."""
     before = len(proxy.events("connection"))
     for _ in range(n):
         assert curl_by("socks5", proxy).code == 0
@@ -41,7 +41,7 @@ def uplinks_of(proxy, n):
 
 
 @pytest.mark.parametrize("loss", ["down", "lose_carrier", "lose_addresses", "remove"])
-def test_what_is_lost_is_not_picked_any_more_and_what_returns_is(start, lab, web, loss):
+def test_a_lost_link_is_not_picked_until_it_returns(start, lab, web, loss):
     proxy = start(*UNRACED, "--policy", "round_robin", "wan1", "wan2")
     assert uplinks_of(proxy, 4) == {"wan1", "wan2"}
     getattr(lab.wan1, loss)()
@@ -68,13 +68,13 @@ def test_an_uplink_may_come_later_and_under_its_name_alone(start, lab, web):
         sh(f"ip link set {name} name {other}")
         sh(f"ip link set {other} up")
         if other == "wan2":
-            lab.wan2.restore()  # its routes went as it was down
+            lab.wan2.restore()  # its routes were lost while it was down
         heard(proxy)
         assert uplinks_of(proxy, 4) == seen
 
 
 def test_an_address_that_is_renewed(start, lab, origin, web):
-    """What is open on the old one is reset, what comes leaves from the new one."""
+    """Connections on the old address are reset; new ones use the new address."""
     server = origin(echo)
     proxy = start("wan1")
     lab.wan1.broken = True
@@ -97,10 +97,10 @@ def test_an_address_that_is_renewed(start, lab, origin, web):
 
 
 @pytest.mark.parametrize("way", ["local", "bypass"])
-def test_what_goes_direct_is_cut_as_well(start, lab, way):
-    """By a link of its own, or as the machine's routes say."""
+def test_direct_connections_are_reset_as_well(start, lab, way):
+    """By its own link, or by the machine's routes."""
     server, here = Origin(lab.lan, echo, address=LAN_CLIENT), Origin(lab.home, echo, address="127.0.0.1")
-    # Where nothing is listed, the networks of this machine are local.
+    # Without --bypass, the machine's networks are local.
     proxy = start("wan1", *(["--bypass", "192.168.0.0/16,127.0.0.0/8"] if way == "bypass" else []))
 
     def speak(tunnel):
@@ -131,9 +131,9 @@ def test_what_goes_direct_is_cut_as_well(start, lab, way):
 
 
 def test_an_address_that_moves_to_another_link(start, segment, origin):
-    """The connections that are bound to the link it leaves are reset, at both ends; those of others go on."""
+    """Connections bound to the old link are reset at both ends; others continue."""
     segment.join("two1", "10.0.9.2")
-    sh("ip address add 10.0.9.4/32 dev two1")  # without any, its routes would go too, and the reset with them
+    sh("ip address add 10.0.9.4/32 dev two1")  # without another address, its routes would be removed, and no reset could be sent
     segment.join("two2", "10.0.9.3")
     server = origin(echo)
     proxy = start(*UNRACED, "--policy", "round_robin", "two1", "two2")
@@ -144,7 +144,7 @@ def test_an_address_that_moves_to_another_link(start, segment, origin):
         read_exactly(tunnel.s, 5)
         tunnels[server.peers[-1]] = tunnel
     assert set(tunnels) == {"10.0.9.2", "10.0.9.3"}
-    # At once as the proxy sees it, for while it is nowhere no reset can be sent from it.
+    # In one step for the proxy: while the address is missing, no reset can be sent from it.
     proxy.signal(signal.SIGSTOP)
     sh("ip address del 10.0.9.2/24 dev two1")
     sh("ip address add 10.0.9.2/24 dev two2")
@@ -163,8 +163,8 @@ def test_an_address_that_moves_to_another_link(start, segment, origin):
     assert proxy.events("cut_address_gone")[0]["uplink"] == "two1"
 
 
-def test_what_borrows_its_address_of_another_link_is_spared(start, lab):
-    """As towards the clients of a VPN that are given addresses of the LAN, while other addresses come and go."""
+def test_a_connection_with_an_address_of_another_link_is_spared(start, lab):
+    """As for clients of a VPN with addresses of the LAN, while other addresses come and go."""
     guest = Netns("guest")
     guest.create()
     sh(f"ip link add plain0 type veth peer name eth0 netns {guest.name}")
@@ -218,7 +218,7 @@ def test_a_request_under_way_is_answered_and_a_kept_connection_is_not_used_again
     assert [line["outcome"] for line in lines if line["uplink"] == "wan2"] == ["closed"]
 
 
-def test_a_carrier_that_flickers_costs_no_connection(start, lab, origin):
+def test_a_short_loss_of_carrier_breaks_no_connection(start, lab, origin):
     server = origin(echo)
     proxy = start("wan1")
     with socks5_connect(proxy, OPEN4, server.port) as tunnel:
@@ -232,8 +232,9 @@ def test_a_carrier_that_flickers_costs_no_connection(start, lab, origin):
 
 @pytest.mark.parametrize("loss", ["down", "lose_carrier", "lose_addresses", "remove"])
 @pytest.mark.parametrize("others", [True, False])
-def test_what_is_connecting_by_a_line_that_goes_does_not_wait_for_its_timeout(start, lab, origin, only, loss, others):
-    """It tries the next uplink, or fails; also where the line had several addresses, and the kernel would borrow another line's."""
+def test_a_dial_on_a_line_that_is_lost_fails_at_once(start, lab, origin, only, loss, others):
+    """It tries the next uplink, or fails. That also holds when the line had several addresses, and the kernel would
+    take one of another line."""
     server = origin(echo)
     sh("ip address add 10.0.1.77/24 dev wan1")
     lab.wan1.broken = True
@@ -252,8 +253,8 @@ def test_what_is_connecting_by_a_line_that_goes_does_not_wait_for_its_timeout(st
     assert (told["active"], told["failures"]) == (0, 1)
 
 
-def test_a_storm_of_changes_is_met_with_calm(start, lab, web):
-    """A thousand addresses, as containers and VPNs may bring, cost less time than they take."""
+def test_many_changes_cost_little_time(start, lab, web):
+    """A thousand address changes, as containers and VPNs make, cost less CPU time than they take to make."""
     proxy = start("wan1", "wan2")
     lines = [f"address {what} 10.9.{n // 250}.{n % 250 + 1}/32 dev lan0" for what in ("add", "del") for n in range(1000)]
 
@@ -274,7 +275,7 @@ def test_a_storm_of_changes_is_met_with_calm(start, lab, web):
 
 
 def test_an_address_to_listen_on_that_comes_later(start, lab, web):
-    """The other one is served meanwhile, and it is taken up when it comes, goes and comes back."""
+    """The other address is served meanwhile. The missing one is served when it comes, goes, and comes back."""
     late = "192.168.77.9"
     proxy = start("wan1", "--listen", "127.0.0.1:0", "--listen", f"{late}:0", port=False)
     assert [host for host, _ in proxy.addresses] == ["127.0.0.1"]
@@ -298,7 +299,7 @@ LOCAL, PLUG = "fe80::77", "plug0"
 
 @pytest.fixture
 def plug(lab):
-    """Plugs in an interface that has a link-local address, as often as it is called."""
+    """Add an interface with a link-local address, each time it is called."""
 
     def plug_in():
         sh(f"ip link add {PLUG} type veth peer name plug1")
@@ -311,7 +312,7 @@ def plug(lab):
 
 
 def test_a_link_that_comes_back_is_listened_on_again(start, lab, web, plug):
-    """A link-local address is one of a link, which has another number then."""
+    """A link-local address belongs to a link, which has a new index then."""
     plug()
     proxy = start("wan1", "--listen", f"[{LOCAL}%{PLUG}]:0", port=False)
     proxy.addresses = [(f"{LOCAL}%25{PLUG}", proxy.port)]
@@ -324,7 +325,7 @@ def test_a_link_that_comes_back_is_listened_on_again(start, lab, web, plug):
 
 
 def test_a_link_to_listen_on_that_comes_later(start, lab, web, plug):
-    """Its address cannot even be asked for before. Another address is served meanwhile, and both have the same port."""
+    """Until then its address cannot be looked up. Another address is served meanwhile, on the same port."""
     proxy = start("wan1", "--host", f"{LOCAL}%{PLUG}", "--host", "127.0.0.1")
     (waiting,) = proxy.events("waiting_for_address")
     assert waiting["address"] == f"[{LOCAL}%{PLUG}]:{proxy.port}"
@@ -339,7 +340,7 @@ def test_a_link_to_listen_on_that_comes_later(start, lab, web, plug):
 
 
 def test_a_link_that_comes_back_while_it_ends_is_not_listened_on(start, lab, origin, plug):
-    """Nobody new is served then, while what is open goes on."""
+    """It accepts no new clients then, while open connections continue."""
     plug()
     server = origin(echo)
     proxy = start("wan1", "--drain-timeout", "60", "--host", "127.0.0.1", "--host", f"{LOCAL}%{PLUG}")

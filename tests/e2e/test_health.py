@@ -1,4 +1,4 @@
-"""An uplink that swallows everything costs few connections a little, and serves again soon after it works again."""
+"""An uplink that drops everything delays few connections, and is used again soon after it works again."""
 
 import threading
 import time
@@ -16,7 +16,7 @@ def state(proxy, name="wan1"):
 
 
 def connect(proxy, server):
-    """Seconds that it takes."""
+    """The seconds that a connect takes."""
     began = time.monotonic()
     with socks5_connect(proxy, OPEN4, server.port):
         return time.monotonic() - began
@@ -27,14 +27,14 @@ def test_a_silent_line_is_left_out_and_comes_back(start, lab, origin):
     proxy = start("--policy", "round_robin", "wan1", "wan2")
     for _ in range(4):
         connect(proxy, server)
-    proxy.connections(4)  # they have ended, so that none waits for a line that is silent
+    proxy.connections(4)  # wait for their end, so that none waits for a silent line
     lab.wan1.swallow()
     began = time.monotonic()
     for _ in range(1000):
         connect(proxy, server)
     lines = proxy.connections(1004)[4:]
     assert {line["uplink"] for line in lines} == {"wan2"}
-    tries = 4 + (time.monotonic() - began) / 2  # three make it a suspect, and every two seconds it may be tried
+    tries = 4 + (time.monotonic() - began) / 2  # three failures make it a suspect, which may be tried every two seconds
     assert len([line for line in lines if "attempts" in line]) <= tries
     assert len(proxy.events("uplink_silent")) == 1
     assert state(proxy) == "suspect" and "wan1    suspect  " in proxy.tell("uplinks")
@@ -48,8 +48,8 @@ def test_a_silent_line_is_left_out_and_comes_back(start, lab, origin):
     assert {line["uplink"] for line in proxy.connections(before + 10)[before:]} == {"wan1", "wan2"}
 
 
-def test_dead_destinations_are_not_the_lines_fault(start, lab, origin):
-    """As a torrent has them: the line receives all the while."""
+def test_dead_destinations_do_not_make_a_line_suspect(start, lab, origin):
+    """As a torrent does: the line receives all the time."""
     server = origin(lambda s: [s.sendall(b"x") or time.sleep(0.05) for _ in range(2000)])
     proxy = start("--policy", "round_robin", "--dial-timeout", "0.4", "--hedge", "0", "wan1", "wan2")
     with socks5_connect(proxy, OPEN4, server.port), socks5_connect(proxy, OPEN4, server.port):
@@ -72,7 +72,7 @@ def test_when_all_are_silent_all_are_tried(start, lab, origin):
 
 @pytest.mark.parametrize("loss", ["down", "lose_carrier", "swallow", "turn_away", "lose_addresses", "remove", "lose_router", "renumber"])
 def test_a_thousand_requests_while_a_line_breaks(start, lab, origin, loss):
-    """None is lost, hardly one waits, and the line serves again soon after it is whole."""
+    """No request fails and few wait; the line is used again soon after it is repaired."""
     server = origin(echo)
     proxy = start("wan1", "wan2")
     took, failed, over = [], [], threading.Event()

@@ -1,4 +1,5 @@
-"""A second uplink is raced against a first that is slow to connect: when the policy says, or else by what it usually takes."""
+"""A second uplink races a first one that is slow to connect: after the policy's time, or by the uplink's usual
+connect time."""
 
 import socket
 import struct
@@ -14,7 +15,7 @@ from lab.run import SOON_S, wait_for
 from lab.socks import open_to, read_reply5, request5, socks5_code, socks5_connect
 from lab.topology import HOLE4, LAN_HOME, OPEN4
 
-# Far longer than anything here that is not to end by it.
+# Far longer than any test here, for searches that must not end by it.
 PATIENT = ("--dial-timeout", "60")
 CLOSED_PORT = 9
 FILLERS = 3
@@ -22,7 +23,7 @@ FILLERS = 3
 
 @pytest.fixture
 def policy(tmp_path):
-    """Writes a policy that says what it hears; the test gives the inside of `pick`."""
+    """Write a policy that logs its hooks; the test gives the body of `pick`."""
     path = tmp_path / "hedging.lua"
 
     def write(pick):
@@ -58,7 +59,7 @@ def said(proxy):
 
 
 def steps(proxy):
-    """What the searches for a way did, in order."""
+    """The steps of the searches, in order."""
     words = ("picked", "raced", "attempt_failed", "connected")
     return [(line["event"], line["uplink"]) for line in proxy.log() if line["event"] in words]
 
@@ -68,7 +69,7 @@ def numbers(proxy, *fields):
 
 
 def assert_at_rest(proxy):
-    """Every lease has been given back, once."""
+    """Every lease was released exactly once."""
     wait_for(lambda: proxy.open_connections() == 0, "no connection is open")
     assert all(n == (0,) for n in numbers(proxy, "active").values())
 
@@ -78,7 +79,7 @@ def raced(proxy, uplink):
 
 
 def ask(proxy, host, port):
-    """A request whose answer is not waited for."""
+    """Send a request and do not wait for the answer."""
     s = open_to(proxy, 30)
     s.sendall(b"\x05\x01\x00" + request5(host, port))
     assert s.recv(2) == b"\x05\x00"
@@ -87,7 +88,7 @@ def ask(proxy, host, port):
 
 @contextmanager
 def full_server(address):
-    """A server that answers nobody, since its queue is full."""
+    """A server that answers no connection, since its queue is full."""
     with socket.create_server((address, 0), backlog=1) as server, ExitStack() as fillers:
         for _ in range(FILLERS):
             s = fillers.enter_context(socket.socket())
@@ -96,12 +97,12 @@ def full_server(address):
         yield server
 
 
-# --- one of two arrives ---
+# --- one of two connects ---
 
 
 @pytest.mark.parametrize("order", [HEDGE, IN_ORDER], ids=["asked again", "list"])
-def test_a_silent_uplink_is_outrun(start, lab, origin, policy, order):
-    """Long before its dial has timed out."""
+def test_a_silent_uplink_loses_the_race(start, lab, origin, policy, order):
+    """Long before its dial would time out."""
     proxy = start("--debug", *PATIENT, "--policy", policy(order), "wan1", "wan2")
     server = origin(echo)
     lab.wan1.swallow()
@@ -132,7 +133,7 @@ def test_a_list_is_followed_without_asking(start, lab, origin, policy):
     assert (line["reason"], line["uplink"]) == (f"list {asked + 1}", "wan2")
 
 
-def test_the_first_may_arrive_after_all(start, lab, origin, policy):
+def test_the_first_attempt_may_win_the_race(start, lab, origin, policy):
     proxy = start("--debug", *PATIENT, "--policy", policy(HEDGE), "wan1", "wan2")
     server = origin(echo)
     lab.wan1.swallow()
@@ -140,7 +141,7 @@ def test_the_first_may_arrive_after_all(start, lab, origin, policy):
     with ask(proxy, OPEN4, server.port) as s:
         raced(proxy, "wan2")
         assert numbers(proxy, "active") == {"wan1": (1,), "wan2": (1,)}
-        lab.wan1.restore()  # the kernel asks again after a second
+        lab.wan1.restore()  # the kernel retransmits after a second
         assert read_reply5(s)[:2] == (0, lab.wan1.addr4)
     (line,) = proxy.connections(1)
     assert (line["uplink"], line["attempts"], line["hedge"]) == ("wan1", 2, "lost")
@@ -150,7 +151,7 @@ def test_the_first_may_arrive_after_all(start, lab, origin, policy):
     assert numbers(proxy, "total", "failures", "fail_rate") == {"wan1": (1, 0, 0), "wan2": (0, 0, 0)}
 
 
-def test_who_connects_in_time_is_not_raced(start, origin, policy):
+def test_an_attempt_that_connects_in_time_is_not_raced(start, origin, policy):
     proxy = start("--debug", *PATIENT, "--policy", policy(HEDGE.replace("0.2", "20")), "wan1", "wan2")
     server = origin(echo)
     with socks5_connect(proxy, OPEN4, server.port):
@@ -170,7 +171,7 @@ def test_without_a_second_uplink_nothing_is_raced(start, lab, origin, policy):
 
 
 def test_a_failure_before_its_time_goes_on_to_the_next(start, lab, origin, policy):
-    """Which is not raced then, but may be raced itself."""
+    """The next one does not race the failed one, but may be raced itself."""
     proxy = start("--debug", *PATIENT, "--policy", policy(HEDGE.replace("0.2", "2")), "wan1", "wan2", "wan3")
     server = origin(echo)
     lab.wan1.turn_away()
@@ -186,7 +187,7 @@ def test_a_failure_before_its_time_goes_on_to_the_next(start, lab, origin, polic
     assert_at_rest(proxy)
 
 
-def test_what_was_said_of_one_choice_does_not_hold_for_the_next(start, lab, origin, policy):
+def test_a_hedge_of_one_choice_does_not_apply_to_the_next(start, lab, origin, policy):
     pick = "return uplinks[1], nil, conn.attempt == 1 and { hedge = 20 } or { timeout = 1 }"
     proxy = start("--debug", *PATIENT, "--hedge", "0", "--policy", policy(pick), "wan1", "wan2", "wan3")
     server = origin(echo)
@@ -200,7 +201,7 @@ def test_what_was_said_of_one_choice_does_not_hold_for_the_next(start, lab, orig
     ]  # fmt: skip
 
 
-# --- where the policy says nothing ---
+# --- without a time from the policy ---
 
 
 def waited(proxy):
@@ -217,12 +218,12 @@ def test_a_quarter_of_a_second_is_the_default_where_nothing_is_known(start, lab,
     with socks5_connect(proxy, OPEN4, server.port) as tunnel:
         assert tunnel.source in (lab.wan1.addr4, lab.wan2.addr4)
     (line,) = proxy.connections(1)
-    if line["uplink"] == "wan1":  # it was chosen second, of two that are level
+    if line["uplink"] == "wan1":  # it came second in turn of two equal uplinks
         return
     assert line["hedge"] == "won" and 0.24 < waited(proxy) < SOON_S
 
 
-def test_the_user_may_say_when(start, lab, origin, policy):
+def test_the_user_may_set_the_hedge(start, lab, origin, policy):
     server = origin(echo)
     lab.wan1.swallow()
     for s, said in (("0.6", 0.6), ("0", None)):
@@ -234,7 +235,7 @@ def test_the_user_may_say_when(start, lab, origin, policy):
             assert 0.59 < waited(proxy) < SOON_S
 
 
-def test_a_policy_may_say_never(start, lab, origin, policy):
+def test_a_policy_may_switch_races_off(start, lab, origin, policy):
     proxy = start("--debug", "--dial-timeout", "4", "--policy", policy("return uplinks[1], nil, { hedge = false }"), "wan1", "wan2")
     server = origin(echo)
     lab.wan1.swallow()
@@ -244,11 +245,11 @@ def test_a_policy_may_say_never(start, lab, origin, policy):
     assert "hedge" not in proxy.ask("why", host=OPEN4)
 
 
-# --- failures amid a race ---
+# --- failures during a race ---
 
 
-def test_a_failure_waits_for_the_other_where_there_is_no_third(start, lab, origin, policy):
-    """And is told to the policy meanwhile."""
+def test_without_a_third_uplink_a_failed_racer_waits_for_the_other(start, lab, origin, policy):
+    """The policy is told of the failure meanwhile."""
     proxy = start("--debug", *PATIENT, "--policy", policy(HEDGE), "wan1", "wan2")
     server = origin(echo)
     lab.wan1.swallow()
@@ -267,7 +268,7 @@ def test_a_failure_waits_for_the_other_where_there_is_no_third(start, lab, origi
 
 
 def test_when_both_fail_the_more_telling_reason_counts(start, lab, policy):
-    """The one is silent, by the other the destination says no."""
+    """One uplink is silent; by the other, the destination refuses."""
     proxy = start("--debug", "--dial-timeout", "2", "--policy", policy(HEDGE), "wan1", "wan2")
     lab.wan1.swallow()
     assert socks5_code(proxy, OPEN4, CLOSED_PORT) == 5
@@ -278,7 +279,7 @@ def test_when_both_fail_the_more_telling_reason_counts(start, lab, policy):
     assert numbers(proxy, "total", "failures") == {"wan1": (0, 1), "wan2": (0, 0)}, "a refusal is an answer"
 
 
-def test_two_at_once_and_the_next_when_one_has_failed(start, policy):
+def test_at_most_two_attempts_run_and_the_next_follows_a_failure(start, policy):
     pick = HEDGE.replace("hedge = 0.2", "hedge = 0.2, timeout = 2")
     proxy = start("--debug", "--policy", policy(pick), "wan1", "wan2", "wan3")
     assert socks5_code(proxy, HOLE4, 80) == 6
@@ -291,8 +292,8 @@ def test_two_at_once_and_the_next_when_one_has_failed(start, policy):
     assert_at_rest(proxy)
 
 
-def test_eight_attempts_are_the_most(start, policy):
-    """Ten uplinks, and a server that answers by none of them since its queue is full."""
+def test_a_search_makes_at_most_eight_attempts(start, policy):
+    """Ten uplinks, and a server that answers on none of them, since its queue is full."""
     pick = HEDGE.replace("hedge = 0.2", "hedge = 0.1, timeout = 1")
     proxy = start("--debug", "--bypass", "none", "--policy", policy(pick), *[f"127.0.0.{i}" for i in range(1, 11)])
     with full_server("127.0.0.1") as server:
@@ -302,7 +303,7 @@ def test_eight_attempts_are_the_most(start, policy):
     assert_at_rest(proxy)
 
 
-# --- refusals, clients that leave, names of the household ---
+# --- refusals, clients that leave, names of the local network ---
 
 
 REFUSE_MORE = "if conn.attempt > 1 then return false, 'no second' end " + HEDGE
@@ -330,7 +331,7 @@ def test_a_refusal_counts_when_the_first_has_failed(start, lab, policy):
     assert_at_rest(proxy)
 
 
-def test_a_client_that_leaves_amid_a_race_leaves_nothing_behind(start, policy):
+def test_a_client_that_leaves_during_a_race_leaks_nothing(start, policy):
     proxy = start("--debug", *PATIENT, "--policy", policy(HEDGE), "wan1", "wan2")
     baseline = proxy.descriptors_at_rest()
     clients = [ask(proxy, HOLE4, 80) for _ in range(10)]
@@ -345,7 +346,7 @@ def test_a_client_that_leaves_amid_a_race_leaves_nothing_behind(start, policy):
     assert proxy.descriptors_at_rest() == baseline
 
 
-def test_the_end_of_the_proxy_amid_a_race(start, policy):
+def test_the_end_of_the_proxy_during_a_race(start, policy):
     proxy = start("--debug", *PATIENT, "--policy", policy(HEDGE), "wan1", "wan2")
     with ask(proxy, HOLE4, 80):
         raced(proxy, "wan2")
@@ -359,7 +360,7 @@ def test_a_name_that_turns_out_to_be_local_ends_the_race(start, lab, names, poli
     begun = lab.tcp_begun()
     with full_server(LAN_HOME) as printer, ask(proxy, "printer.test", printer.getsockname()[1]) as s:
         raced(proxy, "wan2")
-        names.zone["printer.test"] = [LAN_HOME]  # the first asks again, and before the second
+        names.zone["printer.test"] = [LAN_HOME]  # retransmissions: of the first attempt, and before the second
 
         def active():
             return [n for (n,) in numbers(proxy, "active").values()]
@@ -373,12 +374,12 @@ def test_a_name_that_turns_out_to_be_local_ends_the_race(start, lab, names, poli
     assert said(proxy) == [] and lab.tcp_begun() == begun
 
 
-# --- many ---
+# --- many at once ---
 
 
 def test_two_hundred_at_once_and_one_line_silent(start, lab, origin, policy):
-    """A quarter of them at a time, by SOCKS and by HTTP; each is served by the uplink that works. Once the other is known not to
-    answer there is nothing to race."""
+    """50 at a time, over SOCKS and HTTP. Each is served by the working uplink. Once the other is known to be silent,
+    there are no more races."""
     pick = HEDGE.replace("0.2", "0.05")
     proxy = start(*PATIENT, "--policy", policy(pick), "wan1", "wan2")
     server = HttpOrigin(origin, lambda *_: response(200, b"x"))
@@ -397,7 +398,7 @@ def test_two_hundred_at_once_and_one_line_silent(start, lab, origin, policy):
             c.s.close()
     lines = proxy.connections(200)
     raced = [line for line in lines if "hedge" in line]
-    # How many are raced before the line counts as silent is a matter of the machine's speed.
+    # The number of races before the line counts as silent depends on the machine's speed.
     assert raced and {line["uplink"] for line in lines} == {"wan2"}
     assert {(line["hedge"], line["attempts"]) for line in raced} == {("won", 2)}
     assert_at_rest(proxy)
@@ -408,7 +409,7 @@ def test_two_hundred_at_once_and_one_line_silent(start, lab, origin, policy):
 
 
 def test_a_racer_that_fails_makes_way_for_the_next(start, lab, origin, policy):
-    """Nobody waits for a silent line's end while a third could serve."""
+    """A client does not wait for a silent line to end while a third uplink could serve."""
     proxy = start("--debug", "--policy", policy(IN_ORDER), "wan1", "wan2", "wan3")
     server = origin(echo)
     lab.wan1.swallow()

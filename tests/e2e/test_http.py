@@ -1,4 +1,4 @@
-"""Plain HTTP through the proxy, in raw octets: connections, framing, interim responses, protocol changes."""
+"""Plain HTTP through the proxy, in raw bytes: connections, framing, interim responses, protocol changes."""
 
 import hashlib
 import threading
@@ -12,7 +12,7 @@ from lab.run import WAIT_S, wait_for
 
 
 def told(request, _):
-    """Says what was asked."""
+    """Answers with the request."""
     return response(200, f"{request.method} {request.target} {len(request.body)}".encode())
 
 
@@ -75,7 +75,7 @@ def test_a_client_that_ends_after_its_requests_gets_every_answer(proxy, server):
         assert c.at_end()
 
 
-def test_a_resting_connection_that_its_server_closed_is_replaced(proxy, origin):
+def test_a_kept_connection_that_its_server_closed_is_replaced(proxy, origin):
     answered = []
 
     def once(request, s):
@@ -90,8 +90,8 @@ def test_a_resting_connection_that_its_server_closed_is_replaced(proxy, origin):
     assert len(server.peers) == 5
 
 
-def test_a_request_lost_on_a_resting_connection_is_asked_again_if_that_is_safe(proxy, origin):
-    """The server resets a connection just as it is used again: GET is repeated, POST is not."""
+def test_a_request_lost_on_a_kept_connection_is_repeated_if_that_is_safe(proxy, origin):
+    """The server resets a connection just when it is used again: GET is repeated, POST is not."""
     kept = threading.Event()
 
     def second_breaks(request, s):
@@ -175,7 +175,7 @@ def test_a_chunked_response_arrives_as_it_was_sent(proxy, origin):
         assert m.body == b"wikipedia " and m.has_token("Connection", "close")
 
 
-def test_a_chunked_response_octet_by_octet(proxy, origin):
+def test_a_chunked_response_byte_by_byte(proxy, origin):
     reply = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"
 
     def slowly(_, s):
@@ -190,7 +190,7 @@ def test_a_chunked_response_octet_by_octet(proxy, origin):
 
 
 def test_responses_without_a_body(proxy, origin):
-    """Their heads may speak of a length; no body follows, and the next response is found where it begins."""
+    """The heads may state a length, but no body follows. The next response begins right after the head."""
 
     def bodiless(request, _):
         if request.method == "HEAD":
@@ -246,7 +246,7 @@ def test_large_bodies_both_ways(proxy, origin):
 
 
 def test_an_answer_before_the_request_is_whole(proxy, origin):
-    """The server refuses an upload by its head alone; the answer arrives although the body never ends."""
+    """The server refuses an upload before its body. The answer arrives although the body never ends."""
 
     def refuse(s):
         read_head(s)
@@ -329,10 +329,10 @@ def test_upgrade_to_websocket(proxy, origin, early):
         assert m.status == 101 and m.get("Upgrade") == "websocket" and m.has_token("Connection", "upgrade")
         assert m.get("Sec-WebSocket-Accept") == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
         assert c.exactly(12) == b"server first"
-        c.send(b"\x00\xff octets of any kind")
+        c.send(b"\x00\xff bytes of any kind")
         c.s.shutdown(1)
         assert c.rest + read_all(c.s) == b"server last"
-    assert server.result() == early + b"\x00\xff octets of any kind"
+    assert server.result() == early + b"\x00\xff bytes of any kind"
     assert proxy.connections(1)[0]["outcome"] == "closed"
 
 
@@ -354,11 +354,11 @@ def test_an_http_1_0_origin(proxy, origin):
         assert (m.start, m.body) == ("HTTP/1.1 200 OK", b"old")
 
 
-# --- slow peers, silent peers, and ends that must not mislead ---
+# --- slow peers, silent peers, and truncated answers ---
 
 
 def test_slow_readers_bound_memory(proxy, origin):
-    """A client that does not read its download, and a server that does not read its upload, stop the other side."""
+    """A client that does not read its download, or a server that does not read its upload, stops the other side."""
     size = 64 * 1024 * 1024
     go_on = threading.Event()
     content = pattern(1024 * 1024) * 64
@@ -415,7 +415,7 @@ def test_a_server_that_says_nothing(start, origin):
 
 @pytest.mark.parametrize("ending", ["idle", "shutdown"])
 def test_a_response_until_close_that_the_proxy_ends_is_reset(start, origin, ending):
-    """Its end is the only sign that it is whole; so it must not look like one."""
+    """The answer has no length, so a truncated one must end with a reset, not with a FIN."""
     proxy = start("wan1", "--idle-timeout", "1" if ending == "idle" else "60")
 
     def half(s):
@@ -449,14 +449,14 @@ def test_a_kept_connection_is_not_used_again_over_a_dead_uplink(start, lab, orig
     assert len(server.peers) == 3 and server.peers[2] == lab.wan1.addr4
 
 
-def test_a_kept_connection_asks_for_signs_of_life(proxy, server, lab):
+def test_a_kept_connection_uses_keepalives(proxy, server, lab):
     with Client(proxy) as c:
         assert c.ask(get(server)).body == b"GET / 0"
         (line,) = lab.home.sh(f"ss -tnoH state established dport = :{server.port}").splitlines()
     assert "timer:(keepalive,1min" in line or "timer:(keepalive,2min" in line
 
 
-def test_accounts_hold_the_octets_of_both_sides(proxy, server):
+def test_accounts_hold_the_bytes_of_both_sides(proxy, server):
     with Client(proxy) as c:
         for _ in range(3):
             c.ask(get(server))

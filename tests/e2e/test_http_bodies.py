@@ -1,4 +1,4 @@
-"""Bodies of plain HTTP on their way from socket to socket: every octet, no octet too many, and no end that misleads."""
+"""Bodies of plain HTTP from socket to socket: every byte, no byte too many, and truncated bodies are recognisable."""
 
 import hashlib
 import socket
@@ -24,13 +24,13 @@ def digest(data):
 
 
 def measured(request, _):
-    """A body of so many octets as the path says, or the digest of what was sent."""
+    """A body of the size in the path, or the digest of the received body."""
     if request.body:
         return response(200, digest(request.body))
     return response(200, pattern(int(request.target[1:]), request.target.encode()))
 
 
-# Around what one read takes, and what a pipe holds; and much more than any of them.
+# Around the size of one read, and of a pipe; and one much larger.
 SIZES = [1, 65_535, 65_536, 65_537, 131_072, 262_143, 262_145, 8 * MIB + 1]
 
 
@@ -47,7 +47,7 @@ def test_responses_end_where_they_should(proxy, origin):
 
 
 def test_requests_end_where_they_should(proxy, origin):
-    """All in one go: behind each body lies the next request, and none may lose an octet to the other."""
+    """All at once: the next request follows each body, and the two must not mix."""
     server = HttpOrigin(origin, measured)
     bodies = [pattern(size, b"up") for size in SIZES]
     stream = b"".join(get(server, "/", f"Content-Length: {len(b)}", method="POST") + b + get(server, "/70000") for b in bodies)
@@ -79,8 +79,8 @@ def test_large_chunks_arrive_as_they_were_sent(proxy, origin):
         assert c.ask(get(server, version="1.0")).body == content
 
 
-def test_what_a_server_says_behind_its_answer_is_no_answer(proxy, origin):
-    """However it lies in the segments, it must not come to whoever asks next."""
+def test_bytes_after_an_answer_are_not_the_next_answer(proxy, origin):
+    """However the segments are cut, these bytes must not reach the next request."""
     false = response(200, b"false")
 
     def talkative(request, _):
@@ -104,11 +104,11 @@ def test_a_small_answer_is_one_segment(proxy, origin):
             assert c.s.recv(65536).endswith(b"\r\n\r\n" + b"x" * 1000)
 
 
-# --- ends ---
+# --- truncated bodies ---
 
 
 @pytest.mark.parametrize("fields", [["Content-Length: 20000000"], []])
-def test_a_server_that_resets_in_the_midst(proxy, origin, fields):
+def test_a_server_that_resets_during_its_answer(proxy, origin, fields):
     read = threading.Event()
 
     def half(s):
@@ -130,12 +130,12 @@ def test_a_server_that_resets_in_the_midst(proxy, origin, fields):
 
 
 CHUNKED = ["Transfer-Encoding: chunked"]
-CHUNK = b"989680\r\n"  # 10,000,000 octets
+CHUNK = b"989680\r\n"  # 10,000,000 bytes
 SAID = 200_000
 
 
 def breaking_off(origin, fields, taken=None):
-    """A server that resets amid its answer, when the proxy's machine has all that it said (and `taken` is set)."""
+    """A server that resets in the middle of its answer, when the proxy's kernel has all of it (and `taken` is set)."""
 
     def breaks_off(s):
         read_head(s)
@@ -149,7 +149,7 @@ def breaking_off(origin, fields, taken=None):
 
 
 class SmallClient(Client):
-    """Its kernel holds little: what it does not read stays with the proxy."""
+    """A client with a small receive buffer: what it does not read stays in the proxy."""
 
     def __init__(self, proxy):
         s = socket.socket()
@@ -161,8 +161,8 @@ class SmallClient(Client):
 
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
 @pytest.mark.parametrize("fields", [["Content-Length: 10000000"], CHUNKED, []], ids=["length", "chunked", "until close"])
-def test_what_a_server_said_before_its_reset_comes_first(proxy, origin, fields, version):
-    """As in a tunnel, at the client's pace: all octets, then the reset."""
+def test_a_servers_bytes_before_its_reset_arrive_first(proxy, origin, fields, version):
+    """As in a tunnel, at the client's pace: all bytes first, then the reset."""
     taken = threading.Event()
     server = breaking_off(origin, fields, taken)
     with SmallClient(proxy) as c:
@@ -171,7 +171,7 @@ def test_what_a_server_said_before_its_reset_comes_first(proxy, origin, fields, 
             assert c.exactly(len(CHUNK)) == CHUNK
         body = c.exactly(SAID - 20_000)
         taken.set()
-        assert proxy.connections(1)[0]["outcome"] == "reset"  # the proxy knows, and the client has not read on
+        assert proxy.connections(1)[0]["outcome"] == "reset"  # the proxy has noticed it, while the client has not read on
         body += c.exactly(20_000)
         assert body == pattern(SAID)
         with pytest.raises(ConnectionResetError):
@@ -190,8 +190,8 @@ def test_a_reset_waits_for_a_reader_no_longer_than_its_idle_time(start, origin):
             c.exactly(20_001)
 
 
-def test_what_has_come_is_sent_when_the_request_turns_out_malformed(proxy, origin):
-    """The answer is under way, so no other can be sent. What was read of the server so far is told by the log line."""
+def test_a_begun_answer_is_sent_when_the_request_turns_out_malformed(proxy, origin):
+    """The answer has begun, so no other can be sent. The log line tells how much was read from the server."""
     start_line, body = b"HTTP/1.1 200 OK\r\n\r\n", pattern(32 * MIB)
     full, ended = threading.Event(), threading.Event()
 
@@ -226,7 +226,7 @@ def test_a_client_that_leaves_before_it_is_reset_is_noticed(proxy, origin):
         proxy.settled()
 
 
-def test_a_client_that_resets_in_the_midst(proxy, origin):
+def test_a_client_that_resets_during_its_answer(proxy, origin):
     broken = []
 
     def endless(s):
@@ -249,8 +249,8 @@ def test_a_client_that_resets_in_the_midst(proxy, origin):
 
 
 @pytest.mark.parametrize("framing", [b"5", b"5;a", b"5\r\nhello\r", b"5\r\nhello\r\n0\r\n", b"5\r\nhello\r\n0\r\nA: b\r\n\r"])
-def test_a_client_that_leaves_in_the_midst_of_framing(proxy, origin, framing):
-    """What is not whole yet waits for more; none comes, so that neither an end is made of it nor a wait."""
+def test_a_client_that_leaves_within_the_framing(proxy, origin, framing):
+    """Incomplete framing waits for more. When none comes, the proxy neither completes it nor waits."""
 
     def takes(s):
         read_head(s)
@@ -266,7 +266,7 @@ def test_a_client_that_leaves_in_the_midst_of_framing(proxy, origin, framing):
     assert not server.results[0].endswith(b"0\r\n\r\n")
 
 
-def test_a_client_that_leaves_in_the_midst_of_its_request(proxy, origin):
+def test_a_client_that_leaves_within_its_request(proxy, origin):
     def takes(s):
         read_head(s)
         return len(read_all(s))
@@ -280,8 +280,8 @@ def test_a_client_that_leaves_in_the_midst_of_its_request(proxy, origin):
 
 
 def test_an_answer_until_close_that_breaks_with_the_upload_is_reset(proxy, origin):
-    """The upload finds out that the server is gone, while nobody reads the answer: what has come of that is not the whole even
-    so. What is left of the upload has no place to go, and must not keep the client from reading."""
+    """The upload shows that the server is gone, while nobody reads the answer. The part of the answer that came is
+    incomplete. The rest of the upload cannot be sent, and must not keep the client from reading."""
     gone = threading.Event()
 
     def leaves(s):
@@ -305,8 +305,8 @@ def test_an_answer_until_close_that_breaks_with_the_upload_is_reset(proxy, origi
     assert proxy.connections(1)[0]["outcome"] == "reset"
 
 
-def test_what_waits_for_a_client_when_the_proxy_ends_is_not_passed_off_as_whole(proxy, origin):
-    """All of the answer is with the proxy or before it; the client learns by a reset that it has not come through."""
+def test_an_answer_cut_by_the_end_of_the_proxy_does_not_look_complete(proxy, origin):
+    """All of the answer has reached the proxy. The client learns by a reset that the rest is missing."""
     size, full = 64 * MIB, threading.Event()
 
     def floods(s):
@@ -349,14 +349,14 @@ def test_an_early_refusal_reaches_a_client_that_sends_on(proxy, origin, field, b
 
 
 def in_pieces(s, data):
-    """Each read by itself, for its machine has had what came before."""
+    """Each is read separately, since the peer's kernel has received the one before."""
     for piece in data:
         s.sendall(piece)
         wait_for(lambda: unacknowledged(s) == 0, "the piece has arrived")
 
 
 def test_a_kept_connection_holds_no_buffers_of_heads(proxy, origin):
-    """Heads that come in pieces wait in buffers of their connection's own."""
+    """Heads that arrive in pieces wait in the connection's own buffers."""
 
     def answer(_, s):
         in_pieces(s, [b"HTTP/1.1 200 OK\r\na: " + b"a" * 60_000, b"b" * 60_000, b"\r\nContent-Length: 2\r\n\r\n"])
@@ -378,7 +378,7 @@ def test_a_kept_connection_holds_no_buffers_of_heads(proxy, origin):
     grown = (proxy.resident() - before) / count
     for c in clients:
         c.s.close()
-    print(f"{grown:.0f} octets for each")
+    print(f"{grown:.0f} bytes for each")
     assert SANITIZED or grown < 8192
 
 
@@ -399,5 +399,5 @@ def test_a_kept_connection_holds_no_buffers(proxy, origin):
     grown = (proxy.resident() - before) / count
     for c in clients:
         c.s.close()
-    print(f"{grown:.0f} octets for each")
+    print(f"{grown:.0f} bytes for each")
     assert SANITIZED or grown < 8192

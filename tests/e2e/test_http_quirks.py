@@ -1,9 +1,8 @@
-"""Answers of servers that bend the rules, beside what curl makes of them without a proxy.
+"""Answers of servers that break the rules, compared with what curl makes of them without a proxy.
 
-ALIKE: curl gets the same through the proxy as without, be it content or a failure.
-MENDED: curl alone fails, and gets the content through the proxy; other clients take these.
-REFUSED: curl takes these, and the proxy refuses them; the reason is told.
-"""
+ALIKE: curl gets the same with and without the proxy, content or a failure. MENDED: curl alone fails, but gets the
+content through the proxy; other clients accept these. REFUSED: curl accepts these, and the proxy refuses them; each
+has its reason."""
 
 import pytest
 
@@ -46,10 +45,10 @@ ALIKE = {
     "text behind a size": chunks(b"2 foo\r\nok\r\n0 bar\r\n\r\n"),
     "text at a size": chunks(b"2g\r\nok\r\n0\r\n\r\n"),
     "extension": chunks(b"2;a=b\r\nok\r\n0;c\r\n\r\n"),
-    "control octets in an extension": chunks(b"2;a=\0\x1b\x7f\r\nok\r\n0\r\n\r\n"),
+    "control bytes in an extension": chunks(b"2;a=\0\x1b\x7f\r\nok\r\n0\r\n\r\n"),
     "CR in an extension": chunks(b"2;a\rb\r\nok\r\n0\r\n\r\n"),
     "LF in a quoted extension": chunks(b'2;a="\n"\r\nok\r\n0\r\n\r\n'),
-    "extension of 8000 octets": chunks(b"2;" + b"a" * 8000 + b"\r\nok\r\n0\r\n\r\n"),
+    "extension of 8000 bytes": chunks(b"2;" + b"a" * 8000 + b"\r\nok\r\n0\r\n\r\n"),
     "leading zeros": chunks(b"0000000000000002\r\nok\r\n0\r\n\r\n"),
     "upper case": chunks(b"A\r\n0123456789\r\n0\r\n\r\n"),
     "lower case": chunks(b"a\r\n0123456789\r\n0\r\n\r\n"),
@@ -61,7 +60,7 @@ ALIKE = {
     "no number": chunks(b"zz\r\nok\r\n0\r\n\r\n"),
     "quoted size": chunks(b'"2"\r\nok\r\n0\r\n\r\n'),
     "size of 64 bits and more": chunks(b"10000000000000002\r\nok\r\n0\r\n\r\n"),
-    # behind the data
+    # after the data
     "LF behind data": chunks(b"2\r\nok\n0\r\n\r\n"),
     "CR CR LF behind data": chunks(b"2\r\nok\r\r\n0\r\n\r\n"),
     "more data than told": chunks(b"2\r\nokk\r\n0\r\n\r\n"),
@@ -150,11 +149,11 @@ MENDED = {
     "blanks before a size": chunks(b" \t2\r\nok\r\n 0\r\n\r\n"),  # wget, Python
     "20 digits": chunks(b"00000000000000000002\r\nok\r\n0\r\n\r\n"),  # wget, Python
     "stray line for a trailer": chunks(b"2\r\nok\r\n0\r\nstray\r\n\r\n"),  # wget, Python
-    "control octets in a trailer": chunks(b"2\r\nok\r\n0\r\nA: b\0\x1b\r\n\r\n"),  # wget, Python
+    "control bytes in a trailer": chunks(b"2\r\nok\r\n0\r\nA: b\0\x1b\r\n\r\n"),  # wget, Python
     "CR in a trailer": chunks(b"2\r\nok\r\n0\r\nA: b\rC: d\r\n\r\n"),  # wget, Python
     "HTTP/1.2": status(b"HTTP/1.2 200 OK"),  # RFC 9110 2.5: read as HTTP/1.1
     "tabs in the status line": status(b"HTTP/1.1\t200\tOK"),  # wget, Python
-    "ICY": status(b"ICY 200 OK"),  # players of radio streams
+    "ICY": status(b"ICY 200 OK"),  # radio streams
     "empty line first": status(b"\r\nHTTP/1.1 200 OK"),  # older curls, browsers
 }
 
@@ -162,7 +161,7 @@ REFUSED = {
     "0x2": (chunks(b"0x2\r\nok\r\n0\r\n\r\n"), "0 for curl, 2 for wget and Python"),
     "2_0": (chunks(b"2_0\r\nok\r\n0\r\n\r\n"), "2 for curl, 32 for Python"),
     "half of the last CRLF": (chunks(b"2\r\nok\r\n0\r\n\r"), "cut off: nothing that is cut off is an end"),
-    "extension of 20,000 octets": (chunks(b"2;" + b"a" * 20000 + b"\r\nok\r\n0\r\n\r\n"), "the limit is 16 KiB"),
+    "extension of 20,000 bytes": (chunks(b"2;" + b"a" * 20000 + b"\r\nok\r\n0\r\n\r\n"), "the limit is 16 KiB"),
     "two lengths": (length(b"2\r\nContent-Length: 3", b"okk"), "the last for curl, the first for wget"),
     "two lengths in a list": (length(b"2, 3", b"okk"), "2 for curl, none for Python"),
     "2 0": (length(b"2 0"), "2 for curl, none for Python, 20 where blanks are taken out"),
@@ -184,7 +183,7 @@ def replies():
 
 @pytest.fixture
 def server(origin, replies):
-    """Gives the reply whose number the path is, then its FIN."""
+    """Send the reply whose number is in the path, then FIN."""
 
     def serve(s):
         asked = b""
@@ -199,7 +198,7 @@ def server(origin, replies):
 
 @pytest.fixture
 def ask(lab, server, replies):
-    """Asks for a reply by curl. @return its content, or None for any failure; and what curl said"""
+    """Ask for a reply by curl. @return its content, or None for a failure; and curl's message"""
 
     def by_curl(name, *options, wrap=()):
         url = f"http://{server.hostport}/{replies[1][name]}"
@@ -233,7 +232,7 @@ def test_curl_gets_the_same_through_the_proxy(start, ask):
     assert taken > len(ALIKE) / 2
 
 
-def test_what_other_clients_take_is_mended(start, ask):
+def test_answers_that_other_clients_accept_are_mended(start, ask):
     direct, through = ask
     proxy = start("wan1")
     for name in MENDED:
@@ -242,7 +241,7 @@ def test_what_other_clients_take_is_mended(start, ask):
             assert content == b"ok", f"{name}, {version}: {done}"
 
 
-def test_what_has_two_meanings_is_refused(start, ask):
+def test_ambiguous_answers_are_refused(start, ask):
     direct, through = ask
     proxy = start("wan1")
     for name, (_, why) in REFUSED.items():

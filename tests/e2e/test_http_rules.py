@@ -1,4 +1,4 @@
-"""What the proxy changes in a head, what it refuses, whom it serves, and how it tells what went wrong."""
+"""Heads that the proxy changes, requests that it refuses, clients that it serves, and its error messages."""
 
 import base64
 import time
@@ -27,7 +27,7 @@ def proxy(start):
 
 
 def forwarded(proxy, server, *fields, **options):
-    """The request as the server got it."""
+    """The request as the server received it."""
     with Client(proxy) as c:
         assert c.ask(get(server, options.pop("path", "/"), *fields, **options)).body == b"served"
     return server.requests[-1][1]
@@ -96,7 +96,7 @@ def test_the_absolute_form_becomes_the_origin_form(proxy, server, url, target, h
 
 
 def test_a_client_that_sends_the_fragment_is_served(proxy, server):
-    """urllib leaves it in the target."""
+    """urllib does not remove it from the target."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({"http": f"http://{proxy.hostport}"}))
     assert opener.open(f"{server.url}/page?x#part", timeout=10).read() == b"served"
     assert server.targets == ["/page?x"]
@@ -132,7 +132,7 @@ BAD = {
     "chunked twice": POST + "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + SMUGGLED,
     "a quote in a coding": POST + 'Transfer-Encoding: gzip;a="b, chunked\r\n\r\n0\r\n\r\n' + SMUGGLED,
     "empty element": POST + "Transfer-Encoding: ,chunked\r\n\r\n0\r\n\r\n" + SMUGGLED,
-    "control octet in a coding": POST + "Transfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n" + SMUGGLED,
+    "control byte in a coding": POST + "Transfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n" + SMUGGLED,
     "identity": POST + "Transfer-Encoding: identity\r\nContent-Length: 5\r\n\r\nhello" + SMUGGLED,
     "parameter of a length": POST + "Content-Length: 5;x\r\n\r\nhello" + SMUGGLED,
     "coding of a blank name": POST + "Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n" + SMUGGLED,
@@ -189,7 +189,7 @@ def test_malformed_chunks_are_refused(proxy, server, framing):
     assert server.requests == []
 
 
-# What may be said in several ways leaves in one: fields that frame the body, and its framing.
+# Equivalent spellings leave in one form: fields that frame the body, and its framing.
 UNEQUIVOCAL = {
     "coding": ("TRANSFER-ENCODING:CHUNKED", "5\r\nhello\r\n0\r\n\r\n", b"Transfer-Encoding: chunked", b"5\r\nhello\r\n0\r\n\r\n"),
     "extensions": ("Transfer-Encoding: chunked", '5;a=b;c="d\te"\r\nhello\r\n0;f\r\n\r\n', b"Transfer-Encoding: chunked", b"5\r\nhello\r\n0\r\n\r\n"),
@@ -202,7 +202,7 @@ UNEQUIVOCAL = {
 
 
 @pytest.mark.parametrize("what", UNEQUIVOCAL)
-def test_what_leaves_can_be_read_in_one_way(proxy, origin, what):
+def test_forwarded_requests_are_unambiguous(proxy, origin, what):
     fields, body, expected_fields, expected_body = UNEQUIVOCAL[what]
 
     def serve(s):
@@ -233,7 +233,7 @@ NOT_SERVED = {
 
 
 @pytest.mark.parametrize("what", NOT_SERVED)
-def test_requests_that_it_cannot_serve(proxy, server, what):
+def test_unsupported_requests(proxy, server, what):
     request, status = NOT_SERVED[what]
     with Client(proxy) as c:
         c.send(request.format(at=server.hostport, me=proxy.hostport))
@@ -260,7 +260,7 @@ def test_a_refused_request_leaves_the_connection_usable(proxy, server):
         assert c.ask(get(server)).body == b"served"
 
 
-def test_a_request_that_stays_half(start, server):
+def test_a_request_that_is_never_completed(start, server):
     proxy = start("wan1", "--handshake-timeout", "1")
     with Client(proxy) as c:
         c.send(get(server)[:-2])
@@ -271,8 +271,8 @@ def test_a_request_that_stays_half(start, server):
     with Client(proxy) as c:
         began = time.monotonic()
         with pytest.raises((BrokenPipeError, ConnectionResetError, EOFError)):
-            for octet in get(server, "/" + "x" * 1000):  # a trickle does not stretch the deadline
-                c.send(bytes([octet]))
+            for byte in get(server, "/" + "x" * 1000):  # slow progress does not extend the deadline
+                c.send(bytes([byte]))
                 c.s.settimeout(0.1)
                 try:
                     assert c.message("GET").status == 408
@@ -282,7 +282,7 @@ def test_a_request_that_stays_half(start, server):
         assert time.monotonic() - began < WAIT_S
 
 
-# --- who is served ---
+# --- clients that are served ---
 
 
 def test_basic_authentication(start, server):
@@ -305,11 +305,11 @@ def test_basic_authentication(start, server):
     assert "sesame" not in proxy.log_text().replace(" ".join(proxy.argv), "")
 
 
-def test_without_users_nobody_is_turned_away(proxy, server):
+def test_without_users_every_login_is_accepted(proxy, server):
     assert forwarded(proxy, server, basic("whoever", "whatever")).get("Proxy-Authorization") is None
 
 
-# --- the true reason ---
+# --- error messages ---
 
 
 def by_each_method(hostport):
@@ -326,7 +326,7 @@ def by_each_method(hostport):
     ("missing.test:80", 502, "dns_error"),
     ("broken.test:80", 502, "dns_timeout"),
 ])  # fmt: skip
-def test_the_answer_tells_the_reason(proxy, names, hostport, status, error):
+def test_the_answer_gives_the_reason(proxy, names, hostport, status, error):
     names.zone["broken.test"] = 2  # SERVFAIL
     for method, request in by_each_method(hostport):
         with Client(proxy) as c:
@@ -362,7 +362,7 @@ def test_a_server_that_breaks_the_rules(proxy, origin, reply, error):
         assert (m.status, m.get("Proxy-Status")) == (502, f"steerway; error={error}")
 
 
-def test_a_response_that_is_cut_is_not_passed_off_as_whole(proxy, origin):
+def test_a_truncated_response_does_not_look_complete(proxy, origin):
     def cut(_, s):
         s.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")
 
@@ -377,7 +377,7 @@ def test_a_response_that_is_cut_is_not_passed_off_as_whole(proxy, origin):
                 c.message("GET")
 
 
-def test_a_response_until_close_that_is_reset_is_not_passed_off_as_whole(proxy, origin):
+def test_a_reset_response_until_close_does_not_look_complete(proxy, origin):
     def broken(_, s):
         s.sendall(b"HTTP/1.1 200 OK\r\n\r\nhalf")
         reset(s)
@@ -385,6 +385,6 @@ def test_a_response_until_close_that_is_reset_is_not_passed_off_as_whole(proxy, 
     server = HttpOrigin(origin, broken)
     with Client(proxy) as c:
         c.send(get(server))
-        with pytest.raises(ConnectionResetError):  # its end is the only sign that it is whole
+        with pytest.raises(ConnectionResetError):  # it has no length, so a truncated answer must end with a reset
             while c.s.recv(65536):
                 pass

@@ -1,4 +1,5 @@
-"""Servers that bend the rules: what clients take goes on, by the rules, octet for octet; the ambiguous is refused."""
+"""Servers that break the rules. Answers that clients accept are passed on in correct form, byte for byte; ambiguous
+ones are refused."""
 
 import itertools
 import re
@@ -25,7 +26,7 @@ MENDED = {
     "blank before the length": (OK + b"Content-Length : 2\r\n\r\nok", OK + TWO + VIA + b"\r\nok"),
     "coding over length": (OK + TWO + CHUNKED + b"\r\n" + CHUNKS, OK + CHUNKED + VIA + b"\r\n" + CHUNKS),
     "chunks of HTTP/1.0": (b"HTTP/1.0 200 OK\r\n" + CHUNKED + b"\r\n" + CHUNKS, OK + CHUNKED + VIA_10 + b"\r\n" + CHUNKS),
-    "control octets": (OK + b"X: a\0b\x1bc\r\n" + TWO + b"\r\nok", OK + b"X: a b c\r\n" + TWO + VIA + b"\r\nok"),
+    "control bytes": (OK + b"X: a\0b\x1bc\r\n" + TWO + b"\r\nok", OK + b"X: a b c\r\n" + TWO + VIA + b"\r\nok"),
     "folded": (OK + b"X: a\r\n b\r\n" + TWO + b"\r\nok", OK + b"X: a   b\r\n" + TWO + VIA + b"\r\nok"),
     "stray line": (OK + b"stray\r\n" + TWO + b"\r\nok", OK + TWO + VIA + b"\r\nok"),
     "many fields": (OK + b"a: b\r\n" * 1000 + TWO + b"\r\nok", OK + b"a: b\r\n" * 1000 + TWO + VIA + b"\r\nok"),
@@ -39,7 +40,7 @@ MENDED = {
     "chunked twice": (OK + CHUNKED + CHUNKED + b"\r\n" + CHUNKS, OK + CHUNKED + VIA + b"\r\n" + CHUNKS),
     "plus": (OK + b"Content-Length: +2\r\n\r\nok", OK + TWO + VIA + b"\r\nok"),
     "HTTP/2": (b"HTTP/2 200\r\n" + TWO + b"\r\nok", b"HTTP/1.1 200 \r\n" + TWO + VIA_10 + b"\r\nok"),
-    "100,000 octets of head": (OK + b"a: " + b"b" * 100_000 + b"\r\n" + TWO + b"\r\nok", OK + b"a: " + b"b" * 100_000 + b"\r\n" + TWO + VIA + b"\r\nok"),
+    "100,000 bytes of head": (OK + b"a: " + b"b" * 100_000 + b"\r\n" + TWO + b"\r\nok", OK + b"a: " + b"b" * 100_000 + b"\r\n" + TWO + VIA + b"\r\nok"),
     "two long heads": (
         b"HTTP/1.1 103 Early Hints\r\na: " + b"b" * 100_000 + b"\r\n\r\n" + OK + b"a: " + b"c" * 40_000 + b"\r\n" + TWO + b"\r\nok",
         b"HTTP/1.1 103 Early Hints\r\na: " + b"b" * 100_000 + b"\r\n" + VIA + b"\r\n" + OK + b"a: " + b"c" * 40_000 + b"\r\n" + TWO + VIA + b"\r\nok",
@@ -54,7 +55,7 @@ MENDED = {
 
 
 def turn(proxy):
-    """The proxy has read what lay at it and had a place to go: its loop has turned."""
+    """Wait until the proxy's loop has turned: it has read what had arrived and had a destination."""
     for _ in range(4):
         proxy.ask("status")
 
@@ -69,8 +70,8 @@ def answering(reply):
 
 
 @pytest.mark.parametrize("what", MENDED)
-def test_what_clients_take_is_mended(start, origin, what):
-    """Two requests: the second answer is read from where the first is thought to end."""
+def test_answers_that_clients_accept_are_mended(start, origin, what):
+    """Two requests: the second answer begins where the first is expected to end."""
     reply, expected = MENDED[what]
     proxy, server = start("wan1"), HttpOrigin(origin, lambda *_: reply)
     with Client(proxy) as c:
@@ -82,7 +83,7 @@ def test_what_clients_take_is_mended(start, origin, what):
 
 
 def test_a_doubtful_answer_ends_its_connection(start, origin):
-    """What lies behind it may be the server's idea of the rest."""
+    """The bytes after it may be the server's version of the rest."""
     server = HttpOrigin(origin, lambda *_: OK + TWO + CHUNKED + b"\r\n" + CHUNKS)
     with Client(start("wan1")) as c:
         for _ in range(3):
@@ -96,14 +97,14 @@ AMBIGUOUS = {
     "a folded length": OK + b"Content-Length: 2\r\n 0\r\n\r\nok",
     "a coding behind chunked": OK + CHUNKED + b"Transfer-Encoding: gzip\r\n\r\n" + CHUNKS,
     "a head of 260 KiB": OK + b"a: " + b"b" * 260 * 1024 + b"\r\n" + TWO + b"\r\nok",
-    "a coding with a control octet": OK + b"Transfer-Encoding: chunked\x0b\r\n\r\n" + CHUNKS,
+    "a coding with a control byte": OK + b"Transfer-Encoding: chunked\x0b\r\n\r\n" + CHUNKS,
     "a CR alone": OK + TWO + b"\r\r\nok",
     "no number": OK + b"Content-Length: 0x2\r\n\r\nok",
 }
 
 
 @pytest.mark.parametrize("what", AMBIGUOUS)
-def test_the_ambiguous_is_refused(start, origin, what):
+def test_ambiguous_framing_is_refused(start, origin, what):
     proxy, server = start("wan1"), origin(answering(AMBIGUOUS[what]))
     with Client(proxy) as c:
         m = c.ask(get(server))
@@ -111,12 +112,12 @@ def test_the_ambiguous_is_refused(start, origin, what):
         assert "http_protocol_error" in m.get("Proxy-Status")
 
 
-@pytest.mark.parametrize("how", ["octet by octet", "cut at each octet"])
+@pytest.mark.parametrize("how", ["byte by byte", "cut at each byte"])
 def test_framing_may_come_in_any_pieces(start, origin, how):
-    """A piece that is not whole yet waits; what goes on is the same."""
+    """An incomplete piece waits; the result is the same."""
     body = b" 2 foo\nok\r\r\n003;x=y\r\nyes\n0\nA: b\n c\nstray\n\n"
     expected = b"2\r\nok\r\n3\r\nyes\r\n0\r\nA: b  c\r\n\r\n"
-    cuts = range(1, len(body)) if how == "cut at each octet" else [None]
+    cuts = range(1, len(body)) if how == "cut at each byte" else [None]
     seen = threading.Semaphore(0)
 
     def serve(s):
@@ -125,7 +126,7 @@ def test_framing_may_come_in_any_pieces(start, origin, how):
             reader.message()
             pieces = [body[i : i + 1] for i in range(len(body))] if cut is None else [body[:cut], body[cut:]]
             s.sendall(OK + CHUNKED + b"\r\n")
-            seen.acquire(timeout=15)  # the client has the head: what follows is read by itself
+            seen.acquire(timeout=15)  # the client has the head, so the rest is read separately
             for piece in pieces:
                 s.sendall(piece)
                 wait_for(lambda: unacknowledged(s) == 0, "the proxy's machine has the piece")
@@ -142,7 +143,7 @@ def test_framing_may_come_in_any_pieces(start, origin, how):
 
 @pytest.mark.parametrize("end", [b"\r\n\r\n", b"\n\n", b"\n\r\n"])
 def test_the_end_of_a_long_head_may_come_in_any_pieces(start, origin, end):
-    """It is looked for in what has come since the last look."""
+    """The search for the end continues where it stopped."""
     proxy = start("wan1")
     head = OK + TWO + b"a: " + b"b" * 40_000 + end
 
@@ -161,7 +162,7 @@ def test_the_end_of_a_long_head_may_come_in_any_pieces(start, origin, end):
 
 
 def test_large_chunks_of_a_lenient_server_are_whole(start, origin):
-    """Content passes between odd lines, however the reads cut it."""
+    """Content passes through between irregular lines, however reads cut it."""
     content = pattern(3_000_000)
     sizes, at, reply = itertools.cycle([1, 70_000, 5, 16_384, 65_536, 17, 200_000, 4096]), 0, OK + CHUNKED + b"\r\n"
     while at < len(content):
@@ -179,7 +180,7 @@ def test_large_chunks_of_a_lenient_server_are_whole(start, origin):
 
 
 def test_a_coding_is_not_hidden_from_an_http_1_0_client(start, origin):
-    """It would take the coded octets for the content."""
+    """An HTTP/1.0 client would take the coded bytes for the content."""
     proxy = start("wan1")
     for fields in (b"Transfer-Encoding: gzip\r\n", b"Transfer-Encoding: gzip, chunked\r\n"):
         server = origin(answering(OK + fields + b"\r\n" + CHUNKS))
@@ -200,8 +201,8 @@ BROKEN = {
 
 @pytest.mark.parametrize("version", ["1.1", "1.0"])
 @pytest.mark.parametrize("what", BROKEN)
-def test_broken_framing_is_not_an_end(start, origin, what, version):
-    """The client sees that the answer is not whole: no last chunk, and for HTTP/1.0 a reset."""
+def test_broken_framing_does_not_look_complete(start, origin, what, version):
+    """The client sees that the answer is incomplete: no last chunk, and for HTTP/1.0 a reset."""
 
     def say(s):
         s.recv(65536)
@@ -220,16 +221,16 @@ EARLY = {
     "content behind its head": [OK + TWO + b"\r\n", b"ok"],
     "chunks": [OK + CHUNKED + b"\r\n" + CHUNKS],
 }
-MORE = {"an answer": OK + b"Content-Length: 4\r\n\r\nevil", "an octet": b"x", "the end": b""}
+MORE = {"an answer": OK + b"Content-Length: 4\r\n\r\nevil", "a byte": b"x", "the end": b""}
 
 
 class EarlyServer:
-    """Answers the first request at its head, says more unasked, and reads the body only then."""
+    """Answers the first request after its head, sends more unasked, and only then reads the body."""
 
     def __init__(self, origin, pieces, more):
         self.pieces, self.more = pieces, more
-        self.go_on = threading.Semaphore(0)  # for each piece of the answer, then for `more`, then for the body
-        self.said = threading.Event()  # all that is unasked lies at the proxy
+        self.go_on = threading.Semaphore(0)  # released for each piece of the answer, then for `more`, then for the body
+        self.said = threading.Event()  # all unasked bytes have reached the proxy
         self.first = iter([True])
         self.server = origin(self.serve)
         self.server.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -253,7 +254,7 @@ class EarlyServer:
 
 
 def send_what_goes(proxy, s, data):
-    """Until the proxy takes no more."""
+    """Send until the proxy takes no more."""
     s.setblocking(False)
     stuck = False
     while data and not stuck:
@@ -266,9 +267,9 @@ def send_what_goes(proxy, s, data):
 
 
 def ask_early(proxy, origin, pieces, more, size):
-    """A request of that size, its early answer, what is unasked, and the next request.
+    """Send a request of that size, receive its early answer and unasked bytes, then send the next request.
 
-    @return where the first one's body was when the next request came: "gone", or it "waits" in the proxy, or is "unread"
+    @return where the first body was when the next request came: "gone", or it "waits" in the proxy, or is "unread".
     """
     early = EarlyServer(origin, pieces, more)
     server = early.server
@@ -298,9 +299,10 @@ def ask_early(proxy, origin, pieces, more, size):
 
 @pytest.mark.parametrize("more", MORE)
 @pytest.mark.parametrize("early", EARLY)
-def test_what_a_server_says_unasked_is_no_answer(start, origin, early, more):
-    """An early answer, then what is unasked. What the kernel takes of the request's body varies: a size is sought with which
-    the rest waits in the proxy then, so that the next request is there when that wait ends."""
+def test_unasked_bytes_of_a_server_are_not_an_answer(start, origin, early, more):
+    """An early answer, then unasked bytes. The kernel takes a varying part of the request's body. So the test
+    searches for a size with which the rest waits in the proxy. Then the next request is present when that wait
+    ends."""
     proxy = start("wan1")
     ask_early(proxy, origin, EARLY[early], MORE[more], 0)
     gone, unread = 0, 16_000_000
@@ -310,6 +312,6 @@ def test_what_a_server_says_unasked_is_no_answer(start, origin, early, more):
         if where == "waits":
             return
         gone, unread = (size, unread) if where == "gone" else (gone, size)
-        if unread - gone < 1000:  # on a busy machine the same size goes once, and once not
+        if unread - gone < 1000:  # on a busy machine, the same size may give both results
             gone, unread = 0, 16_000_000
     pytest.fail("no body waits in the proxy")

@@ -1,5 +1,5 @@
-"""Connections of plain HTTP that are kept for the next request, and requests that are tried again: neither goes by an uplink
-that a new connection would not be given."""
+"""Kept connections of plain HTTP, and requests that are repeated: neither uses an uplink that a new connection would
+not get."""
 
 import threading
 
@@ -24,13 +24,13 @@ def state(proxy, name="wan1"):
 
 
 def failures(proxy):
-    """How often the first line has failed."""
+    """The number of failures of the first line."""
     return proxy.ask("uplinks")["uplinks"][0]["failures"]
 
 
 @pytest.fixture
 def chooses(tmp_path):
-    """Writes the policy: this uplink if it is a candidate, else the built-in default."""
+    """Write the policy: this uplink if it is a candidate, else the built-in default."""
 
     def write(first):
         path = tmp_path / "chooses.lua"
@@ -47,7 +47,7 @@ def server(origin):
 
 @pytest.fixture
 def checked(origin):
-    """The targets of checks: what they answer can be changed."""
+    """The servers that checks ask; tests can change their answers."""
     answers = {"is": response(204, phrase="No Content")}
     target = HttpOrigin(origin, lambda *_: answers["is"])
     return answers, f"http://{OPEN4}:{target.port}/204"
@@ -102,7 +102,7 @@ def test_a_kept_connection_is_not_used_again_when_its_uplink(start, lab, chooses
 
 
 @pytest.mark.parametrize("verdict", ["captive", "down"])
-def test_nor_when_a_check_has_found_it(start, lab, chooses, server, checked, config, verdict):
+def test_a_kept_connection_is_not_used_after_a_failed_check(start, lab, chooses, server, checked, config, verdict):
     answers, target = checked
     own = config(f'return {{ uplinks = {{ {{ interface = "wan1", check = "{target}" }}, {{ interface = "wan2", check = "none" }} }} }}')
     proxy = start(*UNRACED, "--config", own, "--check-interval", "1", "--policy", chooses("wan1"), check=None)
@@ -121,7 +121,7 @@ def test_nor_when_a_check_has_found_it(start, lab, chooses, server, checked, con
 
 
 @pytest.mark.parametrize("dear", ["tier = 2", 'tags = { "metered" }'], ids=["tier", "metered"])
-def test_a_dear_line_is_left_when_the_other_is_back(start, lab, chooses, server, config, dear):
+def test_an_expensive_line_is_left_when_the_other_is_back(start, lab, chooses, server, config, dear):
     own = config(f'return {{ uplinks = {{ {{ interface = "wan1" }}, {{ interface = "wan2", {dear} }} }} }}')
     proxy = start(*UNRACED, "--config", own, "--policy", chooses("wan1"))
     lab.wan1.lose_carrier()
@@ -137,7 +137,7 @@ def test_a_dear_line_is_left_when_the_other_is_back(start, lab, chooses, server,
         assert server.peers == [lab.wan2.addr4, lab.wan1.addr4], "and the new one is kept"
 
 
-def test_a_dear_line_that_the_policy_wants_keeps_its_connection(start, lab, chooses, server, config):
+def test_an_expensive_line_that_the_policy_chose_keeps_its_connection(start, lab, chooses, server, config):
     own = config('return { uplinks = { { interface = "wan1" }, { interface = "wan2", tier = 2 } } }')
     proxy = start(*UNRACED, "--config", own, "--policy", chooses("wan2"))
     with Client(proxy) as kept:
@@ -160,8 +160,8 @@ def test_a_line_whose_quota_is_used_up_is_left(start, lab, origin, config):
         assert server.peers == [lab.wan1.addr4, lab.wan2.addr4], "and the new one is kept"
 
 
-def test_alone_a_suspect_keeps_its_connection(start, lab, server):
-    """There is nobody better, and it may be whole again."""
+def test_a_lone_suspect_keeps_its_connection(start, lab, server):
+    """No other uplink is left, and this one may work again."""
     proxy = start("--dial-timeout", "0.5", "wan1")
     with Client(proxy) as kept:
         assert kept.ask(get(server)).body == b"served"
@@ -178,8 +178,8 @@ def test_alone_a_suspect_keeps_its_connection(start, lab, server):
         assert server.peers == [lab.wan1.addr4]
 
 
-def test_a_list_of_the_policys_is_looked_at_again_for_each_try(start, lab, origin, tmp_path):
-    """The second of the list was drained, or the policy loaded anew, while the first was tried."""
+def test_a_policys_list_is_checked_again_for_each_attempt(start, lab, origin, tmp_path):
+    """The second uplink of the list was drained, or the policy reloaded, while the first was tried."""
     path = tmp_path / "list.lua"
     path.write_text("""return { name = "list", new = function(ctx) return { pick = function(conn, uplinks)
       local order = {}

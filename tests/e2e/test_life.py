@@ -1,4 +1,4 @@
-"""The proxy's own life: draining, signals, reload, what it logs, and that nothing is left behind."""
+"""The proxy's lifetime: draining, signals, reload, log, and no leaks."""
 
 import os
 import re
@@ -31,8 +31,8 @@ def refuses_connections(proxy):
     return True
 
 
-def test_the_environment_does_not_choose_how_it_waits(start, monkeypatch):
-    """libev's io_uring, which it could ask for, ends the process under load."""
+def test_the_environment_does_not_choose_the_event_backend(start, monkeypatch):
+    """LIBEV_FLAGS could select libev's io_uring backend, which ends the process under load."""
     monkeypatch.setenv("LIBEV_FLAGS", "128")
     proxy = start("wan1")
     held = {os.readlink(fd) for fd in Path(f"/proc/{proxy.pid}/fd").iterdir()}
@@ -43,7 +43,7 @@ def test_the_environment_does_not_choose_how_it_waits(start, monkeypatch):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_lets_the_running_ones_finish(start, origin, number):
+def test_a_signal_lets_open_connections_finish(start, origin, number):
     proxy = start("wan1")
     go_on = threading.Event()
     content = pattern(4 * MIB)
@@ -139,7 +139,7 @@ def relay_threads(proxy):
 
 
 @pytest.mark.parametrize("threads", [0, 1, 3])
-def test_so_many_threads_relay(start, origin, threads):
+def test_the_number_of_relay_threads(start, origin, threads):
     proxy = start("wan1", "--threads", threads)
     size = 32 * MIB
     server = origin(lambda s: s.sendall(bytes(size)))
@@ -148,7 +148,7 @@ def test_so_many_threads_relay(start, origin, threads):
         read_exactly(tunnel.s, size)
         found = relay_threads(proxy)
     assert sorted(found) == [f"relay {n}" for n in range(1, threads + 1)]
-    for blocked, _ in found.values():  # the watchdog's signal must find the thread that decides, and so must ours
+    for blocked, _ in found.values():  # signals must reach the main thread: the watchdog's and the user's
         assert all(blocked >> n & 1 for n in (signal.SIGPROF, signal.SIGTERM, signal.SIGHUP))
     worked = sorted(found[name][1] - before[name][1] for name in found)
     assert threads == 0 or worked[-1] > 1e6 > sum(worked[:-1]), "a tunnel's bulk is one thread's"
@@ -178,7 +178,7 @@ def seen_by(lab, proxy, n=4):
     return {lab.uplink_of(curl_by("socks5", proxy).ok().text.strip()) for _ in range(n)}
 
 
-def test_reload_changes_the_way_and_keeps_connections(start, lab, web, origin, policy):
+def test_a_reload_changes_new_connections_and_keeps_open_ones(start, lab, web, origin, policy):
     proxy = start("--policy", policy, "wan1", "wan2")
     assert seen_by(lab, proxy) == {"wan2"}
     server = origin(echo)
@@ -223,9 +223,9 @@ def test_a_broken_policy_leaves_the_old_one(start, lab, web, policy, broken, say
     ("while true do end", ""),
     ("return nil", None),
 ], ids=["error", "nil index", "wrong type", "endless", "no opinion"])  # fmt: skip
-def test_where_a_policy_fails_the_default_decides(start, lab, web, policy, body, says):
+def test_the_default_decides_when_a_policy_fails(start, lab, web, policy, body, says):
     """Seven to three by the built-in default, and the log names the line at fault."""
-    # The first call comes at load and has to go well.
+    # The first call is a trial pick at load, which must succeed.
     policy.write_text(
         "local n = 0 return { name = 'failing', new = function() return { pick = function(_, uplinks)\n"
         f"n = n + 1 if n > 5 then {body} end return uplinks[1] end }} end }}\n"
@@ -251,11 +251,11 @@ def test_parameters_of_a_policy(start, lab, web, tmp_path):
     assert seen_by(lab, start("--policy", tmp_path / "tuned.lua", "--set", "which=2", "wan1", "wan2")) == {"wan2"}
 
 
-# --- nothing is left ---
+# --- no leaks ---
 
 
 def mixed_connections(proxy, server, n):
-    """Connections of all kinds and ends."""
+    """Connections of all kinds, with all kinds of ends."""
     for i in range(n):
         kind = i % 12
         with open_to(proxy) as s:
@@ -269,7 +269,7 @@ def mixed_connections(proxy, server, n):
                 read_all(s)
             elif kind == 3:
                 s.sendall(get(server))
-                s.recv(10)  # and away, in the midst of the answer
+                s.recv(10)  # leave in the middle of the answer
             elif kind == 4:
                 s.sendall(get(server)[:-2])
             elif kind == 5:
@@ -295,7 +295,7 @@ def mixed_connections(proxy, server, n):
                 tunnel.sendall(b"x" * 1000)
 
 
-def test_no_descriptor_is_left_behind(start, origin):
+def test_no_descriptor_leaks(start, origin):
     proxy = start("wan1", "wan2", "--dial-timeout", "2")
     server = HttpOrigin(origin, lambda *_: response(200, pattern(200_000)))
     mixed_connections(proxy, server, 12)
@@ -309,7 +309,7 @@ def test_no_descriptor_is_left_behind(start, origin):
 
 
 def test_too_many_clients_for_its_descriptors(start, origin):
-    """It sheds, says so, does not spin, and recovers."""
+    """It refuses clients, logs that, does not spin, and recovers."""
     proxy = start("wan1", prefix=("prlimit", "--nofile=40:40"))
     server = origin(echo)
     web = HttpOrigin(origin, lambda _request, _s: response(200, b"hello", "Connection: close"))
@@ -322,7 +322,7 @@ def test_too_many_clients_for_its_descriptors(start, origin):
         return select.select([clients[-1].s], [], [], 0)[0] or is_starved()
 
     try:
-        # Each has been served and keeps its connection, which takes one descriptor.
+        # Each was served and keeps its connection, which takes one descriptor.
         while not is_starved():
             assert len(clients) < 60
             clients.append(Client(proxy))
@@ -376,7 +376,7 @@ def throw(proxy, data):
             s.shutdown(socket.SHUT_WR)
             read_all(s, limit=1 << 20)
         except (ConnectionResetError, BrokenPipeError):
-            pass  # a reset is an answer, too
+            pass  # a reset is an answer too
 
 
 def test_garbage_of_many_kinds(start, origin):
@@ -392,7 +392,7 @@ def test_garbage_of_many_kinds(start, origin):
         assert tunnel.recv(1) == b"x"
     assert all(31 < ord(c) < 127 or c == "\n" for c in proxy.log_text()), "nothing that a terminal would obey"
 
-def test_it_takes_the_descriptors_that_it_may_have(start):
+def test_the_soft_limit_of_descriptors_is_raised(start):
     proxy = start("wan1", prefix=["prlimit", "--nofile=64:4000"])
     with open(f"/proc/{proxy.pid}/limits", encoding="ascii") as limits:
         (line,) = [line for line in limits if line.startswith("Max open files")]

@@ -1,4 +1,4 @@
-"""Lists in files: however long they are, nobody waits for them."""
+"""Lists in files: however long they are, connections do not wait while they are read."""
 
 import threading
 import time
@@ -27,7 +27,7 @@ def reason(proxy):
     return proxy.connections(n + 1)[-1]["reason"]
 
 
-def test_a_million_names_hold_nobody_up(start, web, tmp_path):
+def test_connections_do_not_wait_for_a_list_of_a_million_names(start, web, tmp_path):
     policy, names = tmp_path / "listed.lua", tmp_path / "big.txt"
     policy.write_text(POLICY)
     names.write_text("other.test\n")
@@ -72,7 +72,7 @@ def test_a_list_that_is_gone_gives_its_memory_back(start, tmp_path):
     assert held[-1] < 8 * 2**20 or SANITIZED
 
 
-def test_it_starts_with_lists_and_ends_amid_reading(start, web, tmp_path):
+def test_it_starts_with_lists_and_can_end_while_reading(start, web, tmp_path):
     policy, names = tmp_path / "listed.lua", tmp_path / "big.txt"
     policy.write_text(POLICY)
     write_names(names, 300_000, "web4.test")

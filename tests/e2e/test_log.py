@@ -1,4 +1,4 @@
-"""The log: one calm line a connection, true in every field, and never a credential."""
+"""The log: one line for each connection, correct in every field, without credentials."""
 
 import base64
 import fcntl
@@ -33,7 +33,7 @@ def test_one_line_a_connection_with_the_right_fields(start, lab, origin):
     assert line["reason"] == "largest share" and 0 <= line["duration"] < 60
 
 
-def test_failures_have_their_line_too(start, lab):
+def test_failed_connections_are_logged_too(start, lab):
     proxy = start("wan2", "--dial-timeout", "1")
     assert socks5_code(proxy, OPEN4, 9) == 5
     assert socks5_code(proxy, "missing.test", 80) == 4
@@ -61,7 +61,7 @@ def test_text_format(start, origin):
     assert line.endswith("outcome=closed")
 
 
-def test_quiet_says_nothing_of_connections(start, lab, web):
+def test_quiet_logs_no_connections(start, lab, web):
     proxy = start("wan1", "--quiet", "--listen", "127.0.0.1:18080", ready=False, port=False)
     proxy.addresses = [("127.0.0.1", 18080)]
     wait_for(lambda: curl_by("socks5", proxy).code == 0, "it serves")
@@ -69,7 +69,7 @@ def test_quiet_says_nothing_of_connections(start, lab, web):
     assert proxy.log_text() == "" and proxy.banner == ""
 
 
-def test_debug_tells_more(start, lab, web):
+def test_debug_logs_more(start, lab, web):
     proxy = start("wan1", "wan2", "--debug", "--dial-timeout", "1")
     lab.wan2.turn_away()
     for _ in range(4):
@@ -78,7 +78,7 @@ def test_debug_tells_more(start, lab, web):
 
 
 def lost_and_told(proxy, origin, log):
-    """Serves on while nobody reads its log; whoever reads it then is told of every line, or of its loss."""
+    """Works on while its log is not read. The later reader finds every line, or a line about lost ones."""
     server, n, text = origin(echo), 0, ""
 
     def connect():
@@ -98,7 +98,7 @@ def lost_and_told(proxy, origin, log):
         lost = [int(count) for count in re.findall(r" warn log lines lost hidden=(\d+)\r?\n", text)]
         if lost and sum(lost) + len(re.findall(r" info connection client=.* outcome=closed\r?\n", text)) == n:
             return True
-        connect()  # what was lost stands before the next line
+        connect()  # the line about lost ones comes before the next line
         return False
 
     for _ in range(600):
@@ -107,14 +107,14 @@ def lost_and_told(proxy, origin, log):
     wait_for(all_told, "all lines, written or counted as lost", every=0.2)
 
 
-def test_a_log_that_nobody_reads_stops_nothing(start, origin):
+def test_a_log_that_is_not_read_blocks_nothing(start, origin):
     reader, writer = os.pipe()
     fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
     with open(reader, "rb"), open(writer, "wb") as log:
         lost_and_told(start("wan1", text=True, stderr=log), origin, reader)
 
 
-def test_a_terminal_that_nobody_reads_stops_nothing(start, origin):
+def test_a_terminal_that_is_not_read_blocks_nothing(start, origin):
     reader, writer = pty.openpty()
     with open(reader, "rb", buffering=0), open(writer, "wb", buffering=0) as log:
         lost_and_told(start("wan1", text=True, stderr=log), origin, reader)

@@ -1,4 +1,5 @@
-"""Parent proxies that lead back to the proxy itself: refused at the start where it shows, noticed at run time where it does not."""
+"""Parent proxies that lead back to the proxy itself: refused at the start if that is visible, otherwise detected at
+run time."""
 
 import os
 import socket
@@ -14,7 +15,7 @@ SCHEMES = ["socks5", "socks4a", "http"]
 
 
 def free_port():
-    """One that was free a moment ago, for a proxy that must know another's before both run."""
+    """A port that was free a moment ago, for a proxy that needs another's port before both run."""
     with socket.create_server(("127.0.0.1", 0)) as s:
         return s.getsockname()[1]
 
@@ -24,7 +25,7 @@ def descriptors(proxy):
 
 
 def answered(proxy, *others, limit):
-    """The reply to one request, while none of the proxies may come to hold that many descriptors."""
+    """The reply to one request, while none of the proxies opens `limit` descriptors."""
     with open_to(proxy, timeout=40) as s:
         s.sendall(b"\x05\x01\x00" + request5(OPEN4, 80))
         s.setblocking(False)
@@ -40,7 +41,7 @@ def answered(proxy, *others, limit):
 
 # --- at the start ---
 
-# (where it listens, the upstream's host)
+# (listening address, the upstream's host)
 SELF = [
     ("127.0.0.1", "127.0.0.1"),
     ("127.0.0.1", "localhost"),
@@ -56,7 +57,7 @@ SELF = [
     ("*", "192.168.77.1"),
     ("*", "[2001:db8:2::2]"),
     ("10.0.1.2", "10.0.1.2"),
-    ("198.51.100.1", "198.51.100.1"),  # an address that is still to come
+    ("198.51.100.1", "198.51.100.1"),  # an address that this machine does not have yet
 ]
 OTHERS = [
     ("127.0.0.1", "127.0.0.2"),
@@ -79,11 +80,11 @@ def test_an_upstream_that_is_the_proxy_itself_is_refused(lab, listen, host):
 
 
 @pytest.mark.parametrize("listen, host", OTHERS)
-def test_an_upstream_beside_it_is_fine(lab, listen, host):
+def test_an_upstream_on_another_port_is_accepted(lab, listen, host):
     verdict("--listen", f"{listen}:1080", f"socks5://{host}:1080")
 
 
-def test_the_hosts_file_is_looked_at(lab, tmp_path):
+def test_the_hosts_file_is_checked(lab, tmp_path):
     hosts = tmp_path / "hosts"
     hosts.write_text("10.0.1.2 other.test myself.test\n")
     inside = ["unshare", "--mount", "sh", "-ec", f'mount --bind {hosts} /etc/hosts; exec "$@"', "sh"]
@@ -92,7 +93,7 @@ def test_the_hosts_file_is_looked_at(lab, tmp_path):
     verdict("--listen", "*:1080", "socks5://unknown.test:1080", wrapped_by=inside)
 
 
-def test_another_listener_is_the_proxy_too(lab):
+def test_every_listener_counts_as_the_proxy(lab):
     listen = ["--listen", "127.0.0.1:1080", "--listen", "127.0.0.1:1081"]
     assert "which listens on 127.0.0.1:1081" in refused(1, "check", *listen, "socks5://localhost:1081")
 
@@ -112,7 +113,7 @@ def test_a_name_that_turns_out_to_be_this_proxy(start, lab, names, scheme):
     assert not proxy.events("connection", proto="socks5" if scheme == "socks5" else "socks4")[1:], "nothing came back"
 
 
-def test_checks_do_not_loop_either(start, lab, names):
+def test_checks_do_not_loop(start, lab, names):
     names.zone["myself.test"] = [lab.wan1.addr4]
     port = free_port()
     proxy = start("--listen", f"*:{port}", f"socks5://myself.test:{port}", port=False, check=f"{OPEN4}:80")

@@ -1,5 +1,5 @@
-"""examples/lte-backup, as its README tells: the stick carries nothing while the line works, also when that is full, and serves
-within seconds when the line does not."""
+"""examples/lte-backup, as its README describes. The stick carries nothing while the line works, even when that is
+full; it serves within seconds after the line fails."""
 
 import threading
 from pathlib import Path
@@ -19,7 +19,7 @@ RATE_MBIT = 4
 
 @pytest.fixture
 def backup(start, config):
-    """The example with this lab's names, and a port of its own."""
+    """The example, with the lab's names and its own port."""
     text = EXAMPLE.read_text()
     for theirs, ours in (('"eth0"', '"wan1"'), ('"wwan0"', '"wan2"'), ('"localhost:1080"', '"127.0.0.1:0"')):
         assert text.count(theirs) == 1
@@ -28,7 +28,7 @@ def backup(start, config):
 
 
 def fill(line, bloat_s):
-    """A line with more buffer than is good for it: full, each packet waits for so long."""
+    """A line with too large buffers: when it is full, each packet waits this long."""
     line.broken = True
     limit = int(RATE_MBIT * 1e6 / 8 * bloat_s)
     for run, dev in ((line.isp.sh, f"line{line.number}"), (sh, line.name)):
@@ -65,7 +65,7 @@ def serve_load(s):
 def test_nothing_goes_by_the_stick_while_the_line_works(lab, backup, origin, bloat_s):
     heavy, server, stop = origin(serve_load), origin(echo), threading.Event()
     proxy = backup()
-    for _ in range(5):  # on the empty line: what it usually takes is known
+    for _ in range(5):  # on the empty line: its usual connect time becomes known
         socks5_connect(proxy, OPEN4, server.port).close()
     fill(lab.wan1, bloat_s)
     load(proxy, heavy, stop)

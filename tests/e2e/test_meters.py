@@ -1,4 +1,4 @@
-"""What the uplinks' meters show of lines whose speed is known."""
+"""The uplinks' meters, on lines of known speed."""
 
 import re
 import socket
@@ -14,8 +14,8 @@ from lab.run import WAIT_S, wait_for
 from lab.socks import socks5_connect
 from lab.topology import OPEN4
 
-FAST, SLOW = 12, 4  # Mbit/s: so little that a loaded machine keeps up
-MBIT = 1e6 / 8  # octets/s
+FAST, SLOW = 12, 4  # Mbit/s, slow enough for a loaded machine
+MBIT = 1e6 / 8  # bytes/s
 # Seconds at full speed after which a capacity must be known.
 LONG_ENOUGH = 8
 CHUNK = bytes(65536)
@@ -26,7 +26,7 @@ def uplink(proxy, name):
 
 
 def pour(s):
-    """Sends for as long as somebody takes it."""
+    """Send until the peer stops reading."""
     while True:
         s.sendall(CHUNK)
 
@@ -38,7 +38,7 @@ def swallow(s):
 
 @contextmanager
 def moving(proxy, server, n, move):
-    """n connections, in turns by each uplink, that move what they can meanwhile."""
+    """n connections, alternating between the uplinks, that move as much as they can in this context."""
     with ExitStack() as stack:
         tunnels = [stack.enter_context(socks5_connect(proxy, server.address, server.port)) for _ in range(n)]
 
@@ -61,7 +61,7 @@ def moving(proxy, server, n, move):
 
 
 def assert_learned(proxy, way):
-    """Once each line was full for long enough."""
+    """Call it when each line was full for long enough."""
     speeds = {"wan1": FAST * MBIT, "wan2": SLOW * MBIT}
 
     def known():
@@ -77,7 +77,7 @@ def assert_learned(proxy, way):
 
 
 def assert_at_rest(proxy):
-    """Nobody is active or busy, rates have faded, and nothing is timed any more."""
+    """No connection is active or busy, rates are near zero, and no timer runs."""
     still = ("active", "busy", "tx_rate", "rx_rate")
     wait_for(lambda: all(u[f] == 0 for u in proxy.ask("uplinks")["uplinks"] for f in still), "all is at rest")
 
@@ -86,19 +86,19 @@ def assert_at_rest(proxy):
             return next(int(line.split()[1]) for line in status if line.startswith("voluntary_ctxt_switches"))
 
     before = switches()
-    time.sleep(2)  # what is tested: that hardly anything happens in this time
+    time.sleep(2)  # the test: that hardly anything happens in this time
     assert switches() - before <= 2, "a look at the links now and then, and little else"
 
 
 @pytest.fixture
 def unequal(start, lab):
-    """A proxy with two lines of known speed, taken in turns."""
+    """A proxy with two lines of known speed, used in turns."""
     lab.wan1.shape(FAST, FAST)
     lab.wan2.shape(SLOW, SLOW)
     return start("--policy", "round_robin", "wan1", "wan2")
 
 
-def test_downloads_tell_what_a_line_can_carry(unequal, origin):
+def test_downloads_show_the_capacity_of_a_line(unequal, origin):
     with moving(unequal, origin(pour), 4, swallow):
         assert_learned(unequal, "rx")
     assert re.search(r"^wan1 .* 1\d(\.\d)?/-  10\.0\.1\.2", unequal.tell("uplinks"), re.M)
@@ -108,13 +108,13 @@ def test_downloads_tell_what_a_line_can_carry(unequal, origin):
     assert uplink(unequal, "wan1")["rx_capacity"] > 0.99 * learned, "idleness forgets nothing"
 
 
-def test_uploads_tell_it_too(unequal, origin):
+def test_uploads_show_the_capacity_of_a_line(unequal, origin):
     with moving(unequal, origin(swallow), 4, pour):
         assert_learned(unequal, "tx")
 
 
 def test_meters_run_while_connections_are_open(start, origin):
-    """Octets and the time to connect show before the connection's end, and a chat that is silent is not busy."""
+    """Bytes and connect time show while a connection is open, and a silent chat is not busy."""
     proxy = start("wan1")
     server = origin(echo)
     with socks5_connect(proxy, OPEN4, server.port) as tunnel:
@@ -131,12 +131,12 @@ def test_meters_run_while_connections_are_open(start, origin):
         u = uplink(proxy, "wan1")
         assert u["busy"] == 1 and u["rtt"] == 0, "TCP is asked at the end"
     (line,) = proxy.connections(1)
-    assert (line["tx"], line["rx"]) == (1005, 1005), "each octet is counted once"
+    assert (line["tx"], line["rx"]) == (1005, 1005), "each byte is counted once"
     assert_at_rest(proxy)
     assert uplink(proxy, "wan1")["rtt"] > 0
 
 
-def test_requests_by_http_count_as_they_go(start, origin):
+def test_plain_http_counts_while_it_runs(start, origin):
     proxy = start("wan1")
     server = HttpOrigin(origin, lambda *_: response(200, bytes(5000)))
     with Client(proxy) as c:

@@ -1,4 +1,4 @@
-"""Answers that are late, partial or missing: one family does not hold up the other, nor one server the next."""
+"""Late, partial and missing answers: one family does not delay the other, nor one server the next."""
 
 import os
 import socket
@@ -26,7 +26,7 @@ def descriptors(proxy):
 
 
 def by_kind(names, **answers):
-    """Answers "a" and "aaaa" apart: addresses, a code, SILENCE, or (seconds, addresses)."""
+    """Answers for A and AAAA separately: addresses, a code, SILENCE, or (seconds, addresses)."""
     plain = names._answer
 
     def answer(packet, client):
@@ -64,7 +64,7 @@ def answers(names):
 @pytest.mark.parametrize("dns", [NAMES4, f"{NAMES4},{NAMES6}"])
 @pytest.mark.parametrize("other", [SILENCE, SERVFAIL, 5, NXDOMAIN])
 @pytest.mark.parametrize("silent", ["a", "aaaa"])
-def test_the_family_that_is_answered_serves(start, lab, origin, only, answers, dns, other, silent):
+def test_the_family_with_an_answer_is_used(start, lab, origin, only, answers, dns, other, silent):
     server4, server6 = origin(echo), origin(echo, address=OPEN6)
     answers(a=other if silent == "a" else [OPEN4], aaaa=other if silent == "aaaa" else [OPEN6])
     proxy = start("--policy", only("wan1"), "wan1", "wan2", dns=dns)
@@ -75,7 +75,7 @@ def test_the_family_that_is_answered_serves(start, lab, origin, only, answers, d
 
 
 def test_a_late_family_joins_the_dial(start, lab, origin, only, answers):
-    """The addresses that came first lead nowhere."""
+    """The first addresses cannot be reached."""
     server = origin(echo, address=OPEN6)
     answers(a=[HOLE4], aaaa=(0.15, [OPEN6]))
     proxy = start("--policy", only("wan1"), "wan1", dns=NAMES4)
@@ -86,8 +86,8 @@ BACKUP = """return { policy = "failover", uplinks = { "wan1", { interface = "wan
 
 
 @pytest.mark.parametrize("order", ["first", "last", "alone"])
-def test_a_line_with_one_silent_family_is_not_left_for_what_is_dear(start, lab, origin, config, answers, order):
-    """Also where the addresses of that family come first; what has no others does go by the backup, at once."""
+def test_a_line_with_one_silent_family_is_not_left_for_an_expensive_one(start, lab, origin, config, answers, order):
+    """Also when that family's addresses come first. A destination with only that family uses the backup at once."""
     server4, server6 = origin(echo), origin(echo, address=OPEN6)
     proxy = start("--config", config(BACKUP), "--dial-timeout", "4", dns=NAMES4)
     assert socks5_code(proxy, OPEN4, server4.port) == 0
@@ -109,7 +109,7 @@ def test_a_line_with_one_silent_family_is_not_left_for_what_is_dear(start, lab, 
         assert lab.tcp_begun()["wan2"] == begun, "not a packet"
 
 
-def test_a_refusal_is_told_without_waiting_for_the_silent_family(start, lab, only, answers):
+def test_a_refusal_does_not_wait_for_the_silent_family(start, lab, only, answers):
     answers(a=[OPEN4], aaaa=SILENCE)
     proxy = start("--policy", only("wan1"), "--dial-timeout", "60", "wan1", dns=NAMES4)
     began = time.monotonic()
@@ -117,7 +117,7 @@ def test_a_refusal_is_told_without_waiting_for_the_silent_family(start, lab, onl
     assert time.monotonic() - began < SOON_S
 
 
-def test_a_denial_is_told_without_waiting_for_the_silent_family(start, lab, only, answers):
+def test_a_denial_does_not_wait_for_the_silent_family(start, lab, only, answers):
     answers(a=[OPEN4], aaaa=SILENCE)
     proxy = start("--policy", only("wan1"), "--dial-timeout", "60", "--deny", OPEN4, "wan1", dns=NAMES4)
     began = time.monotonic()
@@ -125,8 +125,8 @@ def test_a_denial_is_told_without_waiting_for_the_silent_family(start, lab, only
     assert time.monotonic() - began < SOON_S
 
 
-def test_a_silent_family_is_no_silence_of_the_name_servers(start, lab, answers):
-    """One family's addresses lead nowhere, while the other one is waited for: that is the destination's affair."""
+def test_a_silent_family_does_not_blame_the_name_servers(start, lab, answers):
+    """One family's addresses cannot be reached while the other is pending: the destination is at fault."""
     answers(a=[HOLE4], aaaa=SILENCE)
     proxy = start("--dial-timeout", "2", "wan1", "wan2", dns=NAMES4)
     for k in range(2):
@@ -136,7 +136,7 @@ def test_a_silent_family_is_no_silence_of_the_name_servers(start, lab, answers):
 
 
 def upstream_talk(s):
-    """A SOCKS5 proxy that lets everybody through, and says no more."""
+    """A SOCKS5 proxy that accepts every request and sends nothing more."""
     read_exactly(s, 3)
     s.sendall(b"\x05\x00")
     s.recv(512)
@@ -151,8 +151,8 @@ def test_a_late_family_joins_the_dial_to_an_upstream(start, lab, origin, answers
     assert took(proxy, OPEN4, 80) < SOON_S
 
 
-def test_a_late_address_of_a_denied_place_stays_out(start, lab, origin, only, answers):
-    """What comes late is judged as what came first: a name of the internet does not lead to this machine."""
+def test_a_late_denied_address_is_not_used(start, lab, origin, only, answers):
+    """Late addresses are checked like the first: a name on the internet must not lead to this machine."""
     listening = socket.create_server(("::1", 0), family=socket.AF_INET6)
     answers(a=[HOLE4], aaaa=(0.15, ["::1"]))
     proxy = start("--policy", only("wan1"), "--dial-timeout", "1", "wan1", dns=NAMES4)
@@ -164,8 +164,8 @@ def test_a_late_address_of_a_denied_place_stays_out(start, lab, origin, only, an
     listening.close()
 
 
-def test_each_line_finds_the_server_that_serves_it(start, lab, origin):
-    """Two providers' servers, each for its own customers."""
+def test_each_line_finds_the_name_server_that_answers_it(start, lab, origin):
+    """Two providers' servers, each only for its own customers."""
     server = origin(echo)
     opened = []
     for line, address in ((lab.wan1, NAMES4), (lab.wan2, OPEN4)):
@@ -210,7 +210,7 @@ def test_a_question_is_abandoned_with_its_client(start, lab, names, only):
 
 
 def test_one_client_cannot_ask_for_all_names_at_once(start, lab, names, origin, only):
-    """Its names wait for their turn; another client's do not."""
+    """Its names wait for their turn; another client's names do not."""
     server = origin(echo)
     for k in range(400):
         names.zone[f"s{k}.test"] = SILENCE
@@ -278,7 +278,7 @@ def test_names_that_only_the_system_knows_are_found(start, lab, names, origin, o
 
 
 @pytest.mark.parametrize("late", [(0.15, [OPEN4]), SILENCE, [], (0.15, [OPEN4, HOLE4])])
-def test_where_the_first_addresses_are_denied_the_late_ones_serve(start, lab, origin, only, answers, late):
+def test_late_addresses_are_used_when_the_first_are_denied(start, lab, origin, only, answers, late):
     server = origin(echo)
     answers(aaaa=[OPEN6], a=late)
     denied = ["2001:db8::/32"] + ([OPEN4, HOLE4] if HOLE4 in str(late) else [])
@@ -289,7 +289,7 @@ def test_where_the_first_addresses_are_denied_the_late_ones_serve(start, lab, or
     began = time.monotonic()
     code = socks5_code(proxy, "n1.test", server.port)
     assert time.monotonic() - began < SOON_S
-    # Without an answer nobody knows that there was nothing else.
+    # Without an answer, the proxy cannot know that the name has no other address.
     assert code in (2, 4, 6) if late == SILENCE else code == 2, code
     assert "deny" in proxy.connections(1)[0]["reason"]
 

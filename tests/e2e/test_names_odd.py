@@ -1,4 +1,4 @@
-"""Names as people write them, and answers as some servers write them."""
+"""Unusual spellings of names, and unusual answers of servers."""
 
 import pytest
 
@@ -31,14 +31,14 @@ def test_a_name_is_found_however_it_is_written(start, names, origin, only, wante
 
 
 @pytest.mark.parametrize("wanted", ["a" * 64 + ".test", "a..test", ".test", "test..", "a b.test", "a\\.test", "."])
-def test_what_cannot_be_a_name_is_refused_and_not_asked_for(start, names, only, wanted):
+def test_invalid_names_are_refused_without_a_question(start, names, only, wanted):
     proxy = start("--policy", only("wan1"), "wan1", dns=NAMES4)
     assert socks5_code(proxy, wanted, 80) != 0
     assert not names.asked
 
 
 def in_capitals(plain):
-    """Some servers write the question in letters of their own."""
+    """Some servers change the case of letters in the question."""
 
     def answer(packet, client):
         reply = bytearray(plain(packet, client))
@@ -50,7 +50,7 @@ def in_capitals(plain):
     return answer
 
 
-def test_an_answer_in_other_letters_counts(start, names, origin, only):
+def test_an_answer_with_other_case_counts(start, names, origin, only):
     server = origin(echo)
     names._answer = in_capitals(names._answer)
     try:
@@ -68,7 +68,7 @@ def test_an_answer_in_other_letters_counts(start, names, origin, only):
     ("# none", "nas", None),
 ])
 def test_a_single_label_is_looked_up_by_the_search_list(start, lab, names, origin, only, search, wanted, found):
-    """As a browser without a proxy would: whatever uplink is chosen then."""
+    """As in a browser without a proxy, whatever uplink is chosen then."""
     server = origin(echo)
     names.zone["nas.lan"] = [OPEN4]
     proxy = start("--policy", only("wan2"), "wan1", "wan2", dns=None,
@@ -78,7 +78,7 @@ def test_a_single_label_is_looked_up_by_the_search_list(start, lab, names, origi
         assert not askers(names, "nas.lan")
         return
     socks5_connect(proxy, wanted, server.port).close()
-    assert askers(names, found) == {lab.wan1.addr4}  # the default route's
+    assert askers(names, found) == {lab.wan1.addr4}  # the line of the default route
     assert proxy.connections(1)[0]["uplink"] == "wan2"
 
 

@@ -1,4 +1,4 @@
-"""Names that get no answer: whether that tells of the name servers, or of the names."""
+"""Names without an answer: whether the name servers or the names are at fault."""
 
 import pytest
 
@@ -21,7 +21,7 @@ def dead_zone(names):
 
 @pytest.mark.parametrize("uplinks", [["wan1"], ["wan1", "wan2"]])
 @pytest.mark.parametrize("beside", [False, True])
-def test_a_zone_that_never_answers_is_no_silence_of_the_servers(start, lab, names, origin, dead_zone, uplinks, beside):
+def test_a_dead_zone_does_not_blame_the_name_servers(start, lab, names, origin, dead_zone, uplinks, beside):
     server = origin(echo)
     proxy = start("--policy", "round_robin", "--dial-timeout", "1.5", *uplinks, dns=NAMES4)
     for n, host in enumerate(["dead.test", "dead.test", "www.dead.test", "dead.test"]):
@@ -34,8 +34,8 @@ def test_a_zone_that_never_answers_is_no_silence_of_the_servers(start, lab, name
 
 
 @pytest.mark.parametrize("hosts", [["only.test"], ["a.test", "b.test", "c.test"]])
-def test_servers_that_answer_nothing_are_told(start, lab, names, origin, hosts):
-    """Whether one name is asked for or several."""
+def test_silent_name_servers_are_logged(start, lab, names, origin, hosts):
+    """For one name as for several."""
     server = origin(echo)
     names.zone.update({host: [OPEN4] for host in [*hosts, "open.test"]})
     proxy = start("--policy", "round_robin", "wan1", "wan2", dns=NAMES4)
@@ -59,7 +59,7 @@ def test_servers_that_answer_nothing_are_told(start, lab, names, origin, hosts):
     assert len(proxy.events(NONE)) == 1
 
 
-def test_one_line_whose_servers_are_gone_is_told(start):
+def test_a_line_without_name_servers_is_logged(start):
     proxy = start("--dial-timeout", "0.5", "wan1", dns="192.0.2.77")
     for host in ("a.test", "b.test", "c.test"):
         assert socks5_code(proxy, host, 80) != 0

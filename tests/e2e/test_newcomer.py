@@ -1,4 +1,5 @@
-"""What a newcomer meets: slips of the hand, and what this process or this machine does not allow. Each is told with what to do."""
+"""A beginner's problems: typing errors, and missing rights of the process or the machine. Each message says what to
+do."""
 
 import base64
 import json
@@ -15,7 +16,7 @@ from lab.run import wait_for
 from lab.socks import socks5_code
 from lab.topology import HOLE4, OPEN4, WEB4
 
-# Root without any capability, as a service without rights has it.
+# root without any capability, like a service without rights.
 POWERLESS = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--ambient-caps=-all"]
 RIGHTS = "mark and gateway need root, or CAP_NET_ADMIN"
 
@@ -32,7 +33,7 @@ def config(tmp_path):
     return write
 
 
-# --- slips ---
+# --- typing errors ---
 
 
 @pytest.mark.parametrize(
@@ -52,7 +53,7 @@ def config(tmp_path):
                               "192.0.2.1 or 2001:db8::1; uplinks are separate words, without commas"),
     ],
 )
-def test_a_slip_in_a_weight(word, line, config):
+def test_a_mistake_in_a_weight(word, line, config):
     assert refused(2, "check", word) == line
     assert refused(2, "start", word) == line
     path = config(f'{{ uplinks = {{ "wan2", "{word}" }} }}')
@@ -75,7 +76,7 @@ def test_a_misspelt_interface(lab, start, config):
     assert event["why"] == "this machine has no such interface; did you mean wan2?"
 
 
-def test_the_doctor_says_what_was_meant(lab):
+def test_the_doctor_suggests_the_right_name(lab):
     assert "there is no interface wna1; did you mean wan1?" in " ".join(run("doctor", "wna1", "--public-address", "none").stdout.split())
     told = " ".join(run("doctor", "wan1,wan2", "--public-address", "none").stdout.split())
     assert "there is no interface wan1,wan2; uplinks are separate words, without commas" in told
@@ -122,13 +123,13 @@ def test_why_understands_urls(lab, start, word, shown):
 @pytest.mark.parametrize("word", ["gopher://web.test/1", "https://", "https://web.test:0/", "https://web.test:x/", "web.test:+5", "gopher://web.test:/",
                                   ":",
                                   "https://anna:SECRET@web.test:99999/"])
-def test_what_why_does_not_understand_is_told_without_a_password(word):
+def test_why_refuses_invalid_words_without_showing_a_password(word):
     told = refused(2, "why", word)
     assert told.startswith("why: expected HOST, HOST:PORT or a URL such as https://example.org:8443/, got ")
     assert "SECRET" not in told
 
 
-def test_a_name_that_cannot_be_converted_is_told(lab, start):
+def test_a_name_that_cannot_be_converted_is_an_error(lab, start):
     proxy = start("wan1")
     assert "host: 'b\u00fc cher.example' is neither a name nor an address" in proxy.tell("why", "b\u00fc cher.example", code=1)
     assert proxy.ask("why", host="b\u00fccher.example")["host"] == "xn--bcher-kva.example"
@@ -156,7 +157,7 @@ def test_a_name_that_cannot_be_converted_is_told(lab, start):
                              "a policy starts no program"),
     ],
 )
-def test_a_slip_in_a_policy_is_told_at_its_line(tmp_path, line, told):
+def test_a_mistake_in_a_policy_is_reported_with_its_line(tmp_path, line, told):
     mine = tmp_path / "mine.lua"
     mine.write_text(f"return {{ name = 'mine', new = function(ctx)\n  {line}\n"
                     "  return { pick = function(conn, uplinks) return uplinks end }\nend }\n")
@@ -183,7 +184,7 @@ def test_a_file_that_is_not_a_policy(tmp_path, content, told):
     assert refused(1, "check", "--policy", mine, "wan1") == f"{mine}{told}"
 
 
-def test_the_doctor_tells_of_a_policy_that_start_would_refuse(lab, tmp_path):
+def test_the_doctor_reports_a_policy_that_start_refuses(lab, tmp_path):
     mine = tmp_path / "mine.lua"
     words = ["doctor", "--json", "--public-address", "none", "--check", "none", "--policy", mine, "wan1"]
     mine.write_text("return {\n name = 'x',\n new = 5 }")
@@ -203,7 +204,7 @@ def test_files_as_editors_leave_them_are_policies(tmp_path, head):
     assert verdict("--policy", mine, "wan1")[0] == "mine"
 
 
-def test_a_long_path_stands_once_and_whole_in_an_error(tmp_path):
+def test_a_long_path_is_in_an_error_once_and_whole(tmp_path):
     folder = tmp_path / ("a-folder-with-a-rather-long-name/" * 4)
     folder.mkdir(parents=True)
     mine = folder / "mine.lua"
@@ -219,13 +220,13 @@ def test_a_long_path_stands_once_and_whole_in_an_error(tmp_path):
 
 
 def test_marks_and_gateways_without_rights(lab, web, start, config):
-    """They are told of by check and by start; no connection finds it out."""
+    """check and start report them; connections do not fail because of them."""
     path = config('{ uplinks = { { interface = "wan1", name = "marked", mark = 7 }, "wan2",'
                   f' {{ interface = "wan3", name = "routed", gateway = "{lab.wan3.gateway4}" }} }} }}')
-    assert verdict("--config", path)[1] == "marked@1, wan2@1, routed@1"  # with rights there is nothing to tell
+    assert verdict("--config", path)[1] == "marked@1, wan2@1, routed@1"  # with rights there is no warning
     told = run("check", "--config", path, wrapped_by=POWERLESS).stderr
     assert f"warning: uplink marked is not usable at present: {RIGHTS}" in told
-    assert f"warning: uplink routed: {RIGHTS}" in told  # and has IPv6 yet
+    assert f"warning: uplink routed: {RIGHTS}" in told  # but has IPv6
     assert "wan2" not in told
     proxy = start("--config", path, prefix=POWERLESS)
     assert proxy.events("uplink_unusable", uplink="marked")[0]["why"].startswith(RIGHTS)
@@ -236,7 +237,7 @@ def test_marks_and_gateways_without_rights(lab, web, start, config):
 
 @pytest.mark.parametrize("gateways, told", [("four", ""), ("six", ""), ("both", " is not usable at present")])
 def test_a_gateway_of_either_family_without_rights(lab, config, gateways, told):
-    """What has a family left is used by it; without any it is down, as it would be at a start."""
+    """The families that are left are used; without any the uplink is down, as at a start."""
     routers = {"four": [lab.wan3.gateway4], "six": [lab.wan3.gateway6], "both": [lab.wan3.gateway4, lab.wan3.gateway6]}[gateways]
     listed = ", ".join(f'"{router}"' for router in routers)
     path = config(f'{{ uplinks = {{ "wan2", {{ interface = "wan3", name = "routed", gateway = {{ {listed} }} }} }} }}')
@@ -274,14 +275,14 @@ def test_the_log_names_users_and_never_a_password(lab, web, start):
     curl("--socks5-hostname", proxy.hostport, "--proxy-user", "bert:SECRET1", "http://web.test/")
     curl("--proxy", f"http://{proxy.hostport}", "--proxy-user", "carl:SECRET2", "http://web.test/")
     curl("--proxy", f"http://{proxy.hostport}", "--proxy-user", "anna:SECRET3", "http://web.test/")
-    curl("--socks4", f"dora@{proxy.hostport}", "http://198.51.100.10/")  # where the name may be a secret
+    curl("--socks4", f"dora@{proxy.hostport}", "http://198.51.100.10/")  # the name may be a secret
     wait_for(lambda: len(proxy.events("rejected")) == 4, "a line for each")
     told = [(line["proto"], line.get("user")) for line in proxy.events("rejected", reason="bad-credentials")]
     assert told == [("socks5", "bert"), ("http", "carl"), ("http", "anna"), ("socks4", None)]
     assert "SECRET" not in proxy.log_text()
 
 
-def test_a_name_with_what_a_terminal_obeys(lab, start):
+def test_a_name_with_control_characters(lab, start):
     proxy = start("--auth", "anna:SECRET", "--allow", "127.0.0.0/8", "wan1", text=True)
     with socket.create_connection(proxy.address, 10) as s:
         head = f"CONNECT web.test:80 HTTP/1.1\r\nHost: web.test:80\r\nProxy-Authorization: Basic {basic(chr(27) + '[2J b:x')}\r\n\r\n"
@@ -316,7 +317,7 @@ def body_of(proxy, request):
 
 @pytest.mark.parametrize("form", ["CONNECT web.test:{0} HTTP/1.1\r\nHost: web.test:{0}\r\n\r\n",
                                   "GET http://web.test:{0}/ HTTP/1.1\r\nHost: web.test:{0}\r\nConnection: close\r\n\r\n"])
-def test_the_body_of_a_403_tells_the_policys_reason(lab, start, tmp_path, form):
+def test_the_body_of_a_403_has_the_policys_reason(lab, start, tmp_path, form):
     (tmp_path / "house.lua").write_text(REFUSING)
     proxy = start("--policy", tmp_path / "house.lua", "wan1")
     head, body = body_of(proxy, form.format(81))
@@ -327,7 +328,7 @@ def test_the_body_of_a_403_tells_the_policys_reason(lab, start, tmp_path, form):
     assert body_of(proxy, form.format(83))[1] == b"This destination is not allowed: " + b"x" * 95 + b"\n"
 
 
-def test_a_refusal_that_is_not_the_policys_does_not_tell_its_reason(lab, names, start, tmp_path):
+def test_other_refusals_do_not_show_the_policys_reason(lab, names, start, tmp_path):
     names.zone["own.test"] = ["127.0.0.1"]
     (tmp_path / "house.lua").write_text(REFUSING)
     proxy = start("--policy", tmp_path / "house.lua", "-H", "192.168.77.1", "--allow", "192.168.77.0/24", "wan1")
@@ -338,7 +339,7 @@ def test_a_refusal_that_is_not_the_policys_does_not_tell_its_reason(lab, names, 
 # --- reloads ---
 
 
-def test_status_tells_the_last_reload_that_was_refused(lab, start, tmp_path):
+def test_status_shows_the_last_refused_reload(lab, start, tmp_path):
     mine = tmp_path / "mine.lua"
     good = "return { name = 'mine', new = function() return { pick = function(_, uplinks) return uplinks end } end }"
     mine.write_text(good)
@@ -366,7 +367,7 @@ def test_status_tells_the_last_reload_that_was_refused(lab, start, tmp_path):
     assert "unknown parameter 'nothing'" in json.dumps(proxy.ask("status")["policy"]["refused"])
 
 
-def test_status_and_why_tell_what_the_policy_does_wrong(lab, start, tmp_path):
+def test_status_and_why_show_the_policys_errors(lab, start, tmp_path):
     mine = tmp_path / "mine.lua"
     text = ("return { name = 'mine', new = function() return { pick = function(conn, uplinks)\n"
             "  if conn.port == 81 then return nope.x end\n  return uplinks end } end }")
@@ -376,7 +377,7 @@ def test_status_and_why_tell_what_the_policy_does_wrong(lab, start, tmp_path):
     told = proxy.tell("why", "web.test:81")
     assert "leaves by wan1: default: policy error\n" in told and re.search(rf"^  error     [^\n]*{re.escape(fault)}$", told, re.M)
     assert "error" not in proxy.tell("why", "web.test:80")
-    assert proxy.ask("status")["policy"]["failed"] is None and "failed       " not in proxy.tell("status")  # why asks a copy
+    assert proxy.ask("status")["policy"]["failed"] is None and "failed       " not in proxy.tell("status")  # why asks a copy of the policy
     for _ in range(20):  # a closed port: only the pick counts
         socks5_code(proxy, OPEN4, 81)
     assert re.search(rf"^  failed       pick at \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d: [^\n]*{re.escape(fault)}$", proxy.tell("status"), re.M)
@@ -390,8 +391,8 @@ def test_status_and_why_tell_what_the_policy_does_wrong(lab, start, tmp_path):
 
 # --- how long a client waits ---
 
-# So late an answer may come on a busy machine. Each limit is such that what is not bounded takes more than both together: an
-# attempt for each uplink takes LONG_S, an unanswered name 7 s.
+# An answer may be this late on a busy machine. Without a limit, each test takes longer than both together: an attempt
+# for each uplink takes LONG_S, an unanswered name 7 s.
 LATE_S, LONG_S, SHORT_S = 5, 4, 1
 PATIENT = """return { name = "patient", new = function()
   return { pick = function(_, uplinks) return uplinks, "in order", { timeout = 60, hedge = false } end }
@@ -400,14 +401,14 @@ end }
 
 
 def waited(proxy, host, port=80):
-    """(SOCKS5 code, seconds until it came)"""
+    """(SOCKS5 code, seconds until the reply)."""
     began = time.monotonic()
     code = socks5_code(proxy, host, port)
     return code, time.monotonic() - began
 
 
 def mute(s):
-    """Takes what comes and never answers."""
+    """Read everything and never answer."""
     while s.recv(4096):
         pass
 
@@ -424,7 +425,7 @@ def test_all_attempts_together_are_bounded(lab, start, tmp_path, policy, limit, 
     assert proxy.connections(1)[0].get("attempts", 1) == attempts
 
 
-def test_names_are_within_the_bound(lab, names, start):
+def test_name_queries_are_within_the_time_limit(lab, names, start):
     names.zone["silent.test"] = SILENCE
     proxy = start("--policy", "round_robin", "--hedge", "0", "--dial-timeout", SHORT_S, "wan1", "wan2", "wan3")
     code, s = waited(proxy, "silent.test")
@@ -440,7 +441,7 @@ def test_a_line_whose_servers_are_silent_leaves_time_for_another(lab, web, start
 
 
 @pytest.mark.parametrize("scheme", ["socks5", "http", "socks4a"])
-def test_the_dialogue_with_an_upstream_is_within_the_bound(lab, origin, start, scheme):
+def test_the_dialogue_with_an_upstream_is_within_the_time_limit(lab, origin, start, scheme):
     far = [f"{scheme}://{OPEN4}:{origin(mute).port}" for _ in range(3)]
     proxy = start("--policy", "round_robin", "--hedge", "0", "--dial-timeout", LONG_S, *far)
     code, s = waited(proxy, "web.test")
@@ -448,27 +449,27 @@ def test_the_dialogue_with_an_upstream_is_within_the_bound(lab, origin, start, s
     assert proxy.connections(1)[0]["attempts"] == 3
 
 
-def test_an_upstreams_name_is_within_the_bound(lab, names, start):
+def test_resolving_an_upstream_is_within_the_time_limit(lab, names, start):
     names.zone["proxy.test"] = SILENCE
     proxy = start("--dial-timeout", SHORT_S, "--hedge", "0", "socks5://proxy.test:1080")
     code, s = waited(proxy, "web.test")
     assert code != 0 and s < SHORT_S + LATE_S
 
 
-def test_what_goes_direct_is_within_the_bound(lab, start):
+def test_direct_connections_are_within_the_time_limit(lab, start):
     proxy = start("--dial-timeout", SHORT_S, "--bypass", "203.0.113.0/24", "wan1")
     code, s = waited(proxy, HOLE4)
     assert code != 0 and s < SHORT_S + LATE_S
 
 
-# --- settings that mean nothing ---
+# --- settings without effect ---
 
 UPLINKS = """{ policy = "%s", uplinks = { "wan1",
   { interface = "wan2", name = "dsl", tier = 2, quota = "20G" },
   { interface = "wan3", name = "lte", tier = 3, tags = { "slow" }, quota = "5G", quota_end = "hard" } } }"""
 
 
-def test_settings_that_the_policy_does_not_heed(lab, start, config, tmp_path):
+def test_settings_that_the_policy_ignores(lab, start, config, tmp_path):
     path = config(UPLINKS % "least_connections")
     told = run("check", "--config", path).stderr
     for words in ("the tier of dsl, lte: these uplinks are used like the others; failover, quota and balance.tiers heed tiers",

@@ -1,6 +1,6 @@
-"""Counters return to zero after many connections of every fate.
+"""Counters return to zero after many connections with every outcome.
 
-STEERWAY_OUTCOMES says how many; ./dev soak takes 100,000."""
+STEERWAY_OUTCOMES sets the number; ./dev soak uses 100,000."""
 
 import os
 import random
@@ -25,7 +25,7 @@ def ask(proxy, host, port):
 
 
 def answer_of(s):
-    """The octets until the code of the reply, or fewer when the proxy ends before."""
+    """The bytes up to the reply's code, or fewer when the proxy closes earlier."""
     got = b""
     while len(got) < 12:
         data = s.recv(12 - len(got))
@@ -132,7 +132,7 @@ def test_counters_return_to_zero(start, origin, names):
     for thread in threads:
         thread.join(60 + OUTCOMES / 50)
         assert not thread.is_alive()
-    # A slow machine may make a few of those late that have 0.3 s.
+    # On a slow machine, some of those with a limit of 0.3 s may be late.
     assert len(failed) <= OUTCOMES / 50, failed[:5]
     wait_for(lambda: proxy.ask("status")["clients"] == 0, "all have ended")
     assert proxy.ask("status")["connections"] >= OUTCOMES * 0.8

@@ -1,4 +1,4 @@
-"""Clients that are slow get all that was meant for them; clients that are silent are not waited for."""
+"""Slow clients get everything that was sent to them; silent clients are closed."""
 
 import socket
 import time
@@ -12,13 +12,13 @@ from lab.origin import pattern, read_all, read_exactly
 from lab.run import wait_for
 from lab.socks import auth5, open_to, read_reply4, request4, request5
 
-# Fits the proxy's own buffers, so that its server is done long before a slow client is.
+# Fits the proxy's buffers, so its server is done long before a slow client is.
 BODY = pattern(60_000)
 
 
 @pytest.fixture
 def small_buffers(lab):
-    """Leaves the kernel room for little: what a client does not read stays in the proxy."""
+    """Small buffers in the kernel: what a client does not read stays in the proxy."""
     room = Path("/proc/sys/net/ipv4/tcp_wmem")
     before = room.read_text(encoding="ascii")
     room.write_text("4096 8192 8192", encoding="ascii")
@@ -27,7 +27,7 @@ def small_buffers(lab):
 
 
 class SlowClient(Client):
-    """Takes nothing until it is asked to."""
+    """Reads nothing until it is asked to."""
 
     def __init__(self, proxy):
         s = socket.socket()
@@ -48,7 +48,7 @@ def server(origin):
 
 @pytest.fixture
 def closing_server(origin):
-    """Tells the end of its content by closing."""
+    """Ends its content by closing the connection."""
 
     def answer(_, s):
         s.sendall(b"HTTP/1.1 200 OK\r\n\r\n" + BODY)
@@ -61,12 +61,12 @@ def closing_server(origin):
 
 @pytest.mark.parametrize("fields", [(), ("Connection: close",)], ids=["kept", "close"])
 def test_a_slow_client_gets_the_whole_response(start, small_buffers, server, fields):
-    """Also when it pauses for longer than an answer to our FIN may take."""
+    """Also when it pauses for longer than an answer to the FIN may take."""
     proxy = start("wan1")
     with SlowClient(proxy) as c:
         c.send(get(server, "/", *fields))
         served(server)
-        time.sleep(6)  # what is tested: that nothing happens in this time
+        time.sleep(6)  # the test: that nothing happens in this time
         assert c.message("GET").body == BODY
 
 
@@ -85,11 +85,11 @@ def test_a_client_that_ends_after_its_request_gets_the_whole_response(start, sma
         c.send(get(server))
         served(server)
         c.s.shutdown(socket.SHUT_WR)
-        time.sleep(0.5)  # for the FIN to be seen while the response still waits
+        time.sleep(0.5)  # time for the FIN to be seen while the response still waits
         assert c.message("GET").body == BODY
 
 
-def test_draining_lets_a_slow_client_take_its_response(start, small_buffers, server):
+def test_draining_lets_a_slow_client_read_its_response(start, small_buffers, server):
     proxy = start("wan1", "--drain-timeout", "20")
     with SlowClient(proxy) as c:
         c.send(get(server))
@@ -114,8 +114,8 @@ def test_a_client_that_takes_little_at_a_time_is_not_idle(start, small_buffers, 
     assert head.status == 200 and body == BODY
 
 
-def test_a_client_that_takes_nothing_is_reset_in_the_end(start, small_buffers, closing_server):
-    """A part must not be taken for the whole."""
+def test_a_client_that_reads_nothing_is_reset_in_the_end(start, small_buffers, closing_server):
+    """A truncated response must not look complete."""
     proxy = start("wan1", "--idle-timeout", "1")
     with SlowClient(proxy) as c:
         c.send(get(closing_server))
@@ -137,7 +137,7 @@ def test_a_client_that_does_not_close_is_closed(start):
         wait_for(lambda: proxy.open_connections() == 0, "it is closed though the client is not")
 
 
-def test_a_kept_connection_at_rest_is_idle(start, server):
+def test_a_kept_connection_without_requests_is_idle(start, server):
     proxy = start("wan1", "--idle-timeout", "1", "--handshake-timeout", "20")
     with Client(proxy) as c:
         assert c.ask(get(server)).status == 200
@@ -176,7 +176,7 @@ def test_half_a_socks5_request_is_answered(start):
         assert read_all(s)[:2] == b"\x05\x01"
 
 
-# --- who is turned away has a line ---
+# --- refused clients are logged ---
 
 
 def test_each_refusal_is_answered_and_logged(start, web):
@@ -197,7 +197,7 @@ def test_each_refusal_is_answered_and_logged(start, web):
     assert "guess" not in proxy.log_text() and "secret" not in proxy.log_text()
 
 
-def test_guessing_by_http_is_seen_and_asking_is_not(start, server):
+def test_http_guesses_are_logged_and_requests_without_a_password_are_not(start, server):
     proxy = start("wan1", "--auth", "ann:secret")
     with Client(proxy) as c:
         assert c.ask(get(server)).status == 407
@@ -207,7 +207,7 @@ def test_guessing_by_http_is_seen_and_asking_is_not(start, server):
     assert (line["proto"], line["reason"]) == ("http", "bad-credentials")
 
 
-# --- how long a way is tried ---
+# --- time limits for attempts ---
 
 
 def test_a_silent_uplink_gets_half_the_time_while_another_is_left(start, lab, web):
@@ -218,7 +218,7 @@ def test_a_silent_uplink_gets_half_the_time_while_another_is_left(start, lab, we
     assert time.monotonic() - began > 3.8
 
 
-def test_no_request_wanders_through_more_than_eight_uplinks(start):
+def test_a_request_tries_at_most_eight_uplinks(start):
     proxy = start("--bypass", "none", *[f"127.0.0.{i}" for i in range(1, 11)])
     with open_to(proxy) as s:
         s.sendall(b"\x05\x01\x00" + request5("127.0.0.1", 9))
@@ -237,7 +237,7 @@ def test_a_kept_connection_is_not_shared_by_users(start, server):
     assert [number for number, _ in server.requests] == [1, 2]
 
 
-def test_octets_behind_a_change_of_protocol_count_once(start, origin):
+def test_bytes_after_a_change_of_protocol_count_once(start, origin):
     head = b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: chat\r\n\r\n"
 
     def answer(_, s):

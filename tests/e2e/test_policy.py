@@ -1,4 +1,4 @@
-"""A user's own policy in the running proxy: what it is told, what it may answer, and that it is obeyed."""
+"""A user's own policy in the running proxy: what it sees, what it may answer, and that its answer is followed."""
 
 import contextlib
 import signal
@@ -16,7 +16,7 @@ from lab.topology import HOLE4, OPEN4, OPEN6
 
 @pytest.fixture
 def policy(tmp_path):
-    """Writes a policy of which the test gives the inside of `new`."""
+    """Write a policy; the test gives the body of `new`."""
     path = tmp_path / "mine.lua"
 
     def write(body):
@@ -26,7 +26,7 @@ def policy(tmp_path):
     yield write
 
 
-# Everything that a policy may know of a connection, as the reason that the log shows.
+# All fields of a connection, as the reason in the log.
 TELL = """
   return { pick = function(conn, uplinks)
     local function say(v) return v == nil and "nil" or tostring(v) end
@@ -38,7 +38,7 @@ TELL = """
 """
 
 
-# Its pick runs a loop that is worth compiling, on trial already.
+# Its pick runs a loop that LuaJIT compiles, already in the trial pick.
 HOT = """
   local n = 0
   return { pick = function(conn, uplinks) for i = 1, 1000 do n = n + i end return uplinks[1] end }
@@ -60,7 +60,7 @@ def reasons(proxy, n):
     return [line["reason"] for line in proxy.connections(n)]
 
 
-def test_what_a_policy_knows_of_a_connection(start, origin, policy):
+def test_a_policy_sees_all_fields_of_a_connection(start, origin, policy):
     proxy = start("--hedge", "0", "--policy", policy(TELL), "wan1", "wan2")
     four, six = origin(echo), origin(echo, address=OPEN6)
     with open_to(proxy) as s:
@@ -85,7 +85,7 @@ def test_what_a_policy_knows_of_a_connection(start, origin, policy):
     ]
 
 
-def test_what_a_policy_knows_of_an_attempt_that_failed(start, lab, policy):
+def test_a_policy_sees_why_an_attempt_failed(start, lab, policy):
     proxy = start("--hedge", "0", "--policy", policy(TELL), "wan1", "wan2", "wan3", "--dial-timeout", "1")
     assert socks5_code(proxy, OPEN4, 9) == 5
     assert reasons(proxy, 1)[0].endswith("3 refused wan3"), "each uplink was asked once, the failed ones left out"
@@ -146,7 +146,7 @@ def said(proxy):
     return [line["text"] for line in proxy.events("policy_says")]
 
 
-def test_hooks_hear_what_became_of_it(start, lab, origin, policy):
+def test_hooks_receive_the_outcome(start, lab, origin, policy):
     proxy = start("--policy", policy(HOOKS), "wan1", "--dial-timeout", "1")
     server = origin(echo)
     with socks5_connect(proxy, OPEN4, server.port) as tunnel:
@@ -166,7 +166,7 @@ def test_hooks_hear_what_became_of_it(start, lab, origin, policy):
 
 
 def test_live_numbers(start, origin, policy):
-    """What a policy reads of the uplinks counts the connections and octets of this moment."""
+    """The numbers of uplinks that a policy reads are up to date."""
     path = policy("""
       return { pick = function(_, uplinks)
         local u = uplinks[1]
@@ -223,8 +223,8 @@ def test_the_shipped_policies_start(start, lab, web):
         assert lab.uplink_of(curl_by("connect", proxy).ok().text.strip()) in ("wan1", "wan2")
 
 
-def test_kept_http_connections_ask_once(start, origin, policy):
-    """A further request on an open connection to the same server is no new connection."""
+def test_a_kept_http_connection_asks_the_policy_once(start, origin, policy):
+    """A second request on an open connection to the same server is not a new connection."""
     proxy = start("--policy", policy(HOOKS), "wan1")
     server = HttpOrigin(origin, lambda *_: response(200, b"x"))
     with Client(proxy) as c:
@@ -234,7 +234,7 @@ def test_kept_http_connections_ask_once(start, origin, policy):
     assert [text.split()[0] for text in said(proxy)] == ["opened", "closed"]
 
 
-def test_a_policy_hears_of_its_uplinks(start, lab, policy):
+def test_a_policy_is_told_of_uplink_changes(start, lab, policy):
     body = """
   return {
     pick = function(_, uplinks) return uplinks[1] end,
@@ -247,7 +247,7 @@ def test_a_policy_hears_of_its_uplinks(start, lab, policy):
     proxy.wait_event("policy_says", text="wan2 up up=true")
 
 
-def test_timers_of_a_policy_run_though_nobody_connects(start, policy):
+def test_timers_of_a_policy_run_without_connections(start, policy):
     body = """
   local n = 0
   ctx.every(0.05, function()
@@ -300,7 +300,7 @@ SLOW = "local t = os.clock() while os.clock() - t < 0.042 do end"  # within the 
 
 @contextlib.contextmanager
 def at_once(proxy):
-    """What is sent meanwhile is there when the proxy looks."""
+    """Bytes sent in this context have arrived when the proxy looks."""
     proxy.signal(signal.SIGSTOP)
     try:
         yield
@@ -308,8 +308,8 @@ def at_once(proxy):
         proxy.signal(signal.SIGCONT)
 
 
-def test_slow_picks_of_many_clients_at_once_do_not_hold_the_loop(start, origin, policy):
-    """By calls and not by the clock: 6 of 60 take a quarter of a second, and the default decides for the others."""
+def test_slow_picks_of_many_clients_do_not_block_the_loop(start, origin, policy):
+    """Counted by calls, not by the clock: 6 of 60 take a quarter of a second, and the default decides for the others."""
     server = origin(echo)
     proxy = start("--policy", policy(f"return {{ pick = function(_, u) {SLOW} return u[1], 'ok' end }}"), "wan1", "--hedge", "0")
     with contextlib.ExitStack() as stack:
@@ -338,7 +338,7 @@ def test_slow_picks_of_many_clients_at_once_do_not_hold_the_loop(start, origin, 
     wait_for(picked_again, "the policy has rested")
 
 
-def test_slow_hooks_of_many_connections_that_end_at_once_do_not_hold_the_loop(start, origin, policy):
+def test_slow_hooks_of_many_ending_connections_do_not_block_the_loop(start, origin, policy):
     body = f"""
   local closed = ctx.counter "closed"
   return {{ pick = function(_, u) return u[1], "ok" end, closed = function() closed:add() {SLOW} end }}"""

@@ -1,4 +1,4 @@
-"""Quotas: what is counted, what outlives the run, what becomes of an uplink that has used up its own."""
+"""Quotas: how bytes are counted, what a restart keeps, and what happens to an uplink whose quota is used up."""
 
 import json
 import re
@@ -29,13 +29,13 @@ def left(proxy, name="wan1"):
 
 
 def kept(folder):
-    """How much has been used up, by the state file."""
+    """The bytes used, according to the state file."""
     path = folder / "state.json"
     return json.loads(path.read_text())["uplinks"]["wan1"]["quota"]["used"] if path.exists() else 0
 
 
 def exchange(proxy, server, up, down):
-    """Moves so many octets each way."""
+    """Move this many bytes in each direction."""
     with socks5_connect(proxy, server.address, server.port) as tunnel:
         tunnel.sendall(b"%08d" % down + bytes(up - 8))
         read_exactly(tunnel.s, down)
@@ -64,7 +64,7 @@ def test_both_directions_count_and_a_count_outlives_a_kill(begin, config, server
     proxy = begin(path)
     assert left(proxy) == 700_000
     exchange(proxy, server, 8, 99_992)
-    assert proxy.stop() == 0  # at once: a clean end loses nothing
+    assert proxy.stop() == 0  # saved at once: a clean end loses nothing
     assert left(begin(path)) == 600_000
 
 
@@ -83,7 +83,7 @@ def test_kills_at_any_moment_leave_a_file_that_can_be_read(begin, config, server
     assert not proxy.events("state_unreadable")
 
 
-def test_a_soft_end_prefers_the_others_and_cuts_off_nobody(begin, config, lab, server, web):
+def test_a_soft_quota_prefers_other_uplinks_and_keeps_connections(begin, config, lab, server, web):
     proxy = begin(config(LINES.format(quota="100K", more="")))
     exchange(proxy, server, 50_000, 60_000)
     assert proxy.wait_event("quota_used_up", uplink="wan1")["end"] == "soft"
@@ -97,7 +97,7 @@ def test_a_soft_end_prefers_the_others_and_cuts_off_nobody(begin, config, lab, s
     assert proxy.connections(6)[-1]["uplink"] == "wan1"
 
 
-def test_a_hard_end_is_the_end(begin, config, server, tmp_path):
+def test_a_hard_quota_ends_connections(begin, config, server, tmp_path):
     path = config(ALONE)
     proxy = begin(path)
     with socks5_connect(proxy, server.address, server.port) as tunnel:
@@ -114,7 +114,7 @@ def test_a_hard_end_is_the_end(begin, config, server, tmp_path):
     assert socks5_code(proxy, OPEN4, server.port) == 3
 
 
-def test_a_hard_end_is_that_of_a_dial_under_way(begin, config, server, lab):
+def test_a_hard_quota_ends_a_running_dial(begin, config, server, lab):
     proxy = begin(config(ALONE))
     with socks5_connect(proxy, server.address, server.port) as first:
         lab.wan1.swallow()
@@ -143,7 +143,7 @@ def test_a_new_period_begins_while_it_runs(begin, config, server, monkeypatch):
     exchange(proxy, server, 8, 8)
 
 
-def test_what_is_kept_survives_a_run_without_its_uplink(begin, config, server, tmp_path):
+def test_kept_counts_survive_a_run_without_the_uplink(begin, config, server, tmp_path):
     proxy = begin(config(LINES.format(quota="1M", more="")))
     exchange(proxy, server, 1000, 1000)
     assert proxy.stop() == 0
@@ -159,7 +159,7 @@ def test_what_is_kept_survives_a_run_without_its_uplink(begin, config, server, t
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"steerway_state":2,"uplinks":{}}', '{"steerway_state":1}', "\0"])
-def test_a_state_that_cannot_be_understood_is_put_aside(begin, config, tmp_path, text):
+def test_an_invalid_state_file_is_set_aside(begin, config, tmp_path, text):
     (tmp_path / "state.json").write_text(text)
     proxy = begin(config(LINES.format(quota="1M", more="")))
     assert proxy.events("state_unreadable")
@@ -174,13 +174,13 @@ def test_values_of_the_wrong_kind_count_as_none(begin, config, tmp_path):
     assert left(proxy) == 1_000_000
 
 
-def test_one_program_keeps_it(begin, config):
+def test_only_one_program_uses_a_state_file(begin, config):
     path = config(LINES.format(quota="1M", more=""))
     begin(path)
     assert "another proxy keeps its state there" in refused(1, "start", "--config", path, "--no-watch", "--control", "none")
 
 
-def test_what_lines_carry_is_known_after_a_restart(begin, config, tmp_path):
+def test_learned_capacities_survive_a_restart(begin, config, tmp_path):
     state = {"steerway_state": 1, "uplinks": {"wan1": {"rx_capacity": 5e6, "tx_capacity": 1e6}}}
     (tmp_path / "state.json").write_text(json.dumps(state))
     proxy = begin(config(LINES.format(quota="1M", more="")))
@@ -189,6 +189,6 @@ def test_what_lines_carry_is_known_after_a_restart(begin, config, tmp_path):
     assert json.loads((tmp_path / "state.json").read_text())["uplinks"]["wan1"]["rx_capacity"] == 5e6
 
 
-def test_a_place_that_cannot_be_written_is_told_of(config):
+def test_a_state_file_that_cannot_be_written_is_reported(config):
     text = LINES.format(quota="1M", more="").replace("state.json", "config.lua/state.json")
     assert "state.json: Not a directory" in refused(1, "start", "--config", config(text), "--no-watch", "--control", "none")

@@ -1,5 +1,5 @@
-"""Races respect what the choice was to spare: by themselves they go to no higher tier and to no metered uplink, the policy knows
-of each and may decline, and to lose one is no failure."""
+"""Races spare what the choice spared: they use no higher tier and no metered uplink by themselves. The policy is told
+of each race and may decline. Losing a race is not a failure."""
 
 import time
 
@@ -37,7 +37,7 @@ DEAR = ["tier = 2", 'tags = { "metered" }', 'quota = "1G"']
 
 @pytest.fixture
 def racing(start, config, tmp_path):
-    """Starts a proxy whose second line is as the test says, and whose races begin soon."""
+    """Start a proxy whose second line is set by the test, and whose races begin early."""
 
     def begin(pick, second="", third=True, *more):
         path = tmp_path / "racing.lua"
@@ -50,7 +50,7 @@ def racing(start, config, tmp_path):
 
 
 def said(proxy):
-    """Since the start: before that it was asked on trial."""
+    """Since the start, without the trial picks before it."""
     log = proxy.log()
     began = next(i for i, line in enumerate(log) if line["event"] == "started")
     return [line["text"] for line in log[began:] if line["event"] == "policy_says"]
@@ -69,7 +69,7 @@ def ask(proxy, host, port):
 
 @pytest.mark.parametrize("pick", [FIRST, LISTED], ids=["asked again", "list"])
 @pytest.mark.parametrize("second", DEAR)
-def test_a_race_spares_what_is_dear(lab, racing, origin, second, pick):
+def test_a_race_spares_expensive_uplinks(lab, racing, origin, second, pick):
     proxy = racing(pick, second)
     server = origin(echo)
     lab.wan1.swallow()
@@ -82,7 +82,7 @@ def test_a_race_spares_what_is_dear(lab, racing, origin, second, pick):
 
 
 @pytest.mark.parametrize("second", DEAR)
-def test_a_policy_may_let_it_go_anywhere(lab, racing, origin, second):
+def test_a_policy_may_let_a_race_use_any_uplink(lab, racing, origin, second):
     proxy = racing(ANYWHERE, second)
     server = origin(echo)
     lab.wan1.swallow()
@@ -91,8 +91,8 @@ def test_a_policy_may_let_it_go_anywhere(lab, racing, origin, second):
         assert lab.uplink_of(tunnel.source) == "wan2"
 
 
-def test_where_all_else_is_dear_the_first_is_waited_for(lab, racing, origin):
-    """And what is dear serves once the first has failed."""
+def test_the_first_uplink_is_waited_for_when_all_others_are_expensive(lab, racing, origin):
+    """The expensive uplink serves after the first has failed."""
     proxy = racing(FIRST, "tier = 2", False)
     server = origin(echo)
     assert "hedge" not in proxy.ask("why", host=OPEN4)
@@ -103,8 +103,8 @@ def test_where_all_else_is_dear_the_first_is_waited_for(lab, racing, origin):
     assert not proxy.events("raced")
 
 
-def test_one_that_fails_in_a_race_makes_way_within_the_same_bounds(lab, racing, origin):
-    """Its place is not taken by what is dear, as long as the other is under way."""
+def test_a_failed_racer_is_not_replaced_by_an_expensive_uplink(lab, racing, origin):
+    """An expensive uplink does not replace it while the other attempt runs."""
     proxy = racing(LISTED, "tier = 2")
     server = origin(echo)
     lab.wan1.swallow()
@@ -127,7 +127,7 @@ def test_a_policy_may_decline_a_race(lab, racing, origin):
     assert "hedge" not in proxy.connections(1)[0]
 
 
-def test_a_silent_loser_has_lost_and_failed(lab, racing, origin):
+def test_a_silent_loser_counts_as_failed(lab, racing, origin):
     proxy = racing("return uplinks[1], nil, { hedge = 0.3 }")
     server = origin(echo)
     lab.wan1.swallow()
@@ -138,7 +138,7 @@ def test_a_silent_loser_has_lost_and_failed(lab, racing, origin):
     assert numbers(proxy, "races_lost", "failures") == {"wan1": (1, 1), "wan2": (0, 0), "wan3": (0, 0)}
 
 
-def test_who_was_sent_second_and_comes_too_late_has_lost_and_not_failed(lab, racing, origin):
+def test_a_second_attempt_that_is_too_late_does_not_count_as_failed(lab, racing, origin):
     proxy = racing(FIRST)
     server = origin(echo)
     lab.wan1.swallow()
@@ -152,8 +152,8 @@ def test_who_was_sent_second_and_comes_too_late_has_lost_and_not_failed(lab, rac
     assert numbers(proxy, "races_lost", "failures") == {"wan1": (0, 0), "wan2": (1, 0), "wan3": (0, 0)}
 
 
-def test_a_loser_that_has_answered_has_not_failed(lab, racing, origin, names):
-    """Its line is slow, not silent: one of its addresses refused, the other is not reached yet."""
+def test_a_loser_with_an_answer_does_not_count_as_failed(lab, racing, origin, names):
+    """Its line is slow, not silent: one address refused, and the other has not answered yet."""
     proxy = racing("return uplinks[1], nil, { hedge = 1 }")
     server = origin(echo, address=OPEN4)
     names.zone["half.test"] = [OPEN4, HOLE4]
@@ -166,7 +166,7 @@ def test_a_loser_that_has_answered_has_not_failed(lab, racing, origin, names):
     assert numbers(proxy, "races_lost", "failures")["wan1"] == (1, 0)
 
 
-def test_a_client_that_leaves_has_nobody_lose(racing):
+def test_a_client_that_leaves_makes_no_attempt_lose(racing):
     proxy = racing(FIRST)
     with ask(proxy, HOLE4, 80) as s:
         proxy.wait_event("raced", uplink="wan2")
@@ -176,12 +176,12 @@ def test_a_client_that_leaves_has_nobody_lose(racing):
     assert set(numbers(proxy, "races_lost").values()) == {(0,)}
 
 
-# --- how long the first is waited for where all else is dear ---
+# --- the limit for the first attempt when all others are expensive ---
 
 
 @pytest.mark.parametrize("second", DEAR)
-def test_nor_is_an_idle_line_that_answers_its_checks(lab, start, config, origin, second):
-    """Nothing but the attempt itself goes by the line, so a check is asked whether the silence is the destination's."""
+def test_an_idle_line_that_answers_checks_is_not_left_for_an_expensive_one(lab, start, config, origin, second):
+    """The line has no traffic besides this attempt, so a check tests whether the line or the destination is silent."""
     server = origin(lambda s: s.recv(1))
     own = config(f'return {{ uplinks = {{ "wan1", {{ interface = "wan2", check = "none", {second} }} }}, policy = "failover" }}')
     proxy = start("--config", own, "--dial-timeout", "6", "--check-interval", "3600", check=f"{OPEN4}:{server.port}")
@@ -196,8 +196,9 @@ def test_nor_is_an_idle_line_that_answers_its_checks(lab, start, config, origin,
 
 
 @pytest.mark.parametrize("second", DEAR)
-def test_a_line_that_works_is_not_left_for_what_is_dear(lab, start, config, origin, second):
-    """A destination that does not answer is no reason while the line receives; a line that is silent is left at half time."""
+def test_a_working_line_is_not_left_for_an_expensive_one(lab, start, config, origin, second):
+    """While the line receives, a destination without an answer is no reason to switch. A silent line is left at half
+    of the time."""
     server = origin(lambda s: [s.sendall(b"x") or time.sleep(0.05) for _ in range(6000)])
     own = config(f'return {{ uplinks = {{ "wan1", {{ interface = "wan2", {second} }} }}, policy = "only_as_offered.lua" }}')
     own.with_name("only_as_offered.lua").write_text(

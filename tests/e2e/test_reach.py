@@ -1,4 +1,5 @@
-"""What clients do not reach: addresses of the proxy's own machine, and what --deny lists; by every protocol, way and spelling."""
+"""Destinations that clients may not reach: addresses of the proxy's own machine, and those of --deny. Tested for
+every protocol, way and spelling."""
 
 import socket
 
@@ -28,7 +29,7 @@ def at_home(lab):
 
 
 class Lan:
-    """A client of another machine of the household."""
+    """A client on another machine of the household."""
 
     def __init__(self, lab, proxy):
         self.lab, self.proxy = lab, proxy
@@ -75,7 +76,7 @@ def test_another_machine_reaches_no_address_of_this_one(start, lab, at_home, nam
     reasons = {line["reason"] for line in proxy.events("connection", outcome="denied")}
     assert f"{lab.wan2.addr4} is an address of the proxy's own machine" in reasons, reasons
     assert all(not server.peers for server in servers.values())
-    # Who is at the machine itself reaches it as before.
+    # A client on the machine itself still reaches it.
     assert socks5_code(proxy, lab.wan2.addr4, port) == 0
 
 
@@ -101,13 +102,13 @@ def test_routes_and_addresses_that_come_later_count(start, lab, at_home):
 
 
 @pytest.mark.parametrize("bypass", ["none", "0.0.0.0/0,::/0"])
-def test_bypass_opens_no_way_to_them(start, lab, at_home, bypass):
+def test_bypass_does_not_allow_own_addresses(start, lab, at_home, bypass):
     server = at_home(lab.wan2.addr4)
     proxy = start("wan1", "--listen", f"{LAN_HOME}:0", "--bypass", bypass, port=False)
     assert Lan(lab, proxy).code(lab.wan2.addr4, server.port) == 2
 
 
-def test_an_option_allows_them_but_not_loopback(start, lab, at_home, config):
+def test_an_option_allows_own_addresses_except_loopback(start, lab, at_home, config):
     server, inner = at_home(lab.wan2.addr4), at_home("127.0.0.1")
     path = config("return { allow_own_addresses = true }")
     for how in (["--allow-own-addresses"], ["--config", path]):
@@ -116,7 +117,7 @@ def test_an_option_allows_them_but_not_loopback(start, lab, at_home, config):
         assert lan.code("127.0.0.1", inner.port) == 2
 
 
-# --- what is denied ---
+# --- denied destinations ---
 
 
 @pytest.fixture
@@ -124,18 +125,18 @@ def server(origin):
     return HttpOrigin(origin, lambda _request, _s: response(200, b"hello"))
 
 
-# Whoever resolves or writes it: it is the address that counts.
+# The address counts, however it was written or resolved.
 SPELT = [OPEN4, *embedded(OPEN4), "open.test", "open.test.", "OPEN.TEST", "mapped.test", "alias.test"]
 NUMBERS = ["3325256724", "0xc6336414", "0306.063.0144.024", "198.51.25620", "198.51.100.0x14"]
 
 
 @pytest.mark.parametrize("extra", [[], ["--bypass", "0.0.0.0/0"], ["--hedge", "0.01"]], ids=["uplinks", "direct", "races"])
-def test_what_is_denied_is_reached_by_no_way(start, names, server, extra):
+def test_denied_destinations_are_refused_on_every_way(start, names, server, extra):
     names.zone["mapped.test"] = [f"::ffff:{OPEN4}"]
     names.zone["alias.test"] = [OPEN4]
     proxy = start("wan1", "wan2", "--deny", f"198.51.100.16/29:{server.port}", *extra)
     assert [socks5_code(proxy, host, server.port) for host in SPELT] == [2] * len(SPELT)
-    for host in NUMBERS:  # refused as names that nobody agrees on
+    for host in NUMBERS:  # refused, since programs read such numbers in different ways
         assert socks5_code(proxy, host, server.port) != 0
     with Client(proxy) as c:
         assert c.ask(get(server)).status == 403
@@ -152,7 +153,7 @@ def test_what_is_denied_is_reached_by_no_way(start, names, server, extra):
         assert socks5_code(proxy, OPEN4, 9) == 5, "another port is only refused by the destination"
 
 
-def test_of_several_addresses_the_others_are_reached(start, names, server):
+def test_the_other_addresses_of_a_denied_name_are_reached(start, names, server):
     names.zone["two.test"] = [WEB4, OPEN4]
     proxy = start("wan1", "--deny", WEB4)
     with socks5_connect(proxy, "two.test", server.port):
@@ -172,7 +173,7 @@ def test_local_destinations_are_denied_too(start, at_home):
 
 @pytest.mark.parametrize("extra", [[], ["--bypass", "none"]], ids=["direct", "uplinks"])
 def test_the_unspecified_address_leads_to_loopback_alone(start, lab, at_home, names, extra):
-    """A socket that is bound to the line's address would be connected to that one."""
+    """A socket bound to the line's address would connect to that address."""
     server = at_home(lab.wan1.addr4)
     names.zone["blocked.test"] = ["0.0.0.0"]
     proxy = start("wan1", "--dial-timeout", "1", "--deny", f"{lab.wan1.addr4},{lab.wan1.addr6}", *extra)
@@ -181,7 +182,7 @@ def test_the_unspecified_address_leads_to_loopback_alone(start, lab, at_home, na
     assert not server.peers
 
 
-def test_a_kept_connection_is_no_way_around_for_another_user(start, server, config):
+def test_a_kept_connection_does_not_bypass_rules_for_another_user(start, server, config):
     path = config(f'return {{ auth = {{ "ann:a", "tim:t" }}, deny = {{ {{ to = "{OPEN4}", users = "tim" }} }} }}')
     proxy = start("wan1", "--config", path)
     with Client(proxy) as c:
@@ -194,7 +195,7 @@ def test_a_kept_connection_is_no_way_around_for_another_user(start, server, conf
             assert read_reply5(s)[0] == code
 
 
-def test_some_clients_only(start, lab, origin, config):
+def test_rules_for_some_clients(start, lab, origin, config):
     server = origin(echo)
     path = config(f'return {{ deny = {{ "{MORE4}", {{ to = {{ "{OPEN4}", "*:9" }}, clients = {{ "{LAN_CLIENT}" }} }} }} }}')
     proxy = start("wan1", "--config", path, "--listen", f"{LAN_HOME}:0", port=False)
@@ -212,17 +213,17 @@ def test_by_an_upstream_proxy(start, lab, origin):
     proxy = start(url, "--deny", f"{OPEN4},*:25")
     spelt = [OPEN4, *embedded(OPEN4)]
     assert [socks5_code(proxy, host, server.port) for host in spelt] == [2] * len(spelt)
-    # No address is sent as a name, which the upstream would read in its own way.
+    # No address is sent as a name, which the upstream would interpret itself.
     assert [socks5_code(proxy, host, server.port) for host in [*NUMBERS, f"{OPEN4}."]] == [1] * (len(NUMBERS) + 1)
     assert not far.events("connection")
     assert socks5_code(proxy, "open.test", 25) == 2, "a rule for every address needs none"
     assert socks5_code(proxy, "open.test", server.port) == 0, "the upstream resolves it: its address is not known here"
 
 
-# --- what is said of it ---
+# --- messages ---
 
 
-def test_why_tells(start, lab):
+def test_why_reports_denied_destinations(start, lab):
     proxy = start("wan1", "--deny", "198.51.100.16/29:25")
     assert proxy.tell("why", f"{OPEN4}:25") == f"{OPEN4}:25 is refused: {OPEN4}: deny 198.51.100.16/29:25\n"
     assert proxy.ask("why", host=OPEN4, port=26)["verdict"] == "use"
@@ -245,7 +246,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("text", WRONG)
-def test_a_wrong_rule_is_told(config, text):
+def test_a_wrong_rule_is_an_error(config, text):
     path = config(f"return {{ {text}, uplinks = {{ 'wan1' }} }}")
     assert WRONG[text] in refused(1, "check", "--config", path)
 
@@ -257,7 +258,7 @@ def test_rules_for_users_need_users(lab, config):
     verdict("--config", path, "--auth", "tim:x")
 
 
-def test_the_command_line_counts_more(lab, config):
+def test_the_command_line_overrides_the_config(lab, config):
     path = config("return { deny = { '*:25' }, uplinks = { 'wan1' } }")
     verdict("--config", path, "--deny", "10.0.0.0/8:1-1023,[fd00::]/8:25,::1,*:26")
     assert "--deny: 'x' is not a destination" in refused(2, "check", "--deny", "x", "wan1")

@@ -1,4 +1,4 @@
-"""Recording connections as a trace: what stands in it, whose it is, and that it never harms the proxy."""
+"""Recording connections as a trace: its content, its permissions, and that it never disturbs the proxy."""
 
 import json
 import os
@@ -12,7 +12,7 @@ def lines_of(path):
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def test_a_trace_of_what_was_carried(start, web, tmp_path):
+def test_a_trace_records_the_connections(start, web, tmp_path):
     path = tmp_path / "trace"
     proxy = start("--record", path, "wan1", "wan2")
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
@@ -44,7 +44,7 @@ def test_it_is_switched_on_and_off_while_it_runs(start, web, tmp_path):
     assert len(lines) == 2 and lines[1]["user"] == "u" and ":p" not in (tmp_path / "trace").read_text()
 
 
-def test_what_is_there_is_not_written_over(start, tmp_path):
+def test_an_existing_file_is_not_overwritten(start, tmp_path):
     (tmp_path / "precious").write_text("x")
     (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
     proxy = start("wan1")
@@ -63,7 +63,7 @@ def test_what_is_there_is_not_written_over(start, tmp_path):
     assert "--record" in proxy.log_text() and "name a new one" in proxy.log_text()
 
 
-def test_a_full_disk_ends_the_recording_alone(start, web, tmp_path):
+def test_a_full_disk_ends_only_the_recording(start, web, tmp_path):
     disk = tmp_path / "disk"
     disk.mkdir()
     run("mount", "-t", "tmpfs", "-o", "size=8k", "none", disk).ok()

@@ -1,4 +1,4 @@
-"""Tunnels: every octet, every end, every reset, and no more memory than promised."""
+"""Tunnels: every byte, every end, every reset, within the promised memory."""
 
 import contextlib
 import hashlib
@@ -37,7 +37,7 @@ def both_entrances(proxy, server):
 
 
 def hears_a_reset(s, timeout=WAIT_S):
-    """Whether s breaks, on either side of a FIN that it has had: reading it would say the end again, and no more."""
+    """Whether s is reset, before or after a FIN. After a FIN, reading would only return the end again."""
     watch = select.poll()
     watch.register(s, 0)
     return any(events & select.POLLERR for _, events in watch.poll(timeout * 1000))
@@ -48,7 +48,7 @@ def digest(data):
 
 
 def test_up_then_fin_then_down(proxy, origin):
-    """8 MiB up, FIN, then 1 MiB down arrives whole."""
+    """8 MiB up, FIN, then 1 MiB down arrive complete."""
     up, down = pattern(8 * MIB, b"up"), pattern(MIB, b"down")
 
     def server_side(s):
@@ -68,7 +68,7 @@ def test_up_then_fin_then_down(proxy, origin):
 
 
 def test_down_then_fin_then_up(proxy, origin):
-    """The mirror: the server ends first, and what the client says afterwards still arrives."""
+    """The reverse: the server ends first, and the client's later data still arrives."""
     up, down = pattern(MIB, b"up"), pattern(8 * MIB, b"down")
 
     def server_side(s):
@@ -170,8 +170,8 @@ def test_a_reset_of_the_server_after_its_fin_reaches_the_client(proxy, origin):
     assert [line["outcome"] for line in proxy.connections(2)] == ["reset", "reset"]
 
 
-def test_what_was_said_before_a_reset_is_heard(proxy, origin):
-    """The client has not read yet when the server breaks: what the proxy holds for it must not be thrown away."""
+def test_bytes_before_a_reset_arrive(proxy, origin):
+    """The client has not read yet when the server breaks: bytes that wait in the proxy must not be dropped."""
     content = pattern(200_000)
     broken = threading.Event()
 
@@ -190,14 +190,14 @@ def test_what_was_said_before_a_reset_is_heard(proxy, origin):
         s.sendall(b"\x05\x01\x00" + request5(server.address, server.port))
         assert read_exactly(s, 12)[3] == 0
         assert broken.wait(WAIT_S)
-        time.sleep(0.3)  # no wait for anything: time for the proxy to do the wrong thing
+        time.sleep(0.3)  # time for the proxy to do the wrong thing
         assert read_exactly(s, len(content)) == content
         with pytest.raises(ConnectionResetError):
             s.recv(1)
 
 
 def test_back_pressure_bounds_memory(proxy, origin):
-    """Readers that do not read stop their writers, and the proxy holds next to nothing of what lies between."""
+    """Peers that do not read stop the senders, and the proxy buffers very little."""
     size, count = 64 * MIB, 8
     sent = [0] * count
     numbers = iter(range(count))
@@ -221,11 +221,11 @@ def test_back_pressure_bounds_memory(proxy, origin):
         wait_for(at_rest, "the writers are stopped", 2 * WAIT_S)
         assert sum(sent) < size * count / 2, "kernel buffers alone hold what was sent"
         grown = proxy.resident() - before
-        assert SANITIZED or grown < 4 * MIB, f"{grown} octets for {count} connections with 64 KiB a direction"
+        assert SANITIZED or grown < 4 * MIB, f"{grown} bytes for {count} connections with 64 KiB a direction"
         before_rest = proxy.cpu_seconds()
-        time.sleep(0.5)  # a measurement, not a wait for anything
+        time.sleep(0.5)  # a measurement interval
         assert proxy.cpu_seconds() - before_rest < 0.2, "waiting must not spin"
-        for tunnel in tunnels[:2]:  # and when they read, all of it comes
+        for tunnel in tunnels[:2]:  # when they read, everything arrives
             left = size
             while left:
                 left -= len(tunnel.recv(1 << 20))
@@ -239,14 +239,14 @@ def test_back_pressure_bounds_memory(proxy, origin):
 @pytest.mark.skipif(SANITIZED, reason="a sanitizer's memory says nothing")
 @pytest.mark.parametrize("threads, limit", [(0, 1024), (2, 1152)])
 def test_an_idle_tunnel_takes_little_memory(start, lab, threads, limit):
-    """Of the proxy's, in octets, its place in every table included: each thread's loop has one, by descriptor."""
-    count, warm = 1600, 400  # many, as the heap grows by pages
+    """In bytes, including the relay's entry in every table: each thread's loop has a table by descriptor."""
+    count, warm = 1600, 400  # many, since the heap grows by pages
     proxy = start("--threads", threads, "wan1", "wan2")
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(lab.internet.listen(OPEN4, backlog=2 * count))
         for n in range(warm + count):
             if n == warm:
-                time.sleep(1)  # a thread takes over what has lived for half a second
+                time.sleep(1)  # a worker takes over tunnels after half a second
                 before = proxy.resident()
             stack.enter_context(socks5_connect(proxy, *server.getsockname()))
         time.sleep(1)
@@ -312,7 +312,8 @@ def test_an_idle_tunnel_is_closed_and_a_busy_one_is_not(start, origin):
 
 
 def test_a_slow_reader_is_not_idle(start, origin):
-    """Everything lies in the kernel between proxy and client: the proxy has nothing to do, and the client reads on."""
+    """Everything is in the kernel between proxy and client: the proxy has nothing to do, and the client keeps
+    reading."""
     proxy = start("wan1", "--idle-timeout", "2")
     content = pattern(MIB)
 
@@ -331,14 +332,14 @@ def test_a_slow_reader_is_not_idle(start, origin):
         began, got = time.monotonic(), b""
         while time.monotonic() - began < 6:
             got += read_exactly(s, 10_000)
-            time.sleep(0.1)  # no wait for anything: the pace of a slow reader
+            time.sleep(0.1)  # the pace of a slow reader
         got += read_exactly(s, len(content) - len(got))
         assert got == content
     assert proxy.connections(1)[0]["outcome"] == "closed"
 
 
 def test_a_half_closed_tunnel_lives_on(start, origin):
-    """After the client's FIN the server may take its time, as long as it is less than the idle time."""
+    """After the client's FIN the server may take its time, up to the idle timeout."""
     proxy = start("wan1", "--idle-timeout", "60")
     asked = threading.Event()
 
@@ -361,9 +362,9 @@ def test_a_half_closed_tunnel_lives_on(start, origin):
 
 @pytest.mark.parametrize("threads", [0, 2])
 @pytest.mark.parametrize("upwards", [True, False])
-def test_an_urgent_byte_is_a_byte_like_others(start, origin, threads, upwards):
-    """splice stands still at an urgent mark, and takes it for the end once the FIN is behind it. Every byte
-    arrives, the urgent one in its place, and nothing spins while the sender pauses at the mark."""
+def test_an_urgent_byte_is_relayed_in_its_place(start, origin, threads, upwards):
+    """splice stops at an urgent mark, and takes it for the end once the FIN follows it. Every byte arrives, the
+    urgent one in its place. The proxy does not spin while the sender pauses at the mark."""
     proxy = start("--threads", threads, "wan1")
     before, behind = pattern(4 * MIB, b"before"), pattern(100000, b"behind")
     paused, go_on = threading.Event(), threading.Event()

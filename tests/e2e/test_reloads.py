@@ -1,6 +1,6 @@
-"""Reloads in a row under load, half of them of broken policies: no connection is dropped, no request fails.
+"""Consecutive reloads under load, half of them with broken policies: no connection is dropped, no request fails.
 
-STEERWAY_RELOADS says how many; ./dev soak takes 300."""
+STEERWAY_RELOADS sets the number; ./dev soak uses 300."""
 
 import os
 import threading
@@ -93,7 +93,7 @@ def test_many_reloads_do_not_grow_the_process(start, tmp_path):
     assert proxy.resident() - before < 8e6 or SANITIZED
 
 
-def test_an_error_in_another_encoding_is_told_all_the_same(start, tmp_path):
+def test_an_error_in_another_encoding_is_shown(start, tmp_path):
     path = tmp_path / "p.lua"
     path.write_text('return { name = "p", new = function() return { pick = function() end } end }\n')
     proxy = start("--policy", path, "wan1")

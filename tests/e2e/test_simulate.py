@@ -1,4 +1,4 @@
-"""steerway simulate: the same outcome each time, rankings that make sense, what it prints and draws, what it refuses."""
+"""steerway simulate: repeatable results, plausible rankings, output, pictures, and refused input."""
 
 import json
 import re
@@ -51,7 +51,7 @@ def test_fair_share_beats_turns_on_unequal_lines(uplinks):
     assert [u["connections"] for u in turns["uplinks"]] == [800, 800]
 
 
-def test_weights_do_what_weights_do(uplinks):
+def test_weights_shift_connections(uplinks):
     path = uplinks('return { uplinks = { { name = "a", down = "10M", weight = 7 }, { name = "b", down = "10M", weight = 3 } } }')
     (one,) = simulated("round_robin", "--connections", 1000, "--uplinks", path)["runs"]
     assert [u["connections"] for u in one["uplinks"]] == [700, 300]
@@ -67,7 +67,7 @@ def test_an_outage_and_a_late_discovery(uplinks):
     assert known["uplinks"][0]["connections"] < known["uplinks"][1]["connections"]
 
 
-def test_what_a_proxy_recorded_is_played(start, web, tmp_path):
+def test_a_recorded_trace_is_played(start, web, tmp_path):
     trace = tmp_path / "trace"
     proxy = start("--record", trace, "wan1", "wan2")
     for n in range(1, 6):
@@ -93,7 +93,7 @@ def test_a_policy_of_ones_own_with_parameters_and_its_errors(tmp_path):
     assert "parameter 'n': expected a number, got 'x'" in refused(1, "simulate", path, "--set", "n=x")
 
 
-def test_what_is_printed_fits_a_terminal_and_is_plain_where_it_must_be():
+def test_output_fits_a_terminal_and_uses_ascii_without_utf8():
     utf8 = run("simulate", "--compare", "failover,random", "--connections", 2000, env={"LC_ALL": "C.UTF-8"}).stdout
     plain = run("simulate", "--compare", "failover,random", "--connections", 2000, env={"LC_ALL": "C"}).stdout
     assert "█" in utf8 and plain.isascii() and "#" in plain
@@ -102,7 +102,7 @@ def test_what_is_printed_fits_a_terminal_and_is_plain_where_it_must_be():
         assert re.search(r"^failover +[0-9.]+[* ] +[0-9.]+[* ] +[0-9.]+[* ] ", text, re.M)
 
 
-def test_the_picture_is_one(tmp_path, uplinks):
+def test_the_picture_is_valid_svg(tmp_path, uplinks):
     path = tmp_path / "out.svg"
     lines = 'return { { name = "a<b>&", down = "10M" }, { name = "c", down = "20M" } }'
     run("simulate", "--compare", "random,failover", "--connections", 500, "--svg", path, "--uplinks", uplinks(lines))
@@ -128,11 +128,11 @@ def test_the_picture_is_one(tmp_path, uplinks):
         ("return = 1", "uplinks.lua:1: unexpected symbol"),
     ],
 )
-def test_uplinks_that_are_none(uplinks, text, said):
+def test_invalid_uplinks(uplinks, text, said):
     assert said in refused(1, "simulate", "--connections", 10, "--uplinks", uplinks(text))
 
 
-def test_what_cannot_be_played(tmp_path):
+def test_invalid_traces(tmp_path):
     assert "there is no such file, and no kind of that name (there are: browsing," in refused(1, "simulate", "--trace", "surfing")
     (tmp_path / "t").write_text('{"steerway_trace":1}\n{"t":0}\n')
     assert refused(1, "simulate", "--trace", tmp_path / "t") == f"{tmp_path}/t:2: client, host: expected two texts"
@@ -157,13 +157,13 @@ def test_a_recorded_connection_has_its_bounds(tmp_path, t, rx, said):
     assert refused(1, "simulate", "--trace", tmp_path / "t") == f"{tmp_path}/t:2: {said}"
 
 
-def test_what_would_take_for_ever_ends(tmp_path, uplinks):
+def test_a_simulation_that_is_too_long_ends(tmp_path, uplinks):
     (tmp_path / "t").write_text('{"steerway_trace":1}\n' + FLOW % ("0", 10**12))
     slow = uplinks('return { { name = "a", down = "10K" } }')
     assert "it would take more than 10000000 seconds" in refused(1, "simulate", "--trace", tmp_path / "t", "--uplinks", slow)
 
 
-def test_the_best_has_a_star_and_what_did_nothing_has_none(tmp_path):
+def test_the_best_result_has_a_star(tmp_path):
     for name in ["a_policy_with_a_long_name_1", "a_policy_with_a_long_name_2"]:
         (tmp_path / f"{name}.lua").write_text(
             'return { name = "no", new = function() return { pick = function() return false, "no" end } end }')

@@ -1,4 +1,4 @@
-"""SOCKS4, SOCKS4a and SOCKS5 in raw octets."""
+"""SOCKS4, SOCKS4a and SOCKS5 in raw bytes."""
 
 import socket
 import struct
@@ -99,7 +99,7 @@ def test_socks5(proxy, lab, origin, send, host, address):
 
 
 def test_everything_in_one_segment_and_the_end_of_it(proxy, origin):
-    """Greeting, request, payload and FIN at once: the answer still comes."""
+    """Greeting, request, payload and FIN in one segment: the answer still arrives."""
     server = origin(lambda s: s.sendall(b"got " + read_all(s)))
     with open_to(proxy) as s:
         s.sendall(b"\x05\x01\x00" + request5(OPEN4, server.port) + b"all of it")
@@ -172,8 +172,8 @@ def test_socks5_methods_that_it_lacks(proxy, greeting):
 
 
 @pytest.mark.parametrize("user", ["me", ""])
-def test_socks5_a_name_offered_where_none_is_asked(proxy, origin, user):
-    """A client that offers only a password is served, since nobody is turned away."""
+def test_socks5_a_password_offered_without_users(proxy, origin, user):
+    """A client that offers only a password is served when no login is needed."""
     server = origin(echo)
     with open_to(proxy) as s:
         s.sendall(b"\x05\x01\x02" + auth5(user, "") + request5(OPEN4, server.port))
@@ -222,7 +222,7 @@ def test_socks5_missing_password(guarded, origin):
         s.sendall(b"\x05\x01\x00" + request5(OPEN4, server.port))
         assert read_all(s) == b"\x05\xff"
     with open_to(guarded) as s:
-        s.sendall(b"\x05\x01\x02" + request5(OPEN4, server.port))  # a request where a password belongs
+        s.sendall(b"\x05\x01\x02" + request5(OPEN4, server.port))  # a request in place of a password
         read_all(s)
     assert server.peers == []
 

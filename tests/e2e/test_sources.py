@@ -1,4 +1,4 @@
-"""Which of its addresses an uplink sends from: what the far side sees, of connections, checks and questions for names alike."""
+"""Which of its addresses an uplink sends from, as the far side sees it: for connections, checks and name queries."""
 
 import json
 
@@ -16,7 +16,7 @@ from lab.topology import MORE4, NAMES4, OPEN4, OPEN6
 
 @pytest.fixture
 def mirror(origin):
-    """Tells each client the address that it came from."""
+    """Answers each client with the client's address."""
     return lambda address=OPEN4: origin(lambda s: s.sendall(s.getpeername()[0].encode()), address=address)
 
 
@@ -27,7 +27,7 @@ def seen_by(far, proxy):
 
 @pytest.fixture
 def second_network(lab):
-    """A modem's management network: its address is the one that the kernel lists first."""
+    """A modem's management network, whose address the kernel lists first."""
     sh(f"ip address delete {lab.wan1.addr4}/24 dev wan1")
     sh("ip address add 192.168.50.2/24 dev wan1")
     sh(f"ip address add {lab.wan1.addr4}/24 dev wan1")
@@ -69,7 +69,7 @@ def test_the_source_of_a_route_is_heeded_as_soon_as_it_changes(start, lab, mirro
 
 
 def test_each_destination_has_the_source_of_its_own_route(start, lab, mirror):
-    """From the first connection on: the kernel chooses, so no change of a route needs to be heard of."""
+    """From the first connection on: the kernel chooses, so no route event is needed."""
     by_default, by_its_own = mirror(), mirror(MORE4)
     sh("ip address add 10.0.1.77/24 dev wan1")
     proxy = start("wan1")
@@ -113,7 +113,7 @@ def test_temporary_addresses(start, lab, mirror, config):
 
 
 def test_a_deprecated_address_when_there_is_no_other(start, lab, mirror):
-    """Not that of another line, which the kernel would take: its provider is another."""
+    """The kernel alone would take an address of another line, with another provider."""
     far = mirror(OPEN6)
     lab.wan1.broken = True
     sh(f"ip -6 address change {lab.wan1.addr6}/64 dev wan1 nodad preferred_lft 0")
@@ -124,7 +124,7 @@ def test_a_deprecated_address_when_there_is_no_other(start, lab, mirror):
 
 
 class Twin:
-    """A USB modem like any other of its model: the same addresses and MACs on both sides."""
+    """A USB modem with the addresses and MACs of another one of its model."""
 
     def __init__(self, lab, number):
         self.modem, self.name, self.number, self.internet = Netns(f"modem{number}"), f"usb{number}", number, lab.internet

@@ -1,4 +1,4 @@
-"""Clients that have not logged in: they hold no place for longer than the handshake timeout, and no turn of the loop."""
+"""Clients without a request: they hold no place for longer than the handshake timeout, and block nothing."""
 
 import base64
 import contextlib
@@ -28,7 +28,7 @@ def request(*fields, method="GET"):
     return "\r\n".join([f"{method} http://a.test/ HTTP/1.1", "Host: a.test", *fields, "", ""]).encode()
 
 
-# Each is said to the proxy piece by piece, five pieces a second.
+# Each is sent in pieces, five a second.
 STRANGERS = {
     "silent after a 407": [request()],
     "asks again and again": [request()] * 100,
@@ -47,7 +47,7 @@ STRANGERS = {
 
 
 class Stranger:
-    """Says its pieces and reads nothing."""
+    """Sends its pieces and reads nothing."""
 
     def __init__(self, proxy, pieces):
         self.pieces = list(pieces)
@@ -62,16 +62,16 @@ class Stranger:
                 self.s.send(self.pieces.pop(0))
 
 
-def test_nothing_gives_a_stranger_more_time(start):
+def test_a_client_without_a_request_cannot_extend_its_time(start):
     proxy = start("wan1", "--handshake-timeout", HANDSHAKE_S, "--auth", "ann:secret")
     began = time.monotonic()
     strangers = [Stranger(proxy, pieces) for pieces in STRANGERS.values()]
     wait_for(lambda: proxy.open_connections() == len(strangers), "all are accepted")
-    # What they have not read keeps their own sockets open: the proxy's are counted.
+    # Unread data keeps the clients' own sockets open, so the proxy's are counted.
     while proxy.open_connections() > 0 and time.monotonic() < began + HANDSHAKE_S + ENDING_S + 12:
         for s in strangers:
             s.say()
-        time.sleep(0.2)  # the pace at which they speak
+        time.sleep(0.2)  # the pace of the clients
     left = proxy.open_connections()
     took = time.monotonic() - began
     for s in strangers:
@@ -79,7 +79,7 @@ def test_nothing_gives_a_stranger_more_time(start):
     assert left == 0, f"{left} of {len(strangers)} are still there after {took:.1f} s"
 
 
-def test_those_who_ask_for_nothing_keep_nobody_out(start, origin):
+def test_clients_without_a_request_do_not_keep_others_out(start, origin):
     server = origin(echo)
     proxy = start("wan1", prefix=["prlimit", "--nofile=120:120"])
     with contextlib.ExitStack() as stack:
@@ -100,7 +100,7 @@ def test_those_who_ask_for_nothing_keep_nobody_out(start, origin):
     assert not proxy.events("accept_failed")
 
 
-def test_who_has_been_let_through_may_rest(start, server):
+def test_a_client_with_a_tunnel_may_be_idle(start, server):
     proxy = start("wan1", "--handshake-timeout", 1, "--auth", "ann:secret")
     with Client(proxy) as c:
         assert c.ask(get(server)).status == 407
@@ -129,7 +129,7 @@ def test_guesses_are_answered_slowly_then_no_more(start):
     assert len(proxy.events("rejected", reason="bad-credentials")) == 5, "and five lines of log"
 
 
-def test_the_loop_is_free_while_a_stranger_guesses(start, tmp_path):
+def test_guesses_do_not_block_the_loop(start, tmp_path):
     users = tmp_path / "users"
     users.write_text("".join(f"user{i:05}:secret{i:05}\n" for i in range(33000)))
     proxy = start("wan1", "--auth-file", users)
@@ -155,7 +155,7 @@ def test_refusals_of_what_is_not_supported_are_bounded_too(start):
         assert c.at_end()
 
 
-def test_who_asks_without_its_password_at_first_is_not_slowed(start, server):
+def test_a_client_that_first_asks_without_its_password_is_not_slowed(start, server):
     proxy = start("wan1", "--auth", "ann:secret")
     with Client(proxy) as c:
         for _ in range(20):
@@ -178,8 +178,8 @@ def test_a_login_in_between_does_not_forgive_guesses(start, server):
 
 
 def guessing(proxy, n, name="ann"):
-    """Connections that have each sent a wrong password and wait for the answer: all at once, so that a machine which is slow to
-    connect gives the guesses no time to be answered meanwhile."""
+    """Connections that have each sent a wrong password and wait for the answer. They are made at once, so that on a
+    slow machine no guess is answered meanwhile."""
     opened = [open_to(proxy, timeout=60) for _ in range(n)]
     for i, s in enumerate(opened):
         s.sendall(b"\x05\x01\x02" + auth5(name, f"guess{i}"))
@@ -197,7 +197,7 @@ def test_guesses_by_many_connections_are_slowed_together(start, server):
     began = time.monotonic()
     guesses = guessing(proxy, 290)
     try:
-        # Some nine seconds of guesses stand before it, and neither protocol of a known user waits behind them.
+        # About nine seconds of guesses wait, and a known user waits behind them in neither protocol.
         assert http_status(proxy, server, "ann:secret") == 200
         with open_to(proxy, timeout=60) as s:
             s.sendall(b"\x05\x01\x02" + auth5("ann", "secret"))
@@ -217,7 +217,7 @@ def test_guesses_by_many_connections_are_slowed_together(start, server):
     assert [line["client"] for line in told] == ["127.0.0.1"]
 
 
-def test_where_too_many_guess_the_rest_is_refused_at_once(start, server):
+def test_too_many_guesses_are_refused_at_once(start, server):
     proxy = start("wan1", "--auth", "ann:secret", "--auth", "bob:other", "--handshake-timeout", "60")
     assert http_status(proxy, server, "ann:secret") == 200
     guesses = guessing(proxy, 700)  # of which ten seconds take 320
@@ -227,8 +227,8 @@ def test_where_too_many_guess_the_rest_is_refused_at_once(start, server):
         s.close()
 
 
-def test_whoever_gives_up_early_gains_no_guess(start):
-    """A guesser may take silence for a no, and ask on by another connection: what has been asked keeps its turn."""
+def test_a_guesser_that_gives_up_early_gains_no_guess(start):
+    """An attacker may take silence for a refusal and try another connection: guesses already sent keep their turn."""
     proxy = start("wan1", "--auth", "ann:secret")
     for s in guessing(proxy, 700):
         s.close()
@@ -237,13 +237,13 @@ def test_whoever_gives_up_early_gains_no_guess(start):
         assert read_exactly(s, 4) == b"\x05\x02\x01\x01", "right, but not looked at"
 
 
-def test_a_stop_does_not_wait_for_an_answer_that_is_held_back(start):
+def test_a_stop_does_not_wait_for_a_delayed_answer(start):
     proxy = start("wan1", "--auth", "ann:secret")
     with Client(proxy) as c:
         c.send(request(basic("ann:guess")) * 13)
         for _ in range(11):
             assert c.message("GET").status == 407
-        proxy.stop_softly()  # in the second of the twelfth
+        proxy.stop_softly()  # during the second of the twelfth guess
         assert c.message("GET").status == 407
         assert c.at_end()
     assert proxy.wait(8) == 0

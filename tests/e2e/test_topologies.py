@@ -1,4 +1,5 @@
-"""Lines of other shapes: two routers behind one interface, two interfaces in one network, tunnels without a router, one family."""
+"""Other kinds of lines: two routers behind one interface, two interfaces in one network, tunnels without a router, a
+single family."""
 
 import fcntl
 import os
@@ -22,7 +23,7 @@ def config(config):
 
 
 def carried(segment, proxy, server):
-    """Whether each router passed packets on while a connection was made."""
+    """Whether each router forwarded packets while a connection was made."""
     before = segment.passed()
     with socks5_connect(proxy, OPEN4, server.port) as tunnel:
         tunnel.sendall(b"ping")
@@ -41,7 +42,7 @@ def test_two_routers_behind_one_interface(start, segment, origin, only, config):
     assert sh("ip rule") == rules
     far = start("--config", own, "--policy", only("far"))
     assert carried(segment, far, server) == [False, True]
-    sh("ip link set two0 down")  # its routes are gone with that
+    sh("ip link set two0 down")  # its routes are removed with that
     far.wait_event("uplink_down", uplink="far")
     sh("ip link set two0 up")
     sh("ip route replace default via 10.0.9.1 dev two0 metric 901")
@@ -52,7 +53,7 @@ def test_two_routers_behind_one_interface(start, segment, origin, only, config):
     assert not sh("ip route show table all").count("10.0.9.254")
 
 
-def test_what_a_killed_one_left_leads_nobody_astray(start, segment, origin, only, config):
+def test_rules_left_by_a_killed_proxy_are_removed(start, segment, origin, only, config):
     segment.join("two0", "10.0.9.2")
     server = origin(echo)
     rules = sh("ip rule")
@@ -71,7 +72,7 @@ def test_what_a_killed_one_left_leads_nobody_astray(start, segment, origin, only
     assert not sh("ip route show table all").count("10.0.9.254")
 
 
-def test_what_a_killed_one_left_and_may_not_be_removed_is_told(start, segment, config):
+def test_rules_left_by_a_killed_proxy_that_cannot_be_removed_are_reported(start, segment, config):
     segment.join("two0", "10.0.9.2")
     start("--config", config('{ interface = "two0", gateway = "10.0.9.254", mark = 7 }')).kill()
     unable = start("two0", prefix=["setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin"])
@@ -82,7 +83,7 @@ def test_what_a_killed_one_left_and_may_not_be_removed_is_told(start, segment, c
     assert "fwmark 0x7 " not in sh("ip rule"), "the doctor removes it"
 
 
-def test_a_router_that_cannot_be_had_takes_the_uplink_down(start, segment, origin, only, config):
+def test_an_unreachable_router_takes_the_uplink_down(start, segment, origin, only, config):
     segment.join("two0", "10.0.9.2")
     server = origin(echo)
     own = config('{ interface = "two0", name = "far", gateway = "192.0.2.1" }, "wan1"')
@@ -125,7 +126,7 @@ def test_two_interfaces_in_one_network(start, segment, origin, only, name):
 
 
 class Tunnel:
-    """A tun device of the household, tun0, whose other end is with a provider: what a VPN's or a modem's program does."""
+    """A tun device of the household, tun0, with a provider at its other end, as the program of a VPN or modem makes."""
 
     IFF_TUN, IFF_NO_PI, TUNSETIFF = 0x0001, 0x1000, 0x400454CA
 

@@ -1,4 +1,5 @@
-"""Parent proxies as uplinks: each protocol, with and without credentials, by a link that is told; and those that are dead or hostile."""
+"""Parent proxies as uplinks: each protocol, with and without credentials, over a configured link; dead and hostile
+ones too."""
 
 import struct
 import time
@@ -18,7 +19,7 @@ SCHEMES = ["socks5", "socks4a", "http"]
 
 @pytest.fixture
 def upstream(start, lab):
-    """A proxy on the internet; what it dials, it dials from there."""
+    """A proxy on the internet, which dials from there."""
 
     def open_upstream(*args):
         proxy = start("--host", OPEN4, "--allow", "0.0.0.0/0", "--allow-own-addresses", *args, MORE4, prefix=["ip", "netns", "exec", lab.internet.name])
@@ -79,7 +80,7 @@ def test_tunnels_share_by_weight_and_a_dead_one_is_left_out(start, upstream, ori
     assert log
 
 
-def test_a_dead_one_alone_is_told_as_it_is(start, lab):
+def test_a_lone_dead_upstream_is_reported(start, lab):
     proxy = start(f"socks5://{OPEN4}:9")
     assert socks5_code(proxy, MORE4, 80) == 3
     with Client(proxy) as c:
@@ -112,7 +113,7 @@ def test_a_tunnel_that_comes_back_serves_again(start, origin):
     wait_for(lambda: carries(proxy, OPEN4, server.port) and uplinks(proxy)[name]["state"] == "up", "it is tried again", every=0.1)
 
 
-def test_by_the_link_that_is_told_and_no_other(start, upstream, lab, origin, tmp_path):
+def test_an_upstream_is_reached_only_by_its_configured_link(start, upstream, lab, origin, tmp_path):
     server, far = origin(echo), upstream()
     config = tmp_path / "config.lua"
     config.write_text(f'return {{ uplinks = {{ {{ upstream = "socks5://{OPEN4}:{far.port}", via = "wan2", name = "vpn" }} }} }}')
@@ -131,7 +132,7 @@ def test_by_the_link_that_is_told_and_no_other(start, upstream, lab, origin, tmp
     assert carries(proxy, OPEN4, server.port)
 
 
-def test_what_the_upstream_says_of_the_destination(start, upstream):
+def test_an_upstreams_error_is_passed_to_the_client(start, upstream):
     proxy = start(f"socks5://{OPEN4}:{upstream().port}")
     assert socks5_code(proxy, OPEN4, 9) == 5
     assert socks5_code(proxy, "nobody.test", 80) == 4
@@ -141,7 +142,8 @@ def test_what_the_upstream_says_of_the_destination(start, upstream):
 
 
 def answering(*replies, then=b""):
-    """An upstream that sends these, one for each message, whatever they are, and `then` right behind the last."""
+    """An upstream that sends these replies, one for each message, whatever the messages are, and `then` after the
+    last."""
 
     def far(s):
         for i, reply in enumerate(replies):
@@ -165,8 +167,8 @@ def answering(*replies, then=b""):
     ("http", [b"HTTP/1.1 502 Bad Gateway\r\n\r\n"], 1, "upstream-failed"),
     ("http", [b"HTTP/1.1 504 Gateway Timeout\r\n\r\n"], 6, "upstream-timeout"),
 ])  # fmt: skip
-def test_the_reason_stays_what_it_was(start, origin, scheme, replies, code, outcome):
-    """What an upstream says of a destination does not make the upstream suspect either."""
+def test_a_destinations_error_does_not_blame_the_upstream(start, origin, scheme, replies, code, outcome):
+    """A parent proxy's answer about a destination does not make the parent proxy itself a suspect."""
     proxy = start(f"{scheme}://{OPEN4}:{origin(answering(*replies)).port}")
     for _ in range(4):
         assert socks5_code(proxy, MORE4, 80) == code
@@ -206,7 +208,7 @@ def test_a_hostile_upstream_costs_the_client_nothing(start, origin, kind):
                                              ("socks4a", [b"\x00\x5a" + bytes(6)]),
                                              ("http", [b"HTTP/1.1 200 OK\r\nX-A: b\r\n\r\n"]), ("http", [b"HTTP/1.0 200\n\n"]),
                                              ("http", [b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\n"])])
-def test_what_comes_right_behind_the_reply_is_the_destinations(start, origin, scheme, replies):
+def test_bytes_right_after_the_reply_belong_to_the_destination(start, origin, scheme, replies):
     tunnel = origin(answering(*replies, then=b"\r\nhello\r\n\r\n"))
     proxy = start(f"{scheme}://{OPEN4}:{tunnel.port}")
     with socks5_connect(proxy, MORE4, 80) as s:
@@ -214,11 +216,11 @@ def test_what_comes_right_behind_the_reply_is_the_destinations(start, origin, sc
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_a_reply_drop_by_drop(start, origin, scheme):
+def test_a_reply_byte_by_byte(start, origin, scheme):
     def far(s):
         def drip(data):
-            for octet in data:
-                s.sendall(bytes([octet]))
+            for byte in data:
+                s.sendall(bytes([byte]))
                 time.sleep(0.005)
 
         if scheme == "http":
@@ -268,13 +270,13 @@ def test_a_password_is_shown_nowhere(start, upstream):
     ("socks5://u:SECRET@host:1/x", "the weight behind it must be a number above 0"),
     ("socks5://2001:db8::1:80", "expected an IPv6 address in brackets"),
 ])
-def test_urls_that_are_none(url, said):
+def test_invalid_urls(url, said):
     line = refused(2, "check", url)
     assert said in line and "SECRET" not in line, line
 
 
-def test_an_idle_one_whose_far_end_dies_is_found_and_found_again(start, origin):
-    """It answers, and lets nothing through: the checks go to the other end, and tell."""
+def test_checks_detect_that_an_upstreams_far_end_fails_and_recovers(start, origin):
+    """The parent proxy answers but reaches nothing: checks go through it, and detect that."""
     good, broken = HttpOrigin(origin, lambda *_: response(204, phrase="No Content")), []
 
     def far(s):

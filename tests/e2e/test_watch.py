@@ -1,4 +1,4 @@
-"""Saving a policy's file is enough: whatever way an editor saves, the running proxy takes it, or says why not."""
+"""Saving a policy's file is enough: in whatever way an editor saves, the running proxy loads it or logs why not."""
 
 import os
 import signal
@@ -21,14 +21,14 @@ def in_place(path, text):
 
 
 def by_rename(path, text):
-    """As sed -i, and editors that mean to be safe: a new file takes the old one's place."""
+    """As sed -i and careful editors do: a new file replaces the old one."""
     new = path.with_name("sedXXXX")
     new.write_text(text)
     os.replace(new, path)
 
 
 def as_vim(path, text):
-    """With 'writebackup': the old file becomes the backup, the new one is written, the backup goes."""
+    """As vim with 'writebackup': the old file becomes the backup, the new one is written, the backup is removed."""
     backup = path.with_name(path.name + "~")
     os.rename(path, backup)
     path.write_text(text)
@@ -79,7 +79,7 @@ def test_saving_takes_effect(start, web, mine, save):
     assert len(proxy.events("policy_reloaded")) == 3, "one save, one load"
 
 
-def test_a_broken_save_changes_nothing_and_the_next_one_heals(start, web, mine):
+def test_a_broken_save_changes_nothing_and_the_next_save_works(start, web, mine):
     proxy = start("--policy", mine, "wan1", watch=True)
     mine.write_text("return = 1")
     refused = proxy.wait_event("policy_not_reloaded", trigger="file")
@@ -99,7 +99,7 @@ def test_other_files_in_the_folder_do_not_matter(start, mine):
     assert len(proxy.events("policy_reloaded")) == 1
 
 
-def test_what_the_policy_requires_and_reads_counts_too(start, web, mine):
+def test_required_files_and_lists_are_watched_too(start, web, mine):
     part, names = mine.with_name("part.lua"), mine.with_name("names.txt")
     part.write_text("return 'one'")
     names.write_text("example.org\n")
@@ -128,7 +128,7 @@ def test_a_module_that_broke_the_last_load_is_waited_for(start, mine):
 
 
 def test_a_link_is_followed_to_where_its_file_is_saved(start, mine, tmp_path):
-    """As people do who keep their settings elsewhere."""
+    """As for users who keep their settings elsewhere."""
     link = tmp_path / "links" / "linked.lua"
     link.parent.mkdir()
     link.symlink_to(mine)
@@ -166,7 +166,7 @@ def release(folder, word, name):
 
 
 def point(link, target):
-    """Lets the link lead elsewhere, in one step."""
+    """Change the link's target in one step."""
     new = link.with_name(link.name + ".new")
     new.symlink_to(target)
     os.replace(new, link)
@@ -230,7 +230,7 @@ def test_a_release_that_comes_after_its_link(start, web, tmp_path):
 
 @pytest.mark.parametrize("asleep", [False, True])
 def test_a_folder_above_is_replaced(start, web, tmp_path, asleep):
-    """Not the one in which the files stand, but one further up. Where the proxy looks too late to see it missing, all the same."""
+    """Not the folder of the files, but one above it. Also when the proxy looks too late to see it missing."""
     top = tmp_path / "top"
     release(top / "middle/policies", "one", "x.test")
     proxy = start("--policy", top / "middle/policies/mine.lua", "wan1", watch=True)

@@ -1,9 +1,9 @@
-"""How real clients are told to use the proxy."""
+"""Arguments that make real clients use the proxy."""
 
 from lab.run import WAIT_S, run
 from lab.topology import WEB4
 
-# The six ways in which curl asks a proxy; those that resolve names themselves are given an address.
+# The six ways in which curl uses a proxy. Those that resolve names themselves get an address.
 MODES = {
     "socks4": (["--socks4"], WEB4),
     "socks4a": (["--socks4a"], "web.test"),
@@ -12,7 +12,7 @@ MODES = {
     "connect": (["--proxytunnel", "--proxy"], "web.test"),
     "http": (["--proxy"], "web.test"),
 }
-# What the proxy's log calls them.
+# Their names in the proxy's log.
 PROTO = {
     "socks4": "socks4",
     "socks4a": "socks4",
@@ -28,7 +28,7 @@ def curl(*args, timeout=WAIT_S):
 
 
 def curl_by(mode, proxy, path="/whoami", host=None, extra=(), times=1):
-    """Requests through the proxy, one after another, in one of the MODES; each by a connection of its own."""
+    """Requests through the proxy, one after another, in one of the MODES, each on its own connection."""
     flags, default_host = MODES[mode]
     if times > 1:
         extra = [*extra, "--header", "Connection: close"]

@@ -1,4 +1,4 @@
-"""The program under test as a command that says something and ends."""
+"""The program under test as a command that prints something and ends."""
 
 import os
 import re
@@ -16,7 +16,7 @@ def run(*args, env=None, cwd=None, wrapped_by=()):
 
 
 def refused(code, *args, **options):
-    """Runs what must fail with this code and one line; returns the line without "steerway: "."""
+    """Run a command that must fail with this code and one line; return the line without "steerway: "."""
     r = run(*args, **options)
     assert (r.returncode, r.stdout) == (code, ""), r
     assert re.fullmatch(r"steerway: [^\n]+\n", r.stderr), r.stderr
@@ -24,7 +24,7 @@ def refused(code, *args, **options):
 
 
 def verdict(*args, warnings=0, **options):
-    """Runs a check that must be fine; returns policy, uplinks and addresses."""
+    """Run a check that must succeed; return policy, uplinks and addresses."""
     r = run("check", *args, **options)
     assert r.returncode == 0, r.stderr
     assert r.stderr.count("steerway: warning: ") == r.stderr.count("\n") == warnings, r.stderr

@@ -1,4 +1,4 @@
-"""HTTP/1 in raw octets: messages read from sockets, and an origin that keeps every request it was sent."""
+"""HTTP/1 in raw bytes: messages read from sockets, and an origin that keeps every request that it received."""
 
 import socket
 
@@ -46,7 +46,7 @@ class Message:
 
 
 class Reader:
-    """Reads messages from a socket, one after another, and keeps what lies behind them."""
+    """Read messages from a socket, one after another, and keep the bytes that follow."""
 
     def __init__(self, s):
         self.s, self.rest = s, b""
@@ -88,7 +88,7 @@ class Reader:
             m.trailers += line + b"\r\n"
 
     def message(self, method=None):
-        """A request, or the response to a request of that method."""
+        """Read a request, or the response to a request of that method."""
         m = self.head()
         bodiless = method is not None and (method in ("HEAD", "CONNECT") or m.status < 200 or m.status in (204, 304))
         if bodiless:
@@ -102,7 +102,7 @@ class Reader:
         return m
 
     def at_end(self):
-        """Whether nothing but the peer's FIN follows."""
+        """Whether only the peer's FIN follows."""
         if self.rest:
             return False
         return self.s.recv(65536) == b""
@@ -126,7 +126,7 @@ class Client(Reader):
         self.s.sendall(data if isinstance(data, bytes) else data.encode())
 
     def send_slowly(self, data):
-        """Octet by octet, each in a segment of its own."""
+        """Send byte by byte, each in its own segment."""
         for i in range(len(data)):
             self.s.sendall(data[i : i + 1])
 
@@ -136,7 +136,7 @@ class Client(Reader):
 
 
 def get(server, path="/", *fields, method="GET", version="1.1"):
-    """A request for a server of the test's, as a client sends it to a proxy."""
+    """A request for one of the test's servers, in the form that proxies receive."""
     lines = [f"{method} {server.url}{path} HTTP/{version}", f"Host: {server.hostport}", *fields, "", ""]
     return "\r\n".join(lines).encode()
 
@@ -147,10 +147,10 @@ def response(status=200, body=b"", *fields, phrase="OK"):
 
 
 class HttpOrigin:
-    """Serves each request with `answer(request, socket)`, which returns the octets to send, or None to end the connection.
+    """Serve each request with `answer(request, socket)`, which returns the bytes to send, or None to end the
+    connection.
 
-    `requests` holds (connection number, request) of every request.
-    """
+    `requests` holds (connection number, request) of every request."""
 
     def __init__(self, open_origin, answer, **options):
         self.requests, self._answer, self._count = [], answer, 0

@@ -1,4 +1,4 @@
-"""The name server of the laboratory: a thread of the test process, so a test can say what it answers and see what it was asked."""
+"""The laboratory's name server: a thread of the test process, so a test sets its answers and sees the questions."""
 
 import socket
 import struct
@@ -18,7 +18,7 @@ def _name_at(packet, at):
 
 
 class NameServer:
-    """Answers from `zone`: a name has a list of addresses, or SILENCE, or a response code such as SERVFAIL."""
+    """Answers from `zone`: each name has a list of addresses, or SILENCE, or a response code such as SERVFAIL."""
 
     def __init__(self, netns, addresses, port=53):
         self.zone = {}
@@ -69,7 +69,7 @@ class NameServer:
 
 
 def with_files(files, resolv=""):
-    """A proxy that finds these files below /run, and that resolv.conf."""
+    """A command prefix for a proxy that sees these files below /run, and that resolv.conf."""
     script = "mount -t tmpfs none /run && mkdir -p /run/systemd/netif/links /run/systemd/resolve/netif\n"
     for path, text in files.items():
         script += f"printf '{text}' > /run/systemd/{path}\n"

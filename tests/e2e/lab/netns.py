@@ -1,4 +1,4 @@
-"""Network namespaces: commands and sockets within them, and what the kernel counts and says of links."""
+"""Network namespaces: commands and sockets in them, and the kernel's view and counters of links."""
 
 import ctypes
 import json
@@ -18,7 +18,7 @@ def _setns(fd):
 
 
 class Netns:
-    """A network namespace. The one without a name is that of the test process."""
+    """A network namespace. The one without a name belongs to the test process."""
 
     def __init__(self, name=None):
         self.name = name
@@ -29,12 +29,12 @@ class Netns:
         self.calm()
 
     def calm(self):
-        """Links to come are of use at once: no second of waiting whether somebody else has the link-local address."""
+        """Make new links usable at once: skip the second of duplicate address detection for link-local addresses."""
         self.sysctl("net.ipv6.conf.default.accept_dad", 0)
         self.sysctl("net.ipv6.conf.default.accept_ra", 0)
 
     def wrap(self, argv):
-        """The command line that runs argv within."""
+        """The command line that runs argv in the namespace."""
         return ["ip", "netns", "exec", self.name, *map(str, argv)] if self.name else [*map(str, argv)]
 
     def run(self, *argv, **options):
@@ -45,7 +45,7 @@ class Netns:
 
     @contextmanager
     def within(self):
-        """Sockets that this thread opens meanwhile belong to the namespace, for as long as they live."""
+        """Sockets that this thread opens in this context belong to the namespace for their whole life."""
         if not self.name:
             yield
             return
@@ -70,7 +70,7 @@ class Netns:
         with self.within():
             s = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
         s.settimeout(timeout)
-        if receive_buffer:  # counts for the window from the first packet on
+        if receive_buffer:  # set early: it limits the window from the first packet on
             s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         s.connect((address, port))
         return s
@@ -78,31 +78,31 @@ class Netns:
     def datagrams(self, address, port):
         with self.within():
             s = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
-            # With its link, where it has one: "fe80::1%eth0".
+            # An address may name its link: "fe80::1%eth0".
             s.bind(socket.getaddrinfo(address, port, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST)[0][4])
             return s
 
     def sysctl(self, name, value):
-        """Sets a kernel parameter. A parameter that this kernel lacks is let be."""
+        """Set a kernel parameter. A parameter that this kernel lacks is ignored."""
         return self.run("sysctl", "-q", "-w", f"{name}={value}").code == 0
 
     def nft(self, rules):
-        """Loads an nftables ruleset."""
+        """Load an nftables ruleset."""
         return self.run("nft", rules).ok()
 
     def nft_counter(self, table, name):
-        """Packets that a named counter has seen."""
+        """The packets of a named counter."""
         data = json.loads(self.sh(f"nft -j list counter inet {table} {name}"))
         return next(item["counter"]["packets"] for item in data["nftables"] if "counter" in item)
 
     def link(self, name):
-        """What the kernel says of a link, or None."""
+        """The kernel's data of a link, or None."""
         shown = self.run("ip", "-j", "-d", "address", "show", "dev", name)
         return next((item for item in json.loads(shown.text or "[]") if item), None) if shown.code == 0 else None
 
 
 def link_bytes(name):
-    """Octets (received, sent) that a link of the test process's namespace has carried."""
+    """Bytes (received, sent) of a link of the test process's namespace."""
     with open("/proc/thread-self/net/dev", encoding="ascii") as table:
         for line in table:
             head, _, numbers = line.partition(":")

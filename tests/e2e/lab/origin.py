@@ -1,4 +1,4 @@
-"""Servers that a single test opens on the internet: one thread a connection, running the test's own handler."""
+"""Servers that a single test opens on the internet: one thread per connection runs the test's handler."""
 
 import fcntl
 import hashlib
@@ -14,18 +14,18 @@ TIMEOUT_S = 60
 
 
 def reset(s):
-    """Closes with a reset instead of an orderly end."""
+    """Close with a reset instead of a FIN."""
     s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     s.close()
 
 
 def unacknowledged(s):
-    """Octets sent that the peer's machine has not acknowledged yet (SIOCOUTQ)."""
+    """Bytes sent that the peer has not acknowledged yet (SIOCOUTQ)."""
     return struct.unpack("i", fcntl.ioctl(s, termios.TIOCOUTQ, b"\0" * 4))[0]
 
 
 def read_all(s, limit=1 << 30):
-    """What comes until the peer's FIN."""
+    """Everything until the peer's FIN."""
     parts, size = [], 0
     while size < limit:
         data = s.recv(65536)
@@ -41,25 +41,25 @@ def read_exactly(s, n):
     while left:
         data = s.recv(min(65536, left))
         if not data:
-            raise EOFError(f"the end after {n - left} of {n} octets: {b''.join(parts)[-200:]!r}")
+            raise EOFError(f"the end after {n - left} of {n} bytes: {b''.join(parts)[-200:]!r}")
         parts.append(data)
         left -= len(data)
     return b"".join(parts)
 
 
 def read_head(s):
-    """An HTTP head, with its empty line, octet by octet so that nothing behind it is taken."""
+    """An HTTP head with its empty line, read byte by byte, so that nothing after it is taken."""
     head = b""
     while not head.endswith(b"\r\n\r\n"):
-        octet = s.recv(1)
-        if not octet:
+        byte = s.recv(1)
+        if not byte:
             raise EOFError(f"the end within a head: {head!r}")
-        head += octet
+        head += byte
     return head
 
 
 def pattern(n, seed=b"steerway"):
-    """n octets that do not repeat, the same each time."""
+    """n bytes without repetition, the same each time."""
     return hashlib.shake_128(seed).digest(n)
 
 
@@ -69,7 +69,7 @@ def echo(s):
 
 
 class Origin:
-    """Listens on the internet; `handler(socket)` serves each connection and may return a note for `results`."""
+    """Listen on the internet; `handler(socket)` serves each connection, and may return a note for `results`."""
 
     def __init__(self, netns, handler, address=OPEN4, port=0, backlog=512):
         self.listener = netns.listen(address, port, backlog)
@@ -109,7 +109,7 @@ class Origin:
             self.errors.append(error)
 
     def result(self, n=0, timeout=TIMEOUT_S):
-        """The n-th note; an error of a handler is raised here."""
+        """The n-th note; raises the handler's error here."""
 
         def ready():
             return len(self.results) > n or self.errors

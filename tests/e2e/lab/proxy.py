@@ -1,4 +1,4 @@
-"""The program under test as a process: its command line, banner, log and end."""
+"""The program under test as a process: command line, banner, log and end."""
 
 import contextlib
 import json
@@ -15,9 +15,9 @@ from lab.topology import NAMES4
 ROOT = Path(__file__).resolve().parents[3]
 BINARY = Path(os.environ.get("STEERWAY_BIN", ROOT / "build/dev/steerway")).resolve()
 START_S, STOP_S = 60, 60
-# A sanitizer keeps freed memory back, so that its amount says nothing.
+# A sanitizer keeps freed memory, so the amount of memory means nothing.
 SANITIZED = BINARY.exists() and any(name in BINARY.read_bytes() for name in (b"__asan_init", b"__tsan_init"))
-# For tests that tell exactly which uplink serves what: on a loaded machine any connection may take long enough to be raced.
+# For tests that expect a certain uplink. On a loaded machine any connection may be slow enough to start a race.
 UNRACED = ("--hedge", "0")
 # A name that no event has would make `assert not proxy.events(…)` true for ever.
 EVENTS = set(re.findall(r'{LOG_\w+,\s*"(\w+)"', (ROOT / "engine/lib/base/log_events.c").read_text(encoding="ascii")))
@@ -27,8 +27,8 @@ _SANITIZER = re.compile(r"ERROR: \w+Sanitizer|runtime error:")
 
 
 class Proxy:
-    """One run of `steerway start`. Its log goes to a file (or to `stderr`) as JSON lines, unless text is asked for. The policy's
-    files are watched where a test asks for it. Each run has a control socket of its own."""
+    """One run of `steerway start`. Its log goes to a file (or to `stderr`) as JSON lines, unless the test asks for
+    text. The policy's files are watched only if the test asks for it. Each run has its own control socket."""
 
     def __init__(self, folder, number, *args, dns=NAMES4, check="none", port=True, text=False, watch=False, prefix=(), stderr=None):
         self.argv = [BINARY, "start", *(["-p", "0"] if port else []), *([] if text else ["--log-format", "json"])]
@@ -46,10 +46,10 @@ class Proxy:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=stderr or log, cwd=folder,
                                             env=self.env)
         self.pid = self.process.pid
-        self.addresses = []  # (address, port) as the banner tells
+        self.addresses = []  # (address, port) from the banner
 
     def wait_started(self):
-        """Waits until it tells where it listens: by its banner, or where the log is JSON, by events."""
+        """Wait until it has announced its addresses: in its banner or, with a JSON log, in events."""
 
         def started():
             assert self.process.poll() is None, f"did not start: {self.log_text()}"
@@ -63,7 +63,7 @@ class Proxy:
         self.addresses = [(host.strip("[]"), int(port)) for host, port in found]
         return self
 
-    # --- where it is ---
+    # --- addresses ---
 
     @property
     def address(self):
@@ -83,18 +83,18 @@ class Proxy:
     def banner(self):
         return self.out_path.read_text()
 
-    # --- what it says ---
+    # --- log ---
 
     def log_text(self):
         return self.log_path.read_text(errors="replace")
 
     def log(self):
-        """All whole lines so far, parsed."""
+        """All complete lines so far, parsed."""
         lines = self.log_text().split("\n")[:-1]
         return [json.loads(line) for line in lines if line.startswith("{")]
 
     def events(self, name, **fields):
-        """Those that have these fields."""
+        """Events with these fields."""
         assert name in EVENTS, f"no event is called {name}"
         return [line for line in self.log() if line["event"] == name and fields.items() <= line.items()]
 
@@ -105,12 +105,12 @@ class Proxy:
         return self.events("connection")
 
     def settled(self, still_open=0):
-        """Waits until all connections but these have ended and are accounted for; returns how many those were."""
+        """Wait until all connections except `still_open` have ended and are logged; return their number."""
         wait_for(lambda: self.ask("status")["clients"] == still_open, "no other client is there any more")
         return len(self.events("connection"))
 
     def wait_log(self, text, timeout=WAIT_S):
-        """Waits for a line that holds text, and returns it."""
+        """Wait for a line that contains text, and return it."""
 
         def found():
             return next((line for line in self.log_text().split("\n")[:-1] if text in line), None)
@@ -118,36 +118,36 @@ class Proxy:
         return wait_for(found, f"{text!r} in the log", timeout)
 
     def wait_event(self, name, timeout=WAIT_S, **fields):
-        """Waits for an event that has these fields, and returns it."""
+        """Wait for an event with these fields, and return it."""
 
         def found():
             return next(iter(self.events(name, **fields)), None)
 
         return wait_for(found, f"{name!r} with {fields} in the log", timeout)
 
-    # --- asking it ---
+    # --- control socket ---
 
     @property
     def control_path(self):
         return self.runtime / "steerway/control.sock"
 
     def tell(self, *words, code=0):
-        """Runs `steerway WORDS…` against this proxy; returns what it prints."""
+        """Run `steerway WORDS…` against this proxy; return its output."""
         r = subprocess.run([BINARY, *map(str, words)], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=COMMAND_S,
                            env=self.env, cwd=self.runtime.parent)
         assert r.returncode == code, f"{words}: {r}"
         return r.stderr if code else r.stdout
 
     def ask(self, verb, **fields):
-        """One request over the control socket, and its answer."""
+        """Send one request over the control socket, and return the answer."""
         with socket.socket(socket.AF_UNIX) as s:
-            s.connect(str(self.control_path))  # without a limit of time it waits while there is a queue
+            s.connect(str(self.control_path))  # without a timeout it waits while the accept queue is full
             s.settimeout(COMMAND_S)
-            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # turned away: it says so
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # refused: the answer says so
                 s.sendall(json.dumps({"verb": verb, **fields}).encode() + b"\n")
             return json.loads(s.makefile().readline())
 
-    # --- what it holds ---
+    # --- resources ---
 
     def _sockets(self):
         """The inodes of its sockets."""
@@ -160,7 +160,7 @@ class Proxy:
                 yield target[8:-1]
 
     def open_connections(self):
-        """How many of its TCP sockets do not listen, and of its control socket's clients are not gone."""
+        """The number of its TCP sockets that do not listen, plus connected control clients."""
         sockets, n = set(self._sockets()), 0
         for name in ("tcp", "tcp6"):
             with open(f"/proc/{self.pid}/net/{name}", encoding="ascii") as table:
@@ -171,12 +171,12 @@ class Proxy:
         return n + sum(row[6] in sockets and row[5] == "03" and row[7:] == [str(self.control_path)] for row in rows)
 
     def descriptors_at_rest(self):
-        """How many descriptors it holds once no connection is open."""
+        """The number of its descriptors when no connection is open."""
         wait_for(lambda: self.open_connections() == 0, "no connection is open")
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 
     def cpu_seconds(self):
-        """Time spent computing so far."""
+        """CPU time used so far."""
         with open(f"/proc/{self.pid}/stat", encoding="ascii") as stat:
             fields = stat.read().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
@@ -190,11 +190,11 @@ class Proxy:
         return names
 
     def resident(self):
-        """Octets of memory in use."""
+        """Bytes of resident memory."""
         with open(f"/proc/{self.pid}/statm", encoding="ascii") as statm:
             return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
-    # --- its end ---
+    # --- end ---
 
     def signal(self, number):
         self.process.send_signal(number)
@@ -214,23 +214,23 @@ class Proxy:
             self.process.wait(WAIT_S)
 
     def stop_softly(self):
-        """Tells it to end once its connections have."""
+        """Ask it to end after its connections have ended."""
         self.signal(signal.SIGTERM)
         self.wait_log("stopping")
 
     def stop(self):
-        """Ends it at once, however many connections there are, and returns its exit code."""
+        """End it at once, whatever is open, and return its exit code."""
         for _ in range(2):
             if self.alive():
                 self.signal(signal.SIGTERM)
                 wait_for(lambda: not self.alive() or _STOPPING.search(self.log_text()), "the first signal is heard", STOP_S)
         code = self.wait()
-        # The second signal may come when the loop is left already, and nobody listens any more.
+        # The second signal may come after the loop has ended, when it is not handled any more.
         said_all = self.log_text().rstrip('"}\n').endswith("stopped")
         return 0 if code == -signal.SIGTERM and said_all else code
 
     def complaints(self):
-        """What a sanitizer found, if this is a build with one."""
+        """The sanitizer's reports, in a build with one."""
         text = self.log_text()
         found = _SANITIZER.search(text)
         return text[found.start() :] if found else None

@@ -1,18 +1,19 @@
-"""Commands and waiting, always with an end."""
+"""Commands and waiting, always with a timeout."""
 
 import subprocess
 import time
 
-# They end what hangs. None of them measures: the machine may be loaded, and the program built with a sanitizer.
+# Limits for programs that hang. They do not measure: the machine may be loaded, and the program built with a
+# sanitizer.
 COMMAND_S = 60
 WAIT_S = 30
-# In which what comes at once has come. What a test tells apart from that must take longer: a look at the links every ten
-# seconds, a dial's timeout.
+# Limit for events that come at once. The alternative in each test must take longer: a look at the links every ten
+# seconds, or a dial's timeout.
 SOON_S = 8
 
 
 class Finished:
-    """How a command ended."""
+    """The result of a command."""
 
     def __init__(self, argv, code, out, err, seconds):
         self.argv, self.code, self.out, self.err, self.seconds = argv, code, out, err, seconds
@@ -30,7 +31,7 @@ class Finished:
 
 
 def run(*argv, timeout=COMMAND_S, **options):
-    """Runs a command to its end and tells how it ended."""
+    """Run a command to its end, and return its result."""
     argv = [str(a) for a in argv]
     started = time.monotonic()
     try:
@@ -41,12 +42,12 @@ def run(*argv, timeout=COMMAND_S, **options):
 
 
 def sh(line, **options):
-    """A line of set-up, which must succeed."""
+    """Run a line of set-up, which must succeed."""
     return run(*line.split(), **options).ok().text
 
 
 def wait_for(condition, what, timeout=WAIT_S, every=0.01):
-    """Polls until condition() is true, and returns its value."""
+    """Poll until condition() is true, and return its value."""
     deadline = time.monotonic() + timeout
     while True:
         value = condition()
@@ -57,7 +58,7 @@ def wait_for(condition, what, timeout=WAIT_S, every=0.01):
 
 
 def end(process, timeout=WAIT_S):
-    """Ends one process that was started here."""
+    """End a process that this test started."""
     if process.poll() is None:
         process.terminate()
         try:

@@ -1,11 +1,11 @@
-"""Runs the test process itself in namespaces of its own, where it may do what it likes with the network."""
+"""Runs the test process in its own namespaces, where it may change the network."""
 
 import os
 import subprocess
 
 MARK = "STEERWAY_E2E_SANDBOX"
 
-# A fresh /run, so that `ip netns add` has a place of its own.
+# A new /run, so that `ip netns add` has its own folder.
 _SETUP = 'mount -t tmpfs tmpfs /run && ip link set lo up && exec "$@"'
 _PROBE = "mount -t tmpfs tmpfs /run && ip netns add probe && ip netns exec probe true && ip link add probe0 type veth peer name probe1"
 
@@ -13,7 +13,7 @@ _PROBE = "mount -t tmpfs tmpfs /run && ip netns add probe && ip netns exec probe
 def _flag_sets():
     as_user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
     common = ["unshare", *as_user, "--net", "--mount", "--fork", "--kill-child"]
-    # Within some containers /proc cannot be mounted anew; then the processes share the outside's numbers.
+    # Some containers do not allow a new /proc; then the processes share the outer process numbers.
     yield [*common, "--pid", "--mount-proc"]
     yield common
 
@@ -23,12 +23,12 @@ def inside():
 
 
 def enter(argv):
-    """Replaces this process by one that runs argv in the sandbox. Returns, with the reason, only where that cannot be."""
+    """Replace this process by one that runs argv in the sandbox. Returns the reason only when that fails."""
     reason = "unshare is missing"
-    # Debian keeps ip, nft and nginx where a user's PATH does not lead.
+    # Debian's PATH for users lacks the folders of ip, nft and nginx.
     os.environ["PATH"] = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
     for name in [n for n in os.environ if n.lower().endswith("_proxy")]:
-        del os.environ[name]  # the outside's proxies are of no use inside
+        del os.environ[name]  # outer proxies cannot be reached from inside
     for flags in _flag_sets():
         try:
             probe = subprocess.run([*flags, "sh", "-c", _PROBE], capture_output=True, text=True, timeout=30)

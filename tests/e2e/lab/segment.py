@@ -1,4 +1,4 @@
-"""A network with two routers to the internet, of which the household may have several interfaces."""
+"""A network with two routers to the internet, which any number of the household's interfaces may join."""
 
 import json
 
@@ -52,11 +52,11 @@ class Segment:
         return port and port[0].get("state") == "forwarding" and "UP" == json.loads(sh(f"ip -j link show dev {name}"))[0]["operstate"]
 
     def passed(self):
-        """Packets towards the internet, by each router."""
+        """Packets towards the internet, by router."""
         return [router.nft_counter("watch", "passed") for router in self.routers]
 
     def remove(self):
-        for number in (1, 254):  # a namespace takes its links along, but not at once
+        for number in (1, 254):  # the kernel removes a namespace's links later
             self.lab.internet.run("ip", "link", "delete", f"seg{number}")
         for name in self.links:
             sh(f"ip link delete {name}")

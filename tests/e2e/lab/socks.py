@@ -1,4 +1,4 @@
-"""A SOCKS client of the tests' own, for what other clients do not show: raw octets and the place of each."""
+"""The tests' own SOCKS client, for details that other clients hide: raw bytes and their order."""
 
 import socket
 import struct
@@ -8,7 +8,7 @@ from lab.run import WAIT_S
 
 
 class Tunnel:
-    """An open connection through the proxy. `source` is the address by which it leaves, as the proxy replied."""
+    """An open connection through the proxy. `source` is its local address in the proxy's reply."""
 
     def __init__(self, s, source, source_port):
         self.s, self.source, self.source_port = s, source, source_port
@@ -31,7 +31,7 @@ def open_to(proxy, timeout=WAIT_S):
 
 
 def host5(host):
-    """A host as SOCKS5 writes it: type and address."""
+    """A host in SOCKS5 form: type and address."""
     for kind, family in ((1, socket.AF_INET), (4, socket.AF_INET6)):
         try:
             return bytes([kind]) + socket.inet_pton(family, host)
@@ -46,7 +46,7 @@ def request5(host, port, command=1):
 
 
 def request4(host, port, user=b"", command=1):
-    """A SOCKS4 request, or SOCKS4a when host is a name."""
+    """A SOCKS4 request, or SOCKS4a if host is a name."""
     head = bytes([4, command]) + struct.pack(">H", port)
     try:
         return head + socket.inet_pton(socket.AF_INET, host) + user + b"\0"
@@ -75,7 +75,7 @@ def read_reply4(s):
 
 
 def socks5_code(proxy, host, port, command=1):
-    """The code with which the proxy answers a request."""
+    """The code of the proxy's reply."""
     with open_to(proxy) as s:
         s.sendall(b"\x05\x01\x00" + request5(host, port, command))
         assert read_exactly(s, 2) == b"\x05\x00"
@@ -83,7 +83,7 @@ def socks5_code(proxy, host, port, command=1):
 
 
 def socks5_connect(proxy, host, port, timeout=WAIT_S):
-    """A tunnel, or an assertion with the code."""
+    """Open a tunnel; assert on the code."""
     s = open_to(proxy, timeout)
     try:
         s.sendall(b"\x05\x01\x00")

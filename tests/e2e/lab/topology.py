@@ -5,15 +5,15 @@ from lab.run import sh, wait_for
 
 WEB4, WEB6 = "198.51.100.10", "2001:db8:ffff::10"  # nginx
 NAMES4, NAMES6 = "198.51.100.53", "2001:db8:ffff::53"  # the name server
-OPEN4, OPEN6 = "198.51.100.20", "2001:db8:ffff::20"  # what single tests open
-MORE4, MORE6 = "198.51.100.30", "2001:db8:ffff::30"  # the same, with another address
-HOLE4 = "203.0.113.1"  # swallowed by the providers
-NOWHERE4 = "203.0.113.129"  # refused by the providers as unreachable
+OPEN4, OPEN6 = "198.51.100.20", "2001:db8:ffff::20"  # for servers of single tests
+MORE4, MORE6 = "198.51.100.30", "2001:db8:ffff::30"  # a second address for the same
+HOLE4 = "203.0.113.1"  # the providers drop its packets
+NOWHERE4 = "203.0.113.129"  # the providers reject its packets as unreachable
 LAN_HOME, LAN_CLIENT = "192.168.77.1", "192.168.77.2"
 
 
 class Uplink:
-    """One line of the household: the link wanN, and the provider at its other end."""
+    """One line of the household: the link wanN, and its provider."""
 
     def __init__(self, home, number):
         self.home, self.number = home, number
@@ -32,7 +32,7 @@ class Uplink:
         for name in ("net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding"):
             assert isp.sysctl(name, 1)
         isp.sysctl("net.ipv4.conf.all.rp_filter", 0)
-        isp.sysctl("net.ipv4.icmp_ratelimit", 0)  # each request is told that a destination is unreachable
+        isp.sysctl("net.ipv4.icmp_ratelimit", 0)  # every request gets the answer that a destination is unreachable
         sh(f"ip link add {self.name} type veth peer name line{n} netns {isp.name}")
         sh(f"ip link add far{n} netns {isp.name} type veth peer name isp{n} netns {internet.name}")
         isp.sh(f"ip address add {self.gateway4}/24 dev line{n}")
@@ -53,7 +53,7 @@ class Uplink:
         isp.sh(f"ip route add unreachable {NOWHERE4}/32")
 
     def restore(self):
-        """Undoes whatever a test did to this uplink."""
+        """Undo everything that a test did to this uplink."""
         n, isp = self.number, self.isp
         if self.home.link(self.name) is None:
             isp.run("ip", "link", "delete", f"line{n}")
@@ -74,17 +74,17 @@ class Uplink:
         wait_for(lambda: "LOWER_UP" in self.home.link(self.name)["flags"], f"{self.name} has a carrier")
 
     def down(self):
-        """The household's end is set down."""
+        """Set the household's end down."""
         self.broken = True
         sh(f"ip link set {self.name} down")
 
     def lose_carrier(self):
-        """The provider's end is set down; the household's notices by the carrier alone."""
+        """Set the provider's end down; the household only sees the lost carrier."""
         self.broken = True
         self.isp.sh(f"ip link set line{self.number} down")
 
     def lose_carrier_and_wait(self):
-        """The same, and the household's kernel has noticed, which takes it up to a second."""
+        """The same, and wait until the household's kernel has noticed, which takes up to a second."""
         self.lose_carrier()
         wait_for(lambda: self.home.link(self.name)["operstate"] != "UP", f"{self.name} has no carrier")
 
@@ -93,43 +93,43 @@ class Uplink:
         self.isp.nft(f"table inet block {{\nchain f {{ type filter hook forward priority 0; {rule}; }}\n}}")
 
     def swallow(self, family=None):
-        """The provider drops everything, or one family ("ip", "ip6"); the link looks fine."""
+        """The provider drops everything, or one family ("ip", "ip6"); the link stays up."""
         self._block(f"meta nfproto ipv{6 if family == 'ip6' else 4} drop" if family else "drop")
 
     def turn_away(self):
-        """The provider says of everything that there is no way to it."""
+        """The provider answers that everything is unreachable."""
         self._block("reject with icmpx type no-route")
 
     def swallow_questions(self):
-        """The provider drops what is for name servers, and nothing else."""
+        """The provider drops only packets to name servers."""
         self._block("meta l4proto { udp, tcp } th dport 53 drop")
 
     def lose_router(self):
-        """The link looks fine, and nobody is there to pass anything on."""
+        """The link stays up, but the router is gone."""
         self.broken = True
         self.isp.sh(f"ip address flush dev line{self.number} scope global")
 
     def shape(self, down, up):
-        """The line carries no more than so many Mbit/s towards the household, and from it."""
+        """Limit the line to this many Mbit/s in each direction."""
         self.broken = True
         limit = "burst 64kb latency 50ms"
         self.isp.sh(f"tc qdisc replace dev line{self.number} root tbf rate {down}mbit {limit}")
         sh(f"tc qdisc replace dev {self.name} root tbf rate {up}mbit {limit}")
 
     def lose_addresses(self):
-        """The link stays, as after a lease that ran out."""
+        """Remove the addresses, as after an expired lease; the link stays."""
         self.broken = True
         sh(f"ip address flush dev {self.name} scope global")
 
     def renumber(self):
-        """Another address, as after a new lease."""
+        """Change the address, as after a new lease."""
         self.broken = True
         sh(f"ip address delete {self.addr4}/24 dev {self.name}")
         sh(f"ip address add 10.0.{self.number}.77/24 dev {self.name}")
         sh(f"ip route replace default via {self.gateway4} dev {self.name} metric {self.metric}")
 
     def remove(self):
-        """The device is pulled out."""
+        """Remove the device."""
         self.broken = True
         sh(f"ip link delete {self.name}")
 
@@ -139,7 +139,7 @@ class Uplink:
 
 
 class Lab:
-    """The whole of it."""
+    """The whole laboratory."""
 
     def __init__(self):
         self.home, self.internet, self.lan = Netns(), Netns("internet"), Netns("lan")
@@ -154,7 +154,7 @@ class Lab:
             self.internet.sh(f"ip address add {address}/32 dev lo")
         for address in (WEB6, NAMES6, OPEN6, MORE6):
             self.internet.sh(f"ip -6 address add {address}/128 dev lo nodad")
-        # Debian's default. Strict filtering would drop what comes back over a link that is not the default.
+        # Debian's default. Strict filtering would drop packets that return over a link without the default route.
         self.home.sysctl("net.ipv4.conf.all.rp_filter", 2)
         self.internet.sysctl("net.ipv4.conf.all.rp_filter", 0)
         for uplink in self.uplinks:
@@ -162,14 +162,15 @@ class Lab:
         self._build_lan()
         self._count_packets()
         for space in (self.home, self.internet, self.lan):
-            # Pacing congestion controls are slow to start on links without any delay.
+            # Congestion controls with pacing start slowly on links without delay.
             any(space.sysctl("net.ipv4.tcp_congestion_control", calm) for calm in ("cubic", "reno"))
 
     def _count_packets(self):
-        """Interface counters hold neighbour discovery and the like; these hold what the tests speak of, and nothing else.
+        """Interface counters include neighbour discovery and the like. These counters have only the packets that
+        tests are about.
 
-        Resets are left out: with one the kernel itself, by the default route, turns away what comes late for a connection
-        that is gone."""
+        Resets are left out: the kernel sends them by the default route when packets arrive for a closed connection.
+        """
         counters = "".join(
             f"counter {u.name}{kind} {{ }}; " for u in self.uplinks for kind in ("", "_begun", "_begun6", "_dns")
         )
@@ -181,19 +182,19 @@ class Lab:
         self.home.nft(f"table inet watch {{ {counters}\n{chain}\n}}")
 
     def questions_sent(self):
-        """Packets for name servers that the household has sent by each uplink so far."""
+        """Packets to name servers that the household has sent, by uplink."""
         return {u.name: self.home.nft_counter("watch", f"{u.name}_dns") for u in self.uplinks}
 
     def tcp_sent(self):
-        """TCP packets that the household has sent by each uplink so far."""
+        """TCP packets that the household has sent, by uplink."""
         return {u.name: self.home.nft_counter("watch", u.name) for u in self.uplinks}
 
     def tcp_begun(self):
-        """The same, of the packets that begin a connection: an earlier test's late goodbye is not among them."""
+        """TCP packets that begin a connection, so that late packets of an earlier test do not count."""
         return {u.name: self.home.nft_counter("watch", f"{u.name}_begun") for u in self.uplinks}
 
     def tcp6_begun(self):
-        """Of these, what is IPv6."""
+        """The IPv6 packets among these."""
         return {u.name: self.home.nft_counter("watch", f"{u.name}_begun6") for u in self.uplinks}
 
     def _build_lan(self):
@@ -209,16 +210,16 @@ class Lab:
                 uplink.restore()
 
     def uplink_of(self, address):
-        """The name of the uplink whose address a server saw."""
+        """The name of the uplink with an address that a server saw."""
         for uplink in self.uplinks:
             if address in (uplink.addr4, uplink.addr6):
                 return uplink.name
         return f"unknown ({address})"
 
     def sent(self):
-        """Octets sent by each uplink so far."""
+        """Bytes sent, by uplink."""
         return {u.name: u.bytes()[1] for u in self.uplinks}
 
     def received(self):
-        """Octets received by each uplink so far."""
+        """Bytes received, by uplink."""
         return {u.name: u.bytes()[0] for u in self.uplinks}

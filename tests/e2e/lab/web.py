@@ -1,4 +1,4 @@
-"""nginx, the web server of the laboratory."""
+"""nginx, the laboratory's web server."""
 
 import shutil
 import subprocess
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lab.run import end, run, wait_for
 
-# Where ./dev unpacks it on a machine that has none.
+# ./dev unpacks nginx here on a machine without it.
 _UNPACKED = Path(__file__).resolve().parents[3] / "build/tools/usr/sbin/nginx"
 
 _CONFIG = """
@@ -77,7 +77,7 @@ class WebServer:
         return f"/{name}"
 
     def put_repository(self, name):
-        """A git repository that can be cloned over plain HTTP. Returns the content of its one file."""
+        """Make a git repository that can be cloned over plain HTTP. Returns the content of its one file."""
         work, bare = self.folder / f"{name}.work", self.files / f"{name}.git"
         run("git", "init", "-q", "-b", "main", work).ok()
         (work / "hello.txt").write_text("hello from far away\n")
