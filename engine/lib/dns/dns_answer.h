@@ -1,4 +1,4 @@
-/* What a question for a name's addresses came to: shared by those who asked and the cache. */
+/* The result of resolving a name, shared by its queries and the cache. */
 #ifndef STEERWAY_DNS_DNS_ANSWER_H
 #define STEERWAY_DNS_DNS_ANSWER_H
 
@@ -12,14 +12,14 @@
 
 struct dns_answer {
     unsigned refs;
-    enum fault fault; /* FAULT_NONE where n >= 1 */
-    bool silent;      /* FAULT_DNS: no server has said anything */
-    double ttl_s;     /* for which it may be kept; 0: not at all */
+    enum fault fault; /* FAULT_NONE if n >= 1 */
+    bool silent;      /* with FAULT_DNS: no server has answered at all */
+    double ttl_s;     /* seconds that it may be cached; 0: not at all */
     size_t n;
-    struct addr addrs[]; /* port 0; families take turns, IPv6 first (RFC 8305 4) */
+    struct addr addrs[]; /* port 0; the families alternate, IPv6 first (RFC 8305 4) */
 };
 
-/** With one reference, the caller's. @return NULL without memory */
+/** It has one reference, the caller's. @return NULL without memory */
 static inline struct dns_answer *dns_answer_new(size_t n)
 {
     struct dns_answer *a = calloc(1, sizeof *a + n * sizeof a->addrs[0]);
@@ -37,7 +37,7 @@ static inline struct dns_answer *dns_answer_ref(struct dns_answer *a)
     return a;
 }
 
-/** NULL is let through. */
+/** NULL is allowed. */
 static inline void dns_answer_unref(struct dns_answer *a)
 {
     if (a && --a->refs == 0)

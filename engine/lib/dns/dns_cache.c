@@ -7,8 +7,8 @@
 #include <string.h>
 
 struct entry {
-    struct list chain; /* of its bucket */
-    struct list age;   /* the least used first */
+    struct list chain; /* in its bucket */
+    struct list age;   /* least recently used first */
     struct dns_answer *answer;
     double until;
     uint64_t hash;
@@ -17,7 +17,7 @@ struct entry {
 };
 
 struct dns_cache {
-    struct list *buckets; /* a power of two */
+    struct list *buckets; /* their number is a power of two */
     size_t mask, capacity, count;
     struct list age;
 };

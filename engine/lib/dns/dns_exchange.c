@@ -7,20 +7,20 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* So many are kept for what they teach, for so long. */
+/* How many exchanges a way keeps for their scores, and for how long. */
 enum { LATE_MAX = 16 };
 static const double LATE_S = 2;
 
 enum {
     DATAGRAM_MAX =
-        4096, /* without EDNS servers send 512 octets (RFC 1035 4.2.1); what is longer goes by TCP */
+        4096, /* without EDNS servers send at most 512 bytes (RFC 1035 4.2.1); longer answers use TCP */
     DATAGRAMS_A_TURN = 16,
-    LENGTH = 2, /* in front of a message over TCP (RFC 1035 4.2.2) */
+    LENGTH = 2, /* the length before a message over TCP (RFC 1035 4.2.2) */
     STREAM_MAX = LENGTH + 65535,
 };
 
-/* So long may TCP take when a truncated answer is of use: one lost SYN, and some round trips of a mobile
- * line. */
+/* The limit for TCP if the truncated answer is usable: one lost SYN, and a few round trips of a mobile line.
+ */
 static const double TCP_S = 1.5;
 
 struct dns_stream {
@@ -28,12 +28,12 @@ struct dns_stream {
     struct dns_reply over_udp; /* the truncated answer */
     ev_timer limit;
     size_t len;
-    uint8_t data[STREAM_MAX]; /* the answer, with its length in front */
+    uint8_t data[STREAM_MAX]; /* the length and the answer */
 };
 
 /* --- its socket ----------------------------------------------------------------------------------------- */
 
-/* A link-local address has meaning on a link only: the server's own, or the egress'. */
+/* A link-local address needs a link: its own scope, or the egress's device. */
 static struct addr target_of(const struct dns_exchange *e)
 {
     struct addr to = e->way->servers.items[e->server];
@@ -87,7 +87,7 @@ static int send_stream(struct dns_exchange *e)
     uint8_t out[LENGTH + DNS_QUERY_MAX] = {(uint8_t)(e->query.len >> 8), (uint8_t)e->query.len};
 
     memcpy(out + LENGTH, e->query.data, e->query.len);
-    /* A fresh connection's buffer has room for it. */
+    /* The buffer of a new connection has room for it. */
     ssize_t n = send(e->io.fd, out, LENGTH + e->query.len, MSG_NOSIGNAL);
     return n == (ssize_t)(LENGTH + e->query.len) ? 0 : -EPIPE;
 }
@@ -108,7 +108,7 @@ static bool is_of_use(const struct dns_reply *reply)
     return false;
 }
 
-/* Where TCP brought nothing, what came over UDP has to do. @param over_tcp  NULL: nothing */
+/* Without a usable answer over TCP, use the one over UDP. @param over_tcp  NULL: none arrived */
 static void end_stream(struct dns_exchange *e, const struct dns_reply *over_tcp)
 {
     struct dns_reply reply = over_tcp && is_of_use(over_tcp) ? *over_tcp : e->stream->over_udp;
@@ -147,7 +147,7 @@ static void on_stream(struct dns_exchange *e, int events)
     end_stream(e, &reply);
 }
 
-/* Only where there is something to fall back on: else the question's own time is the limit. */
+/* Only if the UDP answer is usable; else the question's own timeout is the limit. */
 static void limit_stream(struct dns_exchange *e)
 {
     struct dns_stream *s = e->stream;
@@ -183,7 +183,7 @@ static int go_over_tcp(struct dns_exchange *e, const struct dns_reply *over_udp)
 
 /* --- over UDP ------------------------------------------------------------------------------------------- */
 
-/* What is no answer to this question is passed over: somebody guesses, or is very late. */
+/* Datagrams that do not answer this question are ignored: they are forged, or very late. */
 static void on_datagram(struct dns_exchange *e)
 {
     uint8_t data[DATAGRAM_MAX];

@@ -1,7 +1,7 @@
-/* One question to one DNS server: a socket of its own, so that each question leaves by a port of its own (RFC
- * 5452 9.2), bound as the egress says and connected to the server, so that the kernel passes on nobody else's
- * datagrams. What is truncated is asked for again over TCP (RFC 7766 5); where that brings nothing, what came
- * is used. A server on this machine's loopback is asked without being bound. */
+/* One question to one DNS server. Each has its own socket, so that each leaves by its own port (RFC 5452
+ * 9.2). The socket is bound as the egress says, and connected, so that only the server's datagrams arrive.
+ * After a truncated answer the question is repeated over TCP (RFC 7766 5); if that fails, the truncated
+ * answer is used. A server on loopback is asked without binding. */
 #ifndef STEERWAY_DNS_DNS_EXCHANGE_H
 #define STEERWAY_DNS_DNS_EXCHANGE_H
 
@@ -11,42 +11,42 @@
 struct dns_exchange;
 struct dns_stream;
 
-/** Called once. The exchange is the callee's to close.
- *  @param reply  NULL: the server is not there, as the kernel says */
+/** Called once. The callee closes or keeps the exchange.
+ *  @param reply  NULL: the kernel reports that the server cannot be reached */
 typedef void dns_exchange_done_fn(struct dns_exchange *e, const struct dns_reply *reply);
 
 struct dns_exchange {
-    struct list node; /* of its owner's list */
+    struct list node; /* in its owner's list */
     struct dns_way *way;
-    size_t server; /* by its index */
+    size_t server; /* its index in the way */
     dns_exchange_done_fn *done;
-    void *arg; /* the owner's */
+    void *arg; /* for the owner */
     double started_s;
-    double truncated_s; /* when a truncated answer came; 0: none has */
+    double truncated_s; /* when a truncated answer arrived; 0: none did */
     struct dns_query query;
     ev_io io;
-    ev_timer late;             /* once it is kept for what it teaches */
-    struct dns_stream *stream; /* over TCP; NULL over UDP */
+    ev_timer late;             /* runs once it is kept for its score */
+    struct dns_stream *stream; /* NULL while over UDP */
 };
 
-/** @param query  copied @return 0 with *ret the caller's, or a negative errno: nothing was sent */
+/** @param query  copied; gets a fresh id @return 0 with *ret the caller's, or a negative errno: nothing was
+ *  sent */
 MUST_CHECK int dns_exchange_start(struct dns_exchange **ret, struct dns_way *way, size_t server,
                                   const struct dns_query *query, dns_exchange_done_fn *done, void *arg);
 
-/** Seconds that it has been under way, or that the server took for its truncated answer. */
+/** Seconds since it was sent, or that the server took for its truncated answer. */
 double dns_exchange_age_s(const struct dns_exchange *e);
 
-/** Whether the server has answered, and is asked over TCP for the rest. */
+/** Whether the server answered over UDP, and is now asked over TCP. */
 static inline bool dns_exchange_was_answered(const struct dns_exchange *e)
 {
     return e->truncated_s > 0;
 }
 
-/** The question is answered otherwise, or over: the way keeps the exchange for some seconds, for its scores.
- */
+/** The owner does not need it any more: the way keeps it for a few seconds, for its score. */
 void dns_exchange_keep(struct dns_exchange *e);
 
-/** In any state. */
+/** Close it, in any state. */
 void dns_exchange_close(struct dns_exchange *e);
 
 #endif

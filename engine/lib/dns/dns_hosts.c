@@ -11,13 +11,12 @@
 #include <unistd.h>
 
 static const double LOOK_S = 1;
-/* Lists against advertisements, as people keep them in this file, have some 5 MB. What is beyond is not read.
- */
-enum { SIZE_MAX_OCTETS = 64 << 20 };
+/* Ad-blocking lists in this file have about 5 MB. Bytes after this size are not read. */
+enum { SIZE_MAX_BYTES = 64 << 20 };
 
-/* A name of the file. */
+/* A name in the file. */
 struct dns_hosts_entry {
-    uint32_t hash, name, line; /* places in the text */
+    uint32_t hash, name, line; /* offsets in the text */
     uint8_t len;
 };
 
@@ -153,7 +152,7 @@ static void look(struct dns_hosts *h)
         h->inode = st.st_ino;
         h->size = st.st_size;
         h->modified = st.st_mtim;
-        read_file(h, fd, st.st_size < SIZE_MAX_OCTETS ? (size_t)st.st_size : SIZE_MAX_OCTETS);
+        read_file(h, fd, st.st_size < SIZE_MAX_BYTES ? (size_t)st.st_size : SIZE_MAX_BYTES);
     }
     if (fd >= 0)
         (void)close(fd);
@@ -161,7 +160,7 @@ static void look(struct dns_hosts *h)
 
 /* --- finding -------------------------------------------------------------------------------------------- */
 
-/* The first entry that has this hash, or the one behind its place. */
+/* The first entry with this hash, or the place where it would be. */
 static size_t first_of(const struct dns_hosts *h, uint32_t hash)
 {
     size_t from = 0, to = h->n;

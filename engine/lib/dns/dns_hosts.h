@@ -1,5 +1,5 @@
-/* The names in a hosts file (hosts(5)), found in logarithmic time. The file is read again when it has
- * changed, for which it is looked at once a second at most. */
+/* The names in a hosts file (hosts(5)), found in logarithmic time. At most once a second the file is checked
+ * for changes, and read again after one. */
 #ifndef STEERWAY_DNS_DNS_HOSTS_H
 #define STEERWAY_DNS_DNS_HOSTS_H
 
@@ -15,7 +15,7 @@ struct dns_hosts {
     unsigned long long inode;
     long long size;
     char *text;
-    struct dns_hosts_entry *entries; /* sorted by hash, then by place */
+    struct dns_hosts_entry *entries; /* sorted by hash, then by line */
     size_t n;
 };
 
@@ -23,8 +23,9 @@ struct dns_hosts {
 void dns_hosts_init(struct dns_hosts *h, const char *path);
 void dns_hosts_done(struct dns_hosts *h);
 
-/** @param now  monotonic seconds
- *  @return how many addresses of the name were written to ret, in the file's order, with port 0 */
+/** Find a name's addresses, with port 0, in the file's order.
+ *  @param now  monotonic seconds
+ *  @return the number written to ret */
 size_t dns_hosts_find(struct dns_hosts *h, struct slice name, double now, struct addr *ret, size_t max);
 
 #endif

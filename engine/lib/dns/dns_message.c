@@ -6,17 +6,17 @@
 #include <math.h>
 #include <string.h>
 
-/* An hour at most, whatever a zone asks for: a machine that moved should be found again. */
+/* At most an hour, whatever the zone says, so that a machine that moved is found again. */
 static const double TTL_MAX_S = 3600;
-/* RFC 1034 3.6.2 wants chains of aliases avoided; resolvers follow some ten. */
+/* RFC 1034 3.6.2 discourages chains of aliases; resolvers follow about ten. */
 enum { ALIASES_MAX = 12, HEADER_LEN = 12, LABEL_MAX = 63 };
-/* Of the header's third and fourth octet. */
+/* Bits of the header's third and fourth byte. */
 enum { RECURSION_DESIRED = 1, TRUNCATED = 2, AUTHORITATIVE = 4, RECURSION_AVAILABLE = 0x80 };
 
 int dns_query_make(struct dns_query *ret, const char *name, enum dns_type type)
 {
     uint8_t *at = ret->data + HEADER_LEN;
-    const uint8_t *end = ret->data + sizeof ret->data - 5; /* the root, type, class */
+    const uint8_t *end = ret->data + sizeof ret->data - 5; /* the root label, type, class */
 
     memset(ret->data, 0, HEADER_LEN);
     ret->data[2] = RECURSION_DESIRED;
@@ -49,7 +49,7 @@ static enum dns_type type_of(const struct dns_query *q)
 
 /* --- an answer ------------------------------------------------------------------------------------------ */
 
-static bool same_octets(const uint8_t *a, const uint8_t *b, size_t n)
+static bool same_bytes(const uint8_t *a, const uint8_t *b, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         if (tolower(a[i]) != tolower(b[i]))
@@ -57,7 +57,7 @@ static bool same_octets(const uint8_t *a, const uint8_t *b, size_t n)
     return true;
 }
 
-/* Whether it is an answer to the question. Some servers leave the question out when they refuse it. */
+/* Whether it answers the question. Some servers omit the question when they refuse it. */
 static bool is_ours(const struct dns_query *q, const uint8_t *data, size_t len)
 {
     if (len < HEADER_LEN || data[0] != q->data[0] || data[1] != q->data[1] || !(data[2] & 0x80))
@@ -65,14 +65,14 @@ static bool is_ours(const struct dns_query *q, const uint8_t *data, size_t len)
     if (len == HEADER_LEN)
         return (data[3] & 0xf) != ns_r_noerror && data[4] == 0 && data[5] == 0;
     return len >= q->len && data[4] == 0 && data[5] == 1 &&
-           same_octets(data + HEADER_LEN, q->data + HEADER_LEN, q->len - HEADER_LEN);
+           same_bytes(data + HEADER_LEN, q->data + HEADER_LEN, q->len - HEADER_LEN);
 }
 
 static enum dns_says of_code(unsigned code)
 {
     switch (code) {
     case ns_r_noerror:
-        return DNS_SAYS_NO_DATA; /* unless it has what was asked for */
+        return DNS_SAYS_NO_DATA; /* unless it has addresses */
     case ns_r_nxdomain:
         return DNS_SAYS_NO_NAME;
     case ns_r_servfail:
@@ -94,7 +94,7 @@ static bool is_of(const ns_rr *rr, ns_type type, const char *name)
     return ns_rr_type(*rr) == type && ns_rr_class(*rr) == ns_c_in && strcasecmp(ns_rr_name(*rr), name) == 0;
 }
 
-/* One step along the chain of aliases. @return 1 when there is one, its target then in name; 0; -EINVAL */
+/* Follow one alias. @return 1 with its target in name, 0 without an alias, -EINVAL */
 static int next_alias(ns_msg *m, char name[NS_MAXDNAME], double *ttl_s)
 {
     ns_rr rr;
@@ -130,8 +130,8 @@ static int take_addrs(struct dns_reply *ret, ns_msg *m, enum dns_type type, cons
     return 0;
 }
 
-/* A server that has followed the alias and found no address of this type adds the zone's SOA (RFC 2308 2.2);
- * one that has not followed it does not. */
+/* A server that followed the alias and found no address of this type adds the zone's SOA (RFC 2308 2.2). A
+ * server that did not follow it adds none. */
 static bool has_soa(ns_msg *m)
 {
     ns_rr rr;
@@ -142,8 +142,8 @@ static bool has_soa(ns_msg *m)
     return false;
 }
 
-/* A server that serves other customers only may refuse without saying so: it answers with nothing, or with
- * the servers of the root or a zone, and not for others. Nobody has looked for the name. */
+/* A server that serves other clients only may refuse silently: its answer is empty, or names the servers of
+ * the root or a zone. The name was not looked up then. */
 static enum dns_says of_nothing(ns_msg *m)
 {
     const uint8_t *head = ns_msg_base(*m);
@@ -161,7 +161,7 @@ static int read_records(struct dns_reply *ret, ns_msg *m, enum dns_type type)
 
     if (ns_parserr(m, ns_s_qd, 0, &question) < 0)
         return -EINVAL;
-    (void)strcpy(name, ns_rr_name(question)); /* both have NS_MAXDNAME */
+    (void)strcpy(name, ns_rr_name(question)); /* both have NS_MAXDNAME bytes */
     while ((r = next_alias(m, name, &ret->ttl_s)) > 0)
         if (++aliases > ALIASES_MAX)
             return -EINVAL;
@@ -199,7 +199,7 @@ void dns_reply_read(struct dns_reply *ret, const struct dns_query *q, const uint
         ret->n = 0;
     }
     if (ret->truncated && ret->says == DNS_SAYS_NO_DATA)
-        ret->says = DNS_SAYS_FAILED; /* it may be in what is not here */
+        ret->says = DNS_SAYS_FAILED; /* the missing part may have the answer */
     if (ret->truncated)
         ret->ttl_s = 0;
 }

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/random.h>
 
-enum { NAME_MAX_OCTETS = 253, LABEL_MAX_OCTETS = 63 };
+enum { NAME_MAX_BYTES = 253, LABEL_MAX_BYTES = 63 };
 
 size_t dns_name_length(const char *name)
 {
@@ -14,7 +14,7 @@ size_t dns_name_length(const char *name)
 
     if (len > 1 && name[len - 1] == '.')
         len--;
-    if (len == 0 || len > NAME_MAX_OCTETS)
+    if (len == 0 || len > NAME_MAX_BYTES)
         return 0;
     for (size_t i = 0; i < len; i++) {
         unsigned char c = (unsigned char)name[i];
@@ -23,13 +23,13 @@ size_t dns_name_length(const char *name)
         if (c == '.' && label == 0)
             return 0;
         label = c == '.' ? 0 : label + 1;
-        if (label > LABEL_MAX_OCTETS)
+        if (label > LABEL_MAX_BYTES)
             return 0;
     }
     return label > 0 ? len : 0;
 }
 
-/* The name is `domain`, or below it. */
+/* Whether the name is `domain`, or below it. */
 static bool is_within(struct slice name, const char *domain)
 {
     size_t n = strlen(domain);
@@ -64,13 +64,13 @@ bool dns_name_is_systems(struct slice name)
     return is_within(name, "local") || !memchr(name.data, '.', name.len);
 }
 
-/* A polynomial with a multiplier that nobody outside knows. Only the main thread hashes names. */
+/* A polynomial with a secret multiplier. Only the main thread hashes names. */
 uint64_t dns_name_hash(struct slice name)
 {
     static uint64_t seed[2];
 
     if (seed[1] == 0) {
-        (void)!getrandom(seed, sizeof seed, 0); /* so few octets neither fail nor are cut short */
+        (void)!getrandom(seed, sizeof seed, 0); /* requests up to 256 bytes neither fail nor are cut short */
         seed[1] |= 1;
     }
     uint64_t h = seed[0];

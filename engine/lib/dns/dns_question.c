@@ -8,12 +8,12 @@
 #include <errno.h>
 #include <math.h>
 
-/* Rounds through all servers; the wait after each is a share of the timeout, and doubles. Questions and
- * answers may be lost, and RFC 1035 4.2.1 wants some seconds between two to the same server at first. */
+/* Rounds through all servers. The wait after a round is a share of the timeout, and doubles. Packets may be
+ * lost, and RFC 1035 4.2.1 wants a few seconds between the first two questions to a server. */
 enum {
     ROUNDS = 3,
     ALIASES_MAX = 8,
-    EXCHANGES_MAX = 4, /* under way for one question: each has a descriptor */
+    EXCHANGES_MAX = 4, /* exchanges of one question; each has a descriptor */
 };
 static const double ROUND_MIN_S = 0.1, ROUND_MAX_S = 1;
 
@@ -26,8 +26,8 @@ static void set_timer(struct dns_question *q, double after_s)
 
 /* --- the end -------------------------------------------------------------------------------------------- */
 
-/* A server that has had its time and said nothing is silent for now. It is listened to for a while, for it
- * may be late only. */
+/* A server that did not answer in time is silent for now. The exchange is kept for a while, as the answer may
+ * be late. */
 static void part_with(struct dns_question *q, struct dns_exchange *e, bool keep)
 {
     struct dns_scores *scores = &q->way->scores;
@@ -119,7 +119,7 @@ static double round_s(const struct dns_question *q)
     return fmin(fmax(share_s, ROUND_MIN_S), ROUND_MAX_S) * exp2(q->round);
 }
 
-/* Until the next server is asked, or all of them again, or the end. */
+/* Wait until the next server is asked, or the next round, or the end. */
 static void wait_for(struct dns_question *q, size_t server)
 {
     double left_s = q->started_s + q->way->timeout_s - clock_now_s();
@@ -130,7 +130,7 @@ static void wait_for(struct dns_question *q, size_t server)
     set_timer(q, fmin(wait_s, left_s));
 }
 
-/* Ask the next server that can be asked at all. */
+/* Ask the next server; skip those to which nothing can be sent. */
 static void step(struct dns_question *q)
 {
     if (clock_now_s() >= q->started_s + q->way->timeout_s)
@@ -144,7 +144,7 @@ static void step(struct dns_question *q)
         if (ask(q, server))
             return wait_for(q, server);
     }
-    if (q->exchanges.next == &q->exchanges) /* none of them can be asked */
+    if (q->exchanges.next == &q->exchanges) /* nothing can be sent to any server */
         return finish(q, DNS_SAYS_NOTHING);
     wait_for(q, q->order.server[0]);
 }
@@ -160,7 +160,7 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
     step(q);
 }
 
-/* From the first server on: at the beginning, and for each alias. */
+/* Start with the first server, for the name or for an alias. */
 static void begin(struct dns_question *q)
 {
     dns_scores_order(&q->way->scores, clock_now_s(), &q->order);
@@ -182,8 +182,8 @@ static void follow_alias(struct dns_question *q)
     step(q);
 }
 
-/* This server is of no help. Others may be: the next one is asked at once; when all have been asked, those
- * that have not answered yet are waited for. */
+/* This server does not help. Ask the next one at once; after the last, wait for those that have not answered.
+ */
 static void on_failure(struct dns_question *q)
 {
     bool all_asked = q->next == q->order.n, none_left = q->exchanges.next == &q->exchanges;
@@ -245,7 +245,7 @@ void dns_question_start(struct dns_question *q, struct dns_way *way, const char 
     q->order.n = q->next = 0;
     if (dns_query_make(&q->query, name, type) == 0)
         begin(q);
-    /* The first step may be the last one too, and done must not come from here. */
+    /* Deferred, as the first step may be the last, and done must not be called from here. */
     ev_timer_init(&q->timer, on_first_step, 0, 0);
     defer(way->loop, &q->timer);
 }

@@ -1,6 +1,7 @@
-/* The question for a name's addresses of one family, to the servers of a way: the best of them first (see
- * dns_scores.h), the next one when it fails or is not heard of in time, and all of them again, three rounds
- * in all. The first useful answer ends it. An alias without addresses is followed by another question. */
+/* The question for a name's addresses of one family, to the servers of a way. The best server (dns_scores.h)
+ * is asked first, and the next one if it fails or does not answer in time. After the last one all are asked
+ * again, in three rounds. The first useful answer ends the question. An alias without addresses leads to
+ * another question. */
 #ifndef STEERWAY_DNS_DNS_QUESTION_H
 #define STEERWAY_DNS_DNS_QUESTION_H
 
@@ -10,42 +11,42 @@
 
 struct dns_question;
 
-/** Called once, never from within dns_question_start. The question is over, and its reply holds until it is
- *  started again. */
+/** Called once, never from within dns_question_start. The question is over. Its reply stays valid until the
+ * next start. */
 typedef void dns_question_done_fn(struct dns_question *q);
 
-/** Embedded by its owner; zero-initialised is "not under way". */
+/** Embedded by its owner. Zero-initialised: not running. */
 struct dns_question {
     struct dns_way *way;
     dns_question_done_fn *done;
     enum dns_type type;
     bool running;
-    bool heard;    /* a server has said something */
-    bool short_of; /* this machine lacks descriptors or memory */
+    bool heard;    /* a server has answered, if only with an error */
+    bool short_of; /* this machine lacked descriptors or memory */
     struct dns_query query;
     struct dns_order order;
-    size_t next; /* in the order */
+    size_t next; /* the next server in order */
     int round, aliases;
-    double ttl_s; /* the least of the aliases that were followed */
+    double ttl_s; /* the smallest TTL of the followed aliases */
     struct list exchanges;
     unsigned n_exchanges;
-    ev_timer timer; /* until the next step */
+    ev_timer timer; /* runs until the next step */
     double started_s;
-    struct dns_reply reply; /* once it is over; says nothing where no server said anything of use */
+    struct dns_reply reply; /* valid at the end; DNS_SAYS_NOTHING without a useful answer */
 };
 
-/** @param name  without a final dot, fit for the DNS. The way has one server at least. */
+/** @param name  valid for the DNS, without a final dot. The way must have a server. */
 void dns_question_start(struct dns_question *q, struct dns_way *way, const char *name, enum dns_type type,
                         dns_question_done_fn *done);
 
-/** Stop without calling done; harmless when it is not under way. */
+/** Stop without calling done; harmless if not running. */
 void dns_question_cancel(struct dns_question *q);
 
-/** Whether a server has said something, be it of no use. Also while it is under way. */
+/** Whether a server has answered, if only with an error. Valid also while running. */
 bool dns_question_is_heard(const struct dns_question *q);
 
-/** What an end without addresses means: FAULT_NAME (no such name, or no address of this type), FAULT_DNS,
- *  FAULT_RESOURCES. */
+/** The fault at the end: FAULT_NONE with addresses, FAULT_NAME (no such name, or no address of this type),
+ * FAULT_DNS, FAULT_RESOURCES. */
 enum fault dns_question_fault(const struct dns_question *q);
 
 #endif

@@ -2,12 +2,12 @@
 
 #include <math.h>
 
-/* An unknown server has somewhat less than the 0.25 s after which another uplink is raced (RFC 8305 5); a
- * known one twice what it takes, in these bounds: a satellite's round trip is 0.6 s. */
+/* An unknown server gets a bit less than the 0.25 s after which another uplink is raced (RFC 8305 5). A known
+ * one gets twice its usual time, within these bounds; a satellite's round trip is 0.6 s. */
 static const double UNKNOWN_S = 0.2, LEAST_S = 0.1, MOST_S = 1;
-/* A silent server is asked again after 5 s, and after twice as long each time that it stays silent. */
+/* A silent server is asked again after 5 s, and each time that it stays silent after twice as long. */
 static const double RETRY_S = 5, RETRY_MAX_S = 300;
-/* As RFC 6298 2 smooths a round trip. */
+/* The smoothing of RFC 6298 2. */
 static const double GAIN = 0.125;
 
 void dns_scores_init(struct dns_scores *s, size_t n)
@@ -25,7 +25,7 @@ void dns_scores_order(struct dns_scores *s, double now, struct dns_order *ret)
     unsigned least = 0;
 
     *ret = (struct dns_order){.n = 0, .beside = -1};
-    while (ret->n < s->n) { /* those with the fewest silences first, else as configured */
+    while (ret->n < s->n) { /* by number of silences, then as configured */
         unsigned next = UINT32_MAX;
         for (size_t i = 0; i < s->n; i++) {
             if (s->of[i].silences == least)
@@ -56,7 +56,7 @@ void dns_scores_silent(struct dns_scores *s, size_t server, double now)
 {
     struct dns_score *score = &s->of[server];
 
-    /* Many questions may be under way at once, and one silence is what they all meet. */
+    /* Many questions may run at once and meet the same silence, which counts once. */
     if (score->silences > 0 && now < score->counted_at + RETRY_S)
         return;
     score->silences++;

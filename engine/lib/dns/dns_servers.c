@@ -9,7 +9,7 @@
 
 enum { DNS_PORT = 53, PATH_LEN = 512, LINE_LEN = 4096 };
 
-/* A link-local address is another server on another link. */
+/* The same link-local address on another link is another server. */
 static bool same_server(const struct addr *a, const struct addr *b)
 {
     if (!addr_same_ip(a, b) || addr_port(a) != addr_port(b))
@@ -76,7 +76,7 @@ const char *dns_servers_format(const struct dns_servers *s, char out[DNS_SERVERS
 
 /* --- of the system -------------------------------------------------------------------------------------- */
 
-/* The rest of "nameserver ADDRESS", or NULL (resolv.conf(5)). */
+/* The address of a line "nameserver ADDRESS", or NULL (resolv.conf(5)). */
 static char *nameserver_of(char *line)
 {
     static const char key[] = "nameserver";
@@ -108,7 +108,8 @@ void dns_servers_of_system(struct dns_servers *ret, const char *root)
 
 /* --- of a link ------------------------------------------------------------------------------------------ */
 
-/* "192.0.2.1", "192.0.2.1:53#dns.example", "fe80::1%3": what they write, without the name for TLS. */
+/* Take "192.0.2.1", "192.0.2.1:53#dns.example" or "fe80::1%3", as systemd writes them; the name for TLS is
+ * dropped. */
 static void take_word(struct dns_servers *s, char *word)
 {
     struct addr a;
@@ -118,7 +119,7 @@ static void take_word(struct dns_servers *s, char *word)
         (void)dns_servers_add(s, &a);
 }
 
-/* The values of "KEY=a b c" in a file of theirs. */
+/* Take the values of "KEY=a b c" in a file of systemd. */
 static void take_file(struct dns_servers *s, const char *path, const char *key)
 {
     char line[LINE_LEN], *rest;
@@ -138,8 +139,8 @@ static void take_file(struct dns_servers *s, const char *path, const char *key)
 
 void dns_servers_of_link(struct dns_servers *ret, int link_index, const char *root)
 {
-    /* What was set by hand or by the network manager, which resolved keeps, comes before what networkd was
-     * given by the network. */
+    /* resolved has servers that were set by hand or by the network manager. These precede those that networkd
+     * got from the network. */
     static const struct {
         const char *folder, *key;
     } places[] = {{"/run/systemd/resolve/netif", "SERVERS"}, {"/run/systemd/netif/links", "DNS"}};

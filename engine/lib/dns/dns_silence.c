@@ -59,7 +59,7 @@ const char *dns_silence_check(struct dns_silence *s, double now)
     return s->good;
 }
 
-/* An answer out of a cache on the way, such as a router's, does not tell of who is behind it. */
+/* An answer from a cache on the way, such as a router's, proves nothing about the servers behind it. */
 void dns_silence_checked(struct dns_silence *s, bool answered)
 {
     s->check_failed = !answered;

@@ -10,39 +10,39 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Modules load libraries and talk with daemons. */
+/* Modules load libraries and talk to daemons. */
 enum { STACK_SIZE = 1024 * 1024 };
-/* The system does not tell for how long an answer holds. */
+/* getaddrinfo returns no TTL. */
 static const double TTL_S = 10;
 
 enum stage { WAITS, RUNS, IS_DONE };
 
 struct dns_system_question {
-    struct list node; /* of those that wait, run, or are done */
+    struct list node; /* in waiting, running or done */
     struct dns_system *system;
     enum stage stage;
-    bool wanted; /* somebody waits for the answer */
+    bool wanted; /* not cancelled */
     const void *asker;
-    unsigned place; /* so many of its asker's were there before it */
+    unsigned place; /* questions of the same asker that were there before */
     dns_system_done_fn *done;
     void *arg;
     struct dns_answer *answer;
     char name[DNS_NAME_SIZE];
 };
 
-/* Everything is guarded by the lock, but for ready on the loop's side. */
+/* The lock guards everything but the loop's side of ready. */
 struct dns_system {
     pthread_mutex_t lock;
-    struct list waiting, running, done; /* those that wait by their place */
+    struct list waiting, running, done; /* waiting is sorted by place */
     unsigned threads;
-    bool open; /* the loop's side is there */
+    bool open; /* not freed yet */
     struct ev_loop *loop;
-    ev_async ready; /* something is done */
+    ev_async ready; /* a question is done */
 };
 
 /* --- on a thread ---------------------------------------------------------------------------------------- */
 
-/* The system has sorted them already (RFC 6724). */
+/* getaddrinfo has sorted them (RFC 6724). */
 static struct dns_answer *look_up(const char *name)
 {
     const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
@@ -87,7 +87,7 @@ static unsigned count_of(const struct list *questions, const void *asker)
     return n;
 }
 
-/* With the lock. @return the first that may run now; NULL for none */
+/* With the lock held. @return the first question that may run now; NULL for none */
 static struct dns_system_question *next_question(const struct dns_system *s)
 {
     LIST_EACH(&s->waiting, it, tmp) {
@@ -98,8 +98,8 @@ static struct dns_system_question *next_question(const struct dns_system *s)
     return NULL;
 }
 
-/* With the lock. So that whoever asks for many names does not hold up others, each first one comes before all
- * second ones. Those that wait are bounded (dns_turns.h). */
+/* With the lock held. Each asker's first question precedes all second ones, so that an asker of many names
+ * does not delay others. dns_turns.h bounds the number that wait. */
 static void enqueue(struct dns_system *s, struct dns_system_question *q)
 {
     struct list *before = s->waiting.prev;
@@ -110,7 +110,7 @@ static void enqueue(struct dns_system *s, struct dns_system_question *q)
     list_push_back(before->next, &q->node);
 }
 
-/* With the lock. */
+/* With the lock held. */
 static void finish(struct dns_system *s, struct dns_system_question *q, struct dns_answer *answer)
 {
     list_remove(&q->node);
@@ -145,7 +145,7 @@ static void *run(void *arg)
     return NULL;
 }
 
-/* Signals are the main thread's: the watchdog's must find it there. */
+/* Block signals: the watchdog's must reach the main thread. */
 static int start_thread(struct dns_system *s)
 {
     pthread_attr_t attr;
@@ -184,7 +184,7 @@ static void on_ready(struct ev_loop *loop, ev_async *ready, int events)
         pthread_mutex_unlock(&s->lock);
         if (!q)
             return;
-        q->done(q->arg, q->answer); /* must not free s */
+        q->done(q->arg, q->answer); /* which must not free s */
         question_free(q);
     }
 }
@@ -207,7 +207,7 @@ int dns_system_new(struct dns_system **ret, struct ev_loop *loop)
     s->loop = loop;
     ev_async_init(&s->ready, on_ready);
     ev_async_start(loop, &s->ready);
-    ev_unref(loop); /* it does not keep the loop turning */
+    ev_unref(loop); /* it must not keep the loop running */
     *ret = s;
     return 0;
 }

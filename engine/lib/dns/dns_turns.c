@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A client, for as long as one of its names is asked for or waits. */
+/* A client while one of its names is asked for or waits. */
 struct dns_asker {
     struct list chain, queue;
     struct list waiting;
@@ -14,7 +14,7 @@ struct dns_asker {
     struct client_key key;
 };
 
-/* FNV-1a. There are no more clients here than names that are asked for or wait, which is bounded. */
+/* FNV-1a. It needs no secret, as the number of clients here is bounded by that of names. */
 static unsigned hash_of(const struct client_key *key)
 {
     uint32_t h = 0x811c9dc5;
@@ -98,7 +98,8 @@ int dns_turns_take(struct dns_turns *t, struct dns_turn *turn, const struct addr
     return 0;
 }
 
-/* The next client in the queue that may have another turn goes to the queue's end. @return NULL for nobody */
+/* The next client in the queue that may have another turn, which moves to the end of the queue. @return NULL
+ * for none */
 static struct dns_turn *next_turn(struct dns_turns *t)
 {
     if (t->asked >= DNS_TURNS_MAX)
@@ -122,7 +123,7 @@ static void grant_others(struct dns_turns *t)
 {
     struct dns_turn *turn;
 
-    if (t->granting) /* whose turn came has given it back at once: the loop below goes on */
+    if (t->granting) /* a callback gave its turn back at once: the loop below continues */
         return;
     t->granting = true;
     while ((turn = next_turn(t))) {

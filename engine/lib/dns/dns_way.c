@@ -29,7 +29,7 @@ void dns_way_aim(struct dns_way *w, const struct egress *egress, const struct dn
 uint16_t dns_way_id(struct dns_way *w)
 {
     if (w->n_ids == 0) {
-        /* Requests of up to 256 octets neither fail nor are cut short (getrandom(2)). */
+        /* Requests up to 256 bytes neither fail nor are cut short (getrandom(2)). */
         (void)!getrandom(w->ids, sizeof w->ids, 0);
         w->n_ids = DNS_IDS;
     }

@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
-/* Names of a busy household for an hour. */
+/* The names of a busy household in an hour. */
 enum { CACHE_CAPACITY = 1024 };
 
 /* --- queries -------------------------------------------------------------------------------------------- */
@@ -30,7 +30,7 @@ void resolver_cancel(struct resolver_query *q)
     resolver_job_leave(q);
 }
 
-/* What the query has not been told of yet, with its port. */
+/* The addresses that the query has not reported yet, with its port. */
 static size_t addrs_for(const struct resolver_query *q, const struct dns_answer *answer,
                         struct addr ret[DIAL_ADDRS_MAX])
 {
@@ -64,7 +64,7 @@ static void on_deadline(struct resolver_query *q)
         q->done(q, fault, NULL, 0); /* q may be gone */
 }
 
-/* The one place where queries are told anything. */
+/* The only place that reports results of queries. */
 static void on_query_timer(struct ev_loop *loop, ev_timer *timer, int events)
 {
     struct resolver_query *q = container_of(timer, struct resolver_query, timer);
@@ -81,7 +81,7 @@ static void on_query_timer(struct ev_loop *loop, ev_timer *timer, int events)
     q->due = false;
     q->answer = NULL;
     dns_answer_unref(answer);
-    if (q->job) { /* a part; the rest comes with the job's end */
+    if (q->job) { /* a part; the rest follows when the job ends */
         q->told = true;
         q->told_family = addr_family(&addrs[0]);
     } else {
@@ -93,8 +93,7 @@ static void on_query_timer(struct ev_loop *loop, ev_timer *timer, int events)
         q->done(q, fault, n ? addrs : NULL, n); /* q may be gone */
 }
 
-/* Never at once: this may be within resolver_start, or below somebody who would not survive the query's end.
- */
+/* Deferred: this may run within resolver_start, or below a caller that would not survive the query's end. */
 void resolver_query_settle(struct resolver_query *q, enum fault fault, struct dns_answer *answer)
 {
     dns_answer_unref(q->answer);
@@ -117,7 +116,7 @@ static void ask(struct resolver *r, struct resolver_query *q, struct slice name,
     resolver_job_join(job, q);
 }
 
-/* --- what need not be asked ----------------------------------------------------------------------------- */
+/* --- answers without a server --------------------------------------------------------------------------- */
 
 static void add_if_allowed(const struct resolver *r, struct dns_answer *answer, const struct addr *a)
 {
@@ -125,7 +124,7 @@ static void add_if_allowed(const struct resolver *r, struct dns_answer *answer, 
         answer->addrs[answer->n++] = *a;
 }
 
-/* By the hosts file, if it has an address of use. */
+/* Answer from the hosts file, if it has a usable address. */
 static bool answer_by_hosts(struct resolver *r, struct dns_answer *ret, struct slice name)
 {
     struct addr known[DNS_ADDRS_MAX];
@@ -139,8 +138,8 @@ static bool answer_by_hosts(struct resolver *r, struct dns_answer *ret, struct s
     return ret->n > 0;
 }
 
-/* Names that nobody need be asked about. @return whether name was one; its addresses are then in ret, which
- * has room for DNS_ADDRS_MAX */
+/* Answer without a server. @return false if name needs one; else ret has its addresses, and must have room
+ * for DNS_ADDRS_MAX */
 static bool answer_here(struct resolver *r, struct dns_answer *ret, struct slice name)
 {
     struct addr six = {.in6 = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT}};
@@ -165,7 +164,7 @@ void resolver_start_for(struct resolver *r, struct resolver_query *q, const stru
     list_push_back(&r->queries, &q->node);
     list_init(&q->waiter);
     ev_timer_init(&q->timer, on_query_timer, 0, 0);
-    ev_now_update(r->loop); /* the deadline counts from now, not from when the loop last woke up */
+    ev_now_update(r->loop); /* the timeout counts from now, and not from when the loop last woke up */
 
     const struct slice text = slice_of(name, dns_name_length(name));
     if (text.len == 0)
@@ -239,7 +238,7 @@ int resolver_new(struct resolver **ret, struct ev_loop *loop, struct resolver_co
     return 0;
 }
 
-/* The end of one may be the beginning of another, which ends here as well. */
+/* The end of one job may begin another, which ends here as well. */
 static void forget(struct resolver *r)
 {
     while (r->jobs.next != &r->jobs)

@@ -11,12 +11,13 @@
 
 /* RFC 8305 3, "Resolution Delay". */
 static const double DELAY_S = 0.05;
-/* What does not exist is remembered for less than the shortest time in use by zones (RFC 2308 5); addresses
- * of one family, while the other one was not to be had, for not much longer. */
+/* Negative answers are kept for less than the shortest negative TTL in use by zones (RFC 2308 5). Addresses
+ * of one family, while the other failed, are kept not much longer. */
 static const double TTL_NEGATIVE_S = 10, TTL_PARTIAL_S = 30;
-/* A check has failed when two questions a second apart are not answered. It goes on, and may yet pass. */
+/* A check fails if two questions a second apart are not answered. It continues, and may still pass. */
 static const double CHECK_S = 2;
-/* Jobs that go on for the cache alone: who has one family's addresses leaves when it is connected. */
+/* The most jobs that continue only for the cache. A query leaves with one family's addresses once it is
+ * connected. */
 enum { UNWANTED_MAX = 64 };
 
 static bool is_empty(const struct list *l)
@@ -36,8 +37,8 @@ static bool has_ended(const struct dns_question *q)
     return !q->running;
 }
 
-/* Some servers hold that a name without IPv6 addresses does not exist (RFC 4074 4.2), so that it is for the
- * question for IPv4 to say so, if there is one. */
+/* Some servers report that a name without IPv6 addresses does not exist (RFC 4074 4.2). So the question for
+ * IPv4 decides, if there is one. */
 static enum fault fault_of(const struct resolver_job *job)
 {
     const struct dns_question *telling = job->four.way ? &job->four : &job->six;
@@ -45,10 +46,10 @@ static enum fault fault_of(const struct resolver_job *job)
     enum fault fault = dns_question_fault(telling);
 
     if (fault == FAULT_NONE ||
-        telling->reply.says == DNS_SAYS_NO_DATA) /* addresses, but none of use; or none */
+        telling->reply.says == DNS_SAYS_NO_DATA) /* no addresses, or none that the egress allows */
         fault = job->four.way && job->six.way ? FAULT_NAME : FAULT_UNREACHABLE;
     if (other && telling->reply.says == DNS_SAYS_NO_DATA && dns_question_fault(other) == FAULT_DNS)
-        fault = FAULT_DNS; /* it may have had addresses */
+        fault = FAULT_DNS; /* the failed question may have had addresses */
     return fault;
 }
 
@@ -66,7 +67,7 @@ static size_t take(struct addr ret[DIAL_ADDRS_MAX], const struct resolver_job *j
     return n;
 }
 
-/* Families take turns, IPv6 first (RFC 8305 4); what has no partner follows. */
+/* Alternate the families, IPv6 first (RFC 8305 4); the rest of the longer one follows. */
 static struct dns_answer *interleave(const struct addr *six, size_t n6, const struct addr *four, size_t n4)
 {
     struct dns_answer *a = dns_answer_new(n6 + n4 < DIAL_ADDRS_MAX ? n6 + n4 : DIAL_ADDRS_MAX);
@@ -81,7 +82,7 @@ static struct dns_answer *interleave(const struct addr *six, size_t n6, const st
     return a;
 }
 
-/* What the servers have said so far. @return NULL without memory */
+/* The servers' result so far. @return NULL without memory */
 static struct dns_answer *answer_of(const struct resolver_job *job)
 {
     struct addr six[DIAL_ADDRS_MAX], four[DIAL_ADDRS_MAX];
@@ -149,7 +150,7 @@ enum resolver_news resolver_job_unanswered(struct resolver_job *job)
     return counts ? RESOLVER_SILENCE : RESOLVER_NO_NEWS;
 }
 
-/* One of those who waited tells the news: it is the uplink's, and happened once. */
+/* One query reports the news to its uplink, as it happened once. */
 static void tell_news(struct resolver_job *job, struct resolver_query *q, const struct dns_answer *answer)
 {
     if (job->told || !answer || q->told)
@@ -161,8 +162,8 @@ static void tell_news(struct resolver_job *job, struct resolver_query *q, const 
     job->told = q->news != RESOLVER_NO_NEWS;
 }
 
-/* One family is there, the other one not yet. Who cannot be told of that later gets it when IPv6 has had its
- * time, and no more. */
+/* One family has arrived, the other has not. A query without `more` gets only this part, after IPv6 had its
+ * time. */
 static void offer(struct resolver_job *job, struct resolver_query *q, struct dns_answer *part)
 {
     if (q->told || q->due || (!q->more && !job->has_delayed))
@@ -202,11 +203,11 @@ static void job_free(struct resolver_job *job)
     list_remove(&job->node);
     list_remove(&job->chain);
     struct dns_turn turn = job->turn;
-    if (turn.asker && turn.waits) /* its place in the queue is within the job */
+    if (turn.asker && turn.waits) /* its node in the queue is inside the job */
         dns_turns_give_back(&r->commons->turns, &job->turn);
     free(job);
     if (!turn.waits)
-        dns_turns_give_back(&r->commons->turns, &turn); /* others may begin from within */
+        dns_turns_give_back(&r->commons->turns, &turn); /* may start other jobs */
 }
 
 static void remember(const struct resolver_job *job, struct dns_answer *answer)
@@ -254,7 +255,7 @@ static void on_system(void *arg, struct dns_answer *answer)
     finish(job, FAULT_RESOURCES, from_servers);
 }
 
-/* @return whether it is asked */
+/* @return whether the system is asked */
 static bool ask_system(struct resolver_job *job, enum job_stage stage)
 {
     struct resolver *r = job->resolver;
@@ -269,7 +270,7 @@ static bool ask_system(struct resolver_job *job, enum job_stage stage)
 
 /* --- the servers ---------------------------------------------------------------------------------------- */
 
-/* Both families have ended, or nothing useful can come any more. */
+/* Both families have ended, or nothing useful can follow. */
 static void conclude(struct resolver_job *job, bool asked_system)
 {
     struct dns_answer *answer = answer_of(job);
@@ -286,7 +287,7 @@ static void offer_to_all(struct resolver_job *job)
     struct dns_answer *part = answer_of(job);
 
     if (!part)
-        return; /* the end may be luckier */
+        return; /* retried at the end */
     LIST_EACH(&job->waiters, it, tmp) {
         offer(job, container_of(it, struct resolver_query, waiter), part);
     }
@@ -307,7 +308,7 @@ static void on_delay(struct ev_loop *loop, ev_timer *timer, int events)
     job->has_delayed = true;
     if (has_part(job))
         return offer_to_all(job);
-    dns_question_cancel(&job->six); /* the name does not exist, says the other one */
+    dns_question_cancel(&job->six); /* the answer for IPv4 says that the name does not exist */
     conclude(job, asked_system_first(job));
 }
 
@@ -347,7 +348,7 @@ static void on_four(struct dns_question *q)
     on_question(container_of(q, struct resolver_job, four), q);
 }
 
-/* The question for IPv6 goes first (RFC 8305 3). */
+/* The question for IPv6 is sent first (RFC 8305 3). */
 static void ask_servers(struct resolver_job *job)
 {
     struct dns_way *way = &job->resolver->way;
@@ -416,7 +417,7 @@ struct resolver_job *resolver_job_new(struct resolver *r, struct slice name, con
     list_init(&job->unwanted);
     list_push_back(&r->jobs, &job->node);
     list_push_back(&r->buckets[job->hash % RESOLVER_BUCKETS], &job->chain);
-    /* It may be over at once, and must not be before somebody has joined it. */
+    /* Deferred, as the job may end at once, and must not before a query has joined it. */
     ev_timer_init(&job->delay, turn ? on_turn_now : on_delay, 0, 0);
     if (turn)
         defer(r->loop, &job->delay);
@@ -436,7 +437,7 @@ void resolver_job_join(struct resolver_job *job, struct resolver_query *q)
     dns_answer_unref(part);
 }
 
-/* One family is known, and the other one would be asked for again with the next connection: so it goes on. */
+/* One family is known, and the next connection would ask for the other again, so the job continues. */
 static bool is_worth_going_on(const struct resolver_job *job)
 {
     return job->stage == JOB_ASKS_SERVERS && (has_addrs(&job->six) || has_addrs(&job->four));

@@ -227,7 +227,7 @@ static void answers_to_other_questions(void **state)
         record(6, SELF, 2, A, 40, FOUR, 4);
         message.data[table[i].at] ^= table[i].flip;
         if (read_all().says != DNS_SAYS_NOTHING)
-            fail_msg("octet %zu", table[i].at);
+            fail_msg("byte %zu", table[i].at);
     }
 }
 
@@ -248,7 +248,7 @@ static void loops_and_lies(void **state)
     begin("a.test", DNS_TYPE_A, 0); /* and one that points beyond */
     record(6, "\xff\xff", 2, A, 50, FOUR, 4);
     assert_int_equal(read_all().says, DNS_SAYS_FAILED);
-    begin("a.test", DNS_TYPE_A, 0); /* an address of three octets */
+    begin("a.test", DNS_TYPE_A, 0); /* an address of three bytes */
     record(6, SELF, 2, A, 50, FOUR, 3);
     assert_int_equal(read_all().says, DNS_SAYS_FAILED);
     begin("a.test", DNS_TYPE_A, 0); /* more records than there are */
@@ -283,7 +283,7 @@ static void every_prefix_and_every_flipped_bit(void **state)
     record(6, B_TEST, sizeof B_TEST, A, 30, FOUR, 4);
     for (size_t len = 0; len < message.len; len++)
         if (read_it(len).says == DNS_SAYS_ADDRESSES)
-            fail_msg("%zu octets are enough", len);
+            fail_msg("%zu bytes are enough", len);
     for (size_t bit = 0; bit < 8 * message.len; bit++) {
         message.data[bit / 8] ^= (uint8_t)(1 << bit % 8);
         (void)read_all();

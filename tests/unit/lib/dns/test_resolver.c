@@ -125,16 +125,16 @@ static void test_names_that_need_no_server(void **state)
 static void test_names_that_cannot_be(void **state)
 {
     struct room *m = *state;
-    char label64[80], octets254[255];
+    char label64[80], bytes254[255];
     memset(label64, 'a', 64);
     (void)strcpy(label64 + 64, ".localhost");
     for (size_t i = 0; i < 244; i++)
-        octets254[i] = i % 2 ? '.' : 'a';
-    octets254[243] = 'a';
-    (void)strcpy(octets254 + 244, ".localhost");
+        bytes254[i] = i % 2 ? '.' : 'a';
+    bytes254[243] = 'a';
+    (void)strcpy(bytes254 + 244, ".localhost");
     const char *const bad[] = {"",         ".",        "..",    ".test",    "a..test", "a..localhost",
                                "a.test..", "a b.test", "a\n.b", "a\\.test", "a\x7f.b", label64,
-                               octets254};
+                               bytes254};
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
         assert_fault(m, bad[i], &EGRESS_DIRECT, FAULT_NAME);
     assert_int_equal(m->server.asked4 + m->server.asked6, 0);
@@ -144,8 +144,8 @@ static void test_names_that_cannot_be(void **state)
                  FAULT_NAME);
     assert_true(m->server.asked4 > 0);
     int asked = m->server.asked4;
-    octets254[253] = '\0';
-    assert_fault(m, octets254, &ONLY4, FAULT_NAME);
+    bytes254[253] = '\0';
+    assert_fault(m, bytes254, &ONLY4, FAULT_NAME);
     assert_true(m->server.asked4 > asked);
 }
 
