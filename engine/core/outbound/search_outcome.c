@@ -91,21 +91,6 @@ static void on_refused(struct attempt *a, const char *why)
     outbound_because(container_of(a, struct racer, attempt)->search->outbound, why);
 }
 
-/* The fault that helps the client most: an answer of the destination before a silence, a silence before an
- * error of our own. */
-static enum fault more_telling(enum fault a, enum fault b)
-{
-    static const uint8_t rank[] = {
-        [FAULT_REFUSED] = 9, [FAULT_RESET] = 8,     [FAULT_NAME] = 7,        [FAULT_TIMEOUT] = 6,
-        [FAULT_DNS] = 5,     [FAULT_DENIED] = 4,    [FAULT_UNREACHABLE] = 3, [FAULT_PARENT] = 3,
-        [FAULT_BIND] = 2,    [FAULT_RESOURCES] = 1, [FAULT_EXPIRED] = 6,     [FAULT_REJECTED] = 4,
-        [FAULT_HOST] = 4,    [FAULT_FAILED] = 3,
-    };
-    unsigned rank_a = (size_t)a < ARRAY_LEN(rank) ? rank[a] : 0;
-    unsigned rank_b = (size_t)b < ARRAY_LEN(rank) ? rank[b] : 0;
-    return rank_b > rank_a ? b : a;
-}
-
 static void note_failure(struct racer *r, enum fault fault)
 {
     struct search *s = r->search;
@@ -114,7 +99,7 @@ static void note_failure(struct racer *r, enum fault fault)
     const char *word = fault_policy_name(fault);
 
     s->last = fault;
-    s->worst = more_telling(s->worst, fault);
+    s->worst = fault_more_telling(s->worst, fault);
     s->hopeless = s->hopeless || o->direct || !fault_worth_retry(fault);
     if (!u)
         return;

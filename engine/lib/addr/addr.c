@@ -208,7 +208,7 @@ const char *addr_format_ip(const struct addr *a, char out[ADDR_TEXT_MAX])
 const char *addr_format(const struct addr *a, char out[ADDR_TEXT_MAX])
 {
     char ip[ADDR_TEXT_MAX];
-    if (addr_family(a) == AF_INET) { /* of which each connection writes some */
+    if (addr_family(a) == AF_INET) { /* the fast path: each connection writes some */
         size_t len, at = ip_text(addr_ip(a, &len), IPV4_BYTES, out);
         out[at++] = ':';
         at += digits_put(out + at, addr_port(a));

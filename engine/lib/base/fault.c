@@ -101,6 +101,45 @@ enum fault fault_from_errno(int err)
     }
 }
 
+/* How much a fault tells about the destination. */
+static int telling(enum fault f)
+{
+    switch (f) {
+    case FAULT_REFUSED:
+        return 9;
+    case FAULT_RESET:
+        return 8;
+    case FAULT_NAME:
+        return 7;
+    case FAULT_TIMEOUT:
+    case FAULT_EXPIRED:
+        return 6;
+    case FAULT_DNS:
+        return 5;
+    case FAULT_HOST:
+    case FAULT_DENIED:
+    case FAULT_REJECTED:
+        return 4;
+    case FAULT_UNREACHABLE:
+    case FAULT_PARENT:
+    case FAULT_FAILED:
+        return 3;
+    case FAULT_BIND:
+        return 2;
+    case FAULT_RESOURCES:
+        return 1;
+    case FAULT_NONE:
+    case FAULT_NO_UPLINK:
+        break;
+    }
+    return 0;
+}
+
+enum fault fault_more_telling(enum fault first, enum fault second)
+{
+    return telling(second) > telling(first) ? second : first;
+}
+
 bool fault_worth_retry(enum fault f)
 {
     switch (f) {

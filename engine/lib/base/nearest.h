@@ -1,4 +1,7 @@
-/* Find the known name that a mistyped one probably means. */
+/* Find the known name that a mistyped one probably means.
+ *
+ * lua/steerway/host/nearest.lua does the same for policies, whose specs run without the engine. Both are held
+ * to one table, tests/unit/lib/base/nearest.txt. */
 #ifndef STEERWAY_BASE_NEAREST_H
 #define STEERWAY_BASE_NEAREST_H
 

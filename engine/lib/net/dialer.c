@@ -16,21 +16,9 @@ static const double STAGGER_S = 0.25;
 /* All addresses have failed, and the other family's are announced: wait for them so long. */
 static const double GRACE_S = 0.5;
 
-/* How much a failure says about the destination: answers from the network precede failures on this machine.
- */
-static int telling(enum fault f)
-{
-    static const int rank[] = {
-        [FAULT_RESOURCES] = 1, [FAULT_BIND] = 2,  [FAULT_UNREACHABLE] = 3, [FAULT_HOST] = 4,
-        [FAULT_TIMEOUT] = 5,   [FAULT_RESET] = 6, [FAULT_REFUSED] = 7,
-    };
-    return (size_t)f < ARRAY_LEN(rank) ? rank[f] : 0;
-}
-
 static void dial_note(struct dial *d, enum fault f)
 {
-    if (telling(f) > telling(d->worst))
-        d->worst = f;
+    d->worst = fault_more_telling(d->worst, f);
 }
 
 /* End one attempt. @return its socket, now the caller's */

@@ -1,10 +1,17 @@
--- Finds the known name that is most similar to a mistyped one.
+-- Finds the known name that is most similar to a mistyped one, by the rules of engine/lib/base/nearest.c. It is a
+-- second one because specs of policies run without the engine; tests/unit/lib/base/nearest.txt holds both.
+
+local gsub = string.gsub
 
 local nearest = {}
 
 -- Two mistakes (a letter missing, doubled or wrong, or two letters swapped) are a typing error; three make another
 -- word.
 local FAR = 3
+-- From this length on, the beginning of a name counts as one mistake.
+local PREFIX_MIN = 3
+-- The longest name, and the longest word, that is compared: comparing takes time in proportion to the length.
+local MAX = 64
 
 -- The number of mistakes: Levenshtein's distance, where a swap of neighbours counts once.
 local function distance(a, b)
@@ -27,19 +34,25 @@ local function distance(a, b)
   return row[#b]
 end
 
+local function folded(text)
+  return (gsub(text:lower(), "_", "-"))
+end
+
 ---@param word any        what was written
 ---@param known string[]  the names there are
 ---@return string|nil     the closest, if one is close
 function nearest.of(word, known)
   word = tostring(word)
-  -- Known names are shorter, and the comparison takes time in proportion to the length.
-  if #word > 64 then
+  if #word > MAX then
     return nil
   end
+  word = folded(word)
   local best, low = nil, FAR
   for i = 1, #known do
-    local d = distance(word:lower(), known[i]:lower())
-    if d < low and d < #known[i] then
+    local name = folded(known[i])
+    local begins = #word >= PREFIX_MIN and #word < #name and name:sub(1, #word) == word
+    local d = begins and 1 or #name <= MAX and distance(word, name) or FAR
+    if d < low and d < #name then
       best, low = known[i], d
     end
   end

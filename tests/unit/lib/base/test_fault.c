@@ -81,11 +81,48 @@ static void test_errnos(void **state)
     (void)state;
 }
 
+/* From the least telling to the most. Of equals the first stays. */
+static const enum fault telling[][3] = {
+    {FAULT_NONE, FAULT_NO_UPLINK},
+    {FAULT_RESOURCES},
+    {FAULT_BIND},
+    {FAULT_UNREACHABLE, FAULT_PARENT, FAULT_FAILED},
+    {FAULT_HOST, FAULT_DENIED, FAULT_REJECTED},
+    {FAULT_DNS},
+    {FAULT_TIMEOUT, FAULT_EXPIRED},
+    {FAULT_NAME},
+    {FAULT_RESET},
+    {FAULT_REFUSED},
+};
+
+static size_t rank_of(enum fault f)
+{
+    for (size_t rank = 0; rank < ARRAY_LEN(telling); rank++)
+        for (size_t i = 0; i < ARRAY_LEN(telling[rank]); i++)
+            if (telling[rank][i] == f && (f != FAULT_NONE || rank == 0))
+                return rank;
+    fail_msg("fault %d stands in no rank", f);
+    return 0;
+}
+
+static void test_the_more_telling_of_two(void **state)
+{
+    for (size_t i = 0; i < ARRAY_LEN(faults); i++)
+        for (size_t j = 0; j < ARRAY_LEN(faults); j++) {
+            enum fault a = (enum fault)i, b = (enum fault)j, expected = rank_of(b) > rank_of(a) ? b : a;
+            if (fault_more_telling(a, b) != expected)
+                fail_msg("%s, then %s: got %s", fault_name(a), fault_name(b),
+                         fault_name(fault_more_telling(a, b)));
+        }
+    (void)state;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_fault_has_its_words),
         cmocka_unit_test(test_errnos),
+        cmocka_unit_test(test_the_more_telling_of_two),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
