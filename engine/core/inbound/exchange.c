@@ -16,11 +16,11 @@ static const double FIRST_ACK_LOOK_S = 2;
 void exchange_abort(struct exchange *x, const char *outcome)
 {
     struct session *s = x->session;
-    bool broken_off = x->was_reset && x->head_done;
+    bool broken_off = x->dest_state == DEST_RESET && exchange_head_went(x);
     bool reset = broken_off || exchange_owes(x) || exchange_end_would_mislead(x);
 
     exchange_drop_dest(s, outcome);
-    x->active = false;
+    exchange_enter_request(x, REQUEST_NONE);
     if (reset)
         return session_reset(s);
     session_end(s);
@@ -29,9 +29,10 @@ void exchange_abort(struct exchange *x, const char *outcome)
 void exchange_answer(struct exchange *x, int status, const char *error, const char *text)
 {
     struct session *s = x->session;
-    bool keep = x->client_keeps && x->request_done && !s->client_ended && !s->proxy->draining;
+    bool whole = x->request_state == REQUEST_WHOLE;
+    bool keep = x->client_keeps && whole && !s->client_ended && !s->proxy->draining;
 
-    x->active = false;
+    exchange_enter_request(x, REQUEST_NONE);
     if (http_write_error(&s->out, status, error, text, keep, strcmp(x->method, "HEAD") == 0) < 0)
         return session_close(s, NULL);
     if (!keep)
@@ -43,7 +44,7 @@ void exchange_answer(struct exchange *x, int status, const char *error, const ch
 
 void exchange_dest_failed(struct exchange *x, const char *error, const char *text)
 {
-    if (x->head_done)
+    if (exchange_head_went(x))
         return exchange_abort(x, "reset");
     exchange_drop_dest(x->session, "reset");
     exchange_answer(x, 502, error, text);
@@ -51,13 +52,13 @@ void exchange_dest_failed(struct exchange *x, const char *error, const char *tex
 
 static bool may_keep_dest(const struct exchange *x)
 {
-    return x->response.keep_alive && x->request_done && x->from_dest.len == 0 && !x->broken &&
-           !x->session->proxy->draining;
+    return x->response.keep_alive && x->request_state == REQUEST_WHOLE && x->from_dest.len == 0 &&
+           x->dest_state == DEST_BUSY && !x->session->proxy->draining;
 }
 
 bool exchange_settle(struct exchange *x)
 {
-    if (!x->response_done || exchange_owes(x))
+    if (x->response_state != RESPONSE_WHOLE || exchange_owes(x))
         return false;
     /* An answer can be there before its request has gone out as a whole; the next must not go before that. */
     if (may_keep_dest(x) && exchange_waiting(x) > 0)
@@ -70,15 +71,16 @@ void exchange_finish(struct exchange *x)
 {
     struct session *s = x->session;
     /* A client that has said its last may have said several requests before. */
-    bool client_stays = x->client_keeps && x->request_done && (!s->client_ended || s->in.len > 0);
+    bool whole = x->request_state == REQUEST_WHOLE;
+    bool client_stays = x->client_keeps && whole && (!s->client_ended || s->in.len > 0);
+    bool keep = may_keep_dest(x) && exchange_waiting(x) == 0;
 
-    x->active = false;
+    exchange_enter_request(x, REQUEST_NONE);
     buf_done(&x->replay);
-    if (may_keep_dest(x) && exchange_waiting(x) == 0) {
+    if (keep)
         exchange_rest_dest(x);
-    } else {
+    else
         exchange_drop_dest(s, "closed");
-    }
     if (!client_stays || s->proxy->draining)
         return session_end(s);
     session_enter(s, SESSION_READING);
@@ -90,7 +92,7 @@ static bool try_again(struct exchange *x)
 {
     struct session *s = x->session;
 
-    if (!x->reused || x->answered || x->replay.len == 0)
+    if (x->replay.len == 0)
         return false;
     exchange_drop_dest(s, "closed");
     x->to_dest = x->replay;
@@ -101,21 +103,24 @@ static bool try_again(struct exchange *x)
 
 void exchange_dest_ended(struct exchange *x, bool orderly)
 {
-    if (!x->active)
+    if (x->dest_state == DEST_RESTING)
         return exchange_drop_dest(x->session, "closed");
-    x->was_reset = x->was_reset || !orderly;
-    if (x->was_reset)
+    if (!orderly)
+        exchange_enter_dest(x, DEST_RESET);
+    bool was_reset = x->dest_state == DEST_RESET;
+    if (was_reset)
         outbound_note_reset(x->session->outbound);
-    if (x->head_done && !x->was_reset && x->response.body.kind == HTTP_BODY_UNTIL_CLOSE) {
-        x->response_done = true;
+    if (exchange_head_went(x) && !was_reset && x->response.body.kind == HTTP_BODY_UNTIL_CLOSE) {
+        exchange_enter_response(x, RESPONSE_WHOLE);
         x->response.keep_alive = x->client_keeps = false;
         return exchange_finish(x);
     }
     if (try_again(x))
         return;
-    if (!x->answered && x->reused) /* not ours to repeat; the client may (RFC 9110 9.2.2) */
+    bool answered = x->response_state != RESPONSE_AWAITED;
+    if (!answered && x->served > 0) /* not ours to repeat; the client may (RFC 9110 9.2.2) */
         return exchange_abort(x, "reset");
-    if (!x->answered)
+    if (!answered)
         return exchange_dest_failed(x, "connection_terminated", "The destination closed without an answer.");
     exchange_dest_failed(x, "http_response_incomplete", "The destination closed in the midst of its answer.");
 }
@@ -127,7 +132,7 @@ static bool repeatable(const struct exchange *x)
 {
     static const char *const methods[] = {"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"};
 
-    if (!x->request_done || x->upgrade)
+    if (x->request_state != REQUEST_WHOLE || x->upgrade)
         return false;
     for (size_t i = 0; i < ARRAY_LEN(methods); i++)
         if (strcmp(x->method, methods[i]) == 0)
@@ -141,7 +146,8 @@ void exchange_begin(struct session *s, const struct http_head *head, const struc
 
     if (!x)
         return session_close(s, NULL);
-    x->active = true;
+    bool whole = request->body.kind == HTTP_BODY_NONE || request->body.done;
+    exchange_enter_request(x, whole ? REQUEST_WHOLE : REQUEST_COMING);
     size_t len = head->method.len < sizeof x->method - 1 ? head->method.len : sizeof x->method - 1;
     memcpy(x->method, head->method.data, len);
     x->method[len] = '\0';
@@ -149,14 +155,14 @@ void exchange_begin(struct session *s, const struct http_head *head, const struc
     x->client_keeps = request->keep_alive;
     x->upgrade = request->upgrade;
     x->request_body = request->body;
-    x->request_done = request->body.kind == HTTP_BODY_NONE || request->body.done;
-    x->answered = x->head_done = x->response_done = false;
     x->head_seen = 0;
     x->last_activity_s = clock_now_s();
 
     bool reuse = x->fd >= 0 && outbound_serves(s->outbound, &request->target, s->user, &x->objections) &&
                  exchange_dest_is_quiet(x);
-    if (!reuse)
+    if (reuse)
+        exchange_enter_dest(x, DEST_BUSY);
+    else
         exchange_drop_dest(s, "closed");
     x->target = request->target;
     bool keep = reuse && repeatable(x);
@@ -173,7 +179,7 @@ void exchange_begin(struct session *s, const struct http_head *head, const struc
 
 bool exchange_pending(const struct session *s)
 {
-    return s->exchange && s->exchange->active;
+    return s->exchange && s->exchange->request_state != REQUEST_NONE;
 }
 
 struct buf *exchange_early(struct session *s)
@@ -188,7 +194,8 @@ void exchange_connected(struct session *s)
     x->fd = s->dest_fd;
     s->dest_fd = -1;
     keepalive_set(x->fd); /* it is kept for further requests */
-    x->reused = false;
+    exchange_enter_dest(x, DEST_BUSY);
+    x->served = 0;
     x->objections = outbound_objections(s->outbound);
     ev_io_set(&x->read, x->fd, EV_READ);
     ev_io_set(&x->write, x->fd, EV_WRITE);
@@ -208,7 +215,7 @@ void exchange_failed(struct session *s, enum fault fault, const char *refusal)
 
 void exchange_client_readable(struct session *s)
 {
-    if (!s->exchange->request_done)
+    if (s->exchange->request_state == REQUEST_COMING)
         exchange_pump_request(s->exchange);
 }
 
@@ -227,7 +234,7 @@ void exchange_client_writable(struct session *s)
  * data is not acknowledged. */
 static bool awaits_first_ack(const struct exchange *x)
 {
-    return x->reused && !x->answered && x->replay.len > 0;
+    return x->replay.len > 0;
 }
 
 double exchange_look_after(const struct session *s)
@@ -256,7 +263,7 @@ static bool look_at_acks(struct session *s)
     outbound_note_unacked(s->outbound);
     if (try_again(x))
         return false;
-    if (x->head_done) {
+    if (exchange_head_went(x)) {
         exchange_abort(x, "unacknowledged");
         return false;
     }
@@ -276,7 +283,7 @@ void exchange_deadline(struct session *s)
         return wheel_set(&s->proxy->deadlines, &s->deadline, fmin(left, exchange_look_after(s)));
     struct exchange *x = s->exchange;
     /* Who has not sent its request hears nothing either, as when it is silent before one. */
-    if (x->head_done || !x->request_done)
+    if (exchange_head_went(x) || x->request_state == REQUEST_COMING)
         return session_close(s, "idle");
     exchange_drop_dest(s, "idle");
     x->client_keeps = false;

@@ -11,13 +11,13 @@
 
 bool exchange_wants_input(const struct exchange *x)
 {
-    return x && (x->request_done || exchange_waiting(x) == 0);
+    return x && (x->request_state == REQUEST_WHOLE || exchange_waiting(x) == 0);
 }
 
 bool exchange_moves_request(const struct exchange *x)
 {
-    return x && x->active && !x->request_done && x->request_body.kind == HTTP_BODY_LENGTH && !x->broken &&
-           x->session->in.len == 0 && exchange_waiting(x) == 0;
+    return x && x->request_state == REQUEST_COMING && x->request_body.kind == HTTP_BODY_LENGTH &&
+           x->dest_state == DEST_BUSY && x->session->in.len == 0 && exchange_waiting(x) == 0;
 }
 
 void exchange_move_request(struct exchange *x)
@@ -29,7 +29,9 @@ void exchange_move_request(struct exchange *x)
     int err = errno;
 
     body->left -= n;
-    body->done = x->request_done = body->left == 0;
+    body->done = body->left == 0;
+    if (body->done)
+        exchange_enter_request(x, REQUEST_WHOLE);
     if (n > 0) {
         outbound_note(s->outbound, n, 0);
         x->last_activity_s = clock_now_s();
@@ -37,7 +39,7 @@ void exchange_move_request(struct exchange *x)
     switch (end) {
     case PUMP_AGAIN:
     case PUMP_EMPTY:
-        if (!x->request_done)
+        if (!body->done)
             return;
         break;
     case PUMP_FULL:
@@ -83,7 +85,7 @@ bool exchange_owes(const struct exchange *x)
 
 bool exchange_moves_response(const struct exchange *x)
 {
-    return x->active && x->head_done && !x->response_done && x->response.body.kind != HTTP_BODY_CHUNKED;
+    return x->response_state == RESPONSE_BODY && x->response.body.kind != HTTP_BODY_CHUNKED;
 }
 
 void exchange_move_response(struct exchange *x)
@@ -97,8 +99,10 @@ void exchange_move_response(struct exchange *x)
 
     if (measured) {
         body->left -= n;
-        body->done = x->response_done = body->left == 0;
+        body->done = body->left == 0;
     }
+    if (body->done)
+        exchange_enter_response(x, RESPONSE_WHOLE);
     if (n > 0) {
         outbound_note(s->outbound, 0, n);
         x->last_activity_s = clock_now_s();
@@ -118,7 +122,7 @@ void exchange_move_response(struct exchange *x)
     case PUMP_NO_MEMORY:
         return session_close(s, fault_name(FAULT_RESOURCES));
     }
-    if (x->response_done && !exchange_settle(x))
+    if (body->done && !exchange_settle(x))
         exchange_watch_dest(x); /* the rest of the request is still on its way; nothing more is awaited */
 }
 

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "inbound/wire.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -11,12 +12,79 @@
 /* A head, which can become longer on its way, and what one read of the client brings of the body. */
 enum { TO_DEST_MAX = 2 * HTTP_HEAD_MAX + PUMP_BUFFER_MAX };
 
+/* --- the states ----------------------------------------------------------------------------------------- */
+
+bool exchange_request_may(enum exchange_request_state now, enum exchange_request_state next)
+{
+#define TO(x) (1u << REQUEST_##x)
+    static const unsigned allowed[] = {
+        [REQUEST_NONE] = TO(COMING) | TO(WHOLE),
+        [REQUEST_COMING] = TO(WHOLE) | TO(NONE),
+        [REQUEST_WHOLE] = TO(NONE),
+    };
+#undef TO
+    return allowed[now] & (1u << next);
+}
+
+bool exchange_response_may(enum exchange_response_state now, enum exchange_response_state next)
+{
+#define TO(x) (1u << RESPONSE_##x)
+    static const unsigned allowed[] = {
+        [RESPONSE_NONE] = TO(AWAITED),
+        [RESPONSE_AWAITED] = TO(HEAD) | TO(NONE),
+        [RESPONSE_HEAD] = TO(BODY) | TO(WHOLE) | TO(NONE),
+        [RESPONSE_BODY] = TO(WHOLE) | TO(NONE),
+        [RESPONSE_WHOLE] = TO(NONE),
+    };
+#undef TO
+    return allowed[now] & (1u << next);
+}
+
+bool exchange_dest_may(enum exchange_dest_state now, enum exchange_dest_state next)
+{
+#define TO(x) (1u << DEST_##x)
+    static const unsigned allowed[] = {
+        [DEST_NONE] = TO(BUSY),
+        [DEST_BUSY] = TO(RESTING) | TO(BROKEN) | TO(RESET) | TO(NONE),
+        [DEST_RESTING] = TO(BUSY) | TO(NONE),
+        [DEST_BROKEN] = TO(RESET) | TO(NONE),
+        [DEST_RESET] = TO(RESET) | TO(NONE), /* sending and reading may both tell of it */
+    };
+#undef TO
+    return allowed[now] & (1u << next);
+}
+
+void exchange_enter_request(struct exchange *x, enum exchange_request_state next)
+{
+    assert(exchange_request_may(x->request_state, next));
+    if (x->request_state == REQUEST_NONE)
+        exchange_enter_response(x, RESPONSE_AWAITED);
+    if (next == REQUEST_NONE)
+        exchange_enter_response(x, RESPONSE_NONE);
+    x->request_state = next;
+}
+
+void exchange_enter_response(struct exchange *x, enum exchange_response_state next)
+{
+    assert(exchange_response_may(x->response_state, next));
+    x->response_state = next;
+}
+
+void exchange_enter_dest(struct exchange *x, enum exchange_dest_state next)
+{
+    assert(exchange_dest_may(x->dest_state, next));
+    x->dest_state = next;
+}
+
+/* --- the connection ------------------------------------------------------------------------------------- */
+
 void exchange_watch_dest(struct exchange *x)
 {
     struct session *s = x->session;
     struct ev_loop *loop = s->proxy->loop;
     /* Between requests it is watched for its end; else while nothing waits of what it has said. */
-    bool read = x->fd >= 0 && (!x->active || (!x->response_done && s->out.len == 0 && !exchange_owes(x)));
+    bool awaited = x->response_state != RESPONSE_WHOLE && s->out.len == 0 && !exchange_owes(x);
+    bool read = x->fd >= 0 && (x->dest_state == DEST_RESTING || awaited);
     bool write = x->fd >= 0 && exchange_waiting(x) > 0;
 
     if (read != (bool)ev_is_active(&x->read)) {
@@ -42,7 +110,8 @@ static void close_dest(struct exchange *x)
     if (x->fd >= 0)
         (void)close(x->fd);
     x->fd = -1;
-    x->reused = x->broken = x->was_reset = false;
+    if (x->dest_state != DEST_NONE)
+        exchange_enter_dest(x, DEST_NONE);
     x->dest_wait = (struct ack_wait){.since_ms = 0};
     x->head_seen = 0;
     buf_done(&x->to_dest);
@@ -62,7 +131,8 @@ void exchange_drop_dest(struct session *s, const char *outcome)
 
 void exchange_rest_dest(struct exchange *x)
 {
-    x->reused = true;
+    exchange_enter_dest(x, DEST_RESTING);
+    x->served++;
     x->rests_since = ev_iteration(x->session->proxy->loop);
     exchange_watch_dest(x);
 }
@@ -83,7 +153,7 @@ int exchange_dest_fd(const struct exchange *x)
 
 void exchange_cut(struct exchange *x)
 {
-    if (x->active)
+    if (x->dest_state != DEST_RESTING)
         return exchange_dest_ended(x, false);
     exchange_drop_dest(x->session, "cut");
 }
@@ -92,7 +162,7 @@ bool exchange_end_would_mislead(const struct exchange *x)
 {
     enum http_body_kind kind = x->response.body.kind;
 
-    return x->active && x->head_done && !x->response_done &&
+    return x->response_state == RESPONSE_BODY &&
            (kind == HTTP_BODY_UNTIL_CLOSE || (kind == HTTP_BODY_CHUNKED && x->client_minor == 0));
 }
 
@@ -102,7 +172,8 @@ void exchange_stop(struct exchange *x)
         return;
     if ((exchange_end_would_mislead(x) || exchange_owes(x)) && x->session->fd >= 0)
         session_reset_on_close(x->session);
-    x->active = false;
+    if (x->request_state != REQUEST_NONE)
+        exchange_enter_request(x, REQUEST_NONE);
     close_dest(x);
     pump_done(&x->down, &x->session->proxy->workers.room.pump);
 }
@@ -124,8 +195,7 @@ size_t exchange_waiting(const struct exchange *x)
 void exchange_note_broken(struct exchange *x, int err)
 {
     /* A reset that came after the peer's FIN is told as EPIPE: what it said before is whole. */
-    x->broken = true;
-    x->was_reset = err != EPIPE;
+    exchange_enter_dest(x, err == EPIPE ? DEST_BROKEN : DEST_RESET);
     buf_done(&x->to_dest);
     pump_done(&x->up, &x->session->proxy->workers.room.pump);
 }
@@ -134,7 +204,7 @@ bool exchange_send(struct exchange *x, struct slice more)
 {
     size_t sent;
 
-    if (x->broken) {
+    if (x->dest_state != DEST_BUSY) {
         buf_done(&x->to_dest);
         return true;
     }
@@ -169,10 +239,11 @@ static void on_dest_readable(struct ev_loop *loop, ev_io *w, int events)
         return;
     if (n <= 0)
         return exchange_dest_ended(x, n == 0);
-    if (!x->active) /* it speaks unasked: of no use any more */
+    if (x->dest_state == DEST_RESTING) /* it speaks unasked: of no use any more */
         return exchange_drop_dest(s, "closed");
     outbound_note(s->outbound, 0, (uint64_t)n);
-    x->answered = true;
+    if (x->response_state == RESPONSE_AWAITED)
+        exchange_enter_response(x, RESPONSE_HEAD);
     buf_done(&x->replay);
     x->last_activity_s = clock_now_s();
     exchange_pump_response(x);

@@ -31,7 +31,7 @@ static enum parse pass_through(struct http_body *b, struct slice data, struct bu
 static void refuse_request_body(struct exchange *x)
 {
     x->client_keeps = false;
-    if (x->head_done)
+    if (exchange_head_went(x))
         return exchange_abort(x, "reset");
     exchange_drop_dest(x->session, "reset");
     exchange_answer(x, 400, "http_request_error", "The request's body is malformed.");
@@ -46,13 +46,14 @@ static bool pass_request_body(struct exchange *x)
     size_t used = 0, as_is = 0;
     int err = 0;
 
-    if (!x->request_done && in.len > 0) {
+    if (x->request_state == REQUEST_COMING && in.len > 0) {
         enum parse p = pass_through(&x->request_body, in, &x->to_dest, &used, &as_is, &err);
         if (p == PARSE_BAD) {
             refuse_request_body(x);
             return false;
         }
-        x->request_done = p == PARSE_OK;
+        if (p == PARSE_OK)
+            exchange_enter_request(x, REQUEST_WHOLE);
     }
     if (err < 0) {
         session_close(s, fault_name(FAULT_RESOURCES));
@@ -68,7 +69,7 @@ static bool pass_request_body(struct exchange *x)
  * whole any more. */
 static bool has_left(const struct exchange *x)
 {
-    return !x->request_done && x->session->client_ended &&
+    return x->request_state == REQUEST_COMING && x->session->client_ended &&
            (x->session->in.len == 0 || x->request_body.kind == HTTP_BODY_CHUNKED);
 }
 
@@ -106,7 +107,8 @@ static void switch_protocols(struct exchange *x, size_t head_len)
     ev_io_stop(s->proxy->loop, &x->read);
     ev_io_stop(s->proxy->loop, &x->write);
     x->fd = -1;
-    x->active = false;
+    exchange_enter_dest(x, DEST_NONE);
+    exchange_enter_request(x, REQUEST_NONE);
     session_tunnel(s);
 }
 
@@ -153,6 +155,12 @@ static enum parse parse_head(struct exchange *x, struct http_head *ret, struct h
     return *ret_room ? http_parse_response_in(ret, in.data, in.len, *ret_room, most) : p;
 }
 
+/* A request that is not whole when its answer is leaves the connection where no other can follow. */
+static bool client_stays(const struct exchange *x)
+{
+    return x->client_keeps && x->request_state == REQUEST_WHOLE;
+}
+
 /* @return whether the body may follow; else the exchange is over */
 static bool pass_head(struct exchange *x, const struct http_head *head)
 {
@@ -174,7 +182,7 @@ static bool pass_head(struct exchange *x, const struct http_head *head)
         x->client_keeps = false;
     /* HTTP/1.0 knows no interim responses (RFC 9110 15.2). */
     if (!(interim && x->client_minor == 0) &&
-        http_write_response(&s->out, head, &x->response, x->client_minor, x->client_keeps && x->request_done,
+        http_write_response(&s->out, head, &x->response, x->client_minor, client_stays(x),
                             EXCHANGE_PSEUDONYM) < 0) {
         session_close(s, fault_name(FAULT_RESOURCES));
         return false;
@@ -186,9 +194,9 @@ static bool pass_head(struct exchange *x, const struct http_head *head)
     buf_consume(&x->from_dest, head->consumed);
     x->head_seen = 0;
     if (!interim) {
-        x->head_done = true;
-        x->client_keeps = x->client_keeps && x->request_done;
-        x->response_done = x->response.body.kind == HTTP_BODY_NONE || x->response.body.done;
+        x->client_keeps = client_stays(x);
+        bool whole = x->response.body.kind == HTTP_BODY_NONE || x->response.body.done;
+        exchange_enter_response(x, whole ? RESPONSE_WHOLE : RESPONSE_BODY);
     }
     return true;
 }
@@ -246,7 +254,7 @@ static bool pass_body(struct exchange *x)
     enum parse p = PARSE_OK;
     int err = 0;
 
-    if (from->len > 0 && !x->response_done) {
+    if (from->len > 0 && x->response_state == RESPONSE_BODY) {
         if (x->client_minor == 0 && body->kind == HTTP_BODY_CHUNKED)
             p = unwrap(body, from->data + from->start, from->len, &used, &as_is);
         else
@@ -263,7 +271,8 @@ static bool pass_body(struct exchange *x)
     if (!session_send(s, buf_slice(from).data, as_is))
         return false;
     buf_consume(from, used);
-    x->response_done = x->response_done || body->done;
+    if (x->response_state == RESPONSE_BODY && body->done)
+        exchange_enter_response(x, RESPONSE_WHOLE);
     return true;
 }
 
@@ -271,12 +280,12 @@ void exchange_pump_response(struct exchange *x)
 {
     struct session *s = x->session;
 
-    while (!x->head_done && x->from_dest.len > 0)
+    while (!exchange_head_went(x) && x->from_dest.len > 0)
         if (!take_head(x))
             break;
-    if (!x->active || s->state != SESSION_EXCHANGE)
+    if (s->state != SESSION_EXCHANGE)
         return;
-    if (x->head_done ? !pass_body(x) : !session_flush(s))
+    if (exchange_head_went(x) ? !pass_body(x) : !session_flush(s))
         return;
     if (!exchange_settle(x))
         exchange_watch_dest(x);

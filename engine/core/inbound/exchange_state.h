@@ -1,47 +1,93 @@
 /* The inside of an exchange, shared by its four files: exchange.c begins and ends requests, exchange_pump.c
  * reads heads and framing, exchange_body.c moves the bodies that need no reading, exchange_dest.c keeps
- * the connection to the server. Nobody else includes this. */
+ * the connection to the server, and the three states. Nobody else includes this.
+ *
+ *   request      NONE -> COMING -> WHOLE -> NONE       both begin and end together
+ *   response     NONE -> AWAITED -> HEAD -> BODY -> WHOLE -> NONE
+ *   destination  NONE -> BUSY -> RESTING -> BUSY …     dropped (NONE) from each of its states
+ *                          \-> BROKEN, RESET -> NONE
+ *
+ * A request without a body is WHOLE at once, and so is a response when its head is. A request may end early,
+ * in each of its states: then the client is told, or cut off. The tables in exchange_dest.c have every step.
+ */
 #ifndef STEERWAY_INBOUND_EXCHANGE_STATE_H
 #define STEERWAY_INBOUND_EXCHANGE_STATE_H
 
 #include "inbound/exchange.h"
 #include "net/ack_wait.h"
 
+enum exchange_request_state {
+    REQUEST_NONE,   /* none is under way */
+    REQUEST_COMING, /* its head is there, its body not yet as a whole */
+    REQUEST_WHOLE,  /* the client has sent all of it; some may still wait for the destination */
+};
+
+/* In the order in which a response goes through them. */
+enum exchange_response_state {
+    RESPONSE_NONE,    /* none is due */
+    RESPONSE_AWAITED, /* not a byte has come */
+    RESPONSE_HEAD,    /* its final head is not whole yet */
+    RESPONSE_BODY,    /* its head has gone to the client */
+    RESPONSE_WHOLE,   /* the destination has sent all of it; some may still wait for the client */
+};
+
+enum exchange_dest_state {
+    DEST_NONE,    /* not connected */
+    DEST_BUSY,    /* the request under way goes over it */
+    DEST_RESTING, /* between two requests: what it says now nobody has asked for */
+    DEST_BROKEN,  /* it takes no more, but may have said why */
+    DEST_RESET,   /* it takes no more, and what it has said is not the whole */
+};
+
 struct exchange {
     struct session *session;
 
     /* the destination connection; its account is session->outbound */
+    enum exchange_dest_state dest_state;
     int fd; /* -1 for none */
     ev_io read, write;
     struct buf to_dest, from_dest;
     struct pump up, down; /* of bodies whose length is known, or that end with the connection */
-    bool reused;          /* it has served a request before */
-    unsigned rests_since; /* the loop's turn in which that one ended */
+    unsigned served;      /* requests before the one under way */
+    unsigned rests_since; /* the loop's turn in which the last one ended */
     uint64_t objections;  /* see outbound_serves */
-    bool broken;          /* it takes no more, but may have said why */
-    bool was_reset;       /* and what it said before is not the whole */
 
     /* the request under way */
-    bool active;
+    enum exchange_request_state request_state;
     char method[16]; /* cut; only HEAD and CONNECT matter */
     int client_minor;
     bool client_keeps; /* the client wants its connection kept */
     bool upgrade;
-    struct buf replay; /* the head, as long as it may be sent again on a fresh connection */
+    struct buf replay; /* the head, while it may be sent again on a fresh connection: sent over one that has
+                          served before, and nothing has come */
     struct target target;
     struct http_body request_body;
-    bool request_done;
 
     /* its response */
+    enum exchange_response_state response_state;
     struct http_response response;
     size_t head_seen; /* octets of from_dest in which its head does not end */
-    bool answered;    /* an octet of the response has come */
-    bool head_done, response_done;
     double last_activity_s;
     struct ack_wait dest_wait;
 };
 
 /* exchange_dest.c */
+/** The doors between the states: each asserts that the table allows the step. A request that begins makes the
+ * response AWAITED, and one that ends makes it NONE. */
+void exchange_enter_request(struct exchange *x, enum exchange_request_state next);
+void exchange_enter_response(struct exchange *x, enum exchange_response_state next);
+void exchange_enter_dest(struct exchange *x, enum exchange_dest_state next);
+/** What the tables say: whether next may follow. */
+bool exchange_request_may(enum exchange_request_state now, enum exchange_request_state next);
+bool exchange_response_may(enum exchange_response_state now, enum exchange_response_state next);
+bool exchange_dest_may(enum exchange_dest_state now, enum exchange_dest_state next);
+
+/** Whether the head of the response has gone to the client, so that another answer cannot. */
+static inline bool exchange_head_went(const struct exchange *x)
+{
+    return x->response_state >= RESPONSE_BODY;
+}
+
 /** Whether the client would take an orderly end of its connection for the end of the content. */
 bool exchange_end_would_mislead(const struct exchange *x);
 /** The session's exchange, made when there is none yet. NULL: out of memory. */
