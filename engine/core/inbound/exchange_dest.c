@@ -1,7 +1,7 @@
 #include "inbound/exchange_state.h"
 
 #include "base/clock.h"
-#include "inbound/wire.h"
+#include "relay/wire.h"
 
 #include <assert.h>
 #include <errno.h>

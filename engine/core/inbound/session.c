@@ -4,9 +4,9 @@
 #include "inbound/exchange.h"
 #include "inbound/front.h"
 #include "inbound/reply.h"
-#include "inbound/wire.h"
 #include "net/egress.h"
 #include "proto/http_head.h"
+#include "relay/wire.h"
 
 #include <assert.h>
 #include <errno.h>

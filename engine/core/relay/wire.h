@@ -1,7 +1,7 @@
 /* Octets from and to a socket with no more copies than must be: they are read into a room that all share and
  * looked at there, and sent from where they lie. Only what has to wait is copied. */
-#ifndef STEERWAY_INBOUND_WIRE_H
-#define STEERWAY_INBOUND_WIRE_H
+#ifndef STEERWAY_RELAY_WIRE_H
+#define STEERWAY_RELAY_WIRE_H
 
 #include "base/buf.h"
 #include "relay/pump.h"

@@ -1,4 +1,4 @@
-#include "inbound/wire.h"
+#include "relay/wire.h"
 
 #include <errno.h>
 #include <sys/socket.h>

@@ -6,8 +6,8 @@
 
 #include <cmocka.h>
 
-#include "inbound/wire.h"
 #include "relay/fixture.h"
+#include "relay/wire.h"
 
 static struct pump_room room;
 
