@@ -17,7 +17,7 @@ void exchange_abort(struct exchange *x, const char *outcome)
 {
     struct session *s = x->session;
     bool broken_off = x->dest_state == DEST_RESET && exchange_head_went(x);
-    bool reset = broken_off || exchange_owes(x) || exchange_end_would_mislead(x);
+    bool reset = broken_off || pump_waiting(&s->down) > 0 || exchange_end_would_mislead(x);
 
     exchange_drop_dest(s, outcome);
     exchange_enter_request(x, REQUEST_NONE);
@@ -58,7 +58,7 @@ static bool may_keep_dest(const struct exchange *x)
 
 bool exchange_settle(struct exchange *x)
 {
-    if (x->response_state != RESPONSE_WHOLE || exchange_owes(x))
+    if (x->response_state != RESPONSE_WHOLE || pump_waiting(&x->session->down) > 0)
         return false;
     /* An answer can be there before its request has gone out as a whole; the next must not go before that. */
     if (may_keep_dest(x) && exchange_waiting(x) > 0)
@@ -97,7 +97,7 @@ static bool try_again(struct exchange *x)
     exchange_drop_dest(s, "closed");
     x->to_dest = x->replay;
     buf_init(&x->replay, x->to_dest.max);
-    session_connect(s, &x->target, POLICY_HTTP);
+    session_connect(s, &x->target, POLICY_HTTP, &x->to_dest);
     return true;
 }
 
@@ -170,7 +170,7 @@ void exchange_begin(struct session *s, const struct http_head *head, const struc
         return session_close(s, fault_name(FAULT_RESOURCES));
     buf_consume(&s->in, head->consumed);
     if (!reuse)
-        return session_connect(s, &x->target, POLICY_HTTP);
+        return session_connect(s, &x->target, POLICY_HTTP, &x->to_dest);
     session_enter(s, SESSION_EXCHANGE);
     if (keep && !exchange_send(x, buf_slice(&x->replay)))
         return;
@@ -180,11 +180,6 @@ void exchange_begin(struct session *s, const struct http_head *head, const struc
 bool exchange_pending(const struct session *s)
 {
     return s->exchange && s->exchange->request_state != REQUEST_NONE;
-}
-
-struct buf *exchange_early(struct session *s)
-{
-    return &s->exchange->to_dest;
 }
 
 void exchange_connected(struct session *s)
@@ -224,10 +219,8 @@ void exchange_client_writable(struct session *s)
     struct exchange *x = s->exchange;
 
     x->last_activity_s = clock_now_s();
-    if (s->out.len > 0 || (exchange_owes(x) && !exchange_flush_down(x)) || exchange_settle(x))
-        return;
-    session_watch(s);
-    exchange_watch_dest(x);
+    if (session_owed(s) == 0 && !exchange_settle(x))
+        exchange_watch_dest(x);
 }
 
 /* Of a request that may be sent again: a kept connection by a line that has died meanwhile shows by that its

@@ -15,8 +15,6 @@ void exchange_begin(struct session *s, const struct http_head *head, const struc
 
 /** Whether the connection being made is for an exchange (and not for CONNECT). */
 bool exchange_pending(const struct session *s);
-/** What waits to be sent to the server. For exchange_pending. */
-struct buf *exchange_early(struct session *s);
 /** s->dest_fd has just been connected for this exchange. */
 void exchange_connected(struct session *s);
 /** It could not be: answer the client. */
@@ -24,15 +22,10 @@ void exchange_failed(struct session *s, enum fault fault, const char *refusal);
 
 /** More input, or its end, in s->in. */
 void exchange_client_readable(struct session *s);
-/** s->out has gone down. */
+/** What waits for the client has become less. */
 void exchange_client_writable(struct session *s);
 /** Whether more input of the client has a place to go. Takes NULL, as the following do. */
 bool exchange_wants_input(const struct exchange *x);
-/** Whether octets that are not in s->out wait for the client. */
-bool exchange_owes(const struct exchange *x);
-size_t exchange_owed(const struct exchange *x);
-/** Pass on of these what the client takes. @return false when the session was closed */
-bool exchange_flush_owed(struct exchange *x);
 /** Whether the client's input is a body that need not be looked at: then exchange_move_request takes it. */
 bool exchange_moves_request(const struct exchange *x);
 void exchange_move_request(struct exchange *x);

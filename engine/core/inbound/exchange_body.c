@@ -59,7 +59,7 @@ void exchange_move_request(struct exchange *x)
     exchange_pump_request(x);
 }
 
-bool exchange_flush_up(struct exchange *x)
+void exchange_flush_up(struct exchange *x)
 {
     int64_t n = pump_flush(&x->up, &x->session->proxy->workers.room.pump, x->fd);
 
@@ -67,21 +67,10 @@ bool exchange_flush_up(struct exchange *x)
         exchange_note_broken(x, errno);
     if (n > 0)
         x->last_activity_s = clock_now_s();
-    return pump_waiting(&x->up) == 0;
 }
 
 /* --- destination to client ---------------------------------------------------------------------------------
  */
-
-size_t exchange_owed(const struct exchange *x)
-{
-    return x ? pump_waiting(&x->down) : 0;
-}
-
-bool exchange_owes(const struct exchange *x)
-{
-    return exchange_owed(x) > 0;
-}
 
 bool exchange_moves_response(const struct exchange *x)
 {
@@ -95,7 +84,7 @@ void exchange_move_response(struct exchange *x)
     bool measured = body->kind == HTTP_BODY_LENGTH;
     size_t n;
     enum pump_end end =
-        pump_turn(&x->down, &s->proxy->workers.room.pump, x->fd, s->fd, measured ? body->left : PUMP_ALL, &n);
+        pump_turn(&s->down, &s->proxy->workers.room.pump, x->fd, s->fd, measured ? body->left : PUMP_ALL, &n);
 
     if (measured) {
         body->left -= n;
@@ -124,25 +113,4 @@ void exchange_move_response(struct exchange *x)
     }
     if (body->done && !exchange_settle(x))
         exchange_watch_dest(x); /* the rest of the request is still on its way; nothing more is awaited */
-}
-
-bool exchange_flush_owed(struct exchange *x)
-{
-    if (!exchange_owes(x))
-        return true;
-    struct session *s = x->session;
-    int64_t n = pump_flush(&x->down, &s->proxy->workers.room.pump, s->fd);
-
-    if (n < 0) {
-        session_close(s, "reset");
-        return false;
-    }
-    if (n > 0)
-        x->last_activity_s = clock_now_s();
-    return true;
-}
-
-bool exchange_flush_down(struct exchange *x)
-{
-    return exchange_flush_owed(x) && !exchange_owes(x);
 }

@@ -83,7 +83,7 @@ void exchange_watch_dest(struct exchange *x)
     struct session *s = x->session;
     struct ev_loop *loop = s->proxy->loop;
     /* Between requests it is watched for its end; else while nothing waits of what it has said. */
-    bool awaited = x->response_state != RESPONSE_WHOLE && s->out.len == 0 && !exchange_owes(x);
+    bool awaited = x->response_state != RESPONSE_WHOLE && session_owed(s) == 0;
     bool read = x->fd >= 0 && (x->dest_state == DEST_RESTING || awaited);
     bool write = x->fd >= 0 && exchange_waiting(x) > 0;
 
@@ -170,12 +170,11 @@ void exchange_stop(struct exchange *x)
 {
     if (!x)
         return;
-    if ((exchange_end_would_mislead(x) || exchange_owes(x)) && x->session->fd >= 0)
+    if (exchange_end_would_mislead(x) && x->session->fd >= 0)
         session_reset_on_close(x->session);
     if (x->request_state != REQUEST_NONE)
         exchange_enter_request(x, REQUEST_NONE);
     close_dest(x);
-    pump_done(&x->down, &x->session->proxy->workers.room.pump);
 }
 
 void exchange_free(struct exchange *x)

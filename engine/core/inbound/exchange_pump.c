@@ -78,7 +78,7 @@ void exchange_pump_request(struct exchange *x)
     struct session *s = x->session;
 
     if (pump_waiting(&x->up) > 0)
-        (void)exchange_flush_up(x);
+        exchange_flush_up(x);
     else if (!pass_request_body(x))
         return;
     if (has_left(x)) /* it wants no answer */

@@ -47,7 +47,7 @@ struct exchange {
     int fd; /* -1 for none */
     ev_io read, write;
     struct buf to_dest, from_dest;
-    struct pump up, down; /* of bodies whose length is known, or that end with the connection */
+    struct pump up;       /* of a body whose length is known; session->down is its like */
     unsigned served;      /* requests before the one under way */
     unsigned rests_since; /* the loop's turn in which the last one ended */
     uint64_t objections;  /* see outbound_serves */
@@ -115,10 +115,8 @@ void exchange_pump_response(struct exchange *x);
 bool exchange_moves_response(const struct exchange *x);
 /** Move what is there of it. */
 void exchange_move_response(struct exchange *x);
-/** Pass on what waits in a pump. @return whether nothing waits any more; else the sink is slow, or broken,
- * and then the session may be closed */
-bool exchange_flush_up(struct exchange *x);
-bool exchange_flush_down(struct exchange *x);
+/** Pass on what waits in x->up. */
+void exchange_flush_up(struct exchange *x);
 
 /* exchange.c */
 /** Finish the request if the response is complete and has gone on. @return whether it has been */

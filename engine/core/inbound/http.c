@@ -102,7 +102,7 @@ static void serve(struct session *s, const struct http_head *head)
         return exchange_begin(s, head, &request);
     exchange_drop_dest(s, "closed");
     buf_consume(&s->in, head->consumed);
-    session_connect(s, &request.target, POLICY_CONNECT);
+    session_connect(s, &request.target, POLICY_CONNECT, &s->in);
 }
 
 static void http_advance(struct session *s)

@@ -80,8 +80,7 @@ void session_watch(struct session *s)
 {
     assert(!s->is_tunnel);
     watch_one(s->proxy->loop, &s->read, s->fd >= 0 && wants_input(s));
-    watch_one(s->proxy->loop, &s->write,
-              s->fd >= 0 && s->state != SESSION_SLOWED && (s->out.len > 0 || exchange_owes(s->exchange)));
+    watch_one(s->proxy->loop, &s->write, s->fd >= 0 && s->state != SESSION_SLOWED && session_owed(s) > 0);
 }
 
 /* --- what the fronts do --------------------------------------------------------------------------------- */
@@ -129,7 +128,8 @@ static void admit(struct session *s)
     s->admitted = true;
 }
 
-void session_connect(struct session *s, const struct target *target, enum policy_proto proto)
+void session_connect(struct session *s, const struct target *target, enum policy_proto proto,
+                     struct buf *early)
 {
     const struct outbound_request request = {
         .target = target,
@@ -137,7 +137,7 @@ void session_connect(struct session *s, const struct target *target, enum policy
         .client = &s->peer,
         .user = s->user,
         .listener = s->listener,
-        .early = exchange_pending(s) ? exchange_early(s) : &s->in,
+        .early = early,
     };
 
     assert(!s->outbound);
@@ -185,8 +185,9 @@ void session_close(struct session *s, const char *outcome)
     if (s->is_tunnel)
         return tunnel_stop(&s->tunnel); /* comes back through on_ended */
     exchange_stop(s->exchange);
-    if ((s->out.len > 0 || s->state == SESSION_RESETTING) && s->fd >= 0)
+    if ((session_owed(s) > 0 || s->state == SESSION_RESETTING) && s->fd >= 0)
         session_reset_on_close(s); /* an orderly end would pass off a part as the whole */
+    pump_done(&s->down, &s->proxy->workers.room.pump);
     if (s->dest_fd >= 0)
         (void)close(s->dest_fd);
     s->dest_fd = -1;
@@ -299,6 +300,7 @@ static void hand_over(struct session *s)
     int client_fd = s->fd, dest_fd = s->dest_fd;
 
     session_enter(s, SESSION_TUNNEL);
+    pump_done(&s->down, &s->proxy->workers.room.pump);
     struct buf in = s->in, early = s->early;
     size_t counted = early.len;
     s->fd = s->dest_fd = -1;
@@ -340,7 +342,19 @@ bool session_send(struct session *s, const void *data, size_t len)
 
 bool session_flush(struct session *s)
 {
-    return session_send(s, "", 0);
+    if (s->out.len > 0 || pump_waiting(&s->down) == 0)
+        return session_send(s, "", 0);
+    if (pump_flush(&s->down, &s->proxy->workers.room.pump, s->fd) < 0) {
+        session_close(s, "reset");
+        return false;
+    }
+    session_watch(s);
+    return true;
+}
+
+size_t session_owed(const struct session *s)
+{
+    return s->out.len + pump_waiting(&s->down);
 }
 
 static void on_client_ended(struct session *s)
@@ -433,6 +447,7 @@ static void talk_init(struct session *s)
     buf_init(&s->in, IN_MAX);
     buf_init(&s->out, OUT_MAX);
     buf_init(&s->early, RELAY_EARLY_MAX);
+    s->down = (struct pump){.waiting = NULL};
 }
 
 /* Not the new one: whoever means to ask does so within some milliseconds. */

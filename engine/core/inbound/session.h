@@ -65,6 +65,7 @@ struct session {
             struct ack_wait client_wait;
             struct buf in;    /* from the client, not yet understood */
             struct buf out;   /* to the client, not yet accepted */
+            struct pump down; /* likewise, behind out: of a body that passes unread from socket to socket */
             struct buf early; /* from destination, and counted, to go before the tunnel (after 101) */
         };
         struct tunnel tunnel;
@@ -98,14 +99,17 @@ void session_reset_on_close(struct session *s);
 
 /** Queue octets for the client and try to write them at once. @return false when the session was closed */
 bool session_send(struct session *s, const void *data, size_t len);
-/** Write what waits in s->out now. @return false when the session was closed */
+/** Write what waits in s->out and s->down now. @return false when the session was closed */
 bool session_flush(struct session *s);
-/** Set the watchers by the buffers; after s->in or s->out were used directly. */
+/** Bytes that wait for the client. */
+size_t session_owed(const struct session *s);
+/** Set the watchers by the buffers; after s->in, s->out or s->down were used directly. */
 void session_watch(struct session *s);
 
 /** Start an outbound connection for the present request and enter SESSION_CONNECTING; out of memory closes.
- */
-void session_connect(struct session *s, const struct target *target, enum policy_proto proto);
+ *  @param early  what waits for the destination already, and may go with the first packet */
+void session_connect(struct session *s, const struct target *target, enum policy_proto proto,
+                     struct buf *early);
 
 /** All that the client must see before the tunnel is in s->out; s->dest_fd and s->outbound are set: hand
  * over to the relay as soon as it is written. */
@@ -114,7 +118,7 @@ void session_tunnel(struct session *s);
 /** Write what waits, send FIN, wait for the client's FIN so that nothing we said is lost, close. */
 void session_end(struct session *s);
 
-/** Write what waits, also of the exchange; once the client has acknowledged all of it, or takes no more for
+/** Write what waits; once the client has acknowledged all of it, or takes no more for
  * the idle timeout, reset the client: it must see that this is not the whole. */
 void session_reset(struct session *s);
 /** SESSION_RESETTING: go on with it, after the client took something or the deadline came. */

@@ -130,7 +130,7 @@ static size_t undelivered(const struct session *s)
 
     if (ioctl(s->fd, SIOCOUTQ, &queued) < 0 || queued < 0)
         queued = 0;
-    return (size_t)queued + s->out.len + exchange_owed(s->exchange);
+    return (size_t)queued + session_owed(s);
 }
 
 /* Nobody reads from it any more, so nothing else tells that it has been reset. */
@@ -155,7 +155,7 @@ void session_reset_look(struct session *s)
     const struct proxy_settings *set = &s->proxy->settings;
     double now = clock_now_s();
 
-    if (!session_flush(s) || (s->out.len == 0 && !exchange_flush_owed(s->exchange)))
+    if (!session_flush(s))
         return;
     size_t left = undelivered(s);
     if (left != s->undelivered)

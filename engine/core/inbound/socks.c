@@ -77,7 +77,7 @@ static void socks4_advance(struct session *s)
     if (!set_user(s, r.user))
         return;
     buf_consume(&s->in, r.consumed);
-    session_connect(s, &r.target, POLICY_SOCKS4);
+    session_connect(s, &r.target, POLICY_SOCKS4, &s->in);
 }
 
 static void socks4_connected(struct session *s, enum fault fault, const char *refusal)
@@ -166,7 +166,7 @@ static enum parse request(struct session *s, struct slice in)
         return p;
     buf_consume(&s->in, r.consumed);
     if (r.command == SOCKS5_CONNECT && r.objection == SOCKS5_SUCCEEDED) {
-        session_connect(s, &r.target, POLICY_SOCKS5);
+        session_connect(s, &r.target, POLICY_SOCKS5, &s->in);
         return PARSE_OK;
     }
     bool command = r.command != SOCKS5_CONNECT;
