@@ -1,11 +1,11 @@
 #include "inbound/exchange_state.h"
 
 #include "base/clock.h"
-#include "inbound/front.h"
 #include "inbound/reply.h"
 #include "net/keepalive.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* A line is given that long at first to acknowledge what a kept connection sends. */
@@ -125,7 +125,7 @@ void exchange_dest_ended(struct exchange *x, bool orderly)
     exchange_dest_failed(x, "http_response_incomplete", "The destination closed in the midst of its answer.");
 }
 
-/* --- called by the session ------------------------------------------------------------------------------ */
+/* --- called by the front -------------------------------------------------------------------------------- */
 
 /* Requests that do the same when they are done twice (RFC 9110 9.2.2), as far as they have no body. */
 static bool repeatable(const struct exchange *x)
@@ -214,7 +214,22 @@ void exchange_client_readable(struct session *s)
         exchange_pump_request(s->exchange);
 }
 
-void exchange_client_writable(struct session *s)
+/* --- called by the session ------------------------------------------------------------------------------ */
+
+static bool wants_input(const struct session *s)
+{
+    return s->exchange->request_state == REQUEST_WHOLE || exchange_waiting(s->exchange) == 0;
+}
+
+static bool take_input(struct session *s)
+{
+    if (!exchange_moves_request(s->exchange))
+        return false;
+    exchange_move_request(s->exchange);
+    return true;
+}
+
+static void writable(struct session *s)
 {
     struct exchange *x = s->exchange;
 
@@ -230,7 +245,7 @@ static bool awaits_first_ack(const struct exchange *x)
     return x->replay.len > 0;
 }
 
-double exchange_look_after(const struct session *s)
+static double look_after(const struct session *s)
 {
     const struct proxy_settings *set = &s->proxy->settings;
     double after = set->idle_timeout_s;
@@ -266,14 +281,14 @@ static bool look_at_acks(struct session *s)
     return false;
 }
 
-void exchange_deadline(struct session *s)
+static void deadline(struct session *s)
 {
     double left = s->exchange->last_activity_s + s->proxy->settings.idle_timeout_s - clock_now_s();
 
     if (!look_at_acks(s))
         return;
     if (left > 0)
-        return wheel_set(&s->proxy->deadlines, &s->deadline, fmin(left, exchange_look_after(s)));
+        return wheel_set(&s->proxy->deadlines, &s->deadline, fmin(left, look_after(s)));
     struct exchange *x = s->exchange;
     /* Who has not sent its request hears nothing either, as when it is silent before one. */
     if (exchange_head_went(x) || x->request_state == REQUEST_COMING)
@@ -282,3 +297,41 @@ void exchange_deadline(struct session *s)
     x->client_keeps = false;
     exchange_answer(x, 504, "http_response_timeout", "The destination did not answer in time.");
 }
+
+static int dest_fd(const struct session *s)
+{
+    return s->exchange->fd;
+}
+
+static void cut(struct session *s)
+{
+    struct exchange *x = s->exchange;
+
+    if (x->dest_state != DEST_RESTING)
+        return exchange_dest_ended(x, false);
+    exchange_drop_dest(s, "cut");
+}
+
+static void stop(struct session *s)
+{
+    exchange_stop(s->exchange);
+}
+
+static void free_exchange(struct session *s)
+{
+    exchange_stop(s->exchange);
+    buf_done(&s->exchange->replay);
+    free(s->exchange);
+}
+
+const struct front_exchange EXCHANGE_FUNCTIONS = {
+    .wants_input = wants_input,
+    .take_input = take_input,
+    .writable = writable,
+    .look_after = look_after,
+    .deadline = deadline,
+    .dest_fd = dest_fd,
+    .cut = cut,
+    .stop = stop,
+    .free = free_exchange,
+};

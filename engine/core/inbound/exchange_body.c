@@ -9,14 +9,9 @@
 /* --- client to destination ---------------------------------------------------------------------------------
  */
 
-bool exchange_wants_input(const struct exchange *x)
-{
-    return x && (x->request_state == REQUEST_WHOLE || exchange_waiting(x) == 0);
-}
-
 bool exchange_moves_request(const struct exchange *x)
 {
-    return x && x->request_state == REQUEST_COMING && x->request_body.kind == HTTP_BODY_LENGTH &&
+    return x->request_state == REQUEST_COMING && x->request_body.kind == HTTP_BODY_LENGTH &&
            x->dest_state == DEST_BUSY && x->session->in.len == 0 && exchange_waiting(x) == 0;
 }
 

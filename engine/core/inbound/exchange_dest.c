@@ -146,18 +146,6 @@ bool exchange_dest_is_quiet(const struct exchange *x)
     return recv(x->fd, &octet, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
 }
 
-int exchange_dest_fd(const struct exchange *x)
-{
-    return x ? x->fd : -1;
-}
-
-void exchange_cut(struct exchange *x)
-{
-    if (x->dest_state != DEST_RESTING)
-        return exchange_dest_ended(x, false);
-    exchange_drop_dest(x->session, "cut");
-}
-
 bool exchange_end_would_mislead(const struct exchange *x)
 {
     enum http_body_kind kind = x->response.body.kind;
@@ -168,22 +156,11 @@ bool exchange_end_would_mislead(const struct exchange *x)
 
 void exchange_stop(struct exchange *x)
 {
-    if (!x)
-        return;
     if (exchange_end_would_mislead(x) && x->session->fd >= 0)
         session_reset_on_close(x->session);
     if (x->request_state != REQUEST_NONE)
         exchange_enter_request(x, REQUEST_NONE);
     close_dest(x);
-}
-
-void exchange_free(struct exchange *x)
-{
-    if (!x)
-        return;
-    exchange_stop(x);
-    buf_done(&x->replay);
-    free(x);
 }
 
 size_t exchange_waiting(const struct exchange *x)

@@ -93,6 +93,8 @@ bool exchange_end_would_mislead(const struct exchange *x);
 /** The session's exchange, made when there is none yet. NULL: out of memory. */
 struct exchange *exchange_of(struct session *s);
 void exchange_watch_dest(struct exchange *x);
+/** The session is closed: close the destination connection. Its account stays the session's to finish. */
+void exchange_stop(struct exchange *x);
 /** Keep the connection for a further request. */
 void exchange_rest_dest(struct exchange *x);
 /** Whether nothing has come over the resting connection: what a server says unasked would pass for its next
@@ -111,6 +113,10 @@ void exchange_pump_request(struct exchange *x);
 void exchange_pump_response(struct exchange *x);
 
 /* exchange_body.c */
+/** Whether the client's input is a body that needs no reading. */
+bool exchange_moves_request(const struct exchange *x);
+/** Move what is there of it. */
+void exchange_move_request(struct exchange *x);
 /** Whether what comes next from the destination is a body that needs no reading. */
 bool exchange_moves_response(const struct exchange *x);
 /** Move what is there of it. */

@@ -5,7 +5,6 @@
  * second each, without a byte read meanwhile, and REFUSALS_MAX ends the connection. So neither guesses nor
  * any other requests that are refused keep the loop from its other clients. */
 #include "inbound/exchange.h"
-#include "inbound/front.h"
 #include "inbound/login.h"
 #include "inbound/reply.h"
 
@@ -107,6 +106,8 @@ static void serve(struct session *s, const struct http_head *head)
 
 static void http_advance(struct session *s)
 {
+    if (s->state == SESSION_EXCHANGE)
+        return exchange_client_readable(s);
     /* One turn a request: those that are answered on the spot leave the session reading. */
     while (s->state == SESSION_READING && s->in.len > 0) {
         struct http_head head;
@@ -173,4 +174,5 @@ const struct front FRONT_HTTP = {
     .connected = http_connected,
     .timed_out = http_timed_out,
     .hold_over = http_hold_over,
+    .exchange = &EXCHANGE_FUNCTIONS,
 };

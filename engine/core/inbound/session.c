@@ -1,7 +1,6 @@
 #include "inbound/session.h"
 
 #include "base/clock.h"
-#include "inbound/exchange.h"
 #include "inbound/front.h"
 #include "inbound/reply.h"
 #include "net/egress.h"
@@ -55,7 +54,7 @@ static bool wants_input(const struct session *s)
     case SESSION_CONNECTING:
         return buf_room(&s->in) > 0;
     case SESSION_EXCHANGE:
-        return buf_room(&s->in) > 0 && exchange_wants_input(s->exchange);
+        return buf_room(&s->in) > 0 && s->front->exchange->wants_input(s);
     case SESSION_ENDING:
         return true;
     case SESSION_SLOWED:
@@ -87,9 +86,7 @@ void session_watch(struct session *s)
 
 static void advance(struct session *s)
 {
-    if (s->state == SESSION_EXCHANGE)
-        return exchange_client_readable(s);
-    if (s->state != SESSION_READING)
+    if (s->state != SESSION_READING && s->state != SESSION_EXCHANGE)
         return;
     if (!s->front && s->in.len > 0)
         s->front = front_of((unsigned char)buf_slice(&s->in).data[0]);
@@ -184,7 +181,8 @@ void session_close(struct session *s, const char *outcome)
         return;
     if (s->is_tunnel)
         return tunnel_stop(&s->tunnel); /* comes back through on_ended */
-    exchange_stop(s->exchange);
+    if (s->exchange)
+        s->front->exchange->stop(s);
     if ((session_owed(s) > 0 || s->state == SESSION_RESETTING) && s->fd >= 0)
         session_reset_on_close(s); /* an orderly end would pass off a part as the whole */
     pump_done(&s->down, &s->proxy->workers.room.pump);
@@ -213,7 +211,8 @@ void session_free(struct session *s)
     buf_done(&s->in);
     buf_done(&s->out);
     buf_done(&s->early);
-    exchange_free(s->exchange);
+    if (s->exchange)
+        s->front->exchange->free(s);
     free(s->user);
     free(s);
 }
@@ -236,11 +235,17 @@ void session_end(struct session *s)
     session_watch(s);
 }
 
+/* Of what the front keeps beside the session; -1 for none. */
+static int front_dest_fd(const struct session *s)
+{
+    return s->exchange ? s->front->exchange->dest_fd(s) : -1;
+}
+
 bool session_source(const struct session *s, struct addr *ret, int *ret_link)
 {
     if (s->is_tunnel)
         return tunnel_source(&s->tunnel, ret, ret_link);
-    int fd = s->dest_fd >= 0 ? s->dest_fd : exchange_dest_fd(s->exchange);
+    int fd = s->dest_fd >= 0 ? s->dest_fd : front_dest_fd(s);
     return fd >= 0 && egress_source_of(fd, ret, ret_link);
 }
 
@@ -249,8 +254,8 @@ void session_cut(struct session *s)
     s->is_cut = s->is_tunnel;
     if (s->is_tunnel)
         return tunnel_cut(&s->tunnel);
-    if (exchange_dest_fd(s->exchange) >= 0)
-        return exchange_cut(s->exchange);
+    if (front_dest_fd(s) >= 0)
+        return s->front->exchange->cut(s);
     session_reset_on_close(s);
     session_close(s, "cut");
 }
@@ -366,7 +371,7 @@ static void on_client_ended(struct session *s)
     case SESSION_ENDING:
         return s->out.len > 0 ? session_end(s) : session_close(s, "closed");
     case SESSION_EXCHANGE:
-        return exchange_client_readable(s);
+        return advance(s);
     case SESSION_CONNECTING: /* half-closed: it may still be waiting for its answer */
     case SESSION_SLOWED:
     case SESSION_REPLYING:
@@ -398,8 +403,8 @@ static void on_readable(struct ev_loop *loop, ev_io *w, int events)
     (void)events;
     if (s->state == SESSION_ENDING)
         return discard(s);
-    if (s->state == SESSION_EXCHANGE && exchange_moves_request(s->exchange))
-        return exchange_move_request(s->exchange);
+    if (s->state == SESSION_EXCHANGE && s->in.len == 0 && s->front->exchange->take_input(s))
+        return;
     ssize_t n = wire_read(s->fd, &s->in, &s->proxy->workers.room.pump);
     if (n == -ENOMEM)
         return session_close(s, fault_name(FAULT_RESOURCES));
@@ -433,7 +438,7 @@ static void on_writable(struct ev_loop *loop, ev_io *w, int events)
     if (!session_flush(s))
         return;
     if (s->state == SESSION_EXCHANGE)
-        return exchange_client_writable(s);
+        return s->front->exchange->writable(s);
     if (s->state == SESSION_REPLYING && s->out.len == 0)
         hand_over(s);
 }

@@ -2,7 +2,6 @@
  * sends or takes, only the handshake timeout counts, from accept on: nothing starts it anew. Else a client
  * that has no password could hold its place by asking and not reading, or byte by byte. */
 #include "base/clock.h"
-#include "inbound/exchange.h"
 #include "inbound/front.h"
 
 #include <linux/sockios.h>
@@ -80,7 +79,7 @@ static double deadline_of(const struct session *s)
     case SESSION_REPLYING:
         return set->handshake_timeout_s;
     case SESSION_EXCHANGE:
-        return exchange_look_after(s);
+        return s->front->exchange->look_after(s);
     case SESSION_ENDING:
         return ENDING_S;
     case SESSION_CONNECTING: /* the search has deadlines of its own */
@@ -180,7 +179,7 @@ void session_deadline_came(struct wheel *w, struct wheel_entry *e)
 
     (void)w;
     if (s->state == SESSION_EXCHANGE)
-        return exchange_deadline(s);
+        return s->front->exchange->deadline(s);
     if (s->state == SESSION_SLOWED)
         return s->front->hold_over(s);
     if (s->state == SESSION_RESETTING)
