@@ -3,23 +3,118 @@
 #include "base/clock.h"
 #include "inbound/front.h"
 #include "inbound/reply.h"
-#include "net/egress.h"
-#include "proto/http_head.h"
 #include "relay/wire.h"
 
 #include <assert.h>
 #include <errno.h>
+#include <linux/sockios.h>
+#include <math.h>
+#include <poll.h>
 #include <stdlib.h>
-#include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Unread input of a client: a whole HTTP head fits, and so do the early octets a relay takes. */
-enum { IN_MAX = HTTP_HEAD_MAX };
-_Static_assert((int)IN_MAX <= (int)RELAY_EARLY_MAX, "what a client sent early must fit the relay's buffer");
-_Static_assert((int)IN_MAX >= (int)PUMP_BUFFER_MAX, "one read must fit");
-/* Output that waits: a response head and what one read of destination brings. */
-enum { OUT_MAX = 2 * HTTP_ANSWER_HEAD_MAX + 2 * 64 * 1024 };
+/* --- how long each state may last ----------------------------------------------------------------------- */
+
+/* Until a client has been let through once, whatever it sends or takes, only the handshake timeout counts,
+ * from accept on: nothing starts it anew. Else a client that has no password could hold its place by asking
+ * and not reading, or byte by byte. */
+
+/* How long a kept HTTP connection may rest between requests, unless idle connections are to go sooner.
+ * Browsers give up theirs after one to five minutes. */
+static const double KEEP_ALIVE_S = 75;
+/* How long a client may take to answer our FIN with its own: one that reads at all takes milliseconds. */
+static const double ENDING_S = 5;
+
+/* How often to look whether a client that is to be reset has taken all. A client that pauses is looked at as
+ * long after the last look as it has paused by then, within these bounds. */
+static const double RESET_LOOK_MIN_S = 0.05, RESET_LOOK_MAX_S = 1;
+
+static double least(double a, double b)
+{
+    return a < b ? a : b;
+}
+
+/* Whether the client has yet to take the end of an answer: nothing but that is waited for. */
+static bool is_owed(const struct session *s)
+{
+    return s->out.len > 0 && (s->state == SESSION_READING || s->state == SESSION_ENDING);
+}
+
+/* A slow client has the time of an idle one; one that has vanished shows earlier. */
+static double owed_deadline(const struct session *s)
+{
+    const struct proxy_settings *set = &s->proxy->settings;
+    double left = s->taken_s + set->idle_timeout_s - clock_coarse_s();
+
+    return set->ack_timeout_s > 0 ? least(left, set->ack_timeout_s / ACK_WAIT_LOOKS) : left;
+}
+
+/* Whether the client is silent between two requests. */
+static bool rests(const struct session *s)
+{
+    return s->front && s->front->rests && s->in.len == 0;
+}
+
+static double reading_deadline(const struct session *s)
+{
+    const struct proxy_settings *set = &s->proxy->settings;
+
+    if (rests(s))
+        return KEEP_ALIVE_S < set->idle_timeout_s ? KEEP_ALIVE_S : set->idle_timeout_s;
+    return set->handshake_timeout_s;
+}
+
+/* Of a client that has not been let through yet. The end gets its few seconds in any case: so the last answer
+ * has a chance. */
+static double stranger_deadline(const struct session *s)
+{
+    double left = s->admit_by_s - clock_coarse_s();
+
+    if (s->state == SESSION_ENDING)
+        return least(ENDING_S, left + ENDING_S);
+    return s->state == SESSION_SLOWED ? least(s->slowed_s, left) : left;
+}
+
+static double deadline_of(const struct session *s)
+{
+    const struct proxy_settings *set = &s->proxy->settings;
+
+    if (is_owed(s))
+        return owed_deadline(s);
+    switch (s->state) {
+    case SESSION_READING:
+        return reading_deadline(s);
+    case SESSION_SLOWED:
+        return s->slowed_s;
+    case SESSION_REPLYING:
+        return set->handshake_timeout_s;
+    case SESSION_EXCHANGE:
+        return s->front->exchange->look_after(s);
+    case SESSION_ENDING:
+        return ENDING_S;
+    case SESSION_CONNECTING: /* the search has deadlines of its own */
+    case SESSION_TUNNEL:     /* so has the relay */
+    case SESSION_RESETTING:  /* session_reset_look sets it */
+    case SESSION_CLOSED:
+        break;
+    }
+    return 0;
+}
+
+void session_rearm(struct session *s)
+{
+    bool stranger = !s->admitted && s->state != SESSION_CLOSED;
+
+    if (is_owed(s))
+        s->taken_s = clock_coarse_s();
+    double after = stranger ? stranger_deadline(s) : deadline_of(s);
+    if (after > 0 || stranger)
+        wheel_set(&s->proxy->deadlines, &s->deadline, after);
+    else
+        wheel_cancel(&s->deadline);
+}
 
 /* --- state ---------------------------------------------------------------------------------------------- */
 
@@ -43,6 +138,12 @@ void session_enter(struct session *s, enum session_state next)
     s->state = next;
     session_rearm(s);
     session_watch(s);
+}
+
+void session_slow_down(struct session *s, double for_s)
+{
+    s->slowed_s = for_s;
+    session_enter(s, SESSION_SLOWED);
 }
 
 static bool wants_input(const struct session *s)
@@ -82,17 +183,42 @@ void session_watch(struct session *s)
     watch_one(s->proxy->loop, &s->write, s->fd >= 0 && s->state != SESSION_SLOWED && session_owed(s) > 0);
 }
 
-/* --- what the fronts do --------------------------------------------------------------------------------- */
+/* --- to the client -------------------------------------------------------------------------------------- */
 
-static void advance(struct session *s)
+bool session_send(struct session *s, const void *data, size_t len)
 {
-    if (s->state != SESSION_READING && s->state != SESSION_EXCHANGE)
-        return;
-    if (!s->front && s->in.len > 0)
-        s->front = front_of((unsigned char)buf_slice(&s->in).data[0]);
-    if (s->front)
-        s->front->advance(s);
+    size_t sent;
+    int err = wire_send(s->fd, &s->out, slice_of(data, len), &sent);
+
+    if (err < 0) {
+        session_close(s, err == -ENOBUFS || err == -ENOMEM ? fault_name(FAULT_RESOURCES) : "reset");
+        return false;
+    }
+    buf_release_if_empty(&s->out);
+    if (sent > 0 && (s->state == SESSION_READING || s->state == SESSION_ENDING))
+        session_rearm(s); /* slow is not idle */
+    session_watch(s);
+    return true;
 }
+
+bool session_flush(struct session *s)
+{
+    if (s->out.len > 0 || pump_waiting(&s->down) == 0)
+        return session_send(s, "", 0);
+    if (pump_flush(&s->down, &s->proxy->workers.room.pump, s->fd) < 0) {
+        session_close(s, "reset");
+        return false;
+    }
+    session_watch(s);
+    return true;
+}
+
+size_t session_owed(const struct session *s)
+{
+    return s->out.len + pump_waiting(&s->down);
+}
+
+/* --- to the destination --------------------------------------------------------------------------------- */
 
 static void on_connected(struct outbound *o, enum fault fault, int fd)
 {
@@ -235,258 +361,88 @@ void session_end(struct session *s)
     session_watch(s);
 }
 
-/* Of what the front keeps beside the session; -1 for none. */
-static int front_dest_fd(const struct session *s)
+/* --- until a reset -------------------------------------------------------------------------------------- */
+
+/* Octets that the client has not acknowledged yet. Closing with a reset would throw them away. */
+static size_t undelivered(const struct session *s)
 {
-    return s->exchange ? s->front->exchange->dest_fd(s) : -1;
+    int queued = 0;
+
+    if (ioctl(s->fd, SIOCOUTQ, &queued) < 0 || queued < 0)
+        queued = 0;
+    return (size_t)queued + session_owed(s);
 }
 
-bool session_source(const struct session *s, struct addr *ret, int *ret_link)
+/* Nobody reads from it any more, so nothing else tells that it has been reset. */
+static bool client_is_gone(const struct session *s)
 {
-    if (s->is_tunnel)
-        return tunnel_source(&s->tunnel, ret, ret_link);
-    int fd = s->dest_fd >= 0 ? s->dest_fd : front_dest_fd(s);
-    return fd >= 0 && egress_source_of(fd, ret, ret_link);
+    struct pollfd p = {.fd = s->fd};
+
+    return poll(&p, 1, 0) == 1 && (p.revents & POLLERR);
 }
 
-void session_cut(struct session *s)
+void session_reset(struct session *s)
 {
-    s->is_cut = s->is_tunnel;
-    if (s->is_tunnel)
-        return tunnel_cut(&s->tunnel);
-    if (front_dest_fd(s) >= 0)
-        return s->front->exchange->cut(s);
-    session_reset_on_close(s);
-    session_close(s, "cut");
+    buf_done(&s->in);
+    s->undelivered = undelivered(s);
+    s->taken_s = clock_now_s();
+    session_enter(s, SESSION_RESETTING);
+    session_reset_look(s);
 }
 
-void session_drain(struct session *s)
+void session_reset_look(struct session *s)
 {
-    if (s->state != SESSION_READING || s->in.len > 0)
-        return;
-    if (s->out.len > 0)
-        return session_end(s); /* the client is still taking its answer */
-    session_close(s, "shutdown");
-}
+    const struct proxy_settings *set = &s->proxy->settings;
+    double now = clock_now_s();
 
-static void talk_init(struct session *s);
-
-/* --- the tunnel ----------------------------------------------------------------------------------------- */
-
-static struct session *session_of(struct tunnel *t)
-{
-    return container_of(t, struct session, tunnel);
-}
-
-static void on_woke(struct tunnel *t)
-{
-    outbound_wake(session_of(t)->outbound);
-}
-
-static void on_ended(struct tunnel *t, enum relay_end end)
-{
-    struct session *s = session_of(t);
-    const struct relay *r = &t->relay;
-
-    outbound_settle(s->outbound, &r->counters, r->first_rx_s);
-    outbound_note_rtt(s->outbound, r->dest_rtt_s);
-    if (end == RELAY_RESET && r->dest_broke)
-        outbound_note_reset(s->outbound);
-    if (end == RELAY_UNACKED && r->dest_broke)
-        outbound_note_unacked(s->outbound);
-    talk_init(s);
-    session_close(s, relay_end_name(end));
-}
-
-const struct tunnel_events SESSION_TUNNEL_EVENTS = {.ended = on_ended, .woke = on_woke};
-
-static void hand_over(struct session *s)
-{
-    int client_fd = s->fd, dest_fd = s->dest_fd;
-
-    session_enter(s, SESSION_TUNNEL);
-    pump_done(&s->down, &s->proxy->workers.room.pump);
-    struct buf in = s->in, early = s->early;
-    size_t counted = early.len;
-    s->fd = s->dest_fd = -1;
-    s->is_tunnel = true;
-    int err =
-        tunnel_start(&s->tunnel, &s->proxy->workers, client_fd, dest_fd, buf_slice(&in), buf_slice(&early));
-    buf_done(&in);
-    buf_done(&early);
-    if (err == 0)
-        return outbound_follow(s->outbound, &s->tunnel.relay.counters, counted);
-    talk_init(s);
-    session_close(s, fault_name(FAULT_RESOURCES));
-}
-
-void session_tunnel(struct session *s)
-{
-    session_enter(s, SESSION_REPLYING);
-    if (session_flush(s) && s->out.len == 0)
-        hand_over(s);
-}
-
-/* --- the client's socket -------------------------------------------------------------------------------- */
-
-bool session_send(struct session *s, const void *data, size_t len)
-{
-    size_t sent;
-    int err = wire_send(s->fd, &s->out, slice_of(data, len), &sent);
-
-    if (err < 0) {
-        session_close(s, err == -ENOBUFS || err == -ENOMEM ? fault_name(FAULT_RESOURCES) : "reset");
-        return false;
-    }
-    buf_release_if_empty(&s->out);
-    if (sent > 0 && (s->state == SESSION_READING || s->state == SESSION_ENDING))
-        session_rearm(s); /* slow is not idle */
-    session_watch(s);
-    return true;
-}
-
-bool session_flush(struct session *s)
-{
-    if (s->out.len > 0 || pump_waiting(&s->down) == 0)
-        return session_send(s, "", 0);
-    if (pump_flush(&s->down, &s->proxy->workers.room.pump, s->fd) < 0) {
-        session_close(s, "reset");
-        return false;
-    }
-    session_watch(s);
-    return true;
-}
-
-size_t session_owed(const struct session *s)
-{
-    return s->out.len + pump_waiting(&s->down);
-}
-
-static void on_client_ended(struct session *s)
-{
-    s->client_ended = true;
-    session_watch(s);
-    switch (s->state) {
-    case SESSION_READING: /* a request that will never be whole, or the end of a kept connection */
-    case SESSION_ENDING:
-        return s->out.len > 0 ? session_end(s) : session_close(s, "closed");
-    case SESSION_EXCHANGE:
-        return advance(s);
-    case SESSION_CONNECTING: /* half-closed: it may still be waiting for its answer */
-    case SESSION_SLOWED:
-    case SESSION_REPLYING:
-    case SESSION_TUNNEL:
-    case SESSION_RESETTING:
-    case SESSION_CLOSED:
-        return;
-    }
-}
-
-/* The client has said its last; what it still sends is read so that closing does not turn into a reset that
- * would destroy our answer on its way. */
-static void discard(struct session *s)
-{
-    char data[16 * 1024];
-    ssize_t n = recv(s->fd, data, sizeof data, 0);
-
-    if (n == 0)
-        return on_client_ended(s);
-    if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
-        session_close(s, "closed");
-}
-
-static void on_readable(struct ev_loop *loop, ev_io *w, int events)
-{
-    struct session *s = container_of(w, struct session, read);
-
-    (void)loop;
-    (void)events;
-    if (s->state == SESSION_ENDING)
-        return discard(s);
-    if (s->state == SESSION_EXCHANGE && s->in.len == 0 && s->front->exchange->take_input(s))
-        return;
-    ssize_t n = wire_read(s->fd, &s->in, &s->proxy->workers.room.pump);
-    if (n == -ENOMEM)
-        return session_close(s, fault_name(FAULT_RESOURCES));
-    if (n == -EAGAIN)
-        return;
-    if (n < 0)
-        return session_close(s, "reset");
-    if (n == 0)
-        return on_client_ended(s);
-    bool rested = s->state == SESSION_READING && s->front && s->front->rests && s->in.len == (size_t)n;
-    advance(s);
-    assert(!s->is_tunnel); /* which begins when the outbound connection is there, and not before */
-    if (rested && s->state == SESSION_READING && s->in.len > 0)
-        session_rearm(s); /* from now on a whole request is due */
-    if (buf_keep(&s->in) < 0)
-        return session_close(s, fault_name(FAULT_RESOURCES));
-    buf_release_if_empty(&s->in);
-    session_watch(s);
-}
-
-static void on_writable(struct ev_loop *loop, ev_io *w, int events)
-{
-    struct session *s = container_of(w, struct session, write);
-
-    (void)loop;
-    (void)events;
-    if (s->state == SESSION_ENDING)
-        return session_end(s);
-    if (s->state == SESSION_RESETTING)
-        return session_reset_look(s);
     if (!session_flush(s))
         return;
-    if (s->state == SESSION_EXCHANGE)
-        return s->front->exchange->writable(s);
-    if (s->state == SESSION_REPLYING && s->out.len == 0)
-        hand_over(s);
-}
-
-static void talk_init(struct session *s)
-{
-    s->is_tunnel = false;
-    ev_io_init(&s->read, on_readable, s->fd, EV_READ);
-    ev_io_init(&s->write, on_writable, s->fd, EV_WRITE);
-    s->deadline = (struct wheel_entry){.due = 0};
-    buf_init(&s->in, IN_MAX);
-    buf_init(&s->out, OUT_MAX);
-    buf_init(&s->early, RELAY_EARLY_MAX);
-    s->down = (struct pump){.waiting = NULL};
-}
-
-/* Not the new one: whoever means to ask does so within some milliseconds. */
-static void bound_strangers(struct proxy *p)
-{
-    struct log_line l;
-    uint32_t hidden;
-
-    if (p->n_strangers <= p->settings.strangers_max)
-        return;
-    if (log_limit_pass(&p->starvation_limit, clock_now_s(), 1, &hidden)) {
-        log_begin(&l, EVENT_IDLE_CLIENTS_CLOSED);
-        log_u64(&l, "most", p->settings.strangers_max);
-        log_end(&l);
-    }
-    session_close(container_of(p->strangers.next, struct session, stranger), NULL);
-}
-
-void session_new(struct proxy *proxy, int fd, const struct addr *peer, const char *listener)
-{
-    struct session *s = malloc(sizeof *s);
-
-    if (!s) {
-        (void)close(fd);
-        return;
-    }
-    *s = (struct session){.proxy = proxy, .fd = fd, .dest_fd = -1, .peer = *peer, .listener = listener};
-    talk_init(s);
-    s->admit_by_s = clock_coarse_s() + proxy->settings.handshake_timeout_s;
-    session_rearm(s);
-    list_push_back(&proxy->sessions, &s->node);
-    proxy->n_sessions++;
-    list_push_back(&proxy->strangers, &s->stranger);
-    proxy->n_strangers++;
+    size_t left = undelivered(s);
+    if (left != s->undelivered)
+        s->taken_s = now;
+    s->undelivered = left;
+    if (left == 0 || client_is_gone(s))
+        return session_close(s, "reset");
+    if (ack_wait_look(&s->client_wait, s->fd, set->ack_timeout_s))
+        return session_close(s, "unacknowledged");
+    if (now - s->taken_s >= set->idle_timeout_s)
+        return session_close(s, "idle");
+    wheel_set(&s->proxy->deadlines, &s->deadline,
+              fmin(fmax(now - s->taken_s, RESET_LOOK_MIN_S), RESET_LOOK_MAX_S));
     session_watch(s);
-    bound_strangers(proxy);
+}
+
+/* --- the deadline of each state ------------------------------------------------------------------------- */
+
+static void owed_deadline_came(struct session *s)
+{
+    if (ack_wait_look(&s->client_wait, s->fd, s->proxy->settings.ack_timeout_s))
+        return session_close(s, "unacknowledged");
+    double after = owed_deadline(s);
+    if (after <= 0 || !s->admitted)
+        return session_close(s, "idle");
+    wheel_set(&s->proxy->deadlines, &s->deadline, after);
+}
+
+void session_deadline_came(struct wheel *w, struct wheel_entry *e)
+{
+    struct session *s = container_of(e, struct session, deadline);
+
+    (void)w;
+    if (s->state == SESSION_EXCHANGE)
+        return s->front->exchange->deadline(s);
+    if (s->state == SESSION_SLOWED)
+        return s->front->hold_over(s);
+    if (s->state == SESSION_RESETTING)
+        return session_reset_look(s);
+    if (is_owed(s))
+        return owed_deadline_came(s);
+    if (s->state != SESSION_READING)
+        return session_close(s, "idle");
+    if (rests(s))
+        return session_close(s, "idle");
+    session_rejected(s, "timeout");
+    if (s->front)
+        return s->front->timed_out(s);
+    session_close(s, NULL);
 }

@@ -1,6 +1,6 @@
-/* A session: one client connection, from accept to close. This file owns the client's socket, its buffers and
- * the state; the fronts (socks.c, http.c) say what the octets mean, exchange.c carries plain HTTP, the relay
- * tunnels. */
+/* A session: one client connection, from accept to close. It owns the client's socket, its buffers and the
+ * state. Fronts (socks.c, http.c) stand above it and say what the bytes mean; it calls them by the structs of
+ * front.h. session.c is what a session offers them, session_events.c what happens to it. */
 #ifndef STEERWAY_INBOUND_SESSION_H
 #define STEERWAY_INBOUND_SESSION_H
 

@@ -1,0 +1,258 @@
+/* What happens to a session: bytes come or can go, the client leaves, the tunnel ends, the destination's line
+ * breaks, the proxy stops. */
+#include "inbound/front.h"
+
+#include "base/clock.h"
+#include "net/egress.h"
+#include "proto/http_head.h"
+#include "relay/wire.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* Unread input of a client: a whole HTTP head fits, and so do the early octets a relay takes. */
+enum { IN_MAX = HTTP_HEAD_MAX };
+_Static_assert((int)IN_MAX <= (int)RELAY_EARLY_MAX, "what a client sent early must fit the relay's buffer");
+_Static_assert((int)IN_MAX >= (int)PUMP_BUFFER_MAX, "one read must fit");
+/* Output that waits: a response head and what one read of destination brings. */
+enum { OUT_MAX = 2 * HTTP_ANSWER_HEAD_MAX + 2 * 64 * 1024 };
+
+static void talk_init(struct session *s);
+
+/* --- the tunnel ----------------------------------------------------------------------------------------- */
+
+static struct session *session_of(struct tunnel *t)
+{
+    return container_of(t, struct session, tunnel);
+}
+
+static void on_woke(struct tunnel *t)
+{
+    outbound_wake(session_of(t)->outbound);
+}
+
+static void on_ended(struct tunnel *t, enum relay_end end)
+{
+    struct session *s = session_of(t);
+    const struct relay *r = &t->relay;
+
+    outbound_settle(s->outbound, &r->counters, r->first_rx_s);
+    outbound_note_rtt(s->outbound, r->dest_rtt_s);
+    if (end == RELAY_RESET && r->dest_broke)
+        outbound_note_reset(s->outbound);
+    if (end == RELAY_UNACKED && r->dest_broke)
+        outbound_note_unacked(s->outbound);
+    talk_init(s);
+    session_close(s, relay_end_name(end));
+}
+
+const struct tunnel_events SESSION_TUNNEL_EVENTS = {.ended = on_ended, .woke = on_woke};
+
+static void hand_over(struct session *s)
+{
+    int client_fd = s->fd, dest_fd = s->dest_fd;
+
+    session_enter(s, SESSION_TUNNEL);
+    pump_done(&s->down, &s->proxy->workers.room.pump);
+    struct buf in = s->in, early = s->early;
+    size_t counted = early.len;
+    s->fd = s->dest_fd = -1;
+    s->is_tunnel = true;
+    int err =
+        tunnel_start(&s->tunnel, &s->proxy->workers, client_fd, dest_fd, buf_slice(&in), buf_slice(&early));
+    buf_done(&in);
+    buf_done(&early);
+    if (err == 0)
+        return outbound_follow(s->outbound, &s->tunnel.relay.counters, counted);
+    talk_init(s);
+    session_close(s, fault_name(FAULT_RESOURCES));
+}
+
+void session_tunnel(struct session *s)
+{
+    session_enter(s, SESSION_REPLYING);
+    if (session_flush(s) && s->out.len == 0)
+        hand_over(s);
+}
+
+/* --- the client's socket -------------------------------------------------------------------------------- */
+
+static void advance(struct session *s)
+{
+    if (s->state != SESSION_READING && s->state != SESSION_EXCHANGE)
+        return;
+    if (!s->front && s->in.len > 0)
+        s->front = front_of((unsigned char)buf_slice(&s->in).data[0]);
+    if (s->front)
+        s->front->advance(s);
+}
+
+static void on_client_ended(struct session *s)
+{
+    s->client_ended = true;
+    session_watch(s);
+    switch (s->state) {
+    case SESSION_READING: /* a request that will never be whole, or the end of a kept connection */
+    case SESSION_ENDING:
+        return s->out.len > 0 ? session_end(s) : session_close(s, "closed");
+    case SESSION_EXCHANGE:
+        return advance(s);
+    case SESSION_CONNECTING: /* half-closed: it may still be waiting for its answer */
+    case SESSION_SLOWED:
+    case SESSION_REPLYING:
+    case SESSION_TUNNEL:
+    case SESSION_RESETTING:
+    case SESSION_CLOSED:
+        return;
+    }
+}
+
+/* The client has said its last; what it still sends is read so that closing does not turn into a reset that
+ * would destroy our answer on its way. */
+static void discard(struct session *s)
+{
+    char data[16 * 1024];
+    ssize_t n = recv(s->fd, data, sizeof data, 0);
+
+    if (n == 0)
+        return on_client_ended(s);
+    if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
+        session_close(s, "closed");
+}
+
+static void on_readable(struct ev_loop *loop, ev_io *w, int events)
+{
+    struct session *s = container_of(w, struct session, read);
+
+    (void)loop;
+    (void)events;
+    if (s->state == SESSION_ENDING)
+        return discard(s);
+    if (s->state == SESSION_EXCHANGE && s->in.len == 0 && s->front->exchange->take_input(s))
+        return;
+    ssize_t n = wire_read(s->fd, &s->in, &s->proxy->workers.room.pump);
+    if (n == -ENOMEM)
+        return session_close(s, fault_name(FAULT_RESOURCES));
+    if (n == -EAGAIN)
+        return;
+    if (n < 0)
+        return session_close(s, "reset");
+    if (n == 0)
+        return on_client_ended(s);
+    bool rested = s->state == SESSION_READING && s->front && s->front->rests && s->in.len == (size_t)n;
+    advance(s);
+    assert(!s->is_tunnel); /* which begins when the outbound connection is there, and not before */
+    if (rested && s->state == SESSION_READING && s->in.len > 0)
+        session_rearm(s); /* from now on a whole request is due */
+    if (buf_keep(&s->in) < 0)
+        return session_close(s, fault_name(FAULT_RESOURCES));
+    buf_release_if_empty(&s->in);
+    session_watch(s);
+}
+
+static void on_writable(struct ev_loop *loop, ev_io *w, int events)
+{
+    struct session *s = container_of(w, struct session, write);
+
+    (void)loop;
+    (void)events;
+    if (s->state == SESSION_ENDING)
+        return session_end(s);
+    if (s->state == SESSION_RESETTING)
+        return session_reset_look(s);
+    if (!session_flush(s))
+        return;
+    if (s->state == SESSION_EXCHANGE)
+        return s->front->exchange->writable(s);
+    if (s->state == SESSION_REPLYING && s->out.len == 0)
+        hand_over(s);
+}
+
+/* --- told from outside ---------------------------------------------------------------------------------- */
+
+/* Of what the front keeps beside the session; -1 for none. */
+static int front_dest_fd(const struct session *s)
+{
+    return s->exchange ? s->front->exchange->dest_fd(s) : -1;
+}
+
+bool session_source(const struct session *s, struct addr *ret, int *ret_link)
+{
+    if (s->is_tunnel)
+        return tunnel_source(&s->tunnel, ret, ret_link);
+    int fd = s->dest_fd >= 0 ? s->dest_fd : front_dest_fd(s);
+    return fd >= 0 && egress_source_of(fd, ret, ret_link);
+}
+
+void session_cut(struct session *s)
+{
+    s->is_cut = s->is_tunnel;
+    if (s->is_tunnel)
+        return tunnel_cut(&s->tunnel);
+    if (front_dest_fd(s) >= 0)
+        return s->front->exchange->cut(s);
+    session_reset_on_close(s);
+    session_close(s, "cut");
+}
+
+void session_drain(struct session *s)
+{
+    if (s->state != SESSION_READING || s->in.len > 0)
+        return;
+    if (s->out.len > 0)
+        return session_end(s); /* the client is still taking its answer */
+    session_close(s, "shutdown");
+}
+
+/* --- the beginning -------------------------------------------------------------------------------------- */
+
+static void talk_init(struct session *s)
+{
+    s->is_tunnel = false;
+    ev_io_init(&s->read, on_readable, s->fd, EV_READ);
+    ev_io_init(&s->write, on_writable, s->fd, EV_WRITE);
+    s->deadline = (struct wheel_entry){.due = 0};
+    buf_init(&s->in, IN_MAX);
+    buf_init(&s->out, OUT_MAX);
+    buf_init(&s->early, RELAY_EARLY_MAX);
+    s->down = (struct pump){.waiting = NULL};
+}
+
+/* Not the new one: whoever means to ask does so within some milliseconds. */
+static void bound_strangers(struct proxy *p)
+{
+    struct log_line l;
+    uint32_t hidden;
+
+    if (p->n_strangers <= p->settings.strangers_max)
+        return;
+    if (log_limit_pass(&p->starvation_limit, clock_now_s(), 1, &hidden)) {
+        log_begin(&l, EVENT_IDLE_CLIENTS_CLOSED);
+        log_u64(&l, "most", p->settings.strangers_max);
+        log_end(&l);
+    }
+    session_close(container_of(p->strangers.next, struct session, stranger), NULL);
+}
+
+void session_new(struct proxy *proxy, int fd, const struct addr *peer, const char *listener)
+{
+    struct session *s = malloc(sizeof *s);
+
+    if (!s) {
+        (void)close(fd);
+        return;
+    }
+    *s = (struct session){.proxy = proxy, .fd = fd, .dest_fd = -1, .peer = *peer, .listener = listener};
+    talk_init(s);
+    s->admit_by_s = clock_coarse_s() + proxy->settings.handshake_timeout_s;
+    session_rearm(s);
+    list_push_back(&proxy->sessions, &s->node);
+    proxy->n_sessions++;
+    list_push_back(&proxy->strangers, &s->stranger);
+    proxy->n_strangers++;
+    session_watch(s);
+    bound_strangers(proxy);
+}
