@@ -3,129 +3,79 @@
 #include "base/clock.h"
 #include "inbound/reply.h"
 #include "net/keepalive.h"
+#include "relay/wire.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+/* A head, which can become longer on its way, and what one read of the client brings of the body. */
+enum { TO_DEST_MAX = 2 * HTTP_HEAD_MAX + PUMP_BUFFER_MAX };
+
 /* A line is given that long at first to acknowledge what a kept connection sends. */
 static const double FIRST_ACK_LOOK_S = 2;
 
-/* --- the end of a request ------------------------------------------------------------------------------- */
+/* --- called by the loop --------------------------------------------------------------------------------- */
 
-void exchange_abort(struct exchange *x, const char *outcome)
+static void on_dest_readable(struct ev_loop *loop, ev_io *w, int events)
 {
-    struct session *s = x->session;
-    bool broken_off = x->dest_state == DEST_RESET && exchange_head_went(x);
-    bool reset = broken_off || pump_waiting(&s->down) > 0 || exchange_end_would_mislead(x);
-
-    exchange_drop_dest(s, outcome);
-    exchange_enter_request(x, REQUEST_NONE);
-    if (reset)
-        return session_reset(s);
-    session_end(s);
-}
-
-void exchange_answer(struct exchange *x, int status, const char *error, const char *text)
-{
-    struct session *s = x->session;
-    bool whole = x->request_state == REQUEST_WHOLE;
-    bool keep = x->client_keeps && whole && !s->client_ended && !s->proxy->draining;
-
-    exchange_enter_request(x, REQUEST_NONE);
-    if (http_write_error(&s->out, status, error, text, keep, strcmp(x->method, "HEAD") == 0) < 0)
-        return session_close(s, NULL);
-    if (!keep)
-        return session_end(s);
-    session_enter(s, SESSION_READING);
-    if (session_flush(s))
-        s->front->advance(s);
-}
-
-void exchange_dest_failed(struct exchange *x, const char *error, const char *text)
-{
-    if (exchange_head_went(x))
-        return exchange_abort(x, "reset");
-    exchange_drop_dest(x->session, "reset");
-    exchange_answer(x, 502, error, text);
-}
-
-static bool may_keep_dest(const struct exchange *x)
-{
-    return x->response.keep_alive && x->request_state == REQUEST_WHOLE && x->from_dest.len == 0 &&
-           x->dest_state == DEST_BUSY && !x->session->proxy->draining;
-}
-
-bool exchange_settle(struct exchange *x)
-{
-    if (x->response_state != RESPONSE_WHOLE || pump_waiting(&x->session->down) > 0)
-        return false;
-    /* An answer can be there before its request has gone out as a whole; the next must not go before that. */
-    if (may_keep_dest(x) && exchange_waiting(x) > 0)
-        return false;
-    exchange_finish(x);
-    return true;
-}
-
-void exchange_finish(struct exchange *x)
-{
-    struct session *s = x->session;
-    /* A client that has said its last may have said several requests before. */
-    bool whole = x->request_state == REQUEST_WHOLE;
-    bool client_stays = x->client_keeps && whole && (!s->client_ended || s->in.len > 0);
-    bool keep = may_keep_dest(x) && exchange_waiting(x) == 0;
-
-    exchange_enter_request(x, REQUEST_NONE);
-    buf_done(&x->replay);
-    if (keep)
-        exchange_rest_dest(x);
-    else
-        exchange_drop_dest(s, "closed");
-    if (!client_stays || s->proxy->draining)
-        return session_end(s);
-    session_enter(s, SESSION_READING);
-    s->front->advance(s);
-}
-
-/* A connection that had rested was closed by its server just as we used it again; ask on a fresh one. */
-static bool try_again(struct exchange *x)
-{
+    struct exchange *x = container_of(w, struct exchange, read);
     struct session *s = x->session;
 
-    if (x->replay.len == 0)
-        return false;
-    exchange_drop_dest(s, "closed");
-    x->to_dest = x->replay;
-    buf_init(&x->replay, x->to_dest.max);
-    session_connect(s, &x->target, POLICY_HTTP, &x->to_dest);
-    return true;
-}
-
-void exchange_dest_ended(struct exchange *x, bool orderly)
-{
-    if (x->dest_state == DEST_RESTING)
-        return exchange_drop_dest(x->session, "closed");
-    if (!orderly)
-        exchange_enter_dest(x, DEST_RESET);
-    bool was_reset = x->dest_state == DEST_RESET;
-    if (was_reset)
-        outbound_note_reset(x->session->outbound);
-    if (exchange_head_went(x) && !was_reset && x->response.body.kind == HTTP_BODY_UNTIL_CLOSE) {
-        exchange_enter_response(x, RESPONSE_WHOLE);
-        x->response.keep_alive = x->client_keeps = false;
-        return exchange_finish(x);
-    }
-    if (try_again(x))
+    (void)loop;
+    (void)events;
+    if (exchange_moves_response(x))
+        return exchange_move_response(x);
+    ssize_t n = wire_read(x->fd, &x->from_dest, &s->proxy->workers.room.pump);
+    if (n == -ENOMEM)
+        return session_close(s, fault_name(FAULT_RESOURCES));
+    if (n == -EAGAIN)
         return;
-    bool answered = x->response_state != RESPONSE_AWAITED;
-    if (!answered && x->served > 0) /* not ours to repeat; the client may (RFC 9110 9.2.2) */
-        return exchange_abort(x, "reset");
-    if (!answered)
-        return exchange_dest_failed(x, "connection_terminated", "The destination closed without an answer.");
-    exchange_dest_failed(x, "http_response_incomplete", "The destination closed in the midst of its answer.");
+    if (n <= 0)
+        return exchange_dest_ended(x, n == 0);
+    if (x->dest_state == DEST_RESTING) /* it speaks unasked: of no use any more */
+        return exchange_drop_dest(s, "closed");
+    outbound_note(s->outbound, 0, (uint64_t)n);
+    if (x->response_state == RESPONSE_AWAITED)
+        exchange_enter_response(x, RESPONSE_HEAD);
+    buf_done(&x->replay);
+    x->last_activity_s = clock_now_s();
+    exchange_pump_response(x);
+    if (buf_keep(&x->from_dest) < 0)
+        return session_close(s, fault_name(FAULT_RESOURCES));
+    buf_release_if_empty(&x->from_dest);
+}
+
+static void on_dest_writable(struct ev_loop *loop, ev_io *w, int events)
+{
+    struct exchange *x = container_of(w, struct exchange, write);
+
+    (void)loop;
+    (void)events;
+    exchange_pump_request(x);
 }
 
 /* --- called by the front -------------------------------------------------------------------------------- */
+
+/* The session's, made when there is none yet. NULL: out of memory. */
+static struct exchange *exchange_of(struct session *s)
+{
+    if (s->exchange)
+        return s->exchange;
+    struct exchange *x = calloc(1, sizeof *x);
+    if (!x)
+        return NULL;
+    x->session = s;
+    x->fd = -1;
+    ev_io_init(&x->read, on_dest_readable, -1, EV_READ);
+    ev_io_init(&x->write, on_dest_writable, -1, EV_WRITE);
+    buf_init(&x->to_dest, TO_DEST_MAX);
+    buf_init(&x->from_dest, HTTP_ANSWER_HEAD_MAX);
+    buf_init(&x->replay, TO_DEST_MAX);
+    s->exchange = x;
+    return x;
+}
 
 /* Requests that do the same when they are done twice (RFC 9110 9.2.2), as far as they have no body. */
 static bool repeatable(const struct exchange *x)
@@ -225,7 +175,8 @@ static bool take_input(struct session *s)
 {
     if (!exchange_moves_request(s->exchange))
         return false;
-    exchange_move_request(s->exchange);
+    if (exchange_move_request(s->exchange))
+        exchange_pump_request(s->exchange);
     return true;
 }
 
@@ -269,7 +220,7 @@ static bool look_at_acks(struct session *s)
     if (!(awaits_first_ack(x) && ack_wait_in_vain(x->fd)) && !ack_wait_look(&x->dest_wait, x->fd, ack_s))
         return true;
     outbound_note_unacked(s->outbound);
-    if (try_again(x))
+    if (exchange_try_again(x))
         return false;
     if (exchange_head_went(x)) {
         exchange_abort(x, "unacknowledged");

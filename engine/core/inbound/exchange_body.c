@@ -15,7 +15,7 @@ bool exchange_moves_request(const struct exchange *x)
            x->dest_state == DEST_BUSY && x->session->in.len == 0 && exchange_waiting(x) == 0;
 }
 
-void exchange_move_request(struct exchange *x)
+bool exchange_move_request(struct exchange *x)
 {
     struct session *s = x->session;
     struct http_body *body = &x->request_body;
@@ -34,24 +34,25 @@ void exchange_move_request(struct exchange *x)
     switch (end) {
     case PUMP_AGAIN:
     case PUMP_EMPTY:
-        if (!body->done)
-            return;
-        break;
+        return body->done;
     case PUMP_FULL:
         session_watch(s);
-        return exchange_watch_dest(x);
+        exchange_watch_dest(x);
+        return false;
     case PUMP_ENDED:
         s->client_ended = true;
-        break;
+        return true;
     case PUMP_SOURCE_BROKEN:
-        return session_close(s, "reset");
+        session_close(s, "reset");
+        return false;
     case PUMP_SINK_BROKEN:
         exchange_note_broken(x, err);
-        break;
+        return true;
     case PUMP_NO_MEMORY:
-        return session_close(s, fault_name(FAULT_RESOURCES));
+        session_close(s, fault_name(FAULT_RESOURCES));
+        return false;
     }
-    exchange_pump_request(x);
+    return false;
 }
 
 void exchange_flush_up(struct exchange *x)

@@ -9,9 +9,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* A head, which can become longer on its way, and what one read of the client brings of the body. */
-enum { TO_DEST_MAX = 2 * HTTP_HEAD_MAX + PUMP_BUFFER_MAX };
-
 /* --- the states ----------------------------------------------------------------------------------------- */
 
 bool exchange_request_may(enum exchange_request_state now, enum exchange_request_state next)
@@ -197,60 +194,4 @@ bool exchange_send(struct exchange *x, struct slice more)
     }
     buf_release_if_empty(&x->to_dest);
     return true;
-}
-
-static void on_dest_readable(struct ev_loop *loop, ev_io *w, int events)
-{
-    struct exchange *x = container_of(w, struct exchange, read);
-    struct session *s = x->session;
-
-    (void)loop;
-    (void)events;
-    if (exchange_moves_response(x))
-        return exchange_move_response(x);
-    ssize_t n = wire_read(x->fd, &x->from_dest, &s->proxy->workers.room.pump);
-    if (n == -ENOMEM)
-        return session_close(s, fault_name(FAULT_RESOURCES));
-    if (n == -EAGAIN)
-        return;
-    if (n <= 0)
-        return exchange_dest_ended(x, n == 0);
-    if (x->dest_state == DEST_RESTING) /* it speaks unasked: of no use any more */
-        return exchange_drop_dest(s, "closed");
-    outbound_note(s->outbound, 0, (uint64_t)n);
-    if (x->response_state == RESPONSE_AWAITED)
-        exchange_enter_response(x, RESPONSE_HEAD);
-    buf_done(&x->replay);
-    x->last_activity_s = clock_now_s();
-    exchange_pump_response(x);
-    if (buf_keep(&x->from_dest) < 0)
-        return session_close(s, fault_name(FAULT_RESOURCES));
-    buf_release_if_empty(&x->from_dest);
-}
-
-static void on_dest_writable(struct ev_loop *loop, ev_io *w, int events)
-{
-    struct exchange *x = container_of(w, struct exchange, write);
-
-    (void)loop;
-    (void)events;
-    exchange_pump_request(x);
-}
-
-struct exchange *exchange_of(struct session *s)
-{
-    if (s->exchange)
-        return s->exchange;
-    struct exchange *x = calloc(1, sizeof *x);
-    if (!x)
-        return NULL;
-    x->session = s;
-    x->fd = -1;
-    ev_io_init(&x->read, on_dest_readable, -1, EV_READ);
-    ev_io_init(&x->write, on_dest_writable, -1, EV_WRITE);
-    buf_init(&x->to_dest, TO_DEST_MAX);
-    buf_init(&x->from_dest, HTTP_ANSWER_HEAD_MAX);
-    buf_init(&x->replay, TO_DEST_MAX);
-    s->exchange = x;
-    return x;
 }

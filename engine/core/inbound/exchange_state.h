@@ -1,6 +1,7 @@
-/* The inside of an exchange, shared by its four files: exchange.c begins and ends requests, exchange_pump.c
- * reads heads and framing, exchange_body.c moves the bodies that need no reading, exchange_dest.c keeps
- * the connection to the server, and the three states. Nobody else includes this.
+/* The inside of an exchange, shared by its five files, each of which calls only those behind it: exchange.c
+ * is told what happens, and begins requests; exchange_pump.c reads heads and framing; exchange_body.c moves
+ * the bodies that need no reading; exchange_end.c ends requests; exchange_dest.c keeps the states and the
+ * connection to the destination. No other file includes this.
  *
  *   request      NONE -> COMING -> WHOLE -> NONE       both begin and end together
  *   response     NONE -> AWAITED -> HEAD -> BODY -> WHOLE -> NONE
@@ -90,8 +91,6 @@ static inline bool exchange_head_went(const struct exchange *x)
 
 /** Whether the client would take an orderly end of its connection for the end of the content. */
 bool exchange_end_would_mislead(const struct exchange *x);
-/** The session's exchange, made when there is none yet. NULL: out of memory. */
-struct exchange *exchange_of(struct session *s);
 void exchange_watch_dest(struct exchange *x);
 /** The session is closed: close the destination connection. Its account stays the session's to finish. */
 void exchange_stop(struct exchange *x);
@@ -108,23 +107,7 @@ void exchange_note_broken(struct exchange *x, int err);
 /** Octets that wait for the destination. */
 size_t exchange_waiting(const struct exchange *x);
 
-/* exchange_pump.c */
-void exchange_pump_request(struct exchange *x);
-void exchange_pump_response(struct exchange *x);
-
-/* exchange_body.c */
-/** Whether the client's input is a body that needs no reading. */
-bool exchange_moves_request(const struct exchange *x);
-/** Move what is there of it. */
-void exchange_move_request(struct exchange *x);
-/** Whether what comes next from the destination is a body that needs no reading. */
-bool exchange_moves_response(const struct exchange *x);
-/** Move what is there of it. */
-void exchange_move_response(struct exchange *x);
-/** Pass on what waits in x->up. */
-void exchange_flush_up(struct exchange *x);
-
-/* exchange.c */
+/* exchange_end.c */
 /** Finish the request if the response is complete and has gone on. @return whether it has been */
 bool exchange_settle(struct exchange *x);
 /** The response is complete. */
@@ -137,5 +120,25 @@ void exchange_answer(struct exchange *x, int status, const char *error, const ch
 void exchange_dest_failed(struct exchange *x, const char *error, const char *text);
 /** The destination closed (orderly: with FIN). */
 void exchange_dest_ended(struct exchange *x, bool orderly);
+/** A connection that had rested was closed by its server just as we used it again, or its line is dead: ask
+ * on a fresh one. @return false: this request is not to be sent twice */
+bool exchange_try_again(struct exchange *x);
+
+/* exchange_body.c */
+/** Whether the client's input is a body that needs no reading. */
+bool exchange_moves_request(const struct exchange *x);
+/** Move what is there of it. @return whether exchange_pump_request must follow: the body is whole, or one
+ * side has left */
+MUST_CHECK bool exchange_move_request(struct exchange *x);
+/** Whether what comes next from the destination is a body that needs no reading. */
+bool exchange_moves_response(const struct exchange *x);
+/** Move what is there of it. */
+void exchange_move_response(struct exchange *x);
+/** Pass on what waits in x->up. */
+void exchange_flush_up(struct exchange *x);
+
+/* exchange_pump.c */
+void exchange_pump_request(struct exchange *x);
+void exchange_pump_response(struct exchange *x);
 
 #endif
