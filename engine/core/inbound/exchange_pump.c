@@ -76,6 +76,7 @@ static bool has_left(const struct exchange *x)
 void exchange_pump_request(struct exchange *x)
 {
     struct session *s = x->session;
+    bool was_whole = x->request_state == REQUEST_WHOLE;
 
     if (pump_waiting(&x->up) > 0)
         exchange_flush_up(x);
@@ -85,7 +86,8 @@ void exchange_pump_request(struct exchange *x)
         return session_close(s, "reset");
     if (exchange_settle(x))
         return;
-    session_watch(s);
+    if (!was_whole) /* else the client's input does not depend on what waits */
+        session_watch(s);
     exchange_watch_dest(x);
 }
 

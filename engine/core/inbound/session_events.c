@@ -150,7 +150,8 @@ static void on_readable(struct ev_loop *loop, ev_io *w, int events)
     if (buf_keep(&s->in) < 0)
         return session_close(s, fault_name(FAULT_RESOURCES));
     buf_release_if_empty(&s->in);
-    session_watch(s);
+    if (buf_room(&s->in) == 0)
+        session_watch(s); /* whatever else has changed, its change has set the watchers */
 }
 
 static void on_writable(struct ev_loop *loop, ev_io *w, int events)
