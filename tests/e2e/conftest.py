@@ -41,6 +41,7 @@ def pytest_addoption(parser):
     parser.addoption("--part", default="1/1", metavar="K/N", help="run every Nth test only, from the Kth on: N runs do all, side by side")
 
 
+@pytest.hookimpl(trylast=True)  # of those that are left
 def pytest_collection_modifyitems(config, items):
     k, n = map(int, config.getoption("part").split("/"))
     config.hook.pytest_deselected(items=[item for i, item in enumerate(items) if i % n != k - 1])
@@ -48,6 +49,7 @@ def pytest_collection_modifyitems(config, items):
 
 
 def pytest_configure(config):
+    config.addinivalue_line("markers", "once: about a figure, a page of the docs, or the lab itself: not run with a sanitizer")
     if sandbox.inside():
         return
     capture = config.pluginmanager.getplugin("capturemanager")

@@ -43,6 +43,7 @@ def assert_counters_agree(before, after, seen):
         assert seen[name] or sent == 0, f"{name}: {sent} packets for no request"
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("mode", MODES)
 def test_a_hundred_requests_seven_to_three(start, lab, web, mode):
     proxy = start(*UNRACED, "wan1@7", "wan2@3")
@@ -55,6 +56,7 @@ def test_a_hundred_requests_seven_to_three(start, lab, web, mode):
     assert Counter(line["uplink"] for line in proxy.connections(N)) == seen, "the log says the same"
 
 
+@pytest.mark.once
 def test_round_robin_is_exact(start, lab, web):
     proxy = start(*UNRACED, "--policy", "round_robin", "wan1@7", "wan2@2", "wan3")
     packets = lab.tcp_sent()
@@ -64,6 +66,7 @@ def test_round_robin_is_exact(start, lab, web):
     assert {line["reason"] for line in proxy.connections(N)} == {"its turn"}
 
 
+@pytest.mark.once
 def test_random_follows_the_weights(start, lab, web):
     proxy = start("--policy", "random", "wan1/1", "wan2/1")
     seen = requests(lab, proxy, "socks5")

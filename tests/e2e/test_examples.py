@@ -15,6 +15,8 @@ from lab.run import COMMAND_S, run, wait_for
 from lab.socks import socks5_connect
 from lab.topology import HOLE4, LAN_CLIENT, LAN_HOME, OPEN4, WEB4
 
+pytestmark = pytest.mark.once
+
 NAMES = sorted(path.name for path in (ROOT / "examples").iterdir() if path.is_dir())
 # The interface names of each example, and the laboratory's names for them.
 LINES = {

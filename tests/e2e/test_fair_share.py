@@ -17,7 +17,7 @@ from lab.proxy import SANITIZED
 from lab.run import WAIT_S
 from lab.socks import socks5_connect
 
-pytestmark = pytest.mark.skipif(SANITIZED, reason="how fast the proxy is under a sanitizer says nothing")
+pytestmark = [pytest.mark.once, pytest.mark.skipif(SANITIZED, reason="how fast the proxy is under a sanitizer says nothing")]
 
 MEASURES = os.environ.get("STEERWAY_SATURATION") == "all"  # set by `./dev bench`, which measures for minutes
 # Mbit/s. A busy machine fills slower lines just as well; segments are smaller, so they take as long.

@@ -6,6 +6,8 @@ from lab.run import WAIT_S, run, wait_for
 from lab.topology import HOLE4, NOWHERE4, OPEN4, WEB4, WEB6
 from lab.origin import Origin, echo
 
+pytestmark = pytest.mark.once
+
 
 def whoami(*curl):
     return run("curl", "-s", "-S", "-m", "5", *curl)

@@ -3,6 +3,8 @@
 import threading
 import time
 
+import pytest
+
 from lab.clients import curl_by
 from lab.proxy import SANITIZED
 from lab.run import wait_for
@@ -27,6 +29,7 @@ def reason(proxy):
     return proxy.connections(n + 1)[-1]["reason"]
 
 
+@pytest.mark.once
 def test_connections_do_not_wait_for_a_list_of_a_million_names(start, web, tmp_path):
     policy, names = tmp_path / "listed.lua", tmp_path / "big.txt"
     policy.write_text(POLICY)
@@ -58,6 +61,7 @@ def test_connections_do_not_wait_for_a_list_of_a_million_names(start, web, tmp_p
     assert again["ok"] and again["seconds"] < answer["seconds"] / 2, "a list that is the same is not read again"
 
 
+@pytest.mark.once
 def test_a_list_that_is_gone_gives_its_memory_back(start, tmp_path):
     policy, names = tmp_path / "listed.lua", tmp_path / "big.txt"
     policy.write_text(POLICY)

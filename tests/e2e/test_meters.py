@@ -98,6 +98,7 @@ def unequal(start, lab):
     return start("--policy", "round_robin", "wan1", "wan2")
 
 
+@pytest.mark.once
 def test_downloads_show_the_capacity_of_a_line(unequal, origin):
     with moving(unequal, origin(pour), 4, swallow):
         assert_learned(unequal, "rx")
@@ -108,6 +109,7 @@ def test_downloads_show_the_capacity_of_a_line(unequal, origin):
     assert uplink(unequal, "wan1")["rx_capacity"] > 0.99 * learned, "idleness forgets nothing"
 
 
+@pytest.mark.once
 def test_uploads_show_the_capacity_of_a_line(unequal, origin):
     with moving(unequal, origin(swallow), 4, pour):
         assert_learned(unequal, "tx")

@@ -236,6 +236,7 @@ def test_back_pressure_bounds_memory(proxy, origin):
     assert SANITIZED or proxy.resident() - before < 6 * MIB
 
 
+@pytest.mark.once
 @pytest.mark.skipif(SANITIZED, reason="a sanitizer's memory says nothing")
 @pytest.mark.parametrize("threads, limit", [(0, 1024), (2, 1152)])
 def test_an_idle_tunnel_takes_little_memory(start, lab, threads, limit):

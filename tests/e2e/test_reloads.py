@@ -5,6 +5,8 @@ STEERWAY_RELOADS sets the number; ./dev soak uses 300."""
 import os
 import threading
 
+import pytest
+
 from lab.clients import curl_by
 from lab.origin import echo
 from lab.proxy import SANITIZED
@@ -80,6 +82,7 @@ def test_reloads_in_a_row_under_load(start, web, origin, tmp_path):
           f"{took[-1] * 1e3:.1f} ms at most")
 
 
+@pytest.mark.once
 def test_many_reloads_do_not_grow_the_process(start, tmp_path):
     path = tmp_path / "mine.lua"
     path.write_text(GOOD % 0)
