@@ -22,7 +22,7 @@ function options.check(what, given, known, level)
         names[#names + 1] = name
       end
       table.sort(names)
-      fail("there is no option '%s' (there are: %s)", tostring(key), table.concat(names, ", "))
+      fail("unknown option '%s' (known: %s)", tostring(key), table.concat(names, ", "))
     end
   end
   for key, expected in pairs(known) do

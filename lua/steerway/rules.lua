@@ -158,7 +158,7 @@ local function named(ctx, value, fail)
       for i, u in ipairs(ctx.uplinks) do
         names[i] = u.name
       end
-      ctx.log.warn("rules: there is no uplink %s (there are: %s)", name, table.concat(names, ", "))
+      ctx.log.warn("rules: unknown uplink %s (known: %s)", name, table.concat(names, ", "))
     end
   end
 

@@ -203,7 +203,7 @@ function World:find(name, level)
     names[id] = u.name
   end
   local close = nearest.of(name, names)
-  fail(level + 1, "there is no uplink %s%s (there are: %s)", tostring(name), close and ("; did you mean %s?"):format(close) or "",
+  fail(level + 1, "unknown uplink %s%s (known: %s)", tostring(name), close and ("; did you mean %s?"):format(close) or "",
     table.concat(names, ", "))
 end
 

@@ -208,7 +208,7 @@ def test_draining(start, origin):
         assert {"name": line, "why": "draining"} in proxy.ask("why", host=OPEN4)["left_out"]
         assert proxy.tell("drain", line, "off").startswith(f"{line} is up")
         assert used(proxy, server, still_open=1) == {"wan1", "wan2"}
-    assert "there is no uplink 'wan9'" in proxy.tell("drain", "wan9", code=1)
+    assert "unknown uplink 'wan9'" in proxy.tell("drain", "wan9", code=1)
     assert "expected UPLINK, and on or off" in proxy.tell("drain", "wan1", "maybe", code=2)
 
 

@@ -65,10 +65,10 @@ def test_version(args):
 
 
 def test_a_mistyped_command_is_recognised():
-    assert refused(2, "strat") == "no command 'strat'; did you mean start?"
-    assert refused(2, "help", "chek") == "no command 'chek'; did you mean check?"
+    assert refused(2, "strat") == "unknown command 'strat'; did you mean start?"
+    assert refused(2, "help", "chek") == "unknown command 'chek'; did you mean check?"
     assert refused(2, "help", "start", "list") == "help takes [COMMAND] and no more: 'list'"
-    assert refused(2, "eth0") == ("no command 'eth0' (there are: list, start, check, doctor, status, uplinks, drain, why, reload, policy, "
+    assert refused(2, "eth0") == ("unknown command 'eth0' (known: list, start, check, doctor, status, uplinks, drain, why, reload, policy, "
                                        "set, record, simulate, new-policy, help)")
     assert refused(2, "-p", "80", "start").startswith("the command comes first: steerway start -p")
 
@@ -106,12 +106,12 @@ def test_behind_two_dashes_all_are_uplinks():
 @pytest.mark.parametrize(
     "args, line",
     [
-        (["--prot", 1], "no option --prot; did you mean --port?"),
-        (["--prot=SECRET"], "no option --prot; did you mean --port?"),
-        (["-auth=u:SECRET"], "no option -auth; did you mean --auth?"),
-        (["--nothing"], "no option --nothing (-h lists the options)"),
-        (["--=x"], "no option -- (-h lists the options)"),
-        (["-x"], "no option -x (-h lists the options)"),
+        (["--prot", 1], "unknown option --prot; did you mean --port?"),
+        (["--prot=SECRET"], "unknown option --prot; did you mean --port?"),
+        (["-auth=u:SECRET"], "unknown option -auth; did you mean --auth?"),
+        (["--nothing"], "unknown option --nothing (-h lists the options)"),
+        (["--=x"], "unknown option -- (-h lists the options)"),
+        (["-x"], "unknown option -x (-h lists the options)"),
         (["--port"], "--port: expected PORT after it"),
         (["-p"], "--port: expected PORT after it"),
         (["--debug=1"], "--debug takes no value"),

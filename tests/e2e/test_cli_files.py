@@ -23,7 +23,7 @@ def test_the_policies_that_ship(name):
 
 def test_unknown_policies():
     line = refused(1, "check", "--policy", "lest_connections", "eth9")
-    assert line.startswith("no policy 'lest_connections'; did you mean least_connections? (there are: ")
+    assert line.startswith("unknown policy 'lest_connections'; did you mean least_connections? (known: ")
     assert ", ".join(POLICIES) in line
     assert refused(1, "check", "--policy", "./none.lua", "eth9") == "policy ./none.lua: No such file or directory"
     assert refused(1, "check", "--policy", "none.lua", "eth9") == "policy none.lua: No such file or directory"
@@ -33,8 +33,8 @@ def test_a_mistake_in_a_config_names_the_file(tmp_path):
     path = tmp_path / "config.lua"
     path.write_text('return { policy = "failovr", uplinks = { "eth9" } }')
     for command in ("check", "start"):
-        assert refused(1, command, "--config", path).startswith(f"{path}: no policy 'failovr'; did you mean failover?")
-    assert refused(1, "check", "--config", path, "--policy", "randm").startswith("no policy 'randm'; did you mean random?")
+        assert refused(1, command, "--config", path).startswith(f"{path}: unknown policy 'failovr'; did you mean failover?")
+    assert refused(1, "check", "--config", path, "--policy", "randm").startswith("unknown policy 'randm'; did you mean random?")
     assert verdict("--config", path, "--policy", "random", warnings=1)[0] == "random"
     path.write_text('uplinks = { "eth9" }\nreturn uplink')
     assert refused(1, "check", "--config", path).endswith("got nil; uplink, which it returns, is nil")
@@ -71,7 +71,7 @@ def test_where_the_lua_files_are(tmp_path):
     shutil.copy(ROOT / "policies/random.lua", tmp_path / "policies/dice.lua")
     for name in [".hidden.lua", "notes.txt", ".lua", "lua", "a"]:
         (tmp_path / "policies" / name).touch()
-    assert "(there are: dice;" in refused(1, "check", "eth9", env=env)
+    assert "(known: dice;" in refused(1, "check", "eth9", env=env)
     assert verdict("--policy", "dice", "eth9", warnings=1, env=env)
 
 

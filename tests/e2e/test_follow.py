@@ -359,4 +359,4 @@ def test_a_link_that_comes_back_while_it_ends_is_not_listened_on(start, lab, ori
 def test_a_link_to_listen_on_that_must_be_there(start):
     proxy = start("wan1", "--listen", f"[{LOCAL}%{PLUG}]:0", "--listen-strict", port=False, ready=False)
     assert proxy.wait() == 1
-    assert f"cannot listen on [{LOCAL}%{PLUG}]:0: No such device (there is no such interface)" in proxy.log_text()
+    assert f"cannot listen on [{LOCAL}%{PLUG}]:0: No such device (the interface does not exist)" in proxy.log_text()

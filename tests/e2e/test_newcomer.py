@@ -77,16 +77,16 @@ def test_a_misspelt_interface(lab, start, config):
 
 
 def test_the_doctor_suggests_the_right_name(lab):
-    assert "there is no interface wna1; did you mean wan1?" in " ".join(run("doctor", "wna1", "--public-address", "none").stdout.split())
+    assert "interface wna1 does not exist; did you mean wan1?" in " ".join(run("doctor", "wna1", "--public-address", "none").stdout.split())
     told = " ".join(run("doctor", "wan1,wan2", "--public-address", "none").stdout.split())
-    assert "there is no interface wan1,wan2; uplinks are separate words, without commas" in told
+    assert "interface wan1,wan2 does not exist; uplinks are separate words, without commas" in told
 
 
 def test_a_misspelt_uplink_in_a_command(lab, start):
     proxy = start("wan1", "wan2")
-    assert "there is no uplink 'wan'; did you mean wan1?" in proxy.tell("drain", "wan", code=1)
-    assert "there is no uplink 'wna2'; did you mean wan2?" in proxy.tell("drain", "wna2", code=1)
-    assert proxy.ask("drain", uplink="fibre", state="on")["error"] == "there is no uplink 'fibre'"
+    assert "unknown uplink 'wan'; did you mean wan1?" in proxy.tell("drain", "wan", code=1)
+    assert "unknown uplink 'wna2'; did you mean wan2?" in proxy.tell("drain", "wna2", code=1)
+    assert proxy.ask("drain", uplink="fibre", state="on")["error"] == "unknown uplink 'fibre'"
 
 
 # --- URLs ---

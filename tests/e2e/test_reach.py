@@ -254,7 +254,7 @@ def test_a_wrong_rule_is_an_error(config, text):
 def test_rules_for_users_need_users(lab, config):
     path = config("return { deny = { { to = '*:25', users = 'tim' } }, uplinks = { 'wan1' } }")
     assert "deny: a rule for users needs --auth" in refused(2, "check", "--config", path)
-    assert "deny: there is no user tim" in refused(2, "check", "--config", path, "--auth", "tom:x")
+    assert "deny: unknown user tim" in refused(2, "check", "--config", path, "--auth", "tom:x")
     verdict("--config", path, "--auth", "tim:x")
 
 

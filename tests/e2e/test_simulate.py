@@ -133,7 +133,7 @@ def test_invalid_uplinks(uplinks, text, said):
 
 
 def test_invalid_traces(tmp_path):
-    assert "there is no such file, and no kind of that name (there are: browsing," in refused(1, "simulate", "--trace", "surfing")
+    assert "neither a file nor a kind of trace (known: browsing," in refused(1, "simulate", "--trace", "surfing")
     (tmp_path / "t").write_text('{"steerway_trace":1}\n{"t":0}\n')
     assert refused(1, "simulate", "--trace", tmp_path / "t") == f"{tmp_path}/t:2: client, host: expected two texts"
     assert refused(1, "simulate", "--trace", tmp_path) == f"{tmp_path}: Is a directory"
@@ -144,7 +144,7 @@ def test_invalid_traces(tmp_path):
     assert "--connections: expected a whole number" in refused(2, "simulate", "--connections", "0")
     assert "--seed: expected a whole number" in refused(2, "simulate", "--seed", "-1")
     assert "--compare: expected up to 12 policies" in refused(2, "simulate", "--compare", "random,,failover")
-    assert "no policy 'randon'; did you mean random?" in refused(1, "simulate", "randon")
+    assert "unknown policy 'randon'; did you mean random?" in refused(1, "simulate", "randon")
 
 
 FLOW = '{"t":%s,"client":"10.0.0.1","host":"x.test","port":443,"tx":1,"rx":%d}\n'

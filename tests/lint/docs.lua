@@ -88,7 +88,7 @@ for name, letter in pairs(options) do
 end
 for name in man:gmatch "Fl %-([%w-]+)" do
   checked = checked + 1
-  if not options[name] then fault("%s: there is no --%s", MAN, name) end
+  if not options[name] then fault("%s: unknown option --%s", MAN, name) end
 end
 
 for _, verb in ipairs(verbs) do
@@ -141,7 +141,7 @@ for _, path in ipairs(lines_of("ls " .. quoted(root .. "/policies"))) do
 end
 for name in man:gmatch "\n%.It Ic ([^\n]+)" do
   checked = checked + 1
-  if not shipped[name] then fault("%s: there is no policy %s", MAN, name) end
+  if not shipped[name] then fault("%s: unknown policy %s", MAN, name) end
 end
 
 -- --- options in the other texts ---
@@ -156,7 +156,7 @@ for _, path in ipairs(texts) do
       or line:match "dev run.*"
     for name in (command or ""):gsub("[|;`].*", ""):gmatch "%-%-(%a[%w-]*)" do
       checked = checked + 1
-      if not options[name] then fault("%s:%d: there is no --%s", path, number, name) end
+      if not options[name] then fault("%s:%d: unknown option --%s", path, number, name) end
     end
   end
 end
@@ -164,7 +164,7 @@ end
 -- --- the examples ---
 
 local examples = lines_of(("ls -d %s/examples/*/ 2>/dev/null"):format(quoted(root)))
-if #examples == 0 then fault("there are no examples") end
+if #examples == 0 then fault("no examples found") end
 for _, folder in ipairs(examples) do
   checked = checked + 1
   local out, good = run(binary, "check", "--config", folder .. "config.lua")

@@ -139,7 +139,7 @@ local function check_own(layer, file, number, path)
     return fault(file, number, 'include "%s": write it as "room/name.h"', path)
   end
   if not STOREY[from] or not exists(("%s/engine/%s/%s"):format(root, STOREY[from], path)) then
-    return fault(file, number, 'include "%s": there is no engine/%s/%s', path, STOREY[from] or "*", path)
+    return fault(file, number, 'include "%s": engine/%s/%s does not exist', path, STOREY[from] or "*", path)
   end
   if from ~= layer and not set(LAYERS[layer])[from] then
     fault(file, number, "room %s must not know room %s (%s)", layer, from, path)

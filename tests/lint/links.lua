@@ -20,7 +20,7 @@ local function check(file)
         links = links + 1
         if not exists(root .. "/" .. (folder and folder .. "/" or "") .. path) then
           faults = faults + 1
-          io.write(("%s:%d: there is no %s\n"):format(file, number, path))
+          io.write(("%s:%d: %s does not exist\n"):format(file, number, path))
         end
       end
     end

@@ -182,7 +182,7 @@ local function check_headers(room, file, text)
         local known = other and rooms[("engine/%s/%s"):format(storey, other)]
         there = there or known and known.h[name]
       end
-      if before ~= "<" and not there then fault(file, number, "there is no header %s", path) end
+      if before ~= "<" and not there then fault(file, number, "header %s does not exist", path) end
     end
   end
   if number > README_LINES_MAX then fault(file, number, "%d lines; a README has at most %d", number, README_LINES_MAX) end
@@ -232,7 +232,7 @@ for _, room in ipairs(sorted_keys(rooms)) do
     end
   end
   for _, members in ipairs(sorted_keys(said)) do
-    if not found[members] then fault(file, said[members], "there is no such circle (any more): %s", members) end
+    if not found[members] then fault(file, said[members], "this circle does not exist (any more): %s", members) end
   end
 end
 if n_rooms == 0 then fault("engine", 1, "no room found") end

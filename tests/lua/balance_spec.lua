@@ -437,7 +437,7 @@ describe("balance.fair_share", function()
     assert.truthy(refusal():find("balance.fair_share: expected ctx, as new(ctx) is given it, got nil", 1, true))
     assert.truthy(refusal(ctx, { direction = "sideways" }):find('expected "auto", "down" or "up", got "sideways"', 1, true))
     assert.truthy(refusal(ctx, { explore = 1 }):find "expected a number of picks from 2, got 1")
-    assert.truthy(refusal(ctx, { explor = 1 }):find "there is no option 'explor'")
+    assert.truthy(refusal(ctx, { explor = 1 }):find "unknown option 'explor'")
   end)
 end)
 

@@ -114,7 +114,7 @@ describe("rules", function()
 
   it("warns of uplinks that are not there", function()
     assert.same({ "lte" }, { (says { to = { "ltee", "lte" } }) })
-    assert.same({ "warn: rules: there is no uplink ltee (there are: fibre, lte, dsl)" }, lines)
+    assert.same({ "warn: rules: unknown uplink ltee (known: fibre, lte, dsl)" }, lines)
   end)
 
   it("says what is wrong, in which rule", function()
@@ -122,7 +122,7 @@ describe("rules", function()
     local function message(rule)
       return kit.fails(function() rules(ctx, { { to = "lte" }, rule }, otherwise) end)
     end
-    assert.truthy(message { too = "lte" }:find "rules_spec.lua:%d+: rule 2: there is no option 'too' %(there are: cidrs,")
+    assert.truthy(message { too = "lte" }:find "rules_spec.lua:%d+: rule 2: unknown option 'too' %(known: cidrs,")
     assert.truthy(message { ports = 25 }:find(HERE .. "expected one of to, tag and refuse, got none"))
     assert.truthy(message { to = "lte", tag = "x" }:find "rule 2: expected one of to, tag and refuse, got several")
     assert.truthy(message { ports = "http", to = "lte" }:find "rule 2: ports: expected numbers, or spans such as")

@@ -172,7 +172,7 @@ describe("sticky", function()
     assert.truthy(message(nil):find "sticky_spec.lua:%d+: sticky: expected a table of options, got nil")
     assert.truthy(message { by = "client" }:find "sticky: inner: expected a chooser, got nil")
     assert.truthy(message { by = "user", inner = inner }:find 'sticky: by: expected "client", "host", "site", .* got user')
-    assert.truthy(message { by = "client", inner = inner, tll = 5 }:find "there is no option 'tll' %(there are: by,")
+    assert.truthy(message { by = "client", inner = inner, tll = 5 }:find "unknown option 'tll' %(known: by,")
     assert.truthy(message { by = "client", inner = inner, ttl = "x" }:find "sticky: ttl: expected a number, got string")
     for _, ttl in ipairs { 0, -1, 0 / 0, math.huge } do
       assert.truthy(message { by = "client", inner = inner, ttl = ttl }:find "sticky_spec.lua:%d+: sticky: ttl: expected seconds")

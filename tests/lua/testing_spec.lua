@@ -46,7 +46,7 @@ describe("steerway.testing", function()
     assert.truthy(kit.fails(function() u.active = 4 end):find "constant")
     assert.truthy(kit.fails(function() return u.nmae end):find "did you mean 'name'")
     assert.truthy(kit.fails(function() world:named "x" end):find
-      "^tests/lua/testing_spec.lua:%d+: testing: there is no uplink x %(there are: fibre, lte%)$")
+      "^tests/lua/testing_spec.lua:%d+: testing: unknown uplink x %(known: fibre, lte%)$")
     assert.truthy(kit.fails(testing.world, { { wieght = 1 } }):find
       "wieght = 1: an uplink has no field 'wieght'; did you mean 'weight'%?")
   end)
@@ -158,9 +158,9 @@ describe("steerway.testing", function()
     assert.equal("pass: expected seconds, from 0, got -1", refusal(pass, -1))
     assert.equal("testing.world: expected a list of uplinks such as { { name = \"fibre\" } }, got nil", refusal(new))
     assert.equal("expected uplinks as tables such as { name = \"fibre\" }, got a string", refusal(new, { "fibre" }))
-    local known = " (there are: fibre, lte)"
-    assert.equal("there is no uplink fibr; did you mean fibre?" .. known, refusal(function() policy:pick({}, { "fibr" }) end))
-    assert.equal("there is no uplink x" .. known, refusal(hook, "closed", nil, "x"))
+    local known = " (known: fibre, lte)"
+    assert.equal("unknown uplink fibr; did you mean fibre?" .. known, refusal(function() policy:pick({}, { "fibr" }) end))
+    assert.equal("unknown uplink x" .. known, refusal(hook, "closed", nil, "x"))
     assert.equal("pick: expected one candidate at least: no uplink is up, or the list is empty",
       refusal(function() policy:pick({}, {}) end))
     assert.equal("tally: expected a number of picks, from 1, got nil", refusal(function() policy:tally() end))

@@ -70,7 +70,7 @@ cmd_bench() {
   case ${1:-} in
     picks | sets | lines | peers | own) part=$1 && shift ;;
     '' | -*) ;;
-    *) die "there is no part $1; there are: picks sets lines peers own" ;;
+    *) die "unknown part $1; known parts: picks sets lines peers own" ;;
   esac
   packages_need run
   build_calmly bench

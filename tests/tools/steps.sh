@@ -66,7 +66,7 @@ unit_tests() {
 step_unit() { build dev && unit_tests dev; }
 
 step_docs() {
-  [ -f tests/lint/docs.lua ] || { echo "SKIPPED there is no tests/lint/docs.lua" && return 0; }
+  [ -f tests/lint/docs.lua ] || { echo "SKIPPED tests/lint/docs.lua does not exist" && return 0; }
   build dev && check "docs" luajit tests/lint/docs.lua build/dev/steerway &&
     check "the lint of the docs itself" sh tests/lint/selftest build/dev/steerway
 }

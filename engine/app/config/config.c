@@ -237,7 +237,7 @@ static int check_denied_users(const struct config *c, char *err)
                                  "deny: a rule for users needs --auth or --auth-file, which verify them");
         for (size_t j = 0; j < rule->n_users; j++)
             if (!access_has_user(&c->access, slice_str(rule->users[j])))
-                return config_refuse(err, "deny: there is no user %.64s", rule->users[j]);
+                return config_refuse(err, "deny: unknown user %.64s", rule->users[j]);
     }
     return 0;
 }

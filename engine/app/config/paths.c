@@ -120,7 +120,7 @@ static int is_policy(const struct dirent *entry)
     return entry->d_name[0] != '.' && len > ending && strcmp(entry->d_name + len - ending, ENDING) == 0;
 }
 
-/* "no policy 'lest_connections'; did you mean least_connections? (there are: …)" */
+/* "unknown policy 'lest_connections'; did you mean least_connections? (known: …)" */
 static void tell_policies(const struct paths *p, const char *name, char *err)
 {
     struct dirent **entries = NULL;
@@ -138,7 +138,7 @@ static void tell_policies(const struct paths *p, const char *name, char *err)
             len += (size_t)snprintf(known + len, sizeof known - len, "%s%s", i ? ", " : "", file);
     }
     (void)snprintf(err, CONFIG_ERROR_MAX,
-                   "no policy '%.100s'%s%s%s (there are: %s; a file of your own is ./FILE.lua)", name,
+                   "unknown policy '%.100s'%s%s%s (known: %s; a file of your own is ./FILE.lua)", name,
                    nearest.best ? "; did you mean " : "", nearest.best ? nearest.best : "",
                    nearest.best ? "?" : "", known);
     for (int i = 0; i < n; i++)

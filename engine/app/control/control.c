@@ -253,7 +253,7 @@ static void verb_drain(void *owner, const json_t *request, struct control_reply 
     nearest_init(&near, slice_str(name));
     for (size_t i = 0; i < p->outbounds.uplinks->n; i++)
         nearest_offer(&near, p->outbounds.uplinks->items[i]->name);
-    control_refuse(reply, "there is no uplink '%.100s'%s%s%s", name, near.best ? "; did you mean " : "",
+    control_refuse(reply, "unknown uplink '%.100s'%s%s%s", name, near.best ? "; did you mean " : "",
                    near.best ? near.best : "", near.best ? "?" : "");
 }
 

@@ -26,14 +26,13 @@ static void tell_absent(struct diagnosis *d, const struct sight *s)
     }
     bool commas = !s->near && strchr(u->interface, ',');
     diagnosis_why(
-        diagnosis_find(d, SEVERITY_ERROR, "interface-missing", u->name, "there is no interface %s%s%s%s",
+        diagnosis_find(d, SEVERITY_ERROR, "interface-missing", u->name, "interface %s does not exist%s%s%s",
                        u->interface,
                        s->near  ? "; did you mean "
                        : commas ? "; uplinks are separate words, without commas"
                                 : "",
                        s->near ? s->near : "", s->near ? "?" : ""),
-        "Nothing goes by this uplink until the interface appears. steerway list shows the interfaces "
-        "there are.");
+        "Nothing goes by this uplink until the interface appears. steerway list shows the interfaces.");
 }
 
 static void tell_down(struct diagnosis *d, const struct sight *s)

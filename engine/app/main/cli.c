@@ -43,9 +43,9 @@ int cli_find_verb(const char *word, const struct verb **ret, char *err)
     for (size_t i = 0; i < verb_count; i++)
         nearest_offer(&nearest, verb_table[i].name);
     if (nearest.best)
-        return config_refuse(err, "no command '%.60s'; did you mean %s?", word, nearest.best);
+        return config_refuse(err, "unknown command '%.60s'; did you mean %s?", word, nearest.best);
     list_verbs(known, sizeof known);
-    return config_refuse(err, "no command '%.60s' (there are: %s)", word, known);
+    return config_refuse(err, "unknown command '%.60s' (known: %s)", word, known);
 }
 
 /* --- options -------------------------------------------------------------------------------------------- */
@@ -80,8 +80,8 @@ static int unknown_option(struct slice name, const struct verb *verb, char *err)
         return config_refuse(err, "%s has no option %.*s, unlike %s (-h lists the options)", verb->name, len,
                              name.data, other->name);
     if (nearest.best)
-        return config_refuse(err, "no option %.*s; did you mean --%s?", len, name.data, nearest.best);
-    return config_refuse(err, "no option %.*s (-h lists the options)", len, name.data);
+        return config_refuse(err, "unknown option %.*s; did you mean --%s?", len, name.data, nearest.best);
+    return config_refuse(err, "unknown option %.*s (-h lists the options)", len, name.data);
 }
 
 /* Copies a secret value, and overwrites it in argv with stars, which ps then shows. */

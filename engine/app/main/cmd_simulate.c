@@ -150,9 +150,8 @@ static int take_trace(const struct cli *cli, struct wish *w)
     r = trace_read(&w->played, w->trace, err);
     list_kinds(kinds, sizeof kinds);
     if (r == -ENOENT)
-        return command_error(
-            COMMAND_FAILED, "--trace %.200s: there is no such file, and no kind of that name (there are: %s)",
-            w->trace, kinds);
+        return command_error(COMMAND_FAILED, "--trace %.200s: neither a file nor a kind of trace (known: %s)",
+                             w->trace, kinds);
     return r < 0 ? command_error(COMMAND_FAILED, "%s", err) : COMMAND_OK;
 }
 

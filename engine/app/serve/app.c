@@ -169,7 +169,7 @@ static const char *listen_hint(int err)
                "setcap "
                "cap_net_bind_service+ep on the program)";
     case ENODEV:
-        return " (there is no such interface)";
+        return " (the interface does not exist)";
     case EADDRNOTAVAIL:
         return " (this machine does not have the address; without --listen-strict the proxy waits for it)";
     default:

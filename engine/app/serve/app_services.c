@@ -57,7 +57,7 @@ static int open_control(struct app *a, char *err)
         return r;
     }
     if (r == -ENOENT)
-        warn(EVENT_NO_CONTROL_SOCKET, NULL, "there is no runtime directory; name a place with --control");
+        warn(EVENT_NO_CONTROL_SOCKET, NULL, "no runtime directory for it; name its path with --control");
     else if (r < 0)
         warn(EVENT_NO_CONTROL_SOCKET, path, control_trouble(r));
     return 0;
@@ -110,7 +110,7 @@ static int open_ledger(struct app *a, char *err)
         warn(EVENT_STATE_NOT_KEPT, path,
              r == -EADDRINUSE
                  ? "another proxy keeps its state there; give this one a place of its own with --state"
-             : r == -ENOENT ? "there is no state directory; name a place with --state"
+             : r == -ENOENT ? "no state directory for them; name a path with --state"
                             : strerror(-r));
     return 0;
 }
