@@ -1,4 +1,4 @@
-/* The defaults, and what is filled in where nothing was said. */
+/* The defaults, and what config_finish fills in. */
 #include "config/config.h"
 #include "uplink/uplink_spec.h"
 
@@ -73,7 +73,7 @@ static void defaults(void **state)
     config_done(&c);
 }
 
-static void http_moves_the_default_port_alone(void **state)
+static void http_moves_only_the_default_port(void **state)
 {
     struct config c;
 
@@ -106,7 +106,7 @@ static void hosts_take_the_port(void **state)
     config_done(&c);
 }
 
-static void listen_stands_for_itself_or_beside_host_and_port(void **state)
+static void listen_replaces_the_default_or_joins_host_and_port(void **state)
 {
     struct config c;
 
@@ -120,14 +120,14 @@ static void listen_stands_for_itself_or_beside_host_and_port(void **state)
     config_init(&c);
     assert_int_equal(listen_at(&c, "192.0.2.1", 99), 0);
     assert_int_equal(listen_at(&c, "127.0.0.1", 99), 0);
-    assert_int_equal(listen_at(&c, "127.0.0.1", 99), 0); /* once is enough */
+    assert_int_equal(listen_at(&c, "127.0.0.1", 99), 0); /* an address is kept once */
     c.port = 99;
     finish(&c);
     assert_string_equal(listening(&c), "192.0.2.1:99 127.0.0.1:99 [::1]:99");
     config_done(&c);
 }
 
-static void there_is_an_end_to_addresses(void **state)
+static void the_number_of_addresses_is_limited(void **state)
 {
     char err[CONFIG_ERROR_MAX] = "";
     struct config c;
@@ -138,12 +138,12 @@ static void there_is_an_end_to_addresses(void **state)
         assert_int_equal(listen_at(&c, "127.0.0.1", i), 0);
     assert_int_equal(listen_at(&c, "127.0.0.1", 1000), -ENOSPC);
     c.port = 1;
-    assert_int_equal(config_finish(&c, err), -ENOSPC); /* [::1]:1 has no place */
+    assert_int_equal(config_finish(&c, err), -ENOSPC); /* no room for [::1]:1 */
     assert_string_equal(err, "more than 32 addresses to listen on");
     config_done(&c);
 }
 
-static void users_open_the_door_unless_ranges_were_given(void **state)
+static void users_allow_every_address_unless_ranges_were_given(void **state)
 {
     struct cidr range;
     struct config c;
@@ -168,7 +168,7 @@ static void users_open_the_door_unless_ranges_were_given(void **state)
     config_done(&c);
 }
 
-static void the_last_value_of_a_parameter_stands(void **state)
+static void the_last_value_of_a_parameter_counts(void **state)
 {
     struct config c;
 
@@ -185,7 +185,7 @@ static void the_last_value_of_a_parameter_stands(void **state)
     assert_int_equal(c.n_params, 0);
 }
 
-static void uplinks_are_owned_whatever_happens(void **state)
+static void uplinks_are_owned_on_failure_too(void **state)
 {
     char err[CONFIG_ERROR_MAX];
     struct config c;
@@ -203,7 +203,7 @@ static void uplinks_are_owned_whatever_happens(void **state)
     config_done(&c);
 }
 
-static void an_uplink_is_given_once(void **state)
+static void an_uplink_can_be_given_once(void **state)
 {
     static const char *const given[] = {"eth0", "192.0.2.2", "192.0.2.2@3"};
     char err[CONFIG_ERROR_MAX];
@@ -241,14 +241,14 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defaults),
-        cmocka_unit_test(http_moves_the_default_port_alone),
+        cmocka_unit_test(http_moves_only_the_default_port),
         cmocka_unit_test(hosts_take_the_port),
-        cmocka_unit_test(listen_stands_for_itself_or_beside_host_and_port),
-        cmocka_unit_test(there_is_an_end_to_addresses),
-        cmocka_unit_test(users_open_the_door_unless_ranges_were_given),
-        cmocka_unit_test(the_last_value_of_a_parameter_stands),
-        cmocka_unit_test(uplinks_are_owned_whatever_happens),
-        cmocka_unit_test(an_uplink_is_given_once),
+        cmocka_unit_test(listen_replaces_the_default_or_joins_host_and_port),
+        cmocka_unit_test(the_number_of_addresses_is_limited),
+        cmocka_unit_test(users_allow_every_address_unless_ranges_were_given),
+        cmocka_unit_test(the_last_value_of_a_parameter_counts),
+        cmocka_unit_test(uplinks_are_owned_on_failure_too),
+        cmocka_unit_test(an_uplink_can_be_given_once),
         cmocka_unit_test(a_policy_is_a_name_or_a_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-/* Config files: every key, and one line for whatever is wrong. */
+/* Config files: every key, and an error of one line for every mistake. */
 #include "config/config_file.h"
 
 #include "config/options.h"
@@ -150,7 +150,7 @@ static void a_file_in_the_present_folder(void **state)
     assert_int_equal(f->config.access.n_users, 1);
 }
 
-/* The table of options is the list of keys: no key without an option, no option without a key. */
+/* The table of options is the list of keys: each option is a key, and each key an option. */
 static void every_row_of_the_table_is_a_key(void **state)
 {
     struct fixture *f = *state;
@@ -160,10 +160,10 @@ static void every_row_of_the_table_is_a_key(void **state)
         (void)snprintf(key, sizeof key, "%s", option_table[i].name);
         for (char *p = key; *p; p++)
             *p = *p == '-' ? '_' : *p;
-        (void)snprintf(text, sizeof text, "return { %s = { {} } }", key); /* right for none of them */
+        (void)snprintf(text, sizeof text, "return { %s = { {} } }", key); /* wrong for every key */
         assert_true(load(f, text) < 0);
         bool unknown = strstr(f->err, "unknown key");
-        /* simulate's option of that name has nothing to do with the config's key. */
+        /* the option of simulate is not the config's key of the same name */
         bool is_key = option_table[i].action == OPTION_SETS || strcmp(option_table[i].name, "uplinks") == 0;
         if (unknown == is_key)
             fail_msg("%s", f->err);
@@ -362,7 +362,7 @@ static void what_is_wrong_is_named(void **state)
             fail_msg("taken for good: %s", bad[i][0]);
         if (!strstr(f->err, bad[i][1]))
             fail_msg("expected: %s\ngot: %s", bad[i][1], f->err);
-        assert_non_null(strstr(f->err, f->dir)); /* the file is named */
+        assert_non_null(strstr(f->err, f->dir)); /* the error names the file */
         assert_null(strstr(f->err, "SECRET"));
         assert_null(strchr(f->err, '\n'));
     }

@@ -1,4 +1,4 @@
-/* Every option's good and bad values, and the table that they stand in. */
+/* Every option's good and bad values, and the table of options. */
 #include "config/options.h"
 
 #include <errno.h>
@@ -143,7 +143,7 @@ static void a_long_value_is_cut(void **state)
     config_done(&c);
 }
 
-/* --- what is set ---------------------------------------------------------------------------------------- */
+/* --- effects of options --------------------------------------------------------------------------------- */
 
 static const char *addresses(const struct listen_place *list, size_t n)
 {
@@ -195,7 +195,7 @@ static void places_to_listen(void **state)
     }
 }
 
-static void there_is_an_end_to_places(void **state)
+static void the_number_of_places_is_limited(void **state)
 {
     struct option_value values[CONFIG_LISTEN_MAX + 1];
     char texts[CONFIG_LISTEN_MAX + 1][32], err[CONFIG_ERROR_MAX] = "";
@@ -296,7 +296,7 @@ static void address_ranges(void **state)
     config_done(&c);
 }
 
-static void none_undoes_the_ranges_before_it(void **state)
+static void none_clears_the_ranges_before_it(void **state)
 {
     const struct option *bypass = option_by_name(slice_str("bypass"));
     const struct option_value values[] = {{bypass, "10.0.0.0/8"}, {bypass, "none"}, {bypass, "fd00::/8"}};
@@ -345,7 +345,7 @@ static struct config as_from_a_file(void)
     return c;
 }
 
-static void what_is_given_here_takes_the_files_place(void **state)
+static void the_command_line_replaces_the_files_values(void **state)
 {
     struct config c = as_from_a_file();
     char err[CONFIG_ERROR_MAX];
@@ -385,13 +385,13 @@ static void what_is_given_here_takes_the_files_place(void **state)
     assert_string_equal(ranges(&c.access.clients), "127.0.0.1/32");
     assert_string_equal(ranges(&c.bypass), "10.0.0.0/8");
     assert_string_equal(c.dns_servers, "192.0.2.99");
-    assert_int_equal(c.n_params, 2); /* parameters are told one by one */
+    assert_int_equal(c.n_params, 2); /* parameters are added one by one */
     must_set(&c, "policy", "other");
-    assert_int_equal(c.n_params, 0); /* they were another policy's */
+    assert_int_equal(c.n_params, 0); /* they belonged to the policy before */
     config_done(&c);
 }
 
-static void the_files_http_goes_with_its_port(void **state)
+static void a_new_port_replaces_the_files_http(void **state)
 {
     const struct option_value values[] = {{option_by_name(slice_str("listen")), "127.0.0.1:7"},
                                           {option_by_name(slice_str("host")), "127.0.0.1"}};
@@ -429,7 +429,7 @@ static void the_order_of_options_does_not_matter(void **state)
         assert_int_equal(c.access.n_users, 2);
         assert_string_equal(c.dns_servers, round ? "192.0.2.2,192.0.2.1" : "192.0.2.1,192.0.2.2");
         config_done(&c);
-        for (size_t i = 0; i < n / 2; i++) { /* and the other way round */
+        for (size_t i = 0; i < n / 2; i++) { /* and in reverse order */
             struct option_value v = values[i];
             values[i] = values[n - 1 - i];
             values[n - 1 - i] = v;
@@ -444,13 +444,13 @@ int main(void)
         cmocka_unit_test(bad_values_are_refused_by_name),
         cmocka_unit_test(a_long_value_is_cut),
         cmocka_unit_test(places_to_listen),
-        cmocka_unit_test(there_is_an_end_to_places),
+        cmocka_unit_test(the_number_of_places_is_limited),
         cmocka_unit_test(scalars),
         cmocka_unit_test(address_ranges),
-        cmocka_unit_test(none_undoes_the_ranges_before_it),
+        cmocka_unit_test(none_clears_the_ranges_before_it),
         cmocka_unit_test(users),
-        cmocka_unit_test(what_is_given_here_takes_the_files_place),
-        cmocka_unit_test(the_files_http_goes_with_its_port),
+        cmocka_unit_test(the_command_line_replaces_the_files_values),
+        cmocka_unit_test(a_new_port_replaces_the_files_http),
         cmocka_unit_test(the_order_of_options_does_not_matter),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

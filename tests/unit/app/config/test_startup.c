@@ -1,4 +1,4 @@
-/* What a start takes from the machine: its uplinks, and what goes past them. */
+/* What a start takes from the machine: its uplinks, and the networks that go direct. */
 #include "config/startup.h"
 #include "uplink/uplink.h"
 #include "uplink/uplink_set.h"
@@ -56,7 +56,7 @@ static struct config config_with(const char *const *uplinks, size_t n)
 
 /* --- uplinks -------------------------------------------------------------------------------------------- */
 
-static void those_given_are_taken(void **state)
+static void given_uplinks_are_used(void **state)
 {
     static const char *const given[] = {"eth0@7", "wwan0@3"};
     struct machine_link links[] = {link_of(1, "eth0"), link_of(2, "eth1")};
@@ -72,12 +72,12 @@ static void those_given_are_taken(void **state)
     assert_string_equal(set.items[0]->name, "eth0");
     assert_true(set.items[0]->view.weight == 7);
     assert_true(set.items[0]->view.up);
-    assert_false(set.items[1]->view.up); /* may come later */
+    assert_false(set.items[1]->view.up); /* may appear later */
     uplink_set_done(&set);
     config_done(&c);
 }
 
-/* As "ip address" shows them. Any other weight behind a '/' is one. */
+/* In the form of "ip address". A number behind '/' that is not the prefix length is a weight. */
 static void a_prefix_length_is_not_a_weight(void **state)
 {
     static const struct {
@@ -91,7 +91,7 @@ static void a_prefix_length_is_not_a_weight(void **state)
          "weight; write 2001:db8::2, or 2001:db8::2@64 for that weight"},
         {"192.0.2.2/7", NULL},
         {"192.0.2.2@24", NULL},
-        {"198.51.100.2/24", NULL}, /* nobody knows */
+        {"198.51.100.2/24", NULL}, /* the prefix length is unknown */
         {"eth0/24", NULL},
     };
     struct machine_link links[] = {link_of(1, "eth0")};
@@ -136,7 +136,7 @@ static void with_none_given_the_usable_ones_are_found(void **state)
     config_done(&c);
 }
 
-static void many_links_are_told_as_far_as_they_fit(void **state)
+static void many_links_are_listed_as_far_as_they_fit(void **state)
 {
     enum { MANY = 400 };
     struct machine_link *links = calloc(MANY, sizeof *links);
@@ -162,7 +162,7 @@ static void many_links_are_told_as_far_as_they_fit(void **state)
     assert_int_equal(sscanf(told, " and %u more", &more), 1);
     char last[IFNAMSIZ + 8];
     (void)snprintf(last, sizeof last, "veth%u (down) and", MANY - more - 1);
-    assert_non_null(strstr(err, last)); /* none is left out of the count */
+    assert_non_null(strstr(err, last)); /* the count includes all of them */
 
     assert_int_equal(startup_uplinks(&c, &none, &set, err), -ENOENT);
     assert_non_null(strstr(err, "it has no links"));
@@ -212,7 +212,7 @@ static void connected_networks_go_direct(void **state)
     config_done(&c);
 }
 
-static void where_a_bypass_is_given_nothing_is_local(void **state)
+static void with_a_bypass_no_network_is_local(void **state)
 {
     struct machine_addr addrs[] = {addr_of(2, "192.0.2.2", 24)};
     const struct machine m = {.addrs = addrs, .n_addrs = 1};
@@ -228,7 +228,7 @@ static void where_a_bypass_is_given_nothing_is_local(void **state)
     config_done(&c);
 }
 
-static void what_is_local_follows_the_machine(void **state)
+static void local_networks_follow_the_machine(void **state)
 {
     struct machine_addr addrs[] = {addr_of(2, "192.0.2.2", 24), addr_of(3, "10.0.5.2", 24)};
     const struct machine both = {.addrs = addrs, .n_addrs = 2}, first = {.addrs = addrs, .n_addrs = 1};
@@ -243,7 +243,7 @@ static void what_is_local_follows_the_machine(void **state)
     assert_true(startup_refresh_local(&c, &both, &local));
     assert_true(holds(&local, "192.0.2.9") && holds(&local, "10.0.5.9"));
     assert_false(startup_refresh_local(&c, &both, &local));
-    addrs[1] = addr_of(3, "10.0.5.2", 25); /* as many as before */
+    addrs[1] = addr_of(3, "10.0.5.2", 25); /* the same number of addresses */
     assert_true(startup_refresh_local(&c, &both, &local));
     assert_false(holds(&local, "10.0.5.200"));
     addrs[1] = addr_of(3, "10.0.6.2", 25);
@@ -258,13 +258,13 @@ static void what_is_local_follows_the_machine(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(those_given_are_taken),
+        cmocka_unit_test(given_uplinks_are_used),
         cmocka_unit_test(a_prefix_length_is_not_a_weight),
         cmocka_unit_test(with_none_given_the_usable_ones_are_found),
-        cmocka_unit_test(many_links_are_told_as_far_as_they_fit),
+        cmocka_unit_test(many_links_are_listed_as_far_as_they_fit),
         cmocka_unit_test(connected_networks_go_direct),
-        cmocka_unit_test(where_a_bypass_is_given_nothing_is_local),
-        cmocka_unit_test(what_is_local_follows_the_machine),
+        cmocka_unit_test(with_a_bypass_no_network_is_local),
+        cmocka_unit_test(local_networks_follow_the_machine),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

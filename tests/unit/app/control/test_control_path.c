@@ -1,5 +1,4 @@
-/* Where the control socket is: for its user alone, served by one program, and nothing else is ever removed.
- */
+/* The control socket's path: for its user only, one program at a time, and no other file is removed. */
 #include "control/control_path.h"
 
 #include <errno.h>
@@ -64,7 +63,7 @@ static void it_is_for_its_user_alone(void **state)
     (void)snprintf(own, sizeof own, "%s/own", folder);
     assert_int_equal(mode_of(own), 0700);
     assert_int_equal(try_connect(), 0);
-    assert_int_equal(umask(0), 0); /* as it was */
+    assert_int_equal(umask(0), 0); /* unchanged */
     control_place_leave(&p);
     assert_int_equal(access(path, F_OK), -1);
     control_place_leave(&p); /* harmless */
@@ -88,7 +87,7 @@ static void what_a_crash_left_is_replaced(void **state)
     struct control_place p;
     (void)state;
     assert_int_equal(control_place_take(&p, path), 0);
-    (void)close(p.fd); /* as a process that ends does, without leaving */
+    (void)close(p.fd); /* like a process that ends without cleaning up */
     (void)close(p.lock_fd);
     assert_int_equal(try_connect(), -ECONNREFUSED);
     assert_int_equal(control_place_take(&p, path), 0);

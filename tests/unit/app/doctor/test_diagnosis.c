@@ -1,4 +1,4 @@
-/* What is found is told: in text, in JSON, and by what is well. */
+/* Findings are printed as text and as JSON, and decide whether an uplink is well. */
 #include "doctor/diagnosis.h"
 
 #include <setjmp.h>
@@ -26,7 +26,7 @@ static int setup(void **state)
     return 0;
 }
 
-static void errors_alone_are_in_the_way(void **state)
+static void only_errors_keep_from_serving(void **state)
 {
     (void)state;
     assert_true(diagnosis_is_well(&d, "one"));
@@ -66,7 +66,7 @@ static void a_reader_finds_commands_to_copy(void **state)
     free(text);
 }
 
-static void a_program_finds_the_same(void **state)
+static void json_has_the_same_content(void **state)
 {
     static const char *const names[] = {"one", "two"};
     json_t *o = diagnosis_json(&d, names, 2, true);
@@ -86,7 +86,7 @@ static void a_program_finds_the_same(void **state)
     json_decref(o);
 }
 
-static void more_than_there_is_room_for_is_left_out(void **state)
+static void findings_beyond_the_limit_are_dropped(void **state)
 {
     (void)state;
     for (int i = 0; i < 2000; i++) {
@@ -100,10 +100,10 @@ static void more_than_there_is_room_for_is_left_out(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(errors_alone_are_in_the_way, setup),
+        cmocka_unit_test_setup(only_errors_keep_from_serving, setup),
         cmocka_unit_test_setup(a_reader_finds_commands_to_copy, setup),
-        cmocka_unit_test_setup(a_program_finds_the_same, setup),
-        cmocka_unit_test_setup(more_than_there_is_room_for_is_left_out, setup),
+        cmocka_unit_test_setup(json_has_the_same_content, setup),
+        cmocka_unit_test_setup(findings_beyond_the_limit_are_dropped, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

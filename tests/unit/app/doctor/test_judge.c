@@ -1,4 +1,4 @@
-/* What is thought of what was seen. */
+/* The findings for what was seen. */
 #include "doctor/judge.h"
 #include "uplink/uplink.h"
 
@@ -33,7 +33,7 @@ static struct sight_family family(int which, const char *source, const char *rou
                                  .router_likely = ip(router)};
 }
 
-/* Two lines on which all is well, in networks of their own. */
+/* Two healthy lines, each in its own network. */
 static int setup(void **state)
 {
     (void)state;
@@ -92,7 +92,7 @@ static void one_family_without_a_route(void **state)
                  "ip -6 route del default via fe80::1 dev wan1 metric 2005");
 }
 
-static void a_router_that_nobody_knows_is_not_made_up(void **state)
+static void an_unknown_router_is_not_invented(void **state)
 {
     (void)state;
     sights[0].six.leaves = false;
@@ -101,7 +101,7 @@ static void a_router_that_nobody_knows_is_not_made_up(void **state)
     assert_found("route-none", SEVERITY_WARNING, "", "");
 }
 
-static void a_local_ipv6_network_promises_nothing(void **state)
+static void a_local_ipv6_network_needs_no_route(void **state)
 {
     (void)state;
     sights[0].six.leaves = false;
@@ -131,7 +131,7 @@ static void a_rule_in_the_way(void **state)
                  "ip rule del pref 699 from 10.0.1.2 lookup main");
 }
 
-static void a_rule_that_is_in_others_way(void **state)
+static void a_rule_against_other_uplinks(void **state)
 {
     (void)state;
     sights[0].four.barred = true;
@@ -139,7 +139,7 @@ static void a_rule_that_is_in_others_way(void **state)
     assert_int_equal(d.n_findings, 0);
 }
 
-static void a_table_that_nobody_asks(void **state)
+static void a_table_that_no_rule_asks(void **state)
 {
     (void)state;
     sights[0].six.leaves = false;
@@ -152,13 +152,13 @@ static void a_strict_filter(void **state)
 {
     (void)state;
     sights[0].settings.rp_filter_all = 1;
-    judge_uplink(&d, &sights[0]); /* the way back is the same */
+    judge_uplink(&d, &sights[0]); /* the route back is the same */
     assert_int_equal(d.n_findings, 0);
     sights[0].back_by_other = true;
     assert_found("rp-filter-strict", SEVERITY_ERROR, "sysctl -w net.ipv4.conf.wan1.rp_filter=2",
                  "sysctl -w net.ipv4.conf.wan1.rp_filter=0");
     d.n_findings = 0;
-    sights[0].settings.rp_filter = 2; /* the greater counts */
+    sights[0].settings.rp_filter = 2; /* the greater value counts */
     judge_uplink(&d, &sights[0]);
     assert_int_equal(d.n_findings, 0);
 }
@@ -171,7 +171,7 @@ static void ipv6_that_is_off(void **state)
     assert_found("ipv6-off", SEVERITY_NOTE, "sysctl -w net.ipv6.conf.wan1.disable_ipv6=0",
                  "sysctl -w net.ipv6.conf.wan1.disable_ipv6=1");
     d.n_findings = 0;
-    sights[0].settings.ipv6_off_all = 1; /* as its owner wants it, everywhere */
+    sights[0].settings.ipv6_off_all = 1; /* switched off by the owner, everywhere */
     judge_uplink(&d, &sights[0]);
     assert_int_equal(d.n_findings, 0);
 }
@@ -181,7 +181,7 @@ static void advertisements_that_are_ignored(void **state)
     (void)state;
     sights[0].settings.accept_ra = 1;
     sights[0].settings.forwarding6 = 1;
-    judge_uplink(&d, &sights[0]); /* it has IPv6 all the same */
+    judge_uplink(&d, &sights[0]); /* it has IPv6 nevertheless */
     assert_int_equal(d.n_findings, 0);
     sights[0].six.used = sights[0].six.leaves = false;
     assert_found("ra-ignored", SEVERITY_NOTE, "sysctl -w net.ipv6.conf.wan1.accept_ra=2",
@@ -197,7 +197,7 @@ static void a_loopback_address(void **state)
     assert_found("address-loopback", SEVERITY_ERROR, "", "");
 }
 
-static void a_gateway_that_is_no_neighbour(void **state)
+static void a_gateway_that_is_not_a_neighbour(void **state)
 {
     (void)state;
     uplinks[0].way.gateway4 = (struct uplink_gateway){.addr = ip("192.0.2.1"), .failed = true};
@@ -228,7 +228,7 @@ static void two_behind_one_router(void **state)
     assert_string_equal(only()->uplink, "line2");
 }
 
-/* Twin modems: the router's address and MAC are the same, and so is what this machine has on each. */
+/* Twin modems: the routers' address and MAC are the same, and so are this machine's. */
 static void twins_are_two_lines(void **state)
 {
     const struct addr own = sights[0].four.source, other = sights[1].four.source,
@@ -258,11 +258,11 @@ static void twins_are_two_lines(void **state)
     (void)snprintf(sights[1].mac, sizeof sights[1].mac, "02:00:00:00:00:09");
     sights[0].settings.arp_ignore = sights[1].settings.arp_ignore = 0;
     sights[0].settings.arp_ignore_all = sights[1].settings.arp_ignore_all = 0;
-    judge_pair(&d, &sights[0], &sights[1]); /* nor does one answer for the other */
+    judge_pair(&d, &sights[0], &sights[1]); /* and neither answers for the other */
     assert_int_equal(d.n_findings, 0);
     sights[1].mac[1] = '4';
     sights[1].four.source = ip("10.0.2.2");
-    (void)snprintf(sights[0].seen, sizeof sights[0].seen, "198.51.100.1"); /* two places of the internet */
+    (void)snprintf(sights[0].seen, sizeof sights[0].seen, "198.51.100.1"); /* two public addresses */
     (void)snprintf(sights[1].seen, sizeof sights[1].seen, "203.0.113.1");
     judge_pair(&d, &sights[0], &sights[1]);
     assert_int_equal(d.n_findings, 0);
@@ -270,7 +270,7 @@ static void twins_are_two_lines(void **state)
     judge_pair(&d, &sights[0], &sights[1]);
     assert_string_equal(only()->id, "same-router");
     d.n_findings = 0;
-    for (int i = 0; i < 2; i++) /* each as itself, which one router passes on for both */
+    for (int i = 0; i < 2; i++) /* one router forwards both with their own addresses */
         (void)addr_format_ip(&sights[i].four.source, sights[i].seen);
     judge_pair(&d, &sights[0], &sights[1]);
     assert_string_equal(only()->id, "same-router");
@@ -302,7 +302,7 @@ static void two_in_one_network(void **state)
     assert_int_equal(d.n_findings, 0);
 }
 
-static void a_name_that_a_shell_would_obey_is_in_no_command(void **state)
+static void names_with_shell_characters_are_in_no_command(void **state)
 {
     (void)state;
     (void)snprintf(links[0].name, sizeof links[0].name, "a;reboot");
@@ -339,23 +339,23 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(a_line_that_is_well, setup),
         cmocka_unit_test_setup(one_family_without_a_route, setup),
-        cmocka_unit_test_setup(a_router_that_nobody_knows_is_not_made_up, setup),
-        cmocka_unit_test_setup(a_local_ipv6_network_promises_nothing, setup),
+        cmocka_unit_test_setup(an_unknown_router_is_not_invented, setup),
+        cmocka_unit_test_setup(a_local_ipv6_network_needs_no_route, setup),
         cmocka_unit_test_setup(no_route_at_all, setup),
         cmocka_unit_test_setup(a_rule_in_the_way, setup),
-        cmocka_unit_test_setup(a_rule_that_is_in_others_way, setup),
-        cmocka_unit_test_setup(a_table_that_nobody_asks, setup),
+        cmocka_unit_test_setup(a_rule_against_other_uplinks, setup),
+        cmocka_unit_test_setup(a_table_that_no_rule_asks, setup),
         cmocka_unit_test_setup(a_strict_filter, setup),
         cmocka_unit_test_setup(ipv6_that_is_off, setup),
         cmocka_unit_test_setup(advertisements_that_are_ignored, setup),
         cmocka_unit_test_setup(a_loopback_address, setup),
-        cmocka_unit_test_setup(a_gateway_that_is_no_neighbour, setup),
+        cmocka_unit_test_setup(a_gateway_that_is_not_a_neighbour, setup),
         cmocka_unit_test_setup(a_silent_router, setup),
         cmocka_unit_test_setup(two_behind_one_router, setup),
         cmocka_unit_test_setup(twins_are_two_lines, setup),
         cmocka_unit_test_setup(an_address_that_two_links_have, setup),
         cmocka_unit_test_setup(two_in_one_network, setup),
-        cmocka_unit_test_setup(a_name_that_a_shell_would_obey_is_in_no_command, setup),
+        cmocka_unit_test_setup(names_with_shell_characters_are_in_no_command, setup),
         cmocka_unit_test_setup(rights_and_limits, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-/* Each load is announced once to each listener, in the order in which they came, whoever asked for it. */
+/* Each load is announced once to each listener, in order of registration, whoever asked for it. */
 #include "policy/fixture.h"
 
 #include "follow/policy_loading.h"
@@ -10,7 +10,7 @@ static const char WITH_LIST[] = "return { name = 'p', new = function(ctx) ctx.do
 
 enum { HEARD_MAX = 16 };
 
-static char heard[HEARD_MAX + 1]; /* a letter for each call, of whoever is called */
+static char heard[HEARD_MAX + 1]; /* a letter for each call: the called listener's */
 
 static void note(char who)
 {
@@ -49,7 +49,7 @@ static void on_over(struct ev_loop *loop, ev_timer *w, int events)
     ev_break(loop, EVBREAK_ALL);
 }
 
-/* Until no load is under way. */
+/* Until no load is running. */
 static void run(struct policy_loading *l)
 {
     for (int i = 0; i < 1000 && policy_loading_busy(l); i++) {
@@ -101,19 +101,19 @@ static void every_load_is_announced_once_to_each(void **state)
     struct fixture *f = *state;
     struct room r;
     room_open(&r, f);
-    assert_string_equal(heard, ""); /* what was loaded before is no news */
+    assert_string_equal(heard, ""); /* an earlier load is not announced */
     assert_string_equal(load(&r, f, POLICY), "albl+");
     assert_string_equal(load(&r, f, "return 7"), "afbf-");
     fixture_write(f, "l.txt", "a.test\n", 7);
     assert_string_equal(load(&r, f, WITH_LIST), "arbralbl+");
     memset(heard, 0, sizeof heard);
-    policy_loading_ask(&r.loading, NULL, "file", NULL, NULL); /* nobody waits for it */
+    policy_loading_ask(&r.loading, NULL, "file", NULL, NULL); /* without a callback */
     run(&r.loading);
     assert_string_equal(heard, "albl");
     room_close(&r);
 }
 
-static void a_listener_may_leave_while_it_hears(void **state)
+static void a_listener_may_leave_during_its_callback(void **state)
 {
     struct fixture *f = *state;
     struct room r;
@@ -131,7 +131,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(every_load_is_announced_once_to_each, fixture_setup,
                                         fixture_teardown),
-        cmocka_unit_test_setup_teardown(a_listener_may_leave_while_it_hears, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_listener_may_leave_during_its_callback, fixture_setup,
+                                        fixture_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

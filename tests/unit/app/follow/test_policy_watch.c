@@ -1,5 +1,5 @@
-/* A save is never missed, whenever it falls between loading and watching. The ways in which editors save are
- * tested on the whole program. */
+/* A save between loading and watching is not missed. The ways in which editors save are tested with the
+ * whole program. */
 #include "policy/fixture.h"
 
 #include "follow/policy_watch.h"
@@ -13,7 +13,7 @@
 static const char POLICY[] =
     "return { name = 'p', new = function() return { pick = function(_, u) return u[1] end } end }";
 
-/* So many watches are refused, as by the kernel's limit for a user. */
+/* This many watches are refused, as by the kernel's limit for a user. */
 static int refused;
 
 int inotify_add_watch(int fd, const char *path, uint32_t what)
@@ -78,24 +78,24 @@ static void await_generation(struct room *r, struct fixture *f, uint64_t n)
     assert_int_equal(policy_generation(f->policy), n);
 }
 
-static void what_is_saved_before_a_renewal_is_loaded_after_it(void **state)
+static void a_save_before_a_renewal_is_loaded_after_it(void **state)
 {
     struct fixture *f = *state;
     struct room r;
     open_room(&r, f);
     for (uint64_t n = 2; n <= 4; n++) {
-        save(f); /* nobody has read of it yet */
+        save(f); /* the event of the save has not been read yet */
         policy_watch_renew(&r.watch);
         await_generation(&r, f, n);
     }
     policy_watch_renew(&r.watch);
     run_for(r.loop, 0.3);
-    assert_int_equal(policy_generation(f->policy), 4); /* a renewal alone loads nothing */
+    assert_int_equal(policy_generation(f->policy), 4); /* a new watch alone loads nothing */
     close_room(&r);
 }
 
-/* What was saved while nothing could be watched is loaded as soon as something can be again. */
-static void what_cannot_be_watched_is_looked_at_again(void **state)
+/* A save while no watch was possible is loaded as soon as a watch is possible again. */
+static void a_missing_watch_is_tried_again(void **state)
 {
     struct fixture *f = *state;
     struct room r;
@@ -112,10 +112,9 @@ static void what_cannot_be_watched_is_looked_at_again(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(what_is_saved_before_a_renewal_is_loaded_after_it, fixture_setup,
+        cmocka_unit_test_setup_teardown(a_save_before_a_renewal_is_loaded_after_it, fixture_setup,
                                         fixture_teardown),
-        cmocka_unit_test_setup_teardown(what_cannot_be_watched_is_looked_at_again, fixture_setup,
-                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_missing_watch_is_tried_again, fixture_setup, fixture_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

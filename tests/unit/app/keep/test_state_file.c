@@ -1,4 +1,4 @@
-/* The file holds the old text or the new one, the latest text wins, and one program at a time has it. */
+/* The file holds the old text or the new one, the latest text wins, and only one program has it open. */
 #include "keep/state_file.h"
 
 #include <errno.h>
@@ -63,7 +63,7 @@ static void write_it(struct state_file *f, const char *text)
     state_file_write(f, copy);
 }
 
-/* Until the writer has reported, and not for ever. */
+/* Until the writer has reported, with a timeout. */
 static void wait_for(struct state_file *f)
 {
     for (int i = 0; i < 3000 && f->writing; i++) {
@@ -144,7 +144,7 @@ static void a_write_that_fails_is_told_and_leaves_the_old(void **state)
     write_it(&f, "old");
     wait_for(&f);
     (void)snprintf(name, sizeof name, "%s.new", path);
-    assert_int_equal(mkdir(name, 0700), 0); /* in the way */
+    assert_int_equal(mkdir(name, 0700), 0); /* a folder in its place */
     write_it(&f, "new");
     wait_for(&f);
     assert_int_equal(failure, -EISDIR);
@@ -202,7 +202,7 @@ static void the_default_place_is_the_users(void **state)
     assert_int_equal(state_file_default(place), 0);
     assert_string_equal(place, "/home/u/state/steerway/state.json");
     assert_int_equal(setenv("XDG_STATE_HOME", "relative", 1),
-                     0); /* counts as none, by its own specification */
+                     0); /* the XDG specification says that a relative path counts as unset */
     assert_int_equal(setenv("HOME", "/home/u", 1), 0);
     assert_int_equal(state_file_default(place), 0);
     assert_string_equal(place, geteuid() == 0 ? "/var/lib/steerway/state.json"

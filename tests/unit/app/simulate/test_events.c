@@ -1,4 +1,4 @@
-/* Events come in the order of time, and level ones in the order in which they were planned. */
+/* Events come in the order of time; events at the same time keep their order. */
 #include "simulate/events.h"
 
 #include <math.h>
@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-static void none_is_none(void **state)
+static void a_missing_file_is_empty(void **state)
 {
     struct events e = {.n = 0};
     struct event got;
@@ -19,7 +19,7 @@ static void none_is_none(void **state)
     events_done(&e);
 }
 
-static void in_order_of_time_and_of_planning(void **state)
+static void in_order_of_time_and_of_adding(void **state)
 {
     struct events e = {.n = 0};
     struct event got;
@@ -46,8 +46,8 @@ static void in_order_of_time_and_of_planning(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(none_is_none),
-        cmocka_unit_test(in_order_of_time_and_of_planning),
+        cmocka_unit_test(a_missing_file_is_empty),
+        cmocka_unit_test(in_order_of_time_and_of_adding),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* A link's fair sharing, against hand-made cases and against a naive model that looks at every flow. */
+/* A link's fair sharing, against hand-made cases and against a naive model that visits every flow. */
 #include "simulate/link.h"
 
 #include "base/compiler.h"
@@ -18,7 +18,7 @@ static void assert_near(double expected, double got)
         fail_msg("expected %.9f, got %.9f", expected, got);
 }
 
-/* Let the next flow end. @return its number; *at is when */
+/* Let the next flow end. @return its number; *at is the time */
 static uint32_t next_done(struct link *l, double *at)
 {
     uint32_t flow;
@@ -28,7 +28,7 @@ static uint32_t next_done(struct link *l, double *at)
     return flow;
 }
 
-static void a_flow_alone_has_it_all(void **state)
+static void a_single_flow_has_the_whole_capacity(void **state)
 {
     struct link l;
     double at;
@@ -44,7 +44,7 @@ static void a_flow_alone_has_it_all(void **state)
     link_done(&l);
 }
 
-/* 1000 octets/s: A of 1000 from 0 on, B of 3000 from 0.5 on. A has 500 left then, at 500/s: done at 1.5. B
+/* 1000 bytes/s: A of 1000 from 0 on, B of 3000 from 0.5 on. A has 500 left then, at 500/s: done at 1.5. B
  * has 2500 left then, alone: done at 4. */
 static void two_share_evenly(void **state)
 {
@@ -62,7 +62,7 @@ static void two_share_evenly(void **state)
     link_done(&l);
 }
 
-static void what_is_nothing_is_done_at_once(void **state)
+static void an_empty_flow_is_done_at_once(void **state)
 {
     struct link l;
     double at;
@@ -74,7 +74,7 @@ static void what_is_nothing_is_done_at_once(void **state)
     link_done(&l);
 }
 
-static void a_break_takes_them_off(void **state)
+static void an_outage_removes_the_flows(void **state)
 {
     struct link l;
     uint32_t flow;
@@ -91,7 +91,7 @@ static void a_break_takes_them_off(void **state)
     link_done(&l);
 }
 
-static void an_event_for_another_state_is_told_by_the_version(void **state)
+static void the_version_shows_an_event_for_another_state(void **state)
 {
     struct link l;
     uint32_t flow;
@@ -105,8 +105,8 @@ static void an_event_for_another_state_is_told_by_the_version(void **state)
     link_done(&l);
 }
 
-/* Each step, every flow is looked at. */
-static void as_a_naive_model_has_it(void **state)
+/* The naive model visits every flow at each step. */
+static void results_equal_those_of_a_naive_model(void **state)
 {
     enum { FLOWS = 300 };
     double left[FLOWS], begin[FLOWS], done[FLOWS];
@@ -124,7 +124,7 @@ static void as_a_naive_model_has_it(void **state)
     double sizes[FLOWS];
     for (int i = 0; i < FLOWS; i++)
         sizes[i] = left[i];
-    /* The naive one. */
+    /* The naive model. */
     double now = 0;
     for (int ended = 0, next = 0; ended < FLOWS;) {
         int n = 0, first = -1;
@@ -147,7 +147,7 @@ static void as_a_naive_model_has_it(void **state)
             ended++;
         }
     }
-    /* Ours. */
+    /* The link. */
     for (int i = 0, ended = 0; ended < FLOWS;) {
         double at = link_next(&l);
         if (i < FLOWS && begin[i] <= at) {
@@ -180,7 +180,7 @@ static void it_keeps_an_account_of_time(void **state)
     assert_near(300000, sum);
     assert_near(l.carried, sum);
     assert_true(l.bin_s * LINK_BINS >= 599);
-    /* Half of each two seconds, so over any even while. */
+    /* Half of every two seconds, and so of every long interval. */
     assert_true(fabs(link_carried(&l, 100, 500) - 200000) < 1000);
     link_done(&l);
 }
@@ -188,12 +188,12 @@ static void it_keeps_an_account_of_time(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_flow_alone_has_it_all),
+        cmocka_unit_test(a_single_flow_has_the_whole_capacity),
         cmocka_unit_test(two_share_evenly),
-        cmocka_unit_test(what_is_nothing_is_done_at_once),
-        cmocka_unit_test(a_break_takes_them_off),
-        cmocka_unit_test(an_event_for_another_state_is_told_by_the_version),
-        cmocka_unit_test(as_a_naive_model_has_it),
+        cmocka_unit_test(an_empty_flow_is_done_at_once),
+        cmocka_unit_test(an_outage_removes_the_flows),
+        cmocka_unit_test(the_version_shows_an_event_for_another_state),
+        cmocka_unit_test(results_equal_those_of_a_naive_model),
         cmocka_unit_test(it_keeps_an_account_of_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

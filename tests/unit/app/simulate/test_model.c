@@ -1,4 +1,4 @@
-/* The model, by cases small enough to be reckoned by hand. */
+/* The model, in cases that are small enough to compute by hand. */
 #include "simulate/model.h"
 
 #include <errno.h>
@@ -86,8 +86,8 @@ static void assert_took(const struct world *w, size_t i, double expected)
         fail_msg("flow %zu took %.9f, expected %.9f", i, w->result.took_s[i], expected);
 }
 
-/* 0.5 s to connect. A of 1000 octets begins at 0.5; B, asked for at 0.5, begins at 1. A has 500 left then, at
- * 500/s: done at 2. B of 1000 has 500 left then, alone: done at 2.5. */
+/* 0.5 s to connect. A of 1000 bytes begins at 0.5; B, requested at 0.5, begins at 1. A has 500 left then,
+ * at 500/s: done at 2. B of 1000 has 500 left then, alone: done at 2.5. */
 static void two_flows_share_a_line(void **state)
 {
     struct world *w = world_new(1);
@@ -106,7 +106,7 @@ static void two_flows_share_a_line(void **state)
     world_free(w);
 }
 
-/* Both ways at once: the longer one tells. */
+/* In both directions at once: the longer transfer counts. */
 static void the_directions_do_not_share(void **state)
 {
     struct world *w = world_new(1);
@@ -132,8 +132,8 @@ static void turns_double_what_one_line_carries(void **state)
     world_free(w);
 }
 
-/* What is on it at 1 breaks; what asks at 2 goes by the other; what asks at 5 goes by the first again. */
-static void an_outage_breaks_what_is_there_and_moves_what_comes(void **state)
+/* The flow on it at 1 breaks; the one at 2 uses the other line; the one at 5 uses the first again. */
+static void an_outage_breaks_open_flows_and_moves_new_ones(void **state)
 {
     struct world *w = world_new(2);
     (void)state;
@@ -152,8 +152,8 @@ static void an_outage_breaks_what_is_there_and_moves_what_comes(void **state)
     world_free(w);
 }
 
-/* Nobody knows of it for 10 s: the dial at 2 times out at 7, and the other line, 0.5 s away, carries 100
- * octets in 0.1. */
+/* The outage is noticed after 10 s: the dial at 2 times out at 7. The other line, 0.5 s away, carries 100
+ * bytes in 0.1 s. */
 static void an_outage_that_is_not_known_costs_a_timeout(void **state)
 {
     struct world *w = world_new(2);
@@ -172,7 +172,7 @@ static void an_outage_that_is_not_known_costs_a_timeout(void **state)
     world_free(w);
 }
 
-static void with_no_line_left_it_fails(void **state)
+static void without_a_line_a_flow_fails(void **state)
 {
     struct world *w = world_new(1);
     (void)state;
@@ -184,8 +184,8 @@ static void with_no_line_left_it_fails(void **state)
     world_free(w);
 }
 
-/* Hooks, fields and timers have the model's time, and active returns to nothing. */
-static void the_policy_sees_what_it_would_see(void **state)
+/* Hooks, fields and timers use the model's time, and `active` returns to zero. */
+static void the_policy_sees_the_same_as_in_the_proxy(void **state)
 {
     static const char policy[] = "return { name = 'p', new = function(ctx)\n"
                                  "local u, opened, closed, ticks = ctx.uplinks[1], 0, 0, 0\n"
@@ -230,7 +230,7 @@ static void a_refusal_is_counted(void **state)
     world_free(w);
 }
 
-static void a_policy_that_does_not_load_is_told_of(void **state)
+static void a_policy_that_does_not_load_is_reported(void **state)
 {
     struct world *w = world_new(1);
     (void)state;
@@ -240,7 +240,7 @@ static void a_policy_that_does_not_load_is_told_of(void **state)
     world_free(w);
 }
 
-/* 100 and 10: what fair_share does with sixteen flows at a time, turns by the clock cannot. */
+/* 100 and 10 Mbit/s with sixteen flows at a time: fair_share fills both, turns do not. */
 static void fair_share_fills_unequal_lines(void **state)
 {
     double took[2];
@@ -270,12 +270,12 @@ int main(void)
         cmocka_unit_test(two_flows_share_a_line),
         cmocka_unit_test(the_directions_do_not_share),
         cmocka_unit_test(turns_double_what_one_line_carries),
-        cmocka_unit_test(an_outage_breaks_what_is_there_and_moves_what_comes),
+        cmocka_unit_test(an_outage_breaks_open_flows_and_moves_new_ones),
         cmocka_unit_test(an_outage_that_is_not_known_costs_a_timeout),
-        cmocka_unit_test(with_no_line_left_it_fails),
-        cmocka_unit_test(the_policy_sees_what_it_would_see),
+        cmocka_unit_test(without_a_line_a_flow_fails),
+        cmocka_unit_test(the_policy_sees_the_same_as_in_the_proxy),
         cmocka_unit_test(a_refusal_is_counted),
-        cmocka_unit_test(a_policy_that_does_not_load_is_told_of),
+        cmocka_unit_test(a_policy_that_does_not_load_is_reported),
         cmocka_unit_test(fair_share_fills_unequal_lines),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

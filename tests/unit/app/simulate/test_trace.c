@@ -1,4 +1,4 @@
-/* Traces: read as the proxy writes them, and made of a seed. */
+/* Traces: read as the proxy writes them, and made from a seed. */
 #include "simulate/trace.h"
 
 #include <errno.h>
@@ -36,7 +36,7 @@ static const char GOOD[] =
     "{\"t\":0.5,\"client\":\"10.0.0.1\",\"host\":\"a.example\",\"port\":443,\"tx\":3,\"rx\":4}\n"
     "{\"t\":2.5,\"client\":\"10.0.0.2\",\"host\":\"a.example\",\"port\":443,\"tx\":5,\"rx\":6}\n";
 
-static void what_was_recorded_is_read_in_order(void **state)
+static void a_recording_is_read_in_order(void **state)
 {
     struct trace t;
     char err[TRACE_ERROR_MAX];
@@ -44,7 +44,7 @@ static void what_was_recorded_is_read_in_order(void **state)
     assert_int_equal(read_text(&t, GOOD, err), 0);
     assert_int_equal(t.n, 3);
     assert_true(t.flows[0].t == 0.5 && t.flows[0].tx == 3 && t.flows[0].rx == 4 && t.flows[0].port == 443);
-    assert_true(t.flows[1].tx == 1 && t.flows[2].tx == 5); /* what is level keeps its order */
+    assert_true(t.flows[1].tx == 1 && t.flows[2].tx == 5); /* flows at the same time keep their order */
     assert_string_equal(t.texts[t.flows[0].host], "a.example");
     assert_int_equal(t.flows[0].host, t.flows[2].host);
     assert_int_equal(t.flows[0].client, t.flows[1].client);
@@ -52,7 +52,7 @@ static void what_was_recorded_is_read_in_order(void **state)
     trace_done(&t);
 }
 
-static void what_is_none_is_refused_with_its_line(void **state)
+static void an_invalid_trace_is_refused_with_its_line(void **state)
 {
     static const struct {
         const char *text, *said;
@@ -87,10 +87,10 @@ static void what_is_none_is_refused_with_its_line(void **state)
     assert_string_equal(err, "/nonexistent/trace: No such file or directory");
 }
 
-/* Octets a second. */
+/* Bytes a second. */
 static const struct trace_offer OFFER = {.down = 1e6, .up = 3e5};
 
-static void each_kind_is_made_as_it_was_before(void **state)
+static void each_kind_is_made_the_same_each_time(void **state)
 {
     (void)state;
     for (size_t k = 0; trace_kinds[k]; k++) {
@@ -111,7 +111,7 @@ static void each_kind_is_made_as_it_was_before(void **state)
             up += (double)a.flows[i].tx;
         }
         assert_true(differs);
-        /* It asks for what it was told to, on average, in the direction that is the fuller for it. */
+        /* On average it offers the requested load, in the direction that is fuller. */
         double took_s = a.flows[a.n - 1].t, asked = fmax(down / OFFER.down, up / OFFER.up) / took_s;
         if (asked < 0.5 || asked > 1.5)
             fail_msg("%s asks for %.2f of what is offered", trace_kinds[k], asked);
@@ -154,9 +154,9 @@ static void many_texts_stay_apart(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_was_recorded_is_read_in_order),
-        cmocka_unit_test(what_is_none_is_refused_with_its_line),
-        cmocka_unit_test(each_kind_is_made_as_it_was_before),
+        cmocka_unit_test(a_recording_is_read_in_order),
+        cmocka_unit_test(an_invalid_trace_is_refused_with_its_line),
+        cmocka_unit_test(each_kind_is_made_the_same_each_time),
         cmocka_unit_test(a_download_comes_in_segments_of_one_size),
         cmocka_unit_test(many_texts_stay_apart),
     };

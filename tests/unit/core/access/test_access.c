@@ -1,4 +1,4 @@
-/* Who may use the proxy: ranges, users, files of users. */
+/* Clients and users that may use the proxy: ranges, passwords, users files. */
 #include "access/access.h"
 
 #include <errno.h>
@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-/* The text as an exact-size copy on the heap, so that reading past it is seen. */
+/* The text as an exact-size copy on the heap, so that a sanitizer sees reads past it. */
 static char *exact(const char *text, size_t len)
 {
     char *copy = malloc(len ? len : 1);
@@ -58,16 +58,16 @@ static void users_are_added(void **state)
     memset(longest, 'x', sizeof longest);
     longest[255] = ':';
     assert_int_equal(add(&a, longest, 511), 0);
-    assert_int_equal(add(&a, longest, 512), -EINVAL); /* the password is one octet too long */
+    assert_int_equal(add(&a, longest, 512), -EINVAL); /* the password is one byte too long */
     longest[255] = 'x';
     longest[256] = ':';
-    assert_int_equal(add(&a, longest, 300), -EINVAL); /* the name is */
+    assert_int_equal(add(&a, longest, 300), -EINVAL); /* the name is one byte too long */
     assert_int_equal(a.n_users, 4);
     access_done(&a);
     assert_int_equal(a.n_users, 0);
 }
 
-static void only_the_right_pair_is_let_in(void **state)
+static void only_the_right_password_is_accepted(void **state)
 {
     struct access a = {.n_users = 0};
     char longest[512], name[256] = "", pass[257] = "";
@@ -80,7 +80,7 @@ static void only_the_right_pair_is_let_in(void **state)
     assert_true(check(&a, "alice", "secret"));
     assert_true(check(&a, "bob", "with:colons"));
     assert_true(check(&a, "nopass", ""));
-    assert_false(check(&a, "alice", "with:colons")); /* another's password */
+    assert_false(check(&a, "alice", "with:colons")); /* another user's password */
     assert_false(check(&a, "alice", "secreT"));
     assert_false(check(&a, "alice", "Secret"));
     assert_false(check(&a, "Alice", "secret"));
@@ -100,15 +100,15 @@ static void only_the_right_pair_is_let_in(void **state)
     memset(name, 'x', 255);
     memset(pass, 'x', 255);
     assert_true(check(&a, name, pass));
-    pass[254] = 'y'; /* the very last octet counts, too */
+    pass[254] = 'y'; /* the very last byte counts, too */
     assert_false(check(&a, name, pass));
     pass[254] = 'x';
-    pass[255] = 'x'; /* longer than any password is */
+    pass[255] = 'x'; /* longer than every password */
     assert_false(check(&a, name, pass));
     access_done(&a);
 }
 
-/* --- many ----------------------------------------------------------------------------------------------- */
+/* --- many users ----------------------------------------------------------------------------------------- */
 
 static void add_many(struct access *a, int n)
 {
@@ -120,7 +120,7 @@ static void add_many(struct access *a, int n)
     }
 }
 
-/* CPU seconds of many wrong passwords, of a user that there is and of one that there is not. */
+/* CPU seconds of many wrong passwords, for a user that exists and for one that does not. */
 static double cost_of_guesses(const struct access *a)
 {
     clock_t begun = clock();
@@ -132,7 +132,7 @@ static double cost_of_guesses(const struct access *a)
     return (double)(clock() - begun) / CLOCKS_PER_SEC;
 }
 
-/* A stranger's guess costs the same however many users there are: else guesses could hold the main loop. */
+/* A wrong guess costs the same however many users there are; otherwise guesses could block the main loop. */
 static void many_users_are_found_as_fast_as_few(void **state)
 {
     struct access few = {.n_users = 0}, many = {.n_users = 0};
@@ -151,7 +151,7 @@ static void many_users_are_found_as_fast_as_few(void **state)
     assert_false(access_has_user(&many, slice_str("user30000")));
     assert_int_equal(access_add_user(&many, slice_str("user29999:other")), -EEXIST);
     assert_true(cost_of_guesses(&many) <
-                20 * cost_of_guesses(&few) + 0.02); /* a scan is 3,000 times as much */
+                20 * cost_of_guesses(&few) + 0.02); /* a linear scan would take 3,000 times as long */
     assert_true(few.key.k0 != many.key.k0 || few.key.k1 != many.key.k1);
     access_clear_users(&many);
     assert_false(access_needs_user(&many));
@@ -185,11 +185,11 @@ static void a_file_holds_one_user_a_line(void **state)
     assert_int_equal(a.n_users, 3);
     assert_true(check(&a, "alice", "secret"));
     assert_true(check(&a, "bob", " pass with blanks "));
-    assert_true(check(&a, "carol", "c")); /* the last line needs no end */
+    assert_true(check(&a, "carol", "c")); /* the last line needs no newline */
     access_done(&a);
 }
 
-static void a_file_at_fault_is_named_with_its_line(void **state)
+static void an_error_names_file_and_line(void **state)
 {
     static const struct {
         const char *text, *line;
@@ -219,7 +219,7 @@ static void a_file_at_fault_is_named_with_its_line(void **state)
     assert_string_equal(err, "/dev/zero: expected a regular file");
     assert_int_equal(a.n_users, 0);
 
-    /* A comment as long as a file may be, and one octet more. */
+    /* A comment of the maximum size, and one byte more. */
     char *text = malloc((1 << 20) + 2);
     assert_non_null(text);
     memset(text, '#', (1 << 20) + 1);
@@ -257,7 +257,7 @@ static void private_clients_only(void **state)
     struct access a = {.n_users = 0};
 
     (void)state;
-    assert_false(allowed(&a, "127.0.0.1")); /* nobody said who */
+    assert_false(allowed(&a, "127.0.0.1")); /* no range was configured */
     assert_int_equal(access_allow_private(&a), 0);
     for (size_t i = 0; i < ARRAY_LEN(in); i++) {
         if (!allowed(&a, in[i]))
@@ -275,10 +275,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(users_are_added),
-        cmocka_unit_test(only_the_right_pair_is_let_in),
+        cmocka_unit_test(only_the_right_password_is_accepted),
         cmocka_unit_test(many_users_are_found_as_fast_as_few),
         cmocka_unit_test(a_file_holds_one_user_a_line),
-        cmocka_unit_test(a_file_at_fault_is_named_with_its_line),
+        cmocka_unit_test(an_error_names_file_and_line),
         cmocka_unit_test(private_clients_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-/* Destinations that are denied: how they are written, and whom and what they cover. */
+/* Denied destinations: syntax, clients, users and coverage. */
 #include "access/deny.h"
 
 #include <errno.h>
@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-/* As an exact-size copy on the heap, so that reading past it is seen. */
+/* From an exact-size copy on the heap, so that a sanitizer sees reads past it. */
 static int parse(struct deny_place *ret, const char *text)
 {
     size_t len = strlen(text);
@@ -81,7 +81,7 @@ static void places_are_read_and_written(void **state)
         if (parse(&p, good[i][0]) < 0)
             fail_msg("%s was refused", good[i][0]);
         assert_string_equal(deny_place_format(&p, text), good[i][1]);
-        assert_int_equal(parse(&p, text), 0); /* what the log tells can be given again */
+        assert_int_equal(parse(&p, text), 0); /* the log's text can be parsed again */
     }
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
         if (parse(&p, bad[i]) != -EINVAL)
@@ -118,7 +118,7 @@ static void a_place_covers_addresses_and_ports(void **state)
     assert_false(denied(&d, "10.9.9.9:1", NULL, "11.0.0.1:25"));
     assert_true(denied(&d, "10.9.9.9:1", NULL, "[2001:db8:1::1]:53"));
     assert_false(denied(&d, "10.9.9.9:1", NULL, "[2001:db9::1]:53"));
-    assert_null(deny_find(&d, &client, NULL, &name, 25)); /* nobody knows where a name leads */
+    assert_null(deny_find(&d, &client, NULL, &name, 25)); /* a name's address is unknown */
     assert_int_equal(deny_add_place(&d, slice_str("*:465")), 0);
     assert_non_null(deny_find(&d, &client, NULL, &name, 465));
     assert_true(denied(&d, "10.9.9.9:1", NULL, "198.51.100.1:465"));
@@ -127,7 +127,7 @@ static void a_place_covers_addresses_and_ports(void **state)
     assert_false(denied(&d, "10.9.9.9:1", NULL, "10.255.0.1:25"));
 }
 
-static void a_rule_may_be_for_some(void **state)
+static void a_rule_may_apply_to_some_clients(void **state)
 {
     struct deny d = {.n = 0};
     struct deny_rule guests = {.n_places = 0}, kids = {.n_places = 0};
@@ -151,8 +151,8 @@ static void a_rule_may_be_for_some(void **state)
     assert_true(denied(&d, "192.168.2.7:1", "tom", "203.0.113.1:80"));
     assert_false(denied(&d, "192.168.2.7:1", "ann", "203.0.113.1:80"));
     assert_false(denied(&d, "192.168.2.7:1", NULL, "203.0.113.1:80"));
-    assert_false(denied(&d, "192.168.3.7:1", "tom", "203.0.113.1:80")); /* both must fit */
-    /* What is for others does not keep the rules behind it from being read. */
+    assert_false(denied(&d, "192.168.3.7:1", "tom", "203.0.113.1:80")); /* both lists must match */
+    /* A rule for others does not end the search. */
     assert_int_equal(deny_add_place(&d, slice_str("198.51.100.0/24:465")), 0);
     assert_true(denied(&d, "192.168.3.7:1", "ann", "198.51.100.1:465"));
     deny_done(&d);
@@ -163,7 +163,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(places_are_read_and_written),
         cmocka_unit_test(a_place_covers_addresses_and_ports),
-        cmocka_unit_test(a_rule_may_be_for_some),
+        cmocka_unit_test(a_rule_may_apply_to_some_clients),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

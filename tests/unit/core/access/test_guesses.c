@@ -1,4 +1,4 @@
-/* Who guesses passwords is slowed by address; who shares his address is not shut out. */
+/* Clients that guess passwords are slowed by address; other users of the address are not shut out. */
 #include "access/guesses.h"
 
 #include <setjmp.h>
@@ -23,7 +23,7 @@ static double wait_of(struct guesses *g, const char *address, double now_s)
     return guesses_wait(g, &a, now_s);
 }
 
-/* @return how often it was told that no more is free */
+/* @return how often it reported that the free guesses are used up */
 static int guess(struct guesses *g, const char *address, int times, double now_s)
 {
     const struct addr a = client(address);
@@ -34,7 +34,7 @@ static int guess(struct guesses *g, const char *address, int times, double now_s
     return told;
 }
 
-static void ten_are_free_then_each_waits(void **state)
+static void ten_guesses_are_free_then_each_waits(void **state)
 {
     struct guesses g = {.tables = NULL};
 
@@ -49,7 +49,7 @@ static void ten_are_free_then_each_waits(void **state)
     guesses_done(&g);
 }
 
-static void so_many_are_checked_in_a_second_and_no_more_wait_than_ten_take(void **state)
+static void checks_in_a_second_and_waiting_guesses_are_limited(void **state)
 {
     struct guesses g = {.tables = NULL};
     int waiting = 0;
@@ -60,11 +60,11 @@ static void so_many_are_checked_in_a_second_and_no_more_wait_than_ten_take(void 
         assert_true(waiting < 1000);
     assert_in_range(waiting, 9 * GUESSES_PER_SECOND, 9 * GUESSES_PER_SECOND + 2);
     assert_true(wait_of(&g, "192.0.2.1", 50) < 0);
-    assert_true(wait_of(&g, "192.0.2.1", 51) > 9); /* a second's room */
+    assert_true(wait_of(&g, "192.0.2.1", 51) > 9); /* the limit of one second */
     guesses_done(&g);
 }
 
-static void they_are_forgiven_one_by_one(void **state)
+static void guesses_are_forgiven_one_by_one(void **state)
 {
     struct guesses g = {.tables = NULL};
 
@@ -121,8 +121,8 @@ static void users_are_known_at_their_address(void **state)
     guesses_done(&g);
 }
 
-/* The tables do not grow, and users are not driven out by those who have no password. */
-static void a_flood_of_addresses_makes_nobody_unknown(void **state)
+/* The tables do not grow, and clients without a password do not displace users. */
+static void a_flood_of_addresses_displaces_no_user(void **state)
 {
     struct guesses g = {.tables = NULL};
     const struct addr here = client("192.0.2.1");
@@ -140,7 +140,7 @@ static void a_flood_of_addresses_makes_nobody_unknown(void **state)
     guesses_done(&g);
 }
 
-/* A balancer's clients: nearly all stay known (of four in a set that is full the oldest goes). */
+/* A balancer's clients: nearly all stay known (in a full set of four, the oldest is dropped). */
 static void many_users_of_one_address_stay_known(void **state)
 {
     enum { USERS = 4000 };
@@ -165,12 +165,12 @@ static void many_users_of_one_address_stay_known(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(ten_are_free_then_each_waits),
-        cmocka_unit_test(so_many_are_checked_in_a_second_and_no_more_wait_than_ten_take),
-        cmocka_unit_test(they_are_forgiven_one_by_one),
+        cmocka_unit_test(ten_guesses_are_free_then_each_waits),
+        cmocka_unit_test(checks_in_a_second_and_waiting_guesses_are_limited),
+        cmocka_unit_test(guesses_are_forgiven_one_by_one),
         cmocka_unit_test(each_address_and_network_counts_by_itself),
         cmocka_unit_test(users_are_known_at_their_address),
-        cmocka_unit_test(a_flood_of_addresses_makes_nobody_unknown),
+        cmocka_unit_test(a_flood_of_addresses_displaces_no_user),
         cmocka_unit_test(many_users_of_one_address_stay_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

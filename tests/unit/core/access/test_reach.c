@@ -1,4 +1,4 @@
-/* What a client may reach, in each spelling of an address. */
+/* The addresses that a client may reach, in each spelling. */
 #include "access/reach.h"
 
 #include <setjmp.h>
@@ -52,7 +52,7 @@ static bool reaches(struct desk *d, const char *client, const char *to)
     return may;
 }
 
-/* Of 192.168.1.1, 2001:db8::1 and loopback. */
+/* Spellings of 192.168.1.1, 2001:db8::1 and loopback. */
 static const char *const spelt[] = {
     "192.168.1.1",      "::ffff:192.168.1.1", "64:ff9b::192.168.1.1", "64:ff9b:1::192.168.1.1",
     "2002:c0a8:101::1", "::192.168.1.1",      "::ffff:0:192.168.1.1", "2001:db8::1",
@@ -83,7 +83,7 @@ static void own_addresses_are_for_own_clients(void **state)
         assert_non_null(strstr(d->why, "own machine"));
         assert_true(reaches(d, "127.0.0.1", spelt[i]));
         assert_true(
-            reaches(d, OWN, spelt[i])); /* a client of this machine that went by another address of it */
+            reaches(d, OWN, spelt[i])); /* a client on this machine that used another of its addresses */
     }
     for (size_t i = 0; i < ARRAY_LEN(others); i++)
         assert_true(reaches(d, "192.168.1.9", others[i]));

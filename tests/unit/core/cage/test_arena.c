@@ -1,4 +1,4 @@
-/* Blocks of all sizes come, change and go, keep what is in them, and leave no room behind. */
+/* Blocks of all sizes are allocated, resized and freed; they keep their content, and leave no gaps. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -45,7 +45,7 @@ static void check(const struct block *b, size_t n)
         assert_int_equal(b->at[i], b->fill);
 }
 
-/* Mostly small, as Lua's are; some of many pages. */
+/* Mostly small sizes, as Lua's are; some of many pages. */
 static size_t any_size(void)
 {
     long r = random();
@@ -68,7 +68,7 @@ static void blocks_keep_their_bytes(void **state)
             size_t size = any_size(), kept = b->at && b->size < size ? b->size : size;
             unsigned char *got = arena_resize(a, b->at, b->size, size);
             if (!got) {
-                assert_true(!b->at || size > b->size); /* to shrink never fails */
+                assert_true(!b->at || size > b->size); /* shrinking never fails */
                 continue;
             }
             assert_int_equal((uintptr_t)got % 16, 0);
@@ -86,7 +86,7 @@ static void blocks_keep_their_bytes(void **state)
     }
     for (int i = 0; i < BLOCKS; i++)
         arena_release(a, blocks[i].at);
-    /* All but some last spans is one piece again. */
+    /* Everything except some last spans is one piece again. */
     void *most = arena_allocate(a, 6 * MIB);
     assert_non_null(most);
     arena_release(a, most);
@@ -104,9 +104,9 @@ static void what_does_not_fit_is_refused(void **state)
     assert_null(arena_allocate(a, 5 * MIB));
     assert_null(arena_resize(a, big, 5 * MIB, SIZE_MAX));
     assert_null(arena_resize(a, big, 5 * MIB, 9 * MIB));
-    assert_ptr_equal(arena_resize(a, big, 5 * MIB, 7 * MIB), big); /* it grows where it stands */
+    assert_ptr_equal(arena_resize(a, big, 5 * MIB, 7 * MIB), big); /* it grows in place */
     assert_int_equal(big[5 * MIB - 1], 7);
-    /* Full to the last page of small blocks, it still lets what is there shrink. */
+    /* Even when it is full to the last page, blocks can shrink. */
     for (size_t size = 4096; size >= 16; size /= 2)
         while (arena_allocate(a, size))
             ;
@@ -114,7 +114,7 @@ static void what_does_not_fit_is_refused(void **state)
     assert_non_null(arena_resize(a, big, 7 * MIB, 10));
 }
 
-/* A class of small blocks that is not used any more leaves its pages to the others. */
+/* Pages of a size that is not used any more are available to others. */
 static void pages_go_from_one_size_to_another(void **state)
 {
     static const size_t sizes[] = {16, 48, 208, 320, 1000, 4096, 5000, 70000};

@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 struct desk {
-    struct probe probe; /* first: found by its address */
+    struct probe probe; /* first: the desk is found by its address */
     struct ev_loop *loop;
     struct resolver_commons commons;
     struct resolver *resolver;
@@ -81,7 +81,7 @@ static void finish(struct desk *d, enum fault fault, int status)
     assert_int_equal(d->status, status);
 }
 
-/* Takes the one connection, and its request. @return its socket */
+/* Accept the one connection, and read its request. @return its socket */
 static int serve(struct desk *d, char *request, size_t size)
 {
     bool never = false;
@@ -122,7 +122,7 @@ static void http_is_asked_and_its_status_told(void **state)
         int fd = serve(d, request, sizeof request);
         assert_non_null(strstr(request, "GET /generate_204?x HTTP/1.1\r\nHost: 127.0.0.1:"));
         size_t len = strlen(cases[i].answer);
-        for (size_t k = 0; k < len && !d->done; k++) { /* drop by drop */
+        for (size_t k = 0; k < len && !d->done; k++) { /* byte by byte */
             (void)send(fd, cases[i].answer + k, 1, MSG_NOSIGNAL);
             (void)ev_run(d->loop, EVRUN_NOWAIT);
         }
@@ -146,17 +146,17 @@ static void an_answer_without_an_end_is_cut(void **state)
     (void)close(fd);
 }
 
-static void silence_ends_in_time(void **state)
+static void silence_ends_with_the_timeout(void **state)
 {
     struct desk *d = *state;
     begin(d, "/", 0.2);
     finish(d, FAULT_TIMEOUT, 0);
 }
 
-static void nobody_there_is_told(void **state)
+static void a_closed_port_is_reported(void **state)
 {
     struct desk *d = *state;
-    (void)close(d->fd); /* nobody listens at that port any more */
+    (void)close(d->fd); /* the port is closed now */
     begin(d, "", 5);
     finish(d, FAULT_REFUSED, 0);
     d->fd = listen_at_loopback(AF_INET, 8, &d->listening);
@@ -195,8 +195,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_connection_is_enough_for_tcp, setup, teardown),
         cmocka_unit_test_setup_teardown(http_is_asked_and_its_status_told, setup, teardown),
         cmocka_unit_test_setup_teardown(an_answer_without_an_end_is_cut, setup, teardown),
-        cmocka_unit_test_setup_teardown(silence_ends_in_time, setup, teardown),
-        cmocka_unit_test_setup_teardown(nobody_there_is_told, setup, teardown),
+        cmocka_unit_test_setup_teardown(silence_ends_with_the_timeout, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_closed_port_is_reported, setup, teardown),
         cmocka_unit_test(targets_are_read_and_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-/* Every fault has an answer in each protocol, and the ones a client can act on are told apart. */
+/* Every fault has an answer in each protocol, and faults that a client can act on have different ones. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* In the order of the enum, every one: a fault that is added needs a row. */
+/* Every fault, in the order of the enum: a new one needs a row. */
 static const struct {
     enum fault fault;
     int socks5, socks4, status;

@@ -8,14 +8,14 @@
 
 enum { DOOR_CLIENTS_MAX = 16 };
 
-/* A parent proxy that lets everybody in, once it is let. */
+/* A parent proxy that accepts every request, once it is open. */
 struct door {
     struct ev_loop *loop;
     struct addr at;
     ev_io io;
     ev_io clients[DOOR_CLIENTS_MAX];
     size_t n;
-    bool shut; /* takes connections and requests, and answers none until door_open */
+    bool shut; /* accepts connections, but answers none until door_open */
 };
 
 static inline void on_request(struct ev_loop *loop, ev_io *io, int events)
@@ -26,7 +26,7 @@ static inline void on_request(struct ev_loop *loop, ev_io *io, int events)
 
     (void)events;
     if (door->shut)
-        return ev_io_stop(loop, io); /* what has come stays in the socket */
+        return ev_io_stop(loop, io); /* the bytes stay in the socket */
     ssize_t n = recv(io->fd, text, sizeof text - 1, MSG_PEEK | MSG_DONTWAIT);
     text[n > 0 ? n : 0] = '\0';
     if (n > 0 && !strstr(text, "\r\n\r\n"))

@@ -1,13 +1,13 @@
-/* One attempt: how it ends, and who holds the lease meanwhile. The servers are real ones on loopback. */
+/* One attempt: its results, and the owner of the lease. The servers are real ones on loopback. */
 #include "outbound/attempt.h"
 #include "uplink/uplink.h"
 #include "uplink/uplink_lease.h"
 
 #include "support/loopback.h"
 
-/* A proxy with one uplink, and what the attempt told. */
+/* A proxy with one uplink, and the callbacks that the attempt has made. */
 struct desk {
-    struct attempt attempt; /* first: found by its address */
+    struct attempt attempt; /* first: the desk is found by its address */
     struct ev_loop *loop;
     struct outbounds shared;
     struct resolver_commons commons;
@@ -152,7 +152,7 @@ static void test_connects_and_leaves_the_lease_to_its_owner(void **state)
     assert_int_equal(d->locals, 0);
 }
 
-static void test_a_failure_still_tells_whose_it_was(void **state)
+static void test_a_failure_still_holds_its_lease(void **state)
 {
     struct desk *d = *state;
     start(d, "127.0.0.1", &d->closed, &d->uplink);
@@ -175,12 +175,12 @@ static enum resolver_news news_of_silent_servers(struct desk *d, const char *hos
                   &events);
     run_until(d->loop, &d->done);
     assert_string_equal(fault_name(d->fault), fault_name(FAULT_DNS));
-    attempt_cancel(&d->attempt); /* which gives its lease back */
+    attempt_cancel(&d->attempt); /* which releases its lease */
     return d->attempt.news;
 }
 
-/* The last of several attempts has little time: silence in it says nothing of the servers. */
-static void test_silence_in_a_hurry_is_not_the_servers_fault(void **state)
+/* A late attempt has little time, so silence in it does not blame the servers. */
+static void test_silence_in_a_short_attempt_does_not_blame_the_servers(void **state)
 {
     struct desk *d = *state;
     struct addr mute;
@@ -212,7 +212,7 @@ static void test_without_its_uplink_it_ends_at_once(void **state)
     assert_int_equal(d->ends, ARRAY_LEN(hosts));
 }
 
-static void test_cancel_is_silent_and_gives_back(void **state)
+static void test_cancel_calls_nothing_and_releases_the_lease(void **state)
 {
     static const char *const hosts[] = {"127.0.0.1", "silent.test"};
     struct desk *d = *state;
@@ -241,7 +241,7 @@ static void test_may_be_started_again(void **state)
     assert_int_equal(d->ends, 2);
 }
 
-/* --- what is local -------------------------------------------------------------------------------------- */
+/* --- local destinations --------------------------------------------------------------------------------- */
 
 static void test_a_local_name_needs_no_uplink(void **state)
 {
@@ -272,7 +272,7 @@ static void test_directly_only_to_what_is_listed(void **state)
     assert_int_equal(d->fault, FAULT_DENIED);
 }
 
-static void test_no_other_machine_comes_to_our_loopback(void **state)
+static void test_no_other_machine_reaches_our_loopback(void **state)
 {
     static const char *const hosts[] = {"127.0.0.1", "localhost"};
     struct desk *d = *state;
@@ -292,15 +292,16 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_connects_and_leaves_the_lease_to_its_owner, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_a_failure_still_tells_whose_it_was, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_silence_in_a_hurry_is_not_the_servers_fault, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_failure_still_holds_its_lease, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_silence_in_a_short_attempt_does_not_blame_the_servers, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_without_its_uplink_it_ends_at_once, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_cancel_is_silent_and_gives_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_cancel_calls_nothing_and_releases_the_lease, setup, teardown),
         cmocka_unit_test_setup_teardown(test_may_be_started_again, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_local_name_needs_no_uplink, setup, teardown),
         cmocka_unit_test_setup_teardown(test_directly_from_the_beginning, setup, teardown),
         cmocka_unit_test_setup_teardown(test_directly_only_to_what_is_listed, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_no_other_machine_comes_to_our_loopback, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_no_other_machine_reaches_our_loopback, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

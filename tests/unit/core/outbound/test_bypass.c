@@ -1,4 +1,4 @@
-/* What goes direct, and why: by its address, or by a name that means this machine. */
+/* Destinations that go direct, and why: by address, or by a name of this machine. */
 #include "outbound/bypass.h"
 
 #include <setjmp.h>
@@ -30,7 +30,7 @@ static void check(const struct outbound_settings *settings, const struct row *ro
         enum bypass b = bypass_of(settings, &t);
         if (b != rows[i].expected)
             fail_msg("%s: '%s', not '%s'", rows[i].host, bypass_text(b), bypass_text(rows[i].expected));
-        /* Its address is judged alike. */
+        /* Its address has the same result. */
         if (bypass_known_address(&t, &to))
             assert_int_equal(bypass_of_address(settings, &to) == BYPASS_NOT, b == BYPASS_NOT);
         else
@@ -42,7 +42,7 @@ static void ranges_and_neighbours_go_direct(void **state)
 {
     static const struct row rows[] = {
         {"10.1.2.3", BYPASS_LISTED},
-        {"10.9.0.1", BYPASS_LISTED}, /* in both: the user's word comes first */
+        {"10.9.0.1", BYPASS_LISTED}, /* in both: the user's setting comes first */
         {"2001:db8::1", BYPASS_LISTED},
         {"127.0.0.1", BYPASS_LOCAL},
         {"192.168.1.1", BYPASS_LOCAL},
@@ -55,7 +55,7 @@ static void ranges_and_neighbours_go_direct(void **state)
         {"a.b.localhost", BYPASS_LOCALHOST},
         {"notlocalhost", BYPASS_NOT},
         {"localhost.example", BYPASS_NOT},
-        {"printer.local", BYPASS_NOT}, /* its address may show that it does */
+        {"printer.local", BYPASS_NOT}, /* its address may show that it is local */
         {"11.0.0.1", BYPASS_NOT},
         {"192.168.2.1", BYPASS_NOT},
         {"2001:db9::1", BYPASS_NOT},
@@ -74,8 +74,8 @@ static void ranges_and_neighbours_go_direct(void **state)
     cidr_set_done(&sets[1]);
 }
 
-/* With --bypass none: names of this machine as well. */
-static void without_ranges_nothing_does(void **state)
+/* With --bypass none, names of this machine do not go direct either. */
+static void without_ranges_nothing_goes_direct(void **state)
 {
     static const struct row rows[] = {
         {"127.0.0.1", BYPASS_NOT}, {"::1", BYPASS_NOT}, {"localhost", BYPASS_NOT}, {"10.0.0.1", BYPASS_NOT}};
@@ -88,7 +88,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ranges_and_neighbours_go_direct),
-        cmocka_unit_test(without_ranges_nothing_does),
+        cmocka_unit_test(without_ranges_nothing_goes_direct),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

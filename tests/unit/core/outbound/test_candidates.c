@@ -1,6 +1,5 @@
-/* Of uplinks only the best are candidates, and an open connection holds no longer than a new one would be
- * given.
- */
+/* Only the best uplinks are candidates, and an open connection holds no longer than a new one would be
+ * given. */
 #include "outbound/candidates.h"
 #include "uplink/uplink.h"
 #include "uplink/uplink_set.h"
@@ -14,7 +13,7 @@
 
 enum { NOW = 1000 };
 
-/* Two uplinks of both families, of which nothing bad is known. */
+/* Two healthy uplinks with both families. */
 struct two {
     struct uplink a, b;
     struct uplink_set set;
@@ -30,7 +29,7 @@ static void two_init(struct two *t)
     t->set.n = 2;
 }
 
-/* One of the ways in which nothing new should go by an uplink. */
+/* A state in which nothing new may use an uplink. */
 typedef void spoil_fn(struct uplink *u);
 
 static void silence(struct health *h)
@@ -85,7 +84,7 @@ static void assert_offered(const struct two *t, const struct candidates_request 
     assert_int_equal(ids, expected);
 }
 
-static void one_that_is_unfit_is_left_out_and_its_connections_rest(void **state)
+static void an_unfit_uplink_is_left_out_and_its_connections_carry_nothing_new(void **state)
 {
     const struct candidates_request r = {.family = AF_INET, .now = NOW};
     (void)state;
@@ -100,8 +99,8 @@ static void one_that_is_unfit_is_left_out_and_its_connections_rest(void **state)
     }
 }
 
-/* As there is no better one. But not what cannot carry anything. */
-static void where_all_are_alike_they_serve(void **state)
+/* No uplink is better. But one that cannot carry anything is still left out. */
+static void unfit_uplinks_serve_when_all_are_unfit(void **state)
 {
     const struct candidates_request r = {.family = AF_INET, .now = NOW};
     (void)state;
@@ -165,7 +164,7 @@ static void hosts_of_a_portal_go_by_it_alone_while_it_is_captive(void **state)
         assert_offered(&t, &r, cases[i].is_portal ? 1 : 2);
         assert_int_equal(candidates_hold(&t.set, &t.b, AF_INET, &r), !cases[i].is_portal);
         assert_int_equal(candidates_hold(&t.set, &t.a, AF_INET, &r), cases[i].is_portal);
-        /* Neither a retry nor a race takes it elsewhere. */
+        /* Neither a retry nor a race uses the other uplink. */
         const struct candidates_request retry = {
             .host = cases[i].host, .family = AF_UNSPEC, .now = NOW, .tried = 1, .against = &t.a};
         assert_offered(&t, &retry, cases[i].is_portal ? 0 : 2);
@@ -174,8 +173,8 @@ static void hosts_of_a_portal_go_by_it_alone_while_it_is_captive(void **state)
 
 static char metered[] = "metered";
 
-/* What a kept connection on the other one looks at. */
-static void one_that_spares_another_counts_while_it_is_fit(void **state)
+/* The check of a kept connection on the other uplink. */
+static void an_uplink_that_spares_another_counts_while_it_is_fit(void **state)
 {
     const struct candidates_request r = {.family = AF_INET, .now = NOW + 2 * HEALTH_RETRY_S};
     (void)state;
@@ -208,8 +207,8 @@ static void a_quota_that_is_used_up_speaks_against_its_uplink(void **state)
     assert_int_equal(candidates_objections(&t.set, &t.a, &r), 0);
 }
 
-/* A name leads to either family; the connection that is open is of one. */
-static void of_a_name_the_connections_family_counts(void **state)
+/* A name may lead to either family; the open connection has one. */
+static void for_a_name_the_connections_family_counts(void **state)
 {
     const struct candidates_request r = {.family = AF_UNSPEC, .now = NOW};
     struct two t;
@@ -222,7 +221,7 @@ static void of_a_name_the_connections_family_counts(void **state)
     assert_true(candidates_hold(&t.set, &t.a, AF_INET6, &r));
 }
 
-static void what_was_tried_is_over(void **state)
+static void a_tried_uplink_is_left_out(void **state)
 {
     const struct candidates_request r = {.family = AF_INET, .now = NOW, .tried = 2};
     struct two t;
@@ -233,7 +232,7 @@ static void what_was_tried_is_over(void **state)
     assert_offered(&t, &r, 1);
 }
 
-/* --- why one is left out -------------------------------------------------------------------------------- */
+/* --- reasons why an uplink is left out ------------------------------------------------------------------ */
 
 static void is_drained(struct uplink *u)
 {
@@ -283,15 +282,15 @@ static void is_nothing(struct uplink *u)
 
 enum { TRIED_A = 1, TRIED_B = 2 };
 
-/* What is wrong with the first of two uplinks, or with the second; what is then told of the first. */
+/* The state of the first of two uplinks, or of the second; the expected reason for the first. */
 static const struct {
     spoil_fn *first, *second;
     const char *host;
     int family;
     uint64_t tried;
-    bool race; /* against the second */
+    bool race; /* a race against the second */
     enum candidate_rank rank;
-    enum candidate_absence alone, among; /* by itself, and as the set is searched */
+    enum candidate_absence alone, among; /* judged alone, and within the set */
 } verdicts[] = {
     {is_nothing, is_nothing, "x.test", AF_UNSPEC, 0, false, CANDIDATE_FIT, ABSENT_NOT, ABSENT_NOT},
     {is_not_up, is_nothing, "x.test", AF_UNSPEC, 0, false, CANDIDATE_NEVER, ABSENT_DOWN, ABSENT_DOWN},
@@ -312,7 +311,7 @@ static const struct {
     {resolves_nothing, is_nothing, "192.0.2.1", AF_INET, 0, false, CANDIDATE_FIT, ABSENT_NOT, ABSENT_NOT},
     {is_suspect, is_nothing, "192.0.2.1", AF_INET, 0, false, CANDIDATE_SILENT, ABSENT_SILENT, ABSENT_SILENT},
     {has_one_silent_family, is_nothing, "x.test", AF_UNSPEC, 0, false, CANDIDATE_SILENT, ABSENT_SILENT,
-     ABSENT_SILENT}, /* and not "resolves no names", as the other family is not spoken */
+     ABSENT_SILENT}, /* and not "resolves no names", as the uplink lacks the other family */
     {is_suspect, is_suspect, "192.0.2.1", AF_INET, 0, false, CANDIDATE_SILENT, ABSENT_SILENT, ABSENT_NOT},
     {is_captive, is_nothing, "x.test", AF_UNSPEC, 0, false, CANDIDATE_CAPTIVE, ABSENT_CAPTIVE,
      ABSENT_CAPTIVE},
@@ -329,7 +328,7 @@ static const struct {
      ABSENT_NOT_THE_PORTALS},
 };
 
-static void each_that_is_left_out_has_a_reason(void **state)
+static void each_uplink_that_is_left_out_has_a_reason(void **state)
 {
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(verdicts); i++) {
@@ -354,8 +353,8 @@ static void each_that_is_left_out_has_a_reason(void **state)
     }
 }
 
-/* With the texts of `why`. */
-static void each_reason_has_a_text_of_its_own(void **state)
+/* The texts that `why` shows. */
+static void each_reason_has_its_own_text(void **state)
 {
     (void)state;
     for (int i = 0; i < N_ABSENT; i++)
@@ -367,17 +366,17 @@ static void each_reason_has_a_text_of_its_own(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(one_that_is_unfit_is_left_out_and_its_connections_rest),
-        cmocka_unit_test(where_all_are_alike_they_serve),
+        cmocka_unit_test(an_unfit_uplink_is_left_out_and_its_connections_carry_nothing_new),
+        cmocka_unit_test(unfit_uplinks_serve_when_all_are_unfit),
         cmocka_unit_test(a_suspect_gets_tries_but_its_open_connections_none),
         cmocka_unit_test(a_suspect_comes_before_a_portal_and_that_only_first),
         cmocka_unit_test(hosts_of_a_portal_go_by_it_alone_while_it_is_captive),
-        cmocka_unit_test(one_that_spares_another_counts_while_it_is_fit),
+        cmocka_unit_test(an_uplink_that_spares_another_counts_while_it_is_fit),
         cmocka_unit_test(a_quota_that_is_used_up_speaks_against_its_uplink),
-        cmocka_unit_test(of_a_name_the_connections_family_counts),
-        cmocka_unit_test(what_was_tried_is_over),
-        cmocka_unit_test(each_that_is_left_out_has_a_reason),
-        cmocka_unit_test(each_reason_has_a_text_of_its_own),
+        cmocka_unit_test(for_a_name_the_connections_family_counts),
+        cmocka_unit_test(a_tried_uplink_is_left_out),
+        cmocka_unit_test(each_uplink_that_is_left_out_has_a_reason),
+        cmocka_unit_test(each_reason_has_its_own_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,6 @@
-/* The search for a way: who is tried after whom, what the policy is asked and told, and how it ends. The
- * policies are real, and so are the uplinks' parent proxies, on loopback: each lets in, is not there, or says
- * nothing. Nothing is ever sent to the destination. */
+/* The search: the order of uplinks, the policy's questions and hooks, and the end. The policies are real,
+ * and so are the uplinks' parent proxies, on loopback: each accepts, is missing, or stays silent. No bytes
+ * reach the destination. */
 #include "outbound/search_state.h"
 #include "uplink/uplink.h"
 
@@ -9,7 +9,7 @@
 #include "policy/fixture.h"
 #include "support/loopback.h"
 
-static const char DESTINATION[] = "203.0.113.7"; /* nobody's (RFC 5737) */
+static const char DESTINATION[] = "203.0.113.7"; /* reserved by RFC 5737 */
 enum { ALL = 10 };
 
 struct desk {
@@ -71,7 +71,7 @@ static int setup(void **state)
     door_start(&d->open, d->loop, false);
     door_start(&d->later, d->loop, true);
     d->closed_fd = socket_at_loopback(AF_INET, SOCK_STREAM, &d->closed);  /* bound, but not listening */
-    d->mute_fd = listen_at_loopback(AF_INET, DOOR_CLIENTS_MAX, &d->mute); /* the kernel alone answers */
+    d->mute_fd = listen_at_loopback(AF_INET, DOOR_CLIENTS_MAX, &d->mute); /* only the kernel answers */
     d->fd = -1;
     *state = d;
     return 0;
@@ -84,7 +84,7 @@ static int teardown(void **state)
 
     outbound_finish(d->outbound, NULL);
     for (size_t i = 0; i < d->f->set.n; i++)
-        assert_true(d->f->set.items[i]->view.active == 0); /* each lease was given back, once */
+        assert_true(d->f->set.items[i]->view.active == 0); /* each lease was released once */
     if (d->fd >= 0)
         (void)close(d->fd);
     door_stop(&d->open);
@@ -100,7 +100,7 @@ static int teardown(void **state)
     return 0;
 }
 
-/* What a policy of these tests tells the log, so that its order shows. */
+/* A policy that logs its calls, so that their order shows. */
 #define TELLS                                                                                                \
     "local function names(us) local n = {} for i, u in ipairs(us) do n[i] = u.name end\n"                    \
     "return table.concat(n, ',') end\n"                                                                      \
@@ -121,7 +121,7 @@ static void load(struct desk *d, const char *text)
     d->shared.policy = d->f->policy;
 }
 
-/* The policy's word, in the log. */
+/* The policy's line in the log. */
 static void assert_told(const struct desk *d, const char *what, size_t times)
 {
     size_t n = fixture_log_count(d->f, what);
@@ -187,7 +187,7 @@ static bool has_told(const struct desk *d, const void *what)
     return fixture_log_count(d->f, what) > 0;
 }
 
-/* Until so many attempts are under way or over. */
+/* Until this many attempts were started. */
 static void turn_until_attempt(struct desk *d, int attempts)
 {
     turn_until(d, has_attempts, &attempts);
@@ -215,9 +215,9 @@ static void assert_fails(const struct desk *d, enum fault fault)
     assert_true(d->fd == -1 && !d->outbound->connected && !d->outbound->lease.uplink);
 }
 
-/* --- one after another ---------------------------------------------------------------------------------- */
+/* --- sequence ------------------------------------------------------------------------------------------- */
 
-static void after_a_failure_comes_the_next_of_the_list(void **state)
+static void after_a_failure_the_next_of_the_list_is_tried(void **state)
 {
     struct desk *d = *state;
     leads_to(d, 0, &d->closed);
@@ -229,7 +229,7 @@ static void after_a_failure_comes_the_next_of_the_list(void **state)
     assert_serves(d, "wifi", 2);
     assert_string_equal(d->outbound->reason, "by list");
     assert_told(d, "pick 1 of fibre,lte,wifi after nil", 1);
-    assert_told(d, "pick ", 1); /* the list is not at its end */
+    assert_told(d, "pick ", 1); /* the list is not used up */
     assert_told(d, "failed fibre 1", 1);
     assert_told(d, "opened wifi 2", 1);
     assert_told(d, "lost ", 0);
@@ -248,7 +248,7 @@ static void at_the_lists_end_the_policy_is_asked_anew(void **state)
     assert_told(d, "pick 2 of lte,wifi after unreachable", 1);
 }
 
-static void a_refusal_is_the_end(void **state)
+static void a_refusal_ends_the_search(void **state)
 {
     struct desk *d = *state;
     for (size_t i = 0; i < d->f->set.n; i++)
@@ -263,7 +263,7 @@ static void a_refusal_is_the_end(void **state)
     assert_true(d->open.n == 0);
 }
 
-static void a_refusal_after_a_failure_is_the_end_as_well(void **state)
+static void a_refusal_after_a_failure_ends_the_search(void **state)
 {
     struct desk *d = *state;
     leads_to(d, 0, &d->closed);
@@ -287,7 +287,7 @@ static void without_a_candidate_the_policy_is_not_asked(void **state)
     start(d);
     finish(d);
     assert_fails(d, FAULT_NO_UPLINK);
-    assert_string_equal(d->outbound->reason, CANDIDATES_NONE); /* as `why` says */
+    assert_string_equal(d->outbound->reason, CANDIDATES_NONE); /* the text of `why` */
     assert_told(d, "pick ", 0);
 }
 
@@ -324,14 +324,14 @@ static void the_policy_that_was_loaded_meanwhile_is_asked(void **state)
     assert_int_equal(policy_reload(d->f->policy, d->f->err), 0);
     assert_true(search_lose_uplink(d->outbound->search, d->f->set.items[0]));
     finish(d);
-    assert_serves(d, "wifi", 2); /* and not lte, which is next in the old one's list */
+    assert_serves(d, "wifi", 2); /* and not lte, which follows in the old policy's list */
     assert_string_equal(d->outbound->reason, "by the new one");
     assert_told(d, "pick 2 of lte,wifi after unreachable", 1);
     assert_true(d->outbound->generation == policy_generation(d->f->policy));
 }
 
-/* Half of the time is kept for others only where one of them could follow. */
-static void only_those_that_may_follow_have_a_share_of_the_time(void **state)
+/* Half of the time is kept for other uplinks only if one of them could follow. */
+static void time_is_kept_only_for_uplinks_that_may_follow(void **state)
 {
     struct desk *d = *state;
     struct uplink *const *items = d->f->set.items;
@@ -342,10 +342,10 @@ static void only_those_that_may_follow_have_a_share_of_the_time(void **state)
     turn_until_attempt(d, 1);
     const struct search *s = d->outbound->search;
     assert_int_equal(search_others(s, items[0]), SEARCH_OTHERS_ALIKE);
-    items[2]->view.ipv4 = false; /* the destination's family */
+    items[2]->view.ipv4 = false; /* without the destination's family */
     assert_int_equal(search_others(s, items[0]), SEARCH_OTHERS_DEAR);
     items[2]->view.ipv4 = true;
-    (void)health_check_captive(&items[2]->four.health); /* no second attempt goes there */
+    (void)health_check_captive(&items[2]->four.health); /* a captive uplink gets no second attempt */
     assert_int_equal(search_others(s, items[0]), SEARCH_OTHERS_DEAR);
     uplink_set_draining(items[1], true);
     assert_int_equal(search_others(s, items[0]), SEARCH_OTHERS_NONE);
@@ -353,7 +353,7 @@ static void only_those_that_may_follow_have_a_share_of_the_time(void **state)
 
 /* --- races ---------------------------------------------------------------------------------------------- */
 
-static void a_slow_one_is_raced_and_loses(void **state)
+static void a_slow_attempt_is_raced_and_loses(void **state)
 {
     struct desk *d = *state;
     leads_to(d, 0, &d->mute);
@@ -392,8 +392,8 @@ static void the_first_may_win_its_race(void **state)
     assert_told(d, "opened fibre 1", 1);
 }
 
-/* Where one of two fails, the other is waited for, and the next is sent beside it. */
-static void a_race_goes_on_without_the_one_that_fails(void **state)
+/* When one of two fails, the search waits for the other, and starts a third beside it. */
+static void a_race_continues_after_one_attempt_fails(void **state)
 {
     struct desk *d = *state;
     (void)fixture_add_uplink(d->f, "dsl", 1);
@@ -429,7 +429,7 @@ static void a_refused_race_leaves_the_first_alone(void **state)
     assert_told(d, "lost ", 0);
 }
 
-static void stopped_midway_it_gives_all_back(void **state)
+static void a_stopped_search_releases_everything(void **state)
 {
     struct desk *d = *state;
     for (size_t i = 0; i < d->f->set.n; i++)
@@ -447,19 +447,19 @@ static void stopped_midway_it_gives_all_back(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(after_a_failure_comes_the_next_of_the_list, setup, teardown),
+        cmocka_unit_test_setup_teardown(after_a_failure_the_next_of_the_list_is_tried, setup, teardown),
         cmocka_unit_test_setup_teardown(at_the_lists_end_the_policy_is_asked_anew, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_refusal_is_the_end, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_refusal_after_a_failure_is_the_end_as_well, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_refusal_ends_the_search, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_refusal_after_a_failure_ends_the_search, setup, teardown),
         cmocka_unit_test_setup_teardown(without_a_candidate_the_policy_is_not_asked, setup, teardown),
         cmocka_unit_test_setup_teardown(eight_attempts_at_most, setup, teardown),
         cmocka_unit_test_setup_teardown(the_policy_that_was_loaded_meanwhile_is_asked, setup, teardown),
-        cmocka_unit_test_setup_teardown(only_those_that_may_follow_have_a_share_of_the_time, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_slow_one_is_raced_and_loses, setup, teardown),
+        cmocka_unit_test_setup_teardown(time_is_kept_only_for_uplinks_that_may_follow, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_slow_attempt_is_raced_and_loses, setup, teardown),
         cmocka_unit_test_setup_teardown(the_first_may_win_its_race, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_race_goes_on_without_the_one_that_fails, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_race_continues_after_one_attempt_fails, setup, teardown),
         cmocka_unit_test_setup_teardown(a_refused_race_leaves_the_first_alone, setup, teardown),
-        cmocka_unit_test_setup_teardown(stopped_midway_it_gives_all_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_stopped_search_releases_everything, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* Calls that nothing in Lua can end: C functions in place of a policy's pick. */
+/* Calls that Lua cannot end: C functions in place of a policy's pick. */
 #ifndef STEERWAY_TEST_POLICY_ASTRAY_H
 #define STEERWAY_TEST_POLICY_ASTRAY_H
 
@@ -27,7 +27,7 @@ static inline int astray_spin_in_libc(lua_State *L)
     return 0;
 }
 
-/* Takes memory all the time, so that it is left amid the allocator. */
+/* Allocates all the time, so that it is left inside the allocator. */
 static inline int astray_spin_in_the_allocator(lua_State *L)
 {
     for (size_t i = 0;; i++) {
@@ -38,7 +38,7 @@ static inline int astray_spin_in_the_allocator(lua_State *L)
     return 0;
 }
 
-/* Raises errors all the time, so that it is left amid the unwinder, or would be. */
+/* Raises errors all the time, so that it meets the unwinder when it is left. */
 static inline int astray_raise_nothing(lua_State *L)
 {
     return lua_error(L);
@@ -55,7 +55,7 @@ static inline int astray_spin_in_the_unwinder(lua_State *L)
     return 0;
 }
 
-/* Compiles all the time, so that it is left amid LuaJIT's requests for pages. */
+/* Compiles all the time, so that it is left inside LuaJIT's requests for pages. */
 static inline int astray_spin_in_the_compiler(lua_State *L)
 {
     for (;;) {
@@ -68,7 +68,7 @@ static inline int astray_spin_in_the_compiler(lua_State *L)
     return 0;
 }
 
-/* Each level on a Lua stack of its own, so that it is C's that ends first. */
+/* Each level has its own Lua stack, so that C's stack ends first. */
 static inline int astray_nest(lua_State *L)
 {
     volatile char room[300];
@@ -79,7 +79,7 @@ static inline int astray_nest(lua_State *L)
     return room[0] - 1;
 }
 
-/* The same, raising and catching errors at each level: the unwinder is what needs the last of the stack. */
+/* The same, with an error raised and caught at each level: the unwinder needs the last of the stack. */
 static inline int astray_nest_and_raise(lua_State *L)
 {
     lua_State *other = lua_newthread(L);
@@ -125,7 +125,7 @@ static const struct {
     {"nest and hold", astray_nest_and_hold, "C stack overflowed"},
 };
 
-/** Have the policy that serves go this way at its next pick. */
+/** Make the serving policy run this function at its next pick. */
 static inline void astray_go(struct policy *p, lua_CFunction way)
 {
     lua_State *L = p->script->vm->L;

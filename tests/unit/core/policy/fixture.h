@@ -1,5 +1,4 @@
-/* Uplinks made by hand, policy files in a folder of their own, and the log caught: what all policy tests
- * need. */
+/* Shared by all policy tests: hand-made uplinks, policy files in a temporary folder, and a captured log. */
 #ifndef STEERWAY_TEST_POLICY_FIXTURE_H
 #define STEERWAY_TEST_POLICY_FIXTURE_H
 
@@ -96,7 +95,7 @@ static inline int fixture_teardown(void **state)
     return 0;
 }
 
-/** What was logged so far; the caller frees it. */
+/** The log so far; the caller frees it. */
 static inline char *fixture_log(const struct fixture *f)
 {
     off_t n = lseek(f->log_fd, 0, SEEK_END);
@@ -122,7 +121,7 @@ static inline size_t fixture_log_count(const struct fixture *f, const char *what
     return n;
 }
 
-/** Shows what was logged, then fails. */
+/** Print the log, then fail. */
 #define FIXTURE_FAIL(f, ...)                                                                                 \
     do {                                                                                                     \
         char *fixture_text = fixture_log(f);                                                                 \
@@ -147,7 +146,8 @@ static inline struct policy_options fixture_options(struct fixture *f)
     return (struct policy_options){.source = {.file = f->file},
                                    .lua_dir = STEERWAY_SOURCE_DIR "/lua",
                                    .uplinks = &f->set,
-                                   .share_s = INFINITY}; /* tests call without a pause, and slow ones too */
+                                   .share_s =
+                                       INFINITY}; /* tests call without pauses, and call slow functions */
 }
 
 /** Write the file and load it. */
@@ -167,7 +167,7 @@ static inline int fixture_load(struct fixture *f, const char *text)
     "return { pick = function(conn, uplinks)\n" pick_body "\n"                                               \
     "end } end }\n"
 
-/** Load it, and where that fails show why. */
+/** Load it; on failure show why. */
 #define FIXTURE_LOAD(f, text)                                                                                \
     do {                                                                                                     \
         if (fixture_load(f, text) != 0)                                                                      \
@@ -189,7 +189,7 @@ static inline struct policy_choice fixture_pick(struct fixture *f)
 {
     struct policy_conn conn = fixture_conn(1);
     struct policy_choice choice;
-    memset(&choice, 0xa5, sizeof choice); /* nothing may be left unset */
+    memset(&choice, 0xa5, sizeof choice); /* every field must be set */
     policy_pick(f->policy, &conn, f->set.items, f->set.n, &choice);
     return choice;
 }

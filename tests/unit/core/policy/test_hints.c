@@ -1,4 +1,4 @@
-/* What is added to Lua's messages: the file's whole path, once, and what to do. */
+/* Additions to Lua's messages: the file's whole path, once, and advice. */
 #include "policy/hints.h"
 
 #include "base/compiler.h"
@@ -27,7 +27,7 @@ static void a_file_is_named_once_and_whole(void **state)
         {LONG "p.lua", ".../p.lua:3: wrong", LONG "p.lua:3: wrong"},
         {LONG "p.lua", "...: wrong", LONG "p.lua: ...: wrong"},
         {LONG "p.lua", "...", LONG "p.lua: ..."},
-        /* what the policy requires has a place of its own */
+        /* a required file has its own place */
         {LONG "p.lua", ".../and-more/helper.lua:3: wrong", LONG "p.lua: .../and-more/helper.lua:3: wrong"},
         {"p.lua", ".../a/longer/path/than/that/p.lua:1: x", ".../a/longer/path/than/that/p.lua:1: x"},
         {"p.lua", "", "p.lua: "},
@@ -41,7 +41,7 @@ static void a_file_is_named_once_and_whole(void **state)
     (void)state;
 }
 
-/* The text counts more than a long path, of which the end is shown. */
+/* The text is more important than a long path, of which only the end is shown. */
 static void a_long_path_leaves_room_for_the_text(void **state)
 {
     char path[2000], err[1024];
@@ -81,7 +81,7 @@ static void hints_say_what_to_do(void **state)
         hints_add(err, sizeof err, false);
         assert_non_null(strstr(err, all[i].expected));
         (void)snprintf(err, sizeof err, "%s", all[i].err);
-        hints_add(err, strlen(err) + 10, false); /* no part of a hint */
+        hints_add(err, strlen(err) + 10, false); /* hints are not cut */
         assert_string_equal(err, all[i].err);
     }
     (void)snprintf(err, sizeof err, "p.lua:2: attempt to index local 'uplink' (a nil value)");
@@ -90,7 +90,7 @@ static void hints_say_what_to_do(void **state)
     (void)state;
 }
 
-/* It has no ctx and no hooks. */
+/* A config file has no ctx and no hooks. */
 static void a_config_file_has_hints_of_its_own(void **state)
 {
     static const struct {

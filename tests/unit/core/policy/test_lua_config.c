@@ -1,4 +1,4 @@
-/* Config files become JSON, or one line that says which key is wrong. */
+/* Config files become JSON, or an error of one line that names the wrong key. */
 #include "policy/fixture.h"
 
 #include "policy/lua_config.h"
@@ -90,7 +90,7 @@ static void what_is_wrong_is_named(void **state)
     }
 }
 
-/* What stands at a fault may be a password. */
+/* The text near a mistake may be a password. */
 static void no_error_quotes_the_file(void **state)
 {
     static const char *const texts[][2] = {
@@ -149,7 +149,7 @@ static void sixteen_levels_are_allowed(void **state)
         evaluate(f, "local t = {} local u = t for i = 1, 15 do u.a = {} u = u.a end return t", &json), 0);
     json_decref(json);
     assert_int_equal(evaluate(f, "local t = {} t.a, t.b = { 1 }, {} t.b.x = t.a return t", &json),
-                     0); /* shared is no cycle */
+                     0); /* a shared table is not a cycle */
     json_decref(json);
 }
 

@@ -1,5 +1,5 @@
-/* Loading, parameters and reloading: what is good serves, what is bad is refused in one line that says where
- * and why. */
+/* Loading, parameters and reloading: a good policy serves; a bad one is refused with one line that has
+ * place and reason. */
 #include "policy/fixture.h"
 #include "uplink/uplink.h"
 #include "uplink/uplink_set.h"
@@ -83,7 +83,7 @@ static void a_file_that_cannot_be_read_is_named(void **state)
     o.source.file = f->dir;
     assert_true(policy_new(&f->policy, &o, f->err) < 0);
     assert_non_null(strstr(f->err, "expected a regular file"));
-    assert_int_equal(mkfifo(f->file, 0600), 0); /* must not wait for a writer */
+    assert_int_equal(mkfifo(f->file, 0600), 0); /* opening it must not wait for a writer */
     o.source.file = f->file;
     assert_true(policy_new(&f->policy, &o, f->err) < 0);
     assert_non_null(strstr(f->err, "expected a regular file"));
@@ -113,7 +113,7 @@ static int load_with(struct fixture *f, const char *text, const char *key, const
     policy_free(f->policy);
     f->policy = NULL;
     int rc = policy_new(&f->policy, &o, f->err);
-    /* Text of the options is not needed any more. */
+    /* The texts of the options are not needed any more. */
     memset(k, 'x', sizeof k);
     memset(v, 'x', sizeof v);
     return rc;
@@ -202,7 +202,7 @@ static void the_pick_on_trial_leaves_no_tag(void **state)
 {
     struct fixture *f = *state;
     FIXTURE_LOAD(f, PICK("", "return uplinks[1], conn.tag or 'fresh', { tag = 'stale' }"));
-    struct policy_conn conn = fixture_conn(0); /* the number that the trial uses */
+    struct policy_conn conn = fixture_conn(0); /* the id that trial picks use */
     struct policy_choice choice;
     policy_pick(f->policy, &conn, f->set.items, f->set.n, &choice);
     assert_string_equal(choice.reason, "fresh");
@@ -298,15 +298,15 @@ static void the_shipped_policies_share_by_weight(void **state)
             assert_int_equal(c.n, 1);
             count[c.order[0]->view.id - 1]++;
         }
-        /* Weights 7, 3, 1: exact, but for the draw (13 standard deviations away from an even spread). */
+        /* Weights 7, 3, 1: exact, except for the random policy (13 standard deviations away from an even
+         * spread). */
         bool drawn = strcmp(names[i], "random") == 0;
         assert_in_range(count[0], drawn ? 600 : 700, drawn ? 800 : 700);
         assert_in_range(count[1], drawn ? 220 : 300, drawn ? 380 : 300);
     }
 }
 
-/* Whoever leaves the policy to its default is served no otherwise than by the shipped one of the same rule.
- */
+/* The built-in default and the shipped policy of the same rule choose alike. */
 static void least_connections_and_the_built_in_default_agree(void **state)
 {
     struct fixture *f = *state;
@@ -317,8 +317,7 @@ static void least_connections_and_the_built_in_default_agree(void **state)
     assert_int_equal(policy_new(&silent, &o, f->err), 0);
     o.source.file = STEERWAY_SOURCE_DIR "/policies/least_connections.lua";
     assert_int_equal(policy_new(&shipped, &o, f->err), 0);
-    /* Two picks on trial have turned the credits of the shipped one; so it is asked as often as its turns
-     * take. */
+    /* Two trial picks have moved the shipped policy's credits; so it is asked until a round is complete. */
     struct policy_conn conn = fixture_conn(1);
     for (int i = 2; i < 11; i++) {
         struct policy_choice c;

@@ -1,9 +1,9 @@
-/* What pick may return and what becomes of it, the hooks, and the quarantine. */
+/* Results of pick, the hooks, and the quarantine. */
 #include "policy/fixture.h"
 
 #include "policy/policy_internal.h"
 
-/* As the pick on trial goes through load: for port 1 it does what the test is about. */
+/* The trial pick at load must succeed, so only port 1 does what the test is about. */
 #define ON_PORT_1(pick_body) PICK("", "if conn.port ~= 1 then return uplinks[1] end\n" pick_body)
 
 static struct policy_choice pick_conn(struct fixture *f, const struct policy_conn *conn)
@@ -204,7 +204,7 @@ static void pick_sees_the_connection(void **state)
                         "9.007199254741e+15 ::1 1 false true http c me l 3 dns nil number");
 }
 
-/* As a target has it: in lower case, without brackets, its last label never a number. */
+/* The host has the form of a target: lower case, no brackets, and the last label is never a number. */
 static void pick_sees_what_the_host_is(void **state)
 {
     static const struct {
@@ -285,7 +285,8 @@ static void a_kept_conn_is_dead_but_harmless(void **state)
                          "kept = conn return uplinks[1], c() end\n"
                          "kept = conn return uplinks[1]"));
     assert_false(fixture_pick(f).by_default);
-    assert_string_equal(pick_port_1(f).reason, "www.example.org"); /* the present one's, never freed text */
+    assert_string_equal(pick_port_1(f).reason,
+                        "www.example.org"); /* the present call's text, never a freed one */
 }
 
 static const char WITH_HOOKS[] =
@@ -374,7 +375,7 @@ static void too_many_failures_in_a_row_quarantine(void **state)
         for (int i = 0; i < 19; i++)
             assert_string_equal(pick_port_1(f).reason, "default: policy error");
         assert_false(policy_info(f->policy).quarantined);
-        assert_false(fixture_pick(f).by_default); /* not in a row any more */
+        assert_false(fixture_pick(f).by_default); /* no longer in a row */
     }
     for (int i = 0; i < 20; i++)
         (void)pick_port_1(f);
@@ -404,7 +405,7 @@ static void a_reload_counts_failures_anew(void **state)
     assert_true(policy_info(f->policy).quarantined);
 }
 
-/* What a call borrowed is not within reach after it, whatever a policy has kept. */
+/* Texts of a call cannot be read after it, whatever a policy has kept. */
 static void a_conns_text_is_let_go(void **state)
 {
     struct fixture *f = *state;
@@ -437,7 +438,7 @@ static void a_hook_that_always_fails_quarantines_too(void **state)
     struct policy_conn conn = fixture_conn(5);
     struct policy_stats stats = {.reason = "closed"};
     for (int i = 0; i < 20; i++) {
-        assert_false(fixture_pick(f).by_default); /* what works does not excuse what does not */
+        assert_false(fixture_pick(f).by_default); /* successes do not make up for failures */
         policy_closed(f->policy, &conn, f->set.items[0], &stats);
     }
     assert_true(policy_info(f->policy).quarantined);

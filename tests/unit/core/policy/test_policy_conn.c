@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-static void everything_given_is_there(void **state)
+static void all_given_fields_are_set(void **state)
 {
     const struct policy_origin from = {
         .proto = POLICY_HTTP, .client = "192.0.2.7", .user = "ann", .listener = "[::1]:1080"};
@@ -31,7 +31,7 @@ static void everything_given_is_there(void **state)
     assert_string_equal(conn.last_error, "timeout");
 }
 
-static void a_made_up_one_is_a_first_attempt_of_nobody(void **state)
+static void a_made_up_connection_is_a_first_attempt_without_a_client(void **state)
 {
     struct policy_conn conn;
 
@@ -59,8 +59,8 @@ static void ways_of_asking_have_names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(everything_given_is_there),
-        cmocka_unit_test(a_made_up_one_is_a_first_attempt_of_nobody),
+        cmocka_unit_test(all_given_fields_are_set),
+        cmocka_unit_test(a_made_up_connection_is_a_first_attempt_without_a_client),
         cmocka_unit_test(ways_of_asking_have_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

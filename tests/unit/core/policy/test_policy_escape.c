@@ -1,5 +1,4 @@
-/* Calls that nothing in Lua can end: each is left, its VM goes as a whole, and the next one is as good as the
- * first. */
+/* Calls that Lua cannot end: each is left, its VM is thrown away, and the next VM works. */
 #include "policy/astray.h"
 #include "policy/fixture.h"
 
@@ -46,7 +45,7 @@ static void each_way_is_left_and_the_next_vm_is_whole(void **state)
     FIXTURE_LOAD(f, GOOD);
     for (size_t i = 0; i < ARRAY_LEN(astray_ways); i++) {
         unsigned areas = luajit_edge_areas();
-        an_endless_loop_is_stopped(f); /* compiled code, too, goes */
+        an_endless_loop_is_stopped(f); /* compiled code is freed too */
         go_astray(f, astray_ways[i].way);
         double began = cpu_now_s();
         struct policy_choice choice = fixture_pick(f);
@@ -58,7 +57,7 @@ static void each_way_is_left_and_the_next_vm_is_whole(void **state)
             FIXTURE_FAIL(f, "%s: logged %s", astray_ways[i].name, log);
         free(log);
         assert_int_equal(policy_info(f->policy).memory, 0);
-        /* Nothing enters it any more. */
+        /* The VM is not entered any more. */
         assert_string_equal(fixture_pick(f).reason, "default: policy quarantined");
         policy_run_timers(f->policy);
         policy_forget(f->policy, 1);
@@ -85,7 +84,7 @@ static void a_panic_costs_the_vm_alone(void **state)
     an_endless_loop_is_stopped(f);
 }
 
-/* A reason of another type is no string, and must not be made one where nothing protects it. */
+/* A reason that is a number: converting it could raise an error outside a protected call. */
 static int chooses_with_a_number(lua_State *L)
 {
     lua_pushinteger(L, FRAME_NO_OPINION);
@@ -103,8 +102,8 @@ static void no_result_is_converted_outside_of_a_call(void **state)
     assert_false(policy_info(f->policy).quarantined);
 }
 
-/* --- what the first wall does not hold -------------------------------------------------------------------
- */
+/* --- what the hook does not stop
+ * ------------------------------------------------------------------------- */
 
 /* LuaJIT's hashrot (lj_tab.h), backwards: numbers whose hash is 0 in all of its bits. */
 static const char COLLIDING[] =
@@ -121,7 +120,7 @@ static const char COLLIDING[] =
     "  return math.ldexp(1 + fraction / 2^52, bit.rshift(half, 20) - 1023)\n"
     "end\n" PICK("", "for _ = 1, 50 do t[key()] = true end return uplinks[1]");
 
-/* A table that grows compares all keys of the same hash with one another, in one step: a second for 2^15. */
+/* A table that grows compares all keys of one hash with each other, in one step: a second for 2^15 keys. */
 static void a_table_of_colliding_keys_is_left(void **state)
 {
     struct fixture *f = *state;
@@ -141,7 +140,7 @@ static void a_table_of_colliding_keys_is_left(void **state)
     assert_false(fixture_pick(f).by_default);
 }
 
-/* What the share of time lets others take before, the last wall takes off. */
+/* The share of time that earlier calls have used shortens the time until a call is left. */
 static void a_call_after_others_is_left_sooner(void **state)
 {
     struct fixture *f = *state;
@@ -151,8 +150,8 @@ static void a_call_after_others_is_left_sooner(void **state)
     fixture_write(f, "p.lua", GOOD, sizeof GOOD - 1);
     assert_int_equal(policy_new(&f->policy, &o, f->err), 0);
     assert_string_equal(fixture_pick(f).reason, "well");
-    f->policy->share =
-        (struct policy_share){.spent_s = 0.2, .at_s = clock_coarse_s() + 3600}; /* none comes back */
+    f->policy->share = (struct policy_share){.spent_s = 0.2,
+                                             .at_s = clock_coarse_s() + 3600}; /* the share does not refill */
     go_astray(f, astray_spin);
     double began = cpu_now_s();
     assert_true(fixture_pick(f).by_default);
@@ -170,7 +169,7 @@ static int hold_for_a_while(lua_State *L)
     escape_hold();
     for (double began = cpu_now_s(); cpu_now_s() - began < 0.6;)
         astray_sink++;
-    astray_sink = -1; /* as far as this it must come */
+    astray_sink = -1; /* it must get this far */
     escape_release();
     return astray_spin(L);
 }
@@ -202,7 +201,7 @@ static void end_with_42(int sig)
     _exit(42);
 }
 
-/* In a child, since it ends: by the handler that was there before. */
+/* In a child, since the earlier handler ends the process. */
 static void another_fault_goes_to_its_own_handler(void **state)
 {
     struct fixture *f = *state;
@@ -247,8 +246,8 @@ static void a_child_leaves_its_call_too(void **state)
 
 /* --- memory --------------------------------------------------------------------------------------------- */
 
-/* Its loop is compiled with short texts, and then makes one that is too large. LuaJIT may crash where memory
- * is refused to compiled code. */
+/* Its loop is compiled with short texts, and then makes one that is too large. LuaJIT may crash when
+ * compiled code is refused memory. */
 static void memory_is_refused_to_compiled_code_too(void **state)
 {
     struct fixture *f = *state;
@@ -298,7 +297,7 @@ static void an_export_that_is_left_costs_the_old_policy(void **state)
     an_endless_loop_is_stopped(f);
 }
 
-/* Another VM lives, and has the profiler when the first is left. */
+/* Another VM exists, and has the profiler when the first is left. */
 static void other_vms_live_on(void **state)
 {
     struct fixture *f = *state;
@@ -319,7 +318,7 @@ static void other_vms_live_on(void **state)
 
 /* --- the clock ------------------------------------------------------------------------------------------ */
 
-/* Signals are as late as where many threads share a processor. */
+/* Signals are late, as when many threads share a processor. */
 static int takes_late_ticks(lua_State *L)
 {
     sigset_t prof;
@@ -331,7 +330,7 @@ static int takes_late_ticks(lua_State *L)
         for (double began = cpu_now_s(); cpu_now_s() - began < 0.045;)
             astray_sink++;
         (void)pthread_sigmask(SIG_UNBLOCK, &prof, NULL);
-        (void)luaL_loadstring(L, "return 1"); /* what runs in Lua is stopped */
+        (void)luaL_loadstring(L, "return 1"); /* the budget stops Lua code */
         lua_call(L, 0, 0);
     }
     return 0;
@@ -346,15 +345,15 @@ static void late_ticks_stop_a_call_in_time(void **state)
     double began = cpu_now_s();
     assert_true(fixture_pick(f).by_default);
     double took = cpu_now_s() - began;
-    /* Twice 45 ms; if late ticks counted as two, it would be six times. */
+    /* Twice 45 ms; if late ticks counted as two, the call would be stopped. */
     if (took > 0.2 || policy_info(f->policy).quarantined)
         FIXTURE_FAIL(f, "stopped after %.3f s of CPU time", took);
 }
 
 /* --- the quarantine ------------------------------------------------------------------------------------- */
 
-/* Overrun until that has consequences, with a good pick after each. @return how many it took; 0 for none of
- * `most` */
+/* Overrun until the policy is quarantined, with a good pick after each. @return the number of overruns; 0
+ * if `most` were not enough */
 static int overrun(struct fixture *f, int most)
 {
     for (int n = 1; n <= most; n++) {
@@ -378,7 +377,7 @@ static void load_with_a_small_budget(struct fixture *f)
     assert_int_equal(policy_new(&f->policy, &o, f->err), 0);
 }
 
-/* On a virtual machine that is short of time, some overruns count as the machine's fault. */
+/* On a busy virtual machine, some overruns count as the machine's fault. */
 static void many_overruns_quarantine_whatever_succeeds_between(void **state)
 {
     struct fixture *f = *state;

@@ -1,4 +1,4 @@
-/* What a pick takes of memory: nothing, by the VM's allocator and by malloc. */
+/* Memory that a pick takes: none, from the VM's allocator and from malloc. */
 #include "policy/fixture.h"
 
 #include "policy/policy_internal.h"
@@ -13,7 +13,7 @@ enum { PICKS = 200, ROUNDS = 100, HOSTS = 13, CLIENTS = 5 };
 
 static size_t n_malloc, n_lua;
 
-/* A sanitizer has a malloc of its own, which must stay. */
+/* A sanitizer's own malloc must stay. */
 #if defined(__SANITIZE_ADDRESS__)
 #define OWN_MALLOC 0
 #elif defined(__has_feature)
@@ -26,7 +26,7 @@ static size_t n_malloc, n_lua;
 #endif
 
 #if OWN_MALLOC
-/* glibc's own, by the names that it has for who stands in between. */
+/* glibc's own functions, under the names for replacements. */
 void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t n, size_t size);
 void *__libc_realloc(void *block, size_t size);
@@ -65,12 +65,12 @@ static lua_State *lua_of(struct fixture *f)
     return f->policy->script->vm->L;
 }
 
-/* Hosts, clients and ends as they come again and again. */
+/* Hosts, clients and ends of connections that repeat. */
 static void pick_and_close(struct fixture *f, unsigned i)
 {
     static char hosts[HOSTS][32], clients[CLIENTS][16];
     static uint64_t last_id;
-    struct policy_conn conn = fixture_conn(++last_id); /* so that a text made of it is a new one */
+    struct policy_conn conn = fixture_conn(++last_id); /* so that a text of it is new */
     struct policy_choice choice;
     const struct policy_stats stats = {
         .tx = 100, .rx = 1000, .duration_s = 1, .first_byte_s = 0.1, .reason = i % 3 ? "closed" : "reset"};
@@ -98,7 +98,7 @@ static size_t allocations(struct fixture *f)
     return n_lua > n_malloc ? n_lua : n_malloc;
 }
 
-/* The fewest of any round: the first ones fill memories, and compile, which takes memory too. */
+/* The fewest in any round: the first rounds fill caches and compile, which takes memory too. */
 static size_t fewest_allocations(struct fixture *f)
 {
     size_t fewest = SIZE_MAX;
@@ -163,7 +163,7 @@ static void numbers_take_none_before_they_are_compiled(void **state)
         0);
 }
 
-/* A reference to it, which compiled code does without. */
+/* One allocation: a reference, which compiled code avoids. */
 static void a_text_takes_one_however_often_it_is_read(void **state)
 {
     struct fixture *f = *state;
@@ -181,7 +181,7 @@ static void what_takes_some_is_seen(void **state)
     assert_true(fewest_allocations(f) >= PICKS);
 #if OWN_MALLOC
     n_malloc = 0;
-    char *volatile copy = strdup("text"); /* volatile, or a compiler might do without it */
+    char *volatile copy = strdup("text"); /* volatile, or the compiler might remove it */
     assert_int_equal(n_malloc, 1);
     free(copy);
 #endif

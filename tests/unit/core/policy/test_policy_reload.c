@@ -1,9 +1,9 @@
-/* What passes from one generation of a policy to the next, and what makes a next one be refused. */
+/* What passes from one generation of a policy to the next, and reasons to refuse the next. */
 #include "policy/fixture.h"
 
 #include <sys/wait.h>
 
-/* Counts its picks, and carries the number over. */
+/* Counts its picks, and exports the number. */
 static const char COUNTING[] =
     "return { name = 'counting', new = function()\n"
     "local n = 0\n"
@@ -38,9 +38,9 @@ static void state_survives_a_reload(void **state)
 {
     struct fixture *f = *state;
     FIXTURE_LOAD(f, COUNTING);
-    assert_string_equal(fixture_pick(f).reason, "pick 3"); /* after two on trial */
+    assert_string_equal(fixture_pick(f).reason, "pick 3"); /* after two trial picks */
     assert_reloads(f, COUNTING);
-    /* Two more on trial, of the new one. */
+    /* Two more trial picks, of the new one. */
     assert_string_equal(fixture_pick(f).reason, "pick 6");
     assert_int_equal(policy_generation(f->policy), 2);
 }
@@ -54,7 +54,7 @@ static void state_is_for_the_same_policy_alone(void **state)
     assert_string_equal(policy_name(f->policy), "other");
 }
 
-/* Else a policy that cannot export could never be mended. */
+/* Otherwise a policy that cannot export could never be replaced. */
 static void an_export_that_fails_is_no_obstacle(void **state)
 {
     static const char *const bad[] = {"error 'no'", "while true do end", "return 5", "return { print }"};
@@ -81,7 +81,7 @@ static void an_import_that_fails_refuses_the_new_one(void **state)
                         "return { name = 'counting', new = function() return { pick = function() end,\n"
                         "import = function(t)\nerror('bad ' .. t.n) end } end }\n",
                         "p.lua:3: bad 2");
-    assert_string_equal(fixture_pick(f).reason, "pick 3"); /* the old one goes on as if nothing had been */
+    assert_string_equal(fixture_pick(f).reason, "pick 3"); /* the old one continues unchanged */
 }
 
 static void a_selftest_must_pass(void **state)
@@ -123,7 +123,7 @@ static void another_file_with_other_parameters(void **state)
     assert_int_equal(policy_source(f->policy)->n_params, 1);
 
     param.value[0] = '8';
-    assert_int_equal(policy_reload(f->policy, f->err), 0); /* a copy was taken */
+    assert_int_equal(policy_reload(f->policy, f->err), 0); /* the policy has its own copy */
     assert_string_equal(fixture_pick(f).reason, "n=7");
     assert_int_equal(policy_change(f->policy, &source, f->err), 0);
     assert_string_equal(fixture_pick(f).reason, "n=8");
@@ -161,7 +161,7 @@ static void the_files_it_read_are_known(void **state)
     assert_file(f, 1, "part.lua");
     assert_file(f, 2, "missing.lua");
     assert_null(policy_file(f->policy, 3));
-    /* To mend what a refused load has read is to want another. */
+    /* A change of a file that a refused load has read starts another load. */
     assert_reload_fails(f, "require 'broken'", "broken.lua:1: ");
     assert_file(f, 2, "missing.lua");
     assert_file(f, 3, "p.lua");
@@ -210,7 +210,7 @@ static double metric_of(const struct fixture *f, const char *name)
     return -1;
 }
 
-/* Each generation may have 256 names of its own. */
+/* Each generation may use 256 new names. */
 static void names_that_no_generation_holds_make_room(void **state)
 {
     static const char text[] = "return { name = 'p', new = function(ctx) local first = ctx.counter('g%da1')\n"
@@ -226,7 +226,7 @@ static void names_that_no_generation_holds_make_room(void **state)
         else
             assert_reloads(f, own);
         (void)snprintf(name, sizeof name, "g%da1", i);
-        assert_true(metric_of(f, name) == 2); /* on trial */
+        assert_true(metric_of(f, name) == 2); /* by trial picks */
         assert_reload_fails(f, PICK("for i = 1, 256 do ctx.counter('bad' .. i) end error 'oops'", ""),
                             "oops");
         (void)fixture_pick(f);
@@ -235,7 +235,7 @@ static void names_that_no_generation_holds_make_room(void **state)
         assert_true(metric_of(f, name) == 256);
         assert_true(metric_of(f, "bad1") == -1);
     }
-    /* What the one before has left stays until its room is needed, and its kind is free. */
+    /* The name of the generation before stays until its room is needed, and its kind may change. */
     assert_true(metric_of(f, "g4a2") == 2);
     assert_reloads(f, PICK("ctx.gauge 'g5a2'", ""));
     assert_reloads(f, PICK("ctx.gauge 'g5a1'", ""));
@@ -243,7 +243,7 @@ static void names_that_no_generation_holds_make_room(void **state)
     assert_true(metric_of(f, "g5a2") == 2);
 }
 
-/* The old one's numbers stay where its pointers say, with the values that they had. */
+/* The old policy's pointers stay valid, with the values from before the load. */
 static void numbers_are_as_before_a_load_that_was_refused(void **state)
 {
     struct fixture *f = *state;
@@ -259,7 +259,7 @@ static void numbers_are_as_before_a_load_that_was_refused(void **state)
     assert_true(metric_of(f, "d") == -1);
 }
 
-/* Such a path names no file, and is not kept: paths lie outside of the policy's heap. */
+/* Such a path names no file, and is not recorded: paths lie outside the policy's heap. */
 static void a_path_too_long_is_not_kept(void **state)
 {
     struct fixture *f = *state;
@@ -271,11 +271,10 @@ static void a_path_too_long_is_not_kept(void **state)
     size_t n = 0;
     for (const char *path; (path = policy_file(f->policy, n)); n++)
         assert_true(strlen(path) < 4096);
-    assert_int_equal(n, 2); /* its own and the one of 4000 octets */
+    assert_int_equal(n, 2); /* its own and the one of 4000 bytes */
 }
 
-/* A version that was refused leaves no counter behind, or 256 of them would bar the way for all that follow.
- */
+/* A refused version leaves no counters behind; otherwise 256 of them would block all later versions. */
 static void counters_of_what_was_refused_go_with_it(void **state)
 {
     struct fixture *f = *state;
@@ -295,7 +294,7 @@ static void counters_of_what_was_refused_go_with_it(void **state)
     assert_int_equal(policy_metrics(f->policy, &m), 2);
 }
 
-/* What is handed over may be too much to take within the time that a call has. */
+/* An export may be too large to import within the time of a call. */
 static void more_state_than_can_be_taken_is_left_behind(void **state)
 {
     struct fixture *f = *state;
@@ -327,7 +326,7 @@ static void info_tells_of_it(void **state)
     assert_false(info.quarantined);
 }
 
-/* In a child the time budget works, and nothing that it does is known to the parent. */
+/* In a child the time budget works, and the parent's state does not change. */
 static void a_child_can_ask(void **state)
 {
     struct fixture *f = *state;
@@ -351,7 +350,7 @@ static void a_child_can_ask(void **state)
     assert_int_equal(WEXITSTATUS(status), 0);
     assert_int_equal(policy_info(f->policy).picks, 1);
     assert_int_equal(policy_info(f->policy).errors, 0);
-    /* Its own budget works on. */
+    /* The parent's budget still works. */
     assert_true(fixture_pick(f).by_default);
 }
 

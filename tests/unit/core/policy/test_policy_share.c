@@ -1,5 +1,4 @@
-/* A policy's share of the main loop's time: the bucket by itself, and what it does to picks, hooks and
- * timers. */
+/* A policy's share of the main loop's time: the bucket alone, and its effect on picks, hooks and timers. */
 #include "policy/policy_share.h"
 
 #include "policy/fixture.h"
@@ -11,8 +10,8 @@ enum { ROOM = 1 };
 
 struct step {
     const char *what;
-    double now, used; /* used 0: it is only asked whether it may be called */
-    bool open, dry;   /* what is expected before the call, and of it */
+    double now, used; /* used 0: only asks whether it may be called */
+    bool open, dry;   /* expected before the call, and from it */
     double rest;      /* afterwards */
 };
 
@@ -49,8 +48,8 @@ static void a_bucket_empties_and_fills(void **state)
     }
 }
 
-/* Asked before each call, over a minute: those who take all that they get have half of it. */
-static void the_greedy_have_half(void **state)
+/* Over a minute of calls whenever allowed: they get half of the time. */
+static void calls_at_every_chance_get_half_of_the_time(void **state)
 {
     struct policy_share s = {.spent_s = 0};
     double now = 0, used = 0;
@@ -68,8 +67,8 @@ static void the_greedy_have_half(void **state)
     assert_true(used > 28 && used < 31);
 }
 
-/* The time within a call fills nothing: however slowly a loaded machine runs it, the bucket empties. */
-static void a_calls_own_time_is_not_given_back(void **state)
+/* The time within a call fills nothing: the bucket empties, however slow the machine is. */
+static void a_calls_own_time_is_not_credited(void **state)
 {
     struct policy_share s = {.spent_s = 0};
     double now = 0;
@@ -90,7 +89,7 @@ static double now_of(void *arg)
     return *(double *)arg;
 }
 
-/* Only with a tag does a connection leave something to be forgotten. SLOW takes 42 ms of CPU time. */
+/* A connection leaves something to forget only with a tag. SLOW takes 42 ms of CPU time. */
 #define SLOW "local t = os.clock() while os.clock() - t < 0.042 do end\n"
 #define POLICY_OF(pick, closed, timer)                                                                       \
     "return { name = 'p', new = function(ctx)\n"                                                             \
@@ -118,7 +117,7 @@ static double metric(const struct fixture *f, size_t i)
     return m[i].value;
 }
 
-/* Picks until the default decides. @return how many the policy made; max for all */
+/* Pick until the default decides. @return the number of picks by the policy; max for all */
 static int picks_until_dry(struct fixture *f, int max)
 {
     for (int i = 0; i < max; i++)
@@ -149,17 +148,18 @@ static void slow_picks_at_once_are_bounded(void **state)
     assert_int_equal(f->policy->overruns, 1);
     assert_int_equal(fixture_log_count(f, "policy used up its share of the main loop's time"), 1);
 
-    /* What is left out is no more than that: the connection's tag goes. */
+    /* Only the hook is skipped: the connection's tag is dropped. */
     close_one(f);
     assert_int_equal(metric(f, 0), 0);
     assert_int_equal(policy_info(f->policy).skipped, 3);
     assert_int_equal(f->policy->script->frame.n_tags, 1);
-    f->policy->script->vm->cycles_due = 2; /* garbage is left to another call, as that may take 30 ms */
+    f->policy->script->vm->cycles_due =
+        2; /* leave garbage to another call, since collecting may take 30 ms */
     policy_forget(f->policy, 1);
     assert_int_equal(f->policy->script->frame.n_tags, 0);
     assert_int_equal(f->policy->script->vm->cycles_due, 2);
 
-    /* Timers wait for the end of the rest. */
+    /* Timers wait until the rest ends. */
     now += 0.02;
     policy_run_timers(f->policy);
     assert_int_equal(metric(f, 1), 0);
@@ -193,8 +193,7 @@ static void slow_timers_use_the_same_share(void **state)
     double now = 1000;
 
     load(f, &now, 0.02, POLICY_OF("", "", SLOW));
-    for (int i = 0; i < 20 && f->policy->overruns == 0;
-         i++) { /* one is enough, where its ticks are not late */
+    for (int i = 0; i < 20 && f->policy->overruns == 0; i++) { /* one is enough if its ticks are not late */
         now += 1;
         policy_run_timers(f->policy);
     }
@@ -202,7 +201,7 @@ static void slow_timers_use_the_same_share(void **state)
     assert_true(fixture_pick(f).by_default);
 }
 
-/* A call in which no CPU time passes is not the policy's fault, however long a busy machine kept it away. */
+/* A call without CPU time costs nothing, however long a busy machine delays it. */
 static void a_stall_is_not_charged(void **state)
 {
     struct fixture *f = *state;
@@ -216,7 +215,7 @@ static void a_stall_is_not_charged(void **state)
     assert_int_equal(f->policy->overruns, 0);
 }
 
-/* Once for each time that it runs dry, so that one burst is one, however large. */
+/* Counted once for each time the bucket is emptied, so that a burst counts once. */
 static void twenty_times_dry_in_a_minute_quarantine(void **state)
 {
     struct fixture *f = *state;
@@ -246,8 +245,8 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_bucket_empties_and_fills),
-        cmocka_unit_test(the_greedy_have_half),
-        cmocka_unit_test(a_calls_own_time_is_not_given_back),
+        cmocka_unit_test(calls_at_every_chance_get_half_of_the_time),
+        cmocka_unit_test(a_calls_own_time_is_not_credited),
         T(slow_picks_at_once_are_bounded),
         T(slow_hooks_at_once_are_bounded),
         T(slow_timers_use_the_same_share),

@@ -1,4 +1,4 @@
-/* ctx.every and ctx.after, uplink_changed, and the clocks that a policy is given. */
+/* ctx.every and ctx.after, uplink_changed, and the policy's clocks. */
 #include "policy/fixture.h"
 
 struct world {
@@ -39,7 +39,7 @@ static int load_in(struct fixture *f, struct world *w, const char *text)
             FIXTURE_FAIL(f, "%s", (f)->err);                                                                 \
     } while (0)
 
-/* As a loop would: to each moment that it was told. */
+/* Advance like a loop: to each time that was announced. */
 static void advance(struct fixture *f, struct world *w, double to)
 {
     for (int i = 0; i < 10000 && w->wake <= to; i++) {
@@ -56,7 +56,7 @@ static double metric(struct fixture *f, size_t i)
     return m[i].value;
 }
 
-/* Each of the twenty takes 10 ms: they have a turn of some of them, and rest for as long before the next. */
+/* Each of the twenty takes 10 ms: some run in one turn, and then they rest for as long. */
 static void timers_that_take_long_leave_time_to_others(void **state)
 {
     struct fixture *f = *state;
@@ -76,7 +76,7 @@ static void timers_that_take_long_leave_time_to_others(void **state)
     assert_true(metric(f, 0) == 20);
 }
 
-/* One that sets itself anew, at once, is run a hundred times a second. */
+/* A timer that restarts itself at once runs a hundred times a second. */
 static void a_timer_that_never_rests_is_held_to_a_pace(void **state)
 {
     struct fixture *f = *state;
@@ -106,7 +106,7 @@ static void timers_run_when_they_are_due(void **state)
     assert_true(w.wake == 140);
     int told = w.told;
     (void)fixture_pick(f);
-    assert_int_equal(w.told, told); /* only of news */
+    assert_int_equal(w.told, told); /* only when it changes */
 }
 
 static void a_pick_may_start_one(void **state)
@@ -165,7 +165,7 @@ static void one_that_always_fails_ends_in_quarantine(void **state)
     advance(f, &w, 50);
     assert_true(policy_info(f->policy).quarantined);
     assert_int_equal(policy_info(f->policy).errors, 20);
-    assert_true(w.wake == INFINITY); /* else the loop would spin */
+    assert_true(w.wake == INFINITY); /* otherwise the loop would spin */
 }
 
 static void many_that_are_due_at_once_do_not_hold_up_the_loop(void **state)

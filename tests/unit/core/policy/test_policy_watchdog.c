@@ -1,4 +1,4 @@
-/* A policy that never ends, in many ways, is stopped in its time and does no harm after. */
+/* A policy that never ends, in many ways, is stopped in time and does no harm afterwards. */
 #include "policy/fixture.h"
 
 #include "base/clock.h"
@@ -12,8 +12,7 @@ static double cpu_now_s(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-/* `on` makes pick misbehave: only for port 666, so that the pick on trial at load passes. The loop stands on
- * line 4. */
+/* pick misbehaves only for port 666, so that the trial pick at load passes. The loop is on line 4. */
 #define LOOP_IN_PICK(body)                                                                                   \
     "return { name = 'p', new = function(ctx) return { pick = function(conn, uplinks)\n"                     \
     "if conn.port ~= 666 then return uplinks[#uplinks], 'well' end\n"                                        \
@@ -71,8 +70,8 @@ static struct policy_choice pick_port(struct fixture *f, uint16_t port)
     return choice;
 }
 
-/* 50 ms of budget, a tick of at most 10 ms where the kernel's own is slow, and what it takes to leave: 10,000
- * nested calls of pcall, each with an error of its own, under a sanitizer. */
+/* 50 ms of budget, a tick of at most 10 ms on slow kernels, and the time to leave 10,000 nested pcalls,
+ * each with its own error, under a sanitizer. */
 static const double STOPPED_WITHIN_S = 0.4;
 
 static void stops_each_loop_in_pick(void **state)
@@ -88,7 +87,7 @@ static void stops_each_loop_in_pick(void **state)
                 FIXTURE_FAIL(f, "%s: took %.3f s", loops[i].name, took);
             if (!bad.by_default || strcmp(bad.reason, "default: policy error") != 0)
                 FIXTURE_FAIL(f, "%s: %s", loops[i].name, bad.reason);
-            /* The VM works on, and nothing of the stop remains. */
+            /* The VM still works, and no trace of the stop remains. */
             for (int again = 0; again < 200; again++) {
                 struct policy_choice good = pick_port(f, 443);
                 if (good.by_default || good.order[0] != f->set.items[f->set.n - 1])
@@ -97,7 +96,7 @@ static void stops_each_loop_in_pick(void **state)
         }
         assert_int_equal(policy_info(f->policy).errors, 3);
     }
-    /* All but the error with a __tostring, which ends by itself. */
+    /* All except the error with a __tostring, which ends by itself. */
     size_t named = fixture_log_count(f, "p.lua:4: stopped: took longer than 50 ms");
     if (named != 3 * (ARRAY_LEN(loops) - 1))
         FIXTURE_FAIL(f, "the log names the line of %zu loops", named);
@@ -109,7 +108,7 @@ static void stops_each_loop_in_new(void **state)
     for (size_t i = 0; i + 1 < ARRAY_LEN(loops); i++) {
         double start = cpu_now_s();
         assert_true(fixture_load(f, loops[i].in_new) < 0);
-        if (cpu_now_s() - start > STOPPED_WITHIN_S + 0.4) /* making the VM included */
+        if (cpu_now_s() - start > STOPPED_WITHIN_S + 0.4) /* includes making the VM */
             FIXTURE_FAIL(f, "%s: took %.3f s", loops[i].name, cpu_now_s() - start);
         if (!strstr(f->err, "p.lua:4: stopped"))
             FIXTURE_FAIL(f, "%s: %s", loops[i].name, f->err);
@@ -129,7 +128,7 @@ static void all_are_refused_or_end_soon(struct fixture *f, const char *const *po
     }
 }
 
-/* Calls of C that no hook can interrupt: each would take minutes, but is refused, or ends soon. */
+/* C calls that no hook can interrupt: each would take minutes, but is refused or ends soon. */
 static const char *const long_builtins[] = {
     LOOP_IN_PICK("table.insert(t, -2^31, 1)"),
     LOOP_IN_PICK("table.insert(t, 2^31 - 1, 1)"),
@@ -159,8 +158,8 @@ static void long_builtins_are_refused_or_end_soon(void **state)
     all_are_refused_or_end_soon(*state, long_builtins, ARRAY_LEN(long_builtins));
 }
 
-/* Builtins that call Lua functions that call builtins: C's stack has an end, and leaving what is deep takes
- * its time. */
+/* Builtins that call Lua functions that call builtins: C's stack is limited, and leaving a deep one takes
+ * time. */
 static const char *const deep_builtins[] = {
     LOOP_IN_PICK("local function f() return (('a'):gsub('a', f)) end f()"),
     LOOP_IN_PICK("setmetatable(t, { __index = function() return (('a'):gsub('a', t)) end }) return "
@@ -178,7 +177,7 @@ static const char *const deep_builtins[] = {
         "coroutine.resume(c) f(k) end f(0)"),
     LOOP_IN_PICK("local function f() local c = coroutine.create(f) local ok, e = coroutine.resume(c) "
                  "if not ok then error(e, 0) end end f()"),
-    /* Each is suspended in a pcall near the surface, and resumed from the one before. */
+    /* Each is suspended in a pcall near the surface, and resumed by the one before. */
     LOOP_IN_PICK(
         "local function go(k) return (('x'):gsub('x', t[k])) end\n"
         "for k = 1, 3000 do t[k] = coroutine.wrap(function() pcall(coroutine.yield) return go(k + 1) end) "
@@ -217,7 +216,7 @@ static void names_the_policys_line_when_the_library_loops(void **state)
     assert_int_equal(fixture_log_count(f, "p.lua:2: stopped"), 1);
 }
 
-/* The good ones run between stops, compiled, and under other VMs that come and go with the profiler. */
+/* Good calls run between stops, compiled, with other VMs that take the profiler away. */
 static void other_vms_do_not_disturb(void **state)
 {
     struct fixture *f = *state;
@@ -264,7 +263,8 @@ static const char *const hoards[] = {
     LOOP_IN_PICK("while true do n = n + 1; t[n] = { n } end"),
     LOOP_IN_PICK("while true do n = n + 1; t[n] = ('x'):rep(1e5) .. n end"),
     LOOP_IN_PICK("while true do s = s .. ('x'):rep(1e6) end"),
-    LOOP_IN_PICK("t[1] = ('x'):rep(1e8) return uplinks[1]"), /* at once, past where a call is stopped */
+    LOOP_IN_PICK("t[1] = ('x'):rep(1e8) return uplinks[1]"), /* too large at once, beyond the point where a
+                                                                call is stopped */
     LOOP_IN_PICK("while true do pcall(function() for i = 1, 1e6 do t[#t + 1] = {} end end) end"),
     LOOP_IN_PICK("while true do n = n + 1; t[n] = coroutine.create(function() end) end"),
 };
@@ -294,8 +294,8 @@ static void stops_hoarders_of_memory(void **state)
     assert_int_equal(fixture_log_count(f, "took longer"), 0);
 }
 
-/* What takes time in proportion to a text, and cannot be stopped, is held by the text's size. LuaJIT may
- * crash where it is refused memory in compiled code, so the VM is thrown away instead. */
+/* Calls that take time in proportion to a text, and cannot be stopped, are bounded by the text's size.
+ * LuaJIT may crash when compiled code is refused memory, so the VM is thrown away instead. */
 static void no_text_is_larger_than_8_mib(void **state)
 {
     struct fixture *f = *state;
@@ -325,7 +325,7 @@ static void no_table_has_more_than_half_a_million_keys(void **state)
     assert_int_equal(fixture_log_count(f, "abandoned: not enough memory: a text has at most 8 MiB"), 1);
 }
 
-/* A million objects are collected in parts; at once they take 0.15 s. */
+/* A million objects are collected in parts; at once it would take 0.15 s. */
 static void collecting_holds_nothing_up(void **state)
 {
     struct fixture *f = *state;
@@ -350,7 +350,7 @@ static void a_heap_too_small_is_an_error(void **state)
     const char *text = PICK("", "return uplinks[1]");
     fixture_write(f, "p.lua", text, strlen(text));
     size_t loaded = 0, refused = 0;
-    /* At each size something else fails first; none of it may crash or leak. */
+    /* At each size another allocation fails first; none may crash or leak. */
     for (size_t size = 1 << 10; size <= 1 << 20; size += 7 << 10) {
         struct policy_options o = fixture_options(f);
         struct policy *p = NULL;

@@ -1,4 +1,4 @@
-/* The sandbox holds, and the structs that Lua reads in place are the ones that C writes. */
+/* The sandbox holds, and Lua reads the structs that C writes. */
 #include "policy/fixture.h"
 
 #include "cage/luajit_edge.h"
@@ -139,7 +139,7 @@ static void whoever_slips_through_finds_no_globals(void **state)
     vm_free(vm);
 }
 
-/* Each is an expression that must be nil or raise: a way out of the sandbox. */
+/* Ways out of the sandbox: each expression must be nil or raise an error. */
 static const char *const exits[] = {
     "ffi",
     "io",
@@ -294,7 +294,7 @@ struct attempt {
     const char *body, *expected;
 };
 
-/* Each raises, and says so. */
+/* Each raises an error that names the reason. */
 static const struct attempt attempts[] = {
     {"u.weight = 3",
      "the fields of conn, uplink and stats are read-only; keep what is yours in a local of new"},
@@ -353,7 +353,7 @@ static void what_is_not_there_raises_with_its_line(void **state)
 static void bytecode_is_refused(void **state)
 {
     struct fixture *f = *state;
-    /* The signature that string.dump writes; the rest does not matter. */
+    /* The signature of string.dump's output; the rest does not matter. */
     static const char bytecode[] = "\x1bLJ\x02\x00 and so on";
     struct policy_options o = fixture_options(f);
     fixture_write(f, "p.lua", bytecode, sizeof bytecode);
@@ -385,7 +385,7 @@ static void requires_the_library_and_files_beside_it(void **state)
     assert_non_null(strstr(f->err, "bad.lua:3: "));
 }
 
-/* What one policy does to the libraries it was given is its own affair. */
+/* A policy's changes to its libraries affect only itself. */
 static void tampering_harms_nobody(void **state)
 {
     struct fixture *f = *state;
@@ -405,9 +405,9 @@ static void tampering_harms_nobody(void **state)
     assert_string_equal(fixture_pick(f).reason, "yy");
 }
 
-/* Each would write out of bounds, and end the process. */
+/* Each would write out of bounds and end the process. */
 static const char *const wrongly_compiled[] = {
-    /* Many times, since where LuaJIT begins to compile depends on where the code lies. */
+    /* Many times, since the place of the code decides where LuaJIT begins to compile. */
     "local text = [[local s local function f(n) s = { nil, nil, nil, nil }\n"
     "for i = 1, 2 do if i ~= 1 then for k = -0, i do if k ~= 0 then s[k] = nil s = {} end end end end\n"
     "if n > 0 then f(n - 1) end end for i = 1, 20 do f(50) end]]\n"

@@ -1,5 +1,5 @@
-/* Lists in files as a policy has them: read outside of its budget, kept while their files are the same, given
- * back with the script. */
+/* Lists in files: read outside the policy's budget, cached while the files are the same, and released with
+ * the script. */
 #include "policy/fixture.h"
 
 #include "policy/policy_internal.h"
@@ -83,7 +83,7 @@ static void an_empty_list_is_told(void **state)
     assert_int_equal(fixture_log_count(f, "names.txt"), 1);
 }
 
-/* What is shown of it is text in any case. */
+/* Errors show it as valid text. */
 static void a_list_that_is_no_text_is_refused_as_that(void **state)
 {
     static const struct {
@@ -115,7 +115,7 @@ static void a_list_that_is_no_text_is_refused_as_that(void **state)
                "cher.example\n");
     assert_int_equal(policy_reload(f->policy, f->err), 0);
     assert_int_equal(fixture_log_count(f, "first=2 text=b?cher.example"), 1);
-    /* Nothing is cut amid a character. */
+    /* Text is not cut within a character. */
     write_text(f, "names.txt",
                "a.example\n(xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\xc3\xbcx\n");
     assert_int_equal(policy_reload(f->policy, f->err), 0);
@@ -142,7 +142,7 @@ static void a_list_of_the_same_size_and_time_is_read_anew(void **state)
     assert_reason(f, "b.example", "name");
 }
 
-/* Else the second write would never be seen. */
+/* Otherwise the second write would not be noticed. */
 static void two_writes_within_a_tick_of_the_clock_differ(void **state)
 {
     struct fixture *f = *state;
@@ -161,7 +161,7 @@ static void two_writes_within_a_tick_of_the_clock_differ(void **state)
     }
 }
 
-/* The error names the list and what is wrong; the policy that serves goes on. */
+/* The error names the list and the reason; the serving policy continues. */
 static void a_list_that_cannot_be_had_refuses_the_load(void **state)
 {
     struct fixture *f = *state;
@@ -189,7 +189,7 @@ static void a_list_that_cannot_be_had_refuses_the_load(void **state)
     assert_int_equal(policy_reload(f->policy, f->err), -EINVAL);
     assert_non_null(strstr(f->err, "names.txt: expected a regular file"));
     assert_reason(f, "a.example", "name");
-    assert_int_equal(f->policy->lists.n, 2); /* of those that serve, and nothing else */
+    assert_int_equal(f->policy->lists.n, 2); /* only those of the serving script */
 }
 
 static void too_many_names_are_refused(void **state)
@@ -208,7 +208,7 @@ static void too_many_names_are_refused(void **state)
     assert_non_null(strstr(f->err, "names.txt: has more than 2000000 names"));
 }
 
-/* By path and stamp; so a reload is immediate, and the set the same. */
+/* Identified by path and stamp, so a reload is immediate, and the set is the same. */
 static void a_list_is_kept_while_its_file_is_the_same(void **state)
 {
     struct fixture *f = *state;
@@ -230,7 +230,7 @@ static void a_list_is_kept_while_its_file_is_the_same(void **state)
     assert_int_equal(f->policy->lists.n, 2);
 }
 
-/* In steps, as the proxy does; the reading on another thread. */
+/* In steps, as the proxy does, with the reading on another thread. */
 static void *read_aside(void *arg)
 {
     policy_lists_read(arg, NULL);
@@ -275,7 +275,7 @@ static void a_policy_that_asks_for_other_lists_each_time_is_refused(void **state
                              "return uplinks[1]")),
         -ELOOP);
     assert_non_null(strstr(f->err, "asks for another list each time"));
-    /* A few such steps are fine. */
+    /* A few such steps are accepted. */
     FIXTURE_LOAD(f, PICK("for i = 0, 5 do local l = ctx.domains { file = 'l' .. i .. '.txt' }"
                          " if not ctx.match(l, 'a.example') then break end end",
                          "return uplinks[1]"));
@@ -290,7 +290,7 @@ static void lists_are_asked_for_at_load_alone(void **state)
     assert_int_equal(
         fixture_load(f, PICK("", "local l = ctx.domains { file = 'names.txt' } return uplinks[1]")), -EINVAL);
     assert_non_null(strstr(f->err, "lists are read when the policy is loaded; call ctx.domains in new"));
-    /* One that is there may be had again. */
+    /* A list that exists may be asked for again. */
     FIXTURE_LOAD(
         f, PICK("ctx.domains { file = 'names.txt' }",
                 "return uplinks[1], tostring(ctx.match(ctx.domains { file = 'names.txt' }, conn.host))"));
@@ -314,7 +314,7 @@ static void there_are_so_many_lists_and_no_more(void **state)
     assert_non_null(strstr(f->err, "l64.txt: a policy may have 64 lists"));
 }
 
-/* What is said in a load that comes to nothing would be said twice. */
+/* Log lines of an abandoned load attempt would appear twice. */
 static void a_load_that_waits_for_lists_says_nothing(void **state)
 {
     struct fixture *f = *state;
@@ -353,7 +353,7 @@ static void what_a_refused_load_says_is_said(void **state)
     assert_int_equal(fixture_log_count(f, "text=begins"), 1);
 }
 
-/* The old policy's export may take long, and may count or log. */
+/* The old policy's export may be slow, and may count or log. */
 static void a_load_that_waits_for_lists_asks_for_no_export(void **state)
 {
     static const char text[] = PICK("ctx.domains { file = 'names.txt' }",
@@ -369,7 +369,7 @@ static void a_load_that_waits_for_lists_asks_for_no_export(void **state)
     }
 }
 
-/* Its import took too long, so it is loaded once more without. */
+/* Its import took too long, so it is loaded again without it. */
 static void a_load_that_is_repeated_says_it_once(void **state)
 {
     static const char text[] =

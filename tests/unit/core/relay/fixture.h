@@ -1,4 +1,4 @@
-/* A relay between two loopback TCP connections, whose far ends a test holds. Include cmocka.h before it. */
+/* A relay between two loopback TCP connections; the test holds the far ends. Include cmocka.h before it. */
 #ifndef STEERWAY_TESTS_RELAY_FIXTURE_H
 #define STEERWAY_TESTS_RELAY_FIXTURE_H
 
@@ -30,8 +30,8 @@ static inline void nonblocking(int fd)
     assert_return_code(fcntl(fd, F_SETFL, O_NONBLOCK), errno);
 }
 
-/* A connected TCP pair, so that resets and half-closes are the kernel's own.
- * @param window  octets that a's kernel takes ahead of its reader; 0 for what is usual */
+/* A connected TCP pair, so that resets and half-closes come from the kernel.
+ * @param window  bytes that a's kernel buffers for its reader; 0 for the default */
 static inline void tcp_pair(int window, int *ret_a, int *ret_b)
 {
     struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -42,7 +42,7 @@ static inline void tcp_pair(int window, int *ret_a, int *ret_b)
     assert_return_code(listen(listener, 1), errno);
     assert_return_code(getsockname(listener, (struct sockaddr *)&addr, &len), errno);
     *ret_a = socket(AF_INET, SOCK_STREAM, 0);
-    /* Segments as on a real line: loopback's of 64 KiB would let a small window open in leaps only. */
+    /* Segments as on a real line: with loopback's 64 KiB, a small window would open only in leaps. */
     int segment = 1400;
     assert_return_code(setsockopt(*ret_a, IPPROTO_TCP, TCP_MAXSEG, &segment, sizeof segment), errno);
     if (window > 0)
@@ -115,20 +115,20 @@ static inline void turn(struct fixture *f)
     assert_false(f->late);
 }
 
-/* The n-th octet of a stream, so that loss, doubling and disorder all show. */
-static inline char octet(size_t n)
+/* Byte n of a stream; a lost, doubled or misplaced byte shows. */
+static inline char byte_at(size_t n)
 {
     return (char)(n * 31 + (n >> 8) * 7 + (n >> 16));
 }
 
-/* Write as much as goes. @return octets written in all */
+/* Write as much as possible. @return bytes written in all */
 static inline size_t feed(int fd, size_t sent, size_t total)
 {
     char data[16384];
     while (sent < total) {
         size_t n = total - sent < sizeof data ? total - sent : sizeof data;
         for (size_t i = 0; i < n; i++)
-            data[i] = octet(sent + i);
+            data[i] = byte_at(sent + i);
         ssize_t w = send(fd, data, n, MSG_NOSIGNAL);
         if (w < 0)
             break;
@@ -137,7 +137,7 @@ static inline size_t feed(int fd, size_t sent, size_t total)
     return sent;
 }
 
-/* Read and check what is there. @return octets read in all; sets *ret_end to 1 at FIN, to -1 at a reset */
+/* Read and check what has arrived. @return bytes read in all; sets *ret_end to 1 at FIN, to -1 at a reset */
 static inline size_t drain(int fd, size_t got, int *ret_end)
 {
     char data[16384];
@@ -150,8 +150,8 @@ static inline size_t drain(int fd, size_t got, int *ret_end)
         if (n <= 0)
             return got;
         for (size_t i = 0; i < (size_t)n; i++)
-            if (data[i] != octet(got + i))
-                fail_msg("octet %zu is wrong", got + i);
+            if (data[i] != byte_at(got + i))
+                fail_msg("byte %zu is wrong", got + i);
         got += (size_t)n;
     }
 }

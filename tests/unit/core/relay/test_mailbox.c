@@ -1,4 +1,4 @@
-/* Messages between threads: none is lost, none comes twice, and what is added on the way comes along. */
+/* Messages between threads: none is lost, none comes twice, and bits that are added in transit arrive. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -46,7 +46,7 @@ static void teardown(void)
     ev_loop_destroy(loop);
 }
 
-static void they_come_in_order_and_once(void **state)
+static void messages_arrive_in_order_and_once(void **state)
 {
     (void)state;
     setup(note);
@@ -67,14 +67,14 @@ static void they_come_in_order_and_once(void **state)
     teardown();
 }
 
-static void a_sealed_letter_is_sent_no_more(void **state)
+static void a_sealed_message_is_not_sent_again(void **state)
 {
     (void)state;
     setup(note);
     assert_true(message_seal(&messages[0], SEALED));
     mailbox_send(&box, &messages[0], 1);
     mailbox_send(&box, &messages[1], 1);
-    assert_false(message_seal(&messages[1], SEALED)); /* too late: it comes, and tells */
+    assert_false(message_seal(&messages[1], SEALED)); /* too late: it was sent, and arrives */
     ev_run(box.loop, EVRUN_NOWAIT);
     assert_int_equal(n_read, 1);
     assert_int_equal(seen[1], SEALED | 1);
@@ -91,7 +91,7 @@ static void answer(struct mailbox *m, struct message *l, unsigned bits)
     answered = true;
 }
 
-static void who_reads_may_send_anew(void **state)
+static void the_reader_may_send_again(void **state)
 {
     (void)state;
     answered = false;
@@ -104,7 +104,7 @@ static void who_reads_may_send_anew(void **state)
     teardown();
 }
 
-/* Each sender counts by a nibble of its own in messages that all share. */
+/* Each sender counts in its own bits of messages that all share. */
 static _Atomic unsigned sent[SENDERS][MESSAGES];
 
 static void *send_many(void *arg)
@@ -147,9 +147,9 @@ static void many_threads_lose_none(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(they_come_in_order_and_once),
-        cmocka_unit_test(a_sealed_letter_is_sent_no_more),
-        cmocka_unit_test(who_reads_may_send_anew),
+        cmocka_unit_test(messages_arrive_in_order_and_once),
+        cmocka_unit_test(a_sealed_message_is_not_sent_again),
+        cmocka_unit_test(the_reader_may_send_again),
         cmocka_unit_test(many_threads_lose_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

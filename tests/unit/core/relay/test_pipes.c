@@ -1,5 +1,5 @@
-/* Pipes from the pool: few stay open, all of a process keep to their share of descriptors, and a refusal is
- * heeded. */
+/* Pipes from the pool: few stay open, a process keeps to its share of descriptors, and a refusal is
+ * followed by a pause. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -21,7 +21,7 @@ static void limit(rlim_t n)
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &files), 0);
 }
 
-static void few_stay_open(void **state)
+static void few_pipes_stay_open(void **state)
 {
     struct pipes pool = {.n_idle = 0};
     struct pipe *held[PIPES_IDLE_MAX + 3];
@@ -62,7 +62,7 @@ static void all_pools_share_a_part_of_the_descriptors(void **state)
     pipes_done(&later);
 }
 
-static void after_a_refusal_none_is_asked_for_at_once(void **state)
+static void after_a_refusal_there_is_a_pause(void **state)
 {
     struct pipes pool = {.n_idle = 0};
     struct pipe *pipe = NULL;
@@ -83,9 +83,9 @@ static void after_a_refusal_none_is_asked_for_at_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(few_stay_open),
+        cmocka_unit_test(few_pipes_stay_open),
         cmocka_unit_test(all_pools_share_a_part_of_the_descriptors),
-        cmocka_unit_test(after_a_refusal_none_is_asked_for_at_once),
+        cmocka_unit_test(after_a_refusal_there_is_a_pause),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* One direction by itself: where it stops, how much goes in a turn, and what waits. */
+/* One direction alone: where it stops, how much one turn moves, and what waits. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -45,7 +45,7 @@ static void take(struct line *l)
     assert_int_equal(end, 0);
 }
 
-/* Turn by turn until limit octets have come. @return what is left of it */
+/* Turn after turn until limit bytes have come. @return the rest of the limit */
 static size_t move(struct line *l, size_t limit, size_t total)
 {
     size_t n;
@@ -69,7 +69,7 @@ static size_t move(struct line *l, size_t limit, size_t total)
     return limit;
 }
 
-/* However the octets come, those behind the limit stay where they are, and come out next. */
+/* However the bytes arrive, those behind the limit stay in the source, and come out next. */
 static void a_limit_is_exact(void **state)
 {
     static const size_t limits[] = {1,
@@ -101,7 +101,7 @@ static void a_limit_is_exact(void **state)
     close_line(&l);
 }
 
-/* The whole lies ready: the last reads of a spliced body are limited as well. */
+/* All bytes are ready: the last reads of a spliced body are limited as well. */
 static void a_spliced_body_ends_exactly(void **state)
 {
     struct line l;
@@ -123,7 +123,7 @@ static void a_spliced_body_ends_exactly(void **state)
     }
 }
 
-/* Nobody takes: what one read brought waits, and then nothing more is read. */
+/* The sink takes nothing: the bytes of one read wait, and nothing more is read. */
 static void a_sink_that_takes_nothing_stops_it(void **state)
 {
     struct line l;
@@ -170,19 +170,19 @@ static void a_turn_has_an_end(void **state)
     close_line(&l);
 }
 
-/* Bulk, an urgent byte, and more behind it. splice stands still at the mark, or takes it for the end: each
- * turn of a readable source must bring bytes all the same, and the end comes last. */
-static void an_urgent_byte_is_no_end(void **state)
+/* Bulk, an urgent byte, and more behind it. splice stops at the mark, or takes it for the end. Still, each
+ * turn of a readable source must bring bytes, and the end comes last. */
+static void an_urgent_byte_is_not_the_end(void **state)
 {
     enum { BULK = 400000, BEHIND = 30000 };
 
     (void)state;
     for (int behind_mark = 0; behind_mark < 4;
-         behind_mark++) { /* bit 0: the FIN is there; bit 1: so is more */
+         behind_mark++) { /* bit 0: the FIN is there; bit 1: more bytes are there */
         const size_t total = BULK + 1 + (behind_mark & 2 ? BEHIND : 0);
         struct line l;
         bool ended = false, marked = false;
-        char urgent = octet(BULK);
+        char urgent = byte_at(BULK);
         size_t moved = 0, n;
 
         open_line(&l);
@@ -191,7 +191,7 @@ static void an_urgent_byte_is_no_end(void **state)
             l.fed = feed(l.far_source, l.fed, marked ? total : BULK);
             if (!marked && l.fed == BULK) {
                 marked = send(l.far_source, &urgent, 1, MSG_OOB) == 1;
-                assert_true(marked || errno == EAGAIN); /* what was fed may fill the socket */
+                assert_true(marked || errno == EAGAIN); /* the bytes may fill the socket */
                 l.fed = marked ? feed(l.far_source, l.fed + 1, total) : l.fed;
             }
             if (l.fed == total && behind_mark & 1)
@@ -222,7 +222,7 @@ int main(void)
         cmocka_unit_test(a_spliced_body_ends_exactly),
         cmocka_unit_test(a_sink_that_takes_nothing_stops_it),
         cmocka_unit_test(a_turn_has_an_end),
-        cmocka_unit_test(an_urgent_byte_is_no_end),
+        cmocka_unit_test(an_urgent_byte_is_not_the_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -29,7 +29,7 @@ static void half_close_up_then_down(void **state)
             client_shut = true;
         }
         up_got = drain(f.server, up_got, &server_saw);
-        if (server_saw == 1) { /* only after the FIN does the server begin to answer */
+        if (server_saw == 1) { /* the server begins to answer only after the FIN */
             down_sent = feed(f.server, down_sent, DOWN);
             if (down_sent == DOWN && !server_shut) {
                 shutdown(f.server, SHUT_WR);
@@ -49,7 +49,7 @@ static void half_close_up_then_down(void **state)
     finish(&f);
 }
 
-static void early_octets_go_first(void **state)
+static void early_bytes_go_first(void **state)
 {
     enum { EARLY = 5000, TOTAL = 200000 };
     struct fixture f;
@@ -58,7 +58,7 @@ static void early_octets_go_first(void **state)
 
     (void)state;
     for (size_t i = 0; i < EARLY; i++)
-        early[i] = octet(i);
+        early[i] = byte_at(i);
     start(&f, slice_of(early, EARLY), slice_of(early, EARLY), 0);
     assert_int_equal(counters_get(&f.relay.counters.tx), EARLY);
     assert_int_equal(counters_get(&f.relay.counters.rx), EARLY);
@@ -94,7 +94,7 @@ static void slow_reader_stops_the_sender(void **state)
         assert_true(pump_waiting(&f.relay.client.in) <= PIPE_SIZE);
     }
     assert_false(f.relay.dest.io.events & EV_READ && ev_is_active(&f.relay.dest.io));
-    /* And nothing is lost once it does read. */
+    /* And nothing is lost once it reads. */
     shutdown(f.server, SHUT_WR);
     size_t got = 0;
     while (saw == 0) {
@@ -102,7 +102,7 @@ static void slow_reader_stops_the_sender(void **state)
         turn(&f);
     }
     assert_int_equal(got, sent);
-    assert_null(f.relay.client.in.waiting); /* an idle direction holds no buffer, and no pipe */
+    assert_null(f.relay.client.in.waiting); /* an idle direction holds neither buffer nor pipe */
     assert_null(f.relay.client.in.pipe);
     relay_stop(&f.relay);
     finish(&f);
@@ -127,7 +127,7 @@ static void resets_travel(void **state)
     }
 }
 
-/* A server that answers and then resets (it closed with octets of ours unread) has still answered. */
+/* A server that answers and then resets (it closed with unread bytes of ours) has still answered. */
 static void reset_does_not_overtake_data(void **state)
 {
     enum { ANSWER = 300000 };
@@ -141,13 +141,13 @@ static void reset_does_not_overtake_data(void **state)
         sent = feed(f.server, sent, ANSWER);
         turn(&f);
     }
-    /* Wait until the relay has taken all, so that the server's own reset destroys nothing. */
+    /* Wait until the relay has read everything, since the server's reset discards unread bytes. */
     while (f.relay.counters.rx < ANSWER) {
         got = drain(f.client, got, &saw);
         turn(&f);
     }
     reset_now(&f.server);
-    for (int i = 0; i < 3; i++) /* the relay learns of it while the client is not reading */
+    for (int i = 0; i < 3; i++) /* the relay notices it while the client is not reading */
         turn(&f);
     while (saw == 0) {
         got = drain(f.client, got, &saw);
@@ -169,24 +169,24 @@ static size_t queued(int fd)
     return (size_t)n;
 }
 
-/* At one look of the relay. */
+/* Reads of the client for each look of the relay. */
 static size_t drain_some(struct fixture *f, size_t got, size_t most)
 {
     char data[16384];
     ssize_t n = recv(f->client, data, most < sizeof data ? most : sizeof data, 0);
 
     for (ssize_t i = 0; i < n; i++)
-        assert_int_equal(data[i], octet(got + (size_t)i));
+        assert_int_equal(data[i], byte_at(got + (size_t)i));
     ev_run(f->loop, EVRUN_ONCE);
     return n > 0 ? got + (size_t)n : got;
 }
 
-/* The client reads nothing yet, so a part of the answer lies unread in the relay's socket when the server
- * resets; then the client says more, and sending that fails. What the server said is the client's all the
- * same, however slowly it takes it. */
+/* The client reads nothing yet, so part of the answer is unread in the relay's socket when the server
+ * resets. Then the client sends more, which fails. The client still gets the whole answer, however slowly
+ * it reads. */
 static void a_failed_send_loses_no_answer(void **state)
 {
-    enum { UNREAD = 30000, LOOKS = 250 }; /* 2.5 s: longer than a reader that takes nothing is given */
+    enum { UNREAD = 30000, LOOKS = 250 }; /* 2.5 s: longer than the limit for a reader that takes nothing */
     struct fixture f;
     size_t sent = 0, got = 0;
     int saw = 0;
@@ -237,7 +237,7 @@ static void idle_ends_it(void **state)
     finish(&f);
 }
 
-/* One way only, so many octets, and read as fast as they come. */
+/* Bytes in one direction, read as fast as they come. */
 static void send_down(struct fixture *f, size_t from, size_t to, size_t step)
 {
     int saw = 0;
@@ -251,7 +251,7 @@ static void send_down(struct fixture *f, size_t from, size_t to, size_t step)
     }
 }
 
-/* The first octets are copied, bulk is spliced, and when it calms down it is copied again. */
+/* The first bytes are copied, bulk is spliced, and later messages are copied again. */
 static void bulk_is_spliced_and_messages_are_copied(void **state)
 {
     enum { BULK = 16 << 20 };
@@ -274,8 +274,8 @@ static void bulk_is_spliced_and_messages_are_copied(void **state)
     finish(&f);
 }
 
-/* What is in a pipe of the kernel's when its source ends goes first, and the end is what it was. */
-static void ends_come_after_what_was_spliced(void **state)
+/* Bytes in a kernel pipe when the source ends go first; then the end follows unchanged. */
+static void ends_come_after_spliced_bytes(void **state)
 {
     (void)state;
     for (int reset = 0; reset < 2; reset++) {
@@ -299,7 +299,7 @@ static void ends_come_after_what_was_spliced(void **state)
         }
         assert_int_equal(saw, reset ? -1 : 1);
         assert_true(reset ? got >= taken : got == sent);
-        if (!reset) { /* the other direction is open still */
+        if (!reset) { /* the other direction is still open */
             assert_int_equal(feed(f.client, 0, 1000), 1000);
             shutdown(f.client, SHUT_WR);
             while (server_saw == 0) {
@@ -316,9 +316,8 @@ static void ends_come_after_what_was_spliced(void **state)
     }
 }
 
-/* What waits in a pipe goes along to another room, where it counts from then on; but who is amid its last
- * words stays. */
-static void a_relay_moves_with_what_waits(void **state)
+/* Bytes in a pipe move to the other room, and count there. A relay that is sending its last bytes stays. */
+static void a_relay_moves_with_waiting_bytes(void **state)
 {
     struct fixture f;
     static struct relay_room other;
@@ -354,8 +353,8 @@ static void a_relay_moves_with_what_waits(void **state)
     finish(&f);
 }
 
-/* Where there are no pipes, it is copied. */
-static void without_pipes_it_goes_on(void **state)
+/* Without pipes, bytes are copied. */
+static void without_pipes_it_copies(void **state)
 {
     enum { BULK = 4 << 20 };
     struct fixture f;
@@ -370,7 +369,7 @@ static void without_pipes_it_goes_on(void **state)
     finish(&f);
 }
 
-static void early_octets_are_bounded(void **state)
+static void early_bytes_are_bounded(void **state)
 {
     struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
     static struct relay_room room;
@@ -397,8 +396,8 @@ static void ignore(struct ev_loop *loop, ev_io *w, int events)
     (void)events;
 }
 
-/* The number of its socket was another's, which that loop has closed but not forgotten yet. */
-static void it_joins_a_loop_that_knew_its_number(void **state)
+/* Its socket's number belonged to another socket, which that loop has closed but not forgotten. */
+static void it_joins_a_loop_that_knew_its_descriptor(void **state)
 {
     enum { TOTAL = 1000 };
     struct fixture f;
@@ -435,18 +434,18 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(half_close_up_then_down),
-        cmocka_unit_test(early_octets_go_first),
+        cmocka_unit_test(early_bytes_go_first),
         cmocka_unit_test(slow_reader_stops_the_sender),
         cmocka_unit_test(resets_travel),
         cmocka_unit_test(reset_does_not_overtake_data),
         cmocka_unit_test(a_failed_send_loses_no_answer),
         cmocka_unit_test(idle_ends_it),
-        cmocka_unit_test(it_joins_a_loop_that_knew_its_number),
-        cmocka_unit_test(early_octets_are_bounded),
+        cmocka_unit_test(it_joins_a_loop_that_knew_its_descriptor),
+        cmocka_unit_test(early_bytes_are_bounded),
         cmocka_unit_test(bulk_is_spliced_and_messages_are_copied),
-        cmocka_unit_test(ends_come_after_what_was_spliced),
-        cmocka_unit_test(a_relay_moves_with_what_waits),
-        cmocka_unit_test(without_pipes_it_goes_on),
+        cmocka_unit_test(ends_come_after_spliced_bytes),
+        cmocka_unit_test(a_relay_moves_with_waiting_bytes),
+        cmocka_unit_test(without_pipes_it_copies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

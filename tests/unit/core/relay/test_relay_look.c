@@ -1,5 +1,5 @@
-/* What the relay learns by looking only: the reset of a half-closed side, and a peer that is slow, not idle.
- */
+/* What the relay learns only by looking: the reset of a half-closed side, and that a peer is slow but not
+ * idle. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -27,14 +27,14 @@ static void await_error(int fd)
     assert_true(p.revents & POLLERR);
 }
 
-/* What the relay's timer would do now, without the wait. */
+/* The timer's look, without the wait. */
 static void look(struct fixture *f)
 {
     wheel_cancel(&f->relay.look);
     f->room.looks.rang(&f->room.looks, &f->relay.look);
 }
 
-/* After its FIN nobody reads a side any more, and its reset travels all the same. */
+/* After its FIN a side is not read any more, but its reset is still passed on. */
 static void resets_travel_after_a_half_close(void **state)
 {
     (void)state;
@@ -69,8 +69,8 @@ static int option(int fd, int level, int name)
     return value;
 }
 
-/* Not before, as that costs, and not later, however idle it may be. */
-static void one_that_lives_for_a_minute_asks_for_signs_of_life(void **state)
+/* Not before, as that costs time, and not later, however idle it is. */
+static void a_relay_that_lives_for_a_minute_uses_keepalives(void **state)
 {
     struct fixture f;
 
@@ -83,12 +83,12 @@ static void one_that_lives_for_a_minute_asks_for_signs_of_life(void **state)
     look(&f);
     assert_true(option(dest, SOL_SOCKET, SO_KEEPALIVE));
     assert_int_equal(option(dest, IPPROTO_TCP, TCP_KEEPIDLE), 120);
-    assert_false(wheel_is_set(&f.relay.look)); /* never idle, and both ends are heard */
+    assert_false(wheel_is_set(&f.relay.look)); /* never idle, and both ends are noticed */
     relay_stop(&f.relay);
     finish(&f);
 }
 
-static void a_half_close_alone_is_no_reset(void **state)
+static void a_half_close_alone_is_not_a_reset(void **state)
 {
     (void)state;
     for (int from_server = 0; from_server < 2; from_server++) {
@@ -102,7 +102,7 @@ static void a_half_close_alone_is_no_reset(void **state)
             (void)drain(far, 0, &saw);
         }
         struct relay_side *told = from_server ? &f.relay.client : &f.relay.dest;
-        for (int unheard = 1; unheard > 0; turn(&f)) /* the FIN passed on may be acknowledged late */
+        for (int unheard = 1; unheard > 0; turn(&f)) /* the FIN that was passed on may be acknowledged late */
             assert_return_code(ioctl(told->io.fd, SIOCOUTQ, &unheard), errno);
         for (int i = 0; i < 10; i++) {
             assert_true(wheel_is_set(&f.relay.look));
@@ -122,8 +122,8 @@ static void a_half_close_alone_is_no_reset(void **state)
 
 enum { QUEUED = 150000 };
 
-/* The server has sent QUEUED octets and the relay has written them all, but the client's window is small and
- * most wait in the kernel. */
+/* The server has sent QUEUED bytes and the relay has written them all, but the client's window is small
+ * and most wait in the kernel. */
 static void start_with_a_full_queue(struct fixture *f, double idle_s)
 {
     int room = 4 * QUEUED;
@@ -137,7 +137,7 @@ static void start_with_a_full_queue(struct fixture *f, double idle_s)
     }
 }
 
-/* A server that sent all, closed, and was spoken to again resets; the client still reads to the end. */
+/* A server that sent everything, closed, and received more resets; the client still reads to the end. */
 static void reset_after_a_half_close_waits_for_a_slow_reader(void **state)
 {
     struct fixture f;
@@ -171,7 +171,7 @@ static void reset_after_a_half_close_waits_for_a_slow_reader(void **state)
     finish(&f);
 }
 
-/* A side that still is read tells of its reset by itself, after what it said before. */
+/* A side that is still read reports its reset itself, after its bytes. */
 static void a_look_does_not_overtake_data(void **state)
 {
     enum { ANSWER = 1000 };
@@ -195,8 +195,7 @@ static void a_look_does_not_overtake_data(void **state)
     finish(&f);
 }
 
-/* Once a reset is known the last words have a deadline of their own, and the relay did not end by idleness.
- */
+/* Once a reset is known, the last bytes have their own deadline, and the relay does not end as idle. */
 static void no_look_after_a_reset(void **state)
 {
     struct fixture f;
@@ -221,7 +220,7 @@ struct slow_reader {
     size_t got, stop_at;
 };
 
-/* A little, every now and then. */
+/* A little from time to time. */
 static void on_slow_read(struct ev_loop *loop, ev_timer *w, int events)
 {
     struct slow_reader *reader = container_of(w, struct slow_reader, timer);
@@ -230,7 +229,7 @@ static void on_slow_read(struct ev_loop *loop, ev_timer *w, int events)
 
     (void)events;
     for (ssize_t i = 0; i < n; i++)
-        assert_int_equal(data[i], octet(reader->got + (size_t)i));
+        assert_int_equal(data[i], byte_at(reader->got + (size_t)i));
     if (n > 0)
         reader->got += (size_t)n;
     if (n == 0 || (n < 0 && errno != EAGAIN))
@@ -257,7 +256,7 @@ static void a_slow_reader_is_not_idle(void **state)
         ev_run(f.loop, EVRUN_ONCE);
         assert_false(f.late);
     }
-    while (!f.done) { /* and now it is */
+    while (!f.done) { /* now it is idle */
         ev_run(f.loop, EVRUN_ONCE);
         assert_false(f.late);
     }
@@ -265,7 +264,7 @@ static void a_slow_reader_is_not_idle(void **state)
     finish(&f);
 }
 
-/* What waits in the kernel keeps nothing open by itself. */
+/* Bytes that wait in the kernel keep nothing open by themselves. */
 static void a_reader_that_stops_is_idle(void **state)
 {
     struct fixture f;
@@ -284,8 +283,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(resets_travel_after_a_half_close),
-        cmocka_unit_test(one_that_lives_for_a_minute_asks_for_signs_of_life),
-        cmocka_unit_test(a_half_close_alone_is_no_reset),
+        cmocka_unit_test(a_relay_that_lives_for_a_minute_uses_keepalives),
+        cmocka_unit_test(a_half_close_alone_is_not_a_reset),
         cmocka_unit_test(reset_after_a_half_close_waits_for_a_slow_reader),
         cmocka_unit_test(a_look_does_not_overtake_data),
         cmocka_unit_test(no_look_after_a_reset),

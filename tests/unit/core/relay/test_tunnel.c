@@ -1,5 +1,5 @@
-/* Tunnels on the main loop's loop and on relay threads: whoever carries them, every octet arrives, the
- * counters are final when they end, and they end once, however orders and their own ends meet. */
+/* Tunnels on the main loop and on workers: every byte arrives, the counters are final at the end, and each
+ * tunnel ends once, in whatever order orders and ends meet. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -23,7 +23,7 @@ struct trip {
     size_t up_sent, up_got, down_sent, down_got;
     int client_saw, server_saw, ended, woke;
     enum relay_end end;
-    bool moved; /* a relay thread had it */
+    bool moved; /* a worker had it */
 };
 
 static struct ev_loop *loop;
@@ -37,7 +37,7 @@ static void on_ended(struct tunnel *t, enum relay_end end)
     trip->ended++;
     trip->end = end;
     trip->moved = t->worker;
-    memset(&t->relay.client, 0xa5, sizeof t->relay.client); /* as if it were freed */
+    memset(&t->relay.client, 0xa5, sizeof t->relay.client); /* as if freed */
 }
 
 static void on_woke(struct tunnel *t)
@@ -112,7 +112,7 @@ static void run_until_ended(struct trip *trip)
     }
 }
 
-static void every_octet_arrives(void **state)
+static void every_byte_arrives(void **state)
 {
     (void)state;
     for (size_t threads = 0; threads < 3; threads++) {
@@ -146,8 +146,8 @@ static void every_octet_arrives(void **state)
     }
 }
 
-/* What is soon over wakes no other thread. */
-static void short_ones_stay(void **state)
+/* Short tunnels wake no other thread. */
+static void short_tunnels_stay(void **state)
 {
     (void)state;
     setup(2, 0);
@@ -164,8 +164,8 @@ static void short_ones_stay(void **state)
     teardown();
 }
 
-/* Those that live on are spread evenly, and what had come before goes with them. */
-static void quiet_ones_are_handed_over(void **state)
+/* Long-lived ones are spread evenly, with the bytes that had arrived before. */
+static void quiet_tunnels_are_handed_over(void **state)
 {
     struct addr source;
     int link;
@@ -199,7 +199,7 @@ static void quiet_ones_are_handed_over(void **state)
     teardown();
 }
 
-/* In how many epoll sets of this process a descriptor is. */
+/* The number of epoll sets of this process that have the descriptor. */
 static int watched_by(int fd)
 {
     int n = 0;
@@ -217,9 +217,8 @@ static int watched_by(int fd)
     return n;
 }
 
-/* The main thread's loop knows nothing any more of what it has handed over: its number may soon be another's.
- */
-static void what_is_handed_over_is_left_to_the_hand(void **state)
+/* The main loop forgets descriptors that it handed over: their numbers may soon belong to others. */
+static void the_main_loop_forgets_what_it_handed_over(void **state)
 {
     (void)state;
     setup(1, 0);
@@ -228,7 +227,7 @@ static void what_is_handed_over_is_left_to_the_hand(void **state)
     int client_fd = trips[0].tunnel.relay.client.io.fd, dest_fd = trips[0].tunnel.relay.dest.io.fd;
     assert_int_equal(watched_by(client_fd), 1);
     run_until_handed_over(&trips[0]);
-    while (trips[0].up_got < 10) { /* then the worker has it for sure */
+    while (trips[0].up_got < 10) { /* then the worker has it for certain */
         trips[0].up_sent = feed(trips[0].client, trips[0].up_sent, 10);
         trips[0].up_got = drain(trips[0].server, trips[0].up_got, &trips[0].server_saw);
     }
@@ -240,7 +239,7 @@ static void what_is_handed_over_is_left_to_the_hand(void **state)
     teardown();
 }
 
-static void resets_and_idleness_are_told(void **state)
+static void resets_and_idleness_are_reported(void **state)
 {
     (void)state;
     setup(1, 0.6);
@@ -258,7 +257,7 @@ static void resets_and_idleness_are_told(void **state)
     teardown();
 }
 
-static void a_resting_tally_tells_of_the_next_octet(void **state)
+static void resting_counters_report_the_next_byte(void **state)
 {
     (void)state;
     for (size_t threads = 0; threads < 2; threads++) {
@@ -287,9 +286,9 @@ static void a_resting_tally_tells_of_the_next_octet(void **state)
     }
 }
 
-/* The main thread's orders, the peers' ends and the threads' own end in every order; each tunnel ends once.
- */
-static void orders_and_ends_may_meet(void **state)
+/* The main thread's orders, the peers' ends and the threads' own end, in every order; each tunnel ends
+ * once. */
+static void orders_and_ends_may_cross(void **state)
 {
     (void)state;
     for (int round = 0; round < 12; round++) {
@@ -318,7 +317,7 @@ static void orders_and_ends_may_meet(void **state)
                 shutdown(trips[i].client, SHUT_WR);
                 shutdown(trips[i].server, SHUT_WR);
                 break;
-            default: /* the threads' end is its own */
+            default: /* the thread ends it */
                 break;
             }
             if (i % 5 == 0)
@@ -360,13 +359,13 @@ static void a_cut_resets_both_sides(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_octet_arrives),
-        cmocka_unit_test(short_ones_stay),
-        cmocka_unit_test(quiet_ones_are_handed_over),
-        cmocka_unit_test(what_is_handed_over_is_left_to_the_hand),
-        cmocka_unit_test(resets_and_idleness_are_told),
-        cmocka_unit_test(a_resting_tally_tells_of_the_next_octet),
-        cmocka_unit_test(orders_and_ends_may_meet),
+        cmocka_unit_test(every_byte_arrives),
+        cmocka_unit_test(short_tunnels_stay),
+        cmocka_unit_test(quiet_tunnels_are_handed_over),
+        cmocka_unit_test(the_main_loop_forgets_what_it_handed_over),
+        cmocka_unit_test(resets_and_idleness_are_reported),
+        cmocka_unit_test(resting_counters_report_the_next_byte),
+        cmocka_unit_test(orders_and_ends_may_cross),
         cmocka_unit_test(a_cut_resets_both_sides),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,7 +21,7 @@ static ssize_t await(int fd, struct buf *into)
     return n;
 }
 
-static void test_what_is_used_up_is_never_copied(void **state)
+static void test_consumed_bytes_are_never_copied(void **state)
 {
     struct buf in;
     int a, b;
@@ -49,7 +49,7 @@ static void test_what_is_used_up_is_never_copied(void **state)
     close(b);
 }
 
-static void test_a_reset_is_told(void **state)
+static void test_a_reset_is_reported(void **state)
 {
     struct buf in;
     int a, b;
@@ -76,7 +76,7 @@ static void test_two_places_go_out_in_order(void **state)
     while (times_full < 20) {
         size_t len = waiting.len <= sizeof more ? sizeof more : 0;
         for (size_t i = 0; i < len; i++)
-            more[i] = octet(said + i);
+            more[i] = byte_at(said + i);
         assert_int_equal(wire_send(a, &waiting, slice_of(more, len), &n), 0);
         said += len;
         sent += n;
@@ -97,7 +97,7 @@ static void test_two_places_go_out_in_order(void **state)
     close(b);
 }
 
-static void test_what_finds_no_room_is_told(void **state)
+static void test_a_lack_of_room_is_reported(void **state)
 {
     static char more[100000];
     struct buf waiting;
@@ -124,10 +124,10 @@ static void test_what_finds_no_room_is_told(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_what_is_used_up_is_never_copied),
-        cmocka_unit_test(test_a_reset_is_told),
+        cmocka_unit_test(test_consumed_bytes_are_never_copied),
+        cmocka_unit_test(test_a_reset_is_reported),
         cmocka_unit_test(test_two_places_go_out_in_order),
-        cmocka_unit_test(test_what_finds_no_room_is_told),
+        cmocka_unit_test(test_a_lack_of_room_is_reported),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
