@@ -1,6 +1,5 @@
-/* The least that a SOCKS5 relay on libev can be: the floor against which the proxy is measured. It serves one
- * destination as asked, chooses nothing, logs nothing, times nothing out.
- *   floor ADDRESS:PORT copy|splice [OCTETS] */
+/* The smallest possible SOCKS5 relay on libev: the floor that the proxy is compared with. It serves one
+ * destination, chooses nothing, logs nothing, and has no timeouts. floor ADDRESS:PORT copy|splice [BYTES] */
 #include "wire.h"
 
 #include <ev.h>
@@ -15,7 +14,7 @@ struct side {
     ev_io read, write;
     struct side *other;
     struct pair *pair;
-    size_t waiting; /* octets for this side: in the pair's pipe for it, or, copied, in kept */
+    size_t waiting; /* bytes for this side: in the pair's pipe, or copied in kept */
     char *kept;
     size_t kept_from;
     int pipe[2];
@@ -267,7 +266,7 @@ int main(int argc, char **argv)
 
     if (argc < 3)
         return 2;
-    (void)signal(SIGPIPE, SIG_IGN); /* splice knows no MSG_NOSIGNAL */
+    (void)signal(SIGPIPE, SIG_IGN); /* splice has no MSG_NOSIGNAL */
     struct sockaddr_in at = wire_place(argv[1]);
     splicing = strcmp(argv[2], "splice") == 0;
     if (argc > 3)

@@ -1,11 +1,11 @@
 // clang-format off
-/* Load for measurements, verified octet by octet:
+/* Load for measurements, verified byte by byte:
  *   load PROXY none|socks5|connect|forward|name|names ORIGIN MEASURE [ARGUMENTS]
  * Places are ADDRESS:PORT; with "none" PROXY leads to the origin by itself. "name" is socks5 to a name, "names" to
  * another name for each connection; names.c answers for them. Measures:
- *   down|up|get STREAMS OCTETS   transfers side by side; get is down by HTTP
- *   connect N TOGETHER        connections of one 64-octet echo each
- *   echo N TOGETHER           64-octet echoes over connections that stay
+ *   down|up|get STREAMS BYTES    transfers side by side; get is down by HTTP
+ *   connect N TOGETHER        connections of one 64-byte echo each
+ *   echo N TOGETHER           64-byte echoes over connections that stay
  *   http N TOGETHER           GETs of 1 KiB over connections that stay
  *   idle N                    open so many, then wait for standard input to end
  *   beside STREAMS ECHOES S   echoes beside transfers that saturate, for S seconds; 0 streams: echoes alone
@@ -102,9 +102,9 @@ static bool on_once(struct conn *c, double took_s)
     return false;
 }
 
-static void transfers(enum task task, size_t streams, uint64_t octets)
+static void transfers(enum task task, size_t streams, uint64_t bytes)
 {
-    struct conn *all = new_conns(streams, task, on_once, octets / streams);
+    struct conn *all = new_conns(streams, task, on_once, bytes / streams);
 
     begin_clock();
     for (size_t i = 0; i < streams; i++)

@@ -1,5 +1,5 @@
-/* The load generator's connections: each is made through the proxy, does its task, and is verified octet by
- * octet. load.c has the measures. */
+/* The load generator's connections: each is made through the proxy, does its task, and is verified byte by
+ * byte. load.c has the measures. */
 #ifndef STEERWAY_BENCH_LOAD_H
 #define STEERWAY_BENCH_LOAD_H
 
@@ -15,7 +15,7 @@ enum how {
 };
 
 enum task {
-    TASK_ECHO, /* one message there and back, again and again until it is told to stop */
+    TASK_ECHO, /* one message to the origin and back, repeated until it is told to stop */
     TASK_DOWN,
     TASK_UP,
     TASK_HTTP, /* one request and answer after the other */
@@ -24,8 +24,8 @@ enum task {
 
 struct conn;
 
-/** A unit of work is done: an echo or an answer came back, or a transfer ended. @return whether to go on with
- *  another one on this connection; otherwise it is closed, and *c may be started again */
+/** A unit of work is done: an echo or an answer came back, or a transfer ended. @return whether to
+ * continue with another unit on this connection; otherwise it is closed, and *c may be started again */
 typedef bool conn_done_fn(struct conn *c, double took_s);
 
 struct conn {
@@ -53,7 +53,8 @@ extern struct load load;
 
 void load_begin(void);
 
-/** Connect, and do the task. A failure ends the program: a measure of what is broken says nothing. */
+/** Connect, and do the task. A failure ends the program, since measuring a broken connection means
+ * nothing. */
 void conn_start(struct conn *c);
 void conn_close(struct conn *c);
 /** Wait for events and serve them. @param wait_s  at most */

@@ -25,7 +25,7 @@ static void watch(struct conn *c, bool writing)
         fail(c, "epoll_ctl");
 }
 
-/* What is short against any buffer. */
+/* Send something shorter than any buffer. */
 static void say(struct conn *c, const void *data, size_t n)
 {
     if (send(c->fd, data, n, MSG_NOSIGNAL) != (ssize_t)n)
@@ -123,7 +123,7 @@ static void take_echo(struct conn *c)
     unit_done(c);
 }
 
-/* @return how long the answer's head is; 0 while it is not whole */
+/* @return the length of the answer's head; 0 while it is incomplete */
 static size_t head_of(const struct conn *c)
 {
     const unsigned char *blank = memmem(c->in, c->n_in, "\r\n\r\n", 4);
@@ -192,7 +192,7 @@ static void take_up(struct conn *c)
     unit_done(c);
 }
 
-/* --- the way there -------------------------------------------------------------------------------------- */
+/* --- connecting ----------------------------------------------------------------------------------------- */
 
 static void open_up(struct conn *c)
 {
@@ -221,7 +221,7 @@ static void on_connected(struct conn *c)
     say_text(c, "CONNECT %s HTTP/1.1\r\nHost: %s\r\n\r\n", origin, origin);
 }
 
-/* Different names in different runs as well: the proxy may remember. */
+/* Different names in different runs, since the proxy may cache. */
 static void ask_socks5(struct conn *c)
 {
     static unsigned asked;
@@ -292,7 +292,7 @@ static void on_event(struct conn *c, uint32_t events)
     if (wire_later(n))
         return;
     if (n <= 0 && c->task == TASK_HTTP && c->step == STEP_OPEN && c->n_in == 0) {
-        conn_close(c); /* it keeps none: then that is part of what a request costs */
+        conn_close(c); /* it keeps none: then a new connection is part of a request's cost */
         if (!c->resting)
             conn_start(c);
         return;

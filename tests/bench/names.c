@@ -4,7 +4,7 @@
 
 enum { HEAD = 12, TYPE_A = 1, DATAGRAM_MAX = 512, RECORD = 16 };
 
-/* @return how long the answer is, which is made in place; 0: there is none */
+/* @return the length of the answer, made in place; 0 for none */
 static size_t answer(unsigned char *data, size_t n, const struct in_addr *address)
 {
     static const unsigned char record[] = {0xc0, HEAD, 0, TYPE_A, 0, 1, 0, 0, 0, 60, 0, 4};

@@ -8,12 +8,12 @@ enum { EVENTS = 256, HEAD_MAX = 2048 };
 
 struct client {
     int fd;
-    char wish; /* 0: not told yet */
+    char wish; /* 0: not known yet */
     bool writing, bad, half;
     uint64_t place, length;
     unsigned char ask[WIRE_ASK];
     size_t n_ask;
-    unsigned char wait[WIRE_MESSAGE * 64]; /* of an echo that is not taken yet */
+    unsigned char wait[WIRE_MESSAGE * 64]; /* the part of an echo that is not sent yet */
     size_t n_wait;
     char head[HEAD_MAX];
     size_t n_head;
@@ -79,7 +79,7 @@ static bool echo(struct client *c, const unsigned char *data, size_t n)
     if (sent < 0)
         sent = 0;
     if (n - (size_t)sent > sizeof c->wait - c->n_wait)
-        return false; /* no message of ours is so long */
+        return false; /* none of our messages is that long */
     memcpy(c->wait + c->n_wait, data + sent, n - (size_t)sent);
     c->n_wait += n - (size_t)sent;
     if (c->n_wait > 0)

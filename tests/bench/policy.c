@@ -1,9 +1,8 @@
-/* What a pick costs in the engine, the calls into Lua included, and what a reload takes.
- *   bench_policy [PICKS] [UPLINKS] [FILE...]
- * For each policy that ships, or each FILE: the least and the median of the rounds, in ns a pick, and by how
- * many octets a pick makes the Lua heap grow while nothing is collected. Beside them, a policy that does
- * nothing, which is the cost of the call, and one without opinion, which is that and the built-in default's.
- */
+/* The cost of a pick in the engine, including the calls into Lua, and of a reload. bench_policy [PICKS]
+ * [UPLINKS] [FILE...] For each shipped policy, or each FILE: the least and the median of the rounds, in ns
+ * a pick, and the bytes by which a pick makes the Lua heap grow without garbage collection. Also a policy
+ * that does nothing, which shows the cost of the call, and one without an opinion, which adds the built-in
+ * default's. */
 #include "base/clock.h"
 #include "policy/policy_internal.h"
 #include "uplink/uplink.h"
@@ -21,7 +20,7 @@ enum { ROUNDS = 9, UPLINKS = 4, LIVE = 64, CLIENTS = 16, HOSTS = 97, RELOADS = 5
 
 struct bench {
     struct uplink_set set;
-    struct uplink_lease live[LIVE]; /* what was picked last: the oldest ends when another comes */
+    struct uplink_lease live[LIVE]; /* the latest picks: the oldest ends when another comes */
     size_t picks, next;
 };
 
@@ -68,8 +67,8 @@ static double round_of(struct bench *b, struct policy *p)
     return (clock_now_s() - began) / (double)b->picks * 1e9;
 }
 
-/* Hosts and clients come again, so that what is remembered of them is there by now. */
-static double octets_of(struct bench *b, struct policy *p)
+/* Hosts and clients repeat, so that caches are filled by now. */
+static double bytes_of(struct bench *b, struct policy *p)
 {
     struct vm *vm = p->script->vm;
 
@@ -125,9 +124,9 @@ static void measure(struct bench *b, const char *file, const char *label)
     struct policy_info info = policy_info(p);
     char name[64];
     (void)snprintf(name, sizeof name, "%s", label ? label : info.name);
-    double octets = octets_of(b, p), reload_s = time_reloads(p);
-    (void)printf("%-20s %8.0f %8.0f %8.1f %10.2f %10zu\n", name, ns[0], ns[ROUNDS / 2], octets,
-                 reload_s * 1e3, info.memory / 1024);
+    double bytes = bytes_of(b, p), reload_s = time_reloads(p);
+    (void)printf("%-20s %8.0f %8.0f %8.1f %10.2f %10zu\n", name, ns[0], ns[ROUNDS / 2], bytes, reload_s * 1e3,
+                 info.memory / 1024);
     if (info.errors > 0) {
         (void)fprintf(stderr, "bench_policy: %s failed %llu times\n", file, (unsigned long long)info.errors);
         exit(1);

@@ -1,6 +1,6 @@
-/* What lists cost: reading one, its memory, a look-up, and how long the loop is held by a load that reads it.
- *   bench_sets [NAMES] [LOOKUPS]
- * Times are CPU time of this thread, the least and the median of the rounds. */
+/* The cost of lists: reading one, its memory, a look-up, and how long a load that reads it blocks the
+ * loop. bench_sets [NAMES] [LOOKUPS] Times are CPU time of this thread, the least and the median of the
+ * rounds. */
 #include "base/clock.h"
 #include "policy/policy_internal.h"
 #include "uplink/uplink.h"
@@ -49,7 +49,7 @@ static FILE *create(const struct bench *b, const char *name)
     return f;
 }
 
-/* @param more  names beside, so that the file is another one */
+/* @param more  additional names, so that the file differs */
 static void write_lists(const struct bench *b, int more)
 {
     FILE *names = create(b, "names.txt"), *ranges = create(b, "ranges.txt");
@@ -95,7 +95,7 @@ static struct list_file *read_list(const struct bench *b, enum list_kind kind, c
     return list;
 }
 
-/* All over the table, so that caches help no more than in use. */
+/* Spread over the table, so that caches help no more than in use. */
 static void fill_hosts(struct bench *b, const char *first)
 {
     for (size_t i = 0; i < HOSTS; i++) {
@@ -194,7 +194,7 @@ static void measure_picks(struct bench *b)
     policy_free(p);
 }
 
-/* What the loop does itself of a load: the rest is a thread's. */
+/* The loop's own part of a load; a thread does the rest. */
 static void measure_reloads(struct bench *b)
 {
     struct policy *p = load(b);

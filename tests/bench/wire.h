@@ -1,10 +1,10 @@
 /* What load and origin say to each other, and what both need: sockets, a pattern to verify, a clock.
  *
- * A client's first octet says what it wants of the origin:
- *   'E'  every octet back, this one included
- *   'D'  then a 64-bit big-endian length: so many octets of the pattern, then the end
- *   'U'  then a length, then so many octets of the pattern, which are verified: 'K' back if well, else 'X'
- *   'G'  an HTTP request without a body, again and again: 1,024 octets of the pattern each; or as many as
+ * A client's first byte says what it wants from the origin:
+ *   'E'  every byte back, this one included
+ *   'D'  then a 64-bit big-endian length: that many bytes of the pattern, then the end
+ *   'U'  then a length, then that many bytes of the pattern, which are verified: 'K' back if right, else 'X'
+ *   'G'  an HTTP request without a body, again and again: 1,024 bytes of the pattern each; or as many as
  *        its path tells ("/4096"), and then the end */
 #ifndef STEERWAY_BENCH_WIRE_H
 #define STEERWAY_BENCH_WIRE_H
@@ -25,7 +25,7 @@
 
 enum { WIRE_PIECE = 256 * 1024, WIRE_PERIOD = 65521, WIRE_BODY = 1024, WIRE_MESSAGE = 64, WIRE_ASK = 9 };
 
-/* The pattern repeats after a prime number of octets, so that no piece looks like its neighbour. Room for a
+/* The pattern repeats after a prime number of bytes, so that neighbouring pieces differ. Has room for a
  * piece from any place in it. */
 static unsigned char wire_pattern[WIRE_PERIOD + WIRE_PIECE];
 
@@ -51,7 +51,7 @@ static inline void wire_init(void)
     }
 }
 
-/* Of a stream: what stands at this place of it, WIRE_PIECE octets and no more. */
+/* The bytes of a stream from this place on, at most WIRE_PIECE. */
 static inline const unsigned char *wire_at(uint64_t place)
 {
     return wire_pattern + place % WIRE_PERIOD;

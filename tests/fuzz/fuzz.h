@@ -1,5 +1,5 @@
-/* What the fuzz targets share. A target holds the parsers to what their headers promise, whatever the input;
- * it aborts where they break it. */
+/* Shared by the fuzz targets. A target checks that the parsers keep the promises of their headers for any
+ * input, and aborts when they do not. */
 #ifndef TESTS_FUZZ_FUZZ_H
 #define TESTS_FUZZ_FUZZ_H
 
@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/** The fuzzer's door; also replay.c's. data is an allocation of exactly size octets. */
+/** The entry for the fuzzer and for replay.c. data is an allocation of exactly size bytes. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define CHECK(promise)                                                                                       \
@@ -22,7 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
         }                                                                                                    \
     } while (0)
 
-/** An allocation of exactly len octets, so that the address sanitizer guards its end. */
+/** An allocation of exactly len bytes, so that the address sanitizer guards its end. */
 static inline char *fuzz_copy(const char *data, size_t len)
 {
     char *copy = malloc(len ? len : 1);
@@ -32,10 +32,11 @@ static inline char *fuzz_copy(const char *data, size_t len)
     return copy;
 }
 
-/** Parses data; on PARSE_OK tells how many octets the message took. */
+/** Parses data; on PARSE_OK returns the bytes that the message took. */
 typedef enum parse (*fuzz_parser)(const char *data, size_t len, size_t *ret_consumed);
 
-/** Every prefix of data asks for more until one is a message or bad; then that is what longer ones stay. */
+/** Every prefix of data asks for more until one is a message or bad; longer prefixes then give the same
+ * result. */
 static inline void fuzz_prefixes(fuzz_parser parse, const char *data, size_t len)
 {
     enum parse before = PARSE_NEED_MORE;
@@ -54,7 +55,7 @@ static inline void fuzz_prefixes(fuzz_parser parse, const char *data, size_t len
     }
 }
 
-/** A target says the same thing in its text and in its octets. */
+/** A target is the same in its text and in its bytes. */
 static inline void fuzz_target(const struct target *t)
 {
     struct target again;

@@ -1,5 +1,5 @@
-/* DNS: a name, the question that is made of it, and an answer from a stranger.
- * The first octet says how the rest is read, the second how long the name is; the message follows. */
+/* DNS: a name, the question made from it, and an untrusted answer. The first byte selects how the rest is
+ * read, the second is the name's length; the message follows. */
 #include "dns/dns_message.h"
 #include "dns/dns_name.h"
 #include "fuzz.h"
@@ -17,7 +17,7 @@ static void fuzz_addrs(const struct dns_reply *r, enum dns_type type)
     }
 }
 
-/* Where an alias leads is asked for as any other name is. */
+/* An alias can be asked for like any name. */
 static void fuzz_alias(const char *alias)
 {
     struct dns_query q;
@@ -54,7 +54,7 @@ static void fuzz_reply(const struct dns_query *q, enum dns_type type, const uint
         fuzz_alias(r.alias);
 }
 
-/* Most of what a fuzzer thinks of is an answer to another question. */
+/* Most inputs of the fuzzer answer another question; make them answer this one. */
 static void make_ours(const struct dns_query *q, uint8_t *data, size_t len)
 {
     if (len < q->len)
@@ -65,7 +65,7 @@ static void make_ours(const struct dns_query *q, uint8_t *data, size_t len)
     memcpy(data + QUESTION, q->data + QUESTION, q->len - QUESTION);
 }
 
-/* What is a name can be asked for, and is the same in capitals. */
+/* A valid name can be asked for, and capitals do not matter. */
 static void fuzz_name(const char *name)
 {
     char capitals[DNS_NAME_SIZE] = "", bare[DNS_NAME_SIZE] = "";

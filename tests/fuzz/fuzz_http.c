@@ -1,5 +1,5 @@
-/* HTTP: what is read from one side and written to the other must parse again and mean the same, above all
- * where its body ends; and a body ends at the same octet however it arrives. */
+/* HTTP: a message that was parsed and written must parse again and mean the same, above all where its body
+ * ends. A body ends at the same byte however it arrives. */
 #include "fuzz.h"
 #include "proto/http_forward.h"
 
@@ -17,8 +17,7 @@ static size_t count(const struct http_head *h, const char *name)
     return n;
 }
 
-/* Lines end in CRLF, and none of these octets stands elsewhere, nor a NUL: no peer sees other lines than we.
- */
+/* Lines end in CRLF, and neither these bytes nor NUL occur elsewhere: every peer sees the same lines. */
 static void check_lines(struct slice s)
 {
     for (size_t i = 0; i < s.len; i++) {
@@ -64,7 +63,7 @@ static void check_same_body(const struct http_body *a, const struct http_body *b
     CHECK(a->kind == b->kind && a->left == b->left && a->done == b->done);
 }
 
-/* The digits are those of the number that was understood: a peer that reads them reads the same. */
+/* The digits are those of the number that was parsed: a peer reads the same number. */
 static void check_length(const struct http_head *h, const struct http_body *b)
 {
     const struct http_field *f = http_find(h, "Content-Length");
@@ -80,8 +79,8 @@ static void check_length(const struct http_head *h, const struct http_body *b)
     CHECK(slice_eq(value, slice_str(digits)));
 }
 
-/* A head with all the fields it may have grows by Host and Via: what it becomes has no room in struct
- * http_head, so it cannot be read again here. */
+/* A head with the maximum number of fields grows by Host and Via: it does not fit struct http_head, so it
+ * cannot be parsed again here. */
 static bool fits_again(const struct http_head *h)
 {
     return h->n_fields + 4 <= HTTP_FIELDS_MAX && h->consumed + 1024 < HTTP_HEAD_MAX;
@@ -147,8 +146,7 @@ static void fuzz_response(const struct http_head *head, const char *method, int 
     buf_done(&out);
 }
 
-/* --- heads as they are read ------------------------------------------------------------------------------
- */
+/* --- parsed heads --------------------------------------------------------------------------------------- */
 
 static void check_within(const struct http_head *h, const char *data)
 {
@@ -189,10 +187,10 @@ enum mode { PASSED, CONTENT };
 struct outcome {
     enum parse verdict;
     size_t used;
-    struct buf out; /* what goes on, or the content */
+    struct buf out; /* the bytes passed on, or the content */
 };
 
-/* Pieces of 1..most octets, as `seed` says. */
+/* Pieces of 1..most bytes, chosen by `seed`. */
 static size_t next_piece(uint32_t *seed, size_t most, size_t left)
 {
     *seed = *seed * 1664525u + 1013904223u;
@@ -239,7 +237,7 @@ static enum parse take(struct http_body *b, const char *data, size_t len, size_t
     return p;
 }
 
-/* What was not used of a piece comes again with the next. */
+/* Bytes of a piece that were not used come again with the next. */
 static struct outcome run_body(struct http_body b, struct slice data, size_t most, uint32_t seed,
                                enum mode mode)
 {
@@ -271,7 +269,7 @@ static void check_same_outcome(const struct outcome *a, const struct outcome *b,
         CHECK(slice_eq(buf_slice(&a->out), buf_slice(&b->out)));
 }
 
-/* What goes on of an answer is by the rules: who reads it by them sees the same content and the same end. */
+/* Passed answers follow the rules: a strict reader sees the same content and the same end. */
 static void check_by_the_book(const struct outcome *passed, const struct outcome *content)
 {
     struct http_body strict = {.kind = HTTP_BODY_CHUNKED, .strict = true};
@@ -294,22 +292,22 @@ static void fuzz_body(const struct http_body *b, struct slice data)
         seed = (seed ^ (unsigned char)data.data[i]) * 16777619u;
     const size_t all = data.len ? data.len : 1;
     struct outcome whole = run_body(*b, data, all, 0, PASSED), pieces = run_body(*b, data, 7, seed, PASSED),
-                   octets = run_body(*b, data, 1, 0, PASSED), content = run_body(*b, data, all, 0, CONTENT),
+                   bytewise = run_body(*b, data, 1, 0, PASSED), content = run_body(*b, data, all, 0, CONTENT),
                    content_pieces = run_body(*b, data, 7, seed, CONTENT);
     check_same_outcome(&whole, &pieces, true);
-    check_same_outcome(&whole, &octets, true);
+    check_same_outcome(&whole, &bytewise, true);
     check_same_outcome(&whole, &content, false);
     check_same_outcome(&content, &content_pieces, true);
     if (whole.verdict != PARSE_BAD && b->kind == HTTP_BODY_CHUNKED)
         check_by_the_book(&whole, &content);
     buf_done(&whole.out);
     buf_done(&pieces.out);
-    buf_done(&octets.out);
+    buf_done(&bytewise.out);
     buf_done(&content.out);
     buf_done(&content_pieces.out);
 }
 
-/* What is read strictly reads the same leniently. */
+/* What the strict parser accepts, the lenient one reads alike. */
 static void fuzz_chunks(struct slice data)
 {
     const struct http_body lenient = {.kind = HTTP_BODY_CHUNKED},

@@ -1,4 +1,4 @@
-/* SOCKS4, SOCKS5 and the hosts within, all from the same octets. */
+/* SOCKS4, SOCKS5 and the hosts in them, all from the same bytes. */
 #include "fuzz.h"
 #include "proto/socks4.h"
 #include "proto/socks5.h"

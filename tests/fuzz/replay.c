@@ -1,4 +1,5 @@
-/* Runs a fuzz target over the files of the folders named, without a fuzzer: what once broke stays mended. */
+/* Runs a fuzz target over the files of the given folders, without a fuzzer, so that fixed bugs do not
+ * return. */
 #include "fuzz.h"
 
 #include <dirent.h>

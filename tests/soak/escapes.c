@@ -1,7 +1,6 @@
-/* A policy whose VM is abandoned again and again, in every way, and loaded anew each time.
- *   soak_escapes [ABANDONMENTS]
- * After each the next VM must pick well, compile, and have an endless loop stopped. Neither the process nor
- * its mappings, pages of machine code and descriptors may grow. */
+/* A policy whose VM is abandoned repeatedly, in every way, and loaded again each time. soak_escapes
+ * [ABANDONMENTS] Each time the next VM must pick well, compile, and have an endless loop stopped. The
+ * process, its mappings, its pages of machine code and its descriptors must not grow. */
 #include "soak/soak.h"
 
 #include "base/clock.h"
@@ -12,7 +11,7 @@
 #include <math.h>
 
 enum { GROWTH_MAX_KIB = 2048, GOOD_BETWEEN = 100, LOOP_EVERY = 16, TOOK_MAX_MS = 250 };
-/* Short, so that ten thousand take minutes: each is left after eight times as much. */
+/* Short, so that ten thousand take minutes: each call is left after eight times this. */
 static const double BUDGET_S = 0.004;
 
 static const char POLICY[] =

@@ -1,13 +1,13 @@
--- Loops that run often enough to be compiled, for fuzz_policies.lua: of calls with extreme arguments, and of tables, numbers and
--- closures that change while they run. What LuaJIT compiles wrongly is found by these alone.
+-- Loops that run often enough to be compiled, for fuzz_policies.lua: calls with extreme arguments; and tables,
+-- numbers and closures that change while they run. Only such loops find what LuaJIT compiles wrongly.
 
-local draw -- draw(n) is one of 1 to n
+local draw -- draw(n) returns one of 1 to n
 
 local function one_of(list)
   return list[draw(#list)]
 end
 
--- What the loops use besides Lua's functions. Each loop is called with VALUES, and so often that its function is hot too.
+-- Definitions that the loops use. Each loop is called with VALUES, and so often that its function is hot too.
 local HEAD = [==[
 local LONG, hot_n = ("q"):rep(300), 0
 local MT = { __index = function(_, k) return k end, __call = function(_, ...) return ... end, __len = function() return 3 end,
@@ -46,7 +46,7 @@ for library, names in pairs {
   end
 end
 table.sort(BUILTINS)
--- Of these LuaJIT makes code of its own; it calls or leaves others.
+-- LuaJIT compiles these itself; it calls or interprets others.
 for name in ("string.byte string.sub string.char string.rep select select tonumber unpack math.min math.max bit.lshift bit.tobit "
   .. "rawget table.insert"):gmatch "%S+" do
   for _ = 1, 5 do
@@ -62,7 +62,7 @@ end
 
 -- --- loops of calls ---------------------------------------------------------------------------------------
 
--- What a function takes first, and behind it, so that most calls come through.
+-- A function's first and second arguments, chosen so that most calls succeed.
 local TAKES = { select = { { "'1'", "'2'", "'5'", "'12'", "-1", "2", "i", "'#'" }, OTHERS }, string = { TEXTS, NUMBERS },
   bit = { NUMBERS, NUMBERS }, math = { NUMBERS, NUMBERS }, table = { { "t" }, NUMBERS } }
 
@@ -81,7 +81,7 @@ local function call(depth)
     list[math.max(#list, 1) + 1], list[1] = "...", list[1] or value()
   end
   local arguments = table.concat(list, ", ")
-  if draw(5) == 1 then -- though it fails each time
+  if draw(5) == 1 then -- although it fails each time
     return ("pcall(%s%s)"):format(name, arguments == "" and "" or ", " .. arguments)
   end
   return ("%s(%s)"):format(name, arguments)
@@ -166,7 +166,7 @@ local function loop(depth)
     one_of { "2", "3", "10", "60", "i", "j", sum(1) }, one_of { "", "", "", ", 2", ", -1" }, block(depth + 1))
 end
 
--- Those that hold others come last.
+-- Statements that contain others come last.
 local STATEMENTS = {
   function() return ("%s[%s] = %s"):format(one_of(TABLES), key(), one_of { sum(1), "nil", one_of(TABLES), "'q'", "true" }) end,
   function() return ("%s[%s] = nil"):format(one_of(TABLES), one_of(COUNTERS)) end,
@@ -189,7 +189,7 @@ local STATEMENTS = {
   function(depth) return ("if %s then %s end"):format(condition(), block(depth + 1)) end,
   function(depth) return ("if %s then %s else %s end"):format(condition(), block(depth + 1), block(depth + 1)) end,
 }
-local FLAT = 11 -- the first so many hold no others
+local FLAT = 11 -- the number of statements that contain no others
 
 function block(depth)
   local list = {}
@@ -199,7 +199,7 @@ function block(depth)
   return table.concat(list, " ")
 end
 
--- A function of nested loops that calls itself now and then, so that its trace meets other tables.
+-- A function of nested loops that sometimes calls itself, so that its trace meets other tables.
 local NEST = [==[
 local u, up, a, b, c, i, j, k, word, g = {}, nil, 1, 2, 3, 0, 0, 0, ""
 local function f(depth, ...)

@@ -28,7 +28,7 @@
 #include <lualib.h>
 
 enum { BATCH = 20, PICKS = 20, FINDINGS_MAX = 20 };
-/* A load is the making of a VM and some seven calls, each within a budget of its own. */
+/* A load makes a VM and makes about seven calls, each with its own budget. */
 static const double CALL_MAX_S = 0.1, LOAD_MAX_S = 0.5;
 
 /* Shared with the child that runs the policies. */
@@ -61,14 +61,14 @@ static void begin(struct run *r, const char *what)
 
 enum { TICK_MS = 5, TICKS_MISSED = 2 }; /* before the first one and behind the last */
 
-/* At most so much the timer has seen of the latest call into Lua, with the garbage collection after it. */
+/* The most CPU time that the timer has seen of the latest call into Lua, including garbage collection. */
 static double seen_s(const struct run *r)
 {
     const struct watchdog *w = &r->policy->script->vm->dog;
     return (double)(w->budget_ticks - w->patience + TICKS_MISSED) * TICK_MS * 1e-3;
 }
 
-/* Calls of hooks are one call into Lua each; timers and loads are several. */
+/* A hook is one call into Lua; timers and loads are several. */
 static bool is_one_call(const struct run *r, double max_s)
 {
     return r->policy && max_s == CALL_MAX_S && strcmp(r->counts->doing, "timers") != 0 &&
@@ -146,7 +146,7 @@ static void run_policy(struct run *r)
                                      .lua_dir = STEERWAY_SOURCE_DIR "/lua",
                                      .uplinks = &r->set,
                                      .seed = 1,
-                                     .share_s = INFINITY, /* each call is to be tried */
+                                     .share_s = INFINITY, /* no call may be skipped */
                                      .env = {.now = run_now, .arg = r}};
 
     r->policy = NULL;
@@ -192,7 +192,7 @@ static lua_State *open_generator(void)
         abort();
     luaL_openlibs(L);
     (void)luaJIT_setmode(L, 0,
-                         LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF); /* no machine code beside the policies' */
+                         LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF); /* no machine code besides that of policies */
     if (luaL_dofile(L, STEERWAY_SOURCE_DIR "/tests/soak/fuzz_policies.lua")) {
         (void)printf("%s\n", lua_tostring(L, -1));
         exit(1);
@@ -226,7 +226,7 @@ static void show_text(lua_State *L, unsigned seed)
 
 /* --- batches -------------------------------------------------------------------------------------------- */
 
-/* In a child, so that its end is noticed. @return whether nothing was found */
+/* Runs in a child process, so that its end is noticed. @return whether nothing was found */
 static bool run_batch(lua_State *L, struct counts *t, const char *dir, unsigned first, unsigned n)
 {
     unsigned slow_before = t->slow;

@@ -1,10 +1,10 @@
--- Makes the text of a policy of a number (a seed): random calls of everything that a policy can reach, with random and extreme
--- arguments; of every second number, loops that get hot. tests/soak/fuzz_policies.c runs what it makes.
--- luajit tests/soak/fuzz_policies.lua SEED prints one.
+-- Makes the text of a policy from a number (a seed): random calls of everything that a policy can reach, with random
+-- and extreme arguments. Every second number adds hot loops. tests/soak/fuzz_policies.c runs them. luajit
+-- tests/soak/fuzz_policies.lua SEED prints one.
 
 local hot = dofile(debug.getinfo(1, "S").source:match "^@(.*/)" .. "fuzz_loops.lua")
 
--- Park and Miller's, so that a seed stands for the same text everywhere.
+-- Park and Miller's generator, so that a seed gives the same text everywhere.
 local state
 local function draw(n)
   state = state * 16807 % 2147483647
@@ -15,7 +15,7 @@ local function one_of(list)
   return list[draw(#list)]
 end
 
--- What every text begins with: pools of values, and `try`, which calls and keeps what it gets.
+-- The beginning of every text: pools of values, and `try`, which calls and keeps results.
 local HEAD = [==[
 local S = { "", "x", "0", "a.b", ("a"):rep(255), ("ab"):rep(2000), ("a"):rep(40000), ("x"):rep(2 ^ 20), ("\1"):rep(2 ^ 21),
   ("%0"):rep(20000), "0x" .. ("f"):rep(2 ^ 20), (" "):rep(2 ^ 20) .. "1", ("1"):rep(2 ^ 20), ("x\n"):rep(2 ^ 16), "%d %s", "%99.99f",
@@ -27,7 +27,7 @@ local T = { {}, { 1, 2, 3 }, { "b", "a" }, {}, {}, {}, {}, {}, {}, setmetatable(
 for i = 1, 3000 do T[4][i] = i * 7919 % 3001 end
 for i = 1, 300 do T[5][i] = S[8] end
 for p = 0, 8 do for k = 0, 20 do T[6][(2 ^ p + 1) * 2 ^ k] = p end end
-for i = 1, 3000 do T[7][i * 2 ^ 32] = i end -- their hashes are much alike
+for i = 1, 3000 do T[7][i * 2 ^ 32] = i end -- keys with similar hashes
 for i = 1, 2e4 do T[8]["k" .. i] = i end
 for i = 1, 20000 do T[9][i] = i / 7 end
 local budget, last = 0, nil
@@ -77,7 +77,7 @@ local function try(f, ...) keep((select(2, pcall(f, ...)))) end
 local W = { function(s) return s end }
 ]==]
 
--- Arguments that a function takes: S a text, N a number, T a table, F a function, C a coroutine, P a pattern, A any function.
+-- Types of arguments: S a text, N a number, T a table, F a function, C a coroutine, P a pattern, A any function.
 local SIGNATURES = {
   ["string.rep"] = "SNS SN", ["string.gsub"] = "SPF SPS SPTN SSS", ["string.find"] = "SPN SS SSNN", ["string.match"] = "SPN", ["string.gmatch"] = "SP",
   ["string.format"] = "SSN SNN ST SS", ["string.byte"] = "SNN", ["string.char"] = "NNN", ["string.lower"] = "S", ["string.upper"] = "S",
@@ -98,7 +98,7 @@ for name in pairs(SIGNATURES) do
   NAMES[#NAMES + 1] = name
 end
 table.sort(NAMES)
-for i = 1, #NAMES do -- what runs in C is what may take long
+for i = 1, #NAMES do -- functions in C are the ones that may take long
   for _ = 1, NAMES[i]:find "^string" and 6 or NAMES[i]:find "^[tlu]" and 3 or 0 do
     NAMES[#NAMES + 1] = NAMES[i]
   end
@@ -135,7 +135,7 @@ local function arguments(signatures)
   return table.concat(list, ", ")
 end
 
--- What LuaJIT's parser is slow with, and what it is not.
+-- Constructs that LuaJIT's parser is slow with, and others.
 local UNITS = { "a and ", "a or ", "elseif a then ", "goto x ", "do goto x end ", "if a then break end ", "a, ", "a = a ", "x(", "{", "(",
   "not ", "local a ", "[%d] = 1, ", "%d.5, ", "::l%d:: ", "'s%d', ", "function() local a, b, c ", "end ", "a .. ", "-", "while a do " }
 local OPENINGS = { "return ", "local a return ", "local a if a then ", "while true do ", "return {", "x(" }
@@ -178,7 +178,7 @@ local KINDS = {
   function() return ("try(function() return %s(conn, uplinks, %s) end)"):format(pooled "F", argument "N") end,
 }
 
--- Large arguments at once, as one who means harm would give them; L stands for a large text, N for a number, E for a pattern.
+-- Large arguments at once, as an attacker would choose; L stands for a large text, N for a number, E for a pattern.
 local ATTACKS = { "string.gsub, L, E, L", "string.gsub, L, E, L, N", "string.find, L, L, 1, true", "string.find, L, L", "string.match, L, E",
   "string.format, '%q%q', L, L", "string.format, L, L, L, L", "string.rep, L, N, L", "string.rep, L, N", "os.date, L", "os.date, L .. L",
   "table.concat, T, L", "table.concat, T, L, N, N", "table.sort, T", "table.sort, T, F", "table.insert, T, 1, L", "table.insert, T, N, L",
@@ -238,7 +238,7 @@ end
 local function policy(seed)
   state = seed % 2147483646 + 1
   for _ = 1, 10 do
-    draw(2) -- neighbours' first draws are much alike
+    draw(2) -- the first draws of neighbouring seeds are similar
   end
   if seed % 2 == 0 then
     return loops_policy()

@@ -1,7 +1,6 @@
-/* A policy that is stopped again and again, in every way that it can go astray, with good picks in between.
- *   soak_kills [KILLS]
- * Each astray call must be stopped, each good pick be right, nothing else be counted as a failure, and
- * neither the Lua heap nor the process grow once each way has been gone. */
+/* A policy that is stopped repeatedly, in every way that it can misbehave, with good picks in between.
+ * soak_kills [KILLS] Each bad call must be stopped, each good pick be right, and nothing else count as a
+ * failure. Neither the Lua heap nor the process may grow after each way was used once. */
 #include "soak/soak.h"
 
 #include "base/clock.h"
@@ -11,10 +10,10 @@
 #include <string.h>
 
 enum { GOOD = 443, WAYS = 16, GOOD_BETWEEN = 5, GROWTH_MAX_KIB = 4096, HOARD_EVERY = 97 };
-/* Short, so that ten thousand stops take minutes and not a quarter of an hour. */
+/* Short, so that ten thousand stops take minutes. */
 static const double BUDGET_S = 0.005;
 
-/* The way is conn.port; in `closed` and in a timer it is what pick left behind. */
+/* conn.port selects the way to misbehave; `closed` and a timer use the one that pick stored. */
 static const char POLICY[] =
     "local n, t, s = 0, {}, ''\n"
     "local function deep(x) return 1 + deep(x) end\n"
@@ -85,7 +84,7 @@ static void go_astray(struct soak *s, size_t i)
     static const struct policy_stats stats = {.reason = "closed", .first_byte_s = -1};
     uint16_t way = (uint16_t)(i % WAYS + 1);
 
-    s->policy->overruns = 0; /* or it would be quarantined after 20 within a minute */
+    s->policy->overruns = 0; /* otherwise it would be quarantined after 20 within a minute */
 
     if (i % HOARD_EVERY == HOARD_EVERY - 1) {
         pick(s, 100, true);

@@ -1,4 +1,4 @@
-/* What the long runs share: three uplinks, a connection to be placed, and a look at the process itself. */
+/* Shared by the long runs: three uplinks, a connection, and figures of this process. */
 #ifndef STEERWAY_SOAK_H
 #define STEERWAY_SOAK_H
 
@@ -40,7 +40,7 @@ static inline struct policy_conn soak_conn(uint64_t id, uint16_t port)
                                 .attempt = 1};
 }
 
-/* The log is not what is tried here. */
+/* The log is not tested here. */
 static inline void soak_log_nothing(void)
 {
     int null = open("/dev/null", O_WRONLY | O_CLOEXEC);

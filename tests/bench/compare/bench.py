@@ -1,4 +1,4 @@
-"""What all measurements need: the lines, the origins, and one run of the load generator."""
+"""Shared by all measurements: the lines, the origins, and one run of the load generator."""
 
 import json
 import resource
@@ -14,7 +14,7 @@ from lines import ORIGIN, Lines
 
 ORIGIN_PORT, PROMPT_PORT, CORE = 19100, 19099, 1
 PROMPT = ["nice", "-n", "-19"]
-SETTLED_S = 1.5  # by when tunnels that live on have changed threads, and what was closed is gone
+SETTLED_S = 1.5  # time after which long-lived tunnels have changed threads and closed ones are gone
 FAULTS = (RuntimeError, AssertionError, OSError, ValueError, subprocess.SubprocessError)
 TUNNEL, WEB = ("socks5", "connect", "fixed"), ("forward", "fixed-web")
 
@@ -24,7 +24,8 @@ def say(text):
 
 
 def open_most():
-    """How many connections a proxy can hold open here: each takes two of its descriptors, and some are for the rest."""
+    """The number of connections that a proxy can hold open here: each takes two of its descriptors, and some are
+    needed elsewhere."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     return min(10_000, (hard - 200) // 200 * 100)
 
@@ -37,7 +38,7 @@ class Bench:
         self.serve("origin", f"{ORIGIN}:{PROMPT_PORT}", before_all=PROMPT)
 
     def serve(self, program, *arguments, before_all=()):
-        """Starts a server at the far end of the line."""
+        """Start a server at the far end of the line."""
         argv = [*self.lines.prefix().split(), *before_all, "taskset", "-c", str(CORE), self.binaries / program, *arguments]
         server = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
         self.servers.append(server)
@@ -50,7 +51,7 @@ class Bench:
         return [str(a) for a in argv]
 
     def load(self, running, way, *measure, while_open=None, **options):
-        """What the load generator says: (its line, CPU seconds that the contender took meanwhile)."""
+        """Run the load generator: (its line, CPU seconds of the contender meanwhile)."""
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         before = running.cpu()
         p = subprocess.Popen(self.command(running, way, *measure, **options), text=True, **pipes)
@@ -71,7 +72,7 @@ class Bench:
 
     @contextmanager
     def held(self, running, way, n):
-        """So many idle connections are open meanwhile, and have been for a while."""
+        """Keep this many idle connections open in this context; they have been open for a while."""
         p = subprocess.Popen(self.command(running, way, "idle", n), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         try:
             if not p.stdout.readline():
@@ -84,7 +85,7 @@ class Bench:
 
     @contextmanager
     def running(self, contender, **options):
-        """It has been started and has served some."""
+        """A contender that was started and has served some connections."""
         running = Running(contender, **options)
         try:
             web = not set(TUNNEL) & set(contender.ways)

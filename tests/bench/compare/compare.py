@@ -62,8 +62,8 @@ class Measures(Bench):
         return (found[0] - before) / n
 
     def beside(self, running, way):
-        """Milliseconds: the 99th percentile of an echo beside transfers that saturate. Who sends and takes the echoes goes
-        before who sends and takes the bulk, so that it is the contender's turns that are measured."""
+        """Milliseconds: the 99th percentile of an echo beside transfers that saturate. The processes that echo have
+        priority over those that transfer, so that the contender's turns are measured."""
         seconds = self.n(3)
         argv = self.command(running, way, "beside", 4, 1, seconds + 1, core=CORE)
         bulk = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
@@ -77,7 +77,7 @@ class Measures(Bench):
         return said["p99_us"] / 1e3
 
 
-MEASURES = {  # what it is called, its unit, by which ways
+MEASURES = {  # its name, its unit, its ways
     "down": ("bulk down", "CPU s/GB", TUNNEL),
     "up": ("bulk up", "CPU s/GB", TUNNEL),
     "get": ("bulk by HTTP GET", "CPU s/GB", WEB),
@@ -92,7 +92,7 @@ MEASURES = {  # what it is called, its unit, by which ways
 
 
 def one(bench, measure, contender):
-    """One figure; None for what the contender does not do."""
+    """One figure; None if the contender does not support it."""
     way = next((w for w in MEASURES[measure][2] if w in contender.ways), None)
     if not way:
         return None

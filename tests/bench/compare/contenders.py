@@ -1,4 +1,5 @@
-"""What is measured: the floor, the proxy, and every peer that the distribution packages. Each knows how it is started and which ways it speaks."""
+"""The contenders: the floor, the proxy, and every peer that the distribution packages; how to start each, and its
+ways."""
 
 import os
 import shutil
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from lines import HOME, ORIGIN
 
-PORT, WEB = 19101, 1  # the second port of what needs another one for HTTP
+PORT, WEB = 19101, 1  # offset of the second port, for contenders that need one for HTTP
 OWN_SHM = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs -o mode=1777 shm /dev/shm && exec "$@"', "sh"]
 
 
@@ -19,14 +20,14 @@ def steerway_has(steerway, option):
 
 
 def own(steerway, *options, name="steerway", uplinks=("line0",), dns="192.0.2.1"):
-    """Our proxy. Nothing is asked of its uplinks, and the name server is one that is not there."""
+    """Our proxy. Its uplinks are not checked, and its name server does not exist."""
     argv = [steerway, "start", "-p", PORT, "--host", "127.0.0.1", "--quiet", "--check", "none", "--dns", dns, *options, *uplinks]
     return Contender(name, ["socks5", "connect", "forward"], argv)
 
 
 class Contender:
-    """ways: of "socks5", "connect", "forward", and, for what leads to the origin alone and without a handshake, "fixed" and
-    "fixed-web". program: what must be there for it, as it is called in argv."""
+    """ways: of "socks5", "connect", "forward"; "fixed" and "fixed-web" lead to the origin only, without a handshake.
+    program: the file that must exist, named as in argv."""
 
     def __init__(self, name, ways, argv, files=None, program=None):
         self.name, self.ways, self.argv, self.files, self.program = name, ways, argv, files or {}, program
@@ -35,7 +36,7 @@ class Contender:
         return self.program is None or find(self.program) is not None
 
     def command(self, folder):
-        """Its argv, where its files are in that folder."""
+        """Its argv, with its files in that folder."""
         argv = [str(a).replace("{dir}", str(folder)) for a in self.argv]
         return [find(a) or a if a == self.program else a for a in argv]
 
@@ -138,7 +139,7 @@ debug 0
         Contender("microsocks", ["socks5"], ["microsocks", "-i", "127.0.0.1", "-p", port], program="microsocks"),
         Contender("dante", ["socks5"], ["danted", "-f", "{dir}/conf"], {"conf": danted}, "danted"),
         Contender("haproxy", ["fixed", "fixed-web"], ["haproxy", "-db", "-f", "{dir}/conf"], {"conf": haproxy}, "haproxy"),
-        # What another user's squid left in /dev/shm it can neither use nor remove, and ends.
+        # squid ends if it cannot use or remove files of another user in /dev/shm.
         Contender("squid", ["connect", "forward"], [*OWN_SHM, "squid", "-N", "-f", "{dir}/conf"], {"conf": squid}, "squid"),
         Contender("tinyproxy", ["connect", "forward"], ["tinyproxy", "-d", "-c", "{dir}/conf"], {"conf": tinyproxy}, "tinyproxy"),
         Contender("privoxy", ["connect", "forward"], ["privoxy", "--no-daemon", "{dir}/conf"], {"conf": privoxy}, "privoxy"),
@@ -147,7 +148,7 @@ debug 0
 
 
 class Running:
-    """A contender that has been started, held to one core."""
+    """A contender that was started, held to one core."""
 
     def __init__(self, contender, port=PORT, core=0):
         self.contender, self.port = contender, port
@@ -177,7 +178,7 @@ class Running:
         return any(wanted in line for line in Path("/proc/net/tcp").read_text().splitlines())
 
     def pids(self):
-        """The process and its children's children."""
+        """The process and its descendants."""
         found, frontier = [], [self.process.pid]
         while frontier:
             pid = frontier.pop()
@@ -190,7 +191,8 @@ class Running:
         return found
 
     def cpu(self):
-        """Seconds of all its processes so far, to the nanosecond: the clock of a process (clock_getcpuclockid(3))."""
+        """CPU seconds of all its processes so far, to the nanosecond: the clock of a process
+        (clock_getcpuclockid(3))."""
         total = 0.0
         for pid in self.pids():
             try:
@@ -200,7 +202,7 @@ class Running:
         return total
 
     def memory(self):
-        """Octets that are its own, shared ones in proportion."""
+        """Bytes of its own memory, and its share of shared memory."""
         total = 0
         for pid in self.pids():
             for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():

@@ -4,7 +4,7 @@ import contextlib
 import os
 from pathlib import Path
 
-CPU = Path("/sys/fs/cgroup/cpu")  # of cgroup v1, which takes threads one by one
+CPU = Path("/sys/fs/cgroup/cpu")  # cgroup v1, which accepts single threads
 PERIOD_US = 10_000
 
 

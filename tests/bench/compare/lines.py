@@ -1,4 +1,4 @@
-"""Where the measurements take place: a household and the internet, each a network namespace, with a line between them."""
+"""The place of the measurements: a household and the internet, each a network namespace, with a line between them."""
 
 import os
 import subprocess
@@ -21,7 +21,7 @@ def calm(prefix=""):
 
 
 def enter():
-    """Run this program anew in a network namespace that ends with it."""
+    """Run this program again in a network namespace that ends with it."""
     if os.environ.get("STEERWAY_BENCH_INSIDE") == str(os.getppid()):
         return
     inside = 'export STEERWAY_BENCH_INSIDE=$$; "$@"'
@@ -49,13 +49,14 @@ class Lines:
         self.made = 1
         calm()
         calm(self.prefix())
-        # Who connects to one place thousands of times looks for a port longer and longer among those that rest.
+        # A client that connects to one place thousands of times searches ever longer for a port that is not in
+        # TIME_WAIT.
         for prefix in ("", self.prefix() + " "):
             sh(f"{prefix}sysctl -qw net.ipv4.tcp_max_tw_buckets=1")
             subprocess.run([*prefix.split(), "sysctl", "-qw", "net.ipv4.ip_local_port_range=2048 65535"], check=True)
 
     def uplinks(self, n):
-        """The names of so many uplinks; those beyond the first are lines of their own, made when first asked for."""
+        """The names of this many uplinks; those after the first are separate lines, made on first use."""
         for i in range(self.made, n):
             name, net = f"line{i}", f"10.56.{i}"
             sh(f"ip link add {name} type veth peer name {name} netns {self.far.pid}")
@@ -74,7 +75,7 @@ class Lines:
         return sh(f"{self.prefix()} {line}")
 
     def limit(self, rate):
-        """Both directions carry no more, e.g. "1gbit"; None for all they can."""
+        """Limit both directions, e.g. "1gbit"; None for no limit."""
         for prefix in ("", self.prefix() + " "):
             subprocess.run(f"{prefix}tc qdisc delete dev line0 root".split(), capture_output=True)
             if rate:

@@ -1,4 +1,4 @@
-"""The command line that compare.py and own.py have in common, and what they write."""
+"""The command line and the output that compare.py and own.py share."""
 
 import argparse
 from pathlib import Path
@@ -9,7 +9,7 @@ def binary(path):
 
 
 def parse(doc, **more):
-    """@param more  options of one program alone: name to keywords of add_argument"""
+    """@param more  options of one program only: name to keywords of add_argument"""
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("binaries")
     parser.add_argument("steerway", type=binary)

@@ -25,7 +25,7 @@ RELOADS = 50
 
 
 def reload_s(running):
-    """How long one request to load the policy anew takes, over the control socket."""
+    """The time of one reload of the policy, over the control socket."""
     with socket.socket(socket.AF_UNIX) as s:
         s.connect(str(running.folder / "steerway/control.sock"))
         s.settimeout(60)
@@ -54,7 +54,8 @@ class Own(Bench):
         return self.cost(running, way, "connect", self.n(3000, 32), 16)
 
     def open(self):
-        """There and back again, so that what drifts meets all alike. A shorter run has as many, but for the shortest."""
+        """Up and down again, so that drift affects all alike. A shorter run has the same counts, except for the
+        shortest."""
         most = min(open_most(), self.n(50_000))
         counts = [1] + [n for n in (10, 100, 1000) if n < most] + [most]
         with self.running(own(self.steerway)) as running:
@@ -75,7 +76,7 @@ class Own(Bench):
                 yield CONNECT, column, self.connect(running, way)
 
     def threads(self):
-        """Nobody is held to a core: octets for each second of the clock, and of the processors."""
+        """Nothing is held to a core: bytes for each second of real time, and of CPU time."""
         if not steerway_has(self.steerway, "--threads"):
             return
         for n in (0, 1, 2):
@@ -85,7 +86,7 @@ class Own(Bench):
                 yield "bulk down, CPU s/GB", f"{n}", spent / said["bytes"] * 1e9
 
     def with_room(self):
-        """Where load and origin have room, more threads carry more: each may take so little that all of them leave some."""
+        """With room for load and origin, more threads carry more: each thread is limited to a share of a core."""
         if not can_hold() or not steerway_has(self.steerway, "--threads"):
             return
         for n in (1, 2, 4):
@@ -109,7 +110,7 @@ class Own(Bench):
             return next(int(line.split()[1]) for line in lines if line.startswith(("totals:", "summary:")))
 
     def instructions(self):
-        """They are the same in each run: one is enough."""
+        """They are the same in each run, so one run is enough."""
         if self.counted or not shutil.which("valgrind"):
             return
         self.counted, few, more = True, 1000, 4000
@@ -119,20 +120,20 @@ class Own(Bench):
                 yield row, contender.name, (again - once) / more
 
     def picks(self):
-        """bench_policy's lines: NAME NS-LEAST NS-MEDIAN OCTETS RELOAD-MS HEAP-KIB"""
+        """bench_policy's lines: NAME NS-LEAST NS-MEDIAN BYTES RELOAD-MS HEAP-KIB"""
         argv = ["taskset", "-c", "0", str(self.binaries / "bench_policy"), str(self.n(200_000, 1000))]
         lines = subprocess.run(argv, capture_output=True, text=True, timeout=300, check=True).stdout.splitlines()
         for line in lines[2:]:
-            name, _, median, octets, reload_ms, heap = line.rsplit(None, 5)
+            name, _, median, grown, reload_ms, heap = line.rsplit(None, 5)
             yield name, "a pick, ns", float(median)
-            yield name, "allocated by a pick, bytes", float(octets)
+            yield name, "allocated by a pick, bytes", float(grown)
             yield name, "a reload, ms", float(reload_ms)
             yield name, "memory, KiB", float(heap)
 
 
-HELD_TO = 0.1  # of a core: what a relay thread may take, so that load and origin have room
+HELD_TO = 0.1  # of a core: the share of a relay thread, which leaves room for load and origin
 
-GROUPS = {  # the heading, and whether a row's figures are compared with its first
+GROUPS = {  # the heading, and whether figures are compared with the first of their row
     "open": ("beside so many open connections", True),
     "uplinks": ("with so many uplinks", True),
     "names": ("to a destination given as", True),
@@ -172,7 +173,7 @@ def run(args):
 
 
 def with_ratios(cells):
-    """Each column's summary, and the median of the rounds' ratios to the first column, where that is not nothing."""
+    """Each column's summary, and the median of the rounds' ratios to the first column, if that is not zero."""
     first = next(iter(cells.values()))
     compared = all(first)
     return {

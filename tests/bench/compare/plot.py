@@ -4,10 +4,10 @@ import math
 
 from report import figure, floor_of, ratio_text
 
-GOALS = {"idle": 1024}  # what is aimed at, in the measure's own unit
-FLAT = 1.05  # what may come with 10,000 open connections, as a ratio
+GOALS = {"idle": 1024}  # the goal, in the measure's own unit
+FLAT = 1.05  # allowed ratio with 10,000 open connections
 WIDTH, ACROSS, LABEL, VALUE, LINE, HEAD, CHART = 406, 3, 134, 108, 19, 46, 230
-LONGEST = 5  # bars are cut off where they are so many times as long as the floor's, or else the shortest
+LONGEST = 5  # bars are cut off at this multiple of the floor's bar, or of the shortest
 STYLE = ("text{font:12px 'DejaVu Sans',sans-serif;fill:#333;stroke:#fff;stroke-width:3px;paint-order:stroke}.head{font-weight:bold;font-size:13px}.unit{fill:#777}.name{text-anchor:end}"
          ".middle{text-anchor:middle}.floor{fill:#b5b5b5}.ours{fill:#1a7f5a}.peer{fill:#7a9cc6}.cut{fill:#fff}.line{fill:none;stroke-width:2}"
          ".axis{stroke:#999}.mark{stroke:#555;stroke-dasharray:3 3}.goal{stroke:#c0392b;stroke-width:1.5}.goaltext{fill:#c0392b}")

@@ -1,6 +1,6 @@
 """The tables of what compare.py and own.py measured."""
 
-COPYING = "floor, copy 64K"  # small messages are dearer to splice, and the pipes to make
+COPYING = "floor, copy 64K"  # splicing small messages costs more, and so does making the pipes
 FLOORS = {"down": None, "up": None, "gigabit": None, "connect": COPYING, "crowded": COPYING, "echo": COPYING, "idle": COPYING, "beside": None}
 
 
@@ -54,13 +54,13 @@ def not_measured(reasons):
 
 
 def notes(failures, absent, measures):
-    """Why a figure is missing."""
+    """Reasons for missing figures."""
     reasons = [f"{name}, {measures[m][0]}: {why}" for (m, name), why in failures.items()]
     return not_measured(reasons + [f"{name}: it is not here, and its package could not be had" for name in absent])
 
 
 def groups(results, heads):
-    """A table for each group: rows as measured, and what they are compared with first."""
+    """A table for each group: the measured rows, and what they are compared with first."""
     tables = []
     for group, rows in results.items():
         heading, compared = heads[group]
