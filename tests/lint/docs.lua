@@ -1,7 +1,8 @@
--- Lint: what the docs say of the command line is true, and all of it is said.
+-- Lint: the docs describe the command line correctly and completely.
 --   luajit tests/lint/docs.lua BINARY [ROOT]
--- Every option, config key and shipped policy stands in docs/steerway.1; the man page and the other texts name no
--- option or key that is none; every example's config is one that `steerway check` takes.
+--
+-- Every option, config key and shipped policy is in docs/steerway.1. The man page and the other texts name no unknown
+-- option or key. `steerway check` accepts the config of every example.
 
 local binary = arg[1] or error("usage: luajit tests/lint/docs.lua BINARY [ROOT]", 0)
 local root = arg[2] or "."
@@ -15,7 +16,7 @@ end
 
 local function quoted(word) return "'" .. word:gsub("'", "'\\''") .. "'" end
 
--- Output (with what goes to stderr) and whether it ended well.
+-- Output (with stderr), and whether it succeeded.
 local function run(...)
   local words = {}
   for i, word in ipairs { ... } do words[i] = quoted(word) end
@@ -96,7 +97,7 @@ for _, verb in ipairs(verbs) do
   if not man:find("\n%.It Cm " .. verb:gsub("%-", "%%-") .. "\n") then fault("%s: the command %s is missing", MAN, verb) end
 end
 
--- --- the config's keys: the program is asked which it knows ---
+-- --- the config's keys, as the program lists them ---
 
 local scratch = os.tmpname()
 local function complaint_about(text)
@@ -128,7 +129,7 @@ for key in pairs(documented_keys) do
   if not keys[key] then fault("%s: a config has no key %s", MAN, key) end
 end
 
--- --- the policies that ship ---
+-- --- the shipped policies ---
 
 local shipped = {}
 for _, path in ipairs(lines_of("ls " .. quoted(root .. "/policies"))) do

@@ -3,7 +3,8 @@
 
 local root = arg[1] or "."
 
--- Storey by storey and from the bottom up. A room may use what is named beside it, and that stands above it in this list.
+-- In the order of storeys, from the bottom up. A room may use the rooms named beside it, which must stand above it in
+-- this list.
 local ROOMS = {
   { "lib/base" },
   { "lib/netlink", "base" },
@@ -57,8 +58,8 @@ local LIBRARIES = {
   ["jansson.h"] = { "policy", "outbound", "config", "keep", "control", "doctor", "simulate", "main" },
 }
 
--- The system's headers for a room that is pure: no descriptor, no memory of its own, no clock. (stdio.h is there
--- for snprintf alone.)
+-- The system headers that a pure room may include: no descriptor, no memory of its own, no clock. (stdio.h is there
+-- only for snprintf.)
 local PURE_HEADERS = {}
 for name in ("assert ctype errno inttypes limits stdarg stdbool stddef stdint stdio string strings"):gmatch("%a+") do
   PURE_HEADERS[name .. ".h"] = true
@@ -94,7 +95,7 @@ local function exists(path)
   return f ~= nil
 end
 
--- Blank out comments and what stands in quotes; lines stay where they are.
+-- Blank out comments and quoted texts; line numbers stay.
 local function code_only(text)
   local function blank(s) return (s:gsub("[^\n]", " ")) end
   local out, at = {}, 1
@@ -196,7 +197,7 @@ local function check(path)
   if layer == "proto" then check_pure(file, text) end
 end
 
--- CMakeLists.txt must link what the table says, and no more.
+-- CMakeLists.txt must link exactly what the table says.
 local function check_cmake()
   local f = io.open(root .. "/CMakeLists.txt")
   if not f then return end

@@ -15,7 +15,7 @@ local function check(file)
   for line in io.lines(root .. "/" .. file) do
     number = number + 1
     for target in line:gmatch("%]%(([^)%s]+)%)") do
-      local path = target:match("^([^#]+)") -- what follows # is a place within the page
+      local path = target:match("^([^#]+)") -- the part after # is a place within the page
       if path and not path:match("^%a+:") then
         links = links + 1
         if not exists(root .. "/" .. (folder and folder .. "/" or "") .. path) then

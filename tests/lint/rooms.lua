@@ -46,9 +46,9 @@ for file in list:lines() do
 end
 list:close()
 
--- --- who calls whom ---
+-- --- calls between files ---
 
--- Comments, texts and lines of the preprocessor become blanks.
+-- Replace comments, texts and preprocessor lines by blanks.
 local function code_only(text)
   local out, at = {}, 1
   while true do
@@ -85,7 +85,7 @@ local function definitions(text)
   return found
 end
 
--- Functions that a text calls by their own names: not by a member of a struct.
+-- Functions that a text calls by name, not through a member of a struct.
 local function calls(text)
   local found = {}
   for at, name in text:gmatch "()%f[%w_]([%a_][%w_]*)%s*%(" do
@@ -103,7 +103,7 @@ local function inline_of(header)
   return table.concat(found)
 end
 
--- "a.c" -> { "b.c" = "a function of b.c that a.c calls" }. What stands inline in a.h is a.c's.
+-- "a.c" -> { "b.c" = "a function of b.c that a.c calls" }. Inline functions of a.h belong to a.c.
 local function calls_between(room, names)
   local home, code, own, graph = {}, {}, {}, {}
   for _, name in ipairs(names) do
@@ -125,7 +125,7 @@ local function calls_between(room, names)
   return graph
 end
 
--- All files that can be come to from one.
+-- All files that can be reached from one.
 local function reached_from(graph, name)
   local seen, todo = {}, { name }
   while #todo > 0 do
@@ -139,7 +139,7 @@ local function reached_from(graph, name)
   return seen
 end
 
--- "a.c b.c" -> its first file: the largest sets of files each of which can be come to from each.
+-- "a.c b.c" -> its first file: the largest sets of files in which each can be reached from each.
 local function circles_of(graph, names)
   local reach, found = {}, {}
   for _, name in ipairs(names) do reach[name] = reached_from(graph, name) end
@@ -188,7 +188,7 @@ local function check_headers(room, file, text)
   if number > README_LINES_MAX then fault(file, number, "%d lines; a README has at most %d", number, README_LINES_MAX) end
 end
 
--- "a.c b.c" -> the line of the README that says why the circle stays. It may go on in the next lines.
+-- "a.c b.c" -> the line of the README with the circle's reason, which may continue in the next lines.
 local function circles_said(file, text)
   local said, number, lines = {}, 0, {}
   for line in text:gmatch "([^\n]*)\n" do lines[#lines + 1] = line end

@@ -11,7 +11,7 @@ local faults, sentences = 0, 0
 -- Replace by something short, and keep the line breaks: line numbers are counted by them.
 local function shrink(text, by) return by .. text:gsub("[^\n]", "") end
 
--- Whether a word ends its sentence: what follows begins with a capital, or with a name in code.
+-- Whether a word ends its sentence: the next begins with a capital, or is a name in code.
 local function ends(word, following)
   return word:find "[.!?:;][)\"'*]*$" and following:find "^[(\"'*]*[%u`]"
 end
@@ -154,7 +154,7 @@ local function check_message(file, line, text)
   end
 end
 
--- Texts beside each other are one: by C's rule, or by Lua's .. between them. Names between them are placeholders.
+-- Adjacent texts are one: by C's rule, or joined by Lua's `..`. Names between them are placeholders.
 local function check_code(file, text, comment, glue)
   local at, line, joined, joined_line = 1, 1, nil, nil
   local function count_to(to)

@@ -1,4 +1,4 @@
--- The editor types say what is there, and docs/policy-api.md says what they say.
+-- The editor types match the code, and docs/policy-api.md matches the types.
 local kit = require "kit"
 local types = require "steerway.host.types"
 
@@ -21,7 +21,7 @@ local function declared(class)
   return names
 end
 
--- The names that an object's complaint about a wrong one would suggest from: those there are.
+-- The known names, from which an error about an unknown one makes a suggestion.
 local function sorted(names)
   local list = {}
   for _, name in ipairs(names) do

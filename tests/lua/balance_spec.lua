@@ -227,7 +227,7 @@ describe("balance.two_choices", function()
   it("takes the better of two different ones", function()
     local w = kit.world { { name = "a", active = 9 }, { name = "b", active = 1 }, { name = "c", active = 5 } }
     local count = tally(balance.two_choices(kit.draws(3), "active"), w.uplinks, 3000)
-    -- Of the three pairs, b wins two and c one; a is never the better.
+    -- Of the three pairs, b wins two and c one; a is never better.
     assert.near(2000, count.b, 130)
     assert.near(1000, count.c, 130)
     assert.is_nil(count.a)
@@ -362,7 +362,7 @@ describe("balance.tiers", function()
     w.views[3].active = 2
     assert.equal("d d", names(choose, w.uplinks, 2))
     w.views[4].active = 9
-    -- All are full: the whole is shared as if it were one tier.
+    -- All are full, so they share as if in one tier.
     local count = tally(choose, w.uplinks, 4)
     assert.same({ a = 2, c = 2 }, count)
     w.views[1].active = 1
@@ -376,7 +376,7 @@ describe("balance.tiers", function()
 end)
 
 describe("balance.fair_share", function()
-  -- So many picks, each over before the next.
+  -- This many picks, each ended before the next.
   local function picks(choose, w, n)
     local count = {}
     for _ = 1, n do

@@ -1,4 +1,4 @@
--- Every function that a policy can reach has a row in bounds/rows.lua, and costs no more than that says.
+-- Every function that a policy can reach has a row in bounds/rows.lua, and costs no more than the row says.
 
 local compiling = require "steerway.host.compiling"
 local kit = require "kit"
@@ -78,7 +78,7 @@ local function functions_of(w)
   return found
 end
 
--- The longest time that the function runs without a look at the hook, by which the budget stops it.
+-- The longest time that the function runs between two checks of the hook that stops a call.
 local function longest_step(f)
   local longest, began = 0, os.clock()
   local last = began
@@ -92,7 +92,7 @@ local function longest_step(f)
       error "stopped"
     end
   end, "", 1)
-  pcall(function() -- since the hook may raise behind the inner one
+  pcall(function() -- since the hook may raise an error behind the inner pcall
     pcall(f)
     debug.sethook()
   end)
@@ -101,7 +101,7 @@ local function longest_step(f)
   return longest
 end
 
--- What is no function, or is none that a policy holds.
+-- Values that are not functions, or not functions for policies.
 local NO_FUNCTIONS = {
   metamethods = true, ["a new text"] = true, ["own file"] = true, export = true, import = true, params = true,
 }
@@ -109,7 +109,7 @@ local NO_FUNCTIONS = {
 local function names_of(row)
   local names = {}
   if row.names:find "`" or row.names:find "'" or NO_FUNCTIONS[row.names] then
-    return { row.names } -- of one thing, whatever blanks are in it
+    return { row.names } -- a single name, whatever blanks are in it
   end
   for name in row.names:gmatch "%S+" do
     names[#names + 1] = name
@@ -147,7 +147,7 @@ describe("the bounds of what a policy can reach", function()
     for name in pairs(env.string) do
       assert.is_function(sealed[name])
     end
-    -- C's own are left where they take no longer than their result is large.
+    -- C's own functions stay where their time is bounded by the size of the result.
     assert.equal(string.len, sealed.len)
     for name in ("byte char find format gmatch gsub lower match rep reverse sub upper"):gmatch "%a+" do
       assert.are_not_equal(string[name], sealed[name])

@@ -1,4 +1,4 @@
--- What the docs show of policies is run here as it stands there.
+-- Runs the code blocks about policies in the docs.
 local kit = require "kit"
 local types = require "steerway.host.types"
 
@@ -38,7 +38,7 @@ local function world()
   }
 end
 
--- Ask it for every port, by every choice of candidates, and tell it of every event.
+-- Ask it for every port and every choice of candidates, and call every hook.
 local function put_through_its_paces(runner)
   local seen = 0
   for _, port in ipairs(PORTS) do
@@ -90,7 +90,7 @@ describe("README.md", function()
     assert.equal(10, #blocks[1])
   end)
 
-  -- An uplink is called what the command calls it.
+  -- An uplink has the name that the command gives it.
   it("shows one that makes a difference with the command beside it", function()
     local uplinks = {}
     for name, weight in page:match("%-%-policy steady_ports%.lua ([^`]+)`"):gmatch "(%w+)@(%d+)" do

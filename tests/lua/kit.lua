@@ -1,4 +1,4 @@
--- What the specs of this project share, beside the kit that ships for those of users: lua/steerway/testing.lua.
+-- Shared by the specs of this project, in addition to the kit for users: lua/steerway/testing.lua.
 
 local ctx = require "steerway.host.ctx"
 local host = require "steerway.host"
@@ -9,10 +9,11 @@ local types = require "steerway.host.types"
 local kit = {}
 
 kit.lua_dir = "lua"
-kit.file = "dir/p.lua" -- where policies of the specs seem to stand
+kit.file = "dir/p.lua" -- the apparent path of the specs' policies
 kit.reader = testing.reader
 
----A world in which texts of policies seem to stand at kit.file, and all uplinks are candidates, also those that are down.
+---A world in which policies from text appear to be at kit.file. All uplinks are candidates, also those that are
+---down.
 function kit.world(specs)
   local world = testing.world(specs)
 
@@ -30,7 +31,7 @@ function kit.world(specs)
     return policy
   end
 
-  ---The ctx that a policy would be handed in this world; with o.params, wall, log, random and files as for load.
+  ---The ctx of a policy in this world; o.params, wall, log, random and files are as for load.
   function world:ctx(o)
     o = o or {}
     assert(self.uplinks)
@@ -58,19 +59,20 @@ function kit.load(text, o)
   }
 end
 
----A policy of which only pick is written: its body, and what new does before.
+---A policy with only a pick: its body, and code of new before it.
 function kit.pick(body, before)
   return ("return { name = 'p', new = function(ctx) %s return { pick = function(conn, uplinks)\n%s\nend } end }")
     :format(before or "", body)
 end
 
----Octets of garbage that so many picks leave behind, interpreted: compiled code, whose making allocates, leaves no more.
+---Bytes of garbage that this many picks leave in interpreted code. Compiled code leaves no more, but making it
+---allocates.
 function kit.garbage(policy, picks)
   local world, ids = policy.world, policy:candidates()
   jit.off()
   jit.flush()
   world:begin()
-  for _ = 1, 100 do -- memories fill, lists grow
+  for _ = 1, 100 do -- fill caches and grow lists
     policy:raw_pick(ids)
   end
   collectgarbage()
@@ -86,7 +88,7 @@ function kit.garbage(policy, picks)
   return (after - before) * 1024
 end
 
--- The least of some measurements, up to the first that is enough: a machine that is short of time lengthens some, not all.
+-- The least of some measurements, up to the first that is small enough: a busy machine lengthens some, not all.
 function kit.least(measure, enough)
   local least = math.huge
   for _ = 1, 7 do
@@ -105,7 +107,7 @@ function kit.fails(f, ...)
   return message
 end
 
----A generator of known numbers in [0, 1): the same draws in each run.
+---A generator of fixed numbers in [0, 1): the same in each run.
 function kit.draws(seed)
   local state = seed or 1
   return function()

@@ -24,7 +24,7 @@ describe("rules", function()
     return c
   end
 
-  -- What the one rule says of such a connection: the names, and why.
+  -- The rule's decision for such a connection: the names, and why.
   local function says(rule, fields, ids)
     local list = {}
     for i, id in ipairs(ids or { 1, 2, 3 }) do list[i] = w.uplinks[id] end

@@ -5,7 +5,7 @@ local sticky = require "steerway.sticky"
 describe("sticky", function()
   local w, ctx
 
-  -- Chooses for that client and host, among those uplinks.
+  -- Choose for this client and host, among these uplinks.
   local function go(choose, client, host, ids)
     local list = {}
     for i, id in ipairs(ids or { 1, 2, 3 }) do

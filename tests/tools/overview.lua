@@ -1,5 +1,5 @@
--- Draws docs/overview.svg, the picture in the README: luajit tests/tools/overview.lua > docs/overview.svg
--- Boxes stand on a grid of units of one pixel; every colour and size is named here.
+-- Draws docs/overview.svg, the picture in the README: luajit tests/tools/overview.lua > docs/overview.svg. Boxes
+-- stand on a grid of one pixel; every colour and size is named here.
 
 local WIDTH, HEIGHT = 860, 300
 local INK, FAINT, PAPER = "#1f2933", "#66727f", "#ffffff"

@@ -1,10 +1,10 @@
--- Makes docs/policy-api.md of the editor types and of the library's comments.
+-- Makes docs/policy-api.md from the editor types and from the library's comments.
 --   luajit tests/tools/policy_api.lua [ROOT] > docs/policy-api.md
 
 local root = arg and arg[1] or "."
 
 local LIBRARY = { "balance", "sticky", "rules", "quota", "hours", "testing" }
--- Classes that stand in other files than types.lua.
+-- Classes in files other than types.lua.
 local MORE = { ["lua/steerway/host/lru.lua"] = true }
 
 local function lines_of(path)
@@ -15,7 +15,7 @@ local function lines_of(path)
   return list
 end
 
--- "---@field name? type  what it is": of a type with blanks in it, the end is where two blanks stand.
+-- "---@field name? type  meaning": two blanks end a type that contains blanks.
 local function field_of(line)
   local name, rest = line:match "^%-%-%-@field (%S+) (.*)$"
   if not name then
@@ -25,7 +25,7 @@ local function field_of(line)
   return { name = name, type = type or rest, about = about or "" }
 end
 
--- All classes of a file: name, what was said before it, and its fields.
+-- All classes of a file: name, the comment before it, and its fields.
 local function classes_of(path)
   local classes, said, class = {}, {}, nil
   for _, line in ipairs(lines_of(path)) do
@@ -46,7 +46,7 @@ local function classes_of(path)
   return classes
 end
 
--- All documented functions of a module: "balance.smooth()", "sticky(ctx, o)", with what is said of them.
+-- All documented functions of a module: "balance.smooth()", "sticky(ctx, o)", with their comments.
 local function functions_of(module, path)
   local functions, said, params = {}, {}, {}
   for _, line in ipairs(lines_of(path)) do
@@ -71,7 +71,7 @@ local function functions_of(module, path)
   return functions
 end
 
--- What a file says of itself at its head.
+-- The comment at the head of a file.
 local function head_of(path)
   local said = {}
   for _, line in ipairs(lines_of(path)) do

@@ -1,4 +1,4 @@
--- Makes docs/policy-bounds.md of the rows that tests/lua/bounds_spec.lua runs.
+-- Makes docs/policy-bounds.md from the rows that tests/lua/bounds_spec.lua runs.
 --   luajit tests/tools/policy_bounds.lua [ROOT] > docs/policy-bounds.md
 
 local root = arg and arg[1] or "."

@@ -26,7 +26,7 @@ local function list(n, value)
   return t
 end
 
--- #t is far beyond the elements, at some border.
+-- #t is a border far beyond the elements.
 local function holes()
   local t = {}
   for p = 0, 8 do
@@ -50,7 +50,7 @@ local function call(...)
   end
 end
 
--- Runs with arguments that are made when the row is run.
+-- Run with arguments that are made when the row runs.
 local function with(make)
   return function(f, w)
     local args = { make(w) }

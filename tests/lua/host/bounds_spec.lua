@@ -4,7 +4,7 @@ local kit = require "kit"
 local find, match = bounds.find(string.find), bounds.matching("match", string.match)
 local gmatch, gsub = bounds.matching("gmatch", string.gmatch), bounds.gsub(string.gsub)
 
--- The slowest machine that builds this, under a sanitizer or not, is well below it; without bounds it takes minutes.
+-- Well above the slowest machine that builds this, with or without a sanitizer; without bounds it takes minutes.
 local SOON_S = 3
 
 describe("bounds of pattern matching", function()
@@ -57,7 +57,7 @@ describe("bounds of pattern matching", function()
     assert.equal(1e5, select(2, gsub(text, "\n", "")))
   end)
 
-  -- A text of so many bytes is let in, and one of so many is not.
+  -- A text of the first length is accepted, and one of the second is not.
   local limits = {
     { "x-x-x-y", 85, 120 }, { "^x-x-x-y", 250, 400 }, { "(.-)%1y", 250, 400 }, { "%b()", 2400, 2600 },
     { "(x+)(x+)y", 180, 250 }, { "((x+)(x+))", 1500, 2600 }, { "x+y+x+z", 2100, 2600 }, { "x?x?x?x?x?x?x?x?y", 9000, 2e5 },
@@ -70,7 +70,7 @@ describe("bounds of pattern matching", function()
     end)
   end
 
-  -- Each took up to 0.9 s on the longest text that was let in.
+  -- Each took up to 0.9 s on the longest text that was accepted.
   local replacements = {
     { ".", "x", 1e6, 2e6 }, { "(.)", "%1", 2e5, 3e5 }, { "()", "%1", 4e4, 6e4 }, { "()(.)", ("%2"):rep(20), 2000, 4000 },
     { ".", { a = "b" }, 1e5, 3e5 }, { "()", {}, 1e5, 3e5 },

@@ -1,7 +1,7 @@
 local kit = require "kit"
 local compiling = require "steerway.host.compiling"
 
--- Constructs for which LuaJIT's parser takes quadratic time; up to 1 MiB of each is let in.
+-- Constructs for which LuaJIT's parser takes quadratic time; up to 1 MiB of each is accepted.
 local function locals_in_sight(n)
   local open = ("function() local " .. ("a,"):rep(150) .. "a "):rep(40)
   return "return " .. open:gsub("function", "return function"):sub(8) .. ("x() "):rep(n) .. ("end "):rep(40)

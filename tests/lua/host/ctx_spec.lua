@@ -2,7 +2,7 @@ local ctx = require "steerway.host.ctx"
 local kit = require "kit"
 
 describe("ctx", function()
-  -- What the expression yields in new(ctx).
+  -- The value of the expression in new(ctx).
   local function value(expression, o)
     local text = "return { name = 'p', new = function(ctx) local v = %s return { pick = function() return v end } end }"
     local hooks = kit.load(text:format(expression), o).hooks

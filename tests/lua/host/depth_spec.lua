@@ -1,10 +1,10 @@
 local depth = require "steerway.host.depth"
 local kit = require "kit"
 
--- A C function that calls a Lua function, and says how deep it may go.
+-- A C function that calls a Lua function, with the limit on nesting.
 local nested = depth.guarded("nested", function(f) return f() end)
 
--- Levels that are left: calls that nest until one is refused.
+-- Levels that are left: nested calls until one is refused.
 local function room()
   local n = 0
   local function deeper()

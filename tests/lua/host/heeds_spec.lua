@@ -1,10 +1,10 @@
--- What is set for uplinks and means nothing with a policy is told; what the policy heeds is not.
+-- Settings of uplinks that a policy ignores are reported; those that it uses are not.
 local heeds = require "steerway.host.heeds"
 local kit = require "kit"
 
 local BALANCE = "local balance = require 'steerway.balance' local least = balance.least_connections() "
 
--- The settings that the policy does not heed: "tier quota".
+-- The settings that the policy ignores: "tier quota".
 local function unheeded(text, o)
   kit.world {
     { name = "line" }, { name = "lte", tier = 2, tags = { "metered", "slow" }, quota_left = 5e9 }, { name = "spare", tier = 3 },

@@ -110,7 +110,7 @@ describe("host.load", function()
   for _, case in ipairs(wrong) do
     it("refuses in one line that says where: " .. case[2]:sub(1, 60), function()
       local message = load_error(case[1])
-      -- The line where pick stands is that of new, if it is not found.
+      -- If pick's line is not found, new's line is used.
       assert.equal(case[2], message:sub(1, #case[2]))
       assert.is_nil(message:find "\n")
     end)

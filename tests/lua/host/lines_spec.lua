@@ -1,7 +1,7 @@
 local lines = require "steerway.host.lines"
 local sets = require "steerway.host.sets"
 
--- The rows of tests/lua/host/lines.txt, which the engine's test reads as well.
+-- The rows of tests/lua/host/lines.txt, which the engine's test reads too.
 local function rows()
   local all = {}
   for row in io.lines "tests/lua/host/lines.txt" do
@@ -17,7 +17,7 @@ end
 
 local SIGNS = { [1] = "=", [2] = ".", [3] = "+" }
 
--- As the table writes it.
+-- In the table's notation.
 local function names_of(line)
   local found = {}
   local verdict = lines.names(line, function(name, covers)

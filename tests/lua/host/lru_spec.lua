@@ -115,7 +115,7 @@ describe("lru", function()
         assert.equal(e and e[2] or nil, c:touch(key))
         if e then list[#list + 1] = { key, e[2], now } end
       elseif what < 0.9 then
-        -- What is too old still takes room until somebody looks at it.
+        -- An expired entry takes room until it is accessed.
         c:count()
         local kept = {}
         for _, other in ipairs(list) do if alive(other) then kept[#kept + 1] = other end end
@@ -151,7 +151,7 @@ describe("lru", function()
     local after = collectgarbage "count"
     collectgarbage "restart"
     jit.on()
-    -- Keys that come and go make Lua lay out its table anew now and then.
+    -- Keys that come and go sometimes make Lua rebuild its table.
     assert.is_true((after - before) * 1024 < 40000, tostring((after - before) * 1024))
   end)
 
@@ -195,7 +195,7 @@ describe("lru", function()
     end
     for key in c:each() do
       visited[#visited + 1] = key
-      c:delete(key + 1) -- one that is still to come
+      c:delete(key + 1) -- a key that was not added yet
       c:set("new" .. key, 0)
     end
     assert.same({ 1, 3 }, visited)

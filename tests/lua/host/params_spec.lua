@@ -1,7 +1,7 @@
 local kit = require "kit"
 local params = require "steerway.host.params"
 
--- Raises what params.check complains of, with the key at whose line it would be shown.
+-- Raises the error of params.check, with the key at whose line it would be shown.
 local function fail(key, text)
   error(("[%s] %s"):format(key, text), 0)
 end

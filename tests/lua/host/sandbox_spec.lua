@@ -1,7 +1,7 @@
 local kit = require "kit"
 local sandbox = require "steerway.host.sandbox"
 
--- A fresh sandbox; files is what can be read, said what was printed.
+-- A new sandbox; files can be read, said collects printed text.
 local function new(files)
   local said = {}
   local env = sandbox.new {

@@ -3,7 +3,7 @@ local kit = require "kit"
 
 local match = sets.match
 
--- A list in a file, and where what is said of it goes.
+-- A list in a file; messages about it go to said.
 local function file(text, said)
   local function read(path)
     assert.equal("list.txt", path)
@@ -21,7 +21,7 @@ local function holds(set, inside, outside)
   end
 end
 
--- Octets of garbage that so many calls leave, interpreted.
+-- Bytes of garbage that this many calls leave in interpreted code.
 local function garbage(f, n)
   jit.off()
   jit.flush()
@@ -88,7 +88,7 @@ describe("a set of domains", function()
     assert.equal(1, #said)
   end)
 
-  it("holds names up to 253 octets", function()
+  it("holds names up to 253 bytes", function()
     local long = ("a."):rep(124) .. "abcde"
     assert.equal(253, #long)
     holds(sets.domains { long }, { long }, { "x." .. long })

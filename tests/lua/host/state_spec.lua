@@ -45,7 +45,7 @@ describe("state", function()
     assert.is_string(state.encode(list))
   end)
 
-  -- LuaJIT's hash of a number (hashrot in lj_tab.h), of which a small table looks at the lowest bits.
+  -- LuaJIT's hash of a number (hashrot in lj_tab.h); a small table uses its lowest bits.
   local bit, double = require "bit", require("ffi").new "union { double number; int32_t half[2]; }"
   local function hash_of(number)
     double.number = number
@@ -58,8 +58,8 @@ describe("state", function()
     return bit.tobit(hi - bit.rol(lo, 13))
   end
 
-  -- The longest time without a look at the hook, by which the time budget stops a call. It is the best of some runs, as on
-  -- a busy machine any step may be held up.
+  -- The longest time between two checks of the hook that stops a call. The best of some runs, since a busy machine
+  -- may delay any step.
   local function longest_step(f)
     local best = math.huge
     for _ = 1, 5 do
@@ -176,7 +176,7 @@ describe("state", function()
     end
   end)
 
-  it("refuses more octets than LuaJIT makes a text of", function()
+  it("refuses more bytes than fit into one text of LuaJIT", function()
     assert.equal("export: more than 8323072 bytes", kit.fails(state.encode, { ("x"):rep(2 ^ 22), { ("y"):rep(2 ^ 22) } }))
     assert.is_string(state.encode { ("x"):rep(2 ^ 22), ("y"):rep(2 ^ 21) })
   end)

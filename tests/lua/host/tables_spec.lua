@@ -56,7 +56,7 @@ describe("the table library of a policy", function()
     end
     for _, less in ipairs { false, greater } do
       local steps = 0
-      jit.off() -- compiled code looks at no hook
+      jit.off() -- compiled code does not check hooks
       jit.flush()
       debug.sethook(function() steps = steps + 1 end, "", 1)
       tables.sort(t, less or nil)
@@ -77,7 +77,7 @@ describe("the table library of a policy", function()
     assert.is_true(lines > 500)
   end)
 
-  -- Steps of the interpreter that f takes until it is stopped, or ends.
+  -- Steps of the interpreter until f is stopped or ends.
   local function steps_of(f, max)
     local steps = 0
     jit.off()
@@ -97,7 +97,7 @@ describe("the table library of a policy", function()
 
   it("can be stopped while it moves what lies beyond a hole", function()
     local t = {}
-    for p = 0, 8 do -- the search for a border begins behind the part of the table that is an array, whose size is not told
+    for p = 0, 8 do -- the search for a border begins behind the array part of the table, whose size is not known
       for k = 0, 20 do
         t[(2 ^ p + 1) * 2 ^ k] = true
       end

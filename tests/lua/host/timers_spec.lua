@@ -10,7 +10,7 @@ describe("timers", function()
     end
   end
 
-  -- Runs what is due as the engine does: one by one, until nothing is.
+  -- Run due timers like the engine: one by one, until none is left.
   local function advance(to)
     now = to
     for _ = 1, 100 do
@@ -111,7 +111,7 @@ describe("timers", function()
     local said = kit.fails(function()
       t.after(1, print)
     end)
-    assert.truthy(said:find "timers_spec.lua:%d+: ctx.after: 1000 timers are waiting already") -- where it was asked
+    assert.truthy(said:find "timers_spec.lua:%d+: ctx.after: 1000 timers are waiting already") -- at the line that called it
   end)
 
   it("says what it expects", function()

@@ -166,7 +166,7 @@ describe("a conn", function()
       assert.truthy(line_of(message), message)
     end
     w:begin { host = "next.example" }
-    assert.equal("next.example", c.host) -- the one that is being decided, never a dead one's text
+    assert.equal("next.example", c.host) -- the current one, never text of an ended one
   end)
 
   it("has the texts of the call under way, whatever was read in another", function()
@@ -179,7 +179,7 @@ describe("a conn", function()
     assert.equal("next.example", c.host)
     assert.equal("192.0.2.8", c.client)
     assert.is_nil(c.user)
-    local other = kit.world { {} } -- a frame of its own, as a test after this one has
+    local other = kit.world { {} } -- its own frame, as for a test after this one
     for _ = 1, 2 do -- as many calls as there were before
       other:begin { host = "elsewhere.example" }
     end

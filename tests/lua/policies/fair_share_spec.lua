@@ -5,7 +5,7 @@ local FILE = { file = "policies/fair_share.lua" }
 describe("fair_share", function()
   local w, runner
 
-  -- So many connections at once; each is busy from its pick on.
+  -- This many connections at once; each is busy from its pick on.
   local function burst(n, ids)
     local count = {}
     for _ = 1, n do

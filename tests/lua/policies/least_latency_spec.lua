@@ -5,7 +5,7 @@ local FILE = { file = "policies/least_latency.lua" }
 describe("least_latency", function()
   local w, runner
 
-  -- So many picks, a second apart.
+  -- This many picks, a second apart.
   local function picks(n, from, ids)
     local count, out = {}, {}
     for i = 1, n do

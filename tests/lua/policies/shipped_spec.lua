@@ -1,4 +1,4 @@
--- What all policies that ship have in common.
+-- Properties of all shipped policies.
 local kit = require "kit"
 
 local NAMES = {
@@ -6,9 +6,9 @@ local NAMES = {
   "rules", "sticky_site", "time_of_day",
 }
 table.sort(NAMES)
--- Those of which a pick that is interpreted leaves a little garbage, since they look at texts of the connection.
+-- Policies whose interpreted pick leaves a little garbage, since it reads texts of the connection.
 local READS_TEXT = { per_client = true, rules = true, sticky_site = true }
--- By design not spread evenly over many level lines.
+-- By design, not even over many equal lines.
 local UNEVEN = { least_latency = true }
 
 local function text_of(name)
