@@ -1,7 +1,7 @@
 #include "proto/http_body.h"
 
+#include "proto/http_chars.h"
 #include "proto/http_chunks.h"
-#include "proto/http_octet.h"
 
 /* Lengths stay far from overflow; nobody sends 2^62 octets. */
 static const uint64_t LENGTH_MAX = (uint64_t)1 << 62;

@@ -1,8 +1,8 @@
 #include "proto/http_chunks.h"
 
+#include "proto/http_chars.h"
 #include "proto/http_forward.h"
 #include "proto/http_lenient.h"
-#include "proto/http_octet.h"
 
 #include <assert.h>
 

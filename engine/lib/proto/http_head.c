@@ -1,7 +1,7 @@
 #include "proto/http_head.h"
 
+#include "proto/http_chars.h"
 #include "proto/http_lenient.h"
-#include "proto/http_octet.h"
 
 /* Walks over the input octet by octet and remembers how it went: once it is not PARSE_OK, every further step
  * leaves it as it is, so that the grammar below reads without a test after each line. */
@@ -13,7 +13,7 @@ struct cursor {
 /* Those above ASCII are not in the grammar of a target, but browsers' users type them. */
 enum { TEXT = HTTP_TEXT, TARGET = HTTP_TARGET, TOKEN = HTTP_TOKEN };
 
-const unsigned char http_octets[256] = {
+const unsigned char http_char_classes[256] = {
     ['\t'] = TEXT,          [' '] = TEXT,           ['!'] = TOKEN,         ['"'] = TARGET,
     ['#' ... '\''] = TOKEN, ['(' ... ')'] = TARGET, ['*' ... '+'] = TOKEN, [','] = TARGET,
     ['-' ... '.'] = TOKEN,  ['/'] = TARGET,         ['0' ... '9'] = TOKEN, [':' ... '@'] = TARGET,

@@ -1,6 +1,6 @@
 #include "proto/http_lenient.h"
 
-#include "proto/http_octet.h"
+#include "proto/http_chars.h"
 
 /* What is read here, and what becomes of it:
  *  - empty lines before the status line: skipped

@@ -1,7 +1,7 @@
 /* What each octet may stand in, for every octet of every head is asked about. Private to the parsers of
  * heads. */
-#ifndef STEERWAY_PROTO_HTTP_OCTET_H
-#define STEERWAY_PROTO_HTTP_OCTET_H
+#ifndef STEERWAY_PROTO_HTTP_CHARS_H
+#define STEERWAY_PROTO_HTTP_CHARS_H
 
 #include "base/slice.h"
 
@@ -9,11 +9,11 @@
 
 enum { HTTP_TEXT = 1, HTTP_TARGET = 2 | HTTP_TEXT, HTTP_TOKEN = 4 | HTTP_TARGET };
 
-extern const unsigned char http_octets[256];
+extern const unsigned char http_char_classes[256];
 
 static inline bool http_is(unsigned char c, unsigned char class)
 {
-    return (http_octets[c] & class) == class;
+    return (http_char_classes[c] & class) == class;
 }
 
 /* A blank, or a piece of the line end that a folded value holds (a strict head holds none). */
