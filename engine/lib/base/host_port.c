@@ -46,7 +46,7 @@ int host_port_number(struct slice text, uint16_t *ret)
     for (size_t i = 0; i < text.len; i++) {
         if (text.data[i] < '0' || text.data[i] > '9')
             return -EINVAL;
-        if (n <= UINT16_MAX) /* above it, it stays there */
+        if (n <= UINT16_MAX) /* larger numbers stay above it, without overflow */
             n = n * 10 + (uint32_t)(text.data[i] - '0');
     }
     if (n > UINT16_MAX)
@@ -57,7 +57,7 @@ int host_port_number(struct slice text, uint16_t *ret)
 
 /* --- writing -------------------------------------------------------------------------------------------- */
 
-/* @return how much was written in all */
+/* @return the length of the text so far */
 static size_t put(char *out, size_t size, size_t at, const char *text, size_t len)
 {
     size_t room = size - 1 - at, n = len < room ? len : room;

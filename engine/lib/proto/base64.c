@@ -15,7 +15,7 @@ long base64_decode(struct slice text, char *out, size_t out_size)
 {
     size_t n = text.len, written = 0;
     uint32_t bits = 0;
-    unsigned pending = 0; /* bits not yet written */
+    unsigned pending = 0; /* bits that are not written yet */
 
     if (n % 4 != 0)
         return -1;
@@ -34,7 +34,7 @@ long base64_decode(struct slice text, char *out, size_t out_size)
             return -1;
         out[written++] = (char)(bits >> pending & 0xff);
     }
-    /* What the padding stands for must be zero, or two texts would mean one thing. */
+    /* Bits under the padding must be zero, or two texts would decode to the same bytes. */
     return bits & ((1u << pending) - 1) ? -1 : (long)written;
 }
 

@@ -3,19 +3,19 @@
 #include "proto/http_chars.h"
 #include "proto/http_chunks.h"
 
-/* Lengths stay far from overflow; nobody sends 2^62 octets. */
+/* Lengths stay far from overflow; real bodies have less than 2^62 bytes. */
 static const uint64_t LENGTH_MAX = (uint64_t)1 << 62;
 
 /* --- which body ----------------------------------------------------------------------------------------- */
 
 struct framing {
     bool lenient;  /* of a response */
-    bool coded;    /* a Transfer-Encoding field is there */
-    bool chunked;  /* and its last coding is chunked */
-    bool measured; /* a Content-Length field is there */
-    bool other;    /* a coding other than chunked is there */
-    bool plain;    /* or "identity" */
-    bool odd;      /* one of them is odd, but clients take it */
+    bool coded;    /* there is a Transfer-Encoding field */
+    bool chunked;  /* its last coding is chunked */
+    bool measured; /* there is a Content-Length field */
+    bool other;    /* there is a coding other than chunked */
+    bool plain;    /* there is the coding "identity" */
+    bool odd;      /* a field is malformed in a way that clients accept */
     uint64_t length;
 };
 
@@ -36,7 +36,7 @@ static bool parse_length(struct slice digits, uint64_t *ret)
     return digits.len > 0;
 }
 
-/* "+2" and "2; anything" are 2 to clients. "2 0" is not: some see 20. */
+/* Clients read "+2" and "2; anything" as 2. They disagree on "2 0", which some read as 20. */
 static bool parse_odd_length(struct framing *f, struct slice s, uint64_t *ret)
 {
     const char *end = s.len > 0 ? memchr(s.data, ';', s.len) : NULL;
@@ -48,7 +48,7 @@ static bool parse_odd_length(struct framing *f, struct slice s, uint64_t *ret)
     return f->lenient && parse_length(digits, ret);
 }
 
-/* The same length said twice is one length (RFC 9112 6.3); the head that is sent on says it once. */
+/* The same length twice is one length (RFC 9112 6.3); the head that is sent on has it once. */
 static bool add_lengths(struct framing *f, struct slice list)
 {
     struct slice element;
@@ -67,8 +67,8 @@ static bool add_lengths(struct framing *f, struct slice list)
     return true;
 }
 
-/* @return whether it is a coding as it should be written. Chunked has no parameters: to some "chunked;x" is
- * chunked, and to others it is not. No other has quotes: in "gzip;a=", chunked" some see no list. */
+/* @return whether it is a well-formed coding. Chunked has no parameters, as some read "chunked;x" as chunked
+ *  and others do not. No coding has quotes, as some do not see the list in "gzip;a=", chunked". */
 static bool is_coding(struct slice s, bool *ret_chunked)
 {
     size_t n = 0;
@@ -83,8 +83,8 @@ static bool is_coding(struct slice s, bool *ret_chunked)
     return n > 0 && (rest.len == 0 || (!*ret_chunked && rest.data[0] == ';'));
 }
 
-/* What clients take in an element that adds nothing: an empty one (RFC 9110 5.6.1), "identity", which old
- * servers say for no coding, and "chunked" once more, which servers behind servers say. */
+/* Whether clients ignore an element: an empty one (RFC 9110 5.6.1), "identity", by which old servers mean no
+ * coding, or a second "chunked", which chains of servers add. */
 static bool adds_nothing(struct framing *f, struct slice coding)
 {
     bool plain = slice_ieq(coding, slice_str("identity")),
@@ -97,8 +97,8 @@ static bool adds_nothing(struct framing *f, struct slice coding)
     return plain || odd;
 }
 
-/* @return false when something follows chunked, or nothing stands where a client's coding should be:
- * "chunked," is chunked to some and not to others */
+/* @return false if a coding follows chunked, or an element is missing in a request: some read "chunked," as
+ *  chunked and others do not */
 static bool add_codings(struct framing *f, struct slice list)
 {
     struct slice coding;
@@ -121,7 +121,7 @@ static bool add_codings(struct framing *f, struct slice list)
     return true;
 }
 
-/* @return false when the fields contradict themselves */
+/* @return false if the fields contradict each other */
 static bool read_framing(struct framing *f, const struct http_head *h, bool lenient)
 {
     *f = (struct framing){.lenient = lenient};
@@ -176,7 +176,8 @@ enum parse http_body_of_response(struct http_body *ret, const struct http_head *
         *ret = make(f.chunked ? HTTP_BODY_CHUNKED : HTTP_BODY_UNTIL_CLOSE, 0);
     else
         *ret = f.measured ? make(HTTP_BODY_LENGTH, f.length) : make(HTTP_BODY_UNTIL_CLOSE, 0);
-    /* Who says two things of an answer's end may have sent more than we see (RFC 9112 6.1, 6.3). */
+    /* A server that contradicts itself about a response's end may have sent more than this body (RFC 9112
+     * 6.1, 6.3). */
     ret->coded = f.other && ret->kind != HTTP_BODY_NONE;
     ret->doubtful =
         f.odd || (f.coded && f.plain) || (ret->kind == HTTP_BODY_CHUNKED && (f.measured || h->minor == 0));

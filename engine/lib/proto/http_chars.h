@@ -1,5 +1,5 @@
-/* What each octet may stand in, for every octet of every head is asked about. Private to the parsers of
- * heads. */
+/* Classes of the characters of a head, in a table, as each character of each head is looked up. Private to
+ * the parsers of heads. */
 #ifndef STEERWAY_PROTO_HTTP_CHARS_H
 #define STEERWAY_PROTO_HTTP_CHARS_H
 
@@ -16,7 +16,7 @@ static inline bool http_is(unsigned char c, unsigned char class)
     return (http_char_classes[c] & class) == class;
 }
 
-/* A blank, or a piece of the line end that a folded value holds (a strict head holds none). */
+/* A blank, or part of a line end inside a folded value (a strict head has none). */
 static inline bool http_is_blank(unsigned char c)
 {
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';

@@ -6,11 +6,11 @@
 
 #include <assert.h>
 
-/* Chunk sizes stay far from overflow; nobody sends 2^62 octets. */
-static const uint64_t SIZE_MAX_OCTETS = (uint64_t)1 << 62;
+/* Chunk sizes stay far from overflow; real chunks have less than 2^62 bytes. */
+static const uint64_t SIZE_MAX_BYTES = (uint64_t)1 << 62;
 
-/* A client's line has what its extensions may need. Servers fill theirs with more. */
-enum { LINE_MAX_OCTETS = 4096, SERVERS_LINE_MAX_OCTETS = 16384, TRAILERS_MAX_OCTETS = 16384 };
+/* Room for the extensions of clients. Some servers send longer lines. */
+enum { LINE_MAX_BYTES = 4096, SERVERS_LINE_MAX_BYTES = 16384, TRAILERS_MAX_BYTES = 16384 };
 
 static bool is_blank(char c)
 {
@@ -27,14 +27,14 @@ static int hex_value(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* Extensions by the rules, but for blanks at their end: to some these belong to the line's end. */
+/* Strict extensions, without blanks at their end, which some count as part of the line end. */
 static enum parse read_extensions(const char *data, size_t len, size_t at, struct http_chunk_part *ret)
 {
     if (data[at] != ';' && data[at] != '\r')
         return PARSE_BAD;
-    while (at < len && at < LINE_MAX_OCTETS && http_is((unsigned char)data[at], HTTP_TEXT))
+    while (at < len && at < LINE_MAX_BYTES && http_is((unsigned char)data[at], HTTP_TEXT))
         at++;
-    if (at >= LINE_MAX_OCTETS)
+    if (at >= LINE_MAX_BYTES)
         return PARSE_BAD;
     if (at == len)
         return PARSE_NEED_MORE;
@@ -46,13 +46,13 @@ static enum parse read_extensions(const char *data, size_t len, size_t at, struc
     return data[at + 1] == '\n' ? PARSE_OK : PARSE_BAD;
 }
 
-/* Whatever stands behind a server's size, unless it could belong to it. */
+/* Skip any text after a server's size, unless it could belong to the size. */
 static enum parse read_rest(const char *data, size_t len, size_t at, struct http_chunk_part *ret)
 {
     const char *lf = memchr(data + at, '\n', len - at);
     size_t line = lf ? (size_t)(lf - data) : len;
 
-    if (((data[at] | 0x20) == 'x' && ret->size == 0) || data[at] == '_' || line >= SERVERS_LINE_MAX_OCTETS)
+    if (((data[at] | 0x20) == 'x' && ret->size == 0) || data[at] == '_' || line >= SERVERS_LINE_MAX_BYTES)
         return PARSE_BAD;
     ret->used = line + 1;
     return lf ? PARSE_OK : PARSE_NEED_MORE;
@@ -69,11 +69,11 @@ static enum parse read_size(const struct http_body *b, const char *data, size_t 
         at++;
     size_t start = at;
     for (; at < len && (digit = hex_value(data[at])) >= 0; at++) {
-        if (ret->size >= SIZE_MAX_OCTETS >> 4)
+        if (ret->size >= SIZE_MAX_BYTES >> 4)
             return PARSE_BAD;
         ret->size = ret->size << 4 | (uint64_t)digit;
     }
-    if (at >= LINE_MAX_OCTETS)
+    if (at >= LINE_MAX_BYTES)
         return PARSE_BAD;
     if (at == len)
         return PARSE_NEED_MORE;
@@ -99,7 +99,7 @@ static enum parse read_data(const struct http_body *b, size_t len, struct http_c
 static enum parse read_data_end(const struct http_body *b, const char *data, size_t len,
                                 struct http_chunk_part *ret)
 {
-    size_t at = 0, crs_max = b->strict ? 1 : LINE_MAX_OCTETS;
+    size_t at = 0, crs_max = b->strict ? 1 : LINE_MAX_BYTES;
 
     while (at < len && at < crs_max && data[at] == '\r')
         at++;
@@ -112,7 +112,7 @@ static enum parse read_data_end(const struct http_body *b, const char *data, siz
 
 /* --- trailers ------------------------------------------------------------------------------------------- */
 
-/* A line by the rules, at `at`. @return PARSE_OK also for the empty line; *at is behind it */
+/* A strict line at `at`, or the empty line. @return PARSE_OK with *at after it */
 static enum parse read_trailer(const char *data, size_t len, size_t *at)
 {
     size_t start = *at, i = start;
@@ -135,7 +135,7 @@ static enum parse read_trailer(const char *data, size_t len, size_t *at)
 
 static enum parse read_strict_trailers(const char *data, size_t len, struct http_chunk_part *ret)
 {
-    const size_t max = len < TRAILERS_MAX_OCTETS ? len : TRAILERS_MAX_OCTETS;
+    const size_t max = len < TRAILERS_MAX_BYTES ? len : TRAILERS_MAX_BYTES;
     size_t at = 0, start;
     enum parse p;
 
@@ -145,7 +145,7 @@ static enum parse read_strict_trailers(const char *data, size_t len, struct http
     } while (p == PARSE_OK && at - start > 2);
     ret->used = at;
     ret->by_the_book = true;
-    return p == PARSE_NEED_MORE && len >= TRAILERS_MAX_OCTETS ? PARSE_BAD : p;
+    return p == PARSE_NEED_MORE && len >= TRAILERS_MAX_BYTES ? PARSE_BAD : p;
 }
 
 static enum parse read_trailers(const struct http_body *b, const char *data, size_t len,
@@ -155,12 +155,12 @@ static enum parse read_trailers(const struct http_body *b, const char *data, siz
 
     if (b->strict || p != PARSE_BAD)
         return p;
-    const size_t max = len < TRAILERS_MAX_OCTETS ? len : TRAILERS_MAX_OCTETS;
+    const size_t max = len < TRAILERS_MAX_BYTES ? len : TRAILERS_MAX_BYTES;
     struct http_head h;
     p = http_lenient_trailers(&h, data, max);
     ret->used = h.consumed;
     ret->by_the_book = false;
-    return p == PARSE_NEED_MORE && len >= TRAILERS_MAX_OCTETS ? PARSE_BAD : p;
+    return p == PARSE_NEED_MORE && len >= TRAILERS_MAX_BYTES ? PARSE_BAD : p;
 }
 
 /* --- parts ---------------------------------------------------------------------------------------------- */

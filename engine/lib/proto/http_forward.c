@@ -11,7 +11,7 @@ static bool is_alpha(char c)
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
-/* Split "scheme://rest". @return whether it has that form; @see RFC 3986 3.1 */
+/* Split "scheme://rest". @return false for another form; @see RFC 3986 3.1 */
 static bool split_scheme(struct slice target, struct slice *scheme, struct slice *rest)
 {
     size_t n = 0;
@@ -26,14 +26,15 @@ static bool split_scheme(struct slice target, struct slice *scheme, struct slice
     return true;
 }
 
-/* Userinfo is of no use to anybody on the way and often a disguise (RFC 9110 4.2.4). */
+/* Userinfo is useless on the way, and often hides the real host (RFC 9110 4.2.4). */
 static bool drop_userinfo(struct slice *authority)
 {
     const char *at = authority->len ? memchr(authority->data, '@', authority->len) : NULL;
 
     if (!at)
         return true;
-    /* What cannot stand there makes parsers disagree on where the host begins (RFC 3986 3.2.1). */
+    /* With characters that userinfo cannot have, parsers disagree on where the host begins (RFC 3986 3.2.1).
+     */
     for (const char *c = authority->data; c < at; c++)
         if (!is_alpha(*c) && (*c == '\0' || !strchr("0123456789-._~%!$&'()*+,;=:", *c)))
             return false;
@@ -41,7 +42,7 @@ static bool drop_userinfo(struct slice *authority)
     return true;
 }
 
-/* A fragment is no part of the target URI (RFC 9110 7.1), but urllib, LWP and others send it. */
+/* A fragment is not part of the target URI (RFC 9110 7.1), but urllib, LWP and others send it. */
 static struct slice without_fragment(struct slice target)
 {
     const char *mark = memchr(target.data, '#', target.len);
@@ -94,7 +95,7 @@ static size_t count(const struct http_head *head, const char *name)
 static bool host_is_good(const struct http_request *r, const struct http_head *head)
 {
     size_t n = count(head, "Host");
-    struct target ignored; /* the target's authority rules (RFC 9112 3.2.2) */
+    struct target ignored; /* the target's authority decides (RFC 9112 3.2.2) */
 
     if (n == 0)
         return head->minor == 0;
@@ -103,16 +104,16 @@ static bool host_is_good(const struct http_request *r, const struct http_head *h
                       target_parse(&ignored, value, HTTP_PORT) == PARSE_OK);
 }
 
-/* A proxy keeps no connection of an HTTP/1.0 client: that cannot tell who of a chain has heard it (RFC 9112
- * 9.3). */
+/* A connection of an HTTP/1.0 client is not kept: such a client cannot tell which proxy on the way agreed to
+ * it (RFC 9112 9.3). */
 static bool wants_keep_alive(const struct http_head *head)
 {
     return head->minor >= 1 && !http_has_token(head, "Connection", "close") &&
            !http_has_token(head, "Proxy-Connection", "close");
 }
 
-/* A change to HTTP/2 is not passed on: it needs a field of the first hop that ends here. The server goes on
- * in HTTP/1.1, as it may (RFC 9110 7.8). */
+/* An upgrade to HTTP/2 is not passed on, as it needs a hop-by-hop field that ends here. The server may
+ * continue in HTTP/1.1 (RFC 9110 7.8). */
 static bool wants_upgrade(const struct http_head *head)
 {
     return head->minor >= 1 && http_find(head, "Upgrade") && http_has_token(head, "Connection", "upgrade") &&
@@ -142,12 +143,12 @@ static void read_credentials(struct http_request *r, const struct http_head *hea
     r->pass = slice_of(colon + 1, (size_t)len - user - 1);
 }
 
-/* @return whether nothing but 100-continue is expected */
+/* @return false for an expectation other than 100-continue */
 static bool read_expectation(struct http_request *r, const struct http_head *head)
 {
     r->expect_100 = false;
     if (head->minor == 0)
-        return true; /* there it is ignored (RFC 9110 10.1.1) */
+        return true; /* HTTP/1.0 ignores it (RFC 9110 10.1.1) */
     for (size_t i = 0; i < head->n_fields; i++) {
         if (!slice_ieq(head->fields[i].name, slice_str("Expect")))
             continue;
@@ -158,7 +159,7 @@ static bool read_expectation(struct http_request *r, const struct http_head *hea
     return true;
 }
 
-/* Whether the proxy is the last hop that the client wants its request to reach. */
+/* Whether Max-Forwards is 0: the client wants this proxy to answer. */
 static bool is_last_hop(const struct http_head *head)
 {
     if (!http_counts_hops(head))

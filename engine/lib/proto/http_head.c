@@ -3,14 +3,14 @@
 #include "proto/http_chars.h"
 #include "proto/http_lenient.h"
 
-/* Walks over the input octet by octet and remembers how it went: once it is not PARSE_OK, every further step
- * leaves it as it is, so that the grammar below reads without a test after each line. */
+/* Walks over the input byte by byte, and keeps its state. Once that is not PARSE_OK, further steps do
+ * nothing, so that the grammar below needs no test after each line. */
 struct cursor {
     const char *at, *end;
     enum parse state;
 };
 
-/* Those above ASCII are not in the grammar of a target, but browsers' users type them. */
+/* Bytes above ASCII are not in the grammar of a target, but browsers send them. */
 enum { TEXT = HTTP_TEXT, TARGET = HTTP_TARGET, TOKEN = HTTP_TOKEN };
 
 const unsigned char http_char_classes[256] = {
@@ -26,7 +26,7 @@ bool http_is_token_char(unsigned char c)
     return http_is(c, TOKEN);
 }
 
-/* The present octet without taking it; -1 when there is none. */
+/* The next byte, which stays; -1 at the end. */
 static int peek(struct cursor *c)
 {
     if (c->state != PARSE_OK)
@@ -41,10 +41,10 @@ static int peek(struct cursor *c)
 static void expect(struct cursor *c, const char *text)
 {
     for (; *text; text++) {
-        int octet = peek(c);
-        if (octet < 0)
+        int byte = peek(c);
+        if (byte < 0)
             return;
-        if (octet != (unsigned char)*text) {
+        if (byte != (unsigned char)*text) {
             c->state = PARSE_BAD;
             return;
         }
@@ -52,7 +52,7 @@ static void expect(struct cursor *c, const char *text)
     }
 }
 
-/* The longest run of such octets. */
+/* Take the longest run of bytes of a class. */
 static struct slice take(struct cursor *c, unsigned char class, bool may_be_empty)
 {
     const char *start = c->at, *at = start;
@@ -67,16 +67,16 @@ static struct slice take(struct cursor *c, unsigned char class, bool may_be_empt
 
 static int take_digit(struct cursor *c)
 {
-    int octet = peek(c);
+    int byte = peek(c);
 
-    if (octet < 0)
+    if (byte < 0)
         return 0;
-    if (octet < '0' || octet > '9') {
+    if (byte < '0' || byte > '9') {
         c->state = PARSE_BAD;
         return 0;
     }
     c->at++;
-    return octet - '0';
+    return byte - '0';
 }
 
 static void end_line(struct cursor *c)
@@ -88,8 +88,8 @@ static void end_line(struct cursor *c)
 
 static bool at_line_end(struct cursor *c)
 {
-    int octet = peek(c);
-    return octet == '\r' || octet == '\n';
+    int byte = peek(c);
+    return byte == '\r' || byte == '\n';
 }
 
 static void take_version(struct cursor *c, struct http_head *h)
@@ -166,7 +166,7 @@ static enum parse parse_strict_response(struct http_head *ret, const char *data,
         c.state = PARSE_BAD;
     int tens = take_digit(&c);
     ret->status = hundreds * 100 + tens * 10 + take_digit(&c);
-    /* The blank before an empty phrase is often left out. */
+    /* The blank before an empty phrase is often missing. */
     if (!at_line_end(&c)) {
         expect(&c, " ");
         ret->phrase = http_trim(take(&c, TEXT, true));
@@ -176,7 +176,7 @@ static enum parse parse_strict_response(struct http_head *ret, const char *data,
     return finish(&c, ret, data, len, HTTP_ANSWER_HEAD_MAX);
 }
 
-/* Nearly all are by the book, and those cost no more for the others' sake. */
+/* Nearly all heads are strict; these do not pay for the others. */
 enum parse http_parse_response(struct http_head *ret, const char *data, size_t len)
 {
     enum parse p = parse_strict_response(ret, data, len);

@@ -2,20 +2,20 @@
 
 #include "proto/http_chars.h"
 
-/* What is read here, and what becomes of it:
- *  - empty lines before the status line: skipped
- *  - "http/1.1", more than one blank around the status, a phrase at once behind it: taken
- *  - "ICY", "HTTP/2", "HTTP/2.0": as HTTP/1.0
- *  - blanks before a colon: removed (RFC 9112 5.1)
- *  - a line that begins with a blank: part of the value before it (5.2), or dropped where there is none (2.2)
- *  - a line without a colon, or whose name is not a token: dropped
- *  - control octets in a phrase or value: the head is `unclean`, and written with blanks in their stead
- * Refused, since clients differ on where such a head ends: a CR at a line's start without its LF. */
+/* What is accepted, and what becomes of it:
+ * - empty lines before the status line: skipped
+ * - "http/1.1", several blanks around the status, a phrase right after it: accepted
+ * - "ICY", "HTTP/2", "HTTP/2.0": read as HTTP/1.0
+ * - blanks before a colon: removed (RFC 9112 5.1)
+ * - a line that begins with a blank: part of the value before it (5.2), or dropped if there is none (2.2)
+ * - a line without a colon, or whose name is not a token: dropped
+ * - control characters in a phrase or value: the head is `unclean`, and written with blanks in their place
+ * Refused, as clients differ on where such a head ends: a CR at the start of a line, without LF. */
 struct reader {
     const char *at, *end;
 };
 
-/* @return PARSE_OK when *at is behind any empty lines; the next octet is there */
+/* @return PARSE_OK after any empty lines, if another byte follows */
 static enum parse skip_empty_lines(struct reader *r)
 {
     while (r->at < r->end && (*r->at == '\r' || *r->at == '\n')) {
@@ -28,7 +28,7 @@ static enum parse skip_empty_lines(struct reader *r)
     return r->at < r->end ? PARSE_OK : PARSE_NEED_MORE;
 }
 
-/* The text in any case. */
+/* Take this text in any case. */
 static enum parse take_text(struct reader *r, const char *lower)
 {
     for (; *lower; lower++, r->at++) {
@@ -101,7 +101,7 @@ static void note_text(struct http_head *h, struct slice s)
         h->unclean = !http_is((unsigned char)s.data[i], HTTP_TEXT);
 }
 
-/* The rest of the line, without the blanks around it. */
+/* Take the rest of the line, without blanks around it. */
 static enum parse take_line(struct reader *r, struct slice *ret)
 {
     const char *lf = memchr(r->at, '\n', (size_t)(r->end - r->at));
@@ -153,7 +153,7 @@ static bool split(struct slice line, struct http_field *ret)
     return is_token(ret->name);
 }
 
-/* Spans the value from its first octet to the end of a further line. */
+/* Extend the value to the end of a further line. */
 static void extend(struct http_head *h, struct http_field *f, struct slice more)
 {
     if (more.len == 0)
@@ -167,7 +167,7 @@ static void extend(struct http_head *h, struct http_field *f, struct slice more)
 
 static enum parse take_fields(struct reader *r, struct http_head *h, size_t max)
 {
-    bool kept = false; /* the line before was a field */
+    bool kept = false; /* the previous line was a field */
 
     for (;;) {
         struct slice line;

@@ -1,23 +1,23 @@
-/* The writing half of http_forward.h: heads that go parent proxy, heads that go to the client, and the
- * proxy's own answers. */
+/* The writing half of http_forward.h: heads for the destination, heads for the client, and the proxy's own
+ * responses. */
 #include "proto/http_forward.h"
 #include "proto/http_lenient.h"
 
 #include <errno.h>
 #include <stdio.h>
 
-/* A writer into room that was made beforehand, so that a piece costs no more than its copy. What finds none
- * is left out, and told at the end. */
+/* Writes into room that was reserved before, so that a piece costs only its copy. A piece without room is
+ * left out, and reported at the end. */
 struct writer {
     struct buf *out;
     char *at, *end;
     int err;
-    bool unclean;  /* what is put of a head may hold control octets */
-    bool measured; /* Content-Length is to be put */
-    bool coded;    /* Transfer-Encoding is to be put */
+    bool unclean;  /* text from a head may have control characters */
+    bool measured; /* Content-Length must be written */
+    bool coded;    /* Transfer-Encoding must be written */
 };
 
-/* @param most  octets that can come to be written */
+/* @param most  bytes that can be written */
 static struct writer writer_over(struct buf *out, size_t most)
 {
     struct writer w = {.out = out};
@@ -48,7 +48,7 @@ static void put(struct writer *w, struct slice s)
     w->at += s.len;
 }
 
-/* Of a head that came: control octets, among them the line ends of a folded value, become blanks (RFC
+/* Write text from a head. Control characters, such as the line ends of a folded value, become blanks (RFC
  * 9112 2.2, 5.2; RFC 9110 5.5). */
 static void put_text(struct writer *w, struct slice s)
 {
@@ -80,7 +80,7 @@ static void put_via(struct writer *w, const struct http_head *head, const char *
     put_str(w, "\r\n");
 }
 
-/* The length is the compiler's to count. */
+/* The compiler counts the length. */
 #define NAME(text)                                                                                           \
     {                                                                                                        \
         text, sizeof(text) - 1                                                                               \
@@ -94,9 +94,9 @@ static bool is_one_of(struct slice name, const struct slice *names, size_t n)
     return false;
 }
 
-/* Fields that end at this hop, whatever Connection says; Transfer-Encoding and Upgrade are decided by the
- * callers.
- * @see RFC 9110 7.6.1 */
+/* Fields that end at this hop, whatever Connection says. The callers decide about Transfer-Encoding and
+ * Upgrade.
+ *  @see RFC 9110 7.6.1 */
 static bool is_hop_by_hop(struct slice name)
 {
     static const struct slice names[] = {
@@ -112,7 +112,7 @@ static bool is_hop_by_hop(struct slice name)
     return is_one_of(name, names, ARRAY_LEN(names));
 }
 
-/* Fields that frame or route the message: no Connection field can make them go. */
+/* Fields that frame or route the message: a Connection field cannot remove them. */
 static bool is_protected(struct slice name)
 {
     static const struct slice names[] = {NAME("Content-Length"), NAME("Transfer-Encoding"), NAME("Host"),
@@ -122,7 +122,7 @@ static bool is_protected(struct slice name)
 
 enum { HTTP_OPTIONS_MAX = 32 };
 
-/* The elements of all Connection fields. More than there is room for are looked up in the head each time. */
+/* The elements of all Connection fields. If they do not fit, each look-up searches the head. */
 struct options {
     struct slice names[HTTP_OPTIONS_MAX];
     size_t n;
@@ -147,7 +147,7 @@ static void read_options(struct options *ret, const struct http_head *head)
     }
 }
 
-/* Whether a field goes on as it is. Those that frame the body have ways of their own. */
+/* Whether a field passes unchanged. Fields that frame the body are handled elsewhere. */
 static bool passes(const struct http_head *head, const struct options *o, const struct http_field *f)
 {
     if (is_protected(f->name))
@@ -162,8 +162,8 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-/* A length that was said several times, all equal, is said once, without what some put around it. Zeros
- * before it make it octal to some. */
+/* Write a length once, although it may come several times, and only its digits. Leading zeros are dropped, as
+ * some would read octal. */
 static void put_length(struct writer *w, const struct http_field *f)
 {
     size_t start = 0, end;
@@ -185,7 +185,7 @@ static bool adds_coding(struct slice coding)
            !slice_ieq(coding, slice_str("chunked"));
 }
 
-/* All codings in one field, and chunked once, at its end. */
+/* Write all codings in one field, with chunked once, at the end. */
 static void put_codings(struct writer *w, const struct http_head *head, const struct http_body *body)
 {
     const bool chunked = body->kind == HTTP_BODY_CHUNKED;
@@ -249,11 +249,11 @@ static void put_request_field(struct writer *w, const struct http_head *head, co
                               const struct http_field *f, const struct http_request *req)
 {
     if (slice_ieq(f->name, slice_str("Host")))
-        return; /* stands on top, from the target */
+        return; /* already written, from the target */
     if (slice_ieq(f->name, slice_str("Content-Length")))
         return put_length(w, f);
     if (slice_ieq(f->name, slice_str("Expect")) && !req->expect_100)
-        return; /* of HTTP/1.0, whose client would not understand the answer */
+        return; /* from an HTTP/1.0 client, which would not understand the 100 */
     if (slice_ieq(f->name, slice_str("Max-Forwards")) && http_counts_hops(head) && is_number(f->value))
         return put_fewer_hops(w, f);
     if (slice_ieq(f->name, slice_str("Transfer-Encoding")))
@@ -262,8 +262,8 @@ static void put_request_field(struct writer *w, const struct http_head *head, co
         put_field(w, f->name, f->value);
 }
 
-/* What a head can grow to: its own octets, lines of a bare LF and names without a blank made whole, and lines
- * that are added. */
+/* The most bytes a head can grow to: itself, a CR for each bare LF and a blank for each name without one, and
+ * added lines. */
 static size_t most_of(const struct http_head *head, const char *pseudonym)
 {
     enum { ADDED_MAX = 128 };
@@ -306,7 +306,7 @@ enum parse http_interpret_response(struct http_response *ret, const struct http_
         return PARSE_BAD;
     if (head->n_fields > HTTP_FIELDS_MAX) {
         read_options(&options, head);
-        if (options.more) /* thousands of names to be looked for in thousands of fields */
+        if (options.more) /* would search thousands of names in thousands of fields */
             return PARSE_BAD;
     }
     bool close = http_has_token(head, "Connection", "close"),
@@ -321,7 +321,7 @@ enum parse http_interpret_response(struct http_response *ret, const struct http_
     return PARSE_OK;
 }
 
-/* Whether Content-Length measures what is sent. 1xx and 204 have no content to measure (RFC 9110 8.6). */
+/* Whether to send Content-Length. 1xx and 204 have no content (RFC 9110 8.6). */
 static bool is_measured(const struct http_head *head, const struct http_response *resp)
 {
     if (head->status / 100 == 1 || head->status == 204)
@@ -331,7 +331,7 @@ static bool is_measured(const struct http_head *head, const struct http_response
     return resp->body.kind == HTTP_BODY_LENGTH;
 }
 
-/* A body that ends with the connection may be coded as well, without chunks. */
+/* A body that ends with the connection may have codings other than chunked. */
 static bool is_coded(const struct http_response *resp, int client_minor)
 {
     return client_minor > 0 && (resp->body.kind == HTTP_BODY_CHUNKED || resp->body.coded);

@@ -11,32 +11,32 @@
 
 enum { METHOD_LEN = 2, REPLY_HEAD = 5, REPLY_LEN_MIN = 10 };
 
-/* --- what is sent --------------------------------------------------------------------------------------- */
+/* --- sending -------------------------------------------------------------------------------------------- */
 
 static void put(struct parent_talk *t, const void *data, size_t n)
 {
-    memcpy(t->out + t->out_len, data, n); /* the longest message has room: see the bounds of its parts */
+    memcpy(t->out + t->out_len, data, n); /* the longest message fits: its parts are bounded */
     t->out_len += n;
 }
 
-static void put_octet(struct parent_talk *t, unsigned octet)
+static void put_byte(struct parent_talk *t, unsigned byte)
 {
-    const char c = (char)octet;
+    const char c = (char)byte;
     put(t, &c, 1);
 }
 
 static void put_port(struct parent_talk *t)
 {
-    put_octet(t, t->request.target->port >> 8);
-    put_octet(t, t->request.target->port & 0xff);
+    put_byte(t, t->request.target->port >> 8);
+    put_byte(t, t->request.target->port & 0xff);
 }
 
-/* Length and text. */
+/* The length, then the text. */
 static void put_text(struct parent_talk *t, const char *text)
 {
     size_t len = strlen(text);
 
-    put_octet(t, (unsigned)len);
+    put_byte(t, (unsigned)len);
     put(t, text, len);
 }
 
@@ -54,7 +54,7 @@ static void say_hello5(struct parent_talk *t)
 
 static void say_credentials5(struct parent_talk *t)
 {
-    put_octet(t, SOCKS5_AUTH_VERSION);
+    put_byte(t, SOCKS5_AUTH_VERSION);
     put_text(t, t->request.user);
     put_text(t, t->request.pass);
     t->step = PARENT_AUTH;
@@ -64,20 +64,20 @@ static void say_request5(struct parent_talk *t)
 {
     const struct target *to = t->request.target;
 
-    put_octet(t, SOCKS5_VERSION);
-    put_octet(t, SOCKS5_CONNECT);
-    put_octet(t, 0);
+    put_byte(t, SOCKS5_VERSION);
+    put_byte(t, SOCKS5_CONNECT);
+    put_byte(t, 0);
     switch (to->kind) {
     case TARGET_NAME:
-        put_octet(t, 3);
+        put_byte(t, 3);
         put_text(t, to->host);
         break;
     case TARGET_IPV4:
-        put_octet(t, 1);
+        put_byte(t, 1);
         put(t, to->ip, 4);
         break;
     case TARGET_IPV6:
-        put_octet(t, 4);
+        put_byte(t, 4);
         put(t, to->ip, 16);
         break;
     }
@@ -90,8 +90,8 @@ static void say_request4(struct parent_talk *t)
     static const uint8_t named[] = {0, 0, 0, 1}; /* 4a: a name follows */
     const struct target *to = t->request.target;
 
-    put_octet(t, SOCKS4_VERSION);
-    put_octet(t, SOCKS4_CONNECT);
+    put_byte(t, SOCKS4_VERSION);
+    put_byte(t, SOCKS4_CONNECT);
     put_port(t);
     put(t, to->kind == TARGET_IPV4 ? to->ip : named, 4);
     put(t, t->request.user, strlen(t->request.user) + 1);
@@ -133,9 +133,9 @@ void parent_talk_begin(struct parent_talk *t, const struct parent_talk_request *
     }
 }
 
-/* --- what is heard -------------------------------------------------------------------------------------- */
+/* --- receiving ------------------------------------------------------------------------------------------ */
 
-/* Octets of the SOCKS message that is waited for, as far as can be told by now. */
+/* The length of the awaited SOCKS message, as far as the bytes so far tell. */
 static size_t socks_length(const struct parent_talk *t)
 {
     if (t->request.protocol == PARENT_SOCKS4A)
@@ -154,10 +154,10 @@ static size_t socks_length(const struct parent_talk *t)
     }
 }
 
-/* Where a head ends: behind the first empty line. @return 0 for not yet */
+/* The end of a head: after the first empty line. @return 0 if it is not there yet */
 static size_t end_of_head(const char *data, size_t n)
 {
-    bool empty = false; /* the line under way, so far */
+    bool empty = false; /* whether the present line is empty so far */
 
     for (size_t i = 0; i < n; i++) {
         if (data[i] == '\n' && empty)
@@ -196,7 +196,7 @@ static bool over(struct parent_talk *t, enum fault fault)
     return true;
 }
 
-/* It forgets what was taken, and waits for the next message. */
+/* Drop the message that was read, and send the next. */
 static bool go_on(struct parent_talk *t, void (*say)(struct parent_talk *t))
 {
     t->in_len = 0;
@@ -286,9 +286,9 @@ static bool take_http(struct parent_talk *t)
     case PARSE_OK:
         break;
     }
-    if (head.consumed != t->in_len) /* it and http_share differ on where the head ends */
+    if (head.consumed != t->in_len) /* the parser and http_share disagree about the end of the head */
         return over(t, FAULT_PARENT);
-    if (head.status < 200) { /* of no interest (RFC 9110 15.2) */
+    if (head.status < 200) { /* interim responses are ignored (RFC 9110 15.2) */
         t->in_len = 0;
         return false;
     }
@@ -300,7 +300,7 @@ static bool take_http(struct parent_talk *t)
 bool parent_talk_take(struct parent_talk *t, const char *data, size_t n)
 {
     t->out_len = 0;
-    memcpy(t->in + t->in_len, data, n); /* no more than its share: it fits */
+    memcpy(t->in + t->in_len, data, n); /* fits, as it is no more than the share */
     t->in_len += n;
     if (t->request.protocol == PARENT_HTTP)
         return take_http(t);

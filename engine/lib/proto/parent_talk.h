@@ -1,6 +1,5 @@
-/* What is said to an parent proxy until it has a way to the destination: the client's side of SOCKS5 (RFC
- * 1928, 1929), SOCKS4a and HTTP CONNECT (RFC 9110 9.3.6). Octets in, octets out; whoever has the socket
- * carries them. */
+/* The client's side of the dialogue with a parent proxy, until it has connected: SOCKS5 (RFC 1928, 1929),
+ * SOCKS4a and HTTP CONNECT (RFC 9110 9.3.6). Bytes in, bytes out; the caller has the socket. */
 #ifndef STEERWAY_PROTO_PARENT_TALK_H
 #define STEERWAY_PROTO_PARENT_TALK_H
 
@@ -11,37 +10,38 @@ enum parent_protocol { PARENT_SOCKS5, PARENT_SOCKS4A, PARENT_HTTP };
 
 enum { PARENT_OUT_MAX = 1536, PARENT_IN_MAX = 8192, PARENT_CREDENTIAL_MAX = 255 };
 
-/** Text borrowed; it outlives the talk. */
+/** Borrowed text, which must outlive the talk. */
 struct parent_talk_request {
     enum parent_protocol protocol;
-    const struct target *target; /* SOCKS4a: no IPv6 address */
-    const char *user, *pass;     /* "" for none; no more than PARENT_CREDENTIAL_MAX octets each */
+    const struct target *target; /* with SOCKS4a not an IPv6 address */
+    const char *user, *pass;     /* "" for none; at most PARENT_CREDENTIAL_MAX bytes each */
 };
 
 enum parent_step { PARENT_HELLO, PARENT_AUTH, PARENT_REQUEST, PARENT_OVER };
 
 struct parent_talk {
     struct parent_talk_request request;
-    enum parent_step step; /* what is waited for: the answer to this */
-    enum fault fault;      /* when it is over */
+    enum parent_step step; /* the request whose answer is awaited */
+    enum fault fault;      /* valid at the end */
     char out[PARENT_OUT_MAX];
-    size_t out_len; /* to be sent now */
+    size_t out_len; /* bytes to send now */
     char in[PARENT_IN_MAX];
     size_t in_len;
 };
 
-/** Begin: out is to be sent. */
+/** Begin; then send out. */
 void parent_talk_begin(struct parent_talk *t, const struct parent_talk_request *request);
 
-/** How many of the octets that are there to be read belong to the talk; what follows is the destination's.
- *  @return 1..n; n >= 1 */
+/** How many of the received bytes belong to the talk; the rest is the destination's.
+ *  @param n  >= 1
+ *  @return 1..n */
 size_t parent_talk_share(const struct parent_talk *t, const char *data, size_t n);
 
-/** Take octets, no more than their share; out is then to be sent, if there is any.
- *  @return whether it is over: with FAULT_NONE the destination is reached. FAULT_REFUSED,
- * FAULT_UNREACHABLE, FAULT_HOST, FAULT_EXPIRED, FAULT_REJECTED and FAULT_FAILED are what the parent proxy
- * says of the destination, or its rules of us; FAULT_PARENT: it wants other credentials, or does not speak
- * the protocol */
+/** Take received bytes, no more than their share; then send out, if out_len > 0.
+ *  @return whether the talk is over. With FAULT_NONE the destination is connected. FAULT_REFUSED,
+ *  FAULT_UNREACHABLE, FAULT_HOST, FAULT_EXPIRED, FAULT_REJECTED and FAULT_FAILED are the parent proxy's
+ *  answers about the destination. With FAULT_PARENT it rejects the credentials, or does not speak the
+ *  protocol. */
 bool parent_talk_take(struct parent_talk *t, const char *data, size_t n);
 
 #endif

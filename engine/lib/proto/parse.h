@@ -1,5 +1,5 @@
-/* What every parser of this layer answers. Parsers are pure: they read (data, len), never past len, allocate
- * nothing and keep nothing; results point into the input. */
+/* The result of every parser in this room. Parsers are pure: they read (data, len), never past len, do not
+ * allocate and keep no state. Their results point into the input. */
 #ifndef STEERWAY_PROTO_PARSE_H
 #define STEERWAY_PROTO_PARSE_H
 

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-/* ContentType handshake, and the first octet of every version since SSL 3.0 (RFC 8446 5.1). */
+/* ContentType handshake, and the first byte of every version since SSL 3.0 (RFC 8446 5.1). */
 static const char TLS_HANDSHAKE[] = {22, 3};
 static const char *const SAFE_METHODS[] = {"GET ", "HEAD ", "OPTIONS "};
 
@@ -13,7 +13,7 @@ static bool begins_with(struct slice s, const char *start, size_t n)
     return s.len >= n && memcmp(s.data, start, n) == 0;
 }
 
-/* What follows the head may be another request, with a method that is not safe. */
+/* Bytes after the head may be another request, whose method is not safe. */
 static bool is_one_head(struct slice s)
 {
     static const char end[] = "\r\n\r\n";

@@ -1,5 +1,5 @@
-/* What may reach a server twice. Octets that travel with a SYN may (RFC 7413 2.1): by a network that doubles
- * the packet, or because a connection that never came about has delivered them all the same. */
+/* Which data may reach a server twice. Data in a SYN may (RFC 7413 2.1): the network can duplicate the
+ * packet, or a failed connection may have delivered it. */
 #ifndef STEERWAY_PROTO_REPLAY_H
 #define STEERWAY_PROTO_REPLAY_H
 
@@ -7,10 +7,10 @@
 
 #include <stdbool.h>
 
-/** Whether a server that hears these octets first, and then once more on another connection, does nothing
- *  twice: they begin a TLS handshake, whose replay the protocol itself defends against (RFC 8446 8), or they
- *  are the head of one HTTP request with a safe method (RFC 9110 9.2.1), and nothing else. Pure.
- *  @param first  all that waits to be sent */
+/** Whether a server that gets these bytes, and then again on another connection, does nothing twice. True for
+ * the start of a TLS handshake, as TLS itself defends against replay (RFC 8446 8), and for exactly one head
+ * of an HTTP request with a safe method (RFC 9110 9.2.1). Pure.
+ *  @param first  all data that waits to be sent */
 bool replay_is_safe(struct slice first);
 
 #endif

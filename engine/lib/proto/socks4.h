@@ -17,16 +17,16 @@ struct socks4_request {
     bool named;      /* SOCKS4a: the client sent a name */
     struct slice user;
     struct target target;
-    size_t consumed; /* octets that the request took; the rest belongs to the destination */
+    size_t consumed; /* bytes of the request; the rest belongs to the destination */
 };
 
-/** Parse a request from its first octet (the version). PARSE_BAD for another version or command, a user ID
- *  longer than SOCKS4_USER_MAX, an empty or malformed name, port 0, destination 0.0.0.0.
- *  SOCKS4_BIND skips the check for port 0.
+/** Parse a request from its first byte (the version). PARSE_BAD for another version or command, a user ID
+ * longer than SOCKS4_USER_MAX, an empty or malformed name, destination 0.0.0.0, and, except with SOCKS4_BIND,
+ * port 0.
  *  @see "SOCKS: A protocol for TCP proxy across firewalls" and its 4A extension */
 MUST_CHECK enum parse socks4_parse(struct socks4_request *ret, const char *data, size_t len);
 
-/** Write the 8 octets of a reply. @param ip  four octets in network order, or NULL for zeros */
+/** Write a reply. @param ip  four bytes in network order, or NULL for zeros */
 void socks4_reply(char out[SOCKS4_REPLY_LEN], uint8_t code, const uint8_t *ip, uint16_t port);
 
 #endif

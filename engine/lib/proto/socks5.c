@@ -6,21 +6,21 @@ enum { AT_COMMAND = 1, AT_TYPE = 3, AT_ADDRESS = 4 };
 
 enum parse socks5_parse_greeting(struct socks5_greeting *ret, const char *data, size_t len)
 {
-    const uint8_t *octets = (const uint8_t *)data;
+    const uint8_t *bytes = (const uint8_t *)data;
 
-    if (len > 0 && octets[0] != SOCKS5_VERSION)
+    if (len > 0 && bytes[0] != SOCKS5_VERSION)
         return PARSE_BAD;
     if (len < 2)
         return PARSE_NEED_MORE;
-    size_t whole = 2u + octets[1];
-    if (octets[1] == 0)
+    size_t whole = 2u + bytes[1];
+    if (bytes[1] == 0)
         return PARSE_BAD;
     if (len < whole)
         return PARSE_NEED_MORE;
     struct socks5_greeting g = {.consumed = whole};
     for (size_t i = 2; i < whole; i++) {
-        g.no_auth |= octets[i] == SOCKS5_NO_AUTH;
-        g.user_pass |= octets[i] == SOCKS5_USER_PASS;
+        g.no_auth |= bytes[i] == SOCKS5_NO_AUTH;
+        g.user_pass |= bytes[i] == SOCKS5_USER_PASS;
     }
     *ret = g;
     return PARSE_OK;
@@ -28,16 +28,16 @@ enum parse socks5_parse_greeting(struct socks5_greeting *ret, const char *data, 
 
 enum parse socks5_parse_auth(struct socks5_auth *ret, const char *data, size_t len)
 {
-    const uint8_t *octets = (const uint8_t *)data;
+    const uint8_t *bytes = (const uint8_t *)data;
 
-    if (len > 0 && octets[0] != SOCKS5_AUTH_VERSION)
+    if (len > 0 && bytes[0] != SOCKS5_AUTH_VERSION)
         return PARSE_BAD;
     if (len < 2)
         return PARSE_NEED_MORE;
-    size_t user = octets[1], at_pass = 2 + user;
+    size_t user = bytes[1], at_pass = 2 + user;
     if (len <= at_pass)
         return PARSE_NEED_MORE;
-    size_t pass = octets[at_pass], whole = at_pass + 1 + pass;
+    size_t pass = bytes[at_pass], whole = at_pass + 1 + pass;
     if (len < whole)
         return PARSE_NEED_MORE;
     *ret = (struct socks5_auth){
@@ -48,7 +48,7 @@ enum parse socks5_parse_auth(struct socks5_auth *ret, const char *data, size_t l
     return PARSE_OK;
 }
 
-/* Port 0 is where BIND and UDP ASSOCIATE say "any"; it does not make their host a bad one. */
+/* Port 0 means "any" to BIND and UDP ASSOCIATE; target_set would reject it. */
 static void set_target(struct socks5_request *r, const uint8_t *address, size_t len, uint16_t port)
 {
     uint16_t any = port == 0 && r->command != SOCKS5_CONNECT ? 1 : port;
@@ -63,15 +63,15 @@ static void set_target(struct socks5_request *r, const uint8_t *address, size_t 
 
 enum parse socks5_parse_request(struct socks5_request *ret, const char *data, size_t len)
 {
-    const uint8_t *octets = (const uint8_t *)data;
+    const uint8_t *bytes = (const uint8_t *)data;
     size_t at = AT_ADDRESS, address;
 
-    if (len > 0 && octets[0] != SOCKS5_VERSION)
+    if (len > 0 && bytes[0] != SOCKS5_VERSION)
         return PARSE_BAD;
     if (len <= AT_TYPE)
         return PARSE_NEED_MORE;
-    struct socks5_request r = {.command = octets[AT_COMMAND], .objection = SOCKS5_SUCCEEDED};
-    switch (octets[AT_TYPE]) {
+    struct socks5_request r = {.command = bytes[AT_COMMAND], .objection = SOCKS5_SUCCEEDED};
+    switch (bytes[AT_TYPE]) {
     case ATYP_IPV4:
         address = 4;
         break;
@@ -81,7 +81,7 @@ enum parse socks5_parse_request(struct socks5_request *ret, const char *data, si
     case ATYP_NAME:
         if (len <= at)
             return PARSE_NEED_MORE;
-        address = octets[at++];
+        address = bytes[at++];
         r.named = true;
         break;
     default:
@@ -92,8 +92,8 @@ enum parse socks5_parse_request(struct socks5_request *ret, const char *data, si
     }
     if (len < at + address + 2)
         return PARSE_NEED_MORE;
-    const uint8_t *port = octets + at + address;
-    set_target(&r, octets + at, address, (uint16_t)(port[0] << 8 | port[1]));
+    const uint8_t *port = bytes + at + address;
+    set_target(&r, bytes + at, address, (uint16_t)(port[0] << 8 | port[1]));
     r.consumed = at + address + 2;
     *ret = r;
     return PARSE_OK;

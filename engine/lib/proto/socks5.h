@@ -24,39 +24,39 @@ enum socks5_reply_code {
 enum { SOCKS5_REPLY_MAX = 22 };
 
 struct socks5_greeting {
-    bool no_auth, user_pass; /* methods the client offers */
+    bool no_auth, user_pass; /* methods that the client offers */
     size_t consumed;
 };
 
-/** PARSE_BAD for a version other than 5 or no methods at all. @see RFC 1928 s.3 */
+/** PARSE_BAD for a version other than 5, or without methods. @see RFC 1928 3 */
 MUST_CHECK enum parse socks5_parse_greeting(struct socks5_greeting *ret, const char *data, size_t len);
 
 struct socks5_auth {
     struct slice user,
-        pass; /* 255 octets at most each; either may be empty (some send that where nobody asks) */
+        pass; /* at most 255 bytes each; both may be empty, as some clients send that without need */
     size_t consumed;
 };
 
-/** @see RFC 1929 s.2 */
+/** PARSE_BAD for a version other than 1. @see RFC 1929 2 */
 MUST_CHECK enum parse socks5_parse_auth(struct socks5_auth *ret, const char *data, size_t len);
 
 struct socks5_request {
-    uint8_t command;                  /* any; the caller answers SOCKS5_COMMAND_UNSUPPORTED */
-    enum socks5_reply_code objection; /* SOCKS5_SUCCEEDED, or why the request cannot be served although it is
-                                         well framed: SOCKS5_ADDRESS_UNSUPPORTED, SOCKS5_GENERAL_FAILURE (bad
-                                         name, port 0 for CONNECT). target is then not filled */
+    uint8_t command;                  /* any; the caller answers others with SOCKS5_COMMAND_UNSUPPORTED */
+    enum socks5_reply_code objection; /* SOCKS5_SUCCEEDED, or why a well-framed request cannot be served:
+                                         SOCKS5_ADDRESS_UNSUPPORTED, or SOCKS5_GENERAL_FAILURE (bad name, port
+                                         0 for CONNECT). Then target is not set */
     bool named;                       /* the client sent a name */
-    struct target target; /* for BIND and UDP_ASSOCIATE port 0 and a zero address are let through */
+    struct target target;             /* BIND and UDP_ASSOCIATE may have port 0 and a zero address */
     size_t consumed;
 };
 
 /** PARSE_BAD for a version other than 5. An unknown address type is PARSE_OK with an objection, so that the
- *  client hears of it; consumed then covers what was read. The reserved octet is ignored. @see RFC 1928 s.4
- */
+ * client gets a reply; consumed then covers the bytes up to the type. The reserved byte is ignored. @see RFC
+ * 1928 4 */
 MUST_CHECK enum parse socks5_parse_request(struct socks5_request *ret, const char *data, size_t len);
 
-/** Write a reply. @param ip  4 or 16 octets in network order, ip_len 0 for 0.0.0.0
- *  @return octets written, SOCKS5_REPLY_MAX at most @see RFC 1928 s.6 */
+/** Write a reply. @param ip  4 or 16 bytes in network order; ip_len 0 means 0.0.0.0
+ *  @return bytes written, at most SOCKS5_REPLY_MAX @see RFC 1928 6 */
 size_t socks5_reply(char out[SOCKS5_REPLY_MAX], enum socks5_reply_code code, const uint8_t *ip, size_t ip_len,
                     uint16_t port);
 

@@ -52,7 +52,8 @@ static bool is_name_char(char c)
     return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_';
 }
 
-/* Whether the last label, in lower case, is what some resolvers read as a number: digits, or 0x with hex. */
+/* Whether some resolvers would read the last label, in lower case, as a number: digits, or 0x with hex
+ * digits. */
 static bool ends_in_number(const char *label, size_t len)
 {
     bool hex = len >= 2 && label[0] == '0' && label[1] == 'x';
@@ -63,10 +64,10 @@ static bool ends_in_number(const char *label, size_t len)
     return true;
 }
 
-/* Copy a name in lower case. @return its length, or 0 when it is none */
+/* Copy a name in lower case. @return its length, or 0 for an invalid name */
 static size_t copy_name(char out[TARGET_HOST_MAX + 1], struct slice name)
 {
-    size_t label = 0; /* where the present label starts */
+    size_t label = 0; /* start of the present label */
 
     if (name.len > 0 && name.data[name.len - 1] == '.')
         name.len--;
@@ -91,8 +92,8 @@ static size_t copy_name(char out[TARGET_HOST_MAX + 1], struct slice name)
     return name.len;
 }
 
-/* Text within brackets or with a colon in it. What stands before the first colon is also a name's beginning,
- * so that no octet more can turn a bad name into an address. */
+/* For text with a bracket or a colon. The text before the first colon is also the beginning of a name, so
+ * that no further byte can turn a bad name into an address. */
 static bool ipv6_may_begin(struct slice text)
 {
     static const size_t GROUP_MAX = 4;
@@ -138,7 +139,7 @@ enum parse target_set(struct target *ret, struct slice host, uint16_t port)
     if (host_port_unbracket(&host) || memchr(host.data, ':', host.len))
         return set_ipv6(ret, host, port);
     if (host.len < INET_ADDRSTRLEN && !memchr(host.data, '\0', host.len)) {
-        memcpy(t.host, host.data, host.len); /* the rest of t.host is zero */
+        memcpy(t.host, host.data, host.len); /* t.host is zeroed */
         if (inet_pton(AF_INET, t.host, ip) == 1)
             return target_set_ip(ret, ip, sizeof ip, port);
     }

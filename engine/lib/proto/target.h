@@ -1,4 +1,4 @@
-/* Where a client wants to go: a name or an address, and a port. */
+/* A destination: a name or an address, and a port. */
 #ifndef STEERWAY_PROTO_TARGET_H
 #define STEERWAY_PROTO_TARGET_H
 
@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <string.h>
 
-/* RFC 1035 2.3.4: 253 octets of text at most; SOCKS5 could carry 255. */
+/* RFC 1035 2.3.4: at most 253 bytes of text; SOCKS5 could carry 255. */
 enum { TARGET_HOST_MAX = 253 };
 
 enum target_kind { TARGET_NAME, TARGET_IPV4, TARGET_IPV6 };
@@ -16,33 +16,33 @@ enum target_kind { TARGET_NAME, TARGET_IPV4, TARGET_IPV6 };
 struct target {
     enum target_kind kind;
     uint16_t port;  /* 1..65535 */
-    uint8_t ip[16]; /* network order; 4 octets of it for TARGET_IPV4 */
-    /* Text, NUL-terminated; lower case, no brackets, no trailing dot. Last, so that who keeps many can keep
-     * the used part of it only (target_size). */
+    uint8_t ip[16]; /* network order; TARGET_IPV4 uses 4 bytes */
+    /* NUL-terminated, in lower case, without brackets or trailing dot. Last, so that a caller with many
+     * targets can keep only the used part (target_size). */
     char host[TARGET_HOST_MAX + 1];
 };
 
-/** Octets of it that say something: those behind its host need not be there. */
+/** The bytes in use, up to the NUL of the host. */
 static inline size_t target_size(const struct target *t)
 {
     return offsetof(struct target, host) + strlen(t->host) + 1;
 }
 
-/** Fill ret from a host as text: dotted IPv4, IPv6 without or within brackets, or a name. An IPv4-mapped IPv6
- *  address becomes TARGET_IPV4. A name may hold letters, digits, '-', '_' and '.', labels of 1..63 octets;
- * one trailing dot is dropped; letters are lowered. A name whose last label is a number (so "1.2.3", "127.1"
- * or "0x7f000001") is refused: resolvers disagree on what it means.
+/** Parse a host: dotted IPv4, IPv6 with or without brackets, or a name. An IPv4-mapped IPv6 address becomes
+ * TARGET_IPV4. A name has letters, digits, '-', '_' and '.', and labels of 1..63 bytes. One trailing dot is
+ * dropped, and letters become lower case. A name whose last label is a number ("1.2.3", "127.1",
+ * "0x7f000001") is refused, as resolvers disagree on its meaning.
  *  @return PARSE_OK or PARSE_BAD (also for port 0) */
 MUST_CHECK enum parse target_set(struct target *ret, struct slice host, uint16_t port);
 
-/** Whether more octets could make a host of text: for a parser that sees a host before its end. */
+/** Whether more bytes could complete a host: for a parser that sees its beginning only. */
 bool target_may_begin(struct slice text);
 
-/** The same as target_set from raw address octets (4 or 16). */
+/** The same from a raw address of 4 or 16 bytes. */
 MUST_CHECK enum parse target_set_ip(struct target *ret, const uint8_t *ip, size_t len, uint16_t port);
 
-/** Parse "host:port", "[v6]:port"; without a port default_port is used if it is not 0.
- *  The whole slice is the input, so PARSE_NEED_MORE is never returned. @see RFC 3986 3.2 */
+/** Parse "host:port" or "[v6]:port". Without a port, default_port is used; if that is 0, a port is required.
+ * The slice is complete, so the result is never PARSE_NEED_MORE. @see RFC 3986 3.2 */
 MUST_CHECK enum parse target_parse(struct target *ret, struct slice authority, uint16_t default_port);
 
 #endif

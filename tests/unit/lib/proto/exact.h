@@ -1,6 +1,6 @@
 /* Runs parsers over exact-size heap copies of their input, where the address sanitizer sees a read of one
- * octet past the end, and holds them to proto/parse.h: every proper prefix of a message asks for more, what
- * follows a message is not touched, a bad message is refused at its earliest wrong octet and stays refused.
+ * byte past the end, and holds them to proto/parse.h: every proper prefix of a message asks for more, what
+ * follows a message is not touched, a bad message is refused at its earliest wrong byte and stays refused.
  */
 #ifndef TESTS_UNIT_PROTO_EXACT_H
 #define TESTS_UNIT_PROTO_EXACT_H
@@ -17,7 +17,7 @@
 
 #include <cmocka.h>
 
-/** A literal and its length, octets after a NUL included. */
+/** A literal and its length, bytes after a NUL included. */
 #define BYTES(literal) (literal), (sizeof(literal) - 1)
 
 /* --- copies --------------------------------------------------------------------------------------------- */
@@ -29,7 +29,7 @@ struct exact {
 
 static inline struct exact exact_copy(const char *data, size_t len)
 {
-    /* An allocation of nothing is rounded up to one octet; past that octet the redzone starts. */
+    /* An allocation of nothing is rounded up to one byte; past that byte the redzone starts. */
     char *block = malloc(len ? len : 1);
     assert_non_null(block);
     if (len > 0)
@@ -37,7 +37,7 @@ static inline struct exact exact_copy(const char *data, size_t len)
     return (struct exact){.block = block, .data = len ? block : block + 1};
 }
 
-/** The octets as text for a failure's message; good until the next call. */
+/** The bytes as text for a failure's message; good until the next call. */
 static inline const char *exact_show(const char *data, size_t len)
 {
     static char text[512];
@@ -79,11 +79,11 @@ static inline void exact_expect(exact_parser parse, void *ret, const char *data,
     size_t consumed = 0;
     enum parse p = exact_parse(parse, ret, data, len, &consumed);
     if (p != expected)
-        fail_msg("%s instead of %s after %zu octets: \"%s\"", exact_verdict(p), exact_verdict(expected), len,
+        fail_msg("%s instead of %s after %zu bytes: \"%s\"", exact_verdict(p), exact_verdict(expected), len,
                  exact_show(data, len));
 }
 
-/** The message is valid and ends with its last octet. On return ret is filled from `data` itself. */
+/** The message is valid and ends with its last byte. On return ret is filled from `data` itself. */
 static inline void exact_accepts(exact_parser parse, void *ret, const char *data, size_t len)
 {
     static const struct slice trailing[] = {{BYTES("\0")},
@@ -108,7 +108,7 @@ static inline void exact_accepts(exact_parser parse, void *ret, const char *data
         enum parse p = exact_parse(parse, ret, more, len + t.len, &consumed);
         free(more);
         if (p != PARSE_OK || consumed != len)
-            fail_msg("%s and %zu instead of %zu consumed, with trailing octets: \"%s\"", exact_verdict(p),
+            fail_msg("%s and %zu instead of %zu consumed, with trailing bytes: \"%s\"", exact_verdict(p),
                      consumed, len, exact_show(data, len));
     }
     consumed = 0;
@@ -116,7 +116,7 @@ static inline void exact_accepts(exact_parser parse, void *ret, const char *data
     assert_int_equal(consumed, len);
 }
 
-/** `good` is a valid beginning that the first octet of `wrong` spoils for good. */
+/** `good` is a valid beginning that the first byte of `wrong` spoils for good. */
 static inline void exact_refuses(exact_parser parse, void *ret, struct slice good, struct slice wrong)
 {
     size_t len = good.len + wrong.len;
@@ -187,7 +187,7 @@ static inline enum parse exact_feed(struct exact_stream *s, const char *data, si
     return p;
 }
 
-/* Feeds data in pieces: up to the cut, then in steps of `step` octets. */
+/* Feeds data in pieces: up to the cut, then in steps of `step` bytes. */
 static inline enum parse exact_feed_cut(struct exact_stream *s, const char *data, size_t len, size_t cut,
                                         size_t step)
 {
@@ -200,7 +200,7 @@ static inline enum parse exact_feed_cut(struct exact_stream *s, const char *data
     return p;
 }
 
-/** Feeds data whole, octet by octet and cut in two at every point; all must agree on the verdict, the octets
+/** Feeds data whole, byte by byte and cut in two at every point; all must agree on the verdict, the bytes
  *  used (in s->used) and the content (in s->content). @return the verdict */
 static inline enum parse exact_stream(struct exact_stream *s, const char *data, size_t len)
 {
@@ -210,7 +210,7 @@ static inline enum parse exact_stream(struct exact_stream *s, const char *data, 
 
     memcpy(content, s->content, content_len);
     for (size_t i = 0; i <= len; i++) {
-        /* The last round goes octet by octet; the others cut at i. */
+        /* The last round goes byte by byte; the others cut at i. */
         enum parse p = exact_feed_cut(s, data, len, i < len ? i : 0, i < len ? len : 1);
         if (p != expected)
             fail_msg("%s cut at %zu but %s whole: \"%s\"", exact_verdict(p), i, exact_verdict(expected),
@@ -238,8 +238,8 @@ static inline void exact_stream_refuses(struct exact_stream *s, struct slice goo
     for (size_t n = 0; n <= len; n++) {
         enum parse p = exact_stream(s, data, n), expected = n <= good.len ? PARSE_NEED_MORE : PARSE_BAD;
         if (p != expected)
-            fail_msg("%s instead of %s after %zu octets: \"%s\"", exact_verdict(p), exact_verdict(expected),
-                     n, exact_show(data, n));
+            fail_msg("%s instead of %s after %zu bytes: \"%s\"", exact_verdict(p), exact_verdict(expected), n,
+                     exact_show(data, n));
     }
     free(data);
 }

@@ -4,7 +4,7 @@
 
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-/* Decodes from an exact-size copy into a buffer of exactly out_size octets. */
+/* Decodes from an exact-size copy into a buffer of exactly out_size bytes. */
 static long decode(const char *text, size_t len, char *out, size_t out_size)
 {
     struct exact in = exact_copy(text, len), room = exact_copy(out, out_size);
@@ -60,7 +60,7 @@ static void test_what_goes_in_comes_out(void **state)
     char text[400], out[256];
 
     for (size_t i = 0; i < sizeof data; i++)
-        data[i] = (uint8_t)(i * 167 + 13); /* 167 is odd, so every octet occurs */
+        data[i] = (uint8_t)(i * 167 + 13); /* 167 is odd, so every byte occurs */
     for (size_t len = 0; len <= sizeof data; len++) {
         size_t n = encode(data, len, text);
         memset(out, 0, sizeof out);
@@ -84,7 +84,7 @@ static void test_bad_alphabet(void **state)
             if (c == '=' && at == 3)
                 continue;
             if (decode(text, 4, out, sizeof out) != -1)
-                fail_msg("octet %d at %zu is taken", c, at);
+                fail_msg("byte %d at %zu is taken", c, at);
         }
     }
     (void)state;

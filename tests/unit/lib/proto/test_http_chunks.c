@@ -21,7 +21,7 @@ static void restart(struct exact_stream *stream)
     s->held_len = 0;
 }
 
-/* What goes on: as it is, and from the first octet that must not, as it is mended. */
+/* What goes on: as it is, and from the first byte that must not, as it is mended. */
 static enum parse pass(struct body_stream *s, const char *data, size_t len, size_t *ret_used)
 {
     enum parse p = http_body_advance(&s->now, data, len, ret_used);
@@ -104,7 +104,7 @@ static struct body_stream stream_of(const char *response, bool content_only)
 
 static const char chunked[] = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
 
-/* The body must end with the last octet of data; its content is told, and what goes on of it (all, for NULL).
+/* The body must end with the last byte of data; its content is told, and what goes on of it (all, for NULL).
  */
 static void assert_body(const char *response, struct slice data, struct slice content, const char *passed)
 {
@@ -116,7 +116,7 @@ static void assert_body(const char *response, struct slice data, struct slice co
         struct slice expected = content_only ? content : passed ? slice_str(passed) : data;
         for (size_t n = 0; n < data.len; n++)
             if (exact_stream(&s.stream, data.data, n) != PARSE_NEED_MORE)
-                fail_msg("not NEED_MORE after %zu octets: \"%s\"", n, exact_show(data.data, data.len));
+                fail_msg("not NEED_MORE after %zu bytes: \"%s\"", n, exact_show(data.data, data.len));
         for (size_t i = 0; i < ARRAY_LEN(trailing); i++) {
             char whole[1024];
             assert_true(data.len + trailing[i].len <= sizeof whole);
@@ -322,7 +322,7 @@ static void test_largest_chunk(void **state)
     (void)state;
 }
 
-/* How many octets of `filler` may come after `start`, which comes whole, until the body is refused; none of
+/* How many bytes of `filler` may come after `start`, which comes whole, until the body is refused; none of
  * them ends anything. */
 static size_t allowed(struct http_body b, const char *start, const char *filler, size_t most)
 {

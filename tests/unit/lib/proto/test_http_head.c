@@ -270,7 +270,7 @@ static void assert_length_limit(exact_parser parse, size_t max, const char *star
     exact_expect(parse, &h, data, max - 1, PARSE_NEED_MORE);
     exact_expect(parse, &h, data, max, PARSE_BAD);
     exact_expect(parse, &h, data, max + 1, PARSE_BAD);
-    /* the end one octet too late */
+    /* the end one byte too late */
     memcpy(data + max + 1 - end_len, end, end_len);
     exact_expect(parse, &h, data, max - 1, PARSE_NEED_MORE);
     exact_expect(parse, &h, data, max, PARSE_BAD);

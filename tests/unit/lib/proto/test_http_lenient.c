@@ -1,5 +1,5 @@
 /* Answers of servers that bend the rules: what clients take is taken, and what goes to the client is by the
- * book, octet for octet. Nothing that clients could understand in two ways goes on. */
+ * book, byte for byte. Nothing that clients could understand in two ways goes on. */
 #include "proto/http_lenient.h"
 
 #include "heads.h"

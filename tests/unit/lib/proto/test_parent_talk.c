@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#define OCTETS(text) (text), sizeof(text) - 1
+#define BYTES(text) (text), sizeof(text) - 1
 
 struct dialogue {
     enum parent_protocol protocol;
@@ -32,77 +32,74 @@ static const struct dialogue dialogues[] = {
      "192.0.2.1",
      "",
      "",
-     {{OCTETS("\5\1\0"), OCTETS("\5\0")},
-      {OCTETS("\5\1\0\1\300\0\2\1\1\273"), OCTETS("\5\0\0\1\0\0\0\0\0\0")}},
+     {{BYTES("\5\1\0"), BYTES("\5\0")}, {BYTES("\5\1\0\1\300\0\2\1\1\273"), BYTES("\5\0\0\1\0\0\0\0\0\0")}},
      FAULT_NONE},
     {PARENT_SOCKS5,
      "example.org",
      "me",
      "secret",
-     {{OCTETS("\5\2\0\2"), OCTETS("\5\2")},
-      {OCTETS("\1\2me\6secret"), OCTETS("\1\0")},
-      {OCTETS("\5\1\0\3\13example.org\1\273"), OCTETS("\5\0\0\3\4name\0\120")}},
+     {{BYTES("\5\2\0\2"), BYTES("\5\2")},
+      {BYTES("\1\2me\6secret"), BYTES("\1\0")},
+      {BYTES("\5\1\0\3\13example.org\1\273"), BYTES("\5\0\0\3\4name\0\120")}},
      FAULT_NONE},
     {PARENT_SOCKS5,
      "2001:db8::1",
      "me",
      "",
-     {{OCTETS("\5\2\0\2"), OCTETS("\5\0")},
-      {OCTETS("\5\1\0\4\x20\1\xd\xb8\0\0\0\0\0\0\0\0\0\0\0\1\1\273"),
-       OCTETS("\5\5\0\4\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0")}},
+     {{BYTES("\5\2\0\2"), BYTES("\5\0")},
+      {BYTES("\5\1\0\4\x20\1\xd\xb8\0\0\0\0\0\0\0\0\0\0\0\1\1\273"),
+       BYTES("\5\5\0\4\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0")}},
      FAULT_REFUSED},
     {PARENT_SOCKS5,
      "192.0.2.1",
      "me",
      "x",
-     {{OCTETS("\5\2\0\2"), OCTETS("\5\2")}, {OCTETS("\1\2me\1x"), OCTETS("\1\1")}},
+     {{BYTES("\5\2\0\2"), BYTES("\5\2")}, {BYTES("\1\2me\1x"), BYTES("\1\1")}},
      FAULT_PARENT},
-    {PARENT_SOCKS5, "192.0.2.1", "", "", {{OCTETS("\5\1\0"), OCTETS("\5\2")}}, FAULT_PARENT},
-    {PARENT_SOCKS5, "192.0.2.1", "", "", {{OCTETS("\5\1\0"), OCTETS("\4\0")}}, FAULT_PARENT},
+    {PARENT_SOCKS5, "192.0.2.1", "", "", {{BYTES("\5\1\0"), BYTES("\5\2")}}, FAULT_PARENT},
+    {PARENT_SOCKS5, "192.0.2.1", "", "", {{BYTES("\5\1\0"), BYTES("\4\0")}}, FAULT_PARENT},
     {PARENT_SOCKS5,
      "192.0.2.1",
      "",
      "",
-     {{OCTETS("\5\1\0"), OCTETS("\5\0")},
-      {OCTETS("\5\1\0\1\300\0\2\1\1\273"), OCTETS("\5\2\0\1\0\0\0\0\0\0")}},
+     {{BYTES("\5\1\0"), BYTES("\5\0")}, {BYTES("\5\1\0\1\300\0\2\1\1\273"), BYTES("\5\2\0\1\0\0\0\0\0\0")}},
      FAULT_REJECTED},
     {PARENT_SOCKS4A,
      "192.0.2.1",
      "me",
      "",
-     {{OCTETS("\4\1\1\273\300\0\2\1me\0"), OCTETS("\0\132\0\0\0\0\0\0")}},
+     {{BYTES("\4\1\1\273\300\0\2\1me\0"), BYTES("\0\132\0\0\0\0\0\0")}},
      FAULT_NONE},
     {PARENT_SOCKS4A,
      "example.org",
      "",
      "",
-     {{OCTETS("\4\1\1\273\0\0\0\1\0example.org\0"), OCTETS("\0\133\0\0\0\0\0\0")}},
+     {{BYTES("\4\1\1\273\0\0\0\1\0example.org\0"), BYTES("\0\133\0\0\0\0\0\0")}},
      FAULT_FAILED},
     {PARENT_HTTP,
      "example.org",
      "Aladdin",
      "open sesame",
-     {{OCTETS("CONNECT example.org:443 HTTP/1.1\r\nHost: example.org:443\r\n"
-              "Proxy-Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n\r\n"),
-       OCTETS("HTTP/1.1 200 Connection established\r\nVia: x\r\n\r\n")}},
+     {{BYTES("CONNECT example.org:443 HTTP/1.1\r\nHost: example.org:443\r\n"
+             "Proxy-Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n\r\n"),
+       BYTES("HTTP/1.1 200 Connection established\r\nVia: x\r\n\r\n")}},
      FAULT_NONE},
     {PARENT_HTTP,
      "2001:db8::1",
      "",
      "",
-     {{OCTETS("CONNECT [2001:db8::1]:443 HTTP/1.1\r\nHost: [2001:db8::1]:443\r\n\r\n"),
-       OCTETS("HTTP/1.1 407 No\r\nContent-Length: 0\r\n\r\n")}},
+     {{BYTES("CONNECT [2001:db8::1]:443 HTTP/1.1\r\nHost: [2001:db8::1]:443\r\n\r\n"),
+       BYTES("HTTP/1.1 407 No\r\nContent-Length: 0\r\n\r\n")}},
      FAULT_PARENT},
     {PARENT_HTTP,
      "192.0.2.1",
      "",
      "",
-     {{OCTETS("CONNECT 192.0.2.1:443 HTTP/1.1\r\nHost: 192.0.2.1:443\r\n\r\n"),
-       OCTETS("HTTP/1.0 503 No\n\n")}},
+     {{BYTES("CONNECT 192.0.2.1:443 HTTP/1.1\r\nHost: 192.0.2.1:443\r\n\r\n"), BYTES("HTTP/1.0 503 No\n\n")}},
      FAULT_FAILED},
 };
 
-/* @param step  octets that come at once, with those of the destination behind them */
+/* @param step  bytes that come at once, with those of the destination behind them */
 static void hold(const struct dialogue *d, size_t step)
 {
     static const char behind[] = "the destination's";
@@ -171,7 +168,7 @@ static void its_reasons_are_told_apart(void **state)
     for (size_t i = 0; i < ARRAY_LEN(of_code); i++) {
         const char reply[] = {5, (char)i, 0, 1, 0, 0, 0, 0, 0, 0};
         parent_talk_begin(t, &request);
-        assert_false(parent_talk_take(t, OCTETS("\5\0")));
+        assert_false(parent_talk_take(t, BYTES("\5\0")));
         assert_true(parent_talk_take(t, reply, sizeof reply));
         assert_string_equal(fault_name(t->fault), fault_name(of_code[i]));
     }
@@ -229,7 +226,7 @@ static void a_head_without_an_end_ends(void **state)
     assert_int_equal(target_set(&target, slice_str("example.org"), 443), PARSE_OK);
     parent_talk_begin(
         t, &(struct parent_talk_request){.protocol = PARENT_HTTP, .target = &target, .user = "", .pass = ""});
-    assert_false(parent_talk_take(t, OCTETS("HTTP/1.1 200 OK\r\nX: ")));
+    assert_false(parent_talk_take(t, BYTES("HTTP/1.1 200 OK\r\nX: ")));
     for (int i = 0; i < 100 && !over; i++)
         over = parent_talk_take(t, x, parent_talk_share(t, x, sizeof x));
     assert_true(over);

@@ -2,9 +2,9 @@
 
 #include "proto/exact.h"
 
-static bool safe(const char *octets, size_t n)
+static bool safe(const char *bytes, size_t n)
 {
-    struct exact copy = exact_copy(octets, n);
+    struct exact copy = exact_copy(bytes, n);
     bool is = replay_is_safe(slice_of(copy.data, n));
     free(copy.block);
     return is;

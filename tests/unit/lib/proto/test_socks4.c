@@ -123,10 +123,10 @@ static void test_longest_name(void **state)
     struct socks4_request r;
 
     memset(name, 'n', 300);
-    /* a label of 64 octets */
+    /* a label of 64 bytes */
     exact_refuses(parse, &r, slice_of(data, 9 + 63), slice_of(name + 63, 20));
     name[63] = name[127] = name[191] = '.';
-    /* 253 octets can still get the dot of the root, nothing else */
+    /* 253 bytes can still get the dot of the root, nothing else */
     exact_refuses(parse, &r, slice_of(data, 9 + 253), slice_of(name + 253, 20));
     name[253] = '\0';
     exact_accepts(parse, &r, data, 9 + 254);

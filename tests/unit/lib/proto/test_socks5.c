@@ -195,7 +195,7 @@ static void test_requests(void **state)
     (void)state;
 }
 
-static void test_addresses_keep_their_octets(void **state)
+static void test_addresses_keep_their_bytes(void **state)
 {
     static const char v4[] = "\x05\x01\x00" V4 PORT_443, v6[] = "\x05\x01\x00" V6 PORT_443;
     struct socks5_request r;
@@ -289,7 +289,7 @@ static void test_unknown_address_types(void **state)
     (void)state;
 }
 
-/* Length octet, name, port. */
+/* Length byte, name, port. */
 static size_t named_request(char *out, size_t name_len)
 {
     memcpy(out, "\x05\x01\x00\x03", 4);
@@ -318,7 +318,7 @@ static void test_longest_name(void **state)
     assert_int_equal(r.objection, SOCKS5_SUCCEEDED);
     assert_int_equal(strlen(r.target.host), 253);
     (void)named_request(data, 70);
-    data[5 + 63] = 'n'; /* a label of 70 octets */
+    data[5 + 63] = 'n'; /* a label of 70 bytes */
     exact_accepts(parse_request, &r, data, 5 + 70 + 2);
     assert_int_equal(r.objection, SOCKS5_GENERAL_FAILURE);
     (void)state;
@@ -372,7 +372,7 @@ int main(void)
         cmocka_unit_test(test_longest_auth),
         cmocka_unit_test(test_bad_auths),
         cmocka_unit_test(test_requests),
-        cmocka_unit_test(test_addresses_keep_their_octets),
+        cmocka_unit_test(test_addresses_keep_their_bytes),
         cmocka_unit_test(test_any_command_is_read),
         cmocka_unit_test(test_objections),
         cmocka_unit_test(test_unknown_address_types),

@@ -110,7 +110,7 @@ static void test_bad_hosts(void **state)
         {BYTES("1..2.3")},
         {BYTES("-1.2.3.4")},
         {BYTES("1.2.3.999999999999999999999")},
-        /* octets that no name holds */
+        /* bytes that no name holds */
         {BYTES("a b")},
         {BYTES(" a")},
         {BYTES("a ")},
@@ -157,7 +157,7 @@ static void test_bad_hosts(void **state)
         {BYTES("::g")},
         {BYTES("1:2:3:4:5:6:7:8:9")},
         {BYTES("::1.2.3")},
-        {BYTES("0000:0000:0000:0000:0000:0000:255.255.255.2550")}, /* one octet over the longest text */
+        {BYTES("0000:0000:0000:0000:0000:0000:255.255.255.2550")}, /* one byte over the longest text */
         {BYTES("[0000:0000:0000:0000:0000:0000:255.255.255.2550]")},
         {BYTES("::1\0")},
         {BYTES("fe80::1%eth0")},
@@ -187,7 +187,7 @@ static void test_beginnings(void **state)
     static const char *const good[] = {
         "Example-1.com.", "192.0.2.1",   "1.2",         "a_b",       "2001:db8::1",   "::ffff:1.2.3.4",
         "[2001:DB8::1]",  "dead:beef::", "example.123", "AZ.az-09_", "[ABCD:EF::AF]", "ABCD::F"};
-    /* a valid beginning, and the octet that ends all hope */
+    /* a valid beginning, and the byte that ends all hope */
     static const char *const bad[][2] = {{"", "."},     {"a.", "."},    {"a", " "},  {"a", "/"},
                                          {"a", "\x80"}, {"", "]"},      {"::", "g"}, {"[", "x"},
                                          {"[::1", "%"}, {"1.2.3", "]"}, {"", "@"},   {"abcde", ":"},
@@ -218,8 +218,8 @@ static void test_beginnings(void **state)
     (void)state;
 }
 
-/* Every octet by itself in the middle of a name: only those of the docstring pass. */
-static void test_octets_of_a_name(void **state)
+/* Every byte by itself in the middle of a name: only those of the docstring pass. */
+static void test_bytes_of_a_name(void **state)
 {
     static const char good[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
 
@@ -229,7 +229,7 @@ static void test_octets_of_a_name(void **state)
         host[1] = (char)c;
         enum parse expected = c != 0 && strchr(good, c) ? PARSE_OK : PARSE_BAD;
         if (set(&t, host, 3, 1) != expected)
-            fail_msg("octet %d is not %s", c, exact_verdict(expected));
+            fail_msg("byte %d is not %s", c, exact_verdict(expected));
     }
     (void)state;
 }
@@ -410,7 +410,7 @@ int main(void)
         cmocka_unit_test(test_hosts),
         cmocka_unit_test(test_bad_hosts),
         cmocka_unit_test(test_beginnings),
-        cmocka_unit_test(test_octets_of_a_name),
+        cmocka_unit_test(test_bytes_of_a_name),
         cmocka_unit_test(test_length_of_labels_and_names),
         cmocka_unit_test(test_ports),
         cmocka_unit_test(test_raw_addresses),
