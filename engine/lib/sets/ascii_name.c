@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <idn2.h>
 
-/* A letter takes four bytes of UTF-8 at most. */
+/* A character has at most four bytes in UTF-8. */
 enum { INPUT_MAX = 4 * NAME_SET_TEXT_MAX };
 
 int ascii_name(struct slice name, char ret[static NAME_SET_TEXT_MAX + 1])

@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LINES_BETWEEN_LOOKS = 4096, TICK_NS = 20000000 /* HZ=100, twice */ };
+enum { LINES_BETWEEN_LOOKS = 4096, TICK_NS = 20000000 /* two ticks at HZ=100 */ };
 static const char BOM[] = "\xef\xbb\xbf";
 
 struct reading {
@@ -59,8 +59,8 @@ bool list_file_stamp_same(const struct list_file_stamp *a, const struct list_fil
            a->ctime_ns == b->ctime_ns;
 }
 
-/* Two writes within one tick of the kernel's clock bear the same time: wait until one that is still to come
- * would show. */
+/* Two writes within one tick of the kernel's clock have the same time. Wait until a later write would have
+ * another. */
 static int let_settle(int fd, struct stat *s)
 {
     struct timespec now, pause = {.tv_nsec = TICK_NS};
@@ -94,7 +94,7 @@ static int add_range(void *arg, struct slice range, unsigned covers)
     return range_set_add(arg, range);
 }
 
-/* A start of the line, to be shown. @return whether all of it is text */
+/* Copy the start of a line, to be shown. @return whether all of it is text */
 static bool show(char ret[static LIST_FILE_SHOWN_MAX + 1], struct slice line)
 {
     bool is_text = true;
@@ -166,7 +166,7 @@ static int take_lines(struct reading *r, FILE *f)
     return err;
 }
 
-/* A page of a login, or a list of another kind. */
+/* A file without any known line may be a login page, or a list of another kind. */
 static int check_understood(const struct reading *r)
 {
     const struct list_file *l = r->list;
@@ -199,7 +199,7 @@ static int read_file(struct reading *r)
         (void)close(fd);
         return err;
     }
-    r->list->stamp = stamp_of(&s); /* of before: what is written meanwhile shows as a change */
+    r->list->stamp = stamp_of(&s); /* from before the reading: a write during it shows as a change */
     err = take_lines(r, f);
     (void)fclose(f);
     return err;

@@ -1,7 +1,7 @@
-/* A list's file, read and built: the set, and from which state of the file it is.
+/* A list's file, read into a set, with a stamp of the file's state.
  *
- * Reading takes as long as it takes, some 0.3 s for a million names, and touches nothing but what is given:
- * it is meant for a thread of its own. */
+ * Reading a million names takes about 0.3 s. It touches only its arguments, so that it can run on its own
+ * thread. */
 #ifndef STEERWAY_SETS_LIST_FILE_H
 #define STEERWAY_SETS_LIST_FILE_H
 
@@ -13,22 +13,22 @@
 #include <sys/types.h>
 
 enum list_kind { LIST_NAMES, LIST_RANGES };
-/* As ctx calls them: "domains", "cidrs". */
+/* The names in ctx: "domains", "cidrs". */
 const char *list_file_kind_name(enum list_kind kind);
 
 enum {
     LIST_FILE_BYTES_MAX = 64 << 20,  /* bytes */
-    LIST_FILE_ENTRIES_MAX = 2000000, /* names or ranges of one list */
+    LIST_FILE_ENTRIES_MAX = 2000000, /* names or ranges in one list */
     LIST_FILE_ERROR_MAX = 512,
-    LIST_FILE_SHOWN_MAX = 60, /* bytes of a line, in messages */
+    LIST_FILE_SHOWN_MAX = 60, /* bytes of a line that messages show */
 };
 
-/** When these are the same, the file is. */
+/** Equal stamps mean an unchanged file. */
 struct list_file_stamp {
     dev_t dev;
     ino_t inode;
     off_t size;
-    int64_t mtime_ns, ctime_ns; /* who writes in place may set the first of them back */
+    int64_t mtime_ns, ctime_ns; /* a program that writes in place may set mtime back, but not ctime */
 };
 
 struct list_file {
@@ -36,9 +36,9 @@ struct list_file {
     struct list_file_stamp stamp;
     struct name_set *names;                     /* of LIST_NAMES */
     struct range_set *ranges;                   /* of LIST_RANGES */
-    size_t unknown;                             /* lines that were not understood */
-    size_t unknown_line;                        /* the first of them, from 1 on */
-    char unknown_text[LIST_FILE_SHOWN_MAX + 1]; /* of that, in UTF-8; '?' for what is not */
+    size_t unknown;                             /* lines that were not recognised */
+    size_t unknown_line;                        /* the first of these, from 1 on; 0 for none */
+    char unknown_text[LIST_FILE_SHOWN_MAX + 1]; /* its text in UTF-8; '?' for each other byte */
     bool unknown_is_text;
 };
 
@@ -46,7 +46,7 @@ struct list_file {
 MUST_CHECK int list_file_stamp_read(const char *path, struct list_file_stamp *ret);
 bool list_file_stamp_same(const struct list_file_stamp *a, const struct list_file_stamp *b);
 
-/** Read and build. @param stop  ends it early (-ECANCELED) when it is set; NULL for never
+/** Read a list. @param stop  ends it early with -ECANCELED once it is set; NULL for never
  *  @return 0, or negative errno with one line in err (LIST_FILE_ERROR_MAX) that names the file */
 MUST_CHECK int list_file_read(struct list_file **ret, enum list_kind kind, const char *path,
                               const atomic_bool *stop, char *err);

@@ -55,7 +55,7 @@ static size_t word_len(struct slice s)
     return n;
 }
 
-/* --- what all lists have -------------------------------------------------------------------------------- */
+/* --- common to all lists -------------------------------------------------------------------------------- */
 
 static bool begins_comment(struct slice s)
 {
@@ -83,7 +83,7 @@ static struct slice unquoted(struct slice s)
     return quoted ? slice_of(s.data + 1, s.len - 2) : s;
 }
 
-/* The line's content, without comment; of an item of YAML, what the dash and quotes hold. */
+/* The line's content, without comment. In a YAML item, that is the text after the dash, without quotes. */
 static struct slice content(struct slice line, bool *ret_yaml)
 {
     struct slice s = without_comment(trimmed(line));
@@ -107,7 +107,7 @@ static bool is_one_of(struct slice word, const char *const *words)
     return false;
 }
 
-/* The second of the fields between commas. */
+/* The second comma-separated field. */
 static struct slice second_field(struct slice s)
 {
     return trimmed(until(cut(s, until(s, ',').len + 1), ','));
@@ -119,7 +119,7 @@ static const char *const RULES_OF_RANGES[] = {"IP-CIDR", "IP-CIDR6", "IP6-CIDR",
 
 /* --- names ---------------------------------------------------------------------------------------------- */
 
-/* Copy in lower case. @return whether each label has a character at least, and only those of names */
+/* Copy in lower case. @return false if a label is empty, or has a character that names cannot have */
 static bool copy_plain(char *to, struct slice name)
 {
     for (size_t i = 0; i < name.len; i++) {
@@ -173,7 +173,7 @@ static bool is_address(struct slice word)
     return inet_pton(AF_INET, text, ip) == 1 || inet_pton(AF_INET6, text, ip) == 1;
 }
 
-/* "0.0.0.0 name name": a host each. */
+/* "0.0.0.0 name name": each name is one host. */
 static int hosts_line(const struct sink *to, struct slice rest)
 {
     int worst = LIST_LINE_TAKEN;
@@ -189,7 +189,7 @@ static int hosts_line(const struct sink *to, struct slice rest)
     return worst;
 }
 
-/* "||name^": also with what asks for nothing else. */
+/* "||name^", also with options that do not narrow it. */
 static int adblock_line(const struct sink *to, struct slice rest)
 {
     static const char *const ends[] = {"^", "^|", "^$important", "^$all", "^$document", NULL};
@@ -198,7 +198,7 @@ static int adblock_line(const struct sink *to, struct slice rest)
     return is_one_of(cut(rest, name.len), ends) ? add_name(to, name, NAME_ALL) : LIST_LINE_UNKNOWN;
 }
 
-/* "/name/name/address" behind "server=". */
+/* The "/name/name/address" after "server=". */
 static int dnsmasq_line(const struct sink *to, struct slice rest)
 {
     int worst = LIST_LINE_UNKNOWN, r = LIST_LINE_TAKEN;

@@ -20,7 +20,7 @@ static bool is_for(const struct list_entry *e, enum list_kind kind, const char *
     return e->kind == kind && strcmp(e->path, path) == 0;
 }
 
-/* The one that was checked or read in this load; an older one may be in use still. */
+/* Find the entry that was checked or read in this load; a script may still use an older one. */
 static struct list_entry *find(const struct lists *l, enum list_kind kind, const char *path)
 {
     struct list_file_stamp now;
@@ -187,7 +187,7 @@ static void log_read(const struct list_wish *w)
 
     if (list->unknown == 0 && list_file_count(list) > 0)
         return;
-    if (list->unknown == 0) { /* a download that failed leaves such a file */
+    if (list->unknown == 0) { /* as after a failed download */
         log_begin(&l, EVENT_LIST_EMPTY);
         log_str(&l, "list", w->path);
         return log_end(&l);
@@ -227,7 +227,7 @@ void lists_take(struct lists *l)
         if (l->wanted[i].list)
             log_read(&l->wanted[i]);
         if (take(l, &l->wanted[i]) < 0)
-            log_plain(EVENT_LIST_LEFT_OUT); /* it will be wanted again */
+            log_plain(EVENT_LIST_LEFT_OUT); /* the next load wants it again */
     }
     drop_wishes(l);
 }

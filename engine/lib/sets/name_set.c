@@ -7,17 +7,17 @@
 
 enum { SLOTS_MIN = 16, TEXT_ROOM_MIN = 256 };
 
-/* at: 1 + where its entry begins; 0 for a free slot. The hash saves most looks at the text. */
+/* at: 1 + the offset of the entry; 0 in a free slot. The hash avoids most comparisons of text. */
 struct slot {
     uint32_t at, hash;
 };
 
-/* An entry of the text is: its covers, its length, and the name. */
+/* An entry is one byte of covers, one byte of length, and the name. */
 enum { ENTRY_HEAD = 2 };
 
 struct name_set {
     struct hash_key key;
-    struct slot *slots; /* a power of two of them */
+    struct slot *slots; /* their number is a power of two */
     size_t n_slots, count;
     unsigned char *text;
     size_t text_len, text_room;
@@ -54,7 +54,7 @@ static uint64_t hash_label(const struct name_set *s, uint64_t below, struct slic
     return keyed_hash(&key, label);
 }
 
-/* Where the label begins that ends before `end`. */
+/* The start of the label that ends before `end`. */
 static size_t label_start(struct slice name, size_t end)
 {
     while (end > 0 && name.data[end - 1] != '.')
@@ -67,7 +67,7 @@ static struct slice tail(struct slice name, size_t from)
     return slice_of(name.data + from, name.len - from);
 }
 
-/* The slot that has the name, or the free one where it would stand. */
+/* The slot of the name, or the free slot for it. */
 static struct slot *find(const struct name_set *s, uint32_t hash, struct slice name)
 {
     size_t mask = s->n_slots - 1;
@@ -144,7 +144,7 @@ int name_set_add(struct name_set *s, struct slice name, unsigned covers)
         s->text[slot->at - 1] |= (unsigned char)covers;
         return 0;
     }
-    /* At three quarters a search meets some three slots. */
+    /* With three quarters of the slots taken, a search meets about three slots. */
     if ((s->count + 1) * 4 > s->n_slots * 3) {
         int r = grow_slots(s);
         if (r < 0)
@@ -170,7 +170,7 @@ void name_set_trim(struct name_set *s)
     s->text_room = s->text_len;
 }
 
-/* Copies in lower case. @return whether all of it is ASCII */
+/* Copy in lower case. @return whether all of it is ASCII */
 static bool lower(char *to, const char *from, size_t len)
 {
     unsigned char all = 0;

@@ -16,7 +16,7 @@ struct range4 {
 };
 
 struct range6 {
-    uint8_t low[16], high[16]; /* as on the wire, so that memcmp orders them */
+    uint8_t low[16], high[16]; /* in network order, so that memcmp orders them */
 };
 
 struct range_set {
@@ -39,7 +39,7 @@ void range_set_free(struct range_set *s)
     free(s);
 }
 
-/* Room for one more. */
+/* Make room for one more item. */
 static int make_room(void *list, size_t n, size_t *room, size_t size)
 {
     void **items = list;
@@ -85,7 +85,8 @@ static int add6(struct range_set *s, const uint8_t *ip, unsigned bits)
     return 0;
 }
 
-/* "10.0.0.0/8": where there is no prefix, *ret_bits is that of one address. @return AF_INET, AF_INET6 or 0 */
+/* Parse "10.0.0.0/8"; without a prefix, *ret_bits is that of one address. @return AF_INET, AF_INET6, or 0 for
+ * invalid text */
 static int parse(struct slice text, uint8_t ip[static 16], unsigned *ret_bits)
 {
     const char *slash = memchr(text.data, '/', text.len);
@@ -198,7 +199,7 @@ void range_set_finish(struct range_set *s)
 static bool holds4(const struct range_set *s, const uint8_t *ip)
 {
     uint32_t address;
-    size_t from = 0, to = s->n4; /* those before `from` begin at or below it */
+    size_t from = 0, to = s->n4; /* ranges before `from` begin at or below the address */
 
     memcpy(&address, ip, sizeof address);
     address = ntohl(address);
@@ -226,7 +227,7 @@ static bool holds6(const struct range_set *s, const uint8_t *ip)
     return from > 0 && memcmp(ip, s->v6[from - 1].high, sizeof s->v6->high) <= 0;
 }
 
-/* A range of IPv6 may hold the mapped addresses as well: ::/0. */
+/* An IPv6 range may include the mapped addresses: ::/0. */
 static bool holds_mapped(const struct range_set *s, const uint8_t *ip4)
 {
     uint8_t ip[16];
