@@ -191,7 +191,7 @@ static int set_quota_end(struct uplink_spec *spec, const json_t *value, char *er
 
 /* Join a list of texts with commas; a text stays as it is. @return NULL for another type, or without
  * memory */
-static char *join(const json_t *value)
+static char *join_list(const json_t *value)
 {
     const json_t *item;
     char *joined = NULL;
@@ -215,7 +215,7 @@ static char *join(const json_t *value)
 
 static int set_dns(struct uplink_spec *spec, const json_t *value, char *err)
 {
-    char *text = join(value);
+    char *text = join_list(value);
     int r = text ? dns_servers_parse(&spec->dns, text) : -EINVAL;
 
     free(text);
@@ -230,7 +230,7 @@ static int set_dns(struct uplink_spec *spec, const json_t *value, char *err)
 static int set_check(struct uplink_spec *spec, const json_t *value, char *err)
 {
     struct checks_targets t;
-    char *text = join(value);
+    char *text = join_list(value);
     int r = text ? checks_targets_parse(&t, text) : -EINVAL;
 
     if (r == 0) {
@@ -247,7 +247,7 @@ static int set_check(struct uplink_spec *spec, const json_t *value, char *err)
 
 static int set_portal(struct uplink_spec *spec, const json_t *value, char *err)
 {
-    char *text = join(value), *copy = text ? strdup(text) : NULL, *rest, *hosts = NULL;
+    char *text = join_list(value), *copy = text ? strdup(text) : NULL, *rest, *hosts = NULL;
     bool good = copy;
 
     for (char *word = good ? strtok_r(copy, ",", &rest) : NULL; good && word;
@@ -283,7 +283,7 @@ static int set_mark(struct uplink_spec *spec, const json_t *value, char *err)
 
 static int set_gateway(struct uplink_spec *spec, const json_t *value, char *err)
 {
-    char *text = join(value), *rest;
+    char *text = join_list(value), *rest;
     int r = text ? 0 : -EINVAL;
 
     for (char *word = text ? strtok_r(text, ",", &rest) : NULL; r == 0 && word;

@@ -27,7 +27,7 @@ static bool has_lua(const char *dir)
     return found;
 }
 
-static int take(struct paths *ret, const char *dir)
+static int take_folder(struct paths *ret, const char *dir)
 {
     struct paths p = {.lua_dir = NULL};
 
@@ -72,9 +72,9 @@ static int find_installed(struct paths *ret)
         return r;
     (void)snprintf(data, sizeof data, "%s/" STEERWAY_DATA_FROM_BIN, folder);
     if (has_lua(data))
-        return take(ret, data);
+        return take_folder(ret, data);
     if (in_build_folder(folder) && has_lua(STEERWAY_SOURCE_DIR))
-        return take(ret, STEERWAY_SOURCE_DIR);
+        return take_folder(ret, STEERWAY_SOURCE_DIR);
     return -ENOENT;
 }
 
@@ -88,7 +88,7 @@ int paths_find(struct paths *ret, const char *data_dir, char *err)
     }
     int r;
     if (data_dir && *data_dir) {
-        r = has_lua(data_dir) ? take(ret, data_dir) : -ENOENT;
+        r = has_lua(data_dir) ? take_folder(ret, data_dir) : -ENOENT;
         if (r == -ENOENT)
             (void)snprintf(err, CONFIG_ERROR_MAX, "%s: no lua/steerway/host.lua in %.500s", origin, data_dir);
     } else {

@@ -132,7 +132,7 @@ static void run_line(struct client *c, struct slice line)
     json_decref(request);
 }
 
-static bool is_blank(struct slice line)
+static bool is_blank_line(struct slice line)
 {
     for (size_t i = 0; i < line.len; i++)
         if (!memchr(" \t\r", line.data[i], 3))
@@ -161,7 +161,7 @@ static void serve_line(struct client *c)
         return;
     }
     struct slice line = slice_of(all.data, end ? (size_t)(end - all.data) : all.len);
-    if (!is_blank(line))
+    if (!is_blank_line(line))
         run_line(c, line);
     buf_consume(&c->in, end ? line.len + 1 : line.len);
 }

@@ -10,7 +10,7 @@ enum { MTU_MIN = 1280 }; /* RFC 8200 5 */
 
 /* --- what keeps it from serving at all ------------------------------------------------------------------ */
 
-static void tell_absent(struct diagnosis *d, const struct sight *s)
+static void tell_absent_uplink(struct diagnosis *d, const struct sight *s)
 {
     const struct uplink *u = s->uplink;
 
@@ -159,7 +159,7 @@ void judge_uplink(struct diagnosis *d, const struct sight *s)
     if (anywhere)
         return;
     if (!s->link)
-        return tell_absent(d, s);
+        return tell_absent_uplink(d, s);
     if (!s->link->up)
         return tell_down(d, s);
     if (s->link->loopback && addr_is_loopback(&u->way.address) && !u->parent)

@@ -21,7 +21,8 @@ static void judge_port(struct diagnosis *d, const struct sight_self *self, const
 }
 
 /* An error only with --listen-strict or for the only address: other listeners serve. */
-static void tell_absent(struct diagnosis *d, const struct config *c, const struct listen_place *p, bool only)
+static void tell_absent_listener(struct diagnosis *d, const struct config *c, const struct listen_place *p,
+                                 bool only)
 {
     char text[LISTEN_TEXT_MAX];
 
@@ -49,7 +50,7 @@ static void judge_listeners(struct diagnosis *d, const struct config *c, const s
     }
     for (size_t i = 0; i < c->n_listen; i++)
         if (!listen_place_is_there(&c->listen[i], m))
-            tell_absent(d, c, &c->listen[i], len == 0);
+            tell_absent_listener(d, c, &c->listen[i], len == 0);
     if (len > 0)
         diagnosis_fact(d, "", "listens on", "%s", all);
 }

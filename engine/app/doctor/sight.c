@@ -142,7 +142,7 @@ static uint8_t prefix_of(const struct machine *m, const struct machine_link *lin
     return 0;
 }
 
-static struct sight_family family_of(const struct uplink *u, int family)
+static struct sight_family blank_family(const struct uplink *u, int family)
 {
     bool used = family == AF_INET ? u->egress.any4 : u->egress.any6;
     struct sight_family f = {.family = family, .used = used, .router.sa.sa_family = AF_UNSPEC};
@@ -160,8 +160,8 @@ void sight_of_uplink(struct sight *ret, const struct uplink *u, const struct mac
     *ret = (struct sight){
         .uplink = u,
         .link = uplink_link(u, m),
-        .four = family_of(u, AF_INET),
-        .six = family_of(u, AF_INET6),
+        .four = blank_family(u, AF_INET),
+        .six = blank_family(u, AF_INET6),
     };
     if (!ret->link && !by_address)
         ret->near = machine_link_nearest(m, u->interface);

@@ -20,7 +20,7 @@ enum { LEFTOVERS_MAX = 256, SHARES = 16, SHARE_SIZE = 2 * UPLINK_MAX, BASE = 0x5
 /* --- shares --------------------------------------------------------------------------------------------- */
 
 /* A name in this network namespace that nobody else has while the socket is open, however its owner ends. */
-static int claim(unsigned share)
+static int claim_share(unsigned share)
 {
     struct sockaddr_un name = {.sun_family = AF_UNIX};
     int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -50,7 +50,7 @@ static bool any_gateway(const struct uplink_set *uplinks)
     return false;
 }
 
-static uint32_t number_of(const struct gateways *g, const struct uplink *u)
+static uint32_t route_number(const struct gateways *g, const struct uplink *u)
 {
     return g->share * SHARE_SIZE + (uint32_t)u->view.id;
 }
@@ -80,7 +80,7 @@ static void sweep(void)
     size_t removed = 0;
 
     for (int i = 0; i < n && err == 0; i++) {
-        int fd = claim(share_of(&left[i]));
+        int fd = claim_share(share_of(&left[i]));
         if (fd < 0)
             continue; /* somebody lives there */
         err = gateway_rule_remove(&left[i]);
@@ -100,7 +100,7 @@ int gateways_open(struct gateways *g, struct uplink_set *uplinks)
     int fd = -EADDRINUSE;
     for (unsigned share = 0; fd == -EADDRINUSE && share < SHARES; share++) {
         g->share = share;
-        fd = claim(share);
+        fd = claim_share(share);
     }
     if (fd < 0)
         return fd;
@@ -108,7 +108,7 @@ int gateways_open(struct gateways *g, struct uplink_set *uplinks)
     for (size_t i = 0; i < uplinks->n; i++) {
         struct uplink *u = uplinks->items[i];
         if (has_gateway(u) && u->way.mark == 0)
-            u->way.mark = BASE + number_of(g, u);
+            u->way.mark = BASE + route_number(g, u);
     }
     return 0;
 }
@@ -121,8 +121,8 @@ static struct gateway_rule rule_of(const struct gateways *g, const struct uplink
     return (struct gateway_rule){.gateway = *gateway,
                                  .link = link,
                                  .mark = u->way.mark,
-                                 .table = BASE + number_of(g, u),
-                                 .priority = PRIORITY + number_of(g, u)};
+                                 .table = BASE + route_number(g, u),
+                                 .priority = PRIORITY + route_number(g, u)};
 }
 
 static void log_failure(const struct uplink *u, const struct addr *gateway, int err)
@@ -151,7 +151,7 @@ static bool set(const struct gateways *g, struct uplink *u, const struct addr *g
     return r == 0;
 }
 
-static void refresh(const struct gateways *all, struct uplink *u, const struct machine *m)
+static void refresh_uplink(const struct gateways *all, struct uplink *u, const struct machine *m)
 {
     const struct machine_link *link = uplink_link(u, m);
     struct uplink_gateway *const both[] = {&u->way.gateway4, &u->way.gateway6};
@@ -169,7 +169,7 @@ static void refresh(const struct gateways *all, struct uplink *u, const struct m
 void gateways_refresh(const struct gateways *g, struct uplink_set *uplinks, const struct machine *m)
 {
     for (size_t i = 0; i < uplinks->n; i++)
-        refresh(g, uplinks->items[i], m);
+        refresh_uplink(g, uplinks->items[i], m);
 }
 
 void gateways_suppose(struct uplink_set *uplinks)

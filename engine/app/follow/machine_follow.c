@@ -91,7 +91,7 @@ static void tell_change(const struct machine_follow *f, struct uplink *u, const 
 }
 
 /* All of them are up to date before anybody is told: what leaves one tries the next at once. */
-static void refresh(struct machine_follow *f, const struct machine *m)
+static void refresh_and_tell(struct machine_follow *f, const struct machine *m)
 {
     struct uplink_set *uplinks = f->surroundings->uplinks;
     struct uplink_before before[UPLINK_MAX];
@@ -222,7 +222,7 @@ static void look(struct machine_follow *f, bool routes)
 
     if (machine_read_links(&m) < 0)
         return; /* the last known state stands */
-    refresh(f, &m);
+    refresh_and_tell(f, &m);
     take_up_new(f, &m);
     cut_lost(f, &m);
     dead_lines_look(&f->proxy->dead_lines);

@@ -50,7 +50,8 @@ static bool can_ask(const struct uplink *u, int link, const struct addr *server)
     return egress_allows(&u->egress, addr_family(server)) && is_of_link(link, server);
 }
 
-static void take(struct dns_servers *ret, const struct uplink *u, int link, const struct dns_servers *from)
+static void take_reachable(struct dns_servers *ret, const struct uplink *u, int link,
+                           const struct dns_servers *from)
 {
     for (size_t i = 0; i < from->n; i++)
         if (can_ask(u, link, &from->items[i]))
@@ -93,12 +94,12 @@ static const char *find(struct dns_servers *ret, const struct name_servers *n, c
     struct dns_servers learned = {.n = 0}, system;
 
     *ret = (struct dns_servers){.n = 0};
-    take(ret, u, index, u->names.configured.n > 0 ? &u->names.configured : &n->set);
+    take_reachable(ret, u, index, u->names.configured.n > 0 ? &u->names.configured : &n->set);
     if (ret->n > 0)
         return "config";
     if (link)
         dns_servers_of_link(&learned, index, "");
-    take(ret, u, index, &learned);
+    take_reachable(ret, u, index, &learned);
     if (ret->n > 0)
         return "link";
     dns_servers_of_system(&system, "");
@@ -136,7 +137,7 @@ static void warn_of_none(const struct uplink *u)
     log_end(&l);
 }
 
-static void refresh(struct name_servers *n, struct uplink *u, const struct machine *m)
+static void refresh_uplink(struct name_servers *n, struct uplink *u, const struct machine *m)
 {
     bool *told = &n->told_none[u->view.id - 1];
     struct dns_servers servers;
@@ -161,7 +162,7 @@ void name_servers_refresh(struct name_servers *n, const struct machine *m)
         dns_servers_of_system(&direct, "");
     resolver_aim(n->direct, &EGRESS_DIRECT, &direct);
     for (size_t i = 0; i < n->uplinks->n; i++)
-        refresh(n, n->uplinks->items[i], m);
+        refresh_uplink(n, n->uplinks->items[i], m);
 }
 
 /* --- from open to close --------------------------------------------------------------------------------- */
@@ -194,7 +195,7 @@ int name_servers_add(struct name_servers *n, struct uplink *u, const struct mach
     int r = give_resolver(n, u);
 
     if (r == 0)
-        refresh(n, u, m);
+        refresh_uplink(n, u, m);
     return r;
 }
 

@@ -205,7 +205,7 @@ void policy_watch_renew(struct policy_watch *w)
 /* --- what happens in them ------------------------------------------------------------------------------- */
 
 /* A folder may be there under several names, all of which have the same watch. */
-static bool is_ours(const struct policy_watch *w, const struct inotify_event *event)
+static bool is_watched(const struct policy_watch *w, const struct inotify_event *event)
 {
     for (size_t i = 0; event->len > 0 && i < w->n_points; i++)
         if (w->points[i].watch == event->wd && strcmp(w->points[i].name, event->name) == 0)
@@ -219,7 +219,7 @@ static bool take_event(struct policy_watch *w, const struct inotify_event *event
     if (event->mask & LOST)
         return has_watch(w->points, w->n_points, event->wd);
     /* Events were lost: one of them may have been ours. */
-    if (event->mask & IN_Q_OVERFLOW || is_ours(w, event))
+    if (event->mask & IN_Q_OVERFLOW || is_watched(w, event))
         ev_timer_again(w->loop, &w->settle);
     return false;
 }

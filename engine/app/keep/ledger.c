@@ -139,7 +139,7 @@ static void save_soon(struct ledger *l)
 
 /* --- periods -------------------------------------------------------------------------------------------- */
 
-static void tell(struct ledger *l, struct uplink *u, bool used_up)
+static void tell_quota(struct ledger *l, struct uplink *u, bool used_up)
 {
     size_t cut = used_up && u->quota.plan.hard ? proxy_cut(l->proxy, u, NULL) : 0;
     struct log_line line;
@@ -162,7 +162,7 @@ void ledger_look(struct ledger *l)
         struct uplink *u = l->uplinks->items[i];
         bool used_up = u->view.quota_left <= 0;
         if (used_up != l->used_up[u->view.id - 1])
-            tell(l, u, used_up);
+            tell_quota(l, u, used_up);
         else if (used_up && u->quota.plan.hard && u->view.active > 0)
             (void)proxy_cut(l->proxy, u,
                             NULL); /* it was still dialling when the other connections were cut */

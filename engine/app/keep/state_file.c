@@ -13,7 +13,7 @@
 
 /* --- where it is ---------------------------------------------------------------------------------------- */
 
-static int join(char ret[PATH_MAX], const char *folder, size_t len, const char *rest)
+static int path_in(char ret[PATH_MAX], const char *folder, size_t len, const char *rest)
 {
     int n = snprintf(ret, PATH_MAX, "%.*s%s/state.json", (int)len, folder, rest);
 
@@ -25,13 +25,13 @@ int state_file_default(char ret[PATH_MAX])
     const char *given = getenv("STATE_DIRECTORY"), *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
 
     if (given && given[0] == '/')
-        return join(ret, given, strcspn(given, ":"), "");
+        return path_in(ret, given, strcspn(given, ":"), "");
     if (state && state[0] == '/')
-        return join(ret, state, strlen(state), "/steerway");
+        return path_in(ret, state, strlen(state), "/steerway");
     if (geteuid() == 0)
-        return join(ret, "/var/lib", strlen("/var/lib"), "/steerway");
+        return path_in(ret, "/var/lib", strlen("/var/lib"), "/steerway");
     if (home && home[0] == '/')
-        return join(ret, home, strlen(home), "/.local/state/steerway");
+        return path_in(ret, home, strlen(home), "/.local/state/steerway");
     return -ENOENT;
 }
 
@@ -109,7 +109,7 @@ static void sync_folder(const char *path)
     (void)close(fd);
 }
 
-static int replace(const char *path, const char *text)
+static int replace_file(const char *path, const char *text)
 {
     char name[PATH_MAX + sizeof ".new"];
 
@@ -133,7 +133,7 @@ static void *write_text(void *arg)
 {
     struct state_file *f = arg;
 
-    f->result = replace(f->path, f->text);
+    f->result = replace_file(f->path, f->text);
     ev_async_send(f->loop, &f->written);
     return NULL;
 }
@@ -225,7 +225,7 @@ void state_file_close(struct state_file *f, char *text)
         return;
     if (f->writing)
         (void)pthread_join(f->writer, NULL);
-    int r = text ? replace(f->path, text) : 0;
+    int r = text ? replace_file(f->path, text) : 0;
     if (r < 0)
         f->failed(f, r);
     ev_ref(f->loop);

@@ -31,7 +31,7 @@ struct visit {
     bool asks_address;
 };
 
-static void look(struct visit *v)
+static void look_at_uplinks(struct visit *v)
 {
     for (size_t i = 0; i < v->uplinks.n; i++)
         sight_of_uplink(&v->sights[i], v->uplinks.items[i], &v->machine);
@@ -40,7 +40,7 @@ static void look(struct visit *v)
 /* Judge what shows only after packets were sent, such as a silent router. */
 static void look_again(struct visit *v)
 {
-    look(v);
+    look_at_uplinks(v);
     for (size_t i = 0; i < v->uplinks.n; i++) {
         memcpy(v->sights[i].seen, v->outcomes[i].seen, sizeof v->sights[i].seen);
         if (v->outcomes[i].unreached)
@@ -61,7 +61,7 @@ static int try_all(struct visit *v, struct ev_loop *loop, char *err)
 
     if (r < 0)
         return r;
-    look(v);
+    look_at_uplinks(v);
     sight_of_self(&v->self);
     for (size_t i = 0; i < v->uplinks.n; i++) {
         judge_mark(&v->report, &v->self, v->uplinks.items[i]);

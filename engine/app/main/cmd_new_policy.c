@@ -18,7 +18,7 @@ struct word {
 };
 
 /* The rules for policies' names and for file names, without a leading point or dash. */
-static bool is_name(const char *name)
+static bool is_policy_name(const char *name)
 {
     size_t len = strlen(name);
 
@@ -130,7 +130,7 @@ int cmd_new_policy(const struct cli *cli)
     char err[CONFIG_ERROR_MAX];
     struct paths paths;
 
-    if (!is_name(name))
+    if (!is_policy_name(name))
         return command_error(
             COMMAND_MISUSED,
             "'%.80s' cannot be a policy's name: expected letters, digits, _ . - (63 at most)", name);

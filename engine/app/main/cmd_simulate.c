@@ -178,7 +178,7 @@ static int run_one(struct wish *w, const char *policy)
     return COMMAND_OK;
 }
 
-static int tell(const struct cli *cli, const struct wish *w)
+static int write_report(const struct cli *cli, const struct wish *w)
 {
     const struct report report = {.lines = &w->lines,
                                   .trace = &w->played,
@@ -224,7 +224,7 @@ static int simulate(const struct cli *cli, struct wish *w)
         code = take_trace(cli, w);
     for (size_t i = 0; code == COMMAND_OK && i < w->n_policies; i++)
         code = run_one(w, w->policies[i]);
-    return code == COMMAND_OK ? tell(cli, w) : code;
+    return code == COMMAND_OK ? write_report(cli, w) : code;
 }
 
 int cmd_simulate(const struct cli *cli)

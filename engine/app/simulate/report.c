@@ -41,7 +41,7 @@ static double carried(const struct model_result *r, size_t n, bool down)
 }
 
 /* The part of the lines' capacity in that direction that was used while a flow was moving. */
-static double fill(const struct report *p, const struct model_result *r, bool down)
+static double use_of_capacity(const struct report *p, const struct model_result *r, bool down)
 {
     return r->busy_s > 0 ? carried(r, p->lines->n, down) / (capacity(p->lines, down) * r->busy_s) : 0;
 }
@@ -109,8 +109,8 @@ static void print_run(FILE *out, const struct report *p, const struct report_run
 }
 
 /* Marks the best of several results. */
-static const char *mark(const struct report *p, size_t own,
-                        double (*value)(const struct report *p, const struct model_result *r))
+static const char *best_mark(const struct report *p, size_t own,
+                             double (*value)(const struct report *p, const struct model_result *r))
 {
     double mine = value(p, &p->runs[own].result);
 
@@ -132,7 +132,7 @@ static double p95_of(const struct report *p, const struct model_result *r)
     return report_quantile(r, 0.95);
 }
 
-/* Negative, since mark() takes the least value for the best. */
+/* Negative, since best_mark() takes the least value for the best. */
 static double throughput_of(const struct report *p, const struct model_result *r)
 {
     return -report_throughput(r, p->lines->n);
@@ -175,9 +175,10 @@ static void print_summary(FILE *out, const struct report *p)
         char median[16], p95[16];
         (void)fprintf(out, "%-*s %9s%s %8s%s %8.1f%s %5.1f%% %5.1f%% %7.0f%s %8.2f\n", NAME_COLUMNS,
                       short_name(p->runs[i].name), seconds(median, report_quantile(r, 0.5)),
-                      mark(p, i, median_of), seconds(p95, report_quantile(r, 0.95)), mark(p, i, p95_of),
-                      mbit(report_throughput(r, p->lines->n)), mark(p, i, throughput_of),
-                      100 * fill(p, r, true), 100 * fill(p, r, false), lost(r), mark(p, i, lost_of),
+                      best_mark(p, i, median_of), seconds(p95, report_quantile(r, 0.95)),
+                      best_mark(p, i, p95_of), mbit(report_throughput(r, p->lines->n)),
+                      best_mark(p, i, throughput_of), 100 * use_of_capacity(p, r, true),
+                      100 * use_of_capacity(p, r, false), lost(r), best_mark(p, i, lost_of),
                       r->wall_s > 0 ? (double)r->picks / r->wall_s / 1e6 : 0);
         if (r->policy_errors > 0)
             (void)fprintf(out, "  %llu calls of the policy failed; the built-in default decided %llu times\n",
@@ -222,9 +223,10 @@ static json_t *run_json(const struct report *p, const struct report_run *run)
                      (json_int_t)r->ends[MODEL_BROKEN], "refused", (json_int_t)r->ends[MODEL_REFUSED],
                      "failed", (json_int_t)r->ends[MODEL_FAILED], "median",
                      seconds_json(report_quantile(r, 0.5)), "p95", seconds_json(report_quantile(r, 0.95)),
-                     "throughput", report_throughput(r, p->lines->n), "fill_down", fill(p, r, true),
-                     "fill_up", fill(p, r, false), "busy", r->busy_s, "picks", (json_int_t)r->picks,
-                     "policy_errors", (json_int_t)r->policy_errors, "by_default", (json_int_t)r->by_default);
+                     "throughput", report_throughput(r, p->lines->n), "fill_down",
+                     use_of_capacity(p, r, true), "fill_up", use_of_capacity(p, r, false), "busy", r->busy_s,
+                     "picks", (json_int_t)r->picks, "policy_errors", (json_int_t)r->policy_errors,
+                     "by_default", (json_int_t)r->by_default);
 }
 
 json_t *report_json(const struct report *p)

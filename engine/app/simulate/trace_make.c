@@ -73,7 +73,7 @@ static void add(struct maker *m, double t, uint32_t client, const char *host, ui
 }
 
 /* Plan the next group for the time when, on average, lines of the offered speed have carried this one. */
-static void go_on(struct maker *m, double down, double up)
+static void plan_next_group(struct maker *m, double down, double up)
 {
     m->t += -log(uniform(m)) * fmax(down / m->offer->down, up / m->offer->up);
 }
@@ -144,7 +144,7 @@ int trace_make(struct trace *ret, const char *kind, size_t n, const struct trace
     while (m.left > 0 && m.error == 0) {
         double down = m.down, up = m.up;
         makers[k](&m);
-        go_on(&m, m.down - down, m.up - up);
+        plan_next_group(&m, m.down - down, m.up - up);
     }
     if (m.error == 0)
         trace_sort(ret);

@@ -103,7 +103,7 @@ int access_add_user(struct access *a, struct slice user_pass)
     return 0;
 }
 
-static bool is_blank(struct slice line)
+static bool is_blank_line(struct slice line)
 {
     for (size_t i = 0; i < line.len; i++) {
         if (!isspace((unsigned char)line.data[i]))
@@ -116,7 +116,7 @@ static int add_line(struct access *a, struct slice line)
 {
     while (line.len > 0 && (line.data[line.len - 1] == '\n' || line.data[line.len - 1] == '\r'))
         line.len--; /* files from Windows end lines with CR LF */
-    if (is_blank(line) || line.data[0] == '#')
+    if (is_blank_line(line) || line.data[0] == '#')
         return 0;
     return access_add_user(a, line);
 }

@@ -120,7 +120,7 @@ static bool has_user(const struct deny_rule *r, const char *user)
     return false;
 }
 
-static bool is_for(const struct deny_rule *r, const struct addr *client, const char *user)
+static bool applies_to(const struct deny_rule *r, const struct addr *client, const char *user)
 {
     if (r->clients.n > 0 && !cidr_set_contains(&r->clients, client))
         return false;
@@ -132,7 +132,7 @@ const struct deny_place *deny_find(const struct deny *d, const struct addr *clie
 {
     for (size_t i = 0; i < d->n; i++) {
         const struct deny_rule *r = &d->rules[i];
-        if (!is_for(r, client, user))
+        if (!applies_to(r, client, user))
             continue;
         for (size_t j = 0; j < r->n_places; j++) {
             const struct deny_place *p = &r->places[j];

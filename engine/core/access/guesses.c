@@ -103,7 +103,7 @@ bool guesses_note_wrong(struct guesses *g, const struct addr *client, double now
 
 /* --- users ---------------------------------------------------------------------------------------------- */
 
-static bool has_user(const struct guesses *g, uint64_t hash)
+static bool knows_user(const struct guesses *g, uint64_t hash)
 {
     const uint64_t *set = g->tables->users[hash / 2 % USER_SETS];
 
@@ -115,7 +115,7 @@ static bool has_user(const struct guesses *g, uint64_t hash)
 
 bool guesses_know(const struct guesses *g, const struct addr *client, struct slice user)
 {
-    return g->tables && has_user(g, hash_of(g, client, user));
+    return g->tables && knows_user(g, hash_of(g, client, user));
 }
 
 void guesses_note_right(struct guesses *g, const struct addr *client, struct slice user)
@@ -123,7 +123,7 @@ void guesses_note_right(struct guesses *g, const struct addr *client, struct sli
     if (!is_ready(g))
         return;
     uint64_t hash = hash_of(g, client, user);
-    if (has_user(g, hash))
+    if (knows_user(g, hash))
         return;
     uint64_t *set = g->tables->users[hash / 2 % USER_SETS];
     memmove(set + 1, set, (WAYS - 1) * sizeof *set);

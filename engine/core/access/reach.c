@@ -13,7 +13,7 @@ static void tell_denied(const struct deny_place *p, const struct addr *to, char 
         (void)snprintf(why, REACH_WHY_MAX, "%s: deny %s", addr_format_ip(to, ip), place);
 }
 
-static bool is_own(const struct reach *r, const struct addr *client, const struct addr *to)
+static bool forbids_own(const struct reach *r, const struct addr *client, const struct addr *to)
 {
     if (addr_is_loopback(client))
         return false;
@@ -33,7 +33,7 @@ static bool allows(const struct reach *r, const struct addr *client, const char 
         tell_denied(p, to, why);
         return false;
     }
-    if (!is_own(r, client, to))
+    if (!forbids_own(r, client, to))
         return true;
     (void)snprintf(why, REACH_WHY_MAX, "%s is an address of the proxy's own machine", addr_format_ip(to, ip));
     return false;

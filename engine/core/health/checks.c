@@ -67,7 +67,7 @@ int checks_targets_for(struct checks_targets *ret, const struct uplink *u,
 
 /* --- one check ------------------------------------------------------------------------------------------ */
 
-static void wait_for(struct check *c, double s)
+static void restart_timer(struct check *c, double s)
 {
     struct ev_loop *loop = c->all->options.loop;
 
@@ -84,7 +84,7 @@ static void wait_for_next(struct check *c)
     bool well = h->silences == 0 && !h->captive;
 
     c->received = uplink_received(c->uplink, c->family);
-    wait_for(c, well ? c->all->options.interval_s : HEALTH_RETRY_S);
+    restart_timer(c, well ? c->all->options.interval_s : HEALTH_RETRY_S);
 }
 
 static void log_news(const struct check *c, enum log_event event)
@@ -196,7 +196,7 @@ static void init(struct checks *all, struct check *c, struct uplink *u, int fami
 {
     *c = (struct check){.all = all, .uplink = u, .family = family};
     ev_init(&c->timer, on_due);
-    wait_for(c, 0);
+    restart_timer(c, 0);
 }
 
 int checks_add(struct checks *all, struct uplink *u)
@@ -258,6 +258,6 @@ void checks_hurry(struct checks *c, const struct uplink *u)
     for (size_t i = 0; of && i < of->n; i++) {
         struct check *check = &of->items[i];
         if (!check->probe.running && ev_timer_remaining(c->options.loop, &check->timer) > HEALTH_RETRY_S)
-            wait_for(check, 0);
+            restart_timer(check, 0);
     }
 }

@@ -2,7 +2,7 @@
 
 #include "base/clock.h"
 
-static void tell(struct session *s)
+static void log_slowed(struct session *s)
 {
     char client[ADDR_TEXT_MAX];
     struct log_line l;
@@ -16,14 +16,14 @@ static void tell(struct session *s)
     log_end(&l);
 }
 
-static enum login settle(struct session *s, bool right, struct slice user)
+static enum login count_login(struct session *s, bool right, struct slice user)
 {
     struct guesses *g = &s->proxy->guesses;
 
     if (right)
         guesses_note_right(g, &s->peer, user);
     else if (guesses_note_wrong(g, &s->peer, clock_now_s()))
-        tell(s);
+        log_slowed(s);
     return right ? LOGIN_RIGHT : LOGIN_WRONG;
 }
 
@@ -40,12 +40,12 @@ enum login session_login(struct session *s, bool given, struct slice user, struc
     if (right && guesses_know(g, &s->peer, user))
         return LOGIN_RIGHT;
     if (s->waited)
-        return settle(s, right, user);
+        return count_login(s, right, user);
     double wait_s = guesses_wait(g, &s->peer, clock_now_s());
     if (wait_s < 0)
         return LOGIN_WRONG; /* whatever it is: else it would tell */
     if (wait_s == 0)
-        return settle(s, right, user);
+        return count_login(s, right, user);
     s->waited = true;
     session_slow_down(s, wait_s);
     return LOGIN_WAITS;

@@ -181,7 +181,7 @@ static void take_state(struct policy *p, struct script_state *ret)
         log_without_state(p, err);
 }
 
-static void replace(struct policy *p, struct script *fresh)
+static void replace_script(struct policy *p, struct script *fresh)
 {
     script_free(p->script);
     p->script = fresh;
@@ -200,7 +200,8 @@ static void replace(struct policy *p, struct script *fresh)
 
 /* Export the old policy's state once, and prove the new script with it.
  * @return 0 with the script that may serve, or negative errno: then there is none */
-static int hand_over(struct policy *p, struct script **script, const struct vm_metrics *before, char *err)
+static int hand_state_over(struct policy *p, struct script **script, const struct vm_metrics *before,
+                           char *err)
 {
     struct script_state state;
     char without[POLICY_ERROR_MAX];
@@ -234,7 +235,7 @@ static int change(struct policy *p, const struct policy_source *source, char *er
     const struct vm_metrics metrics = p->metrics;
     int rc = try_load(p, &fresh, &p->tried, err);
     if (rc == 0)
-        rc = hand_over(p, &fresh, &metrics, err);
+        rc = hand_state_over(p, &fresh, &metrics, err);
     held_log_flush(&p->said, p->generation + 1);
     if (rc < 0) {
         p->metrics = metrics; /* the old script holds pointers into metrics; restore them in place */
@@ -247,7 +248,7 @@ static int change(struct policy *p, const struct policy_source *source, char *er
         return rc;
     }
     p->refused[0] = '\0';
-    replace(p, fresh);
+    replace_script(p, fresh);
     policy_source_done(&before);
     return 0;
 }

@@ -34,7 +34,7 @@ static void log_failure(struct policy *p, const char *what, const char *error)
     log_end(&l);
 }
 
-static void note_failure(struct policy *p, enum script_entry entry, const char *error)
+static void remember_error(struct policy *p, enum script_entry entry, const char *error)
 {
     (void)snprintf(p->failed, sizeof p->failed, "%s", error);
     p->failed_in = entry;
@@ -45,7 +45,7 @@ static void quarantine(struct policy *p, const char *why, enum script_entry entr
 {
     struct log_line l;
     p->quarantined = true;
-    note_failure(p, entry, error);
+    remember_error(p, entry, error);
     log_begin(&l, EVENT_POLICY_QUARANTINED);
     log_str(&l, "policy", p->script->name);
     log_u64(&l, "generation", p->generation);
@@ -152,7 +152,7 @@ static void fail(struct policy *p, enum script_entry entry, int rc, const char *
 {
     p->errors++;
     p->in_a_row[entry]++;
-    note_failure(p, entry, error);
+    remember_error(p, entry, error);
     if (p->quarantined)
         return;
     if (rc == -ENOTRECOVERABLE)

@@ -83,7 +83,7 @@ void script_tick_finely(struct script *s)
 }
 
 /* The last label of a target's name is never a number, so digits and dots alone are an IPv4 address. */
-static void read_kind(struct frame_conn *ret, const char *host)
+static void read_host_kind(struct frame_conn *ret, const char *host)
 {
     while ((*host >= '0' && *host <= '9') || *host == '.')
         host++;
@@ -102,7 +102,7 @@ void script_begin(struct script *s, const struct policy_conn *conn)
         .attempt = conn->attempt,
         .race = conn->race,
     };
-    read_kind(&f->conn, conn->host);
+    read_host_kind(&f->conn, conn->host);
     f->calls++; /* the texts change with this call */
     f->host = conn->host;
     f->client = conn->client;

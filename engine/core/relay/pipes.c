@@ -23,7 +23,7 @@ static bool may_open(void)
     return false;
 }
 
-static void discard(struct pipe *pipe)
+static void close_pipe(struct pipe *pipe)
 {
     atomic_fetch_sub(&n_open, 1);
     (void)close(pipe->in);
@@ -47,7 +47,7 @@ static struct pipe *make(void)
     *pipe = (struct pipe){.in = fds[1], .out = fds[0]};
     /* The kernel limits a user's pipe memory (pipe-user-pages-soft); above it, pipes are smaller. */
     if (fcntl(pipe->in, F_SETPIPE_SZ, (int)PIPE_SIZE) < (int)PIPE_SIZE) {
-        discard(pipe);
+        close_pipe(pipe);
         return NULL;
     }
     return pipe;
@@ -80,7 +80,7 @@ void pipes_give(struct pipes *p, struct pipe *pipe)
         return;
     p->n_held--;
     if (pipe->held > 0 || p->n_idle == PIPES_IDLE_MAX)
-        discard(pipe);
+        close_pipe(pipe);
     else
         p->idle[p->n_idle++] = pipe;
 }
@@ -88,5 +88,5 @@ void pipes_give(struct pipes *p, struct pipe *pipe)
 void pipes_done(struct pipes *p)
 {
     while (p->n_idle > 0)
-        discard(p->idle[--p->n_idle]);
+        close_pipe(p->idle[--p->n_idle]);
 }

@@ -25,7 +25,7 @@ static struct worker *least_laden(const struct workers *h)
     return least;
 }
 
-static void hand_over(struct tunnel *t)
+static void hand_to_worker(struct tunnel *t)
 {
     struct workers *h = workers_of(&t->relay);
     const struct relay *r = &t->relay;
@@ -49,7 +49,7 @@ static void on_beat(struct ev_loop *loop, ev_timer *w, int events)
 
     (void)events;
     LIST_EACH(&h->settled, node, next)
-        hand_over(container_of(node, struct tunnel, node));
+        hand_to_worker(container_of(node, struct tunnel, node));
     LIST_EACH(&h->young, node, next) {
         list_remove(node);
         list_push_back(&h->settled, node);
@@ -76,7 +76,7 @@ static void on_woke(struct relay *r)
 static void on_bulk(struct relay *r)
 {
     if (workers_of(r)->n_workers > 0)
-        hand_over(container_of(r, struct tunnel, relay));
+        hand_to_worker(container_of(r, struct tunnel, relay));
 }
 
 static const struct relay_events EVENTS = {.done = on_done, .woke = on_woke, .bulk = on_bulk};

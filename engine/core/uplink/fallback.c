@@ -5,7 +5,7 @@
 /* Equal but for rounding: loads such as 3/0.3 and 7/0.7. */
 static const double LEVEL = 1 + 1e-9;
 
-static double load(const struct uplink *u)
+static double load_per_weight(const struct uplink *u)
 {
     return u->view.active / u->view.weight;
 }
@@ -47,14 +47,14 @@ struct uplink *fallback_pick(struct fallback *f, struct uplink *const *candidate
 {
     struct uplink *level[UPLINK_MAX];
     size_t n_level = 0;
-    double least = load(candidates[0]);
+    double least = load_per_weight(candidates[0]);
 
     for (size_t i = 1; i < n; i++) {
-        if (load(candidates[i]) < least)
-            least = load(candidates[i]);
+        if (load_per_weight(candidates[i]) < least)
+            least = load_per_weight(candidates[i]);
     }
     for (size_t i = 0; i < n; i++) {
-        if (load(candidates[i]) <= least * LEVEL)
+        if (load_per_weight(candidates[i]) <= least * LEVEL)
             level[n_level++] = candidates[i];
     }
     /* A single uplink does not take a turn, and keeps its credit. */

@@ -40,7 +40,7 @@ static void mix(struct state *s, int rounds)
     }
 }
 
-static void take(struct state *s, uint64_t word)
+static void absorb(struct state *s, uint64_t word)
 {
     s->v3 ^= word;
     mix(s, 2);
@@ -61,12 +61,12 @@ uint64_t keyed_hash(const struct hash_key *key, struct slice data)
 
     for (size_t i = 0; i < whole; i += sizeof word) {
         memcpy(&word, data.data + i, sizeof word);
-        take(&s, le64toh(word));
+        absorb(&s, le64toh(word));
     }
     uint64_t last = (uint64_t)data.len << 56;
     for (size_t i = whole; i < data.len; i++)
         last |= (uint64_t)(unsigned char)data.data[i] << (8 * (i - whole));
-    take(&s, last);
+    absorb(&s, last);
     s.v2 ^= 0xff;
     mix(&s, 4);
     return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;

@@ -287,7 +287,7 @@ static void finish(struct log_line *l)
 
 /* On our own descriptor, write reports a lack of room itself. For others: a pipe that polls writable has room
  * for PIPE_BUF bytes, and any other error makes write fail at once. */
-static bool has_room(void)
+static bool sink_has_room(void)
 {
     struct pollfd p = {.fd = sink.fd, .events = POLLOUT};
     return sink.fd != STDERR_FILENO || poll(&p, 1, 0) != 0;
@@ -315,7 +315,7 @@ void log_end(struct log_line *l)
     if (!l->on)
         return;
     finish(l);
-    if (!has_room()) {
+    if (!sink_has_room()) {
         sink.lost++;
         return;
     }

@@ -25,7 +25,7 @@ void dns_hosts_init(struct dns_hosts *h, const char *path)
     *h = (struct dns_hosts){.path = path ? path : "/etc/hosts"};
 }
 
-static void forget(struct dns_hosts *h)
+static void drop_entries(struct dns_hosts *h)
 {
     free(h->text);
     free(h->entries);
@@ -36,7 +36,7 @@ static void forget(struct dns_hosts *h)
 
 void dns_hosts_done(struct dns_hosts *h)
 {
-    forget(h);
+    drop_entries(h);
 }
 
 /* --- reading -------------------------------------------------------------------------------------------- */
@@ -126,7 +126,7 @@ static void read_file(struct dns_hosts *h, int fd, size_t size)
     size_t len = 0;
     ssize_t n = 1;
 
-    forget(h);
+    drop_entries(h);
     h->text = malloc(size + 1);
     while (h->text && len < size && n > 0) {
         n = read(fd, h->text + len, size - len);
@@ -136,7 +136,7 @@ static void read_file(struct dns_hosts *h, int fd, size_t size)
         return;
     h->text[len] = '\0';
     if (take_lines(h, len) < 0)
-        forget(h);
+        drop_entries(h);
 }
 
 static void look(struct dns_hosts *h)
@@ -145,7 +145,7 @@ static void look(struct dns_hosts *h)
     int fd = open(h->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
     if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
-        forget(h);
+        drop_entries(h);
         h->inode = 0;
     } else if (h->inode != st.st_ino || h->size != st.st_size || h->modified.tv_sec != st.st_mtim.tv_sec ||
                h->modified.tv_nsec != st.st_mtim.tv_nsec) {

@@ -58,7 +58,7 @@ static bool same_bytes(const uint8_t *a, const uint8_t *b, size_t n)
 }
 
 /* Whether it answers the question. Some servers omit the question when they refuse it. */
-static bool is_ours(const struct dns_query *q, const uint8_t *data, size_t len)
+static bool answers_query(const struct dns_query *q, const uint8_t *data, size_t len)
 {
     if (len < HEADER_LEN || data[0] != q->data[0] || data[1] != q->data[1] || !(data[2] & 0x80))
         return false;
@@ -188,7 +188,7 @@ void dns_reply_read(struct dns_reply *ret, const struct dns_query *q, const uint
     ret->truncated = false;
     ret->n = 0;
     ret->ttl_s = TTL_MAX_S;
-    if (!is_ours(q, data, len))
+    if (!answers_query(q, data, len))
         return;
     ret->says = of_code(data[3] & 0xf);
     if (ret->says != DNS_SAYS_NO_DATA)

@@ -120,7 +120,7 @@ static double round_s(const struct dns_question *q)
 }
 
 /* Wait until the next server is asked, or the next round, or the end. */
-static void wait_for(struct dns_question *q, size_t server)
+static void wait_for_server(struct dns_question *q, size_t server)
 {
     double left_s = q->started_s + q->way->timeout_s - clock_now_s();
     double wait_s = dns_scores_patience_s(&q->way->scores, server);
@@ -142,11 +142,11 @@ static void step(struct dns_question *q)
     while (q->round < ROUNDS && q->next < q->order.n) {
         size_t server = q->order.server[q->next++];
         if (ask(q, server))
-            return wait_for(q, server);
+            return wait_for_server(q, server);
     }
     if (q->exchanges.next == &q->exchanges) /* nothing can be sent to any server */
         return finish(q, DNS_SAYS_NOTHING);
-    wait_for(q, q->order.server[0]);
+    wait_for_server(q, q->order.server[0]);
 }
 
 static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)

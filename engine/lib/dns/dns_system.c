@@ -77,7 +77,7 @@ static void system_free_locked(struct dns_system *s)
     free(s);
 }
 
-static unsigned count_of(const struct list *questions, const void *asker)
+static unsigned count_questions_of(const struct list *questions, const void *asker)
 {
     unsigned n = 0;
 
@@ -92,7 +92,7 @@ static struct dns_system_question *next_question(const struct dns_system *s)
 {
     LIST_EACH(&s->waiting, it, tmp) {
         struct dns_system_question *q = container_of(it, struct dns_system_question, node);
-        if (!q->asker || count_of(&s->running, q->asker) < DNS_SYSTEM_THREADS_ASKER)
+        if (!q->asker || count_questions_of(&s->running, q->asker) < DNS_SYSTEM_THREADS_ASKER)
             return q;
     }
     return NULL;
@@ -104,7 +104,7 @@ static void enqueue(struct dns_system *s, struct dns_system_question *q)
 {
     struct list *before = s->waiting.prev;
 
-    q->place = count_of(&s->running, q->asker) + count_of(&s->waiting, q->asker);
+    q->place = count_questions_of(&s->running, q->asker) + count_questions_of(&s->waiting, q->asker);
     while (before != &s->waiting && container_of(before, struct dns_system_question, node)->place > q->place)
         before = before->prev;
     list_push_back(before->next, &q->node);

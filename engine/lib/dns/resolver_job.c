@@ -53,7 +53,7 @@ static enum fault fault_of(const struct resolver_job *job)
     return fault;
 }
 
-static size_t take(struct addr ret[DIAL_ADDRS_MAX], const struct resolver_job *job, int family)
+static size_t take_family(struct addr ret[DIAL_ADDRS_MAX], const struct resolver_job *job, int family)
 {
     const struct dns_question *const both[] = {&job->six, &job->four};
     size_t n = 0;
@@ -86,7 +86,7 @@ static struct dns_answer *interleave(const struct addr *six, size_t n6, const st
 static struct dns_answer *answer_of(const struct resolver_job *job)
 {
     struct addr six[DIAL_ADDRS_MAX], four[DIAL_ADDRS_MAX];
-    size_t n6 = take(six, job, AF_INET6), n4 = take(four, job, AF_INET);
+    size_t n6 = take_family(six, job, AF_INET6), n4 = take_family(four, job, AF_INET);
     const struct dns_question *const both[] = {&job->six, &job->four};
     struct dns_answer *a = interleave(six, n6, four, n4);
 

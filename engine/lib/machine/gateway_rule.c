@@ -7,7 +7,7 @@
 #include <linux/fib_rules.h>
 #include <string.h>
 
-static int change(struct nlmsghdr *nlh)
+static int send_change(struct nlmsghdr *nlh)
 {
     return rtnl_ask(nlh, NULL, NULL);
 }
@@ -41,7 +41,7 @@ static int change_route(const struct gateway_rule *r, uint16_t type, uint16_t fl
         mnl_attr_put_u32(nlh, RTA_OIF, (uint32_t)r->link);
     if (!is_unspecified(&r->gateway))
         mnl_attr_put(nlh, RTA_GATEWAY, len, ip);
-    return change(nlh);
+    return send_change(nlh);
 }
 
 static int change_rule(const struct gateway_rule *r, uint16_t type, uint16_t flags)
@@ -58,7 +58,7 @@ static int change_rule(const struct gateway_rule *r, uint16_t type, uint16_t fla
     mnl_attr_put_u32(nlh, FRA_PRIORITY, r->priority);
     mnl_attr_put_u32(nlh, FRA_FWMARK, r->mark);
     mnl_attr_put_u32(nlh, FRA_FWMASK, UINT32_MAX);
-    return change(nlh);
+    return send_change(nlh);
 }
 
 int gateway_rule_set(const struct gateway_rule *r)

@@ -28,7 +28,7 @@ static int out_of_memory(void)
 
 /* --- links ---------------------------------------------------------------------------------------------- */
 
-static void read_kind(const struct nlattr *link_info, char *out, size_t size)
+static void read_link_kind(const struct nlattr *link_info, char *out, size_t size)
 {
     const struct nlattr *table[IFLA_INFO_MAX + 1] = {NULL};
 
@@ -38,7 +38,7 @@ static void read_kind(const struct nlattr *link_info, char *out, size_t size)
     rtnl_text(table[IFLA_INFO_KIND], out, size);
 }
 
-static bool wants_temporary(const struct nlattr *families)
+static bool link_prefers_temporary(const struct nlattr *families)
 {
     const struct nlattr *table[AF_INET6 + 1] = {NULL}, *conf[IFLA_INET6_MAX + 1] = {NULL};
     int32_t use = 0;
@@ -95,10 +95,10 @@ static int on_link(const struct nlmsghdr *nlh, void *data)
         .carrier = info->ifi_flags & IFF_RUNNING,
         .loopback = info->ifi_flags & IFF_LOOPBACK,
         .point_to_point = info->ifi_flags & IFF_POINTOPOINT,
-        .temporary6 = wants_temporary(table[IFLA_AF_SPEC]),
+        .temporary6 = link_prefers_temporary(table[IFLA_AF_SPEC]),
     };
     rtnl_text(table[IFLA_IFNAME], link->name, sizeof link->name);
-    read_kind(table[IFLA_LINKINFO], link->kind, sizeof link->kind);
+    read_link_kind(table[IFLA_LINKINFO], link->kind, sizeof link->kind);
     return table[IFLA_PROP_LIST] ? add_altnames(m, link->index, table[IFLA_PROP_LIST]) : MNL_CB_OK;
 }
 

@@ -29,7 +29,7 @@ static socklen_t read_info(int fd, struct tcp_info *ret)
 }
 
 /* Kernels before 5.4 do not report the window; then only the peer's silence counts. */
-static bool has_room(const struct tcp_info *info, socklen_t len)
+static bool window_has_room(const struct tcp_info *info, socklen_t len)
 {
     bool told = len >= offsetof(struct tcp_info, tcpi_snd_wnd) + sizeof info->tcpi_snd_wnd;
 
@@ -79,7 +79,7 @@ bool ack_wait_look(struct ack_wait *w, int fd, double timeout_s)
             .probes = info.tcpi_probes,
             .waits = true,
             .under_way = info.tcpi_unacked > 0,
-            .has_room = has_room(&info, len),
+            .has_room = window_has_room(&info, len),
         };
     return ack_wait_judge(w, &s, timeout_s);
 }

@@ -13,7 +13,7 @@ static bool is_link_local(const struct addr *a)
 }
 
 /* A name that a link can have. */
-static bool is_name(struct slice s)
+static bool is_link_name(struct slice s)
 {
     return s.len > 0 && s.len < MACHINE_NAME_SIZE && !memchr(s.data, '/', s.len) &&
            !memchr(s.data, '\0', s.len);
@@ -30,7 +30,7 @@ int listen_place_parse(struct listen_place *ret, struct slice host)
         return -EINVAL;
     if (percent) {
         bool found = addr_parse_ip(&p.addr, host, 0) == 0;
-        if (!is_name(link) || !(found || is_link_local(&p.addr)))
+        if (!is_link_name(link) || !(found || is_link_local(&p.addr)))
             return -EINVAL;
         if (is_link_local(&p.addr))
             memcpy(p.link, link.data, link.len);

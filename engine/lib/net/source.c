@@ -34,7 +34,7 @@ static bool ask_kernel(const struct sender *s, struct addr *ret)
 }
 
 /* Searches all addresses of the link; `own` has only the best few. */
-static bool is_own(const struct sender *s, const struct addr *a)
+static bool link_has(const struct sender *s, const struct addr *a)
 {
     for (size_t i = 0; i < s->m->n_addrs; i++)
         if (s->m->addrs[i].link == s->link->index && addr_same_ip(&s->m->addrs[i].addr, a))
@@ -50,7 +50,7 @@ static bool find_by_route(const struct sender *s, struct addr *ret)
     struct addr hint, chosen = {.in6 = {.sin6_family = AF_UNSPEC}};
 
     if (machine_route_hint(&p, &hint) < 0 || !ask_kernel(s, &chosen) ||
-        !(is_own(s, &chosen) || addr_same_ip(&chosen, &hint)))
+        !(link_has(s, &chosen) || addr_same_ip(&chosen, &hint)))
         return false;
     *ret = chosen;
     return true;
@@ -99,7 +99,7 @@ struct source source_choose(const struct machine *m, const struct machine_link *
     if (sender_init(&s, m) < 0)
         return found;
     if (find_by_route(&s, &found.addr)) {
-        bool several = s.n_own > 1 || !is_own(&s, &found.addr) || has_address_of_no_line(m, family);
+        bool several = s.n_own > 1 || !link_has(&s, &found.addr) || has_address_of_no_line(m, family);
         found.floats = several ? EGRESS_FLOATS : EGRESS_FLOATS_IN_PRIVATE;
         return found;
     }

@@ -18,7 +18,7 @@ static bool is_blank(char c)
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
-static struct slice cut(struct slice s, size_t n)
+static struct slice without_first(struct slice s, size_t n)
 {
     return slice_of(s.data + n, s.len - n);
 }
@@ -26,7 +26,7 @@ static struct slice cut(struct slice s, size_t n)
 static struct slice trimmed(struct slice s)
 {
     while (s.len > 0 && is_blank(s.data[0]))
-        s = cut(s, 1);
+        s = without_first(s, 1);
     while (s.len > 0 && is_blank(s.data[s.len - 1]))
         s.len--;
     return s;
@@ -39,7 +39,7 @@ static bool starts(struct slice s, const char *with)
     return s.len >= n && memcmp(s.data, with, n) == 0;
 }
 
-static struct slice until(struct slice s, char c)
+static struct slice before(struct slice s, char c)
 {
     const char *at = s.len > 0 ? memchr(s.data, c, s.len) : NULL;
 
@@ -71,7 +71,7 @@ static bool says_nothing(struct slice s)
 static struct slice without_comment(struct slice s)
 {
     for (size_t i = 1; i < s.len; i++)
-        if (is_blank(s.data[i - 1]) && begins_comment(cut(s, i)))
+        if (is_blank(s.data[i - 1]) && begins_comment(without_first(s, i)))
             return trimmed(slice_of(s.data, i));
     return s;
 }
@@ -89,7 +89,7 @@ static struct slice content(struct slice line, bool *ret_yaml)
     struct slice s = without_comment(trimmed(line));
 
     *ret_yaml = starts(s, "- ");
-    return *ret_yaml ? trimmed(unquoted(trimmed(cut(s, 2)))) : s;
+    return *ret_yaml ? trimmed(unquoted(trimmed(without_first(s, 2)))) : s;
 }
 
 static bool is_too_long(struct slice line)
@@ -110,7 +110,7 @@ static bool is_one_of(struct slice word, const char *const *words)
 /* The second comma-separated field. */
 static struct slice second_field(struct slice s)
 {
-    return trimmed(until(cut(s, until(s, ',').len + 1), ','));
+    return trimmed(before(without_first(s, before(s, ',').len + 1), ','));
 }
 
 static const char *const RULES_OF_ALL[] = {"DOMAIN-SUFFIX", "HOST-SUFFIX", NULL};
@@ -164,7 +164,7 @@ static bool is_address(struct slice word)
 {
     char text[INET6_ADDRSTRLEN];
     uint8_t ip[16];
-    struct slice bare = until(word, '%');
+    struct slice bare = before(word, '%');
 
     if (bare.len == 0 || bare.len >= sizeof text || memchr(bare.data, '\0', bare.len))
         return false;
@@ -184,7 +184,7 @@ static int hosts_line(const struct sink *to, struct slice rest)
         if (r < 0)
             return r;
         worst = r > worst ? r : worst;
-        rest = trimmed(cut(rest, word.len));
+        rest = trimmed(without_first(rest, word.len));
     }
     return worst;
 }
@@ -193,9 +193,9 @@ static int hosts_line(const struct sink *to, struct slice rest)
 static int adblock_line(const struct sink *to, struct slice rest)
 {
     static const char *const ends[] = {"^", "^|", "^$important", "^$all", "^$document", NULL};
-    struct slice name = until(rest, '^');
+    struct slice name = before(rest, '^');
 
-    return is_one_of(cut(rest, name.len), ends) ? add_name(to, name, NAME_ALL) : LIST_LINE_UNKNOWN;
+    return is_one_of(without_first(rest, name.len), ends) ? add_name(to, name, NAME_ALL) : LIST_LINE_UNKNOWN;
 }
 
 /* The "/name/name/address" after "server=". */
@@ -203,10 +203,10 @@ static int dnsmasq_line(const struct sink *to, struct slice rest)
 {
     int worst = LIST_LINE_UNKNOWN, r = LIST_LINE_TAKEN;
 
-    rest = cut(rest, 1);
-    for (struct slice name = until(rest, '/'); name.len < rest.len; name = until(rest, '/')) {
-        rest = cut(rest, name.len + 1);
-        r = add_name(to, starts(name, ".") ? cut(name, 1) : name, NAME_ALL);
+    rest = without_first(rest, 1);
+    for (struct slice name = before(rest, '/'); name.len < rest.len; name = before(rest, '/')) {
+        rest = without_first(rest, name.len + 1);
+        r = add_name(to, starts(name, ".") ? without_first(name, 1) : name, NAME_ALL);
         if (r != LIST_LINE_TAKEN)
             return r;
         worst = LIST_LINE_TAKEN;
@@ -216,7 +216,7 @@ static int dnsmasq_line(const struct sink *to, struct slice rest)
 
 static int rule_line(const struct sink *to, struct slice s)
 {
-    struct slice rule = until(s, ','), name = second_field(s);
+    struct slice rule = before(s, ','), name = second_field(s);
 
     if (is_one_of(rule, RULES_OF_ALL))
         return add_name(to, name, NAME_ALL);
@@ -237,7 +237,7 @@ static int one_word(const struct sink *to, struct slice s, unsigned usual)
 
     for (size_t i = 0; i < ARRAY_LEN(prefixes); i++)
         if (starts(s, prefixes[i].text))
-            return add_name(to, cut(s, strlen(prefixes[i].text)), prefixes[i].covers);
+            return add_name(to, without_first(s, strlen(prefixes[i].text)), prefixes[i].covers);
     return add_name(to, s, usual);
 }
 
@@ -266,14 +266,15 @@ int list_line_names(struct slice line, list_item_fn *add, void *arg)
     if (says_nothing(s))
         return LIST_LINE_EMPTY;
     if (starts(s, "||"))
-        return adblock_line(&to, cut(s, 2));
+        return adblock_line(&to, without_first(s, 2));
     if (option > 0)
-        return dnsmasq_line(&to, cut(s, option));
-    if (until(s, ',').len < s.len)
+        return dnsmasq_line(&to, without_first(s, option));
+    if (before(s, ',').len < s.len)
         return rule_line(&to, s);
     if (word == s.len)
         return one_word(&to, s, yaml ? NAME_ITSELF : NAME_ALL);
-    return is_address(slice_of(s.data, word)) ? hosts_line(&to, trimmed(cut(s, word))) : LIST_LINE_UNKNOWN;
+    return is_address(slice_of(s.data, word)) ? hosts_line(&to, trimmed(without_first(s, word)))
+                                              : LIST_LINE_UNKNOWN;
 }
 
 /* --- ranges --------------------------------------------------------------------------------------------- */
@@ -287,8 +288,8 @@ int list_line_ranges(struct slice line, list_item_fn *add, void *arg)
     struct slice s = content(line, &yaml);
     if (says_nothing(s))
         return LIST_LINE_EMPTY;
-    if (until(s, ',').len < s.len) {
-        struct slice rule = until(s, ',');
+    if (before(s, ',').len < s.len) {
+        struct slice rule = before(s, ',');
         if (is_one_of(rule, RULES_OF_ALL) || is_one_of(rule, RULES_OF_ITSELF))
             return LIST_LINE_EMPTY;
         if (!is_one_of(rule, RULES_OF_RANGES))

@@ -201,7 +201,7 @@ static void log_read(const struct list_wish *w)
     log_end(&l);
 }
 
-static int take(struct lists *l, struct list_wish *w)
+static int take_wish(struct lists *l, struct list_wish *w)
 {
     struct list_entry **more = reallocarray(l->entries, l->n + 1, sizeof(struct list_entry *));
     struct list_entry *e = more ? calloc(1, sizeof *e) : NULL;
@@ -226,7 +226,7 @@ void lists_take(struct lists *l)
     for (size_t i = 0; i < l->n_wanted; i++) {
         if (l->wanted[i].list)
             log_read(&l->wanted[i]);
-        if (take(l, &l->wanted[i]) < 0)
+        if (take_wish(l, &l->wanted[i]) < 0)
             log_plain(EVENT_LIST_LEFT_OUT); /* the next load wants it again */
     }
     drop_wishes(l);
