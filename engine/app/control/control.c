@@ -121,7 +121,7 @@ static void on_loaded(void *arg, const struct loading_verdict *verdict)
     free(l);
 }
 
-static void load(struct control *c, const struct policy_source *source, struct control_reply reply)
+static void begin_load(struct control *c, const struct policy_source *source, struct control_reply reply)
 {
     struct load *l = malloc(sizeof *l);
 
@@ -134,7 +134,7 @@ static void load(struct control *c, const struct policy_source *source, struct c
 static void verb_reload(void *owner, const json_t *request, struct control_reply reply)
 {
     (void)request;
-    load(owner, NULL, reply);
+    begin_load(owner, NULL, reply);
 }
 
 static void verb_policy(void *owner, const json_t *request, struct control_reply reply)
@@ -149,7 +149,7 @@ static void verb_policy(void *owner, const json_t *request, struct control_reply
         return control_refuse(reply, "policy: expected a file's whole path, got '%.200s'", name);
     if (c->subject.find_policy(c->subject.find_arg, name, &file, err) < 0)
         return control_refuse(reply, "%s", err);
-    load(c, &(struct policy_source){.file = file}, reply);
+    begin_load(c, &(struct policy_source){.file = file}, reply);
     free(file);
 }
 
@@ -176,7 +176,7 @@ static void verb_set(void *owner, const json_t *request, struct control_reply re
         if (strcmp(now->params[i].key, key) != 0)
             params[n++] = now->params[i];
     params[n++] = (struct policy_param){.key = (char *)(uintptr_t)key, .value = (char *)(uintptr_t)value};
-    load(c, &(struct policy_source){.file = now->file, .params = params, .n_params = n}, reply);
+    begin_load(c, &(struct policy_source){.file = now->file, .params = params, .n_params = n}, reply);
     free(params);
 }
 
@@ -192,7 +192,7 @@ static void verb_why(void *owner, const json_t *request, struct control_reply re
 
 static void verb_record(void *owner, const json_t *request, struct control_reply reply)
 {
-    struct proxy *p = ((struct control *)owner)->subject.proxy;
+    struct outbounds *o = &((struct control *)owner)->subject.proxy->outbounds;
     const char *state, *file;
     int r = 0;
 
@@ -201,16 +201,16 @@ static void verb_record(void *owner, const json_t *request, struct control_reply
     if (state && strcmp(state, "on") == 0 && (!file || file[0] != '/'))
         return control_refuse(reply, "expected a \"file\", with its whole path");
     if (state && strcmp(state, "on") == 0)
-        r = recorder_start(&p->outbounds.recorder, p->loop, file);
+        r = recorder_start(&o->recorder, o->loop, file);
     else if (state && strcmp(state, "off") == 0)
-        recorder_stop(&p->outbounds.recorder);
+        recorder_stop(&o->recorder);
     else if (state || file)
         return control_refuse(reply, "expected a \"state\": on or off");
     if (r == -EEXIST)
         return control_refuse(reply, "%s: the file exists already; name a new one", file);
     if (r < 0)
         return control_refuse(reply, "%s: %s", file, strerror(-r));
-    control_answer(reply, json_pack("{s:o}", "recording", recording_json(&p->outbounds.recorder)));
+    control_answer(reply, json_pack("{s:o}", "recording", recording_json(&o->recorder)));
 }
 
 static void log_drain(const struct uplink *u)
@@ -222,7 +222,7 @@ static void log_drain(const struct uplink *u)
     log_end(&l);
 }
 
-static void drain(struct proxy *p, struct uplink *u, bool on)
+static void drain(struct policy *policy, struct uplink *u, bool on)
 {
     bool was_up = u->view.up;
 
@@ -231,28 +231,28 @@ static void drain(struct proxy *p, struct uplink *u, bool on)
     uplink_set_draining(u, on);
     log_drain(u);
     if (was_up != u->view.up)
-        policy_uplink_changed(p->outbounds.policy, u, u->view.up ? "up" : "down");
+        policy_uplink_changed(policy, u, u->view.up ? "up" : "down");
 }
 
 static void verb_drain(void *owner, const json_t *request, struct control_reply reply)
 {
-    struct proxy *p = ((struct control *)owner)->subject.proxy;
+    const struct outbounds *o = &((struct control *)owner)->subject.proxy->outbounds;
     const char *name = text_of(request, "uplink"), *state = text_of(request, "state");
 
     if (!name || !state || (strcmp(state, "on") != 0 && strcmp(state, "off") != 0))
         return control_refuse(reply, "expected an \"uplink\", by its name, and a \"state\": on or off");
-    for (size_t i = 0; i < p->outbounds.uplinks->n; i++) {
-        struct uplink *u = p->outbounds.uplinks->items[i];
+    for (size_t i = 0; i < o->uplinks->n; i++) {
+        struct uplink *u = o->uplinks->items[i];
         if (strcmp(u->name, name) != 0)
             continue;
-        drain(p, u, strcmp(state, "on") == 0);
+        drain(o->policy, u, strcmp(state, "on") == 0);
         return control_answer(reply, json_pack("{s:s, s:s, s:f}", "uplink", u->name, "state",
                                                uplink_state_name(u), "active", u->view.active));
     }
     struct nearest near;
     nearest_init(&near, slice_str(name));
-    for (size_t i = 0; i < p->outbounds.uplinks->n; i++)
-        nearest_offer(&near, p->outbounds.uplinks->items[i]->name);
+    for (size_t i = 0; i < o->uplinks->n; i++)
+        nearest_offer(&near, o->uplinks->items[i]->name);
     control_refuse(reply, "unknown uplink '%.100s'%s%s%s", name, near.best ? "; did you mean " : "",
                    near.best ? near.best : "", near.best ? "?" : "");
 }
