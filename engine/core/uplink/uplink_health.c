@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-/* A parent proxy is one way for both families. */
+/* A parent proxy is one uplink for both families. */
 static bool is_six(const struct uplink *u, int family)
 {
     return family == AF_INET6 && !u->parent;
@@ -37,8 +37,8 @@ bool uplink_family_is_fit(const struct uplink *u, int family, double now)
                          now);
 }
 
-/* Whether a family tells something of the whole: many have addresses of a family by which nothing ever goes.
- */
+/* Whether a family counts for the whole uplink. Many uplinks have addresses of a family that is never used:
+ * it does not count once the other family is known. */
 static bool counts(const struct uplink *u, int family)
 {
     bool is4 = family == AF_INET, speaks = is4 ? u->view.ipv4 : u->view.ipv6;
@@ -85,7 +85,7 @@ void uplink_note_tried(struct uplink *u, int family, double now)
     health_tried(family == AF_UNSPEC ? &u->names.health : uplink_health(u, family), now);
 }
 
-/* Of the families that count, the better one's. */
+/* The better state of the families that count. */
 static enum health_state state_of(const struct uplink *u)
 {
     enum health_state four = uplink_health_state(u, AF_INET), six = uplink_health_state(u, AF_INET6);

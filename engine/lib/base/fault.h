@@ -37,8 +37,8 @@ const char *fault_policy_name(enum fault f);
  */
 enum fault fault_from_errno(int err);
 
-/** Of two faults of one connection, the one to tell the client: an answer of the destination before a
- * silence, a silence before an error of this machine. Of equals the first. */
+/** The fault to report to the client, of two faults of one connection. An answer of the destination precedes
+ * a silence, and a silence precedes an error of this machine. Of equals it is the first. */
 enum fault fault_more_telling(enum fault first, enum fault second);
 
 /** Whether another uplink may succeed. False for answers that are the same everywhere (the name does not

@@ -40,14 +40,14 @@ struct log_line {
 };
 
 void log_begin(struct log_line *l, enum log_event event);
-/** At a level of its own. */
+/** log_begin with a level other than the event's own. */
 void log_begin_at(struct log_line *l, enum log_level level, enum log_event event);
 void log_str(struct log_line *l, const char *key, const char *value);
 void log_slice(struct log_line *l, const char *key, struct slice value);
 void log_u64(struct log_line *l, const char *key, uint64_t value);
 /** With three decimals. */
 void log_num(struct log_line *l, const char *key, double value);
-/** How many lines of this kind were not written before this one. Nothing where that is 0. */
+/** Add the number of lines of this kind that were hidden before this one; nothing if it is 0. */
 void log_hidden(struct log_line *l, uint64_t lines);
 void log_end(struct log_line *l);
 

@@ -25,7 +25,7 @@ static bool is_empty(const struct list *l)
     return l->next == l;
 }
 
-/* --- what was found ------------------------------------------------------------------------------------- */
+/* --- answers -------------------------------------------------------------------------------------------- */
 
 static bool has_addrs(const struct dns_question *q)
 {
@@ -109,7 +109,7 @@ static struct dns_answer *answer_of(const struct resolver_job *job)
     return a;
 }
 
-/* --- those who wait ------------------------------------------------------------------------------------- */
+/* --- waiting queries ------------------------------------------------------------------------------------ */
 
 static void leave(struct resolver_query *q)
 {
