@@ -1,6 +1,6 @@
 -- Lint: docs/log.md tells of every event of the log, and of no other. luajit tests/lint/events.lua [ROOT]
 -- Each event has an enumerator, a row in the engine's table, a caller, and a row in the page with the same level and
--- message. Each key of a field that the engine writes stands in the page, and the page names no other.
+-- message. A row names the fields that the engine writes for that event, and no other.
 
 local root = arg[1] or "."
 local HEADER, TABLE, PAGE = "engine/lib/base/log_events.h", "engine/lib/base/log_events.c", "docs/log.md"
@@ -45,23 +45,94 @@ for name, state in pairs(enumerators) do
 end
 if n_events == 0 then fault(TABLE, "no event found") end
 
-local used, keys = {}, {}
+-- The functions of a file: { name, takes_event, body }.
+local function functions_of(text)
+  local found = {}
+  for name, parameters, body in text:gmatch "\n%a[^\n;{}=]-%f[%w_]([%a_][%w_]*)(%b())%s*\n(%b{})" do
+    found[#found + 1] = { name = name, takes_event = parameters:find("enum log_event", 1, true) ~= nil, body = body }
+  end
+  return found
+end
+
+local function keys_in(text)
+  local keys = {}
+  for call, rest in text:gmatch "%f[%w_]log_(%l%w*)(%b())" do
+    local key = call == "hidden" and call or rest:match '^%([^,]*, "([^"]+)"'
+    if key then keys[key] = true end
+  end
+  return keys
+end
+
+-- Without the calls that an `if` guards: their fields may belong to another event of the same lines.
+local function always(text) return (text:gsub("%f[%w_]if %b()%s*log_%l%w*%b();", "")) end
+
+-- Per event: the keys that are always written between its log_begin and the next one, and all keys of the function.
+-- A function with an event for a parameter writes its keys for each event that is passed to it.
+local near, around = {}, {}
+local helpers = {} -- such functions of all files, by name
+
+local function add(to, id, keys)
+  to[id] = to[id] or {}
+  for key in pairs(keys) do to[id][key] = true end
+end
+
+-- What such a function writes, by itself or by another one.
+local function written_by(helper, own, part)
+  local keys = keys_in(part(helper.body))
+  for name in helper.body:gmatch "%f[%w_]([%a_][%w_]*)%([^()]*%f[%w_]event%f[^%w_]" do
+    local other = own[name] or helpers[name]
+    if other and other ~= helper then
+      for key in pairs(written_by(other, own, part)) do keys[key] = true end
+    end
+  end
+  return keys
+end
+
+local function note_calls(f, own)
+  local whole, cuts = keys_in(f.body), {}
+  for from, rest in f.body:gmatch "%f[%w_]()[%w_]*begin[%w_]*(%b())" do
+    cuts[#cuts + 1] = { from = from, args = rest }
+  end
+  for i, cut in ipairs(cuts) do
+    local segment = f.body:sub(cut.from, cuts[i + 1] and cuts[i + 1].from - 1)
+    for name in cut.args:gmatch "%f[%w_]EVENT_([%w_]+)" do
+      add(near, name:lower(), keys_in(always(segment)))
+      add(around, name:lower(), whole)
+    end
+  end
+  for called, args in f.body:gmatch "%f[%w_]([%a_][%w_]*)(%b())" do
+    local helper = own[called] or helpers[called]
+    for name in args:gmatch "%f[%w_]EVENT_([%w_]+)" do
+      if helper then
+        add(near, name:lower(), written_by(helper, own, always))
+        add(around, name:lower(), written_by(helper, own, tostring))
+      end
+    end
+  end
+end
+
+local files = {}
 local list = assert(io.popen(("cd '%s' && find engine -name '*.c' | LC_ALL=C sort"):format(root)))
 for path in list:lines() do
   if path ~= TABLE then
-    local text = read(path)
-    for name in text:gmatch "%f[%w_]EVENT_([%w_]+)" do used[name] = true end
-    for key in text:gmatch 'log_%l%w+%(%&?%w+, "([^"]+)"' do keys[key] = path end
+    local found, own = functions_of("\n" .. read(path)), {}
+    files[#files + 1] = { functions = found, own = own }
+    for _, f in ipairs(found) do
+      if f.takes_event then own[f.name], helpers[f.name] = f, f end
+    end
   end
 end
 list:close()
+for _, file in ipairs(files) do
+  for _, f in ipairs(file.functions) do note_calls(f, file.own) end
+end
 for name in pairs(enumerators) do
-  check(used[name], HEADER, "nothing logs EVENT_%s", name)
+  check(around[name:lower()], HEADER, "nothing logs EVENT_%s", name)
 end
 
 -- --- the page ---
 
-local documented, fields = {}, {}
+local documented = {}
 for line in read(PAGE):gmatch "[^\n]+" do
   local id, level, text, rest = line:match "^| `([%w_]+)` | (%l+) | (.-) | (.*)$"
   if id then
@@ -73,19 +144,20 @@ for line in read(PAGE):gmatch "[^\n]+" do
       check(event.level == level, PAGE, "%s has the level %s, not %s", id, event.level, level)
       check(event.text == text, PAGE, "%s has the message '%s'", id, event.text)
     end
-    for key in rest:match("|([^|]*)|%s*$"):gmatch "`([^`]+)`" do fields[key] = id end
+    local fields = {}
+    for key in rest:match("|([^|]*)|%s*$"):gmatch "`([^`]+)`" do
+      fields[key] = true
+      check(around[id] and around[id][key], PAGE, "%s has no field %s", id, key)
+    end
+    for key in pairs(near[id] or {}) do
+      check(fields[key], PAGE, "%s: the field %s is missing", id, key)
+    end
   elseif line:find "^| `" then
     fault(PAGE, "a row is not 'event, level, message, what happened, fields': %s", line)
   end
 end
 for id in pairs(events) do
   check(documented[id], PAGE, "the event %s is missing", id)
-end
-for key, id in pairs(fields) do
-  check(keys[key], PAGE, "%s: nothing logs the field %s", id, key)
-end
-for key, path in pairs(keys) do
-  check(fields[key], PAGE, "the field %s, which %s logs, is missing", key, path)
 end
 
 io.write(("events: %d events, %d checks, %d faults\n"):format(n_events, checked, faults))
