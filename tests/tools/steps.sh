@@ -44,6 +44,7 @@ step_lint() {
   check "length" luajit tests/lint/length.lua || status=1
   check "links" luajit tests/lint/links.lua || status=1
   check "sentences" luajit tests/lint/sentences.lua || status=1
+  check "words" luajit tests/lint/words.lua || status=1
   check "format" sh tests/lint/format.sh || status=1
   check "luacheck" lint_lua || status=1
   check "shell" sh tests/lint/shell.sh || status=1

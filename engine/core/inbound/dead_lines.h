@@ -17,7 +17,7 @@ struct proxy;
 /* Since when one family of an uplink has been down. */
 struct dead_line {
     double since_s;  /* monotonic; 0: it is not */
-    double received; /* octets, then: any further one ends it */
+    double received; /* bytes, then: any further one ends it */
 };
 
 /** Embedded in the proxy. */

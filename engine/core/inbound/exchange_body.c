@@ -1,5 +1,5 @@
 /* Bodies that need no reading, since their length is known or they end with their connection: they pass from
- * socket to socket as in a tunnel, and not an octet of what follows them is taken. */
+ * socket to socket as in a tunnel, and not a byte of what follows them is taken. */
 #include "inbound/exchange_state.h"
 
 #include "base/clock.h"

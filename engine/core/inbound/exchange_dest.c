@@ -136,11 +136,11 @@ void exchange_rest_dest(struct exchange *x)
 
 bool exchange_dest_is_quiet(const struct exchange *x)
 {
-    char octet;
+    char byte;
 
     if (ev_iteration(x->session->proxy->loop) != x->rests_since)
         return !ev_is_pending(&x->read);
-    return recv(x->fd, &octet, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+    return recv(x->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
 }
 
 bool exchange_end_would_mislead(const struct exchange *x)

@@ -67,7 +67,7 @@ struct exchange {
     /* its response */
     enum exchange_response_state response_state;
     struct http_response response;
-    size_t head_seen; /* octets of from_dest in which its head does not end */
+    size_t head_seen; /* bytes of from_dest in which its head does not end */
     double last_activity_s;
     struct ack_wait dest_wait;
 };
@@ -104,7 +104,7 @@ bool exchange_dest_is_quiet(const struct exchange *x);
 bool exchange_send(struct exchange *x, struct slice more);
 /** The destination takes no more, for this errno: reading it tells why. */
 void exchange_note_broken(struct exchange *x, int err);
-/** Octets that wait for the destination. */
+/** Bytes that wait for the destination. */
 size_t exchange_waiting(const struct exchange *x);
 
 /* exchange_end.c */

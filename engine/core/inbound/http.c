@@ -17,7 +17,7 @@ enum { REFUSALS_FREE = 10, REFUSALS_MAX = 15 };
 /* For how long an answer is held back: a guess a second is of no use. */
 static const double HELD_S = 1;
 
-/* The proxy's own answer to the request at the front of s->in, whose head took `consumed` octets. The
+/* The proxy's own answer to the request at the front of s->in, whose head took `consumed` bytes. The
  * connection is kept where that is safe: no body of an unserved request may be taken for the next request. */
 static void answer(struct session *s, int status, const char *error, const char *text,
                    const struct http_head *head, const struct http_request *request)

@@ -21,7 +21,7 @@ enum { PROXY_LINES_IN_WINDOW = 5 };
 
 struct proxy_settings {
     const struct access *access;
-    double handshake_timeout_s; /* from accept, or a request's first octet, to its last */
+    double handshake_timeout_s; /* from accept, or a request's first byte, to its last */
     double ack_timeout_s;       /* for which sent data may stay unacknowledged (ack_wait.h); 0: for ever */
     double cut_after_s;         /* that a line is down, before what is open on it is reset; 0: never */
     size_t strangers_max;       /* clients that have not been let through yet, at a time */

@@ -20,7 +20,7 @@ struct reply_http reply_http(enum fault fault);
 
 enum { REPLY_REFUSAL_MAX = 256 };
 /** One line for a person: why the policy refuses. The reason may hold what strangers have said: control
- *  characters, and octets that are not UTF-8, become '?', and what is too long is cut. */
+ *  characters, and bytes that are not UTF-8, become '?', and what is too long is cut. */
 void reply_refusal(char out[REPLY_REFUSAL_MAX], const char *reason);
 
 #endif

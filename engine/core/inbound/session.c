@@ -363,7 +363,7 @@ void session_end(struct session *s)
 
 /* --- until a reset -------------------------------------------------------------------------------------- */
 
-/* Octets that the client has not acknowledged yet. Closing with a reset would throw them away. */
+/* Bytes that the client has not acknowledged yet. Closing with a reset would throw them away. */
 static size_t undelivered(const struct session *s)
 {
     int queued = 0;

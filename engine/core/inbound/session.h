@@ -18,7 +18,7 @@ enum session_state {
     SESSION_SLOWED,     /* an answer or a check is held back, as the client was refused often */
     SESSION_CONNECTING, /* the outbound connection is being made */
     SESSION_EXCHANGE,   /* a plain HTTP request is under way */
-    SESSION_REPLYING,   /* the last octets before a tunnel are being written */
+    SESSION_REPLYING,   /* the last bytes before a tunnel are being written */
     SESSION_TUNNEL,     /* the tunnel has both sockets */
     SESSION_ENDING,     /* a last answer is being written; then the client's FIN is awaited */
     SESSION_RESETTING,  /* the client is to be reset, once it has what came before that */
@@ -61,7 +61,7 @@ struct session {
             double admit_by_s;           /* monotonic */
             double slowed_s;             /* for which it is SESSION_SLOWED */
             double taken_s;              /* when the client last took of an answer that nothing is added to */
-            size_t undelivered;          /* SESSION_RESETTING: octets, at the last look */
+            size_t undelivered;          /* SESSION_RESETTING: bytes, at the last look */
             struct ack_wait client_wait;
             struct buf in;    /* from the client, not yet understood */
             struct buf out;   /* to the client, not yet accepted */
@@ -97,7 +97,7 @@ void session_rejected_user(struct session *s, const char *reason, struct slice u
 /** Let closing the client's socket be a reset: what it has seen is not the whole. */
 void session_reset_on_close(struct session *s);
 
-/** Queue octets for the client and try to write them at once. @return false when the session was closed */
+/** Queue bytes for the client and try to write them at once. @return false when the session was closed */
 bool session_send(struct session *s, const void *data, size_t len);
 /** Write what waits in s->out and s->down now. @return false when the session was closed */
 bool session_flush(struct session *s);

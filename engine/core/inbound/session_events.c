@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Unread input of a client: a whole HTTP head fits, and so do the early octets a relay takes. */
+/* Unread input of a client: a whole HTTP head fits, and so do the early bytes a relay takes. */
 enum { IN_MAX = HTTP_HEAD_MAX };
 _Static_assert((int)IN_MAX <= (int)RELAY_EARLY_MAX, "what a client sent early must fit the relay's buffer");
 _Static_assert((int)IN_MAX >= (int)PUMP_BUFFER_MAX, "one read must fit");

@@ -4,7 +4,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-/* What follows the first octets of a head is seldom much. */
+/* Further reads of a head: its rest is usually short. */
 enum { READ_STEP = 16 * 1024 };
 
 static bool is_later(int err)
