@@ -12,7 +12,7 @@ import pytest
 
 from lab.http import Client, HttpOrigin, get, response
 from lab.origin import echo, pattern, read_exactly, read_head, reset
-from lab.run import wait_for
+from lab.run import at_once, wait_for
 from lab.socks import read_reply5, request5, socks5_connect
 from lab.topology import LAN_HOME, OPEN4
 
@@ -22,7 +22,7 @@ TIMES = ("--ack-timeout", "1") if PAUSE_S == 0 else ()
 MUCH = 8 << 20  # more than kernels and proxy can buffer
 OWED = range(34_000, 64_000, 3_000)  # about what the kernel buffers for a client that does not read, and less than one read
 FOUND_S, GIVEN_UP_S = 60, 20  # --ack-timeout is 100 s by default
-RESTS_S = 75  # how long a kept connection may be idle between two requests
+IDLE_S = 15 if PAUSE_S == 0 else 300  # much longer than --ack-timeout
 
 
 def hears_a_reset(s, timeout=FOUND_S):
@@ -94,14 +94,11 @@ def test_a_vanished_client_is_detected_when_data_is_sent_to_it(start, lab, origi
     assert proxy.ask("uplinks")["uplinks"][0]["failures"] == 0, "it was not the line"
 
 
-@pytest.mark.parametrize("keep", ["keep-alive", "close"])
-@pytest.mark.parametrize("vanishes", [True, False], ids=["vanishes", "pauses"])
-def test_a_client_gets_the_end_of_its_answer_or_is_found_dead(start, lab, origin, keep, vanishes):
-    """The answer is complete, and part of it waits in the proxy. A client that vanished is detected, and one that
-    pauses gets it.
+@pytest.fixture
+def owed(lab, origin):
+    """Opens clients whose answer is complete, and part of it waits in the proxy: pairs of how much it is, and a socket.
 
-    The part that waits depends on the proxy's reads, so there are several sizes. If the kernel took all of it, the
-    connection is idle, and ends as idle ones do."""
+    The part that waits depends on the proxy's reads, so there are several sizes."""
 
     def serve(s):
         n = int(read_head(s).split()[1].rpartition(b"/")[2])
@@ -109,23 +106,39 @@ def test_a_client_gets_the_end_of_its_answer_or_is_found_dead(start, lab, origin
         s.recv(1)
 
     server = origin(serve)
-    proxy = start(*TIMES, "--host", LAN_HOME, "wan1")
     with contextlib.ExitStack() as stack:
-        clients = [(n, stack.enter_context(lab.lan.connect(*proxy.address, timeout=PAUSE_S + 60, receive_buffer=4096))) for n in OWED]
-        for n, s in clients:
-            s.sendall(f"GET {server.url}/{n} HTTP/1.1\r\nHost: {server.hostport}\r\nConnection: {keep}\r\n\r\n".encode())
-            assert s.recv(4) == b"HTTP"
-        if not vanishes:
-            pause()
-            for n, s in clients:
-                got = b""
-                while b"0\r\n\r\n" not in got[-64:]:
-                    got += s.recv(65536)
-                assert got.partition(b"\r\n\r\n")[2].count(b"y") == n
-            return
-        lab.lan.nft("table inet gone {\nchain f { type filter hook input priority 0; drop; }\n}")
-        stack.callback(lab.lan.run, "nft", "delete", "table", "inet", "gone")
-        wait_for(lambda: proxy.open_connections() == 0, "nobody waits for them", RESTS_S + FOUND_S if PAUSE_S == 0 else 300)
+
+        def clients(proxy, keep):
+            opened = [(n, stack.enter_context(lab.lan.connect(*proxy.address, timeout=PAUSE_S + 60, receive_buffer=4096))) for n in OWED]
+            for n, s in opened:
+                s.sendall(f"GET {server.url}/{n} HTTP/1.1\r\nHost: {server.hostport}\r\nConnection: {keep}\r\n\r\n".encode())
+                assert s.recv(4) == b"HTTP"
+            return opened
+
+        yield clients
+
+
+def test_a_client_that_pauses_gets_the_end_of_its_answer(start, owed):
+    proxy = start(*TIMES, "--host", LAN_HOME, "wan1")
+    clients = [*owed(proxy, "keep-alive"), *owed(proxy, "close")]
+    pause()
+    for n, s in clients:
+        got = b""
+        while b"0\r\n\r\n" not in got[-64:]:
+            got += s.recv(65536)
+        assert got.partition(b"\r\n\r\n")[2].count(b"y") == n
+
+
+@pytest.mark.parametrize("keep", ["keep-alive", "close"])
+def test_a_client_that_vanished_before_the_end_of_its_answer_is_detected(start, lab, owed, keep):
+    """If the kernel took all of the answer, the connection is idle, and ends as idle ones do."""
+    proxy = start(*TIMES, "--idle-timeout", IDLE_S, "--host", LAN_HOME, "wan1")
+    clients = owed(proxy, keep)
+    lab.lan.nft("table inet gone {\nchain f { type filter hook input priority 0; drop; }\n}")
+    try:
+        wait_for(lambda: proxy.open_connections() == 0, "nobody waits for them", IDLE_S + FOUND_S if PAUSE_S == 0 else 300)
+    finally:
+        lab.lan.run("nft", "delete", "table", "inet", "gone")
     assert "unacknowledged" in {line["outcome"] for line in proxy.connections(len(clients))}
 
 
@@ -205,9 +218,7 @@ def send_small(s, data):
         s.sendall(data[i : i + 100])
 
 
-@pytest.mark.parametrize("send", [socket.socket.sendall, send_small], ids=["much", "small"])
-@pytest.mark.parametrize("reader", ["client", "server"])
-def test_a_reader_that_pauses_gets_everything(start, origin, reader, send):
+def pausing_reader(origin, proxy, reader, send):
     data = pattern(MUCH if send is not send_small else MUCH // 4)
     went = []
 
@@ -221,7 +232,6 @@ def test_a_reader_that_pauses_gets_everything(start, origin, reader, send):
             s.sendall(b"!")
 
     server = origin(serve)
-    proxy = start(*TIMES, "wan1")
     with socks5_connect(proxy, OPEN4, server.port, timeout=PAUSE_S + 60) as tunnel:
         if reader == "client":
             pause()
@@ -233,8 +243,7 @@ def test_a_reader_that_pauses_gets_everything(start, origin, reader, send):
     assert not server.errors
 
 
-@pytest.mark.parametrize("reader", ["client", "server"])
-def test_a_pausing_reader_of_plain_http_gets_everything(start, origin, reader):
+def pausing_reader_of_plain_http(origin, proxy, reader):
     data = pattern(MUCH)
 
     def serve(s):
@@ -246,7 +255,6 @@ def test_a_pausing_reader_of_plain_http_gets_everything(start, origin, reader):
         s.sendall(response(200, data if reader == "client" else b"got it"))
 
     server = origin(serve)
-    proxy = start(*TIMES, "wan1")
     with Client(proxy, timeout=PAUSE_S + 60) as c:
         if reader == "client":
             c.send(get(server))
@@ -256,6 +264,13 @@ def test_a_pausing_reader_of_plain_http_gets_everything(start, origin, reader):
             c.send(f"PUT {server.url}/ HTTP/1.1\r\nHost: {server.hostport}\r\nContent-Length: {len(data)}\r\n\r\n".encode())
             c.send(data)
             assert c.message("PUT").body == b"got it"
+
+
+def test_readers_that_pause_get_everything(start, origin):
+    cases = [(pausing_reader, reader, send) for reader in ("client", "server") for send in (socket.socket.sendall, send_small)]
+    cases += [(pausing_reader_of_plain_http, reader) for reader in ("client", "server")]
+    proxies = [start(*TIMES, "wan1") for _ in cases]
+    at_once(lambda proxy, case: case[0](origin, proxy, *case[1:]), [*zip(proxies, cases)])
 
 
 def test_a_reader_that_pauses_and_then_vanishes_is_detected(start, lab, origin):

@@ -59,24 +59,18 @@ def closing_server(origin):
 # --- slow ---
 
 
-@pytest.mark.parametrize("fields", [(), ("Connection: close",)], ids=["kept", "close"])
-def test_a_slow_client_gets_the_whole_response(start, small_buffers, server, fields):
-    """Also when it pauses for longer than an answer to the FIN may take."""
+def test_a_slow_client_gets_the_whole_response(start, small_buffers, server, closing_server):
+    """Also when it pauses for longer than an answer to the FIN may take: on a connection that is kept, that is closed
+    by the request, and that is closed by the server."""
     proxy = start("wan1")
-    with SlowClient(proxy) as c:
-        c.send(get(server, "/", *fields))
-        served(server)
+    with SlowClient(proxy) as kept, SlowClient(proxy) as closed, SlowClient(proxy) as until_close:
+        kept.send(get(server))
+        closed.send(get(server, "/", "Connection: close"))
+        until_close.send(get(closing_server))
+        wait_for(lambda: len(server.requests) == 2 and closing_server.requests, "the servers have answered")
         time.sleep(6)  # the test: that nothing happens in this time
-        assert c.message("GET").body == BODY
-
-
-def test_a_slow_client_gets_the_whole_response_until_close(start, small_buffers, closing_server):
-    proxy = start("wan1")
-    with SlowClient(proxy) as c:
-        c.send(get(closing_server))
-        served(closing_server)
-        time.sleep(6)  # as above
-        assert c.message("GET").body == BODY
+        for c in (kept, closed, until_close):
+            assert c.message("GET").body == BODY
 
 
 def test_a_client_that_ends_after_its_request_gets_the_whole_response(start, small_buffers, server):

@@ -2,6 +2,7 @@
 
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 # Limits for programs that hang. They do not measure: the machine may be loaded, and the program built with a
 # sanitizer.
@@ -55,6 +56,12 @@ def wait_for(condition, what, timeout=WAIT_S, every=0.01):
             return value
         assert time.monotonic() < deadline, f"not within {timeout} s: {what}"
         time.sleep(every)
+
+
+def at_once(work, cases):
+    """Runs work(*case) for all cases at the same time, and returns the results in order: for cases that mostly wait."""
+    with ThreadPoolExecutor(len(cases)) as pool:
+        return [each.result() for each in [pool.submit(work, *case) for case in cases]]
 
 
 def end(process, timeout=WAIT_S):
