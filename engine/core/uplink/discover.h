@@ -29,9 +29,9 @@ MUST_CHECK int discover_add_all(struct uplink_set *set, const struct machine *m)
 bool discover_new(const struct uplink_set *set, const struct machine *m, struct uplink_spec *ret);
 
 /** Warn if packets of this uplink have no route to the internet. The kernel is asked for a route by its
- * device, from its address, to a public address of each family that it serves. A unique local IPv6 address
- * (RFC 4193) without a route is ignored while IPv4 serves; so is an address of a loopback or dummy link,
- * except for a loopback address.
+ * device, from its address, to a public address of each family that it serves. While IPv4 serves, a unique
+ * local IPv6 address (RFC 4193) needs no route. Nor does an address of a dummy or loopback link, but a
+ * loopback address gets a warning.
  *  @param out  gets two sentences for each family: the problem, and the command against it
  *  @return whether there is a warning */
 bool discover_route_warning(const struct uplink *u, const struct machine *m, char *out, size_t out_size);

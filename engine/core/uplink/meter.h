@@ -1,10 +1,10 @@
 /* The meter of one direction of an uplink: its present rate, and the capacity that is learned from use. Pure
  * arithmetic over bytes and seconds, fed a few times a second.
  *
- * Capacity is learned from plateaus: three seconds in a row whose rates differ little (the least is at least
- * three quarters of the most), while some connection is busy all the time. Rates below 128 kbit/s do not
- * count, as a call or a game is steady at such a rate without filling the line. The least of the three is a
- * rate that the line can carry, so capacity rises to it at once. A plateau below it lets capacity fall
+ * Capacity is learned from plateaus: three seconds in a row whose rates differ little, while some connection
+ * is busy all the time. The least rate must be at least three quarters of the most. Rates below 128 kbit/s do
+ * not count, as a call or a game is steady at such a rate without filling the line. The least of the three is
+ * a rate that the line can carry, so capacity rises to it at once. A plateau below it lets capacity fall
  * towards it, by half in an hour. So a single burst, idle time and intermittent light use teach nothing.
  * Capacity is never above what was carried, and it follows a line that became slower within hours. */
 #ifndef STEERWAY_UPLINK_METER_H

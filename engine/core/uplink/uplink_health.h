@@ -36,8 +36,8 @@ bool uplink_is_portal(const struct uplink *u, const char *host);
  * waits. @param now  monotonic seconds */
 void uplink_note_tried(struct uplink *u, int family, double now);
 
-/** "up", "suspect" or "captive" (health.h), "draining", "used up" when only its hard quota keeps it from
- * serving, or "down": no link, no address, or failed checks. */
+/** "up", "suspect", "captive" (health.h), "draining", "used up" or "down". "used up": only its hard quota
+ * keeps it from serving. "down": it has no link or no address, or failed checks. */
 const char *uplink_state_name(const struct uplink *u);
 
 #endif

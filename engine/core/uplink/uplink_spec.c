@@ -197,8 +197,8 @@ static bool is_weight_with_slip(const char *text)
     return digits > 0 && text[digits] && text[digits + strspn(text + digits, ":,;")] == '\0';
 }
 
-/* Whether the text may be a URL with a password in it: its last @ is not followed by a weight, or it starts
- * with a scheme. */
+/* Whether the text may be a URL with a password in it. Such text starts with a scheme, or has no weight after
+ * its last @. */
 static bool is_meant_as_url(const char *text)
 {
     const char *at = strrchr(text, '@');

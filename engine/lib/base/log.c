@@ -28,9 +28,9 @@ static const double LIMIT_WINDOW_S = 10;
 /* Room for the end of a full line: the brace and the newline. */
 enum { TAIL_ROOM = 2 };
 
-/* Open standard error again, with O_NONBLOCK. That flag must not be set on standard error itself, as other
- * programs share its flags. poll alone is not enough: a terminal may have room for a part of a line, and
- * other programs may fill the pipe in between. @return STDERR_FILENO if it cannot be opened */
+/* Open standard error again, with O_NONBLOCK. Standard error itself must not get that flag, as other programs
+ * share it. poll alone is not enough. A terminal may have room for a part of a line only, and other programs
+ * may fill a pipe in between. @return STDERR_FILENO if it cannot be opened */
 static int open_own(void)
 {
     struct stat st;

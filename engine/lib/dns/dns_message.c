@@ -142,8 +142,8 @@ static bool has_soa(ns_msg *m)
     return false;
 }
 
-/* A server that serves other clients only may refuse silently: its answer is empty, or names the servers of
- * the root or a zone. The name was not looked up then. */
+/* A server that serves other clients only may refuse silently. Its answer is then empty, or names the servers
+ * of the root or a zone. The name was not looked up then. */
 static enum dns_says of_nothing(ns_msg *m)
 {
     const uint8_t *head = ns_msg_base(*m);

@@ -14,8 +14,8 @@ size_t dns_name_length(const char *name);
 /** "localhost" and names below it (RFC 6761 6.3). */
 bool dns_name_is_localhost(struct slice name);
 
-/** Whether only this network's resolver may know it: a single label, or a name below a domain that the public
- * DNS does not have (RFC 6762 3 and appendix G, RFC 8375; ICANN has reserved "internal"). */
+/** Whether only this network's resolver may know it. Such are single labels, and names below a domain that
+ * the public DNS does not have (RFC 6762 3 and appendix G, RFC 8375). ICANN has reserved "internal". */
 bool dns_name_is_local(struct slice name);
 
 /** Whether the system resolves it better than DNS servers. Such are single labels, for search domains and

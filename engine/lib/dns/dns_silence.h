@@ -1,8 +1,9 @@
 /* Whether silence is a fault of a way's DNS servers, or of one name. A healthy recursive server stays silent
  * if the servers of the name's zone are dead. So an unanswered name counts against the servers only if they
- * have answered nothing since it was asked for, and
- * - its zone is new among those unanswered since the latest answer; or
- * - they did not answer the check either: a question that they answered before.
+ * have answered nothing since it was asked for. Besides, one of these must hold:
+ * - Its zone is new among those unanswered since the latest answer.
+ * - They did not answer the check either: a question that they answered before.
+ *
  * A zone is taken to be the last two labels. Pure. */
 #ifndef STEERWAY_DNS_DNS_SILENCE_H
 #define STEERWAY_DNS_DNS_SILENCE_H

@@ -25,10 +25,9 @@ void addr_places_done(struct addr_places *p);
 
 /** Whether any address was removed from a link. */
 bool addr_change_loses_any(const struct addr_change *c);
-/** Whether a socket with this address can receive nothing any more. Either the address was on some link and
- * is now on none, or it was removed from the link that the socket is bound to. An address that was on no link
- * is not lost: a route alone can make an address local, and an unnumbered link borrows the address of
- * another.
+/** Whether a socket with this address can receive nothing any more. Either the address was on a link and is
+ * now on none, or the socket's link has lost it. An address that was on no link is not lost. A route alone
+ * can make an address local, and an unnumbered link borrows another link's address.
  *  @param link  the socket's, by index; 0: not bound to a link */
 bool addr_change_loses(const struct addr_change *c, const struct addr *a, int link);
 

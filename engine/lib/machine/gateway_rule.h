@@ -1,5 +1,5 @@
-/* A separate router for marked packets: a routing table with a default route to it, and a rule that sends
- * marked packets to that table. Needs CAP_NET_ADMIN. */
+/* A separate router for marked packets. It takes a routing table with a default route to the router, and a
+ * rule that sends marked packets to that table. Needs CAP_NET_ADMIN. */
 #ifndef STEERWAY_MACHINE_GATEWAY_RULE_H
 #define STEERWAY_MACHINE_GATEWAY_RULE_H
 

@@ -73,10 +73,10 @@ bool machine_link_is_line(const struct machine_link *link);
 enum { MACHINE_SOURCES_MAX = 16 };
 
 /** The link's possible source addresses of a family, best first (RFC 6724 5, the rules that depend on the
- * address only). Global scope precedes link scope (IPv4 only), preferred precedes deprecated, public precedes
- * unique local (RFC 4193), and, with `temporary`, temporary precedes stable; without it, stable precedes
- * temporary. Equal ones keep the kernel's order, in which the primary address is first. Tentative addresses,
- * and those that another machine uses, are left out.
+ * address only). Global scope precedes link scope (IPv4 only), preferred precedes deprecated, and public
+ * precedes unique local (RFC 4193). Last, temporary precedes stable if `temporary` is true, else stable
+ * precedes temporary. Equal ones keep the kernel's order, in which the primary address is first. Tentative
+ * addresses, and those that another machine uses, are left out.
  *  @return the number, at most MACHINE_SOURCES_MAX */
 size_t machine_sources(const struct machine *m, int link_index, int family, bool temporary,
                        const struct addr *ret[MACHINE_SOURCES_MAX]);

@@ -108,8 +108,8 @@ static int query6(struct machine_packet p, struct machine_route *ret)
 /* Some VPNs have two routes of one bit in place of a default route. */
 enum { DEFAULT_BITS_MAX = 7 };
 
-/* Whether the route to this address is the one to the internet, and not one to this address only: some
- * machines block well-known name servers. Where no route matches, a rule may have decided, so the address
+/* Whether the route to this address is the one to the internet. Some machines have a route to one address
+ * only, to block a well-known name server. Where no route matches, a rule may have decided, so the address
  * still serves. */
 static bool is_like_others(const struct addr *to)
 {

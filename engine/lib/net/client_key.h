@@ -1,5 +1,5 @@
-/* What counts as one client for a limit: an IPv4 address, an IPv6 /64 network, as one site has at least that,
- * or a single link-local address. */
+/* What counts as one client for a limit: an IPv4 address, an IPv6 /64 network, or a single link-local
+ * address. A /64 belongs to one site. */
 #ifndef STEERWAY_NET_CLIENT_KEY_H
 #define STEERWAY_NET_CLIENT_KEY_H
 

@@ -86,9 +86,9 @@ static void dial_connected(struct dial_attempt *a, int fd)
 
 static void on_attempt(struct ev_loop *loop, ev_io *io, int events);
 
-/* A connect to a closed port of this machine may get that very port as its source, and then connects to
- * itself (RFC 9293 3.5, simultaneous open). The kernel assigns no port below FREE_PORTS_FROM, so most
- * connections skip the check. */
+/* A connect to a closed port of this machine may get that port as its source. Then it connects to itself (RFC
+ * 9293 3.5, simultaneous open). The kernel assigns no port below FREE_PORTS_FROM, so most connections skip
+ * the check. */
 enum { FREE_PORTS_FROM = 1024 };
 
 static bool is_connected_to_itself(const struct dial_attempt *a, int fd)

@@ -92,8 +92,8 @@ MUST_CHECK int egress_aim(const struct egress *e, int fd, const struct addr *to)
  */
 bool egress_may_mark(void);
 
-/** A socket's own address, and the index of the link that it is bound to: 0 for none, and always before Linux
- * 5.1, which does not report it. @return whether the address is known */
+/** A socket's own address, and the index of the link that it is bound to. The index is 0 for none, and always
+ * 0 before Linux 5.1, which does not report it. @return whether the address is known */
 bool egress_source_of(int fd, struct addr *ret, int *ret_link);
 
 #endif

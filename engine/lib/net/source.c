@@ -42,8 +42,8 @@ static bool link_has(const struct sender *s, const struct addr *a)
     return false;
 }
 
-/* The kernel's choice for packets that are bound to the device, if it is trusted: an address of the link, or
- * one that the route names, which may be one on loopback. */
+/* The kernel's choice for packets that are bound to the device. It is used only if it is an address of the
+ * link, or one that the route names. The latter may be on loopback. */
 static bool find_by_route(const struct sender *s, struct addr *ret)
 {
     struct machine_packet p = {.to = &s->to, .link = s->link->index, .mark = s->mark};

@@ -83,8 +83,8 @@ static bool is_coding(struct slice s, bool *ret_chunked)
     return n > 0 && (rest.len == 0 || (!*ret_chunked && rest.data[0] == ';'));
 }
 
-/* Whether clients ignore an element: an empty one (RFC 9110 5.6.1), "identity", by which old servers mean no
- * coding, or a second "chunked", which chains of servers add. */
+/* Whether clients ignore an element. They ignore empty ones (RFC 9110 5.6.1), "identity", by which old
+ * servers mean no coding, and a second "chunked", which chains of servers add. */
 static bool adds_nothing(struct framing *f, struct slice coding)
 {
     bool plain = slice_ieq(coding, slice_str("identity")),

@@ -24,9 +24,11 @@ struct http_body {
     bool done;
 };
 
-/** Determine the body of a request. PARSE_BAD if its length is ambiguous, which allows request smuggling. So
- * are: both Transfer-Encoding and Content-Length, Content-Lengths that differ or are malformed, a coding
- * other than chunked, which some servers ignore, and any Transfer-Encoding in HTTP/1.0.
+/** Determine the body of a request. PARSE_BAD if its length is ambiguous, which allows request smuggling:
+ * - both Transfer-Encoding and Content-Length
+ * - Content-Lengths that differ or are malformed
+ * - a coding other than chunked, which some servers ignore
+ * - any Transfer-Encoding in HTTP/1.0
  *  @see RFC 9112 6.3 */
 MUST_CHECK enum parse http_body_of_request(struct http_body *ret, const struct http_head *h);
 

@@ -32,8 +32,8 @@ struct http_head {
 
 /** Parse a request head. Empty lines before it are skipped, and counted in consumed. A bare LF ends a line
  * too. PARSE_BAD at the earliest wrong byte: blanks before a colon, control characters, a target with blanks,
- * versions other than HTTP/1.x, more than HTTP_FIELDS_MAX fields, HTTP_HEAD_MAX bytes without the end of the
- * head. ret is undefined unless PARSE_OK.
+ * a version other than HTTP/1.x. PARSE_BAD also for more than HTTP_FIELDS_MAX fields, and for HTTP_HEAD_MAX
+ * bytes without the end of the head. ret is undefined unless PARSE_OK.
  *  @see RFC 9112 2.1, 3, 5 */
 MUST_CHECK enum parse http_parse_request(struct http_head *ret, const char *data, size_t len);
 

@@ -262,8 +262,8 @@ static void put_request_field(struct writer *w, const struct http_head *head, co
         put_field(w, f->name, f->value);
 }
 
-/* The most bytes a head can grow to: itself, a CR for each bare LF and a blank for each name without one, and
- * added lines. */
+/* The most bytes that a head can grow to. Each bare LF may get a CR, each name a blank, and lines are added.
+ */
 static size_t most_of(const struct http_head *head, const char *pseudonym)
 {
     enum { ADDED_MAX = 128 };

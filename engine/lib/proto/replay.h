@@ -8,8 +8,8 @@
 #include <stdbool.h>
 
 /** Whether a server that gets these bytes, and then again on another connection, does nothing twice. True for
- * the start of a TLS handshake, as TLS itself defends against replay (RFC 8446 8), and for exactly one head
- * of an HTTP request with a safe method (RFC 9110 9.2.1). Pure.
+ * the start of a TLS handshake, as TLS itself defends against replay (RFC 8446 8). True also for exactly one
+ * head of an HTTP request with a safe method (RFC 9110 9.2.1). Pure.
  *  @param first  all data that waits to be sent */
 bool replay_is_safe(struct slice first);
 

@@ -1,9 +1,9 @@
 /* A set of domain names.
  *
- * The names stand in one block of text, and an open hash table refers to them; that takes 8 to 16 bytes for
- * each name, and its text. The hash proceeds label by label, from the end of a name to its start, so that one
- * walk over a host finds all its parent domains. It is keyed (keyed_hash.h), so that the author of a list
- * cannot make names collide. A look-up does not allocate or lock. */
+ * The names stand in one block of text, and an open hash table refers to them. A name takes 8 to 16 bytes and
+ * its text. The hash proceeds label by label, from the end of a name to its start. So one walk over a host
+ * finds all its parent domains. It is keyed (keyed_hash.h), so that the author of a list cannot make names
+ * collide. A look-up does not allocate or lock. */
 #ifndef STEERWAY_SETS_NAME_SET_H
 #define STEERWAY_SETS_NAME_SET_H
 
