@@ -22,7 +22,7 @@ struct uplink_gateway {
     bool failed;      /* the machine's routes could not be set, which was logged */
 };
 
-/** Which interface and addresses the user wants. uplink_set_add writes it; follow/gateways.c writes mark and
+/** Which interface and addresses the user wants. Written by uplink_set_add; follow/gateways.c writes mark and
  * the states of the gateways. */
 struct uplink_way {
     char given[MACHINE_NAME_SIZE]; /* the interface's name, perhaps an alternative one; "" for any */
@@ -32,22 +32,22 @@ struct uplink_way {
     struct uplink_gateway gateway4, gateway6;
 };
 
-/** Name servers. uplink_set_add writes configured, follow/name_servers.c the resolver, health/health_note.c
- * the health. */
+/** Name servers. uplink_set_add writes configured, and follow/name_servers.c the resolver. The health has the
+ * same writers as that of a family. */
 struct uplink_names {
     struct dns_servers configured; /* n 0: found by the proxy */
     struct resolver *resolver;     /* borrowed; NULL where nothing is dialed */
     struct health health;          /* with the resolver's answers in place of bytes received */
 };
 
-/** Health of one family of addresses. health/health_note.c and health/checks.c write it, and uplink_lease.c
- * the bytes. */
+/** Health of one family of addresses. health/ writes it, and uplink_note_tried; uplink_refresh clears it
+ * after a change of the address. uplink_lease.c writes received. */
 struct uplink_family {
     struct health health;
     double received; /* bytes */
 };
 
-/** Rates and capacities. uplink_lease.c and uplink_set_tick write them. */
+/** Rates and capacities. Written by uplink_lease.c and uplink_set_tick; keep/ledger.c restores capacities. */
 struct uplink_meters {
     struct uplink_pulse *pulse; /* the set's; NULL: nothing is metered */
     struct list busy;           /* leases */
@@ -56,7 +56,7 @@ struct uplink_meters {
 };
 
 struct uplink {
-    struct uplink_view view; /* first: policies see its address */
+    struct uplink_view view; /* first: policies see its address; written by this room's files */
 
     /* Written by uplink_set_add only. */
     enum uplink_kind kind;
@@ -69,12 +69,12 @@ struct uplink {
 
     struct uplink_way way;
 
-    /* Written by uplink_refresh only. */
+    /* Written by uplink_refresh. */
     char interface[MACHINE_NAME_SIZE]; /* the link that it is or that has its address; "" for none */
     struct egress egress;
 
-    bool draining; /* uplink_set_draining: the user wants no new connections on it */
-    struct quota quota;
+    bool draining;      /* written by uplink_set_draining: the user wants no new connections on it */
+    struct quota quota; /* written by uplink_set_tick, and kept by keep/ledger.c */
     struct uplink_names names;
     struct uplink_family four, six; /* of a parent proxy: four for both */
     struct uplink_meters meters;
