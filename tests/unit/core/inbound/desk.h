@@ -1,0 +1,328 @@
+/* A proxy without listeners, on the loop of the test: its sessions begin on one end of a TCP connection,
+ * whose other end is the client that the test plays. The test also plays the destination, on loopback, where
+ * the proxy connects without an uplink. Nothing here waits longer than PATIENCE_S. */
+#ifndef STEERWAY_TEST_INBOUND_DESK_H
+#define STEERWAY_TEST_INBOUND_DESK_H
+
+#include "policy/fixture.h"
+#include "support/loopback.h"
+
+#include "inbound/exchange_state.h"
+
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+enum { DESK_ENDS_MAX = 64, DESK_TEXT_MAX = 4096 };
+
+struct desk {
+    struct fixture *f; /* a policy, and the log; shown when something fails */
+    struct ev_loop *loop;
+    struct outbounds shared;
+    struct resolver_commons commons;
+    struct cidr_set bypass, local;
+    struct deny deny;
+    struct own_addresses own;
+    struct access access;
+    struct proxy proxy;
+
+    int listener; /* of the destination */
+    struct addr at;
+    char to[32]; /* its "127.0.0.1:port" */
+
+    int ends[DESK_ENDS_MAX]; /* the test's, to be closed; -1 for closed */
+    size_t n_ends;
+    struct session *session; /* of the client that came last; freed a turn after its end */
+    struct slice want;       /* what a wait is for, to be told if it fails */
+    bool readable;
+};
+
+/* Segments as on a real line: loopback's of 64 KiB would let a small window open in leaps only. */
+static inline void desk_small_segments(int fd)
+{
+    const int segment = 1400;
+
+    assert_int_equal(setsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &segment, sizeof segment), 0);
+}
+
+/* --- set up, and cleared away --------------------------------------------------------------------------- */
+
+static inline int desk_keep(struct desk *d, int fd)
+{
+    const int on = 1;
+
+    assert_true(fd >= 0 && d->n_ends < DESK_ENDS_MAX);
+    assert_int_equal(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on),
+                     0); /* a second part goes at once */
+    assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+    d->ends[d->n_ends++] = fd;
+    return fd;
+}
+
+static inline void desk_close(struct desk *d, int fd)
+{
+    for (size_t i = 0; i < d->n_ends; i++)
+        if (d->ends[i] == fd)
+            d->ends[i] = -1;
+    (void)close(fd);
+}
+
+/* Close it so that the peer sees a reset. */
+static inline void desk_reset(struct desk *d, int fd)
+{
+    const struct linger now = {.l_onoff = 1, .l_linger = 0};
+
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now), 0);
+    desk_close(d, fd);
+}
+
+static inline int desk_setup_with(void **state, const struct proxy_settings *settings)
+{
+    struct desk *d = calloc(1, sizeof *d);
+    struct dns_servers dns;
+    struct cidr loopback_range;
+    void *fixture;
+
+    assert_non_null(d);
+    assert_int_equal(fixture_setup(&fixture), 0);
+    d->f = fixture;
+    d->loop = ev_loop_new(0);
+    assert_non_null(d->loop);
+    FIXTURE_LOAD(d->f, PICK("", "return uplinks[1]"));
+    assert_int_equal(cidr_parse(&loopback_range, slice_str("127.0.0.0/8")), 0);
+    assert_int_equal(cidr_set_add(&d->bypass, &loopback_range), 0);
+    d->shared = (struct outbounds){.loop = d->loop,
+                                   .uplinks = &d->f->set,
+                                   .policy = d->f->policy,
+                                   .settings = {.bypass = &d->bypass,
+                                                .local = &d->local,
+                                                .reach = {.deny = &d->deny, .own = &d->own},
+                                                .dial_timeout_s = 4 * PATIENCE_S}};
+    resolver_commons_init(&d->commons, NULL);
+    assert_int_equal(dns_servers_parse(&dns, "127.0.0.1:9"), 0);
+    assert_int_equal(resolver_new(&d->shared.resolver, d->loop, &d->commons, PATIENCE_S), 0);
+    resolver_aim(d->shared.resolver, &EGRESS_DIRECT, &dns);
+    struct proxy_settings mine = *settings;
+    mine.access = &d->access;
+    proxy_init(&d->proxy, &d->shared, &mine);
+    d->listener = listen_at_loopback(AF_INET, DESK_ENDS_MAX, &d->at);
+    assert_int_equal(fcntl(d->listener, F_SETFL, O_NONBLOCK), 0);
+    desk_small_segments(d->listener);
+    (void)snprintf(d->to, sizeof d->to, "127.0.0.1:%u", (unsigned)addr_port(&d->at));
+    *state = d;
+    return 0;
+}
+
+static inline int desk_setup(void **state)
+{
+    /* Longer than any test may wait: the tests of deadlines say which. */
+    return desk_setup_with(state, &(struct proxy_settings){.handshake_timeout_s = 4 * PATIENCE_S,
+                                                           .idle_timeout_s = 4 * PATIENCE_S,
+                                                           .strangers_max = DESK_ENDS_MAX});
+}
+
+static inline int desk_teardown(void **state)
+{
+    struct desk *d = *state;
+    void *fixture = d->f;
+
+    proxy_stop(&d->proxy);
+    proxy_done(&d->proxy);
+    for (size_t i = 0; i < d->n_ends; i++)
+        if (d->ends[i] >= 0)
+            (void)close(d->ends[i]);
+    (void)close(d->listener);
+    resolver_free(d->shared.resolver);
+    resolver_commons_done(&d->commons);
+    cidr_set_done(&d->bypass);
+    access_done(&d->access);
+    assert_idle(d->loop);
+    ev_loop_destroy(d->loop);
+    assert_int_equal(fixture_teardown(&fixture), 0);
+    free(d);
+    return 0;
+}
+
+/* --- the loop turns ------------------------------------------------------------------------------------- */
+
+static inline void desk_on_readable(struct ev_loop *loop, ev_io *io, int events)
+{
+    (void)events;
+    ((struct desk *)io->data)->readable = true;
+    ev_io_stop(loop, io);
+}
+
+/* Turn the loop until something can be read or accepted there: bytes, an end, a connection. */
+static inline void desk_await(struct desk *d, int fd)
+{
+    ev_io io;
+
+    d->readable = false;
+    ev_io_init(&io, desk_on_readable, fd, EV_READ);
+    io.data = d;
+    ev_io_start(d->loop, &io);
+    bool came = run_until_within(d->loop, &d->readable, PATIENCE_S);
+    ev_io_stop(d->loop, &io);
+    if (!came)
+        FIXTURE_FAIL(d->f, "nothing came where '%.*s' was awaited", (int)d->want.len, d->want.data);
+}
+
+typedef bool desk_is_fn(const struct desk *d, size_t what);
+
+/* Turn the loop until that is so. */
+static inline void desk_turn_until(struct desk *d, desk_is_fn *is, size_t what, const char *text)
+{
+    ev_timer patience;
+
+    ev_now_update(d->loop);
+    ev_timer_init(&patience, on_patience_over, PATIENCE_S, 0);
+    ev_timer_start(d->loop, &patience);
+    while (!is(d, what) && ev_is_active(&patience))
+        ev_run(d->loop, EVRUN_ONCE);
+    ev_timer_stop(d->loop, &patience);
+    if (!is(d, what))
+        FIXTURE_FAIL(d->f, "waited in vain: %s", text);
+}
+
+static inline bool desk_has_no_sessions(const struct desk *d, size_t unused)
+{
+    (void)unused;
+    return d->proxy.n_sessions == 0;
+}
+
+static inline void desk_await_closed(struct desk *d)
+{
+    desk_turn_until(d, desk_has_no_sessions, 0, "the session is open");
+}
+
+static inline bool desk_is_in_state(const struct desk *d, size_t state)
+{
+    return d->session->state == (enum session_state)state;
+}
+
+/* --- the client and the destination --------------------------------------------------------------------- */
+
+/* A new client. @return its end */
+static inline int desk_client(struct desk *d)
+{
+    struct addr place, own;
+    int listener = listen_at_loopback(AF_INET, 1, &place),
+        mine = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    desk_small_segments(mine);
+    assert_int_equal(connect(mine, &place.sa, addr_len(&place)), 0);
+    int fd = accept(listener, NULL, NULL);
+    (void)close(listener);
+    assert_true(fd >= 0);
+    assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+    own = bound_addr(mine);
+    session_new(&d->proxy, fd, &own, "127.0.0.1:1080");
+    d->session = container_of(d->proxy.sessions.prev, struct session, node);
+    return desk_keep(d, mine);
+}
+
+/* The destination's end of the connection that the proxy makes now. */
+static inline int desk_accept(struct desk *d)
+{
+    d->want = slice_str("a connection");
+    desk_await(d, d->listener);
+    return desk_keep(d, accept(d->listener, NULL, NULL));
+}
+
+/* The proxy has made no connection that was not accepted yet. */
+static inline void desk_no_connection(const struct desk *d)
+{
+    assert_true(accept(d->listener, NULL, NULL) < 0 && errno == EAGAIN);
+}
+
+/* What the kernel takes at once. */
+static inline void desk_say(int fd, struct slice text)
+{
+    assert_int_equal(send(fd, text.data, text.len, MSG_NOSIGNAL), text.len);
+}
+
+static inline void desk_say_str(int fd, const char *text)
+{
+    desk_say(fd, slice_str(text));
+}
+
+/* "$" becomes the destination's address. */
+static inline void desk_ask(struct desk *d, int client, const char *text)
+{
+    char out[DESK_TEXT_MAX];
+    size_t n = 0;
+
+    for (; *text; text++) {
+        size_t len = *text == '$' ? strlen(d->to) : 1;
+        assert_true(n + len <= sizeof out);
+        memcpy(out + n, *text == '$' ? d->to : text, len);
+        n += len;
+    }
+    desk_say(client, slice_of(out, n));
+}
+
+/* Just this comes. What follows stays in the socket. */
+static inline void desk_hear(struct desk *d, int fd, const char *text)
+{
+    char in[DESK_TEXT_MAX];
+    size_t len = strlen(text), n = 0;
+
+    assert_true(len < sizeof in);
+    d->want = slice_str(text);
+    while (n < len) {
+        desk_await(d, fd);
+        ssize_t got = recv(fd, in + n, len - n, 0);
+        if (got <= 0)
+            FIXTURE_FAIL(d->f, "%s after '%.*s', not '%s'", got == 0 ? "the end" : strerror(errno), (int)n,
+                         in, text);
+        n += (size_t)got;
+    }
+    in[n] = '\0';
+    if (strcmp(in, text) != 0)
+        FIXTURE_FAIL(d->f, "'%s', not '%s'", in, text);
+}
+
+/* A head comes that begins with these lines. @return it, until the next call */
+static inline const char *desk_hear_head(struct desk *d, int fd, const char *begin)
+{
+    static char head[DESK_TEXT_MAX];
+    size_t n = 0;
+
+    d->want = slice_str(begin);
+    do {
+        desk_await(d, fd);
+        ssize_t got = recv(fd, head + n, 1, 0);
+        if (got <= 0)
+            FIXTURE_FAIL(d->f, "%s after '%.*s', not '%s'", got == 0 ? "the end" : strerror(errno), (int)n,
+                         head, begin);
+        n++;
+        head[n] = '\0';
+    } while (n < sizeof head - 1 && !(n >= 4 && strcmp(head + n - 4, "\r\n\r\n") == 0));
+    if (strncmp(head, begin, strlen(begin)) != 0)
+        FIXTURE_FAIL(d->f, "'%s' does not begin with '%s'", head, begin);
+    return head;
+}
+
+/* Nothing but an end comes. @param err  0 for FIN, else how the connection broke */
+static inline void desk_hear_end(struct desk *d, int fd, int err)
+{
+    char byte;
+
+    d->want = slice_str("the end");
+    desk_await(d, fd);
+    ssize_t n = recv(fd, &byte, 1, 0);
+    if (n > 0)
+        FIXTURE_FAIL(d->f, "'%c' after the end", byte);
+    if (err == 0 ? n < 0 : n == 0 || errno != err)
+        FIXTURE_FAIL(d->f, "%s, not %s", n == 0 ? "FIN" : strerror(errno), err ? strerror(err) : "FIN");
+}
+
+/* Nothing is there to be read. */
+static inline void desk_hear_nothing(const struct desk *d, int fd)
+{
+    char byte;
+
+    (void)d;
+    assert_true(recv(fd, &byte, 1, MSG_PEEK) < 0 && errno == EAGAIN);
+}
+
+#endif
