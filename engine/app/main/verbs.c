@@ -80,8 +80,8 @@ const struct verb verb_table[] = {
     {.name = "reload",
      .words = "",
      .summary = "load the policy of the running proxy anew",
-     .about = "Load the policy of the running proxy anew. If it is refused, the one that serves\n"
-              "goes on, and the error is printed.\n",
+     .about = "Load the policy of the running proxy anew. If it is refused, the loaded\n"
+              "one stays in use, and the error is printed.\n",
      .scope = OPTION_OF_CONTROL,
      .run = cmd_reload},
     {.name = "policy",
