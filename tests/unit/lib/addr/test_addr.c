@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-/* The text as an exact-size copy on the heap, so that reading past it is seen. */
+/* The text as an exact-size copy on the heap, so that a sanitizer sees reads past it. */
 static int with_copy(int (*parse)(void *ret, struct slice text), void *ret, const char *text, size_t len)
 {
     char *copy = malloc(len ? len : 1);
@@ -253,7 +253,7 @@ static void test_same_ip(void **state)
     };
     for (size_t i = 0; i < ARRAY_LEN(pairs); i++) {
         struct addr a = ip(pairs[i].a), b = ip(pairs[i].b);
-        addr_set_port(&b, 9999); /* of no matter */
+        addr_set_port(&b, 9999); /* ports do not matter */
         assert_int_equal(addr_same_ip(&a, &b), pairs[i].same);
         assert_int_equal(addr_same_ip(&b, &a), pairs[i].same);
     }

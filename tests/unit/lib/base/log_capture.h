@@ -1,4 +1,4 @@
-/* What reaches standard error, read back through a file in its place. */
+/* Captures standard error through a file that replaces it. */
 #ifndef STEERWAY_TESTS_BASE_LOG_CAPTURE_H
 #define STEERWAY_TESTS_BASE_LOG_CAPTURE_H
 
@@ -14,7 +14,7 @@
 
 static int saved_stderr = -1, sink_fd = -1;
 
-/* Everything that is written from now on goes to this descriptor, which is handed over. */
+/* From now on, all output goes to this descriptor, which is taken over. */
 static int capture_by(int fd)
 {
     sink_fd = fd;
@@ -41,7 +41,7 @@ static int capture_end(void **state)
     return 0;
 }
 
-/* All that was written to the file since the last call. */
+/* All output since the last call. */
 static inline const char *captured(void)
 {
     static char seen[8192];

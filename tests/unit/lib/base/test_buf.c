@@ -72,7 +72,7 @@ static void test_reserved_space_becomes_content_by_commit(void **state)
     (void)state;
 }
 
-/* Every mixture of appends and consumes gives back what went in, whatever moves inside. */
+/* Every mixture of appends and consumes returns the bytes in order, whatever moves inside. */
 static void test_long_run_through_a_small_buffer(void **state)
 {
     struct buf b;
@@ -156,14 +156,14 @@ static void test_borrowed_bytes_stay_where_they_lie(void **state)
     assert_holds(&b, "ed!");
     buf_done(&b);
 
-    buf_borrow(&b, lent, 8); /* all is used up: nothing is held */
+    buf_borrow(&b, lent, 8); /* all is consumed: nothing is held */
     buf_consume(&b, 8);
     assert_int_equal(buf_keep(&b), 0);
     assert_null(b.data);
-    buf_borrow(&b, lent, 8); /* thrown away: not ours to free */
+    buf_borrow(&b, lent, 8); /* dropped: the buffer does not free it */
     buf_done(&b);
     assert_null(b.data);
-    buf_borrow(&b, lent, 2); /* written to: that ends the loan */
+    buf_borrow(&b, lent, 2); /* a write ends the loan */
     assert_int_equal(buf_append(&b, "y", 1), 0);
     assert_holds(&b, "xxy");
     assert_int_equal(lent[2], 'x');

@@ -1,4 +1,4 @@
-/* Whole numbers as text, held against libc's. */
+/* Whole numbers as text, compared with libc. */
 #include "base/digits.h"
 
 #include <setjmp.h>

@@ -36,7 +36,7 @@ static const struct {
 static void test_each_fault_has_its_words(void **state)
 {
     for (size_t i = 0; i < ARRAY_LEN(faults); i++) {
-        assert_int_equal(faults[i].fault, i); /* none is forgotten above */
+        assert_int_equal(faults[i].fault, i); /* the table has every fault */
         assert_string_equal(fault_name(faults[i].fault), faults[i].name);
         if (faults[i].policy)
             assert_string_equal(fault_policy_name(faults[i].fault), faults[i].policy);
@@ -81,7 +81,7 @@ static void test_errnos(void **state)
     (void)state;
 }
 
-/* From the least telling to the most. Of equals the first stays. */
+/* From the least telling to the most. Of two equal ones, the first stays. */
 static const enum fault telling[][3] = {
     {FAULT_NONE, FAULT_NO_UPLINK},
     {FAULT_RESOURCES},

@@ -27,14 +27,14 @@ static const struct {
     {"192.0.2.1:80", "192.0.2.1", "192.0.2.1", false, "80"},
     {"[::1]:80", "[::1]", "::1", true, "80"},
     {"[fe80::1%wan1]:53", "[fe80::1%wan1]", "fe80::1%wan1", true, "53"},
-    {"[fe80::1%a]b:c]:53", "[fe80::1%a]b:c]", "fe80::1%a]b:c", true, "53"}, /* a link may be named so */
+    {"[fe80::1%a]b:c]:53", "[fe80::1%a]b:c]", "fe80::1%a]b:c", true, "53"}, /* a link may have such a name */
     {"[2001:db8::]/32:25-26", "[2001:db8::]/32", "[2001:db8::]/32", false, "25-26"},
     {"10.0.0.0/8:25", "10.0.0.0/8", "10.0.0.0/8", false, "25"},
     {"*:25", "*", "*", false, "25"},
     {"example.org", "example.org", "example.org", false, NULL},
     {"[::1]", "[::1]", "::1", true, NULL},
     {"[::1]x:80", "[::1]x", "[::1]x", false, "80"},
-    /* Of several colons none is a port's. */
+    /* With several colons, none separates a port. */
     {"::1", "::1", "::1", false, NULL},
     {"2001:db8::1:80", "2001:db8::1:80", "2001:db8::1:80", false, NULL},
     {"a:1:2", "a:1:2", "a:1:2", false, NULL},

@@ -1,4 +1,4 @@
-/* Addresses as text, held against libc's. */
+/* Addresses as text, compared with libc. */
 #include "base/ip_text.h"
 
 #include <setjmp.h>
@@ -36,7 +36,7 @@ static void each_byte_of_ipv4(void **state)
     }
 }
 
-/* All ways in which groups are zero, with what else they may be, which shows where runs begin and end. */
+/* All patterns of zero groups, with different other values, which show where runs begin and end. */
 static void each_pattern_of_zeroes_in_ipv6(void **state)
 {
     static const uint16_t others[] = {1, 0xf, 0x10, 0xff, 0x100, 0xfff, 0x1000, 0xffff};

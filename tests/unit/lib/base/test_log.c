@@ -115,7 +115,7 @@ static void stamp_now(char out[static 32], int later_s)
 static void test_lines_bear_the_time(void **state)
 {
     (void)state;
-    for (int i = 0; i < 2; i++) { /* the second one falls into the same second, most of the times */
+    for (int i = 0; i < 2; i++) { /* the second one is usually within the same second */
         char before[32], line[32], after[32];
         stamp_now(before, 0);
         log_plain(EVENT_STOPPED);
@@ -155,7 +155,7 @@ static void test_json_line(void **state)
     (void)state;
 }
 
-/* A value of every length around the limit: the field is whole or not there, and the line is sound. */
+/* A value of every length around the limit: the field is whole or missing, and the line is valid. */
 static void test_field_that_does_not_fit_is_left_out_whole(void **state)
 {
     static const char fill[] = {'x', '"', '\n'}; /* one, two and six bytes as written */
@@ -176,7 +176,7 @@ static void test_field_that_does_not_fit_is_left_out_whole(void **state)
             assert_true(strlen(line) <= 2048);
             assert_true(is_json_line(line));
             bool has = strstr(line, "\"long\"") != NULL;
-            assert_false(has && gone); /* once too long, always too long */
+            assert_false(has && gone); /* once a value is too long, all longer ones are */
             gone = !has;
             if (gone)
                 assert_non_null(strstr(line, "\"tx\":12345678901234,\"end\":\"yes\"}"));
@@ -209,7 +209,7 @@ static void test_many_fields(void **state)
     (void)state;
 }
 
-/* Two fields that leave no room: the line takes its 2,048 bytes, and no more. */
+/* Two fields that fill the line: it has 2,048 bytes and no more. */
 static void test_full_line(void **state)
 {
     static char fill[2100];
@@ -231,7 +231,7 @@ static void test_full_line(void **state)
             if (json)
                 assert_true(is_json_line(line));
         }
-        assert_int_equal(longest, json ? 2048 : 2047); /* text has no brace, for which room is kept */
+        assert_int_equal(longest, json ? 2048 : 2047); /* text has no closing brace to keep room for */
     }
 }
 

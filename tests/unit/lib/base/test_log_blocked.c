@@ -1,4 +1,4 @@
-/* A standard error that nobody reads never holds the program up; what is lost is told later. */
+/* A standard error that is not read never blocks the program; lost lines are reported later. */
 #include "base/log_capture.h"
 
 #include <fcntl.h>
@@ -13,11 +13,11 @@
 enum { MANY = 3000, ROUNDS = 100, GIVE_UP_S = 60 };
 
 static int reader = -1;
-static char text[1 << 20]; /* what was read since the test began */
+static char text[1 << 20]; /* everything read since the test began */
 static size_t text_len;
-static size_t padding; /* bytes more in each line */
+static size_t padding; /* additional bytes in each line */
 
-/* A program that is held up ends by this signal. */
+/* A blocked program ends by this signal. */
 static int end_if_held_up(void **state)
 {
     (void)state;
@@ -26,7 +26,7 @@ static int end_if_held_up(void **state)
     return 0;
 }
 
-/* What is lost is told in a file, so that the next test begins with nothing lost. */
+/* Report lost lines into a file, so that the next test begins with none. */
 static int release(void **state)
 {
     int file = memfd_create("rest", 0);
@@ -63,7 +63,7 @@ static int socket_begin(void **state)
     return read_by(ends[0]) < 0 ? -1 : capture_by(ends[1]);
 }
 
-/* As it is where standard error cannot be opened once more. */
+/* The case in which standard error cannot be opened again. */
 static int foreign_pipe_begin(void **state)
 {
     if (pipe_begin(state) < 0)
@@ -84,7 +84,7 @@ static int terminal_begin(void **state)
     return capture_by(open(ptsname(fd), O_RDWR | O_NOCTTY));
 }
 
-/* Reads what there is. What is written to a terminal arrives a little later. */
+/* Read what is there. Bytes for a terminal arrive a little later. */
 static const char *read_more(void)
 {
     struct pollfd p = {.fd = reader, .events = POLLIN};
@@ -115,8 +115,8 @@ static int notices(const char *p)
     return n;
 }
 
-/* Each line said is there, whole and in its place, or is counted by a notice there. A terminal may take a
- * part of a line that is lost. @return how many of them the text tells of */
+/* Each line is there, whole and in its place, or counted by a notice there. A terminal may take part of a
+ * lost line. @return the number of lines that the text accounts for */
 static int accounted(const char *p)
 {
     int next = 0;
@@ -143,7 +143,7 @@ static void loss_is_told(void)
     log_setup(LOG_INFO, LOG_TEXT);
     while (said < MANY)
         say(said++);
-    log_setup(LOG_ERROR, LOG_TEXT); /* whoever wants errors only is told even so */
+    log_setup(LOG_ERROR, LOG_TEXT); /* with errors only, the notice is written nevertheless */
     for (int i = 0; accounted(read_more()) < said; i++) {
         assert_true(i < ROUNDS);
         say(said++);
@@ -160,7 +160,7 @@ static void loss_is_told(void)
 static void test_pipe(void **state)
 {
     loss_is_told();
-    const char *ninth = strstr(text, "number=9 "); /* it is filled to the brim */
+    const char *ninth = strstr(text, "number=9 "); /* it is completely full */
     assert_true(ninth && ninth < strstr(text, "log lines lost"));
     /* The flags of standard error are those of other programs that share it. */
     assert_false(fcntl(STDERR_FILENO, F_GETFL) & O_NONBLOCK);
@@ -218,7 +218,7 @@ static void test_loss_as_json(void **state)
     (void)state;
 }
 
-/* The longest notice and the longest line go out together, or not at all. */
+/* The longest notice and the longest line are written together, or not at all. */
 static void test_a_full_line_after_a_loss(void **state)
 {
     static char fill[2048];

@@ -1,10 +1,10 @@
-/* Text beyond ASCII: what is UTF-8 is written as it is, what is not is escaped. */
+/* Text beyond ASCII: UTF-8 is written unchanged, other bytes are escaped. */
 #include "base/log_capture.h"
 
 #include <stdio.h>
 #include <string.h>
 
-/* How the value stands in a line of this format, without the quotes. */
+/* The value in a line of this format, without the quotes. */
 static const char *written(enum log_format format, const char *value, size_t n)
 {
     static char text[4096];
@@ -26,7 +26,7 @@ static const char *written(enum log_format format, const char *value, size_t n)
     return text;
 }
 
-/* The bits of a code point spread over n bytes, as RFC 3629 has it where n is the least that will do. */
+/* The bits of a code point spread over n bytes; RFC 3629 allows only the smallest n. */
 static size_t encode(uint32_t c, size_t n, char *out)
 {
     static const unsigned lead[] = {0, 0, 0xc0, 0xe0, 0xf0, 0xf8};
@@ -75,7 +75,7 @@ static void test_control_characters_are_escaped(void **state)
     (void)state;
 }
 
-/* Each byte of it is escaped by itself, and its neighbours are left alone. */
+/* Each of its bytes is escaped separately, and its neighbours stay unchanged. */
 static void invalid(const char *bytes, size_t n)
 {
     char value[16] = "a", json[64] = "a", text[64] = "a";
@@ -85,7 +85,7 @@ static void invalid(const char *bytes, size_t n)
         (void)snprintf(json + strlen(json), 8, "\\ufffd");
         (void)snprintf(text + strlen(text), 8, "\\x%02x", (unsigned char)bytes[i]);
     }
-    /* Where the value ends with it nothing behind it may be taken for a part of it. */
+    /* At the end of a value, no byte behind it may be taken as part of it. */
     assert_string_equal(written(LOG_JSON, value, n + 1), json);
     assert_string_equal(written(LOG_TEXT, value, n + 1), text);
     (void)strcat(json, "z");
@@ -102,7 +102,7 @@ static void test_what_is_not_utf8_is_escaped_byte_by_byte(void **state)
     for (unsigned c = 0x80; c <= 0xff; c++)
         invalid((const char[]){(char)c}, 1); /* a tail without a head, a head without a tail, and neither */
     for (uint32_t c = 0; c < 0x80; c++)
-        invalid(s, encode(c, 2, s)); /* more bytes than it takes */
+        invalid(s, encode(c, 2, s)); /* longer than necessary */
     for (uint32_t c = 0; c < 0x800; c++)
         invalid(s, encode(c, 3, s));
     for (uint32_t c = 0; c < 0x10000; c += 0xff)

@@ -1,4 +1,4 @@
-/* A mistyped name finds the one that was meant; another word finds none. */
+/* A mistyped name finds the similar one; another word finds none. */
 #include "base/nearest.h"
 
 #include <setjmp.h>

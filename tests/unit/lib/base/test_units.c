@@ -1,4 +1,4 @@
-/* Numbers with and without a suffix, and what is none. */
+/* Numbers with and without a suffix, and invalid text. */
 #include "base/units.h"
 
 #include <setjmp.h>

@@ -39,7 +39,7 @@ struct dns_server {
     ev_io tcp_listen, tcp[2]; /* so many connections at a time */
     struct dns_held held[8];  /* for "late" */
     size_t n_held;
-    bool refuses;       /* whatever is asked */
+    bool refuses;       /* refuses every question */
     uint16_t ports[64]; /* that questions came from */
     size_t n_ports;
 };
@@ -274,13 +274,13 @@ static inline void on_dns_client(struct ev_loop *loop, ev_io *io, int events)
     ev_io_start(loop, tcp);
 }
 
-/* From now on there is somebody at the port over TCP, who never answers. */
+/* From now on it accepts TCP connections on the port, but never answers. */
 static inline void dns_server_open_mute_tcp(struct dns_server *s)
 {
     assert_int_equal(listen(s->tcp_listen.fd, 4), 0);
 }
 
-/* From now on also over TCP, on the same port. */
+/* From now on it answers over TCP too, on the same port. */
 static inline void dns_server_open_tcp(struct dns_server *s)
 {
     dns_server_open_mute_tcp(s);

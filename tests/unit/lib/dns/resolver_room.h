@@ -1,4 +1,4 @@
-/* A room for one query to a resolver, which knows but the test's server. */
+/* A room for one query to a resolver that knows only the test's server. */
 #ifndef STEERWAY_TESTS_NET_RESOLVER_ROOM_H
 #define STEERWAY_TESTS_NET_RESOLVER_ROOM_H
 
@@ -10,7 +10,7 @@
 static const struct egress ONLY4 = {.any4 = true};
 
 struct room {
-    struct resolver_query query; /* first: found by its address */
+    struct resolver_query query; /* first: the room is found by its address */
     struct ev_loop *loop;
     struct dns_server server;
     struct resolver_commons commons;
@@ -23,7 +23,7 @@ struct room {
     size_t n;
     int calls;
     bool done;
-    const char *again; /* to be resolved from within the callback */
+    const char *again; /* resolved from within the callback */
     bool free_resolver;
 };
 
@@ -48,7 +48,7 @@ static inline void on_done(struct resolver_query *q, enum fault fault, const str
         resolver_free(m->resolver);
         m->resolver = NULL;
     }
-    for (size_t i = 0; i < n; i++) { /* they live until here, come what may */
+    for (size_t i = 0; i < n; i++) { /* they live until here, whatever happens */
         (void)strcat(m->addrs, i ? " " : "");
         (void)strcat(m->addrs, addr_format(&addrs[i], text));
     }
@@ -104,7 +104,7 @@ static inline void ask(struct room *m, const char *name, const struct egress *eg
     m->started = clock_now_s();
     resolver_aim(m->resolver, egress, &m->servers);
     resolver_start(m->resolver, &m->query, name, 80, on_done);
-    assert_int_equal(m->calls, 0); /* never from within */
+    assert_int_equal(m->calls, 0); /* never within the call */
 }
 
 static inline void resolve(struct room *m, const char *name, const struct egress *egress)

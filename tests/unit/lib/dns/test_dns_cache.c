@@ -42,11 +42,11 @@ static void answers_live_as_long_as_they_may(void **state)
     assert_false(has(c, "a.test", 1060));
     assert_int_equal(dns_cache_count(c), 0);
     put(c, "a.test", 60, 1100);
-    put(c, "a.test", 10, 1100); /* in its place */
+    put(c, "a.test", 10, 1100); /* replaces the entry */
     assert_int_equal(dns_cache_count(c), 1);
     assert_false(has(c, "a.test", 1111));
     put(c, "a.test", 60, 1200);
-    put(c, "a.test", 0, 1200); /* what is not to be kept takes the old one along */
+    put(c, "a.test", 0, 1200); /* a TTL of 0 removes the old entry */
     assert_false(has(c, "a.test", 1200));
     dns_cache_free(c);
     dns_cache_free(NULL);

@@ -69,7 +69,7 @@ static void names_are_found_whatever_the_line_looks_like(void **state)
     assert_finds(&h, "b.test", 10, "192.0.2.3");
     assert_finds(&h, "c.test", 10, "192.0.2.4");
     assert_finds(&h, "f.test", 10, "fe80::1%lo");
-    assert_finds(&h, "many.test", 10, "192.0.2.6 192.0.2.7 192.0.2.8"); /* as many as there is room for */
+    assert_finds(&h, "many.test", 10, "192.0.2.6 192.0.2.7 192.0.2.8"); /* as many as fit */
     assert_finds(&h, "last.test", 10, "192.0.2.10");
     static const char *const none[] = {"comment.test", "b2.test",   "d.test", "e.test",
                                        "test",         "192.0.2.2", "#",      "a.tes"};
@@ -86,7 +86,7 @@ static void it_is_read_again_when_it_has_changed(void **state)
     dns_hosts_init(&h, path);
     assert_finds(&h, "a.test", 100, "192.0.2.1");
     write_file("192.0.2.22 a.test\n");
-    assert_finds(&h, "a.test", 100.9, "192.0.2.1"); /* it is looked at once a second */
+    assert_finds(&h, "a.test", 100.9, "192.0.2.1"); /* the file is checked once a second */
     assert_finds(&h, "a.test", 101, "192.0.2.22");
     const char *text = h.text;
     assert_finds(&h, "a.test", 103, "192.0.2.22");
@@ -96,7 +96,7 @@ static void it_is_read_again_when_it_has_changed(void **state)
     write_file("192.0.2.3 a.test\n");
     assert_finds(&h, "a.test", 107, "192.0.2.3");
     dns_hosts_done(&h);
-    dns_hosts_init(&h, "/dev/zero"); /* no regular file, and without end */
+    dns_hosts_init(&h, "/dev/zero"); /* not a regular file, and endless */
     assert_finds(&h, "a.test", 100, "");
     dns_hosts_done(&h);
 }

@@ -1,5 +1,5 @@
-/* What strangers write. Each message lies at the end of a buffer of its own size, so that a sanitizer sees
- * whoever reads behind it. */
+/* Messages from untrusted servers. Each lies at the end of an exact-size buffer, so that a sanitizer sees
+ * reads past it. */
 #include "dns/dns_message.h"
 
 #include <errno.h>
@@ -114,15 +114,15 @@ static void addresses_and_what_led_to_them(void **state)
     assert_int_equal(r.says, DNS_SAYS_ADDRESSES);
     assert_int_equal(r.n, 1);
     assert_true(r.ttl_s == 30);
-    /* Addresses of another name are nobody's business here. */
+    /* Addresses of another name are ignored. */
     begin("a.test", DNS_TYPE_A, 0);
     record(6, C_TEST, sizeof C_TEST, A, 40, FOUR, 4);
     assert_int_equal(read_all().says, DNS_SAYS_NO_DATA);
-    /* Nor are those of another type, or time beyond an hour. */
+    /* So are those of another type, and times above an hour. */
     begin("a.test", DNS_TYPE_AAAA, 0);
     record(6, SELF, 2, A, 40, FOUR, 4);
     assert_int_equal(read_all().says, DNS_SAYS_NO_DATA);
-    /* Nor are those of another class. */
+    /* So are those of another class. */
     begin("a.test", DNS_TYPE_A, 0);
     record(6, SELF, 2, A, 40, FOUR, 4);
     message.data[message.len - 11] = 3;
@@ -130,7 +130,7 @@ static void addresses_and_what_led_to_them(void **state)
     begin("a.test", DNS_TYPE_A, 0);
     record(6, SELF, 2, A, 0xffffffff, FOUR, 4);
     assert_true(read_all().ttl_s == 3600);
-    /* The case of letters is not kept by all servers. */
+    /* Not all servers keep the case of letters. */
     begin("A.tEst", DNS_TYPE_A, 0);
     message.data[13] = 'a';
     record(6, "\1a\4TEST", 8, A, 40, FOUR, 4);
@@ -159,7 +159,7 @@ static void what_a_server_may_say_otherwise(void **state)
     assert_int_equal(read_it(12).says, DNS_SAYS_NOTHING);
 }
 
-/* One that serves others only, and says so by saying nothing, has not looked. */
+/* A server that serves others only may answer without any record; it has not looked the name up. */
 static void a_server_that_has_not_looked(void **state)
 {
     static const uint8_t soa[22];
@@ -178,7 +178,7 @@ static void a_server_that_has_not_looked(void **state)
     assert_int_equal(read_all().says, DNS_SAYS_NO_DATA);
 }
 
-/* What is there is told, but not for how long: it is a part (RFC 2181 9). */
+/* The present addresses are used but not cached, since they are a part (RFC 2181 9). */
 static void what_is_truncated(void **state)
 {
     (void)state;
@@ -197,7 +197,7 @@ static void what_is_truncated(void **state)
     r = read_it(message.len - 1); /* cut within a record */
     assert_true(r.truncated);
     assert_int_equal(r.says, DNS_SAYS_FAILED);
-    begin("a.test", DNS_TYPE_A, 0x283); /* a name that does not exist, with the reason cut off */
+    begin("a.test", DNS_TYPE_A, 0x283); /* a name that does not exist, with the authority section cut off */
     assert_int_equal(read_all().says, DNS_SAYS_NO_NAME);
 }
 

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-/* "012 2": the order, and who is asked beside. */
+/* "012 2": the order, and the server that is asked as well. */
 static void assert_order(struct dns_scores *s, double now, const char *expected)
 {
     struct dns_order o;
@@ -29,7 +29,7 @@ static void those_that_answer_come_first_as_configured(void **state)
     (void)state;
     dns_scores_init(&s, 3);
     assert_order(&s, 1000, "012");
-    dns_scores_heard(&s, 2, 0.001); /* fast, but the configuration knows why it is the last */
+    dns_scores_heard(&s, 2, 0.001); /* fast, but configured as the last */
     dns_scores_heard(&s, 0, 0.2);
     assert_order(&s, 1000, "012");
     dns_scores_silent(&s, 0, 1000);
@@ -50,10 +50,10 @@ static void a_silent_one_is_asked_beside_now_and_then(void **state)
     dns_scores_silent(&s, 0, 1000);
     assert_order(&s, 1004.9, "10");
     assert_order(&s, 1005, "10 0");
-    assert_order(&s, 1005, "10"); /* by one question, and not by all */
+    assert_order(&s, 1005, "10"); /* one question asks it, not all */
     assert_order(&s, 1009.9, "10");
     dns_scores_silent(&s, 0, 1010);
-    assert_order(&s, 1019.9, "10"); /* ever more rarely */
+    assert_order(&s, 1019.9, "10"); /* less and less often */
     assert_order(&s, 1020, "10 0");
     dns_scores_heard(&s, 0, 0.01);
     assert_order(&s, 1020, "01");

@@ -1,4 +1,4 @@
-/* Of whom silence tells: of the servers, or of a name. */
+/* Whether silence blames the servers or a name. */
 #include "dns/dns_silence.h"
 
 #include <setjmp.h>
@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-enum { VERDICT = 3 }; /* so many in a row are a verdict */
+enum { VERDICT = 3 }; /* this many in a row blame the servers */
 
 /* What happens, in a word, each a second after the one before:
  *   -name   is not answered          +name   is answered, and may be kept for 10 s
@@ -67,7 +67,7 @@ static void what_counts(void **state)
     }
 }
 
-/* Its answer is in no cache any more: so it makes up for what was before. */
+/* The answer is not cached any more, so it makes up for the earlier silence. */
 static void a_check_that_proves(void **state)
 {
     struct dns_silence s = {.answers = 0};
@@ -88,7 +88,7 @@ static void what_is_checked_and_when(void **state)
     (void)state;
     assert_string_equal(dns_silence_check(&s, 100), ""); /* nothing was answered yet */
     dns_silence_checked(&s, true);
-    assert_int_equal(s.answers, 0); /* any server knows the root by heart */
+    assert_int_equal(s.answers, 0); /* every server answers for the root */
     assert_null(dns_silence_check(&s, 100.9));
     dns_silence_answered(&s, slice_str("a.test"), 10, 101);
     dns_silence_answered(&s, slice_str("none.test"), -1, 101); /* does not exist */

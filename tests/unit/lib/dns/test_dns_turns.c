@@ -16,7 +16,7 @@ static struct dns_turns turns;
 static struct dns_turn all[MANY];
 static struct dns_turn *came[MANY];
 static size_t n_came;
-static bool gives_back; /* whose turn has come, at once */
+static bool gives_back; /* returns its turn at once */
 
 static void on_turn(struct dns_turn *t)
 {
@@ -38,7 +38,7 @@ static int setup(void **state)
     return 0;
 }
 
-/* Nobody is remembered who asks nothing. */
+/* Clients without questions are not remembered. */
 static int teardown(void **state)
 {
     (void)state;
@@ -75,7 +75,7 @@ static void one_client_has_so_many_and_others_theirs(void **state)
     struct dns_turn *waits = &all[n++];
     assert_int_equal(take(waits, 1), 0);
     assert_int_equal(take(&all[n++], 2), 1);
-    assert_int_equal(dns_turns_take(&turns, &all[n++], NULL, on_turn), 1); /* our own */
+    assert_int_equal(dns_turns_take(&turns, &all[n++], NULL, on_turn), 1); /* our own question */
     dns_turns_give_back(&turns, &all[0]);
     assert_int_equal(n_came, 1);
     assert_ptr_equal(came[0], waits);
@@ -85,7 +85,7 @@ static void those_who_wait_take_turns(void **state)
 {
     size_t n = 0;
     (void)state;
-    for (unsigned c = 1; c <= 4; c++) /* they have it all */
+    for (unsigned c = 1; c <= 4; c++) /* they use up all turns */
         for (int i = 0; i < DNS_TURNS_CLIENT_MAX; i++)
             assert_int_equal(take(&all[n++], c), 1);
     assert_int_equal(turns.asked, DNS_TURNS_MAX);
@@ -98,7 +98,7 @@ static void those_who_wait_take_turns(void **state)
         dns_turns_give_back(&turns, &all[i]);
     assert_int_equal(n_came, 3);
     assert_ptr_equal(came[0], &all[greedy]);
-    assert_ptr_equal(came[1], &all[modest]); /* and not behind the hundred */
+    assert_ptr_equal(came[1], &all[modest]); /* not behind the hundred */
     assert_ptr_equal(came[2], &all[greedy + 1]);
 }
 
@@ -117,7 +117,7 @@ static void who_leaves_the_queue_is_not_called(void **state)
     assert_ptr_equal(came[0], &all[n + 1]);
 }
 
-/* However many are over at once, the stack does not grow with them. */
+/* However many end at once, the stack does not grow. */
 static void a_queue_of_thousands_empties_at_once(void **state)
 {
     size_t n = 0;
@@ -152,7 +152,7 @@ static void a_household_is_one_client(void **state)
     }
 }
 
-/* They have the first half of their addresses in common with all others. */
+/* They share the first half of their addresses with all others. */
 static void each_link_local_client_has_turns_of_its_own(void **state)
 {
     struct addr a;

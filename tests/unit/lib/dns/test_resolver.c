@@ -1,4 +1,4 @@
-/* What a resolver makes of a name. */
+/* Results of a resolver for a name. */
 #include "dns/resolver_room.h"
 
 #include <errno.h>
@@ -65,8 +65,8 @@ static void test_silence_ends_at_the_deadline(void **state)
     assert_fault(m, "silent.test", &EGRESS_DIRECT, FAULT_DNS);
     assert_int_equal(m->query.news, RESOLVER_SILENCE);
     assert_true(m->took_s >= 1.99);
-    assert_true(m->server.asked4 >= 2); /* a lost packet is asked again */
-    /* The resolver is of use to others meanwhile and afterwards. */
+    assert_true(m->server.asked4 >= 2); /* a lost packet is sent again */
+    /* The resolver serves others meanwhile and afterwards. */
     assert_gives(m, "four.test", &ONLY4, "192.0.2.1:80 192.0.2.2:80 192.0.2.3:80");
 }
 
@@ -83,7 +83,7 @@ static void test_server_that_is_not_there(void **state)
 {
     struct room *m = *state;
     struct addr elsewhere = loopback(AF_INET, 9);
-    /* A port that is taken, but deaf to all except one: the kernel answers others that nobody is there. */
+    /* A port that is bound and connected: the kernel rejects packets from others. */
     int fd = socket_at_loopback(AF_INET, SOCK_DGRAM, &m->server.addr);
     assert_int_equal(connect(fd, &elsewhere.sa, addr_len(&elsewhere)), 0);
     (void)addr_format(&m->server.addr, m->server.text);
@@ -139,7 +139,7 @@ static void test_names_that_cannot_be(void **state)
         assert_fault(m, bad[i], &EGRESS_DIRECT, FAULT_NAME);
     assert_int_equal(m->server.asked4 + m->server.asked6, 0);
 
-    /* The longest that can be are asked for. */
+    /* The longest possible names are asked for. */
     assert_fault(m, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.test", &ONLY4,
                  FAULT_NAME);
     assert_true(m->server.asked4 > 0);
@@ -179,7 +179,7 @@ static void test_cancelled_query_is_not_called_back(void **state)
     run_for(m, 0.1);
     assert_int_equal(m->calls, 0);
 
-    ask(m, "localhost", &EGRESS_DIRECT); /* settled, not yet told */
+    ask(m, "localhost", &EGRESS_DIRECT); /* known, but not reported yet */
     resolver_cancel(&m->query);
     ask(m, "..", &EGRESS_DIRECT);
     resolver_cancel(&m->query);

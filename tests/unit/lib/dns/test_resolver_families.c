@@ -2,9 +2,9 @@
 #include "dns/resolver_room.h"
 #include <math.h>
 
-static const double AT_ONCE_S = 0.045; /* before the other family has had its time, which is 50 ms */
+static const double AT_ONCE_S = 0.045; /* before the wait for the other family ends, which takes 50 ms */
 
-/* What came after the first addresses. */
+/* The addresses that came after the first ones. */
 struct late {
     struct room room; /* first: found by its address */
     int calls;
@@ -79,7 +79,7 @@ static void ipv6_that_comes_in_time_is_told_along(void **state)
     struct late l;
     const struct addr client = loopback(AF_INET, 1);
     int tries = 0;
-    do { /* where IPv4 is told before the server has been told to answer, it was not in time */
+    do { /* if IPv4 was reported before the server was told to answer, try again */
         assert_true(tries++ < TRIES);
         room_resolver(m, 10);
         l = (struct late){.room = {.resolver = m->resolver, .loop = m->loop}};
@@ -108,7 +108,7 @@ static void assert_given_at_once(struct room *m, const char *name)
     assert_true(least_s < AT_ONCE_S);
 }
 
-/* Those who can use no more get the one family, when the other one has had its time. */
+/* Clients of one family get it when the wait for the other ends. */
 static void a_silent_family_holds_nobody_up(void **state)
 {
     struct room *m = *state;
@@ -116,7 +116,7 @@ static void a_silent_family_holds_nobody_up(void **state)
     assert_true(m->took_s >= 0.049 && m->took_s < 5);
     assert_gives(m, "late6.test", &EGRESS_DIRECT, "192.0.2.1:80 192.0.2.2:80 192.0.2.3:80");
     assert_true(m->took_s >= 0.049 && m->took_s < 5);
-    /* Who asks while it is still being asked for waits no second time, and is no reason to ask again. */
+    /* A later client does not wait again, and causes no new question. */
     int asked4 = m->server.asked4;
     assert_given_at_once(m, "late6.test");
     assert_int_equal(m->server.asked4, asked4);
@@ -145,8 +145,7 @@ static void a_family_that_fails_does_no_harm_to_the_other(void **state)
                  "192.0.2.1:80 192.0.2.2:80 192.0.2.3:80"); /* RFC 4074 4.2 */
     assert_gives(m, "none4.test", &EGRESS_DIRECT, "[2001:db8::1]:80 [2001:db8::2]:80");
     assert_true(m->took_s < 5);
-    assert_fault(m, "odd.test", &EGRESS_DIRECT,
-                 FAULT_DNS); /* that it has no IPv6 address is all that is known */
+    assert_fault(m, "odd.test", &EGRESS_DIRECT, FAULT_DNS); /* only the missing IPv6 address is known */
 }
 
 static void two_who_ask_at_once_are_both_told_of_both(void **state)
@@ -163,7 +162,7 @@ static void two_who_ask_at_once_are_both_told_of_both(void **state)
     assert_int_equal(m->server.asked4 + m->server.asked6, 2);
 }
 
-/* Who is connected by the first family leaves, and the next one should not have to ask again. */
+/* A client that is connected by the first family leaves; the next client needs the other's answer. */
 static void the_other_family_is_waited_for_with_nobody_there(void **state)
 {
     struct room *m = *state;
@@ -178,7 +177,7 @@ static void the_other_family_is_waited_for_with_nobody_there(void **state)
     assert_int_equal(l.calls, 0);
 }
 
-/* However many names that is: each has a descriptor. */
+/* Their number is limited: each has a descriptor. */
 static void so_many_are_waited_for_and_no_more(void **state)
 {
     struct room *m = *state;
@@ -220,7 +219,7 @@ static void a_change_of_ways_ends_the_wait(void **state)
     run_until(m->loop, &l.done);
     assert_int_equal(l.n, 0);
     ask_for_all(m, &l, "late4.test");
-    resolver_free(m->resolver); /* says nothing */
+    resolver_free(m->resolver); /* reports nothing */
     m->resolver = NULL;
     run_for(m, 0.02);
     assert_int_equal(l.calls, 0);

@@ -1,4 +1,4 @@
-/* What a resolver remembers, and for whom. */
+/* The resolver's cache, and for whom it holds. */
 #include "dns/resolver_room.h"
 
 static void test_answers_are_remembered_for_a_while(void **state)
@@ -13,7 +13,7 @@ static void test_answers_are_remembered_for_a_while(void **state)
     int until_then = m->server.asked4;
     assert_fault(m, "nope.test", &ONLY4, FAULT_NAME);
     assert_int_equal(m->server.asked4, until_then);
-    for (int i = 1; i <= 2; i++) { /* what failed may be mended by now */
+    for (int i = 1; i <= 2; i++) { /* failures are not cached */
         int asked = m->server.asked4;
         assert_fault(m, "broken.test", &ONLY4, FAULT_DNS);
         assert_true(m->server.asked4 > asked);
@@ -63,7 +63,7 @@ static void test_same_questions_are_asked_once(void **state)
         ask(&rooms[i], i % 2 ? "late.test" : "LATE.test.", &EGRESS_DIRECT);
     }
     await_question(m);
-    resolver_cancel(&rooms[0].query); /* by which it was begun */
+    resolver_cancel(&rooms[0].query); /* the query that began it */
     dns_server_release(&m->server);
     for (size_t i = 1; i < QUERIES; i++) {
         run_until(m->loop, &rooms[i].done);

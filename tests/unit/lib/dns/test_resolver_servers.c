@@ -1,9 +1,9 @@
-/* Which server a resolver asks, from where, and what it makes of strange answers. */
+/* The server that a resolver asks, the source of questions, and unusual answers. */
 #include "dns/resolver_job.h"
 #include "dns/resolver_room.h"
 #include <math.h>
 
-/* A second server beside the room's. */
+/* A second server, besides the room's. */
 static void two_servers(struct room *m, struct dns_server *other, const char *first, const char *second)
 {
     char text[2 * ADDR_TEXT_MAX + 2];
@@ -12,7 +12,7 @@ static void two_servers(struct room *m, struct dns_server *other, const char *fi
     room_servers(m, text, 5);
 }
 
-/* How many have come that nobody has read. */
+/* The number of packets that were not read. */
 static int packets_at(int fd)
 {
     char packet[512];
@@ -31,19 +31,19 @@ static void the_one_that_answers_is_asked_first(void **state)
     int fd = socket_at_loopback(AF_INET, SOCK_DGRAM, &mute);
     two_servers(m, &other, addr_format(&mute, text), NULL);
     assert_gives(m, "four.first.test", &ONLY4, "192.0.2.1:80 192.0.2.2:80 192.0.2.3:80");
-    assert_true(m->took_s >= 0.09); /* the first had its time */
+    assert_true(m->took_s >= 0.09); /* the first had its full time */
     (void)packets_at(fd);
     for (int i = 0; i < 10; i++) {
         (void)snprintf(name, sizeof name, "four.n%d.test", i);
         resolve(m, name, &ONLY4);
         assert_int_equal(m->n, 3);
     }
-    assert_true(packets_at(fd) <= 5); /* where the machine was slow */
+    assert_true(packets_at(fd) <= 5); /* more than one on a slow machine */
     dns_server_close(&other);
     (void)close(fd);
 }
 
-/* A provider's server that refuses strangers has answered, and is of no help. */
+/* A provider's server that refuses other networks has answered, but does not help. */
 static void one_that_refuses_or_fails_leaves_it_to_the_next(void **state)
 {
     static const char *const names[] = {"refused.test", "broken.test"};
@@ -58,7 +58,7 @@ static void one_that_refuses_or_fails_leaves_it_to_the_next(void **state)
             least_s = fmin(least_s, m->took_s);
             assert_true(m->server.asked4 > asked);
             assert_true(other.asked4 > asked_other);
-            assert_int_equal(m->query.news, RESOLVER_NO_NEWS); /* not silence */
+            assert_int_equal(m->query.news, RESOLVER_NO_NEWS); /* not a silence */
             dns_server_close(&other);
         }
         assert_true(least_s < 0.09);
@@ -79,7 +79,7 @@ static void one_that_refuses_us_is_asked_last(void **state)
     }
     assert_int_equal(m->server.asked4, 1);
     assert_int_equal(other.asked4, 5);
-    /* Until it is tried again, beside the other one, and serves us by now. */
+    /* Until it is tried again, beside the other one, and then answers. */
     m->server.refuses = false;
     m->resolver->way.scores.of[0].retry_at = 0;
     resolve(m, "four.n5.test", &ONLY4);
@@ -90,7 +90,7 @@ static void one_that_refuses_us_is_asked_last(void **state)
     dns_server_close(&other);
 }
 
-/* One that was slow is listened to a little longer, and keeps its place if it does answer. */
+/* A slow server is waited for a little longer, and keeps its place if it answers. */
 static void a_slow_one_is_not_taken_for_a_silent_one(void **state)
 {
     struct room *m = *state;
@@ -137,7 +137,7 @@ static void of_silent_servers_a_few_are_waited_for(void **state)
         (void)close(fds[i]);
 }
 
-/* However many questions were under way when it fell silent. */
+/* However many questions were pending when it fell silent. */
 static void few_late_answers_are_waited_for(void **state)
 {
     enum { N = 40 };
@@ -176,7 +176,7 @@ static void each_question_leaves_by_a_port_of_its_own(void **state)
     for (size_t i = 0; i < m->server.n_ports; i++)
         for (size_t k = 0; k < i; k++)
             same += m->server.ports[i] == m->server.ports[k];
-    assert_true(same <= 3); /* of 28,000 the kernel may take one twice */
+    assert_true(same <= 3); /* of 28,000 ports the kernel may pick one twice */
 }
 
 static void forged_answers_are_passed_over(void **state)
@@ -184,7 +184,7 @@ static void forged_answers_are_passed_over(void **state)
     assert_gives(*state, "forged.test", &EGRESS_DIRECT, "192.0.2.1:80 192.0.2.2:80 192.0.2.3:80");
 }
 
-/* Datagrams from elsewhere do not even come in: the socket is connected to the server. */
+/* Datagrams from other sources are not received: the socket is connected to the server. */
 static void nobody_else_answers(void **state)
 {
     struct room *m = *state;
@@ -213,7 +213,7 @@ static void an_alias_without_addresses_is_followed(void **state)
     assert_gives(m, "alias.test", &EGRESS_DIRECT, "192.0.2.1:80 192.0.2.2:80 192.0.2.3:80");
 }
 
-/* One that the server has followed, and that has no address of this family. */
+/* The server has followed the alias, whose target has no address of this family. */
 static void an_alias_whose_end_is_known_is_not(void **state)
 {
     struct room *m = *state;
@@ -228,7 +228,7 @@ static void a_circle_of_aliases_ends(void **state)
     assert_true(m->took_s < 5);
     assert_true(m->server.asked4 <= 12 && m->server.asked6 <= 12);
     assert_fault(m, "ping.test", &EGRESS_DIRECT,
-                 FAULT_DNS); /* and one of two, which takes a question a step */
+                 FAULT_DNS); /* and a circle of two, with a question for each step */
     assert_true(m->took_s < 5);
     assert_true(m->server.asked4 >= 8 && m->server.asked4 <= 24);
 }
@@ -242,7 +242,7 @@ static void of_thousands_of_addresses_a_few_are_kept(void **state)
     assert_int_equal(m->server.asked_tcp, 2);
 }
 
-/* That server has answered: it is not silent, and what it left out is all that is wrong with it. */
+/* The server has answered: it is not silent, and only its answer is incomplete. */
 static void assert_heard(const struct room *m)
 {
     assert_int_equal(m->resolver->way.scores.of[0].silences, 0);
@@ -264,7 +264,7 @@ static void what_is_truncated_serves_where_tcp_is_refused(void **state)
     assert_gives(m, "part.test", &ONLY4, "192.0.2.1:80");
     int asked = m->server.asked4;
     assert_gives(m, "part.test", &ONLY4, "192.0.2.1:80");
-    assert_true(m->server.asked4 > asked); /* a part of a set is not remembered (RFC 2181 9) */
+    assert_true(m->server.asked4 > asked); /* a partial set is not cached (RFC 2181 9) */
     assert_int_equal(m->query.news, RESOLVER_HEARD);
     assert_heard(m);
 }
@@ -301,7 +301,7 @@ static void tcp_comes_before_what_is_truncated(void **state)
     assert_gives(m, "part.test", &ONLY4, "192.0.2.1:80 192.0.2.2:80 192.0.2.3:80");
     int asked = m->server.asked_tcp;
     assert_gives(m, "part.test", &ONLY4, "192.0.2.1:80 192.0.2.2:80 192.0.2.3:80");
-    assert_int_equal(m->server.asked_tcp, asked); /* it is whole, and remembered */
+    assert_int_equal(m->server.asked_tcp, asked); /* it is complete, and cached */
 }
 
 static void truncated_without_an_address_leaves_it_to_the_next(void **state)
@@ -310,7 +310,7 @@ static void truncated_without_an_address_leaves_it_to_the_next(void **state)
     struct dns_server other;
     two_servers(m, &other, m->server.text, NULL);
     dns_server_open_tcp(&other);
-    m->resolver->way.scores.of[0].rtt_s = 1; /* so that load alone does not make it a silent one */
+    m->resolver->way.scores.of[0].rtt_s = 1; /* so that a loaded machine does not make it count as silent */
     assert_gives(m, "big.test", &ONLY4, "192.0.2.1:80 192.0.2.2:80 192.0.2.3:80"); /* refused */
     assert_int_equal(other.asked_tcp, 1);
     assert_heard(m);

@@ -1,4 +1,4 @@
-/* What a resolver tells of names that nobody answers. */
+/* News from a resolver about names without an answer. */
 #include "dns/resolver_job.h"
 #include "dns/resolver_room.h"
 
@@ -8,7 +8,7 @@ static enum resolver_news news_of(struct room *m, const char *name)
     return m->query.news;
 }
 
-/* The server answers what else it is asked, and so the name counts once. */
+/* The server answers other questions, so the name counts once. */
 static void one_name_is_not_the_servers_silence(void **state)
 {
     static const char *const names[] = {"silent.dead.test", "silent.www.dead.test"};
@@ -19,8 +19,7 @@ static void one_name_is_not_the_servers_silence(void **state)
         assert_int_equal(news_of(m, names[i]), RESOLVER_NO_NEWS);
     assert_gives(m, "four.test", &ONLY4, "192.0.2.1:80 192.0.2.2:80 192.0.2.3:80");
     assert_int_equal(m->query.news, RESOLVER_HEARD);
-    assert_int_equal(news_of(m, "silent.dead.test"),
-                     RESOLVER_SILENCE); /* once more, since there was an answer */
+    assert_int_equal(news_of(m, "silent.dead.test"), RESOLVER_SILENCE); /* again, since there was an answer */
     assert_int_equal(news_of(m, "silent.other.test"), RESOLVER_SILENCE);
 }
 
@@ -59,7 +58,7 @@ static void without_a_server_no_name_is_answered(void **state)
         assert_int_equal(news_of(m, "a.test"), RESOLVER_SILENCE);
 }
 
-/* While it is waited for as well: a race asks so. */
+/* While waiting too: a race asks that way. */
 static void whoever_waits_may_ask_for_the_news(void **state)
 {
     struct room *m = *state;
@@ -84,7 +83,7 @@ static void an_end_while_a_check_is_under_way(void **state)
     assert_int_equal(m->resolver->silence.n_zones, 0);
     room_resolver(m, 0.4);
     assert_int_equal(news_of(m, "silent.test"), RESOLVER_SILENCE);
-    resolver_free(m->resolver); /* what is open is counted at the end */
+    resolver_free(m->resolver); /* pending questions are counted at the end */
     m->resolver = NULL;
 }
 

@@ -1,4 +1,4 @@
-/* Names that only the system knows. Its getaddrinfo is the test's own, and stands in front of libc's. */
+/* Names that only the system knows. The test replaces libc's getaddrinfo. */
 #include "dns/resolver_room.h"
 
 #include "support/ip.h"
@@ -7,13 +7,13 @@
 #include <pthread.h>
 #include <signal.h>
 
-/* What getaddrinfo met: guarded by the lock. */
+/* Calls of getaddrinfo, guarded by the lock. */
 static struct {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     int calls, running, most;
-    char names[64][32]; /* as they were asked for */
-    bool holds;         /* until released, but for so many */
+    char names[64][32]; /* in the order of the calls */
+    bool holds;         /* calls wait until released, except for this many */
     int let_go;
     bool signals_blocked;
 } system_side = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
@@ -64,7 +64,7 @@ static void hold(bool holds)
     pthread_mutex_unlock(&system_side.lock);
 }
 
-/* Until a number that getaddrinfo counts is so large. */
+/* Until a counter of getaddrinfo reaches n. */
 static void await(const int *number, int n)
 {
     struct timespec until;
@@ -84,7 +84,7 @@ static void await_running(int n)
     await(&system_side.running, n);
 }
 
-/* The next who waits may run. @return its name */
+/* Release the next waiting call. @return its name */
 static const char *let_one_go(void)
 {
     int n = system_side.calls;
@@ -124,7 +124,7 @@ static int close_with_system(void **state)
     m->resolver = NULL;
     dns_system_free(sys);
     hold(false);
-    await_running(0); /* what goes on for nobody is not the next test's */
+    await_running(0); /* abandoned calls must not count in the next test */
     return room_close(state);
 }
 
@@ -137,7 +137,7 @@ static void after_the_servers(void **state)
     assert_int_equal(m->server.asked4 + m->server.asked6, 4);
     assert_true(system_side.signals_blocked);
     assert_gives(m, "known.test", &EGRESS_DIRECT, "192.0.2.99:80");
-    assert_int_equal(system_side.calls, 1); /* remembered */
+    assert_int_equal(system_side.calls, 1); /* cached */
     assert_fault(m, "nope.test", &EGRESS_DIRECT, FAULT_NAME);
     assert_fault(m, "broken.test", &EGRESS_DIRECT, FAULT_DNS);
     assert_int_equal(system_side.calls, 3);
@@ -189,7 +189,7 @@ static void threads_are_bounded_and_questions_wait(void **state)
     }
     run_for(m, 0.02);
     await_running(DNS_SYSTEM_THREADS);
-    resolver_cancel(&rooms[0].query);     /* it runs, and goes on for nobody */
+    resolver_cancel(&rooms[0].query);     /* it runs on without a client */
     resolver_cancel(&rooms[N - 1].query); /* it waits */
     hold(false);
     for (int i = 1; i < N - 1; i++) {
@@ -201,7 +201,7 @@ static void threads_are_bounded_and_questions_wait(void **state)
     assert_int_equal(rooms[0].calls + rooms[N - 1].calls, 0);
 }
 
-/* Somebody asks for many names that a module takes long for. Other clients are served all the same. */
+/* One client asks for many names that a module is slow for. Other clients are still served. */
 static void one_client_does_not_hold_up_the_others(void **state)
 {
     enum { N = 3 * DNS_SYSTEM_THREADS };
@@ -221,7 +221,7 @@ static void one_client_does_not_hold_up_the_others(void **state)
         ask_for(m, &another[i], names[i], &few);
     run_for(m, 0.02);
     await_running(DNS_SYSTEM_THREADS_ASKER + 2);
-    ask_for(m, &another[2], names[2], &third); /* and where none is, it is next */
+    ask_for(m, &another[2], names[2], &third); /* without a free thread, it is next */
     run_for(m, 0.02);
     assert_string_equal(let_one_go(), names[2]);
     hold(false);
@@ -231,7 +231,7 @@ static void one_client_does_not_hold_up_the_others(void **state)
         run_until(m->loop, &rooms[i].done);
 }
 
-/* A module may take half a minute; nobody waits for it at the end. */
+/* A module may take half a minute; the end does not wait for it. */
 static void the_end_while_it_runs(void **state)
 {
     struct room *m = *state;

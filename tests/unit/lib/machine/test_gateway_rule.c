@@ -1,4 +1,4 @@
-/* Routing rules of a range of tables are found and removed, with their routes, and no others. */
+/* Routing rules of a range of tables are found and removed, with their routes; others stay. */
 #include "machine/gateway_rule.h"
 
 #include "support/lines.h"
@@ -13,7 +13,7 @@ static size_t find(struct gateway_rule found[MAX])
     return (size_t)n;
 }
 
-/* Whether `ip` has it; it has not any more then. */
+/* Whether `ip` has it; removes it. */
 static bool had(bool six, const char *what)
 {
     return netns_try_ip(six, what) == 0;
@@ -34,7 +34,7 @@ static void what_is_in_the_range_goes_and_nothing_else(void **state)
     }
     r.table = FIRST;
     r.priority = 20001;
-    r.mark = 8; /* another run's, which was killed too */
+    r.mark = 8; /* of another run, which was killed too */
     assert_int_equal(gateway_rule_set(&r), 0);
 
     assert_int_equal(find(found), 3);
@@ -68,7 +68,7 @@ static void those_of_ipv6_as_well(void **state)
     machine_done(&m);
 }
 
-/* Its owner ends cleanly between the look and the deed. */
+/* Its owner ends cleanly between the look and the removal. */
 static void one_that_is_gone_is_no_failure(void **state)
 {
     struct gateway_rule found[MAX];

@@ -30,7 +30,7 @@ static void test_best_source(void **state)
     assert_null(machine_source(&m, 1, AF_INET));
     assert_ptr_equal(machine_source(&m, 9, AF_INET6), &addrs[0].addr);
     assert_null(machine_source(&m, 2, AF_INET6));
-    /* whatever stands first */
+    /* whichever comes first */
     struct machine_addr last = addrs[ARRAY_LEN(addrs) - 1];
     addrs[ARRAY_LEN(addrs) - 1] = addrs[first_usable];
     addrs[first_usable] = last;
@@ -59,7 +59,7 @@ static void test_temporary_where_wanted(void **state)
     (void)state;
 }
 
-/* The best are kept, wherever they stand. */
+/* The best are kept, wherever they are in the list. */
 static void test_more_sources_than_are_kept(void **state)
 {
     struct machine_addr addrs[MACHINE_SOURCES_MAX + 4];

@@ -4,18 +4,18 @@
 
 #include <libmnl/libmnl.h>
 
-/* --- between the kernel and the reader -------------------------------------------------------------------
- */
+/* --- failures between the kernel and the reader
+ * ---------------------------------------------------------- */
 
-/* What befalls the next answers. Shared with nothing else: each test sets it anew. */
+/* Failures of the next answers. Each test sets its own. */
 static struct {
-    int torn;        /* so many answers say that something changed meanwhile */
-    int interrupted; /* so many receptions end by a signal */
+    int torn;        /* this many answers report a change meanwhile */
+    int interrupted; /* this many receptions are interrupted by a signal */
     int end_error;   /* dumps end with this error */
     int n_received;
 } trouble;
 
-/* Stands before libmnl's own. */
+/* Replaces libmnl's own function. */
 ssize_t mnl_socket_recvfrom(const struct mnl_socket *nl, void *buf, size_t size)
 {
     trouble.n_received++;
@@ -103,7 +103,7 @@ static void test_loopback_is_there(void **state)
     (void)state;
 }
 
-/* Whoever runs the proxy. Only root can become nobody; for others the tests above have shown it. */
+/* As any user. Only root can become the user nobody; for others the tests above have shown it. */
 static void test_nobody_may_read(void **state)
 {
     int status;
@@ -280,7 +280,7 @@ static void test_addresses4(void **state)
     assert_int_equal(find(&m, "169.254.7.7")->scope, RT_SCOPE_LINK);
     assert_int_equal(find(&m, "169.254.7.7")->prefix, 16);
     assert_int_equal(find(&m, "127.0.0.1")->scope, RT_SCOPE_HOST);
-    assert_int_equal(find(&m, "10.0.3.1")->link, v1); /* not the peer's */
+    assert_int_equal(find(&m, "10.0.3.1")->link, v1); /* not the peer's address */
     assert_ip(machine_source(&m, v1, AF_INET), "10.0.1.2");
     assert_ip(machine_source(&m, v2, AF_INET), "169.254.8.8");
     assert_null(machine_source(&m, v1, AF_INET6));
@@ -303,7 +303,7 @@ static void test_addresses6(void **state)
     netns_ip("addr add fd00:1::2/64 dev v1 nodad\n"
              "addr add 2001:db8:1::3/64 dev v1 nodad preferred_lft 0\n"
              "addr add 2001:db8:1::2/64 dev v1 nodad\n"
-             /* no carrier: nobody can be asked whether the address is free */
+             /* no carrier: the kernel cannot check whether the address is free */
              "addr add 2001:db8:2::2/64 dev w1\n"
              "addr add fe80::77/64 dev v1 nodad\n");
     netns_read(&m, "v1", true);
@@ -388,7 +388,7 @@ static void test_default_routes4(void **state)
     (void)state;
 }
 
-/* The main table's goes first even with a worse metric, and however the kernel orders the tables. */
+/* The main table's route is first, even with a worse metric, however the kernel orders the tables. */
 static void test_main_table_first(void **state)
 {
     struct machine m;

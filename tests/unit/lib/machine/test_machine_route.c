@@ -39,7 +39,8 @@ static void test_route_get4(void **state)
                    "route add default via 10.0.2.1 dev lte metric 200\n");
     assert_leaves(&m, far, NULL, NULL, "fibre", "10.0.1.1");
     assert_leaves(&m, far, "10.0.1.2", NULL, "fibre", "10.0.1.1");
-    assert_leaves(&m, far, "10.0.2.2", NULL, "fibre", "10.0.1.1"); /* the trap: the source chooses no route */
+    assert_leaves(&m, far, "10.0.2.2", NULL, "fibre",
+                  "10.0.1.1"); /* the source address does not choose the route */
     assert_leaves(&m, far, NULL, "lte", "lte", "10.0.2.1");
     assert_leaves(&m, far, "10.0.2.2", "lte", "lte", "10.0.2.1");
     assert_leaves(&m, far, "10.0.3.2", "lan", NULL,

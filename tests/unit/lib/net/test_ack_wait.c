@@ -10,7 +10,7 @@
 #define TIMEOUT_S 10.
 enum { LOOKS_MAX = 12 };
 
-/* What the kernel tells at each look. A look that is all zero is the end of a case. */
+/* The kernel's data at each look. An all-zero look ends a case. */
 struct look {
     uint32_t at_s, acked;
     bool waits, under_way, has_room;

@@ -9,8 +9,8 @@
 #include <netinet/tcp.h>
 #include <sys/syscall.h>
 
-/* What the next calls of connect do, which stands here in front of libc's: an errno to fail with before
- * anything is sent, or one of those below. At the end of the script connect is as ever. */
+/* Scripted results of the next calls of connect, which replaces libc's: an errno, or one of those below.
+ * After the script, connect works normally. */
 enum { REALLY = 0, INTERRUPTED = -1, AT_ONCE = -2, TO_ITSELF = -3 };
 static struct {
     int steps[DIAL_ADDRS_MAX];
@@ -41,7 +41,7 @@ int connect(int fd, const struct sockaddr *to, socklen_t len)
     return r;
 }
 
-/* One dial, and servers of every temper to dial to. */
+/* One dial, and servers of every kind. */
 struct desk {
     struct dial dial; /* first: found by its address */
     struct ev_loop *loop;
@@ -83,7 +83,7 @@ static void desk_make_silent(struct desk *k)
         assert_true(k->fillers[i] >= 0);
         if (connect(k->fillers[i], &k->silent.sa, addr_len(&k->silent)) < 0)
             assert_int_equal(errno, EINPROGRESS);
-        if (i == 0) /* the queue takes just this one */
+        if (i == 0) /* the queue takes only this one */
             assert_int_equal(poll(&(struct pollfd){.fd = k->fillers[i], .events = POLLOUT}, 1, 5000), 1);
     }
 }
@@ -97,7 +97,7 @@ static int desk_open(void **state)
     k->loop = ev_loop_new(0);
     connect_script.n = 0;
     k->good_fd = listen_at_loopback(AF_INET, 64, &k->good);
-    /* Bound, so that nobody else gets the port, but not listening. */
+    /* Bound, so that no other program gets the port, but not listening. */
     (void)socket_at_loopback(AF_INET, SOCK_STREAM, &k->refusing);
     desk_make_silent(k);
     ev_run(k->loop, EVRUN_NOWAIT); /* what libev opens at its first turn is open now */
@@ -135,7 +135,7 @@ static void desk_start_by(struct desk *k, const struct addr *addrs, size_t n, co
     assert_true(k->dial.running);
 }
 
-/* Dial, and see that it leaves nothing behind but the socket it gives. */
+/* Dial, and check that only the returned socket is left. */
 static void desk_dial_by(struct desk *k, const struct addr *addrs, size_t n, const struct egress *egress,
                          double timeout_s)
 {
@@ -218,7 +218,7 @@ static void test_refused(void **state)
     assert_int_equal(connect_script.calls, 1);
 }
 
-/* A free port of loopback, which nobody listens on. */
+/* A free port of loopback without a listener. */
 static struct addr closed_port(int family)
 {
     struct addr a;
@@ -234,12 +234,12 @@ static void test_who_meets_itself_is_refused(void **state)
         desk_script((int[]){TO_ITSELF}, 1);
         desk_dial(k, &closed, 1, LONG_S);
         assert_int_equal(k->fault, FAULT_REFUSED);
-        /* The port is free for its server at once. */
+        /* The server can bind the port at once. */
         int server = socket(addr_family(&closed), SOCK_STREAM | SOCK_CLOEXEC, 0);
         assert_int_equal(bind(server, &closed.sa, addr_len(&closed)), 0);
         (void)close(server);
     }
-    /* The next address is tried, as after any refusal. */
+    /* The next address is tried, as after every refusal. */
     struct addr closed = closed_port(AF_INET);
     desk_script((int[]){TO_ITSELF}, 1);
     desk_dial(k, (struct addr[]){closed, k->good}, 2, LONG_S);
@@ -261,7 +261,7 @@ static void test_failure_starts_the_next_at_once(void **state)
         assert_int_equal(connect_script.calls, DIAL_ADDRS_MAX);
         least_s = fmin(least_s, k->took_s);
     }
-    assert_true(least_s < 15 * 0.25 / 2); /* did not wait its turn after each */
+    assert_true(least_s < 15 * 0.25 / 2); /* it did not wait after each */
 }
 
 static void test_silence_is_raced_after_a_while(void **state)
@@ -271,7 +271,7 @@ static void test_silence_is_raced_after_a_while(void **state)
     assert_connected_to(k->fd, &k->good);
     assert_true(k->took_s >= 0.245);
     assert_true(k->took_s < LONG_S / 2);
-    /* What is told of the handshake is that of the one that answered. */
+    /* The handshake's time is that of the address that answered. */
     assert_true(k->dial.connect_s > 0);
     assert_true(k->dial.connect_s <= k->took_s - 0.245);
 }
@@ -303,7 +303,7 @@ static void test_deadline(void **state)
     desk_dial(k, &k->silent, 1, 0.1);
     assert_int_equal(k->fault, FAULT_TIMEOUT);
     assert_true(k->took_s >= 0.095);
-    /* It holds for the dial, not for each attempt. */
+    /* The limit applies to the whole dial, not to each attempt. */
     desk_dial(k, (struct addr[]){k->silent, k->silent, k->silent}, 3, 2);
     assert_int_equal(k->fault, FAULT_TIMEOUT);
     assert_true(k->took_s < 6);
@@ -314,7 +314,7 @@ static void test_deadline_counts_from_the_start(void **state)
     struct desk *k = *state;
     double until = clock_now_s() + 1.1;
     while (clock_now_s() < until)
-        ; /* a callback that takes its time; the loop does not know yet how late it is */
+        ; /* a slow callback; the loop does not know yet how late it is */
     desk_dial(k, &k->good, 1, 1);
     assert_int_equal(k->fault, FAULT_NONE);
 }
@@ -409,7 +409,7 @@ static void test_cancel_leaves_nothing(void **state)
     assert_idle(k->loop);
     desk_start_by(k, (struct addr[]){k->silent, k->silent, k->silent}, 3, &EGRESS_DIRECT, LONG_S);
     assert_false(run_until_within(k->loop, &never, 0.4));
-    assert_int_equal(count_fds(), k->fds + 2); /* two under way, one to come */
+    assert_int_equal(count_fds(), k->fds + 2); /* two attempts running, one still to come */
     dial_cancel(&k->dial);
     dial_cancel(&k->dial);
     assert_int_equal(count_fds(), k->fds);

@@ -1,4 +1,4 @@
-/* What goes with the SYN: on a loopback whose servers offer TCP Fast Open. */
+/* Data in the SYN, on a loopback whose servers offer TCP Fast Open. */
 #include "net/dialer.h"
 
 #include "support/loopback.h"
@@ -60,7 +60,7 @@ static int desk_open(void **state)
     return 0;
 }
 
-/* Not from within desk_open: it may skip the test. */
+/* Not in desk_open, since it may skip the test. */
 static void offer(struct desk *k)
 {
     netns_enter();
@@ -103,7 +103,7 @@ static void say(struct desk *k, size_t times)
         assert_int_equal(buf_append(&k->early, WORDS, strlen(WORDS)), 0);
 }
 
-/* Each of these desks begins without; the cookie is for the address, whatever the port. */
+/* Each desk begins without a cookie; it belongs to the address, whatever the port. */
 static void get_cookie(struct desk *k)
 {
     int server;
@@ -145,7 +145,7 @@ static void test_the_first_asks_for_a_cookie_and_the_second_has_it(void **state)
     assert_int_equal(k->dial.early_sent, strlen(WORDS));
     assert_hears(server, WORDS, strlen(WORDS));
     assert_hears_no_more(server);
-    assert_int_equal(k->early.len, strlen(WORDS)); /* the owner's to consume */
+    assert_int_equal(k->early.len, strlen(WORDS)); /* the owner consumes it */
 }
 
 static void test_what_the_kernel_did_not_take_is_told(void **state)

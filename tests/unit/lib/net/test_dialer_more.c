@@ -8,7 +8,7 @@
 #include <math.h>
 #include <sys/syscall.h>
 
-/* Connects in their order, as "4:1 6:2": family and port. Ports below PORT_REAL are refused on the spot. */
+/* Connects in order, as "4:1 6:2": family and port. Ports below PORT_REAL are refused at once. */
 enum { PORT_REAL = 1024 };
 static char tried[256];
 
@@ -53,7 +53,8 @@ static int desk_open(void **state)
     tried[0] = '\0';
     k->loop = ev_loop_new(0);
     (void)listen_at_loopback(AF_INET, 64, &k->good);
-    (void)listen_at_loopback(AF_INET, 0, &k->silent); /* its queue takes one, and then it does not answer */
+    (void)listen_at_loopback(AF_INET, 0,
+                             &k->silent); /* its queue takes one connection, and then it does not answer */
     for (int i = 0; i < 4; i++) {
         int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         assert_true(fd >= 0);
@@ -112,7 +113,7 @@ static void families_take_turns_from_there_on(void **state)
 
     tried[0] = '\0';
     start(k, (struct addr[]){k->silent, four[0], four[1]}, 3);
-    ev_run(k->loop, EVRUN_NOWAIT); /* the silent one is under way */
+    ev_run(k->loop, EVRUN_NOWAIT); /* the silent one is running */
     dial_add(&k->dial, six, 2, false);
     assert_false(run_until_within(k->loop, &k->done, 0.5));
     assert_string_equal(tried, "6:11 4:1 6:12 4:2");
@@ -147,7 +148,7 @@ static void it_does_not_end_before_they_are_there(void **state)
     assert_false(run_until_within(k->loop, &k->done, 0.05));
 }
 
-/* A family that is never answered must not keep back what the other one has said. */
+/* A family without an answer must not delay the other's result for long. */
 static void they_are_not_waited_for_for_long(void **state)
 {
     struct desk *k = *state;
@@ -177,7 +178,7 @@ static void they_are_raced_in_their_time(void **state)
         assert_true(k->took_s >= 0.29);
         least_s = fmin(least_s, k->took_s);
     }
-    assert_true(least_s < 0.5); /* that is over: at once */
+    assert_true(least_s < 0.5); /* the wait is over */
 }
 
 static void no_more_than_sixteen_in_all(void **state)

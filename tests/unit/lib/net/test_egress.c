@@ -86,7 +86,7 @@ static void test_source(void **state)
     e.source4 = ip(ABSENT4);
     assert_fails(&e, AF_INET, SOCK_STREAM, -EADDRNOTAVAIL);
     assert_fails(&e, AF_INET, SOCK_DGRAM, -EADDRNOTAVAIL);
-    e.source4 = ip("::1"); /* of the wrong family: not the same as none */
+    e.source4 = ip("::1"); /* of the wrong family: not the same as no address */
     assert_fails(&e, AF_INET, SOCK_STREAM, -EADDRNOTAVAIL);
     (void)state;
 }
@@ -115,7 +115,7 @@ static void test_ipv6(void **state)
     (void)state;
 }
 
-/* connect gives the port that bind left open, and keeps the source. */
+/* connect chooses the port that bind left open, and keeps the source. */
 static void test_port_is_chosen_by_connect(void **state)
 {
     struct egress e = {.any4 = true, .source4 = ip("127.0.0.7")};
@@ -133,8 +133,8 @@ static void test_port_is_chosen_by_connect(void **state)
     (void)state;
 }
 
-/* --- aimed at neighbours ----------------------------------------------------------------------------------
- */
+/* --- sockets for neighbours
+ * -------------------------------------------------------------------------------- */
 
 static void assert_device(int fd, const char *expected)
 {
@@ -163,7 +163,7 @@ static void test_what_is_local_is_held_to_its_link(void **state)
     assert_int_equal(aim(&EGRESS_ON_LINK, "10.0.3.2", ""), 0); /* this machine itself */
     assert_int_equal(aim(&EGRESS_ON_LINK, "127.0.0.1", ""), 0);
     assert_int_equal(aim(&EGRESS_ON_LINK, "198.51.100.1", ""), -ENETUNREACH);
-    /* When the link goes down its neighbours are none of the default route's. */
+    /* When the link is down, its neighbours must not be reached by the default route. */
     netns_ip("link set lte down\n");
     assert_int_equal(aim(&EGRESS_ON_LINK, "10.0.2.7", ""), -ENETUNREACH);
     (void)state;

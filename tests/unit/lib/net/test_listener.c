@@ -10,7 +10,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
-/* Errors for the next calls of accept4, which stands here in front of libc's. */
+/* Errors for the next calls of accept4, which replaces libc's. */
 static struct {
     const int *errors;
     size_t n;
@@ -33,7 +33,7 @@ struct seat {
     struct ev_loop *loop;
     struct addr peer;
     int fd, accepted, starved, last_err;
-    int close_after; /* close the listener from within, after so many clients */
+    int close_after; /* close the listener in the callback, after this many clients */
     bool enough;
     int want;
     double starved_at[16];
@@ -149,7 +149,7 @@ static void test_open_failures_leave_nothing_open(void **state)
     seat_done(&s);
 }
 
-/* Clients come as soon as the machine has the address, and as long as it does. */
+/* Clients are accepted once the machine has the address, and as long as it has it. */
 static void test_an_address_that_is_waited_for(void **state)
 {
     struct seat s = {.loop = *state, .fd = -1, .want = 1};
@@ -172,7 +172,7 @@ static void test_an_address_that_is_waited_for(void **state)
         (void)close(client);
         seat_done(&s);
     }
-    /* What is there, or taken, is not waited for. */
+    /* An address that exists, or is taken, is not waited for. */
     assert_int_equal(listener_open(&s.listener, *state, &four, LISTENER_WAITS, on_accepted, on_starved), 0);
     assert_false(s.listener.absent);
     struct listener other;
@@ -181,7 +181,7 @@ static void test_an_address_that_is_waited_for(void **state)
     seat_done(&s);
 }
 
-/* Loopback does not come later: where IPv6 is switched off, that is told. */
+/* Loopback does not come later: with IPv6 switched off, that is an error. */
 static void test_loopback_is_not_waited_for(void **state)
 {
     struct listener l;
@@ -202,7 +202,7 @@ static void test_port_is_free_again_at_once(void **state)
     int client = knock(&s);
     run_until(*state, &s.enough);
     struct addr at = s.listener.addr;
-    seat_done(&s); /* this side closes first, so the connection rests in FIN-WAIT or TIME-WAIT */
+    seat_done(&s); /* this side closes first, so the connection stays in FIN-WAIT or TIME-WAIT */
     assert_int_equal(listener_open(&again.listener, *state, &at, LISTENER_REFUSES, on_accepted, on_starved),
                      0);
     listener_close(&again.listener);
@@ -237,7 +237,7 @@ static void test_who_comes_alone_costs_one_call(void **state)
     int clients[8];
     seat_open(&s, *state, AF_INET);
     for (size_t i = 0; i < ARRAY_LEN(clients); i++) {
-        ev_run(*state, EVRUN_NOWAIT); /* nobody is there */
+        ev_run(*state, EVRUN_NOWAIT); /* no client is waiting */
         clients[i] = knock(&s);
         s.enough = false;
         accept_script.calls = 0;
@@ -288,7 +288,7 @@ static void test_no_descriptors_left(void **state)
     for (int i = 1; i < s.starved; i++)
         assert_true(s.starved_at[i] - s.starved_at[i - 1] > 0.09);
 
-    /* Who waited is served as soon as there is room. */
+    /* A waiting client is served as soon as there is room. */
     s.want = 1;
     s.enough = false;
     run_until(*state, &s.enough);
@@ -312,8 +312,7 @@ static void test_closed_while_it_rests(void **state)
     (void)close(client);
 }
 
-/* A client that is lost costs only itself; a trouble of this machine, known or not, makes the listener rest.
- */
+/* A lost client costs only itself. After an error of this machine, known or not, the listener rests. */
 static void test_errors_of_accept(void **state)
 {
     static const int lost[] = {ECONNABORTED, EINTR, EPROTO, EHOSTUNREACH, ENETDOWN, EPERM, ECONNABORTED};

@@ -2,7 +2,7 @@
 
 #include "support/lines.h"
 
-/* Where the kernel has a say: real links, in a namespace of their own. */
+/* Cases that the kernel decides: real links, in a separate namespace. */
 
 static struct source choose_as(const struct machine *m, int family, uint32_t mark, enum egress_ipv6 ipv6)
 {
@@ -25,7 +25,7 @@ static int family_of(struct source s)
     return addr_family(&s.addr);
 }
 
-/* What a peer would see of an egress that is filled with it. */
+/* The source that a peer sees for an egress. */
 static void assert_leaves_from(struct source s, const char *to, const char *expected)
 {
     struct egress e = {.device = "fibre", .any4 = true, .any6 = true};
@@ -52,7 +52,7 @@ static void test_the_network_of_the_next_hop(void **state)
                    "route add default via 10.0.1.1 dev fibre\n");
     assert_source(choose(&m, AF_INET), "10.0.1.2", EGRESS_FLOATS);
     assert_leaves_from(choose(&m, AF_INET), "198.51.100.1", "10.0.1.2");
-    /* The other network's own, for who is there. */
+    /* The other network's own address, for destinations in it. */
     assert_leaves_from(choose(&m, AF_INET), "192.168.50.9", "192.168.50.2");
     machine_done(&m);
     (void)state;
@@ -72,7 +72,7 @@ static void test_the_source_of_the_route(void **state)
     (void)state;
 }
 
-/* Some block well-known name servers, or lead them by a way of their own. */
+/* Some networks block well-known name servers, or route them separately. */
 static void test_a_known_address_that_is_routed_apart(void **state)
 {
     static const char *const routes[] = {"blackhole 1.1.1.1", "unreachable 1.1.1.1", "prohibit 1.1.1.0/24",
@@ -96,7 +96,7 @@ static void test_a_known_address_that_is_routed_apart(void **state)
     (void)state;
 }
 
-/* More than we rank. */
+/* More than the ranking keeps. */
 static void test_many_addresses(void **state)
 {
     char script[4096] = "addr del 10.0.1.2/24 dev fibre\n";
@@ -113,7 +113,7 @@ static void test_many_addresses(void **state)
     (void)state;
 }
 
-/* Of the routes to a destination by the link, the longest prefix counts. */
+/* Of the link's routes to a destination, the longest prefix counts. */
 static void test_routes_of_their_own(void **state)
 {
     static const struct {
@@ -138,7 +138,7 @@ static void test_routes_of_their_own(void **state)
     struct source s = choose(&m, AF_INET);
     for (size_t i = 0; i < ARRAY_LEN(cases); i++)
         assert_leaves_from(s, cases[i].to, cases[i].from);
-    /* One that comes, and one that goes, count at once. */
+    /* A new route, and a removed one, count at once. */
     netns_ip("route add 198.51.100.0/24 via 10.0.1.1 dev fibre src 10.0.1.3\n"
              "route del 203.0.113.128/25\n");
     assert_leaves_from(s, "198.51.100.1", "10.0.1.3");
@@ -160,7 +160,7 @@ static void test_routes_that_name_an_address_of_no_line(void **state)
     (void)state;
 }
 
-/* A tunnel between two sites takes what comes from one's network for the other's. */
+/* A tunnel between two sites accepts packets from one's network to the other's. */
 static void test_routes_that_name_another_links_address(void **state)
 {
     struct machine m;
@@ -174,7 +174,7 @@ static void test_routes_that_name_another_links_address(void **state)
     (void)state;
 }
 
-/* The far end of a point-to-point line is no network, and several such addresses can stand on it. */
+/* The far end of a point-to-point line is not a network, and the line can have several such addresses. */
 static void test_point_to_point(void **state)
 {
     struct machine m;
@@ -190,8 +190,7 @@ static void test_point_to_point(void **state)
     (void)state;
 }
 
-/* A line without an address of its own has that of the machine, where its route says so; otherwise it borrows
- * none. */
+/* A line without its own address uses the machine's, if its route says so; otherwise it borrows none. */
 static void test_an_address_of_the_machine(void **state)
 {
     struct machine m;
@@ -232,7 +231,7 @@ static void test_marked_packets(void **state)
     (void)state;
 }
 
-/* The kernel would take the other link's, as one of link scope is not for the internet. */
+/* The kernel would use the other link's, since an address of link scope does not suit the internet. */
 static void test_link_scope_before_another_links(void **state)
 {
     struct machine m;
@@ -272,7 +271,7 @@ static void test_unique_local_for_unique_local(void **state)
     (void)state;
 }
 
-/* The kernel would take one of the other link, which is not deprecated, and whose provider is another. */
+/* The kernel would use one of the other link, which is not deprecated but belongs to another provider. */
 static void test_deprecated_before_another_links(void **state)
 {
     struct machine m;
@@ -334,7 +333,7 @@ static bool has_temporary(const struct machine *m, const void *unused)
     return found && lines_are_own6(m, unused);
 }
 
-/* RFC 8981: the kernel makes a temporary address beside a managed one, and a little later. */
+/* RFC 8981: the kernel makes a temporary address beside a managed one, a little later. */
 static void test_temporary_addresses(void **state)
 {
     static const char managed[] = "addr add 2001:db8:1::5/64 dev fibre nodad mngtmpaddr valid_lft 86400 "
@@ -357,7 +356,7 @@ static void test_temporary_addresses(void **state)
             (void)addr_format_ip(&m.addrs[i].addr, temporary);
     assert_true(temporary[0]);
     assert_true(netns_link(&m, "fibre")->temporary6);
-    for (int bound = 0; bound < 2; bound++) { /* as the kernel chooses, and as we do */
+    for (int bound = 0; bound < 2; bound++) { /* the kernel's choice, and ours */
         assert_source(choose(&m, AF_INET6), temporary, bound ? EGRESS_BOUND : EGRESS_FLOATS);
         assert_source(choose_as(&m, AF_INET6, 0, EGRESS_IPV6_TEMPORARY), temporary,
                       bound ? EGRESS_BOUND : EGRESS_FLOATS);
@@ -367,7 +366,7 @@ static void test_temporary_addresses(void **state)
             netns_ip6(rule);
     }
     machine_done(&m);
-    use_temporary("1"); /* they are there, for who asks */
+    use_temporary("1"); /* they exist, and are used on request */
     assert_int_equal(machine_read(&m), 0);
     assert_false(netns_link(&m, "fibre")->temporary6);
     assert_source(choose(&m, AF_INET6), "2001:db8:1::5", EGRESS_BOUND);

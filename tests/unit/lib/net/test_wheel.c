@@ -1,4 +1,4 @@
-/* Deadlines on one wheel: in order, not early, late by a tick at most, and cancelled or moved at any time. */
+/* Deadlines on one wheel: in order, never early, at most a tick late; cancelled or moved at any time. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,7 +14,7 @@
 
 enum { MANY = 200 };
 static const double TICK_S = 1. / WHEEL_TICKS_A_S;
-/* A machine that is shared may take a process off for a while. */
+/* A shared machine may suspend a process for a while. */
 static const double PATIENCE_S = 60;
 
 struct item {
@@ -89,7 +89,7 @@ static void none_is_early_and_all_come(void **state)
     teardown();
 }
 
-/* The promised tick, where nothing else holds the process up: the best of some must keep it. */
+/* The promised tick, when the process is not suspended: the best of several tries must keep it. */
 static void they_are_late_by_a_tick_at_most(void **state)
 {
     double least = INFINITY;
@@ -108,7 +108,7 @@ static void they_are_late_by_a_tick_at_most(void **state)
     teardown();
 }
 
-/* Whole turns of the wheel apart, they share a slot and not their time. */
+/* Deadlines a whole turn apart share a slot, but not their time. */
 static void a_turn_later_is_not_now(void **state)
 {
     (void)state;
@@ -172,14 +172,14 @@ static void what_rings_may_cancel_and_set(void **state)
     teardown();
 }
 
-/* After a rest, and after a stall that is longer than a turn, none is passed over. */
+/* After a rest, and after a stall longer than a turn, no deadline is skipped. */
 static void rests_and_stalls_lose_none(void **state)
 {
     (void)state;
     setup();
     set(&items[0], 0.01);
     run_until(1);
-    wheel.done -= 5 * WHEEL_SLOTS + 7; /* as after a long rest */
+    wheel.done -= 5 * WHEEL_SLOTS + 7; /* like a long rest */
     set(&items[1], 0.05);
     set(&items[2], 0.3);
     run_until(3);

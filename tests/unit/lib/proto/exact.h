@@ -29,7 +29,7 @@ struct exact {
 
 static inline struct exact exact_copy(const char *data, size_t len)
 {
-    /* An allocation of nothing is rounded up to one byte; past that byte the redzone starts. */
+    /* malloc(0) rounds up to one byte, so the redzone starts after that. */
     char *block = malloc(len ? len : 1);
     assert_non_null(block);
     if (len > 0)
@@ -116,7 +116,7 @@ static inline void exact_accepts(exact_parser parse, void *ret, const char *data
     assert_int_equal(consumed, len);
 }
 
-/** `good` is a valid beginning that the first byte of `wrong` spoils for good. */
+/** `good` is a valid beginning, and the first byte of `wrong` makes it invalid for good. */
 static inline void exact_refuses(exact_parser parse, void *ret, struct slice good, struct slice wrong)
 {
     size_t len = good.len + wrong.len;
@@ -200,8 +200,8 @@ static inline enum parse exact_feed_cut(struct exact_stream *s, const char *data
     return p;
 }
 
-/** Feeds data whole, byte by byte and cut in two at every point; all must agree on the verdict, the bytes
- *  used (in s->used) and the content (in s->content). @return the verdict */
+/** Feed data whole, byte by byte, and cut in two at every point. All must agree on the verdict, the bytes
+ * used (in s->used) and the content (in s->content). @return the verdict */
 static inline enum parse exact_stream(struct exact_stream *s, const char *data, size_t len)
 {
     enum parse expected = exact_feed_cut(s, data, len, len, 1);

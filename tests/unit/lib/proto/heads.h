@@ -1,4 +1,4 @@
-/* What the HTTP tests share: heads parsed from text, and written heads compared as text. */
+/* Shared by the HTTP tests: heads parsed from text, and written heads compared as text. */
 #ifndef TESTS_UNIT_PROTO_HEADS_H
 #define TESTS_UNIT_PROTO_HEADS_H
 
@@ -7,7 +7,7 @@
 
 #include "exact.h"
 
-/** Parse a request head that must be one; it points into text. */
+/** Parse a valid request head; it points into text. */
 static inline void head_request(struct http_head *ret, const char *text)
 {
     if (http_parse_request(ret, text, strlen(text)) != PARSE_OK)
@@ -22,7 +22,7 @@ static inline void head_response(struct http_head *ret, const char *text)
     assert_int_equal(ret->consumed, strlen(text));
 }
 
-/** Takes what is in the buffer, and compares. */
+/** Takes the buffer's content, and compares. */
 static inline void head_written(struct buf *b, const char *input, const char *expected)
 {
     char text[4096];

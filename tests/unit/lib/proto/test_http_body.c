@@ -2,8 +2,8 @@
 
 #include "heads.h"
 
-/* --- requests: how long is the body ----------------------------------------------------------------------
- */
+/* --- requests: the length of the body
+ * -------------------------------------------------------------------- */
 
 #define POST_11 "POST http://h/ HTTP/1.1\r\nHost: h\r\n"
 #define POST_10 "POST http://h/ HTTP/1.0\r\n"
@@ -55,7 +55,7 @@ static void test_length_of_requests(void **state)
         {"Content-Length: 1099511627776\r\n", "1099511627776"},
         {"X-Content-Length: 7\r\n", "none"},
         {"Content-Length-X: 7\r\n", "none"},
-        /* The same number said twice is that number (RFC 9112 6.3). */
+        /* A repeated equal number counts once (RFC 9112 6.3). */
         {"Content-Length: 5\r\nContent-Length: 5\r\n", "5"},
         {"Content-Length: 5, 5\r\n", "5"},
         {"Content-Length: 5,5 ,\t5\r\n", "5"},
@@ -125,7 +125,7 @@ static void test_transfer_codings_of_requests(void **state)
         {"Transfer-Encoding: chunked\r\n", "chunked"},
         {"TRANSFER-ENCODING:CHUNKED\r\n", "chunked"},
         {"Transfer-Encoding: \tChunked \r\n", "chunked"},
-        /* some servers take these for no coding at all */
+        /* some servers read these as no coding at all */
         {"Transfer-Encoding: gzip, chunked\r\n", "bad"},
         {"Transfer-Encoding: gzip ,\tchunked\r\n", "bad"},
         {"Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n", "bad"},
@@ -155,11 +155,11 @@ static void test_transfer_codings_of_requests(void **state)
         {"Transfer-Encoding: ,chunked\r\n", "bad"},
         {"Transfer-Encoding: chunked,\r\n", "bad"},
         {"Transfer-Encoding: chunked\r\nTransfer-Encoding:\r\n", "bad"},
-        /* chunked twice: one peer would unwrap once, another twice */
+        /* chunked twice: some peers would decode it once, others twice */
         {"Transfer-Encoding: chunked, chunked\r\n", "bad"},
         {"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", "bad"},
         {"Transfer-Encoding: chunked, gzip, chunked\r\n", "bad"},
-        /* both ways to tell the length */
+        /* both kinds of length */
         {"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n", "bad"},
         {"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", "bad"},
         {"Content-Length: 0\r\nTransfer-Encoding: chunked\r\n", "bad"},
@@ -172,7 +172,7 @@ static void test_transfer_codings_of_requests(void **state)
 
     for (size_t i = 0; i < ARRAY_LEN(table); i++) {
         assert_request_body(POST_11, table[i][0], table[i][1]);
-        /* Version 1.0 knows no transfer coding: who forwards it and who reads it disagree. */
+        /* HTTP/1.0 has no transfer codings, so forwarders and readers disagree. */
         assert_request_body(POST_10, table[i][0], strcmp(table[i][1], "none") == 0 ? "none" : "bad");
     }
     (void)state;

@@ -206,7 +206,7 @@ static void test_responses(void **state)
         {"HTTP/1.1 200 OK\r\n\r\n", "1 200 (OK) "},
         {"HTTP/1.0 404 Not Found\r\nA: b\r\n\r\n", "0 404 (Not Found) [A|b]"},
         {"HTTP/1.1 200 \r\n\r\n", "1 200 () "},
-        {"HTTP/1.1 200\r\n\r\n", "1 200 () "}, /* not quite by the book, but common */
+        {"HTTP/1.1 200\r\n\r\n", "1 200 () "}, /* not quite valid, but common */
         {"HTTP/1.1 100 Continue\n\n", "1 100 (Continue) "},
         {"HTTP/1.1 999 x\r\n\r\n", "1 999 (x) "},
         {"HTTP/1.7 200 OK\r\n\r\n", "1 200 (OK) "},
@@ -255,7 +255,7 @@ static void test_field_count(void **state)
     (void)state;
 }
 
-/* A head may be that long, and no longer, whatever it is made of. */
+/* A head may have that length and no more, whatever its content. */
 static void assert_length_limit(exact_parser parse, size_t max, const char *start, char filler,
                                 const char *end)
 {
@@ -300,7 +300,7 @@ static void test_head_length(void **state)
     (void)state;
 }
 
-/* What follows a short head may be as long as it likes. */
+/* The bytes after a short head may have any length. */
 static void test_long_body_behind_a_head(void **state)
 {
     char *data = calloc(1, HTTP_HEAD_MAX * 2);

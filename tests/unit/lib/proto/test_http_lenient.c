@@ -1,5 +1,5 @@
-/* Answers of servers that bend the rules: what clients take is taken, and what goes to the client is by the
- * book, byte for byte. Nothing that clients could understand in two ways goes on. */
+/* Answers of servers that break the rules: what clients accept is accepted, and the client receives
+ * correct messages, byte for byte. Messages that clients could read in two ways are not passed on. */
 #include "proto/http_lenient.h"
 
 #include "heads.h"
@@ -148,7 +148,7 @@ static void answers_are_mended(void **state)
          HTTP_BODY_CHUNKED,
          true},
         {{BYTES(OK_11 "Content-Length: 2,\r\n 2\r\n\r\n")}, OK_11 TWO VIA "\r\n", HTTP_BODY_LENGTH, true},
-        /* odd about it: said once, by the rules, and the connection is not kept */
+        /* irregular: passed on in correct form, and the connection is not kept */
         {{BYTES(OK_11 "Content-Length: +2\r\n\r\n")}, OK_11 TWO VIA "\r\n", HTTP_BODY_LENGTH, false},
         {{BYTES(OK_11 "A: b\r\nContent-Length: 2;x=3, +2\r\nContent-Length: 2\r\n\r\n")},
          OK_11 "A: b\r\n" TWO VIA "\r\n",
@@ -186,7 +186,7 @@ static void answers_are_mended(void **state)
     assert_row(&head, "HEAD");
 }
 
-/* Read well, but two clients could see two bodies. */
+/* Parsed, but two clients could see two bodies. */
 static void the_ambiguous_is_refused(void **state)
 {
     static const struct slice table[] = {
@@ -221,7 +221,7 @@ static void the_ambiguous_is_refused(void **state)
     }
 }
 
-/* Clients do not agree where such a head ends, or that it is one. */
+/* Clients disagree about the end of such a head, or that it is one. */
 static void what_is_no_head_is_refused(void **state)
 {
     static const struct exact_bad table[] = {
@@ -251,7 +251,7 @@ static void what_is_no_head_is_refused(void **state)
     exact_refuses_all(parse_response, &h, table, ARRAY_LEN(table));
 }
 
-/* As many fields as a head has room for; clients have no limit of their own. */
+/* As many fields as a head can hold; clients have no limit of their own. */
 static void many_fields_go_on(void **state)
 {
     enum { MOST = HTTP_ANSWER_HEAD_MAX / 3 };
@@ -276,11 +276,11 @@ static void many_fields_go_on(void **state)
     assert_int_equal(h.n_fields, fields);
     assert_int_equal(http_interpret_response(&r, &h, slice_str("GET"), false), PARSE_OK);
     assert_true(r.keep_alive);
-    buf_init(&b, 2 * HTTP_ANSWER_HEAD_MAX + 2 * 64 * 1024); /* as a session's */
+    buf_init(&b, 2 * HTTP_ANSWER_HEAD_MAX + 2 * 64 * 1024); /* as for a session */
     assert_int_equal(http_write_response(&b, &h, &r, 1, true, "steerway"), 0);
     assert_int_equal(b.len, strlen(OK_11 TWO VIA) + 5 * (fields - 2) + 2);
     buf_done(&b);
-    /* Thousands of names in Connection make each of thousands of fields dear to pass on. */
+    /* Thousands of names in Connection make each of thousands of fields expensive to check. */
     char *connection = memchr(text, 'x', 64);
     for (int i = 0; i < 33; i++)
         memcpy(connection + 2 * i, "x,", 2);

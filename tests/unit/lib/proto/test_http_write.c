@@ -114,7 +114,7 @@ static void test_upgrade_is_put_back(void **state)
     (void)state;
 }
 
-/* A client of version 1.0 would not understand a 100 (Continue). */
+/* A client of HTTP/1.0 would not understand a 100 (Continue). */
 static void test_expectation_of_an_old_client_goes(void **state)
 {
     assert_forwarded("POST http://h/ HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n",
@@ -153,7 +153,7 @@ static void test_hops_are_counted(void **state)
     (void)state;
 }
 
-/* A head that was let in can always be sent on, with all its fields. */
+/* An accepted head can always be sent on, with all its fields. */
 static void test_full_head(void **state)
 {
     char request[4096], expected[4096];
@@ -170,7 +170,7 @@ static void test_full_head(void **state)
     (void)state;
 }
 
-/* Whatever the room, it is a whole head or an error. */
+/* With any room, the result is a whole head or an error. */
 static void test_too_little_room(void **state)
 {
     static const char request[] =

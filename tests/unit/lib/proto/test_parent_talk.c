@@ -1,4 +1,4 @@
-/* The client's side of each protocol, however its answers come in pieces, and whatever they are. */
+/* The client's side of each protocol, with answers in any pieces, and invalid ones. */
 #include "proto/parent_talk.h"
 
 #include "proto/base64.h"
@@ -99,7 +99,7 @@ static const struct dialogue dialogues[] = {
      FAULT_FAILED},
 };
 
-/* @param step  bytes that come at once, with those of the destination behind them */
+/* @param step  bytes that arrive at once; the destination's follow them */
 static void hold(const struct dialogue *d, size_t step)
 {
     static const char behind[] = "the destination's";
@@ -140,7 +140,7 @@ static void each_dialogue_in_any_pieces(void **state)
             hold(&dialogues[i], step);
 }
 
-/* What a parent proxy says of the destination keeps its reason. */
+/* A parent proxy's error about the destination keeps its reason. */
 static void its_reasons_are_told_apart(void **state)
 {
     static const enum fault of_code[] = {FAULT_NONE,        FAULT_FAILED,  FAULT_REJECTED, FAULT_UNREACHABLE,
@@ -190,7 +190,7 @@ static void its_reasons_are_told_apart(void **state)
     free(t);
 }
 
-/* Whatever comes, it ends, within its bounds. */
+/* Any input leads to an end, within the limits. */
 static void noise_ends(void **state)
 {
     struct parent_talk *t = calloc(1, sizeof *t);

@@ -28,10 +28,10 @@ static void test_what_is_not(void **state)
 {
     static const char *const texts[] = {
         "",
-        "\x16",                                                          /* nobody knows yet */
+        "\x16",                                                          /* not known yet */
         "\x17\x03\x03\x01\x01",                                          /* TLS, but not its handshake */
-        "\x16\x04\x01",                                                  /* no TLS */
-        "GET / HTTP/1.1\r\nHost: a\r\n",                                 /* not whole */
+        "\x16\x04\x01",                                                  /* not TLS */
+        "GET / HTTP/1.1\r\nHost: a\r\n",                                 /* incomplete */
         "GET / HTTP/1.1\r\n\r\nPOST /order HTTP/1.1\r\nHost: a\r\n\r\n", /* two requests */
         "GET / HTTP/1.1\r\nContent-Length: 1\r\n\r\nx",                  /* a body */
         "POST / HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -47,7 +47,7 @@ static void test_what_is_not(void **state)
             fail_msg("%s", texts[i]);
 }
 
-/* Each prefix of what is safe is safe itself or not known to be; nothing is read past its end. */
+/* Each prefix of safe data is safe or not known to be; nothing is read past its end. */
 static void test_prefixes_of_a_request(void **state)
 {
     static const char text[] = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";

@@ -101,7 +101,7 @@ static void test_bad_requests(void **state)
     (void)state;
 }
 
-/* A long user ID, then a long name; both must be cut off where they can no longer be right. */
+/* A long user ID, then a long name; both must be refused as soon as they cannot be valid. */
 static void test_longest_user(void **state)
 {
     char data[8 + 300] = TO_ADDRESS;

@@ -89,7 +89,7 @@ static void test_bad_hosts(void **state)
         {BYTES(".a")},
         {BYTES("a..")},
         {BYTES("a..b")},
-        /* What a resolver takes for an address in one place and for a name in another. */
+        /* Resolvers differ on whether these are addresses or names. */
         {BYTES("1")},
         {BYTES("127.1")},
         {BYTES("1.2.3")},
@@ -137,7 +137,7 @@ static void test_bad_hosts(void **state)
         {BYTES("1.2.3.4 ")},
         {BYTES("1.2.3.4\0")},
         {BYTES("1.2.3.4x ")},
-        /* half brackets, and brackets around what is no IPv6 address */
+        /* single brackets, and brackets around something other than an IPv6 address */
         {BYTES("[")},
         {BYTES("]")},
         {BYTES("[]")},
@@ -187,7 +187,7 @@ static void test_beginnings(void **state)
     static const char *const good[] = {
         "Example-1.com.", "192.0.2.1",   "1.2",         "a_b",       "2001:db8::1",   "::ffff:1.2.3.4",
         "[2001:DB8::1]",  "dead:beef::", "example.123", "AZ.az-09_", "[ABCD:EF::AF]", "ABCD::F"};
-    /* a valid beginning, and the byte that ends all hope */
+    /* a valid beginning, and the byte that makes it invalid */
     static const char *const bad[][2] = {{"", "."},     {"a.", "."},    {"a", " "},  {"a", "/"},
                                          {"a", "\x80"}, {"", "]"},      {"::", "g"}, {"[", "x"},
                                          {"[::1", "%"}, {"1.2.3", "]"}, {"", "@"},   {"abcde", ":"},
@@ -373,7 +373,7 @@ static void test_bad_authorities(void **state)
         {BYTES("h/x:80")},
         {BYTES("http://h:80")},
         {BYTES("1.2.3:80")},
-        /* an IPv6 address needs its brackets, or its port is anybody's guess */
+        /* an IPv6 address needs brackets, or its port is ambiguous */
         {BYTES("::1")},
         {BYTES("::1:80")},
         {BYTES("2001:db8::1:443")},

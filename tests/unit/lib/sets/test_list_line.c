@@ -1,4 +1,4 @@
-/* Each row of tests/lua/host/lines.txt, which the Lua side is tested by as well. */
+/* Each row of tests/lua/host/lines.txt, which also tests the Lua side. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -61,7 +61,7 @@ static void unescape(char *s)
     *to = '\0';
 }
 
-/* An exact copy on the heap, so that a byte too many is found by the sanitizer. */
+/* An exact copy on the heap, so that a sanitizer sees reads past it. */
 static struct slice exact(const char *text)
 {
     size_t len = strlen(text);

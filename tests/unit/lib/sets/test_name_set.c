@@ -79,7 +79,7 @@ static void lengths_have_a_limit(void **state)
     name_set_free(s);
 }
 
-/* Also: what a name takes beside its text. */
+/* Includes what a name takes besides its text. */
 static void many_names_take_little_room(void **state)
 {
     struct name_set *s = name_set_new();
@@ -103,8 +103,8 @@ static void many_names_take_little_room(void **state)
     name_set_free(s);
 }
 
-/* Names of which a hash without a key gives the same number: "Ez" and "FY" under h * 31 + c, and likewise h *
- * 33 + c. With a key, a table of 2^16 such names is as quick as any other. */
+/* Names that collide under hashes without a key: "Ez" and "FY" under h * 31 + c, and others under h * 33 +
+ * c. With a key, a table of 2^16 such names is as fast as any other. */
 static void names_that_collide_elsewhere_do_not_here(void **state)
 {
     struct name_set *hostile = name_set_new();
@@ -119,7 +119,7 @@ static void names_that_collide_elsewhere_do_not_here(void **state)
         assert_int_equal(name_set_add(hostile, slice_str(name), NAME_ALL), 0);
     }
     assert_int_equal(name_set_count(hostile), 1 << 16);
-    /* Quadratic, it would be some 20 s. */
+    /* Quadratic time would be about 20 s. */
     assert_true(clock_read_s(CLOCK_THREAD_CPUTIME_ID) - began_s < 5);
     name_set_free(hostile);
 }

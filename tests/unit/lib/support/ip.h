@@ -1,4 +1,4 @@
-/* Addresses as the texts that tests are read by. */
+/* Addresses from the texts that tests use. */
 #ifndef STEERWAY_TESTS_NET_IP_H
 #define STEERWAY_TESTS_NET_IP_H
 

@@ -1,10 +1,10 @@
-/* A household of real links, in a namespace of its own. */
+/* A household of real links, in its own namespace. */
 #ifndef STEERWAY_TESTS_NET_LINES_H
 #define STEERWAY_TESTS_NET_LINES_H
 
 #include "support/netns.h"
 
-/* Two lines, fibre and lte, with an address and a neighbour each; lan has nothing but an address. */
+/* Two lines, fibre and lte, with an address and a neighbour each; lan has only an address. */
 static const char LINES[] = "link set lo up\n"
                             "link add fibre type veth peer name fibre-peer\n"
                             "link add lte type veth peer name lte-peer\n"
@@ -54,14 +54,14 @@ static inline bool lines_are_own6(const struct machine *m, const void *unused)
     return true;
 }
 
-/* Read the machine once its IPv6 addresses are its own: the kernel makes their local routes on a thread,
- * after `ip` has returned. */
+/* Read the machine once its IPv6 addresses are its own: the kernel adds their local routes later than `ip`
+ * returns. */
 static inline void lines_await6(struct machine *ret)
 {
     netns_read_until(ret, RTMGRP_IPV6_ROUTE, lines_are_own6, NULL);
 }
 
-/* With IPv6. @return false when there is none: then without, and without these routes */
+/* With IPv6. @return false without IPv6; then these routes are left out */
 static inline bool lines_read6(struct machine *ret, const char *routes)
 {
     lines_enter("");

@@ -1,4 +1,4 @@
-/* What the tests of the net layer share: real sockets on loopback, and a loop with a bound to every wait. */
+/* Shared by the tests of the net room: real sockets on loopback, and a loop whose waits are limited. */
 #ifndef STEERWAY_TESTS_NET_LOOPBACK_H
 #define STEERWAY_TESTS_NET_LOOPBACK_H
 
@@ -17,10 +17,10 @@
 
 #include <cmocka.h>
 
-/* Far longer than anything here takes; a test that waits so long fails. */
+/* Far longer than anything here takes; a test that waits this long fails. */
 static const double PATIENCE_S = 30;
-/* A loaded machine holds a process up now and then, but not each time: what must come at once must do so in
- * one of so many tries. */
+/* A loaded machine sometimes suspends a process. So an event that must come at once may do so in any one
+ * of this many tries. */
 enum { TRIES = 30 };
 
 static inline struct addr loopback(int family, uint16_t port)
@@ -107,7 +107,7 @@ static inline void run_until(struct ev_loop *loop, const bool *flag)
     assert_true(run_until_within(loop, flag, PATIENCE_S));
 }
 
-/* Nothing is watched any more. */
+/* No watcher is active. */
 static inline void assert_idle(struct ev_loop *loop)
 {
     assert_int_equal(ev_pending_count(loop), 0);

@@ -1,5 +1,5 @@
-/* Real links to test on, in a network namespace that ends with the test. Works as root and, where the machine
- * lets users have namespaces, as anyone. */
+/* Real links for tests, in a network namespace that ends with the test. Works as root and, where users may
+ * have namespaces, as any user. */
 #ifndef STEERWAY_TESTS_NET_NETNS_H
 #define STEERWAY_TESTS_NET_NETNS_H
 
@@ -21,7 +21,7 @@ static inline void netns_write(const char *path, const char *text)
     (void)close(fd);
 }
 
-/* Become root of a user namespace, in which one may have network namespaces. */
+/* Become root of a user namespace, which may have network namespaces. */
 static inline int netns_become_root(void)
 {
     char uid_map[32], gid_map[32];
@@ -36,8 +36,7 @@ static inline int netns_become_root(void)
     return 0;
 }
 
-/* A namespace of its own for each test: nothing but a loopback link that is down. Skips the test where that
- * is not allowed. */
+/* Enter a new namespace with only a loopback link that is down. Skips the test where that is not allowed. */
 static inline void netns_enter(void)
 {
     int r = 0;
@@ -50,7 +49,7 @@ static inline void netns_enter(void)
     skip();
 }
 
-/* Have `ip -batch` obey a script of lines such as "link add v1 type veth peer name v2".
+/* Run `ip -batch` with lines such as "link add v1 type veth peer name v2".
  * @return its exit status; 127 when there is no such program */
 static inline int netns_try_ip(bool six, const char *script)
 {
@@ -86,7 +85,7 @@ static inline void netns_ip(const char *script)
     netns_run_ip(false, script);
 }
 
-/* For what does not show its family in an address: rules, default routes without a gateway. */
+/* For commands without an address that shows the family: rules, default routes without a gateway. */
 static inline void netns_ip6(const char *script)
 {
     netns_run_ip(true, script);
@@ -101,7 +100,7 @@ static inline bool netns_have(const char *what, const char *script)
     return false;
 }
 
-/* In this namespace, where loopback is down. */
+/* Whether this namespace has IPv6; loopback is down. */
 static inline bool netns_have_ipv6(void)
 {
     char off = '0';
@@ -122,8 +121,8 @@ static inline const struct machine_link *netns_link(const struct machine *m, con
     return link;
 }
 
-/* Read the machine once it is as wanted: the kernel does some of it a little later than `ip` returns.
- * @param changes  RTMGRP_*: what to look anew after */
+/* Read the machine until it is as wanted: the kernel does some changes later than `ip` returns.
+ * @param changes  RTMGRP_*: events to wait for */
 static inline void netns_read_until(struct machine *ret, uint32_t changes,
                                     bool (*is_ready)(const struct machine *m, const void *arg),
                                     const void *arg)
