@@ -10,7 +10,7 @@ import pytest
 
 from lab.names import AAAA, NXDOMAIN, SERVFAIL, SILENCE, NameServer, with_files
 from lab.origin import echo, read_all, read_exactly
-from lab.run import SOON_S, wait_for
+from lab.run import SOON_S, at_once, wait_for
 from lab.socks import socks5_code, socks5_connect
 from lab.topology import HOLE4, NAMES4, NAMES6, OPEN4, OPEN6
 
@@ -92,8 +92,7 @@ def test_a_line_with_one_silent_family_is_not_left_for_an_expensive_one(start, l
     proxy = start("--config", config(BACKUP), "--dial-timeout", "4", dns=NAMES4)
     assert socks5_code(proxy, OPEN4, server4.port) == 0
     lab.wan1.swallow("ip6")
-    for _ in range(3):
-        assert socks5_code(proxy, OPEN6, server6.port) == 0
+    assert at_once(socks5_code, [(proxy, OPEN6, server6.port)] * 3) == [0] * 3
     wait_for(lambda: proxy.ask("uplinks")["uplinks"][0]["families"]["ipv6"] == "suspect", "its IPv6 is a suspect")
     begun, before = lab.tcp_begun()["wan2"], len(proxy.connections(4))
     a, aaaa = {"first": ((0.1, [OPEN4]), [OPEN6]), "last": ([OPEN4], (0.1, [OPEN6])), "alone": ((0.1, []), [OPEN6])}[order]

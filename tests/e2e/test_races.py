@@ -6,7 +6,7 @@ import time
 import pytest
 
 from lab.origin import echo, reset
-from lab.run import wait_for
+from lab.run import at_once, wait_for
 from lab.socks import open_to, read_reply5, request5, socks5_code, socks5_connect
 from lab.topology import HOLE4, OPEN4
 
@@ -179,38 +179,65 @@ def test_a_client_that_leaves_makes_no_attempt_lose(racing):
 # --- the limit for the first attempt when all others are expensive ---
 
 
-@pytest.mark.parametrize("second", DEAR)
-def test_an_idle_line_that_answers_checks_is_not_left_for_an_expensive_one(lab, start, config, origin, second):
+@pytest.fixture
+def expensive(start, tmp_path):
+    """Starts a proxy for each reason for which the second line is expensive: they wait at the same time."""
+
+    def start_all(text, *args, **options):
+        proxies = []
+        for n, second in enumerate(DEAR):
+            path = tmp_path / f"expensive{n}.lua"
+            path.write_text(f"return {{ {text % second} }}")
+            proxies.append(start("--config", path, *args, **options))
+        return proxies
+
+    return start_all
+
+
+def test_an_idle_line_that_answers_checks_is_not_left_for_an_expensive_one(lab, expensive, origin):
     """The line has no traffic besides this attempt, so a check tests whether the line or the destination is silent."""
     server = origin(lambda s: s.recv(1))
-    own = config(f'return {{ uplinks = {{ "wan1", {{ interface = "wan2", check = "none", {second} }} }}, policy = "failover" }}')
-    proxy = start("--config", own, "--dial-timeout", "6", "--check-interval", "3600", check=f"{OPEN4}:{server.port}")
-    wait_for(lambda: server.peers, "the line is checked once")
-    begun, checks = lab.tcp_begun()["wan2"], len(server.peers)
-    assert socks5_code(proxy, HOLE4, 80) in (4, 6)
+    text = 'uplinks = { "wan1", { interface = "wan2", check = "none", %s } }, policy = "failover"'
+    args = ("--dial-timeout", "6", "--check-interval", "3600", "--debug")
+    proxies = expensive(text, *args, check=f"{OPEN4}:{server.port}")
+
+    def checks():
+        return [len(proxy.events("checked", uplink="wan1", family="ipv4")) for proxy in proxies]
+
+    def dial(proxy, n):
+        assert socks5_code(proxy, HOLE4, 80) in (4, 6)
+        return proxy.connections(n)[-1].get("attempts", 1)
+
+    wait_for(lambda: all(checks()), "each checks the line once")
+    begun, before = lab.tcp_begun()["wan2"], checks()
+    assert at_once(dial, [(proxy, 1) for proxy in proxies]) == [1] * len(DEAR)
     assert lab.tcp_begun()["wan2"] == begun, "not a packet"
-    assert len(server.peers) > checks
+    assert all(after > n for after, n in zip(checks(), before))
     lab.wan1.swallow()
-    assert socks5_code(proxy, HOLE4, 80) in (4, 6)
-    assert lab.tcp_begun()["wan2"] > begun
+    assert at_once(dial, [(proxy, 2) for proxy in proxies]) == [2] * len(DEAR)
 
 
-@pytest.mark.parametrize("second", DEAR)
-def test_a_working_line_is_not_left_for_an_expensive_one(lab, start, config, origin, second):
+def test_a_working_line_is_not_left_for_an_expensive_one(lab, expensive, origin, tmp_path):
     """While the line receives, a destination without an answer is no reason to switch. A silent line is left at half
     of the time."""
     server = origin(lambda s: [s.sendall(b"x") or time.sleep(0.05) for _ in range(6000)])
-    own = config(f'return {{ uplinks = {{ "wan1", {{ interface = "wan2", {second} }} }}, policy = "only_as_offered.lua" }}')
-    own.with_name("only_as_offered.lua").write_text(
+    (tmp_path / "only_as_offered.lua").write_text(
         'return { name = "p", new = function() return { pick = function(_, uplinks) return uplinks[1] end } end }')
-    proxy = start("--config", own, "--dial-timeout", "2")
+    text = 'uplinks = { "wan1", { interface = "wan2", %s } }, policy = "only_as_offered.lua"'
+    proxies = expensive(text, "--dial-timeout", "2")
     begun = lab.tcp_begun()["wan2"]
-    with socks5_connect(proxy, OPEN4, server.port) as stream:
-        assert stream.recv(1) == b"x"
+
+    def dial(proxy):
         assert socks5_code(proxy, HOLE4, 80) in (4, 6)
-        assert lab.tcp_begun()["wan2"] == begun, "not a packet"
-    proxy.connections(2)
-    assert socks5_code(proxy, HOLE4, 80) in (4, 6)
-    assert lab.tcp_begun()["wan2"] > begun
-    ended = {line["host"]: line.get("attempts", 1) for line in proxy.connections(3)}
-    assert ended[HOLE4] == 2
+
+    def dial_beside_a_stream(proxy):
+        with socks5_connect(proxy, OPEN4, server.port) as stream:
+            assert stream.recv(1) == b"x"
+            dial(proxy)
+        proxy.connections(2)
+
+    at_once(dial_beside_a_stream, [(proxy,) for proxy in proxies])
+    assert lab.tcp_begun()["wan2"] == begun, "not a packet"
+    at_once(dial, [(proxy,) for proxy in proxies])
+    for proxy in proxies:
+        assert [line.get("attempts", 1) for line in proxy.connections(3) if line["host"] == HOLE4] == [1, 2]
