@@ -11,12 +11,12 @@
 #include <math.h>
 #include <string.h>
 
-/* How often those that had nowhere else to go are looked at again. */
+/* How often to look again at connections that no other uplink could take. */
 static const double AGAIN_S = 5;
 
 static const int FAMILIES[2] = {AF_INET, AF_INET6};
 
-/* --- what is down --------------------------------------------------------------------------------------- */
+/* --- lines that are down -------------------------------------------------------------------------------- */
 
 static bool has_link(const struct uplink *u)
 {
@@ -28,7 +28,8 @@ static bool is_down(const struct uplink *u, int family)
     return !has_link(u) || uplink_health_state(u, family) == HEALTH_DOWN;
 }
 
-/* Since when, while it has been down without a break. Nobody asks for a line that carries nothing. */
+/* Record when the line went down; received bytes end the outage. A line without connections is not looked
+ * at. */
 static void note(struct dead_line *l, const struct uplink *u, int family, double now)
 {
     double received = uplink_received(u, family);
@@ -46,10 +47,10 @@ static bool is_over(const struct dead_lines *d, const struct uplink *u, int fami
     return l->since_s > 0 && now - l->since_s >= d->proxy->settings.cut_after_s;
 }
 
-/* --- whose connections ---------------------------------------------------------------------------------- */
+/* --- connections on such lines -------------------------------------------------------------------------- */
 
-/* Whether a connection by a parent proxy that may leave by any line leaves by this one: from any address that
- * its link has, or from that which its routes name. */
+/* For a parent proxy that may be reached by any line: whether the connection leaves by this one. Its
+ * source is an address of the line's link, or the one that the link's routes name. */
 static bool leaves_by(const struct machine *m, const struct session *s, const struct uplink *line)
 {
     struct addr own;
@@ -62,7 +63,7 @@ static bool leaves_by(const struct machine *m, const struct session *s, const st
            addr_same_ip(&own, &line->egress.source6);
 }
 
-/* Whether a parent proxy is reached by a line that has been down for long. */
+/* Whether a parent proxy is reached by a line that has been down for too long. */
 static bool leads_over_dead_line(const struct dead_lines *d, const struct uplink *u, int family, double now)
 {
     const struct uplink_set *set = d->proxy->outbounds.uplinks;
@@ -96,7 +97,7 @@ static bool has_elsewhere(const struct dead_lines *d, const struct session *s, d
     const struct uplink_set *set = d->proxy->outbounds.uplinks;
     const struct outbound *o = s->outbound;
     const struct candidates_request r = {.family = health_family(&o->target),
-                                         .now = 0}; /* no tries of suspects */
+                                         .now = 0}; /* suspects do not count */
 
     for (size_t i = 0; i < set->n; i++) {
         const struct uplink *u = set->items[i];
@@ -119,7 +120,7 @@ static void log_cut(const struct uplink *u, size_t n)
     log_end(&l);
 }
 
-/* @return whether some had to be left */
+/* @return whether some connections were left, since no other uplink could take them */
 static bool cut(struct dead_lines *d, double now)
 {
     struct machine m;

@@ -1,10 +1,10 @@
-/* Ends what is open on a line that is down, so that clients connect again elsewhere: TCP alone would wait for
- * a quarter of an hour.
+/* Ends connections on a line that is down, so that clients connect again by another one. TCP alone would
+ * wait for a quarter of an hour.
  *
- * A line is down when it has neither link nor address, or by its checks (health.h); a suspect is not. When it
- * has been down for cut_after_s without a break, its connections are reset at both ends: tunnels, also those
- * of relay threads, and plain HTTP. A connection by an parent proxy shares the fate of the line that it
- * leaves by. Where no other uplink answers, nothing is reset, as there is nowhere to connect again. */
+ * A line is down when it has neither link nor address, or when its checks have failed (health.h); a
+ * suspect is not down. After cut_after_s without a break, its connections are reset at both ends: tunnels,
+ * also those on workers, and plain HTTP. A connection by a parent proxy belongs to the line that it leaves
+ * by. Nothing is reset while no other uplink answers, since clients could not connect again. */
 #ifndef STEERWAY_INBOUND_DEAD_LINES_H
 #define STEERWAY_INBOUND_DEAD_LINES_H
 
@@ -14,10 +14,10 @@
 
 struct proxy;
 
-/* Since when one family of an uplink has been down. */
+/* An outage of one family of an uplink. */
 struct dead_line {
-    double since_s;  /* monotonic; 0: it is not */
-    double received; /* bytes, then: any further one ends it */
+    double since_s;  /* monotonic start; 0: not down */
+    double received; /* bytes received at that time; a further byte ends the outage */
 };
 
 /** Embedded in the proxy. */
@@ -31,7 +31,7 @@ struct dead_lines {
 void dead_lines_init(struct dead_lines *d, struct proxy *proxy);
 void dead_lines_done(struct dead_lines *d);
 
-/** An uplink may have gone down or come back. */
+/** Call it when an uplink may have gone down or come back. */
 void dead_lines_look(struct dead_lines *d);
 
 #endif

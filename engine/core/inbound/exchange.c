@@ -10,10 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A head, which can become longer on its way, and what one read of the client brings of the body. */
+/* Room for a head, which can grow when it is forwarded, and for the body bytes of one read. */
 enum { TO_DEST_MAX = 2 * HTTP_HEAD_MAX + PUMP_BUFFER_MAX };
 
-/* A line is given that long at first to acknowledge what a kept connection sends. */
+/* First look at acknowledgements, in seconds: a kept connection may be on a line that has failed. */
 static const double FIRST_ACK_LOOK_S = 2;
 
 /* --- called by the loop --------------------------------------------------------------------------------- */
@@ -34,7 +34,7 @@ static void on_dest_readable(struct ev_loop *loop, ev_io *w, int events)
         return;
     if (n <= 0)
         return exchange_dest_ended(x, n == 0);
-    if (x->dest_state == DEST_RESTING) /* it speaks unasked: of no use any more */
+    if (x->dest_state == DEST_RESTING) /* bytes without a request: the connection cannot be used */
         return exchange_drop_dest(s, "closed");
     outbound_note(s->outbound, 0, (uint64_t)n);
     if (x->response_state == RESPONSE_AWAITED)
@@ -58,7 +58,7 @@ static void on_dest_writable(struct ev_loop *loop, ev_io *w, int events)
 
 /* --- called by the front -------------------------------------------------------------------------------- */
 
-/* The session's, made when there is none yet. NULL: out of memory. */
+/* The session's exchange, made on first use. NULL: out of memory. */
 static struct exchange *exchange_of(struct session *s)
 {
     if (s->exchange)
@@ -77,7 +77,7 @@ static struct exchange *exchange_of(struct session *s)
     return x;
 }
 
-/* Requests that do the same when they are done twice (RFC 9110 9.2.2), as far as they have no body. */
+/* Requests that may be repeated (RFC 9110 9.2.2), if they have no body. */
 static bool repeatable(const struct exchange *x)
 {
     static const char *const methods[] = {"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"};
@@ -189,8 +189,8 @@ static void writable(struct session *s)
         exchange_watch_dest(x);
 }
 
-/* Of a request that may be sent again: a kept connection by a line that has died meanwhile shows by that its
- * data is not acknowledged. */
+/* Whether the request may be sent again. If the line of a kept connection has failed, missing
+ * acknowledgements show it. */
 static bool awaits_first_ack(const struct exchange *x)
 {
     return x->replay.len > 0;
@@ -206,7 +206,7 @@ static double look_after(const struct session *s)
     return awaits_first_ack(s->exchange) ? fmin(after, FIRST_ACK_LOOK_S) : after;
 }
 
-/* @return whether it goes on; else it is at its end, or tried again */
+/* @return whether the exchange continues; else it has ended, or the request is sent again */
 static bool look_at_acks(struct session *s)
 {
     struct exchange *x = s->exchange;
@@ -241,7 +241,7 @@ static void deadline(struct session *s)
     if (left > 0)
         return wheel_set(&s->proxy->deadlines, &s->deadline, fmin(left, look_after(s)));
     struct exchange *x = s->exchange;
-    /* Who has not sent its request hears nothing either, as when it is silent before one. */
+    /* A client that has not sent its whole request gets no answer, as when it is silent before a request. */
     if (exchange_head_went(x) || x->request_state == REQUEST_COMING)
         return session_close(s, "idle");
     exchange_drop_dest(s, "idle");

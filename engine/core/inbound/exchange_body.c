@@ -1,5 +1,5 @@
-/* Bodies that need no reading, since their length is known or they end with their connection: they pass from
- * socket to socket as in a tunnel, and not a byte of what follows them is taken. */
+/* Bodies that need no parsing, since their length is known or they end with the connection. They pass from
+ * socket to socket as in a tunnel, and no byte after them is taken. */
 #include "inbound/exchange_state.h"
 
 #include "base/clock.h"
@@ -108,5 +108,5 @@ void exchange_move_response(struct exchange *x)
         return session_close(s, fault_name(FAULT_RESOURCES));
     }
     if (body->done && !exchange_settle(x))
-        exchange_watch_dest(x); /* the rest of the request is still on its way; nothing more is awaited */
+        exchange_watch_dest(x); /* the rest of the request is still being sent; nothing more is expected */
 }

@@ -45,7 +45,7 @@ bool exchange_dest_may(enum exchange_dest_state now, enum exchange_dest_state ne
         [DEST_BUSY] = TO(RESTING) | TO(BROKEN) | TO(RESET) | TO(NONE),
         [DEST_RESTING] = TO(BUSY) | TO(NONE),
         [DEST_BROKEN] = TO(RESET) | TO(NONE),
-        [DEST_RESET] = TO(RESET) | TO(NONE), /* sending and reading may both tell of it */
+        [DEST_RESET] = TO(RESET) | TO(NONE), /* both sending and reading may report it */
     };
 #undef TO
     return allowed[now] & (1u << next);
@@ -79,7 +79,7 @@ void exchange_watch_dest(struct exchange *x)
 {
     struct session *s = x->session;
     struct ev_loop *loop = s->proxy->loop;
-    /* Between requests it is watched for its end; else while nothing waits of what it has said. */
+    /* Between requests, watch for its end. Otherwise watch while none of its bytes wait. */
     bool awaited = x->response_state != RESPONSE_WHOLE && session_owed(s) == 0;
     bool read = x->fd >= 0 && (x->dest_state == DEST_RESTING || awaited);
     bool write = x->fd >= 0 && exchange_waiting(x) > 0;
@@ -167,7 +167,7 @@ size_t exchange_waiting(const struct exchange *x)
 
 void exchange_note_broken(struct exchange *x, int err)
 {
-    /* A reset that came after the peer's FIN is told as EPIPE: what it said before is whole. */
+    /* A reset after the peer's FIN is reported as EPIPE; the bytes before it are complete. */
     exchange_enter_dest(x, err == EPIPE ? DEST_BROKEN : DEST_RESET);
     buf_done(&x->to_dest);
     pump_done(&x->up, &x->session->proxy->workers.room.pump);

@@ -1,5 +1,5 @@
-/* How a request ends: its response has gone to the client as a whole, or another answer goes in its place, or
- * the client is cut off. */
+/* Ends of a request: its response was sent completely, another answer is sent instead, or the client is
+ * cut off. */
 #include "inbound/exchange_state.h"
 
 #include <string.h>
@@ -51,7 +51,7 @@ bool exchange_settle(struct exchange *x)
 {
     if (x->response_state != RESPONSE_WHOLE || pump_waiting(&x->session->down) > 0)
         return false;
-    /* An answer can be there before its request has gone out as a whole; the next must not go before that. */
+    /* An answer can come before its request is sent completely. The next request must wait for that. */
     if (may_keep_dest(x) && exchange_waiting(x) > 0)
         return false;
     exchange_finish(x);
@@ -61,7 +61,7 @@ bool exchange_settle(struct exchange *x)
 void exchange_finish(struct exchange *x)
 {
     struct session *s = x->session;
-    /* A client that has said its last may have said several requests before. */
+    /* A client may send several requests before its FIN. */
     bool whole = x->request_state == REQUEST_WHOLE;
     bool client_stays = x->client_keeps && whole && (!s->client_ended || s->in.len > 0);
     bool keep = may_keep_dest(x) && exchange_waiting(x) == 0;
@@ -108,7 +108,7 @@ void exchange_dest_ended(struct exchange *x, bool orderly)
     if (exchange_try_again(x))
         return;
     bool answered = x->response_state != RESPONSE_AWAITED;
-    if (!answered && x->served > 0) /* not ours to repeat; the client may (RFC 9110 9.2.2) */
+    if (!answered && x->served > 0) /* the proxy must not repeat it; the client may (RFC 9110 9.2.2) */
         return exchange_abort(x, "reset");
     if (!answered)
         return exchange_dest_failed(x, "connection_terminated", "The destination closed without an answer.");

@@ -6,8 +6,8 @@
 /* --- client to destination ---------------------------------------------------------------------------------
  */
 
-/* Take what has come of a body. What can go on as it is lies at data still; where framing must be mended, all
- * is appended to out instead. What is neither is framing that is not whole yet.
+/* Parse the received bytes of a body. Bytes that can be passed on unchanged stay at data; if the framing
+ * must be corrected, all is appended to out instead. The rest is incomplete framing.
  * @return as http_body_advance; *ret_err as http_body_mend */
 static enum parse pass_through(struct http_body *b, struct slice data, struct buf *out, size_t *ret_used,
                                size_t *ret_as_is, int *ret_err)
@@ -37,8 +37,8 @@ static void refuse_request_body(struct exchange *x)
     exchange_answer(x, 400, "http_request_error", "The request's body is malformed.");
 }
 
-/* Send what has come of the body from where it lies.
- * @return false when the exchange is over: the body was malformed, or memory is out */
+/* Send the received body bytes from where they are.
+ * @return false when the exchange is over: a malformed body, or no memory */
 static bool pass_request_body(struct exchange *x)
 {
     struct session *s = x->session;
@@ -65,8 +65,7 @@ static bool pass_request_body(struct exchange *x)
     return true;
 }
 
-/* Whether the client has left within its own request. What it may have said of a chunk's framing will not be
- * whole any more. */
+/* Whether the client has sent FIN within its request. Incomplete chunk framing will stay incomplete. */
 static bool has_left(const struct exchange *x)
 {
     return x->request_state == REQUEST_COMING && x->session->client_ended &&
@@ -82,11 +81,11 @@ void exchange_pump_request(struct exchange *x)
         exchange_flush_up(x);
     else if (!pass_request_body(x))
         return;
-    if (has_left(x)) /* it wants no answer */
+    if (has_left(x)) /* it expects no answer */
         return session_close(s, "reset");
     if (exchange_settle(x))
         return;
-    if (!was_whole) /* else the client's input does not depend on what waits */
+    if (!was_whole) /* otherwise the client's input does not depend on waiting bytes */
         session_watch(s);
     exchange_watch_dest(x);
 }
@@ -99,7 +98,7 @@ static void switch_protocols(struct exchange *x, size_t head_len)
     struct session *s = x->session;
 
     buf_consume(&x->from_dest, head_len);
-    /* What the client sent after its request, and what was not yet written destination, belongs to the new
+    /* What the client sent after its request, and what waits for the destination, belongs to the new
      * protocol. */
     struct slice rest = buf_slice(&x->from_dest);
     if (exchange_waiting(x) > 0 || buf_append(&s->early, rest.data, rest.len) < 0)
@@ -123,8 +122,8 @@ static size_t count_lines(struct slice s)
     return n;
 }
 
-/* Whether an empty line stands in what has come since the last look. A head that comes in many pieces would
- * be parsed as often, in full. */
+/* Whether the bytes since the last call contain an empty line. Otherwise a head in many pieces would be
+ * parsed in full as many times. */
 static bool may_have_end(struct exchange *x, struct slice in)
 {
     size_t from = x->head_seen > 2 ? x->head_seen - 2 : 0;
@@ -141,7 +140,8 @@ static bool may_have_end(struct exchange *x, struct slice in)
     return false;
 }
 
-/* Parse what has come, with room for the fields that few heads need. @param ret_room  the caller's to free */
+/* Parse the received head, with additional room for the fields that few heads need. @param ret_room  the
+ * caller's to free */
 static enum parse parse_head(struct exchange *x, struct http_head *ret, struct http_field **ret_room)
 {
     enum { COMMON_HEAD = 16 * 1024 };
@@ -157,7 +157,7 @@ static enum parse parse_head(struct exchange *x, struct http_head *ret, struct h
     return *ret_room ? http_parse_response_in(ret, in.data, in.len, *ret_room, most) : p;
 }
 
-/* A request that is not whole when its answer is leaves the connection where no other can follow. */
+/* If a request is incomplete when its answer is complete, no other request can follow on the connection. */
 static bool client_stays(const struct exchange *x)
 {
     return x->client_keeps && x->request_state == REQUEST_WHOLE;
@@ -179,10 +179,10 @@ static bool pass_head(struct exchange *x, const struct http_head *head)
     }
     bool interim = x->response.interim;
     if (x->client_minor == 0 && x->response.body.kind == HTTP_BODY_CHUNKED)
-        x->client_keeps = false; /* the end of the content is told by closing */
+        x->client_keeps = false; /* the end of the content is marked by closing */
     if (!interim && (x->response.body.kind == HTTP_BODY_UNTIL_CLOSE || s->proxy->draining))
         x->client_keeps = false;
-    /* HTTP/1.0 knows no interim responses (RFC 9110 15.2). */
+    /* HTTP/1.0 has no interim responses (RFC 9110 15.2). */
     if (!(interim && x->client_minor == 0) &&
         http_write_response(&s->out, head, &x->response, x->client_minor, client_stays(x),
                             EXCHANGE_PSEUDONYM) < 0) {
@@ -214,7 +214,7 @@ static bool take_head(struct exchange *x)
     case PARSE_NEED_MORE:
         if (buf_room(&x->from_dest) > 0)
             break;
-        __attribute__((fallthrough)); /* clang does not read comments */
+        __attribute__((fallthrough)); /* clang does not accept the comment */
     case PARSE_BAD:
         exchange_dest_failed(x, "http_protocol_error", "The destination's answer is malformed.");
         break;
@@ -226,7 +226,7 @@ static bool take_head(struct exchange *x)
     return good;
 }
 
-/* Take the chunks' content together, where it lies. @return as http_body_advance */
+/* Move the content of chunks together, in place. @return as http_body_advance */
 static enum parse unwrap(struct http_body *b, char *data, size_t len, size_t *ret_used, size_t *ret_content)
 {
     size_t n;
@@ -245,7 +245,7 @@ static enum parse unwrap(struct http_body *b, char *data, size_t len, size_t *re
     return p;
 }
 
-/* Send the client its head and what has come of the body, from where it lies.
+/* Send the client the head and the received body bytes, from where they are.
  * @return false when the exchange is over */
 static bool pass_body(struct exchange *x)
 {

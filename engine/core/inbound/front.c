@@ -1,6 +1,6 @@
 #include "inbound/front.h"
 
-/* The one that takes any byte comes last. */
+/* The front that accepts any first byte comes last. */
 static const struct front *const FRONTS[] = {&FRONT_SOCKS4, &FRONT_SOCKS5, &FRONT_HTTP};
 
 const struct front *front_of(unsigned char first_byte)

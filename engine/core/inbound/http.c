@@ -1,9 +1,9 @@
-/* The HTTP front: reads request heads, checks who asks, and sends them the CONNECT or the forwarding way.
+/* The HTTP front: reads request heads, checks logins, and starts a CONNECT or an exchange.
  *
- * What is refused on the spot keeps the connection where that is safe, and so the next request in the buffer
- * is served in the same turn of the loop. REFUSALS_FREE bounds that: further answers are held back for a
- * second each, without a byte read meanwhile, and REFUSALS_MAX ends the connection. So neither guesses nor
- * any other requests that are refused keep the loop from its other clients. */
+ * After a refusal the connection is kept where that is safe, and the next request in the buffer is served
+ * in the same turn of the loop. REFUSALS_FREE limits that: further answers are delayed by a second each,
+ * without reading meanwhile, and REFUSALS_MAX ends the connection. So neither guesses nor other refused
+ * requests block the loop. */
 #include "inbound/exchange.h"
 #include "inbound/login.h"
 #include "inbound/reply.h"
@@ -11,14 +11,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* In a row on one connection: programs that know their password but ask without it at first stay far below,
- * for a request that is let through starts the count anew (unless a wrong password was given before). */
+/* In a row on one connection. Programs that first ask without their password stay far below, since an
+ * accepted request resets the count (unless a wrong password was given before). */
 enum { REFUSALS_FREE = 10, REFUSALS_MAX = 15 };
-/* For how long an answer is held back: a guess a second is of no use. */
+/* The delay of an answer: one guess a second is useless to an attacker. */
 static const double HELD_S = 1;
 
 /* The proxy's own answer to the request at the front of s->in, whose head took `consumed` bytes. The
- * connection is kept where that is safe: no body of an unserved request may be taken for the next request. */
+ * connection is kept where that is safe: the body of a refused request must not be taken for the next
+ * request. */
 static void answer(struct session *s, int status, const char *error, const char *text,
                    const struct http_head *head, const struct http_request *request)
 {
@@ -42,7 +43,7 @@ static void answer(struct session *s, int status, const char *error, const char 
     (void)session_flush(s);
 }
 
-/* @return whether the request may go on; else it has been answered, or waits */
+/* @return whether the request may continue; else it was answered, or waits */
 static bool authorized(struct session *s, const struct http_head *head, const struct http_request *request)
 {
     switch (session_login(s, request->has_auth, request->user, request->pass)) {
@@ -50,7 +51,7 @@ static bool authorized(struct session *s, const struct http_head *head, const st
         return false;
     case LOGIN_WRONG:
         s->guessed = s->guessed || request->has_auth;
-        if (request->has_auth) /* without any it is how browsers ask */
+        if (request->has_auth) /* without a password: browsers ask that way first */
             session_rejected_user(s, "bad-credentials", request->user);
         answer(s, 407, NULL, "This proxy wants a user name and a password.", head, request);
         return false;
@@ -74,7 +75,7 @@ static void refuse(struct session *s, enum http_objection why, const struct http
                       "This is a proxy: set it as the HTTP or SOCKS proxy of your browser, then ask again.",
                       head, NULL);
     case HTTP_NOT_SUPPORTED:
-        if (request->body.coded) /* where it ends is not known */
+        if (request->body.coded) /* the end of the body is not known */
             return answer(s, (int)why, "http_request_error",
                           "This proxy takes no transfer coding of a request but chunked.", head, NULL);
         return answer(s, (int)why, "http_request_error",
@@ -108,7 +109,7 @@ static void http_advance(struct session *s)
 {
     if (s->state == SESSION_EXCHANGE)
         return exchange_client_readable(s);
-    /* One turn a request: those that are answered on the spot leave the session reading. */
+    /* One round for each request: after an answer the session is still reading. */
     while (s->state == SESSION_READING && s->in.len > 0) {
         struct http_head head;
         struct slice in = buf_slice(&s->in);
@@ -168,7 +169,7 @@ static void http_hold_over(struct session *s)
 
 const struct front FRONT_HTTP = {
     .name = "http",
-    .first_byte = FRONT_ANY_BYTE, /* its parser refuses what is not HTTP */
+    .first_byte = FRONT_ANY_BYTE, /* its parser refuses anything except HTTP */
     .rests = true,
     .advance = http_advance,
     .connected = http_connected,

@@ -43,7 +43,7 @@ enum login session_login(struct session *s, bool given, struct slice user, struc
         return count_login(s, right, user);
     double wait_s = guesses_wait(g, &s->peer, clock_now_s());
     if (wait_s < 0)
-        return LOGIN_WRONG; /* whatever it is: else it would tell */
+        return LOGIN_WRONG; /* the same answer for a right and a wrong password */
     if (wait_s == 0)
         return count_login(s, right, user);
     s->waited = true;

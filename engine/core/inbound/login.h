@@ -1,13 +1,13 @@
-/* Whether a client may use the proxy by the name and password that it gave, and when that is told. */
+/* Checks a client's name and password, and decides when the result is told. */
 #ifndef STEERWAY_INBOUND_LOGIN_H
 #define STEERWAY_INBOUND_LOGIN_H
 
 #include "inbound/session.h"
 
 enum login {
-    LOGIN_RIGHT, /* or nobody asked for one */
+    LOGIN_RIGHT, /* or no login is needed */
     LOGIN_WRONG,
-    LOGIN_WAITS, /* SESSION_SLOWED was entered; then the front goes on with the same message */
+    LOGIN_WAITS, /* SESSION_SLOWED was entered; then the front continues with the same message */
 };
 
 /** @param given  whether there was any; without, it is wrong, but it is not a guess

@@ -21,7 +21,7 @@ static void reap(struct proxy *p)
     }
 }
 
-/* It runs only when there is something to do: else each turn of the loop would pay for it. */
+/* It runs only when there is something to free; otherwise each turn of the loop would pay for it. */
 static void on_prepare(struct ev_loop *loop, ev_prepare *w, int events)
 {
     (void)events;
@@ -118,7 +118,7 @@ int proxy_follow_place(struct proxy_listener *l)
         return 0;
     listener_close(&l->listener);
     int err = open_listener(l, LISTENER_WAITS);
-    l->listener.absent = true; /* until it is looked for */
+    l->listener.absent = true; /* until the machine is looked at again */
     (void)listen_place_text(&l->place, l->text);
     return err;
 }
@@ -142,7 +142,7 @@ void proxy_drain(struct proxy *p)
     close_listeners(p);
     LIST_EACH(&p->sessions, node, next)
         session_drain(container_of(node, struct session, node));
-    ev_prepare_start(p->loop, &p->reaper); /* nobody may be there */
+    ev_prepare_start(p->loop, &p->reaper); /* calls drained even if there is no session */
 }
 
 size_t proxy_cut(struct proxy *p, const struct uplink *u, const struct addr_change *change)
@@ -166,7 +166,7 @@ void proxy_lose_uplink(struct proxy *p, const struct uplink *u)
 {
     LIST_EACH(&p->sessions, node, next) {
         struct session *s = container_of(node, struct session, node);
-        /* It is down, so that none of these begins another attempt by it. */
+        /* The uplink is down, so none of these starts another attempt by it. */
         while (s->outbound && s->outbound->search && search_lose_uplink(s->outbound->search, u))
             ;
     }

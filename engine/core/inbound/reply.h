@@ -1,4 +1,4 @@
-/* How a fault is told to a client: the SOCKS reply, the HTTP status and its Proxy-Status error. */
+/* Answers to a client for a fault: the SOCKS reply, the HTTP status and its Proxy-Status error. */
 #ifndef STEERWAY_INBOUND_REPLY_H
 #define STEERWAY_INBOUND_REPLY_H
 
@@ -8,7 +8,7 @@
 
 /** @see RFC 1928 s.6 */
 enum socks5_reply_code reply_socks5(enum fault fault);
-/** SOCKS4 knows granted and rejected only. */
+/** SOCKS4 has only "granted" and "rejected". */
 uint8_t reply_socks4(enum fault fault);
 
 struct reply_http {
@@ -19,8 +19,8 @@ struct reply_http {
 struct reply_http reply_http(enum fault fault);
 
 enum { REPLY_REFUSAL_MAX = 256 };
-/** One line for a person: why the policy refuses. The reason may hold what strangers have said: control
- *  characters, and bytes that are not UTF-8, become '?', and what is too long is cut. */
+/** The policy's reason for a refusal, as one line. It may contain input of strangers: control characters,
+ * and bytes that are not UTF-8, become '?'; a long text is cut. */
 void reply_refusal(char out[REPLY_REFUSAL_MAX], const char *reason);
 
 #endif

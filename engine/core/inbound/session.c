@@ -15,20 +15,20 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* --- how long each state may last ----------------------------------------------------------------------- */
+/* --- time limits of the states -------------------------------------------------------------------------- */
 
-/* Until a client has been let through once, whatever it sends or takes, only the handshake timeout counts,
- * from accept on: nothing starts it anew. Else a client that has no password could hold its place by asking
- * and not reading, or byte by byte. */
+/* Until a client's first request is accepted, only the handshake timeout counts, from accept on, whatever
+ * the client sends or reads. Otherwise a client without a password could hold its place by asking and not
+ * reading, or by sending byte after byte. */
 
-/* How long a kept HTTP connection may rest between requests, unless idle connections are to go sooner.
- * Browsers give up theirs after one to five minutes. */
+/* How long a kept HTTP connection may be idle between requests, unless --idle-timeout is shorter. Browsers
+ * close theirs after one to five minutes. */
 static const double KEEP_ALIVE_S = 75;
-/* How long a client may take to answer our FIN with its own: one that reads at all takes milliseconds. */
+/* How long a client may take to answer our FIN with its own: a client that reads takes milliseconds. */
 static const double ENDING_S = 5;
 
-/* How often to look whether a client that is to be reset has taken all. A client that pauses is looked at as
- * long after the last look as it has paused by then, within these bounds. */
+/* How often to look whether a client that is to be reset has read everything. If it pauses, the next look
+ * comes after as much time as the pause has lasted, within these limits. */
 static const double RESET_LOOK_MIN_S = 0.05, RESET_LOOK_MAX_S = 1;
 
 static double least(double a, double b)
@@ -36,13 +36,13 @@ static double least(double a, double b)
     return a < b ? a : b;
 }
 
-/* Whether the client has yet to take the end of an answer: nothing but that is waited for. */
+/* Whether the client has still to read the end of an answer, and nothing else is waited for. */
 static bool is_owed(const struct session *s)
 {
     return s->out.len > 0 && (s->state == SESSION_READING || s->state == SESSION_ENDING);
 }
 
-/* A slow client has the time of an idle one; one that has vanished shows earlier. */
+/* A slow client gets the idle timeout; a vanished one is noticed earlier. */
 static double owed_deadline(const struct session *s)
 {
     const struct proxy_settings *set = &s->proxy->settings;
@@ -66,8 +66,8 @@ static double reading_deadline(const struct session *s)
     return set->handshake_timeout_s;
 }
 
-/* Of a client that has not been let through yet. The end gets its few seconds in any case: so the last answer
- * has a chance. */
+/* For a client without an accepted request. SESSION_ENDING gets its few seconds in any case, so that the
+ * last answer can arrive. */
 static double stranger_deadline(const struct session *s)
 {
     double left = s->admit_by_s - clock_coarse_s();
@@ -94,8 +94,8 @@ static double deadline_of(const struct session *s)
         return s->front->exchange->look_after(s);
     case SESSION_ENDING:
         return ENDING_S;
-    case SESSION_CONNECTING: /* the search has deadlines of its own */
-    case SESSION_TUNNEL:     /* so has the relay */
+    case SESSION_CONNECTING: /* the search has its own limits */
+    case SESSION_TUNNEL:     /* the relay has its own limits */
     case SESSION_RESETTING:  /* session_reset_look sets it */
     case SESSION_CLOSED:
         break;
@@ -196,7 +196,7 @@ bool session_send(struct session *s, const void *data, size_t len)
     }
     buf_release_if_empty(&s->out);
     if (sent > 0 && (s->state == SESSION_READING || s->state == SESSION_ENDING))
-        session_rearm(s); /* slow is not idle */
+        session_rearm(s); /* a slow client is not idle */
     session_watch(s);
     return true;
 }
@@ -236,7 +236,7 @@ static void on_connected(struct outbound *o, enum fault fault, int fd)
     s->front->connected(s, fault, refusal);
 }
 
-/* It is a stranger no more, or is gone. */
+/* It has an accepted request, or is closed. */
 static void leave_strangers(struct session *s)
 {
     if (s->admitted)
@@ -306,11 +306,11 @@ void session_close(struct session *s, const char *outcome)
     if (s->state == SESSION_CLOSED)
         return;
     if (s->is_tunnel)
-        return tunnel_stop(&s->tunnel); /* comes back through on_ended */
+        return tunnel_stop(&s->tunnel); /* continues in on_ended */
     if (s->exchange)
         s->front->exchange->stop(s);
     if ((session_owed(s) > 0 || s->state == SESSION_RESETTING) && s->fd >= 0)
-        session_reset_on_close(s); /* an orderly end would pass off a part as the whole */
+        session_reset_on_close(s); /* a FIN would make a part look complete */
     pump_done(&s->down, &s->proxy->workers.room.pump);
     if (s->dest_fd >= 0)
         (void)close(s->dest_fd);
@@ -351,7 +351,7 @@ void session_end(struct session *s)
     if (s->state != SESSION_ENDING)
         session_enter(s, SESSION_ENDING);
     if (!session_flush(s) || s->out.len > 0)
-        return; /* on_writable comes back here */
+        return; /* on_writable calls this again */
     if (s->client_ended)
         return session_close(s, "closed");
     if (!s->fin_sent && shutdown(s->fd, SHUT_WR) < 0)
@@ -361,9 +361,9 @@ void session_end(struct session *s)
     session_watch(s);
 }
 
-/* --- until a reset -------------------------------------------------------------------------------------- */
+/* --- waiting for a reset -------------------------------------------------------------------------------- */
 
-/* Bytes that the client has not acknowledged yet. Closing with a reset would throw them away. */
+/* Bytes that the client has not acknowledged yet. Closing with a reset would discard them. */
 static size_t undelivered(const struct session *s)
 {
     int queued = 0;
@@ -373,7 +373,7 @@ static size_t undelivered(const struct session *s)
     return (size_t)queued + session_owed(s);
 }
 
-/* Nobody reads from it any more, so nothing else tells that it has been reset. */
+/* The client is not read any more, so only this shows its reset. */
 static bool client_is_gone(const struct session *s)
 {
     struct pollfd p = {.fd = s->fd};

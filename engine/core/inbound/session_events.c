@@ -1,5 +1,5 @@
-/* What happens to a session: bytes come or can go, the client leaves, the tunnel ends, the destination's line
- * breaks, the proxy stops. */
+/* Events of a session: bytes come or can be sent, the client leaves, the tunnel ends, the destination's
+ * line fails, the proxy stops. */
 #include "inbound/front.h"
 
 #include "base/clock.h"
@@ -13,11 +13,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Unread input of a client: a whole HTTP head fits, and so do the early bytes a relay takes. */
+/* Limit for unread input of a client: a whole HTTP head fits, and so do the early bytes for a relay. */
 enum { IN_MAX = HTTP_HEAD_MAX };
 _Static_assert((int)IN_MAX <= (int)RELAY_EARLY_MAX, "what a client sent early must fit the relay's buffer");
 _Static_assert((int)IN_MAX >= (int)PUMP_BUFFER_MAX, "one read must fit");
-/* Output that waits: a response head and what one read of destination brings. */
+/* Limit for waiting output: a response head, and one read of the destination. */
 enum { OUT_MAX = 2 * HTTP_ANSWER_HEAD_MAX + 2 * 64 * 1024 };
 
 static void talk_init(struct session *s);
@@ -95,12 +95,12 @@ static void on_client_ended(struct session *s)
     s->client_ended = true;
     session_watch(s);
     switch (s->state) {
-    case SESSION_READING: /* a request that will never be whole, or the end of a kept connection */
+    case SESSION_READING: /* an incomplete request, or the end of a kept connection */
     case SESSION_ENDING:
         return s->out.len > 0 ? session_end(s) : session_close(s, "closed");
     case SESSION_EXCHANGE:
         return advance(s);
-    case SESSION_CONNECTING: /* half-closed: it may still be waiting for its answer */
+    case SESSION_CONNECTING: /* half-closed: it may still wait for its answer */
     case SESSION_SLOWED:
     case SESSION_REPLYING:
     case SESSION_TUNNEL:
@@ -110,8 +110,8 @@ static void on_client_ended(struct session *s)
     }
 }
 
-/* The client has said its last; what it still sends is read so that closing does not turn into a reset that
- * would destroy our answer on its way. */
+/* The client has been answered for the last time. Its further bytes are read, since unread bytes would
+ * turn the close into a reset that could destroy the answer. */
 static void discard(struct session *s)
 {
     char data[16 * 1024];
@@ -144,14 +144,14 @@ static void on_readable(struct ev_loop *loop, ev_io *w, int events)
         return on_client_ended(s);
     bool rested = s->state == SESSION_READING && s->front && s->front->rests && s->in.len == (size_t)n;
     advance(s);
-    assert(!s->is_tunnel); /* which begins when the outbound connection is there, and not before */
+    assert(!s->is_tunnel); /* the tunnel begins later, when the outbound connection is there */
     if (rested && s->state == SESSION_READING && s->in.len > 0)
-        session_rearm(s); /* from now on a whole request is due */
+        session_rearm(s); /* from now on a whole request is expected */
     if (buf_keep(&s->in) < 0)
         return session_close(s, fault_name(FAULT_RESOURCES));
     buf_release_if_empty(&s->in);
     if (buf_room(&s->in) == 0)
-        session_watch(s); /* whatever else has changed, its change has set the watchers */
+        session_watch(s); /* other changes have set the watchers themselves */
 }
 
 static void on_writable(struct ev_loop *loop, ev_io *w, int events)
@@ -172,9 +172,9 @@ static void on_writable(struct ev_loop *loop, ev_io *w, int events)
         hand_over(s);
 }
 
-/* --- told from outside ---------------------------------------------------------------------------------- */
+/* --- called from outside -------------------------------------------------------------------------------- */
 
-/* Of what the front keeps beside the session; -1 for none. */
+/* The front's socket to the destination; -1 for none. */
 static int front_dest_fd(const struct session *s)
 {
     return s->exchange ? s->front->exchange->dest_fd(s) : -1;
@@ -204,7 +204,7 @@ void session_drain(struct session *s)
     if (s->state != SESSION_READING || s->in.len > 0)
         return;
     if (s->out.len > 0)
-        return session_end(s); /* the client is still taking its answer */
+        return session_end(s); /* the client is still reading its answer */
     session_close(s, "shutdown");
 }
 
@@ -222,7 +222,7 @@ static void talk_init(struct session *s)
     s->down = (struct pump){.waiting = NULL};
 }
 
-/* Not the new one: whoever means to ask does so within some milliseconds. */
+/* Close the oldest one: a client with a request sends it within milliseconds. */
 static void bound_strangers(struct proxy *p)
 {
     struct log_line l;

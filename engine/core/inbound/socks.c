@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-/* Remember who the client says it is. @return false when the session was closed */
+/* Store the client's name. @return false when the session was closed */
 static bool set_user(struct session *s, struct slice user)
 {
     free(s->user);
@@ -21,7 +21,7 @@ static bool set_user(struct session *s, struct slice user)
     return true;
 }
 
-/* The address our side of the destination connection has, for the reply. */
+/* The local address of the destination connection, for the reply. */
 static struct addr bound_address(const struct session *s)
 {
     struct addr a = {0};
@@ -67,11 +67,10 @@ static void socks4_advance(struct session *s)
     case PARSE_OK:
         break;
     }
-    /* Version 4 knows no password, so it cannot serve where one is demanded. */
+    /* SOCKS4 has no password, so it cannot be used when one is needed. */
     bool denied = access_needs_user(s->proxy->settings.access);
     if (denied || r.command != SOCKS4_CONNECT) {
-        session_rejected(s, denied ? "bad-credentials"
-                                   : "unsupported"); /* the name is all it has for a secret */
+        session_rejected(s, denied ? "bad-credentials" : "unsupported"); /* the name may be its secret */
         return refuse4(s, denied ? SOCKS4_BAD_USER : SOCKS4_REJECTED);
     }
     if (!set_user(s, r.user))
@@ -110,7 +109,8 @@ static void refuse5(struct session *s, enum socks5_reply_code code)
         session_end(s);
 }
 
-/* Each step answers PARSE_OK when it is done and the next may follow; the session may have ended within. */
+/* Each step returns PARSE_OK when it is done and the next may follow; the session may have ended
+ * meanwhile. */
 static enum parse greeting(struct session *s, struct slice in)
 {
     struct socks5_greeting g;
@@ -118,8 +118,7 @@ static enum parse greeting(struct session *s, struct slice in)
     if (p != PARSE_OK)
         return p;
     bool demand = access_needs_user(s->proxy->settings.access);
-    /* Without users nobody is turned away, also not who offers a name only: the policy may like to know it.
-     */
+    /* Without users every login is accepted, also one that offers only a name: the policy may use it. */
     char answer[2] = {SOCKS5_VERSION, SOCKS5_NO_AUTH};
     if (demand ? g.user_pass : !g.no_auth && g.user_pass)
         answer[1] = SOCKS5_USER_PASS;
@@ -175,7 +174,7 @@ static enum parse request(struct session *s, struct slice in)
     return PARSE_OK;
 }
 
-/* Say no in the words of the step that the client is at. */
+/* Send the refusal in the form of the current step. */
 static void refuse_step5(struct session *s)
 {
     const char no_method[2] = {SOCKS5_VERSION, (char)SOCKS5_NO_METHOD}, no_auth[2] = {SOCKS5_AUTH_VERSION, 1};
@@ -229,7 +228,7 @@ static void socks4_timed_out(struct session *s)
 
 const struct front FRONT_SOCKS4 = {
     .name = "socks4",
-    .first_byte = 4, /* its version */
+    .first_byte = 4, /* the version number */
     .advance = socks4_advance,
     .connected = socks4_connected,
     .timed_out = socks4_timed_out,
