@@ -205,7 +205,7 @@ end
 
 -- export, import and selftest as the engine calls them: with text for another Lua state, and with places in errors.
 local function add_reload_hooks(entry, hooks, face, file)
-  local function named(f, ...)
+  local function naming_file(f, ...)
     local ok, result = pcall(f, ...)
     if not ok then
       error(("%s: %s"):format(file, tostring(result)), 0)
@@ -215,7 +215,7 @@ local function add_reload_hooks(entry, hooks, face, file)
   if hooks.export then
     function entry.export()
       depth.begin()
-      return named(state.encode, hooks.export())
+      return naming_file(state.encode, hooks.export())
     end
   end
   if hooks.import then

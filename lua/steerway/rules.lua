@@ -75,7 +75,7 @@ end
 local ANSWERS_MAX = 4096
 
 -- A set's answer for a host never changes, and hosts repeat. So answers are cached, up to a limit.
-local function names_of(ctx, set)
+local function cached_matcher(ctx, set)
   local answers, count = {}, 0
   return function(host)
     local answer = answers[host]
@@ -124,7 +124,7 @@ local function condition_of(ctx, rule, fail)
   end
   -- Names and addresses are both destinations: one match is enough.
   if rule.domains ~= nil or rule.cidrs ~= nil then
-    local is_named = rule.domains ~= nil and names_of(ctx, set_of(ctx.domains, rule.domains))
+    local is_named = rule.domains ~= nil and cached_matcher(ctx, set_of(ctx.domains, rule.domains))
     local ranges = rule.cidrs ~= nil and set_of(ctx.cidrs, rule.cidrs)
     add(function(conn)
       if conn.is_domain then
@@ -141,7 +141,7 @@ end
 
 -- Uplinks by name, in the rule's order of preference. Missing ones cause a warning, since one policy may serve on
 -- several machines.
-local function named(ctx, value, fail)
+local function uplinks_named(ctx, value, fail)
   local wanted = {}
   for _, name in ipairs(list_of(value)) do
     if type(name) ~= "string" then
@@ -189,7 +189,7 @@ local function target_of(ctx, rule, otherwise, fail)
   elseif rule.tag then
     return balance.only(function(u) return u.tags[rule.tag] == true end, otherwise, true)
   end
-  return named(ctx, rule.to, fail)
+  return uplinks_named(ctx, rule.to, fail)
 end
 
 ---Conditions, all of which must hold, and one action: to, tag or refuse.

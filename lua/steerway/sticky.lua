@@ -132,7 +132,7 @@ return function(ctx, o)
   end
 
   -- Two parallel lists instead of a list of pairs, which would be thousands of tables.
-  local function names_of(lru)
+  local function kept_names(lru)
     local keys, lines, count = {}, {}, 0
     for key, u in lru:each() do
       count = count + 1
@@ -153,7 +153,7 @@ return function(ctx, o)
 
   return choose, {
     export = function()
-      return { kept = names_of(kept), away = names_of(away) }
+      return { kept = kept_names(kept), away = kept_names(away) }
     end,
     import = function(t)
       recall(kept, t.kept)

@@ -54,7 +54,7 @@ static void on_beat(struct ev_loop *loop, ev_timer *w, int events)
         list_remove(node);
         list_push_back(&h->settled, node);
     }
-    if (h->settled.next == &h->settled)
+    if (list_is_empty(&h->settled))
         ev_timer_stop(loop, w);
 }
 

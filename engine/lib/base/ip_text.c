@@ -4,7 +4,7 @@
 
 enum { GROUPS = 8 };
 
-static char *put_byte(char *to, unsigned n)
+static char *put_decimal(char *to, unsigned n)
 {
     if (n >= 100)
         *to++ = (char)('0' + n / 100);
@@ -19,7 +19,7 @@ static char *put_ipv4(char *to, const uint8_t ip[static 4])
     for (int i = 0; i < 4; i++) {
         if (i > 0)
             *to++ = '.';
-        to = put_byte(to, ip[i]);
+        to = put_decimal(to, ip[i]);
     }
     return to;
 }

@@ -2,6 +2,8 @@
 #ifndef STEERWAY_BASE_LIST_H
 #define STEERWAY_BASE_LIST_H
 
+#include <stdbool.h>
+
 struct list {
     struct list *next, *prev;
 };
@@ -25,6 +27,11 @@ static inline void list_remove(struct list *node)
     node->prev->next = node->next;
     node->next->prev = node->prev;
     list_init(node);
+}
+
+static inline bool list_is_empty(const struct list *head)
+{
+    return head->next == head;
 }
 
 /** Walk the list. The body may remove `it`, but no other node. */

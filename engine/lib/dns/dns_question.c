@@ -144,7 +144,7 @@ static void step(struct dns_question *q)
         if (ask(q, server))
             return wait_for_server(q, server);
     }
-    if (q->exchanges.next == &q->exchanges) /* nothing can be sent to any server */
+    if (list_is_empty(&q->exchanges)) /* nothing can be sent to any server */
         return finish(q, DNS_SAYS_NOTHING);
     wait_for_server(q, q->order.server[0]);
 }
@@ -186,7 +186,7 @@ static void follow_alias(struct dns_question *q)
  */
 static void on_failure(struct dns_question *q)
 {
-    bool all_asked = q->next == q->order.n, none_left = q->exchanges.next == &q->exchanges;
+    bool all_asked = q->next == q->order.n, none_left = list_is_empty(&q->exchanges);
 
     if (!all_asked)
         return step(q);

@@ -177,7 +177,7 @@ static void on_ready(struct ev_loop *loop, ev_async *ready, int events)
     for (;;) {
         struct dns_system_question *q = NULL;
         pthread_mutex_lock(&s->lock);
-        if (s->done.next != &s->done) {
+        if (!list_is_empty(&s->done)) {
             q = container_of(s->done.next, struct dns_system_question, node);
             list_remove(&q->node);
         }

@@ -44,11 +44,6 @@ static struct dns_asker *asker_of(struct dns_turns *t, const struct addr *client
     return a;
 }
 
-static bool is_empty(const struct list *l)
-{
-    return l->next == l;
-}
-
 static void asker_unref(struct dns_asker *a)
 {
     if (--a->refs > 0)
@@ -86,14 +81,14 @@ int dns_turns_take(struct dns_turns *t, struct dns_turn *turn, const struct addr
         return -ENOMEM;
     a->refs++;
     turn->asker = a;
-    if (t->asked < DNS_TURNS_MAX && a->asked < DNS_TURNS_CLIENT_MAX && is_empty(&a->waiting)) {
+    if (t->asked < DNS_TURNS_MAX && a->asked < DNS_TURNS_CLIENT_MAX && list_is_empty(&a->waiting)) {
         grant(t, turn);
         return 1;
     }
     turn->waits = true;
     t->waiting++;
     list_push_back(&a->waiting, &turn->node);
-    if (is_empty(&a->queue))
+    if (list_is_empty(&a->queue))
         list_push_back(&t->queue, &a->queue);
     return 0;
 }
@@ -111,7 +106,7 @@ static struct dns_turn *next_turn(struct dns_turns *t)
         struct dns_turn *turn = container_of(a->waiting.next, struct dns_turn, node);
         list_remove(&turn->node);
         list_remove(&a->queue);
-        if (!is_empty(&a->waiting))
+        if (!list_is_empty(&a->waiting))
             list_push_back(&t->queue, &a->queue);
         t->waiting--;
         return turn;
@@ -143,7 +138,7 @@ void dns_turns_give_back(struct dns_turns *t, struct dns_turn *turn)
     if (turn->waits) {
         turn->waits = false;
         list_remove(&turn->node);
-        if (is_empty(&a->waiting))
+        if (list_is_empty(&a->waiting))
             list_remove(&a->queue);
         t->waiting--;
     } else {

@@ -241,7 +241,7 @@ int resolver_new(struct resolver **ret, struct ev_loop *loop, struct resolver_co
 /* The end of one job may begin another, which ends here as well. */
 static void forget(struct resolver *r)
 {
-    while (r->jobs.next != &r->jobs)
+    while (!list_is_empty(&r->jobs))
         resolver_job_fail(container_of(r->jobs.next, struct resolver_job, node), FAULT_DNS);
     dns_question_cancel(&r->check);
     r->silence = (struct dns_silence){.answers = r->silence.answers};

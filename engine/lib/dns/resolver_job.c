@@ -20,11 +20,6 @@ static const double CHECK_S = 2;
  * connected. */
 enum { UNWANTED_MAX = 64 };
 
-static bool is_empty(const struct list *l)
-{
-    return l->next == l;
-}
-
 /* --- answers -------------------------------------------------------------------------------------------- */
 
 static bool has_addrs(const struct dns_question *q)
@@ -183,7 +178,7 @@ static bool has_part(const struct resolver_job *job)
 
 static void want_again(struct resolver_job *job)
 {
-    if (is_empty(&job->unwanted))
+    if (list_is_empty(&job->unwanted))
         return;
     list_remove(&job->unwanted);
     job->resolver->n_unwanted--;
@@ -443,7 +438,7 @@ static bool is_worth_going_on(const struct resolver_job *job)
     return job->stage == JOB_ASKS_SERVERS && (has_addrs(&job->six) || has_addrs(&job->four));
 }
 
-static void abandon(struct resolver_job *job)
+static void free_unfinished(struct resolver_job *job)
 {
     struct dns_answer *part = is_worth_going_on(job) ? answer_of(job) : NULL;
 
@@ -462,7 +457,7 @@ void resolver_job_leave(struct resolver_query *q)
     if (!job)
         return list_remove(&q->waiter);
     leave(q);
-    if (!is_empty(&job->waiters))
+    if (!list_is_empty(&job->waiters))
         return;
     if (!is_worth_going_on(job))
         return job_free(job);
@@ -471,5 +466,5 @@ void resolver_job_leave(struct resolver_query *q)
     r->n_unwanted++;
     dns_turns_give_back(&r->commons->turns, &job->turn);
     if (r->n_unwanted > UNWANTED_MAX)
-        abandon(container_of(r->unwanted.next, struct resolver_job, unwanted));
+        free_unfinished(container_of(r->unwanted.next, struct resolver_job, unwanted));
 }

@@ -58,7 +58,7 @@ static void sift(struct wheel *w, uint32_t slot, uint32_t now, struct list *due)
         list_remove(node);
         list_push_back(due, node);
     }
-    occupy(w, slot, head->next != head);
+    occupy(w, slot, !list_is_empty(head));
 }
 
 static void on_timer(struct ev_loop *loop, ev_timer *t, int events)
@@ -73,7 +73,7 @@ static void on_timer(struct ev_loop *loop, ev_timer *t, int events)
     for (uint32_t i = 1; i <= late && i <= WHEEL_SLOTS; i++)
         sift(w, (w->done + i) % WHEEL_SLOTS, now, &due);
     w->done = now;
-    while (due.next != &due) { /* a callback may cancel or free other due entries */
+    while (!list_is_empty(&due)) { /* a callback may cancel or free other due entries */
         struct wheel_entry *e = container_of(due.next, struct wheel_entry, node);
         wheel_cancel(e);
         w->rang(w, e);

@@ -39,7 +39,7 @@ static bool starts(struct slice s, const char *with)
     return s.len >= n && memcmp(s.data, with, n) == 0;
 }
 
-static struct slice before(struct slice s, char c)
+static struct slice up_to(struct slice s, char c)
 {
     const char *at = s.len > 0 ? memchr(s.data, c, s.len) : NULL;
 
@@ -110,7 +110,7 @@ static bool is_one_of(struct slice word, const char *const *words)
 /* The second comma-separated field. */
 static struct slice second_field(struct slice s)
 {
-    return trimmed(before(without_first(s, before(s, ',').len + 1), ','));
+    return trimmed(up_to(without_first(s, up_to(s, ',').len + 1), ','));
 }
 
 static const char *const RULES_OF_ALL[] = {"DOMAIN-SUFFIX", "HOST-SUFFIX", NULL};
@@ -164,7 +164,7 @@ static bool is_address(struct slice word)
 {
     char text[INET6_ADDRSTRLEN];
     uint8_t ip[16];
-    struct slice bare = before(word, '%');
+    struct slice bare = up_to(word, '%');
 
     if (bare.len == 0 || bare.len >= sizeof text || memchr(bare.data, '\0', bare.len))
         return false;
@@ -193,7 +193,7 @@ static int hosts_line(const struct sink *to, struct slice rest)
 static int adblock_line(const struct sink *to, struct slice rest)
 {
     static const char *const ends[] = {"^", "^|", "^$important", "^$all", "^$document", NULL};
-    struct slice name = before(rest, '^');
+    struct slice name = up_to(rest, '^');
 
     return is_one_of(without_first(rest, name.len), ends) ? add_name(to, name, NAME_ALL) : LIST_LINE_UNKNOWN;
 }
@@ -204,7 +204,7 @@ static int dnsmasq_line(const struct sink *to, struct slice rest)
     int worst = LIST_LINE_UNKNOWN, r = LIST_LINE_TAKEN;
 
     rest = without_first(rest, 1);
-    for (struct slice name = before(rest, '/'); name.len < rest.len; name = before(rest, '/')) {
+    for (struct slice name = up_to(rest, '/'); name.len < rest.len; name = up_to(rest, '/')) {
         rest = without_first(rest, name.len + 1);
         r = add_name(to, starts(name, ".") ? without_first(name, 1) : name, NAME_ALL);
         if (r != LIST_LINE_TAKEN)
@@ -216,7 +216,7 @@ static int dnsmasq_line(const struct sink *to, struct slice rest)
 
 static int rule_line(const struct sink *to, struct slice s)
 {
-    struct slice rule = before(s, ','), name = second_field(s);
+    struct slice rule = up_to(s, ','), name = second_field(s);
 
     if (is_one_of(rule, RULES_OF_ALL))
         return add_name(to, name, NAME_ALL);
@@ -269,7 +269,7 @@ int list_line_names(struct slice line, list_item_fn *add, void *arg)
         return adblock_line(&to, without_first(s, 2));
     if (option > 0)
         return dnsmasq_line(&to, without_first(s, option));
-    if (before(s, ',').len < s.len)
+    if (up_to(s, ',').len < s.len)
         return rule_line(&to, s);
     if (word == s.len)
         return one_word(&to, s, yaml ? NAME_ITSELF : NAME_ALL);
@@ -288,8 +288,8 @@ int list_line_ranges(struct slice line, list_item_fn *add, void *arg)
     struct slice s = content(line, &yaml);
     if (says_nothing(s))
         return LIST_LINE_EMPTY;
-    if (before(s, ',').len < s.len) {
-        struct slice rule = before(s, ',');
+    if (up_to(s, ',').len < s.len) {
+        struct slice rule = up_to(s, ',');
         if (is_one_of(rule, RULES_OF_ALL) || is_one_of(rule, RULES_OF_ITSELF))
             return LIST_LINE_EMPTY;
         if (!is_one_of(rule, RULES_OF_RANGES))

@@ -20,13 +20,13 @@ local BLOCKS = {
 heeds.blocks = BLOCKS
 
 -- The strings in a function and in the functions within it.
-local function gather(f, words)
+local function gather_words(f, words)
   for i = 1, funcinfo(f).gcconsts or 0 do
     local constant = funck(f, -i)
     if type(constant) == "string" then
       words[constant] = true
     elseif type(constant) == "proto" then
-      gather(constant, words)
+      gather_words(constant, words)
     elseif type(constant) == "table" then -- { tag = "steady" }: a constant table
       for key, value in pairs(constant) do
         if type(key) == "string" then words[key] = true end
@@ -112,7 +112,7 @@ end
 function heeds.unheeded(chunks, modules, params, uplinks, hard)
   local words, out = {}, {}
   for _, chunk in ipairs(chunks) do
-    gather(chunk, words)
+    gather_words(chunk, words)
   end
   for _, value in pairs(params) do
     if type(value) == "string" then words[value] = true end

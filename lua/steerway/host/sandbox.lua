@@ -228,7 +228,7 @@ local function make_require(env, o)
 end
 
 -- Join all pieces of a reader, as load does.
-local function gather(reader)
+local function joined_pieces(reader)
   local pieces, size = {}, 0
   repeat
     local piece = reader()
@@ -290,7 +290,7 @@ function sandbox.new(o)
       raw_error("load: expected a table as environment, got " .. raw_type(chunk_env), 2)
     end
     if raw_type(chunk) == "function" then
-      chunk = gather(chunk)
+      chunk = joined_pieces(chunk)
     end
     if raw_type(chunk) == "string" and #chunk > LOAD_MAX then
       raw_error(("load: a text of %d bytes is too long; expected at most %d"):format(#chunk, LOAD_MAX), 2)

@@ -34,7 +34,7 @@ local function load_library()
   lib, list = loaded, loaded.psl_builtin()
 end
 
-local function is_address(host)
+local function looks_like_address(host)
   return host:find(":", 1, true) ~= nil or host:find "^%d[%d.]*$" ~= nil
 end
 
@@ -46,7 +46,7 @@ local function find(host)
     name = name:sub(1, -2)
   end
   -- The library needs a text without a NUL inside.
-  if #name > HOST_MAX or name == "" or is_address(name) or name:find("\0", 1, true) then
+  if #name > HOST_MAX or name == "" or looks_like_address(name) or name:find("\0", 1, true) then
     return name
   end
   if not lib then
