@@ -13,13 +13,14 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-/* A share is a range of marks, tables and priorities, one of each an uplink. The priorities come before the
+/* A share is a range of marks, tables and priorities, one for each uplink. The priorities come before the
  * main table's. */
 enum { LEFTOVERS_MAX = 256, SHARES = 16, SHARE_SIZE = 2 * UPLINK_MAX, BASE = 0x53570000, PRIORITY = 20000 };
 
 /* --- shares --------------------------------------------------------------------------------------------- */
 
-/* A name in this network namespace that nobody else has while the socket is open, however its owner ends. */
+/* Bind a name in this network namespace. It is unique while the socket is open, and is released however
+ * its owner ends. */
 static int claim_share(unsigned share)
 {
     struct sockaddr_un name = {.sun_family = AF_UNIX};
@@ -27,7 +28,7 @@ static int claim_share(unsigned share)
 
     if (fd < 0)
         return -errno;
-    /* An abstract name: it begins with a NUL. */
+    /* An abstract name begins with a NUL. */
     int len = snprintf(name.sun_path + 1, sizeof name.sun_path - 1, "steerway-gateways-%u", share);
     if (bind(fd, (struct sockaddr *)&name,
              (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)len)) == 0)
@@ -71,8 +72,8 @@ static void log_leftovers(size_t removed, int err)
     log_end(&l);
 }
 
-/* Whoever had a share and is gone without a word has left its rules: marked packets of others would go by
- * them. */
+/* A program that was killed has left its rules, by which other programs' marked packets would be routed:
+ * remove them. */
 static void sweep(void)
 {
     struct gateway_rule left[LEFTOVERS_MAX];
@@ -82,7 +83,7 @@ static void sweep(void)
     for (int i = 0; i < n && err == 0; i++) {
         int fd = claim_share(share_of(&left[i]));
         if (fd < 0)
-            continue; /* somebody lives there */
+            continue; /* the share is in use */
         err = gateway_rule_remove(&left[i]);
         removed += err == 0;
         (void)close(fd);
@@ -140,7 +141,7 @@ static void log_failure(const struct uplink *u, const struct addr *gateway, int 
     log_end(&l);
 }
 
-/* @return whether packets of the gateway's family go by it */
+/* @return whether packets of the gateway's family use it now */
 static bool set(const struct gateways *g, struct uplink *u, const struct addr *gateway, int link, bool told)
 {
     const struct gateway_rule rule = rule_of(g, u, gateway, link);

@@ -10,7 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
-/* A link that comes up has its address before its route. */
+/* A link that comes up gets its address before its route. */
 static const double ROUTES_AFTER_S = 3;
 static const double RECHECK_S = 10;
 
@@ -51,7 +51,7 @@ static void log_link(const struct uplink *u)
     log_end(&l);
 }
 
-/* @param u  NULL: those that went direct */
+/* @param u  NULL: direct connections */
 static void log_cut(const struct uplink *u, size_t n)
 {
     struct log_line l;
@@ -62,7 +62,7 @@ static void log_cut(const struct uplink *u, size_t n)
     log_end(&l);
 }
 
-/* An uplink as it was at the last look. */
+/* An uplink at the last look. */
 struct uplink_before {
     struct egress egress;
     bool up, had_link;
@@ -90,7 +90,7 @@ static void tell_change(const struct machine_follow *f, struct uplink *u, const 
         proxy_lose_uplink(f->proxy, u);
 }
 
-/* All of them are up to date before anybody is told: what leaves one tries the next at once. */
+/* Update all uplinks before anything is told, since connections that leave one try the next at once. */
 static void refresh_and_tell(struct machine_follow *f, const struct machine *m)
 {
     struct uplink_set *uplinks = f->surroundings->uplinks;
@@ -103,10 +103,9 @@ static void refresh_and_tell(struct machine_follow *f, const struct machine *m)
         tell_change(f, uplinks->items[i], &before[i]);
 }
 
-/* --- links that come to serve ----------------------------------------------------------------------------
- */
+/* --- new links ------------------------------------------------------------------------------------------ */
 
-/* @return 0 or negative errno; then the set is as before */
+/* @return 0 or negative errno; then the set is unchanged */
 static int add(struct machine_follow *f, const struct uplink_spec *spec, const struct machine *m)
 {
     struct uplink_set *set = f->proxy->outbounds.uplinks;
@@ -154,8 +153,7 @@ static void take_up_new(struct machine_follow *f, const struct machine *m)
     }
 }
 
-/* --- what is lost -----------------------------------------------------------------------------------------
- */
+/* --- lost addresses ------------------------------------------------------------------------------------- */
 
 static void cut_by(struct machine_follow *f, const struct uplink *u, const struct addr_change *change)
 {
@@ -165,14 +163,14 @@ static void cut_by(struct machine_follow *f, const struct uplink *u, const struc
         log_cut(u, n);
 }
 
-/* Connections are many, and what happens to links is mostly not that an address leaves them. */
+/* There may be many connections, and most changes do not remove an address, so check for that first. */
 static void cut_lost(struct machine_follow *f, const struct machine *m)
 {
     struct uplink_set *uplinks = f->proxy->outbounds.uplinks;
     struct addr_places now;
 
     if (addr_places_init(&now, m) < 0)
-        return; /* the next look will see it */
+        return; /* the next look finds it */
     const struct addr_change change = {.before = &f->places, .now = &now};
     if (addr_change_loses_any(&change)) {
         for (size_t i = 0; i < uplinks->n; i++)
@@ -201,7 +199,7 @@ static void log_lost(const struct proxy_listener *l)
     log_end(&line);
 }
 
-/* The sockets wait by themselves, but for those of a link that comes back with another number. */
+/* Listening sockets stay, except those of a link that comes back with another index. */
 static void follow_listeners(struct proxy *p, const struct machine *m)
 {
     for (size_t i = 0; i < p->n_listeners; i++) {
@@ -221,7 +219,7 @@ static void look(struct machine_follow *f, bool routes)
     struct machine m;
 
     if (machine_read_links(&m) < 0)
-        return; /* the last known state stands */
+        return; /* the last known state is kept */
     refresh_and_tell(f, &m);
     take_up_new(f, &m);
     cut_lost(f, &m);
@@ -271,7 +269,7 @@ int machine_follow_start(struct machine_follow *f, const struct config *config, 
     ev_timer_init(&f->recheck, on_recheck, RECHECK_S, RECHECK_S);
     ev_timer_start(proxy->loop, &f->recheck);
     int r = machine_watch_start(&f->watch, proxy->loop, on_changed);
-    /* What changed since the uplinks were made was heard by nobody. */
+    /* Changes since the uplinks were made caused no event. */
     look(f, false);
     return r;
 }

@@ -1,7 +1,7 @@
-/* Follows the machine while it runs: links that come, go or lose their carrier, addresses and routes that
- * change. Uplinks are brought up to date, the policy and the log are told, and what came from an address that
- * is gone is cut off. Where the config names no uplinks, links that come to serve are taken up as uplinks;
- * they stay, and are down while they are away. */
+/* Follows the machine while the proxy runs: links that come, go or lose their carrier, addresses and
+ * routes that change. It updates the uplinks, tells policy and log, and ends connections from an address
+ * that is gone. If the config names no uplinks, new usable links become uplinks; they stay in the set, and
+ * are down while they are away. */
 #ifndef STEERWAY_FOLLOW_MACHINE_FOLLOW_H
 #define STEERWAY_FOLLOW_MACHINE_FOLLOW_H
 
@@ -17,18 +17,19 @@ struct machine_follow {
     const struct config *config;
     struct proxy *proxy;
     struct surroundings *surroundings;
-    struct ledger *ledger;     /* the owner's, set before the start; NULL: what comes later begins anew */
-    bool told_full;            /* more links have come than there is room for */
-    ev_timer routes;           /* a while after a change: whether packets find a way out */
-    ev_timer recheck;          /* changes that no event tells of, such as routes */
-    struct addr_places places; /* the addresses that the machine had at the last look */
+    struct ledger
+        *ledger;      /* the owner's, set before the start; NULL: uplinks that come later start from zero */
+    bool told_full;   /* more links have come than fit */
+    ev_timer routes;  /* some time after a change: check for routes */
+    ev_timer recheck; /* finds changes without an event, such as routes */
+    struct addr_places places;       /* the machine's addresses at the last look */
     bool told_routeless[UPLINK_MAX]; /* by id - 1 */
 };
 
-/** @return 0 or negative errno: no events are heard then, and changes are found by looking now and then */
+/** @return 0 or negative errno: then there are no events, and changes are found by regular looks */
 MUST_CHECK int machine_follow_start(struct machine_follow *f, const struct config *config,
                                     struct proxy *proxy, struct surroundings *surroundings);
-/** Warn now of uplinks whose packets find no way out. May be called before the start. */
+/** Warn now of uplinks whose packets have no route. May be called before the start. */
 void machine_follow_warn_of_routes(struct machine_follow *f, const struct uplink_set *uplinks,
                                    const struct machine *m);
 /** Harmless when it is not following. */

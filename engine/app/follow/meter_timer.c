@@ -3,7 +3,7 @@
 #include "base/clock.h"
 #include "uplink/uplink_set.h"
 
-/* Two ticks in one turn of a loop that was held up would divide by next to nothing. */
+/* After a delay of the loop, two ticks may come in one turn; the second would divide by nearly zero. */
 static const double LEAST_S = 0.01;
 
 static void on_tick(struct ev_loop *loop, ev_timer *w, int events)

@@ -1,4 +1,4 @@
-/* Has the uplinks' meters read on the loop, while something moves. */
+/* Reads the uplinks' meters from the loop, while bytes move. */
 #ifndef STEERWAY_FOLLOW_METER_TIMER_H
 #define STEERWAY_FOLLOW_METER_TIMER_H
 
@@ -10,8 +10,8 @@ struct meter_timer {
     ev_timer timer;
     struct ev_loop *loop;
     struct uplink_set *uplinks;
-    double read_s;               /* when they were read last */
-    void (*was_read)(void *arg); /* after each time; NULL for nobody */
+    double read_s;               /* time of the last reading */
+    void (*was_read)(void *arg); /* called after each reading; NULL for none */
     void *arg;
 };
 

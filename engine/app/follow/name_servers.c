@@ -7,7 +7,7 @@
 
 enum { DNS_PORT = 53 };
 
-/* --- what the machine has ------------------------------------------------------------------------------- */
+/* --- servers by what the machine has -------------------------------------------------------------------- */
 
 static bool is_near(const struct machine_addr *own, const struct addr *server)
 {
@@ -17,8 +17,8 @@ static bool is_near(const struct machine_addr *own, const struct addr *server)
     return cidr_contains(&near, server);
 }
 
-/* Whether it is in the network of another link, as the router there mostly is: this one does not lead to it.
- */
+/* Whether it is in another link's network, as that link's router usually is. This link does not lead
+ * there. */
 static bool is_elsewhere(const struct machine *m, int link, const struct addr *server)
 {
     bool elsewhere = false;
@@ -41,8 +41,8 @@ static bool is_of_link(int link, const struct addr *server)
     return !local || server->in6.sin6_scope_id == 0 || (int)server->in6.sin6_scope_id == link;
 }
 
-/* Whether a socket that is bound as the uplink's are can reach the server at all. What listens on loopback is
- * asked without being bound. */
+/* Whether a socket that is bound like the uplink's can reach the server. A server on loopback is asked by
+ * an unbound socket. */
 static bool can_ask(const struct uplink *u, int link, const struct addr *server)
 {
     if (addr_is_loopback(server))
@@ -58,7 +58,7 @@ static void take_reachable(struct dns_servers *ret, const struct uplink *u, int 
             (void)dns_servers_add(ret, &from->items[i]);
 }
 
-/* A server on loopback asks by ways of its own: it is taken where no other server is known. */
+/* A server on loopback resolves by its own routes, so it is used only when no other server is known. */
 static void take_systems(struct dns_servers *ret, const struct uplink *u, const struct machine *m, int link,
                          const struct dns_servers *system, bool loopback)
 {
@@ -85,7 +85,7 @@ static void take_routers(struct dns_servers *ret, const struct uplink *u, const 
     }
 }
 
-/* @return where they are from */
+/* @return the source of the servers */
 static const char *find(struct dns_servers *ret, const struct name_servers *n, const struct uplink *u,
                         const struct machine *m)
 {
@@ -145,7 +145,7 @@ static void refresh_uplink(struct name_servers *n, struct uplink *u, const struc
     const struct dns_servers before = *resolver_servers(u->names.resolver);
 
     if (!u->view.ipv4 && !u->view.ipv6)
-        return; /* as it was, should it come back so */
+        return; /* unchanged, in case it comes back the same */
     resolver_aim(u->names.resolver, &u->egress, &servers);
     if (servers.n == 0 && !*told)
         warn_of_none(u);

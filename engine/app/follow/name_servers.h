@@ -1,10 +1,10 @@
-/* Which DNS servers each uplink asks: those that the config names for it, or for all; else those that the
- * system has learned for its link; else those in resolv.conf that it can reach; else its router, and behind
- * it what resolv.conf names on loopback.
+/* The DNS servers of each uplink, from the first of these sources that has any. The config's for the
+ * uplink or for all; the system's for its link; those in resolv.conf that it can reach; its router,
+ * followed by servers on loopback in resolv.conf.
  *
- * An uplink cannot reach a server of a family that it lacks, a link-local server of another link, or a router
- * in another link's network. A server on loopback, such as the stub of systemd-resolved, is not bound to an
- * uplink and asks by ways of its own. So it is the last to be asked, unless the config names it. */
+ * An uplink cannot reach a server of a family that it lacks, a link-local server of another link, or a
+ * router in another link's network. A server on loopback, such as the stub of systemd-resolved, is not
+ * bound to an uplink and uses its own routes. So it is asked last, unless the config names it. */
 #ifndef STEERWAY_FOLLOW_NAME_SERVERS_H
 #define STEERWAY_FOLLOW_NAME_SERVERS_H
 
@@ -24,9 +24,9 @@ struct name_servers {
     struct uplink_set *uplinks;
     struct ev_loop *loop;
     struct resolver_commons commons;
-    struct dns_system *system;  /* of the machine's own way */
-    struct resolver *direct;    /* by the kernel's own routing */
-    struct dns_servers set;     /* by the config, for all; none where it says nothing */
+    struct dns_system *system;  /* the machine's own resolver functions */
+    struct resolver *direct;    /* for direct connections, by the kernel's routing */
+    struct dns_servers set;     /* by the config, for all uplinks; may be empty */
     bool told_none[UPLINK_MAX]; /* by id - 1 */
 };
 
@@ -34,13 +34,13 @@ struct name_servers {
 MUST_CHECK int name_servers_open(struct name_servers *n, struct ev_loop *loop, const struct config *config,
                                  struct uplink_set *uplinks);
 
-/** The same for an uplink that comes later, whose servers are looked up at once. @return 0, -ENOMEM */
+/** The same for an uplink that comes later; its servers are looked up at once. @return 0, -ENOMEM */
 MUST_CHECK int name_servers_add(struct name_servers *n, struct uplink *u, const struct machine *m);
 
-/** Look anew, and tell the log what is another than before. */
+/** Look up the servers again, and log changes. */
 void name_servers_refresh(struct name_servers *n, const struct machine *m);
 
-/** The uplinks have no resolvers from then on. Harmless when not open. */
+/** Remove the uplinks' resolvers. Harmless when not open. */
 void name_servers_close(struct name_servers *n);
 
 #endif

@@ -72,7 +72,7 @@ static void *read_lists(void *arg)
     return NULL;
 }
 
-/* Signals are for the loop's thread: the policy's watchdog is one. */
+/* The thread blocks signals: the policy's watchdog must reach the main thread. */
 static int start_reading(struct policy_loading *l)
 {
     sigset_t all, before;
@@ -88,9 +88,9 @@ static int start_reading(struct policy_loading *l)
     return 0;
 }
 
-/* --- one load after the other --------------------------------------------------------------------------- */
+/* --- loads, one after the other ------------------------------------------------------------------------- */
 
-/* Takes the first away before anybody is told, who may ask for another one. */
+/* Removes the first request before the callbacks, which may ask for another load. */
 static void finish(struct policy_loading *l, struct loading_verdict *v)
 {
     struct loading_request r = l->waiting[0];
@@ -114,7 +114,7 @@ static bool step(struct policy_loading *l)
     int r = policy_change_step(l->policy, source->file ? source : NULL, v.err);
 
     if (r == -EAGAIN) {
-        announce(l, LOADING_READS); /* now, so that a save while a list is read is not missed */
+        announce(l, LOADING_READS); /* now, so that a save during the reading is not missed */
         r = start_reading(l);
         if (r == 0)
             return false;
@@ -155,7 +155,7 @@ static void on_read(struct ev_loop *loop, ev_async *w, int events)
         run(l);
 }
 
-/* --- the whole ------------------------------------------------------------------------------------------ */
+/* --- open, ask, close ----------------------------------------------------------------------------------- */
 
 static void refuse(loading_done_fn *done, void *arg, const char *why)
 {
@@ -172,7 +172,7 @@ void policy_loading_open(struct policy_loading *l, struct ev_loop *loop, struct 
     list_init(&l->listeners);
     ev_async_init(&l->was_read, on_read);
     ev_async_start(loop, &l->was_read);
-    ev_unref(loop); /* it keeps no loop alive */
+    ev_unref(loop); /* the watcher must not keep the loop running */
 }
 
 void policy_loading_close(struct policy_loading *l)
@@ -200,7 +200,7 @@ bool policy_loading_busy(const struct policy_loading *l)
     return l->n_waiting > 0;
 }
 
-/* Whether one that nobody waits for would only do the same again. */
+/* Whether a request without a callback would only repeat one that waits. */
 static bool is_asked_already(const struct policy_loading *l)
 {
     for (size_t i = 1; i < l->n_waiting; i++)

@@ -1,8 +1,7 @@
-/* Loads policies while the proxy runs: the verdict of each load stands in the log, whoever asked for it.
+/* Loads policies while the proxy runs. The result of each load is logged, whatever asked for it.
  *
- * Loads are done one after the other. Lists that have to be read are read on a thread; the policy that serves
- * goes on meanwhile, and so does the loop. A load without such lists is over when policy_loading_ask returns.
- */
+ * Loads run one after the other. A thread reads list files; policy and loop continue meanwhile. A load
+ * without list files is complete when policy_loading_ask returns. */
 #ifndef STEERWAY_FOLLOW_POLICY_LOADING_H
 #define STEERWAY_FOLLOW_POLICY_LOADING_H
 
@@ -18,40 +17,40 @@ struct loading_verdict {
     char err[POLICY_ERROR_MAX]; /* "" when it was loaded */
 };
 
-/** How a load has ended. */
+/** Called with the result of a load. */
 typedef void loading_done_fn(void *arg, const struct loading_verdict *verdict);
 
 struct loading_request {
-    struct policy_source source; /* its text is our own; file NULL: the same again */
+    struct policy_source source; /* with copies of its texts; file NULL: the same source again */
     const char *trigger;
     loading_done_fn *done;
     void *arg;
 };
 
-/** What happens in a load. After each of these, policy_file may name other files. */
+/** The events of a load. After each of them, policy_file may name other files. */
 enum loading_event {
-    LOADING_READS,   /* the thread begins to read list files; a load that needs none skips this */
+    LOADING_READS,   /* the thread begins to read list files; skipped by a load without them */
     LOADING_LOADED,  /* the new policy serves */
-    LOADING_REFUSED, /* the old policy serves on */
+    LOADING_REFUSED, /* the old policy continues */
 };
 
-/** Hears of every load, whoever asked for it. Embedded by its owner. */
+/** Receives the events of every load. Embedded by its owner. */
 struct loading_listener {
     struct list node;
     void (*hear)(struct loading_listener *l, enum loading_event event);
 };
 
-enum { POLICY_LOADING_MAX = 32 }; /* requests at once, the one under way included */
+enum { POLICY_LOADING_MAX = 32 }; /* limit of requests, including the running one */
 
 /** Embedded by its owner; zero-initialised is "not open". */
 struct policy_loading {
     struct ev_loop *loop;
     struct policy *policy;
     struct list listeners;
-    struct loading_request waiting[POLICY_LOADING_MAX]; /* the first is under way */
+    struct loading_request waiting[POLICY_LOADING_MAX]; /* the first one is running */
     size_t n_waiting;
     double began_s;
-    bool running; /* a step of a load is being done */
+    bool running; /* a step of a load is running */
     bool reading;
     pthread_t reader;
     ev_async was_read;
@@ -59,27 +58,27 @@ struct policy_loading {
 };
 
 void policy_loading_open(struct policy_loading *l, struct ev_loop *loop, struct policy *policy);
-/** Loads that are under way are given up, and those who wait are told. Harmless on one that is not open. */
+/** Running loads are abandoned, and their callbacks called. Harmless when not open. */
 void policy_loading_close(struct policy_loading *l);
 
-/** Hear of loads from now on, after those who listen already, and before the one who asked for the load. End
- *  it by policy_loading_leave, which the listener may also do while it hears. */
+/** Receive events from now on, after earlier listeners, and before the callback of the request. End it by
+ * policy_loading_leave, also from within an event. */
 void policy_loading_listen(struct policy_loading *l, struct loading_listener *listener);
 /** Harmless on a listener that has left, and after policy_loading_close. */
 void policy_loading_leave(struct loading_listener *listener);
 
-/** Whether a load is under way, or waits. */
+/** Whether a load is running or waiting. */
 bool policy_loading_busy(const struct policy_loading *l);
 
-/** Load another file, or the same one with other parameters, or with NULL the same again.
+/** Load another file, or the same file with other parameters, or with NULL the same source again.
  *  @param source   copied
- *  @param trigger  who asks, for the log: "signal", "file" or "control"; must not be freed
- *  @param done     called once, perhaps before this returns; NULL for nobody */
+ *  @param trigger  for the log: "signal", "file" or "control"; must not be freed
+ *  @param done     called once, perhaps before this returns; NULL for none */
 void policy_loading_ask(struct policy_loading *l, const struct policy_source *source, const char *trigger,
                         loading_done_fn *done, void *arg);
 
-/** Warn of what was set for uplinks and means nothing with the policy that is loaded. After a start; a load
- * that succeeds does so itself. */
+/** Warn of uplink settings that the loaded policy ignores. For the start; a successful load warns by
+ * itself. */
 void policy_loading_warn(const struct policy *p);
 
 #endif

@@ -21,7 +21,7 @@ static void wake_at(void *arg, double when)
     ev_timer_stop(t->loop, &t->timer);
     if (isinf(when))
         return;
-    /* The loop's idea of now may be older than ours; counted from there it would come early. */
+    /* The loop's time may be old; a timer relative to it would fire too early. */
     ev_now_update(t->loop);
     ev_timer_set(&t->timer, wait > 0 ? wait : 0., 0.);
     ev_timer_start(t->loop, &t->timer);

@@ -1,4 +1,4 @@
-/* Has a policy's timers run on the loop. */
+/* Runs a policy's timers on the loop. */
 #ifndef STEERWAY_FOLLOW_POLICY_TIMER_H
 #define STEERWAY_FOLLOW_POLICY_TIMER_H
 

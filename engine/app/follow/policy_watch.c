@@ -9,16 +9,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Editors write a backup, rename, write and rename again within some milliseconds. */
+/* Editors write a backup, rename, write, and rename again, within some milliseconds. */
 static const double SETTLE_S = 0.1;
-/* How often what cannot be watched is tried again. */
+/* How often a failed watch is tried again. */
 static const double LOOK_S = 1;
-/* As the kernel follows (path_resolution(7)). */
+/* The kernel's limit (path_resolution(7)). */
 enum { LINKS_MAX = 40 };
 
-/* A file that is being written fires again when it is closed; IN_CREATE is for links, which nobody closes,
- * and IN_ATTRIB for permissions that are given back. The folder, and not the file, since most ways to save
- * put a new file in the old one's place. */
+/* A file that is being written causes IN_CLOSE_WRITE at the end. IN_CREATE is for links, which are never
+ * closed, and IN_ATTRIB for permissions that are restored. The folder is watched and not the file, since
+ * most editors replace the file. */
 enum {
     PLACED = IN_MOVED_TO | IN_CREATE,
     SAVED = PLACED | IN_CLOSE_WRITE | IN_ATTRIB,
@@ -53,8 +53,8 @@ static void free_points(struct watch_point *points, size_t n)
     free(points);
 }
 
-/* The kernel gives the same watch again to a folder that has one: what happened in it meanwhile is still to
- * be read. So that one folder may be watched for several things, they are added up. */
+/* The kernel returns the same watch for a folder that already has one, and keeps its pending events. A
+ * folder may be watched for several purposes, so the events are combined. */
 static void watch(struct policy_watch *w, const char *folder, const char *name, uint32_t what)
 {
     if (w->n_points == POLICY_WATCH_POINTS_MAX || has_point(w, folder, name))
@@ -70,7 +70,7 @@ static void watch(struct policy_watch *w, const char *folder, const char *name, 
         return;
     }
     p.watch = inotify_add_watch(w->fd, folder, what | IN_ONLYDIR | IN_MASK_ADD);
-    /* To watch a folder one must be allowed to list it; /home/USER often may only be passed. */
+    /* Watching a folder needs permission to list it; /home/USER often has only permission to pass. */
     w->blind = w->blind || (p.watch < 0 && !(errno == EACCES && name[0] == '\0'));
     w->points[w->n_points++] = p;
 }
@@ -78,13 +78,13 @@ static void watch(struct policy_watch *w, const char *folder, const char *name, 
 /* --- the way to a file ---------------------------------------------------------------------------------- */
 
 struct walk {
-    char at[PATH_MAX];   /* the folder that was reached; no link is in it */
-    char rest[PATH_MAX]; /* what is still to be followed */
+    char at[PATH_MAX];   /* the folder that was reached, without links in its path */
+    char rest[PATH_MAX]; /* the rest of the path */
     char name[NAME_MAX + 1];
     int links;
 };
 
-/* @return whether another component was taken off the rest */
+/* @return whether a component was taken from the rest */
 static bool next_name(struct walk *k)
 {
     const char *from = k->rest + strspn(k->rest, "/");
@@ -104,7 +104,7 @@ static bool is_last(const struct walk *k)
     return k->rest[strspn(k->rest, "/")] == '\0';
 }
 
-/* The path of the component, or false where it is too long. */
+/* The path of the component; false if it is too long. */
 static bool path_of(const struct walk *k, char path[static PATH_MAX])
 {
     int n = snprintf(path, PATH_MAX, "%s%s%s", k->at, strcmp(k->at, "/") == 0 ? "" : "/", k->name);
@@ -112,7 +112,7 @@ static bool path_of(const struct walk *k, char path[static PATH_MAX])
     return n < PATH_MAX;
 }
 
-/* Go on with what the link says. */
+/* Continue with the link's target. */
 static bool follow(struct walk *k, const char *path)
 {
     char target[PATH_MAX], rest[PATH_MAX];
@@ -137,7 +137,7 @@ static mode_t type_of(const char *path)
     return lstat(path, &s) < 0 ? 0 : s.st_mode & S_IFMT;
 }
 
-/* Watch all that the way to the file depends on. @return whether the file is there */
+/* Watch everything on the way to the file. @return whether the file exists */
 static bool watch_way(struct policy_watch *w, const char *file)
 {
     struct walk k = {.links = 0};
@@ -155,7 +155,7 @@ static bool watch_way(struct policy_watch *w, const char *file)
         mode_t type = type_of(path);
         if (type != S_IFDIR) {
             watch(w, k.at, k.name, is_last(&k) ? SAVED | GONE : PLACED | GONE);
-            type = type_of(path); /* only from now on a change is told */
+            type = type_of(path); /* only changes from now on cause events */
         }
         if (type == S_IFLNK) {
             if (!follow(&k, path))
@@ -170,7 +170,7 @@ static bool watch_way(struct policy_watch *w, const char *file)
     return false;
 }
 
-/* @return whether the policy's own file is there */
+/* @return whether the policy's own file exists */
 static bool renew(struct policy_watch *w)
 {
     struct watch_point *before = w->points;
@@ -187,7 +187,7 @@ static bool renew(struct policy_watch *w)
     }
     for (size_t i = 0; i < n_before; i++)
         if (before[i].watch >= 0 && !has_watch(w->points, w->n_points, before[i].watch))
-            (void)inotify_rm_watch(w->fd, before[i].watch); /* several times: harmless */
+            (void)inotify_rm_watch(w->fd, before[i].watch); /* several times, which is harmless */
     free_points(before, n_before);
     if (w->blind && !ev_is_active(&w->look))
         ev_timer_again(w->loop, &w->look);
@@ -202,9 +202,9 @@ void policy_watch_renew(struct policy_watch *w)
         (void)renew(w);
 }
 
-/* --- what happens in them ------------------------------------------------------------------------------- */
+/* --- events --------------------------------------------------------------------------------------------- */
 
-/* A folder may be there under several names, all of which have the same watch. */
+/* One folder may be watched under several names, which share a watch. */
 static bool is_watched(const struct policy_watch *w, const struct inotify_event *event)
 {
     for (size_t i = 0; event->len > 0 && i < w->n_points; i++)
@@ -213,19 +213,19 @@ static bool is_watched(const struct policy_watch *w, const struct inotify_event 
     return false;
 }
 
-/* @return whether a folder on the way is lost */
+/* @return whether a folder on the way was lost */
 static bool take_event(struct policy_watch *w, const struct inotify_event *event)
 {
     if (event->mask & LOST)
         return has_watch(w->points, w->n_points, event->wd);
-    /* Events were lost: one of them may have been ours. */
+    /* Events were lost, perhaps one of ours. */
     if (event->mask & IN_Q_OVERFLOW || is_watched(w, event))
         ev_timer_again(w->loop, &w->settle);
     return false;
 }
 
-/* What is lost may have come again already. Where it has not, it is watched for. A folder that was moved away
- * would be followed, so its watch must go: renewing does that. */
+/* A lost folder may have come back already; otherwise its place is watched. A folder that was moved away
+ * would still be watched, so renewing removes its watch. */
 static void on_events(struct ev_loop *loop, ev_io *io, int revents)
 {
     struct policy_watch *w = container_of(io, struct policy_watch, io);
@@ -263,7 +263,7 @@ static void on_look(struct ev_loop *loop, ev_timer *timer, int revents)
 
 static void on_loading(struct loading_listener *l, enum loading_event event)
 {
-    (void)event; /* a load that was refused has read files, too */
+    (void)event; /* a refused load has also read files */
     policy_watch_renew(container_of(l, struct policy_watch, listener));
 }
 
@@ -284,7 +284,7 @@ int policy_watch_start(struct policy_watch *w, struct ev_loop *loop, struct poli
     w->listener.hear = on_loading;
     policy_loading_listen(loading, &w->listener);
     policy_watch_renew(w);
-    /* Lists may take long to read; one may have been saved meanwhile, when nobody watched. */
+    /* Reading lists may take long, and one may have been saved meanwhile, before the watch. */
     if (policy_lists_changed(policy))
         ev_timer_again(loop, &w->settle);
     return 0;

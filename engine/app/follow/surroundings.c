@@ -8,9 +8,9 @@
 #include <stdio.h>
 #include <string.h>
 
-/* --- the order ------------------------------------------------------------------------------------------ */
+/* --- the order of refreshing ---------------------------------------------------------------------------- */
 
-/* @param g  NULL: suppose the gateways */
+/* @param g  NULL: assume the gateways' routes */
 static void refresh_uplinks(const struct gateways *g, struct uplink_set *uplinks, const struct machine *m)
 {
     if (g)
@@ -33,7 +33,7 @@ static int refresh_own(struct surroundings *s, const struct machine *m)
     return 0;
 }
 
-/* @return 0, or negative errno: the last known own addresses stand */
+/* @return 0, or negative errno: the last known own addresses are kept */
 static int refresh(struct surroundings *s, const struct machine *m, bool *ret_networks_changed)
 {
     refresh_uplinks(&s->gateways, s->uplinks, m);
@@ -57,7 +57,7 @@ void surroundings_suppose(struct uplink_set *uplinks, const struct machine *m)
     refresh_uplinks(NULL, uplinks, m);
 }
 
-/* --- an uplink that comes later ------------------------------------------------------------------------- */
+/* --- uplinks that come later ---------------------------------------------------------------------------- */
 
 int surroundings_add(struct surroundings *s, const struct uplink_spec *spec, const struct machine *m)
 {
@@ -77,7 +77,7 @@ void surroundings_drop_last(struct surroundings *s)
     uplink_set_drop_last(s->uplinks);
 }
 
-/* --- from open to close --------------------------------------------------------------------------------- */
+/* --- open, refresh, close ------------------------------------------------------------------------------- */
 
 static int refuse(int err, const char *what, char *text)
 {
@@ -99,9 +99,9 @@ int surroundings_open(struct surroundings *s, struct ev_loop *loop, const struct
         return refuse(r, "no marks are left for uplinks with a gateway", err);
     r = startup_local(config, m, &s->local);
     if (r < 0)
-        return refuse(r, "the networks of this machine", err);
+        return refuse(r, "cannot read the networks of this machine", err);
     r = refresh(s, m, &changed);
-    return r < 0 ? refuse(r, "the addresses of this machine", err) : 0;
+    return r < 0 ? refuse(r, "cannot read the addresses of this machine", err) : 0;
 }
 
 void surroundings_close(struct surroundings *s)
