@@ -5,45 +5,22 @@
 -- option or key. `steerway check` accepts the config of every example.
 
 local binary = arg[1] or error("usage: luajit tests/lint/docs.lua BINARY [ROOT]", 0)
-local root = arg[2] or "."
+package.path = (arg[0]:match "^.*/" or "./") .. "?.lua;" .. package.path
+local lint = require "lint"
+lint.root = arg[2] or "."
 local MAN = "docs/steerway.1"
 
-local faults, checked = 0, 0
-local function fault(fmt, ...)
-  faults = faults + 1
-  io.write(fmt:format(...), "\n")
-end
-
-local function quoted(word) return "'" .. word:gsub("'", "'\\''") .. "'" end
+local checked = 0
 
 -- Output (with stderr), and whether it succeeded.
 local function run(...)
   local words = {}
-  for i, word in ipairs { ... } do words[i] = quoted(word) end
+  for i, word in ipairs { ... } do words[i] = lint.quoted(word) end
   local pipe = assert(io.popen(table.concat(words, " ") .. " 2>&1 </dev/null; echo \" $?\"", "r"))
   local text = pipe:read "*a"
   pipe:close()
   local out, code = text:match "^(.*) (%d+)\n$"
   return out, code == "0"
-end
-
-local function lines_of(command)
-  local pipe = assert(io.popen(command, "r"))
-  local list = {}
-  for line in pipe:lines() do list[#list + 1] = line end
-  pipe:close()
-  return list
-end
-
-local function read(path)
-  local f, err = io.open(path, "rb")
-  if not f then
-    fault("%s", err)
-    return ""
-  end
-  local text = f:read "*a"
-  f:close()
-  return text
 end
 
 -- { port = "p", listen = "" }: the options of a command's help with their letters.
@@ -72,7 +49,7 @@ end
 
 -- --- the man page ---
 
-local man = read(root .. "/" .. MAN)
+local man = lint.need(MAN)
 
 local documented = {}
 for item in man:gmatch "\n%.It ([^\n]*Fl [^\n]*)" do
@@ -82,19 +59,19 @@ end
 for name, letter in pairs(options) do
   checked = checked + 1
   if documented[name] == nil then
-    fault("%s: --%s is missing", MAN, name)
+    lint.fault(MAN, nil, "--%s is missing", name)
   elseif documented[name] ~= letter then
-    fault("%s: --%s has the letter '%s', not '%s'", MAN, name, letter, documented[name])
+    lint.fault(MAN, nil, "--%s has the letter '%s', not '%s'", name, letter, documented[name])
   end
 end
 for name in man:gmatch "Fl %-([%w-]+)" do
   checked = checked + 1
-  if not options[name] then fault("%s: unknown option --%s", MAN, name) end
+  if not options[name] then lint.fault(MAN, nil, "unknown option --%s", name) end
 end
 
 for _, verb in ipairs(verbs) do
   checked = checked + 1
-  if not man:find("\n%.It Cm " .. verb:gsub("%-", "%%-") .. "\n") then fault("%s: the command %s is missing", MAN, verb) end
+  if not man:find("\n%.It Cm " .. verb:gsub("%-", "%%-") .. "\n") then lint.fault(MAN, nil, "the command %s is missing", verb) end
 end
 
 -- --- the config's keys, as the program lists them ---
@@ -122,56 +99,50 @@ for item in man:gmatch "\n%.It Va ([^\n]*)" do
 end
 for key in pairs(keys) do
   checked = checked + 1
-  if not documented_keys[key] then fault("%s: the config's key %s is missing", MAN, key) end
+  if not documented_keys[key] then lint.fault(MAN, nil, "the config's key %s is missing", key) end
 end
 for key in pairs(documented_keys) do
   checked = checked + 1
-  if not keys[key] then fault("%s: a config has no key %s", MAN, key) end
+  if not keys[key] then lint.fault(MAN, nil, "a config has no key %s", key) end
 end
 
 -- --- the shipped policies ---
 
 local shipped = {}
-for _, path in ipairs(lines_of("ls " .. quoted(root .. "/policies"))) do
-  local name = path:match "^(.+)%.lua$"
-  if name then
-    shipped[name] = true
-    checked = checked + 1
-    if not man:find("\n.It Ic " .. name .. "\n", 1, true) then fault("%s: the policy %s is missing", MAN, name) end
-  end
+for _, path in ipairs(lint.files "policies -name '*.lua'") do
+  local name = path:match "([^/]+)%.lua$"
+  shipped[name] = true
+  checked = checked + 1
+  if not man:find("\n.It Ic " .. name .. "\n", 1, true) then lint.fault(MAN, nil, "the policy %s is missing", name) end
 end
 for name in man:gmatch "\n%.It Ic ([^\n]+)" do
   checked = checked + 1
-  if not shipped[name] then fault("%s: unknown policy %s", MAN, name) end
+  if not shipped[name] then lint.fault(MAN, nil, "unknown policy %s", name) end
 end
 
 -- --- options in the other texts ---
 
-local texts = lines_of(("cd %s && ls README.md docs/*.md examples/*/*.md examples/*/*.lua policies/*.lua 2>/dev/null")
-  :format(quoted(root)))
-for _, path in ipairs(texts) do
-  local number = 0
-  for line in (read(root .. "/" .. path) .. "\n"):gmatch "(.-)\n" do
-    number = number + 1
+for _, path in ipairs(lint.files "README.md docs/*.md examples/*/*.md examples/*/*.lua policies/*.lua") do
+  for _, line, number in lint.lines(lint.need(path)) do
     local command = line:match "steerway start.*" or line:match "steerway check.*" or line:match "steerway list.*"
       or line:match "dev run.*"
     for name in (command or ""):gsub("[|;`].*", ""):gmatch "%-%-(%a[%w-]*)" do
       checked = checked + 1
-      if not options[name] then fault("%s:%d: unknown option --%s", path, number, name) end
+      if not options[name] then lint.fault(path, number, "unknown option --%s", name) end
     end
   end
 end
 
 -- --- the examples ---
 
-local examples = lines_of(("ls -d %s/examples/*/ 2>/dev/null"):format(quoted(root)))
-if #examples == 0 then fault("no examples found") end
+local examples = lint.files "examples -mindepth 1 -maxdepth 1 -type d"
+if #examples == 0 then lint.fault("examples", nil, "no examples found") end
 for _, folder in ipairs(examples) do
   checked = checked + 1
-  local out, good = run(binary, "check", "--config", folder .. "config.lua")
-  if not good then fault("%sconfig.lua: %s", folder, out) end
-  if not io.open(folder .. "README.md") then fault("%sREADME.md is missing", folder) end
+  local config = folder .. "/config.lua"
+  local out, good = run(binary, "check", "--config", lint.root .. "/" .. config)
+  if not good then lint.fault(config, nil, "%s", out) end
+  lint.need(folder .. "/README.md")
 end
 
-io.write(("docs: %d checks, %d faults\n"):format(checked, faults))
-os.exit(faults == 0 and 0 or 1)
+lint.finish("docs: %d checks", checked)

@@ -2,36 +2,22 @@
 -- Each event has an enumerator, a row in the engine's table, a caller, and a row in the page with the same level and
 -- message. A row names the fields that the engine writes for that event, and no other.
 
-local root = arg[1] or "."
+package.path = (arg[0]:match "^.*/" or "./") .. "?.lua;" .. package.path
+local lint = require "lint"
 local HEADER, TABLE, PAGE = "engine/lib/base/log_events.h", "engine/lib/base/log_events.c", "docs/log.md"
 
-local faults, checked = 0, 0
-local function fault(file, fmt, ...)
-  faults = faults + 1
-  io.write(("%s: %s\n"):format(file, fmt:format(...)))
-end
+local checked = 0
 local function check(good, file, fmt, ...)
   checked = checked + 1
-  if not good then fault(file, fmt, ...) end
-end
-
-local function read(path)
-  local f = io.open(root .. "/" .. path)
-  if not f then
-    fault(path, "is missing")
-    return ""
-  end
-  local text = f:read "*a"
-  f:close()
-  return text
+  if not good then lint.fault(file, nil, fmt, ...) end
 end
 
 -- --- the engine ---
 
 local events, n_events = {}, 0 -- "uplink_up" -> { level, text }
 local enumerators = {}
-for name in read(HEADER):gmatch "%f[%w_]EVENT_([%w_]+)," do enumerators[name] = true end
-for name, level, id, texts in read(TABLE):gmatch '%[EVENT_([%w_]+)%] =%s*{LOG_(%u+),%s*"([^"]*)",([^}]*)}' do
+for name in lint.need(HEADER):gmatch "%f[%w_]EVENT_([%w_]+)," do enumerators[name] = true end
+for name, level, id, texts in lint.need(TABLE):gmatch '%[EVENT_([%w_]+)%] =%s*{LOG_(%u+),%s*"([^"]*)",([^}]*)}' do
   local text = {}
   for part in texts:gmatch '"([^"]*)"' do text[#text + 1] = part end
   check(enumerators[name], TABLE, "EVENT_%s is not in %s", name, HEADER)
@@ -43,7 +29,7 @@ end
 for name, state in pairs(enumerators) do
   check(state == "described", TABLE, "EVENT_%s has no row", name)
 end
-if n_events == 0 then fault(TABLE, "no event found") end
+if n_events == 0 then lint.fault(TABLE, nil, "no event found") end
 
 -- The functions of a file: { name, takes_event, body }.
 local function functions_of(text)
@@ -112,17 +98,15 @@ local function note_calls(f, own)
 end
 
 local files = {}
-local list = assert(io.popen(("cd '%s' && find engine -name '*.c' | LC_ALL=C sort"):format(root)))
-for path in list:lines() do
+for _, path in ipairs(lint.files "engine -name '*.c'") do
   if path ~= TABLE then
-    local found, own = functions_of("\n" .. read(path)), {}
+    local found, own = functions_of("\n" .. lint.need(path)), {}
     files[#files + 1] = { functions = found, own = own }
     for _, f in ipairs(found) do
       if f.takes_event then own[f.name], helpers[f.name] = f, f end
     end
   end
 end
-list:close()
 for _, file in ipairs(files) do
   for _, f in ipairs(file.functions) do note_calls(f, file.own) end
 end
@@ -133,7 +117,7 @@ end
 -- --- the page ---
 
 local documented = {}
-for line in read(PAGE):gmatch "[^\n]+" do
+for line in lint.need(PAGE):gmatch "[^\n]+" do
   local id, level, text, rest = line:match "^| `([%w_]+)` | (%l+) | (.-) | (.*)$"
   if id then
     check(not documented[id], PAGE, "%s stands there twice", id)
@@ -153,12 +137,11 @@ for line in read(PAGE):gmatch "[^\n]+" do
       check(fields[key], PAGE, "%s: the field %s is missing", id, key)
     end
   elseif line:find "^| `" then
-    fault(PAGE, "a row is not 'event, level, message, what happened, fields': %s", line)
+    lint.fault(PAGE, nil, "a row is not 'event, level, message, what happened, fields': %s", line)
   end
 end
 for id in pairs(events) do
   check(documented[id], PAGE, "the event %s is missing", id)
 end
 
-io.write(("events: %d events, %d checks, %d faults\n"):format(n_events, checked, faults))
-os.exit(faults == 0 and 0 or 1)
+lint.finish("events: %d events, %d checks", n_events, checked)

@@ -1,7 +1,8 @@
 -- Lint: which room may include which. luajit tests/lint/layers.lua [ROOT]
 -- The table below is the "Rooms" section of docs/architecture.md; CMakeLists.txt links by the same list.
 
-local root = arg[1] or "."
+package.path = (arg[0]:match "^.*/" or "./") .. "?.lua;" .. package.path
+local lint = require "lint"
 
 -- In the order of storeys, from the bottom up. A room may use the rooms named beside it, which must stand above it in
 -- this list.
@@ -83,115 +84,63 @@ local function split(text)
   return words
 end
 
-local faults, files = 0, 0
-local function fault(file, line, fmt, ...)
-  faults = faults + 1
-  io.write(("%s:%d: %s\n"):format(file, line, fmt:format(...)))
-end
-
-local function exists(path)
-  local f = io.open(path)
-  if f then f:close() end
-  return f ~= nil
-end
-
--- Blank out comments and quoted texts; line numbers stay.
-local function code_only(text)
-  local function blank(s) return (s:gsub("[^\n]", " ")) end
-  local out, at = {}, 1
-  while at <= #text do
-    local from, kind = text:match("()([/\"'][/*]?)", at)
-    if not from then break end
-    local to
-    if kind == "//" then
-      to = (text:find("\n", from, true) or #text + 1) - 1
-    elseif kind == "/*" then
-      to = select(2, text:find("*/", from + 2, true)) or #text
-    elseif kind:sub(1, 1) == "/" then
-      to = from
-    else
-      local quote = kind:sub(1, 1)
-      to = from + 1
-      while to <= #text and text:sub(to, to) ~= quote do
-        to = to + (text:sub(to, to) == "\\" and 2 or 1)
-      end
-    end
-    out[#out + 1] = text:sub(at, from - 1)
-    out[#out + 1] = to == from and text:sub(from, from) or blank(text:sub(from, to))
-    at = to + 1
-  end
-  out[#out + 1] = text:sub(at)
-  return table.concat(out)
-end
-
-local function lines(text)
-  local number = 0
-  return function(_, at)
-    if at > #text then return nil end
-    number = number + 1
-    local stop = text:find("\n", at, true) or #text + 1
-    return stop + 1, text:sub(at, stop - 1), number
-  end, nil, 1
-end
+local files = 0
 
 local function check_own(layer, file, number, path)
   local from = path:match("^([%w_]+)/[%w_]+%.h$")
   if not from then
-    return fault(file, number, 'include "%s": write it as "room/name.h"', path)
+    return lint.fault(file, number, 'include "%s": write it as "room/name.h"', path)
   end
-  if not STOREY[from] or not exists(("%s/engine/%s/%s"):format(root, STOREY[from], path)) then
-    return fault(file, number, 'include "%s": engine/%s/%s does not exist', path, STOREY[from] or "*", path)
+  if not STOREY[from] or not lint.exists(("engine/%s/%s"):format(STOREY[from], path)) then
+    return lint.fault(file, number, 'include "%s": engine/%s/%s does not exist', path, STOREY[from] or "*", path)
   end
   if from ~= layer and not set(LAYERS[layer])[from] then
-    fault(file, number, "room %s must not know room %s (%s)", layer, from, path)
+    lint.fault(file, number, "room %s must not know room %s (%s)", layer, from, path)
   end
 end
 
 local function check_system(layer, file, number, path)
   local may = LIBRARIES[path]
   if may and not set(may)[layer] then
-    fault(file, number, "room %s must not include <%s>; it is for: %s", layer, path, table.concat(may, ", "))
+    lint.fault(file, number, "room %s must not include <%s>; it is for: %s", layer, path, table.concat(may, ", "))
   end
   if layer == "proto" and not may and not PURE_HEADERS[path] then
-    fault(file, number, "room proto is pure and must not include <%s>", path)
+    lint.fault(file, number, "room proto is pure and must not include <%s>", path)
   end
   if layer == "base" and (path:match("^sys/socket") or path:match("^netinet/") or path:match("^arpa/")) then
-    fault(file, number, "room base knows no socket and must not include <%s>", path)
+    lint.fault(file, number, "room base knows no socket and must not include <%s>", path)
   end
 end
 
 local function check_pure(file, text)
   local banned = set(split(PURE_MAY_NOT_CALL))
-  for _, line, number in lines(code_only(text)) do
+  for _, line, number in lint.lines(lint.code_only(text)) do
     for word in line:gmatch("([%a_][%w_]*)%s*%(") do
       if banned[word] or word:match("^log_") then
-        fault(file, number, "room proto is pure and must not call %s()", word)
+        lint.fault(file, number, "room proto is pure and must not call %s()", word)
       end
     end
     if line:match("%f[%w_]fd%f[^%w_]") then
-      fault(file, number, "room proto is pure and must not hold a descriptor (fd)")
+      lint.fault(file, number, "room proto is pure and must not hold a descriptor (fd)")
     end
   end
 end
 
-local function check(path)
-  local file = path:sub(#root + 2)
+local function check(file)
   local storey, layer = file:match("^engine/([%w_]+)/([%w_]+)/[%w_]+%.[ch]$")
   if not layer or STOREY[layer] ~= storey then
-    return fault(file, 1, "not in a folder that is a room")
+    return lint.fault(file, 1, "not in a folder that is a room")
   end
   files = files + 1
-  local f = assert(io.open(path))
-  local text = f:read("*a")
-  f:close()
-  for _, line, number in lines(text) do
+  local text = assert(lint.read(file), file)
+  for _, line, number in lint.lines(text) do
     local open, name = line:match('^%s*#%s*include%s*([<"])([^>"]+)[>"]')
     if open == '"' then
       check_own(layer, file, number, name)
     elseif open then
       check_system(layer, file, number, name)
     elseif line:match("^%s*#%s*include") then
-      fault(file, number, "an include must name its file plainly")
+      lint.fault(file, number, "an include must name its file plainly")
     end
   end
   if layer == "proto" then check_pure(file, text) end
@@ -199,25 +148,19 @@ end
 
 -- CMakeLists.txt must link exactly what the table says.
 local function check_cmake()
-  local f = io.open(root .. "/CMakeLists.txt")
-  if not f then return end
-  local text = f:read("*a")
-  f:close()
+  local text = lint.read("CMakeLists.txt") or ""
   for storey, name, words in text:gmatch("steerway_room%((%w+)/(%w+)([^)]*)%)") do
     local used = {}
     for word in words:gmatch("%S+") do
       if word:match("^%l+$") then used[#used + 1] = word end
     end
     if not LAYERS[name] or table.concat(used, " ") ~= table.concat(LAYERS[name], " ") then
-      fault("CMakeLists.txt", 1, "room %s/%s must link just: %s", storey, name, table.concat(LAYERS[name] or {}, " "))
+      lint.fault("CMakeLists.txt", 1, "room %s/%s must link just: %s", storey, name, table.concat(LAYERS[name] or {}, " "))
     end
   end
 end
 check_cmake()
 
-local list = assert(io.popen(("find '%s/engine' -name '*.[ch]' | LC_ALL=C sort"):format(root)))
-for path in list:lines() do check(path) end
-list:close()
-if files == 0 then fault("engine", 0, "no source file found") end
-io.write(("layers: %d files, %d faults\n"):format(files, faults))
-os.exit(faults == 0 and 0 or 1)
+for _, file in ipairs(lint.files "engine -name '*.[ch]'") do check(file) end
+if files == 0 then lint.fault("engine", nil, "no source file found") end
+lint.finish("layers: %d files", files)

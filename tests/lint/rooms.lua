@@ -3,23 +3,10 @@
 -- files of a room do not call each other in a circle, unless the README says why:
 --   Circle: a.c b.c: reason
 
-local root = arg[1] or "."
+package.path = (arg[0]:match "^.*/" or "./") .. "?.lua;" .. package.path
+local lint = require "lint"
 local FILES_MAX = 14
 local README_LINES_MAX = 50
-
-local faults = 0
-local function fault(file, line, fmt, ...)
-  faults = faults + 1
-  io.write(("%s:%d: %s\n"):format(file, line, fmt:format(...)))
-end
-
-local function read(file)
-  local f = io.open(root .. "/" .. file)
-  if not f then return nil end
-  local text = f:read "*a"
-  f:close()
-  return text
-end
 
 local function sorted_keys(t)
   local keys = {}
@@ -32,48 +19,23 @@ end
 
 -- "engine/lib/base" -> { c = { "buf.c" = true }, h = { "buf.h" = true } }
 local rooms = {}
-local list = assert(io.popen(("cd '%s' && find engine -type f | LC_ALL=C sort"):format(root)))
-for file in list:lines() do
+for _, file in ipairs(lint.files "engine -type f") do
   local room, name = file:match "^(engine/%l+/[%l_]+)/([^/]+)$"
   local ending = room and name:match "%.([ch])$"
   local storey = file:match "^engine/(%l+)/"
   if not (storey == "lib" or storey == "core" or storey == "app") or not (ending or room and name == "README.md") then
-    fault(file, 1, "stands in no room; files of C belong into engine/lib|core|app/ROOM")
+    lint.fault(file, 1, "stands in no room; files of C belong into engine/lib|core|app/ROOM")
   else
     rooms[room] = rooms[room] or { c = {}, h = {} }
     if ending then rooms[room][ending][name] = true end
   end
 end
-list:close()
 
 -- --- calls between files ---
 
--- Replace comments, texts and preprocessor lines by blanks.
-local function code_only(text)
-  local out, at = {}, 1
-  while true do
-    local from, kind = text:match("()([/\"'][/*]?)", at)
-    if not from then break end
-    local to
-    if kind == "//" then
-      to = text:find("\n", from, true) or #text + 1
-    elseif kind == "/*" then
-      to = (select(2, text:find("*/", from + 2, true)) or #text) + 1
-    elseif kind:sub(1, 1) == "/" then
-      to = from + 1
-    else
-      local quote = kind:sub(1, 1)
-      to = from + 1
-      while to <= #text and text:sub(to, to) ~= quote do
-        to = to + (text:sub(to, to) == "\\" and 2 or 1)
-      end
-      to = to + 1
-    end
-    out[#out + 1] = text:sub(at, from - 1) .. " "
-    at = to
-  end
-  out[#out + 1] = text:sub(at)
-  return ("\n" .. table.concat(out)):gsub("\\\n", " "):gsub("\n[ \t]*#[^\n]*", "\n")
+-- Without comments, texts and preprocessor lines.
+local function calling_code(text)
+  return ("\n" .. lint.code_only(text)):gsub("\\\n", " "):gsub("\n[ \t]*#[^\n]*", "\n")
 end
 
 -- Functions that a text defines: name -> whether others may call it.
@@ -97,7 +59,7 @@ end
 -- The functions that a header defines, without its prototypes, which look like calls.
 local function inline_of(header)
   local found = {}
-  for definition in code_only(header):gmatch "\n%a[^\n;{}=]-%f[%w_][%a_][%w_]*%b()%s*\n%b{}" do
+  for definition in calling_code(header):gmatch "\n%a[^\n;{}=]-%f[%w_][%a_][%w_]*%b()%s*\n%b{}" do
     found[#found + 1] = definition
   end
   return table.concat(found)
@@ -107,7 +69,8 @@ end
 local function calls_between(room, names)
   local home, code, own, graph = {}, {}, {}, {}
   for _, name in ipairs(names) do
-    code[name] = code_only(read(room .. "/" .. name)) .. inline_of(read(room .. "/" .. name:gsub("%.c$", ".h")) or "")
+    local header = lint.read(room .. "/" .. name:gsub("%.c$", ".h")) or ""
+    code[name] = calling_code(lint.need(room .. "/" .. name)) .. inline_of(header)
     own[name], graph[name] = definitions(code[name]), {}
     for called, open in pairs(own[name]) do
       if open then home[called] = name end
@@ -170,7 +133,7 @@ end
 
 local function check_headers(room, file, text)
   for _, header in ipairs(sorted_keys(rooms[room].h)) do
-    if not text:find("`" .. header .. "`", 1, true) then fault(file, 1, "does not name `%s`", header) end
+    if not text:find("`" .. header .. "`", 1, true) then lint.fault(file, 1, "does not name `%s`", header) end
   end
   local number = 0
   for line in text:gmatch "([^\n]*)\n" do
@@ -182,10 +145,10 @@ local function check_headers(room, file, text)
         local known = other and rooms[("engine/%s/%s"):format(storey, other)]
         there = there or known and known.h[name]
       end
-      if before ~= "<" and not there then fault(file, number, "header %s does not exist", path) end
+      if before ~= "<" and not there then lint.fault(file, number, "header %s does not exist", path) end
     end
   end
-  if number > README_LINES_MAX then fault(file, number, "%d lines; a README has at most %d", number, README_LINES_MAX) end
+  if number > README_LINES_MAX then lint.fault(file, number, "%d lines; a README has at most %d", number, README_LINES_MAX) end
 end
 
 -- "a.c b.c" -> the line of the README with the circle's reason, which may continue in the next lines.
@@ -201,7 +164,7 @@ local function circles_said(file, text)
       table.sort(words)
       said[table.concat(words, " ")] = number
     elseif line:match "^Circle" then
-      fault(file, number, "write it as \"Circle: a.c b.c: reason\"")
+      lint.fault(file, number, "write it as \"Circle: a.c b.c: reason\"")
     end
   end
   return said
@@ -211,12 +174,12 @@ local n_rooms, n_circles = 0, 0
 for _, room in ipairs(sorted_keys(rooms)) do
   n_rooms = n_rooms + 1
   local names = sorted_keys(rooms[room].c)
-  if #names > FILES_MAX then fault(room, 1, "%d files of C; a room has at most %d", #names, FILES_MAX) end
+  if #names > FILES_MAX then lint.fault(room, 1, "%d files of C; a room has at most %d", #names, FILES_MAX) end
 
   local file = room .. "/README.md"
-  local text = read(file)
+  local text = lint.read(file)
   if not text then
-    fault(file, 1, "is missing: what the room is for, its objects, its headers, where to begin")
+    lint.fault(file, 1, "is missing: what the room is for, its objects, its headers, where to begin")
     text = ""
   else
     check_headers(room, file, text)
@@ -228,13 +191,12 @@ for _, room in ipairs(sorted_keys(rooms)) do
   for _, members in ipairs(sorted_keys(found)) do
     n_circles = n_circles + 1
     if not said[members] then
-      fault(room .. "/" .. found[members], 1, "a circle of calls, %s: %s", members, told(graph, members))
+      lint.fault(room .. "/" .. found[members], 1, "a circle of calls, %s: %s", members, told(graph, members))
     end
   end
   for _, members in ipairs(sorted_keys(said)) do
-    if not found[members] then fault(file, said[members], "this circle does not exist (any more): %s", members) end
+    if not found[members] then lint.fault(file, said[members], "this circle does not exist (any more): %s", members) end
   end
 end
-if n_rooms == 0 then fault("engine", 1, "no room found") end
-io.write(("rooms: %d rooms, %d circles, %d faults\n"):format(n_rooms, n_circles, faults))
-os.exit(faults == 0 and 0 or 1)
+if n_rooms == 0 then lint.fault("engine", 1, "no room found") end
+lint.finish("rooms: %d rooms, %d circles", n_rooms, n_circles)

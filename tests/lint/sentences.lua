@@ -2,11 +2,13 @@
 -- It reads the Markdown pages, the man page, and the texts in quotes in the C and Lua code (messages and help).
 -- A name in code, a URL and a placeholder count as one word; so does a run of names, such as a list of keys.
 
-local root = arg[1] or "."
+package.path = (arg[0]:match "^.*/" or "./") .. "?.lua;" .. package.path
+local lint = require "lint"
+
 local LIMIT = 25
 local MESSAGE_MIN = 4 -- shorter texts in code are names, keys and formats
 
-local faults, sentences = 0, 0
+local sentences = 0
 
 -- Replace by something short, and keep the line breaks: line numbers are counted by them.
 local function shrink(text, by) return by .. text:gsub("[^\n]", "") end
@@ -27,11 +29,10 @@ local function check_words(file, words)
     if not words[i + 1] or ends(word.text, words[i + 1].text) then
       sentences = sentences + 1
       if count > LIMIT then
-        faults = faults + 1
         local start = {}
         for k = 0, 7 do start[#start + 1] = words[first.at + k].text end
-        io.write(("%s:%d: a sentence of %d words, at most %d: split it: %s ...\n")
-          :format(file, first.line, count, LIMIT, table.concat(start, " ")))
+        lint.fault(file, first.line, "a sentence of %d words, at most %d: split it: %s ...", count, LIMIT,
+          table.concat(start, " "))
       end
       count, first = 0, nil
     end
@@ -67,16 +68,6 @@ local function gatherer(file)
   return self
 end
 
-local function each_line(text)
-  local number = 0
-  return function(_, at)
-    if at > #text then return nil end
-    number = number + 1
-    local stop = text:find("\n", at, true) or #text + 1
-    return stop + 1, text:sub(at, stop - 1), number
-  end, nil, 1
-end
-
 local function check_markdown_line(file, block, number, line)
   local item = line:match "^%s*[-*]%s+(.*)$" or line:match "^%s*%d+%.%s+(.*)$"
   if line:find "^%s*|" then
@@ -95,7 +86,7 @@ end
 
 local function check_markdown(file, text)
   local block, fenced = gatherer(file), false
-  for _, line, number in each_line(text) do
+  for _, line, number in lint.lines(text) do
     if line:find "^%s*```" then
       block.flush()
       fenced = not fenced
@@ -129,7 +120,7 @@ end
 
 local function check_man(file, text)
   local block, literal, prose = gatherer(file), false, false
-  for _, line, number in each_line(text) do
+  for _, line, number in lint.lines(text) do
     local macro = line:match "^%.(%a%a)"
     if macro == "Sh" then prose = not line:find "SYNOPSIS" end
     if macro == "Bd" or macro == "Ed" then literal = macro == "Bd" end
@@ -179,8 +170,7 @@ local function check_code(file, text, comment, glue)
     elseif comment == "--" and text:find("^%[=*%[", from) then
       to = select(2, text:find("]" .. text:match("^%[(=*)%[", from) .. "]", from, true)) or #text
     elseif char == '"' or char == "'" then
-      to = from + 1
-      while to <= #text and text:sub(to, to) ~= char do to = to + (text:sub(to, to) == "\\" and 2 or 1) end
+      to = lint.quote_end(text, from)
       if char == '"' or comment == "--" then
         if joined and between:find "%a" then joined = joined .. "%s" end
         joined, joined_line = (joined or "") .. text:sub(from + 1, to - 1), joined and joined_line or line
@@ -197,18 +187,11 @@ local function check_c(file, text) check_code(file, text, "//", "^[%s%w_]*$") en
 local function check_lua(file, text) check_code(file, text, "--", "^%s*%.%.[%s%w_.]*$") end
 
 local function check_files(find, check)
-  local list = assert(io.popen(("cd '%s' && find %s 2>/dev/null | LC_ALL=C sort"):format(root, find)))
-  for path in list:lines() do
-    local f = assert(io.open(root .. "/" .. path))
-    check(path:gsub("^%./", ""), f:read "*a")
-    f:close()
-  end
-  list:close()
+  for _, path in ipairs(lint.files(find)) do check(path, lint.need(path)) end
 end
 
-check_files([[. \( -path './.*' -o -path './build*' \) -prune -o -name '*.md' -print]], check_markdown)
+check_files(lint.OURS .. "-name '*.md' -print", check_markdown)
 check_files([[docs -name '*.1']], check_man)
 check_files([[engine -name '*.c']], check_c)
 check_files([[lua policies -name '*.lua']], check_lua)
-io.write(("sentences: %d sentences, %d faults\n"):format(sentences, faults))
-os.exit(faults == 0 and 0 or 1)
+lint.finish("sentences: %d sentences", sentences)
