@@ -8,10 +8,11 @@
 
 static const char *port_colon(struct slice text)
 {
-    const char *end = text.data + text.len;
-    const char *bracket = text.len ? memrchr(text.data, ']', text.len) : NULL;
+    if (text.len == 0)
+        return NULL;
+    const char *end = text.data + text.len, *bracket = memrchr(text.data, ']', text.len);
     const char *from = bracket ? bracket : text.data;
-    const char *colon = from < end ? memchr(from, ':', (size_t)(end - from)) : NULL;
+    const char *colon = memchr(from, ':', (size_t)(end - from));
     bool another = colon && colon + 1 < end && memchr(colon + 1, ':', (size_t)(end - colon - 1));
 
     return another ? NULL : colon;
