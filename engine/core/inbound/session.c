@@ -118,7 +118,7 @@ void session_rearm(struct session *s)
 
 /* --- state ---------------------------------------------------------------------------------------------- */
 
-void session_enter(struct session *s, enum session_state next)
+bool session_may(enum session_state now, enum session_state next)
 {
 #define TO(x) (1u << SESSION_##x)
     static const unsigned allowed[] = {
@@ -134,7 +134,12 @@ void session_enter(struct session *s, enum session_state next)
         [SESSION_CLOSED] = 0,
     };
 #undef TO
-    assert(allowed[s->state] & (1u << next));
+    return allowed[now] & (1u << next);
+}
+
+void session_enter(struct session *s, enum session_state next)
+{
+    assert(session_may(s->state, next));
     s->state = next;
     session_rearm(s);
     session_watch(s);

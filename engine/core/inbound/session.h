@@ -82,6 +82,8 @@ void session_new(struct proxy *proxy, int fd, const struct addr *peer, const cha
 /** The only function that changes the state. It asserts that the step is allowed, and sets deadline and
  * watchers. */
 void session_enter(struct session *s, enum session_state next);
+/** What its table says: whether next may follow. */
+bool session_may(enum session_state now, enum session_state next);
 
 /** Restart the deadline of the current state. */
 void session_rearm(struct session *s);

@@ -2,8 +2,6 @@
  * sockets on loopback. */
 #include "inbound/exchange_desk.h"
 
-#include "base/clock.h"
-
 /* --- responses ------------------------------------------------------------------------------------------ */
 
 static void a_body_of_known_length(void **state)
@@ -218,9 +216,9 @@ static bool keeps_for_client(const struct desk *d, size_t bytes)
 }
 
 /* Otherwise the kernel takes megabytes. */
-static void let_the_kernel_take_little(const struct desk *d, int client, int dest)
+static void let_the_kernel_take_little(const struct desk *d, int client, int dest, int bytes)
 {
-    const int fds[] = {client, d->session->fd, exchange_of_last(d)->fd, dest}, bytes = 64 * 1024;
+    const int fds[] = {client, d->session->fd, exchange_of_last(d)->fd, dest};
 
     for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
         assert_int_equal(setsockopt(fds[i], SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes), 0);
@@ -264,7 +262,7 @@ static void a_large_request_waits_for_a_slow_destination(void **state)
         (void)desk_hear_head(d, dest, "POST / HTTP/1.1\r\n");
         if (chunked)
             desk_hear(d, dest, "400000\r\n");
-        let_the_kernel_take_little(d, client, dest);
+        let_the_kernel_take_little(d, client, dest, 64 * 1024);
         carry_slowly(d, client, dest, keeps_for_dest, &d->session->read);
         if (chunked) {
             assert_int_equal(exchange_of_last(d)->request_state, REQUEST_COMING);
@@ -293,7 +291,7 @@ static void a_large_response_waits_for_a_slow_client(void **state)
         (void)desk_hear_head(d, client, "HTTP/1.1 200 OK\r\n");
         if (chunked)
             desk_hear(d, client, "400000\r\n");
-        let_the_kernel_take_little(d, client, dest);
+        let_the_kernel_take_little(d, client, dest, 64 * 1024);
         carry_slowly(d, dest, client, keeps_for_client, &exchange_of_last(d)->read);
         if (chunked) {
             assert_int_equal(exchange_of_last(d)->response_state, RESPONSE_BODY);
@@ -302,6 +300,43 @@ static void a_large_response_waits_for_a_slow_client(void **state)
         }
         await_rest(d);
     }
+}
+
+/* It is whole, and answered before the destination has taken it: the next request goes behind its body all
+ * the same. */
+static void the_next_request_waits_until_this_one_has_gone_out(void **state)
+{
+    enum { LEN = 60000 };
+    static const char post[] = "POST http://$/ HTTP/1.1\r\nHost: $\r\nContent-Length: 60000\r\n\r\n";
+    struct desk *d = *state;
+    int client = desk_client(d);
+    desk_ask(d, client, GET("/1"));
+    int dest = desk_accept(d);
+    (void)desk_hear_head(d, dest, "GET /1 HTTP/1.1\r\n");
+    desk_ask(d, client, post);
+    size_t head_len = strlen(post) - 2 + 2 * strlen(d->to);
+    for (size_t sent = 0; sent < LEN;) {
+        sent = say_body(client, sent, LEN);
+        desk_turn_until(d, has_said, head_len + sent, "the body is not read");
+    }
+    let_the_kernel_take_little(d, client, dest, 4 * 1024);
+    desk_say_str(dest, OK("1", 1));
+    (void)desk_hear_head(d, dest, "POST / HTTP/1.1\r\n");
+    assert_true(exchange_waiting(exchange_of_last(d)) > 0);
+    assert_int_equal(exchange_of_last(d)->request_state, REQUEST_WHOLE);
+    (void)desk_hear_head(d, client, "HTTP/1.1 200 OK\r\n");
+    desk_hear(d, client, "1");
+    desk_say_str(dest, OK("early", 5));
+    (void)desk_hear_head(d, client, "HTTP/1.1 200 OK\r\n");
+    desk_hear(d, client, "early");
+    assert_int_equal(exchange_of_last(d)->response_state, RESPONSE_WHOLE);
+    desk_ask(d, client, GET("/next"));
+    double give_up_s = clock_now_s() + PATIENCE_S;
+    for (size_t got = 0; got < LEN && clock_now_s() < give_up_s;) {
+        got = hear_body(dest, got, LEN);
+        ev_run(d->loop, EVRUN_NOWAIT);
+    }
+    (void)desk_hear_head(d, dest, "GET /next HTTP/1.1\r\n");
 }
 
 static void a_response_may_come_before_its_request_is_whole(void **state)
@@ -404,6 +439,7 @@ int main(void)
         ONE(requests_in_one_go_are_sent_one_by_one),
         ONE(a_large_request_waits_for_a_slow_destination),
         ONE(a_large_response_waits_for_a_slow_client),
+        ONE(the_next_request_waits_until_this_one_has_gone_out),
         ONE(a_response_may_come_before_its_request_is_whole),
         ONE(a_malformed_body_becomes_400),
         ONE(a_client_may_have_said_its_last),

@@ -1,0 +1,347 @@
+/* One client's connection: its states, the fronts that its first byte chooses, tunnels, and how it ends. */
+#include "inbound/exchange_desk.h"
+
+#include "base/clock.h"
+
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+
+static const char SOCKS5_HELLO[] = {5, 1, 0};
+
+static void say_bytes(int fd, const void *data, size_t len)
+{
+    desk_say(fd, slice_of(data, len));
+}
+
+enum { SOCKS5_ASK_LEN = 10 };
+
+/* CONNECT to the destination, by its address. */
+static void write_socks5(const struct desk *d, char out[SOCKS5_ASK_LEN])
+{
+    const char text[] = {5, 1, 0, 1, 127, 0, 0, 1, (char)(addr_port(&d->at) >> 8), (char)addr_port(&d->at)};
+    memcpy(out, text, SOCKS5_ASK_LEN);
+}
+
+static void hear_bytes(struct desk *d, int fd, char *in, size_t len)
+{
+    for (size_t n = 0; n < len; n++) {
+        d->want = slice_str("a reply");
+        desk_await(d, fd);
+        assert_int_equal(recv(fd, in + n, 1, 0), 1);
+    }
+}
+
+/* The session has read all that the client has sent. */
+static bool has_read(const struct desk *d, size_t client)
+{
+    int on_its_way = 1, unread = 1;
+
+    assert_int_equal(ioctl((int)client, SIOCOUTQ, &on_its_way), 0);
+    assert_int_equal(ioctl(d->session->fd, SIOCINQ, &unread), 0);
+    return on_its_way == 0 && unread == 0;
+}
+
+static void assert_tunnel(struct desk *d, int client, int dest)
+{
+    assert_int_equal(d->session->state, SESSION_TUNNEL);
+    desk_say_str(client, "up");
+    desk_hear(d, dest, "up");
+    desk_say_str(dest, "down");
+    desk_hear(d, client, "down");
+    assert_int_equal(shutdown(client, SHUT_WR), 0);
+    desk_hear_end(d, dest, 0);
+    desk_say_str(dest, "last");
+    desk_hear(d, client, "last");
+    desk_close(d, dest);
+    desk_hear_end(d, client, 0);
+    desk_await_closed(d);
+}
+
+/* --- states --------------------------------------------------------------------------------------------- */
+
+static void the_table_allows_these_steps_and_no_others(void **state)
+{
+    /* In the order of the enum: reading, slowed, connecting, exchange, replying, tunnel, ending, resetting,
+     * closed. */
+    static const char *const rows[] = {
+        [SESSION_READING] = ".xxx..x.x",    [SESSION_SLOWED] = "x.......x",
+        [SESSION_CONNECTING] = "x..xx.x.x", [SESSION_EXCHANGE] = "x.x.x.xxx",
+        [SESSION_REPLYING] = ".....x..x",   [SESSION_TUNNEL] = "........x",
+        [SESSION_ENDING] = "........x",     [SESSION_RESETTING] = "........x",
+        [SESSION_CLOSED] = ".........",
+    };
+    (void)state;
+    for (int from = 0; from < (int)ARRAY_LEN(rows); from++)
+        for (int to = 0; to < (int)ARRAY_LEN(rows); to++)
+            if (session_may((enum session_state)from, (enum session_state)to) != (rows[from][to] == 'x'))
+                fail_msg("from state %d to state %d", from, to);
+}
+
+/* Callbacks above may still hold it. */
+static void a_closed_session_is_freed_before_the_next_turn_and_not_earlier(void **state)
+{
+    struct desk *d = *state;
+    int client = desk_client(d);
+    session_close(d->session, NULL);
+    assert_int_equal(d->session->state, SESSION_CLOSED);
+    assert_true(d->proxy.n_sessions == 0 && d->proxy.n_strangers == 0);
+    session_close(d->session, NULL); /* harmless */
+    session_end(d->session);
+    assert_true(d->proxy.dead.next != &d->proxy.dead);
+    ev_run(d->loop, EVRUN_NOWAIT);
+    assert_true(d->proxy.dead.next == &d->proxy.dead);
+    desk_hear_end(d, client, 0);
+}
+
+/* --- fronts --------------------------------------------------------------------------------------------- */
+
+static void socks5_makes_a_tunnel(void **state)
+{
+    struct desk *d = *state;
+    int client = desk_client(d);
+    char ask[SOCKS5_ASK_LEN], in[10];
+    say_bytes(client, SOCKS5_HELLO, sizeof SOCKS5_HELLO);
+    hear_bytes(d, client, in, 2);
+    assert_memory_equal(in, "\5\0", 2);
+    write_socks5(d, ask);
+    say_bytes(client, ask, sizeof ask);
+    int dest = desk_accept(d);
+    hear_bytes(d, client, in, 10);
+    assert_memory_equal(in, "\5\0\0\1", 4);
+    assert_tunnel(d, client, dest);
+}
+
+static void socks4_makes_a_tunnel(void **state)
+{
+    struct desk *d = *state;
+    int client = desk_client(d);
+    const char text[] = {4, 1, (char)(addr_port(&d->at) >> 8), (char)addr_port(&d->at), 127, 0, 0, 1, 0};
+    char in[8];
+    say_bytes(client, text, sizeof text);
+    int dest = desk_accept(d);
+    hear_bytes(d, client, in, sizeof in);
+    assert_memory_equal(in, "\0\x5a", 2);
+    assert_tunnel(d, client, dest);
+}
+
+/* What a client sends before it has its reply waits for the destination. */
+static void connect_makes_a_tunnel(void **state)
+{
+    struct desk *d = *state;
+    int client = desk_client(d);
+    desk_ask(d, client, "CONNECT $ HTTP/1.1\r\nHost: $\r\n\r\nearly");
+    int dest = desk_accept(d);
+    (void)desk_hear_head(d, client, "HTTP/1.1 200 ");
+    desk_hear(d, dest, "early");
+    assert_tunnel(d, client, dest);
+}
+
+/* The connection of an exchange is not that of the tunnel which follows it. */
+static void connect_after_an_exchange(void **state)
+{
+    struct desk *d = *state;
+    int client = desk_client(d), dest = serve_one(d, client);
+    desk_ask(d, client, "CONNECT $ HTTP/1.1\r\nHost: $\r\n\r\n");
+    desk_hear_end(d, dest, 0);
+    dest = desk_accept(d);
+    (void)desk_hear_head(d, client, "HTTP/1.1 200 ");
+    assert_tunnel(d, client, dest);
+}
+
+static void every_split_of_socks5(void **state)
+{
+    struct desk *d = *state;
+    char text[sizeof SOCKS5_HELLO + SOCKS5_ASK_LEN], in[12];
+    memcpy(text, SOCKS5_HELLO, sizeof SOCKS5_HELLO);
+    write_socks5(d, text + sizeof SOCKS5_HELLO);
+    for (size_t at = 1; at < sizeof text; at++) {
+        int client = desk_client(d);
+        say_bytes(client, text, at);
+        desk_turn_until(d, has_read, (size_t)client, "the first part is not read");
+        say_bytes(client, text + at, sizeof text - at);
+        int dest = desk_accept(d);
+        hear_bytes(d, client, in, sizeof in);
+        assert_memory_equal(in, "\5\0\5\0\0\1", 6);
+        desk_close(d, client);
+        desk_hear_end(d, dest, 0);
+        desk_close(d, dest);
+        desk_await_closed(d);
+    }
+}
+
+static void what_is_neither_is_told_so(void **state)
+{
+    struct desk *d = *state;
+    int client = desk_client(d);
+    desk_say_str(client, "\x16\x03\x01 TLS\r\n\r\n");
+    (void)desk_hear_head(d, client, "HTTP/1.1 400 Bad Request\r\n");
+}
+
+/* --- deadlines ------------------------------------------------------------------------------------------ */
+
+static void let_the_deadline_come(struct desk *d, double *setting)
+{
+    *setting = 0.01;
+    session_rearm(d->session);
+}
+
+static void a_slow_request_is_told_that_it_was(void **state)
+{
+    struct desk *d = *state;
+    int client = desk_client(d);
+    desk_say_str(client, "GET http:");
+    desk_turn_until(d, has_read, (size_t)client, "it is not read");
+    d->session->admit_by_s = clock_coarse_s(); /* as if it had come long ago */
+    session_rearm(d->session);
+    (void)desk_hear_head(d, client, "HTTP/1.1 408 ");
+}
+
+static void a_client_that_rests_for_too_long_is_closed(void **state)
+{
+    struct desk *d = *state;
+    int client = desk_client(d), dest = serve_one(d, client);
+    let_the_deadline_come(d, &d->proxy.settings.idle_timeout_s);
+    desk_hear_end(d, client, 0);
+    desk_hear_end(d, dest, 0);
+    desk_await_closed(d);
+}
+
+static void a_destination_that_answers_nothing_becomes_504(void **state)
+{
+    struct desk *d = *state;
+    int client = desk_client(d);
+    desk_ask(d, client, GET("/"));
+    int dest = desk_accept(d);
+    (void)desk_hear_head(d, dest, "GET / HTTP/1.1\r\n");
+    let_the_deadline_come(d, &d->proxy.settings.idle_timeout_s);
+    assert_non_null(strstr(desk_hear_head(d, client, "HTTP/1.1 504 "), "error=http_response_timeout"));
+    desk_hear_end(d, dest, 0);
+}
+
+/* Clients that ask for nothing have places of their own: the oldest of them goes first. One that has been let
+ * through stays. */
+static void the_oldest_stranger_makes_room(void **state)
+{
+    struct desk *d = *state;
+    d->proxy.settings.strangers_max = 2;
+    int known = desk_client(d);
+    int dest = serve_one(d, known);
+    int first = desk_client(d), second = desk_client(d), third = desk_client(d);
+    desk_hear_end(d, first, 0);
+    assert_true(d->proxy.n_strangers == 2 && d->proxy.n_sessions == 3);
+    desk_hear_nothing(d, second);
+    desk_hear_nothing(d, third);
+    desk_hear_nothing(d, known);
+    desk_hear_nothing(d, dest);
+}
+
+/* --- the end -------------------------------------------------------------------------------------------- */
+
+/* Closing at once would turn into a reset, which destroys the answer on its way. */
+static void a_last_answer_outlives_what_the_client_still_sends(void **state)
+{
+    struct desk *d = *state;
+    int client = desk_client(d);
+    desk_say_str(client, "nonsense\r\n\r\n");
+    desk_turn_until(d, desk_is_in_state, SESSION_ENDING, "it was not refused");
+    for (int i = 0; i < 20; i++) {
+        desk_say_str(client, "more of it, which nobody wants\r\n");
+        ev_run(d->loop, EVRUN_NOWAIT);
+    }
+    (void)desk_hear_head(d, client, "HTTP/1.1 400 Bad Request\r\n");
+    assert_int_equal(d->session->state, SESSION_ENDING);
+    assert_int_equal(shutdown(client, SHUT_WR), 0);
+    desk_await_closed(d);
+}
+
+static bool has_sent(const struct desk *d, size_t bytes)
+{
+    return d->session->outbound->rx >= bytes;
+}
+
+/* A reset destroys what is on its way, so it waits until the client has all that came before. */
+static void what_came_before_a_reset_is_heard(void **state)
+{
+    enum { CAME = 300 * 1000 };
+    struct desk *d = *state;
+    int client = desk_client(d);
+    const int little = 4 * 1024;
+    assert_int_equal(setsockopt(d->session->fd, SOL_SOCKET, SO_SNDBUF, &little, sizeof little), 0);
+    desk_ask(d, client, GET("/"));
+    int dest = desk_accept(d);
+    (void)desk_hear_head(d, dest, "GET / HTTP/1.1\r\n");
+    desk_say_str(dest, "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n");
+    (void)desk_hear_head(d, client, "HTTP/1.1 200 OK\r\n");
+    char data[1000];
+    size_t got = 0, before = (size_t)d->session->outbound->rx, sent = 0;
+    memset(data, 'x', sizeof data);
+    while (sent < CAME && session_owed(d->session) == 0) {
+        desk_say(dest, slice_of(data, sizeof data));
+        sent += sizeof data;
+        desk_turn_until(d, has_sent, before + sent, "the body is not read");
+    }
+    session_cut(d->session);
+    double give_up_s = clock_now_s() + PATIENCE_S;
+    for (ssize_t n = 1; n > 0 && clock_now_s() < give_up_s; got += n > 0 ? (size_t)n : 0) {
+        assert_true(got == sent || d->session->state == SESSION_RESETTING);
+        desk_await(d, client);
+        n = recv(client, data, sizeof data, 0);
+        assert_true(n != 0);
+    }
+    assert_int_equal(errno, ECONNRESET);
+    assert_int_equal(got, sent);
+    desk_await_closed(d);
+}
+
+static bool drained;
+
+static void on_drained(struct proxy *p)
+{
+    drained = true;
+    ev_break(p->loop, EVBREAK_ALL);
+}
+
+static void a_drained_proxy_finishes_what_is_under_way(void **state)
+{
+    struct desk *d = *state;
+    int resting = desk_client(d), rested = serve_one(d, resting), busy = desk_client(d);
+    desk_ask(d, busy, GET("/"));
+    int dest = desk_accept(d);
+    (void)desk_hear_head(d, dest, "GET / HTTP/1.1\r\n");
+    drained = false;
+    d->proxy.drained = on_drained;
+    proxy_drain(&d->proxy);
+    desk_hear_end(d, resting, 0);
+    desk_hear_end(d, rested, 0);
+    assert_false(drained);
+    desk_say_str(dest, OK("late", 4));
+    assert_non_null(strstr(desk_hear_head(d, busy, "HTTP/1.1 200 OK\r\n"), "Connection: close\r\n"));
+    desk_hear(d, busy, "late");
+    desk_hear_end(d, busy, 0);
+    desk_close(d, busy);
+    assert_true(run_until_within(d->loop, &drained, PATIENCE_S));
+}
+
+#define ONE(name) cmocka_unit_test_setup_teardown(name, desk_setup, desk_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_table_allows_these_steps_and_no_others),
+        ONE(a_closed_session_is_freed_before_the_next_turn_and_not_earlier),
+        ONE(socks5_makes_a_tunnel),
+        ONE(socks4_makes_a_tunnel),
+        ONE(connect_makes_a_tunnel),
+        ONE(connect_after_an_exchange),
+        ONE(every_split_of_socks5),
+        ONE(what_is_neither_is_told_so),
+        ONE(a_slow_request_is_told_that_it_was),
+        ONE(a_client_that_rests_for_too_long_is_closed),
+        ONE(a_destination_that_answers_nothing_becomes_504),
+        ONE(the_oldest_stranger_makes_room),
+        ONE(a_last_answer_outlives_what_the_client_still_sends),
+        ONE(what_came_before_a_reset_is_heard),
+        ONE(a_drained_proxy_finishes_what_is_under_way),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
