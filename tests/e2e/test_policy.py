@@ -247,6 +247,27 @@ def test_a_policy_is_told_of_uplink_changes(start, lab, policy):
     proxy.wait_event("policy_says", text="wan2 up up=true")
 
 
+def test_a_policy_is_told_of_changes_once_all_uplinks_are_up_to_date(start, lab, policy):
+    body = """
+  local function n_up()
+    local n = 0
+    for _, u in ipairs(ctx.uplinks) do
+      n = n + (u.up and 1 or 0)
+    end
+    return n
+  end
+  return {
+    pick = function(_, uplinks) return uplinks[1] end,
+    uplink_changed = function(u, what) ctx.log.info("%s %s: %d up", u.name, what, n_up()) end,
+  }"""
+    proxy = start("--policy", policy(body), "wan1", "wan2")
+    with at_once(proxy):
+        lab.wan1.down()
+        lab.wan2.down()
+    proxy.wait_event("policy_says", text="wan2 down: 0 up")
+    assert said(proxy) == ["wan1 down: 0 up", "wan2 down: 0 up"]
+
+
 def test_timers_of_a_policy_run_without_connections(start, policy):
     body = """
   local n = 0
