@@ -136,7 +136,7 @@ def test_a_client_that_vanished_before_the_end_of_its_answer_is_detected(start, 
     clients = owed(proxy, keep)
     lab.lan.nft("table inet gone {\nchain f { type filter hook input priority 0; drop; }\n}")
     try:
-        wait_for(lambda: proxy.open_connections() == 0, "nobody waits for them", IDLE_S + FOUND_S if PAUSE_S == 0 else 300)
+        wait_for(lambda: proxy.open_connections() == 0, "connections that acknowledge nothing are closed", IDLE_S + FOUND_S if PAUSE_S == 0 else 300)
     finally:
         lab.lan.run("nft", "delete", "table", "inet", "gone")
     assert "unacknowledged" in {line["outcome"] for line in proxy.connections(len(clients))}

@@ -90,7 +90,7 @@ def test_a_captive_portal_is_reported_and_avoided(start, origin, good, config):
     assert used(proxy, good) == {"wan2"}
     assert state(proxy) == "captive"
     logged_in.append(1)
-    wait_for(lambda: state(proxy) == "up", "somebody has logged in")
+    wait_for(lambda: state(proxy) == "up", "the portal lets the line through")
     assert used(proxy, good) == {"wan1", "wan2"}
 
 
@@ -127,7 +127,7 @@ def test_a_captive_portals_hosts_can_be_reached_to_log_in(start, lab, names, ori
     assert proxy.ask("why", host="other.test")["by_default"] and not proxy.ask("why", host="login.portal.test")["by_default"]
     assert proxy.ask("status")["policy"]["errors"] == 0
     lab.wan2.isp.run("nft", "delete chain inet portal pre")
-    wait_for(lambda: state(proxy, "wan2") == "up", "somebody has logged in")
+    wait_for(lambda: state(proxy, "wan2") == "up", "the portal lets the line through")
     assert asked("login.portal.test") == b"the real one"
 
 

@@ -33,7 +33,7 @@ describe("balance.smooth", function()
     end
   end)
 
-  it("goes by the ratio, not by the numbers", function()
+  it("uses the ratio of weights, not their size", function()
     for _, scale in ipairs { 0.001, 0.5, 3, 1000 } do
       local w = kit.world { { name = "a", weight = 7 * scale }, { name = "b", weight = 3 * scale } }
       local count = tally(balance.smooth(), w.uplinks, 10000)
@@ -64,7 +64,7 @@ describe("balance.smooth", function()
     assert.near(100, count.a, 3)
   end)
 
-  it("goes on with who is left, and takes back who returns", function()
+  it("uses the uplinks that are left, and those that return", function()
     local w = kit.world { { name = "a", weight = 6 }, { name = "b", weight = 3 }, { name = "c", weight = 1 } }
     local a, b, c = w.uplinks[1], w.uplinks[2], w.uplinks[3]
     local smooth = balance.smooth()
@@ -79,7 +79,7 @@ describe("balance.smooth", function()
     assert.near(100, all.c, 3)
   end)
 
-  it("neither floods nor starves one that comes from heavier company", function()
+  it("treats an uplink fairly that comes from a set with heavier ones", function()
     local w = kit.world { { name = "a", weight = 1000 }, { name = "b" }, { name = "c" } }
     local a, b, c = w.uplinks[1], w.uplinks[2], w.uplinks[3]
     for _, picks in ipairs { 1, 400, 501, 502, 900, 1001 } do
@@ -131,7 +131,7 @@ describe("balance.least_of", function()
     assert.equal("a b a a a b a a b a", names(balance.least_of(load_of), w.uplinks, 10))
   end)
 
-  it("takes turns among those that are level alone", function()
+  it("takes turns only among equals", function()
     local w = kit.world { { name = "a" }, { name = "b", active = 1 }, { name = "c" } }
     assert.equal("a c a c", names(balance.least_of(load_of), w.uplinks, 4))
     w.views[2].active = 0
@@ -151,7 +151,7 @@ describe("balance.least_of", function()
     assert.near(5, count.a, 1)
   end)
 
-  it("chooses among infinite values, and not among what is no number", function()
+  it("chooses among infinite values, and refuses values that are not numbers", function()
     local w = kit.world { { name = "a" }, { name = "b" } }
     assert.equal("a b", names(balance.least_of(function() return math.huge end), w.uplinks, 2))
     assert.equal("b b", names(balance.least_of(function(u) return u.name == "a" and 0 / 0 or 1 end), w.uplinks, 2))
@@ -196,7 +196,7 @@ describe("balance.weighted_random", function()
     assert.near(10000, count.c, 475)
   end)
 
-  it("draws each at its part of the interval, its end included", function()
+  it("maps each part of the interval to its uplink, including the end", function()
     local w = kit.world { { name = "a", weight = 2 }, { name = "b", weight = 1 }, { name = "c", weight = 1 } }
     local point
     local draw = balance.weighted_random(function() return point end)
@@ -245,7 +245,7 @@ describe("balance.two_choices", function()
     end
   end)
 
-  it("makes do with one, and with the first n", function()
+  it("works with one uplink, and with the first n", function()
     local w = kit.world { { name = "a" }, { name = "b" }, { name = "c" } }
     local choose = balance.two_choices(kit.draws(1), "active")
     assert.equal("a a", names(choose, w.uplinks, 2, 1))
@@ -300,7 +300,7 @@ describe("balance.only", function()
   local function not_metered(u) return not u.tags.metered end
   local inner = balance.smooth()
 
-  it("leaves out those that are not meant, as long as another is there", function()
+  it("leaves out unwanted uplinks while another is left", function()
     local w = kit.world { { name = "a" }, { name = "b", tags = { "metered" } }, { name = "c" } }
     local choose = balance.only(not_metered, balance.smooth())
     assert.equal("a c a c", names(choose, w.uplinks, 4))
@@ -308,7 +308,7 @@ describe("balance.only", function()
     assert.equal("a a", names(choose, w.uplinks, 2, 2))
   end)
 
-  it("has no opinion rather than one of those when it is strict", function()
+  it("has no opinion instead of an unwanted uplink when it is strict", function()
     local w = kit.world { { name = "b", tags = { "metered" } } }
     assert.is_nil((balance.only(not_metered, inner, true)(nil, w.uplinks)))
   end)
@@ -332,7 +332,7 @@ describe("balance.tiers", function()
     assert.equal("backup tier", select(2, choose(nil, { w.uplinks[3] })))
   end)
 
-  it("leaves a refusal, and no opinion, their own reasons", function()
+  it("keeps the reasons of a refusal and of no opinion", function()
     local w = kit.world { { name = "b", tier = 2 } }
     local answer
     local choose = balance.tiers(function() return answer, "so" end)
@@ -386,7 +386,7 @@ describe("balance.fair_share", function()
     return count
   end
 
-  it("goes into other choosers, and sees only what they leave", function()
+  it("works inside other choosers, and sees only the uplinks that they leave", function()
     local w = kit.world {
       { name = "a", rx_capacity = 1e6, tier = 2 }, { name = "b", rx_capacity = 2e6 }, { name = "c", rx_capacity = 1e6 },
     }
@@ -396,7 +396,7 @@ describe("balance.fair_share", function()
     assert.same({ c = 20 }, picks(choose, w, 20))
   end)
 
-  it("lets a line whose meter never learns neither win nor lose for ever", function()
+  it("neither always nor never chooses a line whose capacity stays unknown", function()
     local w = kit.world { { name = "thin", rx_capacity = 1e5 }, { name = "wide", rx_capacity = 1e6 }, { name = "mute" } }
     local choose = balance.fair_share(w:ctx(), { explore = 50 })
     w.views[2].busy = 3 -- an average line would be chosen before the wide one
@@ -410,7 +410,7 @@ describe("balance.fair_share", function()
     assert.is_true(picks(choose, w, 100).mute > 90)
   end)
 
-  it("goes by weight as long as nothing is known of any line", function()
+  it("uses weights while no capacity is known", function()
     local w = kit.world { { name = "a", weight = 3 }, { name = "b" } }
     local choose, count = balance.fair_share(w:ctx(), { explore = 2000 }), { a = 0, b = 0 }
     for _ = 1, 1000 do
@@ -420,7 +420,7 @@ describe("balance.fair_share", function()
     assert.same({ a = 750, b = 250 }, count)
   end)
 
-  it("explores with nobody who has waited for a failure", function()
+  it("does not explore with a retry after a failure", function()
     local w = kit.world { { name = "a", rx_capacity = 1e9 }, { name = "b", rx_capacity = 1 } }
     local choose = balance.fair_share(w:ctx(), { explore = 2 })
     for _ = 1, 10 do
@@ -454,13 +454,13 @@ describe("balance.least_latency", function()
     return count
   end
 
-  it("goes into other choosers, and sees only what they leave", function()
+  it("works inside other choosers, and sees only the uplinks that they leave", function()
     w = kit.world { { name = "a", connect_time = 0.01, tags = { "metered" } }, { name = "b", connect_time = 0.05 } }
     choose = balance.only(function(u) return not u.tags.metered end, balance.least_latency(w:ctx()))
     assert.same({ b = 30 }, picks(30, 1))
   end)
 
-  it("lets a line that never connects neither win nor lose for ever", function()
+  it("neither always nor never chooses a line that never connects", function()
     w = kit.world { { name = "good", connect_time = 0.05 }, { name = "mute" } }
     choose = balance.least_latency(w:ctx(), { explore = 10 })
     picks(2, 1)
@@ -470,7 +470,7 @@ describe("balance.least_latency", function()
     assert.is_true(picks(100, 1).mute > 80)
   end)
 
-  it("tries every line where a connection comes but once in a long while, and uses the best one all the same", function()
+  it("tries every line when connections are rare, and still uses the best one", function()
     w = kit.world { { name = "a", connect_time = 0.2 }, { name = "b", connect_time = 0.02 }, { name = "c" } }
     choose = balance.least_latency(w:ctx())
     local count = picks(120, 60)
@@ -478,7 +478,7 @@ describe("balance.least_latency", function()
     assert.is_true(count.a >= 10 and count.c >= 10, ("a: %d, c: %d"):format(count.a, count.c))
   end)
 
-  it("explores with nobody who has waited for a failure", function()
+  it("does not explore with a retry after a failure", function()
     w = kit.world { { name = "a", connect_time = 0.01 }, { name = "b" } }
     choose = balance.least_latency(w:ctx())
     assert.equal("a", choose({ attempt = 2, id = 1, now = 5 }, w.uplinks).name)

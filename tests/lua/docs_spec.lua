@@ -263,7 +263,7 @@ describe("docs/policy-guide.md", function()
     assert.equal(first, policy:pick({ host = "www.bank.example" }).uplink)
   end)
 
-  it("4: leaves the backup to no site, be it one that came amid the outage", function()
+  it("4: keeps no site on the backup, not even one that came during the outage", function()
     local policy = step(4)
     step_world:named("fibre").up, step_world:named("dsl").up = false, false
     assert.equal("lte", policy:pick({ host = "www.bank.example" }).uplink)
@@ -296,7 +296,7 @@ describe("docs/policy-guide.md", function()
     assert.equal("fibre", policy:pick({ host = "www.bank.example" }).uplink)
   end)
 
-  it("6: rests a line that fails three times in a row", function()
+  it("6: leaves out a line that fails three times in a row", function()
     local policy = step(6)
     step_world:named("dsl").active = 9
     assert.equal("fibre", policy:pick({ host = "www.bank.example" }).uplink)
@@ -317,7 +317,7 @@ describe("docs/policy-guide.md", function()
     assert.is_true(used.fibre)
   end)
 
-  it("7: goes by what was measured", function()
+  it("7: uses measured values", function()
     local policy = step(7)
     for i = 1, 3 do
       step_world.views[i].connect_time, step_world.views[i].rx_capacity = 0.01 * i, 1e6 * i

@@ -48,14 +48,14 @@ describe("examples/dorm", function()
     policy = world:load "examples/dorm/policy.lua"
   end)
 
-  it("takes what answers soonest, and leaves the phone alone", function()
+  it("takes the fastest line, and does not use the phone", function()
     policy:tally(2) -- each is tried once
     assert.same({ wall = 10, wifi = 0, phone = 0 }, policy:tally(10))
     world:named("wifi").connect_time = 0.04
     assert.same({ wall = 5, wifi = 5, phone = 0 }, policy:tally(10))
   end)
 
-  it("tries again what was slow, and what never answered, so that neither is so for ever", function()
+  it("tries slow and silent lines again", function()
     world:named("wifi").connect_time = 0 -- it has never connected
     local count = { wall = 0, wifi = 0, phone = 0 }
     for _ = 1, 200 do

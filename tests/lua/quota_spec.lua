@@ -26,14 +26,14 @@ describe("quota", function()
     assert.equal("dsl lte", go(choose) .. " " .. go(choose))
   end)
 
-  it("leaves the reserve alone", function()
+  it("keeps the reserve", function()
     local choose = quota { inner = balance.smooth(), reserve = 1e9 }
     for _ = 1, 3 do
       assert.equal("dsl", go(choose))
     end
   end)
 
-  it("goes on over quota when there is no other, or refuses", function()
+  it("exceeds the quota when no other uplink is left, or refuses", function()
     w.views[1].quota_left, w.views[2].quota_left = 0, 0
     assert.equal("dsl", go(quota { inner = balance.smooth() }))
     assert.same({ false, "all quotas are used up" }, { go(quota { inner = balance.smooth(), hard = true }) })

@@ -63,7 +63,7 @@ describe("rules", function()
     assert.is_true(decides({ ports = 443, to = "lte" }))
   end)
 
-  it("knows clients, users, protocols and whatever a function knows", function()
+  it("knows clients, users, protocols and functions", function()
     assert.is_true(decides({ clients = "192.168.1.0/24", to = "lte" }))
     assert.is_false(decides({ clients = { "192.168.2.0/24" }, to = "lte" }))
     assert.is_true(decides({ users = { "ann", "bob" }, to = "lte" }, { user = "bob" }))
@@ -105,7 +105,7 @@ describe("rules", function()
     assert.same({ timeout = 3 }, select(3, says { to = "lte", timeout = 3 }))
   end)
 
-  it("goes on with the next rule when its uplinks cannot serve, or refuses if it is strict", function()
+  it("continues with the next rule when its uplinks cannot serve, or refuses if it is strict", function()
     assert.same({ "dsl", "otherwise" }, { says({ to = "fibre" }, nil, { 2, 3 }) })
     assert.same({ false, "rule 1: its uplinks cannot serve" }, { says({ to = "fibre", strict = true }, nil, { 2, 3 }) })
     assert.same({ false, "vpn: its uplinks cannot serve" },

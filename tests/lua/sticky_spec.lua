@@ -62,7 +62,7 @@ describe("sticky", function()
     end
   end)
 
-  it("moves only what must move when a line dies, and for good", function()
+  it("moves only the keys of a dead line, permanently", function()
     local choose = sticky(ctx, { by = "client", inner = balance.smooth() })
     assert.equal("a", go(choose, "one"))
     assert.equal("b", go(choose, "two"))
@@ -83,7 +83,7 @@ describe("sticky", function()
     assert.same({ "a", "kept" }, { go(choose, "one") })
   end)
 
-  it("keeps what is left out for a time on one other line, and over a reload", function()
+  it("keeps a key of a line that is left out on one other line, and over a reload", function()
     for _, home in ipairs { true, false } do
       local choose, memory = sticky(ctx, { by = "client", inner = balance.smooth(), home = home })
       assert.equal("a", go(choose, "one"))
@@ -100,7 +100,7 @@ describe("sticky", function()
     end
   end)
 
-  it("keeps what it took home on one other line while its own is down", function()
+  it("keeps a key on one other line while its own is down", function()
     local choose = sticky(ctx, { by = "client", inner = balance.smooth(), home = true })
     assert.equal("a", go(choose, "one"))
     w.views[1].up = false
@@ -132,7 +132,7 @@ describe("sticky", function()
     assert.equal("b", go(choose, "one"))
   end)
 
-  it("remembers no more than it may", function()
+  it("keeps at most its capacity", function()
     local choose, memory = sticky(ctx, { by = "client", inner = balance.smooth(), capacity = 2 })
     go(choose, "one")
     go(choose, "two")

@@ -81,8 +81,8 @@ struct policy_origin {
     enum policy_proto proto;
     const char *client, *user, *listener; /* as in struct policy_conn */
 };
-/** Of a connection that nobody has asked for. Its client is of a range for documentation (RFC 5737), so a
- *  policy keeps nothing under a real client's name. */
+/** The origin of a made-up connection. Its client is a documentation address (RFC 5737), so that a policy
+ *  stores nothing about a real client. */
 extern const struct policy_origin POLICY_ORIGIN_MADE_UP;
 
 /** One of a connection's attempts. */

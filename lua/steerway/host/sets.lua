@@ -37,8 +37,8 @@ local match_t = ffi.typeof "int (*)(const void *, const char *, size_t)"
 local pointer_t = ffi.typeof "const void *"
 
 ---@class steerway.EngineLists
----@field list fun(kind: string, path: string): lightuserdata|false|nil, integer|string|nil  the set and its count; false: it is
----  still to be read, and this load comes to nothing; or nil and an error
+---@field list fun(kind: string, path: string): lightuserdata|false|nil, integer|string|nil  the set and its count; false: it must
+---  be read first, and this load is abandoned; or nil and an error
 ---@field domains lightuserdata  int (*)(set, text, len)
 ---@field cidrs lightuserdata    likewise
 

@@ -64,7 +64,7 @@ describe("bounds of pattern matching", function()
     { "x+%f[y]", 2000, 2600 }, { "x+$", 2400, 2600 }, { "[%a.]+x+y", 250, 400 }, { "x+x*", 250, 3500 },
   }
   for _, case in ipairs(limits) do
-    it("lets no more into " .. case[1] .. " than ends soon", function()
+    it("refuses longer text for " .. case[1] .. " than ends soon", function()
       assert.is_true((pcall(match, ("x"):rep(case[2]), case[1])))
       assert.is_false((pcall(match, ("x"):rep(case[3]), case[1])))
     end)

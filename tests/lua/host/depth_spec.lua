@@ -66,7 +66,7 @@ describe("depth", function()
     assert.equal(50, room())
   end)
 
-  it("is not begun anew by those that were suspended in pcall", function()
+  it("is not restarted by coroutines suspended in pcall", function()
     local deepest, cos = 0, {}
     for i = 1, 200 do
       cos[i] = depth.wrap(function()

@@ -21,8 +21,8 @@ local function shipped(name)
   return (unheeded(nil, { file = "policies/" .. name .. ".lua" }))
 end
 
-describe("what a policy does not heed", function()
-  it("is told of the policies that ship", function()
+describe("settings that a policy ignores", function()
+  it("is reported for shipped policies", function()
     for _, name in ipairs { "least_connections", "round_robin", "random", "fair_share", "least_traffic", "least_latency",
       "sticky_site", "per_client" } do
       assert.equal("tier tags quota", shipped(name), name)
@@ -117,7 +117,7 @@ describe("what a policy does not heed", function()
     assert.same(readers, known)
   end)
 
-  it("is a tag that the policy names otherwise", function()
+  it("is a tag that the policy spells differently", function()
     local function told(tags, param)
       kit.world { { name = "line" }, { name = "lte", tags = tags } }
       local hint = kit.load(nil, { file = "policies/rules.lua", params = { steady = param } }).unheeded[1]

@@ -19,7 +19,7 @@ describe("nearest", function()
     end
   end
 
-  it("is held to the table that the engine is held to", function()
+  it("passes the engine's table of test cases", function()
     assert.is_true(cases >= 30)
     assert.is_nil(nearest.of("", names))
   end)
@@ -30,7 +30,7 @@ describe("nearest", function()
     assert.is_nil(nearest.of({}, names))
   end)
 
-  it("words the complaint with and without a guess", function()
+  it("makes the error with and without a suggestion", function()
     assert.equal("conn has no field 'hots'; did you mean 'host'?", nearest.complaint("conn", "hots", names))
     assert.equal("conn has no field 'zebra'", nearest.complaint("conn", "zebra", names))
   end)

@@ -50,7 +50,7 @@ describe("the sandbox", function()
         type(os.time()) }, "|")]])
   end)
 
-  it("has string.byte and select as Lua has them, whatever places they are given", function()
+  it("has string.byte and select as in Lua, for any places", function()
     assert.equal("97 99 97 99 98 99", value [[
       local s, byte = "abc", string.byte
       return table.concat({ byte(s), byte(s, -1), byte(s, -0x7fffffff, 2), byte(s, 3, 2 ^ 53), byte(s, "2", "3") }, " ")]])
@@ -61,7 +61,7 @@ describe("the sandbox", function()
     assert.equal("dir/p.lua:1: bad argument #1 to 'byte' (string expected, got nil)", error_of "local n = string.byte(nil)")
   end)
 
-  it("has string.sub as Lua has it, whatever places it is given", function()
+  it("has string.sub as in Lua, for any places", function()
     assert.equal("bc abc c   a 23 23", value [[
       local s, sub = "abc", string.sub
       return table.concat({ sub(s, 2), sub(s, -2 ^ 53, 2 ^ 53), sub(s, -1, 1 / 0), sub(s, 4), sub(s, 1, 0 / 0), sub(s, 0, -3),
@@ -244,7 +244,7 @@ describe("the sandbox", function()
       return restore(pcall(f))
     end
 
-    it("leaves strings without dump, in a table that nobody reaches", function()
+    it("hides the string methods' table, which has no dump", function()
       local dump, meta, rep = sealed(function()
         return ("").dump, (getmetatable "") or false, ("x"):rep(2)
       end)
@@ -364,7 +364,7 @@ describe("the sandbox", function()
       end
     end)
 
-    it("tells of a slip in the name of a building block", function()
+    it("suggests the right name of a building block", function()
       assert.equal("dir/p.lua:2: balance has no field 'least_conections'; did you mean 'least_connections'?",
         error_of "local b = require 'steerway.balance'\nreturn b.least_conections()")
       assert.truthy(error_of "return require('steerway.hours').witin":find("did you mean 'within'?", 1, true))

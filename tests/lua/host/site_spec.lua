@@ -19,7 +19,7 @@ describe("site", function()
     assert.equal("2001:db8::a", site.of "2001:DB8::A")
   end)
 
-  it("takes what is no name as it is", function()
+  it("returns other text unchanged", function()
     local long = ("a."):rep(200) .. "com"
     assert.equal(long, site.of(long))
     assert.equal("evil\0.example.com", site.of "evil\0.example.com")

@@ -4,7 +4,7 @@ local texts = require "steerway.host.texts"
 local MAX = 2 ^ 22
 
 describe("the text functions of a policy", function()
-  it("refuse texts that C would be long about, at the caller's line", function()
+  it("refuse texts that take C too long, at the caller's line", function()
     local huge = ("x"):rep(MAX + 1)
     local lower = texts.linear("string.lower", string.lower)
     local message = kit.fails(function() return (lower(huge)) end)
@@ -65,7 +65,7 @@ describe("the text functions of a policy", function()
     end
   end)
 
-  it("take no long texts for numbers, but where there are two at most", function()
+  it("take no long texts as numbers, except among at most two", function()
     local max, long = texts.numbers("math.max", math.max), "0x" .. ("f"):rep(2000)
     assert.equal(3, max(3))
     assert.equal(9, max(3, "9", 4, 5, 6))

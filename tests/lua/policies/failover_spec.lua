@@ -32,7 +32,7 @@ describe("failover", function()
     assert.equal("first tier", runner:pick().reason)
   end)
 
-  it("lets the next tier join in when the lines of the first are full, if it is told when that is", function()
+  it("adds the next tier when the lines of the first are full, with overflow set", function()
     runner = w:load(nil, { file = FILE.file, params = { overflow = "5" } })
     w.views[2].active, w.views[3].active = 15, 34
     assert.equal("fibre", runner:sequence(1))

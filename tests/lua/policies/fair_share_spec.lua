@@ -28,12 +28,12 @@ describe("fair_share", function()
     assert.equal("largest share", runner:pick().reason)
   end)
 
-  it("goes by the direction that it is told", function()
+  it("uses the configured direction", function()
     runner = w:load(nil, { file = FILE.file, params = { direction = "up" } })
     assert.same({ fibre = 8, lte = 8 }, burst(16))
   end)
 
-  it("goes by the direction in which more moves, when it is not told", function()
+  it("uses the direction with more traffic by default", function()
     w.views[1].tx_rate, w.views[2].rx_rate = 2e6, 1e6
     runner:pick() -- which sees it
     w.views[1].busy, w.views[2].busy = 0, 0
@@ -44,25 +44,25 @@ describe("fair_share", function()
     assert.same({ fibre = 15, lte = 1 }, burst(16))
   end)
 
-  it("goes by weight as long as nothing is known", function()
+  it("uses weights while no capacity is known", function()
     w = kit.world { { name = "a", weight = 3 }, { name = "b" } }
     runner = w:load(nil, FILE)
     assert.same({ a = 12, b = 4 }, burst(16))
   end)
 
-  it("takes a line that is not known yet for a typical one", function()
+  it("counts an unknown line as average", function()
     w = kit.world { { name = "a", rx_capacity = 1e6 }, { name = "b" } }
     runner = w:load(nil, FILE)
     assert.same({ a = 8, b = 8 }, burst(16))
   end)
 
-  it("counts the busy, not the idle", function()
+  it("counts busy connections, not idle ones", function()
     w.views[1].active, w.views[1].busy = 1000, 0
     w.views[2].busy = 1
     assert.equal("fibre", runner:sequence(1))
   end)
 
-  it("tries a line that is always passed over, as it may have become another", function()
+  it("tries a line that was not chosen for long, since its capacity may have changed", function()
     w = kit.world { { name = "fibre", rx_capacity = 1e9 }, { name = "lte", rx_capacity = 1 } }
     runner = w:load(nil, { file = FILE.file, params = { explore = 10 } })
     assert.equal(("fibre "):rep(10) .. "lte " .. ("fibre "):rep(10) .. "lte", runner:sequence(22))
@@ -71,7 +71,7 @@ describe("fair_share", function()
     assert.equal("to measure it anew", runner:pick().reason)
   end)
 
-  it("makes do with one, and with who is left", function()
+  it("works with one uplink, and with those that are left", function()
     assert.same({ lte = 4 }, burst(4, { 2 }))
     assert.same({ fibre = 4 }, burst(4))
   end)

@@ -24,14 +24,14 @@ describe("least_connections", function()
     assert.same({ a = 700, b = 300 }, runner:tally(1000))
   end)
 
-  it("goes where connections have ended", function()
+  it("fills up an uplink whose connections have ended", function()
     w.views[1].active, w.views[2].active = 70, 29
     assert.equal("b b b", runner:sequence(3))
     w.views[1].active = 60
     assert.equal("a a a", runner:sequence(3))
   end)
 
-  it("makes do with whom it is given", function()
+  it("works with any set of candidates", function()
     w.views[2].active = 1000
     assert.equal("b b", runner:sequence(2, nil, { 2 }))
     assert.equal("a a", runner:sequence(2, nil, { 2, 1 }))

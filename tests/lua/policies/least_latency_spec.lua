@@ -24,7 +24,7 @@ describe("least_latency", function()
     picks(3, 1000) -- each is tried once
   end)
 
-  it("takes what answers soonest, and near equals alike", function()
+  it("takes the fastest line, and shares among nearly equal ones", function()
     local count = picks(18, 1003)
     assert.same({ cable = 9, dsl = 9 }, count)
     assert.equal("soonest to answer", runner:pick({ now = 1021.5 }).reason)
@@ -37,7 +37,7 @@ describe("least_latency", function()
     assert.is_true((picks(50, 1103).lte or 0) >= 45)
   end)
 
-  it("tries what was never measured once in a while, as it may never connect", function()
+  it("sometimes tries a line that was never measured", function()
     w = kit.world { { name = "a", connect_time = 0.01 }, { name = "dead", connect_time = 0 } }
     runner = w:load(nil, FILE)
     picks(2, 2000)
@@ -47,19 +47,19 @@ describe("least_latency", function()
     assert.is_true(picks(50, 2102).dead >= 40)
   end)
 
-  it("shares as long as nothing is measured", function()
+  it("shares while no line is measured", function()
     w = kit.world { { name = "a" }, { name = "b" } }
     runner = w:load(nil, FILE)
     local count = picks(100, 2000)
     assert.near(50, count.a, 5)
   end)
 
-  it("takes a weight for speed", function()
+  it("counts a higher weight as faster", function()
     w.views[2].weight = 10
     assert.equal("lte lte lte", select(2, picks(3, 1003)))
   end)
 
-  it("makes do with one, and with who is left", function()
+  it("works with one uplink, and with those that are left", function()
     assert.same({ lte = 5 }, picks(5, 1003, { 2 }))
     assert.equal("dsl", select(2, picks(1, 1008, { 2, 3 })))
     assert.is_true((picks(10, 1010).cable or 0) > 3)

@@ -14,7 +14,7 @@ describe("per_client", function()
     runner = w:load(nil, FILE)
   end)
 
-  it("gives each client a line, by heads and weight", function()
+  it("gives each client a line, by number of clients and weight", function()
     local count = {}
     for i = 1, 30 do
       local name = go("192.168.1." .. i)
@@ -27,7 +27,7 @@ describe("per_client", function()
     assert.equal("kept", runner:pick({ client = "192.168.1.7" }).reason)
   end)
 
-  it("moves the clients of a dead line alone, and fills it again with new ones", function()
+  it("moves only the clients of a dead line, and fills it again with new ones", function()
     for i = 1, 12 do go("c" .. i) end
     w.views[1].up = false
     for i = 1, 12 do assert.equal("b", go("c" .. i, { 2 })) end
@@ -37,7 +37,7 @@ describe("per_client", function()
     assert.equal("a", go "new2")
   end)
 
-  it("makes do with one line", function()
+  it("works with one line", function()
     assert.equal("b", go("x", { 2 }))
   end)
 

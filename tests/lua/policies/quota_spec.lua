@@ -20,12 +20,12 @@ describe("quota", function()
     assert.equal("backup", runner:sequence(1, nil, { 2, 3 }))
   end)
 
-  it("leaves its reserve alone", function()
+  it("keeps its reserve", function()
     runner = w:load(nil, { file = FILE.file, params = { reserve = "6000000000" } })
     assert.same({ dsl = 10, lte = 0, backup = 0 }, runner:tally(10))
   end)
 
-  it("goes on over quota when no other can serve, or refuses when it is hard", function()
+  it("exceeds the quota when no other uplink can serve, or refuses when it is hard", function()
     w.views[2].quota_left = 0
     assert.equal("lte", runner:sequence(1, nil, { 2 }))
     runner = w:load(nil, { file = FILE.file, params = { hard = "true" } })

@@ -12,7 +12,7 @@ describe("random", function()
     assert.equal(20000, count.a + count.b)
   end)
 
-  it("strays as its description says: over 60 of 100 on one of two equal lines in about one case of 28", function()
+  it("spreads unevenly as its description says: over 60 of 100 on one of two equal lines in about one case of 28", function()
     local w = kit.world { { name = "a" }, { name = "b" } }
     local runner, strays = load(w, kit.draws(5)), 0
     for _ = 1, 2000 do
@@ -22,13 +22,13 @@ describe("random", function()
     assert.near(2000 / 28, strays, 42)
   end)
 
-  it("draws from the engine's generator when loaded as it is", function()
+  it("uses the engine's generator by default", function()
     local w = kit.world { { name = "a" }, { name = "b" } }
     local count = load(w):tally(10000)
     assert.near(5000, count.a, 400) -- eight standard deviations: a case in 10^15
   end)
 
-  it("makes do with whom it is given", function()
+  it("works with any set of candidates", function()
     local w = kit.world { { name = "a", weight = 1000 }, { name = "b" } }
     assert.equal("b b b", load(w):sequence(3, nil, { 2 }))
   end)

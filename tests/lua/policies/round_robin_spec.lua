@@ -21,7 +21,7 @@ describe("round_robin", function()
     assert.equal("a b a b", w:load(nil, FILE):sequence(4))
   end)
 
-  it("goes on with who is left when one fails, and has it back", function()
+  it("uses the others when one fails, and uses it again later", function()
     local w = kit.world { { name = "a", weight = 2 }, { name = "b" }, { name = "c" } }
     local runner = w:load(nil, FILE)
     assert.same({ a = 100, b = 50, c = 50 }, runner:tally(200))
@@ -33,7 +33,7 @@ describe("round_robin", function()
     assert.near(100, count.b, 2)
   end)
 
-  it("starts anew with each load", function()
+  it("starts again with each load", function()
     local w = kit.world { { name = "a" }, { name = "b" } }
     assert.equal("a", w:load(nil, FILE):sequence(1))
     assert.equal("a", w:load(nil, FILE):sequence(1))

@@ -15,7 +15,7 @@ describe("rules", function()
     runner = w:load(nil, FILE)
   end)
 
-  it("sends each kind where it belongs", function()
+  it("sends each kind to its uplink", function()
     assert.same({ "fibre", "remote session" }, { go { port = 22 } })
     assert.same({ "fibre", "remote session" }, { go { port = 5901 } })
     assert.same({ "fibre", "mail" }, { go { port = 993 } })
@@ -32,7 +32,7 @@ describe("rules", function()
     assert.equal("fibre", (go { port = 22 }))
   end)
 
-  it("takes other tags, and goes without any", function()
+  it("takes other tags, or none", function()
     w = kit.world { { name = "a" }, { name = "b", tags = { "calm" } } }
     runner = w:load(nil, { file = FILE.file, params = { steady = "calm" } })
     assert.equal("b", (go { port = 22 }))

@@ -34,7 +34,7 @@ describe("the policies that ship", function()
     describe(name, function()
       local file = { file = "policies/" .. name .. ".lua" }
 
-      it("bears its file's name and says what it is for", function()
+      it("has its file's name and a description", function()
         kit.world {}
         local policy = kit.load(nil, file).policy
         assert.equal(name, policy.name)
@@ -81,7 +81,7 @@ describe("the policies that ship", function()
         assert.is_true(used == 64 or UNEVEN[name], used)
       end)
 
-      it("never chooses who is not a candidate", function()
+      it("never chooses an uplink that is not a candidate", function()
         local specs = {}
         for i = 1, 4 do
           specs[i] = { name = "u" .. i }
@@ -94,7 +94,7 @@ describe("the policies that ship", function()
         end
       end)
 
-      it("takes no parameter that it does not know", function()
+      it("refuses unknown parameters", function()
         local message = kit.fails(kit.load, nil, { file = file.file, params = { nonesuch = "1" } })
         assert.truthy(message:find(("policies/%s.lua:%%d+: unknown parameter 'nonesuch'"):format(name)))
       end)

@@ -39,7 +39,7 @@ describe("sticky_site", function()
     assert.equal("kept", runner:pick({ client = "192.0.2.1", host = "site5.org" }).reason)
   end)
 
-  it("moves the sites of a dead line alone", function()
+  it("moves only the sites of a dead line", function()
     for i = 1, 40 do go("192.0.2.1", ("site%d.org"):format(i)) end
     w.views[1].up = false
     for i = 1, 40 do assert.equal("b", go("192.0.2.1", ("site%d.org"):format(i), { 2 })) end
