@@ -2,6 +2,7 @@
  * cut off. */
 #include "inbound/exchange_state.h"
 
+#include <assert.h>
 #include <string.h>
 
 void exchange_abort(struct exchange *x, const char *outcome)
@@ -47,24 +48,16 @@ static bool may_keep_dest(const struct exchange *x)
            x->dest_state == DEST_BUSY && !x->session->proxy->draining;
 }
 
-bool exchange_settle(struct exchange *x)
-{
-    if (x->response_state != RESPONSE_WHOLE || pump_waiting(&x->session->down) > 0)
-        return false;
-    /* An answer can come before its request is sent completely. The next request must wait for that. */
-    if (may_keep_dest(x) && exchange_waiting(x) > 0)
-        return false;
-    exchange_finish(x);
-    return true;
-}
-
-void exchange_finish(struct exchange *x)
+/* The response is complete, and nothing waits for a destination that is kept. */
+static void finish(struct exchange *x)
 {
     struct session *s = x->session;
     /* A client may send several requests before its FIN. */
     bool whole = x->request_state == REQUEST_WHOLE;
     bool client_stays = x->client_keeps && whole && (!s->client_ended || s->in.len > 0);
-    bool keep = may_keep_dest(x) && exchange_waiting(x) == 0;
+    bool keep = may_keep_dest(x);
+
+    assert(!keep || exchange_waiting(x) == 0);
 
     exchange_enter_request(x, REQUEST_NONE);
     buf_done(&x->replay);
@@ -76,6 +69,17 @@ void exchange_finish(struct exchange *x)
         return session_end(s);
     session_enter(s, SESSION_READING);
     s->front->advance(s);
+}
+
+bool exchange_settle(struct exchange *x)
+{
+    if (x->response_state != RESPONSE_WHOLE || pump_waiting(&x->session->down) > 0)
+        return false;
+    /* An answer can come before its request is sent completely. The next request must wait for that. */
+    if (may_keep_dest(x) && exchange_waiting(x) > 0)
+        return false;
+    finish(x);
+    return true;
 }
 
 bool exchange_try_again(struct exchange *x)
@@ -103,7 +107,7 @@ void exchange_dest_ended(struct exchange *x, bool orderly)
     if (exchange_head_went(x) && !was_reset && x->response.body.kind == HTTP_BODY_UNTIL_CLOSE) {
         exchange_enter_response(x, RESPONSE_WHOLE);
         x->response.keep_alive = x->client_keeps = false;
-        return exchange_finish(x);
+        return finish(x);
     }
     if (exchange_try_again(x))
         return;

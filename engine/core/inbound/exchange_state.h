@@ -110,8 +110,6 @@ size_t exchange_waiting(const struct exchange *x);
 /* exchange_end.c */
 /** Finish the request if the response is complete and was sent. @return whether it was */
 bool exchange_settle(struct exchange *x);
-/** The response is complete. */
-void exchange_finish(struct exchange *x);
 /** Cut the client off: it has received part of a response that cannot be completed. */
 void exchange_abort(struct exchange *x, const char *outcome);
 /** Send the client an error; nothing of a response was sent to it. */

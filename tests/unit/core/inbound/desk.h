@@ -215,7 +215,9 @@ static inline int desk_client(struct desk *d)
     int listener = listen_at_loopback(AF_INET, 1, &place),
         mine = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
+    const int room = 200 * 1024; /* desk_say says all at once */
     desk_small_segments(mine);
+    assert_int_equal(setsockopt(mine, SOL_SOCKET, SO_SNDBUF, &room, sizeof room), 0);
     assert_int_equal(connect(mine, &place.sa, addr_len(&place)), 0);
     int fd = accept(listener, NULL, NULL);
     (void)close(listener);

@@ -169,6 +169,38 @@ static void requests_in_one_go_are_sent_one_by_one(void **state)
     desk_no_connection(d);
 }
 
+static bool has_no_room(const struct desk *d, size_t unused)
+{
+    (void)unused;
+    return buf_room(&d->session->in) == 0;
+}
+
+/* No read follows where nothing could be put: it would look like the client's end. */
+static void a_client_that_asks_far_ahead_is_held_up(void **state)
+{
+    struct desk *d = *state;
+    int client = desk_client(d);
+    char path[2000], line[2100], text[2200];
+    memset(path, 'p', sizeof path - 1);
+    path[sizeof path - 1] = '\0';
+    (void)snprintf(line, sizeof line, "GET /%s HTTP/1.1\r\n", path);
+    (void)snprintf(text, sizeof text, "GET http://$/%s HTTP/1.1\r\nHost: $\r\n\r\n", path);
+    for (int i = 0; i < 40; i++) /* 80 KiB and more */
+        desk_ask(d, client, text);
+    int dest = desk_accept(d);
+    for (int i = 0; i < 40; i++) {
+        (void)desk_hear_head(d, dest, line);
+        if (i == 0) {
+            desk_turn_until(d, has_no_room, 0, "it is read no further");
+            assert_false(ev_is_active(&d->session->read));
+        }
+        desk_say_str(dest, OK("1", 1));
+        (void)desk_hear_head(d, client, "HTTP/1.1 200 OK\r\n");
+        desk_hear(d, client, "1");
+    }
+    await_rest(d);
+}
+
 /* The n-th byte of a body, so that loss and disorder show. */
 static char byte_at(size_t n)
 {
@@ -437,6 +469,7 @@ int main(void)
         ONE(every_split_of_a_head),
         ONE(every_split_of_a_response),
         ONE(requests_in_one_go_are_sent_one_by_one),
+        ONE(a_client_that_asks_far_ahead_is_held_up),
         ONE(a_large_request_waits_for_a_slow_destination),
         ONE(a_large_response_waits_for_a_slow_client),
         ONE(the_next_request_waits_until_this_one_has_gone_out),
