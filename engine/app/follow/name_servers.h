@@ -2,9 +2,9 @@
  * uplink or for all; the system's for its link; those in resolv.conf that it can reach; its router,
  * followed by servers on loopback in resolv.conf.
  *
- * An uplink cannot reach a server of a family that it lacks, a link-local server of another link, or a
- * router in another link's network. A server on loopback, such as the stub of systemd-resolved, is not
- * bound to an uplink and uses its own routes. So it is asked last, unless the config names it. */
+ * An uplink cannot reach a server of a family that it lacks. Nor can it reach a link-local server, or a
+ * router, of another link. A server on loopback, such as the stub of systemd-resolved, is not bound to an
+ * uplink and uses its own routes. So it is asked last, unless the config names it. */
 #ifndef STEERWAY_FOLLOW_NAME_SERVERS_H
 #define STEERWAY_FOLLOW_NAME_SERVERS_H
 

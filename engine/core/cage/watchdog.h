@@ -1,8 +1,8 @@
 /* Stops a call into Lua that takes too long or too much memory, also in compiled loops.
  *
  * LuaJIT does not check hooks in compiled code. But its profiler, in mode 'l', makes every trace poll for
- * a sample. So the profiler runs (with its own timer stopped). When a call is over its budget, a tick of
- * our timer sets a count hook that raises an error, and lets LuaJIT's signal handler request a sample.
+ * a sample. So the profiler runs (with its own timer stopped). When a call is over its budget, a tick of our
+ * timer sets a count hook that raises an error. It then lets LuaJIT's signal handler request a sample.
  * Compiled code then falls back to the interpreter, which runs the hook. The hook stays until the call is
  * left, so no pcall can catch the error for good.
  *

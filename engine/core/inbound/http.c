@@ -1,9 +1,9 @@
 /* The HTTP front: reads request heads, checks logins, and starts a CONNECT or an exchange.
  *
- * After a refusal the connection is kept where that is safe, and the next request in the buffer is served
- * in the same turn of the loop. REFUSALS_FREE limits that: further answers are delayed by a second each,
- * without reading meanwhile, and REFUSALS_MAX ends the connection. So neither guesses nor other refused
- * requests block the loop. */
+ * After a refusal the connection is kept where that is safe. The next request in the buffer is served in the
+ * same turn of the loop. REFUSALS_FREE limits that: further answers are delayed by a second each, without
+ * reading meanwhile, and REFUSALS_MAX ends the connection. So neither guesses nor other refused requests
+ * block the loop. */
 #include "inbound/exchange.h"
 #include "inbound/login.h"
 #include "inbound/reply.h"

@@ -15,8 +15,8 @@
  * A race must not use an uplink that the choice was meant to spare. So an uplink in a higher tier than the
  * first one, or a metered one, is not a candidate for the race.
  *
- * An open connection has no tries: a suspect stays a suspect for it. It carries nothing new once its
- * uplink's quota is used up, or an uplink has come back that would spare its own (in a lower tier, or not
+ * An open connection has no tries: a suspect stays a suspect for it. It carries nothing new once its uplink's
+ * quota is used up. The same holds once an uplink is back that would spare its own (in a lower tier, or not
  * metered). */
 #ifndef STEERWAY_OUTBOUND_CANDIDATES_H
 #define STEERWAY_OUTBOUND_CANDIDATES_H

@@ -3,12 +3,12 @@
  *
  * - A parent proxy's address at which this proxy listens is not dialled. The start refuses it too, if it
  * is known by then (config/startup.h).
- * - A client whose address and port are those of one of our connections to a parent proxy has come back,
- * for example by a redirection in the firewall. The address cannot be forged, since the connection is
- * established.
+ * - A client may have the address and port of one of our connections to a parent proxy. That connection has
+ * come back, for example by a redirection in the firewall. The address cannot be forged, since the connection
+ * is established.
  * - Through another proxy in between, the request comes from that proxy's address. Then requests for one
  * destination by one parent proxy grow in number, and none is answered: they are limited. Via (RFC 9110
- * 7.6.3) could show such a loop at its first turn, but few proxies pass it on in CONNECT, and SOCKS has no
+ * 7.6.3) could show such a loop at its first turn. But few proxies pass it on in CONNECT, and SOCKS has no
  * such field. So the limit is needed anyway, and no Via is sent.
  *
  * Without a dialogue with a parent proxy in progress, this costs one comparison for each connection. */

@@ -288,8 +288,8 @@ void vm_files_done(struct vm_files *f)
  * crash, and otherwise it takes long. Its objects have no finalizers.
  *
  * LuaJIT's profiler refers to the last VM that had it, and stops only through a state of that VM. So a new
- * state is made in the emptied arena. It is the arena's first block, as the old state was, so it has the
- * same address, and the profiler takes it for the old one. */
+ * state is made in the emptied arena. It is the arena's first block, as the old state was. So it has the same
+ * address, and the profiler takes it for the old one. */
 static void bury(struct vm *vm)
 {
     luajit_edge_drop(&vm->dog.escape);

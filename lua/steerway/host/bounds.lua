@@ -1,5 +1,5 @@
 -- Bounds for pattern matching. It runs in C, where the time budget cannot stop it. A text is refused if its pattern
--- could take more than a fiftieth of a second on it, also for patterns and texts made to be slow.
+-- could take more than a fiftieth of a second on it. That holds for malicious patterns and texts too.
 
 local bounds = {}
 
@@ -213,9 +213,8 @@ end
 -- Limit in bytes for all replacements of a gsub, including %0 and the like, at every place where the pattern may
 -- match.
 local REPLACED_MAX = 5e6
--- Steps for each place where gsub replaces. There are steps for the place itself, for a table's value, for each
--- capture in the replacement, and for a position capture, which is printed. In at most FEW_PLACES no replacement
--- takes long.
+-- Steps for each place where gsub replaces. They are for the place itself, a table's value, each capture in the
+-- replacement, and a position capture, which is printed. In at most FEW_PLACES no replacement takes long.
 local FEW_PLACES = 1000
 local PLACE_STEPS, TABLE_STEPS, CAPTURED_STEPS, POSITION_STEPS = 2, 14, 12, 60
 

@@ -1,7 +1,6 @@
--- Passes texts to LuaJIT's parser in pieces. Parsing cannot be stopped inside a piece, and may take quadratic time: a
--- chain of `and`, `or` or `elseif` is walked for each link, pending gotos for each label, visible locals for each
--- name, and a constructor's keys may collide. Between two pieces the time budget stops it, or this file does, which
--- can name the line.
+-- Passes texts to LuaJIT's parser in pieces. Parsing cannot be stopped inside a piece, and may take quadratic time:
+-- each link of `and`, `or` or `elseif` walks its chain, each label the pending gotos, each name the visible locals,
+-- and keys may collide. Between two pieces the time budget stops it, or this file does, which can name the line.
 --
 -- One single step takes quadratic time: at a label, or a loop's end, its jumps are chained one by one, each behind
 -- all others. So a text may have 2000 of these, which takes 10 ms.
