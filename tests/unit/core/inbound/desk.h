@@ -16,7 +16,7 @@
 enum { DESK_ENDS_MAX = 64, DESK_TEXT_MAX = 4096 };
 
 struct desk {
-    struct fixture *f; /* a policy, and the log; shown when something fails */
+    struct fixture *f; /* a policy, and the log, which is printed on failure */
     struct ev_loop *loop;
     struct outbounds shared;
     struct resolver_commons commons;
@@ -26,18 +26,18 @@ struct desk {
     struct access access;
     struct proxy proxy;
 
-    int listener; /* of the destination */
+    int listener; /* the destination's */
     struct addr at;
     char to[32]; /* its "127.0.0.1:port" */
 
-    int ends[DESK_ENDS_MAX]; /* the test's, to be closed; -1 for closed */
+    int ends[DESK_ENDS_MAX]; /* the test's ends, to be closed; -1 for closed */
     size_t n_ends;
-    struct session *session; /* of the client that came last; freed a turn after its end */
-    struct slice want;       /* what a wait is for, to be told if it fails */
+    struct session *session; /* of the latest client; freed a turn after its end */
+    struct slice want;       /* the text of the current wait, printed if it fails */
     bool readable;
 };
 
-/* Segments as on a real line: loopback's of 64 KiB would let a small window open in leaps only. */
+/* Segments as on a real line: with loopback's 64 KiB, a small window would open only in leaps. */
 static inline void desk_small_segments(int fd)
 {
     const int segment = 1400;
@@ -45,7 +45,7 @@ static inline void desk_small_segments(int fd)
     assert_int_equal(setsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &segment, sizeof segment), 0);
 }
 
-/* --- set up, and cleared away --------------------------------------------------------------------------- */
+/* --- set up and tear down ------------------------------------------------------------------------------- */
 
 static inline int desk_keep(struct desk *d, int fd)
 {
@@ -53,7 +53,7 @@ static inline int desk_keep(struct desk *d, int fd)
 
     assert_true(fd >= 0 && d->n_ends < DESK_ENDS_MAX);
     assert_int_equal(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on),
-                     0); /* a second part goes at once */
+                     0); /* no delay between small writes */
     assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
     d->ends[d->n_ends++] = fd;
     return fd;
@@ -67,7 +67,7 @@ static inline void desk_close(struct desk *d, int fd)
     (void)close(fd);
 }
 
-/* Close it so that the peer sees a reset. */
+/* Close so that the peer sees a reset. */
 static inline void desk_reset(struct desk *d, int fd)
 {
     const struct linger now = {.l_onoff = 1, .l_linger = 0};
@@ -115,7 +115,7 @@ static inline int desk_setup_with(void **state, const struct proxy_settings *set
 
 static inline int desk_setup(void **state)
 {
-    /* Longer than any test may wait: the tests of deadlines say which. */
+    /* Longer than any test waits; tests of deadlines set their own. */
     return desk_setup_with(state, &(struct proxy_settings){.handshake_timeout_s = 4 * PATIENCE_S,
                                                            .idle_timeout_s = 4 * PATIENCE_S,
                                                            .strangers_max = DESK_ENDS_MAX});
@@ -152,7 +152,7 @@ static inline void desk_on_readable(struct ev_loop *loop, ev_io *io, int events)
     ev_io_stop(loop, io);
 }
 
-/* Turn the loop until something can be read or accepted there: bytes, an end, a connection. */
+/* Turn the loop until something can be read or accepted: bytes, an end, a connection. */
 static inline void desk_await(struct desk *d, int fd)
 {
     ev_io io;
@@ -174,8 +174,8 @@ static inline void desk_on_tick(struct ev_loop *loop, ev_timer *timer, int event
     (void)loop, (void)timer, (void)events;
 }
 
-/* Turn the loop until that is so. The kernel makes some of it so without an event: then a tick looks again.
- */
+/* Turn the loop until the condition holds. Some conditions change in the kernel without an event, so a
+ * tick checks again. */
 static inline void desk_turn_until(struct desk *d, desk_is_fn *is, size_t what, const char *text)
 {
     double give_up_s = clock_now_s() + PATIENCE_S;
@@ -208,7 +208,7 @@ static inline bool desk_is_in_state(const struct desk *d, size_t state)
 
 /* --- the client and the destination --------------------------------------------------------------------- */
 
-/* A new client. @return its end */
+/* Connect a new client. @return its end */
 static inline int desk_client(struct desk *d)
 {
     struct addr place, own;
@@ -229,7 +229,7 @@ static inline int desk_client(struct desk *d)
     return desk_keep(d, mine);
 }
 
-/* The destination's end of the connection that the proxy makes now. */
+/* Accept the proxy's next connection to the destination. @return the destination's end */
 static inline int desk_accept(struct desk *d)
 {
     d->want = slice_str("a connection");
@@ -237,13 +237,13 @@ static inline int desk_accept(struct desk *d)
     return desk_keep(d, accept(d->listener, NULL, NULL));
 }
 
-/* The proxy has made no connection that was not accepted yet. */
+/* The proxy has made no further connection. */
 static inline void desk_no_connection(const struct desk *d)
 {
     assert_true(accept(d->listener, NULL, NULL) < 0 && errno == EAGAIN);
 }
 
-/* What the kernel takes at once. */
+/* Send a text that the kernel takes at once. */
 static inline void desk_say(int fd, struct slice text)
 {
     assert_int_equal(send(fd, text.data, text.len, MSG_NOSIGNAL), text.len);
@@ -254,7 +254,7 @@ static inline void desk_say_str(int fd, const char *text)
     desk_say(fd, slice_str(text));
 }
 
-/* "$" becomes the destination's address. */
+/* Send a request in which "$" becomes the destination's address. */
 static inline void desk_ask(struct desk *d, int client, const char *text)
 {
     char out[DESK_TEXT_MAX];
@@ -269,7 +269,7 @@ static inline void desk_ask(struct desk *d, int client, const char *text)
     desk_say(client, slice_of(out, n));
 }
 
-/* Just this comes. What follows stays in the socket. */
+/* Exactly this text comes. Later bytes stay in the socket. */
 static inline void desk_hear(struct desk *d, int fd, const char *text)
 {
     char in[DESK_TEXT_MAX];
@@ -290,7 +290,7 @@ static inline void desk_hear(struct desk *d, int fd, const char *text)
         FIXTURE_FAIL(d->f, "'%s', not '%s'", in, text);
 }
 
-/* A head comes that begins with these lines. @return it, until the next call */
+/* A head that begins with these lines comes. @return the head, valid until the next call */
 static inline const char *desk_hear_head(struct desk *d, int fd, const char *begin)
 {
     static char head[DESK_TEXT_MAX];
@@ -311,7 +311,7 @@ static inline const char *desk_hear_head(struct desk *d, int fd, const char *beg
     return head;
 }
 
-/* Nothing but an end comes. @param err  0 for FIN, else how the connection broke */
+/* Only an end comes. @param err  0 for FIN, else the errno of the break */
 static inline void desk_hear_end(struct desk *d, int fd, int err)
 {
     char byte;
@@ -325,7 +325,7 @@ static inline void desk_hear_end(struct desk *d, int fd, int err)
         FIXTURE_FAIL(d->f, "%s, not %s", n == 0 ? "FIN" : strerror(errno), err ? strerror(err) : "FIN");
 }
 
-/* Nothing is there to be read. */
+/* Nothing can be read. */
 static inline void desk_hear_nothing(const struct desk *d, int fd)
 {
     char byte;

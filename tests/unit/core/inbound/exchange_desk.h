@@ -1,4 +1,4 @@
-/* What the tests of an exchange share: requests and answers, and a first one that has been served. */
+/* Shared by the tests of an exchange: requests and answers, and a first request that was served. */
 #ifndef STEERWAY_TEST_INBOUND_EXCHANGE_DESK_H
 #define STEERWAY_TEST_INBOUND_EXCHANGE_DESK_H
 
@@ -19,7 +19,7 @@ static inline bool is_at_rest(const struct desk *d, size_t unused)
     return d->session->state == SESSION_READING;
 }
 
-/* The proxy has finished the request, and its connections are kept. */
+/* The proxy has finished the request and keeps its connections. */
 static inline void await_rest(struct desk *d)
 {
     desk_turn_until(d, is_at_rest, 0, "the request is under way");
@@ -35,7 +35,7 @@ static inline bool has_response_state(const struct desk *d, size_t state)
     return exchange_of_last(d)->response_state == (enum exchange_response_state)state;
 }
 
-/* A first request and its answer: what follows meets a kept connection. @return its destination's end */
+/* Serve a first request, so that the next one meets a kept connection. @return the destination's end */
 static inline int serve_one(struct desk *d, int client)
 {
     desk_ask(d, client, GET("/first"));

@@ -158,7 +158,7 @@ static void requests_in_one_go_are_sent_one_by_one(void **state)
         char line[64];
         (void)snprintf(line, sizeof line, "GET /%d HTTP/1.1\r\n", i);
         (void)desk_hear_head(d, dest, line);
-        desk_hear_nothing(d, dest); /* of the next, before this is answered */
+        desk_hear_nothing(d, dest); /* no byte of the next request before this one is answered */
         (void)snprintf(line, sizeof line, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n%d", i);
         desk_say_str(dest, line);
         (void)desk_hear_head(d, client, "HTTP/1.1 200 OK\r\n");
@@ -201,7 +201,7 @@ static void a_client_that_asks_far_ahead_is_held_up(void **state)
     await_rest(d);
 }
 
-/* The n-th byte of a body, so that loss and disorder show. */
+/* Byte n of a body; a lost or misplaced byte shows. */
 static char byte_at(size_t n)
 {
     return (char)(n * 31 + (n >> 8) * 7 + (n >> 16));
@@ -236,7 +236,7 @@ static size_t hear_body(int fd, size_t got, size_t total)
     }
 }
 
-/* Bytes that the proxy keeps, as the destination or the client does not take them. */
+/* Bytes that the proxy holds because the destination or the client does not take them. */
 static bool keeps_for_dest(const struct desk *d, size_t bytes)
 {
     return exchange_waiting(exchange_of_last(d)) >= bytes;
@@ -247,7 +247,7 @@ static bool keeps_for_client(const struct desk *d, size_t bytes)
     return session_owed(d->session) >= bytes;
 }
 
-/* Otherwise the kernel takes megabytes. */
+/* By default the kernel buffers megabytes. */
 static void let_the_kernel_take_little(const struct desk *d, int client, int dest, int bytes)
 {
     const int fds[] = {client, d->session->fd, exchange_of_last(d)->fd, dest};
@@ -260,8 +260,7 @@ static void let_the_kernel_take_little(const struct desk *d, int client, int des
 
 enum { BODY = 4 * 1024 * 1024, KEPT_MAX = 512 * 1024 };
 
-/* A body goes from one end to the other, which reads nothing until the proxy has stopped reading the first.
- */
+/* A body from one end to the other, which reads nothing until the proxy has stopped reading the first. */
 static void carry_slowly(struct desk *d, int from, int to, desk_is_fn *keeps, const ev_io *source)
 {
     double give_up_s = clock_now_s() + PATIENCE_S;
@@ -281,7 +280,7 @@ static void carry_slowly(struct desk *d, int from, int to, desk_is_fn *keeps, co
     }
 }
 
-/* One kind is moved from socket to socket, the other is read. */
+/* One kind of body is moved from socket to socket, the other is parsed. */
 static void a_large_request_waits_for_a_slow_destination(void **state)
 {
     struct desk *d = *state;
@@ -334,8 +333,8 @@ static void a_large_response_waits_for_a_slow_client(void **state)
     }
 }
 
-/* It is whole, and answered before the destination has taken it: the next request goes behind its body all
- * the same. */
+/* The request is complete, and answered before the destination has taken it. The next request is sent
+ * after its body. */
 static void the_next_request_waits_until_this_one_has_gone_out(void **state)
 {
     enum { LEN = 60000 };
@@ -380,7 +379,7 @@ static void a_response_may_come_before_its_request_is_whole(void **state)
     (void)desk_hear_head(d, dest, "POST / HTTP/1.1\r\n");
     desk_hear(d, dest, "begin");
     desk_say_str(dest, "HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno");
-    /* Where the rest of the body would stand, no other request can be read. */
+    /* In place of the rest of the body, no other request can follow. */
     assert_non_null(strstr(desk_hear_head(d, client, "HTTP/1.1 413 Too Large\r\n"), "Connection: close\r\n"));
     desk_hear(d, client, "no");
     desk_hear_end(d, client, 0);

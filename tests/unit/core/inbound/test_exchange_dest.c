@@ -1,10 +1,9 @@
-/* The states of an exchange, and the connection to the destination that is kept from one request to the next.
- */
+/* The states of an exchange, and the kept connection to the destination. */
 #include "inbound/exchange_desk.h"
 
 /* --- the states ----------------------------------------------------------------------------------------- */
 
-/* Which of the states may follow each: a letter for each that may, in the order of the enum. */
+/* The states that may follow each state: an x for each, in the order of the enum. */
 static void assert_steps(bool (*may)(int, int), const char *const *rows, int n)
 {
     for (int from = 0; from < n; from++)
@@ -95,7 +94,7 @@ static void one_that_ends_or_speaks_unasked_is_dropped(void **state)
     assert_null(d->session->outbound);
     dest = serve_one(d, client);
     desk_say_str(dest,
-                 "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"); /* it would pass for the next answer */
+                 "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"); /* it would be taken for the next answer */
     desk_turn_until(d, has_no_dest, 0, "the connection is kept");
     (void)serve_one(d, client);
     desk_hear_nothing(d, client);
@@ -107,8 +106,7 @@ static bool has_asked_more(const struct desk *d, size_t unused)
     return d->session->in.len > 0;
 }
 
-/* The next request follows before the loop has looked at the connection. What comes behind is read with the
- * response, or is in the socket still. */
+/* The next request comes before the loop has looked at the connection. */
 static void what_comes_behind_a_response_is_not_the_next_one(void **state)
 {
     struct desk *d = *state;
@@ -135,7 +133,7 @@ static void what_comes_behind_a_response_is_not_the_next_one(void **state)
     desk_hear(d, client, "3");
 }
 
-/* It is closed just as the request arrives: by an end, and by a reset. */
+/* It is closed just when the request arrives: by FIN, and by a reset. */
 static void one_that_is_closed_in_use_is_replaced(void **state)
 {
     struct desk *d = *state;
@@ -158,8 +156,8 @@ static void one_that_is_closed_in_use_is_replaced(void **state)
     }
 }
 
-/* Doing it twice may do harm: the client alone can tell. It gets no answer, as from such a server (RFC
- * 9110 9.2.2). */
+/* Only the client knows whether a repetition does harm, so it gets no answer, as from a server that closes
+ * (RFC 9110 9.2.2). */
 static void a_post_is_not_sent_twice(void **state)
 {
     struct desk *d = *state;
@@ -171,7 +169,7 @@ static void a_post_is_not_sent_twice(void **state)
     desk_no_connection(d);
 }
 
-/* Once it has begun to answer, it has the request. */
+/* A server that has begun to answer has the request. */
 static void an_answer_that_has_begun_is_not_asked_for_again(void **state)
 {
     struct desk *d = *state;

@@ -1,7 +1,9 @@
-/* Requests that do not end well: the client is told, or cut off so that it takes no part for the whole. */
+/* Requests that fail: the client gets an error, or is cut off so that it does not take a part for the
+ * whole. */
 #include "inbound/exchange_desk.h"
 
-/* --- the client is told --------------------------------------------------------------------------------- */
+/* --- the client gets an error
+ * ---------------------------------------------------------------------------- */
 
 static void what_is_no_response_becomes_502(void **state)
 {
@@ -28,7 +30,7 @@ static void an_end_without_an_answer_becomes_502(void **state)
     (void)desk_hear_head(d, dest, "GET / HTTP/1.1\r\n");
     desk_close(d, dest);
     assert_non_null(strstr(desk_hear_head(d, client, "HTTP/1.1 502 "), "error=connection_terminated"));
-    desk_no_connection(d); /* a fresh connection is not tried again */
+    desk_no_connection(d); /* a request on a new connection is not repeated */
 }
 
 static void where_nothing_listens_the_client_is_told_and_kept(void **state)
@@ -48,7 +50,7 @@ static void where_nothing_listens_the_client_is_told_and_kept(void **state)
     (void)serve_one(d, client);
 }
 
-/* --- what breaks off ------------------------------------------------------------------------------------ */
+/* --- truncated responses -------------------------------------------------------------------------------- */
 
 static void a_reset_amid_a_body_resets_the_client(void **state)
 {
@@ -70,7 +72,7 @@ static void a_reset_amid_a_body_resets_the_client(void **state)
     }
 }
 
-/* A length tells the client that something is missing. Without one, only a reset does. */
+/* With a length the client sees that something is missing. Without one, only a reset shows it. */
 static void an_end_amid_a_body_does_not_pass_for_its_end(void **state)
 {
     struct desk *d = *state;
@@ -85,7 +87,8 @@ static void an_end_amid_a_body_does_not_pass_for_its_end(void **state)
     desk_hear_end(d, client, 0);
 
     client = desk_client(d);
-    desk_ask(d, client, "GET http://$/ HTTP/1.0\r\n\r\n"); /* it gets the content of chunks alone */
+    desk_ask(d, client,
+             "GET http://$/ HTTP/1.0\r\n\r\n"); /* the client gets only the content of the chunks */
     dest = desk_accept(d);
     (void)desk_hear_head(d, dest, "GET / HTTP/1.1\r\n");
     desk_say_str(dest, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n");
@@ -110,13 +113,13 @@ static void broken_chunks_end_the_response(void **state)
     desk_hear_end(d, dest, 0);
 }
 
-/* Its line is gone: as proxy_cut does. */
+/* Its line is gone: the same call as in proxy_cut. */
 static void a_connection_that_is_cut(void **state)
 {
     struct desk *d = *state;
     int client = desk_client(d);
     int dest = serve_one(d, client);
-    session_cut(d->session); /* it rests: the client stays */
+    session_cut(d->session); /* between two requests: the client's connection stays */
     assert_int_equal(exchange_of_last(d)->dest_state, DEST_NONE);
     desk_hear_end(d, dest, 0);
     dest = serve_one(d, client);

@@ -77,7 +77,7 @@ static void the_table_allows_these_steps_and_no_others(void **state)
                 fail_msg("from state %d to state %d", from, to);
 }
 
-/* Callbacks above may still hold it. */
+/* Callbacks further up may still use it. */
 static void a_closed_session_is_freed_before_the_next_turn_and_not_earlier(void **state)
 {
     struct desk *d = *state;
@@ -124,7 +124,7 @@ static void socks4_makes_a_tunnel(void **state)
     assert_tunnel(d, client, dest);
 }
 
-/* What a client sends before it has its reply waits for the destination. */
+/* Early data of a client waits for the destination. */
 static void connect_makes_a_tunnel(void **state)
 {
     struct desk *d = *state;
@@ -136,7 +136,7 @@ static void connect_makes_a_tunnel(void **state)
     assert_tunnel(d, client, dest);
 }
 
-/* The connection of an exchange is not that of the tunnel which follows it. */
+/* The connection of an exchange is not reused for the tunnel that follows. */
 static void connect_after_an_exchange(void **state)
 {
     struct desk *d = *state;
@@ -191,7 +191,7 @@ static void a_slow_request_is_told_that_it_was(void **state)
     int client = desk_client(d);
     desk_say_str(client, "GET http:");
     desk_turn_until(d, has_read, (size_t)client, "it is not read");
-    d->session->admit_by_s = clock_coarse_s(); /* as if it had come long ago */
+    d->session->admit_by_s = clock_coarse_s(); /* as if the limit had passed long ago */
     session_rearm(d->session);
     (void)desk_hear_head(d, client, "HTTP/1.1 408 ");
 }
@@ -218,8 +218,8 @@ static void a_destination_that_answers_nothing_becomes_504(void **state)
     desk_hear_end(d, dest, 0);
 }
 
-/* Clients that ask for nothing have places of their own: the oldest of them goes first. One that has been let
- * through stays. */
+/* Clients without a request have a limited number of places, and the oldest of them is closed. A client
+ * with an accepted request stays. */
 static void the_oldest_stranger_makes_room(void **state)
 {
     struct desk *d = *state;
@@ -237,7 +237,7 @@ static void the_oldest_stranger_makes_room(void **state)
 
 /* --- the end -------------------------------------------------------------------------------------------- */
 
-/* Closing at once would turn into a reset, which destroys the answer on its way. */
+/* Closing at once would become a reset, which destroys the answer in transit. */
 static void a_last_answer_outlives_what_the_client_still_sends(void **state)
 {
     struct desk *d = *state;
@@ -259,7 +259,7 @@ static bool has_sent(const struct desk *d, size_t bytes)
     return d->session->outbound->rx >= bytes;
 }
 
-/* A reset destroys what is on its way, so it waits until the client has all that came before. */
+/* A reset destroys bytes in transit, so it waits until the client has received all of them. */
 static void what_came_before_a_reset_is_heard(void **state)
 {
     enum { CAME = 300 * 1000 };

@@ -1,4 +1,4 @@
-/* Uplinks as a user writes them, for tests that need a set of some. */
+/* Uplinks in the user's notation, for tests that need a set of some. */
 #ifndef STEERWAY_TESTS_UPLINK_ADDED_H
 #define STEERWAY_TESTS_UPLINK_ADDED_H
 

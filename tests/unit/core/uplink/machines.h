@@ -1,4 +1,4 @@
-/* Machines made by hand, small enough to see whole. */
+/* Hand-made machines, small enough to see at a glance. */
 #ifndef STEERWAY_TESTS_UPLINK_MACHINES_H
 #define STEERWAY_TESTS_UPLINK_MACHINES_H
 

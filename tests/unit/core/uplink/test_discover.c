@@ -6,9 +6,9 @@
 #include "support/lines.h"
 #include "uplink/machines.h"
 
-/* --- objections, on machines made by hand --------------------------------------------------------------- */
+/* --- objections, on hand-made machines ------------------------------------------------------------------ */
 
-/* A card that is used: up, with an address and a default route. */
+/* A usable card: up, with an address and a default route. */
 static struct machine_link *made_line(struct made *made, const char *name, const char *addr)
 {
     struct machine_link *link = made_link(made, name);
@@ -40,7 +40,7 @@ static void test_no_objection(void **state)
     (void)state;
 }
 
-/* Each reason alone, and then all of them, taken back one by one: what is told is the first that applies. */
+/* Each reason alone, and then all of them, removed one by one: the first that applies is reported. */
 static void test_order_of_objections(void **state)
 {
     struct made made;
@@ -128,7 +128,7 @@ static void test_kinds(void **state)
     (void)state;
 }
 
-/* Seen from the host, a container's card has no default route; seen from within, it has. */
+/* On the host, a container's card has no default route; inside the container it has one. */
 static void test_veth(void **state)
 {
     static const char *const kinds[] = {"veth", "netkit"};
@@ -177,7 +177,7 @@ static void test_addresses_that_do_not_count(void **state)
     (void)made_addr(&made, link, "2001:db8::3");
     assert_objection(&made, link, NULL);
     link->default6 = false;
-    assert_objection(&made, link, "no default route"); /* that of IPv4 does not help IPv6 */
+    assert_objection(&made, link, "no default route"); /* the route for IPv4 does not help IPv6 */
     (void)state;
 }
 
@@ -210,7 +210,7 @@ static void test_add_all(void **state)
 
 /* --- on real links -------------------------------------------------------------------------------------- */
 
-/* What would be said of an uplink; "" for nothing. */
+/* The warning for an uplink; "" for none. */
 static const char *warning_of(const char *text, char *out, size_t size)
 {
     struct uplink_set set = {.n = 0};
@@ -275,11 +275,11 @@ static void test_real_machine(void **state)
     (void)state;
 }
 
-/* As a machine is read that is looked at often: without its routes. */
+/* A machine that is read often: without its routes. */
 static void test_links_that_come_later(void **state)
 {
     static const struct {
-        const char *change, *name; /* what has come, or NULL */
+        const char *change, *name; /* what has changed, or NULL */
     } steps[] = {
         {"", "fibre"},
         {"", NULL},
@@ -300,7 +300,7 @@ static void test_links_that_come_later(void **state)
     lines_enter("route add default via 10.0.1.1 dev fibre metric 100\n");
     for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
         netns_ip(steps[i].change);
-        if (strstr(steps[i].change, "br0 up")) { /* the kernel tells of its carrier a little later */
+        if (strstr(steps[i].change, "br0 up")) { /* the kernel reports its carrier a little later */
             netns_read(&m, "br0", true);
             machine_done(&m);
         }
@@ -358,7 +358,7 @@ static void test_no_route(void **state)
         "GATEWAY dev lte metric %d'.",
         2000 + index_of("lte"));
     assert_string_equal(warning_of("lte", out, sizeof out), expected);
-    /* and what it advises helps */
+    /* and the advice of the warning works */
     (void)snprintf(expected, sizeof expected, "route add default via 10.0.2.1 dev lte metric %d\n",
                    2000 + index_of("lte"));
     netns_ip(expected);
@@ -398,7 +398,7 @@ static void test_each_family(void **state)
     (void)warning_of("lte", out, sizeof out);
     assert_non_null(strstr(out, "its IPv4 packets to the internet. Add one: 'ip route add"));
     assert_non_null(strstr(out, "'. Uplink lte: no route leads its IPv6 packets"));
-    /* cut where there is no more room */
+    /* cut to the room */
     memset(out, 'x', sizeof out);
     assert_int_equal(strlen(warning_of("lte", out, 100)), 99);
     for (size_t i = 100; i < sizeof out; i++)
@@ -409,7 +409,7 @@ static void test_each_family(void **state)
     (void)state;
 }
 
-/* Home networks have them with and without an IPv6 connection. */
+/* Home networks have such addresses with and without IPv6 internet access. */
 static void test_unique_local_promises_nothing(void **state)
 {
     char out[512];
@@ -418,7 +418,7 @@ static void test_unique_local_promises_nothing(void **state)
         return;
     netns_ip("addr add fd00:1::2/64 dev fibre nodad\n");
     assert_string_equal(warning_of("fibre", out, sizeof out), "");
-    netns_ip("addr del 10.0.1.2/24 dev fibre\n"); /* nothing else left */
+    netns_ip("addr del 10.0.1.2/24 dev fibre\n"); /* no other address is left */
     assert_non_null(strstr(warning_of("fibre", out, sizeof out), "no route leads its IPv6 packets"));
     (void)state;
 }
@@ -430,7 +430,7 @@ static void test_loopback_goes_nowhere(void **state)
                 "addr add 192.0.2.7/32 dev lo\n");
     assert_string_equal(warning_of("127.0.0.2", out, sizeof out),
                         "Uplink 127.0.0.2: a loopback address reaches this machine only.");
-    assert_string_equal(warning_of("192.0.2.7", out, sizeof out), ""); /* routed elsewhere by intent */
+    assert_string_equal(warning_of("192.0.2.7", out, sizeof out), ""); /* routed elsewhere on purpose */
     (void)state;
 }
 

@@ -7,7 +7,7 @@
 
 enum { MANY = UPLINK_MAX };
 
-/* Uplinks with ids 1.. as a set would give them, and who was picked how often. */
+/* Uplinks with ids 1.. as in a set, and counts of their picks. */
 struct bench {
     struct fallback f;
     struct uplink uplinks[MANY];
@@ -72,7 +72,7 @@ static void test_fewest_connections_by_weight(void **state)
     (void)state;
 }
 
-/* Connections that stay: they end up as the weights say. */
+/* Connections that stay open end up in proportion to the weights. */
 static void test_held_connections_follow_the_weights(void **state)
 {
     struct bench b;
@@ -84,7 +84,7 @@ static void test_held_connections_follow_the_weights(void **state)
     (void)state;
 }
 
-/* One connection after another, none live: exactly 7 to 3 in each ten, and well mixed. */
+/* One connection after another, none open: exactly 7 to 3 in each ten, and well mixed. */
 static void test_one_after_another(void **state)
 {
     struct bench b;
@@ -101,7 +101,7 @@ static void test_one_after_another(void **state)
     (void)state;
 }
 
-/* The same with live connections, as long as they are level. */
+/* The same with open connections, as long as the loads are equal. */
 static void test_level_loads(void **state)
 {
     static const double scales[] = {1, 3, 0.1, 0.7, 1e5, 1e-6};
@@ -118,8 +118,8 @@ static void test_level_loads(void **state)
     (void)state;
 }
 
-/* Some weights let a credit grow beyond their sum on the way (the first ones here, by half). Cut there, the
- * shares would be wrong. */
+/* Some weights let a credit grow beyond their sum in between (here the first ones, by half). Cutting it
+ * there would change the shares. */
 static void test_whole_rounds_are_exact(void **state)
 {
     uint32_t seed = 1;
@@ -129,8 +129,8 @@ static void test_whole_rounds_are_exact(void **state)
         int sum = 0;
         size_t n = round == 0 ? 16 : 2 + (size_t)round % (MANY - 1);
         for (size_t i = 0; i < n; i++) {
-            seed = seed * 1664525u +
-                   1013904223u; /* Numerical Recipes' generator: any numbers, always the same */
+            seed =
+                seed * 1664525u + 1013904223u; /* Numerical Recipes' generator: the same numbers each time */
             weights[i] = i < n / 2 ? 1 : 1 << (seed >> 24) % 10;
             sum += (int)weights[i];
         }
@@ -145,7 +145,7 @@ static void test_whole_rounds_are_exact(void **state)
     (void)state;
 }
 
-/* A pick among one does not touch the turns of the others. */
+/* A pick from one uplink does not change the turns of the others. */
 static void test_lone_pick_takes_no_turn(void **state)
 {
     struct bench b;
@@ -161,8 +161,7 @@ static void test_lone_pick_takes_no_turn(void **state)
     (void)state;
 }
 
-/* Beside a heavy neighbour, a light uplink gathers credit that would be thousands of turns in light company.
- */
+/* Beside a heavy uplink, a light one gathers credit that would be thousands of turns among light ones. */
 static void test_heavy_company_is_forgotten(void **state)
 {
     for (int lead = 1; lead < 3000; lead += 7) {
@@ -178,7 +177,7 @@ static void test_heavy_company_is_forgotten(void **state)
     (void)state;
 }
 
-/* What an uplink owes from heavy company does not keep it out of light company either. */
+/* A debt from turns among heavy uplinks does not exclude it among light ones either. */
 static void test_debts_are_forgotten(void **state)
 {
     struct bench b;
@@ -190,7 +189,7 @@ static void test_debts_are_forgotten(void **state)
     (void)state;
 }
 
-/* Whoever comes and goes in whatever order: credits stay within bounds, and nobody waits for ever. */
+/* Candidates come and go in any order: credits stay within bounds, and each uplink is chosen sometimes. */
 static void test_changing_candidates(void **state)
 {
     static const double weights[] = {1, 1, 7, 3, 100, 0.5, 20, 1};
@@ -224,7 +223,7 @@ static void test_changing_candidates(void **state)
     (void)state;
 }
 
-/* Two at a time, always the two that are richest: the sequence that drives credits apart fastest. */
+/* Two at a time, always the two with the most credit: the sequence that drives credits apart fastest. */
 static void test_credit_is_bounded_against_the_worst_order(void **state)
 {
     double weights[MANY];

@@ -1,4 +1,4 @@
-/* Three silences in a row make a suspect, any sign of life unmakes it, and it is tried now and then. */
+/* Three silences in a row make a suspect, any answer clears it, and it is tried now and then. */
 #include "uplink/health.h"
 
 #include <setjmp.h>
@@ -19,13 +19,13 @@ static void three_silences_make_a_suspect(void **state)
     assert_true(health_silent(&h, 0, 100));
     assert_true(health_is_suspect(&h, 0));
     assert_false(health_is_fit(&h, 0, 101));
-    assert_false(health_silent(&h, 0, 101)); /* it is one already */
+    assert_false(health_silent(&h, 0, 101)); /* it is a suspect already */
     assert_true(health_answered(&h));
     assert_false(health_answered(&h));
     assert_true(health_is_fit(&h, 0, 101));
 }
 
-/* What is connected and then breaks, again and again. */
+/* Connections that open and then break, repeatedly. */
 static void three_resets_make_a_suspect_until_bytes_arrive(void **state)
 {
     struct health h = {.silences = 0};
@@ -35,7 +35,7 @@ static void three_resets_make_a_suspect_until_bytes_arrive(void **state)
         assert_int_equal(health_reset(&h, 0, 100), i == 2);
     }
     assert_false(health_answered(&h));
-    assert_true(health_is_suspect(&h, 0)); /* connecting does not make up for it */
+    assert_true(health_is_suspect(&h, 0)); /* connecting does not clear it */
     assert_false(health_check_passed(&h, false));
     assert_true(health_is_suspect(&h, 0));
     assert_false(health_is_suspect(&h, 1)); /* bytes do */
@@ -45,7 +45,7 @@ static void three_resets_make_a_suspect_until_bytes_arrive(void **state)
         assert_false(health_reset(&h, i, 100)); /* something came in between */
 }
 
-/* Torrents call many who are dead. */
+/* Torrents contact many dead peers. */
 static void an_answer_or_a_byte_between_them_clears_it(void **state)
 {
     struct health h = {.silences = 0};
@@ -60,7 +60,7 @@ static void an_answer_or_a_byte_between_them_clears_it(void **state)
     assert_false(health_silent(&h, 9, 10));
     assert_true(health_silent(&h, 9, 10));
     assert_true(health_is_suspect(&h, 9));
-    assert_false(health_is_suspect(&h, 10)); /* what is open goes on receiving */
+    assert_false(health_is_suspect(&h, 10)); /* open connections continue to receive */
 }
 
 static void a_suspect_is_tried_every_two_seconds(void **state)
@@ -87,7 +87,7 @@ static void failed_checks_bring_a_suspect_down(void **state)
         assert_int_equal(health_check_failed(&h, 0, 100), i == 2);
     }
     assert_int_equal(health_state(&h, 0), HEALTH_DOWN);
-    assert_int_equal(health_state(&h, 1), HEALTH_UP); /* something has come in */
+    assert_int_equal(health_state(&h, 1), HEALTH_UP); /* bytes have come in */
     assert_true(health_check_passed(&h, true));
     assert_int_equal(health_state(&h, 0), HEALTH_UP);
     for (int i = 0; i < 3; i++)
@@ -100,7 +100,7 @@ static void failed_checks_bring_a_suspect_down(void **state)
     assert_int_equal(health_state(&h, 0), HEALTH_UP);
 }
 
-/* It answers everybody, so that connections say nothing. */
+/* A portal answers every connection, so connections say nothing. */
 static void only_a_check_ends_captivity(void **state)
 {
     struct health h = {.silences = 0};

@@ -1,4 +1,4 @@
-/* What a meter makes of bytes and seconds. */
+/* Rates and capacities from bytes and seconds. */
 #include "uplink/meter.h"
 
 #include "uplink/machines.h"
@@ -8,7 +8,7 @@
 static const double TICK_S = 0.25;
 static const double FAST = 100e6 / 8, SLOW = 5e6 / 8; /* bytes/s */
 
-/* An even flow for a while. */
+/* A constant flow for a while. */
 static void flow(struct meter *m, double rate, double s)
 {
     for (double t = 0; t < s; t += TICK_S)
@@ -70,7 +70,7 @@ static void a_full_line_is_learned_in_time(void **state)
 {
     struct meter m = {.rate = 0};
     (void)state;
-    silence(&m, 0.5, true); /* it begins amid a second */
+    silence(&m, 0.5, true); /* it begins in the middle of a second */
     assert_number(m.capacity, 0);
     for (double rate = FAST / 64; rate < FAST; rate *= 2) /* as TCP does */
         flow(&m, rate, TICK_S);
@@ -78,7 +78,7 @@ static void a_full_line_is_learned_in_time(void **state)
     assert_near(m.capacity, FAST, FAST * 0.05);
 }
 
-/* As when TCP gives way and takes again, and packets that were lost hold up those behind them. */
+/* As when TCP backs off and recovers, and lost packets hold up those behind them. */
 static void uneven_ticks_of_a_full_line(void **state)
 {
     static const double shares[] = {1, 0.4, 1.6, 1, 1.2, 0.8, 0.9, 1.1};
@@ -108,7 +108,7 @@ static void a_small_flow_teaches_no_more_than_it_carries(void **state)
     assert_near(fresh.capacity, SLOW, SLOW * 1e-6);
     flow(&known, SLOW, 600);
     assert_true(known.capacity <= FAST);
-    assert_true(known.capacity > FAST * 0.85); /* ten minutes of a film hide little */
+    assert_true(known.capacity > FAST * 0.85); /* ten minutes of a film hardly change it */
 }
 
 static void a_call_teaches_nothing(void **state)
@@ -132,14 +132,14 @@ static void bursts_teach_nothing(void **state)
     assert_number(fresh.capacity, 0);
 
     flow(&known, SLOW, 10);
-    for (int i = 0; i < 100; i++) { /* a buffer is emptied at the speed of memory, amid a download */
+    for (int i = 0; i < 100; i++) { /* a buffer is emptied at the speed of memory, during a download */
         meter_tick(&known, 6e6, TICK_S, true);
         flow(&known, SLOW, 2 + 0.25 * (i % 8));
     }
     assert_near(known.capacity, SLOW, SLOW * 0.01);
 }
 
-/* Longer bursts too: only what holds for three seconds counts, and of these the least. */
+/* Longer bursts too: only a rate that holds for three seconds counts, and of these the lowest. */
 static void a_burst_over_two_seconds_is_bounded(void **state)
 {
     struct meter m = {.rate = 0};
@@ -182,12 +182,12 @@ static void a_line_that_became_slow_is_found_out_in_hours(void **state)
     flow(&m, SLOW, 3600);
     assert_near(m.capacity, FAST / 2, FAST * 0.01); /* the half-life */
     flow(&m, SLOW, 6 * 3600);
-    assert_near(m.capacity, SLOW, SLOW * 1e-6); /* and no further than to what it carries */
+    assert_near(m.capacity, SLOW, SLOW * 1e-6); /* and not below the rate that it carries */
     flow(&m, FAST, 5);
     assert_near(m.capacity, FAST, FAST * 0.05);
 }
 
-/* Each second must be one in which somebody was busy. */
+/* A connection must be busy in each of the seconds. */
 static void a_plateau_ends_with_its_last_connection(void **state)
 {
     struct meter m = {.rate = 0};

@@ -1,5 +1,5 @@
-/* Periods of quotas begin when the calendar says, whatever its months and clocks do, and nothing that was
- * used is forgotten within one. */
+/* Periods of quotas follow the calendar, whatever months and clocks do, and nothing used is forgotten
+ * within one. */
 #include "uplink/quota.h"
 
 #include <math.h>
@@ -105,7 +105,7 @@ static void what_is_left_comes_back_when_the_period_ends(void **state)
     assert_true(quota_left(&q) == 1000);
     assert_false(quota_renew(&q, at("2026-12-01 00:00")));
     q.used = 1;
-    assert_true(quota_renew(&q, at("2027-05-05 00:00"))); /* slept through some */
+    assert_true(quota_renew(&q, at("2027-05-05 00:00"))); /* several periods have passed */
     assert_true(q.used == 0 && q.began == at("2027-05-01 00:00"));
 }
 
@@ -137,14 +137,14 @@ static void a_count_goes_on_in_its_own_period_alone(void **state)
     assert_true(quota_left(&q) == 1000);
 }
 
-/* Its period must not go on for years. */
+/* Its period must not continue for years. */
 static void a_clock_that_was_ahead_takes_no_line_away(void **state)
 {
     const struct quota_plan p = {.bytes = 1000, .per = QUOTA_MONTH};
     struct quota q;
     (void)state;
     quota_init(&q, &p, at("2026-11-26 12:00"));
-    assert_true(quota_restore(&q, at("2026-12-01 00:00"), 300)); /* it may be this one that lags */
+    assert_true(quota_restore(&q, at("2026-12-01 00:00"), 300)); /* this clock may be the one that lags */
     assert_false(quota_renew(&q, at("2026-12-26 12:00")));
     quota_init(&q, &p, at("2026-11-26 12:00"));
     assert_false(quota_restore(&q, at("2046-11-01 00:00"), 300));
@@ -153,7 +153,7 @@ static void a_clock_that_was_ahead_takes_no_line_away(void **state)
     assert_true(quota_left(&q) == 1000);
 }
 
-/* A machine without a battery begins in 1970, and is told the time later. */
+/* A machine without a battery begins in 1970, and its clock is set later. */
 static void a_clock_that_lags_loses_nothing(void **state)
 {
     const struct quota_plan p = {.bytes = 1000, .per = QUOTA_MONTH};

@@ -54,7 +54,7 @@ static void test_interface_with_one_family(void **state)
     (void)state;
 }
 
-/* Nothing can leave, and it stays bound to its device all the same. */
+/* No socket can leave by it, and sockets are still bound to its device. */
 static void assert_nothing_leaves(const struct uplink *u, const char *device)
 {
     assert_state(u, false, false);
@@ -113,7 +113,7 @@ static void test_interface_comes_and_goes(void **state)
     (void)state;
 }
 
-/* Bound to the link's own name, and to none while the link is away: a name's beginning may be another's. */
+/* Bound to the link's own name, and to none while the link is away: a cut name may be another link's. */
 static void test_interface_by_another_name(void **state)
 {
     struct machine_altname altname = {.name = "sixteen-letters0"};
@@ -142,7 +142,7 @@ static void test_interface_by_another_name(void **state)
     (void)state;
 }
 
-/* What the meters hold is none of refresh's business. */
+/* A refresh does not change the meters' values. */
 static void test_refresh_leaves_the_meters(void **state)
 {
     struct uplink_set set = {.n = 0};
@@ -310,8 +310,8 @@ static void test_an_upstream_by_whatever_way(void **state)
     (void)state;
 }
 
-/* What it reaches is its own affair: a parent proxy behind one family serves both, but for SOCKS4a (no IPv6).
- */
+/* Its destinations are not limited by its own family: a parent proxy behind one family serves both, except
+ * SOCKS4a (no IPv6). */
 static void test_an_upstream_by_one_link(void **state)
 {
     struct uplink_set set = {.n = 0};

@@ -6,7 +6,7 @@
 
 #include <math.h>
 
-/* Two uplinks whose meters somebody reads when told. */
+/* Two uplinks whose meters are read on request. */
 struct desk {
     struct uplink_set set;
     struct uplink *a, *b;
@@ -42,7 +42,7 @@ static int teardown(void **state)
     return 0;
 }
 
-/* Ticks until it rests, and says how many those were. */
+/* Tick until it rests. @return the number of ticks */
 static int ticks_to_rest(struct desk *d)
 {
     int n = 1;
@@ -61,7 +61,7 @@ static void ticks(struct desk *d, int n)
 
 static void test_lease(void **state)
 {
-    struct uplink u = {.view = {.weight = 1}}, v = {.view = {.weight = 1}}; /* of no set: not metered */
+    struct uplink u = {.view = {.weight = 1}}, v = {.view = {.weight = 1}}; /* not in a set: not metered */
     struct uplink_lease one = {.uplink = NULL}, two = {.uplink = NULL};
     uplink_release(&one); /* harmless */
     uplink_acquire(&one, &u);
@@ -77,7 +77,7 @@ static void test_lease(void **state)
     uplink_release(&one);
     assert_number(u.view.active, 0);
     assert_number(v.view.active, 0);
-    assert_number(u.view.total, 0); /* a lease is no connection yet */
+    assert_number(u.view.total, 0); /* a lease does not count as a connection yet */
     (void)state;
 }
 
@@ -108,7 +108,7 @@ static void test_a_lease_moves(void **state)
     assert_null(to.uplink);
 }
 
-/* --- who is busy ---------------------------------------------------------------------------------------- */
+/* --- busy leases ---------------------------------------------------------------------------------------- */
 
 static void test_busy_for_two_seconds(void **state)
 {
@@ -116,7 +116,7 @@ static void test_busy_for_two_seconds(void **state)
     struct uplink_lease one = {.uplink = NULL}, two = {.uplink = NULL};
     uplink_acquire(&one, d->a);
     uplink_acquire(&two, d->a);
-    assert_number(d->a->view.busy, 2); /* as soon as it is chosen */
+    assert_number(d->a->view.busy, 2); /* from the moment it is chosen */
     for (int i = 0; i < 40; i++) {
         uplink_note_bytes(&one, 0, 1);
         ticks(d, 1);
@@ -129,7 +129,7 @@ static void test_busy_for_two_seconds(void **state)
     ticks(d, 2);
     assert_number(d->a->view.busy, 1);
     assert_number(d->b->view.busy, 0);
-    uplink_note_bytes(&two, 0, 0); /* is nothing */
+    uplink_note_bytes(&two, 0, 0); /* zero bytes do not count */
     ticks(d, UPLINK_BUSY_TICKS);
     assert_number(d->a->view.busy, 0);
     uplink_release(&one);
@@ -142,12 +142,12 @@ static void test_the_pulse_rests_when_nothing_moves(void **state)
     struct uplink_lease one = {.uplink = NULL};
     uplink_acquire(&one, d->a);
     uplink_note_bytes(&one, 1000000, 1);
-    assert_int_equal(d->wakes, 1); /* once, however much happens */
+    assert_int_equal(d->wakes, 1); /* once, however many bytes move */
     int n = ticks_to_rest(d);
     assert_true(n > UPLINK_BUSY_TICKS && n < 80);
     assert_number(d->a->view.tx_rate, 0);
     assert_number(d->a->view.busy, 0);
-    assert_number(d->a->view.active, 1); /* it is there, but costs nothing */
+    assert_number(d->a->view.active, 1); /* it is counted as live, but costs nothing */
     uplink_note_bytes(&one, 1, 0);
     assert_int_equal(d->wakes, 2);
     assert_number(d->a->view.busy, 1);
@@ -167,7 +167,7 @@ static void test_counters_are_read_until_they_rest(void **state)
     uplink_lease_follow(&one, &c, 5);
     counters_add(&c.tx, 7);
     counters_add(&c.rx, 11);
-    assert_false(counters_wakes(&c)); /* the tick reads them without being told */
+    assert_false(counters_wakes(&c)); /* the tick reads them without a wake-up */
     ticks(d, 1);
     assert_number(d->a->view.tx_bytes, 7);
     assert_number(d->a->view.rx_bytes, 11);
@@ -224,7 +224,7 @@ static void test_bytes_become_rates_and_capacities(void **state)
     assert_near(d->b->view.rx_capacity, 1000000, 1);
 }
 
-/* What moved counts, though the connections that moved it are gone by the time of the tick. */
+/* Bytes count even if their connections have ended before the tick. */
 static void test_short_connections_in_a_row(void **state)
 {
     struct desk *d = *state;
@@ -276,7 +276,7 @@ static void test_the_time_to_connect_is_smoothed(void **state)
     struct uplink u = {.view = {.weight = 1}};
     assert_number(u.view.connect_time, 0);
     uplink_note_connected(&u, 0.04);
-    assert_number(u.view.connect_time, 0.04); /* the first says it all */
+    assert_number(u.view.connect_time, 0.04); /* the first value is taken as it is */
     uplink_note_connected(&u, 0.12);
     assert_near(u.view.connect_time, 0.05, 1e-9);
     for (int i = 0; i < 100; i++)

@@ -1,4 +1,4 @@
-/* A set of uplinks: what it copies, refuses and numbers. */
+/* A set of uplinks: copying, refusing and numbering. */
 #include "uplink/added.h"
 
 #include <errno.h>
@@ -11,7 +11,7 @@ static void test_view_starts_empty(void **state)
     struct uplink *u = add(&set, "eth0@2.5", &none);
     const struct uplink_view expected = {.weight = 2.5, .tier = 1, .quota_left = INFINITY, .id = 1};
     assert_memory_equal(&u->view, &expected, sizeof expected);
-    assert_ptr_equal(&u->view, u); /* what policies are given */
+    assert_ptr_equal(&u->view, u); /* the pointer that policies receive */
     uplink_set_done(&set);
     (void)state;
 }
@@ -51,7 +51,7 @@ static void test_names_are_unique(void **state)
     assert_int_equal(set.n, 2);
     assert_string_equal(set.items[1]->name, "again");
     assert_string_equal(set.items[1]->interface, "eth0");
-    assert_int_equal(set.items[1]->view.id, 2); /* what was refused took no number */
+    assert_int_equal(set.items[1]->view.id, 2); /* a refused uplink took no number */
     uplink_set_done(&set);
     (void)state;
 }

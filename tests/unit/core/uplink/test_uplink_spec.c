@@ -39,7 +39,7 @@ static void assert_address(const char *text, const char *address, double weight)
     uplink_spec_done(&spec);
 }
 
-/* Refused, with a message that quotes the text and holds what was expected. */
+/* Refused, with a message that quotes the text and says what was expected. */
 static void assert_refused(const char *text, const char *expected)
 {
     char err[512] = "", quoted[256];
@@ -158,7 +158,7 @@ static void test_bad_names(void **state)
     (void)state;
 }
 
-/* A socket bound to one of these would not be bound to an uplink at all. */
+/* A socket bound to one of these would not be bound to an uplink. */
 static void test_addresses_that_no_machine_has(void **state)
 {
     static const char *const vague[] = {"0.0.0.0", "0.0.0.0@2", "0.1.2.3", "::", "[::]/2", "::ffff:0.0.0.0"};
@@ -199,7 +199,7 @@ static void test_no_password_is_repeated(void **state)
         assert_true(spec.weight == good[i].weight);
         uplink_spec_done(&spec);
     }
-    /* No message repeats what may be a password. */
+    /* No message repeats a possible password. */
     static const char *const bad[] = {
         "socks5://user:secret@192.0.2.1",
         "http://user:secret@proxy/",
@@ -244,7 +244,7 @@ static void test_done_frees_tags(void **state)
     struct uplink_spec spec = parse("eth0");
     spec.tags[spec.n_tags++] = strdup("metered");
     spec.tags[spec.n_tags++] = strdup("slow");
-    uplink_spec_done(&spec); /* a leak is seen by ASan */
+    uplink_spec_done(&spec); /* ASan would see a leak */
     assert_int_equal(spec.n_tags, 0);
     assert_null(spec.tags[0]);
     uplink_spec_done(&spec);
