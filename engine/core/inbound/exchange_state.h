@@ -1,7 +1,7 @@
 /* The inside of an exchange, shared by its five files, each of which calls only those behind it: exchange.c
  * is told what happens, and begins requests; exchange_pump.c reads heads and framing; exchange_body.c moves
  * the bodies that need no reading; exchange_end.c ends requests; exchange_dest.c keeps the states and the
- * connection to the destination. No other file includes this.
+ * connection to the destination. Only they and their tests include this.
  *
  *   request      NONE -> COMING -> WHOLE -> NONE       both begin and end together
  *   response     NONE -> AWAITED -> HEAD -> BODY -> WHOLE -> NONE

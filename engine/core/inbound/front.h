@@ -8,7 +8,7 @@
 #define FRONT_ANY_BYTE (-1)
 
 /* A front's functions for SESSION_EXCHANGE, and for s->exchange, which it keeps between requests. All
- * except wants_input and look_after may change the session's state, and close it. */
+ * except wants_input, look_after and dest_fd may change the session's state, and close it. */
 struct front_exchange {
     /** Whether the exchange can take more input of the client. */
     bool (*wants_input)(const struct session *s);

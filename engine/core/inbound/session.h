@@ -1,6 +1,6 @@
 /* A session: one client connection, from accept to close. It owns the client's socket, its buffers and the
- * state. Fronts (socks.c, http.c) stand above it and interpret the bytes; it calls them by the structs of
- * front.h. session.c has what a session offers to them, session_events.c reacts to events. */
+ * state. Fronts (socks.c, http.c) stand above it and interpret the bytes; the session calls them by the
+ * structs of front.h. session.c has what a session offers to them, session_events.c reacts to events. */
 #ifndef STEERWAY_INBOUND_SESSION_H
 #define STEERWAY_INBOUND_SESSION_H
 

@@ -133,15 +133,19 @@ static void what_comes_behind_a_response_is_not_the_next_one(void **state)
     desk_hear(d, client, "3");
 }
 
-/* It is closed just when the request arrives: by FIN, and by a reset. */
+/* It is closed just when the request arrives: by FIN, or by a reset. The proxy learns of it by sending or by
+ * reading. */
 static void one_that_is_closed_in_use_is_replaced(void **state)
 {
     struct desk *d = *state;
     int client = desk_client(d), dest = serve_one(d, client);
-    for (int reset = 0; reset < 2; reset++) {
+    for (int i = 0; i < 4; i++) {
+        bool reset = i % 2 == 1;
         desk_ask(d, client, GET("/again"));
         (void)desk_hear_head(d, dest, "GET /again HTTP/1.1\r\n");
         assert_true(exchange_of_last(d)->replay.len > 0);
+        if (i >= 2)
+            exchange_note_broken(d->session->exchange, reset ? ECONNRESET : EPIPE);
         if (reset)
             desk_reset(d, dest);
         else

@@ -113,6 +113,30 @@ static void broken_chunks_end_the_response(void **state)
     desk_hear_end(d, dest, 0);
 }
 
+/* A send has failed: with EPIPE when the destination has sent FIN before, else by a reset. What it has
+ * sent is read in both cases. */
+static void a_destination_that_takes_no_more_may_have_said_why(void **state)
+{
+    static const int errors[] = {EPIPE, ECONNRESET};
+    struct desk *d = *state;
+    for (size_t i = 0; i < ARRAY_LEN(errors); i++) {
+        int client = desk_client(d);
+        desk_ask(d, client, "POST http://$/ HTTP/1.1\r\nHost: $\r\nContent-Length: 100\r\n\r\nbegin");
+        int dest = desk_accept(d);
+        (void)desk_hear_head(d, dest, "POST / HTTP/1.1\r\n");
+        desk_hear(d, dest, "begin");
+        exchange_note_broken(d->session->exchange, errors[i]);
+        desk_say_str(client, "more");
+        desk_say_str(dest, "HTTP/1.1 413 Too Large\r\n\r\nno");
+        assert_non_null(
+            strstr(desk_hear_head(d, client, "HTTP/1.1 413 Too Large\r\n"), "Connection: close\r\n"));
+        desk_hear(d, client, "no");
+        assert_int_equal(shutdown(dest, SHUT_WR), 0);
+        desk_hear_end(d, client, errors[i] == EPIPE ? 0 : ECONNRESET);
+        desk_hear_end(d, dest, 0); /* and nothing of what the client sent meanwhile */
+    }
+}
+
 /* Its line is gone: the same call as in proxy_cut. */
 static void a_connection_that_is_cut(void **state)
 {
@@ -143,6 +167,7 @@ int main(void)
         ONE(a_reset_amid_a_body_resets_the_client),
         ONE(an_end_amid_a_body_does_not_pass_for_its_end),
         ONE(broken_chunks_end_the_response),
+        ONE(a_destination_that_takes_no_more_may_have_said_why),
         ONE(a_connection_that_is_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
