@@ -152,7 +152,8 @@ local function check_instance(instance, new, modules, fail)
   end
 end
 
-local function read_file(path)
+---@return string? text, string? error
+function host.read_file(path)
   local f, err = io.open(path, "rb")
   if not f then
     return nil, err
@@ -183,7 +184,7 @@ local function quiet() end
 ---@return table<string, any> modules  what it has required, by name
 ---@return function[] chunks             its own files among that
 local function open_file(o, secret)
-  local read = o.read or read_file
+  local read = o.read or host.read_file
   local text, missing = read(o.file)
   if not text then
     error(missing, 0)
@@ -256,7 +257,7 @@ function host.load(o)
   local values = params.check(policy.params or {}, o.params or {}, fail)
   local face = ctx.new {
     params = values, log = o.log or quiet, timers = later,
-    random = o.random, wall = o.wall, metric = o.metric, dir = sandbox.folder(o.file), read = o.read or read_file,
+    random = o.random, wall = o.wall, metric = o.metric, dir = sandbox.folder(o.file), read = o.read or host.read_file,
   }
   local instance = policy.new(face)
   check_instance(instance, policy.new, modules, fail)

@@ -279,13 +279,7 @@ local function reader(files)
     if files[path] then
       return files[path]
     end
-    local f, missing = io.open(path, "rb")
-    if not f then
-      return nil, missing
-    end
-    local text = f:read "*a"
-    f:close()
-    return text
+    return host.read_file(path)
   end
 end
 testing.reader = reader

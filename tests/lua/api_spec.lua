@@ -2,18 +2,11 @@
 local kit = require "kit"
 local types = require "steerway.host.types"
 
-local function text_of(path)
-  local f = assert(io.open(path))
-  local text = f:read "*a"
-  f:close()
-  return text
-end
-
 -- The fields that the editor types give a class, sorted.
 local function declared(class)
   local names = {}
-  local body = text_of("lua/steerway/types.lua"):match("\n%-%-%-@class steerway%." .. class .. "\n(.-)\n\n")
-    or text_of("lua/steerway/types.lua"):match("\n%-%-%-@class steerway%." .. class .. "\n(.-)$")
+  local body = kit.text_of("lua/steerway/types.lua"):match("\n%-%-%-@class steerway%." .. class .. "\n(.-)\n\n")
+    or kit.text_of("lua/steerway/types.lua"):match("\n%-%-%-@class steerway%." .. class .. "\n(.-)$")
   for name in body:gmatch "%-%-%-@field ([%w_]+)%??" do
     names[#names + 1] = name
   end
@@ -39,12 +32,7 @@ describe("the editor types", function()
   end)
 
   it("have what ctx has", function()
-    local names = {}
-    for name in pairs(kit.world({ {} }):ctx()) do
-      names[#names + 1] = name
-    end
-    table.sort(names)
-    assert.same(names, declared "Ctx")
+    assert.same(kit.names_of(kit.world({ {} }):ctx()), declared "Ctx")
   end)
 
   it("have the hooks, the options of pick, and the keys of a policy and a parameter", function()
@@ -72,19 +60,14 @@ describe("the editor types", function()
   it("have the methods of counters and gauges", function()
     local ctx = kit.world({ {} }):ctx()
     for class, object in pairs { Counter = ctx.counter "c", Gauge = ctx.gauge "g" } do
-      local names = {}
-      for name in pairs(object) do
-        names[#names + 1] = name
-      end
-      table.sort(names)
-      assert.same(names, declared(class))
+      assert.same(kit.names_of(object), declared(class))
     end
   end)
 end)
 
 describe("docs/policy-api.md", function()
   it("leaves nothing unsaid", function()
-    local page = text_of "docs/policy-api.md"
+    local page = kit.text_of "docs/policy-api.md"
     assert.is_nil(page:match "\n(| `[^\n]- | *|)\n")
     for _, module in ipairs { "balance", "hours" } do
       for name in pairs(require("steerway." .. module)) do

@@ -99,9 +99,7 @@ describe("settings that a policy ignores", function()
   it("knows what each block of the library reads", function()
     local readers = {}
     for _, name in ipairs { "balance", "hours", "options", "quota", "rules", "sticky" } do
-      local f = assert(io.open("lua/steerway/" .. name .. ".lua"))
-      local text = f:read "*a"
-      f:close()
+      local text = kit.text_of("lua/steerway/" .. name .. ".lua")
       for _, setting in ipairs { "tier", "tags", "quota_left" } do
         if text:gsub("%-%-[^\n]*", ""):find("%." .. setting .. "%f[%W]") then
           readers[#readers + 1] = "steerway." .. name .. " " .. setting

@@ -10,10 +10,7 @@ describe("round_robin", function()
     for _ = 1, 50 do
       assert.equal(sequence, runner:sequence(10))
     end
-    local f = assert(io.open(FILE.file))
-    local text = f:read "*a"
-    f:close()
-    assert.truthy(text:find("7:3 goes " .. sequence, 1, true))
+    assert.truthy(kit.text_of(FILE.file):find("7:3 goes " .. sequence, 1, true))
   end)
 
   it("does not look at live connections", function()

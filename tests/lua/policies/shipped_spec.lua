@@ -11,13 +11,6 @@ local READS_TEXT = { per_client = true, rules = true, sticky_site = true }
 -- By design, not even over many equal lines.
 local UNEVEN = { least_latency = true }
 
-local function text_of(name)
-  local f = assert(io.open("policies/" .. name .. ".lua"))
-  local text = f:read "*a"
-  f:close()
-  return text
-end
-
 describe("the policies that ship", function()
   it("are these", function()
     local names = {}
@@ -42,7 +35,7 @@ describe("the policies that ship", function()
       end)
 
       it("opens with what it is for, its options and its trade-off, on a page", function()
-        local text = text_of(name)
+        local text = kit.text_of(file.file)
         local head = text:match "^(.-)\n\n"
         for line in (head .. "\n"):gmatch "(.-)\n" do
           assert.truthy(line:find "^%-%-", line)
