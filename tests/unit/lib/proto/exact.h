@@ -37,6 +37,19 @@ static inline struct exact exact_copy(const char *data, size_t len)
     return (struct exact){.block = block, .data = len ? block : block + 1};
 }
 
+/** One after the other, on the heap. `after` is not empty. */
+static inline char *exact_join(struct slice before, struct slice after)
+{
+    char *data = malloc(before.len + after.len);
+
+    assert_non_null(data);
+    assert_true(after.len > 0);
+    if (before.len > 0)
+        memcpy(data, before.data, before.len);
+    memcpy(data + before.len, after.data, after.len);
+    return data;
+}
+
 /** The bytes as text for a failure's message; good until the next call. */
 static inline const char *exact_show(const char *data, size_t len)
 {
@@ -73,14 +86,18 @@ static inline enum parse exact_parse(exact_parser parse, void *ret, const char *
     return p;
 }
 
+static inline void exact_assert(enum parse p, enum parse expected, const char *data, size_t len)
+{
+    if (p != expected)
+        fail_msg("%s instead of %s after %zu bytes: \"%s\"", exact_verdict(p), exact_verdict(expected), len,
+                 exact_show(data, len));
+}
+
 static inline void exact_expect(exact_parser parse, void *ret, const char *data, size_t len,
                                 enum parse expected)
 {
     size_t consumed = 0;
-    enum parse p = exact_parse(parse, ret, data, len, &consumed);
-    if (p != expected)
-        fail_msg("%s instead of %s after %zu bytes: \"%s\"", exact_verdict(p), exact_verdict(expected), len,
-                 exact_show(data, len));
+    exact_assert(exact_parse(parse, ret, data, len, &consumed), expected, data, len);
 }
 
 /** The message is valid and ends with its last byte. On return ret is filled from `data` itself. */
@@ -100,10 +117,7 @@ static inline void exact_accepts(exact_parser parse, void *ret, const char *data
     exact_expect(parse, ret, data, len, PARSE_OK);
     for (size_t i = 0; i < ARRAY_LEN(trailing); i++) {
         struct slice t = trailing[i];
-        char *more = malloc(len + t.len);
-        assert_non_null(more);
-        memcpy(more, data, len);
-        memcpy(more + len, t.data, t.len);
+        char *more = exact_join(slice_of(data, len), t);
         consumed = 0;
         enum parse p = exact_parse(parse, ret, more, len + t.len, &consumed);
         free(more);
@@ -120,13 +134,8 @@ static inline void exact_accepts(exact_parser parse, void *ret, const char *data
 static inline void exact_refuses(exact_parser parse, void *ret, struct slice good, struct slice wrong)
 {
     size_t len = good.len + wrong.len;
-    char *data = malloc(len);
+    char *data = exact_join(good, wrong);
 
-    assert_non_null(data);
-    assert_true(wrong.len > 0);
-    if (good.len > 0)
-        memcpy(data, good.data, good.len);
-    memcpy(data + good.len, wrong.data, wrong.len);
     for (size_t n = 0; n <= len; n++)
         exact_expect(parse, ret, data, n, n <= good.len ? PARSE_NEED_MORE : PARSE_BAD);
     free(data);
@@ -228,19 +237,10 @@ static inline enum parse exact_stream(struct exact_stream *s, const char *data, 
 static inline void exact_stream_refuses(struct exact_stream *s, struct slice good, struct slice wrong)
 {
     size_t len = good.len + wrong.len;
-    char *data = malloc(len);
+    char *data = exact_join(good, wrong);
 
-    assert_non_null(data);
-    assert_true(wrong.len > 0);
-    if (good.len > 0)
-        memcpy(data, good.data, good.len);
-    memcpy(data + good.len, wrong.data, wrong.len);
-    for (size_t n = 0; n <= len; n++) {
-        enum parse p = exact_stream(s, data, n), expected = n <= good.len ? PARSE_NEED_MORE : PARSE_BAD;
-        if (p != expected)
-            fail_msg("%s instead of %s after %zu bytes: \"%s\"", exact_verdict(p), exact_verdict(expected), n,
-                     exact_show(data, n));
-    }
+    for (size_t n = 0; n <= len; n++)
+        exact_assert(exact_stream(s, data, n), n <= good.len ? PARSE_NEED_MORE : PARSE_BAD, data, n);
     free(data);
 }
 
