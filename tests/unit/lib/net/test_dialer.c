@@ -1,7 +1,4 @@
-#include "net/dialer.h"
-
-#include "base/clock.h"
-#include "support/loopback.h"
+#include "net/dial_desk.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -41,77 +38,31 @@ int connect(int fd, const struct sockaddr *to, socklen_t len)
     return r;
 }
 
-/* One dial, and servers of every kind. */
-struct desk {
-    struct dial dial; /* first: found by its address */
-    struct ev_loop *loop;
-    struct addr good, refusing, silent;
-    int good_fd, silent_fd, fillers[4];
-    int fds; /* open when a dial begins */
-    double started, took_s;
-    enum fault fault;
-    int fd, calls;
-    bool done;
-    bool again; /* dial to good from within the callback */
-};
-
 static const double LONG_S = 15;
 
-static void on_done(struct dial *d, enum fault fault, int fd)
+static bool again; /* dial to good from within the callback */
+
+static void on_done_or_again(struct dial *d, enum fault fault, int fd)
 {
     struct desk *k = (struct desk *)d;
-    k->fault = fault;
-    k->fd = fd;
-    k->calls++;
-    k->took_s = clock_now_s() - k->started;
-    if (k->again) {
-        k->again = false;
-        if (fd >= 0)
-            (void)close(fd);
-        dial_start(d, k->loop, &k->good, 1, &EGRESS_DIRECT, LONG_S, on_done);
+    on_done(d, fault, fd);
+    if (!again)
         return;
-    }
-    k->done = true;
-}
-
-/* A listener whose queue is full does not answer. */
-static void desk_make_silent(struct desk *k)
-{
-    k->silent_fd = listen_at_loopback(AF_INET, 0, &k->silent);
-    for (size_t i = 0; i < ARRAY_LEN(k->fillers); i++) {
-        k->fillers[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        assert_true(k->fillers[i] >= 0);
-        if (connect(k->fillers[i], &k->silent.sa, addr_len(&k->silent)) < 0)
-            assert_int_equal(errno, EINPROGRESS);
-        if (i == 0) /* the queue takes only this one */
-            assert_int_equal(poll(&(struct pollfd){.fd = k->fillers[i], .events = POLLOUT}, 1, 5000), 1);
-    }
+    again = k->done = false;
+    if (fd >= 0)
+        (void)close(fd);
+    dial_start(d, k->loop, &k->good, 1, &EGRESS_DIRECT, LONG_S, on_done_or_again);
 }
 
 static int desk_open(void **state)
 {
-    struct desk *k = calloc(1, sizeof *k);
-    assert_non_null(k);
-    *state = k;
-    k->fd = -1;
-    k->loop = ev_loop_new(0);
+    struct desk *k = desk_new(state);
     connect_script.n = 0;
     k->good_fd = listen_at_loopback(AF_INET, 64, &k->good);
-    /* Bound, so that no other program gets the port, but not listening. */
-    (void)socket_at_loopback(AF_INET, SOCK_STREAM, &k->refusing);
-    desk_make_silent(k);
+    desk_refuse(k);
+    silent_at_loopback(&k->silent);
     ev_run(k->loop, EVRUN_NOWAIT); /* what libev opens at its first turn is open now */
     connect_script.calls = 0;
-    return 0;
-}
-
-static int desk_close(void **state)
-{
-    struct desk *k = *state;
-    dial_cancel(&k->dial);
-    ev_loop_destroy(k->loop);
-    free(k);
-    closefrom(STDERR_FILENO + 1);
     return 0;
 }
 
@@ -442,8 +393,8 @@ static void test_begins_in_the_turn_that_asks_for_it(void **state)
 static void test_may_be_started_again_from_within(void **state)
 {
     struct desk *k = *state;
-    k->again = true;
-    dial_start(&k->dial, k->loop, &k->refusing, 1, &EGRESS_DIRECT, LONG_S, on_done);
+    again = true;
+    dial_start(&k->dial, k->loop, &k->refusing, 1, &EGRESS_DIRECT, LONG_S, on_done_or_again);
     run_until(k->loop, &k->done);
     assert_int_equal(k->calls, 2);
     assert_connected_to(k->fd, &k->good);

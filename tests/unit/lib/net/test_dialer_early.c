@@ -1,33 +1,12 @@
 /* Data in the SYN, on a loopback whose servers offer TCP Fast Open. */
-#include "net/dialer.h"
+#include "net/dial_desk.h"
 
-#include "support/loopback.h"
 #include "support/netns.h"
 
 #include <netinet/tcp.h>
 
 enum { TFO_CLIENT = 1, TFO_SERVER = 2 };
 static const char WORDS[] = "what the client has said already";
-
-/* One dial with early bytes, and servers to dial to. */
-struct desk {
-    struct dial dial; /* first: found by its address */
-    struct ev_loop *loop;
-    struct buf early;
-    struct addr good, refusing, silent;
-    int good_fd, fillers[4];
-    enum fault fault;
-    int fd;
-    bool done;
-};
-
-static void on_done(struct dial *d, enum fault fault, int fd)
-{
-    struct desk *k = (struct desk *)d;
-    k->fault = fault;
-    k->fd = fd;
-    k->done = true;
-}
 
 static void allow(int bits)
 {
@@ -36,26 +15,9 @@ static void allow(int bits)
     netns_write("/proc/sys/net/ipv4/tcp_fastopen", text);
 }
 
-static void fill(struct desk *k)
-{
-    int fd = listen_at_loopback(AF_INET, 0, &k->silent);
-    for (size_t i = 0; i < ARRAY_LEN(k->fillers); i++) {
-        k->fillers[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        if (connect(k->fillers[i], &k->silent.sa, addr_len(&k->silent)) < 0)
-            assert_int_equal(errno, EINPROGRESS);
-        if (i == 0)
-            assert_int_equal(poll(&(struct pollfd){.fd = k->fillers[i], .events = POLLOUT}, 1, 5000), 1);
-    }
-    assert_true(fd >= 0);
-}
-
 static int desk_open(void **state)
 {
-    struct desk *k = calloc(1, sizeof *k);
-    assert_non_null(k);
-    *state = k;
-    k->fd = -1;
-    k->loop = ev_loop_new(0);
+    struct desk *k = desk_new(state);
     buf_init(&k->early, 256 * 1024);
     return 0;
 }
@@ -69,19 +31,8 @@ static void offer(struct desk *k)
     k->good_fd = socket_at_loopback(AF_INET, SOCK_STREAM, &k->good);
     assert_int_equal(setsockopt(k->good_fd, IPPROTO_TCP, TCP_FASTOPEN, &(int){16}, sizeof(int)), 0);
     assert_int_equal(listen(k->good_fd, 16), 0);
-    (void)socket_at_loopback(AF_INET, SOCK_STREAM, &k->refusing);
-    fill(k);
-}
-
-static int desk_close(void **state)
-{
-    struct desk *k = *state;
-    dial_cancel(&k->dial);
-    buf_done(&k->early);
-    ev_loop_destroy(k->loop);
-    free(k);
-    closefrom(STDERR_FILENO + 1);
-    return 0;
+    desk_refuse(k);
+    silent_at_loopback(&k->silent);
 }
 
 /* @return the server's end */

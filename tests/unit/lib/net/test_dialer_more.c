@@ -1,8 +1,5 @@
 /* Addresses that join a dial while it runs. */
-#include "net/dialer.h"
-
-#include "base/clock.h"
-#include "support/loopback.h"
+#include "net/dial_desk.h"
 
 #include <errno.h>
 #include <math.h>
@@ -25,56 +22,22 @@ int connect(int fd, const struct sockaddr *to, socklen_t len)
     return -1;
 }
 
-struct desk {
-    struct dial dial; /* first: found by its address */
-    struct ev_loop *loop;
-    struct addr good, silent;
-    int fd, calls;
-    enum fault fault;
-    double started, took_s;
-    bool done;
-};
-
-static void on_done(struct dial *d, enum fault fault, int fd)
-{
-    struct desk *k = (struct desk *)d;
-    k->fault = fault;
-    k->fd = fd;
-    k->calls++;
-    k->took_s = clock_now_s() - k->started;
-    k->done = true;
-}
-
 static int desk_open(void **state)
 {
-    struct desk *k = calloc(1, sizeof *k);
-    assert_non_null(k);
-    *state = k;
+    struct desk *k = desk_new(state);
     tried[0] = '\0';
-    k->loop = ev_loop_new(0);
     (void)listen_at_loopback(AF_INET, 64, &k->good);
-    (void)listen_at_loopback(AF_INET, 0,
-                             &k->silent); /* its queue takes one connection, and then it does not answer */
-    for (int i = 0; i < 4; i++) {
-        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        assert_true(fd >= 0);
-        (void)syscall(SYS_connect, fd, &k->silent.sa, addr_len(&k->silent));
-        if (i == 0)
-            assert_int_equal(poll(&(struct pollfd){.fd = fd, .events = POLLOUT}, 1, 5000), 1);
-    }
+    silent_at_loopback(&k->silent);
     ev_run(k->loop, EVRUN_NOWAIT);
     return 0;
 }
 
-static int desk_close(void **state)
+static int desk_close_idle(void **state)
 {
     struct desk *k = *state;
     dial_cancel(&k->dial);
     assert_idle(k->loop);
-    ev_loop_destroy(k->loop);
-    free(k);
-    closefrom(STDERR_FILENO + 1);
-    return 0;
+    return desk_close(state);
 }
 
 static void start(struct desk *k, const struct addr *addrs, size_t n)
@@ -209,7 +172,7 @@ static void those_that_cannot_leave_are_passed_over(void **state)
 
 int main(void)
 {
-#define AT_DESK(test) cmocka_unit_test_setup_teardown(test, desk_open, desk_close)
+#define AT_DESK(test) cmocka_unit_test_setup_teardown(test, desk_open, desk_close_idle)
     const struct CMUnitTest tests[] = {
         AT_DESK(families_take_turns_from_there_on), AT_DESK(it_does_not_end_before_they_are_there),
         AT_DESK(they_are_not_waited_for_for_long),  AT_DESK(they_are_raced_in_their_time),

@@ -5,6 +5,7 @@
 #include "addr/addr.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <ev.h>
 #include <poll.h>
 #include <setjmp.h>
@@ -57,6 +58,20 @@ static inline int listen_at_loopback(int family, int backlog, struct addr *ret)
     int fd = socket_at_loopback(family, SOCK_STREAM, ret);
     assert_int_equal(listen(fd, backlog), 0);
     return fd;
+}
+
+/* A listener whose queue is full: it does not answer. Its sockets stay open. */
+static inline void silent_at_loopback(struct addr *ret)
+{
+    (void)listen_at_loopback(AF_INET, 0, ret);
+    for (int i = 0; i < 4; i++) {
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        assert_true(fd >= 0);
+        if (connect(fd, &ret->sa, addr_len(ret)) < 0)
+            assert_int_equal(errno, EINPROGRESS);
+        if (i == 0) /* the queue takes only this one */
+            assert_int_equal(poll(&(struct pollfd){.fd = fd, .events = POLLOUT}, 1, 5000), 1);
+    }
 }
 
 static inline bool have_ipv6(void)
