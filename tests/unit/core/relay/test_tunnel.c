@@ -112,6 +112,36 @@ static void run_until_ended(struct trip *trip)
     }
 }
 
+/* A tunnel on the only worker, or on the main loop without one. */
+static void depart_alone(size_t threads)
+{
+    setup(threads, 0);
+    depart(&trips[0]);
+    if (threads > 0)
+        run_until_handed_over(&trips[0]);
+}
+
+static void finish_alone(void)
+{
+    run_until_ended(&trips[0]);
+    arrive(&trips[0]);
+    teardown();
+}
+
+/* Both far ends say that nothing more comes. */
+static void close_gracefully(const struct trip *trip)
+{
+    shutdown(trip->client, SHUT_WR);
+    shutdown(trip->server, SHUT_WR);
+}
+
+/* Bytes of the client come to the server. */
+static void send_up(struct trip *trip, size_t total)
+{
+    trip->up_sent = feed(trip->client, trip->up_sent, total);
+    trip->up_got = drain(trip->server, trip->up_got, &trip->server_saw);
+}
+
 static void every_byte_arrives(void **state)
 {
     (void)state;
@@ -131,8 +161,7 @@ static void every_byte_arrives(void **state)
         }
         for (size_t i = 0; i < 4; i++) {
             assert_true(!trips[i].tunnel.worker == (threads == 0));
-            shutdown(trips[i].client, SHUT_WR);
-            shutdown(trips[i].server, SHUT_WR);
+            close_gracefully(&trips[i]);
             run_until_ended(&trips[i]);
             assert_int_equal(trips[i].end, RELAY_CLOSED);
             assert_int_equal(trips[i].tunnel.relay.counters.tx, MUCH);
@@ -156,12 +185,10 @@ static void short_tunnels_stay(void **state)
         go_on(&trips[0], 1000);
         ev_run(loop, EVRUN_NOWAIT);
     }
-    shutdown(trips[0].client, SHUT_WR);
-    shutdown(trips[0].server, SHUT_WR);
+    close_gracefully(&trips[0]);
     run_until_ended(&trips[0]);
     assert_false(trips[0].moved);
-    arrive(&trips[0]);
-    teardown();
+    finish_alone();
 }
 
 /* Long-lived ones are spread evenly, with the bytes that had arrived before. */
@@ -227,16 +254,12 @@ static void the_main_loop_forgets_what_it_handed_over(void **state)
     int client_fd = trips[0].tunnel.relay.client.io.fd, dest_fd = trips[0].tunnel.relay.dest.io.fd;
     assert_int_equal(watched_by(client_fd), 1);
     run_until_handed_over(&trips[0]);
-    while (trips[0].up_got < 10) { /* then the worker has it for certain */
-        trips[0].up_sent = feed(trips[0].client, trips[0].up_sent, 10);
-        trips[0].up_got = drain(trips[0].server, trips[0].up_got, &trips[0].server_saw);
-    }
+    while (trips[0].up_got < 10) /* then the worker has it for certain */
+        send_up(&trips[0], 10);
     assert_int_equal(watched_by(client_fd), 1);
     assert_int_equal(watched_by(dest_fd), 1);
     tunnel_stop(&trips[0].tunnel);
-    run_until_ended(&trips[0]);
-    arrive(&trips[0]);
-    teardown();
+    finish_alone();
 }
 
 static void resets_and_idleness_are_reported(void **state)
@@ -261,10 +284,7 @@ static void resting_counters_report_the_next_byte(void **state)
 {
     (void)state;
     for (size_t threads = 0; threads < 2; threads++) {
-        setup(threads, 0);
-        depart(&trips[0]);
-        if (threads > 0)
-            run_until_handed_over(&trips[0]);
+        depart_alone(threads);
         trips[0].tunnel.relay.counters.resting = true;
         for (double end = end_of_patience(); !trips[0].woke;) {
             trips[0].up_sent = feed(trips[0].client, trips[0].up_sent, 10);
@@ -274,15 +294,12 @@ static void resting_counters_report_the_next_byte(void **state)
         assert_int_equal(trips[0].tunnel.relay.counters.tx, 10);
         assert_false(trips[0].tunnel.relay.counters.resting);
         while (trips[0].up_got < 100) {
-            trips[0].up_sent = feed(trips[0].client, trips[0].up_sent, 100);
-            trips[0].up_got = drain(trips[0].server, trips[0].up_got, &trips[0].server_saw);
+            send_up(&trips[0], 100);
             ev_run(loop, EVRUN_NOWAIT);
         }
         assert_int_equal(trips[0].woke, 1);
         tunnel_stop(&trips[0].tunnel);
-        run_until_ended(&trips[0]);
-        arrive(&trips[0]);
-        teardown();
+        finish_alone();
     }
 }
 
@@ -314,8 +331,7 @@ static void orders_and_ends_may_cross(void **state)
                 reset_now(&trips[i].server);
                 break;
             case 4:
-                shutdown(trips[i].client, SHUT_WR);
-                shutdown(trips[i].server, SHUT_WR);
+                close_gracefully(&trips[i]);
                 break;
             default: /* the thread ends it */
                 break;
@@ -338,10 +354,7 @@ static void a_cut_resets_both_sides(void **state)
 {
     (void)state;
     for (size_t threads = 0; threads < 2; threads++) {
-        setup(threads, 0);
-        depart(&trips[0]);
-        if (threads > 0)
-            run_until_handed_over(&trips[0]);
+        depart_alone(threads);
         tunnel_cut(&trips[0].tunnel);
         run_until_ended(&trips[0]);
         assert_int_equal(trips[0].end, RELAY_CUT);
@@ -351,8 +364,7 @@ static void a_cut_resets_both_sides(void **state)
         }
         assert_int_equal(trips[0].client_saw, -1);
         assert_int_equal(trips[0].server_saw, -1);
-        arrive(&trips[0]);
-        teardown();
+        finish_alone();
     }
 }
 
