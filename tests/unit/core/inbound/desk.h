@@ -5,13 +5,10 @@
 #define STEERWAY_TEST_INBOUND_DESK_H
 
 #include "policy/fixture.h"
-#include "support/loopback.h"
+#include "support/tcp.h"
 
 #include "base/clock.h"
 #include "inbound/exchange_state.h"
-
-#include <netinet/tcp.h>
-#include <sys/socket.h>
 
 enum { DESK_ENDS_MAX = 64, DESK_TEXT_MAX = 4096 };
 
@@ -37,14 +34,6 @@ struct desk {
     bool readable;
 };
 
-/* Segments as on a real line: with loopback's 64 KiB, a small window would open only in leaps. */
-static inline void desk_small_segments(int fd)
-{
-    const int segment = 1400;
-
-    assert_int_equal(setsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &segment, sizeof segment), 0);
-}
-
 /* --- set up and tear down ------------------------------------------------------------------------------- */
 
 static inline int desk_keep(struct desk *d, int fd)
@@ -54,26 +43,29 @@ static inline int desk_keep(struct desk *d, int fd)
     assert_true(fd >= 0 && d->n_ends < DESK_ENDS_MAX);
     assert_int_equal(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on),
                      0); /* no delay between small writes */
-    assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+    nonblocking(fd);
     d->ends[d->n_ends++] = fd;
     return fd;
 }
 
-static inline void desk_close(struct desk *d, int fd)
+static inline void desk_forget(struct desk *d, int fd)
 {
     for (size_t i = 0; i < d->n_ends; i++)
         if (d->ends[i] == fd)
             d->ends[i] = -1;
+}
+
+static inline void desk_close(struct desk *d, int fd)
+{
+    desk_forget(d, fd);
     (void)close(fd);
 }
 
 /* Close so that the peer sees a reset. */
 static inline void desk_reset(struct desk *d, int fd)
 {
-    const struct linger now = {.l_onoff = 1, .l_linger = 0};
-
-    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now), 0);
-    desk_close(d, fd);
+    desk_forget(d, fd);
+    close_with_reset(fd);
 }
 
 static inline int desk_setup_with(void **state, const struct proxy_settings *settings)
@@ -106,8 +98,8 @@ static inline int desk_setup_with(void **state, const struct proxy_settings *set
     mine.access = &d->access;
     proxy_init(&d->proxy, &d->shared, &mine);
     d->listener = listen_at_loopback(AF_INET, DESK_ENDS_MAX, &d->at);
-    assert_int_equal(fcntl(d->listener, F_SETFL, O_NONBLOCK), 0);
-    desk_small_segments(d->listener);
+    nonblocking(d->listener);
+    small_segments(d->listener);
     (void)snprintf(d->to, sizeof d->to, "127.0.0.1:%u", (unsigned)addr_port(&d->at));
     *state = d;
     return 0;
@@ -211,18 +203,12 @@ static inline bool desk_is_in_state(const struct desk *d, size_t state)
 /* Connect a new client. @return its end */
 static inline int desk_client(struct desk *d)
 {
-    struct addr place, own;
-    int listener = listen_at_loopback(AF_INET, 1, &place),
-        mine = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct addr own;
+    int mine, fd;
 
     const int room = 200 * 1024; /* desk_say says all at once */
-    desk_small_segments(mine);
+    tcp_pair(0, &mine, &fd);
     assert_int_equal(setsockopt(mine, SOL_SOCKET, SO_SNDBUF, &room, sizeof room), 0);
-    assert_int_equal(connect(mine, &place.sa, addr_len(&place)), 0);
-    int fd = accept(listener, NULL, NULL);
-    (void)close(listener);
-    assert_true(fd >= 0);
-    assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
     own = bound_addr(mine);
     session_new(&d->proxy, fd, &own, "127.0.0.1:1080");
     d->session = container_of(d->proxy.sessions.prev, struct session, node);

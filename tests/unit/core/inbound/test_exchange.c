@@ -201,39 +201,10 @@ static void a_client_that_asks_far_ahead_is_held_up(void **state)
     await_rest(d);
 }
 
-/* Byte n of a body; a lost or misplaced byte shows. */
-static char byte_at(size_t n)
-{
-    return (char)(n * 31 + (n >> 8) * 7 + (n >> 16));
-}
-
-static size_t say_body(int fd, size_t sent, size_t total)
-{
-    char data[16 * 1024];
-    for (;;) {
-        size_t n = total - sent < sizeof data ? total - sent : sizeof data;
-        for (size_t i = 0; i < n; i++)
-            data[i] = byte_at(sent + i);
-        ssize_t w = n > 0 ? send(fd, data, n, MSG_NOSIGNAL) : 0;
-        if (w <= 0)
-            return sent;
-        sent += (size_t)w;
-    }
-}
-
 static size_t hear_body(int fd, size_t got, size_t total)
 {
-    char data[16 * 1024];
-    for (;;) {
-        size_t most = total - got < sizeof data ? total - got : sizeof data;
-        ssize_t n = most > 0 ? recv(fd, data, most, 0) : 0;
-        if (n <= 0)
-            return got;
-        for (size_t i = 0; i < (size_t)n; i++)
-            if (data[i] != byte_at(got + i))
-                fail_msg("byte %zu is wrong", got + i);
-        got += (size_t)n;
-    }
+    int end = 0;
+    return drain_up_to(fd, got, total, &end);
 }
 
 /* Bytes that the proxy holds because the destination or the client does not take them. */
@@ -267,13 +238,13 @@ static void carry_slowly(struct desk *d, int from, int to, desk_is_fn *keeps, co
     size_t sent = 0, got = 0;
 
     while (!keeps(d, 1)) {
-        sent = say_body(from, sent, BODY);
+        sent = feed(from, sent, BODY);
         ev_run(d->loop, EVRUN_NOWAIT);
         assert_true(sent < BODY && clock_now_s() < give_up_s);
     }
     assert_false(ev_is_active(source));
     while (got < BODY) {
-        sent = say_body(from, sent, BODY);
+        sent = feed(from, sent, BODY);
         ev_run(d->loop, EVRUN_NOWAIT);
         got = hear_body(to, got, BODY);
         assert_true(!keeps(d, KEPT_MAX) && clock_now_s() < give_up_s);
@@ -347,7 +318,7 @@ static void the_next_request_waits_until_this_one_has_gone_out(void **state)
     desk_ask(d, client, post);
     size_t head_len = strlen(post) - 2 + 2 * strlen(d->to);
     for (size_t sent = 0; sent < LEN;) {
-        sent = say_body(client, sent, LEN);
+        sent = feed(client, sent, LEN);
         desk_turn_until(d, has_said, head_len + sent, "the body is not read");
     }
     let_the_kernel_take_little(d, client, dest, 4 * 1024);

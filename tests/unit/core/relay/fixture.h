@@ -1,17 +1,10 @@
-/* A relay between two loopback TCP connections; the test holds the far ends. Include cmocka.h before it. */
+/* A relay between two loopback TCP connections; the test holds the far ends. */
 #ifndef STEERWAY_TESTS_RELAY_FIXTURE_H
 #define STEERWAY_TESTS_RELAY_FIXTURE_H
 
 #include "relay/relay.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
+#include "support/tcp.h"
 
 static const double GIVE_UP_S = 60;
 
@@ -24,36 +17,6 @@ struct fixture {
     bool done, late;
     enum relay_end end;
 };
-
-static inline void nonblocking(int fd)
-{
-    assert_return_code(fcntl(fd, F_SETFL, O_NONBLOCK), errno);
-}
-
-/* A connected TCP pair, so that resets and half-closes come from the kernel.
- * @param window  bytes that a's kernel buffers for its reader; 0 for the default */
-static inline void tcp_pair(int window, int *ret_a, int *ret_b)
-{
-    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof addr;
-    int listener = socket(AF_INET, SOCK_STREAM, 0);
-
-    assert_return_code(bind(listener, (struct sockaddr *)&addr, sizeof addr), errno);
-    assert_return_code(listen(listener, 1), errno);
-    assert_return_code(getsockname(listener, (struct sockaddr *)&addr, &len), errno);
-    *ret_a = socket(AF_INET, SOCK_STREAM, 0);
-    /* Segments as on a real line: with loopback's 64 KiB, a small window would open only in leaps. */
-    int segment = 1400;
-    assert_return_code(setsockopt(*ret_a, IPPROTO_TCP, TCP_MAXSEG, &segment, sizeof segment), errno);
-    if (window > 0)
-        assert_return_code(setsockopt(*ret_a, SOL_SOCKET, SO_RCVBUF, &window, sizeof window), errno);
-    assert_return_code(connect(*ret_a, (struct sockaddr *)&addr, sizeof addr), errno);
-    *ret_b = accept(listener, NULL, NULL);
-    assert_return_code(*ret_b, errno);
-    nonblocking(*ret_a);
-    nonblocking(*ret_b);
-    close(listener);
-}
 
 static inline void on_done(struct relay *r, enum relay_end end)
 {
@@ -115,52 +78,9 @@ static inline void turn(struct fixture *f)
     assert_false(f->late);
 }
 
-/* Byte n of a stream; a lost, doubled or misplaced byte shows. */
-static inline char byte_at(size_t n)
-{
-    return (char)(n * 31 + (n >> 8) * 7 + (n >> 16));
-}
-
-/* Write as much as possible. @return bytes written in all */
-static inline size_t feed(int fd, size_t sent, size_t total)
-{
-    char data[16384];
-    while (sent < total) {
-        size_t n = total - sent < sizeof data ? total - sent : sizeof data;
-        for (size_t i = 0; i < n; i++)
-            data[i] = byte_at(sent + i);
-        ssize_t w = send(fd, data, n, MSG_NOSIGNAL);
-        if (w < 0)
-            break;
-        sent += (size_t)w;
-    }
-    return sent;
-}
-
-/* Read and check what has arrived. @return bytes read in all; sets *ret_end to 1 at FIN, to -1 at a reset */
-static inline size_t drain(int fd, size_t got, int *ret_end)
-{
-    char data[16384];
-    for (;;) {
-        ssize_t n = recv(fd, data, sizeof data, 0);
-        if (n == 0)
-            *ret_end = 1;
-        else if (n < 0 && errno != EAGAIN)
-            *ret_end = -1;
-        if (n <= 0)
-            return got;
-        for (size_t i = 0; i < (size_t)n; i++)
-            if (data[i] != byte_at(got + i))
-                fail_msg("byte %zu is wrong", got + i);
-        got += (size_t)n;
-    }
-}
-
 static inline void reset_now(int *fd)
 {
-    struct linger now = {.l_onoff = 1, .l_linger = 0};
-    setsockopt(*fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
-    close(*fd);
+    close_with_reset(*fd);
     *fd = -1;
 }
 

@@ -1,11 +1,4 @@
 /* One direction alone: where it stops, how much one turn moves, and what waits. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include "relay/fixture.h"
 
 #include <poll.h>

@@ -1,16 +1,10 @@
 /* The relay over real loopback TCP connections: order, half-close, back-pressure, resets, idleness. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "relay/fixture.h"
 
-#include <cmocka.h>
+#include "net/unwatch.h"
 
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
-
-#include "net/unwatch.h"
-#include "relay/fixture.h"
 
 static void half_close_up_then_down(void **state)
 {

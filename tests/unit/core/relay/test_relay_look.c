@@ -1,12 +1,5 @@
 /* What the relay learns only by looking: the reset of a half-closed side, and that a peer is slow but not
  * idle. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include "relay/fixture.h"
 
 #include <linux/sockios.h>

@@ -1,12 +1,5 @@
 /* Tunnels on the main loop and on workers: every byte arrives, the counters are final at the end, and each
  * tunnel ends once, in whatever order orders and ends meet. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include "relay/fixture.h"
 
 #include "base/clock.h"

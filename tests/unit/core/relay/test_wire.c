@@ -1,11 +1,4 @@
 /* What is read without a copy, and sent from two places at once. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include "relay/fixture.h"
 #include "relay/wire.h"
 
