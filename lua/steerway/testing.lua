@@ -148,7 +148,7 @@ function testing.world(uplinks, o)
     types.tags[id] = nil
   end
   local world = setmetatable({
-    frame = frame, ids = frame.ids, conn = conn, stats = stats,
+    frame = frame, ids = frame.ids, offers = frame.offers, conn = conn, stats = stats,
     uplinks = {}, -- as policies see them
     views = {}, -- the same, with numbers that can be set: world.views[1].up = false
     policies = {},
@@ -339,10 +339,12 @@ end
 
 -- The work of the engine, between begin and finish.
 function Policy:raw_pick(ids)
-  local frame, to = self.world.frame, self.world.ids
+  local frame, to, offers = self.world.frame, self.world.ids, self.world.offers
   frame.n = #ids
+  ffi.fill(offers, ffi.sizeof(offers))
   for i = 1, frame.n do
     to[i - 1] = ids[i]
+    offers[ids[i]] = 1
   end
   frame.timeout_s, frame.hedge_s, frame.race_any = 0, 0, false
   return self.entry.pick()

@@ -154,10 +154,13 @@ static int start_timer(void)
     return 0;
 }
 
-static void stop_fine(const struct watchdog *w)
+/* What a call took that met a tick. */
+SELDOM static void take_ticks(struct watchdog *w)
 {
-    if (w->first_ticks > 0)
-        set_timer(dog.fine, 0);
+    int64_t since_first = (cpu_now_ns() - w->first_ns) / TICK_NS;
+
+    w->used_s = (double)(w->first_ticks + w->late_ticks + since_first) * TICK_NS / 1e9;
+    set_timer(dog.fine, 0);
 }
 
 static int start_clock(void)
@@ -193,7 +196,7 @@ static void give_up_profiler(void)
     dog.owner = NULL;
 }
 
-static void take_profiler(struct watchdog *w)
+SELDOM static void take_profiler(struct watchdog *w)
 {
     give_up_profiler();
     luaJIT_profile_start(w->L, "li1000", no_sample, NULL);
@@ -266,11 +269,8 @@ enum watchdog_finding watchdog_leave(struct watchdog *w)
     escape_disarm();
     dog.running = NULL;
     w->used_s = 0;
-    if (w->first_ticks > 0) {
-        int64_t since_first = (cpu_now_ns() - w->first_ns) / TICK_NS;
-        w->used_s = (double)(w->first_ticks + w->late_ticks + since_first) * TICK_NS / 1e9;
-    }
-    stop_fine(w);
+    if (w->first_ticks > 0)
+        take_ticks(w);
     if (w->finding != WATCHDOG_FINE)
         lua_sethook(w->L, NULL, 0, 0);
     return (enum watchdog_finding)w->finding;
@@ -279,7 +279,8 @@ enum watchdog_finding watchdog_leave(struct watchdog *w)
 void watchdog_landed(struct watchdog *w)
 {
     dog.running = NULL;
-    stop_fine(w);
+    if (w->first_ticks > 0)
+        set_timer(dog.fine, 0);
     w->finding = WATCHDOG_FINE; /* the hook is gone with the VM */
     w->used_s = 0;
     escape_unblock();

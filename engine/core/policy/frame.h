@@ -30,15 +30,17 @@ struct frame {
     /* Borrowed for the call; NULL for none. word is failed()'s error, closed()'s reason, or
      * uplink_changed()'s what. */
     const char *host, *client, *user, *listener, *proto, *last_error, *word;
-    int32_t uplink;    /* the uplink's id, for hooks */
-    int32_t n_tags;    /* out: connections with a tag */
-    int32_t n_captive; /* in: captive uplinks; their ids follow the candidates'. A policy may name them, but
-                          they are skipped */
-    int32_t n;         /* in: number of candidates; out: number of chosen uplinks */
-    int32_t ids[UPLINK_MAX]; /* in: the candidates' ids; out: the chosen ids, in order of preference */
-    bool race_any;           /* out: option of pick's result: a race may use any uplink */
-    bool live;               /* texts may be read; true only during a call */
+    int32_t uplink;                 /* the uplink's id, for hooks */
+    int32_t n_tags;                 /* out: connections with a tag */
+    int32_t n;                      /* in: number of candidates; out: number of chosen uplinks */
+    int32_t ids[UPLINK_MAX];        /* in: the candidates' ids; out: the chosen ids, in order of preference */
+    uint8_t offers[UPLINK_MAX + 1]; /* in: enum frame_offer of each uplink, by id */
+    bool race_any;                  /* out: option of pick's result: a race may use any uplink */
+    bool live;                      /* texts may be read; true only during a call */
 };
+
+/** Whether a policy may name an uplink. A captive uplink may be named too, but it is skipped. */
+enum frame_offer { FRAME_NOT_OFFERED, FRAME_CANDIDATE, FRAME_CAPTIVE };
 
 /** First result of the host's pick. lua/steerway/host/calls.lua has the same values. */
 enum frame_verdict { FRAME_NO_OPINION, FRAME_USE, FRAME_REFUSE };

@@ -58,8 +58,12 @@ static void quarantine(struct policy *p, const char *why, enum script_entry entr
 void policy_rewake(struct policy *p)
 {
     const struct policy_env *env = &p->options.env;
-    double due = p->quarantined ? INFINITY : fmax(p->script->frame.next_timer, p->timers_rest_until);
+    double due = p->script->frame.next_timer;
 
+    if (due < p->timers_rest_until)
+        due = p->timers_rest_until;
+    if (p->quarantined)
+        due = INFINITY;
     if (due == p->wake_at)
         return;
     p->wake_at = due;
@@ -92,27 +96,33 @@ static double share_room_s(const struct policy *p)
     return p->options.share_s > 0 ? p->options.share_s : SHARE_DEFAULT_S;
 }
 
-static double share_clock_s(const struct policy *p)
+static void note_taken(struct policy *p)
 {
-    const struct policy_env *env = &p->options.env;
-    return env->now ? env->now(env->arg) : clock_coarse_s();
-}
-
-static bool share_open(struct policy *p)
-{
-    if (p->share.spent_s == 0)
-        return true;
-    bool open = policy_share_open(&p->share, share_room_s(p), share_clock_s(p));
     if (share_room_s(p) <= SHARE_DEFAULT_S)
         watchdog_note_taken(&p->script->vm->dog, fmin(p->share.spent_s, SHARE_DEFAULT_S));
+}
+
+SELDOM static bool give_back(struct policy *p)
+{
+    bool open = policy_share_open(&p->share, share_room_s(p), p->script->frame.now);
+
+    note_taken(p);
     return open;
 }
 
-/* Whether a pick or hook may be called now; counts it as skipped if not. */
+/* The frame's time stays the same for milliseconds, so most calls have nothing to give back. */
+static bool share_open(struct policy *p)
+{
+    if (p->share.spent_s > 0 && p->share.at_s != p->script->frame.now)
+        return give_back(p);
+    return !p->share.rests;
+}
+
+/* Set the time of a pick or hook. @return whether it may be called now; if not, it is counted as skipped */
 static bool admits(struct policy *p)
 {
+    script_tick(p->script);
     bool open = share_open(p);
-
     if (!open)
         p->skipped++;
     return open;
@@ -135,20 +145,19 @@ static void log_share(struct policy *p, enum script_entry entry)
 }
 
 /* @return true when this call has used up the share */
-static bool ran_dry(struct policy *p, enum script_entry entry)
+static bool ran_dry(struct policy *p, enum script_entry entry, double used_s)
 {
-    const double used_s = p->script->vm->dog.used_s;
-
-    if (used_s == 0 || !policy_share_take(&p->share, share_room_s(p), used_s, share_clock_s(p)))
-        return false;
-    if (!p->quarantined)
+    script_tick(p->script); /* the call's own time gives nothing back */
+    bool dry = policy_share_take(&p->share, share_room_s(p), used_s, p->script->frame.now);
+    note_taken(p);
+    if (dry && !p->quarantined)
         log_share(p, entry);
-    return true;
+    return dry;
 }
 
 /* --- results of calls ----------------------------------------------------------------------------------- */
 
-static void fail(struct policy *p, enum script_entry entry, int rc, const char *error)
+SELDOM static void fail(struct policy *p, enum script_entry entry, int rc, const char *error)
 {
     p->errors++;
     p->in_a_row[entry]++;
@@ -163,14 +172,11 @@ static void fail(struct policy *p, enum script_entry entry, int rc, const char *
         log_failure(p, script_entry_name(entry), error);
 }
 
-/* The one place where results of calls are counted. */
-void policy_settle(struct policy *p, enum script_entry entry, int rc, const char *error)
+SELDOM static void take_time(struct policy *p, enum script_entry entry, int rc, const char *error)
 {
-    if (rc == 0)
-        p->in_a_row[entry] = 0;
-    else
-        fail(p, entry, rc, error);
-    bool dry = ran_dry(p, entry), late = p->script->vm->overran;
+    const double used_s = p->script->vm->dog.used_s;
+    bool dry = used_s > 0 && ran_dry(p, entry, used_s), late = p->script->vm->overran;
+
     if ((dry || late) && !p->quarantined && overruns_too_often(p))
         quarantine(
             p, "20 times within 60 s a call took longer than its budget, or all took more than their share",
@@ -178,6 +184,19 @@ void policy_settle(struct policy *p, enum script_entry entry, int rc, const char
             rc < 0 ? error
             : late ? "it came back late"
                    : "the calls together used up their share of the main loop's time");
+}
+
+/* The one place where a call's outcome is counted. Most calls meet no tick of the watchdog's. */
+void policy_settle(struct policy *p, enum script_entry entry, int rc, const char *error)
+{
+    const struct vm *vm = p->script->vm;
+
+    if (rc == 0)
+        p->in_a_row[entry] = 0;
+    else
+        fail(p, entry, rc, error);
+    if (vm->dog.used_s > 0 || vm->overran)
+        take_time(p, entry, rc, error);
     policy_rewake(p);
 }
 
@@ -280,7 +299,6 @@ void policy_uplink_changed(struct policy *p, struct uplink *u, const char *what)
     if (!wants(p, SCRIPT_UPLINK_CHANGED) || !admits(p))
         return;
     struct frame *f = &p->script->frame;
-    script_tick(p->script);
     f->uplink = u->view.id;
     f->word = what;
     run_hook(p, SCRIPT_UPLINK_CHANGED);
@@ -313,7 +331,10 @@ void policy_forget(struct policy *p, uint64_t conn_id)
     if (p->script->frame.n_tags == 0 || !p->script->vm->L)
         return;
     /* Also when the share is used up: this is the host's own short code. */
-    (void)share_open(p);
+    if (p->share.spent_s > 0) {
+        script_tick(p->script);
+        (void)share_open(p);
+    }
     p->script->frame.conn.id = (double)conn_id;
     p->script->vm->no_tidying = true;
     run_hook(p, SCRIPT_FORGET);

@@ -66,14 +66,17 @@ static void tick_wall(struct script *s)
     s->frame.wall = s->env->wall ? s->env->wall(s->env->arg) : clock_read_s(CLOCK_REALTIME_COARSE);
 }
 
+/* The kernel moves both coarse clocks at the same ticks, so most calls read only one of them. */
 void script_tick(struct script *s)
 {
-    double now = s->env->now ? s->env->now(s->env->arg) : clock_coarse_s();
+    const struct policy_env *env = s->env;
+    double now = env->now ? env->now(env->arg) : clock_coarse_s();
+    bool later = now > s->frame.now; /* or a timer has seen a later time of the fine clock */
 
-    /* Never backwards: a timer may have seen a later time of the fine clock. */
-    if (now > s->frame.now)
+    if (later)
         s->frame.now = now;
-    tick_wall(s);
+    if (later || env->now || env->wall)
+        tick_wall(s);
 }
 
 void script_tick_finely(struct script *s)
@@ -82,19 +85,23 @@ void script_tick_finely(struct script *s)
     tick_wall(s);
 }
 
-/* The last label of a target's name is never a number, so digits and dots alone are an IPv4 address. */
+/* The last label of a target's name is never a number, so digits and dots alone are an IPv4 address. An IPv6
+ * address has a colon after its first hexadecimal digits, or begins with one. */
 static void read_host_kind(struct frame_conn *ret, const char *host)
 {
     while ((*host >= '0' && *host <= '9') || *host == '.')
         host++;
-    ret->is_ipv6 = strchr(host, ':');
-    ret->is_domain = *host && !ret->is_ipv6;
+    if (*host == '\0')
+        return;
+    while ((*host >= '0' && *host <= '9') || (*host >= 'a' && *host <= 'f') || (*host >= 'A' && *host <= 'F'))
+        host++;
+    ret->is_ipv6 = *host == ':';
+    ret->is_domain = *host != ':';
 }
 
 void script_begin(struct script *s, const struct policy_conn *conn)
 {
     struct frame *f = &s->frame;
-    script_tick(s);
     f->conn = (struct frame_conn){
         .id = (double)conn->id,
         .now = f->now,
@@ -148,29 +155,34 @@ static void copy_reason(char *to, const char *from, size_t n)
 }
 
 /* The host has checked the policy's result; a failure here is a bug in host or engine. */
-static bool are_candidates(const struct script *s, uint64_t candidates)
+static bool copy_order(const struct script *s, struct policy_choice *ret)
 {
     const struct frame *f = &s->frame;
+    const int32_t n = f->n;
 
-    for (int32_t i = 0; i < f->n; i++) {
+    for (int32_t i = 0; i < n; i++) {
         int32_t id = f->ids[i];
-        if (i == UPLINK_MAX || id < 1 || (size_t)id > s->uplinks->n || !(candidates >> (id - 1) & 1))
+        if (i == UPLINK_MAX || id < 1 || (size_t)id > s->uplinks->n || f->offers[id] != FRAME_CANDIDATE)
             return false;
+        ret->order[i] = s->uplinks->items[id - 1];
     }
-    return f->n > 0;
+    ret->n = (size_t)n;
+    return n > 0;
 }
 
 /* Pop the two results. Fills ret in place: it is large, and each pick comes here. */
-static int read_verdict(struct script *s, uint64_t candidates, enum frame_verdict *ret_verdict,
-                        struct policy_choice *ret, char *err)
+static int read_verdict(struct script *s, enum frame_verdict *ret_verdict, struct policy_choice *ret,
+                        char *err)
 {
     lua_State *L = s->vm->L;
     const struct frame *f = &s->frame;
     enum frame_verdict verdict = (enum frame_verdict)lua_tointeger(L, -2);
     size_t len;
 
+    if (verdict == FRAME_REFUSE)
+        ret->n = 0;
     /* Do not convert a number to text: that allocates a string, which may fail. */
-    if (lua_type(L, -1) != LUA_TSTRING || (verdict == FRAME_USE && !are_candidates(s, candidates))) {
+    if (lua_type(L, -1) != LUA_TSTRING || (verdict == FRAME_USE && !copy_order(s, ret))) {
         lua_pop(L, 2);
         (void)snprintf(err, VM_ERROR_MAX,
                        "%s: pick chose an uplink that is not a candidate, or gave no reason", s->name);
@@ -185,47 +197,51 @@ static int read_verdict(struct script *s, uint64_t candidates, enum frame_verdic
         ret->hedge_s = f->hedge_s;
         ret->race_any = f->race_any;
         ret->by_default = false;
-        ret->n = 0;
-        if (verdict == FRAME_USE)
-            for (; ret->n < (size_t)f->n; ret->n++)
-                ret->order[ret->n] = s->uplinks->items[f->ids[ret->n] - 1];
     }
     lua_pop(L, 2);
     return 0;
 }
 
 /* A policy may name a captive uplink, although it is not a candidate; that is not an error. */
-static void add_captive(struct script *s, uint64_t candidates)
+static void offer_captive(struct script *s)
 {
     struct frame *f = &s->frame;
 
-    f->n_captive = 0;
     for (size_t i = 0; i < s->uplinks->n; i++) {
         const struct uplink *u = s->uplinks->items[i];
-        if (uplink_is_captive(u, AF_UNSPEC) && !(candidates >> i & 1))
-            f->ids[f->n + f->n_captive++] = u->view.id;
+        if (!f->offers[u->view.id] && uplink_is_captive(u, AF_UNSPEC))
+            f->offers[u->view.id] = FRAME_CAPTIVE;
     }
+}
+
+static void offer(struct script *s, struct uplink *const *candidates, size_t n)
+{
+    struct frame *f = &s->frame;
+
+    memset(f->offers, FRAME_NOT_OFFERED, sizeof f->offers);
+    n = n < UPLINK_MAX ? n : UPLINK_MAX;
+    for (size_t i = 0; i < n; i++) {
+        int32_t id = candidates[i]->view.id;
+        f->ids[i] = id;
+        f->offers[id] = FRAME_CANDIDATE;
+    }
+    f->n = (int32_t)n;
+    if (n < s->uplinks->n)
+        offer_captive(s);
 }
 
 int script_pick(struct script *s, const struct policy_conn *conn, struct uplink *const *candidates, size_t n,
                 enum frame_verdict *ret_verdict, struct policy_choice *ret, char *err)
 {
-    uint64_t mask = 0;
     struct frame *f = &s->frame;
 
-    f->n = 0;
+    offer(s, candidates, n);
     f->timeout_s = f->hedge_s = 0;
     f->race_any = false;
-    for (size_t i = 0; i < n && i < UPLINK_MAX; i++) {
-        int32_t id = candidates[i]->view.id;
-        mask |= UINT64_C(1) << (id - 1);
-        f->ids[f->n++] = id;
-    }
-    add_captive(s, mask);
     script_begin(s, conn);
     int rc = call(s, SCRIPT_PICK, 2, err);
     script_end(s);
     if (rc < 0)
         return rc;
-    return read_verdict(s, mask, ret_verdict, ret, err);
+    return read_verdict(s, ret_verdict, ret, err);
 }

@@ -78,14 +78,15 @@ MUST_CHECK int script_export(struct script *s, struct script_state *ret, char *e
 void script_tick(struct script *s);
 void script_tick_finely(struct script *s);
 
-/** Fill the frame for a pick or hook; end each with script_end. Texts are borrowed until then. */
+/** Fill the frame for a pick or hook, after script_tick; end each with script_end. Texts are borrowed until
+ * then. */
 void script_begin(struct script *s, const struct policy_conn *conn);
 void script_end(struct script *s);
 
 /** Run a hook between script_begin and script_end. @return 0, or negative errno with one line in err */
 MUST_CHECK int script_run(struct script *s, enum script_entry entry, char *err);
 
-/** Pick an uplink; includes script_begin and script_end.
+/** Pick an uplink, after script_tick; includes script_begin and script_end.
  *  @param ret_verdict  FRAME_USE and FRAME_REFUSE fill ret except by_default; FRAME_NO_OPINION leaves it
  * unchanged
  *  @return 0, or negative errno with one line in err */

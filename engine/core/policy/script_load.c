@@ -118,6 +118,7 @@ static int try_picks(struct script *s, char *err)
             candidates[n] = s->uplinks->items[n];
     if (n == 0)
         return 0;
+    script_tick(s);
     int rc = try_pick(s, candidates, n, true, err);
     return rc < 0 ? rc : try_pick(s, candidates, n, false, err);
 }

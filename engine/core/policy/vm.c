@@ -328,7 +328,7 @@ static bool is_librarys(const struct vm *vm, const char *text)
 }
 
 /* Formats the error value on top of the stack as one line. It calls nothing that may raise an error. */
-static void take_error(const struct vm *vm, int status, char *err)
+SELDOM static void take_error(const struct vm *vm, int status, char *err)
 {
     lua_State *L = vm->L;
     const char *file = vm->file ? vm->file : "", *colon = vm->file ? ": " : "";
@@ -368,7 +368,7 @@ static int collect(lua_State *L)
  * heap near the cap is collected between calls. It must have grown since the last collection, or a large
  * live heap would be scanned each time. A million objects take 0.15 s, so the work is spread over several
  * calls. Two cycles are needed: the second finds what became garbage during the first. */
-static void tidy(struct vm *vm, bool ran_out)
+SELDOM static void tidy(struct vm *vm, bool ran_out)
 {
     bool near = vm->used > vm->cap / 4 * 3 && vm->used > vm->collected + vm->cap / 16;
     if (!near && !ran_out && vm->cycles_due == 0)
@@ -402,14 +402,14 @@ static int conclude(struct vm *vm, int status, char *err)
     return finding == WATCHDOG_OVERRUN ? -ETIME : -EINVAL;
 }
 
-static int abandoned(const struct vm *vm, const char *why, char *err)
+SELDOM static int abandoned(const struct vm *vm, const char *why, char *err)
 {
     (void)snprintf(err, VM_ERROR_MAX, "%.800s%sabandoned: %s", vm->file ? vm->file : "", vm->file ? ": " : "",
                    why);
     return -ENOTRECOVERABLE;
 }
 
-static int abandon(struct vm *vm, char *err)
+SELDOM static int abandon(struct vm *vm, char *err)
 {
     char why[96];
 
@@ -462,28 +462,24 @@ static int run_protected(struct vm *vm, lua_CFunction function, void *data)
     return p.status != 0 ? p.status : status;
 }
 
-/* One call: either the function and its arguments are on the stack, or a C function with data as its
- * argument is given. */
-static int run(struct vm *vm, lua_CFunction function, void *data, int nargs, int nresults, double budget_s,
-               char *err)
+int vm_call(struct vm *vm, int nargs, int nresults, double budget_s, char *err)
 {
     if (!vm->L)
         return abandoned(vm, "in an earlier call", err);
     watchdog_enter(&vm->dog, budget_s);
     if (ESCAPE_LANDED(&vm->dog.escape))
         return abandon(vm, err);
-    int status = function ? run_protected(vm, function, data) : lua_pcall(vm->L, nargs, nresults, VM_BASE);
-    return conclude(vm, status, err);
-}
-
-int vm_call(struct vm *vm, int nargs, int nresults, double budget_s, char *err)
-{
-    return run(vm, NULL, NULL, nargs, nresults, budget_s, err);
+    return conclude(vm, lua_pcall(vm->L, nargs, nresults, VM_BASE), err);
 }
 
 int vm_protected(struct vm *vm, lua_CFunction function, void *data, double budget_s, char *err)
 {
-    return run(vm, function, data, 0, 0, budget_s, err);
+    if (!vm->L)
+        return abandoned(vm, "in an earlier call", err);
+    watchdog_enter(&vm->dog, budget_s);
+    if (ESCAPE_LANDED(&vm->dog.escape))
+        return abandon(vm, err);
+    return conclude(vm, run_protected(vm, function, data), err);
 }
 
 void vm_push_host(lua_State *L, const char *name)

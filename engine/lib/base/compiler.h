@@ -6,6 +6,8 @@
 
 /** The caller must use the result, or cast it to void. */
 #define MUST_CHECK __attribute__((warn_unused_result))
+/** For rare cases: never inlined, so the callers' usual path saves no registers for it. */
+#define SELDOM __attribute__((noinline, cold))
 #define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))

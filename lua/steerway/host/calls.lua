@@ -10,8 +10,12 @@ local funcinfo = require("jit.util").funcinfo
 
 local calls = {}
 
+-- LuaJIT knows a local function, but looks a global one up in each call.
+local rawset, type = rawset, type
+
 -- Values of engine/core/policy/frame.h.
 local NO_OPINION, USE, REFUSE = 0, 1, 2
+local CANDIDATE, CAPTIVE = 1, 2
 
 local OPTIONS = { "timeout", "tag", "hedge", "race" }
 -- A day; a longer time is probably a mistake of units.
@@ -40,8 +44,7 @@ function calls.new(hooks, default_reason)
   local pick = hooks.pick
   -- Given to the policy, and filled again for each call, so changes by the policy have no lasting effect.
   local list = types.guard_names("uplinks", {})
-  local ids = frame.ids -- each access to frame.ids makes a new reference
-  local allowed, captive, turn = {}, {}, 0
+  local ids, offers = frame.ids, frame.offers -- each access to frame.ids makes a new reference
   local entry = {}
 
   local function wrong(text)
@@ -58,8 +61,9 @@ function calls.new(hooks, default_reason)
         ("a list that holds a %s; expected uplinks"):format(type(u)))
     end
     local id = u.id
-    if allowed[id] ~= turn then
-      if captive[id] == turn then
+    local offer = offers[id]
+    if offer ~= CANDIDATE then
+      if offer == CAPTIVE then
         return nil
       end
       wrong(("%s, which is not among the candidates"):format(tostring(u)))
@@ -160,16 +164,9 @@ function calls.new(hooks, default_reason)
 
   function entry.pick()
     begin()
-    local n = frame.n
-    turn = turn + 1
     clear(list)
-    for i = 1, n do
-      local id = ids[i - 1]
-      allowed[id] = turn
-      list[i] = by_id[id]
-    end
-    for i = n, n + frame.n_captive - 1 do
-      captive[ids[i]] = turn
+    for i = 1, frame.n do
+      rawset(list, i, by_id[ids[i - 1]]) -- in one line, and raw: compiled code polls at each line, and seeks __newindex
     end
     return settle(pick(conn, list))
   end

@@ -5,6 +5,7 @@
 -- and offsets.
 
 local ffi = require "ffi"
+local istype = ffi.istype -- LuaJIT knows a local function, and looks a field of ffi up in each call
 local nearest = require "steerway.host.nearest"
 
 local types = {}
@@ -41,9 +42,9 @@ local FRAME = [[
   double connect_s, first_byte_s, timeout_s, hedge_s;
   const char *host, *client, *user, *listener, *proto, *last_error, *word;
   int32_t uplink, n_tags;
-  int32_t n_captive;
   int32_t n;
   int32_t ids[64];
+  uint8_t offers[65];
   bool race_any, live;
 ]]
 
@@ -191,7 +192,7 @@ ffi.metatype(stats_t, {
 ---@param value any
 ---@return boolean
 function types.is_uplink(value)
-  return ffi.istype(uplink_t, value)
+  return (istype(uplink_t, value)) -- LuaJIT gives up a trace with many tail calls and turns of loops
 end
 
 ---Use the engine's frame; with nil, a new frame.

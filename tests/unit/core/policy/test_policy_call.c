@@ -180,6 +180,25 @@ static void an_uplink_that_is_no_candidate_is_a_mistake(void **state)
     assert_false(c.by_default);
 }
 
+/* A policy may name a captive uplink, but it is skipped. Afterwards it is an ordinary uplink again. */
+static void a_captive_uplink_is_skipped(void **state)
+{
+    struct fixture *f = *state;
+    struct policy_conn one = fixture_conn(1), two = fixture_conn(2);
+    struct policy_choice c;
+    FIXTURE_LOAD(
+        f, PICK("local all = ctx.uplinks", "return conn.id == 1 and all[3] or { all[3], all[1] }, 'mine'"));
+    f->set.items[2]->four.health.captive = true;
+    policy_pick(f->policy, &one, f->set.items, 2, &c);
+    assert_string_equal(c.reason, "default: no opinion");
+    policy_pick(f->policy, &two, f->set.items, 2, &c);
+    assert_string_equal(c.reason, "mine");
+    assert_true(c.n == 1 && c.order[0] == f->set.items[0]);
+    f->set.items[2]->four.health.captive = false;
+    policy_pick(f->policy, &one, f->set.items, 2, &c);
+    assert_string_equal(c.reason, "default: policy error");
+}
+
 static void pick_sees_the_connection(void **state)
 {
     struct fixture *f = *state;
@@ -459,6 +478,7 @@ int main(void)
         T(false_refuses),
         T(anything_else_is_logged_and_the_default_decides),
         T(an_uplink_that_is_no_candidate_is_a_mistake),
+        T(a_captive_uplink_is_skipped),
         T(pick_sees_the_connection),
         T(pick_sees_what_the_host_is),
         T(pick_sees_the_uplinks_as_they_are_now),

@@ -1,6 +1,10 @@
 /* ctx.every and ctx.after, uplink_changed, and the policy's clocks. */
 #include "policy/fixture.h"
 
+#include "base/clock.h"
+
+#include <math.h>
+
 struct world {
     double now, wall, wake;
     int told;
@@ -206,6 +210,33 @@ static void it_is_given_the_clocks(void **state)
     assert_string_equal(fixture_pick(f).reason, "12.5 20 31536000 1971");
 }
 
+/* The wall clock may be set while the monotonic clock stays the same. */
+static void each_clock_goes_by_itself(void **state)
+{
+    struct fixture *f = *state;
+    struct world w = {.now = 20, .wall = 1000, .wake = INFINITY};
+    LOAD_IN(f, &w, PICK("", "return uplinks[1], conn.now .. ' ' .. ctx.time()"));
+    assert_string_equal(fixture_pick(f).reason, "20 1000");
+    w.wall = 500;
+    assert_string_equal(fixture_pick(f).reason, "20 500");
+    struct policy_env env = {.wall = world_wall, .arg = &w};
+    policy_attach(f->policy, &env);
+    for (w.wall = 1; w.wall < 5; w.wall++) { /* within a tick of the system's clock */
+        char expected[24];
+        (void)snprintf(expected, sizeof expected, " %g", w.wall);
+        assert_non_null(strstr(fixture_pick(f).reason, expected));
+    }
+}
+
+static void without_others_it_has_the_systems_clocks(void **state)
+{
+    struct fixture *f = *state;
+    FIXTURE_LOAD(f, PICK("", "return uplinks[1], ctx.time() .. ' ' .. ctx.now()"));
+    double wall = clock_read_s(CLOCK_REALTIME), now = clock_now_s(), wall_seen, now_seen;
+    assert_int_equal(sscanf(fixture_pick(f).reason, "%lf %lf", &wall_seen, &now_seen), 2);
+    assert_true(fabs(wall_seen - wall) < 60 && fabs(now_seen - now) < 60);
+}
+
 static void a_seed_makes_it_repeat_itself(void **state)
 {
     struct fixture *f = *state;
@@ -238,6 +269,8 @@ int main(void)
         T(many_that_are_due_at_once_do_not_hold_up_the_loop),
         T(it_hears_of_uplinks),
         T(it_is_given_the_clocks),
+        T(each_clock_goes_by_itself),
+        T(without_others_it_has_the_systems_clocks),
         T(a_seed_makes_it_repeat_itself),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

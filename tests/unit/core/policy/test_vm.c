@@ -79,9 +79,9 @@ static const struct layout layouts[] = {
     F(word),
     F(uplink),
     F(n_tags),
-    F(n_captive),
     F(n),
     F(ids),
+    F(offers),
     F(race_any),
     F(live),
 };
