@@ -207,16 +207,27 @@ function balance.only(keep, inner, strict)
   end
 end
 
--- The lowest tier above `above`; nil if there is none.
-local function next_tier(uplinks, n, above)
-  local low
+-- Adds the uplinks of the lowest tier above `above` to the first `count` of open. Returns how many open has then, and the tier.
+local function add_tier(open, count, uplinks, n, above)
+  local low, last = huge, count
   for i = 1, n do
-    local tier = uplinks[i].tier
-    if tier > above and (not low or tier < low) then
-      low = tier
+    local u = uplinks[i]
+    local tier = u.tier
+    if tier > above and tier <= low then
+      last = tier < low and count + 1 or last + 1
+      low, open[last] = tier, u
     end
   end
-  return low
+  return last, low
+end
+
+local function are_full(full, conn, uplinks, from, to)
+  for i = from, to do
+    if not full(uplinks[i], conn) then
+      return false
+    end
+  end
+  return true
 end
 
 ---The uplinks of the lowest tier present. While all of them are full, also those of the next tier, and so on.
@@ -232,26 +243,14 @@ function balance.tiers(inner, full)
 
   return function(conn, uplinks, n)
     n = n or #uplinks
-    local count, tier = 0, next_tier(uplinks, n, -huge)
-    local first = tier
-    while tier do
-      local room = false
-      for i = 1, n do
-        local u = uplinks[i]
-        if u.tier == tier then
-          count = count + 1
-          open[count] = u
-          room = room or not full or not full(u, conn)
-        end
-      end
-      if room then
+    local from, count, first = 1, add_tier(open, 0, uplinks, n, -huge)
+    local tier = first
+    while full and are_full(full, conn, open, from, count) do
+      local more, higher = add_tier(open, count, uplinks, n, tier)
+      if more == count then -- all uplinks are included, and full: they share
         break
       end
-      local higher = next_tier(uplinks, n, tier)
-      if not higher then -- all uplinks are included, and full: they share
-        break
-      end
-      tier = higher
+      from, count, tier = count + 1, more, higher
     end
     local u, reason, opts = inner(conn, open, count)
     if u and tier > first then
