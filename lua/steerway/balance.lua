@@ -382,33 +382,39 @@ function balance.least_latency(ctx, o)
   local slack, explore = o.slack or 0.25, o.explore or 20
   local last = {} -- by uplink id: time of its last choice
   local between = 0 -- picks since the last one that explored
-  local best = 0 -- of the current pick
+  local limit = 0 -- of the current pick: connect time for its weight that still counts as near
 
   -- A line without a connect time has not connected yet, and may never.
   local function is_near(u)
-    return u.connect_time > 0 and u.connect_time / u.weight <= best * (1 + slack)
+    return u.connect_time > 0 and u.connect_time / u.weight <= limit
   end
-  local near = balance.only(is_near, balance.least_connections())
+  local least = balance.least_connections()
+  local near = balance.only(is_near, least)
 
   return function(conn, uplinks, n)
     n = n or #uplinks
-    local time, soonest, longest, rested = conn.now, huge, 0, nil
+    local time, soonest = conn.now, huge
+    local oldest, rested = time, nil
     for i = 1, n do
       local u = uplinks[i]
-      local takes, rest = u.connect_time, time - (last[u.id] or -huge)
+      local takes, chosen_at = u.connect_time, last[u.id] or -huge
       if takes > 0 then
         soonest = min(soonest, takes / u.weight)
       end
-      if rest > longest then
-        longest, rested = rest, u
+      if chosen_at < oldest then
+        oldest, rested = chosen_at, u
       end
     end
-    best = soonest
+    limit = soonest * (1 + slack)
     -- Explore the line that was not chosen for the longest time. A fast line needs no exploring: it shares with the
     -- others.
-    local explores = longest >= explore and conn.attempt == 1
-      and (longest == huge or between >= PICKS_BETWEEN and not is_near(rested))
-    local chosen = explores and rested or near(conn, uplinks, n)
+    local explores = time - oldest >= explore and conn.attempt == 1
+      and (oldest == -huge or between >= PICKS_BETWEEN and not is_near(rested))
+    local chosen = explores and rested
+    if not chosen then
+      local choose = soonest < huge and near or least -- without any time, none is near
+      chosen = choose(conn, uplinks, n)
+    end
     between = explores and 0 or between + 1
     if conn.id > 0 then -- a trial pick makes no connection to measure
       last[chosen.id] = time
