@@ -52,11 +52,11 @@ step_lint() {
   return $status
 }
 
-# Run the unit tests of a preset's folder; a cmocka test counts as one.
+# Run the unit tests of a preset's folder; a cmocka test counts as one. More arguments go to ctest.
 unit_tests() {
   local log=build/test/ctest-$1.txt status=0 counted
   # Twice as many as there are cores, for some of them mostly wait.
-  timeout --foreground --kill-after=10 $UNIT_MAX_S ctest --test-dir "build/$1" -V -j $((2 * $(jobs_max))) >"$log" 2>&1 || status=$?
+  timeout --foreground --kill-after=10 $UNIT_MAX_S ctest --test-dir "build/$1" -V -j $((2 * $(jobs_max))) "${@:2}" >"$log" 2>&1 || status=$?
   cat "$log"
   counted=$(awk -f tests/tools/ctest.awk "$log")
   grep '^SKIPPED' <<<"$counted"
@@ -83,10 +83,8 @@ TSAN_TESTS="net_test_wheel relay_test_mailbox relay_test_pipes relay_test_pump r
 step_tsan() {
   # shellcheck disable=SC2086 # a list of words
   build tsan --target $TSAN_TESTS || return 1
-  local name
-  for name in $TSAN_TESTS; do
-    check "$name" timeout --kill-after=5 $UNIT_MAX_S "build/tsan/tests/unit/$name" || return 1
-  done
+  # The target ROOM_test_NAME is the test ROOM/test_NAME.
+  unit_tests tsan -R "^($(sed 's|\([a-z]*\)_\([^ ]*\)|\1/\2|g; s/ /|/g' <<<"$TSAN_TESTS"))\$"
 }
 
 # What is measured is what is packaged: the bench preset is release with more programs beside it.
