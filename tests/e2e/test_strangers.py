@@ -9,7 +9,7 @@ import pytest
 
 from lab.http import Client, HttpOrigin, get, response
 from lab.origin import echo, read_exactly
-from lab.run import SOON_S, wait_for
+from lab.run import SOON_S, at_once, wait_for
 from lab.socks import auth5, open_to, socks5_connect
 
 HANDSHAKE_S, ENDING_S = 2, 5
@@ -113,8 +113,7 @@ def test_a_client_with_a_tunnel_may_be_idle(start, server):
 # --- many refusals ---
 
 
-def test_guesses_are_answered_slowly_then_no_more(start):
-    proxy = start("wan1", "--auth", "ann:secret")
+def guesses_are_answered_slowly_then_no_more(proxy, _server):
     with Client(proxy) as c:
         began = time.monotonic()
         c.send(request(basic("ann:guess")) * 200)
@@ -127,6 +126,31 @@ def test_guesses_are_answered_slowly_then_no_more(start):
     assert at[9] < SOON_S and at[14] - at[9] > 4, at
     proxy.settled()
     assert len(proxy.events("rejected", reason="bad-credentials")) == 5, "and five lines of log"
+
+
+def refusals_of_what_is_not_supported_are_bounded_too(proxy, _server):
+    with Client(proxy) as c:
+        c.send(request("Max-Forwards: 0", method="OPTIONS") * 100)
+        assert [c.message("GET").status for _ in range(15)] == [501] * 15
+        assert c.at_end()
+
+
+def a_login_in_between_does_not_forgive_guesses(proxy, server):
+    with Client(proxy) as c:
+        statuses = []
+        with pytest.raises(EOFError):
+            for _ in range(30):
+                statuses.append(c.ask(get(server, "/", basic("bob:guess"))).status)
+                statuses.append(c.ask(get(server, "/", basic("ann:secret"))).status)
+    assert statuses == [407, 200] * 14 + [407]
+
+
+def test_refusals_on_one_connection_are_slowed_and_bounded(start, server):
+    """Each case waits for its answers; all do so at the same time."""
+    cases = (guesses_are_answered_slowly_then_no_more, refusals_of_what_is_not_supported_are_bounded_too,
+             a_login_in_between_does_not_forgive_guesses)
+    proxies = [start("wan1", "--auth", "ann:secret"), start("wan1"), start("wan1", "--auth", "ann:secret", "--auth", "bob:other")]
+    at_once(lambda case, proxy: case(proxy, server), [*zip(cases, proxies)])
 
 
 def test_guesses_do_not_block_the_loop(start, tmp_path):
@@ -147,31 +171,12 @@ def test_guesses_do_not_block_the_loop(start, tmp_path):
     assert waited < SOON_S and spent < 2, f"another client waited {waited:.2f} s, of which {spent:.2f} s of CPU time"
 
 
-def test_refusals_of_what_is_not_supported_are_bounded_too(start):
-    proxy = start("wan1")
-    with Client(proxy) as c:
-        c.send(request("Max-Forwards: 0", method="OPTIONS") * 100)
-        assert [c.message("GET").status for _ in range(15)] == [501] * 15
-        assert c.at_end()
-
-
 def test_a_client_that_first_asks_without_its_password_is_not_slowed(start, server):
     proxy = start("wan1", "--auth", "ann:secret")
     with Client(proxy) as c:
         for _ in range(20):
             assert c.ask(get(server)).status == 407
             assert c.ask(get(server, "/", basic("ann:secret"))).status == 200
-
-
-def test_a_login_in_between_does_not_forgive_guesses(start, server):
-    proxy = start("wan1", "--auth", "ann:secret", "--auth", "bob:other")
-    with Client(proxy) as c:
-        statuses = []
-        with pytest.raises(EOFError):
-            for _ in range(30):
-                statuses.append(c.ask(get(server, "/", basic("bob:guess"))).status)
-                statuses.append(c.ask(get(server, "/", basic("ann:secret"))).status)
-    assert statuses == [407, 200] * 14 + [407]
 
 
 # --- many connections of one address ---
