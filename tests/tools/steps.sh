@@ -133,7 +133,7 @@ step_lua() {
 end_to_end_part() {
   trap - INT
   PYTHONDONTWRITEBYTECODE=1 STEERWAY_BIN=$ROOT/build/$preset/steerway exec timeout --foreground --kill-after=10 $E2E_MAX_S \
-    "$(python)" -m pytest -q -rs -p no:cacheprovider --part "$1/$E2E_PARTS" "${@:2}" tests/e2e >"$log.$1" 2>&1
+    "$(python)" -m pytest -q -rs -p no:cacheprovider "${@:2}" --part="$1/$E2E_PARTS" tests/e2e >"$log.$1" 2>&1
 }
 
 # @param preset, whose binary is built; more arguments go to pytest
