@@ -51,7 +51,7 @@ struct relay_side {
     bool write_ended; /* FIN was sent, or is sent by the close */
     bool looked;      /* delivered is valid */
     struct ack_wait wait;
-    uint64_t delivered; /* bytes that the peer had acknowledged at the last look, minus a constant */
+    uint32_t delivered; /* bytes that the peer had acknowledged at the last look, minus a constant; wraps */
 };
 
 /** Shared by all relays of one loop; must outlive them. */

@@ -47,7 +47,7 @@ static bool was_reset(const struct relay_side *s)
  * makes it too small by a constant. @return whether it has changed since an earlier look */
 static bool note_delivered(struct relay_side *s)
 {
-    uint64_t delivered = sent_to(s) - relay_undelivered(s);
+    uint32_t delivered = (uint32_t)(sent_to(s) - relay_undelivered(s));
     bool changed = s->looked && delivered != s->delivered;
 
     s->delivered = delivered;
