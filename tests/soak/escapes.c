@@ -106,16 +106,9 @@ static void go_once(struct soak *s)
 static void load(struct soak *s, const char *path)
 {
     char err[POLICY_ERROR_MAX];
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    const struct policy_options o = soak_options(&s->room, path, BUDGET_S);
 
-    if (fd < 0 || write(fd, POLICY, sizeof POLICY - 1) != (ssize_t)(sizeof POLICY - 1))
-        abort();
-    (void)close(fd);
-    const struct policy_options o = {.source = {.file = path},
-                                     .lua_dir = STEERWAY_SOURCE_DIR "/lua",
-                                     .uplinks = &s->room.set,
-                                     .budget_s = BUDGET_S,
-                                     .share_s = INFINITY};
+    soak_write(open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600), POLICY, sizeof POLICY - 1);
     if (policy_new(&s->policy, &o, err) < 0)
         die(s, "the policy does not load", err);
 }

@@ -113,18 +113,11 @@ static void go_astray(struct soak *s, size_t i)
 static void load(struct soak *s)
 {
     char path[] = "/tmp/steerway-soak-XXXXXX", err[POLICY_ERROR_MAX];
-    int fd = mkstemp(path);
+    struct policy_options o = soak_options(&s->room, path, BUDGET_S);
 
-    if (fd < 0 || write(fd, POLICY, sizeof POLICY - 1) != (ssize_t)(sizeof POLICY - 1))
-        abort();
-    (void)close(fd);
-    const struct policy_options o = {.source = {.file = path},
-                                     .lua_dir = STEERWAY_SOURCE_DIR "/lua",
-                                     .uplinks = &s->room.set,
-                                     .budget_s = BUDGET_S,
-                                     .share_s = INFINITY,
-                                     .memory_max = 8 << 20,
-                                     .env = {.now = soak_now, .arg = s}};
+    o.memory_max = 8 << 20;
+    o.env = (struct policy_env){.now = soak_now, .arg = s};
+    soak_write(mkstemp(path), POLICY, sizeof POLICY - 1);
     if (policy_new(&s->policy, &o, err) < 0)
         die("the policy does not load", 0, err);
     (void)unlink(path);

@@ -40,6 +40,23 @@ static inline struct policy_conn soak_conn(uint64_t id, uint16_t port)
                                 .attempt = 1};
 }
 
+/* Write a policy's file and close it. @param fd  from open or mkstemp */
+static inline void soak_write(int fd, const char *text, size_t len)
+{
+    if (fd < 0 || write(fd, text, len) != (ssize_t)len)
+        abort();
+    (void)close(fd);
+}
+
+static inline struct policy_options soak_options(struct soak_uplinks *s, const char *path, double budget_s)
+{
+    return (struct policy_options){.source = {.file = path},
+                                   .lua_dir = STEERWAY_SOURCE_DIR "/lua",
+                                   .uplinks = &s->set,
+                                   .budget_s = budget_s,
+                                   .share_s = INFINITY};
+}
+
 /* The log is not tested here. */
 static inline void soak_log_nothing(void)
 {
