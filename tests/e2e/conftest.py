@@ -140,8 +140,8 @@ def origin(built_lab):
 def config(tmp_path):
     """config(text) writes a config file and returns its path."""
 
-    def write(text):
-        path = tmp_path / "config.lua"
+    def write(text, name="config.lua"):
+        path = tmp_path / name
         path.write_text(text)
         return path
 

@@ -4,12 +4,12 @@ import random
 import re
 import signal
 import subprocess
-import threading
 from datetime import datetime
 
 import pytest
 
 from lab.http import Client
+from lab.load import Load
 from lab.netns import Netns
 from lab.origin import echo
 from lab.run import WAIT_S, wait_for
@@ -122,40 +122,28 @@ def by_connect(proxy, name, port):
 def test_captures_of_a_mixed_load(start, lab, names, origin, tmp_path, trouble):
     servers = [origin(echo, address=OPEN6 if i // 3 % 3 == 2 else OPEN4) for i in range(DESTINATIONS)]
     draw = random.Random(1)
-    load = [draw.randrange(DESTINATIONS) for _ in range(CONNECTIONS)]
-    for n, i in enumerate(load):  # a separate name for each, so that each is asked for
+    chosen = [draw.randrange(DESTINATIONS) for _ in range(CONNECTIONS)]
+    for n, i in enumerate(chosen):  # a separate name for each, so that each is asked for
         names.zone[f"n{i}x{n}.test"] = [servers[i].address]
     policy = tmp_path / "pinned.lua"
     policy.write_text(POLICY)
     hedge = [] if trouble else ["--hedge", "0"]
     proxy = start("--debug", "--policy", policy, *hedge, *LINES, dns=f"{NAMES4},{NAMES6}")
     captures = [Capture(u.name, tmp_path / f"{u.name}.pcap") for u in lab.uplinks]
-    turns, lock, failed = iter(range(CONNECTIONS)), threading.Lock(), []
 
-    def work():
-        while True:
-            with lock:
-                n = next(turns, None)
-            if n is None:
-                return
-            if trouble and n == CONNECTIONS // 3:
-                getattr(lab.wan2, trouble)()
-            i = load[n]
-            try:
-                (by_socks5, by_socks4a, by_connect)[n % 3](proxy, f"n{i}x{n}", servers[i].port)
-            except (OSError, AssertionError) as error:
-                failed.append(error)
+    def exchange(n):
+        if trouble and n == CONNECTIONS // 3:
+            getattr(lab.wan2, trouble)()
+        i = chosen[n]
+        (by_socks5, by_socks4a, by_connect)[n % 3](proxy, f"n{i}x{n}", servers[i].port)
 
-    threads = [threading.Thread(target=work, daemon=True) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(4 * WAIT_S)
+    load = Load(exchange, threads=8, turns=CONNECTIONS)
+    load.join(4 * WAIT_S)
     lab.restore()
     wait_for(lambda: proxy.ask("status")["clients"] == 0, "all have ended")
     for capture in captures:
         capture.stop()
-    assert len(failed) <= (8 if trouble else 0), failed[:3]  # those that were exchanging data when the line failed
+    assert len(load.failed) <= (8 if trouble else 0), load.failed[:3]  # those that were exchanging data when the line failed
     assigned = Assigned()
     for i, server in enumerate(servers):
         assigned.give((server.address, server.port), ORDERS[i][0], 0)

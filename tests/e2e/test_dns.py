@@ -1,11 +1,11 @@
 """Names are resolved through the chosen uplink, by servers that it can reach, and cached."""
 
-import threading
 import time
 from collections import Counter
 
 import pytest
 
+from lab.load import Load
 from lab.names import A, SILENCE, NameServer, with_files
 from lab.netns import Netns
 from lab.origin import echo
@@ -136,20 +136,11 @@ def test_clients_that_ask_at_once_share_one_question(start, names, origin, only)
     server = origin(echo)
     names.zone["slow.test"] = SILENCE
     proxy = start("--policy", only("wan1"), "wan1")
-    done = []
-
-    def connect():
-        with socks5_connect(proxy, "slow.test", server.port):
-            done.append(1)
-
-    threads = [threading.Thread(target=connect, daemon=True) for _ in range(16)]
-    for thread in threads:
-        thread.start()
+    load = Load(lambda _: socks5_connect(proxy, "slow.test", server.port).close(), threads=16, turns=16)
     wait_for(lambda: proxy.ask("uplinks")["uplinks"][0]["active"] == 16, "all wait")
     names.zone["slow.test"] = [OPEN4]
-    for thread in threads:
-        thread.join(WAIT_S)
-    assert len(done) == 16
+    load.join()
+    assert len(load.did) == 16
     assert len(names.asked) < 16  # A and AAAA, and repeats for lost packets
 
 
@@ -159,24 +150,14 @@ def test_a_thousand_names_while_one_line_resolves_none(start, lab, names, origin
     for n in range(20000):
         names.zone[f"n{n}.test"] = [OPEN4]
     proxy = start("--policy", "round_robin", "wan1", "wan2")
-    numbers = iter(range(20000))
-    lock, over = threading.Lock(), threading.Event()
-    took, failed = [], []
 
-    def work():
-        while not over.is_set():
-            with lock:
-                name = f"n{next(numbers)}.test"
-            began = time.monotonic()
-            try:
-                socks5_connect(proxy, name, server.port).close()
-                took.append(time.monotonic() - began)
-            except (OSError, AssertionError) as error:
-                failed.append(error)
+    def connect(n):
+        began = time.monotonic()
+        socks5_connect(proxy, f"n{n}.test", server.port).close()
+        return time.monotonic() - began
 
-    threads = [threading.Thread(target=work, daemon=True) for _ in range(4)]
-    for thread in threads:
-        thread.start()
+    load = Load(connect)
+    took = load.did
     wait_for(lambda: len(took) > 100, "all is well")
     before = len(took)
     lab.wan1.swallow_questions()
@@ -195,10 +176,8 @@ def test_a_thousand_names_while_one_line_resolves_none(start, lab, names, origin
     so_far = len(proxy.events("connection"))
     wait_for(lambda: any(line["uplink"] == "wan1" and line["host"] != OPEN4 for line in proxy.events("connection")[so_far:]),
              "wan1 resolves again", every=0.1)
-    over.set()
-    for thread in threads:
-        thread.join(WAIT_S)
-    assert not failed, failed[:3]
+    load.end()
+    assert not load.failed, load.failed[:3]
     p99 = hard_times[len(hard_times) * 99 // 100]
     print(f"p99 {p99:.3f} s, at most {hard_times[-1]:.3f} s")
     assert p99 < SOON_S

@@ -1,10 +1,10 @@
 """An uplink that drops everything delays few connections, and is used again soon after it works again."""
 
-import threading
 import time
 
 import pytest
 
+from lab.load import Load
 from lab.origin import echo
 from lab.run import SOON_S, WAIT_S, wait_for
 from lab.socks import socks5_code, socks5_connect
@@ -75,18 +75,8 @@ def test_a_thousand_requests_while_a_line_breaks(start, lab, origin, loss):
     """No request fails and few wait; the line is used again soon after it is repaired."""
     server = origin(echo)
     proxy = start("wan1", "wan2")
-    took, failed, over = [], [], threading.Event()
-
-    def work():
-        while not over.is_set():
-            try:
-                took.append(connect(proxy, server))
-            except (OSError, AssertionError) as error:
-                failed.append(error)
-
-    threads = [threading.Thread(target=work, daemon=True) for _ in range(4)]
-    for thread in threads:
-        thread.start()
+    load = Load(lambda _: connect(proxy, server))
+    took = load.did
     wait_for(lambda: len(took) > 100, "all is well")
     before = len(took)
     getattr(lab.wan1, loss)()
@@ -94,10 +84,8 @@ def test_a_thousand_requests_while_a_line_breaks(start, lab, origin, loss):
     lab.wan1.restore()
     began, so_far = time.monotonic(), len(proxy.events("connection"))
     wait_for(lambda: any(line["uplink"] == "wan1" for line in proxy.events("connection")[so_far:]), "wan1 serves again", every=0.1)
-    over.set()
-    for thread in threads:
-        thread.join(WAIT_S)
-    assert not failed, failed[:3]
+    load.end()
+    assert not load.failed, load.failed[:3]
     hard_times = sorted(took[before:])
     print(f"{loss}: p99 {hard_times[len(hard_times) * 99 // 100]:.3f} s, at most {hard_times[-1]:.3f} s, "
           f"again after {time.monotonic() - began:.1f} s")

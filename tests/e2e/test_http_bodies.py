@@ -355,6 +355,18 @@ def in_pieces(s, data):
         wait_for(lambda: unacknowledged(s) == 0, "the piece has arrived")
 
 
+def assert_small(proxy, kept, first, more):
+    """The first connections set up what all share; each one more takes little memory. kept() opens one."""
+    clients = [kept() for _ in range(first)]
+    before = proxy.resident()
+    clients += [kept() for _ in range(more)]
+    grown = (proxy.resident() - before) / more
+    for c in clients:
+        c.s.close()
+    print(f"{grown:.0f} bytes for each")
+    assert SANITIZED or grown < 8192
+
+
 def test_a_kept_connection_holds_no_buffers_of_heads(proxy, origin):
     """Heads that arrive in pieces wait in the connection's own buffers."""
 
@@ -362,7 +374,6 @@ def test_a_kept_connection_holds_no_buffers_of_heads(proxy, origin):
         in_pieces(s, [b"HTTP/1.1 200 OK\r\na: " + b"a" * 60_000, b"b" * 60_000, b"\r\nContent-Length: 2\r\n\r\n"])
         return b"ok"
 
-    count = 60
     server = HttpOrigin(origin, answer)
 
     def kept():
@@ -372,18 +383,10 @@ def test_a_kept_connection_holds_no_buffers_of_heads(proxy, origin):
         assert c.message("GET").body == b"ok"
         return c
 
-    clients = [kept() for _ in range(20)]
-    before = proxy.resident()
-    clients += [kept() for _ in range(count)]
-    grown = (proxy.resident() - before) / count
-    for c in clients:
-        c.s.close()
-    print(f"{grown:.0f} bytes for each")
-    assert SANITIZED or grown < 8192
+    assert_small(proxy, kept, 20, 60)
 
 
 def test_a_kept_connection_holds_no_buffers(proxy, origin):
-    count = 120
     server = HttpOrigin(origin, measured)
 
     def kept():
@@ -393,11 +396,4 @@ def test_a_kept_connection_holds_no_buffers(proxy, origin):
         assert c.message("POST").body == digest(bytes(100_000))
         return c
 
-    clients = [kept() for _ in range(30)]
-    before = proxy.resident()
-    clients += [kept() for _ in range(count)]
-    grown = (proxy.resident() - before) / count
-    for c in clients:
-        c.s.close()
-    print(f"{grown:.0f} bytes for each")
-    assert SANITIZED or grown < 8192
+    assert_small(proxy, kept, 30, 120)

@@ -4,9 +4,9 @@ STEERWAY_OUTCOMES sets the number; ./dev soak uses 100,000."""
 
 import os
 import random
-import threading
 
 from lab.http import Client
+from lab.load import Load
 from lab.names import SERVFAIL, SILENCE
 from lab.origin import echo, reset
 from lab.proxy import SANITIZED
@@ -113,25 +113,10 @@ def test_counters_return_to_zero(start, origin, names):
     proxy = start("--dial-timeout", "0.3", "wan1", "wan2", "wan3")
     fates = Fates(proxy, server, resetting, 9)
     kinds = [getattr(fates, name) for name in vars(Fates) if not name.startswith("_")]
-    before, turns, lock, failed = proxy.descriptors_at_rest(), iter(range(OUTCOMES)), threading.Lock(), []
-
-    def work():
-        while True:
-            with lock:
-                n = next(turns, None)
-            if n is None:
-                return
-            try:
-                kinds[n % len(kinds)]()
-            except (OSError, AssertionError) as error:
-                failed.append((kinds[n % len(kinds)].__name__, repr(error)))
-
-    threads = [threading.Thread(target=work, daemon=True) for _ in range(WORKERS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60 + OUTCOMES / 50)
-        assert not thread.is_alive()
+    before = proxy.descriptors_at_rest()
+    load = Load(lambda n: kinds[n % len(kinds)](), WORKERS, turns=OUTCOMES)
+    assert load.join(60 + OUTCOMES / 50)
+    failed = [(kinds[n % len(kinds)].__name__, error) for n, error in load.failed]
     # On a slow machine, some of those with a limit of 0.3 s may be late.
     assert len(failed) <= OUTCOMES / 50, failed[:5]
     wait_for(lambda: proxy.ask("status")["clients"] == 0, "all have ended")

@@ -14,13 +14,8 @@ UNEQUAL = 'return { { name = "fast", down = "100M" }, { name = "slow", down = "1
 
 
 @pytest.fixture
-def uplinks(tmp_path):
-    def write(text):
-        path = tmp_path / "uplinks.lua"
-        path.write_text(text)
-        return path
-
-    return write
+def uplinks(config):
+    return lambda text: config(text, name="uplinks.lua")
 
 
 def simulated(*args):
