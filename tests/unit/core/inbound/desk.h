@@ -4,6 +4,7 @@
 #ifndef STEERWAY_TEST_INBOUND_DESK_H
 #define STEERWAY_TEST_INBOUND_DESK_H
 
+#include "outbound/scene.h"
 #include "policy/fixture.h"
 #include "support/tcp.h"
 
@@ -16,10 +17,7 @@ struct desk {
     struct fixture *f; /* a policy, and the log, which is printed on failure */
     struct ev_loop *loop;
     struct outbounds shared;
-    struct resolver_commons commons;
-    struct cidr_set bypass, local;
-    struct deny deny;
-    struct own_addresses own;
+    struct scene scene;
     struct access access;
     struct proxy proxy;
 
@@ -71,29 +69,19 @@ static inline void desk_reset(struct desk *d, int fd)
 static inline int desk_setup_with(void **state, const struct proxy_settings *settings)
 {
     struct desk *d = calloc(1, sizeof *d);
-    struct dns_servers dns;
     struct cidr loopback_range;
     void *fixture;
 
     assert_non_null(d);
     assert_int_equal(fixture_setup(&fixture), 0);
     d->f = fixture;
-    d->loop = ev_loop_new(0);
-    assert_non_null(d->loop);
     FIXTURE_LOAD(d->f, PICK("", "return uplinks[1]"));
+    scene_init(&d->scene, &d->shared, 4 * PATIENCE_S);
+    d->loop = d->shared.loop;
+    d->shared.uplinks = &d->f->set;
+    d->shared.policy = d->f->policy;
     assert_int_equal(cidr_parse(&loopback_range, slice_str("127.0.0.0/8")), 0);
-    assert_int_equal(cidr_set_add(&d->bypass, &loopback_range), 0);
-    d->shared = (struct outbounds){.loop = d->loop,
-                                   .uplinks = &d->f->set,
-                                   .policy = d->f->policy,
-                                   .settings = {.bypass = &d->bypass,
-                                                .local = &d->local,
-                                                .reach = {.deny = &d->deny, .own = &d->own},
-                                                .dial_timeout_s = 4 * PATIENCE_S}};
-    resolver_commons_init(&d->commons, NULL);
-    assert_int_equal(dns_servers_parse(&dns, "127.0.0.1:9"), 0);
-    assert_int_equal(resolver_new(&d->shared.resolver, d->loop, &d->commons, PATIENCE_S), 0);
-    resolver_aim(d->shared.resolver, &EGRESS_DIRECT, &dns);
+    assert_int_equal(cidr_set_add(&d->scene.bypass, &loopback_range), 0);
     struct proxy_settings mine = *settings;
     mine.access = &d->access;
     proxy_init(&d->proxy, &d->shared, &mine);
@@ -124,12 +112,8 @@ static inline int desk_teardown(void **state)
         if (d->ends[i] >= 0)
             (void)close(d->ends[i]);
     (void)close(d->listener);
-    resolver_free(d->shared.resolver);
-    resolver_commons_done(&d->commons);
-    cidr_set_done(&d->bypass);
     access_done(&d->access);
-    assert_idle(d->loop);
-    ev_loop_destroy(d->loop);
+    scene_done(&d->scene, &d->shared);
     assert_int_equal(fixture_teardown(&fixture), 0);
     free(d);
     return 0;

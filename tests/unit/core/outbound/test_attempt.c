@@ -3,18 +3,15 @@
 #include "uplink/uplink.h"
 #include "uplink/uplink_lease.h"
 
-#include "support/loopback.h"
+#include "outbound/scene.h"
 
 /* A proxy with one uplink, and the callbacks that the attempt has made. */
 struct desk {
     struct attempt attempt; /* first: the desk is found by its address */
     struct ev_loop *loop;
     struct outbounds shared;
-    struct resolver_commons commons;
+    struct scene scene;
     struct uplink uplink;
-    struct cidr_set bypass, local;
-    struct deny deny;
-    struct own_addresses own;
     char why[REACH_WHY_MAX];
     struct addr client, listening, closed;
     int listening_fd;
@@ -65,24 +62,12 @@ static struct addr ip(const char *text)
 static int setup(void **state)
 {
     struct desk *d = calloc(1, sizeof *d);
-    struct dns_servers dns;
     assert_non_null(d);
-    d->loop = ev_loop_new(0);
-    assert_non_null(d->loop);
-    d->shared = (struct outbounds){.loop = d->loop,
-                                   .settings = {.bypass = &d->bypass,
-                                                .local = &d->local,
-                                                .reach = {.deny = &d->deny, .own = &d->own},
-                                                .dial_timeout_s = 5}};
-    assert_int_equal(dns_servers_parse(&dns, "127.0.0.1:9"), 0);
-    d->uplink =
-        (struct uplink){.view = {.id = 1, .weight = 1, .up = true, .ipv4 = true}, .egress = EGRESS_DIRECT};
-    resolver_commons_init(&d->commons, NULL);
-    struct resolver **resolvers[] = {&d->shared.resolver, &d->uplink.names.resolver};
-    for (size_t i = 0; i < ARRAY_LEN(resolvers); i++) {
-        assert_int_equal(resolver_new(resolvers[i], d->loop, &d->commons, PATIENCE_S), 0);
-        resolver_aim(*resolvers[i], &EGRESS_DIRECT, &dns);
-    }
+    scene_init(&d->scene, &d->shared, 5);
+    d->loop = d->shared.loop;
+    d->uplink = (struct uplink){.view = {.id = 1, .weight = 1, .up = true, .ipv4 = true},
+                                .egress = EGRESS_DIRECT,
+                                .names.resolver = scene_resolver(&d->scene, d->loop)};
     d->client = ip("127.0.0.1");
     d->listening_fd = listen_at_loopback(AF_INET, 8, &d->listening);
     int fd = socket_at_loopback(AF_INET, SOCK_STREAM, &d->closed); /* bound, but not listening */
@@ -99,13 +84,8 @@ static int teardown(void **state)
     if (d->fd > 0)
         (void)close(d->fd);
     (void)close(d->listening_fd);
-    resolver_free(d->shared.resolver);
     resolver_free(d->uplink.names.resolver);
-    resolver_commons_done(&d->commons);
-    assert_idle(d->loop);
-    cidr_set_done(&d->bypass);
-    cidr_set_done(&d->local);
-    ev_loop_destroy(d->loop);
+    scene_done(&d->scene, &d->shared);
     free(d);
     return 0;
 }
@@ -246,7 +226,7 @@ static void test_may_be_started_again(void **state)
 static void test_a_local_name_needs_no_uplink(void **state)
 {
     struct desk *d = *state;
-    list_loopback(&d->local);
+    list_loopback(&d->scene.local);
     start(d, "localhost", &d->listening, &d->uplink);
     run_until(d->loop, &d->done);
     assert_int_equal(d->fault, FAULT_NONE);
@@ -257,7 +237,7 @@ static void test_a_local_name_needs_no_uplink(void **state)
 static void test_directly_from_the_beginning(void **state)
 {
     struct desk *d = *state;
-    list_loopback(&d->bypass);
+    list_loopback(&d->scene.bypass);
     start(d, "127.0.0.1", &d->listening, NULL);
     run_until(d->loop, &d->done);
     assert_int_equal(d->fault, FAULT_NONE);
@@ -276,7 +256,7 @@ static void test_no_other_machine_reaches_our_loopback(void **state)
 {
     static const char *const hosts[] = {"127.0.0.1", "localhost"};
     struct desk *d = *state;
-    list_loopback(&d->local);
+    list_loopback(&d->scene.local);
     d->client = ip("192.0.2.1");
     for (size_t i = 0; i < ARRAY_LEN(hosts); i++) {
         d->done = false;

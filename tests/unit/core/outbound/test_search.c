@@ -6,6 +6,7 @@
 
 #include "outbound/candidates.h"
 #include "outbound/door.h"
+#include "outbound/scene.h"
 #include "policy/fixture.h"
 #include "support/loopback.h"
 
@@ -16,10 +17,7 @@ struct desk {
     struct fixture *f; /* three uplinks, the second of them metered; a policy; the log */
     struct ev_loop *loop;
     struct outbounds shared;
-    struct resolver_commons commons;
-    struct cidr_set bypass, local;
-    struct deny deny;
-    struct own_addresses own;
+    struct scene scene;
     struct parent_spec parents[ALL];
     struct door open, later;
     struct addr closed, mute;
@@ -48,25 +46,15 @@ static void leads_to(struct desk *d, size_t i, const struct addr *at)
 static int setup(void **state)
 {
     struct desk *d = calloc(1, sizeof *d);
-    struct dns_servers dns;
     void *fixture;
 
     assert_non_null(d);
     assert_int_equal(fixture_setup(&fixture), 0);
     d->f = fixture;
-    d->loop = ev_loop_new(0);
-    assert_non_null(d->loop);
-    d->shared = (struct outbounds){.loop = d->loop,
-                                   .uplinks = &d->f->set,
-                                   .settings = {.bypass = &d->bypass,
-                                                .local = &d->local,
-                                                .reach = {.deny = &d->deny, .own = &d->own},
-                                                .dial_timeout_s = 4 * PATIENCE_S}};
-    loops_init(&d->shared.loops, &d->own);
-    resolver_commons_init(&d->commons, NULL);
-    assert_int_equal(dns_servers_parse(&dns, "127.0.0.1:9"), 0);
-    assert_int_equal(resolver_new(&d->shared.resolver, d->loop, &d->commons, PATIENCE_S), 0);
-    resolver_aim(d->shared.resolver, &EGRESS_DIRECT, &dns);
+    scene_init(&d->scene, &d->shared, 4 * PATIENCE_S);
+    d->loop = d->shared.loop;
+    d->shared.uplinks = &d->f->set;
+    loops_init(&d->shared.loops, &d->scene.own);
     assert_int_equal(addr_parse_ip(&d->client, slice_str("192.0.2.7"), 0), 0);
     door_start(&d->open, d->loop, false);
     door_start(&d->later, d->loop, true);
@@ -91,10 +79,7 @@ static int teardown(void **state)
     door_stop(&d->later);
     (void)close(d->closed_fd);
     (void)close(d->mute_fd);
-    resolver_free(d->shared.resolver);
-    resolver_commons_done(&d->commons);
-    assert_idle(d->loop);
-    ev_loop_destroy(d->loop);
+    scene_done(&d->scene, &d->shared);
     assert_int_equal(fixture_teardown(&fixture), 0);
     free(d);
     return 0;
