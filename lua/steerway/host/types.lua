@@ -5,7 +5,7 @@
 -- and offsets.
 
 local ffi = require "ffi"
-local istype = ffi.istype -- LuaJIT knows a local function, and looks a field of ffi up in each call
+local ffi_string, istype = ffi.string, ffi.istype -- LuaJIT knows a local function, and looks a field of ffi up in each call
 local nearest = require "steerway.host.nearest"
 
 local types = {}
@@ -100,7 +100,7 @@ local function text(p)
   if p == nil then
     return nil
   end
-  return ffi.string(p)
+  return ffi_string(p)
 end
 
 local function must_live(what)
