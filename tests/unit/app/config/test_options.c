@@ -347,32 +347,25 @@ static struct config as_from_a_file(void)
 
 static void the_command_line_replaces_the_files_values(void **state)
 {
-    struct config c = as_from_a_file();
+    static const struct {
+        const char *option, *value, *listens_at;
+    } table[] = {
+        {"port", "3000", "192.0.2.2:3000"}, /* the file's host stays */
+        {"http", "", "192.0.2.2:8080"},
+        {"host", "127.0.0.1", "127.0.0.1:2000"}, /* the file's port stays */
+        {"listen", "127.0.0.1:7", "127.0.0.1:7"},
+    };
+    struct config c;
     char err[CONFIG_ERROR_MAX];
 
     (void)state;
-    must_set(&c, "port", "3000"); /* the file's host stays */
-    assert_int_equal(config_finish(&c, err), 0);
-    assert_string_equal(addresses(c.listen, c.n_listen), "192.0.2.2:3000");
-    config_done(&c);
-
-    c = as_from_a_file();
-    must_set(&c, "http", "");
-    assert_int_equal(config_finish(&c, err), 0);
-    assert_string_equal(addresses(c.listen, c.n_listen), "192.0.2.2:8080");
-    config_done(&c);
-
-    c = as_from_a_file();
-    must_set(&c, "host", "127.0.0.1"); /* the file's port stays */
-    assert_int_equal(config_finish(&c, err), 0);
-    assert_string_equal(addresses(c.listen, c.n_listen), "127.0.0.1:2000");
-    config_done(&c);
-
-    c = as_from_a_file();
-    must_set(&c, "listen", "127.0.0.1:7");
-    assert_int_equal(config_finish(&c, err), 0);
-    assert_string_equal(addresses(c.listen, c.n_listen), "127.0.0.1:7");
-    config_done(&c);
+    for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+        c = as_from_a_file();
+        must_set(&c, table[i].option, table[i].value);
+        assert_int_equal(config_finish(&c, err), 0);
+        assert_string_equal(addresses(c.listen, c.n_listen), table[i].listens_at);
+        config_done(&c);
+    }
 
     c = as_from_a_file();
     must_set(&c, "auth", "line:pw");

@@ -12,6 +12,16 @@ static void two_servers(struct room *m, struct dns_server *other, const char *fi
     room_servers(m, text, 5);
 }
 
+/* The first never answers. @return its socket */
+static int mute_and_another(struct room *m, struct dns_server *other)
+{
+    struct addr mute;
+    char text[ADDR_TEXT_MAX];
+    int fd = socket_at_loopback(AF_INET, SOCK_DGRAM, &mute);
+    two_servers(m, other, addr_format(&mute, text), NULL);
+    return fd;
+}
+
 /* The number of packets that were not read. */
 static int packets_at(int fd)
 {
@@ -25,11 +35,9 @@ static int packets_at(int fd)
 static void the_one_that_answers_is_asked_first(void **state)
 {
     struct room *m = *state;
-    struct addr mute;
-    char text[ADDR_TEXT_MAX], name[32];
+    char name[32];
     struct dns_server other;
-    int fd = socket_at_loopback(AF_INET, SOCK_DGRAM, &mute);
-    two_servers(m, &other, addr_format(&mute, text), NULL);
+    int fd = mute_and_another(m, &other);
     assert_gives(m, "four.first.test", &ONLY4, "192.0.2.1:80 192.0.2.2:80 192.0.2.3:80");
     assert_true(m->took_s >= 0.09); /* the first had its full time */
     (void)packets_at(fd);
@@ -143,11 +151,9 @@ static void few_late_answers_are_waited_for(void **state)
     enum { N = 40 };
     static struct room rooms[N];
     struct room *m = *state;
-    struct addr mute;
-    char text[ADDR_TEXT_MAX], name[32];
+    char name[32];
     struct dns_server other;
-    int fd = socket_at_loopback(AF_INET, SOCK_DGRAM, &mute);
-    two_servers(m, &other, addr_format(&mute, text), NULL);
+    int fd = mute_and_another(m, &other);
     int before = count_fds();
     for (int i = 0; i < N; i++) {
         rooms[i] = (struct room){.resolver = m->resolver, .loop = m->loop, .servers = m->servers};
