@@ -1,29 +1,16 @@
 /* Clients and users that may use the proxy: ranges, passwords, users files. */
 #include "access/access.h"
 
+#include "support/copy.h"
+
 #include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
-/* The text as an exact-size copy on the heap, so that a sanitizer sees reads past it. */
-static char *exact(const char *text, size_t len)
-{
-    char *copy = malloc(len ? len : 1);
-    assert_non_null(copy);
-    memcpy(copy, text, len);
-    return copy;
-}
-
 static int add(struct access *a, const char *text, size_t len)
 {
-    char *copy = exact(text, len);
+    char *copy = heap_copy(text, len);
     int r = access_add_user(a, slice_of(copy, len));
     free(copy);
     return r;
@@ -31,7 +18,7 @@ static int add(struct access *a, const char *text, size_t len)
 
 static bool check(const struct access *a, const char *user, const char *pass)
 {
-    char *u = exact(user, strlen(user)), *p = exact(pass, strlen(pass));
+    char *u = heap_copy(user, strlen(user)), *p = heap_copy(pass, strlen(pass));
     bool good = access_check_user(a, slice_of(u, strlen(user)), slice_of(p, strlen(pass)));
     free(u);
     free(p);

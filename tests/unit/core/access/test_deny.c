@@ -1,22 +1,15 @@
 /* Denied destinations: syntax, clients, users and coverage. */
 #include "access/deny.h"
 
-#include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
+#include "support/copy.h"
 
-#include <cmocka.h>
+#include <errno.h>
 
 /* From an exact-size copy on the heap, so that a sanitizer sees reads past it. */
 static int parse(struct deny_place *ret, const char *text)
 {
     size_t len = strlen(text);
-    char *copy = malloc(len ? len : 1);
-    assert_non_null(copy);
-    memcpy(copy, text, len);
+    char *copy = heap_copy(text, len);
     int r = deny_place_parse(ret, slice_of(copy, len));
     free(copy);
     return r;

@@ -1,21 +1,14 @@
 #include "addr/addr.h"
 
+#include "support/copy.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
 
 /* The text as an exact-size copy on the heap, so that a sanitizer sees reads past it. */
 static int with_copy(int (*parse)(void *ret, struct slice text), void *ret, const char *text, size_t len)
 {
-    char *copy = malloc(len ? len : 1);
-    assert_non_null(copy);
-    memcpy(copy, text, len);
+    char *copy = heap_copy(text, len);
     int r = parse(ret, slice_of(copy, len));
     free(copy);
     return r;

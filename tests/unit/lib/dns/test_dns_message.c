@@ -2,15 +2,10 @@
  * reads past it. */
 #include "dns/dns_message.h"
 
-#include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include "support/copy.h"
 
-#include <cmocka.h>
+#include <errno.h>
+#include <stdio.h>
 
 enum { MESSAGE_MAX = 65535, A = 1, NS = 2, CNAME = 5, SOA = 6, AAAA = 28 };
 
@@ -68,9 +63,7 @@ static const uint8_t FOUR[4] = {192, 0, 2, 1};
 static struct dns_reply read_it(size_t len)
 {
     struct dns_reply r;
-    uint8_t *exact = malloc(len ? len : 1);
-    assert_non_null(exact);
-    memcpy(exact, message.data, len);
+    uint8_t *exact = heap_copy(message.data, len);
     memset(&r, 0x5a, sizeof r);
     dns_reply_read(&r, &query, exact, len);
     free(exact);

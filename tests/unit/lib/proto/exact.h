@@ -7,15 +7,9 @@
 
 #include "base/compiler.h"
 #include "proto/parse.h"
+#include "support/copy.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
 
 /** A literal and its length, bytes after a NUL included. */
 #define BYTES(literal) (literal), (sizeof(literal) - 1)
@@ -30,10 +24,7 @@ struct exact {
 static inline struct exact exact_copy(const char *data, size_t len)
 {
     /* malloc(0) rounds up to one byte, so the redzone starts after that. */
-    char *block = malloc(len ? len : 1);
-    assert_non_null(block);
-    if (len > 0)
-        memcpy(block, data, len);
+    char *block = heap_copy(data, len);
     return (struct exact){.block = block, .data = len ? block : block + 1};
 }
 

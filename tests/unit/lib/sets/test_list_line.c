@@ -1,10 +1,5 @@
 /* Each row of tests/lua/host/lines.txt, which also tests the Lua side. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "support/copy.h"
 
 #include "sets/list_line.h"
 #include "sets/name_set.h"
@@ -12,7 +7,6 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 struct found {
     char text[512];
@@ -171,9 +165,7 @@ static void no_bytes_are_too_strange(void **state)
         draw = draw * 1664525 + 1013904223;
         for (uint32_t d = draw; len < sizeof text && len < draw >> 27; d = d * 22695477 + 1)
             text[len++] = bytes[(d >> 16) % (sizeof bytes)];
-        char *copy = malloc(len ? len : 1);
-        assert_non_null(copy);
-        memcpy(copy, text, len);
+        char *copy = heap_copy(text, len);
         f.text[0] = '\0';
         assert_true(list_line_names(slice_of(copy, len), take_name, &f) >= 0);
         assert_true(list_line_ranges(slice_of(copy, len), take_range, &f) >= 0);
