@@ -29,15 +29,25 @@ def reason(proxy):
     return proxy.connections(n + 1)[-1]["reason"]
 
 
+@pytest.fixture
+def name_list(tmp_path):
+    """The list, beside the policy that reads it."""
+    (tmp_path / "listed.lua").write_text(POLICY)
+    return tmp_path / "big.txt"
+
+
+@pytest.fixture
+def listed(start, name_list):
+    return lambda: start("--policy", name_list.with_name("listed.lua"), "wan1")
+
+
 @pytest.mark.once
-def test_connections_do_not_wait_for_a_list_of_a_million_names(start, web, tmp_path):
-    policy, names = tmp_path / "listed.lua", tmp_path / "big.txt"
-    policy.write_text(POLICY)
-    names.write_text("other.test\n")
-    proxy = start("--policy", policy, "wan1")
+def test_connections_do_not_wait_for_a_list_of_a_million_names(listed, web, name_list):
+    name_list.write_text("other.test\n")
+    proxy = listed()
     assert reason(proxy) == "not listed"
     before = proxy.resident()
-    write_names(names, MILLION, "web4.test")
+    write_names(name_list, MILLION, "web4.test")
 
     answer, waits = {}, []
     asking = threading.Thread(target=lambda: answer.update(proxy.ask("reload")))
@@ -62,39 +72,34 @@ def test_connections_do_not_wait_for_a_list_of_a_million_names(start, web, tmp_p
 
 
 @pytest.mark.once
-def test_a_list_that_is_gone_gives_its_memory_back(start, tmp_path):
-    policy, names = tmp_path / "listed.lua", tmp_path / "big.txt"
-    policy.write_text(POLICY)
-    names.write_text("other.test\n")
-    proxy = start("--policy", policy, "wan1")
+def test_a_list_that_is_gone_gives_its_memory_back(listed, name_list):
+    name_list.write_text("other.test\n")
+    proxy = listed()
     before, held = proxy.resident(), []
     for n in (200_000, 230_000, 260_000, 290_000, 1):
-        write_names(names, n, "other.test")
+        write_names(name_list, n, "other.test")
         assert proxy.ask("reload")["ok"]
         held.append(proxy.resident() - before)
     print("bytes more than before:", held)
     assert held[-1] < 8 * 2**20 or SANITIZED
 
 
-def test_it_starts_with_lists_and_can_end_while_reading(start, web, tmp_path):
-    policy, names = tmp_path / "listed.lua", tmp_path / "big.txt"
-    policy.write_text(POLICY)
-    write_names(names, 300_000, "web4.test")
-    proxy = start("--policy", policy, "wan1")
+def test_it_starts_with_lists_and_can_end_while_reading(listed, web, name_list):
+    write_names(name_list, 300_000, "web4.test")
+    proxy = listed()
     assert reason(proxy) == "listed"
-    write_names(names, MILLION, "other.test")
+    write_names(name_list, MILLION, "other.test")
     proxy.reload()
     wait_for(lambda: any("steerway-lists" in name for name in proxy.threads()), "the list is being read")
     assert proxy.stop() == 0
 
 
-def test_loads_wait_for_each_other(start, web, tmp_path):
-    policy, names, other = tmp_path / "listed.lua", tmp_path / "big.txt", tmp_path / "other.lua"
-    policy.write_text(POLICY)
+def test_loads_wait_for_each_other(listed, web, tmp_path, name_list):
+    other = tmp_path / "other.lua"
     other.write_text('return { name = "other", new = function() return { pick = function(_, u) return u[1], "other" end } end }')
-    names.write_text("web4.test\n")
-    proxy = start("--policy", policy, "wan1")
-    write_names(names, 500_000, "web4.test")
+    name_list.write_text("web4.test\n")
+    proxy = listed()
+    write_names(name_list, 500_000, "web4.test")
     answers = {}
 
     def ask(verb, **fields):
@@ -112,25 +117,21 @@ def test_loads_wait_for_each_other(start, web, tmp_path):
     assert reason(proxy) == "other"
 
 
-def test_a_bad_list_is_named_and_the_old_policy_goes_on(start, web, tmp_path):
-    policy, names = tmp_path / "listed.lua", tmp_path / "big.txt"
-    policy.write_text(POLICY)
-    names.write_text("payload:\n  - '+.web4.test'\n  - DOMAIN-KEYWORD,ads\n")
-    proxy = start("--policy", policy, "wan1")
+def test_a_bad_list_is_named_and_the_old_policy_goes_on(listed, web, name_list):
+    name_list.write_text("payload:\n  - '+.web4.test'\n  - DOMAIN-KEYWORD,ads\n")
+    proxy = listed()
     assert reason(proxy) == "listed"
     warned = proxy.wait_event("list_lines_ignored")
     assert warned["list"].endswith("/big.txt") and warned["lines"] == 1 and warned["first"] == 3
     assert warned["text"] == "  - DOMAIN-KEYWORD,ads"
-    names.write_text("<html><body>Please log in</body></html>\n")
+    name_list.write_text("<html><body>Please log in</body></html>\n")
     answer = proxy.ask("reload")
     assert not answer["ok"] and "big.txt:1: no line of it is understood" in answer["error"]
     assert reason(proxy) == "listed"
 
 
-def test_why_knows_lists(start, tmp_path):
-    policy, names = tmp_path / "listed.lua", tmp_path / "big.txt"
-    policy.write_text(POLICY)
-    names.write_text("||example.org^\n")
-    proxy = start("--policy", policy, "wan1")
+def test_why_knows_lists(listed, name_list):
+    name_list.write_text("||example.org^\n")
+    proxy = listed()
     assert "listed" in proxy.tell("why", "www.example.org")
     assert "not listed" in proxy.tell("why", "www.example.net")
