@@ -1,6 +1,7 @@
 #include "proto/socks4.h"
 
 #include "exact.h"
+#include "target_text.h"
 
 static enum parse parse(void *ret, const char *data, size_t len, size_t *ret_consumed)
 {
@@ -18,11 +19,10 @@ static enum parse parse(void *ret, const char *data, size_t len, size_t *ret_con
 /* "command kind host port user", and "named" where the client sent a name. */
 static const char *describe(const struct socks4_request *r)
 {
-    static const char *const kinds[] = {[TARGET_NAME] = "name", [TARGET_IPV4] = "v4", [TARGET_IPV6] = "v6"};
     static char text[1024];
 
-    (void)snprintf(text, sizeof text, "%d %s %s %d %.*s%s", r->command, kinds[r->target.kind], r->target.host,
-                   r->target.port, (int)r->user.len, r->user.data, r->named ? " named" : "");
+    (void)snprintf(text, sizeof text, "%d %s %.*s%s", r->command, target_text(&r->target), (int)r->user.len,
+                   r->user.data, r->named ? " named" : "");
     return text;
 }
 

@@ -1,6 +1,7 @@
 #include "proto/socks5.h"
 
 #include "exact.h"
+#include "target_text.h"
 
 static enum parse parse_greeting(void *ret, const char *data, size_t len, size_t *ret_consumed)
 {
@@ -152,11 +153,10 @@ static void test_bad_auths(void **state)
 /* "command kind host port", and "named" where the client sent a name. */
 static const char *describe(const struct socks5_request *r)
 {
-    static const char *const kinds[] = {[TARGET_NAME] = "name", [TARGET_IPV4] = "v4", [TARGET_IPV6] = "v6"};
     static char text[512];
 
-    (void)snprintf(text, sizeof text, "%d %s %s %d%s", r->command, kinds[r->target.kind], r->target.host,
-                   r->target.port, r->named ? " named" : "");
+    (void)snprintf(text, sizeof text, "%d %s%s", r->command, target_text(&r->target),
+                   r->named ? " named" : "");
     return text;
 }
 
