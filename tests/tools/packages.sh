@@ -141,10 +141,17 @@ packages_need() {
     packages_else "The packages could not be installed." "$@"
 }
 
+# Download packages into this folder, as root or not. What apt-get says is in download.log.
+packages_download() {
+  local options=()
+  [ "$(id -u)" -ne 0 ] || options=(-o APT::Sandbox::User=root)
+  apt-get -q "${options[@]}" download "$@" >download.log 2>&1
+}
+
 # nginx for the tests. Its package would start a web server on port 80, now and at each boot; so where it is not
 # installed, only its binary is taken out of the package.
 nginx_need() {
-  local folder=$ROOT/build/tools options=()
+  local folder=$ROOT/build/tools
   PATH=$PATH:$folder/usr/sbin
   command -v nginx >/dev/null && return 0
   if ! command -v apt-get >/dev/null; then
@@ -152,9 +159,8 @@ nginx_need() {
     exit 1
   fi
   say "Unpacking nginx into build/tools (its package is not installed: it would start a web server)."
-  [ "$(id -u)" -ne 0 ] || options=(-o APT::Sandbox::User=root)
   mkdir -p "$folder" && cd "$folder" || exit 1
-  if ! apt-get -q "${options[@]}" download nginx >download.log 2>&1 || ! dpkg -x nginx_*.deb . || ! nginx -v 2>&1; then
+  if ! packages_download nginx || ! dpkg -x nginx_*.deb . || ! nginx -v 2>&1; then
     cat download.log >&2
     die "nginx could not be had; install it, or run sudo apt-get update and try again"
   fi

@@ -6,7 +6,7 @@ PEERS="microsocks dante-server haproxy squid tinyproxy privoxy nginx"
 # Have them in build/peers, and export STEERWAY_PEERS. Their packages would start servers, now and at each boot; so they
 # are unpacked, with the libraries that this machine lacks. Those that cannot be had are left out.
 peers_need() {
-  local folder=$ROOT/build/peers options=() names
+  local folder=$ROOT/build/peers names
   export STEERWAY_PEERS=$folder
   [ ! -e "$folder/complete" ] || return 0
   if ! command -v apt-get >/dev/null; then
@@ -14,12 +14,11 @@ peers_need() {
     return 0
   fi
   say "Unpacking the peers into build/peers (they are not installed: they would start servers)."
-  [ "$(id -u)" -ne 0 ] || options=(-o APT::Sandbox::User=root)
   mkdir -p "$folder" && cd "$folder" || exit 1
   # shellcheck disable=SC2086 # lists of words
   names=$(apt-get -s install --no-install-recommends $PEERS 2>/dev/null | awk '/^Inst/ { print $2 }')
   # shellcheck disable=SC2086
-  if ! apt-get -q "${options[@]}" download $names >download.log 2>&1; then
+  if ! packages_download $names; then
     say "Not all of them could be had (sudo apt-get update may help): $(tail -1 download.log)"
   fi
   for name in ./*.deb; do
