@@ -59,15 +59,6 @@ local LOAD_OPTIONS = {
   metric = "function",
 }
 
-local function names_of(t)
-  local names = {}
-  for name in pairs(t) do
-    names[#names + 1] = name
-  end
-  table.sort(names)
-  return names
-end
-
 local function fail(level, fmt, ...)
   error("testing: " .. fmt:format(...), level + 1)
 end
@@ -80,7 +71,8 @@ local function check_fields(what, given, known, level)
   for key, value in pairs(given or {}) do
     local kind = known[key]
     if not kind then
-      fail(level + 1, "%s (known: %s)", nearest.complaint(what, key, names_of(known)), table.concat(names_of(known), ", "))
+      local names = nearest.names_of(known)
+      fail(level + 1, "%s (known: %s)", nearest.complaint(what, key, names), table.concat(names, ", "))
     elseif type(value) ~= kind then
       fail(level + 1, "%s: %s: expected a %s, got %s", what, key, kind, type(value))
     end
@@ -419,8 +411,8 @@ end
 function Policy:hook(name, conn, uplink, facts)
   check_self(self, Policy, "policy:hook")
   if not HOOKS[name] then
-    fail(2, "%s (known: %s)", nearest.complaint("a policy", name, names_of(HOOKS)):gsub("field", "hook"),
-      table.concat(names_of(HOOKS), ", "))
+    fail(2, "%s (known: %s)", nearest.complaint("a policy", name, nearest.names_of(HOOKS)):gsub("field", "hook"),
+      table.concat(nearest.names_of(HOOKS), ", "))
   end
   check_fields(name, facts, HOOKS[name], 2)
   facts = facts or {}

@@ -1,5 +1,6 @@
 -- The editor types match the code, and docs/policy-api.md matches the types.
 local kit = require "kit"
+local nearest = require "steerway.host.nearest"
 local types = require "steerway.host.types"
 
 -- The fields that the editor types give a class, sorted.
@@ -32,7 +33,7 @@ describe("the editor types", function()
   end)
 
   it("have what ctx has", function()
-    assert.same(kit.names_of(kit.world({ {} }):ctx()), declared "Ctx")
+    assert.same(nearest.names_of(kit.world({ {} }):ctx()), declared "Ctx")
   end)
 
   it("have the hooks, the options of pick, and the keys of a policy and a parameter", function()
@@ -60,7 +61,7 @@ describe("the editor types", function()
   it("have the methods of counters and gauges", function()
     local ctx = kit.world({ {} }):ctx()
     for class, object in pairs { Counter = ctx.counter "c", Gauge = ctx.gauge "g" } do
-      assert.same(kit.names_of(object), declared(class))
+      assert.same(nearest.names_of(object), declared(class))
     end
   end)
 end)

@@ -17,16 +17,6 @@ function kit.text_of(path)
   return assert(host.read_file(path))
 end
 
--- The keys of a table, sorted.
-function kit.names_of(t)
-  local names = {}
-  for name in pairs(t) do
-    names[#names + 1] = name
-  end
-  table.sort(names)
-  return names
-end
-
 ---A world in which policies from text appear to be at kit.file. All uplinks are candidates, also those that are
 ---down.
 function kit.world(specs)

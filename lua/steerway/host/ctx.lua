@@ -206,11 +206,7 @@ function ctx.new(o)
     cidrs = builder(sets.cidrs, files),
     match = sets.match,
   }
-  local names = {}
-  for name in pairs(made) do
-    names[#names + 1] = name
-  end
-  table.sort(names)
+  local names = nearest.names_of(made)
   return setmetatable(made, {
     __metatable = false,
     __index = function(_, key)

@@ -72,4 +72,15 @@ function nearest.complaint(what, word, known)
   return text
 end
 
+---@param t table<string, any>
+---@return string[]  its keys, sorted
+function nearest.names_of(t)
+  local names = {}
+  for name in pairs(t) do
+    names[#names + 1] = name
+  end
+  table.sort(names)
+  return names
+end
+
 return nearest
