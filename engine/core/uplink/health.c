@@ -60,22 +60,24 @@ static void forget_if_heard(struct health *h, double received)
     h->known = true;
 }
 
-bool health_silent(struct health *h, double received, double now)
+/* Count one more of a row. @return whether the row is long enough now, and makes the uplink a suspect */
+static bool one_more(struct health *h, int *row, int enough, double received, double now)
 {
     forget_if_heard(h, received);
-    h->silences++;
-    if (h->silences == HEALTH_SILENCES)
+    (*row)++;
+    if (*row == enough)
         h->retry_at = now + HEALTH_RETRY_S;
-    return h->silences == HEALTH_SILENCES;
+    return *row == enough;
+}
+
+bool health_silent(struct health *h, double received, double now)
+{
+    return one_more(h, &h->silences, HEALTH_SILENCES, received, now);
 }
 
 bool health_reset(struct health *h, double received, double now)
 {
-    forget_if_heard(h, received);
-    h->resets++;
-    if (h->resets == HEALTH_RESETS)
-        h->retry_at = now + HEALTH_RETRY_S;
-    return h->resets == HEALTH_RESETS;
+    return one_more(h, &h->resets, HEALTH_RESETS, received, now);
 }
 
 void health_tried(struct health *h, double now)
