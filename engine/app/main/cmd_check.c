@@ -178,19 +178,6 @@ static int check(struct config *c, const struct paths *paths, const struct machi
     return r;
 }
 
-static int run(struct config *config, const struct paths *paths)
-{
-    char err[CONFIG_ERROR_MAX];
-    struct machine m;
-    int r = machine_read(&m);
-
-    if (r < 0)
-        return command_error(COMMAND_FAILED, "cannot read the links of this machine: %s", strerror(-r));
-    r = check(config, paths, &m, err);
-    machine_done(&m);
-    return r < 0 ? command_error(COMMAND_FAILED, "%s", err) : COMMAND_OK;
-}
-
 /* Whether the first word means a policy: a Lua file, or the name of a shipped policy that is not also an
  * interface. */
 static bool means_policy(const struct cli *cli, const char *word)
@@ -216,7 +203,7 @@ int cmd_check(const struct cli *cli)
     struct cli own = *cli;
 
     if (cli->n_words == 0 || !means_policy(cli, cli->words[0]))
-        return command_configured(cli, run);
+        return command_configured(cli, check);
     if (cli_value(cli, "policy"))
         return command_error(COMMAND_MISUSED, "two policies: '%.60s' and --policy", cli->words[0]);
     /* values has room: it was allocated for as many entries as the command line has words */
@@ -224,5 +211,5 @@ int cmd_check(const struct cli *cli)
         (struct option_value){.option = option_by_name(slice_str("policy")), .text = own.words[0]};
     own.words++;
     own.n_words--;
-    return command_configured(&own, run);
+    return command_configured(&own, check);
 }

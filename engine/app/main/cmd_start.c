@@ -170,12 +170,22 @@ static void log_no_links(const char *why)
     log_end(&l);
 }
 
+/* A thread builds a long list, and the loop frees it when the next one replaces it. By default, glibc then
+ * raises its limit for separate mappings up to 32 MiB and keeps such blocks in the thread's arena. After
+ * some reloads of a million names, that held twice the memory of the list. */
+static void keep_large_blocks_apart(void)
+{
+    (void)mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK);
+}
+
 static int start(struct config *config, const struct paths *paths, const struct machine *m, char *err)
 {
     struct uplink_set uplinks = {.n = 0};
     struct policy *policy = NULL;
-    int r = startup_uplinks(config, m, &uplinks, err);
 
+    keep_large_blocks_apart();
+    log_setup(config->log_level, config->log_format);
+    int r = startup_uplinks(config, m, &uplinks, err);
     if (r == -ENOENT) { /* links may appear later */
         log_no_links(err);
         r = 0;
@@ -189,30 +199,7 @@ static int start(struct config *config, const struct paths *paths, const struct 
     return r;
 }
 
-/* A thread builds a long list, and the loop frees it when the next one replaces it. By default, glibc then
- * raises its limit for separate mappings up to 32 MiB and keeps such blocks in the thread's arena. After
- * some reloads of a million names, that held twice the memory of the list. */
-static void keep_large_blocks_apart(void)
-{
-    (void)mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK);
-}
-
-static int run(struct config *config, const struct paths *paths)
-{
-    char err[CONFIG_ERROR_MAX];
-    struct machine m;
-
-    keep_large_blocks_apart();
-    log_setup(config->log_level, config->log_format);
-    int r = machine_read(&m);
-    if (r < 0)
-        return command_error(COMMAND_FAILED, "cannot read the links of this machine: %s", strerror(-r));
-    r = start(config, paths, &m, err);
-    machine_done(&m);
-    return r < 0 ? command_error(COMMAND_FAILED, "%s", err) : COMMAND_OK;
-}
-
 int cmd_start(const struct cli *cli)
 {
-    return command_configured(cli, run);
+    return command_configured(cli, start);
 }

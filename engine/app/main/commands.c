@@ -97,7 +97,20 @@ int cmd_help(const struct cli *cli)
     return COMMAND_OK;
 }
 
-int command_configured(const struct cli *cli, int (*run)(struct config *config, const struct paths *paths))
+static int run_on_machine(command_fn *run, struct config *config, const struct paths *paths)
+{
+    char err[CONFIG_ERROR_MAX];
+    struct machine m;
+    int r = machine_read(&m);
+
+    if (r < 0)
+        return command_error(COMMAND_FAILED, "cannot read the links of this machine: %s", strerror(-r));
+    r = run(config, paths, &m, err);
+    machine_done(&m);
+    return r < 0 ? command_error(COMMAND_FAILED, "%s", err) : COMMAND_OK;
+}
+
+int command_configured(const struct cli *cli, command_fn *run)
 {
     char err[CONFIG_ERROR_MAX];
     struct config config;
@@ -109,7 +122,7 @@ int command_configured(const struct cli *cli, int (*run)(struct config *config, 
     } else if (paths_find(&paths, config.data_dir, err) < 0) {
         code = command_error(COMMAND_FAILED, "%s", err);
     } else {
-        code = run(&config, &paths);
+        code = run_on_machine(run, &config, &paths);
         paths_done(&paths);
     }
     config_done(&config);

@@ -51,9 +51,13 @@ int cmd_new_policy(const struct cli *cli);
 /** Print the help of the named command, or the overview. */
 int cmd_help(const struct cli *cli);
 
-/** Run a command with the config from command line and file, and with the paths of the Lua files.
- *  @return its exit code, or that of an earlier failure */
-int command_configured(const struct cli *cli, int (*run)(struct config *config, const struct paths *paths));
+/** A command with the config from command line and file, the paths of the Lua files, and this machine's
+ * links.
+ * @return 0, or negative errno with one line in err (CONFIG_ERROR_MAX) */
+typedef int command_fn(struct config *config, const struct paths *paths, const struct machine *m, char *err);
+
+/** Run such a command, and print its error. @return the exit code, or that of an earlier failure */
+int command_configured(const struct cli *cli, command_fn *run);
 
 /** Find and load the config's policy. @return 0, or negative errno with one line in err (CONFIG_ERROR_MAX) */
 MUST_CHECK int command_load_policy(const struct config *config, const struct paths *paths,
