@@ -1,5 +1,7 @@
 #include "simulate/events.h"
 
+#include "simulate/grow.h"
+
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -11,14 +13,11 @@ static bool before(const struct event *a, const struct event *b)
 
 int events_add(struct events *e, double t, uint32_t what, uint32_t whom, uint64_t version)
 {
-    if (e->n == e->cap) {
-        size_t cap = e->cap ? e->cap * 2 : 256;
-        struct event *heap = reallocarray(e->heap, cap, sizeof *heap);
-        if (!heap)
-            return -ENOMEM;
-        e->heap = heap;
-        e->cap = cap;
-    }
+    struct event *heap = grow(e->heap, e->n, &e->cap, 256, sizeof *heap);
+
+    if (!heap)
+        return -ENOMEM;
+    e->heap = heap;
     struct event own = {.t = t, .seq = e->seq++, .what = what, .whom = whom, .version = version};
     size_t i = e->n++;
     for (; i > 0 && before(&own, &e->heap[(i - 1) / 2]); i = (i - 1) / 2)

@@ -1,5 +1,7 @@
 #include "simulate/link.h"
 
+#include "simulate/grow.h"
+
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -114,14 +116,10 @@ static uint32_t take_top(struct link *l)
 int link_begin(struct link *l, double now, uint32_t flow, double bytes)
 {
     link_advance(l, now);
-    if (l->n == l->cap) {
-        size_t cap = l->cap ? l->cap * 2 : 64;
-        struct link_flow *heap = reallocarray(l->heap, cap, sizeof *heap);
-        if (!heap)
-            return -ENOMEM;
-        l->heap = heap;
-        l->cap = cap;
-    }
+    struct link_flow *heap = grow(l->heap, l->n, &l->cap, 64, sizeof *heap);
+    if (!heap)
+        return -ENOMEM;
+    l->heap = heap;
     l->heap[l->n] = (struct link_flow){.finish = l->served + bytes, .flow = flow};
     sift_up(l, l->n++);
     l->version++;

@@ -1,5 +1,7 @@
 #include "simulate/trace.h"
 
+#include "simulate/grow.h"
+
 #include <errno.h>
 #include <jansson.h>
 #include <stdbool.h>
@@ -74,14 +76,11 @@ int trace_text(struct trace *t, const char *text, uint32_t *ret)
 
 int trace_add(struct trace *t, const struct trace_flow *flow)
 {
-    if (t->n == t->cap) {
-        size_t cap = t->cap ? t->cap * 2 : 1024;
-        struct trace_flow *flows = reallocarray(t->flows, cap, sizeof *flows);
-        if (!flows)
-            return -ENOMEM;
-        t->flows = flows;
-        t->cap = cap;
-    }
+    struct trace_flow *flows = grow(t->flows, t->n, &t->cap, 1024, sizeof *flows);
+
+    if (!flows)
+        return -ENOMEM;
+    t->flows = flows;
     t->flows[t->n++] = *flow;
     return 0;
 }
