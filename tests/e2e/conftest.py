@@ -106,6 +106,7 @@ def names(_name_server):
 @pytest.fixture
 def lab(built_lab, names):
     """The household, with its lines restored before and after the test."""
+    built_lab.count_anew()
     yield built_lab
     built_lab.restore()
 

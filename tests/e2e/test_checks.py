@@ -142,21 +142,21 @@ def test_a_metered_line_is_checked_only_if_its_config_says_so(start, lab, good, 
     target = f"http://{OPEN4}:{good.port}/204"
     own = config(f'''{{ interface = "wan1", tags = {{ "metered" }} }}, {{ interface = "wan2", quota = "1G" }},
                     {{ interface = "wan3", tags = {{ "metered" }}, check = "{target}" }}''')
-    before, asked = lab.tcp_begun(), lab.questions_sent()
+    before, asked = lab.tcp_sent(), lab.questions_sent()
     proxy = start("--config", own, "--check-interval", "1", check=target)
-    wait_for(lambda: lab.tcp_begun()["wan3"] > before["wan3"], "wan3 is checked")
+    wait_for(lambda: lab.tcp_sent()["wan3"] > before["wan3"], "wan3 is checked")
     time.sleep(2.5)
-    sent = lab.tcp_begun()
+    sent = lab.tcp_sent()
     assert (sent["wan1"], sent["wan2"]) == (before["wan1"], before["wan2"])
     assert lab.questions_sent() == asked
     assert state(proxy) == state(proxy, "wan2") == state(proxy, "wan3") == "up"
 
 
 def test_without_checks_an_idle_line_sends_nothing(start, lab):
-    before = lab.tcp_begun()
+    before = lab.tcp_sent()
     start("--check-interval", "1", "wan1", "wan2", check="none")
     time.sleep(2.5)
-    assert lab.tcp_begun() == before
+    assert lab.tcp_sent() == before
 
 
 def test_a_busy_line_is_not_checked(start, good, origin):

@@ -29,11 +29,11 @@ def sha256(path):
 @pytest.mark.parametrize("mode", MODES)
 def test_curl_by_each_protocol(start, lab, web, mode):
     proxy = start("wan2")
-    before = lab.tcp_begun()
+    before = lab.tcp_sent()
     assert curl_by(mode, proxy).ok().text.strip() in (lab.wan2.addr4, lab.wan2.addr6)
     (line,) = proxy.connections(1)
     assert (line["proto"], line["uplink"], line["outcome"]) == (PROTO[mode], "wan2", "closed"), line
-    after = lab.tcp_begun()
+    after = lab.tcp_sent()
     assert after["wan2"] > before["wan2"] and after["wan1"] == before["wan1"], "by wan2 alone"
 
 

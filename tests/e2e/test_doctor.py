@@ -484,11 +484,11 @@ def test_the_doctor_uses_the_checks_of_an_uplink(doctor, lab, tmp_path):
     config.write_text(f"""return {{ check = "http://{HOLE4}/204", uplinks = {{ {{ interface = "wan1", check = "{doctor.literal}" }},
         {{ interface = "wan2", tags = {{ "metered" }} }}, {{ interface = "wan3", check = "none" }} }} }}""")
     doctor.options = doctor.options[2:]
-    before = lab.tcp_begun()
+    before = lab.tcp_sent()
     answer = doctor("--config", config, code=0)
     assert answer["findings"] == []
     assert [u["facts"]["internet"][:10] for u in answer["uplinks"]] == ["answers in", "not asked:", "not asked:"]
-    sent = {name: n - before[name] for name, n in lab.tcp_begun().items()}
+    sent = {name: n - before[name] for name, n in lab.tcp_sent().items()}
     assert sent["wan1"] > 0 and sent["wan2"] == sent["wan3"] == 0, sent
 
 

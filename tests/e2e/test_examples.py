@@ -132,11 +132,11 @@ def test_the_dorm_tries_each_line_and_leaves_the_phone_alone(lab, web, start, ex
     proxy = start("--config", example("dorm"), "--set", "explore=1")
     lab.wan2.swallow()  # broken Wi-Fi, on which connections never open
     assert {lab.uplink_of(curl_by("socks5", proxy).ok().text.strip()) for _ in range(12)} == {"wan1"}
-    begun = lab.tcp_begun()
+    begun = lab.tcp_sent()
     assert begun["wan2"] > 0, "it was tried"
     lab.wan2.restore()
     wait_for(lambda: lab.uplink_of(curl_by("socks5", proxy).ok().text.strip()) == "wan2", "it is tried again, and serves")
-    assert lab.tcp_begun()["wan3"] == begun["wan3"], "the phone is left alone"
+    assert lab.tcp_sent()["wan3"] == begun["wan3"], "the phone is left alone"
     lab.wan1.lose_carrier()
     proxy.wait_event("uplink_down", uplink="wall")
     lab.wan2.lose_carrier()
@@ -147,7 +147,7 @@ def test_the_dorm_tries_each_line_and_leaves_the_phone_alone(lab, web, start, ex
 def test_the_stick_carries_nothing_while_the_line_works(lab, web, origin, start, example):
     server = origin(echo)
     proxy = start("--config", example("lte-backup"))
-    before, asked = lab.tcp_begun(), lab.questions_sent()["wan2"]
+    before, asked = lab.tcp_sent(), lab.questions_sent()["wan2"]
     tunnels = [socks5_connect(proxy, OPEN4, server.port) for _ in range(60)]  # many busy connections at once
     urls = ["http://web4.test/whoami"] * 80
     assert curl("--parallel", "--parallel-max", "40", "-x", f"socks5h://{proxy.hostport}", *urls).code == 0
@@ -157,7 +157,7 @@ def test_the_stick_carries_nothing_while_the_line_works(lab, web, origin, start,
     # A destination without an answer does not count against the line, and a slow connection does not race over the
     # stick.
     run("curl", "-s", "-m", "1", "--socks5", proxy.hostport, f"http://{HOLE4}/", timeout=10)
-    after = lab.tcp_begun()
+    after = lab.tcp_sent()
     assert lab.questions_sent()["wan2"] == asked
     assert after["wan2"] == before["wan2"] and after["wan1"] > before["wan1"]
     lab.wan1.lose_carrier()

@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from lab.http import Client, HttpOrigin, get, response
-from lab.origin import Origin, echo
+from lab.origin import Origin, at_rest, echo
 from lab.run import WAIT_S, sh, wait_for
 from lab.socks import open_to, read_reply5, request4, request5, socks5_code, socks5_connect
 from lab.topology import LAN_CLIENT, LAN_HOME, OPEN4, OPEN6
@@ -24,26 +24,14 @@ end }
 
 @pytest.fixture
 def quiet(lab):
-    """Asserts at the end that neither wan1 nor wan3 has sent a single TCP packet."""
-    before = lab.tcp_sent()
+    """Asserts at the end that neither wan1 nor wan3 has sent a single TCP packet, nor a question to a name server."""
+    counts = {"TCP packets": lab.tcp_sent, "questions": lab.questions_sent}
+    before = {what: count() for what, count in counts.items()}
     yield
-    after = lab.tcp_sent()
-    for name in ("wan1", "wan3"):
-        assert after[name] == before[name], f"{name} has sent {after[name] - before[name]} packets"
-
-
-def at_rest(server):
-    """Wait until this machine has nothing more to send to the server, so that later packets belong to the test."""
-
-    def ended():
-        tables = ""
-        for name in ("tcp", "tcp6"):
-            with open(f"/proc/thread-self/net/{name}", encoding="ascii") as table:
-                tables += table.read()
-        rows = [line.split() for line in tables.splitlines() if line.strip()[0].isdigit()]
-        return not [row for row in rows if row[2].endswith(f":{server.port:04X}") and row[3] != "06"]  # TIME_WAIT
-
-    wait_for(ended, "all connections to the server have ended")
+    for what, count in counts.items():
+        after = count()
+        for name in ("wan1", "wan3"):
+            assert after[name] == before[what][name], f"{name} has sent {after[name] - before[what][name]} {what}"
 
 
 def answer_of(proxy, server):

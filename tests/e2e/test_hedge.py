@@ -357,7 +357,7 @@ def test_the_end_of_the_proxy_during_a_race(start, policy):
 def test_a_name_that_turns_out_to_be_local_ends_the_race(start, lab, names, policy):
     names.zone["printer.test"] = SILENCE
     proxy = start("--debug", *PATIENT, "--policy", policy(HEDGE), "wan1", "wan2")
-    begun = lab.tcp_begun()
+    begun = lab.tcp_sent()
     with full_server(LAN_HOME) as printer, ask(proxy, "printer.test", printer.getsockname()[1]) as s:
         raced(proxy, "wan2")
         names.zone["printer.test"] = [LAN_HOME]  # retransmissions: of the first attempt, and before the second
@@ -371,7 +371,7 @@ def test_a_name_that_turns_out_to_be_local_ends_the_race(start, lab, names, poli
         assert read_reply5(s)[0] == 0
     (line,) = proxy.connections(1)
     assert (line["uplink"], line["reason"]) == ("direct", "bypass") and "hedge" not in line
-    assert said(proxy) == [] and lab.tcp_begun() == begun
+    assert said(proxy) == [] and lab.tcp_sent() == begun
 
 
 # --- many at once ---

@@ -3,7 +3,7 @@
 import pytest
 
 from lab.run import WAIT_S, run, wait_for
-from lab.topology import HOLE4, NOWHERE4, OPEN4, WEB4, WEB6
+from lab.topology import HOLE4, NOWHERE4, OPEN4, OPEN6, WEB4, WEB6
 from lab.origin import Origin, echo
 
 pytestmark = pytest.mark.once
@@ -60,6 +60,25 @@ def test_a_server_opened_by_a_test_lives_on_the_internet(lab, origin):
         assert s.recv(10) == b"ping"
     assert server.peers == [lab.wan1.addr4]
     assert isinstance(server, Origin)
+
+
+@pytest.mark.parametrize("address", [OPEN4, OPEN6])
+def test_late_packets_of_an_earlier_test_do_not_count(lab, origin, address):
+    server = origin(echo, address=address)
+
+    def exchange(s):
+        s.sendall(b"ping")
+        assert s.recv(10) == b"ping"
+
+    with lab.home.connect(server.address, server.port) as early:
+        exchange(early)
+        lab.count_anew()
+        before = lab.tcp_sent()
+        exchange(early)
+        with lab.home.connect(server.address, server.port) as own:
+            exchange(own)
+            # Its SYN, the ACK of the handshake, and one with data; an ACK of the answer may be delayed.
+            assert 3 <= lab.tcp_sent()["wan1"] - before["wan1"] <= 4
 
 
 def test_names_are_answered(lab, names):

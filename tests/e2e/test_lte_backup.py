@@ -71,7 +71,7 @@ def test_nothing_goes_by_the_stick_while_the_line_works(lab, backup, origin, blo
     fill(lab.wan1, bloat_s)
     load(proxy, heavy, stop)
     wait_for(lambda: proxy.ask("uplinks")["uplinks"][0]["busy"] >= 8, "the line is loaded")
-    begun, failed = lab.tcp_begun()["wan2"], []
+    begun, failed = lab.tcp_sent()["wan2"], []
 
     def ask(n):
         for _ in range(n):
@@ -89,7 +89,7 @@ def test_nothing_goes_by_the_stick_while_the_line_works(lab, backup, origin, blo
         asker.join(120)
     stop.set()
     assert not failed, failed[:3]
-    assert lab.tcp_begun()["wan2"] == begun, "not a packet"
+    assert lab.tcp_sent()["wan2"] == begun, "not a packet"
     assert {line["uplink"] for line in proxy.events("connection")} == {"line"}
 
 

@@ -209,9 +209,9 @@ def test_an_idle_line_that_answers_checks_is_not_left_for_an_expensive_one(lab, 
         return proxy.connections(n)[-1].get("attempts", 1)
 
     wait_for(lambda: all(checks()), "each checks the line once")
-    begun, before = lab.tcp_begun()["wan2"], checks()
+    begun, before = lab.tcp_sent()["wan2"], checks()
     assert at_once(dial, [(proxy, 1) for proxy in proxies]) == [1] * len(DEAR)
-    assert lab.tcp_begun()["wan2"] == begun, "not a packet"
+    assert lab.tcp_sent()["wan2"] == begun, "not a packet"
     assert all(after > n for after, n in zip(checks(), before))
     lab.wan1.swallow()
     assert at_once(dial, [(proxy, 2) for proxy in proxies]) == [2] * len(DEAR)
@@ -225,7 +225,7 @@ def test_a_working_line_is_not_left_for_an_expensive_one(lab, expensive, origin,
         'return { name = "p", new = function() return { pick = function(_, uplinks) return uplinks[1] end } end }')
     text = 'uplinks = { "wan1", { interface = "wan2", %s } }, policy = "only_as_offered.lua"'
     proxies = expensive(text, "--dial-timeout", "2")
-    begun = lab.tcp_begun()["wan2"]
+    begun = lab.tcp_sent()["wan2"]
 
     def dial(proxy):
         assert socks5_code(proxy, HOLE4, 80) in (4, 6)
@@ -237,7 +237,7 @@ def test_a_working_line_is_not_left_for_an_expensive_one(lab, expensive, origin,
         proxy.connections(2)
 
     at_once(dial_beside_a_stream, [(proxy,) for proxy in proxies])
-    assert lab.tcp_begun()["wan2"] == begun, "not a packet"
+    assert lab.tcp_sent()["wan2"] == begun, "not a packet"
     at_once(dial, [(proxy,) for proxy in proxies])
     for proxy in proxies:
         assert [line.get("attempts", 1) for line in proxy.connections(3) if line["host"] == HOLE4] == [1, 2]

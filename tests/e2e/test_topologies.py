@@ -11,7 +11,7 @@ import pytest
 
 from lab.command import run
 from lab.netns import Netns
-from lab.origin import echo
+from lab.origin import at_rest, echo
 from lab.run import WAIT_S, sh
 from lab.socks import socks5_code, socks5_connect
 from lab.topology import NAMES4, NAMES6, OPEN4, OPEN6
@@ -23,11 +23,12 @@ def config(config):
 
 
 def carried(segment, proxy, server):
-    """Whether each router forwarded packets while a connection was made."""
+    """Whether each router forwarded packets of a connection, from its begin to its end."""
     before = segment.passed()
     with socks5_connect(proxy, OPEN4, server.port) as tunnel:
         tunnel.sendall(b"ping")
         assert tunnel.recv(64) == b"ping"
+    at_rest(server)
     return [now > then for now, then in zip(segment.passed(), before)]
 
 
@@ -177,12 +178,12 @@ def tunnel(lab):
 def test_a_tunnel_has_no_router(start, lab, tunnel, origin, only, names):
     server = origin(echo)
     proxy = start("--policy", only("tun0"), "wan2", "tun0")
-    before = lab.tcp_begun()
+    before = lab.tcp_sent()
     for host in (OPEN4, "open.test"):
         with socks5_connect(proxy, host, server.port) as s:
             s.sendall(b"ping")
             assert s.recv(64) == b"ping"
-    assert lab.tcp_begun() == before
+    assert lab.tcp_sent() == before
     assert {client for name, _, client in names.asked if name == "open.test"} == {"10.9.9.2"}
     assert not proxy.events("uplink_route_missing", uplink="tun0")
     assert tunnel

@@ -68,6 +68,20 @@ def echo(s):
         s.sendall(data)
 
 
+def at_rest(server):
+    """Wait until the household has nothing more to send to the server, so that later packets belong to what follows."""
+
+    def ended():
+        tables = ""
+        for name in ("tcp", "tcp6"):
+            with open(f"/proc/thread-self/net/{name}", encoding="ascii") as table:
+                tables += table.read()
+        rows = [line.split() for line in tables.splitlines() if line.strip()[0].isdigit()]
+        return not [row for row in rows if row[2].endswith(f":{server.port:04X}") and row[3] != "06"]  # TIME_WAIT
+
+    wait_for(ended, "all connections to the server have ended")
+
+
 class Origin:
     """Listen on the internet; `handler(socket)` serves each connection, and may return a note for `results`."""
 

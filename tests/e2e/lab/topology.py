@@ -167,30 +167,39 @@ class Lab:
 
     def _count_packets(self):
         """Interface counters include neighbour discovery and the like. These counters have only the packets that
-        tests are about.
+        tests are about: TCP of connections begun in the same test, and questions to name servers.
 
+        A FIN or a retransmission may come late, while the next test counts, hence the sets of connections begun.
         Resets are left out: the kernel sends them by the default route when packets arrive for a closed connection.
         """
-        counters = "".join(
-            f"counter {u.name}{kind} {{ }}; " for u in self.uplinks for kind in ("", "_begun", "_begun6", "_dns")
-        )
-        rules = "".join(f"oifname {u.name} tcp flags & rst == 0 counter name {u.name}; " for u in self.uplinks)
-        rules += "".join(f"oifname {u.name} tcp flags & (syn | ack) == syn counter name {u.name}_begun; " for u in self.uplinks)
-        rules += "".join(f"oifname {u.name} ip6 version 6 tcp flags & (syn | ack) == syn counter name {u.name}_begun6; " for u in self.uplinks)
-        rules += "".join(f"oifname {u.name} th dport 53 counter name {u.name}_dns; " for u in self.uplinks)
-        chain = f"chain out {{ type filter hook output priority 0; {rules} }}"
-        self.home.nft(f"table inet watch {{ {counters}\n{chain}\n}}")
+        names = [u.name for u in self.uplinks]
+        parts = "".join(f"counter {name}{kind} {{ }}; " for name in names for kind in ("", "_begun", "_begun6", "_dns"))
+        rules = ""
+        for ip, kind in (("ip", "ipv4_addr"), ("ip6", "ipv6_addr")):
+            ends = f"{ip} saddr . tcp sport . {ip} daddr . tcp dport"
+            parts += f"set {ip}_begun {{ type {kind} . inet_service . {kind} . inet_service; flags dynamic; size 65536; }}; "
+            rules += f"tcp flags & syn == syn add @{ip}_begun {{ {ends} }}; {ends} != @{ip}_begun accept; "
+        for name in names:
+            rules += f"oifname {name} tcp flags & rst == 0 counter name {name}; "
+            rules += f"oifname {name} tcp flags & (syn | ack) == syn counter name {name}_begun; "
+            rules += f"oifname {name} ip6 version 6 tcp flags & (syn | ack) == syn counter name {name}_begun6; "
+            rules += f"oifname {name} th dport 53 counter name {name}_dns; "
+        self.home.nft(f"table inet watch {{ {parts}\nchain out {{ type filter hook output priority 0; {rules} }}\n}}")
+
+    def count_anew(self):
+        """From now on, count no packet of the connections that are there already."""
+        self.home.nft("flush set inet watch ip_begun; flush set inet watch ip6_begun")
 
     def questions_sent(self):
         """Packets to name servers that the household has sent, by uplink."""
         return {u.name: self.home.nft_counter("watch", f"{u.name}_dns") for u in self.uplinks}
 
     def tcp_sent(self):
-        """TCP packets that the household has sent, by uplink."""
+        """TCP packets of this test's connections that the household has sent, by uplink."""
         return {u.name: self.home.nft_counter("watch", u.name) for u in self.uplinks}
 
     def tcp_begun(self):
-        """TCP packets that begin a connection, so that late packets of an earlier test do not count."""
+        """TCP packets that begin a connection, so that packets of those that exist already do not count."""
         return {u.name: self.home.nft_counter("watch", f"{u.name}_begun") for u in self.uplinks}
 
     def tcp6_begun(self):
