@@ -98,7 +98,7 @@ def names(_name_server):
         "open.test": [OPEN4],
         "open6.test": [OPEN6],
     }
-    _name_server.asked.clear()
+    _name_server.forget()
     _name_server.ttl_s = 5
     return _name_server
 

@@ -3,7 +3,7 @@
 import pytest
 
 from lab.run import WAIT_S, run, wait_for
-from lab.topology import HOLE4, NOWHERE4, OPEN4, OPEN6, WEB4, WEB6
+from lab.topology import HOLE4, NAMES4, NOWHERE4, OPEN4, OPEN6, WEB4, WEB6
 from lab.origin import Origin, echo
 
 pytestmark = pytest.mark.once
@@ -79,6 +79,18 @@ def test_late_packets_of_an_earlier_test_do_not_count(lab, origin, address):
             exchange(own)
             # Its SYN, the ACK of the handshake, and one with data; an ACK of the answer may be delayed.
             assert 3 <= lab.tcp_sent()["wan1"] - before["wan1"] <= 4
+
+
+def test_late_questions_of_an_earlier_test_are_forgotten(lab, names):
+    late = b"\0\0\1\0\0\1\0\0\0\0\0\0\4late\4test\0\0\1\0\1"
+    with lab.home.datagrams("0.0.0.0", 0) as s:
+        s.settimeout(WAIT_S)
+        for _ in range(100):
+            s.sendto(late, (NAMES4, 53))
+        names.forget()
+        for _ in range(100):
+            s.recv(512)
+    assert names.asked == []
 
 
 def test_names_are_answered(lab, names):

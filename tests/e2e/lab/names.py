@@ -4,6 +4,8 @@ import socket
 import struct
 import threading
 
+from lab.run import WAIT_S
+
 A, AAAA = 1, 28
 NXDOMAIN, SERVFAIL = 3, 2
 SILENCE = "silence"
@@ -24,11 +26,23 @@ class NameServer:
         self.zone = {}
         self.ttl_s = 5
         self.asked = []  # (name, type, client's address)
+        self._netns = netns
         self._stop = threading.Event()
         self._sockets = [netns.datagrams(a, port) for a in addresses]
         self._threads = [threading.Thread(target=self._serve, args=(s,), daemon=True) for s in self._sockets]
         for thread in self._threads:
             thread.start()
+
+    def forget(self):
+        """Forget the questions so far, including those that wait in the sockets: they are answered in order."""
+        question = b"\0\0\1\0\0\1\0\0\0\0\0\0\4last\4test\0\0\1\0\1"
+        for s in self._sockets:
+            address = s.getsockname()[:2]
+            with self._netns.datagrams(address[0], 0) as asker:
+                asker.settimeout(WAIT_S)
+                asker.sendto(question, address)
+                asker.recv(512)
+        self.asked.clear()
 
     def close(self):
         self._stop.set()
