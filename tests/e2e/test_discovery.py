@@ -6,6 +6,7 @@ import pytest
 
 from lab.clients import curl_by
 from lab.http import HttpOrigin, response
+from lab.netns import wait_for_carrier
 from lab.proxy import BINARY, ROOT, UNRACED
 from lab.run import SOON_S, run, sh, wait_for
 from lab.topology import OPEN4
@@ -27,6 +28,7 @@ def bridge(lab):
     for link in ("br0", "port0", "guest0"):
         sh(f"ip link set {link} up")
     sh("ip address add 172.17.0.1/16 dev br0")
+    wait_for_carrier("br0", "port0", "guest0")
     yield
     sh("ip link delete port0")
     sh("ip link delete br0")

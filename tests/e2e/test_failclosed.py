@@ -6,6 +6,7 @@ import socket
 import pytest
 
 from lab.http import Client, HttpOrigin, get, response
+from lab.netns import wait_for_carrier
 from lab.origin import Origin, at_rest, echo
 from lab.run import WAIT_S, sh, wait_for
 from lab.socks import open_to, read_reply5, request4, request5, socks5_code, socks5_connect
@@ -188,6 +189,7 @@ def test_a_connected_network_that_has_gone_leaves_by_no_other_link(start, lab, a
         assert proxy.connections(1)[0]["uplink"] == "direct"
     finally:
         sh("ip link set lan0 up")
+        wait_for_carrier("lan0")
 
 
 def test_a_renumbered_network_is_followed(start, lab, quiet):

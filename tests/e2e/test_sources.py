@@ -6,7 +6,7 @@ import pytest
 
 from lab.clients import curl_by
 from lab.http import HttpOrigin, response
-from lab.netns import Netns
+from lab.netns import Netns, wait_for_carrier
 from lab.origin import read_all
 from lab.proxy import BINARY, UNRACED
 from lab.run import SOON_S, run, sh, wait_for
@@ -144,6 +144,7 @@ class Twin:
         sh(f"ip link set {self.name} up")
         sh(f"ip address add 192.168.8.100/24 dev {self.name}")
         sh(f"ip route add default via 192.168.8.1 dev {self.name} metric {700 + number}")
+        wait_for_carrier(self.name)
         self.seen = f"172.29.{number}.1"
 
     def remove(self):

@@ -6,7 +6,7 @@ import os
 import socket
 from contextlib import contextmanager
 
-from lab.run import WAIT_S, run, sh
+from lab.run import WAIT_S, run, sh, wait_for
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _CLONE_NEWNET = 0x40000000
@@ -99,6 +99,16 @@ class Netns:
         """The kernel's data of a link, or None."""
         shown = self.run("ip", "-j", "-d", "address", "show", "dev", name)
         return next((item for item in json.loads(shown.text or "[]") if item), None) if shown.code == 0 else None
+
+
+def wait_for_carrier(*names):
+    """Waits until the kernel runs these links, which takes it up to a second after they are set up."""
+
+    def runs(name):
+        (link,) = json.loads(sh(f"ip -j link show dev {name}"))
+        return link["operstate"] == "UP" and "LOWER_UP" in link["flags"]
+
+    wait_for(lambda: all(runs(name) for name in names), f"{', '.join(names)} have a carrier")
 
 
 def link_bytes(name):

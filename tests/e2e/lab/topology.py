@@ -1,6 +1,6 @@
 """The household, its providers and the internet: addresses, links, routes, and ways to break them."""
 
-from lab.netns import Netns, link_bytes
+from lab.netns import Netns, link_bytes, wait_for_carrier
 from lab.run import sh, wait_for
 
 WEB4, WEB6 = "198.51.100.10", "2001:db8:ffff::10"  # nginx
@@ -71,7 +71,7 @@ class Uplink:
         sh(f"ip route replace default via {self.gateway4} dev {self.name} metric {self.metric}")
         sh(f"ip -6 route replace default via {self.gateway6} dev {self.name} metric {self.metric}")
         self.broken = False
-        wait_for(lambda: "LOWER_UP" in self.home.link(self.name)["flags"], f"{self.name} has a carrier")
+        wait_for_carrier(self.name)
 
     def down(self):
         """Set the household's end down."""
@@ -212,6 +212,7 @@ class Lab:
         sh("ip link set lan0 up")
         self.lan.sh(f"ip address add {LAN_CLIENT}/24 dev eth0")
         self.lan.sh("ip link set eth0 up")
+        wait_for_carrier("lan0")
 
     def restore(self):
         for uplink in self.uplinks:
