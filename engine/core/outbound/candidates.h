@@ -12,6 +12,9 @@
  * An uplink without link or address, of another family, draining, or over its hard quota is never a
  * candidate.
  *
+ * The simulation has a simpler rule (simulate/model.c): each uplink that is up and was not tried. Simulated
+ * uplinks have no families, health or portals.
+ *
  * A race must not use an uplink that the choice was meant to spare. So an uplink in a higher tier than the
  * first one, or a metered one, is not a candidate for the race.
  *

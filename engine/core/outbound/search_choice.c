@@ -33,6 +33,17 @@ static struct candidates_request request_of(const struct search *s, const struct
                                        .against = s->choice.race_any ? NULL : against};
 }
 
+/* The uplinks that the next attempt may use. @return their number */
+static size_t left_to_try(const struct search *s, const struct uplink *against,
+                          struct uplink *ret[UPLINK_MAX])
+{
+    const struct candidates_request r = request_of(s, against);
+
+    if (s->outbound->attempts >= ATTEMPTS_MAX)
+        return 0;
+    return candidates_find(s->outbound->shared->uplinks, &r, ret, NULL);
+}
+
 /* The next uplink on the policy's list that is still usable. The list is void when another policy was
  * loaded. @return NULL: ask the policy again */
 static struct uplink *next_of_list(struct search *s, struct uplink *const *usable, size_t n)
@@ -51,10 +62,9 @@ enum search_found search_choose(struct search *s, const struct uplink *against, 
 {
     struct outbound *o = s->outbound;
     struct uplink *usable[UPLINK_MAX];
-    const struct candidates_request r = request_of(s, against);
-    size_t n = candidates_find(o->shared->uplinks, &r, usable, NULL);
+    size_t n = left_to_try(s, against, usable);
 
-    if (n == 0 || o->attempts >= ATTEMPTS_MAX)
+    if (n == 0)
         return SEARCH_FOUND_NOBODY;
     *ret = next_of_list(s, usable, n);
     if (*ret)
@@ -74,18 +84,13 @@ enum search_found search_choose(struct search *s, const struct uplink *against, 
 
 enum search_others search_others(const struct search *s, const struct uplink *u)
 {
-    const struct uplink_set *set = s->outbound->shared->uplinks;
-    const struct candidates_request r = request_of(s, NULL);
-    enum search_others found = SEARCH_OTHERS_NONE;
+    struct uplink *others[UPLINK_MAX];
+    size_t n = left_to_try(s, NULL, others);
 
-    for (size_t i = 0; i < set->n; i++) {
-        if (candidates_judge(set->items[i], &r).rank == CANDIDATE_NEVER)
-            continue;
-        if (!candidates_is_dear(set->items[i], u))
+    for (size_t i = 0; i < n; i++)
+        if (!candidates_is_dear(others[i], u))
             return SEARCH_OTHERS_ALIKE;
-        found = SEARCH_OTHERS_DEAR;
-    }
-    return found;
+    return n > 0 ? SEARCH_OTHERS_DEAR : SEARCH_OTHERS_NONE;
 }
 
 double search_left_s(const struct search *s)

@@ -53,7 +53,7 @@ enum search_found { SEARCH_FOUND, SEARCH_FOUND_NOBODY, SEARCH_FOUND_REFUSAL };
 enum search_found search_choose(struct search *s, const struct uplink *against, struct uplink **ret);
 /** Seconds that are left: --dial-timeout limits all attempts together. */
 double search_left_s(const struct search *s);
-/** The uplinks that are left to try after u. */
+/** The uplinks that the next attempt may use after u, which is among those tried. */
 enum search_others {
     SEARCH_OTHERS_NONE,
     SEARCH_OTHERS_DEAR,  /* only those that the choice of u was meant to spare (candidates.h) */

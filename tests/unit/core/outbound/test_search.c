@@ -336,6 +336,39 @@ static void time_is_kept_only_for_uplinks_that_may_follow(void **state)
     assert_int_equal(search_others(s, items[0]), SEARCH_OTHERS_NONE);
 }
 
+/* No other uplink may be tried for a host of the portal, so the captive one gets all of the time. */
+static void no_time_is_kept_from_the_uplink_behind_the_portal(void **state)
+{
+    struct desk *d = *state;
+    struct uplink *const *items = d->f->set.items;
+    for (size_t i = 0; i < d->f->set.n; i++)
+        leads_to(d, i, &d->mute);
+    (void)health_check_captive(&items[0]->four.health);
+    items[0]->portal = strdup(DESTINATION);
+    load(d, POLICY("return us[1]"));
+    start(d);
+    turn_until_attempt(d, 1);
+    assert_ptr_equal(d->outbound->tried, items[0]);
+    assert_int_equal(search_others(d->outbound->search, items[0]), SEARCH_OTHERS_NONE);
+    free(items[0]->portal);
+    items[0]->portal = NULL;
+    assert_int_equal(search_others(d->outbound->search, items[0]), SEARCH_OTHERS_ALIKE);
+}
+
+static void the_last_attempt_gets_all_of_the_time(void **state)
+{
+    struct desk *d = *state;
+    for (size_t i = 0; i < d->f->set.n; i++)
+        leads_to(d, i, &d->mute);
+    load(d, POLICY("return us[1]"));
+    start(d);
+    turn_until_attempt(d, 1);
+    d->outbound->attempts = 7;
+    assert_int_equal(search_others(d->outbound->search, d->f->set.items[0]), SEARCH_OTHERS_ALIKE);
+    d->outbound->attempts = 8;
+    assert_int_equal(search_others(d->outbound->search, d->f->set.items[0]), SEARCH_OTHERS_NONE);
+}
+
 /* --- races ---------------------------------------------------------------------------------------------- */
 
 static void a_slow_attempt_is_raced_and_loses(void **state)
@@ -440,6 +473,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(eight_attempts_at_most, setup, teardown),
         cmocka_unit_test_setup_teardown(the_policy_that_was_loaded_meanwhile_is_asked, setup, teardown),
         cmocka_unit_test_setup_teardown(time_is_kept_only_for_uplinks_that_may_follow, setup, teardown),
+        cmocka_unit_test_setup_teardown(no_time_is_kept_from_the_uplink_behind_the_portal, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_last_attempt_gets_all_of_the_time, setup, teardown),
         cmocka_unit_test_setup_teardown(a_slow_attempt_is_raced_and_loses, setup, teardown),
         cmocka_unit_test_setup_teardown(the_first_may_win_its_race, setup, teardown),
         cmocka_unit_test_setup_teardown(a_race_continues_after_one_attempt_fails, setup, teardown),
