@@ -14,7 +14,7 @@ return {
     direction = {
       type = "string", default = "auto", enum = { "auto", "down", "up" }, about = "which counts; auto: where more moves",
     },
-    explore = { type = "number", default = 100, min = 2, about = "passed over so many times, a line is tried" },
+    explore = { type = "number", default = 100, min = 2, about = "picks without use after which a line is tried" },
   },
 
   ---@param ctx steerway.Ctx

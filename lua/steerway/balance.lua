@@ -343,7 +343,7 @@ function balance.fair_share(ctx, o)
     end
     typical, compared = weight > 0 and sum / weight or 1, weight > 0
 
-    local chosen, reason = starved, "to measure it anew"
+    local chosen, reason = starved, "measuring it again"
     if not chosen or conn.attempt > 1 then -- after a failure, the client gets the best line
       chosen, reason = share(conn, uplinks, n)
     end

@@ -27,7 +27,7 @@
 ---@field kind "interface"|"address"|"upstream"  as it was given
 ---@field interface string  the device it leaves by at present; "" for none
 ---@field weight number  above 0
----@field tier number  1 is used first by policies that heed it
+---@field tier number  policies that use tiers take 1 first
 ---@field tags table  a list of words, which are also keys: u.tags.metered
 ---@field up boolean  it can be used
 ---@field ipv4 boolean  for IPv4 destinations

@@ -7,7 +7,7 @@
  *   connect N TOGETHER        connections of one 64-byte echo each
  *   echo N TOGETHER           64-byte echoes over connections that stay
  *   http N TOGETHER           GETs of 1 KiB over connections that stay
- *   idle N                    open so many, then wait for standard input to end
+ *   idle N                    open N connections, then wait for standard input to end
  *   beside STREAMS ECHOES S   echoes beside transfers that saturate, for S seconds; 0 streams: echoes alone
  * Prints one line of JSON. A failure of any kind ends it with 1. */
 // clang-format on
@@ -66,7 +66,7 @@ static void report(void)
     (void)fflush(stdout);
 }
 
-/* Until so many units are done. */
+/* Run until the wanted number of units is done. */
 static void run_until(uint64_t wanted)
 {
     double deadline = wire_now() + PATIENCE_S;

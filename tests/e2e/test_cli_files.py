@@ -39,7 +39,7 @@ def test_a_mistake_in_a_config_names_the_file(tmp_path):
     path.write_text('uplinks = { "eth9" }\nreturn uplink')
     assert refused(1, "check", "--config", path).endswith("got nil; uplink, which it returns, is nil")
     path.write_text('return { uplinks = { io.open("lines"):read() } }')
-    assert refused(1, "check", "--config", path).endswith("a config file reads no other, but os.getenv and require")
+    assert refused(1, "check", "--config", path).endswith("io is not available in a config file; use os.getenv or require")
 
 
 def test_a_policy_of_ones_own(tmp_path):

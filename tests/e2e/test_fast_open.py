@@ -1,4 +1,4 @@
-"""TCP Fast Open: when it is enabled, a client's first data goes with the SYN, once, and only if it may arrive twice.
+"""TCP Fast Open: when it is enabled, a client's first data goes with the SYN, once, and only if it is safe to deliver twice.
 """
 
 import socket

@@ -472,9 +472,9 @@ UPLINKS = """{ policy = "%s", uplinks = { "wan1",
 def test_settings_that_the_policy_ignores(lab, start, config, tmp_path):
     path = config(UPLINKS % "least_connections")
     told = run("check", "--config", path).stderr
-    for words in ("the tier of dsl, lte: these uplinks are used like the others; failover, quota and balance.tiers heed tiers",
+    for words in ("the tier of dsl, lte: these uplinks are used like the others; failover, quota and balance.tiers use tiers",
                   "the tags of lte: no choice depends on them", "the quota of dsl: these uplinks are used beyond it"):
-        assert f"steerway: warning: policy least_connections does not heed {words}" in told
+        assert f"steerway: warning: policy least_connections ignores {words}" in told
     assert told.count("warning") == 3
     proxy = start("--config", path)
     event = "policy_setting_ignored"
@@ -494,5 +494,5 @@ def test_settings_that_the_policy_ignores(lab, start, config, tmp_path):
 def test_a_misspelt_tag(lab, config):
     path = config('{ policy = "rules", uplinks = { "wan1", { interface = "wan2", name = "dsl", tags = { "stedy" } } } }')
     assert run("check", "--config", path).stderr == (
-        "steerway: warning: policy rules does not heed the tags of dsl: the policy does not name the tag 'stedy'; "
+        "steerway: warning: policy rules ignores the tags of dsl: the policy does not name the tag 'stedy'; "
         "did you mean 'steady'?\n")

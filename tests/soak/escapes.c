@@ -100,7 +100,7 @@ static void go_once(struct soak *s)
     if ((clock_read_s(CLOCK_THREAD_CPUTIME_ID) - began) * 1e3 > TOOK_MAX_MS)
         die(s, "was abandoned late", "");
     if (policy_reload(s->policy, err) < 0)
-        die(s, "is not loaded anew", err);
+        die(s, "is not reloaded", err);
 }
 
 static void load(struct soak *s, const char *path)

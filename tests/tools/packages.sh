@@ -135,7 +135,7 @@ packages_need() {
     AS_ROOT=(sudo)
   fi
   say "Installing with ${AS_ROOT[*]:+sudo }apt-get: ${missing[*]%%|*}"
-  apt_get update || say "The lists of packages could not be fetched anew; trying with the old ones."
+  apt_get update || say "The lists of packages could not be updated; trying with the old ones."
   mapfile -t missing < <(packages_choose "${missing[@]}")
   apt_get install -y --no-install-recommends "${missing[@]}" ||
     packages_else "The packages could not be installed." "$@"

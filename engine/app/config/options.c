@@ -152,9 +152,8 @@ const struct option option_table[] = {
 
     {.group = TRAFFIC,
      .name = "fast-open",
-     .about = "send data that the client has sent already with the first packet (TCP Fast Open); only "
-              "what may "
-              "arrive twice",
+     .about = "send data that the client has sent already with the first packet (TCP Fast Open); only for "
+              "data that is safe to deliver twice",
      .set = option_set_fast_open,
      .scope = RUN},
     {.group = TRAFFIC,
@@ -316,7 +315,7 @@ const struct option option_table[] = {
      .scope = RUN},
     {.group = OTHER,
      .name = "no-watch",
-     .about = "do not load the policy anew when one of its files is saved",
+     .about = "do not reload the policy when one of its files is saved",
      .set = option_set_no_watch,
      .scope = RUN},
     {.group = OTHER,

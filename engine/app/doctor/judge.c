@@ -67,11 +67,11 @@ static void tell_ambiguous(struct diagnosis *d, const struct sight *s)
 {
     char text[ADDR_TEXT_MAX];
 
-    diagnosis_why(diagnosis_find(d, SEVERITY_WARNING, "address-ambiguous", s->uplink->name,
-                                 "both %s and %s have the address %s", s->link->name, s->also->name,
-                                 addr_format_ip(&s->uplink->way.address, text)),
-                  "It goes by the first of them. Name the interface in place of the address, to have each of "
-                  "them as an uplink.");
+    diagnosis_why(
+        diagnosis_find(d, SEVERITY_WARNING, "address-ambiguous", s->uplink->name,
+                       "both %s and %s have the address %s", s->link->name, s->also->name,
+                       addr_format_ip(&s->uplink->way.address, text)),
+        "The uplink uses the first interface. To use both, name the interfaces instead of the address.");
 }
 
 /* A configured gateway that the machine does not route through disables its family. */
@@ -85,8 +85,8 @@ static void judge_gateways(struct diagnosis *d, const struct sight *s)
             diagnosis_why(diagnosis_find(d, SEVERITY_ERROR, "gateway-unreachable", s->uplink->name,
                                          "its gateway %s is not in a network of %s",
                                          addr_format_ip(&both[i]->addr, text), s->link->name),
-                          "A router must be in a network that the interface has an address of. Nothing goes "
-                          "by this uplink, as it would take another router.");
+                          "A gateway must be in a network of the interface. The uplink is not used, because "
+                          "its packets would take another router.");
 }
 
 /* --- what there is -------------------------------------------------------------------------------------- */
@@ -103,7 +103,7 @@ static void judge_mtu(struct diagnosis *d, const struct sight *s)
     }
     struct finding *f = diagnosis_find(d, SEVERITY_WARNING, "mtu-small", s->uplink->name,
                                        "packets by %s may have %d bytes at most", link, s->mtu);
-    diagnosis_why(f, "IPv6 needs 1280 (RFC 8200), and many a site answers with more, so that pages hang.");
+    diagnosis_why(f, "IPv6 needs 1280 bytes (RFC 8200). Many sites send larger packets, and pages hang.");
     if (s->link->point_to_point)
         return; /* a tunnel's MTU depends on the links below it */
     diagnosis_repair(f, "ip link set %s mtu 1500", link);
@@ -238,9 +238,9 @@ static void judge_arp(struct diagnosis *d, const struct sight *a, const struct s
                                        "%s and %s are in one network, and each answers ARP for the other's "
                                        "address",
                                        a->link->name, b->link->name);
-    diagnosis_why(f, "A neighbour that asks for one address may be given the other interface. Packets that "
-                     "then come in by "
-                     "that interface are lost to connections that are bound to the right one.");
+    diagnosis_why(f, "A neighbour that asks for one address may get the other interface's hardware address. "
+                     "Packets then arrive by the wrong interface, and connections that are bound to "
+                     "the right one do not receive them.");
     diagnosis_sysctl_name(a->link->name, one);
     diagnosis_sysctl_name(b->link->name, two);
     diagnosis_repair(f, "sysctl -w net.ipv4.conf.%s.arp_ignore=1 net.ipv4.conf.%s.arp_ignore=1", one, two);

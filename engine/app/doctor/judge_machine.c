@@ -99,7 +99,7 @@ void judge_policy(struct diagnosis *d, const char *why)
 {
     diagnosis_why(
         diagnosis_find(d, SEVERITY_ERROR, "policy-refused", "", "the policy is refused: %.280s", why),
-        "Steerway does not start with it. steerway check tries it as often as you like.");
+        "steerway start refuses this policy. Test it with steerway check.");
 }
 
 void judge_machine(struct diagnosis *d, const struct sight_self *self, const struct config *c,

@@ -181,6 +181,6 @@ void judge_router(struct diagnosis *d, const struct sight *s)
             diagnosis_why(diagnosis_find(d, SEVERITY_ERROR, "router-silent", s->uplink->name,
                                          "its router %s does not answer",
                                          addr_format_ip(&both[i]->router, text)),
-                          "It is switched off, not connected, or has another address by now: let the network "
-                          "manager ask anew.");
+                          "It is switched off, not connected, or has a new address. Let the network manager "
+                          "renew the lease.");
 }

@@ -69,7 +69,7 @@ static void tell_unreached(struct trial *t, const struct probe_result *result)
     if (result->fault == FAULT_PARENT || (t->uplink->parent && result->fault == FAULT_NAME)) {
         diagnosis_why(
             diagnosis_find(t->report, SEVERITY_ERROR, "upstream-dead", t->uplink->name,
-                           "its parent proxy %s lets nothing through",
+                           "its parent proxy %s does not forward connections",
                            parent_spec_format(t->uplink->parent, text)),
             "No program listens there, or it ends the connection, wants another user or password, or "
             "speaks another protocol.");

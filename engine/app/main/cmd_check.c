@@ -82,7 +82,7 @@ static void warn_of_unheeded(const struct policy *p)
     size_t n = policy_unheeded(p, &list);
 
     for (size_t i = 0; i < n; i++)
-        (void)command_error(COMMAND_OK, "warning: policy %s does not heed the %s of %s: %s", policy_name(p),
+        (void)command_error(COMMAND_OK, "warning: policy %s ignores the %s of %s: %s", policy_name(p),
                             list[i].setting, list[i].uplinks, list[i].hint);
 }
 

@@ -8,7 +8,7 @@
 
 #define UPLINKS_HELP                                                                                         \
     "UPLINK is INTERFACE or ADDRESS, with @WEIGHT or /WEIGHT for its share, which is\n"                      \
-    "else 1: eth0, wwan0@0.5, 192.168.1.10@7, [2001:db8::10]@3; or the URL of an\n"                          \
+    "else 1: eth0, wwan0@0.5, 192.168.1.10@7, [2001:db8::10]@3; or the URL of a\n"                           \
     "parent proxy: socks5://127.0.0.1:7001, http://USER:PASS@HOST:PORT@2. Without\n"                         \
     "any: every interface that is up and has its own default route, except for\n"                            \
     "bridges, containers and tunnels.\n"
@@ -79,8 +79,8 @@ const struct verb verb_table[] = {
      .run = cmd_why},
     {.name = "reload",
      .words = "",
-     .summary = "load the policy of the running proxy anew",
-     .about = "Load the policy of the running proxy anew. If it is refused, the loaded\n"
+     .summary = "reload the policy of the running proxy",
+     .about = "Reload the policy of the running proxy. If the new one is refused, the loaded\n"
               "one stays in use, and the error is printed.\n",
      .scope = OPTION_OF_CONTROL,
      .run = cmd_reload},
@@ -98,7 +98,7 @@ const struct verb verb_table[] = {
      .words_min = 1,
      .words_max = 1,
      .summary = "set a parameter of the running proxy's policy",
-     .about = "Set a parameter of the running proxy's policy, which is loaded anew with it.\n",
+     .about = "Set a parameter of the running proxy's policy, and reload the policy with it.\n",
      .scope = OPTION_OF_CONTROL,
      .run = cmd_set},
     {.name = "record",

@@ -116,5 +116,6 @@ void exchange_dest_ended(struct exchange *x, bool orderly)
         return exchange_abort(x, "reset");
     if (!answered)
         return exchange_dest_failed(x, "connection_terminated", "The destination closed without an answer.");
-    exchange_dest_failed(x, "http_response_incomplete", "The destination closed in the midst of its answer.");
+    exchange_dest_failed(x, "http_response_incomplete",
+                         "The destination closed before its answer was complete.");
 }

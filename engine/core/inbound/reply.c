@@ -62,24 +62,25 @@ struct reply_http reply_http(enum fault fault)
     case FAULT_DENIED:
         return (struct reply_http){403, "destination_ip_prohibited", "This destination is not allowed."};
     case FAULT_NO_UPLINK:
-        return (struct reply_http){503, "destination_unavailable", "No uplink is up that could serve this."};
+        return (struct reply_http){503, "destination_unavailable", "No usable uplink is up."};
     case FAULT_PARENT:
-        return (struct reply_http){502, "destination_unavailable", "The uplink's own proxy does not serve."};
+        return (struct reply_http){502, "destination_unavailable",
+                                   "The uplink's parent proxy does not serve."};
     case FAULT_REJECTED:
         return (struct reply_http){403, "destination_ip_prohibited",
-                                   "The uplink's own proxy does not allow this destination."};
+                                   "The uplink's parent proxy does not allow this destination."};
     case FAULT_EXPIRED:
         return (struct reply_http){504, "connection_timeout",
-                                   "The destination did not answer the uplink's own proxy in time."};
+                                   "The destination did not answer the parent proxy in time."};
     case FAULT_FAILED:
         return (struct reply_http){502, "destination_unavailable",
-                                   "The uplink's own proxy could not reach the destination."};
+                                   "The uplink's parent proxy could not reach the destination."};
     case FAULT_BIND:
         return (struct reply_http){503, "proxy_internal_error", "No uplink could be bound."};
     case FAULT_RESOURCES:
         return (struct reply_http){503, "proxy_internal_error", "The proxy is out of resources."};
     }
-    return (struct reply_http){500, "proxy_internal_error", "Something went wrong."};
+    return (struct reply_http){500, "proxy_internal_error", "Internal error."};
 }
 
 void reply_refusal(char out[REPLY_REFUSAL_MAX], const char *reason)

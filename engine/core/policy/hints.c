@@ -46,7 +46,7 @@ static const struct hint fields[] = {
     {"randomseed", "math.randomseed is not in the sandbox: ctx.random is seeded"},
     {"dump", "string.dump is not in the sandbox: a policy is text"},
     {"unpack", "in Lua 5.1 it is the global unpack"},
-    {"pack", "in Lua 5.1 { ... } is, and select(\"#\", ...) tells how many"},
+    {"pack", "Lua 5.1 has no pack: write { ... }; select(\"#\", ...) is the number of values"},
 };
 
 /* Locals, by the names that the documentation uses for the hooks' arguments. */
@@ -57,10 +57,10 @@ static const struct hint locals[] = {
 
 /* Names that a config file lacks: it has no ctx and no hooks. */
 static const struct hint config_globals[] = {
-    {"io", "io is not in the sandbox: a config file reads no other, but os.getenv and require"},
+    {"io", "io is not available in a config file; use os.getenv or require"},
     {"dofile", "dofile is not in the sandbox: require \"name\" runs name.lua beside the config file"},
     {"loadfile", "loadfile is not in the sandbox: require \"name\" runs name.lua beside the config file"},
-    {"ctx", "ctx is a policy's: a config file has os.getenv"},
+    {"ctx", "a config file has no ctx; it has os.getenv"},
 };
 static const struct hint config_fields[] = {
     {"execute", "os.execute is not in the sandbox: a config file starts no program"},

@@ -35,7 +35,7 @@ struct relay_events {
     void (*done)(struct relay *r, enum relay_end end);
     /** A byte was counted while the counters rested. The callee must not stop or free the relay. */
     void (*woke)(struct relay *r);
-    /** A bulk relay has moved so many bytes that a worker is worth its cost; called at each further event.
+    /** A bulk relay has moved enough bytes to be worth a worker's cost; called at each further event.
      * The callee may call relay_leave. NULL: not called. */
     void (*bulk)(struct relay *r);
 };

@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The kernel marks a dump during which something changed. After so many tries the caller gets -EINTR. */
+/* The kernel marks a dump during which something changed. After this number of tries the caller gets -EINTR.
+ */
 enum { READ_TRIES = 5 };
 
 /* The rank of a link's best default route so far, by family. Lower is better, 0 means none yet. */

@@ -79,7 +79,7 @@ void dial_add(struct dial *d, const struct addr *addrs, size_t n, bool behind);
  * attempt at a time sends them, but the next one repeats what a failed one sent. So use it only for data that
  * may reach a server twice. Call it right after dial_start.
  *  @param early  outlives the dial; meanwhile bytes may be appended
- *  @param len    send only so many, at most early->len */
+ *  @param len    how many bytes to send, at most early->len */
 void dial_early(struct dial *d, const struct buf *early, size_t len);
 
 /** Whether this kernel allows TCP Fast Open for clients (net.ipv4.tcp_fastopen, for both families). If not,

@@ -116,7 +116,7 @@ static int want(struct lists *l, enum list_kind kind, const char *path, char *er
         if (l->wanted[i].kind == kind && strcmp(l->wanted[i].path, path) == 0)
             return -EAGAIN;
     if (l->n_wanted == LISTS_MAX) {
-        (void)snprintf(err, LIST_FILE_ERROR_MAX, "%.300s: a policy may have 64 lists", path);
+        (void)snprintf(err, LIST_FILE_ERROR_MAX, "%.300s: too many lists: at most 64 for a policy", path);
         return -E2BIG;
     }
     struct list_wish *more = reallocarray(l->wanted, l->n_wanted + 1, sizeof *more);
@@ -138,7 +138,7 @@ static int hold(struct list_use *u, struct list_entry *e, char *err)
         if (u->held[i] == e)
             return 0;
     if (u->n == LISTS_MAX) {
-        (void)snprintf(err, LIST_FILE_ERROR_MAX, "%.300s: a policy may have 64 lists", e->path);
+        (void)snprintf(err, LIST_FILE_ERROR_MAX, "%.300s: too many lists: at most 64 for a policy", e->path);
         return -E2BIG;
     }
     if (u->bytes + list_file_bytes(e->list) > LISTS_BYTES_MAX) {

@@ -18,7 +18,7 @@ local SET_STEP, PLAIN_STEP = 8, 32
 -- Steps to compare one item of a pattern, and for a bracket of a capture, which is recorded each time it is passed.
 -- STEPS_INCLUDED of them are part of each branch.
 local ITEM_STEPS, BRACKET_STEPS, STEPS_INCLUDED = 0.5, 1.25, 1
--- Cache limits: patterns are few and short; patterns that are built anew for each call must not fill memory.
+-- Cache limits: patterns are few and short; patterns that are built for each call must not fill memory.
 local CACHED_MAX, CACHED_LENGTH_MAX = 256, 256
 
 local PERCENT, OPEN, CLOSE, BRACKET, UNBRACKET, CARET, DOLLAR = raw_byte("%()[]^$", 1, 7)
@@ -246,7 +246,7 @@ function bounds.gsub(gsub)
       raw_error(("string.gsub: a replacement of %d bytes is too long for a text of %d bytes"):format(raw_len(with),
         places - 1), 3)
     elseif most > FEW_PLACES and most * steps_of_replacement(pattern, with) > STEPS_MAX then
-      raw_error(("string.gsub: a text of %d bytes is too long to replace in so many places"):format(places - 1), 3)
+      raw_error(("string.gsub: a text of %d bytes has too many places for this replacement"):format(places - 1), 3)
     end
   end
 

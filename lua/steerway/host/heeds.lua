@@ -53,17 +53,17 @@ local SETTINGS = {
   {
     name = "tier", setting = "tier",
     is_set = function(u) return u.tier ~= 1 end,
-    hint = "these uplinks are used like the others; failover, quota and balance.tiers heed tiers",
+    hint = "these uplinks are used like the others; failover, quota and balance.tiers use tiers",
   },
   {
     name = "tags", setting = "tags",
     is_set = function(u) return #u.tags > (u.tags.metered and 1 or 0) end, -- checks and races avoid metered uplinks
-    hint = "no choice depends on them; rules and time_of_day heed tags",
+    hint = "no choice depends on them; rules and time_of_day use tags",
   },
   {
     name = "quota", setting = "quota_left",
     is_set = function(u, hard) return u.quota_left < math.huge and not hard[u.id] end,
-    hint = 'these uplinks are used beyond it; the policy quota heeds it, and quota_end = "hard" ends it',
+    hint = 'these uplinks are used beyond it; the policy quota respects it, and quota_end = "hard" enforces it',
   },
 }
 

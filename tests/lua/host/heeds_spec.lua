@@ -36,10 +36,10 @@ describe("settings that a policy ignores", function()
   it("is told with the uplinks and what to do", function()
     local _, list = unheeded(kit.pick "return uplinks")
     assert.same({ setting = "tier", uplinks = "lte, spare",
-      hint = "these uplinks are used like the others; failover, quota and balance.tiers heed tiers" }, list[1])
+      hint = "these uplinks are used like the others; failover, quota and balance.tiers use tiers" }, list[1])
     assert.equal("lte", list[2].uplinks)
     assert.equal("lte", list[3].uplinks)
-    assert.truthy(list[3].hint:find('quota_end = "hard" ends it', 1, true))
+    assert.truthy(list[3].hint:find('quota_end = "hard" enforces it', 1, true))
     for _, each in ipairs(list) do
       assert.is_true(#each.hint < 160)
     end

@@ -68,7 +68,7 @@ describe("fair_share", function()
     assert.equal(("fibre "):rep(10) .. "lte " .. ("fibre "):rep(10) .. "lte", runner:sequence(22))
     assert.equal("largest share", runner:pick().reason)
     runner:sequence(9)
-    assert.equal("to measure it anew", runner:pick().reason)
+    assert.equal("measuring it again", runner:pick().reason)
   end)
 
   it("works with one uplink, and with those that are left", function()

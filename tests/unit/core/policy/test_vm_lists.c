@@ -311,7 +311,7 @@ static void there_are_so_many_lists_and_no_more(void **state)
     assert_int_equal(fixture_load(f, PICK("for i = 0, 64 do ctx.domains { file = 'l' .. i .. '.txt' } end",
                                           "return uplinks[1]")),
                      -EINVAL);
-    assert_non_null(strstr(f->err, "l64.txt: a policy may have 64 lists"));
+    assert_non_null(strstr(f->err, "l64.txt: too many lists: at most 64 for a policy"));
 }
 
 /* Log lines of an abandoned load attempt would appear twice. */
