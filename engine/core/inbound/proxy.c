@@ -60,6 +60,7 @@ static void on_starved(struct listener *listener, int err)
     log_begin(&l, EVENT_ACCEPT_FAILED);
     log_str(&l, "error", strerror(err));
     log_u64(&l, "sessions", p->n_sessions);
+    log_hidden(&l, hidden);
     log_end(&l);
 }
 

@@ -53,7 +53,7 @@ struct proxy {
     ev_prepare reaper;
     struct dead_lines dead_lines;
     struct guesses guesses;
-    struct log_limit refusal_limit, rejection_limit, guess_limit, starvation_limit;
+    struct log_limit refusal_limit, rejection_limit, guess_limit, starvation_limit, stranger_limit;
     /** Called while draining, when the last session has ended; may be NULL. */
     void (*drained)(struct proxy *p);
 };

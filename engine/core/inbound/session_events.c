@@ -230,9 +230,10 @@ static void bound_strangers(struct proxy *p)
 
     if (p->n_strangers <= p->settings.strangers_max)
         return;
-    if (log_limit_pass(&p->starvation_limit, clock_now_s(), 1, &hidden)) {
+    if (log_limit_pass(&p->stranger_limit, clock_now_s(), 1, &hidden)) {
         log_begin(&l, EVENT_IDLE_CLIENTS_CLOSED);
         log_u64(&l, "most", p->settings.strangers_max);
+        log_hidden(&l, hidden);
         log_end(&l);
     }
     session_close(container_of(p->strangers.next, struct session, stranger), NULL);

@@ -235,6 +235,44 @@ static void the_oldest_stranger_makes_room(void **state)
     desk_hear_nothing(d, dest);
 }
 
+/* A client more than may be strangers. */
+static void overcrowd(struct desk *d)
+{
+    (void)desk_client(d);
+    ev_run(d->loop, EVRUN_NOWAIT);
+}
+
+/* As if the lines were written ten seconds ago. */
+static void age(struct log_limit *limit)
+{
+    limit->since_s -= 11;
+}
+
+/* Descriptors and strangers may run out together: neither line hides the other, and each counts its own. */
+static void lines_of_two_kinds_are_limited_apart(void **state)
+{
+    struct desk *d = *state;
+    struct listen_place place = {.addr = d->at};
+    struct proxy_listener *l = &d->proxy.listeners[0];
+    struct addr bound;
+    addr_set_port(&place.addr, 0);
+    assert_int_equal(proxy_listen(&d->proxy, &place, LISTENER_REFUSES, &bound), 0);
+    d->proxy.settings.strangers_max = 0;
+    for (int i = 0; i < 3; i++) {
+        l->listener.starved(&l->listener, EMFILE);
+        overcrowd(d);
+    }
+    assert_int_equal(fixture_log_count(d->f, "cannot accept clients"), 1);
+    assert_int_equal(fixture_log_count(d->f, "too many clients without a request"), 1);
+    age(&d->proxy.starvation_limit);
+    age(&d->proxy.stranger_limit);
+    l->listener.starved(&l->listener, EMFILE);
+    overcrowd(d);
+    assert_int_equal(fixture_log_count(d->f, "cannot accept clients"), 2);
+    assert_int_equal(fixture_log_count(d->f, "too many clients without a request"), 2);
+    assert_int_equal(fixture_log_count(d->f, "hidden=2"), 2);
+}
+
 /* --- the end -------------------------------------------------------------------------------------------- */
 
 /* Closing at once would become a reset, which destroys the answer in transit. */
@@ -339,6 +377,7 @@ int main(void)
         ONE(a_client_that_rests_for_too_long_is_closed),
         ONE(a_destination_that_answers_nothing_becomes_504),
         ONE(the_oldest_stranger_makes_room),
+        ONE(lines_of_two_kinds_are_limited_apart),
         ONE(a_last_answer_outlives_what_the_client_still_sends),
         ONE(what_came_before_a_reset_is_heard),
         ONE(a_drained_proxy_finishes_what_is_under_way),
