@@ -74,9 +74,9 @@ static void print_welcome(const struct app *a)
         printf("  uplink ");
         printf("%*s weight %-5g %s%s%s%s\n", width - command_print(u->name), "", u->view.weight, v4,
                v4[0] && v6[0] ? ", " : "", v6,
-               u->view.up           ? ""
-               : uplink_is_spent(u) ? " (quota used up)"
-                                    : "(down)");
+               u->view.up                          ? ""
+               : uplink_bar(u) == UPLINK_BAR_SPENT ? " (quota used up)"
+                                                   : "(down)");
     }
     if (p->n_listeners > 0)
         print_usage(first_listener(p), access_needs_user(&a->config->access));
@@ -116,7 +116,7 @@ static void warn_of_absent(const struct uplink_set *uplinks, const struct machin
         const struct uplink *u = uplinks->items[i];
         struct log_line l;
         char why[COMMAND_ABSENCE_MAX];
-        if (u->view.up || uplink_is_spent(u)) /* reported elsewhere */
+        if (u->view.up || uplink_bar(u) == UPLINK_BAR_SPENT) /* reported elsewhere */
             continue;
         log_begin(&l, EVENT_UPLINK_UNUSABLE);
         log_str(&l, "uplink", u->name);

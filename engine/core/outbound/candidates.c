@@ -23,9 +23,12 @@ bool candidates_is_dear(const struct uplink *u, const struct uplink *chosen)
 
 static enum candidate_absence why_not_up(const struct uplink *u)
 {
-    if (u->draining)
-        return ABSENT_DRAINING;
-    return uplink_is_spent(u) ? ABSENT_SPENT : ABSENT_DOWN;
+    static const enum candidate_absence absences[] = {[UPLINK_BAR_NONE] =
+                                                          ABSENT_DOWN, /* never: it would be up */
+                                                      [UPLINK_BAR_DRAINING] = ABSENT_DRAINING,
+                                                      [UPLINK_BAR_NO_LINK] = ABSENT_DOWN,
+                                                      [UPLINK_BAR_SPENT] = ABSENT_SPENT};
+    return absences[uplink_bar(u)];
 }
 
 /* @return ABSENT_NOT if the uplink can carry this connection, well or badly */

@@ -122,10 +122,19 @@ static bool forbids(const struct quota *q)
     return q->plan.hard && quota_left(q) <= 0;
 }
 
+enum uplink_bar uplink_bar(const struct uplink *u)
+{
+    if (u->draining)
+        return UPLINK_BAR_DRAINING;
+    if (!u->view.ipv4 && !u->view.ipv6)
+        return UPLINK_BAR_NO_LINK;
+    return forbids(&u->quota) ? UPLINK_BAR_SPENT : UPLINK_BAR_NONE;
+}
+
 void uplink_settle(struct uplink *u)
 {
     u->view.quota_left = quota_left(&u->quota);
-    u->view.up = (u->view.ipv4 || u->view.ipv6) && !forbids(&u->quota) && !u->draining;
+    u->view.up = uplink_bar(u) == UPLINK_BAR_NONE;
 }
 
 void uplink_set_draining(struct uplink *u, bool draining)
@@ -140,9 +149,4 @@ bool uplink_is_metered(const struct uplink *u)
         if (strcmp(u->tags[i], "metered") == 0)
             return true;
     return quota_is_set(&u->quota);
-}
-
-bool uplink_is_spent(const struct uplink *u)
-{
-    return (u->view.ipv4 || u->view.ipv6) && !u->draining && forbids(&u->quota);
 }

@@ -102,7 +102,9 @@ bool uplink_has_way(const struct uplink *u, int family);
 /** Whether its bytes cost: it has the tag "metered", or a quota. */
 bool uplink_is_metered(const struct uplink *u);
 
-/** Whether only its hard quota keeps it from serving. */
-bool uplink_is_spent(const struct uplink *u);
+/** What keeps it from serving, apart from its health. Draining comes before a missing link: the user must end
+ * it, and only its state tells of it. A missing link shows in the view's families too. */
+enum uplink_bar { UPLINK_BAR_NONE, UPLINK_BAR_DRAINING, UPLINK_BAR_NO_LINK, UPLINK_BAR_SPENT };
+enum uplink_bar uplink_bar(const struct uplink *u);
 
 #endif

@@ -98,13 +98,12 @@ static enum health_state state_of(const struct uplink *u)
 const char *uplink_state_name(const struct uplink *u)
 {
     static const char *const names[] = {"up", "suspect", "down", "captive"};
+    static const char *const bars[] = {
+        [UPLINK_BAR_DRAINING] = "draining", [UPLINK_BAR_NO_LINK] = "down", [UPLINK_BAR_SPENT] = "used up"};
+    enum uplink_bar bar = uplink_bar(u);
 
-    if (!u->view.ipv4 && !u->view.ipv6)
-        return "down";
-    if (u->draining)
-        return "draining";
-    if (!u->view.up)
-        return "used up";
+    if (bar != UPLINK_BAR_NONE)
+        return bars[bar];
     enum health_state state = state_of(u);
     if (state == HEALTH_UP && health_is_suspect(&u->names.health, uplink_names_heard(u)))
         state = HEALTH_SUSPECT;

@@ -36,8 +36,8 @@ bool uplink_is_portal(const struct uplink *u, const char *host);
  * waits. @param now  monotonic seconds */
 void uplink_note_tried(struct uplink *u, int family, double now);
 
-/** "up", "suspect", "captive" (health.h), "draining", "used up" or "down". "used up": only its hard quota
- * keeps it from serving. "down": it has no link or no address, or failed checks. */
+/** "draining", "used up" or "down" by its bar (uplink.h), else its health: "up", "suspect", "down" or
+ * "captive" (health.h). */
 const char *uplink_state_name(const struct uplink *u);
 
 #endif

@@ -38,9 +38,9 @@ static void silence(struct health *h)
         (void)health_silent(h, 0, NOW);
 }
 
-static void is_not_up(struct uplink *u) /* no link or address, draining, or over a hard quota */
+static void is_not_up(struct uplink *u)
 {
-    u->view.up = false;
+    u->view.up = u->view.ipv4 = u->view.ipv6 = false;
 }
 
 static void lacks_the_family(struct uplink *u)
@@ -239,6 +239,12 @@ static void is_drained(struct uplink *u)
     uplink_set_draining(u, true);
 }
 
+static void is_drained_without_a_link(struct uplink *u)
+{
+    u->view.ipv4 = u->view.ipv6 = false;
+    uplink_set_draining(u, true);
+}
+
 static void is_spent(struct uplink *u)
 {
     u->quota = (struct quota){.plan = {.bytes = 1, .hard = true}, .used = 2};
@@ -295,6 +301,8 @@ static const struct {
     {is_nothing, is_nothing, "x.test", AF_UNSPEC, 0, false, CANDIDATE_FIT, ABSENT_NOT, ABSENT_NOT},
     {is_not_up, is_nothing, "x.test", AF_UNSPEC, 0, false, CANDIDATE_NEVER, ABSENT_DOWN, ABSENT_DOWN},
     {is_drained, is_nothing, "x.test", AF_UNSPEC, 0, false, CANDIDATE_NEVER, ABSENT_DRAINING,
+     ABSENT_DRAINING},
+    {is_drained_without_a_link, is_nothing, "x.test", AF_UNSPEC, 0, false, CANDIDATE_NEVER, ABSENT_DRAINING,
      ABSENT_DRAINING},
     {is_spent, is_nothing, "x.test", AF_UNSPEC, 0, false, CANDIDATE_NEVER, ABSENT_SPENT, ABSENT_SPENT},
     {lacks_the_family, is_nothing, "192.0.2.1", AF_INET, 0, false, CANDIDATE_NEVER, ABSENT_OTHER_FAMILY,

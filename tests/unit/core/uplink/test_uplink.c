@@ -340,6 +340,8 @@ static void test_an_upstream_by_one_link(void **state)
         uplink_refresh(u, &made.m);
         assert_false(u->view.up || u->view.ipv4 || u->view.ipv6 || u->egress.any4 || u->egress.any6);
         assert_string_equal(uplink_state_name(u), "down");
+        uplink_set_draining(u, true);
+        assert_string_equal(uplink_state_name(u), "draining"); /* as `why` says, and until the user ends it */
     }
     uplink_set_done(&set);
     (void)state;
