@@ -1,6 +1,7 @@
 -- Lint: docs/log.md tells of every event of the log, and of no other. luajit tests/lint/events.lua [ROOT]
 -- Each event has an enumerator, a row in the engine's table, a caller, and a row in the page with the same level and
 -- message. A row names the fields that the engine writes for that event, and no other.
+-- Log lines that a page quotes in a fenced block have an event's level and message, and fields of that event.
 
 package.path = (arg[0]:match "^.*/" or "./") .. "?.lua;" .. package.path
 local lint = require "lint"
@@ -144,4 +145,43 @@ for id in pairs(events) do
   check(documented[id], PAGE, "the event %s is missing", id)
 end
 
-lint.finish("events: %d events, %d checks", n_events, checked)
+-- --- log lines in all pages ---
+
+local by_line = {} -- "warn uplink down" -> its identifier
+for id, event in pairs(events) do by_line[event.level .. " " .. event.text] = id end
+local LEVELS = { debug = true, info = true, warn = true, error = true }
+
+local function check_text_line(file, number, level, rest)
+  local text = rest:match "^(.-)%s+[%l_]+=" or rest
+  local id = by_line[level .. " " .. text]
+  if not id then return lint.fault(file, number, "the log has no line '%s %s'", level, text) end
+  local fields = rest:sub(#text + 1):gsub('"[^"]*"', "")
+  for key in fields:gmatch "%s([%l_]+)=" do
+    if not around[id][key] then lint.fault(file, number, "%s has no field %s", id, key) end
+  end
+end
+
+local function check_json_line(file, number, id, text)
+  if not events[id] or events[id].text ~= text then
+    lint.fault(file, number, "the log has no event %s with the message '%s'", id, text)
+  end
+end
+
+local quoted = 0
+for _, path in ipairs(lint.files(lint.OURS .. "-name '*.md' -print")) do
+  local fenced = false
+  for _, line, number in lint.lines(lint.need(path)) do
+    if line:find "^%s*```" then fenced = not fenced end
+    local level, rest = line:gsub("^%d[%d%-]+T[%d:.]+Z ", ""):match "^(%l+) (.*)$"
+    local id, text = line:match '^{.*"event":"([^"]*)","message":"([^"]*)"'
+    if fenced and LEVELS[level] then
+      quoted = quoted + 1
+      check_text_line(path, number, level, rest)
+    elseif fenced and id then
+      quoted = quoted + 1
+      check_json_line(path, number, id, text)
+    end
+  end
+end
+
+lint.finish("events: %d events, %d checks, %d quoted lines", n_events, checked, quoted)
