@@ -60,7 +60,7 @@ void exchange_flush_up(struct exchange *x)
     int64_t n = pump_flush(&x->up, &x->session->proxy->workers.room.pump, x->fd);
 
     if (n < 0)
-        exchange_note_broken(x, errno);
+        exchange_note_broken(x, (int)-n);
     if (n > 0)
         x->last_activity_s = clock_now_s();
 }

@@ -35,6 +35,7 @@ int pump_keep(struct pump *p, const char *data, size_t len)
 
 /* --- copied --------------------------------------------------------------------------------------------- */
 
+/* @return bytes, 0 when the sink takes none now, or negative errno */
 static ssize_t write_some(int sink, const char *data, size_t len)
 {
     ssize_t n;
@@ -42,7 +43,7 @@ static ssize_t write_some(int sink, const char *data, size_t len)
     do {
         n = send(sink, data, len, MSG_NOSIGNAL);
     } while (n < 0 && errno == EINTR);
-    return is_later(n) ? 0 : n;
+    return n >= 0 ? n : is_later(n) ? 0 : -errno;
 }
 
 static size_t at_most(uint64_t limit, size_t n)
@@ -73,13 +74,13 @@ static enum pump_end copy(struct pump *p, struct pump_room *room, int source, in
 
 /* --- spliced -------------------------------------------------------------------------------------------- */
 
-/* @return bytes, 0 when the sink takes none now, or -1 when it is broken */
+/* @return as write_some */
 static ssize_t empty_pipe(struct pump *p, struct pump_room *room, int sink)
 {
     ssize_t n = splice(p->pipe->out, NULL, sink, NULL, p->pipe->held, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
 
     if (n < 0)
-        return is_later(n) ? 0 : -1;
+        return is_later(n) ? 0 : -errno;
     p->pipe->held -= (size_t)n;
     if (p->pipe->held == 0) {
         pipes_give(&room->pipes, p->pipe);
@@ -169,7 +170,7 @@ static ssize_t empty_backlog(struct pump *p, int sink)
     ssize_t n = write_some(sink, b->data + b->start, b->len);
 
     if (n < 0)
-        return -1;
+        return n;
     b->start += (size_t)n;
     b->len -= (size_t)n;
     if (b->len == 0) {

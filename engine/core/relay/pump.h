@@ -57,7 +57,7 @@ enum pump_end {
 MUST_CHECK enum pump_end pump_turn(struct pump *p, struct pump_room *room, int source, int sink,
                                    uint64_t limit, size_t *ret_read);
 
-/** Write waiting bytes. @return bytes that the sink took, or -1 when it is broken, with errno */
+/** Write waiting bytes. @return bytes that the sink took, or negative errno when it is broken */
 MUST_CHECK int64_t pump_flush(struct pump *p, struct pump_room *room, int sink);
 
 /** Queue bytes before the first read; no bytes may be waiting. @return 0, -ENOMEM */

@@ -22,7 +22,7 @@ static void dial_note(struct dial *d, enum fault f)
 }
 
 /* End one attempt. @return its socket, now the caller's */
-static int attempt_stop(struct dial_attempt *a)
+static int dial_attempt_stop(struct dial_attempt *a)
 {
     int fd = a->io.fd;
     ev_io_stop(a->dial->loop, &a->io);
@@ -36,7 +36,7 @@ static struct dial_family *family_of(const struct dial_attempt *a)
     return addr_family(&a->to) == AF_INET6 ? &a->dial->six : &a->dial->four;
 }
 
-static void attempt_note_wait(const struct dial_attempt *a)
+static void dial_attempt_note_wait(const struct dial_attempt *a)
 {
     struct dial_family *f = family_of(a);
     double waited_s = clock_now_s() - a->started_s;
@@ -52,8 +52,8 @@ static void dial_stop(struct dial *d)
     for (struct dial_attempt *a = d->latest, *before; a; a = before) {
         before = a->before;
         if (a->io.fd >= 0) {
-            attempt_note_wait(a);
-            (void)close(attempt_stop(a));
+            dial_attempt_note_wait(a);
+            (void)close(dial_attempt_stop(a));
         }
         if (a != &d->lone)
             free(a);
@@ -102,12 +102,12 @@ static bool is_connected_to_itself(const struct dial_attempt *a, int fd)
            addr_port(&own) == addr_port(&a->to) && addr_same_ip(&own, &a->to);
 }
 
-/* Report a refusal, as a closed port would. The socket must end with a reset: else the port stays in
- * TIME-WAIT, and its server could not start. */
+/* Report a refusal, as a closed port would: -ECONNREFUSED. The socket must end with a reset: else the port
+ * stays in TIME-WAIT, and its server could not start. */
 static int refuse_itself(int fd)
 {
     (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &(struct linger){.l_onoff = 1}, sizeof(struct linger));
-    return ECONNREFUSED;
+    return -ECONNREFUSED;
 }
 
 /* Connect, and send the early bytes that the kernel takes. While another attempt may have delivered them,
@@ -127,19 +127,19 @@ static int connect_early(struct dial *d, const struct dial_attempt *a, int fd, c
     return -1;
 }
 
-/* @return 0 if connected or in progress, or the positive errno of the failure */
-static int attempt_start(struct dial_attempt *a, bool *ret_connected)
+/* @return 0 if connected or in progress, or a negative errno */
+static int dial_attempt_start(struct dial_attempt *a, bool *ret_connected)
 {
     const struct addr *to = &a->to;
     struct dial *d = a->dial;
 
     int fd = egress_socket(&d->egress, to, SOCK_STREAM);
     if (fd < 0)
-        return -fd;
+        return fd;
     int r = egress_aim(&d->egress, fd, to);
     if (r < 0) {
         (void)close(fd);
-        return -r;
+        return r;
     }
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
     /* An urgent byte is a byte of the stream (RFC 6093); else recv leaves it out. */
@@ -149,7 +149,7 @@ static int attempt_start(struct dial_attempt *a, bool *ret_connected)
     bool connected = connect_early(d, a, fd, to) == 0;
     /* An interrupted connect continues (POSIX connect, EINTR). */
     if (!connected && errno != EINPROGRESS && errno != EINTR) {
-        int err = errno;
+        int err = -errno;
         (void)close(fd);
         return err;
     }
@@ -194,9 +194,9 @@ static void dial_advance(struct dial *d)
     while (d->next < d->n_queue) {
         bool connected = false;
         struct dial_attempt *a = next_attempt(d);
-        int err = a ? attempt_start(a, &connected) : ENOMEM;
+        int err = a ? dial_attempt_start(a, &connected) : -ENOMEM;
         if (connected) {
-            dial_connected(a, attempt_stop(a));
+            dial_connected(a, dial_attempt_stop(a));
             return;
         }
         if (err == 0) {
@@ -204,7 +204,7 @@ static void dial_advance(struct dial *d)
                 set_stagger(d, STAGGER_S);
             return;
         }
-        dial_note(d, fault_from_errno(err));
+        dial_note(d, fault_from_errno(-err));
     }
     if (d->pending > 0)
         return;
@@ -218,7 +218,7 @@ static void on_attempt(struct ev_loop *loop, ev_io *io, int events)
 {
     struct dial_attempt *a = container_of(io, struct dial_attempt, io);
     struct dial *d = a->dial;
-    int fd = attempt_stop(a), err = 0;
+    int fd = dial_attempt_stop(a), err = 0;
 
     (void)loop;
     if (events & EV_ERROR) /* libev could not watch it */
@@ -226,7 +226,7 @@ static void on_attempt(struct ev_loop *loop, ev_io *io, int events)
     else if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &(socklen_t){sizeof err}) < 0)
         err = errno;
     if (err == 0 && is_connected_to_itself(a, fd))
-        err = refuse_itself(fd);
+        err = -refuse_itself(fd);
     if (err == 0) {
         dial_connected(a, fd);
         return;
@@ -235,7 +235,7 @@ static void on_attempt(struct ev_loop *loop, ev_io *io, int events)
     if (err == ECONNREFUSED || err == ECONNRESET)
         family_of(a)->answered = true;
     else if (err == ETIMEDOUT)
-        attempt_note_wait(a);
+        dial_attempt_note_wait(a);
     dial_note(d, fault_from_errno(err));
     dial_advance(d);
 }

@@ -1,5 +1,7 @@
 #include "proto/base64.h"
 
+#include <errno.h>
+
 static int value_of(char c)
 {
     if (c >= 'A' && c <= 'Z')
@@ -11,31 +13,34 @@ static int value_of(char c)
     return c == '+' ? 62 : c == '/' ? 63 : -1;
 }
 
-long base64_decode(struct slice text, char *out, size_t out_size)
+int base64_decode(struct slice text, char *out, size_t out_size, size_t *ret_len)
 {
     size_t n = text.len, written = 0;
     uint32_t bits = 0;
     unsigned pending = 0; /* bits that are not written yet */
 
     if (n % 4 != 0)
-        return -1;
+        return -EINVAL;
     while (n > 0 && text.len - n < 2 && text.data[n - 1] == '=')
         n--;
     for (size_t i = 0; i < n; i++) {
         int v = value_of(text.data[i]);
         if (v < 0)
-            return -1;
+            return -EINVAL;
         bits = bits << 6 | (uint32_t)v;
         pending += 6;
         if (pending < 8)
             continue;
         pending -= 8;
         if (written == out_size)
-            return -1;
+            return -ENOBUFS;
         out[written++] = (char)(bits >> pending & 0xff);
     }
     /* Bits under the padding must be zero, or two texts would decode to the same bytes. */
-    return bits & ((1u << pending) - 1) ? -1 : (long)written;
+    if (bits & ((1u << pending) - 1))
+        return -EINVAL;
+    *ret_len = written;
+    return 0;
 }
 
 void base64_encode(struct slice data, char *out)

@@ -133,14 +133,16 @@ static void read_credentials(struct http_request *r, const struct http_head *hea
         return;
     while (n < f->value.len && f->value.data[n] == ' ')
         n++;
-    long len =
-        base64_decode(slice_of(f->value.data + n, f->value.len - n), r->credentials, sizeof r->credentials);
-    const char *colon = len > 0 ? memchr(r->credentials, ':', (size_t)len) : NULL;
+    const struct slice text = slice_of(f->value.data + n, f->value.len - n);
+    size_t len;
+    if (base64_decode(text, r->credentials, sizeof r->credentials, &len) < 0)
+        return;
+    const char *colon = memchr(r->credentials, ':', len);
     if (!colon)
         return;
     size_t user = (size_t)(colon - r->credentials);
     r->user = slice_of(r->credentials, user);
-    r->pass = slice_of(colon + 1, (size_t)len - user - 1);
+    r->pass = slice_of(colon + 1, len - user - 1);
 }
 
 /* @return false for an expectation other than 100-continue */

@@ -183,7 +183,7 @@ static bool lower(char *to, const char *from, size_t len)
     return all < 0x80;
 }
 
-int name_set_match(const struct name_set *s, const char *host, size_t len)
+enum name_match name_set_match(const struct name_set *s, const char *host, size_t len)
 {
     char copy[NAME_SET_TEXT_MAX];
     uint64_t hash = 0;
@@ -191,18 +191,18 @@ int name_set_match(const struct name_set *s, const char *host, size_t len)
     if (len > 0 && host[len - 1] == '.')
         len--;
     if (len == 0 || len > NAME_SET_TEXT_MAX)
-        return 0;
+        return NAME_NO_MATCH;
     if (!lower(copy, host, len))
-        return -1;
+        return NAME_NOT_ASCII;
     const struct slice name = slice_of(copy, len);
     for (size_t end = len;;) {
         size_t from = label_start(name, end);
         hash = hash_label(s, hash, slice_of(copy + from, end - from));
         const struct slot *slot = find(s, (uint32_t)hash, tail(name, from));
         if (slot->at != 0 && s->text[slot->at - 1] & (from == 0 ? NAME_ITSELF : NAME_BELOW))
-            return 1;
+            return NAME_MATCH;
         if (from == 0)
-            return 0;
+            return NAME_NO_MATCH;
         end = from - 1;
     }
 }

@@ -29,9 +29,14 @@ MUST_CHECK int name_set_add(struct name_set *s, struct slice name, unsigned cove
 /** Free memory that was reserved for more names. */
 void name_set_trim(struct name_set *s);
 
-/** @param host  a name in any case, with or without a dot at its end
- *  @return 1 or 0; -1 for a name with bytes outside of ASCII, which must be converted first (ascii_name.h) */
-int name_set_match(const struct name_set *s, const char *host, size_t len);
+/** Lua receives these numbers (vm_lists.c). */
+enum name_match {
+    NAME_NOT_ASCII = -1, /* must be converted first (ascii_name.h) */
+    NAME_NO_MATCH,
+    NAME_MATCH,
+};
+/** @param host  a name in any case, with or without a dot at its end */
+enum name_match name_set_match(const struct name_set *s, const char *host, size_t len);
 
 size_t name_set_count(const struct name_set *s);
 /** Memory in bytes. */

@@ -2,18 +2,21 @@
 
 #include "exact.h"
 
+#include <errno.h>
+
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-/* Decodes from an exact-size copy into a buffer of exactly out_size bytes. */
+/* Decodes from an exact-size copy into a buffer of exactly out_size bytes. @return bytes, or negative errno
+ */
 static long decode(const char *text, size_t len, char *out, size_t out_size)
 {
     struct exact in = exact_copy(text, len), room = exact_copy(out, out_size);
-    long n = base64_decode(slice_of(in.data, len), out_size ? room.block : room.block + 1, out_size);
-    if (n > 0)
-        memcpy(out, room.block, (size_t)n);
+    size_t n = 0;
+    int r = base64_decode(slice_of(in.data, len), out_size ? room.block : room.block + 1, out_size, &n);
+    memcpy(out, room.block, n);
     free(in.block);
     free(room.block);
-    return n;
+    return r < 0 ? r : (long)n;
 }
 
 static size_t encode(const uint8_t *data, size_t len, char *out)
@@ -67,7 +70,7 @@ static void test_what_goes_in_comes_out(void **state)
         assert_int_equal(decode(text, n, out, len), len);
         assert_memory_equal(out, data, len);
         if (len > 0)
-            assert_int_equal(decode(text, n, out, len - 1), -1);
+            assert_int_equal(decode(text, n, out, len - 1), -ENOBUFS);
     }
     (void)state;
 }
@@ -83,7 +86,7 @@ static void test_bad_alphabet(void **state)
             text[at] = (char)c;
             if (c == '=' && at == 3)
                 continue;
-            if (decode(text, 4, out, sizeof out) != -1)
+            if (decode(text, 4, out, sizeof out) != -EINVAL)
                 fail_msg("byte %d at %zu is taken", c, at);
         }
     }
@@ -101,7 +104,7 @@ static void test_bad_padding(void **state)
 
     for (size_t i = 0; i < ARRAY_LEN(table); i++) {
         char out[64];
-        if (decode(table[i], strlen(table[i]), out, sizeof out) != -1)
+        if (decode(table[i], strlen(table[i]), out, sizeof out) != -EINVAL)
             fail_msg("taken: %s", exact_show(table[i], strlen(table[i])));
     }
     (void)state;
