@@ -97,8 +97,8 @@ class Own(Bench):
     def reload(self):
         with self.running(own(self.steerway)) as running:
             times = sorted(reload_s(running) for _ in range(self.n(RELOADS, 5)))
-            yield "reload by the control socket, ms", "median", statistics.median(times) * 1e3
-            yield "reload by the control socket, ms", "longest", times[-1] * 1e3
+            yield "by the control socket, ms", "median", statistics.median(times) * 1e3
+            yield "by the control socket, ms", "longest", times[-1] * 1e3
 
     def count(self, contender, measure, n):
         """The instructions from its start to its end."""
@@ -134,13 +134,13 @@ class Own(Bench):
 HELD_TO = 0.1  # of a core: the share of a relay thread, which leaves room for load and origin
 
 GROUPS = {  # the heading, and whether figures are compared with the first of their row
-    "open": ("beside so many open connections", True),
-    "uplinks": ("with so many uplinks", True),
-    "names": ("to a destination given as", True),
-    "threads": ("with so many relay threads", True),
-    "with_room": ("with so many relay threads of a tenth of a core", True),
-    "instructions": ("instructions, without the kernel's", True),
-    "reload": ("of the policy that there is by default", False),
+    "open": ("open connections", True),
+    "uplinks": ("uplinks", True),
+    "names": ("destination given as", True),
+    "threads": ("relay threads", True),
+    "with_room": ("relay threads, each held to a tenth of a core", True),
+    "instructions": ("instructions outside of the kernel", True),
+    "reload": ("reload of the default policy", False),
     "picks": ("policy", False),
 }
 

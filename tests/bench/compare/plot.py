@@ -99,7 +99,7 @@ def plot_own(results, heads):
     for group, rows in results.items():
         plain = {row: {c: f["median"] for c, f in cells.items()} for row, cells in rows.items()}
         if group in ("open", "uplinks"):
-            panels.append(curve("cost " + heads[group][0], plain, FLAT if group == "open" else None))
+            panels.append(curve("cost by " + heads[group][0], plain, FLAT if group == "open" else None))
         elif group == "picks":
             picks = {row: cells["a pick, ns"] for row, cells in plain.items()}
             panels.append(bars("a pick by policy", "ns", picks, kind_of_own))
