@@ -101,7 +101,7 @@ static void switch_protocols(struct exchange *x, size_t head_len)
     /* What the client sent after its request, and what waits for the destination, belongs to the new
      * protocol. */
     struct slice rest = buf_slice(&x->from_dest);
-    if (exchange_waiting(x) > 0 || buf_append(&s->early, rest.data, rest.len) < 0)
+    if (exchange_waiting(x) > 0 || buf_append(&s->early_to_client, rest.data, rest.len) < 0)
         return session_close(s, fault_name(FAULT_RESOURCES));
     buf_done(&x->from_dest);
     s->dest_fd = x->fd;

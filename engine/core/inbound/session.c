@@ -341,7 +341,7 @@ void session_free(struct session *s)
     list_remove(&s->node);
     buf_done(&s->in);
     buf_done(&s->out);
-    buf_done(&s->early);
+    buf_done(&s->early_to_client);
     if (s->exchange)
         s->front->exchange->free(s);
     free(s->user);

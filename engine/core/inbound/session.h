@@ -66,8 +66,8 @@ struct session {
             struct buf in;    /* from the client, not parsed yet */
             struct buf out;   /* to the client, not sent yet */
             struct pump down; /* sent after `out`: a body that passes from socket to socket */
-            struct buf
-                early; /* from the destination, counted, to be sent before the tunnel's bytes (after 101) */
+            /* From the destination, counted; sent before the tunnel's bytes (after 101). */
+            struct buf early_to_client;
         };
         struct tunnel tunnel;
     };

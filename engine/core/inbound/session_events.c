@@ -57,14 +57,14 @@ static void hand_over(struct session *s)
 
     session_enter(s, SESSION_TUNNEL);
     pump_done(&s->down, &s->proxy->workers.room.pump);
-    struct buf in = s->in, early = s->early;
-    size_t counted = early.len;
+    struct buf in = s->in, early_to_client = s->early_to_client;
+    size_t counted = early_to_client.len;
     s->fd = s->dest_fd = -1;
     s->is_tunnel = true;
-    int err =
-        tunnel_start(&s->tunnel, &s->proxy->workers, client_fd, dest_fd, buf_slice(&in), buf_slice(&early));
+    int err = tunnel_start(&s->tunnel, &s->proxy->workers, client_fd, dest_fd, buf_slice(&in),
+                           buf_slice(&early_to_client));
     buf_done(&in);
-    buf_done(&early);
+    buf_done(&early_to_client);
     if (err == 0)
         return outbound_follow(s->outbound, &s->tunnel.relay.counters, counted);
     talk_init(s);
@@ -218,7 +218,7 @@ static void talk_init(struct session *s)
     s->deadline = (struct wheel_entry){.due = 0};
     buf_init(&s->in, IN_MAX);
     buf_init(&s->out, OUT_MAX);
-    buf_init(&s->early, RELAY_EARLY_MAX);
+    buf_init(&s->early_to_client, RELAY_EARLY_MAX);
     s->down = (struct pump){.waiting = NULL};
 }
 
