@@ -25,7 +25,7 @@ local ROOMS = {
   { "core/outbound", "base net dns proto uplink policy access parent health" },
   { "core/inbound", "base machine net proto uplink relay access health outbound" },
   { "app/config", "base addr machine net dns proto uplink policy relay access parent health inbound" },
-  { "app/keep", "base uplink inbound" },
+  { "app/keep", "base uplink policy" },
   { "app/follow", "base machine dns uplink policy health inbound config keep" },
   { "app/control", "base dns proto sets uplink health outbound inbound config keep follow" },
   { "app/doctor", "base machine uplink health config" },

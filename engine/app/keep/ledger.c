@@ -33,8 +33,8 @@ static json_t *uplink_json(const struct uplink *u, const json_t *before)
 
 static char *to_text(struct ledger *l)
 {
-    for (size_t i = 0; i < l->uplinks->n; i++) {
-        const struct uplink *u = l->uplinks->items[i];
+    for (size_t i = 0; i < l->ties.uplinks->n; i++) {
+        const struct uplink *u = l->ties.uplinks->items[i];
         (void)json_object_set_new(l->kept, u->name, uplink_json(u, json_object_get(l->kept, u->name)));
     }
     json_t *whole = json_pack("{s:i, s:O}", "steerway_state", VERSION, "uplinks", l->kept);
@@ -93,8 +93,8 @@ static void take_up(struct ledger *l, const char *text)
     if (known && json_is_object(uplinks)) {
         json_decref(l->kept);
         l->kept = json_incref(uplinks);
-        for (size_t i = 0; i < l->uplinks->n; i++)
-            restore(l->uplinks->items[i], json_object_get(uplinks, l->uplinks->items[i]->name));
+        for (size_t i = 0; i < l->ties.uplinks->n; i++)
+            restore(l->ties.uplinks->items[i], json_object_get(uplinks, l->ties.uplinks->items[i]->name));
     } else {
         int r = state_file_set_aside(&l->file);
         warn(EVENT_STATE_UNREADABLE, l->file.path,
@@ -123,8 +123,8 @@ static void on_save(struct ev_loop *loop, ev_timer *w, int events)
 
 static bool has_quotas(const struct ledger *l)
 {
-    for (size_t i = 0; i < l->uplinks->n; i++)
-        if (quota_is_set(&l->uplinks->items[i]->quota))
+    for (size_t i = 0; i < l->ties.uplinks->n; i++)
+        if (quota_is_set(&l->ties.uplinks->items[i]->quota))
             return true;
     return false;
 }
@@ -141,7 +141,7 @@ static void save_soon(struct ledger *l)
 
 static void tell_quota(struct ledger *l, struct uplink *u, bool used_up)
 {
-    size_t cut = used_up && u->quota.plan.hard ? proxy_cut(l->proxy, u, NULL) : 0;
+    size_t cut = used_up && u->quota.plan.hard ? l->ties.cut(l->ties.owner, u) : 0;
     struct log_line line;
 
     log_begin(&line, used_up ? EVENT_QUOTA_USED_UP : EVENT_QUOTA_HAS_ROOM);
@@ -153,19 +153,19 @@ static void tell_quota(struct ledger *l, struct uplink *u, bool used_up)
         log_u64(&line, "cut", cut);
     log_end(&line);
     l->used_up[u->view.id - 1] = used_up;
-    policy_uplink_changed(l->proxy->outbounds.policy, u, "quota");
+    policy_uplink_changed(l->ties.policy, u, "quota");
 }
 
 void ledger_look(struct ledger *l)
 {
-    for (size_t i = 0; i < l->uplinks->n; i++) {
-        struct uplink *u = l->uplinks->items[i];
+    for (size_t i = 0; i < l->ties.uplinks->n; i++) {
+        struct uplink *u = l->ties.uplinks->items[i];
         bool used_up = u->view.quota_left <= 0;
         if (used_up != l->used_up[u->view.id - 1])
             tell_quota(l, u, used_up);
         else if (used_up && u->quota.plan.hard && u->view.active > 0)
-            (void)proxy_cut(l->proxy, u,
-                            NULL); /* it was still dialling when the other connections were cut */
+            /* They were still dialling when the others were cut. */
+            (void)l->ties.cut(l->ties.owner, u);
     }
     save_soon(l);
 }
@@ -176,8 +176,8 @@ static ev_tstamp next_renewal(ev_periodic *w, ev_tstamp now)
     const struct ledger *l = container_of(w, struct ledger, renewal);
     ev_tstamp next = now + 86400;
 
-    for (size_t i = 0; i < l->uplinks->n; i++) {
-        const struct quota *q = &l->uplinks->items[i]->quota;
+    for (size_t i = 0; i < l->ties.uplinks->n; i++) {
+        const struct quota *q = &l->ties.uplinks->items[i]->quota;
         if (quota_is_set(q) && (double)q->ends < next)
             next = (double)q->ends;
     }
@@ -191,20 +191,19 @@ static void on_renewal(struct ev_loop *loop, ev_periodic *w, int events)
 
     (void)loop;
     (void)events;
-    for (size_t i = 0; i < l->uplinks->n; i++)
-        if (quota_renew(&l->uplinks->items[i]->quota, now))
-            uplink_settle(l->uplinks->items[i]);
+    for (size_t i = 0; i < l->ties.uplinks->n; i++)
+        if (quota_renew(&l->ties.uplinks->items[i]->quota, now))
+            uplink_settle(l->ties.uplinks->items[i]);
     ledger_look(l);
 }
 
 /* --- the whole ------------------------------------------------------------------------------------------ */
 
-int ledger_open(struct ledger *l, struct ev_loop *loop, const char *path, struct proxy *proxy)
+int ledger_open(struct ledger *l, struct ev_loop *loop, const char *path, const struct ledger_ties *ties)
 {
     char *text = NULL;
 
-    *l = (struct ledger){
-        .loop = loop, .uplinks = proxy->outbounds.uplinks, .proxy = proxy, .kept = json_object()};
+    *l = (struct ledger){.loop = loop, .ties = *ties, .kept = json_object()};
     ev_timer_init(&l->save, on_save, 0., 0.);
     ev_periodic_init(&l->renewal, on_renewal, 0., 0., next_renewal);
     if (has_quotas(l))
@@ -229,7 +228,7 @@ void ledger_close(struct ledger *l)
         return;
     ev_timer_stop(l->loop, &l->save);
     ev_periodic_stop(l->loop, &l->renewal);
-    (void)uplink_set_tick(l->uplinks, UPLINK_TICK_S); /* count the bytes since the last tick */
+    (void)uplink_set_tick(l->ties.uplinks, UPLINK_TICK_S); /* count the bytes since the last tick */
     state_file_close(&l->file, l->file.loop && l->kept ? to_text(l) : NULL);
     json_decref(l->kept);
     l->kept = NULL;

@@ -3,16 +3,30 @@
 #ifndef STEERWAY_KEEP_LEDGER_H
 #define STEERWAY_KEEP_LEDGER_H
 
-#include "inbound/proxy.h"
 #include "keep/state_file.h"
+#include "policy/policy.h"
+#include "uplink/uplink_view.h"
 
 #include <jansson.h>
+
+struct uplink;
+struct uplink_set;
+
+/** End the open connections of an uplink whose hard quota is used up. @return their number */
+typedef size_t ledger_cut_fn(void *owner, struct uplink *u);
+
+/** What a ledger works with. Its pointers are borrowed. */
+struct ledger_ties {
+    struct uplink_set *uplinks;
+    struct policy *policy; /* hears of quotas */
+    ledger_cut_fn *cut;
+    void *owner; /* for cut */
+};
 
 /** Embedded by its owner, who must not move it; zero-initialised is "not open". */
 struct ledger {
     struct ev_loop *loop;
-    struct uplink_set *uplinks;
-    struct proxy *proxy;
+    struct ledger_ties ties;
     struct state_file file;
     json_t *kept;             /* the file's entries, also of uplinks that this run does not have */
     bool used_up[UPLINK_MAX]; /* by id - 1: the state that was logged last */
@@ -24,7 +38,8 @@ struct ledger {
  * parsed is renamed to .bad, with a warning.
  *  @param path  NULL for none
  *  @return 0 or a negative errno of state_file_open; periods work in either case */
-MUST_CHECK int ledger_open(struct ledger *l, struct ev_loop *loop, const char *path, struct proxy *proxy);
+MUST_CHECK int ledger_open(struct ledger *l, struct ev_loop *loop, const char *path,
+                           const struct ledger_ties *ties);
 /** Apply the kept state to an uplink that was added later. */
 void ledger_add(struct ledger *l, struct uplink *u);
 /** Check the quotas: a hard quota that is used up ends the uplink's connections. Call it after each meter

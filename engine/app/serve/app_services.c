@@ -90,6 +90,11 @@ static int open_record(struct app *a, char *err)
     return r;
 }
 
+static size_t cut_uplink(void *owner, struct uplink *u)
+{
+    return proxy_cut(owner, u, NULL);
+}
+
 static int open_ledger(struct app *a, char *err)
 {
     const char *given = a->config->state;
@@ -99,7 +104,9 @@ static int open_ledger(struct app *a, char *err)
 
     if (r < 0)
         path = NULL;
-    int opened = ledger_open(&a->ledger, a->loop, path, &a->proxy);
+    const struct ledger_ties ties = {
+        .uplinks = a->uplinks, .policy = a->policy, .cut = cut_uplink, .owner = &a->proxy};
+    int opened = ledger_open(&a->ledger, a->loop, path, &ties);
     r = r < 0 ? r : opened;
     if (r < 0 && given) {
         (void)snprintf(err, CONFIG_ERROR_MAX, "--state %.500s: %s", given,
