@@ -12,7 +12,7 @@ return {
   about = "The largest learned capacity for each busy connection.",
   params = {
     direction = {
-      type = "string", default = "auto", enum = { "auto", "down", "up" }, about = "which counts; auto: where more moves",
+      type = "string", default = "auto", enum = { "auto", "down", "up" }, about = "auto: the one with more traffic",
     },
     explore = { type = "number", default = 100, min = 2, about = "picks without use after which a line is tried" },
   },

@@ -10,9 +10,9 @@ local balance = require "steerway.balance"
 
 return {
   name = "least_latency",
-  about = "The uplink that connects soonest; near equals share.",
+  about = "The uplink that connects soonest; those of nearly equal time share.",
   params = {
-    slack = { type = "number", default = 0.25, min = 0, max = 10, about = "how much slower than the best is level" },
+    slack = { type = "number", default = 0.25, min = 0, max = 10, about = "how much slower a line may be and count as equal" },
     explore = { type = "number", default = 20, min = 1, about = "seconds without use after which a line is tried" },
   },
 

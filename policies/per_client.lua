@@ -10,7 +10,7 @@ local sticky = require "steerway.sticky"
 
 return {
   name = "per_client",
-  about = "One line for each client; new clients, where the fewest clients are.",
+  about = "One line for each client; a new client gets the line with the fewest.",
   params = {
     ttl = { type = "number", default = 3600, min = 1, about = "seconds without a connection after which a client is forgotten" },
     capacity = { type = "number", default = 1000, min = 1, max = 100000, about = "clients remembered" },

@@ -8,7 +8,7 @@ local balance = require "steerway.balance"
 
 return {
   name = "random",
-  about = "A draw in proportion to weight.",
+  about = "A random draw in proportion to weight.",
   params = {},
 
   ---@param ctx steerway.Ctx

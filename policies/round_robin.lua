@@ -8,7 +8,7 @@ local balance = require "steerway.balance"
 
 return {
   name = "round_robin",
-  about = "Each uplink in its turn, in proportion to weight.",
+  about = "Each uplink in turn, in proportion to weight.",
   params = {},
 
   ---@param _ steerway.Ctx

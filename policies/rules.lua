@@ -20,7 +20,7 @@ end
 
 return {
   name = "rules",
-  about = "Remote sessions, mail and meetings by steady lines, video by others; the rest by fewest connections.",
+  about = "Remote sessions, mail and meetings by steady lines, video by streaming ones; the rest by fewest connections.",
   params = {
     steady = { type = "string", default = "steady", about = "tag of the lines for remote sessions, mail and meetings" },
     streaming = { type = "string", default = "streaming", about = "tag of the lines for video" },

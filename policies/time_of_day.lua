@@ -14,7 +14,7 @@ return {
   params = {
     hours = { type = "string", default = "00:00-06:00", about = "from when to when, by local time; may go over midnight" },
     days = { type = "string", default = "mon-sun", about = "on which days: mon-fri, or sat,sun" },
-    tag = { type = "string", default = "night", about = "the lines that are meant" },
+    tag = { type = "string", default = "night", about = "tag of the lines for these hours" },
     strict = { type = "boolean", default = false, about = "refuse rather than use a line at the wrong time" },
   },
 

@@ -36,7 +36,7 @@
 ---@field total number  connections made since the start
 ---@field failures number  dials that failed because of the uplink, since the start; a lost race counts only if the uplink was silent in it
 ---@field races_lost number  races in which another uplink connected first, since the start
----@field fail_rate number  0 to 1: the share of failures, of which the last ten or so count
+---@field fail_rate number  0 to 1: the share of failures among about the last ten dials
 ---@field tx_bytes number  bytes carried to destinations since the start, as of the last quarter of a second
 ---@field rx_bytes number  bytes carried from destinations since the start, as of the last quarter of a second
 ---@field tx_rate number  bytes to destinations in a second, smoothed over a second
@@ -44,8 +44,8 @@
 ---@field tx_capacity number  bytes to destinations that it can carry in a second, as learned from use; 0: not known yet
 ---@field rx_capacity number  bytes from destinations that it can carry in a second, as learned from use; 0: not known yet
 ---@field busy number  live connections that were chosen, or moved bytes, in the last two seconds
----@field connect_time number  seconds that TCP takes to connect, smoothed over the last eight or so; 0: not known yet
----@field rtt number  seconds of a round trip, as TCP measured it in connections that have ended, smoothed in the same way; 0: not known yet
+---@field connect_time number  seconds that TCP takes to connect, averaged over about the last eight; 0: not known yet
+---@field rtt number  seconds of a round trip, as TCP measured it in connections that have ended, averaged in the same way; 0: not known yet
 ---@field quota_left number  bytes left in the current period; math.huge without a quota
 
 ---How a connection went. Read-only, and valid only during the call.

@@ -28,7 +28,7 @@ Two kinds of steps belong to no function. LuaJIT marks one table, or all tables 
 all memory that a policy may have). It puts all texts into a larger table when their number has doubled. The times are those
 of a slow machine; usual ones take half.
 
-The last wall ends a call that gets by all this. After 400 ms the call is left, its Lua state is thrown away, and the
+The last wall ends a call that no other limit stops. After 400 ms the call is left, its Lua state is thrown away, and the
 built-in default decides. What other calls have just taken of the policy's share is taken off. One such call assigns
 many number keys that are made to have the same hash. Each makes LuaJIT compare the key with all others, and a table
 that grows compares all with all.
@@ -43,7 +43,7 @@ nested 50 deep, wherever coroutines were suspended before.
 
 ## Faults of LuaJIT
 
-Neither wall holds what LuaJIT compiles wrongly. Such code can read or write outside of a policy's memory, and then the process
+Neither limit stops what LuaJIT compiles wrongly. Such code can read or write outside of a policy's memory, and then the process
 ends. The LuaJIT of March 2022, which Debian 12 has, contains the faults below. Steerway keeps policies from them:
 
 | LuaJIT's issue | what is compiled wrongly | what Steerway does |
