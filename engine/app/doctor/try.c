@@ -98,7 +98,7 @@ static void tell_captive(struct trial *t, const struct probe_result *result)
 
 static void next_target(struct trial *t, const struct probe_result *result);
 
-static void ask(struct trial *t, struct probe *p, bool large, probe_done_fn *done)
+static void trial_ask(struct trial *t, struct probe *p, bool large, probe_done_fn *done)
 {
     probe_start(p, t->loop,
                 &(struct probe_request){.target = &t->targets.items[t->target],
@@ -130,21 +130,21 @@ static void on_internet(struct probe *p, const struct probe_result *result)
         t->reached = true;
         diagnosis_fact(t->report, t->uplink->name, "internet", "answers in %.0f ms", result->connect_s * 1e3);
         if (http && result->fault == FAULT_NONE)
-            ask(t, &t->large, true, on_large);
+            trial_ask(t, &t->large, true, on_large);
         return;
     }
     next_target(t, result);
 }
 
-static void begin(struct trial *t)
+static void trial_begin(struct trial *t)
 {
-    ask(t, &t->internet, false, on_internet);
+    trial_ask(t, &t->internet, false, on_internet);
 }
 
 static void next_target(struct trial *t, const struct probe_result *result)
 {
     if (++t->target < t->targets.n)
-        return begin(t);
+        return trial_begin(t);
     tell_unreached(t, result);
 }
 
@@ -197,7 +197,7 @@ static void start(struct trial *t)
     if (spared)
         diagnosis_fact(t->report, t->uplink->name, "internet", "not asked: metered, or check = \"none\"");
     if (t->targets.n > 0)
-        begin(t);
+        trial_begin(t);
     if (t->options->public_address && !spared)
         probe_start(&t->address, t->loop,
                     &(struct probe_request){.target = t->options->public_address,

@@ -214,7 +214,7 @@ static void follow_listeners(struct proxy *p, const struct machine *m)
     }
 }
 
-static void look(struct machine_follow *f, bool routes)
+static void follow_look(struct machine_follow *f, bool routes)
 {
     struct machine m;
 
@@ -234,7 +234,7 @@ static void on_changed(struct machine_watch *w)
 {
     struct machine_follow *f = container_of(w, struct machine_follow, watch);
 
-    look(f, false);
+    follow_look(f, false);
     if (!ev_is_active(&f->routes)) {
         ev_timer_set(&f->routes, ROUTES_AFTER_S, 0.);
         ev_timer_start(f->proxy->loop, &f->routes);
@@ -245,7 +245,7 @@ static void on_routes(struct ev_loop *loop, ev_timer *w, int events)
 {
     (void)loop;
     (void)events;
-    look(container_of(w, struct machine_follow, routes), true);
+    follow_look(container_of(w, struct machine_follow, routes), true);
 }
 
 static void on_recheck(struct ev_loop *loop, ev_timer *w, int events)
@@ -254,7 +254,7 @@ static void on_recheck(struct ev_loop *loop, ev_timer *w, int events)
 
     (void)loop;
     (void)events;
-    look(f, !ev_is_active(&f->routes));
+    follow_look(f, !ev_is_active(&f->routes));
 }
 
 /* --- start and end -------------------------------------------------------------------------------------- */
@@ -270,7 +270,7 @@ int machine_follow_start(struct machine_follow *f, const struct config *config, 
     ev_timer_start(proxy->loop, &f->recheck);
     int r = machine_watch_start(&f->watch, proxy->loop, on_changed);
     /* Changes since the uplinks were made caused no event. */
-    look(f, false);
+    follow_look(f, false);
     return r;
 }
 

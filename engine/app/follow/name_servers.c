@@ -86,8 +86,8 @@ static void take_routers(struct dns_servers *ret, const struct uplink *u, const 
 }
 
 /* @return the source of the servers */
-static const char *find(struct dns_servers *ret, const struct name_servers *n, const struct uplink *u,
-                        const struct machine *m)
+static const char *find_servers(struct dns_servers *ret, const struct name_servers *n, const struct uplink *u,
+                                const struct machine *m)
 {
     const struct machine_link *link = machine_link_by_name(m, u->egress.device);
     int index = link ? link->index : 0;
@@ -141,7 +141,7 @@ static void refresh_uplink(struct name_servers *n, struct uplink *u, const struc
 {
     bool *told = &n->told_none[u->view.id - 1];
     struct dns_servers servers;
-    const char *from = find(&servers, n, u, m);
+    const char *from = find_servers(&servers, n, u, m);
     const struct dns_servers before = *resolver_servers(u->names.resolver);
 
     if (!u->view.ipv4 && !u->view.ipv6)

@@ -91,7 +91,7 @@ static int start_reading(struct policy_loading *l)
 /* --- loads, one after the other ------------------------------------------------------------------------- */
 
 /* Removes the first request before the callbacks, which may ask for another load. */
-static void finish(struct policy_loading *l, struct loading_verdict *v)
+static void loading_finish(struct policy_loading *l, struct loading_verdict *v)
 {
     struct loading_request r = l->waiting[0];
 
@@ -123,7 +123,7 @@ static bool step(struct policy_loading *l)
     v.loaded = r == 0;
     if (v.loaded)
         v.err[0] = '\0';
-    finish(l, &v);
+    loading_finish(l, &v);
     return true;
 }
 
@@ -157,7 +157,7 @@ static void on_read(struct ev_loop *loop, ev_async *w, int events)
 
 /* --- open, ask, close ----------------------------------------------------------------------------------- */
 
-static void refuse(loading_done_fn *done, void *arg, const char *why)
+static void loading_refuse(loading_done_fn *done, void *arg, const char *why)
 {
     struct loading_verdict v = {.loaded = false};
 
@@ -190,7 +190,7 @@ void policy_loading_close(struct policy_loading *l)
     ev_async_stop(l->loop, &l->was_read);
     for (size_t i = 0; i < l->n_waiting; i++) {
         policy_source_done(&l->waiting[i].source);
-        refuse(l->waiting[i].done, l->waiting[i].arg, "the proxy stops");
+        loading_refuse(l->waiting[i].done, l->waiting[i].arg, "the proxy stops");
     }
     *l = (struct policy_loading){.policy = NULL};
 }
@@ -217,9 +217,9 @@ void policy_loading_ask(struct policy_loading *l, const struct policy_source *so
     if (!source && !done && is_asked_already(l))
         return;
     if (l->n_waiting == POLICY_LOADING_MAX)
-        return refuse(done, arg, "too many loads wait already; try again");
+        return loading_refuse(done, arg, "too many loads wait already; try again");
     if (source && policy_source_copy(&r.source, source) < 0)
-        return refuse(done, arg, "out of memory");
+        return loading_refuse(done, arg, "out of memory");
     l->waiting[l->n_waiting++] = r;
     if (!l->running && !l->reading)
         run(l);

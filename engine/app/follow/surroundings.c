@@ -79,7 +79,7 @@ void surroundings_drop_last(struct surroundings *s)
 
 /* --- open, refresh, close ------------------------------------------------------------------------------- */
 
-static int refuse(int err, const char *what, char *text)
+static int surroundings_refuse(int err, const char *what, char *text)
 {
     (void)snprintf(text, CONFIG_ERROR_MAX, "%s: %s", what, strerror(-err));
     return err;
@@ -93,15 +93,15 @@ int surroundings_open(struct surroundings *s, struct ev_loop *loop, const struct
     *s = (struct surroundings){.config = config, .uplinks = uplinks, .gateways = {.fd = -1}};
     int r = name_servers_open(&s->names, loop, config, uplinks);
     if (r < 0)
-        return refuse(r, "the resolvers do not start", err);
+        return surroundings_refuse(r, "the resolvers do not start", err);
     r = gateways_open(&s->gateways, uplinks);
     if (r < 0)
-        return refuse(r, "no marks are left for uplinks with a gateway", err);
+        return surroundings_refuse(r, "no marks are left for uplinks with a gateway", err);
     r = startup_local(config, m, &s->local);
     if (r < 0)
-        return refuse(r, "cannot read the networks of this machine", err);
+        return surroundings_refuse(r, "cannot read the networks of this machine", err);
     r = refresh(s, m, &changed);
-    return r < 0 ? refuse(r, "cannot read the addresses of this machine", err) : 0;
+    return r < 0 ? surroundings_refuse(r, "cannot read the addresses of this machine", err) : 0;
 }
 
 void surroundings_close(struct surroundings *s)

@@ -129,7 +129,7 @@ static void plan_link(struct model *m, uint32_t i, bool down)
 
 /* --- asking --------------------------------------------------------------------------------------------- */
 
-static void ask(struct model *m, uint32_t i)
+static void model_ask(struct model *m, uint32_t i)
 {
     struct flow *f = &m->flows[i];
     struct uplink *candidates[UPLINK_MAX];
@@ -166,7 +166,7 @@ static void arrive(struct model *m, const struct trace_flow *spec)
     if (i == NOBODY)
         return;
     m->flows[i] = (struct flow){.spec = spec, .id = ++m->last_id, .asked_at = m->now, .uplink = -1};
-    ask(m, i);
+    model_ask(m, i);
 }
 
 static void attempt_failed(struct model *m, uint32_t i, const char *error)
@@ -180,7 +180,7 @@ static void attempt_failed(struct model *m, uint32_t i, const char *error)
     f->last_error = error;
     struct policy_conn conn = conn_of(m, f);
     policy_failed(m->policy, &conn, &l->uplink, error);
-    ask(m, i);
+    model_ask(m, i);
 }
 
 /* --- carrying ------------------------------------------------------------------------------------------- */

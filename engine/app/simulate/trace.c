@@ -138,7 +138,7 @@ struct place {
     char *err;
 };
 
-static int refuse(const struct place *at, const char *what)
+static int trace_refuse(const struct place *at, const char *what)
 {
     (void)snprintf(at->err, TRACE_ERROR_MAX, "%.300s:%zu: %s", at->path, at->line, what);
     return -EINVAL;
@@ -161,13 +161,13 @@ static int take_flow(struct trace *t, const json_t *o, const struct place *at)
 
     if (!json_is_number(when) ||
         !(json_number_value(when) >= 0 && json_number_value(when) <= TRACE_SECONDS_MAX))
-        return refuse(at, "t: expected seconds, from 0 to 10000000");
+        return trace_refuse(at, "t: expected seconds, from 0 to 10000000");
     if (!client || !host)
-        return refuse(at, "client, host: expected two texts");
+        return trace_refuse(at, "client, host: expected two texts");
     if (!take_count(o, "port", UINT16_MAX, &port) || port == 0)
-        return refuse(at, "port: expected a whole number from 1 to 65535");
+        return trace_refuse(at, "port: expected a whole number from 1 to 65535");
     if (!take_count(o, "tx", FLOW_BYTES_MAX, &tx) || !take_count(o, "rx", FLOW_BYTES_MAX, &rx))
-        return refuse(at, "tx, rx: expected bytes, from 0 to 1000000000000");
+        return trace_refuse(at, "tx, rx: expected bytes, from 0 to 1000000000000");
     struct trace_flow flow = {
         .t = json_number_value(when), .tx = (uint64_t)tx, .rx = (uint64_t)rx, .port = (uint16_t)port};
     int r = trace_text(t, client, &flow.client);
@@ -183,9 +183,10 @@ static int take_line(struct trace *t, const char *text, const struct place *at)
     int r = 0;
 
     if (!o)
-        r = refuse(at, "expected a JSON object");
+        r = trace_refuse(at, "expected a JSON object");
     else if (at->line == 1 && json_integer_value(json_object_get(o, HEADER_KEY)) != 1)
-        r = refuse(at, "expected {\"steerway_trace\":1}, the first line of a trace that the proxy records");
+        r = trace_refuse(at,
+                         "expected {\"steerway_trace\":1}, the first line of a trace that the proxy records");
     else if (!json_object_get(o, HEADER_KEY))
         r = take_flow(t, o, at);
     json_decref(o);
@@ -200,7 +201,7 @@ static int read_line(FILE *f, char text[static LINE_BYTES_MAX], const struct pla
 
     while ((c = getc_unlocked(f)) != EOF && c != '\n') {
         if (n == LINE_BYTES_MAX - 1)
-            return refuse(at, "the line is too long");
+            return trace_refuse(at, "the line is too long");
         text[n++] = (char)c;
     }
     text[n] = '\0';
@@ -210,7 +211,7 @@ static int read_line(FILE *f, char text[static LINE_BYTES_MAX], const struct pla
         return r;
     }
     if (memchr(text, '\0', n))
-        return refuse(at, "expected a JSON object");
+        return trace_refuse(at, "expected a JSON object");
     return n > 0 || c == '\n';
 }
 
@@ -228,7 +229,7 @@ static int read_lines(struct trace *ret, FILE *f, char text[static LINE_BYTES_MA
             return r;
     }
     if (r == 0 && ret->n == 0)
-        return refuse(at, "the trace has no connections");
+        return trace_refuse(at, "the trace has no connections");
     return r;
 }
 

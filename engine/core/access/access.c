@@ -35,7 +35,7 @@ static size_t slot_of(const struct access *a, uint64_t hash)
     return at;
 }
 
-static const struct access_user *find(const struct access *a, uint64_t hash)
+static const struct access_user *find_user(const struct access *a, uint64_t hash)
 {
     uint32_t found = a->n_slots > 0 ? a->slots[slot_of(a, hash)] : 0;
 
@@ -67,7 +67,7 @@ static int grow(struct access *a)
 
 bool access_has_user(const struct access *a, struct slice name)
 {
-    const struct access_user *u = find(a, keyed_hash(&a->key, name));
+    const struct access_user *u = find_user(a, keyed_hash(&a->key, name));
 
     return u && slice_eq(slice_str(u->name), name);
 }
@@ -87,7 +87,7 @@ int access_add_user(struct access *a, struct slice user_pass)
     if (r < 0)
         return r;
     uint64_t hash = keyed_hash(&a->key, name);
-    if (find(a, hash))
+    if (find_user(a, hash))
         return -EEXIST;
 
     struct access_user user = {
@@ -235,7 +235,7 @@ bool access_check_user(const struct access *a, struct slice user, struct slice p
 {
     static char nobody[] = ""; /* stands in for an unknown user, so that the time is the same */
     static const struct access_user dummy = {.name = nobody, .pass = nobody};
-    const struct access_user *u = find(a, keyed_hash(&a->key, user));
+    const struct access_user *u = find_user(a, keyed_hash(&a->key, user));
     const struct access_user *with = u ? u : &dummy;
 
     unsigned diff = difference(user, with->name) | difference(pass, with->pass);

@@ -53,7 +53,7 @@ static uint64_t hash_of(const struct guesses *g, const struct addr *client, stru
 static const struct slice NOBODY = {.data = "", .len = 0};
 
 /* @return NULL for an address without recent guesses */
-static struct guesser *find(struct guesses *g, uint64_t hash)
+static struct guesser *find_guesser(struct guesses *g, uint64_t hash)
 {
     struct guesser *set = g->tables->addresses[hash / 2 % ADDRESS_SETS];
 
@@ -91,7 +91,7 @@ bool guesses_note_wrong(struct guesses *g, const struct addr *client, double now
     if (!is_ready(g))
         return false;
     uint64_t hash = hash_of(g, client, NOBODY);
-    struct guesser *a = find(g, hash);
+    struct guesser *a = find_guesser(g, hash);
     if (!a)
         a = make(g, hash);
     bool before = is_guesser(a, now_s);
@@ -134,7 +134,7 @@ void guesses_note_right(struct guesses *g, const struct addr *client, struct sli
 
 double guesses_wait(struct guesses *g, const struct addr *client, double now_s)
 {
-    struct guesser *a = g->tables ? find(g, hash_of(g, client, NOBODY)) : NULL;
+    struct guesser *a = g->tables ? find_guesser(g, hash_of(g, client, NOBODY)) : NULL;
 
     if (!a || !is_guesser(a, now_s))
         return 0;

@@ -36,21 +36,21 @@ static struct {
 } real;
 
 /* Converts a data pointer to a function pointer in the way that POSIX describes for dlsym. */
-static void find(const char *name, void *ret)
+static void find_symbol(const char *name, void *ret)
 {
     *(void **)ret = dlsym(RTLD_NEXT, name);
 }
 
 __attribute__((constructor)) static void find_all(void)
 {
-    find("mmap64", &real.mmap);
+    find_symbol("mmap64", &real.mmap);
     if (!real.mmap)
-        find("mmap", &real.mmap); /* on systems where off_t always has 64 bits */
-    find("munmap", &real.munmap);
-    find("__register_frame", &real.register_frame);
-    find("__deregister_frame", &real.deregister_frame);
-    find("_Unwind_RaiseException", &real.raise);
-    find("_Unwind_SetIP", &real.set_ip);
+        find_symbol("mmap", &real.mmap); /* on systems where off_t always has 64 bits */
+    find_symbol("munmap", &real.munmap);
+    find_symbol("__register_frame", &real.register_frame);
+    find_symbol("__deregister_frame", &real.deregister_frame);
+    find_symbol("_Unwind_RaiseException", &real.raise);
+    find_symbol("_Unwind_SetIP", &real.set_ip);
 }
 
 int luajit_edge_init(void)

@@ -156,7 +156,7 @@ static void on_probed(struct probe *p, const struct probe_result *result)
     c->all->options.ended(c->all->options.arg);
 }
 
-static void begin(struct check *c, const struct checks_targets *targets)
+static void check_begin(struct check *c, const struct checks_targets *targets)
 {
     struct egress egress = c->uplink->egress;
 
@@ -187,7 +187,7 @@ static void on_due(struct ev_loop *loop, ev_timer *timer, int events)
     (void)events;
     if (targets->n == 0 || !speaks || (well && received))
         return wait_for_next(c);
-    begin(c, targets);
+    check_begin(c, targets);
 }
 
 /* --- all of them ---------------------------------------------------------------------------------------- */

@@ -69,7 +69,7 @@ static void stop(struct probe *p)
     }
 }
 
-static void finish(struct probe *p, enum fault fault)
+static void probe_finish(struct probe *p, enum fault fault)
 {
     p->result.fault = fault;
     stop(p);
@@ -83,7 +83,7 @@ static void on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
     (void)loop;
     (void)events;
     if (p->result.status != 0) /* the status came, only the body was incomplete */
-        return finish(p, FAULT_NONE);
+        return probe_finish(p, FAULT_NONE);
     struct resolver_query *const names[] = {&p->query, &p->parent.query};
     bool unnamed = false;
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
@@ -92,7 +92,7 @@ static void on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
         unnamed = true;
         p->result.news = resolver_unanswered(names[i]);
     }
-    finish(p, unnamed ? FAULT_DNS : FAULT_TIMEOUT);
+    probe_finish(p, unnamed ? FAULT_DNS : FAULT_TIMEOUT);
 }
 
 /* --- HTTP ----------------------------------------------------------------------------------------------- */
@@ -146,7 +146,7 @@ static void on_answer(struct ev_loop *loop, ev_io *io, int events)
         return;
     p->len += n > 0 ? (size_t)n : 0;
     if (is_whole(p, n <= 0))
-        finish(p, n < 0 && p->result.status == 0 ? fault_from_errno(errno) : FAULT_NONE);
+        probe_finish(p, n < 0 && p->result.status == 0 ? fault_from_errno(errno) : FAULT_NONE);
 }
 
 static int send_request(const struct probe *p, int fd)
@@ -181,9 +181,9 @@ static void on_way(struct probe *p, int fd)
         p->result.own = (struct addr){.sa.sa_family = AF_UNSPEC};
     ev_io_set(&p->io, fd, EV_READ);
     if (!p->target.path[0])
-        return finish(p, FAULT_NONE);
+        return probe_finish(p, FAULT_NONE);
     if (send_request(p, fd) < 0)
-        return finish(p, FAULT_RESET);
+        return probe_finish(p, FAULT_RESET);
     ev_io_start(p->loop, &p->io);
 }
 
@@ -192,7 +192,7 @@ static void on_dialed(struct dial *d, enum fault fault, int fd)
     struct probe *p = container_of(d, struct probe, dial);
 
     if (fault != FAULT_NONE)
-        return finish(p, fault);
+        return probe_finish(p, fault);
     p->result.connect_s = d->connect_s;
     on_way(p, fd);
 }
@@ -207,7 +207,7 @@ static void on_parent(struct parent *u, enum fault fault, int fd)
         (fault == FAULT_REFUSED || fault == FAULT_RESET || fault == FAULT_UNREACHABLE || fault == FAULT_HOST))
         fault = FAULT_PARENT;
     if (fault != FAULT_NONE)
-        return finish(p, fault);
+        return probe_finish(p, fault);
     p->result.connect_s = u->took_s;
     on_way(p, fd);
 }
@@ -221,9 +221,9 @@ static void on_resolved(struct resolver_query *q, enum fault fault, const struct
     if (fault == FAULT_UNREACHABLE) /* it has addresses, but none of the egress' families */
         fault = FAULT_NAME;
     if (fault != FAULT_NONE)
-        return finish(p, fault);
+        return probe_finish(p, fault);
     if (!egress_allows_any(&p->egress, addrs, n))
-        return finish(p, FAULT_NAME);
+        return probe_finish(p, FAULT_NAME);
     dial_start(&p->dial, p->loop, addrs, n, &p->egress, p->deadline.repeat, on_dialed);
 }
 

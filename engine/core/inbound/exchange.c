@@ -166,7 +166,7 @@ void exchange_client_readable(struct session *s)
 
 /* --- called by the session ------------------------------------------------------------------------------ */
 
-static bool wants_input(const struct session *s)
+static bool exchange_wants_input(const struct session *s)
 {
     return s->exchange->request_state == REQUEST_WHOLE || exchange_waiting(s->exchange) == 0;
 }
@@ -276,7 +276,7 @@ static void free_exchange(struct session *s)
 }
 
 const struct front_exchange EXCHANGE_FUNCTIONS = {
-    .wants_input = wants_input,
+    .wants_input = exchange_wants_input,
     .take_input = take_input,
     .writable = writable,
     .look_after = look_after,

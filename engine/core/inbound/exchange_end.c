@@ -49,7 +49,7 @@ static bool may_keep_dest(const struct exchange *x)
 }
 
 /* The response is complete, and nothing waits for a destination that is kept. */
-static void finish(struct exchange *x)
+static void exchange_finish(struct exchange *x)
 {
     struct session *s = x->session;
     /* A client may send several requests before its FIN. */
@@ -78,7 +78,7 @@ bool exchange_settle(struct exchange *x)
     /* An answer can come before its request is sent completely. The next request must wait for that. */
     if (may_keep_dest(x) && exchange_waiting(x) > 0)
         return false;
-    finish(x);
+    exchange_finish(x);
     return true;
 }
 
@@ -107,7 +107,7 @@ void exchange_dest_ended(struct exchange *x, bool orderly)
     if (exchange_head_went(x) && !was_reset && x->response.body.kind == HTTP_BODY_UNTIL_CLOSE) {
         exchange_enter_response(x, RESPONSE_WHOLE);
         x->response.keep_alive = x->client_keeps = false;
-        return finish(x);
+        return exchange_finish(x);
     }
     if (exchange_try_again(x))
         return;

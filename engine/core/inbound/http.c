@@ -65,8 +65,8 @@ static bool authorized(struct session *s, const struct http_head *head, const st
     return true;
 }
 
-static void refuse(struct session *s, enum http_objection why, const struct http_head *head,
-                   const struct http_request *request)
+static void http_refuse(struct session *s, enum http_objection why, const struct http_head *head,
+                        const struct http_request *request)
 {
     session_rejected(s, why == HTTP_BAD_REQUEST ? "malformed" : "unsupported");
     switch (why) {
@@ -95,7 +95,7 @@ static void serve(struct session *s, const struct http_head *head)
     enum http_objection why = http_interpret(&request, head);
 
     if (why != HTTP_FINE)
-        return refuse(s, why, head, &request);
+        return http_refuse(s, why, head, &request);
     if (!authorized(s, head, &request))
         return;
     if (request.kind == HTTP_FORWARD)

@@ -151,7 +151,7 @@ void session_slow_down(struct session *s, double for_s)
     session_enter(s, SESSION_SLOWED);
 }
 
-static bool wants_input(const struct session *s)
+static bool session_wants_input(const struct session *s)
 {
     if (s->client_ended)
         return false;
@@ -184,7 +184,7 @@ static void watch_one(struct ev_loop *loop, ev_io *w, bool on)
 void session_watch(struct session *s)
 {
     assert(!s->is_tunnel);
-    watch_one(s->proxy->loop, &s->read, s->fd >= 0 && wants_input(s));
+    watch_one(s->proxy->loop, &s->read, s->fd >= 0 && session_wants_input(s));
     watch_one(s->proxy->loop, &s->write, s->fd >= 0 && s->state != SESSION_SLOWED && session_owed(s) > 0);
 }
 

@@ -18,7 +18,7 @@ static const struct egress *egress_of(const struct attempt *a)
     return a->direct ? &EGRESS_DIRECT : &a->lease.uplink->egress;
 }
 
-static void finish(struct attempt *a, enum fault fault, int fd)
+static void attempt_finish(struct attempt *a, enum fault fault, int fd)
 {
     a->running = false;
     resolver_cancel(&a->query);    /* later addresses are not needed any more */
@@ -52,7 +52,7 @@ static void on_parent(struct parent *u, enum fault fault, int fd)
     a->dial.connect_s = u->took_s; /* measure the whole way, not only the dial to the parent proxy */
     fault = u->reached ? fault : of_parent(fault);
     parent_end(a);
-    finish(a, fault, fd);
+    attempt_finish(a, fault, fd);
 }
 
 /* Seconds that are left; at least enough for a timer. */
@@ -69,11 +69,11 @@ static void dial_parent(struct attempt *a)
         static const char why[] = "too many wait for this destination by this parent proxy: is it a loop?";
         loops_tell(&a->shared->loops, u->name, why);
         a->events->refused(a, why);
-        return finish(a, FAULT_DENIED, -1);
+        return attempt_finish(a, FAULT_DENIED, -1);
     }
     a->parent = calloc(1, sizeof *a->parent);
     if (!a->parent)
-        return finish(a, FAULT_RESOURCES, -1);
+        return attempt_finish(a, FAULT_RESOURCES, -1);
     a->parent->owner = a;
     parent_start(a->parent, a->shared->loop,
                  &(struct parent_request){.spec = u->parent,
@@ -95,7 +95,7 @@ static bool by_parent(const struct attempt *a)
 
 static void on_dialed(struct dial *d, enum fault fault, int fd)
 {
-    finish(container_of(d, struct attempt, dial), fault, fd);
+    attempt_finish(container_of(d, struct attempt, dial), fault, fd);
 }
 
 static void dial_by(struct attempt *a, const struct addr *addrs, size_t n, const struct egress *egress)
@@ -169,7 +169,7 @@ static void sort(const struct attempt *a, const struct addr *addrs, size_t n, st
 static const double OTHER_FAMILY_S = 0.5;
 
 /* Addresses of the other family may still come, and the client may be allowed to reach those. */
-static void refuse(struct attempt *a, const char *why)
+static void attempt_refuse(struct attempt *a, const char *why)
 {
     a->held = resolver_awaits_more(&a->query);
     if (a->held)
@@ -177,7 +177,7 @@ static void refuse(struct attempt *a, const char *why)
     if (why[0])
         a->events->refused(a, why);
     if (!a->held)
-        finish(a, FAULT_DENIED, -1);
+        attempt_finish(a, FAULT_DENIED, -1);
 }
 
 static void dial_addrs(struct attempt *a, const struct addr *addrs, size_t n)
@@ -188,7 +188,7 @@ static void dial_addrs(struct attempt *a, const struct addr *addrs, size_t n)
     a->held = false;
     sort(a, addrs, n, &s, why);
     if (s.n_local == 0 && s.n_direct == 0 && s.n_routed == 0)
-        return refuse(a, why);
+        return attempt_refuse(a, why);
     if (s.n_local + s.n_direct > 0 && !a->direct) {
         /* the address shows that the name is local */
         uplink_release(&a->lease);
@@ -198,7 +198,7 @@ static void dial_addrs(struct attempt *a, const struct addr *addrs, size_t n)
     /* A direct attempt may only use addresses that are listed as direct: a name must not bypass the
      * uplinks by itself. */
     if (a->direct && s.n_local + s.n_direct == 0)
-        return finish(a, FAULT_DENIED, -1);
+        return attempt_finish(a, FAULT_DENIED, -1);
     if (s.n_local > 0)
         dial_by(a, s.local, s.n_local, &EGRESS_ON_LINK);
     else if (a->direct)
@@ -235,7 +235,7 @@ static void dial_name_parent(struct attempt *a)
     char why[REACH_WHY_MAX];
 
     if (!reach_allows_name(&a->shared->settings.reach, a->client, a->user, a->target->port, why))
-        return refuse(a, why);
+        return attempt_refuse(a, why);
     dial_parent(a);
 }
 
@@ -254,7 +254,7 @@ static void on_resolved(struct resolver_query *q, enum fault fault, const struct
     if (attempt_asks_uplink(a) && !(q->news == RESOLVER_SILENCE && hurried))
         a->news = q->news;
     if (fault != FAULT_NONE)
-        return finish(a, fault, -1);
+        return attempt_finish(a, fault, -1);
     dial_addrs(a, addrs, n);
 }
 
@@ -299,7 +299,7 @@ void attempt_start(struct attempt *a, const struct attempt_request *request,
     }
     struct addr to;
     if (addr_from_ip(&to, t->ip, t->kind == TARGET_IPV4 ? 4 : 16, t->port) < 0)
-        return finish(a, FAULT_UNREACHABLE, -1);
+        return attempt_finish(a, FAULT_UNREACHABLE, -1);
     dial_addrs(a, &to, 1);
 }
 
@@ -314,7 +314,7 @@ void attempt_give_up(struct attempt *a)
     resolver_cancel(&a->query);
     dial_cancel(&a->dial);
     parent_end(a);
-    finish(a, names ? FAULT_DNS : FAULT_TIMEOUT, -1);
+    attempt_finish(a, names ? FAULT_DNS : FAULT_TIMEOUT, -1);
 }
 
 void attempt_lose_uplink(struct attempt *a)
@@ -323,7 +323,7 @@ void attempt_lose_uplink(struct attempt *a)
     dial_cancel(&a->dial);
     parent_end(a);
     a->lost = true;
-    finish(a, FAULT_UNREACHABLE, -1);
+    attempt_finish(a, FAULT_UNREACHABLE, -1);
 }
 
 void attempt_cancel(struct attempt *a)

@@ -24,7 +24,7 @@ static int stop(struct parent *u)
     return fd;
 }
 
-static void finish(struct parent *u, enum fault fault)
+static void parent_finish(struct parent *u, enum fault fault)
 {
     int fd = stop(u);
 
@@ -40,7 +40,7 @@ static void on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
 {
     (void)loop;
     (void)events;
-    finish(container_of(timer, struct parent, deadline), FAULT_TIMEOUT);
+    parent_finish(container_of(timer, struct parent, deadline), FAULT_TIMEOUT);
 }
 
 /* --- the dialogue --------------------------------------------------------------------------------------- */
@@ -58,7 +58,7 @@ static void say(struct parent *u)
     struct parent_talk *t = &u->talk;
 
     if (send(u->io.fd, t->out, t->out_len, MSG_NOSIGNAL) != (ssize_t)t->out_len)
-        return finish(u, FAULT_PARENT);
+        return parent_finish(u, FAULT_PARENT);
     t->out_len = 0;
     watch(u, EV_READ);
 }
@@ -73,17 +73,17 @@ static size_t hear(struct parent *u)
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return 0;
     if (n <= 0) {
-        finish(u, FAULT_PARENT);
+        parent_finish(u, FAULT_PARENT);
         return 0;
     }
     size_t share = parent_talk_share(&u->talk, data, (size_t)n);
     if (recv(u->io.fd, data, share, 0) != (ssize_t)share) {
-        finish(u, FAULT_PARENT);
+        parent_finish(u, FAULT_PARENT);
         return 0;
     }
     if (!parent_talk_take(&u->talk, data, share))
         return share;
-    finish(u, u->talk.fault);
+    parent_finish(u, u->talk.fault);
     return 0;
 }
 
@@ -117,7 +117,7 @@ static void on_dialed(struct dial *d, enum fault fault, int fd)
     struct sockaddr_storage own;
 
     if (fault != FAULT_NONE)
-        return finish(u, fault);
+        return parent_finish(u, fault);
     u->reached = true;
     if (u->request.loops && getsockname(fd, (struct sockaddr *)&own, &(socklen_t){sizeof own}) == 0)
         (void)!addr_from_sockaddr(&u->local, (struct sockaddr *)&own, sizeof own);
@@ -170,7 +170,7 @@ static void on_resolved(struct resolver_query *q, enum fault fault, const struct
     if (fault == FAULT_NONE)
         fault = dial_others(u, addrs, n);
     if (fault != FAULT_NONE)
-        finish(u, fault);
+        parent_finish(u, fault);
 }
 
 static void on_more(struct resolver_query *q, const struct addr *addrs, size_t n)
@@ -186,7 +186,7 @@ static void on_more(struct resolver_query *q, const struct addr *addrs, size_t n
         dial_add(&u->dial, addrs, n, false);
     }
     if (fault != FAULT_NONE)
-        finish(u, fault);
+        parent_finish(u, fault);
 }
 
 void parent_start(struct parent *u, struct ev_loop *loop, const struct parent_request *request,

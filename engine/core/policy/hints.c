@@ -70,7 +70,7 @@ static const char READ_ONLY[] =
     "the fields of conn, uplink and stats are read-only; keep what is yours in a local of new";
 
 /* The hint for a quoted name that follows one of Lua's phrases. */
-static const char *find(const char *err, const char *phrase, const struct hint *hints, size_t n)
+static const char *find_hint(const char *err, const char *phrase, const struct hint *hints, size_t n)
 {
     const char *at = strstr(err, phrase);
 
@@ -87,11 +87,11 @@ static const char *find(const char *err, const char *phrase, const struct hint *
 
 static const char *hint_of_config(const char *err)
 {
-    const char *hint = find(err, "attempt to index global '", config_globals, ARRAY_LEN(config_globals));
+    const char *hint = find_hint(err, "attempt to index global '", config_globals, ARRAY_LEN(config_globals));
 
     if (!hint)
-        hint = find(err, "attempt to call global '", config_globals, ARRAY_LEN(config_globals));
-    return hint ? hint : find(err, "attempt to call field '", config_fields, ARRAY_LEN(config_fields));
+        hint = find_hint(err, "attempt to call global '", config_globals, ARRAY_LEN(config_globals));
+    return hint ? hint : find_hint(err, "attempt to call field '", config_fields, ARRAY_LEN(config_fields));
 }
 
 static const char *hint_of_policy(const char *err)
@@ -101,15 +101,15 @@ static const char *hint_of_policy(const char *err)
     if (strstr(err, "attempt to write to constant location"))
         hint = READ_ONLY;
     if (!hint)
-        hint = find(err, "attempt to index global '", globals, ARRAY_LEN(globals));
+        hint = find_hint(err, "attempt to index global '", globals, ARRAY_LEN(globals));
     if (!hint)
-        hint = find(err, "attempt to call global '", globals, ARRAY_LEN(globals));
+        hint = find_hint(err, "attempt to call global '", globals, ARRAY_LEN(globals));
     if (!hint)
-        hint = find(err, "attempt to call field '", fields, ARRAY_LEN(fields));
+        hint = find_hint(err, "attempt to call field '", fields, ARRAY_LEN(fields));
     if (!hint)
-        hint = find(err, "attempt to index local '", locals, ARRAY_LEN(locals));
+        hint = find_hint(err, "attempt to index local '", locals, ARRAY_LEN(locals));
     if (!hint)
-        hint = find(err, "attempt to get length of local '", locals, ARRAY_LEN(locals));
+        hint = find_hint(err, "attempt to get length of local '", locals, ARRAY_LEN(locals));
     return hint;
 }
 

@@ -26,8 +26,8 @@ struct conversion {
 
 static int convert(lua_State *L, struct conversion *c, json_t **ret);
 
-static int refuse(struct conversion *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
-static int refuse(struct conversion *c, const char *fmt, ...)
+static int conversion_refuse(struct conversion *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
+static int conversion_refuse(struct conversion *c, const char *fmt, ...)
 {
     char text[512];
     va_list args;
@@ -51,7 +51,7 @@ static size_t enter_key(struct conversion *c, const char *key, size_t index)
 static int keep(struct conversion *c, json_t *made, json_t **ret, const char *why)
 {
     if (!made)
-        return refuse(c, "%s", why);
+        return conversion_refuse(c, "%s", why);
     *ret = made;
     return 0;
 }
@@ -60,7 +60,7 @@ static int convert_number(lua_State *L, struct conversion *c, json_t **ret)
 {
     double v = lua_tonumber(L, -1);
     if (!isfinite(v))
-        return refuse(c, "expected a finite number");
+        return conversion_refuse(c, "expected a finite number");
     if (floor(v) == v && fabs(v) <= INTEGER_MAX)
         return keep(c, json_integer((json_int_t)v), ret, "out of memory");
     return keep(c, json_real(v), ret, "out of memory");
@@ -76,7 +76,7 @@ static int convert_array(lua_State *L, struct conversion *c, size_t n, json_t **
         int rc = convert(L, c, &item);
         lua_pop(L, 1);
         if (rc == 0 && json_array_append_new(array, item) < 0)
-            rc = refuse(c, "out of memory");
+            rc = conversion_refuse(c, "out of memory");
         c->where[len] = '\0';
         if (rc < 0) {
             json_decref(array);
@@ -92,12 +92,12 @@ static int add_member(lua_State *L, struct conversion *c, json_t *object)
     size_t key_len;
     const char *key = lua_tolstring(L, -2, &key_len);
     if (strlen(key) != key_len)
-        return refuse(c, "a key holds a NUL");
+        return conversion_refuse(c, "a key holds a NUL");
     json_t *item = NULL;
     size_t len = enter_key(c, key, 0);
     int rc = convert(L, c, &item);
     if (rc == 0 && json_object_set_new(object, key, item) < 0)
-        rc = refuse(c, "the key is not UTF-8");
+        rc = conversion_refuse(c, "the key is not UTF-8");
     c->where[len] = '\0';
     return rc;
 }
@@ -105,7 +105,7 @@ static int add_member(lua_State *L, struct conversion *c, json_t *object)
 static int convert_object(lua_State *L, struct conversion *c, json_t **ret)
 {
     json_t *object = json_object();
-    int rc = object ? 0 : refuse(c, "out of memory");
+    int rc = object ? 0 : conversion_refuse(c, "out of memory");
     lua_pushnil(L);
     while (rc == 0 && lua_next(L, -2)) {
         rc = add_member(L, c, object);
@@ -145,7 +145,7 @@ static int check_keys(lua_State *L, struct conversion *c, size_t *ret_n)
         *ret_n = n;
         return 0;
     }
-    return refuse(c, "expected a table whose keys are all names, or 1, 2, … without a gap");
+    return conversion_refuse(c, "expected a table whose keys are all names, or 1, 2, … without a gap");
 }
 
 static int convert_table(lua_State *L, struct conversion *c, json_t **ret)
@@ -153,9 +153,9 @@ static int convert_table(lua_State *L, struct conversion *c, json_t **ret)
     const void *self = lua_topointer(L, -1);
     for (size_t i = 0; i < c->depth; i++)
         if (c->tables[i] == self)
-            return refuse(c, "a table that contains itself");
+            return conversion_refuse(c, "a table that contains itself");
     if (c->depth >= DEPTH_MAX)
-        return refuse(c, "tables nested deeper than %d", DEPTH_MAX);
+        return conversion_refuse(c, "tables nested deeper than %d", DEPTH_MAX);
     size_t n = 0;
     int rc = check_keys(L, c, &n);
     if (rc < 0)
@@ -183,8 +183,8 @@ static int convert(lua_State *L, struct conversion *c, json_t **ret)
     case LUA_TTABLE:
         return convert_table(L, c, ret);
     default:
-        return refuse(c, "expected a text, number, boolean or table, got a %s",
-                      lua_typename(L, lua_type(L, -1)));
+        return conversion_refuse(c, "expected a text, number, boolean or table, got a %s",
+                                 lua_typename(L, lua_type(L, -1)));
     }
 }
 

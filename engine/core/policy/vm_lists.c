@@ -17,7 +17,8 @@ static struct vm *vm_of(lua_State *L)
 }
 
 /* During the load any list may be wanted; later only lists that the policy has. */
-static int find(struct vm *vm, enum list_kind kind, const char *path, const struct list_file **ret, char *err)
+static int find_file(struct vm *vm, enum list_kind kind, const char *path, const struct list_file **ret,
+                     char *err)
 {
     if (vm->lists) {
         vm_note_file(vm, path);
@@ -49,7 +50,7 @@ static int service_list(lua_State *L)
         return 2;
     }
     escape_hold();
-    int r = find(vm, kind, path, &list, err);
+    int r = find_file(vm, kind, path, &list, err);
     escape_release();
     if (r == -EAGAIN) {
         lua_pushboolean(L, 0);

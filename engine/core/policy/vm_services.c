@@ -71,7 +71,7 @@ void vm_note_file(struct vm *vm, const char *path)
     note_file(vm->files, path);
 }
 
-static int refuse(lua_State *L, const char *path, const char *why)
+static int service_refuse(lua_State *L, const char *path, const char *why)
 {
     lua_pushnil(L);
     lua_pushfstring(L, "%s: %s", path, why);
@@ -102,18 +102,18 @@ int vm_service_read(lua_State *L)
     int failure = stat(path, &info) < 0 ? errno : 0;
     escape_release();
     if (failure)
-        return refuse(L, path, text_of(failure));
+        return service_refuse(L, path, text_of(failure));
     if (!S_ISREG(info.st_mode))
-        return refuse(L, path, "expected a regular file");
+        return service_refuse(L, path, "expected a regular file");
     if (info.st_size > FILE_MAX)
-        return refuse(L, path, "is larger than 8 MiB");
+        return service_refuse(L, path, "is larger than 8 MiB");
     size_t size = (size_t)info.st_size;
     char *buffer = lua_newuserdata(L, size ? size : 1);
     escape_hold();
     ssize_t n = read_whole(path, buffer, size);
     escape_release();
     if (n < 0)
-        return refuse(L, path, text_of((int)-n));
+        return service_refuse(L, path, text_of((int)-n));
     lua_pushlstring(L, buffer, (size_t)n);
     return 1;
 }

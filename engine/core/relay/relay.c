@@ -68,7 +68,7 @@ void relay_finish(struct relay *r, enum relay_end end)
     r->room->events->done(r, end); /* r may be freed by now */
 }
 
-static bool wants_input(struct relay_side *s)
+static bool side_wants_input(struct relay_side *s)
 {
     return !s->read_ended && !relay_of_side(s)->last_words && pump_waiting(&relay_other(s)->in) == 0;
 }
@@ -76,7 +76,7 @@ static bool wants_input(struct relay_side *s)
 static void side_watch(struct relay_side *s)
 {
     struct ev_loop *loop = relay_of_side(s)->room->loop;
-    int events = (wants_input(s) ? EV_READ : 0) | (pump_waiting(&s->in) > 0 ? EV_WRITE : 0);
+    int events = (side_wants_input(s) ? EV_READ : 0) | (pump_waiting(&s->in) > 0 ? EV_WRITE : 0);
 
     if (events == (ev_is_active(&s->io) ? s->io.events : 0))
         return;
@@ -268,7 +268,7 @@ static void on_event(struct ev_loop *loop, ev_io *w, int events)
     (void)loop;
     if (events & EV_WRITE && !on_writable(s))
         return;
-    if (events & EV_READ && wants_input(s) && !on_readable(s))
+    if (events & EV_READ && side_wants_input(s) && !on_readable(s))
         return;
     if (r->room->events->bulk && (r->client.in.bulk || r->dest.in.bulk) && moved_much(r))
         r->room->events->bulk(r);

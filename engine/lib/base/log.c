@@ -191,7 +191,7 @@ static void put_time(struct log_line *l)
 }
 
 /* Ignores the level. */
-static void begin(struct log_line *l, enum log_level level, enum log_event event)
+static void line_begin(struct log_line *l, enum log_level level, enum log_event event)
 {
     const struct log_event_info *info = &LOG_EVENT_INFO[event];
     static const char *const names[] = {"error", "warn", "info", "debug"};
@@ -222,7 +222,7 @@ void log_begin_at(struct log_line *l, enum log_level level, enum log_event event
 {
     l->on = log_enabled(level);
     if (l->on)
-        begin(l, level, event);
+        line_begin(l, level, event);
 }
 
 void log_slice(struct log_line *l, const char *name, struct slice value)
@@ -278,7 +278,7 @@ void log_hidden(struct log_line *l, uint64_t lines)
         log_u64(l, "hidden", lines);
 }
 
-static void finish(struct log_line *l)
+static void line_finish(struct log_line *l)
 {
     if (sink.format == LOG_JSON)
         l->text[l->len++] = '}';
@@ -303,9 +303,9 @@ static size_t catch_up(char *out)
         out[n++] = '\n';
     if (sink.lost == 0)
         return n;
-    begin(&l, LOG_WARN, EVENT_LOG_LINES_LOST);
+    line_begin(&l, LOG_WARN, EVENT_LOG_LINES_LOST);
     log_hidden(&l, sink.lost);
-    finish(&l);
+    line_finish(&l);
     memcpy(out + n, l.text, l.len);
     return n + l.len;
 }
@@ -314,7 +314,7 @@ void log_end(struct log_line *l)
 {
     if (!l->on)
         return;
-    finish(l);
+    line_finish(l);
     if (!sink_has_room()) {
         sink.lost++;
         return;

@@ -69,7 +69,7 @@ void dns_cache_free(struct dns_cache *c)
     free(c);
 }
 
-static struct entry *find(struct dns_cache *c, struct slice name, uint64_t hash)
+static struct entry *find_entry(struct dns_cache *c, struct slice name, uint64_t hash)
 {
     LIST_EACH(&c->buckets[hash & c->mask], it, tmp) {
         struct entry *e = container_of(it, struct entry, chain);
@@ -81,7 +81,7 @@ static struct entry *find(struct dns_cache *c, struct slice name, uint64_t hash)
 
 struct dns_answer *dns_cache_find(struct dns_cache *c, struct slice name, double now)
 {
-    struct entry *e = find(c, name, dns_name_hash(name));
+    struct entry *e = find_entry(c, name, dns_name_hash(name));
 
     if (!e)
         return NULL;
@@ -97,7 +97,7 @@ struct dns_answer *dns_cache_find(struct dns_cache *c, struct slice name, double
 void dns_cache_put(struct dns_cache *c, struct slice name, struct dns_answer *a, double now)
 {
     uint64_t hash = dns_name_hash(name);
-    struct entry *e = find(c, name, hash);
+    struct entry *e = find_entry(c, name, hash);
 
     if (e)
         drop(c, e);

@@ -139,7 +139,7 @@ static void read_file(struct dns_hosts *h, int fd, size_t size)
         drop_entries(h);
 }
 
-static void look(struct dns_hosts *h)
+static void hosts_look(struct dns_hosts *h)
 {
     struct stat st;
     int fd = open(h->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -182,7 +182,7 @@ size_t dns_hosts_find(struct dns_hosts *h, struct slice name, double now, struct
 
     if (h->looked_at == 0 || now >= h->looked_at + LOOK_S) {
         h->looked_at = now;
-        look(h);
+        hosts_look(h);
     }
     for (size_t i = first_of(h, hash); i < h->n && n < max && h->entries[i].hash == hash; i++) {
         const struct dns_hosts_entry *e = &h->entries[i];

@@ -58,7 +58,7 @@ static void stop(struct dns_question *q, bool keep)
     part_with_all(q, keep);
 }
 
-static void finish(struct dns_question *q, enum dns_says says)
+static void question_finish(struct dns_question *q, enum dns_says says)
 {
     q->reply.says = says;
     stop(q, says != DNS_SAYS_NOTHING);
@@ -96,7 +96,7 @@ enum fault dns_question_fault(const struct dns_question *q)
 static void step(struct dns_question *q);
 static void on_done(struct dns_exchange *e, const struct dns_reply *reply);
 
-static bool ask(struct dns_question *q, size_t server)
+static bool question_ask(struct dns_question *q, size_t server)
 {
     struct dns_exchange *e;
 
@@ -134,18 +134,18 @@ static void wait_for_server(struct dns_question *q, size_t server)
 static void step(struct dns_question *q)
 {
     if (clock_now_s() >= q->started_s + q->way->timeout_s)
-        return finish(q, DNS_SAYS_NOTHING);
+        return question_finish(q, DNS_SAYS_NOTHING);
     if (q->next == q->order.n) {
         q->next = 0;
         q->round++;
     }
     while (q->round < ROUNDS && q->next < q->order.n) {
         size_t server = q->order.server[q->next++];
-        if (ask(q, server))
+        if (question_ask(q, server))
             return wait_for_server(q, server);
     }
     if (list_is_empty(&q->exchanges)) /* nothing can be sent to any server */
-        return finish(q, DNS_SAYS_NOTHING);
+        return question_finish(q, DNS_SAYS_NOTHING);
     wait_for_server(q, q->order.server[0]);
 }
 
@@ -156,18 +156,18 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
     (void)loop;
     (void)events;
     if (q->round + 1 == ROUNDS && q->next == q->order.n)
-        return finish(q, DNS_SAYS_NOTHING);
+        return question_finish(q, DNS_SAYS_NOTHING);
     step(q);
 }
 
 /* Start with the first server, for the name or for an alias. */
-static void begin(struct dns_question *q)
+static void question_begin(struct dns_question *q)
 {
     dns_scores_order(&q->way->scores, clock_now_s(), &q->order);
     q->next = 0;
     q->round = 0;
     if (q->order.beside >= 0)
-        (void)ask(q, (size_t)q->order.beside);
+        (void)question_ask(q, (size_t)q->order.beside);
 }
 
 /* --- answers -------------------------------------------------------------------------------------------- */
@@ -176,9 +176,9 @@ static void follow_alias(struct dns_question *q)
 {
     if (++q->aliases > ALIASES_MAX || dns_name_length(q->reply.alias) == 0 ||
         dns_query_make(&q->query, q->reply.alias, q->type) < 0)
-        return finish(q, DNS_SAYS_FAILED);
+        return question_finish(q, DNS_SAYS_FAILED);
     part_with_all(q, true);
-    begin(q);
+    question_begin(q);
     step(q);
 }
 
@@ -191,7 +191,7 @@ static void on_failure(struct dns_question *q)
     if (!all_asked)
         return step(q);
     if (none_left)
-        finish(q, q->heard ? DNS_SAYS_FAILED : DNS_SAYS_NOTHING);
+        question_finish(q, q->heard ? DNS_SAYS_FAILED : DNS_SAYS_NOTHING);
 }
 
 static void on_done(struct dns_exchange *e, const struct dns_reply *reply)
@@ -211,7 +211,7 @@ static void on_done(struct dns_exchange *e, const struct dns_reply *reply)
     q->n_exchanges--;
     dns_exchange_close(e);
     if (says == DNS_SAYS_ADDRESSES || says == DNS_SAYS_NO_DATA || says == DNS_SAYS_NO_NAME)
-        finish(q, says);
+        question_finish(q, says);
     else if (says == DNS_SAYS_ALIAS)
         follow_alias(q);
     else
@@ -244,7 +244,7 @@ void dns_question_start(struct dns_question *q, struct dns_way *way, const char 
     q->n_exchanges = 0;
     q->order.n = q->next = 0;
     if (dns_query_make(&q->query, name, type) == 0)
-        begin(q);
+        question_begin(q);
     /* Deferred, as the first step may be the last, and done must not be called from here. */
     ev_timer_init(&q->timer, on_first_step, 0, 0);
     defer(way->loop, &q->timer);

@@ -111,7 +111,7 @@ static void enqueue(struct dns_system *s, struct dns_system_question *q)
 }
 
 /* With the lock held. */
-static void finish(struct dns_system *s, struct dns_system_question *q, struct dns_answer *answer)
+static void system_finish(struct dns_system *s, struct dns_system_question *q, struct dns_answer *answer)
 {
     list_remove(&q->node);
     q->answer = answer;
@@ -135,7 +135,7 @@ static void *run(void *arg)
         pthread_mutex_unlock(&s->lock);
         struct dns_answer *answer = look_up(q->name);
         pthread_mutex_lock(&s->lock);
-        finish(s, q, answer);
+        system_finish(s, q, answer);
     }
     s->threads--;
     if (!s->open && s->threads == 0)

@@ -103,7 +103,8 @@ void resolver_query_settle(struct resolver_query *q, enum fault fault, struct dn
     defer(q->resolver->loop, &q->timer);
 }
 
-static void ask(struct resolver *r, struct resolver_query *q, struct slice name, const struct addr *client)
+static void query_ask(struct resolver *r, struct resolver_query *q, struct slice name,
+                      const struct addr *client)
 {
     struct resolver_job *job = resolver_job_find(r, name);
 
@@ -184,7 +185,7 @@ void resolver_start_for(struct resolver *r, struct resolver_query *q, const stru
         resolver_query_settle(q, FAULT_NONE, here);
     dns_answer_unref(here);
     if (!is_here)
-        ask(r, q, text, client);
+        query_ask(r, q, text, client);
 }
 
 void resolver_start(struct resolver *r, struct resolver_query *q, const char *name, uint16_t port,

@@ -211,7 +211,7 @@ static void remember(const struct resolver_job *job, struct dns_answer *answer)
 }
 
 /* @param answer  taken over; NULL without memory */
-static void finish(struct resolver_job *job, enum fault fault, struct dns_answer *answer)
+static void job_finish(struct resolver_job *job, enum fault fault, struct dns_answer *answer)
 {
     LIST_EACH(&job->waiters, it, tmp) {
         struct resolver_query *q = container_of(it, struct resolver_query, waiter);
@@ -227,7 +227,7 @@ static void finish(struct resolver_job *job, enum fault fault, struct dns_answer
 
 void resolver_job_fail(struct resolver_job *job, enum fault fault)
 {
-    finish(job, fault, NULL);
+    job_finish(job, fault, NULL);
 }
 
 /* --- the system ----------------------------------------------------------------------------------------- */
@@ -243,11 +243,11 @@ static void on_system(void *arg, struct dns_answer *answer)
     job->from_servers = NULL;
     if (answer && answer->n > 0) {
         dns_answer_unref(from_servers);
-        return finish(job, FAULT_NONE, dns_answer_ref(answer));
+        return job_finish(job, FAULT_NONE, dns_answer_ref(answer));
     }
     if (job->stage == JOB_ASKS_FIRST)
         return ask_servers(job);
-    finish(job, FAULT_RESOURCES, from_servers);
+    job_finish(job, FAULT_RESOURCES, from_servers);
 }
 
 /* @return whether the system is asked */
@@ -274,7 +274,7 @@ static void conclude(struct resolver_job *job, bool asked_system)
         job->from_servers = answer;
         return;
     }
-    finish(job, FAULT_RESOURCES, answer);
+    job_finish(job, FAULT_RESOURCES, answer);
 }
 
 static void offer_to_all(struct resolver_job *job)
@@ -360,7 +360,7 @@ static void ask_servers(struct resolver_job *job)
 
 /* --- from new to free ----------------------------------------------------------------------------------- */
 
-static void begin(struct resolver_job *job)
+static void job_begin(struct resolver_job *job)
 {
     if (asked_system_first(job) && ask_system(job, JOB_ASKS_FIRST))
         return;
@@ -369,7 +369,7 @@ static void begin(struct resolver_job *job)
 
 static void on_turn(struct dns_turn *turn)
 {
-    begin(container_of(turn, struct resolver_job, turn));
+    job_begin(container_of(turn, struct resolver_job, turn));
 }
 
 static void on_turn_now(struct ev_loop *loop, ev_timer *timer, int events)
@@ -377,7 +377,7 @@ static void on_turn_now(struct ev_loop *loop, ev_timer *timer, int events)
     (void)loop;
     (void)events;
     ev_set_cb(timer, on_delay);
-    begin(container_of(timer, struct resolver_job, delay));
+    job_begin(container_of(timer, struct resolver_job, delay));
 }
 
 struct resolver_job *resolver_job_find(struct resolver *r, struct slice name)

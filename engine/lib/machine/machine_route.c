@@ -39,7 +39,7 @@ static void put_addr(struct nlmsghdr *nlh, uint16_t type, const struct addr *a, 
     *ret_bits = (uint8_t)(len * 8);
 }
 
-static int ask(const struct machine_packet *p, unsigned flags, struct answer *ret)
+static int route_ask(const struct machine_packet *p, unsigned flags, struct answer *ret)
 {
     struct rtnl_request request;
     struct answer answer = {.got = false};
@@ -68,7 +68,7 @@ static int ask(const struct machine_packet *p, unsigned flags, struct answer *re
 static int query(const struct machine_packet *p, unsigned flags, struct machine_route *ret)
 {
     struct answer answer;
-    int r = ask(p, flags, &answer);
+    int r = route_ask(p, flags, &answer);
 
     if (r == 0)
         *ret = answer.route;
@@ -114,7 +114,7 @@ enum { DEFAULT_BITS_MAX = 7 };
 static bool is_like_others(const struct addr *to)
 {
     struct answer matched;
-    int r = ask(&(struct machine_packet){.to = to}, RTM_F_FIB_MATCH, &matched);
+    int r = route_ask(&(struct machine_packet){.to = to}, RTM_F_FIB_MATCH, &matched);
 
     return r < 0 ? r == -ENETUNREACH : matched.prefix <= DEFAULT_BITS_MAX;
 }
@@ -176,7 +176,7 @@ int machine_neighbour(const struct addr *to, int *ret_link)
         return -EAFNOSUPPORT;
     /* The scope of a link-local address names the link. */
     int scope = addr_family(to) == AF_INET6 ? (int)to->in6.sin6_scope_id : 0;
-    int r = ask(&(struct machine_packet){.to = to, .link = scope}, RTM_F_FIB_MATCH, &matched);
+    int r = route_ask(&(struct machine_packet){.to = to, .link = scope}, RTM_F_FIB_MATCH, &matched);
     if (r < 0)
         return r == -EHOSTUNREACH ? -ENETUNREACH : r;
     if (matched.type == RTN_LOCAL) {

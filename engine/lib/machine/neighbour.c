@@ -51,7 +51,7 @@ static int on_neighbour(const struct nlmsghdr *nlh, void *data)
 }
 
 /* The dump has the neighbours of all links; on_neighbour skips the others. */
-static void look(struct search *s, int family)
+static void neighbour_look(struct search *s, int family)
 {
     (void)!rtnl_dump(RTM_GETNEIGH, sizeof(struct ndmsg), family, on_neighbour, s);
 }
@@ -60,7 +60,7 @@ struct neighbour neighbour_of(const struct addr *a, int link)
 {
     struct search s = {.link = link, .wanted = a};
 
-    look(&s, addr_family(a));
+    neighbour_look(&s, addr_family(a));
     return s.found;
 }
 
@@ -68,7 +68,7 @@ bool neighbour_router6(int link, struct addr *ret)
 {
     struct search s = {.link = link, .router = {.sa.sa_family = AF_UNSPEC}};
 
-    look(&s, AF_INET6);
+    neighbour_look(&s, AF_INET6);
     if (addr_family(&s.router) == AF_UNSPEC)
         return false;
     *ret = s.router;

@@ -42,7 +42,7 @@ static int receive(struct mnl_socket *nl, unsigned seq, mnl_cb_t cb, void *data)
 }
 
 /* @param strict  the kernel applies each field of the request as a filter, or refuses it */
-static int ask(struct nlmsghdr *request, bool strict, mnl_cb_t cb, void *data)
+static int send_request(struct nlmsghdr *request, bool strict, mnl_cb_t cb, void *data)
 {
     static const struct timeval patience = {.tv_sec = ANSWER_S};
     /* Each request has its own socket, so the rest of an abandoned answer disappears with it. */
@@ -66,7 +66,7 @@ static int ask(struct nlmsghdr *request, bool strict, mnl_cb_t cb, void *data)
 
 int rtnl_ask(struct nlmsghdr *request, mnl_cb_t cb, void *data)
 {
-    return ask(request, false, cb, data);
+    return send_request(request, false, cb, data);
 }
 
 int rtnl_dump(uint16_t type, size_t head, int family, mnl_cb_t cb, void *data)
@@ -91,7 +91,7 @@ int rtnl_dump_table(uint8_t table, int family, mnl_cb_t cb, void *data)
     struct rtmsg *info = mnl_nlmsg_put_extra_header(nlh, sizeof *info);
     info->rtm_family = (unsigned char)family;
     info->rtm_table = table;
-    return ask(nlh, true, cb, data);
+    return send_request(nlh, true, cb, data);
 }
 
 /* MNL_ALIGN mixes signed and unsigned numbers. */

@@ -116,8 +116,8 @@ static void take_fields(struct cursor *c, struct http_head *h)
     end_line(c);
 }
 
-static enum parse finish(const struct cursor *c, struct http_head *h, const char *data, size_t len,
-                         size_t max)
+static enum parse head_finish(const struct cursor *c, struct http_head *h, const char *data, size_t len,
+                              size_t max)
 {
     if (c->state == PARSE_NEED_MORE && len >= max)
         return PARSE_BAD;
@@ -148,7 +148,7 @@ enum parse http_parse_request(struct http_head *ret, const char *data, size_t le
     take_version(&c, ret);
     end_line(&c);
     take_fields(&c, ret);
-    return finish(&c, ret, data, len, HTTP_HEAD_MAX);
+    return head_finish(&c, ret, data, len, HTTP_HEAD_MAX);
 }
 
 static enum parse parse_strict_response(struct http_head *ret, const char *data, size_t len)
@@ -173,7 +173,7 @@ static enum parse parse_strict_response(struct http_head *ret, const char *data,
     }
     end_line(&c);
     take_fields(&c, ret);
-    return finish(&c, ret, data, len, HTTP_ANSWER_HEAD_MAX);
+    return head_finish(&c, ret, data, len, HTTP_ANSWER_HEAD_MAX);
 }
 
 /* Nearly all heads are strict; these do not pay for the others. */

@@ -77,7 +77,7 @@ static int let_settle(int fd, struct stat *s)
 
 /* --- reading -------------------------------------------------------------------------------------------- */
 
-static int refuse(const struct reading *r, int error, const char *why)
+static int list_refuse(const struct reading *r, int error, const char *why)
 {
     (void)snprintf(r->err, LIST_FILE_ERROR_MAX, "%.400s: %s", r->path, why);
     return error;
@@ -135,12 +135,13 @@ static int take_line(struct reading *r, struct slice line)
     int found = l->kind == LIST_NAMES ? list_line_names(line, add_name, l->names)
                                       : list_line_ranges(line, add_range, l->ranges);
     if (found < 0)
-        return refuse(r, found, "out of memory");
+        return list_refuse(r, found, "out of memory");
     if (found == LIST_LINE_UNKNOWN)
         note_unknown(r, line);
     if (list_file_count(l) > LIST_FILE_ENTRIES_MAX)
-        return refuse(r, -E2BIG,
-                      l->kind == LIST_NAMES ? "has more than 2000000 names" : "has more than 2000000 ranges");
+        return list_refuse(r, -E2BIG,
+                           l->kind == LIST_NAMES ? "has more than 2000000 names"
+                                                 : "has more than 2000000 ranges");
     return 0;
 }
 
@@ -154,14 +155,14 @@ static int take_lines(struct reading *r, FILE *f)
     while (err == 0 && (len = getline(&line, &room, f)) >= 0) {
         r->bytes += (size_t)len;
         if (r->bytes > LIST_FILE_BYTES_MAX)
-            err = refuse(r, -EFBIG, "is larger than 64 MiB");
+            err = list_refuse(r, -EFBIG, "is larger than 64 MiB");
         else if (r->stop && r->lines % LINES_BETWEEN_LOOKS == 0 && atomic_load(r->stop))
-            err = refuse(r, -ECANCELED, "the proxy stops");
+            err = list_refuse(r, -ECANCELED, "the proxy stops");
         else
             err = take_line(r, slice_of(line, (size_t)len));
     }
     if (err == 0 && ferror(f))
-        err = refuse(r, -EIO, strerror(errno ? errno : EIO));
+        err = list_refuse(r, -EIO, strerror(errno ? errno : EIO));
     free(line);
     return err;
 }
@@ -174,7 +175,7 @@ static int check_understood(const struct reading *r)
     if (l->unknown == 0 || list_file_count(l) > 0)
         return 0;
     if (!l->unknown_is_text)
-        return refuse(r, -EINVAL, "expected text in UTF-8, not another encoding or a compressed file");
+        return list_refuse(r, -EINVAL, "expected text in UTF-8, not another encoding or a compressed file");
     (void)snprintf(r->err, LIST_FILE_ERROR_MAX, "%.300s:%zu: no line of it is understood; the first is '%s'",
                    r->path, l->unknown_line, l->unknown_text);
     return -EINVAL;
@@ -186,15 +187,15 @@ static int read_file(struct reading *r)
     int fd = open(r->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 
     if (fd < 0)
-        return refuse(r, -errno, strerror(errno));
+        return list_refuse(r, -errno, strerror(errno));
     int bad = let_settle(fd, &s);
-    int err = bad < 0                           ? refuse(r, bad, strerror(-bad))
-              : !S_ISREG(s.st_mode)             ? refuse(r, -EINVAL, "expected a regular file")
-              : s.st_size > LIST_FILE_BYTES_MAX ? refuse(r, -EFBIG, "is larger than 64 MiB")
+    int err = bad < 0                           ? list_refuse(r, bad, strerror(-bad))
+              : !S_ISREG(s.st_mode)             ? list_refuse(r, -EINVAL, "expected a regular file")
+              : s.st_size > LIST_FILE_BYTES_MAX ? list_refuse(r, -EFBIG, "is larger than 64 MiB")
                                                 : 0;
     FILE *f = err == 0 ? fdopen(fd, "r") : NULL;
     if (err == 0 && !f)
-        err = refuse(r, -ENOMEM, "out of memory");
+        err = list_refuse(r, -ENOMEM, "out of memory");
     if (!f) {
         (void)close(fd);
         return err;
@@ -212,13 +213,13 @@ int list_file_read(struct list_file **ret, enum list_kind kind, const char *path
     struct reading r = {.list = l, .path = path, .stop = stop, .err = err};
 
     if (!l)
-        return refuse(&r, -ENOMEM, "out of memory");
+        return list_refuse(&r, -ENOMEM, "out of memory");
     l->kind = kind;
     if (kind == LIST_NAMES)
         l->names = name_set_new();
     else
         l->ranges = range_set_new();
-    int rc = l->names || l->ranges ? read_file(&r) : refuse(&r, -ENOMEM, "out of memory");
+    int rc = l->names || l->ranges ? read_file(&r) : list_refuse(&r, -ENOMEM, "out of memory");
     if (rc == 0)
         rc = check_understood(&r);
     if (rc < 0) {

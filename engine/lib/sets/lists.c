@@ -21,7 +21,7 @@ static bool is_for(const struct list_entry *e, enum list_kind kind, const char *
 }
 
 /* Find the entry that was checked or read in this load; a script may still use an older one. */
-static struct list_entry *find(const struct lists *l, enum list_kind kind, const char *path)
+static struct list_entry *find_list(const struct lists *l, enum list_kind kind, const char *path)
 {
     struct list_file_stamp now;
 
@@ -155,7 +155,7 @@ static int hold(struct list_use *u, struct list_entry *e, char *err)
 int lists_use(struct lists *l, struct list_use *u, enum list_kind kind, const char *path,
               const struct list_file **ret, char *err)
 {
-    struct list_entry *e = find(l, kind, path);
+    struct list_entry *e = find_list(l, kind, path);
 
     if (!e)
         return want(l, kind, path, err);

@@ -68,7 +68,7 @@ static struct slice tail(struct slice name, size_t from)
 }
 
 /* The slot of the name, or the free slot for it. */
-static struct slot *find(const struct name_set *s, uint32_t hash, struct slice name)
+static struct slot *find_slot(const struct name_set *s, uint32_t hash, struct slice name)
 {
     size_t mask = s->n_slots - 1;
 
@@ -139,7 +139,7 @@ int name_set_add(struct name_set *s, struct slice name, unsigned covers)
             break;
         end = from - 1;
     }
-    struct slot *slot = find(s, (uint32_t)hash, name);
+    struct slot *slot = find_slot(s, (uint32_t)hash, name);
     if (slot->at != 0) {
         s->text[slot->at - 1] |= (unsigned char)covers;
         return 0;
@@ -149,7 +149,7 @@ int name_set_add(struct name_set *s, struct slice name, unsigned covers)
         int r = grow_slots(s);
         if (r < 0)
             return r;
-        slot = find(s, (uint32_t)hash, name);
+        slot = find_slot(s, (uint32_t)hash, name);
     }
     size_t at = s->text_len + 1;
     int r = append(s, name, covers);
@@ -198,7 +198,7 @@ enum name_match name_set_match(const struct name_set *s, const char *host, size_
     for (size_t end = len;;) {
         size_t from = label_start(name, end);
         hash = hash_label(s, hash, slice_of(copy + from, end - from));
-        const struct slot *slot = find(s, (uint32_t)hash, tail(name, from));
+        const struct slot *slot = find_slot(s, (uint32_t)hash, tail(name, from));
         if (slot->at != 0 && s->text[slot->at - 1] & (from == 0 ? NAME_ITSELF : NAME_BELOW))
             return NAME_MATCH;
         if (from == 0)
