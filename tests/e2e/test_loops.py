@@ -134,7 +134,7 @@ def test_a_redirection_back_to_the_proxy(start, lab, scheme):
     assert line["uplink"] == f"{OPEN4}:9"
     came_back, first = proxy.connections(2)
     assert (came_back["outcome"], came_back["uplink"]) == ("denied", "none")
-    assert came_back["reason"] == f"loop: it has come back from the parent proxy of {OPEN4}:9"
+    assert came_back["reason"] == f"loop: the request came back from the parent proxy of {OPEN4}:9"
     assert first["uplink"] == f"{OPEN4}:9"
 
 

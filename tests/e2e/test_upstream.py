@@ -264,7 +264,7 @@ def test_a_password_is_shown_nowhere(start, upstream):
     ("socks5://SECRET:SEC%00RET@host:1", "user and password: expected 255 bytes at most"),
     ("socks5://:SECRET@host:1", "expected a user before the @"),
     ("socks4a://u:SECRET@host:1", "SOCKS4a knows no passwords"),
-    ("http://u%3Av:SECRET@host:1", "a user with a colon cannot be told by HTTP"),
+    ("http://u%3Av:SECRET@host:1", "a user name with a colon cannot be sent by HTTP"),
     ("https://SECRET@host:1", "expected socks5://, socks4a:// or http://"),
     ("socks5://u:SECRET@host:1@0", "the weight behind it must be a number above 0"),
     ("socks5://u:SECRET@host:1/x", "the weight behind it must be a number above 0"),

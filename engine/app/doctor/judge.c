@@ -116,7 +116,7 @@ void judge_large_lost(struct diagnosis *d, const struct sight *s)
                                        "packets of full size (%d bytes) get lost on the way", s->mtu);
 
     diagnosis_why(f, "Small packets arrive, so connections open and then hang. With a smaller MTU "
-                     "both ends send smaller packets; 1280 go everywhere (RFC 8200).");
+                     "both ends send smaller packets. Packets of 1280 bytes pass everywhere (RFC 8200).");
     if (s->mtu <= MTU_MIN)
         return;
     diagnosis_repair(f, "ip link set %s mtu %d", s->link->name, (int)MTU_MIN);

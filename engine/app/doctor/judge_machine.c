@@ -14,8 +14,7 @@ static void judge_port(struct diagnosis *d, const struct sight_self *self, const
         return;
     struct finding *f = diagnosis_find(d, SEVERITY_ERROR, "port-privileged", "", "it may not listen on %s",
                                        listen_place_text(p, text));
-    diagnosis_why(
-        f, "Ports below ip_unprivileged_port_start are for root. Another port (--port) needs no repair.");
+    diagnosis_why(f, "Ports below ip_unprivileged_port_start are for root. Or use another port (--port).");
     diagnosis_repair(f, "sysctl -w net.ipv4.ip_unprivileged_port_start=%u", (unsigned)addr_port(&p->addr));
     diagnosis_undo(f, "sysctl -w net.ipv4.ip_unprivileged_port_start=%ld", self->first_port);
 }
@@ -26,15 +25,14 @@ static void tell_absent_listener(struct diagnosis *d, const struct config *c, co
 {
     char text[LISTEN_TEXT_MAX];
 
-    diagnosis_why(diagnosis_find(d, only || c->listen_strict ? SEVERITY_ERROR : SEVERITY_WARNING,
-                                 "listen-address-missing", "",
-                                 "it cannot listen on %s: this machine does not have the address",
-                                 listen_place_text(p, text)),
-                  c->listen_strict
-                      ? "The start is refused (--listen-strict). steerway list shows the addresses "
-                        "there are."
-                      : "No client can connect there until the machine has it. steerway list shows "
-                        "the addresses there are.");
+    diagnosis_why(
+        diagnosis_find(
+            d, only || c->listen_strict ? SEVERITY_ERROR : SEVERITY_WARNING, "listen-address-missing", "",
+            "it cannot listen on %s: this machine does not have the address", listen_place_text(p, text)),
+        c->listen_strict
+            ? "The start is refused (--listen-strict). steerway list shows this machine's addresses."
+            : "No client can connect there until the machine has it. steerway list shows this machine's "
+              "addresses.");
 }
 
 static void judge_listeners(struct diagnosis *d, const struct config *c, const struct machine *m)
@@ -87,8 +85,8 @@ void judge_mark(struct diagnosis *d, const struct sight_self *self, const struct
         return;
     struct finding *f =
         diagnosis_find(d, SEVERITY_ERROR, "mark-not-permitted", u->name, "its packets may not be marked");
-    diagnosis_why(f, "gateway and mark need root, or CAP_NET_ADMIN, which the program's file can have, or a "
-                     "unit of systemd (AmbientCapabilities=).");
+    diagnosis_why(f, "gateway and mark need root or CAP_NET_ADMIN. The program's file can have it, or a unit "
+                     "of systemd (AmbientCapabilities=).");
     if (!self->program[0])
         return;
     diagnosis_repair(f, "setcap cap_net_admin+ep %s", self->program);

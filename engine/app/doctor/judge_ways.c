@@ -107,8 +107,8 @@ static void judge_ipv6(struct diagnosis *d, const struct sight *s)
     if (is->ipv6_off == 1 && is->ipv6_off_all == 0) {
         struct finding *f = diagnosis_find(d, SEVERITY_NOTE, "ipv6-off", s->uplink->name,
                                            "IPv6 is switched off on %s alone", link);
-        diagnosis_why(f,
-                      "Where the line has IPv6 it is not used, and IPv6 destinations go by other uplinks.");
+        diagnosis_why(
+            f, "If the line has IPv6, this uplink does not use it. IPv6 destinations go by other uplinks.");
         diagnosis_repair(f, "sysctl -w net.ipv6.conf.%s.disable_ipv6=0", name);
         diagnosis_undo(f, "sysctl -w net.ipv6.conf.%s.disable_ipv6=1", name);
     } else if (is->ipv6_off == 0 && is->forwarding6 > 0 && is->accept_ra == 1 && !s->six.leaves) {

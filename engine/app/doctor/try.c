@@ -215,7 +215,7 @@ static void compare_addresses(struct diagnosis *r, const struct trial *trials, s
             if (trials[i].seen[0] && strcmp(trials[i].seen, trials[k].seen) == 0)
                 diagnosis_why(
                     diagnosis_find(r, SEVERITY_NOTE, "same-public-address", trials[i].uplink->name,
-                                   "the internet sees it as %s, as it does %s", trials[i].seen,
+                                   "the internet sees it as %s, and so it sees %s", trials[i].seen,
                                    trials[k].uplink->name),
                     "Both may be one line. Two lines of a provider that shares addresses among customers "
                     "look the same.");

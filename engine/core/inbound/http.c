@@ -53,7 +53,7 @@ static bool authorized(struct session *s, const struct http_head *head, const st
         s->guessed = s->guessed || request->has_auth;
         if (request->has_auth) /* without a password: browsers ask that way first */
             session_rejected_user(s, "bad-credentials", request->user);
-        answer(s, 407, NULL, "This proxy wants a user name and a password.", head, request);
+        answer(s, 407, NULL, "This proxy needs a user name and a password.", head, request);
         return false;
     case LOGIN_RIGHT:
         break;
@@ -77,7 +77,7 @@ static void http_refuse(struct session *s, enum http_objection why, const struct
     case HTTP_NOT_SUPPORTED:
         if (request->body.coded) /* the end of the body is not known */
             return answer(s, (int)why, "http_request_error",
-                          "This proxy takes no transfer coding of a request but chunked.", head, NULL);
+                          "This proxy accepts only chunked as the transfer coding of a request.", head, NULL);
         return answer(s, (int)why, "http_request_error",
                       "This proxy forwards http:// requests and CONNECT only.", head, request);
     case HTTP_BAD_EXPECTATION:

@@ -66,7 +66,8 @@ static void dial_parent(struct attempt *a)
     const struct uplink *u = a->lease.uplink;
 
     if (loops_are_too_many(&a->shared->loops, u->parent, a->target)) {
-        static const char why[] = "too many wait for this destination by this parent proxy: is it a loop?";
+        static const char why[] =
+            "too many requests for this destination wait for this parent proxy: is it a loop?";
         loops_tell(&a->shared->loops, u->name, why);
         a->events->refused(a, why);
         return attempt_finish(a, FAULT_DENIED, -1);

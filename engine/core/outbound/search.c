@@ -227,7 +227,7 @@ static void refuse_loop(struct search *s, const char *uplink)
 {
     char why[UPLINK_NAME_MAX + 64];
 
-    (void)snprintf(why, sizeof why, "loop: it has come back from the parent proxy of %s", uplink);
+    (void)snprintf(why, sizeof why, "loop: the request came back from the parent proxy of %s", uplink);
     loops_tell(&s->outbound->shared->loops, uplink, "a connection to it has arrived here");
     outbound_because(s->outbound, why);
     search_end(s, FAULT_DENIED, -1);

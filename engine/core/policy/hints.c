@@ -26,7 +26,7 @@ static const struct hint globals[] = {
     {"setfenv", "setfenv is not in the sandbox: load takes an environment as fourth argument"},
     {"getfenv", "getfenv is not in the sandbox: _G is the environment"},
     {"newproxy", "newproxy is not in the sandbox: setmetatable takes tables"},
-    {"gcinfo", "gcinfo is not in the sandbox: collectgarbage \"count\" is"},
+    {"gcinfo", "gcinfo is not in the sandbox: use collectgarbage \"count\""},
     {"balance", "local balance = require \"steerway.balance\" loads it"},
     {"sticky", "local sticky = require \"steerway.sticky\" loads it"},
     {"rules", "local rules = require \"steerway.rules\" loads it"},

@@ -67,7 +67,7 @@ static const char *take_user(struct parent_spec *s, struct slice text)
     if (pass.len > 0 && strcmp(s->scheme, "socks4a") == 0)
         return "SOCKS4a knows no passwords";
     if (strcmp(s->scheme, "http") == 0 && strchr(s->user, ':')) /* RFC 7617 2 */
-        return "a user with a colon cannot be told by HTTP";
+        return "a user name with a colon cannot be sent by HTTP";
     return NULL;
 }
 
