@@ -1,7 +1,9 @@
 /* One direction alone: where it stops, how much one turn moves, and what waits. */
 #include "relay/fixture.h"
 
+#include <errno.h>
 #include <poll.h>
+#include <signal.h>
 
 enum { MUCH_MORE = 4 * 1024 * 1024, TURN_MAX = 128 * 1024 + PIPE_SIZE };
 
@@ -142,6 +144,29 @@ static void a_sink_that_takes_nothing_stops_it(void **state)
     close_line(&l);
 }
 
+/* Bytes wait in the backlog, or, as a rule, in the pipe. */
+static void a_broken_sink_is_told_by_its_errno(void **state)
+{
+    (void)state;
+    assert_true(signal(SIGPIPE, SIG_IGN) != SIG_ERR); /* as the program does; splice has no MSG_NOSIGNAL */
+    for (int piped = 0; piped <= 1; piped++) {
+        struct line l;
+        size_t n;
+        enum pump_end end = PUMP_AGAIN;
+        open_line(&l);
+        if (!piped)
+            assert_int_equal(pump_keep(&l.pump, "abc", 3), 0);
+        while (piped && end != PUMP_FULL) {
+            l.fed = feed(l.far_source, l.fed, SIZE_MAX);
+            end = pump_turn(&l.pump, &l.room, l.source, l.sink, PUMP_ALL, &n);
+            assert_true(end == PUMP_AGAIN || end == PUMP_EMPTY || end == PUMP_FULL);
+        }
+        assert_int_equal(shutdown(l.sink, SHUT_WR), 0);
+        assert_int_equal(pump_flush(&l.pump, &l.room, l.sink), -EPIPE);
+        close_line(&l);
+    }
+}
+
 /* Four reads or 128 KiB, whichever comes first. */
 static void a_turn_has_an_end(void **state)
 {
@@ -214,6 +239,7 @@ int main(void)
         cmocka_unit_test(a_limit_is_exact),
         cmocka_unit_test(a_spliced_body_ends_exactly),
         cmocka_unit_test(a_sink_that_takes_nothing_stops_it),
+        cmocka_unit_test(a_broken_sink_is_told_by_its_errno),
         cmocka_unit_test(a_turn_has_an_end),
         cmocka_unit_test(an_urgent_byte_is_not_the_end),
     };
