@@ -218,6 +218,7 @@ static void the_state_is_the_uplinks(void **state)
     assert_shows(&u, "state", "\"draining\"");
     assert_shows(&u, "up", "false");
     u.draining = false;
+    u.quota = (struct quota){.plan = {.bytes = 1, .hard = true}, .used = 1};
     assert_shows(&u, "state", "\"used up\"");
     u.view.ipv4 = u.view.ipv6 = false;
     assert_shows(&u, "state", "\"down\"");
