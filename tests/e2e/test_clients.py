@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections import Counter
 
 import pytest
 
@@ -151,10 +152,11 @@ def test_aria2_with_sixteen_connections(start, lab, web, big, tmp_path, tunnel):
     run("aria2c", *args).ok()
     assert sha256(tmp_path / "big") == big
     after = lab.received()
+    proxy.settled()
+    served = Counter(line["uplink"] for line in proxy.connections())
+    # Of the bytes, aria2 gives most to the connection that happens to be the fastest; none of the lines is shaped.
     for name in ("wan1", "wan2", "wan3"):
-        assert after[name] - before[name] > BIG / 10, f"{name} carries its part: {before} {after}"
-    accounts = proxy.connections(3)
-    assert {line["uplink"] for line in accounts} == {"wan1", "wan2", "wan3"}
+        assert served[name] >= 3 and after[name] - before[name] > 50_000, f"{name} carries its part: {served} {before} {after}"
 
 
 def test_a_client_of_the_local_network(start, lab, web, origin):
