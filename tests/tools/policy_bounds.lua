@@ -24,12 +24,12 @@ The parts of a call add up to less than 100 ms:
 - one step (40 at most, and few rows have more than 25);
 - the collection of garbage (5 after a call that overran; up to 30 after one that did not).
 
-Two kinds of steps belong to no function. LuaJIT marks one table, or all tables that changed meanwhile, at a time (15 ms for
+Two kinds of steps are LuaJIT's own. It marks one table, or all tables that changed meanwhile, at a time (15 ms for
 all memory that a policy may have). It puts all texts into a larger table when their number has doubled. The times are those
 of a slow machine; usual ones take half.
 
 The last wall ends a call that no other limit stops. After 400 ms the call is left, its Lua state is thrown away, and the
-built-in default decides. What other calls have just taken of the policy's share is taken off. One such call assigns
+built-in default decides. The limit is lower by what other calls have just used of the policy's share. One such call assigns
 many number keys that are made to have the same hash. Each makes LuaJIT compare the key with all others, and a table
 that grows compares all with all.
 
