@@ -145,6 +145,8 @@ class Twin:
         sh(f"ip address add 192.168.8.100/24 dev {self.name}")
         sh(f"ip route add default via 192.168.8.1 dev {self.name} metric {700 + number}")
         wait_for_carrier(self.name)
+        wait_for_carrier("lan", "wan", netns=self.modem)
+        wait_for_carrier(f"cell{number}", netns=self.internet)
         self.seen = f"172.29.{number}.1"
 
     def remove(self):

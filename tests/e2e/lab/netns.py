@@ -101,11 +101,12 @@ class Netns:
         return next((item for item in json.loads(shown.text or "[]") if item), None) if shown.code == 0 else None
 
 
-def wait_for_carrier(*names):
-    """Waits until the kernel runs these links, which takes it up to a second after they are set up."""
+def wait_for_carrier(*names, netns=None):
+    """Waits until the kernel runs these links: up to a second after they are set up. Until then it drops what they send."""
+    netns = netns or Netns()
 
     def runs(name):
-        (link,) = json.loads(sh(f"ip -j link show dev {name}"))
+        (link,) = json.loads(netns.sh(f"ip -j link show dev {name}"))
         return link["operstate"] == "UP" and "LOWER_UP" in link["flags"]
 
     wait_for(lambda: all(runs(name) for name in names), f"{', '.join(names)} have a carrier")

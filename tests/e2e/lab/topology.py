@@ -49,6 +49,8 @@ class Uplink:
         internet.sh(f"ip -6 route add 2001:db8:{n}::/64 via {self.far6}")
         isp.sh(f"ip route add default via {self.far_gateway4}")
         isp.sh(f"ip -6 route add default via {self.far_gateway6}")
+        wait_for_carrier(f"far{n}", netns=isp)
+        wait_for_carrier(f"isp{n}", netns=internet)
         isp.sh(f"ip route add blackhole {HOLE4}/32")
         isp.sh(f"ip route add unreachable {NOWHERE4}/32")
 
@@ -72,6 +74,7 @@ class Uplink:
         sh(f"ip -6 route replace default via {self.gateway6} dev {self.name} metric {self.metric}")
         self.broken = False
         wait_for_carrier(self.name)
+        wait_for_carrier(f"line{n}", netns=isp)
 
     def down(self):
         """Set the household's end down."""
@@ -213,6 +216,7 @@ class Lab:
         self.lan.sh(f"ip address add {LAN_CLIENT}/24 dev eth0")
         self.lan.sh("ip link set eth0 up")
         wait_for_carrier("lan0")
+        wait_for_carrier("eth0", netns=self.lan)
 
     def restore(self):
         for uplink in self.uplinks:
