@@ -478,6 +478,8 @@ def test_settings_that_the_policy_ignores(lab, start, config, tmp_path):
     assert told.count("warning") == 3
     proxy = start("--config", path)
     event = "policy_setting_ignored"
+    order = [line["event"] for line in proxy.log()]
+    assert order.index("started") > order.index(event), "a start's warnings come before it"
     assert [(e["setting"], e["uplinks"]) for e in proxy.events(event, policy="least_connections")] == [
         ("tier", "dsl, lte"), ("tags", "lte"), ("quota", "dsl")]
     proxy.tell("policy", "quota")

@@ -83,7 +83,7 @@ static void print_welcome(const struct app *a)
     (void)fflush(stdout);
 }
 
-static void log_start(const struct app *a)
+static void log_places(const struct app *a)
 {
     for (size_t i = 0; i < a->proxy.n_listeners; i++) {
         struct log_line l;
@@ -103,7 +103,13 @@ static void log_start(const struct app *a)
         log_str(&l, "state", uplink_state_name(u));
         log_end(&l);
     }
+}
+
+/* The last line of a start: a program that waits for it has all warnings. */
+static void log_started(const struct app *a)
+{
     struct log_line l;
+
     log_begin(&l, EVENT_STARTED);
     log_str(&l, "version", STEERWAY_VERSION);
     log_str(&l, "policy", policy_name(a->policy));
@@ -148,13 +154,15 @@ static int serve(const struct config *config, const struct paths *paths, const s
     if (r == 0) {
         app_start(&app);
         if (config->log_format == LOG_JSON)
-            log_start(&app);
+            log_places(&app);
         else if (config->log_level > LOG_WARN)
             print_welcome(&app);
         warn_of_listeners(&app.proxy);
         warn_of_absent(uplinks, m);
         app_warn_of_routes(&app, m);
         policy_loading_warn(policy);
+        if (config->log_format == LOG_JSON)
+            log_started(&app);
         app_run(&app);
     }
     app_done(&app);
