@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* RFC 1929: a length is one octet. */
+/* RFC 1929: a length is one byte. */
 enum { CREDENTIAL_MAX = 255 };
 /* about 30,000 users */
 enum { FILE_MAX = 1 << 20 };

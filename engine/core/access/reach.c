@@ -39,7 +39,7 @@ static bool allows(const struct reach *r, const struct addr *client, const char 
     return false;
 }
 
-/* @return false when there is no other spelling */
+/* @return false if the address has only one spelling */
 static bool other_spelling(const struct addr *to, struct addr *ret)
 {
     *ret = *to;

@@ -143,7 +143,7 @@ void proxy_drain(struct proxy *p)
     close_listeners(p);
     LIST_EACH(&p->sessions, node, next)
         session_drain(container_of(node, struct session, node));
-    ev_prepare_start(p->loop, &p->reaper); /* calls drained even if there is no session */
+    ev_prepare_start(p->loop, &p->reaper); /* calls drained also without sessions */
 }
 
 size_t proxy_cut(struct proxy *p, const struct uplink *u, const struct addr_change *change)

@@ -90,7 +90,7 @@ uint64_t candidates_objections(const struct uplink_set *set, const struct uplink
 /** Completes "The uplink …", such as "is behind a captive portal". */
 const char *candidates_absence_text(enum candidate_absence absence);
 
-/** The message when there is no candidate and none was tried. */
+/** The message if no uplink may serve and none was tried. */
 extern const char CANDIDATES_NONE[];
 
 #endif

@@ -76,7 +76,7 @@ struct policy_conn {
     const char *last_error; /* error of the attempt before, in the contract's words; NULL for the first */
 };
 
-/** Who asks for a connection, and how. */
+/** The client that asks for a connection, and how it asks. */
 struct policy_origin {
     enum policy_proto proto;
     const char *client, *user, *listener; /* as in struct policy_conn */
