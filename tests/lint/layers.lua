@@ -24,13 +24,15 @@ local ROOMS = {
   { "core/health", "base net dns proto uplink parent" },
   { "core/outbound", "base net dns proto uplink policy access parent health" },
   { "core/inbound", "base machine net proto uplink relay access health outbound" },
+  { "core/http", "base net proto uplink relay access health outbound inbound" },
+  { "core/socks", "base proto outbound inbound" },
   { "app/config", "base addr machine net dns proto uplink policy relay access parent health inbound" },
   { "app/keep", "base uplink policy" },
   { "app/follow", "base machine dns uplink policy health inbound config keep" },
   { "app/control", "base dns proto sets uplink health outbound inbound config keep follow" },
   { "app/doctor", "base machine uplink health config" },
   { "app/simulate", "base uplink policy" },
-  { "app/serve", "net health inbound config keep follow control" },
+  { "app/serve", "net health inbound http socks config keep follow control" },
   { "app/main", "base netlink uplink policy config follow control doctor simulate serve" },
 }
 
@@ -45,7 +47,9 @@ for _, row in ipairs(ROOMS) do
 end
 
 -- Libraries, and the rooms that may see them.
-local LOOP = { "machine", "net", "dns", "relay", "parent", "health", "outbound", "inbound", "keep", "follow", "control", "serve" }
+local LOOP = {
+  "machine", "net", "dns", "relay", "parent", "health", "outbound", "inbound", "http", "keep", "follow", "control", "serve",
+}
 local LIBRARIES = {
   ["lua.h"] = { "cage", "policy" },
   ["lualib.h"] = { "policy" },

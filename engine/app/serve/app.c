@@ -2,6 +2,8 @@
 
 #include "config/startup.h"
 #include "health/checks.h"
+#include "http/http.h"
+#include "socks/socks.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -12,6 +14,9 @@
 
 /* With port 0, all addresses need the same free port; another program may take it first. */
 enum { PORT_TRIES = 8 };
+
+/* The front that accepts any first byte comes last. */
+static const struct front *const FRONTS[] = {&FRONT_SOCKS4, &FRONT_SOCKS5, &FRONT_HTTP, NULL};
 
 /* --- signals -------------------------------------------------------------------------------------------- */
 
@@ -226,6 +231,7 @@ int app_init(struct app *a, const struct config *config, const struct paths *pat
                      .fast_open = config->fast_open},
     };
     const struct proxy_settings settings = {
+        .fronts = FRONTS,
         .access = &config->access,
         .handshake_timeout_s = config->handshake_timeout_s,
         .ack_timeout_s = config->ack_timeout_s,

@@ -1,5 +1,6 @@
 /* The fronts: the protocols by which clients ask for a connection. To add one, write a file that fills in
- * a struct front, and name it in the table of front.c. No other file tells fronts apart. */
+ * a struct front, in a room above this one, and name it in the table of serve/app.c. No other file tells
+ * fronts apart. */
 #ifndef STEERWAY_INBOUND_FRONT_H
 #define STEERWAY_INBOUND_FRONT_H
 
@@ -52,9 +53,8 @@ struct front {
     const struct front_exchange *exchange;
 };
 
-extern const struct front FRONT_SOCKS4, FRONT_SOCKS5, FRONT_HTTP;
-
-/** The front for a client's first byte. */
-const struct front *front_of(unsigned char first_byte);
+/** The front for a client's first byte.
+ *  @param fronts  ends with NULL; the front that accepts any first byte comes last */
+const struct front *front_of(const struct front *const *fronts, unsigned char first_byte);
 
 #endif

@@ -19,7 +19,10 @@ enum { PROXY_LISTENERS_MAX = LOOPS_LISTENERS_MAX };
 /* Log lines of one kind in ten seconds; the next line has the number of hidden ones. */
 enum { PROXY_LINES_IN_WINDOW = 5 };
 
+struct front;
+
 struct proxy_settings {
+    const struct front *const *fronts; /* that a client's first byte chooses from (front.h) */
     const struct access *access;
     double handshake_timeout_s; /* seconds from accept, or from a request's first byte, to its last */
     double ack_timeout_s;       /* limit for unacknowledged data (ack_wait.h); 0: none */

@@ -85,7 +85,7 @@ static void advance(struct session *s)
     if (s->state != SESSION_READING && s->state != SESSION_EXCHANGE)
         return;
     if (!s->front && s->in.len > 0)
-        s->front = front_of((unsigned char)buf_slice(&s->in).data[0]);
+        s->front = front_of(s->proxy->settings.fronts, (unsigned char)buf_slice(&s->in).data[0]);
     if (s->front)
         s->front->advance(s);
 }

@@ -9,7 +9,9 @@
 #include "support/tcp.h"
 
 #include "base/clock.h"
-#include "inbound/exchange_state.h"
+#include "http/exchange_state.h"
+#include "http/http.h"
+#include "socks/socks.h"
 
 enum { DESK_ENDS_MAX = 64, DESK_TEXT_MAX = 4096 };
 
@@ -82,7 +84,9 @@ static inline int desk_setup_with(void **state, const struct proxy_settings *set
     d->shared.policy = d->f->policy;
     assert_int_equal(cidr_parse(&loopback_range, slice_str("127.0.0.0/8")), 0);
     assert_int_equal(cidr_set_add(&d->scene.bypass, &loopback_range), 0);
+    static const struct front *const fronts[] = {&FRONT_SOCKS4, &FRONT_SOCKS5, &FRONT_HTTP, NULL};
     struct proxy_settings mine = *settings;
+    mine.fronts = fronts;
     mine.access = &d->access;
     proxy_init(&d->proxy, &d->shared, &mine);
     d->listener = listen_at_loopback(AF_INET, DESK_ENDS_MAX, &d->at);

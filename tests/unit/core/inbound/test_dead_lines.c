@@ -1,7 +1,7 @@
 /* Lines that are down: since when, which of their connections are cut, and when the next look comes. The
  * tunnels are real, and lead straight to the destination; the test then puts each on a line. Outages begin
  * as long ago as the test says, so nothing waits for them. */
-#include "inbound/exchange_desk.h"
+#include "http/exchange_desk.h"
 
 #include "inbound/dead_lines.h"
 #include "uplink/parent_spec.h"

@@ -1,6 +1,6 @@
 /* When a client's name and password are checked, when they must wait, and what the fronts do meanwhile. No
  * test waits for a second: it shortens the delay of the session. */
-#include "inbound/exchange_desk.h"
+#include "http/exchange_desk.h"
 
 #include "inbound/login.h"
 

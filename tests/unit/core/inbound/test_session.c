@@ -1,5 +1,5 @@
 /* One client's connection: its states, the fronts that its first byte chooses, tunnels, and how it ends. */
-#include "inbound/exchange_desk.h"
+#include "http/exchange_desk.h"
 
 #include "base/clock.h"
 

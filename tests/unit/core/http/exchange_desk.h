@@ -1,6 +1,6 @@
 /* Shared by the tests of an exchange: requests and answers, and a first request that was served. */
-#ifndef STEERWAY_TEST_INBOUND_EXCHANGE_DESK_H
-#define STEERWAY_TEST_INBOUND_EXCHANGE_DESK_H
+#ifndef STEERWAY_TEST_HTTP_EXCHANGE_DESK_H
+#define STEERWAY_TEST_HTTP_EXCHANGE_DESK_H
 
 #include "inbound/desk.h"
 

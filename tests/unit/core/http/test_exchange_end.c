@@ -1,6 +1,6 @@
 /* Requests that fail: the client gets an error, or is cut off so that it does not take a part for the
  * whole. */
-#include "inbound/exchange_desk.h"
+#include "http/exchange_desk.h"
 
 /* --- the client gets an error
  * ---------------------------------------------------------------------------- */

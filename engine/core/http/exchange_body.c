@@ -1,6 +1,6 @@
 /* Bodies that need no parsing, since their length is known or they end with the connection. They pass from
  * socket to socket as in a tunnel, and no byte after them is taken. */
-#include "inbound/exchange_state.h"
+#include "http/exchange_state.h"
 
 #include "base/clock.h"
 

@@ -1,7 +1,7 @@
 /* Plain HTTP through the proxy: one request and its response at a time. The connection to the destination
  * is kept for the client's next request to the same destination. */
-#ifndef STEERWAY_INBOUND_EXCHANGE_H
-#define STEERWAY_INBOUND_EXCHANGE_H
+#ifndef STEERWAY_HTTP_EXCHANGE_H
+#define STEERWAY_HTTP_EXCHANGE_H
 
 #include "inbound/front.h"
 #include "proto/http_forward.h"

@@ -1,6 +1,6 @@
 /* Ends of a request: its response was sent completely, another answer is sent instead, or the client is
  * cut off. */
-#include "inbound/exchange_state.h"
+#include "http/exchange_state.h"
 
 #include <assert.h>
 #include <string.h>

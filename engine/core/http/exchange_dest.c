@@ -1,4 +1,4 @@
-#include "inbound/exchange_state.h"
+#include "http/exchange_state.h"
 
 #include "base/clock.h"
 #include "relay/wire.h"

@@ -11,10 +11,10 @@
  * A request without a body is WHOLE at once, and so is a response when its head is. A request may end early,
  * in each of its states: then the client is told, or cut off. The tables in exchange_dest.c have every step.
  */
-#ifndef STEERWAY_INBOUND_EXCHANGE_STATE_H
-#define STEERWAY_INBOUND_EXCHANGE_STATE_H
+#ifndef STEERWAY_HTTP_EXCHANGE_STATE_H
+#define STEERWAY_HTTP_EXCHANGE_STATE_H
 
-#include "inbound/exchange.h"
+#include "http/exchange.h"
 #include "net/ack_wait.h"
 
 enum exchange_request_state {

@@ -1,6 +1,6 @@
 /* One request and its response at a time, between a client and a destination that the test plays, over real
  * sockets on loopback. */
-#include "inbound/exchange_desk.h"
+#include "http/exchange_desk.h"
 
 /* --- responses ------------------------------------------------------------------------------------------ */
 

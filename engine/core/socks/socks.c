@@ -1,5 +1,6 @@
 /* The SOCKS front: versions 4, 4a and 5. */
-#include "inbound/front.h"
+#include "socks/socks.h"
+
 #include "inbound/login.h"
 #include "inbound/reply.h"
 #include "proto/socks4.h"

@@ -4,7 +4,9 @@
  * same turn of the loop. REFUSALS_FREE limits that: further answers are delayed by a second each, without
  * reading meanwhile, and REFUSALS_MAX ends the connection. So neither guesses nor other refused requests
  * block the loop. */
-#include "inbound/exchange.h"
+#include "http/http.h"
+
+#include "http/exchange.h"
 #include "inbound/login.h"
 #include "inbound/reply.h"
 

@@ -1,5 +1,5 @@
 /* The states of an exchange, and the kept connection to the destination. */
-#include "inbound/exchange_desk.h"
+#include "http/exchange_desk.h"
 
 /* --- the states ----------------------------------------------------------------------------------------- */
 
