@@ -158,6 +158,15 @@ static enum parse auth(struct session *s, struct slice in)
     return PARSE_OK;
 }
 
+static void connect5(struct session *s, const struct socks5_request *r)
+{
+    session_connect(s, &r->target, POLICY_SOCKS5, &s->in);
+}
+
+/* Begin a well-formed request. The session has left SESSION_READING afterwards. NULL: not supported. */
+typedef void command5(struct session *s, const struct socks5_request *r);
+static command5 *const commands5[] = {[SOCKS5_CONNECT] = connect5};
+
 static enum parse request(struct session *s, struct slice in)
 {
     struct socks5_request r;
@@ -165,13 +174,14 @@ static enum parse request(struct session *s, struct slice in)
     if (p != PARSE_OK)
         return p;
     buf_consume(&s->in, r.consumed);
-    if (r.command == SOCKS5_CONNECT && r.objection == SOCKS5_SUCCEEDED) {
-        session_connect(s, &r.target, POLICY_SOCKS5, &s->in);
+    command5 *begin = r.command < ARRAY_LEN(commands5) ? commands5[r.command] : NULL;
+    if (begin && r.objection == SOCKS5_SUCCEEDED) {
+        begin(s, &r);
         return PARSE_OK;
     }
-    bool command = r.command != SOCKS5_CONNECT;
-    session_rejected(s, command || r.objection == SOCKS5_ADDRESS_UNSUPPORTED ? "unsupported" : "malformed");
-    refuse5(s, command ? SOCKS5_COMMAND_UNSUPPORTED : r.objection);
+    bool unsupported = !begin || r.objection == SOCKS5_ADDRESS_UNSUPPORTED;
+    session_rejected(s, unsupported ? "unsupported" : "malformed");
+    refuse5(s, begin ? r.objection : SOCKS5_COMMAND_UNSUPPORTED);
     return PARSE_OK;
 }
 
