@@ -146,8 +146,8 @@ static int listen_once(struct app *a, const struct listen_place **ret_failed)
         bool free_port = addr_port(&place.addr) == 0;
         if (free_port)
             addr_set_port(&place.addr, shared);
-        err = proxy_listen(&a->proxy, &place, a->config->listen_strict ? LISTENER_REFUSES : LISTENER_WAITS,
-                           &bound);
+        err = proxy_listen(&a->proxy, &place, &(struct proxy_use){0},
+                           a->config->listen_strict ? LISTENER_REFUSES : LISTENER_WAITS, &bound);
         /* On a machine without IPv6, 127.0.0.1 still serves. */
         if ((err == -EADDRNOTAVAIL || err == -EAFNOSUPPORT) && a->config->n_listen > 1 &&
             addr_is_loopback(&place.addr) && addr_family(&place.addr) == AF_INET6)

@@ -38,6 +38,9 @@ struct front {
     const char *name;
     int first_byte; /* first byte of its clients, 0..255; FRONT_ANY_BYTE: any byte of no other front */
     bool rests;     /* a client may be silent for long between two requests */
+    /** For a front that serves a listener (struct proxy_use), for others NULL: a client is there. It has sent
+     * nothing yet, and maybe waits for the destination to speak first. */
+    void (*begin)(struct session *s);
     /** Read on in s->in while SESSION_READING or SESSION_EXCHANGE, also after the client's FIN. It returns
      * when it needs more bytes, or after it has changed the session's state. */
     void (*advance)(struct session *s);

@@ -36,7 +36,7 @@ static void on_accepted(struct listener *listener, int fd, const struct addr *pe
     uint32_t hidden;
 
     if (access_client_allowed(p->settings.access, peer))
-        return session_new(p, fd, peer, pl->text);
+        return session_new(pl, fd, peer);
     (void)close(fd);
     if (!log_limit_pass(&p->refusal_limit, clock_now_s(), PROXY_LINES_IN_WINDOW, &hidden))
         return;
@@ -89,13 +89,13 @@ static int open_listener(struct proxy_listener *l, enum listener_absent absent)
     return err;
 }
 
-int proxy_listen(struct proxy *p, const struct listen_place *place, enum listener_absent absent,
-                 struct addr *ret_bound)
+int proxy_listen(struct proxy *p, const struct listen_place *place, const struct proxy_use *use,
+                 enum listener_absent absent, struct addr *ret_bound)
 {
     if (p->n_listeners == PROXY_LISTENERS_MAX)
         return -ENOSPC;
     struct proxy_listener *pl = &p->listeners[p->n_listeners];
-    *pl = (struct proxy_listener){.proxy = p, .place = *place, .listener = {.absent = true}};
+    *pl = (struct proxy_listener){.proxy = p, .place = *place, .use = *use, .listener = {.absent = true}};
     bool awaited = listen_place_is_awaited(place);
     int err = !awaited ? open_listener(pl, absent) : absent == LISTENER_WAITS ? 0 : -ENODEV;
     if (err < 0)

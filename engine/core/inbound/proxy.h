@@ -31,9 +31,16 @@ struct proxy_settings {
     double idle_timeout_s;      /* silence after which a relayed connection is closed */
 };
 
+/** What a listener is for. Zeroes: a proxy, where the client's first byte chooses the front. */
+struct proxy_use {
+    const struct front *front; /* serves each client from accept on, before a byte comes; NULL: a proxy */
+    const void *setting;       /* the front's, for this listener; must outlive the proxy */
+};
+
 struct proxy_listener {
     struct listener listener; /* not open while the link of its place is missing */
     struct listen_place place;
+    struct proxy_use use;
     struct proxy *proxy;
     char text[LISTEN_TEXT_MAX]; /* "address:port", the policy's conn.listener */
 };
@@ -67,8 +74,8 @@ void proxy_init(struct proxy *p, const struct outbounds *outbounds, const struct
 
 /** Listen on a place. Port 0 takes a free one, which *ret_bound receives. If the link is missing,
  * proxy_follow_place listens later. @return 0 or negative errno */
-MUST_CHECK int proxy_listen(struct proxy *p, const struct listen_place *place, enum listener_absent absent,
-                            struct addr *ret_bound);
+MUST_CHECK int proxy_listen(struct proxy *p, const struct listen_place *place, const struct proxy_use *use,
+                            enum listener_absent absent, struct addr *ret_bound);
 /** Set the port of a listener whose link is missing. */
 void proxy_set_port(struct proxy_listener *l, uint16_t port);
 /** Listen on a link-local address whose link has come, or has come back with another index. Does nothing

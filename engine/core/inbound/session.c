@@ -264,7 +264,7 @@ void session_connect(struct session *s, const struct target *target, enum policy
         .proto = proto,
         .client = &s->peer,
         .user = s->user,
-        .listener = s->listener,
+        .listener = s->listener->text,
         .early = early,
     };
 

@@ -32,7 +32,7 @@ struct session {
     struct list node; /* in the proxy's sessions, or its dead */
     struct proxy *proxy;
     enum session_state state;
-    const struct front *front; /* NULL: no byte has come yet */
+    const struct front *front; /* NULL: the first byte, which chooses it, has not come yet */
     uint8_t step;              /* the front's own progress */
     uint8_t refusals;          /* refusals in a row (front HTTP) */
     bool client_ended : 1;     /* FIN was received */
@@ -43,7 +43,7 @@ struct session {
     bool is_tunnel : 1;
     bool is_cut : 1; /* its worker may not know it yet */
     struct addr peer;
-    const char *listener;
+    const struct proxy_listener *listener;
     char *user; /* verified, or only claimed when no login is needed; NULL for none */
 
     int fd;                    /* -1 once the tunnel has it */
@@ -76,8 +76,11 @@ struct session {
 /** For the tunnels of all sessions. */
 extern const struct tunnel_events SESSION_TUNNEL_EVENTS;
 
-/** Begin a session; takes fd. Out of memory, it is closed. */
-void session_new(struct proxy *proxy, int fd, const struct addr *peer, const char *listener);
+/** Begin a session of the listener; takes fd. Out of memory, it is closed. */
+void session_new(const struct proxy_listener *listener, int fd, const struct addr *peer);
+
+/** The client's own bytes come next: let the listener's front begin, if it has one. */
+void session_begin(struct session *s);
 
 /** The only function that changes the state. It asserts that the step is allowed, and sets deadline and
  * watchers. */

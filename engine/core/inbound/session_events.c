@@ -239,8 +239,16 @@ static void bound_strangers(struct proxy *p)
     session_close(container_of(p->strangers.next, struct session, stranger), NULL);
 }
 
-void session_new(struct proxy *proxy, int fd, const struct addr *peer, const char *listener)
+void session_begin(struct session *s)
 {
+    s->front = s->listener->use.front;
+    if (s->front)
+        s->front->begin(s);
+}
+
+void session_new(const struct proxy_listener *listener, int fd, const struct addr *peer)
+{
+    struct proxy *proxy = listener->proxy;
     struct session *s = malloc(sizeof *s);
 
     if (!s) {
@@ -256,5 +264,6 @@ void session_new(struct proxy *proxy, int fd, const struct addr *peer, const cha
     list_push_back(&proxy->strangers, &s->stranger);
     proxy->n_strangers++;
     session_watch(s);
+    session_begin(s);
     bound_strangers(proxy);
 }

@@ -256,7 +256,7 @@ static void lines_of_two_kinds_are_limited_apart(void **state)
     struct proxy_listener *l = &d->proxy.listeners[0];
     struct addr bound;
     addr_set_port(&place.addr, 0);
-    assert_int_equal(proxy_listen(&d->proxy, &place, LISTENER_REFUSES, &bound), 0);
+    assert_int_equal(proxy_listen(&d->proxy, &place, &(struct proxy_use){0}, LISTENER_REFUSES, &bound), 0);
     d->proxy.settings.strangers_max = 0;
     for (int i = 0; i < 3; i++) {
         l->listener.starved(&l->listener, EMFILE);
@@ -360,6 +360,27 @@ static void a_drained_proxy_finishes_what_is_under_way(void **state)
     assert_true(run_until_within(d->loop, &drained, PATIENCE_S));
 }
 
+/* --- a front of a listener ------------------------------------------------------------------------------ */
+
+static void greet(struct session *s)
+{
+    if (session_send(s, s->listener->use.setting, 5))
+        session_end(s);
+}
+
+/* A server that speaks first waits for nothing. The first byte would choose another front. */
+static void a_listener_with_a_front_of_its_own_waits_for_no_byte(void **state)
+{
+    static const struct front front = {.name = "greeter", .first_byte = 'x', .begin = greet};
+    struct desk *d = *state;
+    d->use = (struct proxy_use){.front = &front, .setting = "hello"};
+    int client = desk_client(d);
+    desk_hear(d, client, "hello");
+    desk_hear_end(d, client, 0);
+    desk_close(d, client);
+    desk_await_closed(d);
+}
+
 #define ONE(name) cmocka_unit_test_setup_teardown(name, desk_setup, desk_teardown)
 
 int main(void)
@@ -381,6 +402,7 @@ int main(void)
         ONE(a_last_answer_outlives_what_the_client_still_sends),
         ONE(what_came_before_a_reset_is_heard),
         ONE(a_drained_proxy_finishes_what_is_under_way),
+        ONE(a_listener_with_a_front_of_its_own_waits_for_no_byte),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
