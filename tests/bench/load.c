@@ -9,6 +9,7 @@
  *   http N TOGETHER           GETs of 1 KiB over connections that stay
  *   idle N                    open N connections, then wait for standard input to end
  *   beside STREAMS ECHOES S   echoes beside transfers that saturate, for S seconds; 0 streams: echoes alone
+ *   udp ASSOCIATIONS N WINDOW SIZE   echoes of N datagrams, WINDOW of each association on their way; size 0: mixed
  * Prints one line of JSON. A failure of any kind ends it with 1. */
 // clang-format on
 #include "load.h"
@@ -259,6 +260,9 @@ static void obey(const char *measure, uint64_t a, char **argv, int argc)
         idle(a);
     else if (strcmp(measure, "beside") == 0)
         beside(a, number(argv, argc, 6), (double)number(argv, argc, 7));
+    else if (strcmp(measure, "udp") == 0)
+        udp_measure(job.how != BY_NONE, a, number(argv, argc, 6), number(argv, argc, 7),
+                    number(argv, argc, 8));
     else
         exit(2);
 }

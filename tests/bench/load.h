@@ -62,4 +62,10 @@ void conn_turn(double wait_s);
 /** Begin another unit on a connection that rests after one. */
 void conn_again(struct conn *c);
 
+/** Send datagrams that the origin echoes, and print the result. @param by_proxy  through associations;
+ * otherwise straight to load.proxy. @param n  how many in all  @param window  how many of each association
+ * are on their way
+ * @param size  in bytes, 0 for 64 to 1400 */
+void udp_measure(bool by_proxy, size_t associations, uint64_t n, size_t window, size_t size);
+
 #endif

@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 enum { WIRE_PIECE = 256 * 1024, WIRE_PERIOD = 65521, WIRE_BODY = 1024, WIRE_MESSAGE = 64, WIRE_ASK = 9 };
+enum { WIRE_BUFFER = 8 << 20 }; /* of a socket that takes datagrams: what waits here is not lost */
 
 /* The pattern repeats after a prime number of bytes, so that neighbouring pieces differ. Has room for a
  * piece from any place in it. */

@@ -12,11 +12,11 @@ from pathlib import Path
 from contenders import Running
 from lines import ORIGIN, Lines
 
-ORIGIN_PORT, PROMPT_PORT, CORE = 19100, 19099, 1
+ORIGIN_PORT, PROMPT_PORT, CORE = 19100, 19099, 1  # the origin of datagrams has the same port as that of streams
 PROMPT = ["nice", "-n", "-19"]
 SETTLED_S = 1.5  # time after which long-lived tunnels have changed threads and closed ones are gone
 FAULTS = (RuntimeError, AssertionError, OSError, ValueError, subprocess.SubprocessError)
-TUNNEL, WEB = ("socks5", "connect", "fixed"), ("forward", "fixed-web")
+TUNNEL, WEB, DATAGRAMS = ("socks5", "connect", "fixed"), ("forward", "fixed-web"), ("udp",)
 
 
 def say(text):
@@ -35,6 +35,7 @@ class Bench:
         self.binaries, self.scale = Path(binaries).resolve(), scale
         self.lines, self.servers = Lines(), []
         self.serve("origin", f"{ORIGIN}:{ORIGIN_PORT}")
+        self.serve("origin_udp", f"{ORIGIN}:{ORIGIN_PORT}")
         self.serve("origin", f"{ORIGIN}:{PROMPT_PORT}", before_all=PROMPT)
 
     def serve(self, program, *arguments, before_all=()):
@@ -45,7 +46,7 @@ class Bench:
         assert server.stdout.readline() == "ready\n", f"{program} does not start"
 
     def command(self, running, way, *measure, origin=ORIGIN_PORT, core=CORE, before_all=()):
-        how = "none" if way.startswith("fixed") else way
+        how = "none" if way.startswith("fixed") else "socks5" if way == "udp" else way
         pin = [] if core is None else ["taskset", "-c", core]
         argv = [*before_all, *pin, self.binaries / "load", f"127.0.0.1:{running.port_of(way)}", how, f"{ORIGIN}:{origin}", *measure]
         return [str(a) for a in argv]
@@ -88,9 +89,8 @@ class Bench:
         """A contender that was started and has served some connections."""
         running = Running(contender, **options)
         try:
-            web = not set(TUNNEL) & set(contender.ways)
-            way = next(w for w in (WEB if web else TUNNEL) if w in contender.ways)
-            self.load(running, way, "http" if web else "connect", 200, 8)
+            way = next(w for w in TUNNEL + WEB + DATAGRAMS if w in contender.ways)
+            self.load(running, way, *("connect", 200, 8) if way in TUNNEL else ("http", 200, 8) if way in WEB else ("udp", 8, 200, 8, 64))
             yield running
         finally:
             running.stop()

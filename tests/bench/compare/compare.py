@@ -3,13 +3,13 @@
     compare.py BINARIES STEERWAY [--rounds N] [--only NAME,…] [--measures NAME,…] [--scale X] [--json FILE] [--table FILE]
                [--plot FILE] [--docs PAGE] [--before STEERWAY]
 
-BINARIES is the folder of origin, load and floor. What each measure means is told in docs/performance.md."""
+BINARIES is the folder of load, the origins and the floors. What each measure means is told in docs/performance.md."""
 
 import json
 import subprocess
 import sys
 
-from bench import CORE, FAULTS, ORIGIN_PORT, PROMPT, PROMPT_PORT, TUNNEL, WEB, Bench, say, summary
+from bench import CORE, DATAGRAMS, FAULTS, ORIGIN_PORT, PROMPT, PROMPT_PORT, TUNNEL, WEB, Bench, say, summary
 from contenders import contenders
 from lines import enter
 from options import binary, parse, write
@@ -76,6 +76,23 @@ class Measures(Bench):
         say(f"{running.contender.name}: {moved['bytes'] / moved['seconds'] / 1e9:.2f} GB/s beside the echoes")
         return said["p99_us"] / 1e3
 
+    def packet(self, running, way, associations, window, size):
+        """An echo is relayed twice."""
+        return self.cost(running, way, "udp", associations, self.n(200_000, 1000), window, size) / 2
+
+    def udp(self, running, way):
+        return self.packet(running, way, 1, 64, 0)
+
+    def udp_many(self, running, way):
+        return self.packet(running, way, 8, 16, 0)
+
+    def udp_echo(self, running, way):
+        return self.packet(running, way, 8, 1, 64)
+
+    def udp_rate(self, running, way):
+        said, _ = self.load(running, way, "udp", 1, self.n(200_000, 1000), 64, 0)
+        return 2 * said["units"] / said["seconds"]
+
 
 MEASURES = {  # its name, its unit, its ways
     "down": ("bulk down", "CPU s/GB", TUNNEL),
@@ -88,6 +105,10 @@ MEASURES = {  # its name, its unit, its ways
     "http": ("HTTP GET of 1 KiB", "CPU µs", WEB),
     "idle": ("idle connection", "bytes", TUNNEL),
     "beside": ("echo beside bulk, p99", "ms", ("socks5", "connect")),
+    "udp": ("datagram in bulk", "CPU µs", DATAGRAMS),
+    "udp_many": ("datagram of 8 associations", "CPU µs", DATAGRAMS),
+    "udp_echo": ("small datagram alone", "CPU µs", DATAGRAMS),
+    "udp_rate": ("datagrams in bulk", "a second (more is better)", DATAGRAMS),
 }
 
 
@@ -103,7 +124,7 @@ def one(bench, measure, contender):
 def run(args):
     """({measure: {name: [figures]}}, {(measure, name): why it failed}, names of those that are not here)"""
     bench, results, failures = Measures(args.binaries, args.scale), {}, {}
-    fleet = contenders(args.steerway, bench.binaries / "floor", ORIGIN_PORT, before=args.before)
+    fleet = contenders(args.steerway, bench.binaries, ORIGIN_PORT, before=args.before)
     if args.only:
         fleet = [c for c in fleet if any(c.name.startswith(o) for o in args.only.split(","))]
     measures = args.measures.split(",") if args.measures else list(MEASURES)

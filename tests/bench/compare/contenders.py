@@ -11,6 +11,7 @@ from pathlib import Path
 from lines import HOME, ORIGIN
 
 PORT, WEB = 19101, 1  # offset of the second port, for contenders that need one for HTTP
+UDP_OPTION = "--udp-idle"  # a build with this option relays datagrams
 OWN_SHM = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs -o mode=1777 shm /dev/shm && exec "$@"', "sh"]
 
 
@@ -22,11 +23,13 @@ def steerway_has(steerway, option):
 def own(steerway, *options, name="steerway", uplinks=("line0",), dns="192.0.2.1"):
     """Our proxy. Its uplinks are not checked, and its name server does not exist."""
     argv = [steerway, "start", "-p", PORT, "--host", "127.0.0.1", "--quiet", "--check", "none", "--dns", dns, *options, *uplinks]
-    return Contender(name, ["socks5", "connect", "forward"], argv)
+    datagrams = ["udp"] if steerway_has(steerway, UDP_OPTION) else []
+    return Contender(name, ["socks5", "connect", "forward", *datagrams], argv)
 
 
 class Contender:
-    """ways: of "socks5", "connect", "forward"; "fixed" and "fixed-web" lead to the origin only, without a handshake.
+    """ways: of "socks5", "connect", "forward", "udp" (SOCKS5 UDP ASSOCIATE); "fixed" and "fixed-web" lead to the
+    origin only, without a handshake.
     program: the file that must exist, named as in argv."""
 
     def __init__(self, name, ways, argv, files=None, program=None):
@@ -50,8 +53,8 @@ def the_floor(program, *kind):
     return Contender(" ".join(["floor,", kind[0], *(f"{int(n) // 1024}K" for n in kind[1:])]), ["socks5"], [program, f"127.0.0.1:{PORT}", *kind])
 
 
-def contenders(steerway, floor, origin_port, port=PORT, before=None):
-    origin, here = f"{ORIGIN}:{origin_port}", f"127.0.0.1:{port}"
+def contenders(steerway, binaries, origin_port, port=PORT, before=None):
+    origin, here, floor = f"{ORIGIN}:{origin_port}", f"127.0.0.1:{port}", binaries / "floor"
     without_threads = [own(steerway, "--threads", "0", name="steerway, --threads 0")] if steerway_has(steerway, "--threads") else []
     haproxy = f"""global
   nbthread 1
@@ -133,11 +136,12 @@ debug 0
         the_floor(floor, "splice"),
         the_floor(floor, "copy", 65536),
         the_floor(floor, "copy", 262144),
+        Contender("floor, datagrams", ["udp"], [binaries / "floor_udp", here]),
         own(steerway),
         *([own(before, name="steerway, before")] if before else []),
         *without_threads,
         Contender("microsocks", ["socks5"], ["microsocks", "-i", "127.0.0.1", "-p", port], program="microsocks"),
-        Contender("dante", ["socks5"], ["danted", "-f", "{dir}/conf"], {"conf": danted}, "danted"),
+        Contender("dante", ["socks5", "udp"], ["danted", "-f", "{dir}/conf"], {"conf": danted}, "danted"),
         Contender("haproxy", ["fixed", "fixed-web"], ["haproxy", "-db", "-f", "{dir}/conf"], {"conf": haproxy}, "haproxy"),
         # squid ends if it cannot use or remove files of another user in /dev/shm.
         Contender("squid", ["connect", "forward"], [*OWN_SHM, "squid", "-N", "-f", "{dir}/conf"], {"conf": squid}, "squid"),
