@@ -14,6 +14,7 @@ local ROOMS = {
   { "lib/net", "base netlink addr machine" },
   { "lib/dns", "base addr net" },
   { "lib/proto", "base" },
+  { "lib/peek", "base proto" },
   { "lib/sets", "base" },
   { "core/uplink", "base machine net dns" },
   { "core/cage", "base" },
@@ -63,6 +64,9 @@ local LIBRARIES = {
   ["jansson.h"] = { "policy", "outbound", "config", "keep", "control", "doctor", "simulate", "main" },
 }
 
+-- Rooms of parsers.
+local PURE = { proto = true, peek = true }
+
 -- The system headers that a pure room may include: no descriptor, no memory of its own, no clock. (stdio.h is there
 -- only for snprintf.)
 local PURE_HEADERS = {}
@@ -108,24 +112,24 @@ local function check_system(layer, file, number, path)
   if may and not set(may)[layer] then
     lint.fault(file, number, "room %s must not include <%s>; it is for: %s", layer, path, table.concat(may, ", "))
   end
-  if layer == "proto" and not may and not PURE_HEADERS[path] then
-    lint.fault(file, number, "room proto is pure and must not include <%s>", path)
+  if PURE[layer] and not may and not PURE_HEADERS[path] then
+    lint.fault(file, number, "room %s is pure and must not include <%s>", layer, path)
   end
   if layer == "base" and (path:match("^sys/socket") or path:match("^netinet/") or path:match("^arpa/")) then
     lint.fault(file, number, "room base knows no socket and must not include <%s>", path)
   end
 end
 
-local function check_pure(file, text)
+local function check_pure(layer, file, text)
   local banned = set(split(PURE_MAY_NOT_CALL))
   for _, line, number in lint.lines(lint.code_only(text)) do
     for word in line:gmatch("([%a_][%w_]*)%s*%(") do
       if banned[word] or word:match("^log_") then
-        lint.fault(file, number, "room proto is pure and must not call %s()", word)
+        lint.fault(file, number, "room %s is pure and must not call %s()", layer, word)
       end
     end
     if line:match("%f[%w_]fd%f[^%w_]") then
-      lint.fault(file, number, "room proto is pure and must not hold a descriptor (fd)")
+      lint.fault(file, number, "room %s is pure and must not hold a descriptor (fd)", layer)
     end
   end
 end
@@ -147,7 +151,7 @@ local function check(file)
       lint.fault(file, number, "an include must name its file plainly")
     end
   end
-  if layer == "proto" then check_pure(file, text) end
+  if PURE[layer] then check_pure(layer, file, text) end
 end
 
 -- CMakeLists.txt must link exactly what the table says.
