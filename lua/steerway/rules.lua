@@ -45,7 +45,7 @@ local function ports_of(value, fail)
   end
 end
 
-local PROTOCOLS = { socks4 = true, socks5 = true, connect = true, http = true, udp = true, transparent = true }
+local PROTOCOLS = { socks4 = true, socks5 = true, connect = true, http = true, udp = true, forward = true, transparent = true }
 
 local function words_of(field, value, fail)
   local set = {}
@@ -54,7 +54,7 @@ local function words_of(field, value, fail)
       fail("%s: expected a text or a list of texts, got %s", field == "user" and "users" or field, type(word))
     end
     if field == "proto" and not PROTOCOLS[word] then
-      fail('proto: expected socks4, socks5, connect, http, udp or transparent, got %q', word)
+      fail('proto: expected socks4, socks5, connect, http, udp, forward or transparent, got %q', word)
     end
     set[word] = true
   end
@@ -128,7 +128,11 @@ local function condition_of(ctx, rule, fail)
     local ranges = rule.cidrs ~= nil and set_of(ctx.cidrs, rule.cidrs)
     add(function(conn)
       if conn.is_domain then
-        return is_named and is_named(conn.host)
+        if is_named and is_named(conn.host) then
+          return true
+        end
+        local address = ranges and conn.address -- known if the client was captured
+        return address and ctx.match(ranges, address)
       end
       return ranges and ctx.match(ranges, conn.host)
     end)
@@ -195,7 +199,7 @@ end
 ---Conditions, all of which must hold, and one action: to, tag or refuse.
 ---@class steerway.Rule
 ---@field domains? string|string[]|{file:string}|steerway.Set  the destination is one of these names, or below one
----@field cidrs? string|string[]|{file:string}|steerway.Set    the destination is an address in one of these ranges
+---@field cidrs? string|string[]|{file:string}|steerway.Set    the destination's address is known, and in one of these ranges
 ---@field clients? string|string[]|{file:string}|steerway.Set  the client is
 ---@field ports? integer|string|(integer|string)[]  the destination's port: 443, "6881-6999", or a list of both
 ---@field users? string|string[]    the name that the client logged in with

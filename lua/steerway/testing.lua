@@ -28,7 +28,7 @@ local testing = {}
 testing.lua_dir = debug.getinfo(1, "S").source:match "^@(.*)/steerway/testing%.lua$" or "lua"
 
 local VERDICTS = { [0] = "no opinion", [1] = "use", [2] = "refuse" }
-local TEXTS = { "host", "client", "user", "listener", "proto", "last_error" }
+local TEXTS = { "host", "address", "client", "user", "listener", "proto", "last_error" }
 -- An ordinary connection; a test overrides fields.
 local CONN = {
   id = 1, port = 443, attempt = 1, is_domain = true, is_ipv6 = false, race = false,

@@ -8,10 +8,11 @@
 ---@field id number  unique in this process
 ---@field now number  monotonic time in seconds
 ---@field host string  the destination: a name or an address
+---@field address string|nil  the destination's address, also where host is the name that a captured client sent; nil where only the name is known
 ---@field port number  the destination's port
 ---@field is_domain boolean  host is a name
 ---@field is_ipv6 boolean  host is an IPv6 address
----@field proto "socks4"|"socks5"|"connect"|"http"  how the client asked
+---@field proto "socks4"|"socks5"|"connect"|"http"|"forward"|"transparent"  how the client asked; forward: by a fixed forward; transparent: it was captured
 ---@field client string  the client's address, without port
 ---@field user string|nil  the name that the client logged in with
 ---@field listener string  "address:port" that the client connected to

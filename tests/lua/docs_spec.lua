@@ -184,7 +184,7 @@ describe("docs/policies.md", function()
   it("lists the fields of conn, all of them and no other", function()
     local w = world()
     w:begin()
-    check_fields("**conn**", "conn", "host client user listener proto last_error tag", w.conn)
+    check_fields("**conn**", "conn", "host address client user listener proto last_error tag", w.conn)
   end)
 
   it("lists the fields of uplinks, all of them and no other", function()

@@ -55,6 +55,15 @@ describe("rules", function()
     assert.is_true(decides({ domains = ctx.domains { "example.com" }, to = "lte" }))
   end)
 
+  it("knows the address behind a captured client's name", function()
+    local rule = { domains = "example.com", cidrs = "203.0.113.0/24", to = "lte" }
+    assert.is_true(decides(rule, { host = "example.org", address = "203.0.113.9" }))
+    assert.is_true(decides(rule, { host = "example.com", address = "192.0.2.9" }))
+    assert.is_false(decides(rule, { host = "example.org", address = "192.0.2.9" }))
+    assert.is_false(decides({ domains = "example.com", to = "lte" }, { host = "example.org", address = "203.0.113.9" }))
+    assert.is_true(decides({ proto = { "transparent", "forward" }, to = "lte" }, { proto = "forward" }))
+  end)
+
   it("knows ports", function()
     local rule = { ports = { 22, "6881-6999" }, to = "lte" }
     for port, expected in pairs { [22] = true, [23] = false, [6880] = false, [6881] = true, [6999] = true, [7000] = false } do

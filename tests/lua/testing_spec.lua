@@ -141,7 +141,7 @@ describe("steerway.testing", function()
     local function new(...) testing.world(...) end
     local function pass(seconds) world:pass(seconds) end
     assert.truthy(refusal(pick, { hots = "x.org" }):find(
-      "conn has no field 'hots'; did you mean 'host'? (known: attempt,", 1, true))
+      "conn has no field 'hots'; did you mean 'host'? (known: address, attempt,", 1, true))
     assert.truthy(refusal(pick, { tag = 5 }):find "conn has no field 'tag'")
     assert.equal("conn: port: expected a number, got string", refusal(pick, { port = "443" }))
     assert.equal("conn: expected a table of fields, got string", refusal(pick, "www.example.org"))

@@ -60,7 +60,8 @@ static struct policy_conn conn_of(const struct model *m, const struct flow *f)
 
     from.proto = POLICY_CONNECT;
     from.client = m->o->trace->texts[f->spec->client];
-    policy_conn_init(&conn, f->id, m->o->trace->texts[f->spec->host], f->spec->port, &from, &at);
+    const struct policy_destination to = {.host = m->o->trace->texts[f->spec->host], .port = f->spec->port};
+    policy_conn_init(&conn, f->id, &to, &from, &at);
     return conn;
 }
 

@@ -14,6 +14,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+const char *outbound_host(const struct outbound *o)
+{
+    return o->name ? o->name : o->target.host;
+}
+
 void outbound_because(struct outbound *o, const char *reason)
 {
     if (o->reason && strcmp(o->reason, reason) == 0)
@@ -30,13 +35,18 @@ void outbound_describe(const struct outbound_request *r, uint64_t id, struct pol
                                        .user = r->user,
                                        .listener = r->listener};
 
-    policy_conn_init(ret, id, r->target->host, r->target->port, &from, &at);
+    const struct policy_destination to = {.host = r->name ? r->name : r->target->host,
+                                          .address = r->name ? r->target->host : NULL,
+                                          .port = r->target->port};
+
+    policy_conn_init(ret, id, &to, &from, &at);
 }
 
 void outbound_conn(const struct outbound *o, struct policy_attempt at, struct policy_conn *ret,
                    char client[ADDR_TEXT_MAX])
 {
     const struct outbound_request r = {.target = &o->target,
+                                       .name = o->name,
                                        .proto = o->proto,
                                        .client = o->client,
                                        .user = o->user,
@@ -53,8 +63,9 @@ int outbound_new(struct outbound **ret, struct outbounds *shared, const struct o
     const size_t head_size = offsetof(struct outbound, target), target_len = target_size(request->target);
     struct outbound *o = malloc(head_size + target_len);
     char *user = request->user ? strdup(request->user) : NULL;
+    char *name = request->name ? strdup(request->name) : NULL;
 
-    if (!o || (request->user && !user))
+    if (!o || (request->user && !user) || (request->name && !name))
         goto fail;
     memset(o, 0, head_size);
     o->shared = shared;
@@ -65,6 +76,7 @@ int outbound_new(struct outbound **ret, struct outbounds *shared, const struct o
     o->proto = request->proto;
     o->client = request->client;
     o->user = user;
+    o->name = name;
     o->listener = request->listener;
     o->early = shared->settings.fast_open ? request->early : NULL;
     o->started_s = clock_now_s();
@@ -74,6 +86,7 @@ int outbound_new(struct outbound **ret, struct outbounds *shared, const struct o
     return 0;
 fail:
     free(user);
+    free(name);
     free(o);
     return -ENOMEM;
 }
@@ -149,7 +162,9 @@ static void write_account(const struct outbound *o, const char *outcome)
     log_str(&l, "proto", policy_proto_name(o->proto));
     if (o->user)
         log_str(&l, "user", o->user);
-    log_str(&l, "host", o->target.host);
+    log_str(&l, "host", outbound_host(o));
+    if (o->name)
+        log_str(&l, "address", o->target.host);
     log_u64(&l, "port", o->target.port);
     log_str(&l, "uplink", o->direct ? "direct" : o->tried ? o->tried->name : "none");
     log_str(&l, "reason", o->reason ? o->reason : "none");
@@ -170,7 +185,7 @@ static void record(const struct outbound *o)
     const struct recorded c = {
         .started_s = o->started_s,
         .client = addr_format_ip(o->client, client),
-        .host = o->target.host,
+        .host = outbound_host(o),
         .proto = policy_proto_name(o->proto),
         .user = o->user,
         .uplink = o->lease.uplink ? o->lease.uplink->name : NULL,
@@ -209,13 +224,14 @@ void outbound_finish(struct outbound *o, const char *outcome)
     search_free(o->search);
     free(o->reason);
     free(o->user);
+    free(o->name);
     free(o);
 }
 
 static struct candidates_request request_of(const struct outbound *o)
 {
     return (struct candidates_request){
-        .host = o->target.host, .family = health_family(&o->target), .now = clock_coarse_s()};
+        .host = outbound_host(o), .family = health_family(&o->target), .now = clock_coarse_s()};
 }
 
 uint64_t outbound_objections(const struct outbound *o)

@@ -17,6 +17,7 @@ typedef void outbound_done_fn(struct outbound *o, enum fault fault, int fd);
 
 struct outbound_request {
     const struct target *target;
+    const char *name; /* the host's name where the target is only its address; NULL: the target says all */
     enum policy_proto proto;
     const struct addr *client; /* must outlive the outbound */
     const char *user;          /* NULL for none */
@@ -41,6 +42,7 @@ struct outbound {
     enum policy_proto proto;
     const struct addr *client;
     char *user;
+    char *name; /* as in the request */
     const char *listener;
 
     struct buf *early;          /* while searching; data sent with the SYN is removed from its front */
@@ -66,6 +68,9 @@ struct outbound {
 /** Start; copies the request. @return 0, -ENOMEM */
 MUST_CHECK int outbound_new(struct outbound **ret, struct outbounds *shared,
                             const struct outbound_request *request, outbound_done_fn *done, void *owner);
+
+/** The host as policies and logs see it: its name if it is known, else its address. */
+const char *outbound_host(const struct outbound *o);
 
 /** Set the reason for the account. */
 void outbound_because(struct outbound *o, const char *reason);

@@ -48,7 +48,7 @@ static void log_pick(const struct racer *r, const struct uplink *u)
 
     log_begin(&l, r->raced ? EVENT_RACED : EVENT_PICKED);
     log_u64(&l, "conn", o->id);
-    log_str(&l, "host", o->target.host);
+    log_str(&l, "host", outbound_host(o));
     log_u64(&l, "port", o->target.port);
     log_str(&l, "uplink", u->name);
     log_str(&l, "reason", r->reason);

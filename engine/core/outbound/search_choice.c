@@ -26,7 +26,7 @@ static struct candidates_request request_of(const struct search *s, const struct
 {
     const struct target *t = &s->outbound->target;
 
-    return (struct candidates_request){.host = t->host,
+    return (struct candidates_request){.host = outbound_host(s->outbound),
                                        .family = health_family(t),
                                        .tried = s->tried,
                                        .now = clock_coarse_s(),

@@ -29,7 +29,7 @@ struct frame {
     double timeout_s, hedge_s;      /* out: options of pick's result; 0 for unset, hedge_s < 0 for never */
     /* Borrowed for the call; NULL for none. word is failed()'s error, closed()'s reason, or
      * uplink_changed()'s what. */
-    const char *host, *client, *user, *listener, *proto, *last_error, *word;
+    const char *host, *address, *client, *user, *listener, *proto, *last_error, *word;
     int32_t uplink;                 /* the uplink's id, for hooks */
     int32_t n_tags;                 /* out: connections with a tag */
     int32_t n;                      /* in: number of candidates; out: number of chosen uplinks */

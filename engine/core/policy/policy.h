@@ -57,8 +57,15 @@ struct policy_options {
     struct policy_env env;
 };
 
-enum policy_proto { POLICY_SOCKS4, POLICY_SOCKS5, POLICY_CONNECT, POLICY_HTTP };
-/** "socks4", "socks5", "connect", "http" */
+enum policy_proto {
+    POLICY_SOCKS4,
+    POLICY_SOCKS5,
+    POLICY_CONNECT,
+    POLICY_HTTP,
+    POLICY_FORWARD,     /* to a forward's fixed destination */
+    POLICY_TRANSPARENT, /* captured on its way to the destination */
+};
+/** "socks4", "socks5", "connect", "http", "forward", "transparent" */
 const char *policy_proto_name(enum policy_proto p);
 
 /** The connection as the policy sees it. Texts are NUL-terminated and borrowed for the call. script_begin
@@ -66,6 +73,8 @@ const char *policy_proto_name(enum policy_proto p);
 struct policy_conn {
     uint64_t id;      /* unique in this process, below 2^53 */
     const char *host; /* name or address, in the form of a target (proto/target.h) */
+    /* The destination's address; NULL: unknown, or the host is the address. script_begin tells them apart. */
+    const char *address;
     uint16_t port;
     bool race; /* this attempt races against a slow one */
     enum policy_proto proto;
@@ -85,6 +94,12 @@ struct policy_origin {
  *  stores nothing about a real client. */
 extern const struct policy_origin POLICY_ORIGIN_MADE_UP;
 
+/** Where the connection is to go. */
+struct policy_destination {
+    const char *host, *address; /* as in struct policy_conn */
+    uint16_t port;
+};
+
 /** One of a connection's attempts. */
 struct policy_attempt {
     int number; /* 1.. */
@@ -95,7 +110,7 @@ extern const struct policy_attempt POLICY_ATTEMPT_FIRST;
 
 /** Fill what a policy sees of a connection: real ones, what `why` asks for, picks on trial and those of the
  *  simulator all come through here. Borrows all text. */
-void policy_conn_init(struct policy_conn *ret, uint64_t id, const char *host, uint16_t port,
+void policy_conn_init(struct policy_conn *ret, uint64_t id, const struct policy_destination *to,
                       const struct policy_origin *from, const struct policy_attempt *at);
 
 enum policy_verdict { POLICY_USE, POLICY_REFUSE };

@@ -11,6 +11,10 @@ const char *policy_proto_name(enum policy_proto p)
         return "connect";
     case POLICY_HTTP:
         return "http";
+    case POLICY_FORWARD:
+        return "forward";
+    case POLICY_TRANSPARENT:
+        return "transparent";
     }
     return "unknown";
 }
@@ -23,13 +27,14 @@ const struct policy_origin POLICY_ORIGIN_MADE_UP = {
 
 const struct policy_attempt POLICY_ATTEMPT_FIRST = {.number = 1};
 
-void policy_conn_init(struct policy_conn *ret, uint64_t id, const char *host, uint16_t port,
+void policy_conn_init(struct policy_conn *ret, uint64_t id, const struct policy_destination *to,
                       const struct policy_origin *from, const struct policy_attempt *at)
 {
     *ret = (struct policy_conn){
         .id = id,
-        .host = host,
-        .port = port,
+        .host = to->host,
+        .address = to->address,
+        .port = to->port,
         .race = at->race,
         .proto = from->proto,
         .client = from->client,

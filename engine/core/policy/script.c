@@ -112,6 +112,7 @@ void script_begin(struct script *s, const struct policy_conn *conn)
     read_host_kind(&f->conn, conn->host);
     f->calls++; /* the texts change with this call */
     f->host = conn->host;
+    f->address = conn->address || f->conn.is_domain ? conn->address : conn->host;
     f->client = conn->client;
     f->user = conn->user;
     f->listener = conn->listener;
@@ -124,7 +125,7 @@ void script_end(struct script *s)
 {
     struct frame *f = &s->frame;
     f->live = false;
-    f->host = f->client = f->user = f->listener = f->proto = f->last_error = f->word = NULL;
+    f->host = f->address = f->client = f->user = f->listener = f->proto = f->last_error = f->word = NULL;
 }
 
 static int call(struct script *s, enum script_entry entry, int nresults, char *err)

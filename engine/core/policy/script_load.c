@@ -91,8 +91,8 @@ static int try_pick(struct script *s, struct uplink *const *candidates, size_t n
     struct policy_choice choice;
     char why[VM_ERROR_MAX];
 
-    policy_conn_init(&conn, 0, is_domain ? "www.example.com" : "192.0.2.1", 443, &POLICY_ORIGIN_MADE_UP,
-                     &POLICY_ATTEMPT_FIRST);
+    const struct policy_destination to = {.host = is_domain ? "www.example.com" : "192.0.2.1", .port = 443};
+    policy_conn_init(&conn, 0, &to, &POLICY_ORIGIN_MADE_UP, &POLICY_ATTEMPT_FIRST);
     int rc = script_pick(s, &conn, candidates, n, &verdict, &choice, why);
     if (rc < 0)
         (void)snprintf(err, POLICY_ERROR_MAX, "%.900s (in a pick on trial, for %s)", why, conn.host);

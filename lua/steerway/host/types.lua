@@ -40,7 +40,7 @@ local FRAME = [[
   struct { %s } stats;
   double calls, now, wall, next_timer;
   double connect_s, first_byte_s, timeout_s, hedge_s;
-  const char *host, *client, *user, *listener, *proto, *last_error, *word;
+  const char *host, *address, *client, *user, *listener, *proto, *last_error, *word;
   int32_t uplink, n_tags;
   int32_t n;
   int32_t ids[64];
@@ -85,7 +85,7 @@ types.kept = kept
 
 local uplink_names = names_of(VIEW, "name", "kind", "interface", "tags")
 types.uplink_names = uplink_names
-local conn_names = names_of(CONN, "host", "client", "user", "listener", "proto", "last_error", "tag")
+local conn_names = names_of(CONN, "host", "address", "client", "user", "listener", "proto", "last_error", "tag")
 types.conn_names = conn_names
 local stats_names = names_of(STATS, "first_byte", "reason", "tag")
 types.stats_names = stats_names
@@ -146,6 +146,7 @@ local conn_text = {
     end
     return client
   end,
+  address = function() return text(frame.address) end,
   user = function() return text(frame.user) end,
   listener = function() return text(frame.listener) end,
   proto = function() return text(frame.proto) end,

@@ -130,7 +130,7 @@ describe("a conn", function()
   before_each(function()
     w = kit.world { {} }
     w:begin { id = 2 ^ 53 - 1, port = 65535, attempt = 3, user = "me", last_error = "dns", is_ipv6 = true, is_domain = false,
-      host = "2001:db8::1", proto = "connect" }
+      host = "2001:db8::1", address = "2001:db8::1", proto = "connect" }
   end)
 
   it("shows what is known of the connection", function()
@@ -138,6 +138,7 @@ describe("a conn", function()
     assert.equal(9007199254740991, c.id)
     assert.equal(1000, c.now)
     assert.equal("2001:db8::1", c.host)
+    assert.equal("2001:db8::1", c.address)
     assert.equal(65535, c.port)
     assert.is_false(c.is_domain)
     assert.is_true(c.is_ipv6)
@@ -154,13 +155,14 @@ describe("a conn", function()
   it("has nil where there is nothing", function()
     w:begin()
     assert.is_nil(w.conn.user)
+    assert.is_nil(w.conn.address)
     assert.is_nil(w.conn.last_error)
   end)
 
   it("is alive during its call only", function()
     local c = w.conn
     w:finish()
-    for _, name in ipairs { "host", "client", "user", "listener", "proto", "last_error", "tag" } do
+    for _, name in ipairs { "host", "address", "client", "user", "listener", "proto", "last_error", "tag" } do
       local message = kit.fails(function() return { c[name] } end)
       assert.truthy(message:find "conn may only be read during the call it was given to")
       assert.truthy(line_of(message), message)

@@ -203,15 +203,16 @@ static void pick_sees_the_connection(void **state)
 {
     struct fixture *f = *state;
     FIXTURE_LOAD(
-        f, ON_PORT_1(
-               "return uplinks[1], table.concat({ conn.id, conn.host, conn.port, tostring(conn.is_domain),\n"
-               "tostring(conn.is_ipv6), conn.proto, conn.client, tostring(conn.user), conn.listener,\n"
-               "conn.attempt, tostring(conn.last_error), tostring(conn.tag), type(conn.now) }, ' ')"));
-    assert_string_equal(
-        pick_port_1(f).reason,
-        "1 www.example.org 1 true false socks5 192.0.2.7 nil 127.0.0.1:1080 1 nil nil number");
+        f,
+        ON_PORT_1(
+            "return uplinks[1], table.concat({ conn.id, conn.host, conn.port, tostring(conn.is_domain),\n"
+            "tostring(conn.is_ipv6), conn.proto, conn.client, tostring(conn.user), conn.listener,\n"
+            "conn.attempt, tostring(conn.last_error), tostring(conn.tag), tostring(conn.address) }, ' ')"));
+    assert_string_equal(pick_port_1(f).reason,
+                        "1 www.example.org 1 true false socks5 192.0.2.7 nil 127.0.0.1:1080 1 nil nil nil");
     struct policy_conn conn = {.id = (1ull << 53) - 1,
                                .host = "::1",
+                               .address = "2001:db8::7",
                                .port = 1,
                                .proto = POLICY_HTTP,
                                .client = "c",
@@ -220,7 +221,7 @@ static void pick_sees_the_connection(void **state)
                                .attempt = 3,
                                .last_error = "dns"};
     assert_string_equal(pick_conn(f, &conn).reason,
-                        "9.007199254741e+15 ::1 1 false true http c me l 3 dns nil number");
+                        "9.007199254741e+15 ::1 1 false true http c me l 3 dns nil 2001:db8::7");
 }
 
 /* The host has the form of a target: lower case, no brackets, and the last label is never a number. */
@@ -243,7 +244,8 @@ static void pick_sees_what_the_host_is(void **state)
         {"cafe", "domain"},
     };
     struct fixture *f = *state;
-    FIXTURE_LOAD(f, PICK("", "return uplinks[1], conn.is_domain and (conn.is_ipv6 and 'both' or 'domain') or "
+    FIXTURE_LOAD(f, PICK("", "assert((conn.address == conn.host) == not conn.is_domain)\n"
+                             "return uplinks[1], conn.is_domain and (conn.is_ipv6 and 'both' or 'domain') or "
                              "conn.is_ipv6 and 'ipv6' or 'ipv4'"));
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct policy_conn conn = fixture_conn(i + 1);

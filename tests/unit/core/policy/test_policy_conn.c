@@ -18,9 +18,11 @@ static void all_given_fields_are_set(void **state)
 
     (void)state;
     memset(&conn, 0xa5, sizeof conn);
-    policy_conn_init(&conn, 4711, "www.example.org", 8443, &from, &at);
+    const struct policy_destination to = {.host = "www.example.org", .address = "2001:db8::7", .port = 8443};
+    policy_conn_init(&conn, 4711, &to, &from, &at);
     assert_int_equal(conn.id, 4711);
     assert_string_equal(conn.host, "www.example.org");
+    assert_string_equal(conn.address, "2001:db8::7");
     assert_int_equal(conn.port, 8443);
     assert_true(conn.race);
     assert_int_equal(conn.proto, POLICY_HTTP);
@@ -37,7 +39,9 @@ static void a_made_up_connection_is_a_first_attempt_without_a_client(void **stat
 
     (void)state;
     memset(&conn, 0xa5, sizeof conn);
-    policy_conn_init(&conn, 0, "192.0.2.1", 443, &POLICY_ORIGIN_MADE_UP, &POLICY_ATTEMPT_FIRST);
+    const struct policy_destination to = {.host = "192.0.2.1", .port = 443};
+    policy_conn_init(&conn, 0, &to, &POLICY_ORIGIN_MADE_UP, &POLICY_ATTEMPT_FIRST);
+    assert_null(conn.address);
     assert_string_equal(conn.client, "192.0.2.2");
     assert_null(conn.user);
     assert_string_equal(conn.listener, "127.0.0.1:1080");
@@ -54,6 +58,8 @@ static void ways_of_asking_have_names(void **state)
     assert_string_equal(policy_proto_name(POLICY_SOCKS5), "socks5");
     assert_string_equal(policy_proto_name(POLICY_CONNECT), "connect");
     assert_string_equal(policy_proto_name(POLICY_HTTP), "http");
+    assert_string_equal(policy_proto_name(POLICY_FORWARD), "forward");
+    assert_string_equal(policy_proto_name(POLICY_TRANSPARENT), "transparent");
 }
 
 int main(void)

@@ -76,6 +76,7 @@ static const struct layout layouts[] = {
     F(listener),
     F(proto),
     F(last_error),
+    F(address),
     F(word),
     F(uplink),
     F(n_tags),
