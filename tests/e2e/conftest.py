@@ -14,7 +14,9 @@ from lab.names import NameServer
 from lab.origin import Origin
 from lab.proxy import BINARY, Proxy
 from lab.segment import Segment
+from lab.stun import StunServer
 from lab.topology import NAMES4, NAMES6, OPEN4, OPEN6, WEB4, WEB6, Lab
+from lab.udp import UdpServer, reflect
 from lab.web import WebServer
 
 FIRST = """return { name = "first", new = function()
@@ -135,6 +137,29 @@ def origin(built_lab):
     yield open_origin
     for server in opened:
         server.close()
+
+
+@pytest.fixture
+def datagrams(built_lab):
+    """Opens servers of datagrams on the internet: datagrams(handler, addresses=…)."""
+    opened = []
+
+    def open_server(handler=reflect, **options):
+        server = UdpServer(built_lab.internet, handler, **options)
+        opened.append(server)
+        return server
+
+    yield open_server
+    for server in opened:
+        server.close()
+
+
+@pytest.fixture
+def stun(built_lab):
+    """A STUN server with two addresses and two ports."""
+    server = StunServer(built_lab.internet)
+    yield server
+    server.close()
 
 
 @pytest.fixture
