@@ -1,0 +1,93 @@
+/* The options that say where to listen, and which balancers may connect there. */
+#include "config/option_setters.h"
+
+#include "base/host_port.h"
+#include "config/option_text.h"
+
+#include <errno.h>
+#include <string.h>
+
+static int too_many(char *err)
+{
+    (void)config_refuse(err, "at most %d addresses", CONFIG_LISTEN_MAX);
+    return -ENOSPC;
+}
+
+/* "localhost" and "*" mean an address of each family. @return the number of addresses, or -EINVAL */
+static int parse_host(struct slice host, struct listen_place ret[2])
+{
+    static const char *const pairs[][3] = {{"localhost", "127.0.0.1", "::1"}, {"*", "0.0.0.0", "::"}};
+
+    for (size_t i = 0; i < ARRAY_LEN(pairs); i++) {
+        if (!slice_ieq(host, slice_str(pairs[i][0])))
+            continue;
+        for (int j = 0; j < 2; j++) {
+            int r = listen_place_parse(&ret[j], slice_str(pairs[i][j + 1]));
+            if (r < 0)
+                return r;
+        }
+        return 2;
+    }
+    int r = listen_place_parse(&ret[0], host);
+    return r < 0 ? r : 1;
+}
+
+int option_set_host(struct config *c, const char *value, char *err)
+{
+    struct listen_place places[2];
+    int n = parse_host(slice_str(value), places);
+
+    if (n < 0)
+        return option_not_a(err, slice_str(value),
+                            "an address of this machine (localhost, * for all, 192.0.2.1, 2001:db8::1)");
+    for (int i = 0; i < n; i++) {
+        if (c->n_hosts == CONFIG_LISTEN_MAX)
+            return too_many(err);
+        c->hosts[c->n_hosts++] = places[i];
+    }
+    return 0;
+}
+
+int option_set_port(struct config *c, const char *value, char *err)
+{
+    uint16_t port;
+
+    if (host_port_number(slice_str(value), &port) < 0)
+        return option_not_a(err, slice_str(value), "a port (1 to 65535, 0 for a free one)");
+    c->port = port;
+    return 0;
+}
+
+int option_set_http(struct config *c, const char *value, char *err)
+{
+    (void)value;
+    (void)err;
+    c->http = true;
+    return 0;
+}
+
+int option_set_listen(struct config *c, const char *value, char *err)
+{
+    static const char expected[] =
+        "ADDRESS:PORT (localhost:1080, *:1080 for all addresses, 192.0.2.1:1080, [::1]:1080)";
+    const struct host_port split = host_port_split(slice_str(value));
+    struct listen_place places[2];
+    uint16_t port;
+
+    int n = split.has_port ? parse_host(split.place, places) : -EINVAL;
+    if (n < 0)
+        return option_not_a(err, slice_str(value), expected);
+    if (host_port_number(split.port, &port) < 0)
+        return option_not_a(err, split.port, "a port (1 to 65535, 0 for a free one)");
+    for (int i = 0; i < n; i++)
+        addr_set_port(&places[i].addr, port);
+    return config_add_listen(c, places, (size_t)n) < 0 ? too_many(err) : 0;
+}
+
+int option_set_listen_strict(struct config *c, const char *value, char *err)
+{
+    (void)value;
+    (void)err;
+    c->listen_strict = true;
+    return 0;
+}
