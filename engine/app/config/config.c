@@ -242,9 +242,31 @@ static int check_denied_users(const struct config *c, char *err)
     return 0;
 }
 
+uint32_t config_own_mark(const struct config *c)
+{
+    return c->own_mark;
+}
+
+static int check_own_mark(const struct config *c, char *err)
+{
+    const uint32_t bit = config_own_mark(c);
+    char name[UPLINK_NAME_MAX + 1];
+
+    for (size_t i = 0; i < c->n_uplinks; i++)
+        if (c->uplinks[i].mark & bit)
+            return config_refuse(
+                err,
+                "uplink %.100s: its mark has the bit 0x%x of the proxy's own packets; give it "
+                "another mark, or choose another bit with --own-mark",
+                uplink_spec_name(&c->uplinks[i], name), bit);
+    return 0;
+}
+
 int config_finish(struct config *c, char *err)
 {
     int r = check_denied_users(c, err);
+    if (r == 0)
+        r = check_own_mark(c, err);
     if (r < 0)
         return r;
     r = finish_listen(c);

@@ -42,9 +42,10 @@ struct config {
     char *dns_servers; /* NULL for the system's */
     char *check;       /* targets of checks, or "none"; NULL for the default (config_check) */
     double check_interval_s, cut_after_s, ack_timeout_s;
-    char *data_dir; /* the folder with lua/ and policies/; NULL to search */
-    char *control;  /* path of the control socket, or "none"; NULL for the default path */
-    bool fast_open; /* early data may be sent with the SYN */
+    char *data_dir;    /* the folder with lua/ and policies/; NULL to search */
+    char *control;     /* path of the control socket, or "none"; NULL for the default path */
+    uint32_t own_mark; /* --own-mark; 0: not set */
+    bool fast_open;    /* early data may be sent with the SYN */
     enum egress_ipv6 ipv6_source;
     bool no_watch; /* do not watch the policy's files */
     bool no_jit;   /* LuaJIT only interprets the policy */
@@ -73,6 +74,9 @@ enum config_part {
 
 /** The targets of checks. */
 const char *config_check(const struct config *c);
+
+/** The bit that this run marks its own packets with, if it may; 0 for none. */
+uint32_t config_own_mark(const struct config *c);
 
 void config_init(struct config *c);
 void config_done(struct config *c);

@@ -110,8 +110,10 @@ static void look_for_way(struct sight *s, struct sight_family *f, const struct m
 
     f->table = four ? s->link->table4 : s->link->table6;
     f->barred = routing_rule_barrier(f->family, &f->barrier);
-    struct machine_packet p = {
-        .to = &to, .source = &f->source, .link = s->line ? s->link->index : 0, .mark = u->way.mark};
+    struct machine_packet p = {.to = &to,
+                               .source = &f->source,
+                               .link = s->line ? s->link->index : 0,
+                               .mark = egress_mark(u->way.mark)};
     if (!f->used || machine_internet(f->family, &to) < 0)
         return;
     f->leaves = machine_route_get(&p, &route) == 0;

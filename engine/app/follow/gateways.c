@@ -122,6 +122,7 @@ static struct gateway_rule rule_of(const struct gateways *g, const struct uplink
     return (struct gateway_rule){.gateway = *gateway,
                                  .link = link,
                                  .mark = u->way.mark,
+                                 .mask = ~egress_own_mark(),
                                  .table = BASE + route_number(g, u),
                                  .priority = PRIORITY + route_number(g, u)};
 }

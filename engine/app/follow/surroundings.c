@@ -85,12 +85,25 @@ static int surroundings_refuse(int err, const char *what, char *text)
     return err;
 }
 
+/* Where marks are not permitted, no rule can capture this machine's traffic without a loop. */
+static void mark_own_packets(const struct config *c)
+{
+    uint32_t bit = config_own_mark(c);
+
+    if (bit != 0 && !egress_may_mark()) {
+        log_plain(EVENT_OWN_MARK_NOT_PERMITTED);
+        bit = 0;
+    }
+    egress_mark_own(bit);
+}
+
 int surroundings_open(struct surroundings *s, struct ev_loop *loop, const struct config *config,
                       struct uplink_set *uplinks, const struct machine *m, char *err)
 {
     bool changed;
 
     *s = (struct surroundings){.config = config, .uplinks = uplinks, .gateways = {.fd = -1}};
+    mark_own_packets(config);
     int r = name_servers_open(&s->names, loop, config, uplinks);
     if (r < 0)
         return surroundings_refuse(r, "the resolvers do not start", err);

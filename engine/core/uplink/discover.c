@@ -197,7 +197,8 @@ static void check_family(struct text *t, const struct uplink *u, const struct ma
         return;
     /* A packet that is bound to a device leaves by it or not at all. */
     int r = machine_route_get(
-        &(struct machine_packet){.to = &to, .source = source, .link = link->index, .mark = u->way.mark},
+        &(struct machine_packet){
+            .to = &to, .source = source, .link = link->index, .mark = egress_mark(u->way.mark)},
         &route);
     if (r == 0 || !is_about_route(r))
         return;
@@ -228,7 +229,7 @@ int discover_gateway(const struct uplink *u, const struct machine *m, int family
             &(struct machine_packet){.to = &to,
                                      .source = family == AF_INET ? &u->egress.source4 : &u->egress.source6,
                                      .link = link->index,
-                                     .mark = u->way.mark},
+                                     .mark = egress_mark(u->way.mark)},
             &route);
     if (r == 0 && addr_family(&route.gateway) == AF_UNSPEC)
         r = -ENETUNREACH;

@@ -50,6 +50,8 @@ const struct log_event_info LOG_EVENT_INFO[EVENT_COUNT] = {
     [EVENT_GATEWAY_RULES_REMOVED] = {LOG_INFO, "gateway_rules_removed", "rules of a killed run removed"},
     [EVENT_GATEWAY_RULES_LEFT] = {LOG_WARN, "gateway_rules_left",
                                   "rules of a killed run cannot be removed: they may misroute packets"},
+    [EVENT_OWN_MARK_NOT_PERMITTED] = {LOG_WARN, "own_mark_not_permitted",
+                                      "own packets may not be marked: no traffic can be captured"},
     [EVENT_PARENT_LOOP] = {LOG_WARN, "parent_loop", "parent proxy leads back to this proxy"},
     [EVENT_NAME_SERVERS_FOUND] = {LOG_DEBUG, "name_servers_found", "name servers found"},
     [EVENT_NAME_SERVERS_CHANGED] = {LOG_INFO, "name_servers_changed", "name servers changed"},

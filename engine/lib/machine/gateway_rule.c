@@ -57,7 +57,7 @@ static int change_rule(const struct gateway_rule *r, uint16_t type, uint16_t fla
     mnl_attr_put_u32(nlh, FRA_TABLE, r->table);
     mnl_attr_put_u32(nlh, FRA_PRIORITY, r->priority);
     mnl_attr_put_u32(nlh, FRA_FWMARK, r->mark);
-    mnl_attr_put_u32(nlh, FRA_FWMASK, UINT32_MAX);
+    mnl_attr_put_u32(nlh, FRA_FWMASK, r->mask);
     return send_change(nlh);
 }
 
@@ -102,6 +102,7 @@ static int on_rule(const struct nlmsghdr *nlh, void *data)
         return MNL_CB_OK;
     f->rules[f->n++] = (struct gateway_rule){.gateway.sa.sa_family = info->family,
                                              .mark = rtnl_u32(table[FRA_FWMARK]),
+                                             .mask = rtnl_u32(table[FRA_FWMASK]),
                                              .table = number,
                                              .priority = rtnl_u32(table[FRA_PRIORITY])};
     return MNL_CB_OK;

@@ -9,6 +9,7 @@ struct gateway_rule {
     struct addr gateway; /* its family is the rule's */
     int link;            /* the link to the gateway, by index; 0 with gateway_rule_drop: any */
     uint32_t mark;       /* of the packets, > 0 */
+    uint32_t mask;       /* the bits of a packet's mark that are compared */
     uint32_t table;      /* of the route, > 255, as the kernel and others use lower numbers */
     uint32_t priority;   /* of the rule; below 32766 it precedes the main table */
 };

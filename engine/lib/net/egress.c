@@ -7,6 +7,10 @@
 #include <string.h>
 #include <unistd.h>
 
+/* One for the process, and not a field of each egress: a single socket without it would be captured, and its
+ * connection would come back to the proxy. */
+static uint32_t own_mark;
+
 const struct egress EGRESS_DIRECT = {.any4 = true, .any6 = true};
 const struct egress EGRESS_ON_LINK = {.any4 = true, .any6 = true, .on_link = true};
 
@@ -77,6 +81,7 @@ static const struct addr *source_for(const struct egress *e, const struct addr *
 int egress_bind(const struct egress *e, int fd, const struct addr *to, int type)
 {
     const struct addr *source = source_for(e, to);
+    const uint32_t mark = egress_mark(e->mark);
     int family = addr_family(to);
     int r = egress_allows(e, family) ? 0 : -EAFNOSUPPORT;
 
@@ -85,7 +90,7 @@ int egress_bind(const struct egress *e, int fd, const struct addr *to, int type)
         r = -errno;
     if (r == 0 && e->on_link && setsockopt(fd, SOL_SOCKET, SO_DONTROUTE, &(int){1}, sizeof(int)) < 0)
         r = -errno;
-    if (r == 0 && e->mark != 0 && setsockopt(fd, SOL_SOCKET, SO_MARK, &e->mark, sizeof e->mark) < 0)
+    if (r == 0 && mark != 0 && setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof mark) < 0)
         r = -EADDRNOTAVAIL;
     if (r == 0 && e->device[0])
         r = bind_device(fd, e->device);
@@ -130,6 +135,21 @@ int egress_aim(const struct egress *e, int fd, const struct addr *to)
     if (!if_indextoname((unsigned)link, device))
         return -ENODEV;
     return bind_device(fd, device);
+}
+
+void egress_mark_own(uint32_t bit)
+{
+    own_mark = bit;
+}
+
+uint32_t egress_own_mark(void)
+{
+    return own_mark;
+}
+
+uint32_t egress_mark(uint32_t mark)
+{
+    return mark | own_mark;
 }
 
 bool egress_may_mark(void)

@@ -31,7 +31,7 @@ struct egress {
     struct addr source6;
     enum egress_floats floats4, floats6;
     enum egress_ipv6 ipv6;
-    uint32_t mark;   /* mark of its packets, for routing rules (SO_MARK); 0 for none */
+    uint32_t mark;   /* of its packets, for routing rules (SO_MARK); 0 for none; egress_mark_own adds a bit */
     bool any4, any6; /* whether the family may be used at all; both false: nothing can leave */
     bool on_link;    /* only to this machine and its neighbours, never by a gateway or a default route */
 };
@@ -87,6 +87,15 @@ MUST_CHECK int egress_bind(const struct egress *e, int fd, const struct addr *to
  *  @return 0, -ENETUNREACH if the destination is not a neighbour, or another negative errno; after a failure
  *  the caller must not send with it */
 MUST_CHECK int egress_aim(const struct egress *e, int fd, const struct addr *to);
+
+/** Add one bit to the mark of every socket that this process opens from now on. Rules that capture this
+ * machine's traffic leave out packets with it. Call it before the first socket and the first thread.
+ *  @param bit  0 for none */
+void egress_mark_own(uint32_t bit);
+/** That bit; 0 for none. */
+uint32_t egress_own_mark(void);
+/** The whole mark of an egress's packets: its own mark, and that bit. */
+uint32_t egress_mark(uint32_t mark);
 
 /** Whether this process may mark packets, for which it needs CAP_NET_ADMIN, or CAP_NET_RAW since Linux 5.17.
  */

@@ -46,7 +46,7 @@ static bool link_has(const struct sender *s, const struct addr *a)
  * link, or one that the route names. The latter may be on loopback. */
 static bool find_by_route(const struct sender *s, struct addr *ret)
 {
-    struct machine_packet p = {.to = &s->to, .link = s->link->index, .mark = s->mark};
+    struct machine_packet p = {.to = &s->to, .link = s->link->index, .mark = egress_mark(s->mark)};
     struct addr hint, chosen = {.in6 = {.sin6_family = AF_UNSPEC}};
 
     if (machine_route_hint(&p, &hint) < 0 || !ask_kernel(s, &chosen) ||
@@ -71,7 +71,8 @@ static bool has_address_of_no_line(const struct machine *m, int family)
 
 static bool leads_out(const struct sender *s, const struct addr *source)
 {
-    struct machine_packet p = {.to = &s->to, .source = source, .link = s->link->index, .mark = s->mark};
+    struct machine_packet p = {
+        .to = &s->to, .source = source, .link = s->link->index, .mark = egress_mark(s->mark)};
     struct machine_route route;
 
     return machine_route_get(&p, &route) == 0;

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -237,6 +238,27 @@ static void a_policy_is_a_name_or_a_file(void **state)
     }
 }
 
+static void the_bit_of_own_packets_is_for_no_uplink(void **state)
+{
+    struct uplink_spec spec;
+    struct config c;
+    char err[CONFIG_ERROR_MAX];
+
+    (void)state;
+    config_init(&c);
+    assert_int_equal(config_own_mark(&c), 0);
+    assert_int_equal(uplink_spec_parse(&spec, "eth0", err, sizeof err), 0);
+    spec.mark = 0x40000007;
+    assert_int_equal(config_add_uplink(&c, &spec, err), 0);
+    c.own_mark = 0x40000000;
+    assert_int_equal(config_own_mark(&c), 0x40000000);
+    assert_int_equal(config_finish(&c, err), -EINVAL);
+    assert_non_null(strstr(err, "uplink eth0: its mark has the bit 0x40000000 of the proxy's own packets"));
+    c.own_mark = 0x20000000;
+    finish(&c);
+    config_done(&c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -250,6 +272,7 @@ int main(void)
         cmocka_unit_test(uplinks_are_owned_on_failure_too),
         cmocka_unit_test(an_uplink_can_be_given_once),
         cmocka_unit_test(a_policy_is_a_name_or_a_file),
+        cmocka_unit_test(the_bit_of_own_packets_is_for_no_uplink),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -147,6 +147,7 @@ static void assert_rule(const struct gateway_rule *r, const char *gateway, int l
     assert_ip(&r->gateway, gateway);
     assert_int_equal(r->link, link);
     assert_int_equal(r->mark, mark);
+    assert_int_equal(r->mask, ~egress_own_mark());
     assert_int_equal(r->table, FIRST_MARK + number);
     assert_int_equal(r->priority, FIRST_PRIORITY + number);
 }
@@ -208,6 +209,22 @@ static void a_router_of_one_family_is_enough(void **state)
     refresh(r);
     assert_int_equal(kernel.n_set, 1);
     assert_rule(&kernel.set[0], "fe80::1", r->lte->index, FIRST_MARK + 1, 1);
+}
+
+/* Each socket has that bit beside its uplink's mark. */
+static void the_bit_of_own_packets_is_not_compared(void **state)
+{
+    struct room *r = *state;
+
+    egress_mark_own(0x80000000);
+    assert_int_equal(gateways_open(&r->gateways, &r->uplinks), 0);
+    refresh(r);
+    assert_true(kernel.n_set > 0);
+    for (size_t i = 0; i < kernel.n_set; i++) {
+        assert_int_equal(kernel.set[i].mark & 0x80000000, 0);
+        assert_int_equal(kernel.set[i].mask, 0x7fffffff);
+    }
+    egress_mark_own(0);
 }
 
 static void a_configured_mark_stays(void **state)
@@ -336,6 +353,7 @@ int main(void)
         IN_ROOM(each_program_takes_the_first_free_share),
         IN_ROOM(without_a_router_of_its_own_no_share_is_taken),
         IN_ROOM(a_router_of_one_family_is_enough),
+        IN_ROOM(the_bit_of_own_packets_is_not_compared),
         IN_ROOM(a_configured_mark_stays),
         IN_ROOM(rules_of_killed_programs_are_removed),
         IN_ROOM(a_removal_that_fails_is_told_and_is_the_last),

@@ -25,7 +25,8 @@ static void what_is_in_the_range_goes_and_nothing_else(void **state)
     struct machine m;
     (void)state;
     lines_read(&m, "");
-    struct gateway_rule r = {.gateway = ip("10.0.1.1"), .link = netns_link(&m, "fibre")->index, .mark = 7};
+    struct gateway_rule r = {
+        .gateway = ip("10.0.1.1"), .link = netns_link(&m, "fibre")->index, .mark = 7, .mask = UINT32_MAX};
     const uint32_t tables[] = {FIRST - 1, FIRST, LAST, LAST + 1};
     for (size_t i = 0; i < ARRAY_LEN(tables); i++) {
         r.table = tables[i];
@@ -57,6 +58,7 @@ static void those_of_ipv6_as_well(void **state)
         const struct gateway_rule r = {.gateway = ip("2001:db8:2::1"),
                                        .link = netns_link(&m, "lte")->index,
                                        .mark = 7,
+                                       .mask = UINT32_MAX,
                                        .table = FIRST,
                                        .priority = 20001};
         assert_int_equal(gateway_rule_set(&r), 0);
@@ -65,6 +67,37 @@ static void those_of_ipv6_as_well(void **state)
         assert_false(had(true, "rule delete pref 20001\n"));
         assert_false(had(true, "route delete default table 0x53570081\n"));
     }
+    machine_done(&m);
+}
+
+static bool leaves_by(const struct machine *m, uint32_t mark, const char *link)
+{
+    const struct addr to = ip("198.51.100.1");
+    struct machine_route route;
+
+    assert_int_equal(machine_route_get(&(struct machine_packet){.to = &to, .mark = mark}, &route), 0);
+    return route.link == netns_link(m, link)->index;
+}
+
+static void bits_outside_of_the_mask_do_not_count(void **state)
+{
+    struct gateway_rule found[MAX];
+    struct machine m;
+    (void)state;
+    lines_read(&m, "route add default via 10.0.2.1 dev lte\n");
+    struct gateway_rule r = {.gateway = ip("10.0.1.1"),
+                             .link = netns_link(&m, "fibre")->index,
+                             .mark = 7,
+                             .mask = 0x7fffffff,
+                             .table = FIRST,
+                             .priority = 20001};
+    assert_int_equal(gateway_rule_set(&r), 0);
+    assert_true(leaves_by(&m, 7, "fibre") && leaves_by(&m, 0x80000007, "fibre"));
+    assert_true(leaves_by(&m, 6, "lte") && leaves_by(&m, 0x80000000, "lte"));
+    assert_int_equal(find(found), 1);
+    assert_int_equal(found[0].mask, 0x7fffffff);
+    assert_int_equal(gateway_rule_remove(&found[0]), 0);
+    assert_true(leaves_by(&m, 7, "lte"));
     machine_done(&m);
 }
 
@@ -85,6 +118,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_in_the_range_goes_and_nothing_else),
         cmocka_unit_test(those_of_ipv6_as_well),
+        cmocka_unit_test(bits_outside_of_the_mask_do_not_count),
         cmocka_unit_test(one_that_is_gone_is_no_failure),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

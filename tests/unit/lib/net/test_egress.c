@@ -133,6 +133,41 @@ static void test_port_is_chosen_by_connect(void **state)
     (void)state;
 }
 
+/* --- marks ---------------------------------------------------------------------------------------------- */
+
+static void assert_mark(const struct egress *e, uint32_t expected)
+{
+    static const int types[] = {SOCK_STREAM, SOCK_DGRAM};
+
+    assert_int_equal(egress_mark(e->mark), expected);
+    for (size_t i = 0; i < ARRAY_LEN(types); i++) {
+        uint32_t mark = 0;
+        int fd = egress_socket(e, to_some(AF_INET), types[i]);
+        assert_true(fd >= 0);
+        assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_MARK, &mark, &(socklen_t){sizeof mark}), 0);
+        assert_int_equal(mark, expected);
+        (void)close(fd);
+    }
+}
+
+static void test_every_socket_has_the_own_mark_beside_that_of_its_uplink(void **state)
+{
+    const struct egress plain = {.any4 = true}, marked = {.any4 = true, .mark = 7};
+    (void)state;
+    lines_enter("");
+    assert_int_equal(egress_own_mark(), 0);
+    assert_mark(&plain, 0);
+    assert_mark(&marked, 7);
+    egress_mark_own(0x80000000);
+    assert_int_equal(egress_own_mark(), 0x80000000);
+    assert_mark(&plain, 0x80000000);
+    assert_mark(&marked, 0x80000007);
+    assert_mark(&EGRESS_DIRECT, 0x80000000);
+    assert_mark(&EGRESS_ON_LINK, 0x80000000);
+    egress_mark_own(0);
+    assert_mark(&marked, 7);
+}
+
 /* --- sockets for neighbours
  * -------------------------------------------------------------------------------- */
 
@@ -188,6 +223,7 @@ int main(void)
         cmocka_unit_test(test_source),
         cmocka_unit_test(test_ipv6),
         cmocka_unit_test(test_port_is_chosen_by_connect),
+        cmocka_unit_test(test_every_socket_has_the_own_mark_beside_that_of_its_uplink),
         cmocka_unit_test(test_what_is_local_is_held_to_its_link),
         cmocka_unit_test(test_other_egresses_are_not_aimed),
     };
