@@ -14,6 +14,7 @@ from lab.names import NameServer
 from lab.origin import Origin
 from lab.proxy import BINARY, Proxy
 from lab.segment import Segment
+from lab.slow_line import PROFILES, SlowLine, why_not
 from lab.stun import StunServer
 from lab.topology import NAMES4, NAMES6, OPEN4, OPEN6, WEB4, WEB6, Lab
 from lab.udp import UdpServer, reflect
@@ -122,6 +123,23 @@ def segment(lab):
         yield s
     finally:
         s.remove()
+
+
+@pytest.fixture
+def slow(lab):
+    """Gives lines latency: slow(lab.wan1, "1 % loss", down=20, up=5). They are as before after the test."""
+    if why_not():
+        pytest.skip(why_not())
+    lines = []
+
+    def make(uplink, profile="20 ms", **traits):
+        lines.append(SlowLine(lab, uplink, **{**PROFILES[profile], **traits}))
+        lines[-1].build()
+        return lines[-1]
+
+    yield make
+    for line in lines:
+        line.remove()
 
 
 @pytest.fixture

@@ -242,7 +242,7 @@ interrupt_started() {
 # no two of them write to one folder.
 start_beside() {
   local step=$1 log=build/test/$1.build
-  if (build "${SIDE_BY_SIDE[$step]}" --target steerway) >"$log" 2>&1; then
+  if (build "${SIDE_BY_SIDE[$step]}" --target steerway linkemu) >"$log" 2>&1; then
     set -m
     step_run "$step" &
     STARTED[$step]=$!
