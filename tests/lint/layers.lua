@@ -34,7 +34,7 @@ local ROOMS = {
   { "app/doctor", "base machine uplink health config" },
   { "app/simulate", "base uplink policy" },
   { "app/serve", "net health inbound http socks config keep follow control" },
-  { "app/main", "base netlink uplink policy config follow control doctor simulate serve" },
+  { "app/main", "base netlink peek uplink policy config follow control doctor simulate serve" },
 }
 
 local LAYERS, STOREY = {}, {} -- by a room's name: what it may use, and its storey
@@ -59,6 +59,9 @@ local LIBRARIES = {
   ["ev.h"] = LOOP,
   ["libpsl.h"] = { "policy" },
   ["idn2.h"] = { "sets" },
+  ["openssl/crypto.h"] = { "peek" },
+  ["openssl/evp.h"] = { "peek" },
+  ["openssl/hmac.h"] = { "peek" },
   ["arpa/nameser.h"] = { "dns" },
   ["libmnl/libmnl.h"] = { "netlink", "machine" },
   ["jansson.h"] = { "policy", "outbound", "config", "keep", "control", "doctor", "simulate", "main" },

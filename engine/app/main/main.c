@@ -1,12 +1,20 @@
 #include "main/cli.h"
 #include "main/commands.h"
+#include "peek/quic_crypto.h"
 
 #include <stdio.h>
+
+static void print_version(void)
+{
+    (void)printf("steerway %s\n", STEERWAY_VERSION);
+    if (!quic_crypto_is_there())
+        (void)printf("left out of this build: the names in QUIC's first packets (needs libcrypto)\n");
+}
 
 static int run(const struct cli *cli)
 {
     if (cli->show_version) {
-        (void)printf("steerway %s\n", STEERWAY_VERSION);
+        print_version();
         return COMMAND_OK;
     }
     if (cli->show_help || !cli->verb) {
