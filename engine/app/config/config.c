@@ -75,6 +75,8 @@ void config_clear(struct config *c, unsigned parts)
         cidr_set_done(&c->access.clients);
         c->allow_given = false;
     }
+    if (parts & CONFIG_PART_BALANCERS)
+        cidr_set_done(&c->balancers);
     if (parts & CONFIG_PART_DENY)
         deny_done(&c->deny);
     if (parts & CONFIG_PART_BYPASS) {
@@ -100,6 +102,7 @@ void config_done(struct config *c)
     config_clear(c, CONFIG_PART_CHECK | CONFIG_PART_DNS | CONFIG_PART_PARAMS | CONFIG_PART_UPLINKS);
     access_done(&c->access);
     deny_done(&c->deny);
+    cidr_set_done(&c->balancers);
     cidr_set_done(&c->bypass);
     free(c->policy);
     free(c->policy_from);
@@ -170,18 +173,21 @@ int config_add_uplink(struct config *c, struct uplink_spec *spec, char *err)
     return r;
 }
 
-static bool has_place(const struct config *c, const struct listen_place *p)
+static const struct listen_place *find_place(const struct config *c, const struct listen_place *p)
 {
     for (size_t i = 0; i < c->n_listen; i++)
         if (listen_place_same(&c->listen[i], p))
-            return true;
-    return false;
+            return &c->listen[i];
+    return NULL;
 }
 
 int config_add_listen(struct config *c, const struct listen_place *places, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        if (has_place(c, &places[i]))
+        const struct listen_place *known = find_place(c, &places[i]);
+        if (known && known->proxy_protocol != places[i].proxy_protocol)
+            return -EEXIST;
+        if (known)
             continue;
         if (c->n_listen == CONFIG_LISTEN_MAX)
             return -ENOSPC;
@@ -215,16 +221,36 @@ static int finish_listen(struct config *c)
     return 0;
 }
 
+static int add_ranges(struct cidr_set *set, const struct cidr ranges[2])
+{
+    int r = cidr_set_add(set, &ranges[0]);
+
+    return r < 0 ? r : cidr_set_add(set, &ranges[1]);
+}
+
 static int allow_everyone(struct access *a)
 {
-    const struct cidr all[] = {{.ip_len = 4}, {.ip_len = 16}};
+    static const struct cidr all[2] = {{.ip_len = 4}, {.ip_len = 16}};
 
-    for (size_t i = 0; i < ARRAY_LEN(all); i++) {
-        int r = cidr_set_add(&a->clients, &all[i]);
-        if (r < 0)
-            return r;
-    }
-    return 0;
+    return add_ranges(&a->clients, all);
+}
+
+static bool awaits_balancers(const struct config *c)
+{
+    for (size_t i = 0; i < c->n_listen; i++)
+        if (c->listen[i].proxy_protocol)
+            return true;
+    return false;
+}
+
+/* The balancers when none are named: whoever can send a header can claim any address, so only this machine.
+ */
+static int add_loopback(struct cidr_set *set)
+{
+    static const struct cidr loopback[2] = {{.ip = {127}, .ip_len = 4, .bits = 8},
+                                            {.ip = {[15] = 1}, .ip_len = 16, .bits = 128}};
+
+    return add_ranges(set, loopback);
 }
 
 /* Without passwords, a client can claim any user name. */
@@ -270,11 +296,17 @@ int config_finish(struct config *c, char *err)
     if (r < 0)
         return r;
     r = finish_listen(c);
+    if (r == -EEXIST)
+        return config_refuse(err, "listen: an address is given with and without proxy-protocol");
     if (r < 0) {
         (void)snprintf(err, CONFIG_ERROR_MAX, "more than %d addresses to listen on", CONFIG_LISTEN_MAX);
         return r;
     }
-    if (!c->allow_given)
+    if (c->balancers.n > 0 && !awaits_balancers(c))
+        return config_refuse(err,
+                             "proxy-protocol-from: no address to listen on has ,proxy-protocol behind it");
+    r = c->balancers.n == 0 && awaits_balancers(c) ? add_loopback(&c->balancers) : 0;
+    if (r == 0 && !c->allow_given)
         r = access_needs_user(&c->access) ? allow_everyone(&c->access) : access_allow_private(&c->access);
     if (r < 0)
         (void)snprintf(err, CONFIG_ERROR_MAX, "%s", strerror(-r));

@@ -31,8 +31,9 @@ struct config {
     char *policy_from; /* the config file that set it; NULL for none */
     struct policy_param *params;
     size_t n_params;
-    struct access access; /* users and client ranges */
-    bool allow_given;     /* --allow was used */
+    struct access access;      /* users and client ranges */
+    bool allow_given;          /* --allow was used */
+    struct cidr_set balancers; /* that may send PROXY headers */
     struct deny deny;
     bool own_addresses; /* clients on other machines may reach this machine's addresses, except loopback */
     struct cidr_set bypass; /* as given */
@@ -70,6 +71,7 @@ enum config_part {
     CONFIG_PART_UPLINKS = 1 << 8,
     CONFIG_PART_CHECK = 1 << 9,
     CONFIG_PART_DENY = 1 << 10,
+    CONFIG_PART_BALANCERS = 1 << 11,
 };
 
 /** The targets of checks. */
@@ -91,7 +93,8 @@ MUST_CHECK int config_set_param(struct config *c, struct slice key, struct slice
  * when the name is taken or UPLINK_MAX is reached */
 MUST_CHECK int config_add_uplink(struct config *c, struct uplink_spec *spec, char *err);
 
-/** Add the addresses that are new. @return 0, -ENOSPC */
+/** Add the addresses that are new. @return 0, -ENOSPC, -EEXIST for one that is there without proxy_protocol,
+ * or with it */
 MUST_CHECK int config_add_listen(struct config *c, const struct listen_place *places, size_t n);
 
 /** Fill in the defaults. Listens on localhost:1080 (8080 with http) unless --listen was used. Admits

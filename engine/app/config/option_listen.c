@@ -66,22 +66,36 @@ int option_set_http(struct config *c, const char *value, char *err)
     return 0;
 }
 
+static int refuse_place(int why, char *err)
+{
+    if (why == -EEXIST)
+        return config_refuse(err, "this address is given with and without proxy-protocol");
+    return too_many(err);
+}
+
 int option_set_listen(struct config *c, const char *value, char *err)
 {
     static const char expected[] =
         "ADDRESS:PORT (localhost:1080, *:1080 for all addresses, 192.0.2.1:1080, [::1]:1080)";
-    const struct host_port split = host_port_split(slice_str(value));
+    const char *comma = strchrnul(value, ',');
+    const struct host_port split = host_port_split(slice_of(value, (size_t)(comma - value)));
     struct listen_place places[2];
     uint16_t port;
+
+    if (*comma && strcmp(comma + 1, "proxy-protocol") != 0)
+        return option_not_a(err, slice_str(comma + 1), "proxy-protocol, which alone may follow the port");
 
     int n = split.has_port ? parse_host(split.place, places) : -EINVAL;
     if (n < 0)
         return option_not_a(err, slice_str(value), expected);
     if (host_port_number(split.port, &port) < 0)
         return option_not_a(err, split.port, "a port (1 to 65535, 0 for a free one)");
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < n; i++) {
         addr_set_port(&places[i].addr, port);
-    return config_add_listen(c, places, (size_t)n) < 0 ? too_many(err) : 0;
+        places[i].proxy_protocol = *comma;
+    }
+    int r = config_add_listen(c, places, (size_t)n);
+    return r < 0 ? refuse_place(r, err) : 0;
 }
 
 int option_set_listen_strict(struct config *c, const char *value, char *err)
@@ -90,4 +104,14 @@ int option_set_listen_strict(struct config *c, const char *value, char *err)
     (void)err;
     c->listen_strict = true;
     return 0;
+}
+
+static int balancer_part(struct config *c, struct slice text, char *err)
+{
+    return option_add_range(&c->balancers, text, err);
+}
+
+int option_set_proxy_protocol_from(struct config *c, const char *value, char *err)
+{
+    return option_each_part(c, value, err, balancer_part);
 }

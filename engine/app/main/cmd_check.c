@@ -28,7 +28,8 @@ static void print_verdict(const struct config *c, const struct policy *policy,
     (void)printf("%s; listening on ", uplinks->n ? "" : "none");
     for (size_t i = 0; i < c->n_listen; i++) {
         char text[LISTEN_TEXT_MAX];
-        (void)printf("%s%s", i ? ", " : "", listen_place_text(&c->listen[i], text));
+        (void)printf("%s%s%s", i ? ", " : "", listen_place_text(&c->listen[i], text),
+                     c->listen[i].proxy_protocol ? " (PROXY protocol)" : "");
     }
     (void)printf("\n");
 }

@@ -41,12 +41,17 @@ static void print_usage(const struct addr *listening, bool needs_user)
            needs_user ? "USER:PASS@" : "", at, at);
 }
 
+/* One to try, if there is one already. @return NULL if clients come by balancers only */
 static const struct addr *first_listener(const struct proxy *p)
 {
-    for (size_t i = 0; i < p->n_listeners; i++)
-        if (!p->listeners[i].listener.absent)
-            return &p->listeners[i].listener.addr;
-    return &p->listeners[0].listener.addr;
+    const struct proxy_listener *first = NULL;
+
+    for (size_t i = 0; i < p->n_listeners; i++) {
+        const struct proxy_listener *l = &p->listeners[i];
+        if (!l->use.proxy_header && (!first || (first->listener.absent && !l->listener.absent)))
+            first = l;
+    }
+    return first ? &first->listener.addr : NULL;
 }
 
 /* Tell a new user where the proxy listens, which uplinks it uses, and how to try it. */
@@ -62,7 +67,8 @@ static void print_welcome(const struct app *a)
     }
     printf("Steerway %s, policy %s\n", STEERWAY_VERSION, policy_name(a->policy));
     for (size_t i = 0; i < p->n_listeners; i++)
-        printf("  listening on %s%s\n", p->listeners[i].text,
+        printf("  listening on %s%s%s\n", p->listeners[i].text,
+               p->listeners[i].use.proxy_header ? " for balancers (PROXY protocol)" : "",
                p->listeners[i].listener.absent ? " (once this machine has the address)" : "");
     for (size_t i = 0; i < a->uplinks->n; i++) {
         const struct uplink *u = a->uplinks->items[i];
@@ -78,8 +84,11 @@ static void print_welcome(const struct app *a)
                : uplink_bar(u) == UPLINK_BAR_SPENT ? " (quota used up)"
                                                    : "(down)");
     }
-    if (p->n_listeners > 0)
-        print_usage(first_listener(p), access_needs_user(&a->config->access));
+    const struct addr *first = first_listener(p);
+    if (first)
+        print_usage(first, access_needs_user(&a->config->access));
+    else
+        printf("\nStop:     Ctrl-C\n\n");
     (void)fflush(stdout);
 }
 

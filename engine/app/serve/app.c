@@ -146,7 +146,7 @@ static int listen_once(struct app *a, const struct listen_place **ret_failed)
         bool free_port = addr_port(&place.addr) == 0;
         if (free_port)
             addr_set_port(&place.addr, shared);
-        err = proxy_listen(&a->proxy, &place, &(struct proxy_use){0},
+        err = proxy_listen(&a->proxy, &place, &(struct proxy_use){.proxy_header = place.proxy_protocol},
                            a->config->listen_strict ? LISTENER_REFUSES : LISTENER_WAITS, &bound);
         /* On a machine without IPv6, 127.0.0.1 still serves. */
         if ((err == -EADDRNOTAVAIL || err == -EAFNOSUPPORT) && a->config->n_listen > 1 &&
@@ -233,6 +233,7 @@ int app_init(struct app *a, const struct config *config, const struct paths *pat
     const struct proxy_settings settings = {
         .fronts = FRONTS,
         .access = &config->access,
+        .balancers = &config->balancers,
         .handshake_timeout_s = config->handshake_timeout_s,
         .ack_timeout_s = config->ack_timeout_s,
         .cut_after_s = config->cut_after_s,

@@ -1,5 +1,6 @@
 #include "inbound/proxy.h"
 
+#include "inbound/gate.h"
 #include "inbound/session.h"
 #include "outbound/search.h"
 
@@ -32,20 +33,10 @@ static void on_prepare(struct ev_loop *loop, ev_prepare *w, int events)
 static void on_accepted(struct listener *listener, int fd, const struct addr *peer)
 {
     struct proxy_listener *pl = container_of(listener, struct proxy_listener, listener);
-    struct proxy *p = pl->proxy;
-    uint32_t hidden;
 
-    if (access_client_allowed(p->settings.access, peer))
+    if (gate_lets_in(pl, peer))
         return session_new(pl, fd, peer);
     (void)close(fd);
-    if (!log_limit_pass(&p->refusal_limit, clock_now_s(), PROXY_LINES_IN_WINDOW, &hidden))
-        return;
-    struct log_line l;
-    char text[ADDR_TEXT_MAX];
-    log_begin(&l, EVENT_CLIENT_REFUSED);
-    log_str(&l, "client", addr_format_ip(peer, text));
-    log_hidden(&l, hidden);
-    log_end(&l);
 }
 
 static void on_starved(struct listener *listener, int err)

@@ -24,17 +24,19 @@ struct front;
 struct proxy_settings {
     const struct front *const *fronts; /* that a client's first byte chooses from (front.h) */
     const struct access *access;
-    double handshake_timeout_s; /* seconds from accept, or from a request's first byte, to its last */
-    double ack_timeout_s;       /* limit for unacknowledged data (ack_wait.h); 0: none */
-    double cut_after_s;         /* time that a line is down before its connections are reset; 0: never */
-    size_t strangers_max;       /* limit of clients that have had no request accepted yet */
-    double idle_timeout_s;      /* silence after which a relayed connection is closed */
+    const struct cidr_set *balancers; /* that may send PROXY headers (gate.h); NULL: none */
+    double handshake_timeout_s;       /* seconds from accept, or from a request's first byte, to its last */
+    double ack_timeout_s;             /* limit for unacknowledged data (ack_wait.h); 0: none */
+    double cut_after_s;    /* time that a line is down before its connections are reset; 0: never */
+    size_t strangers_max;  /* limit of clients that have had no request accepted yet */
+    double idle_timeout_s; /* silence after which a relayed connection is closed */
 };
 
 /** What a listener is for. Zeroes: a proxy, where the client's first byte chooses the front. */
 struct proxy_use {
     const struct front *front; /* serves each client from accept on, before a byte comes; NULL: a proxy */
     const void *setting;       /* the front's, for this listener; must outlive the proxy */
+    bool proxy_header;         /* a balancer's header comes first (gate.h) */
 };
 
 struct proxy_listener {
@@ -63,7 +65,8 @@ struct proxy {
     ev_prepare reaper;
     struct dead_lines dead_lines;
     struct guesses guesses;
-    struct log_limit refusal_limit, rejection_limit, guess_limit, starvation_limit, stranger_limit;
+    struct log_limit refusal_limit, balancer_limit, header_limit, rejection_limit, guess_limit,
+        starvation_limit, stranger_limit;
     /** Called while draining, when the last session has ended; may be NULL. */
     void (*drained)(struct proxy *p);
 };

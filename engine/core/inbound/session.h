@@ -40,9 +40,10 @@ struct session {
     bool admitted : 1;         /* a request was accepted; until then admit_by_s is the limit */
     bool guessed : 1;          /* a wrong password was given */
     bool waited : 1;           /* the next login has waited for its check */
+    bool awaits_header : 1;    /* a balancer's, before the client's first byte (gate.h) */
     bool is_tunnel : 1;
-    bool is_cut : 1; /* its worker may not know it yet */
-    struct addr peer;
+    bool is_cut : 1;  /* its worker may not know it yet */
+    struct addr peer; /* the client, or, while awaits_header, its balancer */
     const struct proxy_listener *listener;
     char *user; /* verified, or only claimed when no login is needed; NULL for none */
 

@@ -2,6 +2,8 @@
  * line fails, the proxy stops. */
 #include "inbound/front.h"
 
+#include "inbound/gate.h"
+
 #include "base/clock.h"
 #include "net/egress.h"
 #include "proto/http_head.h"
@@ -80,8 +82,26 @@ void session_tunnel(struct session *s)
 
 /* --- the client's socket -------------------------------------------------------------------------------- */
 
+/* @return whether the header is complete, so that the client's own bytes come next */
+static bool read_header(struct session *s)
+{
+    switch (gate_read_header(s)) {
+    case PARSE_NEED_MORE:
+        return false;
+    case PARSE_BAD:
+        session_close(s, NULL);
+        return false;
+    case PARSE_OK:
+        break;
+    }
+    session_begin(s);
+    return true;
+}
+
 static void advance(struct session *s)
 {
+    if (s->awaits_header && !read_header(s))
+        return;
     if (s->state != SESSION_READING && s->state != SESSION_EXCHANGE)
         return;
     if (!s->front && s->in.len > 0)
@@ -256,6 +276,7 @@ void session_new(const struct proxy_listener *listener, int fd, const struct add
         return;
     }
     *s = (struct session){.proxy = proxy, .fd = fd, .dest_fd = -1, .peer = *peer, .listener = listener};
+    s->awaits_header = listener->use.proxy_header;
     talk_init(s);
     s->admit_by_s = clock_coarse_s() + proxy->settings.handshake_timeout_s;
     session_rearm(s);
@@ -264,6 +285,7 @@ void session_new(const struct proxy_listener *listener, int fd, const struct add
     list_push_back(&proxy->strangers, &s->stranger);
     proxy->n_strangers++;
     session_watch(s);
-    session_begin(s);
+    if (!s->awaits_header)
+        session_begin(s);
     bound_strangers(proxy);
 }

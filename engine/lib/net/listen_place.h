@@ -9,6 +9,7 @@ enum { LISTEN_TEXT_MAX = ADDR_TEXT_MAX + MACHINE_NAME_SIZE };
 struct listen_place {
     struct addr addr;             /* without a scope while its link is missing */
     char link[MACHINE_NAME_SIZE]; /* the link's name or alternative name as given; "" for none */
+    bool proxy_protocol;          /* a balancer connects there, with headers of the PROXY protocol */
 };
 
 /** Parse "192.0.2.1", "[2001:db8::1]" or "fe80::1%eth0". Only the link of a link-local address may be

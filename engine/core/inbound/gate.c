@@ -1,0 +1,68 @@
+#include "inbound/gate.h"
+
+#include "base/clock.h"
+#include "machine/own_addresses.h"
+#include "proto/proxy_header.h"
+
+static void log_refused(struct log_limit *limit, enum log_event event, const struct addr *client)
+{
+    char text[ADDR_TEXT_MAX];
+    struct log_line l;
+    uint32_t hidden;
+
+    if (!log_limit_pass(limit, clock_now_s(), PROXY_LINES_IN_WINDOW, &hidden))
+        return;
+    log_begin(&l, event);
+    log_str(&l, "client", addr_format_ip(client, text));
+    log_hidden(&l, hidden);
+    log_end(&l);
+}
+
+static bool is_allowed(struct proxy *p, const struct addr *client)
+{
+    if (access_client_allowed(p->settings.access, client))
+        return true;
+    log_refused(&p->refusal_limit, EVENT_CLIENT_REFUSED, client);
+    return false;
+}
+
+bool gate_lets_in(struct proxy_listener *l, const struct addr *from)
+{
+    struct proxy *p = l->proxy;
+
+    if (!l->use.proxy_header)
+        return is_allowed(p, from);
+    if (p->settings.balancers && cidr_set_contains(p->settings.balancers, from))
+        return true;
+    log_refused(&p->balancer_limit, EVENT_BALANCER_REFUSED, from);
+    return false;
+}
+
+/* "127.0.0.1" from a balancer on another machine is a program there. It must not get what only programs of
+ * this machine may have (access/reach.h), so the balancer counts as the client. */
+static bool is_elsewhere(const struct session *s, const struct addr *client)
+{
+    const struct own_addresses *own = s->proxy->outbounds.settings.reach.own;
+
+    return addr_is_loopback(client) && !addr_is_loopback(&s->peer) && !own_addresses_have(own, &s->peer);
+}
+
+enum parse gate_read_header(struct session *s)
+{
+    struct slice in = buf_slice(&s->in);
+    struct proxy_header h;
+    struct addr client;
+    enum parse p = proxy_header_parse(&h, in.data, in.len);
+
+    if (p == PARSE_BAD)
+        log_refused(&s->proxy->header_limit, EVENT_NO_PROXY_HEADER, &s->peer);
+    if (p != PARSE_OK)
+        return p;
+    if (h.ip_len > 0 && addr_from_ip(&client, h.ip, h.ip_len, h.port) == 0 && !is_elsewhere(s, &client))
+        s->peer = client;
+    if (!is_allowed(s->proxy, &s->peer))
+        return PARSE_BAD;
+    buf_consume(&s->in, h.consumed);
+    s->awaits_header = false;
+    return PARSE_OK;
+}
