@@ -24,9 +24,11 @@ local ROOMS = {
   { "core/parent", "base machine net dns proto uplink" },
   { "core/health", "base net dns proto uplink parent" },
   { "core/outbound", "base net dns proto uplink policy access parent health" },
-  { "core/inbound", "base machine net proto uplink relay access health outbound" },
+  { "core/datagram", "base addr net proto relay" },
+  { "core/udp", "base addr machine net dns proto uplink relay datagram access policy health outbound" },
+  { "core/inbound", "base machine net proto uplink relay access health outbound udp" },
   { "core/http", "base net proto uplink relay access health outbound inbound" },
-  { "core/socks", "base proto outbound inbound" },
+  { "core/socks", "base proto outbound udp inbound" },
   { "app/config", "base addr machine net dns proto uplink policy relay access parent health inbound" },
   { "app/keep", "base uplink policy" },
   { "app/follow", "base machine dns uplink policy health inbound config keep" },
@@ -49,7 +51,8 @@ end
 
 -- Libraries, and the rooms that may see them.
 local LOOP = {
-  "machine", "net", "dns", "relay", "parent", "health", "outbound", "inbound", "http", "keep", "follow", "control", "serve",
+  "machine", "net", "dns", "relay", "datagram", "parent", "health", "outbound", "udp", "inbound", "http", "keep", "follow",
+  "control", "serve",
 }
 local LIBRARIES = {
   ["lua.h"] = { "cage", "policy" },

@@ -201,6 +201,31 @@ static int listen_all(struct app *a, char *err)
     return e;
 }
 
+/* Mappings take descriptors: a quarter of what the process may have, and one client an eighth of these. */
+static size_t most_mappings(void)
+{
+    struct rlimit files;
+
+    return getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < 4 * 65536 ? files.rlim_cur / 4 : 65536;
+}
+
+static int open_udp(struct app *a, char *err)
+{
+    const size_t most = most_mappings();
+    const struct udp_settings settings = {
+        .filter = UDP_FILTER_ADDRESS,
+        .idle_s = 150,
+        .mappings_max = most,
+        .client_mappings_max = most / 8 + 16,
+        .client_ports_max = most / 8 + 16,
+    };
+    int e = proxy_open_udp(&a->proxy, &settings);
+
+    if (e < 0)
+        (void)snprintf(err, CONFIG_ERROR_MAX, "UDP does not start: %s", strerror(-e));
+    return e;
+}
+
 int app_init(struct app *a, const struct config *config, const struct paths *paths, const struct machine *m,
              struct uplink_set *uplinks, struct policy *policy, char *err)
 {
@@ -242,6 +267,9 @@ int app_init(struct app *a, const struct config *config, const struct paths *pat
     };
     proxy_init(&a->proxy, &outbounds, &settings);
     a->proxy.drained = on_drained;
+    e = open_udp(a, err);
+    if (e < 0)
+        return e;
     /* Before the start is announced: a reader of that may send a signal at once. */
     watch_signals(a);
     e = listen_all(a, err);

@@ -15,7 +15,7 @@ static void reap(struct proxy *p)
 {
     LIST_EACH(&p->dead, node, next)
         session_free(container_of(node, struct session, node));
-    if (p->draining && p->n_sessions == 0 && p->drained) {
+    if (p->draining && p->n_sessions == 0 && udp_is_idle(&p->udp) && p->drained) {
         void (*drained)(struct proxy *) = p->drained;
         p->drained = NULL;
         drained(p);
@@ -69,6 +69,22 @@ void proxy_init(struct proxy *p, const struct outbounds *outbounds, const struct
     list_init(&p->dead);
     loops_init(&p->outbounds.loops, outbounds->settings.reach.own);
     ev_prepare_init(&p->reaper, on_prepare);
+}
+
+static void on_udp_ended(struct udp *u)
+{
+    struct proxy *p = container_of(u, struct proxy, udp);
+
+    if (p->draining)
+        ev_prepare_start(p->loop, &p->reaper);
+}
+
+int proxy_open_udp(struct proxy *p, const struct udp_settings *settings)
+{
+    int err = udp_init(&p->udp, &p->outbounds, &p->workers, settings);
+
+    p->udp.ended = on_udp_ended;
+    return err;
 }
 
 static int open_listener(struct proxy_listener *l, enum listener_absent absent)
@@ -151,7 +167,7 @@ size_t proxy_cut(struct proxy *p, const struct uplink *u, const struct addr_chan
         session_cut(s);
         n++;
     }
-    return n;
+    return n + udp_cut(&p->udp, u, change);
 }
 
 void proxy_lose_uplink(struct proxy *p, const struct uplink *u)
@@ -170,6 +186,7 @@ void proxy_stop(struct proxy *p)
     close_listeners(p);
     LIST_EACH(&p->sessions, node, next)
         session_close(container_of(node, struct session, node), "shutdown");
+    udp_stop(&p->udp);
     workers_stop(&p->workers);
 }
 
@@ -182,6 +199,7 @@ void proxy_done(struct proxy *p)
     recorder_stop(&p->outbounds.recorder);
     wheel_done(&p->deadlines);
     dead_lines_done(&p->dead_lines);
+    udp_done(&p->udp);
     workers_done(&p->workers);
     guesses_done(&p->guesses);
 }

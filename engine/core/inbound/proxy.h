@@ -12,6 +12,7 @@
 #include "net/listener.h"
 #include "outbound/outbounds.h"
 #include "relay/tunnel.h"
+#include "udp/udp.h"
 
 #include <ev.h>
 
@@ -52,6 +53,7 @@ struct proxy {
     struct outbounds outbounds;
     struct proxy_settings settings;
     struct workers workers; /* carry the tunnels */
+    struct udp udp;         /* unused until proxy_open_udp */
 
     struct proxy_listener listeners[PROXY_LISTENERS_MAX];
     size_t n_listeners;
@@ -74,6 +76,9 @@ struct proxy {
 /** The targets of pointers in both structs must outlive the proxy. @param outbounds  without loops,
  * recorder, checks */
 void proxy_init(struct proxy *p, const struct outbounds *outbounds, const struct proxy_settings *settings);
+
+/** Let clients send datagrams. Call it before the workers start. @return 0 or negative errno */
+MUST_CHECK int proxy_open_udp(struct proxy *p, const struct udp_settings *settings);
 
 /** Listen on a place. Port 0 takes a free one, which *ret_bound receives. If the link is missing,
  * proxy_follow_place listens later. @return 0 or negative errno */

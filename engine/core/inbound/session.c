@@ -31,6 +31,9 @@ static const double ENDING_S = 5;
  * comes after as much time as the pause has lasted, within these limits. */
 static const double RESET_LOOK_MIN_S = 0.05, RESET_LOOK_MAX_S = 1;
 
+/* An association whose client has sent FIN lives while datagrams flow: some clients half-close early. */
+static const double ASSOCIATION_AFTER_FIN_S = 30;
+
 static double least(double a, double b)
 {
     return a < b ? a : b;
@@ -94,6 +97,8 @@ static double deadline_of(const struct session *s)
         return s->front->exchange->look_after(s);
     case SESSION_ENDING:
         return ENDING_S;
+    case SESSION_ASSOCIATED:
+        return s->client_ended ? ASSOCIATION_AFTER_FIN_S : set->idle_timeout_s;
     case SESSION_CONNECTING: /* the search has its own limits */
     case SESSION_TUNNEL:     /* the relay has its own limits */
     case SESSION_RESETTING:  /* session_reset_look sets it */
@@ -122,13 +127,15 @@ bool session_may(enum session_state now, enum session_state next)
 {
 #define TO(x) (1u << SESSION_##x)
     static const unsigned allowed[] = {
-        [SESSION_READING] = TO(CONNECTING) | TO(EXCHANGE) | TO(SLOWED) | TO(ENDING) | TO(CLOSED),
+        [SESSION_READING] =
+            TO(CONNECTING) | TO(EXCHANGE) | TO(SLOWED) | TO(ASSOCIATED) | TO(ENDING) | TO(CLOSED),
         [SESSION_SLOWED] = TO(READING) | TO(CLOSED),
         [SESSION_CONNECTING] = TO(EXCHANGE) | TO(REPLYING) | TO(READING) | TO(ENDING) | TO(CLOSED),
         [SESSION_EXCHANGE] =
             TO(READING) | TO(CONNECTING) | TO(REPLYING) | TO(ENDING) | TO(RESETTING) | TO(CLOSED),
         [SESSION_REPLYING] = TO(TUNNEL) | TO(CLOSED),
         [SESSION_TUNNEL] = TO(CLOSED),
+        [SESSION_ASSOCIATED] = TO(CLOSED),
         [SESSION_ENDING] = TO(CLOSED),
         [SESSION_RESETTING] = TO(CLOSED),
         [SESSION_CLOSED] = 0,
@@ -162,6 +169,7 @@ static bool session_wants_input(const struct session *s)
     case SESSION_EXCHANGE:
         return buf_room(&s->in) > 0 && s->front->exchange->wants_input(s);
     case SESSION_ENDING:
+    case SESSION_ASSOCIATED:
         return true;
     case SESSION_SLOWED:
     case SESSION_REPLYING:
@@ -275,6 +283,13 @@ void session_connect(struct session *s, const struct target *target, enum policy
     session_enter(s, SESSION_CONNECTING);
 }
 
+void session_associate(struct session *s, struct udp_port *port)
+{
+    admit(s);
+    s->association = port;
+    session_enter(s, SESSION_ASSOCIATED);
+}
+
 /* --- the end -------------------------------------------------------------------------------------------- */
 
 void session_rejected(struct session *s, const char *reason)
@@ -314,6 +329,8 @@ void session_close(struct session *s, const char *outcome)
         return tunnel_stop(&s->tunnel); /* continues in on_ended */
     if (s->exchange)
         s->front->exchange->stop(s);
+    udp_port_close(s->association);
+    s->association = NULL;
     if ((session_owed(s) > 0 || s->state == SESSION_RESETTING) && s->fd >= 0)
         session_reset_on_close(s); /* a FIN would make a part look complete */
     pump_done(&s->down, &s->proxy->workers.room.pump);
@@ -417,6 +434,18 @@ void session_reset_look(struct session *s)
     session_watch(s);
 }
 
+/* --- associations --------------------------------------------------------------------------------------- */
+
+static void associated_look(struct session *s)
+{
+    uint64_t moved = udp_port_moved(s->association);
+
+    if (moved == s->moved)
+        return session_close(s, "idle");
+    s->moved = moved;
+    session_rearm(s);
+}
+
 /* --- the deadline of each state ------------------------------------------------------------------------- */
 
 static void owed_deadline_came(struct session *s)
@@ -442,6 +471,8 @@ void session_deadline_came(struct wheel *w, struct wheel_entry *e)
         return session_reset_look(s);
     if (is_owed(s))
         return owed_deadline_came(s);
+    if (s->state == SESSION_ASSOCIATED)
+        return associated_look(s);
     if (s->state != SESSION_READING)
         return session_close(s, "idle");
     if (rests(s))

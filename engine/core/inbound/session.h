@@ -20,6 +20,7 @@ enum session_state {
     SESSION_EXCHANGE,   /* a plain HTTP request is in progress */
     SESSION_REPLYING,   /* the last bytes before a tunnel are being sent */
     SESSION_TUNNEL,     /* the tunnel has both sockets */
+    SESSION_ASSOCIATED, /* its UDP port serves, for as long as this connection lives */
     SESSION_ENDING,     /* a last answer is being sent; then the client's FIN is awaited */
     SESSION_RESETTING,  /* the client is to be reset, after it has read the bytes before that */
     SESSION_CLOSED,     /* closed, about to be freed */
@@ -58,11 +59,13 @@ struct session {
         struct {
             struct list stranger; /* in the proxy's strangers, until it is admitted */
             ev_io read, write;
-            struct wheel_entry deadline; /* of the current state */
-            double admit_by_s;           /* monotonic */
-            double slowed_s;             /* duration of SESSION_SLOWED */
-            double taken_s;              /* when the client last read of an answer that is complete */
-            size_t undelivered;          /* SESSION_RESETTING: bytes, at the last look */
+            struct wheel_entry deadline;  /* of the current state */
+            double admit_by_s;            /* monotonic */
+            double slowed_s;              /* duration of SESSION_SLOWED */
+            struct udp_port *association; /* SESSION_ASSOCIATED; else NULL */
+            uint64_t moved;               /* its datagrams at the last look */
+            double taken_s;               /* when the client last read of an answer that is complete */
+            size_t undelivered;           /* SESSION_RESETTING: bytes, at the last look */
             struct ack_wait client_wait;
             struct buf in;    /* from the client, not parsed yet */
             struct buf out;   /* to the client, not sent yet */
@@ -123,6 +126,9 @@ void session_connect(struct session *s, const struct target *target, enum policy
 /** s->out has all bytes for the client before the tunnel, and s->dest_fd and s->outbound are set: hand
  * over to the relay when s->out is sent. */
 void session_tunnel(struct session *s);
+
+/** The client has a UDP port now, which the session owns: it ends with the client's connection. */
+void session_associate(struct session *s, struct udp_port *port);
 
 /** Send the waiting bytes, send FIN, wait for the client's FIN so that nothing is lost, and close. */
 void session_end(struct session *s);

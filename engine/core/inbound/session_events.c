@@ -120,6 +120,8 @@ static void on_client_ended(struct session *s)
         return s->out.len > 0 ? session_end(s) : session_close(s, "closed");
     case SESSION_EXCHANGE:
         return advance(s);
+    case SESSION_ASSOCIATED:
+        return session_rearm(s);
     case SESSION_CONNECTING: /* half-closed: it may still wait for its answer */
     case SESSION_SLOWED:
     case SESSION_REPLYING:
@@ -149,7 +151,7 @@ static void on_readable(struct ev_loop *loop, ev_io *w, int events)
 
     (void)loop;
     (void)events;
-    if (s->state == SESSION_ENDING)
+    if (s->state == SESSION_ENDING || s->state == SESSION_ASSOCIATED)
         return discard(s);
     if (s->state == SESSION_EXCHANGE && s->in.len == 0 && s->front->exchange->take_input(s))
         return;
@@ -221,6 +223,8 @@ void session_cut(struct session *s)
 
 void session_drain(struct session *s)
 {
+    if (s->state == SESSION_ASSOCIATED && s->client_ended)
+        return session_close(s, "shutdown");
     if (s->state != SESSION_READING || s->in.len > 0)
         return;
     if (s->out.len > 0)
@@ -240,6 +244,8 @@ static void talk_init(struct session *s)
     buf_init(&s->out, OUT_MAX);
     buf_init(&s->early_to_client, RELAY_EARLY_MAX);
     s->down = (struct pump){.waiting = NULL};
+    s->association = NULL;
+    s->moved = 0;
 }
 
 /* Close the oldest one: a client with a request sends it within milliseconds. */

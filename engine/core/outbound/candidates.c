@@ -38,6 +38,8 @@ static enum candidate_absence obstacle(const struct uplink *u, const struct cand
         return why_not_up(u);
     if (!speaks(u, r->family))
         return ABSENT_OTHER_FAMILY;
+    if (r->datagrams && u->parent)
+        return ABSENT_NO_DATAGRAMS;
     if (was_tried(u, r))
         return ABSENT_TRIED;
     return r->against && candidates_is_dear(u, r->against) ? ABSENT_DEAR : ABSENT_NOT;
@@ -128,6 +130,7 @@ const char *candidates_absence_text(enum candidate_absence absence)
         [ABSENT_SPENT] = "its quota is used up",
         [ABSENT_DOWN] = "down",
         [ABSENT_OTHER_FAMILY] = "does not speak this family of addresses",
+        [ABSENT_NO_DATAGRAMS] = "its parent proxy carries no datagrams",
         [ABSENT_TRIED] = "was tried and failed",
         [ABSENT_DEAR] = "costs more than the uplink that it would race",
         [ABSENT_RESOLVES_NOTHING] = "resolves no names",

@@ -41,6 +41,7 @@ enum candidate_absence {
     ABSENT_SPENT,
     ABSENT_DOWN,
     ABSENT_OTHER_FAMILY,
+    ABSENT_NO_DATAGRAMS,
     ABSENT_TRIED,
     ABSENT_DEAR,
     ABSENT_RESOLVES_NOTHING,
@@ -55,6 +56,7 @@ struct candidates_request {
     int family;                   /* of the destination: AF_INET, AF_INET6, or AF_UNSPEC for a name */
     uint64_t tried;               /* bits id - 1: uplinks that failed for this connection */
     double now;                   /* monotonic seconds */
+    bool datagrams;               /* UDP, which not every parent proxy carries */
     const struct uplink *against; /* uplink to race against; NULL: no race, or a race with any uplink */
 };
 

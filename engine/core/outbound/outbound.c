@@ -57,8 +57,7 @@ void outbound_conn(const struct outbound *o, struct policy_attempt at, struct po
 
 /* --- life of a connection ------------------------------------------------------------------------------- */
 
-int outbound_new(struct outbound **ret, struct outbounds *shared, const struct outbound_request *request,
-                 outbound_done_fn *done, void *owner)
+int outbound_open(struct outbound **ret, struct outbounds *shared, const struct outbound_request *request)
 {
     const size_t head_size = offsetof(struct outbound, target), target_len = target_size(request->target);
     struct outbound *o = malloc(head_size + target_len);
@@ -69,8 +68,6 @@ int outbound_new(struct outbound **ret, struct outbounds *shared, const struct o
         goto fail;
     memset(o, 0, head_size);
     o->shared = shared;
-    o->done = done;
-    o->owner = owner;
     o->id = ++shared->last_id;
     memcpy(&o->target, request->target, target_len);
     o->proto = request->proto;
@@ -80,8 +77,6 @@ int outbound_new(struct outbound **ret, struct outbounds *shared, const struct o
     o->listener = request->listener;
     o->early = shared->settings.fast_open ? request->early : NULL;
     o->started_s = clock_now_s();
-    if (search_start(o) < 0)
-        goto fail;
     *ret = o;
     return 0;
 fail:
@@ -89,6 +84,38 @@ fail:
     free(name);
     free(o);
     return -ENOMEM;
+}
+
+void outbound_discard(struct outbound *o)
+{
+    if (!o)
+        return;
+    uplink_release(&o->lease);
+    policy_forget(o->shared->policy, o->id);
+    search_free(o->search);
+    free(o->reason);
+    free(o->user);
+    free(o->name);
+    free(o);
+}
+
+int outbound_new(struct outbound **ret, struct outbounds *shared, const struct outbound_request *request,
+                 outbound_done_fn *done, void *owner)
+{
+    struct outbound *o;
+    int err = outbound_open(&o, shared, request);
+
+    if (err < 0)
+        return err;
+    o->done = done;
+    o->owner = owner;
+    err = search_start(o);
+    if (err < 0) {
+        outbound_discard(o);
+        return err;
+    }
+    *ret = o;
+    return 0;
 }
 
 void outbound_note_rtt(struct outbound *o, double rtt_s)
@@ -219,19 +246,15 @@ void outbound_finish(struct outbound *o, const char *outcome)
         outbound_conn(o, (struct policy_attempt){o->attempt, o->by_race, NULL}, &conn, client);
         policy_closed(o->shared->policy, &conn, o->lease.uplink, &stats);
     }
-    uplink_release(&o->lease);
-    policy_forget(o->shared->policy, o->id);
-    search_free(o->search);
-    free(o->reason);
-    free(o->user);
-    free(o->name);
-    free(o);
+    outbound_discard(o);
 }
 
 static struct candidates_request request_of(const struct outbound *o)
 {
-    return (struct candidates_request){
-        .host = outbound_host(o), .family = health_family(&o->target), .now = clock_coarse_s()};
+    return (struct candidates_request){.host = outbound_host(o),
+                                       .family = health_family(&o->target),
+                                       .now = clock_coarse_s(),
+                                       .datagrams = o->proto == POLICY_UDP};
 }
 
 uint64_t outbound_objections(const struct outbound *o)

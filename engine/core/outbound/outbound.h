@@ -72,6 +72,12 @@ MUST_CHECK int outbound_new(struct outbound **ret, struct outbounds *shared,
 /** The host as policies and logs see it: its name if it is known, else its address. */
 const char *outbound_host(const struct outbound *o);
 
+/** Begin an account without a search: for datagrams (outbound_pick.h). @return 0, -ENOMEM */
+MUST_CHECK int outbound_open(struct outbound **ret, struct outbounds *shared,
+                             const struct outbound_request *request);
+/** Free it without a line in the log: it was never used. NULL is allowed. */
+void outbound_discard(struct outbound *o);
+
 /** Set the reason for the account. */
 void outbound_because(struct outbound *o, const char *reason);
 

@@ -30,6 +30,7 @@ static struct candidates_request request_of(const struct search *s, const struct
                                        .family = health_family(t),
                                        .tried = s->tried,
                                        .now = clock_coarse_s(),
+                                       .datagrams = s->outbound->proto == POLICY_UDP,
                                        .against = s->choice.race_any ? NULL : against};
 }
 

@@ -35,6 +35,7 @@ struct frame {
     int32_t n;                      /* in: number of candidates; out: number of chosen uplinks */
     int32_t ids[UPLINK_MAX];        /* in: the candidates' ids; out: the chosen ids, in order of preference */
     uint8_t offers[UPLINK_MAX + 1]; /* in: enum frame_offer of each uplink, by id */
+    int32_t per;                    /* out: option of pick's result: enum policy_per */
     bool race_any;                  /* out: option of pick's result: a race may use any uplink */
     bool live;                      /* texts may be read; true only during a call */
 };

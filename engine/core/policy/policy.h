@@ -64,8 +64,9 @@ enum policy_proto {
     POLICY_HTTP,
     POLICY_FORWARD,     /* to a forward's fixed destination */
     POLICY_TRANSPARENT, /* captured on its way to the destination */
+    POLICY_UDP,         /* datagrams, however they came */
 };
-/** "socks4", "socks5", "connect", "http", "forward", "transparent" */
+/** "socks4", "socks5", "connect", "http", "forward", "transparent", "udp" */
 const char *policy_proto_name(enum policy_proto p);
 
 /** The connection as the policy sees it. Texts are NUL-terminated and borrowed for the call. script_begin
@@ -113,6 +114,10 @@ extern const struct policy_attempt POLICY_ATTEMPT_FIRST;
 void policy_conn_init(struct policy_conn *ret, uint64_t id, const struct policy_destination *to,
                       const struct policy_origin *from, const struct policy_attempt *at);
 
+/** For datagrams: the client's port has one uplink for all its destinations, or each destination has its own.
+ */
+enum policy_per { POLICY_PER_DEFAULT, POLICY_PER_CLIENT, POLICY_PER_DESTINATION };
+
 enum policy_verdict { POLICY_USE, POLICY_REFUSE };
 
 struct policy_choice {
@@ -122,7 +127,8 @@ struct policy_choice {
     char reason[POLICY_REASON_MAX + 1]; /* for logs; never empty */
     double timeout_s;                   /* 0: the default */
     double hedge_s;                     /* seconds until a second uplink races; < 0: never, 0: the default */
-    bool race_any;   /* a race may use any uplink, not only those that cost no more (outbound/candidates.h) */
+    bool race_any; /* a race may use any uplink, not only those that cost no more (outbound/candidates.h) */
+    enum policy_per per;
     bool by_default; /* chosen by the built-in default */
 };
 

@@ -9,6 +9,8 @@ const char *policy_proto_name(enum policy_proto p)
         return "socks5";
     case POLICY_CONNECT:
         return "connect";
+    case POLICY_UDP:
+        return "udp";
     case POLICY_HTTP:
         return "http";
     case POLICY_FORWARD:

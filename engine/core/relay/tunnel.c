@@ -98,6 +98,7 @@ static void on_news(struct mailbox *m, struct message *l, unsigned bits)
 void workers_init(struct workers *h, struct ev_loop *loop, double idle_s, const struct tunnel_events *events)
 {
     h->events = events;
+    h->guest = NULL;
     h->n_workers = 0;
     h->unwatch = (struct unwatch){.loop = NULL};
     relay_room_init(&h->room, loop, idle_s, &EVENTS);
@@ -114,7 +115,8 @@ int workers_start(struct workers *h, size_t n)
     while (n-- > 0) {
         if (h->n_workers == WORKERS_MAX)
             return -ENOSPC;
-        int err = worker_start(&h->items[h->n_workers], (unsigned)h->n_workers + 1, &h->room, &h->news);
+        int err =
+            worker_start(&h->items[h->n_workers], (unsigned)h->n_workers + 1, &h->room, &h->news, h->guest);
         if (err < 0)
             return err;
         h->n_workers++;
@@ -128,6 +130,8 @@ void workers_stop(struct workers *h)
     for (size_t i = 0; i < h->n_workers; i++)
         worker_stop(h->items[i]);
     mailbox_empty(&h->news);
+    if (h->guest)
+        h->guest->ended(h->guest);
     while (h->n_workers > 0)
         worker_free(h->items[--h->n_workers]);
 }

@@ -34,8 +34,20 @@ struct tunnel_events {
     void (*woke)(struct tunnel *t);
 };
 
+/** What else uses the workers' loops. */
+struct workers_guest {
+    /** A worker's loop is made, and does not run yet. @return 0 or negative errno: the worker is not started
+     */
+    int (*joins)(struct workers_guest *g, struct ev_loop *loop);
+    /** The worker that joined last did not start. */
+    void (*leaves)(struct workers_guest *g);
+    /** All workers have ended. Their loops exist until this returns. */
+    void (*ended)(struct workers_guest *g);
+};
+
 /** Shared by all tunnels. */
 struct workers {
+    struct workers_guest *guest; /* set it before workers_start; NULL for none */
     const struct tunnel_events *events;
     struct relay_room room; /* the main loop's */
     struct unwatch unwatch;

@@ -107,7 +107,8 @@ void worker_free(struct worker *h)
     free(h);
 }
 
-int worker_start(struct worker **ret, unsigned number, const struct relay_room *like, struct mailbox *news)
+int worker_start(struct worker **ret, unsigned number, const struct relay_room *like, struct mailbox *news,
+                 struct workers_guest *guest)
 {
     struct worker *h = calloc(1, sizeof *h);
     /* The same flags as the main loop; LIBEV_FLAGS is ignored. */
@@ -124,7 +125,12 @@ int worker_start(struct worker **ret, unsigned number, const struct relay_room *
     mailbox_init(&h->orders, loop, on_order);
     ev_async_init(&h->quit, on_quit);
     ev_async_start(loop, &h->quit); /* keeps the loop running */
-    int err = start_thread(h, number);
+    int err = guest ? guest->joins(guest, loop) : 0;
+    if (err == 0) {
+        err = start_thread(h, number);
+        if (err < 0 && guest)
+            guest->leaves(guest);
+    }
     if (err < 0) {
         worker_free(h);
         return err;

@@ -25,9 +25,10 @@ struct worker {
 /** Start a thread. It blocks all signals: the policies' watchdog must reach the main thread.
  *  @param number  for the thread's name, from 1
  *  @param like    the room whose timeouts it copies
+ *  @param guest   NULL for none
  *  @return 0, -ENOMEM, -EAGAIN */
 MUST_CHECK int worker_start(struct worker **ret, unsigned number, const struct relay_room *like,
-                            struct mailbox *news);
+                            struct mailbox *news, struct workers_guest *guest);
 
 /** Stop all its tunnels, and end the thread. Their news are in the mailbox afterwards. */
 void worker_stop(struct worker *h);

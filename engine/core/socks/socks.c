@@ -5,6 +5,7 @@
 #include "inbound/reply.h"
 #include "proto/socks4.h"
 #include "proto/socks5.h"
+#include "socks/associate.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -94,14 +95,20 @@ static void socks4_connected(struct session *s, enum fault fault, const char *re
 
 enum step5 { STEP_GREETING, STEP_AUTH, STEP_REQUEST };
 
+static bool send5_with(struct session *s, enum socks5_reply_code code, const struct addr *bound)
+{
+    char reply[SOCKS5_REPLY_MAX];
+    size_t ip_len;
+    const uint8_t *ip = addr_ip(bound, &ip_len);
+
+    return session_send(s, reply, socks5_reply(reply, code, ip, ip_len, ip_len ? addr_port(bound) : 0));
+}
+
 static bool send5(struct session *s, enum socks5_reply_code code)
 {
     struct addr bound = bound_address(s);
-    char reply[SOCKS5_REPLY_MAX];
-    size_t ip_len;
-    const uint8_t *ip = addr_ip(&bound, &ip_len);
 
-    return session_send(s, reply, socks5_reply(reply, code, ip, ip_len, ip_len ? addr_port(&bound) : 0));
+    return send5_with(s, code, &bound);
 }
 
 static void refuse5(struct session *s, enum socks5_reply_code code)
@@ -163,9 +170,27 @@ static void connect5(struct session *s, const struct socks5_request *r)
     session_connect(s, &r->target, POLICY_SOCKS5, &s->in);
 }
 
+static void associate5(struct session *s, const struct socks5_request *r)
+{
+    struct addr at;
+    enum socks5_reply_code code = associate(s, &at);
+
+    (void)r;
+    if (code != SOCKS5_SUCCEEDED)
+        return refuse5(s, code);
+    (void)send5_with(s, code, &at);
+}
+
 /* Begin a well-formed request. The session has left SESSION_READING afterwards. NULL: not supported. */
 typedef void command5(struct session *s, const struct socks5_request *r);
-static command5 *const commands5[] = {[SOCKS5_CONNECT] = connect5};
+static command5 *const commands5[] = {[SOCKS5_CONNECT] = connect5, [SOCKS5_UDP_ASSOCIATE] = associate5};
+
+/* The address of an association's request is a hint: a wrong one is no reason to refuse. */
+static bool is_served(const struct socks5_request *r)
+{
+    return r->objection == SOCKS5_SUCCEEDED ||
+           (r->command == SOCKS5_UDP_ASSOCIATE && r->objection == SOCKS5_GENERAL_FAILURE);
+}
 
 static enum parse request(struct session *s, struct slice in)
 {
@@ -175,7 +200,7 @@ static enum parse request(struct session *s, struct slice in)
         return p;
     buf_consume(&s->in, r.consumed);
     command5 *begin = r.command < ARRAY_LEN(commands5) ? commands5[r.command] : NULL;
-    if (begin && r.objection == SOCKS5_SUCCEEDED) {
+    if (begin && is_served(&r)) {
         begin(s, &r);
         return PARSE_OK;
     }

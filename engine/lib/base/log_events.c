@@ -22,6 +22,7 @@ const struct log_event_info LOG_EVENT_INFO[EVENT_COUNT] = {
     [EVENT_RACED] = {LOG_DEBUG, "raced", "raced"},
     [EVENT_ATTEMPT_FAILED] = {LOG_DEBUG, "attempt_failed", "attempt failed"},
     [EVENT_CONNECTED] = {LOG_DEBUG, "connected", "connected"},
+    [EVENT_DATAGRAMS_REFUSED] = {LOG_WARN, "datagrams_refused", "datagrams refused"},
     [EVENT_CLIENT_REFUSED] = {LOG_WARN, "client_refused",
                               "client refused: not in an allowed range (--allow)"},
     [EVENT_BALANCER_REFUSED] = {LOG_WARN, "balancer_refused",

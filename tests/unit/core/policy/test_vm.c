@@ -83,6 +83,7 @@ static const struct layout layouts[] = {
     F(n),
     F(ids),
     F(offers),
+    F(per),
     F(race_any),
     F(live),
 };

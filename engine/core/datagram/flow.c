@@ -1,0 +1,249 @@
+#include "datagram/flow.h"
+
+#include "base/clock.h"
+#include "base/counters.h"
+#include "datagram/mapping.h"
+#include "datagram/port.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- the port's table ----------------------------------------------------------------------------------- */
+
+static bool same_end(const struct addr *a, const struct addr *b)
+{
+    return addr_port(a) == addr_port(b) && addr_same_ip(a, b);
+}
+
+static bool is_for(const struct flow *f, const struct flow_key *key)
+{
+    if (!same_end(&f->client, key->client))
+        return false;
+    if (key->name.len == 0)
+        return f->name_len == 0 && same_end(&f->to, &key->to);
+    return f->to_port == key->port && slice_eq(slice_of(f->name, f->name_len), key->name);
+}
+
+static size_t put_addr(char *out, const struct addr *a)
+{
+    size_t len;
+    const uint8_t *ip = addr_ip(a, &len);
+    uint16_t port = addr_port(a);
+
+    memcpy(out, ip, len);
+    memcpy(out + len, &port, sizeof port);
+    return len + sizeof port;
+}
+
+static uint64_t hash_of(const struct port *p, const struct flow_key *key)
+{
+    char data[2 * 18 + sizeof key->port + 255];
+    size_t n = put_addr(data, key->client);
+
+    if (key->name.len == 0) {
+        n += put_addr(data + n, &key->to);
+    } else {
+        memcpy(data + n, &key->port, sizeof key->port);
+        n += sizeof key->port;
+        memcpy(data + n, key->name.data, key->name.len);
+        n += key->name.len;
+    }
+    return keyed_hash(&p->room->key, slice_of(data, n));
+}
+
+/* @return false without memory for the first buckets */
+static bool grow(struct port *p)
+{
+    size_t n = p->n_buckets ? 2 * p->n_buckets : 8;
+    struct flow **buckets = calloc(n, sizeof(struct flow *));
+
+    if (!buckets)
+        return p->n_buckets > 0; /* slower, but it works */
+    for (size_t i = 0; i < p->n_buckets; i++) {
+        for (struct flow *f = p->buckets[i], *next; f; f = next) {
+            next = f->next;
+            f->next = buckets[f->hash & (n - 1)];
+            buckets[f->hash & (n - 1)] = f;
+        }
+    }
+    free(p->buckets);
+    p->buckets = buckets;
+    p->n_buckets = n;
+    return true;
+}
+
+/* Forget an idle flow, so that a new one finds room. Those that were used of late stay. */
+static void make_room(struct port *p)
+{
+    static const double USED_S = 10;
+    double now = clock_coarse_s();
+
+    for (int steps = 0; steps < 64 && !list_is_empty(&p->flows); steps++) {
+        struct flow *oldest = container_of(p->flows.next, struct flow, node);
+        if (oldest->state != FLOW_ASKED && now - oldest->last_s > USED_S)
+            return flow_free(oldest);
+        list_remove(&oldest->node);
+        list_push_back(&p->flows, &oldest->node);
+    }
+}
+
+static struct flow *add(struct port *p, const struct flow_key *key, uint64_t hash)
+{
+    if (p->n_flows >= PORT_FLOWS_MAX)
+        make_room(p);
+    if (p->n_flows >= p->n_buckets && !grow(p))
+        return NULL;
+    struct flow *f = p->n_flows < PORT_FLOWS_MAX ? calloc(1, sizeof *f + key->name.len) : NULL;
+    if (!f)
+        return NULL;
+    f->order.of = f->news.of = LETTER_FLOW;
+    f->port = p;
+    f->hash = hash;
+    f->client = *key->client;
+    f->to = key->to;
+    f->to_port = key->name.len ? key->port : addr_port(&key->to);
+    f->name_len = (uint8_t)key->name.len;
+    memcpy(f->name, key->name.data, key->name.len);
+    f->answer.fd = -1;
+    buf_init(&f->queue, FLOW_QUEUE_BYTES);
+    list_init(&f->sibling);
+    struct flow **bucket = &p->buckets[hash & (p->n_buckets - 1)];
+    f->next = *bucket;
+    *bucket = f;
+    list_push_back(&p->flows, &f->node);
+    p->n_flows++;
+    return f;
+}
+
+struct flow *flow_of(struct port *p, const struct flow_key *key)
+{
+    if (p->latest && is_for(p->latest, key))
+        return p->latest;
+    uint64_t hash = hash_of(p, key);
+    struct flow *f = p->n_buckets ? p->buckets[hash & (p->n_buckets - 1)] : NULL;
+    while (f && !(f->hash == hash && is_for(f, key)))
+        f = f->next;
+    if (!f) {
+        f = add(p, key, hash);
+        if (!f)
+            return NULL;
+        f->state = FLOW_ASKED;
+        p->n_asked++;
+        mailbox_send(p->room->news, &f->news.message, NEWS_ASKED);
+    }
+    return p->latest = f;
+}
+
+void flow_free(struct flow *f)
+{
+    struct port *p = f->port;
+    struct flow **at = &p->buckets[f->hash & (p->n_buckets - 1)];
+
+    while (*at != f)
+        at = &(*at)->next;
+    *at = f->next;
+    if (p->latest == f)
+        p->latest = NULL;
+    list_remove(&f->node);
+    list_remove(&f->sibling);
+    p->n_flows--;
+    wheel_cancel(&f->look);
+    if (f->state == FLOW_OPEN)
+        contacts_release(&f->answer.mapping->contacts, f->contact);
+    buf_done(&f->queue);
+    free(f);
+}
+
+/* --- datagrams ------------------------------------------------------------------------------------------ */
+
+static void wait_for_answer(struct flow *f, struct slice payload)
+{
+    const uint16_t len = (uint16_t)payload.len;
+    char *space;
+
+    if (f->n_queued == FLOW_QUEUE_MAX || buf_reserve(&f->queue, sizeof len + payload.len, &space) < 0)
+        return datagram_room_drop(f->port->room, DROP_QUEUE_FULL, 1);
+    memcpy(space, &len, sizeof len);
+    memcpy(space + sizeof len, payload.data, payload.len);
+    buf_commit(&f->queue, sizeof len + payload.len);
+    f->n_queued++;
+}
+
+void flow_send(struct flow *f, struct slice payload, double now)
+{
+    f->last_s = now;
+    switch (f->state) {
+    case FLOW_ASKED:
+        return wait_for_answer(f, payload);
+    case FLOW_REFUSED:
+        return datagram_room_drop(f->port->room, DROP_REFUSED, 1);
+    case FLOW_OPEN:
+        f->contact->last_s = now;
+        return mapping_send(f->answer.mapping, &f->answer.dest, payload, now);
+    }
+}
+
+static void send_queue(struct flow *f)
+{
+    struct slice rest = buf_slice(&f->queue);
+    double now = clock_coarse_s();
+    uint16_t len;
+
+    while (rest.len > 0) {
+        memcpy(&len, rest.data, sizeof len);
+        flow_send(f, slice_of(rest.data + sizeof len, len), now);
+        rest = slice_of(rest.data + sizeof len + len, rest.len - sizeof len - len);
+    }
+    datagram_room_flush(f->port->room);
+    buf_done(&f->queue);
+    f->n_queued = 0;
+}
+
+/* --- the answer ----------------------------------------------------------------------------------------- */
+
+static void refuse(struct flow *f)
+{
+    struct datagram_room *room = f->port->room;
+
+    f->state = FLOW_REFUSED;
+    datagram_room_drop(room, DROP_REFUSED, f->n_queued);
+    buf_done(&f->queue);
+    f->n_queued = 0;
+    wheel_set(&room->flows, &f->look, FLOW_REFUSED_S);
+}
+
+void flow_answered(struct flow *f)
+{
+    struct port *p = f->port;
+    struct mapping *m = f->answer.mapping;
+
+    p->n_asked--;
+    if (m && mapping_take(m, &f->answer) == 0)
+        f->contact = contacts_hold(&m->contacts, &f->answer.dest);
+    if (f->contact) {
+        f->state = FLOW_OPEN;
+        list_push_back(&m->flows, &f->sibling);
+        wheel_set(&p->room->flows, &f->look, m->idle_s);
+        send_queue(f);
+    } else {
+        refuse(f);
+    }
+    if (p->ending) {
+        flow_free(f);
+        port_end(p);
+    }
+}
+
+void flow_look(struct flow *f)
+{
+    double last_s = f->last_s, left_s;
+
+    if (f->state == FLOW_REFUSED)
+        return flow_free(f);
+    last_s = fmax(last_s, f->contact->last_s);
+    left_s = last_s + f->answer.mapping->idle_s - clock_coarse_s();
+    if (left_s <= 0)
+        return flow_free(f);
+    wheel_set(&f->port->room->flows, &f->look, left_s);
+}

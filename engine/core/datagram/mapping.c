@@ -1,0 +1,182 @@
+#include "datagram/mapping.h"
+
+#include "base/clock.h"
+#include "datagram/flow.h"
+#include "datagram/port.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+void mapping_init(struct mapping *m)
+{
+    m->order.of = m->news.of = LETTER_MAPPING;
+    m->four.socket.fd = m->six.socket.fd = -1;
+    m->four.mapping = m->six.mapping = m;
+    m->contacts.key = m->port->room->key;
+    list_init(&m->node);
+    list_init(&m->flows);
+}
+
+static void tell(struct mapping *m, unsigned news)
+{
+    mailbox_send(m->port->room->news, &m->news.message, news);
+}
+
+/* --- replies -------------------------------------------------------------------------------------------- */
+
+static bool is_wanted(struct mapping *m, const struct addr *source, double now)
+{
+    struct contact *c = contacts_find(&m->contacts, source);
+
+    if (c)
+        c->last_s = now;
+    return c || m->contacts.filter == UDP_FILTER_ENDPOINT;
+}
+
+/* @return the number of datagrams */
+static uint64_t pass_train(struct mapping *m, const struct batch_message *message)
+{
+    size_t at = 0;
+    uint64_t n = 0;
+
+    do {
+        size_t left = message->bytes.len - at;
+        port_reply(m->port, &m->client, message->source,
+                   slice_of(message->bytes.data + at, left < message->segment ? left : message->segment));
+        at += message->segment;
+        n++;
+    } while (at < message->bytes.len);
+    return n;
+}
+
+/* Errors such as ECONNREFUSED tell of an ICMP message; they end nothing. */
+static void on_replies(struct ev_loop *loop, ev_io *w, int events)
+{
+    struct mapping_socket *s = container_of(w, struct mapping_socket, io);
+    struct mapping *m = s->mapping;
+    struct datagram_room *room = m->port->room;
+    struct batch_message message;
+    int n = batch_receive(&room->in, s->socket.fd);
+    double now = clock_coarse_s();
+    uint64_t rx = 0, moved = 0;
+
+    (void)loop;
+    (void)events;
+    for (int i = 0; i < n; i++) {
+        if (!batch_message(&room->in, i, &message))
+            continue;
+        if (!is_wanted(m, message.source, now)) {
+            datagram_room_drop(room, DROP_UNASKED, 1);
+            continue;
+        }
+        moved += pass_train(m, &message);
+        rx += message.bytes.len;
+    }
+    datagram_room_flush(room);
+    if (moved == 0)
+        return;
+    m->last_s = now;
+    counters_add(&m->port->moved, moved);
+    counters_add(&m->counters.rx, rx);
+    if (counters_wakes(&m->counters))
+        tell(m, NEWS_WOKE_DATAGRAMS);
+}
+
+/* --- datagrams of the client ---------------------------------------------------------------------------- */
+
+void mapping_send(struct mapping *m, const struct addr *to, struct slice payload, double now)
+{
+    struct mapping_socket *s = addr_family(to) == AF_INET ? &m->four : &m->six;
+
+    m->last_s = now;
+    batch_add(&m->port->room->out, &s->socket, to, slice_of("", 0), payload);
+    counters_add(&m->counters.tx, payload.len);
+    if (counters_wakes(&m->counters))
+        tell(m, NEWS_WOKE_DATAGRAMS);
+}
+
+/* --- life ----------------------------------------------------------------------------------------------- */
+
+static void watch(struct mapping_socket *s, int fd)
+{
+    s->socket.fd = fd;
+    ev_io_init(&s->io, on_replies, fd, EV_READ);
+    ev_io_start(s->mapping->port->room->loop, &s->io);
+}
+
+static void begin(struct mapping *m)
+{
+    m->begun = true;
+    list_push_back(&m->port->mappings, &m->node);
+    m->last_s = clock_coarse_s();
+    wheel_set(&m->port->room->mappings, &m->look, m->idle_s);
+}
+
+int mapping_take(struct mapping *m, const struct flow_answer *answer)
+{
+    struct mapping_socket *s = addr_family(&answer->dest) == AF_INET ? &m->four : &m->six;
+
+    if (m->ended) {
+        if (answer->fd >= 0)
+            (void)close(answer->fd);
+        return -ENETDOWN;
+    }
+    if (!m->begun)
+        begin(m);
+    if (answer->fd >= 0)
+        watch(s, answer->fd);
+    return s->socket.fd >= 0 ? 0 : -ENETDOWN;
+}
+
+static void unwatch(struct mapping_socket *s)
+{
+    if (s->socket.fd < 0)
+        return;
+    ev_io_stop(s->mapping->port->room->loop, &s->io);
+    (void)close(s->socket.fd);
+    s->socket.fd = -1;
+}
+
+/* The main loop may have sent an order meanwhile, which lies in the mapping: it is read first. */
+static void report_end(struct mapping *m)
+{
+    if (message_seal(&m->order.message, ORDER_LAST))
+        tell(m, NEWS_ENDED_DATAGRAMS);
+}
+
+void mapping_end(struct mapping *m)
+{
+    if (m->ended)
+        return;
+    m->ended = true;
+    LIST_EACH(&m->flows, node, next)
+        flow_free(container_of(node, struct flow, sibling));
+    unwatch(&m->four);
+    unwatch(&m->six);
+    wheel_cancel(&m->look);
+    list_remove(&m->node);
+    contacts_done(&m->contacts);
+    report_end(m);
+}
+
+void mapping_obey(struct mapping *m, unsigned bits)
+{
+    if (m->ended && (bits & ORDER_LAST))
+        return report_end(m);
+    if (bits & ORDER_END)
+        mapping_end(m);
+}
+
+void mapping_look(struct mapping *m)
+{
+    double left_s = m->last_s + m->idle_s - clock_coarse_s();
+
+    if (left_s > 0)
+        return wheel_set(&m->port->room->mappings, &m->look, left_s);
+    tell(m, NEWS_IDLE);
+}
+
+void mapping_order_end(struct mapping *m)
+{
+    mailbox_send(&m->port->room->orders, &m->order.message, ORDER_END);
+}

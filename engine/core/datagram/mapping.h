@@ -1,0 +1,60 @@
+/* A mapping: the sockets by which the datagrams of one client's port leave (RFC 4787 section 4), or those of
+ * one flow, if its policy asks for a mapping for each destination. The main loop makes it and keeps its
+ * account. */
+#ifndef STEERWAY_DATAGRAM_MAPPING_H
+#define STEERWAY_DATAGRAM_MAPPING_H
+
+#include "base/counters.h"
+#include "base/list.h"
+#include "datagram/batch.h"
+#include "datagram/contacts.h"
+#include "datagram/datagram_room.h"
+
+#include <ev.h>
+
+struct flow_answer;
+struct port;
+
+struct mapping_socket {
+    struct batch_socket socket;
+    struct mapping *mapping;
+    ev_io io;
+};
+
+struct mapping {
+    struct letter order, news;
+
+    /* Constant. */
+    struct port *port;
+    struct addr client; /* with its port */
+    double idle_s;
+
+    /* Of the room's thread. */
+    struct mapping_socket four, six;
+    struct list node; /* in the port's mappings, once it has begun */
+    struct list flows;
+    struct contacts contacts;
+    struct wheel_entry look;
+    double last_s; /* of its latest datagram, monotonic */
+    bool begun, ended;
+
+    struct counters counters; /* bytes of payload: tx to destinations, rx from them */
+};
+
+/** Fill port, client, idle_s and contacts.filter first. */
+void mapping_init(struct mapping *m);
+
+/** On the room's thread: an answer names it, and may have a new socket for it.
+ *  @return 0; -ENETDOWN: it has ended */
+MUST_CHECK int mapping_take(struct mapping *m, const struct flow_answer *answer);
+/** Add a datagram to the batch. */
+void mapping_send(struct mapping *m, const struct addr *to, struct slice payload, double now);
+void mapping_obey(struct mapping *m, unsigned bits);
+void mapping_look(struct mapping *m);
+/** Close its sockets, forget its flows, and report it. */
+void mapping_end(struct mapping *m);
+
+/** On the main thread: ask the room to end it. */
+void mapping_order_end(struct mapping *m);
+
+#endif

@@ -1,0 +1,148 @@
+#include "datagram/port.h"
+
+#include "base/clock.h"
+#include "base/counters.h"
+#include "datagram/flow.h"
+#include "datagram/mapping.h"
+#include "proto/socks_udp.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+/* --- datagrams of clients ------------------------------------------------------------------------------- */
+
+static void send_by_flow(struct port *p, const struct flow_key *key, struct slice payload, double now)
+{
+    struct flow *f = flow_of(p, key);
+
+    if (!f)
+        return datagram_room_drop(p->room, DROP_QUEUE_FULL, 1);
+    flow_send(f, payload, now);
+}
+
+static void take_socks(struct port *p, const struct addr *source, struct slice datagram, double now)
+{
+    struct flow_key key = {.client = source};
+    struct socks_udp udp;
+
+    if (socks_udp_parse(&udp, datagram.data, datagram.len) != PARSE_OK)
+        return datagram_room_drop(p->room, DROP_MALFORMED, 1);
+    if (udp.frag != 0)
+        return datagram_room_drop(p->room, DROP_FRAGMENT, 1);
+    if (udp.ip_len == 0) {
+        key.name = udp.name;
+        key.port = udp.port;
+    } else if (addr_from_ip(&key.to, udp.ip, udp.ip_len, udp.port) < 0) {
+        return datagram_room_drop(p->room, DROP_MALFORMED, 1);
+    }
+    send_by_flow(p, &key, slice_of(datagram.data + udp.consumed, datagram.len - udp.consumed), now);
+}
+
+static void take(struct port *p, const struct batch_message *m, struct slice datagram, double now)
+{
+    switch (p->kind) {
+    case PORT_SOCKS:
+        return take_socks(p, m->source, datagram, now);
+    case PORT_FORWARD:
+        return send_by_flow(
+            p, &(struct flow_key){.client = m->source, .to = p->to, .port = p->to_port, .name = p->to_name},
+            datagram, now);
+    }
+}
+
+/* @return the number of datagrams */
+static uint64_t take_train(struct port *p, const struct batch_message *m, double now)
+{
+    size_t at = 0;
+    uint64_t n = 0;
+
+    do {
+        size_t left = m->bytes.len - at;
+        take(p, m, slice_of(m->bytes.data + at, left < m->segment ? left : m->segment), now);
+        at += m->segment;
+        n++;
+    } while (at < m->bytes.len);
+    return n;
+}
+
+static void on_datagrams(struct ev_loop *loop, ev_io *w, int events)
+{
+    struct port *p = container_of(w, struct port, io);
+    struct datagram_room *room = p->room;
+    struct batch_message m;
+    int n = batch_receive(&room->in, p->socket.fd);
+    double now = clock_coarse_s();
+    uint64_t moved = 0;
+
+    (void)loop;
+    (void)events;
+    for (int i = 0; i < n; i++) {
+        if (!batch_message(&room->in, i, &m))
+            continue;
+        if (p->kind == PORT_SOCKS && !addr_same_ip(m.source, &p->client)) {
+            datagram_room_drop(room, DROP_STRANGER, 1);
+            continue;
+        }
+        moved += take_train(p, &m, now);
+    }
+    datagram_room_flush(room);
+    if (moved > 0)
+        counters_add(&p->moved, moved);
+}
+
+/* --- replies -------------------------------------------------------------------------------------------- */
+
+void port_reply(struct port *p, const struct addr *client, const struct addr *source, struct slice payload)
+{
+    char header[SOCKS_UDP_HEADER_MAX];
+    size_t ip_len, len = 0;
+    const uint8_t *ip = addr_ip(source, &ip_len);
+
+    if (p->kind == PORT_SOCKS)
+        len = socks_udp_write(header, ip, ip_len, addr_port(source));
+    batch_add(&p->room->out, &p->socket, client, slice_of(header, len), payload);
+}
+
+/* --- life ----------------------------------------------------------------------------------------------- */
+
+void port_begin(struct port *p)
+{
+    p->order.of = p->news.of = LETTER_PORT;
+    list_init(&p->flows);
+    list_init(&p->mappings);
+    mailbox_send(&p->room->orders, &p->order.message, ORDER_BEGIN);
+}
+
+void port_end(struct port *p)
+{
+    if (p->n_asked == 0 && message_seal(&p->order.message, ORDER_LAST))
+        mailbox_send(p->room->news, &p->news.message, NEWS_ENDED_DATAGRAMS);
+}
+
+static void stop(struct port *p)
+{
+    p->ending = true;
+    if (ev_is_active(&p->io))
+        ev_io_stop(p->room->loop, &p->io);
+    (void)close(p->socket.fd);
+    p->socket.fd = -1;
+    LIST_EACH(&p->mappings, node, next)
+        mapping_end(container_of(node, struct mapping, node));
+    LIST_EACH(&p->flows, node, next) {
+        struct flow *f = container_of(node, struct flow, node);
+        if (f->state != FLOW_ASKED)
+            flow_free(f);
+    }
+}
+
+void port_obey(struct port *p, unsigned bits)
+{
+    if (bits & ORDER_BEGIN) {
+        ev_io_init(&p->io, on_datagrams, p->socket.fd, EV_READ);
+        ev_io_start(p->room->loop, &p->io);
+    }
+    if ((bits & ORDER_END) && !p->ending)
+        stop(p);
+    if (p->ending)
+        port_end(p);
+}

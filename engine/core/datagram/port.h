@@ -1,0 +1,56 @@
+/* A port: a socket to which clients send their datagrams. A SOCKS association has one of its own for one
+ * client. A forward's port serves any allowed client. */
+#ifndef STEERWAY_DATAGRAM_PORT_H
+#define STEERWAY_DATAGRAM_PORT_H
+
+#include "base/list.h"
+#include "datagram/batch.h"
+#include "datagram/datagram_room.h"
+
+#include <ev.h>
+
+/* Destinations in use at a time: a torrent client with DHT has some two thousand. */
+enum { PORT_FLOWS_MAX = 4096 };
+
+enum port_kind {
+    PORT_SOCKS,   /* each datagram names its destination (RFC 1928 section 7) */
+    PORT_FORWARD, /* all go to one destination */
+};
+
+struct flow;
+
+struct port {
+    struct letter order, news;
+
+    /* Constant once it has begun. */
+    struct datagram_room *room;
+    enum port_kind kind;
+    struct batch_socket socket;
+    struct addr client; /* PORT_SOCKS: datagrams of others are dropped; ports do not count */
+    struct addr to;     /* PORT_FORWARD: AF_UNSPEC for a name */
+    uint16_t to_port;
+    struct slice to_name; /* borrowed */
+
+    /* Of the room's thread. */
+    ev_io io;
+    struct flow **buckets;
+    size_t n_buckets, n_flows, n_asked;
+    struct flow *latest;
+    struct list flows, mappings;
+    bool ending;
+
+    _Atomic uint64_t moved; /* datagrams from and to its clients, so far */
+};
+
+/** Fill the constant part first. From then on its room's thread has it. */
+void port_begin(struct port *p);
+
+/** On the room's thread. */
+void port_obey(struct port *p, unsigned bits);
+/** It is ending: report it when no question is pending any more. */
+void port_end(struct port *p);
+
+/** Add a reply to the batch. @param source  where it came from */
+void port_reply(struct port *p, const struct addr *client, const struct addr *source, struct slice payload);
+
+#endif

@@ -1,0 +1,193 @@
+#include "udp/udp_state.h"
+
+#include "base/clock.h"
+#include "dns/dns_name.h"
+#include "outbound/bypass.h"
+#include "uplink/uplink.h"
+#include "uplink/uplink_health.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Names that a port may wait for at a time. */
+enum { ASKS_MAX = 64 };
+static const double RESOLVE_S = 10;
+
+static void answer(struct flow *f, struct udp_way *w, const struct addr *dest, int fd)
+{
+    f->answer = (struct flow_answer){.mapping = w ? &w->mapping : NULL, .fd = fd};
+    if (w) {
+        f->answer.dest = *dest;
+        w->given = true;
+    }
+    mailbox_send(&f->port->room->orders, &f->order.message, ORDER_ANSWER);
+}
+
+static void refuse(struct flow *f)
+{
+    answer(f, NULL, NULL, -1);
+}
+
+/* End a mapping that no flow uses or waits for. */
+static void abandon(struct udp_way *w, const char *outcome)
+{
+    if (w->given)
+        return;
+    LIST_EACH(&w->port->asks, node, next)
+        if (container_of(node, struct udp_ask, node)->way == w)
+            return;
+    udp_way_end(w, outcome);
+}
+
+/* --- an address ----------------------------------------------------------------------------------------- */
+
+static const struct egress *egress_of(const struct udp_way *w, enum bypass b)
+{
+    if (b == BYPASS_NOT)
+        return &w->account->lease.uplink->egress;
+    return b == BYPASS_LOCAL ? &EGRESS_ON_LINK : &EGRESS_DIRECT;
+}
+
+/* @param way  the mapping that resolved the destination's name; NULL for none */
+static void decide_address(struct udp_port *p, struct flow *f, const struct target *target, struct addr to,
+                           struct udp_way *way)
+{
+    const struct outbound_settings *settings = &p->udp->outbounds->settings;
+    char why[REACH_WHY_MAX];
+    int fd;
+
+    if (!reach_allows(&settings->reach, &f->client, p->user, &to, why)) {
+        udp_log_refused(p, f, target, why);
+        return refuse(f);
+    }
+    addr_name_this_machine(&to);
+    enum bypass b = bypass_of_address(settings, &to);
+    if (b != BYPASS_NOT) {
+        if (way)
+            abandon(way, "closed");
+        way = udp_way_direct(p, f, target);
+    }
+    if (b == BYPASS_NOT && !way)
+        way = udp_way_for(p, f, target);
+    if (!way)
+        return refuse(f);
+    int err = udp_way_socket(way, egress_of(way, b), &to, &fd);
+    if (err < 0) {
+        udp_log_refused(p, f, target, strerror(-err));
+        abandon(way, "unreachable");
+        return refuse(f);
+    }
+    answer(f, way, &to, fd);
+}
+
+/* --- a name --------------------------------------------------------------------------------------------- */
+
+static void free_ask(struct udp_ask *ask)
+{
+    resolver_cancel(&ask->query);
+    list_remove(&ask->node);
+    free(ask);
+}
+
+/* The first address of a family that answers. IPv4 before an IPv6 that nobody has tried: datagrams are not
+ * raced. */
+static const struct addr *best(const struct udp_way *w, const struct addr *addrs, size_t n)
+{
+    const struct uplink *u = w->account->lease.uplink;
+    const struct addr *found = NULL;
+    double now = clock_coarse_s();
+
+    for (size_t i = 0; i < n; i++) {
+        int family = addr_family(&addrs[i]);
+        bool known = family == AF_INET || u->six.health.known;
+        if (!egress_allows(&u->egress, family))
+            continue;
+        if (known && uplink_family_is_fit(u, family, now))
+            return &addrs[i];
+        if (!found)
+            found = &addrs[i];
+    }
+    return found;
+}
+
+static void on_resolved(struct resolver_query *q, enum fault fault, const struct addr *addrs, size_t n)
+{
+    struct udp_ask *ask = container_of(q, struct udp_ask, query);
+    struct udp_port *p = ask->port;
+    struct udp_way *w = ask->way;
+    struct flow *f = ask->flow;
+    struct target target = ask->target;
+    const struct addr *to = fault == FAULT_NONE ? best(w, addrs, n) : NULL;
+    struct addr dest = to ? *to : (struct addr){.sa.sa_family = AF_UNSPEC};
+
+    free_ask(ask);
+    if (!to) {
+        udp_log_refused(p, f, &target,
+                        fault == FAULT_NONE ? "no address of a family that the uplink has"
+                                            : fault_name(fault));
+        abandon(w, fault == FAULT_NONE ? "unreachable" : fault_name(fault));
+        return refuse(f);
+    }
+    decide_address(p, f, &target, dest, w);
+}
+
+static size_t count(const struct list *l)
+{
+    size_t n = 0;
+
+    LIST_EACH(l, node, next)
+        n++;
+    return n;
+}
+
+static void decide_name(struct udp_port *p, struct flow *f, const struct target *target)
+{
+    struct udp_way *w = count(&p->asks) < ASKS_MAX ? udp_way_for(p, f, target) : NULL;
+    struct udp_ask *ask = w ? calloc(1, sizeof *ask) : NULL;
+
+    if (!ask)
+        return refuse(f);
+    *ask = (struct udp_ask){.port = p, .flow = f, .way = w, .target = *target};
+    list_push_back(&p->asks, &ask->node);
+    struct outbounds *shared = p->udp->outbounds;
+    struct resolver *by = dns_name_is_local(slice_str(target->host))
+                              ? shared->resolver
+                              : w->account->lease.uplink->names.resolver;
+    resolver_start_for(by, &ask->query, &f->client, ask->target.host, target->port, on_resolved, NULL);
+    resolver_limit(&ask->query, RESOLVE_S);
+}
+
+void udp_ask_cancel(struct udp_ask *ask)
+{
+    struct flow *f = ask->flow;
+
+    free_ask(ask);
+    refuse(f);
+}
+
+/* --- both ----------------------------------------------------------------------------------------------- */
+
+/* The destination of a flow as a target. @return whether it is valid */
+static bool target_of(const struct flow *f, struct target *ret)
+{
+    size_t len;
+    const uint8_t *ip = addr_ip(&f->to, &len);
+
+    if (f->name_len > 0)
+        return target_set(ret, slice_of(f->name, f->name_len), f->to_port) == PARSE_OK;
+    return target_set_ip(ret, ip, len, f->to_port) == PARSE_OK;
+}
+
+void udp_decide(struct udp_port *p, struct flow *f)
+{
+    struct target target;
+    struct addr to;
+
+    if (p->closing || !target_of(f, &target))
+        return refuse(f);
+    if (bypass_known_address(&target, &to))
+        return decide_address(p, f, &target, to, NULL);
+    decide_name(p, f, &target);
+}

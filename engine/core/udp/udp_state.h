@@ -1,0 +1,73 @@
+/* The objects of this room, for its files only. */
+#ifndef STEERWAY_UDP_UDP_STATE_H
+#define STEERWAY_UDP_UDP_STATE_H
+
+#include "datagram/flow.h"
+#include "datagram/mapping.h"
+#include "outbound/outbound_pick.h"
+#include "udp/udp.h"
+
+struct udp_port {
+    struct port port;
+    struct udp *udp;
+    struct list node; /* in the udp's ports */
+    struct list ways, asks;
+    struct target *to; /* PORT_FORWARD */
+    char *user;
+    const char *listener;
+    bool closing;
+};
+
+/** A mapping, as the main loop sees it: its uplink and its account. */
+struct udp_way {
+    struct mapping mapping;
+    struct udp_port *port;
+    struct list node; /* in the port's ways */
+    struct outbound *account;
+    const char *outcome; /* once it ends */
+    bool per_destination;
+    bool given;      /* the room knows it, and reports its end */
+    bool has4, has6; /* sockets were made for it */
+    struct addr source4, source6;
+    uint64_t tx, rx;     /* bytes at the last tick */
+    double tx_s, rx_s;   /* when these changed; 0: never */
+    double unanswered_s; /* when the first datagram since the latest answer was sent; 0: none was */
+};
+
+/** A destination whose name is being resolved. */
+struct udp_ask {
+    struct udp_port *port;
+    struct list node; /* in the port's asks */
+    struct flow *flow;
+    struct udp_way *way; /* by which its name is resolved */
+    struct target target;
+    struct resolver_query query;
+};
+
+/* udp_decide.c */
+/** Answer a flow's question, now or when its name is resolved. */
+void udp_decide(struct udp_port *p, struct flow *f);
+/** Give up an ask: refuse its flow. */
+void udp_ask_cancel(struct udp_ask *ask);
+
+/* udp_way.c */
+/** Log that a destination was refused, a few times in ten seconds. */
+void udp_log_refused(struct udp_port *p, const struct flow *f, const struct target *target, const char *why);
+/** The uplink for a flow of this port: the mapping of its client, or a new one.
+ *  @return NULL: refused, and logged */
+struct udp_way *udp_way_for(struct udp_port *p, const struct flow *f, const struct target *target);
+/** A mapping that goes direct, for this flow alone. @return NULL without memory, or over a limit */
+struct udp_way *udp_way_direct(struct udp_port *p, const struct flow *f, const struct target *target);
+/** A socket for a destination. @return 0, or negative errno; *ret_fd is -1 if it has one already */
+MUST_CHECK int udp_way_socket(struct udp_way *w, const struct egress *egress, const struct addr *to,
+                              int *ret_fd);
+/** End it. @param outcome  a constant text for the account */
+void udp_way_end(struct udp_way *w, const char *outcome);
+/** The room has ended it: write the account, and free it. */
+void udp_way_ended(struct udp_way *w);
+
+/* udp_silence.c */
+/** Once a second: notice lines that answer no datagrams, and move mappings from dead lines. */
+void udp_silence_look(struct udp *u);
+
+#endif

@@ -1,0 +1,215 @@
+#include "udp/udp_state.h"
+
+#include "base/clock.h"
+#include "net/egress.h"
+#include "uplink/uplink.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Ports whose exchanges need no common address, and gain from being spread: DNS, QUIC, DNS over TLS or QUIC.
+ */
+static bool is_spread(uint16_t port)
+{
+    return port == 53 || port == 443 || port == 853;
+}
+
+/* --- logging -------------------------------------------------------------------------------------------- */
+
+void udp_log_refused(struct udp_port *p, const struct flow *f, const struct target *target, const char *why)
+{
+    struct log_line l;
+    char client[ADDR_TEXT_MAX];
+    uint32_t hidden;
+
+    if (!log_limit_pass(&p->udp->refusal_limit, clock_now_s(), 5, &hidden))
+        return;
+    log_begin(&l, EVENT_DATAGRAMS_REFUSED);
+    log_str(&l, "client", addr_format(&f->client, client));
+    log_str(&l, "host", target->host);
+    log_u64(&l, "port", target->port);
+    log_str(&l, "reason", why);
+    log_hidden(&l, hidden);
+    log_end(&l);
+}
+
+/* --- making --------------------------------------------------------------------------------------------- */
+
+static bool is_over_limit(struct udp *u, const struct addr *client)
+{
+    const struct contact *mine = contacts_find(&u->mappings_of, client);
+
+    return u->n_ways >= u->settings.mappings_max ||
+           (mine && mine->holders >= u->settings.client_mappings_max);
+}
+
+static struct udp_way *make(struct udp_port *p, const struct flow *f, const struct target *target)
+{
+    struct udp *u = p->udp;
+
+    if (is_over_limit(u, &f->client)) {
+        udp_log_refused(p, f, target, "the client, or the proxy, has too many mappings");
+        return NULL;
+    }
+    struct udp_way *w = calloc(1, sizeof *w);
+    if (!w)
+        return NULL;
+    w->port = p;
+    w->mapping.port = &p->port;
+    w->mapping.client = f->client;
+    w->mapping.idle_s = target->port == 53 ? UDP_DNS_IDLE_S : u->settings.idle_s;
+    w->mapping.contacts.filter = p->port.kind == PORT_FORWARD ? UDP_FILTER_ADDRESS_PORT : u->settings.filter;
+    mapping_init(&w->mapping);
+    const struct outbound_request request = {.target = target,
+                                             .proto = POLICY_UDP,
+                                             .client = &w->mapping.client,
+                                             .user = p->user,
+                                             .listener = p->listener};
+    if (!contacts_hold(&u->mappings_of, &f->client)) {
+        free(w);
+        return NULL;
+    }
+    if (outbound_open(&w->account, u->outbounds, &request) < 0) {
+        contacts_release(&u->mappings_of, contacts_find(&u->mappings_of, &f->client));
+        free(w);
+        return NULL;
+    }
+    return w;
+}
+
+static void unmake(struct udp_way *w)
+{
+    struct udp *u = w->port->udp;
+
+    contacts_release(&u->mappings_of, contacts_find(&u->mappings_of, &w->mapping.client));
+    free(w);
+}
+
+static void begin(struct udp_way *w)
+{
+    struct udp *u = w->port->udp;
+
+    list_push_back(&w->port->ways, &w->node);
+    if (u->n_ways++ == 0) {
+        ev_now_update(u->loop);
+        ev_timer_again(u->loop, &u->tick);
+    }
+}
+
+static bool same_end(const struct addr *a, const struct addr *b)
+{
+    return addr_port(a) == addr_port(b) && addr_same_ip(a, b);
+}
+
+static struct udp_way *of_client(struct udp_port *p, const struct addr *client)
+{
+    LIST_EACH(&p->ways, node, next) {
+        struct udp_way *w = container_of(node, struct udp_way, node);
+        if (!w->outcome && !w->per_destination && same_end(&w->mapping.client, client))
+            return w;
+    }
+    return NULL;
+}
+
+struct udp_way *udp_way_for(struct udp_port *p, const struct flow *f, const struct target *target)
+{
+    bool spread = is_spread(target->port) && p->port.kind != PORT_FORWARD;
+    struct udp_way *w = spread ? NULL : of_client(p, &f->client);
+
+    if (w)
+        return w;
+    w = make(p, f, target);
+    if (!w)
+        return NULL;
+    enum policy_per per;
+    if (outbound_pick(w->account, &per) != FAULT_NONE) {
+        udp_log_refused(p, f, target, w->account->reason ? w->account->reason : "no uplink");
+        outbound_finish(w->account, NULL);
+        unmake(w);
+        return NULL;
+    }
+    w->per_destination = per == POLICY_PER_DESTINATION || (per == POLICY_PER_DEFAULT && spread);
+    struct udp_way *present = w->per_destination ? NULL : of_client(p, &f->client);
+    if (present) {
+        outbound_discard(w->account);
+        unmake(w);
+        return present;
+    }
+    outbound_opened(w->account);
+    outbound_follow(w->account, &w->mapping.counters, 0);
+    begin(w);
+    return w;
+}
+
+struct udp_way *udp_way_direct(struct udp_port *p, const struct flow *f, const struct target *target)
+{
+    struct udp_way *w = make(p, f, target);
+
+    if (!w)
+        return NULL;
+    outbound_go_direct(w->account);
+    w->per_destination = true;
+    begin(w);
+    return w;
+}
+
+int udp_way_socket(struct udp_way *w, const struct egress *egress, const struct addr *to, int *ret_fd)
+{
+    bool four = addr_family(to) == AF_INET;
+    int link;
+
+    *ret_fd = -1;
+    if (four ? w->has4 : w->has6)
+        return 0;
+    int fd = egress_socket(egress, to, SOCK_DGRAM);
+    if (fd < 0)
+        return fd;
+    int err = egress_aim(egress, fd, to);
+    if (err < 0) {
+        (void)close(fd);
+        return err;
+    }
+    if (!egress_source_of(fd, four ? &w->source4 : &w->source6, &link))
+        *(four ? &w->source4 : &w->source6) = (struct addr){.sa.sa_family = AF_UNSPEC};
+    *(four ? &w->has4 : &w->has6) = true;
+    *ret_fd = fd;
+    return 0;
+}
+
+/* --- ending --------------------------------------------------------------------------------------------- */
+
+/* Flows whose names are being resolved by it: they are refused for now. */
+static void cancel_asks(struct udp_way *w)
+{
+    LIST_EACH(&w->port->asks, node, next) {
+        struct udp_ask *ask = container_of(node, struct udp_ask, node);
+        if (ask->way == w)
+            udp_ask_cancel(ask);
+    }
+}
+
+void udp_way_end(struct udp_way *w, const char *outcome)
+{
+    if (w->outcome)
+        return;
+    w->outcome = outcome;
+    cancel_asks(w);
+    if (w->given)
+        mapping_order_end(&w->mapping);
+    else
+        udp_way_ended(w);
+}
+
+void udp_way_ended(struct udp_way *w)
+{
+    struct udp *u = w->port->udp;
+
+    list_remove(&w->node);
+    u->n_ways--;
+    outbound_settle(w->account, &w->mapping.counters, 0);
+    outbound_finish(w->account, w->outcome ? w->outcome : "closed");
+    unmake(w);
+}
