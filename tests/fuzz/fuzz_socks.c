@@ -1,7 +1,8 @@
-/* SOCKS4, SOCKS5 and the hosts in them, all from the same bytes. */
+/* SOCKS4, SOCKS5, its datagrams, and the hosts in them, all from the same bytes. */
 #include "fuzz.h"
 #include "proto/socks4.h"
 #include "proto/socks5.h"
+#include "proto/socks_udp.h"
 
 enum { LONGEST = 1024 };
 
@@ -40,7 +41,7 @@ static enum parse parse_auth(const char *data, size_t len, size_t *ret_consumed)
     enum parse p = socks5_parse_auth(&a, data, len);
     if (p != PARSE_OK)
         return p;
-    CHECK(a.user.len > 0 && within(a.user, data, a.consumed) && within(a.pass, data, a.consumed));
+    CHECK(within(a.user, data, a.consumed) && within(a.pass, data, a.consumed));
     CHECK(a.consumed == 3 + a.user.len + a.pass.len);
     *ret_consumed = a.consumed;
     return p;
@@ -59,6 +60,43 @@ static enum parse parse_request(const char *data, size_t len, size_t *ret_consum
     }
     *ret_consumed = r.consumed;
     return p;
+}
+
+/* What a parsed header says is the same in its target, and behind its own end. */
+static void fuzz_header(const struct socks_udp *u, const char *data)
+{
+    struct socks_udp again;
+    struct target t;
+    char *exact = fuzz_copy(data, u->consumed), *cut = fuzz_copy(data, u->consumed - 1);
+
+    CHECK(u->ip_len == 0 || u->ip_len == 4 || u->ip_len == 16);
+    CHECK(u->ip_len == 0 ? within(u->name, data, u->consumed) && u->name.len > 0 : u->name.len == 0);
+    CHECK(socks_udp_target(&t, u) == PARSE_OK);
+    CHECK(t.port == u->port && t.port != 0 && (t.kind == TARGET_NAME) == (u->ip_len == 0));
+    CHECK(u->ip_len == 0 || (t.kind == TARGET_IPV4) == (u->ip_len == 4));
+    fuzz_target(&t);
+    CHECK(socks_udp_parse(&again, exact, u->consumed) == PARSE_OK && again.consumed == u->consumed);
+    CHECK(socks_udp_parse(&again, cut, u->consumed - 1) == PARSE_BAD);
+    free(exact);
+    free(cut);
+}
+
+static void fuzz_datagram(const char *data, size_t len)
+{
+    struct socks_udp u, again;
+    char out[SOCKS_UDP_HEADER_MAX], *copy = fuzz_copy(data, len);
+
+    memset(&u, 0x5a, sizeof u);
+    if (socks_udp_parse(&u, copy, len) == PARSE_OK) {
+        CHECK(u.consumed <= len);
+        fuzz_header(&u, copy);
+        if (u.ip_len > 0) {
+            const size_t n = socks_udp_write(out, u.ip, u.ip_len, u.port);
+            CHECK(socks_udp_parse(&again, out, n) == PARSE_OK && again.consumed == n && again.frag == 0);
+            CHECK(again.ip_len == u.ip_len && memcmp(again.ip, u.ip, u.ip_len) == 0 && again.port == u.port);
+        }
+    }
+    free(copy);
 }
 
 static void fuzz_host(struct slice text)
@@ -96,6 +134,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     fuzz_prefixes(parse_greeting, text, size);
     fuzz_prefixes(parse_auth, text, size);
     fuzz_prefixes(parse_request, text, size);
+    fuzz_datagram(text, size);
     fuzz_host(slice_of(text, size));
     fuzz_authority(slice_of(text, size));
     return 0;

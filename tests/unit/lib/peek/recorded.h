@@ -1,4 +1,5 @@
-/* Recorded datagrams, which the fuzz target begins with: each behind its length in two bytes. */
+/* What real clients sent; the fuzz targets begin with it. Datagrams have their length in two bytes before
+ * them. */
 #ifndef TESTS_UNIT_PEEK_RECORDED_H
 #define TESTS_UNIT_PEEK_RECORDED_H
 
@@ -13,7 +14,7 @@ static inline void recorded_open(struct recorded *r, const char *name)
 {
     char path[512];
 
-    (void)snprintf(path, sizeof path, "%s/tests/fuzz/corpus/quic/%s", STEERWAY_SOURCE_DIR, name);
+    (void)snprintf(path, sizeof path, "%s/tests/fuzz/corpus/%s", STEERWAY_SOURCE_DIR, name);
     FILE *f = fopen(path, "rb");
     if (!f)
         fail_msg("%s cannot be read", path);

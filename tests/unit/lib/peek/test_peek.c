@@ -1,6 +1,7 @@
 #include "peek/peek.h"
 
 #include "hello.h"
+#include "recorded.h"
 
 static enum parse parse(void *ret, const char *data, size_t len, size_t *ret_consumed)
 {
@@ -96,6 +97,29 @@ static void test_hello(void **state)
     (void)state;
 }
 
+static void test_recorded(void **state)
+{
+    static const char *const files[] = {"chromium", "curl_openssl", "wget_gnutls", "chromium_http"};
+    static struct recorded r;
+    char path[64], host[TARGET_HOST_MAX + 1];
+
+    for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+        (void)snprintf(path, sizeof path, "peek/%s", files[i]);
+        recorded_open(&r, path);
+        enum parse p = PARSE_NEED_MORE;
+        for (size_t n = 0; n <= r.len; n++) {
+            struct exact copy = exact_copy(r.data, n);
+            const enum parse before = p;
+            p = peek_name(slice_of(copy.data, n), host);
+            free(copy.block);
+            assert_true(p == PARSE_OK || (p == PARSE_NEED_MORE && before != PARSE_OK));
+        }
+        assert_int_equal(p, PARSE_OK);
+        assert_string_equal(host, "www.example.com");
+    }
+    (void)state;
+}
+
 /* The verdict is due with PEEK_MAX bytes, whatever they are. */
 static void test_bound(void **state)
 {
@@ -119,7 +143,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_requests),        cmocka_unit_test(test_requests_without_a_name),
         cmocka_unit_test(test_other_protocols), cmocka_unit_test(test_hello),
-        cmocka_unit_test(test_bound),
+        cmocka_unit_test(test_recorded),        cmocka_unit_test(test_bound),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

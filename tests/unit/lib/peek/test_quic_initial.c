@@ -135,7 +135,7 @@ static int open_exactly(struct slice datagram, uint8_t payload[QUIC_PAYLOAD_MAX]
 /* RFC 9001 A.2 and RFC 9369 A.2: a CRYPTO frame of 245 bytes, and padding. */
 static void test_examples(void **state)
 {
-    static const char *const names[] = {"rfc9001_a2", "rfc9369_a2"};
+    static const char *const names[] = {"quic/rfc9001_a2", "quic/rfc9369_a2"};
     static struct recorded r;
     static uint8_t payload[QUIC_PAYLOAD_MAX];
     struct slice datagram;
@@ -161,7 +161,7 @@ static void test_changed_bits(void **state)
     size_t len;
 
     NEED_CRYPTO();
-    recorded_open(&r, "rfc9001_a2");
+    recorded_open(&r, "quic/rfc9001_a2");
     assert_true(recorded_next(&r, &datagram));
     for (size_t bit = 0; bit < datagram.len * 8; bit += bit < 400 ? 1 : 37) {
         char *copy = heap_copy(datagram.data, datagram.len);

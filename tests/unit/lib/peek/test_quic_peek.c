@@ -342,9 +342,9 @@ static void test_recorded(void **state)
         const char *file, *name;
         int datagrams; /* until the name is known */
     } table[] = {
-        {"rfc9001_a2", "example.com", 1},
-        {"rfc9369_a2", "example.com", 1},
-        {"chromium_shuffled", "www.example.com", 2},
+        {"quic/rfc9001_a2", "example.com", 1},
+        {"quic/rfc9369_a2", "example.com", 1},
+        {"quic/chromium_shuffled", "www.example.com", 2},
     };
     static struct recorded r;
     struct slice next;
@@ -370,7 +370,7 @@ static void test_recorded_backwards(void **state)
     static struct recorded r;
     struct slice first, second;
 
-    recorded_open(&r, "chromium_shuffled");
+    recorded_open(&r, "quic/chromium_shuffled");
     assert_true(recorded_next(&r, &first) && recorded_next(&r, &second));
     assert_int_equal(quic_peek_feed(&peek, second.data, second.len, host), PARSE_NEED_MORE);
     assert_int_equal(quic_peek_feed(&peek, first.data, first.len, host), PARSE_OK);
@@ -410,7 +410,7 @@ static void test_refuses(void **state)
     char host[TARGET_HOST_MAX + 1] = "unchanged";
     struct slice next;
 
-    recorded_open(&r, "rfc9001_a2");
+    recorded_open(&r, "quic/rfc9001_a2");
     assert_true(recorded_next(&r, &next));
     quic_peek_init(&peek);
     assert_int_equal(quic_peek_feed(&peek, next.data, next.len, host), PARSE_BAD);
