@@ -29,13 +29,14 @@ local ROOMS = {
   { "core/inbound", "base machine net proto uplink relay access health outbound udp" },
   { "core/http", "base net proto uplink relay access health outbound inbound" },
   { "core/socks", "base proto outbound udp inbound" },
+  { "core/captured", "base addr machine net peek proto parent outbound inbound" },
   { "app/config", "base addr machine net dns proto uplink policy relay access parent health inbound" },
   { "app/keep", "base uplink policy" },
   { "app/follow", "base machine dns uplink policy health inbound config keep" },
   { "app/control", "base dns proto sets uplink health outbound inbound config keep follow" },
   { "app/doctor", "base machine uplink health config" },
   { "app/simulate", "base uplink policy" },
-  { "app/serve", "net health inbound http socks config keep follow control" },
+  { "app/serve", "net health inbound http socks captured config keep follow control" },
   { "app/main", "base netlink peek uplink policy config follow control doctor simulate serve" },
 }
 

@@ -12,6 +12,10 @@ static const double DIAL_TIMEOUT_S = 10, CHECK_INTERVAL_S = 60, HANDSHAKE_TIMEOU
                     IDLE_TIMEOUT_S = 3600, DRAIN_TIMEOUT_S = 10, CUT_AFTER_S = 30;
 /* RFC 1122 4.2.3.5: at least 100 seconds until the connection is given up (R2). */
 static const double ACK_TIMEOUT_S = 100;
+/* A client that speaks first does it at once: its bytes come with the end of the handshake, or one round trip
+ * on its own network later. One lost packet is repeated after 200 ms and a round trip. A client that waits
+ * for the server loses this time at each connection. */
+static const double PEEK_TIMEOUT_S = 0.3;
 
 /* Public services for such checks: they see nothing of the client, and answer from a nearby server. */
 static const char CHECK[] =
@@ -36,6 +40,7 @@ void config_init(struct config *c)
         .check_interval_s = CHECK_INTERVAL_S,
         .cut_after_s = CUT_AFTER_S,
         .ack_timeout_s = ACK_TIMEOUT_S,
+        .peek_timeout_s = PEEK_TIMEOUT_S,
         .log_level = LOG_INFO,
         .log_format = LOG_TEXT,
     };
@@ -77,6 +82,10 @@ void config_clear(struct config *c, unsigned parts)
     }
     if (parts & CONFIG_PART_BALANCERS)
         cidr_set_done(&c->balancers);
+    if (parts & CONFIG_PART_FORWARDS)
+        c->n_forwards = 0;
+    if (parts & CONFIG_PART_TRANSPARENT)
+        c->n_transparents = 0;
     if (parts & CONFIG_PART_DENY)
         deny_done(&c->deny);
     if (parts & CONFIG_PART_BYPASS) {
@@ -288,11 +297,21 @@ static int check_own_mark(const struct config *c, char *err)
     return 0;
 }
 
+static int check_forwards(const struct config *c, char *err)
+{
+    for (size_t i = 0; i < c->n_forwards; i++)
+        if (c->forwards[i].udp)
+            return config_refuse(err, "--forward udp:…: this version forwards TCP only");
+    return 0;
+}
+
 int config_finish(struct config *c, char *err)
 {
     int r = check_denied_users(c, err);
     if (r == 0)
         r = check_own_mark(c, err);
+    if (r == 0)
+        r = check_forwards(c, err);
     if (r < 0)
         return r;
     r = finish_listen(c);

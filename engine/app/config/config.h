@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "net/listen_place.h"
 #include "policy/policy.h"
+#include "proto/target.h"
 #include "relay/tunnel.h"
 #include "uplink/uplink_spec.h"
 
@@ -17,14 +18,40 @@ enum { CONFIG_PORT = 1080, CONFIG_PORT_HTTP = 8080 };
 /* The automatic number of relay threads is that of the processors, at most CONFIG_THREADS_USUAL. */
 enum { CONFIG_THREADS_AUTO = -1, CONFIG_THREADS_USUAL = 4, CONFIG_THREADS_MAX = WORKERS_MAX };
 
+/** One port on the addresses that the user named: localhost and * are two. */
+struct config_ports {
+    struct listen_place places[2];
+    size_t n_places;
+};
+
+/** A port whose traffic goes to one destination. */
+struct config_forward {
+    bool udp;
+    struct config_ports ports;
+    struct target to;
+};
+
+/** A port to which the kernel sends captured connections. */
+struct config_transparent {
+    bool tproxy; /* else by REDIRECT */
+    struct config_ports ports;
+};
+
 struct config {
     struct listen_place listen[CONFIG_LISTEN_MAX]; /* at least one after config_finish */
     size_t n_listen;
     struct listen_place hosts[CONFIG_LISTEN_MAX]; /* port 0; config_finish joins them with the port */
     size_t n_hosts;
-    bool listen_strict;                     /* every listening address must exist at the start */
-    int port;                               /* -1: not set */
-    bool http;                              /* the default port is CONFIG_PORT_HTTP */
+    struct config_forward forwards[CONFIG_LISTEN_MAX];
+    size_t n_forwards;
+    struct config_transparent transparents[CONFIG_LISTEN_MAX];
+    size_t n_transparents;
+    bool transparent_resolve; /* captured connections go to the name that the client sent, not to the address
+                               */
+    double peek_timeout_s; /* wait for a captured client's first bytes, to find that name; 0: do not look */
+    bool listen_strict;    /* every listening address must exist at the start */
+    int port;              /* -1: not set */
+    bool http;             /* the default port is CONFIG_PORT_HTTP */
     struct uplink_spec uplinks[UPLINK_MAX]; /* none: every usable link of the machine */
     size_t n_uplinks;
     char *policy;      /* a name or a file as given; NULL for the default (config_policy) */
@@ -72,6 +99,8 @@ enum config_part {
     CONFIG_PART_CHECK = 1 << 9,
     CONFIG_PART_DENY = 1 << 10,
     CONFIG_PART_BALANCERS = 1 << 11,
+    CONFIG_PART_FORWARDS = 1 << 12,
+    CONFIG_PART_TRANSPARENT = 1 << 13,
 };
 
 /** The targets of checks. */

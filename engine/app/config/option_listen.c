@@ -1,7 +1,8 @@
 /* The options that say where to listen, and which balancers may connect there. */
-#include "config/option_setters.h"
+#include "config/option_listen.h"
 
 #include "base/host_port.h"
+#include "config/option_setters.h"
 #include "config/option_text.h"
 
 #include <errno.h>
@@ -66,6 +67,23 @@ int option_set_http(struct config *c, const char *value, char *err)
     return 0;
 }
 
+int option_parse_listen(struct slice text, struct listen_place ret[2], char *err)
+{
+    static const char expected[] =
+        "ADDRESS:PORT (localhost:1080, *:1080 for all addresses, 192.0.2.1:1080, [::1]:1080)";
+    const struct host_port split = host_port_split(text);
+    uint16_t port;
+
+    int n = split.has_port ? parse_host(split.place, ret) : -EINVAL;
+    if (n < 0)
+        return option_not_a(err, text, expected);
+    if (host_port_number(split.port, &port) < 0)
+        return option_not_a(err, split.port, "a port (1 to 65535, 0 for a free one)");
+    for (int i = 0; i < n; i++)
+        addr_set_port(&ret[i].addr, port);
+    return n;
+}
+
 static int refuse_place(int why, char *err)
 {
     if (why == -EEXIST)
@@ -75,25 +93,16 @@ static int refuse_place(int why, char *err)
 
 int option_set_listen(struct config *c, const char *value, char *err)
 {
-    static const char expected[] =
-        "ADDRESS:PORT (localhost:1080, *:1080 for all addresses, 192.0.2.1:1080, [::1]:1080)";
     const char *comma = strchrnul(value, ',');
-    const struct host_port split = host_port_split(slice_of(value, (size_t)(comma - value)));
     struct listen_place places[2];
-    uint16_t port;
 
     if (*comma && strcmp(comma + 1, "proxy-protocol") != 0)
         return option_not_a(err, slice_str(comma + 1), "proxy-protocol, which alone may follow the port");
-
-    int n = split.has_port ? parse_host(split.place, places) : -EINVAL;
+    int n = option_parse_listen(slice_of(value, (size_t)(comma - value)), places, err);
     if (n < 0)
-        return option_not_a(err, slice_str(value), expected);
-    if (host_port_number(split.port, &port) < 0)
-        return option_not_a(err, split.port, "a port (1 to 65535, 0 for a free one)");
-    for (int i = 0; i < n; i++) {
-        addr_set_port(&places[i].addr, port);
+        return n;
+    for (int i = 0; i < n; i++)
         places[i].proxy_protocol = *comma;
-    }
     int r = config_add_listen(c, places, (size_t)n);
     return r < 0 ? refuse_place(r, err) : 0;
 }

@@ -280,6 +280,11 @@ int option_set_idle_timeout(struct config *c, const char *value, char *err)
     return set_seconds(&c->idle_timeout_s, value, TIMEOUT_MIN_S, err);
 }
 
+int option_set_peek_timeout(struct config *c, const char *value, char *err)
+{
+    return set_seconds(&c->peek_timeout_s, value, 0, err);
+}
+
 int option_set_drain_timeout(struct config *c, const char *value, char *err)
 {
     return set_seconds(&c->drain_timeout_s, value, 0, err);

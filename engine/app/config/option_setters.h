@@ -1,4 +1,4 @@
-/* Sets each option's value in the config; for options.c alone. */
+/* Sets each option's value in the config; for options.c, and what the files of setters share. */
 #ifndef STEERWAY_CONFIG_OPTION_SETTERS_H
 #define STEERWAY_CONFIG_OPTION_SETTERS_H
 
@@ -11,6 +11,7 @@ option_set_fn option_set_host, option_set_port, option_set_http, option_set_list
     option_set_cut_after, option_set_ack_timeout, option_set_data_dir, option_set_debug, option_set_quiet,
     option_set_log_format, option_set_control, option_set_state, option_set_no_watch, option_set_no_jit,
     option_set_fast_open, option_set_ipv6_source, option_set_listen_strict, option_set_record,
-    option_set_deny, option_set_allow_own_addresses, option_set_own_mark, option_set_proxy_protocol_from;
+    option_set_deny, option_set_allow_own_addresses, option_set_own_mark, option_set_proxy_protocol_from,
+    option_set_forward, option_set_transparent, option_set_transparent_resolve, option_set_peek_timeout;
 
 #endif

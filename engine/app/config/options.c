@@ -67,6 +67,26 @@ const struct option option_table[] = {
      .set = option_set_proxy_protocol_from,
      .clears = CONFIG_PART_BALANCERS,
      .scope = RUN},
+    {.group = LISTEN,
+     .name = "forward",
+     .kind = OPTION_LIST,
+     .argument = "tcp:ADDRESS:PORT=HOST:PORT",
+     .about =
+         "listen there too, and lead each connection to that one destination; --allow says which clients may "
+         "use it, without a login; may be repeated",
+     .set = option_set_forward,
+     .clears = CONFIG_PART_FORWARDS,
+     .scope = RUN},
+    {.group = LISTEN,
+     .name = "transparent",
+     .kind = OPTION_LIST,
+     .argument = "redirect|tproxy:ADDRESS:PORT",
+     .about =
+         "take connections there that a firewall rule captures, and lead each to its own destination; tproxy "
+         "needs CAP_NET_ADMIN; may be repeated",
+     .set = option_set_transparent,
+     .clears = CONFIG_PART_TRANSPARENT,
+     .scope = RUN},
     {.group = ACCESS,
      .name = "allow",
      .kind = OPTION_LIST,
@@ -160,6 +180,14 @@ const struct option option_table[] = {
      .scope = RUN},
 
     {.group = TRAFFIC,
+     .name = "transparent-resolve",
+     .kind = OPTION_FLAG,
+     .about = "lead a captured connection to the name that its client sends, as the uplink resolves it, "
+              "instead of "
+              "to the address",
+     .set = option_set_transparent_resolve,
+     .scope = RUN},
+    {.group = TRAFFIC,
      .name = "fast-open",
      .about = "send data that the client has sent already with the first packet (TCP Fast Open); only for "
               "data that is safe to deliver twice",
@@ -187,6 +215,14 @@ const struct option option_table[] = {
      .argument = "S",
      .about = "for a destination to answer, all attempts together (default: 10)",
      .set = option_set_dial_timeout,
+     .scope = RUN},
+    {.group = TIMES,
+     .name = "peek-timeout",
+     .kind = OPTION_NUMBER,
+     .argument = "S",
+     .about = "for a captured client to send the name of its server, in TLS or HTTP; 0: do not look for it "
+              "(default: 0.3)",
+     .set = option_set_peek_timeout,
      .scope = RUN},
     {.group = TIMES,
      .name = "hedge",

@@ -48,10 +48,19 @@ static const struct addr *first_listener(const struct proxy *p)
 
     for (size_t i = 0; i < p->n_listeners; i++) {
         const struct proxy_listener *l = &p->listeners[i];
-        if (!l->use.proxy_header && (!first || (first->listener.absent && !l->listener.absent)))
+        if (!l->use.proxy_header && !l->use.front &&
+            (!first || (first->listener.absent && !l->listener.absent)))
             first = l;
     }
     return first ? &first->listener.addr : NULL;
+}
+
+static void print_listener(const struct proxy_listener *l)
+{
+    const char *later = l->listener.absent ? " (once this machine has the address)" : "";
+
+    printf("  %s on %s%s%s\n", l->use.name ? l->use.name : "listening", l->text,
+           l->use.proxy_header ? " for balancers (PROXY protocol)" : "", later);
 }
 
 /* Tell a new user where the proxy listens, which uplinks it uses, and how to try it. */
@@ -67,9 +76,7 @@ static void print_welcome(const struct app *a)
     }
     printf("Steerway %s, policy %s\n", STEERWAY_VERSION, policy_name(a->policy));
     for (size_t i = 0; i < p->n_listeners; i++)
-        printf("  listening on %s%s%s\n", p->listeners[i].text,
-               p->listeners[i].use.proxy_header ? " for balancers (PROXY protocol)" : "",
-               p->listeners[i].listener.absent ? " (once this machine has the address)" : "");
+        print_listener(&p->listeners[i]);
     for (size_t i = 0; i < a->uplinks->n; i++) {
         const struct uplink *u = a->uplinks->items[i];
         char v4[ADDR_TEXT_MAX] = "", v6[ADDR_TEXT_MAX] = "";
@@ -100,6 +107,8 @@ static void log_places(const struct app *a)
             continue;
         log_begin(&l, EVENT_LISTENING);
         log_str(&l, "address", a->proxy.listeners[i].text);
+        if (a->proxy.listeners[i].use.name)
+            log_str(&l, "use", a->proxy.listeners[i].use.name);
         log_end(&l);
     }
     for (size_t i = 0; i < a->uplinks->n; i++) {

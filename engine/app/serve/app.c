@@ -9,11 +9,9 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-
-/* With port 0, all addresses need the same free port; another program may take it first. */
-enum { PORT_TRIES = 8 };
 
 /* The front that accepts any first byte comes last. */
 static const struct front *const FRONTS[] = {&FRONT_SOCKS4, &FRONT_SOCKS5, &FRONT_HTTP, NULL};
@@ -125,82 +123,6 @@ static size_t most_strangers(void)
     return (size_t)files.rlim_cur / 2;
 }
 
-/* Listeners that wait for their address get the port later. */
-static void share_port(struct proxy *p, uint16_t port)
-{
-    for (size_t i = 0; i < p->n_listeners; i++)
-        if (addr_port(&p->listeners[i].place.addr) == 0)
-            proxy_set_port(&p->listeners[i], port);
-}
-
-/* Addresses with port 0 all get the port that the first one was given. */
-static int listen_once(struct app *a, const struct listen_place **ret_failed)
-{
-    uint16_t shared = 0;
-    bool any = false;
-    int err = 0;
-
-    for (size_t i = 0; i < a->config->n_listen; i++) {
-        struct listen_place place = a->config->listen[i];
-        struct addr bound;
-        bool free_port = addr_port(&place.addr) == 0;
-        if (free_port)
-            addr_set_port(&place.addr, shared);
-        err = proxy_listen(&a->proxy, &place, &(struct proxy_use){.proxy_header = place.proxy_protocol},
-                           a->config->listen_strict ? LISTENER_REFUSES : LISTENER_WAITS, &bound);
-        /* On a machine without IPv6, 127.0.0.1 still serves. */
-        if ((err == -EADDRNOTAVAIL || err == -EAFNOSUPPORT) && a->config->n_listen > 1 &&
-            addr_is_loopback(&place.addr) && addr_family(&place.addr) == AF_INET6)
-            continue;
-        if (err < 0) {
-            *ret_failed = &a->config->listen[i];
-            return err;
-        }
-        any = true;
-        if (free_port)
-            shared = addr_port(&bound);
-    }
-    share_port(&a->proxy, shared);
-    return any ? 0 : err;
-}
-
-static const char *listen_hint(int err)
-{
-    switch (-err) {
-    case EADDRINUSE:
-        return " (is another proxy running? choose a port with --port)";
-    case EACCES:
-        return " (ports below 1024 need root or CAP_NET_BIND_SERVICE: choose another with --port, or run "
-               "setcap "
-               "cap_net_bind_service+ep on the program)";
-    case ENODEV:
-        return " (the interface does not exist)";
-    case EADDRNOTAVAIL:
-        return " (this machine does not have the address; without --listen-strict the proxy waits for it)";
-    default:
-        return "";
-    }
-}
-
-static int listen_all(struct app *a, char *err)
-{
-    const struct listen_place *failed = &a->config->listen[0];
-    int e = 0;
-
-    for (int i = 0; i < PORT_TRIES; i++) {
-        e = listen_once(a, &failed);
-        if (e == 0)
-            return 0;
-        proxy_unlisten(&a->proxy);
-        if (e != -EADDRINUSE || addr_port(&failed->addr) != 0)
-            break;
-    }
-    char text[LISTEN_TEXT_MAX];
-    (void)snprintf(err, CONFIG_ERROR_MAX, "cannot listen on %s: %s%s", listen_place_text(failed, text),
-                   strerror(-e), listen_hint(e));
-    return e;
-}
-
 /* Mappings take descriptors: a quarter of what the process may have, and one client an eighth of these. */
 static size_t most_mappings(void)
 {
@@ -272,7 +194,7 @@ int app_init(struct app *a, const struct config *config, const struct paths *pat
         return e;
     /* Before the start is announced: a reader of that may send a signal at once. */
     watch_signals(a);
-    e = listen_all(a, err);
+    e = app_listen(a, err);
     return e < 0 ? e : app_open_services(a, err);
 }
 
@@ -377,6 +299,7 @@ void app_done(struct app *a)
         machine_follow_stop(&a->follow);
         ev_timer_stop(a->loop, &a->drain);
     }
+    free(a->own_ends);
     surroundings_close(&a->surroundings);
     if (a->loop)
         ev_loop_destroy(a->loop);

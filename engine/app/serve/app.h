@@ -2,6 +2,7 @@
 #ifndef STEERWAY_SERVE_APP_H
 #define STEERWAY_SERVE_APP_H
 
+#include "captured/transparent.h"
 #include "config/config.h"
 #include "config/paths.h"
 #include "control/control.h"
@@ -20,7 +21,9 @@ struct app {
     struct ev_loop *loop;
     struct uplink_set *uplinks;
     struct policy *policy;
-    struct surroundings surroundings; /* as of the last look at the machine */
+    struct surroundings surroundings;  /* as of the last look at the machine */
+    struct own_ends *own_ends;         /* only with transparent listeners */
+    struct transparent transparent[2]; /* settings of listeners: by REDIRECT, by TPROXY */
     struct proxy proxy;
     ev_signal on_int, on_term, on_hup;
     ev_timer drain;
@@ -38,6 +41,10 @@ struct app {
 MUST_CHECK int app_init(struct app *a, const struct config *config, const struct paths *paths,
                         const struct machine *m, struct uplink_set *uplinks, struct policy *policy,
                         char *err);
+
+/** Listen as config says. For app_init. @return 0, or negative errno with one line in err (CONFIG_ERROR_MAX)
+ */
+MUST_CHECK int app_listen(struct app *a, char *err);
 
 /** Open the control socket, the watch on the policy's files, and the recording. A failure of a service
  * that the user named is an error; of a default service, a warning. For app_init.

@@ -7,6 +7,7 @@
 #include "inbound/session.h"
 
 #define FRONT_ANY_BYTE (-1)
+#define FRONT_NO_BYTE (-2)
 
 /* A front's functions for SESSION_EXCHANGE, and for s->exchange, which it keeps between requests. All
  * except wants_input, look_after and dest_fd may change the session's state, and close it. */
@@ -36,11 +37,17 @@ struct front_exchange {
 
 struct front {
     const char *name;
-    int first_byte; /* first byte of its clients, 0..255; FRONT_ANY_BYTE: any byte of no other front */
+    int first_byte; /* first byte of its clients, 0..255; FRONT_ANY_BYTE: any byte of no other
+                       front; FRONT_NO_BYTE: it is the front of listeners */
     bool rests;     /* a client may be silent for long between two requests */
     /** For a front that serves a listener (struct proxy_use), for others NULL: a client is there. It has sent
      * nothing yet, and maybe waits for the destination to speak first. */
     void (*begin)(struct session *s);
+    /** For a front that only looks at the client's first bytes, for others NULL: seconds of silence after
+     * which it goes on without more of them. */
+    double (*look_s)(const struct session *s);
+    /** The client was silent for so long, or has sent its FIN. */
+    void (*look_over)(struct session *s);
     /** Read on in s->in while SESSION_READING or SESSION_EXCHANGE, also after the client's FIN. It returns
      * when it needs more bytes, or after it has changed the session's state. */
     void (*advance)(struct session *s);

@@ -30,6 +30,8 @@ bool gate_lets_in(struct proxy_listener *l, const struct addr *from)
 {
     struct proxy *p = l->proxy;
 
+    if (l->use.own_clients && own_addresses_have(p->outbounds.settings.reach.own, from))
+        return true;
     if (!l->use.proxy_header)
         return is_allowed(p, from);
     if (p->settings.balancers && cidr_set_contains(p->settings.balancers, from))

@@ -89,7 +89,9 @@ int proxy_open_udp(struct proxy *p, const struct udp_settings *settings)
 
 static int open_listener(struct proxy_listener *l, enum listener_absent absent)
 {
-    int err = listener_open(&l->listener, l->proxy->loop, &l->place.addr, absent, on_accepted, on_starved);
+    int err = listener_open(&l->listener, l->proxy->loop, &l->place.addr,
+                            &(struct listener_kind){.absent = absent, .transparent = l->use.transparent},
+                            on_accepted, on_starved);
 
     if (err == 0)
         l->place.addr = l->listener.addr;
@@ -110,7 +112,7 @@ int proxy_listen(struct proxy *p, const struct listen_place *place, const struct
     (void)listen_place_text(&pl->place, pl->text);
     *ret_bound = pl->place.addr;
     p->n_listeners++;
-    loops_listen(&p->outbounds.loops, &pl->listener.addr);
+    loops_listen(&p->outbounds.loops, &pl->listener.addr, use->front);
     return 0;
 }
 
@@ -131,23 +133,23 @@ int proxy_follow_place(struct proxy_listener *l)
     return err;
 }
 
-static void close_listeners(struct proxy *p)
+static void close_listeners(struct proxy *p, size_t first)
 {
-    for (size_t i = 0; i < p->n_listeners; i++)
+    for (size_t i = first; i < p->n_listeners; i++)
         listener_close(&p->listeners[i].listener);
 }
 
-void proxy_unlisten(struct proxy *p)
+void proxy_unlisten(struct proxy *p, size_t n)
 {
-    close_listeners(p);
-    p->n_listeners = 0;
-    loops_unlisten(&p->outbounds.loops);
+    close_listeners(p, n);
+    p->n_listeners = n;
+    loops_unlisten(&p->outbounds.loops, n);
 }
 
 void proxy_drain(struct proxy *p)
 {
     p->draining = true;
-    close_listeners(p);
+    close_listeners(p, 0);
     LIST_EACH(&p->sessions, node, next)
         session_drain(container_of(node, struct session, node));
     ev_prepare_start(p->loop, &p->reaper); /* calls drained also without sessions */
@@ -183,7 +185,7 @@ void proxy_lose_uplink(struct proxy *p, const struct uplink *u)
 void proxy_stop(struct proxy *p)
 {
     p->draining = true;
-    close_listeners(p);
+    close_listeners(p, 0);
     LIST_EACH(&p->sessions, node, next)
         session_close(container_of(node, struct session, node), "shutdown");
     udp_stop(&p->udp);

@@ -38,6 +38,9 @@ struct proxy_use {
     const struct front *front; /* serves each client from accept on, before a byte comes; NULL: a proxy */
     const void *setting;       /* the front's, for this listener; must outlive the proxy */
     bool proxy_header;         /* a balancer's header comes first (gate.h) */
+    bool transparent;          /* accept connections to any address, which TPROXY sends (IP_TRANSPARENT) */
+    bool own_clients;          /* admit this machine's own addresses as clients, whatever --allow says */
+    const char *name;          /* "forward", "redirect", "tproxy"; NULL: a proxy */
 };
 
 struct proxy_listener {
@@ -68,7 +71,7 @@ struct proxy {
     struct dead_lines dead_lines;
     struct guesses guesses;
     struct log_limit refusal_limit, balancer_limit, header_limit, rejection_limit, guess_limit,
-        starvation_limit, stranger_limit;
+        starvation_limit, stranger_limit, capture_limit;
     /** Called while draining, when the last session has ended; may be NULL. */
     void (*drained)(struct proxy *p);
 };
@@ -91,8 +94,8 @@ void proxy_set_port(struct proxy_listener *l, uint16_t port);
  *  @return 0, or negative errno; then the place has no listener any more */
 MUST_CHECK int proxy_follow_place(struct proxy_listener *l);
 
-/** Close and forget all listeners, so that others may be made. */
-void proxy_unlisten(struct proxy *p);
+/** Close and forget all listeners but the first n, so that others may be made. */
+void proxy_unlisten(struct proxy *p, size_t n);
 
 /** Accept no more clients and requests, let running ones finish, then call drained (at once if there are
  * none). */

@@ -60,6 +60,12 @@ static bool rests(const struct session *s)
     return s->front && s->front->rests && s->in.len == 0;
 }
 
+/* Whether only its first bytes are awaited, and it may go on without them. */
+static bool is_looked_at(const struct session *s)
+{
+    return s->state == SESSION_READING && s->front && s->front->look_s;
+}
+
 static double reading_deadline(const struct session *s)
 {
     const struct proxy_settings *set = &s->proxy->settings;
@@ -77,6 +83,8 @@ static double stranger_deadline(const struct session *s)
 
     if (s->state == SESSION_ENDING)
         return least(ENDING_S, left + ENDING_S);
+    if (is_looked_at(s))
+        return least(s->front->look_s(s), left);
     return s->state == SESSION_SLOWED ? least(s->slowed_s, left) : left;
 }
 
@@ -264,11 +272,12 @@ static void admit(struct session *s)
     s->admitted = true;
 }
 
-void session_connect(struct session *s, const struct target *target, enum policy_proto proto,
-                     struct buf *early)
+void session_connect_named(struct session *s, const struct target *target, const char *name,
+                           enum policy_proto proto, struct buf *early)
 {
     const struct outbound_request request = {
         .target = target,
+        .name = name,
         .proto = proto,
         .client = &s->peer,
         .user = s->user,
@@ -475,6 +484,8 @@ void session_deadline_came(struct wheel *w, struct wheel_entry *e)
         return associated_look(s);
     if (s->state != SESSION_READING)
         return session_close(s, "idle");
+    if (is_looked_at(s))
+        return s->front->look_over(s);
     if (rests(s))
         return session_close(s, "idle");
     session_rejected(s, "timeout");

@@ -119,9 +119,16 @@ void session_watch(struct session *s);
 
 /** Start an outbound connection for the current request, and enter SESSION_CONNECTING; closes when out of
  * memory.
+ *  @param name   the host's name where the target is only its address: policies see the name. NULL: the
+ * target says all
  *  @param early  bytes that wait for the destination, and may go with the first packet */
-void session_connect(struct session *s, const struct target *target, enum policy_proto proto,
-                     struct buf *early);
+void session_connect_named(struct session *s, const struct target *target, const char *name,
+                           enum policy_proto proto, struct buf *early);
+static inline void session_connect(struct session *s, const struct target *target, enum policy_proto proto,
+                                   struct buf *early)
+{
+    session_connect_named(s, target, NULL, proto, early);
+}
 
 /** s->out has all bytes for the client before the tunnel, and s->dest_fd and s->outbound are set: hand
  * over to the relay when s->out is sent. */

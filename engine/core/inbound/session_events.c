@@ -116,6 +116,9 @@ static void on_client_ended(struct session *s)
     session_watch(s);
     switch (s->state) {
     case SESSION_READING: /* an incomplete request, or the end of a kept connection */
+        if (s->front && s->front->look_over)
+            return s->front->look_over(s);
+        return s->out.len > 0 ? session_end(s) : session_close(s, "closed");
     case SESSION_ENDING:
         return s->out.len > 0 ? session_end(s) : session_close(s, "closed");
     case SESSION_EXCHANGE:

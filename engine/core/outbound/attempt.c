@@ -9,6 +9,7 @@
 
 #include <assert.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -102,6 +103,7 @@ static void on_dialed(struct dial *d, enum fault fault, int fd)
 static void dial_by(struct attempt *a, const struct addr *addrs, size_t n, const struct egress *egress)
 {
     dial_start(&a->dial, a->shared->loop, addrs, n, egress, left_of(a), on_dialed);
+    dial_note_ends(&a->dial, a->shared->own_ends);
     if (resolver_awaits_more(&a->query))
         dial_expect(&a->dial);
     if (!a->direct && a->early && replay_is_safe(buf_slice(a->early)))
@@ -156,6 +158,10 @@ static void sort(const struct attempt *a, const struct addr *addrs, size_t n, st
             continue;
         struct addr to = addrs[i];
         addr_name_this_machine(&to);
+        if (a->unasked && loops_hear(&a->shared->loops, &to, true)) {
+            (void)snprintf(why, REACH_WHY_MAX, "loop: the destination is a listener of this proxy");
+            continue;
+        }
         enum bypass b = bypass_of_address(settings, &to);
         if (b == BYPASS_LISTED)
             ret->direct[ret->n_direct++] = to;
@@ -282,6 +288,7 @@ void attempt_start(struct attempt *a, const struct attempt_request *request,
         .user = request->user,
         .events = events,
         .early = request->early,
+        .unasked = request->unasked,
         .running = true,
         .direct = !request->uplink,
         .since_s = clock_coarse_s(),

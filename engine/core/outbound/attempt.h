@@ -37,9 +37,10 @@ struct attempt {
     struct uplink_lease lease; /* empty when direct */
     const struct buf *early;
     bool running, direct;
-    bool lost;  /* its uplink is gone, so the result says nothing about the uplink's health */
-    bool unfit; /* all addresses so far are of a family that does not answer by the uplink */
-    bool held;  /* no address so far may be reached; those of the other family are pending */
+    bool lost;    /* its uplink is gone, so the result says nothing about the uplink's health */
+    bool unfit;   /* all addresses so far are of a family that does not answer by the uplink */
+    bool unasked; /* as in the request */
+    bool held;    /* no address so far may be reached; those of the other family are pending */
     double since_s, timeout_s, left_s;
     enum resolver_news news; /* of the uplink's name servers */
     struct resolver_query query;
@@ -53,6 +54,7 @@ struct attempt_request {
     const struct addr *client;
     const char *user;        /* NULL for none */
     struct uplink *uplink;   /* NULL: directly */
+    bool unasked;            /* the client asks for nothing: its connection could come back without end */
     const struct buf *early; /* data for the destination that may go with the SYN; NULL for none */
     double timeout_s;        /* for name, dial and a parent proxy's dialogue together, by the uplink */
     double left_s;           /* the same, if it becomes direct */

@@ -5,6 +5,7 @@
 #include "access/reach.h"
 #include "dns/resolver.h"
 #include "health/checks.h"
+#include "net/own_ends.h"
 #include "outbound/recorder.h"
 #include "parent/loops.h"
 #include "policy/policy.h"
@@ -35,6 +36,7 @@ struct outbounds {
     struct outbound_settings settings;
     uint64_t last_id; /* last id of an outbound connection */
     struct loops loops;
+    struct own_ends *own_ends; /* of dials, to find captured ones that come back; NULL: nothing is captured */
     struct recorder recorder;
     struct checks *checks; /* NULL: no checks */
 };

@@ -141,6 +141,7 @@ static void use(struct search *s, struct racer *r, struct uplink *u, const struc
                                             .target = &o->target,
                                             .client = o->client,
                                             .user = o->user,
+                                            .unasked = policy_proto_is_unasked(o->proto),
                                             .uplink = u,
                                             .early = beside ? NULL : o->early,
                                             .timeout_s = search_dial_timeout(s, others),
@@ -218,6 +219,7 @@ static void go_direct(struct search *s)
                                             .target = &o->target,
                                             .client = o->client,
                                             .user = o->user,
+                                            .unasked = policy_proto_is_unasked(o->proto),
                                             .left_s = search_left_s(s)},
                   &SEARCH_EVENTS);
 }

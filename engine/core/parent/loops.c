@@ -12,15 +12,15 @@ void loops_init(struct loops *l, const struct own_addresses *own)
     list_init(&l->talks);
 }
 
-void loops_listen(struct loops *l, const struct addr *at)
+void loops_listen(struct loops *l, const struct addr *at, bool unasked)
 {
     assert(l->n_listening < LOOPS_LISTENERS_MAX);
-    l->listening[l->n_listening++] = at;
+    l->listening[l->n_listening++] = (struct loops_listener){at, unasked};
 }
 
-void loops_unlisten(struct loops *l)
+void loops_unlisten(struct loops *l, size_t n)
 {
-    l->n_listening = 0;
+    l->n_listening = n;
 }
 
 void loops_enter(struct loops *l, struct parent *u)
@@ -50,18 +50,22 @@ bool loops_is_heard_at(const struct addr *listening, const struct addr *to, cons
     return addr_same_ip(listening, to) || (unspecified && addr_is_loopback(listening));
 }
 
+bool loops_hear(const struct loops *l, const struct addr *to, bool unasked)
+{
+    for (size_t i = 0; i < l->n_listening; i++)
+        if ((l->listening[i].unasked || !unasked) && loops_is_heard_at(l->listening[i].at, to, l->own))
+            return true;
+    return false;
+}
+
 size_t loops_leave_out(const struct loops *l, const struct addr *addrs, size_t n, struct addr *ret,
                        size_t max)
 {
     size_t left = 0;
 
-    for (size_t i = 0; i < n && left < max; i++) {
-        bool heard = false;
-        for (size_t j = 0; j < l->n_listening && !heard; j++)
-            heard = loops_is_heard_at(l->listening[j], &addrs[i], l->own);
-        if (!heard)
+    for (size_t i = 0; i < n && left < max; i++)
+        if (!loops_hear(l, &addrs[i], false))
             ret[left++] = addrs[i];
-    }
     return left;
 }
 

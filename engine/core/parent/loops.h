@@ -6,6 +6,8 @@
  * - A client may have the address and port of one of our connections to a parent proxy. That connection has
  * come back, for example by a redirection in the firewall. The address cannot be forged, since the connection
  * is established.
+ * - A forward or a captured connection may lead to a listener whose clients ask for nothing. From there it
+ * would go on to itself.
  * - Through another proxy in between, the request comes from that proxy's address. Then requests for one
  * destination by one parent proxy grow in number, and none is answered: they are limited. Via (RFC 9110
  * 7.6.3) could show such a loop at its first turn. But few proxies pass it on in CONNECT, and SOCKS has no
@@ -25,11 +27,14 @@ struct parent;
 
 /* More than a client opens at once to one port of one host, and few against the limit of open files. */
 enum { LOOPS_SAME_MAX = 256 };
-enum { LOOPS_LISTENERS_MAX = 32 };
+enum { LOOPS_LISTENERS_MAX = 128 };
 
 struct loops {
     const struct own_addresses *own;
-    const struct addr *listening[LOOPS_LISTENERS_MAX]; /* the listeners' addresses, which may change */
+    struct loops_listener {
+        const struct addr *at; /* may change */
+        bool unasked;          /* its clients ask for nothing: forwards, captured connections */
+    } listening[LOOPS_LISTENERS_MAX];
     size_t n_listening;
     struct list talks; /* dialogues in progress */
     size_t n;
@@ -39,10 +44,12 @@ struct loops {
 /** @param own  this machine's addresses; must outlive it, and may change */
 void loops_init(struct loops *l, const struct own_addresses *own);
 
-/** Add an address that the proxy listens on. @param at  must outlive l. At most LOOPS_LISTENERS_MAX */
-void loops_listen(struct loops *l, const struct addr *at);
-/** Remove all listeners. */
-void loops_unlisten(struct loops *l);
+/** Add an address that the proxy listens on. At most LOOPS_LISTENERS_MAX
+ *  @param at       must outlive l
+ *  @param unasked  its clients ask for nothing */
+void loops_listen(struct loops *l, const struct addr *at, bool unasked);
+/** Remove all listeners but the first n. */
+void loops_unlisten(struct loops *l, size_t n);
 
 /** Call them when a dialogue begins and ends; a second end is harmless. */
 void loops_enter(struct loops *l, struct parent *u);
@@ -50,6 +57,11 @@ void loops_leave(struct loops *l, struct parent *u);
 
 /** Whether the listener receives what is sent to that address. */
 bool loops_is_heard_at(const struct addr *listening, const struct addr *to, const struct own_addresses *own);
+
+/** Whether this proxy listens at the address. A connection that no client has asked for would come back there
+ * without end.
+ *  @param unasked  only listeners whose clients ask for nothing */
+bool loops_hear(const struct loops *l, const struct addr *to, bool unasked);
 
 /** Copy the addresses at which this proxy does not listen. @return their number, max at most */
 size_t loops_leave_out(const struct loops *l, const struct addr *addrs, size_t n, struct addr *ret,

@@ -68,6 +68,11 @@ enum policy_proto {
 };
 /** "socks4", "socks5", "connect", "http", "forward", "transparent", "udp" */
 const char *policy_proto_name(enum policy_proto p);
+/** Whether the client asks for nothing, and knows no proxy. */
+static inline bool policy_proto_is_unasked(enum policy_proto p)
+{
+    return p == POLICY_FORWARD || p == POLICY_TRANSPARENT;
+}
 
 /** The connection as the policy sees it. Texts are NUL-terminated and borrowed for the call. script_begin
  * adds is_domain and is_ipv6. */

@@ -153,6 +153,8 @@ static int dial_attempt_start(struct dial_attempt *a, bool *ret_connected)
         (void)close(fd);
         return err;
     }
+    if (d->ends && !d->egress.device[0])
+        own_ends_note(d->ends, fd, to);
     if (connected && is_connected_to_itself(a, fd)) {
         int err = refuse_itself(fd);
         (void)close(fd);
@@ -369,6 +371,12 @@ void dial_start(struct dial *d, struct ev_loop *loop, const struct addr *addrs, 
     /* Deferred, as the first attempt may end at once, and done must not be called from here. */
     ev_timer_init(&d->stagger, on_stagger, 0, 0);
     defer(loop, &d->stagger);
+}
+
+void dial_note_ends(struct dial *d, struct own_ends *ends)
+{
+    assert(d->running && !d->latest);
+    d->ends = ends;
 }
 
 void dial_early(struct dial *d, const struct buf *early, size_t len)

@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "base/fault.h"
 #include "net/egress.h"
+#include "net/own_ends.h"
 
 #include <ev.h>
 
@@ -48,6 +49,7 @@ struct dial {
     double connect_s;             /* once connected: duration of TCP's handshake with that address */
     int family;                   /* once connected: that address's family */
     struct dial_family four, six; /* valid when the dial is over or cancelled */
+    struct own_ends *ends;        /* notes what this dial connects (dial_note_ends); NULL: nothing does */
     const struct buf *early;      /* see dial_early; NULL for none */
     size_t early_len;
     const struct dial_attempt *early_by; /* the attempt whose SYN had early bytes */
@@ -64,6 +66,10 @@ struct dial {
  *  @param timeout_s  for the whole dial, > 0 */
 void dial_start(struct dial *d, struct ev_loop *loop, const struct addr *addrs, size_t n,
                 const struct egress *egress, double timeout_s, dial_done_fn *done);
+
+/** Note the ends of each connection that this dial begins. Call it right after dial_start. @param ends
+ * outlives the dial; may be NULL */
+void dial_note_ends(struct dial *d, struct own_ends *ends);
 
 /** Announce more addresses by dial_add. When all others have failed, the dial then waits half a second for
  * them before it ends. Call it right after dial_start. */

@@ -95,7 +95,17 @@ static int bind_address(int fd, const struct addr *addr, enum listener_absent ab
                : 0;
 }
 
-static int socket_listen(int fd, const struct addr *addr, enum listener_absent absent, bool *ret_absent,
+static int be_transparent(int fd, const struct addr *addr)
+{
+    bool four = addr_family(addr) == AF_INET;
+
+    return setsockopt(fd, four ? IPPROTO_IP : IPPROTO_IPV6, four ? IP_TRANSPARENT : IPV6_TRANSPARENT,
+                      &(int){1}, sizeof(int)) < 0
+               ? -errno
+               : 0;
+}
+
+static int socket_listen(int fd, const struct addr *addr, const struct listener_kind *kind, bool *ret_absent,
                          struct addr *ret_bound)
 {
     struct sockaddr_storage bound;
@@ -114,7 +124,9 @@ static int socket_listen(int fd, const struct addr *addr, enum listener_absent a
     if (setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof on) < 0)
         return -errno;
     keepalive_set(fd);
-    int r = bind_address(fd, addr, absent, ret_absent);
+    int r = kind->transparent ? be_transparent(fd, addr) : 0;
+    if (r == 0)
+        r = bind_address(fd, addr, kind->absent, ret_absent);
     if (r < 0)
         return r;
     if (listen(fd, SOMAXCONN) < 0)
@@ -125,7 +137,8 @@ static int socket_listen(int fd, const struct addr *addr, enum listener_absent a
 }
 
 int listener_open(struct listener *l, struct ev_loop *loop, const struct addr *addr,
-                  enum listener_absent absent, listener_accept_fn *accepted, listener_starved_fn *starved)
+                  const struct listener_kind *kind, listener_accept_fn *accepted,
+                  listener_starved_fn *starved)
 {
     struct addr bound;
     bool is_absent;
@@ -135,7 +148,7 @@ int listener_open(struct listener *l, struct ev_loop *loop, const struct addr *a
     int fd = socket(addr_family(addr), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -errno;
-    int r = socket_listen(fd, addr, absent, &is_absent, &bound);
+    int r = socket_listen(fd, addr, kind, &is_absent, &bound);
     if (r < 0) {
         (void)close(fd);
         return r;

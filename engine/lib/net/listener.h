@@ -12,6 +12,11 @@ enum listener_absent {
     LISTENER_WAITS, /* bind it with IP_FREEBIND: clients can connect as soon as the machine has it */
 };
 
+struct listener_kind {
+    enum listener_absent absent;
+    bool transparent; /* take connections to any address, which TPROXY sends; needs CAP_NET_ADMIN */
+};
+
 struct listener;
 
 /** fd is non-blocking, close-on-exec, with TCP_NODELAY and keepalives; the callee owns it. It may close the
@@ -34,9 +39,9 @@ struct listener {
 };
 
 /** Bind and listen. With port 0 the kernel chooses one, and l->addr has it. IPv6 sockets are IPv6 only.
- *  @return 0 or negative errno; nothing stays open on failure */
+ *  @return 0 or negative errno; -EPERM without the right to be transparent. Nothing stays open on failure */
 MUST_CHECK int listener_open(struct listener *l, struct ev_loop *loop, const struct addr *addr,
-                             enum listener_absent absent, listener_accept_fn *accepted,
+                             const struct listener_kind *kind, listener_accept_fn *accepted,
                              listener_starved_fn *starved);
 /** Harmless if closed or zero-initialised. */
 void listener_close(struct listener *l);

@@ -269,11 +269,11 @@ static void the_proxy_does_not_dial_itself(void **state)
 {
     struct desk *d = *state;
 
-    loops_listen(&d->loops, &d->at);
+    loops_listen(&d->loops, &d->at, false);
     start(d, "http", NULL, PATIENCE_S);
     finish(d, "itself", FAULT_PARENT, false);
     assert_int_equal(d->client.fd, -1);
-    loops_unlisten(&d->loops);
+    loops_unlisten(&d->loops, 0);
 }
 
 static void a_cancelled_request_closes_and_tells_nothing(void **state)

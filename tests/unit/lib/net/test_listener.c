@@ -11,6 +11,8 @@
 #include <sys/syscall.h>
 
 /* Errors for the next calls of accept4, which replaces libc's. */
+static const struct listener_kind REFUSES = {.absent = LISTENER_REFUSES}, WAITS = {.absent = LISTENER_WAITS};
+
 static struct {
     const int *errors;
     size_t n;
@@ -64,7 +66,7 @@ static void seat_open(struct seat *s, struct ev_loop *loop, int family)
 {
     struct addr at = loopback(family, 0);
     *s = (struct seat){.loop = loop, .fd = -1, .want = 1};
-    assert_int_equal(listener_open(&s->listener, loop, &at, LISTENER_REFUSES, on_accepted, on_starved), 0);
+    assert_int_equal(listener_open(&s->listener, loop, &at, &REFUSES, on_accepted, on_starved), 0);
 }
 
 static void seat_done(struct seat *s)
@@ -135,14 +137,14 @@ static void test_open_failures_leave_nothing_open(void **state)
     seat_open(&s, *state, AF_INET);
     int before = count_fds();
     assert_int_equal(
-        listener_open(&other.listener, *state, &s.listener.addr, LISTENER_REFUSES, on_accepted, on_starved),
+        listener_open(&other.listener, *state, &s.listener.addr, &REFUSES, on_accepted, on_starved),
         -EADDRINUSE);
     struct addr at;
     assert_int_equal(addr_parse_ip(&at, slice_str("203.0.113.1"), 0), 0);
-    assert_int_equal(listener_open(&other.listener, *state, &at, LISTENER_REFUSES, on_accepted, on_starved),
+    assert_int_equal(listener_open(&other.listener, *state, &at, &REFUSES, on_accepted, on_starved),
                      -EADDRNOTAVAIL);
     at = (struct addr){.in6 = {.sin6_family = AF_UNSPEC}};
-    assert_int_equal(listener_open(&other.listener, *state, &at, LISTENER_REFUSES, on_accepted, on_starved),
+    assert_int_equal(listener_open(&other.listener, *state, &at, &REFUSES, on_accepted, on_starved),
                      -EAFNOSUPPORT);
     assert_int_equal(count_fds(), before);
     listener_close(&other.listener); /* was never open */
@@ -159,9 +161,9 @@ static void test_an_address_that_is_waited_for(void **state)
     bool have6 = netns_have_ipv6();
     for (int i = 0; i < 1 + have6; i++) {
         const struct addr *at = i == 0 ? &four : &six;
-        assert_int_equal(listener_open(&s.listener, *state, at, LISTENER_REFUSES, on_accepted, on_starved),
+        assert_int_equal(listener_open(&s.listener, *state, at, &REFUSES, on_accepted, on_starved),
                          -EADDRNOTAVAIL);
-        assert_int_equal(listener_open(&s.listener, *state, at, LISTENER_WAITS, on_accepted, on_starved), 0);
+        assert_int_equal(listener_open(&s.listener, *state, at, &WAITS, on_accepted, on_starved), 0);
         assert_true(s.listener.absent);
         assert_true(addr_port(&s.listener.addr) != 0);
         netns_ip(i == 0 ? "addr add 10.0.1.2/32 dev lo\n" : "addr add 2001:db8:1::2/128 dev lo\n");
@@ -173,10 +175,10 @@ static void test_an_address_that_is_waited_for(void **state)
         seat_done(&s);
     }
     /* An address that exists, or is taken, is not waited for. */
-    assert_int_equal(listener_open(&s.listener, *state, &four, LISTENER_WAITS, on_accepted, on_starved), 0);
+    assert_int_equal(listener_open(&s.listener, *state, &four, &WAITS, on_accepted, on_starved), 0);
     assert_false(s.listener.absent);
     struct listener other;
-    assert_int_equal(listener_open(&other, *state, &s.listener.addr, LISTENER_WAITS, on_accepted, on_starved),
+    assert_int_equal(listener_open(&other, *state, &s.listener.addr, &WAITS, on_accepted, on_starved),
                      -EADDRINUSE);
     seat_done(&s);
 }
@@ -191,8 +193,7 @@ static void test_loopback_is_not_waited_for(void **state)
     if (!netns_have_ipv6())
         return;
     netns_write("/proc/sys/net/ipv6/conf/lo/disable_ipv6", "1");
-    assert_int_equal(listener_open(&l, *state, &six, LISTENER_WAITS, on_accepted, on_starved),
-                     -EADDRNOTAVAIL);
+    assert_int_equal(listener_open(&l, *state, &six, &WAITS, on_accepted, on_starved), -EADDRNOTAVAIL);
 }
 
 static void test_port_is_free_again_at_once(void **state)
@@ -203,8 +204,7 @@ static void test_port_is_free_again_at_once(void **state)
     run_until(*state, &s.enough);
     struct addr at = s.listener.addr;
     seat_done(&s); /* this side closes first, so the connection stays in FIN-WAIT or TIME-WAIT */
-    assert_int_equal(listener_open(&again.listener, *state, &at, LISTENER_REFUSES, on_accepted, on_starved),
-                     0);
+    assert_int_equal(listener_open(&again.listener, *state, &at, &REFUSES, on_accepted, on_starved), 0);
     listener_close(&again.listener);
     (void)close(client);
 }

@@ -1,0 +1,158 @@
+/* The options of forwards and transparent listeners: what they take, and how they refuse the rest. */
+#include "config/options.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static int set(struct config *c, const char *option, const char *value, char *err)
+{
+    const struct option_value v = {.option = option_by_name(slice_str(option)), .text = value};
+    bool file;
+
+    assert_non_null(v.option);
+    return options_apply(c, &v, 1, &file, err);
+}
+
+static void a_forward_has_places_and_a_destination(void **state)
+{
+    static const struct {
+        const char *value, *places[2], *host;
+        uint16_t port;
+        bool udp;
+    } cases[] = {
+        {"tcp:127.0.0.1:5432=db.Example.org:5433", {"127.0.0.1:5432", NULL}, "db.example.org", 5433, false},
+        {"TCP:[::1]:22=192.0.2.1:2222", {"[::1]:22", NULL}, "192.0.2.1", 2222, false},
+        {"tcp:0.0.0.0:443=[2001:db8::1]:443", {"0.0.0.0:443", NULL}, "2001:db8::1", 443, false},
+        {"tcp:localhost:80=a:1", {"127.0.0.1:80", "[::1]:80"}, "a", 1, false},
+        {"tcp:8080=a:65535", {"127.0.0.1:8080", "[::1]:8080"}, "a", 65535, false},
+        {"tcp:0=a:1", {"127.0.0.1:0", "[::1]:0"}, "a", 1, false},
+        {"udp:*:53=192.0.2.53:53", {"0.0.0.0:53", "[::]:53"}, "192.0.2.53", 53, true},
+    };
+    char err[CONFIG_ERROR_MAX], text[LISTEN_TEXT_MAX];
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct config c;
+        config_init(&c);
+        assert_int_equal(set(&c, "forward", cases[i].value, err), 0);
+        assert_int_equal(c.n_forwards, 1);
+        const struct config_forward *f = &c.forwards[0];
+        assert_int_equal(f->udp, cases[i].udp);
+        assert_string_equal(f->to.host, cases[i].host);
+        assert_int_equal(f->to.port, cases[i].port);
+        assert_int_equal(f->ports.n_places, cases[i].places[1] ? 2 : 1);
+        for (size_t j = 0; j < f->ports.n_places; j++)
+            assert_string_equal(listen_place_text(&f->ports.places[j], text), cases[i].places[j]);
+        config_done(&c);
+    }
+}
+
+static void a_transparent_listener_has_a_kind_and_places(void **state)
+{
+    char err[CONFIG_ERROR_MAX], text[LISTEN_TEXT_MAX];
+    struct config c;
+
+    (void)state;
+    config_init(&c);
+    assert_int_equal(set(&c, "transparent", "tproxy:[::1]:12345", err), 0);
+    assert_true(c.transparents[0].tproxy);
+    assert_string_equal(listen_place_text(&c.transparents[0].ports.places[0], text), "[::1]:12345");
+    assert_int_equal(set(&c, "transparent", "redirect:*:1", err), 0);
+    assert_int_equal(c.n_transparents, 1); /* the command line replaces what was there */
+    assert_false(c.transparents[0].tproxy);
+    assert_int_equal(c.transparents[0].ports.n_places, 2);
+    assert_false(c.transparent_resolve);
+    assert_int_equal(set(&c, "transparent-resolve", "", err), 0);
+    assert_true(c.transparent_resolve);
+    assert_true(c.peek_timeout_s > 0);
+    assert_int_equal(set(&c, "peek-timeout", "0", err), 0);
+    assert_false(c.peek_timeout_s > 0);
+    config_done(&c);
+}
+
+static void what_is_wrong_is_said(void **state)
+{
+    static const struct {
+        const char *option, *value, *wrong;
+    } cases[] = {
+        {"forward", "", "expected tcp:ADDRESS:PORT=HOST:PORT"},
+        {"forward", "tcp", "expected tcp:ADDRESS:PORT=HOST:PORT"},
+        {"forward", "tcp:", "expected tcp:ADDRESS:PORT=HOST:PORT"},
+        {"forward", "127.0.0.1:80=192.0.2.1:80", "expected tcp:ADDRESS:PORT=HOST:PORT"},
+        {"forward", "sctp:127.0.0.1:80=192.0.2.1:80", "expected tcp:ADDRESS:PORT=HOST:PORT"},
+        {"forward", "tcp:127.0.0.1:80", "expected tcp:ADDRESS:PORT=HOST:PORT"},
+        {"forward", "tcp:80-90=192.0.2.1:80", "from one port to one port"},
+        {"forward", "tcp:127.0.0.1:80=192.0.2.1:80-90", "from one port to one port"},
+        {"forward", "tcp:127.0.0.1:80=2001:db8::1:443", "an IPv6 address needs brackets"},
+        {"forward", "tcp:127.0.0.1:80=192.0.2.1", "'192.0.2.1' is not HOST:PORT"},
+        {"forward", "tcp:127.0.0.1:80=192.0.2.1:0", "is not HOST:PORT"},
+        {"forward", "tcp:127.0.0.1:80=", "'' is not HOST:PORT"},
+        {"forward", "tcp:somewhere:80=192.0.2.1:80", "'somewhere:80' is not ADDRESS:PORT"},
+        {"forward", "tcp:=192.0.2.1:80", "'' is not ADDRESS:PORT"},
+        {"forward", "tcp:127.0.0.1:99999=192.0.2.1:80", "99999 is not a port"},
+        {"forward", "tcp:99999=192.0.2.1:80", "99999 is not a port"},
+        {"transparent", "127.0.0.1:1", "expected redirect:ADDRESS:PORT or tproxy:ADDRESS:PORT"},
+        {"transparent", "tproxy:", "'' is not ADDRESS:PORT"},
+        {"transparent", "redirect:nowhere", "'nowhere' is not ADDRESS:PORT"},
+        {"peek-timeout", "-1", "-1"},
+    };
+    char err[CONFIG_ERROR_MAX];
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct config c;
+        config_init(&c);
+        assert_true(set(&c, cases[i].option, cases[i].value, err) < 0);
+        if (!strstr(err, cases[i].wrong))
+            fail_msg("%s: '%s' lacks '%s'", cases[i].value, err, cases[i].wrong);
+        assert_int_equal(c.n_forwards + c.n_transparents, 0);
+        config_done(&c);
+    }
+}
+
+static void there_is_room_for_so_many(void **state)
+{
+    struct option_value v[CONFIG_LISTEN_MAX + 1];
+    char err[CONFIG_ERROR_MAX];
+    struct config c;
+    bool file;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(v); i++)
+        v[i] = (struct option_value){option_by_name(slice_str("forward")), "tcp:0=a:1"};
+    config_init(&c);
+    assert_int_equal(options_apply(&c, v, CONFIG_LISTEN_MAX, &file, err), 0);
+    assert_true(options_apply(&c, v, CONFIG_LISTEN_MAX + 1, &file, err) < 0);
+    assert_non_null(strstr(err, "at most 32 forwards"));
+    config_done(&c);
+}
+
+static void udp_forwards_are_refused_for_now(void **state)
+{
+    char err[CONFIG_ERROR_MAX];
+    struct config c;
+
+    (void)state;
+    config_init(&c);
+    assert_int_equal(set(&c, "forward", "udp:1=a:1", err), 0);
+    assert_true(config_finish(&c, err) < 0);
+    assert_non_null(strstr(err, "this version forwards TCP only"));
+    config_done(&c);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_forward_has_places_and_a_destination),
+        cmocka_unit_test(a_transparent_listener_has_a_kind_and_places),
+        cmocka_unit_test(what_is_wrong_is_said),
+        cmocka_unit_test(there_is_room_for_so_many),
+        cmocka_unit_test(udp_forwards_are_refused_for_now),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
