@@ -111,8 +111,11 @@ static void on_dialed(struct dial *d, enum fault fault, int fd)
 {
     struct parent *u = container_of(d, struct parent, dial);
     const struct parent_spec *s = u->request.spec;
-    const struct parent_talk_request request = {
-        .protocol = protocol_of(s), .target = u->request.target, .user = s->user, .pass = s->pass};
+    const struct parent_talk_request request = {.protocol = protocol_of(s),
+                                                .target = u->request.target,
+                                                .datagrams = u->request.datagrams,
+                                                .user = s->user,
+                                                .pass = s->pass};
     double left_s = u->until_s - clock_now_s();
     struct sockaddr_storage own;
 

@@ -1,5 +1,5 @@
 /* Reaches a destination through a parent proxy. It connects to that proxy and carries out the dialogue
- * (proto/parent_talk.h) until the destination is reached. */
+ * (proto/parent_talk.h) until the destination is reached, or until the proxy relays datagrams. */
 #ifndef STEERWAY_PARENT_PARENT_H
 #define STEERWAY_PARENT_PARENT_H
 
@@ -12,7 +12,8 @@
 struct parent;
 
 /** Called once, never within parent_start. On FAULT_NONE, fd is the connection to the destination, with no
- * byte of it read; the callee owns it. Else fd is -1. When `reached` is set, the fault is one of
+ * byte of it read; the callee owns it. For datagrams, it is the connection that holds the association, and
+ * talk.relay is valid. Else fd is -1. When `reached` is set, the fault is one of
  * parent_talk_take, FAULT_TIMEOUT, or FAULT_PARENT for a closed connection. Otherwise it is about
  * reaching the parent proxy; FAULT_NAME means that it has no address of the egress' families. The callee
  * may free or restart the parent. */
@@ -21,11 +22,12 @@ typedef void parent_done_fn(struct parent *u, enum fault fault, int fd);
 struct parent_request {
     const struct parent_spec *spec; /* must outlive the parent, like target */
     const struct target *target;    /* SOCKS4a cannot reach an IPv6 address */
-    const struct egress *egress;    /* egress to the parent proxy; copied */
-    struct resolver *resolver;      /* resolves the parent proxy's name */
-    struct loops *loops;            /* must outlive the parent; NULL: no loops are possible */
-    const char *uplink;             /* the uplink's name; must outlive the parent */
-    double timeout_s;               /* for the name, the dial and the dialogue together; > 0 */
+    bool datagrams; /* of a SOCKS5 parent proxy: have it relay datagrams; the target only tells loops apart */
+    const struct egress *egress; /* egress to the parent proxy; copied */
+    struct resolver *resolver;   /* resolves the parent proxy's name */
+    struct loops *loops;         /* must outlive the parent; NULL: no loops are possible */
+    const char *uplink;          /* the uplink's name; must outlive the parent */
+    double timeout_s;            /* for the name, the dial and the dialogue together; > 0 */
 };
 
 /** Embedded by its owner; zero-initialised is "not running". */

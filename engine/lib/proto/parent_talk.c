@@ -60,10 +60,21 @@ static void say_credentials5(struct parent_talk *t)
     t->step = PARENT_AUTH;
 }
 
+/* The request names no address: this end does not know which one the parent proxy sees. */
+static void say_associate5(struct parent_talk *t)
+{
+    static const char request[REPLY_LEN_MIN] = {SOCKS5_VERSION, SOCKS5_UDP_ASSOCIATE, 0, 1};
+
+    put(t, request, sizeof request);
+    t->step = PARENT_REQUEST;
+}
+
 static void say_request5(struct parent_talk *t)
 {
     const struct target *to = t->request.target;
 
+    if (t->request.datagrams)
+        return say_associate5(t);
     put_byte(t, SOCKS5_VERSION);
     put_byte(t, SOCKS5_CONNECT);
     put_byte(t, 0);
@@ -122,6 +133,7 @@ void parent_talk_begin(struct parent_talk *t, const struct parent_talk_request *
 {
     t->request = *request;
     t->fault = FAULT_NONE;
+    t->unsupported = false;
     t->out_len = t->in_len = 0;
     switch (request->protocol) {
     case PARENT_SOCKS5:
@@ -204,13 +216,26 @@ static bool go_on(struct parent_talk *t, void (*say)(struct parent_talk *t))
     return false;
 }
 
+/* A name as the relay's address is refused: it would need name servers that nobody has chosen. */
+static bool take_relay(struct parent_talk *t)
+{
+    struct parent_relay *r = &t->relay;
+    size_t ip_len = t->in[3] == 1 ? 4 : t->in[3] == 4 ? 16 : 0;
+    const uint8_t *ip = (const uint8_t *)t->in + 4;
+
+    r->ip_len = (uint8_t)ip_len;
+    memcpy(r->ip, ip, ip_len);
+    r->port = ip_len > 0 ? (uint16_t)(ip[ip_len] << 8 | ip[ip_len + 1]) : 0;
+    return over(t, r->port > 0 ? FAULT_NONE : FAULT_PARENT);
+}
+
 static bool take_reply5(struct parent_talk *t)
 {
     if (t->in[0] != SOCKS5_VERSION)
         return over(t, FAULT_PARENT);
     switch ((uint8_t)t->in[1]) {
     case SOCKS5_SUCCEEDED:
-        return over(t, FAULT_NONE);
+        return t->request.datagrams ? take_relay(t) : over(t, FAULT_NONE);
     case SOCKS5_REFUSED:
         return over(t, FAULT_REFUSED);
     case SOCKS5_NOT_ALLOWED:
@@ -222,7 +247,8 @@ static bool take_reply5(struct parent_talk *t)
         return over(t, FAULT_HOST);
     case SOCKS5_TTL_EXPIRED:
         return over(t, FAULT_EXPIRED);
-    case SOCKS5_COMMAND_UNSUPPORTED: /* it lacks CONNECT */
+    case SOCKS5_COMMAND_UNSUPPORTED:
+        t->unsupported = true;
         return over(t, FAULT_PARENT);
     default:
         return over(t, FAULT_FAILED);

@@ -87,3 +87,14 @@ size_t socks_udp_write(char out[SOCKS_UDP_HEADER_MAX], const uint8_t *ip, size_t
     out[AT_ADDRESS + ip_len + 1] = (char)(port & 0xff);
     return AT_ADDRESS + ip_len + PORT_SIZE;
 }
+
+size_t socks_udp_write_name(char out[SOCKS_UDP_NAMED_MAX], struct slice name, uint16_t port)
+{
+    out[0] = out[1] = out[AT_FRAG] = 0;
+    out[AT_TYPE] = ATYP_NAME;
+    out[AT_ADDRESS] = (char)name.len;
+    memcpy(out + AT_ADDRESS + 1, name.data, name.len);
+    out[AT_ADDRESS + 1 + name.len] = (char)(port >> 8);
+    out[AT_ADDRESS + 2 + name.len] = (char)(port & 0xff);
+    return AT_ADDRESS + 1 + name.len + PORT_SIZE;
+}

@@ -6,7 +6,7 @@
 #include "proto/parse.h"
 #include "proto/target.h"
 
-enum { SOCKS_UDP_HEADER_MAX = 22 }; /* of those that this room writes: with an IPv6 address */
+enum { SOCKS_UDP_HEADER_MAX = 22 }; /* with an IPv6 address */
 
 struct socks_udp {
     uint8_t frag;      /* 0, or else a part of a longer message: the caller drops it */
@@ -26,8 +26,14 @@ MUST_CHECK enum parse socks_udp_parse(struct socks_udp *ret, const void *datagra
 /** The destination as a target, for the first datagram to it. Succeeds for what socks_udp_parse returned. */
 MUST_CHECK enum parse socks_udp_target(struct target *ret, const struct socks_udp *udp);
 
-/** Write the header of a reply.
- *  @param ip  where the reply came from: ip_len bytes, 4 or 16, in network order
+/** Write the header of a datagram to a name.
+ *  @param name  at most SOCKS_UDP_NAME_MAX bytes
+ *  @return bytes written: 7, and those of the name */
+enum { SOCKS_UDP_NAME_MAX = 255, SOCKS_UDP_NAMED_MAX = SOCKS_UDP_NAME_MAX + 7 };
+size_t socks_udp_write_name(char out[SOCKS_UDP_NAMED_MAX], struct slice name, uint16_t port);
+
+/** Write the header of a datagram to or from an address.
+ *  @param ip  ip_len bytes, 4 or 16, in network order
  *  @return bytes written: 10 or 22 */
 size_t socks_udp_write(char out[SOCKS_UDP_HEADER_MAX], const uint8_t *ip, size_t ip_len, uint16_t port);
 

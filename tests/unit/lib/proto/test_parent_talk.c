@@ -190,6 +190,55 @@ static void its_reasons_are_told_apart(void **state)
     free(t);
 }
 
+/* UDP ASSOCIATE names no address. The reply tells where the proxy takes datagrams. */
+static void an_association_tells_its_relay(void **state)
+{
+    static const struct {
+        struct slice reply;
+        enum fault fault;
+        struct parent_relay relay;
+        bool unsupported;
+    } table[] = {
+        {{BYTES("\5\0\0\1\300\0\2\1\1\273")}, FAULT_NONE, {{192, 0, 2, 1}, 4, 443}, false},
+        {{BYTES("\5\0\0\1\0\0\0\0\0\65")}, FAULT_NONE, {{0}, 4, 53}, false},
+        {{BYTES("\5\0\0\4\x20\1\xd\xb8\0\0\0\0\0\0\0\0\0\0\0\1\377\376")},
+         FAULT_NONE,
+         {{0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}, 16, 65534},
+         false},
+        {{BYTES("\5\0\0\1\300\0\2\1\0\0")}, FAULT_PARENT, {{0}, 0, 0}, false}, /* port 0 */
+        {{BYTES("\5\0\0\3\4name\1\273")}, FAULT_PARENT, {{0}, 0, 0}, false},
+        {{BYTES("\5\0\0\0\300\0\2\1\1\273")}, FAULT_PARENT, {{0}, 0, 0}, false},
+        {{BYTES("\5\7\0\1\0\0\0\0\0\0")}, FAULT_PARENT, {{0}, 0, 0}, true},
+        {{BYTES("\5\2\0\1\0\0\0\0\0\0")}, FAULT_REJECTED, {{0}, 0, 0}, false},
+    };
+    static const char request[] = "\5\3\0\1\0\0\0\0\0\0";
+    struct parent_talk *t = calloc(1, sizeof *t);
+
+    (void)state;
+    assert_non_null(t);
+    for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+        parent_talk_begin(t, &(struct parent_talk_request){
+                                 .protocol = PARENT_SOCKS5, .datagrams = true, .user = "me", .pass = "x"});
+        assert_false(parent_talk_take(t, BYTES("\5\2")));
+        assert_int_equal(t->out_len, 6); /* the credentials */
+        assert_false(parent_talk_take(t, BYTES("\1\0")));
+        assert_int_equal(t->out_len, sizeof request - 1);
+        assert_memory_equal(t->out, request, t->out_len);
+        for (size_t n = 0; n < table[i].reply.len; n++) {
+            assert_int_equal(parent_talk_share(t, table[i].reply.data + n, 1), 1);
+            assert_int_equal(parent_talk_take(t, table[i].reply.data + n, 1), n + 1 == table[i].reply.len);
+        }
+        assert_string_equal(fault_name(t->fault), fault_name(table[i].fault));
+        assert_int_equal(t->unsupported, table[i].unsupported);
+        if (t->fault != FAULT_NONE)
+            continue;
+        assert_int_equal(t->relay.port, table[i].relay.port);
+        assert_int_equal(t->relay.ip_len, table[i].relay.ip_len);
+        assert_memory_equal(t->relay.ip, table[i].relay.ip, t->relay.ip_len);
+    }
+    free(t);
+}
+
 /* Any input leads to an end, within the limits. */
 static void noise_ends(void **state)
 {
@@ -200,6 +249,7 @@ static void noise_ends(void **state)
     assert_int_equal(target_set(&target, slice_str("example.org"), 443), PARSE_OK);
     for (int round = 0; round < 30000; round++) {
         parent_talk_begin(t, &(struct parent_talk_request){.protocol = (enum parent_protocol)(round % 3),
+                                                           .datagrams = round % 6 == PARENT_SOCKS5,
                                                            .target = &target,
                                                            .user = round % 2 ? "u" : "",
                                                            .pass = "p"});
@@ -255,11 +305,9 @@ static void base64_is_written(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_dialogue_in_any_pieces),
-        cmocka_unit_test(its_reasons_are_told_apart),
-        cmocka_unit_test(noise_ends),
-        cmocka_unit_test(a_head_without_an_end_ends),
-        cmocka_unit_test(base64_is_written),
+        cmocka_unit_test(each_dialogue_in_any_pieces),    cmocka_unit_test(its_reasons_are_told_apart),
+        cmocka_unit_test(an_association_tells_its_relay), cmocka_unit_test(noise_ends),
+        cmocka_unit_test(a_head_without_an_end_ends),     cmocka_unit_test(base64_is_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -174,13 +174,26 @@ static void test_write(void **state)
     (void)state;
 }
 
+static void test_write_name(void **state)
+{
+    char longest[SOCKS_UDP_NAME_MAX], out[SOCKS_UDP_NAMED_MAX];
+
+    assert_int_equal(socks_udp_write_name(out, slice_str("Example.Com"), 443), 18);
+    assert_memory_equal(out, "\0\0\0\3\13Example.Com\1\273", 18);
+    const struct socks_udp u = accepts(slice_of(out, 18));
+    assert_int_equal(u.port, 443);
+    assert_true(slice_eq(u.name, slice_str("Example.Com")));
+    memset(longest, 'x', sizeof longest);
+    assert_int_equal(socks_udp_write_name(out, slice_of(longest, sizeof longest), 1), sizeof out);
+    (void)state;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_headers),
-        cmocka_unit_test(test_longest_name),
-        cmocka_unit_test(test_bad_headers),
-        cmocka_unit_test(test_write),
+        cmocka_unit_test(test_headers),     cmocka_unit_test(test_longest_name),
+        cmocka_unit_test(test_bad_headers), cmocka_unit_test(test_write),
+        cmocka_unit_test(test_write_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
