@@ -87,30 +87,18 @@ static enum parse take_payload(struct quic_peek *q, struct slice payload)
 
 /* --- packets -------------------------------------------------------------------------------------------- */
 
-static bool belongs(const struct quic_peek *q, const struct quic_packet *p)
-{
-    return p->version == q->version && slice_eq(p->dcid, slice_of(q->dcid, q->dcid_len));
-}
-
 /* The first Initial says which keys all of them have; one that they do not open is not the first one of a
- * connection. Later ones that are not authentic are dropped, as a server drops them (RFC 9001 5.5). */
+ * connection. Later ones that they do not open are dropped, as a server drops them (RFC 9001 5.5). */
 static enum parse take_initial(struct quic_peek *q, const struct quic_packet *p)
 {
     uint8_t payload[QUIC_PAYLOAD_MAX];
     size_t len;
 
-    if (q->keyed && !belongs(q, p))
-        return PARSE_NEED_MORE;
     if (!q->keyed && quic_keys_derive(&q->keys, p->version, p->dcid) < 0)
         return PARSE_BAD;
     if (quic_initial_open(p, &q->keys, payload, &len) < 0)
         return q->keyed ? PARSE_NEED_MORE : PARSE_BAD;
-    if (!q->keyed) {
-        q->keyed = true;
-        q->version = p->version;
-        q->dcid_len = p->dcid.len;
-        memcpy(q->dcid, p->dcid.data, p->dcid.len);
-    }
+    q->keyed = true;
     return take_payload(q, slice_of((const char *)payload, len));
 }
 

@@ -16,10 +16,7 @@ enum { QUIC_PEEK_HELLO_MAX = 4096, QUIC_PEEK_DATAGRAMS_MAX = 16 };
 struct quic_peek {
     enum parse state;
     unsigned datagrams; /* that were fed */
-    bool keyed;         /* the first Initial was opened: version, dcid and keys are known */
-    uint32_t version;
-    size_t dcid_len;
-    char dcid[QUIC_DCID_MAX];
+    bool keyed;         /* the first Initial was opened by these keys */
     struct quic_keys keys;
     size_t whole;                           /* bytes of the hello from its beginning without a gap */
     uint8_t there[QUIC_PEEK_HELLO_MAX / 8]; /* a bit for each byte of the hello that has come */

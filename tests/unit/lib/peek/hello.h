@@ -44,7 +44,8 @@ static inline void put_length(struct bytes *b, size_t at, size_t size)
 struct hello {
     const char *name;    /* NULL: no server_name extension */
     struct slice before; /* whole extensions before server_name */
-    size_t after;        /* bytes of another extension behind it */
+    struct slice behind; /* the same behind it */
+    size_t after;        /* bytes of another extension at the end */
     struct slice names;  /* if not empty: the extension's content, in the place of name */
     bool bare;           /* the message ends before the extensions */
 };
@@ -85,6 +86,7 @@ static inline void hello_message(struct bytes *b, const struct hello *h, size_t 
         put(b, h->before);
         if (h->name || h->names.len > 0)
             put_server_name(b, h, ret_name_end);
+        put(b, h->behind);
         if (h->after > 0) {
             put_number(b, 51, 2);
             put_number(b, h->after, 2);

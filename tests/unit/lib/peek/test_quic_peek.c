@@ -266,6 +266,24 @@ static void test_not_a_beginning(void **state)
     }
 }
 
+/* With each key the sample says another length of the packet number. */
+static void test_short_packets(void **state)
+{
+    char packet[] = "\xc0\x00\x00\x00\x01\x01k\x00\x00\x00"
+                    "0123456789012345678";
+    enum { AT_KEY = 6, AT_LENGTH = 9, HEADER = 10 };
+
+    for (char key = 'a'; key <= 'p'; key++)
+        for (char n = 0; n < 20; n++) {
+            (void)setup(state);
+            packet[AT_KEY] = key;
+            packet[AT_LENGTH] = n;
+            memcpy(datagram.data, packet, HEADER + (size_t)n);
+            datagram.len = HEADER + (size_t)n;
+            assert_int_equal(feed(), PARSE_BAD);
+        }
+}
+
 static void test_large_payload(void **state)
 {
     static struct bytes frames;
@@ -391,6 +409,7 @@ int main(void)
         cmocka_unit_test_setup(test_early_data_first, setup),
         cmocka_unit_test_setup(test_other_connection, setup),
         cmocka_unit_test_setup(test_not_a_beginning, setup),
+        cmocka_unit_test_setup(test_short_packets, setup),
         cmocka_unit_test_setup(test_large_payload, setup),
         cmocka_unit_test_setup(test_no_name, setup),
         cmocka_unit_test_setup(test_beyond_the_room, setup),

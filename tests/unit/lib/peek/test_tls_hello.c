@@ -84,6 +84,13 @@ static void test_longest_name(void **state)
     (void)state;
 }
 
+/* Extensions in which bytes from behind a list of names look like a host: their length is 0x69, then "t". */
+static const char second_names[4 + 0x269] = "\x00\x00\x02\x69t";
+static const char long_name[] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef."
+                                "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef."
+                                "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef."
+                                "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
 static void test_no_names(void **state)
 {
     static const struct hello table[] = {
@@ -97,17 +104,19 @@ static void test_no_names(void **state)
         {.name = "a b"},
         {.name = ""},
         {.name = "."},
+        {.name = long_name},
         {.name = "a..b"},
         {.names = {BYTES("\x00\x05\x00\x00\x02"
                          "a\0")}},
-        {.names = {BYTES("\x00\x00")}},               /* no names at all */
-        {.names = {BYTES("\x00")}},                   /* no list */
-        {.names = {BYTES("\x00\x05\x01\x00\x02xy")}}, /* of no known kind */
-        {.names = {BYTES("\x00\x06\x00\x00\x02xy")}}, /* a list that is longer than its extension */
-        {.names = {BYTES("\x00\x04\x00\x00\x01xy")}}, /* or shorter */
-        {.names = {BYTES("\x00\x05\x00\x00\x03xy")}}, /* a name that is longer than its list */
-        {.names = {BYTES("\x00\x02\x00\x00")}},       /* a list that ends within an entry */
-        {.names = {BYTES("\x00\x06\x07\x00\x01x\0\0")}} /* the same in the second entry */,
+        {.names = {BYTES("\x00\x00")}},                  /* no names at all */
+        {.names = {BYTES("\x00")}},                      /* no list */
+        {.names = {BYTES("\x00\x05\x01\x00\x02xy")}},    /* of no known kind */
+        {.names = {BYTES("\x00\x06\x00\x00\x02xy")}},    /* a list that is longer than its extension */
+        {.names = {BYTES("\x00\x04\x00\x00\x01xy")}},    /* or shorter */
+        {.names = {BYTES("\x00\x05\x00\x00\x03xy")}},    /* a name that is longer than its list */
+        {.names = {BYTES("\x00\x02\x00\x00")}},          /* a list that ends within an entry */
+        {.names = {BYTES("\x00\x06\x07\x00\x01x\0\0")}}, /* the same in the second entry */
+        {.names = {BYTES("\x00\x03\x07\x00\x00")}, .behind = {second_names, sizeof second_names}},
     };
     char host[TARGET_HOST_MAX + 1] = "unchanged";
     size_t name_end;
