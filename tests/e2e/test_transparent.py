@@ -1,5 +1,6 @@
 """Transparent listeners: connections that firewall rules capture, of a network behind this machine and of itself."""
 
+import re
 import socket
 import ssl
 
@@ -8,8 +9,8 @@ import pytest
 from lab.clients import curl
 from lab.command import refused
 from lab.origin import echo, pattern, read_all, read_exactly
-from lab.proxy import UNRACED
-from lab.run import WAIT_S, at_once, sh, wait_for
+from lab.proxy import ROOT, UNRACED
+from lab.run import WAIT_S, run, sh, wait_for
 from lab.topology import LAN_CLIENT, LAN_HOME, NOWHERE4, OPEN4, OPEN6, WEB4, WEB6
 
 MIB = 1024 * 1024
@@ -273,3 +274,39 @@ def test_many_connections_at_once(start, router, web, kind):
 def test_tproxy_needs_a_right(tmp_path):
     said = refused(1, "start", "--transparent", "tproxy:127.0.0.1:0", "wan1", wrapped_by=("setpriv", "--bounding-set", "-all"))
     assert "tproxy needs CAP_NET_ADMIN" in said
+
+
+# --- the page ---
+
+PAGE = (ROOT / "docs/transparent.md").read_text(encoding="utf-8")
+
+
+def blocks(kind):
+    return re.findall(rf"```{kind}\n(.*?)```", PAGE, re.S)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("kind, rules", [("redirect", 0), ("tproxy", 1), ("redirect", 2)])
+def test_the_rules_of_the_page_work_as_they_stand(start, router, web, kind, rules, tmp_path):
+    policy = tmp_path / "gateway.lua"
+    policy.write_text(blocks("lua")[0].replace("eth0", "wan1").replace("wwan0", "wan2").replace("203.0.113.0/24", f"{WEB6}/128"))
+    gateway = Gateway(router, start, kind, "--own-mark", hex(OWN_MARK), "--policy", policy, "wan1", "wan2")
+    text = blocks("nft")[rules].replace("12345", str(gateway.port))
+    steps, undo = [], [f"nft delete table inet {text.split()[2]}"]
+    if kind == "tproxy":
+        steps = [line.replace("100", "101") for line in blocks("sh")[0].splitlines()]
+        undo += [line.replace(" add ", " delete ") for line in steps]
+    try:
+        router.home.nft(text)
+        for step in steps:
+            sh(step)
+        programs = run if "output" in text else router.lan.run
+        for place, uplink in ((WEB4, router.wan1.addr4), (f"[{WEB6}]", router.wan2.addr6)):
+            host = "tv.video.example" if place == WEB4 else "x.example"
+            got = programs("curl", "-s", "-S", "-m", "20", "-H", f"Host: {host}", f"http://{place}/whoami").ok().text
+            assert got.strip() == uplink
+        assert programs("curl", "-s", "-m", "20", f"http://{LAN_HOME}:{gateway.proxy.port}").code == 7  # nobody listens there
+        assert len(gateway.proxy.connections(2)) == 2
+    finally:
+        for step in undo:
+            run(*step.split())

@@ -10,9 +10,9 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
-/* Errors for the next calls of accept4, which replaces libc's. */
 static const struct listener_kind REFUSES = {.absent = LISTENER_REFUSES}, WAITS = {.absent = LISTENER_WAITS};
 
+/* Errors for the next calls of accept4, which replaces libc's. */
 static struct {
     const int *errors;
     size_t n;
