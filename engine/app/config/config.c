@@ -92,6 +92,11 @@ void config_clear(struct config *c, unsigned parts)
         cidr_set_done(&c->bypass);
         c->bypass_default = true;
     }
+    if (parts & CONFIG_PART_PAC_BYPASS) {
+        bool fall_back = c->pac.fall_back;
+        pac_done(&c->pac);
+        c->pac.fall_back = fall_back;
+    }
     if (parts & CONFIG_PART_CHECK) {
         free(c->check);
         c->check = NULL;
@@ -112,6 +117,7 @@ void config_done(struct config *c)
     access_done(&c->access);
     deny_done(&c->deny);
     cidr_set_done(&c->balancers);
+    pac_done(&c->pac);
     cidr_set_done(&c->bypass);
     free(c->policy);
     free(c->policy_from);

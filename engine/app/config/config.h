@@ -6,6 +6,7 @@
 #include "access/deny.h"
 #include "addr/addr.h"
 #include "base/log.h"
+#include "http/pac.h"
 #include "net/listen_place.h"
 #include "policy/policy.h"
 #include "proto/target.h"
@@ -64,6 +65,7 @@ struct config {
     struct deny deny;
     bool own_addresses; /* clients on other machines may reach this machine's addresses, except loopback */
     struct cidr_set bypass; /* as given */
+    struct pac pac;         /* what browsers reach without the proxy */
     bool bypass_default;    /* not set: local networks go direct, see startup_local */
     double hedge_s;         /* HEDGE_AUTO unless given */
     double dial_timeout_s, handshake_timeout_s, idle_timeout_s, drain_timeout_s;
@@ -101,6 +103,7 @@ enum config_part {
     CONFIG_PART_BALANCERS = 1 << 11,
     CONFIG_PART_FORWARDS = 1 << 12,
     CONFIG_PART_TRANSPARENT = 1 << 13,
+    CONFIG_PART_PAC_BYPASS = 1 << 14,
 };
 
 /** The targets of checks. */

@@ -1,4 +1,4 @@
-/* The options that say where to listen, and which balancers may connect there. */
+/* The options that say where to listen, which balancers may connect there, and what browsers are told. */
 #include "config/option_listen.h"
 
 #include "base/host_port.h"
@@ -123,4 +123,38 @@ static int balancer_part(struct config *c, struct slice text, char *err)
 int option_set_proxy_protocol_from(struct config *c, const char *value, char *err)
 {
     return option_each_part(c, value, err, balancer_part);
+}
+
+/* --- the script for browsers ---------------------------------------------------------------------------- */
+
+static int pac_part(struct config *c, struct slice text, char *err)
+{
+    if (slice_eq(text, slice_str("none"))) {
+        c->pac.no_local = true;
+        return 0;
+    }
+    switch (pac_add(&c->pac, text)) {
+    case 0:
+        return 0;
+    case -ENOSPC:
+        return config_refuse(err, "at most %d names and address ranges", PAC_BYPASS_MAX);
+    case -ENOMEM:
+        return option_no_memory(err);
+    default:
+        return option_not_a(err, text,
+                            "a name or an address range (such as intranet.example or 192.168.1.0/24)");
+    }
+}
+
+int option_set_pac_bypass(struct config *c, const char *value, char *err)
+{
+    return option_each_part(c, value, err, pac_part);
+}
+
+int option_set_pac_direct(struct config *c, const char *value, char *err)
+{
+    (void)value;
+    (void)err;
+    c->pac.fall_back = true;
+    return 0;
 }

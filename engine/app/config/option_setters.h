@@ -12,6 +12,7 @@ option_set_fn option_set_host, option_set_port, option_set_http, option_set_list
     option_set_log_format, option_set_control, option_set_state, option_set_no_watch, option_set_no_jit,
     option_set_fast_open, option_set_ipv6_source, option_set_listen_strict, option_set_record,
     option_set_deny, option_set_allow_own_addresses, option_set_own_mark, option_set_proxy_protocol_from,
-    option_set_forward, option_set_transparent, option_set_transparent_resolve, option_set_peek_timeout;
+    option_set_forward, option_set_transparent, option_set_transparent_resolve, option_set_peek_timeout,
+    option_set_pac_bypass, option_set_pac_direct;
 
 #endif

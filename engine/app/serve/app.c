@@ -181,6 +181,7 @@ int app_init(struct app *a, const struct config *config, const struct paths *pat
         .fronts = FRONTS,
         .access = &config->access,
         .balancers = &config->balancers,
+        .pac = &config->pac,
         .handshake_timeout_s = config->handshake_timeout_s,
         .ack_timeout_s = config->ack_timeout_s,
         .cut_after_s = config->cut_after_s,

@@ -7,6 +7,7 @@
 #include "http/http.h"
 
 #include "http/exchange.h"
+#include "http/pac.h"
 #include "inbound/login.h"
 #include "inbound/reply.h"
 
@@ -96,6 +97,8 @@ static void serve(struct session *s, const struct http_head *head)
     struct http_request request;
     enum http_objection why = http_interpret(&request, head);
 
+    if (why == HTTP_NOT_A_PROXY_REQUEST && s->proxy->settings.pac && pac_is_asked(head))
+        return pac_answer(s, head);
     if (why != HTTP_FINE)
         return http_refuse(s, why, head, &request);
     if (!authorized(s, head, &request))

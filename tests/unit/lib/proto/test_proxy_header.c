@@ -169,7 +169,7 @@ static void test_bad_headers(void **state)
         BAD_AT(TCP4 "\0", "\x0e" IPS4 "\0\0"),
         BAD_AT(TCP4 "\0\x0f" IPS4 "\x04\0", "\x01"), /* a TLV longer than the header */
         BAD_AT(TCP4 "\0\x13" IPS4 "\x04\0\x01\0\x04\0", "\x01"),
-        BAD_AT(TCP4 "\0\x12" IPS4 "\x03\0", "\x03\0\0\0"), /* a checksum of three bytes */
+        BAD_AT(TCP4 "\0\x12" IPS4 "\x03\0", "\x03\0\0\0"),             /* a checksum of three bytes */
         BAD_AT(TCP4 "\0\x1a" IPS4 "\x03\0\x04sums\x03\0", "\x04sums"), /* two checksums */
     };
     struct proxy_header h;
