@@ -31,13 +31,13 @@ local VERDICTS = { [0] = "no opinion", [1] = "use", [2] = "refuse" }
 local TEXTS = { "host", "address", "client", "user", "listener", "proto", "last_error" }
 -- An ordinary connection; a test overrides fields.
 local CONN = {
-  id = 1, port = 443, attempt = 1, is_domain = true, is_ipv6 = false, race = false,
+  id = 1, port = 443, attempt = 1, is_domain = true, is_ipv6 = false, race = false, bind = false,
   host = "www.example.org", client = "192.0.2.7", listener = "127.0.0.1:1080", proto = "socks5",
 }
 local OWN = { name = "string", kind = "string", interface = "string", tags = "table" } -- fields of an uplink that are not numbers
 local CONN_FIELDS = {
   id = "number", now = "number", port = "number", attempt = "number", is_domain = "boolean", is_ipv6 = "boolean",
-  race = "boolean",
+  race = "boolean", bind = "boolean",
 }
 for _, key in ipairs(TEXTS) do
   CONN_FIELDS[key] = "string"
@@ -212,7 +212,7 @@ function World:begin(fields, level)
   self.frame.now = fields.now or self.frame.now
   local c = self.frame.conn
   c.id, c.now, c.port, c.attempt = value "id", self.frame.now, value "port", value "attempt"
-  c.is_domain, c.is_ipv6, c.race = value "is_domain", value "is_ipv6", value "race"
+  c.is_domain, c.is_ipv6, c.race, c.bind = value "is_domain", value "is_ipv6", value "race", value "bind"
   self.kept = {} -- keeps the texts alive that the frame points to
   for _, key in ipairs(TEXTS) do
     self.kept[key] = value(key)

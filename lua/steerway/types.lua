@@ -18,6 +18,7 @@
 ---@field listener string  "address:port" that the client connected to
 ---@field attempt number  1, 2, … as uplinks are tried
 ---@field race boolean  this attempt races against a slow one by another uplink
+---@field bind boolean  the client waits for host to connect to it (BIND of SOCKS); port may be 0, and host 0.0.0.0 or :: for anybody
 ---@field last_error "timeout"|"refused"|"unreachable"|"reset"|"dns"|"bind"|nil  why the latest failed attempt failed; nil if none did, as may be in a race
 ---@field tag any  the value of opts.tag that pick returned for this connection
 

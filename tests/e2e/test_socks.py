@@ -52,7 +52,6 @@ def test_socks4(proxy, lab, origin, send, host):
 @pytest.mark.parametrize("what, request_", {
     "refused": request4(OPEN4, 9),
     "no such name": request4("missing.test", 80),
-    "bind": request4(OPEN4, 80, command=2),
     "unknown command": request4(OPEN4, 80, command=9),
     "port zero": request4(OPEN4, 0),
     "no address": request4("0.0.0.0", 80),
@@ -140,8 +139,6 @@ def test_an_address_written_as_a_name(proxy, origin):
     ("name server fails", "broken.test", 80, 1, 4),
     ("name server is silent", "silent.test", 80, 1, 4),
     ("timed out", HOLE4, 80, 1, 6),
-    ("bind", OPEN4, 80, 2, 7),
-    ("udp associate", OPEN4, 80, 3, 7),
     ("unknown command", OPEN4, 80, 9, 7),
     ("malformed name", "a b", 80, 1, 1),
     ("port zero", OPEN4, 0, 1, 1),

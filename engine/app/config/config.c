@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const double DIAL_TIMEOUT_S = 10, CHECK_INTERVAL_S = 60, HANDSHAKE_TIMEOUT_S = 30,
+static const double DIAL_TIMEOUT_S = 10, BIND_TIMEOUT_S = 60, CHECK_INTERVAL_S = 60, HANDSHAKE_TIMEOUT_S = 30,
                     IDLE_TIMEOUT_S = 3600, DRAIN_TIMEOUT_S = 10, CUT_AFTER_S = 30;
 /* RFC 1122 4.2.3.5: at least 100 seconds until the connection is given up (R2). */
 static const double ACK_TIMEOUT_S = 100;
@@ -32,6 +32,7 @@ void config_init(struct config *c)
         .port = -1,
         .bypass_default = true,
         .dial_timeout_s = DIAL_TIMEOUT_S,
+        .bind_timeout_s = BIND_TIMEOUT_S,
         .handshake_timeout_s = HANDSHAKE_TIMEOUT_S,
         .idle_timeout_s = IDLE_TIMEOUT_S,
         .drain_timeout_s = DRAIN_TIMEOUT_S,
@@ -88,6 +89,10 @@ void config_clear(struct config *c, unsigned parts)
         c->n_transparents = 0;
     if (parts & CONFIG_PART_DENY)
         deny_done(&c->deny);
+    if (parts & CONFIG_PART_BIND_FROM) {
+        cidr_set_done(&c->bind_from);
+        c->bind_from_given = false;
+    }
     if (parts & CONFIG_PART_BYPASS) {
         cidr_set_done(&c->bypass);
         c->bypass_default = true;
@@ -118,6 +123,7 @@ void config_done(struct config *c)
     deny_done(&c->deny);
     cidr_set_done(&c->balancers);
     pac_done(&c->pac);
+    cidr_set_done(&c->bind_from);
     cidr_set_done(&c->bypass);
     free(c->policy);
     free(c->policy_from);
@@ -259,7 +265,7 @@ static bool awaits_balancers(const struct config *c)
 }
 
 /* The balancers when none are named: whoever can send a header can claim any address, so only this machine.
- */
+ * The same holds for clients that let peers connect. */
 static int add_loopback(struct cidr_set *set)
 {
     static const struct cidr loopback[2] = {{.ip = {127}, .ip_len = 4, .bits = 8},
@@ -333,6 +339,8 @@ int config_finish(struct config *c, char *err)
     r = c->balancers.n == 0 && awaits_balancers(c) ? add_loopback(&c->balancers) : 0;
     if (r == 0 && !c->allow_given)
         r = access_needs_user(&c->access) ? allow_everyone(&c->access) : access_allow_private(&c->access);
+    if (r == 0 && !c->bind_from_given)
+        r = add_loopback(&c->bind_from);
     if (r < 0)
         (void)snprintf(err, CONFIG_ERROR_MAX, "%s", strerror(-r));
     return r;

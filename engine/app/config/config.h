@@ -64,11 +64,13 @@ struct config {
     struct cidr_set balancers; /* that may send PROXY headers */
     struct deny deny;
     bool own_addresses; /* clients on other machines may reach this machine's addresses, except loopback */
+    struct cidr_set bind_from; /* clients that may use BIND; config_finish adds loopback unless given */
+    bool bind_from_given;
     struct cidr_set bypass; /* as given */
     struct pac pac;         /* what browsers reach without the proxy */
     bool bypass_default;    /* not set: local networks go direct, see startup_local */
     double hedge_s;         /* HEDGE_AUTO unless given */
-    double dial_timeout_s, handshake_timeout_s, idle_timeout_s, drain_timeout_s;
+    double dial_timeout_s, bind_timeout_s, handshake_timeout_s, idle_timeout_s, drain_timeout_s;
     char *dns_servers; /* NULL for the system's */
     char *check;       /* targets of checks, or "none"; NULL for the default (config_check) */
     double check_interval_s, cut_after_s, ack_timeout_s;
@@ -104,6 +106,7 @@ enum config_part {
     CONFIG_PART_FORWARDS = 1 << 12,
     CONFIG_PART_TRANSPARENT = 1 << 13,
     CONFIG_PART_PAC_BYPASS = 1 << 14,
+    CONFIG_PART_BIND_FROM = 1 << 15,
 };
 
 /** The targets of checks. */

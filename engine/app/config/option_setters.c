@@ -74,6 +74,21 @@ int option_set_allow_own_addresses(struct config *c, const char *value, char *er
     return 0;
 }
 
+static int bind_from_part(struct config *c, struct slice text, char *err)
+{
+    return option_add_range(&c->bind_from, text, err);
+}
+
+int option_set_bind_from(struct config *c, const char *value, char *err)
+{
+    c->bind_from_given = true;
+    if (strcmp(value, "none") == 0) {
+        cidr_set_done(&c->bind_from);
+        return 0;
+    }
+    return option_each_part(c, value, err, bind_from_part);
+}
+
 /* --- which way traffic goes ----------------------------------------------------------------------------- */
 
 int option_set_policy(struct config *c, const char *value, char *err)
@@ -248,6 +263,11 @@ static int set_seconds(double *seconds, const char *value, double min, char *err
 int option_set_dial_timeout(struct config *c, const char *value, char *err)
 {
     return set_seconds(&c->dial_timeout_s, value, TIMEOUT_MIN_S, err);
+}
+
+int option_set_bind_timeout(struct config *c, const char *value, char *err)
+{
+    return set_seconds(&c->bind_timeout_s, value, TIMEOUT_MIN_S, err);
 }
 
 int option_set_hedge(struct config *c, const char *value, char *err)

@@ -101,8 +101,7 @@ const struct option option_table[] = {
      .kind = OPTION_LIST,
      .argument = "USER:PASS",
      .about = "demand a name and password; may be repeated for several users; --auth-file keeps the password "
-              "out of "
-              "the shell's history",
+              "out of the shell's history",
      .set = option_set_auth,
      .clears = CONFIG_PART_USERS,
      .scope = RUN,
@@ -121,9 +120,7 @@ const struct option option_table[] = {
      .kind = OPTION_RULES,
      .argument = "CIDR[:PORT[-PORT]][,...]",
      .about = "destinations that are refused to all, by their addresses: 10.0.0.0/8, [2001:db8::]/32:25, "
-              "*:1-1023; "
-              "may be repeated; "
-              "a config file can name clients and users",
+              "*:1-1023; may be repeated; a config file can name clients and users",
      .set = option_set_deny,
      .clears = CONFIG_PART_DENY,
      .scope = RUN},
@@ -132,6 +129,16 @@ const struct option option_table[] = {
      .kind = OPTION_FLAG,
      .about = "let clients of other machines reach this machine's own addresses, except loopback",
      .set = option_set_allow_own_addresses,
+     .scope = RUN},
+
+    {.group = ACCESS,
+     .name = "bind-from",
+     .kind = OPTION_LIST,
+     .argument = "CIDR[,CIDR...]|none",
+     .about = "clients that may let a peer connect to them, by BIND of SOCKS; may be repeated (default: "
+              "clients of this machine)",
+     .set = option_set_bind_from,
+     .clears = CONFIG_PART_BIND_FROM,
      .scope = RUN},
 
     {.group = TRAFFIC,
@@ -155,8 +162,7 @@ const struct option option_table[] = {
      .kind = OPTION_LIST,
      .argument = "CIDR[,CIDR...]|none",
      .about = "destinations that go direct, without the policy; may be repeated (default: loopback, "
-              "link-local and "
-              "the networks that this machine is connected to)",
+              "link-local and the networks that this machine is connected to)",
      .set = option_set_bypass,
      .clears = CONFIG_PART_BYPASS,
      .scope = RUN},
@@ -165,8 +171,7 @@ const struct option option_table[] = {
      .kind = OPTION_LIST,
      .argument = "NAME|CIDR[,...]|none",
      .about = "what browsers that use /proxy.pac of this proxy reach without it; may be repeated (default: "
-              "what is "
-              "local, which none removes)",
+              "what is local, which none removes)",
      .set = option_set_pac_bypass,
      .clears = CONFIG_PART_PAC_BYPASS,
      .scope = RUN},
@@ -199,8 +204,7 @@ const struct option option_table[] = {
      .name = "transparent-resolve",
      .kind = OPTION_FLAG,
      .about = "lead a captured connection to the name that its client sends, as the uplink resolves it, "
-              "instead of "
-              "to the address",
+              "instead of to the address",
      .set = option_set_transparent_resolve,
      .scope = RUN},
     {.group = TRAFFIC,
@@ -239,6 +243,13 @@ const struct option option_table[] = {
      .about = "for a captured client to send the name of its server, in TLS or HTTP; 0: do not look for it "
               "(default: 0.3)",
      .set = option_set_peek_timeout,
+     .scope = RUN},
+    {.group = TIMES,
+     .name = "bind-timeout",
+     .kind = OPTION_NUMBER,
+     .argument = "S",
+     .about = "for a peer to connect that a client awaits by BIND of SOCKS (default: 60)",
+     .set = option_set_bind_timeout,
      .scope = RUN},
     {.group = TIMES,
      .name = "hedge",

@@ -174,6 +174,7 @@ int app_init(struct app *a, const struct config *config, const struct paths *pat
                      .bypass = &config->bypass,
                      .local = &s->local,
                      .dial_timeout_s = config->dial_timeout_s,
+                     .bind_timeout_s = config->bind_timeout_s,
                      .hedge_s = config->hedge_s,
                      .fast_open = config->fast_open},
     };
@@ -182,6 +183,7 @@ int app_init(struct app *a, const struct config *config, const struct paths *pat
         .access = &config->access,
         .balancers = &config->balancers,
         .pac = &config->pac,
+        .bind_from = &config->bind_from,
         .handshake_timeout_s = config->handshake_timeout_s,
         .ack_timeout_s = config->ack_timeout_s,
         .cut_after_s = config->cut_after_s,

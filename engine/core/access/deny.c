@@ -22,12 +22,14 @@ static int parse_ports(struct slice text, struct deny_place *ret)
     if (host_port_number(first, &ret->first_port) < 0 || host_port_number(last, &ret->last_port) < 0 ||
         ret->first_port == 0 || ret->last_port < ret->first_port)
         return -EINVAL;
+    if (ret->first_port == 1 && ret->last_port == UINT16_MAX)
+        ret->first_port = 0;
     return 0;
 }
 
 int deny_place_parse(struct deny_place *ret, struct slice text)
 {
-    struct deny_place p = {.first_port = 1, .last_port = UINT16_MAX};
+    struct deny_place p = {.first_port = 0, .last_port = UINT16_MAX};
     const struct host_port split = host_port_split(text);
 
     if (split.has_port && parse_ports(split.port, &p) < 0)
@@ -44,7 +46,7 @@ const char *deny_place_format(const struct deny_place *p, char out[DENY_TEXT_MAX
 
     if (p->range.ip_len > 0)
         (void)cidr_format(&p->range, range);
-    if (p->first_port == 1 && p->last_port == UINT16_MAX) {
+    if (p->first_port == 0 && p->last_port == UINT16_MAX) {
         (void)snprintf(out, DENY_TEXT_MAX, "%s", range);
         return out;
     }

@@ -7,8 +7,8 @@
 #include "base/slice.h"
 
 struct deny_place {
-    struct cidr range; /* ip_len 0: every address */
-    uint16_t first_port, last_port;
+    struct cidr range;              /* ip_len 0: every address */
+    uint16_t first_port, last_port; /* 0 and 65535: every port, and peers that connect (SOCKS BIND) */
 };
 
 struct deny_rule {
@@ -45,7 +45,8 @@ MUST_CHECK int deny_add_place(struct deny *d, struct slice text);
 
 /** Find a place that covers a destination in this spelling; reach.h handles other spellings.
  *  @param to    with its port; AF_UNSPEC for a name, which only a place with every address covers
- *  @param port  the destination's port
+ *  @param port  the destination's port; 0 for a peer that is to connect, which only places with every port
+ *  cover
  *  @param user  NULL for none  @return NULL for none */
 const struct deny_place *deny_find(const struct deny *d, const struct addr *client, const char *user,
                                    const struct addr *to, uint16_t port);

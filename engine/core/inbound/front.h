@@ -51,6 +51,8 @@ struct front {
     /** Read on in s->in while SESSION_READING or SESSION_EXCHANGE, also after the client's FIN. It returns
      * when it needs more bytes, or after it has changed the session's state. */
     void (*advance)(struct session *s);
+    /** A peer may connect to this address: tell the client. NULL: the front never calls session_await. */
+    void (*listening)(struct session *s, const struct addr *at);
     /** The outbound connection is there (s->dest_fd), or failed: answer the client.
      *  @param refusal  the policy's reason for a refusal (reply_refusal); else empty */
     void (*connected)(struct session *s, enum fault fault, const char *refusal);

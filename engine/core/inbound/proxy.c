@@ -163,7 +163,8 @@ size_t proxy_cut(struct proxy *p, const struct uplink *u, const struct addr_chan
 
     LIST_EACH(&p->sessions, node, next) {
         struct session *s = container_of(node, struct session, node);
-        if (!s->outbound || !s->outbound->connected || s->outbound->lease.uplink != u ||
+        if (!s->outbound || !(s->outbound->connected || s->outbound->listens) ||
+            outbound_uplink(s->outbound) != u ||
             (change && !(session_source(s, &source, &link) && addr_change_loses(change, &source, link))))
             continue;
         session_cut(s);

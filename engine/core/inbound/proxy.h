@@ -28,6 +28,7 @@ struct proxy_settings {
     const struct access *access;
     const struct cidr_set *balancers; /* that may send PROXY headers (gate.h); NULL: none */
     const struct pac *pac;            /* the script for browsers (http/pac.h); NULL: there is none */
+    const struct cidr_set *bind_from; /* clients that may let a peer connect (SOCKS BIND) */
     double handshake_timeout_s;       /* seconds from accept, or from a request's first byte, to its last */
     double ack_timeout_s;             /* limit for unacknowledged data (ack_wait.h); 0: none */
     double cut_after_s;    /* time that a line is down before its connections are reset; 0: never */

@@ -108,6 +108,7 @@ static double deadline_of(const struct session *s)
     case SESSION_ASSOCIATED:
         return s->client_ended ? ASSOCIATION_AFTER_FIN_S : set->idle_timeout_s;
     case SESSION_CONNECTING: /* the search has its own limits */
+    case SESSION_AWAITING:   /* and so has the wait */
     case SESSION_TUNNEL:     /* the relay has its own limits */
     case SESSION_RESETTING:  /* session_reset_look sets it */
     case SESSION_CLOSED:
@@ -138,7 +139,9 @@ bool session_may(enum session_state now, enum session_state next)
         [SESSION_READING] =
             TO(CONNECTING) | TO(EXCHANGE) | TO(SLOWED) | TO(ASSOCIATED) | TO(ENDING) | TO(CLOSED),
         [SESSION_SLOWED] = TO(READING) | TO(CLOSED),
-        [SESSION_CONNECTING] = TO(EXCHANGE) | TO(REPLYING) | TO(READING) | TO(ENDING) | TO(CLOSED),
+        [SESSION_CONNECTING] =
+            TO(AWAITING) | TO(EXCHANGE) | TO(REPLYING) | TO(READING) | TO(ENDING) | TO(CLOSED),
+        [SESSION_AWAITING] = TO(REPLYING) | TO(ENDING) | TO(CLOSED),
         [SESSION_EXCHANGE] =
             TO(READING) | TO(CONNECTING) | TO(REPLYING) | TO(ENDING) | TO(RESETTING) | TO(CLOSED),
         [SESSION_REPLYING] = TO(TUNNEL) | TO(CLOSED),
@@ -173,6 +176,7 @@ static bool session_wants_input(const struct session *s)
     switch (s->state) {
     case SESSION_READING:
     case SESSION_CONNECTING:
+    case SESSION_AWAITING:
         return buf_room(&s->in) > 0;
     case SESSION_EXCHANGE:
         return buf_room(&s->in) > 0 && s->front->exchange->wants_input(s);
@@ -272,24 +276,24 @@ static void admit(struct session *s)
     s->admitted = true;
 }
 
-void session_connect_named(struct session *s, const struct target *target, const char *name,
-                           enum policy_proto proto, struct buf *early)
+void session_start_outbound(struct session *s, struct outbound_request *request)
 {
-    const struct outbound_request request = {
-        .target = target,
-        .name = name,
-        .proto = proto,
-        .client = &s->peer,
-        .user = s->user,
-        .listener = s->listener->text,
-        .early = early,
-    };
+    request->client = &s->peer;
+    request->user = s->user;
+    request->listener = s->listener->text;
 
     assert(!s->outbound);
     admit(s);
-    if (outbound_new(&s->outbound, &s->proxy->outbounds, &request, on_connected, s) < 0)
+    if (outbound_new(&s->outbound, &s->proxy->outbounds, request, on_connected, s) < 0)
         return session_close(s, NULL);
     session_enter(s, SESSION_CONNECTING);
+}
+
+void session_connect_named(struct session *s, const struct target *target, const char *name,
+                           enum policy_proto proto, struct buf *early)
+{
+    session_start_outbound(
+        s, &(struct outbound_request){.target = target, .name = name, .proto = proto, .early = early});
 }
 
 void session_associate(struct session *s, struct udp_port *port)

@@ -1,6 +1,7 @@
 /* A session: one client connection, from accept to close. It owns the client's socket, its buffers and the
  * state. Fronts (socks.c, http.c) stand above it and interpret the bytes; the session calls them by the
- * structs of front.h. session.c has what a session offers to them, session_events.c reacts to events. */
+ * structs of front.h. session.c and session_await.c have what a session offers to them, session_events.c
+ * reacts to events. */
 #ifndef STEERWAY_INBOUND_SESSION_H
 #define STEERWAY_INBOUND_SESSION_H
 
@@ -17,6 +18,7 @@ enum session_state {
     SESSION_READING,    /* a request is expected or incomplete */
     SESSION_SLOWED,     /* an answer or a check is delayed, since the client was refused often */
     SESSION_CONNECTING, /* the outbound connection is being made */
+    SESSION_AWAITING,   /* a peer may connect, and the client knows where */
     SESSION_EXCHANGE,   /* a plain HTTP request is in progress */
     SESSION_REPLYING,   /* the last bytes before a tunnel are being sent */
     SESSION_TUNNEL,     /* the tunnel has both sockets */
@@ -117,6 +119,9 @@ size_t session_owed(const struct session *s);
 /** Set the watchers for the buffers; call it after direct changes of s->in, s->out or s->down. */
 void session_watch(struct session *s);
 
+/** Fill in the session's part of a request, start it, and enter SESSION_CONNECTING; closes when out of
+ * memory. */
+void session_start_outbound(struct session *s, struct outbound_request *request);
 /** Start an outbound connection for the current request, and enter SESSION_CONNECTING; closes when out of
  * memory.
  *  @param name   the host's name where the target is only its address: policies see the name. NULL: the
@@ -129,6 +134,10 @@ static inline void session_connect(struct session *s, const struct target *targe
 {
     session_connect_named(s, target, NULL, proto, early);
 }
+
+/** Wait for a connection from that peer (SOCKS BIND), and enter SESSION_CONNECTING; closes when out of
+ * memory. The front's `listening` is called, and later its `connected`, as for session_connect. */
+void session_await(struct session *s, const struct target *peer, enum policy_proto proto);
 
 /** s->out has all bytes for the client before the tunnel, and s->dest_fd and s->outbound are set: hand
  * over to the relay when s->out is sent. */
@@ -154,11 +163,15 @@ void session_close(struct session *s, const char *outcome);
 /** The connection's source address is gone, so nothing can arrive any more: reset both sides, so that
  * client and destination do not wait. */
 void session_cut(struct session *s);
-/** The source address of the connection to the destination, and its bound link or 0. @return false when it
- * has none, or it is unknown */
+/** The source address of the connection to the destination, or where its peer is awaited, and its bound link
+ * or 0. @return false when it has none, or it is unknown */
 bool session_source(const struct session *s, struct addr *ret, int *ret_link);
 
-/** Accept no further requests: closes a session that is between requests. */
+/** SESSION_AWAITING: no peer is accepted any more, and the front tells the client.
+ *  @param outcome  for the account of the outbound connection */
+void session_stop_waiting(struct session *s, const char *outcome);
+
+/** Accept no further requests: closes a session that is between requests, or awaits a peer. */
 void session_drain(struct session *s);
 
 /** Free a closed session. */

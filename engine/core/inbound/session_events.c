@@ -125,6 +125,8 @@ static void on_client_ended(struct session *s)
         return advance(s);
     case SESSION_ASSOCIATED:
         return session_rearm(s);
+    case SESSION_AWAITING: /* nobody else could use the peer's connection */
+        return session_close(s, NULL);
     case SESSION_CONNECTING: /* half-closed: it may still wait for its answer */
     case SESSION_SLOWED:
     case SESSION_REPLYING:
@@ -209,6 +211,8 @@ bool session_source(const struct session *s, struct addr *ret, int *ret_link)
 {
     if (s->is_tunnel)
         return tunnel_source(&s->tunnel, ret, ret_link);
+    if (s->state == SESSION_AWAITING)
+        return outbound_listens_at(s->outbound, ret, ret_link);
     int fd = s->dest_fd >= 0 ? s->dest_fd : front_dest_fd(s);
     return fd >= 0 && egress_source_of(fd, ret, ret_link);
 }
@@ -220,6 +224,8 @@ void session_cut(struct session *s)
         return tunnel_cut(&s->tunnel);
     if (front_dest_fd(s) >= 0)
         return s->front->exchange->cut(s);
+    if (s->state == SESSION_AWAITING)
+        return session_stop_waiting(s, "cut");
     session_reset_on_close(s);
     session_close(s, "cut");
 }
@@ -228,6 +234,8 @@ void session_drain(struct session *s)
 {
     if (s->state == SESSION_ASSOCIATED && s->client_ended)
         return session_close(s, "shutdown");
+    if (s->state == SESSION_AWAITING)
+        return session_stop_waiting(s, "shutdown");
     if (s->state != SESSION_READING || s->in.len > 0)
         return;
     if (s->out.len > 0)

@@ -88,6 +88,59 @@ static void dial_parent(struct attempt *a)
                  on_parent);
 }
 
+/* --- waiting for the peer ------------------------------------------------------------------------------- */
+
+static void await_end(struct attempt *a)
+{
+    if (a->await)
+        await_cancel(a->await);
+    free(a->await);
+    a->await = NULL;
+}
+
+/* Rules for ports are about services, and do not hold for the ports that peers come from. */
+static bool on_peer(struct await *w, const struct addr *peer)
+{
+    struct attempt *a = w->owner;
+    struct addr ip = *peer;
+    char why[REACH_WHY_MAX] = "it is not the peer that the client named";
+
+    addr_set_port(&ip, 0);
+    if (await_expects(w, &ip) && reach_allows(&a->shared->settings.reach, a->client, a->user, &ip, why))
+        return true;
+    a->events->turned_away(a, peer, why);
+    return false;
+}
+
+static void on_awaited(struct await *w, enum fault fault, int fd)
+{
+    attempt_finish(w->owner, fault, fd);
+}
+
+static void await_by(struct attempt *a, const struct addr *peers, size_t n, const struct egress *egress)
+{
+    resolver_cancel(&a->query);
+    a->await = calloc(1, sizeof *a->await);
+    if (!a->await)
+        return attempt_finish(a, FAULT_RESOURCES, -1);
+    a->await->owner = a;
+    a->await->admits = on_peer;
+    a->await->done = on_awaited;
+    enum fault fault =
+        await_start(a->await, a->shared->loop, egress, peers, n, a->shared->settings.bind_timeout_s);
+    if (fault != FAULT_NONE) {
+        await_end(a);
+        return attempt_finish(a, fault, -1);
+    }
+    a->dial.family = addr_family(&a->await->listener.addr);
+    a->events->listening(a, &a->await->listener.addr); /* a may be freed by now */
+}
+
+bool attempt_listens_at(const struct attempt *a, struct addr *ret, int *ret_link)
+{
+    return a->await && a->await->listener.open && egress_source_of(a->await->listener.io.fd, ret, ret_link);
+}
+
 /* --- the dial ------------------------------------------------------------------------------------------- */
 
 static bool by_parent(const struct attempt *a)
@@ -102,6 +155,8 @@ static void on_dialed(struct dial *d, enum fault fault, int fd)
 
 static void dial_by(struct attempt *a, const struct addr *addrs, size_t n, const struct egress *egress)
 {
+    if (a->awaits)
+        return await_by(a, addrs, n, egress);
     dial_start(&a->dial, a->shared->loop, addrs, n, egress, left_of(a), on_dialed);
     dial_note_ends(&a->dial, a->shared->own_ends);
     if (resolver_awaits_more(&a->query))
@@ -154,9 +209,13 @@ static void sort(const struct attempt *a, const struct addr *addrs, size_t n, st
 
     ret->n_local = ret->n_direct = ret->n_routed = 0;
     for (size_t i = 0; i < n && i < DIAL_ADDRS_MAX; i++) {
-        if (!reach_allows(&settings->reach, a->client, a->user, &addrs[i], why))
-            continue;
         struct addr to = addrs[i];
+        if (a->family != AF_UNSPEC && addr_family(&to) != a->family)
+            continue;
+        if (a->awaits)
+            addr_set_port(&to, 0); /* see on_peer */
+        if (!reach_allows(&settings->reach, a->client, a->user, &to, why))
+            continue;
         addr_name_this_machine(&to);
         if (a->unasked && loops_hear(&a->shared->loops, &to, true)) {
             (void)snprintf(why, REACH_WHY_MAX, "loop: the destination is a listener of this proxy");
@@ -184,7 +243,7 @@ static void attempt_refuse(struct attempt *a, const char *why)
     if (why[0])
         a->events->refused(a, why);
     if (!a->held)
-        attempt_finish(a, FAULT_DENIED, -1);
+        attempt_finish(a, why[0] ? FAULT_DENIED : FAULT_UNREACHABLE, -1);
 }
 
 static void dial_addrs(struct attempt *a, const struct addr *addrs, size_t n)
@@ -212,6 +271,8 @@ static void dial_addrs(struct attempt *a, const struct addr *addrs, size_t n)
         dial_by(a, s.direct, s.n_direct, &EGRESS_DIRECT);
     else if (by_parent(a))
         dial_parent(a);
+    else if (a->awaits)
+        await_by(a, s.routed, s.n_routed, egress_of(a));
     else
         dial_routed(a, s.routed, s.n_routed);
 }
@@ -252,6 +313,16 @@ bool attempt_asks_uplink(const struct attempt *a)
            !dns_name_is_local(slice_str(a->target->host));
 }
 
+/* Anybody may connect. Only rules for every address can be checked before someone does. */
+static void await_anybody(struct attempt *a, const struct addr *unspecified)
+{
+    char why[REACH_WHY_MAX];
+
+    if (!reach_allows_name(&a->shared->settings.reach, a->client, a->user, 0, why))
+        return attempt_refuse(a, why);
+    await_by(a, unspecified, 1, egress_of(a));
+}
+
 static void on_resolved(struct resolver_query *q, enum fault fault, const struct addr *addrs, size_t n)
 {
     struct attempt *a = container_of(q, struct attempt, query);
@@ -290,6 +361,8 @@ void attempt_start(struct attempt *a, const struct attempt_request *request,
         .early = request->early,
         .unasked = request->unasked,
         .running = true,
+        .awaits = request->awaits,
+        .family = request->family,
         .direct = !request->uplink,
         .since_s = clock_coarse_s(),
         .timeout_s = request->timeout_s,
@@ -308,6 +381,8 @@ void attempt_start(struct attempt *a, const struct attempt_request *request,
     struct addr to;
     if (addr_from_ip(&to, t->ip, t->kind == TARGET_IPV4 ? 4 : 16, t->port) < 0)
         return attempt_finish(a, FAULT_UNREACHABLE, -1);
+    if (a->awaits && target_is_unspecified(t))
+        return await_anybody(a, &to);
     dial_addrs(a, &to, 1);
 }
 
@@ -329,6 +404,7 @@ void attempt_lose_uplink(struct attempt *a)
 {
     resolver_cancel(&a->query);
     dial_cancel(&a->dial);
+    await_end(a);
     parent_end(a);
     a->lost = true;
     attempt_finish(a, FAULT_UNREACHABLE, -1);
@@ -339,6 +415,7 @@ void attempt_cancel(struct attempt *a)
     a->running = false;
     resolver_cancel(&a->query);
     dial_cancel(&a->dial);
+    await_end(a);
     parent_end(a);
     uplink_release(&a->lease);
 }

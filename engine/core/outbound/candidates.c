@@ -5,6 +5,8 @@
 #include "uplink/uplink_set.h"
 
 const char CANDIDATES_NONE[] = "none is up and speaks this family of addresses";
+const char CANDIDATES_NONE_ACCEPTS[] =
+    "none is up, speaks this family of addresses, and can accept connections (parent proxies cannot)";
 
 static bool was_tried(const struct uplink *u, const struct candidates_request *r)
 {
@@ -40,6 +42,8 @@ static enum candidate_absence obstacle(const struct uplink *u, const struct cand
         return ABSENT_OTHER_FAMILY;
     if (r->datagrams && u->parent)
         return ABSENT_NO_DATAGRAMS;
+    if (r->awaits && u->parent)
+        return ABSENT_ACCEPTS_NOTHING;
     if (was_tried(u, r))
         return ABSENT_TRIED;
     return r->against && candidates_is_dear(u, r->against) ? ABSENT_DEAR : ABSENT_NOT;
@@ -131,6 +135,7 @@ const char *candidates_absence_text(enum candidate_absence absence)
         [ABSENT_DOWN] = "down",
         [ABSENT_OTHER_FAMILY] = "does not speak this family of addresses",
         [ABSENT_NO_DATAGRAMS] = "its parent proxy carries no datagrams",
+        [ABSENT_ACCEPTS_NOTHING] = "is a parent proxy, which accepts no connections",
         [ABSENT_TRIED] = "was tried and failed",
         [ABSENT_DEAR] = "costs more than the uplink that it would race",
         [ABSENT_RESOLVES_NOTHING] = "resolves no names",

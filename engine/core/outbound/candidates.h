@@ -10,7 +10,7 @@
  * 3. those behind a captive portal, if no uplink has failed this connection yet. After a failure, the
  * portal's answer would hide the truth.
  * An uplink without link or address, of another family, draining, or over its hard quota is never a
- * candidate.
+ * candidate. A parent proxy is none where a peer is to connect (SOCKS BIND).
  *
  * The simulation has a simpler rule (simulate/model.c): each uplink that is up and was not tried. Simulated
  * uplinks have no families, health or portals.
@@ -42,6 +42,7 @@ enum candidate_absence {
     ABSENT_DOWN,
     ABSENT_OTHER_FAMILY,
     ABSENT_NO_DATAGRAMS,
+    ABSENT_ACCEPTS_NOTHING,
     ABSENT_TRIED,
     ABSENT_DEAR,
     ABSENT_RESOLVES_NOTHING,
@@ -57,6 +58,7 @@ struct candidates_request {
     uint64_t tried;               /* bits id - 1: uplinks that failed for this connection */
     double now;                   /* monotonic seconds */
     bool datagrams;               /* UDP, which not every parent proxy carries */
+    bool awaits;                  /* a peer is to connect, which no parent proxy lets it do */
     const struct uplink *against; /* uplink to race against; NULL: no race, or a race with any uplink */
 };
 
@@ -92,7 +94,7 @@ uint64_t candidates_objections(const struct uplink_set *set, const struct uplink
 /** Completes "The uplink …", such as "is behind a captive portal". */
 const char *candidates_absence_text(enum candidate_absence absence);
 
-/** The message if no uplink may serve and none was tried. */
-extern const char CANDIDATES_NONE[];
+/** The messages if no uplink may serve and none was tried: for a destination, and for a peer to connect. */
+extern const char CANDIDATES_NONE[], CANDIDATES_NONE_ACCEPTS[];
 
 #endif

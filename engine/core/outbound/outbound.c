@@ -33,7 +33,8 @@ void outbound_describe(const struct outbound_request *r, uint64_t id, struct pol
     const struct policy_origin from = {.proto = r->proto,
                                        .client = addr_format_ip(r->client, client),
                                        .user = r->user,
-                                       .listener = r->listener};
+                                       .listener = r->listener,
+                                       .bind = r->listening};
 
     const struct policy_destination to = {.host = r->name ? r->name : r->target->host,
                                           .address = r->name ? r->target->host : NULL,
@@ -50,7 +51,8 @@ void outbound_conn(const struct outbound *o, struct policy_attempt at, struct po
                                        .proto = o->proto,
                                        .client = o->client,
                                        .user = o->user,
-                                       .listener = o->listener};
+                                       .listener = o->listener,
+                                       .listening = o->listening};
 
     outbound_describe(&r, o->id, at, ret, client);
 }
@@ -68,6 +70,7 @@ int outbound_open(struct outbound **ret, struct outbounds *shared, const struct 
         goto fail;
     memset(o, 0, head_size);
     o->shared = shared;
+    o->listening = request->listening;
     o->id = ++shared->last_id;
     memcpy(&o->target, request->target, target_len);
     o->proto = request->proto;
@@ -193,6 +196,8 @@ static void write_account(const struct outbound *o, const char *outcome)
     if (o->name)
         log_str(&l, "address", o->target.host);
     log_u64(&l, "port", o->target.port);
+    if (o->listening)
+        log_str(&l, "peer", addr_format(&o->peer, client));
     log_str(&l, "uplink", o->direct ? "direct" : o->tried ? o->tried->name : "none");
     log_str(&l, "reason", o->reason ? o->reason : "none");
     if (o->attempts > 1)
@@ -231,7 +236,8 @@ void outbound_finish(struct outbound *o, const char *outcome)
     if (!outcome)
         outcome = o->fault == FAULT_NONE ? "aborted" : fault_name(o->fault);
     write_account(o, outcome);
-    if (recorder_is_on(&o->shared->recorder) && o->connected && !o->direct)
+    /* A simulation makes connections, and awaits none. */
+    if (recorder_is_on(&o->shared->recorder) && o->connected && !o->direct && !o->listening)
         record(o);
     if (o->connected && o->lease.uplink) {
         struct policy_conn conn;
@@ -247,6 +253,16 @@ void outbound_finish(struct outbound *o, const char *outcome)
         policy_closed(o->shared->policy, &conn, o->lease.uplink, &stats);
     }
     outbound_discard(o);
+}
+
+const struct uplink *outbound_uplink(const struct outbound *o)
+{
+    return o->connected ? o->lease.uplink : o->listens && !o->direct ? o->tried : NULL;
+}
+
+bool outbound_listens_at(const struct outbound *o, struct addr *ret, int *ret_link)
+{
+    return o->search && search_listens_at(o->search, ret, ret_link);
 }
 
 static struct candidates_request request_of(const struct outbound *o)

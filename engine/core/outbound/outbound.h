@@ -15,6 +15,10 @@ struct search;
 /** Called once, never within outbound_new. fd is connected and the callee's, or -1 with a fault. */
 typedef void outbound_done_fn(struct outbound *o, enum fault fault, int fd);
 
+/** Called once, before done, and never within outbound_new: the peer that the client named may connect to
+ * this address. The callee may end o. */
+typedef void outbound_listening_fn(struct outbound *o, const struct addr *at);
+
 struct outbound_request {
     const struct target *target;
     const char *name; /* the host's name where the target is only its address; NULL: the target says all */
@@ -23,6 +27,9 @@ struct outbound_request {
     const char *user;          /* NULL for none */
     const char *listener;      /* text; must outlive the outbound */
     struct buf *early;         /* data for the destination; must outlive the search. NULL for none */
+    /* SOCKS BIND: do not connect, but wait for the target to do so; an unspecified address stands for
+     * anybody. NULL: connect */
+    outbound_listening_fn *listening;
 };
 
 /** Whether a second uplink was raced against a slow first one (option `hedge`), and the result. */
@@ -36,7 +43,8 @@ enum outbound_race {
 struct outbound {
     struct outbounds *shared;
     outbound_done_fn *done;
-    void *owner; /* the caller's */
+    outbound_listening_fn *listening; /* NULL: it connects */
+    void *owner;                      /* the caller's */
 
     uint64_t id;
     enum policy_proto proto;
@@ -51,12 +59,14 @@ struct outbound {
     const struct uplink *tried; /* the latest uplink, or the connected one, for the account; NULL for none */
     bool direct;                /* bypassed the policy */
     bool refused;               /* refused by the policy, with a reason for the client */
+    bool listens;               /* the peer may connect now */
     bool connected;
     bool by_race;        /* the connected attempt was the second of a race */
     int attempts;        /* number of attempts so far */
     int attempt;         /* number of the attempt that connected, from 1 */
     uint32_t generation; /* generation of the policy that chose the uplink */
     enum outbound_race race;
+    struct addr peer; /* that has connected; for done and the account */
     enum fault fault;
     char *reason;                                /* for the account; NULL for none */
     double started_s, connected_s, first_byte_s; /* monotonic; 0: not yet */
@@ -87,6 +97,12 @@ void outbound_describe(const struct outbound_request *r, uint64_t id, struct pol
 /** The same for an existing outbound connection. */
 void outbound_conn(const struct outbound *o, struct policy_attempt at, struct policy_conn *ret,
                    char client[ADDR_TEXT_MAX]);
+
+/** The uplink that carries it, or on whose address its peer is awaited. NULL: direct, or it is neither. */
+const struct uplink *outbound_uplink(const struct outbound *o);
+/** The address where its peer is awaited, and the link that this is bound to or 0. @return false when it does
+ * not listen */
+bool outbound_listens_at(const struct outbound *o, struct addr *ret, int *ret_link);
 
 /** From now on, others carry the connection and count its bytes.
  *  @param rx_counted  bytes in counters that outbound_note has counted already */

@@ -24,7 +24,8 @@ struct outbound_settings {
     double dial_timeout_s;         /* for all attempts for one destination together */
     double hedge_s; /* seconds until a race when the policy does not set it; 0 for never, HEDGE_AUTO by the
                        uplink's usual connect time */
-    bool fast_open; /* data for the destination may go with the SYN (RFC 7413) */
+    double bind_timeout_s; /* for a peer to connect (SOCKS BIND) */
+    bool fast_open;        /* data for the destination may go with the SYN (RFC 7413) */
 };
 
 /** Its pointers are borrowed. */

@@ -126,7 +126,7 @@ static void use(struct search *s, struct racer *r, struct uplink *u, const struc
     s->tried |= UINT64_C(1) << (u->view.id - 1);
     uplink_note_tried(u, health_family(&o->target), clock_coarse_s());
     log_pick(r, u);
-    double hedge_s = beside ? 0 : search_hedge_after(&o->shared->settings, &s->choice, u);
+    double hedge_s = beside || o->listening ? 0 : search_hedge_after(&o->shared->settings, &s->choice, u);
     if (hedge_s > 0) {
         ev_now_update(
             o->shared->loop); /* timers count from the loop's time, which a long callback has left behind */
@@ -134,7 +134,7 @@ static void use(struct search *s, struct racer *r, struct uplink *u, const struc
         ev_timer_start(o->shared->loop, &s->hedge);
     }
     enum search_others others = search_others(s, u);
-    if (!beside)
+    if (!beside && !o->listening)
         be_patient(s, u, search_patience(s, others));
     attempt_start(&r->attempt,
                   &(struct attempt_request){.shared = o->shared,
@@ -145,7 +145,9 @@ static void use(struct search *s, struct racer *r, struct uplink *u, const struc
                                             .uplink = u,
                                             .early = beside ? NULL : o->early,
                                             .timeout_s = search_dial_timeout(s, others),
-                                            .left_s = search_left_s(s)},
+                                            .left_s = search_left_s(s),
+                                            .awaits = o->listening,
+                                            .family = search_family(s)},
                   &SEARCH_EVENTS);
 }
 
@@ -161,7 +163,7 @@ void search_try_next(struct search *s)
         return use(s, &s->one, u, NULL);
     case SEARCH_FOUND_NOBODY:
         if (s->outbound->attempts == 0)
-            outbound_because(s->outbound, CANDIDATES_NONE);
+            outbound_because(s->outbound, s->outbound->listening ? CANDIDATES_NONE_ACCEPTS : CANDIDATES_NONE);
         return search_end(s, s->worst == FAULT_NONE ? FAULT_NO_UPLINK : s->worst, -1);
     case SEARCH_FOUND_REFUSAL:
         s->outbound->refused = true;
@@ -204,6 +206,11 @@ bool search_lose_uplink(struct search *s, const struct uplink *u)
     return false;
 }
 
+bool search_listens_at(const struct search *s, struct addr *ret, int *ret_link)
+{
+    return attempt_listens_at(&s->one.attempt, ret, ret_link);
+}
+
 /* --- the beginning -------------------------------------------------------------------------------------- */
 
 static void go_direct(struct search *s)
@@ -220,7 +227,9 @@ static void go_direct(struct search *s)
                                             .client = o->client,
                                             .user = o->user,
                                             .unasked = policy_proto_is_unasked(o->proto),
-                                            .left_s = search_left_s(s)},
+                                            .left_s = search_left_s(s),
+                                            .awaits = o->listening,
+                                            .family = search_family(s)},
                   &SEARCH_EVENTS);
 }
 
@@ -241,10 +250,12 @@ static void on_deferred(struct ev_loop *loop, ev_timer *w, int revents)
 
     (void)loop;
     (void)revents;
-    const char *came_by = loops_uplink_of(&s->outbound->shared->loops, s->outbound->client);
+    const struct outbound *o = s->outbound;
+    const char *came_by = loops_uplink_of(&o->shared->loops, o->client);
     if (came_by)
         return refuse_loop(s, came_by);
-    if (bypass_of(&s->outbound->shared->settings, &s->outbound->target) != BYPASS_NOT)
+    bool anybody = o->listening && target_is_unspecified(&o->target); /* elsewhere that is this machine */
+    if (!anybody && bypass_of(&o->shared->settings, &o->target) != BYPASS_NOT)
         return go_direct(s);
     search_try_next(s);
 }

@@ -17,6 +17,9 @@ double search_hedge_after(const struct outbound_settings *settings, const struct
  * freed afterwards. @return whether there was such an attempt */
 bool search_lose_uplink(struct search *s, const struct uplink *u);
 
+/** See outbound_listens_at. */
+bool search_listens_at(const struct search *s, struct addr *ret, int *ret_link);
+
 /** Cancel the search without calling o->done, and release its leases. NULL is allowed. */
 void search_free(struct search *s);
 

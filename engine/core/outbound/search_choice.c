@@ -21,13 +21,23 @@ static bool is_among(const struct uplink *u, struct uplink *const *usable, size_
     return false;
 }
 
+/* A reply of SOCKS4 has room for an IPv4 address only. */
+int search_family(const struct search *s)
+{
+    const struct outbound *o = s->outbound;
+
+    return o->listening && o->proto == POLICY_SOCKS4 ? AF_INET : AF_UNSPEC;
+}
+
 /* @param against  uplink to race against; NULL: no race */
 static struct candidates_request request_of(const struct search *s, const struct uplink *against)
 {
     const struct target *t = &s->outbound->target;
+    int family = health_family(t);
 
     return (struct candidates_request){.host = outbound_host(s->outbound),
-                                       .family = health_family(t),
+                                       .family = family == AF_UNSPEC ? search_family(s) : family,
+                                       .awaits = s->outbound->listening,
                                        .tried = s->tried,
                                        .now = clock_coarse_s(),
                                        .datagrams = s->outbound->proto == POLICY_UDP,

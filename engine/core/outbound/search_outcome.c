@@ -97,14 +97,16 @@ static void note_failure(struct racer *r, enum fault fault)
     struct outbound *o = s->outbound;
     struct uplink *u = r->attempt.lease.uplink;
     const char *word = fault_policy_name(fault);
+    bool nobody_came = o->listens && fault == FAULT_TIMEOUT; /* which says nothing about the uplink */
 
     s->last = fault;
     s->worst = fault_more_telling(s->worst, fault);
-    s->hopeless = s->hopeless || o->direct || !fault_worth_retry(fault);
+    /* Once the client knows the address of one uplink, no other can serve. */
+    s->hopeless = s->hopeless || o->direct || o->listens || !fault_worth_retry(fault);
     if (!u)
         return;
     health_note_names(u, r->attempt.news);
-    if (word && fault != FAULT_NAME) {
+    if (word && fault != FAULT_NAME && !nobody_came) {
         struct policy_conn conn;
         char client[ADDR_TEXT_MAX];
         /* A family that was tried later had less time. */
@@ -160,6 +162,8 @@ static void on_arrived(struct racer *r, int fd)
         o->race = r->raced ? OUTBOUND_RACE_WON : OUTBOUND_RACE_LOST;
     outbound_because(o, r->reason);
     uplink_lease_move(&o->lease, &r->attempt.lease);
+    if (o->listening)
+        o->peer = r->attempt.await->peer;
     struct log_line l;
     log_begin(&l, EVENT_CONNECTED);
     log_u64(&l, "conn", o->id);
@@ -195,6 +199,33 @@ static void on_done(struct attempt *a, enum fault fault, int fd)
     on_arrived(r, fd);
 }
 
+static void on_listening(struct attempt *a, const struct addr *at)
+{
+    struct outbound *o = container_of(a, struct racer, attempt)->search->outbound;
+    struct log_line l;
+    char text[ADDR_TEXT_MAX];
+
+    o->listens = true;
+    log_begin(&l, EVENT_AWAITING);
+    log_u64(&l, "conn", o->id);
+    log_str(&l, "uplink", o->direct ? "direct" : o->tried->name);
+    log_str(&l, "address", addr_format(at, text));
+    log_end(&l);
+    o->listening(o, at); /* o may be freed by now */
+}
+
+static void on_turned_away(struct attempt *a, const struct addr *peer, const char *why)
+{
+    struct log_line l;
+    char text[ADDR_TEXT_MAX];
+
+    log_begin(&l, EVENT_PEER_TURNED_AWAY);
+    log_u64(&l, "conn", container_of(a, struct racer, attempt)->search->outbound->id);
+    log_str(&l, "peer", addr_format(peer, text));
+    log_str(&l, "why", why);
+    log_end(&l);
+}
+
 /* Do not wait for the timer: start the race now. */
 static void on_doubtful(struct attempt *a)
 {
@@ -207,5 +238,9 @@ static void on_doubtful(struct attempt *a)
     defer(loop, &s->hedge);
 }
 
-const struct attempt_events SEARCH_EVENTS = {
-    .local = on_local, .doubtful = on_doubtful, .refused = on_refused, .done = on_done};
+const struct attempt_events SEARCH_EVENTS = {.local = on_local,
+                                             .doubtful = on_doubtful,
+                                             .refused = on_refused,
+                                             .listening = on_listening,
+                                             .turned_away = on_turned_away,
+                                             .done = on_done};

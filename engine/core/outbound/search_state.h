@@ -51,6 +51,8 @@ enum search_found { SEARCH_FOUND, SEARCH_FOUND_NOBODY, SEARCH_FOUND_REFUSAL };
  * in s->choice.
  *  @param against  uplink to race against; NULL: no race */
 enum search_found search_choose(struct search *s, const struct uplink *against, struct uplink **ret);
+/** The family that its destination must have; AF_UNSPEC: any. */
+int search_family(const struct search *s);
 /** Seconds that are left: --dial-timeout limits all attempts together. */
 double search_left_s(const struct search *s);
 /** The uplinks that the next attempt may use after u, which is among those tried. */

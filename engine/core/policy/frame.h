@@ -12,7 +12,7 @@
 /** The numbers of a connection. Policies hold a reference to this part, so it has no pointers. */
 struct frame_conn {
     double id, now, port, attempt;
-    bool is_domain, is_ipv6, race;
+    bool is_domain, is_ipv6, race, bind;
 };
 
 struct frame_stats {

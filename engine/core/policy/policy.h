@@ -83,6 +83,7 @@ struct policy_conn {
     const char *address;
     uint16_t port;
     bool race; /* this attempt races against a slow one */
+    bool bind; /* the host is a peer that is to connect (SOCKS BIND) */
     enum policy_proto proto;
     const char *client;     /* address without a port */
     const char *user;       /* NULL for none */
@@ -95,6 +96,7 @@ struct policy_conn {
 struct policy_origin {
     enum policy_proto proto;
     const char *client, *user, *listener; /* as in struct policy_conn */
+    bool bind;
 };
 /** The origin of a made-up connection. Its client is a documentation address (RFC 5737), so that a policy
  *  stores nothing about a real client. */

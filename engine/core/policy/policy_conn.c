@@ -38,6 +38,7 @@ void policy_conn_init(struct policy_conn *ret, uint64_t id, const struct policy_
         .address = to->address,
         .port = to->port,
         .race = at->race,
+        .bind = from->bind,
         .proto = from->proto,
         .client = from->client,
         .user = from->user,

@@ -108,6 +108,7 @@ void script_begin(struct script *s, const struct policy_conn *conn)
         .port = conn->port,
         .attempt = conn->attempt,
         .race = conn->race,
+        .bind = conn->bind,
     };
     read_host_kind(&f->conn, conn->host);
     f->calls++; /* the texts change with this call */

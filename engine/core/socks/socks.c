@@ -23,30 +23,50 @@ static bool set_user(struct session *s, struct slice user)
     return true;
 }
 
-/* The local address of the destination connection, for the reply. */
-static struct addr bound_address(const struct session *s)
+/* The address in the reply: our own of the connection to the destination, or that of the peer which BIND has
+ * awaited. Without a connection there is none. */
+static struct addr reply_address(const struct session *s)
 {
     struct addr a = {0};
     struct sockaddr_storage name;
     socklen_t len = sizeof name;
 
+    if (s->dest_fd >= 0 && s->state == SESSION_AWAITING)
+        return s->outbound->peer;
     if (s->dest_fd < 0 || getsockname(s->dest_fd, (struct sockaddr *)&name, &len) < 0 ||
         addr_from_sockaddr(&a, (struct sockaddr *)&name, len) < 0)
         return (struct addr){0};
     return a;
 }
 
+/* @return whether this client may let peers connect; if not, it is logged */
+static bool may_bind(struct session *s)
+{
+    const struct cidr_set *from = s->proxy->settings.bind_from;
+    bool may = from && cidr_set_contains(from, &s->peer);
+
+    if (!may)
+        session_rejected(s, "bind-not-allowed");
+    return may;
+}
+
 /* --- version 4 ------------------------------------------------------------------------------------------ */
+
+static bool send4_with(struct session *s, uint8_t code, const struct addr *a)
+{
+    char reply[SOCKS4_REPLY_LEN];
+    size_t ip_len;
+    const uint8_t *ip = addr_ip(a, &ip_len);
+
+    socks4_reply(reply, code, ip_len == 4 ? ip : NULL, ip_len == 4 ? addr_port(a) : 0);
+    return session_send(s, reply, sizeof reply);
+}
 
 static bool send4(struct session *s, uint8_t code)
 {
-    struct addr bound = bound_address(s);
-    char reply[SOCKS4_REPLY_LEN];
-    size_t ip_len;
-    const uint8_t *ip = addr_ip(&bound, &ip_len);
+    struct addr a = reply_address(s);
 
-    socks4_reply(reply, code, ip_len == 4 ? ip : NULL, ip_len == 4 ? addr_port(&bound) : 0);
-    return session_send(s, reply, sizeof reply);
+    return send4_with(s, code, &a);
 }
 
 static void refuse4(struct session *s, uint8_t code)
@@ -71,14 +91,23 @@ static void socks4_advance(struct session *s)
     }
     /* SOCKS4 has no password, so it cannot be used when one is needed. */
     bool denied = access_needs_user(s->proxy->settings.access);
-    if (denied || r.command != SOCKS4_CONNECT) {
-        session_rejected(s, denied ? "bad-credentials" : "unsupported"); /* the name may be its secret */
-        return refuse4(s, denied ? SOCKS4_BAD_USER : SOCKS4_REJECTED);
+    if (denied) {
+        session_rejected(s, "bad-credentials"); /* the name may be its secret */
+        return refuse4(s, SOCKS4_BAD_USER);
     }
     if (!set_user(s, r.user))
         return;
     buf_consume(&s->in, r.consumed);
-    session_connect(s, &r.target, POLICY_SOCKS4, &s->in);
+    if (r.command == SOCKS4_CONNECT)
+        return session_connect(s, &r.target, POLICY_SOCKS4, &s->in);
+    if (!may_bind(s))
+        return refuse4(s, SOCKS4_REJECTED);
+    session_await(s, &r.target, POLICY_SOCKS4);
+}
+
+static void socks4_listening(struct session *s, const struct addr *at)
+{
+    (void)send4_with(s, SOCKS4_GRANTED, at);
 }
 
 static void socks4_connected(struct session *s, enum fault fault, const char *refusal)
@@ -95,20 +124,20 @@ static void socks4_connected(struct session *s, enum fault fault, const char *re
 
 enum step5 { STEP_GREETING, STEP_AUTH, STEP_REQUEST };
 
-static bool send5_with(struct session *s, enum socks5_reply_code code, const struct addr *bound)
+static bool send5_with(struct session *s, enum socks5_reply_code code, const struct addr *a)
 {
     char reply[SOCKS5_REPLY_MAX];
     size_t ip_len;
-    const uint8_t *ip = addr_ip(bound, &ip_len);
+    const uint8_t *ip = addr_ip(a, &ip_len);
 
-    return session_send(s, reply, socks5_reply(reply, code, ip, ip_len, ip_len ? addr_port(bound) : 0));
+    return session_send(s, reply, socks5_reply(reply, code, ip, ip_len, ip_len ? addr_port(a) : 0));
 }
 
 static bool send5(struct session *s, enum socks5_reply_code code)
 {
-    struct addr bound = bound_address(s);
+    struct addr a = reply_address(s);
 
-    return send5_with(s, code, &bound);
+    return send5_with(s, code, &a);
 }
 
 static void refuse5(struct session *s, enum socks5_reply_code code)
@@ -181,9 +210,17 @@ static void associate5(struct session *s, const struct socks5_request *r)
     (void)send5_with(s, code, &at);
 }
 
+static void bind5(struct session *s, const struct socks5_request *r)
+{
+    if (!may_bind(s))
+        return refuse5(s, SOCKS5_NOT_ALLOWED);
+    session_await(s, &r->target, POLICY_SOCKS5);
+}
+
 /* Begin a well-formed request. The session has left SESSION_READING afterwards. NULL: not supported. */
 typedef void command5(struct session *s, const struct socks5_request *r);
-static command5 *const commands5[] = {[SOCKS5_CONNECT] = connect5, [SOCKS5_UDP_ASSOCIATE] = associate5};
+static command5 *const commands5[] = {
+    [SOCKS5_CONNECT] = connect5, [SOCKS5_BIND] = bind5, [SOCKS5_UDP_ASSOCIATE] = associate5};
 
 /* The address of an association's request is a hint: a wrong one is no reason to refuse. */
 static bool is_served(const struct socks5_request *r)
@@ -248,6 +285,11 @@ static void socks5_hold_over(struct session *s)
     socks5_advance(s);
 }
 
+static void socks5_listening(struct session *s, const struct addr *at)
+{
+    (void)send5_with(s, SOCKS5_SUCCEEDED, at);
+}
+
 static void socks5_connected(struct session *s, enum fault fault, const char *refusal)
 {
     (void)refusal;
@@ -266,6 +308,7 @@ const struct front FRONT_SOCKS4 = {
     .name = "socks4",
     .first_byte = 4, /* the version number */
     .advance = socks4_advance,
+    .listening = socks4_listening,
     .connected = socks4_connected,
     .timed_out = socks4_timed_out,
 };
@@ -274,6 +317,7 @@ const struct front FRONT_SOCKS5 = {
     .name = "socks5",
     .first_byte = 5,
     .advance = socks5_advance,
+    .listening = socks5_listening,
     .connected = socks5_connected,
     .timed_out = refuse_step5,
     .hold_over = socks5_hold_over,

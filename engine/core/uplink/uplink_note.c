@@ -22,7 +22,8 @@ static void smooth(double *value, double sample)
 
 void uplink_note_connected(struct uplink *u, double connect_s)
 {
-    smooth(&u->view.connect_time, connect_s);
+    if (connect_s > 0)
+        smooth(&u->view.connect_time, connect_s);
     u->view.total++;
     note_outcome(u, false);
 }

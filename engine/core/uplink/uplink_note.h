@@ -4,7 +4,7 @@
 
 struct uplink;
 
-/** @param connect_s  duration of TCP's handshake */
+/** @param connect_s  duration of TCP's handshake; 0: not known */
 void uplink_note_connected(struct uplink *u, double connect_s);
 /** @param rtt_s  a connection's smoothed round trip, > 0 */
 void uplink_note_rtt(struct uplink *u, double rtt_s);

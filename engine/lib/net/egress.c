@@ -152,6 +152,26 @@ uint32_t egress_mark(uint32_t mark)
     return mark | own_mark;
 }
 
+/* A connected datagram socket has a source address, and has sent nothing. */
+int egress_find_source(const struct egress *e, const struct addr *to, struct addr *ret)
+{
+    struct addr at = *to;
+    int link, fd = egress_socket(e, to, SOCK_DGRAM);
+
+    if (fd < 0)
+        return fd;
+    addr_set_port(&at, 443); /* any one: port 0 would leave the socket without a source */
+    int r = egress_aim(e, fd, to);
+    if (r == 0 && connect(fd, &at.sa, addr_len(&at)) < 0)
+        r = -errno;
+    if (r == 0 && !egress_source_of(fd, ret, &link))
+        r = -EADDRNOTAVAIL;
+    (void)close(fd);
+    if (r == 0)
+        addr_set_port(ret, 0);
+    return r;
+}
+
 bool egress_may_mark(void)
 {
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);

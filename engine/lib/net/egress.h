@@ -97,6 +97,12 @@ uint32_t egress_own_mark(void);
 /** The whole mark of an egress's packets: its own mark, and that bit. */
 uint32_t egress_mark(uint32_t mark);
 
+/** The source address that connections to this destination have, as addresses and routes are now. Nothing is
+ * sent.
+ *  @param ret  without a port
+ *  @return 0, or negative errno: as for egress_socket and egress_aim, or -ENETUNREACH without a route */
+MUST_CHECK int egress_find_source(const struct egress *e, const struct addr *to, struct addr *ret);
+
 /** Whether this process may mark packets, for which it needs CAP_NET_ADMIN, or CAP_NET_RAW since Linux 5.17.
  */
 bool egress_may_mark(void);

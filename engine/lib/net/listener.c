@@ -105,11 +105,22 @@ static int be_transparent(int fd, const struct addr *addr)
                : 0;
 }
 
-static int socket_listen(int fd, const struct addr *addr, const struct listener_kind *kind, bool *ret_absent,
-                         struct addr *ret_bound)
+/* Set what accepted sockets inherit, which saves system calls for each client. */
+static int set_inherited(int fd)
 {
-    struct sockaddr_storage bound;
-    socklen_t len = sizeof bound;
+    int on = 1;
+
+    if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0)
+        return -errno;
+    /* An urgent byte is a byte of the stream (RFC 6093); else recv leaves it out. */
+    if (setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof on) < 0)
+        return -errno;
+    keepalive_set(fd);
+    return 0;
+}
+
+static int socket_bind(int fd, const struct addr *addr, const struct listener_kind *kind, bool *ret_absent)
+{
     int on = 1;
 
     /* A restart must not wait until connections of the last run leave TIME_WAIT. */
@@ -117,16 +128,16 @@ static int socket_listen(int fd, const struct addr *addr, const struct listener_
         return -errno;
     if (addr_family(addr) == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) < 0)
         return -errno;
-    /* Accepted sockets inherit these, which saves system calls for each client. */
-    if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0)
-        return -errno;
-    /* An urgent byte is a byte of the stream (RFC 6093); else recv leaves it out. */
-    if (setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof on) < 0)
-        return -errno;
-    keepalive_set(fd);
     int r = kind->transparent ? be_transparent(fd, addr) : 0;
-    if (r == 0)
-        r = bind_address(fd, addr, kind->absent, ret_absent);
+    return r < 0 ? r : bind_address(fd, addr, kind->absent, ret_absent);
+}
+
+static int socket_listen(int fd, struct addr *ret_bound)
+{
+    struct sockaddr_storage bound;
+    socklen_t len = sizeof bound;
+    int r = set_inherited(fd);
+
     if (r < 0)
         return r;
     if (listen(fd, SOMAXCONN) < 0)
@@ -136,11 +147,28 @@ static int socket_listen(int fd, const struct addr *addr, const struct listener_
     return addr_from_sockaddr(ret_bound, (struct sockaddr *)&bound, len);
 }
 
+int listener_open_on(struct listener *l, struct ev_loop *loop, int fd, listener_accept_fn *accepted,
+                     listener_starved_fn *starved)
+{
+    struct addr bound;
+    int r = socket_listen(fd, &bound);
+
+    if (r < 0) {
+        (void)close(fd);
+        return r;
+    }
+    *l = (struct listener){
+        .loop = loop, .addr = bound, .accepted = accepted, .starved = starved, .open = true};
+    ev_io_init(&l->io, on_client, fd, EV_READ);
+    ev_timer_init(&l->pause, on_pause_over, STARVED_PAUSE_S, 0);
+    ev_io_start(loop, &l->io);
+    return 0;
+}
+
 int listener_open(struct listener *l, struct ev_loop *loop, const struct addr *addr,
                   const struct listener_kind *kind, listener_accept_fn *accepted,
                   listener_starved_fn *starved)
 {
-    struct addr bound;
     bool is_absent;
 
     if (addr_len(addr) == 0)
@@ -148,21 +176,15 @@ int listener_open(struct listener *l, struct ev_loop *loop, const struct addr *a
     int fd = socket(addr_family(addr), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -errno;
-    int r = socket_listen(fd, addr, kind, &is_absent, &bound);
+    int r = socket_bind(fd, addr, kind, &is_absent);
     if (r < 0) {
         (void)close(fd);
         return r;
     }
-    *l = (struct listener){.loop = loop,
-                           .addr = bound,
-                           .accepted = accepted,
-                           .starved = starved,
-                           .absent = is_absent,
-                           .open = true};
-    ev_io_init(&l->io, on_client, fd, EV_READ);
-    ev_timer_init(&l->pause, on_pause_over, STARVED_PAUSE_S, 0);
-    ev_io_start(loop, &l->io);
-    return 0;
+    r = listener_open_on(l, loop, fd, accepted, starved);
+    if (r == 0)
+        l->absent = is_absent;
+    return r;
 }
 
 void listener_close(struct listener *l)

@@ -43,6 +43,10 @@ struct listener {
 MUST_CHECK int listener_open(struct listener *l, struct ev_loop *loop, const struct addr *addr,
                              const struct listener_kind *kind, listener_accept_fn *accepted,
                              listener_starved_fn *starved);
+/** Listen on a socket that is bound, such as one of egress_socket; takes fd, on failure too. Without a bound
+ * port the kernel chooses one. @return 0 or negative errno */
+MUST_CHECK int listener_open_on(struct listener *l, struct ev_loop *loop, int fd,
+                                listener_accept_fn *accepted, listener_starved_fn *starved);
 /** Harmless if closed or zero-initialised. */
 void listener_close(struct listener *l);
 

@@ -1,7 +1,6 @@
 #include "net/source.h"
 
 #include <linux/rtnetlink.h>
-#include <unistd.h>
 
 /* The packets to choose a source for. */
 struct sender {
@@ -15,22 +14,12 @@ struct sender {
     size_t n_own;
 };
 
-/* A connected datagram socket has a source address, and has sent nothing. */
 static bool ask_kernel(const struct sender *s, struct addr *ret)
 {
     struct egress e = {.any4 = true, .any6 = true, .mark = s->mark, .ipv6 = s->ipv6};
-    struct addr to = s->to;
-    int link;
 
     memcpy(e.device, s->link->name, sizeof e.device);
-    addr_set_port(&to, 443);
-    int fd = egress_socket(&e, &to, SOCK_DGRAM);
-    if (fd < 0)
-        return false;
-    bool told = connect(fd, &to.sa, addr_len(&to)) == 0 && egress_source_of(fd, ret, &link);
-    (void)close(fd);
-    addr_set_port(ret, 0);
-    return told;
+    return egress_find_source(&e, &s->to, ret) == 0;
 }
 
 /* Searches all addresses of the link; `own` has only the best few. */

@@ -29,7 +29,7 @@ static enum parse check_fixed(const uint8_t *bytes, size_t len)
         return PARSE_BAD;
     if (len < AT_USER)
         return PARSE_NEED_MORE;
-    return memcmp(bytes + AT_IP, "\0\0\0\0", 4) == 0 ? PARSE_BAD : PARSE_OK;
+    return !bind && memcmp(bytes + AT_IP, "\0\0\0\0", 4) == 0 ? PARSE_BAD : PARSE_OK;
 }
 
 enum parse socks4_parse(struct socks4_request *ret, const char *data, size_t len)
@@ -42,7 +42,8 @@ enum parse socks4_parse(struct socks4_request *ret, const char *data, size_t len
     if (p != PARSE_OK)
         return p;
     r.command = bytes[AT_COMMAND];
-    r.named = memcmp(bytes + AT_IP, "\0\0\0", 3) == 0; /* 0.0.0.x announces a name */
+    /* 0.0.0.x announces a name; 0.0.0.0 is an address, which BIND allows */
+    r.named = memcmp(bytes + AT_IP, "\0\0\0", 3) == 0 && bytes[AT_IP + 3] != 0;
     uint16_t port = (uint16_t)(bytes[AT_PORT] << 8 | bytes[AT_PORT + 1]);
     uint16_t any = port ? port : 1; /* BIND may have port 0 */
     if ((p = take_text(data, len, &at, SOCKS4_USER_MAX, &r.user)) != PARSE_OK)

@@ -21,8 +21,8 @@ struct socks4_request {
 };
 
 /** Parse a request from its first byte (the version). PARSE_BAD for another version or command, a user ID
- * longer than SOCKS4_USER_MAX, an empty or malformed name, or destination 0.0.0.0. Port 0 is PARSE_BAD except
- * with SOCKS4_BIND.
+ * longer than SOCKS4_USER_MAX, or an empty or malformed name. Port 0 and destination 0.0.0.0 are PARSE_BAD
+ * except with SOCKS4_BIND.
  *  @see "SOCKS: A protocol for TCP proxy across firewalls" and its 4A extension */
 MUST_CHECK enum parse socks4_parse(struct socks4_request *ret, const char *data, size_t len);
 

@@ -15,7 +15,7 @@ enum target_kind { TARGET_NAME, TARGET_IPV4, TARGET_IPV6 };
 
 struct target {
     enum target_kind kind;
-    uint16_t port;  /* 1..65535 */
+    uint16_t port;  /* 1..65535; 0 only where SOCKS allows it (BIND, UDP ASSOCIATE) */
     uint8_t ip[16]; /* network order; TARGET_IPV4 uses 4 bytes */
     /* NUL-terminated, in lower case, without brackets or trailing dot. Last, so that a caller with many
      * targets can keep only the used part (target_size). */
@@ -26,6 +26,14 @@ struct target {
 static inline size_t target_size(const struct target *t)
 {
     return offsetof(struct target, host) + strlen(t->host) + 1;
+}
+
+/** Whether it is 0.0.0.0 or ::, which a request for BIND names when it expects anybody. */
+static inline bool target_is_unspecified(const struct target *t)
+{
+    static const uint8_t zero[16];
+
+    return t->kind != TARGET_NAME && memcmp(t->ip, zero, t->kind == TARGET_IPV4 ? 4 : 16) == 0;
 }
 
 /** Parse a host: dotted IPv4, IPv6 with or without brackets, or a name. An IPv4-mapped IPv6 address becomes

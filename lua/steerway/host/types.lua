@@ -30,7 +30,7 @@ local VIEW = [[
 ]]
 local CONN = [[
   $double id, now, port, attempt;
-  $bool is_domain, is_ipv6, race;
+  $bool is_domain, is_ipv6, race, bind;
 ]]
 local STATS = [[
   $double tx, rx, duration;

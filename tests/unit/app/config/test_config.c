@@ -64,6 +64,8 @@ static void defaults(void **state)
     assert_int_equal(c.n_uplinks, 0);
     assert_null(c.policy);
     assert_true(c.bypass_default);
+    assert_int_equal(c.bind_from.n, 2);
+    assert_true(c.bind_timeout_s == 60);
     assert_true(c.dial_timeout_s == 10 && c.handshake_timeout_s == 30 && c.idle_timeout_s == 3600 &&
                 c.drain_timeout_s == 10);
     assert_int_equal(c.log_level, LOG_INFO);

@@ -79,6 +79,7 @@ static void every_option_has_a_key(void **state)
                  "  auth = { 'a:1', 'b:2' }, auth_file = 'users',\n"
                  "  policy = 'round_robin', set = { n = 3, x = 0.25, on = true, word = 'w=w' },\n"
                  "  bypass = 'none', dns = { '192.0.2.53', '192.0.2.54' },\n"
+                 "  bind_from = { '10.0.0.0/8', '10.1.0.0/16' }, bind_timeout = 5,\n"
                  "  dial_timeout = 1, handshake_timeout = 2.5, idle_timeout = 3, drain_timeout = 0,\n"
                  "  threads = 3, fast_open = true,\n"
                  "  data_dir = '/data', debug = false, quiet = true, log_format = 'json',\n"
@@ -106,6 +107,8 @@ static void every_option_has_a_key(void **state)
     }
     assert_false(c->bypass_default);
     assert_int_equal(c->bypass.n, 0);
+    assert_int_equal(c->bind_from.n, 2);
+    assert_true(c->bind_timeout_s == 5);
     assert_string_equal(c->dns_servers, "192.0.2.53,192.0.2.54");
     assert_true(c->dial_timeout_s == 1 && c->handshake_timeout_s == 2.5 && c->idle_timeout_s == 3 &&
                 c->drain_timeout_s == 0);

@@ -88,6 +88,8 @@ static void bad_values_are_refused_by_name(void **state)
         {"allow", "10.0.0.0/8,", "--allow: '' is not an address range"},
         {"allow", "home", "--allow: 'home' is not"},
         {"bypass", "10.0.0.0/8,none", "--bypass: 'none' is not an address range"},
+        {"bind-from", "10.0.0.0/8,none", "--bind-from: 'none' is not an address range"},
+        {"bind-timeout", "0", "is not a time"},
         {"bypass", "", "--bypass: '' is not an address range"},
         {"set", "key", "--set: 'key' is not KEY=VALUE"},
         {"set", "=value", "--set: '=value' is not KEY=VALUE"},
@@ -256,9 +258,11 @@ static void scalars(void **state)
     must_set(&c, "policy", "./two.lua");
     assert_string_equal(c.policy, "./two.lua");
     must_set(&c, "dial-timeout", "0.1");
+    must_set(&c, "bind-timeout", "7");
     must_set(&c, "handshake-timeout", "86400");
     must_set(&c, "idle-timeout", "2.5");
     must_set(&c, "drain-timeout", "0");
+    assert_true(c.bind_timeout_s == 7);
     assert_true(c.dial_timeout_s == 0.1 && c.handshake_timeout_s == 86400 && c.idle_timeout_s == 2.5 &&
                 c.drain_timeout_s == 0);
     must_set(&c, "data-dir", "/x");
@@ -301,6 +305,11 @@ static void address_ranges(void **state)
     must_set(&c, "allow", "192.0.2.7/24,fd00::/8,198.51.100.1");
     assert_true(c.allow_given);
     assert_string_equal(ranges(&c.access.clients), "192.0.2.0/24 fd00::/8 198.51.100.1/32");
+    must_set(&c, "bind-from", "192.0.2.0/24");
+    assert_true(c.bind_from_given);
+    assert_string_equal(ranges(&c.bind_from), "192.0.2.0/24");
+    must_set(&c, "bind-from", "none");
+    assert_string_equal(ranges(&c.bind_from), "");
     must_set(&c, "bypass", "10.0.0.0/8,::1");
     assert_false(c.bypass_default);
     assert_string_equal(ranges(&c.bypass), "10.0.0.0/8 ::1/128");

@@ -112,6 +112,12 @@ static void a_place_covers_addresses_and_ports(void **state)
     assert_true(denied(&d, "10.9.9.9:1", NULL, "[2001:db8:1::1]:53"));
     assert_false(denied(&d, "10.9.9.9:1", NULL, "[2001:db9::1]:53"));
     assert_null(deny_find(&d, &client, NULL, &name, 25)); /* a name's address is unknown */
+    /* A peer that connects has no port that counts. */
+    assert_false(denied(&d, "10.9.9.9:1", NULL, "10.255.0.1:0"));
+    assert_int_equal(deny_add_place(&d, slice_str("12.0.0.0/8")), 0);
+    assert_int_equal(deny_add_place(&d, slice_str("13.0.0.0/8:1-65535")), 0);
+    assert_true(denied(&d, "10.9.9.9:1", NULL, "12.255.0.1:0"));
+    assert_true(denied(&d, "10.9.9.9:1", NULL, "13.255.0.1:0"));
     assert_int_equal(deny_add_place(&d, slice_str("*:465")), 0);
     assert_non_null(deny_find(&d, &client, NULL, &name, 465));
     assert_true(denied(&d, "10.9.9.9:1", NULL, "198.51.100.1:465"));

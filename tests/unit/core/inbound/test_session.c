@@ -61,14 +61,15 @@ static void assert_tunnel(struct desk *d, int client, int dest)
 
 static void the_table_allows_these_steps_and_no_others(void **state)
 {
-    /* In the order of the enum: reading, slowed, connecting, exchange, replying, tunnel, associated, ending,
-     * resetting, closed. */
+    /* In the order of the enum: reading, slowed, connecting, awaiting, exchange, replying, tunnel,
+     * associated, ending, resetting, closed. */
     static const char *const rows[] = {
-        [SESSION_READING] = ".xxx..xx.x",    [SESSION_SLOWED] = "x........x",
-        [SESSION_CONNECTING] = "x..xx..x.x", [SESSION_EXCHANGE] = "x.x.x..xxx",
-        [SESSION_REPLYING] = ".....x...x",   [SESSION_TUNNEL] = ".........x",
-        [SESSION_ASSOCIATED] = ".........x", [SESSION_ENDING] = ".........x",
-        [SESSION_RESETTING] = ".........x",  [SESSION_CLOSED] = "..........",
+        [SESSION_READING] = ".xx.x..xx.x",    [SESSION_SLOWED] = "x.........x",
+        [SESSION_CONNECTING] = "x..xxx..x.x", [SESSION_AWAITING] = ".....x..x.x",
+        [SESSION_EXCHANGE] = "x.x..x..xxx",   [SESSION_REPLYING] = "......x...x",
+        [SESSION_TUNNEL] = "..........x",     [SESSION_ASSOCIATED] = "..........x",
+        [SESSION_ENDING] = "..........x",     [SESSION_RESETTING] = "..........x",
+        [SESSION_CLOSED] = "...........",
     };
     (void)state;
     for (int from = 0; from < (int)ARRAY_LEN(rows); from++)

@@ -1,6 +1,7 @@
 /* Only the best uplinks are candidates, and an open connection holds no longer than a new one would be
  * given. */
 #include "outbound/candidates.h"
+#include "uplink/parent_spec.h"
 #include "uplink/uplink.h"
 #include "uplink/uplink_set.h"
 
@@ -361,6 +362,20 @@ static void each_uplink_that_is_left_out_has_a_reason(void **state)
     }
 }
 
+static void no_peer_is_awaited_at_a_parent_proxy(void **state)
+{
+    static struct parent_spec spec;
+    struct two t;
+    (void)state;
+    two_init(&t);
+    t.a.parent = &spec;
+    for (int bind = 0; bind < 2; bind++) {
+        const struct candidates_request r = {.family = AF_INET, .now = NOW, .awaits = bind};
+        assert_offered(&t, &r, bind ? 2 : 3);
+        assert_int_equal(candidates_judge(&t.a, &r).absence, bind ? ABSENT_ACCEPTS_NOTHING : ABSENT_NOT);
+    }
+}
+
 /* The texts that `why` shows. */
 static void each_reason_has_its_own_text(void **state)
 {
@@ -384,6 +399,7 @@ int main(void)
         cmocka_unit_test(for_a_name_the_connections_family_counts),
         cmocka_unit_test(a_tried_uplink_is_left_out),
         cmocka_unit_test(each_uplink_that_is_left_out_has_a_reason),
+        cmocka_unit_test(no_peer_is_awaited_at_a_parent_proxy),
         cmocka_unit_test(each_reason_has_its_own_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

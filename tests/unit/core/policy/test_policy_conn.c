@@ -12,7 +12,7 @@
 static void all_given_fields_are_set(void **state)
 {
     const struct policy_origin from = {
-        .proto = POLICY_HTTP, .client = "192.0.2.7", .user = "ann", .listener = "[::1]:1080"};
+        .proto = POLICY_HTTP, .client = "192.0.2.7", .user = "ann", .listener = "[::1]:1080", .bind = true};
     const struct policy_attempt at = {.number = 3, .race = true, .last_error = "timeout"};
     struct policy_conn conn;
 
@@ -25,6 +25,7 @@ static void all_given_fields_are_set(void **state)
     assert_string_equal(conn.address, "2001:db8::7");
     assert_int_equal(conn.port, 8443);
     assert_true(conn.race);
+    assert_true(conn.bind);
     assert_int_equal(conn.proto, POLICY_HTTP);
     assert_string_equal(conn.client, "192.0.2.7");
     assert_string_equal(conn.user, "ann");
@@ -48,6 +49,7 @@ static void a_made_up_connection_is_a_first_attempt_without_a_client(void **stat
     assert_int_equal(conn.proto, POLICY_SOCKS5);
     assert_int_equal(conn.attempt, 1);
     assert_false(conn.race);
+    assert_false(conn.bind);
     assert_null(conn.last_error);
 }
 

@@ -57,6 +57,7 @@ static const struct layout layouts[] = {
     C(is_domain),
     C(is_ipv6),
     C(race),
+    C(bind),
     FIELD("stats", frame_stats, tx),
     FIELD("stats", frame_stats, rx),
     FIELD("stats", frame_stats, duration),

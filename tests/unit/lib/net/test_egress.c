@@ -168,6 +168,31 @@ static void test_every_socket_has_the_own_mark_beside_that_of_its_uplink(void **
     assert_mark(&marked, 7);
 }
 
+/* --- sources -------------------------------------------------------------------------------------------- */
+
+static void assert_source(const struct egress *e, const char *to, const char *expected)
+{
+    struct addr dest = ip(to), source, own = ip(expected);
+    assert_int_equal(egress_find_source(e, &dest, &source), 0);
+    assert_true(addr_same_ip(&source, &own) && addr_port(&source) == 0);
+}
+
+static void test_the_source_for_a_destination(void **state)
+{
+    const struct egress bound = {.any4 = true, .source4 = ip("127.0.0.7")};
+    const struct egress floats = {.any4 = true, .source4 = ip("127.0.0.7"), .floats4 = EGRESS_FLOATS};
+    const struct egress absent = {.any4 = true, .source4 = ip(ABSENT4)};
+    struct addr dest = ip("127.0.0.2"), source, far = ip(ABSENT4);
+    int before = count_fds();
+    assert_source(&bound, "127.0.0.2", "127.0.0.7");
+    assert_source(&floats, "127.0.0.2", "127.0.0.1");
+    assert_source(&EGRESS_DIRECT, "127.0.0.2", "127.0.0.1");
+    assert_int_equal(egress_find_source(&absent, &dest, &source), -EADDRNOTAVAIL);
+    assert_int_equal(egress_find_source(&EGRESS_ON_LINK, &far, &source), -ENETUNREACH);
+    assert_int_equal(count_fds(), before);
+    (void)state;
+}
+
 /* --- sockets for neighbours
  * -------------------------------------------------------------------------------- */
 
@@ -224,6 +249,7 @@ int main(void)
         cmocka_unit_test(test_ipv6),
         cmocka_unit_test(test_port_is_chosen_by_connect),
         cmocka_unit_test(test_every_socket_has_the_own_mark_beside_that_of_its_uplink),
+        cmocka_unit_test(test_the_source_for_a_destination),
         cmocka_unit_test(test_what_is_local_is_held_to_its_link),
         cmocka_unit_test(test_other_egresses_are_not_aimed),
     };

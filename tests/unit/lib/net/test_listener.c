@@ -131,6 +131,27 @@ static void test_accepts_ready_made_sockets(void **state)
         accept_one_of(*state, AF_INET6);
 }
 
+static void test_listens_on_a_socket_that_is_bound(void **state)
+{
+    struct seat s = {.loop = *state, .fd = -1, .want = 1};
+    int before = count_fds(), fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    struct addr at = loopback(AF_INET, 0);
+    /* As egress_socket does: the port is chosen by listen. */
+    assert_int_equal(setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &(int){1}, sizeof(int)), 0);
+    assert_int_equal(bind(fd, &at.sa, addr_len(&at)), 0);
+    assert_int_equal(listener_open_on(&s.listener, s.loop, fd, on_accepted, on_starved), 0);
+    assert_true(addr_same_ip(&s.listener.addr, &at) && addr_port(&s.listener.addr) != 0);
+    int client = knock(&s);
+    run_until(s.loop, &s.enough);
+    assert_true(option(s.fd, IPPROTO_TCP, TCP_NODELAY) && option(s.fd, SOL_SOCKET, SO_KEEPALIVE));
+    assert_true(option(s.fd, SOL_SOCKET, SO_OOBINLINE));
+    (void)close(client);
+    seat_done(&s);
+    assert_int_equal(listener_open_on(&s.listener, s.loop, socket(AF_INET, SOCK_DGRAM, 0), on_accepted, NULL),
+                     -ENOPROTOOPT);
+    assert_int_equal(count_fds(), before);
+}
+
 static void test_open_failures_leave_nothing_open(void **state)
 {
     struct seat s, other = {.fd = -1};
@@ -361,6 +382,7 @@ int main(void)
 #define WITH_LOOP(test) cmocka_unit_test_setup_teardown(test, loop_new, loop_free)
     const struct CMUnitTest tests[] = {
         WITH_LOOP(test_accepts_ready_made_sockets),
+        WITH_LOOP(test_listens_on_a_socket_that_is_bound),
         WITH_LOOP(test_open_failures_leave_nothing_open),
         WITH_LOOP(test_an_address_that_is_waited_for),
         WITH_LOOP(test_loopback_is_not_waited_for),
