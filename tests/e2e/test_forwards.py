@@ -91,7 +91,7 @@ def test_bytes_that_would_choose_a_front_are_only_bytes(start, lab, origin):
 @pytest.mark.parametrize("to, outcome", [(f"{NOWHERE4}:80", "host-unreachable"), ("nothing.test:80", "no-such-name")])
 def test_a_destination_that_cannot_be_reached_resets_the_client(start, lab, names, to, outcome):
     proxy, (place,) = forward(start, to)
-    with client(place) as s, pytest.raises(ConnectionResetError):
+    with pytest.raises(ConnectionResetError), client(place) as s:
         s.recv(1)
     assert proxy.connections(1)[0]["outcome"] == outcome
 
@@ -112,7 +112,7 @@ def test_a_login_does_not_apply_but_the_clients_range_does(start, lab, origin):
 def test_rules_of_destinations_hold(start, lab):
     """--deny refuses a forward's destination as any other."""
     proxy, (place,) = forward(start, f"{WEB4}:80", options=("--deny", f"{WEB4}/32", "wan1"))
-    with client(place) as s, pytest.raises(ConnectionResetError):
+    with pytest.raises(ConnectionResetError), client(place) as s:
         s.recv(1)
     (line,) = proxy.connections(1)
     assert (line["outcome"], line["reason"]) == ("denied", f"{WEB4}: deny {WEB4}/32")
@@ -124,7 +124,7 @@ def test_a_forward_to_itself_ends_at_the_first_turn(start, lab, names):
         port = s.getsockname()[1]
     listens = f"tcp:127.0.0.1:{port}"
     proxy = start(*UNRACED, "--forward", f"{listens}=me.test:{port}", "wan1")
-    with client(("127.0.0.1", port)) as s, pytest.raises(ConnectionResetError):
+    with pytest.raises(ConnectionResetError), client(("127.0.0.1", port)) as s:
         s.recv(1)
     (line,) = proxy.connections(1)
     assert (line["outcome"], line["reason"]) == ("denied", "loop: the destination is a listener of this proxy")

@@ -120,6 +120,7 @@ void config_done(struct config *c)
 {
     config_clear(c, CONFIG_PART_CHECK | CONFIG_PART_DNS | CONFIG_PART_PARAMS | CONFIG_PART_UPLINKS);
     access_done(&c->access);
+    access_done(&c->unasked);
     deny_done(&c->deny);
     cidr_set_done(&c->balancers);
     pac_done(&c->pac);
@@ -341,6 +342,8 @@ int config_finish(struct config *c, char *err)
         r = access_needs_user(&c->access) ? allow_everyone(&c->access) : access_allow_private(&c->access);
     if (r == 0 && !c->bind_from_given)
         r = add_loopback(&c->bind_from);
+    if (r == 0)
+        r = access_allow_private(&c->unasked);
     if (r < 0)
         (void)snprintf(err, CONFIG_ERROR_MAX, "%s", strerror(-r));
     return r;
@@ -354,6 +357,29 @@ int config_refuse(char *err, const char *fmt, ...)
     (void)vsnprintf(err, CONFIG_ERROR_MAX, fmt, args);
     va_end(args);
     return -EINVAL;
+}
+
+static size_t add_places(const struct listen_place *places, size_t n, const struct listen_place **ret)
+{
+    for (size_t i = 0; i < n; i++)
+        ret[i] = &places[i];
+    return n;
+}
+
+size_t config_places(const struct config *c, const struct listen_place *ret[CONFIG_PLACES_MAX])
+{
+    size_t n = add_places(c->listen, c->n_listen, ret);
+
+    for (size_t i = 0; i < c->n_forwards; i++)
+        n += add_places(c->forwards[i].ports.places, c->forwards[i].ports.n_places, ret + n);
+    for (size_t i = 0; i < c->n_transparents; i++)
+        n += add_places(c->transparents[i].ports.places, c->transparents[i].ports.n_places, ret + n);
+    return n;
+}
+
+const struct access *config_unasked(const struct config *c)
+{
+    return c->allow_given ? &c->access : &c->unasked;
 }
 
 const char *config_policy(const struct config *c)

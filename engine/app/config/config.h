@@ -61,6 +61,7 @@ struct config {
     size_t n_params;
     struct access access;      /* users and client ranges */
     bool allow_given;          /* --allow was used */
+    struct access unasked;     /* private client ranges; see config_unasked */
     struct cidr_set balancers; /* that may send PROXY headers */
     struct deny deny;
     bool own_addresses; /* clients on other machines may reach this machine's addresses, except loopback */
@@ -139,6 +140,14 @@ MUST_CHECK int config_finish(struct config *c, char *err);
 
 /** Write the error into err (CONFIG_ERROR_MAX). @return -EINVAL */
 int config_refuse(char *err, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+enum { CONFIG_PLACES_MAX = 5 * CONFIG_LISTEN_MAX };
+/** All places to listen on: those of the proxy, forwards, and transparent listeners. @return their number */
+size_t config_places(const struct config *c, const struct listen_place *ret[CONFIG_PLACES_MAX]);
+
+/** The clients of listeners that ask for no login: those of --allow, else private addresses, also where users
+ * must log in elsewhere. */
+const struct access *config_unasked(const struct config *c);
 
 /** The policy to use. The default is "fair_share", which learns capacities; with weights it is
  * "least_connections", which uses them. */

@@ -35,22 +35,46 @@ static void tell_absent_listener(struct diagnosis *d, const struct config *c, co
               "addresses.");
 }
 
-static void judge_listeners(struct diagnosis *d, const struct config *c, const struct machine *m)
+static void judge_listeners(struct diagnosis *d, const struct config *c, const struct sight_self *self,
+                            const struct machine *m)
 {
+    const struct listen_place *places[CONFIG_PLACES_MAX];
+    size_t n = config_places(c, places), len = 0;
     char all[FINDING_TEXT_MAX] = "", text[LISTEN_TEXT_MAX];
-    size_t len = 0;
 
-    for (size_t i = 0; i < c->n_listen; i++) {
-        const struct listen_place *p = &c->listen[i];
-        if (listen_place_is_there(p, m) && len < sizeof all)
+    for (size_t i = 0; i < n; i++) {
+        judge_port(d, self, places[i]);
+        if (listen_place_is_there(places[i], m) && len < sizeof all)
             len += (size_t)snprintf(all + len, sizeof all - len, "%s%s", len > 0 ? ", " : "",
-                                    listen_place_text(p, text));
+                                    listen_place_text(places[i], text));
     }
-    for (size_t i = 0; i < c->n_listen; i++)
-        if (!listen_place_is_there(&c->listen[i], m))
-            tell_absent_listener(d, c, &c->listen[i], len == 0);
+    for (size_t i = 0; i < n; i++)
+        if (!listen_place_is_there(places[i], m))
+            tell_absent_listener(d, c, places[i], len == 0);
     if (len > 0)
         diagnosis_fact(d, "", "listens on", "%s", all);
+}
+
+static void repair_rights(struct finding *f, const struct sight_self *self)
+{
+    if (!self->program[0])
+        return;
+    diagnosis_repair(f, "setcap cap_net_admin+ep %s", self->program);
+    diagnosis_undo(f, "setcap -r %s", self->program);
+}
+
+static void judge_tproxy(struct diagnosis *d, const struct config *c, const struct sight_self *self)
+{
+    bool wanted = false;
+
+    for (size_t i = 0; i < c->n_transparents; i++)
+        wanted = wanted || c->transparents[i].tproxy;
+    if (!wanted || self->may_administer)
+        return;
+    struct finding *f = diagnosis_find(d, SEVERITY_ERROR, "tproxy-not-permitted", "",
+                                       "it may not take connections by tproxy");
+    diagnosis_why(f, "--transparent tproxy needs root or CAP_NET_ADMIN; redirect needs neither.");
+    repair_rights(f, self);
 }
 
 /* A limit in the notation of prlimit. */
@@ -87,10 +111,7 @@ void judge_mark(struct diagnosis *d, const struct sight_self *self, const struct
         diagnosis_find(d, SEVERITY_ERROR, "mark-not-permitted", u->name, "its packets may not be marked");
     diagnosis_why(f, "gateway and mark need root or CAP_NET_ADMIN. The program's file can have it, or a unit "
                      "of systemd (AmbientCapabilities=).");
-    if (!self->program[0])
-        return;
-    diagnosis_repair(f, "setcap cap_net_admin+ep %s", self->program);
-    diagnosis_undo(f, "setcap -r %s", self->program);
+    repair_rights(f, self);
 }
 
 void judge_policy(struct diagnosis *d, const char *why)
@@ -103,9 +124,8 @@ void judge_policy(struct diagnosis *d, const char *why)
 void judge_machine(struct diagnosis *d, const struct sight_self *self, const struct config *c,
                    const struct machine *m)
 {
-    for (size_t i = 0; i < c->n_listen; i++)
-        judge_port(d, self, &c->listen[i]);
-    judge_listeners(d, c, m);
+    judge_listeners(d, c, self, m);
+    judge_tproxy(d, c, self);
     judge_files(d, self);
     diagnosis_fact(d, "", "rights", "%s",
                    self->root             ? "root"

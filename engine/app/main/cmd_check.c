@@ -48,32 +48,40 @@ static void warn_of_absent(const struct uplink_set *uplinks, const struct machin
     }
 }
 
-static void warn_of_listeners(const struct config *c, const struct machine *m)
+static void warn_of_listener(const struct config *c, const struct machine *m, const struct listen_place *p)
 {
-    for (size_t i = 0; i < c->n_listen; i++) {
-        char text[LISTEN_TEXT_MAX];
-        if (!listen_place_is_there(&c->listen[i], m))
-            (void)command_error(COMMAND_OK,
-                                "warning: cannot listen on %s at present: this machine does not have the "
-                                "address; start %s",
-                                listen_place_text(&c->listen[i], text),
-                                c->listen_strict ? "refuses (listen_strict)" : "waits for it");
-    }
+    char text[LISTEN_TEXT_MAX];
+
+    if (!listen_place_is_there(p, m))
+        (void)command_error(COMMAND_OK,
+                            "warning: cannot listen on %s at present: this machine does not have the "
+                            "address; start %s",
+                            listen_place_text(p, text),
+                            c->listen_strict ? "refuses (listen_strict)" : "waits for it");
 }
 
-static void warn_of_ports(const struct config *c)
+static void warn_of_port(const struct listen_place *p, const struct sight_self *self)
 {
+    uint16_t port = addr_port(&p->addr);
+    char text[LISTEN_TEXT_MAX];
+
+    if (port > 0 && port < self->first_port && !self->may_bind)
+        (void)command_error(COMMAND_OK,
+                            "warning: cannot listen on %s at present: ports below %ld need root or "
+                            "CAP_NET_BIND_SERVICE",
+                            listen_place_text(p, text), self->first_port);
+}
+
+static void warn_of_listeners(const struct config *c, const struct machine *m)
+{
+    const struct listen_place *places[CONFIG_PLACES_MAX];
+    size_t n = config_places(c, places);
     struct sight_self self;
 
     sight_of_self(&self);
-    for (size_t i = 0; i < c->n_listen; i++) {
-        uint16_t port = addr_port(&c->listen[i].addr);
-        char text[LISTEN_TEXT_MAX];
-        if (port > 0 && port < self.first_port && !self.may_bind)
-            (void)command_error(COMMAND_OK,
-                                "warning: cannot listen on %s at present: ports below %ld need root or "
-                                "CAP_NET_BIND_SERVICE",
-                                listen_place_text(&c->listen[i], text), self.first_port);
+    for (size_t i = 0; i < n; i++) {
+        warn_of_listener(c, m, places[i]);
+        warn_of_port(places[i], &self);
     }
 }
 
@@ -152,7 +160,6 @@ static int check_policy(const struct config *c, const struct paths *paths, struc
     if (r == 0) {
         warn_of_absent(uplinks, m);
         warn_of_listeners(c, m);
-        warn_of_ports(c);
         warn_of_unheeded(policy ? policy : with_two);
         print_verdict(c, policy ? policy : with_two, uplinks);
     }

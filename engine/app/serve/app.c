@@ -181,6 +181,7 @@ int app_init(struct app *a, const struct config *config, const struct paths *pat
     const struct proxy_settings settings = {
         .fronts = FRONTS,
         .access = &config->access,
+        .unasked = config_unasked(config),
         .balancers = &config->balancers,
         .pac = &config->pac,
         .bind_from = &config->bind_from,

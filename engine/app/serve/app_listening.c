@@ -61,11 +61,12 @@ static int listen_once(struct app *a, const struct group *g, const struct listen
     return any ? 0 : err;
 }
 
-static const char *listen_hint(int err)
+static const char *listen_hint(int err, const struct proxy_use *use)
 {
     switch (-err) {
     case EADDRINUSE:
-        return " (is another proxy running? choose a port with --port)";
+        return use->front ? " (another program, or another listener of this one, has the port)"
+                          : " (is another proxy running? choose a port with --port)";
     case EACCES:
         return " (ports below 1024 need root or CAP_NET_BIND_SERVICE: choose another with --port, or run "
                "setcap cap_net_bind_service+ep on the program)";
@@ -96,7 +97,7 @@ static int listen_group(struct app *a, const struct group *g, char *err)
     }
     char text[LISTEN_TEXT_MAX];
     (void)snprintf(err, CONFIG_ERROR_MAX, "cannot listen on %s: %s%s", listen_place_text(failed, text),
-                   strerror(-e), listen_hint(e));
+                   strerror(-e), listen_hint(e, &g->use));
     return e;
 }
 

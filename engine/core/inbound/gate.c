@@ -18,9 +18,15 @@ static void log_refused(struct log_limit *limit, enum log_event event, const str
     log_end(&l);
 }
 
-static bool is_allowed(struct proxy *p, const struct addr *client)
+/* A front of a listener asks for no login. */
+static bool is_allowed(const struct proxy_listener *l, const struct addr *client)
 {
-    if (access_client_allowed(p->settings.access, client))
+    struct proxy *p = l->proxy;
+    const struct access *access = p->settings.access;
+
+    if (l->use.front && p->settings.unasked)
+        access = p->settings.unasked;
+    if (access_client_allowed(access, client))
         return true;
     log_refused(&p->refusal_limit, EVENT_CLIENT_REFUSED, client);
     return false;
@@ -33,7 +39,7 @@ bool gate_lets_in(struct proxy_listener *l, const struct addr *from)
     if (l->use.own_clients && own_addresses_have(p->outbounds.settings.reach.own, from))
         return true;
     if (!l->use.proxy_header)
-        return is_allowed(p, from);
+        return is_allowed(l, from);
     if (p->settings.balancers && cidr_set_contains(p->settings.balancers, from))
         return true;
     log_refused(&p->balancer_limit, EVENT_BALANCER_REFUSED, from);
@@ -62,7 +68,7 @@ enum parse gate_read_header(struct session *s)
         return p;
     if (h.ip_len > 0 && addr_from_ip(&client, h.ip, h.ip_len, h.port) == 0 && !is_elsewhere(s, &client))
         s->peer = client;
-    if (!is_allowed(s->proxy, &s->peer))
+    if (!is_allowed(s->listener, &s->peer))
         return PARSE_BAD;
     buf_consume(&s->in, h.consumed);
     s->awaits_header = false;

@@ -26,6 +26,7 @@ struct pac;
 struct proxy_settings {
     const struct front *const *fronts; /* that a client's first byte chooses from (front.h) */
     const struct access *access;
+    const struct access *unasked; /* clients of listeners with a front of their own; NULL: as access says */
     const struct cidr_set *balancers; /* that may send PROXY headers (gate.h); NULL: none */
     const struct pac *pac;            /* the script for browsers (http/pac.h); NULL: there is none */
     const struct cidr_set *bind_from; /* clients that may let a peer connect (SOCKS BIND) */

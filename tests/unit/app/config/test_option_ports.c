@@ -145,6 +145,36 @@ static void udp_forwards_are_refused_for_now(void **state)
     config_done(&c);
 }
 
+static bool unasked_may(const struct config *c, const char *client)
+{
+    struct addr a;
+
+    assert_int_equal(addr_parse_ip(&a, slice_str(client), 0), 0);
+    return access_client_allowed(config_unasked(c), &a);
+}
+
+/* A login opens the proxy's port to everybody. It must not open a forward, which asks for none. */
+static void a_login_does_not_open_forwards(void **state)
+{
+    char err[CONFIG_ERROR_MAX];
+    struct config c;
+
+    (void)state;
+    config_init(&c);
+    assert_int_equal(set(&c, "auth", "ann:secret", err), 0);
+    assert_int_equal(config_finish(&c, err), 0);
+    assert_true(unasked_may(&c, "192.168.1.7") && unasked_may(&c, "::1"));
+    assert_false(unasked_may(&c, "203.0.113.7"));
+    config_done(&c);
+    config_init(&c);
+    assert_int_equal(set(&c, "auth", "ann:secret", err), 0);
+    assert_int_equal(set(&c, "allow", "203.0.113.0/24", err), 0);
+    assert_int_equal(config_finish(&c, err), 0);
+    assert_true(unasked_may(&c, "203.0.113.7"));
+    assert_false(unasked_may(&c, "192.168.1.7"));
+    config_done(&c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -153,6 +183,7 @@ int main(void)
         cmocka_unit_test(what_is_wrong_is_said),
         cmocka_unit_test(there_is_room_for_so_many),
         cmocka_unit_test(udp_forwards_are_refused_for_now),
+        cmocka_unit_test(a_login_does_not_open_forwards),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

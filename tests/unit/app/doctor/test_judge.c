@@ -329,7 +329,17 @@ static void rights_and_limits(void **state)
     judge_mark(&d, &self, &uplinks[0]);
     assert_string_equal(only()->repair, "setcap cap_net_admin+ep /usr/bin/steerway");
     d.n_findings = 0;
+    self.files.rlim_max = 65536;
+    struct config wants = {.transparents = {{.tproxy = false}}, .n_transparents = 1};
+    judge_machine(&d, &self, &wants, &m);
+    assert_int_equal(d.n_findings, 0);
+    wants.transparents[0].tproxy = true;
+    judge_machine(&d, &self, &wants, &m);
+    assert_string_equal(only()->id, "tproxy-not-permitted");
+    assert_string_equal(only()->repair, "setcap cap_net_admin+ep /usr/bin/steerway");
+    d.n_findings = 0;
     self.may_administer = true;
+    judge_machine(&d, &self, &wants, &m);
     judge_mark(&d, &self, &uplinks[0]);
     assert_int_equal(d.n_findings, 0);
 }

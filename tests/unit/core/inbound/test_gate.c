@@ -303,6 +303,39 @@ static void a_front_of_the_listener_begins_behind_the_header(void **state)
     desk_await_closed(d);
 }
 
+/* --- listeners with a front of their own ---------------------------------------------------------------- */
+
+static void begin_nothing(struct session *s)
+{
+    (void)s;
+}
+
+/* They ask for no login, so they have ranges of their own. */
+static void a_front_of_a_listener_has_its_own_clients(void **state)
+{
+    static const struct front front = {.name = "own", .first_byte = FRONT_NO_BYTE, .begin = begin_nothing};
+    struct desk *d = *state;
+    struct access few = {.n_users = 0};
+    struct proxy_listener l = {.proxy = &d->proxy};
+    struct addr in, out;
+
+    add_range(&few.clients, "192.0.2.0/24");
+    assert_int_equal(addr_parse_ip(&in, slice_str("192.0.2.1"), 1), 0);
+    assert_int_equal(addr_parse_ip(&out, slice_str("203.0.113.1"), 1), 0);
+    d->proxy.settings.unasked = &few;
+    assert_true(gate_lets_in(&l, &in) && gate_lets_in(&l, &out));
+    l.use.front = &front;
+    assert_true(gate_lets_in(&l, &in));
+    assert_false(gate_lets_in(&l, &out));
+    add_range(&d->scene.own.ranges, "203.0.113.0/24");
+    assert_false(gate_lets_in(&l, &out));
+    l.use.own_clients = true; /* this machine's own programs, whose connections are captured */
+    assert_true(gate_lets_in(&l, &out));
+    d->proxy.settings.unasked = NULL;
+    own_addresses_done(&d->scene.own);
+    access_done(&few);
+}
+
 #define ONE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -320,6 +353,7 @@ int main(void)
         ONE(loopback_elsewhere_is_not_loopback_here),
         ONE(balancers_and_clients_come_by_listeners_of_their_own),
         ONE(refusals_are_limited_by_kind),
+        ONE(a_front_of_a_listener_has_its_own_clients),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
