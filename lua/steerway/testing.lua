@@ -329,6 +329,8 @@ function Policy:candidates(who, level)
   return ids
 end
 
+local PER = { "client", "destination" } -- enum policy_per
+
 -- The work of the engine, between begin and finish.
 function Policy:raw_pick(ids)
   local frame, to, offers = self.world.frame, self.world.ids, self.world.offers
@@ -338,7 +340,7 @@ function Policy:raw_pick(ids)
     to[i - 1] = ids[i]
     offers[ids[i]] = 1
   end
-  frame.timeout_s, frame.hedge_s, frame.race_any = 0, 0, false
+  frame.timeout_s, frame.hedge_s, frame.race_any, frame.per = 0, 0, false, 0
   return self.entry.pick()
 end
 
@@ -350,6 +352,7 @@ end
 ---@field timeout number     0 when pick said none
 ---@field hedge number       0 when pick said none; below 0 for never
 ---@field race "any"|nil  what pick said
+---@field per "client"|"destination"|nil  what pick said
 
 ---Ask for an uplink. A mistake of pick raises the error that the proxy would log.
 ---@param conn? table  the fields that differ from an ordinary connection's: { host = "…", port = 22, client = "…" }
@@ -364,7 +367,7 @@ function Policy:pick(conn, who)
   self.world:begin(conn, 2)
   local verdict, reason = self:raw_pick(ids)
   local out = { verdict = VERDICTS[verdict], reason = reason, timeout = frame.timeout_s, hedge = frame.hedge_s, names = {},
-    race = frame.race_any and "any" or nil }
+    race = frame.race_any and "any" or nil, per = PER[frame.per] }
   if out.verdict == "use" then
     for i = 1, frame.n do
       out.names[i] = types.by_id[frame.ids[i - 1]].name

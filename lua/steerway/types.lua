@@ -12,7 +12,7 @@
 ---@field port number  the destination's port
 ---@field is_domain boolean  host is a name
 ---@field is_ipv6 boolean  host is an IPv6 address
----@field proto "socks4"|"socks5"|"connect"|"http"|"forward"|"transparent"  how the client asked; forward: by a fixed forward; transparent: it was captured
+---@field proto "socks4"|"socks5"|"connect"|"http"|"forward"|"transparent"|"udp"  how the client asked; forward: by a fixed forward; transparent: it was captured
 ---@field client string  the client's address, without port
 ---@field user string|nil  the name that the client logged in with
 ---@field listener string  "address:port" that the client connected to
@@ -64,6 +64,7 @@
 ---@field timeout? number  seconds that the attempt may take, within --dial-timeout
 ---@field hedge? number|false  seconds until a second uplink is raced against one that has not connected; false: never
 ---@field tag? any  comes back as conn.tag and stats.tag
+---@field per? "client"|"destination"  for datagrams: one uplink for the client's port, or one for each destination
 ---@field race? "any"  a race may go to any uplink; else not to a higher tier, nor to a metered uplink
 
 ---The result of new. Only pick is required; a missing hook costs nothing.

@@ -30,7 +30,7 @@ local ROOMS = {
   { "core/http", "base addr net proto uplink relay access health outbound inbound" },
   { "core/socks", "base proto outbound udp inbound" },
   { "core/captured", "base addr machine net peek proto parent outbound inbound" },
-  { "app/config", "base addr machine net dns proto uplink policy relay access parent health inbound http" },
+  { "app/config", "base addr machine net dns proto uplink policy relay access parent health udp inbound http" },
   { "app/keep", "base uplink policy" },
   { "app/follow", "base machine dns uplink policy health inbound config keep" },
   { "app/control", "base dns proto sets uplink health outbound inbound config keep follow" },

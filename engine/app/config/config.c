@@ -35,6 +35,7 @@ void config_init(struct config *c)
         .bind_timeout_s = BIND_TIMEOUT_S,
         .handshake_timeout_s = HANDSHAKE_TIMEOUT_S,
         .idle_timeout_s = IDLE_TIMEOUT_S,
+        .udp = {.filter = UDP_FILTER_ADDRESS, .idle_s = UDP_IDLE_S},
         .drain_timeout_s = DRAIN_TIMEOUT_S,
         .threads = CONFIG_THREADS_AUTO,
         .hedge_s = HEDGE_AUTO,

@@ -11,6 +11,7 @@
 #include "policy/policy.h"
 #include "proto/target.h"
 #include "relay/tunnel.h"
+#include "udp/udp_settings.h"
 #include "uplink/uplink_spec.h"
 
 enum { CONFIG_LISTEN_MAX = 32, CONFIG_ERROR_MAX = 1024 };
@@ -75,8 +76,9 @@ struct config {
     char *dns_servers; /* NULL for the system's */
     char *check;       /* targets of checks, or "none"; NULL for the default (config_check) */
     double check_interval_s, cut_after_s, ack_timeout_s;
-    char *data_dir;    /* the folder with lua/ and policies/; NULL to search */
-    char *control;     /* path of the control socket, or "none"; NULL for the default path */
+    char *data_dir; /* the folder with lua/ and policies/; NULL to search */
+    char *control;  /* path of the control socket, or "none"; NULL for the default path */
+    struct udp_settings udp;
     uint32_t own_mark; /* --own-mark; 0: not set */
     bool fast_open;    /* early data may be sent with the SYN */
     enum egress_ipv6 ipv6_source;

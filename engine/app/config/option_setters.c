@@ -305,6 +305,11 @@ int option_set_peek_timeout(struct config *c, const char *value, char *err)
     return set_seconds(&c->peek_timeout_s, value, 0, err);
 }
 
+int option_set_udp_idle(struct config *c, const char *value, char *err)
+{
+    return set_seconds(&c->udp.idle_s, value, UDP_IDLE_MIN_S, err);
+}
+
 int option_set_drain_timeout(struct config *c, const char *value, char *err)
 {
     return set_seconds(&c->drain_timeout_s, value, 0, err);

@@ -13,6 +13,8 @@ option_set_fn option_set_host, option_set_port, option_set_http, option_set_list
     option_set_fast_open, option_set_ipv6_source, option_set_listen_strict, option_set_record,
     option_set_deny, option_set_allow_own_addresses, option_set_own_mark, option_set_proxy_protocol_from,
     option_set_forward, option_set_transparent, option_set_transparent_resolve, option_set_peek_timeout,
-    option_set_pac_bypass, option_set_pac_direct, option_set_bind_from, option_set_bind_timeout;
+    option_set_pac_bypass, option_set_pac_direct, option_set_bind_from, option_set_bind_timeout,
+    option_set_udp_filter, option_set_udp_idle, option_set_udp_ports, option_set_udp_advertise,
+    option_set_udp_mappings;
 
 #endif

@@ -70,19 +70,32 @@ static json_t *recording_json(const struct recorder *r)
     return json_pack("{s:o, s:I}", "file", json_text(r->path), "connections", (json_int_t)r->lines);
 }
 
+static json_t *udp_json(const struct udp *u)
+{
+    const struct udp_counts c = udp_counts(u);
+    json_t *dropped = json_object();
+
+    for (int i = 0; i < N_DATAGRAM_DROPS; i++)
+        (void)json_object_set_new(dropped, datagram_drop_name((enum datagram_drop)i),
+                                  json_integer((json_int_t)c.drops[i]));
+    return json_pack("{s:I, s:I, s:I, s:I, s:o}", "associations", (json_int_t)c.associations, "mappings",
+                     (json_int_t)c.mappings, "datagrams", (json_int_t)c.moved, "in_fragments",
+                     (json_int_t)c.in_fragments, "dropped", dropped);
+}
+
 static void verb_status(void *owner, const json_t *request, struct control_reply reply)
 {
     const struct control *c = owner;
     const struct proxy *p = c->subject.proxy;
 
     (void)request;
-    control_answer(reply, json_pack("{s:s, s:i, s:f, s:o, s:o, s:o, s:I, s:I, s:b, s:o}", "version",
-                                    c->subject.version, "pid", (int)getpid(), "uptime",
-                                    clock_now_s() - c->started_s, "listening", listeners_json(p), "policy",
-                                    policy_json(p->outbounds.policy), "metrics",
-                                    metrics_json(p->outbounds.policy), "clients", (json_int_t)p->n_sessions,
-                                    "connections", (json_int_t)p->outbounds.last_id, "draining",
-                                    (int)p->draining, "recording", recording_json(&p->outbounds.recorder)));
+    control_answer(
+        reply, json_pack("{s:s, s:i, s:f, s:o, s:o, s:o, s:I, s:I, s:b, s:o, s:o}", "version",
+                         c->subject.version, "pid", (int)getpid(), "uptime", clock_now_s() - c->started_s,
+                         "listening", listeners_json(p), "policy", policy_json(p->outbounds.policy),
+                         "metrics", metrics_json(p->outbounds.policy), "clients", (json_int_t)p->n_sessions,
+                         "connections", (json_int_t)p->outbounds.last_id, "draining", (int)p->draining,
+                         "recording", recording_json(&p->outbounds.recorder), "udp", udp_json(&p->udp)));
 }
 
 /* --- uplinks -------------------------------------------------------------------------------------------- */

@@ -41,15 +41,19 @@ struct question {
     struct target target;
     struct addr client;
     const char *user, *listener;
+    bool udp; /* for datagrams */
 };
 
 /* --- the child ------------------------------------------------------------------------------------------ */
 
 /* Sort uplinks into those that may serve, and the others with their reason. */
-static size_t sort_uplinks(const struct uplink_set *set, const struct target *t,
+static size_t sort_uplinks(const struct uplink_set *set, const struct question *q,
                            struct uplink *ret[UPLINK_MAX], json_t *seen, json_t *left_out)
 {
-    const struct candidates_request r = {.host = t->host, .family = health_family(t), .now = clock_now_s()};
+    const struct candidates_request r = {.host = q->target.host,
+                                         .family = health_family(&q->target),
+                                         .now = clock_now_s(),
+                                         .datagrams = q->udp};
     enum candidate_absence absence[UPLINK_MAX];
     size_t n = candidates_find(set, &r, ret, absence);
 
@@ -77,7 +81,7 @@ static json_t *choose(struct outbounds *shared, const struct question *q)
 {
     struct uplink *candidates[UPLINK_MAX];
     json_t *seen = json_array(), *left_out = json_array();
-    size_t n = sort_uplinks(shared->uplinks, &q->target, candidates, seen, left_out);
+    size_t n = sort_uplinks(shared->uplinks, q, candidates, seen, left_out);
     json_t *answer =
         json_pack("{s:s, s:i, s:o, s:o, s:s, s:I}", "host", q->target.host, "port", (int)q->target.port,
                   "saw", seen, "left_out", left_out, "policy", policy_name(shared->policy), "generation",
@@ -85,7 +89,7 @@ static json_t *choose(struct outbounds *shared, const struct question *q)
     struct policy_choice choice;
     char client[ADDR_TEXT_MAX];
     const struct outbound_request r = {.target = &q->target,
-                                       .proto = POLICY_CONNECT,
+                                       .proto = q->udp ? POLICY_UDP : POLICY_CONNECT,
                                        .client = &q->client,
                                        .user = q->user,
                                        .listener = q->listener};
@@ -113,7 +117,7 @@ static json_t *choose(struct outbounds *shared, const struct question *q)
                                             .tried = use ? UINT64_C(1) << (choice.order[0]->view.id - 1) : 0,
                                             .now = clock_now_s(),
                                             .against = use && !choice.race_any ? choice.order[0] : NULL};
-    bool has_rival = use && candidates_find(shared->uplinks, &race, candidates, NULL) > 0;
+    bool has_rival = use && !q->udp && candidates_find(shared->uplinks, &race, candidates, NULL) > 0;
     double hedge_s = has_rival ? search_hedge_after(&shared->settings, &choice, choice.order[0]) : 0;
     if (hedge_s > 0)
         (void)json_object_set_new(answer, "hedge", json_real(hedge_s));
@@ -293,6 +297,7 @@ void why_ask(struct why_desk *desk, struct outbounds *shared, const char *listen
     char denied[REACH_WHY_MAX];
     struct addr to;
 
+    q.udp = json_is_true(json_object_get(request, "udp"));
     if (!json_take_text(request, "user", &q.user))
         return control_refuse(reply, "user: expected a text");
     if (take_target(request, &q.target, reply) < 0 || take_client(request, &q.client, reply) < 0)

@@ -134,6 +134,18 @@ static void print_policy(const json_t *p)
                  number_of(p, "errors"), number_of(p, "skipped"));
 }
 
+static void print_datagrams(const json_t *udp)
+{
+    const char *reason;
+    const json_t *n;
+
+    (void)printf("  %-12s %.0f associations, %.0f mappings; %.0f datagrams so far", "UDP",
+                 number_of(udp, "associations"), number_of(udp, "mappings"), number_of(udp, "datagrams"));
+    json_object_foreach(json_object_get(udp, "dropped"), reason, n) if (json_number_value(n) > 0)(void)
+        printf(", %.0f dropped (%s)", json_number_value(n), reason);
+    (void)printf("\n");
+}
+
 static void show_status(const json_t *a)
 {
     char text[32];
@@ -147,6 +159,7 @@ static void show_status(const json_t *a)
     print_policy(json_object_get(a, "policy"));
     (void)printf("  %-12s %.0f now, %.0f connections so far\n", "clients", number_of(a, "clients"),
                  number_of(a, "connections"));
+    print_datagrams(json_object_get(a, "udp"));
     json_object_foreach(json_object_get(a, "metrics"), key, value)(void)
         printf("  %-12s %s = %g\n", "metric", key, json_number_value(value));
     if (json_is_object(recording)) {
@@ -436,6 +449,8 @@ int cmd_why(const struct cli *cli)
         r = json_object_set_new(request, "client", json_string(client));
     if (r == 0 && user)
         r = json_object_set_new(request, "user", json_string(user));
+    if (r == 0 && cli_value(cli, "udp"))
+        r = json_object_set_new(request, "udp", json_true());
     if (r < 0) {
         json_decref(request);
         request = NULL;

@@ -123,25 +123,9 @@ static size_t most_strangers(void)
     return (size_t)files.rlim_cur / 2;
 }
 
-/* Mappings take descriptors: a quarter of what the process may have, and one client an eighth of these. */
-static size_t most_mappings(void)
-{
-    struct rlimit files;
-
-    return getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < 4 * 65536 ? files.rlim_cur / 4 : 65536;
-}
-
 static int open_udp(struct app *a, char *err)
 {
-    const size_t most = most_mappings();
-    const struct udp_settings settings = {
-        .filter = UDP_FILTER_ADDRESS,
-        .idle_s = 150,
-        .mappings_max = most,
-        .client_mappings_max = most / 8 + 16,
-        .client_ports_max = most / 8 + 16,
-    };
-    int e = proxy_open_udp(&a->proxy, &settings);
+    int e = proxy_open_udp(&a->proxy, &a->config->udp);
 
     if (e < 0)
         (void)snprintf(err, CONFIG_ERROR_MAX, "UDP does not start: %s", strerror(-e));

@@ -33,20 +33,16 @@ static bool is_wanted(struct mapping *m, const struct addr *source, double now)
     return c || m->contacts.filter == UDP_FILTER_ENDPOINT;
 }
 
-/* @return the number of datagrams */
-static uint64_t pass_train(struct mapping *m, const struct batch_message *message)
+static void pass_train(struct mapping *m, const struct batch_message *message)
 {
     size_t at = 0;
-    uint64_t n = 0;
 
     do {
         size_t left = message->bytes.len - at;
         port_reply(m->port, &m->client, message->source,
                    slice_of(message->bytes.data + at, left < message->segment ? left : message->segment));
         at += message->segment;
-        n++;
     } while (at < message->bytes.len);
-    return n;
 }
 
 /* Errors such as ECONNREFUSED tell of an ICMP message; they end nothing. */
@@ -58,7 +54,8 @@ static void on_replies(struct ev_loop *loop, ev_io *w, int events)
     struct batch_message message;
     int n = batch_receive(&room->in, s->socket.fd);
     double now = clock_coarse_s();
-    uint64_t rx = 0, moved = 0;
+    uint64_t rx = 0;
+    bool any = false;
 
     (void)loop;
     (void)events;
@@ -69,14 +66,14 @@ static void on_replies(struct ev_loop *loop, ev_io *w, int events)
             datagram_room_drop(room, DROP_UNASKED, 1);
             continue;
         }
-        moved += pass_train(m, &message);
+        pass_train(m, &message);
+        any = true;
         rx += message.bytes.len;
     }
     datagram_room_flush(room);
-    if (moved == 0)
+    if (!any)
         return;
     m->last_s = now;
-    counters_add(&m->port->moved, moved);
     counters_add(&m->counters.rx, rx);
     if (counters_wakes(&m->counters))
         tell(m, NEWS_WOKE_DATAGRAMS);

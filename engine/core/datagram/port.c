@@ -50,19 +50,15 @@ static void take(struct port *p, const struct batch_message *m, struct slice dat
     }
 }
 
-/* @return the number of datagrams */
-static uint64_t take_train(struct port *p, const struct batch_message *m, double now)
+static void take_train(struct port *p, const struct batch_message *m, double now)
 {
     size_t at = 0;
-    uint64_t n = 0;
 
     do {
         size_t left = m->bytes.len - at;
         take(p, m, slice_of(m->bytes.data + at, left < m->segment ? left : m->segment), now);
         at += m->segment;
-        n++;
     } while (at < m->bytes.len);
-    return n;
 }
 
 static void on_datagrams(struct ev_loop *loop, ev_io *w, int events)
@@ -72,22 +68,19 @@ static void on_datagrams(struct ev_loop *loop, ev_io *w, int events)
     struct batch_message m;
     int n = batch_receive(&room->in, p->socket.fd);
     double now = clock_coarse_s();
-    uint64_t moved = 0;
 
     (void)loop;
     (void)events;
     for (int i = 0; i < n; i++) {
         if (!batch_message(&room->in, i, &m))
             continue;
-        if (p->kind == PORT_SOCKS && !addr_same_ip(m.source, &p->client)) {
+        if (addr_family(&p->client) != AF_UNSPEC && !addr_same_ip(m.source, &p->client)) {
             datagram_room_drop(room, DROP_STRANGER, 1);
             continue;
         }
-        moved += take_train(p, &m, now);
+        take_train(p, &m, now);
     }
     datagram_room_flush(room);
-    if (moved > 0)
-        counters_add(&p->moved, moved);
 }
 
 /* --- replies -------------------------------------------------------------------------------------------- */

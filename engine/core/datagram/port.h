@@ -26,8 +26,9 @@ struct port {
     struct datagram_room *room;
     enum port_kind kind;
     struct batch_socket socket;
-    struct addr client; /* PORT_SOCKS: datagrams of others are dropped; ports do not count */
-    struct addr to;     /* PORT_FORWARD: AF_UNSPEC for a name */
+    struct addr
+        client; /* datagrams of others are dropped; ports do not count. AF_UNSPEC: the main loop decides */
+    struct addr to; /* PORT_FORWARD: AF_UNSPEC for a name */
     uint16_t to_port;
     struct slice to_name; /* borrowed */
 
@@ -38,8 +39,6 @@ struct port {
     struct flow *latest;
     struct list flows, mappings;
     bool ending;
-
-    _Atomic uint64_t moved; /* datagrams from and to its clients, so far */
 };
 
 /** Fill the constant part first. From then on its room's thread has it. */

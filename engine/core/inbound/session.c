@@ -296,10 +296,10 @@ void session_connect_named(struct session *s, const struct target *target, const
         s, &(struct outbound_request){.target = target, .name = name, .proto = proto, .early = early});
 }
 
-void session_associate(struct session *s, struct udp_port *port)
+void session_associate(struct session *s, struct udp_association *a)
 {
     admit(s);
-    s->association = port;
+    s->association = a;
     session_enter(s, SESSION_ASSOCIATED);
 }
 
@@ -342,7 +342,7 @@ void session_close(struct session *s, const char *outcome)
         return tunnel_stop(&s->tunnel); /* continues in on_ended */
     if (s->exchange)
         s->front->exchange->stop(s);
-    udp_port_close(s->association);
+    udp_association_close(s->association);
     s->association = NULL;
     if ((session_owed(s) > 0 || s->state == SESSION_RESETTING) && s->fd >= 0)
         session_reset_on_close(s); /* a FIN would make a part look complete */
@@ -451,7 +451,7 @@ void session_reset_look(struct session *s)
 
 static void associated_look(struct session *s)
 {
-    uint64_t moved = udp_port_moved(s->association);
+    uint64_t moved = udp_association_moved(s->association);
 
     if (moved == s->moved)
         return session_close(s, "idle");

@@ -61,13 +61,13 @@ struct session {
         struct {
             struct list stranger; /* in the proxy's strangers, until it is admitted */
             ev_io read, write;
-            struct wheel_entry deadline;  /* of the current state */
-            double admit_by_s;            /* monotonic */
-            double slowed_s;              /* duration of SESSION_SLOWED */
-            struct udp_port *association; /* SESSION_ASSOCIATED; else NULL */
-            uint64_t moved;               /* its datagrams at the last look */
-            double taken_s;               /* when the client last read of an answer that is complete */
-            size_t undelivered;           /* SESSION_RESETTING: bytes, at the last look */
+            struct wheel_entry deadline;         /* of the current state */
+            double admit_by_s;                   /* monotonic */
+            double slowed_s;                     /* duration of SESSION_SLOWED */
+            struct udp_association *association; /* SESSION_ASSOCIATED; else NULL */
+            uint64_t moved;                      /* its bytes at the last look */
+            double taken_s;                      /* when the client last read of an answer that is complete */
+            size_t undelivered;                  /* SESSION_RESETTING: bytes, at the last look */
             struct ack_wait client_wait;
             struct buf in;    /* from the client, not parsed yet */
             struct buf out;   /* to the client, not sent yet */
@@ -144,7 +144,7 @@ void session_await(struct session *s, const struct target *peer, enum policy_pro
 void session_tunnel(struct session *s);
 
 /** The client has a UDP port now, which the session owns: it ends with the client's connection. */
-void session_associate(struct session *s, struct udp_port *port);
+void session_associate(struct session *s, struct udp_association *a);
 
 /** Send the waiting bytes, send FIN, wait for the client's FIN so that nothing is lost, and close. */
 void session_end(struct session *s);

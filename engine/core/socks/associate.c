@@ -7,12 +7,11 @@
 
 /* The client's address and port in the request are a hint at most: clients send zeroes, the destination, or
  * their address behind a NAT. Datagrams of this connection's client are taken, from any of its ports. */
-enum socks5_reply_code associate(struct session *s, struct addr *ret_at)
+enum socks5_reply_code associate(struct session *s, const struct socks5_request *r, struct addr *ret_at)
 {
     struct proxy *p = s->proxy;
-    struct udp_port_request request = {
-        .kind = PORT_SOCKS, .client = s->peer, .user = s->user, .listener = s->listener->text};
-    struct udp_port *port;
+    struct udp_request request = {.client = s->peer, .user = s->user, .listener = s->listener->text};
+    struct udp_association *a;
     struct sockaddr_storage own;
     socklen_t len = sizeof own;
 
@@ -21,12 +20,15 @@ enum socks5_reply_code associate(struct session *s, struct addr *ret_at)
     if (getsockname(s->fd, (struct sockaddr *)&own, &len) < 0 ||
         addr_from_sockaddr(&request.at, (struct sockaddr *)&own, len) < 0)
         return SOCKS5_GENERAL_FAILURE;
-    addr_set_port(&request.at, 0);
-    int err = udp_port_open(&p->udp, &request, &port, ret_at);
-    if (err < 0) {
-        session_rejected(s, err == -EDQUOT ? "too-many-associations" : "resources");
-        return err == -EDQUOT ? SOCKS5_NOT_ALLOWED : SOCKS5_GENERAL_FAILURE;
+    if (r->objection == SOCKS5_SUCCEEDED)
+        request.hint = r->target.port;
+    int err = udp_associate(&p->udp, &request, &a, ret_at);
+    if (err == 0) {
+        session_associate(s, a);
+        return SOCKS5_SUCCEEDED;
     }
-    session_associate(s, port);
-    return SOCKS5_SUCCEEDED;
+    session_rejected(s, err == -EDQUOT   ? "too-many-associations"
+                        : err == -EEXIST ? "shared-port"
+                                         : "resources");
+    return err == -EDQUOT || err == -EEXIST ? SOCKS5_NOT_ALLOWED : SOCKS5_GENERAL_FAILURE;
 }

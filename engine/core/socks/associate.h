@@ -8,6 +8,7 @@
 /** Open a UDP port for the client; the session is SESSION_ASSOCIATED then.
  *  @param ret_at  the port's address, for the reply
  *  @return SOCKS5_SUCCEEDED, or why not, which is logged; the session stays as it is */
-MUST_CHECK enum socks5_reply_code associate(struct session *s, struct addr *ret_at);
+MUST_CHECK enum socks5_reply_code associate(struct session *s, const struct socks5_request *r,
+                                            struct addr *ret_at);
 
 #endif

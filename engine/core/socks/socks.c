@@ -202,9 +202,8 @@ static void connect5(struct session *s, const struct socks5_request *r)
 static void associate5(struct session *s, const struct socks5_request *r)
 {
     struct addr at;
-    enum socks5_reply_code code = associate(s, &at);
+    enum socks5_reply_code code = associate(s, r, &at);
 
-    (void)r;
     if (code != SOCKS5_SUCCEEDED)
         return refuse5(s, code);
     (void)send5_with(s, code, &at);

@@ -4,26 +4,17 @@
 #define STEERWAY_UDP_UDP_H
 
 #include "base/log.h"
-#include "datagram/contacts.h"
 #include "datagram/datagram_room.h"
 #include "datagram/port.h"
 #include "outbound/outbounds.h"
 #include "relay/tunnel.h"
+#include "udp/udp_settings.h"
 
 #include <ev.h>
 
+struct access;
 struct addr_change;
 struct uplink;
-
-struct udp_settings {
-    enum udp_filter filter;
-    double idle_s;                      /* silence after which a mapping ends; RFC 4787 REQ-5: 120 or more */
-    size_t mappings_max;                /* in all */
-    size_t client_mappings_max;         /* for each client address */
-    size_t client_ports_max;            /* associations, for each client address */
-    uint16_t port_low, port_high;       /* of associations; 0: any free port */
-    struct addr advertise4, advertise6; /* told to clients in place of the real address; AF_UNSPEC: not */
-};
 
 /** The end of a DNS exchange: a resolver has given up by then (RFC 5452 section 10 wants ports that change).
  */
@@ -41,9 +32,11 @@ struct udp {
     struct datagram_room *rooms[WORKERS_MAX];
     size_t n_rooms;
     struct list ports;
-    size_t n_ways;
-    struct contacts mappings_of, ports_of; /* holders: by client address */
-    ev_timer tick;                         /* runs while there are mappings */
+    size_t n_ways, n_associations;
+    struct udp_port
+        *fixed[2]; /* IPv4, IPv6: of all associations, if they have one fixed port; NULL: not open */
+    struct contacts mappings_of, associations_of; /* holders: by client address */
+    ev_timer tick;                                /* runs while there are mappings */
     struct log_limit refusal_limit, cap_limit;
     double heard[UPLINK_MAX], heard_s[UPLINK_MAX]; /* by uplink: bytes received, and when that changed */
 };
@@ -57,27 +50,37 @@ void udp_stop(struct udp *u);
 /** Call it after workers_stop. */
 void udp_done(struct udp *u);
 
-struct udp_port_request {
-    enum port_kind kind;
-    struct addr at;          /* where to listen; port 0: any of settings */
-    struct addr client;      /* PORT_SOCKS: the only client */
-    const struct target *to; /* PORT_FORWARD */
-    const char *user;        /* NULL for none */
-    const char *listener;    /* text; must outlive the port */
+/** A client's right to use a port: a SOCKS association, or anybody's right to use a forward. */
+struct udp_association;
+
+struct udp_request {
+    struct addr at;       /* the address of the control connection; its port does not count */
+    struct addr client;   /* datagrams are taken from its address */
+    uint16_t hint;        /* the port that it will send from; 0: unknown */
+    const char *user;     /* NULL for none */
+    const char *listener; /* text; must outlive the association */
 };
 
-struct udp_port;
-
-/** Open a port. @param ret_at  its address, as clients are to be told
- *  @return 0; -EMFILE, -EADDRINUSE, … of the socket; -EDQUOT: the client has too many ports; -ENOMEM */
-MUST_CHECK int udp_port_open(struct udp *u, const struct udp_port_request *request, struct udp_port **ret,
+/** Open an association for a client of SOCKS.
+ *  @param ret_at  the port's address, as the client is to be told
+ *  @return 0; -EMFILE, -EADDRINUSE, … of the socket; -EDQUOT: the client has too many; -EEXIST: another
+ * association of that address uses the fixed port, and the hints do not tell them apart; -ENOMEM */
+MUST_CHECK int udp_associate(struct udp *u, const struct udp_request *request, struct udp_association **ret,
                              struct addr *ret_at);
 /** End it, and its mappings. It is freed later. NULL is allowed. */
-void udp_port_close(struct udp_port *p);
+void udp_association_close(struct udp_association *a);
+/** Bytes from and to its client, so far. */
+uint64_t udp_association_moved(const struct udp_association *a);
+
+/** Serve a forward: all datagrams to `at` go to one destination. It ends with udp_stop.
+ *  @param allowed   the clients that may use it; must outlive it
+ *  @param listener  text; must outlive it
+ *  @return 0, or negative errno of the socket, -ENOMEM */
+MUST_CHECK int udp_forward(struct udp *u, const struct addr *at, const struct target *to,
+                           const struct access *allowed, const char *listener, struct addr *ret_at);
+
 /** Whether no port is left, not even one that ends. */
 bool udp_is_idle(const struct udp *u);
-/** Datagrams from and to its clients, so far. */
-uint64_t udp_port_moved(const struct udp_port *p);
 
 /** End mappings by this uplink: the next datagram of their client makes a new one.
  *  @param u       NULL: those that go direct
@@ -87,7 +90,7 @@ size_t udp_cut(struct udp *udp, const struct uplink *u, const struct addr_change
 
 /** For status. */
 struct udp_counts {
-    size_t ports, mappings;
+    size_t associations, mappings;
     uint64_t moved, in_fragments, drops[N_DATAGRAM_DROPS]; /* datagrams */
 };
 struct udp_counts udp_counts(const struct udp *u);

@@ -51,15 +51,16 @@ static const struct egress *egress_of(const struct udp_way *w, enum bypass b)
 }
 
 /* @param way  the mapping that resolved the destination's name; NULL for none */
-static void decide_address(struct udp_port *p, struct flow *f, const struct target *target, struct addr to,
-                           struct udp_way *way)
+static void decide_address(struct udp_association *a, struct flow *f, const struct target *target,
+                           struct addr to, struct udp_way *way)
 {
-    const struct outbound_settings *settings = &p->udp->outbounds->settings;
+    struct udp *u = a->port->udp;
+    const struct outbound_settings *settings = &u->outbounds->settings;
     char why[REACH_WHY_MAX];
     int fd;
 
-    if (!reach_allows(&settings->reach, &f->client, p->user, &to, why)) {
-        udp_log_refused(p, f, target, why);
+    if (!reach_allows(&settings->reach, &f->client, a->user, &to, why)) {
+        udp_log_refused(u, f, target, why);
         return refuse(f);
     }
     addr_name_this_machine(&to);
@@ -67,15 +68,15 @@ static void decide_address(struct udp_port *p, struct flow *f, const struct targ
     if (b != BYPASS_NOT) {
         if (way)
             abandon(way, "closed");
-        way = udp_way_direct(p, f, target);
+        way = udp_way_direct(a, f, target);
     }
     if (b == BYPASS_NOT && !way)
-        way = udp_way_for(p, f, target);
+        way = udp_way_for(a, f, target);
     if (!way)
         return refuse(f);
     int err = udp_way_socket(way, egress_of(way, b), &to, &fd);
     if (err < 0) {
-        udp_log_refused(p, f, target, strerror(-err));
+        udp_log_refused(u, f, target, strerror(-err));
         abandon(way, "unreachable");
         return refuse(f);
     }
@@ -115,7 +116,7 @@ static const struct addr *best(const struct udp_way *w, const struct addr *addrs
 static void on_resolved(struct resolver_query *q, enum fault fault, const struct addr *addrs, size_t n)
 {
     struct udp_ask *ask = container_of(q, struct udp_ask, query);
-    struct udp_port *p = ask->port;
+    struct udp_association *a = ask->association;
     struct udp_way *w = ask->way;
     struct flow *f = ask->flow;
     struct target target = ask->target;
@@ -124,13 +125,13 @@ static void on_resolved(struct resolver_query *q, enum fault fault, const struct
 
     free_ask(ask);
     if (!to) {
-        udp_log_refused(p, f, &target,
+        udp_log_refused(a->port->udp, f, &target,
                         fault == FAULT_NONE ? "no address of a family that the uplink has"
                                             : fault_name(fault));
         abandon(w, fault == FAULT_NONE ? "unreachable" : fault_name(fault));
         return refuse(f);
     }
-    decide_address(p, f, &target, dest, w);
+    decide_address(a, f, &target, dest, w);
 }
 
 static size_t count(const struct list *l)
@@ -142,14 +143,15 @@ static size_t count(const struct list *l)
     return n;
 }
 
-static void decide_name(struct udp_port *p, struct flow *f, const struct target *target)
+static void decide_name(struct udp_association *a, struct flow *f, const struct target *target)
 {
-    struct udp_way *w = count(&p->asks) < ASKS_MAX ? udp_way_for(p, f, target) : NULL;
+    struct udp_port *p = a->port;
+    struct udp_way *w = count(&p->asks) < ASKS_MAX ? udp_way_for(a, f, target) : NULL;
     struct udp_ask *ask = w ? calloc(1, sizeof *ask) : NULL;
 
     if (!ask)
         return refuse(f);
-    *ask = (struct udp_ask){.port = p, .flow = f, .way = w, .target = *target};
+    *ask = (struct udp_ask){.association = a, .flow = f, .way = w, .target = *target};
     list_push_back(&p->asks, &ask->node);
     struct outbounds *shared = p->udp->outbounds;
     struct resolver *by = dns_name_is_local(slice_str(target->host))
@@ -185,9 +187,10 @@ void udp_decide(struct udp_port *p, struct flow *f)
     struct target target;
     struct addr to;
 
-    if (p->closing || !target_of(f, &target))
+    struct udp_association *a = p->closing ? NULL : udp_association_of(p, &f->client);
+    if (!a || !target_of(f, &target))
         return refuse(f);
     if (bypass_known_address(&target, &to))
-        return decide_address(p, f, &target, to, NULL);
-    decide_name(p, f, &target);
+        return decide_address(a, f, &target, to, NULL);
+    decide_name(a, f, &target);
 }

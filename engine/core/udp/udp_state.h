@@ -11,17 +11,30 @@ struct udp_port {
     struct port port;
     struct udp *udp;
     struct list node; /* in the udp's ports */
-    struct list ways, asks;
-    struct target *to; /* PORT_FORWARD */
+    struct list associations, ways, asks;
+    struct target *to;            /* PORT_FORWARD */
+    const struct access *allowed; /* PORT_FORWARD: its clients */
+    bool shared;                  /* the fixed port of many associations: it stays open */
+    bool closing;
+};
+
+struct udp_association {
+    struct udp_port *port;
+    struct list node;   /* in the port's associations */
+    struct addr client; /* AF_UNSPEC: any client that the port allows */
+    uint16_t hint;
     char *user;
     const char *listener;
-    bool closing;
+    size_t n_ways;
+    uint64_t ended_bytes; /* of mappings that have ended */
+    bool closing;         /* freed with its last mapping */
 };
 
 /** A mapping, as the main loop sees it: its uplink and its account. */
 struct udp_way {
     struct mapping mapping;
     struct udp_port *port;
+    struct udp_association *association;
     struct list node; /* in the port's ways */
     struct outbound *account;
     const char *outcome; /* once it ends */
@@ -36,13 +49,30 @@ struct udp_way {
 
 /** A destination whose name is being resolved. */
 struct udp_ask {
-    struct udp_port *port;
+    struct udp_association *association;
     struct list node; /* in the port's asks */
     struct flow *flow;
     struct udp_way *way; /* by which its name is resolved */
     struct target target;
     struct resolver_query query;
 };
+
+/* udp_rooms.c */
+/** A room on this loop. @return 0 or negative errno */
+MUST_CHECK int udp_room_add(struct udp *u, struct ev_loop *loop);
+/** Undo the latest udp_room_add; its thread has ended, or never ran. */
+void udp_room_drop(struct udp *u);
+/** The room for a new port. @return NULL without memory */
+struct datagram_room *udp_room(struct udp *u);
+
+/* udp_port.c */
+/** The association that a client's datagrams belong to. @return NULL: they are a stranger's */
+struct udp_association *udp_association_of(struct udp_port *p, const struct addr *client);
+/** Free it if it is closed and has no mapping any more. */
+void udp_association_rest(struct udp_association *a);
+/** End the port, and all that it has. It is freed when the room has reported its end. */
+void udp_port_close(struct udp_port *p);
+void udp_port_free(struct udp_port *p);
 
 /* udp_decide.c */
 /** Answer a flow's question, now or when its name is resolved. */
@@ -52,12 +82,12 @@ void udp_ask_cancel(struct udp_ask *ask);
 
 /* udp_way.c */
 /** Log that a destination was refused, a few times in ten seconds. */
-void udp_log_refused(struct udp_port *p, const struct flow *f, const struct target *target, const char *why);
+void udp_log_refused(struct udp *u, const struct flow *f, const struct target *target, const char *why);
 /** The uplink for a flow of this port: the mapping of its client, or a new one.
  *  @return NULL: refused, and logged */
-struct udp_way *udp_way_for(struct udp_port *p, const struct flow *f, const struct target *target);
+struct udp_way *udp_way_for(struct udp_association *a, const struct flow *f, const struct target *target);
 /** A mapping that goes direct, for this flow alone. @return NULL without memory, or over a limit */
-struct udp_way *udp_way_direct(struct udp_port *p, const struct flow *f, const struct target *target);
+struct udp_way *udp_way_direct(struct udp_association *a, const struct flow *f, const struct target *target);
 /** A socket for a destination. @return 0, or negative errno; *ret_fd is -1 if it has one already */
 MUST_CHECK int udp_way_socket(struct udp_way *w, const struct egress *egress, const struct addr *to,
                               int *ret_fd);

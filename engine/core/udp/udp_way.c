@@ -19,13 +19,13 @@ static bool is_spread(uint16_t port)
 
 /* --- logging -------------------------------------------------------------------------------------------- */
 
-void udp_log_refused(struct udp_port *p, const struct flow *f, const struct target *target, const char *why)
+void udp_log_refused(struct udp *u, const struct flow *f, const struct target *target, const char *why)
 {
     struct log_line l;
     char client[ADDR_TEXT_MAX];
     uint32_t hidden;
 
-    if (!log_limit_pass(&p->udp->refusal_limit, clock_now_s(), 5, &hidden))
+    if (!log_limit_pass(&u->refusal_limit, clock_now_s(), 5, &hidden))
         return;
     log_begin(&l, EVENT_DATAGRAMS_REFUSED);
     log_str(&l, "client", addr_format(&f->client, client));
@@ -42,22 +42,23 @@ static bool is_over_limit(struct udp *u, const struct addr *client)
 {
     const struct contact *mine = contacts_find(&u->mappings_of, client);
 
-    return u->n_ways >= u->settings.mappings_max ||
-           (mine && mine->holders >= u->settings.client_mappings_max);
+    return u->n_ways >= u->settings.mappings_max || (mine && mine->holders >= u->settings.client_max);
 }
 
-static struct udp_way *make(struct udp_port *p, const struct flow *f, const struct target *target)
+static struct udp_way *make(struct udp_association *a, const struct flow *f, const struct target *target)
 {
+    struct udp_port *p = a->port;
     struct udp *u = p->udp;
 
     if (is_over_limit(u, &f->client)) {
-        udp_log_refused(p, f, target, "the client, or the proxy, has too many mappings");
+        udp_log_refused(u, f, target, "the client, or the proxy, has too many mappings");
         return NULL;
     }
     struct udp_way *w = calloc(1, sizeof *w);
     if (!w)
         return NULL;
     w->port = p;
+    w->association = a;
     w->mapping.port = &p->port;
     w->mapping.client = f->client;
     w->mapping.idle_s = target->port == 53 ? UDP_DNS_IDLE_S : u->settings.idle_s;
@@ -66,8 +67,8 @@ static struct udp_way *make(struct udp_port *p, const struct flow *f, const stru
     const struct outbound_request request = {.target = target,
                                              .proto = POLICY_UDP,
                                              .client = &w->mapping.client,
-                                             .user = p->user,
-                                             .listener = p->listener};
+                                             .user = a->user,
+                                             .listener = a->listener};
     if (!contacts_hold(&u->mappings_of, &f->client)) {
         free(w);
         return NULL;
@@ -93,6 +94,7 @@ static void begin(struct udp_way *w)
     struct udp *u = w->port->udp;
 
     list_push_back(&w->port->ways, &w->node);
+    w->association->n_ways++;
     if (u->n_ways++ == 0) {
         ev_now_update(u->loop);
         ev_timer_again(u->loop, &u->tick);
@@ -114,19 +116,21 @@ static struct udp_way *of_client(struct udp_port *p, const struct addr *client)
     return NULL;
 }
 
-struct udp_way *udp_way_for(struct udp_port *p, const struct flow *f, const struct target *target)
+struct udp_way *udp_way_for(struct udp_association *a, const struct flow *f, const struct target *target)
 {
+    struct udp_port *p = a->port;
+    struct udp *u = p->udp;
     bool spread = is_spread(target->port) && p->port.kind != PORT_FORWARD;
     struct udp_way *w = spread ? NULL : of_client(p, &f->client);
 
     if (w)
         return w;
-    w = make(p, f, target);
+    w = make(a, f, target);
     if (!w)
         return NULL;
     enum policy_per per;
     if (outbound_pick(w->account, &per) != FAULT_NONE) {
-        udp_log_refused(p, f, target, w->account->reason ? w->account->reason : "no uplink");
+        udp_log_refused(u, f, target, w->account->reason ? w->account->reason : "no uplink");
         outbound_finish(w->account, NULL);
         unmake(w);
         return NULL;
@@ -144,9 +148,9 @@ struct udp_way *udp_way_for(struct udp_port *p, const struct flow *f, const stru
     return w;
 }
 
-struct udp_way *udp_way_direct(struct udp_port *p, const struct flow *f, const struct target *target)
+struct udp_way *udp_way_direct(struct udp_association *a, const struct flow *f, const struct target *target)
 {
-    struct udp_way *w = make(p, f, target);
+    struct udp_way *w = make(a, f, target);
 
     if (!w)
         return NULL;
@@ -175,6 +179,8 @@ int udp_way_socket(struct udp_way *w, const struct egress *egress, const struct 
     if (!egress_source_of(fd, four ? &w->source4 : &w->source6, &link))
         *(four ? &w->source4 : &w->source6) = (struct addr){.sa.sa_family = AF_UNSPEC};
     *(four ? &w->has4 : &w->has6) = true;
+    if (w->account->lease.family == AF_UNSPEC)
+        w->account->lease.family = addr_family(to);
     *ret_fd = fd;
     return 0;
 }
@@ -209,7 +215,11 @@ void udp_way_ended(struct udp_way *w)
 
     list_remove(&w->node);
     u->n_ways--;
+    struct udp_association *a = w->association;
     outbound_settle(w->account, &w->mapping.counters, 0);
     outbound_finish(w->account, w->outcome ? w->outcome : "closed");
+    a->ended_bytes += counters_get(&w->mapping.counters.tx) + counters_get(&w->mapping.counters.rx);
+    a->n_ways--;
     unmake(w);
+    udp_association_rest(a);
 }

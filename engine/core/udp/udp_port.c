@@ -1,0 +1,323 @@
+#include "udp/udp_state.h"
+
+#include "access/access.h"
+#include "base/clock.h"
+#include "base/counters.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+/* --- the socket ----------------------------------------------------------------------------------------- */
+
+static int bind_at(int fd, const struct addr *at, uint16_t port)
+{
+    struct addr a = *at;
+
+    addr_set_port(&a, port);
+    return bind(fd, &a.sa, addr_len(&a)) == 0 ? 0 : -errno;
+}
+
+/* A free port of the range, from a random one on. */
+static int bind_in_range(int fd, const struct addr *at, uint16_t low, uint16_t high)
+{
+    unsigned n = (unsigned)high - low + 1, first = 0;
+    int err = -EADDRINUSE;
+
+    if (getrandom(&first, sizeof first, GRND_NONBLOCK) != sizeof first)
+        first = 0;
+    for (unsigned i = 0; i < n && err == -EADDRINUSE; i++)
+        err = bind_at(fd, at, (uint16_t)(low + (first % n + i) % n));
+    return err;
+}
+
+/* @return descriptor, or negative errno */
+static int listen_at(const struct addr *at, uint16_t low, uint16_t high, struct addr *ret_at)
+{
+    const int on = 1;
+    int family = addr_family(at);
+    int fd = socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), err = 0;
+
+    if (fd < 0)
+        return -errno;
+    if (family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) < 0)
+        err = -errno;
+    if (err == 0)
+        err = low > 0 ? bind_in_range(fd, at, low, high) : bind_at(fd, at, addr_port(at));
+    *ret_at = *at;
+    if (err == 0 && getsockname(fd, &ret_at->sa, &(socklen_t){sizeof *ret_at}) < 0)
+        err = -errno;
+    if (err < 0) {
+        (void)close(fd);
+        return err;
+    }
+    batch_tune(fd);
+    return fd;
+}
+
+/* --- ports ---------------------------------------------------------------------------------------------- */
+
+/* Takes fd, on failure too. */
+static struct udp_port *port_new(struct udp *u, enum port_kind kind, int fd)
+{
+    struct udp_port *p = calloc(1, sizeof *p);
+    struct datagram_room *room = p ? udp_room(u) : NULL;
+
+    if (!room) {
+        (void)close(fd);
+        free(p);
+        return NULL;
+    }
+    p->udp = u;
+    p->port.kind = kind;
+    p->port.room = room;
+    p->port.socket.fd = fd;
+    list_init(&p->associations);
+    list_init(&p->ways);
+    list_init(&p->asks);
+    list_push_back(&u->ports, &p->node);
+    room->n_ports++;
+    return p;
+}
+
+bool udp_is_idle(const struct udp *u)
+{
+    return !u->loop || list_is_empty(&u->ports);
+}
+
+void udp_port_free(struct udp_port *p)
+{
+    struct udp *u = p->udp;
+
+    p->port.room->n_ports--;
+    list_remove(&p->node);
+    LIST_EACH(&p->associations, node, next) {
+        struct udp_association *a = container_of(node, struct udp_association, node);
+        a->closing = true;
+        udp_association_rest(a);
+    }
+    free(p->port.buckets);
+    free(p->to);
+    free(p);
+    if (udp_is_idle(u) && u->ended)
+        u->ended(u);
+}
+
+void udp_port_close(struct udp_port *p)
+{
+    if (p->closing)
+        return;
+    p->closing = true;
+    for (size_t i = 0; i < ARRAY_LEN(p->udp->fixed); i++)
+        if (p->udp->fixed[i] == p)
+            p->udp->fixed[i] = NULL;
+    LIST_EACH(&p->asks, node, next)
+        udp_ask_cancel(container_of(node, struct udp_ask, node));
+    LIST_EACH(&p->ways, node, next) {
+        struct udp_way *w = container_of(node, struct udp_way, node);
+        if (!w->outcome)
+            w->outcome = "closed";
+        if (!w->given)
+            udp_way_ended(w); /* the room does not know it */
+    }
+    mailbox_send(&p->port.room->orders, &p->port.order.message, ORDER_END);
+}
+
+/* --- associations --------------------------------------------------------------------------------------- */
+
+static struct udp_association *association_new(struct udp_port *p, const struct udp_request *r)
+{
+    struct udp_association *a = calloc(1, sizeof *a);
+    char *user = r->user ? strdup(r->user) : NULL;
+
+    if (!a || (r->user && !user)) {
+        free(a);
+        free(user);
+        return NULL;
+    }
+    *a = (struct udp_association){
+        .port = p, .client = r->client, .hint = r->hint, .user = user, .listener = r->listener};
+    list_push_back(&p->associations, &a->node);
+    return a;
+}
+
+void udp_association_rest(struct udp_association *a)
+{
+    if (!a->closing || a->n_ways > 0)
+        return;
+    list_remove(&a->node);
+    free(a->user);
+    free(a);
+}
+
+/* Whether the datagrams of two associations of one address could be mixed up. */
+static bool are_alike(const struct udp_association *a, const struct udp_request *r)
+{
+    return !a->closing && addr_same_ip(&a->client, &r->client) &&
+           (a->hint == 0 || r->hint == 0 || a->hint == r->hint);
+}
+
+struct udp_association *udp_association_of(struct udp_port *p, const struct addr *client)
+{
+    LIST_EACH(&p->associations, node, next) {
+        struct udp_association *a = container_of(node, struct udp_association, node);
+        bool named = addr_family(&a->client) != AF_UNSPEC;
+        if (a->closing || (named && !addr_same_ip(&a->client, client)))
+            continue;
+        if (!named && !access_client_allowed(p->allowed, client))
+            continue;
+        /* A port of its own takes all ports of the client: some programs use several. */
+        if (!p->shared || a->hint == 0 || a->hint == addr_port(client))
+            return a;
+    }
+    return NULL;
+}
+
+static int open_own(struct udp *u, const struct udp_request *r, struct udp_port **ret, struct addr *ret_at)
+{
+    struct addr at = r->at;
+
+    addr_set_port(&at, 0);
+    int fd = listen_at(&at, u->settings.port_low, u->settings.port_high, ret_at);
+    if (fd < 0)
+        return fd;
+    *ret = port_new(u, PORT_SOCKS, fd);
+    if (!*ret)
+        return -ENOMEM;
+    (*ret)->port.client = r->client;
+    return 0;
+}
+
+/* The one port of all associations. It listens on every address of the machine, as control connections come
+ * to several; clients are told the address that they know. */
+static int open_fixed(struct udp *u, const struct udp_request *r, struct udp_port **ret, struct addr *ret_at)
+{
+    bool six = addr_family(&r->at) == AF_INET6;
+    struct udp_port **fixed = &u->fixed[six];
+    struct addr any = {.sa.sa_family = six ? AF_INET6 : AF_INET}, bound;
+
+    if (!*fixed) {
+        int fd = listen_at(&any, u->settings.port_low, u->settings.port_high, &bound);
+        if (fd < 0)
+            return fd;
+        *fixed = port_new(u, PORT_SOCKS, fd);
+        if (!*fixed)
+            return -ENOMEM;
+        (*fixed)->shared = true;
+        port_begin(&(*fixed)->port);
+    }
+    LIST_EACH(&(*fixed)->associations, node, next)
+        if (are_alike(container_of(node, struct udp_association, node), r))
+            return -EEXIST;
+    *ret = *fixed;
+    *ret_at = r->at;
+    addr_set_port(ret_at, u->settings.port_low);
+    return 0;
+}
+
+static void advertise(const struct udp_settings *s, struct addr *at)
+{
+    const struct addr *told = addr_family(at) == AF_INET ? &s->advertise4 : &s->advertise6;
+    uint16_t port = addr_port(at);
+
+    if (addr_family(told) == AF_UNSPEC)
+        return;
+    *at = *told;
+    addr_set_port(at, port);
+}
+
+int udp_associate(struct udp *u, const struct udp_request *r, struct udp_association **ret,
+                  struct addr *ret_at)
+{
+    struct contact *others = contacts_find(&u->associations_of, &r->client);
+    bool fixed = u->settings.port_low > 0 && u->settings.port_low == u->settings.port_high;
+    struct udp_port *p;
+
+    if (others && others->holders >= u->settings.client_max)
+        return -EDQUOT;
+    int err = fixed ? open_fixed(u, r, &p, ret_at) : open_own(u, r, &p, ret_at);
+    if (err < 0)
+        return err;
+    struct udp_association *a = association_new(p, r);
+    if (!fixed)
+        port_begin(&p->port);
+    if (!a || !contacts_hold(&u->associations_of, &r->client)) {
+        if (a)
+            a->closing = true;
+        if (a)
+            udp_association_rest(a);
+        if (!fixed)
+            udp_port_close(p);
+        return -ENOMEM;
+    }
+    u->n_associations++;
+    advertise(&u->settings, ret_at);
+    *ret = a;
+    return 0;
+}
+
+void udp_association_close(struct udp_association *a)
+{
+    if (!a || a->closing)
+        return;
+    struct udp_port *p = a->port;
+    struct udp *u = p->udp;
+    u->n_associations--;
+    contacts_release(&u->associations_of, contacts_find(&u->associations_of, &a->client));
+    a->closing = true;
+    if (!p->shared)
+        return udp_port_close(p); /* which frees it */
+    a->n_ways++;                  /* it lives until this loop is over */
+    LIST_EACH(&p->ways, node, next) {
+        struct udp_way *w = container_of(node, struct udp_way, node);
+        if (w->association == a)
+            udp_way_end(w, "closed");
+    }
+    a->n_ways--;
+    udp_association_rest(a);
+}
+
+uint64_t udp_association_moved(const struct udp_association *a)
+{
+    uint64_t moved = a->ended_bytes;
+
+    LIST_EACH(&a->port->ways, node, next) {
+        const struct udp_way *w = container_of(node, struct udp_way, node);
+        if (w->association == a)
+            moved += counters_get(&w->mapping.counters.tx) + counters_get(&w->mapping.counters.rx);
+    }
+    return moved;
+}
+
+/* --- forwards ------------------------------------------------------------------------------------------- */
+
+int udp_forward(struct udp *u, const struct addr *at, const struct target *to, const struct access *allowed,
+                const char *listener, struct addr *ret_at)
+{
+    const struct udp_request anybody = {.client = {.sa.sa_family = AF_UNSPEC}, .listener = listener};
+    int fd = listen_at(at, 0, 0, ret_at);
+    struct udp_port *p = fd < 0 ? NULL : port_new(u, PORT_FORWARD, fd);
+
+    if (!p)
+        return fd < 0 ? fd : -ENOMEM;
+    int err = 0;
+    p->allowed = allowed;
+    p->to = malloc(sizeof *p->to);
+    if (p->to)
+        *p->to = *to;
+    else
+        err = -ENOMEM;
+    p->port.to_port = to->port;
+    if (err == 0 && to->kind == TARGET_NAME)
+        p->port.to_name = slice_str(p->to->host);
+    else if (err == 0)
+        err = addr_from_ip(&p->port.to, to->ip, to->kind == TARGET_IPV4 ? 4 : 16, to->port);
+    if (err == 0 && !association_new(p, &anybody))
+        err = -ENOMEM;
+    port_begin(&p->port);
+    if (err < 0)
+        udp_port_close(p);
+    return err;
+}
