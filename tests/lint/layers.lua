@@ -31,13 +31,14 @@ local ROOMS = {
   { "core/socks", "base proto outbound udp inbound" },
   { "core/captured", "base addr machine net peek proto parent outbound inbound" },
   { "app/config", "base addr machine net dns proto uplink policy relay access parent health udp inbound http" },
+  { "app/options", "base addr machine net dns proto uplink policy relay access parent health udp inbound http config" },
   { "app/keep", "base uplink policy" },
   { "app/follow", "base machine dns uplink policy health inbound config keep" },
   { "app/control", "base dns proto sets uplink health outbound inbound config keep follow" },
   { "app/doctor", "base machine uplink health config" },
   { "app/simulate", "base uplink policy" },
   { "app/serve", "net health inbound http socks captured config keep follow control" },
-  { "app/main", "base netlink peek uplink policy config follow control doctor simulate serve" },
+  { "app/main", "base netlink peek uplink policy config options follow control doctor simulate serve" },
 }
 
 local LAYERS, STOREY = {}, {} -- by a room's name: what it may use, and its storey
@@ -68,7 +69,7 @@ local LIBRARIES = {
   ["openssl/hmac.h"] = { "peek" },
   ["arpa/nameser.h"] = { "dns" },
   ["libmnl/libmnl.h"] = { "netlink", "machine" },
-  ["jansson.h"] = { "policy", "outbound", "config", "keep", "control", "doctor", "simulate", "main" },
+  ["jansson.h"] = { "policy", "outbound", "config", "options", "keep", "control", "doctor", "simulate", "main" },
 }
 
 -- Rooms of parsers.

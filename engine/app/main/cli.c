@@ -1,8 +1,8 @@
 #include "main/cli.h"
 
 #include "base/nearest.h"
-#include "config/config_file.h"
 #include "main/commands.h"
+#include "options/config_file.h"
 #include "uplink/uplink_spec.h"
 
 #include <errno.h>
@@ -69,9 +69,9 @@ static int unknown_option(struct slice name, const struct verb *verb, char *err)
     while (bare.len > 0 && bare.data[0] == '-')
         bare = slice_of(bare.data + 1, bare.len - 1);
     nearest_init(&nearest, bare);
-    for (size_t i = 0; i < option_count; i++) {
-        if (option_table[i].scope & scope)
-            nearest_offer(&nearest, option_table[i].name);
+    for (size_t i = 0; option_at(i); i++) {
+        if (option_at(i)->scope & scope)
+            nearest_offer(&nearest, option_at(i)->name);
     }
     int len = name.len > 60 ? 60 : (int)name.len;
     const struct option *named = option_by_name(bare);

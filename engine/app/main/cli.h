@@ -2,8 +2,8 @@
 #ifndef STEERWAY_MAIN_CLI_H
 #define STEERWAY_MAIN_CLI_H
 
-#include "config/options.h"
 #include "main/verbs.h"
+#include "options/options.h"
 
 #include <stdio.h>
 

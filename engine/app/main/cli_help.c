@@ -64,8 +64,8 @@ static size_t count_options(unsigned scope)
 {
     size_t n = 0;
 
-    for (size_t i = 0; i < option_count; i++)
-        n += (option_table[i].scope & scope) != 0;
+    for (size_t i = 0; option_at(i); i++)
+        n += (option_at(i)->scope & scope) != 0;
     return n;
 }
 
@@ -74,8 +74,8 @@ static void print_options(FILE *out, unsigned scope)
     bool headings = count_options(scope) > OPTIONS_WITHOUT_HEADINGS;
     const char *group = NULL;
 
-    for (size_t i = 0; i < option_count; i++) {
-        const struct option *o = &option_table[i];
+    for (size_t i = 0; option_at(i); i++) {
+        const struct option *o = option_at(i);
         if (!(o->scope & scope))
             continue;
         if (headings ? o->group != group : !group)

@@ -1,8 +1,8 @@
 #include "main/verbs.h"
 
-#include "config/options.h"
 #include "main/cli.h"
 #include "main/commands.h"
+#include "options/options.h"
 
 #include <stdint.h>
 

@@ -1,5 +1,5 @@
 /* The options of forwards and transparent listeners: what they take, and how they refuse the rest. */
-#include "config/options.h"
+#include "options/options.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

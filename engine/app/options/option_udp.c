@@ -1,8 +1,8 @@
 /* The options of datagrams. */
-#include "config/option_setters.h"
+#include "options/option_setters.h"
 
 #include "base/host_port.h"
-#include "config/option_text.h"
+#include "options/option_text.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-#include "config/option_setters.h"
+#include "options/option_setters.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
-#include "config/option_setters.h"
+#include "options/option_setters.h"
 
-#include "config/option_text.h"
+#include "options/option_text.h"
 
 #include "dns/dns_servers.h"
 #include "health/checks.h"

@@ -1,7 +1,7 @@
 /* Config files: every key, and an error of one line for every mistake. */
-#include "config/config_file.h"
+#include "options/config_file.h"
 
-#include "config/options.h"
+#include "options/options.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -158,16 +158,16 @@ static void every_row_of_the_table_is_a_key(void **state)
 {
     struct fixture *f = *state;
 
-    for (size_t i = 0; i < option_count; i++) {
+    for (size_t i = 0; option_at(i); i++) {
         char key[64], text[128];
-        (void)snprintf(key, sizeof key, "%s", option_table[i].name);
+        (void)snprintf(key, sizeof key, "%s", option_at(i)->name);
         for (char *p = key; *p; p++)
             *p = *p == '-' ? '_' : *p;
         (void)snprintf(text, sizeof text, "return { %s = { {} } }", key); /* wrong for every key */
         assert_true(load(f, text) < 0);
         bool unknown = strstr(f->err, "unknown key");
         /* the option of simulate is not the config's key of the same name */
-        bool is_key = option_table[i].action == OPTION_SETS || strcmp(option_table[i].name, "uplinks") == 0;
+        bool is_key = option_at(i)->action == OPTION_SETS || strcmp(option_at(i)->name, "uplinks") == 0;
         if (unknown == is_key)
             fail_msg("%s", f->err);
     }

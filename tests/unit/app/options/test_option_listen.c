@@ -1,5 +1,5 @@
 /* Listeners behind a balancer, and the balancers that may connect there. */
-#include "config/options.h"
+#include "options/options.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,8 +1,8 @@
 /* The options of ports whose clients know no proxy: forwards and transparent listeners. */
-#include "config/option_setters.h"
+#include "options/option_setters.h"
 
 #include "base/host_port.h"
-#include "config/option_listen.h"
+#include "options/option_listen.h"
 
 #include <errno.h>
 #include <string.h>

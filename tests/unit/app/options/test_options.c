@@ -1,5 +1,5 @@
 /* Every option's good and bad values, and the table of options. */
-#include "config/options.h"
+#include "options/options.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -33,8 +33,8 @@ static void must_set(struct config *c, const char *name, const char *value)
 static void the_table_is_whole(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < option_count; i++) {
-        const struct option *o = &option_table[i];
+    for (size_t i = 0; option_at(i); i++) {
+        const struct option *o = option_at(i);
         assert_non_null(o->group);
         assert_true(o->about && o->about[0]);
         assert_int_equal(o->set != NULL, o->action == OPTION_SETS);

@@ -1,10 +1,10 @@
-#include "config/config_file.h"
+#include "options/config_file.h"
 
 #include "base/nearest.h"
 #include "config/config_deny.h"
 #include "config/config_table.h"
 #include "config/config_uplinks.h"
-#include "config/options.h"
+#include "options/options.h"
 #include "policy/lua_config.h"
 
 #include <errno.h>
@@ -34,11 +34,11 @@ static void key_of(const struct option *o, char key[KEY_MAX])
 
 static const struct option *option_of_key(const char *key)
 {
-    for (size_t i = 0; i < option_count; i++) {
+    for (size_t i = 0; option_at(i); i++) {
         char name[KEY_MAX];
-        key_of(&option_table[i], name);
+        key_of(option_at(i), name);
         if (*name && strcmp(name, key) == 0)
-            return &option_table[i];
+            return option_at(i);
     }
     return NULL;
 }
@@ -50,8 +50,8 @@ static int unknown_key(const char *key, char *err)
 
     nearest_init(&nearest, slice_str(key));
     nearest_offer(&nearest, UPLINKS);
-    for (size_t i = 0; i < option_count && i < ARRAY_LEN(names); i++) {
-        key_of(&option_table[i], names[i]);
+    for (size_t i = 0; option_at(i) && i < ARRAY_LEN(names); i++) {
+        key_of(option_at(i), names[i]);
         if (*names[i])
             nearest_offer(&nearest, names[i]);
     }
@@ -225,11 +225,11 @@ static int read_keys(struct config *c, struct slice folder, const json_t *root, 
     char reason[CONFIG_ERROR_MAX];
     int rc = check_keys(root, err);
 
-    for (size_t i = 0; rc == 0 && i < option_count; i++) {
+    for (size_t i = 0; rc == 0 && option_at(i); i++) {
         char key[KEY_MAX];
-        key_of(&option_table[i], key);
+        key_of(option_at(i), key);
         const json_t *value = *key ? json_object_get(root, key) : NULL;
-        const struct reading r = {.config = c, .option = &option_table[i], .folder = folder};
+        const struct reading r = {.config = c, .option = option_at(i), .folder = folder};
         rc = value ? set_value(&r, value, reason) : 0;
         if (rc < 0)
             (void)snprintf(err, CONFIG_ERROR_MAX, "%s: %.900s", key, reason);

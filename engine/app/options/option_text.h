@@ -1,7 +1,7 @@
 /* What the setters of options share: refusals, comma lists, texts and address ranges. err takes
  * CONFIG_ERROR_MAX bytes. */
-#ifndef STEERWAY_CONFIG_OPTION_TEXT_H
-#define STEERWAY_CONFIG_OPTION_TEXT_H
+#ifndef STEERWAY_OPTIONS_OPTION_TEXT_H
+#define STEERWAY_OPTIONS_OPTION_TEXT_H
 
 #include "config/config.h"
 

@@ -1,7 +1,7 @@
 /* The config file: a Lua file that returns a table. Its keys are the options' long names with '_' for '-',
  * and `uplinks`. */
-#ifndef STEERWAY_CONFIG_CONFIG_FILE_H
-#define STEERWAY_CONFIG_CONFIG_FILE_H
+#ifndef STEERWAY_OPTIONS_CONFIG_FILE_H
+#define STEERWAY_OPTIONS_CONFIG_FILE_H
 
 #include "config/config.h"
 

@@ -1,6 +1,6 @@
 /* Parses where to listen, for the setters of options. */
-#ifndef STEERWAY_CONFIG_OPTION_LISTEN_H
-#define STEERWAY_CONFIG_OPTION_LISTEN_H
+#ifndef STEERWAY_OPTIONS_OPTION_LISTEN_H
+#define STEERWAY_OPTIONS_OPTION_LISTEN_H
 
 #include "config/config.h"
 

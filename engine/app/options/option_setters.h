@@ -1,8 +1,8 @@
 /* Sets each option's value in the config; for options.c, and what the files of setters share. */
-#ifndef STEERWAY_CONFIG_OPTION_SETTERS_H
-#define STEERWAY_CONFIG_OPTION_SETTERS_H
+#ifndef STEERWAY_OPTIONS_OPTION_SETTERS_H
+#define STEERWAY_OPTIONS_OPTION_SETTERS_H
 
-#include "config/options.h"
+#include "options/options.h"
 
 option_set_fn option_set_host, option_set_port, option_set_http, option_set_listen, option_set_policy,
     option_set_param, option_set_auth, option_set_auth_file, option_set_allow, option_set_bypass,

@@ -1,6 +1,6 @@
 /* The table of options: the command line, the config file, --help and the lint of the docs read it. */
-#ifndef STEERWAY_CONFIG_OPTIONS_H
-#define STEERWAY_CONFIG_OPTIONS_H
+#ifndef STEERWAY_OPTIONS_OPTIONS_H
+#define STEERWAY_OPTIONS_OPTIONS_H
 
 #include "config/config.h"
 
@@ -57,8 +57,8 @@ struct option {
     bool secret; /* the value must not appear in messages */
 };
 
-extern const struct option option_table[];
-extern const size_t option_count;
+/** The i-th option, from 0 on, in the order in which help prints them. @return NULL after the last */
+const struct option *option_at(size_t i);
 
 /** @return NULL for an unknown name */
 const struct option *option_by_name(struct slice name);

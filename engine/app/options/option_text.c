@@ -1,4 +1,4 @@
-#include "config/option_text.h"
+#include "options/option_text.h"
 
 #include <errno.h>
 #include <stdlib.h>

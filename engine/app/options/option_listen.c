@@ -1,9 +1,9 @@
 /* The options that say where to listen, which balancers may connect there, and what browsers are told. */
-#include "config/option_listen.h"
+#include "options/option_listen.h"
 
 #include "base/host_port.h"
-#include "config/option_setters.h"
-#include "config/option_text.h"
+#include "options/option_setters.h"
+#include "options/option_text.h"
 
 #include <errno.h>
 #include <string.h>

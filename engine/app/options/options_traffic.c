@@ -1,0 +1,131 @@
+/* The options that say which way traffic goes. */
+#include "options/option_tables.h"
+
+#include "options/option_setters.h"
+
+static const char TRAFFIC[] = "Which way traffic goes";
+
+static const struct option TABLE[] = {
+    {.group = TRAFFIC,
+     .name = "policy",
+     .kind = OPTION_POLICY,
+     .argument = "NAME|FILE",
+     .about = "the Lua policy that picks an uplink for each connection (default: fair_share, or "
+              "least_connections where weights are given)",
+     .set = option_set_policy,
+     .clears = CONFIG_PART_PARAMS,
+     .scope = RUN},
+    {.group = TRAFFIC,
+     .name = "set",
+     .kind = OPTION_MAP,
+     .argument = "KEY=VALUE",
+     .about = "set a parameter of the policy; may be repeated",
+     .set = option_set_param,
+     .scope = RUN | OPTION_OF_SIMULATE},
+    {.group = TRAFFIC,
+     .name = "bypass",
+     .kind = OPTION_LIST,
+     .argument = "CIDR[,CIDR...]|none",
+     .about = "destinations that go direct, without the policy; may be repeated (default: loopback, "
+              "link-local and the networks that this machine is connected to)",
+     .set = option_set_bypass,
+     .clears = CONFIG_PART_BYPASS,
+     .scope = RUN},
+    {.group = TRAFFIC,
+     .name = "pac-bypass",
+     .kind = OPTION_LIST,
+     .argument = "NAME|CIDR[,...]|none",
+     .about = "what browsers that use /proxy.pac of this proxy reach without it; may be repeated (default: "
+              "what is local, which none removes)",
+     .set = option_set_pac_bypass,
+     .clears = CONFIG_PART_PAC_BYPASS,
+     .scope = RUN},
+    {.group = TRAFFIC,
+     .name = "pac-direct",
+     .kind = OPTION_FLAG,
+     .about = "let such browsers go direct while the proxy does not answer",
+     .set = option_set_pac_direct,
+     .scope = RUN},
+    {.group = TRAFFIC,
+     .name = "udp-filter",
+     .argument = "endpoint|address|address-port",
+     .kind = OPTION_TEXT,
+     .about = "whose datagrams reach a client: those of addresses that it has sent to (the default), also of "
+              "their ports, or everybody's",
+     .set = option_set_udp_filter,
+     .scope = RUN},
+    {.group = TRAFFIC,
+     .name = "udp-ports",
+     .argument = "PORT[-PORT]",
+     .kind = OPTION_TEXT,
+     .about = "the ports of UDP associations, for a firewall; a single one is shared by all (default: any "
+              "free port)",
+     .set = option_set_udp_ports,
+     .scope = RUN},
+    {.group = TRAFFIC,
+     .name = "udp-advertise",
+     .argument = "ADDRESS[,ADDRESS]",
+     .kind = OPTION_TEXT,
+     .about =
+         "tell clients to send their datagrams to this address, where a NAT stands in front of the proxy",
+     .set = option_set_udp_advertise,
+     .scope = RUN},
+    {.group = TRAFFIC,
+     .name = "udp-mappings",
+     .argument = "N",
+     .kind = OPTION_NUMBER,
+     .about =
+         "the most UDP mappings at a time; each client may have an eighth of them (default: by the number of "
+         "files that may be open)",
+     .set = option_set_udp_mappings,
+     .scope = RUN},
+    {.group = TRAFFIC,
+     .name = "dns",
+     .kind = OPTION_LIST,
+     .argument = "SERVER[,SERVER...]",
+     .about = "ask these DNS servers instead of the system's",
+     .set = option_set_dns,
+     .clears = CONFIG_PART_DNS,
+     .scope = RUN},
+    {.group = TRAFFIC,
+     .name = "check",
+     .kind = OPTION_LIST,
+     .argument = "TARGET[,TARGET...]|none",
+     .about = "check uplinks that are idle or do not answer. A TARGET is HOST:PORT to connect to, or a URL "
+              "(http://...) that answers with status 204. Metered uplinks are left out (default: two that "
+              "phones and browsers ask)",
+     .set = option_set_check,
+     .clears = CONFIG_PART_CHECK,
+     .scope = RUN},
+    {.group = TRAFFIC,
+     .name = "transparent-resolve",
+     .kind = OPTION_FLAG,
+     .about = "lead a captured connection to the name that its client sends, as the uplink resolves it, "
+              "instead of to the address",
+     .set = option_set_transparent_resolve,
+     .scope = RUN},
+    {.group = TRAFFIC,
+     .name = "fast-open",
+     .about = "send data that the client has sent already with the first packet (TCP Fast Open); only for "
+              "data that is safe to deliver twice",
+     .set = option_set_fast_open,
+     .scope = RUN},
+    {.group = TRAFFIC,
+     .name = "ipv6-source",
+     .kind = OPTION_TEXT,
+     .argument = "WHICH",
+     .about = "which IPv6 address of an uplink to send from: temporary, stable, or system, which is as "
+              "use_tempaddr of its interface says (default: system)",
+     .set = option_set_ipv6_source,
+     .scope = RUN},
+    {.group = TRAFFIC,
+     .name = "public-address",
+     .argument = "URL|none",
+     .kind = OPTION_TEXT,
+     .about = "ask there for the address that the internet sees; the answer is only that address (default: "
+              "http://api.ipify.org/)",
+     .scope = OPTION_OF_DOCTOR,
+     .action = OPTION_KEPT},
+};
+
+const struct option_part OPTIONS_TRAFFIC = {TABLE, ARRAY_LEN(TABLE)};
