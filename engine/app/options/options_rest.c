@@ -3,7 +3,8 @@
 
 #include "options/option_setters.h"
 
-static const char TIMES[] = "How long to wait (in seconds)", SIMULATION[] = "The simulation", OTHER[] = "Everything else";
+static const char TIMES[] = "How long to wait (in seconds)", SIMULATION[] = "The simulation",
+                  OTHER[] = "Everything else";
 
 static const struct option TABLE[] = {
     {.group = TIMES,
