@@ -2,21 +2,24 @@
 # shellcheck shell=bash disable=SC2034 # the lists are used by their names
 
 # By purpose, for Debian and its children. a|b: any of them will do; the first that the distribution knows is taken.
+# a|-: a test is skipped without it, so a distribution that does not know it will do.
 PACKAGES_run="gcc libc6-dev make cmake ninja-build pkg-config libev-dev libluajit-5.1-dev libmnl-dev
   libjansson-dev libpsl-dev libidn2-dev libssl-dev"
 PACKAGES_lint="clang-format-14|clang-format luajit lua-check"
 PACKAGES_test="clang libclang-rt-dev|libclang-rt-14-dev libcmocka-dev lua-busted python3 python3-pytest dpkg-dev file
-  iproute2 nftables util-linux mount procps libcap2-bin tcpdump curl wget git ncat aria2 duktape"
+  iproute2 nftables util-linux mount procps libcap2-bin tcpdump curl wget git ncat aria2 duktape
+  openssh-client python3-socks|- proxychains4|- dropbear-bin|- dante-client|-"
 
 # For those whom we can only tell.
 FEDORA_run="gcc cmake ninja-build pkgconf-pkg-config libev-devel luajit-devel libmnl-devel jansson-devel libpsl-devel libidn2-devel openssl-devel"
 FEDORA_lint="clang-tools-extra luajit luarocks"
 FEDORA_test="clang compiler-rt libasan libubsan libcmocka-devel python3-pytest iproute iproute-tc nftables util-linux
-  procps-ng libcap tcpdump curl wget git nmap-ncat aria2 duktape nginx; by luarocks --lua-version 5.1: busted luacheck"
+  procps-ng libcap tcpdump curl wget git nmap-ncat aria2 duktape nginx
+  openssh-clients python3-pysocks proxychains-ng dropbear dante; by luarocks --lua-version 5.1: busted luacheck"
 ARCH_run="gcc cmake ninja pkgconf libev luajit libmnl jansson libpsl libidn2 openssl"
 ARCH_lint="clang luajit luacheck"
 ARCH_test="compiler-rt cmocka luarocks python-pytest iproute2 nftables util-linux procps-ng libcap tcpdump curl wget git nmap
-  aria2 duktape nginx; by luarocks --lua-version 5.1: busted"
+  aria2 duktape nginx openssh python-pysocks proxychains-ng dropbear dante; by luarocks --lua-version 5.1: busted"
 
 # What must answer where no package manager vouches for it.
 TOOLS_run="gcc cmake ninja pkg-config"
@@ -55,12 +58,16 @@ packages_missing() {
       }'
 }
 
-# Of each a|b the first that the distribution knows.
+distribution_knows() { apt-cache show "$1" 2>/dev/null | grep -q .; }
+
+# Of each a|b the first that the distribution knows; of an unknown a|- nothing.
 packages_choose() {
   local entry name
   for entry in "$@"; do
     for name in ${entry//|/ }; do
-      if apt-cache show "$name" 2>/dev/null | grep -q .; then
+      if [ "$name" = - ]; then
+        continue 2
+      elif distribution_knows "$name"; then
         entry=$name
         break
       fi
@@ -126,7 +133,8 @@ packages_need() {
     return 0
   fi
   mapfile -t missing < <(packages_missing "$@")
-  [ ${#missing[@]} -gt 0 ] || return 0
+  # Nothing is to be done where only such a|- are missing that the distribution does not know.
+  [ -n "$(packages_choose "${missing[@]}")" ] || return 0
   if [ "$(id -u)" -ne 0 ]; then
     if ! command -v sudo >/dev/null; then
       packages_else "To install packages, this must run as root, or sudo must be there." "$@"

@@ -26,7 +26,7 @@ http {{
     scgi_temp_path {folder}/scgi;
     client_max_body_size 200m;
     keepalive_requests 100000;
-    types {{ text/plain txt; }}
+    types {{ text/plain txt; text/html html; image/svg+xml svg; }}
     server {{
         listen {web4}:80;
         listen [{web6}]:80;
