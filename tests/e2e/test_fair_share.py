@@ -1,17 +1,15 @@
 """Unequal lines are filled without configured weights, and the simulator predicts which policy does it."""
 
-import contextlib
 import json
 import math
-import os
 import random
-import socket
 import threading
 import time
 
 import pytest
 
 from lab.command import run
+from lab.filling import MEASURES, Way, mbits, moving
 from lab.origin import read_exactly
 from lab.proxy import SANITIZED
 from lab.run import WAIT_S
@@ -19,76 +17,27 @@ from lab.socks import socks5_connect
 
 pytestmark = [pytest.mark.once, pytest.mark.skipif(SANITIZED, reason="how fast the proxy is under a sanitizer says nothing")]
 
-MEASURES = os.environ.get("STEERWAY_SATURATION") == "all"  # set by `./dev bench`, which measures for minutes
 # Mbit/s. A busy machine fills slower lines just as well; segments are smaller, so they take as long.
 FAST = 100 if MEASURES else 20
 SLOW = FAST / 10
 LINES = f'return {{ {{ name = "wan1", down = "{FAST}M" }}, {{ name = "wan2", down = "{SLOW:g}M" }} }}'
-WORKERS, SEGMENT = 16, 5_000 * FAST
+SEGMENT = 5_000 * FAST
 LEARN_S, MEASURE_S = 5, 4
 # The second line's Mbit/s, and the direction.
 CASES = [(slow, way) for slow in (100, 30, 10) for way in ("down", "up")] if MEASURES else [(0.3 * FAST, "up")]
 
 
-def download(s):
-    got = 0
-    while data := s.recv(262144):
-        got += len(data)
-    assert got == SEGMENT
-
-
-def upload(s):
-    s.sendall(bytes(SEGMENT))
-    s.shutdown(socket.SHUT_WR)
-    assert s.recv(1) == b"", "it has all arrived"
-
-
-def send_segment(s):
-    s.sendall(bytes(SEGMENT))
-
-
-def take_segment(s):
-    while s.recv(262144):
-        pass
-
-
-WAYS = {"down": (download, send_segment, 0), "up": (upload, take_segment, 1)}
-
-
-@contextlib.contextmanager
-def moving(proxy, server, move):
-    """Sixteen at once: when a segment is done, its thread starts the next one on another connection."""
-    over, done = threading.Event(), []
-
-    def work():
-        while not over.is_set():
-            with socks5_connect(proxy, server.address, server.port, timeout=60) as tunnel:
-                move(tunnel.s)
-            done.append(1)
-
-    threads = [threading.Thread(target=work, daemon=True) for _ in range(WORKERS)]
-    for thread in threads:
-        thread.start()
-    yield done
-    over.set()
-    for thread in threads:
-        thread.join(60)
-    assert done and not any(thread.is_alive() for thread in threads)
-
-
-def fill(lab, start, origin, slow, way, *args):
-    """The used share of both lines' capacity, by the interfaces' counters."""
+def fill(lab, start, origin, slow, direction, *args):
+    """The used share of both lines' capacity."""
     lab.wan1.shape(FAST, FAST)
     lab.wan2.shape(slow, slow)
-    move, serve, side = WAYS[way]
+    way = Way(direction, SEGMENT)
     proxy = start(*args, "wan1", "wan2")
-    with moving(proxy, origin(serve), move):
+    with moving(proxy, origin(way.serve), way):
         time.sleep(LEARN_S)
-        before, began = [u.bytes()[side] for u in (lab.wan1, lab.wan2)], time.monotonic()
-        time.sleep(MEASURE_S)
-        after, s = [u.bytes()[side] for u in (lab.wan1, lab.wan2)], time.monotonic() - began
+        rates = mbits([lambda u=u: u.bytes()[way.side] for u in (lab.wan1, lab.wan2)], MEASURE_S)
     proxy.stop()
-    return (sum(after) - sum(before)) * 8 / 1e6 / s / (FAST + slow)
+    return sum(rates) / (FAST + slow)
 
 
 @pytest.mark.parametrize("slow,way", CASES)

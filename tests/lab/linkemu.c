@@ -52,6 +52,7 @@ struct direction {
     struct link_model model;
     struct list under_way; /* by time of arrival */
     uint64_t carried, lost, full, killed;
+    uint64_t bytes;   /* carried */
     uint64_t refused; /* by the device at the other end, such as while it is down */
 };
 
@@ -236,10 +237,12 @@ static void read_device(struct direction *d)
 static void deliver(struct direction *d, double now_s)
 {
     for (struct packet *p; (p = first(d)) && p->at_s <= now_s;) {
-        if (write(d->to, p->bytes, p->len) == (ssize_t)p->len)
+        if (write(d->to, p->bytes, p->len) == (ssize_t)p->len) {
             d->carried++;
-        else
+            d->bytes += p->len;
+        } else {
             d->refused++;
+        }
         forget(p);
     }
 }
@@ -263,8 +266,8 @@ static void say_state(void)
     for (int i = 0; i < 2; i++) {
         const struct direction *d = &directions[i];
         (void)printf(", \"%s\": {\"carried\": %" PRIu64 ", \"lost\": %" PRIu64 ", \"full\": %" PRIu64
-                     ", \"killed\": %" PRIu64 ", \"refused\": %" PRIu64 "}",
-                     i ? "back" : "there", d->carried, d->lost, d->full, d->killed, d->refused);
+                     ", \"killed\": %" PRIu64 ", \"refused\": %" PRIu64 ", \"bytes\": %" PRIu64 "}",
+                     i ? "back" : "there", d->carried, d->lost, d->full, d->killed, d->refused, d->bytes);
     }
     (void)printf("}\n");
     if (fflush(stdout) != 0)

@@ -14,7 +14,7 @@ bench_lines() {
   nginx_need
   build_calmly dev
   STEERWAY_SATURATION=all STEERWAY_BIN=$ROOT/build/dev/steerway "$(python)" -m pytest -q -s -p no:cacheprovider \
-    "$ROOT/tests/e2e/test_fair_share.py"
+    "$ROOT/tests/e2e/test_fair_share.py" "$ROOT/tests/e2e/test_slow_lines.py"
 }
 
 # A program of tests/bench/compare, and its options.

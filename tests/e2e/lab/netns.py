@@ -66,10 +66,12 @@ class Netns:
             family = socket.AF_INET6 if ":" in address else socket.AF_INET
             return socket.create_server((address, port), family=family, backlog=backlog)
 
-    def connect(self, address, port, timeout=WAIT_S, receive_buffer=None):
+    def connect(self, address, port, timeout=WAIT_S, receive_buffer=None, device=None):
         with self.within():
             s = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
         s.settimeout(timeout)
+        if device:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode())
         if receive_buffer:  # set early: it limits the window from the first packet on
             s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         s.connect((address, port))

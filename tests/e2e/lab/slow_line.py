@@ -93,4 +93,13 @@ class SlowLine:
 
     def counted(self, direction):
         """Packets of the direction "down" or "up" by their fate: carried, lost, full (the queue was), killed, refused."""
+        counted = self._state(direction)
+        del counted["bytes"]
+        return counted
+
+    def bytes(self, direction):
+        """What the line has carried in this direction, without what it dropped."""
+        return self._state(direction)["bytes"]
+
+    def _state(self, direction):
         return self._tell("state")["there" if direction == "down" else "back"]
