@@ -1,139 +1,51 @@
 #include "keep/state_file.h"
 
 #include "keep/lock_file.h"
+#include "keep/whole_file.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 /* --- where it is ---------------------------------------------------------------------------------------- */
 
-static int path_in(char ret[PATH_MAX], const char *folder, size_t len, const char *rest)
+static int path_in(char ret[PATH_MAX], const char *folder, size_t len, const char *rest, const char *file)
 {
-    int n = snprintf(ret, PATH_MAX, "%.*s%s/state.json", (int)len, folder, rest);
+    int n = snprintf(ret, PATH_MAX, "%.*s%s/%s", (int)len, folder, rest, file);
 
     return n < PATH_MAX ? 0 : -ENAMETOOLONG;
 }
 
-int state_file_default(char ret[PATH_MAX])
+int state_file_place(const char *file, char ret[PATH_MAX])
 {
     const char *given = getenv("STATE_DIRECTORY"), *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
 
     if (given && given[0] == '/')
-        return path_in(ret, given, strcspn(given, ":"), "");
+        return path_in(ret, given, strcspn(given, ":"), "", file);
     if (state && state[0] == '/')
-        return path_in(ret, state, strlen(state), "/steerway");
+        return path_in(ret, state, strlen(state), "/steerway", file);
     if (geteuid() == 0)
-        return path_in(ret, "/var/lib", strlen("/var/lib"), "/steerway");
+        return path_in(ret, "/var/lib", strlen("/var/lib"), "/steerway", file);
     if (home && home[0] == '/')
-        return path_in(ret, home, strlen(home), "/.local/state/steerway");
+        return path_in(ret, home, strlen(home), "/.local/state/steerway", file);
     return -ENOENT;
 }
 
-/* Create missing folders, for this user only. A failure shows when the file is opened. */
-static void make_folders(const char *path)
+int state_file_default(char ret[PATH_MAX])
 {
-    char folder[PATH_MAX];
-
-    (void)snprintf(folder, sizeof folder, "%s", path);
-    for (char *slash = strchr(folder + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-        *slash = '\0';
-        (void)mkdir(folder, 0700);
-        *slash = '/';
-    }
-}
-
-/* --- reading -------------------------------------------------------------------------------------------- */
-
-static int read_text(const char *path, char **ret)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    struct stat info;
-
-    if (fd < 0)
-        return errno == ENOENT ? 0 : -errno;
-    char *text = malloc(STATE_FILE_MAX + 1);
-    size_t len = 0;
-    int r = !text ? -ENOMEM : fstat(fd, &info) < 0 ? -errno : S_ISREG(info.st_mode) ? 0 : -EEXIST;
-    while (r == 0 && len <= STATE_FILE_MAX) {
-        ssize_t n = read(fd, text + len, STATE_FILE_MAX + 1 - len);
-        if (n == 0)
-            break;
-        if (n < 0 && errno != EINTR)
-            r = -errno;
-        len += n > 0 ? (size_t)n : 0;
-    }
-    (void)close(fd);
-    if (r == 0 && len > STATE_FILE_MAX)
-        r = -EFBIG;
-    if (r < 0) {
-        free(text);
-        return r;
-    }
-    text[len] = '\0';
-    *ret = text;
-    return 0;
+    return state_file_place("state.json", ret);
 }
 
 /* --- writing -------------------------------------------------------------------------------------------- */
-
-static int write_all(int fd, const char *text)
-{
-    size_t len = strlen(text);
-
-    for (size_t at = 0; at < len;) {
-        ssize_t n = write(fd, text + at, len - at);
-        if (n < 0 && errno != EINTR)
-            return -errno;
-        at += n > 0 ? (size_t)n : 0;
-    }
-    return fsync(fd) < 0 ? -errno : 0;
-}
-
-/* The new name must reach the disk too. A failure here is ignored: the file itself is written. */
-static void sync_folder(const char *path)
-{
-    char folder[PATH_MAX];
-
-    const char *slash = strrchr(path, '/');
-    (void)snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - path + 1) : 1, slash ? path : ".");
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return;
-    (void)fsync(fd);
-    (void)close(fd);
-}
-
-static int replace_file(const char *path, const char *text)
-{
-    char name[PATH_MAX + sizeof ".new"];
-
-    (void)snprintf(name, sizeof name, "%s.new", path);
-    int fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0)
-        return -errno;
-    int r = write_all(fd, text);
-    if (close(fd) < 0 && r == 0)
-        r = -errno;
-    if (r == 0 && rename(name, path) < 0)
-        r = -errno;
-    if (r < 0)
-        (void)unlink(name);
-    else
-        sync_folder(path);
-    return r;
-}
 
 static void *write_text(void *arg)
 {
     struct state_file *f = arg;
 
-    f->result = replace_file(f->path, f->text);
+    f->result = whole_file_replace(f->path, f->text);
     ev_async_send(f->loop, &f->written);
     return NULL;
 }
@@ -183,11 +95,11 @@ int state_file_open(struct state_file *f, struct ev_loop *loop, const char *path
 
     if (strlen(path) >= PATH_MAX - sizeof ".lock")
         return -ENAMETOOLONG;
-    make_folders(path);
+    whole_file_folders(path);
     int lock_fd = lock_file_take(path);
     if (lock_fd < 0)
         return lock_fd;
-    int r = read_text(path, &text);
+    int r = whole_file_read(path, &text);
     if (r < 0) {
         (void)close(lock_fd);
         return r;
@@ -225,7 +137,7 @@ void state_file_close(struct state_file *f, char *text)
         return;
     if (f->writing)
         (void)pthread_join(f->writer, NULL);
-    int r = text ? replace_file(f->path, text) : 0;
+    int r = text ? whole_file_replace(f->path, text) : 0;
     if (r < 0)
         f->failed(f, r);
     ev_ref(f->loop);

@@ -11,8 +11,9 @@
 #include <pthread.h>
 #include <stdbool.h>
 
-enum { STATE_FILE_MAX = 1024 * 1024 };
-
+/** The path of a file in the user's state folder, as state_file_default says.
+ *  @return as state_file_default */
+MUST_CHECK int state_file_place(const char *file, char ret[PATH_MAX]);
 /** The default path: state.json in $STATE_DIRECTORY (set by systemd) or $XDG_STATE_HOME/steerway. Without
  * those, /var/lib/steerway for root and ~/.local/state/steerway for others.
  *  @return 0, -ENOENT without any such folder, -ENAMETOOLONG */
@@ -33,7 +34,7 @@ struct state_file {
 
 /** Lock the file for this run, and read it. Missing folders are created.
  *  @param ret_text  malloc'ed; NULL when the file does not exist yet
- *  @return 0; -EADDRINUSE when another program holds it; -EFBIG over STATE_FILE_MAX; or another negative
+ *  @return 0; -EADDRINUSE when another program holds it; -EFBIG over WHOLE_FILE_MAX; or another negative
  * errno */
 MUST_CHECK int state_file_open(struct state_file *f, struct ev_loop *loop, const char *path, char **ret_text);
 /** Replace the file by this text, which is taken over. */

@@ -1,5 +1,6 @@
 /* The file holds the old text or the new one, the latest text wins, and only one program has it open. */
 #include "keep/state_file.h"
+#include "keep/whole_file.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -168,7 +169,7 @@ static void what_is_no_file_of_ours_is_refused(void **state)
     assert_int_equal(unlink(path), 0);
     FILE *file = fopen(path, "w");
     assert_non_null(file);
-    assert_int_equal(fseek(file, STATE_FILE_MAX, SEEK_SET), 0);
+    assert_int_equal(fseek(file, WHOLE_FILE_MAX, SEEK_SET), 0);
     assert_int_equal(fputc('x', file), 'x');
     (void)fclose(file);
     assert_int_equal(state_file_open(&f, loop, path, &text), -EFBIG);
