@@ -69,7 +69,7 @@ def test_a_mistyped_command_is_recognised():
     assert refused(2, "help", "chek") == "unknown command 'chek'; did you mean check?"
     assert refused(2, "help", "start", "list") == "help takes [COMMAND] and no more: 'list'"
     assert refused(2, "eth0") == ("unknown command 'eth0' (known: list, start, check, doctor, status, uplinks, drain, why, reload, policy, "
-                                       "set, record, simulate, new-policy, help)")
+                                       "set, record, capture, simulate, new-policy, help)")
     assert refused(2, "-p", "80", "start").startswith("the command comes first: steerway start -p")
 
 
@@ -222,6 +222,7 @@ def test_good_values(args):
         ("proxy-protocol-from", "all", "'all' is not an address range"),
         ("own-mark", "3", "expected one bit from 0x1000000 to 0x80000000, got '3'"),
         ("log-format", "xml", "'xml' is not text or json"),
+        ("own-mark", "3", "expected one bit from 0x1000000 to 0x80000000, got '3'"),
         ("ipv6-source", "privacy", "'privacy' is not one of system, temporary, stable"),
         ("auth", "SECRET", "expected USER:PASS"),
         ("auth", ":SECRET", "expected USER:PASS"),

@@ -34,11 +34,12 @@ local ROOMS = {
   { "app/options", "base addr machine net dns proto uplink policy relay access parent health udp inbound http config" },
   { "app/keep", "base uplink policy" },
   { "app/follow", "base machine dns uplink policy health inbound config keep" },
-  { "app/control", "base dns proto sets uplink health outbound inbound config keep follow" },
-  { "app/doctor", "base machine uplink health config" },
+  { "app/capture", "base addr machine keep" },
+  { "app/control", "base addr machine net dns proto sets uplink health outbound inbound config keep follow capture" },
+  { "app/doctor", "base machine uplink health config capture" },
   { "app/simulate", "base uplink policy" },
-  { "app/serve", "net health inbound http socks captured config keep follow control" },
-  { "app/main", "base netlink peek uplink policy config options follow control doctor simulate serve" },
+  { "app/serve", "net health inbound http socks captured config keep follow capture control" },
+  { "app/main", "base netlink peek uplink policy config options follow capture control doctor simulate serve" },
 }
 
 local LAYERS, STOREY = {}, {} -- by a room's name: what it may use, and its storey
@@ -54,7 +55,7 @@ end
 -- Libraries, and the rooms that may see them.
 local LOOP = {
   "machine", "net", "dns", "relay", "datagram", "parent", "health", "outbound", "udp", "inbound", "http", "keep", "follow",
-  "control", "serve",
+  "capture", "control", "serve",
 }
 local LIBRARIES = {
   ["lua.h"] = { "cage", "policy" },
@@ -69,7 +70,7 @@ local LIBRARIES = {
   ["openssl/hmac.h"] = { "peek" },
   ["arpa/nameser.h"] = { "dns" },
   ["libmnl/libmnl.h"] = { "netlink", "machine" },
-  ["jansson.h"] = { "policy", "outbound", "config", "options", "keep", "control", "doctor", "simulate", "main" },
+  ["jansson.h"] = { "policy", "outbound", "config", "options", "keep", "capture", "control", "doctor", "simulate", "main" },
 }
 
 -- Rooms of parsers.

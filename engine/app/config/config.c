@@ -291,9 +291,13 @@ static int check_denied_users(const struct config *c, char *err)
     return 0;
 }
 
+/* The highest bit: WireGuard and most programs count marks from below, Kubernetes has the bits 14 and 15,
+ * Tailscale 16 to 23, and marks that the proxy gives to uplinks begin with 0x5357. */
+static const uint32_t OWN_MARK = 0x80000000;
+
 uint32_t config_own_mark(const struct config *c)
 {
-    return c->own_mark;
+    return c->own_mark != 0 || c->n_transparents == 0 ? c->own_mark : OWN_MARK;
 }
 
 static int check_own_mark(const struct config *c, char *err)

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/nearest.h"
 #include "config/config.h"
+#include "control/capture_verb.h"
 #include "control/json_text.h"
 #include "control/uplink_json.h"
 #include "uplink/uplink.h"
@@ -270,9 +271,17 @@ static void verb_drain(void *owner, const json_t *request, struct control_reply 
                    near.best ? near.best : "", near.best ? "?" : "");
 }
 
+static void verb_capture(void *owner, const json_t *request, struct control_reply reply)
+{
+    struct control *c = owner;
+
+    capture_verb(c->subject.capture, c->subject.proxy, request, reply);
+}
+
 static const struct control_verb verbs[] = {
-    {"status", verb_status}, {"uplinks", verb_uplinks}, {"policy", verb_policy}, {"set", verb_set},
-    {"reload", verb_reload}, {"why", verb_why},         {"record", verb_record}, {"drain", verb_drain},
+    {"status", verb_status}, {"uplinks", verb_uplinks}, {"policy", verb_policy},
+    {"set", verb_set},       {"reload", verb_reload},   {"why", verb_why},
+    {"record", verb_record}, {"drain", verb_drain},     {"capture", verb_capture},
 };
 
 int control_open(struct control *c, struct ev_loop *loop, const char *path,

@@ -89,6 +89,19 @@ int control_place_take(struct control_place *ret, const char *path)
     return 0;
 }
 
+bool control_place_is_served(const char *path)
+{
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    int fd = strlen(path) < sizeof addr.sun_path ? socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0) : -1;
+
+    if (fd < 0)
+        return false;
+    memcpy(addr.sun_path, path, strlen(path) + 1);
+    bool served = connect(fd, (struct sockaddr *)&addr, sizeof addr) == 0;
+    (void)close(fd);
+    return served;
+}
+
 void control_place_leave(struct control_place *p)
 {
     if (p->fd >= 0) {

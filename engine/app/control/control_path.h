@@ -4,6 +4,7 @@
 
 #include "base/compiler.h"
 
+#include <stdbool.h>
 #include <sys/un.h>
 
 enum { CONTROL_PATH_MAX = sizeof(((struct sockaddr_un *)0)->sun_path) };
@@ -23,6 +24,8 @@ struct control_place {
  * folder of the path if it is missing.
  *  @return 0; -EADDRINUSE when another program serves it; or another negative errno */
 MUST_CHECK int control_place_take(struct control_place *ret, const char *path);
+/** Whether a program accepts connections at that socket. */
+bool control_place_is_served(const char *path);
 /** Remove the socket, and release the lock. Harmless on a place that was never taken (fds -1). */
 void control_place_leave(struct control_place *p);
 

@@ -2,6 +2,7 @@
 #ifndef STEERWAY_DOCTOR_JUDGE_H
 #define STEERWAY_DOCTOR_JUDGE_H
 
+#include "capture/capture_apply.h"
 #include "config/config.h"
 #include "doctor/diagnosis.h"
 #include "doctor/sight.h"
@@ -27,6 +28,10 @@ void judge_policy(struct diagnosis *d, const char *why);
 /** Judge the listening addresses, and this process's rights and limits. */
 void judge_machine(struct diagnosis *d, const struct sight_self *self, const struct config *c,
                    const struct machine *m);
+
+/** Judge a capture of this machine's traffic that its proxy has left, or that others have damaged.
+ *  @param proxy  whether the proxy runs that it leads to */
+void judge_capture(struct diagnosis *d, const struct capture_sight *s, bool proxy);
 
 /** Judge whether this process may mark the uplink's packets. */
 void judge_mark(struct diagnosis *d, const struct sight_self *self, const struct uplink *u);

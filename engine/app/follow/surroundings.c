@@ -85,13 +85,15 @@ static int surroundings_refuse(int err, const char *what, char *text)
     return err;
 }
 
-/* Where marks are not permitted, no rule can capture this machine's traffic without a loop. */
-static void mark_own_packets(const struct config *c)
+/* A proxy that may not mark can still take what others' rules capture of a LAN, so only a user who has named
+ * the bit is warned. */
+static void mark_own_packets(const struct config *config)
 {
-    uint32_t bit = config_own_mark(c);
+    uint32_t bit = config_own_mark(config);
 
     if (bit != 0 && !egress_may_mark()) {
-        log_plain(EVENT_OWN_MARK_NOT_PERMITTED);
+        if (config->own_mark != 0)
+            log_plain(EVENT_OWN_MARK_NOT_PERMITTED);
         bit = 0;
     }
     egress_mark_own(bit);

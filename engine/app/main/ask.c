@@ -138,3 +138,10 @@ int ask(const struct cli *cli, json_t *request, json_t **ret)
     *ret = answer;
     return COMMAND_OK;
 }
+
+bool ask_is_there(const struct cli *cli, char *ret_path)
+{
+    if (find_path(cli, ret_path) < 0)
+        ret_path[0] = '\0';
+    return control_place_is_served(ret_path);
+}

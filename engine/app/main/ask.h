@@ -5,11 +5,16 @@
 #include "main/cli.h"
 
 #include <jansson.h>
+#include <stdbool.h>
 
 /** Send the request (taken) to the socket of --control or of the default path, and wait for the answer.
  * Errors, also the proxy's refusal, are printed.
  *  @param ret  the answer, to be decref'd
  *  @return COMMAND_OK, or the exit code */
 MUST_CHECK int ask(const struct cli *cli, json_t *request, json_t **ret);
+
+/** Whether a proxy listens there. Prints nothing.
+ *  @param ret_path  CONTROL_PATH_MAX bytes, for the path of the socket; "" when there is none */
+bool ask_is_there(const struct cli *cli, char *ret_path);
 
 #endif

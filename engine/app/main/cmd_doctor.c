@@ -3,10 +3,11 @@
 #include "uplink/uplink_set.h"
 
 #include "config/startup.h"
+#include "control/control_path.h"
 #include "doctor/judge.h"
 #include "doctor/try.h"
 #include "follow/surroundings.h"
-#include "main/cli.h"
+#include "main/ask.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -50,6 +51,20 @@ static void look_again(struct visit *v)
         for (size_t k = 0; k < i; k++)
             judge_pair(&v->report, &v->sights[k], &v->sights[i]);
     }
+}
+
+static void look_for_capture(const struct cli *cli, struct visit *v)
+{
+    struct capture_sight *s = calloc(1, sizeof *s);
+    char path[CONTROL_PATH_MAX];
+
+    if (!s)
+        return;
+    capture_sight_read(s);
+    bool proxy = s->record.known ? control_place_is_served(s->record.control) : ask_is_there(cli, path);
+    judge_capture(&v->report, s, proxy);
+    capture_sight_done(s);
+    free(s);
 }
 
 static int try_all(struct visit *v, struct ev_loop *loop, char *err)
@@ -138,6 +153,7 @@ static int examine(const struct cli *cli, struct visit *v)
     }
     if (!loop)
         return command_error(COMMAND_FAILED, "the event loop does not start");
+    look_for_capture(cli, v);
     r = try_all(v, loop, err);
     int code = r < 0 ? command_error(COMMAND_FAILED, "%s", err) : print(cli, v);
     surroundings_close(&v->surroundings);

@@ -42,6 +42,9 @@ int cmd_set(const struct cli *cli);
 int cmd_why(const struct cli *cli);
 int cmd_record(const struct cli *cli);
 
+/** Send this machine's traffic through the running proxy, end that, or show how it is done. */
+int cmd_capture(const struct cli *cli);
+
 /** Play a trace of connections against simulated uplinks, with one or several policies. */
 int cmd_simulate(const struct cli *cli);
 

@@ -109,6 +109,17 @@ const struct verb verb_table[] = {
               "or tell whether one runs.\n",
      .scope = OPTION_OF_CONTROL,
      .run = cmd_record},
+    {.name = "capture",
+     .words = "on|off|show",
+     .words_min = 1,
+     .words_max = 1,
+     .summary = "send this machine's traffic through the running proxy",
+     .about = "Send the traffic of programs that know no proxy through the running proxy, by\n"
+              "rules of nftables and routing rules. The proxy needs a listener for it:\n"
+              "--transparent tproxy:localhost:1081. off removes all that on has added, also\n"
+              "after the proxy was killed. show prints the commands that do the same.\n",
+     .scope = OPTION_OF_CAPTURE,
+     .run = cmd_capture},
     {.name = "simulate",
      .words = "[POLICY]",
      .words_max = 1,

@@ -27,6 +27,7 @@ enum option_scope {
     OPTION_OF_NEW_POLICY = 1 << 5,
     OPTION_OF_SIMULATE = 1 << 6,
     OPTION_OF_DOCTOR = 1 << 7,
+    OPTION_OF_CAPTURE = 1 << 8,
 };
 
 /** How the command line treats an option. */

@@ -55,6 +55,7 @@ static void finish_up(struct app *a)
         log_connections(a, EVENT_STOPPING_NOW);
         return end_now(a);
     }
+    capture_holder_close(&a->capture); /* new traffic flows past from now on */
     proxy_drain(&a->proxy);
     struct log_line l;
     log_begin(&l, EVENT_STOPPING);
@@ -144,6 +145,7 @@ int app_init(struct app *a, const struct config *config, const struct paths *pat
         (void)snprintf(err, CONFIG_ERROR_MAX, "the event loop does not start: %s", strerror(-r));
         return r;
     }
+    a->capture.loop = a->loop;
     policy_loading_open(&a->loading, a->loop, policy);
     struct surroundings *s = &a->surroundings;
     int e = surroundings_open(s, a->loop, config, uplinks, m, err);
@@ -277,6 +279,7 @@ void app_done(struct app *a)
     if (a->proxy.loop) {
         policy_loading_close(&a->loading);
         control_close(&a->control);
+        capture_holder_close(&a->capture);
         policy_watch_stop(&a->watch);
         proxy_stop(&a->proxy);
         proxy_done(&a->proxy);

@@ -42,6 +42,7 @@ static int open_control(struct app *a, char *err)
     const struct control_subject subject = {.version = STEERWAY_VERSION,
                                             .proxy = &a->proxy,
                                             .loading = &a->loading,
+                                            .capture = &a->capture,
                                             .find_policy = find_policy,
                                             .find_arg = a};
     const char *given = a->config->control;

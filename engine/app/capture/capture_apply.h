@@ -1,0 +1,40 @@
+/* Adds and removes what capture has on this machine, except for the table that the proxy holds. Each change
+ * is recorded first. */
+#ifndef STEERWAY_CAPTURE_CAPTURE_APPLY_H
+#define STEERWAY_CAPTURE_CAPTURE_APPLY_H
+
+#include "capture/capture_nft.h"
+#include "capture/capture_record.h"
+
+enum { CAPTURE_NOTES_MAX = 16 };
+
+/** What was left, as others have made or changed it. */
+struct capture_notes {
+    char text[CAPTURE_NOTES_MAX][CAPTURE_ERROR_MAX];
+    size_t n;
+};
+
+/** Add routes and rules, beside those that the book knows. @return 0, or negative errno with one line in err
+ * (CAPTURE_ERROR_MAX) */
+MUST_CHECK int capture_add_steps(struct capture_book *b, const struct capture_steps *wanted, char *err);
+
+/** Remove the book's routes and rules that are not to be kept. @return as capture_add_steps */
+MUST_CHECK int capture_remove_steps(struct capture_book *b, const struct capture_steps *keep, char *err);
+
+/** Remove everything: the table, if nobody holds it, then routes and rules. Without a record, what looks like
+ * capture's own is removed. @return as capture_add_steps */
+MUST_CHECK int capture_remove_all(struct capture_book *b, struct capture_notes *notes, char *err);
+
+/** What is on this machine, for whoever looks. */
+struct capture_sight {
+    struct capture_record record;
+    size_t n_steps;   /* of the record's steps, those that are there */
+    size_t n_unknown; /* rules and routes like capture's, without a record */
+    bool table_seen;  /* it could be looked for; that needs rights */
+    struct capture_table table;
+};
+/** Read it, and change nothing. Release it with capture_sight_done. */
+void capture_sight_read(struct capture_sight *ret);
+void capture_sight_done(struct capture_sight *s);
+
+#endif

@@ -1,0 +1,310 @@
+#include "capture/capture_holder.h"
+
+#include "base/buf.h"
+#include "base/log.h"
+#include "capture/capture_nft.h"
+#include "capture/capture_plan.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static const double PATIENCE_S = 10;
+/* nft says nothing of a command that it has done. It quotes this one, which it does not know, after all
+ * others. */
+static const char LAST[] = "steerway_last\n";
+
+static void change_over(struct capture_holder *h, const char *error)
+{
+    capture_holder_done_fn *done = h->done;
+
+    ev_timer_stop(h->loop, &h->deadline);
+    h->done = NULL;
+    h->len = 0;
+    if (done)
+        done(h->done_arg, error);
+}
+
+/* --- the child ------------------------------------------------------------------------------------------ */
+
+/* A program with capabilities of its file passes none on, unless they are ambient. */
+static void keep_right_to_administer(void)
+{
+    struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[2];
+    const unsigned bit = 1U << CAP_NET_ADMIN;
+
+    if (syscall(SYS_capget, &head, data) < 0 || !(data[0].permitted & bit))
+        return;
+    data[0].inheritable |= bit;
+    if (syscall(SYS_capset, &head, data) == 0)
+        (void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_NET_ADMIN, 0, 0);
+}
+
+static void become_holder(int in, int said)
+{
+    static char name[] = "nft", interactive[] = "-i";
+    char *const argv[] = {name, interactive, NULL};
+    sigset_t none;
+
+    (void)setsid(); /* a terminal's signals are for the proxy, which then lets go */
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    (void)sigemptyset(&none);
+    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+    (void)signal(SIGPIPE, SIG_DFL);
+    if (geteuid() != 0)
+        keep_right_to_administer();
+    (void)dup2(in, STDIN_FILENO);
+    (void)dup2(said, STDOUT_FILENO);
+    (void)dup2(said, STDERR_FILENO);
+    capture_nft_become(argv);
+    (void)!write(STDERR_FILENO, "Error: the program nft is missing: install nftables\n", 52);
+    _exit(127);
+}
+
+static void close_child(struct capture_holder *h)
+{
+    ev_io_stop(h->loop, &h->said);
+    if (h->in_fd >= 0)
+        (void)close(h->in_fd);
+    (void)close(h->said_fd);
+    ev_child_stop(h->loop, &h->exited); /* the loop reaps it all the same */
+    h->pid = 0;
+    h->in_fd = -1;
+    h->state = CAPTURE_IDLE;
+    h->owns = false;
+}
+
+/* Once the child is reaped, its netlink socket is closed, and the table is gone. */
+static void on_holder_exited(struct ev_loop *loop, ev_child *w, int events)
+{
+    struct capture_holder *h = container_of(w, struct capture_holder, exited);
+
+    (void)events;
+    ev_child_stop(loop, w);
+    h->pid = 0;
+    if (h->state != CAPTURE_RELEASING)
+        return;
+    close_child(h);
+    change_over(h, NULL);
+}
+
+static void log_lost(const char *why)
+{
+    struct log_line l;
+
+    log_begin(&l, EVENT_CAPTURE_LOST);
+    log_str(&l, "why", why);
+    log_end(&l);
+}
+
+/* --- what it says --------------------------------------------------------------------------------------- */
+
+/* The first line of an error in the first n bytes. @return NULL for none */
+static const char *first_error(struct capture_holder *h, size_t n, char out[CAPTURE_ERROR_MAX])
+{
+    static const char word[] = "Error: ";
+    const char *at = n > 0 ? memmem(h->text, n, word, sizeof word - 1) : NULL;
+
+    if (!at)
+        return NULL;
+    size_t len = n - (size_t)(at - h->text);
+    const char *end = memchr(at, '\n', len);
+    (void)snprintf(out, CAPTURE_ERROR_MAX, "nft: %.*s", (int)(end ? (size_t)(end - at) : len), at);
+    return out;
+}
+
+/* The bytes that the child said before it came to the last command; SIZE_MAX: it has not. Its words on that
+ * one are a line with the error, and the quote. */
+static size_t before_last(const struct capture_holder *h)
+{
+    const char *quote = h->len > 0 ? memmem(h->text, h->len, LAST, sizeof LAST - 1) : NULL;
+
+    if (!quote)
+        return SIZE_MAX;
+    if (quote > h->text)
+        quote--; /* the end of the line before */
+    const char *end = memrchr(h->text, '\n', (size_t)(quote - h->text));
+    return end ? (size_t)(end - h->text) : 0;
+}
+
+static void take_verdict(struct capture_holder *h, size_t n)
+{
+    char text[CAPTURE_ERROR_MAX];
+    const char *error = first_error(h, n, text);
+
+    if (!error) {
+        h->request = h->next;
+        h->owns = !h->request.stops;
+    }
+    h->state = CAPTURE_HELD;
+    if (!h->owns) /* the table stays by itself, or there is none */
+        close_child(h);
+    change_over(h, error);
+}
+
+static void on_end(struct capture_holder *h)
+{
+    enum capture_holder_state before = h->state;
+    char text[CAPTURE_ERROR_MAX];
+    const char *error = first_error(h, h->len, text);
+
+    if (before == CAPTURE_RELEASING) {
+        ev_io_stop(h->loop, &h->said);
+        return;
+    }
+    close_child(h);
+    if (before == CAPTURE_HELD)
+        log_lost(error ? error : "the program nft has ended");
+    change_over(h, error ? error : "nft has ended");
+}
+
+static void on_said(struct ev_loop *loop, ev_io *w, int events)
+{
+    struct capture_holder *h = container_of(w, struct capture_holder, said);
+    char rest[512];
+    size_t room = sizeof h->text - h->len;
+    ssize_t n = room > 0 ? read(h->said_fd, h->text + h->len, room) : read(h->said_fd, rest, sizeof rest);
+
+    (void)loop;
+    (void)events;
+    if (n < 0 && (errno == EINTR || errno == EAGAIN))
+        return;
+    if (n <= 0)
+        return on_end(h);
+    h->len += room > 0 ? (size_t)n : 0;
+    size_t before = h->state == CAPTURE_INSTALLING ? before_last(h) : SIZE_MAX;
+    if (before != SIZE_MAX)
+        take_verdict(h, before);
+}
+
+static void on_patience_over(struct ev_loop *loop, ev_timer *w, int events)
+{
+    struct capture_holder *h = container_of(w, struct capture_holder, deadline);
+
+    (void)loop;
+    (void)events;
+    if (h->pid > 0)
+        (void)kill(h->pid, SIGKILL);
+    close_child(h);
+    change_over(h, "nft does not answer");
+}
+
+/* --- changes -------------------------------------------------------------------------------------------- */
+
+static int start_child(struct capture_holder *h)
+{
+    int in[2], said[2];
+
+    if (pipe2(in, O_CLOEXEC) < 0)
+        return -errno;
+    if (pipe2(said, O_CLOEXEC) < 0) {
+        int r = -errno;
+        (void)close(in[0]);
+        (void)close(in[1]);
+        return r;
+    }
+    pid_t pid = fork();
+    if (pid == 0)
+        become_holder(in[0], said[1]);
+    int r = pid < 0 ? -errno : 0;
+    (void)close(in[0]);
+    (void)close(said[1]);
+    if (r < 0) {
+        (void)close(in[1]);
+        (void)close(said[0]);
+        return r;
+    }
+    h->pid = pid;
+    h->in_fd = in[1];
+    h->said_fd = said[0];
+    (void)fcntl(h->in_fd, F_SETFL, O_NONBLOCK);
+    (void)fcntl(h->said_fd, F_SETFL, O_NONBLOCK);
+    ev_io_init(&h->said, on_said, h->said_fd, EV_READ);
+    ev_io_start(h->loop, &h->said);
+    ev_child_init(&h->exited, on_holder_exited, pid, 0);
+    ev_set_priority(&h->exited, EV_MAXPRI); /* first, so that a reused process number is not killed */
+    ev_child_start(h->loop, &h->exited);
+    return 0;
+}
+
+/* nft takes a line as one change: all of it is applied, or nothing. */
+static int write_change(struct capture_holder *h, const struct buf *script)
+{
+    static const char table[] = "inet " CAPTURE_NFT_TABLE;
+    struct buf line;
+
+    buf_init(&line, 2 * CAPTURE_SCRIPT_MAX); /* a pipe holds 64 KiB */
+    /* There must be a table to delete. `add` of one that is owned fails, even for its owner. */
+    int r = h->owns ? 0 : buf_printf(&line, "add table %s; ", table);
+    if (r == 0)
+        r = buf_printf(&line, "delete table %s; ", table);
+    const struct slice text = buf_slice(script);
+    for (size_t i = 0; r == 0 && i < text.len; i++)
+        r = buf_append(&line, text.data[i] == '\n' ? ";" : &text.data[i], 1);
+    if (r == 0)
+        r = buf_printf(&line, "\n%s", LAST);
+    const struct slice all = buf_slice(&line);
+    if (r == 0 && write(h->in_fd, all.data, all.len) != (ssize_t)all.len)
+        r = -EPIPE;
+    buf_done(&line);
+    return r;
+}
+
+static void await_change(struct capture_holder *h, capture_holder_done_fn *done, void *arg)
+{
+    h->done = done;
+    h->done_arg = arg;
+    h->len = 0;
+    ev_timer_init(&h->deadline, on_patience_over, PATIENCE_S, 0.);
+    ev_timer_start(h->loop, &h->deadline);
+}
+
+int capture_holder_install(struct capture_holder *h, const struct capture_request *request,
+                           const struct buf *script, capture_holder_done_fn *done, void *arg)
+{
+    if (h->state == CAPTURE_INSTALLING || h->state == CAPTURE_RELEASING)
+        return -EBUSY;
+    int r = h->state == CAPTURE_IDLE ? start_child(h) : 0;
+    if (r < 0)
+        return r;
+    bool fresh = h->state == CAPTURE_IDLE;
+    r = write_change(h, script);
+    if (r < 0 && fresh)
+        close_child(h);
+    if (r < 0)
+        return r;
+    h->next = *request;
+    h->state = CAPTURE_INSTALLING;
+    await_change(h, done, arg);
+    return 0;
+}
+
+int capture_holder_release(struct capture_holder *h, capture_holder_done_fn *done, void *arg)
+{
+    if (h->state == CAPTURE_INSTALLING || h->state == CAPTURE_RELEASING)
+        return -EBUSY;
+    if (h->state == CAPTURE_IDLE) {
+        done(arg, NULL);
+        return 0;
+    }
+    (void)close(h->in_fd);
+    h->in_fd = -1;
+    h->state = CAPTURE_RELEASING;
+    await_change(h, done, arg);
+    return 0;
+}
+
+void capture_holder_close(struct capture_holder *h)
+{
+    if (h->state == CAPTURE_IDLE)
+        return;
+    ev_timer_stop(h->loop, &h->deadline);
+    h->done = NULL;
+    close_child(h);
+}

@@ -1,0 +1,52 @@
+/* Holds the table of nftables for the running proxy: by a child process nft, which keeps its netlink socket
+ * open. The kernel removes a table with `flags owner` once that socket is closed. The child ends with the
+ * proxy, as it then reads the end of its input. */
+#ifndef STEERWAY_CAPTURE_CAPTURE_HOLDER_H
+#define STEERWAY_CAPTURE_CAPTURE_HOLDER_H
+
+#include "capture/capture_request.h"
+
+#include <ev.h>
+
+struct buf;
+
+enum { CAPTURE_SAID_MAX = 8192 };
+
+/** @param error  one line; NULL: the table is as wanted */
+typedef void capture_holder_done_fn(void *arg, const char *error);
+
+enum capture_holder_state {
+    CAPTURE_IDLE,       /* no child */
+    CAPTURE_INSTALLING, /* the child has been given a table */
+    CAPTURE_HELD,       /* the child holds the table */
+    CAPTURE_RELEASING,  /* the child is about to end */
+};
+
+/** Embedded by its owner, who must not move it; zero-initialised with a loop is idle. */
+struct capture_holder {
+    struct ev_loop *loop;
+    enum capture_holder_state state;
+    struct capture_request request, next; /* of the table that is held, and of the one being installed */
+    bool owns;                            /* the child has installed a table, which goes with it */
+    pid_t pid;                            /* 0: reaped */
+    int in_fd, said_fd;
+    ev_io said;
+    ev_child exited;
+    ev_timer deadline;
+    char text[CAPTURE_SAID_MAX]; /* what the child has said of the present change */
+    size_t len;
+    capture_holder_done_fn *done; /* of the present change; NULL for none */
+    void *done_arg;
+};
+
+/** Replace the table by this script (capture_plan_table), as a whole or not at all. One that stays without
+ * the proxy (request->stops) is not held.
+ *  @return 0: done is called later; -EBUSY during another change; or negative errno */
+MUST_CHECK int capture_holder_install(struct capture_holder *h, const struct capture_request *request,
+                                      const struct buf *script, capture_holder_done_fn *done, void *arg);
+/** Let go of the table that goes with the proxy. @return as capture_holder_install */
+MUST_CHECK int capture_holder_release(struct capture_holder *h, capture_holder_done_fn *done, void *arg);
+/** Let go at once; nothing is called back. Harmless when idle. */
+void capture_holder_close(struct capture_holder *h);
+
+#endif

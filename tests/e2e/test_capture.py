@@ -1,0 +1,180 @@
+"""Captured traffic: programs that know no proxy are carried by both uplinks, from this machine and from a network behind
+it, with IPv4 and IPv6; the proxy's own packets, local networks and flows that exist already are left alone."""
+
+import json
+import os
+import socket
+import subprocess
+
+import pytest
+
+from lab.clients import curl
+from lab.netns import wait_for_carrier
+from lab.origin import echo
+from lab.proxy import UNRACED
+from lab.run import run, sh, wait_for
+from lab.topology import LAN_CLIENT, LAN_HOME, OPEN4, OPEN6, WEB4, WEB6
+
+LAN_HOME6, LAN_CLIENT6 = "fd77::1", "fd77::2"
+
+
+@pytest.fixture
+def lan(lab):
+    """The network behind this machine, with IPv6 and default routes."""
+    sh(f"ip -6 address replace {LAN_HOME6}/64 dev lan0 nodad")
+    lab.lan.sh(f"ip -6 address replace {LAN_CLIENT6}/64 dev eth0 nodad")
+    lab.lan.sh(f"ip route replace default via {LAN_HOME}")
+    lab.lan.sh(f"ip -6 route replace default via {LAN_HOME6}")
+    yield lab.lan
+    lab.lan.sh("ip route delete default")
+    lab.lan.sh("ip -6 route delete default")
+    lab.lan.sh(f"ip -6 address delete {LAN_CLIENT6}/64 dev eth0")
+    sh(f"ip -6 address delete {LAN_HOME6}/64 dev lan0")
+
+
+@pytest.fixture
+def capture(start):
+    """Starts a proxy that captures: capture("--lan", "lan0", by=("wan1", "wan2"))."""
+    proxies = []
+
+    def begin(*words, by=("wan1", "wan2"), more=()):
+        proxy = start(*UNRACED, "--policy", "round_robin", "--transparent", "tproxy:localhost:0", *more, *by)
+        proxies.append(proxy)
+        proxy.tell("capture", "on", *words)
+        return proxy
+
+    yield begin
+    for proxy in proxies:
+        proxy.tell("capture", "off")
+
+
+def counted(chain):
+    """The packets that the rules of a chain have counted."""
+    items = json.loads(sh(f"nft -j list chain inet steerway {chain}"))["nftables"]
+    return [part["counter"]["packets"] for item in items for part in item.get("rule", {}).get("expr", []) if "counter" in part]
+
+
+def whoami(lab, address, by=run, source=None):
+    host = f"[{address}]" if ":" in address else address
+    r = by("curl", "--silent", "--show-error", "--max-time", "20", "--noproxy", "*", f"http://{host}/whoami", *(source or ()))
+    return lab.uplink_of(r.ok().text.strip())
+
+
+@pytest.mark.parametrize("strict", [0, 1], ids=["usual", "strict"])
+def test_both_uplinks_carry_everybody(lab, web, lan, capture, strict):
+    """With the strictest checks of source addresses, too, and no setting changed."""
+    lab.home.sysctl("net.ipv4.conf.all.rp_filter", 0)  # for the uplinks, whose answers it would drop
+    for link in ("lan0", "lo"):
+        lab.home.sysctl(f"net.ipv4.conf.{link}.rp_filter", strict)
+        lab.home.sysctl(f"net.ipv4.conf.{link}.src_valid_mark", strict)
+    try:
+        proxy = capture("--lan", "lan0", by=("wan2", "wan3"))
+        for by in (run, lan.run):
+            for address in (WEB4, WEB6):
+                assert {whoami(lab, address, by) for _ in range(4)} == {"wan2", "wan3"}, (by, address)
+        lines = proxy.connections(16)
+        assert len(lines) == 16, "none of them came back to the proxy"
+        assert {line["client"].rpartition(":")[0] for line in lines} >= {LAN_CLIENT, f"[{LAN_CLIENT6}]"}
+        (flows,) = counted("take")
+        assert flows == 8 and counted("lan") == [8]
+    finally:
+        for link, value in (("all", 2), ("lan0", 0), ("lo", 0)):
+            lab.home.sysctl(f"net.ipv4.conf.{link}.rp_filter", value)
+            lab.home.sysctl(f"net.ipv4.conf.{link}.src_valid_mark", 0)
+
+
+def test_what_is_near_is_left_alone(lab, lan, capture, origin):
+    proxy = capture("--lan", "lan0")
+    near = [lan.listen(LAN_CLIENT), lan.listen(LAN_CLIENT6), socket.create_server(("127.0.0.1", 0)), socket.create_server((lab.wan1.addr4, 0)),
+            lab.wan1.isp.listen(lab.wan1.gateway4)]
+    for server in near:
+        with server, socket.create_connection(server.getsockname()[:2], timeout=20):
+            pass
+    with socket.create_server((LAN_HOME, 0)) as server:
+        lan.connect(LAN_HOME, server.getsockname()[1]).close()
+    assert counted("take") == [0] and counted("lan") == [0]
+    assert proxy.settled() == 0
+
+
+def test_flows_that_exist_already_go_on(lab, capture, origin):
+    server = origin(echo)
+    with socket.create_connection((OPEN4, server.port), timeout=20) as before:
+        proxy = capture()
+        before.sendall(b"still the same")
+        assert before.recv(100) == b"still the same"
+        assert proxy.settled() == 0
+        with socket.create_connection((OPEN4, server.port), timeout=20) as after:
+            after.sendall(b"captured")
+            assert after.recv(100) == b"captured"
+            proxy.tell("capture", "on", "--user", "7")  # whoever is captured already stays so
+            after.sendall(b"still captured")
+            assert after.recv(100) == b"still captured"
+        assert len(proxy.connections(1)) == 1
+
+
+def test_connections_from_outside_are_answered_directly(lab, capture):
+    proxy = capture()
+    with socket.create_server((lab.wan1.addr4, 0)) as server, lab.internet.connect(lab.wan1.addr4, server.getsockname()[1]) as far:
+        s, _ = server.accept()
+        with s:
+            s.sendall(b"x" * 100_000)
+            got = 0
+            while got < 100_000:
+                got += len(far.recv(65536))
+    assert proxy.settled() == 0
+
+
+def test_only_chosen_users(lab, web, capture):
+    proxy = capture("--user", "65534")
+    assert whoami(lab, WEB4) == "wan1", "by the default route"
+    assert proxy.settled() == 0
+    as_nobody = ("setpriv", "--reuid", "65534", "--clear-groups")
+    assert {whoami(lab, WEB4, lambda *argv: run(*as_nobody, *argv)) for _ in range(4)} == {"wan1", "wan2"}
+    assert len(proxy.connections(4)) == 4
+
+
+def test_only_a_control_group(lab, web, capture, tmp_path):
+    root = "/sys/fs/cgroup"
+    if run("mount", "-t", "cgroup2", "cgroup2", root).code != 0:
+        pytest.skip("cgroup v2 cannot be mounted here")
+    group = f"{root}/steerway-test-{os.getpid()}"
+    try:
+        if run("mkdir", "-p", f"{group}/inner").code != 0:
+            pytest.skip("control groups cannot be made here")
+        proxy = capture("--cgroup", f"{group}/inner")
+        assert whoami(lab, WEB4) == "wan1"
+        assert proxy.settled() == 0
+
+        def inside(*argv):
+            return run("sh", "-c", f'echo $$ > {group}/inner/cgroup.procs && exec "$@"', "sh", *argv)
+
+        assert {whoami(lab, WEB4, inside) for _ in range(4)} == {"wan1", "wan2"}
+        assert len(proxy.connections(4)) == 4
+        proxy.tell("capture", "off")
+    finally:
+        run("rmdir", f"{group}/inner", group)
+        run("umount", root)
+
+
+def test_killed_it_lets_traffic_pass_or_stops_it(lab, web, lan, capture, start):
+    proxy = capture("--lan", "lan0", by=("wan2",))
+    assert whoami(lab, WEB4) == "wan2"
+    proxy.kill()
+    wait_for(lambda: run("nft", "list", "table", "inet", "steerway").code != 0, "the table is gone")
+    assert whoami(lab, WEB4) == "wan1", "past the proxy"
+    port = next(a[1] for a in proxy.addresses if a[0] == "127.0.0.1")
+    assert port
+    other = capture("--lan", "lan0", "--when-gone", "stop", by=("wan2",))
+    other.kill()
+    for by in (run, lan.run):
+        assert by("curl", "--silent", "--noproxy", "*", "--max-time", "2", f"http://{WEB4}/whoami").code != 0, "stopped"
+    other.tell("capture", "off")
+    assert whoami(lab, WEB4) == "wan1"
+
+
+def test_a_policy_sees_the_address_and_the_client(lab, web, capture):
+    proxy = capture()
+    assert curl("--noproxy", "*", f"http://{WEB4}/whoami").code == 0
+    (line,) = proxy.connections(1)
+    assert (line["host"], line["port"], line["proto"]) == (WEB4, 80, "transparent"), line
+    assert line["client"].startswith(lab.wan1.addr4)
