@@ -297,7 +297,7 @@ static void a_front_of_the_listener_begins_behind_the_header(void **state)
     desk_say(client, slice_of(HEADER, 20));
     desk_turn_until(d, has_input, 20, "a part of the header did not come");
     desk_hear_nothing(d, client);
-    desk_say(client, slice_of(HEADER + 20, sizeof(HEADER) - 1 - 20));
+    desk_say(client, slice_of(&HEADER[20], sizeof(HEADER) - 1 - 20));
     desk_hear(d, client, "hello");
     desk_close(d, client);
     desk_await_closed(d);
