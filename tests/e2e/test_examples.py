@@ -20,6 +20,7 @@ pytestmark = pytest.mark.once
 NAMES = sorted(path.name for path in (ROOT / "examples").iterdir() if path.is_dir())
 # The interface names of each example, and the laboratory's names for them.
 LINES = {
+    "cluster": {"eth1": "wan1", "eth2": "wan2"},
     "dorm": {"eth0": "wan1", "wlan0": "wan2", "usb0": "wan3"},
     "download-manager": {"eth0": "wan1", "eth1": "wan2"},
     "household": {"eth1": "wan1", "eth2": "wan2", "192.168.1.2": LAN_HOME, "192.168.1.0/24": "192.168.77.0/24",
