@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from lab.command import run as steerway
 from lab.http import HttpOrigin, Reader, get, response
 from lab.origin import echo, read_exactly
 from lab.run import wait_for
@@ -207,3 +208,14 @@ def test_silent_balancers_do_not_keep_others_out(behind, origin):
             stack.enter_context(ask(proxy, v2(CLIENT)[:15]))
         assert code_of(proxy, v2(CLIENT), server.address, server.port) == 0
     assert proxy.wait_event("idle_clients_closed")["most"] == 60
+
+
+def test_start_and_check_say_what_such_a_listener_is_for(start, config):
+    own = config('return { uplinks = { "wan1" }, listen = { "127.0.0.1:0,proxy-protocol" } }')
+    proxy = start("--config", own, port=False, text=True)
+    assert f"  listening on {proxy.ask('status')['listening'][0]} for balancers (PROXY protocol)\n" in proxy.banner
+    assert "Try it" not in proxy.banner, "curl sends no such header"
+    both = start("--listen", "127.0.0.1:0,proxy-protocol", "--listen", "127.0.0.2:0", "wan1", port=False, text=True)
+    assert "curl -x socks5h://127.0.0.2:" in both.banner
+    checked = steerway("check", "--config", own)
+    assert checked.returncode == 0 and "listening on 127.0.0.1:0 (PROXY protocol)" in checked.stdout, checked
