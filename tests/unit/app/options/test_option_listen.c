@@ -110,6 +110,25 @@ static void the_command_line_replaces_the_files_balancers(void **state)
     (void)state;
 }
 
+static void the_command_line_replaces_what_browsers_reach(void **state)
+{
+    const struct given given[4] = {{"pac-bypass", "lan,10.0.0.0/8,none"}, {"pac-direct", ""}};
+    const struct option_value later = {option_by_name(slice_str("pac-bypass")), "*.corp.example"};
+    char err[CONFIG_ERROR_MAX];
+    struct config c;
+    bool file;
+
+    assert_string_equal(finish(&c, given), "");
+    assert_string_equal(c.pac.names, "\"lan\"");
+    assert_true(c.pac.ranges.n == 1 && c.pac.no_local && c.pac.fall_back);
+    assert_int_equal(options_apply(&c, &later, 1, &file, err), 0);
+    assert_string_equal(c.pac.names, "\"corp.example\"");
+    assert_true(c.pac.ranges.n == 0 && !c.pac.no_local);
+    assert_true(c.pac.fall_back); /* an option of its own */
+    config_done(&c);
+    (void)state;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -117,6 +136,7 @@ int main(void)
         cmocka_unit_test(without_names_only_this_machine_is_a_balancer),
         cmocka_unit_test(what_contradicts_itself_is_refused),
         cmocka_unit_test(the_command_line_replaces_the_files_balancers),
+        cmocka_unit_test(the_command_line_replaces_what_browsers_reach),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
