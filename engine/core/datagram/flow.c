@@ -104,7 +104,8 @@ static struct flow *add(struct port *p, const struct flow_key *key, uint64_t has
     f->to = key->to;
     f->to_port = key->name.len ? key->port : addr_port(&key->to);
     f->name_len = (uint8_t)key->name.len;
-    memcpy(f->name, key->name.data, key->name.len);
+    if (key->name.len > 0)
+        memcpy(f->name, key->name.data, key->name.len);
     f->answer.fd = -1;
     buf_init(&f->queue, FLOW_QUEUE_BYTES);
     list_init(&f->sibling);
