@@ -34,13 +34,15 @@ static struct candidates_request request_of(const struct search *s, const struct
 {
     const struct target *t = &s->outbound->target;
     int family = health_family(t);
+    bool datagrams = s->outbound->proto == POLICY_UDP;
 
+    /* No mapping tries a suspect: it has no second attempt, and would stay on a dead line for seconds. */
     return (struct candidates_request){.host = outbound_host(s->outbound),
                                        .family = family == AF_UNSPEC ? search_family(s) : family,
                                        .awaits = s->outbound->listening,
                                        .tried = s->tried,
-                                       .now = clock_coarse_s(),
-                                       .datagrams = s->outbound->proto == POLICY_UDP,
+                                       .now = datagrams ? 0 : clock_coarse_s(),
+                                       .datagrams = datagrams,
                                        .against = s->choice.race_any ? NULL : against};
 }
 
