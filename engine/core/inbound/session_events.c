@@ -8,6 +8,7 @@
 #include "net/egress.h"
 #include "proto/http_head.h"
 #include "relay/wire.h"
+#include "udp/udp.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -124,6 +125,7 @@ static void on_client_ended(struct session *s)
     case SESSION_EXCHANGE:
         return advance(s);
     case SESSION_ASSOCIATED:
+        s->moved = udp_association_moved(s->association); /* what came before the FIN keeps nothing alive */
         return session_rearm(s);
     case SESSION_AWAITING: /* nobody else could use the peer's connection */
         return session_close(s, NULL);
