@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from lab import sandbox
+from lab.far import FarHost
 from lab.names import NameServer
 from lab.origin import Origin
 from lab.proxy import BINARY, Proxy
@@ -178,6 +179,22 @@ def stun(built_lab):
     server = StunServer(built_lab.internet)
     yield server
     server.close()
+
+
+@pytest.fixture
+def far_hosts(lab):
+    """Makes hosts on the internet: far_hosts(2)."""
+    made = []
+
+    def make(n):
+        for _ in range(n):
+            made.append(FarHost(lab, len(made) + 1))
+            made[-1].build()
+        return made[-n:]
+
+    yield make
+    for host in made:
+        host.remove()
 
 
 @pytest.fixture

@@ -1,0 +1,213 @@
+"""Mappings: by which uplink the datagrams of a client's port leave, what moves them, and what does not."""
+
+import time
+
+import pytest
+
+from lab.origin import echo
+from lab.run import WAIT_S, wait_for
+from lab.stun import by_association
+from lab.topology import MORE4, NAMES4, OPEN4, WEB4
+from lab.udp import Association, reflect, sink, whoami
+
+MOST_S = 60  # for what takes some seconds on a machine at rest
+NEVER_S = "600"  # between checks that are not asked for
+
+
+@pytest.fixture
+def checked(origin):
+    """The server that checks of uplinks ask."""
+    return f"{OPEN4}:{origin(echo).port}"
+
+
+@pytest.fixture
+def tell(datagrams):
+    return datagrams(whoami)
+
+
+def state(proxy, name):
+    return next(u for u in proxy.ask("uplinks")["uplinks"] if u["name"] == name)["state"]
+
+
+class Seen:
+    """Where a server on the internet sees a port of the client, asked again and again; datagrams may be lost."""
+
+    def __init__(self, a, server, s=None):
+        self.a, self.server, self.s, self.n = a, server, s or a.s, 0
+
+    def ask(self, wait_s=0.2):
+        """(address, port), or None without an answer."""
+        self.n += 1
+        self.s.settimeout(wait_s)
+        self.a.send(b"%d" % self.n, self.server.address, self.server.port, self.s)
+        try:
+            while True:
+                address, port, n = self.a.receive(self.s)[0].decode().split()
+                if int(n) == self.n:
+                    return address, int(port)
+        except TimeoutError:
+            return None
+
+    def now(self):
+        return wait_for(self.ask, "an answer", MOST_S)
+
+
+def all_move(lab, seen, to, since):
+    """Ask until all are seen at that uplink. Returns the seconds that it took."""
+
+    def moved():
+        found = [s.ask(0.05) for s in seen]
+        return all(f and lab.uplink_of(f[0]) == to for f in found)
+
+    wait_for(moved, f"all mappings at {to}", MOST_S, every=0.05)
+    return time.monotonic() - since
+
+
+# --- one public address ---------------------------------------------------------------------------------------
+
+
+def test_a_stun_tester_sees_one_address_on_every_probe(start, lab, stun, tell):
+    proxy = start("--policy", "round_robin", "wan1", "wan2")
+    with Association(proxy) as a, Association(proxy) as b:
+        testers = {s: by_association(x, s) for x in (a, b) for s in (x.s, x.socket(), x.socket())}
+        first = {}
+        for s, tester in testers.items():
+            kind, seen = tester.mapping(stun.ends)
+            assert kind == "endpoint-independent", seen
+            (first[s],) = set(seen.values())
+        assert len(set(first.values())) == len(first), "each port of the client has a mapping of its own"
+        assert {lab.uplink_of(address) for address, _ in first.values()} == {"wan1", "wan2"}
+        for s, tester in testers.items():
+            assert tester.mapping(stun.ends[::-1]) == ("endpoint-independent", {end: first[s] for end in stun.ends})
+
+
+@pytest.mark.parametrize("dies", ["down", "lose_carrier_and_wait", "remove"])
+def test_and_again_after_the_other_uplink_died(start, lab, stun, first, dies):
+    proxy = start("--policy", first("wan1"), "wan1", "wan2")
+    with Association(proxy) as a:
+        tester = by_association(a)
+        kind, before = tester.mapping(stun.ends)
+        assert kind == "endpoint-independent" and {lab.uplink_of(address) for address, _ in before.values()} == {"wan1"}
+        getattr(lab.wan2, dies)()
+        proxy.wait_event("uplink_down", uplink="wan2")
+        assert tester.mapping(stun.ends) == (kind, before)
+        lab.wan2.restore()
+        proxy.wait_event("uplink_up", uplink="wan2")
+        assert tester.mapping(stun.ends) == (kind, before)
+
+
+# --- an uplink dies -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dies", ["down", "lose_carrier", "lose_addresses", "remove"])
+def test_a_mapping_moves_when_its_uplink_goes_down(start, lab, tell, stun, first, dies):
+    proxy = start("--policy", first("wan1"), "wan1", "wan2")
+    with Association(proxy) as a:
+        seen = Seen(a, tell)
+        assert lab.uplink_of(seen.now()[0]) == "wan1"
+        getattr(lab.wan1, dies)()
+        all_move(lab, [seen], "wan2", time.monotonic())
+        a.s.settimeout(WAIT_S)
+        kind, there = by_association(a).mapping(stun.ends)
+        assert kind == "endpoint-independent" and lab.uplink_of(next(iter(there.values()))[0]) == "wan2"
+        lab.wan1.restore()
+        proxy.wait_event("uplink_up", uplink="wan1")
+        assert by_association(a).mapping(stun.ends) == (kind, there), "it stays when the old uplink is back"
+
+
+@pytest.mark.parametrize("threads", [pytest.param(0, marks=pytest.mark.once), 2])
+def test_mappings_leave_a_line_that_is_cut_silently(start, lab, tell, first, checked, threads):
+    """No link event tells of it, no TCP traffic, and no check is due."""
+    proxy = start("--threads", threads, "--check-interval", NEVER_S, "--policy", first("wan1"), "wan1", "wan2", check=checked)
+    with Association(proxy) as a, Association(proxy) as b:
+        seen = [Seen(x, tell, s) for x in (a, b) for s in (x.s, x.socket())]
+        assert {lab.uplink_of(s.now()[0]) for s in seen} == {"wan1"}
+        lab.wan1.swallow()
+        took = all_move(lab, seen, "wan2", time.monotonic())
+        print(f"moved after {took:.1f} s")
+        assert state(proxy, "wan1") != "up"
+
+
+def test_one_way_traffic_condemns_no_line(start, lab, datagrams, tell, first, checked):
+    """Several mappings send for a while, and the line answers nothing but its checks."""
+    quiet = datagrams(sink)
+    proxy = start("--check-interval", NEVER_S, "--policy", first("wan1"), "wan1", "wan2", check=checked)
+    with Association(proxy) as a, Association(proxy) as b:
+        sockets = [(x, s) for x in (a, b) for s in (x.s, x.socket())]
+        until = time.monotonic() + 8
+        n = 0
+        while time.monotonic() < until:
+            for x, s in sockets:
+                x.send(b"%d" % n, quiet.address, quiet.port, s)
+            n += 1
+            quiet.wait_seen(n * len(sockets))
+            time.sleep(0.05)
+        assert {lab.uplink_of(address) for address, _ in quiet.clients()} == {"wan1"}
+        assert len(quiet.clients()) == len(sockets), "no mapping has moved"
+        wait_for(lambda: state(proxy, "wan1") == "up", "its check was answered")
+        assert not proxy.events("uplink_down")
+
+
+def test_a_mapping_stays_where_its_association_began(start, lab, tell, first):
+    """Another uplink would be picked now; only the loss of its own moves a mapping."""
+    proxy = start("--policy", first("wan1"), "wan1", "wan2")
+    with Association(proxy) as a:
+        before = Seen(a, tell).now()
+        proxy.tell("drain", "wan1")
+        assert Seen(a, tell).now() == before
+        assert lab.uplink_of(Seen(a, tell, a.socket()).now()[0]) == "wan2"
+
+
+# --- how many mappings ----------------------------------------------------------------------------------------
+
+
+def test_questions_for_names_are_spread_by_destination(start, lab, datagrams):
+    """A household that asks four name servers by one port: each is a mapping of its own."""
+    servers = [datagrams(reflect, addresses=[address], ports=[port]) for address in (OPEN4, MORE4, WEB4) for port in (53, 443)]
+    proxy = start("--policy", "round_robin", "wan1", "wan2", dns=NAMES4)
+    with Association(proxy) as a:
+        for n in range(12):
+            for server in servers:
+                assert a.ask(b"%d" % n, server.address, server.port) == b"%d" % n
+    for server in servers:
+        assert len(server.clients()) == 1, "a destination sees one address"
+    assert {lab.uplink_of(address) for server in servers for address, _ in server.clients()} == {"wan1", "wan2"}
+    assert len({client for server in servers for client in server.clients()}) == len(servers)
+
+
+PER = """return { name = "per", new = function()
+  local n = 0
+  return { pick = function(_, uplinks)
+    n = n + 1
+    return uplinks[n %% #uplinks + 1], "in turns", %s
+  end }
+end }
+"""
+
+
+@pytest.mark.parametrize(("says", "mappings"), [('{ per = "destination" }', 4), ("nil", 1)])
+def test_a_policy_asks_for_a_mapping_for_each_destination(start, lab, stun, tmp_path, says, mappings):
+    policy = tmp_path / "per.lua"
+    policy.write_text(PER % says)
+    proxy = start("--policy", policy, "wan1", "wan2")
+    with Association(proxy) as a:
+        kind, seen = by_association(a).mapping(stun.ends)
+        assert len(set(seen.values())) == mappings, (kind, seen)
+        assert kind == ("endpoint-independent" if mappings == 1 else "address and port-dependent")
+
+
+def test_a_policy_hears_of_datagrams(start, datagrams, tmp_path):
+    policy = tmp_path / "protos.lua"
+    policy.write_text("""return { name = "protos", new = function()
+  return { pick = function(conn, uplinks)
+    for _, u in ipairs(uplinks) do
+      if u.name == (conn.proto == "udp" and conn.host == "open.test" and "wan2" or "wan1") then return u end
+    end
+  end }
+end }
+""")
+    server = datagrams(whoami)
+    with Association(start("--policy", policy, "wan1", "wan2")) as a:
+        for s, host, uplink in ((a.s, "open.test", "10.0.2.2"), (a.socket(), OPEN4, "10.0.1.2")):
+            assert a.ask(b"x", host, server.port, s).split()[0].decode() == uplink
+            assert a.ask(b"x", OPEN4, server.port, s).split()[0].decode() == uplink, "the first destination decides"
