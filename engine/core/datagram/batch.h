@@ -50,6 +50,11 @@ struct batch_message {
 };
 /** The i-th message of the last call. @return false: its sender's address is of no known family */
 bool batch_message(const struct batch_in *b, int i, struct batch_message *ret);
+/** The number of datagrams of a message. */
+static inline uint64_t batch_message_count(const struct batch_message *m)
+{
+    return m->bytes.len == 0 ? 1 : (m->bytes.len + m->segment - 1) / m->segment;
+}
 
 /** How datagrams that were added have left, or why not. */
 struct batch_sent {
@@ -90,7 +95,7 @@ void batch_flush(struct batch_out *b);
 /** Forbid fragments, so that a sender that probes for the size of its path sees the loss (RFC 8899). Only
  * what is too large for an Ethernet of 1500 bytes goes in fragments: it is not a probe. @return 0 or negative
  * errno */
-MUST_CHECK int batch_keep_whole(struct batch_socket *socket, int family);
+int batch_keep_whole(struct batch_socket *socket, int family);
 /** Ask for GRO and larger buffers, as far as the kernel grants them. */
 void batch_tune(int fd);
 

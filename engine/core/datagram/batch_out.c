@@ -233,8 +233,9 @@ void batch_add(struct batch_out *b, struct batch_socket *socket, const struct ad
         memcpy(copy, header.data, header.len);
         b->pieces[b->n_pieces++] = (struct iovec){copy, header.len};
     }
-    /* An empty payload needs its piece as well: a train is taken apart by sizes. */
-    b->pieces[b->n_pieces++] = (struct iovec){(void *)(uintptr_t)payload.data, payload.len};
+    /* A train is taken apart by sizes: an empty piece behind a header would be one more datagram. */
+    if (payload.len > 0 || header.len == 0)
+        b->pieces[b->n_pieces++] = (struct iovec){(void *)(uintptr_t)payload.data, payload.len};
     m->msg_iovlen = (size_t)(b->pieces + b->n_pieces - m->msg_iov);
     if (++b->n_segments == 2)
         set_segment(b);
