@@ -16,7 +16,8 @@ local options = require "steerway.options"
 local KNOWN = {
   domains = "any?", cidrs = "any?", clients = "any?", ports = "any?", users = "any?", proto = "any?", -- conditions
   hours = "string?", days = "string?", when = "function?",
-  to = "any?", tag = "string?", refuse = "string?", strict = "boolean?", reason = "string?", timeout = "number?", -- actions
+  to = "any?", tag = "string?", refuse = "string?", strict = "boolean?", reason = "string?", timeout = "number?",
+  resolve = "boolean?", -- actions
 }
 
 local function list_of(value)
@@ -213,6 +214,7 @@ end
 ---@field strict? boolean           refuse when none of the uplinks can serve
 ---@field reason? string            for the log; "rule N" if nil
 ---@field timeout? number           seconds for a dial
+---@field resolve? boolean          a captured connection goes to its name, as the uplink resolves it
 
 local PLACE = "^%S*steerway[%w_./]*:%d+: " -- a place in this library, which is not where the mistake is
 
@@ -234,7 +236,7 @@ local function make(ctx, list, otherwise)
         holds = condition_of(ctx, rule, fail),
         target = target_of(ctx, rule, otherwise, fail),
         strict = rule.strict, refuse = rule.refuse, reason = rule.reason or what,
-        opts = rule.timeout and { timeout = rule.timeout } or nil,
+        opts = (rule.timeout or rule.resolve) and { timeout = rule.timeout, resolve = rule.resolve } or nil,
       }
     end)
     if not ok then

@@ -340,7 +340,7 @@ function Policy:raw_pick(ids)
     to[i - 1] = ids[i]
     offers[ids[i]] = 1
   end
-  frame.timeout_s, frame.hedge_s, frame.race_any, frame.per = 0, 0, false, 0
+  frame.timeout_s, frame.hedge_s, frame.race_any, frame.resolve, frame.per = 0, 0, false, false, 0
   return self.entry.pick()
 end
 
@@ -352,6 +352,7 @@ end
 ---@field timeout number     0 when pick said none
 ---@field hedge number       0 when pick said none; below 0 for never
 ---@field race "any"|nil  what pick said
+---@field resolve true|nil  what pick said
 ---@field per "client"|"destination"|nil  what pick said
 
 ---Ask for an uplink. A mistake of pick raises the error that the proxy would log.
@@ -367,7 +368,7 @@ function Policy:pick(conn, who)
   self.world:begin(conn, 2)
   local verdict, reason = self:raw_pick(ids)
   local out = { verdict = VERDICTS[verdict], reason = reason, timeout = frame.timeout_s, hedge = frame.hedge_s, names = {},
-    race = frame.race_any and "any" or nil, per = PER[frame.per] }
+    race = frame.race_any and "any" or nil, resolve = frame.resolve or nil, per = PER[frame.per] }
   if out.verdict == "use" then
     for i = 1, frame.n do
       out.names[i] = types.by_id[frame.ids[i - 1]].name

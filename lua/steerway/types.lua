@@ -65,6 +65,7 @@
 ---@field hedge? number|false  seconds until a second uplink is raced against one that has not connected; false: never
 ---@field tag? any  comes back as conn.tag and stats.tag
 ---@field per? "client"|"destination"  for datagrams: one uplink for the client's port, or one for each destination
+---@field resolve? boolean  a captured connection goes to the name that its client sent, as the uplink resolves it; else to the address
 ---@field race? "any"  a race may go to any uplink; else not to a higher tier, nor to a metered uplink
 
 ---The result of new. Only pick is required; a missing hook costs nothing.

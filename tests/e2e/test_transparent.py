@@ -209,6 +209,23 @@ def test_the_name_is_resolved_where_the_user_wants_it(start, router, web, names)
     assert line["host"] == "web4.test" and "address" not in line
 
 
+def test_a_policy_may_have_the_name_resolved(start, router, web, names, tmp_path):
+    policy = tmp_path / "resolve.lua"
+    policy.write_text(
+        """return { name = "resolve", new = function()
+      return { pick = function(conn, uplinks)
+        return uplinks[1], "named", { resolve = conn.host == "web4.test" }
+      end }
+    end }"""
+    )
+    gateway = Gateway(router, start, "redirect", "--policy", policy, "wan1")
+    gateway.capture_lan()
+    for host, address in (("web4.test", NOWHERE4), ("other.test", WEB4)):
+        got = router.lan.run("curl", "-s", "-m", "20", "-H", f"Host: {host}", f"http://{address}/whoami").text.strip()
+        assert got == router.wan1.addr4
+    assert [line["address"] for line in gateway.proxy.connections(2)] == [NOWHERE4, WEB4]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_not_reached_resets_the_client_and_rules_hold(start, router, kind):
     gateway = Gateway(router, start, kind, "--deny", f"{OPEN4}/32", "wan1")

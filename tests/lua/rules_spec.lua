@@ -64,6 +64,11 @@ describe("rules", function()
     assert.is_true(decides({ proto = { "transparent", "forward" }, to = "lte" }, { proto = "forward" }))
   end)
 
+  it("can send a captured connection to its name", function()
+    local _, _, opts = says({ domains = "example.com", to = "lte", resolve = true }, {})
+    assert.same({ resolve = true }, opts)
+  end)
+
   it("knows ports", function()
     local rule = { ports = { 22, "6881-6999" }, to = "lte" }
     for port, expected in pairs { [22] = true, [23] = false, [6880] = false, [6881] = true, [6999] = true, [7000] = false } do

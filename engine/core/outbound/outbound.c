@@ -16,7 +16,7 @@
 
 const char *outbound_host(const struct outbound *o)
 {
-    return o->name ? o->name : o->target.host;
+    return o->named ? o->named->host : o->target.host;
 }
 
 void outbound_because(struct outbound *o, const char *reason)
@@ -47,7 +47,7 @@ void outbound_conn(const struct outbound *o, struct policy_attempt at, struct po
                    char client[ADDR_TEXT_MAX])
 {
     const struct outbound_request r = {.target = &o->target,
-                                       .name = o->name,
+                                       .name = o->named ? o->named->host : NULL,
                                        .proto = o->proto,
                                        .client = o->client,
                                        .user = o->user,
@@ -59,14 +59,24 @@ void outbound_conn(const struct outbound *o, struct policy_attempt at, struct po
 
 /* --- life of a connection ------------------------------------------------------------------------------- */
 
+static struct target *name_target(const struct outbound_request *r)
+{
+    struct target *t = malloc(sizeof *t);
+
+    if (t && target_set(t, slice_str(r->name), r->target->port) == PARSE_OK)
+        return t;
+    free(t);
+    return NULL;
+}
+
 int outbound_open(struct outbound **ret, struct outbounds *shared, const struct outbound_request *request)
 {
     const size_t head_size = offsetof(struct outbound, target), target_len = target_size(request->target);
     struct outbound *o = malloc(head_size + target_len);
     char *user = request->user ? strdup(request->user) : NULL;
-    char *name = request->name ? strdup(request->name) : NULL;
+    struct target *named = request->name ? name_target(request) : NULL;
 
-    if (!o || (request->user && !user) || (request->name && !name))
+    if (!o || (request->user && !user) || (request->name && !named))
         goto fail;
     memset(o, 0, head_size);
     o->shared = shared;
@@ -76,7 +86,7 @@ int outbound_open(struct outbound **ret, struct outbounds *shared, const struct 
     o->proto = request->proto;
     o->client = request->client;
     o->user = user;
-    o->name = name;
+    o->named = named;
     o->listener = request->listener;
     o->early = shared->settings.fast_open ? request->early : NULL;
     o->started_s = clock_now_s();
@@ -84,7 +94,7 @@ int outbound_open(struct outbound **ret, struct outbounds *shared, const struct 
     return 0;
 fail:
     free(user);
-    free(name);
+    free(named);
     free(o);
     return -ENOMEM;
 }
@@ -98,7 +108,7 @@ void outbound_discard(struct outbound *o)
     search_free(o->search);
     free(o->reason);
     free(o->user);
-    free(o->name);
+    free(o->named);
     free(o);
 }
 
@@ -193,7 +203,7 @@ static void write_account(const struct outbound *o, const char *outcome)
     if (o->user)
         log_str(&l, "user", o->user);
     log_str(&l, "host", outbound_host(o));
-    if (o->name)
+    if (o->named)
         log_str(&l, "address", o->target.host);
     log_u64(&l, "port", o->target.port);
     if (o->listening)

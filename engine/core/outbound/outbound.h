@@ -21,7 +21,9 @@ typedef void outbound_listening_fn(struct outbound *o, const struct addr *at);
 
 struct outbound_request {
     const struct target *target;
-    const char *name; /* the host's name where the target is only its address; NULL: the target says all */
+    /* The host's name where the target is only its address; NULL: the target says all. A policy may have it
+     * resolved. */
+    const char *name;
     enum policy_proto proto;
     const struct addr *client; /* must outlive the outbound */
     const char *user;          /* NULL for none */
@@ -50,7 +52,7 @@ struct outbound {
     enum policy_proto proto;
     const struct addr *client;
     char *user;
-    char *name; /* as in the request */
+    struct target *named; /* the host by its name, where target is only its address; else NULL */
     const char *listener;
 
     struct buf *early;          /* while searching; data sent with the SYN is removed from its front */

@@ -138,7 +138,7 @@ static void use(struct search *s, struct racer *r, struct uplink *u, const struc
         be_patient(s, u, search_patience(s, others));
     attempt_start(&r->attempt,
                   &(struct attempt_request){.shared = o->shared,
-                                            .target = &o->target,
+                                            .target = s->choice.resolve && o->named ? o->named : &o->target,
                                             .client = o->client,
                                             .user = o->user,
                                             .unasked = policy_proto_is_unasked(o->proto),

@@ -37,6 +37,7 @@ struct frame {
     uint8_t offers[UPLINK_MAX + 1]; /* in: enum frame_offer of each uplink, by id */
     int32_t per;                    /* out: option of pick's result: enum policy_per */
     bool race_any;                  /* out: option of pick's result: a race may use any uplink */
+    bool resolve;                   /* out: option of pick's result: go to the host's name */
     bool live;                      /* texts may be read; true only during a call */
 };
 

@@ -134,6 +134,7 @@ struct policy_choice {
     char reason[POLICY_REASON_MAX + 1]; /* for logs; never empty */
     double timeout_s;                   /* 0: the default */
     double hedge_s;                     /* seconds until a second uplink races; < 0: never, 0: the default */
+    bool resolve;  /* where the host has a name and an address: go to the name, as the uplink resolves it */
     bool race_any; /* a race may use any uplink, not only those that cost no more (outbound/candidates.h) */
     enum policy_per per;
     bool by_default; /* chosen by the built-in default */

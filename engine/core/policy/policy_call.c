@@ -207,7 +207,7 @@ static void decide_by_default(struct policy *p, struct uplink *const *candidates
     ret->order[0] = fallback_pick(&p->fallback, candidates, n);
     ret->n = 1;
     ret->timeout_s = ret->hedge_s = 0;
-    ret->race_any = false;
+    ret->race_any = ret->resolve = false;
     ret->per = POLICY_PER_DEFAULT;
     ret->by_default = true;
     (void)snprintf(ret->reason, sizeof ret->reason, "default: %s", why);

@@ -198,6 +198,7 @@ static int read_verdict(struct script *s, enum frame_verdict *ret_verdict, struc
         ret->timeout_s = f->timeout_s;
         ret->hedge_s = f->hedge_s;
         ret->race_any = f->race_any;
+        ret->resolve = f->resolve;
         ret->per = (enum policy_per)f->per;
         ret->by_default = false;
     }
@@ -240,7 +241,7 @@ int script_pick(struct script *s, const struct policy_conn *conn, struct uplink 
 
     offer(s, candidates, n);
     f->timeout_s = f->hedge_s = 0;
-    f->race_any = false;
+    f->race_any = f->resolve = false;
     f->per = POLICY_PER_DEFAULT;
     script_begin(s, conn);
     int rc = call(s, SCRIPT_PICK, 2, err);

@@ -17,7 +17,7 @@ local rawset, type = rawset, type
 local NO_OPINION, USE, REFUSE = 0, 1, 2
 local CANDIDATE, CAPTIVE = 1, 2
 
-local OPTIONS = { "timeout", "tag", "hedge", "race", "per" }
+local OPTIONS = { "timeout", "tag", "hedge", "race", "per", "resolve" }
 local PER = { client = 1, destination = 2 } -- enum policy_per
 -- A day; a longer time is probably a mistake of units.
 local SECONDS_MAX = 86400
@@ -88,9 +88,10 @@ function calls.new(hooks, default_reason)
       wrong(("a %s as third value; expected a table of options"):format(type(opts)))
     end
     for key in pairs(opts) do
-      if key ~= "timeout" and key ~= "tag" and key ~= "hedge" and key ~= "race" and key ~= "per" then
+      if key ~= "timeout" and key ~= "tag" and key ~= "hedge" and key ~= "race" and key ~= "per"
+        and key ~= "resolve" then
         local close = nearest.of(key, OPTIONS)
-        wrong(("options with an unknown key '%s'%s (known: timeout, tag, hedge, race, per)")
+        wrong(("options with an unknown key '%s'%s (known: timeout, tag, hedge, race, per, resolve)")
           :format(tostring(key), close and ("; did you mean '%s'?"):format(close) or ""))
       end
     end
@@ -108,6 +109,12 @@ function calls.new(hooks, default_reason)
         wrong(("opts.per = %s; expected \"client\" or \"destination\""):format(tostring(opts.per)))
       end
       frame.per = PER[opts.per]
+    end
+    if opts.resolve ~= nil then
+      if type(opts.resolve) ~= "boolean" then
+        wrong(("opts.resolve = %s; expected true or false"):format(tostring(opts.resolve)))
+      end
+      frame.resolve = opts.resolve
     end
     if opts.tag ~= nil then
       local id = conn.id

@@ -46,7 +46,7 @@ local FRAME = [[
   int32_t ids[64];
   uint8_t offers[65];
   int32_t per;
-  bool race_any, live;
+  bool race_any, resolve, live;
 ]]
 
 local function struct(fields, const)

@@ -67,13 +67,14 @@ describe("pick", function()
     ["return false, true"] = "a boolean as reason; expected a string",
     ["return uplinks[1], nil, 7"] = "a number as third value; expected a table of options",
     ["return uplinks[1], nil, { timout = 1 }"] =
-      "options with an unknown key 'timout'; did you mean 'timeout'? (known: timeout, tag, hedge, race)",
-    ["return uplinks[1], nil, { 1 }"] = "options with an unknown key '1' (known: timeout, tag, hedge, race)",
+      "options with an unknown key 'timout'; did you mean 'timeout'? (known: timeout, tag, hedge, race, per, resolve)",
+    ["return uplinks[1], nil, { 1 }"] = "options with an unknown key '1' (known: timeout, tag, hedge, race, per, resolve)",
     ["return uplinks[1], nil, { timeout = 0 }"] = "opts.timeout = 0; expected seconds, above 0 and at most 86400",
     ["return uplinks[1], nil, { timeout = -1 }"] = "opts.timeout = -1; expected seconds",
     ["return uplinks[1], nil, { timeout = 86401 }"] = "opts.timeout = 86401; expected seconds",
     ["return uplinks[1], nil, { timeout = 0/0 }"] = "; expected seconds",
     ["return uplinks[1], nil, { timeout = '1' }"] = "opts.timeout = 1; expected seconds",
+    ["return uplinks[1], nil, { resolve = 1 }"] = "opts.resolve = 1; expected true or false",
     ["return uplinks[1], nil, { race = true }"] = "opts.race = true; expected \"any\", or nothing",
     ["return uplinks[1], nil, { hedge = math.huge }"] = "opts.hedge = inf; expected seconds",
   }

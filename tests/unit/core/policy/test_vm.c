@@ -86,6 +86,7 @@ static const struct layout layouts[] = {
     F(offers),
     F(per),
     F(race_any),
+    F(resolve),
     F(live),
 };
 
