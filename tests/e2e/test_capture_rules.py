@@ -5,13 +5,14 @@ import json
 import re
 import shutil
 import signal
+import socket
 import subprocess
 
 import pytest
 
 from lab.command import refused, run as steerway
 from lab.origin import echo
-from lab.run import sh, wait_for
+from lab.run import run as run_line, sh, wait_for
 from lab.socks import socks5_connect
 from lab.topology import OPEN4
 
@@ -62,6 +63,10 @@ def proxy(machine, start):
     return start("wan1", "wan2", *LISTEN)
 
 
+def children_of(proxy):
+    return run_line("ps", "-o", "pid=,args=", "--ppid", proxy.pid).text.strip()
+
+
 def off(proxy, **options):
     return proxy.tell("capture", "off", **options)
 
@@ -89,6 +94,7 @@ def test_other_options_replace_those_before(machine, proxy):
     assert len(rules()) == 2, "the LAN's rules are gone"
     listing = sh("nft list table inet steerway")
     assert "skuid 7 " in listing and "skuid 0 " not in listing and "flags owner" not in listing and "drop" in listing
+    assert not children_of(proxy), "a table that stays is held by nobody"
     proxy.tell("capture", "on")
     listing = sh("nft list table inet steerway")
     assert "flags owner" in listing and "skuid" not in listing and "drop" not in listing
@@ -147,6 +153,39 @@ def test_off_without_its_record(machine, proxy):
     proxy.tell("capture", "on", "--lan", "lan0", "--when-gone", "stop")
     (proxy.runtime / "steerway/capture.json").unlink()
     proxy.kill()
+    sh("ip rule add fwmark 0x5357fff0 lookup 0x5357fff0 pref 1001")  # not as capture makes it
+    off(proxy)
+    assert len(rules()) == 1
+    sh("ip rule delete pref 1001")
+    assert state_of_machine() == before
+
+
+def test_a_capture_that_is_killed_half_way_is_undone(machine, proxy, tmp_path):
+    """By the record, which was written before the first change. A server in the proxy's place never answers "on"."""
+    before = state_of_machine()
+    path = tmp_path / "slow.sock"
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+        server.listen()
+        command = [proxy.argv[0], "capture", "on", "--lan", "lan0", "--control", path]
+        half = subprocess.Popen(command, env=proxy.env, stdin=subprocess.DEVNULL)
+        try:
+            plan, _ = server.accept()
+            with plan:
+                assert json.loads(plan.makefile().readline())["state"] == "plan"
+                plan.sendall(json.dumps({"ok": True, "table": "", "ipv6": True}).encode() + b"\n")
+            asked = server.accept()[0]  # whether somebody is there
+            asked.close()
+            on, _ = server.accept()
+            with on:
+                assert json.loads(on.makefile().readline())["state"] == "on"
+                record = json.loads((proxy.runtime / "steerway/capture.json").read_text())
+                assert len(record["steps"]) == 6 and len(rules()) == 4
+                half.kill()
+                half.wait(60)
+        finally:
+            half.kill()
+            half.wait(60)
     off(proxy)
     assert state_of_machine() == before
 
@@ -191,7 +230,7 @@ def test_a_table_of_the_same_name_is_left_alone(machine, proxy):
 
 def test_the_holder_ends_alone(machine, proxy):
     proxy.tell("capture", "on")
-    children = sh(f"ps -o pid=,args= --ppid {proxy.pid}").strip()
+    children = children_of(proxy)
     assert re.fullmatch(r"\d+ nft -i", children), children
     sh(f"kill -9 {children.split()[0]}")
     proxy.wait_event("capture_lost")
@@ -246,7 +285,7 @@ def test_the_doctor_finds_a_capture_that_is_left(machine, proxy):
     assert findings() == []
     proxy.tell("capture", "on", "--user", "7")
     assert findings() == []
-    sh(f"kill -9 {sh(f'ps -o pid= --ppid {proxy.pid}').strip()}")
+    sh(f"kill -9 {children_of(proxy).split()[0]}")
     proxy.wait_event("capture_lost")
     assert findings() == [("capture-incomplete", "warning", "steerway capture on --user 7", "steerway capture off")]
     proxy.tell("capture", "on", "--user", "7", "--when-gone", "stop")

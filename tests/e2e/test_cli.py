@@ -222,7 +222,6 @@ def test_good_values(args):
         ("proxy-protocol-from", "all", "'all' is not an address range"),
         ("own-mark", "3", "expected one bit from 0x1000000 to 0x80000000, got '3'"),
         ("log-format", "xml", "'xml' is not text or json"),
-        ("own-mark", "3", "expected one bit from 0x1000000 to 0x80000000, got '3'"),
         ("ipv6-source", "privacy", "'privacy' is not one of system, temporary, stable"),
         ("auth", "SECRET", "expected USER:PASS"),
         ("auth", ":SECRET", "expected USER:PASS"),
