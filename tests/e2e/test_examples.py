@@ -26,6 +26,7 @@ LINES = {
     "household": {"eth1": "wan1", "eth2": "wan2", "192.168.1.2": LAN_HOME, "192.168.1.0/24": "192.168.77.0/24",
                   "192.168.1.10": LAN_CLIENT},
     "lte-backup": {"eth0": "wan1", "wwan0": "wan2"},
+    "router": {"eth0": "lan0", "eth1": "wan1", "eth2": "wan2", "192.168.1.1": LAN_HOME},
     "ssh-tunnels": {},
     "two-home-lines": {"eth0": "wan1", "wlan0": "wan2"},
     "work-and-streaming": {"eth0": "wan1", "wlan0": "wan2"},
@@ -189,3 +190,29 @@ def test_work_and_films(lab, web, names, start, example):
     proxy = start("--config", example("work-and-streaming"))
     assert lab.uplink_of(curl_by("socks5h", proxy, host="vpn.example.com").ok().text.strip()) == "wan1"
     assert lab.uplink_of(curl_by("socks5h", proxy, host="r1.googlevideo.com").ok().text.strip()) == "wan2"
+
+
+def test_the_gateway_serves_devices_that_know_no_proxy(lab, web, start, example):
+    page = (ROOT / "examples/router/README.md").read_text()
+    (command,) = re.findall(r"^ *steerway (capture on --lan .*)$", page, re.M)
+    assert f"ExecStartPost=/usr/bin/steerway {command}" in page
+    lab.lan.sh(f"ip route add default via {LAN_HOME}")
+    proxy = start(*UNRACED, "--config", example("router"), "--listen", "localhost:0", port=False)
+    try:
+        proxy.tell(*command.replace("eth0", "lan0").split())
+
+        def line(name):
+            got = lab.lan.run("curl", "-s", "-m", "20", "-H", f"Host: {name}", f"http://{WEB4}/whoami").ok().text
+            return lab.uplink_of(got.strip())
+
+        assert {line("r1.googlevideo.com") for _ in range(3)} == {"wan2"}
+        assert {line("zoom.us") for _ in range(3)} == {"wan1"}
+        sites = [{line(f"{host}.shop{i}.test") for host in ("www", "img")} for i in range(8)]
+        assert all(len(site) == 1 for site in sites) and set.union(*sites) == {"wan1", "wan2"}
+        assert {c["client"].rpartition(":")[0] for c in proxy.connections(22)} == {LAN_CLIENT}
+        lab.wan2.lose_carrier()
+        proxy.wait_event("uplink_down", uplink="cable")
+        assert line("r1.googlevideo.com") == "wan1", "a dead line is survived"
+    finally:
+        proxy.tell("capture", "off")
+        lab.lan.sh("ip route delete default")
