@@ -1,5 +1,6 @@
 """BIND of SOCKS4 and SOCKS5: a peer connects to an address of the chosen uplink, and becomes a tunnel."""
 
+import json
 import signal
 import socket
 from contextlib import contextmanager
@@ -130,6 +131,19 @@ def test_the_policy_is_told_that_a_peer_is_to_connect(start, lab, tmp_path):
     assert [e["text"] for e in proxy.events("policy_says")] == ["opened true socks5 0.0.0.0:0 by wan2", "closed wan2: 15 13 closed"]
     socks5_code(proxy, OPEN4, 9)
     assert proxy.connections(2)[1]["reason"] == f"false socks5 {OPEN4}:9"
+
+
+def test_a_recording_leaves_it_out(start, lab, web, tmp_path):
+    """A simulation makes connections, and awaits none."""
+    proxy = start("wan1", "--record", tmp_path / "trace")
+    with bound(proxy, OPEN4, port=21) as (s, at):
+        peer = connect_from(lab.internet, OPEN4, at)
+        assert read_reply5(s)[0] == 0
+        carries(s, peer)
+    assert socks5_code(proxy, WEB4, 80) == 0
+    proxy.connections(2)
+    proxy.stop()
+    assert [json.loads(line)["port"] for line in (tmp_path / "trace").read_text().splitlines() if '"port"' in line] == [80]
 
 
 def test_a_neighbour_connects_directly(start, lab):

@@ -2,6 +2,7 @@
  * addresses are several peers. */
 #include "outbound/await.h"
 
+#include "support/lines.h"
 #include "support/tcp.h"
 
 struct desk {
@@ -53,13 +54,6 @@ static int teardown(void **state)
     ev_loop_destroy(d->loop);
     free(d);
     return 0;
-}
-
-static struct addr ip(const char *text)
-{
-    struct addr a;
-    assert_int_equal(addr_parse_ip(&a, slice_str(text), 0), 0);
-    return a;
 }
 
 static enum fault start(struct desk *d, const struct egress *e, const char *const *peers, double timeout_s)
@@ -160,6 +154,21 @@ static void it_listens_at_the_source_of_the_egress(void **state)
     assert_int_equal(d->ends, 0);
 }
 
+static void a_neighbour_is_awaited_on_its_link_alone(void **state)
+{
+    struct desk *d = *state;
+    char device[IFNAMSIZ] = "";
+    lines_enter("");
+    assert_int_equal(start(d, &EGRESS_ON_LINK, PEERS("10.0.2.7"), PATIENCE_S), FAULT_NONE);
+    listens_at(d, "10.0.2.2");
+    assert_int_equal(
+        getsockopt(d->await.listener.io.fd, SOL_SOCKET, SO_BINDTODEVICE, device, &(socklen_t){sizeof device}),
+        0);
+    assert_string_equal(device, "lte");
+    await_cancel(&d->await);
+    assert_int_equal(start(d, &EGRESS_ON_LINK, PEERS("203.0.113.1"), PATIENCE_S), FAULT_UNREACHABLE);
+}
+
 static void an_egress_that_cannot_listen_is_a_fault(void **state)
 {
     const struct egress absent = {.any4 = true, .source4 = ip("203.0.113.1")}, none = {.any4 = true},
@@ -202,6 +211,7 @@ static void cancel_resets_a_peer_that_was_not_reported(void **state)
     int peer = connect_from(d, "127.0.0.2", &from);
     d->await.listener.accepted(&d->await.listener, accept(d->await.listener.io.fd, NULL, NULL), &from);
     assert_true(has_come(d));
+    assert_false(d->await.listener.open); /* a second peer would displace the first */
     await_cancel(&d->await);
     assert_true(recv(peer, &byte, 1, 0) < 0 && errno == ECONNRESET);
     (void)close(peer);
@@ -218,6 +228,7 @@ int main(void)
         ONE(an_egress_that_cannot_listen_is_a_fault),
         ONE(the_deadline_ends_it),
         ONE(cancel_resets_a_peer_that_was_not_reported),
+        ONE(a_neighbour_is_awaited_on_its_link_alone), /* last: it leaves the namespace */
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -146,6 +146,7 @@ static void the_next_uplink_is_tried_while_none_listens(void **state)
 {
     struct desk *d = *state;
     has_source(d, 0, "203.0.113.1"); /* which this machine does not have */
+    d->f->set.items[1]->view.connect_time = 0.25;
     start(d, "0.0.0.0", POLICY_SOCKS5);
     assert_listens_at(d, "127.0.0.12");
     assert_told(d, "asked for 0.0.0.0 of 3", 1);
@@ -160,7 +161,7 @@ static void the_next_uplink_is_tried_while_none_listens(void **state)
     const struct uplink *u = d->outbound->lease.uplink;
     assert_ptr_equal(u, d->f->set.items[1]);
     assert_true(d->outbound->lease.family == AF_INET);
-    assert_true(u->view.total == 1 && u->view.failures == 0 && u->view.connect_time == 0);
+    assert_true(u->view.total == 1 && u->view.failures == 0 && u->view.connect_time == 0.25);
     assert_told(d, "opened lte", 1);
     (void)close(peer);
     outbound_finish(d->outbound, "closed");
@@ -191,6 +192,18 @@ static void that_nobody_came_says_nothing_about_the_uplink(void **state)
     assert_int_equal(d->fault, FAULT_TIMEOUT);
     assert_true(u->view.failures == 0 && u->view.fail_rate == 0 && u->four.health.silences == 0);
     assert_told(d, "failed ", 0);
+    assert_int_equal(d->outbound->attempts, 1);
+}
+
+/* The limits of a search for a destination. The other uplinks are spared, so a dial would be given up. */
+static void the_wait_is_longer_than_a_dial(void **state)
+{
+    struct desk *d = *state;
+    d->shared.settings.dial_timeout_s = 0.04;
+    d->f->set.items[1]->view.tier = d->f->set.items[2]->view.tier = 2;
+    start(d, "127.0.0.9", POLICY_SOCKS5);
+    run_until(d->loop, &d->listens);
+    assert_false(run_until_within(d->loop, &d->done, 0.1));
     assert_int_equal(d->outbound->attempts, 1);
 }
 
@@ -246,6 +259,7 @@ int main(void)
         ONE(the_next_uplink_is_tried_while_none_listens),
         ONE(a_wait_that_is_lost_goes_on_nowhere_else),
         ONE(that_nobody_came_says_nothing_about_the_uplink),
+        ONE(the_wait_is_longer_than_a_dial),
         ONE(a_parent_proxy_is_not_asked),
         ONE(it_may_end_as_soon_as_it_listens),
         ONE(rules_for_addresses_hold_for_peers),

@@ -176,14 +176,20 @@ static void a_client_that_leaves_ends_it_at_once(void **state)
     }
 }
 
-/* What the client sent before the proxy could listen is read only then. */
+/* Its FIN has come while the proxy looked for a way, such as the address of a name. */
 static void a_client_that_has_left_before_waits_for_nobody(void **state)
 {
     struct desk *d = *state;
+    struct target peer;
     int client = desk_client(d);
-    desk_say(client, four.request);
     half_close(d, client);
+    assert_int_equal(target_set(&peer, slice_str("127.0.0.1"), 21), PARSE_OK);
+    d->session->front = &FRONT_SOCKS4;
+    session_await(d->session, &peer, POLICY_SOCKS4);
+    d->session->client_ended = true;
+    session_watch(d->session);
     desk_await_closed(d);
+    desk_hear_end(d, client, 0);
     assert_logged(d, "outcome=aborted");
 }
 
