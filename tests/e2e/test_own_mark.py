@@ -1,7 +1,9 @@
 """Every packet that the proxy sends carries the bit of --own-mark, beside the mark of its uplink."""
 
+import json
+
 from lab.clients import curl_by
-from lab.command import refused
+from lab.command import refused, run as steerway
 from lab.proxy import UNRACED
 from lab.run import sh, wait_for
 from lab.topology import OPEN4, WEB4
@@ -76,3 +78,22 @@ def test_a_program_that_may_not_mark_says_so(web, start):
     proxy = start("wan1", "--own-mark", BIT, prefix=drop)
     proxy.wait_event("own_mark_not_permitted")
     curl_by("socks5", proxy).ok()
+
+
+def test_the_doctor_finds_a_rule_that_compares_the_bit(lab, config):
+    """A rule for an uplink's mark as `ip rule` makes it, without a mask."""
+    sh("ip rule add fwmark 7 lookup 107 pref 107")
+    sh(f"ip route add default via {lab.wan2.gateway4} dev wan2 table 107")
+    sh("ip route delete default dev wan2")
+    file = config('return { own_mark = 0x80000000, uplinks = { { interface = "wan2", mark = 7 } } }')
+    options = ("doctor", "--config", file, "--check", "none", "--public-address", "none", "--json")
+    try:
+        found = [f for f in json.loads(steerway(*options).stdout)["findings"] if f["id"] == "mark-rule-exact"]
+        assert len(found) == 1 and "0x80000007" in found[0]["what"], found
+        sh(found[0]["repair"])
+        assert not [f for f in json.loads(steerway(*options).stdout)["findings"] if f["id"] in ("mark-rule-exact", "route-none")]
+        sh(found[0]["undo"])
+    finally:
+        sh("ip rule delete pref 107")
+        sh("ip route flush table 107")
+        lab.wan2.restore()

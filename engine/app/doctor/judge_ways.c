@@ -77,6 +77,26 @@ static void tell_kept_away(struct diagnosis *d, const struct sight *s, const str
     diagnosis_undo(found, "%s rule del pref %u from %s lookup %s", ip(f), priority, own, table);
 }
 
+/* A rule of the user's for the uplink's mark compares all bits, as `ip rule` does without a mask. */
+static void tell_exact_rule(struct diagnosis *d, const struct sight *s, const struct sight_family *f,
+                            enum severity severity)
+{
+    const uint32_t mark = s->uplink->way.mark, mask = ~f->bit_apart;
+    struct finding *found =
+        diagnosis_find(d, severity, "mark-rule-exact", s->uplink->name,
+                       "the routing rule for its mark 0x%x does not fit its %s packets, which have 0x%x",
+                       mark, family_name(f), mark | f->bit_apart);
+
+    diagnosis_why(found, "Where there are transparent listeners, the proxy's packets carry one more bit "
+                         "(--own-mark). A rule with a mask leaves that bit out.");
+    if (f->table == 0 || f->table == RT_TABLE_MAIN)
+        return;
+    diagnosis_repair(found, "%s rule add pref %d fwmark 0x%x/0x%x lookup %u", ip(f),
+                     RULE_PRIORITY + s->link->index, mark, mask, f->table);
+    diagnosis_undo(found, "%s rule del pref %d fwmark 0x%x/0x%x lookup %u", ip(f),
+                   RULE_PRIORITY + s->link->index, mark, mask, f->table);
+}
+
 /* Home routers give out unique local addresses (RFC 4193) even without IPv6 internet access. */
 static bool is_promise(const struct sight *s, const struct sight_family *f)
 {
@@ -89,7 +109,9 @@ static void judge_family(struct diagnosis *d, const struct sight *s, const struc
     if (f->leaves || !s->line || !is_promise(s, f))
         return;
     enum severity severity = other->leaves ? SEVERITY_WARNING : SEVERITY_ERROR;
-    if (f->table != 0 && s->uplink->way.mark == 0)
+    if (f->bit_apart != 0)
+        tell_exact_rule(d, s, f, severity);
+    else if (f->table != 0 && s->uplink->way.mark == 0)
         tell_kept_away(d, s, f, severity);
     else
         tell_no_route(d, s, f, severity);

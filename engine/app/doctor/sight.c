@@ -117,6 +117,9 @@ static void look_for_way(struct sight *s, struct sight_family *f, const struct m
     if (!f->used || machine_internet(f->family, &to) < 0)
         return;
     f->leaves = machine_route_get(&p, &route) == 0;
+    p.mark = u->way.mark;
+    if (!f->leaves && p.mark != 0 && machine_route_get(&p, &route) == 0)
+        f->bit_apart = egress_own_mark();
     if (f->leaves && s->line && discover_gateway(u, m, f->family, &f->router) == 0)
         f->router_is = neighbour_of(&f->router, s->link->index);
     bool likely =

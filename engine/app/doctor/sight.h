@@ -18,6 +18,8 @@ struct sight_family {
     bool used;          /* the uplink has an address of this family */
     struct addr source; /* that address, or AF_UNSPEC */
     bool leaves;        /* a packet to the internet, bound and marked like the uplink's, has a route */
+    uint32_t
+        bit_apart; /* a packet without this bit of its mark has a route, and one with it has none; or 0 */
     struct addr router; /* that route's gateway; AF_UNSPEC for none */
     struct neighbour router_is;
     uint32_t table;            /* routing table with the link's best default route; 0 for none */

@@ -139,6 +139,21 @@ static void a_rule_against_other_uplinks(void **state)
     assert_int_equal(d.n_findings, 0);
 }
 
+static void a_rule_that_compares_the_bit_of_own_packets(void **state)
+{
+    (void)state;
+    uplinks[0].way.mark = 7;
+    sights[0].four.leaves = false;
+    sights[0].four.table = 107;
+    sights[0].four.bit_apart = 0x80000000;
+    assert_found("mark-rule-exact", SEVERITY_WARNING,
+                 "ip rule add pref 30005 fwmark 0x7/0x7fffffff lookup 107",
+                 "ip rule del pref 30005 fwmark 0x7/0x7fffffff lookup 107");
+    d.n_findings = 0;
+    sights[0].four.table = 0;
+    assert_found("mark-rule-exact", SEVERITY_WARNING, "", "");
+}
+
 static void a_table_that_no_rule_asks(void **state)
 {
     (void)state;
@@ -354,6 +369,7 @@ int main(void)
         cmocka_unit_test_setup(no_route_at_all, setup),
         cmocka_unit_test_setup(a_rule_in_the_way, setup),
         cmocka_unit_test_setup(a_rule_against_other_uplinks, setup),
+        cmocka_unit_test_setup(a_rule_that_compares_the_bit_of_own_packets, setup),
         cmocka_unit_test_setup(a_table_that_no_rule_asks, setup),
         cmocka_unit_test_setup(a_strict_filter, setup),
         cmocka_unit_test_setup(ipv6_that_is_off, setup),
