@@ -2,16 +2,20 @@
 come and go, and however the proxy ends. Compared is all that the kernel has: rulesets, routing rules, routes, settings."""
 
 import json
+import os
 import re
 import shutil
 import signal
 import socket
 import subprocess
+import tempfile
+from pathlib import Path
 
 import pytest
 
 from lab.command import refused, run as steerway
 from lab.origin import echo
+from lab.proxy import BINARY, ROOT
 from lab.run import run as run_line, sh, wait_for
 from lab.socks import socks5_connect
 from lab.topology import OPEN4
@@ -303,3 +307,26 @@ def test_without_rights_it_says_so_and_changes_nothing(machine, proxy):
     r = subprocess.run([*drop, str(proxy.argv[0]), "capture", "on"], env=proxy.env, capture_output=True, text=True, timeout=60)
     assert r.returncode == 1 and ("Operation not permitted" in r.stderr or "CAP_NET_ADMIN" in r.stderr), r
     assert state_of_machine() == before
+
+
+@pytest.mark.skipif(not (shutil.which("setpriv") and shutil.which("setcap")), reason="setpriv or setcap is not installed")
+def test_a_proxy_with_capabilities_of_its_file_holds_the_rules(machine, start):
+    """The child nft has what it needs, although capabilities of a file do not reach children by themselves."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        program = folder / "steerway"
+        shutil.copy(BINARY, program)
+        for part in ("lua", "policies"):
+            shutil.copytree(ROOT / part, folder / part)
+        for path in (folder, *folder.rglob("*")):
+            os.chown(path, 65534, 65534)
+        folder.chmod(0o755)
+        if run_line("setcap", "cap_net_admin,cap_net_raw+ep", program).code != 0:
+            pytest.skip("no capabilities for files here")
+        # The script replaces the program of the command line by the copy.
+        script = f'shift; export XDG_RUNTIME_DIR={folder} XDG_STATE_HOME={folder}; exec setpriv --reuid 65534 --regid 65534 --clear-groups "$0" "$@"'
+        socket_path = folder / "control.sock"
+        proxy = start("wan1", *LISTEN, "--data-dir", folder, "--control", socket_path, prefix=("sh", "-c", script, program))
+        proxy.tell("capture", "on", "--control", socket_path)
+        assert "flags owner" in sh("nft list table inet steerway")
+        proxy.tell("capture", "off", "--control", socket_path)
