@@ -73,15 +73,22 @@ static bool grow(struct port *p)
     return true;
 }
 
-/* Forget an idle flow, so that a new one finds room. Those that were used of late stay. */
-static void make_room(struct port *p)
+static bool may_go(const struct flow *f, double now)
 {
     static const double USED_S = 10;
+
+    /* Strangers' flows are refused: they must not keep out those of clients. */
+    return f->state == FLOW_REFUSED || (f->state == FLOW_OPEN && now - f->last_s > USED_S);
+}
+
+/* Forget a flow that is idle or refused, so that a new one finds room. Those that were used of late stay. */
+static void make_room(struct port *p)
+{
     double now = clock_coarse_s();
 
     for (int steps = 0; steps < 64 && !list_is_empty(&p->flows); steps++) {
         struct flow *oldest = container_of(p->flows.next, struct flow, node);
-        if (oldest->state != FLOW_ASKED && now - oldest->last_s > USED_S)
+        if (may_go(oldest, now))
             return flow_free(oldest);
         list_remove(&oldest->node);
         list_push_back(&p->flows, &oldest->node);
@@ -161,14 +168,25 @@ void flow_free(struct flow *f)
 static void wait_for_answer(struct flow *f, struct slice payload)
 {
     const uint16_t len = (uint16_t)payload.len;
+    const size_t size = sizeof len + payload.len;
+    struct port *p = f->port;
     char *space;
 
-    if (f->n_queued == FLOW_QUEUE_MAX || buf_reserve(&f->queue, sizeof len + payload.len, &space) < 0)
-        return datagram_room_drop(f->port->room, DROP_QUEUE_FULL, 1);
+    if (f->n_queued == FLOW_QUEUE_MAX || p->queued + size > PORT_QUEUE_BYTES ||
+        buf_reserve(&f->queue, size, &space) < 0)
+        return datagram_room_drop(p->room, DROP_QUEUE_FULL, 1);
     memcpy(space, &len, sizeof len);
     memcpy(space + sizeof len, payload.data, payload.len);
-    buf_commit(&f->queue, sizeof len + payload.len);
+    buf_commit(&f->queue, size);
     f->n_queued++;
+    p->queued += size;
+}
+
+static void empty_queue(struct flow *f)
+{
+    f->port->queued -= f->queue.len;
+    buf_done(&f->queue);
+    f->n_queued = 0;
 }
 
 void flow_send(struct flow *f, struct slice payload, double now)
@@ -197,8 +215,7 @@ static void send_queue(struct flow *f)
         rest = slice_of(rest.data + sizeof len + len, rest.len - sizeof len - len);
     }
     datagram_room_flush(f->port->room);
-    buf_done(&f->queue);
-    f->n_queued = 0;
+    empty_queue(f);
 }
 
 /* --- the answer ----------------------------------------------------------------------------------------- */
@@ -209,8 +226,7 @@ static void refuse(struct flow *f)
 
     f->state = FLOW_REFUSED;
     datagram_room_drop(room, DROP_REFUSED, f->n_queued);
-    buf_done(&f->queue);
-    f->n_queued = 0;
+    empty_queue(f);
     wheel_set(&room->flows, &f->look, FLOW_REFUSED_S);
 }
 

@@ -75,7 +75,7 @@ static void on_datagrams(struct ev_loop *loop, ev_io *w, int events)
         if (!batch_message(&room->in, i, &m))
             continue;
         if (addr_family(&p->client) != AF_UNSPEC && !addr_same_ip(m.source, &p->client)) {
-            datagram_room_drop(room, DROP_STRANGER, 1);
+            datagram_room_drop(room, DROP_STRANGER, batch_message_count(&m));
             continue;
         }
         take_train(p, &m, now);

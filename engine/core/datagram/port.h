@@ -11,6 +11,8 @@
 
 /* Destinations in use at a time: a torrent client with DHT has some two thousand. */
 enum { PORT_FLOWS_MAX = 4096 };
+/* What waits for answers in all flows together: a client may send faster than the main loop decides. */
+enum { PORT_QUEUE_BYTES = 1 << 20 };
 
 enum port_kind {
     PORT_SOCKS,   /* each datagram names its destination (RFC 1928 section 7) */
@@ -36,6 +38,7 @@ struct port {
     ev_io io;
     struct flow **buckets;
     size_t n_buckets, n_flows, n_asked;
+    size_t queued; /* bytes that wait for answers */
     struct flow *latest;
     struct list flows, mappings;
     bool ending;
