@@ -63,7 +63,7 @@ static void on_replies(struct ev_loop *loop, ev_io *w, int events)
         if (!batch_message(&room->in, i, &message))
             continue;
         if (!is_wanted(m, message.source, now)) {
-            datagram_room_drop(room, DROP_UNASKED, 1);
+            datagram_room_drop(room, DROP_UNASKED, batch_message_count(&message));
             continue;
         }
         pass_train(m, &message);
@@ -94,9 +94,11 @@ void mapping_send(struct mapping *m, const struct addr *to, struct slice payload
 
 /* --- life ----------------------------------------------------------------------------------------------- */
 
-static void watch(struct mapping_socket *s, int fd)
+static void watch(struct mapping_socket *s, int fd, int family)
 {
     s->socket.fd = fd;
+    batch_tune(fd);
+    (void)batch_keep_whole(&s->socket, family); /* without it, the kernel sends fragments */
     ev_io_init(&s->io, on_replies, fd, EV_READ);
     ev_io_start(s->mapping->port->room->loop, &s->io);
 }
@@ -121,7 +123,7 @@ int mapping_take(struct mapping *m, const struct flow_answer *answer)
     if (!m->begun)
         begin(m);
     if (answer->fd >= 0)
-        watch(s, answer->fd);
+        watch(s, answer->fd, addr_family(&answer->dest));
     return s->socket.fd >= 0 ? 0 : -ENETDOWN;
 }
 
