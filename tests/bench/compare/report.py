@@ -43,9 +43,14 @@ def cell(measure, by, name):
 
 
 def table(results, measures):
-    """A row a contender, a column a measure."""
-    head = ["", *(f"{measures[m][0]}, {measures[m][1]}" for m in results)]
-    return grid([head, *([n, *(cell(m, by, n) for m, by in results.items())] for n in names_of(results))])
+    """A row a contender, a column a measure. Datagrams have a table of their own."""
+    tables = []
+    for wanted in (False, True):
+        part = {m: by for m, by in results.items() if m.startswith("udp") == wanted}
+        if part:
+            head = ["", *(f"{measures[m][0]}, {measures[m][1]}" for m in part)]
+            tables.append(grid([head, *([n, *(cell(m, by, n) for m, by in part.items())] for n in names_of(part))]))
+    return "\n".join(tables)
 
 
 def not_measured(reasons):
