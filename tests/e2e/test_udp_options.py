@@ -1,0 +1,219 @@
+"""Options of UDP, and what `status`, `why` and the log tell of it."""
+
+import json
+import socket
+
+import pytest
+
+from lab.run import WAIT_S, wait_for
+from lab.socks import request5
+from lab.stun import PORTS, by_association
+from lab.topology import LAN_HOME, OPEN4
+from lab.udp import ANY, ASSOCIATE, Association, reflect, sink, whoami, wrap
+
+
+def free_ports(n):
+    """The first of n neighbouring ports that nobody uses."""
+    for _ in range(50):
+        taken = []
+        try:
+            for i in range(n):
+                taken.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+                taken[-1].bind(("127.0.0.1", taken[0].getsockname()[1] + i if i else 0))
+            return taken[0].getsockname()[1]
+        except OSError:
+            continue
+        finally:
+            for s in taken:
+                s.close()
+    pytest.fail("no free ports beside each other")
+
+
+def dropped(proxy):
+    return proxy.ask("status")["udp"]["dropped"]
+
+
+@pytest.mark.parametrize(("word", "kind"), [("endpoint", "endpoint-independent"), ("address", "address-dependent"),
+                                            ("address-port", "address and port-dependent")])
+def test_filters(start, stun, word, kind):
+    with Association(start("wan1", "--udp-filter", word)) as a:
+        assert by_association(a).filtering((OPEN4, PORTS[0])) == kind
+
+
+def test_a_range_of_ports(start, datagrams):
+    first, server = free_ports(2), datagrams(reflect)
+    proxy = start("wan1", "--udp-ports", f"{first}-{first + 1}")
+    with Association(proxy) as a, Association(proxy) as b:
+        assert {a.relay[1], b.relay[1]} == {first, first + 1}
+        for each in (a, b):
+            assert each.ask(b"x", server.address, server.port) == b"x"
+        c = Association(proxy)
+        c.close()
+        assert c.code == 1, "no port is left"
+        a.reset()
+        wait_for(lambda: proxy.ask("status")["udp"]["associations"] == 1, "its port is free again")
+        with Association(proxy) as d:
+            assert d.ask(b"x", server.address, server.port) == b"x"
+
+
+def test_one_port_for_clients_of_several_addresses(start, datagrams):
+    server = datagrams(reflect)
+    port = free_ports(1)
+    proxy = start("wan1", "--udp-ports", port)
+    with Association(proxy) as a, Association(proxy, source="127.0.0.2") as b:
+        assert a.relay[1] == b.relay[1] == port
+        for n in range(5):
+            a.send(b"a%d" % n, server.address, server.port)
+            b.send(b"b%d" % n, server.address, server.port)
+        assert [a.receive()[0] for _ in range(5)] == [b"a%d" % n for n in range(5)]
+        assert [b.receive()[0] for _ in range(5)] == [b"b%d" % n for n in range(5)]
+        a.reset()
+        wait_for(lambda: proxy.ask("status")["udp"]["associations"] == 1, "the first has ended")
+        assert b.ask(b"still", server.address, server.port) == b"still"
+        a.send(b"too late", server.address, server.port)
+        assert b.ask(b"last", server.address, server.port) == b"last"
+    assert b"too late" not in [data for data, *_ in server.seen]
+
+
+def test_one_port_for_clients_of_one_address(start, datagrams):
+    """They are told apart by the hinted port. Where none was hinted, the second is refused."""
+    server, port = datagrams(reflect), free_ports(1)
+    proxy = start("wan1", "--udp-ports", port)
+    with Association(proxy, "mine") as a, Association(proxy, "mine") as b:
+        assert a.relay[1] == b.relay[1] == port
+        assert a.ask(b"a", server.address, server.port) == b"a"
+        assert b.ask(b"b", server.address, server.port) == b"b"
+        c = Association(proxy, ANY)
+        c.close()
+        assert c.code != 0
+        a.reset()
+        wait_for(lambda: proxy.ask("status")["udp"]["associations"] == 1, "the first has ended")
+        assert b.ask(b"still", server.address, server.port) == b"still"
+
+
+def test_a_datagram_before_the_reply(start, datagrams):
+    """A client that knows the port may send at once, and never read the reply."""
+    server, port = datagrams(reflect), free_ports(1)
+    proxy = start("wan1", "--udp-ports", port)
+    with socket.create_connection(proxy.address, timeout=WAIT_S) as s, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as u:
+        u.bind(("127.0.0.1", 0))
+        u.settimeout(0.2)
+        s.sendall(b"\5\1\0" + request5(*ANY, command=ASSOCIATE))
+
+        def answered():
+            u.sendto(wrap(b"early", OPEN4, server.port), ("127.0.0.1", port))
+            try:
+                return u.recv(100)
+            except TimeoutError:
+                return None
+
+        assert wait_for(answered, "an answer").endswith(b"early")
+
+
+def test_an_advertised_address(start, lab, datagrams):
+    server = datagrams(reflect)
+    proxy = start("wan1", "--udp-advertise", "192.0.2.77")
+    with Association(proxy) as a:
+        assert a.relay[0] == "192.0.2.77" and a.relay[1] > 0
+        a.relay = ("127.0.0.1", a.relay[1])  # what the NAT in front of it does
+        assert a.ask(b"x", server.address, server.port) == b"x"
+
+
+def test_a_cap_of_mappings(start, datagrams):
+    """A client may have a part of them. What it has already goes on, and others are served."""
+    server = datagrams(reflect)
+    proxy = start("wan1", "--udp-mappings", "64")
+    with Association(proxy) as a, Association(proxy, source="127.0.0.2") as b:
+        assert a.ask(b"first", server.address, server.port) == b"first"
+        for s in [a.socket() for _ in range(40)]:
+            a.send(b"x", server.address, server.port, s)
+        line = proxy.wait_event("datagrams_refused")
+        assert line["client"].startswith("127.0.0.1:") and "mappings" in line["reason"], line
+        assert b.ask(b"another client", server.address, server.port) == b"another client"
+        assert 2 <= proxy.ask("status")["udp"]["mappings"] <= 26
+        assert a.ask(b"goes on", server.address, server.port) == b"goes on"
+
+
+def test_what_is_dropped_is_counted(start, lab, datagrams):
+    server, quiet = datagrams(reflect), datagrams(sink)
+    proxy = start("wan1", "wan2")
+    with Association(proxy) as a, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        assert a.ask(b"x", server.address, server.port) == b"x"
+        a.send_raw(b"\0\0\0")
+        a.send(b"x", server.address, server.port, frag=1)
+        a.send(b"x", server.address, server.port, frag=2)
+        stranger.bind(("127.0.0.2", 0))
+        stranger.sendto(wrap(b"x", server.address, server.port), a.relay)
+        ((_, *client, _),) = server.seen
+        a.ask(b"y", server.address, server.port)
+        with lab.internet.datagrams("198.51.100.30", 0) as unasked:
+            unasked.sendto(b"unasked", tuple(client))
+            a.send(b"x", quiet.address, quiet.port)
+            wait_for(lambda: dropped(proxy)["unasked"] == 1, "it is counted")
+        a.ask(b"z", server.address, server.port)
+        found = dropped(proxy)
+        assert (found["malformed"], found["fragment"], found["stranger"], found["unasked"]) == (1, 2, 1, 1), found
+        told = proxy.ask("status")["udp"]
+        assert (told["associations"], told["mappings"]) == (1, 1) and told["datagrams"] >= 6, told
+        assert str(found["fragment"]) in proxy.tell("status")
+        a.reset()
+        wait_for(lambda: proxy.ask("status")["udp"]["associations"] == 0, "the association has ended")
+    assert proxy.ask("status")["udp"]["mappings"] == 0
+
+
+def test_datagrams_larger_than_the_path_are_dropped_and_counted(start, lab, datagrams):
+    """Nothing is fragmented silently: a QUIC client that probes the path finds its limit."""
+    server = datagrams(reflect)
+    lab.wan1.broken = True
+    lab.home.sh("ip link set wan1 mtu 1400")
+    try:
+        proxy = start("wan1")
+        with Association(proxy) as a:
+            assert a.ask(b"y" * 1372, server.address, server.port) == b"y" * 1372, "fits exactly"
+            a.send(b"n" * 1373, server.address, server.port)
+            assert a.ask(b"y", server.address, server.port) == b"y"
+        assert dropped(proxy)["too_big"] == 1
+        assert [len(data) for data, *_ in server.seen] == [1372, 1]
+    finally:
+        lab.home.sh("ip link set wan1 mtu 1500")
+
+
+def test_an_account_of_each_mapping(start, lab, datagrams):
+    server = datagrams(whoami)
+    proxy = start("wan2", "--auth", "alice:secret")
+    with Association(proxy, login=("alice", "secret")) as a:
+        a.ask(b"first", "open.test", server.port)
+        a.ask(b"second", OPEN4, server.port)
+        a.reset()
+    (line,) = proxy.connections(1)
+    sent = len(b"first") + len(b"second")
+    assert (line["proto"], line["user"], line["host"], line["port"], line["uplink"]) == ("udp", "alice", "open.test", server.port, "wan2")
+    assert line["tx"] == sent and line["rx"] > sent and line["outcome"] == "closed", line
+
+
+def test_why_udp(start, only):
+    proxy = start("--policy", only("wan2"), "wan1", "wan2")
+    assert json.loads(proxy.tell("why", "--udp", "--json", "web.test:53"))["uplink"] == "wan2"
+    assert proxy.ask("why", host="web.test", port=53, udp=True)["uplink"] == "wan2"
+
+
+def test_rules_of_destinations_hold_for_datagrams(start, lab, datagrams):
+    """The rest of this machine is refused to strangers of the LAN."""
+    server = datagrams(reflect)
+    proxy = start("wan1", "--listen", f"{LAN_HOME}:0", port=False)
+    with lab.home.datagrams("127.0.0.1", 0) as local, Association(proxy, netns=lab.lan) as a:
+        a.send(b"x", "127.0.0.1", local.getsockname()[1])
+        assert a.ask(b"y", server.address, server.port) == b"y"
+        local.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            local.recv(100)
+    assert proxy.wait_event("datagrams_refused", host="127.0.0.1")
+
+
+def test_a_datagram_to_the_relay_itself_goes_round_once(start, datagrams):
+    server = datagrams(reflect)
+    proxy = start("wan1")
+    with Association(proxy) as a:
+        a.send(wrap(wrap(b"round", *a.relay), *a.relay), *a.relay)
+        assert a.ask(b"y", server.address, server.port) == b"y"
+        assert proxy.ask("status")["udp"]["datagrams"] < 20
