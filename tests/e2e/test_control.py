@@ -137,6 +137,19 @@ def test_why_shows_every_field_that_a_policy_sees(start, tmp_path):
     assert proxy.tell("why", "2001:db8::1").startswith("[2001:db8::1]:443 leaves by wan1: ")
 
 
+def test_why_asks_for_a_client_of_each_kind(start, tmp_path):
+    policy = tmp_path / "mine.lua"
+    policy.write_text('return { name = "mine", new = function() return { pick = function(c, u) return u[1], c.proto end } end }')
+    proxy = start("--policy", policy, "wan1")
+    assert proxy.ask("why", host="x.test")["reason"] == "connect"
+    for proto in ("socks4", "http", "forward", "transparent"):
+        assert proxy.ask("why", host="x.test", proto=proto)["reason"] == proto
+    assert proxy.tell("why", "x.test", "--proto", "transparent").startswith("x.test:443 leaves by wan1: transparent\n")
+    assert proxy.ask("why", host="x.test", udp=True)["reason"] == "udp"
+    for fields in ({"proto": "ftp"}, {"proto": 5}, {"proto": "udp"}, {"proto": "http", "udp": True}):
+        assert proxy.ask("why", host="x.test", **fields)["error"].startswith("proto: expected socks4, socks5, ")
+
+
 def test_text_that_is_not_utf8_is_shown(start, tmp_path):
     path = os.fsencode(tmp_path) + b"/caf\xe9.lua"
     with open(path, "wb") as f:

@@ -42,6 +42,7 @@ struct question {
     struct addr client;
     const char *user, *listener;
     bool udp; /* for datagrams */
+    enum policy_proto proto;
 };
 
 /* --- the child ------------------------------------------------------------------------------------------ */
@@ -89,7 +90,7 @@ static json_t *choose(struct outbounds *shared, const struct question *q)
     struct policy_choice choice;
     char client[ADDR_TEXT_MAX];
     const struct outbound_request r = {.target = &q->target,
-                                       .proto = q->udp ? POLICY_UDP : POLICY_CONNECT,
+                                       .proto = q->proto,
                                        .client = &q->client,
                                        .user = q->user,
                                        .listener = q->listener};
@@ -290,6 +291,22 @@ static int take_client(const json_t *request, struct addr *ret, struct control_r
     return -EINVAL;
 }
 
+/* How the client asks. Datagrams have their own flag, since they ask for other candidates, too. */
+static int take_proto(const json_t *request, struct question *q, struct control_reply reply)
+{
+    const char *proto;
+
+    q->udp = json_is_true(json_object_get(request, "udp"));
+    q->proto = q->udp ? POLICY_UDP : POLICY_CONNECT;
+    if (!json_take_text(request, "proto", &proto) ||
+        (proto && (q->udp || !policy_proto_parse(proto, &q->proto) || q->proto == POLICY_UDP))) {
+        control_refuse(reply, "proto: expected socks4, socks5, connect, http, forward or transparent%s",
+                       q->udp ? ", without udp" : "");
+        return -EINVAL;
+    }
+    return 0;
+}
+
 void why_ask(struct why_desk *desk, struct outbounds *shared, const char *listener, const json_t *request,
              struct control_reply reply)
 {
@@ -297,10 +314,10 @@ void why_ask(struct why_desk *desk, struct outbounds *shared, const char *listen
     char denied[REACH_WHY_MAX];
     struct addr to;
 
-    q.udp = json_is_true(json_object_get(request, "udp"));
     if (!json_take_text(request, "user", &q.user))
         return control_refuse(reply, "user: expected a text");
-    if (take_target(request, &q.target, reply) < 0 || take_client(request, &q.client, reply) < 0)
+    if (take_target(request, &q.target, reply) < 0 || take_client(request, &q.client, reply) < 0 ||
+        take_proto(request, &q, reply) < 0)
         return;
     if (bypass_known_address(&q.target, &to) &&
         !reach_allows(&shared->settings.reach, &q.client, q.user, &to, denied))

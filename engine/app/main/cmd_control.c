@@ -433,7 +433,8 @@ static bool find_place(struct place *ret, const char *word)
 
 int cmd_why(const struct cli *cli)
 {
-    const char *word = cli->words[0], *client = cli_value(cli, "client"), *user = cli_value(cli, "user");
+    static const char *const texts[] = {"client", "user", "proto"};
+    const char *word = cli->words[0];
     struct place place;
 
     if (!find_place(&place, word)) /* text before an @ may be a password */
@@ -445,10 +446,9 @@ int cmd_why(const struct cli *cli)
     if (place.port > 0)
         (void)json_object_set_new(request, "port", json_integer(place.port));
     int r = json_object_set_new(request, "host", json_stringn(place.host.data, place.host.len));
-    if (r == 0 && client)
-        r = json_object_set_new(request, "client", json_string(client));
-    if (r == 0 && user)
-        r = json_object_set_new(request, "user", json_string(user));
+    for (size_t i = 0; r == 0 && i < ARRAY_LEN(texts); i++)
+        if (cli_value(cli, texts[i]))
+            r = json_object_set_new(request, texts[i], json_string(cli_value(cli, texts[i])));
     if (r == 0 && cli_value(cli, "udp"))
         r = json_object_set_new(request, "udp", json_true());
     if (r < 0) {

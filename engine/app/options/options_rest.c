@@ -233,6 +233,15 @@ static const struct option TABLE[] = {
      .scope = OPTION_OF_CAPTURE,
      .action = OPTION_KEPT},
     {.group = OTHER,
+     .name = "proto",
+     .kind = OPTION_TEXT,
+     .argument = "PROTO",
+     .about =
+         "ask for a client that comes by socks4, socks5, connect, http, forward or transparent (default: "
+         "connect)",
+     .scope = OPTION_OF_WHY,
+     .action = OPTION_KEPT},
+    {.group = OTHER,
      .name = "udp",
      .kind = OPTION_FLAG,
      .about = "ask for datagrams in place of a connection",

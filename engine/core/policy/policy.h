@@ -63,11 +63,13 @@ enum policy_proto {
     POLICY_CONNECT,
     POLICY_HTTP,
     POLICY_FORWARD,     /* to a forward's fixed destination */
-    POLICY_TRANSPARENT, /* captured on its way to the destination */
+    POLICY_TRANSPARENT, /* captured on its way to the destination; the last one */
     POLICY_UDP,         /* datagrams, however they came */
 };
 /** "socks4", "socks5", "connect", "http", "forward", "transparent", "udp" */
 const char *policy_proto_name(enum policy_proto p);
+/** @return false for no such name */
+bool policy_proto_parse(const char *name, enum policy_proto *ret);
 /** Whether the client asks for nothing, and knows no proxy. */
 static inline bool policy_proto_is_unasked(enum policy_proto p)
 {

@@ -1,5 +1,7 @@
 #include "policy/policy.h"
 
+#include <string.h>
+
 const char *policy_proto_name(enum policy_proto p)
 {
     switch (p) {
@@ -19,6 +21,17 @@ const char *policy_proto_name(enum policy_proto p)
         return "transparent";
     }
     return "unknown";
+}
+
+bool policy_proto_parse(const char *name, enum policy_proto *ret)
+{
+    for (int p = POLICY_SOCKS4; p <= POLICY_TRANSPARENT; p++) {
+        if (strcmp(policy_proto_name((enum policy_proto)p), name) != 0)
+            continue;
+        *ret = (enum policy_proto)p;
+        return true;
+    }
+    return false;
 }
 
 const struct policy_origin POLICY_ORIGIN_MADE_UP = {

@@ -62,6 +62,12 @@ static void ways_of_asking_have_names(void **state)
     assert_string_equal(policy_proto_name(POLICY_HTTP), "http");
     assert_string_equal(policy_proto_name(POLICY_FORWARD), "forward");
     assert_string_equal(policy_proto_name(POLICY_TRANSPARENT), "transparent");
+    for (int p = POLICY_SOCKS4; p <= POLICY_TRANSPARENT; p++) {
+        enum policy_proto found = POLICY_SOCKS4;
+        assert_true(policy_proto_parse(policy_proto_name((enum policy_proto)p), &found));
+        assert_int_equal(found, p);
+    }
+    assert_false(policy_proto_parse("unknown", &(enum policy_proto){0}));
 }
 
 int main(void)
