@@ -11,6 +11,7 @@ import pytest
 
 from lab import sandbox
 from lab.far import FarHost
+from lab.gateway import routing
 from lab.names import NameServer
 from lab.origin import Origin
 from lab.proxy import BINARY, Proxy
@@ -113,6 +114,13 @@ def lab(built_lab, names):
     built_lab.count_anew()
     yield built_lab
     built_lab.restore()
+
+
+@pytest.fixture
+def router(lab):
+    """The LAN's default route leads to this machine, and marked packets come to it."""
+    with routing(lab):
+        yield lab
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import socket
 import pytest
 
 from lab.clients import curl
-from lab.command import refused
 from lab.origin import echo, pattern, read_all, read_exactly
 from lab.proxy import UNRACED
 from lab.run import WAIT_S, wait_for
@@ -169,7 +168,3 @@ def test_the_config_file_and_the_banner_know_forwards(start, lab, config, web):
     banner = [line.split(" on ") for line in proxy.banner.split("\n") if line.startswith("  forward on ")]
     assert [place.rpartition(":")[0] for _, place in banner] == ["127.0.0.1", "[::1]"]
     assert curl(f"http://{banner[0][1]}/whoami").text.strip() == lab.wan1.addr4
-
-
-def test_udp_is_refused_while_it_is_not_there():
-    assert "this version forwards TCP only" in refused(2, "start", "--forward", "udp:127.0.0.1:5353=192.0.2.1:53", "wan1")

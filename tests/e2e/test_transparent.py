@@ -8,16 +8,15 @@ import pytest
 
 from lab.clients import curl
 from lab.command import refused
+from lab.gateway import LAN_CLIENT6, Gateway
 from lab.origin import echo, pattern, read_all, read_exactly
-from lab.proxy import ROOT, UNRACED
+from lab.proxy import ROOT
 from lab.run import WAIT_S, run, sh, wait_for
 from lab.topology import LAN_CLIENT, LAN_HOME, NOWHERE4, OPEN4, OPEN6, WEB4, WEB6
 
 MIB = 1024 * 1024
 OWN_MARK = 0x1000000
-LAN_HOME6, LAN_CLIENT6 = "fd77::1", "fd77::2"
 KINDS = ("redirect", "tproxy")
-TABLE = 77  # of routes: what is marked for TPROXY comes to this machine
 
 BY_DOMAIN = """local rules = require "steerway.rules"
 return { name = "by_domain", new = function(ctx)
@@ -40,59 +39,6 @@ def hello(name):
     with pytest.raises(ssl.SSLWantReadError):
         client.do_handshake()
     return out.read()
-
-
-class Gateway:
-    """The household's machine as the router of its LAN, with a proxy that takes what the rules capture."""
-
-    def __init__(self, lab, start, kind, *options):
-        self.lab, self.kind = lab, kind
-        self.proxy = start(*UNRACED, "--transparent", f"{kind}:*:0", *options)
-        self.port = self.proxy.addresses[-1][1]
-
-    def capture_lan(self):
-        go = f"redirect to :{self.port}"
-        chain, hook = ("nat", "dstnat") if self.kind == "redirect" else ("filter", "mangle")
-        rules = [f"ip daddr != {LAN_HOME} tcp dport 1-65535 {go}", f"ip6 daddr != {LAN_HOME6} tcp dport 1-65535 {go}"]
-        if self.kind == "tproxy":
-            rules = [
-                f"{ip} daddr != {home} meta l4proto tcp tproxy {ip} to :{self.port} meta mark set 1 accept"
-                for ip, home in (("ip", LAN_HOME), ("ip6", LAN_HOME6))
-            ]
-        text = "; ".join(f"iifname lan0 {rule}" for rule in rules)
-        self.lab.home.nft(f"table inet captured {{\nchain pre {{ type {chain} hook prerouting priority {hook}; {text}; }}\n}}")
-
-    def capture_own(self, *left_out):
-        """This machine's own connections to the internet, without those that match one of the conditions."""
-        lines = [f"{condition} accept" for condition in left_out]
-        lines += ["ip daddr 198.51.100.0/24 tcp dport 1-65535 redirect to :%d" % self.port]
-        lines += ["ip6 daddr 2001:db8:ffff::/64 tcp dport 1-65535 redirect to :%d" % self.port]
-        text = "; ".join(lines)
-        self.lab.home.nft(f"table inet captured {{\nchain out {{ type nat hook output priority -100; {text}; }}\n}}")
-
-    def lan(self, address, port, timeout=WAIT_S):
-        return self.lab.lan.connect(address, port, timeout=timeout)
-
-
-@pytest.fixture
-def router(lab):
-    """The LAN's default route leads to this machine, and marked packets come to it."""
-    sh(f"ip -6 address add {LAN_HOME6}/64 dev lan0 nodad")
-    lab.lan.sh(f"ip -6 address add {LAN_CLIENT6}/64 dev eth0 nodad")
-    lab.lan.sh(f"ip route add default via {LAN_HOME}")
-    lab.lan.sh(f"ip -6 route add default via {LAN_HOME6}")
-    for family in ("-4", "-6"):
-        sh(f"ip {family} rule add fwmark 1 lookup {TABLE}")
-        sh(f"ip {family} route add local default dev lo table {TABLE}")
-    yield lab
-    lab.home.run("nft", "delete", "table", "inet", "captured")
-    for family in ("-4", "-6"):
-        sh(f"ip {family} route flush table {TABLE}")
-        sh(f"ip {family} rule delete fwmark 1 lookup {TABLE}")
-    lab.lan.sh(f"ip route delete default via {LAN_HOME}")
-    lab.lan.sh(f"ip -6 route delete default via {LAN_HOME6}")
-    lab.lan.sh(f"ip -6 address delete {LAN_CLIENT6}/64 dev eth0")
-    sh(f"ip -6 address delete {LAN_HOME6}/64 dev lan0")
 
 
 @pytest.fixture

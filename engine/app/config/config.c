@@ -315,21 +315,11 @@ static int check_own_mark(const struct config *c, char *err)
     return 0;
 }
 
-static int check_forwards(const struct config *c, char *err)
-{
-    for (size_t i = 0; i < c->n_forwards; i++)
-        if (c->forwards[i].udp)
-            return config_refuse(err, "--forward udp:…: this version forwards TCP only");
-    return 0;
-}
-
 int config_finish(struct config *c, char *err)
 {
     int r = check_denied_users(c, err);
     if (r == 0)
         r = check_own_mark(c, err);
-    if (r == 0)
-        r = check_forwards(c, err);
     if (r < 0)
         return r;
     r = finish_listen(c);

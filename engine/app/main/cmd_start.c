@@ -55,12 +55,12 @@ static const struct addr *first_listener(const struct proxy *p)
     return first ? &first->listener.addr : NULL;
 }
 
-static void print_listener(const struct proxy_listener *l)
+static void print_listener(const struct proxy_listener *l, const char *protocol)
 {
     const char *later = l->listener.absent ? " (once this machine has the address)" : "";
 
-    printf("  %s on %s%s%s\n", l->use.name ? l->use.name : "listening", l->text,
-           l->use.proxy_header ? " for balancers (PROXY protocol)" : "", later);
+    printf("  %s on %s%s%s%s\n", l->use.name ? l->use.name : "listening", l->text,
+           l->use.proxy_header ? " for balancers (PROXY protocol)" : "", later, protocol);
 }
 
 /* Tell a new user where the proxy listens, which uplinks it uses, and how to try it. */
@@ -76,7 +76,9 @@ static void print_welcome(const struct app *a)
     }
     printf("Steerway %s, policy %s\n", STEERWAY_VERSION, policy_name(a->policy));
     for (size_t i = 0; i < p->n_listeners; i++)
-        print_listener(&p->listeners[i]);
+        print_listener(&p->listeners[i], "");
+    for (size_t i = 0; i < p->n_udp_listeners; i++)
+        print_listener(&p->udp_listeners[i], " (UDP)");
     for (size_t i = 0; i < a->uplinks->n; i++) {
         const struct uplink *u = a->uplinks->items[i];
         char v4[ADDR_TEXT_MAX] = "", v6[ADDR_TEXT_MAX] = "";
@@ -99,18 +101,26 @@ static void print_welcome(const struct app *a)
     (void)fflush(stdout);
 }
 
+static void log_place(const struct proxy_listener *pl, bool udp)
+{
+    struct log_line l;
+
+    log_begin(&l, EVENT_LISTENING);
+    log_str(&l, "address", pl->text);
+    if (pl->use.name)
+        log_str(&l, "use", pl->use.name);
+    if (udp)
+        log_str(&l, "protocol", "udp");
+    log_end(&l);
+}
+
 static void log_places(const struct app *a)
 {
-    for (size_t i = 0; i < a->proxy.n_listeners; i++) {
-        struct log_line l;
-        if (a->proxy.listeners[i].listener.absent) /* a warning tells of it */
-            continue;
-        log_begin(&l, EVENT_LISTENING);
-        log_str(&l, "address", a->proxy.listeners[i].text);
-        if (a->proxy.listeners[i].use.name)
-            log_str(&l, "use", a->proxy.listeners[i].use.name);
-        log_end(&l);
-    }
+    for (size_t i = 0; i < a->proxy.n_listeners; i++)
+        if (!a->proxy.listeners[i].listener.absent) /* a warning tells of the others */
+            log_place(&a->proxy.listeners[i], false);
+    for (size_t i = 0; i < a->proxy.n_udp_listeners; i++)
+        log_place(&a->proxy.udp_listeners[i], true);
     for (size_t i = 0; i < a->uplinks->n; i++) {
         const struct uplink *u = a->uplinks->items[i];
         struct log_line l;

@@ -58,7 +58,7 @@ static const struct option TABLE[] = {
     {.group = LISTEN,
      .name = "forward",
      .kind = OPTION_LIST,
-     .argument = "tcp:ADDRESS:PORT=HOST:PORT",
+     .argument = "tcp|udp:ADDRESS:PORT=HOST:PORT",
      .about =
          "listen there too, and lead each connection to that one destination; --allow says which clients may "
          "use it, without a login; may be repeated",

@@ -243,6 +243,7 @@ static void on_check_ended(void *arg)
 void app_start(struct app *a)
 {
     start_workers(a);
+    udp_start(&a->proxy.udp);
     a->follow.ledger = &a->ledger;
     int r = machine_follow_start(&a->follow, a->config, &a->proxy, &a->surroundings);
     if (r < 0)

@@ -17,6 +17,8 @@ struct group {
     const struct listen_place *places;
     size_t n;
     struct proxy_use use;
+    bool udp;
+    struct udp_tproxy tproxy;
 };
 
 /* Listeners that wait for their address get the port later. */
@@ -43,8 +45,9 @@ static int listen_once(struct app *a, const struct group *g, const struct listen
             addr_set_port(&place.addr, shared);
         struct proxy_use use = g->use;
         use.proxy_header = place.proxy_protocol;
-        err = proxy_listen(&a->proxy, &place, &use,
-                           a->config->listen_strict ? LISTENER_REFUSES : LISTENER_WAITS, &bound);
+        err = g->udp ? proxy_listen_udp(&a->proxy, &place, &use, use.transparent ? &g->tproxy : NULL, &bound)
+                     : proxy_listen(&a->proxy, &place, &use,
+                                    a->config->listen_strict ? LISTENER_REFUSES : LISTENER_WAITS, &bound);
         /* On a machine without IPv6, 127.0.0.1 still serves. */
         if ((err == -EADDRNOTAVAIL || err == -EAFNOSUPPORT) && g->n > 1 && addr_is_loopback(&place.addr) &&
             addr_family(&place.addr) == AF_INET6)
@@ -118,6 +121,26 @@ static int set_transparent(struct app *a, char *err)
     return -ENOMEM;
 }
 
+/* Captured datagrams come to the ports of the listeners that take captured connections. */
+static int listen_datagrams(struct app *a, const struct group *like, size_t first, char *err)
+{
+    for (size_t i = first; i < a->proxy.n_listeners; i++) {
+        if (a->proxy.listeners[i].listener.absent)
+            continue; /* its address is not there yet */
+        const struct group g = {.places = &a->proxy.listeners[i].place,
+                                .n = 1,
+                                .use = like->use,
+                                .udp = true,
+                                .tproxy = {.resolve = a->config->transparent_resolve,
+                                           .peek_s = a->config->peek_timeout_s,
+                                           .mark = egress_own_mark()}};
+        int r = listen_group(a, &g, err);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
 int app_listen(struct app *a, char *err)
 {
     const struct config *c = a->config;
@@ -128,13 +151,15 @@ int app_listen(struct app *a, char *err)
         const struct config_forward *f = &c->forwards[i];
         const struct group g = {.places = f->ports.places,
                                 .n = f->ports.n_places,
-                                .use = {.front = &FRONT_FORWARD, .setting = &f->to, .name = "forward"}};
+                                .use = {.front = &FRONT_FORWARD, .setting = &f->to, .name = "forward"},
+                                .udp = f->udp};
         r = listen_group(a, &g, err);
     }
     if (r == 0)
         r = set_transparent(a, err);
     for (size_t i = 0; r == 0 && i < c->n_transparents; i++) {
         const struct config_transparent *t = &c->transparents[i];
+        size_t before = a->proxy.n_listeners;
         const struct group g = {.places = t->ports.places,
                                 .n = t->ports.n_places,
                                 .use = {.front = &FRONT_TRANSPARENT,
@@ -143,6 +168,8 @@ int app_listen(struct app *a, char *err)
                                         .own_clients = true,
                                         .name = t->tproxy ? "tproxy" : "redirect"}};
         r = listen_group(a, &g, err);
+        if (r == 0 && t->tproxy)
+            r = listen_datagrams(a, &g, before, err);
     }
     return r;
 }

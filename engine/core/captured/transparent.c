@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "net/original.h"
 #include "peek/peek.h"
+#include "udp/udp_learned.h"
 
 #include <errno.h>
 #include <string.h>
@@ -76,6 +77,10 @@ static void go_on(struct session *s, const struct addr *to, const char *name)
 
     if (target_set_ip(&target, ip, len, addr_port(to)) != PARSE_OK)
         return refuse_captured(s, to, "its destination has no port");
+    const char *learned =
+        *name ? NULL : udp_learned_name(&s->proxy->udp.learned, &s->peer, to, clock_coarse_s());
+    if (learned)
+        name = learned;
     if (!*name)
         return session_connect(s, &target, POLICY_TRANSPARENT, &s->in);
     if (setting_of(s)->resolve && target_set(&target, slice_str(name), addr_port(to)) == PARSE_OK)

@@ -27,6 +27,8 @@ static void on_order(struct mailbox *m, struct message *message, unsigned bits)
         return flow_answered(container_of(l, struct flow, order));
     case LETTER_MAPPING:
         return mapping_obey(container_of(l, struct mapping, order), bits);
+    case LETTER_HEARD: /* news only */
+        return;
     }
 }
 

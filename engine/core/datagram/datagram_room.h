@@ -7,6 +7,7 @@
  *   port     orders: begin, end            news: ended
  *   flow     orders: the answer            news: the question: where does this go?
  *   mapping  orders: end                   news: idle, woke, ended
+ *   heard    an answer of a name server, on its way to a captured client
  *
  * Messages of one sender are read in their order. So an answer that names a mapping comes before the order
  * that ends the mapping. */
@@ -22,12 +23,20 @@
 
 struct datagram_room;
 
-enum letter_of { LETTER_PORT, LETTER_FLOW, LETTER_MAPPING };
+enum letter_of { LETTER_PORT, LETTER_FLOW, LETTER_MAPPING, LETTER_HEARD };
 
 /** A message, and what it is embedded in. */
 struct letter {
     struct message message;
     enum letter_of of;
+};
+
+/** A copy of a name server's answer, for the main loop, which frees it. */
+struct heard {
+    struct letter letter;
+    struct addr client;
+    size_t len;
+    char bytes[];
 };
 
 /** Bits of messages. */

@@ -4,6 +4,7 @@
 #include "base/counters.h"
 #include "datagram/mapping.h"
 #include "datagram/port.h"
+#include "peek/quic_peek.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -124,6 +125,52 @@ static struct flow *add(struct port *p, const struct flow_key *key, uint64_t has
     return f;
 }
 
+/* --- the question --------------------------------------------------------------------------------------- */
+
+static void ask(struct flow *f)
+{
+    struct port *p = f->port;
+
+    free(f->peek);
+    f->peek = NULL;
+    f->state = FLOW_ASKED;
+    p->n_asked++;
+    mailbox_send(p->room->news, &f->news.message, NEWS_ASKED);
+}
+
+/* A captured QUIC connection tells its server's name in its first datagrams. */
+static bool may_peek(struct flow *f)
+{
+    enum { HTTPS = 443 };
+
+    if (f->port->kind != PORT_TPROXY || f->port->peek_s <= 0 || f->to_port != HTTPS)
+        return false;
+    f->peek = malloc(sizeof *f->peek);
+    return f->peek;
+}
+
+static void begin(struct flow *f)
+{
+    if (!may_peek(f))
+        return ask(f);
+    quic_peek_init(f->peek);
+    f->state = FLOW_PEEKING;
+    wheel_set(&f->port->room->flows, &f->look, f->port->peek_s);
+}
+
+static void peek_at(struct flow *f, struct slice payload)
+{
+    char host[TARGET_HOST_MAX + 1];
+    enum parse p = quic_peek_feed(f->peek, payload.data, payload.len, host);
+
+    if (p == PARSE_NEED_MORE)
+        return;
+    if (p == PARSE_OK)
+        f->host = strdup(host); /* without memory it goes by its address */
+    wheel_cancel(&f->look);
+    ask(f);
+}
+
 struct flow *flow_of(struct port *p, const struct flow_key *key)
 {
     if (p->latest && is_for(p->latest, key))
@@ -136,9 +183,7 @@ struct flow *flow_of(struct port *p, const struct flow_key *key)
         f = add(p, key, hash);
         if (!f)
             return NULL;
-        f->state = FLOW_ASKED;
-        p->n_asked++;
-        mailbox_send(p->room->news, &f->news.message, NEWS_ASKED);
+        begin(f);
     }
     return p->latest = f;
 }
@@ -160,6 +205,8 @@ void flow_free(struct flow *f)
     if (f->state == FLOW_OPEN)
         contacts_release(&f->answer.mapping->contacts, f->contact);
     buf_done(&f->queue);
+    free(f->peek);
+    free(f->host);
     free(f);
 }
 
@@ -193,6 +240,9 @@ void flow_send(struct flow *f, struct slice payload, double now)
 {
     f->last_s = now;
     switch (f->state) {
+    case FLOW_PEEKING:
+        wait_for_answer(f, payload);
+        return peek_at(f, payload);
     case FLOW_ASKED:
         return wait_for_answer(f, payload);
     case FLOW_REFUSED:
@@ -258,6 +308,8 @@ void flow_look(struct flow *f)
 
     if (f->state == FLOW_REFUSED)
         return flow_free(f);
+    if (f->state == FLOW_PEEKING)
+        return ask(f);
     last_s = fmax(last_s, f->contact->last_s);
     left_s = last_s + f->answer.mapping->idle_s - clock_coarse_s();
     if (left_s <= 0)

@@ -9,6 +9,7 @@
 
 struct contact;
 struct mapping;
+struct quic_peek;
 struct port;
 
 enum {
@@ -19,7 +20,8 @@ enum {
 #define FLOW_REFUSED_S 5.
 
 enum flow_state {
-    FLOW_ASKED, /* the main loop reads the question, and writes the answer */
+    FLOW_PEEKING, /* the name is looked for in its first datagrams (QUIC) */
+    FLOW_ASKED,   /* the main loop reads the question, and writes the answer */
     FLOW_OPEN,
     FLOW_REFUSED,
 };
@@ -50,11 +52,14 @@ struct flow {
     struct addr client, to;
     uint16_t to_port;
 
+    char *host;             /* the name in its first datagrams; NULL for none. Constant once it asks */
+    struct quic_peek *peek; /* FLOW_PEEKING */
+
     struct flow_answer answer;
 
     struct list sibling; /* FLOW_OPEN: in the mapping's flows */
     struct contact *contact;
-    struct buf queue; /* FLOW_ASKED: datagrams, each behind its length */
+    struct buf queue; /* until FLOW_OPEN: datagrams, each behind its length */
     unsigned n_queued;
     double last_s; /* of a datagram to it, monotonic */
     struct wheel_entry look;
@@ -72,7 +77,7 @@ void flow_send(struct flow *f, struct slice payload, double now);
 void flow_answered(struct flow *f);
 /** The time of its look: end it if it is idle. */
 void flow_look(struct flow *f);
-/** Forget it. Not while FLOW_ASKED. */
+/** Forget it. Not while FLOW_ASKED: the main loop reads it. */
 void flow_free(struct flow *f);
 
 #endif

@@ -5,6 +5,8 @@
 #include "datagram/port.h"
 
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 void mapping_init(struct mapping *m)
@@ -33,13 +35,24 @@ static bool is_wanted(struct mapping *m, const struct addr *source, double now)
     return c || m->contacts.filter == UDP_FILTER_ENDPOINT;
 }
 
+static void let_hear(struct mapping *m, struct slice answer)
+{
+    struct heard *h = malloc(sizeof *h + answer.len);
+
+    if (!h)
+        return;
+    *h = (struct heard){.letter = {.of = LETTER_HEARD}, .client = m->client, .len = answer.len};
+    memcpy(h->bytes, answer.data, answer.len);
+    mailbox_send(m->port->room->news, &h->letter.message, NEWS_ASKED);
+}
+
 static void pass_train(struct mapping *m, const struct batch_message *message)
 {
     size_t at = 0;
 
     do {
         size_t left = message->bytes.len - at;
-        port_reply(m->port, &m->client, message->source,
+        port_reply(m->port, &m->client, addr_family(&m->reply_as) ? &m->reply_as : message->source,
                    slice_of(message->bytes.data + at, left < message->segment ? left : message->segment));
         at += message->segment;
     } while (at < message->bytes.len);
@@ -67,6 +80,8 @@ static void on_replies(struct ev_loop *loop, ev_io *w, int events)
             continue;
         }
         pass_train(m, &message);
+        if (m->hears)
+            let_hear(m, message.bytes);
         any = true;
         rx += message.bytes.len;
     }

@@ -28,6 +28,8 @@ struct mapping {
     struct port *port;
     struct addr client; /* with its port */
     double idle_s;
+    bool hears;           /* a name server's answers: copies go to the main loop */
+    struct addr reply_as; /* replies are said to come from there; AF_UNSPEC: from where they come */
 
     /* Of the room's thread. */
     struct mapping_socket four, six;

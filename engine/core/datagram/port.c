@@ -38,6 +38,16 @@ static void take_socks(struct port *p, const struct addr *source, struct slice d
     send_by_flow(p, &key, slice_of(datagram.data + udp.consumed, datagram.len - udp.consumed), now);
 }
 
+static void take_captured(struct port *p, const struct batch_message *m, struct slice datagram, double now)
+{
+    struct flow_key key = {.client = m->source};
+
+    if (!m->to || addr_from_sockaddr(&key.to, &m->to->sa, sizeof(struct sockaddr_in6)) < 0 ||
+        addr_port(&key.to) == 0)
+        return datagram_room_drop(p->room, DROP_MALFORMED, 1);
+    send_by_flow(p, &key, datagram, now);
+}
+
 static void take(struct port *p, const struct batch_message *m, struct slice datagram, double now)
 {
     switch (p->kind) {
@@ -47,6 +57,8 @@ static void take(struct port *p, const struct batch_message *m, struct slice dat
         return send_by_flow(
             p, &(struct flow_key){.client = m->source, .to = p->to, .port = p->to_port, .name = p->to_name},
             datagram, now);
+    case PORT_TPROXY:
+        return take_captured(p, m, datagram, now);
     }
 }
 
@@ -91,9 +103,15 @@ void port_reply(struct port *p, const struct addr *client, const struct addr *so
     size_t ip_len, len = 0;
     const uint8_t *ip = addr_ip(source, &ip_len);
 
+    struct batch_socket *by = &p->socket;
+
     if (p->kind == PORT_SOCKS)
         len = socks_udp_write(header, ip, ip_len, addr_port(source));
-    batch_add(&p->room->out, &p->socket, client, slice_of(header, len), payload);
+    if (p->kind == PORT_TPROXY)
+        by = replies_from(&p->replies, source, &p->room->out);
+    if (!by)
+        return datagram_room_drop(p->room, DROP_FAILED, 1);
+    batch_add(&p->room->out, by, client, slice_of(header, len), payload);
 }
 
 /* --- life ----------------------------------------------------------------------------------------------- */
@@ -119,6 +137,7 @@ static void stop(struct port *p)
         ev_io_stop(p->room->loop, &p->io);
     (void)close(p->socket.fd);
     p->socket.fd = -1;
+    replies_done(&p->replies);
     LIST_EACH(&p->mappings, node, next)
         mapping_end(container_of(node, struct mapping, node));
     LIST_EACH(&p->flows, node, next) {

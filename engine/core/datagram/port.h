@@ -6,6 +6,7 @@
 #include "base/list.h"
 #include "datagram/batch.h"
 #include "datagram/datagram_room.h"
+#include "datagram/replies.h"
 
 #include <ev.h>
 
@@ -17,6 +18,7 @@ enum { PORT_QUEUE_BYTES = 1 << 20 };
 enum port_kind {
     PORT_SOCKS,   /* each datagram names its destination (RFC 1928 section 7) */
     PORT_FORWARD, /* all go to one destination */
+    PORT_TPROXY,  /* captured: each was sent to its destination */
 };
 
 struct flow;
@@ -42,6 +44,8 @@ struct port {
     struct flow *latest;
     struct list flows, mappings;
     bool ending;
+    struct replies replies; /* PORT_TPROXY; its mark is constant */
+    double peek_s; /* PORT_TPROXY: wait for a name in QUIC's first datagrams; 0: do not look. Constant */
 };
 
 /** Fill the constant part first. From then on its room's thread has it. */

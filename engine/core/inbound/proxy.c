@@ -116,6 +116,29 @@ int proxy_listen(struct proxy *p, const struct listen_place *place, const struct
     return 0;
 }
 
+static bool on_datagrams_of(void *arg, const struct addr *client)
+{
+    return gate_lets_in(arg, client);
+}
+
+int proxy_listen_udp(struct proxy *p, const struct listen_place *place, const struct proxy_use *use,
+                     const struct udp_tproxy *tproxy, struct addr *ret_bound)
+{
+    if (p->n_udp_listeners == PROXY_LISTENERS_MAX)
+        return -ENOSPC;
+    struct proxy_listener *pl = &p->udp_listeners[p->n_udp_listeners];
+    *pl = (struct proxy_listener){.proxy = p, .place = *place, .use = *use};
+    const struct udp_service service = {.admits = on_datagrams_of, .arg = pl, .listener = pl->text};
+    int err = tproxy ? udp_tproxy(&p->udp, &place->addr, tproxy, &service, ret_bound)
+                     : udp_forward(&p->udp, &place->addr, use->setting, &service, ret_bound);
+    if (err < 0)
+        return err;
+    pl->place.addr = *ret_bound;
+    (void)listen_place_text(&pl->place, pl->text);
+    p->n_udp_listeners++;
+    return 0;
+}
+
 void proxy_set_port(struct proxy_listener *l, uint16_t port)
 {
     addr_set_port(&l->place.addr, port);

@@ -64,6 +64,8 @@ struct proxy {
 
     struct proxy_listener listeners[PROXY_LISTENERS_MAX];
     size_t n_listeners;
+    struct proxy_listener udp_listeners[PROXY_LISTENERS_MAX]; /* without a listening socket of their own */
+    size_t n_udp_listeners;
     struct wheel deadlines; /* of all sessions */
     struct list sessions;   /* alive */
     struct list strangers;  /* sessions without an accepted request, the oldest first */
@@ -91,6 +93,14 @@ MUST_CHECK int proxy_open_udp(struct proxy *p, const struct udp_settings *settin
  * proxy_follow_place listens later. @return 0 or negative errno */
 MUST_CHECK int proxy_listen(struct proxy *p, const struct listen_place *place, const struct proxy_use *use,
                             enum listener_absent absent, struct addr *ret_bound);
+/** Serve datagrams at a place, which must exist: those of a forward, or captured ones.
+ *  @param use     for a forward with its destination as the setting; the front is not used
+ *  @param tproxy  for captured ones; else NULL
+ *  @return 0 or negative errno */
+MUST_CHECK int proxy_listen_udp(struct proxy *p, const struct listen_place *place,
+                                const struct proxy_use *use, const struct udp_tproxy *tproxy,
+                                struct addr *ret_bound);
+
 /** Set the port of a listener whose link is missing. */
 void proxy_set_port(struct proxy_listener *l, uint16_t port);
 /** Listen on a link-local address whose link has come, or has come back with another index. Does nothing

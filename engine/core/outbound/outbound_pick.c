@@ -14,7 +14,7 @@ static void log_pick(const struct outbound *o)
 
     log_begin(&l, EVENT_PICKED);
     log_u64(&l, "conn", o->id);
-    log_str(&l, "host", o->target.host);
+    log_str(&l, "host", outbound_host(o));
     log_u64(&l, "port", o->target.port);
     log_str(&l, "uplink", o->tried->name);
     log_str(&l, "reason", o->reason ? o->reason : "none");

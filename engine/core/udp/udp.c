@@ -29,13 +29,18 @@ static void on_news(struct mailbox *m, struct message *message, unsigned bits)
 {
     struct letter *l = container_of(message, struct letter, message);
 
-    (void)m;
     switch (l->of) {
     case LETTER_PORT:
         return udp_port_free(container_of(container_of(l, struct port, news), struct udp_port, port));
     case LETTER_FLOW: {
         struct flow *f = container_of(l, struct flow, news);
         return udp_decide(container_of(f->port, struct udp_port, port), f);
+    }
+    case LETTER_HEARD: {
+        struct heard *h = container_of(l, struct heard, letter);
+        struct udp *u = container_of(m, struct udp, news);
+        udp_learned_hear(&u->learned, &h->client, h->bytes, h->len, clock_coarse_s());
+        return free(h);
     }
     case LETTER_MAPPING:
         return on_mapping_news(container_of(container_of(l, struct mapping, news), struct udp_way, mapping),
@@ -176,4 +181,6 @@ void udp_done(struct udp *u)
     mailbox_done(&u->news);
     contacts_done(&u->mappings_of);
     contacts_done(&u->associations_of);
+    udp_learned_done(&u->learned);
+    free(u->own_ports);
 }

@@ -8,11 +8,11 @@
 #include "datagram/port.h"
 #include "outbound/outbounds.h"
 #include "relay/tunnel.h"
+#include "udp/udp_learned.h"
 #include "udp/udp_settings.h"
 
 #include <ev.h>
 
-struct access;
 struct addr_change;
 struct uplink;
 
@@ -31,12 +31,15 @@ struct udp {
     struct mailbox news;
     struct datagram_room *rooms[WORKERS_MAX];
     size_t n_rooms;
+    bool started;
     struct list ports;
     size_t n_ways, n_associations;
     struct udp_port
         *fixed[2]; /* IPv4, IPv6: of all associations, if they have one fixed port; NULL: not open */
     struct contacts mappings_of, associations_of; /* holders: by client address */
     ev_timer tick;                                /* runs while there are mappings */
+    struct udp_learned learned;                   /* of captured clients */
+    uint16_t *own_ports; /* how many of our sockets have each port; NULL: nothing is captured */
     struct log_limit refusal_limit, cap_limit;
     double heard[UPLINK_MAX], heard_s[UPLINK_MAX]; /* by uplink: bytes received, and when that changed */
 };
@@ -45,6 +48,8 @@ struct udp {
  *  @return 0 or negative errno */
 MUST_CHECK int udp_init(struct udp *u, struct outbounds *outbounds, struct workers *workers,
                         const struct udp_settings *settings);
+/** The workers run, or none is wanted: from now on forwards are served. */
+void udp_start(struct udp *u);
 /** End all ports. Call it before workers_stop. */
 void udp_stop(struct udp *u);
 /** Call it after workers_stop. */
@@ -72,12 +77,28 @@ void udp_association_close(struct udp_association *a);
 /** Bytes from and to its client, so far. */
 uint64_t udp_association_moved(const struct udp_association *a);
 
-/** Serve a forward: all datagrams to `at` go to one destination. It ends with udp_stop.
- *  @param allowed   the clients that may use it; must outlive it
- *  @param listener  text; must outlive it
+/** A port that serves any client that it admits, until udp_stop. All must outlive it. */
+struct udp_service {
+    bool (*admits)(void *arg, const struct addr *client);
+    void *arg;
+    const char *listener; /* text */
+};
+
+/** Serve a forward: all datagrams to `at` go to one destination.
  *  @return 0, or negative errno of the socket, -ENOMEM */
 MUST_CHECK int udp_forward(struct udp *u, const struct addr *at, const struct target *to,
-                           const struct access *allowed, const char *listener, struct addr *ret_at);
+                           const struct udp_service *service, struct addr *ret_at);
+
+struct udp_tproxy {
+    bool resolve;  /* go to the name that a client sent, instead of to the address */
+    double peek_s; /* wait for that name at most; 0: do not look for one */
+    uint32_t mark; /* of replies, so that they are not captured; 0 for none */
+};
+
+/** Serve captured datagrams, which TPROXY sends to `at`. Needs CAP_NET_ADMIN.
+ *  @return 0, or negative errno: -EPERM, of the socket, -ENOMEM */
+MUST_CHECK int udp_tproxy(struct udp *u, const struct addr *at, const struct udp_tproxy *how,
+                          const struct udp_service *service, struct addr *ret_at);
 
 /** Whether no port is left, not even one that ends. */
 bool udp_is_idle(const struct udp *u);

@@ -71,7 +71,7 @@ static void decide_address(struct udp_association *a, struct flow *f, const stru
         way = udp_way_direct(a, f, target);
     }
     if (b == BYPASS_NOT && !way)
-        way = udp_way_for(a, f, target);
+        way = udp_way_for(a, f, target, false);
     if (!way)
         return refuse(f);
     int err = udp_way_socket(way, egress_of(way, b), &to, &fd);
@@ -146,11 +146,14 @@ static size_t count(const struct list *l)
 static void decide_name(struct udp_association *a, struct flow *f, const struct target *target)
 {
     struct udp_port *p = a->port;
-    struct udp_way *w = count(&p->asks) < ASKS_MAX ? udp_way_for(a, f, target) : NULL;
+    bool captured = p->port.kind == PORT_TPROXY;
+    struct udp_way *w = count(&p->asks) < ASKS_MAX ? udp_way_for(a, f, target, captured) : NULL;
     struct udp_ask *ask = w ? calloc(1, sizeof *ask) : NULL;
 
     if (!ask)
         return refuse(f);
+    if (captured)
+        w->mapping.reply_as = f->to; /* the client knows no other address */
     *ask = (struct udp_ask){.association = a, .flow = f, .way = w, .target = *target};
     list_push_back(&p->asks, &ask->node);
     struct outbounds *shared = p->udp->outbounds;
@@ -182,6 +185,79 @@ static bool target_of(const struct flow *f, struct target *ret)
     return target_set_ip(ret, ip, len, f->to_port) == PARSE_OK;
 }
 
+/* --- captured datagrams --------------------------------------------------------------------------------- */
+
+/* The server that the uplink's names are asked of. @return false: it has none of a family that it allows */
+static bool name_server_of(const struct uplink *u, struct addr *ret)
+{
+    const struct dns_servers *servers = u->names.resolver ? resolver_servers(u->names.resolver) : NULL;
+
+    for (size_t i = 0; servers && i < servers->n; i++) {
+        if (!egress_allows(&u->egress, addr_family(&servers->items[i])))
+            continue;
+        *ret = servers->items[i];
+        return true;
+    }
+    return false;
+}
+
+/* A question for a name server, whichever: that of the chosen uplink answers it, so that no question leaves
+ * by another link. The client believes that its own server has answered. */
+static void decide_question(struct udp_association *a, struct flow *f, const struct target *target)
+{
+    struct udp_way *w = udp_way_for(a, f, target, true);
+    struct addr server;
+    int fd, err;
+
+    if (!w)
+        return refuse(f);
+    if (!name_server_of(w->account->lease.uplink, &server)) {
+        udp_log_refused(a->port->udp, f, target, "the uplink has no name server");
+        abandon(w, "no-name-server");
+        return refuse(f);
+    }
+    err = udp_way_socket(w, &w->account->lease.uplink->egress, &server, &fd);
+    if (err < 0) {
+        udp_log_refused(a->port->udp, f, target, strerror(-err));
+        abandon(w, "unreachable");
+        return refuse(f);
+    }
+    w->mapping.contacts.filter = UDP_FILTER_ADDRESS_PORT;
+    w->mapping.reply_as = f->to;
+    w->mapping.hears = true;
+    answer(f, w, &server, fd);
+}
+
+/* @return why a captured datagram must not go on; NULL: it may */
+static const char *objection_to(const struct udp_port *p, const struct flow *f)
+{
+    const struct udp *u = p->udp;
+    const struct own_addresses *own = u->outbounds->settings.reach.own;
+
+    if (u->own_ports[addr_port(&f->client)] > 0 && own_addresses_have(own, &f->client))
+        return "it was sent by this proxy itself: the rules must leave out its packets (--own-mark)";
+    if (addr_port(&f->to) == addr_port(&p->at) && own_addresses_have(own, &f->to))
+        return "its destination is this proxy itself: nothing was captured, or the rules capture too much";
+    return NULL;
+}
+
+static void decide_captured(struct udp_association *a, struct flow *f, const struct target *target)
+{
+    enum { DNS = 53 };
+    const char *why = objection_to(a->port, f);
+    struct target named;
+
+    if (why) {
+        udp_log_refused(a->port->udp, f, target, why);
+        return refuse(f);
+    }
+    if (target->port == DNS)
+        return decide_question(a, f, target);
+    if (a->port->resolves && f->host && target_set(&named, slice_str(f->host), target->port) == PARSE_OK)
+        return decide_name(a, f, &named);
+    decide_address(a, f, target, f->to, NULL);
+}
+
 void udp_decide(struct udp_port *p, struct flow *f)
 {
     struct target target;
@@ -190,6 +266,8 @@ void udp_decide(struct udp_port *p, struct flow *f)
     struct udp_association *a = p->closing ? NULL : udp_association_of(p, &f->client);
     if (!a || !target_of(f, &target))
         return refuse(f);
+    if (p->port.kind == PORT_TPROXY)
+        return decide_captured(a, f, &target);
     if (bypass_known_address(&target, &to))
         return decide_address(a, f, &target, to, NULL);
     decide_name(a, f, &target);

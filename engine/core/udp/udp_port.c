@@ -1,6 +1,5 @@
 #include "udp/udp_state.h"
 
-#include "access/access.h"
 #include "base/clock.h"
 #include "base/counters.h"
 
@@ -33,8 +32,7 @@ static int bind_in_range(int fd, const struct addr *at, uint16_t low, uint16_t h
     return err;
 }
 
-/* @return descriptor, or negative errno */
-static int listen_at(const struct addr *at, uint16_t low, uint16_t high, struct addr *ret_at)
+int udp_listen_at(const struct addr *at, uint16_t low, uint16_t high, struct addr *ret_at)
 {
     const int on = 1;
     int family = addr_family(at);
@@ -59,27 +57,44 @@ static int listen_at(const struct addr *at, uint16_t low, uint16_t high, struct 
 
 /* --- ports ---------------------------------------------------------------------------------------------- */
 
-/* Takes fd, on failure too. */
-static struct udp_port *port_new(struct udp *u, enum port_kind kind, int fd)
+struct udp_port *udp_port_new(struct udp *u, enum port_kind kind, int fd)
 {
     struct udp_port *p = calloc(1, sizeof *p);
-    struct datagram_room *room = p ? udp_room(u) : NULL;
 
-    if (!room) {
+    if (!p) {
         (void)close(fd);
-        free(p);
         return NULL;
     }
     p->udp = u;
     p->port.kind = kind;
-    p->port.room = room;
     p->port.socket.fd = fd;
     list_init(&p->associations);
     list_init(&p->ways);
     list_init(&p->asks);
     list_push_back(&u->ports, &p->node);
-    room->n_ports++;
     return p;
+}
+
+bool udp_port_go(struct udp_port *p)
+{
+    struct datagram_room *room = udp_room(p->udp);
+
+    if (!room)
+        return false;
+    p->port.room = room;
+    room->n_ports++;
+    port_begin(&p->port);
+    return true;
+}
+
+void udp_start(struct udp *u)
+{
+    u->started = true;
+    LIST_EACH(&u->ports, node, next) {
+        struct udp_port *p = container_of(node, struct udp_port, node);
+        if (!p->port.room && !udp_port_go(p))
+            udp_port_close(p);
+    }
 }
 
 bool udp_is_idle(const struct udp *u)
@@ -91,7 +106,8 @@ void udp_port_free(struct udp_port *p)
 {
     struct udp *u = p->udp;
 
-    p->port.room->n_ports--;
+    if (p->port.room)
+        p->port.room->n_ports--;
     list_remove(&p->node);
     LIST_EACH(&p->associations, node, next) {
         struct udp_association *a = container_of(node, struct udp_association, node);
@@ -122,12 +138,15 @@ void udp_port_close(struct udp_port *p)
         if (!w->given)
             udp_way_ended(w); /* the room does not know it */
     }
-    mailbox_send(&p->port.room->orders, &p->port.order.message, ORDER_END);
+    if (p->port.room)
+        return mailbox_send(&p->port.room->orders, &p->port.order.message, ORDER_END);
+    (void)close(p->port.socket.fd); /* it has not begun */
+    udp_port_free(p);
 }
 
 /* --- associations --------------------------------------------------------------------------------------- */
 
-static struct udp_association *association_new(struct udp_port *p, const struct udp_request *r)
+struct udp_association *udp_association_new(struct udp_port *p, const struct udp_request *r)
 {
     struct udp_association *a = calloc(1, sizeof *a);
     char *user = r->user ? strdup(r->user) : NULL;
@@ -166,7 +185,7 @@ struct udp_association *udp_association_of(struct udp_port *p, const struct addr
         bool named = addr_family(&a->client) != AF_UNSPEC;
         if (a->closing || (named && !addr_same_ip(&a->client, client)))
             continue;
-        if (!named && !access_client_allowed(p->allowed, client))
+        if (!named && !p->service.admits(p->service.arg, client))
             continue;
         /* A port of its own takes all ports of the client: some programs use several. */
         if (!p->shared || a->hint == 0 || a->hint == addr_port(client))
@@ -180,10 +199,10 @@ static int open_own(struct udp *u, const struct udp_request *r, struct udp_port 
     struct addr at = r->at;
 
     addr_set_port(&at, 0);
-    int fd = listen_at(&at, u->settings.port_low, u->settings.port_high, ret_at);
+    int fd = udp_listen_at(&at, u->settings.port_low, u->settings.port_high, ret_at);
     if (fd < 0)
         return fd;
-    *ret = port_new(u, PORT_SOCKS, fd);
+    *ret = udp_port_new(u, PORT_SOCKS, fd);
     if (!*ret)
         return -ENOMEM;
     (*ret)->port.client = r->client;
@@ -199,14 +218,17 @@ static int open_fixed(struct udp *u, const struct udp_request *r, struct udp_por
     struct addr any = {.sa.sa_family = six ? AF_INET6 : AF_INET}, bound;
 
     if (!*fixed) {
-        int fd = listen_at(&any, u->settings.port_low, u->settings.port_high, &bound);
+        int fd = udp_listen_at(&any, u->settings.port_low, u->settings.port_high, &bound);
         if (fd < 0)
             return fd;
-        *fixed = port_new(u, PORT_SOCKS, fd);
+        *fixed = udp_port_new(u, PORT_SOCKS, fd);
         if (!*fixed)
             return -ENOMEM;
         (*fixed)->shared = true;
-        port_begin(&(*fixed)->port);
+        if (!udp_port_go(*fixed)) {
+            udp_port_close(*fixed);
+            return -ENOMEM;
+        }
     }
     LIST_EACH(&(*fixed)->associations, node, next)
         if (are_alike(container_of(node, struct udp_association, node), r))
@@ -240,10 +262,9 @@ int udp_associate(struct udp *u, const struct udp_request *r, struct udp_associa
     int err = fixed ? open_fixed(u, r, &p, ret_at) : open_own(u, r, &p, ret_at);
     if (err < 0)
         return err;
-    struct udp_association *a = association_new(p, r);
-    if (!fixed)
-        port_begin(&p->port);
-    if (!a || !contacts_hold(&u->associations_of, &r->client)) {
+    struct udp_association *a = udp_association_new(p, r);
+    bool begun = fixed || udp_port_go(p);
+    if (!a || !begun || !contacts_hold(&u->associations_of, &r->client)) {
         if (a)
             a->closing = true;
         if (a)
@@ -289,35 +310,4 @@ uint64_t udp_association_moved(const struct udp_association *a)
             moved += counters_get(&w->mapping.counters.tx) + counters_get(&w->mapping.counters.rx);
     }
     return moved;
-}
-
-/* --- forwards ------------------------------------------------------------------------------------------- */
-
-int udp_forward(struct udp *u, const struct addr *at, const struct target *to, const struct access *allowed,
-                const char *listener, struct addr *ret_at)
-{
-    const struct udp_request anybody = {.client = {.sa.sa_family = AF_UNSPEC}, .listener = listener};
-    int fd = listen_at(at, 0, 0, ret_at);
-    struct udp_port *p = fd < 0 ? NULL : port_new(u, PORT_FORWARD, fd);
-
-    if (!p)
-        return fd < 0 ? fd : -ENOMEM;
-    int err = 0;
-    p->allowed = allowed;
-    p->to = malloc(sizeof *p->to);
-    if (p->to)
-        *p->to = *to;
-    else
-        err = -ENOMEM;
-    p->port.to_port = to->port;
-    if (err == 0 && to->kind == TARGET_NAME)
-        p->port.to_name = slice_str(p->to->host);
-    else if (err == 0)
-        err = addr_from_ip(&p->port.to, to->ip, to->kind == TARGET_IPV4 ? 4 : 16, to->port);
-    if (err == 0 && !association_new(p, &anybody))
-        err = -ENOMEM;
-    port_begin(&p->port);
-    if (err < 0)
-        udp_port_close(p);
-    return err;
 }

@@ -12,9 +12,11 @@ struct udp_port {
     struct udp *udp;
     struct list node; /* in the udp's ports */
     struct list associations, ways, asks;
-    struct target *to;            /* PORT_FORWARD */
-    const struct access *allowed; /* PORT_FORWARD: its clients */
-    bool shared;                  /* the fixed port of many associations: it stays open */
+    struct target *to;          /* PORT_FORWARD */
+    struct udp_service service; /* of ports that any admitted client may use */
+    struct addr at;             /* PORT_TPROXY: where it listens */
+    bool resolves;              /* PORT_TPROXY: go to the name that the client sent */
+    bool shared;                /* the fixed port of many associations: it stays open */
     bool closing;
 };
 
@@ -66,6 +68,15 @@ void udp_room_drop(struct udp *u);
 struct datagram_room *udp_room(struct udp *u);
 
 /* udp_port.c */
+/** A bound socket. @param low, high  a range of ports; low 0: the port of `at`
+ *  @return descriptor, or negative errno */
+MUST_CHECK int udp_listen_at(const struct addr *at, uint16_t low, uint16_t high, struct addr *ret_at);
+/** Takes fd, on failure too. It begins with udp_port_go. @return NULL without memory */
+struct udp_port *udp_port_new(struct udp *u, enum port_kind kind, int fd);
+/** Give it a room, and serve. @return false without memory */
+bool udp_port_go(struct udp_port *p);
+/** @return NULL without memory */
+struct udp_association *udp_association_new(struct udp_port *p, const struct udp_request *r);
 /** The association that a client's datagrams belong to. @return NULL: they are a stranger's */
 struct udp_association *udp_association_of(struct udp_port *p, const struct addr *client);
 /** Free it if it is closed and has no mapping any more. */
@@ -84,8 +95,10 @@ void udp_ask_cancel(struct udp_ask *ask);
 /** Log that a destination was refused, a few times in ten seconds. */
 void udp_log_refused(struct udp *u, const struct flow *f, const struct target *target, const char *why);
 /** The uplink for a flow of this port: the mapping of its client, or a new one.
+ *  @param alone  a mapping of its own in any case
  *  @return NULL: refused, and logged */
-struct udp_way *udp_way_for(struct udp_association *a, const struct flow *f, const struct target *target);
+struct udp_way *udp_way_for(struct udp_association *a, const struct flow *f, const struct target *target,
+                            bool alone);
 /** A mapping that goes direct, for this flow alone. @return NULL without memory, or over a limit */
 struct udp_way *udp_way_direct(struct udp_association *a, const struct flow *f, const struct target *target);
 /** A socket for a destination. @return 0, or negative errno; *ret_fd is -1 if it has one already */

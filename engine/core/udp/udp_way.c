@@ -64,7 +64,10 @@ static struct udp_way *make(struct udp_association *a, const struct flow *f, con
     w->mapping.idle_s = target->port == 53 ? UDP_DNS_IDLE_S : u->settings.idle_s;
     w->mapping.contacts.filter = p->port.kind == PORT_FORWARD ? UDP_FILTER_ADDRESS_PORT : u->settings.filter;
     mapping_init(&w->mapping);
+    const char *name =
+        f->host ? f->host : udp_learned_name(&u->learned, &f->client, &f->to, clock_coarse_s());
     const struct outbound_request request = {.target = target,
+                                             .name = target->kind == TARGET_NAME ? NULL : name,
                                              .proto = POLICY_UDP,
                                              .client = &w->mapping.client,
                                              .user = a->user,
@@ -116,11 +119,12 @@ static struct udp_way *of_client(struct udp_port *p, const struct addr *client)
     return NULL;
 }
 
-struct udp_way *udp_way_for(struct udp_association *a, const struct flow *f, const struct target *target)
+struct udp_way *udp_way_for(struct udp_association *a, const struct flow *f, const struct target *target,
+                            bool alone)
 {
     struct udp_port *p = a->port;
     struct udp *u = p->udp;
-    bool spread = is_spread(target->port) && p->port.kind != PORT_FORWARD;
+    bool spread = alone || (is_spread(target->port) && p->port.kind != PORT_FORWARD);
     struct udp_way *w = spread ? NULL : of_client(p, &f->client);
 
     if (w)
@@ -135,7 +139,7 @@ struct udp_way *udp_way_for(struct udp_association *a, const struct flow *f, con
         unmake(w);
         return NULL;
     }
-    w->per_destination = per == POLICY_PER_DESTINATION || (per == POLICY_PER_DEFAULT && spread);
+    w->per_destination = alone || per == POLICY_PER_DESTINATION || (per == POLICY_PER_DEFAULT && spread);
     struct udp_way *present = w->per_destination ? NULL : of_client(p, &f->client);
     if (present) {
         outbound_discard(w->account);
@@ -160,6 +164,29 @@ struct udp_way *udp_way_direct(struct udp_association *a, const struct flow *f, 
     return w;
 }
 
+/* Where datagrams are captured, ours must be known again: so its port is fixed now, and not when it first
+ * sends. */
+static void note_own_port(struct udp *u, int fd, const struct addr *to)
+{
+    struct addr own;
+    int link;
+
+    if (!u->own_ports)
+        return;
+    if (egress_source_of(fd, &own, &link) && addr_port(&own) == 0) {
+        own = (struct addr){.sa.sa_family = to->sa.sa_family};
+        (void)bind(fd, &own.sa, addr_len(&own));
+    }
+    if (egress_source_of(fd, &own, &link))
+        u->own_ports[addr_port(&own)]++;
+}
+
+static void forget_own_port(struct udp *u, const struct addr *source)
+{
+    if (u->own_ports && addr_family(source) != AF_UNSPEC && u->own_ports[addr_port(source)] > 0)
+        u->own_ports[addr_port(source)]--;
+}
+
 int udp_way_socket(struct udp_way *w, const struct egress *egress, const struct addr *to, int *ret_fd)
 {
     bool four = addr_family(to) == AF_INET;
@@ -176,6 +203,7 @@ int udp_way_socket(struct udp_way *w, const struct egress *egress, const struct 
         (void)close(fd);
         return err;
     }
+    note_own_port(w->port->udp, fd, to);
     if (!egress_source_of(fd, four ? &w->source4 : &w->source6, &link))
         *(four ? &w->source4 : &w->source6) = (struct addr){.sa.sa_family = AF_UNSPEC};
     *(four ? &w->has4 : &w->has6) = true;
@@ -216,6 +244,8 @@ void udp_way_ended(struct udp_way *w)
     list_remove(&w->node);
     u->n_ways--;
     struct udp_association *a = w->association;
+    forget_own_port(u, &w->source4);
+    forget_own_port(u, &w->source6);
     outbound_settle(w->account, &w->mapping.counters, 0);
     outbound_finish(w->account, w->outcome ? w->outcome : "closed");
     a->ended_bytes += counters_get(&w->mapping.counters.tx) + counters_get(&w->mapping.counters.rx);

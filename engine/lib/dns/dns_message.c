@@ -3,6 +3,7 @@
 #include <arpa/nameser.h>
 #include <ctype.h>
 #include <errno.h>
+#include <limits.h>
 #include <math.h>
 #include <string.h>
 
@@ -202,4 +203,22 @@ void dns_reply_read(struct dns_reply *ret, const struct dns_query *q, const uint
         ret->says = DNS_SAYS_FAILED; /* the missing part may have the answer */
     if (ret->truncated)
         ret->ttl_s = 0;
+}
+
+bool dns_question_of(struct dns_query *ret, char name[DNS_NAME_SIZE], const uint8_t *data, size_t len)
+{
+    ns_msg m;
+    ns_rr question;
+
+    if (len > INT_MAX || ns_initparse(data, (int)len, &m) < 0 || ns_msg_count(m, ns_s_qd) != 1 ||
+        ns_parserr(&m, ns_s_qd, 0, &question) < 0 || ns_rr_class(question) != ns_c_in)
+        return false;
+    int type = ns_rr_type(question);
+    if ((type != DNS_TYPE_A && type != DNS_TYPE_AAAA) || strlen(ns_rr_name(question)) >= DNS_NAME_SIZE)
+        return false;
+    (void)strcpy(name, ns_rr_name(question));
+    if (dns_query_make(ret, name, (enum dns_type)type) < 0)
+        return false;
+    dns_query_set_id(ret, ns_msg_id(m));
+    return true;
 }

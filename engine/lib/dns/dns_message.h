@@ -50,6 +50,11 @@ MUST_CHECK int dns_query_make(struct dns_query *ret, const char *name, enum dns_
 /** Set the id; each time it is sent it needs another one. */
 void dns_query_set_id(struct dns_query *q, uint16_t id);
 
+/** The question of a message from a server, for dns_reply_read.
+ *  @param name  as the message has it
+ *  @return false: it has not one question for an address */
+bool dns_question_of(struct dns_query *ret, char name[DNS_NAME_SIZE], const uint8_t *data, size_t len);
+
 /** Read a message as an answer to the question. */
 void dns_reply_read(struct dns_reply *ret, const struct dns_query *q, const uint8_t *data, size_t len);
 
