@@ -218,6 +218,12 @@ def test_good_values(args):
         ("threads", "many", "'many' is not a number of threads (0 to 64)"),
         ("forward", "x", "expected tcp:ADDRESS:PORT=HOST:PORT, such as tcp:127.0.0.1:5432=db.example.org:5432"),
         ("transparent", "x", "expected redirect:ADDRESS:PORT or tproxy:ADDRESS:PORT"),
+        ("udp-filter", "x", "'x' is not a filter (endpoint, address or address-port)"),
+        ("udp-ports", "9-8", "'9-8' is not a port, or a range of ports such as 40000-40999"),
+        ("udp-ports", "0", "0 is not a port, or a range of ports such as 40000-40999"),
+        ("udp-advertise", "192.0.2.1,x", "'x' is not an address (192.0.2.1, 2001:db8::1)"),
+        ("udp-mappings", "0", "0 is not a number of mappings (1 to 999999)"),
+        ("udp-idle", "119", "'119' is not a time in seconds (120 to 86400)"),
         ("peek-timeout", "x", "'x' is not a time in seconds (0 to 86400)"),
         ("udp-filter", "x", "'x' is not a filter (endpoint, address or address-port)"),
         ("udp-ports", "x", "'x' is not a port, or a range of ports such as 40000-40999"),
@@ -262,7 +268,8 @@ def test_a_wrong_users_file_is_a_failure_and_not_misuse(tmp_path):
 
 def test_options_of_services_for_the_user():
     for args in [["--control", "none"], ["--control", "/run/x.sock"], ["--no-watch"], ["--no-jit"], ["--fast-open"],
-                 ["--record", "trace"], ["--state", "none"], ["--state", "folder/state.json"]]:
+                 ["--record", "trace"], ["--udp-filter", "endpoint"], ["--udp-ports", "4000"], ["--udp-ports", "4000-4100"],
+                 ["--udp-advertise", "192.0.2.1,2001:db8::1"], ["--udp-mappings", "9"], ["--udp-idle", "120"], ["--state", "none"], ["--state", "folder/state.json"]]:
         assert run("check", *args, "eth9").returncode == 0
     assert refused(2, "check", "--control", "socket") == (
         "--control: expected a path, such as /run/steerway/control.sock, or none")
