@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { ANSWER_MAX = 4 * 1024 * 1024, CHUNK = 4096, EXIT_NO_PROGRAM = 127 };
+enum { ANSWER_MAX = 4 * 1024 * 1024, CHUNK = 4096, EXIT_NO_PROGRAM = 127, CAPTURE_NAME_MAX = 64 };
 
 /* --- the program ---------------------------------------------------------------------------------------- */
 
@@ -128,143 +128,160 @@ int capture_nft_apply(const char *script, char *err)
 
 /* --- what is there -------------------------------------------------------------------------------------- */
 
-static const char *name_in(const json_t *o, const char *key)
+/* The text of `nft -a list table`. (Its JSON is broken for a table with `flags owner` in nft 1.0.6.) Objects
+ * of the table are indented by one tab, and what is in them by two. */
+
+static const char *const CHAINS[] = {"output", "prerouting", "choose", "take", "lan", "divert"};
+static const char *const SETS[] = {"near4", "near6"};
+
+struct listing {
+    struct capture_table *table;
+    struct buf rules, others;                              /* the removal of our rules; the lines of others */
+    char object[CAPTURE_NAME_MAX], name[CAPTURE_NAME_MAX]; /* where the line stands: "chain", "output" */
+    bool theirs;                                           /* that object is of others */
+    unsigned chains, sets;                                 /* those of CHAINS and SETS that are there */
+};
+
+/* @param there  gets the bit of the name's place */
+static bool is_one_of(const char *name, const char *const names[], size_t n, unsigned *there)
 {
-    const char *text = json_string_value(json_object_get(o, key));
-    return text ? text : "";
-}
-
-static bool is_one_of(const char *name, const char *const names[])
-{
-    for (; *names; names++)
-        if (strcmp(*names, name) == 0)
-            return true;
-    return false;
-}
-
-static bool is_our_chain(const char *name)
-{
-    static const char *const names[] = {"output", "prerouting", "choose", "take", "lan", "divert", NULL};
-    return is_one_of(name, names);
-}
-
-static bool is_our_set(const char *name)
-{
-    static const char *const names[] = {"near4", "near6", NULL};
-    return is_one_of(name, names);
-}
-
-static bool is_our_rule(const json_t *rule)
-{
-    return strcmp(name_in(rule, "comment"), CAPTURE_COMMENT) == 0;
-}
-
-/* Whether a text is one of the strings anywhere in the JSON. */
-static bool mentions(const json_t *o, const char *text)
-{
-    char *dump = json_dumps(o, JSON_COMPACT), quoted[64];
-
-    (void)snprintf(quoted, sizeof quoted, "\"%s\"", text);
-    bool found = !dump || strstr(dump, quoted);
-    free(dump);
-    return found;
-}
-
-/* Whether a rule of others stands in a chain, or names a chain or set, which keeps it.
- * @param name  "NAME" of a chain, "@NAME" of a set */
-static bool is_shared(const json_t *items, const char *name)
-{
-    const json_t *item;
-    size_t i;
-
-    json_array_foreach(items, i, item)
-    {
-        const json_t *rule = json_object_get(item, "rule");
-        if (rule && !is_our_rule(rule) && mentions(rule, name))
-            return true;
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(names[i], name) != 0)
+            continue;
+        *there |= 1U << i;
+        return true;
     }
     return false;
+}
+
+static bool is_our_object(struct listing *l, const char *object, const char *name)
+{
+    if (strcmp(object, "chain") == 0)
+        return is_one_of(name, CHAINS, ARRAY_LEN(CHAINS), &l->chains);
+    return strcmp(object, "set") == 0 && is_one_of(name, SETS, ARRAY_LEN(SETS), &l->sets);
 }
 
 static void note_foreign(struct capture_table *t, const char *what, const char *name)
 {
     t->foreign++;
     if (!t->example[0])
-        (void)snprintf(t->example, sizeof t->example, "%s %.60s", what, name);
+        (void)snprintf(t->example, sizeof t->example, "%s %s", what, name);
 }
 
-static void look_at_item(struct capture_table *t, const json_t *item)
+/* "chain output { # handle 3" */
+static void enter_object(struct listing *l, const char *line)
 {
-    const json_t *rule = json_object_get(item, "rule"), *chain = json_object_get(item, "chain"),
-                 *set = json_object_get(item, "set");
+    l->object[0] = l->name[0] = '\0';
+    if (sscanf(line, "%63s %63s", l->object, l->name) != 2 || !strchr(line, '{'))
+        return; /* "flags owner", "}" */
+    l->theirs = !is_our_object(l, l->object, l->name);
+    if (l->theirs)
+        note_foreign(l->table, l->object, l->name);
+}
 
-    if (json_object_get(item, "metainfo"))
-        return;
-    if (json_object_get(item, "table"))
-        t->exists = true;
-    else if (rule && is_our_rule(rule))
-        t->ours++;
-    else if (rule)
-        note_foreign(t, "a rule in chain", name_in(rule, "chain"));
-    else if (chain && !is_our_chain(name_in(chain, "name")))
-        note_foreign(t, "chain", name_in(chain, "name"));
-    else if (set && !is_our_set(name_in(set, "name")))
-        note_foreign(t, "set", name_in(set, "name"));
-    else if (!chain && !set)
-        note_foreign(t, "an object",
-                     name_in(json_object_iter_value(json_object_iter((json_t *)(uintptr_t)item)), "name"));
+static bool is_of_chain(const char *line)
+{
+    return strncmp(line, "type ", 5) == 0 || strncmp(line, "comment ", 8) == 0;
+}
+
+/* A rule is ours by its comment, in chains of ours and of others. */
+static int take_rule(struct listing *l, const char *line)
+{
+    static const char ours[] = " comment \"" CAPTURE_COMMENT "\"", handle[] = " # handle ";
+    const char *at = strstr(line, ours), *number = at ? strstr(at, handle) : NULL;
+
+    if (number) {
+        l->table->ours++;
+        return buf_printf(&l->rules, "delete rule inet " CAPTURE_NFT_TABLE " %s handle %lu\n", l->name,
+                          strtoul(number + sizeof handle - 1, NULL, 10));
+    }
+    if (!l->theirs) /* their chain counts already */
+        note_foreign(l->table, "a rule in chain", l->name);
+    /* It keeps its chain, as if it jumped there. */
+    return buf_printf(&l->others, "%s goto %s \n", line, l->name);
+}
+
+static int take_line(struct listing *l, const char *line)
+{
+    size_t tabs = strspn(line, "\t");
+
+    line += tabs;
+    if (tabs == 0 && strncmp(line, "table ", 6) == 0)
+        l->table->exists = true;
+    if (tabs == 1)
+        enter_object(l, line);
+    if (tabs < 2)
+        return 0;
+    if (tabs == 2 && strcmp(l->object, "chain") == 0 && !is_of_chain(line))
+        return take_rule(l, line);
+    return l->theirs ? buf_printf(&l->others, "%s \n", line) : 0;
+}
+
+/* Whether a line of others names it: then it cannot be deleted. */
+static bool is_used(const struct listing *l, const char *prefix, const char *name)
+{
+    const struct slice text = buf_slice(&l->others);
+    char word[2 * CAPTURE_NAME_MAX];
+    static const char *const ends[] = {" ", ",", "}"};
+
+    for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
+        (void)snprintf(word, sizeof word, "%s%s%s", prefix, name, ends[i]);
+        if (memmem(text.data, text.len, word, strlen(word)))
+            return true;
+    }
+    return false;
 }
 
 /* Rules go first, as they name chains and sets. */
-static int write_removal(const json_t *items, const struct capture_table *t, struct buf *b)
+static int write_removal(struct listing *l, struct buf *b)
 {
     static const char head[] = "inet " CAPTURE_NFT_TABLE;
-    const json_t *item;
-    size_t i;
-    int r = 0;
+    const struct slice rules = buf_slice(&l->rules);
 
-    if (t->foreign == 0)
+    if (l->table->foreign == 0)
         return buf_printf(b, "delete table %s\n", head);
-    json_array_foreach(items, i, item)
-    {
-        const json_t *rule = json_object_get(item, "rule");
-        if (r == 0 && rule && is_our_rule(rule))
-            r = buf_printf(b, "delete rule %s %s handle %" JSON_INTEGER_FORMAT "\n", head,
-                           name_in(rule, "chain"), json_integer_value(json_object_get(rule, "handle")));
-    }
-    json_array_foreach(items, i, item)
-    {
-        const char *name = name_in(json_object_get(item, "chain"), "name");
-        if (r == 0 && is_our_chain(name) && !is_shared(items, name))
-            r = buf_printf(b, "delete chain %s %s\n", head, name);
-    }
-    if (r == 0 && !is_shared(items, "@near4"))
-        r = buf_printf(b, "delete set %s near4\n", head);
-    if (r == 0 && !is_shared(items, "@near6"))
-        r = buf_printf(b, "delete set %s near6\n", head);
+    int r = buf_append(b, rules.data, rules.len);
+    for (size_t i = 0; r == 0 && i < ARRAY_LEN(CHAINS); i++)
+        if (l->chains & 1U << i && !is_used(l, "goto ", CHAINS[i]) && !is_used(l, "jump ", CHAINS[i]))
+            r = buf_printf(b, "delete chain %s %s\n", head, CHAINS[i]);
+    for (size_t i = 0; r == 0 && i < ARRAY_LEN(SETS); i++)
+        if (l->sets & 1U << i && !is_used(l, "@", SETS[i]))
+            r = buf_printf(b, "delete set %s %s\n", head, SETS[i]);
     return r;
 }
 
-int capture_table_parse(const json_t *listing, struct capture_table *ret)
+static int finish_listing(struct listing *l)
 {
-    const json_t *items = json_object_get(listing, "nftables"), *item;
-    struct capture_table t = {.exists = false};
+    struct capture_table *t = l->table;
     struct buf removal;
-    size_t i;
 
-    if (!json_is_array(items))
-        return -EPROTO;
-    json_array_foreach(items, i, item)
-    {
-        look_at_item(&t, item);
-    }
     buf_init(&removal, ANSWER_MAX);
-    int r = t.ours > 0 ? write_removal(items, &t, &removal) : 0;
+    int r = t->ours > 0 ? write_removal(l, &removal) : 0;
     if (r == 0 && removal.len > 0) {
-        t.removal = strndup(buf_slice(&removal).data, removal.len);
-        r = t.removal ? 0 : -ENOMEM;
+        t->removal = strndup(buf_slice(&removal).data, removal.len);
+        r = t->removal ? 0 : -ENOMEM;
     }
     buf_done(&removal);
+    return r;
+}
+
+int capture_table_parse(const char *text, struct capture_table *ret)
+{
+    struct capture_table t = {.exists = false};
+    struct listing l = {.table = &t};
+    char *copy = strdup(text), *rest;
+    int r = copy ? 0 : -ENOMEM;
+
+    buf_init(&l.rules, ANSWER_MAX);
+    buf_init(&l.others, ANSWER_MAX);
+    for (char *line = copy ? strtok_r(copy, "\n", &rest) : NULL; r == 0 && line;
+         line = strtok_r(NULL, "\n", &rest))
+        r = take_line(&l, line);
+    if (r == 0)
+        r = finish_listing(&l);
+    buf_done(&l.rules);
+    buf_done(&l.others);
+    free(copy);
     if (r == 0)
         *ret = t;
     return r;
@@ -272,29 +289,24 @@ int capture_table_parse(const json_t *listing, struct capture_table *ret)
 
 int capture_table_read(struct capture_table *ret, char *err)
 {
-    static char name[] = "nft", json[] = "-j", list[] = "list", table[] = "table", inet[] = "inet",
+    static char name[] = "nft", handles[] = "-a", list[] = "list", table[] = "table", inet[] = "inet",
                 steerway[] = CAPTURE_NFT_TABLE;
-    char *const argv[] = {name, json, list, table, inet, steerway, NULL};
+    static const char none[] = "No such file or directory";
+    char *const argv[] = {name, handles, list, table, inet, steerway, NULL};
     struct buf said;
 
     *ret = (struct capture_table){.exists = false};
     buf_init(&said, ANSWER_MAX);
     int r = run_nft(argv, "", &said);
+    if (r == 0)
+        r = buf_append(&said, "", 1);
     const struct slice text = buf_slice(&said);
-    if (r == 0) {
-        json_t *listing = json_loadb(text.data, text.len, 0, NULL);
-        r = capture_table_parse(listing, ret);
-        json_decref(listing);
-        if (r < 0)
-            (void)snprintf(err, CAPTURE_ERROR_MAX, "nft -j list table: the answer is not as expected");
-    } else if (r < 0) {
+    if (r == 0)
+        r = capture_table_parse(text.data, ret);
+    else if (r > 0)
+        r = memmem(text.data, text.len, none, sizeof none - 1) ? 0 : refuse_by_nft(&said, r, err);
+    if (r < 0 && r != -EPROTO && r != -ENOENT)
         (void)snprintf(err, CAPTURE_ERROR_MAX, "nft: %s", strerror(-r));
-    } else if (memmem(text.data, text.len, "No such file or directory",
-                      strlen("No such file or directory"))) {
-        r = 0;
-    } else {
-        r = refuse_by_nft(&said, r, err);
-    }
     buf_done(&said);
     return r;
 }

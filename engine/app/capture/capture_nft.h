@@ -23,8 +23,8 @@ struct capture_table {
 MUST_CHECK int capture_table_read(struct capture_table *ret, char *err);
 void capture_table_done(struct capture_table *t);
 
-/** The same from the JSON that nft prints. Pure. @return 0, -EPROTO, -ENOMEM */
-MUST_CHECK int capture_table_parse(const json_t *listing, struct capture_table *ret);
+/** The same from the text of `nft -a list table`. Pure. @return 0, -ENOMEM */
+MUST_CHECK int capture_table_parse(const char *text, struct capture_table *ret);
 
 /** Apply a script as a whole, or not at all. @return as capture_table_read */
 MUST_CHECK int capture_nft_apply(const char *script, char *err);
