@@ -187,6 +187,8 @@ static void log_listener(const struct proxy_listener *l)
 
     log_begin(&line, l->listener.absent ? EVENT_LISTEN_ADDRESS_GONE : EVENT_LISTENING);
     log_str(&line, "address", l->text);
+    if (!l->listener.absent && l->use.name)
+        log_str(&line, "use", l->use.name);
     log_end(&line);
 }
 
