@@ -81,7 +81,7 @@ def test_a_server_that_speaks_first(start, router, origin, kind):
         return said
 
     server = origin(speak_first)
-    gateway = Gateway(router, start, kind, "wan1")
+    gateway = Gateway(router, start, kind, "--peek-timeout", "0.3", "wan1")
     gateway.capture_lan()
     with gateway.lan(OPEN4, server.port) as s:
         assert read_exactly(s, 15) == b"220 lab ESMTP\r\n"
@@ -93,7 +93,7 @@ def test_a_server_that_speaks_first(start, router, origin, kind):
 
 def test_a_name_in_parts_is_awaited(start, router, origin, by_domain):
     server = origin(echo)
-    gateway = Gateway(router, start, "redirect", "--peek-timeout", "20", *by_domain)
+    gateway = Gateway(router, start, "redirect", *by_domain)
     gateway.capture_lan()
     said = hello("two.test")
     with gateway.lan(OPEN4, server.port) as s:

@@ -15,7 +15,9 @@ class Gateway:
 
     def __init__(self, lab, start, kind, *options):
         self.lab, self.kind = lab, kind
-        self.proxy = start(*UNRACED, "--transparent", f"{kind}:*:0", *options)
+        # On a loaded machine a client may take long to send its first bytes.
+        patient = () if "--peek-timeout" in options else ("--peek-timeout", "20")
+        self.proxy = start(*UNRACED, *patient, "--transparent", f"{kind}:*:0", *options)
         self.port = self.proxy.addresses[-1][1]
 
     def capture_lan(self):
