@@ -1,5 +1,6 @@
 """Mappings: by which uplink the datagrams of a client's port leave, what moves them, and what does not."""
 
+import contextlib
 import time
 
 import pytest
@@ -126,26 +127,41 @@ def test_mappings_leave_a_line_that_is_cut_silently(start, lab, tell, first, che
         took = all_move(lab, seen, "wan2", time.monotonic())
         print(f"moved after {took:.1f} s")
         assert state(proxy, "wan1") != "up"
+    assert len(proxy.events("connection", outcome="cut")) == len(seen), "none came back to it meanwhile"
 
 
-def test_one_way_traffic_condemns_no_line(start, lab, datagrams, tell, first, checked):
-    """Several mappings send for a while, and the line answers nothing but its checks."""
-    quiet = datagrams(sink)
-    proxy = start("--check-interval", NEVER_S, "--policy", first("wan1"), "wan1", "wan2", check=checked)
-    with Association(proxy) as a, Association(proxy) as b:
-        sockets = [(x, s) for x in (a, b) for s in (x.s, x.socket())]
-        until = time.monotonic() + 8
-        n = 0
+def answered_once(_, s, data, client):
+    if data == b"0":
+        s.sendto(data, client)
+
+
+def test_one_way_traffic_condemns_no_line(start, lab, datagrams, first, checked):
+    """Several mappings send for a while, and the line answers nothing but its checks, if there are any. Nor are those
+    condemned that were answered at first, as a stream is."""
+    quiet, stream = datagrams(sink), datagrams(answered_once)
+    args = ("--check-interval", NEVER_S, "--policy", first("wan1"), "wan1", "wan2")
+    unchecked, proxies = start(*args), [start(*args, check=checked) for _ in range(2)]
+    servers = dict(zip((unchecked, *proxies), (quiet, quiet, stream)))
+    with contextlib.ExitStack() as stack:
+        clients = []
+        for proxy, server in servers.items():
+            for a in (stack.enter_context(Association(proxy)), stack.enter_context(Association(proxy))):
+                clients += [(a, s, server) for s in (a.s, a.socket())]
+        until, n = time.monotonic() + 12, 0
         while time.monotonic() < until:
-            for x, s in sockets:
-                x.send(b"%d" % n, quiet.address, quiet.port, s)
+            for a, s, server in clients:
+                a.send(b"%d" % n, server.address, server.port, s)
             n += 1
-            quiet.wait_seen(n * len(sockets))
+            quiet.wait_seen(n * 8)
+            stream.wait_seen(n * 4)
             time.sleep(0.05)
-        assert {lab.uplink_of(address) for address, _ in quiet.clients()} == {"wan1"}
-        assert len(quiet.clients()) == len(sockets), "no mapping has moved"
-        wait_for(lambda: state(proxy, "wan1") == "up", "its check was answered")
+        seen = quiet.clients() | stream.clients()
+        assert {lab.uplink_of(address) for address, _ in seen} == {"wan1"}
+        assert len(seen) == len(clients), "no mapping has moved"
+    for proxy in servers:
+        wait_for(lambda p=proxy: state(p, "wan1") == "up", "its check was answered")
         assert not proxy.events("uplink_down")
+    assert not unchecked.events("uplink_silent")
 
 
 def test_a_mapping_stays_where_its_association_began(start, lab, tell, first):
