@@ -3,7 +3,8 @@
 --
 -- Options: direction, explore (see below). Weights count only for lines of unknown capacity.
 -- Trade-off: made to fill unequal lines. A capacity is learned only by use. So a new line counts as average for its
--- first seconds, and an unused line is tried now and then. Small requests do not get a faster line.
+-- first seconds, and an unused line is tried now and then. Pages never fill a fast line for long enough, so what it
+-- carries counts as well. Small requests do not get a faster line.
 
 local balance = require "steerway.balance"
 

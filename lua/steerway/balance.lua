@@ -291,9 +291,16 @@ local function check_fair_share(o)
   check_number("fair_share", "explore", o.explore, (o.explore or 2) >= 2, "a number of picks from 2")
 end
 
+-- A capacity is learned from three even seconds, which pages rarely bring. A line carries its average rate over this many
+-- seconds at least. A buffer that fills or empties at once adds little to it.
+local CARRIED_S = 10
+-- Rates are brought up to date four times a second, and are smoothed over a second: looks at them are so far apart, and
+-- each stands for a second at most.
+local LOOK_EACH_S, LOOK_S = 0.25, 1
+
 ---The largest learned capacity for each busy connection, including the new one. A line of unknown capacity counts as
 ---average. If `explore` picks have not shown its capacity while others are known, it counts as less with each
----further pick.
+---further pick. Each line counts as at least the rate that it has carried for ten seconds.
 ---@param ctx steerway.Ctx
 ---@param o? steerway.FairShareOptions
 ---@return steerway.Chooser
@@ -305,17 +312,31 @@ function balance.fair_share(ctx, o)
   local capacity = direction == "up" and up or down
   local typical, compared = 1, false -- average capacity for a weight of 1; whether any capacity is known
   local passed, in_vain = {}, {} -- by uplink id: picks of others since its last one; picks that did not show its capacity
+  local carried_down, carried_up, looked = {}, {}, -huge -- by uplink id: average rates; time of the latest look at them
   for _, u in ipairs(ctx.uplinks) do
     passed[u.id], in_vain[u.id] = 0, 0
   end
 
-  local function worth(u)
-    local known = capacity(u)
-    if known > 0 then
-      return known
+  local function look(uplinks, n, share)
+    for i = 1, n do
+      local u = uplinks[i]
+      local id = u.id
+      local was_down, was_up = carried_down[id] or 0, carried_up[id] or 0
+      carried_down[id] = was_down + share * (u.rx_rate - was_down)
+      carried_up[id] = was_up + share * (u.tx_rate - was_up)
     end
-    local vain = compared and in_vain[u.id] or 0
-    return typical * u.weight * (vain > explore and explore / vain or 1)
+  end
+
+  local function worth(u)
+    if not compared then
+      return u.weight
+    end
+    local known = capacity(u)
+    if known <= 0 then
+      local vain = in_vain[u.id] or 0
+      known = typical * u.weight * (vain > explore and explore / vain or 1)
+    end
+    return max(known, (capacity == up and carried_up or carried_down)[u.id] or 0)
   end
 
   local share = balance.least_of(function(u)
@@ -325,6 +346,11 @@ function balance.fair_share(ctx, o)
   return function(conn, uplinks, n)
     n = n or #uplinks
     local of, sum, weight, sent, most, starved = capacity, 0, 0, 0, explore, nil
+    local since = conn.now - looked
+    if since >= LOOK_EACH_S then
+      looked = conn.now
+      look(uplinks, n, min(since, LOOK_S) / CARRIED_S)
+    end
     for i = 1, n do
       local u = uplinks[i]
       local id, known = u.id, of(u)

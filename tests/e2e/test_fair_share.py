@@ -102,6 +102,8 @@ def test_browsing_is_no_slower_than_by_the_fast_line_alone(lab, start, origin):
         proxy = start(*names)
         took = browse(proxy, origin(serve_object))
         p95[len(names)] = took[len(took) * 95 // 100]
-        print(f"{' and '.join(names)}: median {took[len(took) // 2] * 1e3:.0f} ms, p95 {p95[len(names)] * 1e3:.0f} ms")
+        learned = [f"{u['rx_capacity'] * 8e-6:.1f}" for u in proxy.ask("uplinks")["uplinks"]]
+        print(f"{' and '.join(names)}: median {took[len(took) // 2] * 1e3:.0f} ms, p95 {p95[len(names)] * 1e3:.0f} ms; "
+              f"learned {' and '.join(learned)} Mbit/s")  # fmt: skip
         proxy.stop()
     assert p95[2] <= p95[1] * 1.1
