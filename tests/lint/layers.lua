@@ -25,7 +25,7 @@ local ROOMS = {
   { "core/health", "base net dns proto uplink parent" },
   { "core/outbound", "base net dns proto uplink policy access parent health" },
   { "core/datagram", "base addr net peek proto relay" },
-  { "core/udp", "base addr machine net dns proto uplink relay datagram access policy health outbound" },
+  { "core/udp", "base addr machine net dns proto uplink relay datagram access policy parent health outbound" },
   { "core/inbound", "base machine net proto uplink relay access health outbound udp" },
   { "core/http", "base addr net proto uplink relay access health outbound inbound" },
   { "core/socks", "base proto outbound udp inbound" },

@@ -89,6 +89,9 @@ void batch_out_done(struct batch_out *b);
  *  @param payload  must stay until batch_flush */
 void batch_add(struct batch_out *b, struct batch_socket *socket, const struct addr *to, struct slice header,
                struct slice payload);
+/** The same with a header of any length, which must stay until batch_flush as well. */
+void batch_add_behind(struct batch_out *b, struct batch_socket *socket, const struct addr *to,
+                      struct slice header, struct slice payload);
 /** Send all that was added. */
 void batch_flush(struct batch_out *b);
 

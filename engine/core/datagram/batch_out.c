@@ -209,14 +209,12 @@ static void begin_message(struct batch_out *b, const struct addr *to, size_t siz
     b->n_segments = 0;
 }
 
-void batch_add(struct batch_out *b, struct batch_socket *socket, const struct addr *to, struct slice header,
-               struct slice payload)
+/* Find the message for a datagram of this size. @return false without memory */
+static bool find_message(struct batch_out *b, struct batch_socket *socket, const struct addr *to, size_t size)
 {
-    size_t size = header.len + payload.len;
-
     if (!b->messages && make(b) < 0) {
         b->sent->failed++;
-        return;
+        return false;
     }
     if (b->socket && (b->socket != socket || b->n_pieces + 2 > BATCH_PIECES_MAX))
         batch_flush(b);
@@ -227,18 +225,43 @@ void batch_add(struct batch_out *b, struct batch_socket *socket, const struct ad
     if (!follows)
         begin_message(b, to, size);
     b->full = size < b->segment;
+    return true;
+}
+
+static void add_piece(struct batch_out *b, struct slice bytes)
+{
+    b->pieces[b->n_pieces++] = (struct iovec){(void *)(uintptr_t)bytes.data, bytes.len};
+}
+
+static void put(struct batch_out *b, struct slice header, struct slice payload)
+{
     struct msghdr *m = &b->messages[b->n - 1].msg_hdr;
-    if (header.len > 0) {
-        char *copy = b->headers + b->n_pieces * BATCH_HEADER_MAX;
-        memcpy(copy, header.data, header.len);
-        b->pieces[b->n_pieces++] = (struct iovec){copy, header.len};
-    }
+
+    if (header.len > 0)
+        add_piece(b, header);
     /* A train is taken apart by sizes: an empty piece behind a header would be one more datagram. */
     if (payload.len > 0 || header.len == 0)
-        b->pieces[b->n_pieces++] = (struct iovec){(void *)(uintptr_t)payload.data, payload.len};
+        add_piece(b, payload);
     m->msg_iovlen = (size_t)(b->pieces + b->n_pieces - m->msg_iov);
     if (++b->n_segments == 2)
         set_segment(b);
+}
+
+void batch_add(struct batch_out *b, struct batch_socket *socket, const struct addr *to, struct slice header,
+               struct slice payload)
+{
+    if (!find_message(b, socket, to, header.len + payload.len))
+        return;
+    char *copy = b->headers + b->n_pieces * BATCH_HEADER_MAX;
+    memcpy(copy, header.data, header.len);
+    put(b, slice_of(copy, header.len), payload);
+}
+
+void batch_add_behind(struct batch_out *b, struct batch_socket *socket, const struct addr *to,
+                      struct slice header, struct slice payload)
+{
+    if (find_message(b, socket, to, header.len + payload.len))
+        put(b, header, payload);
 }
 
 /* --- tuning --------------------------------------------------------------------------------------------- */

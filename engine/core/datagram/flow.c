@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/counters.h"
+#include "datagram/by_parent.h"
 #include "datagram/mapping.h"
 #include "datagram/port.h"
 #include "peek/quic_peek.h"
@@ -12,17 +13,12 @@
 
 /* --- the port's table ----------------------------------------------------------------------------------- */
 
-static bool same_end(const struct addr *a, const struct addr *b)
-{
-    return addr_port(a) == addr_port(b) && addr_same_ip(a, b);
-}
-
 static bool is_for(const struct flow *f, const struct flow_key *key)
 {
-    if (!same_end(&f->client, key->client))
+    if (!addr_same_end(&f->client, key->client))
         return false;
     if (key->name.len == 0)
-        return f->name_len == 0 && same_end(&f->to, &key->to);
+        return f->name_len == 0 && addr_same_end(&f->to, &key->to);
     return f->to_port == key->port && slice_eq(slice_of(f->name, f->name_len), key->name);
 }
 
@@ -207,6 +203,7 @@ void flow_free(struct flow *f)
     buf_done(&f->queue);
     free(f->peek);
     free(f->host);
+    free(f->header);
     free(f);
 }
 
@@ -249,7 +246,7 @@ void flow_send(struct flow *f, struct slice payload, double now)
         return datagram_room_drop(f->port->room, DROP_REFUSED, 1);
     case FLOW_OPEN:
         f->contact->last_s = now;
-        return mapping_send(f->answer.mapping, &f->answer.dest, payload, now);
+        return mapping_send(f->answer.mapping, f, payload, now);
     }
 }
 
@@ -286,7 +283,7 @@ void flow_answered(struct flow *f)
     struct mapping *m = f->answer.mapping;
 
     p->n_asked--;
-    if (m && mapping_take(m, &f->answer) == 0)
+    if (m && mapping_take(m, &f->answer) == 0 && by_parent_address(f) == 0)
         f->contact = contacts_hold(&m->contacts, &f->answer.dest);
     if (f->contact) {
         f->state = FLOW_OPEN;

@@ -37,7 +37,9 @@ struct flow_key {
 struct flow_answer {
     struct mapping *mapping; /* NULL: refused */
     struct addr dest;
-    int fd; /* a new socket of the mapping, for the family of dest; -1: it has one */
+    bool by_name; /* the mapping's parent proxy resolves the flow's name: dest has only its port */
+    int fd; /* a new socket of the mapping, for the family of dest, or of the parent proxy's relay; -1: it
+               has one */
 };
 
 struct flow {
@@ -59,6 +61,8 @@ struct flow {
 
     struct list sibling; /* FLOW_OPEN: in the mapping's flows */
     struct contact *contact;
+    char *header; /* by a parent proxy: in front of each datagram (by_parent.h); else NULL */
+    size_t header_len;
     struct buf queue; /* until FLOW_OPEN: datagrams, each behind its length */
     unsigned n_queued;
     double last_s; /* of a datagram to it, monotonic */

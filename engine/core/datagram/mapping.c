@@ -1,6 +1,7 @@
 #include "datagram/mapping.h"
 
 #include "base/clock.h"
+#include "datagram/by_parent.h"
 #include "datagram/flow.h"
 #include "datagram/port.h"
 
@@ -26,10 +27,17 @@ static void tell(struct mapping *m, unsigned news)
 
 /* --- replies -------------------------------------------------------------------------------------------- */
 
+static bool is_by_parent(const struct mapping *m)
+{
+    return addr_family(&m->relay) != AF_UNSPEC;
+}
+
 static bool is_wanted(struct mapping *m, const struct addr *source, double now)
 {
     struct contact *c = contacts_find(&m->contacts, source);
 
+    if (!c && is_by_parent(m))
+        c = by_parent_contact(m, source);
     if (c)
         c->last_s = now;
     return c || m->contacts.filter == UDP_FILTER_ENDPOINT;
@@ -46,16 +54,55 @@ static void let_hear(struct mapping *m, struct slice answer)
     mailbox_send(m->port->room->news, &h->letter.message, NEWS_ASKED);
 }
 
-static void pass_train(struct mapping *m, const struct batch_message *message)
+struct passed {
+    uint64_t datagrams, bytes;
+};
+
+static void pass(struct mapping *m, const struct addr *source, struct slice payload, struct passed *passed)
 {
+    port_reply(m->port, &m->client, addr_family(&m->reply_as) ? &m->reply_as : source, payload);
+    if (m->hears)
+        let_hear(m, payload);
+    passed->datagrams++;
+    passed->bytes += payload.len;
+}
+
+/* A datagram of the parent proxy's relay: its header tells the source. */
+static void pass_by_parent(struct mapping *m, struct slice datagram, double now, struct passed *passed)
+{
+    struct datagram_room *room = m->port->room;
+    enum datagram_drop why;
+    struct addr source;
+
+    if (!by_parent_strip(&datagram, &source, &why))
+        return datagram_room_drop(room, why, 1);
+    if (!is_wanted(m, &source, now))
+        return datagram_room_drop(room, DROP_UNASKED, 1);
+    pass(m, &source, datagram, passed);
+}
+
+static void pass_train(struct mapping *m, const struct batch_message *message, double now,
+                       struct passed *passed)
+{
+    bool by_parent = is_by_parent(m);
     size_t at = 0;
 
     do {
         size_t left = message->bytes.len - at;
-        port_reply(m->port, &m->client, addr_family(&m->reply_as) ? &m->reply_as : message->source,
-                   slice_of(message->bytes.data + at, left < message->segment ? left : message->segment));
+        struct slice datagram =
+            slice_of(message->bytes.data + at, left < message->segment ? left : message->segment);
+        if (by_parent)
+            pass_by_parent(m, datagram, now, passed);
+        else
+            pass(m, message->source, datagram, passed);
         at += message->segment;
     } while (at < message->bytes.len);
+}
+
+/* By a parent proxy, only its relay's datagrams are taken, and their headers are looked at later. */
+static bool is_expected(struct mapping *m, const struct addr *source, double now)
+{
+    return is_by_parent(m) ? addr_same_end(source, &m->relay) : is_wanted(m, source, now);
 }
 
 /* Errors such as ECONNREFUSED tell of an ICMP message; they end nothing. */
@@ -67,41 +114,45 @@ static void on_replies(struct ev_loop *loop, ev_io *w, int events)
     struct batch_message message;
     int n = batch_receive(&room->in, s->socket.fd);
     double now = clock_coarse_s();
-    uint64_t rx = 0;
-    bool any = false;
+    struct passed passed = {0, 0};
 
     (void)loop;
     (void)events;
     for (int i = 0; i < n; i++) {
         if (!batch_message(&room->in, i, &message))
             continue;
-        if (!is_wanted(m, message.source, now)) {
+        if (!is_expected(m, message.source, now)) {
             datagram_room_drop(room, DROP_UNASKED, batch_message_count(&message));
             continue;
         }
-        pass_train(m, &message);
-        if (m->hears)
-            let_hear(m, message.bytes);
-        any = true;
-        rx += message.bytes.len;
+        pass_train(m, &message, now, &passed);
     }
     datagram_room_flush(room);
-    if (!any)
+    if (passed.datagrams == 0)
         return;
     m->last_s = now;
-    counters_add(&m->counters.rx, rx);
+    counters_add(&m->counters.rx, passed.bytes);
     if (counters_wakes(&m->counters))
         tell(m, NEWS_WOKE_DATAGRAMS);
 }
 
 /* --- datagrams of the client ---------------------------------------------------------------------------- */
 
-void mapping_send(struct mapping *m, const struct addr *to, struct slice payload, double now)
+/* The socket for a destination, or for the parent proxy's relay. */
+static struct mapping_socket *socket_for(struct mapping *m, const struct addr *dest)
 {
-    struct mapping_socket *s = addr_family(to) == AF_INET ? &m->four : &m->six;
+    int family = addr_family(is_by_parent(m) ? &m->relay : dest);
+
+    return family == AF_INET ? &m->four : &m->six;
+}
+
+void mapping_send(struct mapping *m, const struct flow *f, struct slice payload, double now)
+{
+    const struct addr *to = f->header ? &m->relay : &f->answer.dest;
 
     m->last_s = now;
-    batch_add(&m->port->room->out, &s->socket, to, slice_of("", 0), payload);
+    batch_add_behind(&m->port->room->out, &socket_for(m, to)->socket, to, slice_of(f->header, f->header_len),
+                     payload);
     counters_add(&m->counters.tx, payload.len);
     if (counters_wakes(&m->counters))
         tell(m, NEWS_WOKE_DATAGRAMS);
@@ -128,7 +179,7 @@ static void begin(struct mapping *m)
 
 int mapping_take(struct mapping *m, const struct flow_answer *answer)
 {
-    struct mapping_socket *s = addr_family(&answer->dest) == AF_INET ? &m->four : &m->six;
+    struct mapping_socket *s = socket_for(m, &answer->dest);
 
     if (m->ended) {
         if (answer->fd >= 0)
@@ -138,7 +189,7 @@ int mapping_take(struct mapping *m, const struct flow_answer *answer)
     if (!m->begun)
         begin(m);
     if (answer->fd >= 0)
-        watch(s, answer->fd, addr_family(&answer->dest));
+        watch(s, answer->fd, s == &m->four ? AF_INET : AF_INET6);
     return s->socket.fd >= 0 ? 0 : -ENETDOWN;
 }
 

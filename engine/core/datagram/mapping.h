@@ -12,6 +12,7 @@
 
 #include <ev.h>
 
+struct flow;
 struct flow_answer;
 struct port;
 
@@ -30,6 +31,7 @@ struct mapping {
     double idle_s;
     bool hears;           /* a name server's answers: copies go to the main loop */
     struct addr reply_as; /* replies are said to come from there; AF_UNSPEC: from where they come */
+    struct addr relay;    /* of the parent proxy, which all datagrams go by; AF_UNSPEC: none */
 
     /* Of the room's thread. */
     struct mapping_socket four, six;
@@ -43,14 +45,15 @@ struct mapping {
     struct counters counters; /* bytes of payload: tx to destinations, rx from them */
 };
 
-/** Fill port, client, idle_s and contacts.filter first. */
+/** Fill port, client, idle_s and contacts.filter first. The relay may be set until the first answer names the
+ * mapping. */
 void mapping_init(struct mapping *m);
 
 /** On the room's thread: an answer names it, and may have a new socket for it.
  *  @return 0; -ENETDOWN: it has ended */
 MUST_CHECK int mapping_take(struct mapping *m, const struct flow_answer *answer);
-/** Add a datagram to the batch. */
-void mapping_send(struct mapping *m, const struct addr *to, struct slice payload, double now);
+/** Add a datagram of a flow that is open to the batch. */
+void mapping_send(struct mapping *m, const struct flow *f, struct slice payload, double now);
 void mapping_obey(struct mapping *m, unsigned bits);
 void mapping_look(struct mapping *m);
 /** Close its sockets, forget its flows, and report it. */

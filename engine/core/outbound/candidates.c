@@ -33,6 +33,11 @@ static enum candidate_absence why_not_up(const struct uplink *u)
     return absences[uplink_bar(u)];
 }
 
+static enum candidate_absence why_no_datagrams(const struct uplink *u)
+{
+    return uplink_datagrams(u) == UPLINK_DATAGRAMS_REFUSED ? ABSENT_REFUSES_DATAGRAMS : ABSENT_NO_DATAGRAMS;
+}
+
 /* @return ABSENT_NOT if the uplink can carry this connection, well or badly */
 static enum candidate_absence obstacle(const struct uplink *u, const struct candidates_request *r)
 {
@@ -40,8 +45,8 @@ static enum candidate_absence obstacle(const struct uplink *u, const struct cand
         return why_not_up(u);
     if (!speaks(u, r->family))
         return ABSENT_OTHER_FAMILY;
-    if (r->datagrams && u->parent)
-        return ABSENT_NO_DATAGRAMS;
+    if (r->datagrams && uplink_datagrams(u) != UPLINK_DATAGRAMS)
+        return why_no_datagrams(u);
     if (r->awaits && u->parent)
         return ABSENT_ACCEPTS_NOTHING;
     if (was_tried(u, r))
@@ -134,7 +139,9 @@ const char *candidates_absence_text(enum candidate_absence absence)
         [ABSENT_SPENT] = "its quota is used up",
         [ABSENT_DOWN] = "down",
         [ABSENT_OTHER_FAMILY] = "does not speak this family of addresses",
-        [ABSENT_NO_DATAGRAMS] = "its parent proxy carries no datagrams",
+        [ABSENT_NO_DATAGRAMS] = "is a parent proxy whose protocol carries no datagrams",
+        [ABSENT_REFUSES_DATAGRAMS] =
+            "is a parent proxy that refuses datagrams (UDP ASSOCIATE), and is asked again in a few minutes",
         [ABSENT_ACCEPTS_NOTHING] = "is a parent proxy, which accepts no connections",
         [ABSENT_TRIED] = "was tried and failed",
         [ABSENT_DEAR] = "costs more than the uplink that it would race",

@@ -91,33 +91,38 @@ static void on_refused(struct attempt *a, const char *why)
     outbound_because(container_of(a, struct racer, attempt)->search->outbound, why);
 }
 
-static void note_failure(struct racer *r, enum fault fault)
+void search_note_fault(struct search *s, enum fault fault)
 {
-    struct search *s = r->search;
-    struct outbound *o = s->outbound;
-    struct uplink *u = r->attempt.lease.uplink;
-    const char *word = fault_policy_name(fault);
-    bool nobody_came = o->listens && fault == FAULT_TIMEOUT; /* which says nothing about the uplink */
+    const struct outbound *o = s->outbound;
 
     s->last = fault;
     s->worst = fault_more_telling(s->worst, fault);
     /* Once the client knows the address of one uplink, no other can serve. */
     s->hopeless = s->hopeless || o->direct || o->listens || !fault_worth_retry(fault);
-    if (!u)
-        return;
-    health_note_names(u, r->attempt.news);
-    if (word && fault != FAULT_NAME && !nobody_came) {
+}
+
+/* Whether it is counted for its uplink. That nobody came to a listening socket says nothing about it. */
+static bool is_counted(const struct outbound *o, enum fault fault)
+{
+    bool nobody_came = o->listens && fault == FAULT_TIMEOUT;
+
+    return fault_policy_name(fault) && fault != FAULT_NAME && !nobody_came;
+}
+
+void search_count_failure(struct search *s, struct uplink *u, enum fault fault, const struct failure *f)
+{
+    struct outbound *o = s->outbound;
+    const char *word = fault_policy_name(fault);
+
+    if (is_counted(o, fault)) {
         struct policy_conn conn;
         char client[ADDR_TEXT_MAX];
-        /* A family that was tried later had less time. */
-        if (!r->attempt.lost) {
-            (void)health_note_dial(u, &r->attempt.dial, health_usual_s(u) / (fault == FAULT_TIMEOUT ? 2 : 1));
+        if (!f->lost)
             health_note_parent(u, fault);
-        }
         hurry_if_silent(o->shared, u);
         if (fault != FAULT_REFUSED)
             uplink_note_failed(u);
-        outbound_conn(o, (struct policy_attempt){r->number, r->race, word}, &conn, client);
+        outbound_conn(o, (struct policy_attempt){f->number, f->race, word}, &conn, client);
         policy_failed(o->shared->policy, &conn, u, word);
     }
     struct log_line l;
@@ -126,7 +131,23 @@ static void note_failure(struct racer *r, enum fault fault)
     log_str(&l, "uplink", u->name);
     log_str(&l, "fault", fault_name(fault));
     log_end(&l);
-    attempt_cancel(&r->attempt);
+}
+
+static void note_failure(struct racer *r, enum fault fault)
+{
+    struct attempt *a = &r->attempt;
+    struct uplink *u = a->lease.uplink;
+
+    search_note_fault(r->search, fault);
+    if (!u)
+        return;
+    health_note_names(u, a->news);
+    /* A family that was tried later had less time. */
+    if (is_counted(r->search->outbound, fault) && !a->lost)
+        (void)health_note_dial(u, &a->dial, health_usual_s(u) / (fault == FAULT_TIMEOUT ? 2 : 1));
+    search_count_failure(r->search, u, fault,
+                         &(struct failure){.number = r->number, .race = r->race, .lost = a->lost});
+    attempt_cancel(a);
 }
 
 static void on_failed(struct racer *r, enum fault fault)

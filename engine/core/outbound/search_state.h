@@ -69,6 +69,15 @@ double search_dial_timeout(const struct search *s, enum search_others others);
 double search_patience(const struct search *s, enum search_others others);
 
 /* search_outcome.c */
+struct failure {
+    int number; /* of the pick */
+    bool race;  /* which the policy was told of */
+    bool lost;  /* the uplink has lost its link: that says nothing about its health */
+};
+/** Note a fault in the search's own state. */
+void search_note_fault(struct search *s, enum fault fault);
+/** Count it for the uplink, tell the policy, and log it. */
+void search_count_failure(struct search *s, struct uplink *u, enum fault fault, const struct failure *f);
 /** Callbacks of the racers' attempts. */
 extern const struct attempt_events SEARCH_EVENTS;
 

@@ -5,6 +5,20 @@
 
 #include <errno.h>
 
+static const char *reason_of(int err)
+{
+    switch (err) {
+    case -EDQUOT:
+        return "too-many-associations";
+    case -EEXIST:
+        return "shared-port";
+    case -ELOOP:
+        return "loop";
+    default:
+        return "resources";
+    }
+}
+
 /* The client's address and port in the request are a hint at most: clients send zeroes, the destination, or
  * their address behind a NAT. Datagrams of this connection's client are taken, from any of its ports. */
 enum socks5_reply_code associate(struct session *s, const struct socks5_request *r, struct addr *ret_at)
@@ -27,8 +41,6 @@ enum socks5_reply_code associate(struct session *s, const struct socks5_request 
         session_associate(s, a);
         return SOCKS5_SUCCEEDED;
     }
-    session_rejected(s, err == -EDQUOT   ? "too-many-associations"
-                        : err == -EEXIST ? "shared-port"
-                                         : "resources");
-    return err == -EDQUOT || err == -EEXIST ? SOCKS5_NOT_ALLOWED : SOCKS5_GENERAL_FAILURE;
+    session_rejected(s, reason_of(err));
+    return err == -EDQUOT || err == -EEXIST || err == -ELOOP ? SOCKS5_NOT_ALLOWED : SOCKS5_GENERAL_FAILURE;
 }

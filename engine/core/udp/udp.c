@@ -98,7 +98,7 @@ size_t udp_cut(struct udp *udp, const struct uplink *u, const struct addr_change
             struct udp_way *w = container_of(node, struct udp_way, node);
             if (w->outcome || w->account->lease.uplink != u || (change && !loses(w, change)))
                 continue;
-            udp_way_end(w, "cut");
+            udp_way_cut(w);
             n++;
         }
     }

@@ -69,7 +69,8 @@ struct udp_request {
 /** Open an association for a client of SOCKS.
  *  @param ret_at  the port's address, as the client is to be told
  *  @return 0; -EMFILE, -EADDRINUSE, … of the socket; -EDQUOT: the client has too many; -EEXIST: another
- * association of that address uses the fixed port, and the hints do not tell them apart; -ENOMEM */
+ * association of that address uses the fixed port, and the hints do not tell them apart; -ELOOP: it is one of
+ * our own connections to a parent proxy; -ENOMEM */
 MUST_CHECK int udp_associate(struct udp *u, const struct udp_request *request, struct udp_association **ret,
                              struct addr *ret_at);
 /** End it, and its mappings. It is freed later. NULL is allowed. */

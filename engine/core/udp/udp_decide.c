@@ -15,13 +15,19 @@
 enum { ASKS_MAX = 64 };
 static const double RESOLVE_S = 10;
 
+/* @param dest  AF_UNSPEC: the parent proxy resolves the flow's name, so that only the port is known */
 static void answer(struct flow *f, struct udp_way *w, const struct addr *dest, int fd)
 {
     f->answer = (struct flow_answer){.mapping = w ? &w->mapping : NULL, .fd = fd};
-    if (w) {
+    if (w && addr_family(dest) != AF_UNSPEC) {
         f->answer.dest = *dest;
-        w->given = true;
+    } else if (w) {
+        f->answer.by_name = true;
+        f->answer.dest = (struct addr){.sa.sa_family = AF_INET};
+        addr_set_port(&f->answer.dest, f->to_port);
     }
+    if (w)
+        w->given = true;
     mailbox_send(&f->port->room->orders, &f->order.message, ORDER_ANSWER);
 }
 
@@ -41,8 +47,6 @@ static void abandon(struct udp_way *w, const char *outcome)
     udp_way_end(w, outcome);
 }
 
-/* --- an address ----------------------------------------------------------------------------------------- */
-
 static const struct egress *egress_of(const struct udp_way *w, enum bypass b)
 {
     if (b == BYPASS_NOT)
@@ -50,17 +54,54 @@ static const struct egress *egress_of(const struct udp_way *w, enum bypass b)
     return b == BYPASS_LOCAL ? &EGRESS_ON_LINK : &EGRESS_DIRECT;
 }
 
-/* @param way  the mapping that resolved the destination's name; NULL for none */
+/* --- the relay of a parent proxy ------------------------------------------------------------------------ */
+
+static bool by_parent(const struct udp_way *w)
+{
+    return w->account->lease.uplink && w->account->lease.uplink->parent;
+}
+
+/* @param to  AF_UNSPEC: a name, which the parent proxy resolves */
+static void wait_for_relay(struct udp_association *a, struct flow *f, const struct target *target,
+                           struct addr to, struct udp_way *way)
+{
+    struct udp_ask *ask = calloc(1, sizeof *ask);
+
+    if (!ask)
+        return refuse(f);
+    *ask = (struct udp_ask){
+        .association = a, .flow = f, .way = way, .for_relay = true, .to = to, .target = *target};
+    list_push_back(&a->port->asks, &ask->node);
+}
+
+/* --- an address ----------------------------------------------------------------------------------------- */
+
+/* The way is ready. @param to  AF_UNSPEC: a name, which the parent proxy resolves */
+static void go(struct flow *f, const struct target *target, const struct addr *to, struct udp_way *way,
+               const struct egress *egress)
+{
+    const struct addr *relay = &way->mapping.relay;
+    int fd;
+    int err = udp_way_socket(way, egress, addr_family(relay) != AF_UNSPEC ? relay : to, &fd);
+
+    if (err < 0) {
+        udp_log_refused(way->port->udp, &f->client, target, strerror(-err));
+        abandon(way, "unreachable");
+        return refuse(f);
+    }
+    answer(f, way, to, fd);
+}
+
+/* @param way  the mapping that resolved the destination's name, or that it has waited for; NULL for none */
 static void decide_address(struct udp_association *a, struct flow *f, const struct target *target,
                            struct addr to, struct udp_way *way)
 {
     struct udp *u = a->port->udp;
     const struct outbound_settings *settings = &u->outbounds->settings;
     char why[REACH_WHY_MAX];
-    int fd;
 
     if (!reach_allows(&settings->reach, &f->client, a->user, &to, why)) {
-        udp_log_refused(u, f, target, why);
+        udp_log_refused(u, &f->client, target, why);
         return refuse(f);
     }
     addr_name_this_machine(&to);
@@ -74,20 +115,16 @@ static void decide_address(struct udp_association *a, struct flow *f, const stru
         way = udp_way_for(a, f, target, false);
     if (!way)
         return refuse(f);
-    int err = udp_way_socket(way, egress_of(way, b), &to, &fd);
-    if (err < 0) {
-        udp_log_refused(u, f, target, strerror(-err));
-        abandon(way, "unreachable");
-        return refuse(f);
-    }
-    answer(f, way, &to, fd);
+    if (udp_parent_is_awaited(way))
+        return wait_for_relay(a, f, target, to, way);
+    go(f, target, &to, way, egress_of(way, b));
 }
 
 /* --- a name --------------------------------------------------------------------------------------------- */
 
 static void free_ask(struct udp_ask *ask)
 {
-    resolver_cancel(&ask->query);
+    resolver_cancel(&ask->query); /* harmless if it was never started */
     list_remove(&ask->node);
     free(ask);
 }
@@ -125,7 +162,7 @@ static void on_resolved(struct resolver_query *q, enum fault fault, const struct
 
     free_ask(ask);
     if (!to) {
-        udp_log_refused(a->port->udp, f, &target,
+        udp_log_refused(a->port->udp, &f->client, &target,
                         fault == FAULT_NONE ? "no address of a family that the uplink has"
                                             : fault_name(fault));
         abandon(w, fault == FAULT_NONE ? "unreachable" : fault_name(fault));
@@ -134,26 +171,49 @@ static void on_resolved(struct resolver_query *q, enum fault fault, const struct
     decide_address(a, f, &target, dest, w);
 }
 
-static size_t count(const struct list *l)
+static size_t count_names(const struct list *asks)
 {
     size_t n = 0;
 
-    LIST_EACH(l, node, next)
-        n++;
+    LIST_EACH(asks, node, next)
+        n += !container_of(node, struct udp_ask, node)->for_relay;
     return n;
 }
 
-static void decide_name(struct udp_association *a, struct flow *f, const struct target *target)
+/* The parent proxy resolves the name. */
+static void decide_name_by_parent(struct udp_association *a, struct flow *f, const struct target *target,
+                                  struct udp_way *w)
+{
+    const struct addr none = {.sa.sa_family = AF_UNSPEC};
+    struct udp *u = a->port->udp;
+    char why[REACH_WHY_MAX];
+
+    if (!reach_allows_name(&u->outbounds->settings.reach, &f->client, a->user, target->port, why)) {
+        udp_log_refused(u, &f->client, target, why);
+        abandon(w, "denied");
+        return refuse(f);
+    }
+    if (udp_parent_is_awaited(w))
+        return wait_for_relay(a, f, target, none, w);
+    go(f, target, &none, w, egress_of(w, BYPASS_NOT));
+}
+
+/* @param w  the mapping that it has waited for; NULL for none */
+static void decide_name(struct udp_association *a, struct flow *f, const struct target *target,
+                        struct udp_way *w)
 {
     struct udp_port *p = a->port;
     bool captured = p->port.kind == PORT_TPROXY;
-    struct udp_way *w = count(&p->asks) < ASKS_MAX ? udp_way_for(a, f, target, captured) : NULL;
-    struct udp_ask *ask = w ? calloc(1, sizeof *ask) : NULL;
 
+    if (!w)
+        w = count_names(&p->asks) < ASKS_MAX ? udp_way_for(a, f, target, captured) : NULL;
+    if (w && captured)
+        w->mapping.reply_as = f->to; /* the client knows no other address */
+    if (w && by_parent(w) && !dns_name_is_local(slice_str(target->host)))
+        return decide_name_by_parent(a, f, target, w);
+    struct udp_ask *ask = w ? calloc(1, sizeof *ask) : NULL;
     if (!ask)
         return refuse(f);
-    if (captured)
-        w->mapping.reply_as = f->to; /* the client knows no other address */
     *ask = (struct udp_ask){.association = a, .flow = f, .way = w, .target = *target};
     list_push_back(&p->asks, &ask->node);
     struct outbounds *shared = p->udp->outbounds;
@@ -187,6 +247,13 @@ static bool target_of(const struct flow *f, struct target *ret)
 
 /* --- captured datagrams --------------------------------------------------------------------------------- */
 
+static bool is_question(const struct udp_port *p, const struct target *target)
+{
+    enum { DNS = 53 };
+
+    return p->port.kind == PORT_TPROXY && target->port == DNS;
+}
+
 /* The server that the uplink's names are asked of. @return false: it has none of a family that it allows */
 static bool name_server_of(const struct uplink *u, struct addr *ret)
 {
@@ -202,30 +269,30 @@ static bool name_server_of(const struct uplink *u, struct addr *ret)
 }
 
 /* A question for a name server, whichever: that of the chosen uplink answers it, so that no question leaves
- * by another link. The client believes that its own server has answered. */
-static void decide_question(struct udp_association *a, struct flow *f, const struct target *target)
+ * by another link. The client believes that its own server has answered. A parent proxy reaches the client's
+ * own server, unless that is in the client's network.
+ * @param w  the mapping that it has waited for; NULL for none */
+static void decide_question(struct udp_association *a, struct flow *f, const struct target *target,
+                            struct udp_way *w)
 {
-    struct udp_way *w = udp_way_for(a, f, target, true);
-    struct addr server;
-    int fd, err;
+    struct addr server = f->to;
 
     if (!w)
+        w = udp_way_for(a, f, target, true);
+    if (!w)
         return refuse(f);
-    if (!name_server_of(w->account->lease.uplink, &server)) {
-        udp_log_refused(a->port->udp, f, target, "the uplink has no name server");
+    bool own = by_parent(w) && !addr_is_private(&f->to);
+    if (!own && !name_server_of(w->account->lease.uplink, &server)) {
+        udp_log_refused(a->port->udp, &f->client, target, "the uplink has no name server");
         abandon(w, "no-name-server");
-        return refuse(f);
-    }
-    err = udp_way_socket(w, &w->account->lease.uplink->egress, &server, &fd);
-    if (err < 0) {
-        udp_log_refused(a->port->udp, f, target, strerror(-err));
-        abandon(w, "unreachable");
         return refuse(f);
     }
     w->mapping.contacts.filter = UDP_FILTER_ADDRESS_PORT;
     w->mapping.reply_as = f->to;
     w->mapping.hears = true;
-    answer(f, w, &server, fd);
+    if (udp_parent_is_awaited(w))
+        return wait_for_relay(a, f, target, server, w);
+    go(f, target, &server, w, egress_of(w, BYPASS_NOT));
 }
 
 /* @return why a captured datagram must not go on; NULL: it may */
@@ -243,18 +310,17 @@ static const char *objection_to(const struct udp_port *p, const struct flow *f)
 
 static void decide_captured(struct udp_association *a, struct flow *f, const struct target *target)
 {
-    enum { DNS = 53 };
     const char *why = objection_to(a->port, f);
     struct target named;
 
     if (why) {
-        udp_log_refused(a->port->udp, f, target, why);
+        udp_log_refused(a->port->udp, &f->client, target, why);
         return refuse(f);
     }
-    if (target->port == DNS)
-        return decide_question(a, f, target);
+    if (is_question(a->port, target))
+        return decide_question(a, f, target, NULL);
     if (a->port->resolves && f->host && target_set(&named, slice_str(f->host), target->port) == PARSE_OK)
-        return decide_name(a, f, &named);
+        return decide_name(a, f, &named, NULL);
     decide_address(a, f, target, f->to, NULL);
 }
 
@@ -270,5 +336,36 @@ void udp_decide(struct udp_port *p, struct flow *f)
         return decide_captured(a, f, &target);
     if (bypass_known_address(&target, &to))
         return decide_address(a, f, &target, to, NULL);
-    decide_name(a, f, &target);
+    decide_name(a, f, &target, NULL);
+}
+
+static struct udp_ask *first_waiting(const struct udp_port *p, const struct udp_way *w)
+{
+    LIST_EACH(&p->asks, node, next) {
+        struct udp_ask *ask = container_of(node, struct udp_ask, node);
+        if (ask->way == w && ask->for_relay)
+            return ask;
+    }
+    return NULL;
+}
+
+/* One of them may end the way, but not while another one waits for it. */
+void udp_decide_waiting(struct udp_way *w)
+{
+    struct udp_port *p = w->port;
+    struct udp_ask *ask;
+
+    while ((ask = first_waiting(p, w))) {
+        struct udp_association *a = ask->association;
+        struct flow *f = ask->flow;
+        struct target target = ask->target;
+        struct addr to = ask->to;
+        free_ask(ask);
+        if (is_question(p, &target))
+            decide_question(a, f, &target, w);
+        else if (addr_family(&to) != AF_UNSPEC)
+            decide_address(a, f, &target, to, w);
+        else
+            decide_name(a, f, &target, w);
+    }
 }

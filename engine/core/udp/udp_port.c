@@ -255,8 +255,13 @@ int udp_associate(struct udp *u, const struct udp_request *r, struct udp_associa
 {
     struct contact *others = contacts_find(&u->associations_of, &r->client);
     bool fixed = u->settings.port_low > 0 && u->settings.port_low == u->settings.port_high;
+    const char *came_by = loops_uplink_of(&u->outbounds->loops, &r->client);
     struct udp_port *p;
 
+    if (came_by) {
+        loops_tell(&u->outbounds->loops, came_by, "a request for an association by it has arrived here");
+        return -ELOOP;
+    }
     if (others && others->holders >= u->settings.client_max)
         return -EDQUOT;
     int err = fixed ? open_fixed(u, r, &p, ret_at) : open_own(u, r, &p, ret_at);

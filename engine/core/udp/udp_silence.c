@@ -134,7 +134,7 @@ static void leave_dead_lines(struct udp *u, double now)
         LIST_EACH(&container_of(port, struct udp_port, node)->ways, node, next) {
             struct udp_way *w = container_of(node, struct udp_way, node);
             if (!w->outcome && w->account->lease.uplink && is_dead(w, now) && has_elsewhere(u, w))
-                udp_way_end(w, "cut");
+                udp_way_cut(w);
         }
     }
 }

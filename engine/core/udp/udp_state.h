@@ -7,6 +7,8 @@
 #include "outbound/outbound_pick.h"
 #include "udp/udp.h"
 
+struct udp_parent;
+
 struct udp_port {
     struct port port;
     struct udp *udp;
@@ -39,7 +41,8 @@ struct udp_way {
     struct udp_association *association;
     struct list node; /* in the port's ways */
     struct outbound *account;
-    const char *outcome; /* once it ends */
+    struct udp_parent *parent; /* the association with its uplink's parent proxy; NULL: none */
+    const char *outcome;       /* once it ends */
     bool per_destination;
     bool given;      /* the room knows it, and reports its end */
     bool has4, has6; /* sockets were made for it */
@@ -49,12 +52,14 @@ struct udp_way {
     double unanswered_s; /* when the first datagram since the latest answer was sent; 0: none was */
 };
 
-/** A destination whose name is being resolved. */
+/** A destination whose name is being resolved, or which waits for a parent proxy's relay. */
 struct udp_ask {
     struct udp_association *association;
     struct list node; /* in the port's asks */
     struct flow *flow;
-    struct udp_way *way; /* by which its name is resolved */
+    struct udp_way *way; /* by which its name is resolved, or its datagrams will go */
+    bool for_relay;
+    struct addr to; /* for_relay: its address; AF_UNSPEC: it is a name */
     struct target target;
     struct resolver_query query;
 };
@@ -88,12 +93,14 @@ void udp_port_free(struct udp_port *p);
 /* udp_decide.c */
 /** Answer a flow's question, now or when its name is resolved. */
 void udp_decide(struct udp_port *p, struct flow *f);
+/** The way has another uplink, or its parent proxy relays: decide the flows that wait for that. */
+void udp_decide_waiting(struct udp_way *w);
 /** Give up an ask: refuse its flow. */
 void udp_ask_cancel(struct udp_ask *ask);
 
 /* udp_way.c */
 /** Log that a destination was refused, a few times in ten seconds. */
-void udp_log_refused(struct udp *u, const struct flow *f, const struct target *target, const char *why);
+void udp_log_refused(struct udp *u, const struct addr *client, const struct target *target, const char *why);
 /** The uplink for a flow of this port: the mapping of its client, or a new one.
  *  @param alone  a mapping of its own in any case
  *  @return NULL: refused, and logged */
@@ -104,10 +111,26 @@ struct udp_way *udp_way_direct(struct udp_association *a, const struct flow *f, 
 /** A socket for a destination. @return 0, or negative errno; *ret_fd is -1 if it has one already */
 MUST_CHECK int udp_way_socket(struct udp_way *w, const struct egress *egress, const struct addr *to,
                               int *ret_fd);
+/** The uplink is in use: count the mapping's bytes for it. */
+void udp_way_follow(struct udp_way *w);
 /** End it. @param outcome  a constant text for the account */
 void udp_way_end(struct udp_way *w, const char *outcome);
+/** Its uplink serves no more: end it, or try another uplink while it waits for a parent proxy. */
+void udp_way_cut(struct udp_way *w);
 /** The room has ended it: write the account, and free it. */
 void udp_way_ended(struct udp_way *w);
+
+/* udp_parent.c */
+/** Ask the parent proxy of the way's uplink for an association. The flows wait meanwhile.
+ *  @return FAULT_NONE, or why it is not asked, with *ret_why for the log */
+MUST_CHECK enum fault udp_parent_ask(struct udp_way *w, const char **ret_why);
+/** Whether the flows have to wait for the relay. */
+bool udp_parent_is_awaited(const struct udp_way *w);
+/** The uplink has lost its link or addresses, or does not answer: try another one while the relay is awaited.
+ * The way may end. @return false: no relay is awaited */
+bool udp_parent_lose(struct udp_way *w);
+/** End the association. Harmless without one. */
+void udp_parent_free(struct udp_way *w);
 
 /* udp_silence.c */
 /** Once a second: notice lines that answer no datagrams, and move mappings from dead lines. */

@@ -19,16 +19,16 @@ static bool is_spread(uint16_t port)
 
 /* --- logging -------------------------------------------------------------------------------------------- */
 
-void udp_log_refused(struct udp *u, const struct flow *f, const struct target *target, const char *why)
+void udp_log_refused(struct udp *u, const struct addr *client, const struct target *target, const char *why)
 {
     struct log_line l;
-    char client[ADDR_TEXT_MAX];
+    char text[ADDR_TEXT_MAX];
     uint32_t hidden;
 
     if (!log_limit_pass(&u->refusal_limit, clock_now_s(), 5, &hidden))
         return;
     log_begin(&l, EVENT_DATAGRAMS_REFUSED);
-    log_str(&l, "client", addr_format(&f->client, client));
+    log_str(&l, "client", addr_format(client, text));
     log_str(&l, "host", target->host);
     log_u64(&l, "port", target->port);
     log_str(&l, "reason", why);
@@ -51,7 +51,7 @@ static struct udp_way *make(struct udp_association *a, const struct flow *f, con
     struct udp *u = p->udp;
 
     if (is_over_limit(u, &f->client)) {
-        udp_log_refused(u, f, target, "the client, or the proxy, has too many mappings");
+        udp_log_refused(u, &f->client, target, "the client, or the proxy, has too many mappings");
         return NULL;
     }
     struct udp_way *w = calloc(1, sizeof *w);
@@ -88,6 +88,7 @@ static void unmake(struct udp_way *w)
 {
     struct udp *u = w->port->udp;
 
+    udp_parent_free(w);
     contacts_release(&u->mappings_of, contacts_find(&u->mappings_of, &w->mapping.client));
     free(w);
 }
@@ -104,26 +105,34 @@ static void begin(struct udp_way *w)
     }
 }
 
-static bool same_end(const struct addr *a, const struct addr *b)
-{
-    return addr_port(a) == addr_port(b) && addr_same_ip(a, b);
-}
-
 static struct udp_way *of_client(struct udp_port *p, const struct addr *client)
 {
     LIST_EACH(&p->ways, node, next) {
         struct udp_way *w = container_of(node, struct udp_way, node);
-        if (!w->outcome && !w->per_destination && same_end(&w->mapping.client, client))
+        if (!w->outcome && !w->per_destination && addr_same_end(&w->mapping.client, client))
             return w;
     }
     return NULL;
+}
+
+static struct udp_way *refuse(struct udp_way *w, const struct target *target, const char *why,
+                              enum fault fault)
+{
+    udp_log_refused(w->port->udp, &w->mapping.client, target, why);
+    outbound_finish(w->account, fault_name(fault));
+    unmake(w);
+    return NULL;
+}
+
+void udp_way_follow(struct udp_way *w)
+{
+    outbound_follow(w->account, &w->mapping.counters, 0);
 }
 
 struct udp_way *udp_way_for(struct udp_association *a, const struct flow *f, const struct target *target,
                             bool alone)
 {
     struct udp_port *p = a->port;
-    struct udp *u = p->udp;
     bool spread = alone || (is_spread(target->port) && p->port.kind != PORT_FORWARD);
     struct udp_way *w = spread ? NULL : of_client(p, &f->client);
 
@@ -133,12 +142,9 @@ struct udp_way *udp_way_for(struct udp_association *a, const struct flow *f, con
     if (!w)
         return NULL;
     enum policy_per per;
-    if (outbound_pick(w->account, &per) != FAULT_NONE) {
-        udp_log_refused(u, f, target, w->account->reason ? w->account->reason : "no uplink");
-        outbound_finish(w->account, NULL);
-        unmake(w);
-        return NULL;
-    }
+    enum fault fault = outbound_pick(w->account, &per);
+    if (fault != FAULT_NONE)
+        return refuse(w, target, w->account->reason ? w->account->reason : "no uplink", fault);
     w->per_destination = alone || per == POLICY_PER_DESTINATION || (per == POLICY_PER_DEFAULT && spread);
     struct udp_way *present = w->per_destination ? NULL : of_client(p, &f->client);
     if (present) {
@@ -146,8 +152,15 @@ struct udp_way *udp_way_for(struct udp_association *a, const struct flow *f, con
         unmake(w);
         return present;
     }
-    outbound_opened(w->account);
-    outbound_follow(w->account, &w->mapping.counters, 0);
+    const char *why = "";
+    if (!w->account->lease.uplink->parent) {
+        outbound_opened(w->account);
+        udp_way_follow(w);
+    } else {
+        fault = udp_parent_ask(w, &why);
+    }
+    if (fault != FAULT_NONE)
+        return refuse(w, target, why, fault);
     begin(w);
     return w;
 }
@@ -235,6 +248,12 @@ void udp_way_end(struct udp_way *w, const char *outcome)
         mapping_order_end(&w->mapping);
     else
         udp_way_ended(w);
+}
+
+void udp_way_cut(struct udp_way *w)
+{
+    if (!w->outcome && !udp_parent_lose(w))
+        udp_way_end(w, "cut");
 }
 
 void udp_way_ended(struct udp_way *w)

@@ -1,5 +1,6 @@
 #include "uplink/uplink.h"
 
+#include "base/clock.h"
 #include "net/source.h"
 #include "uplink/parent_spec.h"
 
@@ -141,6 +142,15 @@ void uplink_set_draining(struct uplink *u, bool draining)
 {
     u->draining = draining;
     uplink_settle(u);
+}
+
+enum uplink_datagrams uplink_datagrams(const struct uplink *u)
+{
+    if (!u->parent)
+        return UPLINK_DATAGRAMS;
+    if (strcmp(u->parent->scheme, "socks5") != 0)
+        return UPLINK_DATAGRAMS_UNKNOWN;
+    return clock_coarse_s() < u->no_datagrams_until_s ? UPLINK_DATAGRAMS_REFUSED : UPLINK_DATAGRAMS;
 }
 
 bool uplink_is_metered(const struct uplink *u)

@@ -78,6 +78,7 @@ struct uplink {
     struct uplink_names names;
     struct uplink_family four, six; /* of a parent proxy: four for both */
     struct uplink_meters meters;
+    double no_datagrams_until_s; /* written by uplink_note_no_datagrams; monotonic, 0: never */
 };
 
 /** The link that it is bound to, or that has its address; NULL if the machine has none, or the kernel
@@ -98,6 +99,14 @@ void uplink_set_draining(struct uplink *u, bool draining);
 
 /** Whether packets of a family leave by the configured router; always true where none is configured. */
 bool uplink_has_way(const struct uplink *u, int family);
+
+/** Whether it carries datagrams; if not, why. */
+enum uplink_datagrams {
+    UPLINK_DATAGRAMS,
+    UPLINK_DATAGRAMS_UNKNOWN, /* the protocol of its parent proxy has none */
+    UPLINK_DATAGRAMS_REFUSED, /* its parent proxy has refused them, minutes ago at most */
+};
+enum uplink_datagrams uplink_datagrams(const struct uplink *u);
 
 /** Whether its bytes cost: it has the tag "metered", or a quota. */
 bool uplink_is_metered(const struct uplink *u);

@@ -235,6 +235,11 @@ bool addr_same_ip(const struct addr *a, const struct addr *b)
            a->in6.sin6_scope_id == 0 || b->in6.sin6_scope_id == 0;
 }
 
+bool addr_same_end(const struct addr *a, const struct addr *b)
+{
+    return addr_port(a) == addr_port(b) && addr_same_ip(a, b);
+}
+
 bool addr_is_loopback(const struct addr *a)
 {
     if (addr_family(a) == AF_INET) {

@@ -49,6 +49,8 @@ const char *addr_format(const struct addr *a, char out[ADDR_TEXT_MAX]);
 
 /** Ports do not count. Two IPv6 addresses with different scopes differ; scope 0 equals any. */
 bool addr_same_ip(const struct addr *a, const struct addr *b);
+/** Whether addresses and ports are the same. */
+bool addr_same_end(const struct addr *a, const struct addr *b);
 /** 127.0.0.0/8, ::1, and the unspecified addresses, which Linux connects to loopback. */
 bool addr_is_loopback(const struct addr *a);
 /** Replace the unspecified address by loopback. Linux connects the unspecified address to this machine,

@@ -65,6 +65,8 @@ const struct log_event_info LOG_EVENT_INFO[EVENT_COUNT] = {
     [EVENT_CAPTURE_LOST] = {LOG_WARN, "capture_lost",
                             "traffic is no longer captured: it flows past the proxy"},
     [EVENT_PARENT_LOOP] = {LOG_WARN, "parent_loop", "parent proxy leads back to this proxy"},
+    [EVENT_PARENT_NO_DATAGRAMS] = {LOG_INFO, "parent_no_datagrams",
+                                   "parent proxy carries no datagrams: it is asked again in some minutes"},
     [EVENT_NAME_SERVERS_FOUND] = {LOG_DEBUG, "name_servers_found", "name servers found"},
     [EVENT_NAME_SERVERS_CHANGED] = {LOG_INFO, "name_servers_changed", "name servers changed"},
     [EVENT_NO_NAME_SERVER] = {LOG_WARN, "no_name_server", "uplink reaches no name server"},

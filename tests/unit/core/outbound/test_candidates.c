@@ -1,8 +1,10 @@
 /* Only the best uplinks are candidates, and an open connection holds no longer than a new one would be
  * given. */
+#include "base/clock.h"
 #include "outbound/candidates.h"
 #include "uplink/parent_spec.h"
 #include "uplink/uplink.h"
+#include "uplink/uplink_note.h"
 #include "uplink/uplink_set.h"
 
 #include <setjmp.h>
@@ -337,6 +339,35 @@ static const struct {
      ABSENT_NOT_THE_PORTALS},
 };
 
+/* Datagrams go by each uplink, except by parent proxies that are known to carry none. */
+static void parent_proxies_without_datagrams_are_left_out(void **state)
+{
+    static struct parent_spec specs[] = {{.scheme = "socks5"}, {.scheme = "socks4a"}, {.scheme = "http"}};
+    struct candidates_request r = {.family = AF_INET, .now = NOW, .datagrams = true};
+    struct two t;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(specs); i++) {
+        two_init(&t);
+        t.a.parent = &specs[i];
+        r.datagrams = true;
+        assert_int_equal(candidates_judge(&t.a, &r).absence, i == 0 ? ABSENT_NOT : ABSENT_NO_DATAGRAMS);
+        uplink_note_no_datagrams(&t.a);
+        assert_int_equal(candidates_judge(&t.a, &r).absence,
+                         i == 0 ? ABSENT_REFUSES_DATAGRAMS : ABSENT_NO_DATAGRAMS);
+        assert_offered(&t, &r, 2);
+        r.now = 0; /* an open mapping asks without a time */
+        assert_int_equal(candidates_judge(&t.a, &r).rank, CANDIDATE_NEVER);
+        r.now = NOW;
+        t.a.no_datagrams_until_s = clock_coarse_s() - 1; /* it may have other settings by now */
+        assert_int_equal(candidates_judge(&t.a, &r).absence, i == 0 ? ABSENT_NOT : ABSENT_NO_DATAGRAMS);
+        r.datagrams = false;
+        assert_int_equal(candidates_judge(&t.a, &r).absence, ABSENT_NOT);
+    }
+    two_init(&t);
+    assert_int_equal(candidates_judge(&t.b, &r).absence, ABSENT_NOT);
+}
+
 static void each_uplink_that_is_left_out_has_a_reason(void **state)
 {
     (void)state;
@@ -398,6 +429,7 @@ int main(void)
         cmocka_unit_test(a_quota_that_is_used_up_speaks_against_its_uplink),
         cmocka_unit_test(for_a_name_the_connections_family_counts),
         cmocka_unit_test(a_tried_uplink_is_left_out),
+        cmocka_unit_test(parent_proxies_without_datagrams_are_left_out),
         cmocka_unit_test(each_uplink_that_is_left_out_has_a_reason),
         cmocka_unit_test(no_peer_is_awaited_at_a_parent_proxy),
         cmocka_unit_test(each_reason_has_its_own_text),
