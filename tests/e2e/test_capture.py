@@ -13,7 +13,8 @@ from lab.netns import wait_for_carrier
 from lab.origin import echo
 from lab.proxy import UNRACED
 from lab.run import run, sh, wait_for
-from lab.topology import LAN_CLIENT, LAN_HOME, OPEN4, OPEN6, WEB4, WEB6
+from lab.topology import LAN_CLIENT, LAN_HOME, NAMES4, NAMES6, OPEN4, OPEN6, WEB4, WEB6
+from lab.udp import UdpServer, whoami as udp_whoami
 
 LAN_HOME6, LAN_CLIENT6 = "fd77::1", "fd77::2"
 
@@ -92,6 +93,13 @@ def test_what_is_near_is_left_alone(lab, lan, capture, origin):
             pass
     with socket.create_server((LAN_HOME, 0)) as server:
         lan.connect(LAN_HOME, server.getsockname()[1]).close()
+    sh("ip address add 10.77.0.1/24 dev lan0")  # it has come since the capture began
+    try:
+        with socket.create_server(("10.77.0.1", 0)) as server:
+            lan.connect("10.77.0.1", server.getsockname()[1]).close()
+            socket.create_connection(server.getsockname(), timeout=20).close()
+    finally:
+        sh("ip address delete 10.77.0.1/24 dev lan0")
     assert counted("take") == [0] and counted("lan") == [0]
     assert proxy.settled() == 0
 
@@ -195,3 +203,105 @@ def test_a_policy_sees_the_address_and_the_client(lab, web, capture):
     (line,) = proxy.connections(1)
     assert (line["host"], line["port"], line["proto"]) == (WEB4, 80, "transparent"), line
     assert line["client"].startswith(lab.wan1.addr4)
+
+
+# --- datagrams ---
+
+
+@pytest.fixture
+def reflector(built_lab):
+    """A UDP server on the internet that tells clients which uplink they came by: reflector(address)."""
+    opened = []
+
+    def open_at(address):
+        opened.append(UdpServer(built_lab.internet, udp_whoami, addresses=(address,)))
+        return opened[-1].port
+
+    yield open_at
+    for server in opened:
+        server.close()
+
+
+def by_datagram(lab, address, port, netns=None):
+    """The uplink by which a datagram has come to a server, from a new port."""
+    with (netns or lab.home).within():
+        s = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
+    with s:
+        s.settimeout(20)
+        s.connect((address, port))
+        s.send(b"x" * 100)
+        return lab.uplink_of(s.recv(2000).split(b" ")[0].decode())
+
+
+def test_datagrams_of_everybody(lab, lan, capture, reflector):
+    ports = {address: reflector(address) for address in (OPEN4, OPEN6)}
+    proxy = capture("--lan", "lan0", by=("wan2", "wan3"))
+    for netns in (None, lan):
+        for address, port in ports.items():
+            assert {by_datagram(lab, address, port, netns) for _ in range(6)} <= {"wan2", "wan3"}
+    assert proxy.ask("status")["udp"]["mappings"] == 24
+    (flows,) = counted("take")
+    assert flows == 12 and counted("lan") == [12]
+
+
+def test_a_flow_of_datagrams_that_exists_already_goes_on(lab, capture, reflector):
+    port = reflector(OPEN4)
+    lab.home.nft("table inet tracking { chain c { type filter hook output priority 0; ct state new counter; }; }")
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            s.settimeout(20)
+            s.connect((OPEN4, port))
+
+            def line():
+                s.send(b"x")
+                return lab.uplink_of(s.recv(2000).split(b" ")[0].decode())
+
+            assert line() == "wan1"
+            capture(by=("wan2",))
+            assert line() == "wan1"
+        assert by_datagram(lab, OPEN4, port) == "wan2"
+    finally:
+        sh("nft delete table inet tracking")
+
+
+@pytest.fixture
+def questions(lab):
+    """Counts questions where packets leave: an output chain sees captured ones on their first route."""
+    parts = "".join(f"counter {u.name} {{ }}; " for u in lab.uplinks)
+    rules = "".join(f"oifname {u.name} meta l4proto {{ tcp, udp }} th dport 53 counter name {u.name}; " for u in lab.uplinks)
+    lab.home.nft(f"table inet leaving {{ {parts}\nchain post {{ type filter hook postrouting priority 0; {rules} }}\n}}")
+    yield lambda: {u.name: lab.home.nft_counter("leaving", u.name) for u in lab.uplinks}
+    sh("nft delete table inet leaving")
+
+
+def test_questions_of_captured_clients_leave_by_a_chosen_uplink(lab, names, lan, capture, questions):
+    """Also those that are meant for a resolver nearby; nothing leaves by the default route."""
+    names.zone["asked.test"] = ["192.0.2.7"]
+    capture("--lan", "lan0", by=("wan2",))
+    near = lab.wan1.gateway4  # in a connected network, and no name server
+    for netns, server in ((lab.home, NAMES4), (lab.home, near), (lan, NAMES4), (lan, near), (lan, LAN_HOME), (lab.home, NAMES6)):
+        with netns.within():
+            s = socket.socket(socket.AF_INET6 if ":" in server else socket.AF_INET, socket.SOCK_DGRAM)
+        with s:
+            s.settimeout(20)
+            s.connect((server, 53))
+            s.send(b"\0\7\1\0\0\1\0\0\0\0\0\0\5asked\4test\0\0\1\0\1")
+            assert bytes([192, 0, 2, 7]) in s.recv(2000), server
+    assert questions() == {"wan1": 0, "wan2": 6, "wan3": 0}
+
+
+def test_the_systems_resolver_of_the_proxy_is_captured_once(lab, web, names, capture, questions):
+    """Its sockets cannot be marked. For a destination that goes direct, it is asked for names that no server knows."""
+    proxy = capture(by=("wan2",), more=("--bypass", "198.51.100.0/24"))
+    assert curl("--socks5-hostname", proxy.hostport, "http://nobody-knows.test/", timeout=25).code != 0
+    assert sum(questions().values()) < 60, "no loop"
+    assert whoami(lab, WEB4) == "wan1", "it goes direct, and serves"
+
+
+def test_dhcp_and_multicast_are_left_alone(lab, capture):
+    capture()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        for to in (("255.255.255.255", 67), ("224.0.0.251", 5353), ("10.0.1.255", 9), (OPEN4, 67), (lab.wan1.gateway4, 123)):
+            s.sendto(b"x", to)
+    assert counted("take") == [0]

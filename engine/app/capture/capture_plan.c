@@ -133,11 +133,6 @@ static void put_distant(struct script *s, const char *chosen)
     RULE(s, "goto %s", chosen);
 }
 
-static const char *protocols(const struct capture_ground *g)
-{
-    return g->udp ? "{ tcp, udp }" : "tcp";
-}
-
 static void put_families(struct script *s, const struct capture_ground *g)
 {
     if (addr_family(&g->to6) == AF_UNSPEC)
@@ -149,7 +144,7 @@ static void put_output(struct script *s, const struct capture_ground *g)
 {
     put(s, "  chain output {\n    type route hook output priority mangle; policy accept;\n");
     RULE(s, "meta mark & 0x%x != 0 return", g->own_mark); /* the proxy itself: a loop otherwise */
-    RULE(s, "meta l4proto != %s return", protocols(g));
+    RULE(s, "meta l4proto != { tcp, udp } %s", "return");
     put_families(s, g);
     RULE(s, "ct direction reply %s", "return");
     RULE(s, "ct label %d meta mark set 0x%x counter return", CAPTURE_LABEL, (unsigned)CAPTURE_MARK);
@@ -196,7 +191,7 @@ static void put_lans(struct script *s, const struct capture_request *r)
 static void put_prerouting(struct script *s, const struct capture_request *r, const struct capture_ground *g)
 {
     put(s, "  chain prerouting {\n    type filter hook prerouting priority mangle; policy accept;\n");
-    RULE(s, "meta l4proto != %s return", protocols(g));
+    RULE(s, "meta l4proto != { tcp, udp } %s", "return");
     RULE(s, "ct direction reply %s", "return");
     RULE(s, "iif lo ct label %d goto divert", CAPTURE_LABEL);
     if (r->n_lans > 0) {
@@ -227,8 +222,10 @@ static void put_divert(struct script *s, const struct capture_request *r, const 
             continue;
         (void)addr_name_this_machine(&a); /* a listener at every address takes it by loopback */
         /* Own packets have their way to loopback already; the mark is for those of a LAN. */
-        RULE(s, "meta nfproto ipv%d meta l4proto %s tproxy ip%s to %s meta mark set 0x%x counter accept",
-             i ? 6 : 4, protocols(g), i ? "6" : "", addr_format(&a, text), (unsigned)CAPTURE_MARK_LAN);
+        RULE(s,
+             "meta nfproto ipv%d meta l4proto { tcp, udp } tproxy ip%s to %s meta mark set 0x%x counter "
+             "accept",
+             i ? 6 : 4, i ? "6" : "", addr_format(&a, text), (unsigned)CAPTURE_MARK_LAN);
     }
     if (r->stops)
         RULE(s, "counter %s", "drop");

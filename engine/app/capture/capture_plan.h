@@ -29,7 +29,6 @@ enum { CAPTURE_SCRIPT_MAX = 32 * 1024, CAPTURE_COMMAND_MAX = 160 };
 struct capture_ground {
     uint32_t own_mark;       /* of the proxy's own packets; not 0 */
     struct addr to4, to6;    /* the proxy's listeners; AF_UNSPEC for none */
-    bool udp;                /* the listeners take datagrams */
     const struct cidr *near; /* networks and addresses that are reached without the proxy */
     size_t n_near;
 };

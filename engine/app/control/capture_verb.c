@@ -31,15 +31,30 @@ static json_t *capture_listeners_json(const struct proxy *p)
     return list;
 }
 
-/* The first listener of each family. */
-static void find_listeners(const struct proxy *p, struct capture_ground *g)
+/* Whether datagrams are taken at the same place. */
+static bool takes_datagrams(const struct proxy *p, const struct addr *at)
+{
+    for (size_t i = 0; i < p->n_udp_listeners; i++) {
+        const struct proxy_listener *l = &p->udp_listeners[i];
+        if (l->use.transparent && addr_same_ip(&l->place.addr, at) &&
+            addr_port(&l->place.addr) == addr_port(at))
+            return true;
+    }
+    return false;
+}
+
+/* The first listener of each family. @param ret_udp  whether all of them take datagrams, too */
+static void find_listeners(const struct proxy *p, struct capture_ground *g, bool *ret_udp)
 {
     g->to4.sa.sa_family = g->to6.sa.sa_family = AF_UNSPEC;
+    *ret_udp = true;
     for (size_t i = 0; i < p->n_listeners; i++) {
         const struct addr *a = &p->listeners[i].listener.addr;
         struct addr *to = addr_family(a) == AF_INET ? &g->to4 : &g->to6;
         if (takes_captured(&p->listeners[i]) && addr_family(to) == AF_UNSPEC)
             *to = *a;
+        if (takes_captured(&p->listeners[i]))
+            *ret_udp = *ret_udp && takes_datagrams(p, a);
     }
 }
 
@@ -78,7 +93,7 @@ static int find_near(struct cidr_set *ret, bool *ret_has_ipv6)
 }
 
 /* @return NULL, or why this proxy cannot take captured traffic */
-static const char *find_obstacle(const struct capture_ground *g, bool has_ipv6)
+static const char *find_obstacle(const struct capture_ground *g, bool has_ipv6, bool udp)
 {
     if (addr_family(&g->to4) == AF_UNSPEC && addr_family(&g->to6) == AF_UNSPEC)
         return "the proxy has no listener for captured traffic; start it with --transparent "
@@ -89,6 +104,8 @@ static const char *find_obstacle(const struct capture_ground *g, bool has_ipv6)
     if (has_ipv6 && addr_family(&g->to6) == AF_UNSPEC)
         return "this machine has IPv6, and the proxy has no listener for it; start it with --transparent "
                "tproxy:[::1]:1081, too";
+    if (!udp) /* its address came after the start */
+        return "a listener for captured traffic takes no datagrams; restart the proxy";
     if (g->own_mark == 0)
         return "the proxy may not mark its own packets, so its connections would be captured, too; give it "
                "CAP_NET_ADMIN, or run it as root";
@@ -99,14 +116,14 @@ static int write_table_with(struct capture_ground *g, const struct proxy *p,
                             const struct capture_request *request, struct buf *ret, const char **ret_obstacle)
 {
     struct cidr_set near = {.n = 0};
-    bool has_ipv6 = false;
+    bool has_ipv6 = false, udp;
     int r = find_near(&near, &has_ipv6);
 
-    find_listeners(p, g);
+    find_listeners(p, g, &udp);
     if (r == 0) {
         g->near = near.items;
         g->n_near = near.n;
-        *ret_obstacle = find_obstacle(g, has_ipv6);
+        *ret_obstacle = find_obstacle(g, has_ipv6, udp);
         r = *ret_obstacle ? -ENOTSUP : capture_plan_table(request, g, ret);
     }
     cidr_set_done(&near);
@@ -117,7 +134,7 @@ static int write_table_with(struct capture_ground *g, const struct proxy *p,
 static int write_table(const struct proxy *p, const struct capture_request *request, struct buf *ret,
                        bool *ret_ipv6, struct control_reply reply)
 {
-    struct capture_ground g = {.own_mark = egress_own_mark(), .udp = false};
+    struct capture_ground g = {.own_mark = egress_own_mark()};
     const char *obstacle = NULL;
     int r = write_table_with(&g, p, request, ret, &obstacle);
 

@@ -27,7 +27,6 @@ static const struct capture_ground *ground(void)
     g = (struct capture_ground){.own_mark = 0x80000000,
                                 .to4 = at("127.0.0.1:1081"),
                                 .to6 = at("[::1]:1082"),
-                                .udp = true,
                                 .near = near,
                                 .n_near = 2};
     return &g;
@@ -191,14 +190,12 @@ static void listeners_decide_what_can_be_captured(void **state)
     const struct capture_request r = asks("eth1", NULL, NULL, false);
     struct capture_ground g = *ground();
     (void)state;
-    g.udp = false;
     g.to6.sa.sa_family = AF_UNSPEC;
     g.to4 = at("0.0.0.0:1081");
     const char *text = table(&r, &g);
-    (void)place(text, "output", "meta l4proto != tcp return");
     (void)place(text, "output", "meta nfproto ipv6 return");
     (void)place(text, "prerouting", "meta nfproto ipv6 return");
-    (void)place(text, "divert", "meta l4proto tcp tproxy ip to 127.0.0.1:1081 ");
+    (void)place(text, "divert", "meta l4proto { tcp, udp } tproxy ip to 127.0.0.1:1081 ");
     assert_null(strstr(text, "ip6 to"));
 }
 
