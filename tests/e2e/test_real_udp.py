@@ -1,19 +1,26 @@
 """Real programs that send datagrams: each is skipped where it is missing."""
 
 import importlib.util
-import os
-import shutil
+import re
+import subprocess
 
 import pytest
 
+from lab import unpacked
 from lab.origin import pattern
-from lab.run import run, wait_for
-from lab.topology import MORE4, OPEN4
+from lab.run import end, run, wait_for
+from lab.stun import PORTS, by_association
+from lab.topology import MORE4, NAMES4, OPEN4, WEB4, WEB6
+from lab.udp import Association
 
 pytestmark = pytest.mark.once
 
 needs_libtorrent = pytest.mark.skipif(not importlib.util.find_spec("libtorrent"), reason="python3-libtorrent is not installed")
 SIZE = 2 << 20
+DIG = unpacked.find("dig")
+TURNSERVER, STUNCLIENT = unpacked.find("turnserver"), unpacked.find("turnutils_stunclient")
+needs_dig = pytest.mark.skipif(not DIG, reason="dig (bind9-dnsutils) is not here")
+needs_coturn = pytest.mark.skipif(not (TURNSERVER and STUNCLIENT), reason="coturn is not here")
 
 
 @needs_libtorrent
@@ -50,3 +57,44 @@ def test_a_torrent_client_finds_and_gets_by_dht_and_utp(start, lab, far_hosts, t
         for p in peers:
             p.close()
     assert (folders["client"] / "data").read_bytes() == content
+
+
+def forward(start, to, *options):
+    """A proxy with a port that leads to one destination by datagrams, and that port."""
+    proxy = start("--forward", f"udp:127.0.0.1:0={to}", *options)
+    return next(port for _, port in proxy.addresses[::-1])
+
+
+@needs_dig
+def test_dig_by_a_forward(start, lab, names, only):
+    port = forward(start, f"{NAMES4}:53", "--policy", only("wan2"), "wan1", "wan2")
+    for kind, address in (("A", WEB4), ("AAAA", WEB6)):
+        said = run(DIG, "@127.0.0.1", "-p", port, "+short", "+tries=1", "+timeout=20", "web.test", kind).ok()
+        assert said.text.strip() == address
+    assert {client for name, _, client in names.asked if name == "web.test"} == {lab.wan2.addr4}
+
+
+@needs_coturn
+def test_a_stun_client_by_a_forward(start, lab, stun, only):
+    stun.tells_other = False
+    port = forward(start, f"{OPEN4}:{PORTS[0]}", "--policy", only("wan2"), "wan1", "wan2")
+    said = run(STUNCLIENT, "-p", port, "127.0.0.1", env=unpacked.env(STUNCLIENT))
+    assert re.search(rf"reflexive addr: {re.escape(lab.wan2.addr4)}:\d+", said.text), said
+
+
+@needs_coturn
+def test_a_stun_server_sees_one_address(start, lab, first, tmp_path):
+    """coturn, with two addresses and two ports."""
+    argv = [TURNSERVER, "-S", "-n", "--no-cli", "--log-file", "stdout", "--simple-log", "--pidfile", tmp_path / "pid",
+            "--userdb", tmp_path / "db", "-L", OPEN4, "-L", MORE4, "-p", PORTS[0], "--alt-listening-port", PORTS[1], "--no-tls", "--no-dtls"]
+    with open(tmp_path / "turnserver.log", "wb") as log:
+        server = subprocess.Popen(lab.internet.wrap(argv), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=unpacked.env(TURNSERVER))
+    try:
+        ends = [(address, port) for address in (OPEN4, MORE4) for port in PORTS]
+        listening = {f"{address}:{port}" for address, port in ends}
+        wait_for(lambda: listening <= set(re.findall(r"[\d.]+:\d+", lab.internet.sh("ss -Hlun"))), f"it listens: {tmp_path / 'turnserver.log'}")
+        with Association(start("--policy", first("wan2"), "wan1", "wan2")) as a:
+            kind, seen = by_association(a).mapping(ends)
+            assert (kind, {lab.uplink_of(address) for address, _ in seen.values()}) == ("endpoint-independent", {"wan2"})
+    finally:
+        end(server)

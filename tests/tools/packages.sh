@@ -8,18 +8,18 @@ PACKAGES_run="gcc libc6-dev make cmake ninja-build pkg-config libev-dev libluaji
 PACKAGES_lint="clang-format-14|clang-format luajit lua-check"
 PACKAGES_test="clang libclang-rt-dev|libclang-rt-14-dev libcmocka-dev lua-busted python3 python3-pytest dpkg-dev file
   iproute2 nftables util-linux mount procps libcap2-bin tcpdump curl wget git ncat aria2 duktape|-
-  openssh-client python3-socks|- proxychains4|- dropbear-bin|- dante-client|- python3-libtorrent|-"
+  openssh-client python3-socks|- proxychains4|- dropbear-bin|- dante-client|- python3-libtorrent|- bind9-dnsutils|-"
 
 # For those whom we can only tell.
 FEDORA_run="gcc cmake ninja-build pkgconf-pkg-config libev-devel luajit-devel libmnl-devel jansson-devel libpsl-devel libidn2-devel openssl-devel"
 FEDORA_lint="clang-tools-extra luajit luarocks"
 FEDORA_test="clang compiler-rt libasan libubsan libcmocka-devel python3-pytest iproute iproute-tc nftables util-linux
   procps-ng libcap tcpdump curl wget git nmap-ncat aria2 duktape nginx haproxy
-  openssh-clients python3-pysocks proxychains-ng dropbear dante rb_libtorrent-python3; by luarocks --lua-version 5.1: busted luacheck"
+  openssh-clients python3-pysocks proxychains-ng dropbear dante rb_libtorrent-python3 bind-utils coturn; by luarocks --lua-version 5.1: busted luacheck"
 ARCH_run="gcc cmake ninja pkgconf libev luajit libmnl jansson libpsl libidn2 openssl"
 ARCH_lint="clang luajit luacheck"
 ARCH_test="compiler-rt cmocka luarocks python-pytest iproute2 nftables util-linux procps-ng libcap tcpdump curl wget git nmap
-  aria2 duktape nginx haproxy openssh python-pysocks proxychains-ng dropbear dante libtorrent-rasterbar; by luarocks --lua-version 5.1: busted"
+  aria2 duktape nginx haproxy openssh python-pysocks proxychains-ng dropbear dante libtorrent-rasterbar bind coturn; by luarocks --lua-version 5.1: busted"
 
 # What must answer where no package manager vouches for it.
 TOOLS_run="gcc cmake ninja pkg-config"
@@ -176,19 +176,23 @@ nginx_need() {
   cd "$ROOT" || exit 1
 }
 
-# HAProxy for the test of examples/cluster, which is skipped without it. Its package would start a service, now and at
-# each boot; so it is unpacked only, with the libraries that this machine lacks.
-haproxy_need() {
-  local folder=$ROOT/build/tools options=() package
-  ! command -v haproxy >/dev/null && command -v apt-get >/dev/null || return 0
-  say "Unpacking haproxy into build/tools (its package is not installed: it would start a service)."
+# Unpack the package of a program for tests that are skipped without it, with the libraries that this machine lacks. It
+# is not installed, since it would start a service, now and at each boot.
+unpacked_need() {
+  local program=$1 name=$2 loss=$3 folder=$ROOT/build/tools options=() package
+  [[ $PATH == *:$folder/usr/bin:* ]] || PATH=$PATH:$folder/usr/bin:$folder/usr/sbin
+  ! command -v "$program" >/dev/null && command -v apt-get >/dev/null || return 0
+  say "Unpacking $name into build/tools (its package is not installed: it would start a service)."
   [ "$(id -u)" -ne 0 ] || options=(-o APT::Sandbox::User=root)
   mkdir -p "$folder/debs/partial" || exit 1
   if apt-get -q -y "${options[@]}" -o Debug::NoLocking=1 -o Dir::Cache::archives="$folder/debs" \
-    --download-only --no-install-recommends install haproxy >"$folder/debs/log" 2>&1; then
+    --download-only --no-install-recommends install "$name" >"$folder/debs/log" 2>&1; then
     for package in "$folder"/debs/*.deb; do dpkg -x "$package" "$folder"; done
   else
-    say "haproxy could not be had: the test of examples/cluster is skipped."
+    say "$name could not be had: $loss."
   fi
   rm -r "$folder/debs"
 }
+
+haproxy_need() { unpacked_need haproxy haproxy "the test of examples/cluster is skipped"; }
+coturn_need() { unpacked_need turnserver coturn "tests with a real STUN server and client are skipped"; }

@@ -1,23 +1,18 @@
 """HAProxy, as a balancer before the proxy."""
 
-import os
-import shutil
 import socket
 import subprocess
 from pathlib import Path
 
+from lab import unpacked
 from lab.run import WAIT_S, end, run, wait_for
 
-# ./dev unpacks it here, with its libraries, on a machine without it.
-_TOOLS = Path(__file__).resolve().parents[3] / "build/tools"
-BINARY = shutil.which("haproxy", path=f"{os.environ.get('PATH', os.defpath)}:{_TOOLS / 'usr/sbin'}")
-_LIBRARIES = ":".join(map(str, [*_TOOLS.glob("usr/lib/*-linux-gnu*"), *_TOOLS.glob("lib/*-linux-gnu*")]))
-_ENV = {**os.environ, "LD_LIBRARY_PATH": _LIBRARIES} if BINARY and Path(BINARY).is_relative_to(_TOOLS) else dict(os.environ)
+BINARY = unpacked.find("haproxy")
 
 
 def check(config):
     """`haproxy -c`: what it says about a configuration."""
-    return run(BINARY, "-c", "-f", config, env=_ENV)
+    return run(BINARY, "-c", "-f", config, env=unpacked.env(BINARY))
 
 
 class Haproxy:
@@ -26,7 +21,7 @@ class Haproxy:
     def __init__(self, config, control, log):
         self.control, self._log_path = control, log
         self._log = open(log, "wb")
-        self._process = subprocess.Popen([BINARY, "-db", "-f", config], stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log, env=_ENV)
+        self._process = subprocess.Popen([BINARY, "-db", "-f", config], stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log, env=unpacked.env(BINARY))
         wait_for(lambda: self._alive() and Path(control).exists(), "HAProxy listens")
 
     def _alive(self):
