@@ -213,7 +213,7 @@ bool dns_question_of(struct dns_query *ret, char name[DNS_NAME_SIZE], const uint
     if (len > INT_MAX || ns_initparse(data, (int)len, &m) < 0 || ns_msg_count(m, ns_s_qd) != 1 ||
         ns_parserr(&m, ns_s_qd, 0, &question) < 0 || ns_rr_class(question) != ns_c_in)
         return false;
-    int type = ns_rr_type(question);
+    int type = (int)ns_rr_type(question);
     if ((type != DNS_TYPE_A && type != DNS_TYPE_AAAA) || strlen(ns_rr_name(question)) >= DNS_NAME_SIZE)
         return false;
     (void)strcpy(name, ns_rr_name(question));
