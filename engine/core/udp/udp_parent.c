@@ -32,6 +32,15 @@ static void end_talk(struct udp_parent *p)
     p->talk = NULL;
 }
 
+/* By a reset: after a FIN, a proxy may keep the association for a while, as this one does. */
+static void hang_up(int fd)
+{
+    const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+
+    (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    (void)close(fd);
+}
+
 void udp_parent_free(struct udp_way *w)
 {
     struct udp_parent *p = w->parent;
@@ -41,7 +50,7 @@ void udp_parent_free(struct udp_way *w)
     end_talk(p);
     if (p->control.fd >= 0) {
         ev_io_stop(w->port->udp->loop, &p->control);
-        (void)close(p->control.fd);
+        hang_up(p->control.fd);
     }
     free(p);
     w->parent = NULL;
