@@ -67,8 +67,10 @@ static void wait_for_relay(struct udp_association *a, struct flow *f, const stru
 {
     struct udp_ask *ask = calloc(1, sizeof *ask);
 
-    if (!ask)
+    if (!ask) {
+        abandon(way, "resources");
         return refuse(f);
+    }
     *ask = (struct udp_ask){
         .association = a, .flow = f, .way = way, .for_relay = true, .to = to, .target = *target};
     list_push_back(&a->port->asks, &ask->node);
@@ -102,6 +104,8 @@ static void decide_address(struct udp_association *a, struct flow *f, const stru
 
     if (!reach_allows(&settings->reach, &f->client, a->user, &to, why)) {
         udp_log_refused(u, &f->client, target, why);
+        if (way)
+            abandon(way, "denied");
         return refuse(f);
     }
     addr_name_this_machine(&to);
@@ -212,8 +216,11 @@ static void decide_name(struct udp_association *a, struct flow *f, const struct 
     if (w && by_parent(w) && !dns_name_is_local(slice_str(target->host)))
         return decide_name_by_parent(a, f, target, w);
     struct udp_ask *ask = w ? calloc(1, sizeof *ask) : NULL;
-    if (!ask)
+    if (!ask) {
+        if (w)
+            abandon(w, "resources");
         return refuse(f);
+    }
     *ask = (struct udp_ask){.association = a, .flow = f, .way = w, .target = *target};
     list_push_back(&p->asks, &ask->node);
     struct outbounds *shared = p->udp->outbounds;
