@@ -61,7 +61,7 @@ static struct udp_way *make(struct udp_association *a, const struct flow *f, con
     w->association = a;
     w->mapping.port = &p->port;
     w->mapping.client = f->client;
-    w->mapping.idle_s = target->port == 53 ? UDP_DNS_IDLE_S : u->settings.idle_s;
+    w->mapping.idle_s = u->settings.idle_s;
     w->mapping.contacts.filter = p->port.kind == PORT_FORWARD ? UDP_FILTER_ADDRESS_PORT : u->settings.filter;
     mapping_init(&w->mapping);
     const char *name =
@@ -97,6 +97,9 @@ static void begin(struct udp_way *w)
 {
     struct udp *u = w->port->udp;
 
+    /* Other programs of the client may share one that is not for this destination alone. */
+    if (w->account->target.port == 53 && (w->per_destination || w->port->port.kind == PORT_FORWARD))
+        w->mapping.idle_s = UDP_DNS_IDLE_S;
     list_push_back(&w->port->ways, &w->node);
     w->association->n_ways++;
     if (u->n_ways++ == 0) {
