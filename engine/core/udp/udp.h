@@ -26,7 +26,7 @@ struct udp {
     struct workers *workers;
     struct udp_settings settings;
     struct workers_guest guest;
-    /** The last port has ended; may be NULL. */
+    /** It is idle again (udp_is_idle); may be NULL. */
     void (*ended)(struct udp *u);
     struct mailbox news;
     struct datagram_room *rooms[WORKERS_MAX];
@@ -101,7 +101,7 @@ struct udp_tproxy {
 MUST_CHECK int udp_tproxy(struct udp *u, const struct addr *at, const struct udp_tproxy *how,
                           const struct udp_service *service, struct addr *ret_at);
 
-/** Whether no port is left, not even one that ends. */
+/** Whether no association or forward is left, not even one that ends. */
 bool udp_is_idle(const struct udp *u);
 
 /** End mappings by this uplink: the next datagram of their client makes a new one.

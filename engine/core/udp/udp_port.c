@@ -97,9 +97,26 @@ void udp_start(struct udp *u)
     }
 }
 
+/* The fixed port stays open for the next association. */
+static bool is_spare(const struct udp_port *p)
+{
+    return p->shared && list_is_empty(&p->associations);
+}
+
 bool udp_is_idle(const struct udp *u)
 {
-    return !u->loop || list_is_empty(&u->ports);
+    if (!u->loop)
+        return true;
+    LIST_EACH(&u->ports, node, next)
+        if (!is_spare(container_of(node, struct udp_port, node)))
+            return false;
+    return true;
+}
+
+static void note_ended(struct udp *u)
+{
+    if (udp_is_idle(u) && u->ended)
+        u->ended(u);
 }
 
 void udp_port_free(struct udp_port *p)
@@ -117,8 +134,7 @@ void udp_port_free(struct udp_port *p)
     free(p->port.buckets);
     free(p->to);
     free(p);
-    if (udp_is_idle(u) && u->ended)
-        u->ended(u);
+    note_ended(u);
 }
 
 void udp_port_close(struct udp_port *p)
@@ -164,11 +180,15 @@ struct udp_association *udp_association_new(struct udp_port *p, const struct udp
 
 void udp_association_rest(struct udp_association *a)
 {
+    struct udp_port *p = a->port;
+
     if (!a->closing || a->n_ways > 0)
         return;
     list_remove(&a->node);
     free(a->user);
     free(a);
+    if (is_spare(p))
+        note_ended(p->udp);
 }
 
 /* Whether the datagrams of two associations of one address could be mixed up. */
