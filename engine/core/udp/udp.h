@@ -41,7 +41,9 @@ struct udp {
     struct udp_learned learned;                   /* of captured clients */
     uint16_t *own_ports; /* how many of our sockets have each port; NULL: nothing is captured */
     struct log_limit refusal_limit, cap_limit;
-    double heard[UPLINK_MAX], heard_s[UPLINK_MAX]; /* by uplink: bytes received, and when that changed */
+    /* By uplink, and when each changed: */
+    double heard[UPLINK_MAX], heard_s[UPLINK_MAX];      /* bytes received */
+    double answers[UPLINK_MAX], answered_s[UPLINK_MAX]; /* to connections and checks */
 };
 
 /** Pointers must outlive it. It must not move afterwards. Call it before workers_start.

@@ -2,7 +2,7 @@
  * none: so mappings that were answered before, and wait for an answer now, count as witnesses.
  *
  * One-way traffic condemns nothing: a mapping that was never answered only asks for a check, and the check
- * decides. */
+ * decides. So does any other answer by the line, for all that were silent before it. */
 #include "udp/udp_state.h"
 
 #include "base/clock.h"
@@ -43,9 +43,24 @@ static void note_bytes(struct udp_way *w, double now)
     w->rx = rx;
 }
 
-static bool is_silent(const struct udp_way *w, double now)
+/* What was silent before the line's latest answer to anybody says nothing against it. Without this, a mapping
+ * that sends one way would make the line a suspect again after each check that it passes. */
+static bool is_silent(const struct udp *u, const struct udp_way *w, double now)
 {
-    return w->unanswered_s > 0 && now - w->unanswered_s >= SILENT_S && now - w->tx_s < SILENT_S;
+    const struct uplink *by = w->account->lease.uplink;
+
+    return by && w->unanswered_s > 0 && now - w->unanswered_s >= SILENT_S && now - w->tx_s < SILENT_S &&
+           w->unanswered_s >= u->answered_s[by->view.id - 1];
+}
+
+static void note_answers(struct udp *u, const struct uplink *by, double now)
+{
+    size_t i = (size_t)by->view.id - 1;
+    double answers = by->four.health.answers + by->six.health.answers;
+
+    if (answers != u->answers[i])
+        u->answered_s[i] = now;
+    u->answers[i] = answers;
 }
 
 static void count(struct udp *u, struct witnesses of[UPLINK_MAX], double now)
@@ -55,7 +70,7 @@ static void count(struct udp *u, struct witnesses of[UPLINK_MAX], double now)
             struct udp_way *w = container_of(node, struct udp_way, node);
             const struct uplink *by = w->account->lease.uplink;
             note_bytes(w, now);
-            if (!by || !is_silent(w, now))
+            if (!is_silent(u, w, now))
                 continue;
             struct witnesses *mine = &of[by->view.id - 1];
             mine->silent++;
@@ -73,7 +88,7 @@ static double silent_for(struct udp *u, const struct uplink *by, double now)
     size_t i = (size_t)by->view.id - 1;
     double heard = by->view.rx_bytes;
 
-    if (heard > u->heard[i] || u->heard_s[i] <= 0) {
+    if (heard != u->heard[i] || u->heard_s[i] <= 0) {
         u->heard[i] = heard;
         u->heard_s[i] = now;
     }
@@ -145,6 +160,8 @@ void udp_silence_look(struct udp *u)
     struct witnesses of[UPLINK_MAX] = {{0}};
     double now = clock_now_s();
 
+    for (size_t i = 0; i < set->n; i++)
+        note_answers(u, set->items[i], now);
     count(u, of, now);
     for (size_t i = 0; i < set->n; i++)
         judge(u, set->items[i], &of[set->items[i]->view.id - 1], now);
