@@ -53,6 +53,19 @@ static void a_client_has_one_mapping(void **state)
     assert_logged("outcome=closed", 1);
 }
 
+/* The policy is asked once for a client's port, and not for each destination. */
+static void the_policy_is_asked_for_a_mapping(void **state)
+{
+    struct addr port;
+    (void)state;
+    gate_policy(PICK("", "ctx.log.info('asked') return uplinks[1]"));
+    size_t before = fixture_log_count(gate.f, "asked"); /* by the selftest */
+    (void)gate_associate(&port);
+    (void)gate_talk(&port, gate.server, &gate.server_at);
+    (void)gate_talk(&port, gate.other, &gate.other_at);
+    assert_logged("asked", before + 1);
+}
+
 /* DNS, QUIC and TLS gain from being spread; the others want one address. */
 static void some_ports_are_spread(void **state)
 {
@@ -347,6 +360,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, gate_setup, gate_teardown)
 #define TEST_CLOSED(name) cmocka_unit_test_setup_teardown(name, gate_setup_closed, gate_teardown)
         TEST(a_client_has_one_mapping),
+        TEST(the_policy_is_asked_for_a_mapping),
         TEST(some_ports_are_spread),
         TEST(a_policy_may_spread_all),
         TEST(a_policy_may_spread_nothing),
