@@ -103,7 +103,9 @@ struct udp_tproxy {
 MUST_CHECK int udp_tproxy(struct udp *u, const struct addr *at, const struct udp_tproxy *how,
                           const struct udp_service *service, struct addr *ret_at);
 
-/** Whether no association or forward is left, not even one that ends. */
+/** Whether no association is left, not even one that ends, and no mapping. Ports that serve anybody stay
+ * open.
+ */
 bool udp_is_idle(const struct udp *u);
 
 /** End mappings by this uplink: the next datagram of their client makes a new one.

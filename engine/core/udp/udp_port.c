@@ -97,10 +97,10 @@ void udp_start(struct udp *u)
     }
 }
 
-/* The fixed port stays open for the next association. */
+/* It stays open for its next client: the fixed port of associations, a forward, captured datagrams. */
 static bool is_spare(const struct udp_port *p)
 {
-    return p->shared && list_is_empty(&p->associations);
+    return p->service.admits ? list_is_empty(&p->ways) : p->shared && list_is_empty(&p->associations);
 }
 
 bool udp_is_idle(const struct udp *u)
@@ -182,11 +182,11 @@ void udp_association_rest(struct udp_association *a)
 {
     struct udp_port *p = a->port;
 
-    if (!a->closing || a->n_ways > 0)
-        return;
-    list_remove(&a->node);
-    free(a->user);
-    free(a);
+    if (a->closing && a->n_ways == 0) {
+        list_remove(&a->node);
+        free(a->user);
+        free(a);
+    }
     if (is_spare(p))
         note_ended(p->udp);
 }

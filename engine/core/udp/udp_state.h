@@ -84,7 +84,7 @@ bool udp_port_go(struct udp_port *p);
 struct udp_association *udp_association_new(struct udp_port *p, const struct udp_request *r);
 /** The association that a client's datagrams belong to. @return NULL: they are a stranger's */
 struct udp_association *udp_association_of(struct udp_port *p, const struct addr *client);
-/** Free it if it is closed and has no mapping any more. */
+/** It has closed, or one of its mappings has ended: free it if it is closed and has none any more. */
 void udp_association_rest(struct udp_association *a);
 /** End the port, and all that it has. It is freed when the room has reported its end. */
 void udp_port_close(struct udp_port *p);

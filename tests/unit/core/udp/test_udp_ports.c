@@ -139,6 +139,35 @@ static void a_fixed_port_is_idle_without_associations(void **state)
     assert_int_equal(gate_mappings(), 0);
 }
 
+static bool admit(void *arg, const struct addr *client)
+{
+    (void)arg, (void)client;
+    return true;
+}
+
+/* The same for a forward: it has no associations, but mappings. */
+static void a_forward_is_idle_without_mappings(void **state)
+{
+    const struct udp_service service = {.admits = admit, .listener = "forward"};
+    const uint8_t ip[] = {127, 0, 0, 1};
+    struct addr at = loopback(AF_INET, 0), port;
+    struct target to;
+    (void)state;
+    gate_open(&(struct udp_settings){.filter = UDP_FILTER_ADDRESS, .idle_s = 0.3});
+    udp_start(&gate.udp);
+    assert_int_equal(target_set_ip(&to, ip, sizeof ip, addr_port(&gate.server_at)), PARSE_OK);
+    assert_int_equal(udp_forward(&gate.udp, &at, &to, &service, &port), 0);
+    assert_true(udp_is_idle(&gate.udp));
+    gate_send(gate.client, &port, "plain", 5);
+    (void)gate_arrives(gate.server, "plain");
+    assert_false(udp_is_idle(&gate.udp));
+    size_t before = gate.n_idle;
+    GATE_UNTIL(gate.n_idle > before);
+    assert_true(udp_is_idle(&gate.udp));
+    gate_send(gate.client, &port, "again", 5);
+    (void)gate_arrives(gate.server, "again");
+}
+
 /* --- the address that clients are told ------------------------------------------------------------------ */
 
 /* It is that of the control connection, and never a wildcard. */
@@ -185,6 +214,7 @@ int main(void)
         TEST(without_a_hint_one_has_the_fixed_port),
         TEST(strangers_have_no_use_of_a_fixed_port),
         TEST(a_fixed_port_is_idle_without_associations),
+        TEST(a_forward_is_idle_without_mappings),
         TEST(clients_are_told_the_address_that_they_know),
         TEST(another_address_may_be_advertised),
     };
