@@ -78,8 +78,8 @@ step_asan() {
   build asan && ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1 unit_tests asan
 }
 
-# Where threads meet: the relay, and what it stands on.
-TSAN_TESTS="net_test_wheel relay_test_mailbox relay_test_pipes relay_test_pump relay_test_relay relay_test_relay_look relay_test_tunnel"
+# Where threads meet: the relay, datagrams, and what these stand on.
+TSAN_TESTS="net_test_wheel datagram_test_datagram_room relay_test_mailbox relay_test_pipes relay_test_pump relay_test_relay relay_test_relay_look relay_test_tunnel"
 
 step_tsan() {
   # shellcheck disable=SC2086 # a list of words
