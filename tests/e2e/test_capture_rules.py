@@ -171,18 +171,19 @@ def test_a_capture_that_is_killed_half_way_is_undone(machine, proxy, tmp_path):
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(path))
         server.listen()
+        server.settimeout(60)
         command = [proxy.argv[0], "capture", "on", "--lan", "lan0", "--control", path]
         half = subprocess.Popen(command, env=proxy.env, stdin=subprocess.DEVNULL)
         try:
-            plan, _ = server.accept()
-            with plan:
-                assert json.loads(plan.makefile().readline())["state"] == "plan"
-                plan.sendall(json.dumps({"ok": True, "table": "", "ipv6": True}).encode() + b"\n")
-            asked = server.accept()[0]  # whether somebody is there
-            asked.close()
-            on, _ = server.accept()
-            with on:
-                assert json.loads(on.makefile().readline())["state"] == "on"
+            state = ""
+            while state != "on":
+                client, _ = server.accept()
+                state = json.loads(client.makefile().readline() or "{}").get("state", "")  # "": only whether it is there
+                if state == "plan":
+                    client.sendall(json.dumps({"ok": True, "table": "", "ipv6": True}).encode() + b"\n")
+                if state != "on":
+                    client.close()
+            with client:
                 record = json.loads((proxy.runtime / "steerway/capture.json").read_text())
                 assert len(record["steps"]) == 6 and len(rules()) == 4
                 half.kill()
@@ -230,6 +231,23 @@ def test_a_table_of_the_same_name_is_left_alone(machine, proxy):
         assert "table inet steerway" in tables()
     finally:
         sh("nft delete table inet steerway")
+
+
+def test_two_proxies_do_not_fight(machine, proxy, start):
+    other = start("wan2", *LISTEN)
+    proxy.tell("capture", "on")
+    captured = state_of_machine()
+    # The second one shares the record, as proxies of one machine do.
+    env = {**proxy.env, "XDG_RUNTIME_DIR": other.env["XDG_RUNTIME_DIR"]}
+    for word in ("on", "off"):
+        r = subprocess.run([str(BINARY), "capture", word], env=env, capture_output=True, text=True, timeout=60)
+        assert (r.returncode, r.stderr) == (1, f"steerway: another proxy captures: end that by steerway capture off --control {proxy.control_path}\n")
+        assert state_of_machine() == captured
+    proxy.kill()
+    r = subprocess.run([str(BINARY), "capture", "on"], env=env, capture_output=True, text=True, timeout=60)
+    assert r.returncode == 0, r
+    assert other.ask("capture")["held"] and not proxy.alive()
+    assert off(other) == "nothing is captured\n"
 
 
 def test_the_holder_ends_alone(machine, proxy):

@@ -79,6 +79,19 @@ static int open_book(struct capture_book *b)
     return COMMAND_OK;
 }
 
+/* Only the proxy that holds the rules can let go of them. */
+static int refuse_other_proxy(const struct cli *cli, const struct capture_book *b)
+{
+    const char *holder = b->record.control;
+    char path[CONTROL_PATH_MAX];
+
+    (void)ask_is_there(cli, path);
+    if (!b->record.known || strcmp(holder, path) == 0 || !control_place_is_served(holder))
+        return COMMAND_OK;
+    return command_error(COMMAND_FAILED,
+                         "another proxy captures: end that by steerway capture off --control %s", holder);
+}
+
 /* Take back what this run has added. */
 static void take_back(struct capture_book *b, const struct capture_record *before)
 {
@@ -153,7 +166,9 @@ static int switch_on(const struct cli *cli, const struct capture_request *reques
         json_decref(answer);
         code = open_book(b);
         if (code == COMMAND_OK) {
-            code = refuse_foreign_table(b);
+            code = refuse_other_proxy(cli, b);
+            if (code == COMMAND_OK)
+                code = refuse_foreign_table(b);
             if (code == COMMAND_OK)
                 code = change_machine(cli, b, request, &steps);
             capture_book_close(b);
@@ -194,7 +209,8 @@ static int switch_off(const struct cli *cli)
         return command_error(COMMAND_FAILED, "out of memory");
     int code = open_book(b);
     if (code == COMMAND_OK) {
-        if (ask_is_there(cli, path))
+        code = refuse_other_proxy(cli, b);
+        if (code == COMMAND_OK && ask_is_there(cli, path))
             code = ask_capture(cli, "off", &nothing, &answer);
         json_decref(answer);
         if (code == COMMAND_OK)

@@ -208,8 +208,9 @@ static void every_rule_carries_the_comment(void **state)
     (void)state;
     assert_non_null(text);
     for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
-        in_chain = line[3] == ' ' ? in_chain : strstr(line, "chain") != NULL;
-        if (line[3] != ' ' || !in_chain || strncmp(line, "    type ", 9) == 0)
+        bool inner = strncmp(line, "    ", 4) == 0;
+        in_chain = inner ? in_chain : strstr(line, "chain") != NULL;
+        if (!inner || !in_chain || strncmp(line, "    type ", 9) == 0)
             continue;
         rules++;
         if (!strstr(line, " comment \"" CAPTURE_COMMENT "\""))
