@@ -34,8 +34,6 @@ struct udp {
     bool started;
     struct list ports;
     size_t n_ways, n_associations;
-    struct udp_port
-        *fixed[2]; /* IPv4, IPv6: of all associations, if they have one fixed port; NULL: not open */
     struct contacts mappings_of, associations_of; /* holders: by client address */
     ev_timer tick;                                /* runs while there are mappings */
     struct udp_learned learned;                   /* of captured clients */

@@ -142,9 +142,6 @@ void udp_port_close(struct udp_port *p)
     if (p->closing)
         return;
     p->closing = true;
-    for (size_t i = 0; i < ARRAY_LEN(p->udp->fixed); i++)
-        if (p->udp->fixed[i] == p)
-            p->udp->fixed[i] = NULL;
     LIST_EACH(&p->asks, node, next)
         udp_ask_cancel(container_of(node, struct udp_ask, node));
     LIST_EACH(&p->ways, node, next) {
@@ -229,33 +226,43 @@ static int open_own(struct udp *u, const struct udp_request *r, struct udp_port 
     return 0;
 }
 
-/* The one port of all associations. It listens on every address of the machine, as control connections come
- * to several; clients are told the address that they know. */
+/* The fixed port at an address of the machine; NULL: not open. */
+static struct udp_port *fixed_at(const struct udp *u, const struct addr *at)
+{
+    LIST_EACH(&u->ports, node, next) {
+        struct udp_port *p = container_of(node, struct udp_port, node);
+        if (p->shared && !p->closing && addr_same_ip(&p->at, at))
+            return p;
+    }
+    return NULL;
+}
+
+/* One port for all associations, with a socket for each address that control connections come to: replies
+ * leave from the address that the client knows. */
 static int open_fixed(struct udp *u, const struct udp_request *r, struct udp_port **ret, struct addr *ret_at)
 {
-    bool six = addr_family(&r->at) == AF_INET6;
-    struct udp_port **fixed = &u->fixed[six];
-    struct addr any = {.sa.sa_family = six ? AF_INET6 : AF_INET}, bound;
+    struct udp_port *p = fixed_at(u, &r->at);
+    struct addr bound;
 
-    if (!*fixed) {
-        int fd = udp_listen_at(&any, u->settings.port_low, u->settings.port_high, &bound);
+    if (!p) {
+        int fd = udp_listen_at(&r->at, u->settings.port_low, u->settings.port_high, &bound);
         if (fd < 0)
             return fd;
-        *fixed = udp_port_new(u, PORT_SOCKS, fd);
-        if (!*fixed)
+        p = udp_port_new(u, PORT_SOCKS, fd);
+        if (!p)
             return -ENOMEM;
-        (*fixed)->shared = true;
-        if (!udp_port_go(*fixed)) {
-            udp_port_close(*fixed);
+        p->shared = true;
+        p->at = bound;
+        if (!udp_port_go(p)) {
+            udp_port_close(p);
             return -ENOMEM;
         }
     }
-    LIST_EACH(&(*fixed)->associations, node, next)
+    LIST_EACH(&p->associations, node, next)
         if (are_alike(container_of(node, struct udp_association, node), r))
             return -EEXIST;
-    *ret = *fixed;
-    *ret_at = r->at;
-    addr_set_port(ret_at, u->settings.port_low);
+    *ret = p;
+    *ret_at = p->at;
     return 0;
 }
 

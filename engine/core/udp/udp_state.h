@@ -16,7 +16,7 @@ struct udp_port {
     struct list associations, ways, asks;
     struct target *to;          /* PORT_FORWARD */
     struct udp_service service; /* of ports that any admitted client may use */
-    struct addr at;             /* PORT_TPROXY: where it listens */
+    struct addr at;             /* PORT_TPROXY, and shared: where it listens */
     bool resolves;              /* PORT_TPROXY: go to the name that the client sent */
     bool shared;                /* the fixed port of many associations: it stays open */
     bool closing;

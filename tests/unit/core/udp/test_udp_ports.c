@@ -105,6 +105,25 @@ static void without_a_hint_one_has_the_fixed_port(void **state)
     assert_int_equal(udp_counts(&gate.udp).associations, 1);
 }
 
+/* A machine has several addresses: replies come from the one that the client knows. */
+static void a_fixed_port_answers_from_each_address(void **state)
+{
+    static const char *const own[] = {"127.0.0.1", "127.0.0.2", "127.0.0.1"};
+    struct udp_association *a;
+    struct addr port, known;
+    uint16_t fixed = free_ports(1);
+    (void)state;
+    open_range(fixed, fixed);
+    for (size_t i = 0; i < ARRAY_LEN(own); i++) {
+        assert_int_equal(gate_try(own[i], addr_port(&gate.client_at), &a, &port), 0);
+        assert_int_equal(addr_parse_ip(&known, slice_str(own[i]), fixed), 0);
+        assert_true(addr_same_ip(&port, &known));
+        assert_int_equal(addr_port(&port), fixed);
+        (void)gate_talk(&port, gate.server, &gate.server_at); /* which looks at the source */
+        udp_association_close(a);
+    }
+}
+
 /* Datagrams of a port that no association has told of. */
 static void strangers_have_no_use_of_a_fixed_port(void **state)
 {
@@ -212,6 +231,7 @@ int main(void)
         TEST(ports_are_of_the_range),
         TEST(hints_share_a_fixed_port),
         TEST(without_a_hint_one_has_the_fixed_port),
+        TEST(a_fixed_port_answers_from_each_address),
         TEST(strangers_have_no_use_of_a_fixed_port),
         TEST(a_fixed_port_is_idle_without_associations),
         TEST(a_forward_is_idle_without_mappings),
