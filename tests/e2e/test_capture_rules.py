@@ -290,6 +290,18 @@ def test_what_is_missing_is_named(machine, start):
     assert not rules()
 
 
+def test_without_nft_it_says_so(machine, proxy, start):
+    nft = os.path.realpath(shutil.which("nft"))
+    hidden = ("unshare", "--mount", "sh", "-c", f'mount --bind /dev/null {nft} && exec "$0" "$@"')
+    r = subprocess.run([*hidden, str(BINARY), "capture", "on"], env=proxy.env, capture_output=True, text=True, timeout=60)
+    assert (r.returncode, r.stderr) == (1, "steerway: the program nft is missing: install nftables\n")
+    other = start("wan2", *LISTEN, prefix=hidden)
+    assert "nft is missing: install nftables" in other.tell("capture", "on", code=1)
+    assert not rules()
+    r = subprocess.run([*hidden, str(BINARY), "capture", "off"], env=proxy.env, capture_output=True, text=True, timeout=60)
+    assert r.returncode == 0 and "so its table, if there is one, stays" in r.stderr, r
+
+
 def test_words_that_make_no_sense(machine):
     assert refused(2, "capture").startswith("capture: expected on|off|show")
     assert "expected on, off or show" in refused(2, "capture", "of")

@@ -1,0 +1,90 @@
+/* What the doctor says of a capture: nothing of one that works, and how to end or mend the others. */
+#include "doctor/judge.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct diagnosis d;
+
+static struct capture_sight sight(bool known, size_t there, size_t of, size_t ours)
+{
+    struct capture_sight s = {
+        .n_steps = there, .table_seen = true, .table = {.exists = ours > 0, .ours = ours}};
+    char err[CAPTURE_ERROR_MAX];
+
+    s.record.known = known;
+    s.record.steps.n = of;
+    assert_int_equal(capture_request_add_lan(&s.record.request, "eth1", err), 0);
+    return s;
+}
+
+static void assert_says(const struct capture_sight *s, bool proxy, const char *id, const char *repair,
+                        const char *undo)
+{
+    d = (struct diagnosis){.n_findings = 0};
+    judge_capture(&d, s, proxy);
+    assert_int_equal(d.n_findings, id ? 1 : 0);
+    if (!id)
+        return;
+    assert_string_equal(d.findings[0].id, id);
+    assert_int_equal(d.findings[0].severity, SEVERITY_WARNING);
+    assert_string_equal(d.findings[0].repair, repair);
+    assert_string_equal(d.findings[0].undo, undo);
+    assert_true(d.findings[0].what[0] && d.findings[0].why[0]);
+}
+
+static const char ON[] = "steerway capture on --lan eth1", OFF[] = "steerway capture off";
+
+static void a_capture_that_works_is_a_fact(void **state)
+{
+    struct capture_sight s = sight(true, 6, 6, 30);
+    (void)state;
+    assert_says(&s, true, NULL, NULL, NULL);
+    assert_int_equal(d.n_facts, 1);
+    s = sight(false, 0, 0, 0);
+    assert_says(&s, true, NULL, NULL, NULL);
+    assert_says(&s, false, NULL, NULL, NULL);
+    assert_int_equal(d.n_facts, 0);
+    s = sight(true, 6, 6, 0);
+    s.table_seen = false; /* a user may not look */
+    assert_says(&s, true, NULL, NULL, NULL);
+}
+
+static void one_whose_proxy_is_gone_can_be_ended(void **state)
+{
+    struct capture_sight s = sight(true, 6, 6, 0);
+    (void)state;
+    assert_says(&s, false, "capture-stale", OFF, ON);
+    s = sight(true, 6, 6, 30);
+    assert_says(&s, false, "capture-stale", OFF, ON);
+    assert_non_null(strstr(d.findings[0].what, "stopped"));
+    s = sight(false, 0, 0, 0);
+    s.n_unknown = 2; /* without a record, nobody knows how it was begun */
+    assert_says(&s, false, "capture-stale", OFF, "");
+    s = sight(true, 0, 6, 0); /* as after a reboot */
+    assert_says(&s, false, NULL, NULL, NULL);
+}
+
+static void one_that_is_damaged_can_be_mended(void **state)
+{
+    struct capture_sight s = sight(true, 5, 6, 30);
+    (void)state;
+    assert_says(&s, true, "capture-incomplete", ON, OFF);
+    s = sight(true, 6, 6, 0);
+    assert_says(&s, true, "capture-incomplete", ON, OFF);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_capture_that_works_is_a_fact),
+        cmocka_unit_test(one_whose_proxy_is_gone_can_be_ended),
+        cmocka_unit_test(one_that_is_damaged_can_be_mended),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
