@@ -222,6 +222,7 @@ def test_answers_from_another_port_and_from_another_address(start, datagrams):
         assert a.receive() == (b"another port", *ports.ends[1])
         a.send(b"another address", *server.ends[0])
         assert a.ask(b"echo", echo.address, echo.port) == b"echo"
+        server.wait_seen(1)
         assert len(server.seen) == 1 and a.nothing_more()
         a.send(b"now known", *server.ends[1])
         assert a.receive() == (b"now known", *server.ends[0])
