@@ -9,14 +9,14 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
-from contenders import Running
+from contenders import ORIGIN_PORT, Running
 from lines import ORIGIN, Lines
 
-ORIGIN_PORT, PROMPT_PORT, CORE = 19100, 19099, 1  # the origin of datagrams has the same port as that of streams
+PROMPT_PORT, CORE = 19099, 1
 PROMPT = ["nice", "-n", "-19"]
 SETTLED_S = 1.5  # time after which long-lived tunnels have changed threads and closed ones are gone
 FAULTS = (RuntimeError, AssertionError, OSError, ValueError, subprocess.SubprocessError)
-TUNNEL, WEB, DATAGRAMS = ("socks5", "connect", "fixed"), ("forward", "fixed-web"), ("udp",)
+TUNNEL, WEB, DATAGRAMS = ("socks5", "connect", "fixed", "captured"), ("forward", "fixed-web"), ("udp",)
 
 
 def say(text):
@@ -46,9 +46,9 @@ class Bench:
         assert server.stdout.readline() == "ready\n", f"{program} does not start"
 
     def command(self, running, way, *measure, origin=ORIGIN_PORT, core=CORE, before_all=()):
-        how = "none" if way.startswith("fixed") else "socks5" if way == "udp" else way
+        how = "none" if way.startswith("fixed") or way == "captured" else "socks5" if way == "udp" else way
         pin = [] if core is None else ["taskset", "-c", core]
-        argv = [*before_all, *pin, self.binaries / "load", f"127.0.0.1:{running.port_of(way)}", how, f"{ORIGIN}:{origin}", *measure]
+        argv = [*before_all, *pin, self.binaries / "load", running.place_of(way), how, f"{ORIGIN}:{origin}", *measure]
         return [str(a) for a in argv]
 
     def load(self, running, way, *measure, while_open=None, **options):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from lines import HOME, ORIGIN
 
+ORIGIN_PORT = 19100  # of datagrams as well as of streams
 PORT, WEB = 19101, 1  # offset of the second port, for contenders that need one for HTTP
 UDP_OPTION = "--udp-idle"  # a build with this option relays datagrams
 OWN_SHM = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs -o mode=1777 shm /dev/shm && exec "$@"', "sh"]
@@ -29,11 +30,13 @@ def own(steerway, *options, name="steerway", uplinks=("line0",), dns="192.0.2.1"
 
 class Contender:
     """ways: of "socks5", "connect", "forward", "udp" (SOCKS5 UDP ASSOCIATE); "fixed" and "fixed-web" lead to the
-    origin only, without a handshake.
+    origin only, without a handshake; "captured" needs no proxy setting.
+    rules: of nftables, in the table bench, which lead there what is captured.
     program: the file that must exist, named as in argv."""
 
-    def __init__(self, name, ways, argv, files=None, program=None):
+    def __init__(self, name, ways, argv, files=None, program=None, rules=None):
         self.name, self.ways, self.argv, self.files, self.program = name, ways, argv, files or {}, program
+        self.rules = rules
 
     def there(self):
         return self.program is None or find(self.program) is not None
@@ -53,8 +56,19 @@ def the_floor(program, *kind):
     return Contender(" ".join(["floor,", kind[0], *(f"{int(n) // 1024}K" for n in kind[1:])]), ["socks5"], [program, f"127.0.0.1:{PORT}", *kind])
 
 
+def the_capture(steerway, origin_port):
+    """Our proxy, with a rule that redirects connections to the origin, except for its own."""
+    mark, port = 0x1000000, PORT + 2
+    c = own(steerway, "--transparent", f"redirect:127.0.0.1:{port}", "--own-mark", hex(mark), "--bypass", "none", name="steerway, captured")
+    c.ways = ["captured"]
+    rule = f"meta mark & {mark:#x} == 0 ip daddr {ORIGIN} tcp dport {origin_port} redirect to :{port}"
+    c.rules = f"table ip bench {{\nchain out {{ type nat hook output priority -100; {rule}; }}\n}}\n"
+    return c
+
+
 def contenders(steerway, binaries, origin_port, port=PORT, before=None):
     origin, here, floor = f"{ORIGIN}:{origin_port}", f"127.0.0.1:{port}", binaries / "floor"
+    captured = [the_capture(steerway, origin_port)] if steerway_has(steerway, "--transparent") else []
     without_threads = [own(steerway, "--threads", "0", name="steerway, --threads 0")] if steerway_has(steerway, "--threads") else []
     haproxy = f"""global
   nbthread 1
@@ -140,6 +154,7 @@ debug 0
         own(steerway),
         *([own(before, name="steerway, before")] if before else []),
         *without_threads,
+        *captured,
         Contender("microsocks", ["socks5"], ["microsocks", "-i", "127.0.0.1", "-p", port], program="microsocks"),
         Contender("dante", ["socks5", "udp"], ["danted", "-f", "{dir}/conf"], {"conf": danted}, "danted"),
         Contender("haproxy", ["fixed", "fixed-web"], ["haproxy", "-db", "-f", "{dir}/conf"], {"conf": haproxy}, "haproxy"),
@@ -173,6 +188,12 @@ class Running:
                 self.stop()
                 raise RuntimeError(f"does not start: {self.said}")
             time.sleep(0.02)
+        if contender.rules:
+            subprocess.run(["nft", "-f", "-"], input=contender.rules, text=True, check=True, timeout=30)
+
+    def place_of(self, way):
+        """Where clients connect to."""
+        return f"{ORIGIN}:{ORIGIN_PORT}" if way == "captured" else f"127.0.0.1:{self.port_of(way)}"
 
     def port_of(self, way):
         return self.port + (WEB if way == "fixed-web" and "fixed" in self.contender.ways else 0)
@@ -215,6 +236,8 @@ class Running:
         return total
 
     def stop(self):
+        if self.contender.rules:
+            subprocess.run(["nft", "delete", "table", "ip", "bench"], check=False, capture_output=True, timeout=30)
         for pid in reversed(self.pids()):
             try:
                 os.kill(pid, 15 if pid == self.process.pid else 9)
