@@ -11,7 +11,7 @@
 #include <sys/resource.h>
 
 static const double TICK_S = 1;
-enum { MAPPINGS_MAX = 65536 };
+enum { MAPPINGS_MAX = 65536, CLIENT_LEAST = 16 };
 
 /* --- news of the rooms ---------------------------------------------------------------------------------- */
 
@@ -139,7 +139,7 @@ static void set_limits(struct udp_settings *s)
                               ? files.rlim_cur / 4
                               : MAPPINGS_MAX;
     if (s->client_max == 0)
-        s->client_max = s->mappings_max / 8 + 16;
+        s->client_max = s->mappings_max / 8 > CLIENT_LEAST ? s->mappings_max / 8 : CLIENT_LEAST;
 }
 
 int udp_init(struct udp *u, struct outbounds *outbounds, struct workers *workers,
