@@ -6,7 +6,9 @@
 #include <errno.h>
 #include <stdint.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/types.h>
+#include <unistd.h>
 #include <unwind.h>
 
 /* The dynamic linker must find these functions, whatever visibility the build sets. */
@@ -96,8 +98,18 @@ void luajit_edge_drop(const struct escape *owner)
 
 /* --- replacements of functions of libc and libgcc ------------------------------------------------------- */
 
+/* A sanitizer maps memory before find_all has run. */
+static void *map_early(void *at, size_t size, int protection, int flags, int fd, off64_t offset)
+{
+    long got = syscall(SYS_mmap, at, size, protection, flags, fd, offset);
+
+    return got == -1 ? MAP_FAILED : (void *)(uintptr_t)got;
+}
+
 static void *map(void *at, size_t size, int protection, int flags, int fd, off64_t offset)
 {
+    if (!real.mmap)
+        return map_early(at, size, protection, flags, fd, offset);
     if (!escape_within())
         return real.mmap(at, size, protection, flags, fd, offset);
     struct area *a = area_of(NULL);
@@ -127,6 +139,8 @@ SEEN_BY_LUAJIT void *mmap(void *at, size_t size, int protection, int flags, int 
 
 SEEN_BY_LUAJIT int munmap(void *at, size_t size)
 {
+    if (!real.munmap)
+        return (int)syscall(SYS_munmap, at, size);
     bool within = escape_within();
 
     if (within)

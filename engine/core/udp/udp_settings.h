@@ -17,7 +17,8 @@ struct udp_settings {
     enum udp_filter filter;
     double idle_s;       /* silence after which a mapping ends */
     size_t mappings_max; /* in all; 0: a quarter of the descriptors */
-    size_t client_max;   /* mappings, and associations, for each client address; 0: an eighth of these, at least 16 */
+    size_t client_max; /* mappings, and associations, for each client address; 0: an eighth of these, at least
+                          16 */
     uint16_t port_low, port_high;       /* of associations; 0: any free port */
     struct addr advertise4, advertise6; /* told to clients in place of the real address; AF_UNSPEC: not */
 };
