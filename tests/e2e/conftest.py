@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from lab import sandbox
+from lab import household, sandbox
 from lab.far import FarHost
 from lab.gateway import routing
 from lab.names import NameServer
@@ -121,6 +121,19 @@ def router(lab):
     """The LAN's default route leads to this machine, and marked packets come to it."""
     with routing(lab):
         yield lab
+
+
+@pytest.fixture
+def house(lab, web):
+    """Three devices behind this machine, none of them configured."""
+    if household.why_not(lab.home):
+        pytest.skip(household.why_not(lab.home))
+    h = household.Household(lab)
+    try:
+        h.build()
+        yield h
+    finally:
+        h.remove()
 
 
 @pytest.fixture

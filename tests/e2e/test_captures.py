@@ -2,17 +2,15 @@
 
 import random
 import re
-import signal
-import subprocess
 from datetime import datetime
 
 import pytest
 
 from lab.http import Client
 from lab.load import Load
-from lab.netns import Netns
 from lab.origin import echo
 from lab.run import WAIT_S, wait_for
+from lab.sniffer import Sniffer
 from lab.socks import open_to, read_reply4, request4, socks5_connect
 from lab.topology import NAMES4, NAMES6, OPEN4, OPEN6
 
@@ -41,26 +39,6 @@ return {
 CLOCK_S = 0.002  # times in the log are cut to milliseconds, and packets' times may be
 _QUESTION = re.compile(r"^(\S+) .* (?:A|AAAA)\? (n\d+x\d+)\.test\.")
 _PACKET = re.compile(r"^(\S+) IP6? (\S+)[.](\d+) > (\S+)[.](\d+): Flags \[([^\]]+)\]")
-
-
-class Capture:
-    """tcpdump on one link."""
-
-    def __init__(self, link, path):
-        self.link, self.path = link, path
-        argv = ["tcpdump", "-i", link, "-nn", "--immediate-mode", "-U", "-w", str(path), "tcp or port 53"]
-        self.process = subprocess.Popen(Netns().wrap(argv), stderr=subprocess.PIPE, text=True)
-        for line in self.process.stderr:
-            if "listening on" in line:
-                break
-
-    def stop(self):
-        self.process.send_signal(signal.SIGINT)
-        self.process.communicate(timeout=20)
-
-    def packets(self):
-        r = subprocess.run(["tcpdump", "-tt", "-nn", "-r", str(self.path)], capture_output=True, text=True, timeout=60, check=True)
-        return r.stdout.splitlines()
 
 
 class Assigned:
@@ -129,7 +107,7 @@ def test_captures_of_a_mixed_load(start, lab, names, origin, tmp_path, trouble):
     policy.write_text(POLICY)
     hedge = [] if trouble else ["--hedge", "0"]
     proxy = start("--debug", "--policy", policy, *hedge, *LINES, dns=f"{NAMES4},{NAMES6}")
-    captures = [Capture(u.name, tmp_path / f"{u.name}.pcap") for u in lab.uplinks]
+    captures = [Sniffer(u.name, tmp_path / f"{u.name}.pcap") for u in lab.uplinks]
 
     def exchange(n):
         if trouble and n == CONNECTIONS // 3:

@@ -5,26 +5,14 @@ import os
 import shutil
 import socket
 import subprocess
-from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from lab.browser import check_shares, need, put_page, show
 from lab.origin import echo
 from lab.run import WAIT_S, run
 from lab.topology import OPEN4, OPEN6, WEB4
-
-# Chromium is not among the packages that the tests install: with what it needs it has some 600 MB.
-BROWSERS = ("chromium", "chromium-browser", "chromium-headless-shell", "google-chrome")
-
-
-def need(*programs, package):
-    """The path of the first of these programs that is there."""
-    found = next((path for path in map(shutil.which, programs) if path), None)
-    if not found:
-        pytest.skip(f"{programs[0]} is missing (package {package})")
-    return found
-
 
 # --- PySocks, the library of many programs in Python ---
 
@@ -184,42 +172,18 @@ def test_git_over_ssh(start, lab, web, ssh_server, tmp_path, kind):
 
 # --- a browser ---
 
-RESOURCES, SIZE = 40, 20_000
-
-
-@pytest.fixture
-def page(web):
-    """A page with forty pictures, which tells how many of them it has."""
-    for n in range(RESOURCES):
-        picture = f'<svg xmlns="http://www.w3.org/2000/svg" width="{n + 1}" height="1"><!--{"x" * SIZE}--></svg>'
-        web.put(f"picture{n}.svg", picture.encode())
-    pictures = "".join(f'<img src="/picture{n}.svg">' for n in range(RESOURCES))
-    script = "onload = () => document.title = [...document.images].filter(i => i.naturalWidth > 0).length + ' pictures'"
-    web.put("page.html", f"<!doctype html><title>loading</title><script>{script}</script>{pictures}".encode())
-    return "http://web4.test/page.html"
-
 
 @pytest.mark.once
 @pytest.mark.parametrize("told", ["--proxy-server=socks5://{}", "--proxy-pac-url=http://{}/proxy.pac"])
-def test_chromium(start, lab, web, page, tmp_path, told):
+def test_chromium(start, lab, web, tmp_path, told):
     """Forty resources of one page come over both lines."""
-    browser = need(*BROWSERS, package="chromium, which the tests do not install: apt-get install chromium")
     proxy = start("wan1", "wan2", "--policy", "round_robin")
-    before = {u.name: u.bytes()[0] for u in (lab.wan1, lab.wan2)}
-    shown = run(browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
-                "--disable-background-networking", "--disable-component-update", "--disable-extensions", "--disable-sync",
-                f"--user-data-dir={tmp_path / 'profile'}", told.format(proxy.hostport), "--dump-dom", page,
-                env={**os.environ, "HOME": str(tmp_path)})  # fmt: skip
-    assert f"<title>{RESOURCES} pictures</title>" in shown.text, f"{shown}"
+    before, log = lab.received(), web.folder / "access.log"
+    earlier = len(log.read_text().splitlines())
+    show(put_page(web), tmp_path, told.format(proxy.hostport))
     proxy.settled()
     lines = [line for line in proxy.connections() if line["host"] == "web4.test"]
     assert {line["proto"] for line in lines} == {"socks5"}, "the name went through, and was resolved by the uplink"
-    carried = Counter()
-    for line in lines:
-        carried[line["uplink"]] += line["rx"]
-    assert sum(carried.values()) > RESOURCES * SIZE, carried
-    for uplink in (lab.wan1, lab.wan2):
-        came = uplink.bytes()[0] - before[uplink.name]
-        assert came >= carried[uplink.name] > 2 * SIZE, f"{uplink.name}: {came} bytes, {carried}"
-    seen = [line.split()[0] for line in (web.folder / "access.log").read_text().splitlines() if "GET /picture" in line]
+    check_shares(lines, (lab.wan1, lab.wan2), before)
+    seen = [line.split()[0] for line in log.read_text().splitlines()[earlier:] if "GET /picture" in line]
     assert {WEB4, *seen} == {WEB4, lab.wan1.addr4, lab.wan2.addr4}
