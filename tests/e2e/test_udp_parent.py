@@ -1,7 +1,6 @@
 """Datagrams by SOCKS5 parent proxies: their associations, names, ends, and parent proxies that carry none."""
 
 import os
-import shutil
 import signal
 import socket
 import struct
@@ -10,12 +9,15 @@ import threading
 
 import pytest
 
+from lab import unpacked
 from lab.gateway import Gateway
 from lab.origin import read_exactly
 from lab.proxy import UNRACED
 from lab.run import WAIT_S, wait_for
 from lab.topology import LAN_CLIENT, MORE4, NAMES4, OPEN4, OPEN6
 from lab.udp import Association, ASSOCIATE, number_of, numbered, reflect, unwrap, whoami, wrap
+
+DANTED = unpacked.find("danted") or unpacked.find("sockd")
 
 
 class Client(Association):
@@ -163,8 +165,7 @@ def test_two_proxies_that_lead_to_each_other(start, lab):
 @pytest.fixture
 def dante(built_lab, tmp_path):
     """Another parent proxy, on the internet."""
-    danted = shutil.which("danted") or shutil.which("sockd")
-    if not danted:
+    if not DANTED:
         pytest.skip("danted is missing (package dante-server)")
     with built_lab.internet.listen(OPEN4) as s:
         port = s.getsockname()[1]
@@ -180,8 +181,8 @@ client pass {{ from: 0.0.0.0/0 to: 0.0.0.0/0 }}
 socks pass {{ from: 0.0.0.0/0 to: 0.0.0.0/0 }}
 """)
     with open(log, "wb") as out:
-        process = subprocess.Popen(built_lab.internet.wrap([danted, "-f", config]), stdin=subprocess.DEVNULL, stdout=out, stderr=out,
-                                   start_new_session=True)
+        process = subprocess.Popen(built_lab.internet.wrap([DANTED, "-f", config]), stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+                                   env=unpacked.env(DANTED), start_new_session=True)
 
     def listens():
         assert process.poll() is None, log.read_text()

@@ -196,4 +196,5 @@ unpacked_need() {
 }
 
 haproxy_need() { unpacked_need haproxy haproxy "the test of examples/cluster is skipped"; }
+dante_need() { unpacked_need danted dante-server "the test with dante as the parent proxy of UDP is skipped"; }
 coturn_need() { unpacked_need turnserver coturn "tests with a real STUN server and client are skipped"; }
