@@ -32,9 +32,9 @@ class Client(Association):
 def upstream(start, lab):
     """A proxy on the internet."""
 
-    def open_upstream(*args, host=OPEN4):
-        inside = ["ip", "netns", "exec", lab.internet.name]
-        return start("--host", host, "--allow", "0.0.0.0/0", "--allow", "::/0", "--allow-own-addresses", *args, MORE4, prefix=inside)
+    def open_upstream(*args):
+        allow = ("--allow", "0.0.0.0/0", "--allow-own-addresses")
+        return start("--host", OPEN4, *allow, *args, MORE4, prefix=lab.internet.wrap([]))
 
     return open_upstream
 
@@ -110,8 +110,7 @@ def test_large_and_empty_ones(start, upstream, datagrams):
 
 def test_an_ipv6_destination_by_an_ipv4_parent_proxy(start, lab, datagrams):
     echo = datagrams(reflect, addresses=[OPEN6])
-    inside = ["ip", "netns", "exec", lab.internet.name]
-    far = start("--host", OPEN4, "--allow", "0.0.0.0/0", "--allow-own-addresses", prefix=inside)
+    far = start("--host", OPEN4, "--allow", "0.0.0.0/0", "--allow-own-addresses", prefix=lab.internet.wrap([]))
     proxy = start(url(far))
     with Client(proxy) as a:
         assert a.ask(b"six", OPEN6, echo.port) == b"six"
@@ -455,6 +454,38 @@ def test_datagrams_wait_for_a_slow_parent_proxy(start, lab, parent):
         got = [unwrap(data) for data in (far.receive()[0] for _ in range(13)) if data[3] == 1]
         assert sorted(int(payload) for payload, *_ in got) == list(range(12))
         assert len(far.asked) == 1
+
+
+def test_names_of_the_local_network_are_resolved_here(start, lab, parent, names):
+    names.zone["nas.home.arpa"] = [MORE4]
+    far = parent(succeeds())
+    proxy = start(f"socks5://{OPEN4}:{far.port}")
+    with Client(proxy) as a:
+        a.send(b"x", "nas.home.arpa", 5000)
+        assert far.receive()[0] == wrap(b"x", MORE4, 5000)
+
+
+def test_rules_for_every_address_hold_for_names(start, lab, parent):
+    far = parent(succeeds())
+    proxy = start("--deny", "*:5000", f"socks5://{OPEN4}:{far.port}")
+    with Client(proxy) as a:
+        a.send(b"denied", "some.name", 5000)
+        assert proxy.wait_event("datagrams_refused")["host"] == "some.name"
+        a.send(b"allowed", "some.name", 5001)
+        assert far.receive()[0] == wrap(b"allowed", "some.name", 5001)
+
+
+def test_a_lost_link_moves_what_waits(start, lab, parent, datagrams, first, config):
+    go, echo = threading.Event(), datagrams(whoami)
+    far = parent(lambda p: b"" if go.wait(WAIT_S) else b"")
+    both = f'{{ upstream = "socks5://{OPEN4}:{far.port}", via = "wan1", name = "vpn" }}, {{ interface = "wan2" }}'
+    proxy = start("--dial-timeout", "100", "--policy", first("vpn", "wan2"), "--config", config(f"return {{ uplinks = {{ {both} }} }}"))
+    with Client(proxy) as a:
+        a.send(b"x", OPEN4, echo.port)
+        wait_for(lambda: far.asked, "the parent proxy is asked")
+        lab.wan1.down()
+        assert a.receive()[0].startswith(lab.wan2.addr4.encode())
+    go.set()
 
 
 def test_a_client_that_leaves_while_the_parent_proxy_is_asked(start, lab, parent):
