@@ -12,10 +12,11 @@ from lab.gateway import LAN_CLIENT6, Gateway
 from lab.origin import echo, pattern, read_all, read_exactly
 from lab.proxy import ROOT
 from lab.run import WAIT_S, run, sh, wait_for
-from lab.topology import LAN_CLIENT, LAN_HOME, NOWHERE4, OPEN4, OPEN6, WEB4, WEB6
+from lab.topology import LAN_CLIENT, LAN_HOME, NAMES4, NOWHERE4, OPEN4, OPEN6, WEB4, WEB6
 
 MIB = 1024 * 1024
 OWN_MARK = 0x1000000
+QUESTION = b"\0\6anyone"
 KINDS = ("redirect", "tproxy")
 
 BY_DOMAIN = """local rules = require "steerway.rules"
@@ -237,6 +238,20 @@ def test_many_connections_at_once(start, router, web, kind):
 def test_tproxy_needs_a_right(tmp_path):
     said = refused(1, "start", "--transparent", "tproxy:127.0.0.1:0", "wan1", wrapped_by=("setpriv", "--bounding-set", "-all"))
     assert "tproxy needs CAP_NET_ADMIN" in said
+
+
+def test_questions_by_tcp_go_to_the_chosen_uplinks_name_server(start, router, origin, by_domain):
+    """Also those for a server of the client's own network, as a resolver asks again where an answer was cut short."""
+    names = origin(echo, address=NAMES4, port=53)
+    gateway = Gateway(router, start, "tproxy", *by_domain)
+    gateway.capture_lan()
+    for server in (NOWHERE4, "10.0.1.1"):
+        with gateway.lan(server, 53) as s:
+            s.sendall(QUESTION)
+            assert read_exactly(s, len(QUESTION)) == QUESTION
+            assert s.getpeername()[0] == server
+    assert names.peers == [router.wan1.addr4] * 2
+    assert {line["host"] for line in gateway.proxy.connections(2)} == {NOWHERE4, "10.0.1.1"}
 
 
 # --- the page ---

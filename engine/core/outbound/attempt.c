@@ -346,6 +346,16 @@ static void on_more(struct resolver_query *q, const struct addr *addrs, size_t n
         add_addrs(a, addrs, n);
 }
 
+static void dial_name_server(struct attempt *a)
+{
+    const struct resolver *names = a->lease.uplink->names.resolver;
+    const struct dns_servers *servers = names ? resolver_servers(names) : NULL;
+
+    if (!servers || servers->n == 0)
+        return attempt_finish(a, FAULT_DNS, -1);
+    dial_routed(a, servers->items, servers->n < DIAL_ADDRS_MAX ? servers->n : DIAL_ADDRS_MAX);
+}
+
 void attempt_start(struct attempt *a, const struct attempt_request *request,
                    const struct attempt_events *events)
 {
@@ -370,6 +380,8 @@ void attempt_start(struct attempt *a, const struct attempt_request *request,
     };
     if (request->uplink)
         uplink_acquire(&a->lease, request->uplink);
+    if (request->question && request->uplink && !by_parent(a))
+        return dial_name_server(a);
     /* A parent proxy resolves names, except those of the local network. */
     if (by_parent(a) && t->kind == TARGET_NAME && !dns_name_is_local(slice_str(t->host)))
         return dial_name_parent(a);

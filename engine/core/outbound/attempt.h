@@ -67,6 +67,7 @@ struct attempt_request {
     const struct buf *early; /* data for the destination that may go with the SYN; NULL for none */
     double timeout_s;        /* for name, dial and a parent proxy's dialogue together, by the uplink */
     double left_s;           /* the same, if it becomes direct */
+    bool question;           /* dial the uplink's name server in place of the target (outbound_is_question) */
     bool awaits;             /* listen for the target to connect; an unspecified address stands for anybody */
     int family;              /* then: of the address to listen on; AF_UNSPEC: any */
 };

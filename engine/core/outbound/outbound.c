@@ -14,6 +14,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+bool outbound_is_question(const struct outbound *o)
+{
+    enum { DNS = 53 };
+
+    return o->proto == POLICY_TRANSPARENT && o->target.port == DNS;
+}
+
 const char *outbound_host(const struct outbound *o)
 {
     return o->named ? o->named->host : o->target.host;

@@ -81,6 +81,10 @@ struct outbound {
 MUST_CHECK int outbound_new(struct outbound **ret, struct outbounds *shared,
                             const struct outbound_request *request, outbound_done_fn *done, void *owner);
 
+/** Whether it is a captured question for a name (DNS over TCP): the chosen uplink's name server answers it,
+ * whichever server the client asks, so that no question leaves by another link. */
+bool outbound_is_question(const struct outbound *o);
+
 /** The host as policies and logs see it: its name if it is known, else its address. */
 const char *outbound_host(const struct outbound *o);
 

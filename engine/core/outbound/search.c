@@ -146,6 +146,7 @@ static void use(struct search *s, struct racer *r, struct uplink *u, const struc
                                             .early = beside ? NULL : o->early,
                                             .timeout_s = search_dial_timeout(s, others),
                                             .left_s = search_left_s(s),
+                                            .question = outbound_is_question(o),
                                             .awaits = o->listening,
                                             .family = search_family(s)},
                   &SEARCH_EVENTS);
@@ -255,7 +256,7 @@ static void on_deferred(struct ev_loop *loop, ev_timer *w, int revents)
     if (came_by)
         return refuse_loop(s, came_by);
     bool anybody = o->listening && target_is_unspecified(&o->target); /* elsewhere that is this machine */
-    if (!anybody && bypass_of(&o->shared->settings, &o->target) != BYPASS_NOT)
+    if (!anybody && !outbound_is_question(o) && bypass_of(&o->shared->settings, &o->target) != BYPASS_NOT)
         return go_direct(s);
     search_try_next(s);
 }
