@@ -220,3 +220,14 @@ def test_a_line_dies_and_the_household_goes_on(lab, house, captured, places, lin
         assert one.lookup("work.test", 6) == OPEN6 and {asker for _, _, asker in names.asked} == {lab.wan3.addr4}
     links.stop()
     assert not links.strangers("wan1") and house.past() == 0
+
+
+def test_questions_alone_leave_a_line_that_is_cut_silently(lab, house, captured, names):
+    """A device that has just woken up asks for a name first, and sends nothing else. No check is due."""
+    captured("--check-interval", "600")
+    device = house.devices[0]
+    device.patience = "timeout:5"  # libc's own
+    assert device.lookup("films.test") == WEB4
+    lab.wan2.swallow()
+    wait_for(lambda: device.lookup("films.test") == WEB4, "its questions are answered again", MOST_S)
+    assert {asker for _, _, asker in names.asked} == {lab.wan2.addr4, lab.wan3.addr4}

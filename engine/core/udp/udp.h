@@ -42,6 +42,7 @@ struct udp {
     /* By uplink, and when each changed: */
     double heard[UPLINK_MAX], heard_s[UPLINK_MAX];      /* bytes received */
     double answers[UPLINK_MAX], answered_s[UPLINK_MAX]; /* to connections and checks */
+    bool names_answered[UPLINK_MAX];                    /* its name server has answered captured questions */
 };
 
 /** Pointers must outlive it. It must not move afterwards. Call it before workers_start.

@@ -2,7 +2,11 @@
  * none: so mappings that were answered before, and wait for an answer now, count as witnesses.
  *
  * One-way traffic condemns nothing: a mapping that was never answered only asks for a check, and the check
- * decides. So does any other answer by the line, for all that were silent before it. */
+ * decides. So does any other answer by the line, for all that were silent before it.
+ *
+ * A question for a name has a mapping of its own, and often nothing else is sent before it is answered. It is
+ * a witness, too, if the line's name server has answered others. Many resolvers ask again after five seconds.
+ */
 #include "udp/udp_state.h"
 
 #include "base/clock.h"
@@ -48,8 +52,9 @@ static void note_bytes(struct udp_way *w, double now)
 static bool is_silent(const struct udp *u, const struct udp_way *w, double now)
 {
     const struct uplink *by = w->account->lease.uplink;
+    bool sends = now - w->tx_s < SILENT_S || w->mapping.hears;
 
-    return by && w->unanswered_s > 0 && now - w->unanswered_s >= SILENT_S && now - w->tx_s < SILENT_S &&
+    return by && w->unanswered_s > 0 && now - w->unanswered_s >= SILENT_S && sends &&
            w->unanswered_s >= u->answered_s[by->view.id - 1];
 }
 
@@ -70,11 +75,13 @@ static void count(struct udp *u, struct witnesses of[UPLINK_MAX], double now)
             struct udp_way *w = container_of(node, struct udp_way, node);
             const struct uplink *by = w->account->lease.uplink;
             note_bytes(w, now);
+            if (by && w->mapping.hears && w->rx > 0)
+                u->names_answered[by->view.id - 1] = true;
             if (!is_silent(u, w, now))
                 continue;
             struct witnesses *mine = &of[by->view.id - 1];
             mine->silent++;
-            if (w->rx > 0) {
+            if (w->rx > 0 || (w->mapping.hears && u->names_answered[by->view.id - 1])) {
                 mine->answered++;
                 mine->family = w->has4 ? AF_INET : AF_INET6;
             }

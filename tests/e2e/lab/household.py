@@ -25,12 +25,12 @@ class Machine:
 
     def __init__(self, netns, addr4, addr6):
         self.netns, self.addr4, self.addr6 = netns, addr4, addr6
-        self.resolver = FOREIGN4
+        self.resolver, self.patience = FOREIGN4, "timeout:10"
 
     def run(self, *argv, **options):
         """Run a program that finds the resolver in /etc/resolv.conf."""
-        script = 'printf "nameserver %s\\noptions timeout:10\\n" "$0" >/run/resolv && mount --bind /run/resolv /etc/resolv.conf && exec "$@"'
-        command = ["unshare", "--mount", "sh", "-ec", f"mount -t tmpfs none /run && {script}", self.resolver, *argv]
+        script = 'printf "nameserver %s\\noptions %s\\n" $0 >/run/resolv && mount --bind /run/resolv /etc/resolv.conf && exec "$@"'
+        command = ["unshare", "--mount", "sh", "-ec", f"mount -t tmpfs none /run && {script}", f"{self.resolver} {self.patience}", *argv]
         return self.netns.run(*command, **options)
 
     def fetch(self, url, *options):

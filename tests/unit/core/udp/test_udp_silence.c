@@ -252,6 +252,28 @@ static void a_mapping_that_does_not_send_is_no_witness(void **state)
     assert_int_equal(n_hurried[0], 0);
 }
 
+/* Each has a mapping of its own, and is asked again after five seconds only. */
+static void a_question_is_a_witness_where_others_were_answered(void **state)
+{
+    (void)state;
+    struct udp_way *w = sends(0, 0, 4.5);
+    w->mapping.hears = true;
+    w->tx = 1000;
+    w->tx_s = w->unanswered_s;
+    was_heard(0, 9);
+    udp_silence_look(&udp);
+    assert_int_equal(silences(0), 0);
+    assert_int_equal(n_hurried[0], 0);
+    sends(0, 10, 0)->mapping.hears = true;
+    udp_silence_look(&udp); /* hears of it */
+    udp_silence_look(&udp);
+    assert_int_equal(silences(0), 1);
+    assert_int_equal(n_hurried[0], 1);
+    was_heard(0, 1);
+    udp_silence_look(&udp);
+    assert_int_equal(silences(0), 1);
+}
+
 /* Silence begins with the first datagram after an answer. */
 static void an_answer_ends_the_silence(void **state)
 {
@@ -343,13 +365,21 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-        TEST(two_witnesses_need_three_seconds),           TEST(one_witness_needs_five_seconds),
-        TEST(a_line_that_is_heard_is_not_silent),         TEST(a_smaller_count_is_heard_too),
-        TEST(one_way_traffic_condemns_nothing),           TEST(an_answer_to_a_check_clears_the_line),
-        TEST(a_mapping_that_does_not_send_is_no_witness), TEST(an_answer_ends_the_silence),
-        TEST(direct_mappings_are_no_witnesses),           TEST(mappings_leave_a_dead_line),
-        TEST(mappings_stay_where_nothing_else_is_fit),    TEST(mappings_leave_a_suspect_after_eight_seconds),
-        TEST(mappings_leave_a_line_without_addresses),    TEST(mappings_stay_on_a_line_that_answers),
+        TEST(two_witnesses_need_three_seconds),
+        TEST(one_witness_needs_five_seconds),
+        TEST(a_question_is_a_witness_where_others_were_answered),
+        TEST(a_line_that_is_heard_is_not_silent),
+        TEST(a_smaller_count_is_heard_too),
+        TEST(one_way_traffic_condemns_nothing),
+        TEST(an_answer_to_a_check_clears_the_line),
+        TEST(a_mapping_that_does_not_send_is_no_witness),
+        TEST(an_answer_ends_the_silence),
+        TEST(direct_mappings_are_no_witnesses),
+        TEST(mappings_leave_a_dead_line),
+        TEST(mappings_stay_where_nothing_else_is_fit),
+        TEST(mappings_leave_a_suspect_after_eight_seconds),
+        TEST(mappings_leave_a_line_without_addresses),
+        TEST(mappings_stay_on_a_line_that_answers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
