@@ -240,10 +240,12 @@ static void attempt_refuse(struct attempt *a, const char *why)
     a->held = resolver_awaits_more(&a->query);
     if (a->held)
         resolver_limit(&a->query, OTHER_FAMILY_S);
-    if (why[0])
+    if (why[0]) {
+        a->denied = true;
         a->events->refused(a, why);
+    }
     if (!a->held)
-        attempt_finish(a, why[0] ? FAULT_DENIED : FAULT_UNREACHABLE, -1);
+        attempt_finish(a, a->denied ? FAULT_DENIED : FAULT_UNREACHABLE, -1);
 }
 
 static void dial_addrs(struct attempt *a, const struct addr *addrs, size_t n)

@@ -48,6 +48,7 @@ struct attempt {
     bool lost;    /* its uplink is gone, so the result says nothing about the uplink's health */
     bool unfit;   /* all addresses so far are of a family that does not answer by the uplink */
     bool unasked; /* as in the request */
+    bool denied;  /* the client may not reach some address of it */
     bool held;    /* no address so far may be reached; those of the other family are pending */
     double since_s, timeout_s, left_s;
     enum resolver_news news; /* of the uplink's name servers */
