@@ -73,7 +73,7 @@ def foreign(capture, assigned, household):
             continue
         counted += 1
         if not assigned.allows(key, capture.link, float(when)):
-            strangers.append(text)
+            strangers.append(f"{capture.link}: {text}")
     return strangers, counted
 
 
