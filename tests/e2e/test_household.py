@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from lab.household import FOREIGN4, FOREIGN6, HOME4, HOME6, LINK
+from lab.household import BRIDGE_HOOKS, FOREIGN4, FOREIGN6, HOME4, HOME6, LINK
 from lab.http import response
 from lab.origin import echo, read_head
 from lab.run import wait_for
@@ -231,3 +231,18 @@ def test_questions_alone_leave_a_line_that_is_cut_silently(lab, house, captured,
     lab.wan2.swallow()
     wait_for(lambda: device.lookup("films.test") == WEB4, "its questions are answered again", MOST_S)
     assert {asker for _, _, asker in names.asked} == {lab.wan2.addr4, lab.wan3.addr4}
+
+
+def test_a_bridge_whose_packets_the_rules_see_too_early(lab, house, start):
+    """Else all that the devices send would be lost."""
+    proxy = start("--transparent", "tproxy:localhost:0", "wan2", "wan3")
+    for hook in BRIDGE_HOOKS:
+        if not lab.home.sysctl(hook, 1):
+            pytest.skip("br_netfilter is not loaded")
+        try:
+            assert "captured packets of a bridge would be lost" in proxy.tell("capture", "on", "--lan", LINK, code=1)
+            assert house.route_of(house.devices[0]) == "wan1"
+            proxy.tell("capture", "on", "--lan", "lan0")  # which is not a bridge
+            proxy.tell("capture", "off")
+        finally:
+            lab.home.sysctl(hook, 0)

@@ -6,6 +6,7 @@
 #include "capture/capture_plan.h"
 #include "control/json_text.h"
 #include "inbound/proxy.h"
+#include "machine/bridge.h"
 #include "machine/machine.h"
 #include "net/egress.h"
 
@@ -93,7 +94,8 @@ static int find_near(struct cidr_set *ret, bool *ret_has_ipv6)
 }
 
 /* @return NULL, or why this proxy cannot take captured traffic */
-static const char *find_obstacle(const struct capture_ground *g, bool has_ipv6, bool udp)
+static const char *find_obstacle(const struct capture_ground *g, const struct capture_request *request,
+                                 bool has_ipv6, bool udp)
 {
     if (addr_family(&g->to4) == AF_UNSPEC && addr_family(&g->to6) == AF_UNSPEC)
         return "the proxy has no listener for captured traffic; start it with --transparent "
@@ -109,6 +111,11 @@ static const char *find_obstacle(const struct capture_ground *g, bool has_ipv6, 
     if (g->own_mark == 0)
         return "the proxy may not mark its own packets, so its connections would be captured, too; give it "
                "CAP_NET_ADMIN, or run it as root";
+    for (size_t i = 0; i < request->n_lans; i++)
+        if (bridge_loses_tproxy(request->lans[i]))
+            return "--lan: captured packets of a bridge would be lost, as br_netfilter shows them to the "
+                   "rules too early; run: sysctl -w net.bridge.bridge-nf-call-iptables=0 "
+                   "net.bridge.bridge-nf-call-ip6tables=0";
     return NULL;
 }
 
@@ -123,7 +130,7 @@ static int write_table_with(struct capture_ground *g, const struct proxy *p,
     if (r == 0) {
         g->near = near.items;
         g->n_near = near.n;
-        *ret_obstacle = find_obstacle(g, has_ipv6, udp);
+        *ret_obstacle = find_obstacle(g, request, has_ipv6, udp);
         r = *ret_obstacle ? -ENOTSUP : capture_plan_table(request, g, ret);
     }
     cidr_set_done(&near);
