@@ -36,7 +36,7 @@ class Contender:
 
     def __init__(self, name, ways, argv, files=None, program=None, rules=None):
         self.name, self.ways, self.argv, self.files, self.program = name, ways, argv, files or {}, program
-        self.rules = rules
+        self.rules, self.ip = rules, []
 
     def there(self):
         return self.program is None or find(self.program) is not None
@@ -57,12 +57,18 @@ def the_floor(program, *kind):
 
 
 def the_capture(steerway, origin_port):
-    """Our proxy, with a rule that redirects connections to the origin, except for its own."""
-    mark, port = 0x1000000, PORT + 2
-    c = own(steerway, "--transparent", f"redirect:127.0.0.1:{port}", "--own-mark", hex(mark), "--bypass", "none", name="steerway, captured")
+    """Our proxy, and rules as those of `steerway capture`, which lead connections to the origin there by TPROXY. The
+    proxy sends from an address of its own: a client must not choose the same ends."""
+    mark, port, own_address = 0x1000000, PORT + 2, "10.55.0.3"
+    c = own(steerway, "--transparent", f"tproxy:*:{port}", "--own-mark", hex(mark), "--bypass", "none", name="steerway, captured", uplinks=(own_address,))
     c.ways = ["captured"]
-    rule = f"meta mark & {mark:#x} == 0 ip daddr {ORIGIN} tcp dport {origin_port} redirect to :{port}"
-    c.rules = f"table ip bench {{\nchain out {{ type nat hook output priority -100; {rule}; }}\n}}\n"
+    to = f"ip daddr {ORIGIN} tcp dport {origin_port}"
+    c.rules = f"""table ip bench {{
+  chain out {{ type route hook output priority mangle; meta mark & {mark:#x} == 0 {to} meta mark set 1; }}
+  chain in {{ type filter hook prerouting priority mangle; iifname lo meta mark 1 {to} tproxy to :{port} accept; }}
+}}
+"""
+    c.ip = [f"address add {own_address}/24 dev line0", "rule add fwmark 1 lookup 77", "route add local default dev lo table 77"]
     return c
 
 
@@ -181,6 +187,8 @@ class Running:
             env["LD_LIBRARY_PATH"] = ":".join(str(f) for lib in ("usr/lib", "lib") for f in Path(tools, lib).glob("*-linux-gnu*"))
         self.log = open(self.folder / "out", "wb")
         pin = ["taskset", "-c", str(core)] if core is not None else []
+        for line in contender.ip:
+            subprocess.run(["ip", *line.split()], check=True, timeout=30)
         self.process = subprocess.Popen([*pin, *contender.command(self.folder)], stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, env=env, cwd=self.folder)
         deadline = time.monotonic() + 15
         while not self._listens():
@@ -238,6 +246,8 @@ class Running:
     def stop(self):
         if self.contender.rules:
             subprocess.run(["nft", "delete", "table", "ip", "bench"], check=False, capture_output=True, timeout=30)
+        for line in reversed(self.contender.ip):
+            subprocess.run(["ip", *line.replace(" add ", " delete ").split()], check=False, timeout=30)
         for pid in reversed(self.pids()):
             try:
                 os.kill(pid, 15 if pid == self.process.pid else 9)
