@@ -302,13 +302,32 @@ static void decide_question(struct udp_association *a, struct flow *f, const str
     go(f, target, &server, w, egress_of(w, BYPASS_NOT));
 }
 
+/* Whether a socket of ours has this address. A socket that is not bound to an address has any of this
+ * machine's. */
+static bool is_ours(const struct udp *u, const struct addr *end)
+{
+    if (u->own_ports[addr_port(end)] == 0 || !own_addresses_have(u->outbounds->settings.reach.own, end))
+        return false;
+    LIST_EACH(&u->ports, port, next_port) {
+        LIST_EACH(&container_of(port, struct udp_port, node)->ways, node, next) {
+            const struct udp_way *w = container_of(node, struct udp_way, node);
+            const struct addr *own = addr_family(end) == AF_INET ? &w->source4 : &w->source6;
+            struct addr bound = *own;
+            if (addr_port(own) == addr_port(end) &&
+                (addr_name_this_machine(&bound) || addr_same_ip(own, end)))
+                return true;
+        }
+    }
+    return false;
+}
+
 /* @return why a captured datagram must not go on; NULL: it may */
 static const char *objection_to(const struct udp_port *p, const struct flow *f)
 {
     const struct udp *u = p->udp;
     const struct own_addresses *own = u->outbounds->settings.reach.own;
 
-    if (u->own_ports[addr_port(&f->client)] > 0 && own_addresses_have(own, &f->client))
+    if (is_ours(u, &f->client))
         return "it was sent by this proxy itself: the rules must leave out its packets (--own-mark)";
     if (addr_port(&f->to) == addr_port(&p->at) && own_addresses_have(own, &f->to))
         return "its destination is this proxy itself: nothing was captured, or the rules capture too much";

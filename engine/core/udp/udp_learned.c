@@ -10,6 +10,9 @@
 /* Programs use an address for longer than its TTL allows. */
 static const double KEPT_MIN_S = 300;
 
+/* A device may ask by IPv4, and then connect by IPv6, where it has another address. */
+static const struct addr ANYBODY = {.sa.sa_family = AF_UNSPEC};
+
 static struct udp_learned_seat *seat_of(const struct udp_learned *l, const struct addr *client,
                                         const struct addr *at)
 {
@@ -17,7 +20,7 @@ static struct udp_learned_seat *seat_of(const struct udp_learned *l, const struc
     size_t n, len;
     const uint8_t *ip = addr_ip(client, &n);
 
-    memcpy(data, ip, n);
+    memcpy(data, ip, n); /* 0 bytes for anybody */
     ip = addr_ip(at, &len);
     memcpy(data + n, ip, len);
     return &l->seats[keyed_hash(&l->key, slice_of(data, n + len)) % UDP_LEARNED_SEATS];
@@ -50,8 +53,19 @@ void udp_learned_hear(struct udp_learned *l, const struct addr *client, const vo
         return;
     if (!l->seats && hash_key_make(&l->key) == 0)
         l->seats = calloc(UDP_LEARNED_SEATS, sizeof *l->seats);
-    for (size_t i = 0; l->seats && i < reply.n; i++)
-        keep(l, client, &reply.addrs[i], host.host, now + fmax(reply.ttl_s, KEPT_MIN_S));
+    for (size_t i = 0; l->seats && i < reply.n; i++) {
+        double until_s = now + fmax(reply.ttl_s, KEPT_MIN_S);
+        keep(l, client, &reply.addrs[i], host.host, until_s);
+        keep(l, &ANYBODY, &reply.addrs[i], host.host, until_s);
+    }
+}
+
+static const char *find(const struct udp_learned *l, const struct addr *client, const struct addr *at,
+                        double now)
+{
+    const struct udp_learned_seat *seat = seat_of(l, client, at);
+    bool same = seat->name && addr_same_ip(&seat->client, client) && addr_same_ip(&seat->at, at);
+    return same && now < seat->until_s ? seat->name : NULL;
 }
 
 const char *udp_learned_name(const struct udp_learned *l, const struct addr *client, const struct addr *at,
@@ -59,9 +73,8 @@ const char *udp_learned_name(const struct udp_learned *l, const struct addr *cli
 {
     if (!l->seats)
         return NULL;
-    const struct udp_learned_seat *seat = seat_of(l, client, at);
-    bool same = seat->name && addr_same_ip(&seat->client, client) && addr_same_ip(&seat->at, at);
-    return same && now < seat->until_s ? seat->name : NULL;
+    const char *own = find(l, client, at, now);
+    return own ? own : find(l, &ANYBODY, at, now);
 }
 
 void udp_learned_done(struct udp_learned *l)

@@ -23,7 +23,8 @@ struct udp_learned {
 void udp_learned_hear(struct udp_learned *l, const struct addr *client, const void *data, size_t len,
                       double now);
 
-/** @return NULL: unknown; valid until the next call of udp_learned_hear */
+/** The name that this client was told, or else anybody. @return NULL: unknown; valid until the next call of
+ * udp_learned_hear */
 const char *udp_learned_name(const struct udp_learned *l, const struct addr *client, const struct addr *at,
                              double now);
 
