@@ -100,6 +100,19 @@ def test_one_port_for_clients_of_one_address(start, datagrams):
         assert b.ask(b"still", server.address, server.port) == b"still"
 
 
+@pytest.mark.parametrize("hint", [(OPEN4, 53), ("open.test", 53)], ids=["its address", "its name"])
+def test_one_port_for_a_client_that_hints_at_the_destination(start, datagrams, hint):
+    """Its own port is not known, so another association of its address is refused."""
+    server, port = datagrams(reflect), free_ports(1)
+    proxy = start("wan1", "--udp-ports", port)
+    with Association(proxy, hint) as a:
+        for s in (a.s, a.socket()):
+            assert a.ask(b"a", server.address, server.port, s) == b"a"
+        b = Association(proxy, "mine")
+        b.close()
+        assert b.code != 0, "the two could be mixed up"
+
+
 def test_a_datagram_before_the_reply(start, datagrams):
     """A client that knows the port may send at once, and never read the reply."""
     server, port = datagrams(reflect), free_ports(1)

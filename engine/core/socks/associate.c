@@ -19,6 +19,19 @@ static const char *reason_of(int err)
     }
 }
 
+/* @return the port that the client will send from; 0: it does not say. Many programs name the destination: a
+ * host, or a public address that is not the client's. A private address may be the client's behind a NAT. */
+static uint16_t hint_of(const struct session *s, const struct socks5_request *r)
+{
+    const struct target *t = &r->target;
+    struct addr at;
+
+    if (r->objection != SOCKS5_SUCCEEDED || t->kind == TARGET_NAME ||
+        addr_from_ip(&at, t->ip, t->kind == TARGET_IPV4 ? 4 : 16, t->port) < 0)
+        return 0;
+    return addr_is_private(&at) || addr_same_ip(&at, &s->peer) ? t->port : 0;
+}
+
 /* The client's address and port in the request are a hint at most: clients send zeroes, the destination, or
  * their address behind a NAT. Datagrams of this connection's client are taken, from any of its ports. */
 enum socks5_reply_code associate(struct session *s, const struct socks5_request *r, struct addr *ret_at)
@@ -34,8 +47,7 @@ enum socks5_reply_code associate(struct session *s, const struct socks5_request 
     if (getsockname(s->fd, (struct sockaddr *)&own, &len) < 0 ||
         addr_from_sockaddr(&request.at, (struct sockaddr *)&own, len) < 0)
         return SOCKS5_GENERAL_FAILURE;
-    if (r->objection == SOCKS5_SUCCEEDED)
-        request.hint = r->target.port;
+    request.hint = hint_of(s, r);
     int err = udp_associate(&p->udp, &request, &a, ret_at);
     if (err == 0) {
         session_associate(s, a);
