@@ -228,6 +228,8 @@ def test_good_values(args):
         ("udp-filter", "x", "'x' is not a filter (endpoint, address or address-port)"),
         ("udp-ports", "x", "'x' is not a port, or a range of ports such as 40000-40999"),
         ("udp-advertise", "x", "'x' is not an address"),
+        ("udp-advertise", "0.0.0.0", "'0.0.0.0' is not an address that clients can send to"),
+        ("udp-advertise", "192.0.2.1,::", "'::' is not an address that clients can send to"),
         ("udp-mappings", "x", "'x' is not a number of mappings (1 to 999999)"),
         ("udp-idle", "60", "'60' is not a time in seconds (120 to 86400)"),
         ("proxy-protocol-from", "all", "'all' is not an address range"),

@@ -34,6 +34,8 @@ static int advertise_part(struct config *c, struct slice text, char *err)
 
     if (addr_parse_ip(&a, text, 0) < 0)
         return option_not_a(err, text, "an address (192.0.2.1, 2001:db8::1)");
+    if (addr_name_this_machine(&a))
+        return option_not_a(err, text, "an address that clients can send to");
     *(addr_family(&a) == AF_INET ? &c->udp.advertise4 : &c->udp.advertise6) = a;
     return 0;
 }
