@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Names that a port may wait for at a time. */
+/* Names that a client may wait for at a time. A port may have many clients, whom one must not keep out. */
 enum { ASKS_MAX = 64 };
 static const double RESOLVE_S = 10;
 
@@ -175,12 +175,15 @@ static void on_resolved(struct resolver_query *q, enum fault fault, const struct
     decide_address(a, f, &target, dest, w);
 }
 
-static size_t count_names(const struct list *asks)
+/* Names that this client waits for: at most PORT_FLOWS_MAX steps. */
+static size_t count_names(const struct list *asks, const struct addr *client)
 {
     size_t n = 0;
 
-    LIST_EACH(asks, node, next)
-        n += !container_of(node, struct udp_ask, node)->for_relay;
+    LIST_EACH(asks, node, next) {
+        const struct udp_ask *ask = container_of(node, struct udp_ask, node);
+        n += !ask->for_relay && addr_same_ip(&ask->flow->client, client);
+    }
     return n;
 }
 
@@ -210,7 +213,7 @@ static void decide_name(struct udp_association *a, struct flow *f, const struct 
     bool captured = p->port.kind == PORT_TPROXY;
 
     if (!w)
-        w = count_names(&p->asks) < ASKS_MAX ? udp_way_for(a, f, target, captured) : NULL;
+        w = count_names(&p->asks, &f->client) < ASKS_MAX ? udp_way_for(a, f, target, captured) : NULL;
     if (w && captured)
         w->mapping.reply_as = f->to; /* the client knows no other address */
     if (w && by_parent(w) && !dns_name_is_local(slice_str(target->host)))

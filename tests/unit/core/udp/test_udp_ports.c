@@ -138,6 +138,40 @@ static void strangers_have_no_use_of_a_fixed_port(void **state)
     assert_int_equal(gate_mappings(), 0);
 }
 
+static int socket_of_another_client(struct addr *ret_at)
+{
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    assert_int_equal(addr_parse_ip(ret_at, slice_str("127.0.0.2"), 0), 0);
+    assert_int_equal(bind(fd, &ret_at->sa, addr_len(ret_at)), 0);
+    assert_int_equal(getsockname(fd, &ret_at->sa, &(socklen_t){sizeof *ret_at}), 0);
+    return fd;
+}
+
+/* Nobody answers for the names of one client. */
+static void names_of_one_client_keep_out_no_other(void **state)
+{
+    enum { NAMES_MAX = 64 };
+    struct udp_association *one, *two;
+    struct addr port, other_at;
+    struct udp_request r = {.listener = "127.0.0.1:1080"};
+    uint16_t fixed = free_ports(1);
+    int other = socket_of_another_client(&other_at);
+    (void)state;
+    open_range(fixed, fixed);
+    assert_int_equal(gate_try("127.0.0.1", 0, &one, &port), 0);
+    for (uint16_t i = 0; i <= NAMES_MAX; i++)
+        gate_say_name(&port, "never.example", (uint16_t)(1000 + i), "x");
+    GATE_UNTIL(gate_drops(DROP_REFUSED) == 1);
+    r.client = other_at;
+    r.at = port;
+    assert_int_equal(udp_associate(&gate.udp, &r, &two, &port), 0);
+    size_t n = socks_udp_write_name(gate_text, slice_str("here.example"), addr_port(&gate.server_at));
+    gate_send(other, &port, gate_text, n);
+    (void)gate_arrives(gate.server, "");
+    (void)close(other);
+}
+
 /* A proxy that drains waits for associations, and not for the port that stays open. */
 static void a_fixed_port_is_idle_without_associations(void **state)
 {
@@ -233,6 +267,7 @@ int main(void)
         TEST(without_a_hint_one_has_the_fixed_port),
         TEST(a_fixed_port_answers_from_each_address),
         TEST(strangers_have_no_use_of_a_fixed_port),
+        TEST(names_of_one_client_keep_out_no_other),
         TEST(a_fixed_port_is_idle_without_associations),
         TEST(a_forward_is_idle_without_mappings),
         TEST(clients_are_told_the_address_that_they_know),
