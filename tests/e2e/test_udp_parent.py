@@ -14,7 +14,7 @@ from lab.gateway import Gateway
 from lab.origin import read_exactly
 from lab.proxy import UNRACED
 from lab.run import WAIT_S, wait_for
-from lab.topology import LAN_CLIENT, MORE4, NAMES4, OPEN4, OPEN6
+from lab.topology import LAN_CLIENT, MORE4, NAMES4, NOWHERE4, OPEN4, OPEN6
 from lab.udp import Association, ASSOCIATE, number_of, numbered, reflect, unwrap, whoami, wrap
 
 DANTED = unpacked.find("danted") or unpacked.find("sockd")
@@ -222,14 +222,14 @@ def test_a_forward_by_a_parent_proxy(start, upstream, lab, names, datagrams):
 
 
 def test_captured_datagrams_by_a_parent_proxy(start, upstream, router, names, datagrams):
-    """Questions for a server of the client's own network go to that of the uplink, all others where the client wants."""
+    """Questions for a server of the client's network, or a denied one, go to that of the uplink, others where the client wants."""
     names.zone["cp.test"] = [OPEN4]
     tell, far = datagrams(whoami), upstream()
-    gateway = Gateway(router, start, "tproxy", url(far))
+    gateway = Gateway(router, start, "tproxy", url(far), "--deny", f"{NOWHERE4}/32")
     gateway.capture_lan()
     with router.lan.datagrams(LAN_CLIENT, 0) as s:
         s.settimeout(WAIT_S)
-        for server in (NAMES4, "10.9.9.9"):
+        for server in (NAMES4, "10.9.9.9", NOWHERE4):
             s.sendto(question("cp.test"), (server, 53))
             answer, sender = s.recvfrom(65536)
             assert sender == (server, 53) and answer.endswith(socket.inet_aton(OPEN4))

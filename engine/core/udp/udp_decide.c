@@ -278,9 +278,17 @@ static bool name_server_of(const struct uplink *u, struct addr *ret)
     return false;
 }
 
+/* A parent proxy reaches the client's own name server, unless that is in the client's network, or denied. */
+static bool asks_own_server(const struct udp_association *a, const struct flow *f, const struct udp_way *w)
+{
+    const struct reach *reach = &a->port->udp->outbounds->settings.reach;
+    char why[REACH_WHY_MAX];
+
+    return by_parent(w) && !addr_is_private(&f->to) && reach_allows(reach, &f->client, a->user, &f->to, why);
+}
+
 /* A question for a name server, whichever: that of the chosen uplink answers it, so that no question leaves
- * by another link. The client believes that its own server has answered. A parent proxy reaches the client's
- * own server, unless that is in the client's network.
+ * by another link. The client believes that its own server has answered.
  * @param w  the mapping that it has waited for; NULL for none */
 static void decide_question(struct udp_association *a, struct flow *f, const struct target *target,
                             struct udp_way *w)
@@ -291,8 +299,7 @@ static void decide_question(struct udp_association *a, struct flow *f, const str
         w = udp_way_for(a, f, target, true);
     if (!w)
         return refuse(f);
-    bool own = by_parent(w) && !addr_is_private(&f->to);
-    if (!own && !name_server_of(w->account->lease.uplink, &server)) {
+    if (!asks_own_server(a, f, w) && !name_server_of(w->account->lease.uplink, &server)) {
         udp_log_refused(a->port->udp, &f->client, target, "the uplink has no name server");
         abandon(w, "no-name-server");
         return refuse(f);
