@@ -91,6 +91,21 @@ def test_on_and_off_leave_nothing(machine, proxy):
     assert not list(proxy.runtime.glob("steerway/capture.json"))
 
 
+def test_a_proxy_that_does_not_listen_yet_is_waited_for(machine, start, tmp_path):
+    """As by two lines of a unit of systemd."""
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    proxy = start("wan1", *LISTEN, prefix=("sh", "-c", f'read line < {gate}; exec "$@"', "sh"), ready=False)
+    with subprocess.Popen([BINARY, "capture", "on"], env=proxy.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as on:
+        asleep = Path(f"/proc/{on.pid}/stat")
+        wait_for(lambda: on.poll() is not None or asleep.read_text().rpartition(") ")[2].startswith("S"), "it waits")
+        gate.write_text("go\n")
+        said = on.communicate(timeout=60)[0]
+    assert on.returncode == 0 and said.startswith("captured: "), said
+    proxy.wait_started()
+    off(proxy)
+
+
 def test_other_options_replace_those_before(machine, proxy):
     before = state_of_machine()
     proxy.tell("capture", "on", "--lan", "lan0", "--user", "0")

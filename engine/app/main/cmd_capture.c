@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* --- the request ---------------------------------------------------------------------------------------- */
 
@@ -150,6 +151,17 @@ static int refuse_missing_lan(const struct capture_request *r)
     return COMMAND_OK;
 }
 
+/* A unit of systemd asks for the capture when the proxy has been started, which may not listen yet. */
+static void await_proxy(const struct cli *cli)
+{
+    enum { TRIES = 50 };
+    const struct timespec pause = {.tv_nsec = 100 * 1000 * 1000};
+    char path[CONTROL_PATH_MAX];
+
+    for (int i = 0; i < TRIES && !ask_is_there(cli, path) && path[0]; i++)
+        (void)nanosleep(&pause, NULL);
+}
+
 static int switch_on(const struct cli *cli, const struct capture_request *request)
 {
     struct capture_book *b = calloc(1, sizeof *b);
@@ -159,8 +171,10 @@ static int switch_on(const struct cli *cli, const struct capture_request *reques
     if (!b)
         return command_error(COMMAND_FAILED, "out of memory");
     int code = refuse_missing_lan(request);
-    if (code == COMMAND_OK)
+    if (code == COMMAND_OK) {
+        await_proxy(cli);
         code = ask_capture(cli, "plan", request, &answer);
+    }
     if (code == COMMAND_OK) {
         capture_plan_steps(request, json_is_true(json_object_get(answer, "ipv6")), &steps);
         json_decref(answer);
