@@ -42,6 +42,8 @@ struct mapping {
     double last_s; /* of its latest datagram, monotonic */
     bool begun, ended;
 
+    unsigned answers_due; /* with hears: copies that may go to the main loop. A server must not flood it */
+
     struct counters counters; /* bytes of payload: tx to destinations, rx from them */
 };
 
