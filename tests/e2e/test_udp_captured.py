@@ -71,7 +71,7 @@ def test_a_forward_carries_datagrams_of_several_clients(start, lab, servers):
                 assert address.decode() == lab.wan2.addr4 and payload == b"x" * size
             seen.add(port)
     assert len(seen) == 3  # each client has a mapping of its own
-    assert proxy.ask("status")["udp"]["mappings"] == 3
+    wait_for(lambda: proxy.ask("status")["udp"]["mappings"] == 3, "all are counted")
     proxy.stop()
     lines = proxy.connections(3)
     assert {(line["proto"], line["host"], line["uplink"], line["outcome"]) for line in lines} == {("udp", OPEN4, "wan2", "closed")}
@@ -83,7 +83,7 @@ def test_a_forward_resolves_its_name_by_the_uplink(start, lab, servers, names):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
         assert ask(s, b"hello", *at) == b"hello"
     assert {client for name, _, client in names.asked if name == "open.test"} == {lab.wan3.addr4}
-    assert proxy.ask("status")["udp"]["datagrams"] == 2
+    wait_for(lambda: proxy.ask("status")["udp"]["datagrams"] == 2, "both are counted")
 
 
 def test_a_forward_passes_answers_of_its_destination_only(start, lab, servers):
@@ -177,4 +177,4 @@ def test_denied_destinations_are_refused(gateway, router):
     with router.lan.datagrams(LAN_CLIENT, 0) as s:
         s.sendto(b"x", (OPEN4, 1234))
         assert "deny" in g.proxy.wait_event("datagrams_refused", host=OPEN4)["reason"]
-    assert g.proxy.ask("status")["udp"]["dropped"]["refused"] == 1
+    wait_for(lambda: g.proxy.ask("status")["udp"]["dropped"]["refused"] == 1, "it is counted")

@@ -250,8 +250,10 @@ static int write_change(struct capture_holder *h, const struct buf *script)
     if (r == 0)
         r = buf_printf(&line, "\n%s", LAST);
     const struct slice all = buf_slice(&line);
-    if (r == 0 && write(h->in_fd, all.data, all.len) != (ssize_t)all.len)
-        r = -EPIPE;
+    ssize_t n = r == 0 ? write(h->in_fd, all.data, all.len) : 0;
+    /* A child that has ended already, as where nft is missing, has said why: on_end reads that. */
+    if (r == 0 && n != (ssize_t)all.len && !(n < 0 && errno == EPIPE))
+        r = -EIO;
     buf_done(&line);
     return r;
 }
