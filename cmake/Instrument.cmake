@@ -39,8 +39,7 @@ if(STEERWAY_SANITIZE)
     -fno-sanitize-recover=all)
   target_link_options(steerway_flags INTERFACE -fsanitize=${STEERWAY_SANITIZE})
   if(STEERWAY_SANITIZE MATCHES thread AND CMAKE_C_COMPILER_ID STREQUAL GNU)
-    target_compile_options(steerway_flags INTERFACE -Wno-maybe-uninitialized # gcc loses track of its own calls
-      -Wno-alloc-size-larger-than)
+    target_compile_options(steerway_flags INTERFACE -Wno-maybe-uninitialized) # gcc loses track of its own calls
   endif()
 endif()
 

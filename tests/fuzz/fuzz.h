@@ -25,6 +25,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 /** An allocation of exactly len bytes, so that the address sanitizer guards its end. */
 static inline char *fuzz_copy(const char *data, size_t len)
 {
+    CHECK(len <= PTRDIFF_MAX); /* gcc warns of larger allocations where it cannot bound len */
     char *copy = malloc(len ? len : 1);
     CHECK(copy);
     if (len > 0)

@@ -140,7 +140,7 @@ static int remove_table(struct capture_notes *notes, char *err)
     struct capture_table t;
     int r = capture_table_read(&t, err);
 
-    if (r == -ENOENT) { /* without nft there is no table of ours */
+    if (r == -ENOENT) { /* nft is missing, so this program has made no table */
         note(notes, "%.400s; so its table, if there is one, stays", err);
         return 0;
     }

@@ -18,7 +18,7 @@ struct capture_table {
     char *removal;                   /* a script that removes what is ours; malloc'ed; NULL for nothing */
 };
 
-/** Read the table. @return 0; -ENOENT when there is no nft; or negative errno with one line in err
+/** Read the table. @return 0; -ENOENT when nft is missing; or negative errno with one line in err
  * (CAPTURE_ERROR_MAX) */
 MUST_CHECK int capture_table_read(struct capture_table *ret, char *err);
 void capture_table_done(struct capture_table *t);

@@ -85,8 +85,8 @@ static int surroundings_refuse(int err, const char *what, char *text)
     return err;
 }
 
-/* A proxy that may not mark can still take what others' rules capture of a LAN, so only a user who has named
- * the bit is warned. */
+/* A proxy that may not mark can still take what others' rules capture of a LAN, so the warning
+ * is for those who have named the bit. */
 static void mark_own_packets(const struct config *config)
 {
     uint32_t bit = config_own_mark(config);

@@ -78,7 +78,7 @@ static bool may_go(const struct flow *f, double now)
     return f->state == FLOW_REFUSED || (f->state == FLOW_OPEN && now - f->last_s > USED_S);
 }
 
-/* Forget a flow that is idle or refused, so that a new one finds room. Those that were used of late stay. */
+/* Forget a flow that is idle or refused, so that a new one finds room. Flows in use stay. */
 static void make_room(struct port *p)
 {
     double now = clock_coarse_s();

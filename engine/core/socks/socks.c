@@ -221,7 +221,7 @@ typedef void command5(struct session *s, const struct socks5_request *r);
 static command5 *const commands5[] = {
     [SOCKS5_CONNECT] = connect5, [SOCKS5_BIND] = bind5, [SOCKS5_UDP_ASSOCIATE] = associate5};
 
-/* The address of an association's request is a hint: a wrong one is no reason to refuse. */
+/* The address of an association's request is a hint, so a wrong one is accepted. */
 static bool is_served(const struct socks5_request *r)
 {
     return r->objection == SOCKS5_SUCCEEDED ||

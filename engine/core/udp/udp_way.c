@@ -231,7 +231,7 @@ int udp_way_socket(struct udp_way *w, const struct egress *egress, const struct 
 
 /* --- ending --------------------------------------------------------------------------------------------- */
 
-/* Flows whose names are being resolved by it: they are refused for now. */
+/* Refuse the flows whose names are being resolved by it. Their clients may ask again after FLOW_REFUSED_S. */
 static void cancel_asks(struct udp_way *w)
 {
     LIST_EACH(&w->port->asks, node, next) {
