@@ -279,6 +279,40 @@ def test_options_of_services_for_the_user():
     assert refused(2, "check", "--record", "").startswith("--record: expected a text")
 
 
+@pytest.mark.parametrize(
+    "args, file, said",
+    [
+        (["--forward", "tcp:127.0.0.1:5=a:1", "--forward", "tcp:127.0.0.1:5=b:1"], 'forward = { "tcp:127.0.0.1:5=a:1", "tcp:127.0.0.1:5=b:1" }',
+         "--forward tcp:127.0.0.1:5=a:1 and --forward tcp:127.0.0.1:5=b:1 both use TCP port 5: give one another port, or leave it out"),
+        (["--forward", "tcp:127.0.0.1:1080=a:1"], 'forward = "tcp:127.0.0.1:1080=a:1"',
+         "--forward tcp:127.0.0.1:1080=a:1 and the listener 127.0.0.1:1080 (of --host and --port) both use TCP port 1080: "
+         "give one another port, or leave it out"),
+        (["--transparent", "redirect:*:5", "--listen", "127.0.0.1:5"], 'transparent = "redirect:*:5", listen = "127.0.0.1:5"',
+         "--transparent redirect:0.0.0.0:5 and --listen 127.0.0.1:5 both use TCP port 5: give one another port, or leave it out"),
+        (["--forward", "udp:127.0.0.1:5300=a:1", "--udp-ports", "5000-6000"], 'forward = "udp:127.0.0.1:5300=a:1", udp_ports = "5000-6000"',
+         "--forward udp:127.0.0.1:5300=a:1 and --udp-ports 5000-6000 both use UDP port 5300: give one another port, or leave it out"),
+    ],
+)
+def test_two_options_that_need_one_port(tmp_path, args, file, said):
+    path = tmp_path / "config.lua"
+    path.write_text("return { " + file + " }")
+    for command in ("check", "start"):
+        assert refused(2, command, *args, "eth9") == said
+        assert refused(2, command, "--config", path, "eth9") == said
+    # One from each.
+    path.write_text('return { forward = "udp:127.0.0.1:5=a:1" }')
+    assert refused(2, "check", "--config", path, "--udp-ports", "5", "eth9").endswith("both use UDP port 5: give one another port, or leave it out")
+
+
+def test_ports_of_associations_that_are_for_root():
+    powerless = ("setpriv", "--inh-caps=-all", "--bounding-set=-all", "--ambient-caps=-all")
+    for ports, warned in [("5", True), ("1000-2000", True), ("60000-60010", False)]:
+        said = run("check", "--udp-ports", ports, "eth9", wrapped_by=powerless)
+        assert said.returncode == 0
+        assert ("cannot use all of --udp-ports at present: ports below" in said.stderr) == warned, said.stderr
+        assert "udp-ports" not in run("check", "--udp-ports", ports, "eth9").stderr
+
+
 def test_a_user_given_twice():
     assert refused(2, "check", "--auth", "u:SECRET", "--auth", "u:SECRET2") == "--auth: this user was given before"
 

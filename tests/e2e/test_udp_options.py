@@ -12,6 +12,9 @@ from lab.topology import LAN_HOME, OPEN4
 from lab.udp import ANY, ASSOCIATE, Association, reflect, sink, whoami, wrap
 
 
+POWERLESS = ("setpriv", "--inh-caps=-all", "--bounding-set=-all", "--ambient-caps=-all")
+
+
 def free_ports(n):
     """The first of n neighbouring ports that nobody uses."""
     for _ in range(50):
@@ -59,10 +62,23 @@ def test_a_range_of_ports(start, datagrams):
         c = Association(proxy)
         c.close()
         assert c.code == 1, "no port is left"
+        assert proxy.wait_event("rejected", proto="socks5")["reason"] == "port-in-use"
         a.reset()
         d = wait_for(lambda: associate(proxy), "its port is free again")
         with d:
             assert d.ask(b"x", server.address, server.port) == b"x"
+
+
+@pytest.mark.parametrize("taken", [True, False], ids=["another program has it", "it is for root"])
+def test_a_port_that_is_not_to_be_had(start, lab, taken):
+    """The log tells why."""
+    with lab.home.datagrams("127.0.0.1", 0) as other:
+        port = other.getsockname()[1] if taken else 5
+        proxy = start("wan1", "--udp-ports", port, prefix=() if taken else POWERLESS)
+        a = Association(proxy)
+        a.close()
+        assert a.code == 1
+        assert proxy.wait_event("rejected")["reason"] == ("port-in-use" if taken else "port-not-permitted")
 
 
 def test_one_port_for_clients_of_several_addresses(start, datagrams):

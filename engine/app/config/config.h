@@ -42,6 +42,7 @@ struct config_transparent {
 struct config {
     struct listen_place listen[CONFIG_LISTEN_MAX]; /* at least one after config_finish */
     size_t n_listen;
+    size_t n_listen_given; /* by --listen; config_finish adds those of --host and --port behind them */
     struct listen_place hosts[CONFIG_LISTEN_MAX]; /* port 0; config_finish joins them with the port */
     size_t n_hosts;
     struct config_forward forwards[CONFIG_LISTEN_MAX];

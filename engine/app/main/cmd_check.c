@@ -72,6 +72,15 @@ static void warn_of_port(const struct listen_place *p, const struct sight_self *
                             listen_place_text(p, text), self->first_port);
 }
 
+static void warn_of_udp_ports(const struct config *c, const struct sight_self *self)
+{
+    if (c->udp.port_low > 0 && c->udp.port_low < self->first_port && !self->may_bind)
+        (void)command_error(COMMAND_OK,
+                            "warning: cannot use all of --udp-ports at present: ports below %ld need root or "
+                            "CAP_NET_BIND_SERVICE",
+                            self->first_port);
+}
+
 static void warn_of_listeners(const struct config *c, const struct machine *m)
 {
     const struct listen_place *places[CONFIG_PLACES_MAX];
@@ -83,6 +92,7 @@ static void warn_of_listeners(const struct config *c, const struct machine *m)
         warn_of_listener(c, m, places[i]);
         warn_of_port(places[i], &self);
     }
+    warn_of_udp_ports(c, &self);
 }
 
 static void warn_of_unheeded(const struct policy *p)

@@ -14,6 +14,10 @@ static const char *reason_of(int err)
         return "shared-port";
     case -ELOOP:
         return "loop";
+    case -EADDRINUSE:
+        return "port-in-use";
+    case -EACCES:
+        return "port-not-permitted";
     default:
         return "resources";
     }

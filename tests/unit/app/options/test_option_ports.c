@@ -145,6 +145,119 @@ static void a_forward_may_be_of_udp(void **state)
     config_done(&c);
 }
 
+struct given {
+    const char *option, *value;
+};
+enum { GIVEN_MAX = 4 };
+
+/* @return what was said; "" for no refusal */
+static const char *said_of(const struct given given[GIVEN_MAX], char err[CONFIG_ERROR_MAX])
+{
+    struct option_value v[GIVEN_MAX];
+    struct config c;
+    size_t n = 0;
+    bool file;
+
+    for (; n < GIVEN_MAX && given[n].option; n++) {
+        v[n] = (struct option_value){option_by_name(slice_str(given[n].option)), given[n].value};
+        assert_non_null(v[n].option);
+    }
+    err[0] = '\0';
+    config_init(&c);
+    assert_int_equal(options_apply(&c, v, n, &file, err), 0);
+    int r = config_finish(&c, err);
+    config_done(&c);
+    assert_int_equal(r < 0, err[0] != '\0');
+    return err;
+}
+
+#define BOTH_USE(one, other, port)                                                                           \
+    one " and " other " both use " port ": give one another port, or leave it out"
+
+static void options_that_need_one_port_are_refused(void **state)
+{
+    static const struct {
+        struct given given[GIVEN_MAX];
+        const char *said;
+    } cases[] = {
+        /* two forwards */
+        {{{"forward", "tcp:127.0.0.1:5=a:1"}, {"forward", "tcp:127.0.0.1:5=b:2"}},
+         BOTH_USE("--forward tcp:127.0.0.1:5=a:1", "--forward tcp:127.0.0.1:5=b:2", "TCP port 5")},
+        {{{"forward", "udp:[::1]:5=[2001:db8::1]:1"}, {"forward", "udp:5=b:2"}},
+         BOTH_USE("--forward udp:[::1]:5=[2001:db8::1]:1", "--forward udp:[::1]:5=b:2", "UDP port 5")},
+        {{{"forward", "tcp:*:5=a:1"}, {"forward", "tcp:127.0.0.1:5=b:2"}},
+         BOTH_USE("--forward tcp:0.0.0.0:5=a:1", "--forward tcp:127.0.0.1:5=b:2", "TCP port 5")},
+        {{{"forward", "tcp:[::1]:5=a:1"}, {"forward", "tcp:[::]:5=b:2"}},
+         BOTH_USE("--forward tcp:[::1]:5=a:1", "--forward tcp:[::]:5=b:2", "TCP port 5")},
+        {{{"forward", "udp:127.0.0.1:5=a:1"}, {"forward", "udp:127.0.0.1:5=a:1"}},
+         "--forward udp:127.0.0.1:5=a:1 is given twice"},
+        {{{"forward", "udp:127.0.0.1:5=a:1"}, {"forward", "tcp:127.0.0.1:5=a:1"}}, ""},
+        {{{"forward", "tcp:127.0.0.1:5=a:1"}, {"forward", "tcp:127.0.0.2:5=a:1"}}, ""},
+        {{{"forward", "tcp:0.0.0.0:5=a:1"}, {"forward", "tcp:[::]:5=a:1"}}, ""},
+        {{{"forward", "tcp:127.0.0.1:5=a:1"}, {"forward", "tcp:127.0.0.1:6=a:1"}}, ""},
+        {{{"forward", "tcp:0=a:1"}, {"forward", "tcp:0=b:1"}, {"port", "0"}}, ""},
+        /* the proxy's listeners, given and not */
+        {{{"forward", "tcp:127.0.0.1:1080=a:1"}},
+         BOTH_USE("--forward tcp:127.0.0.1:1080=a:1", "the listener 127.0.0.1:1080 (of --host and --port)",
+                  "TCP port 1080")},
+        {{{"forward", "tcp:127.0.0.1:1080=a:1"}, {"port", "1081"}}, ""},
+        {{{"forward", "tcp:127.0.0.1:1081=a:1"}, {"port", "1081"}},
+         BOTH_USE("--forward tcp:127.0.0.1:1081=a:1", "the listener 127.0.0.1:1081 (of --host and --port)",
+                  "TCP port 1081")},
+        {{{"forward", "tcp:127.0.0.1:1080=a:1"}, {"listen", "127.0.0.1:7"}}, ""},
+        {{{"forward", "tcp:127.0.0.1:7=a:1"}, {"listen", "*:7"}},
+         BOTH_USE("--forward tcp:127.0.0.1:7=a:1", "--listen 0.0.0.0:7", "TCP port 7")},
+        {{{"forward", "udp:127.0.0.1:1080=a:1"}}, ""},
+        {{{"listen", "*:7"}, {"listen", "127.0.0.1:7"}},
+         BOTH_USE("--listen 0.0.0.0:7", "--listen 127.0.0.1:7", "TCP port 7")},
+        {{{"listen", "0.0.0.0:7"}, {"port", "7"}},
+         BOTH_USE("--listen 0.0.0.0:7", "the listener 127.0.0.1:7 (of --host and --port)", "TCP port 7")},
+        {{{"listen", "127.0.0.1:7"}, {"listen", "127.0.0.1:7"}}, ""}, /* one listener */
+        {{{"listen", "127.0.0.1:7,proxy-protocol"}, {"listen", "127.0.0.2:7"}}, ""},
+        /* captured connections and datagrams */
+        {{{"transparent", "redirect:*:7"}, {"transparent", "tproxy:127.0.0.1:7"}},
+         BOTH_USE("--transparent redirect:0.0.0.0:7", "--transparent tproxy:127.0.0.1:7", "TCP port 7")},
+        {{{"transparent", "redirect:*:7"}, {"transparent", "redirect:*:7"}},
+         "--transparent redirect:0.0.0.0:7 is given twice"},
+        {{{"transparent", "redirect:*:7"}, {"listen", "127.0.0.1:7"}},
+         BOTH_USE("--transparent redirect:0.0.0.0:7", "--listen 127.0.0.1:7", "TCP port 7")},
+        {{{"transparent", "redirect:*:7"}, {"forward", "tcp:7=a:1"}},
+         BOTH_USE("--forward tcp:127.0.0.1:7=a:1", "--transparent redirect:0.0.0.0:7", "TCP port 7")},
+        {{{"transparent", "tproxy:*:7"}, {"forward", "udp:7=a:1"}},
+         BOTH_USE("--forward udp:127.0.0.1:7=a:1", "--transparent tproxy:0.0.0.0:7", "UDP port 7")},
+        {{{"transparent", "redirect:*:7"}, {"forward", "udp:7=a:1"}}, ""},
+        /* the ports of associations, at the addresses of the listeners */
+        {{{"udp-ports", "5300"}, {"forward", "udp:127.0.0.1:5300=a:1"}},
+         BOTH_USE("--forward udp:127.0.0.1:5300=a:1", "--udp-ports 5300", "UDP port 5300")},
+        {{{"udp-ports", "5000-6000"}, {"forward", "udp:5300=a:1"}},
+         BOTH_USE("--forward udp:127.0.0.1:5300=a:1", "--udp-ports 5000-6000", "UDP port 5300")},
+        {{{"udp-ports", "5300-6000"}, {"forward", "udp:5300=a:1"}},
+         BOTH_USE("--forward udp:127.0.0.1:5300=a:1", "--udp-ports 5300-6000", "UDP port 5300")},
+        {{{"udp-ports", "5301-6000"}, {"forward", "udp:5300=a:1"}}, ""},
+        {{{"udp-ports", "5000-5299"}, {"forward", "udp:5300=a:1"}}, ""},
+        {{{"udp-ports", "5300"}, {"forward", "tcp:5300=a:1"}}, ""},
+        {{{"udp-ports", "5300"}, {"forward", "udp:127.0.0.2:5300=a:1"}}, ""},
+        {{{"udp-ports", "5300"}, {"forward", "udp:127.0.0.2:5300=a:1"}, {"listen", "*:7"}},
+         BOTH_USE("--forward udp:127.0.0.2:5300=a:1", "--udp-ports 5300", "UDP port 5300")},
+        {{{"udp-ports", "5300"}, {"forward", "udp:0.0.0.0:5300=a:1"}},
+         BOTH_USE("--forward udp:0.0.0.0:5300=a:1", "--udp-ports 5300", "UDP port 5300")},
+        {{{"udp-ports", "5300"}, {"forward", "udp:0.0.0.0:5300=a:1"}, {"listen", "[::1]:7"}}, ""},
+        {{{"udp-ports", "7-9"}, {"transparent", "tproxy:*:9"}},
+         BOTH_USE("--transparent tproxy:0.0.0.0:9", "--udp-ports 7-9", "UDP port 9")},
+        {{{"udp-ports", "7-9"}, {"transparent", "redirect:*:9"}}, ""},
+        {{{"udp-ports", "1080"}}, ""},
+        {{{"udp-ports", "5300"}, {"listen", "*:7"}, {"listen", "*:8"}}, ""},
+    };
+    char err[CONFIG_ERROR_MAX];
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        const struct given *g = cases[i].given;
+        if (strcmp(said_of(g, err), cases[i].said) != 0)
+            fail_msg("%s %s, …: '%s', not '%s'", g[0].option, g[0].value, err, cases[i].said);
+    }
+}
+
 static bool unasked_may(const struct config *c, const char *client)
 {
     struct addr a;
@@ -183,6 +296,7 @@ int main(void)
         cmocka_unit_test(what_is_wrong_is_said),
         cmocka_unit_test(there_is_room_for_so_many),
         cmocka_unit_test(a_forward_may_be_of_udp),
+        cmocka_unit_test(options_that_need_one_port_are_refused),
         cmocka_unit_test(a_login_does_not_open_forwards),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
