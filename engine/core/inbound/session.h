@@ -1,7 +1,7 @@
 /* A session: one client connection, from accept to close. It owns the client's socket, its buffers and the
  * state. Fronts (socks.c, http.c) stand above it and interpret the bytes; the session calls them by the
- * structs of front.h. session.c and session_await.c have what a session offers to them, session_events.c
- * reacts to events. */
+ * structs of front.h. session.c, session_await.c and session_reset.c have what a session offers to
+ * them, session_state.c the states and their time limits, and session_events.c reacts to events. */
 #ifndef STEERWAY_INBOUND_SESSION_H
 #define STEERWAY_INBOUND_SESSION_H
 

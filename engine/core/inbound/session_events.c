@@ -1,8 +1,9 @@
-/* Events of a session: bytes come or can be sent, the client leaves, the tunnel ends, the destination's
- * line fails, the proxy stops. */
+/* Events of a session: bytes come or can be sent, the client leaves, the deadline comes, the tunnel ends, the
+ * destination's line fails, the proxy stops. */
 #include "inbound/front.h"
 
 #include "inbound/gate.h"
+#include "inbound/session_state.h"
 
 #include "base/clock.h"
 #include "net/egress.h"
@@ -199,6 +200,55 @@ static void on_writable(struct ev_loop *loop, ev_io *w, int events)
         return s->front->exchange->writable(s);
     if (s->state == SESSION_REPLYING && s->out.len == 0)
         hand_over(s);
+}
+
+/* --- the deadline of the state -------------------------------------------------------------------------- */
+
+static void associated_look(struct session *s)
+{
+    uint64_t moved = udp_association_moved(s->association);
+
+    if (moved == s->moved)
+        return session_close(s, "idle");
+    s->moved = moved;
+    session_rearm(s);
+}
+
+static void owed_deadline_came(struct session *s)
+{
+    if (ack_wait_look(&s->client_wait, s->fd, s->proxy->settings.ack_timeout_s))
+        return session_close(s, "unacknowledged");
+    double after = session_owed_after(s);
+    if (after <= 0 || !s->admitted)
+        return session_close(s, "idle");
+    wheel_set(&s->proxy->deadlines, &s->deadline, after);
+}
+
+void session_deadline_came(struct wheel *w, struct wheel_entry *e)
+{
+    struct session *s = container_of(e, struct session, deadline);
+
+    (void)w;
+    if (s->state == SESSION_EXCHANGE)
+        return s->front->exchange->deadline(s);
+    if (s->state == SESSION_SLOWED)
+        return s->front->hold_over(s);
+    if (s->state == SESSION_RESETTING)
+        return session_reset_look(s);
+    if (session_is_owed(s))
+        return owed_deadline_came(s);
+    if (s->state == SESSION_ASSOCIATED)
+        return associated_look(s);
+    if (s->state != SESSION_READING)
+        return session_close(s, "idle");
+    if (session_is_looked_at(s))
+        return s->front->look_over(s);
+    if (session_rests(s))
+        return session_close(s, "idle");
+    session_rejected(s, "timeout");
+    if (s->front)
+        return s->front->timed_out(s);
+    session_close(s, NULL);
 }
 
 /* --- called from outside -------------------------------------------------------------------------------- */

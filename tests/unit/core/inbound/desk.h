@@ -13,6 +13,9 @@
 #include "http/http.h"
 #include "socks/socks.h"
 
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+
 enum { DESK_ENDS_MAX = 64, DESK_TEXT_MAX = 4096 };
 
 struct desk {
@@ -186,6 +189,16 @@ static inline void desk_await_closed(struct desk *d)
 static inline bool desk_is_in_state(const struct desk *d, size_t state)
 {
     return d->session->state == (enum session_state)state;
+}
+
+/* The session has read all that the client has sent. */
+static inline bool desk_has_read(const struct desk *d, size_t client)
+{
+    int on_its_way = 1, unread = 1;
+
+    assert_int_equal(ioctl((int)client, SIOCOUTQ, &on_its_way), 0);
+    assert_int_equal(ioctl(d->session->fd, SIOCINQ, &unread), 0);
+    return on_its_way == 0 && unread == 0;
 }
 
 /* --- the client and the destination --------------------------------------------------------------------- */

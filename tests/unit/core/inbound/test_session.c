@@ -1,10 +1,7 @@
-/* One client's connection: its states, the fronts that its first byte chooses, tunnels, and how it ends. */
+/* One client's connection: the fronts that its first byte chooses, tunnels, and how it ends. */
 #include "http/exchange_desk.h"
 
 #include "base/clock.h"
-
-#include <linux/sockios.h>
-#include <sys/ioctl.h>
 
 static const char SOCKS5_HELLO[] = {5, 1, 0};
 
@@ -31,16 +28,6 @@ static void hear_bytes(struct desk *d, int fd, char *in, size_t len)
     }
 }
 
-/* The session has read all that the client has sent. */
-static bool has_read(const struct desk *d, size_t client)
-{
-    int on_its_way = 1, unread = 1;
-
-    assert_int_equal(ioctl((int)client, SIOCOUTQ, &on_its_way), 0);
-    assert_int_equal(ioctl(d->session->fd, SIOCINQ, &unread), 0);
-    return on_its_way == 0 && unread == 0;
-}
-
 static void assert_tunnel(struct desk *d, int client, int dest)
 {
     assert_int_equal(d->session->state, SESSION_TUNNEL);
@@ -55,27 +42,6 @@ static void assert_tunnel(struct desk *d, int client, int dest)
     desk_close(d, dest);
     desk_hear_end(d, client, 0);
     desk_await_closed(d);
-}
-
-/* --- states --------------------------------------------------------------------------------------------- */
-
-static void the_table_allows_these_steps_and_no_others(void **state)
-{
-    /* In the order of the enum: reading, slowed, connecting, awaiting, exchange, replying, tunnel,
-     * associated, ending, resetting, closed. */
-    static const char *const rows[] = {
-        [SESSION_READING] = ".xx.x..xx.x",    [SESSION_SLOWED] = "x.........x",
-        [SESSION_CONNECTING] = "x..xxx..x.x", [SESSION_AWAITING] = ".....x..x.x",
-        [SESSION_EXCHANGE] = "x.x..x..xxx",   [SESSION_REPLYING] = "......x...x",
-        [SESSION_TUNNEL] = "..........x",     [SESSION_ASSOCIATED] = "..........x",
-        [SESSION_ENDING] = "..........x",     [SESSION_RESETTING] = "..........x",
-        [SESSION_CLOSED] = "...........",
-    };
-    (void)state;
-    for (int from = 0; from < (int)ARRAY_LEN(rows); from++)
-        for (int to = 0; to < (int)ARRAY_LEN(rows); to++)
-            if (session_may((enum session_state)from, (enum session_state)to) != (rows[from][to] == 'x'))
-                fail_msg("from state %d to state %d", from, to);
 }
 
 /* Callbacks further up may still use it. */
@@ -158,7 +124,7 @@ static void every_split_of_socks5(void **state)
     for (size_t at = 1; at < sizeof text; at++) {
         int client = desk_client(d);
         say_bytes(client, text, at);
-        desk_turn_until(d, has_read, (size_t)client, "the first part is not read");
+        desk_turn_until(d, desk_has_read, (size_t)client, "the first part is not read");
         say_bytes(client, text + at, sizeof text - at);
         int dest = desk_accept(d);
         hear_bytes(d, client, in, sizeof in);
@@ -178,46 +144,7 @@ static void what_is_neither_is_told_so(void **state)
     (void)desk_hear_head(d, client, "HTTP/1.1 400 Bad Request\r\n");
 }
 
-/* --- deadlines ------------------------------------------------------------------------------------------ */
-
-static void let_the_deadline_come(struct desk *d, double *setting)
-{
-    *setting = 0.01;
-    session_rearm(d->session);
-}
-
-static void a_slow_request_is_told_that_it_was(void **state)
-{
-    struct desk *d = *state;
-    int client = desk_client(d);
-    desk_say_str(client, "GET http:");
-    desk_turn_until(d, has_read, (size_t)client, "it is not read");
-    d->session->admit_by_s = clock_coarse_s(); /* as if the limit had passed long ago */
-    session_rearm(d->session);
-    (void)desk_hear_head(d, client, "HTTP/1.1 408 ");
-}
-
-static void a_client_that_rests_for_too_long_is_closed(void **state)
-{
-    struct desk *d = *state;
-    int client = desk_client(d), dest = serve_one(d, client);
-    let_the_deadline_come(d, &d->proxy.settings.idle_timeout_s);
-    desk_hear_end(d, client, 0);
-    desk_hear_end(d, dest, 0);
-    desk_await_closed(d);
-}
-
-static void a_destination_that_answers_nothing_becomes_504(void **state)
-{
-    struct desk *d = *state;
-    int client = desk_client(d);
-    desk_ask(d, client, GET("/"));
-    int dest = desk_accept(d);
-    (void)desk_hear_head(d, dest, "GET / HTTP/1.1\r\n");
-    let_the_deadline_come(d, &d->proxy.settings.idle_timeout_s);
-    assert_non_null(strstr(desk_hear_head(d, client, "HTTP/1.1 504 "), "error=http_response_timeout"));
-    desk_hear_end(d, dest, 0);
-}
+/* --- limits --------------------------------------------------------------------------------------------- */
 
 /* Clients without a request have a limited number of places, and the oldest of them is closed. A client
  * with an accepted request stays. */
@@ -293,45 +220,6 @@ static void a_last_answer_outlives_what_the_client_still_sends(void **state)
     desk_await_closed(d);
 }
 
-static bool has_sent(const struct desk *d, size_t bytes)
-{
-    return d->session->outbound->rx >= bytes;
-}
-
-/* A reset destroys bytes in transit, so it waits until the client has received all of them. */
-static void what_came_before_a_reset_is_heard(void **state)
-{
-    enum { CAME = 300 * 1000 };
-    struct desk *d = *state;
-    int client = desk_client(d);
-    const int little = 4 * 1024;
-    assert_int_equal(setsockopt(d->session->fd, SOL_SOCKET, SO_SNDBUF, &little, sizeof little), 0);
-    desk_ask(d, client, GET("/"));
-    int dest = desk_accept(d);
-    (void)desk_hear_head(d, dest, "GET / HTTP/1.1\r\n");
-    desk_say_str(dest, "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n");
-    (void)desk_hear_head(d, client, "HTTP/1.1 200 OK\r\n");
-    char data[1000];
-    size_t got = 0, before = (size_t)d->session->outbound->rx, sent = 0;
-    memset(data, 'x', sizeof data);
-    while (sent < CAME && session_owed(d->session) == 0) {
-        desk_say(dest, slice_of(data, sizeof data));
-        sent += sizeof data;
-        desk_turn_until(d, has_sent, before + sent, "the body is not read");
-    }
-    session_cut(d->session);
-    double give_up_s = clock_now_s() + PATIENCE_S;
-    for (ssize_t n = 1; n > 0 && clock_now_s() < give_up_s; got += n > 0 ? (size_t)n : 0) {
-        assert_true(got == sent || d->session->state == SESSION_RESETTING);
-        desk_await(d, client);
-        n = recv(client, data, sizeof data, 0);
-        assert_true(n != 0);
-    }
-    assert_int_equal(errno, ECONNRESET);
-    assert_int_equal(got, sent);
-    desk_await_closed(d);
-}
-
 static bool drained;
 
 static void on_drained(struct proxy *p)
@@ -387,7 +275,6 @@ static void a_listener_with_a_front_of_its_own_waits_for_no_byte(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_table_allows_these_steps_and_no_others),
         ONE(a_closed_session_is_freed_before_the_next_turn_and_not_earlier),
         ONE(socks5_makes_a_tunnel),
         ONE(socks4_makes_a_tunnel),
@@ -395,13 +282,9 @@ int main(void)
         ONE(connect_after_an_exchange),
         ONE(every_split_of_socks5),
         ONE(what_is_neither_is_told_so),
-        ONE(a_slow_request_is_told_that_it_was),
-        ONE(a_client_that_rests_for_too_long_is_closed),
-        ONE(a_destination_that_answers_nothing_becomes_504),
         ONE(the_oldest_stranger_makes_room),
         ONE(lines_of_two_kinds_are_limited_apart),
         ONE(a_last_answer_outlives_what_the_client_still_sends),
-        ONE(what_came_before_a_reset_is_heard),
         ONE(a_drained_proxy_finishes_what_is_under_way),
         ONE(a_listener_with_a_front_of_its_own_waits_for_no_byte),
     };
