@@ -38,8 +38,9 @@ local ROOMS = {
   { "app/control", "base addr machine net dns proto sets uplink health outbound inbound config keep follow capture" },
   { "app/doctor", "base machine uplink health config capture" },
   { "app/simulate", "base uplink policy" },
+  { "app/show", "base" },
   { "app/serve", "net health inbound http socks captured config keep follow capture control" },
-  { "app/main", "base netlink peek uplink policy config options follow capture control doctor simulate serve" },
+  { "app/main", "base netlink peek uplink policy config options follow capture control doctor simulate show serve" },
 }
 
 local LAYERS, STOREY = {}, {} -- by a room's name: what it may use, and its storey
@@ -70,7 +71,9 @@ local LIBRARIES = {
   ["openssl/hmac.h"] = { "peek" },
   ["arpa/nameser.h"] = { "dns" },
   ["libmnl/libmnl.h"] = { "netlink", "machine" },
-  ["jansson.h"] = { "policy", "outbound", "config", "options", "keep", "capture", "control", "doctor", "simulate", "main" },
+  ["jansson.h"] = {
+    "policy", "outbound", "config", "options", "keep", "capture", "control", "doctor", "simulate", "show", "main",
+  },
 }
 
 -- Rooms of parsers.

@@ -8,6 +8,7 @@
 #include "follow/surroundings.h"
 #include "main/cli.h"
 #include "netlink/link_index.h"
+#include "show/show.h"
 
 #include <errno.h>
 #include <net/if.h>
@@ -22,7 +23,7 @@ static void print_verdict(const struct config *c, const struct policy *policy,
     (void)printf("ok: policy %s; uplinks ", policy_name(policy));
     for (size_t i = 0; i < uplinks->n; i++) {
         (void)printf("%s", i ? ", " : "");
-        (void)command_print(uplinks->items[i]->name);
+        (void)show_print(uplinks->items[i]->name);
         (void)printf("@%g", uplinks->items[i]->view.weight);
     }
     (void)printf("%s; listening on ", uplinks->n ? "" : "none");

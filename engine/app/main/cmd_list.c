@@ -1,6 +1,7 @@
 #include "main/commands.h"
 
 #include "main/cli.h"
+#include "show/show.h"
 #include "uplink/discover.h"
 
 #include <jansson.h>
@@ -126,7 +127,7 @@ static void print_table(const struct table *t)
         while (last > 0 && !t->rows[i].cells[last - 1][0])
             last--; /* drop blanks at the end of the line */
         for (size_t c = 0; c < last; c++) {
-            int len = command_print(t->rows[i].cells[c]);
+            int len = show_print(t->rows[i].cells[c]);
             (void)printf("%*s", c + 1 < last ? (int)width[c] - len + 2 : 0, "");
         }
         (void)putchar('\n');

@@ -6,6 +6,7 @@
 #include "config/startup.h"
 #include "follow/policy_loading.h"
 #include "serve/app.h"
+#include "show/show.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -87,7 +88,7 @@ static void print_welcome(const struct app *a)
         if (u->view.ipv6 && addr_family(&u->egress.source6) != AF_UNSPEC)
             (void)addr_format_ip(&u->egress.source6, v6);
         printf("  uplink ");
-        printf("%*s weight %-5g %s%s%s%s\n", width - command_print(u->name), "", u->view.weight, v4,
+        printf("%*s weight %-5g %s%s%s%s\n", width - show_print(u->name), "", u->view.weight, v4,
                v4[0] && v6[0] ? ", " : "", v6,
                u->view.up                          ? ""
                : uplink_bar(u) == UPLINK_BAR_SPENT ? " (quota used up)"

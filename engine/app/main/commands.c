@@ -2,6 +2,7 @@
 
 #include "base/nearest.h"
 #include "main/cli.h"
+#include "show/show.h"
 #include "uplink/discover.h"
 #include "uplink/uplink.h"
 
@@ -12,24 +13,6 @@
 #include <string.h>
 
 static_assert((int)CONFIG_ERROR_MAX >= (int)POLICY_ERROR_MAX, "one buffer takes the errors of all");
-
-/* Users, files and the kernel may supply control characters. */
-static void make_harmless(char *text)
-{
-    for (char *p = text; *p; p++) {
-        if ((unsigned char)*p < ' ' || *p == 0x7f)
-            *p = '?';
-    }
-}
-
-int command_print(const char *text)
-{
-    char line[CONFIG_ERROR_MAX];
-
-    (void)snprintf(line, sizeof line, "%s", text);
-    make_harmless(line);
-    return printf("%s", line);
-}
 
 bool command_lacks_rights(const struct uplink *u)
 {
@@ -81,7 +64,7 @@ int command_error(int code, const char *fmt, ...)
     va_start(args, fmt);
     (void)vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
-    make_harmless(text);
+    show_harmless(text);
     (void)fprintf(stderr, "steerway: %s\n", text);
     return code;
 }

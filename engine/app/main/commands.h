@@ -77,10 +77,6 @@ enum { COMMAND_ABSENCE_MAX = 320 };
  * @param out  buffer of the result */
 const char *command_absence(const struct uplink *u, const struct machine *m, char out[COMMAND_ABSENCE_MAX]);
 
-/** Print text on standard output, with '?' for control characters, which a terminal might obey.
- *  @return the bytes printed */
-int command_print(const char *text);
-
 /** Print "steerway: …" on standard error, on one line. @return code */
 int command_error(int code, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
