@@ -8,7 +8,7 @@ import pytest
 from lab.run import WAIT_S, wait_for
 from lab.socks import request5
 from lab.stun import PORTS, by_association
-from lab.topology import LAN_HOME, OPEN4
+from lab.topology import HOLE4, LAN_HOME, OPEN4
 from lab.udp import ANY, ASSOCIATE, Association, reflect, sink, whoami, wrap
 
 
@@ -114,6 +114,25 @@ def test_one_port_for_clients_of_one_address(start, datagrams):
         a.reset()
         wait_for(lambda: proxy.ask("status")["udp"]["associations"] == 1, "the first has ended")
         assert b.ask(b"still", server.address, server.port) == b"still"
+
+
+def test_a_client_that_floods_a_shared_port_hurts_only_itself(start, lab, datagrams):
+    """It sends to more destinations than the port has room for. The others keep theirs, and get new ones."""
+    flows_max, step, port = 16384, 1024, free_ports(1)
+    server, new = datagrams(whoami), datagrams(reflect)
+    proxy = start("wan1", "--udp-ports", port)
+    passed = lambda: (u := proxy.ask("status")["udp"])["datagrams"] + sum(u["dropped"].values())
+    with Association(proxy) as scanner, Association(proxy, source="127.0.0.2") as other:
+        seen = other.ask(b"first", server.address, server.port).split()[:2]
+        before = passed()
+        for n in range(1, flows_max + 2 * step, step):
+            for to in range(n, n + step):
+                scanner.send(b"", HOLE4, to)
+            wait_for(lambda: passed() >= before + n + step - 1, "the flood was taken", every=0.01)
+        assert other.ask(b"x", new.address, new.port) == b"x"
+        server.send_to(b"late", (seen[0].decode(), int(seen[1])))
+        assert other.receive() == (b"late", server.address, server.port), "it may answer as long as the flow lives"
+        assert other.ask(b"again", server.address, server.port).split()[:2] == seen
 
 
 @pytest.mark.parametrize("hint", [(OPEN4, 53), ("open.test", 53)], ids=["its address", "its name"])

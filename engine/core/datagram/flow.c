@@ -5,11 +5,17 @@
 #include "datagram/by_parent.h"
 #include "datagram/mapping.h"
 #include "datagram/port.h"
+#include "datagram/shares.h"
 #include "peek/quic_peek.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* A flow that was used in that time may be missed, if it is forgotten. */
+static const double USED_S = 10;
+/* Flows are in the order of their use to this precision, so that few datagrams move them. */
+static const double PLACED_S = 1;
 
 /* --- the port's table ----------------------------------------------------------------------------------- */
 
@@ -70,37 +76,67 @@ static bool grow(struct port *p)
     return true;
 }
 
-static bool may_go(const struct flow *f, double now)
+/* From now on it may be forgotten. */
+static void settle(struct flow *f, enum flow_state state)
 {
-    static const double USED_S = 10;
-
-    /* Strangers' flows are refused: they must not keep out those of clients. */
-    return f->state == FLOW_REFUSED || (f->state == FLOW_OPEN && now - f->last_s > USED_S);
+    f->state = state;
+    f->placed_s = f->last_s;
+    share_settle(f->share, &f->node);
 }
 
-/* Forget a flow that is idle or refused, so that a new one finds room. Flows in use stay. */
-static void make_room(struct port *p)
+static void touch(struct flow *f, double now)
 {
-    double now = clock_coarse_s();
+    if (now - f->placed_s <= PLACED_S)
+        return;
+    f->placed_s = now;
+    share_touch(f->share, &f->node);
+}
 
-    for (int steps = 0; steps < 64 && !list_is_empty(&p->flows); steps++) {
-        struct flow *oldest = container_of(p->flows.next, struct flow, node);
-        if (may_go(oldest, now))
-            return flow_free(oldest);
-        list_remove(&oldest->node);
-        list_push_back(&p->flows, &oldest->node);
-    }
+static bool is_settled(const struct flow *f)
+{
+    return f->state == FLOW_OPEN || f->state == FLOW_REFUSED;
+}
+
+/* The flow that makes room for one that has entered. Flows in use stay, unless their client has more than its
+ * share. @return NULL: none */
+static struct flow *to_forget(const struct port *p, const struct share *mine)
+{
+    bool owed;
+
+    /* Strangers' flows are refused: they must not keep out those of clients. */
+    if (!list_is_empty(&p->refused))
+        return container_of(p->refused.next, struct flow, sibling);
+    struct list *node = shares_choose(&p->shares, mine, &owed);
+    struct flow *f = node ? container_of(node, struct flow, node) : NULL;
+    return f && (owed || clock_coarse_s() - f->last_s > USED_S) ? f : NULL;
+}
+
+/* A new flow has entered its share. @return whether the port has room for it */
+static bool has_room(struct port *p, struct share *mine)
+{
+    bool shared = addr_family(&p->client) == AF_UNSPEC;
+
+    if (shared && !share_may_wait(mine, p->flows_max))
+        return false;
+    struct flow *least = p->shares.all.n > p->flows_max ? to_forget(p, mine) : NULL;
+    if (least)
+        flow_free(least);
+    return p->shares.all.n <= p->flows_max;
 }
 
 static struct flow *add(struct port *p, const struct flow_key *key, uint64_t hash)
 {
-    if (p->n_flows >= PORT_FLOWS_MAX)
-        make_room(p);
-    if (p->n_flows >= p->n_buckets && !grow(p))
+    if (p->shares.all.n >= p->n_buckets && !grow(p))
         return NULL;
-    struct flow *f = p->n_flows < PORT_FLOWS_MAX ? calloc(1, sizeof *f + key->name.len) : NULL;
-    if (!f)
+    struct share *share = shares_enter(&p->shares, key->client);
+    if (!share)
         return NULL;
+    struct flow *f = has_room(p, share) ? calloc(1, sizeof *f + key->name.len) : NULL;
+    if (!f) {
+        shares_leave(&p->shares, share);
+        return NULL;
+    }
+    f->share = share;
     f->order.of = f->news.of = LETTER_FLOW;
     f->port = p;
     f->hash = hash;
@@ -116,8 +152,7 @@ static struct flow *add(struct port *p, const struct flow_key *key, uint64_t has
     struct flow **bucket = &p->buckets[hash & (p->n_buckets - 1)];
     f->next = *bucket;
     *bucket = f;
-    list_push_back(&p->flows, &f->node);
-    p->n_flows++;
+    list_init(&f->node);
     return f;
 }
 
@@ -194,9 +229,11 @@ void flow_free(struct flow *f)
     *at = f->next;
     if (p->latest == f)
         p->latest = NULL;
-    list_remove(&f->node);
     list_remove(&f->sibling);
-    p->n_flows--;
+    if (is_settled(f))
+        share_unsettle(f->share, &f->node);
+    share_unqueue(f->share, f->queue.len);
+    shares_leave(&p->shares, f->share);
     wheel_cancel(&f->look);
     if (f->state == FLOW_OPEN)
         contacts_release(&f->answer.mapping->contacts, f->contact);
@@ -216,19 +253,19 @@ static void wait_for_answer(struct flow *f, struct slice payload)
     struct port *p = f->port;
     char *space;
 
-    if (f->n_queued == FLOW_QUEUE_MAX || p->queued + size > PORT_QUEUE_BYTES ||
+    if (f->n_queued == FLOW_QUEUE_MAX || !share_may_queue(f->share, size, PORT_QUEUE_BYTES) ||
         buf_reserve(&f->queue, size, &space) < 0)
         return datagram_room_drop(p->room, DROP_QUEUE_FULL, 1);
     memcpy(space, &len, sizeof len);
     memcpy(space + sizeof len, payload.data, payload.len);
     buf_commit(&f->queue, size);
     f->n_queued++;
-    p->queued += size;
+    share_queue(f->share, size);
 }
 
 static void empty_queue(struct flow *f)
 {
-    f->port->queued -= f->queue.len;
+    share_unqueue(f->share, f->queue.len);
     buf_done(&f->queue);
     f->n_queued = 0;
 }
@@ -246,6 +283,7 @@ void flow_send(struct flow *f, struct slice payload, double now)
         return datagram_room_drop(f->port->room, DROP_REFUSED, 1);
     case FLOW_OPEN:
         f->contact->last_s = now;
+        touch(f, now);
         return mapping_send(f->answer.mapping, f, payload, now);
     }
 }
@@ -271,7 +309,8 @@ static void refuse(struct flow *f)
 {
     struct datagram_room *room = f->port->room;
 
-    f->state = FLOW_REFUSED;
+    settle(f, FLOW_REFUSED);
+    list_push_back(&f->port->refused, &f->sibling);
     datagram_room_drop(room, DROP_REFUSED, f->n_queued);
     empty_queue(f);
     wheel_set(&room->flows, &f->look, FLOW_REFUSED_S);
@@ -286,7 +325,7 @@ void flow_answered(struct flow *f)
     if (m && mapping_take(m, &f->answer) == 0 && by_parent_address(f) == 0)
         f->contact = contacts_hold(&m->contacts, &f->answer.dest);
     if (f->contact) {
-        f->state = FLOW_OPEN;
+        settle(f, FLOW_OPEN);
         list_push_back(&m->flows, &f->sibling);
         wheel_set(&p->room->flows, &f->look, m->idle_s);
         send_queue(f);

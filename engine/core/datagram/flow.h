@@ -11,6 +11,7 @@ struct contact;
 struct mapping;
 struct quic_peek;
 struct port;
+struct share;
 
 enum {
     FLOW_QUEUE_MAX = 16,                             /* datagrams that wait for the answer */
@@ -45,7 +46,9 @@ struct flow_answer {
 struct flow {
     struct letter order, news;
     struct flow *next; /* in its bucket */
-    struct list node;  /* in the port's flows, the oldest first */
+    struct share *share;
+    struct list node; /* once it is open or refused: in its share's flows */
+    double placed_s;  /* the use for which it was moved to their end */
     uint64_t hash;
     struct port *port;
     enum flow_state state;
@@ -59,7 +62,7 @@ struct flow {
 
     struct flow_answer answer;
 
-    struct list sibling; /* FLOW_OPEN: in the mapping's flows */
+    struct list sibling; /* FLOW_OPEN: in the mapping's flows; FLOW_REFUSED: in the port's */
     struct contact *contact;
     char *header; /* by a parent proxy: in front of each datagram (by_parent.h); else NULL */
     size_t header_len;

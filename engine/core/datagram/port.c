@@ -119,8 +119,10 @@ void port_reply(struct port *p, const struct addr *client, const struct addr *so
 void port_begin(struct port *p)
 {
     p->order.of = p->news.of = LETTER_PORT;
-    list_init(&p->flows);
+    list_init(&p->refused);
     list_init(&p->mappings);
+    shares_init(&p->shares, &p->room->key);
+    p->flows_max = addr_family(&p->client) == AF_UNSPEC ? PORT_SHARED_FLOWS_MAX : PORT_FLOWS_MAX;
     mailbox_send(&p->room->orders, &p->order.message, ORDER_BEGIN);
 }
 
@@ -128,6 +130,12 @@ void port_end(struct port *p)
 {
     if (p->n_asked == 0 && message_seal(&p->order.message, ORDER_LAST))
         mailbox_send(p->room->news, &p->news.message, NEWS_ENDED_DATAGRAMS);
+}
+
+void port_done(struct port *p)
+{
+    free(p->buckets);
+    shares_done(&p->shares);
 }
 
 static void stop(struct port *p)
@@ -140,10 +148,12 @@ static void stop(struct port *p)
     replies_done(&p->replies);
     LIST_EACH(&p->mappings, node, next)
         mapping_end(container_of(node, struct mapping, node));
-    LIST_EACH(&p->flows, node, next) {
-        struct flow *f = container_of(node, struct flow, node);
-        if (f->state != FLOW_ASKED)
-            flow_free(f);
+    for (size_t i = 0; i < p->n_buckets; i++) {
+        for (struct flow *f = p->buckets[i], *next; f; f = next) {
+            next = f->next;
+            if (f->state != FLOW_ASKED)
+                flow_free(f);
+        }
     }
 }
 

@@ -131,7 +131,7 @@ void udp_port_free(struct udp_port *p)
         a->closing = true;
         udp_association_rest(a);
     }
-    free(p->port.buckets);
+    port_done(&p->port);
     free(p->to);
     free(p);
     note_ended(u);

@@ -50,7 +50,7 @@ static inline void room_on_news(struct mailbox *m, struct message *message, unsi
         free(container_of(l, struct mapping, news));
     } else {
         assert_int_equal(stage.n_ended, stage.n_mappings);
-        free(stage.port->buckets);
+        port_done(stage.port);
         free(stage.port);
         stage.port = NULL;
     }

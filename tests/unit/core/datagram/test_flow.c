@@ -16,7 +16,7 @@ static void one_question_for_many_datagrams(void **state)
     room_say(&stage.server_at, "4");
     (void)room_arrives_str(stage.server, "4");
     assert_int_equal(stage.n_asked, 1);
-    assert_int_equal(stage.port->queued, 0);
+    assert_int_equal(stage.port->shares.all.queued, 0);
 }
 
 /* The answer may lead elsewhere: names, and parent proxies. */
@@ -95,11 +95,11 @@ static void a_refusal_lasts_a_while(void **state)
     double refused_s = clock_now_s();
     room_refuse(stage.asked[0]);
     ROOM_UNTIL(room_drops(DROP_REFUSED) == 3);
-    assert_int_equal(stage.port->queued, 0);
+    assert_int_equal(stage.port->shares.all.queued, 0);
     room_say(&stage.server_at, "x");
     ROOM_UNTIL(room_drops(DROP_REFUSED) == 4);
     assert_int_equal(stage.n_asked, 1);
-    ROOM_UNTIL(stage.port->n_flows == 0);
+    ROOM_UNTIL(stage.port->shares.all.n == 0);
     assert_true(clock_now_s() - refused_s >= FLOW_REFUSED_S - 0.1);
     (void)room_open();
     assert_int_equal(stage.n_asked, 2);
@@ -190,7 +190,7 @@ static void an_idle_flow_ends_before_its_mapping(void **state)
     stage.asked[1]->last_s -= 2 * stage.idle_s;
     stage.asked[1]->contact->last_s -= 2 * stage.idle_s;
     wheel_set(&stage.room.flows, &stage.asked[1]->look, 0);
-    ROOM_UNTIL(stage.port->n_flows == 1);
+    ROOM_UNTIL(stage.port->shares.all.n == 1);
     room_send(stage.other, &mapped, slice_str("late"));
     ROOM_UNTIL(room_drops(DROP_UNASKED) == 1);
     assert_int_equal(stage.n_idle, 0);
@@ -213,7 +213,7 @@ static void replies_keep_a_flow(void **state)
     room_hears(stage.client, &stage.server_at, "news");
     wheel_set(&stage.room.flows, &f->look, 0);
     ROOM_UNTIL(wheel_left_s(&f->look) > 1);
-    assert_int_equal(stage.port->n_flows, 1);
+    assert_int_equal(stage.port->shares.all.n, 1);
     assert_true(f->state == FLOW_OPEN);
 }
 

@@ -196,7 +196,7 @@ static void an_ordered_end_forgets_all(void **state)
     mapping_order_end(m);
     ROOM_UNTIL(stage.n_ended == 1);
     assert_int_equal(count_fds(), before);
-    assert_int_equal(stage.port->n_flows, 0);
+    assert_int_equal(stage.port->shares.all.n, 0);
     (void)room_open(); /* asks, and is answered with a new one */
     assert_int_equal(stage.n_asked, 3);
     assert_int_equal(stage.n_ended, 1);
@@ -228,7 +228,7 @@ static void an_answer_and_an_end_may_come_together(void **state)
     mapping_order_end(m);
     (void)room_arrives_str(stage.server, "brief");
     ROOM_UNTIL(stage.n_ended == 1);
-    assert_int_equal(stage.port->n_flows, 0);
+    assert_int_equal(stage.port->shares.all.n, 0);
 }
 
 /* The main loop orders the end of a mapping and of its port at once. */

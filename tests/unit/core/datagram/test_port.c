@@ -250,7 +250,7 @@ static void fill(void)
             ROOM_UNTIL(stage.n_asked == i + 1);
     }
     assert_int_equal(stage.n_asked, PORT_FLOWS_MAX);
-    assert_int_equal(stage.port->n_flows, PORT_FLOWS_MAX);
+    assert_int_equal(stage.port->shares.all.n, PORT_FLOWS_MAX);
 }
 
 /* What comes to the server, up to this. */
@@ -263,6 +263,12 @@ static void server_hears_up_to(const char *payload)
         if (n == strlen(payload) && memcmp(room_text, payload, n) == 0)
             return;
     }
+}
+
+static void make_older(struct flow *f, double by_s)
+{
+    f->last_s -= by_s;
+    f->placed_s -= by_s;
 }
 
 static void flows_in_use_are_not_forgotten(void **state)
@@ -281,11 +287,16 @@ static void flows_in_use_are_not_forgotten(void **state)
     room_say(&one_more, "y"); /* each was used just now */
     ROOM_UNTIL(room_drops(DROP_QUEUE_FULL) == 2);
     assert_int_equal(stage.n_asked, PORT_FLOWS_MAX);
-    for (size_t i = 1; i < PORT_FLOWS_MAX; i += 2)
-        stage.asked[i]->last_s -= 60;
+    for (size_t i = 0; i < PORT_FLOWS_MAX; i++)
+        make_older(stage.asked[i], 60);
+    for (size_t i = 0; i < PORT_FLOWS_MAX; i += 2) {
+        struct addr used = numbered(i);
+        room_say(&used, "u");
+        server_hears_up_to("u");
+    }
     room_say(&one_more, "y");
     room_await_asked(PORT_FLOWS_MAX + 1);
-    assert_int_equal(stage.port->n_flows, PORT_FLOWS_MAX); /* one that was idle is forgotten */
+    assert_int_equal(stage.port->shares.all.n, PORT_FLOWS_MAX); /* one that was idle is forgotten */
     for (size_t i = 0; i < PORT_FLOWS_MAX; i += 2) {
         struct addr kept = numbered(i);
         room_say(&kept, "z");
@@ -307,7 +318,7 @@ static void refused_flows_make_room_at_once(void **state)
     room_say(&one_more, "y");
     room_await_asked(PORT_FLOWS_MAX + 1);
     room_refuse(stage.asked[PORT_FLOWS_MAX]);
-    assert_int_equal(stage.port->n_flows, PORT_FLOWS_MAX);
+    assert_int_equal(stage.port->shares.all.n, PORT_FLOWS_MAX);
 }
 
 /* A client sends much to many destinations while the main loop is busy. */
@@ -321,13 +332,127 @@ static void what_waits_in_a_port_is_limited(void **state)
         room_say_from(stage.client, &to, slice_of(much, sizeof much));
         ROOM_UNTIL(stage.n_asked == i + 1);
     }
-    assert_true(stage.port->queued <= PORT_QUEUE_BYTES);
-    assert_true(stage.port->queued > PORT_QUEUE_BYTES / 2);
+    assert_true(stage.port->shares.all.queued <= PORT_QUEUE_BYTES / 3); /* the rest is for other clients */
+    assert_true(stage.port->shares.all.queued > PORT_QUEUE_BYTES / 4);
     assert_true(room_drops(DROP_QUEUE_FULL) >= FLOWS / 2);
     for (size_t i = 0; i < FLOWS; i++)
         room_refuse(stage.asked[i]);
     ROOM_UNTIL(stage.port->n_asked == 0);
-    assert_int_equal(stage.port->queued, 0);
+    assert_int_equal(stage.port->shares.all.queued, 0);
+}
+
+/* --- clients that share a port -------------------------------------------------------------------------- */
+
+enum { SHARED_FLOWS = 48 };
+
+/* Two clients: one floods, and `other` does not. @return its socket */
+static int share(void)
+{
+    struct addr at;
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    assert_int_equal(addr_parse_ip(&at, slice_str("127.0.0.2"), 0), 0);
+    assert_int_equal(bind(fd, &at.sa, addr_len(&at)), 0);
+    assert_int_equal(stage.port->flows_max, PORT_FLOWS_MAX);
+    stage.port->client = (struct addr){.sa.sa_family = AF_UNSPEC};
+    stage.port->flows_max = SHARED_FLOWS;
+    return fd;
+}
+
+static void say_from(int client, size_t to, const char *text)
+{
+    struct addr a = numbered(to);
+
+    room_say_from(client, &a, slice_str(text));
+}
+
+/* Its flow goes on by the same mapping, though it was used before all flows of the other one. */
+static void who_floods_a_shared_port_loses_its_own_flows(void **state)
+{
+    int other = share();
+    (void)state;
+    say_from(other, 0, "mine");
+    room_await_asked(1);
+    struct mapping *m = room_answer(stage.asked[0], &stage.server_at);
+    struct addr mapped = room_arrives_str(stage.server, "mine");
+    struct mapping *floods = NULL;
+    for (size_t i = 1; i < 10 * SHARED_FLOWS; i++) {
+        say_from(stage.client, i, "flood");
+        ROOM_UNTIL(stage.n_asked == i + 1 || room_drops(DROP_QUEUE_FULL) > 0);
+        if (stage.n_asked <= i)
+            break; /* its flows are in use */
+        if (!floods)
+            floods = room_answer(stage.asked[i], &stage.other_at);
+        else
+            room_answer_fd(stage.asked[i], floods, &stage.other_at, -1);
+    }
+    assert_int_equal(stage.port->shares.all.n, SHARED_FLOWS);
+    size_t asked = stage.n_asked;
+    for (size_t i = 1; i < SHARED_FLOWS / 3; i++) { /* more flows than it has: the flooder makes room */
+        say_from(other, 1000 + i, "more");
+        room_await_asked(asked + i);
+        room_answer_fd(stage.asked[asked + i - 1], m, &stage.server_at, -1);
+        (void)room_arrives_str(stage.server, "more");
+    }
+    assert_int_equal(stage.port->shares.all.n, SHARED_FLOWS);
+    say_from(other, 0, "again");
+    struct addr same = room_arrives_str(stage.server, "again");
+    assert_int_equal(addr_port(&same), addr_port(&mapped));
+    assert_int_equal(stage.n_asked, asked + SHARED_FLOWS / 3 - 1);
+    (void)close(other);
+}
+
+/* A client whose flows are idle makes room for its own, and not for those of the other one. */
+static void idle_flows_of_others_stay(void **state)
+{
+    int other = share();
+    (void)state;
+    say_from(other, 0, "mine");
+    room_await_asked(1);
+    (void)room_answer(stage.asked[0], &stage.server_at);
+    (void)room_arrives_str(stage.server, "mine");
+    make_older(stage.asked[0], 100);
+    struct mapping *floods = NULL;
+    for (size_t i = 1; i < 4 * SHARED_FLOWS; i++) {
+        say_from(stage.client, i, "flood");
+        room_await_asked(i + 1);
+        if (!floods)
+            floods = room_answer(stage.asked[i], &stage.other_at);
+        else
+            room_answer_fd(stage.asked[i], floods, &stage.other_at, -1);
+        ROOM_UNTIL(stage.asked[i]->state == FLOW_OPEN);
+        make_older(stage.asked[i], 60);
+    }
+    say_from(other, 0, "again");
+    (void)room_arrives_str(stage.server, "again");
+    assert_int_equal(stage.n_asked, 4 * SHARED_FLOWS);
+    (void)close(other);
+}
+
+/* One client waits for many answers, and with many bytes. */
+static void who_waits_in_a_shared_port_keeps_out_no_other(void **state)
+{
+    static char much[60000];
+    int other = share();
+    (void)state;
+    stage.port->flows_max = 3 * PORT_QUEUE_BYTES / sizeof much;
+    for (size_t i = 0; i < stage.port->flows_max; i++) {
+        struct addr to = numbered(i);
+        room_say_from(stage.client, &to, slice_of(much, sizeof much));
+        room_turn();
+    }
+    ROOM_UNTIL(stage.n_asked + room_drops(DROP_QUEUE_FULL) >= stage.port->flows_max);
+    size_t asked = stage.n_asked;
+    assert_int_equal(asked, stage.port->flows_max / 3);
+    assert_true(stage.port->shares.all.queued <= PORT_QUEUE_BYTES / 3);
+    say_from(other, 0, "mine");
+    room_await_asked(asked + 1);
+    ROOM_UNTIL(stage.asked[asked]->n_queued == 1);
+    (void)room_answer(stage.asked[asked], &stage.server_at);
+    (void)room_arrives_str(stage.server, "mine");
+    for (size_t i = 0; i < asked; i++)
+        room_refuse(stage.asked[i]);
+    (void)close(other);
 }
 
 static int setup_forward(void **state)
@@ -356,6 +481,9 @@ int main(void)
         TEST(flows_in_use_are_not_forgotten),
         TEST(refused_flows_make_room_at_once),
         TEST(what_waits_in_a_port_is_limited),
+        TEST(who_floods_a_shared_port_loses_its_own_flows),
+        TEST(idle_flows_of_others_stay),
+        TEST(who_waits_in_a_shared_port_keeps_out_no_other),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
