@@ -112,13 +112,17 @@ static void put_near(struct script *s, const struct capture_ground *g, bool six)
     put(s, " }\n  }\n");
 }
 
-/* The rules that both ways into capture begin with: which packets may begin a captured flow.
+/* Which packets may begin a captured flow. Each packet of a flow passes the rules before these, so those are
+ * few and cheap: `fib` looks up a route, and a set of protocols costs as much as three comparisons.
  *
  * Flows that exist already are left alone: what is not new to conntrack, and TCP without its first packet,
  * which is new to a conntrack that has just begun. */
-static void put_newcomers(struct script *s, const char *chosen)
+static void put_newcomers(struct script *s, const char *chosen, bool own)
 {
     RULE(s, "ct state != new %s", "return");
+    RULE(s, "meta l4proto != { tcp, udp } %s", "return");
+    if (own) /* also a resolver on loopback, whose own questions are captured */
+        RULE(s, "fib daddr type local %s", "return");
     RULE(s, "meta l4proto tcp tcp flags & (fin | syn | rst | ack) != syn %s", "return");
     /* Questions for names, also to a resolver nearby: else they would leave by a link that nobody chose. */
     RULE(s, "meta l4proto { tcp, udp } th dport 53 goto %s", chosen);
@@ -144,13 +148,12 @@ static void put_output(struct script *s, const struct capture_ground *g)
 {
     put(s, "  chain output {\n    type route hook output priority mangle; policy accept;\n");
     RULE(s, "meta mark & 0x%x != 0 return", g->own_mark); /* the proxy itself: a loop otherwise */
-    RULE(s, "meta l4proto != { tcp, udp } %s", "return");
     put_families(s, g);
     RULE(s, "ct direction reply %s", "return");
-    RULE(s, "ct label %d meta mark set 0x%x counter return", CAPTURE_LABEL, (unsigned)CAPTURE_MARK);
-    RULE(s, "fib daddr type %s return",
-         "local"); /* also a resolver on loopback, whose own questions are captured */
-    put_newcomers(s, "choose");
+    /* An ICMP error that belongs to a flow has its label, too. */
+    RULE(s, "ct label %d meta l4proto { tcp, udp } meta mark set 0x%x counter return", CAPTURE_LABEL,
+         (unsigned)CAPTURE_MARK);
+    put_newcomers(s, "choose", true);
     put_distant(s, "choose");
     put(s, "  }\n");
 }
@@ -191,14 +194,13 @@ static void put_lans(struct script *s, const struct capture_request *r)
 static void put_prerouting(struct script *s, const struct capture_request *r, const struct capture_ground *g)
 {
     put(s, "  chain prerouting {\n    type filter hook prerouting priority mangle; policy accept;\n");
-    RULE(s, "meta l4proto != { tcp, udp } %s", "return");
-    RULE(s, "ct direction reply %s", "return");
-    RULE(s, "iif lo ct label %d goto divert", CAPTURE_LABEL);
+    RULE(s, "iif lo ct direction original ct label %d goto divert", CAPTURE_LABEL);
     if (r->n_lans > 0) {
         put_lans(s, r);
+        RULE(s, "ct direction reply %s", "return");
         RULE(s, "ct label %d goto divert", CAPTURE_LABEL);
         put_families(s, g);
-        put_newcomers(s, "lan");
+        put_newcomers(s, "lan", false);
         put_distant(s, "lan");
     }
     put(s, "  }\n");
@@ -228,7 +230,7 @@ static void put_divert(struct script *s, const struct capture_request *r, const 
              i ? 6 : 4, i ? "6" : "", addr_format(&a, text), (unsigned)CAPTURE_MARK_LAN);
     }
     if (r->stops)
-        RULE(s, "counter %s", "drop");
+        RULE(s, "meta l4proto { tcp, udp } counter %s", "drop");
     put(s, "  }\n");
 }
 

@@ -31,12 +31,12 @@ def own(steerway, *options, name="steerway", uplinks=("line0",), dns="192.0.2.1"
 class Contender:
     """ways: of "socks5", "connect", "forward", "udp" (SOCKS5 UDP ASSOCIATE); "fixed" and "fixed-web" lead to the
     origin only, without a handshake; "captured" needs no proxy setting.
-    rules: of nftables, in the table bench, which lead there what is captured.
+    begin, then, end: commands before it starts, once it listens, and before it stops.
     program: the file that must exist, named as in argv."""
 
-    def __init__(self, name, ways, argv, files=None, program=None, rules=None):
+    def __init__(self, name, ways, argv, files=None, program=None):
         self.name, self.ways, self.argv, self.files, self.program = name, ways, argv, files or {}, program
-        self.rules, self.ip = rules, []
+        self.begin, self.then, self.end = [], [], []
 
     def there(self):
         return self.program is None or find(self.program) is not None
@@ -56,25 +56,21 @@ def the_floor(program, *kind):
     return Contender(" ".join(["floor,", kind[0], *(f"{int(n) // 1024}K" for n in kind[1:])]), ["socks5"], [program, f"127.0.0.1:{PORT}", *kind])
 
 
-def the_capture(steerway, origin_port):
-    """Our proxy, and rules as those of `steerway capture`, which lead connections to the origin there by TPROXY. The
-    proxy sends from an address of its own: a client must not choose the same ends."""
-    mark, port, own_address = 0x1000000, PORT + 2, "10.55.0.3"
-    c = own(steerway, "--transparent", f"tproxy:*:{port}", "--own-mark", hex(mark), "--bypass", "none", name="steerway, captured", uplinks=(own_address,))
-    c.ways = ["captured"]
-    to = f"ip daddr {ORIGIN} tcp dport {origin_port}"
-    c.rules = f"""table ip bench {{
-  chain out {{ type route hook output priority mangle; meta mark & {mark:#x} == 0 {to} meta mark set 1; }}
-  chain in {{ type filter hook prerouting priority mangle; iifname lo meta mark 1 {to} tproxy to :{port} accept; }}
-}}
-"""
-    c.ip = [f"address add {own_address}/24 dev line0", "rule add fwmark 1 lookup 77", "route add local default dev lo table 77"]
+def the_capture(steerway, way):
+    """Our proxy on a machine whose connections `steerway capture` captures; its clients are captured too, or use SOCKS. It
+    sends from an address of its own: a captured client must not choose the same ends."""
+    own_address, name = "10.55.0.3", "captured" if way == "captured" else "beside capture"
+    c = own(steerway, "--transparent", f"tproxy:localhost:{PORT + 2}", name=f"steerway, {name}", uplinks=(own_address,))
+    c.ways = [way]
+    c.begin = [["ip", "address", "add", f"{own_address}/24", "dev", "line0"]]
+    c.then = [[steerway, "capture", "on"]]
+    c.end = [[steerway, "capture", "off"], ["ip", "address", "delete", f"{own_address}/24", "dev", "line0"]]
     return c
 
 
 def contenders(steerway, binaries, origin_port, port=PORT, before=None):
     origin, here, floor = f"{ORIGIN}:{origin_port}", f"127.0.0.1:{port}", binaries / "floor"
-    captured = [the_capture(steerway, origin_port)] if steerway_has(steerway, "--transparent") else []
+    captured = [the_capture(steerway, way) for way in ("socks5", "captured")] if steerway_has(steerway, "--transparent") else []
     without_threads = [own(steerway, "--threads", "0", name="steerway, --threads 0")] if steerway_has(steerway, "--threads") else []
     haproxy = f"""global
   nbthread 1
@@ -187,8 +183,8 @@ class Running:
             env["LD_LIBRARY_PATH"] = ":".join(str(f) for lib in ("usr/lib", "lib") for f in Path(tools, lib).glob("*-linux-gnu*"))
         self.log = open(self.folder / "out", "wb")
         pin = ["taskset", "-c", str(core)] if core is not None else []
-        for line in contender.ip:
-            subprocess.run(["ip", *line.split()], check=True, timeout=30)
+        self.env = env
+        self._run(contender.begin)
         self.process = subprocess.Popen([*pin, *contender.command(self.folder)], stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, env=env, cwd=self.folder)
         deadline = time.monotonic() + 15
         while not self._listens():
@@ -196,8 +192,15 @@ class Running:
                 self.stop()
                 raise RuntimeError(f"does not start: {self.said}")
             time.sleep(0.02)
-        if contender.rules:
-            subprocess.run(["nft", "-f", "-"], input=contender.rules, text=True, check=True, timeout=30)
+        try:
+            self._run(contender.then)
+        except subprocess.CalledProcessError:
+            self.stop()
+            raise
+
+    def _run(self, commands, check=True):
+        for argv in commands:
+            subprocess.run(argv, check=check, env=self.env, stdout=subprocess.DEVNULL, timeout=30)
 
     def place_of(self, way):
         """Where clients connect to."""
@@ -244,10 +247,7 @@ class Running:
         return total
 
     def stop(self):
-        if self.contender.rules:
-            subprocess.run(["nft", "delete", "table", "ip", "bench"], check=False, capture_output=True, timeout=30)
-        for line in reversed(self.contender.ip):
-            subprocess.run(["ip", *line.replace(" add ", " delete ").split()], check=False, timeout=30)
+        self._run(self.contender.end, check=False)
         for pid in reversed(self.pids()):
             try:
                 os.kill(pid, 15 if pid == self.process.pid else 9)

@@ -137,19 +137,20 @@ static void own_packets_are_left_out_before_anything_else(void **state)
     const char *text = table(&r, ground());
     (void)state;
     assert_order(text, "output",
-                 (const char *[]){"meta mark & 0x80000000 != 0 return", "meta l4proto != { tcp, udp } return",
-                                  "ct direction reply return",
-                                  "ct label 115 meta mark set 0x5357fff0 counter return",
-                                  "fib daddr type local return", "ct state != new return", "tcp flags",
-                                  "th dport 53 goto choose", "{ 67, 68, 546, 547 } return",
-                                  "fib daddr type { local, broadcast", "@near4 return", "@near6 return",
-                                  "\n    goto choose", NULL});
+                 (const char *[]){"meta mark & 0x80000000 != 0 return", "ct direction reply return",
+                                  "ct label 115 meta l4proto { tcp, udp } meta mark set 0x5357fff0 counter "
+                                  "return",
+                                  "ct state != new return", "meta l4proto != { tcp, udp } return",
+                                  "fib daddr type local return", "tcp flags", "th dport 53 goto choose",
+                                  "{ 67, 68, 546, 547 } return", "fib daddr type { local, broadcast",
+                                  "@near4 return", "@near6 return", "\n    goto choose", NULL});
     assert_order(text, "prerouting",
-                 (const char *[]){"meta l4proto != { tcp, udp } return", "ct direction reply return",
-                                  "iif lo ct label 115 goto divert", "iifname != { \"eth1\" } return",
-                                  "\n    ct label 115 goto divert", "ct state != new return", "tcp flags",
-                                  "th dport 53 goto lan", "fib daddr type { local, broadcast",
-                                  "@near4 return", "\n    goto lan", NULL});
+                 (const char *[]){"iif lo ct direction original ct label 115 goto divert",
+                                  "iifname != { \"eth1\" } return", "ct direction reply return",
+                                  "\n    ct label 115 goto divert", "ct state != new return",
+                                  "meta l4proto != { tcp, udp } return", "tcp flags", "th dport 53 goto lan",
+                                  "fib daddr type { local, broadcast", "@near4 return", "\n    goto lan",
+                                  NULL});
     (void)place(text, "divert", "tproxy ip to 127.0.0.1:1081 meta mark set 0x5357fff1 counter accept");
     (void)place(text, "divert", "tproxy ip6 to [::1]:1082");
     assert_non_null(strstr(text, "224.0.0.0/3, 192.168.1.0/24 }"));
@@ -166,7 +167,8 @@ static void without_the_proxy_traffic_passes_or_is_stopped(void **state)
     assert_null(strstr(text, "drop"));
     text = table(&stop, ground());
     assert_null(strstr(text, "owner"));
-    assert_order(text, "divert", (const char *[]){"tproxy ip6", "counter drop", NULL});
+    assert_order(text, "divert",
+                 (const char *[]){"tproxy ip6", "meta l4proto { tcp, udp } counter drop", NULL});
 }
 
 static void users_and_control_groups_choose(void **state)
