@@ -8,6 +8,7 @@ import pytest
 from lab.origin import echo
 from lab.run import WAIT_S, wait_for
 from lab.stun import by_association
+from lab.socks import socks5_connect
 from lab.topology import MORE4, NAMES4, OPEN4, WEB4
 from lab.udp import Association, reflect, sink, whoami
 
@@ -118,7 +119,7 @@ def test_a_mapping_moves_when_its_uplink_goes_down(start, lab, tell, stun, first
 
 @pytest.mark.parametrize("threads", [pytest.param(0, marks=pytest.mark.once), 2])
 def test_mappings_leave_a_line_that_is_cut_silently(start, lab, tell, first, checked, threads):
-    """No link event tells of it, no TCP traffic, and no check is due."""
+    """No link event tells of it, no TCP traffic, and no check is due. A check brings it back, without any traffic."""
     proxy = start("--threads", threads, "--check-interval", NEVER_S, "--policy", first("wan1"), "wan1", "wan2", check=checked)
     with Association(proxy) as a, Association(proxy) as b:
         seen = [Seen(x, tell, s) for x in (a, b) for s in (x.s, x.socket())]
@@ -127,7 +128,37 @@ def test_mappings_leave_a_line_that_is_cut_silently(start, lab, tell, first, che
         took = all_move(lab, seen, "wan2", time.monotonic())
         print(f"moved after {took:.1f} s")
         assert state(proxy, "wan1") != "up"
-    assert len(proxy.events("connection", outcome="cut")) == len(seen), "none came back to it meanwhile"
+        assert len(proxy.events("connection", outcome="cut")) == len(seen), "none came back to it meanwhile"
+        lab.wan1.restore()
+        proxy.wait_event("uplink_answers", uplink="wan1")
+        assert lab.uplink_of(Seen(a, tell, a.socket()).now()[0]) == "wan1"
+
+
+def test_a_line_that_nothing_checks_is_tried_again(start, lab, tell, datagrams, origin, first):
+    """A question for a name tries it, and soon goes elsewhere if the line is still dead. A game comes later."""
+    quick = datagrams(whoami, ports=[443])
+    proxy = start("--debug", "--policy", first("wan1"), "wan1", "wan2", check="none")
+    lab.wan1.swallow()
+    server = origin(echo)
+    for _ in range(3):
+        socks5_connect(proxy, OPEN4, server.port).close()
+    wait_for(lambda: state(proxy, "wan1") == "suspect", "races show that it is silent")
+    with Association(proxy) as a:
+        games, tries = [], []
+
+        def tries_wan1():
+            games.append(Seen(a, tell, a.socket()).ask(WAIT_S))
+            tries.append(Seen(a, quick, a.socket()))
+            tries[-1].ask()
+            return proxy.events("picked", port=quick.port, uplink="wan1")
+
+        wait_for(tries_wan1, "a question tries it", MOST_S, every=0.2)
+        all_move(lab, tries[-1:], "wan2", time.monotonic())
+        assert {lab.uplink_of(game[0]) for game in games} == {"wan2"}
+        lab.wan1.restore()
+        wait_for(lambda: tries_wan1() and state(proxy, "wan1") == "up", "it is tried again", MOST_S, every=0.2)
+        assert lab.uplink_of(Seen(a, tell, a.socket()).now()[0]) == "wan1"
+    proxy.wait_event("uplink_answers", uplink="wan1")
 
 
 def answered_once(_, s, data, client):
@@ -135,9 +166,12 @@ def answered_once(_, s, data, client):
         s.sendto(data, client)
 
 
-def test_one_way_traffic_condemns_no_line(start, lab, datagrams, first, checked):
+@pytest.mark.parametrize("round_trip", [0, pytest.param(700, marks=pytest.mark.once)])
+def test_one_way_traffic_condemns_no_line(start, lab, slow, datagrams, first, checked, round_trip):
     """Several mappings send for a while, and the line answers nothing but its checks, if there are any. Nor are those
-    condemned that were answered at first, as a stream is."""
+    condemned that were answered at first, as a stream is. The line may be slow."""
+    if round_trip:
+        slow(lab.wan1, round_trip=round_trip, jitter=200, buffer=300)
     quiet, stream = datagrams(sink), datagrams(answered_once)
     args = ("--check-interval", NEVER_S, "--policy", first("wan1"), "wan1", "wan2")
     unchecked, proxies = start(*args), [start(*args, check=checked) for _ in range(2)]
@@ -147,7 +181,7 @@ def test_one_way_traffic_condemns_no_line(start, lab, datagrams, first, checked)
         for proxy, server in servers.items():
             for a in (stack.enter_context(Association(proxy)), stack.enter_context(Association(proxy))):
                 clients += [(a, s, server) for s in (a.s, a.socket())]
-        until, n = time.monotonic() + 12, 0
+        until, n = time.monotonic() + 9, 0
         while time.monotonic() < until:
             for a, s, server in clients:
                 a.send(b"%d" % n, server.address, server.port, s)

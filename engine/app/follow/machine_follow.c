@@ -81,7 +81,7 @@ static void tell_change(const struct machine_follow *f, struct uplink *u, const 
     if (before->up != u->view.up)
         log_link(u);
     if (!before->up || moved)
-        checks_hurry(f->proxy->outbounds.checks, u);
+        checks_hurry(f->proxy->outbounds.checks, u, AF_UNSPEC);
     if (before->up != u->view.up)
         policy_uplink_changed(f->proxy->outbounds.policy, u, u->view.up ? "up" : "down");
     else if (moved)

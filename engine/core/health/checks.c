@@ -18,6 +18,7 @@ struct check {
     struct uplink *uplink;
     int family;
     size_t next;     /* index of the next target */
+    size_t untold;   /* results in a row that say nothing: the targets have no address of the family */
     double received; /* bytes received at the last look */
     ev_timer timer;
     struct probe probe;
@@ -77,12 +78,19 @@ static void restart_timer(struct check *c, double s)
     ev_timer_start(loop, &c->timer);
 }
 
+/* With literal addresses, or where a name has one family only, the other family cannot be checked. */
+static bool can_tell(const struct check *c)
+{
+    return c->untold < c->all->of[c->uplink->view.id - 1]->targets.n;
+}
+
 /* Check often until the uplink is known to be well. */
 static void wait_for_next(struct check *c)
 {
-    const struct health *h = uplink_health(c->uplink, c->family);
+    struct health *h = uplink_health(c->uplink, c->family);
     bool well = h->silences == 0 && !h->captive;
 
+    h->checked = can_tell(c);
     c->received = uplink_received(c->uplink, c->family);
     restart_timer(c, well ? c->all->options.interval_s : HEALTH_RETRY_S);
 }
@@ -150,6 +158,7 @@ static void on_probed(struct probe *p, const struct probe_result *result)
 
     log_result(c, result);
     note_result(c, result);
+    c->untold = result->fault == FAULT_NAME ? c->untold + 1 : 0;
     if (!passed)
         c->next++;
     wait_for_next(c);
@@ -195,6 +204,7 @@ static void on_due(struct ev_loop *loop, ev_timer *timer, int events)
 static void init(struct checks *all, struct check *c, struct uplink *u, int family)
 {
     *c = (struct check){.all = all, .uplink = u, .family = family};
+    uplink_health(u, family)->checked = can_tell(c);
     ev_init(&c->timer, on_due);
     restart_timer(c, 0);
 }
@@ -251,13 +261,19 @@ void checks_free(struct checks *c)
     free(c);
 }
 
-void checks_hurry(struct checks *c, const struct uplink *u)
+static bool is_of(const struct check *c, int family)
+{
+    return family == AF_UNSPEC || c->uplink->parent || c->family == family;
+}
+
+void checks_hurry(struct checks *c, const struct uplink *u, int family)
 {
     struct checks_of *of = c ? c->of[u->view.id - 1] : NULL;
 
     for (size_t i = 0; of && i < of->n; i++) {
         struct check *check = &of->items[i];
-        if (!check->probe.running && ev_timer_remaining(c->options.loop, &check->timer) > HEALTH_RETRY_S)
+        if (is_of(check, family) && can_tell(check) && !check->probe.running &&
+            ev_timer_remaining(c->options.loop, &check->timer) > HEALTH_RETRY_S)
             restart_timer(check, 0);
     }
 }

@@ -47,7 +47,8 @@ void checks_free(struct checks *c);
 MUST_CHECK int checks_add(struct checks *c, struct uplink *u);
 
 /** Check the uplink soon, because it is new or behaves strangely. Nothing changes if a check is due within
- * a few seconds. NULL is allowed. */
-void checks_hurry(struct checks *c, const struct uplink *u);
+ * a few seconds, or if no target has an address of that family. NULL is allowed.
+ *  @param family  AF_UNSPEC: both */
+void checks_hurry(struct checks *c, const struct uplink *u, int family);
 
 #endif

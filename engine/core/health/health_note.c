@@ -47,6 +47,15 @@ void health_note_silence(struct uplink *u, int family)
         health_log(EVENT_UPLINK_SILENT, u, u->parent ? AF_UNSPEC : family);
 }
 
+void health_note_bytes(struct uplink *u, int family)
+{
+    struct health *h = uplink_health(u, family);
+
+    if (h->silences >= HEALTH_SILENCES && !health_is_suspect(h, uplink_received(u, family)) &&
+        health_answered(h))
+        health_log(EVENT_UPLINK_ANSWERS, u, u->parent ? AF_UNSPEC : family);
+}
+
 bool health_note_dial(struct uplink *u, const struct dial *d, double enough_s)
 {
     if (!u || !d->loop || u->parent) /* a connection to a parent proxy says little */

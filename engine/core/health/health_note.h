@@ -27,6 +27,9 @@ void health_note_reset(struct uplink *u, int family);
 /** An open connection by the uplink went silent: sent data is not acknowledged. */
 void health_note_silence(struct uplink *u, int family);
 
+/** Bytes were received: a suspect answers again, also if no connection shows it. */
+void health_note_bytes(struct uplink *u, int family);
+
 /** Record an attempt by a parent proxy: an answer, or none. Does nothing for other uplinks. */
 void health_note_parent(struct uplink *u, enum fault fault);
 

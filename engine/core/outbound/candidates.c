@@ -60,7 +60,8 @@ struct candidate candidates_judge(const struct uplink *u, const struct candidate
 
     if (absence != ABSENT_NOT)
         return (struct candidate){CANDIDATE_NEVER, absence};
-    if (uplink_is_fit(u, r->family, r->now))
+    if (uplink_is_fit(u, r->family, r->now) ||
+        (r->try_at > 0 && uplink_lets_datagrams_try(u, r->family, r->costs_little, r->try_at)))
         return (struct candidate){CANDIDATE_FIT, ABSENT_NOT};
     if (!uplink_is_captive(u, r->family)) {
         bool names_alone = r->family == AF_UNSPEC && uplink_leads_on(u, r->now);

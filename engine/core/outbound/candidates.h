@@ -5,7 +5,8 @@
  * Uplinks are ranked, and only those of the best rank present are candidates:
  * 0. those behind a captive portal, for the hosts of that portal (the uplink's `portal`): only there can
  * the user log in. When these were tried, there are no candidates;
- * 1. those that answer (a suspect counts as one for one try every two seconds, see health.h);
+ * 1. those that answer (a suspect counts as one for one try every two seconds, and for datagrams more rarely,
+ * see health.h);
  * 2. those that do not: suspects, and those whose checks failed;
  * 3. those behind a captive portal, if no uplink has failed this connection yet. After a failure, the
  * portal's answer would hide the truth.
@@ -59,6 +60,8 @@ struct candidates_request {
     uint64_t tried;               /* bits id - 1: uplinks that failed for this connection */
     double now;                   /* monotonic seconds */
     bool datagrams;               /* UDP, which not every parent proxy carries */
+    double try_at;                /* for datagrams that may try a suspect: `now`; 0: they may not */
+    bool costs_little;            /* such a try (health.h) */
     bool awaits;                  /* a peer is to connect, which no parent proxy lets it do */
     const struct uplink *against; /* uplink to race against; NULL: no race, or a race with any uplink */
 };

@@ -152,7 +152,7 @@ void outbound_note_reset(struct outbound *o)
         return; /* it has served, or was not asked yet */
     uplink_note_failed(u);
     health_note_reset(u, o->lease.family);
-    checks_hurry(o->shared->checks, u);
+    checks_hurry(o->shared->checks, u, o->lease.family);
 }
 
 void outbound_note_unacked(struct outbound *o)
@@ -163,7 +163,7 @@ void outbound_note_unacked(struct outbound *o)
         return;
     uplink_note_failed(u);
     health_note_silence(u, o->lease.family);
-    checks_hurry(o->shared->checks, u);
+    checks_hurry(o->shared->checks, u, o->lease.family);
 }
 
 void outbound_note(struct outbound *o, uint64_t tx, uint64_t rx)

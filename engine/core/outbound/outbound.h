@@ -63,6 +63,8 @@ struct outbound {
     bool refused;               /* refused by the policy, with a reason for the client */
     bool listens;               /* the peer may connect now */
     bool connected;
+    bool costs_little;   /* datagrams: a try of a suspect uplink (uplink/health.h) */
+    bool on_trial;       /* datagrams: its uplink was a suspect when it was chosen */
     bool by_race;        /* the connected attempt was the second of a race */
     int attempts;        /* number of attempts so far */
     int attempt;         /* number of the attempt that connected, from 1 */

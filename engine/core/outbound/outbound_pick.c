@@ -35,6 +35,7 @@ static void connected(struct outbound *o)
 static enum fault choose(struct outbound *o, struct search *s, enum policy_per *ret_per)
 {
     struct uplink *u;
+    int family = health_family(&o->target);
 
     switch (search_choose(s, NULL, &u)) {
     case SEARCH_FOUND:
@@ -54,7 +55,8 @@ static enum fault choose(struct outbound *o, struct search *s, enum policy_per *
     outbound_because(o, s->choice.reason);
     o->generation = s->generation;
     uplink_acquire(&o->lease, u);
-    uplink_note_tried(u, health_family(&o->target), clock_coarse_s());
+    o->on_trial = !uplink_is_fit(u, family, 0);
+    uplink_note_tried_by_datagrams(u, family, clock_coarse_s());
     log_pick(o);
     *ret_per = s->choice.per;
     return FAULT_NONE;

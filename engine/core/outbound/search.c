@@ -97,7 +97,7 @@ static void on_patience(struct ev_loop *loop, ev_timer *w, int revents)
         return;
     if (s->patience_left_s <= 0)
         return attempt_give_up(a);
-    checks_hurry(s->outbound->shared->checks, a->lease.uplink);
+    checks_hurry(s->outbound->shared->checks, a->lease.uplink, AF_UNSPEC);
     set_patience(s, s->patience_left_s);
     s->patience_left_s = 0;
 }

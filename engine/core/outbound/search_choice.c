@@ -35,14 +35,17 @@ static struct candidates_request request_of(const struct search *s, const struct
     const struct target *t = &s->outbound->target;
     int family = health_family(t);
     bool datagrams = s->outbound->proto == POLICY_UDP;
+    double now = clock_coarse_s();
 
-    /* No mapping tries a suspect: it has no second attempt, and would stay on a dead line for seconds. */
+    /* A mapping has no second attempt, and stays on a dead line for seconds: it seldom tries a suspect. */
     return (struct candidates_request){.host = outbound_host(s->outbound),
                                        .family = family == AF_UNSPEC ? search_family(s) : family,
                                        .awaits = s->outbound->listening,
                                        .tried = s->tried,
-                                       .now = datagrams ? 0 : clock_coarse_s(),
+                                       .now = datagrams ? 0 : now,
                                        .datagrams = datagrams,
+                                       .try_at = datagrams ? now : 0,
+                                       .costs_little = s->outbound->costs_little,
                                        .against = s->choice.race_any ? NULL : against};
 }
 

@@ -23,7 +23,7 @@ static struct racer *rival_of(struct racer *r)
 static void hurry_if_silent(const struct outbounds *shared, const struct uplink *u)
 {
     if (u && (u->four.health.silences > 0 || u->six.health.silences > 0))
-        checks_hurry(shared->checks, u);
+        checks_hurry(shared->checks, u, AF_UNSPEC);
 }
 
 /* A later attempt connected before this one. If this one had waited suspiciously long without an answer,

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
-static const double TICK_S = 1;
+static const double TICK_S = 0.5;
 enum { MAPPINGS_MAX = 65536, CLIENT_LEAST = 16 };
 
 /* --- news of the rooms ---------------------------------------------------------------------------------- */

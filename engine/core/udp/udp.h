@@ -39,10 +39,12 @@ struct udp {
     struct udp_learned learned;                   /* of captured clients */
     uint16_t *own_ports; /* how many of our sockets have each port; NULL: nothing is captured */
     struct log_limit refusal_limit, cap_limit;
-    /* By uplink, and when each changed: */
-    double heard[UPLINK_MAX], heard_s[UPLINK_MAX];      /* bytes received */
-    double answers[UPLINK_MAX], answered_s[UPLINK_MAX]; /* to connections and checks */
-    bool names_answered[UPLINK_MAX];                    /* its name server has answered captured questions */
+    /* What each uplink has brought, and when that changed: */
+    struct udp_line {
+        double received, heard_s;    /* bytes */
+        double answers, answered_s;  /* to connections and checks */
+    } lines[UPLINK_MAX][2];          /* of IPv4, or of a parent proxy, and of IPv6 */
+    bool names_answered[UPLINK_MAX]; /* its name server has answered captured questions */
 };
 
 /** Pointers must outlive it. It must not move afterwards. Call it before workers_start.

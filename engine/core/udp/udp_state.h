@@ -133,7 +133,7 @@ bool udp_parent_lose(struct udp_way *w);
 void udp_parent_free(struct udp_way *w);
 
 /* udp_silence.c */
-/** Once a second: notice lines that answer no datagrams, and move mappings from dead lines. */
+/** Twice a second: notice lines that answer no datagrams, and move mappings from dead lines. */
 void udp_silence_look(struct udp *u);
 
 #endif

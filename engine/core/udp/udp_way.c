@@ -145,6 +145,7 @@ struct udp_way *udp_way_for(struct udp_association *a, const struct flow *f, con
     if (!w)
         return NULL;
     enum policy_per per;
+    w->account->costs_little = spread;
     enum fault fault = outbound_pick(w->account, &per);
     if (fault != FAULT_NONE)
         return refuse(w, target, w->account->reason ? w->account->reason : "no uplink", fault);

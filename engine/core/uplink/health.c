@@ -1,5 +1,11 @@
 #include "uplink/health.h"
 
+/* A try costs a client some seconds. The waits double from the first to the longest, so that a long outage
+ * costs one of them a minute. */
+static const double DATAGRAMS_FIRST_S = 4, DATAGRAMS_LONGEST_S = 60;
+/* So much longer waits a try that costs a call or a game its beginning. */
+static const double DATAGRAMS_DEAR_S = 20;
+
 /* @return whether it was a suspect */
 static bool end_silence(struct health *h)
 {
@@ -84,4 +90,21 @@ void health_tried(struct health *h, double now)
 {
     if (now >= h->retry_at)
         h->retry_at = now + HEALTH_RETRY_S;
+}
+
+bool health_lets_datagrams_try(const struct health *h, bool costs_little, double now)
+{
+    double wait_s = costs_little ? 0 : DATAGRAMS_DEAR_S;
+
+    return !h->captive && !h->checked && now >= h->retry_at + wait_s && now >= h->datagrams_at;
+}
+
+void health_tried_by_datagrams(struct health *h, double received, double now)
+{
+    double next_s = h->datagrams_wait_s > 0 ? 2 * h->datagrams_wait_s : DATAGRAMS_FIRST_S;
+
+    if (!health_is_suspect(h, received))
+        next_s = 0;
+    h->datagrams_wait_s = next_s < DATAGRAMS_LONGEST_S ? next_s : DATAGRAMS_LONGEST_S;
+    h->datagrams_at = now + h->datagrams_wait_s;
 }

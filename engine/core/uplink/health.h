@@ -9,8 +9,9 @@
  * Connections that are made and then break, three in a row, make a suspect as well, until a byte arrives.
  *
  * A failed check counts as a silence. A suspect that failed three checks in a row is down, which is offered
- * like a suspect. Behind a captive portal everything answers, but with the portal's content. Only a check can
- * detect that, and only a check can end it. */
+ * like a suspect. Datagrams have no second attempt. So only where no check can tell does a new mapping try a
+ * suspect, and at growing intervals. Behind a captive portal everything answers, but with the portal's
+ * content. Only a check can detect that, and only a check can end it. */
 #ifndef STEERWAY_UPLINK_HEALTH_H
 #define STEERWAY_UPLINK_HEALTH_H
 
@@ -29,6 +30,9 @@ struct health {
     double answers; /* so far: of destinations, including refusals, and to checks; a portal's do not count */
     bool known;     /* it was tried at least once */
     bool captive;
+    bool checked;            /* checks can tell whether it answers */
+    double datagrams_at;     /* of a suspect: when datagrams may try it again, monotonic seconds */
+    double datagrams_wait_s; /* the latest wait until then; 0: they have not tried it */
 };
 
 enum health_state { HEALTH_UP, HEALTH_SUSPECT, HEALTH_DOWN, HEALTH_CAPTIVE }; /* from the best to the worst */
@@ -69,5 +73,12 @@ enum health_state health_state(const struct health *h, double received);
 
 /** A connection tries it. If it is a suspect, the next try waits for HEALTH_RETRY_S. */
 void health_tried(struct health *h, double now);
+
+/** Whether a new mapping may try it, if it is a suspect.
+ *  @param costs_little  datagrams that are sent again soon, such as a question for a name; a call or a game
+ * waits longer for others to try it first */
+bool health_lets_datagrams_try(const struct health *h, bool costs_little, double now);
+/** A new mapping uses it. If it is a suspect, the next one waits, and each time for longer. */
+void health_tried_by_datagrams(struct health *h, double received, double now);
 
 #endif

@@ -85,6 +85,32 @@ void uplink_note_tried(struct uplink *u, int family, double now)
     health_tried(family == AF_UNSPEC ? &u->names.health : uplink_health(u, family), now);
 }
 
+static bool lets_try(const struct health *h, double received, bool costs_little, double now)
+{
+    return health_is_fit(h, received, 0) || health_lets_datagrams_try(h, costs_little, now);
+}
+
+bool uplink_lets_datagrams_try(const struct uplink *u, int family, bool costs_little, double now)
+{
+    bool four = lets_try(&u->four.health, u->four.received, costs_little, now);
+    bool six = u->parent ? four : lets_try(&u->six.health, u->six.received, costs_little, now);
+
+    if (family != AF_UNSPEC)
+        return is_six(u, family) ? six : four;
+    return lets_try(&u->names.health, uplink_names_heard(u), costs_little, now) &&
+           ((counts(u, AF_INET) && four) || (counts(u, AF_INET6) && six));
+}
+
+void uplink_note_tried_by_datagrams(struct uplink *u, int family, double now)
+{
+    uplink_note_tried(u, family, now);
+    if (family != AF_UNSPEC)
+        return health_tried_by_datagrams(uplink_health(u, family), uplink_received(u, family), now);
+    health_tried_by_datagrams(&u->names.health, uplink_names_heard(u), now);
+    health_tried_by_datagrams(&u->four.health, u->four.received, now);
+    health_tried_by_datagrams(&u->six.health, u->six.received, now);
+}
+
 /* The better state of the families that count. */
 static enum health_state state_of(const struct uplink *u)
 {

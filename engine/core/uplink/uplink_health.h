@@ -36,6 +36,11 @@ bool uplink_is_portal(const struct uplink *u, const char *host);
  * waits. @param now  monotonic seconds */
 void uplink_note_tried(struct uplink *u, int family, double now);
 
+/** Whether a new mapping may try it, though it is not offered beside others (health.h). */
+bool uplink_lets_datagrams_try(const struct uplink *u, int family, bool costs_little, double now);
+/** A new mapping uses it. @param family  as in uplink_is_fit */
+void uplink_note_tried_by_datagrams(struct uplink *u, int family, double now);
+
 /** "draining", "used up" or "down" by its bar (uplink.h), else its health: "up", "suspect", "down" or
  * "captive" (health.h). */
 const char *uplink_state_name(const struct uplink *u);

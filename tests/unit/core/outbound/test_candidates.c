@@ -4,6 +4,7 @@
 #include "outbound/candidates.h"
 #include "uplink/parent_spec.h"
 #include "uplink/uplink.h"
+#include "uplink/uplink_health.h"
 #include "uplink/uplink_note.h"
 #include "uplink/uplink_set.h"
 
@@ -368,6 +369,64 @@ static void parent_proxies_without_datagrams_are_left_out(void **state)
     assert_int_equal(candidates_judge(&t.b, &r).absence, ABSENT_NOT);
 }
 
+static void silence_names(struct uplink *u)
+{
+    silence(&u->names.health);
+}
+
+static void silence_both(struct uplink *u)
+{
+    silence(&u->names.health);
+    silence(&u->four.health);
+}
+
+/* Which suspects new mappings may try, soon after they became suspect, and later. */
+static void datagrams_may_try_a_suspect(void **state)
+{
+    static const struct {
+        const char *what;
+        spoil_fn *spoil;
+        int family;
+        double after_s;
+        bool dear, checked, tried, offered;
+    } cases[] = {
+        {"soon", is_suspect, AF_INET, 1, .offered = false},
+        {"later", is_suspect, AF_INET, 3, .offered = true},
+        {"later, but it was tried", is_suspect, AF_INET, 3, .tried = true, .offered = false},
+        {"later, by a game", is_suspect, AF_INET, 19, .dear = true, .offered = false},
+        {"much later, by a game", is_suspect, AF_INET, 23, .dear = true, .offered = true},
+        {"a check tells", is_suspect, AF_INET, 90, .checked = true, .offered = false},
+        {"no link", is_not_up, AF_INET, 90, .offered = false},
+        {"captive", is_captive, AF_INET, 90, .offered = false},
+        {"a name", is_suspect, AF_UNSPEC, 3, .offered = true},
+        {"a name, and a check tells", is_suspect, AF_UNSPEC, 90, .checked = true, .offered = false},
+        {"silent name servers, soon", silence_names, AF_UNSPEC, 1, .offered = false},
+        {"silent name servers", silence_names, AF_UNSPEC, 3, .offered = true},
+        {"silent name servers, checked line", silence_names, AF_UNSPEC, 3, .checked = true, .offered = true},
+        {"both", silence_both, AF_UNSPEC, 3, .offered = true},
+        {"both, tried", silence_both, AF_UNSPEC, 3, .tried = true, .offered = false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        double at = NOW + cases[i].after_s;
+        struct candidates_request r = {
+            .family = cases[i].family, .datagrams = true, .costs_little = !cases[i].dear};
+        struct two t;
+        two_init(&t);
+        (void)health_answered(&t.a.four.health); /* a family that was never used does not count */
+        cases[i].spoil(&t.a);
+        t.a.four.health.checked = cases[i].checked;
+        if (cases[i].tried)
+            uplink_note_tried_by_datagrams(&t.a, cases[i].family, at - 0.5);
+        assert_int_equal(candidates_judge(&t.b, &r).rank, CANDIDATE_FIT);
+        assert_int_equal(candidates_judge(&t.a, &r).rank == CANDIDATE_FIT, false);
+        r.try_at = at;
+        if ((candidates_judge(&t.a, &r).rank == CANDIDATE_FIT) != cases[i].offered)
+            fail_msg("%s: %s", cases[i].what, cases[i].offered ? "not offered" : "offered");
+    }
+}
+
 static void each_uplink_that_is_left_out_has_a_reason(void **state)
 {
     (void)state;
@@ -430,6 +489,7 @@ int main(void)
         cmocka_unit_test(for_a_name_the_connections_family_counts),
         cmocka_unit_test(a_tried_uplink_is_left_out),
         cmocka_unit_test(parent_proxies_without_datagrams_are_left_out),
+        cmocka_unit_test(datagrams_may_try_a_suspect),
         cmocka_unit_test(each_uplink_that_is_left_out_has_a_reason),
         cmocka_unit_test(no_peer_is_awaited_at_a_parent_proxy),
         cmocka_unit_test(each_reason_has_its_own_text),

@@ -3,6 +3,7 @@
 #include "udp/udp_state.h"
 
 #include "base/clock.h"
+#include "base/log_capture.h"
 #include "health/checks.h"
 #include "support/loopback.h"
 #include "uplink/uplink.h"
@@ -24,19 +25,28 @@ static struct udp_association association;
 static struct udp_way ways[WAYS];
 static struct outbound accounts[WAYS];
 static size_t n_ways, n_hurried[UPLINKS];
+static int hurried_family;
 static struct mailbox news;
 static double now;
 
-void __wrap_checks_hurry(struct checks *c, const struct uplink *u);
-void __wrap_checks_hurry(struct checks *c, const struct uplink *u)
+void __wrap_checks_hurry(struct checks *c, const struct uplink *u, int family);
+void __wrap_checks_hurry(struct checks *c, const struct uplink *u, int family)
 {
     (void)c;
+    hurried_family = family;
     n_hurried[u - uplinks]++;
 }
 
 static void on_news(struct mailbox *m, struct message *message, unsigned bits)
 {
     (void)m, (void)message, (void)bits;
+}
+
+/* Nothing came by the uplink for so long. */
+static void was_heard(size_t by, double ago_s)
+{
+    for (size_t i = 0; i < 2; i++)
+        udp.lines[by][i].heard_s = now - ago_s;
 }
 
 static int setup(void **state)
@@ -59,7 +69,8 @@ static int setup(void **state)
             .id = (int32_t)i + 1, .up = true, .ipv4 = true, .ipv6 = true, .tier = 1, .quota_left = INFINITY};
         (void)snprintf(uplinks[i].name, sizeof uplinks[i].name, "line%zu", i);
         set.items[set.n++] = &uplinks[i];
-        udp.heard_s[i] = now;
+        uplinks[i].four.health.checked = uplinks[i].six.health.checked = true;
+        was_heard(i, 0);
     }
     shared = (struct outbounds){.loop = loop, .uplinks = &set};
     udp.loop = loop;
@@ -106,12 +117,6 @@ static struct udp_way *sends(size_t by, uint64_t rx, double unanswered_s)
     return w;
 }
 
-/* Nothing came by the uplink for so long. */
-static void was_heard(size_t by, double ago_s)
-{
-    udp.heard_s[by] = now - ago_s;
-}
-
 static void look(void)
 {
     for (size_t i = 0; i < n_ways; i++) /* they go on to send */
@@ -139,34 +144,67 @@ static void make_down(size_t by)
 
 /* --- witnesses ------------------------------------------------------------------------------------------ */
 
-static void two_witnesses_need_three_seconds(void **state)
+/* When a check is asked for, and when the line becomes a suspect. One check or none can judge the line. */
+static void how_long_it_takes(void **state)
 {
-    (void)state;
-    (void)sends(0, 10, 2.5);
-    (void)sends(0, 10, 9);
-    was_heard(0, 4);
-    look();
-    assert_int_equal(silences(0), 0); /* one of them began to wait too late */
-    ways[0].unanswered_s -= 1;
-    look();
-    assert_int_equal(silences(0), 1);
-    assert_int_equal(n_hurried[0], 1);
-    assert_int_equal(silences(1), 0);
-    assert_int_equal(n_hurried[1], 0);
-    look();
-    look();
-    assert_int_equal(uplink_health_state(&uplinks[0], AF_INET), HEALTH_SUSPECT);
+    static const struct {
+        const char *what;
+        size_t answered, unanswered; /* mappings; the first were answered before */
+        double silent_s, since_s;    /* of the line; the last mapping sends unanswered since then */
+        bool unchecked, asks;
+        int silences; /* after three looks */
+    } cases[] = {
+        {"two, soon", 2, 0, 1.5, 9, false, false, 0},
+        {"two", 2, 0, 2.2, 9, false, true, 0},
+        {"two, and one began to wait too late", 2, 0, 2.2, 1.5, false, false, 0},
+        {"two that were never answered", 0, 2, 9, 9, false, true, 0},
+        {"one, soon", 1, 0, 2.5, 9, false, false, 0},
+        {"one", 1, 0, 3.2, 9, false, true, 0},
+        {"one that was never answered", 0, 1, 60, 60, false, false, 0},
+        {"one of each", 1, 1, 2.2, 9, false, true, 0},
+        {"nearly", 2, 0, 3.8, 9, false, true, 0},
+        {"a suspect", 2, 0, 4.2, 9, false, true, 3},
+        {"a suspect by one", 1, 0, 4.2, 9, false, true, 3},
+        {"a suspect by one of each", 1, 1, 4.2, 9, false, true, 3},
+        {"unchecked, and nearly", 2, 0, 5.8, 9, true, true, 0},
+        {"unchecked", 1, 0, 6.2, 9, true, true, 3},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        (void)teardown(state);
+        (void)setup(state);
+        for (size_t k = 0; k < cases[i].answered + cases[i].unanswered; k++)
+            (void)sends(0, k < cases[i].answered ? 10 : 0, 60);
+        ways[n_ways - 1].unanswered_s = now - cases[i].since_s;
+        was_heard(0, cases[i].silent_s);
+        uplinks[0].four.health.checked = !cases[i].unchecked;
+        for (int k = 0; k < HEALTH_SILENCES; k++)
+            look();
+        if (silences(0) != cases[i].silences || n_hurried[0] != (cases[i].asks ? 3 : 0))
+            fail_msg("%s: %d silences, %zu checks", cases[i].what, silences(0), n_hurried[0]);
+        assert_int_equal(silences(1), 0);
+        assert_int_equal(n_hurried[1], 0);
+        assert_int_equal(uplink_health_state(&uplinks[0], AF_INET),
+                         cases[i].silences == HEALTH_SILENCES ? HEALTH_SUSPECT : HEALTH_UP);
+    }
 }
 
-static void one_witness_needs_five_seconds(void **state)
+/* What IPv6 brings says nothing about IPv4, and only IPv4 is checked. */
+static void families_are_judged_apart(void **state)
 {
     (void)state;
     (void)sends(0, 10, 9);
-    was_heard(0, 4);
+    was_heard(0, 9);
+    uplinks[0].six.received = 5;
+    (void)health_answered(&uplinks[0].six.health);
     look();
-    assert_int_equal(silences(0), 0);
-    assert_int_equal(n_hurried[0], 0);
-    was_heard(0, 5.5);
+    assert_int_equal(silences(0), 1);
+    assert_int_equal(uplinks[0].six.health.silences, 0);
+    assert_int_equal(n_hurried[0], 1);
+    assert_int_equal(hurried_family, AF_INET);
+    /* Without a check, the bytes of both count. */
+    uplinks[0].four.health.checked = false;
+    uplinks[0].six.received = 6;
     look();
     assert_int_equal(silences(0), 1);
     assert_int_equal(n_hurried[0], 1);
@@ -179,7 +217,7 @@ static void a_line_that_is_heard_is_not_silent(void **state)
     (void)sends(0, 10, 9);
     (void)sends(0, 10, 9);
     was_heard(0, 9);
-    uplinks[0].view.rx_bytes = 1;
+    uplinks[0].four.received = 1;
     look();
     assert_int_equal(silences(0), 0);
     assert_int_equal(n_hurried[0], 0);
@@ -194,8 +232,8 @@ static void a_smaller_count_is_heard_too(void **state)
     (void)state;
     (void)sends(0, 10, 9);
     (void)sends(0, 10, 9);
-    udp.heard[0] = 5000;
-    uplinks[0].view.rx_bytes = 40;
+    udp.lines[0][0].received = 5000;
+    uplinks[0].four.received = 40;
     was_heard(0, 9);
     look();
     assert_int_equal(silences(0), 0);
@@ -232,7 +270,7 @@ static void an_answer_to_a_check_clears_the_line(void **state)
     assert_int_equal(silences(0), 0);
     assert_int_equal(n_hurried[0], 1);
     /* It is answered again, and then falls silent: that is new. */
-    udp.answered_s[0] = now - 20;
+    udp.lines[0][0].answered_s = now - 20;
     w->unanswered_s = now - 9;
     look();
     assert_int_equal(silences(0), 1);
@@ -331,17 +369,54 @@ static void mappings_stay_where_nothing_else_is_fit(void **state)
     assert_non_null(w->outcome);
 }
 
-/* A suspect is left by those that wait for long; without checks nothing else would decide. */
-static void mappings_leave_a_suspect_after_eight_seconds(void **state)
+/* How long mappings on a suspect wait for an answer. */
+static void when_mappings_leave_a_suspect(void **state)
 {
-    (void)state;
-    struct udp_way *soon = sends(0, 10, 7.5), *answered = sends(0, 10, 60), *late = sends(0, 10, 9);
+    static const struct {
+        const char *what;
+        bool unchecked, failed, on_trial;
+        uint64_t rx;
+        double stays_s, leaves_s;
+    } cases[] = {
+        {"until its check must have been answered", .rx = 10, .stays_s = 5, .leaves_s = 6},
+        {"never answered", .rx = 0, .stays_s = 5, .leaves_s = 6},
+        {"its check failed", .failed = true, .rx = 10, .stays_s = 1.5, .leaves_s = 2.5},
+        {"unchecked", .unchecked = true, .rx = 10, .stays_s = 7, .leaves_s = 8},
+        {"tries the line", .unchecked = true, .on_trial = true, .stays_s = 1.5, .leaves_s = 2.5},
+        {"has tried it", .unchecked = true, .on_trial = true, .rx = 10, .stays_s = 7, .leaves_s = 8},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        (void)teardown(state);
+        (void)setup(state);
+        struct udp_way *soon = sends(0, cases[i].rx, cases[i].stays_s),
+                       *late = sends(0, cases[i].rx, cases[i].leaves_s), *answered = sends(0, 10, 60);
+        soon->account->on_trial = late->account->on_trial = cases[i].on_trial;
+        make_suspect(0);
+        uplinks[0].four.health.checked = !cases[i].unchecked;
+        uplinks[0].four.health.failed_checks = cases[i].failed;
+        atomic_store(&answered->mapping.counters.rx, 20);
+        look();
+        if (soon->outcome || !late->outcome || answered->outcome)
+            fail_msg("%s: %s, %s", cases[i].what, soon->outcome ? "gone" : "stays",
+                     late->outcome ? "gone" : "stays");
+    }
+}
+
+/* Bytes of UDP end the silence, and a line in the log says so. */
+static void bytes_clear_a_suspect(void **state)
+{
     make_suspect(0);
-    atomic_store(&answered->mapping.counters.rx, 20);
+    uplinks[0].four.received = 5;
+    assert_int_equal(capture_begin(state), 0);
+    log_setup(LOG_INFO, LOG_TEXT);
     look();
-    assert_null(soon->outcome);
-    assert_null(answered->outcome);
-    assert_non_null(late->outcome);
+    look();
+    const char *said = captured(), *first = strstr(said, "uplink answers");
+    assert_true(first && !strstr(first + 1, "uplink answers"));
+    (void)capture_end(state);
+    assert_int_equal(silences(0), 0);
+    assert_int_equal(uplink_health_state(&uplinks[0], AF_INET), HEALTH_UP);
 }
 
 static void mappings_leave_a_line_without_addresses(void **state)
@@ -365,8 +440,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-        TEST(two_witnesses_need_three_seconds),
-        TEST(one_witness_needs_five_seconds),
+        TEST(how_long_it_takes),
+        TEST(families_are_judged_apart),
         TEST(a_question_is_a_witness_where_others_were_answered),
         TEST(a_line_that_is_heard_is_not_silent),
         TEST(a_smaller_count_is_heard_too),
@@ -377,7 +452,8 @@ int main(void)
         TEST(direct_mappings_are_no_witnesses),
         TEST(mappings_leave_a_dead_line),
         TEST(mappings_stay_where_nothing_else_is_fit),
-        TEST(mappings_leave_a_suspect_after_eight_seconds),
+        TEST(when_mappings_leave_a_suspect),
+        TEST(bytes_clear_a_suspect),
         TEST(mappings_leave_a_line_without_addresses),
         TEST(mappings_stay_on_a_line_that_answers),
     };

@@ -128,6 +128,52 @@ static void a_portal_answers_for_nobody(void **state)
     assert_true(h.answers == 2);
 }
 
+/* A mapping has no second attempt, so each try costs a client some seconds. */
+static void datagrams_try_a_suspect_ever_more_rarely(void **state)
+{
+    static const double waits[] = {4, 8, 16, 32, 60, 60};
+    struct health h = {.silences = 0};
+    double now = 100;
+
+    (void)state;
+    health_tried_by_datagrams(&h, 0, now); /* in good health */
+    for (int i = 0; i < 3; i++)
+        (void)health_silent(&h, 0, now);
+    assert_false(health_lets_datagrams_try(&h, true, now + 1.9));
+    now += 2;
+    for (size_t i = 0; i < sizeof waits / sizeof *waits; i++) {
+        assert_true(health_lets_datagrams_try(&h, true, now));
+        assert_int_equal(health_lets_datagrams_try(&h, false, now), now - 102 >= 20);
+        health_tried_by_datagrams(&h, 0, now);
+        assert_false(health_lets_datagrams_try(&h, true, now + waits[i] - 0.1));
+        assert_false(health_lets_datagrams_try(&h, false, now + waits[i] - 0.1));
+        now += waits[i];
+    }
+    health_tried_by_datagrams(&h, 1, now); /* bytes have come, and it falls silent again */
+    assert_true(health_lets_datagrams_try(&h, true, now));
+    health_tried_by_datagrams(&h, 0, now);
+    assert_true(health_lets_datagrams_try(&h, true, now + 4));
+    /* Connections try it, too. */
+    health_tried(&h, now + 4);
+    assert_false(health_lets_datagrams_try(&h, true, now + 5.9));
+    assert_false(health_lets_datagrams_try(&h, false, now + 25.9));
+    assert_true(health_lets_datagrams_try(&h, false, now + 26));
+}
+
+static void datagrams_leave_tries_to_checks(void **state)
+{
+    struct health h = {.checked = true};
+
+    (void)state;
+    for (int i = 0; i < 3; i++)
+        (void)health_silent(&h, 0, 100);
+    assert_false(health_lets_datagrams_try(&h, true, 1e6));
+    h.checked = false;
+    assert_true(health_lets_datagrams_try(&h, true, 1e6));
+    (void)health_check_captive(&h);
+    assert_false(health_lets_datagrams_try(&h, true, 1e6));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -138,6 +184,8 @@ int main(void)
         cmocka_unit_test(failed_checks_bring_a_suspect_down),
         cmocka_unit_test(only_a_check_ends_captivity),
         cmocka_unit_test(a_portal_answers_for_nobody),
+        cmocka_unit_test(datagrams_try_a_suspect_ever_more_rarely),
+        cmocka_unit_test(datagrams_leave_tries_to_checks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
