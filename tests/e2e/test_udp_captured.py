@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.command import refused
 from lab.gateway import LAN_CLIENT6, Gateway
 from lab.proxy import ROOT
 from lab.run import WAIT_S, wait_for
@@ -162,6 +163,18 @@ def test_the_name_in_a_quic_hello_decides(gateway, router, servers):
     event = g.proxy.events("picked", port=443)[0]
     assert (event["host"], event["uplink"], event["reason"]) == ("www.example.com", "wan2", "quic")
     assert len({client for client, _ in server.clients()}) == 1
+
+
+def test_a_forward_at_every_address_lets_replies_pass(gateway, router, servers):
+    """They leave from the server's port, which a wildcard socket of this machine would keep for itself."""
+    g = gateway("--forward", f"udp:*:0={OPEN4}:9")
+    port = int(g.proxy.events("listening", use="forward")[0]["address"].rsplit(":", 1)[1])
+    server = servers(reflect, ports=(port,))
+    with router.lan.datagrams(LAN_CLIENT, 0) as s:
+        assert ask(s, b"x", OPEN4, server.port) == b"x"
+    # A second proxy still learns that the port is taken.
+    said = refused(1, "start", "-p", "0", "--control", "none", "--forward", f"udp:*:{port}={OPEN4}:9", "wan1")
+    assert said.startswith(f"cannot listen on 0.0.0.0:{port}: Address already in use")
 
 
 def test_a_datagram_straight_to_the_port_is_refused(gateway, router):

@@ -29,7 +29,7 @@ static void drop(struct replies *r, struct reply_socket *s)
 }
 
 /* Several sockets may be bound to one address: others of this machine's programs may answer from it as well.
- */
+ * SO_REUSEPORT lets it stand beside a socket of ours that has the port at every address (replies_beside). */
 static int bind_to(const struct addr *at, uint32_t mark)
 {
     const int on = 1;
@@ -39,6 +39,7 @@ static int bind_to(const struct addr *at, uint32_t mark)
     if (fd < 0)
         return -1;
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
+        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == 0 &&
         setsockopt(fd, six ? SOL_IPV6 : SOL_IP, six ? IPV6_TRANSPARENT : IP_TRANSPARENT, &on, sizeof on) ==
             0 &&
         (mark == 0 || setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof mark) == 0) &&
@@ -46,6 +47,11 @@ static int bind_to(const struct addr *at, uint32_t mark)
         return fd;
     (void)close(fd);
     return -1;
+}
+
+void replies_beside(int fd)
+{
+    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &(int){1}, sizeof(int));
 }
 
 struct batch_socket *replies_from(struct replies *r, const struct addr *at, struct batch_out *out)

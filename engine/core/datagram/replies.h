@@ -27,6 +27,9 @@ struct replies {
 /** The socket that is bound to an address. @param out  sends what is pending before a socket is closed
  *  @return NULL: the kernel refuses it */
 struct batch_socket *replies_from(struct replies *r, const struct addr *at, struct batch_out *out);
+/** Let replies leave from the port of a socket of ours, too. Call it after bind: so this socket does not
+ * share a port that is taken, as by a second proxy. */
+void replies_beside(int fd);
 void replies_done(struct replies *r);
 
 #endif

@@ -6,6 +6,15 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+static int listen_at(const struct addr *at, struct addr *ret_at)
+{
+    int fd = udp_listen_at(at, 0, 0, ret_at);
+
+    if (fd >= 0)
+        replies_beside(fd);
+    return fd;
+}
+
 /* Takes fd. It is served at once, or from udp_start on. */
 static int serve(struct udp *u, enum port_kind kind, int fd, const struct udp_service *service,
                  const struct target *to, struct udp_port **ret)
@@ -44,7 +53,7 @@ int udp_forward(struct udp *u, const struct addr *at, const struct target *to,
                 const struct udp_service *service, struct addr *ret_at)
 {
     struct udp_port *p;
-    int fd = udp_listen_at(at, 0, 0, ret_at);
+    int fd = listen_at(at, ret_at);
 
     return fd < 0 ? fd : serve(u, PORT_FORWARD, fd, service, to, &p);
 }
@@ -67,7 +76,7 @@ int udp_tproxy(struct udp *u, const struct addr *at, const struct udp_tproxy *ho
                const struct udp_service *service, struct addr *ret_at)
 {
     struct udp_port *p;
-    int fd = udp_listen_at(at, 0, 0, ret_at);
+    int fd = listen_at(at, ret_at);
 
     if (fd < 0)
         return fd;
