@@ -75,6 +75,10 @@ class Uplink:
         self.broken = False
         wait_for_carrier(self.name)
         wait_for_carrier(f"line{n}", netns=isp)
+        # A question for the neighbour's address that was asked while the line was broken still waits for its three
+        # seconds, and then everything fails that has asked since, also what came after the repair.
+        sh(f"ip neighbour flush dev {self.name}")
+        isp.sh(f"ip neighbour flush dev line{n}")
 
     def down(self):
         """Set the household's end down."""
