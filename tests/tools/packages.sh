@@ -6,7 +6,7 @@
 PACKAGES_run="gcc libc6-dev make cmake ninja-build pkg-config libev-dev libluajit-5.1-dev libmnl-dev
   libjansson-dev libpsl-dev libidn2-dev libssl-dev"
 PACKAGES_lint="clang-format-14|clang-format luajit lua-check"
-PACKAGES_test="clang libclang-rt-dev|libclang-rt-14-dev libcmocka-dev lua-busted python3 python3-pytest dpkg-dev file
+PACKAGES_test="clang lld|- libclang-rt-dev|libclang-rt-14-dev libcmocka-dev lua-busted python3 python3-pytest dpkg-dev file
   iproute2 nftables util-linux mount procps libcap2-bin tcpdump curl wget git ncat aria2 duktape|-
   openssh-client python3-socks|- proxychains4|- dropbear-bin|- dante-client|- python3-libtorrent|- bind9-dnsutils|-
   wireguard-go|- wireguard-tools|-"

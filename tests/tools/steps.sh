@@ -4,11 +4,13 @@
 
 # shellcheck disable=SC2034 # for dev
 STEPS="lint asan unit docs tsan package bench lua e2e e2e-asan"
+# These run one after another beside the other steps, which mostly compile: here one processor works, or waits.
+SECOND_LANE="package bench lua"
 LONG_STEPS="e2e-tsan" # run by name only
 # These mostly wait, each in network namespaces of its own. They start first, as soon as their preset's binary is built,
 # and all other steps run beside them.
 declare -A SIDE_BY_SIDE=([e2e]=dev [e2e-asan]=asan)
-E2E_PARTS=3    # that run at once
+E2E_PARTS=4    # that run at once
 E2E_MAX_S=1200 # a run that takes so long hangs
 E2E_UNSTEADY_MAX=2 # failed tests of a part that are run again
 UNIT_MAX_S=600 # the same, beside all others
@@ -69,7 +71,7 @@ step_unit() { build dev && unit_tests dev; }
 
 step_docs() {
   [ -f tests/lint/docs.lua ] || { echo "SKIPPED tests/lint/docs.lua does not exist" && return 0; }
-  build dev && check "docs" luajit tests/lint/docs.lua build/dev/steerway &&
+  build dev --target steerway && check "docs" luajit tests/lint/docs.lua build/dev/steerway &&
     check "the lint of the docs itself" sh tests/lint/selftest build/dev/steerway
 }
 
@@ -134,7 +136,7 @@ step_lua() {
 # unless it is trapped.
 end_to_end_part() {
   trap - INT
-  PYTHONDONTWRITEBYTECODE=1 STEERWAY_BIN=$ROOT/build/$preset/steerway exec timeout --foreground --kill-after=10 $E2E_MAX_S \
+  PYTHONPYCACHEPREFIX=$ROOT/build/test/pycache STEERWAY_BIN=$ROOT/build/$preset/steerway exec timeout --foreground --kill-after=10 $E2E_MAX_S \
     "$(python)" -m pytest -q -rfEs -o cache_dir="$ROOT/build/test/cache-$preset-$1" "${@:2}" tests/e2e >"$log.$1" 2>&1
 }
 
@@ -256,9 +258,26 @@ start_beside() {
 }
 
 # What runs beside them gives way: they watch the clock.
-step_run_beside() {
+steps_run_beside() {
+  local step
   [ ${#STARTED[@]} -eq 0 ] || renice -n 15 -p "$BASHPID" >/dev/null
-  step_run "$1"
+  for step in "$@"; do
+    step_run "$step"
+  done
+}
+
+# Start those of the given steps that are of the second lane, if there are others to run beside.
+start_second_lane() {
+  local step lane=()
+  for step in "$@"; do
+    [[ " $SECOND_LANE " != *" $step "* ]] || lane+=("$step")
+  done
+  [ ${#lane[@]} -gt 0 ] && [ ${#lane[@]} -lt $# ] || return 0
+  set -m
+  steps_run_beside "${lane[@]}" &
+  for step in "${lane[@]}"; do STARTED[$step]=$!; done
+  set +m
+  trap interrupt_started EXIT
 }
 
 # Run the named steps and end with 1 if anything failed.
@@ -270,12 +289,13 @@ steps_run() {
   for step in "$@"; do
     [[ -z ${SIDE_BY_SIDE[$step]:-} || -n ${STARTED[$step]:-} ]] || start_beside "$step"
   done
+  start_second_lane "$@"
   for step in "$@"; do
     printf '%-9s' "$step"
-    if [ -z "${SIDE_BY_SIDE[$step]:-}" ]; then
-      (step_run_beside "$step")
-    elif [ -n "${STARTED[$step]:-}" ]; then
+    if [ -n "${STARTED[$step]:-}" ]; then
       wait "${STARTED[$step]}"
+    elif [ -z "${SIDE_BY_SIDE[$step]:-}" ]; then
+      (steps_run_beside "$step")
     fi
     step_tell "$step"
     skipped+=$(sed -n "s/^SKIPPED/skipped in $step:/p; s/^UNSTEADY/unsteady in $step:/p" "build/test/$step.log" | sort -u)$'\n'
