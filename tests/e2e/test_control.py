@@ -14,6 +14,7 @@ from lab.clients import curl_by
 from lab.command import refused
 from lab.proxy import BINARY, SANITIZED
 from lab.run import COMMAND_S, WAIT_S, wait_for
+from lab.topology import NAMES4
 
 LOOPING = """return { name = "mine", new = function(ctx)
   return { pick = function(conn, uplinks)
@@ -146,8 +147,22 @@ def test_why_asks_for_a_client_of_each_kind(start, tmp_path):
         assert proxy.ask("why", host="x.test", proto=proto)["reason"] == proto
     assert proxy.tell("why", "x.test", "--proto", "transparent").startswith("x.test:443 leaves by wan1: transparent\n")
     assert proxy.ask("why", host="x.test", udp=True)["reason"] == "udp"
-    for fields in ({"proto": "ftp"}, {"proto": 5}, {"proto": "udp"}, {"proto": "http", "udp": True}):
+    for fields in ({"proto": "ftp"}, {"proto": 5}, {"proto": "udp"}):
         assert proxy.ask("why", host="x.test", **fields)["error"].startswith("proto: expected socks4, socks5, ")
+    assert proxy.ask("why", host="x.test", udp=True, proto="transparent")["reason"] == "udp"
+    assert proxy.ask("why", host="x.test", udp=True, proto="http")["error"] == "proto: with udp, expected transparent or nothing"
+
+
+def test_why_tells_which_name_server_a_captured_question_asks(start, names):
+    """In place of a neighbour's, which is not asked, and of a denied one."""
+    proxy = start("wan1", "--deny", "9.9.9.9/32")
+    for host in ("10.0.1.1", "9.9.9.9", "127.0.0.1"):
+        for udp in (False, True):
+            answer = proxy.ask("why", host=host, port=53, proto="transparent", udp=udp)
+            assert (answer["verdict"], answer["uplink"], answer["server"]) == ("use", "wan1", f"{NAMES4}:53")
+    assert f"  asks      {NAMES4}:53\n" in proxy.tell("why", "10.0.1.1:53", "--proto", "transparent")
+    for fields in ({"port": 54, "proto": "transparent"}, {"port": 53}, {"port": 53, "udp": True}):
+        assert proxy.ask("why", host="10.0.1.1", **fields)["verdict"] == "direct"
 
 
 def test_text_that_is_not_utf8_is_shown(start, tmp_path):

@@ -12,11 +12,12 @@ from lab.gateway import LAN_CLIENT6, Gateway
 from lab.origin import echo, pattern, read_all, read_exactly
 from lab.proxy import ROOT
 from lab.run import WAIT_S, run, sh, wait_for
-from lab.topology import LAN_CLIENT, LAN_HOME, NAMES4, NOWHERE4, OPEN4, OPEN6, WEB4, WEB6
+from lab.topology import LAN_CLIENT, LAN_HOME, MORE4, NAMES4, NOWHERE4, OPEN4, OPEN6, WEB4, WEB6
 
 MIB = 1024 * 1024
 OWN_MARK = 0x1000000
 QUESTION = b"\0\6anyone"
+LAN_RESOLVER6 = "fd99::53"
 KINDS = ("redirect", "tproxy")
 
 BY_DOMAIN = """local rules = require "steerway.rules"
@@ -251,7 +252,42 @@ def test_questions_by_tcp_go_to_the_chosen_uplinks_name_server(start, router, or
             assert read_exactly(s, len(QUESTION)) == QUESTION
             assert s.getpeername()[0] == server
     assert names.peers == [router.wan1.addr4] * 2
-    assert {line["host"] for line in gateway.proxy.connections(2)} == {NOWHERE4, "10.0.1.1"}
+    lines = gateway.proxy.connections(2)
+    assert {line["host"] for line in lines} == {NOWHERE4, "10.0.1.1"} and {line["server"] for line in lines} == {f"{NAMES4}:53"}
+
+
+def test_questions_meant_for_a_server_of_another_family(start, router, origin):
+    """The network's own IPv6 server; the uplink has no IPv6."""
+    names = origin(echo, address=NAMES4, port=53)
+    gateway = Gateway(router, start, "tproxy", router.wan1.addr4)
+    gateway.capture_lan()
+    with gateway.lan(LAN_RESOLVER6, 53) as s:
+        s.sendall(QUESTION)
+        assert read_exactly(s, len(QUESTION)) == QUESTION
+    assert names.peers == [router.wan1.addr4]
+    assert gateway.proxy.ask("why", host=LAN_RESOLVER6, port=53, proto="transparent")["server"] == f"{NAMES4}:53"
+
+
+@pytest.mark.parametrize("scheme", ["socks5", "http"])
+def test_questions_by_tcp_by_a_parent_proxy(start, router, origin, scheme):
+    """As by UDP: for a private server, a denied one or this machine's own address, the uplink's is asked by it."""
+    names, clients_own = origin(echo, address=NAMES4, port=53), origin(echo, address=OPEN4, port=53)
+    far = start("--host", OPEN4, "--allow", "0.0.0.0/0", "--allow-own-addresses", MORE4, prefix=router.internet.wrap([]))
+    gateway = Gateway(router, start, "tproxy", f"{scheme}://{OPEN4}:{far.port}", "--deny", f"{NOWHERE4}/32")
+    gateway.capture_lan()
+    asked = {"10.9.9.9": NAMES4, "10.0.1.1": NAMES4, NOWHERE4: NAMES4, router.wan1.addr6: NAMES4, OPEN4: OPEN4}
+    for server, answers in asked.items():
+        with gateway.lan(server, 53) as s:
+            s.sendall(QUESTION)
+            assert read_exactly(s, len(QUESTION)) == QUESTION
+            assert s.getpeername()[0] == server
+        (line,) = wait_for(lambda: gateway.proxy.events("connection", host=server), f"{server} in the log")
+        assert line["server"] == f"{answers}:53"
+        verdict = gateway.proxy.ask("why", host=server, port=53, proto="transparent", client=LAN_CLIENT)
+        assert (verdict["verdict"], verdict["server"]) == ("use", line["server"])
+    assert (len(names.peers), len(clients_own.peers)) == (4, 1)
+    assert all(peer.startswith("198.51.100.") for peer in names.peers + clients_own.peers), "no question leaves by another way"
+    assert [line["host"] for line in far.connections(5)] == list(asked.values())
 
 
 # --- the page ---

@@ -153,6 +153,19 @@ def test_captured_questions_are_answered_by_the_chosen_uplinks_server(gateway, r
     assert [event["host"] for event in picked] == ["cp.test"]
 
 
+def test_a_question_meant_for_a_server_of_another_family(start, router, names):
+    """The network's own IPv6 server; the uplink has no IPv6."""
+    names.zone["cp.test"] = [OPEN4]
+    gateway = UdpGateway(router, start, router.wan1.addr4)
+    gateway.capture_lan()
+    with router.lan.datagrams(LAN_CLIENT6, 0) as s:
+        assert ask(s, question("cp.test"), "fd99::53", 53).endswith(socket.inet_aton(OPEN4))
+    assert {client for name, _, client in names.asked if name == "cp.test"} == {router.wan1.addr4}
+    gateway.proxy.stop()
+    (line,) = gateway.proxy.events("connection")
+    assert (line["host"], line["server"]) == ("fd99::53", f"{NAMES4}:53")
+
+
 def test_the_name_in_a_quic_hello_decides(gateway, router, servers):
     server = servers(reflect, ports=(443,))
     g = gateway("--debug")

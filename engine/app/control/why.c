@@ -6,6 +6,7 @@
 #include "health/health_note.h"
 #include "outbound/bypass.h"
 #include "outbound/candidates.h"
+#include "outbound/question.h"
 #include "outbound/search.h"
 #include "proto/target.h"
 #include "sets/ascii_name.h"
@@ -42,8 +43,21 @@ struct question {
     struct addr client;
     const char *user, *listener;
     bool udp; /* for datagrams */
+    bool captured;
     enum policy_proto proto;
 };
+
+static bool asks_for_a_name(const struct question *q)
+{
+    return question_is(q->captured, q->target.port);
+}
+
+static int family_of(const struct question *q)
+{
+    int family = health_family(&q->target);
+
+    return family == AF_INET6 && asks_for_a_name(q) ? AF_UNSPEC : family; /* as outbound_family */
+}
 
 /* --- the child ------------------------------------------------------------------------------------------ */
 
@@ -51,10 +65,8 @@ struct question {
 static size_t sort_uplinks(const struct uplink_set *set, const struct question *q,
                            struct uplink *ret[UPLINK_MAX], json_t *seen, json_t *left_out)
 {
-    const struct candidates_request r = {.host = q->target.host,
-                                         .family = health_family(&q->target),
-                                         .now = clock_now_s(),
-                                         .datagrams = q->udp};
+    const struct candidates_request r = {
+        .host = q->target.host, .family = family_of(q), .now = clock_now_s(), .datagrams = q->udp};
     enum candidate_absence absence[UPLINK_MAX];
     size_t n = candidates_find(set, &r, ret, absence);
 
@@ -76,6 +88,19 @@ static json_t *order_of(const struct policy_choice *choice)
     for (size_t i = 0; choice->verdict == POLICY_USE && i < choice->n; i++)
         (void)json_array_append_new(order, json_string(choice->order[i]->name));
     return order;
+}
+
+/* The name server that this uplink would ask. */
+static json_t *server_of(const struct outbounds *shared, const struct question *q, const struct uplink *u)
+{
+    struct addr asked, servers[DNS_SERVERS_MAX];
+    const struct question_request r = {.asked = bypass_known_address(&q->target, &asked) ? &asked : NULL,
+                                       .client = &q->client,
+                                       .user = q->user,
+                                       .reach = &shared->settings.reach};
+    char text[ADDR_TEXT_MAX];
+
+    return question_servers(&r, u, servers) > 0 ? json_string(addr_format(&servers[0], text)) : json_null();
 }
 
 static json_t *choose(struct outbounds *shared, const struct question *q)
@@ -113,8 +138,10 @@ static json_t *choose(struct outbounds *shared, const struct question *q)
     (void)json_object_set_new(answer, "order", order_of(&choice));
     if (use)
         (void)json_object_set_new(answer, "uplink", json_string(choice.order[0]->name));
+    if (use && asks_for_a_name(q))
+        (void)json_object_set_new(answer, "server", server_of(shared, q, choice.order[0]));
     const struct candidates_request race = {.host = q->target.host,
-                                            .family = health_family(&q->target),
+                                            .family = family_of(q),
                                             .tried = use ? UINT64_C(1) << (choice.order[0]->view.id - 1) : 0,
                                             .now = clock_now_s(),
                                             .against = use && !choice.race_any ? choice.order[0] : NULL};
@@ -297,13 +324,19 @@ static int take_proto(const json_t *request, struct question *q, struct control_
     const char *proto;
 
     q->udp = json_is_true(json_object_get(request, "udp"));
-    q->proto = q->udp ? POLICY_UDP : POLICY_CONNECT;
+    q->proto = POLICY_CONNECT;
     if (!json_take_text(request, "proto", &proto) ||
-        (proto && (q->udp || !policy_proto_parse(proto, &q->proto) || q->proto == POLICY_UDP))) {
-        control_refuse(reply, "proto: expected socks4, socks5, connect, http, forward or transparent%s",
-                       q->udp ? ", without udp" : "");
+        (proto && (!policy_proto_parse(proto, &q->proto) || q->proto == POLICY_UDP))) {
+        control_refuse(reply, "proto: expected socks4, socks5, connect, http, forward or transparent");
         return -EINVAL;
     }
+    q->captured = q->proto == POLICY_TRANSPARENT;
+    if (q->udp && proto && !q->captured) {
+        control_refuse(reply, "proto: with udp, expected transparent or nothing");
+        return -EINVAL;
+    }
+    if (q->udp)
+        q->proto = POLICY_UDP;
     return 0;
 }
 
@@ -319,6 +352,9 @@ void why_ask(struct why_desk *desk, struct outbounds *shared, const char *listen
     if (take_target(request, &q.target, reply) < 0 || take_client(request, &q.client, reply) < 0 ||
         take_proto(request, &q, reply) < 0)
         return;
+    /* It is neither refused nor sent direct for the server that it is meant for. */
+    if (asks_for_a_name(&q))
+        return ask_child(desk, shared, &q, reply);
     if (bypass_known_address(&q.target, &to) &&
         !reach_allows(&shared->settings.reach, &q.client, q.user, &to, denied))
         return control_answer(reply, json_pack("{s:s, s:i, s:s, s:s}", "host", q.target.host, "port",

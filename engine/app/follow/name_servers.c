@@ -85,6 +85,8 @@ static void take_routers(struct dns_servers *ret, const struct uplink *u, const 
     }
 }
 
+static const char FROM_USER[] = "config";
+
 /* @return the source of the servers */
 static const char *find_servers(struct dns_servers *ret, const struct name_servers *n, const struct uplink *u,
                                 const struct machine *m)
@@ -96,7 +98,7 @@ static const char *find_servers(struct dns_servers *ret, const struct name_serve
     *ret = (struct dns_servers){.n = 0};
     take_reachable(ret, u, index, u->names.configured.n > 0 ? &u->names.configured : &n->set);
     if (ret->n > 0)
-        return "config";
+        return FROM_USER;
     if (link)
         dns_servers_of_link(&learned, index, "");
     take_reachable(ret, u, index, &learned);
@@ -147,6 +149,7 @@ static void refresh_uplink(struct name_servers *n, struct uplink *u, const struc
     if (!u->view.ipv4 && !u->view.ipv6)
         return; /* unchanged, in case it comes back the same */
     resolver_aim(u->names.resolver, &u->egress, &servers);
+    u->names.named = from == FROM_USER;
     if (servers.n == 0 && !*told)
         warn_of_none(u);
     else if (servers.n > 0 && !dns_servers_same(&before, &servers))

@@ -77,6 +77,10 @@ void show_why(const json_t *a)
         (void)show_print(show_text_of(a, "error"));
         (void)printf("\n");
     }
+    if (json_object_get(a, "server"))
+        (void)printf("  %-9s %s\n", "asks",
+                     *show_text_of(a, "server") ? show_text_of(a, "server")
+                                                : "nothing: the uplink has no name server");
     if (show_number_of(a, "hedge") > 0)
         (void)printf("  %-9s another uplink if it has not connected within %.0f ms\n", "races",
                      show_number_of(a, "hedge") * 1e3);

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "dns/dns_name.h"
 #include "outbound/bypass.h"
+#include "outbound/question.h"
 #include "proto/replay.h"
 #include "uplink/uplink.h"
 #include "uplink/uplink_health.h"
@@ -34,7 +35,9 @@ static void parent_end(struct attempt *a)
     if (a->parent)
         parent_cancel(a->parent);
     free(a->parent);
+    free(a->asked);
     a->parent = NULL;
+    a->asked = NULL;
 }
 
 /* If the parent proxy itself is unreachable, that is not the destination's fault. */
@@ -65,8 +68,9 @@ static double left_of(const struct attempt *a)
 static void dial_parent(struct attempt *a)
 {
     const struct uplink *u = a->lease.uplink;
+    const struct target *target = a->asked ? a->asked : a->target;
 
-    if (loops_are_too_many(&a->shared->loops, u->parent, a->target)) {
+    if (loops_are_too_many(&a->shared->loops, u->parent, target)) {
         static const char why[] =
             "too many requests for this destination wait for this parent proxy: is it a loop?";
         loops_tell(&a->shared->loops, u->name, why);
@@ -79,7 +83,7 @@ static void dial_parent(struct attempt *a)
     a->parent->owner = a;
     parent_start(a->parent, a->shared->loop,
                  &(struct parent_request){.spec = u->parent,
-                                          .target = a->target,
+                                          .target = target,
                                           .egress = &u->egress,
                                           .resolver = u->names.resolver,
                                           .loops = &a->shared->loops,
@@ -148,9 +152,25 @@ static bool by_parent(const struct attempt *a)
     return a->lease.uplink && a->lease.uplink->parent;
 }
 
+/* One of several servers has answered. */
+static void note_server(struct attempt *a, int fd)
+{
+    struct sockaddr_storage sa;
+    socklen_t len = sizeof sa;
+    struct addr peer;
+
+    if (getpeername(fd, (struct sockaddr *)&sa, &len) == 0 &&
+        addr_from_sockaddr(&peer, (struct sockaddr *)&sa, len) == 0)
+        a->server = peer;
+}
+
 static void on_dialed(struct dial *d, enum fault fault, int fd)
 {
-    attempt_finish(container_of(d, struct attempt, dial), fault, fd);
+    struct attempt *a = container_of(d, struct attempt, dial);
+
+    if (fault == FAULT_NONE && addr_family(&a->server) != AF_UNSPEC)
+        note_server(a, fd);
+    attempt_finish(a, fault, fd);
 }
 
 static void dial_by(struct attempt *a, const struct addr *addrs, size_t n, const struct egress *egress)
@@ -348,14 +368,39 @@ static void on_more(struct resolver_query *q, const struct addr *addrs, size_t n
         add_addrs(a, addrs, n);
 }
 
-static void dial_name_server(struct attempt *a)
+static void ask_parent_for(struct attempt *a, const struct addr *server)
 {
-    const struct resolver *names = a->lease.uplink->names.resolver;
-    const struct dns_servers *servers = names ? resolver_servers(names) : NULL;
+    size_t len;
+    const uint8_t *ip = addr_ip(server, &len);
 
-    if (!servers || servers->n == 0)
+    a->asked = malloc(sizeof *a->asked);
+    if (!a->asked)
+        return attempt_finish(a, FAULT_RESOURCES, -1);
+    if (target_set_ip(a->asked, ip, len, addr_port(server)) != PARSE_OK)
+        return attempt_finish(a, FAULT_UNREACHABLE, -1);
+    dial_parent(a);
+}
+
+static void ask_name_server(struct attempt *a)
+{
+    const struct target *t = a->target;
+    struct addr asked, servers[DNS_SERVERS_MAX];
+    bool known =
+        t->kind != TARGET_NAME && addr_from_ip(&asked, t->ip, t->kind == TARGET_IPV4 ? 4 : 16, t->port) == 0;
+    const struct question_request q = {.asked = known ? &asked : NULL,
+                                       .client = a->client,
+                                       .user = a->user,
+                                       .reach = &a->shared->settings.reach};
+    size_t n = question_servers(&q, a->lease.uplink, servers);
+
+    if (n == 0) {
+        a->events->refused(a, QUESTION_NO_SERVER);
         return attempt_finish(a, FAULT_DNS, -1);
-    dial_routed(a, servers->items, servers->n < DIAL_ADDRS_MAX ? servers->n : DIAL_ADDRS_MAX);
+    }
+    a->server = servers[0];
+    if (by_parent(a))
+        return ask_parent_for(a, &servers[0]);
+    dial_routed(a, servers, n);
 }
 
 void attempt_start(struct attempt *a, const struct attempt_request *request,
@@ -382,8 +427,8 @@ void attempt_start(struct attempt *a, const struct attempt_request *request,
     };
     if (request->uplink)
         uplink_acquire(&a->lease, request->uplink);
-    if (request->question && request->uplink && !by_parent(a))
-        return dial_name_server(a);
+    if (request->question && request->uplink)
+        return ask_name_server(a);
     /* A parent proxy resolves names, except those of the local network. */
     if (by_parent(a) && t->kind == TARGET_NAME && !dns_name_is_local(slice_str(t->host)))
         return dial_name_parent(a);

@@ -21,7 +21,8 @@ struct attempt_events {
     void (*local)(struct attempt *a);
     /** All addresses are of families that do not answer by this uplink. The attempt continues. */
     void (*doubtful)(struct attempt *a);
-    /** The client may not reach the destination (reach.h); FAULT_DENIED follows. @param why  for the log */
+    /** The client may not reach the destination (reach.h), and FAULT_DENIED follows; or it asks for a name,
+     * and the uplink has no server to ask. @param why  for the log */
     void (*refused)(struct attempt *a, const char *why);
     /** It listens at this address, and waits for the peer (attempt_request.awaits). The attempt may be
      * cancelled within. */
@@ -55,6 +56,8 @@ struct attempt {
     struct resolver_query query;
     struct dial dial;
     struct parent *parent; /* dialogue in progress with the uplink's parent proxy */
+    struct target *asked;  /* a name server that it is asked for in place of the target; NULL: none */
+    struct addr server;    /* of a question: the server that is asked; AF_UNSPEC: none */
     struct await *await;   /* it listens; NULL: not yet, or not at all */
 };
 
@@ -68,7 +71,7 @@ struct attempt_request {
     const struct buf *early; /* data for the destination that may go with the SYN; NULL for none */
     double timeout_s;        /* for name, dial and a parent proxy's dialogue together, by the uplink */
     double left_s;           /* the same, if it becomes direct */
-    bool question;           /* dial the uplink's name server in place of the target (outbound_is_question) */
+    bool question;           /* ask a name server in place of the target (outbound/question.h) */
     bool awaits;             /* listen for the target to connect; an unspecified address stands for anybody */
     int family;              /* then: of the address to listen on; AF_UNSPEC: any */
 };

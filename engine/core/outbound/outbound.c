@@ -5,6 +5,7 @@
 #include "health/checks.h"
 #include "health/health_note.h"
 #include "outbound/candidates.h"
+#include "outbound/question.h"
 #include "outbound/search.h"
 #include "uplink/uplink.h"
 #include "uplink/uplink_note.h"
@@ -16,9 +17,16 @@
 
 bool outbound_is_question(const struct outbound *o)
 {
-    enum { DNS = 53 };
+    return question_is(o->captured, o->target.port);
+}
 
-    return o->proto == POLICY_TRANSPARENT && o->target.port == DNS;
+/* A network's own name server may have an IPv6 address where no uplink has IPv6. The reverse is rare, and
+ * there the health of IPv4 alone tells more. */
+int outbound_family(const struct outbound *o)
+{
+    int family = health_family(&o->target);
+
+    return family == AF_INET6 && outbound_is_question(o) ? AF_UNSPEC : family;
 }
 
 const char *outbound_host(const struct outbound *o)
@@ -91,6 +99,7 @@ int outbound_open(struct outbound **ret, struct outbounds *shared, const struct 
     o->id = ++shared->last_id;
     memcpy(&o->target, request->target, target_len);
     o->proto = request->proto;
+    o->captured = request->captured || request->proto == POLICY_TRANSPARENT;
     o->client = request->client;
     o->user = user;
     o->named = named;
@@ -215,6 +224,8 @@ static void write_account(const struct outbound *o, const char *outcome)
     log_u64(&l, "port", o->target.port);
     if (o->listening)
         log_str(&l, "peer", addr_format(&o->peer, client));
+    else if (addr_family(&o->peer) != AF_UNSPEC)
+        log_str(&l, "server", addr_format(&o->peer, client));
     log_str(&l, "uplink", o->direct ? "direct" : o->tried ? o->tried->name : "none");
     log_str(&l, "reason", o->reason ? o->reason : "none");
     if (o->attempts > 1)
@@ -285,7 +296,7 @@ bool outbound_listens_at(const struct outbound *o, struct addr *ret, int *ret_li
 static struct candidates_request request_of(const struct outbound *o)
 {
     return (struct candidates_request){.host = outbound_host(o),
-                                       .family = health_family(&o->target),
+                                       .family = outbound_family(o),
                                        .now = clock_coarse_s(),
                                        .datagrams = o->proto == POLICY_UDP};
 }

@@ -25,6 +25,7 @@ struct outbound_request {
      * resolved. */
     const char *name;
     enum policy_proto proto;
+    bool captured;             /* on its way; of POLICY_TRANSPARENT this is known without */
     const struct addr *client; /* must outlive the outbound */
     const char *user;          /* NULL for none */
     const char *listener;      /* text; must outlive the outbound */
@@ -59,6 +60,7 @@ struct outbound {
     struct search *search;      /* while searching; else NULL */
     struct uplink_lease lease;  /* once connected; empty when direct */
     const struct uplink *tried; /* the latest uplink, or the connected one, for the account; NULL for none */
+    bool captured;              /* on its way, without being asked for */
     bool direct;                /* bypassed the policy */
     bool refused;               /* refused by the policy, with a reason for the client */
     bool listens;               /* the peer may connect now */
@@ -70,7 +72,9 @@ struct outbound {
     int attempt;         /* number of the attempt that connected, from 1 */
     uint32_t generation; /* generation of the policy that chose the uplink */
     enum outbound_race race;
-    struct addr peer; /* that has connected; for done and the account */
+    /* For the account: the peer that has connected (then for done, too), or the name server that is asked in
+     * place of the target. AF_UNSPEC: none */
+    struct addr peer;
     enum fault fault;
     char *reason;                                /* for the account; NULL for none */
     double started_s, connected_s, first_byte_s; /* monotonic; 0: not yet */
@@ -83,9 +87,12 @@ struct outbound {
 MUST_CHECK int outbound_new(struct outbound **ret, struct outbounds *shared,
                             const struct outbound_request *request, outbound_done_fn *done, void *owner);
 
-/** Whether it is a captured question for a name (DNS over TCP): the chosen uplink's name server answers it,
- * whichever server the client asks, so that no question leaves by another link. */
+/** Whether it is a captured question for a name (outbound/question.h). */
 bool outbound_is_question(const struct outbound *o);
+
+/** The family that an uplink must have for it; AF_UNSPEC: any. A question may go to a server of the other
+ * one. */
+int outbound_family(const struct outbound *o);
 
 /** The host as policies and logs see it: its name if it is known, else its address. */
 const char *outbound_host(const struct outbound *o);

@@ -35,7 +35,7 @@ static void connected(struct outbound *o)
 static enum fault choose(struct outbound *o, struct search *s, enum policy_per *ret_per)
 {
     struct uplink *u;
-    int family = health_family(&o->target);
+    int family = outbound_family(o);
 
     switch (search_choose(s, NULL, &u)) {
     case SEARCH_FOUND:

@@ -124,7 +124,7 @@ static void use(struct search *s, struct racer *r, struct uplink *u, const struc
     outbound_because(o, r->reason);
     o->tried = u;
     s->tried |= UINT64_C(1) << (u->view.id - 1);
-    uplink_note_tried(u, health_family(&o->target), clock_coarse_s());
+    uplink_note_tried(u, outbound_family(o), clock_coarse_s());
     log_pick(r, u);
     double hedge_s = beside || o->listening ? 0 : search_hedge_after(&o->shared->settings, &s->choice, u);
     if (hedge_s > 0) {

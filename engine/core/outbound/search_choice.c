@@ -32,8 +32,7 @@ int search_family(const struct search *s)
 /* @param against  uplink to race against; NULL: no race */
 static struct candidates_request request_of(const struct search *s, const struct uplink *against)
 {
-    const struct target *t = &s->outbound->target;
-    int family = health_family(t);
+    int family = outbound_family(s->outbound);
     bool datagrams = s->outbound->proto == POLICY_UDP;
     double now = clock_coarse_s();
 

@@ -215,6 +215,8 @@ static void on_done(struct attempt *a, enum fault fault, int fd)
 {
     struct racer *r = container_of(a, struct racer, attempt);
 
+    if (outbound_is_question(r->search->outbound))
+        r->search->outbound->peer = a->server;
     if (fault != FAULT_NONE)
         return on_failed(r, fault);
     on_arrived(r, fd);

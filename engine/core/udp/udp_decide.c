@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "dns/dns_name.h"
 #include "outbound/bypass.h"
+#include "outbound/question.h"
 #include "uplink/uplink.h"
 #include "uplink/uplink_health.h"
 
@@ -259,51 +260,44 @@ static bool target_of(const struct flow *f, struct target *ret)
 
 static bool is_question(const struct udp_port *p, const struct target *target)
 {
-    enum { DNS = 53 };
-
-    return p->port.kind == PORT_TPROXY && target->port == DNS;
+    return question_is(p->port.kind == PORT_TPROXY, target->port);
 }
 
-/* The server that the uplink's names are asked of. @return false: it has none of a family that it allows */
-static bool name_server_of(const struct uplink *u, struct addr *ret)
+/* The first of a family that answers. @return false: there is no server to ask */
+static bool server_for(const struct udp_association *a, const struct flow *f, const struct udp_way *w,
+                       struct addr *ret)
 {
-    const struct dns_servers *servers = u->names.resolver ? resolver_servers(u->names.resolver) : NULL;
+    const struct question_request q = {.asked = &f->to,
+                                       .client = &f->client,
+                                       .user = a->user,
+                                       .reach = &a->port->udp->outbounds->settings.reach};
+    const struct uplink *u = w->account->lease.uplink;
+    struct addr servers[DNS_SERVERS_MAX];
+    size_t n = question_servers(&q, u, servers), best = 0;
 
-    for (size_t i = 0; servers && i < servers->n; i++) {
-        if (!egress_allows(&u->egress, addr_family(&servers->items[i])))
-            continue;
-        *ret = servers->items[i];
-        return true;
-    }
-    return false;
+    while (best < n && !uplink_family_is_fit(u, addr_family(&servers[best]), clock_coarse_s()))
+        best++;
+    if (n > 0)
+        *ret = servers[best < n ? best : 0];
+    return n > 0;
 }
 
-/* A parent proxy reaches the client's own name server, unless that is in the client's network, or denied. */
-static bool asks_own_server(const struct udp_association *a, const struct flow *f, const struct udp_way *w)
-{
-    const struct reach *reach = &a->port->udp->outbounds->settings.reach;
-    char why[REACH_WHY_MAX];
-
-    return by_parent(w) && !addr_is_private(&f->to) && reach_allows(reach, &f->client, a->user, &f->to, why);
-}
-
-/* A question for a name server, whichever: that of the chosen uplink answers it, so that no question leaves
- * by another link. The client believes that its own server has answered.
- * @param w  the mapping that it has waited for; NULL for none */
+/* @param w  the mapping that it has waited for; NULL for none */
 static void decide_question(struct udp_association *a, struct flow *f, const struct target *target,
                             struct udp_way *w)
 {
-    struct addr server = f->to;
+    struct addr server;
 
     if (!w)
         w = udp_way_for(a, f, target, true);
     if (!w)
         return refuse(f);
-    if (!asks_own_server(a, f, w) && !name_server_of(w->account->lease.uplink, &server)) {
-        udp_log_refused(a->port->udp, &f->client, target, "the uplink has no name server");
+    if (!server_for(a, f, w, &server)) {
+        udp_log_refused(a->port->udp, &f->client, target, QUESTION_NO_SERVER);
         abandon(w, "no-name-server");
         return refuse(f);
     }
+    w->account->peer = server;
     w->mapping.contacts.filter = UDP_FILTER_ADDRESS_PORT;
     w->mapping.reply_as = f->to;
     w->mapping.hears = true;

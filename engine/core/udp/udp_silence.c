@@ -149,9 +149,8 @@ static void judge(struct udp *u, struct uplink *by, int family, const struct wit
 static bool has_elsewhere(const struct udp *u, const struct udp_way *w)
 {
     const struct uplink_set *set = u->outbounds->uplinks;
-    const struct candidates_request r = {.family = health_family(&w->account->target),
-                                         .now = 0,
-                                         .datagrams = true}; /* suspects do not count */
+    const struct candidates_request r = {
+        .family = outbound_family(w->account), .now = 0, .datagrams = true}; /* suspects do not count */
 
     for (size_t i = 0; i < set->n; i++)
         if (set->items[i] != w->account->lease.uplink &&

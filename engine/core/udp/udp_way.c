@@ -69,6 +69,7 @@ static struct udp_way *make(struct udp_association *a, const struct flow *f, con
     const struct outbound_request request = {.target = target,
                                              .name = target->kind == TARGET_NAME ? NULL : name,
                                              .proto = POLICY_UDP,
+                                             .captured = p->port.kind == PORT_TPROXY,
                                              .client = &w->mapping.client,
                                              .user = a->user,
                                              .listener = a->listener};

@@ -37,6 +37,7 @@ struct uplink_way {
 struct uplink_names {
     struct dns_servers configured; /* n 0: found by the proxy */
     struct resolver *resolver;     /* borrowed; NULL where nothing is dialed */
+    bool named;                    /* the user has named the resolver's servers */
     struct health health;          /* with the resolver's answers in place of bytes received */
 };
 

@@ -332,6 +332,7 @@ static void choose(struct room *r, const struct choice *c)
     open_it(r);
     refresh(r);
     assert_asks(c->what, r->u.names.resolver, as_shown(c->asks, shown));
+    assert_true(r->u.names.named == (c->from && strcmp(c->from, "from=config") == 0));
     assert_logged(c->what, c->from ? "name servers found" : "uplink reaches no name server", c->from);
     name_servers_close(&r->names);
 }

@@ -268,6 +268,74 @@ static void test_no_other_machine_reaches_our_loopback(void **state)
     assert_int_equal(d->locals, 0);
 }
 
+/* --- captured questions for names ----------------------------------------------------------------------- */
+
+static void ask_for_a_name(struct desk *d, const char *server)
+{
+    assert_int_equal(target_set(&d->target, slice_str(server), 53), PARSE_OK);
+    d->done = false;
+    attempt_start(&d->attempt,
+                  &(struct attempt_request){.shared = &d->shared,
+                                            .target = &d->target,
+                                            .client = &d->client,
+                                            .uplink = &d->uplink,
+                                            .timeout_s = 5,
+                                            .left_s = 5,
+                                            .question = true},
+                  &events);
+    run_until(d->loop, &d->done);
+    attempt_cancel(&d->attempt);
+}
+
+static void aim(struct desk *d, const char *servers)
+{
+    struct dns_servers dns = {.n = 0};
+
+    if (*servers)
+        assert_int_equal(dns_servers_parse(&dns, servers), 0);
+    resolver_aim(d->uplink.names.resolver, &EGRESS_DIRECT, &dns);
+}
+
+static void test_a_question_goes_to_the_uplinks_server(void **state)
+{
+    struct desk *d = *state;
+    char text[ADDR_TEXT_MAX];
+    aim(d, addr_format(&d->listening, text));
+    ask_for_a_name(d, "192.0.2.77");
+    assert_int_equal(d->fault, FAULT_NONE);
+    assert_true(addr_same_end(&d->attempt.server, &d->listening));
+    aim(d, "");
+    ask_for_a_name(d, "192.0.2.77");
+    assert_int_equal(d->fault, FAULT_DNS);
+    assert_non_null(strstr(d->why, "has no name server"));
+    assert_int_equal(addr_family(&d->attempt.server), AF_UNSPEC);
+}
+
+/* The parent proxy is a captured machine, too: what it asks for comes back, and is asked of it again. Then
+ * all but the first are meant for the uplink's server. */
+static void test_questions_that_a_parent_proxy_sends_back_are_bounded(void **state)
+{
+    struct desk *d = *state;
+    struct parent_spec spec = {.scheme = "socks5", .host = "127.0.0.1", .port = addr_port(&d->closed)};
+    struct target same;
+    struct parent talks[LOOPS_SAME_MAX] = {{.running = false}};
+    assert_int_equal(target_set(&same, slice_str("198.51.100.53"), 53), PARSE_OK);
+    loops_init(&d->shared.loops, &d->scene.own);
+    for (size_t i = 0; i < LOOPS_SAME_MAX; i++) {
+        talks[i].request = (struct parent_request){.spec = &spec, .target = &same, .uplink = "p"};
+        loops_enter(&d->shared.loops, &talks[i]);
+    }
+    aim(d, "198.51.100.53");
+    d->uplink.parent = &spec;
+    ask_for_a_name(d, "10.0.0.1");
+    assert_int_equal(d->fault, FAULT_DENIED);
+    assert_non_null(strstr(d->why, "is it a loop?"));
+    aim(d, "198.51.100.54"); /* another destination, which the parent proxy is asked for */
+    ask_for_a_name(d, "10.0.0.1");
+    assert_int_equal(d->fault, FAULT_PARENT);
+    d->uplink.parent = NULL;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -282,6 +350,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_directly_from_the_beginning, setup, teardown),
         cmocka_unit_test_setup_teardown(test_directly_only_to_what_is_listed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_other_machine_reaches_our_loopback, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_question_goes_to_the_uplinks_server, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_questions_that_a_parent_proxy_sends_back_are_bounded, setup,
+                                        teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
