@@ -1,5 +1,7 @@
 #include "dns/dns_message.h"
 
+#include "dns/dns_name.h"
+
 #include <arpa/nameser.h>
 #include <ctype.h>
 #include <errno.h>
@@ -214,8 +216,8 @@ bool dns_question_of(struct dns_query *ret, char name[DNS_NAME_SIZE], const uint
         ns_parserr(&m, ns_s_qd, 0, &question) < 0 || ns_rr_class(question) != ns_c_in)
         return false;
     int type = (int)ns_rr_type(question);
-    if ((type != DNS_TYPE_A && type != DNS_TYPE_AAAA) || strlen(ns_rr_name(question)) >= DNS_NAME_SIZE)
-        return false;
+    if ((type != DNS_TYPE_A && type != DNS_TYPE_AAAA) || dns_name_length(ns_rr_name(question)) == 0)
+        return false; /* such as one with escapes, which would be asked for as another name */
     (void)strcpy(name, ns_rr_name(question));
     if (dns_query_make(ret, name, (enum dns_type)type) < 0)
         return false;

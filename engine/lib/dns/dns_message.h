@@ -52,7 +52,7 @@ void dns_query_set_id(struct dns_query *q, uint16_t id);
 
 /** The question of a message from a server, for dns_reply_read.
  *  @param name  as the message has it
- *  @return false: it has not one question for an address */
+ *  @return false: it has not one question for an address, or one for a name that is not valid (dns_name.h) */
 bool dns_question_of(struct dns_query *ret, char name[DNS_NAME_SIZE], const uint8_t *data, size_t len);
 
 /** Read a message as an answer to the question. */
