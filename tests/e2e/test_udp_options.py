@@ -5,10 +5,11 @@ import socket
 
 import pytest
 
-from lab.run import WAIT_S, wait_for
+from lab.gateway import Gateway
+from lab.run import WAIT_S, sh, wait_for
 from lab.socks import request5
 from lab.stun import PORTS, by_association
-from lab.topology import HOLE4, LAN_HOME, OPEN4
+from lab.topology import HOLE4, LAN_CLIENT, LAN_HOME, OPEN4
 from lab.udp import ANY, ASSOCIATE, Association, reflect, sink, whoami, wrap
 
 
@@ -274,3 +275,70 @@ def test_a_datagram_to_the_relay_itself_goes_round_once(start, datagrams):
         a.send(wrap(wrap(b"round", *a.relay), *a.relay), *a.relay)
         assert a.ask(b"y", server.address, server.port) == b"y"
         assert proxy.ask("status")["udp"]["datagrams"] < 20
+
+
+# --- sizes ---
+
+
+def of_size(_, s, data, client):
+    """Answer with as many bytes as are asked for."""
+    s.sendto(b"x" * int(data), client)
+
+
+@pytest.fixture
+def narrow_lan(lab):
+    """The way to the LAN's clients takes packets of 1400 bytes, and the LAN and its clients take all."""
+    sh("ip link set lan0 mtu 1400")
+    yield lab
+    sh("ip link set lan0 mtu 1500")
+
+
+def assert_kept_whole(proxy, ask):
+    """ask(…) asks for answers of these sizes, and returns that of the first which arrives."""
+    assert ask(1300) == 1300
+    assert proxy.ask("status")["udp"]["in_fragments"] == 0
+    assert ask(1450, 1500) == 1500, "what an Ethernet carries goes whole or is lost, what none carries goes in fragments"
+    udp = proxy.ask("status")["udp"]
+    assert (udp["dropped"]["too_big"], udp["in_fragments"]) == (1, 1)
+
+
+def test_answers_to_clients_are_kept_whole(start, narrow_lan, datagrams):
+    server = datagrams(of_size)
+    proxy = start("wan1", "--listen", f"{LAN_HOME}:0", port=False)
+    with Association(proxy, netns=narrow_lan.lan) as a:
+
+        def ask(*sizes):
+            for size in sizes:
+                a.send(b"%d" % size, server.address, server.port)
+            return len(a.receive()[0])
+
+        assert_kept_whole(proxy, ask)
+
+
+def test_answers_to_clients_of_a_forward_are_kept_whole(start, narrow_lan, datagrams):
+    server = datagrams(of_size)
+    proxy = start("wan1", "--forward", f"udp:{LAN_HOME}:0={server.address}:{server.port}")
+    with narrow_lan.lan.datagrams(LAN_CLIENT, 0) as s:
+        s.settimeout(WAIT_S)
+
+        def ask(*sizes):
+            for size in sizes:
+                s.sendto(b"%d" % size, proxy.addresses[-1])
+            return len(s.recv(65536))
+
+        assert_kept_whole(proxy, ask)
+
+
+def test_answers_to_captured_clients_are_kept_whole(start, router, narrow_lan, datagrams):
+    server = datagrams(of_size)
+    gateway = Gateway(router, start, "tproxy", "wan1")
+    gateway.capture_lan()
+    with router.lan.datagrams(LAN_CLIENT, 0) as s:
+        s.settimeout(WAIT_S)
+
+        def ask(*sizes):
+            for size in sizes:
+                s.sendto(b"%d" % size, (server.address, server.port))
+            return len(s.recv(65536))
+
+        assert_kept_whole(gateway.proxy, ask)

@@ -95,9 +95,9 @@ void batch_add_behind(struct batch_out *b, struct batch_socket *socket, const st
 /** Send all that was added. */
 void batch_flush(struct batch_out *b);
 
-/** Forbid fragments, so that a sender that probes for the size of its path sees the loss (RFC 8899). Only
- * what is too large for an Ethernet of 1500 bytes goes in fragments: it is not a probe. @return 0 or negative
- * errno */
+/** Forbid fragments, so that a sender that probes for the size of its path sees the loss (RFC 8899): a client
+ * on the way to its destination, and a server on the way back. Only what is too large for an Ethernet of 1500
+ * bytes goes in fragments: it is not a probe. @return 0 or negative errno */
 int batch_keep_whole(struct batch_socket *socket, int family);
 /** Ask for GRO and larger buffers, as far as the kernel grants them. */
 void batch_tune(int fd);

@@ -80,6 +80,7 @@ struct batch_socket *replies_from(struct replies *r, const struct addr *at, stru
     }
     s->at = *at;
     s->socket.fd = fd;
+    (void)batch_keep_whole(&s->socket, addr_family(at)); /* without it, the kernel sends fragments */
     s->next = *bucket;
     *bucket = s;
     list_push_back(&r->used, &s->node);

@@ -57,6 +57,14 @@ int udp_listen_at(const struct addr *at, uint16_t low, uint16_t high, struct add
 
 /* --- ports ---------------------------------------------------------------------------------------------- */
 
+static void keep_whole(struct batch_socket *s)
+{
+    int family;
+
+    if (getsockopt(s->fd, SOL_SOCKET, SO_DOMAIN, &family, &(socklen_t){sizeof family}) == 0)
+        (void)batch_keep_whole(s, family); /* without it, the kernel sends fragments */
+}
+
 struct udp_port *udp_port_new(struct udp *u, enum port_kind kind, int fd)
 {
     struct udp_port *p = calloc(1, sizeof *p);
@@ -68,6 +76,7 @@ struct udp_port *udp_port_new(struct udp *u, enum port_kind kind, int fd)
     p->udp = u;
     p->port.kind = kind;
     p->port.socket.fd = fd;
+    keep_whole(&p->port.socket);
     list_init(&p->associations);
     list_init(&p->ways);
     list_init(&p->asks);
