@@ -162,10 +162,11 @@ def test_where_to_listen(args, addresses):
 @pytest.mark.parametrize(
     "args",
     [
-        ["--allow", "10.0.0.0/8,fd00::/8", "--allow", "192.0.2.1"],
+        ["--allow", "10.0.0.0/8,fd00::/8", "--allow", "127.0.0.1"],
         ["--auth", "user:pass", "--auth", "other:pa:ss"],
         ["--bind-from", "10.0.0.0/8,::1", "--bind-from", "192.0.2.1"],
-        ["--bind-from", "none", "--bind-timeout", "5"],
+        ["--bind-from", "none"],
+        ["--bind-timeout", "5"],
         ["--bypass", "none"],
         ["--deny", "10.0.0.0/8,[2001:db8::]/32:25,*:1-1023", "--allow-own-addresses"],
         ["--bypass", "10.0.0.0/8,::1"],
@@ -181,7 +182,7 @@ def test_where_to_listen(args, addresses):
         ["--log-format", "json"],
         ["--listen-strict"],
         ["--pac-bypass", "none", "--pac-direct"],
-        ["--transparent-resolve"],
+        ["--transparent-resolve", "--transparent", "redirect:*:5"],
         ["--ipv6-source", "system"],
         ["--ipv6-source", "temporary"],
         ["--ipv6-source", "stable"],
@@ -302,6 +303,41 @@ def test_two_options_that_need_one_port(tmp_path, args, file, said):
     # One from each.
     path.write_text('return { forward = "udp:127.0.0.1:5=a:1" }')
     assert refused(2, "check", "--config", path, "--udp-ports", "5", "eth9").endswith("both use UDP port 5: give one another port, or leave it out")
+
+
+def test_two_options_that_need_one_path(tmp_path):
+    path = tmp_path / "config.lua"
+    for first, second in [("control", "state"), ("control", "record"), ("state", "record")]:
+        said = f"--{first} and --{second} both use {tmp_path}/x: give one another path"
+        for command in ("check", "start"):
+            assert refused(2, command, f"--{second}", tmp_path / "x", f"--{first}", tmp_path / "x", "eth9") == said
+    path.write_text('return { state = "x", record = "x" }')
+    assert refused(2, "check", "--config", path, "eth9") == f"--state and --record both use {tmp_path}/x: give one another path"
+    assert run("check", "--control", "none", "--state", "none", "eth9").returncode == 0
+
+
+def test_a_forward_that_leads_to_itself():
+    for command in ("check", "start"):
+        assert refused(2, command, "--forward", "tcp:5=127.0.0.1:5", "eth9") == "--forward tcp:127.0.0.1:5=127.0.0.1:5 leads to itself"
+
+
+def test_check_warns_of_what_has_no_effect():
+    said = run("check", "--allow", "10.0.0.0/8", "--udp-advertise", "2001:db8::1", "-H", "127.0.0.1", "--hedge", "20", "eth9")
+    assert said.returncode == 0
+    assert said.stderr.splitlines()[1:] == [
+        "steerway: warning: no client can connect: the proxy listens on loopback addresses, and --allow has none of them",
+        "steerway: warning: --udp-advertise 2001:db8::1 has no effect: no client connects by IPv6",
+        "steerway: warning: --hedge 20 has no effect: --dial-timeout ends after 10 seconds",
+    ]
+
+
+def test_addresses_to_advertise(tmp_path):
+    """The command line replaces those of the file."""
+    assert refused(2, "check", "--udp-advertise", "192.0.2.1,192.0.2.2") == "--udp-advertise: two addresses of IPv4: a client is told one"
+    path = tmp_path / "config.lua"
+    path.write_text('return { udp_advertise = "192.0.2.1,2001:db8::1", host = "127.0.0.1" }')
+    assert "2001:db8::1 has no effect" in run("check", "--config", path, "eth9").stderr
+    assert "has no effect" not in run("check", "--config", path, "--udp-advertise", "192.0.2.2", "eth9").stderr
 
 
 def test_ports_of_associations_that_are_for_root():

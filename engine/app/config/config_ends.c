@@ -35,6 +35,23 @@ uint16_t config_ends_shared(const struct config_end *a, const struct config_end 
     return low > high || one_option || a->udp != b->udp || !share_address(a->place, b->place) ? 0 : low;
 }
 
+bool config_ends_circle(const struct config_forward *f)
+{
+    struct listen_place to = {.link = ""};
+
+    if (f->to.kind == TARGET_NAME ||
+        addr_from_ip(&to.addr, f->to.ip, f->to.kind == TARGET_IPV4 ? 4 : 16, f->to.port) < 0)
+        return false;
+    for (size_t i = 0; i < f->ports.n_places; i++) {
+        const struct listen_place *p = &f->ports.places[i];
+        /* At every address, only loopback is known to be this machine's. */
+        bool here = is_unspecified(&p->addr) ? addr_is_loopback(&to.addr) : true;
+        if (here && addr_port(&p->addr) == f->to.port && share_address(p, &to))
+            return true;
+    }
+    return false;
+}
+
 /* --- the list ------------------------------------------------------------------------------------------- */
 
 static size_t add(struct config_end *ret, const struct config_end *like, const struct config_ports *ports)
@@ -137,7 +154,11 @@ int config_ends_check(const struct config *c, char *err)
 {
     struct config_end ends[CONFIG_ENDS_MAX];
     size_t n = config_ends(c, ends);
+    char text[WORDS_MAX];
 
+    for (size_t i = 0; i < n; i++)
+        if (ends[i].kind == CONFIG_END_FORWARD && config_ends_circle(&c->forwards[ends[i].at]))
+            return config_refuse(err, "%.400s leads to itself", say(c, &ends[i], text));
     for (size_t i = 0; i < n; i++)
         for (size_t j = i + 1; j < n; j++) {
             const uint16_t port = config_ends_shared(&ends[i], &ends[j]);

@@ -30,7 +30,11 @@ size_t config_ends(const struct config *c, struct config_end ret[CONFIG_ENDS_MAX
  *  @return 0: they do not clash */
 uint16_t config_ends_shared(const struct config_end *a, const struct config_end *b);
 
-/** @return 0, or -EINVAL with one line in err (CONFIG_ERROR_MAX) that names two options on one port */
+/** Whether a forward leads to the address and port that it listens on. A name is not looked up. */
+bool config_ends_circle(const struct config_forward *f);
+
+/** @return 0, or -EINVAL with one line in err (CONFIG_ERROR_MAX) that names two options on one port, or a
+ * forward that leads to itself */
 MUST_CHECK int config_ends_check(const struct config *c, char *err);
 
 #endif

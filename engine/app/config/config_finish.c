@@ -95,6 +95,20 @@ static int check_own_mark(const struct config *c, char *err)
     return 0;
 }
 
+/* The state file replaces whatever is there, also a recording or the socket. */
+static int check_paths(const struct config *c, char *err)
+{
+    const char *const paths[][2] = {{"control", c->control}, {"state", c->state}, {"record", c->record}};
+
+    for (size_t i = 0; i < ARRAY_LEN(paths); i++)
+        for (size_t j = i + 1; j < ARRAY_LEN(paths); j++)
+            if (paths[i][1] && paths[j][1] && strcmp(paths[i][1], paths[j][1]) == 0 &&
+                strcmp(paths[i][1], "none") != 0)
+                return config_refuse(err, "--%s and --%s both use %.500s: give one another path", paths[i][0],
+                                     paths[j][0], paths[i][1]);
+    return 0;
+}
+
 static int make_listeners(struct config *c, char *err)
 {
     int r = finish_listen(c);
@@ -128,6 +142,8 @@ int config_finish(struct config *c, char *err)
 
     if (r == 0)
         r = check_own_mark(c, err);
+    if (r == 0)
+        r = check_paths(c, err);
     if (r == 0)
         r = make_listeners(c, err);
     if (r < 0)

@@ -3,6 +3,7 @@
 #include "uplink/uplink_set.h"
 #include "uplink/uplink_spec.h"
 
+#include "config/config_useless.h"
 #include "config/startup.h"
 #include "doctor/sight.h"
 #include "follow/surroundings.h"
@@ -96,6 +97,15 @@ static void warn_of_listeners(const struct config *c, const struct machine *m)
     warn_of_udp_ports(c, &self);
 }
 
+static void warn_of_useless(const struct config *c)
+{
+    struct config_useless found;
+
+    config_useless_find(&found, c);
+    for (size_t i = 0; i < found.n; i++)
+        (void)command_error(COMMAND_OK, "warning: %s", found.lines[i]);
+}
+
 static void warn_of_unheeded(const struct policy *p)
 {
     const struct policy_unheeded *list;
@@ -171,6 +181,7 @@ static int check_policy(const struct config *c, const struct paths *paths, struc
     if (r == 0) {
         warn_of_absent(uplinks, m);
         warn_of_listeners(c, m);
+        warn_of_useless(c);
         warn_of_unheeded(policy ? policy : with_two);
         print_verdict(c, policy ? policy : with_two, uplinks);
     }

@@ -36,12 +36,17 @@ static int advertise_part(struct config *c, struct slice text, char *err)
         return option_not_a(err, text, "an address (192.0.2.1, 2001:db8::1)");
     if (addr_name_this_machine(&a))
         return option_not_a(err, text, "an address that clients can send to");
-    *(addr_family(&a) == AF_INET ? &c->udp.advertise4 : &c->udp.advertise6) = a;
+    struct addr *told = addr_family(&a) == AF_INET ? &c->udp.advertise4 : &c->udp.advertise6;
+    if (addr_family(told) != AF_UNSPEC)
+        return config_refuse(err, "two addresses of IPv%d: a client is told one",
+                             addr_family(&a) == AF_INET ? 4 : 6);
+    *told = a;
     return 0;
 }
 
 int option_set_udp_advertise(struct config *c, const char *value, char *err)
 {
+    c->udp.advertise4 = c->udp.advertise6 = (struct addr){.sa = {.sa_family = AF_UNSPEC}};
     return option_each_part(c, value, err, advertise_part);
 }
 

@@ -196,6 +196,18 @@ static void options_that_need_one_port_are_refused(void **state)
         {{{"forward", "tcp:0.0.0.0:5=a:1"}, {"forward", "tcp:[::]:5=a:1"}}, ""},
         {{{"forward", "tcp:127.0.0.1:5=a:1"}, {"forward", "tcp:127.0.0.1:6=a:1"}}, ""},
         {{{"forward", "tcp:0=a:1"}, {"forward", "tcp:0=b:1"}, {"port", "0"}}, ""},
+        /* a forward to itself, as far as the config tells */
+        {{{"forward", "tcp:127.0.0.1:5=127.0.0.1:5"}},
+         "--forward tcp:127.0.0.1:5=127.0.0.1:5 leads to itself"},
+        {{{"forward", "udp:*:5=[::1]:5"}}, "--forward udp:0.0.0.0:5=[::1]:5 leads to itself"},
+        {{{"forward", "udp:[::]:5=[::1]:5"}}, "--forward udp:[::]:5=[::1]:5 leads to itself"},
+        {{{"forward", "tcp:192.0.2.1:5=192.0.2.1:5"}},
+         "--forward tcp:192.0.2.1:5=192.0.2.1:5 leads to itself"},
+        {{{"forward", "tcp:127.0.0.1:5=127.0.0.1:6"}}, ""},
+        {{{"forward", "tcp:127.0.0.1:5=127.0.0.2:5"}}, ""},
+        {{{"forward", "tcp:0.0.0.0:5=192.0.2.1:5"}}, ""},
+        {{{"forward", "tcp:0.0.0.0:5=[::1]:5"}}, ""},
+        {{{"forward", "tcp:127.0.0.1:5=localhost:5"}}, ""},
         /* the proxy's listeners, given and not */
         {{{"forward", "tcp:127.0.0.1:1080=a:1"}},
          BOTH_USE("--forward tcp:127.0.0.1:1080=a:1", "the listener 127.0.0.1:1080 (of --host and --port)",
