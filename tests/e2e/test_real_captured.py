@@ -7,12 +7,13 @@ import pytest
 
 from lab import unpacked
 from lab.browser import check_shares, need, put_page, show
+from lab.dnsmasq import BIG, Dnsmasq, NAME, RECORDS
 from lab.household import FOREIGN4, FOREIGN6, HOME4, LINK
 from lab.origin import pattern
 from lab.run import end, run, wait_for
 from lab.sniffer import Sniffer
 from lab.stun import by_socket
-from lab.topology import MORE4, NAMES4, NAMES6, OPEN4, WEB4, WEB6
+from lab.topology import MORE4, NAMES4, NAMES6, OPEN4, OPEN6, WEB4, WEB6
 
 MOST_S = 60
 
@@ -69,6 +70,51 @@ def test_dig(house, lab, captured, names, servers):
                 said = machine.run("dig", "+short", "+tries=1", "+timeout=20", f"@{server}", "web.test", kind).ok()
                 assert said.text.split() == [address], f"{server}: {said}"
     assert {asker for _, _, asker in names.asked} == {lab.wan2.addr4 if servers == NAMES4 else lab.wan2.addr6}
+
+
+@pytest.fixture
+def dnsmasq(lab, tmp_path):
+    """A real name server, which is the uplink's."""
+    need("dig", package="bind9-dnsutils")
+    program = unpacked.find("dnsmasq")
+    if not program:
+        pytest.skip("dnsmasq is missing (package dnsmasq-base)")
+    server = Dnsmasq(program, lab.internet, MORE4, (OPEN4, OPEN6), tmp_path / "dnsmasq.log")
+    yield server
+    server.close()
+
+
+def dig(machine, server, *words):
+    return machine.run("dig", "+short", "+tries=1", "+timeout=20", f"@{server}", *words).ok().text.splitlines()
+
+
+def check_dig(machine, server):
+    """By TCP from the beginning, and by TCP after an answer that was cut short."""
+    for kind, address in (("A", OPEN4), ("AAAA", OPEN6)):
+        for how in ("+notcp", "+tcp"):
+            assert dig(machine, server, how, NAME, kind) == [address], f"{server} {how}"
+    lines = dig(machine, server, BIG, "TXT")
+    assert len([line for line in lines if len(line) > 200]) == RECORDS, lines
+
+
+def test_dig_by_tcp(house, lab, captured, dnsmasq):
+    captured("--policy", "round_robin", by=("wan2",), dns=MORE4)
+    for machine in (house.devices[0], house.router):
+        for server in (FOREIGN4, FOREIGN6, *([HOME4] if machine is not house.router else [])):
+            check_dig(machine, server)
+    assert {client for _, _, client in dnsmasq.asked()} == {lab.wan2.addr4}
+    assert dnsmasq.asked().count(("TXT", BIG, lab.wan2.addr4)) == 2 * 5, "by UDP, and again by TCP"
+
+
+def test_dig_by_a_parent_proxy(house, lab, start, captured, dnsmasq):
+    """The household's own resolver is not asked for on the internet."""
+    far = start("--host", OPEN4, "--allow", "0.0.0.0/0", "--allow-own-addresses", OPEN4, prefix=lab.internet.wrap([]))
+    captured(by=(f"socks5://{OPEN4}:{far.port}",), dns=MORE4)
+    for machine in (house.devices[0], house.router):
+        check_dig(machine, "10.9.9.9")
+    assert all(client.startswith("198.51.100.") for _, _, client in dnsmasq.asked()), dnsmasq.asked()
+    far.stop()
+    assert {line["host"] for line in far.connections()} == {MORE4}
 
 
 # --- STUN ---

@@ -9,18 +9,18 @@ PACKAGES_lint="clang-format-14|clang-format luajit lua-check"
 PACKAGES_test="clang lld|- libclang-rt-dev|libclang-rt-14-dev libcmocka-dev lua-busted python3 python3-pytest dpkg-dev file
   iproute2 nftables util-linux mount procps libcap2-bin tcpdump curl wget git ncat aria2 duktape|-
   openssh-client python3-socks|- proxychains4|- dropbear-bin|- dante-client|- python3-libtorrent|- bind9-dnsutils|-
-  wireguard-go|- wireguard-tools|-"
+  wireguard-go|- wireguard-tools|- dnsmasq-base|-"
 
 # For those whom we can only tell.
 FEDORA_run="gcc cmake ninja-build pkgconf-pkg-config libev-devel luajit-devel libmnl-devel jansson-devel libpsl-devel libidn2-devel openssl-devel"
 FEDORA_lint="clang-tools-extra luajit luarocks"
 FEDORA_test="clang compiler-rt libasan libubsan libcmocka-devel python3-pytest iproute iproute-tc nftables util-linux
   procps-ng libcap tcpdump curl wget git nmap-ncat aria2 duktape nginx haproxy
-  openssh-clients python3-pysocks proxychains-ng dropbear dante rb_libtorrent-python3 bind-utils coturn wireguard-tools; by luarocks --lua-version 5.1: busted luacheck"
+  openssh-clients python3-pysocks proxychains-ng dropbear dante rb_libtorrent-python3 bind-utils coturn wireguard-tools dnsmasq; by luarocks --lua-version 5.1: busted luacheck"
 ARCH_run="gcc cmake ninja pkgconf libev luajit libmnl jansson libpsl libidn2 openssl"
 ARCH_lint="clang luajit luacheck"
 ARCH_test="compiler-rt cmocka luarocks python-pytest iproute2 nftables util-linux procps-ng libcap tcpdump curl wget git nmap
-  aria2 duktape nginx haproxy openssh python-pysocks proxychains-ng dropbear dante libtorrent-rasterbar bind coturn wireguard-tools; by luarocks --lua-version 5.1: busted"
+  aria2 duktape nginx haproxy openssh python-pysocks proxychains-ng dropbear dante libtorrent-rasterbar bind coturn wireguard-tools dnsmasq; by luarocks --lua-version 5.1: busted"
 
 # What must answer where no package manager vouches for it.
 TOOLS_run="gcc cmake ninja pkg-config"
