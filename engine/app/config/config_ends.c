@@ -35,18 +35,39 @@ uint16_t config_ends_shared(const struct config_end *a, const struct config_end 
     return low > high || one_option || a->udp != b->udp || !share_address(a->place, b->place) ? 0 : low;
 }
 
-bool config_ends_circle(const struct config_forward *f)
+static bool listens_at(const struct config_forward *f, const struct listen_place *at)
 {
-    struct listen_place to = {.link = ""};
-
-    if (f->to.kind == TARGET_NAME ||
-        addr_from_ip(&to.addr, f->to.ip, f->to.kind == TARGET_IPV4 ? 4 : 16, f->to.port) < 0)
-        return false;
     for (size_t i = 0; i < f->ports.n_places; i++) {
         const struct listen_place *p = &f->ports.places[i];
         /* At every address, only loopback is known to be this machine's. */
-        bool here = is_unspecified(&p->addr) ? addr_is_loopback(&to.addr) : true;
-        if (here && addr_port(&p->addr) == f->to.port && share_address(p, &to))
+        bool here = is_unspecified(&p->addr) ? addr_is_loopback(&at->addr) : true;
+        if (here && addr_port(&p->addr) == addr_port(&at->addr) && share_address(p, at))
+            return true;
+    }
+    return false;
+}
+
+const struct config_forward *config_ends_next(const struct config *c, const struct config_forward *f)
+{
+    const struct target *t = &f->to;
+    struct listen_place to = {.link = ""};
+
+    if (t->kind == TARGET_NAME || addr_from_ip(&to.addr, t->ip, t->kind == TARGET_IPV4 ? 4 : 16, t->port) < 0)
+        return NULL;
+    for (size_t i = 0; i < c->n_forwards; i++)
+        if (c->forwards[i].udp == f->udp && listens_at(&c->forwards[i], &to))
+            return &c->forwards[i];
+    return NULL;
+}
+
+/* One datagram in a circle of forwards would use up all mappings. */
+static bool is_in_circle(const struct config *c, const struct config_forward *f)
+{
+    const struct config_forward *at = f;
+
+    for (size_t i = 0; at && i < c->n_forwards; i++) {
+        at = config_ends_next(c, at);
+        if (at == f)
             return true;
     }
     return false;
@@ -150,20 +171,29 @@ static int refuse(const struct config *c, const struct config_end *a, const stru
                          one, other, a->udp ? "UDP" : "TCP", port);
 }
 
+static int check_circle(const struct config *c, const struct config_end *e, char *err)
+{
+    const struct config_forward *f = e->kind == CONFIG_END_FORWARD ? &c->forwards[e->at] : NULL;
+    char text[WORDS_MAX];
+
+    if (!f || !is_in_circle(c, f))
+        return 0;
+    return config_refuse(err, "%.400s leads to itself%s", say(c, e, text),
+                         config_ends_next(c, f) == f ? "" : ", by other forwards");
+}
+
 int config_ends_check(const struct config *c, char *err)
 {
     struct config_end ends[CONFIG_ENDS_MAX];
     size_t n = config_ends(c, ends);
-    char text[WORDS_MAX];
+    int r = 0;
 
-    for (size_t i = 0; i < n; i++)
-        if (ends[i].kind == CONFIG_END_FORWARD && config_ends_circle(&c->forwards[ends[i].at]))
-            return config_refuse(err, "%.400s leads to itself", say(c, &ends[i], text));
-    for (size_t i = 0; i < n; i++)
-        for (size_t j = i + 1; j < n; j++) {
+    for (size_t i = 0; r == 0 && i < n; i++) {
+        r = check_circle(c, &ends[i], err);
+        for (size_t j = i + 1; r == 0 && j < n; j++) {
             const uint16_t port = config_ends_shared(&ends[i], &ends[j]);
-            if (port > 0)
-                return refuse(c, &ends[i], &ends[j], port, err);
+            r = port > 0 ? refuse(c, &ends[i], &ends[j], port, err) : 0;
         }
-    return 0;
+    }
+    return r;
 }

@@ -30,8 +30,9 @@ size_t config_ends(const struct config *c, struct config_end ret[CONFIG_ENDS_MAX
  *  @return 0: they do not clash */
 uint16_t config_ends_shared(const struct config_end *a, const struct config_end *b);
 
-/** Whether a forward leads to the address and port that it listens on. A name is not looked up. */
-bool config_ends_circle(const struct config_forward *f);
+/** The forward of the same protocol that listens at a forward's destination: it may be the same one. A name
+ * is not looked up. @return NULL for none */
+const struct config_forward *config_ends_next(const struct config *c, const struct config_forward *f);
 
 /** @return 0, or -EINVAL with one line in err (CONFIG_ERROR_MAX) that names two options on one port, or a
  * forward that leads to itself */

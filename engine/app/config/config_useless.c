@@ -1,6 +1,7 @@
 #include "config/config_useless.h"
 
 #include "base/host_port.h"
+#include "config/config_ends.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -138,6 +139,19 @@ static void find_denied(struct config_useless *ret, const struct config *c)
     }
 }
 
+/* Connections that came without a login may not go on to such a listener (loops.h). */
+static void find_forwarded(struct config_useless *ret, const struct config *c)
+{
+    char host[TARGET_HOST_MAX + 16];
+
+    for (size_t i = 0; i < c->n_forwards; i++) {
+        const struct config_forward *f = &c->forwards[i];
+        if (!f->udp && config_ends_next(c, f))
+            tell(ret, "a forward has no effect: another one listens at its destination, %s, and refuses it",
+                 host_port_format(host, sizeof host, slice_str(f->to.host), f->to.port));
+    }
+}
+
 void config_useless_find(struct config_useless *ret, const struct config *c)
 {
     struct config usual;
@@ -149,4 +163,5 @@ void config_useless_find(struct config_useless *ret, const struct config *c)
     find_captured(ret, c, &usual);
     find_times(ret, c, &usual);
     find_denied(ret, c);
+    find_forwarded(ret, c);
 }

@@ -192,6 +192,22 @@ static void forwards_to_what_is_denied(void **state)
     assert_told(c, "refuses its destination, 10.0.0.1:80");
 }
 
+static void forwards_to_another_forward(void **state)
+{
+    struct config *c = *state;
+
+    forward_to(c, "127.0.0.1:5");
+    forward_to(c, "192.0.2.1:9");
+    assert_int_equal(listen_place_parse(&c->forwards[1].ports.places[0], slice_str("127.0.0.1")), 0);
+    addr_set_port(&c->forwards[1].ports.places[0].addr, 5);
+    c->forwards[1].ports.n_places = 1;
+    assert_told(c, "another one listens at its destination, 127.0.0.1:5, and refuses it");
+    c->forwards[0].udp = true;
+    assert_told(c, NULL);
+    c->forwards[1].udp = true; /* datagrams pass from one to the other */
+    assert_told(c, NULL);
+}
+
 #define ONE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -205,6 +221,7 @@ int main(void)
         ONE(names_of_captured_clients),
         ONE(times_that_do_not_come),
         ONE(forwards_to_what_is_denied),
+        ONE(forwards_to_another_forward),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
