@@ -155,6 +155,7 @@ int udp_init(struct udp *u, struct outbounds *outbounds, struct workers *workers
     if (err < 0)
         return err;
     u->associations_of.key = u->mappings_of.key;
+    u->by_client.key = u->by_hint.key = u->by_source.key = u->mappings_of.key;
     list_init(&u->ports);
     mailbox_init(&u->news, u->loop, on_news);
     ev_timer_init(&u->tick, on_tick, TICK_S, TICK_S);
@@ -181,6 +182,9 @@ void udp_done(struct udp *u)
     mailbox_done(&u->news);
     contacts_done(&u->mappings_of);
     contacts_done(&u->associations_of);
+    udp_index_done(&u->by_client);
+    udp_index_done(&u->by_hint);
+    udp_index_done(&u->by_source);
     udp_learned_done(&u->learned);
     free(u->own_ports);
 }

@@ -8,6 +8,7 @@
 #include "datagram/port.h"
 #include "outbound/outbounds.h"
 #include "relay/tunnel.h"
+#include "udp/udp_index.h"
 #include "udp/udp_learned.h"
 #include "udp/udp_settings.h"
 
@@ -35,6 +36,9 @@ struct udp {
     struct list ports;
     size_t n_ways, n_associations;
     struct contacts mappings_of, associations_of; /* holders: by client address */
+    struct udp_index by_client;                   /* mappings of all of a client's destinations: by port */
+    struct udp_index by_hint;                     /* associations of fixed ports; hint 0: any port */
+    struct udp_index by_source;                   /* our sockets, where datagrams are captured */
     ev_timer tick;                                /* runs while there are mappings */
     struct udp_learned learned;                   /* of captured clients */
     uint16_t *own_ports; /* how many of our sockets have each port; NULL: nothing is captured */

@@ -40,12 +40,8 @@ static void refuse(struct flow *f)
 /* End a mapping that no flow uses or waits for. */
 static void abandon(struct udp_way *w, const char *outcome)
 {
-    if (w->given)
-        return;
-    LIST_EACH(&w->port->asks, node, next)
-        if (container_of(node, struct udp_ask, node)->way == w)
-            return;
-    udp_way_end(w, outcome);
+    if (!w->given && list_is_empty(&w->asks))
+        udp_way_end(w, outcome);
 }
 
 static const struct egress *egress_of(const struct udp_way *w, enum bypass b)
@@ -74,7 +70,7 @@ static void wait_for_relay(struct udp_association *a, struct flow *f, const stru
     }
     *ask = (struct udp_ask){
         .association = a, .flow = f, .way = way, .for_relay = true, .to = to, .target = *target};
-    list_push_back(&a->port->asks, &ask->node);
+    list_push_back(&way->asks, &ask->node);
 }
 
 /* --- an address ----------------------------------------------------------------------------------------- */
@@ -130,6 +126,7 @@ static void decide_address(struct udp_association *a, struct flow *f, const stru
 static void free_ask(struct udp_ask *ask)
 {
     resolver_cancel(&ask->query); /* harmless if it was never started */
+    contacts_release(&ask->association->port->names, ask->name_of);
     list_remove(&ask->node);
     free(ask);
 }
@@ -176,16 +173,12 @@ static void on_resolved(struct resolver_query *q, enum fault fault, const struct
     decide_address(a, f, &target, dest, w);
 }
 
-/* Names that this client waits for: at most PORT_FLOWS_MAX steps. */
-static size_t count_names(const struct list *asks, const struct addr *client)
+/* Whether the client may wait for one more name. */
+static bool may_wait(struct udp_port *p, const struct addr *client)
 {
-    size_t n = 0;
+    const struct contact *mine = contacts_find(&p->names, client);
 
-    LIST_EACH(asks, node, next) {
-        const struct udp_ask *ask = container_of(node, struct udp_ask, node);
-        n += !ask->for_relay && addr_same_ip(&ask->flow->client, client);
-    }
-    return n;
+    return !mine || mine->holders < ASKS_MAX;
 }
 
 /* The parent proxy resolves the name. */
@@ -214,19 +207,21 @@ static void decide_name(struct udp_association *a, struct flow *f, const struct 
     bool captured = p->port.kind == PORT_TPROXY;
 
     if (!w)
-        w = count_names(&p->asks, &f->client) < ASKS_MAX ? udp_way_for(a, f, target, captured) : NULL;
+        w = may_wait(p, &f->client) ? udp_way_for(a, f, target, captured) : NULL;
     if (w && captured)
         w->mapping.reply_as = f->to; /* the client knows no other address */
     if (w && by_parent(w) && !dns_name_is_local(slice_str(target->host)))
         return decide_name_by_parent(a, f, target, w);
     struct udp_ask *ask = w ? calloc(1, sizeof *ask) : NULL;
-    if (!ask) {
+    struct contact *name_of = ask ? contacts_hold(&p->names, &f->client) : NULL;
+    if (!name_of) {
+        free(ask);
         if (w)
             abandon(w, "resources");
         return refuse(f);
     }
-    *ask = (struct udp_ask){.association = a, .flow = f, .way = w, .target = *target};
-    list_push_back(&p->asks, &ask->node);
+    *ask = (struct udp_ask){.association = a, .flow = f, .name_of = name_of, .way = w, .target = *target};
+    list_push_back(&w->asks, &ask->node);
     struct outbounds *shared = p->udp->outbounds;
     struct resolver *by = dns_name_is_local(slice_str(target->host))
                               ? shared->resolver
@@ -235,12 +230,14 @@ static void decide_name(struct udp_association *a, struct flow *f, const struct 
     resolver_limit(&ask->query, RESOLVE_S);
 }
 
-void udp_ask_cancel(struct udp_ask *ask)
+void udp_refuse_waiting(struct udp_way *w)
 {
-    struct flow *f = ask->flow;
-
-    free_ask(ask);
-    refuse(f);
+    LIST_EACH(&w->asks, node, next) {
+        struct udp_ask *ask = container_of(node, struct udp_ask, node);
+        struct flow *f = ask->flow;
+        free_ask(ask);
+        refuse(f);
+    }
 }
 
 /* --- both ----------------------------------------------------------------------------------------------- */
@@ -310,19 +307,12 @@ static void decide_question(struct udp_association *a, struct flow *f, const str
  * machine's. */
 static bool is_ours(const struct udp *u, const struct addr *end)
 {
+    struct addr any = {.sa.sa_family = end->sa.sa_family};
+
     if (u->own_ports[addr_port(end)] == 0 || !own_addresses_have(u->outbounds->settings.reach.own, end))
         return false;
-    LIST_EACH(&u->ports, port, next_port) {
-        LIST_EACH(&container_of(port, struct udp_port, node)->ways, node, next) {
-            const struct udp_way *w = container_of(node, struct udp_way, node);
-            const struct addr *own = addr_family(end) == AF_INET ? &w->source4 : &w->source6;
-            struct addr bound = *own;
-            if (addr_port(own) == addr_port(end) &&
-                (addr_name_this_machine(&bound) || addr_same_ip(own, end)))
-                return true;
-        }
-    }
-    return false;
+    addr_set_port(&any, addr_port(end));
+    return udp_index_find(&u->by_source, NULL, end) || udp_index_find(&u->by_source, NULL, &any);
 }
 
 /* @return why a captured datagram must not go on; NULL: it may */
@@ -369,11 +359,11 @@ void udp_decide(struct udp_port *p, struct flow *f)
     decide_name(a, f, &target, NULL);
 }
 
-static struct udp_ask *first_waiting(const struct udp_port *p, const struct udp_way *w)
+static struct udp_ask *first_waiting(const struct udp_way *w)
 {
-    LIST_EACH(&p->asks, node, next) {
+    LIST_EACH(&w->asks, node, next) {
         struct udp_ask *ask = container_of(node, struct udp_ask, node);
-        if (ask->way == w && ask->for_relay)
+        if (ask->for_relay)
             return ask;
     }
     return NULL;
@@ -383,14 +373,16 @@ static struct udp_ask *first_waiting(const struct udp_port *p, const struct udp_
 void udp_decide_waiting(struct udp_way *w)
 {
     struct udp_port *p = w->port;
-    struct udp_ask *ask;
+    struct udp_ask *ask = first_waiting(w);
+    bool more = ask;
 
-    while ((ask = first_waiting(p, w))) {
+    for (; more; ask = more ? first_waiting(w) : NULL) {
         struct udp_association *a = ask->association;
         struct flow *f = ask->flow;
         struct target target = ask->target;
         struct addr to = ask->to;
         free_ask(ask);
+        more = first_waiting(w); /* without one, w may be freed by the decision */
         if (is_question(p, &target))
             decide_question(a, f, &target, w);
         else if (addr_family(&to) != AF_UNSPEC)

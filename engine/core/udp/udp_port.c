@@ -79,7 +79,8 @@ struct udp_port *udp_port_new(struct udp *u, enum port_kind kind, int fd)
     keep_whole(&p->port.socket);
     list_init(&p->associations);
     list_init(&p->ways);
-    list_init(&p->asks);
+    p->names.filter = p->clients.filter = UDP_FILTER_ADDRESS;
+    p->names.key = p->clients.key = u->mappings_of.key;
     list_push_back(&u->ports, &p->node);
     return p;
 }
@@ -141,6 +142,8 @@ void udp_port_free(struct udp_port *p)
         udp_association_rest(a);
     }
     port_done(&p->port);
+    contacts_done(&p->names);
+    contacts_done(&p->clients);
     free(p->to);
     free(p);
     note_ended(u);
@@ -151,12 +154,10 @@ void udp_port_close(struct udp_port *p)
     if (p->closing)
         return;
     p->closing = true;
-    LIST_EACH(&p->asks, node, next)
-        udp_ask_cancel(container_of(node, struct udp_ask, node));
     LIST_EACH(&p->ways, node, next) {
         struct udp_way *w = container_of(node, struct udp_way, node);
         if (!w->outcome)
-            w->outcome = "closed";
+            udp_way_retire(w, "closed");
         if (!w->given)
             udp_way_ended(w); /* the room does not know it */
     }
@@ -180,14 +181,53 @@ struct udp_association *udp_association_new(struct udp_port *p, const struct udp
     }
     *a = (struct udp_association){
         .port = p, .client = r->client, .hint = r->hint, .user = user, .listener = r->listener};
+    list_init(&a->ways);
     list_push_back(&p->associations, &a->node);
     return a;
+}
+
+/* Hints of a shared port are found by the client's end: with port 0 where none was told. */
+static struct addr hinted(const struct addr *client, uint16_t hint)
+{
+    struct addr end = *client;
+
+    addr_set_port(&end, hint);
+    return end;
+}
+
+static struct udp_association *with_hint(struct udp_port *p, const struct addr *client, uint16_t hint)
+{
+    struct addr end = hinted(client, hint);
+    struct udp_index_entry *e = udp_index_find(&p->udp->by_hint, p, &end);
+
+    return e ? container_of(e, struct udp_association, by_hint) : NULL;
+}
+
+/* @return false without memory */
+static bool show(struct udp_association *a)
+{
+    struct udp_port *p = a->port;
+    struct addr end = hinted(&a->client, a->hint);
+
+    if (!p->shared)
+        return true;
+    a->client_of = contacts_hold(&p->clients, &a->client);
+    return a->client_of && udp_index_put(&p->udp->by_hint, &a->by_hint, p, &end);
+}
+
+static void hide(struct udp_association *a)
+{
+    udp_index_remove(&a->port->udp->by_hint, &a->by_hint);
+    contacts_release(&a->port->clients, a->client_of);
+    a->client_of = NULL;
 }
 
 void udp_association_rest(struct udp_association *a)
 {
     struct udp_port *p = a->port;
 
+    if (a->closing)
+        hide(a);
     if (a->closing && a->n_ways == 0) {
         list_remove(&a->node);
         free(a->user);
@@ -197,27 +237,27 @@ void udp_association_rest(struct udp_association *a)
         note_ended(p->udp);
 }
 
-/* Whether the datagrams of two associations of one address could be mixed up. */
-static bool are_alike(const struct udp_association *a, const struct udp_request *r)
+/* Whether the datagrams of another association of that address could be mixed up with its own. */
+static bool has_alike(struct udp_port *p, const struct udp_request *r)
 {
-    return !a->closing && addr_same_ip(&a->client, &r->client) &&
-           (a->hint == 0 || r->hint == 0 || a->hint == r->hint);
+    if (r->hint == 0)
+        return contacts_find(&p->clients, &r->client);
+    return with_hint(p, &r->client, r->hint) || with_hint(p, &r->client, 0);
 }
 
 struct udp_association *udp_association_of(struct udp_port *p, const struct addr *client)
 {
-    LIST_EACH(&p->associations, node, next) {
-        struct udp_association *a = container_of(node, struct udp_association, node);
-        bool named = addr_family(&a->client) != AF_UNSPEC;
-        if (a->closing || (named && !addr_same_ip(&a->client, client)))
-            continue;
-        if (!named && !p->service.admits(p->service.arg, client))
-            continue;
-        /* A port of its own takes all ports of the client: some programs use several. */
-        if (!p->shared || a->hint == 0 || a->hint == addr_port(client))
-            return a;
+    if (p->shared) {
+        struct udp_association *a = with_hint(p, client, addr_port(client));
+        return a ? a : with_hint(p, client, 0);
     }
-    return NULL;
+    if (list_is_empty(&p->associations))
+        return NULL;
+    /* A port of its own takes all ports of the client: some programs use several. */
+    struct udp_association *a = container_of(p->associations.next, struct udp_association, node);
+    bool admitted = addr_family(&a->client) != AF_UNSPEC ? addr_same_ip(&a->client, client)
+                                                         : p->service.admits(p->service.arg, client);
+    return admitted && !a->closing ? a : NULL;
 }
 
 static int open_own(struct udp *u, const struct udp_request *r, struct udp_port **ret, struct addr *ret_at)
@@ -267,9 +307,8 @@ static int open_fixed(struct udp *u, const struct udp_request *r, struct udp_por
             return -ENOMEM;
         }
     }
-    LIST_EACH(&p->associations, node, next)
-        if (are_alike(container_of(node, struct udp_association, node), r))
-            return -EEXIST;
+    if (has_alike(p, r))
+        return -EEXIST;
     *ret = p;
     *ret_at = p->at;
     return 0;
@@ -305,7 +344,7 @@ int udp_associate(struct udp *u, const struct udp_request *r, struct udp_associa
         return err;
     struct udp_association *a = udp_association_new(p, r);
     bool begun = fixed || udp_port_go(p);
-    if (!a || !begun || !contacts_hold(&u->associations_of, &r->client)) {
+    if (!a || !begun || !show(a) || !contacts_hold(&u->associations_of, &r->client)) {
         if (a)
             a->closing = true;
         if (a)
@@ -329,14 +368,12 @@ void udp_association_close(struct udp_association *a)
     u->n_associations--;
     contacts_release(&u->associations_of, contacts_find(&u->associations_of, &a->client));
     a->closing = true;
+    hide(a);
     if (!p->shared)
         return udp_port_close(p); /* which frees it */
     a->n_ways++;                  /* it lives until this loop is over */
-    LIST_EACH(&p->ways, node, next) {
-        struct udp_way *w = container_of(node, struct udp_way, node);
-        if (w->association == a)
-            udp_way_end(w, "closed");
-    }
+    LIST_EACH(&a->ways, node, next)
+        udp_way_end(container_of(node, struct udp_way, sibling), "closed");
     a->n_ways--;
     udp_association_rest(a);
 }
@@ -345,10 +382,9 @@ uint64_t udp_association_moved(const struct udp_association *a)
 {
     uint64_t moved = a->ended_bytes;
 
-    LIST_EACH(&a->port->ways, node, next) {
-        const struct udp_way *w = container_of(node, struct udp_way, node);
-        if (w->association == a)
-            moved += counters_get(&w->mapping.counters.tx) + counters_get(&w->mapping.counters.rx);
+    LIST_EACH(&a->ways, node, next) {
+        const struct counters *c = &container_of(node, struct udp_way, sibling)->mapping.counters;
+        moved += counters_get(&c->tx) + counters_get(&c->rx);
     }
     return moved;
 }

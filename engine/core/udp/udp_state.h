@@ -13,7 +13,9 @@ struct udp_port {
     struct port port;
     struct udp *udp;
     struct list node; /* in the udp's ports */
-    struct list associations, ways, asks;
+    struct list associations, ways;
+    struct contacts names;      /* holders: names that wait, by client address */
+    struct contacts clients;    /* shared. Holders: associations, by client address */
     struct target *to;          /* PORT_FORWARD */
     struct udp_service service; /* of ports that any admitted client may use */
     struct addr at;             /* PORT_TPROXY, and shared: where it listens */
@@ -27,8 +29,11 @@ struct udp_association {
     struct list node;   /* in the port's associations */
     struct addr client; /* AF_UNSPEC: any client that the port allows */
     uint16_t hint;
+    struct udp_index_entry by_hint; /* of a shared port */
+    struct contact *client_of;      /* of a shared port */
     char *user;
     const char *listener;
+    struct list ways;
     size_t n_ways;
     uint64_t ended_bytes; /* of mappings that have ended */
     bool closing;         /* freed with its last mapping */
@@ -39,7 +44,9 @@ struct udp_way {
     struct mapping mapping;
     struct udp_port *port;
     struct udp_association *association;
-    struct list node; /* in the port's ways */
+    struct list node, sibling; /* in the port's ways, and in the association's */
+    struct list asks;
+    struct udp_index_entry by_client, by_source4, by_source6;
     struct outbound *account;
     struct udp_parent *parent; /* the association with its uplink's parent proxy; NULL: none */
     const char *outcome;       /* once it ends */
@@ -55,9 +62,10 @@ struct udp_way {
 /** A destination whose name is being resolved, or which waits for a parent proxy's relay. */
 struct udp_ask {
     struct udp_association *association;
-    struct list node; /* in the port's asks */
+    struct list node; /* in the way's asks */
     struct flow *flow;
-    struct udp_way *way; /* by which its name is resolved, or its datagrams will go */
+    struct contact *name_of; /* while its name is being resolved */
+    struct udp_way *way;     /* by which its name is resolved, or its datagrams will go */
     bool for_relay;
     struct addr to; /* for_relay: its address; AF_UNSPEC: it is a name */
     struct target target;
@@ -95,8 +103,8 @@ void udp_port_free(struct udp_port *p);
 void udp_decide(struct udp_port *p, struct flow *f);
 /** The way has another uplink, or its parent proxy relays: decide the flows that wait for that. */
 void udp_decide_waiting(struct udp_way *w);
-/** Give up an ask: refuse its flow. */
-void udp_ask_cancel(struct udp_ask *ask);
+/** Give up what waits for the way: refuse the flows. */
+void udp_refuse_waiting(struct udp_way *w);
 
 /* udp_way.c */
 /** Log that a destination was refused, a few times in ten seconds. */
@@ -113,6 +121,8 @@ MUST_CHECK int udp_way_socket(struct udp_way *w, const struct egress *egress, co
                               int *ret_fd);
 /** The uplink is in use: count the mapping's bytes for it. */
 void udp_way_follow(struct udp_way *w);
+/** Give it to no more flows. @param outcome  a constant text for the account */
+void udp_way_retire(struct udp_way *w, const char *outcome);
 /** End it. @param outcome  a constant text for the account */
 void udp_way_end(struct udp_way *w, const char *outcome);
 /** Its uplink serves no more: end it, or try another uplink while it waits for a parent proxy. */

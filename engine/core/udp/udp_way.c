@@ -59,6 +59,9 @@ static struct udp_way *make(struct udp_association *a, const struct flow *f, con
         return NULL;
     w->port = p;
     w->association = a;
+    list_init(&w->asks);
+    list_init(&w->node);
+    list_init(&w->sibling);
     w->mapping.port = &p->port;
     w->mapping.client = f->client;
     w->mapping.idle_s = u->settings.idle_s;
@@ -90,6 +93,9 @@ static void unmake(struct udp_way *w)
     struct udp *u = w->port->udp;
 
     udp_parent_free(w);
+    udp_index_remove(&u->by_client, &w->by_client);
+    udp_index_remove(&u->by_source, &w->by_source4);
+    udp_index_remove(&u->by_source, &w->by_source6);
     contacts_release(&u->mappings_of, contacts_find(&u->mappings_of, &w->mapping.client));
     free(w);
 }
@@ -102,6 +108,7 @@ static void begin(struct udp_way *w)
     if (w->account->target.port == 53 && (w->per_destination || w->port->port.kind == PORT_FORWARD))
         w->mapping.idle_s = UDP_DNS_IDLE_S;
     list_push_back(&w->port->ways, &w->node);
+    list_push_back(&w->association->ways, &w->sibling);
     w->association->n_ways++;
     if (u->n_ways++ == 0) {
         ev_now_update(u->loop);
@@ -111,12 +118,9 @@ static void begin(struct udp_way *w)
 
 static struct udp_way *of_client(struct udp_port *p, const struct addr *client)
 {
-    LIST_EACH(&p->ways, node, next) {
-        struct udp_way *w = container_of(node, struct udp_way, node);
-        if (!w->outcome && !w->per_destination && addr_same_end(&w->mapping.client, client))
-            return w;
-    }
-    return NULL;
+    struct udp_index_entry *e = udp_index_find(&p->udp->by_client, p, client);
+
+    return e ? container_of(e, struct udp_way, by_client) : NULL;
 }
 
 static struct udp_way *refuse(struct udp_way *w, const struct target *target, const char *why,
@@ -157,7 +161,9 @@ struct udp_way *udp_way_for(struct udp_association *a, const struct flow *f, con
         unmake(w);
         return present;
     }
-    const char *why = "";
+    const char *why = "no memory";
+    if (!w->per_destination && !udp_index_put(&p->udp->by_client, &w->by_client, p, &f->client))
+        return refuse(w, target, why, FAULT_RESOURCES);
     if (!w->account->lease.uplink->parent) {
         outbound_opened(w->account);
         udp_way_follow(w);
@@ -205,6 +211,12 @@ static void forget_own_port(struct udp *u, const struct addr *source)
         u->own_ports[addr_port(source)]--;
 }
 
+/* @return false without memory */
+static bool note_source(struct udp *u, struct udp_index_entry *e, const struct addr *source)
+{
+    return !u->own_ports || addr_family(source) == AF_UNSPEC || udp_index_put(&u->by_source, e, NULL, source);
+}
+
 int udp_way_socket(struct udp_way *w, const struct egress *egress, const struct addr *to, int *ret_fd)
 {
     bool four = addr_family(to) == AF_INET;
@@ -222,8 +234,15 @@ int udp_way_socket(struct udp_way *w, const struct egress *egress, const struct 
         return err;
     }
     note_own_port(w->port->udp, fd, to);
-    if (!egress_source_of(fd, four ? &w->source4 : &w->source6, &link))
-        *(four ? &w->source4 : &w->source6) = (struct addr){.sa.sa_family = AF_UNSPEC};
+    struct addr *source = four ? &w->source4 : &w->source6;
+    if (!egress_source_of(fd, source, &link))
+        *source = (struct addr){.sa.sa_family = AF_UNSPEC};
+    if (!note_source(w->port->udp, four ? &w->by_source4 : &w->by_source6, source)) {
+        forget_own_port(w->port->udp, source);
+        *source = (struct addr){.sa.sa_family = AF_UNSPEC};
+        (void)close(fd);
+        return -ENOMEM;
+    }
     *(four ? &w->has4 : &w->has6) = true;
     if (w->account->lease.family == AF_UNSPEC)
         w->account->lease.family = addr_family(to);
@@ -233,22 +252,18 @@ int udp_way_socket(struct udp_way *w, const struct egress *egress, const struct 
 
 /* --- ending --------------------------------------------------------------------------------------------- */
 
-/* Refuse the flows whose names are being resolved by it. Their clients may ask again after FLOW_REFUSED_S. */
-static void cancel_asks(struct udp_way *w)
+void udp_way_retire(struct udp_way *w, const char *outcome)
 {
-    LIST_EACH(&w->port->asks, node, next) {
-        struct udp_ask *ask = container_of(node, struct udp_ask, node);
-        if (ask->way == w)
-            udp_ask_cancel(ask);
-    }
+    w->outcome = outcome;
+    udp_index_remove(&w->port->udp->by_client, &w->by_client);
+    udp_refuse_waiting(w);
 }
 
 void udp_way_end(struct udp_way *w, const char *outcome)
 {
     if (w->outcome)
         return;
-    w->outcome = outcome;
-    cancel_asks(w);
+    udp_way_retire(w, outcome);
     if (w->given)
         mapping_order_end(&w->mapping);
     else
@@ -266,6 +281,7 @@ void udp_way_ended(struct udp_way *w)
     struct udp *u = w->port->udp;
 
     list_remove(&w->node);
+    list_remove(&w->sibling);
     u->n_ways--;
     struct udp_association *a = w->association;
     forget_own_port(u, &w->source4);

@@ -221,6 +221,42 @@ static void a_forward_is_idle_without_mappings(void **state)
     (void)gate_arrives(gate.server, "again");
 }
 
+/* Each client has a mapping of its own, and another one once that has ended. */
+static void a_forward_has_many_clients(void **state)
+{
+    enum { CLIENTS = 64 };
+    const struct udp_service service = {.admits = admit, .listener = "forward"};
+    const uint8_t ip[] = {127, 0, 0, 1};
+    struct addr at = loopback(AF_INET, 0), port, mapped[CLIENTS], own;
+    int clients[CLIENTS];
+    struct target to;
+    (void)state;
+    gate_open(&(struct udp_settings){GATE_SETTINGS, .client_max = 2 * CLIENTS, .mappings_max = 2 * CLIENTS});
+    udp_start(&gate.udp);
+    assert_int_equal(target_set_ip(&to, ip, sizeof ip, addr_port(&gate.server_at)), PARSE_OK);
+    assert_int_equal(udp_forward(&gate.udp, &at, &to, &service, &port), 0);
+    for (size_t i = 0; i < CLIENTS; i++) {
+        clients[i] = socket_at_loopback(AF_INET, SOCK_DGRAM, &own);
+        gate_send(clients[i], &port, "plain", 5);
+        mapped[i] = gate_arrives(gate.server, "plain");
+    }
+    assert_int_equal(gate_mappings(), CLIENTS);
+    for (size_t i = 0; i < CLIENTS; i++) {
+        gate_send(clients[i], &port, "again", 5);
+        struct addr same = gate_arrives(gate.server, "again");
+        assert_int_equal(addr_port(&same), addr_port(&mapped[i]));
+    }
+    assert_int_equal(udp_cut(&gate.udp, gate.f->set.items[0], NULL), CLIENTS);
+    GATE_UNTIL(gate_mappings() == 0);
+    for (size_t i = CLIENTS; i-- > 0;) {
+        gate_send(clients[i], &port, "anew", 4);
+        (void)gate_arrives(gate.server, "anew");
+    }
+    assert_int_equal(gate_mappings(), CLIENTS);
+    for (size_t i = 0; i < CLIENTS; i++)
+        (void)close(clients[i]);
+}
+
 /* --- the address that clients are told ------------------------------------------------------------------ */
 
 /* It is that of the control connection, and never a wildcard. */
@@ -270,6 +306,7 @@ int main(void)
         TEST(names_of_one_client_keep_out_no_other),
         TEST(a_fixed_port_is_idle_without_associations),
         TEST(a_forward_is_idle_without_mappings),
+        TEST(a_forward_has_many_clients),
         TEST(clients_are_told_the_address_that_they_know),
         TEST(another_address_may_be_advertised),
     };

@@ -81,7 +81,6 @@ static int setup(void **state)
     port.port.room = &room;
     list_init(&port.associations);
     list_init(&port.ways);
-    list_init(&port.asks);
     association = (struct udp_association){.port = &port};
     return 0;
 }
@@ -105,6 +104,7 @@ static struct udp_way *sends(size_t by, uint64_t rx, double unanswered_s)
     w->account->target.kind = TARGET_IPV4;
     w->association = &association;
     w->port = &port;
+    list_init(&w->asks);
     w->given = w->has4 = true;
     w->mapping.port = &port.port;
     mapping_init(&w->mapping);
