@@ -268,6 +268,36 @@ def test_rules_of_destinations_hold_for_datagrams(start, lab, datagrams):
     assert proxy.wait_event("datagrams_refused", host="127.0.0.1")
 
 
+REFUSING = """return { name = "refusing", new = function() return { pick = function(conn, uplinks)
+  if conn.port == %d then return false, "not this one" end
+  return uplinks[1], "fine", { per = "%s" }
+end } end }
+"""
+
+
+@pytest.mark.parametrize("per", ["client", "destination"])
+def test_a_policys_refusal_holds_for_a_mappings_first_destination(start, datagrams, per, tmp_path):
+    """And --deny for each destination, as docs/datagrams.md says."""
+    one, refused, denied = datagrams(reflect), datagrams(reflect), datagrams(reflect)
+    policy = tmp_path / "refusing.lua"
+    policy.write_text(REFUSING % (refused.port, per))
+    proxy = start("wan1", "--policy", policy, "--deny", f"{OPEN4}:{denied.port}")
+    with Association(proxy) as a:
+        a.send(b"x", OPEN4, refused.port)
+        proxy.wait_event("datagrams_refused", port=refused.port, reason="not this one")
+        assert a.ask(b"y", OPEN4, one.port) == b"y"
+        a.send(b"z", OPEN4, denied.port)
+        proxy.wait_event("datagrams_refused", port=denied.port)
+    with Association(proxy) as a:
+        assert a.ask(b"y", OPEN4, one.port) == b"y"
+        a.send(b"z", OPEN4, refused.port)
+        if per == "client":
+            assert a.receive()[0] == b"z"
+        else:
+            wait_for(lambda: len(proxy.events("datagrams_refused", port=refused.port)) == 2, "it is refused again")
+    assert (not refused.seen) == (per == "destination") and not denied.seen
+
+
 def test_a_datagram_to_the_relay_itself_goes_round_once(start, datagrams):
     server = datagrams(reflect)
     proxy = start("wan1")
