@@ -317,6 +317,7 @@ def test_without_nft_it_says_so(machine, proxy, start):
     assert r.returncode == 0 and "so its table, if there is one, stays" in r.stderr, r
 
 
+@pytest.mark.once
 def test_words_that_make_no_sense(machine):
     assert refused(2, "capture").startswith("capture: expected on|off|show")
     assert "expected on, off or show" in refused(2, "capture", "of")

@@ -212,12 +212,13 @@ def test_draining(start, origin):
     assert "expected UPLINK, and on or off" in proxy.tell("drain", "wan1", "maybe", code=2)
 
 
+@pytest.mark.once
 def test_a_name_of_the_family_that_does_not_answer_goes_by_another_line_at_once(start, lab, names, origin, config):
     four = origin(echo)
     six = origin(echo, address=OPEN6, port=four.port)
     names.zone["six.test"], names.zone["four.test"] = [OPEN6], [OPEN4]
     own = config('"wan1", { interface = "wan2", tier = 2 }')
-    proxy = start("--config", own, "--policy", "failover", "--hedge", "1")
+    proxy = start("--config", own, "--policy", "failover", "--hedge", "1", "--dial-timeout", "5")
     for name in ("four.test", "six.test", "four.test", "six.test"):
         connect(proxy, six, name)
     proxy.settled()  # otherwise the end of one of them could be dropped
@@ -228,7 +229,7 @@ def test_a_name_of_the_family_that_does_not_answer_goes_by_another_line_at_once(
     assert uplinks(proxy)["wan1"]["families"] == {"ipv4": "up", "ipv6": "suspect"}
     before = proxy.settled()
     assert used(proxy, six, n=10, host="six.test") == {"wan2"}
-    slow = [line for line in proxy.events("connection")[before:] if line["duration"] > 4]
+    slow = [line for line in proxy.events("connection")[before:] if line["duration"] > 2]
     assert len(slow) <= 5, "half of the dial timeout is for wan1, which is tried now and then"
     assert used(proxy, six, host="six.test") == {"wan2"}
     assert "wan1" in used(proxy, four, host="four.test")

@@ -193,6 +193,7 @@ def test_good_values(args):
     assert verdict(*args, "eth9", warnings=1)[0] == "fair_share"
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "option, value, said",
     [

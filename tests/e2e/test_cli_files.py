@@ -231,6 +231,7 @@ def test_a_config_file_can_set_everything(config, tmp_path):
     assert verdict("eth7", "-H", "127.0.0.1", "--config", path, "--listen=[::1]:8", warnings=1)[2] == "[::1]:8, 127.0.0.1:1080"
 
 
+@pytest.mark.once
 def test_config_keys_are_the_options_in_the_manual(config):
     """All options of start except three are keys; options of other commands are not."""
     of_start, of_doctor = (set(re.findall(r"--([a-z0-9-]+)", run(command, "-h").stdout)) for command in ("start", "doctor"))

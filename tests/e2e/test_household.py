@@ -195,7 +195,7 @@ def test_without_capture_they_go_by_the_default_route(lab, house, captured, link
     assert house.past() > 10
 
 
-@pytest.mark.parametrize("dies", ["swallow", "lose_carrier"])
+@pytest.mark.parametrize("dies", [pytest.param("swallow", marks=pytest.mark.once), "lose_carrier"])
 def test_a_line_dies_and_the_household_goes_on(lab, house, captured, places, links, names, dies):
     """New connections, flows of datagrams that exist already, and questions; those of the other line are not touched."""
     captured()
@@ -222,6 +222,7 @@ def test_a_line_dies_and_the_household_goes_on(lab, house, captured, places, lin
     assert not links.strangers("wan1") and house.past() == 0
 
 
+@pytest.mark.once
 def test_questions_alone_leave_a_line_that_is_cut_silently(lab, house, captured, names):
     """A device that has just woken up asks for a name first, and sends nothing else. No check is due."""
     captured("--check-interval", "600")

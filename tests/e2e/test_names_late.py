@@ -85,7 +85,7 @@ def test_a_late_family_joins_the_dial(start, lab, origin, only, answers):
 BACKUP = """return { policy = "failover", uplinks = { "wan1", { interface = "wan2", tier = 2, tags = { "metered" } } } }"""
 
 
-@pytest.mark.parametrize("order", ["first", "last", "alone"])
+@pytest.mark.parametrize("order", ["first", pytest.param("last", marks=pytest.mark.once), "alone"])
 def test_a_line_with_one_silent_family_is_not_left_for_an_expensive_one(start, lab, origin, config, answers, order):
     """Also when that family's addresses come first. A destination with only that family uses the backup at once."""
     server4, server6 = origin(echo), origin(echo, address=OPEN6)

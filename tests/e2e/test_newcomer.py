@@ -92,6 +92,7 @@ def test_a_misspelt_uplink_in_a_command(lab, start):
 # --- URLs ---
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "word, shown",
     [
@@ -413,6 +414,7 @@ def mute(s):
         pass
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("policy, limit, attempts", [("round_robin", LONG_S, 3), ("patient.lua", SHORT_S, 1)])
 def test_all_attempts_together_are_bounded(lab, start, tmp_path, policy, limit, attempts):
     (tmp_path / "patient.lua").write_text(PATIENT)
@@ -440,6 +442,7 @@ def test_a_line_whose_servers_are_silent_leaves_time_for_another(lab, web, start
     assert proxy.tell("uplinks")
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("scheme", ["socks5", "http", "socks4a"])
 def test_the_dialogue_with_an_upstream_is_within_the_time_limit(lab, origin, start, scheme):
     far = [f"{scheme}://{OPEN4}:{origin(mute).port}" for _ in range(3)]

@@ -68,6 +68,7 @@ def test_both_directions_count_and_a_count_outlives_a_kill(begin, config, server
     assert left(begin(path)) == 600_000
 
 
+@pytest.mark.once
 def test_kills_at_any_moment_leave_a_file_that_can_be_read(begin, config, server, tmp_path):
     path, before = config(LINES.format(quota="1G", more="")), 0
     for n in range(6):

@@ -194,6 +194,7 @@ def expensive(start, tmp_path):
     return start_all
 
 
+@pytest.mark.once
 def test_an_idle_line_that_answers_checks_is_not_left_for_an_expensive_one(lab, expensive, origin):
     """The line has no traffic besides this attempt, so a check tests whether the line or the destination is silent."""
     server = origin(lambda s: s.recv(1))

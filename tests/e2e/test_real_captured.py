@@ -58,7 +58,7 @@ def test_chromium_without_any_setting(lab, web, house, captured, tmp_path, where
 # --- questions ---
 
 
-@pytest.mark.parametrize("servers", [NAMES4, NAMES6], ids=["4", "6"])
+@pytest.mark.parametrize("servers", [NAMES4, pytest.param(NAMES6, marks=pytest.mark.once)], ids=["4", "6"])
 def test_dig(house, lab, captured, names, servers):
     """Whichever server it is told, and by both families, the name server of the chosen uplink answers."""
     need("dig", package="bind9-dnsutils")
@@ -196,6 +196,7 @@ def wireguard(tmp_path):
         end(tunnel_end.process)
 
 
+@pytest.mark.once
 def test_a_wireguard_tunnel_through_a_forward(lab, web, start, house, wireguard, first):
     """It carries TCP of a device to the web server, and outlives the line that it began on."""
     content = pattern(2 << 20)

@@ -196,6 +196,7 @@ def http_status(proxy, server, who):
         return c.ask(get(server, "/", basic(who))).status
 
 
+@pytest.mark.once
 def test_guesses_by_many_connections_are_slowed_together(start, server):
     proxy = start("wan1", "--auth", "ann:secret", "--auth", "bob:other")
     assert http_status(proxy, server, "ann:secret") == 200
@@ -246,6 +247,7 @@ def test_too_many_guesses_are_refused_at_once(start, server):
         s.close()
 
 
+@pytest.mark.once
 def test_a_guesser_that_gives_up_early_gains_no_guess(start):
     """An attacker may take silence for a refusal and try another connection: guesses already sent keep their turn."""
     proxy = start("wan1", "--auth", "ann:secret")

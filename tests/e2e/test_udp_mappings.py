@@ -166,7 +166,8 @@ def answered_once(_, s, data, client):
         s.sendto(data, client)
 
 
-@pytest.mark.parametrize("round_trip", [0, pytest.param(700, marks=pytest.mark.once)])
+@pytest.mark.once
+@pytest.mark.parametrize("round_trip", [0, 700])
 def test_one_way_traffic_condemns_no_line(start, lab, slow, datagrams, first, checked, round_trip):
     """Several mappings send for a while, and the line answers nothing but its checks, if there are any. Nor are those
     condemned that were answered at first, as a stream is. The line may be slow."""
