@@ -93,30 +93,27 @@ def test_a_misspelt_uplink_in_a_command(lab, start):
 
 
 @pytest.mark.once
-@pytest.mark.parametrize(
-    "word, shown",
-    [
-        ("https://web.test/", "web.test:443"),
-        ("https://web.test:8443/a:b@c?d#e", "web.test:8443"),
-        ("http://web.test", "web.test:80"),
-        ("HTTP://web.test?q=1", "web.test:80"),
-        ("wss://web.test/chat", "web.test:443"),
-        ("https://anna:SECRET@web.test/x", "web.test:443"),
-        ("https://[2001:db8::1]/", "[2001:db8::1]:443"),
-        ("https://[2001:db8::1]:444/", "[2001:db8::1]:444"),
-        ("gopher://web.test:70/1", "web.test:70"),
-        ("web.test/path", "web.test:443"),
-        ("web.test:22", "web.test:22"),
-        ("2001:db8::1", "[2001:db8::1]:443"),
-        ("http://web.test:/", "web.test:80"),
-        ("https://web.test:?q", "web.test:443"),
-        ("https://[2001:db8::1]:", "[2001:db8::1]:443"),
-        ("web.test:", "web.test:443"),
-        ("http://bücher.example/ü", "xn--bcher-kva.example:80"),
-        ("BÜCHER.example:8080", "xn--bcher-kva.example:8080"),
-        ("https://例え.テスト", "xn--r8jz45g.xn--zckzah:443"),
-    ],
-)
+@pytest.mark.parametrize("word, shown", [
+    ("https://web.test/", "web.test:443"),
+    ("https://web.test:8443/a:b@c?d#e", "web.test:8443"),
+    ("http://web.test", "web.test:80"),
+    ("HTTP://web.test?q=1", "web.test:80"),
+    ("wss://web.test/chat", "web.test:443"),
+    ("https://anna:SECRET@web.test/x", "web.test:443"),
+    ("https://[2001:db8::1]/", "[2001:db8::1]:443"),
+    ("https://[2001:db8::1]:444/", "[2001:db8::1]:444"),
+    ("gopher://web.test:70/1", "web.test:70"),
+    ("web.test/path", "web.test:443"),
+    ("web.test:22", "web.test:22"),
+    ("2001:db8::1", "[2001:db8::1]:443"),
+    ("http://web.test:/", "web.test:80"),
+    ("https://web.test:?q", "web.test:443"),
+    ("https://[2001:db8::1]:", "[2001:db8::1]:443"),
+    ("web.test:", "web.test:443"),
+    ("http://bücher.example/ü", "xn--bcher-kva.example:80"),
+    ("BÜCHER.example:8080", "xn--bcher-kva.example:8080"),
+    ("https://例え.テスト", "xn--r8jz45g.xn--zckzah:443"),
+])  # fmt: skip
 def test_why_understands_urls(lab, start, word, shown):
     assert start("wan1").tell("why", word).startswith(f"{shown} leaves by wan1: ")
 
