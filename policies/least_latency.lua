@@ -1,5 +1,5 @@
 -- Uses the line that answers fastest, by its smoothed connect time. Lines that are nearly as fast share the
--- connections. Each other line is tried now and then, since only use measures it.
+-- connections. Each other line is tried now and then, since only use measures it, and more often while its time falls.
 --
 -- Options: slack, explore (see below). A higher weight makes a line count as faster: at weight 2 it may take twice
 -- the time.

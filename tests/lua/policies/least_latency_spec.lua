@@ -37,6 +37,46 @@ describe("least_latency", function()
     assert.is_true((picks(50, 1103).lte or 0) >= 45)
   end)
 
+  -- Connections a second apart. Those by the first line move its time by an eighth each. Returns how many it took until
+  -- most of the latest eight went there, or nil.
+  local function returns_after(n, from, takes)
+    local line, latest = w.views[1], {}
+    for i = 1, n do
+      local there = runner:pick({ now = from + i }).names[1] == w.uplinks[1].name
+      if there then
+        line.connect_time = line.connect_time + 0.125 * (takes(i) - line.connect_time)
+      end
+      latest[i % 8] = there
+      local count = 0
+      for k = 0, 7 do
+        count = count + (latest[k] and 1 or 0)
+      end
+      if count > 4 then
+        return i
+      end
+    end
+  end
+
+  it("returns soon to a line whose buffer was full", function()
+    w = kit.world { { name = "cable", connect_time = 0.62 }, { name = "lte", connect_time = 0.221 } }
+    runner = w:load(nil, FILE)
+    picks(2, 2000)
+    local n = returns_after(100, 2002, function() return 0.121 end)
+    assert.is_true(n and n <= 45, "after " .. (n or "more than 100") .. " seconds")
+  end)
+
+  it("tries a slow line rarely, also when its destinations are at different distances", function()
+    w = kit.world { { name = "far", connect_time = 0.2 }, { name = "near", connect_time = 0.05 } }
+    runner = w:load(nil, FILE)
+    picks(2, 2000)
+    local tries = 0
+    assert.is_nil(returns_after(400, 2002, function()
+      tries = tries + 1
+      return tries % 3 == 0 and 0.1 or 0.25
+    end))
+    assert.near(25, tries, 7)
+  end)
+
   it("sometimes tries a line that was never measured", function()
     w = kit.world { { name = "a", connect_time = 0.01 }, { name = "dead", connect_time = 0 } }
     runner = w:load(nil, FILE)

@@ -392,7 +392,7 @@ static void datagrams_may_try_a_suspect(void **state)
     } cases[] = {
         {"soon", is_suspect, AF_INET, 1, .offered = false},
         {"later", is_suspect, AF_INET, 3, .offered = true},
-        {"later, but it was tried", is_suspect, AF_INET, 3, .tried = true, .offered = false},
+        {"later, but it was tried", is_suspect, AF_INET, 9, .tried = true, .offered = false},
         {"later, by a game", is_suspect, AF_INET, 19, .dear = true, .offered = false},
         {"much later, by a game", is_suspect, AF_INET, 23, .dear = true, .offered = true},
         {"a check tells", is_suspect, AF_INET, 90, .checked = true, .offered = false},
@@ -404,7 +404,8 @@ static void datagrams_may_try_a_suspect(void **state)
         {"silent name servers", silence_names, AF_UNSPEC, 3, .offered = true},
         {"silent name servers, checked line", silence_names, AF_UNSPEC, 3, .checked = true, .offered = true},
         {"both", silence_both, AF_UNSPEC, 3, .offered = true},
-        {"both, tried", silence_both, AF_UNSPEC, 3, .tried = true, .offered = false},
+        {"silent name servers, tried", silence_names, AF_UNSPEC, 9, .tried = true, .offered = false},
+        {"both, tried", silence_both, AF_UNSPEC, 9, .tried = true, .offered = false},
     };
 
     (void)state;
@@ -418,7 +419,7 @@ static void datagrams_may_try_a_suspect(void **state)
         cases[i].spoil(&t.a);
         t.a.four.health.checked = cases[i].checked;
         if (cases[i].tried)
-            uplink_note_tried_by_datagrams(&t.a, cases[i].family, at - 0.5);
+            uplink_note_tried_by_datagrams(&t.a, cases[i].family, at - HEALTH_RETRY_S - 1);
         assert_int_equal(candidates_judge(&t.b, &r).rank, CANDIDATE_FIT);
         assert_int_equal(candidates_judge(&t.a, &r).rank == CANDIDATE_FIT, false);
         r.try_at = at;
