@@ -1,5 +1,7 @@
 #include "capture/capture_apply.h"
 
+#include "capture/capture_near.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -206,6 +208,47 @@ void capture_sight_read(struct capture_sight *ret)
     for (size_t i = 0; i < found.n; i++)
         ret->n_unknown += !capture_steps_have(&ret->record.steps, &found.items[i]);
     ret->table_seen = capture_table_read(&ret->table, err) == 0;
+}
+
+bool capture_steps_are_there(const struct capture_steps *steps)
+{
+    struct capture_steps found = {.n = 0};
+
+    find_steps(&found);
+    for (size_t i = 0; i < steps->n; i++)
+        if (!capture_steps_have(&found, &steps->items[i]))
+            return false;
+    return steps->n > 0;
+}
+
+/* @param each  the networks one by one, so that the one that is missing can be named */
+static int find_wanted(const struct machine *m, struct capture_ranges *each, struct capture_ranges *joined)
+{
+    struct cidr_set near = {.n = 0};
+    int r = capture_near_find(m, &near);
+
+    for (size_t i = 0; r == 0 && i < near.n; i++)
+        r = capture_ranges_add(each, &near.items[i]);
+    if (r == 0)
+        r = capture_plan_near(&(struct capture_ground){.near = near.items, .n_near = near.n}, joined);
+    cidr_set_done(&near);
+    return r;
+}
+
+void capture_sight_compare(struct capture_sight *s, const struct machine *m)
+{
+    struct capture_ranges each = {.n = 0}, joined = {.n = 0};
+
+    if (s->table_seen && s->table.ours > 0 && find_wanted(m, &each, &joined) == 0) {
+        const struct capture_range *missing = capture_ranges_lack(&s->table.near, &each),
+                                   *former = capture_ranges_lack(&joined, &s->table.near);
+        if (missing)
+            (void)capture_range_format(missing, s->missing);
+        if (former)
+            (void)capture_range_format(former, s->former);
+    }
+    capture_ranges_done(&each);
+    capture_ranges_done(&joined);
 }
 
 void capture_sight_done(struct capture_sight *s)

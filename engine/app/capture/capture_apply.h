@@ -5,6 +5,7 @@
 
 #include "capture/capture_nft.h"
 #include "capture/capture_record.h"
+#include "machine/machine.h"
 
 enum { CAPTURE_NOTES_MAX = 16 };
 
@@ -21,6 +22,9 @@ MUST_CHECK int capture_add_steps(struct capture_book *b, const struct capture_st
 /** Remove the book's routes and rules that are not to be kept. @return as capture_add_steps */
 MUST_CHECK int capture_remove_steps(struct capture_book *b, const struct capture_steps *keep, char *err);
 
+/** Whether the rules and routes of a record are there; a reboot removes them, and not the record. */
+bool capture_steps_are_there(const struct capture_steps *steps);
+
 /** Remove everything: the table, if nobody holds it, then routes and rules. Without a record, what looks like
  * capture's own is removed. @return as capture_add_steps */
 MUST_CHECK int capture_remove_all(struct capture_book *b, struct capture_notes *notes, char *err);
@@ -32,9 +36,14 @@ struct capture_sight {
     size_t n_unknown; /* rules and routes like capture's, without a record */
     bool table_seen;  /* it could be looked for; that needs rights */
     struct capture_table table;
+    /* The first network that the table does not know, and the first that it leaves alone without a reason. */
+    char missing[CAPTURE_RANGE_TEXT_MAX], former[CAPTURE_RANGE_TEXT_MAX];
 };
 /** Read it, and change nothing. Release it with capture_sight_done. */
 void capture_sight_read(struct capture_sight *ret);
+/** Compare the table's sets with the machine (of machine_read): missing and former are "" if they are up to
+ * date, or if there are none. */
+void capture_sight_compare(struct capture_sight *s, const struct machine *m);
 void capture_sight_done(struct capture_sight *s);
 
 #endif

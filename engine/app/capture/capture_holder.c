@@ -9,6 +9,8 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -18,6 +20,9 @@ static const double PATIENCE_S = 10;
 /* nft says nothing of a command that it has done. It quotes this one, which it does not know, after all
  * others. */
 static const char LAST[] = "steerway_last\n";
+/* Of what does not fit into the buffer, the beginning is kept, with the first error, and the end. nft quotes
+ * the whole line of an error. */
+enum { SAID_FIRST = 2048, SAID_LATEST = 256 };
 
 static void change_over(struct capture_holder *h, const char *error)
 {
@@ -25,7 +30,8 @@ static void change_over(struct capture_holder *h, const char *error)
 
     ev_timer_stop(h->loop, &h->deadline);
     h->done = NULL;
-    h->len = 0;
+    if (!h->late)
+        h->len = 0;
     if (done)
         done(h->done_arg, error);
 }
@@ -46,25 +52,66 @@ static void keep_right_to_administer(void)
         (void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_NET_ADMIN, 0, 0);
 }
 
-static void become_holder(int in, int said)
+static void become_holder(void)
 {
     static char name[] = "nft", interactive[] = "-i";
     char *const argv[] = {name, interactive, NULL};
+
+    capture_nft_become(argv);
+    (void)!write(STDERR_FILENO, "Error: the program nft is missing: install nftables\n", 52);
+    _exit(127);
+}
+
+/* @return 0, or negative errno with one line in err */
+static int replace_own(const char *script, char *err)
+{
+    struct capture_table t;
+    int r = capture_table_read(&t, err);
+
+    if (r < 0)
+        return r;
+    r = t.foreign == 0 && t.ours > 0 ? 0 : -EEXIST;
+    if (t.foreign > 0)
+        (void)snprintf(err, CAPTURE_ERROR_MAX,
+                       "the table inet " CAPTURE_NFT_TABLE " has %.100s, which is not of capture", t.example);
+    else if (t.ours == 0)
+        (void)snprintf(err, CAPTURE_ERROR_MAX, "the table inet " CAPTURE_NFT_TABLE " of capture is gone");
+    capture_table_done(&t);
+    return r == 0 ? capture_nft_apply(script, err) : r;
+}
+
+/* It speaks as nft does. */
+_Noreturn static void become_replacer(const char *script)
+{
+    char err[CAPTURE_ERROR_MAX];
+
+    (void)alarm((unsigned)PATIENCE_S + 1);
+    if (replace_own(script, err) < 0)
+        (void)dprintf(STDOUT_FILENO, "Error: %s\n", err);
+    (void)dprintf(STDOUT_FILENO, "of the last command:\n%s", LAST);
+    _exit(0);
+}
+
+/* @param script  what replaces a table that nobody holds; NULL: become nft */
+static void become_child(int in, int said, const char *script)
+{
+    static const int usual[] = {SIGPIPE, SIGCHLD, SIGTERM, SIGINT, SIGHUP};
     sigset_t none;
 
     (void)setsid(); /* a terminal's signals are for the proxy, which then lets go */
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    for (size_t i = 0; i < ARRAY_LEN(usual); i++)
+        (void)signal(usual[i], SIG_DFL);
     (void)sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
-    (void)signal(SIGPIPE, SIG_DFL);
     if (geteuid() != 0)
         keep_right_to_administer();
     (void)dup2(in, STDIN_FILENO);
     (void)dup2(said, STDOUT_FILENO);
     (void)dup2(said, STDERR_FILENO);
-    capture_nft_become(argv);
-    (void)!write(STDERR_FILENO, "Error: the program nft is missing: install nftables\n", 52);
-    _exit(127);
+    if (script)
+        become_replacer(script);
+    become_holder();
 }
 
 static void close_child(struct capture_holder *h)
@@ -77,7 +124,7 @@ static void close_child(struct capture_holder *h)
     h->pid = 0;
     h->in_fd = -1;
     h->state = CAPTURE_IDLE;
-    h->owns = false;
+    h->owns = h->late = false;
 }
 
 /* Once the child is reaped, its netlink socket is closed, and the table is gone. */
@@ -164,31 +211,48 @@ static void on_end(struct capture_holder *h)
     change_over(h, error ? error : "nft has ended");
 }
 
+static void make_room(struct capture_holder *h)
+{
+    if (h->len < sizeof h->text)
+        return;
+    memmove(h->text + SAID_FIRST, h->text + h->len - SAID_LATEST, SAID_LATEST);
+    h->len = SAID_FIRST + SAID_LATEST;
+}
+
 static void on_said(struct ev_loop *loop, ev_io *w, int events)
 {
     struct capture_holder *h = container_of(w, struct capture_holder, said);
-    char rest[512];
-    size_t room = sizeof h->text - h->len;
-    ssize_t n = room > 0 ? read(h->said_fd, h->text + h->len, room) : read(h->said_fd, rest, sizeof rest);
 
     (void)loop;
     (void)events;
+    make_room(h);
+    ssize_t n = read(h->said_fd, h->text + h->len, sizeof h->text - h->len);
     if (n < 0 && (errno == EINTR || errno == EAGAIN))
         return;
     if (n <= 0)
         return on_end(h);
-    h->len += room > 0 ? (size_t)n : 0;
-    size_t before = h->state == CAPTURE_INSTALLING ? before_last(h) : SIZE_MAX;
-    if (before != SIZE_MAX)
-        take_verdict(h, before);
+    h->len += (size_t)n;
+    size_t before = before_last(h);
+    if (before == SIZE_MAX)
+        return;
+    if (h->state == CAPTURE_INSTALLING)
+        return take_verdict(h, before);
+    h->late = false;
+    h->len = 0;
 }
 
+/* A child that holds the table must live: the kernel would remove the table with it. */
 static void on_patience_over(struct ev_loop *loop, ev_timer *w, int events)
 {
     struct capture_holder *h = container_of(w, struct capture_holder, deadline);
 
     (void)loop;
     (void)events;
+    if (h->state == CAPTURE_INSTALLING && h->owns) {
+        h->late = true;
+        h->state = CAPTURE_HELD;
+        return change_over(h, "nft does not answer");
+    }
     if (h->pid > 0)
         (void)kill(h->pid, SIGKILL);
     close_child(h);
@@ -197,7 +261,8 @@ static void on_patience_over(struct ev_loop *loop, ev_timer *w, int events)
 
 /* --- changes -------------------------------------------------------------------------------------------- */
 
-static int start_child(struct capture_holder *h)
+/* @param script  as for become_child */
+static int start_child(struct capture_holder *h, const char *script)
 {
     int in[2], said[2];
 
@@ -211,7 +276,7 @@ static int start_child(struct capture_holder *h)
     }
     pid_t pid = fork();
     if (pid == 0)
-        become_holder(in[0], said[1]);
+        become_child(in[0], said[1], script);
     int r = pid < 0 ? -errno : 0;
     (void)close(in[0]);
     (void)close(said[1]);
@@ -234,16 +299,12 @@ static int start_child(struct capture_holder *h)
 }
 
 /* nft takes a line as one change: all of it is applied, or nothing. */
-static int write_change(struct capture_holder *h, const struct buf *script)
+static int write_change(struct capture_holder *h, const char *first, const struct buf *script)
 {
-    static const char table[] = "inet " CAPTURE_NFT_TABLE;
     struct buf line;
 
     buf_init(&line, 2 * CAPTURE_SCRIPT_MAX); /* a pipe holds 64 KiB */
-    /* There must be a table to delete. `add` of one that is owned fails, even for its owner. */
-    int r = h->owns ? 0 : buf_printf(&line, "add table %s; ", table);
-    if (r == 0)
-        r = buf_printf(&line, "delete table %s; ", table);
+    int r = buf_append(&line, first, strlen(first));
     const struct slice text = buf_slice(script);
     for (size_t i = 0; r == 0 && i < text.len; i++)
         r = buf_append(&line, text.data[i] == '\n' ? ";" : &text.data[i], 1);
@@ -267,24 +328,79 @@ static void await_change(struct capture_holder *h, capture_holder_done_fn *done,
     ev_timer_start(h->loop, &h->deadline);
 }
 
-int capture_holder_install(struct capture_holder *h, const struct capture_request *request,
-                           const struct buf *script, capture_holder_done_fn *done, void *arg)
+static int begin_change(struct capture_holder *h, const struct capture_request *request, const char *first,
+                        const struct buf *script)
 {
-    if (h->state == CAPTURE_INSTALLING || h->state == CAPTURE_RELEASING)
-        return -EBUSY;
-    int r = h->state == CAPTURE_IDLE ? start_child(h) : 0;
-    if (r < 0)
-        return r;
     bool fresh = h->state == CAPTURE_IDLE;
-    r = write_change(h, script);
-    if (r < 0 && fresh)
+    int r = fresh ? start_child(h, NULL) : 0;
+
+    if (r == 0)
+        r = write_change(h, first, script);
+    if (r < 0 && fresh && h->pid > 0)
         close_child(h);
     if (r < 0)
         return r;
     h->next = *request;
     h->state = CAPTURE_INSTALLING;
-    await_change(h, done, arg);
     return 0;
+}
+
+static bool is_busy(const struct capture_holder *h)
+{
+    return h->state == CAPTURE_INSTALLING || h->state == CAPTURE_RELEASING || h->late;
+}
+
+int capture_holder_install(struct capture_holder *h, const struct capture_request *request,
+                           const struct buf *script, capture_holder_done_fn *done, void *arg)
+{
+    static const char
+        replace[] = "delete table inet " CAPTURE_NFT_TABLE "; ",
+        /* There must be a table to delete. `add` of one that is owned fails, even for its owner. */
+        make[] = "add table inet " CAPTURE_NFT_TABLE "; delete table inet " CAPTURE_NFT_TABLE "; ";
+    int r = is_busy(h) ? -EBUSY : begin_change(h, request, h->owns ? replace : make, script);
+
+    if (r == 0)
+        await_change(h, done, arg);
+    return r;
+}
+
+/* In a child, which waits for nft. */
+static int begin_replacing(struct capture_holder *h, const struct capture_request *request,
+                           const struct buf *script)
+{
+    const struct slice text = buf_slice(script);
+    char *all = NULL;
+
+    if (asprintf(&all, "delete table inet " CAPTURE_NFT_TABLE "\n%.*s", (int)text.len, text.data) < 0)
+        return -ENOMEM;
+    int r = start_child(h, all);
+    free(all);
+    if (r < 0)
+        return r;
+    h->next = *request;
+    h->state = CAPTURE_INSTALLING;
+    return 0;
+}
+
+int capture_holder_replace(struct capture_holder *h, const struct capture_request *request,
+                           const struct buf *script, capture_holder_done_fn *done, void *arg)
+{
+    if (h->owns) /* then others can have put nothing there */
+        return capture_holder_install(h, request, script, done, arg);
+    int r = h->state != CAPTURE_IDLE ? -EBUSY : begin_replacing(h, request, script);
+    if (r == 0)
+        await_change(h, done, arg);
+    return r;
+}
+
+int capture_holder_update(struct capture_holder *h, const struct capture_request *request,
+                          const struct buf *script, capture_holder_done_fn *done, void *arg)
+{
+    int r = is_busy(h) ? -EBUSY : begin_change(h, request, "", script);
+
+    if (r == 0)
+        await_change(h, done, arg);
+    return r;
 }
 
 int capture_holder_release(struct capture_holder *h, capture_holder_done_fn *done, void *arg)

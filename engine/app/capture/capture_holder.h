@@ -28,6 +28,7 @@ struct capture_holder {
     enum capture_holder_state state;
     struct capture_request request, next; /* of the table that is held, and of the one being installed */
     bool owns;                            /* the child has installed a table, which goes with it */
+    bool late;                            /* its answer to an earlier change is still to come */
     pid_t pid;                            /* 0: reaped */
     int in_fd, said_fd;
     ev_io said;
@@ -44,6 +45,13 @@ struct capture_holder {
  *  @return 0: done is called later; -EBUSY during another change; or negative errno */
 MUST_CHECK int capture_holder_install(struct capture_holder *h, const struct capture_request *request,
                                       const struct buf *script, capture_holder_done_fn *done, void *arg);
+/** The same for a table that is there, if nothing in it is of others; else done gets an error. */
+MUST_CHECK int capture_holder_replace(struct capture_holder *h, const struct capture_request *request,
+                                      const struct buf *script, capture_holder_done_fn *done, void *arg);
+/** Change the table that is there by this script (capture_plan_sets), as a whole or not at all.
+ *  @param request  the one that it was installed for @return as capture_holder_install */
+MUST_CHECK int capture_holder_update(struct capture_holder *h, const struct capture_request *request,
+                                     const struct buf *script, capture_holder_done_fn *done, void *arg);
 /** Let go of the table that goes with the proxy. @return as capture_holder_install */
 MUST_CHECK int capture_holder_release(struct capture_holder *h, capture_holder_done_fn *done, void *arg);
 /** Let go at once; nothing is called back. Harmless when idle. */

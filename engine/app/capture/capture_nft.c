@@ -139,6 +139,7 @@ struct listing {
     struct buf rules, others;                              /* the removal of our rules; the lines of others */
     char object[CAPTURE_NAME_MAX], name[CAPTURE_NAME_MAX]; /* where the line stands: "chain", "output" */
     bool theirs;                                           /* that object is of others */
+    bool elements;                                         /* the line is among the elements of a set */
     unsigned chains, sets;                                 /* those of CHAINS and SETS that are there */
 };
 
@@ -201,6 +202,22 @@ static int take_rule(struct listing *l, const char *line)
     return buf_printf(&l->others, "%s goto %s \n", line, l->name);
 }
 
+/* "elements = { 0.0.0.0/8, 10.0.0.0/23,", and lines that follow, up to a brace. What is not understood is
+ * left out. */
+static int take_elements(struct listing *l, const char *line)
+{
+    static const char head[] = "elements = {";
+    bool first = strncmp(line, head, sizeof head - 1) == 0;
+
+    if (!first && !l->elements)
+        return 0;
+    line += first ? sizeof head - 1 : 0;
+    size_t len = strcspn(line, "}");
+    l->elements = !line[len];
+    int r = capture_ranges_add_text(&l->table->near, slice_of(line, len));
+    return r == -ENOMEM ? r : 0;
+}
+
 static int take_line(struct listing *l, const char *line)
 {
     size_t tabs = strspn(line, "\t");
@@ -214,6 +231,8 @@ static int take_line(struct listing *l, const char *line)
         return 0;
     if (tabs == 2 && strcmp(l->object, "chain") == 0 && !is_of_chain(line))
         return take_rule(l, line);
+    if (strcmp(l->object, "set") == 0 && !l->theirs)
+        return take_elements(l, line);
     return l->theirs ? buf_printf(&l->others, "%s \n", line) : 0;
 }
 
@@ -279,11 +298,14 @@ int capture_table_parse(const char *text, struct capture_table *ret)
         r = take_line(&l, line);
     if (r == 0)
         r = finish_listing(&l);
+    capture_ranges_join(&t.near);
     buf_done(&l.rules);
     buf_done(&l.others);
     free(copy);
     if (r == 0)
         *ret = t;
+    else
+        capture_table_done(&t);
     return r;
 }
 
@@ -313,6 +335,7 @@ int capture_table_read(struct capture_table *ret, char *err)
 
 void capture_table_done(struct capture_table *t)
 {
+    capture_ranges_done(&t->near);
     free(t->removal);
     *t = (struct capture_table){.exists = false};
 }

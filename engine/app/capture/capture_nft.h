@@ -3,6 +3,7 @@
 #ifndef STEERWAY_CAPTURE_CAPTURE_NFT_H
 #define STEERWAY_CAPTURE_CAPTURE_NFT_H
 
+#include "capture/capture_ranges.h"
 #include "capture/capture_request.h"
 
 /** Turn into the program nft, with fixed folders to search and an environment of its own. Returns only if it
@@ -15,6 +16,7 @@ struct capture_table {
     size_t ours;                     /* rules of capture */
     size_t foreign;                  /* chains, sets and rules of others */
     char example[CAPTURE_ERROR_MAX]; /* one of these; "" for none */
+    struct capture_ranges near;      /* what capture's sets contain, joined */
     char *removal;                   /* a script that removes what is ours; malloc'ed; NULL for nothing */
 };
 

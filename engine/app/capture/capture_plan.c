@@ -97,19 +97,51 @@ static void put(struct script *s, const char *fmt, ...)
 /* One rule, with the comment by which capture knows its own. */
 #define RULE(s, fmt, ...) put(s, "    " fmt " comment \"" CAPTURE_COMMENT "\"\n", __VA_ARGS__)
 
-static void put_near(struct script *s, const struct capture_ground *g, bool six)
+/* Loopback, link-local, multicast, and addresses without a meaning on the internet; by family. */
+static const char *const ALWAYS_NEAR[] = {"0.0.0.0/8, 127.0.0.0/8, 169.254.0.0/16, 224.0.0.0/3",
+                                          "::/127, fe80::/10, ff00::/8"};
+
+static void put_elements(struct script *s, const struct capture_ground *g, bool six)
 {
-    /* Loopback, link-local, multicast, and addresses without a meaning on the internet. */
-    static const char *const fixed[] = {"0.0.0.0/8, 127.0.0.0/8, 169.254.0.0/16, 224.0.0.0/3",
-                                        "::/127, fe80::/10, ff00::/8"};
     char text[ADDR_TEXT_MAX];
 
-    put(s, "  set near%d {\n    type %s\n    flags interval\n    auto-merge\n    elements = { %s",
-        six ? 6 : 4, six ? "ipv6_addr" : "ipv4_addr", fixed[six]);
+    put(s, "{ %s", ALWAYS_NEAR[six]);
     for (size_t i = 0; i < g->n_near; i++)
         if ((g->near[i].ip_len == 16) == six)
             put(s, ", %s", cidr_format(&g->near[i], text));
-    put(s, " }\n  }\n");
+    put(s, " }\n");
+}
+
+static void put_near(struct script *s, const struct capture_ground *g, bool six)
+{
+    put(s, "  set near%d {\n    type %s\n    flags interval\n    auto-merge\n    elements = ", six ? 6 : 4,
+        six ? "ipv6_addr" : "ipv4_addr");
+    put_elements(s, g, six);
+    put(s, "  }\n");
+}
+
+int capture_plan_sets(const struct capture_ground *g, struct buf *ret)
+{
+    static const char name[] = "inet " CAPTURE_NFT_TABLE " near";
+    struct script s = {.text = ret};
+
+    for (int six = 0; six < 2; six++) {
+        put(&s, "flush set %s%d\nadd element %s%d ", name, six ? 6 : 4, name, six ? 6 : 4);
+        put_elements(&s, g, six);
+    }
+    return s.err;
+}
+
+int capture_plan_near(const struct capture_ground *g, struct capture_ranges *ret)
+{
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < ARRAY_LEN(ALWAYS_NEAR); i++)
+        r = capture_ranges_add_text(ret, slice_str(ALWAYS_NEAR[i]));
+    for (size_t i = 0; r == 0 && i < g->n_near; i++)
+        r = capture_ranges_add(ret, &g->near[i]);
+    capture_ranges_join(ret);
+    return r;
 }
 
 /* Which packets may begin a captured flow. Each packet of a flow passes the rules before these, so those are

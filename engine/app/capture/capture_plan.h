@@ -7,6 +7,7 @@
 
 #include "addr/addr.h"
 #include "base/buf.h"
+#include "capture/capture_ranges.h"
 #include "capture/capture_request.h"
 #include "machine/local_rule.h"
 
@@ -61,5 +62,9 @@ const char *capture_step_undo(const struct capture_step *s, char out[CAPTURE_COM
  *  @return 0, -ENOBUFS, -ENOMEM */
 MUST_CHECK int capture_plan_table(const struct capture_request *r, const struct capture_ground *g,
                                   struct buf *ret);
+/** What fills the sets of an existing table again, and changes no rule. @return as capture_plan_table */
+MUST_CHECK int capture_plan_sets(const struct capture_ground *g, struct buf *ret);
+/** What these sets contain, joined. @param ret  release it also after an error @return 0, -ENOMEM */
+MUST_CHECK int capture_plan_near(const struct capture_ground *g, struct capture_ranges *ret);
 
 #endif

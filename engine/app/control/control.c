@@ -275,7 +275,7 @@ static void verb_capture(void *owner, const json_t *request, struct control_repl
 {
     struct control *c = owner;
 
-    capture_verb(c->subject.capture, c->subject.proxy, request, reply);
+    capture_verb(c->subject.capture, request, reply);
 }
 
 static const struct control_verb verbs[] = {

@@ -2,7 +2,7 @@
 #ifndef STEERWAY_CONTROL_CONTROL_H
 #define STEERWAY_CONTROL_CONTROL_H
 
-#include "capture/capture_holder.h"
+#include "control/capture_keeper.h"
 #include "control/control_server.h"
 #include "control/why.h"
 #include "follow/policy_loading.h"
@@ -13,7 +13,7 @@ struct control_subject {
     const char *version;
     struct proxy *proxy;
     struct policy_loading *loading;
-    struct capture_holder *capture;
+    struct capture_keeper *capture;
     /** The file of a policy: looked up by name, or the path itself. The callee frees ret.
      *  @return 0, or negative errno with one line in err (CONFIG_ERROR_MAX) */
     int (*find_policy)(void *arg, const char *name_or_file, char **ret, char *err);

@@ -52,6 +52,37 @@ static void judge_incomplete(struct diagnosis *d, const struct capture_sight *s)
     diagnosis_undo(f, "steerway capture off");
 }
 
+static void judge_outdated(struct diagnosis *d, const struct capture_sight *s, bool proxy)
+{
+    char again[COMMAND_TEXT_MAX];
+    struct finding *f =
+        s->missing[0]
+            ? diagnosis_find(d, SEVERITY_WARNING, "capture-outdated", "",
+                             "the capture does not know the network %s of this machine", s->missing)
+            : diagnosis_find(d, SEVERITY_WARNING, "capture-outdated", "",
+                             "the capture leaves the network %s alone, which this machine has no more",
+                             s->former);
+
+    if (!proxy) {
+        if (s->record.known)
+            name_command(s, again);
+        diagnosis_why(
+            f, "The networks have changed while the proxy is gone. A new network cannot be reached, and what "
+               "goes to a former one is not stopped. The proxy corrects that when it starts; without it, "
+               "end the capture.");
+        diagnosis_repair(f, "steerway capture off");
+        if (s->record.known)
+            diagnosis_undo(f, "%s", again);
+        return;
+    }
+    diagnosis_why(
+        f, "What goes to a new network is captured, and what goes to a former one flows past the proxy. The "
+           "proxy's log says why it has not corrected that.");
+    name_command(s, again);
+    diagnosis_repair(f, "%s", again);
+    diagnosis_undo(f, "steerway capture off");
+}
+
 void judge_capture(struct diagnosis *d, const struct capture_sight *s, bool proxy)
 {
     bool any = s->n_steps > 0 || s->n_unknown > 0 || s->table.ours > 0;
@@ -62,4 +93,6 @@ void judge_capture(struct diagnosis *d, const struct capture_sight *s, bool prox
         judge_incomplete(d, s);
     else if (s->record.known && proxy)
         diagnosis_fact(d, "", "capture", "on");
+    if (s->missing[0] || s->former[0])
+        judge_outdated(d, s, proxy);
 }

@@ -216,7 +216,8 @@ static void follow_listeners(struct proxy *p, const struct machine *m)
     }
 }
 
-static void follow_look(struct machine_follow *f, bool routes)
+/* @param settled  some time after a change */
+static void follow_look(struct machine_follow *f, bool routes, bool settled)
 {
     struct machine m;
 
@@ -229,6 +230,8 @@ static void follow_look(struct machine_follow *f, bool routes)
     follow_listeners(f->proxy, &m);
     if (routes)
         machine_follow_warn_of_routes(f, f->surroundings->uplinks, &m);
+    if (f->looked)
+        f->looked(f->arg, &m, settled);
     machine_done(&m);
 }
 
@@ -236,7 +239,7 @@ static void on_changed(struct machine_watch *w)
 {
     struct machine_follow *f = container_of(w, struct machine_follow, watch);
 
-    follow_look(f, false);
+    follow_look(f, false, false);
     if (!ev_is_active(&f->routes)) {
         ev_timer_set(&f->routes, ROUTES_AFTER_S, 0.);
         ev_timer_start(f->proxy->loop, &f->routes);
@@ -247,7 +250,7 @@ static void on_routes(struct ev_loop *loop, ev_timer *w, int events)
 {
     (void)loop;
     (void)events;
-    follow_look(container_of(w, struct machine_follow, routes), true);
+    follow_look(container_of(w, struct machine_follow, routes), true, true);
 }
 
 static void on_recheck(struct ev_loop *loop, ev_timer *w, int events)
@@ -256,7 +259,7 @@ static void on_recheck(struct ev_loop *loop, ev_timer *w, int events)
 
     (void)loop;
     (void)events;
-    follow_look(f, !ev_is_active(&f->routes));
+    follow_look(f, !ev_is_active(&f->routes), false);
 }
 
 /* --- start and end -------------------------------------------------------------------------------------- */
@@ -272,7 +275,7 @@ int machine_follow_start(struct machine_follow *f, const struct config *config, 
     ev_timer_start(proxy->loop, &f->recheck);
     int r = machine_watch_start(&f->watch, proxy->loop, on_changed);
     /* Changes since the uplinks were made caused no event. */
-    follow_look(f, false);
+    follow_look(f, false, false);
     return r;
 }
 

@@ -18,10 +18,15 @@ struct machine_follow {
     struct proxy *proxy;
     struct surroundings *surroundings;
     struct ledger
-        *ledger;      /* the owner's, set before the start; NULL: uplinks that come later start from zero */
-    bool told_full;   /* more links have come than fit */
-    ev_timer routes;  /* some time after a change: check for routes */
-    ev_timer recheck; /* finds changes without an event, such as routes */
+        *ledger; /* the owner's, set before the start; NULL: uplinks that come later start from zero */
+    /** Called after each look at the machine, when everything here is up to date. Set before the start, or
+     * NULL.
+     *  @param settled  some time after a change, when routes have followed */
+    void (*looked)(void *arg, const struct machine *m, bool settled);
+    void *arg;
+    bool told_full;                  /* more links have come than fit */
+    ev_timer routes;                 /* some time after a change: check for routes */
+    ev_timer recheck;                /* finds changes without an event, such as routes */
     struct addr_places places;       /* the machine's addresses at the last look */
     bool told_routeless[UPLINK_MAX]; /* by id - 1 */
 };

@@ -162,6 +162,17 @@ static void await_proxy(const struct cli *cli)
         (void)nanosleep(&pause, NULL);
 }
 
+static void print_warnings(const json_t *answer)
+{
+    const json_t *item;
+    size_t i;
+
+    json_array_foreach(json_object_get(answer, "warnings"), i, item)
+    {
+        (void)command_error(0, "%s", json_string_value(item));
+    }
+}
+
 static int switch_on(const struct cli *cli, const struct capture_request *request)
 {
     struct capture_book *b = calloc(1, sizeof *b);
@@ -177,6 +188,7 @@ static int switch_on(const struct cli *cli, const struct capture_request *reques
     }
     if (code == COMMAND_OK) {
         capture_plan_steps(request, json_is_true(json_object_get(answer, "ipv6")), &steps);
+        print_warnings(answer);
         json_decref(answer);
         code = open_book(b);
         if (code == COMMAND_OK) {

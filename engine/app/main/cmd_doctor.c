@@ -61,6 +61,7 @@ static void look_for_capture(const struct cli *cli, struct visit *v)
     if (!s)
         return;
     capture_sight_read(s);
+    capture_sight_compare(s, &v->machine);
     bool proxy = s->record.known ? control_place_is_served(s->record.control) : ask_is_there(cli, path);
     judge_capture(&v->report, s, proxy);
     capture_sight_done(s);

@@ -55,7 +55,7 @@ static void finish_up(struct app *a)
         log_connections(a, EVENT_STOPPING_NOW);
         return end_now(a);
     }
-    capture_holder_close(&a->capture); /* new traffic flows past from now on */
+    capture_keeper_close(&a->capture); /* new traffic flows past from now on */
     proxy_drain(&a->proxy);
     struct log_line l;
     log_begin(&l, EVENT_STOPPING);
@@ -145,7 +145,8 @@ int app_init(struct app *a, const struct config *config, const struct paths *pat
         (void)snprintf(err, CONFIG_ERROR_MAX, "the event loop does not start: %s", strerror(-r));
         return r;
     }
-    a->capture.loop = a->loop;
+    a->capture.holder.loop = a->loop;
+    a->capture.proxy = &a->proxy;
     policy_loading_open(&a->loading, a->loop, policy);
     struct surroundings *s = &a->surroundings;
     int e = surroundings_open(s, a->loop, config, uplinks, m, err);
@@ -233,6 +234,13 @@ static void start_workers(struct app *a)
     log_end(&l);
 }
 
+static void on_looked(void *arg, const struct machine *m, bool settled)
+{
+    struct app *a = arg;
+
+    capture_keeper_look(&a->capture, m, settled);
+}
+
 static void on_check_ended(void *arg)
 {
     struct app *a = arg;
@@ -245,6 +253,9 @@ void app_start(struct app *a)
     start_workers(a);
     udp_start(&a->proxy.udp);
     a->follow.ledger = &a->ledger;
+    a->follow.looked = on_looked;
+    a->follow.arg = a;
+    capture_keeper_adopt(&a->capture, a->control.server.place.path);
     int r = machine_follow_start(&a->follow, a->config, &a->proxy, &a->surroundings);
     if (r < 0)
         log_no_events(r);
@@ -280,7 +291,7 @@ void app_done(struct app *a)
     if (a->proxy.loop) {
         policy_loading_close(&a->loading);
         control_close(&a->control);
-        capture_holder_close(&a->capture);
+        capture_keeper_close(&a->capture);
         policy_watch_stop(&a->watch);
         proxy_stop(&a->proxy);
         proxy_done(&a->proxy);

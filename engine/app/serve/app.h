@@ -34,7 +34,7 @@ struct app {
     struct policy_loading loading;
     struct policy_watch watch;
     struct control control;
-    struct capture_holder capture;
+    struct capture_keeper capture;
 };
 
 /** Set up and listen as config says. The arguments must outlive the app, except for m.

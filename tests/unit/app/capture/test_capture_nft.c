@@ -95,6 +95,21 @@ static void a_comment_that_is_alike_is_not_ours(void **state)
                    "a rule in chain output", RULES "delete chain inet steerway take\n" SETS_GO);
 }
 
+static void the_sets_are_read(void **state)
+{
+    struct capture_table t = parse(ALL OBJECT("set", "mine", "\t\telements = { 192.0.2.1 }\n"));
+    struct capture_ranges expected = {.n = 0};
+    (void)state;
+    assert_int_equal(capture_ranges_add_text(&expected, slice_str("0.0.0.0/8, 10.0.0.0/8")), 0);
+    capture_ranges_join(&expected);
+    assert_true(capture_ranges_same(&t.near, &expected));
+    capture_table_done(&t);
+    t = parse(OBJECT("set", "near4", "\t\telements = { 0.0.0.0/8, odd }\n") OUTPUT(""));
+    assert_int_equal(t.ours, 2); /* what is not understood harms nothing */
+    capture_table_done(&t);
+    capture_ranges_done(&expected);
+}
+
 static void a_table_of_another_program_stays(void **state)
 {
     struct capture_table t;
@@ -113,6 +128,7 @@ int main(void)
         cmocka_unit_test(what_others_have_put_there_stays),
         cmocka_unit_test(what_others_use_stays),
         cmocka_unit_test(a_comment_that_is_alike_is_not_ours),
+        cmocka_unit_test(the_sets_are_read),
         cmocka_unit_test(a_table_of_another_program_stays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -222,6 +222,22 @@ static void every_rule_carries_the_comment(void **state)
     free(text);
 }
 
+static void sets_are_filled_without_touching_rules(void **state)
+{
+    struct buf b;
+    (void)state;
+    buf_init(&b, CAPTURE_SCRIPT_MAX);
+    assert_int_equal(capture_plan_sets(ground(), &b), 0);
+    assert_int_equal(buf_append(&b, "", 1), 0);
+    assert_string_equal(buf_slice(&b).data,
+                        "flush set inet steerway near4\n"
+                        "add element inet steerway near4 { 0.0.0.0/8, 127.0.0.0/8, 169.254.0.0/16, "
+                        "224.0.0.0/3, 192.168.1.0/24 }\n"
+                        "flush set inet steerway near6\n"
+                        "add element inet steerway near6 { ::/127, fe80::/10, ff00::/8, fd00:1::/64 }\n");
+    buf_done(&b);
+}
+
 static void a_table_that_is_too_long_is_an_error(void **state)
 {
     const struct capture_request r = asks(NULL, NULL, NULL, false);
@@ -242,6 +258,7 @@ int main(void)
         cmocka_unit_test(users_and_control_groups_choose),
         cmocka_unit_test(listeners_decide_what_can_be_captured),
         cmocka_unit_test(every_rule_carries_the_comment),
+        cmocka_unit_test(sets_are_filled_without_touching_rules),
         cmocka_unit_test(a_table_that_is_too_long_is_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -79,12 +79,32 @@ static void one_that_is_damaged_can_be_mended(void **state)
     assert_says(&s, true, "capture-incomplete", ON, OFF);
 }
 
+static void one_that_does_not_fit_the_machine_is_found(void **state)
+{
+    struct capture_sight s = sight(true, 6, 6, 30);
+    (void)state;
+    (void)snprintf(s.missing, sizeof s.missing, "10.7.0.0/24");
+    assert_says(&s, true, "capture-outdated", ON, OFF);
+    assert_non_null(strstr(d.findings[0].what, "does not know the network 10.7.0.0/24"));
+    s.missing[0] = '\0';
+    (void)snprintf(s.former, sizeof s.former, "10.8.0.0/24");
+    assert_says(&s, true, "capture-outdated", ON, OFF);
+    assert_non_null(strstr(d.findings[0].what, "10.8.0.0/24"));
+    judge_capture(&d, &s, false); /* one that stays without the proxy */
+    assert_int_equal(d.n_findings, 3);
+    assert_string_equal(d.findings[1].id, "capture-stale");
+    assert_string_equal(d.findings[2].id, "capture-outdated");
+    assert_string_equal(d.findings[2].repair, OFF);
+    assert_string_equal(d.findings[2].undo, ON);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_capture_that_works_is_a_fact),
         cmocka_unit_test(one_whose_proxy_is_gone_can_be_ended),
         cmocka_unit_test(one_that_is_damaged_can_be_mended),
+        cmocka_unit_test(one_that_does_not_fit_the_machine_is_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
