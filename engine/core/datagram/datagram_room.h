@@ -5,7 +5,7 @@
  * object:
  *
  *   port     orders: begin, end            news: ended
- *   flow     orders: the answer            news: the question: where does this go?
+ *   flow     orders: the answer            news: the question: where does this go? Once more, if told to
  *   mapping  orders: end                   news: idle, woke, ended
  *   heard    an answer of a name server, on its way to a captured client
  *

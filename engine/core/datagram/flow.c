@@ -8,6 +8,7 @@
 #include "datagram/shares.h"
 #include "peek/quic_peek.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -316,13 +317,21 @@ static void refuse(struct flow *f)
     wheel_set(&room->flows, &f->look, FLOW_REFUSED_S);
 }
 
+static bool may_ask_again(struct flow *f)
+{
+    return !f->port->ending && f->n_again++ < FLOW_AGAIN_MAX;
+}
+
 void flow_answered(struct flow *f)
 {
     struct port *p = f->port;
     struct mapping *m = f->answer.mapping;
+    int err = m ? mapping_take(m, &f->answer) : f->answer.again ? -ESTALE : -EACCES;
 
     p->n_asked--;
-    if (m && mapping_take(m, &f->answer) == 0 && by_parent_address(f) == 0)
+    if (err == -ESTALE && may_ask_again(f))
+        return ask(f); /* its datagrams wait on */
+    if (err == 0 && by_parent_address(f) == 0)
         f->contact = contacts_hold(&m->contacts, &f->answer.dest);
     if (f->contact) {
         settle(f, FLOW_OPEN);

@@ -19,6 +19,9 @@ enum {
 };
 /* A refused destination is asked for again after that time. */
 #define FLOW_REFUSED_S 5.
+/* Questions, beside the first one, of a flow whose mapping ends before it has it. A line that comes and goes
+ * must not keep the main loop busy. */
+enum { FLOW_AGAIN_MAX = 3 };
 
 enum flow_state {
     FLOW_PEEKING, /* the name is looked for in its first datagrams (QUIC) */
@@ -36,7 +39,8 @@ struct flow_key {
 };
 
 struct flow_answer {
-    struct mapping *mapping; /* NULL: refused */
+    struct mapping *mapping; /* NULL: refused, or ask again */
+    bool again;              /* the mapping that it has waited for has ended */
     struct addr dest;
     bool by_name; /* the mapping's parent proxy resolves the flow's name: dest has only its port */
     int fd; /* a new socket of the mapping, for the family of dest, or of the parent proxy's relay; -1: it
@@ -67,7 +71,7 @@ struct flow {
     char *header; /* by a parent proxy: in front of each datagram (by_parent.h); else NULL */
     size_t header_len;
     struct buf queue; /* until FLOW_OPEN: datagrams, each behind its length */
-    unsigned n_queued;
+    unsigned n_queued, n_again;
     double last_s; /* of a datagram to it, monotonic */
     struct wheel_entry look;
     uint8_t name_len; /* 0: the destination is the address `to` */

@@ -190,7 +190,7 @@ int mapping_take(struct mapping *m, const struct flow_answer *answer)
     if (m->ended) {
         if (answer->fd >= 0)
             (void)close(answer->fd);
-        return -ENETDOWN;
+        return -ESTALE;
     }
     if (!m->begun)
         begin(m);
@@ -238,13 +238,15 @@ void mapping_obey(struct mapping *m, unsigned bits)
         mapping_end(m);
 }
 
+static const double IDLE_AGAIN_S = 1;
+
 void mapping_look(struct mapping *m)
 {
     double left_s = m->last_s + m->idle_s - clock_coarse_s();
 
-    if (left_s > 0)
-        return wheel_set(&m->port->room->mappings, &m->look, left_s);
-    tell(m, NEWS_IDLE);
+    if (left_s <= 0)
+        tell(m, NEWS_IDLE); /* once more later: the main loop may have given it to a flow meanwhile */
+    wheel_set(&m->port->room->mappings, &m->look, left_s > 0 ? left_s : IDLE_AGAIN_S);
 }
 
 void mapping_order_end(struct mapping *m)

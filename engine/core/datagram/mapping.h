@@ -52,7 +52,7 @@ struct mapping {
 void mapping_init(struct mapping *m);
 
 /** On the room's thread: an answer names it, and may have a new socket for it.
- *  @return 0; -ENETDOWN: it has ended */
+ *  @return 0; -ESTALE: it has ended; -ENETDOWN: it has no socket for that destination */
 MUST_CHECK int mapping_take(struct mapping *m, const struct flow_answer *answer);
 /** Add a datagram of a flow that is open to the batch. */
 void mapping_send(struct mapping *m, const struct flow *f, struct slice payload, double now);

@@ -21,7 +21,7 @@ static void on_mapping_news(struct udp_way *w, unsigned bits)
         return udp_way_ended(w);
     if (bits & NEWS_WOKE_DATAGRAMS)
         outbound_wake(w->account);
-    if (bits & NEWS_IDLE)
+    if ((bits & NEWS_IDLE) && udp_way_is_idle(w))
         udp_way_end(w, "idle");
 }
 

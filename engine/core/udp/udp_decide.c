@@ -27,8 +27,10 @@ static void answer(struct flow *f, struct udp_way *w, const struct addr *dest, i
         f->answer.dest = (struct addr){.sa.sa_family = AF_INET};
         addr_set_port(&f->answer.dest, f->to_port);
     }
-    if (w)
+    if (w) {
         w->given = true;
+        w->given_s = clock_coarse_s();
+    }
     mailbox_send(&f->port->room->orders, &f->order.message, ORDER_ANSWER);
 }
 
@@ -230,14 +232,25 @@ static void decide_name(struct udp_association *a, struct flow *f, const struct 
     resolver_limit(&ask->query, RESOLVE_S);
 }
 
-void udp_refuse_waiting(struct udp_way *w)
+static void give_up_waiting(struct udp_way *w, bool again)
 {
     LIST_EACH(&w->asks, node, next) {
         struct udp_ask *ask = container_of(node, struct udp_ask, node);
         struct flow *f = ask->flow;
         free_ask(ask);
-        refuse(f);
+        f->answer = (struct flow_answer){.again = again, .fd = -1};
+        mailbox_send(&f->port->room->orders, &f->order.message, ORDER_ANSWER);
     }
+}
+
+void udp_refuse_waiting(struct udp_way *w)
+{
+    give_up_waiting(w, false);
+}
+
+void udp_ask_waiting_again(struct udp_way *w)
+{
+    give_up_waiting(w, true);
 }
 
 /* --- both ----------------------------------------------------------------------------------------------- */

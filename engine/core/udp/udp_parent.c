@@ -191,6 +191,7 @@ enum fault udp_parent_ask(struct udp_way *w, const char **ret_why)
 static void give_up(struct udp_way *w, enum fault fault, const char *why)
 {
     udp_log_refused(w->port->udp, &w->mapping.client, &w->account->target, why);
+    udp_refuse_waiting(w);
     udp_way_end(w, fault_name(fault));
 }
 

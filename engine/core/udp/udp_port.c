@@ -156,6 +156,7 @@ void udp_port_close(struct udp_port *p)
     p->closing = true;
     LIST_EACH(&p->ways, node, next) {
         struct udp_way *w = container_of(node, struct udp_way, node);
+        udp_refuse_waiting(w);
         if (!w->outcome)
             udp_way_retire(w, "closed");
         if (!w->given)

@@ -52,6 +52,7 @@ struct udp_way {
     const char *outcome;       /* once it ends */
     bool per_destination;
     bool given;      /* the room knows it, and reports its end */
+    double given_s;  /* to a flow, the latest time */
     bool has4, has6; /* sockets were made for it */
     struct addr source4, source6;
     uint64_t tx, rx;     /* bytes at the last tick */
@@ -105,6 +106,8 @@ void udp_decide(struct udp_port *p, struct flow *f);
 void udp_decide_waiting(struct udp_way *w);
 /** Give up what waits for the way: refuse the flows. */
 void udp_refuse_waiting(struct udp_way *w);
+/** The way ends: let the flows that wait for it ask again, for another one. */
+void udp_ask_waiting_again(struct udp_way *w);
 
 /* udp_way.c */
 /** Log that a destination was refused, a few times in ten seconds. */
@@ -121,7 +124,10 @@ MUST_CHECK int udp_way_socket(struct udp_way *w, const struct egress *egress, co
                               int *ret_fd);
 /** The uplink is in use: count the mapping's bytes for it. */
 void udp_way_follow(struct udp_way *w);
-/** Give it to no more flows. @param outcome  a constant text for the account */
+/** Whether it was not given to a flow lately, which may not have sent by it yet, and none waits for it. */
+bool udp_way_is_idle(const struct udp_way *w);
+/** Give it to no more flows; those that wait for it ask again. @param outcome  a constant text for the
+ * account */
 void udp_way_retire(struct udp_way *w, const char *outcome);
 /** End it. @param outcome  a constant text for the account */
 void udp_way_end(struct udp_way *w, const char *outcome);

@@ -252,11 +252,16 @@ int udp_way_socket(struct udp_way *w, const struct egress *egress, const struct 
 
 /* --- ending --------------------------------------------------------------------------------------------- */
 
+bool udp_way_is_idle(const struct udp_way *w)
+{
+    return list_is_empty(&w->asks) && clock_coarse_s() - w->given_s >= w->mapping.idle_s;
+}
+
 void udp_way_retire(struct udp_way *w, const char *outcome)
 {
     w->outcome = outcome;
     udp_index_remove(&w->port->udp->by_client, &w->by_client);
-    udp_refuse_waiting(w);
+    udp_ask_waiting_again(w);
 }
 
 void udp_way_end(struct udp_way *w, const char *outcome)

@@ -168,7 +168,7 @@ static void replies_are_the_relays_and_wanted(void **state)
     reply(stage.server, &mapped, &other, "unasked"); /* which does not keep the mapping */
     ROOM_UNTIL(room_drops(DROP_UNASKED) == 3);
     mapping_look(m);
-    ROOM_UNTIL(stage.n_idle == 1);
+    ROOM_UNTIL(stage.n_idle >= 1);
     assert_int_equal(counters_get(&m->counters.rx), 0);
     reply(stage.server, &mapped, &dest, "answer");
     room_hears(stage.client, &dest, "answer");

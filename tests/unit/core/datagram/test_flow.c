@@ -106,6 +106,58 @@ static void a_refusal_lasts_a_while(void **state)
     room_nothing(stage.server);
 }
 
+static void tell_to_ask_again(struct flow *f)
+{
+    f->answer = (struct flow_answer){.again = true, .fd = -1};
+    mailbox_send(&stage.room.orders, &f->order.message, ORDER_ANSWER);
+}
+
+/* The mapping that it waited for has ended: what waits is not lost. */
+static void a_flow_asks_again_if_it_is_told_to(void **state)
+{
+    (void)state;
+    room_say(&stage.server_at, "1");
+    room_await_asked(1);
+    tell_to_ask_again(stage.asked[0]);
+    room_await_asked(2);
+    assert_ptr_equal(stage.asked[1], stage.asked[0]);
+    room_say(&stage.server_at, "2");
+    ROOM_UNTIL(stage.asked[0]->n_queued == 2);
+    (void)room_answer(stage.asked[0], &stage.server_at);
+    (void)room_arrives_str(stage.server, "1");
+    (void)room_arrives_str(stage.server, "2");
+    assert_int_equal(room_drops(DROP_REFUSED), 0);
+}
+
+static void a_flow_asks_again_a_few_times(void **state)
+{
+    (void)state;
+    room_say(&stage.server_at, "x");
+    for (size_t i = 0; i <= FLOW_AGAIN_MAX; i++) {
+        room_await_asked(i + 1);
+        tell_to_ask_again(stage.asked[0]);
+    }
+    ROOM_UNTIL(room_drops(DROP_REFUSED) == 1);
+    assert_int_equal(stage.n_asked, FLOW_AGAIN_MAX + 1);
+    assert_true(stage.asked[0]->state == FLOW_REFUSED);
+}
+
+/* The answer has crossed the mapping's end. */
+static void a_flow_asks_again_if_its_mapping_has_ended(void **state)
+{
+    (void)state;
+    struct mapping *m = room_open();
+    room_say(&stage.other_at, "late");
+    room_await_asked(2);
+    mapping_end(m); /* its report waits in the mailbox */
+    stage.asked[1]->answer = (struct flow_answer){.mapping = m, .dest = stage.other_at, .fd = room_socket()};
+    flow_answered(stage.asked[1]);
+    room_await_asked(3);
+    assert_ptr_equal(stage.asked[2], stage.asked[1]);
+    (void)room_answer(stage.asked[2], &stage.other_at);
+    (void)room_arrives_str(stage.other, "late");
+}
+
 /* --- keys ----------------------------------------------------------------------------------------------- */
 
 /* Say it, and see whether that is a new destination. */
@@ -227,6 +279,9 @@ int main(void)
         TEST(waiting_bytes_are_limited),
         TEST(empty_datagrams_wait_too),
         TEST(a_refusal_lasts_a_while),
+        TEST(a_flow_asks_again_if_it_is_told_to),
+        TEST(a_flow_asks_again_a_few_times),
+        TEST(a_flow_asks_again_if_its_mapping_has_ended),
         TEST(names_and_ports_tell_flows_apart),
         TEST(many_flows_are_told_apart),
         TEST(an_idle_flow_ends_before_its_mapping),

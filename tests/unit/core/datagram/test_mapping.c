@@ -242,19 +242,19 @@ static void a_mapping_and_its_port_may_end_together(void **state)
     assert_int_equal(stage.n_ended, 1);
 }
 
-/* It reports once that it is idle, and ends by order only. */
+/* It reports that it is idle, and again until it ends, which it does by order only. */
 static void an_idle_one_is_reported(void **state)
 {
     (void)state;
     stage.idle_s = 0.2;
     double begun_s = clock_now_s();
     struct mapping *m = room_open();
-    ROOM_UNTIL(stage.n_idle == 1);
+    ROOM_UNTIL(stage.n_idle >= 1);
     assert_true(clock_now_s() - begun_s >= 0.2 - 0.02); /* the coarse clock is late by up to 10 ms */
+    ROOM_UNTIL(stage.n_idle >= 2);
     assert_int_equal(stage.n_ended, 0);
     mapping_order_end(m);
     ROOM_UNTIL(stage.n_ended == 1);
-    assert_int_equal(stage.n_idle, 1);
 }
 
 /* Datagrams in either direction keep it (RFC 4787 REQ-6). The test looks in place of the wheel. */
@@ -278,7 +278,7 @@ static void use_keeps_it(void **state)
     }
     m->last_s -= 2 * stage.idle_s;
     mapping_look(m);
-    ROOM_UNTIL(stage.n_idle == 1);
+    ROOM_UNTIL(stage.n_idle >= 1);
 }
 
 /* What nobody asked for does not keep it. */
@@ -294,7 +294,7 @@ static void unasked_datagrams_do_not_keep_it(void **state)
     room_send(far, &mapped, slice_str("unasked"));
     ROOM_UNTIL(room_drops(DROP_UNASKED) == 1);
     mapping_look(m);
-    ROOM_UNTIL(stage.n_idle == 1);
+    ROOM_UNTIL(stage.n_idle >= 1);
     (void)close(far);
 }
 

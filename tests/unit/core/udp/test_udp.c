@@ -236,17 +236,53 @@ static void an_end_cancels_names(void **state)
     assert_int_equal(gate_mappings(), 0);
 }
 
-static void a_cut_cancels_names(void **state)
+/* The flow asks for another uplink, a few times. */
+static void a_cut_asks_again_for_names(void **state)
+{
+    struct addr port;
+    (void)state;
+    gate_policy(PICK("local n = 0", "n = n + 1 return uplinks[n % 2 + 1], 'in turn'"));
+    (void)gate_associate(&port);
+    gate_say_name(&port, "never.example", 99, "x");
+    for (int i = 0; i <= FLOW_AGAIN_MAX; i++) {
+        GATE_UNTIL(gate_mappings() == 1);
+        assert_int_equal(gate_drops(DROP_REFUSED), 0);
+        const struct uplink *by = only_way()->account->lease.uplink;
+        assert_int_equal(udp_cut(&gate.udp, by, NULL), 1);
+        assert_int_equal(udp_cut(&gate.udp, by, NULL), 0);
+    }
+    GATE_UNTIL(gate_drops(DROP_REFUSED) == 1);
+    assert_int_equal(gate_mappings(), 0);
+    assert_logged("outcome=cut", FLOW_AGAIN_MAX + 1);
+    (void)gate_talk(&port, gate.server, &gate.server_at);
+}
+
+static void report_idle(struct udp_way *w)
+{
+    mailbox_send(&gate.udp.news, &w->mapping.news.message, NEWS_IDLE);
+    mailbox_empty(&gate.udp.news);
+}
+
+/* The room has found it idle, and its report crosses an answer. */
+static void a_mapping_that_was_just_given_is_not_idle(void **state)
 {
     struct addr port;
     (void)state;
     (void)gate_associate(&port);
-    gate_say_name(&port, "never.example", 99, "x");
-    GATE_UNTIL(gate_mappings() == 1);
-    assert_int_equal(udp_cut(&gate.udp, gate.f->set.items[0], NULL), 1);
-    GATE_UNTIL(gate_drops(DROP_REFUSED) == 1);
-    assert_int_equal(gate_mappings(), 0);
     (void)gate_talk(&port, gate.server, &gate.server_at);
+    struct udp_way *w = only_way();
+    report_idle(w);
+    assert_null(w->outcome);
+    w->given_s -= 2 * w->mapping.idle_s;
+    gate_say_name(&port, "never.example", 99, "x");
+    GATE_UNTIL(!list_is_empty(&w->asks));
+    report_idle(w); /* a flow waits for it */
+    assert_null(w->outcome);
+    udp_refuse_waiting(w);
+    report_idle(w);
+    assert_non_null(w->outcome);
+    GATE_UNTIL(gate_mappings() == 0);
+    assert_logged("outcome=idle", 1);
 }
 
 /* --- limits --------------------------------------------------------------------------------------------- */
@@ -372,7 +408,8 @@ int main(void)
         TEST(names_are_resolved_by_the_uplink),
         TEST(a_name_of_a_denied_address_leaves_nothing),
         TEST(an_end_cancels_names),
-        TEST(a_cut_cancels_names),
+        TEST(a_cut_asks_again_for_names),
+        TEST(a_mapping_that_was_just_given_is_not_idle),
         TEST_CLOSED(a_client_has_so_many_associations),
         TEST_CLOSED(a_client_has_so_many_mappings),
         TEST_CLOSED(all_clients_have_so_many_mappings),
