@@ -126,6 +126,7 @@ end }
 
 def test_captured_datagrams_go_on_and_their_answers_seem_to_come_from_there(gateway, router, servers):
     g = gateway()
+    assert [at.rsplit(":", 1)[1] for at in g.proxy.ask("status")["udp"]["listening"]] == [str(g.port)] * 2
     for address, source, addr in ((OPEN4, LAN_CLIENT, "addr4"), (OPEN6, LAN_CLIENT6, "addr6")):
         server = servers(whoami, addresses=(address,))
         with router.lan.datagrams(source, 0) as s:

@@ -149,6 +149,24 @@ def test_one_port_for_a_client_that_hints_at_the_destination(start, datagrams, h
         assert b.code != 0, "the two could be mixed up"
 
 
+def test_status_lists_where_datagrams_are_taken(start):
+    """Forwards from the start on, and the fixed port at each address that a client has associated at."""
+    port = free_ports(1)
+    proxy = start("--forward", f"udp:127.0.0.1:0={OPEN4}:9", "--udp-ports", port, "wan1")
+    forward = "%s:%d" % proxy.addresses[-1]
+    status = proxy.ask("status")
+    assert status["udp"]["listening"] == [forward] and status["udp"]["ports"] == str(port)
+    assert forward not in status["listening"]
+    with Association(proxy):
+        assert proxy.ask("status")["udp"]["listening"] == [forward, f"127.0.0.1:{port}"]
+    assert f"\n  UDP on       {forward}, 127.0.0.1:{port}\n  UDP ports    {port}, for associations\n" in proxy.tell("status")
+
+
+def test_status_tells_a_range_of_ports(start):
+    assert start("--udp-ports", "4000-4100", "wan1").ask("status")["udp"]["ports"] == "4000-4100"
+    assert start("wan1").ask("status")["udp"]["ports"] is None
+
+
 def test_a_datagram_before_the_reply(start, datagrams):
     """A client that knows the port may send at once, and never read the reply."""
     server, port = datagrams(reflect), free_ports(1)

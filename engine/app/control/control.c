@@ -71,15 +71,43 @@ static json_t *recording_json(const struct recorder *r)
     return json_pack("{s:o, s:I}", "file", json_text(r->path), "connections", (json_int_t)r->lines);
 }
 
-static json_t *udp_json(const struct udp *u)
+/* Those of forwards and captured datagrams, and the fixed port of associations once it is open. */
+static json_t *udp_listeners_json(const struct proxy *p)
 {
-    const struct udp_counts c = udp_counts(u);
+    json_t *list = json_array();
+    const struct addr *at;
+    char text[ADDR_TEXT_MAX];
+
+    for (size_t i = 0; i < p->n_udp_listeners; i++)
+        (void)json_array_append_new(list, json_string(p->udp_listeners[i].text));
+    for (size_t i = 0; (at = udp_fixed_port(&p->udp, i)); i++)
+        (void)json_array_append_new(list, json_string(addr_format(at, text)));
+    return list;
+}
+
+/* "4000", "4000-4100", or null for any free port. */
+static json_t *udp_ports_json(const struct udp_settings *s)
+{
+    char text[16];
+
+    if (s->port_low == 0)
+        return json_null();
+    int n = snprintf(text, sizeof text, "%u", (unsigned)s->port_low);
+    if (s->port_high > s->port_low)
+        (void)snprintf(text + n, sizeof text - (size_t)n, "-%u", (unsigned)s->port_high);
+    return json_string(text);
+}
+
+static json_t *udp_json(const struct proxy *p)
+{
+    const struct udp_counts c = udp_counts(&p->udp);
     json_t *dropped = json_object();
 
     for (int i = 0; i < N_DATAGRAM_DROPS; i++)
         (void)json_object_set_new(dropped, datagram_drop_name((enum datagram_drop)i),
                                   json_integer((json_int_t)c.drops[i]));
-    return json_pack("{s:I, s:I, s:I, s:I, s:o}", "associations", (json_int_t)c.associations, "mappings",
+    return json_pack("{s:o, s:o, s:I, s:I, s:I, s:I, s:o}", "listening", udp_listeners_json(p), "ports",
+                     udp_ports_json(&p->udp.settings), "associations", (json_int_t)c.associations, "mappings",
                      (json_int_t)c.mappings, "datagrams", (json_int_t)c.moved, "in_fragments",
                      (json_int_t)c.in_fragments, "dropped", dropped);
 }
@@ -96,7 +124,7 @@ static void verb_status(void *owner, const json_t *request, struct control_reply
                          "listening", listeners_json(p), "policy", policy_json(p->outbounds.policy),
                          "metrics", metrics_json(p->outbounds.policy), "clients", (json_int_t)p->n_sessions,
                          "connections", (json_int_t)p->outbounds.last_id, "draining", (int)p->draining,
-                         "recording", recording_json(&p->outbounds.recorder), "udp", udp_json(&p->udp)));
+                         "recording", recording_json(&p->outbounds.recorder), "udp", udp_json(p)));
 }
 
 /* --- uplinks -------------------------------------------------------------------------------------------- */

@@ -60,8 +60,12 @@ static void print_policy(const json_t *p)
 static void print_datagrams(const json_t *udp)
 {
     const char *reason;
-    const json_t *n;
+    const json_t *n, *listening = json_object_get(udp, "listening");
 
+    if (json_array_size(listening) > 0)
+        print_list("UDP on", listening);
+    if (json_is_string(json_object_get(udp, "ports")))
+        (void)printf("  %-12s %s, for associations\n", "UDP ports", show_text_of(udp, "ports"));
     (void)printf("  %-12s %.0f associations, %.0f mappings; %.0f datagrams so far", "UDP",
                  show_number_of(udp, "associations"), show_number_of(udp, "mappings"),
                  show_number_of(udp, "datagrams"));

@@ -119,6 +119,10 @@ bool udp_is_idle(const struct udp *u);
  *  @return their number */
 size_t udp_cut(struct udp *udp, const struct uplink *u, const struct addr_change *change);
 
+/** The fixed ports of associations that are open: the i-th, one for each address of this machine that a
+ * client has associated at. @return NULL: no more */
+const struct addr *udp_fixed_port(const struct udp *u, size_t i);
+
 /** For status. */
 struct udp_counts {
     size_t associations, mappings;

@@ -287,6 +287,18 @@ static struct udp_port *fixed_at(const struct udp *u, const struct addr *at)
     return NULL;
 }
 
+const struct addr *udp_fixed_port(const struct udp *u, size_t i)
+{
+    if (!u->loop)
+        return NULL;
+    LIST_EACH(&u->ports, node, next) {
+        const struct udp_port *p = container_of(node, struct udp_port, node);
+        if (p->shared && !p->closing && i-- == 0)
+            return &p->at;
+    }
+    return NULL;
+}
+
 /* One port for all associations, with a socket for each address that control connections come to: replies
  * leave from the address that the client knows. */
 static int open_fixed(struct udp *u, const struct udp_request *r, struct udp_port **ret, struct addr *ret_at)

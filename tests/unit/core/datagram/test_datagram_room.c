@@ -94,7 +94,7 @@ static void on_news(struct mailbox *m, struct message *message, unsigned bits)
         assert_true(d->closing);
         assert_int_equal(d->n_ways, 0);
         n_open--;
-        free(d->port.buckets);
+        port_done(&d->port);
         return free(d);
     }
     struct way *w = container_of(container_of(l, struct mapping, news), struct way, mapping);
