@@ -117,10 +117,9 @@ def test_a_mapping_moves_when_its_uplink_goes_down(start, lab, tell, stun, first
         assert by_association(a).mapping(stun.ends) == (kind, there), "it stays when the old uplink is back"
 
 
-@pytest.mark.parametrize("threads", [pytest.param(0, marks=pytest.mark.once), 2])
-def test_mappings_leave_a_line_that_is_cut_silently(start, lab, tell, first, checked, threads):
+def test_mappings_leave_a_line_that_is_cut_silently(start, lab, tell, first, checked):
     """No link event tells of it, no TCP traffic, and no check is due. A check brings it back, without any traffic."""
-    proxy = start("--threads", threads, "--check-interval", NEVER_S, "--policy", first("wan1"), "wan1", "wan2", check=checked)
+    proxy = start("--check-interval", NEVER_S, "--policy", first("wan1"), "wan1", "wan2", check=checked)
     with Association(proxy) as a, Association(proxy) as b:
         seen = [Seen(x, tell, s) for x in (a, b) for s in (x.s, x.socket())]
         assert {lab.uplink_of(s.now()[0]) for s in seen} == {"wan1"}

@@ -24,7 +24,7 @@
  * an answer many times a second, a DNS server within one. */
 static const double ASK_S = 2;
 /* The same with one witness. */
-static const double ASK_ALONE_S = 3;
+static const double ASK_ALONE_S = 2.5;
 /* Nor was the check answered until then: three looks at such a line make it a suspect. */
 static const double SUSPECT_S = 4;
 /* A mapping leaves a suspect after so long. By then the check has waited for longer than a slow line's round
