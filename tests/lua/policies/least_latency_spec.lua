@@ -37,44 +37,54 @@ describe("least_latency", function()
     assert.is_true((picks(50, 1103).lte or 0) >= 45)
   end)
 
-  -- Connections a second apart. Those by the first line move its time by an eighth each. Returns how many it took until
-  -- most of the latest eight went there, or nil.
-  local function returns_after(n, from, takes)
-    local line, latest = w.views[1], {}
+  -- Connections a second apart; those by the first line move its time by an eighth. Returns the numbers of those that
+  -- measure it, and of the first one after which it shares.
+  local function tries(n, from, takes, attempt)
+    local line, numbers = w.views[1], {}
     for i = 1, n do
-      local there = runner:pick({ now = from + i }).names[1] == w.uplinks[1].name
-      if there then
-        line.connect_time = line.connect_time + 0.125 * (takes(i) - line.connect_time)
-      end
-      latest[i % 8] = there
-      local count = 0
-      for k = 0, 7 do
-        count = count + (latest[k] and 1 or 0)
-      end
-      if count > 4 then
-        return i
+      local result = runner:pick { now = from + i, attempt = attempt }
+      local there = result.names[1] == w.uplinks[1].name
+      if there and result.reason ~= "to measure it" then
+        return numbers, i
+      elseif there then
+        numbers[#numbers + 1] = i
+        line.connect_time = line.connect_time + 0.125 * (takes(#numbers) - line.connect_time)
       end
     end
+    return numbers, nil
   end
 
   it("returns soon to a line whose buffer was full", function()
     w = kit.world { { name = "cable", connect_time = 0.62 }, { name = "lte", connect_time = 0.221 } }
     runner = w:load(nil, FILE)
     picks(2, 2000)
-    local n = returns_after(100, 2002, function() return 0.121 end)
-    assert.is_true(n and n <= 45, "after " .. (n or "more than 100") .. " seconds")
+    local numbers, back = tries(100, 2002, function() return 0.121 end)
+    assert.is_true(back and back <= 45, "after " .. (back or "more than 100") .. " seconds")
+    for i = 2, #numbers do
+      assert.equal(numbers[i - 1] + 2, numbers[i]) -- every second one
+    end
+    for i = 1, 10 do
+      assert.equal("soonest to answer", runner:pick({ now = 2002 + back + i }).reason)
+    end
   end)
 
-  it("tries a slow line rarely, also when its destinations are at different distances", function()
+  it("does not try such a line with a retry after a failure", function()
+    w = kit.world { { name = "cable", connect_time = 0.62 }, { name = "lte", connect_time = 0.221 } }
+    runner = w:load(nil, FILE)
+    assert.equal("cable", select(2, picks(21, 2000)):match "%a+$")
+    w.views[1].connect_time = 0.5 -- that one was quick
+    assert.equal("lte", select(2, picks(1, 2021)))
+    assert.same({}, (tries(5, 2022, function() return 0.1 end, 2)))
+    assert.same({ 1, 3 }, (tries(4, 2027, function() return 0.1 end)))
+  end)
+
+  it("tries a slow line rarely, also when its times vary", function()
     w = kit.world { { name = "far", connect_time = 0.2 }, { name = "near", connect_time = 0.05 } }
     runner = w:load(nil, FILE)
     picks(2, 2000)
-    local tries = 0
-    assert.is_nil(returns_after(400, 2002, function()
-      tries = tries + 1
-      return tries % 3 == 0 and 0.1 or 0.25
-    end))
-    assert.near(25, tries, 7)
+    local numbers, back = tries(400, 2002, function(i) return i % 2 == 0 and 0.16 or 0.24 end)
+    assert.is_nil(back)
+    assert.near(20, #numbers, 2)
   end)
 
   it("sometimes tries a line that was never measured", function()
