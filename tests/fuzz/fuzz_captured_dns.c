@@ -5,7 +5,7 @@
 #include "fuzz.h"
 #include "udp/udp_learned.h"
 
-enum { LONGEST = 1024, HEADER = 12, FLAGS = 2, ANSWERS = 0x80 };
+enum { LONGEST = 1024, HEADER = 12, FLAGS = 2, ANSWERS = 0x80, COUNT = 4 };
 static const double NOW_S = 1000;
 
 /* The question is one that the proxy could ask itself. Made again, it is the same. */
@@ -21,6 +21,21 @@ static void fuzz_question(const struct dns_query *q, const char *name)
     free(exact);
     CHECK(strcmp(same, name) == 0);
     CHECK(again.len == q->len && memcmp(again.data, q->data, q->len) == 0);
+}
+
+/* It is the message's only question, byte for byte, unless that is compressed. */
+static void fuzz_is_the_messages(const struct dns_query *q, const uint8_t *data, size_t len)
+{
+    enum { LABEL_TYPES = 0xc0, TYPE_AND_CLASS = 4 };
+    size_t at = HEADER;
+
+    CHECK(memcmp(q->data, data, 2) == 0 && data[COUNT] == 0 && data[COUNT + 1] == 1);
+    while (at < len && data[at] && !(data[at] & LABEL_TYPES))
+        at += 1u + data[at];
+    if (at < len && data[at])
+        return;
+    CHECK(at + 1 + TYPE_AND_CLASS == q->len && q->len <= len);
+    CHECK(memcmp(q->data + HEADER, data + HEADER, q->len - HEADER) == 0);
 }
 
 /* Every address has this name from now on, unless another address has taken its place in the table. */
@@ -51,6 +66,7 @@ static void fuzz_message(const uint8_t *data, size_t len)
     bool asks = dns_question_of(&q, name, data, len);
     if (asks) {
         fuzz_question(&q, name);
+        fuzz_is_the_messages(&q, data, len);
         dns_reply_read(&r, &q, data, len);
         CHECK(r.n <= DNS_ADDRS_MAX && (r.n == 0 || (data[FLAGS] & ANSWERS)));
     }
