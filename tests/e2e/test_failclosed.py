@@ -7,8 +7,9 @@ import pytest
 
 from lab.http import Client, HttpOrigin, get, response
 from lab.netns import wait_for_carrier
-from lab.origin import Origin, at_rest, echo
+from lab.origin import Origin, at_rest, echo, read_all, read_head, states_towards
 from lab.run import WAIT_S, sh, wait_for
+from lab.sniffer import Sniffer
 from lab.socks import open_to, read_reply5, request4, request5, socks5_code, socks5_connect
 from lab.topology import LAN_CLIENT, LAN_HOME, OPEN4, OPEN6
 
@@ -328,3 +329,23 @@ def test_no_uplink_at_all(start, lab, server, quiet):
         s.recv(2)
         assert read_reply5(s)[0] == 3
     assert {(line["uplink"], line["outcome"]) for line in proxy.connections(4)} == {("none", "no-uplink")}
+
+
+@pytest.mark.parametrize("family", [OPEN4, OPEN6], ids=["4", "6"])
+def test_the_last_packet_of_what_we_close_first_stays_on_its_line(start, lab, origin, tmp_path, family):
+    """A check ends with our FIN, and the server's comes later. The kernel acknowledges it, when the socket is closed."""
+
+    def answer(s):
+        s.sendall(b"HTTP/1.1 204 No Content\r\n\r\n" if read_head(s) else b"")
+        read_all(s)
+        wait_for(lambda: states_towards(server) == ["05"], "our FIN is acknowledged")
+
+    server = origin(answer, address=family)
+    sniffers = [Sniffer(line, tmp_path / line, f"tcp dst port {server.port}") for line in ("wan1", "wan3")]
+    start("wan3", "--check-interval", "3600", check=f"http://{server.hostport}/204")
+    wait_for(lambda: server.peers, "it is checked")
+    wait_for(lambda: states_towards(server) == ["06"] or not states_towards(server), "both have ended")
+    for sniffer in sniffers:
+        sniffer.stop()
+    assert sniffers[0].packets() == [] and len(sniffers[1].packets()) > 4
+    assert not server.errors

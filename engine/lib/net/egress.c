@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <linux/in6.h> /* IPV6_PREFER_SRC_TMP */
+#include <netinet/tcp.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -59,6 +60,14 @@ static int prefer(int fd, enum egress_ipv6 kind)
     return -EADDRNOTAVAIL;
 }
 
+/* A closed IPv6 socket that still waits for the peer's FIN becomes an entry in TIME_WAIT, and Linux routes
+ * its acknowledgements without the device: they would leave by the default route. The kernel keeps the socket
+ * itself for as long as this time exceeds its 60 seconds; it allows 120. */
+static void keep_device_after_close(int fd)
+{
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_LINGER2, &(int){120}, sizeof(int));
+}
+
 /* The source to bind for a destination; NULL: the kernel chooses. */
 static const struct addr *source_for(const struct egress *e, const struct addr *to)
 {
@@ -92,8 +101,11 @@ int egress_bind(const struct egress *e, int fd, const struct addr *to, int type)
         r = -errno;
     if (r == 0 && mark != 0 && setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof mark) < 0)
         r = -EADDRNOTAVAIL;
-    if (r == 0 && e->device[0])
+    if (r == 0 && e->device[0]) {
         r = bind_device(fd, e->device);
+        if (family == AF_INET6 && type == SOCK_STREAM)
+            keep_device_after_close(fd);
+    }
     if (r == 0 && family == AF_INET6)
         r = prefer(fd, e->ipv6);
     if (r == 0 && source)

@@ -68,18 +68,19 @@ def echo(s):
         s.sendall(data)
 
 
+def states_towards(server):
+    """The states of the household's connections to the server, as in /proc/net/tcp: "05" is FIN_WAIT2, "06" TIME_WAIT."""
+    tables = ""
+    for name in ("tcp", "tcp6"):
+        with open(f"/proc/thread-self/net/{name}", encoding="ascii") as table:
+            tables += table.read()
+    rows = [line.split() for line in tables.splitlines() if line.strip()[0].isdigit()]
+    return [row[3] for row in rows if row[2].endswith(f":{server.port:04X}")]
+
+
 def at_rest(server):
     """Wait until the household has nothing more to send to the server, so that later packets belong to what follows."""
-
-    def ended():
-        tables = ""
-        for name in ("tcp", "tcp6"):
-            with open(f"/proc/thread-self/net/{name}", encoding="ascii") as table:
-                tables += table.read()
-        rows = [line.split() for line in tables.splitlines() if line.strip()[0].isdigit()]
-        return not [row for row in rows if row[2].endswith(f":{server.port:04X}") and row[3] != "06"]  # TIME_WAIT
-
-    wait_for(ended, "all connections to the server have ended")
+    wait_for(lambda: set(states_towards(server)) <= {"06"}, "all connections to the server have ended")
 
 
 class Origin:
