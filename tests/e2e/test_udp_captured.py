@@ -9,7 +9,7 @@ import pytest
 from lab.command import refused
 from lab.gateway import LAN_CLIENT6, Gateway
 from lab.proxy import ROOT
-from lab.run import WAIT_S, wait_for
+from lab.run import WAIT_S, sh, wait_for
 from lab.topology import LAN_CLIENT, NAMES4, NOWHERE4, OPEN4, OPEN6
 from lab.udp import UdpServer, reflect, whoami
 
@@ -76,6 +76,25 @@ def test_a_forward_carries_datagrams_of_several_clients(start, lab, servers):
     proxy.stop()
     lines = proxy.connections(3)
     assert {(line["proto"], line["host"], line["uplink"], line["outcome"]) for line in lines} == {("udp", OPEN4, "wan2", "closed")}
+
+
+def test_a_forward_at_an_address_that_comes_later(start, lab, servers):
+    server, late = servers(whoami), "192.168.77.9"
+    listen = ("--forward", f"udp:{late}:0={OPEN4}:{server.port}", "wan1")
+    proxy = start(*listen)
+    (waiting,) = proxy.events("waiting_for_address")
+    try:
+        sh(f"ip address add {late}/32 dev lan0")
+        told = {"address": waiting["address"], "use": "forward", "protocol": "udp"}
+        wait_for(lambda: proxy.events("listening", **told), "it is told")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            assert ask(s, b"x", late, int(waiting["address"].split(":")[1])).split()[0].decode() == lab.wan1.addr4
+    finally:
+        sh(f"ip address delete {late}/32 dev lan0")
+    wait_for(lambda: proxy.events("listen_address_gone", address=waiting["address"]), "it is told")
+    # As for TCP, unless the user wants none of that.
+    said = refused(1, "start", "-p", "0", "--control", "none", "--listen-strict", *listen)
+    assert said.startswith(f"cannot listen on {late}:0: Cannot assign requested address")
 
 
 def test_a_forward_resolves_its_name_by_the_uplink(start, lab, servers, names):

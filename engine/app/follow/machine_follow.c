@@ -181,7 +181,7 @@ static void cut_lost(struct machine_follow *f, const struct machine *m)
     f->places = now;
 }
 
-static void log_listener(const struct proxy_listener *l)
+static void log_listener(const struct proxy_listener *l, bool udp)
 {
     struct log_line line;
 
@@ -189,6 +189,8 @@ static void log_listener(const struct proxy_listener *l)
     log_str(&line, "address", l->text);
     if (!l->listener.absent && l->use.name)
         log_str(&line, "use", l->use.name);
+    if (udp)
+        log_str(&line, "protocol", "udp");
     log_end(&line);
 }
 
@@ -212,7 +214,19 @@ static void follow_listeners(struct proxy *p, const struct machine *m)
         if (!l->listener.open || absent == l->listener.absent)
             continue;
         l->listener.absent = absent;
-        log_listener(l);
+        log_listener(l, false);
+    }
+}
+
+static void follow_udp_listeners(struct proxy *p, const struct machine *m)
+{
+    for (size_t i = 0; i < p->n_udp_listeners; i++) {
+        struct proxy_listener *l = &p->udp_listeners[i];
+        bool absent = !listen_place_is_there(&l->place, m);
+        if (absent == l->listener.absent)
+            continue;
+        l->listener.absent = absent;
+        log_listener(l, true);
     }
 }
 
@@ -228,6 +242,8 @@ static void follow_look(struct machine_follow *f, bool routes, bool settled)
     cut_lost(f, &m);
     dead_lines_look(&f->proxy->dead_lines);
     follow_listeners(f->proxy, &m);
+    if (!f->proxy->draining)
+        follow_udp_listeners(f->proxy, &m);
     if (routes)
         machine_follow_warn_of_routes(f, f->surroundings->uplinks, &m);
     if (f->looked)

@@ -121,7 +121,8 @@ static void log_places(const struct app *a)
         if (!a->proxy.listeners[i].listener.absent) /* a warning tells of the others */
             log_place(&a->proxy.listeners[i], false);
     for (size_t i = 0; i < a->proxy.n_udp_listeners; i++)
-        log_place(&a->proxy.udp_listeners[i], true);
+        if (!a->proxy.udp_listeners[i].listener.absent)
+            log_place(&a->proxy.udp_listeners[i], true);
     for (size_t i = 0; i < a->uplinks->n; i++) {
         const struct uplink *u = a->uplinks->items[i];
         struct log_line l;
@@ -160,16 +161,23 @@ static void warn_of_absent(const struct uplink_set *uplinks, const struct machin
     }
 }
 
+static void warn_of_listener(const struct proxy_listener *pl)
+{
+    struct log_line l;
+
+    if (!pl->listener.absent)
+        return;
+    log_begin(&l, EVENT_WAITING_FOR_ADDRESS);
+    log_str(&l, "address", pl->text);
+    log_end(&l);
+}
+
 static void warn_of_listeners(const struct proxy *p)
 {
-    for (size_t i = 0; i < p->n_listeners; i++) {
-        struct log_line l;
-        if (!p->listeners[i].listener.absent)
-            continue;
-        log_begin(&l, EVENT_WAITING_FOR_ADDRESS);
-        log_str(&l, "address", p->listeners[i].text);
-        log_end(&l);
-    }
+    for (size_t i = 0; i < p->n_listeners; i++)
+        warn_of_listener(&p->listeners[i]);
+    for (size_t i = 0; i < p->n_udp_listeners; i++)
+        warn_of_listener(&p->udp_listeners[i]);
 }
 
 /* --- from config to running ----------------------------------------------------------------------------- */

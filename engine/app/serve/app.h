@@ -45,7 +45,7 @@ MUST_CHECK int app_init(struct app *a, const struct config *config, const struct
 
 /** Listen as config says. For app_init. @return 0, or negative errno with one line in err (CONFIG_ERROR_MAX)
  */
-MUST_CHECK int app_listen(struct app *a, char *err);
+MUST_CHECK int app_listen(struct app *a, const struct machine *m, char *err);
 
 /** Open the control socket, the watch on the policy's files, and the recording. A failure of a service
  * that the user named is an error; of a default service, a warning. For app_init.

@@ -32,6 +32,7 @@ static void share_port(struct proxy *p, size_t first, uint16_t port)
 /* Addresses with port 0 all get the port that the first one was given. */
 static int listen_once(struct app *a, const struct group *g, const struct listen_place **ret_failed)
 {
+    const enum listener_absent absent = a->config->listen_strict ? LISTENER_REFUSES : LISTENER_WAITS;
     size_t first = a->proxy.n_listeners;
     uint16_t shared = 0;
     bool any = false;
@@ -45,9 +46,9 @@ static int listen_once(struct app *a, const struct group *g, const struct listen
             addr_set_port(&place.addr, shared);
         struct proxy_use use = g->use;
         use.proxy_header = place.proxy_protocol;
-        err = g->udp ? proxy_listen_udp(&a->proxy, &place, &use, use.transparent ? &g->tproxy : NULL, &bound)
-                     : proxy_listen(&a->proxy, &place, &use,
-                                    a->config->listen_strict ? LISTENER_REFUSES : LISTENER_WAITS, &bound);
+        err = g->udp ? proxy_listen_udp(&a->proxy, &place, &use, use.transparent ? &g->tproxy : NULL, absent,
+                                        &bound)
+                     : proxy_listen(&a->proxy, &place, &use, absent, &bound);
         /* On a machine without IPv6, 127.0.0.1 still serves. */
         if ((err == -EADDRNOTAVAIL || err == -EAFNOSUPPORT) && g->n > 1 && addr_is_loopback(&place.addr) &&
             addr_family(&place.addr) == AF_INET6)
@@ -125,8 +126,8 @@ static int set_transparent(struct app *a, char *err)
 static int listen_datagrams(struct app *a, const struct group *like, size_t first, char *err)
 {
     for (size_t i = first; i < a->proxy.n_listeners; i++) {
-        if (a->proxy.listeners[i].listener.absent)
-            continue; /* its address is not there yet */
+        if (listen_place_is_awaited(&a->proxy.listeners[i].place))
+            continue;
         const struct group g = {.places = &a->proxy.listeners[i].place,
                                 .n = 1,
                                 .use = like->use,
@@ -141,7 +142,14 @@ static int listen_datagrams(struct app *a, const struct group *like, size_t firs
     return 0;
 }
 
-int app_listen(struct app *a, char *err)
+/* The socket of datagrams does not tell. */
+static void note_absent(struct proxy *p, const struct machine *m)
+{
+    for (size_t i = 0; i < p->n_udp_listeners; i++)
+        p->udp_listeners[i].listener.absent = !listen_place_is_there(&p->udp_listeners[i].place, m);
+}
+
+int app_listen(struct app *a, const struct machine *m, char *err)
 {
     const struct config *c = a->config;
     const struct group proxy = {.places = c->listen, .n = c->n_listen};
@@ -171,5 +179,6 @@ int app_listen(struct app *a, char *err)
         if (r == 0 && t->tproxy)
             r = listen_datagrams(a, &g, before, err);
     }
+    note_absent(&a->proxy, m);
     return r;
 }

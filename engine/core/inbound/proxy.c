@@ -122,13 +122,16 @@ static bool on_datagrams_of(void *arg, const struct addr *client)
 }
 
 int proxy_listen_udp(struct proxy *p, const struct listen_place *place, const struct proxy_use *use,
-                     const struct udp_tproxy *tproxy, struct addr *ret_bound)
+                     const struct udp_tproxy *tproxy, enum listener_absent absent, struct addr *ret_bound)
 {
     if (p->n_udp_listeners == PROXY_LISTENERS_MAX)
         return -ENOSPC;
+    if (listen_place_is_awaited(place))
+        return -ENODEV;
     struct proxy_listener *pl = &p->udp_listeners[p->n_udp_listeners];
     *pl = (struct proxy_listener){.proxy = p, .place = *place, .use = *use};
-    const struct udp_service service = {.admits = on_datagrams_of, .arg = pl, .listener = pl->text};
+    const struct udp_service service = {
+        .admits = on_datagrams_of, .arg = pl, .listener = pl->text, .waits = absent == LISTENER_WAITS};
     int err = tproxy ? udp_tproxy(&p->udp, &place->addr, tproxy, &service, ret_bound)
                      : udp_forward(&p->udp, &place->addr, use->setting, &service, ret_bound);
     if (err < 0)

@@ -93,13 +93,13 @@ MUST_CHECK int proxy_open_udp(struct proxy *p, const struct udp_settings *settin
  * proxy_follow_place listens later. @return 0 or negative errno */
 MUST_CHECK int proxy_listen(struct proxy *p, const struct listen_place *place, const struct proxy_use *use,
                             enum listener_absent absent, struct addr *ret_bound);
-/** Serve datagrams at a place, which must exist: those of a forward, or captured ones.
+/** Serve datagrams at a place, whose link must exist: those of a forward, or captured ones.
  *  @param use     for a forward with its destination as the setting; the front is not used
  *  @param tproxy  for captured ones; else NULL
  *  @return 0 or negative errno */
 MUST_CHECK int proxy_listen_udp(struct proxy *p, const struct listen_place *place,
                                 const struct proxy_use *use, const struct udp_tproxy *tproxy,
-                                struct addr *ret_bound);
+                                enum listener_absent absent, struct addr *ret_bound);
 
 /** Set the port of a listener whose link is missing. */
 void proxy_set_port(struct proxy_listener *l, uint16_t port);

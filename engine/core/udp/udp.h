@@ -90,6 +90,7 @@ struct udp_service {
     bool (*admits)(void *arg, const struct addr *client);
     void *arg;
     const char *listener; /* text */
+    bool waits;           /* for an address that this machine lacks; else it is an error */
 };
 
 /** Serve a forward: all datagrams to `at` go to one destination.

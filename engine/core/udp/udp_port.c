@@ -32,7 +32,7 @@ static int bind_in_range(int fd, const struct addr *at, uint16_t low, uint16_t h
     return err;
 }
 
-int udp_listen_at(const struct addr *at, uint16_t low, uint16_t high, struct addr *ret_at)
+int udp_listen_at(const struct addr *at, uint16_t low, uint16_t high, bool waits, struct addr *ret_at)
 {
     const int on = 1;
     int family = addr_family(at);
@@ -41,6 +41,8 @@ int udp_listen_at(const struct addr *at, uint16_t low, uint16_t high, struct add
     if (fd < 0)
         return -errno;
     if (family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) < 0)
+        err = -errno;
+    if (err == 0 && waits && setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &on, sizeof on) < 0)
         err = -errno;
     if (err == 0)
         err = low > 0 ? bind_in_range(fd, at, low, high) : bind_at(fd, at, addr_port(at));
@@ -266,7 +268,7 @@ static int open_own(struct udp *u, const struct udp_request *r, struct udp_port 
     struct addr at = r->at;
 
     addr_set_port(&at, 0);
-    int fd = udp_listen_at(&at, u->settings.port_low, u->settings.port_high, ret_at);
+    int fd = udp_listen_at(&at, u->settings.port_low, u->settings.port_high, false, ret_at);
     if (fd < 0)
         return fd;
     *ret = udp_port_new(u, PORT_SOCKS, fd);
@@ -307,7 +309,7 @@ static int open_fixed(struct udp *u, const struct udp_request *r, struct udp_por
     struct addr bound;
 
     if (!p) {
-        int fd = udp_listen_at(&r->at, u->settings.port_low, u->settings.port_high, &bound);
+        int fd = udp_listen_at(&r->at, u->settings.port_low, u->settings.port_high, false, &bound);
         if (fd < 0)
             return fd;
         p = udp_port_new(u, PORT_SOCKS, fd);

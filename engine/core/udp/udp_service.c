@@ -6,9 +6,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static int listen_at(const struct addr *at, struct addr *ret_at)
+/* A loopback address is missing only with its family. */
+static int listen_at(const struct addr *at, const struct udp_service *service, struct addr *ret_at)
 {
-    int fd = udp_listen_at(at, 0, 0, ret_at);
+    int fd = udp_listen_at(at, 0, 0, service->waits && !addr_is_loopback(at), ret_at);
 
     if (fd >= 0)
         replies_beside(fd);
@@ -53,7 +54,7 @@ int udp_forward(struct udp *u, const struct addr *at, const struct target *to,
                 const struct udp_service *service, struct addr *ret_at)
 {
     struct udp_port *p;
-    int fd = listen_at(at, ret_at);
+    int fd = listen_at(at, service, ret_at);
 
     return fd < 0 ? fd : serve(u, PORT_FORWARD, fd, service, to, &p);
 }
@@ -76,7 +77,7 @@ int udp_tproxy(struct udp *u, const struct addr *at, const struct udp_tproxy *ho
                const struct udp_service *service, struct addr *ret_at)
 {
     struct udp_port *p;
-    int fd = listen_at(at, ret_at);
+    int fd = listen_at(at, service, ret_at);
 
     if (fd < 0)
         return fd;

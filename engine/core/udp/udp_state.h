@@ -83,8 +83,10 @@ struct datagram_room *udp_room(struct udp *u);
 
 /* udp_port.c */
 /** A bound socket. @param low, high  a range of ports; low 0: the port of `at`
+ *  @param waits  this machine may lack the address, and have it later
  *  @return descriptor, or negative errno */
-MUST_CHECK int udp_listen_at(const struct addr *at, uint16_t low, uint16_t high, struct addr *ret_at);
+MUST_CHECK int udp_listen_at(const struct addr *at, uint16_t low, uint16_t high, bool waits,
+                             struct addr *ret_at);
 /** Takes fd, on failure too. It begins with udp_port_go. @return NULL without memory */
 struct udp_port *udp_port_new(struct udp *u, enum port_kind kind, int fd);
 /** Give it a room, and serve. @return false without memory */

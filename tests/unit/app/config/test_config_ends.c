@@ -38,7 +38,7 @@ static int open_end(struct open_end *e, bool udp, const struct addr *at, struct 
 
     *e = (struct open_end){.fd = -1};
     if (udp) {
-        e->fd = udp_listen_at(at, 0, 0, ret_bound);
+        e->fd = udp_listen_at(at, 0, 0, false, ret_bound);
         return e->fd < 0 ? e->fd : 0;
     }
     int r = listener_open(&e->listener, EV_DEFAULT, at, &kind, accepted, starved);
