@@ -118,14 +118,14 @@ def test_a_hard_quota_ends_connections(begin, config, server, tmp_path):
 def test_a_hard_quota_ends_a_running_dial(begin, config, server, lab):
     proxy = begin(config(ALONE))
     with socks5_connect(proxy, server.address, server.port) as first:
-        lab.wan1.swallow()
+        lab.wan1.swallow_beginnings()
         with open_to(proxy) as late:
             late.sendall(b"\x05\x01\x00" + request5(server.address, server.port))
             assert read_exactly(late, 2) == b"\x05\x00"
             wait_for(lambda: proxy.ask("uplinks")["uplinks"][0]["active"] == 2, "it is being dialled")
-            lab.restore()  # and its SYN is sent again after a second
             first.sendall(b"%08d" % 120_000)
             proxy.wait_event("quota_used_up", uplink="wan1", end="hard", cut=1)
+            lab.restore()  # and its SYN is sent again
             assert read_reply5(late)[0] == 0
             with pytest.raises(ConnectionResetError):
                 assert late.recv(1) != b""

@@ -103,6 +103,10 @@ class Uplink:
         """The provider drops everything, or one family ("ip", "ip6"); the link stays up."""
         self._block(f"meta nfproto ipv{6 if family == 'ip6' else 4} drop" if family else "drop")
 
+    def swallow_beginnings(self):
+        """The provider drops only the first packets of TCP connections."""
+        self._block("tcp flags & (syn | ack) == syn drop")
+
     def turn_away(self):
         """The provider answers that everything is unreachable."""
         self._block("reject with icmpx type no-route")
