@@ -253,6 +253,7 @@ def test_a_guesser_that_gives_up_early_gains_no_guess(start):
     proxy = start("wan1", "--auth", "ann:secret")
     began = time.monotonic()
     for s in guessing(proxy, 110):
+        assert read_exactly(s, 2) == b"\x05\x02"  # it was read: of whoever is gone before that, no guess is looked at
         s.close()
     with open_to(proxy, timeout=60) as s:
         s.sendall(b"\x05\x01\x02" + auth5("ann", "secret"))
