@@ -153,6 +153,8 @@ def test_a_line_that_nothing_checks_is_tried_again(start, lab, tell, datagrams, 
 
         wait_for(tries_wan1, "a question tries it", MOST_S, every=0.2)
         all_move(lab, tries[-1:], "wan2", time.monotonic())
+        tried = proxy.wait_event("connection", port=quick.port, uplink="wan1")
+        assert tried["duration"] < 7, "other mappings wait for longer"
         assert {lab.uplink_of(game[0]) for game in games} == {"wan2"}
         lab.wan1.restore()
         wait_for(lambda: tries_wan1() and state(proxy, "wan1") == "up", "it is tried again", MOST_S, every=0.2)
