@@ -146,6 +146,11 @@ def test_networks_come_and_go(proxy, lan, far, mode):
 
 def test_links_that_are_replugged(proxy, lab, far):
     proxy.tell("capture", "on")
+    lab.wan2.lose_carrier_and_wait()
+    proxy.wait_event("uplink_down")
+    lab.wan2.restore()
+    proxy.wait_event("uplink_up")
+    assert not proxy.events("capture_updated"), "its networks are the same"
     lab.wan2.remove()
     updates(proxy, 1)
     assert not is_near(lab.wan2.gateway4) and not is_near(lab.wan2.gateway6)
@@ -190,6 +195,22 @@ def test_a_later_run_follows_a_table_that_stays(proxy, start, lan, far, foreign)
     assert len(other.events("capture_outdated")) == foreign
 
 
+def test_after_a_reboot_nothing_is_taken_over(proxy, start, lan):
+    """The record is still there, and the rules are not."""
+    proxy.tell("capture", "on", "--when-gone", "stop")
+    proxy.kill()
+    sh("nft delete table inet steerway")
+    for family in ("-4", "-6"):
+        sh(f"ip {family} rule delete pref 1000")
+        sh(f"ip {family} route flush table 0x5357fff0")
+    env = ("env", f"XDG_RUNTIME_DIR={proxy.runtime}", f"XDG_STATE_HOME={proxy.runtime}")
+    other = start(*UNRACED, "--transparent", "tproxy:localhost:0", "wan1", prefix=env)
+    lan.come()
+    other.wait_event("networks_changed")
+    assert set(findings(proxy)) == {"capture-incomplete"}
+    assert not other.events("capture_outdated") and not other.events("capture_updated")
+
+
 def test_a_table_of_another_proxy_is_not_followed(proxy, start, lan, far):
     proxy.tell("capture", "on", "--when-gone", "stop")
     before = sh("nft -a -s list table inet steerway")
@@ -231,7 +252,11 @@ def test_a_listener_for_ipv6_that_comes_later(lab, start, far):
         proxy.wait_event("capture_outdated", why=why, repair="steerway capture on")
         updates(proxy, 1)
         assert rules() == before and not is_near("fd99::1")
+        sh("ip address add 10.66.0.1/24 dev lan0")
+        updates(proxy, 2)
+        assert len(proxy.events("capture_outdated")) == 1, "it is said once"
     finally:
+        run("ip", "address", "delete", "10.66.0.1/24", "dev", "lan0")
         sh("ip -6 address replace fd99::1/64 dev lan0 nodad")
         proxy.tell("capture", "off")
         sh("ip -6 address delete fd99::1/64 dev lan0")

@@ -62,7 +62,8 @@ static void take_over(struct capture_keeper *k, struct capture_errand *e)
     k->shape = e->shape;
     e->shape = (struct capture_shape){.rules = NULL};
     k->failed_s = 0;
-    k->told[0] = '\0';
+    if (e->fits)
+        k->told[0] = '\0';
     if (update)
         log_plain(EVENT_CAPTURE_UPDATED);
 }
@@ -209,6 +210,7 @@ static int update_by(struct capture_keeper *k, const struct capture_place *at, s
     struct buf script;
 
     e->whole = others && may_replace(k, at, &e->shape);
+    e->fits = e->whole || !others;
     if (!e->whole && capture_ranges_same(&k->shape.near, &e->shape.near)) {
         capture_shape_done(&e->shape);
         k->failed_s = 0;

@@ -19,6 +19,7 @@ struct capture_errand {
     struct capture_request request;
     struct capture_shape shape; /* of the table after it */
     bool whole;                 /* by other rules, too */
+    bool fits;                  /* nothing is wrong with the table after it */
     capture_holder_done_fn *done;
     void *arg;
 };
