@@ -383,7 +383,6 @@ void udp_association_close(struct udp_association *a)
     u->n_associations--;
     contacts_release(&u->associations_of, contacts_find(&u->associations_of, &a->client));
     a->closing = true;
-    hide(a);
     if (!p->shared)
         return udp_port_close(p); /* which frees it */
     a->n_ways++;                  /* it lives until this loop is over */

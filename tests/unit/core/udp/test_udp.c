@@ -192,6 +192,19 @@ static void a_cut_ends_those_of_one_uplink(void **state)
     assert_true(gate.f->set.items[1]->view.active == 1);
 }
 
+/* Not even before the room has ended it. */
+static void a_mapping_that_ends_is_given_to_no_more_flows(void **state)
+{
+    struct addr port;
+    (void)state;
+    (void)gate_associate(&port);
+    (void)gate_talk(&port, gate.server, &gate.server_at);
+    assert_int_equal(gate.udp.by_client.n, 1);
+    assert_int_equal(udp_cut(&gate.udp, gate.f->set.items[0], NULL), 1);
+    assert_int_equal(gate.udp.by_client.n, 0);
+    (void)gate_talk(&port, gate.other, &gate.other_at);
+}
+
 /* --- names ---------------------------------------------------------------------------------------------- */
 
 static void names_are_resolved_by_the_uplink(void **state)
@@ -405,6 +418,7 @@ int main(void)
         TEST(bypassed_destinations_go_direct),
         TEST(a_refusal_of_the_policy_drops),
         TEST(a_cut_ends_those_of_one_uplink),
+        TEST(a_mapping_that_ends_is_given_to_no_more_flows),
         TEST(names_are_resolved_by_the_uplink),
         TEST(a_name_of_a_denied_address_leaves_nothing),
         TEST(an_end_cancels_names),
