@@ -10,7 +10,7 @@ LONG_STEPS="e2e-tsan" # run by name only
 # These mostly wait, each in network namespaces of its own. They start first, as soon as their preset's binary is built,
 # and all other steps run beside them.
 declare -A SIDE_BY_SIDE=([e2e]=dev [e2e-asan]=asan)
-E2E_PARTS=4    # that run at once
+declare -A E2E_PARTS=([dev]=4 [asan]=3 [tsan]=3) # that run at once; fewer where the proxy itself takes more
 E2E_MAX_S=1200 # a run that takes so long hangs
 E2E_UNSTEADY_MAX=2 # failed tests of a part that are run again
 UNIT_MAX_S=600 # the same, beside all others
@@ -160,17 +160,17 @@ end_to_end_again() {
 
 # @param preset, whose binary is built; more arguments go to pytest
 end_to_end() {
-  local preset=$1 log=build/test/e2e-$1.txt status=0 part pids=() ended=()
+  local preset=$1 log=build/test/e2e-$1.txt status=0 part parts=${E2E_PARTS[$1]} pids=() ended=()
   shift
   rm -rf "$log".[0-9]* build/test/cache-"$preset"-*
-  for part in $(seq $E2E_PARTS); do
-    end_to_end_part "$part" --part="$part/$E2E_PARTS" "$@" &
+  for part in $(seq "$parts"); do
+    end_to_end_part "$part" --part="$part/$parts" "$@" &
     pids+=($!)
   done
   for part in "${pids[@]}"; do
     wait "$part" && ended+=(0) || ended+=($?)
   done
-  for part in $(seq $E2E_PARTS); do
+  for part in $(seq "$parts"); do
     if [ "${ended[part - 1]}" -ne 0 ]; then
       end_to_end_again "$part" "$@" && continue
       status=1
