@@ -83,6 +83,7 @@ def test_a_forward_at_an_address_that_comes_later(start, lab, servers):
     listen = ("--forward", f"udp:{late}:0={OPEN4}:{server.port}", "wan1")
     proxy = start(*listen)
     (waiting,) = proxy.events("waiting_for_address")
+    assert [e["use"] for e in proxy.events("listening", protocol="udp")] == [] == proxy.events("listen_address_gone")
     try:
         sh(f"ip address add {late}/32 dev lan0")
         told = {"address": waiting["address"], "use": "forward", "protocol": "udp"}
