@@ -41,7 +41,7 @@
 ---@field fail_rate number  0 to 1: the share of failures among about the last ten dials
 ---@field tx_bytes number  bytes carried to destinations since the start, as of the last quarter of a second
 ---@field rx_bytes number  bytes carried from destinations since the start, as of the last quarter of a second
----@field tx_rate number  bytes to destinations in a second, smoothed over a second
+---@field tx_rate number  bytes to destinations that leave this machine in a second, smoothed over a second
 ---@field rx_rate number  bytes from destinations in a second, smoothed over a second
 ---@field tx_capacity number  bytes to destinations that it can carry in a second, as learned from use; 0: not known yet
 ---@field rx_capacity number  bytes from destinations that it can carry in a second, as learned from use; 0: not known yet

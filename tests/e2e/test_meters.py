@@ -113,6 +113,11 @@ def test_downloads_show_the_capacity_of_a_line(unequal, origin):
 def test_uploads_show_the_capacity_of_a_line(unequal, origin):
     with moving(unequal, origin(swallow), 4, pour):
         assert_learned(unequal, "tx")
+        rates = []
+        for _ in range(12):
+            rates.append(uplink(unequal, "wan2")["tx_rate"])
+            time.sleep(0.25)  # the test: each tick's rate
+        assert max(rates) < 1.4 * min(rates), f"what waits in the kernel has not left: {rates}"
 
 
 def test_meters_run_while_connections_are_open(start, origin):

@@ -12,6 +12,9 @@
 /* Bytes after which a bulk relay is reported. Moving fewer takes less time than waking a thread. */
 enum { MUCH_MOVED = 256 * 1024 };
 
+/* Fewer bytes than this at once are a request and not an upload: they leave at once. */
+enum { UPLOAD_MIN = 4 * 1024 };
+
 /* After a reset, the other side gets this much time to take the bytes that came before it. The timer
  * restarts when it takes some. */
 static const double LAST_WORDS_S = 2, LAST_WORDS_POLL_S = 0.01;
@@ -49,6 +52,7 @@ void relay_finish(struct relay *r, enum relay_end end)
     if (end == RELAY_RESET && r->unacked)
         end = RELAY_UNACKED;
     wheel_cancel(&r->look);
+    relay_upload_end(r);
     if (r->last_words)
         ev_timer_stop(r->room->loop, &r->last_words->poll);
     free(r->last_words);
@@ -165,6 +169,8 @@ static void note_received(struct relay_side *source, size_t n)
 {
     struct relay *r = relay_of_side(source);
 
+    if (source->is_client && r->upload == 0 && (n >= UPLOAD_MIN || counters_get(&r->counters.left) > 0))
+        relay_upload_begin(r);
     counters_add(source->is_client ? &r->counters.tx : &r->counters.rx, n);
     r->last_activity_s = clock_coarse_s();
     if (!r->stirs)
@@ -302,11 +308,13 @@ void relay_room_init(struct relay_room *room, struct ev_loop *loop, double idle_
 {
     *room = (struct relay_room){.loop = loop, .events = events, .idle_s = idle_s};
     wheel_init(&room->looks, loop, relay_on_look);
+    relay_uploads_init(room);
 }
 
 void relay_room_done(struct relay_room *room)
 {
     wheel_done(&room->looks);
+    relay_uploads_done(room);
     pipes_done(&room->pump.pipes);
 }
 
@@ -322,6 +330,7 @@ int relay_start(struct relay *r, struct relay_room *room, int client_fd, int des
         err = side_begin(&r->dest, from_dest);
     if (err < 0) {
         struct relay_side *sides[] = {&r->client, &r->dest};
+        relay_upload_end(r);
         for (size_t i = 0; i < ARRAY_LEN(sides); i++) {
             pump_done(&sides[i]->in, &room->pump);
             close_reset(relay_side_fd(sides[i]));
@@ -344,6 +353,7 @@ void relay_leave(struct relay *r)
     struct relay_side *sides[] = {&r->client, &r->dest};
 
     wheel_cancel(&r->look);
+    relay_upload_end(r);
     for (size_t i = 0; i < ARRAY_LEN(sides); i++) {
         ev_io_stop(r->room->loop, &sides[i]->io);
         pump_leave(&sides[i]->in, &r->room->pump);
@@ -361,6 +371,7 @@ void relay_join(struct relay *r, struct relay_room *room)
         ev_io_set(&sides[i]->io, relay_side_fd(sides[i]), sides[i]->io.events); /* new for this loop */
         side_watch(sides[i]);
     }
+    relay_upload_resume(r);
     relay_look_later(r);
 }
 

@@ -17,6 +17,10 @@
 /* Limit of the bytes that were read from a side before the relay begins. */
 enum { RELAY_EARLY_MAX = 64 * 1024 };
 
+/* Limit of the uploads of one loop whose send queues are looked at. Further ones count as sent what the
+ * kernel takes. */
+enum { RELAY_UPLOADS_MAX = 250 };
+
 enum relay_end {
     RELAY_CLOSED,  /* both sides have sent FIN */
     RELAY_RESET,   /* one side was reset or broke; the other was reset too */
@@ -62,6 +66,9 @@ struct relay_room {
     double ack_s;       /* limit for unacknowledged data, for relays that begin later; 0 for none */
     struct wheel looks; /* the relays' next looks */
     struct pump_room pump;
+    ev_timer upload_look;
+    struct relay *uploads[RELAY_UPLOADS_MAX];
+    size_t n_uploads;
 };
 
 /** The room must not move afterwards. */
@@ -73,6 +80,8 @@ struct relay {
     struct relay_room *room;
     struct relay_side client, dest;
     struct counters counters; /* bytes read: tx from the client, rx from the destination */
+    uint8_t upload;           /* its place in the room's uploads, counted from 1; 0: not there */
+    uint8_t still_looks;      /* looks in a row at an upload of which nothing had left */
     struct wheel_entry
         look;          /* detects what no watcher reports: idleness, and the reset of a half-closed side */
     bool keeps_alive;  /* keepalive is on for the destination's socket */

@@ -1,4 +1,5 @@
-/* Shared by relay.c, which moves bytes and ends, and relay_look.c, which detects what no watcher reports.
+/* Shared by relay.c, which moves bytes and ends, relay_look.c, which detects what no watcher reports, and
+ * relay_upload.c, which tells what the kernel holds.
  * No other file includes this. */
 #ifndef STEERWAY_RELAY_RELAY_INTERNAL_H
 #define STEERWAY_RELAY_RELAY_INTERNAL_H
@@ -36,5 +37,15 @@ void relay_look_later(struct relay *r);
 /** Bytes move after a pause: look more often from now on. */
 void relay_stir(struct relay *r);
 void relay_on_look(struct wheel *w, struct wheel_entry *e);
+
+/* relay_upload.c */
+void relay_uploads_init(struct relay_room *room);
+void relay_uploads_done(struct relay_room *room);
+/** Call it before the bytes are counted: from now on, the counters tell how many of them have left. */
+void relay_upload_begin(struct relay *r);
+/** It leaves its room or ends. The counters keep what has left until now. */
+void relay_upload_end(struct relay *r);
+/** It has joined another room, or its destination takes bytes again. */
+void relay_upload_resume(struct relay *r);
 
 #endif

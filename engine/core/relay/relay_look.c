@@ -95,8 +95,10 @@ void relay_on_look(struct wheel *w, struct wheel_entry *e)
     r->stirs = false;
     for (size_t i = 0; i < ARRAY_LEN(sides); i++) {
         struct relay_side *s = sides[i];
-        if (note_delivered(s))
+        if (note_delivered(s)) {
             r->last_activity_s = clock_now_s();
+            relay_upload_resume(r);
+        }
         /* While the other side still takes bytes from before the reset, it gets the normal idle time. */
         if (s->read_ended && was_reset(s) && relay_undelivered(relay_other(s)) == 0)
             return relay_break(r, s);

@@ -53,7 +53,8 @@ struct uplink_meters {
     struct uplink_pulse *pulse; /* the set's; NULL: nothing is metered */
     struct list busy;           /* leases */
     struct meter tx, rx;
-    double tx_read, rx_read; /* the view's bytes at the last tick */
+    double left;                        /* bytes of the view's tx_bytes that have left this machine */
+    double left_read, tx_read, rx_read; /* these, and the view's bytes, at the last tick */
 };
 
 struct uplink {

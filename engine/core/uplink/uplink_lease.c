@@ -74,17 +74,23 @@ void uplink_lease_move(struct uplink_lease *to, struct uplink_lease *from)
     from->uplink = NULL;
 }
 
-void uplink_note_bytes(struct uplink_lease *lease, uint64_t tx, uint64_t rx)
+static void count(struct uplink_lease *lease, uint64_t tx, uint64_t rx, uint64_t left)
 {
-    if (!lease->uplink || (tx == 0 && rx == 0))
+    if (!lease->uplink || (tx == 0 && rx == 0 && left == 0))
         return;
     note_busy(lease);
+    lease->uplink->meters.left += (double)left;
     lease->uplink->view.tx_bytes += (double)tx;
     lease->uplink->view.rx_bytes += (double)rx;
     if (lease->family == AF_INET || lease->uplink->parent)
         lease->uplink->four.received += (double)rx;
     else if (lease->family == AF_INET6)
         lease->uplink->six.received += (double)rx;
+}
+
+void uplink_note_bytes(struct uplink_lease *lease, uint64_t tx, uint64_t rx)
+{
+    count(lease, tx, rx, tx);
 }
 
 /* --- connections that the relay carries ----------------------------------------------------------------- */
@@ -95,7 +101,7 @@ void uplink_lease_follow(struct uplink_lease *lease, struct counters *counters, 
     if (!lease->uplink)
         return;
     lease->counters = counters;
-    lease->tx_seen = 0;
+    lease->tx_seen = lease->left_seen = 0;
     lease->rx_seen = rx_counted;
     note_busy(lease);
 }
@@ -105,9 +111,13 @@ void uplink_lease_collect(struct uplink_lease *lease)
     if (!lease->counters)
         return;
     uint64_t tx = counters_get(&lease->counters->tx), rx = counters_get(&lease->counters->rx);
-    uplink_note_bytes(lease, tx - lease->tx_seen, rx - lease->rx_seen);
+    uint64_t left = counters_left(lease->counters);
+    if (left < lease->left_seen)
+        left = lease->left_seen; /* more had been expected to leave */
+    count(lease, tx - lease->tx_seen, rx - lease->rx_seen, left - lease->left_seen);
     lease->tx_seen = tx;
     lease->rx_seen = rx;
+    lease->left_seen = left;
 }
 
 /* Bytes may move just before the worker sees `resting`: the second look counts them. */

@@ -20,6 +20,7 @@ struct uplink_lease {
     bool busy;                 /* in that list */
     struct counters *counters; /* of a connection that the relay carries; NULL for none */
     uint64_t tx_seen, rx_seen; /* bytes of counters that are counted already */
+    uint64_t left_seen;        /* likewise of counters_left */
 };
 
 /** The lease must be empty. */

@@ -122,11 +122,12 @@ static void read_meters(struct uplink *u, double s)
 {
     struct uplink_view *v = &u->view;
     struct uplink_meters *m = &u->meters;
-    double tx = v->tx_bytes - m->tx_read, rx = v->rx_bytes - m->rx_read;
+    double tx = v->tx_bytes - m->tx_read, rx = v->rx_bytes - m->rx_read, left = m->left - m->left_read;
     bool busy = v->busy > 0 || tx > 0 || rx > 0; /* the connections that moved them may have ended since */
 
-    meter_tick(&m->tx, tx, s, busy);
+    meter_tick(&m->tx, left, s, busy);
     meter_tick(&m->rx, rx, s, busy);
+    m->left_read = m->left;
     m->tx_read = v->tx_bytes;
     m->rx_read = v->rx_bytes;
     v->tx_rate = m->tx.rate;

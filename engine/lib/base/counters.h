@@ -11,6 +11,7 @@
  */
 struct counters {
     _Atomic uint64_t tx, rx; /* to the destination, and from it */
+    _Atomic uint64_t left;   /* 0: counters_left is tx; else it is this minus 1 */
     _Atomic bool resting;
 };
 
@@ -23,6 +24,29 @@ static inline uint64_t counters_get(const _Atomic uint64_t *count)
 static inline void counters_add(_Atomic uint64_t *count, uint64_t n)
 {
     atomic_store_explicit(count, counters_get(count) + n, memory_order_relaxed);
+}
+
+/** The bytes of tx that have left this machine, as far as the writer knows. A later call may return less. */
+static inline uint64_t counters_left(const struct counters *t)
+{
+    uint64_t left = counters_get(&t->left);
+
+    return left > 0 ? left - 1 : counters_get(&t->tx);
+}
+
+/** For that thread: so many bytes of tx wait in this machine. Bytes that are added later wait, too, until the
+ * next call of this or of counters_hold_none. */
+static inline void counters_hold(struct counters *t, uint64_t waiting)
+{
+    uint64_t tx = counters_get(&t->tx);
+
+    atomic_store_explicit(&t->left, (waiting < tx ? tx - waiting : 0) + 1, memory_order_relaxed);
+}
+
+/** For that thread: whatever is added leaves at once. */
+static inline void counters_hold_none(struct counters *t)
+{
+    atomic_store_explicit(&t->left, 0, memory_order_relaxed);
 }
 
 /** For that thread, after each counters_add: whether it must signal the reader. */

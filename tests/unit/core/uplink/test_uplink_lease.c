@@ -189,6 +189,35 @@ static void test_counters_are_read_until_they_rest(void **state)
     (void)ticks_to_rest(d);
 }
 
+/* What the kernel still holds counts for quotas and not for rates; what leaves late does, too. */
+static void test_rates_are_of_what_has_left(void **state)
+{
+    struct desk *d = *state;
+    struct uplink_lease one = {.uplink = NULL};
+    struct counters c = {.resting = false};
+    uplink_acquire(&one, d->a);
+    uplink_lease_follow(&one, &c, 0);
+    counters_add(&c.tx, 4000000);
+    for (uint64_t left = 25000; left <= 4000000 / 2; left += 25000) { /* 100,000 a second */
+        counters_hold(&c, 4000000 - left);
+        ticks(d, 1);
+        assert_number(d->a->view.tx_bytes, 4000000);
+        assert_number(d->a->view.busy, 1);
+        assert_true(d->a->view.tx_rate < 100001);
+    }
+    assert_near(d->a->view.tx_rate, 100000, 1);
+    assert_near(d->a->view.tx_capacity, 100000, 1);
+    counters_hold(&c, 4000000); /* a look that is late: what was counted stays so */
+    ticks(d, 1);
+    assert_near(d->a->meters.left, 2000000, 1);
+    counters_hold_none(&c);
+    uplink_lease_settle(&one);
+    assert_near(d->a->meters.left, 4000000, 1);
+    uplink_release(&one);
+    (void)ticks_to_rest(d);
+    assert_number(d->a->view.tx_bytes, 4000000);
+}
+
 static void test_nobody_reads_the_meters(void **state)
 {
     struct desk *d = *state;
@@ -293,6 +322,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_busy_for_two_seconds, setup, teardown),
         cmocka_unit_test_setup_teardown(test_the_pulse_rests_when_nothing_moves, setup, teardown),
         cmocka_unit_test_setup_teardown(test_counters_are_read_until_they_rest, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_rates_are_of_what_has_left, setup, teardown),
         cmocka_unit_test_setup_teardown(test_nobody_reads_the_meters, setup, teardown),
         cmocka_unit_test_setup_teardown(test_bytes_become_rates_and_capacities, setup, teardown),
         cmocka_unit_test_setup_teardown(test_short_connections_in_a_row, setup, teardown),
