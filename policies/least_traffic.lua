@@ -15,8 +15,8 @@ return {
   ---@param ctx steerway.Ctx
   new = function(ctx)
     local settled = {} -- by uplink id: bytes of connections that have ended
-    for id, u in ipairs(ctx.uplinks) do
-      settled[id] = u.tx_bytes + u.rx_bytes
+    for _, u in ipairs(ctx.uplinks) do
+      settled[u.id] = u.tx_bytes + u.rx_bytes
     end
 
     local function live(u)

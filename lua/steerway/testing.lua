@@ -136,6 +136,9 @@ function testing.world(uplinks, o)
   for id in pairs(types.by_id) do
     types.by_id[id] = nil
   end
+  for i = #types.listed, 1, -1 do
+    types.listed[i] = nil
+  end
   for id in pairs(types.tags) do
     types.tags[id] = nil
   end

@@ -37,7 +37,7 @@ static void add_uplink(struct uplink_set *set)
                                    .quota_left = INFINITY};
     (void)snprintf(u->name, sizeof u->name, "eth%zu", set->n);
     (void)snprintf(u->interface, sizeof u->interface, "eth%zu", set->n);
-    set->items[set->n++] = u;
+    uplink_set_put(set, u);
 }
 
 static double round_of(struct bench *b, struct policy *p)

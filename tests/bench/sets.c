@@ -238,7 +238,7 @@ int main(int argc, char **argv)
     }
     if (!mkdtemp(b.dir))
         abort();
-    b.set.items[b.set.n++] = &uplink;
+    uplink_set_put(&b.set, &uplink);
     write_lists(&b, 0);
     measure_sets(&b);
     measure_picks(&b);

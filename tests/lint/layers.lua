@@ -39,7 +39,7 @@ local ROOMS = {
   { "app/doctor", "base machine uplink health config capture" },
   { "app/simulate", "base uplink policy" },
   { "app/show", "base" },
-  { "app/serve", "net health inbound http socks captured config keep follow capture control" },
+  { "app/serve", "net uplink health inbound http socks captured config keep follow capture control" },
   { "app/main", "base netlink peek uplink policy config options follow capture control doctor simulate show serve" },
 }
 

@@ -43,14 +43,6 @@ static bool has_gateway(const struct uplink *u)
     return addr_family(&u->way.gateway4.addr) != AF_UNSPEC || addr_family(&u->way.gateway6.addr) != AF_UNSPEC;
 }
 
-static bool any_gateway(const struct uplink_set *uplinks)
-{
-    for (size_t i = 0; i < uplinks->n; i++)
-        if (has_gateway(uplinks->items[i]))
-            return true;
-    return false;
-}
-
 static uint32_t route_number(const struct gateways *g, const struct uplink *u)
 {
     return g->share * SHARE_SIZE + (uint32_t)u->view.id;
@@ -92,26 +84,36 @@ static void sweep(void)
         log_leftovers(removed, err);
 }
 
+static int take_share(struct gateways *g)
+{
+    for (unsigned share = 0; g->fd < 0 && share < SHARES; share++) {
+        int fd = claim_share(share);
+        if (fd < 0 && fd != -EADDRINUSE)
+            return fd;
+        g->share = share;
+        g->fd = fd < 0 ? -1 : fd;
+    }
+    return g->fd < 0 ? -EADDRINUSE : 0;
+}
+
+int gateways_add(struct gateways *g, struct uplink *u)
+{
+    int r = has_gateway(u) ? take_share(g) : 0;
+
+    if (r == 0 && has_gateway(u) && u->way.mark == 0)
+        u->way.mark = BASE + route_number(g, u);
+    return r;
+}
+
 int gateways_open(struct gateways *g, struct uplink_set *uplinks)
 {
+    int r = 0;
+
     *g = (struct gateways){.fd = -1};
     sweep();
-    if (!any_gateway(uplinks))
-        return 0;
-    int fd = -EADDRINUSE;
-    for (unsigned share = 0; fd == -EADDRINUSE && share < SHARES; share++) {
-        g->share = share;
-        fd = claim_share(share);
-    }
-    if (fd < 0)
-        return fd;
-    g->fd = fd;
-    for (size_t i = 0; i < uplinks->n; i++) {
-        struct uplink *u = uplinks->items[i];
-        if (has_gateway(u) && u->way.mark == 0)
-            u->way.mark = BASE + route_number(g, u);
-    }
-    return 0;
+    for (size_t i = 0; r == 0 && i < uplinks->n; i++)
+        r = gateways_add(g, uplinks->items[i]);
+    return r;
 }
 
 /* --- rules ---------------------------------------------------------------------------------------------- */
@@ -170,7 +172,7 @@ static void refresh_uplink(const struct gateways *all, struct uplink *u, const s
 
 void gateways_refresh(const struct gateways *g, struct uplink_set *uplinks, const struct machine *m)
 {
-    for (size_t i = 0; i < uplinks->n; i++)
+    for (size_t i = 0; i < uplinks->n_all; i++)
         refresh_uplink(g, uplinks->items[i], m);
 }
 
@@ -182,19 +184,23 @@ void gateways_suppose(struct uplink_set *uplinks)
         uplinks->items[i]->way.gateway4.ready = uplinks->items[i]->way.gateway6.ready = may;
 }
 
+void gateways_remove(const struct gateways *g, const struct uplink *u)
+{
+    const struct addr *const both[] = {&u->way.gateway4.addr, &u->way.gateway6.addr};
+
+    for (size_t i = 0; g->fd >= 0 && i < ARRAY_LEN(both); i++) {
+        const struct gateway_rule rule = rule_of(g, u, both[i], 0);
+        if (addr_family(both[i]) != AF_UNSPEC)
+            gateway_rule_drop(&rule);
+    }
+}
+
 void gateways_close(struct gateways *g, struct uplink_set *uplinks)
 {
     if (g->fd < 0)
         return;
-    for (size_t i = 0; i < uplinks->n; i++) {
-        struct uplink *u = uplinks->items[i];
-        const struct gateway_rule four = rule_of(g, u, &u->way.gateway4.addr, 0),
-                                  six = rule_of(g, u, &u->way.gateway6.addr, 0);
-        if (addr_family(&u->way.gateway4.addr) != AF_UNSPEC)
-            gateway_rule_drop(&four);
-        if (addr_family(&u->way.gateway6.addr) != AF_UNSPEC)
-            gateway_rule_drop(&six);
-    }
+    for (size_t i = 0; i < uplinks->n_all; i++)
+        gateways_remove(g, uplinks->items[i]);
     (void)close(g->fd);
     g->fd = -1;
 }

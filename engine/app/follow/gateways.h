@@ -6,6 +6,7 @@
 #include "base/compiler.h"
 
 struct machine;
+struct uplink;
 struct uplink_set;
 
 /** A share of the marks and tables for such uplinks, since several proxies may run on one machine. */
@@ -17,6 +18,12 @@ struct gateways {
 /** Take a free share, and give each uplink with a gateway its mark, unless one is configured. Call it
  * before the uplinks are refreshed. @return 0, -EADDRINUSE when all shares are taken, or negative errno */
 MUST_CHECK int gateways_open(struct gateways *g, struct uplink_set *uplinks);
+
+/** The same for an uplink that comes later. */
+MUST_CHECK int gateways_add(struct gateways *g, struct uplink *u);
+
+/** Remove what was set for one uplink. */
+void gateways_remove(const struct gateways *g, const struct uplink *u);
 
 /** Set the routes for the machine's present state; links that went down lose their routes. An uplink whose
  * router cannot be used is down, since its packets would use another router. Call it before the uplinks

@@ -34,9 +34,10 @@ void machine_follow_warn_of_routes(struct machine_follow *f, const struct uplink
     for (size_t i = 0; i < uplinks->n; i++) {
         const struct uplink *u = uplinks->items[i];
         bool routeless = discover_route_warning(u, m, text, sizeof text);
-        if (routeless && !f->told_routeless[i])
+        bool *told = &f->told_routeless[u->view.id - 1];
+        if (routeless && !*told)
             log_route(u, text);
-        f->told_routeless[i] = routeless;
+        *told = routeless;
     }
 }
 
@@ -105,8 +106,8 @@ static void refresh_and_tell(struct machine_follow *f, const struct machine *m)
 
 /* --- new links ------------------------------------------------------------------------------------------ */
 
-/* @return 0 or negative errno; then the set is unchanged */
-static int add(struct machine_follow *f, const struct uplink_spec *spec, const struct machine *m)
+int machine_follow_add(struct machine_follow *f, const struct uplink_spec *spec, const struct machine *m,
+                       struct uplink **ret)
 {
     struct uplink_set *set = f->proxy->outbounds.uplinks;
     int r = surroundings_add(f->surroundings, spec, m);
@@ -119,9 +120,22 @@ static int add(struct machine_follow *f, const struct uplink_spec *spec, const s
         surroundings_drop_last(f->surroundings);
         return r;
     }
+    f->told_routeless[u->view.id - 1] = false;
     if (f->ledger)
         ledger_add(f->ledger, u);
+    *ret = u;
     return 0;
+}
+
+void machine_follow_remove(struct machine_follow *f, struct uplink *u)
+{
+    if (f->ledger)
+        ledger_remove(f->ledger, u);
+    checks_remove(f->proxy->outbounds.checks, u);
+    struct uplink *held = uplink_hold(u);
+    uplink_set_remove(f->proxy->outbounds.uplinks, u);
+    proxy_lose_uplink(f->proxy, held);
+    uplink_let_go(held);
 }
 
 static void log_added(const struct uplink_spec *spec, int err)
@@ -139,17 +153,17 @@ static void log_added(const struct uplink_spec *spec, int err)
 
 static void take_up_new(struct machine_follow *f, const struct machine *m)
 {
-    struct uplink_set *set = f->proxy->outbounds.uplinks;
     struct uplink_spec spec;
+    struct uplink *u;
 
-    while (f->config->n_uplinks == 0 && discover_new(set, m, &spec)) {
-        int r = add(f, &spec, m);
+    while (f->config->n_uplinks == 0 && discover_new(f->proxy->outbounds.uplinks, m, &spec)) {
+        int r = machine_follow_add(f, &spec, m, &u);
         if (r == 0 || !f->told_full)
             log_added(&spec, r);
         f->told_full = r < 0;
         if (r < 0)
             return;
-        policy_uplink_changed(f->proxy->outbounds.policy, set->items[set->n - 1], "up");
+        policy_uplink_changed(f->proxy->outbounds.policy, u, "up");
     }
 }
 
@@ -173,7 +187,7 @@ static void cut_lost(struct machine_follow *f, const struct machine *m)
         return; /* the next look finds it */
     const struct addr_change change = {.before = &f->places, .now = &now};
     if (addr_change_loses_any(&change)) {
-        for (size_t i = 0; i < uplinks->n; i++)
+        for (size_t i = 0; i < uplinks->n_all; i++)
             cut_by(f, uplinks->items[i], &change);
         cut_by(f, NULL, &change);
     }

@@ -37,6 +37,14 @@ MUST_CHECK int machine_follow_start(struct machine_follow *f, const struct confi
 /** Warn now of uplinks whose packets have no route. May be called before the start. */
 void machine_follow_warn_of_routes(struct machine_follow *f, const struct uplink_set *uplinks,
                                    const struct machine *m);
+/** Add an uplink while the proxy runs, with its resolver, check, quota and learned capacity. Neither log nor
+ * policy is told. @return 0, or negative errno of uplink_set_add; then the set is unchanged */
+MUST_CHECK int machine_follow_add(struct machine_follow *f, const struct uplink_spec *spec,
+                                  const struct machine *m, struct uplink **ret);
+/** Remove an uplink: attempts by it try another one, open connections go on, and its quota and capacity are
+ * kept for one of its name. Neither log nor policy is told. */
+void machine_follow_remove(struct machine_follow *f, struct uplink *u);
+
 /** Harmless when it is not following. */
 void machine_follow_stop(struct machine_follow *f);
 

@@ -197,17 +197,22 @@ int name_servers_add(struct name_servers *n, struct uplink *u, const struct mach
 {
     int r = give_resolver(n, u);
 
+    n->told_none[u->view.id - 1] = false;
     if (r == 0)
         refresh_uplink(n, u, m);
     return r;
 }
 
+void name_servers_remove(struct uplink *u)
+{
+    resolver_free(u->names.resolver);
+    u->names.resolver = NULL;
+}
+
 void name_servers_close(struct name_servers *n)
 {
-    for (size_t i = 0; n->uplinks && i < n->uplinks->n; i++) {
-        resolver_free(n->uplinks->items[i]->names.resolver);
-        n->uplinks->items[i]->names.resolver = NULL;
-    }
+    for (size_t i = 0; n->uplinks && i < n->uplinks->n_all; i++)
+        name_servers_remove(n->uplinks->items[i]);
     resolver_free(n->direct);
     dns_system_free(n->system);
     resolver_commons_done(&n->commons);

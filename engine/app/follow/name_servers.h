@@ -37,6 +37,9 @@ MUST_CHECK int name_servers_open(struct name_servers *n, struct ev_loop *loop, c
 /** The same for an uplink that comes later; its servers are looked up at once. @return 0, -ENOMEM */
 MUST_CHECK int name_servers_add(struct name_servers *n, struct uplink *u, const struct machine *m);
 
+/** Free the resolver of an uplink that is about to be freed. */
+void name_servers_remove(struct uplink *u);
+
 /** Look up the servers again, and log changes. */
 void name_servers_refresh(struct name_servers *n, const struct machine *m);
 

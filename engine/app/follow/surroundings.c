@@ -17,7 +17,7 @@ static void refresh_uplinks(const struct gateways *g, struct uplink_set *uplinks
         gateways_refresh(g, uplinks, m);
     else
         gateways_suppose(uplinks);
-    for (size_t i = 0; i < uplinks->n; i++)
+    for (size_t i = 0; i < uplinks->n_all; i++)
         uplink_refresh(uplinks->items[i], m);
 }
 
@@ -65,7 +65,13 @@ int surroundings_add(struct surroundings *s, const struct uplink_spec *spec, con
 
     if (r < 0)
         return r;
-    r = name_servers_add(&s->names, s->uplinks->items[s->uplinks->n - 1], m);
+    struct uplink *u = s->uplinks->items[s->uplinks->n - 1];
+    r = gateways_add(&s->gateways, u);
+    if (r == 0) {
+        gateways_refresh(&s->gateways, s->uplinks, m);
+        uplink_refresh(u, m);
+        r = name_servers_add(&s->names, u, m);
+    }
     if (r < 0)
         uplink_set_drop_last(s->uplinks);
     return r;
@@ -73,8 +79,15 @@ int surroundings_add(struct surroundings *s, const struct uplink_spec *spec, con
 
 void surroundings_drop_last(struct surroundings *s)
 {
-    resolver_free(s->uplinks->items[s->uplinks->n - 1]->names.resolver);
     uplink_set_drop_last(s->uplinks);
+}
+
+static void on_freeing(void *arg, struct uplink *u)
+{
+    struct surroundings *s = arg;
+
+    gateways_remove(&s->gateways, u);
+    name_servers_remove(u);
 }
 
 /* --- open, refresh, close ------------------------------------------------------------------------------- */
@@ -109,6 +122,8 @@ int surroundings_open(struct surroundings *s, struct ev_loop *loop, const struct
     int r = name_servers_open(&s->names, loop, config, uplinks);
     if (r < 0)
         return surroundings_refuse(r, "the resolvers do not start", err);
+    uplinks->freeing = on_freeing;
+    uplinks->freeing_arg = s;
     r = gateways_open(&s->gateways, uplinks);
     if (r < 0)
         return surroundings_refuse(r, "no marks are left for uplinks with a gateway", err);
@@ -123,6 +138,7 @@ void surroundings_close(struct surroundings *s)
 {
     if (!s->uplinks)
         return;
+    s->uplinks->freeing = NULL;
     name_servers_close(&s->names);
     gateways_close(&s->gateways, s->uplinks);
     cidr_set_done(&s->local);

@@ -31,12 +31,15 @@ static json_t *uplink_json(const struct uplink *u, const json_t *before)
     return o;
 }
 
+static void keep(struct ledger *l, const struct uplink *u)
+{
+    (void)json_object_set_new(l->kept, u->name, uplink_json(u, json_object_get(l->kept, u->name)));
+}
+
 static char *to_text(struct ledger *l)
 {
-    for (size_t i = 0; i < l->ties.uplinks->n; i++) {
-        const struct uplink *u = l->ties.uplinks->items[i];
-        (void)json_object_set_new(l->kept, u->name, uplink_json(u, json_object_get(l->kept, u->name)));
-    }
+    for (size_t i = 0; i < l->ties.uplinks->n; i++)
+        keep(l, l->ties.uplinks->items[i]);
     json_t *whole = json_pack("{s:i, s:O}", "steerway_state", VERSION, "uplinks", l->kept);
     char *text = whole ? json_dumps(whole, JSON_INDENT(1)) : NULL;
     json_decref(whole);
@@ -219,7 +222,25 @@ int ledger_open(struct ledger *l, struct ev_loop *loop, const char *path, const 
 
 void ledger_add(struct ledger *l, struct uplink *u)
 {
+    l->used_up[u->view.id - 1] = false;
     restore(u, json_object_get(l->kept, u->name));
+    ledger_plan_changed(l);
+}
+
+void ledger_remove(struct ledger *l, const struct uplink *u)
+{
+    if (l->loop)
+        keep(l, u);
+}
+
+void ledger_plan_changed(struct ledger *l)
+{
+    if (!l->loop)
+        return;
+    ev_periodic_stop(l->loop, &l->renewal);
+    if (has_quotas(l))
+        ev_periodic_start(l->loop, &l->renewal);
+    ledger_look(l);
 }
 
 void ledger_close(struct ledger *l)

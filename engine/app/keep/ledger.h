@@ -42,6 +42,10 @@ MUST_CHECK int ledger_open(struct ledger *l, struct ev_loop *loop, const char *p
                            const struct ledger_ties *ties);
 /** Apply the kept state to an uplink that was added later. */
 void ledger_add(struct ledger *l, struct uplink *u);
+/** Keep the state of an uplink that is about to be removed, for one that gets its name. */
+void ledger_remove(struct ledger *l, const struct uplink *u);
+/** The plan of some uplink's quota has changed. */
+void ledger_plan_changed(struct ledger *l);
 /** Check the quotas: a hard quota that is used up ends the uplink's connections. Call it after each meter
  * tick. */
 void ledger_look(struct ledger *l);

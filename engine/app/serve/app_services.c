@@ -1,6 +1,8 @@
 #include "serve/app.h"
 
 #include "net/dialer.h"
+#include "uplink/uplink.h"
+#include "uplink/uplink_set.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -91,9 +93,17 @@ static int open_record(struct app *a, char *err)
     return r;
 }
 
+/* Also the connections by a removed uplink of that name, since their bytes count for the same quota. */
 static size_t cut_uplink(void *owner, struct uplink *u)
 {
-    return proxy_cut(owner, u, NULL);
+    struct proxy *p = owner;
+    const struct uplink_set *set = p->outbounds.uplinks;
+    size_t n = proxy_cut(p, u, NULL);
+
+    for (size_t i = set->n; i < set->n_all; i++)
+        if (strcmp(set->items[i]->name, u->name) == 0)
+            n += proxy_cut(p, set->items[i], NULL);
+    return n;
 }
 
 static int open_ledger(struct app *a, char *err)

@@ -37,7 +37,7 @@ static int build(struct model *m)
         (void)snprintf(l->uplink.interface, sizeof l->uplink.interface, "sim%u", (unsigned)i % 1000);
         memcpy(l->uplink.tags, spec->tags, sizeof l->uplink.tags); /* borrowed */
         l->uplink.n_tags = spec->n_tags;
-        m->set.items[m->set.n++] = &l->uplink;
+        uplink_set_put(&m->set, &l->uplink);
         for (size_t k = 0; k < spec->n_outages; k++) {
             model_plan(m, spec->outages[k].from, OUTAGE_BEGINS, (uint32_t)i, 0);
             model_plan(m, spec->outages[k].to, OUTAGE_ENDS, (uint32_t)i, 0);

@@ -248,16 +248,28 @@ int checks_new(struct checks **ret, const struct checks_options *options)
     return 0;
 }
 
+static void remove_at(struct checks *c, size_t i)
+{
+    struct checks_of *of = c->of[i];
+
+    for (size_t k = 0; of && k < of->n; k++) {
+        probe_cancel(&of->items[k].probe);
+        ev_timer_stop(c->options.loop, &of->items[k].timer);
+    }
+    free(of);
+    c->of[i] = NULL;
+}
+
+void checks_remove(struct checks *c, const struct uplink *u)
+{
+    if (c)
+        remove_at(c, (size_t)u->view.id - 1);
+}
+
 void checks_free(struct checks *c)
 {
-    for (size_t i = 0; c && i < ARRAY_LEN(c->of); i++) {
-        struct checks_of *of = c->of[i];
-        for (size_t k = 0; of && k < of->n; k++) {
-            probe_cancel(&of->items[k].probe);
-            ev_timer_stop(c->options.loop, &of->items[k].timer);
-        }
-        free(of);
-    }
+    for (size_t i = 0; c && i < ARRAY_LEN(c->of); i++)
+        remove_at(c, i);
     free(c);
 }
 

@@ -43,6 +43,8 @@ MUST_CHECK int checks_new(struct checks **ret, const struct checks_options *opti
 /** NULL is allowed. */
 void checks_free(struct checks *c);
 
+/** Check it no longer. NULL is allowed. */
+void checks_remove(struct checks *c, const struct uplink *u);
 /** Check another uplink too. NULL is allowed. @return 0, -ENOMEM, -EINVAL */
 MUST_CHECK int checks_add(struct checks *c, struct uplink *u);
 

@@ -68,7 +68,7 @@ static bool leads_over_dead_line(const struct dead_lines *d, const struct uplink
 {
     const struct uplink_set *set = d->proxy->outbounds.uplinks;
 
-    for (size_t i = 0; u->parent && u->interface[0] && i < set->n; i++) {
+    for (size_t i = 0; u->parent && u->interface[0] && i < set->n_all; i++) {
         const struct uplink *line = set->items[i];
         if (!line->parent && strcmp(u->interface, line->interface) == 0 && is_over(d, line, family, now))
             return true;
@@ -85,7 +85,7 @@ static bool is_on_dead_line(const struct dead_lines *d, const struct machine *m,
 
     if (is_over(d, u, family, now) || leads_over_dead_line(d, u, family, now))
         return true;
-    for (size_t i = 0; u->parent && !u->interface[0] && i < set->n; i++)
+    for (size_t i = 0; u->parent && !u->interface[0] && i < set->n_all; i++)
         if (!set->items[i]->parent && is_over(d, set->items[i], family, now) &&
             leaves_by(m, s, set->items[i]))
             return true;
@@ -143,8 +143,8 @@ static bool cut(struct dead_lines *d, double now)
         session_cut(s);
     }
     machine_done(&m);
-    for (size_t i = 0; i < p->outbounds.uplinks->n; i++)
-        log_cut(p->outbounds.uplinks->items[i], n[i]);
+    for (size_t i = 0; i < p->outbounds.uplinks->n_all; i++)
+        log_cut(p->outbounds.uplinks->items[i], n[p->outbounds.uplinks->items[i]->view.id - 1]);
     return left;
 }
 
@@ -152,7 +152,7 @@ static bool cut(struct dead_lines *d, double now)
 
 static bool carries(const struct uplink_set *set)
 {
-    for (size_t i = 0; i < set->n; i++)
+    for (size_t i = 0; i < set->n_all; i++)
         if (set->items[i]->view.active > 0)
             return true;
     return false;
@@ -167,9 +167,9 @@ void dead_lines_look(struct dead_lines *d)
     if (cut_after_s <= 0)
         return;
     ev_timer_stop(d->proxy->loop, &d->timer);
-    for (size_t i = 0; i < set->n; i++) {
+    for (size_t i = 0; i < set->n_all; i++) {
         for (size_t k = 0; k < ARRAY_LEN(FAMILIES); k++) {
-            struct dead_line *l = &d->lines[i][k];
+            struct dead_line *l = &d->lines[set->items[i]->view.id - 1][k];
             note(l, set->items[i], FAMILIES[k], now);
             double left = l->since_s > 0 ? l->since_s + cut_after_s - now : INFINITY;
             over = over || left <= 0;

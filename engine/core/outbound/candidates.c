@@ -27,6 +27,7 @@ static enum candidate_absence why_not_up(const struct uplink *u)
 {
     static const enum candidate_absence absences[] = {[UPLINK_BAR_NONE] =
                                                           ABSENT_DOWN, /* never: it would be up */
+                                                      [UPLINK_BAR_REMOVED] = ABSENT_DRAINING,
                                                       [UPLINK_BAR_DRAINING] = ABSENT_DRAINING,
                                                       [UPLINK_BAR_NO_LINK] = ABSENT_DOWN,
                                                       [UPLINK_BAR_SPENT] = ABSENT_SPENT};

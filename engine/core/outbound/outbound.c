@@ -34,6 +34,14 @@ const char *outbound_host(const struct outbound *o)
     return o->named ? o->named->host : o->target.host;
 }
 
+void outbound_by(struct outbound *o, struct uplink *u)
+{
+    struct uplink *before = o->tried;
+
+    o->tried = uplink_hold(u);
+    uplink_let_go(before);
+}
+
 void outbound_because(struct outbound *o, const char *reason)
 {
     if (o->reason && strcmp(o->reason, reason) == 0)
@@ -122,6 +130,7 @@ void outbound_discard(struct outbound *o)
     uplink_release(&o->lease);
     policy_forget(o->shared->policy, o->id);
     search_free(o->search);
+    uplink_let_go(o->tried);
     free(o->reason);
     free(o->user);
     free(o->named);

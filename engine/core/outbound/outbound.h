@@ -56,14 +56,14 @@ struct outbound {
     struct target *named; /* the host by its name, where target is only its address; else NULL */
     const char *listener;
 
-    struct buf *early;          /* while searching; data sent with the SYN is removed from its front */
-    struct search *search;      /* while searching; else NULL */
-    struct uplink_lease lease;  /* once connected; empty when direct */
-    const struct uplink *tried; /* the latest uplink, or the connected one, for the account; NULL for none */
-    bool captured;              /* on its way, without being asked for */
-    bool direct;                /* bypassed the policy */
-    bool refused;               /* refused by the policy, with a reason for the client */
-    bool listens;               /* the peer may connect now */
+    struct buf *early;         /* while searching; data sent with the SYN is removed from its front */
+    struct search *search;     /* while searching; else NULL */
+    struct uplink_lease lease; /* once connected; empty when direct */
+    struct uplink *tried; /* held: the latest uplink, or the connected one, for the account; NULL for none */
+    bool captured;        /* on its way, without being asked for */
+    bool direct;          /* bypassed the policy */
+    bool refused;         /* refused by the policy, with a reason for the client */
+    bool listens;         /* the peer may connect now */
     bool connected;
     bool costs_little;   /* datagrams: a try of a suspect uplink (uplink/health.h) */
     bool on_trial;       /* datagrams: its uplink was a suspect when it was chosen */
@@ -103,6 +103,8 @@ MUST_CHECK int outbound_open(struct outbound **ret, struct outbounds *shared,
 /** Free it without a line in the log: it was never used. NULL is allowed. */
 void outbound_discard(struct outbound *o);
 
+/** Set the uplink for the account. */
+void outbound_by(struct outbound *o, struct uplink *u);
 /** Set the reason for the account. */
 void outbound_because(struct outbound *o, const char *reason);
 

@@ -50,7 +50,7 @@ static enum fault choose(struct outbound *o, struct search *s, enum policy_per *
         return FAULT_DENIED;
     }
     o->attempt = ++o->attempts;
-    o->tried = u;
+    outbound_by(o, u);
     s->tried |= UINT64_C(1) << (u->view.id - 1);
     outbound_because(o, s->choice.reason);
     o->generation = s->generation;

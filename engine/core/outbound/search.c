@@ -122,7 +122,7 @@ static void use(struct search *s, struct racer *r, struct uplink *u, const struc
     r->race = beside && !s->doubtful;
     memcpy(r->reason, s->choice.reason, sizeof r->reason);
     outbound_because(o, r->reason);
-    o->tried = u;
+    outbound_by(o, u);
     s->tried |= UINT64_C(1) << (u->view.id - 1);
     uplink_note_tried(u, outbound_family(o), clock_coarse_s());
     log_pick(r, u);

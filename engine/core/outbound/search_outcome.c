@@ -194,7 +194,7 @@ static void on_arrived(struct racer *r, int fd)
     if (o->lease.uplink) {
         struct policy_conn conn;
         char client[ADDR_TEXT_MAX];
-        o->tried = o->lease.uplink;
+        outbound_by(o, o->lease.uplink);
         outbound_conn(o, (struct policy_attempt){r->number, r->race, fault_policy_name(s->last)}, &conn,
                       client);
         health_note_names(o->lease.uplink, r->attempt.news);

@@ -48,15 +48,34 @@ static void tell_uplink(lua_State *L, struct uplink *u)
     lua_pushstring(L, uplink_kind_name(u->kind));
     lua_pushlightuserdata(L, u->interface); /* read on demand, since it may change */
     push_tags(L, u);
-    lua_call(L, 6, 0);
+    lua_pushboolean(L, u->removed);
+    lua_call(L, 7, 0);
 }
 
+/* Removed ones too: their connections may still end. */
 int script_tell_new_uplinks(lua_State *L)
 {
     struct script *s = lua_touserdata(L, 1);
-    for (; (size_t)s->known < s->uplinks->n; s->known++)
-        tell_uplink(L, s->uplinks->items[s->known]);
+
+    for (size_t i = 0; i < s->uplinks->n_all; i++) {
+        struct uplink *u = s->uplinks->items[i];
+        const uint64_t bit = UINT64_C(1) << (u->view.id - 1);
+        if (s->known & bit)
+            continue;
+        tell_uplink(L, u);
+        s->known |= bit;
+        (void)uplink_hold(u);
+    }
+    s->changes = s->uplinks->changes;
     return 0;
+}
+
+void script_let_go(struct script *s)
+{
+    for (int32_t id = 1; id <= UPLINK_MAX; id++)
+        if (s->known >> (id - 1) & 1)
+            uplink_let_go(uplink_set_by_id(s->uplinks, id));
+    s->known = 0;
 }
 
 /* --- calls ---------------------------------------------------------------------------------------------- */
@@ -131,7 +150,7 @@ void script_end(struct script *s)
 
 static int call(struct script *s, enum script_entry entry, int nresults, char *err)
 {
-    if ((size_t)s->known < s->uplinks->n) {
+    if (s->changes != s->uplinks->changes) {
         int rc = vm_protected(s->vm, script_tell_new_uplinks, s, s->budget_s, err);
         if (rc < 0)
             return rc;
@@ -164,9 +183,9 @@ static bool copy_order(const struct script *s, struct policy_choice *ret)
 
     for (int32_t i = 0; i < n; i++) {
         int32_t id = f->ids[i];
-        if (i == UPLINK_MAX || id < 1 || (size_t)id > s->uplinks->n || f->offers[id] != FRAME_CANDIDATE)
+        if (i == UPLINK_MAX || id < 1 || id > UPLINK_MAX || f->offers[id] != FRAME_CANDIDATE)
             return false;
-        ret->order[i] = s->uplinks->items[id - 1];
+        ret->order[i] = s->uplinks->by_id[id - 1];
     }
     ret->n = (size_t)n;
     return n > 0;

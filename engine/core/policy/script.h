@@ -28,7 +28,8 @@ struct script {
     struct frame frame;
     struct uplink_set *uplinks;
     const struct policy_env *env;
-    int32_t known; /* number of uplinks that the VM knows */
+    uint64_t known;   /* held: the uplinks that the VM knows, a bit for each id */
+    uint32_t changes; /* of the set, when the VM was told */
     double budget_s;
     char name[64];
     bool has[SCRIPT_ENTRIES];

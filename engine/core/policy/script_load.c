@@ -202,6 +202,7 @@ void script_free(struct script *s)
 {
     if (!s)
         return;
+    script_let_go(s);
     vm_free(s->vm);
     list_use_done(&s->lists);
     free(s);

@@ -4,6 +4,7 @@
 #include "net/source.h"
 #include "uplink/parent_spec.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -125,6 +126,8 @@ static bool forbids(const struct quota *q)
 
 enum uplink_bar uplink_bar(const struct uplink *u)
 {
+    if (u->removed)
+        return UPLINK_BAR_REMOVED;
     if (u->draining)
         return UPLINK_BAR_DRAINING;
     if (!u->view.ipv4 && !u->view.ipv6)
@@ -142,6 +145,21 @@ void uplink_set_draining(struct uplink *u, bool draining)
 {
     u->draining = draining;
     uplink_settle(u);
+}
+
+struct uplink *uplink_hold(struct uplink *u)
+{
+    if (u)
+        u->holds++;
+    return u;
+}
+
+void uplink_let_go(struct uplink *u)
+{
+    if (!u)
+        return;
+    assert(u->holds > 0);
+    u->holds--;
 }
 
 enum uplink_datagrams uplink_datagrams(const struct uplink *u)

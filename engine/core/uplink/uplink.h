@@ -76,6 +76,8 @@ struct uplink {
     struct egress egress;
 
     bool draining;      /* written by uplink_set_draining: the user wants no new connections on it */
+    bool removed;       /* written by uplink_set_remove: it is no longer of the set's items */
+    uint32_t holds;     /* written by uplink_hold and uplink_let_go */
     struct quota quota; /* written by uplink_set_tick, and kept by keep/ledger.c */
     struct uplink_names names;
     struct uplink_family four, six; /* of a parent proxy: four for both */
@@ -99,6 +101,11 @@ void uplink_settle(struct uplink *u);
 /** Stop or resume to offer it to new connections; open ones go on. */
 void uplink_set_draining(struct uplink *u, bool draining);
 
+/** Keep it in memory after it has been removed, for whoever has a pointer to it besides a lease: a policy, an
+ * account. Each hold ends with uplink_let_go. NULL is allowed in both. @return u */
+struct uplink *uplink_hold(struct uplink *u);
+void uplink_let_go(struct uplink *u);
+
 /** Whether packets of a family leave by the configured router; always true where none is configured. */
 bool uplink_has_way(const struct uplink *u, int family);
 
@@ -115,7 +122,13 @@ bool uplink_is_metered(const struct uplink *u);
 
 /** What keeps it from serving, apart from its health. Draining comes before a missing link: the user must end
  * it, and only its state tells of it. A missing link shows in the view's families too. */
-enum uplink_bar { UPLINK_BAR_NONE, UPLINK_BAR_DRAINING, UPLINK_BAR_NO_LINK, UPLINK_BAR_SPENT };
+enum uplink_bar {
+    UPLINK_BAR_NONE,
+    UPLINK_BAR_REMOVED,
+    UPLINK_BAR_DRAINING,
+    UPLINK_BAR_NO_LINK,
+    UPLINK_BAR_SPENT
+};
 enum uplink_bar uplink_bar(const struct uplink *u);
 
 #endif

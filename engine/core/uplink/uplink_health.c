@@ -124,8 +124,10 @@ static enum health_state state_of(const struct uplink *u)
 const char *uplink_state_name(const struct uplink *u)
 {
     static const char *const names[] = {"up", "suspect", "down", "captive"};
-    static const char *const bars[] = {
-        [UPLINK_BAR_DRAINING] = "draining", [UPLINK_BAR_NO_LINK] = "down", [UPLINK_BAR_SPENT] = "used up"};
+    static const char *const bars[] = {[UPLINK_BAR_REMOVED] = "removed",
+                                       [UPLINK_BAR_DRAINING] = "draining",
+                                       [UPLINK_BAR_NO_LINK] = "down",
+                                       [UPLINK_BAR_SPENT] = "used up"};
     enum uplink_bar bar = uplink_bar(u);
 
     if (bar != UPLINK_BAR_NONE)

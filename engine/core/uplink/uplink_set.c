@@ -58,18 +58,93 @@ static int copy_parent(struct uplink *u, const struct uplink_spec *spec)
     return 0;
 }
 
-static bool name_is_taken(const struct uplink_set *set, const char *name)
+/* --- the set -------------------------------------------------------------------------------------------- */
+
+struct uplink *uplink_set_by_id(const struct uplink_set *set, int32_t id)
 {
-    for (size_t i = 0; i < set->n; i++) {
+    return id >= 1 && id <= UPLINK_MAX ? set->by_id[id - 1] : NULL;
+}
+
+struct uplink *uplink_set_by_name(const struct uplink_set *set, const char *name)
+{
+    for (size_t i = 0; i < set->n; i++)
         if (strcmp(set->items[i]->name, name) == 0)
-            return true;
+            return set->items[i];
+    return NULL;
+}
+
+/* Moves the items between both positions by one. */
+static void move(struct uplink_set *set, size_t from, size_t to)
+{
+    struct uplink *u = set->items[from];
+
+    if (from < to)
+        memmove(&set->items[from], &set->items[from + 1], (to - from) * sizeof(struct uplink *));
+    else
+        memmove(&set->items[to + 1], &set->items[to], (from - to) * sizeof(struct uplink *));
+    set->items[to] = u;
+}
+
+static size_t position_of(const struct uplink_set *set, const struct uplink *u)
+{
+    size_t i = 0;
+
+    while (set->items[i] != u)
+        i++;
+    return i;
+}
+
+/* Free the removed ones that nothing uses any more. */
+static void sweep(struct uplink_set *set)
+{
+    for (size_t i = set->n_all; i-- > set->n;) {
+        struct uplink *u = set->items[i];
+        if (u->holds > 0 || u->view.active > 0)
+            continue;
+        move(set, i, set->n_all - 1);
+        set->by_id[u->view.id - 1] = NULL;
+        set->n_all--;
+        if (set->freeing)
+            set->freeing(set->freeing_arg, u);
+        uplink_free(u);
     }
-    return false;
+}
+
+static int free_id(const struct uplink_set *set)
+{
+    int i = 0;
+
+    while (set->by_id[i])
+        i++;
+    return i + 1;
+}
+
+void uplink_set_put(struct uplink_set *set, struct uplink *u)
+{
+    set->items[set->n_all] = u;
+    move(set, set->n_all++, set->n++);
+    set->by_id[u->view.id - 1] = u;
+    set->changes++;
+}
+
+void uplink_set_remove(struct uplink_set *set, struct uplink *u)
+{
+    u->removed = true;
+    uplink_settle(u);
+    move(set, position_of(set, u), --set->n);
+    set->changes++;
+    sweep(set);
+}
+
+void uplink_set_place(struct uplink_set *set, struct uplink *u, size_t position)
+{
+    move(set, position_of(set, u), position < set->n ? position : set->n - 1);
 }
 
 int uplink_set_add(struct uplink_set *set, const struct uplink_spec *spec, const struct machine *m)
 {
-    if (set->n >= UPLINK_MAX)
+    sweep(set);
+    if (set->n_all >= UPLINK_MAX)
         return -ENOSPC;
     struct uplink *u = calloc(1, sizeof *u);
     if (!u)
@@ -78,7 +153,7 @@ int uplink_set_add(struct uplink_set *set, const struct uplink_spec *spec, const
     u->view = (struct uplink_view){
         .weight = spec->weight,
         .tier = spec->tier,
-        .id = (int32_t)set->n + 1,
+        .id = free_id(set),
     };
     memcpy(u->interface, spec->interface, sizeof u->interface);
     memcpy(u->way.given, spec->interface, sizeof u->way.given);
@@ -92,7 +167,7 @@ int uplink_set_add(struct uplink_set *set, const struct uplink_spec *spec, const
     u->meters.pulse = &set->pulse;
     list_init(&u->meters.busy);
     set_name(u, spec);
-    int r = name_is_taken(set, u->name) ? -EEXIST : copy_texts(u, spec);
+    int r = uplink_set_by_name(set, u->name) ? -EEXIST : copy_texts(u, spec);
     if (r == 0)
         r = copy_parent(u, spec);
     if (r < 0) {
@@ -100,25 +175,36 @@ int uplink_set_add(struct uplink_set *set, const struct uplink_spec *spec, const
         return r;
     }
     uplink_refresh(u, m);
-    set->items[set->n++] = u;
+    uplink_set_put(set, u);
     return 0;
 }
 
 void uplink_set_drop_last(struct uplink_set *set)
 {
-    uplink_free(set->items[--set->n]);
+    uplink_set_remove(set, set->items[set->n - 1]);
 }
 
 void uplink_set_done(struct uplink_set *set)
 {
-    for (size_t i = 0; i < set->n; i++)
+    for (size_t i = 0; i < set->n_all; i++)
         uplink_free(set->items[i]);
     *set = (struct uplink_set){.n = 0};
 }
 
 /* --- the tick ------------------------------------------------------------------------------------------- */
 
-static void read_meters(struct uplink *u, double s)
+/* Bytes of connections by a removed uplink count for the one that has its name now. */
+static void count_quota(struct uplink_set *set, struct uplink *u, double bytes)
+{
+    struct uplink *heir = u->removed ? uplink_set_by_name(set, u->name) : u;
+
+    if (!heir || !quota_is_set(&heir->quota))
+        return;
+    heir->quota.used += bytes;
+    uplink_settle(heir);
+}
+
+static void read_meters(struct uplink_set *set, struct uplink *u, double s)
 {
     struct uplink_view *v = &u->view;
     struct uplink_meters *m = &u->meters;
@@ -134,15 +220,12 @@ static void read_meters(struct uplink *u, double s)
     v->rx_rate = m->rx.rate;
     v->tx_capacity = m->tx.capacity;
     v->rx_capacity = m->rx.capacity;
-    if (!quota_is_set(&u->quota))
-        return;
-    u->quota.used += tx + rx;
-    uplink_settle(u);
+    count_quota(set, u, tx + rx);
 }
 
 void uplink_set_collect(struct uplink_set *set)
 {
-    for (size_t i = 0; i < set->n; i++)
+    for (size_t i = 0; i < set->n_all; i++)
         LIST_EACH(&set->items[i]->meters.busy, node, next)
             uplink_lease_collect(container_of(node, struct uplink_lease, node));
 }
@@ -154,9 +237,9 @@ bool uplink_set_tick(struct uplink_set *set, double s)
 
     uplink_set_collect(set);
     p->ticks++;
-    for (size_t i = 0; i < set->n; i++) {
+    for (size_t i = 0; i < set->n_all; i++) {
         struct uplink *u = set->items[i];
-        read_meters(u, s);
+        read_meters(set, u, s);
         LIST_EACH(&u->meters.busy, node, next) {
             struct uplink_lease *l = container_of(node, struct uplink_lease, node);
             if (p->ticks - l->moved > UPLINK_BUSY_TICKS)

@@ -19,21 +19,42 @@ struct uplink_pulse {
     void *arg;
 };
 
-/** Owns its uplinks. They do not move and live as long as the set, so a policy may keep them. The set must
- * not move once it has an uplink. */
+/** Owns its uplinks, which do not move. One that was removed lives on behind the others while connections use
+ * it, or others hold it (uplink_hold). Ids are stable, and those of freed uplinks are given again. The set
+ * must not move once it has an uplink. */
 struct uplink_set {
-    struct uplink *items[UPLINK_MAX];
-    size_t n;
+    struct uplink *items[UPLINK_MAX]; /* in the order that the user gave; then those that were removed */
+    size_t n;                         /* without those that were removed */
+    size_t n_all;
+    struct uplink *by_id[UPLINK_MAX]; /* by id - 1, also those that were removed; NULL for none */
+    uint32_t changes;                 /* goes up with each uplink that is added or removed */
+    /** Called before a removed uplink is freed, so that others free what they keep for it; may be NULL. */
+    void (*freeing)(void *arg, struct uplink *u);
+    void *freeing_arg;
     enum egress_ipv6 ipv6; /* of uplinks that are added later and do not say */
     struct uplink_pulse pulse;
 };
 
 /** Add an uplink as spec says (texts are copied) and fill it from the machine's present state.
- *  @return 0, -EEXIST for a name that is taken, -ENOSPC over UPLINK_MAX, -ENOMEM */
+ *  @return 0, -EEXIST for a name that is taken, -ENOSPC when UPLINK_MAX are there or still in use,
+ *  -ENOMEM */
 MUST_CHECK int uplink_set_add(struct uplink_set *set, const struct uplink_spec *spec,
                               const struct machine *m);
+/** Append an uplink that is filled already, with a free id. Only a set of such uplinks is not given to
+ * uplink_set_done, which would free them. */
+void uplink_set_put(struct uplink_set *set, struct uplink *u);
 /** Undo the latest uplink_set_add, before a pointer to that uplink is kept anywhere. */
 void uplink_set_drop_last(struct uplink_set *set);
+
+/** Take one of the items out: it gets no new connections, its open ones go on, and its name is free. It is
+ * freed by a later uplink_set_add or uplink_set_remove, when nothing uses it any more. */
+void uplink_set_remove(struct uplink_set *set, struct uplink *u);
+/** Move one of the items to that position among them. */
+void uplink_set_place(struct uplink_set *set, struct uplink *u, size_t position);
+
+/** @return NULL for an unknown id or name; by name, only items that were not removed */
+struct uplink *uplink_set_by_id(const struct uplink_set *set, int32_t id);
+struct uplink *uplink_set_by_name(const struct uplink_set *set, const char *name);
 void uplink_set_done(struct uplink_set *set);
 
 /* Short against the second over which rates are smoothed, and long against the loop's turns. */

@@ -29,7 +29,7 @@ local function hint_for(chosen)
   if type(chosen) == "function" then
     return ": what makes a chooser must be called, as in balance.least_connections()"
   end
-  for _, u in ipairs(by_id) do
+  for _, u in pairs(by_id) do
     if u.name == chosen then
       return (": return the uplink of the list whose name is '%s'"):format(chosen)
     end

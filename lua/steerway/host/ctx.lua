@@ -181,8 +181,8 @@ end
 ---@return steerway.Ctx
 function ctx.new(o)
   local all = {}
-  for id, u in ipairs(types.by_id) do
-    all[id] = u
+  for i, u in ipairs(types.listed) do
+    all[i] = u
   end
   types.guard_names("ctx.uplinks", all)
   local metric, files = o.metric or own_metric(), files_of(o)

@@ -76,11 +76,13 @@ types.writable_uplink = struct(VIEW, "")
 
 local frame, conn, stats -- exchanged between the engine and this VM; see engine/core/policy/frame.h
 local anchor -- keeps the frame of a test alive
-local by_id, text_of, device_of, kept = {}, {}, {}, {}
+local by_id, listed, text_of, device_of, kept = {}, {}, {}, {}, {}
 local tags = {} -- by connection id
 
 ---@type table<integer, steerway.Uplink>
 types.by_id = by_id
+---@type steerway.Uplink[]  in the order that the user gave, without those that were removed
+types.listed = listed
 types.tags = tags
 types.kept = kept
 
@@ -249,8 +251,9 @@ local tags_meta = {
 ---@param kind string
 ---@param interface lightuserdata|string    where its device's name stands
 ---@param labels string[]
+---@param removed? boolean  it gets no new connections, and may still be told of its open ones
 ---@return steerway.Uplink
-function types.add_uplink(address, id, name, kind, interface, labels)
+function types.add_uplink(address, id, name, kind, interface, labels, removed)
   local set = {}
   for i, label in ipairs(labels) do
     set[i] = label
@@ -260,6 +263,9 @@ function types.add_uplink(address, id, name, kind, interface, labels)
   text_of[id] = { name = name, kind = kind, tags = setmetatable(set, tags_meta) }
   device_of[id] = ffi.cast(chars, interface)
   by_id[id] = ffi.cast(uplink_ptr, address)[0]
+  if not removed then
+    listed[#listed + 1] = by_id[id]
+  end
   return by_id[id]
 end
 

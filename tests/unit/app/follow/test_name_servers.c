@@ -100,7 +100,8 @@ static int room_open(void **state)
     made_prefixed(&r->made, lte, "2001:db8:2::2", 64);
     uplink_init(&r->u, 1, "lte");
     uplink_init(&r->later, 2, "fibre");
-    r->uplinks = (struct uplink_set){.items = {&r->u}, .n = 1};
+    r->uplinks = (struct uplink_set){.n = 0};
+    uplink_set_put(&r->uplinks, &r->u);
     config_init(&r->config);
     r->loop = ev_loop_new(EVFLAG_AUTO);
     assert_non_null(r->loop);
@@ -432,7 +433,7 @@ static void one_that_comes_later_is_looked_up_at_once(void **state)
     machine_says.of_link = FIBRE;
     machine_says.link = "192.0.2.3";
     assert_int_equal(name_servers_add(&r->names, &r->later, &r->made.m), 0);
-    r->uplinks.items[r->uplinks.n++] = &r->later;
+    uplink_set_put(&r->uplinks, &r->later);
     assert_asks("the later one", r->later.names.resolver, "192.0.2.3");
     assert_asks("the first", r->u.names.resolver, "");
     assert_logged("the later one", "name servers found", "uplink=fibre");

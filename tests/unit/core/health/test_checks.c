@@ -90,15 +90,15 @@ static void set_uplinks(struct desk *d)
 {
     static const char *const names[] = {"fibre", "lte"};
 
+    d->set = (struct uplink_set){.n = 0};
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         struct uplink *u = &d->uplinks[i];
         *u = (struct uplink){.view = {.id = (int32_t)i + 1, .up = true, .ipv4 = true},
                              .egress = {.any4 = true},
                              .names = {.resolver = d->resolver}};
         (void)snprintf(u->name, sizeof u->name, "%s", names[i]);
-        d->set.items[i] = u;
+        uplink_set_put(&d->set, u);
     }
-    d->set.n = ARRAY_LEN(names);
 }
 
 static int setup(void **state)

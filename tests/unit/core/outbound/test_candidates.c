@@ -28,9 +28,8 @@ static void two_init(struct two *t)
     *t = (struct two){.a = {.view = {.id = 1, .up = true, .ipv4 = true, .ipv6 = true}}};
     t->b = t->a;
     t->b.view.id = 2;
-    t->set.items[0] = &t->a;
-    t->set.items[1] = &t->b;
-    t->set.n = 2;
+    uplink_set_put(&t->set, &t->a);
+    uplink_set_put(&t->set, &t->b);
 }
 
 /* A state in which nothing new may use an uplink. */

@@ -46,7 +46,7 @@ static inline struct uplink *fixture_add_uplink(struct fixture *f, const char *n
                                    .quota_left = INFINITY};
     (void)snprintf(u->name, sizeof u->name, "%s", name);
     (void)snprintf(u->interface, sizeof u->interface, "%s", name);
-    f->set.items[f->set.n++] = u;
+    uplink_set_put(&f->set, u);
     return u;
 }
 

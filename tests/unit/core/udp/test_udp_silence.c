@@ -68,7 +68,7 @@ static int setup(void **state)
         uplinks[i].view = (struct uplink_view){
             .id = (int32_t)i + 1, .up = true, .ipv4 = true, .ipv6 = true, .tier = 1, .quota_left = INFINITY};
         (void)snprintf(uplinks[i].name, sizeof uplinks[i].name, "line%zu", i);
-        set.items[set.n++] = &uplinks[i];
+        uplink_set_put(&set, &uplinks[i]);
         uplinks[i].four.health.checked = uplinks[i].six.health.checked = true;
         was_heard(i, 0);
     }
