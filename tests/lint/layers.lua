@@ -39,8 +39,10 @@ local ROOMS = {
   { "app/doctor", "base machine uplink health config capture" },
   { "app/simulate", "base uplink policy" },
   { "app/show", "base" },
+  { "app/cli", "base uplink config options show" },
+  { "app/ask", "base config control cli show" },
   { "app/serve", "net uplink health inbound http socks captured config keep follow capture control" },
-  { "app/main", "base netlink peek uplink policy config options follow capture control doctor simulate show serve" },
+  { "app/main", "base netlink peek uplink policy config options follow capture control doctor simulate show cli ask serve" },
 }
 
 local LAYERS, STOREY = {}, {} -- by a room's name: what it may use, and its storey
@@ -72,7 +74,7 @@ local LIBRARIES = {
   ["arpa/nameser.h"] = { "dns" },
   ["libmnl/libmnl.h"] = { "netlink", "machine" },
   ["jansson.h"] = {
-    "policy", "outbound", "config", "options", "keep", "capture", "control", "doctor", "simulate", "show", "main",
+    "policy", "outbound", "config", "options", "keep", "capture", "control", "doctor", "simulate", "show", "ask", "main",
   },
 }
 

@@ -403,6 +403,39 @@ static int parse_uplink(struct uplink_spec *spec, const json_t *item, const char
     return r;
 }
 
+static int name_the_key(int r, const char *key, const char *reason, char *err)
+{
+    if (r < 0)
+        (void)snprintf(err, CONFIG_ERROR_MAX, "%.100s%s%.800s", key, *key ? ": " : "", reason);
+    return r;
+}
+
+int config_uplink_parse(struct uplink_spec *ret, const json_t *item, char *err)
+{
+    char reason[CONFIG_ERROR_MAX];
+    const char *key = "";
+
+    *ret = (struct uplink_spec){.weight = 1, .tier = 1};
+    int r = parse_uplink(ret, item, &key, reason);
+    return name_the_key(r, key, reason, err);
+}
+
+int config_uplink_set(struct uplink_spec *spec, const char *key, const json_t *value, char *err)
+{
+    int i = CONFIG_KEY_FIND(fields, key, err);
+
+    return i < 0 ? i : fields[i].set(spec, value, err);
+}
+
+int config_quota_check(const json_t *table, const struct quota_plan *q, char *err)
+{
+    char reason[CONFIG_ERROR_MAX];
+    const char *key = "";
+
+    int r = check_quota(table, q, &key, reason);
+    return name_the_key(r, key, reason, err);
+}
+
 int config_uplinks_add(struct config *c, const json_t *list, char *err)
 {
     char reason[CONFIG_ERROR_MAX];

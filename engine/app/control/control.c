@@ -1,14 +1,10 @@
 #include "control/control.h"
 
 #include "base/clock.h"
-#include "base/nearest.h"
 #include "config/config.h"
 #include "control/capture_verb.h"
 #include "control/json_text.h"
-#include "control/uplink_json.h"
-#include "uplink/uplink.h"
-#include "uplink/uplink_health.h"
-#include "uplink/uplink_set.h"
+#include "control/uplink_verbs.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -127,20 +123,6 @@ static void verb_status(void *owner, const json_t *request, struct control_reply
                          "recording", recording_json(&p->outbounds.recorder), "udp", udp_json(p)));
 }
 
-/* --- uplinks -------------------------------------------------------------------------------------------- */
-
-static void verb_uplinks(void *owner, const json_t *request, struct control_reply reply)
-{
-    struct uplink_set *set = ((struct control *)owner)->subject.proxy->outbounds.uplinks;
-    json_t *list = json_array();
-
-    (void)request;
-    uplink_set_collect(set);
-    for (size_t i = 0; i < set->n; i++)
-        (void)json_array_append_new(list, uplink_json(set->items[i]));
-    control_answer(reply, json_pack("{s:o}", "uplinks", list));
-}
-
 /* --- loading -------------------------------------------------------------------------------------------- */
 
 /* The request that waits for the result of a load. */
@@ -255,50 +237,6 @@ static void verb_record(void *owner, const json_t *request, struct control_reply
     control_answer(reply, json_pack("{s:o}", "recording", recording_json(&o->recorder)));
 }
 
-static void log_drain(const struct uplink *u)
-{
-    struct log_line l;
-
-    log_begin(&l, u->draining ? EVENT_UPLINK_DRAINING : EVENT_UPLINK_DRAIN_ENDED);
-    log_str(&l, "uplink", u->name);
-    log_end(&l);
-}
-
-static void drain(struct policy *policy, struct uplink *u, bool on)
-{
-    bool was_up = u->view.up;
-
-    if (u->draining == on)
-        return;
-    uplink_set_draining(u, on);
-    log_drain(u);
-    if (was_up != u->view.up)
-        policy_uplink_changed(policy, u, u->view.up ? "up" : "down");
-}
-
-static void verb_drain(void *owner, const json_t *request, struct control_reply reply)
-{
-    const struct outbounds *o = &((struct control *)owner)->subject.proxy->outbounds;
-    const char *name = text_of(request, "uplink"), *state = text_of(request, "state");
-
-    if (!name || !state || (strcmp(state, "on") != 0 && strcmp(state, "off") != 0))
-        return control_refuse(reply, "expected an \"uplink\", by its name, and a \"state\": on or off");
-    for (size_t i = 0; i < o->uplinks->n; i++) {
-        struct uplink *u = o->uplinks->items[i];
-        if (strcmp(u->name, name) != 0)
-            continue;
-        drain(o->policy, u, strcmp(state, "on") == 0);
-        return control_answer(reply, json_pack("{s:s, s:s, s:f}", "uplink", u->name, "state",
-                                               uplink_state_name(u), "active", u->view.active));
-    }
-    struct nearest near;
-    nearest_init(&near, slice_str(name));
-    for (size_t i = 0; i < o->uplinks->n; i++)
-        nearest_offer(&near, o->uplinks->items[i]->name);
-    control_refuse(reply, "unknown uplink '%.100s'%s%s%s", name, near.best ? "; did you mean " : "",
-                   near.best ? near.best : "", near.best ? "?" : "");
-}
-
 static void verb_capture(void *owner, const json_t *request, struct control_reply reply)
 {
     struct control *c = owner;
@@ -307,9 +245,10 @@ static void verb_capture(void *owner, const json_t *request, struct control_repl
 }
 
 static const struct control_verb verbs[] = {
-    {"status", verb_status}, {"uplinks", verb_uplinks}, {"policy", verb_policy},
-    {"set", verb_set},       {"reload", verb_reload},   {"why", verb_why},
-    {"record", verb_record}, {"drain", verb_drain},     {"capture", verb_capture},
+    {"status", verb_status}, {"uplinks", verb_uplinks}, {"policy", verb_policy}, {"set", verb_set},
+    {"reload", verb_reload}, {"why", verb_why},         {"record", verb_record}, {"drain", verb_drain},
+    {"add", verb_add},       {"remove", verb_remove},   {"weight", verb_weight}, {"tier", verb_tier},
+    {"quota", verb_quota},   {"capture", verb_capture},
 };
 
 int control_open(struct control *c, struct ev_loop *loop, const char *path,

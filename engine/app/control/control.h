@@ -5,6 +5,7 @@
 #include "control/capture_keeper.h"
 #include "control/control_server.h"
 #include "control/why.h"
+#include "follow/machine_follow.h"
 #include "follow/policy_loading.h"
 #include "inbound/proxy.h"
 
@@ -14,6 +15,7 @@ struct control_subject {
     struct proxy *proxy;
     struct policy_loading *loading;
     struct capture_keeper *capture;
+    struct machine_follow *follow;
     /** The file of a policy: looked up by name, or the path itself. The callee frees ret.
      *  @return 0, or negative errno with one line in err (CONFIG_ERROR_MAX) */
     int (*find_policy)(void *arg, const char *name_or_file, char **ret, char *err);

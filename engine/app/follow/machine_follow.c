@@ -156,7 +156,7 @@ static void take_up_new(struct machine_follow *f, const struct machine *m)
     struct uplink_spec spec;
     struct uplink *u;
 
-    while (f->config->n_uplinks == 0 && discover_new(f->proxy->outbounds.uplinks, m, &spec)) {
+    while (f->config->n_uplinks == 0 && discover_new(f->proxy->outbounds.uplinks, &f->ignored, m, &spec)) {
         int r = machine_follow_add(f, &spec, m, &u);
         if (r == 0 || !f->told_full)
             log_added(&spec, r);

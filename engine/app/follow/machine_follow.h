@@ -10,6 +10,7 @@
 #include "inbound/proxy.h"
 #include "keep/ledger.h"
 #include "machine/machine_watch.h"
+#include "uplink/discover_ignored.h"
 
 /** Embedded by its owner, who must not move it; zero-initialised is "not following". */
 struct machine_follow {
@@ -24,6 +25,7 @@ struct machine_follow {
      *  @param settled  some time after a change, when routes have followed */
     void (*looked)(void *arg, const struct machine *m, bool settled);
     void *arg;
+    struct discover_ignored ignored;
     bool told_full;                  /* more links have come than fit */
     ev_timer routes;                 /* some time after a change: check for routes */
     ev_timer recheck;                /* finds changes without an event, such as routes */

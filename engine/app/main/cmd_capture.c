@@ -1,8 +1,8 @@
 /* steerway capture: send this machine's traffic, and that of networks behind it, through the running proxy.
  */
+#include "ask/ask.h"
 #include "capture/capture_apply.h"
 #include "control/control_path.h"
-#include "main/ask.h"
 #include "main/commands.h"
 
 #include <errno.h>

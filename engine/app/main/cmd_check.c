@@ -3,11 +3,11 @@
 #include "uplink/uplink_set.h"
 #include "uplink/uplink_spec.h"
 
+#include "cli/cli.h"
 #include "config/config_useless.h"
 #include "config/startup.h"
 #include "doctor/sight.h"
 #include "follow/surroundings.h"
-#include "main/cli.h"
 #include "netlink/link_index.h"
 #include "show/show.h"
 

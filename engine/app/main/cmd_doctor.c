@@ -2,12 +2,12 @@
 #include "uplink/uplink.h"
 #include "uplink/uplink_set.h"
 
+#include "ask/ask.h"
 #include "config/startup.h"
 #include "control/control_path.h"
 #include "doctor/judge.h"
 #include "doctor/try.h"
 #include "follow/surroundings.h"
-#include "main/ask.h"
 
 #include <stdlib.h>
 #include <string.h>

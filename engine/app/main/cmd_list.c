@@ -1,6 +1,6 @@
 #include "main/commands.h"
 
-#include "main/cli.h"
+#include "cli/cli.h"
 #include "show/show.h"
 #include "uplink/discover.h"
 

@@ -1,5 +1,5 @@
 /* Writes a new policy and its spec into the current folder. */
-#include "main/cli.h"
+#include "cli/cli.h"
 #include "main/commands.h"
 
 #include <ctype.h>

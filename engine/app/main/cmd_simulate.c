@@ -1,5 +1,5 @@
 /* Plays a trace of connections against simulated uplinks. */
-#include "main/cli.h"
+#include "cli/cli.h"
 #include "main/commands.h"
 #include "policy/lua_config.h"
 #include "simulate/lines.h"

@@ -1,13 +1,11 @@
 #include "main/commands.h"
 
 #include "base/nearest.h"
-#include "main/cli.h"
-#include "show/show.h"
+#include "cli/cli.h"
 #include "uplink/discover.h"
 #include "uplink/uplink.h"
 
 #include <assert.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,27 +54,14 @@ const char *command_absence(const struct uplink *u, const struct machine *m, cha
     return objection ? objection : "it cannot carry traffic";
 }
 
-int command_error(int code, const char *fmt, ...)
-{
-    char text[CONFIG_ERROR_MAX + 64];
-    va_list args;
-
-    va_start(args, fmt);
-    (void)vsnprintf(text, sizeof text, fmt, args);
-    va_end(args);
-    show_harmless(text);
-    (void)fprintf(stderr, "steerway: %s\n", text);
-    return code;
-}
-
 int cmd_help(const struct cli *cli)
 {
     char err[CONFIG_ERROR_MAX];
     const struct verb *topic = NULL;
 
-    if (cli->n_words > 0 && cli_find_verb(cli->words[0], &topic, err) < 0)
+    if (cli->n_words > 0 && cli_find_verb(cli->verbs, cli->words[0], &topic, err) < 0)
         return command_error(COMMAND_MISUSED, "%s", err);
-    cli_print_help(stdout, topic);
+    cli_print_help(stdout, cli->verbs, topic);
     return COMMAND_OK;
 }
 

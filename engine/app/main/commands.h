@@ -1,8 +1,9 @@
-/* The functions of the commands, and how they print errors. */
+/* The functions of the commands, except for those that ask a running proxy (ask/ask_commands.h). */
 #ifndef STEERWAY_MAIN_COMMANDS_H
 #define STEERWAY_MAIN_COMMANDS_H
 
 #include "base/compiler.h"
+#include "cli/command_error.h"
 #include "config/config.h"
 #include "config/paths.h"
 #include "policy/policy.h"
@@ -10,9 +11,6 @@
 struct machine;
 struct uplink;
 struct uplink_set;
-
-/** Exit codes. */
-enum { COMMAND_OK = 0, COMMAND_FAILED = 1, COMMAND_MISUSED = 2 };
 
 struct cli;
 
@@ -30,17 +28,6 @@ int cmd_doctor(const struct cli *cli);
 
 /** Serve until a signal ends it. */
 int cmd_start(const struct cli *cli);
-
-/** Ask a running proxy over its control socket. The verbs show its state, its uplinks or a choice, load a
- * policy, set a parameter, drain an uplink, or record. */
-int cmd_status(const struct cli *cli);
-int cmd_uplinks(const struct cli *cli);
-int cmd_drain(const struct cli *cli);
-int cmd_reload(const struct cli *cli);
-int cmd_policy(const struct cli *cli);
-int cmd_set(const struct cli *cli);
-int cmd_why(const struct cli *cli);
-int cmd_record(const struct cli *cli);
 
 /** Send this machine's traffic through the running proxy, end that, or show how it is done. */
 int cmd_capture(const struct cli *cli);
@@ -76,8 +63,5 @@ enum { COMMAND_ABSENCE_MAX = 320 };
 /** Why an uplink that is down cannot be used. For an unknown interface, it adds the most similar name.
  * @param out  buffer of the result */
 const char *command_absence(const struct uplink *u, const struct machine *m, char out[COMMAND_ABSENCE_MAX]);
-
-/** Print "steerway: …" on standard error, on one line. @return code */
-int command_error(int code, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 #endif

@@ -1,5 +1,6 @@
-#include "main/cli.h"
-#include "main/commands.h"
+#include "cli/cli.h"
+#include "cli/command_error.h"
+#include "main/verbs.h"
 #include "peek/quic_crypto.h"
 
 #include <stdio.h>
@@ -18,7 +19,7 @@ static int run(const struct cli *cli)
         return COMMAND_OK;
     }
     if (cli->show_help || !cli->verb) {
-        cli_print_help(cli->show_help ? stdout : stderr, cli->verb);
+        cli_print_help(cli->show_help ? stdout : stderr, &VERBS, cli->verb);
         return cli->show_help ? COMMAND_OK : COMMAND_MISUSED;
     }
     return cli->verb->run(cli);
@@ -29,7 +30,7 @@ int main(int argc, char **argv)
     char err[CONFIG_ERROR_MAX];
     struct cli cli;
 
-    int r = cli_parse(&cli, argc, argv, err);
+    int r = cli_parse(&cli, &VERBS, argc, argv, err);
     int code = r < 0 ? command_error(COMMAND_MISUSED, "%s", err) : run(&cli);
     cli_done(&cli);
     /* A script must not take a full disk or a closed pipe for success. */

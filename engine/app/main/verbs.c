@@ -1,6 +1,6 @@
 #include "main/verbs.h"
 
-#include "main/cli.h"
+#include "ask/ask_commands.h"
 #include "main/commands.h"
 #include "options/options.h"
 
@@ -13,8 +13,7 @@
     "any: every interface that is up and has its own default route, except for\n"                            \
     "bridges, containers and tunnels.\n"
 
-/* In the order of the overview. */
-const struct verb verb_table[] = {
+static const struct verb ITEMS[] = {
     {.name = "list",
      .words = "",
      .summary = "show the links of this machine, and which of them would be used",
@@ -59,6 +58,53 @@ const struct verb verb_table[] = {
      .about = "Show the uplinks of the running proxy, with what they carry.\n",
      .scope = OPTION_OF_CONTROL,
      .run = cmd_uplinks},
+    {.name = "add",
+     .words = "UPLINK",
+     .words_min = 1,
+     .words_max = 1,
+     .summary = "add an uplink to the running proxy",
+     .about = "Add an uplink to the running proxy, until it is restarted or reads its config\n"
+              "again. The policy is loaded again, so that it knows the uplink.\n\n"
+              "UPLINK is as for start: eth0, wwan0@0.5, socks5://127.0.0.1:7001.\n",
+     .scope = OPTION_OF_CONTROL,
+     .run = cmd_add},
+    {.name = "remove",
+     .words = "UPLINK",
+     .words_min = 1,
+     .words_max = 1,
+     .summary = "remove an uplink from the running proxy",
+     .about = "Remove an uplink from the running proxy, until it is restarted or reads its\n"
+              "config again. Open connections go on.\n",
+     .scope = OPTION_OF_CONTROL,
+     .run = cmd_remove},
+    {.name = "weight",
+     .words = "UPLINK NUMBER",
+     .words_min = 2,
+     .words_max = 2,
+     .summary = "set the weight of an uplink of the running proxy",
+     .about = "Set the weight of an uplink of the running proxy: its share of new connections,\n"
+              "for policies that use weights.\n",
+     .scope = OPTION_OF_CONTROL,
+     .run = cmd_weight},
+    {.name = "tier",
+     .words = "UPLINK NUMBER",
+     .words_min = 2,
+     .words_max = 2,
+     .summary = "set the tier of an uplink of the running proxy",
+     .about = "Set the tier of an uplink of the running proxy, for policies that use tiers:\n"
+              "uplinks of tier 1 are used first.\n",
+     .scope = OPTION_OF_CONTROL,
+     .run = cmd_tier},
+    {.name = "quota",
+     .words = "UPLINK BYTES|none [day|week|month]",
+     .words_min = 2,
+     .words_max = 3,
+     .summary = "set the quota of an uplink of the running proxy",
+     .about = "Set the bytes that an uplink of the running proxy may carry in a period, such as\n"
+              "20G. The period stays as it is unless it is named. Bytes of the present period\n"
+              "that were carried before count too.\n",
+     .scope = OPTION_OF_CONTROL,
+     .run = cmd_quota},
     {.name = "drain",
      .words = "UPLINK [off]",
      .words_min = 1,
@@ -68,6 +114,14 @@ const struct verb verb_table[] = {
               "off it serves again.\n",
      .scope = OPTION_OF_CONTROL,
      .run = cmd_drain},
+    {.name = "undrain",
+     .words = "UPLINK",
+     .words_min = 1,
+     .words_max = 1,
+     .summary = "let a drained uplink of the running proxy serve again",
+     .about = "Let a drained uplink of the running proxy serve again, as drain UPLINK off.\n",
+     .scope = OPTION_OF_CONTROL,
+     .run = cmd_undrain},
     {.name = "why",
      .words = "HOST[:PORT]|URL",
      .words_min = 1,
@@ -145,13 +199,4 @@ const struct verb verb_table[] = {
      .about = "Show the help of a command.\n",
      .run = cmd_help},
 };
-const size_t verb_count = sizeof verb_table / sizeof *verb_table;
-
-const struct verb *verb_by_name(const char *name)
-{
-    for (size_t i = 0; i < verb_count; i++) {
-        if (slice_eq(slice_str(verb_table[i].name), slice_str(name)))
-            return &verb_table[i];
-    }
-    return NULL;
-}
+const struct verb_table VERBS = {.items = ITEMS, .n = sizeof ITEMS / sizeof *ITEMS};

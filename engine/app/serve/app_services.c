@@ -45,6 +45,7 @@ static int open_control(struct app *a, char *err)
                                             .proxy = &a->proxy,
                                             .loading = &a->loading,
                                             .capture = &a->capture,
+                                            .follow = &a->follow,
                                             .find_policy = find_policy,
                                             .find_arg = a};
     const char *given = a->config->control;

@@ -255,7 +255,7 @@ void policy_opened(struct policy *p, const struct policy_conn *conn, struct upli
         return;
     struct frame *f = &p->script->frame;
     script_begin(p->script, conn);
-    f->uplink = u->view.id;
+    script_about(p->script, u);
     f->connect_s = connect_s;
     run_hook(p, SCRIPT_OPENED);
 }
@@ -266,7 +266,7 @@ void policy_failed(struct policy *p, const struct policy_conn *conn, struct upli
         return;
     struct frame *f = &p->script->frame;
     script_begin(p->script, conn);
-    f->uplink = u->view.id;
+    script_about(p->script, u);
     f->word = error;
     run_hook(p, SCRIPT_FAILED);
 }
@@ -276,7 +276,7 @@ void policy_lost_race(struct policy *p, const struct policy_conn *conn, struct u
     if (!wants(p, SCRIPT_LOST_RACE) || !admits(p))
         return;
     script_begin(p->script, conn);
-    p->script->frame.uplink = u->view.id;
+    script_about(p->script, u);
     run_hook(p, SCRIPT_LOST_RACE);
 }
 
@@ -287,7 +287,7 @@ void policy_closed(struct policy *p, const struct policy_conn *conn, struct upli
         return;
     struct frame *f = &p->script->frame;
     script_begin(p->script, conn);
-    f->uplink = u->view.id;
+    script_about(p->script, u);
     f->stats =
         (struct frame_stats){.tx = (double)stats->tx, .rx = (double)stats->rx, .duration = stats->duration_s};
     f->first_byte_s = stats->first_byte_s;
@@ -300,7 +300,7 @@ void policy_uplink_changed(struct policy *p, struct uplink *u, const char *what)
     if (!wants(p, SCRIPT_UPLINK_CHANGED) || !admits(p))
         return;
     struct frame *f = &p->script->frame;
-    f->uplink = u->view.id;
+    script_about(p->script, u);
     f->word = what;
     run_hook(p, SCRIPT_UPLINK_CHANGED);
 }

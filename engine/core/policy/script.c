@@ -52,22 +52,38 @@ static void tell_uplink(lua_State *L, struct uplink *u)
     lua_call(L, 7, 0);
 }
 
-/* Removed ones too: their connections may still end. */
+static void tell_once(lua_State *L, struct script *s, struct uplink *u)
+{
+    const uint64_t bit = UINT64_C(1) << (u->view.id - 1);
+
+    if (s->known & bit)
+        return;
+    tell_uplink(L, u);
+    s->known |= bit;
+    (void)uplink_hold(u);
+}
+
 int script_tell_new_uplinks(lua_State *L)
 {
     struct script *s = lua_touserdata(L, 1);
+    struct uplink *stray = s->stray;
 
-    for (size_t i = 0; i < s->uplinks->n_all; i++) {
-        struct uplink *u = s->uplinks->items[i];
-        const uint64_t bit = UINT64_C(1) << (u->view.id - 1);
-        if (s->known & bit)
-            continue;
-        tell_uplink(L, u);
-        s->known |= bit;
-        (void)uplink_hold(u);
-    }
+    s->stray = NULL;
+    for (size_t i = 0; i < s->uplinks->n; i++)
+        tell_once(L, s, s->uplinks->items[i]);
+    if (stray)
+        tell_once(L, s, stray);
     s->changes = s->uplinks->changes;
     return 0;
+}
+
+/* A VM that was loaded after an uplink was removed does not know it, and may have to hear of its connections.
+ */
+void script_about(struct script *s, struct uplink *u)
+{
+    s->frame.uplink = u->view.id;
+    if (!(s->known >> (u->view.id - 1) & 1))
+        s->stray = u;
 }
 
 void script_let_go(struct script *s)
@@ -150,7 +166,7 @@ void script_end(struct script *s)
 
 static int call(struct script *s, enum script_entry entry, int nresults, char *err)
 {
-    if (s->changes != s->uplinks->changes) {
+    if (s->changes != s->uplinks->changes || s->stray) {
         int rc = vm_protected(s->vm, script_tell_new_uplinks, s, s->budget_s, err);
         if (rc < 0)
             return rc;

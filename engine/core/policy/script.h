@@ -28,8 +28,9 @@ struct script {
     struct frame frame;
     struct uplink_set *uplinks;
     const struct policy_env *env;
-    uint64_t known;   /* held: the uplinks that the VM knows, a bit for each id */
-    uint32_t changes; /* of the set, when the VM was told */
+    uint64_t known;       /* held: the uplinks that the VM knows, a bit for each id */
+    uint32_t changes;     /* of the set, when the VM was told */
+    struct uplink *stray; /* that the next call is about, and that the VM does not know yet; or NULL */
     double budget_s;
     char name[64];
     bool has[SCRIPT_ENTRIES];
@@ -83,6 +84,9 @@ void script_tick_finely(struct script *s);
  * then. */
 void script_begin(struct script *s, const struct policy_conn *conn);
 void script_end(struct script *s);
+
+/** Set the uplink that a hook is about, between script_begin and script_run. */
+void script_about(struct script *s, struct uplink *u);
 
 /** Run a hook between script_begin and script_end. @return 0, or negative errno with one line in err */
 MUST_CHECK int script_run(struct script *s, enum script_entry entry, char *err);

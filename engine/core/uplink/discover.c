@@ -1,6 +1,7 @@
 #include "uplink/discover.h"
 
 #include "net/source.h"
+#include "uplink/discover_ignored.h"
 #include "uplink/uplink.h"
 #include "uplink/uplink_set.h"
 #include "uplink/uplink_spec.h"
@@ -98,14 +99,6 @@ int discover_add_all(struct uplink_set *set, const struct machine *m)
     return added;
 }
 
-static bool is_in(const struct uplink_set *set, const char *name)
-{
-    for (size_t i = 0; i < set->n; i++)
-        if (strcmp(set->items[i]->name, name) == 0)
-            return true;
-    return false;
-}
-
 /* The machine was read without routes, so the kernel is asked. Only possible lines are worth that question.
  */
 static bool is_line_by_now(const struct machine *m, const struct machine_link *link)
@@ -120,11 +113,13 @@ static bool is_line_by_now(const struct machine *m, const struct machine_link *l
     return !discover_objection(m, &asked);
 }
 
-bool discover_new(const struct uplink_set *set, const struct machine *m, struct uplink_spec *ret)
+bool discover_new(const struct uplink_set *set, const struct discover_ignored *ignored,
+                  const struct machine *m, struct uplink_spec *ret)
 {
     for (size_t i = 0; i < m->n_links; i++) {
         const struct machine_link *link = &m->links[i];
-        if (is_in(set, link->name) || !is_line_by_now(m, link))
+        if (uplink_set_by_name(set, link->name) || discover_is_ignored(ignored, link->name) ||
+            !is_line_by_now(m, link))
             continue;
         *ret = (struct uplink_spec){.kind = UPLINK_INTERFACE, .weight = 1, .tier = 1};
         (void)snprintf(ret->interface, sizeof ret->interface, "%s", link->name);

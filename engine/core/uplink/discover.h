@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 struct addr;
+struct discover_ignored;
 struct machine;
 struct machine_link;
 struct uplink;
@@ -24,9 +25,10 @@ const char *discover_objection(const struct machine *m, const struct machine_lin
 /** Add every link without an objection. @return the number that were added, or negative errno */
 MUST_CHECK int discover_add_all(struct uplink_set *set, const struct machine *m);
 
-/** Find a link that can serve as an uplink and whose name is not in the set. The kernel is asked for default
- * routes, so m may have been read without routes. @return false for none */
-bool discover_new(const struct uplink_set *set, const struct machine *m, struct uplink_spec *ret);
+/** Find a link that can serve as an uplink and whose name is neither in the set nor ignored. The kernel is
+ * asked for default routes, so m may have been read without routes. @return false for none */
+bool discover_new(const struct uplink_set *set, const struct discover_ignored *ignored,
+                  const struct machine *m, struct uplink_spec *ret);
 
 /** Warn if packets of this uplink have no route to the internet. The kernel is asked for a route by its
  * device, from its address, to a public address of each family that it serves. While IPv4 serves, a unique

@@ -85,6 +85,15 @@ bool quota_restore(struct quota *q, time_t began, double used)
     return true;
 }
 
+void quota_replan(struct quota *q, const struct quota_plan *plan, time_t now)
+{
+    const struct quota before = *q;
+
+    quota_init(q, plan, now);
+    if (quota_is_set(&before))
+        (void)quota_restore(q, before.began, before.used);
+}
+
 bool quota_renew(struct quota *q, time_t now)
 {
     if (!quota_is_set(q) || now < q->ends)

@@ -26,6 +26,10 @@ struct quota {
 /** Start to count, in the period that contains now. */
 void quota_init(struct quota *q, const struct quota_plan *plan, time_t now);
 
+/** Count by another plan from now on. The bytes of the period so far count, unless the new plan's period
+ * began later than that count. */
+void quota_replan(struct quota *q, const struct quota_plan *plan, time_t now);
+
 /** Continue the count of an earlier run, if it is of the present period. A clock that is earlier than that
  * count is wrong: the count and its period continue. A count from more than one period ahead comes from a
  * clock that was wrong: the count continues in the present period. @return false in that last case */

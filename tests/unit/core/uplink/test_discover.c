@@ -1,4 +1,5 @@
 #include "uplink/discover.h"
+#include "uplink/discover_ignored.h"
 #include "uplink/uplink.h"
 #include "uplink/uplink_set.h"
 #include "uplink/uplink_spec.h"
@@ -293,6 +294,7 @@ static void test_links_that_come_later(void **state)
         {"route add default via 10.0.9.9 dev br0 metric 10\n", "br0"},
         {"", NULL},
     };
+    struct discover_ignored ignored = {.n = 0};
     struct uplink_set set = {.n = 0};
     struct uplink_spec spec;
     struct machine m;
@@ -305,7 +307,7 @@ static void test_links_that_come_later(void **state)
             machine_done(&m);
         }
         assert_int_equal(machine_read_links(&m), 0);
-        assert_int_equal(discover_new(&set, &m, &spec), steps[i].name != NULL);
+        assert_int_equal(discover_new(&set, &ignored, &m, &spec), steps[i].name != NULL);
         if (steps[i].name) {
             assert_string_equal(spec.interface, steps[i].name);
             assert_int_equal(uplink_set_add(&set, &spec, &m), 0);
@@ -314,6 +316,12 @@ static void test_links_that_come_later(void **state)
     }
     uplink_set_drop_last(&set);
     assert_int_equal(set.n, 3);
+    assert_int_equal(machine_read_links(&m), 0);
+    discover_ignore(&ignored, "br0");
+    assert_false(discover_new(&set, &ignored, &m, &spec));
+    discover_heed(&ignored, "br0");
+    assert_true(discover_new(&set, &ignored, &m, &spec));
+    machine_done(&m);
     uplink_set_done(&set);
     (void)state;
 }

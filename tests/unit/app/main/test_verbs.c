@@ -1,7 +1,8 @@
 /* Command lines, each as one text with '|' between the arguments. */
-#include "main/cli.h"
+#include "cli/cli.h"
 
-#include "main/commands.h"
+#include "cli/command_error.h"
+#include "main/verbs.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -36,7 +37,7 @@ static void split(struct line *l, const char *args)
 static int parse(struct line *l, const char *args)
 {
     split(l, args);
-    return cli_parse(&l->cli, l->argc, l->argv, l->err);
+    return cli_parse(&l->cli, &VERBS, l->argc, l->argv, l->err);
 }
 
 static void must_parse(struct line *l, const char *args)
@@ -147,7 +148,7 @@ static void no_arguments_at_all_are_none(void **state)
     struct cli cli;
 
     (void)state;
-    assert_int_equal(cli_parse(&cli, 0, (char *[]){NULL}, err), 0);
+    assert_int_equal(cli_parse(&cli, &VERBS, 0, (char *[]){NULL}, err), 0);
     assert_null(cli.verb);
     cli_done(&cli);
 }
@@ -285,11 +286,11 @@ static void verbs_are_found_by_their_whole_names(void **state)
     char err[CONFIG_ERROR_MAX];
 
     (void)state;
-    for (size_t i = 0; i < verb_count; i++) {
-        assert_int_equal(cli_find_verb(verb_table[i].name, &verb, err), 0);
-        assert_ptr_equal(verb, &verb_table[i]);
+    for (size_t i = 0; i < VERBS.n; i++) {
+        assert_int_equal(cli_find_verb(&VERBS, VERBS.items[i].name, &verb, err), 0);
+        assert_ptr_equal(verb, &VERBS.items[i]);
     }
-    assert_true(cli_find_verb("star", &verb, err) < 0);
+    assert_true(cli_find_verb(&VERBS, "star", &verb, err) < 0);
     assert_string_equal(err, "unknown command 'star'; did you mean start?");
 }
 

@@ -1,8 +1,8 @@
 /* Sends one request to a running proxy over its control socket. */
-#ifndef STEERWAY_MAIN_ASK_H
-#define STEERWAY_MAIN_ASK_H
+#ifndef STEERWAY_ASK_ASK_H
+#define STEERWAY_ASK_ASK_H
 
-#include "main/cli.h"
+#include "cli/cli.h"
 
 #include <jansson.h>
 #include <stdbool.h>

@@ -1,7 +1,7 @@
-#include "main/ask.h"
+#include "ask/ask.h"
 
+#include "cli/command_error.h"
 #include "control/control_path.h"
-#include "main/commands.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,7 +1,8 @@
-#include "main/cli.h"
+#include "cli/cli.h"
 
 #include "base/nearest.h"
-#include "main/commands.h"
+#include "cli/command_error.h"
+#include "config/paths.h"
 #include "options/config_file.h"
 #include "uplink/uplink_spec.h"
 
@@ -21,47 +22,56 @@ static unsigned scope_of(const struct verb *verb)
     return verb ? verb->scope : 0;
 }
 
-static void list_verbs(char *out, size_t size)
+static void list_verbs(const struct verb_table *verbs, char *out, size_t size)
 {
     size_t len = 0;
 
-    for (size_t i = 0; i < verb_count && len < size; i++)
-        len += (size_t)snprintf(out + len, size - len, "%s%s", i ? ", " : "", verb_table[i].name);
+    for (size_t i = 0; i < verbs->n && len < size; i++)
+        len += (size_t)snprintf(out + len, size - len, "%s%s", i ? ", " : "", verbs->items[i].name);
 }
 
-int cli_find_verb(const char *word, const struct verb **ret, char *err)
+static const struct verb *verb_by_name(const struct verb_table *verbs, const char *name)
+{
+    for (size_t i = 0; i < verbs->n; i++)
+        if (strcmp(verbs->items[i].name, name) == 0)
+            return &verbs->items[i];
+    return NULL;
+}
+
+int cli_find_verb(const struct verb_table *verbs, const char *word, const struct verb **ret, char *err)
 {
     struct nearest nearest;
-    char known[256];
-    const struct verb *found = verb_by_name(word);
+    char known[512];
+    const struct verb *found = verb_by_name(verbs, word);
 
     if (found) {
         *ret = found;
         return 0;
     }
     nearest_init(&nearest, slice_str(word));
-    for (size_t i = 0; i < verb_count; i++)
-        nearest_offer(&nearest, verb_table[i].name);
+    for (size_t i = 0; i < verbs->n; i++)
+        nearest_offer(&nearest, verbs->items[i].name);
     if (nearest.best)
         return config_refuse(err, "unknown command '%.60s'; did you mean %s?", word, nearest.best);
-    list_verbs(known, sizeof known);
+    list_verbs(verbs, known, sizeof known);
     return config_refuse(err, "unknown command '%.60s' (known: %s)", word, known);
 }
 
 /* --- options -------------------------------------------------------------------------------------------- */
 
 /* @return a command that has the option, or NULL */
-static const struct verb *taker_of(const struct option *o)
+static const struct verb *taker_of(const struct verb_table *verbs, const struct option *o)
 {
-    for (size_t i = 0; i < verb_count; i++)
-        if (o->scope & verb_table[i].scope)
-            return &verb_table[i];
+    for (size_t i = 0; i < verbs->n; i++)
+        if (o->scope & verbs->items[i].scope)
+            return &verbs->items[i];
     return NULL;
 }
 
 /* Show only the part before '=': the value may be a password. */
-static int unknown_option(struct slice name, const struct verb *verb, char *err)
+static int unknown_option(struct slice name, const struct cli *cli, char *err)
 {
+    const struct verb *verb = cli->verb;
     unsigned scope = scope_of(verb);
     struct slice bare = name;
     struct nearest nearest;
@@ -75,7 +85,7 @@ static int unknown_option(struct slice name, const struct verb *verb, char *err)
     }
     int len = name.len > 60 ? 60 : (int)name.len;
     const struct option *named = option_by_name(bare);
-    const struct verb *other = named && !(named->scope & scope) ? taker_of(named) : NULL;
+    const struct verb *other = named && !(named->scope & scope) ? taker_of(cli->verbs, named) : NULL;
     if (other && verb)
         return config_refuse(err, "%s has no option %.*s, unlike %s (-h lists the options)", verb->name, len,
                              name.data, other->name);
@@ -146,7 +156,7 @@ static int parse_long(struct cli *cli, struct arguments *a, char *arg, char *err
     const struct option *o = option_by_name(slice_of(name.data + 2, name.len - 2));
 
     if (!o || !(o->scope & scope_of(cli->verb)))
-        return unknown_option(name, cli->verb, err);
+        return unknown_option(name, cli, err);
     return take_with_value(cli, o, a, equals ? equals + 1 : NULL, err);
 }
 
@@ -155,7 +165,7 @@ static int parse_short(struct cli *cli, struct arguments *a, char *arg, char *er
     for (char *letter = arg + 1; *letter; letter++) {
         const struct option *o = option_by_letter(*letter);
         if (!o || !(o->scope & scope_of(cli->verb)))
-            return unknown_option(slice_of(arg, strcspn(arg, "=")), cli->verb, err);
+            return unknown_option(slice_of(arg, strcspn(arg, "=")), cli, err);
         if (o->argument)
             return take_with_value(cli, o, a, letter[1] ? letter + 1 : NULL, err);
         int r = take_option(cli, o, NULL, err);
@@ -214,16 +224,16 @@ static int parse_before_verb(struct cli *cli, const char *arg, char *err)
         return config_refuse(err, "the command comes first: steerway start %.*s …", (int)strcspn(arg, "="),
                              arg);
     else
-        return cli_find_verb(arg, &cli->verb, err);
+        return cli_find_verb(cli->verbs, arg, &cli->verb, err);
     return 0;
 }
 
-int cli_parse(struct cli *ret, int argc, char **argv, char *err)
+int cli_parse(struct cli *ret, const struct verb_table *verbs, int argc, char **argv, char *err)
 {
     struct arguments a = {.argc = argc, .at = 1, .argv = argv};
     size_t n = argc > 0 ? (size_t)argc : 1;
 
-    *ret = (struct cli){.verb = NULL};
+    *ret = (struct cli){.verbs = verbs};
     /* Enough for both lists: neither is longer than the command line. */
     ret->values = calloc(n, sizeof *ret->values);
     ret->secrets = calloc(n, sizeof *ret->secrets);

@@ -1,7 +1,9 @@
-/* The commands that ask a running proxy. */
+/* The commands that ask a running proxy for its state, a choice, a load or a recording. */
+#include "ask/ask.h"
+#include "ask/ask_and_show.h"
+#include "ask/ask_commands.h"
 #include "base/host_port.h"
-#include "main/ask.h"
-#include "main/commands.h"
+#include "cli/command_error.h"
 #include "show/show.h"
 
 #include <errno.h>
@@ -11,59 +13,11 @@
 #include <string.h>
 #include <unistd.h>
 
-static int print_json(const json_t *answer)
-{
-    if (json_dumpf(answer, stdout, JSON_INDENT(2)) < 0)
-        return command_error(COMMAND_FAILED, "cannot write to standard output");
-    (void)putchar('\n');
-    return COMMAND_OK;
-}
-
-/* Ask, and print the answer: as JSON with --json, else by show. */
-static int ask_and_show(const struct cli *cli, json_t *request, void (*show)(const json_t *answer))
-{
-    json_t *answer;
-    int code = ask(cli, request, &answer);
-
-    if (code != COMMAND_OK)
-        return code;
-    if (cli->as_json)
-        code = print_json(answer);
-    else
-        show(answer);
-    json_decref(answer);
-    return code;
-}
-
 /* --- status --------------------------------------------------------------------------------------------- */
 
 int cmd_status(const struct cli *cli)
 {
     return ask_and_show(cli, json_pack("{s:s}", "verb", "status"), show_status);
-}
-
-/* --- uplinks -------------------------------------------------------------------------------------------- */
-
-int cmd_uplinks(const struct cli *cli)
-{
-    return ask_and_show(cli, json_pack("{s:s}", "verb", "uplinks"), show_uplinks);
-}
-
-static void print_drain(const json_t *a)
-{
-    (void)show_print(show_text_of(a, "uplink"));
-    (void)printf(" is %s, with %.0f connections\n", show_text_of(a, "state"), show_number_of(a, "active"));
-}
-
-int cmd_drain(const struct cli *cli)
-{
-    const char *state = cli->n_words > 1 ? cli->words[1] : "on";
-
-    if (strcmp(state, "on") != 0 && strcmp(state, "off") != 0)
-        return command_error(COMMAND_MISUSED, "drain: expected UPLINK, and on or off");
-    return ask_and_show(
-        cli, json_pack("{s:s, s:s, s:s}", "verb", "drain", "uplink", cli->words[0], "state", state),
-        print_drain);
 }
 
 /* --- loading -------------------------------------------------------------------------------------------- */

@@ -1,4 +1,4 @@
-#include "main/cli.h"
+#include "cli/cli.h"
 
 #include <string.h>
 
@@ -85,18 +85,18 @@ static void print_options(FILE *out, unsigned scope)
     }
 }
 
-static void print_overview(FILE *out)
+static void print_overview(FILE *out, const struct verb_table *verbs)
 {
     (void)fputs(OVERVIEW, out);
-    for (size_t i = 0; i < verb_count; i++)
-        (void)fprintf(out, "  %-*s%s\n", SUMMARY_COLUMN, verb_table[i].name, verb_table[i].summary);
+    for (size_t i = 0; i < verbs->n; i++)
+        (void)fprintf(out, "  %-*s%s\n", SUMMARY_COLUMN, verbs->items[i].name, verbs->items[i].summary);
     (void)fputs(OVERVIEW_END, out);
 }
 
-void cli_print_help(FILE *out, const struct verb *verb)
+void cli_print_help(FILE *out, const struct verb_table *verbs, const struct verb *verb)
 {
     if (!verb)
-        return print_overview(out);
+        return print_overview(out, verbs);
     (void)fprintf(out, "Usage: steerway %s%s%s%s\n\n%s", verb->name, verb->scope ? " [OPTIONS]" : "",
                   *verb->words ? " " : "", verb->words, verb->about);
     print_options(out, verb->scope);

@@ -1,13 +1,14 @@
 /* The parsed command line: command, options and uplinks. */
-#ifndef STEERWAY_MAIN_CLI_H
-#define STEERWAY_MAIN_CLI_H
+#ifndef STEERWAY_CLI_CLI_H
+#define STEERWAY_CLI_CLI_H
 
-#include "main/verbs.h"
+#include "cli/verb.h"
 #include "options/options.h"
 
 #include <stdio.h>
 
 struct cli {
+    const struct verb_table *verbs;
     const struct verb *verb; /* NULL for none */
     bool show_help, show_version, as_json;
     const char *config_file;
@@ -22,7 +23,7 @@ struct cli {
 /** Parse the command line. Passwords in argv are overwritten, so that ps does not show them. The rest of
  * argv must outlive the result. @return 0, or negative errno with one line in err (CONFIG_ERROR_MAX);
  * call cli_done either way */
-MUST_CHECK int cli_parse(struct cli *ret, int argc, char **argv, char *err);
+MUST_CHECK int cli_parse(struct cli *ret, const struct verb_table *verbs, int argc, char **argv, char *err);
 void cli_done(struct cli *cli);
 
 /** The last value of an option, by its long name; NULL when it was not given. For options of OPTION_KEPT. */
@@ -37,9 +38,10 @@ MUST_CHECK int cli_configure(const struct cli *cli, struct config *ret, int *ret
 
 /** Find a verb by name. @return 0, or -EINVAL with the nearest name, or all names, in err
  * (CONFIG_ERROR_MAX) */
-MUST_CHECK int cli_find_verb(const char *word, const struct verb **ret, char *err);
+MUST_CHECK int cli_find_verb(const struct verb_table *verbs, const char *word, const struct verb **ret,
+                             char *err);
 
 /** Print the help of a verb, or the overview for NULL. */
-void cli_print_help(FILE *out, const struct verb *verb);
+void cli_print_help(FILE *out, const struct verb_table *verbs, const struct verb *verb);
 
 #endif
