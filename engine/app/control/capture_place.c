@@ -21,7 +21,7 @@ bool capture_place_takes(const struct proxy_listener *l)
 static bool takes_datagrams(const struct proxy *p, const struct addr *at)
 {
     for (size_t i = 0; i < p->n_udp_listeners; i++) {
-        const struct proxy_listener *l = &p->udp_listeners[i];
+        const struct proxy_listener *l = p->udp_listeners[i];
         if (l->use.transparent && addr_same_ip(&l->place.addr, at) &&
             addr_port(&l->place.addr) == addr_port(at))
             return true;
@@ -35,11 +35,11 @@ static void find_listeners(const struct proxy *p, struct capture_ground *g, bool
     g->to4.sa.sa_family = g->to6.sa.sa_family = AF_UNSPEC;
     *ret_udp = true;
     for (size_t i = 0; i < p->n_listeners; i++) {
-        const struct addr *a = &p->listeners[i].listener.addr;
+        const struct addr *a = &p->listeners[i]->listener.addr;
         struct addr *to = addr_family(a) == AF_INET ? &g->to4 : &g->to6;
-        if (capture_place_takes(&p->listeners[i]) && addr_family(to) == AF_UNSPEC)
+        if (capture_place_takes(p->listeners[i]) && addr_family(to) == AF_UNSPEC)
             *to = *a;
-        if (capture_place_takes(&p->listeners[i]))
+        if (capture_place_takes(p->listeners[i]))
             *ret_udp = *ret_udp && takes_datagrams(p, a);
     }
 }

@@ -16,8 +16,8 @@ static json_t *capture_listeners_json(const struct proxy *p)
     json_t *list = json_array();
 
     for (size_t i = 0; i < p->n_listeners; i++)
-        if (capture_place_takes(&p->listeners[i]))
-            (void)json_array_append_new(list, json_string(p->listeners[i].text));
+        if (capture_place_takes(p->listeners[i]))
+            (void)json_array_append_new(list, json_string(p->listeners[i]->text));
     return list;
 }
 

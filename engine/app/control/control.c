@@ -56,7 +56,7 @@ static json_t *listeners_json(const struct proxy *p)
     json_t *list = json_array();
 
     for (size_t i = 0; i < p->n_listeners; i++)
-        (void)json_array_append_new(list, json_string(p->listeners[i].text));
+        (void)json_array_append_new(list, json_string(p->listeners[i]->text));
     return list;
 }
 
@@ -75,7 +75,7 @@ static json_t *udp_listeners_json(const struct proxy *p)
     char text[ADDR_TEXT_MAX];
 
     for (size_t i = 0; i < p->n_udp_listeners; i++)
-        (void)json_array_append_new(list, json_string(p->udp_listeners[i].text));
+        (void)json_array_append_new(list, json_string(p->udp_listeners[i]->text));
     for (size_t i = 0; (at = udp_fixed_port(&p->udp, i)); i++)
         (void)json_array_append_new(list, json_string(addr_format(at, text)));
     return list;
@@ -211,7 +211,7 @@ static void verb_why(void *owner, const json_t *request, struct control_reply re
     struct control *c = owner;
     struct proxy *p = c->subject.proxy;
 
-    why_ask(&c->why, &p->outbounds, p->n_listeners > 0 ? p->listeners[0].text : "", request, reply);
+    why_ask(&c->why, &p->outbounds, p->n_listeners > 0 ? p->listeners[0]->text : "", request, reply);
 }
 
 static void verb_record(void *owner, const json_t *request, struct control_reply reply)

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "health/checks.h"
+#include "inbound/proxy_listeners.h"
 #include "uplink/discover.h"
 #include "uplink/uplink.h"
 #include "uplink/uplink_set.h"
@@ -138,6 +139,16 @@ void machine_follow_remove(struct machine_follow *f, struct uplink *u)
     uplink_let_go(held);
 }
 
+void machine_follow_restore(struct machine_follow *f, struct uplink *u)
+{
+    if (!uplink_set_restore(f->proxy->outbounds.uplinks, u))
+        return;
+    if (checks_add(f->proxy->outbounds.checks, u) < 0)
+        log_plain(EVENT_NO_CHECKS);
+    if (f->ledger)
+        ledger_plan_changed(f->ledger);
+}
+
 static void log_added(const struct uplink_spec *spec, int err)
 {
     struct log_line l;
@@ -221,7 +232,7 @@ static void log_lost(const struct proxy_listener *l)
 static void follow_listeners(struct proxy *p, const struct machine *m)
 {
     for (size_t i = 0; i < p->n_listeners; i++) {
-        struct proxy_listener *l = &p->listeners[i];
+        struct proxy_listener *l = p->listeners[i];
         if (!p->draining && proxy_follow_place(l) < 0)
             log_lost(l);
         bool absent = !machine_can_listen(m, &l->listener.addr);
@@ -235,7 +246,7 @@ static void follow_listeners(struct proxy *p, const struct machine *m)
 static void follow_udp_listeners(struct proxy *p, const struct machine *m)
 {
     for (size_t i = 0; i < p->n_udp_listeners; i++) {
-        struct proxy_listener *l = &p->udp_listeners[i];
+        struct proxy_listener *l = p->udp_listeners[i];
         bool absent = !listen_place_is_there(&l->place, m);
         if (absent == l->listener.absent)
             continue;

@@ -47,6 +47,9 @@ MUST_CHECK int machine_follow_add(struct machine_follow *f, const struct uplink_
  * kept for one of its name. Neither log nor policy is told. */
 void machine_follow_remove(struct machine_follow *f, struct uplink *u);
 
+/** Take a removal back, unless its name is taken by now. Its connections were not touched. */
+void machine_follow_restore(struct machine_follow *f, struct uplink *u);
+
 /** Harmless when it is not following. */
 void machine_follow_stop(struct machine_follow *f);
 

@@ -48,7 +48,7 @@ static const struct addr *first_listener(const struct proxy *p)
     const struct proxy_listener *first = NULL;
 
     for (size_t i = 0; i < p->n_listeners; i++) {
-        const struct proxy_listener *l = &p->listeners[i];
+        const struct proxy_listener *l = p->listeners[i];
         if (!l->use.proxy_header && !l->use.front &&
             (!first || (first->listener.absent && !l->listener.absent)))
             first = l;
@@ -77,9 +77,9 @@ static void print_welcome(const struct app *a)
     }
     printf("Steerway %s, policy %s\n", STEERWAY_VERSION, policy_name(a->policy));
     for (size_t i = 0; i < p->n_listeners; i++)
-        print_listener(&p->listeners[i], "");
+        print_listener(p->listeners[i], "");
     for (size_t i = 0; i < p->n_udp_listeners; i++)
-        print_listener(&p->udp_listeners[i], " (UDP)");
+        print_listener(p->udp_listeners[i], " (UDP)");
     for (size_t i = 0; i < a->uplinks->n; i++) {
         const struct uplink *u = a->uplinks->items[i];
         char v4[ADDR_TEXT_MAX] = "", v6[ADDR_TEXT_MAX] = "";
@@ -118,11 +118,11 @@ static void log_place(const struct proxy_listener *pl, bool udp)
 static void log_places(const struct app *a)
 {
     for (size_t i = 0; i < a->proxy.n_listeners; i++)
-        if (!a->proxy.listeners[i].listener.absent) /* a warning tells of the others */
-            log_place(&a->proxy.listeners[i], false);
+        if (!a->proxy.listeners[i]->listener.absent) /* a warning tells of the others */
+            log_place(a->proxy.listeners[i], false);
     for (size_t i = 0; i < a->proxy.n_udp_listeners; i++)
-        if (!a->proxy.udp_listeners[i].listener.absent)
-            log_place(&a->proxy.udp_listeners[i], true);
+        if (!a->proxy.udp_listeners[i]->listener.absent)
+            log_place(a->proxy.udp_listeners[i], true);
     for (size_t i = 0; i < a->uplinks->n; i++) {
         const struct uplink *u = a->uplinks->items[i];
         struct log_line l;
@@ -175,9 +175,9 @@ static void warn_of_listener(const struct proxy_listener *pl)
 static void warn_of_listeners(const struct proxy *p)
 {
     for (size_t i = 0; i < p->n_listeners; i++)
-        warn_of_listener(&p->listeners[i]);
+        warn_of_listener(p->listeners[i]);
     for (size_t i = 0; i < p->n_udp_listeners; i++)
-        warn_of_listener(&p->udp_listeners[i]);
+        warn_of_listener(p->udp_listeners[i]);
 }
 
 /* --- from config to running ----------------------------------------------------------------------------- */

@@ -185,7 +185,7 @@ int app_init(struct app *a, const struct config *config, const struct paths *pat
         return e;
     /* Before the start is announced: a reader of that may send a signal at once. */
     watch_signals(a);
-    e = app_listen(a, m, err);
+    e = app_listen(a, config, m, err);
     return e < 0 ? e : app_open_services(a, err);
 }
 

@@ -21,10 +21,11 @@ struct app {
     struct ev_loop *loop;
     struct uplink_set *uplinks;
     struct policy *policy;
-    struct surroundings surroundings;  /* as of the last look at the machine */
-    struct own_ends *own_ends;         /* only with transparent listeners */
-    struct transparent transparent[2]; /* settings of listeners: by REDIRECT, by TPROXY */
+    struct surroundings surroundings; /* as of the last look at the machine */
+    struct own_ends *own_ends;        /* only with transparent listeners */
     struct proxy proxy;
+    uint32_t wave; /* of listeners (app_listening.c): how often the config was read */
+    bool strict;   /* addresses to listen on must exist */
     ev_signal on_int, on_term, on_hup;
     ev_timer drain;
     struct machine_follow follow;
@@ -43,9 +44,14 @@ MUST_CHECK int app_init(struct app *a, const struct config *config, const struct
                         const struct machine *m, struct uplink_set *uplinks, struct policy *policy,
                         char *err);
 
-/** Listen as config says. For app_init. @return 0, or negative errno with one line in err (CONFIG_ERROR_MAX)
- */
-MUST_CHECK int app_listen(struct app *a, const struct machine *m, char *err);
+/** Open the listeners of the config that are not open yet. End it by one of the two below.
+ *  @return 0, or negative errno with one line in err (CONFIG_ERROR_MAX); then nothing has changed */
+MUST_CHECK int app_listen(struct app *a, const struct config *c, const struct machine *m, char *err);
+/** Close what app_listen has opened. */
+void app_listen_undo(struct app *a);
+/** Close the listeners that this config, of the latest app_listen, does not want. The others get its
+ * settings. */
+void app_listen_settle(struct app *a, const struct config *c);
 
 /** Open the control socket, the watch on the policy's files, and the recording. A failure of a service
  * that the user named is an error; of a default service, a warning. For app_init.

@@ -1,8 +1,11 @@
-/* Opens the listeners: those of the proxy, forwards, and transparent ones. */
+/* Opens the listeners that a config wants: those of the proxy, forwards, and transparent ones. The config may
+ * be read again while the proxy runs. Each reading is a wave: new listeners are opened first. Those that the
+ * wave does not want are removed when all else of the config is accepted. */
 #include "serve/app.h"
 
 #include "captured/forward.h"
 #include "captured/transparent.h"
+#include "inbound/proxy_listeners.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -21,34 +24,78 @@ struct group {
     struct udp_tproxy tproxy;
 };
 
-/* Listeners that wait for their address get the port later. */
-static void share_port(struct proxy *p, size_t first, uint16_t port)
+/* --- the listeners of a group --------------------------------------------------------------------------- */
+
+static bool same_place(const struct listen_place *a, const struct listen_place *b)
 {
-    for (size_t i = first; i < p->n_listeners; i++)
-        if (addr_port(&p->listeners[i].place.addr) == 0)
-            proxy_set_port(&p->listeners[i], port);
+    char one[LISTEN_TEXT_MAX], other[LISTEN_TEXT_MAX];
+
+    return strcmp(listen_place_text(a, one), listen_place_text(b, other)) == 0;
+}
+
+static bool same_use(const struct proxy_use *a, const struct proxy_use *b)
+{
+    return a->front == b->front && a->transparent == b->transparent;
+}
+
+/* @return a listener of an earlier wave for this place of the group, or NULL */
+static struct proxy_listener *heard(const struct app *a, const struct group *g,
+                                    const struct listen_place *place)
+{
+    struct proxy_listener *const *list = g->udp ? a->proxy.udp_listeners : a->proxy.listeners;
+    size_t n = g->udp ? a->proxy.n_udp_listeners : a->proxy.n_listeners;
+
+    for (size_t i = 0; i < n; i++)
+        if (same_place(&list[i]->asked, place) && same_use(&list[i]->use, &g->use) &&
+            list[i]->wave != a->wave)
+            return list[i];
+    return NULL;
+}
+
+static struct proxy_use use_at(const struct group *g, const struct listen_place *place)
+{
+    struct proxy_use use = g->use;
+
+    use.proxy_header = place->proxy_protocol;
+    return use;
+}
+
+/* Listeners that wait for their address get the port later. */
+static void share_port(struct app *a, const struct group *g, uint16_t port)
+{
+    for (size_t i = 0; i < a->proxy.n_listeners; i++) {
+        struct proxy_listener *l = a->proxy.listeners[i];
+        if (l->fresh && l->wave == a->wave && same_use(&l->use, &g->use) && addr_port(&l->place.addr) == 0)
+            proxy_set_port(l, port);
+    }
+}
+
+static int open_one(struct app *a, const struct group *g, const struct listen_place *place,
+                    struct proxy_listener **ret)
+{
+    const enum listener_absent absent = a->strict ? LISTENER_REFUSES : LISTENER_WAITS;
+    const struct proxy_use use = use_at(g, place);
+
+    if (g->udp)
+        return proxy_listen_udp(&a->proxy, place, &use, use.transparent ? &g->tproxy : NULL, absent, ret);
+    return proxy_listen(&a->proxy, place, &use, absent, ret);
 }
 
 /* Addresses with port 0 all get the port that the first one was given. */
 static int listen_once(struct app *a, const struct group *g, const struct listen_place **ret_failed)
 {
-    const enum listener_absent absent = a->config->listen_strict ? LISTENER_REFUSES : LISTENER_WAITS;
-    size_t first = a->proxy.n_listeners;
     uint16_t shared = 0;
     bool any = false;
     int err = 0;
 
     for (size_t i = 0; i < g->n; i++) {
         struct listen_place place = g->places[i];
-        struct addr bound;
         bool free_port = addr_port(&place.addr) == 0;
+        struct proxy_listener *l = heard(a, g, &place);
+        bool fresh = !l;
         if (free_port)
             addr_set_port(&place.addr, shared);
-        struct proxy_use use = g->use;
-        use.proxy_header = place.proxy_protocol;
-        err = g->udp ? proxy_listen_udp(&a->proxy, &place, &use, use.transparent ? &g->tproxy : NULL, absent,
-                                        &bound)
-                     : proxy_listen(&a->proxy, &place, &use, absent, &bound);
+        err = l ? 0 : open_one(a, g, &place, &l);
         /* On a machine without IPv6, 127.0.0.1 still serves. */
         if ((err == -EADDRNOTAVAIL || err == -EAFNOSUPPORT) && g->n > 1 && addr_is_loopback(&place.addr) &&
             addr_family(&place.addr) == AF_INET6)
@@ -58,10 +105,13 @@ static int listen_once(struct app *a, const struct group *g, const struct listen
             return err;
         }
         any = true;
+        l->asked = g->places[i];
+        l->wave = a->wave;
+        l->fresh = fresh;
         if (free_port)
-            shared = addr_port(&bound);
+            shared = addr_port(&l->place.addr);
     }
-    share_port(&a->proxy, first, shared);
+    share_port(a, g, shared);
     return any ? 0 : err;
 }
 
@@ -85,9 +135,24 @@ static const char *listen_hint(int err, const struct proxy_use *use)
     }
 }
 
+/* Close what this try of the group has opened. */
+static void close_fresh(struct app *a, const struct group *g)
+{
+    struct proxy_listener **list = g->udp ? a->proxy.udp_listeners : a->proxy.listeners;
+    size_t *n = g->udp ? &a->proxy.n_udp_listeners : &a->proxy.n_listeners;
+
+    for (size_t i = *n; i-- > 0;) {
+        if (list[i]->wave != a->wave || !same_use(&list[i]->use, &g->use))
+            continue;
+        if (list[i]->fresh)
+            proxy_remove_listener(list[i]);
+        else
+            list[i]->wave--;
+    }
+}
+
 static int listen_group(struct app *a, const struct group *g, char *err)
 {
-    size_t before = a->proxy.n_listeners;
     const struct listen_place *failed = &g->places[0];
     int e = 0;
 
@@ -95,9 +160,9 @@ static int listen_group(struct app *a, const struct group *g, char *err)
         e = listen_once(a, g, &failed);
         if (e == 0)
             return 0;
-        proxy_unlisten(&a->proxy, before);
         if (e != -EADDRINUSE || addr_port(&failed->addr) != 0)
             break;
+        close_fresh(a, g);
     }
     char text[LISTEN_TEXT_MAX];
     (void)snprintf(err, CONFIG_ERROR_MAX, "cannot listen on %s: %s%s", listen_place_text(failed, text),
@@ -105,16 +170,14 @@ static int listen_group(struct app *a, const struct group *g, char *err)
     return e;
 }
 
-static int set_transparent(struct app *a, char *err)
-{
-    const struct config *c = a->config;
+/* --- the groups of a config ----------------------------------------------------------------------------- */
 
-    for (int tproxy = 0; tproxy < 2; tproxy++)
-        a->transparent[tproxy] = (struct transparent){
-            .tproxy = tproxy, .resolve = c->transparent_resolve, .peek_s = c->peek_timeout_s};
-    if (c->n_transparents == 0)
-        return 0;
-    a->own_ends = calloc(1, sizeof *a->own_ends);
+typedef int group_fn(struct app *a, const struct group *g, char *err);
+
+static int need_own_ends(struct app *a, char *err)
+{
+    if (!a->own_ends)
+        a->own_ends = calloc(1, sizeof *a->own_ends);
     a->proxy.outbounds.own_ends = a->own_ends;
     if (a->own_ends)
         return 0;
@@ -123,62 +186,157 @@ static int set_transparent(struct app *a, char *err)
 }
 
 /* Captured datagrams come to the ports of the listeners that take captured connections. */
-static int listen_datagrams(struct app *a, const struct group *like, size_t first, char *err)
+static int each_datagram_group(struct app *a, const struct config *c, const struct group *like,
+                               group_fn *step, char *err)
 {
-    for (size_t i = first; i < a->proxy.n_listeners; i++) {
-        if (listen_place_is_awaited(&a->proxy.listeners[i].place))
-            continue;
-        const struct group g = {.places = &a->proxy.listeners[i].place,
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < a->proxy.n_listeners; i++) {
+        const struct proxy_listener *l = a->proxy.listeners[i];
+        if (listen_place_is_awaited(&l->place) || l->wave != a->wave || !same_use(&l->use, &like->use))
+            continue; /* its link is not there yet, or it is not of this group */
+        const struct group g = {.places = &l->place,
                                 .n = 1,
                                 .use = like->use,
                                 .udp = true,
-                                .tproxy = {.resolve = a->config->transparent_resolve,
-                                           .peek_s = a->config->peek_timeout_s,
+                                .tproxy = {.resolve = c->transparent_resolve,
+                                           .peek_s = c->peek_timeout_s,
                                            .mark = egress_own_mark()}};
-        int r = listen_group(a, &g, err);
-        if (r < 0)
-            return r;
+        r = step(a, &g, err);
     }
-    return 0;
+    return r;
+}
+
+static int each_transparent_group(struct app *a, const struct config *c, bool tproxy, group_fn *step,
+                                  char *err)
+{
+    const struct transparent setting = {
+        .tproxy = tproxy, .resolve = c->transparent_resolve, .peek_s = c->peek_timeout_s};
+    struct group g = {.use = {.front = &FRONT_TRANSPARENT,
+                              .setting = &setting,
+                              .setting_size = sizeof setting,
+                              .transparent = tproxy,
+                              .own_clients = true,
+                              .name = tproxy ? "tproxy" : "redirect"}};
+    bool any = false;
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < c->n_transparents; i++) {
+        if (c->transparents[i].tproxy != tproxy)
+            continue;
+        g.places = c->transparents[i].ports.places;
+        g.n = c->transparents[i].ports.n_places;
+        any = true;
+        r = need_own_ends(a, err);
+        if (r == 0)
+            r = step(a, &g, err);
+    }
+    return r == 0 && any && tproxy ? each_datagram_group(a, c, &g, step, err) : r;
+}
+
+static int each_group(struct app *a, const struct config *c, group_fn *step, char *err)
+{
+    const struct group proxy = {.places = c->listen, .n = c->n_listen};
+    int r = step(a, &proxy, err);
+
+    for (size_t i = 0; r == 0 && i < c->n_forwards; i++) {
+        const struct config_forward *f = &c->forwards[i];
+        const struct group g = {.places = f->ports.places,
+                                .n = f->ports.n_places,
+                                .use = {.front = &FRONT_FORWARD,
+                                        .setting = &f->to,
+                                        .setting_size = sizeof f->to,
+                                        .name = "forward"},
+                                .udp = f->udp};
+        r = step(a, &g, err);
+    }
+    for (int tproxy = 0; r == 0 && tproxy < 2; tproxy++)
+        r = each_transparent_group(a, c, tproxy, step, err);
+    return r;
 }
 
 /* The socket of datagrams does not tell. */
 static void note_absent(struct proxy *p, const struct machine *m)
 {
     for (size_t i = 0; i < p->n_udp_listeners; i++)
-        p->udp_listeners[i].listener.absent = !listen_place_is_there(&p->udp_listeners[i].place, m);
+        p->udp_listeners[i]->listener.absent = !listen_place_is_there(&p->udp_listeners[i]->place, m);
 }
 
-int app_listen(struct app *a, const struct machine *m, char *err)
+int app_listen(struct app *a, const struct config *c, const struct machine *m, char *err)
 {
-    const struct config *c = a->config;
-    const struct group proxy = {.places = c->listen, .n = c->n_listen};
-    int r = listen_group(a, &proxy, err);
-
-    for (size_t i = 0; r == 0 && i < c->n_forwards; i++) {
-        const struct config_forward *f = &c->forwards[i];
-        const struct group g = {.places = f->ports.places,
-                                .n = f->ports.n_places,
-                                .use = {.front = &FRONT_FORWARD, .setting = &f->to, .name = "forward"},
-                                .udp = f->udp};
-        r = listen_group(a, &g, err);
-    }
-    if (r == 0)
-        r = set_transparent(a, err);
-    for (size_t i = 0; r == 0 && i < c->n_transparents; i++) {
-        const struct config_transparent *t = &c->transparents[i];
-        size_t before = a->proxy.n_listeners;
-        const struct group g = {.places = t->ports.places,
-                                .n = t->ports.n_places,
-                                .use = {.front = &FRONT_TRANSPARENT,
-                                        .setting = &a->transparent[t->tproxy],
-                                        .transparent = t->tproxy,
-                                        .own_clients = true,
-                                        .name = t->tproxy ? "tproxy" : "redirect"}};
-        r = listen_group(a, &g, err);
-        if (r == 0 && t->tproxy)
-            r = listen_datagrams(a, &g, before, err);
-    }
+    a->wave++;
+    a->strict = c->listen_strict;
+    int r = each_group(a, c, listen_group, err);
+    if (r < 0)
+        app_listen_undo(a);
     note_absent(&a->proxy, m);
     return r;
+}
+
+/* --- the end of a wave ---------------------------------------------------------------------------------- */
+
+static void remove_where(struct proxy_listener **list, const size_t *n, uint32_t wave, bool fresh)
+{
+    for (size_t i = *n; i-- > 0;)
+        if (fresh ? list[i]->wave == wave && list[i]->fresh : list[i]->wave != wave)
+            proxy_remove_listener(list[i]);
+}
+
+void app_listen_undo(struct app *a)
+{
+    remove_where(a->proxy.listeners, &a->proxy.n_listeners, a->wave, true);
+    remove_where(a->proxy.udp_listeners, &a->proxy.n_udp_listeners, a->wave, true);
+}
+
+/* A port of datagrams cannot change: it is closed, and opened again. */
+static int settle_datagrams(struct app *a, const struct group *g, struct proxy_listener *l, char *err)
+{
+    const struct listen_place place = l->asked;
+    struct proxy_listener *again;
+    int r;
+
+    if (!g->use.transparent && memcmp(l->use.setting, g->use.setting, g->use.setting_size) == 0)
+        return 0;
+    proxy_remove_listener(l);
+    r = open_one(a, g, &place, &again);
+    if (r == 0)
+        again->wave = a->wave;
+    else
+        (void)snprintf(err, CONFIG_ERROR_MAX, "cannot listen again: %s", strerror(-r));
+    return r;
+}
+
+/* Existing listeners of the wave get the config's settings. */
+static int settle_group(struct app *a, const struct group *g, char *err)
+{
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < g->n; i++) {
+        struct proxy_listener *const *list = g->udp ? a->proxy.udp_listeners : a->proxy.listeners;
+        size_t n = g->udp ? a->proxy.n_udp_listeners : a->proxy.n_listeners;
+        for (size_t k = 0; k < n; k++) {
+            struct proxy_listener *l = list[k];
+            if (l->fresh || l->wave != a->wave || !same_place(&l->asked, &g->places[i]) ||
+                !same_use(&l->use, &g->use))
+                continue;
+            const struct proxy_use use = use_at(g, &g->places[i]);
+            r = g->udp ? settle_datagrams(a, g, l, err) : proxy_change_listener(l, &use);
+            break;
+        }
+    }
+    return r;
+}
+
+void app_listen_settle(struct app *a, const struct config *c)
+{
+    char err[CONFIG_ERROR_MAX] = "out of memory";
+    struct log_line l;
+
+    remove_where(a->proxy.listeners, &a->proxy.n_listeners, a->wave, false);
+    remove_where(a->proxy.udp_listeners, &a->proxy.n_udp_listeners, a->wave, false);
+    if (each_group(a, c, settle_group, err) == 0)
+        return;
+    log_begin(&l, EVENT_LISTEN_FAILED);
+    log_str(&l, "error", err);
+    log_end(&l);
 }

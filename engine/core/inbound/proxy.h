@@ -40,7 +40,8 @@ struct proxy_settings {
 /** What a listener is for. Zeroes: a proxy, where the client's first byte chooses the front. */
 struct proxy_use {
     const struct front *front; /* serves each client from accept on, before a byte comes; NULL: a proxy */
-    const void *setting;       /* the front's, for this listener; must outlive the proxy */
+    const void *setting;       /* the front's, for this listener, which makes a copy */
+    size_t setting_size;       /* bytes */
     bool proxy_header;         /* a balancer's header comes first (gate.h) */
     bool transparent;          /* accept connections to any address, which TPROXY sends (IP_TRANSPARENT) */
     bool own_clients;          /* admit this machine's own addresses as clients, whatever --allow says */
@@ -50,8 +51,15 @@ struct proxy_use {
 struct proxy_listener {
     struct listener listener; /* not open while the link of its place is missing */
     struct listen_place place;
-    struct proxy_use use;
+    struct listen_place asked; /* the place as the user gave it: port 0 stays */
+    struct proxy_use use;      /* its setting is the listener's own */
+    uint32_t wave;             /* for its owner: the reading of the config that wants it */
+    bool fresh;                /* for its owner: opened in that wave */
     struct proxy *proxy;
+    struct udp_port *port;      /* of one that takes datagrams, in place of a listening socket; else NULL */
+    size_t clients;             /* sessions that came by it */
+    bool removed;               /* it takes no new clients, and is freed after the last one */
+    struct list node;           /* in the proxy's removed_listeners */
     char text[LISTEN_TEXT_MAX]; /* "address:port", the policy's conn.listener */
 };
 
@@ -62,10 +70,11 @@ struct proxy {
     struct workers workers; /* carry the tunnels */
     struct udp udp;         /* unused until proxy_open_udp */
 
-    struct proxy_listener listeners[PROXY_LISTENERS_MAX];
+    struct proxy_listener *listeners[PROXY_LISTENERS_MAX];
     size_t n_listeners;
-    struct proxy_listener udp_listeners[PROXY_LISTENERS_MAX]; /* without a listening socket of their own */
+    struct proxy_listener *udp_listeners[PROXY_LISTENERS_MAX];
     size_t n_udp_listeners;
+    struct list removed_listeners;
     struct wheel deadlines; /* of all sessions */
     struct list sessions;   /* alive */
     struct list strangers;  /* sessions without an accepted request, the oldest first */
@@ -88,28 +97,6 @@ void proxy_init(struct proxy *p, const struct outbounds *outbounds, const struct
 
 /** Let clients send datagrams. Call it before the workers start. @return 0 or negative errno */
 MUST_CHECK int proxy_open_udp(struct proxy *p, const struct udp_settings *settings);
-
-/** Listen on a place. Port 0 takes a free one, which *ret_bound receives. If the link is missing,
- * proxy_follow_place listens later. @return 0 or negative errno */
-MUST_CHECK int proxy_listen(struct proxy *p, const struct listen_place *place, const struct proxy_use *use,
-                            enum listener_absent absent, struct addr *ret_bound);
-/** Serve datagrams at a place, whose link must exist: those of a forward, or captured ones.
- *  @param use     for a forward with its destination as the setting; the front is not used
- *  @param tproxy  for captured ones; else NULL
- *  @return 0 or negative errno */
-MUST_CHECK int proxy_listen_udp(struct proxy *p, const struct listen_place *place,
-                                const struct proxy_use *use, const struct udp_tproxy *tproxy,
-                                enum listener_absent absent, struct addr *ret_bound);
-
-/** Set the port of a listener whose link is missing. */
-void proxy_set_port(struct proxy_listener *l, uint16_t port);
-/** Listen on a link-local address whose link has come, or has come back with another index. Does nothing
- * for other addresses, and while the link is missing.
- *  @return 0, or negative errno; then the place has no listener any more */
-MUST_CHECK int proxy_follow_place(struct proxy_listener *l);
-
-/** Close and forget all listeners but the first n, so that others may be made. */
-void proxy_unlisten(struct proxy *p, size_t n);
 
 /** Accept no more clients and requests, let running ones finish, then call drained (at once if there are
  * none). */

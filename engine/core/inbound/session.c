@@ -1,4 +1,5 @@
 #include "inbound/session.h"
+#include "inbound/proxy_listeners.h"
 
 #include "base/clock.h"
 #include "inbound/front.h"
@@ -173,6 +174,7 @@ void session_free(struct session *s)
     if (s->exchange)
         s->front->exchange->free(s);
     free(s->user);
+    proxy_listener_leave(s->listener);
     free(s);
 }
 

@@ -47,7 +47,7 @@ struct session {
     bool is_tunnel : 1;
     bool is_cut : 1;  /* its worker may not know it yet */
     struct addr peer; /* the client, or, while awaits_header, its balancer */
-    const struct proxy_listener *listener;
+    struct proxy_listener *listener;
     char *user; /* verified, or only claimed when no login is needed; NULL for none */
 
     int fd;                    /* -1 once the tunnel has it */
@@ -83,7 +83,7 @@ struct session {
 extern const struct tunnel_events SESSION_TUNNEL_EVENTS;
 
 /** Begin a session of the listener; takes fd. Out of memory, it is closed. */
-void session_new(const struct proxy_listener *listener, int fd, const struct addr *peer);
+void session_new(struct proxy_listener *listener, int fd, const struct addr *peer);
 
 /** The client's own bytes come next: let the listener's front begin, if it has one. */
 void session_begin(struct session *s);

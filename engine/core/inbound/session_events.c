@@ -335,7 +335,7 @@ void session_begin(struct session *s)
         s->front->begin(s);
 }
 
-void session_new(const struct proxy_listener *listener, int fd, const struct addr *peer)
+void session_new(struct proxy_listener *listener, int fd, const struct addr *peer)
 {
     struct proxy *proxy = listener->proxy;
     struct session *s = malloc(sizeof *s);
@@ -349,6 +349,7 @@ void session_new(const struct proxy_listener *listener, int fd, const struct add
     talk_init(s);
     s->admit_by_s = clock_coarse_s() + proxy->settings.handshake_timeout_s;
     session_rearm(s);
+    listener->clients++;
     list_push_back(&proxy->sessions, &s->node);
     proxy->n_sessions++;
     list_push_back(&proxy->strangers, &s->stranger);

@@ -18,9 +18,14 @@ void loops_listen(struct loops *l, const struct addr *at, bool unasked)
     l->listening[l->n_listening++] = (struct loops_listener){at, unasked};
 }
 
-void loops_unlisten(struct loops *l, size_t n)
+void loops_unlisten(struct loops *l, const struct addr *at)
 {
-    l->n_listening = n;
+    size_t i = 0;
+
+    while (i < l->n_listening && l->listening[i].at != at)
+        i++;
+    if (i < l->n_listening)
+        l->listening[i] = l->listening[--l->n_listening];
 }
 
 void loops_enter(struct loops *l, struct parent *u)

@@ -48,8 +48,8 @@ void loops_init(struct loops *l, const struct own_addresses *own);
  *  @param at       must outlive l
  *  @param unasked  its clients ask for nothing */
 void loops_listen(struct loops *l, const struct addr *at, bool unasked);
-/** Remove all listeners but the first n. */
-void loops_unlisten(struct loops *l, size_t n);
+/** Remove the address again. */
+void loops_unlisten(struct loops *l, const struct addr *at);
 
 /** Call them when a dialogue begins and ends; a second end is harmless. */
 void loops_enter(struct loops *l, struct parent *u);

@@ -15,6 +15,7 @@
 #include <ev.h>
 
 struct addr_change;
+struct udp_port;
 struct uplink;
 
 /** The end of a DNS exchange: a resolver has given up by then (RFC 5452 section 10 wants ports that change).
@@ -85,7 +86,8 @@ void udp_association_close(struct udp_association *a);
 /** Bytes from and to its client, so far. */
 uint64_t udp_association_moved(const struct udp_association *a);
 
-/** A port that serves any client that it admits, until udp_stop. All must outlive it. */
+/** A port that serves any client that it admits, until udp_service_close or udp_stop. All must outlive the
+ * struct udp. */
 struct udp_service {
     bool (*admits)(void *arg, const struct addr *client);
     void *arg;
@@ -96,7 +98,7 @@ struct udp_service {
 /** Serve a forward: all datagrams to `at` go to one destination.
  *  @return 0, or negative errno of the socket, -ENOMEM */
 MUST_CHECK int udp_forward(struct udp *u, const struct addr *at, const struct target *to,
-                           const struct udp_service *service, struct addr *ret_at);
+                           const struct udp_service *service, struct udp_port **ret, struct addr *ret_at);
 
 struct udp_tproxy {
     bool resolve;  /* go to the name that a client sent, instead of to the address */
@@ -107,7 +109,10 @@ struct udp_tproxy {
 /** Serve captured datagrams, which TPROXY sends to `at`. Needs CAP_NET_ADMIN.
  *  @return 0, or negative errno: -EPERM, of the socket, -ENOMEM */
 MUST_CHECK int udp_tproxy(struct udp *u, const struct addr *at, const struct udp_tproxy *how,
-                          const struct udp_service *service, struct addr *ret_at);
+                          const struct udp_service *service, struct udp_port **ret, struct addr *ret_at);
+
+/** End a port of those two, and its mappings. */
+void udp_service_close(struct udp_port *p);
 
 /** Whether no association is left, not even one that ends, and no mapping. Ports that serve anybody stay
  * open.

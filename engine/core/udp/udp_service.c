@@ -51,12 +51,11 @@ static int serve(struct udp *u, enum port_kind kind, int fd, const struct udp_se
 }
 
 int udp_forward(struct udp *u, const struct addr *at, const struct target *to,
-                const struct udp_service *service, struct addr *ret_at)
+                const struct udp_service *service, struct udp_port **ret, struct addr *ret_at)
 {
-    struct udp_port *p;
     int fd = listen_at(at, service, ret_at);
 
-    return fd < 0 ? fd : serve(u, PORT_FORWARD, fd, service, to, &p);
+    return fd < 0 ? fd : serve(u, PORT_FORWARD, fd, service, to, ret);
 }
 
 /* Receive what was sent to any address, and be told which. */
@@ -74,7 +73,7 @@ static int be_transparent(int fd, int family)
 }
 
 int udp_tproxy(struct udp *u, const struct addr *at, const struct udp_tproxy *how,
-               const struct udp_service *service, struct addr *ret_at)
+               const struct udp_service *service, struct udp_port **ret, struct addr *ret_at)
 {
     struct udp_port *p;
     int fd = listen_at(at, service, ret_at);
@@ -95,5 +94,11 @@ int udp_tproxy(struct udp *u, const struct addr *at, const struct udp_tproxy *ho
     p->port.replies.mark = how->mark;
     p->at = *ret_at;
     p->resolves = how->resolve;
+    *ret = p;
     return 0;
+}
+
+void udp_service_close(struct udp_port *p)
+{
+    udp_port_close(p);
 }

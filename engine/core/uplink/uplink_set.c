@@ -136,6 +136,17 @@ void uplink_set_remove(struct uplink_set *set, struct uplink *u)
     sweep(set);
 }
 
+bool uplink_set_restore(struct uplink_set *set, struct uplink *u)
+{
+    if (uplink_set_by_name(set, u->name))
+        return false;
+    move(set, position_of(set, u), set->n++);
+    u->removed = false;
+    uplink_settle(u);
+    set->changes++;
+    return true;
+}
+
 void uplink_set_place(struct uplink_set *set, struct uplink *u, size_t position)
 {
     move(set, position_of(set, u), position < set->n ? position : set->n - 1);

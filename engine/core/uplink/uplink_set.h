@@ -49,6 +49,9 @@ void uplink_set_drop_last(struct uplink_set *set);
 /** Take one of the items out: it gets no new connections, its open ones go on, and its name is free. It is
  * freed by a later uplink_set_add or uplink_set_remove, when nothing uses it any more. */
 void uplink_set_remove(struct uplink_set *set, struct uplink *u);
+/** Put a removed one back behind the other items, if its name is still free.
+ *  @return whether it is an item again */
+bool uplink_set_restore(struct uplink_set *set, struct uplink *u);
 /** Move one of the items to that position among them. */
 void uplink_set_place(struct uplink_set *set, struct uplink *u, size_t position);
 

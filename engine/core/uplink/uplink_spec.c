@@ -266,6 +266,42 @@ const char *uplink_spec_name(const struct uplink_spec *spec, char out[UPLINK_NAM
     return out;
 }
 
+static bool same_text(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+static bool same_parent(const struct parent_spec *a, const struct parent_spec *b)
+{
+    if (!a || !b)
+        return a == b;
+    return strcmp(a->scheme, b->scheme) == 0 && strcmp(a->host, b->host) == 0 && a->port == b->port &&
+           strcmp(a->user, b->user) == 0 && strcmp(a->pass, b->pass) == 0;
+}
+
+static bool same_tags(const struct uplink_spec *a, const struct uplink_spec *b)
+{
+    for (size_t i = 0; i < a->n_tags && a->n_tags == b->n_tags; i++)
+        if (strcmp(a->tags[i], b->tags[i]) != 0)
+            return false;
+    return a->n_tags == b->n_tags;
+}
+
+static bool same_addr(const struct addr *a, const struct addr *b)
+{
+    return addr_family(a) == addr_family(b) && (addr_family(a) == AF_UNSPEC || addr_same_ip(a, b));
+}
+
+bool uplink_spec_same_way(const struct uplink_spec *a, const struct uplink_spec *b)
+{
+    return a->kind == b->kind && strcmp(a->name, b->name) == 0 && strcmp(a->interface, b->interface) == 0 &&
+           same_addr(&a->address, &b->address) && same_parent(a->parent, b->parent) && same_tags(a, b) &&
+           same_addr(&a->gateway4, &b->gateway4) && same_addr(&a->gateway6, &b->gateway6) &&
+           a->mark == b->mark && a->ipv6_given == b->ipv6_given && a->ipv6 == b->ipv6 &&
+           dns_servers_same(&a->dns, &b->dns) && same_text(a->check, b->check) &&
+           same_text(a->portal, b->portal);
+}
+
 void uplink_spec_done(struct uplink_spec *spec)
 {
     for (size_t i = 0; i < spec->n_tags; i++)

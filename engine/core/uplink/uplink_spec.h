@@ -38,6 +38,9 @@ MUST_CHECK int uplink_spec_parse(struct uplink_spec *ret, const char *text, char
 /** The name that the uplink gets. @return out, or the spec's own text */
 const char *uplink_spec_name(const struct uplink_spec *spec, char out[UPLINK_NAME_MAX + 1]);
 
+/** Whether both are the same but for weight, tier and quota. */
+bool uplink_spec_same_way(const struct uplink_spec *a, const struct uplink_spec *b);
+
 void uplink_spec_done(struct uplink_spec *spec);
 
 #endif

@@ -70,7 +70,7 @@ static void a_forward_to_a_forward_of_this_proxy_is_a_loop(void **state)
     desk_hear_end(d, client, ECONNRESET);
     desk_no_connection(d);
     assert_int_equal(fixture_log_count(d->f, "loop: the destination is a listener of this proxy"), 1);
-    loops_unlisten(&d->proxy.outbounds.loops, 0);
+    loops_unlisten(&d->proxy.outbounds.loops, &d->at);
     loops_listen(&d->proxy.outbounds.loops, &d->at, false); /* it asks its clients, so nothing goes round */
     (void)desk_client(d);
     (void)desk_accept(d);

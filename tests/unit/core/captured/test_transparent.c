@@ -221,7 +221,8 @@ static void what_this_process_has_sent_is_refused(void **state)
     tcp_pair(0, &mine, &fd);
     peer = bound_addr(mine);
     own_ends_note(ends, mine, &kernel.tproxied);
-    d->door = (struct proxy_listener){.proxy = &d->proxy, .use = d->use, .text = "here"};
+    d->door = (struct proxy_listener){
+        .proxy = &d->proxy, .use = d->use, .clients = d->door.clients, .text = "here"};
     session_new(&d->door, fd, &peer);
     mine = desk_keep(d, mine);
     desk_hear_end(d, mine, ECONNRESET);

@@ -213,7 +213,8 @@ static inline int desk_client(struct desk *d)
     tcp_pair(0, &mine, &fd);
     assert_int_equal(setsockopt(mine, SOL_SOCKET, SO_SNDBUF, &room, sizeof room), 0);
     own = bound_addr(mine);
-    d->door = (struct proxy_listener){.proxy = &d->proxy, .use = d->use, .text = "127.0.0.1:1080"};
+    d->door = (struct proxy_listener){
+        .proxy = &d->proxy, .use = d->use, .clients = d->door.clients, .text = "127.0.0.1:1080"};
     session_new(&d->door, fd, &own);
     d->session = container_of(d->proxy.sessions.prev, struct session, node);
     return desk_keep(d, mine);

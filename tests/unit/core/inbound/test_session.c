@@ -1,5 +1,6 @@
 /* One client's connection: the fronts that its first byte chooses, tunnels, and how it ends. */
 #include "http/exchange_desk.h"
+#include "inbound/proxy_listeners.h"
 
 #include "base/clock.h"
 
@@ -181,10 +182,9 @@ static void lines_of_two_kinds_are_limited_apart(void **state)
 {
     struct desk *d = *state;
     struct listen_place place = {.addr = d->at};
-    struct proxy_listener *l = &d->proxy.listeners[0];
-    struct addr bound;
+    struct proxy_listener *l;
     addr_set_port(&place.addr, 0);
-    assert_int_equal(proxy_listen(&d->proxy, &place, &(struct proxy_use){0}, LISTENER_REFUSES, &bound), 0);
+    assert_int_equal(proxy_listen(&d->proxy, &place, &(struct proxy_use){0}, LISTENER_REFUSES, &l), 0);
     d->proxy.settings.strangers_max = 0;
     for (int i = 0; i < 3; i++) {
         l->listener.starved(&l->listener, EMFILE);

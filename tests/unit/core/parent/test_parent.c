@@ -273,7 +273,7 @@ static void the_proxy_does_not_dial_itself(void **state)
     start(d, "http", NULL, PATIENCE_S);
     finish(d, "itself", FAULT_PARENT, false);
     assert_int_equal(d->client.fd, -1);
-    loops_unlisten(&d->loops, 0);
+    loops_unlisten(&d->loops, &d->at);
 }
 
 static void a_cancelled_request_closes_and_tells_nothing(void **state)

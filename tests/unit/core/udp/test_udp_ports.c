@@ -204,12 +204,13 @@ static void a_forward_is_idle_without_mappings(void **state)
     const struct udp_service service = {.admits = admit, .listener = "forward"};
     const uint8_t ip[] = {127, 0, 0, 1};
     struct addr at = loopback(AF_INET, 0), port;
+    struct udp_port *served;
     struct target to;
     (void)state;
     gate_open(&(struct udp_settings){.filter = UDP_FILTER_ADDRESS, .idle_s = 0.3});
     udp_start(&gate.udp);
     assert_int_equal(target_set_ip(&to, ip, sizeof ip, addr_port(&gate.server_at)), PARSE_OK);
-    assert_int_equal(udp_forward(&gate.udp, &at, &to, &service, &port), 0);
+    assert_int_equal(udp_forward(&gate.udp, &at, &to, &service, &served, &port), 0);
     assert_true(udp_is_idle(&gate.udp));
     gate_send(gate.client, &port, "plain", 5);
     (void)gate_arrives(gate.server, "plain");
@@ -229,12 +230,13 @@ static void a_forward_has_many_clients(void **state)
     const uint8_t ip[] = {127, 0, 0, 1};
     struct addr at = loopback(AF_INET, 0), port, mapped[CLIENTS], own;
     int clients[CLIENTS];
+    struct udp_port *served;
     struct target to;
     (void)state;
     gate_open(&(struct udp_settings){GATE_SETTINGS, .client_max = 2 * CLIENTS, .mappings_max = 2 * CLIENTS});
     udp_start(&gate.udp);
     assert_int_equal(target_set_ip(&to, ip, sizeof ip, addr_port(&gate.server_at)), PARSE_OK);
-    assert_int_equal(udp_forward(&gate.udp, &at, &to, &service, &port), 0);
+    assert_int_equal(udp_forward(&gate.udp, &at, &to, &service, &served, &port), 0);
     for (size_t i = 0; i < CLIENTS; i++) {
         clients[i] = socket_at_loopback(AF_INET, SOCK_DGRAM, &own);
         gate_send(clients[i], &port, "plain", 5);

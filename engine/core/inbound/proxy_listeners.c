@@ -1,0 +1,225 @@
+#include "inbound/proxy_listeners.h"
+
+#include "inbound/gate.h"
+#include "inbound/session.h"
+
+#include "base/clock.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* --- clients come --------------------------------------------------------------------------------------- */
+
+static void on_accepted(struct listener *listener, int fd, const struct addr *peer)
+{
+    struct proxy_listener *pl = container_of(listener, struct proxy_listener, listener);
+
+    if (gate_lets_in(pl, peer))
+        return session_new(pl, fd, peer);
+    (void)close(fd);
+}
+
+static void on_starved(struct listener *listener, int err)
+{
+    struct proxy_listener *pl = container_of(listener, struct proxy_listener, listener);
+    struct proxy *p = pl->proxy;
+    uint32_t hidden;
+
+    if (!log_limit_pass(&p->starvation_limit, clock_now_s(), 1, &hidden))
+        return;
+    struct log_line l;
+    log_begin(&l, EVENT_ACCEPT_FAILED);
+    log_str(&l, "error", strerror(err));
+    log_u64(&l, "sessions", p->n_sessions);
+    log_hidden(&l, hidden);
+    log_end(&l);
+}
+
+static bool on_datagrams_of(void *arg, const struct addr *client)
+{
+    struct proxy_listener *pl = arg;
+
+    return !pl->removed && gate_lets_in(pl, client);
+}
+
+/* --- new ones ------------------------------------------------------------------------------------------- */
+
+static void listener_free(struct proxy_listener *l)
+{
+    free((void *)(uintptr_t)l->use.setting);
+    free(l);
+}
+
+/* @return NULL without memory */
+static struct proxy_listener *listener_new(struct proxy *p, const struct listen_place *place,
+                                           const struct proxy_use *use)
+{
+    struct proxy_listener *l = calloc(1, sizeof *l);
+    void *setting = use->setting_size > 0 ? malloc(use->setting_size) : NULL;
+
+    if (!l || (use->setting_size > 0 && !setting)) {
+        free(l);
+        free(setting);
+        return NULL;
+    }
+    if (setting)
+        memcpy(setting, use->setting, use->setting_size);
+    *l = (struct proxy_listener){
+        .proxy = p, .place = *place, .asked = *place, .use = *use, .listener = {.absent = true}};
+    l->use.setting = setting;
+    return l;
+}
+
+int proxy_change_listener(struct proxy_listener *l, const struct proxy_use *use)
+{
+    struct proxy_use next = *use;
+
+    if (use->setting_size > 0) {
+        next.setting = malloc(use->setting_size);
+        if (!next.setting)
+            return -ENOMEM;
+        memcpy((void *)(uintptr_t)next.setting, use->setting, use->setting_size);
+    }
+    free((void *)(uintptr_t)l->use.setting);
+    l->use = next;
+    return 0;
+}
+
+static int open_listener(struct proxy_listener *l, enum listener_absent absent)
+{
+    int err = listener_open(&l->listener, l->proxy->loop, &l->place.addr,
+                            &(struct listener_kind){.absent = absent, .transparent = l->use.transparent},
+                            on_accepted, on_starved);
+
+    if (err == 0)
+        l->place.addr = l->listener.addr;
+    return err;
+}
+
+int proxy_listen(struct proxy *p, const struct listen_place *place, const struct proxy_use *use,
+                 enum listener_absent absent, struct proxy_listener **ret)
+{
+    if (p->n_listeners == PROXY_LISTENERS_MAX)
+        return -ENOSPC;
+    struct proxy_listener *l = listener_new(p, place, use);
+    if (!l)
+        return -ENOMEM;
+    bool awaited = listen_place_is_awaited(place);
+    int err = !awaited ? open_listener(l, absent) : absent == LISTENER_WAITS ? 0 : -ENODEV;
+    if (err < 0) {
+        listener_free(l);
+        return err;
+    }
+    (void)listen_place_text(&l->place, l->text);
+    p->listeners[p->n_listeners++] = l;
+    loops_listen(&p->outbounds.loops, &l->listener.addr, use->front);
+    if (ret)
+        *ret = l;
+    return 0;
+}
+
+int proxy_listen_udp(struct proxy *p, const struct listen_place *place, const struct proxy_use *use,
+                     const struct udp_tproxy *tproxy, enum listener_absent absent,
+                     struct proxy_listener **ret)
+{
+    if (listen_place_is_awaited(place))
+        return -ENODEV;
+    if (p->n_udp_listeners == PROXY_LISTENERS_MAX)
+        return -ENOSPC;
+    struct proxy_listener *l = listener_new(p, place, use);
+    if (!l)
+        return -ENOMEM;
+    const struct udp_service service = {
+        .admits = on_datagrams_of, .arg = l, .listener = l->text, .waits = absent == LISTENER_WAITS};
+    int err = tproxy ? udp_tproxy(&p->udp, &place->addr, tproxy, &service, &l->port, &l->place.addr)
+                     : udp_forward(&p->udp, &place->addr, use->setting, &service, &l->port, &l->place.addr);
+    if (err < 0) {
+        listener_free(l);
+        return err;
+    }
+    (void)listen_place_text(&l->place, l->text);
+    p->udp_listeners[p->n_udp_listeners++] = l;
+    if (ret)
+        *ret = l;
+    return 0;
+}
+
+void proxy_set_port(struct proxy_listener *l, uint16_t port)
+{
+    addr_set_port(&l->place.addr, port);
+    (void)listen_place_text(&l->place, l->text);
+}
+
+int proxy_follow_place(struct proxy_listener *l)
+{
+    if (!listen_place_find(&l->place))
+        return 0;
+    listener_close(&l->listener);
+    int err = open_listener(l, LISTENER_WAITS);
+    l->listener.absent = true; /* until the machine is looked at again */
+    (void)listen_place_text(&l->place, l->text);
+    return err;
+}
+
+/* --- and their end -------------------------------------------------------------------------------------- */
+
+/* @return the new number */
+static size_t take_out(struct proxy_listener **list, size_t n, const struct proxy_listener *l)
+{
+    size_t i = 0;
+
+    while (i < n && list[i] != l)
+        i++;
+    assert(i < n);
+    memmove(&list[i], &list[i + 1], (n - i - 1) * sizeof(struct proxy_listener *));
+    return n - 1;
+}
+
+/* Accounts of mappings name the listener of a UDP port until they have ended, so it stays. */
+void proxy_remove_listener(struct proxy_listener *l)
+{
+    struct proxy *p = l->proxy;
+
+    l->removed = true;
+    list_push_back(&p->removed_listeners, &l->node);
+    if (l->port) {
+        p->n_udp_listeners = take_out(p->udp_listeners, p->n_udp_listeners, l);
+        return udp_service_close(l->port);
+    }
+    p->n_listeners = take_out(p->listeners, p->n_listeners, l);
+    loops_unlisten(&p->outbounds.loops, &l->listener.addr);
+    listener_close(&l->listener);
+    l->clients++;
+    proxy_listener_leave(l);
+}
+
+void proxy_listener_leave(struct proxy_listener *l)
+{
+    assert(l->clients > 0);
+    if (--l->clients > 0 || !l->removed)
+        return;
+    list_remove(&l->node);
+    listener_free(l);
+}
+
+void proxy_close_listeners(struct proxy *p)
+{
+    for (size_t i = 0; i < p->n_listeners; i++)
+        listener_close(&p->listeners[i]->listener);
+}
+
+void proxy_free_listeners(struct proxy *p)
+{
+    for (size_t i = 0; i < p->n_listeners; i++)
+        listener_free(p->listeners[i]);
+    for (size_t i = 0; i < p->n_udp_listeners; i++)
+        listener_free(p->udp_listeners[i]);
+    p->n_listeners = p->n_udp_listeners = 0;
+    LIST_EACH(&p->removed_listeners, node, next) {
+        list_remove(node);
+        listener_free(container_of(node, struct proxy_listener, node));
+    }
+}
