@@ -41,7 +41,8 @@ local ROOMS = {
   { "app/show", "base" },
   { "app/cli", "base uplink config options show" },
   { "app/ask", "base config control cli show" },
-  { "app/serve", "net uplink health inbound http socks captured config keep follow capture control" },
+  { "app/serve", "base net machine uplink policy relay udp health inbound http socks captured config keep follow capture "
+    .. "control" },
   { "app/main", "base netlink peek uplink policy config options follow capture control doctor simulate show cli ask serve" },
 }
 
@@ -74,7 +75,7 @@ local LIBRARIES = {
   ["arpa/nameser.h"] = { "dns" },
   ["libmnl/libmnl.h"] = { "netlink", "machine" },
   ["jansson.h"] = {
-    "policy", "outbound", "config", "options", "keep", "capture", "control", "doctor", "simulate", "show", "ask", "main",
+    "policy", "outbound", "config", "options", "keep", "capture", "control", "doctor", "simulate", "show", "ask", "serve", "main",
   },
 }
 

@@ -28,9 +28,15 @@ static void print_loaded(const json_t *a)
                  show_number_of(a, "generation"), show_number_of(a, "seconds") * 1e3);
 }
 
+static void print_reloaded(const json_t *a)
+{
+    print_loaded(a);
+    show_changes(a);
+}
+
 int cmd_reload(const struct cli *cli)
 {
-    return ask_and_show(cli, json_pack("{s:s}", "verb", "reload"), print_loaded);
+    return ask_and_show(cli, json_pack("{s:s}", "verb", "reload"), print_reloaded);
 }
 
 /* Make the path absolute, since the proxy runs in another folder. @return 0 or negative errno */

@@ -127,6 +127,7 @@ void config_done(struct config *c)
     pac_done(&c->pac);
     cidr_set_done(&c->bind_from);
     cidr_set_done(&c->bypass);
+    json_decref(c->said);
     free(c->policy);
     free(c->policy_from);
     free(c->data_dir);
@@ -134,6 +135,27 @@ void config_done(struct config *c)
     free(c->state);
     free(c->record);
     config_init(c);
+}
+
+#define SWAP(a, b)                                                                                           \
+    do {                                                                                                     \
+        __typeof__(a) was = a;                                                                               \
+        a = b;                                                                                               \
+        b = was;                                                                                             \
+    } while (0)
+
+void config_take(struct config *c, struct config *later)
+{
+    SWAP(*c, *later);
+    SWAP(c->data_dir, later->data_dir);
+    SWAP(c->control, later->control);
+    SWAP(c->state, later->state);
+    SWAP(c->own_mark, later->own_mark);
+    SWAP(c->threads, later->threads);
+    SWAP(c->no_watch, later->no_watch);
+    SWAP(c->no_jit, later->no_jit);
+    SWAP(c->record, later->record);
+    SWAP(c->ipv6_source, later->ipv6_source);
 }
 
 static struct policy_param *find_param(struct config *c, struct slice key)

@@ -14,6 +14,8 @@
 #include "udp/udp_settings.h"
 #include "uplink/uplink_spec.h"
 
+#include <jansson.h>
+
 enum { CONFIG_LISTEN_MAX = 32, CONFIG_ERROR_MAX = 1024 };
 enum { CONFIG_PORT = 1080, CONFIG_PORT_HTTP = 8080 };
 
@@ -40,6 +42,7 @@ struct config_transparent {
 };
 
 struct config {
+    json_t *said; /* the config file's table, to compare it with a later reading; NULL for no file */
     struct listen_place listen[CONFIG_LISTEN_MAX]; /* at least one after config_finish */
     size_t n_listen;
     size_t n_listen_given; /* by --listen; config_finish adds those of --host and --port behind them */
@@ -118,6 +121,10 @@ const char *config_check(const struct config *c);
 
 /** The bit that this run marks its own packets with, if it may; 0 for none. */
 uint32_t config_own_mark(const struct config *c);
+
+/** Take over all settings of a config that was read later, except for those that need a restart
+ * (option.restart); pointers into the config stay valid. The other one gets the old settings. */
+void config_take(struct config *c, struct config *later);
 
 void config_init(struct config *c);
 void config_done(struct config *c);

@@ -105,14 +105,20 @@ static int refuse_prefix(const struct uplink_spec *s, const struct machine *m, c
     return 0;
 }
 
+int startup_check(const struct config *c, const struct machine *m, char *err)
+{
+    int r = has_parent(c) ? refuse_loops(c, m, err) : 0;
+
+    for (size_t i = 0; r == 0 && i < c->n_uplinks; i++)
+        r = refuse_prefix(&c->uplinks[i], m, err);
+    return r;
+}
+
 static int add_given(const struct config *c, const struct machine *m, struct uplink_set *set, char *err)
 {
     for (size_t i = 0; i < c->n_uplinks; i++) {
         char text[ADDR_TEXT_MAX];
-        int r = refuse_prefix(&c->uplinks[i], m, err);
-        if (r < 0)
-            return r;
-        r = uplink_set_add(set, &c->uplinks[i], m);
+        int r = uplink_set_add(set, &c->uplinks[i], m);
         if (r == 0)
             continue;
         (void)snprintf(err, CONFIG_ERROR_MAX, "uplink %s: %s", uplink_spec_name(&c->uplinks[i], text),
@@ -148,7 +154,7 @@ static void tell_objections(const struct machine *m, char *err)
 int startup_uplinks(const struct config *c, const struct machine *m, struct uplink_set *set, char *err)
 {
     set->ipv6 = c->ipv6_source;
-    int r = has_parent(c) ? refuse_loops(c, m, err) : 0;
+    int r = startup_check(c, m, err);
     if (r < 0)
         return r;
     if (c->n_uplinks > 0)

@@ -131,15 +131,25 @@ struct load {
     struct control_reply reply;
 };
 
+void control_answer_loaded(struct control_reply reply, const struct policy *p, double seconds,
+                           json_t *changes)
+{
+    json_t *answer =
+        json_pack("{s:s, s:o, s:I, s:f}", "policy", policy_name(p), "file", json_text(policy_source(p)->file),
+                  "generation", (json_int_t)policy_generation(p), "seconds", seconds);
+
+    if (changes)
+        (void)json_object_set_new(answer, "changes", changes);
+    control_answer(reply, answer);
+}
+
 static void on_loaded(void *arg, const struct loading_verdict *verdict)
 {
     struct load *l = arg;
     struct policy *p = l->policy;
 
     if (verdict->loaded)
-        control_answer(l->reply, json_pack("{s:s, s:o, s:I, s:f}", "policy", policy_name(p), "file",
-                                           json_text(policy_source(p)->file), "generation",
-                                           (json_int_t)policy_generation(p), "seconds", verdict->took_s));
+        control_answer_loaded(l->reply, p, verdict->took_s, NULL);
     else
         control_refuse(l->reply, "%s", verdict->err);
     free(l);
@@ -157,8 +167,20 @@ static void begin_load(struct control *c, const struct policy_source *source, st
 
 static void verb_reload(void *owner, const json_t *request, struct control_reply reply)
 {
+    const struct control_subject *s = &((struct control *)owner)->subject;
+
     (void)request;
-    begin_load(owner, NULL, reply);
+    s->reload(s->reload_arg, reply);
+}
+
+static void verb_diff(void *owner, const json_t *request, struct control_reply reply)
+{
+    const struct control_subject *s = &((struct control *)owner)->subject;
+    const json_t *other = json_object_get(request, "config");
+
+    if (other && !json_is_object(other))
+        return control_refuse(reply, "expected a \"config\": a config file's table, or nothing");
+    control_answer(reply, json_pack("{s:o}", "changes", s->diff(s->reload_arg, other)));
 }
 
 static void verb_policy(void *owner, const json_t *request, struct control_reply reply)
@@ -248,7 +270,7 @@ static const struct control_verb verbs[] = {
     {"status", verb_status}, {"uplinks", verb_uplinks}, {"policy", verb_policy}, {"set", verb_set},
     {"reload", verb_reload}, {"why", verb_why},         {"record", verb_record}, {"drain", verb_drain},
     {"add", verb_add},       {"remove", verb_remove},   {"weight", verb_weight}, {"tier", verb_tier},
-    {"quota", verb_quota},   {"capture", verb_capture},
+    {"quota", verb_quota},   {"capture", verb_capture}, {"diff", verb_diff},
 };
 
 int control_open(struct control *c, struct ev_loop *loop, const char *path,

@@ -16,6 +16,11 @@ struct control_subject {
     struct policy_loading *loading;
     struct capture_keeper *capture;
     struct machine_follow *follow;
+    /** Read config and policy again; answers reply. @param arg  reload_arg */
+    void (*reload)(void *arg, struct control_reply reply);
+    /** What differs between the config as it was read last and another file's table; a list, or NULL. */
+    json_t *(*diff)(void *arg, const json_t *other);
+    void *reload_arg;
     /** The file of a policy: looked up by name, or the path itself. The callee frees ret.
      *  @return 0, or negative errno with one line in err (CONFIG_ERROR_MAX) */
     int (*find_policy)(void *arg, const char *name_or_file, char **ret, char *err);
@@ -33,6 +38,11 @@ struct control {
 /** @return 0, or negative errno of control_place_take */
 MUST_CHECK int control_open(struct control *c, struct ev_loop *loop, const char *path,
                             const struct control_subject *subject);
+/** The answer to reload and the like: which policy is loaded, and what has changed in the config.
+ *  @param changes  taken; NULL for none */
+void control_answer_loaded(struct control_reply reply, const struct policy *p, double seconds,
+                           json_t *changes);
+
 /** Harmless on one that is not open. */
 void control_close(struct control *c);
 

@@ -276,6 +276,11 @@ static void follow_look(struct machine_follow *f, bool routes, bool settled)
     machine_done(&m);
 }
 
+void machine_follow_look(struct machine_follow *f)
+{
+    follow_look(f, false, false);
+}
+
 static void on_changed(struct machine_watch *w)
 {
     struct machine_follow *f = container_of(w, struct machine_follow, watch);

@@ -39,6 +39,8 @@ MUST_CHECK int machine_follow_start(struct machine_follow *f, const struct confi
 /** Warn now of uplinks whose packets have no route. May be called before the start. */
 void machine_follow_warn_of_routes(struct machine_follow *f, const struct uplink_set *uplinks,
                                    const struct machine *m);
+/** Look at the machine now: something that depends on it has changed. */
+void machine_follow_look(struct machine_follow *f);
 /** Add an uplink while the proxy runs, with its resolver, check, quota and learned capacity. Neither log nor
  * policy is told. @return 0, or negative errno of uplink_set_add; then the set is unchanged */
 MUST_CHECK int machine_follow_add(struct machine_follow *f, const struct uplink_spec *spec,

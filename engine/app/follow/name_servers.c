@@ -193,6 +193,16 @@ int name_servers_open(struct name_servers *n, struct ev_loop *loop, const struct
     return r;
 }
 
+void name_servers_settle(struct name_servers *n)
+{
+    n->set = (struct dns_servers){.n = 0};
+    if (n->config->dns_servers && dns_servers_parse(&n->set, n->config->dns_servers) < 0)
+        n->set.n = 0; /* never: it was checked when it was read */
+    resolver_set_timeout(n->direct, n->config->dial_timeout_s);
+    for (size_t i = 0; i < n->uplinks->n_all; i++)
+        resolver_set_timeout(n->uplinks->items[i]->names.resolver, n->config->dial_timeout_s);
+}
+
 int name_servers_add(struct name_servers *n, struct uplink *u, const struct machine *m)
 {
     int r = give_resolver(n, u);

@@ -40,6 +40,9 @@ MUST_CHECK int name_servers_add(struct name_servers *n, struct uplink *u, const 
 /** Free the resolver of an uplink that is about to be freed. */
 void name_servers_remove(struct uplink *u);
 
+/** The config has changed: take its servers, and its time for answers. */
+void name_servers_settle(struct name_servers *n);
+
 /** Look up the servers again, and log changes. */
 void name_servers_refresh(struct name_servers *n, const struct machine *m);
 

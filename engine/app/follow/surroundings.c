@@ -52,6 +52,12 @@ void surroundings_refresh(struct surroundings *s, const struct machine *m)
         log_plain(EVENT_NETWORKS_CHANGED);
 }
 
+void surroundings_settle(struct surroundings *s, const struct machine *m)
+{
+    name_servers_settle(&s->names);
+    surroundings_refresh(s, m);
+}
+
 void surroundings_suppose(struct uplink_set *uplinks, const struct machine *m)
 {
     refresh_uplinks(NULL, uplinks, m);

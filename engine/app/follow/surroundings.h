@@ -42,6 +42,9 @@ void surroundings_drop_last(struct surroundings *s);
  * this process may set them. */
 void surroundings_suppose(struct uplink_set *uplinks, const struct machine *m);
 
+/** The config has changed: take its name servers, and the networks that it lets bypass the policy. */
+void surroundings_settle(struct surroundings *s, const struct machine *m);
+
 /** Remove what was set, and the uplinks' resolvers. Harmless when not open. */
 void surroundings_close(struct surroundings *s);
 

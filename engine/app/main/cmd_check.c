@@ -3,6 +3,7 @@
 #include "uplink/uplink_set.h"
 #include "uplink/uplink_spec.h"
 
+#include "ask/ask_and_show.h"
 #include "cli/cli.h"
 #include "config/config_useless.h"
 #include "config/startup.h"
@@ -191,7 +192,26 @@ static int check_policy(const struct config *c, const struct paths *paths, struc
     return r;
 }
 
-static int check(struct config *c, const struct paths *paths, const struct machine *m, char *err)
+static void print_diff(const json_t *answer)
+{
+    if (json_array_size(json_object_get(answer, "changes")) == 0)
+        (void)printf("no difference to the config of the running proxy\n");
+    show_changes(answer);
+}
+
+/* What would change in the running proxy if it read this file. */
+static int show_diff(const struct cli *cli, const struct config *c, char *err)
+{
+    json_t *request = json_pack("{s:s, s:O*}", "verb", "diff", "config", c->said);
+
+    if (ask_and_show(cli, request, print_diff) == COMMAND_OK)
+        return 0;
+    (void)snprintf(err, CONFIG_ERROR_MAX, "the config is not compared");
+    return -EIO;
+}
+
+static int check(const struct cli *cli, struct config *c, const struct paths *paths, const struct machine *m,
+                 char *err)
 {
     struct uplink_set uplinks = {.n = 0};
     int r = startup_uplinks(c, m, &uplinks, err);
@@ -205,7 +225,7 @@ static int check(struct config *c, const struct paths *paths, const struct machi
     if (r == 0)
         r = check_policy(c, paths, &uplinks, m, err);
     uplink_set_done(&uplinks);
-    return r;
+    return r == 0 && cli_value(cli, "diff") ? show_diff(cli, c, err) : r;
 }
 
 /* Whether the first word means a policy: a Lua file, or the name of a shipped policy that is not also an

@@ -3,8 +3,10 @@
 #include "uplink/uplink_health.h"
 #include "uplink/uplink_set.h"
 
+#include "cli/cli.h"
 #include "config/startup.h"
 #include "follow/policy_loading.h"
+#include "options/config_changes.h"
 #include "serve/app.h"
 #include "show/show.h"
 
@@ -182,11 +184,28 @@ static void warn_of_listeners(const struct proxy *p)
 
 /* --- from config to running ----------------------------------------------------------------------------- */
 
-static int serve(const struct config *config, const struct paths *paths, const struct machine *m,
-                 struct uplink_set *uplinks, struct policy *policy, char *err)
+/* --- reading the config again --------------------------------------------------------------------------- */
+
+static int read_again(void *arg, struct config *ret, char *err)
 {
+    int code;
+
+    return cli_configure(arg, ret, &code, err);
+}
+
+static json_t *changes(void *arg, const json_t *before, const json_t *now)
+{
+    const struct cli *cli = arg;
+
+    return config_changes(before, now, cli->values, cli->n_values, cli->n_words > 0);
+}
+
+static int serve(const struct cli *cli, struct config *config, const struct paths *paths,
+                 const struct machine *m, struct uplink_set *uplinks, struct policy *policy, char *err)
+{
+    const struct app_source source = {.read = read_again, .changes = changes, .arg = (void *)(uintptr_t)cli};
     struct app app;
-    int r = app_init(&app, config, paths, m, uplinks, policy, err);
+    int r = app_init(&app, config, &source, paths, m, uplinks, policy, err);
 
     if (r == 0) {
         app_start(&app);
@@ -223,7 +242,8 @@ static void keep_large_blocks_apart(void)
     (void)mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK);
 }
 
-static int start(struct config *config, const struct paths *paths, const struct machine *m, char *err)
+static int start(const struct cli *cli, struct config *config, const struct paths *paths,
+                 const struct machine *m, char *err)
 {
     struct uplink_set uplinks = {.n = 0};
     struct policy *policy = NULL;
@@ -238,7 +258,7 @@ static int start(struct config *config, const struct paths *paths, const struct 
     if (r == 0)
         r = command_load_policy(config, paths, &uplinks, &policy, err);
     if (r == 0)
-        r = serve(config, paths, m, &uplinks, policy, err);
+        r = serve(cli, config, paths, m, &uplinks, policy, err);
     policy_free(policy);
     uplink_set_done(&uplinks);
     return r;

@@ -65,7 +65,8 @@ int cmd_help(const struct cli *cli)
     return COMMAND_OK;
 }
 
-static int run_on_machine(command_fn *run, struct config *config, const struct paths *paths)
+static int run_on_machine(const struct cli *cli, command_fn *run, struct config *config,
+                          const struct paths *paths)
 {
     char err[CONFIG_ERROR_MAX];
     struct machine m;
@@ -73,7 +74,7 @@ static int run_on_machine(command_fn *run, struct config *config, const struct p
 
     if (r < 0)
         return command_error(COMMAND_FAILED, "cannot read the links of this machine: %s", strerror(-r));
-    r = run(config, paths, &m, err);
+    r = run(cli, config, paths, &m, err);
     machine_done(&m);
     return r < 0 ? command_error(COMMAND_FAILED, "%s", err) : COMMAND_OK;
 }
@@ -90,7 +91,7 @@ int command_configured(const struct cli *cli, command_fn *run)
     } else if (paths_find(&paths, config.data_dir, err) < 0) {
         code = command_error(COMMAND_FAILED, "%s", err);
     } else {
-        code = run_on_machine(run, &config, &paths);
+        code = run_on_machine(cli, run, &config, &paths);
         paths_done(&paths);
     }
     config_done(&config);

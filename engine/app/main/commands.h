@@ -44,7 +44,8 @@ int cmd_help(const struct cli *cli);
 /** A command with the config from command line and file, the paths of the Lua files, and this machine's
  * links.
  * @return 0, or negative errno with one line in err (CONFIG_ERROR_MAX) */
-typedef int command_fn(struct config *config, const struct paths *paths, const struct machine *m, char *err);
+typedef int command_fn(const struct cli *cli, struct config *config, const struct paths *paths,
+                       const struct machine *m, char *err);
 
 /** Run such a command, and print its error. @return the exit code, or that of an earlier failure */
 int command_configured(const struct cli *cli, command_fn *run);

@@ -24,7 +24,8 @@ static const struct verb ITEMS[] = {
      .words = "[UPLINK...]",
      .words_max = SIZE_MAX,
      .summary = "run the proxy",
-     .about = "Run the proxy until SIGINT or SIGTERM; SIGHUP reloads the policy.\n\n" UPLINKS_HELP,
+     .about =
+         "Run the proxy until SIGINT or SIGTERM; SIGHUP reads config and\npolicy again.\n\n" UPLINKS_HELP,
      .scope = OPTION_OF_START,
      .run = cmd_start},
     {.name = "check",
@@ -133,9 +134,9 @@ static const struct verb ITEMS[] = {
      .run = cmd_why},
     {.name = "reload",
      .words = "",
-     .summary = "reload the policy of the running proxy",
-     .about = "Reload the policy of the running proxy. If the new one is refused, the loaded\n"
-              "one stays in use, and the error is printed.\n",
+     .summary = "let the running proxy read its config and policy again",
+     .about = "Let the running proxy read its config and policy again, and print what has\n"
+              "changed. A mistake changes nothing, and is printed.\n",
      .scope = OPTION_OF_CONTROL,
      .run = cmd_reload},
     {.name = "policy",

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { KEY_MAX = 64 };
+enum { KEY_MAX = CONFIG_FILE_KEY_MAX };
 static const char UPLINKS[] = "uplinks";
 
 /* The state while one key is read. */
@@ -22,8 +22,7 @@ struct reading {
     struct slice folder; /* the config file's, with its last '/'; empty for the current folder */
 };
 
-/* The config key of an option; "" for an option of the command line only. */
-static void key_of(const struct option *o, char key[KEY_MAX])
+void config_file_key(const struct option *o, char key[KEY_MAX])
 {
     (void)snprintf(key, KEY_MAX, "%s", o->action == OPTION_SETS ? o->name : "");
     for (char *p = key; *p; p++) {
@@ -36,7 +35,7 @@ static const struct option *option_of_key(const char *key)
 {
     for (size_t i = 0; option_at(i); i++) {
         char name[KEY_MAX];
-        key_of(option_at(i), name);
+        config_file_key(option_at(i), name);
         if (*name && strcmp(name, key) == 0)
             return option_at(i);
     }
@@ -51,7 +50,7 @@ static int unknown_key(const char *key, char *err)
     nearest_init(&nearest, slice_str(key));
     nearest_offer(&nearest, UPLINKS);
     for (size_t i = 0; option_at(i) && i < ARRAY_LEN(names); i++) {
-        key_of(option_at(i), names[i]);
+        config_file_key(option_at(i), names[i]);
         if (*names[i])
             nearest_offer(&nearest, names[i]);
     }
@@ -227,7 +226,7 @@ static int read_keys(struct config *c, struct slice folder, const json_t *root, 
 
     for (size_t i = 0; rc == 0 && option_at(i); i++) {
         char key[KEY_MAX];
-        key_of(option_at(i), key);
+        config_file_key(option_at(i), key);
         const json_t *value = *key ? json_object_get(root, key) : NULL;
         const struct reading r = {.config = c, .option = option_at(i), .folder = folder};
         rc = value ? set_value(&r, value, reason) : 0;
@@ -257,6 +256,8 @@ int config_file_load(struct config *c, const char *path, const char *lua_dir, ch
     }
     if (rc < 0)
         (void)snprintf(err, CONFIG_ERROR_MAX, "%.500s: %.500s", path, reason);
+    if (rc == 0)
+        c->said = json_incref(root);
     json_decref(root);
     return rc;
 }

@@ -11,4 +11,9 @@
  * expected; the config may then be half filled */
 MUST_CHECK int config_file_load(struct config *c, const char *path, const char *lua_dir, char *err);
 
+struct option;
+enum { CONFIG_FILE_KEY_MAX = 64 };
+/** The config key of an option; "" for an option of the command line only. */
+void config_file_key(const struct option *o, char ret[CONFIG_FILE_KEY_MAX]);
+
 #endif

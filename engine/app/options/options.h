@@ -55,7 +55,8 @@ struct option {
     unsigned clears;      /* of enum config_part: on the command line it replaces these from the file */
     unsigned scope;
     enum option_action action;
-    bool secret; /* the value must not appear in messages */
+    bool secret;  /* the value must not appear in messages */
+    bool restart; /* a changed config file does not change it while the proxy runs */
 };
 
 /** The i-th option, from 0 on, in the order in which help prints them. @return NULL after the last */

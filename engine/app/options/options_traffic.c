@@ -112,6 +112,7 @@ static const struct option TABLE[] = {
      .scope = RUN},
     {.group = TRAFFIC,
      .name = "ipv6-source",
+     .restart = true,
      .kind = OPTION_TEXT,
      .argument = "WHICH",
      .about = "which IPv6 address of an uplink to send from: temporary, stable, or system, which is as "

@@ -1,9 +1,7 @@
 #include "serve/app.h"
 
-#include "config/startup.h"
 #include "health/checks.h"
-#include "http/http.h"
-#include "socks/socks.h"
+#include "serve/app_settings.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -12,9 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-
-/* The front that accepts any first byte comes last. */
-static const struct front *const FRONTS[] = {&FRONT_SOCKS4, &FRONT_SOCKS5, &FRONT_HTTP, NULL};
 
 /* --- signals -------------------------------------------------------------------------------------------- */
 
@@ -86,7 +81,7 @@ static void on_hup(struct ev_loop *loop, ev_signal *w, int events)
 
     (void)loop;
     (void)events;
-    policy_loading_ask(&a->loading, NULL, "signal", NULL, NULL);
+    app_reload(a, "signal", NULL, NULL);
 }
 
 static void watch_signals(struct app *a)
@@ -115,15 +110,6 @@ static void raise_file_limit(void)
     }
 }
 
-/* Clients without a request take at most half of the descriptors, which leaves the rest to those with one. */
-static size_t most_strangers(void)
-{
-    struct rlimit files = {.rlim_cur = 1024};
-
-    (void)getrlimit(RLIMIT_NOFILE, &files);
-    return (size_t)files.rlim_cur / 2;
-}
-
 static int open_udp(struct app *a, char *err)
 {
     int e = proxy_open_udp(&a->proxy, &a->config->udp);
@@ -133,10 +119,11 @@ static int open_udp(struct app *a, char *err)
     return e;
 }
 
-int app_init(struct app *a, const struct config *config, const struct paths *paths, const struct machine *m,
-             struct uplink_set *uplinks, struct policy *policy, char *err)
+int app_init(struct app *a, struct config *config, const struct app_source *source, const struct paths *paths,
+             const struct machine *m, struct uplink_set *uplinks, struct policy *policy, char *err)
 {
-    *a = (struct app){.config = config, .paths = paths, .uplinks = uplinks, .policy = policy};
+    *a = (struct app){
+        .config = config, .source = *source, .paths = paths, .uplinks = uplinks, .policy = policy};
     raise_file_limit();
     /* Ignore LIBEV_FLAGS: it could select libev's io_uring backend, which ends the process under load. */
     a->loop = ev_default_loop(EVBACKEND_EPOLL | EVFLAG_NOENV);
@@ -152,32 +139,12 @@ int app_init(struct app *a, const struct config *config, const struct paths *pat
     int e = surroundings_open(s, a->loop, config, uplinks, m, err);
     if (e < 0)
         return e;
-    const struct outbounds outbounds = {
-        .loop = a->loop,
-        .resolver = s->names.direct,
-        .uplinks = a->uplinks,
-        .policy = a->policy,
-        .settings = {.reach = {.deny = &config->deny, .own = &s->own, .allow_own = config->own_addresses},
-                     .bypass = &config->bypass,
-                     .local = &s->local,
-                     .dial_timeout_s = config->dial_timeout_s,
-                     .bind_timeout_s = config->bind_timeout_s,
-                     .hedge_s = config->hedge_s,
-                     .fast_open = config->fast_open},
-    };
-    const struct proxy_settings settings = {
-        .fronts = FRONTS,
-        .access = &config->access,
-        .unasked = config_unasked(config),
-        .balancers = &config->balancers,
-        .pac = &config->pac,
-        .bind_from = &config->bind_from,
-        .handshake_timeout_s = config->handshake_timeout_s,
-        .ack_timeout_s = config->ack_timeout_s,
-        .cut_after_s = config->cut_after_s,
-        .idle_timeout_s = config->idle_timeout_s,
-        .strangers_max = most_strangers(),
-    };
+    const struct outbounds outbounds = {.loop = a->loop,
+                                        .resolver = s->names.direct,
+                                        .uplinks = a->uplinks,
+                                        .policy = a->policy,
+                                        .settings = app_outbound_settings(a)};
+    const struct proxy_settings settings = app_proxy_settings(a);
     proxy_init(&a->proxy, &outbounds, &settings);
     a->proxy.drained = on_drained;
     e = open_udp(a, err);
@@ -241,13 +208,6 @@ static void on_looked(void *arg, const struct machine *m, bool settled)
     capture_keeper_look(&a->capture, m, settled);
 }
 
-static void on_check_ended(void *arg)
-{
-    struct app *a = arg;
-
-    dead_lines_look(&a->proxy.dead_lines);
-}
-
 void app_start(struct app *a)
 {
     start_workers(a);
@@ -259,17 +219,7 @@ void app_start(struct app *a)
     int r = machine_follow_start(&a->follow, a->config, &a->proxy, &a->surroundings);
     if (r < 0)
         log_no_events(r);
-    const struct checks_options checks = {
-        .loop = a->loop,
-        .uplinks = a->uplinks,
-        .loops = &a->proxy.outbounds.loops,
-        .targets = config_check(a->config),
-        .interval_s = a->config->check_interval_s,
-        .ended = on_check_ended,
-        .arg = a,
-    };
-    if (checks_new(&a->proxy.outbounds.checks, &checks) < 0)
-        log_plain(EVENT_NO_CHECKS);
+    app_check(a);
     policy_timer_init(&a->policy_timer, a->loop, a->policy);
     meter_timer_init(&a->meter_timer, a->loop, a->uplinks);
     a->meter_timer.was_read = on_meters;

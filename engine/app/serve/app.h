@@ -12,11 +12,14 @@
 #include "follow/policy_watch.h"
 #include "inbound/proxy.h"
 #include "keep/ledger.h"
+#include "serve/app_reload.h"
 
 #include <ev.h>
 
 struct app {
-    const struct config *config;
+    struct config *config;
+    struct app_source source;
+    struct reload *reload; /* that is under way; NULL for none */
     const struct paths *paths;
     struct ev_loop *loop;
     struct uplink_set *uplinks;
@@ -40,9 +43,9 @@ struct app {
 
 /** Set up and listen as config says. The arguments must outlive the app, except for m.
  *  @return 0, or negative errno with one line in err (CONFIG_ERROR_MAX); call app_done either way */
-MUST_CHECK int app_init(struct app *a, const struct config *config, const struct paths *paths,
-                        const struct machine *m, struct uplink_set *uplinks, struct policy *policy,
-                        char *err);
+MUST_CHECK int app_init(struct app *a, struct config *config, const struct app_source *source,
+                        const struct paths *paths, const struct machine *m, struct uplink_set *uplinks,
+                        struct policy *policy, char *err);
 
 /** Open the listeners of the config that are not open yet. End it by one of the two below.
  *  @return 0, or negative errno with one line in err (CONFIG_ERROR_MAX); then nothing has changed */

@@ -5,6 +5,7 @@
 
 #include "captured/forward.h"
 #include "captured/transparent.h"
+#include "inbound/proxy_listener.h"
 #include "inbound/proxy_listeners.h"
 
 #include <errno.h>
@@ -320,7 +321,7 @@ static int settle_group(struct app *a, const struct group *g, char *err)
                 !same_use(&l->use, &g->use))
                 continue;
             const struct proxy_use use = use_at(g, &g->places[i]);
-            r = g->udp ? settle_datagrams(a, g, l, err) : proxy_change_listener(l, &use);
+            r = g->udp ? settle_datagrams(a, g, l, err) : proxy_listener_change(l, &use);
             break;
         }
     }

@@ -1,11 +1,13 @@
 #include "serve/app.h"
 
+#include "base/clock.h"
 #include "net/dialer.h"
 #include "uplink/uplink.h"
 #include "uplink/uplink_set.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static void warn(enum log_event event, const char *path, const char *why)
@@ -23,6 +25,44 @@ static int find_policy(void *arg, const char *name_or_file, char **ret, char *er
 {
     const struct app *a = arg;
     return paths_policy(a->paths, name_or_file, ret, err);
+}
+
+/* --- the control socket --------------------------------------------------------------------------------- */
+
+/* A client of the control socket that waits for a reload. */
+struct asked {
+    const struct app *app;
+    struct control_reply reply;
+    double began_s;
+};
+
+static void on_reloaded(void *arg, const struct app_reloaded *result)
+{
+    struct asked *asked = arg;
+
+    if (result->applied)
+        control_answer_loaded(asked->reply, asked->app->policy, clock_now_s() - asked->began_s,
+                              json_incref(result->changes));
+    else
+        control_refuse(asked->reply, "%s", result->err);
+    free(asked);
+}
+
+static void reload(void *arg, struct control_reply reply)
+{
+    struct asked *asked = malloc(sizeof *asked);
+
+    if (!asked)
+        return control_refuse(reply, "out of memory");
+    *asked = (struct asked){.app = arg, .reply = reply, .began_s = clock_now_s()};
+    app_reload(arg, "control", on_reloaded, asked);
+}
+
+static json_t *diff(void *arg, const json_t *other)
+{
+    const struct app *a = arg;
+
+    return a->source.changes(a->source.arg, a->config->said, other);
 }
 
 static const char *control_trouble(int err)
@@ -46,6 +86,9 @@ static int open_control(struct app *a, char *err)
                                             .loading = &a->loading,
                                             .capture = &a->capture,
                                             .follow = &a->follow,
+                                            .reload = reload,
+                                            .diff = diff,
+                                            .reload_arg = a,
                                             .find_policy = find_policy,
                                             .find_arg = a};
     const char *given = a->config->control;

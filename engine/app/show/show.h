@@ -9,6 +9,8 @@
 void show_status(const json_t *answer);
 void show_uplinks(const json_t *answer);
 void show_why(const json_t *answer);
+/** The changes of a config, a line for each. */
+void show_changes(const json_t *answer);
 
 /** Users, files and the kernel may supply control characters, which a terminal might obey: put '?' in their
  * place.

@@ -1,6 +1,7 @@
 #include "inbound/proxy_listeners.h"
 
 #include "inbound/gate.h"
+#include "inbound/proxy_listener.h"
 #include "inbound/session.h"
 
 #include "base/clock.h"
@@ -47,47 +48,6 @@ static bool on_datagrams_of(void *arg, const struct addr *client)
 
 /* --- new ones ------------------------------------------------------------------------------------------- */
 
-static void listener_free(struct proxy_listener *l)
-{
-    free((void *)(uintptr_t)l->use.setting);
-    free(l);
-}
-
-/* @return NULL without memory */
-static struct proxy_listener *listener_new(struct proxy *p, const struct listen_place *place,
-                                           const struct proxy_use *use)
-{
-    struct proxy_listener *l = calloc(1, sizeof *l);
-    void *setting = use->setting_size > 0 ? malloc(use->setting_size) : NULL;
-
-    if (!l || (use->setting_size > 0 && !setting)) {
-        free(l);
-        free(setting);
-        return NULL;
-    }
-    if (setting)
-        memcpy(setting, use->setting, use->setting_size);
-    *l = (struct proxy_listener){
-        .proxy = p, .place = *place, .asked = *place, .use = *use, .listener = {.absent = true}};
-    l->use.setting = setting;
-    return l;
-}
-
-int proxy_change_listener(struct proxy_listener *l, const struct proxy_use *use)
-{
-    struct proxy_use next = *use;
-
-    if (use->setting_size > 0) {
-        next.setting = malloc(use->setting_size);
-        if (!next.setting)
-            return -ENOMEM;
-        memcpy((void *)(uintptr_t)next.setting, use->setting, use->setting_size);
-    }
-    free((void *)(uintptr_t)l->use.setting);
-    l->use = next;
-    return 0;
-}
-
 static int open_listener(struct proxy_listener *l, enum listener_absent absent)
 {
     int err = listener_open(&l->listener, l->proxy->loop, &l->place.addr,
@@ -104,13 +64,13 @@ int proxy_listen(struct proxy *p, const struct listen_place *place, const struct
 {
     if (p->n_listeners == PROXY_LISTENERS_MAX)
         return -ENOSPC;
-    struct proxy_listener *l = listener_new(p, place, use);
+    struct proxy_listener *l = proxy_listener_new(p, place, use);
     if (!l)
         return -ENOMEM;
     bool awaited = listen_place_is_awaited(place);
     int err = !awaited ? open_listener(l, absent) : absent == LISTENER_WAITS ? 0 : -ENODEV;
     if (err < 0) {
-        listener_free(l);
+        proxy_listener_free(l);
         return err;
     }
     (void)listen_place_text(&l->place, l->text);
@@ -129,7 +89,7 @@ int proxy_listen_udp(struct proxy *p, const struct listen_place *place, const st
         return -ENODEV;
     if (p->n_udp_listeners == PROXY_LISTENERS_MAX)
         return -ENOSPC;
-    struct proxy_listener *l = listener_new(p, place, use);
+    struct proxy_listener *l = proxy_listener_new(p, place, use);
     if (!l)
         return -ENOMEM;
     const struct udp_service service = {
@@ -137,7 +97,7 @@ int proxy_listen_udp(struct proxy *p, const struct listen_place *place, const st
     int err = tproxy ? udp_tproxy(&p->udp, &place->addr, tproxy, &service, &l->port, &l->place.addr)
                      : udp_forward(&p->udp, &place->addr, use->setting, &service, &l->port, &l->place.addr);
     if (err < 0) {
-        listener_free(l);
+        proxy_listener_free(l);
         return err;
     }
     (void)listen_place_text(&l->place, l->text);
@@ -196,15 +156,6 @@ void proxy_remove_listener(struct proxy_listener *l)
     proxy_listener_leave(l);
 }
 
-void proxy_listener_leave(struct proxy_listener *l)
-{
-    assert(l->clients > 0);
-    if (--l->clients > 0 || !l->removed)
-        return;
-    list_remove(&l->node);
-    listener_free(l);
-}
-
 void proxy_close_listeners(struct proxy *p)
 {
     for (size_t i = 0; i < p->n_listeners; i++)
@@ -214,12 +165,12 @@ void proxy_close_listeners(struct proxy *p)
 void proxy_free_listeners(struct proxy *p)
 {
     for (size_t i = 0; i < p->n_listeners; i++)
-        listener_free(p->listeners[i]);
+        proxy_listener_free(p->listeners[i]);
     for (size_t i = 0; i < p->n_udp_listeners; i++)
-        listener_free(p->udp_listeners[i]);
+        proxy_listener_free(p->udp_listeners[i]);
     p->n_listeners = p->n_udp_listeners = 0;
     LIST_EACH(&p->removed_listeners, node, next) {
         list_remove(node);
-        listener_free(container_of(node, struct proxy_listener, node));
+        proxy_listener_free(container_of(node, struct proxy_listener, node));
     }
 }

@@ -18,15 +18,8 @@ MUST_CHECK int proxy_listen_udp(struct proxy *p, const struct listen_place *plac
                                 const struct proxy_use *use, const struct udp_tproxy *tproxy,
                                 enum listener_absent absent, struct proxy_listener **ret);
 
-/** Serve clients that come from now on by another setting or another use of the same front.
- *  @return 0 or -ENOMEM; then nothing has changed */
-MUST_CHECK int proxy_change_listener(struct proxy_listener *l, const struct proxy_use *use);
-
 /** Take no more clients. Sessions that came by it go on; mappings of a UDP port end. */
 void proxy_remove_listener(struct proxy_listener *l);
-
-/** A session that came by it has ended: a removed one is freed after the last. */
-void proxy_listener_leave(struct proxy_listener *l);
 
 /** Set the port of a listener whose link is missing. */
 void proxy_set_port(struct proxy_listener *l, uint16_t port);

@@ -1,5 +1,5 @@
 #include "inbound/session.h"
-#include "inbound/proxy_listeners.h"
+#include "inbound/proxy_listener.h"
 
 #include "base/clock.h"
 #include "inbound/front.h"

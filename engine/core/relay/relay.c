@@ -311,6 +311,12 @@ void relay_room_init(struct relay_room *room, struct ev_loop *loop, double idle_
     relay_uploads_init(room);
 }
 
+void relay_room_set_times(struct relay_room *room, double idle_s, double ack_s)
+{
+    atomic_store_explicit(&room->idle_s, idle_s, memory_order_relaxed);
+    atomic_store_explicit(&room->ack_s, ack_s, memory_order_relaxed);
+}
+
 void relay_room_done(struct relay_room *room)
 {
     wheel_done(&room->looks);

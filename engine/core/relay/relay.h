@@ -62,9 +62,9 @@ struct relay_side {
 struct relay_room {
     struct ev_loop *loop;
     const struct relay_events *events;
-    double idle_s;      /* silence after which a relay ends, detected up to an eighth later; 0 for never */
-    double ack_s;       /* limit for unacknowledged data, for relays that begin later; 0 for none */
-    struct wheel looks; /* the relays' next looks */
+    _Atomic double idle_s; /* silence after which a relay ends, detected up to an eighth later; 0 for never */
+    _Atomic double ack_s;  /* limit for unacknowledged data, for relays that begin later; 0 for none */
+    struct wheel looks;    /* the relays' next looks */
     struct pump_room pump;
     ev_timer upload_look;
     struct relay *uploads[RELAY_UPLOADS_MAX];
@@ -74,6 +74,8 @@ struct relay_room {
 /** The room must not move afterwards. */
 void relay_room_init(struct relay_room *room, struct ev_loop *loop, double idle_s,
                      const struct relay_events *events);
+/** Change both times, from any thread. */
+void relay_room_set_times(struct relay_room *room, double idle_s, double ack_s);
 void relay_room_done(struct relay_room *room);
 
 struct relay {

@@ -108,6 +108,13 @@ void workers_init(struct workers *h, struct ev_loop *loop, double idle_s, const 
     ev_timer_init(&h->beat, on_beat, BEAT_S, BEAT_S);
 }
 
+void workers_set_times(struct workers *h, double idle_s, double ack_s)
+{
+    relay_room_set_times(&h->room, idle_s, ack_s);
+    for (size_t i = 0; i < h->n_workers; i++)
+        worker_set_times(h->items[i], idle_s, ack_s);
+}
+
 int workers_start(struct workers *h, size_t n)
 {
     if (n > 0 && unwatch_init(&h->unwatch, h->room.loop) < 0)

@@ -61,6 +61,8 @@ struct workers {
 /** Begin without threads: tunnels stay on the main loop. Must not move afterwards.
  *  @param idle_s  silence after which a tunnel ends; 0 for never */
 void workers_init(struct workers *h, struct ev_loop *loop, double idle_s, const struct tunnel_events *events);
+/** Change both times of relay_room. Relays that run notice it at their next look. */
+void workers_set_times(struct workers *h, double idle_s, double ack_s);
 /** Start n relay threads, at most WORKERS_MAX. Call it once. @return 0, or negative errno; threads that
  * did start are used */
 MUST_CHECK int workers_start(struct workers *h, size_t n);

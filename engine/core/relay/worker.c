@@ -139,6 +139,11 @@ int worker_start(struct worker **ret, unsigned number, const struct relay_room *
     return 0;
 }
 
+void worker_set_times(struct worker *h, double idle_s, double ack_s)
+{
+    relay_room_set_times(&h->room, idle_s, ack_s);
+}
+
 void worker_stop(struct worker *h)
 {
     ev_async_send(h->room.loop, &h->quit);

@@ -30,6 +30,9 @@ struct worker {
 MUST_CHECK int worker_start(struct worker **ret, unsigned number, const struct relay_room *like,
                             struct mailbox *news, struct workers_guest *guest);
 
+/** Change both times of its room (relay.h). */
+void worker_set_times(struct worker *h, double idle_s, double ack_s);
+
 /** Stop all its tunnels, and end the thread. Their news are in the mailbox afterwards. */
 void worker_stop(struct worker *h);
 /** Call it after worker_stop, when its news are read. */

@@ -142,6 +142,12 @@ static void set_limits(struct udp_settings *s)
         s->client_max = s->mappings_max / 8 > CLIENT_LEAST ? s->mappings_max / 8 : CLIENT_LEAST;
 }
 
+void udp_settle(struct udp *u, const struct udp_settings *settings)
+{
+    u->settings = *settings;
+    set_limits(&u->settings);
+}
+
 int udp_init(struct udp *u, struct outbounds *outbounds, struct workers *workers,
              const struct udp_settings *settings)
 {

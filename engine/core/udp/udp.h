@@ -58,6 +58,8 @@ MUST_CHECK int udp_init(struct udp *u, struct outbounds *outbounds, struct worke
                         const struct udp_settings *settings);
 /** The workers run, or none is wanted: from now on forwards are served. */
 void udp_start(struct udp *u);
+/** Take other settings; mappings and ports that are open keep theirs. */
+void udp_settle(struct udp *u, const struct udp_settings *settings);
 /** End all ports. Call it before workers_stop. */
 void udp_stop(struct udp *u);
 /** Call it after workers_stop. */

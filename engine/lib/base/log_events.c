@@ -104,6 +104,11 @@ const struct log_event_info LOG_EVENT_INFO[EVENT_COUNT] = {
     [EVENT_NETWORKS_CHANGED] = {LOG_INFO, "networks_changed", "local networks changed"},
 
     [EVENT_POLICY_SAYS] = {LOG_INFO, "policy_says", "policy says"},
+    [EVENT_CONFIG_RELOADED] = {LOG_INFO, "config_reloaded", "config reloaded"},
+    [EVENT_CONFIG_NOT_RELOADED] = {LOG_ERROR, "config_not_reloaded",
+                                   "config not reloaded: all stays as it was"},
+    [EVENT_CONFIG_NEEDS_RESTART] = {LOG_WARN, "config_needs_restart",
+                                    "this change of the config needs a restart"},
     [EVENT_POLICY_RELOADED] = {LOG_INFO, "policy_reloaded", "policy reloaded"},
     [EVENT_POLICY_NOT_RELOADED] = {LOG_ERROR, "policy_not_reloaded",
                                    "policy not reloaded; the old one stays in use"},

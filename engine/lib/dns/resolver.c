@@ -194,6 +194,11 @@ void resolver_start(struct resolver *r, struct resolver_query *q, const char *na
     resolver_start_for(r, q, NULL, name, port, done, NULL);
 }
 
+void resolver_set_timeout(struct resolver *r, double timeout_s)
+{
+    r->way.timeout_s = timeout_s;
+}
+
 void resolver_limit(struct resolver_query *q, double timeout_s)
 {
     struct resolver *r = q->resolver;

@@ -94,6 +94,8 @@ const struct dns_servers *resolver_servers(const struct resolver *r);
 void resolver_start(struct resolver *r, struct resolver_query *q, const char *name, uint16_t port,
                     resolver_done_fn *done);
 
+/** Change the time for a whole query; those that run keep theirs in part. */
+void resolver_set_timeout(struct resolver *r, double timeout_s);
 /** Shorten the timeout of a query that was just started: it then ends with FAULT_DNS. Or that of a query for
  * which resolver_awaits_more: it then ends without more. */
 void resolver_limit(struct resolver_query *q, double timeout_s);

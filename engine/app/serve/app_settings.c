@@ -1,0 +1,93 @@
+#include "serve/app_settings.h"
+
+#include "health/checks.h"
+#include "http/http.h"
+#include "serve/app.h"
+#include "socks/socks.h"
+
+#include <string.h>
+#include <sys/resource.h>
+
+/* The front that accepts any first byte comes last. */
+static const struct front *const FRONTS[] = {&FRONT_SOCKS4, &FRONT_SOCKS5, &FRONT_HTTP, NULL};
+
+/* Clients without a request take at most half of the descriptors, which leaves the rest to those with one. */
+static size_t most_strangers(void)
+{
+    struct rlimit files = {.rlim_cur = 1024};
+
+    (void)getrlimit(RLIMIT_NOFILE, &files);
+    return (size_t)files.rlim_cur / 2;
+}
+
+struct outbound_settings app_outbound_settings(const struct app *a)
+{
+    const struct config *c = a->config;
+    const struct surroundings *s = &a->surroundings;
+
+    return (struct outbound_settings){
+        .reach = {.deny = &c->deny, .own = &s->own, .allow_own = c->own_addresses},
+        .bypass = &c->bypass,
+        .local = &s->local,
+        .dial_timeout_s = c->dial_timeout_s,
+        .bind_timeout_s = c->bind_timeout_s,
+        .hedge_s = c->hedge_s,
+        .fast_open = c->fast_open,
+    };
+}
+
+struct proxy_settings app_proxy_settings(const struct app *a)
+{
+    const struct config *c = a->config;
+
+    return (struct proxy_settings){
+        .fronts = FRONTS,
+        .access = &c->access,
+        .unasked = config_unasked(c),
+        .balancers = &c->balancers,
+        .pac = &c->pac,
+        .bind_from = &c->bind_from,
+        .handshake_timeout_s = c->handshake_timeout_s,
+        .ack_timeout_s = c->ack_timeout_s,
+        .cut_after_s = c->cut_after_s,
+        .idle_timeout_s = c->idle_timeout_s,
+        .strangers_max = most_strangers(),
+    };
+}
+
+static void on_check_ended(void *arg)
+{
+    struct app *a = arg;
+
+    dead_lines_look(&a->proxy.dead_lines);
+}
+
+void app_check(struct app *a)
+{
+    const struct checks_options checks = {
+        .loop = a->loop,
+        .uplinks = a->uplinks,
+        .loops = &a->proxy.outbounds.loops,
+        .targets = config_check(a->config),
+        .interval_s = a->config->check_interval_s,
+        .ended = on_check_ended,
+        .arg = a,
+    };
+
+    checks_free(a->proxy.outbounds.checks);
+    a->proxy.outbounds.checks = NULL;
+    if (checks_new(&a->proxy.outbounds.checks, &checks) < 0)
+        log_plain(EVENT_NO_CHECKS);
+}
+
+void app_settle(struct app *a)
+{
+    struct proxy *p = &a->proxy;
+
+    log_setup(a->config->log_level, a->config->log_format);
+    p->outbounds.settings = app_outbound_settings(a);
+    p->settings = app_proxy_settings(a);
+    workers_set_times(&p->workers, p->settings.idle_timeout_s, p->settings.ack_timeout_s);
+    udp_settle(&p->udp, &a->config->udp);
+    app_check(a);
+}

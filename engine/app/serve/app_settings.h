@@ -1,0 +1,18 @@
+/* The config's settings, as the proxy takes them: at the start, and when the config is read again. */
+#ifndef STEERWAY_SERVE_APP_SETTINGS_H
+#define STEERWAY_SERVE_APP_SETTINGS_H
+
+#include "inbound/proxy.h"
+
+struct app;
+
+struct outbound_settings app_outbound_settings(const struct app *a);
+struct proxy_settings app_proxy_settings(const struct app *a);
+
+/** Check uplinks as the config says; a check that runs begins anew. For the start, and after a change. */
+void app_check(struct app *a);
+
+/** Take the settings of a->config, which have changed. */
+void app_settle(struct app *a);
+
+#endif

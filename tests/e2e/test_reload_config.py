@@ -1,0 +1,211 @@
+"""The config file is read again while the proxy runs: what changes, what does not, and that a mistake changes nothing."""
+
+import re
+
+import pytest
+
+from lab.command import run
+from lab.origin import read_exactly
+from lab.run import wait_for
+from lab.socks import socks5_code, socks5_connect
+from lab.topology import OPEN4
+
+
+@pytest.fixture
+def echo(origin):
+    def serve(s):
+        while data := s.recv(65536):
+            s.sendall(data)
+
+    return origin(serve)
+
+
+@pytest.fixture
+def begin(start, config):
+    """Start a proxy with a config file; returns it and a function that writes the file anew."""
+
+    def make(text):
+        path = config(f'return {{ listen = "127.0.0.1:0", {text} }}')
+        proxy = start("--config", path, port=False)
+        return proxy, lambda more, listen="127.0.0.1:0": config(f'return {{ listen = "{listen}", {more} }}')
+
+    return make
+
+
+def names(proxy):
+    return [u["name"] for u in proxy.ask("uplinks")["uplinks"]]
+
+
+def one(proxy, name):
+    return next(u for u in proxy.ask("uplinks")["uplinks"] if u["name"] == name)
+
+
+def fetch(proxy, server):
+    before = len(proxy.events("connection"))
+    with socks5_connect(proxy, server.address, server.port) as tunnel:
+        tunnel.sendall(b"ping")
+        assert read_exactly(tunnel.s, 4) == b"ping"
+    wait_for(lambda: len(proxy.events("connection")) > before, "the account of the connection")
+    return proxy.events("connection")[-1]["uplink"]
+
+
+def test_uplinks_follow_the_file(begin, echo):
+    proxy, write = begin('policy = "failover", uplinks = { { interface = "wan1", weight = 2 } }')
+    with socks5_connect(proxy, echo.address, echo.port) as tunnel:
+        write('policy = "failover", uplinks = { "wan3", { interface = "wan2", tags = { "metered" } } }')
+        lines = proxy.tell("reload").splitlines()
+        assert lines[0].startswith("policy failover loaded, generation 2")
+        assert sorted(lines[1:]) == ["uplinks: with wan2", "uplinks: with wan3", "uplinks: without wan1"]
+        assert names(proxy) == ["wan3", "wan2"]
+        tunnel.sendall(b"still here")
+        assert read_exactly(tunnel.s, 10) == b"still here"
+        assert fetch(proxy, echo) == "wan3"
+    assert proxy.events("config_reloaded", trigger="control", changes=3)
+    write('policy = "failover", uplinks = { { interface = "wan2", tags = { "metered" }, weight = 3, tier = 1 }, "wan3" }')
+    proxy.tell("reload")
+    assert names(proxy) == ["wan2", "wan3"] and one(proxy, "wan2")["weight"] == 3
+
+
+def test_what_the_user_has_changed_stays_unless_its_lines_change(begin):
+    proxy, write = begin('uplinks = { "wan1", "wan2" }')
+    proxy.tell("weight", "wan1", "5")
+    proxy.tell("remove", "wan2")
+    proxy.tell("add", "wan3")
+    write('uplinks = { "wan1", "wan2" }, idle_timeout = 100')
+    proxy.tell("reload")
+    assert names(proxy) == ["wan1", "wan3"] and one(proxy, "wan1")["weight"] == 5
+    write('uplinks = { { interface = "wan1", weight = 7 }, "wan2@2" }')
+    proxy.tell("reload")
+    assert names(proxy) == ["wan1", "wan3"] and one(proxy, "wan1")["weight"] == 7
+
+
+def test_from_named_uplinks_to_those_found_and_back(begin):
+    proxy, write = begin('uplinks = { "wan2" }')
+    write("")
+    proxy.tell("reload")
+    assert set(names(proxy)) >= {"wan1", "wan2"}
+    write('uplinks = { "wan1" }')
+    proxy.tell("reload")
+    assert names(proxy) == ["wan1"]
+
+
+def test_settings_follow_the_file(begin, echo):
+    proxy, write = begin('uplinks = { "wan1" }')
+    assert socks5_code(proxy, echo.address, echo.port) == 0
+    write(f'uplinks = {{ "wan1" }}, deny = "{echo.address}"')
+    assert "deny: with " in proxy.tell("reload")
+    assert socks5_code(proxy, echo.address, echo.port) == 2
+    write('uplinks = { "wan1" }, auth = "bob:secret"')
+    answer = proxy.tell("reload")
+    assert "secret" not in answer and "auth: with (not shown)" in answer
+    with pytest.raises(Exception):
+        socks5_connect(proxy, echo.address, echo.port)
+    write('uplinks = { "wan1" }, allow = "192.0.2.0/24"')
+    proxy.tell("reload")
+    with pytest.raises(Exception):
+        socks5_connect(proxy, echo.address, echo.port)
+    write('uplinks = { "wan1" }')
+    proxy.tell("reload")
+    assert socks5_code(proxy, echo.address, echo.port) == 0
+    assert "secret" not in proxy.log_text()
+
+
+def test_a_shorter_idle_timeout_ends_open_tunnels(begin, echo):
+    proxy, write = begin('uplinks = { "wan1" }, idle_timeout = 1000')
+    with socks5_connect(proxy, echo.address, echo.port) as tunnel:
+        tunnel.sendall(bytes(1000))
+        read_exactly(tunnel.s, 1000)
+        write('uplinks = { "wan1" }, idle_timeout = 1')
+        proxy.tell("reload")
+        with socks5_connect(proxy, echo.address, echo.port) as later:
+            later.s.settimeout(30)
+            with pytest.raises(ConnectionResetError):
+                assert later.s.recv(1) == b""
+                raise ConnectionResetError  # a FIN will do as well
+
+
+def test_listeners_follow_the_file(begin, echo, start):
+    proxy, write = begin('uplinks = { "wan1" }')
+    old = proxy.ask("status")["listening"]
+    with socks5_connect(proxy, echo.address, echo.port) as tunnel:
+        write(f'uplinks = {{ "wan1" }}, forward = "tcp:127.0.0.1:0={echo.address}:{echo.port}"')
+        proxy.tell("reload")
+        listening = proxy.ask("status")["listening"]
+        assert listening[0] == old[0] and len(listening) == 2
+        write('uplinks = { "wan1" }', listen="127.0.0.2:0")
+        proxy.tell("reload")
+        now = proxy.ask("status")["listening"]
+        assert len(now) == 1 and now[0].startswith("127.0.0.2:")
+        tunnel.sendall(b"still here")
+        assert read_exactly(tunnel.s, 10) == b"still here"
+
+
+def test_policy_and_parameters_follow_the_file(begin):
+    proxy, write = begin('uplinks = { "wan1" }, policy = "round_robin"')
+    write('uplinks = { "wan1" }, policy = "sticky_site", set = { ttl = 77 }')
+    proxy.tell("reload")
+    policy = proxy.ask("status")["policy"]
+    assert policy["name"] == "sticky_site" and policy["set"] == {"ttl": "77"}
+    proxy.tell("policy", "failover")  # the user's choice stays while the file does not change
+    proxy.tell("reload")
+    assert proxy.ask("status")["policy"]["name"] == "failover"
+
+
+@pytest.mark.parametrize(("text", "error"), [
+    ('uplinks = { "wan2" }, wieght = 3', "wieght: unknown key"),
+    ('uplinks = { "wan2@0" }', "wan2@0"),
+    ("uplinks = { ", "unexpected symbol|expected"),
+    ('uplinks = { "wan2" }, policy = "nothing"', "nothing"),
+    ('uplinks = { "wan2" }, policy = "broken.lua"', "oops"),
+    ('uplinks = { "wan2" }, forward = "tcp:203.0.113.7:1=192.0.2.1:80", listen_strict = true', "cannot listen on 203.0.113.7:1"),
+    ('uplinks = { "wan2" }, auth_file = "nosuch"', "nosuch"),
+])
+def test_a_mistake_changes_nothing(begin, echo, tmp_path, text, error):
+    (tmp_path / "broken.lua").write_text('return { name = "broken", new = function() error("oops") end }')
+    proxy, write = begin('uplinks = { "wan1@4" }, policy = "round_robin"')
+    before = {k: proxy.ask("status")[k] for k in ("listening",)}, [(u["name"], u["id"], u["weight"]) for u in proxy.ask("uplinks")["uplinks"]]
+    write(text)
+    assert re.search(error, proxy.tell("reload", code=1))
+    after = {k: proxy.ask("status")[k] for k in ("listening",)}, [(u["name"], u["id"], u["weight"]) for u in proxy.ask("uplinks")["uplinks"]]
+    assert before == after
+    assert proxy.ask("status")["policy"]["name"] == "round_robin"
+    assert fetch(proxy, echo) == "wan1"
+    assert len(proxy.events("config_not_reloaded")) == 1
+
+
+def test_sighup_reads_the_file_too(begin):
+    proxy, write = begin('uplinks = { "wan1" }')
+    write('uplinks = { "wan1", "wan2" }')
+    proxy.reload()
+    wait_for(lambda: names(proxy) == ["wan1", "wan2"], "the new uplink")
+    assert proxy.events("config_reloaded", trigger="signal", changes=1)
+
+
+def test_what_needs_a_restart_is_named(begin):
+    proxy, write = begin('uplinks = { "wan1" }')
+    write('uplinks = { "wan1" }, threads = 1, no_jit = true')
+    answer = proxy.tell("reload")
+    assert "threads: not set → 1 (needs a restart)" in answer and "no_jit: not set → true (needs a restart)" in answer
+    assert {e["key"] for e in proxy.events("config_needs_restart")} == {"threads", "no_jit"}
+
+
+def test_the_command_line_wins(start, config, echo):
+    path = config('return { idle_timeout = 100, uplinks = { "wan2" } }')
+    proxy = start("wan1", "--config", path, "--idle-timeout", "200")
+    config('return { idle_timeout = 300, uplinks = { "wan3" } }')
+    answer = proxy.tell("reload")
+    assert "idle_timeout: 100 → 300 (overridden by the command line)" in answer
+    assert names(proxy) == ["wan1"]
+
+
+def test_check_diff_tells_what_a_reload_would_change(begin):
+    proxy, write = begin('uplinks = { "wan1@2" }, idle_timeout = 100')
+    path = write('uplinks = { "wan1@2" }, idle_timeout = 100')
+    ask = ["check", "--config", str(path), "--control", str(proxy.control_path), "--diff"]
+    assert run(*ask).stdout.endswith("no difference to the config of the running proxy\n")
+    write('uplinks = { "wan1@3", "wan2" }, idle_timeout = 50, allow = { "10.0.0.0/8", "127.0.0.0/8" }, threads = 2')
+    lines = run(*ask).stdout.splitlines()
+    for line in ("uplink wan1: wan1@2 → wan1@3", "uplinks: with wan2", "idle_timeout: 100 → 50", "allow: with 10.0.0.0/8",
+                 "allow: with 127.0.0.0/8", "threads: not set → 2 (needs a restart)"):
+        assert line in lines, lines
+    assert one(proxy, "wan1")["weight"] == 2  # nothing has changed
