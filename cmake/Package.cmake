@@ -3,10 +3,13 @@ install(TARGETS steerway RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(DIRECTORY lua policies DESTINATION ${CMAKE_INSTALL_DATADIR}/steerway FILES_MATCHING PATTERN "*.lua")
 # OPTIONAL: a checkout cut down to what builds still installs.
 install(DIRECTORY examples DESTINATION ${CMAKE_INSTALL_DOCDIR} OPTIONAL)
-install(FILES docs/steerway.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 OPTIONAL)
+foreach(page steerway.1 steerway.conf.5 steerway-policy.7)
+  string(REGEX MATCH "[1-8]$" section ${page})
+  install(FILES docs/${page} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section} OPTIONAL)
+endforeach()
 install(FILES README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md DESTINATION ${CMAKE_INSTALL_DOCDIR} OPTIONAL)
-# The man page again, too: the pages link to each other as they do in the source tree.
-install(DIRECTORY docs DESTINATION ${CMAKE_INSTALL_DOCDIR} OPTIONAL FILES_MATCHING PATTERN "*.md" PATTERN "*.svg" PATTERN "*.1")
+# The man pages again, too: the pages link to each other as they do in the source tree.
+install(DIRECTORY docs DESTINATION ${CMAKE_INSTALL_DOCDIR} OPTIONAL FILES_MATCHING PATTERN "*.md" PATTERN "*.svg" PATTERN "*.[1-8]")
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} RENAME copyright) # the name that Debian looks for
 
 set(CPACK_PACKAGE_NAME steerway)

@@ -235,7 +235,7 @@ def test_a_config_file_can_set_everything(config, tmp_path):
 def test_config_keys_are_the_options_in_the_manual(config):
     """All options of start except three are keys; options of other commands are not."""
     of_start, of_doctor = (set(re.findall(r"--([a-z0-9-]+)", run(command, "-h").stdout)) for command in ("start", "doctor"))
-    manual = re.sub(r"^\.\S+ (Ar )?|\n", " ", (ROOT / "docs/steerway.1").read_text(), flags=re.M)
+    manual = re.sub(r"^\.\S+ (Ar )?|\n", " ", (ROOT / "docs/steerway.conf.5").read_text(), flags=re.M)
     named = re.search(r"the long options of\s+start\s+but (.*?) An unknown key", manual).group(1)
     no_keys, of_others = (set(re.findall(r"-([a-z0-9-]+)", part)) for part in named.split("Options of other commands only"))
     known = {

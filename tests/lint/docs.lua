@@ -1,14 +1,15 @@
 -- Lint: the docs describe the command line correctly and completely.
 --   luajit tests/lint/docs.lua BINARY [ROOT]
 --
--- Every option, config key and shipped policy is in docs/steerway.1. The man page and the other texts name no unknown
--- option or key. `steerway check` accepts the config of every example.
+-- Every option and command is in docs/steerway.1, every config key in docs/steerway.conf.5, every shipped policy in
+-- docs/steerway-policy.7. These pages and the other texts name no unknown option or key. `steerway check` accepts the
+-- config of every example.
 
 local binary = arg[1] or error("usage: luajit tests/lint/docs.lua BINARY [ROOT]", 0)
 package.path = (arg[0]:match "^.*/" or "./") .. "?.lua;" .. package.path
 local lint = require "lint"
 lint.root = arg[2] or "."
-local MAN = "docs/steerway.1"
+local MAN, MAN_CONFIG, MAN_POLICY = "docs/steerway.1", "docs/steerway.conf.5", "docs/steerway-policy.7"
 
 local checked = 0
 
@@ -47,9 +48,9 @@ for _, verb in ipairs(verbs) do
   for name, letter in pairs(options_of(verb)) do options[name] = letter end
 end
 
--- --- the man page ---
+-- --- the man pages ---
 
-local man = lint.need(MAN)
+local man, man_config, man_policy = lint.need(MAN), lint.need(MAN_CONFIG), lint.need(MAN_POLICY)
 
 local documented = {}
 for item in man:gmatch "\n%.It ([^\n]*Fl [^\n]*)" do
@@ -64,9 +65,11 @@ for name, letter in pairs(options) do
     lint.fault(MAN, nil, "--%s has the letter '%s', not '%s'", name, letter, documented[name])
   end
 end
-for name in man:gmatch "Fl %-([%w-]+)" do
-  checked = checked + 1
-  if not options[name] then lint.fault(MAN, nil, "unknown option --%s", name) end
+for path, text in pairs { [MAN] = man, [MAN_CONFIG] = man_config, [MAN_POLICY] = man_policy } do
+  for name in text:gmatch "Fl %-([%w-]+)" do
+    checked = checked + 1
+    if not options[name] then lint.fault(path, nil, "unknown option --%s", name) end
+  end
 end
 
 for _, verb in ipairs(verbs) do
@@ -94,16 +97,16 @@ for field in assert(fields, "the program does not tell the keys of an uplink"):g
 os.remove(scratch)
 
 local documented_keys = {}
-for item in man:gmatch "\n%.It Va ([^\n]*)" do
+for item in man_config:gmatch "\n%.It Va ([^\n]*)" do
   for key in item:gmatch "[%a_][%w_]*" do documented_keys[key] = true end
 end
 for key in pairs(keys) do
   checked = checked + 1
-  if not documented_keys[key] then lint.fault(MAN, nil, "the config's key %s is missing", key) end
+  if not documented_keys[key] then lint.fault(MAN_CONFIG, nil, "the config's key %s is missing", key) end
 end
 for key in pairs(documented_keys) do
   checked = checked + 1
-  if not keys[key] then lint.fault(MAN, nil, "a config has no key %s", key) end
+  if not keys[key] then lint.fault(MAN_CONFIG, nil, "a config has no key %s", key) end
 end
 
 -- --- the shipped policies ---
@@ -113,11 +116,12 @@ for _, path in ipairs(lint.files "policies -name '*.lua'") do
   local name = path:match "([^/]+)%.lua$"
   shipped[name] = true
   checked = checked + 1
-  if not man:find("\n.It Ic " .. name .. "\n", 1, true) then lint.fault(MAN, nil, "the policy %s is missing", name) end
+  local there = man_policy:find("\n.It Ic " .. name .. "\n", 1, true)
+  if not there then lint.fault(MAN_POLICY, nil, "the policy %s is missing", name) end
 end
-for name in man:gmatch "\n%.It Ic ([^\n]+)" do
+for name in man_policy:gmatch "\n%.It Ic ([^\n]+)" do
   checked = checked + 1
-  if not shipped[name] then lint.fault(MAN, nil, "unknown policy %s", name) end
+  if not shipped[name] then lint.fault(MAN_POLICY, nil, "unknown policy %s", name) end
 end
 
 -- --- options in the other texts ---

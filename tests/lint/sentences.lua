@@ -1,5 +1,5 @@
 -- Lint: no sentence that a user reads has more than 25 words. luajit tests/lint/sentences.lua [ROOT]
--- It reads the Markdown pages, the man page, and the texts in quotes in the C and Lua code (messages and help).
+-- It reads the Markdown pages, the man pages, and the texts in quotes in the C and Lua code (messages and help).
 -- A name in code, a URL and a placeholder count as one word; so does a run of names, such as a list of keys.
 
 package.path = (arg[0]:match "^.*/" or "./") .. "?.lua;" .. package.path
@@ -191,7 +191,7 @@ local function check_files(find, check)
 end
 
 check_files(lint.OURS .. "-name '*.md' -print", check_markdown)
-check_files([[docs -name '*.1']], check_man)
+check_files([[docs -name '*.[1-8]']], check_man)
 check_files([[engine -name '*.c']], check_c)
 check_files([[lua policies -name '*.lua']], check_lua)
 lint.finish("sentences: %d sentences", sentences)

@@ -48,8 +48,8 @@ local function check_files(find, check)
 end
 
 local names = {}
-for ending in ("c h lua py sh md 1"):gmatch "%S+" do names[#names + 1] = "-name '*." .. ending .. "'" end
+for ending in ("c h lua py sh md [1-8]"):gmatch "%S+" do names[#names + 1] = "-name '*." .. ending .. "'" end
 check_files(lint.OURS .. [[\( ]] .. table.concat(names, " -o ") .. [[ -o -name dev \) -print]], check_octets)
 check_files([[engine lua policies -type f \( -name '*.c' -o -name '*.h' -o -name '*.lua' \)]], check_messages)
-check_files(lint.OURS .. [[\( -name '*.md' -o -name '*.1' \) -print]], check_old_words)
+check_files(lint.OURS .. [[\( -name '*.md' -o -name '*.[1-8]' \) -print]], check_old_words)
 lint.finish("words: %d files", files)

@@ -51,6 +51,7 @@ step_lint() {
   check "format" sh tests/lint/format.sh || status=1
   check "luacheck" lint_lua || status=1
   check "shell" sh tests/lint/shell.sh || status=1
+  check "man pages" sh tests/lint/man.sh || status=1
   check "the lints themselves" sh tests/lint/selftest || status=1
   return $status
 }

@@ -10,7 +10,9 @@ for file in bin/steerway share/steerway/policies/fair_share.lua share/steerway/l
   [ -f "$prefix/$file" ] || { echo "not installed: $file"; exit 1; }
 done
 if [ -f "$here/docs/steerway.1" ]; then
-  [ -f "$prefix/share/man/man1/steerway.1" ] || { echo "the man page is not installed"; exit 1; }
+  for page in man1/steerway.1 man5/steerway.conf.5 man7/steerway-policy.7; do
+    [ -f "$prefix/share/man/$page" ] || { echo "the man page is not installed: $page"; exit 1; }
+  done
 fi
 if [ -d "$here/examples" ]; then
   [ -d "$prefix/share/doc/steerway/examples" ] || { echo "the examples are not installed"; exit 1; }
