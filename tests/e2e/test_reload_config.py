@@ -24,9 +24,9 @@ def echo(origin):
 def begin(start, config):
     """Start a proxy with a config file; returns it and a function that writes the file anew."""
 
-    def make(text):
+    def make(text, **options):
         path = config(f'return {{ listen = "127.0.0.1:0", {text} }}')
-        proxy = start("--config", path, port=False)
+        proxy = start("--config", path, port=False, **options)
         return proxy, lambda more, listen="127.0.0.1:0": config(f'return {{ listen = "{listen}", {more} }}')
 
     return make
@@ -77,6 +77,26 @@ def test_what_the_user_has_changed_stays_unless_its_lines_change(begin):
     write('uplinks = { { interface = "wan1", weight = 7 }, "wan2@2" }')
     proxy.tell("reload")
     assert names(proxy) == ["wan1", "wan3"] and one(proxy, "wan1")["weight"] == 7
+
+
+def test_a_drained_uplink_stays_drained(begin):
+    proxy, write = begin('uplinks = { "wan1", "wan2" }', dns=None)
+    proxy.tell("drain", "wan1")
+    write('uplinks = { { interface = "wan1", dns = "192.0.2.53" }, "wan2" }')
+    proxy.tell("reload")
+    assert one(proxy, "wan1")["state"] == "draining" and one(proxy, "wan1")["dns"] == ["192.0.2.53"]
+
+
+def test_checks_begin_anew_only_when_they_change(begin):
+    proxy, write = begin('uplinks = { "wan1" }, debug = true, check = "127.0.0.1:1"', check=None)
+    wait_for(lambda: proxy.events("checked"), "the first check")
+    n = len(proxy.events("checked"))
+    write('uplinks = { "wan1" }, debug = true, check = "127.0.0.1:1", idle_timeout = 77')
+    proxy.tell("reload")
+    write('uplinks = { "wan1" }, debug = true, check = "127.0.0.1:2"')
+    proxy.tell("reload")
+    wait_for(lambda: any(e["target"].endswith(":2") for e in proxy.events("checked")), "a check of the new target")
+    assert len([e for e in proxy.events("checked") if e["target"].endswith(":1")]) <= n + 1
 
 
 def test_from_named_uplinks_to_those_found_and_back(begin):

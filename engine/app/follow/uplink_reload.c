@@ -38,7 +38,7 @@ static const struct uplink_spec *spec_before(const struct config *c, const char 
 /* --- steps ---------------------------------------------------------------------------------------------- */
 
 static int add(struct uplink_reload *r, struct machine_follow *f, const struct uplink_spec *spec,
-               const struct machine *m, char *err)
+               bool draining, const struct machine *m, char *err)
 {
     char name[UPLINK_NAME_MAX + 1];
     struct uplink *u;
@@ -51,6 +51,7 @@ static int add(struct uplink_reload *r, struct machine_follow *f, const struct u
         return e;
     }
     r->added[r->n_added++] = uplink_hold(u);
+    uplink_set_draining(u, draining);
     return 0;
 }
 
@@ -103,9 +104,10 @@ static int bring(struct uplink_reload *r, struct machine_follow *f, const struct
             change(r, f, u, was, now);
         return 0;
     }
+    bool draining = u && u->draining; /* the user has asked for it, and has not changed that */
     if (u)
         take_out(r, f, u);
-    return add(r, f, now, m, err);
+    return add(r, f, now, draining, m, err);
 }
 
 /* An uplink that serves, and that the config does not name now. */

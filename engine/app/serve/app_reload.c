@@ -87,7 +87,7 @@ static void on_loaded(void *arg, const struct loading_verdict *verdict)
         return refuse(r, verdict->err);
     }
     config_take(a->config, &r->config);
-    app_settle(a);
+    app_settle(a, &r->config);
     app_listen_settle(a, a->config);
     uplink_reload_keep(&r->uplinks, &a->follow);
     if (machine_read_links(&m) == 0) {

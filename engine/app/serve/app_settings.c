@@ -80,14 +80,23 @@ void app_check(struct app *a)
         log_plain(EVENT_NO_CHECKS);
 }
 
-void app_settle(struct app *a)
+/* Others begin anew with each change. */
+static bool same_checks(const struct config *a, const struct config *b)
+{
+    return strcmp(config_check(a), config_check(b)) == 0 && !(a->check_interval_s < b->check_interval_s) &&
+           !(a->check_interval_s > b->check_interval_s);
+}
+
+void app_settle(struct app *a, const struct config *before)
 {
     struct proxy *p = &a->proxy;
 
-    log_setup(a->config->log_level, a->config->log_format);
+    if (a->config->log_level != before->log_level || a->config->log_format != before->log_format)
+        log_setup(a->config->log_level, a->config->log_format);
     p->outbounds.settings = app_outbound_settings(a);
     p->settings = app_proxy_settings(a);
     workers_set_times(&p->workers, p->settings.idle_timeout_s, p->settings.ack_timeout_s);
     udp_settle(&p->udp, &a->config->udp);
-    app_check(a);
+    if (!same_checks(a->config, before))
+        app_check(a);
 }

@@ -5,6 +5,7 @@
 #include "inbound/proxy.h"
 
 struct app;
+struct config;
 
 struct outbound_settings app_outbound_settings(const struct app *a);
 struct proxy_settings app_proxy_settings(const struct app *a);
@@ -12,7 +13,7 @@ struct proxy_settings app_proxy_settings(const struct app *a);
 /** Check uplinks as the config says; a check that runs begins anew. For the start, and after a change. */
 void app_check(struct app *a);
 
-/** Take the settings of a->config, which have changed. */
-void app_settle(struct app *a);
+/** Take the settings of a->config, which have changed. @param before  the config as it was */
+void app_settle(struct app *a, const struct config *before);
 
 #endif
