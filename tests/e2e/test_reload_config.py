@@ -36,6 +36,11 @@ def names(proxy):
     return [u["name"] for u in proxy.ask("uplinks")["uplinks"]]
 
 
+def places(proxy):
+    status = proxy.ask("status")
+    return status["listening"], status["udp"]["listening"]
+
+
 def one(proxy, name):
     return next(u for u in proxy.ask("uplinks")["uplinks"] if u["name"] == name)
 
@@ -179,14 +184,16 @@ def test_policy_and_parameters_follow_the_file(begin):
     ('uplinks = { "wan2" }, policy = "broken.lua"', "oops"),
     ('uplinks = { "wan2" }, forward = "tcp:203.0.113.7:1=192.0.2.1:80", listen_strict = true', "cannot listen on 203.0.113.7:1"),
     ('uplinks = { "wan2" }, auth_file = "nosuch"', "nosuch"),
+    ('uplinks = { "wan2" }, policy = "broken.lua", forward = "tcp:127.0.0.1:0=192.0.2.1:80"', "oops"),
+    ('uplinks = { "wan2" }, policy = "broken.lua", forward = "udp:127.0.0.1:0=192.0.2.1:80"', "oops"),
 ])
 def test_a_mistake_changes_nothing(begin, echo, tmp_path, text, error):
     (tmp_path / "broken.lua").write_text('return { name = "broken", new = function() error("oops") end }')
     proxy, write = begin('uplinks = { "wan1@4" }, policy = "round_robin"')
-    before = {k: proxy.ask("status")[k] for k in ("listening",)}, [(u["name"], u["id"], u["weight"]) for u in proxy.ask("uplinks")["uplinks"]]
+    before = places(proxy), [(u["name"], u["id"], u["weight"]) for u in proxy.ask("uplinks")["uplinks"]]
     write(text)
     assert re.search(error, proxy.tell("reload", code=1))
-    after = {k: proxy.ask("status")[k] for k in ("listening",)}, [(u["name"], u["id"], u["weight"]) for u in proxy.ask("uplinks")["uplinks"]]
+    after = places(proxy), [(u["name"], u["id"], u["weight"]) for u in proxy.ask("uplinks")["uplinks"]]
     assert before == after
     assert proxy.ask("status")["policy"]["name"] == "round_robin"
     assert fetch(proxy, echo) == "wan1"

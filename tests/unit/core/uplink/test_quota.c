@@ -167,6 +167,34 @@ static void a_clock_that_lags_loses_nothing(void **state)
     assert_true(quota_renew(&q, at("2026-12-01 00:00")));
 }
 
+/* A count goes on under another plan if it began within that plan's present period. */
+static void another_plan_counts_on(void **state)
+{
+    static const struct {
+        struct quota_plan before, now;
+        double used;
+    } cases[] = {
+        {{.bytes = 100}, {.bytes = 50}, 30},
+        {{.bytes = 100}, {.bytes = 100, .hard = true}, 30},
+        {{.bytes = 100, .per = QUOTA_DAY}, {.bytes = 100}, 30},
+        {{.bytes = 100}, {.bytes = 100, .per = QUOTA_DAY}, 0}, /* the count began before that day */
+        {{.bytes = 0}, {.bytes = 100}, 0},
+        {{.bytes = 100}, {.bytes = 0}, 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct quota q;
+        quota_init(&q, &cases[i].before, at("2026-11-26 12:00"));
+        q.used = 30;
+        quota_replan(&q, &cases[i].now, at("2026-11-26 13:00"));
+        if (q.used < cases[i].used || q.used > cases[i].used)
+            fail_msg("case %zu: %g used", i, q.used);
+        assert_int_equal(q.plan.hard, cases[i].now.hard);
+        assert_int_equal(quota_is_set(&q), cases[i].now.bytes > 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -178,6 +206,7 @@ int main(void)
         cmocka_unit_test(a_count_goes_on_in_its_own_period_alone),
         cmocka_unit_test(a_clock_that_was_ahead_takes_no_line_away),
         cmocka_unit_test(a_clock_that_lags_loses_nothing),
+        cmocka_unit_test(another_plan_counts_on),
     };
     return cmocka_run_group_tests(tests, berlin, NULL);
 }

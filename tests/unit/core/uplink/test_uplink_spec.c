@@ -251,6 +251,52 @@ static void test_done_frees_tags(void **state)
     (void)state;
 }
 
+/* Each field makes another way, except for those that can change in place. */
+static void test_same_way(void **state)
+{
+    struct uplink_spec a = {.kind = UPLINK_INTERFACE, .weight = 1, .tier = 1}, b = a;
+    struct parent_spec one = {.scheme = "socks5", .host = "h", .port = 1}, other = one;
+    char tag[] = "metered", same[] = "metered", check[] = "192.0.2.1:443", copy[] = "192.0.2.1:443";
+
+    (void)state;
+    b.weight = 2;
+    b.tier = 3;
+    b.quota.bytes = 7;
+    b.slashed = true;
+    assert_true(uplink_spec_same_way(&a, &b));
+#define OTHER_WITH(change)                                                                                   \
+    b = a;                                                                                                   \
+    change;                                                                                                  \
+    assert_false(uplink_spec_same_way(&a, &b));                                                              \
+    assert_false(uplink_spec_same_way(&b, &a))
+    OTHER_WITH(b.kind = UPLINK_ADDRESS);
+    OTHER_WITH(b.name[0] = 'n');
+    OTHER_WITH(b.interface[0] = 'i');
+    OTHER_WITH(assert_int_equal(addr_parse_ip(&b.address, slice_str("192.0.2.1"), 0), 0));
+    OTHER_WITH(assert_int_equal(addr_parse_ip(&b.gateway4, slice_str("192.0.2.1"), 0), 0));
+    OTHER_WITH(assert_int_equal(addr_parse_ip(&b.gateway6, slice_str("2001:db8::1"), 0), 0));
+    OTHER_WITH(b.parent = &one);
+    OTHER_WITH(b.tags[b.n_tags++] = tag);
+    OTHER_WITH(b.mark = 1);
+    OTHER_WITH(b.ipv6_given = true);
+    OTHER_WITH(assert_int_equal(dns_servers_parse(&b.dns, "192.0.2.53"), 0));
+    OTHER_WITH(b.check = check);
+    OTHER_WITH(b.portal = check);
+    a.parent = &one;
+    OTHER_WITH((b.parent = &other, other.port = 2));
+    other = one;
+    OTHER_WITH((b.parent = &other, other.pass[0] = 'p'));
+    other = one;
+    a.tags[a.n_tags++] = tag;
+    a.check = check;
+    OTHER_WITH((b.tags[0] = check));
+    b = a;
+    b.parent = &other;
+    b.tags[0] = same;
+    b.check = copy;
+    assert_true(uplink_spec_same_way(&a, &b));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -262,6 +308,7 @@ int main(void)
         cmocka_unit_test(test_no_password_is_repeated),
         cmocka_unit_test(test_message_is_cut_to_its_place),
         cmocka_unit_test(test_done_frees_tags),
+        cmocka_unit_test(test_same_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
