@@ -8,6 +8,7 @@ local lint = require "lint"
 -- this list.
 local ROOMS = {
   { "lib/base" },
+  { "lib/log", "base" },
   { "lib/netlink", "base" },
   { "lib/addr", "base netlink" },
   { "lib/machine", "base netlink addr" },
@@ -30,8 +31,8 @@ local ROOMS = {
   { "core/http", "base addr net proto uplink relay access health outbound inbound" },
   { "core/socks", "base proto outbound udp inbound" },
   { "core/captured", "base addr machine net peek proto parent outbound udp inbound" },
-  { "app/config", "base addr machine net dns proto uplink policy relay access parent health udp inbound http" },
-  { "app/options", "base addr machine net dns proto uplink policy relay access parent health udp inbound http config" },
+  { "app/config", "base log addr machine net dns proto uplink policy relay access parent health udp inbound http" },
+  { "app/options", "base log addr machine net dns proto uplink policy relay access parent health udp inbound http config" },
   { "app/keep", "base uplink policy" },
   { "app/follow", "base machine dns uplink policy health inbound config keep" },
   { "app/capture", "base addr machine keep" },
@@ -41,9 +42,9 @@ local ROOMS = {
   { "app/show", "base" },
   { "app/cli", "base uplink config options show" },
   { "app/ask", "base config control cli show" },
-  { "app/serve", "base net machine uplink policy relay udp health inbound http socks captured config keep follow capture "
+  { "app/serve", "base log net machine uplink policy relay udp health inbound http socks captured config keep follow capture "
     .. "control" },
-  { "app/main", "base netlink peek uplink policy config options follow capture control doctor simulate show cli ask serve" },
+  { "app/main", "base log netlink peek uplink policy config options follow capture control doctor simulate show cli ask serve" },
 }
 
 local LAYERS, STOREY = {}, {} -- by a room's name: what it may use, and its storey

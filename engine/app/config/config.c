@@ -44,7 +44,7 @@ void config_init(struct config *c)
         .ack_timeout_s = ACK_TIMEOUT_S,
         .peek_timeout_s = PEEK_TIMEOUT_S,
         .log_level = LOG_INFO,
-        .log_format = LOG_TEXT,
+        .log_format = LOG_AUTO,
     };
 }
 
@@ -134,6 +134,7 @@ void config_done(struct config *c)
     free(c->control);
     free(c->state);
     free(c->record);
+    free(c->log_to);
     config_init(c);
 }
 

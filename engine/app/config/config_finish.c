@@ -2,6 +2,7 @@
 #include "config/config.h"
 
 #include "config/config_ends.h"
+#include "log/log_to.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -95,10 +96,18 @@ static int check_own_mark(const struct config *c, char *err)
     return 0;
 }
 
-/* The state file replaces whatever is there, also a recording or the socket. */
+static int check_log(const struct config *c, char *err)
+{
+    if (log_to_is_journal(c->log_to) && c->log_format != LOG_AUTO)
+        return config_refuse(err, "log-format: the journal has a form of its own; leave the format out");
+    return 0;
+}
+
+/* The state file replaces whatever is there, also a recording, the socket or the log. */
 static int check_paths(const struct config *c, char *err)
 {
-    const char *const paths[][2] = {{"control", c->control}, {"state", c->state}, {"record", c->record}};
+    const char *const paths[][2] = {
+        {"control", c->control}, {"state", c->state}, {"record", c->record}, {"log-to", c->log_to}};
 
     for (size_t i = 0; i < ARRAY_LEN(paths); i++)
         for (size_t j = i + 1; j < ARRAY_LEN(paths); j++)
@@ -144,6 +153,8 @@ int config_finish(struct config *c, char *err)
         r = check_own_mark(c, err);
     if (r == 0)
         r = check_paths(c, err);
+    if (r == 0)
+        r = check_log(c, err);
     if (r == 0)
         r = make_listeners(c, err);
     if (r < 0)

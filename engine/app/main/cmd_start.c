@@ -6,14 +6,17 @@
 #include "cli/cli.h"
 #include "config/startup.h"
 #include "follow/policy_loading.h"
+#include "log/log_to.h"
 #include "options/config_changes.h"
 #include "serve/app.h"
+#include "serve/app_log.h"
 #include "show/show.h"
 
 #include <errno.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Most names fit. Longer ones, such as IPv6 addresses, widen the column. */
 enum { NAME_COLUMNS = 12 };
@@ -182,6 +185,19 @@ static void warn_of_listeners(const struct proxy *p)
         warn_of_listener(p->udp_listeners[i]);
 }
 
+/* Whether the log says what the greeting says: where it is for programs, or is kept. */
+static bool is_told_by_log(const struct config *c)
+{
+    return c->log_format == LOG_JSON || !log_to_is_stderr(c->log_to);
+}
+
+/* The output of a service that logs elsewhere is not read. */
+static bool is_greeted(const struct config *c)
+{
+    return c->log_format != LOG_JSON && c->log_level > LOG_WARN &&
+           (log_to_is_stderr(c->log_to) || isatty(STDOUT_FILENO));
+}
+
 /* --- from config to running ----------------------------------------------------------------------------- */
 
 /* --- reading the config again --------------------------------------------------------------------------- */
@@ -209,15 +225,15 @@ static int serve(const struct cli *cli, struct config *config, const struct path
 
     if (r == 0) {
         app_start(&app);
-        if (config->log_format == LOG_JSON)
+        if (is_told_by_log(config))
             log_places(&app);
-        else if (config->log_level > LOG_WARN)
+        if (is_greeted(config))
             print_welcome(&app);
         warn_of_listeners(&app.proxy);
         warn_of_absent(uplinks, m);
         app_warn_of_routes(&app, m);
         policy_loading_warn(policy);
-        if (config->log_format == LOG_JSON)
+        if (is_told_by_log(config))
             log_started(&app);
         app_run(&app);
     }
@@ -242,6 +258,17 @@ static void keep_large_blocks_apart(void)
     (void)mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK);
 }
 
+static int open_log(const struct config *c, char *err)
+{
+    struct log_sink *sink;
+    int r = app_log_open(&sink, c, err);
+
+    if (r == 0)
+        log_use(sink);
+    log_set_level(c->log_level);
+    return r;
+}
+
 static int start(const struct cli *cli, struct config *config, const struct paths *paths,
                  const struct machine *m, char *err)
 {
@@ -249,8 +276,10 @@ static int start(const struct cli *cli, struct config *config, const struct path
     struct policy *policy = NULL;
 
     keep_large_blocks_apart();
-    log_setup(config->log_level, config->log_format);
-    int r = startup_uplinks(config, m, &uplinks, err);
+    int r = open_log(config, err);
+    if (r < 0)
+        return r;
+    r = startup_uplinks(config, m, &uplinks, err);
     if (r == -ENOENT) { /* links may appear later */
         log_no_links(err);
         r = 0;

@@ -221,6 +221,7 @@ static void add_option(json_t *list, const struct option *o, const char *applies
     case OPTION_PATH:
     case OPTION_PLACE:
     case OPTION_POLICY:
+    case OPTION_SINK:
     case OPTION_MAP:
         break;
     }

@@ -105,6 +105,8 @@ static int set_one(const struct reading *r, const json_t *value, char *err)
         return set_path(r, text, err);
     if (r->option->kind == OPTION_PLACE && strcmp(text, "none") != 0)
         return set_path(r, text, err);
+    if (r->option->kind == OPTION_SINK && strchr(text, '/'))
+        return set_path(r, text, err);
     return r->option->kind == OPTION_POLICY ? set_policy(r, text, err) : set_text(r, text, err);
 }
 
@@ -197,6 +199,7 @@ static int set_value(const struct reading *r, const json_t *value, char *err)
     case OPTION_PATH:
     case OPTION_PLACE:
     case OPTION_POLICY:
+    case OPTION_SINK:
         break;
     }
     return set_one(r, value, err);

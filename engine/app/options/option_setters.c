@@ -4,6 +4,7 @@
 
 #include "dns/dns_servers.h"
 #include "health/checks.h"
+#include "log/log_to.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -342,6 +343,13 @@ int option_set_quiet(struct config *c, const char *value, char *err)
     (void)err;
     c->log_level = LOG_WARN;
     return 0;
+}
+
+int option_set_log_to(struct config *c, const char *value, char *err)
+{
+    if (!log_to_is_word(value) && !strchr(value, '/'))
+        return option_not_a(err, slice_str(value), "stderr, journal, syslog, or a path with a '/'");
+    return option_replace_text(&c->log_to, value, err);
 }
 
 int option_set_log_format(struct config *c, const char *value, char *err)

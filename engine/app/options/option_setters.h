@@ -15,6 +15,6 @@ option_set_fn option_set_host, option_set_port, option_set_http, option_set_list
     option_set_forward, option_set_transparent, option_set_transparent_resolve, option_set_peek_timeout,
     option_set_pac_bypass, option_set_pac_direct, option_set_bind_from, option_set_bind_timeout,
     option_set_udp_filter, option_set_udp_idle, option_set_udp_ports, option_set_udp_advertise,
-    option_set_udp_mappings;
+    option_set_udp_mappings, option_set_log_to;
 
 #endif

@@ -11,6 +11,7 @@ enum option_kind {
     OPTION_PATH,   /* in the file, relative to the file's folder */
     OPTION_PLACE,  /* a path as above, or "none" */
     OPTION_POLICY, /* a policy's name, or a path as above */
+    OPTION_SINK,   /* a word, or a path with a '/', as above */
     OPTION_LIST,   /* repeatable; a text or a list of texts in the file */
     OPTION_PATHS,  /* a list of paths */
     OPTION_RULES,  /* a list whose items may also be tables in the file */

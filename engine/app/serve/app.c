@@ -1,6 +1,7 @@
 #include "serve/app.h"
 
 #include "health/checks.h"
+#include "serve/app_log.h"
 #include "serve/app_settings.h"
 
 #include <errno.h>
@@ -84,6 +85,14 @@ static void on_hup(struct ev_loop *loop, ev_signal *w, int events)
     app_reload(a, "signal", NULL, NULL);
 }
 
+static void on_usr1(struct ev_loop *loop, ev_signal *w, int events)
+{
+    (void)loop;
+    (void)w;
+    (void)events;
+    app_log_reopen();
+}
+
 static void watch_signals(struct app *a)
 {
     (void)signal(SIGPIPE, SIG_IGN);
@@ -94,6 +103,8 @@ static void watch_signals(struct app *a)
     ev_signal_start(a->loop, &a->on_term);
     ev_signal_init(&a->on_hup, on_hup, SIGHUP);
     ev_signal_start(a->loop, &a->on_hup);
+    ev_signal_init(&a->on_usr1, on_usr1, SIGUSR1);
+    ev_signal_start(a->loop, &a->on_usr1);
 }
 
 /* --- start and end -------------------------------------------------------------------------------------- */
@@ -249,6 +260,7 @@ void app_done(struct app *a)
         ev_signal_stop(a->loop, &a->on_int);
         ev_signal_stop(a->loop, &a->on_term);
         ev_signal_stop(a->loop, &a->on_hup);
+        ev_signal_stop(a->loop, &a->on_usr1);
         machine_follow_stop(&a->follow);
         ev_timer_stop(a->loop, &a->drain);
     }

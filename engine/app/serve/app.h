@@ -29,7 +29,7 @@ struct app {
     struct proxy proxy;
     uint32_t wave; /* of listeners (app_listening.c): how often the config was read */
     bool strict;   /* addresses to listen on must exist */
-    ev_signal on_int, on_term, on_hup;
+    ev_signal on_int, on_term, on_hup, on_usr1;
     ev_timer drain;
     struct machine_follow follow;
     struct policy_timer policy_timer;

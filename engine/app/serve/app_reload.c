@@ -3,6 +3,7 @@
 #include "config/startup.h"
 #include "follow/uplink_reload.h"
 #include "serve/app.h"
+#include "serve/app_log.h"
 #include "serve/app_settings.h"
 
 #include <stdio.h>
@@ -14,6 +15,7 @@ struct reload {
     struct app *app;
     struct config config; /* as it was read now; after config_take, the settings before */
     struct uplink_reload uplinks;
+    struct log_sink *log; /* that the config wants; NULL if the present one stays */
     json_t *changes;
     const char *trigger;
     app_reloaded_fn *done;
@@ -30,6 +32,7 @@ static void finish(struct reload *r, const char *err)
         r->done(r->arg, &result);
     json_decref(r->changes);
     config_done(&r->config);
+    log_sink_free(r->log);
     if (r->app->reload == r)
         r->app->reload = NULL;
     free(r);
@@ -73,6 +76,14 @@ static void log_reloaded(const struct reload *r)
     log_end(&l);
 }
 
+static void take_log(struct reload *r)
+{
+    if (!r->log)
+        return app_log_reopen();
+    log_use(r->log);
+    r->log = NULL;
+}
+
 /* --- the policy comes last, since its load can still be refused ----------------------------------------- */
 
 static void on_loaded(void *arg, const struct loading_verdict *verdict)
@@ -87,6 +98,7 @@ static void on_loaded(void *arg, const struct loading_verdict *verdict)
         return refuse(r, verdict->err);
     }
     config_take(a->config, &r->config);
+    take_log(r);
     app_settle(a, &r->config);
     app_listen_settle(a, a->config);
     uplink_reload_keep(&r->uplinks, &a->follow);
@@ -138,6 +150,8 @@ static int open_all(struct reload *r, const struct machine *m, char *err)
     struct app *a = r->app;
     int e = startup_check(&r->config, m, err);
 
+    if (e == 0 && !app_log_is_same(a->config, &r->config))
+        e = app_log_open(&r->log, &r->config, err);
     if (e < 0)
         return e;
     e = app_listen(a, &r->config, m, err);

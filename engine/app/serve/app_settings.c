@@ -91,8 +91,8 @@ void app_settle(struct app *a, const struct config *before)
 {
     struct proxy *p = &a->proxy;
 
-    if (a->config->log_level != before->log_level || a->config->log_format != before->log_format)
-        log_setup(a->config->log_level, a->config->log_format);
+    if (a->config->log_level != before->log_level)
+        log_set_level(a->config->log_level);
     p->outbounds.settings = app_outbound_settings(a);
     p->settings = app_proxy_settings(a);
     workers_set_times(&p->workers, p->settings.idle_timeout_s, p->settings.ack_timeout_s);

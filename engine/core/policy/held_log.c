@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const size_t TEXT_MAX = sizeof((struct log_line *)NULL)->text;
+static const size_t TEXT_MAX = sizeof((struct log_text *)NULL)->bytes;
 
 void held_log_write(enum log_level level, struct slice text, uint32_t generation, uint32_t hidden)
 {

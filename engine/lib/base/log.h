@@ -1,24 +1,32 @@
-/* The log: one line for each event, as key=value text or as JSON, to standard error. The sink (level, format,
- * descriptor, number of lost lines) is the program's only global state.
+/* The log: one line for each event, to a sink: standard error, or what log/log_to.h opens. The sink, the
+ * level and the number of lost lines are the program's only global state.
  *
- * The log never waits. While standard error is full, lines are dropped. Before the next line that can be
+ * The log never waits. While the sink is full, lines are dropped. Before the next line that can be
  * written stands a line "log lines lost" with their count, at level warn, whatever the level.
  *
- * Text is UTF-8. Control characters (C0, DEL, C1) are escaped as \u00XX. A byte outside any character becomes
- * \xXX, or \ufffd in JSON. */
+ * All functions are for the main thread. */
 #ifndef STEERWAY_BASE_LOG_H
 #define STEERWAY_BASE_LOG_H
 
-#include "base/log_events.h"
-#include "base/slice.h"
+#include "base/compiler.h"
+#include "base/log_sink.h"
 
-#include <stdbool.h>
 #include <stdint.h>
 
-enum log_format { LOG_TEXT, LOG_JSON };
+enum log_format {
+    LOG_AUTO, /* as the sink likes it */
+    LOG_TEXT,
+    LOG_JSON
+};
 
 /** Set level and format, and write to the present standard error from now on. Default: LOG_INFO, LOG_TEXT. */
 void log_setup(enum log_level level, enum log_format format);
+void log_set_level(enum log_level level);
+/** Write there from now on. The former sink is freed. */
+void log_use(struct log_sink *sink);
+/** Open the log's file again, after it was renamed. @return 0, or negative errno; then it goes on as before
+ */
+MUST_CHECK int log_reopen(void);
 bool log_enabled(enum log_level level);
 /** Stop writing: for a forked child, whose lines would mix with its parent's. */
 void log_silence(void);
@@ -34,9 +42,8 @@ void log_plain(enum log_event event);
  *   log_end(&l);
  * Text that is not plain ASCII without spaces is quoted and escaped. Never log a credential. */
 struct log_line {
-    char text[2048];
-    size_t len;
     bool on;
+    struct log_entry entry;
 };
 
 void log_begin(struct log_line *l, enum log_event event);

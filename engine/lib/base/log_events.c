@@ -15,6 +15,8 @@ const struct log_event_info LOG_EVENT_INFO[EVENT_COUNT] = {
     [EVENT_NO_LINK_EVENTS] = {LOG_WARN, "no_link_events",
                               "kernel sends no link events: changes are noticed some seconds later"},
     [EVENT_LOG_LINES_LOST] = {LOG_WARN, "log_lines_lost", "log lines lost"},
+    [EVENT_LOG_NOT_REOPENED] = {LOG_WARN, "log_not_reopened",
+                                "log file not opened again: it goes on in the old one"},
 
     [EVENT_CONNECTION] = {LOG_INFO, "connection", "connection"},
     [EVENT_REJECTED] = {LOG_INFO, "rejected", "rejected"},

@@ -24,6 +24,7 @@ enum log_event {
     EVENT_NO_FAST_OPEN,
     EVENT_NO_LINK_EVENTS,
     EVENT_LOG_LINES_LOST,
+    EVENT_LOG_NOT_REOPENED,
     /* clients and connections */
     EVENT_CONNECTION,
     EVENT_REJECTED,

@@ -69,7 +69,7 @@ static void defaults(void **state)
     assert_true(c.dial_timeout_s == 10 && c.handshake_timeout_s == 30 && c.idle_timeout_s == 3600 &&
                 c.drain_timeout_s == 10);
     assert_int_equal(c.log_level, LOG_INFO);
-    assert_int_equal(c.log_format, LOG_TEXT);
+    assert_int_equal(c.log_format, LOG_AUTO);
     assert_true(serves(&c, "127.0.0.1"));
     assert_true(serves(&c, "192.168.1.2"));
     assert_false(serves(&c, "8.8.8.8"));

@@ -228,7 +228,7 @@ static void test_a_full_line_after_a_loss(void **state)
         say(i);
     size_t before = strlen(read_more());
     log_begin(&l, EVENT_STOPPED);
-    log_slice(&l, "k", slice_of(fill, sizeof l.text - l.len - strlen(" k=}\n")));
+    log_slice(&l, "k", slice_of(fill, sizeof l.entry.text.bytes - l.entry.text.len - strlen(" k=}\n")));
     log_end(&l);
     const char *lines = read_more() + before, *next = strchr(lines, '\n');
     assert_non_null(next);
