@@ -19,6 +19,7 @@ from lab.topology import LAN_HOME, OPEN4, OPEN6
 
 # For a while, the LAN has the network in which OPEN4 and OPEN6 are on the internet.
 NETWORKS = {OPEN4: "198.51.100.200/24", OPEN6: "2001:db8:ffff::200/64"}
+FOREIGN = "nft: Error: the table inet steerway has chain mine, which is not of capture"
 MODES = pytest.mark.parametrize("mode", ["pass", "stop"])
 
 
@@ -188,11 +189,70 @@ def test_a_later_run_follows_a_table_that_stays(proxy, start, lan, far, foreign)
     assert findings(proxy) == {}
     if foreign:
         assert rules() == before
-        other.wait_event("capture_outdated", why="nft: Error: the table inet steerway has chain mine, which is not of capture")
+        other.wait_event("capture_outdated", why=FOREIGN)
         sh("nft delete chain inet steerway mine")
     else:
         assert f"tproxy ip to {proxy.ask('capture')['listeners'][0]} " in rules()
     assert len(other.events("capture_outdated")) == foreign
+
+
+def test_rules_that_lead_nowhere_are_told_and_mended_later(proxy, start, far):
+    """Another program's chain keeps a later run, on another port, from replacing them. Then that goes."""
+    proxy.tell("capture", "on", "--when-gone", "stop")
+    (place, *_) = proxy.ask("capture")["listeners"]
+    proxy.kill()
+    sh("nft add chain inet steerway mine")
+    env = ("env", f"XDG_RUNTIME_DIR={proxy.runtime}", f"XDG_STATE_HOME={proxy.runtime}")
+    other = start(*UNRACED, "--transparent", "tproxy:localhost:0", "wan1", "wan2", prefix=env)
+    other.wait_event("capture_outdated", why=FOREIGN)
+    found = findings(proxy)
+    assert set(found) == {"capture-misled"}
+    f = found["capture-misled"]
+    assert f["what"].startswith(f"captured traffic is led to {place}, ") and FOREIGN in f["why"], f
+    assert (f["severity"], f["repair"], f["undo"]) == ("warning", "steerway capture on --when-gone stop", "steerway capture off")
+    sh("nft delete chain inet steerway mine")
+    sh("ip address add 10.66.0.1/24 dev lan0")  # any change; or a minute later
+    try:
+        wait_for(lambda: findings(proxy) == {}, "the rules lead to the listener")
+        reach(OPEN4, far[OPEN4])
+        assert captured() == 1 and len(other.connections(1)) == 1
+    finally:
+        sh("ip address delete 10.66.0.1/24 dev lan0")
+
+
+def test_the_last_listener_leaves_with_its_address(lab, start, far):
+    proxy = start(*UNRACED, "--transparent", f"tproxy:{LAN_HOME}:0", "--transparent", "tproxy:[::1]:0", "wan1", "wan2")
+    proxy.tell("capture", "on")
+    (place, _) = proxy.ask("capture")["listeners"]
+    try:
+        sh(f"ip address delete {LAN_HOME}/24 dev lan0")
+        why = proxy.wait_event("capture_outdated")["why"]
+        f = findings(proxy)["capture-misled"]
+        assert place in f["what"] and why[:100] in f["why"] and f["repair"] == "steerway capture on", f
+        sh(f"ip address replace {LAN_HOME}/24 dev lan0")
+        wait_for(lambda: findings(proxy) == {}, "it listens again")
+        reach(OPEN4, far[OPEN4])
+    finally:
+        sh(f"ip address replace {LAN_HOME}/24 dev lan0")
+        proxy.tell("capture", "off")
+
+
+@pytest.mark.once
+def test_nft_that_answers_late(proxy, lan, far):
+    """By then, the network that it lets pass has gone again. nft gets ten seconds."""
+    proxy.tell("capture", "on")
+    holder = holder_of(proxy)
+    os.kill(holder, signal.SIGSTOP)
+    try:
+        lan.come()
+        proxy.wait_event("capture_outdated", why="nft does not answer", timeout=60)
+        lan.go()
+    finally:
+        os.kill(holder, signal.SIGCONT)
+    updates(proxy, 1)
+    assert not is_near(OPEN4) and findings(proxy) == {}
+    reach(OPEN4, far[OPEN4])
+    assert captured() == 1 and len(proxy.events("capture_outdated")) == 1
 
 
 def test_after_a_reboot_nothing_is_taken_over(proxy, start, lan):

@@ -12,12 +12,12 @@
 
 /* A question takes at most 2 s. A reload with lists of millions of names takes half a minute on a small
  * machine. A proxy that takes longer hangs. */
-enum { PATIENCE_S = 50, ANSWER_MAX = 8 * 1024 * 1024, CHUNK = 64 * 1024 };
+enum { PATIENCE_S = 50, PATIENCE_QUIET_S = 4, ANSWER_MAX = 8 * 1024 * 1024, CHUNK = 64 * 1024 };
 
-static int connect_to(const char *path)
+static int connect_to(const char *path, int patience_s)
 {
     struct sockaddr_un addr = {.sun_family = AF_UNIX};
-    const struct timeval patience = {.tv_sec = PATIENCE_S};
+    const struct timeval patience = {.tv_sec = patience_s};
 
     memcpy(addr.sun_path, path, strlen(path) + 1);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -117,7 +117,7 @@ int ask(const struct cli *cli, json_t *request, json_t **ret)
         return command_error(COMMAND_FAILED,
                              "no runtime directory for the control socket; name its path with --control");
     }
-    int fd = connect_to(path);
+    int fd = connect_to(path, PATIENCE_S);
     r = fd < 0 ? fd : send_line(fd, request);
     json_decref(request);
     if (r == 0)
@@ -137,6 +137,22 @@ int ask(const struct cli *cli, json_t *request, json_t **ret)
     }
     *ret = answer;
     return COMMAND_OK;
+}
+
+json_t *ask_quietly(const char *path, json_t *request)
+{
+    json_t *answer = NULL;
+    int fd = request && strlen(path) < CONTROL_PATH_MAX ? connect_to(path, PATIENCE_QUIET_S) : -1;
+
+    if (fd >= 0 && (send_line(fd, request) < 0 || read_answer(fd, &answer) < 0))
+        answer = NULL;
+    if (fd >= 0)
+        (void)close(fd);
+    json_decref(request);
+    if (json_is_true(json_object_get(answer, "ok")))
+        return answer;
+    json_decref(answer);
+    return NULL;
 }
 
 bool ask_is_there(const struct cli *cli, char *ret_path)

@@ -13,6 +13,10 @@
  *  @return COMMAND_OK, or the exit code */
 MUST_CHECK int ask(const struct cli *cli, json_t *request, json_t **ret);
 
+/** Send the request (taken) to a proxy at this path, which gets a few seconds. Prints nothing.
+ *  @return its answer, to be decref'd; NULL for none, or for a refusal */
+json_t *ask_quietly(const char *path, json_t *request);
+
 /** Whether a proxy listens there. Prints nothing.
  *  @param ret_path  CONTROL_PATH_MAX bytes, for the path of the socket; "" when there is none */
 bool ask_is_there(const struct cli *cli, char *ret_path);

@@ -251,6 +251,51 @@ void capture_sight_compare(struct capture_sight *s, const struct machine *m)
     capture_ranges_done(&joined);
 }
 
+/* "127.0.0.1:1081", "[fe80::1%eth0]:1081". A listener at every address takes what is sent to loopback. */
+static bool is_at(const char *listener, const struct addr *to)
+{
+    const char *link = strchr(listener, '%'), *rest = link ? strchr(link, ']') : NULL;
+    char text[ADDR_TEXT_MAX + IF_NAMESIZE];
+    struct addr a;
+
+    if (rest)
+        (void)snprintf(text, sizeof text, "%.*s%s", (int)(link - listener), listener, rest);
+    else
+        (void)snprintf(text, sizeof text, "%s", listener);
+    if (addr_parse(&a, slice_str(text)) < 0)
+        return false;
+    (void)addr_name_this_machine(&a);
+    return addr_same_end(&a, to);
+}
+
+static bool hears(const json_t *listeners, const struct addr *to)
+{
+    const json_t *item;
+    size_t i;
+
+    json_array_foreach(listeners, i, item)
+    {
+        if (json_is_string(item) && is_at(json_string_value(item), to))
+            return true;
+    }
+    return false;
+}
+
+void capture_sight_ask(struct capture_sight *s, const json_t *answer)
+{
+    const json_t *listeners = json_object_get(answer, "listeners");
+    const struct addr *const to[] = {&s->table.to4, &s->table.to6};
+    const char *why = json_string_value(json_object_get(answer, "outdated"));
+
+    if (!s->table_seen || !json_is_array(listeners))
+        return;
+    s->n_listeners = json_array_size(listeners);
+    (void)snprintf(s->told, sizeof s->told, "%s", why ? why : "");
+    for (size_t i = ARRAY_LEN(to); i-- > 0;)
+        if (addr_family(to[i]) != AF_UNSPEC && !hears(listeners, to[i]))
+            (void)addr_format(to[i], s->unheard);
+}
+
 void capture_sight_done(struct capture_sight *s)
 {
     if (s->table_seen)

@@ -38,12 +38,17 @@ struct capture_sight {
     struct capture_table table;
     /* The first network that the table does not know, and the first that it leaves alone without a reason. */
     char missing[CAPTURE_RANGE_TEXT_MAX], former[CAPTURE_RANGE_TEXT_MAX];
+    size_t n_listeners;           /* of the proxy, for captured traffic */
+    char unheard[ADDR_TEXT_MAX];  /* where the rules lead, and that proxy does not listen; "" for none */
+    char told[CAPTURE_ERROR_MAX]; /* why it has not corrected that, as it says; "": it does not say */
 };
 /** Read it, and change nothing. Release it with capture_sight_done. */
 void capture_sight_read(struct capture_sight *ret);
 /** Compare the table's sets with the machine (of machine_read): missing and former are "" if they are up to
  * date, or if there are none. */
 void capture_sight_compare(struct capture_sight *s, const struct machine *m);
+/** Compare where the table leads with the running proxy's answer to `capture`; NULL: unknown. */
+void capture_sight_ask(struct capture_sight *s, const json_t *answer);
 void capture_sight_done(struct capture_sight *s);
 
 #endif

@@ -189,6 +189,7 @@ static void take_verdict(struct capture_holder *h, size_t n)
         h->request = h->next;
         h->owns = !h->request.stops;
     }
+    h->unsure = false;
     h->state = CAPTURE_HELD;
     if (!h->owns) /* the table stays by itself, or there is none */
         close_child(h);
@@ -208,6 +209,7 @@ static void on_end(struct capture_holder *h)
     close_child(h);
     if (before == CAPTURE_HELD)
         log_lost(error ? error : "the program nft has ended");
+    h->unsure = !error;
     change_over(h, error ? error : "nft has ended");
 }
 
@@ -237,8 +239,11 @@ static void on_said(struct ev_loop *loop, ev_io *w, int events)
         return;
     if (h->state == CAPTURE_INSTALLING)
         return take_verdict(h, before);
+    bool late = h->late;
     h->late = false;
     h->len = 0;
+    if (late && h->answered_late)
+        h->answered_late(h);
 }
 
 /* A child that holds the table must live: the kernel would remove the table with it. */
@@ -248,6 +253,7 @@ static void on_patience_over(struct ev_loop *loop, ev_timer *w, int events)
 
     (void)loop;
     (void)events;
+    h->unsure = true;
     if (h->state == CAPTURE_INSTALLING && h->owns) {
         h->late = true;
         h->state = CAPTURE_HELD;

@@ -29,7 +29,9 @@ struct capture_holder {
     struct capture_request request, next; /* of the table that is held, and of the one being installed */
     bool owns;                            /* the child has installed a table, which goes with it */
     bool late;                            /* its answer to an earlier change is still to come */
-    pid_t pid;                            /* 0: reaped */
+    bool unsure;                          /* the latest change has failed, and may be made all the same */
+    void (*answered_late)(struct capture_holder *h); /* that answer has come; NULL for none */
+    pid_t pid;                                       /* 0: reaped */
     int in_fd, said_fd;
     ev_io said;
     ev_child exited;

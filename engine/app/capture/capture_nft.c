@@ -5,8 +5,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -45,6 +47,7 @@ static int scratch_file(const char *text)
 
 static void become_child(char *const argv[], int in, int out)
 {
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* else a change that was given up may come after a later one */
     (void)dup2(in, STDIN_FILENO);
     (void)dup2(out, STDOUT_FILENO);
     (void)dup2(out, STDERR_FILENO);
@@ -185,6 +188,22 @@ static bool is_of_chain(const char *line)
     return strncmp(line, "type ", 5) == 0 || strncmp(line, "comment ", 8) == 0;
 }
 
+/* "… tproxy ip to 127.0.0.1:1081 meta mark set …" */
+static void note_destination(struct capture_table *t, const char *line)
+{
+    static const char *const words[] = {" tproxy ip to ", " tproxy ip6 to "};
+
+    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+        const char *at = strstr(line, words[i]);
+        struct addr to;
+        if (!at)
+            continue;
+        at += strlen(words[i]);
+        if (addr_parse(&to, slice_of(at, strcspn(at, " "))) == 0)
+            *(i ? &t->to6 : &t->to4) = to;
+    }
+}
+
 /* A rule is ours by its comment, in chains of ours and of others. */
 static int take_rule(struct listing *l, const char *line)
 {
@@ -193,6 +212,7 @@ static int take_rule(struct listing *l, const char *line)
 
     if (number) {
         l->table->ours++;
+        note_destination(l->table, line);
         return buf_printf(&l->rules, "delete rule inet " CAPTURE_NFT_TABLE " %s handle %lu\n", l->name,
                           strtoul(number + sizeof handle - 1, NULL, 10));
     }

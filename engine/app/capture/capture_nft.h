@@ -17,6 +17,7 @@ struct capture_table {
     size_t foreign;                  /* chains, sets and rules of others */
     char example[CAPTURE_ERROR_MAX]; /* one of these; "" for none */
     struct capture_ranges near;      /* what capture's sets contain, joined */
+    struct addr to4, to6;            /* where its rules lead; AF_UNSPEC for none */
     char *removal;                   /* a script that removes what is ours; malloc'ed; NULL for nothing */
 };
 

@@ -49,10 +49,32 @@ static void forget(struct capture_keeper *k)
     k->told[0] = '\0';
 }
 
+/* @param fits  the table is as this proxy and machine want it */
+static void note_result(struct capture_keeper *k, bool fits)
+{
+    k->failed_s = fits ? 0 : clock_now_s();
+    if (fits)
+        k->told[0] = '\0';
+}
+
+/* nft may have made the change all the same, or may make it yet. So the next look writes the table again,
+ * whatever it wants.
+ * @param rules  of which that change has written new ones */
+static void doubt(struct capture_keeper *k, bool rules)
+{
+    capture_ranges_done(&k->shape.near);
+    k->failed_s = clock_now_s();
+    if (!rules)
+        return;
+    free(k->shape.rules);
+    k->shape.rules = NULL;
+}
+
 /* The table is as this errand wants it. */
 static void take_over(struct capture_keeper *k, struct capture_errand *e)
 {
     bool update = e->change == CAPTURE_CHANGE_UPDATE;
+    bool fits = !update || e->fits;
 
     if (!update)
         forget(k);
@@ -61,9 +83,7 @@ static void take_over(struct capture_keeper *k, struct capture_errand *e)
     capture_shape_done(&k->shape);
     k->shape = e->shape;
     e->shape = (struct capture_shape){.rules = NULL};
-    k->failed_s = 0;
-    if (e->fits)
-        k->told[0] = '\0';
+    note_result(k, fits);
     if (update)
         log_plain(EVENT_CAPTURE_UPDATED);
 }
@@ -77,6 +97,7 @@ static int refuse(char *err, int error)
 }
 
 static void on_changed(void *arg, const char *error);
+static void on_late_answer(struct capture_holder *h);
 
 /* @param script  NULL to let go */
 static int run(struct capture_keeper *k, const struct capture_errand *e, const struct buf *script, char *err)
@@ -85,6 +106,7 @@ static int run(struct capture_keeper *k, const struct capture_errand *e, const s
     bool update = e->change == CAPTURE_CHANGE_UPDATE;
 
     k->now = *e;
+    h->answered_late = on_late_answer;
     int r = !script    ? capture_holder_release(h, on_changed, k)
             : !update  ? capture_holder_install(h, &e->request, script, on_changed, k)
             : e->whole ? capture_holder_replace(h, &e->request, script, on_changed, k)
@@ -144,6 +166,8 @@ static void on_changed(void *arg, const char *error)
     if (!error)
         take_over(k, &e);
     capture_shape_done(&e.shape);
+    if (error && k->holder.unsure)
+        doubt(k, e.whole || e.change == CAPTURE_CHANGE_ON);
     if (error && e.change == CAPTURE_CHANGE_UPDATE) {
         k->fixed = k->fixed || e.whole;
         k->failed_s = clock_now_s();
@@ -154,6 +178,16 @@ static void on_changed(void *arg, const char *error)
     if (k->waiting.change != CAPTURE_CHANGE_NONE)
         begin_waiting(k);
     else if (k->again || (error && e.whole && e.change == CAPTURE_CHANGE_UPDATE))
+        begin_update(k);
+}
+
+static void on_late_answer(struct capture_holder *h)
+{
+    struct capture_keeper *k = container_of(h, struct capture_keeper, holder);
+
+    if (k->now.change != CAPTURE_CHANGE_NONE)
+        k->again = true;
+    else
         begin_update(k);
 }
 
@@ -213,7 +247,7 @@ static int update_by(struct capture_keeper *k, const struct capture_place *at, s
     e->fits = e->whole || !others;
     if (!e->whole && capture_ranges_same(&k->shape.near, &e->shape.near)) {
         capture_shape_done(&e->shape);
-        k->failed_s = 0;
+        note_result(k, e->fits);
         return 0;
     }
     if (!e->whole) { /* the rules stay as they are */
@@ -238,6 +272,8 @@ static void begin_update(struct capture_keeper *k)
     k->again = k->settled = false;
     if (!k->on || is_lost(k))
         return forget(k);
+    if (k->holder.late) /* on_late_answer comes back to it */
+        return;
     const double begun_s = clock_now_s();
     int r = capture_place_find(&at, k->proxy, &k->request);
     const double ended_s = clock_now_s();
@@ -251,6 +287,20 @@ static void begin_update(struct capture_keeper *k)
         tell_outdated(k, err);
     }
     capture_place_done(&at);
+}
+
+/* @return whether captured traffic has to go elsewhere than at the latest look */
+static bool note_listeners(struct capture_keeper *k)
+{
+    struct capture_ground now = {.own_mark = 0};
+    bool udp;
+
+    capture_place_listeners(k->proxy, &now, &udp);
+    bool same = addr_same_end(&now.to4, &k->to4) && addr_same_end(&now.to6, &k->to6) && udp == k->udp;
+    k->to4 = now.to4;
+    k->to6 = now.to6;
+    k->udp = udp;
+    return !same;
 }
 
 /* @return whether they are others than at the latest attempt */
@@ -279,8 +329,11 @@ void capture_keeper_look(struct capture_keeper *k, const struct machine *m, bool
         return;
     const double now_s = clock_now_s();
     k->settled = k->settled || settled;
-    bool due = (k->settled && now_s > k->read_after_s) || (k->failed_s != 0 && now_s - k->failed_s > RETRY_S);
-    if (!note_networks(k, m) && !due)
+    bool networks = note_networks(k, m), listeners = note_listeners(k);
+    bool again = networks || listeners || (k->failed_s != 0 && now_s - k->failed_s > RETRY_S);
+    if (again) /* what kept the rules from being replaced may be gone */
+        k->fixed = false;
+    if (!again && !(k->settled && now_s > k->read_after_s))
         return;
     if (k->now.change != CAPTURE_CHANGE_NONE)
         k->again = true;

@@ -34,12 +34,14 @@ struct capture_keeper {
     struct capture_shape shape;
     struct capture_errand now, waiting; /* under way, and after it */
     struct capture_ranges networks;     /* at the latest attempt to bring it up to date */
-    bool fixed;                         /* the rules could not be replaced: only the sets are */
+    struct addr to4, to6;               /* the proxy's listeners then */
+    bool udp;                           /* and whether all of them took datagrams */
+    bool fixed;                         /* the rules could not be replaced: only the sets are, for now */
     bool again;                         /* the machine has changed during a change */
     bool settled;                       /* routes have followed, and have not been read since then */
     double read_after_s;                /* reading them may wait until then, monotonic */
-    double failed_s;                    /* when that attempt failed, monotonic; 0: it has not */
-    char told[CAPTURE_ERROR_MAX];       /* what the log has said of it */
+    double failed_s; /* when an attempt has left the table other than wanted, monotonic; 0: it has not */
+    char told[CAPTURE_ERROR_MAX]; /* what the log has said of it */
 };
 
 /** Capture by a new table. @return 0: done is called later; or negative errno with one line in err

@@ -29,8 +29,7 @@ static bool takes_datagrams(const struct proxy *p, const struct addr *at)
     return false;
 }
 
-/* The first listener of each family. @param ret_udp  whether all of them take datagrams, too */
-static void find_listeners(const struct proxy *p, struct capture_ground *g, bool *ret_udp)
+void capture_place_listeners(const struct proxy *p, struct capture_ground *g, bool *ret_udp)
 {
     g->to4.sa.sa_family = g->to6.sa.sa_family = AF_UNSPEC;
     *ret_udp = true;
@@ -93,7 +92,7 @@ int capture_place_find(struct capture_place *ret, const struct proxy *p,
     int r = machine_read(&m);
     if (r < 0)
         return r;
-    find_listeners(p, &ret->ground, &udp);
+    capture_place_listeners(p, &ret->ground, &udp);
     r = capture_near_find(&m, &ret->near);
     ret->ground.near = ret->near.items;
     ret->ground.n_near = ret->near.n;

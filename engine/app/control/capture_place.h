@@ -23,6 +23,10 @@ MUST_CHECK int capture_place_find(struct capture_place *ret, const struct proxy 
                                   const struct capture_request *request);
 void capture_place_done(struct capture_place *c);
 
+/** The first listener of each family. @param ret  to4 and to6 are set
+ *  @param ret_udp  whether all of them take datagrams, too */
+void capture_place_listeners(const struct proxy *p, struct capture_ground *ret, bool *ret_udp);
+
 /** Whether it takes captured traffic. */
 bool capture_place_takes(const struct proxy_listener *l);
 

@@ -101,9 +101,11 @@ static void tell(const struct capture_keeper *k, struct control_reply reply)
 {
     const struct capture_holder *h = &k->holder;
 
-    control_answer(reply, json_pack("{s:o, s:I, s:b, s:o}", "listeners", capture_listeners_json(k->proxy),
-                                    "own_mark", (json_int_t)egress_own_mark(), "held", (int)h->owns,
-                                    "request", h->owns ? capture_request_json(&h->request) : json_null()));
+    control_answer(reply,
+                   json_pack("{s:o, s:I, s:b, s:o, s:s?}", "listeners", capture_listeners_json(k->proxy),
+                             "own_mark", (json_int_t)egress_own_mark(), "held", (int)h->owns, "request",
+                             h->owns ? capture_request_json(&h->request) : json_null(), "outdated",
+                             k->told[0] ? k->told : NULL));
 }
 
 void capture_verb(struct capture_keeper *keeper, const json_t *request, struct control_reply reply)

@@ -52,6 +52,28 @@ static void judge_incomplete(struct diagnosis *d, const struct capture_sight *s)
     diagnosis_undo(f, "steerway capture off");
 }
 
+/* As where another program has put something into the table, or the listener's address has gone. */
+static void judge_misled(struct diagnosis *d, const struct capture_sight *s)
+{
+    char command[COMMAND_TEXT_MAX], why[FINDING_TEXT_MAX];
+    struct finding *f =
+        diagnosis_find(d, SEVERITY_WARNING, "capture-misled", "",
+                       "captured traffic is led to %s, where the proxy does not listen", s->unheard);
+
+    (void)snprintf(why, sizeof why, "No captured connection gets through. %s%.200s",
+                   s->told[0] ? "The proxy corrects the rules once it can. It says: "
+                              : "The proxy corrects the rules within a minute.",
+                   s->told);
+    diagnosis_why(f, why);
+    name_command(s, command);
+    if (s->n_listeners == 0) {
+        diagnosis_repair(f, "steerway capture off");
+        return diagnosis_undo(f, "%s", command);
+    }
+    diagnosis_repair(f, "%s", command);
+    diagnosis_undo(f, "steerway capture off");
+}
+
 static void judge_outdated(struct diagnosis *d, const struct capture_sight *s, bool proxy)
 {
     char again[COMMAND_TEXT_MAX];
@@ -91,6 +113,8 @@ void judge_capture(struct diagnosis *d, const struct capture_sight *s, bool prox
         judge_stale(d, s);
     else if (s->record.known && proxy && !is_whole(s))
         judge_incomplete(d, s);
+    else if (s->record.known && proxy && s->unheard[0])
+        judge_misled(d, s);
     else if (s->record.known && proxy)
         diagnosis_fact(d, "", "capture", "on");
     if (s->missing[0] || s->former[0])

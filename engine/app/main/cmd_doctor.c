@@ -63,6 +63,12 @@ static void look_for_capture(const struct cli *cli, struct visit *v)
     capture_sight_read(s);
     capture_sight_compare(s, &v->machine);
     bool proxy = s->record.known ? control_place_is_served(s->record.control) : ask_is_there(cli, path);
+    if (proxy) {
+        json_t *answer =
+            ask_quietly(s->record.known ? s->record.control : path, json_pack("{s:s}", "verb", "capture"));
+        capture_sight_ask(s, answer);
+        json_decref(answer);
+    }
     judge_capture(&v->report, s, proxy);
     capture_sight_done(s);
     free(s);

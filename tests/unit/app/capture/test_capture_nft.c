@@ -121,6 +121,24 @@ static void a_table_of_another_program_stays(void **state)
     assert_true(!t.exists && t.ours == 0 && t.foreign == 0);
 }
 
+static void it_is_known_where_the_rules_lead(void **state)
+{
+    struct addr four, six;
+    (void)state;
+    assert_int_equal(addr_parse(&four, slice_str("127.0.0.1:1081")), 0);
+    assert_int_equal(addr_parse(&six, slice_str("[::1]:1082")), 0);
+    struct capture_table t = parse(ALL OBJECT(
+        "chain", "divert",
+        OURS("meta nfproto ipv4 meta l4proto { tcp, udp } tproxy ip to 127.0.0.1:1081 meta mark set 0x1", "8")
+            OURS("meta nfproto ipv6 meta l4proto { tcp, udp } tproxy ip6 to [::1]:1082 meta mark set 0x1",
+                 "9") THEIRS("tproxy ip to 127.0.0.9:9 accept")));
+    assert_true(addr_same_end(&t.to4, &four) && addr_same_end(&t.to6, &six));
+    capture_table_done(&t);
+    t = parse(ALL);
+    assert_true(addr_family(&t.to4) == AF_UNSPEC && addr_family(&t.to6) == AF_UNSPEC);
+    capture_table_done(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -129,6 +147,7 @@ int main(void)
         cmocka_unit_test(what_others_use_stays),
         cmocka_unit_test(a_comment_that_is_alike_is_not_ours),
         cmocka_unit_test(the_sets_are_read),
+        cmocka_unit_test(it_is_known_where_the_rules_lead),
         cmocka_unit_test(a_table_of_another_program_stays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -98,9 +98,65 @@ static void one_that_does_not_fit_the_machine_is_found(void **state)
     assert_string_equal(d.findings[2].undo, ON);
 }
 
+static void tell(struct capture_sight *s, const char *to4, const char *to6, const char *answer)
+{
+    json_t *o = json_loads(answer, 0, NULL);
+
+    assert_non_null(o);
+    s->table.to4.sa.sa_family = s->table.to6.sa.sa_family = AF_UNSPEC;
+    assert_int_equal(*to4 ? addr_parse(&s->table.to4, slice_str(to4)) : 0, 0);
+    assert_int_equal(*to6 ? addr_parse(&s->table.to6, slice_str(to6)) : 0, 0);
+    s->unheard[0] = '\0';
+    capture_sight_ask(s, o);
+    json_decref(o);
+}
+
+static void one_that_leads_elsewhere_than_to_the_proxy_is_found(void **state)
+{
+    struct capture_sight s = sight(true, 6, 6, 30);
+    (void)state;
+    tell(&s, "127.0.0.1:5", "[::1]:5",
+         "{\"listeners\": [\"127.0.0.1:6\", \"[::1]:5\"], \"outdated\": \"the reason\"}");
+    assert_says(&s, true, "capture-misled", ON, OFF);
+    assert_non_null(strstr(d.findings[0].what, "led to 127.0.0.1:5,"));
+    assert_non_null(strstr(d.findings[0].why, "It says: the reason"));
+    tell(&s, "127.0.0.1:5", "[::1]:5", "{\"listeners\": [\"127.0.0.1:5\"], \"outdated\": null}");
+    assert_says(&s, true, "capture-misled", ON, OFF);
+    assert_non_null(strstr(d.findings[0].what, "led to [::1]:5,"));
+    tell(&s, "127.0.0.1:5", "", "{\"listeners\": []}"); /* capture on would be refused */
+    assert_says(&s, true, "capture-misled", OFF, ON);
+    assert_says(&s, false, "capture-stale", OFF, ON);
+}
+
+static void one_that_leads_to_the_proxy_is_well(void **state)
+{
+    static const struct {
+        const char *to4, *to6, *answer;
+    } cases[] = {
+        {"127.0.0.1:5", "[::1]:5", "{\"listeners\": [\"127.0.0.1:5\", \"[::1]:5\"]}"},
+        {"127.0.0.1:5", "[::1]:6", "{\"listeners\": [\"0.0.0.0:5\", \"[::]:6\"]}"}, /* at every address */
+        {"127.0.0.1:5", "[fe80::1]:6", "{\"listeners\": [\"[fe80::1%eth7]:6\", \"127.0.0.1:5\"]}"},
+        {"127.0.0.1:5", "", "{\"listeners\": [\"127.0.0.1:5\"]}"},
+        {"127.0.0.1:5", "[::1]:5", "{}"}, /* an older proxy, or one that does not answer */
+        {"127.0.0.1:5", "[::1]:5", "{\"listeners\": 5}"},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct capture_sight s = sight(true, 6, 6, 30);
+        tell(&s, cases[i].to4, cases[i].to6, cases[i].answer);
+        assert_says(&s, true, NULL, NULL, NULL);
+    }
+    struct capture_sight s = sight(true, 6, 6, 0);
+    s.table_seen = false; /* a user may not look */
+    capture_sight_ask(&s, NULL);
+    assert_says(&s, true, NULL, NULL, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_that_leads_elsewhere_than_to_the_proxy_is_found),
+        cmocka_unit_test(one_that_leads_to_the_proxy_is_well),
         cmocka_unit_test(a_capture_that_works_is_a_fact),
         cmocka_unit_test(one_whose_proxy_is_gone_can_be_ended),
         cmocka_unit_test(one_that_is_damaged_can_be_mended),
