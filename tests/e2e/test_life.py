@@ -328,6 +328,8 @@ def test_too_many_clients_for_its_descriptors(start, origin):
             clients.append(Client(proxy))
             clients[-1].send(get(web))
             wait_for(is_answered_or_starved, "an answer, or no more room")
+        clients.append(Client(proxy))
+        clients[-1].send(get(web))
         before = proxy.cpu_seconds()
         with pytest.raises(TimeoutError):
             clients[-1].s.settimeout(1)

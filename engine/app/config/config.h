@@ -4,6 +4,7 @@
 
 #include "access/access.h"
 #include "access/deny.h"
+#include "access/limits.h"
 #include "addr/addr.h"
 #include "base/log.h"
 #include "http/pac.h"
@@ -70,6 +71,7 @@ struct config {
     struct cidr_set balancers; /* that may send PROXY headers */
     struct deny deny;
     bool own_addresses; /* clients on other machines may reach this machine's addresses, except loopback */
+    struct limits_settings limits;
     struct cidr_set bind_from; /* clients that may use BIND; config_finish adds loopback unless given */
     bool bind_from_given;
     struct cidr_set bypass; /* as given */

@@ -108,19 +108,36 @@ static json_t *udp_json(const struct proxy *p)
                      (json_int_t)c.in_fragments, "dropped", dropped);
 }
 
+/* Those that are set, and those that have refused somebody before they were removed. */
+static json_t *limits_json(const struct proxy *p)
+{
+    json_t *all = json_object();
+
+    for (int i = LIMIT_NONE + 1; i < N_LIMITS; i++) {
+        size_t most = limits_most(&p->limits, (enum limit)i);
+        if (most > 0 || p->limits.refused[i] > 0)
+            (void)json_object_set_new(all, limits_name((enum limit)i),
+                                      json_pack("{s:I, s:I}", "most", (json_int_t)most, "refused",
+                                                (json_int_t)p->limits.refused[i]));
+    }
+    return all;
+}
+
 static void verb_status(void *owner, const json_t *request, struct control_reply reply)
 {
     const struct control *c = owner;
     const struct proxy *p = c->subject.proxy;
 
     (void)request;
-    control_answer(
-        reply, json_pack("{s:s, s:i, s:f, s:o, s:o, s:o, s:I, s:I, s:b, s:o, s:o}", "version",
-                         c->subject.version, "pid", (int)getpid(), "uptime", clock_now_s() - c->started_s,
-                         "listening", listeners_json(p), "policy", policy_json(p->outbounds.policy),
-                         "metrics", metrics_json(p->outbounds.policy), "clients", (json_int_t)p->n_sessions,
-                         "connections", (json_int_t)p->outbounds.last_id, "draining", (int)p->draining,
-                         "recording", recording_json(&p->outbounds.recorder), "udp", udp_json(p)));
+    control_answer(reply, json_pack("{s:s, s:i, s:f, s:o, s:o, s:o, s:I, s:I, s:b, s:o, s:I, s:b, s:o, s:o}",
+                                    "version", c->subject.version, "pid", (int)getpid(), "uptime",
+                                    clock_now_s() - c->started_s, "listening", listeners_json(p), "policy",
+                                    policy_json(p->outbounds.policy), "metrics",
+                                    metrics_json(p->outbounds.policy), "clients", (json_int_t)p->n_sessions,
+                                    "clients_max", (json_int_t)p->settings.sessions_max, "full", (int)p->full,
+                                    "limits", limits_json(p), "connections", (json_int_t)p->outbounds.last_id,
+                                    "draining", (int)p->draining, "recording",
+                                    recording_json(&p->outbounds.recorder), "udp", udp_json(p)));
 }
 
 /* --- loading -------------------------------------------------------------------------------------------- */

@@ -17,4 +17,8 @@ option_set_fn option_set_host, option_set_port, option_set_http, option_set_list
     option_set_udp_filter, option_set_udp_idle, option_set_udp_ports, option_set_udp_advertise,
     option_set_udp_mappings, option_set_log_to;
 
+/* Limits. */
+option_set_fn option_set_max_clients, option_set_max_connections, option_set_client_connections,
+    option_set_client_new, option_set_client_handshakes;
+
 #endif

@@ -3,7 +3,8 @@
 
 #include "options/option_setters.h"
 
-static const char LISTEN[] = "Where to listen", ACCESS[] = "Who may use it";
+static const char LISTEN[] = "Where to listen", ACCESS[] = "Who may use it",
+                  SHARE[] = "How much each client gets";
 
 static const struct option TABLE[] = {
     {.group = LISTEN,
@@ -125,6 +126,44 @@ static const struct option TABLE[] = {
               "clients of this machine)",
      .set = option_set_bind_from,
      .clears = CONFIG_PART_BIND_FROM,
+     .scope = RUN},
+    {.group = SHARE,
+     .name = "max-clients",
+     .kind = OPTION_NUMBER,
+     .argument = "N",
+     .about = "serve at most so many clients at a time; a client is an address, or an IPv6 /64 network "
+              "(default: no limit)",
+     .set = option_set_max_clients,
+     .scope = RUN},
+    {.group = SHARE,
+     .name = "max-connections",
+     .kind = OPTION_NUMBER,
+     .argument = "N",
+     .about = "serve at most so many connections at a time (default: no limit)",
+     .set = option_set_max_connections,
+     .scope = RUN},
+    {.group = SHARE,
+     .name = "client-connections",
+     .kind = OPTION_NUMBER,
+     .argument = "N",
+     .about = "serve at most so many connections of one client at a time (default: no limit)",
+     .set = option_set_client_connections,
+     .scope = RUN},
+    {.group = SHARE,
+     .name = "client-new",
+     .kind = OPTION_NUMBER,
+     .argument = "N",
+     .about = "serve at most so many new connections of one client in a second, and five times as many "
+              "after a rest (default: no limit)",
+     .set = option_set_client_new,
+     .scope = RUN},
+    {.group = SHARE,
+     .name = "client-handshakes",
+     .kind = OPTION_NUMBER,
+     .argument = "N",
+     .about = "let at most so many connections of one client wait with their request; others are closed "
+              "(default: no limit)",
+     .set = option_set_client_handshakes,
      .scope = RUN},
 };
 

@@ -4,6 +4,7 @@
 #include "serve/app_log.h"
 #include "serve/app_settings.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
@@ -157,6 +158,7 @@ int app_init(struct app *a, struct config *config, const struct app_source *sour
                                         .settings = app_outbound_settings(a)};
     const struct proxy_settings settings = app_proxy_settings(a);
     proxy_init(&a->proxy, &outbounds, &settings);
+    limits_set(&a->proxy.limits, &config->limits);
     a->proxy.drained = on_drained;
     e = open_udp(a, err);
     if (e < 0)
@@ -219,10 +221,24 @@ static void on_looked(void *arg, const struct machine *m, bool settled)
     capture_keeper_look(&a->capture, m, settled);
 }
 
+static size_t open_files(void)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    size_t n = 0;
+
+    while (dir && readdir(dir))
+        n++;
+    if (dir)
+        (void)closedir(dir);
+    return n;
+}
+
 void app_start(struct app *a)
 {
     start_workers(a);
     udp_start(&a->proxy.udp);
+    a->own_files = open_files();
+    a->proxy.settings.sessions_max = app_most_sessions(a);
     a->follow.ledger = &a->ledger;
     a->follow.looked = on_looked;
     a->follow.arg = a;

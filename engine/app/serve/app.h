@@ -27,8 +27,9 @@ struct app {
     struct surroundings surroundings; /* as of the last look at the machine */
     struct own_ends *own_ends;        /* only with transparent listeners */
     struct proxy proxy;
-    uint32_t wave; /* of listeners (app_listening.c): how often the config was read */
-    bool strict;   /* addresses to listen on must exist */
+    uint32_t wave;    /* of listeners (app_listening.c): how often the config was read */
+    size_t own_files; /* descriptors in use at the start; 0: not counted yet */
+    bool strict;      /* addresses to listen on must exist */
     ev_signal on_int, on_term, on_hup, on_usr1;
     ev_timer drain;
     struct machine_follow follow;

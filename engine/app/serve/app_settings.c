@@ -20,6 +20,23 @@ static size_t most_strangers(void)
     return (size_t)files.rlim_cur / 2;
 }
 
+/* What the control socket, the resolver, lists and a reload of the policy need beside clients. */
+static size_t reserved(size_t files)
+{
+    size_t share = files / 8;
+
+    return share < 8 ? 8 : share > 64 ? 64 : share;
+}
+
+size_t app_most_sessions(const struct app *a)
+{
+    struct rlimit files = {.rlim_cur = 1024};
+
+    (void)getrlimit(RLIMIT_NOFILE, &files);
+    size_t taken = reserved((size_t)files.rlim_cur) + a->own_files;
+    return files.rlim_cur > taken + 2 ? ((size_t)files.rlim_cur - taken) / 2 : 1;
+}
+
 struct outbound_settings app_outbound_settings(const struct app *a)
 {
     const struct config *c = a->config;
@@ -52,6 +69,7 @@ struct proxy_settings app_proxy_settings(const struct app *a)
         .cut_after_s = c->cut_after_s,
         .idle_timeout_s = c->idle_timeout_s,
         .strangers_max = most_strangers(),
+        .sessions_max = app_most_sessions(a),
     };
 }
 
@@ -95,6 +113,7 @@ void app_settle(struct app *a, const struct config *before)
         log_set_level(a->config->log_level);
     p->outbounds.settings = app_outbound_settings(a);
     p->settings = app_proxy_settings(a);
+    limits_set(&p->limits, &a->config->limits);
     workers_set_times(&p->workers, p->settings.idle_timeout_s, p->settings.ack_timeout_s);
     udp_settle(&p->udp, &a->config->udp);
     if (!same_checks(a->config, before))

@@ -4,11 +4,16 @@
 
 #include "inbound/proxy.h"
 
+#include <stddef.h>
+
 struct app;
 struct config;
 
 struct outbound_settings app_outbound_settings(const struct app *a);
 struct proxy_settings app_proxy_settings(const struct app *a);
+
+/** How many clients the limit of open files suffices for. */
+size_t app_most_sessions(const struct app *a);
 
 /** Check uplinks as the config says; a check that runs begins anew. For the start, and after a change. */
 void app_check(struct app *a);

@@ -1,5 +1,6 @@
 #include "show/show.h"
 
+#include <stdint.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -74,6 +75,27 @@ static void print_datagrams(const json_t *udp)
     (void)printf("\n");
 }
 
+static void print_limits(const json_t *limits)
+{
+    const char *name, *before = "";
+    const json_t *limit;
+
+    if (json_object_size(limits) == 0)
+        return;
+    (void)printf("  %-12s ", "limits");
+    json_object_foreach((json_t *)(uintptr_t)limits, name, limit)
+    {
+        (void)printf("%s%s ", before, name);
+        if (show_number_of(limit, "most") > 0)
+            (void)printf("%.0f (%.0f refused)", show_number_of(limit, "most"),
+                         show_number_of(limit, "refused"));
+        else
+            (void)printf("none any more (%.0f refused)", show_number_of(limit, "refused"));
+        before = ", ";
+    }
+    (void)printf("\n");
+}
+
 void show_status(const json_t *a)
 {
     char text[SHOW_TEXT_MAX];
@@ -85,8 +107,10 @@ void show_status(const json_t *a)
                  json_is_true(json_object_get(a, "draining")) ? ", stopping" : "");
     print_list("listening on", json_object_get(a, "listening"));
     print_policy(json_object_get(a, "policy"));
-    (void)printf("  %-12s %.0f now, %.0f connections so far\n", "clients", show_number_of(a, "clients"),
-                 show_number_of(a, "connections"));
+    (void)printf("  %-12s %.0f now, %.0f connections so far%s\n", "clients", show_number_of(a, "clients"),
+                 show_number_of(a, "connections"),
+                 json_is_true(json_object_get(a, "full")) ? "; FULL: new ones wait for open files" : "");
+    print_limits(json_object_get(a, "limits"));
     print_datagrams(json_object_get(a, "udp"));
     json_object_foreach(json_object_get(a, "metrics"), key, value)(void)
         printf("  %-12s %s = %g\n", "metric", key, json_number_value(value));

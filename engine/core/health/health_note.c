@@ -106,6 +106,8 @@ static bool is_heard(enum fault fault)
     case FAULT_NO_UPLINK:
     case FAULT_PARENT:
     case FAULT_RESOURCES:
+    case FAULT_LIMIT:
+    case FAULT_BUSY:
         break;
     }
     return false;

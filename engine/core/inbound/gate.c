@@ -74,3 +74,69 @@ enum parse gate_read_header(struct session *s)
     s->awaits_header = false;
     return PARSE_OK;
 }
+
+/* --- limits --------------------------------------------------------------------------------------------- */
+
+static uint64_t now_ns(void)
+{
+    return (uint64_t)(clock_coarse_s() * 1e9);
+}
+
+static void log_limit_reached(struct session *s, enum limit which)
+{
+    struct proxy *p = s->proxy;
+    char text[ADDR_TEXT_MAX];
+    struct log_line l;
+    uint32_t hidden;
+
+    if (!log_limit_pass(&p->limit_lines[which], clock_now_s(), PROXY_LINES_IN_WINDOW, &hidden))
+        return;
+    log_begin(&l, EVENT_LIMIT_REACHED);
+    log_str(&l, "client", addr_format_ip(&s->peer, text));
+    log_str(&l, "limit", limits_name(which));
+    log_u64(&l, "most", limits_most(&p->limits, which));
+    log_hidden(&l, hidden);
+    log_end(&l);
+}
+
+bool gate_enter(struct session *s)
+{
+    struct limits *l = &s->proxy->limits;
+
+    s->client = limits_client(l, &s->peer, now_ns());
+    enum limit reached = limits_begin_handshake(l, s->client);
+    s->handshakes = s->client && reached == LIMIT_NONE;
+    if (reached != LIMIT_NONE)
+        log_limit_reached(s, reached);
+    return reached == LIMIT_NONE;
+}
+
+void gate_end_handshake(struct session *s)
+{
+    if (s->handshakes)
+        limits_end_handshake(s->client);
+    s->handshakes = false;
+}
+
+enum fault gate_serves(struct session *s)
+{
+    if (s->counts)
+        return FAULT_NONE;
+    enum limit reached = limits_begin(&s->proxy->limits, s->client, now_ns());
+    s->counts = reached == LIMIT_NONE;
+    if (s->counts)
+        return FAULT_NONE;
+    log_limit_reached(s, reached);
+    return reached == LIMIT_CLIENTS || reached == LIMIT_CONNECTIONS ? FAULT_BUSY : FAULT_LIMIT;
+}
+
+void gate_leave(struct session *s)
+{
+    struct limits *l = &s->proxy->limits;
+
+    if (s->counts)
+        limits_end(l, s->client);
+    s->counts = false;
+    limits_leave(l, s->client);
+    s->client = NULL;
+}

@@ -1,5 +1,6 @@
 #include "inbound/proxy.h"
 
+#include "inbound/capacity.h"
 #include "inbound/proxy_listeners.h"
 #include "inbound/session.h"
 #include "outbound/search.h"
@@ -15,6 +16,7 @@ static void reap(struct proxy *p)
 {
     LIST_EACH(&p->dead, node, next)
         session_free(container_of(node, struct session, node));
+    capacity_look(p);
     if (p->draining && p->n_sessions == 0 && udp_is_idle(&p->udp) && p->drained) {
         void (*drained)(struct proxy *) = p->drained;
         p->drained = NULL;
@@ -43,6 +45,8 @@ void proxy_init(struct proxy *p, const struct outbounds *outbounds, const struct
     list_init(&p->strangers);
     list_init(&p->dead);
     list_init(&p->removed_listeners);
+    limits_init(&p->limits);
+    capacity_init(p);
     loops_init(&p->outbounds.loops, outbounds->settings.reach.own);
     ev_prepare_init(&p->reaper, on_prepare);
 }
@@ -116,11 +120,13 @@ void proxy_done(struct proxy *p)
     reap(p);
     assert(p->n_sessions == 0);
     ev_prepare_stop(p->loop, &p->reaper);
+    ev_timer_stop(p->loop, &p->waiting);
     recorder_stop(&p->outbounds.recorder);
     wheel_done(&p->deadlines);
     dead_lines_done(&p->dead_lines);
     udp_done(&p->udp);
     workers_done(&p->workers);
     guesses_done(&p->guesses);
+    limits_done(&p->limits);
     proxy_free_listeners(p);
 }

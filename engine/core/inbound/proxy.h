@@ -4,6 +4,7 @@
 
 #include "access/access.h"
 #include "access/guesses.h"
+#include "access/limits.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "inbound/dead_lines.h"
@@ -34,6 +35,7 @@ struct proxy_settings {
     double ack_timeout_s;             /* limit for unacknowledged data (ack_wait.h); 0: none */
     double cut_after_s;    /* time that a line is down before its connections are reset; 0: never */
     size_t strangers_max;  /* limit of clients that have had no request accepted yet */
+    size_t sessions_max;   /* that the descriptors suffice for; 0: any number */
     double idle_timeout_s; /* silence after which a relayed connection is closed */
 };
 
@@ -82,9 +84,13 @@ struct proxy {
     struct list dead; /* closed in this turn of the loop, freed before the next */
     size_t n_sessions;
     bool draining;
+    bool full;        /* the descriptors suffice for no more clients (capacity.h) */
+    ev_timer waiting; /* while full */
     ev_prepare reaper;
     struct dead_lines dead_lines;
     struct guesses guesses;
+    struct limits limits;
+    struct log_limit limit_lines[N_LIMITS];
     struct log_limit refusal_limit, balancer_limit, header_limit, rejection_limit, guess_limit,
         starvation_limit, stranger_limit, capture_limit;
     /** Called while draining, when the last session has ended; may be NULL. */

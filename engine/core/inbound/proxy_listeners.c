@@ -1,5 +1,6 @@
 #include "inbound/proxy_listeners.h"
 
+#include "inbound/capacity.h"
 #include "inbound/gate.h"
 #include "inbound/proxy_listener.h"
 #include "inbound/session.h"
@@ -18,9 +19,12 @@ static void on_accepted(struct listener *listener, int fd, const struct addr *pe
 {
     struct proxy_listener *pl = container_of(listener, struct proxy_listener, listener);
 
-    if (gate_lets_in(pl, peer))
-        return session_new(pl, fd, peer);
-    (void)close(fd);
+    if (!gate_lets_in(pl, peer)) {
+        (void)close(fd);
+        return;
+    }
+    session_new(pl, fd, peer);
+    capacity_look(pl->proxy);
 }
 
 static void on_starved(struct listener *listener, int err)

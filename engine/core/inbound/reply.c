@@ -27,10 +27,12 @@ enum socks5_reply_code reply_socks5(enum fault fault)
         return SOCKS5_NETWORK_UNREACHABLE;
     case FAULT_DENIED:
     case FAULT_REJECTED:
+    case FAULT_LIMIT:
         return SOCKS5_NOT_ALLOWED;
     case FAULT_BIND:
     case FAULT_FAILED:
     case FAULT_RESOURCES:
+    case FAULT_BUSY:
         break;
     }
     return SOCKS5_GENERAL_FAILURE;
@@ -79,6 +81,10 @@ struct reply_http reply_http(enum fault fault)
         return (struct reply_http){503, "proxy_internal_error", "No uplink could be bound."};
     case FAULT_RESOURCES:
         return (struct reply_http){503, "proxy_internal_error", "The proxy is out of resources."};
+    case FAULT_LIMIT:
+        return (struct reply_http){429, "http_request_denied", "This client has too many connections."};
+    case FAULT_BUSY:
+        return (struct reply_http){503, "http_request_denied", "The proxy serves no more connections."};
     }
     return (struct reply_http){500, "proxy_internal_error", "Internal error."};
 }

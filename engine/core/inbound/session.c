@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "inbound/front.h"
+#include "inbound/gate.h"
 #include "inbound/reply.h"
 #include "relay/wire.h"
 
@@ -67,6 +68,7 @@ static void leave_strangers(struct session *s)
         return;
     list_remove(&s->stranger);
     s->proxy->n_strangers--;
+    gate_end_handshake(s);
 }
 
 static void admit(struct session *s)
@@ -82,6 +84,11 @@ void session_start_outbound(struct session *s, struct outbound_request *request)
     request->listener = s->listener->text;
 
     assert(!s->outbound);
+    enum fault fault = gate_serves(s);
+    if (fault != FAULT_NONE) {
+        session_enter(s, SESSION_CONNECTING);
+        return s->front->connected(s, fault, "");
+    }
     admit(s);
     if (outbound_new(&s->outbound, &s->proxy->outbounds, request, on_connected, s) < 0)
         return session_close(s, NULL);
@@ -157,6 +164,7 @@ void session_close(struct session *s, const char *outcome)
         (void)close(s->fd);
     s->fd = -1;
     leave_strangers(s);
+    gate_leave(s);
     session_enter(s, SESSION_CLOSED);
     list_remove(&s->node);
     list_push_back(&s->proxy->dead, &s->node);

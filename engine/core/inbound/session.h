@@ -42,13 +42,16 @@ struct session {
     bool fin_sent : 1;         /* SESSION_ENDING: our FIN was sent */
     bool admitted : 1;         /* a request was accepted; until then admit_by_s is the limit */
     bool guessed : 1;          /* a wrong password was given */
+    bool handshakes : 1;       /* counts as a handshake of the client (limits.h) */
+    bool counts : 1;           /* counts as a connection of the client */
     bool waited : 1;           /* the next login has waited for its check */
     bool awaits_header : 1;    /* a balancer's, before the client's first byte (gate.h) */
     bool is_tunnel : 1;
     bool is_cut : 1;  /* its worker may not know it yet */
     struct addr peer; /* the client, or, while awaits_header, its balancer */
     struct proxy_listener *listener;
-    char *user; /* verified, or only claimed when no login is needed; NULL for none */
+    struct limits_client *client; /* NULL while awaits_header, or without memory */
+    char *user;                   /* verified, or only claimed when no login is needed; NULL for none */
 
     int fd;                    /* -1 once the tunnel has it */
     int dest_fd;               /* connected, but not yet the tunnel's; -1 for none */

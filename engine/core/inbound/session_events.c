@@ -2,6 +2,7 @@
  * destination's line fails, the proxy stops. */
 #include "inbound/front.h"
 
+#include "inbound/capacity.h"
 #include "inbound/gate.h"
 #include "inbound/session_state.h"
 
@@ -95,6 +96,10 @@ static bool read_header(struct session *s)
         return false;
     case PARSE_OK:
         break;
+    }
+    if (!gate_enter(s)) {
+        session_close(s, NULL);
+        return false;
     }
     session_begin(s);
     return true;
@@ -311,23 +316,6 @@ static void talk_init(struct session *s)
     s->moved = 0;
 }
 
-/* Close the oldest one: a client with a request sends it within milliseconds. */
-static void bound_strangers(struct proxy *p)
-{
-    struct log_line l;
-    uint32_t hidden;
-
-    if (p->n_strangers <= p->settings.strangers_max)
-        return;
-    if (log_limit_pass(&p->stranger_limit, clock_now_s(), 1, &hidden)) {
-        log_begin(&l, EVENT_IDLE_CLIENTS_CLOSED);
-        log_u64(&l, "most", p->settings.strangers_max);
-        log_hidden(&l, hidden);
-        log_end(&l);
-    }
-    session_close(container_of(p->strangers.next, struct session, stranger), NULL);
-}
-
 void session_begin(struct session *s)
 {
     s->front = s->listener->use.front;
@@ -355,7 +343,11 @@ void session_new(struct proxy_listener *listener, int fd, const struct addr *pee
     list_push_back(&proxy->strangers, &s->stranger);
     proxy->n_strangers++;
     session_watch(s);
-    if (!s->awaits_header)
+    if (s->awaits_header)
+        ; /* the client is not known yet */
+    else if (gate_enter(s))
         session_begin(s);
-    bound_strangers(proxy);
+    else
+        session_close(s, NULL);
+    capacity_bound_strangers(proxy);
 }

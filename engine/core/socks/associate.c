@@ -1,5 +1,7 @@
 #include "socks/associate.h"
 
+#include "inbound/gate.h"
+#include "inbound/reply.h"
 #include "proto/socks5.h"
 #include "udp/udp.h"
 
@@ -51,6 +53,9 @@ enum socks5_reply_code associate(struct session *s, const struct socks5_request 
     if (getsockname(s->fd, (struct sockaddr *)&own, &len) < 0 ||
         addr_from_sockaddr(&request.at, (struct sockaddr *)&own, len) < 0)
         return SOCKS5_GENERAL_FAILURE;
+    enum fault fault = gate_serves(s);
+    if (fault != FAULT_NONE)
+        return reply_socks5(fault);
     request.hint = hint_of(s, r);
     int err = udp_associate(&p->udp, &request, &a, ret_at);
     if (err == 0) {

@@ -38,6 +38,10 @@ const char *fault_name(enum fault f)
         return "upstream-failed";
     case FAULT_RESOURCES:
         return "resources";
+    case FAULT_LIMIT:
+        return "limit";
+    case FAULT_BUSY:
+        return "busy";
     }
     return "unknown";
 }
@@ -65,6 +69,8 @@ const char *fault_policy_name(enum fault f)
     case FAULT_DENIED:
     case FAULT_NO_UPLINK:
     case FAULT_RESOURCES:
+    case FAULT_LIMIT:
+    case FAULT_BUSY:
         break;
     }
     return NULL;
@@ -127,6 +133,8 @@ static int telling(enum fault f)
     case FAULT_BIND:
         return 2;
     case FAULT_RESOURCES:
+    case FAULT_LIMIT:
+    case FAULT_BUSY:
         return 1;
     case FAULT_NONE:
     case FAULT_NO_UPLINK:
@@ -160,6 +168,8 @@ bool fault_worth_retry(enum fault f)
     case FAULT_DENIED:
     case FAULT_NO_UPLINK:
     case FAULT_RESOURCES:
+    case FAULT_LIMIT:
+    case FAULT_BUSY:
         break;
     }
     return false;

@@ -22,11 +22,13 @@ enum fault {
     FAULT_EXPIRED,     /* the parent proxy says: the destination did not answer in time */
     FAULT_FAILED,      /* the parent proxy says: it could not connect; no reason given */
     FAULT_RESOURCES,   /* out of descriptors, memory or ports on this machine */
+    FAULT_LIMIT,       /* a limit of this client is reached */
+    FAULT_BUSY,        /* a limit of all clients together is reached */
 };
 
 /** For logs: "timeout", "refused", "unreachable", "host-unreachable", "reset", "no-such-name", "dns", "bind",
- * "denied", "no-uplink", "upstream", "upstream-rejected", "upstream-timeout", "upstream-failed", "resources";
- * "ok" for FAULT_NONE. */
+ * "denied", "no-uplink", "upstream", "upstream-rejected", "upstream-timeout", "upstream-failed", "resources",
+ * "limit", "busy"; "ok" for FAULT_NONE. */
 const char *fault_name(enum fault f);
 
 /** The word for policies: "timeout", "refused", "unreachable", "reset", "dns" or "bind". NULL for faults that

@@ -39,6 +39,7 @@ const struct log_event_info LOG_EVENT_INFO[EVENT_COUNT] = {
                              "cannot accept clients at present: raise the limit of open files (ulimit -n)"},
     [EVENT_IDLE_CLIENTS_CLOSED] = {LOG_WARN, "idle_clients_closed",
                                    "too many clients without a request: the oldest are closed"},
+    [EVENT_LIMIT_REACHED] = {LOG_WARN, "limit_reached", "a limit of connections refuses a client"},
     [EVENT_CAPTURE_REFUSED] = {LOG_WARN, "capture_refused", "captured connection refused"},
     [EVENT_CUT_ADDRESS_GONE] = {LOG_WARN, "cut_address_gone", "connections cut: their address is gone"},
     [EVENT_CUT_LINE_DOWN] = {LOG_WARN, "cut_line_down", "connections cut: their line is down"},

@@ -52,8 +52,8 @@ static void on_client(struct ev_loop *loop, ev_io *io, int events)
 
     (void)events;
     l->last_turn = turn;
-    /* accepted() may close the listener. */
-    for (int tries = 0, taken = 0; tries < ACCEPTS_A_TURN && taken < most && l->open; tries++) {
+    /* accepted() may close or hold the listener. */
+    for (int tries = 0, taken = 0; tries < ACCEPTS_A_TURN && taken < most && l->open && !l->held; tries++) {
         struct sockaddr_storage from = {.ss_family = AF_UNSPEC};
         socklen_t len = sizeof from;
         int fd = accept4(l->io.fd, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -76,7 +76,19 @@ static void on_pause_over(struct ev_loop *loop, ev_timer *timer, int events)
     struct listener *l = container_of(timer, struct listener, pause);
 
     (void)events;
-    ev_io_start(loop, &l->io);
+    if (!l->held)
+        ev_io_start(loop, &l->io);
+}
+
+void listener_hold(struct listener *l, bool held)
+{
+    if (!l->open || l->held == held)
+        return;
+    l->held = held;
+    if (held)
+        ev_io_stop(l->loop, &l->io);
+    else if (!ev_is_active(&l->pause))
+        ev_io_start(l->loop, &l->io);
 }
 
 /* @param ret_absent  whether this machine lacks the address */

@@ -34,6 +34,7 @@ struct listener {
     listener_accept_fn *accepted;
     listener_starved_fn *starved;
     unsigned last_turn; /* the loop's latest turn in which clients came */
+    bool held;          /* by listener_hold */
     bool absent;        /* the machine lacked the address at listener_open; the owner keeps it up to date */
     bool open;
 };
@@ -47,6 +48,8 @@ MUST_CHECK int listener_open(struct listener *l, struct ev_loop *loop, const str
  * port the kernel chooses one. @return 0 or negative errno */
 MUST_CHECK int listener_open_on(struct listener *l, struct ev_loop *loop, int fd,
                                 listener_accept_fn *accepted, listener_starved_fn *starved);
+/** Accept nobody until further notice; clients that come wait in the queue. Harmless if closed. */
+void listener_hold(struct listener *l, bool held);
 /** Harmless if closed or zero-initialised. */
 void listener_close(struct listener *l);
 

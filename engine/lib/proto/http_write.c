@@ -435,6 +435,7 @@ const char *http_phrase(int status)
         {408, "Request Timeout"},
         {417, "Expectation Failed"},
         {421, "Misdirected Request"},
+        {429, "Too Many Requests"},
         {431, "Request Header Fields Too Large"},
         {500, "Internal Server Error"},
         {501, "Not Implemented"},

@@ -241,11 +241,12 @@ static void each_fault_by_a_parent_proxy(void **state)
         {FAULT_REJECTED, true}, {FAULT_EXPIRED, true}, {FAULT_FAILED, true},      {FAULT_TIMEOUT, false},
         {FAULT_RESET, false},   {FAULT_NAME, false},   {FAULT_DNS, false},        {FAULT_BIND, false},
         {FAULT_DENIED, false},  {FAULT_PARENT, false}, {FAULT_NO_UPLINK, false},  {FAULT_RESOURCES, false},
+        {FAULT_LIMIT, false},   {FAULT_BUSY, false},
     };
     struct parent_spec parent = {.scheme = "http"};
 
     (void)state;
-    assert_int_equal(ARRAY_LEN(cases), FAULT_RESOURCES + 1); /* all of them */
+    assert_int_equal(ARRAY_LEN(cases), FAULT_BUSY + 1); /* all of them */
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct uplink u = line();
         u.four.health.silences = 1;

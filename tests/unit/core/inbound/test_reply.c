@@ -33,12 +33,14 @@ static const struct {
     {FAULT_EXPIRED, 6, 91, 504, "connection_timeout"},
     {FAULT_FAILED, 1, 91, 502, "destination_unavailable"},
     {FAULT_RESOURCES, 1, 91, 503, "proxy_internal_error"},
+    {FAULT_LIMIT, 2, 91, 429, "http_request_denied"},
+    {FAULT_BUSY, 1, 91, 503, "http_request_denied"},
 };
 
 static void every_fault_has_a_row(void **state)
 {
     (void)state;
-    assert_int_equal(ARRAY_LEN(ANSWERS), FAULT_RESOURCES + 1);
+    assert_int_equal(ARRAY_LEN(ANSWERS), FAULT_BUSY + 1);
     for (size_t i = 0; i < ARRAY_LEN(ANSWERS); i++)
         assert_int_equal(ANSWERS[i].fault, i);
 }

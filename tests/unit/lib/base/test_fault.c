@@ -31,6 +31,8 @@ static const struct {
     {FAULT_EXPIRED, "upstream-timeout", "timeout", true},
     {FAULT_FAILED, "upstream-failed", "unreachable", true},
     {FAULT_RESOURCES, "resources", NULL, false},
+    {FAULT_LIMIT, "limit", NULL, false},
+    {FAULT_BUSY, "busy", NULL, false},
 };
 
 static void test_each_fault_has_its_words(void **state)
@@ -84,7 +86,7 @@ static void test_errnos(void **state)
 /* From the least telling to the most. Of two equal ones, the first stays. */
 static const enum fault telling[][3] = {
     {FAULT_NONE, FAULT_NO_UPLINK},
-    {FAULT_RESOURCES},
+    {FAULT_RESOURCES, FAULT_LIMIT, FAULT_BUSY},
     {FAULT_BIND},
     {FAULT_UNREACHABLE, FAULT_PARENT, FAULT_FAILED},
     {FAULT_HOST, FAULT_DENIED, FAULT_REJECTED},
