@@ -2,7 +2,7 @@
 # Lint: shell scripts parse, and please shellcheck where it is installed. sh tests/lint/shell.sh [ROOT]
 cd "${1:-.}" || exit 1
 faults=0
-for file in dev .ci/run tests/lint/selftest tests/lint/*.sh tests/tools/*.sh examples/*/*.sh; do
+for file in dev .ci/run tests/lint/selftest tests/lint/*.sh tests/tools/*.sh examples/*/*.sh packaging/p*; do
   [ -f "$file" ] || continue
   shell="sh"
   if head -n 3 "$file" | grep -q bash; then

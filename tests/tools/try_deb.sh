@@ -1,6 +1,6 @@
 #!/bin/sh
-# Make the Debian package of a release build, look into it, and run what is in it. sh tests/tools/try_deb.sh
-# BUILD_FOLDER
+# Make the Debian package of a release build, look into it, and run what is in it, also in a minimal tree that is kept in
+# TREE.tar. sh tests/tools/try_deb.sh BUILD_FOLDER TREE.tar
 set -eu
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
@@ -21,4 +21,28 @@ if dpkg-deb -c "$deb" | awk '$2 != "root/root" || $1 ~ /^.{5}w/ || $1 ~ /^.{8}w/
   exit 1
 fi
 dpkg-deb -x "$deb" "$scratch/unpacked"
+
+if command -v lintian >/dev/null; then
+  lintian --allow-root --fail-on error,warning "$deb" || exit 1
+else
+  echo "SKIPPED lintian is not installed"
+fi
+
+unit=$scratch/unpacked/usr/lib/systemd/system/steerway.service
+if command -v systemd-analyze >/dev/null; then
+  # The threshold is in tenths.
+  systemd-analyze security --offline=yes --no-pager --threshold=20 "$unit" >"$scratch/log" 2>&1 ||
+    { cat "$scratch/log"; echo "the unit is too open"; exit 1; }
+  tail -n 1 "$scratch/log"
+  sed "s|=/usr/bin/steerway|=$scratch/unpacked/usr/bin/steerway|" "$unit" >"$scratch/steerway.service"
+  # It warns with status 0, and of nothing else here.
+  if systemd-analyze verify --man=no "$scratch/steerway.service" 2>&1 | grep 'steerway\.s'; then
+    echo "systemd finds fault with the unit"
+    exit 1
+  fi
+else
+  echo "SKIPPED the unit's exposure: systemd-analyze is not installed"
+fi
+
+sh "$(dirname "$0")/try_package.sh" "$deb" "$2"
 sh "$(dirname "$0")/try_tree.sh" "$scratch/unpacked/usr"

@@ -11,7 +11,7 @@ for file in bin/steerway share/steerway/policies/fair_share.lua share/steerway/l
 done
 if [ -f "$here/docs/steerway.1" ]; then
   for page in man1/steerway.1 man5/steerway.conf.5 man7/steerway-policy.7; do
-    [ -f "$prefix/share/man/$page" ] || { echo "the man page is not installed: $page"; exit 1; }
+    [ -f "$prefix/share/man/$page" ] || [ -f "$prefix/share/man/$page.gz" ] || { echo "the man page is not installed: $page"; exit 1; }
   done
 fi
 if [ -d "$here/examples" ]; then

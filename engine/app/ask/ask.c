@@ -90,7 +90,7 @@ static int find_path(const struct cli *cli, char ret[CONTROL_PATH_MAX])
     const char *given = cli_value(cli, "control");
 
     if (!given)
-        return control_path_default(ret);
+        return control_path_to_ask(ret);
     if (strlen(given) >= CONTROL_PATH_MAX)
         return -ENAMETOOLONG;
     memcpy(ret, given, strlen(given) + 1);

@@ -12,10 +12,18 @@
 
 enum { BACKLOG = 64 };
 
+/* Where the packaged service has it. */
+static const char OF_SERVICE[] = "/run/steerway/control.sock";
+
 int control_path_default(char ret[CONTROL_PATH_MAX])
 {
-    const char *runtime = getenv("XDG_RUNTIME_DIR");
+    const char *given = getenv("RUNTIME_DIRECTORY"), *runtime = getenv("XDG_RUNTIME_DIR");
 
+    if (given && given[0] == '/') {
+        /* systemd separates several by colons. */
+        int n = snprintf(ret, CONTROL_PATH_MAX, "%.*s/control.sock", (int)strcspn(given, ":"), given);
+        return n < CONTROL_PATH_MAX ? 0 : -ENAMETOOLONG;
+    }
     if (!runtime || runtime[0] != '/') {
         if (geteuid() != 0)
             return -ENOENT;
@@ -23,6 +31,17 @@ int control_path_default(char ret[CONTROL_PATH_MAX])
     }
     int n = snprintf(ret, CONTROL_PATH_MAX, "%s/steerway/control.sock", runtime);
     return n < CONTROL_PATH_MAX ? 0 : -ENAMETOOLONG;
+}
+
+int control_path_to_ask(char ret[CONTROL_PATH_MAX])
+{
+    int r = control_path_default(ret);
+
+    if ((r < 0 || !control_place_is_served(ret)) && access(OF_SERVICE, F_OK) == 0) {
+        memcpy(ret, OF_SERVICE, sizeof OF_SERVICE);
+        return 0;
+    }
+    return r;
 }
 
 /* Create the last folder of the path, for this user only. Its parent must exist. */

@@ -125,6 +125,13 @@ static void the_default_is_in_the_runtime_directory(void **state)
     char name[CONTROL_PATH_MAX], long_name[512];
     (void)state;
     (void)setenv("XDG_RUNTIME_DIR", "/run/user/7", 1);
+    (void)setenv("RUNTIME_DIRECTORY", "/run/one:/run/two", 1);
+    assert_int_equal(control_path_default(name), 0);
+    assert_string_equal(name, "/run/one/control.sock");
+    (void)setenv("RUNTIME_DIRECTORY", "relative", 1);
+    assert_int_equal(control_path_default(name), 0);
+    assert_string_equal(name, "/run/user/7/steerway/control.sock");
+    (void)unsetenv("RUNTIME_DIRECTORY");
     assert_int_equal(control_path_default(name), 0);
     assert_string_equal(name, "/run/user/7/steerway/control.sock");
     (void)setenv("XDG_RUNTIME_DIR", "relative", 1);
