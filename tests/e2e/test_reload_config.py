@@ -1,6 +1,7 @@
 """The config file is read again while the proxy runs: what changes, what does not, and that a mistake changes nothing."""
 
 import re
+import socket
 
 import pytest
 
@@ -163,6 +164,42 @@ def test_listeners_follow_the_file(begin, echo, start):
         assert len(now) == 1 and now[0].startswith("127.0.0.2:")
         tunnel.sendall(b"still here")
         assert read_exactly(tunnel.s, 10) == b"still here"
+
+
+def test_localhost_becomes_every_address_and_back_on_one_port(begin, echo):
+    proxy, write = begin('uplinks = { "wan1" }')
+    port = proxy.ask("status")["listening"][0].rsplit(":", 1)[1]
+    write('uplinks = { "wan1" }', listen=f"127.0.0.1:{port}")
+    proxy.tell("reload")
+    for listen in (f"0.0.0.0:{port}", f"127.0.0.1:{port}"):
+        with socks5_connect(proxy, echo.address, echo.port) as tunnel:
+            write('uplinks = { "wan1" }', listen=listen)
+            proxy.tell("reload")
+            assert proxy.ask("status")["listening"] == [listen]
+            tunnel.sendall(b"still here")
+            assert read_exactly(tunnel.s, 10) == b"still here"
+        assert fetch(proxy, echo) == "wan1"
+
+
+def test_a_port_of_the_proxy_becomes_a_forward(begin, echo):
+    proxy, write = begin('uplinks = { "wan1" }')
+    port = int(proxy.ask("status")["listening"][0].rsplit(":", 1)[1])
+    write('uplinks = { "wan1" }', listen=f"127.0.0.1:{port}")
+    proxy.tell("reload")
+    write(f'uplinks = {{ "wan1" }}, forward = "tcp:127.0.0.1:{port}={echo.address}:{echo.port}"', listen="127.0.0.2:0")
+    proxy.tell("reload")
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as s:
+        s.sendall(b"plain")
+        assert read_exactly(s, 5) == b"plain"
+
+
+def test_another_programs_port_is_refused(begin):
+    proxy, write = begin('uplinks = { "wan1" }')
+    with socket.socket() as other:
+        other.bind(("127.0.0.3", 0))
+        other.listen()
+        write('uplinks = { "wan1" }', listen=f"127.0.0.3:{other.getsockname()[1]}")
+        assert "cannot listen on 127.0.0.3" in proxy.tell("reload", code=1)
 
 
 def test_policy_and_parameters_follow_the_file(begin):

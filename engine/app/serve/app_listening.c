@@ -39,6 +39,13 @@ static bool same_use(const struct proxy_use *a, const struct proxy_use *b)
     return a->front == b->front && a->transparent == b->transparent;
 }
 
+/* A listening socket can get another use, except that TPROXY's is another kind of socket, and that of
+ * datagrams. */
+static bool same_socket(const struct group *g, const struct proxy_listener *l)
+{
+    return g->udp ? same_use(&l->use, &g->use) : l->use.transparent == g->use.transparent;
+}
+
 /* @return a listener of an earlier wave for this place of the group, or NULL */
 static struct proxy_listener *heard(const struct app *a, const struct group *g,
                                     const struct listen_place *place)
@@ -47,8 +54,7 @@ static struct proxy_listener *heard(const struct app *a, const struct group *g,
     size_t n = g->udp ? a->proxy.n_udp_listeners : a->proxy.n_listeners;
 
     for (size_t i = 0; i < n; i++)
-        if (same_place(&list[i]->asked, place) && same_use(&list[i]->use, &g->use) &&
-            list[i]->wave != a->wave)
+        if (list[i]->wave != a->wave && same_place(&list[i]->asked, place) && same_socket(g, list[i]))
             return list[i];
     return NULL;
 }
@@ -71,6 +77,31 @@ static void share_port(struct app *a, const struct group *g, uint16_t port)
     }
 }
 
+/* Listeners of ours that have the port, and are perhaps about to be removed. */
+static int share_ports(struct app *a, uint16_t port, bool on)
+{
+    int err = 0;
+
+    for (size_t i = 0; err == 0 && i < a->proxy.n_listeners; i++)
+        if (addr_port(&a->proxy.listeners[i]->place.addr) == port)
+            err = listener_share_port(&a->proxy.listeners[i]->listener, on);
+    return err;
+}
+
+/* "localhost" may become "*", or the reverse: for a moment both have the port, and no client is refused. */
+static int listen_beside(struct app *a, const struct listen_place *place, struct proxy_use use,
+                         enum listener_absent absent, struct proxy_listener **ret)
+{
+    uint16_t port = addr_port(&place->addr);
+    int err = share_ports(a, port, true);
+
+    use.beside = true;
+    if (err == 0)
+        err = proxy_listen(&a->proxy, place, &use, absent, ret);
+    int closed = share_ports(a, port, false);
+    return err < 0 ? err : closed;
+}
+
 static int open_one(struct app *a, const struct group *g, const struct listen_place *place,
                     struct proxy_listener **ret)
 {
@@ -79,7 +110,8 @@ static int open_one(struct app *a, const struct group *g, const struct listen_pl
 
     if (g->udp)
         return proxy_listen_udp(&a->proxy, place, &use, use.transparent ? &g->tproxy : NULL, absent, ret);
-    return proxy_listen(&a->proxy, place, &use, absent, ret);
+    int err = proxy_listen(&a->proxy, place, &use, absent, ret);
+    return err == -EADDRINUSE && a->wave > 1 ? listen_beside(a, place, use, absent, ret) : err;
 }
 
 /* Addresses with port 0 all get the port that the first one was given. */
@@ -317,8 +349,7 @@ static int settle_group(struct app *a, const struct group *g, char *err)
         size_t n = g->udp ? a->proxy.n_udp_listeners : a->proxy.n_listeners;
         for (size_t k = 0; k < n; k++) {
             struct proxy_listener *l = list[k];
-            if (l->fresh || l->wave != a->wave || !same_place(&l->asked, &g->places[i]) ||
-                !same_use(&l->use, &g->use))
+            if (l->fresh || l->wave != a->wave || !same_place(&l->asked, &g->places[i]) || !same_socket(g, l))
                 continue;
             const struct proxy_use use = use_at(g, &g->places[i]);
             r = g->udp ? settle_datagrams(a, g, l, err) : proxy_listener_change(l, &use);

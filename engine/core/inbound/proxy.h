@@ -46,6 +46,7 @@ struct proxy_use {
     size_t setting_size;       /* bytes */
     bool proxy_header;         /* a balancer's header comes first (gate.h) */
     bool transparent;          /* accept connections to any address, which TPROXY sends (IP_TRANSPARENT) */
+    bool beside;               /* one of our listeners has the port at other addresses (listener.h) */
     bool own_clients;          /* admit this machine's own addresses as clients, whatever --allow says */
     const char *name;          /* "forward", "redirect", "tproxy"; NULL: a proxy */
 };

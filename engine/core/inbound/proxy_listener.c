@@ -42,6 +42,8 @@ int proxy_listener_change(struct proxy_listener *l, const struct proxy_use *use)
     }
     free((void *)(uintptr_t)l->use.setting);
     l->use = next;
+    loops_unlisten(&l->proxy->outbounds.loops, &l->listener.addr);
+    loops_listen(&l->proxy->outbounds.loops, &l->listener.addr, next.front);
     return 0;
 }
 

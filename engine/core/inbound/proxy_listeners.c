@@ -54,9 +54,10 @@ static bool on_datagrams_of(void *arg, const struct addr *client)
 
 static int open_listener(struct proxy_listener *l, enum listener_absent absent)
 {
-    int err = listener_open(&l->listener, l->proxy->loop, &l->place.addr,
-                            &(struct listener_kind){.absent = absent, .transparent = l->use.transparent},
-                            on_accepted, on_starved);
+    int err = listener_open(
+        &l->listener, l->proxy->loop, &l->place.addr,
+        &(struct listener_kind){.absent = absent, .transparent = l->use.transparent, .beside = l->use.beside},
+        on_accepted, on_starved);
 
     if (err == 0)
         l->place.addr = l->listener.addr;
@@ -155,6 +156,7 @@ void proxy_remove_listener(struct proxy_listener *l)
     }
     p->n_listeners = take_out(p->listeners, p->n_listeners, l);
     loops_unlisten(&p->outbounds.loops, &l->listener.addr);
+    listener_take_waiting(&l->listener);
     listener_close(&l->listener);
     l->clients++;
     proxy_listener_leave(l);

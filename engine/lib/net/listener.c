@@ -41,19 +41,10 @@ static bool one_client_lost(int err)
     }
 }
 
-static void on_client(struct ev_loop *loop, ev_io *io, int events)
+/* accepted() may close or hold the listener. */
+static void take(struct listener *l, int most, int tries_max)
 {
-    struct listener *l = container_of(io, struct listener, io);
-
-    /* An accept that finds no client costs as much as one that does. So more than one is tried only if
-     * clients came in the previous turn too. */
-    unsigned turn = ev_iteration(loop);
-    int most = turn - l->last_turn == 1 ? ACCEPTS_A_TURN : 1;
-
-    (void)events;
-    l->last_turn = turn;
-    /* accepted() may close or hold the listener. */
-    for (int tries = 0, taken = 0; tries < ACCEPTS_A_TURN && taken < most && l->open && !l->held; tries++) {
+    for (int tries = 0, taken = 0; tries < tries_max && taken < most && l->open && !l->held; tries++) {
         struct sockaddr_storage from = {.ss_family = AF_UNSPEC};
         socklen_t len = sizeof from;
         int fd = accept4(l->io.fd, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -69,6 +60,25 @@ static void on_client(struct ev_loop *loop, ev_io *io, int events)
         taken++;
         l->accepted(l, fd, &peer);
     }
+}
+
+static void on_client(struct ev_loop *loop, ev_io *io, int events)
+{
+    struct listener *l = container_of(io, struct listener, io);
+
+    /* An accept that finds no client costs as much as one that does. So more than one is tried only if
+     * clients came in the previous turn too. */
+    unsigned turn = ev_iteration(loop);
+    int most = turn - l->last_turn == 1 ? ACCEPTS_A_TURN : 1;
+
+    (void)events;
+    l->last_turn = turn;
+    take(l, most, ACCEPTS_A_TURN);
+}
+
+void listener_take_waiting(struct listener *l)
+{
+    take(l, SOMAXCONN, SOMAXCONN);
 }
 
 static void on_pause_over(struct ev_loop *loop, ev_timer *timer, int events)
@@ -131,6 +141,18 @@ static int set_inherited(int fd)
     return 0;
 }
 
+static int share_port(int fd, bool on)
+{
+    int value = on;
+
+    return setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &value, sizeof value) < 0 ? -errno : 0;
+}
+
+int listener_share_port(struct listener *l, bool on)
+{
+    return l->open ? share_port(l->io.fd, on) : 0;
+}
+
 static int socket_bind(int fd, const struct addr *addr, const struct listener_kind *kind, bool *ret_absent)
 {
     int on = 1;
@@ -140,7 +162,9 @@ static int socket_bind(int fd, const struct addr *addr, const struct listener_ki
         return -errno;
     if (addr_family(addr) == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) < 0)
         return -errno;
-    int r = kind->transparent ? be_transparent(fd, addr) : 0;
+    int r = kind->beside ? share_port(fd, true) : 0;
+    if (r == 0 && kind->transparent)
+        r = be_transparent(fd, addr);
     return r < 0 ? r : bind_address(fd, addr, kind->absent, ret_absent);
 }
 
@@ -196,6 +220,8 @@ int listener_open(struct listener *l, struct ev_loop *loop, const struct addr *a
     r = listener_open_on(l, loop, fd, accepted, starved);
     if (r == 0)
         l->absent = is_absent;
+    if (r == 0 && kind->beside)
+        r = listener_share_port(l, false);
     return r;
 }
 

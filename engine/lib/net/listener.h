@@ -15,6 +15,7 @@ enum listener_absent {
 struct listener_kind {
     enum listener_absent absent;
     bool transparent; /* take connections to any address, which TPROXY sends; needs CAP_NET_ADMIN */
+    bool beside;      /* another listener, which shares its port meanwhile, has the port at other addresses */
 };
 
 struct listener;
@@ -50,6 +51,11 @@ MUST_CHECK int listener_open_on(struct listener *l, struct ev_loop *loop, int fd
                                 listener_accept_fn *accepted, listener_starved_fn *starved);
 /** Accept nobody until further notice; clients that come wait in the queue. Harmless if closed. */
 void listener_hold(struct listener *l, bool held);
+/** Let a listener of other addresses bind the same port, such as one of every address. Only while that is
+ * opened, since programs of the same user could do so too. @return 0 or negative errno */
+MUST_CHECK int listener_share_port(struct listener *l, bool on);
+/** Accept the clients that wait, before it is closed: else they would be reset. */
+void listener_take_waiting(struct listener *l);
 /** Harmless if closed or zero-initialised. */
 void listener_close(struct listener *l);
 
