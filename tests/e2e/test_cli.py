@@ -299,8 +299,8 @@ def test_options_of_services_for_the_user():
          "give one another port, or leave it out"),
         (["--transparent", "redirect:*:5", "--listen", "127.0.0.1:5"], 'transparent = "redirect:*:5", listen = "127.0.0.1:5"',
          "--transparent redirect:0.0.0.0:5 and --listen 127.0.0.1:5 both use TCP port 5: give one another port, or leave it out"),
-        (["--forward", "udp:127.0.0.1:5300=a:1", "--udp-ports", "5000-6000"], 'forward = "udp:127.0.0.1:5300=a:1", udp_ports = "5000-6000"',
-         "--forward udp:127.0.0.1:5300=a:1 and --udp-ports 5000-6000 both use UDP port 5300: give one another port, or leave it out"),
+        (["--forward", "udp:127.0.0.1:5300=a:1", "--udp-ports", "5300"], 'forward = "udp:127.0.0.1:5300=a:1", udp_ports = "5300"',
+         "--forward udp:127.0.0.1:5300=a:1 and --udp-ports 5300 both use UDP port 5300: give one another port, or leave it out"),
     ],
 )
 def test_two_options_that_need_one_port(tmp_path, args, file, said):

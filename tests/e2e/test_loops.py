@@ -93,6 +93,22 @@ def test_the_hosts_file_is_checked(lab, tmp_path):
     verdict("--listen", "*:1080", "socks5://unknown.test:1080", wrapped_by=inside)
 
 
+def test_forwards_in_a_circle_are_refused_by_what_the_machine_knows(lab, tmp_path):
+    hosts = tmp_path / "hosts"
+    hosts.write_text(f"127.0.0.1 my.test\n{lab.wan1.addr4} lan.test\n")
+    inside = ["unshare", "--mount", "sh", "-ec", f'mount --bind {hosts} /etc/hosts; exec "$@"', "sh"]
+    for circle in (
+        [f"udp:0.0.0.0:5=my.test:5"],
+        [f"udp:*:5={lab.wan1.addr4}:5"],
+        [f"tcp:*:5=lan.test:5"],
+        ["udp:127.0.0.1:6=My.test:7", f"udp:*:7={lab.wan1.addr4}:8", "udp:*:8=localhost:6"],
+    ):
+        words = [word for f in circle for word in ("--forward", f)]
+        assert "leads to itself" in refused(1, "check", *words, "wan1", wrapped_by=inside)
+        assert "leads to itself" in refused(1, "start", "--control", "none", *words, "wan1", wrapped_by=inside)
+    verdict("--forward", "udp:127.0.0.1:5=lan.test:5", "--forward", f"udp:*:6={OPEN4}:6", "wan1", wrapped_by=inside)
+
+
 def test_every_listener_counts_as_the_proxy(lab):
     listen = ["--listen", "127.0.0.1:1080", "--listen", "127.0.0.1:1081"]
     assert "which listens on 127.0.0.1:1081" in refused(1, "check", *listen, "socks5://localhost:1081")

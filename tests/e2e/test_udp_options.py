@@ -70,6 +70,16 @@ def test_a_range_of_ports(start, datagrams):
             assert d.ask(b"x", server.address, server.port) == b"x"
 
 
+def test_a_range_with_the_port_of_a_forward(start, datagrams):
+    first, server = free_ports(2), datagrams(reflect)
+    for taken in (0, 1):
+        proxy = start("wan1", "--udp-ports", f"{first}-{first + 1}", "--forward", f"udp:127.0.0.1:{first + taken}={OPEN4}:9")
+        with Association(proxy) as a:
+            assert a.relay[1] == first + 1 - taken
+            assert a.ask(b"x", server.address, server.port) == b"x"
+        proxy.stop()
+
+
 @pytest.mark.parametrize("taken", [True, False], ids=["another program has it", "it is for root"])
 def test_a_port_that_is_not_to_be_had(start, lab, taken):
     """The log tells why."""
@@ -314,6 +324,20 @@ def test_a_policys_refusal_holds_for_a_mappings_first_destination(start, datagra
         else:
             wait_for(lambda: len(proxy.events("datagrams_refused", port=refused.port)) == 2, "it is refused again")
     assert (not refused.seen) == (per == "destination") and not denied.seen
+
+
+@pytest.mark.parametrize("listen, resolved", [("127.0.0.1", "127.0.0.1"), ("*", LAN_HOME)])
+def test_forwards_in_a_circle_by_a_name(start, lab, names, listen, resolved):
+    """The circle shows when the name is resolved. It ends there, and leaves no mapping."""
+    names.zone["round.test"] = [resolved]
+    first = free_ports(2)
+    proxy = start("--forward", f"udp:{listen}:{first}=round.test:{first + 1}", "--forward", f"udp:{listen}:{first + 1}=round.test:{first}", "wan1")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.sendto(b"round and round", (resolved, first))
+        event = proxy.wait_event("datagrams_refused", reason="loop: the destination is a listener of this proxy")
+        assert event["client"] == f"{resolved}:{s.getsockname()[1]}", event
+        wait_for(lambda: proxy.ask("status")["udp"]["mappings"] == 0, "its mapping ends")
+    assert len(proxy.connections(1)) == 1 and not proxy.events("datagrams_refused")[1:]
 
 
 def test_a_datagram_to_the_relay_itself_goes_round_once(start, datagrams):

@@ -1,6 +1,9 @@
 #include "config/config_ends.h"
 
 #include "base/host_port.h"
+#include "config/known_addresses.h"
+#include "dns/dns_name.h"
+#include "machine/own_addresses.h"
 
 #include <netinet/in.h>
 #include <stdio.h>
@@ -26,22 +29,62 @@ static bool share_address(const struct listen_place *a, const struct listen_plac
     return is_unspecified(&a->addr) || is_unspecified(&b->addr) || listen_place_same(&one, &other);
 }
 
+/* Associations of all listeners share a range of --udp-ports. They find free ports in it, also beside others.
+ */
+static bool is_range(const struct config_end *e)
+{
+    return e->kind == CONFIG_END_UDP_PORTS && e->low < e->high;
+}
+
 uint16_t config_ends_shared(const struct config_end *a, const struct config_end *b)
 {
     const uint16_t low = a->low > b->low ? a->low : b->low, high = a->high < b->high ? a->high : b->high;
-    /* Associations of all listeners share --udp-ports, and find free ones among them. */
     const bool one_option = a->kind == b->kind && a->at == b->at;
 
-    return low > high || one_option || a->udp != b->udp || !share_address(a->place, b->place) ? 0 : low;
+    return low > high || one_option || is_range(a) || is_range(b) || a->udp != b->udp ||
+                   !share_address(a->place, b->place)
+               ? 0
+               : low;
 }
 
-static bool listens_at(const struct config_forward *f, const struct listen_place *at)
+/* --- circles of forwards -------------------------------------------------------------------------------- */
+
+enum { DESTINATIONS_MAX = 8 };
+
+/* @param hosts  look into the hosts file, too */
+static size_t destinations(const struct config_forward *f, bool hosts, struct addr ret[DESTINATIONS_MAX])
 {
+    const struct target *t = &f->to;
+    const struct slice name = slice_of(t->host, dns_name_length(t->host)); /* without a trailing dot */
+
+    if (t->kind != TARGET_NAME)
+        return addr_from_ip(&ret[0], t->ip, t->kind == TARGET_IPV4 ? 4 : 16, t->port) == 0;
+    if (dns_name_is_localhost(name)) /* as what is dialled (bypass.h) */
+        return addr_parse_ip(&ret[0], slice_str("127.0.0.1"), t->port) == 0;
+    return hosts ? known_addresses(t->host, t->port, ret, DESTINATIONS_MAX) : 0;
+}
+
+/* @param own  NULL: only loopback is known to be this machine's */
+static bool listens_at(const struct config_forward *f, const struct addr *to, const struct own_addresses *own)
+{
+    const struct listen_place at = {.addr = *to};
+
     for (size_t i = 0; i < f->ports.n_places; i++) {
         const struct listen_place *p = &f->ports.places[i];
-        /* At every address, only loopback is known to be this machine's. */
-        bool here = is_unspecified(&p->addr) ? addr_is_loopback(&at->addr) : true;
-        if (here && addr_port(&p->addr) == addr_port(&at->addr) && share_address(p, at))
+        bool here = !is_unspecified(&p->addr) || addr_is_loopback(to) || (own && own_addresses_have(own, to));
+        if (here && addr_port(&p->addr) == addr_port(to) && share_address(p, &at))
+            return true;
+    }
+    return false;
+}
+
+static bool is_destination(const struct config_forward *f, const struct addr *all, size_t n,
+                           const struct own_addresses *own)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct addr to = all[i];
+        (void)addr_name_this_machine(&to);
+        if (listens_at(f, &to, own))
             return true;
     }
     return false;
@@ -49,28 +92,36 @@ static bool listens_at(const struct config_forward *f, const struct listen_place
 
 const struct config_forward *config_ends_next(const struct config *c, const struct config_forward *f)
 {
-    const struct target *t = &f->to;
-    struct listen_place to = {.link = ""};
+    struct addr all[DESTINATIONS_MAX];
+    size_t n = destinations(f, false, all);
 
-    if (t->kind == TARGET_NAME || addr_from_ip(&to.addr, t->ip, t->kind == TARGET_IPV4 ? 4 : 16, t->port) < 0)
-        return NULL;
     for (size_t i = 0; i < c->n_forwards; i++)
-        if (c->forwards[i].udp == f->udp && listens_at(&c->forwards[i], &to))
+        if (c->forwards[i].udp == f->udp && is_destination(&c->forwards[i], all, n, NULL))
             return &c->forwards[i];
     return NULL;
 }
 
-/* One datagram in a circle of forwards would use up all mappings. */
-static bool is_in_circle(const struct config *c, const struct config_forward *f)
-{
-    const struct config_forward *at = f;
+/* Which forward leads to which. */
+struct forward_ways {
+    bool at_once[CONFIG_LISTEN_MAX][CONFIG_LISTEN_MAX], at_last[CONFIG_LISTEN_MAX][CONFIG_LISTEN_MAX];
+};
 
-    for (size_t i = 0; at && i < c->n_forwards; i++) {
-        at = config_ends_next(c, at);
-        if (at == f)
-            return true;
+static void find_ways(const struct config *c, const struct own_addresses *own, struct forward_ways *ret)
+{
+    const size_t n = c->n_forwards;
+
+    for (size_t i = 0; i < n; i++) {
+        struct addr all[DESTINATIONS_MAX];
+        size_t known = destinations(&c->forwards[i], own, all);
+        for (size_t j = 0; j < n; j++)
+            ret->at_once[i][j] =
+                c->forwards[i].udp == c->forwards[j].udp && is_destination(&c->forwards[j], all, known, own);
     }
-    return false;
+    memcpy(ret->at_last, ret->at_once, sizeof ret->at_last);
+    for (size_t by = 0; by < n; by++)
+        for (size_t i = 0; i < n; i++)
+            for (size_t j = 0; ret->at_last[i][by] && j < n; j++)
+                ret->at_last[i][j] = ret->at_last[i][j] || ret->at_last[by][j];
 }
 
 /* --- the list ------------------------------------------------------------------------------------------- */
@@ -171,15 +222,43 @@ static int refuse(const struct config *c, const struct config_end *a, const stru
                          one, other, a->udp ? "UDP" : "TCP", port);
 }
 
-static int check_circle(const struct config *c, const struct config_end *e, char *err)
+int config_ends_check_circles(const struct config *c, const struct own_addresses *own, char *err)
 {
-    const struct config_forward *f = e->kind == CONFIG_END_FORWARD ? &c->forwards[e->at] : NULL;
+    struct forward_ways ways = {.at_once = {{false}}};
     char text[WORDS_MAX];
 
-    if (!f || !is_in_circle(c, f))
-        return 0;
-    return config_refuse(err, "%.400s leads to itself%s", say(c, e, text),
-                         config_ends_next(c, f) == f ? "" : ", by other forwards");
+    find_ways(c, own, &ways);
+    for (size_t i = 0; i < c->n_forwards; i++) {
+        const struct config_forward *f = &c->forwards[i];
+        const struct config_end e = {
+            .kind = CONFIG_END_FORWARD, .at = i, .udp = f->udp, .place = &f->ports.places[0]};
+        if (ways.at_last[i][i])
+            return config_refuse(err, "%.400s leads to itself%s", say(c, &e, text),
+                                 ways.at_once[i][i] ? "" : ", by other forwards");
+    }
+    return 0;
+}
+
+static bool is_taken(const struct config_end *ends, size_t n, const struct listen_place *at, uint16_t port)
+{
+    for (size_t i = 0; i < n; i++)
+        if (ends[i].udp && ends[i].kind != CONFIG_END_UDP_PORTS && ends[i].low == port &&
+            share_address(ends[i].place, at))
+            return true;
+    return false;
+}
+
+/* An association takes a free port of the range: there has to be one. */
+static int check_range(const struct config *c, const struct config_end *ends, size_t n,
+                       const struct config_end *range, char *err)
+{
+    char text[WORDS_MAX], place[LISTEN_TEXT_MAX];
+
+    for (unsigned port = range->low; port <= range->high; port++)
+        if (!is_taken(ends, n, range->place, (uint16_t)port))
+            return 0;
+    return config_refuse(err, "%s: other options take all of these UDP ports at %s; give a larger range",
+                         say(c, range, text), listen_place_text(range->place, place));
 }
 
 int config_ends_check(const struct config *c, char *err)
@@ -189,11 +268,12 @@ int config_ends_check(const struct config *c, char *err)
     int r = 0;
 
     for (size_t i = 0; r == 0 && i < n; i++) {
-        r = check_circle(c, &ends[i], err);
+        if (is_range(&ends[i]))
+            r = check_range(c, ends, n, &ends[i], err);
         for (size_t j = i + 1; r == 0 && j < n; j++) {
             const uint16_t port = config_ends_shared(&ends[i], &ends[j]);
             r = port > 0 ? refuse(c, &ends[i], &ends[j], port, err) : 0;
         }
     }
-    return r;
+    return r == 0 ? config_ends_check_circles(c, NULL, err) : r;
 }

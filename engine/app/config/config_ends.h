@@ -11,6 +11,8 @@ enum config_end_kind {
     CONFIG_END_UDP_PORTS
 };
 
+struct own_addresses;
+
 struct config_end {
     enum config_end_kind kind;
     size_t at; /* of the listeners, forwards or transparent listeners */
@@ -31,11 +33,17 @@ size_t config_ends(const struct config *c, struct config_end ret[CONFIG_ENDS_MAX
 uint16_t config_ends_shared(const struct config_end *a, const struct config_end *b);
 
 /** The forward of the same protocol that listens at a forward's destination: it may be the same one. A name
- * is not looked up. @return NULL for none */
+ * is not looked up, except for localhost. @return NULL for none */
 const struct config_forward *config_ends_next(const struct config *c, const struct config_forward *f);
 
 /** @return 0, or -EINVAL with one line in err (CONFIG_ERROR_MAX) that names two options on one port, or a
- * forward that leads to itself */
+ * forward that leads to itself as far as the config tells. A range of --udp-ports may have ports that others
+ * take, but not all of them */
 MUST_CHECK int config_ends_check(const struct config *c, char *err);
+
+/** Look for forwards in a circle by the machine, too: its addresses, and its hosts file. Other names are
+ * checked once a client comes (loops.h, udp_decide.c). @return 0, or -EINVAL with one line in err
+ * (CONFIG_ERROR_MAX) */
+MUST_CHECK int config_ends_check_circles(const struct config *c, const struct own_addresses *own, char *err);
 
 #endif

@@ -139,14 +139,14 @@ static void find_denied(struct config_useless *ret, const struct config *c)
     }
 }
 
-/* Connections that came without a login may not go on to such a listener (loops.h). */
+/* What came without a login may not go on to such a listener (loops.h, udp_decide.c). */
 static void find_forwarded(struct config_useless *ret, const struct config *c)
 {
     char host[TARGET_HOST_MAX + 16];
 
     for (size_t i = 0; i < c->n_forwards; i++) {
         const struct config_forward *f = &c->forwards[i];
-        if (!f->udp && config_ends_next(c, f))
+        if (config_ends_next(c, f))
             tell(ret, "a forward has no effect: another one listens at its destination, %s, and refuses it",
                  host_port_format(host, sizeof host, slice_str(f->to.host), f->to.port));
     }

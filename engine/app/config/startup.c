@@ -1,8 +1,7 @@
 #include "config/startup.h"
 
-#include "base/clock.h"
-#include "dns/dns_hosts.h"
-#include "dns/dns_name.h"
+#include "config/config_ends.h"
+#include "config/known_addresses.h"
 #include "machine/own_addresses.h"
 #include "parent/loops.h"
 #include "uplink/discover.h"
@@ -19,41 +18,18 @@ enum { PREFIX_MIN_V4 = 8, PREFIX_MIN_V6 = 16 };
 
 /* --- uplinks -------------------------------------------------------------------------------------------- */
 
-/* The addresses of a parent proxy's host that are known without DNS, since no start waits for name
- * servers. Addresses from DNS are checked when the parent is dialled. */
-static size_t known_addresses(const struct parent_spec *s, struct addr *ret, size_t max)
-{
-    static const char *const loopback[] = {"127.0.0.1", "::1"};
-    const struct slice name = slice_of(s->host, dns_name_length(s->host)); /* without a trailing dot */
-    struct dns_hosts hosts;
-    size_t n = 0;
-
-    if (addr_parse_ip(&ret[0], slice_str(s->host), 0) == 0)
-        return 1;
-    if (dns_name_is_localhost(name)) {
-        for (size_t i = 0; i < ARRAY_LEN(loopback); i++)
-            n += addr_parse_ip(&ret[n], slice_str(loopback[i]), 0) == 0;
-        return n;
-    }
-    dns_hosts_init(&hosts, NULL);
-    n = dns_hosts_find(&hosts, name, clock_now_s(), ret, max);
-    dns_hosts_done(&hosts);
-    return n;
-}
-
 /* @return this proxy's listener that the parent proxy's address leads to, or NULL */
 static const struct addr *own_listener(const struct config *c, const struct parent_spec *s,
                                        const struct own_addresses *own)
 {
     struct addr addrs[8];
-    size_t n = known_addresses(s, addrs, ARRAY_LEN(addrs));
+    /* Addresses from DNS are checked when the parent is dialled. */
+    size_t n = known_addresses(s->host, s->port, addrs, ARRAY_LEN(addrs));
 
-    for (size_t i = 0; i < n; i++) {
-        addr_set_port(&addrs[i], s->port);
+    for (size_t i = 0; i < n; i++)
         for (size_t j = 0; j < c->n_listen; j++)
             if (loops_is_heard_at(&c->listen[j].addr, &addrs[i], own))
                 return &c->listen[j].addr;
-    }
     return NULL;
 }
 
@@ -75,6 +51,8 @@ static int refuse_loops(const struct config *c, const struct machine *m, char *e
                 "its address, or listen on another port",
                 uplink_spec_name(&c->uplinks[i], name), addr_format(at, text));
     }
+    if (r == 0)
+        r = config_ends_check_circles(c, &own, err);
     own_addresses_done(&own);
     return r;
 }
@@ -107,7 +85,7 @@ static int refuse_prefix(const struct uplink_spec *s, const struct machine *m, c
 
 int startup_check(const struct config *c, const struct machine *m, char *err)
 {
-    int r = has_parent(c) ? refuse_loops(c, m, err) : 0;
+    int r = has_parent(c) || c->n_forwards > 0 ? refuse_loops(c, m, err) : 0;
 
     for (size_t i = 0; r == 0 && i < c->n_uplinks; i++)
         r = refuse_prefix(&c->uplinks[i], m, err);

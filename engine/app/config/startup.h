@@ -11,8 +11,8 @@
 MUST_CHECK int startup_uplinks(const struct config *c, const struct machine *m, struct uplink_set *set,
                                char *err);
 
-/** Find mistakes of the config's uplinks: a parent proxy that is this proxy itself, a prefix's length for a
- * weight. @return 0, or negative errno with one line in err (CONFIG_ERROR_MAX) */
+/** Find mistakes of the config's uplinks: a parent proxy that is this proxy itself, forwards in a circle, a
+ * prefix's length for a weight. @return 0, or negative errno with one line in err (CONFIG_ERROR_MAX) */
 MUST_CHECK int startup_check(const struct config *c, const struct machine *m, char *err);
 
 /** The networks that bypass the policy by default: loopback, link-local and directly connected networks.

@@ -93,6 +93,23 @@ static void go(struct flow *f, const struct target *target, const struct addr *t
     answer(f, way, to, fd);
 }
 
+/* Whether datagrams from a port whose clients ask for nothing would come to such a port of ours, and so go on
+ * without end. Each turn would take a mapping. */
+static bool goes_round(const struct udp_port *from, const struct addr *to)
+{
+    const struct udp *u = from->udp;
+    const struct own_addresses *own = u->outbounds->settings.reach.own;
+
+    if (from->port.kind == PORT_SOCKS || !(addr_is_loopback(to) || own_addresses_have(own, to)))
+        return false;
+    LIST_EACH(&u->ports, node, next) {
+        const struct udp_port *p = container_of(node, struct udp_port, node);
+        if (p->port.kind != PORT_SOCKS && !p->closing && loops_is_heard_at(&p->at, to, own))
+            return true;
+    }
+    return false;
+}
+
 /* @param way  the mapping that resolved the destination's name, or that it has waited for; NULL for none */
 static void decide_address(struct udp_association *a, struct flow *f, const struct target *target,
                            struct addr to, struct udp_way *way)
@@ -108,6 +125,12 @@ static void decide_address(struct udp_association *a, struct flow *f, const stru
         return refuse(f);
     }
     addr_name_this_machine(&to);
+    if (goes_round(a->port, &to)) {
+        udp_log_refused(u, &f->client, target, "loop: the destination is a listener of this proxy");
+        if (way)
+            abandon(way, "denied");
+        return refuse(f);
+    }
     enum bypass b = bypass_of_address(settings, &to);
     if (b != BYPASS_NOT) {
         if (way)

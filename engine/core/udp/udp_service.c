@@ -55,7 +55,10 @@ int udp_forward(struct udp *u, const struct addr *at, const struct target *to,
 {
     int fd = listen_at(at, service, ret_at);
 
-    return fd < 0 ? fd : serve(u, PORT_FORWARD, fd, service, to, ret);
+    int err = fd < 0 ? fd : serve(u, PORT_FORWARD, fd, service, to, ret);
+    if (err == 0)
+        (*ret)->at = *ret_at;
+    return err;
 }
 
 /* Receive what was sent to any address, and be told which. */

@@ -18,7 +18,7 @@ struct udp_port {
     struct contacts clients;    /* shared. Holders: associations, by client address */
     struct target *to;          /* PORT_FORWARD */
     struct udp_service service; /* of ports that any admitted client may use */
-    struct addr at;             /* PORT_TPROXY, and shared: where it listens */
+    struct addr at;             /* but for a SOCKS client's own port: where it listens */
     bool resolves;              /* PORT_TPROXY: go to the name that the client sent */
     bool shared;                /* the fixed port of many associations: it stays open */
     bool closing;
