@@ -5,6 +5,8 @@
 #include "datagram/mapping.h"
 #include "datagram/port.h"
 
+#include <assert.h>
+
 const char *datagram_drop_name(enum datagram_drop d)
 {
     static const char *const names[] = {
@@ -15,10 +17,12 @@ const char *datagram_drop_name(enum datagram_drop d)
     return names[d];
 }
 
+/* Orders and timers free what a batch borrows: mappings, flows, sockets. */
 static void on_order(struct mailbox *m, struct message *message, unsigned bits)
 {
     struct letter *l = container_of(message, struct letter, message);
 
+    assert(container_of(m, struct datagram_room, orders)->out.n == 0);
     (void)m;
     switch (l->of) {
     case LETTER_PORT:
@@ -34,12 +38,14 @@ static void on_order(struct mailbox *m, struct message *message, unsigned bits)
 
 static void on_flow_due(struct wheel *w, struct wheel_entry *e)
 {
+    assert(container_of(w, struct datagram_room, flows)->out.n == 0);
     (void)w;
     flow_look(container_of(e, struct flow, look));
 }
 
 static void on_mapping_due(struct wheel *w, struct wheel_entry *e)
 {
+    assert(container_of(w, struct datagram_room, mappings)->out.n == 0);
     (void)w;
     mapping_look(container_of(e, struct mapping, look));
 }

@@ -85,7 +85,8 @@ void datagram_room_done(struct datagram_room *room);
 
 void datagram_room_drop(struct datagram_room *room, enum datagram_drop why, uint64_t n);
 
-/** Send what was added to room->out, and count it. */
+/** Send what was added to room->out, and count it. Each callback of the loop flushes before it returns. So
+ * only what is freed while datagrams are taken must be flushed first: flows, and sockets of replies. */
 void datagram_room_flush(struct datagram_room *room);
 
 #endif

@@ -225,6 +225,7 @@ void flow_free(struct flow *f)
     struct port *p = f->port;
     struct flow **at = &p->buckets[f->hash & (p->n_buckets - 1)];
 
+    datagram_room_flush(p->room); /* the batch may borrow its header and its address */
     while (*at != f)
         at = &(*at)->next;
     *at = f->next;

@@ -216,6 +216,41 @@ static void a_names_source_may_be_anybody(void **state)
     room_hears(stage.client, &source, "answer");
 }
 
+/* On a full port that many clients share, a client with more flows than another one gives up a flow whose
+ * datagram, with its header, is still in the batch. */
+static void a_flow_is_not_freed_before_its_datagram_leaves(void **state)
+{
+    enum { ROOM = 4 };
+    struct addr to[ROOM + 1], other_at;
+    struct mapping *m = NULL;
+    int other = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    (void)state;
+    assert_int_equal(addr_parse_ip(&other_at, slice_str("127.0.0.2"), 0), 0);
+    assert_int_equal(bind(other, &other_at.sa, addr_len(&other_at)), 0);
+    stage.port->client = (struct addr){.sa.sa_family = AF_UNSPEC};
+    stage.port->flows_max = ROOM;
+    for (size_t i = 0; i <= ROOM; i++)
+        to[i] = far_away("192.0.2.1", (uint16_t)(4000 + i));
+    for (size_t i = 0; i < ROOM; i++) {
+        room_say(&to[i], "first");
+        room_await_asked(i + 1);
+        if (i == 0)
+            m = open_by_parent(&stage.server_at, &to[0], false);
+        else
+            room_answer_fd(stage.asked[i], m, &to[i], -1);
+        (void)relayed(stage.server, &to[i], "first");
+    }
+    for (size_t i = 0; i < ROOM; i++)
+        room_say(&to[i], "again");
+    room_say_from(other, &to[ROOM], slice_str("new"));
+    room_await_asked(ROOM + 1);
+    for (size_t i = 0; i < ROOM; i++)
+        (void)relayed(stage.server, &to[i], "again");
+    room_refuse(stage.asked[ROOM]);
+    room_turn();
+    (void)close(other);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -223,7 +258,7 @@ int main(void)
         TEST(each_datagram_names_its_destination), TEST(a_name_goes_on_as_a_name),
         TEST(trains_keep_their_headers),           TEST(a_relay_by_ipv6_has_its_socket),
         TEST(replies_are_the_relays_and_wanted),   TEST(malformed_replies_are_dropped_and_counted),
-        TEST(a_names_source_may_be_anybody),
+        TEST(a_names_source_may_be_anybody),       TEST(a_flow_is_not_freed_before_its_datagram_leaves),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
