@@ -2,6 +2,7 @@
 
 import json
 import socket
+from contextlib import ExitStack
 
 import pytest
 
@@ -218,6 +219,63 @@ def test_a_cap_of_mappings(start, datagrams):
         assert b.ask(b"another client", server.address, server.port) == b"another client"
         assert 2 <= proxy.ask("status")["udp"]["mappings"] <= 26
         assert a.ask(b"goes on", server.address, server.port) == b"goes on"
+
+
+def displaced_by(proxy, flood, quiet, new):
+    """A flood takes all 64 mappings. A quiet client keeps its mapping, and new ones get theirs. Returns whose has ended."""
+    kept = quiet()
+    flood()
+    wait_for(lambda: proxy.ask("status")["udp"]["mappings"] >= 64, "all mappings are taken")
+    for ask in new:
+        assert ask()
+    assert quiet() == kept, "another public port"
+    return proxy.wait_event("connection", outcome="displaced")["client"].rsplit(":", 1)[0]
+
+
+def test_many_addresses_of_clients_leave_mappings_to_others(start, datagrams):
+    server = datagrams(whoami)
+    proxy = start("wan1", "--udp-mappings", "64")
+    with ExitStack() as stack:
+        greedy = [stack.enter_context(Association(proxy, source=f"127.0.0.{n}")) for n in range(11, 17)]
+        quiet, new = (stack.enter_context(Association(proxy, source=f"127.0.0.{n}")) for n in (21, 22))
+
+        def flood():
+            for a in greedy:
+                for s in [a.socket() for _ in range(15)]:
+                    a.send(b"x", server.address, server.port, s)
+
+        one, another = (lambda a=a: a.ask(b"x", server.address, server.port) for a in (quiet, new))
+        assert displaced_by(proxy, flood, one, [another]) in {f"127.0.0.{n}" for n in range(11, 17)}
+
+
+def test_many_addresses_of_a_network_leave_mappings_to_others(start, datagrams):
+    """One device may use any number of addresses of its IPv6 network."""
+    server, network = datagrams(whoami), "fd79:0:0:1:"
+    sh(f"ip -6 route add local {network}:/64 dev lo")
+    try:
+        proxy = start("wan1", "--udp-mappings", "64", "--allow", f"127.0.0.0/8,::1,{network}:/64",
+                      "--forward", f"udp:[::1]:0={server.address}:{server.port}")
+        at = proxy.addresses[-1][:2]
+        with ExitStack() as stack:
+
+            def client(address):
+                s = stack.enter_context(socket.socket(socket.AF_INET6, socket.SOCK_DGRAM))
+                s.setsockopt(socket.IPPROTO_IPV6, 78, 1)  # IPV6_FREEBIND
+                s.bind((address, 0))
+                s.settimeout(WAIT_S)
+                return s
+
+            def ask(s):
+                s.sendto(b"x", at)
+                return s.recv(100)
+
+            quiet, new, a = client("::1"), client("::1"), stack.enter_context(Association(proxy))
+            crowd = [client(f"{network}:{n:x}") for n in range(1, 91)]
+            whose = displaced_by(proxy, lambda: [s.sendto(b"x", at) for s in crowd], lambda: ask(quiet),
+                                 [lambda: ask(new), lambda: a.ask(b"x", server.address, server.port)])
+            assert whose.startswith(f"[{network}"), whose
+    finally:
+        sh(f"ip -6 route delete local {network}:/64 dev lo")
 
 
 def test_what_is_dropped_is_counted(start, lab, datagrams):

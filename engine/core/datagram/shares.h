@@ -1,6 +1,7 @@
-/* The shares of clients in a port that they have in common. They are a tree: the whole port, the networks of
- * clients (client_key.h), and the addresses in each. A household's devices have one IPv6 network, and a
- * single device may use any number of addresses of its network: so each level has its own order.
+/* The shares of clients in what they have in common: the flows of a port, or all mappings, which are `flows`
+ * here as well. They are a tree: the whole, the networks of clients (client_key.h), and the addresses in
+ * each. A household's devices have one IPv6 network, and a single device may use any number of addresses of
+ * its network: so each level has its own order.
  *
  * Nothing here walks: a share is in a list with those that have as many flows as it. */
 #ifndef STEERWAY_DATAGRAM_SHARES_H
@@ -13,13 +14,13 @@
 enum { SHARE_KEY_LEN = 17 };
 
 struct share {
-    struct share *up;     /* of an address its network; of a network the whole port */
+    struct share *up;     /* of an address its network; of a network the whole */
     size_t n;             /* flows */
     size_t n_settled;     /* of these, the ones that may be forgotten; the others wait for an answer */
     size_t queued;        /* bytes of datagrams that wait */
     struct list node;     /* in the ranks of `up`, those used latest last */
     struct list flows;    /* of an address: settled, the latest used last */
-    struct list *ranks;   /* of network and port: the shares below, by n_settled */
+    struct list *ranks;   /* of network and whole: the shares below, by n_settled */
     size_t n_ranks, most; /* most: the last of the ranks that is not empty */
 
     struct share *next; /* in its bucket */

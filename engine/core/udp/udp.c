@@ -11,7 +11,7 @@
 #include <sys/resource.h>
 
 static const double TICK_S = 0.5;
-enum { MAPPINGS_MAX = 65536, CLIENT_LEAST = 16 };
+enum { MAPPINGS_MAX = 65536 };
 
 /* --- news of the rooms ---------------------------------------------------------------------------------- */
 
@@ -139,7 +139,7 @@ static void set_limits(struct udp_settings *s)
                               ? files.rlim_cur / 4
                               : MAPPINGS_MAX;
     if (s->client_max == 0)
-        s->client_max = s->mappings_max / 8 > CLIENT_LEAST ? s->mappings_max / 8 : CLIENT_LEAST;
+        s->client_max = s->mappings_max / 8 > UDP_CLIENT_LEAST ? s->mappings_max / 8 : UDP_CLIENT_LEAST;
 }
 
 void udp_settle(struct udp *u, const struct udp_settings *settings)
@@ -156,12 +156,13 @@ int udp_init(struct udp *u, struct outbounds *outbounds, struct workers *workers
     set_limits(&u->settings);
     u->guest = (struct workers_guest){
         .joins = on_worker_joins, .leaves = on_worker_leaves, .ended = on_workers_ended};
-    u->mappings_of.filter = u->associations_of.filter = UDP_FILTER_ADDRESS;
-    int err = hash_key_make(&u->mappings_of.key);
+    u->associations_of.filter = UDP_FILTER_ADDRESS;
+    struct hash_key key;
+    int err = hash_key_make(&key);
     if (err < 0)
         return err;
-    u->associations_of.key = u->mappings_of.key;
-    u->by_client.key = u->by_hint.key = u->by_source.key = u->mappings_of.key;
+    shares_init(&u->mappings, &key);
+    u->associations_of.key = u->by_client.key = u->by_hint.key = u->by_source.key = key;
     list_init(&u->ports);
     mailbox_init(&u->news, u->loop, on_news);
     ev_timer_init(&u->tick, on_tick, TICK_S, TICK_S);
@@ -186,7 +187,7 @@ void udp_done(struct udp *u)
         udp_room_drop(u);
     ev_timer_stop(u->loop, &u->tick);
     mailbox_done(&u->news);
-    contacts_done(&u->mappings_of);
+    shares_done(&u->mappings);
     contacts_done(&u->associations_of);
     udp_index_done(&u->by_client);
     udp_index_done(&u->by_hint);

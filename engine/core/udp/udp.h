@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "datagram/datagram_room.h"
 #include "datagram/port.h"
+#include "datagram/shares.h"
 #include "outbound/outbounds.h"
 #include "relay/tunnel.h"
 #include "udp/udp_index.h"
@@ -36,13 +37,14 @@ struct udp {
     bool started;
     struct list ports;
     size_t n_ways, n_associations;
-    struct contacts mappings_of, associations_of; /* holders: by client address */
-    struct udp_index by_client;                   /* mappings of all of a client's destinations: by port */
-    struct udp_index by_hint;                     /* associations of fixed ports; hint 0: any port */
-    struct udp_index by_source;                   /* our sockets, where datagrams are captured */
-    ev_timer tick;                                /* runs while there are mappings */
-    struct udp_learned learned;                   /* of captured clients */
-    uint16_t *own_ports; /* how many of our sockets have each port; NULL: nothing is captured */
+    struct shares mappings;          /* all that do not end, by client */
+    struct contacts associations_of; /* holders: by client address */
+    struct udp_index by_client;      /* mappings of all of a client's destinations: by port */
+    struct udp_index by_hint;        /* associations of fixed ports; hint 0: any port */
+    struct udp_index by_source;      /* our sockets, where datagrams are captured */
+    ev_timer tick;                   /* runs while there are mappings */
+    struct udp_learned learned;      /* of captured clients */
+    uint16_t *own_ports;             /* how many of our sockets have each port; NULL: nothing is captured */
     struct log_limit refusal_limit, cap_limit;
     /* What each uplink has brought, and when that changed: */
     struct udp_line {

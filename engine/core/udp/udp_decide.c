@@ -27,10 +27,8 @@ static void answer(struct flow *f, struct udp_way *w, const struct addr *dest, i
         f->answer.dest = (struct addr){.sa.sa_family = AF_INET};
         addr_set_port(&f->answer.dest, f->to_port);
     }
-    if (w) {
-        w->given = true;
-        w->given_s = clock_coarse_s();
-    }
+    if (w)
+        udp_limit_give(w);
     mailbox_send(&f->port->room->orders, &f->order.message, ORDER_ANSWER);
 }
 

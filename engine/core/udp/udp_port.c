@@ -82,7 +82,7 @@ struct udp_port *udp_port_new(struct udp *u, enum port_kind kind, int fd)
     list_init(&p->associations);
     list_init(&p->ways);
     p->names.filter = p->clients.filter = UDP_FILTER_ADDRESS;
-    p->names.key = p->clients.key = u->mappings_of.key;
+    p->names.key = p->clients.key = u->mappings.key;
     list_push_back(&u->ports, &p->node);
     return p;
 }

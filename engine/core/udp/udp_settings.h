@@ -13,6 +13,9 @@
 #define UDP_IDLE_S 150.
 #define UDP_IDLE_MIN_S 120.
 
+/* Mappings that each client address may have, however few there are in all. */
+enum { UDP_CLIENT_LEAST = 16 };
+
 struct udp_settings {
     enum udp_filter filter;
     double idle_s;       /* silence after which a mapping ends */

@@ -71,6 +71,8 @@ static void note_bytes(struct udp_way *w, double now)
     /* Silence begins with the first datagram after an answer. */
     if (rx != w->rx || (tx != w->tx && w->unanswered_s <= 0))
         w->unanswered_s = rx != w->rx ? 0 : now;
+    if (tx != w->tx || rx != w->rx)
+        udp_limit_use(w);
     w->tx = tx;
     w->rx = rx;
 }

@@ -47,6 +47,8 @@ struct udp_way {
     struct list node, sibling; /* in the port's ways, and in the association's */
     struct list asks;
     struct udp_index_entry by_client, by_source4, by_source6;
+    struct share *share; /* of the client's address in all mappings; NULL: it does not count any more */
+    struct list in_share;
     struct outbound *account;
     struct udp_parent *parent; /* the association with its uplink's parent proxy; NULL: none */
     const char *outcome;       /* once it ends */
@@ -137,6 +139,20 @@ void udp_way_end(struct udp_way *w, const char *outcome);
 void udp_way_cut(struct udp_way *w);
 /** The room has ended it: write the account, and free it. */
 void udp_way_ended(struct udp_way *w);
+
+/* udp_limit.c */
+/** Count one more mapping of its client. @return false: the client, or the proxy, has too many, or no memory
+ */
+MUST_CHECK bool udp_limit_enter(struct udp_way *w);
+/** The mapping that has to end because this one has entered, and not before it has begun: the one used
+ * longest ago of the client that has the most. @return NULL: there is room */
+struct udp_way *udp_limit_displaced(const struct udp_way *w);
+/** A flow gets it as its answer. From the first time on it may be displaced. */
+void udp_limit_give(struct udp_way *w);
+/** It has passed datagrams. */
+void udp_limit_use(struct udp_way *w);
+/** It ends. Harmless if it has left, or has never entered. */
+void udp_limit_leave(struct udp_way *w);
 
 /* udp_parent.c */
 /** Ask the parent proxy of the way's uplink for an association. The flows wait meanwhile.

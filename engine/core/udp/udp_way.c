@@ -38,22 +38,11 @@ void udp_log_refused(struct udp *u, const struct addr *client, const struct targ
 
 /* --- making --------------------------------------------------------------------------------------------- */
 
-static bool is_over_limit(struct udp *u, const struct addr *client)
-{
-    const struct contact *mine = contacts_find(&u->mappings_of, client);
-
-    return u->n_ways >= u->settings.mappings_max || (mine && mine->holders >= u->settings.client_max);
-}
-
 static struct udp_way *make(struct udp_association *a, const struct flow *f, const struct target *target)
 {
     struct udp_port *p = a->port;
     struct udp *u = p->udp;
 
-    if (is_over_limit(u, &f->client)) {
-        udp_log_refused(u, &f->client, target, "the client, or the proxy, has too many mappings");
-        return NULL;
-    }
     struct udp_way *w = calloc(1, sizeof *w);
     if (!w)
         return NULL;
@@ -62,11 +51,17 @@ static struct udp_way *make(struct udp_association *a, const struct flow *f, con
     list_init(&w->asks);
     list_init(&w->node);
     list_init(&w->sibling);
+    list_init(&w->in_share);
     w->mapping.port = &p->port;
     w->mapping.client = f->client;
     w->mapping.idle_s = u->settings.idle_s;
     w->mapping.contacts.filter = p->port.kind == PORT_FORWARD ? UDP_FILTER_ADDRESS_PORT : u->settings.filter;
     mapping_init(&w->mapping);
+    if (!udp_limit_enter(w)) {
+        udp_log_refused(u, &f->client, target, "the client, or the proxy, has too many mappings");
+        free(w);
+        return NULL;
+    }
     const char *name =
         f->host ? f->host : udp_learned_name(&u->learned, &f->client, &f->to, clock_coarse_s());
     const struct outbound_request request = {.target = target,
@@ -76,12 +71,8 @@ static struct udp_way *make(struct udp_association *a, const struct flow *f, con
                                              .client = &w->mapping.client,
                                              .user = a->user,
                                              .listener = a->listener};
-    if (!contacts_hold(&u->mappings_of, &f->client)) {
-        free(w);
-        return NULL;
-    }
     if (outbound_open(&w->account, u->outbounds, &request) < 0) {
-        contacts_release(&u->mappings_of, contacts_find(&u->mappings_of, &f->client));
+        udp_limit_leave(w);
         free(w);
         return NULL;
     }
@@ -96,14 +87,17 @@ static void unmake(struct udp_way *w)
     udp_index_remove(&u->by_client, &w->by_client);
     udp_index_remove(&u->by_source, &w->by_source4);
     udp_index_remove(&u->by_source, &w->by_source6);
-    contacts_release(&u->mappings_of, contacts_find(&u->mappings_of, &w->mapping.client));
+    udp_limit_leave(w);
     free(w);
 }
 
 static void begin(struct udp_way *w)
 {
     struct udp *u = w->port->udp;
+    struct udp_way *displaced = udp_limit_displaced(w);
 
+    if (displaced)
+        udp_way_end(displaced, "displaced");
     /* Other programs of the client may share one that is not for this destination alone. */
     if (w->account->target.port == 53 && (w->per_destination || w->port->port.kind == PORT_FORWARD))
         w->mapping.idle_s = UDP_DNS_IDLE_S;
@@ -260,6 +254,7 @@ bool udp_way_is_idle(const struct udp_way *w)
 void udp_way_retire(struct udp_way *w, const char *outcome)
 {
     w->outcome = outcome;
+    udp_limit_leave(w);
     udp_index_remove(&w->port->udp->by_client, &w->by_client);
     udp_ask_waiting_again(w);
 }

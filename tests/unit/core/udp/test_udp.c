@@ -229,7 +229,7 @@ static void a_name_of_a_denied_address_leaves_nothing(void **state)
     gate_say_name(&port, "denied.example", 443, "x");
     GATE_UNTIL(gate_drops(DROP_REFUSED) == 1);
     assert_int_equal(gate_mappings(), 0);
-    assert_int_equal(gate.udp.mappings_of.n, 0);
+    assert_int_equal(gate.udp.mappings.n, 0);
     assert_true(gate.f->set.items[0]->view.active == 0);
 }
 
@@ -242,7 +242,7 @@ static void an_end_cancels_names(void **state)
     gate_say_name(&port, "never.example", 99, "x");
     gate_say_name(&port, "never.example", 98, "x");
     GATE_UNTIL(gate_mappings() == 1);
-    assert_int_equal(gate.udp.mappings_of.n, 1);
+    assert_int_equal(gate.udp.mappings.all.n, 1);
     GATE_UNTIL(recv(gate.mute, gate_text, sizeof gate_text, MSG_DONTWAIT) > 0);
     udp_association_close(a);
     GATE_UNTIL(udp_is_idle(&gate.udp));
@@ -350,6 +350,35 @@ static void all_clients_have_so_many_mappings(void **state)
     assert_int_equal(gate_mappings(), 1);
 }
 
+/* The one used longest ago: what its traffic tells counts, and not when it was made. */
+static void a_client_with_more_mappings_gives_one_up(void **state)
+{
+    struct addr port, port2, other_at;
+    struct udp_association *newcomer;
+    int client = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    (void)state;
+    gate_open(&(struct udp_settings){GATE_SETTINGS, .mappings_max = 2, .client_max = 9});
+    gate_policy(PICK("", "return uplinks[1], 'all', { per = 'destination' }"));
+    (void)gate_associate(&port);
+    struct addr mapped = gate_talk(&port, gate.server, &gate.server_at);
+    (void)gate_talk(&port, gate.other, &gate.other_at);
+    udp_silence_look(&gate.udp);
+    (void)gate_talk(&port, gate.server, &gate.server_at);
+    udp_silence_look(&gate.udp);
+    assert_int_equal(addr_parse_ip(&other_at, slice_str("127.0.0.2"), 0), 0);
+    assert_int_equal(bind(client, &other_at.sa, addr_len(&other_at)), 0);
+    gate.client_at = bound_addr(client);
+    assert_int_equal(gate_try("127.0.0.1", 0, &newcomer, &port2), 0);
+    gate_say_from(client, &port2, &gate.server_at, "from another client");
+    (void)gate_arrives(gate.server, "from another client");
+    assert_int_equal(gate.udp.mappings.all.n, 2); /* what ends does not count */
+    GATE_UNTIL(gate_mappings() == 2);
+    assert_logged("outcome=displaced", 1);
+    struct addr same = gate_talk(&port, gate.server, &gate.server_at);
+    assert_int_equal(addr_port(&same), addr_port(&mapped));
+    (void)close(client);
+}
+
 /* --- the end -------------------------------------------------------------------------------------------- */
 
 /* Clients come, send, and go without waiting for anything, whatever is under way. */
@@ -384,7 +413,7 @@ static void clients_may_leave_at_any_time(void **state)
     GATE_UNTIL(udp_is_idle(&gate.udp));
     assert_int_equal(gate_mappings(), 0);
     assert_int_equal(udp_counts(&gate.udp).associations, 0);
-    assert_int_equal(gate.udp.mappings_of.n, 0);
+    assert_int_equal(gate.udp.mappings.n, 0);
     assert_int_equal(gate.udp.associations_of.n, 0);
     assert_true(count_fds() <= before + 2); /* the resolver's socket may be open */
 }
@@ -427,6 +456,7 @@ int main(void)
         TEST_CLOSED(a_client_has_so_many_associations),
         TEST_CLOSED(a_client_has_so_many_mappings),
         TEST_CLOSED(all_clients_have_so_many_mappings),
+        TEST_CLOSED(a_client_with_more_mappings_gives_one_up),
         TEST(clients_may_leave_at_any_time),
         TEST(a_stop_ends_all),
     };
