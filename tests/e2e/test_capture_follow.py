@@ -220,6 +220,23 @@ def test_rules_that_lead_nowhere_are_told_and_mended_later(proxy, start, far):
         sh("ip address delete 10.66.0.1/24 dev lan0")
 
 
+def test_a_listener_that_leaves_with_the_config(lab, start, config, far):
+    words = ", ".join(f'"{word}"' for word in ("tproxy:127.0.0.1:0", "tproxy:[::1]:0"))
+    proxy = start("--config", config(f'return {{ listen = "127.0.0.1:0", transparent = {{ {words} }}, uplinks = {{ "wan1" }} }}'), port=False)
+    proxy.tell("capture", "on")
+    try:
+        with socket.create_server(("127.0.0.2", 0)) as s:
+            place = f"127.0.0.2:{s.getsockname()[1]}"
+        config(f'return {{ listen = "127.0.0.1:0", transparent = {{ "tproxy:{place}", "tproxy:[::1]:0" }}, uplinks = {{ "wan1" }} }}')
+        proxy.tell("reload")
+        updates(proxy, 1)
+        assert f"tproxy ip to {place} " in rules()
+        reach(OPEN4, far[OPEN4])
+        assert findings(proxy) == {}
+    finally:
+        proxy.tell("capture", "off")
+
+
 def test_the_last_listener_leaves_with_its_address(lab, start, far):
     proxy = start(*UNRACED, "--transparent", f"tproxy:{LAN_HOME}:0", "--transparent", "tproxy:[::1]:0", "wan1", "wan2")
     proxy.tell("capture", "on")

@@ -273,3 +273,31 @@ def test_check_diff_tells_what_a_reload_would_change(begin):
                  "allow: with 127.0.0.0/8", "threads: not set → 2 (needs a restart)"):
         assert line in lines, lines
     assert one(proxy, "wan1")["weight"] == 2  # nothing has changed
+
+
+def test_a_port_of_datagrams_is_opened_again_at_its_place(start, config, datagrams):
+    """Its former socket is closed by another thread, and may not be closed yet."""
+    servers = [datagrams(lambda _, s, data, client, n=n: s.sendto(n, client)) for n in (b"one", b"two")]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+
+    def write(n):
+        to = f"{servers[n % 2].address}:{servers[n % 2].port}"
+        return config(f'return {{ listen = "127.0.0.1:0", forward = "udp:127.0.0.1:{port}={to}", transparent = "tproxy:127.0.0.1:0", '
+                      f'peek_timeout = {1 + n // 10}, uplinks = {{ "wan1" }} }}')
+
+    proxy = start("--config", write(0), port=False)
+    captures = [a for a in proxy.ask("status")["udp"]["listening"] if a != f"127.0.0.1:{port}"]
+    for n in range(1, 31):
+        write(n)
+        proxy.tell("reload")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.settimeout(20)
+        for n in (31, 32):
+            write(n)
+            proxy.tell("reload")
+            s.sendto(b"who", ("127.0.0.1", port))
+            assert s.recv(10) == (b"one", b"two")[n % 2]
+    assert sorted(proxy.ask("status")["udp"]["listening"]) == sorted([f"127.0.0.1:{port}", *captures])
+    assert not proxy.events("listen_failed")

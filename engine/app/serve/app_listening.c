@@ -243,8 +243,12 @@ static int each_datagram_group(struct app *a, const struct config *c, const stru
 static int each_transparent_group(struct app *a, const struct config *c, bool tproxy, group_fn *step,
                                   char *err)
 {
-    const struct transparent setting = {
-        .tproxy = tproxy, .resolve = c->transparent_resolve, .peek_s = c->peek_timeout_s};
+    struct transparent setting;
+
+    memset(&setting, 0, sizeof setting); /* also what is between the members: settle_datagrams compares it */
+    setting.tproxy = tproxy;
+    setting.resolve = c->transparent_resolve;
+    setting.peek_s = c->peek_timeout_s;
     struct group g = {.use = {.front = &FRONT_TRANSPARENT,
                               .setting = &setting,
                               .setting_size = sizeof setting,
@@ -328,7 +332,7 @@ static int settle_datagrams(struct app *a, const struct group *g, struct proxy_l
     struct proxy_listener *again;
     int r;
 
-    if (!g->use.transparent && memcmp(l->use.setting, g->use.setting, g->use.setting_size) == 0)
+    if (memcmp(l->use.setting, g->use.setting, g->use.setting_size) == 0)
         return 0;
     proxy_remove_listener(l);
     r = open_one(a, g, &place, &again);

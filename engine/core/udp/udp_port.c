@@ -19,6 +19,13 @@ static int bind_at(int fd, const struct addr *at, uint16_t port)
     return bind(fd, &a.sa, addr_len(&a)) == 0 ? 0 : -errno;
 }
 
+int udp_allow_beside(int fd, bool allow)
+{
+    const int on = allow;
+
+    return setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 ? 0 : -errno;
+}
+
 /* A free port of the range, from a random one on. */
 static int bind_in_range(int fd, const struct addr *at, uint16_t low, uint16_t high)
 {
@@ -32,7 +39,9 @@ static int bind_in_range(int fd, const struct addr *at, uint16_t low, uint16_t h
     return err;
 }
 
-int udp_listen_at(const struct addr *at, uint16_t low, uint16_t high, bool waits, struct addr *ret_at)
+/* @param beside  a socket that allows it has the port still */
+static int listen_at(const struct addr *at, uint16_t low, uint16_t high, bool waits, bool beside,
+                     struct addr *ret_at)
 {
     const int on = 1;
     int family = addr_family(at);
@@ -44,8 +53,12 @@ int udp_listen_at(const struct addr *at, uint16_t low, uint16_t high, bool waits
         err = -errno;
     if (err == 0 && waits && setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &on, sizeof on) < 0)
         err = -errno;
+    if (err == 0 && beside)
+        err = udp_allow_beside(fd, true);
     if (err == 0)
         err = low > 0 ? bind_in_range(fd, at, low, high) : bind_at(fd, at, addr_port(at));
+    if (err == 0 && beside) /* no other program may take it away */
+        err = udp_allow_beside(fd, false);
     *ret_at = *at;
     if (err == 0 && getsockname(fd, &ret_at->sa, &(socklen_t){sizeof *ret_at}) < 0)
         err = -errno;
@@ -55,6 +68,16 @@ int udp_listen_at(const struct addr *at, uint16_t low, uint16_t high, bool waits
     }
     batch_tune(fd);
     return fd;
+}
+
+int udp_listen_at(const struct addr *at, uint16_t low, uint16_t high, bool waits, struct addr *ret_at)
+{
+    return listen_at(at, low, high, waits, false, ret_at);
+}
+
+int udp_listen_beside(const struct addr *at, bool waits, struct addr *ret_at)
+{
+    return listen_at(at, 0, 0, waits, true, ret_at);
 }
 
 /* --- ports ---------------------------------------------------------------------------------------------- */

@@ -6,11 +6,26 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* A loopback address is missing only with its family. */
-static int listen_at(const struct addr *at, const struct udp_service *service, struct addr *ret_at)
+/* The room's thread closes the socket of a port that was ended, and may not have done so yet. */
+static bool is_closing_at(const struct udp *u, const struct addr *at)
 {
-    int fd = udp_listen_at(at, 0, 0, service->waits && !addr_is_loopback(at), ret_at);
+    LIST_EACH(&u->ports, node, next) {
+        const struct udp_port *p = container_of(node, struct udp_port, node);
+        if (p->closing && addr_same_end(&p->at, at))
+            return true;
+    }
+    return false;
+}
 
+/* A loopback address is missing only with its family. */
+static int listen_at(const struct udp *u, const struct addr *at, const struct udp_service *service,
+                     struct addr *ret_at)
+{
+    bool waits = service->waits && !addr_is_loopback(at);
+    int fd = udp_listen_at(at, 0, 0, waits, ret_at);
+
+    if (fd == -EADDRINUSE && is_closing_at(u, at))
+        fd = udp_listen_beside(at, waits, ret_at);
     if (fd >= 0)
         replies_beside(fd);
     return fd;
@@ -53,7 +68,7 @@ static int serve(struct udp *u, enum port_kind kind, int fd, const struct udp_se
 int udp_forward(struct udp *u, const struct addr *at, const struct target *to,
                 const struct udp_service *service, struct udp_port **ret, struct addr *ret_at)
 {
-    int fd = listen_at(at, service, ret_at);
+    int fd = listen_at(u, at, service, ret_at);
 
     int err = fd < 0 ? fd : serve(u, PORT_FORWARD, fd, service, to, ret);
     if (err == 0)
@@ -79,7 +94,7 @@ int udp_tproxy(struct udp *u, const struct addr *at, const struct udp_tproxy *ho
                const struct udp_service *service, struct udp_port **ret, struct addr *ret_at)
 {
     struct udp_port *p;
-    int fd = listen_at(at, service, ret_at);
+    int fd = listen_at(u, at, service, ret_at);
 
     if (fd < 0)
         return fd;
@@ -101,7 +116,10 @@ int udp_tproxy(struct udp *u, const struct addr *at, const struct udp_tproxy *ho
     return 0;
 }
 
+/* Its place may be wanted at once, by a config that was read again. */
 void udp_service_close(struct udp_port *p)
 {
+    if (!p->closing)
+        (void)!udp_allow_beside(p->port.socket.fd, true);
     udp_port_close(p);
 }

@@ -89,6 +89,10 @@ struct datagram_room *udp_room(struct udp *u);
  *  @return descriptor, or negative errno */
 MUST_CHECK int udp_listen_at(const struct addr *at, uint16_t low, uint16_t high, bool waits,
                              struct addr *ret_at);
+/** The same where a socket of ours that allows it has the port still. @return as udp_listen_at */
+MUST_CHECK int udp_listen_beside(const struct addr *at, bool waits, struct addr *ret_at);
+/** Let another socket that allows it be bound at the same end. @return 0 or negative errno */
+MUST_CHECK int udp_allow_beside(int fd, bool allow);
 /** Takes fd, on failure too. It begins with udp_port_go. @return NULL without memory */
 struct udp_port *udp_port_new(struct udp *u, enum port_kind kind, int fd);
 /** Give it a room, and serve. @return false without memory */
