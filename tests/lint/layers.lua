@@ -24,7 +24,7 @@ local ROOMS = {
   { "core/access", "base addr machine net" },
   { "core/parent", "base machine net dns proto uplink" },
   { "core/health", "base net dns proto uplink parent" },
-  { "core/outbound", "base net dns proto uplink policy access parent health" },
+  { "core/outbound", "base addr net dns proto uplink policy access parent health" },
   { "core/datagram", "base addr net peek proto relay" },
   { "core/udp", "base addr machine net dns proto uplink relay datagram access policy parent health outbound" },
   { "core/inbound", "base machine net proto uplink relay access health outbound udp" },
@@ -36,7 +36,8 @@ local ROOMS = {
   { "app/keep", "base uplink policy" },
   { "app/follow", "base machine dns uplink policy health inbound config keep" },
   { "app/capture", "base addr machine keep" },
-  { "app/control", "base addr machine net dns proto sets uplink health outbound inbound config keep follow capture" },
+  { "app/view", "base addr outbound inbound" },
+  { "app/control", "base addr machine net dns proto sets uplink health outbound inbound config keep follow capture view" },
   { "app/doctor", "base machine uplink health config capture" },
   { "app/simulate", "base uplink policy" },
   { "app/show", "base" },
@@ -60,7 +61,7 @@ end
 -- Libraries, and the rooms that may see them.
 local LOOP = {
   "machine", "net", "dns", "relay", "datagram", "parent", "health", "outbound", "udp", "inbound", "http", "keep", "follow",
-  "capture", "control", "serve",
+  "capture", "view", "control", "serve",
 }
 local LIBRARIES = {
   ["lua.h"] = { "cage", "policy" },
@@ -76,7 +77,8 @@ local LIBRARIES = {
   ["arpa/nameser.h"] = { "dns" },
   ["libmnl/libmnl.h"] = { "netlink", "machine" },
   ["jansson.h"] = {
-    "policy", "outbound", "config", "options", "keep", "capture", "control", "doctor", "simulate", "show", "ask", "serve", "main",
+    "policy", "outbound", "config", "options", "keep", "capture", "view", "control", "doctor", "simulate", "show", "ask",
+    "serve", "main",
   },
 }
 

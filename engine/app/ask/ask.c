@@ -12,7 +12,7 @@
 
 /* A question takes at most 2 s. A reload with lists of millions of names takes half a minute on a small
  * machine. A proxy that takes longer hangs. */
-enum { PATIENCE_S = 50, PATIENCE_QUIET_S = 4, ANSWER_MAX = 8 * 1024 * 1024, CHUNK = 64 * 1024 };
+enum { PATIENCE_S = 50, PATIENCE_QUIET_S = 4, ANSWER_MAX = 64 * 1024 * 1024, CHUNK = 64 * 1024 };
 
 static int connect_to(const char *path, int patience_s)
 {

@@ -7,10 +7,22 @@
 
 static int print_json(const json_t *answer)
 {
-    if (json_dumpf(answer, stdout, JSON_INDENT(2)) < 0)
+    if (json_dumpf(answer, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(15)) < 0)
         return command_error(COMMAND_FAILED, "cannot write to standard output");
     (void)putchar('\n');
     return COMMAND_OK;
+}
+
+int show_answer(const struct cli *cli, json_t *answer, void (*show)(const json_t *answer))
+{
+    int code = COMMAND_OK;
+
+    if (cli->as_json)
+        code = print_json(answer);
+    else
+        show(answer);
+    json_decref(answer);
+    return code;
 }
 
 int ask_and_show(const struct cli *cli, json_t *request, void (*show)(const json_t *answer))
@@ -18,12 +30,5 @@ int ask_and_show(const struct cli *cli, json_t *request, void (*show)(const json
     json_t *answer;
     int code = ask(cli, request, &answer);
 
-    if (code != COMMAND_OK)
-        return code;
-    if (cli->as_json)
-        code = print_json(answer);
-    else
-        show(answer);
-    json_decref(answer);
-    return code;
+    return code != COMMAND_OK ? code : show_answer(cli, answer, show);
 }

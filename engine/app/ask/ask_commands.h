@@ -15,6 +15,10 @@ int cmd_policy(const struct cli *cli);
 int cmd_set(const struct cli *cli);
 int cmd_record(const struct cli *cli);
 
+/* Connections. */
+int cmd_connections(const struct cli *cli);
+int cmd_close(const struct cli *cli);
+
 /* Changes of uplinks. */
 int cmd_add(const struct cli *cli);
 int cmd_remove(const struct cli *cli);

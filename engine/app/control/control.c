@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "config/config.h"
 #include "control/capture_verb.h"
+#include "control/connection_verbs.h"
 #include "control/json_text.h"
 #include "control/uplink_verbs.h"
 
@@ -284,10 +285,15 @@ static void verb_capture(void *owner, const json_t *request, struct control_repl
 }
 
 static const struct control_verb verbs[] = {
-    {"status", verb_status}, {"uplinks", verb_uplinks}, {"policy", verb_policy}, {"set", verb_set},
-    {"reload", verb_reload}, {"why", verb_why},         {"record", verb_record}, {"drain", verb_drain},
-    {"add", verb_add},       {"remove", verb_remove},   {"weight", verb_weight}, {"tier", verb_tier},
-    {"quota", verb_quota},   {"capture", verb_capture}, {"diff", verb_diff},
+    {"status", verb_status}, {"uplinks", verb_uplinks},
+    {"policy", verb_policy}, {"set", verb_set},
+    {"reload", verb_reload}, {"why", verb_why},
+    {"record", verb_record}, {"drain", verb_drain},
+    {"add", verb_add},       {"remove", verb_remove},
+    {"weight", verb_weight}, {"tier", verb_tier},
+    {"quota", verb_quota},   {"capture", verb_capture},
+    {"diff", verb_diff},     {"connections", verb_connections},
+    {"recent", verb_recent}, {"close", verb_close},
 };
 
 int control_open(struct control *c, struct ev_loop *loop, const char *path,

@@ -1,6 +1,5 @@
 #include "control/control_server.h"
 
-#include "base/buf.h"
 #include "base/clock.h"
 #include "control/json_text.h"
 
@@ -25,9 +24,10 @@ struct client {
     ev_io readable, writable;
     ev_timer idle;
     struct buf in, out;
-    bool owed;    /* an answer is pending; the next line waits */
-    bool silent;  /* the client has sent FIN */
-    bool leaving; /* close after the output is written */
+    struct control_stream *stream; /* its answer is written piece by piece; else NULL */
+    bool owed;                     /* an answer is pending; the next line waits */
+    bool silent;                   /* the client has sent FIN */
+    bool leaving;                  /* close after the output is written */
 };
 
 /* --- clients -------------------------------------------------------------------------------------------- */
@@ -44,7 +44,12 @@ static void client_close(struct client *c)
     buf_done(&c->out);
     list_remove(&c->node);
     s->n_clients--;
+    struct control_stream *stream = c->stream;
     free(c);
+    if (stream) {
+        stream->client = NULL;
+        stream->gone(stream);
+    }
 }
 
 static void stay_awake(struct client *c)
@@ -73,6 +78,8 @@ static void flush(struct client *c)
     ev_io_stop(c->server->loop, &c->writable);
     if (c->leaving)
         client_close(c);
+    else if (c->stream && c->stream->ready)
+        c->stream->ready(c->stream);
 }
 
 /* Takes the answer. It is only queued, since the caller may be serving a line of this client. */
@@ -235,6 +242,8 @@ static void on_readable(struct ev_loop *loop, ev_io *w, int events)
     if (n <= 0) {
         if (n < 0)
             return client_close(c);
+        if (c->stream && c->stream->endless)
+            return client_close(c);
         c->silent = true; /* answers are still sent */
         return serve(c);
     }
@@ -253,9 +262,13 @@ static void on_writable(struct ev_loop *loop, ev_io *w, int events)
 
 static void on_idle(struct ev_loop *loop, ev_timer *w, int events)
 {
+    struct client *c = container_of(w, struct client, idle);
+
     (void)loop;
     (void)events;
-    client_close(container_of(w, struct client, idle));
+    if (c->stream && c->stream->endless && c->out.len == 0)
+        return stay_awake(c);
+    client_close(c);
 }
 
 /* --- answers -------------------------------------------------------------------------------------------- */
@@ -305,6 +318,45 @@ void control_refuse(struct control_reply reply, const char *fmt, ...)
     (void)vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
     on_answered(reply, refusal(text));
+}
+
+bool control_stream_open(struct control_stream *s, struct control_reply reply)
+{
+    struct client *c = client_by_id(reply.server, reply.client);
+
+    if (!c || !c->owed || c->stream || (s->endless && c->silent))
+        return false;
+    s->client = c;
+    c->stream = s;
+    return true;
+}
+
+struct buf *control_stream_text(struct control_stream *s)
+{
+    return &s->client->out;
+}
+
+void control_stream_send(struct control_stream *s)
+{
+    ev_io_start(s->client->server->loop, &s->client->writable);
+}
+
+void control_stream_close(struct control_stream *s)
+{
+    struct client *c = s->client;
+
+    if (!c)
+        return;
+    c->stream = NULL;
+    s->client = NULL;
+    c->owed = false;
+    ev_feed_event(c->server->loop, &c->writable, EV_WRITE); /* see on_answered */
+}
+
+void control_stream_fail(struct control_stream *s)
+{
+    s->client->leaving = true;
+    control_stream_close(s);
 }
 
 /* --- accepting ------------------------------------------------------------------------------------------ */

@@ -2,6 +2,7 @@
 #ifndef STEERWAY_CONTROL_CONTROL_SERVER_H
 #define STEERWAY_CONTROL_CONTROL_SERVER_H
 
+#include "base/buf.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "control/control_path.h"
@@ -20,6 +21,20 @@ struct control_server;
 struct control_reply {
     struct control_server *server;
     uint64_t client;
+};
+
+struct client;
+
+/** An answer that is written piece by piece, or a stream of lines that ends when its client does. Embedded by
+ * its owner. */
+struct control_stream {
+    struct client *client; /* NULL: not open */
+    /** All that was written has been sent; may be NULL. It may write, and must not close the stream. */
+    void (*ready)(struct control_stream *s);
+    /** The client has left, and the stream is not open any more. It may free the stream. */
+    void (*gone)(struct control_stream *s);
+    /** Without an end of its own: it ends when the client sends FIN, and no client is too slow for it. */
+    bool endless;
 };
 
 /** Handle the request, and answer exactly once, now or later. @param request  an object, borrowed for the
@@ -58,6 +73,16 @@ void control_server_close(struct control_server *s);
 
 /** Send the answer (taken; NULL means out of memory) with "ok": true added. */
 void control_answer(struct control_reply reply, json_t *answer);
+/** In place of an answer: open the stream for it. @return false: the client is gone */
+MUST_CHECK bool control_stream_open(struct control_stream *s, struct control_reply reply);
+/** Where its text is written, without waiting. Call control_stream_send afterwards. */
+struct buf *control_stream_text(struct control_stream *s);
+void control_stream_send(struct control_stream *s);
+/** The text is complete, and its last byte is a newline: the client's next line may be served. Harmless when
+ * it is not open. `gone` is not called. */
+void control_stream_close(struct control_stream *s);
+/** The text cannot be completed: close the client after what it has. `gone` is not called. */
+void control_stream_fail(struct control_stream *s);
 /** Send {"ok": false, "error": …}. */
 void control_refuse(struct control_reply reply, const char *fmt, ...) PRINTF_LIKE(2, 3);
 

@@ -123,6 +123,22 @@ static const struct verb ITEMS[] = {
      .about = "Let a drained uplink of the running proxy serve again, as drain UPLINK off.\n",
      .scope = OPTION_OF_CONTROL,
      .run = cmd_undrain},
+    {.name = "connections",
+     .words = "",
+     .summary = "show the connections of the running proxy",
+     .about = "Show the open connections of the running proxy, and its UDP mappings; or those\n"
+              "that have ended of late. Filters that are given must all fit.\n",
+     .scope = OPTION_OF_CONNECTIONS,
+     .run = cmd_connections},
+    {.name = "close",
+     .words = "[ID...]",
+     .words_max = SIZE_MAX,
+     .summary = "close connections of the running proxy",
+     .about = "Close connections and UDP mappings of the running proxy: those with these IDs,\n"
+              "which connections shows, or those that the filters fit. Client and destination\n"
+              "see a reset where bytes are missing.\n",
+     .scope = OPTION_OF_CLOSE,
+     .run = cmd_close},
     {.name = "why",
      .words = "HOST[:PORT]|URL",
      .words_min = 1,

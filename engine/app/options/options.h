@@ -29,6 +29,8 @@ enum option_scope {
     OPTION_OF_SIMULATE = 1 << 6,
     OPTION_OF_DOCTOR = 1 << 7,
     OPTION_OF_CAPTURE = 1 << 8,
+    OPTION_OF_CONNECTIONS = 1 << 9,
+    OPTION_OF_CLOSE = 1 << 10,
 };
 
 /** How the command line treats an option. */

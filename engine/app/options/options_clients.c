@@ -14,10 +14,12 @@ static const struct option TABLE[] = {
      .argument = "ADDRESS",
      .about =
          "listen on this address; localhost (the default) is 127.0.0.1 and ::1, * is every address of this "
-         "machine; may be repeated",
+         "machine; may be repeated. For connections and close: only those to this host, by name or address, "
+         "or "
+         "to names below it",
      .set = option_set_host,
      .clears = CONFIG_PART_HOSTS | CONFIG_PART_LISTEN,
-     .scope = RUN},
+     .scope = RUN | OPTION_OF_CONNECTIONS | OPTION_OF_CLOSE},
     {.group = LISTEN,
      .name = "port",
      .letter = 'p',

@@ -8,6 +8,7 @@
 
 void show_status(const json_t *answer);
 void show_uplinks(const json_t *answer);
+void show_connections(const json_t *answer);
 void show_why(const json_t *answer);
 /** The changes of a config, a line for each. */
 void show_changes(const json_t *answer);

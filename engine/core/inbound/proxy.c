@@ -122,6 +122,7 @@ void proxy_done(struct proxy *p)
     ev_prepare_stop(p->loop, &p->reaper);
     ev_timer_stop(p->loop, &p->waiting);
     recorder_stop(&p->outbounds.recorder);
+    recent_done(&p->outbounds.recent);
     wheel_done(&p->deadlines);
     dead_lines_done(&p->dead_lines);
     udp_done(&p->udp);

@@ -47,8 +47,9 @@ struct session {
     bool waited : 1;           /* the next login has waited for its check */
     bool awaits_header : 1;    /* a balancer's, before the client's first byte (gate.h) */
     bool is_tunnel : 1;
-    bool is_cut : 1;  /* its worker may not know it yet */
-    struct addr peer; /* the client, or, while awaits_header, its balancer */
+    bool is_cut : 1;    /* its worker may not know it yet */
+    const char *cut_as; /* is_cut: the outcome for the account, a constant text; NULL: "cut" */
+    struct addr peer;   /* the client, or, while awaits_header, its balancer */
     struct proxy_listener *listener;
     struct limits_client *client; /* NULL while awaits_header, or without memory */
     char *user;                   /* verified, or only claimed when no login is needed; NULL for none */
@@ -166,6 +167,8 @@ void session_close(struct session *s, const char *outcome);
 /** The connection's source address is gone, so nothing can arrive any more: reset both sides, so that
  * client and destination do not wait. */
 void session_cut(struct session *s);
+/** End it at once: reset both sides where bytes are missing. @param outcome  a constant text */
+void session_close_cut_off(struct session *s, const char *outcome);
 /** The source address of the connection to the destination, or where its peer is awaited, and its bound link
  * or 0. @return false when it has none, or it is unknown */
 bool session_source(const struct session *s, struct addr *ret, int *ret_link);

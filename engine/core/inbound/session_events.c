@@ -51,7 +51,7 @@ static void on_ended(struct tunnel *t, enum relay_end end)
     if (end == RELAY_UNACKED && r->dest_broke)
         outbound_note_unacked(s->outbound);
     talk_init(s);
-    session_close(s, relay_end_name(end));
+    session_close(s, end == RELAY_CUT && s->cut_as ? s->cut_as : relay_end_name(end));
 }
 
 const struct tunnel_events SESSION_TUNNEL_EVENTS = {.ended = on_ended, .woke = on_woke};
@@ -285,6 +285,19 @@ void session_cut(struct session *s)
         return session_stop_waiting(s, "cut");
     session_reset_on_close(s);
     session_close(s, "cut");
+}
+
+void session_close_cut_off(struct session *s, const char *outcome)
+{
+    if (s->is_tunnel) {
+        s->cut_as = outcome;
+        return session_cut(s);
+    }
+    if (s->state == SESSION_AWAITING)
+        return session_stop_waiting(s, outcome);
+    if (s->state != SESSION_READING) /* a kept connection lacks nothing */
+        session_reset_on_close(s);
+    session_close(s, outcome);
 }
 
 void session_drain(struct session *s)

@@ -34,6 +34,11 @@ const char *outbound_host(const struct outbound *o)
     return o->named ? o->named->host : o->target.host;
 }
 
+const char *outbound_uplink_name(const struct outbound *o)
+{
+    return o->direct ? "direct" : o->tried ? o->tried->name : "none";
+}
+
 void outbound_by(struct outbound *o, struct uplink *u)
 {
     struct uplink *before = o->tried;
@@ -114,6 +119,7 @@ int outbound_open(struct outbound **ret, struct outbounds *shared, const struct 
     o->listener = request->listener;
     o->early = shared->settings.fast_open ? request->early : NULL;
     o->started_s = clock_now_s();
+    live_add(&shared->live, o);
     *ret = o;
     return 0;
 fail:
@@ -127,6 +133,7 @@ void outbound_discard(struct outbound *o)
 {
     if (!o)
         return;
+    live_remove(&o->shared->live, o);
     uplink_release(&o->lease);
     policy_forget(o->shared->policy, o->id);
     search_free(o->search);
@@ -196,6 +203,7 @@ void outbound_note(struct outbound *o, uint64_t tx, uint64_t rx)
 void outbound_follow(struct outbound *o, struct counters *counters, uint64_t rx_counted)
 {
     o->rx -= rx_counted;
+    o->counters = counters;
     uplink_lease_follow(&o->lease, counters, rx_counted);
 }
 
@@ -208,9 +216,29 @@ void outbound_settle(struct outbound *o, const struct counters *counters, double
 {
     o->tx += counters_get(&counters->tx);
     o->rx += counters_get(&counters->rx);
+    o->counters = NULL;
     if (o->first_byte_s <= 0)
         o->first_byte_s = first_rx_s;
     uplink_lease_settle(&o->lease);
+}
+
+void account_of(const struct outbound *o, struct account *ret)
+{
+    *ret = (struct account){
+        .id = o->id,
+        .client = *o->client,
+        .user = o->user,
+        .host = outbound_host(o),
+        .address = o->named ? o->target.host : NULL,
+        .proto = policy_proto_name(o->proto),
+        .uplink = outbound_uplink_name(o),
+        .reason = o->reason,
+        .listener = o->listener,
+        .port = o->target.port,
+        .tx = o->tx + (o->counters ? counters_get(&o->counters->tx) : 0),
+        .rx = o->rx + (o->counters ? counters_get(&o->counters->rx) : 0),
+        .started_s = o->started_s,
+    };
 }
 
 static void write_account(const struct outbound *o, const char *outcome)
@@ -235,7 +263,7 @@ static void write_account(const struct outbound *o, const char *outcome)
         log_str(&l, "peer", addr_format(&o->peer, client));
     else if (addr_family(&o->peer) != AF_UNSPEC)
         log_str(&l, "server", addr_format(&o->peer, client));
-    log_str(&l, "uplink", o->direct ? "direct" : o->tried ? o->tried->name : "none");
+    log_str(&l, "uplink", outbound_uplink_name(o));
     log_str(&l, "reason", o->reason ? o->reason : "none");
     if (o->attempts > 1)
         log_u64(&l, "attempts", (uint64_t)o->attempts);
@@ -266,6 +294,16 @@ static void record(const struct outbound *o)
     recorder_note(&o->shared->recorder, &c);
 }
 
+static void note_recent(const struct outbound *o, const char *outcome)
+{
+    struct account a;
+
+    account_of(o, &a);
+    a.outcome = outcome;
+    a.ended_s = clock_now_s();
+    recent_note(&o->shared->recent, &a);
+}
+
 void outbound_finish(struct outbound *o, const char *outcome)
 {
     if (!o)
@@ -273,6 +311,7 @@ void outbound_finish(struct outbound *o, const char *outcome)
     if (!outcome)
         outcome = o->fault == FAULT_NONE ? "aborted" : fault_name(o->fault);
     write_account(o, outcome);
+    note_recent(o, outcome);
     /* A simulation makes connections, and awaits none. */
     if (recorder_is_on(&o->shared->recorder) && o->connected && !o->direct && !o->listening)
         record(o);

@@ -44,10 +44,11 @@ enum outbound_race {
 };
 
 struct outbound {
+    struct list node; /* in the live of `shared` */
     struct outbounds *shared;
     outbound_done_fn *done;
     outbound_listening_fn *listening; /* NULL: it connects */
-    void *owner;                      /* the caller's */
+    void *owner;                      /* the caller's: a session; of datagrams, their mapping */
 
     uint64_t id;
     enum policy_proto proto;
@@ -80,7 +81,8 @@ struct outbound {
     double started_s, connected_s, first_byte_s; /* monotonic; 0: not yet */
     uint64_t tx,
         rx; /* bytes to and from the destination; without those that a tunnel has in its counters now */
-    struct target target; /* its host is copied behind it in the same memory */
+    const struct counters *counters; /* of those who carry it; NULL: nobody */
+    struct target target;            /* its host is copied behind it in the same memory */
 };
 
 /** Start; copies the request. @return 0, -ENOMEM */
@@ -93,6 +95,9 @@ bool outbound_is_question(const struct outbound *o);
 /** The family that an uplink must have for it; AF_UNSPEC: any. A question may go to a server of the other
  * one. */
 int outbound_family(const struct outbound *o);
+
+/** Its uplink for people: "direct", "none", or the name of the one that carries it or was tried last. */
+const char *outbound_uplink_name(const struct outbound *o);
 
 /** The host as policies and logs see it: its name if it is known, else its address. */
 const char *outbound_host(const struct outbound *o);

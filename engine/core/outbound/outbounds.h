@@ -6,6 +6,8 @@
 #include "dns/resolver.h"
 #include "health/checks.h"
 #include "net/own_ends.h"
+#include "outbound/account.h"
+#include "outbound/live.h"
 #include "outbound/recorder.h"
 #include "parent/loops.h"
 #include "policy/policy.h"
@@ -39,6 +41,8 @@ struct outbounds {
     struct loops loops;
     struct own_ends *own_ends; /* of dials, to find captured ones that come back; NULL: nothing is captured */
     struct recorder recorder;
+    struct live live;
+    struct recent recent;
     struct checks *checks; /* NULL: no checks */
 };
 

@@ -105,6 +105,23 @@ size_t udp_cut(struct udp *udp, const struct uplink *u, const struct addr_change
     return n;
 }
 
+const char *udp_mapping_state(const struct outbound *account)
+{
+    const struct udp_way *w = account->owner;
+
+    return w->outcome ? "ending" : udp_parent_is_awaited(w) ? "connecting" : "open";
+}
+
+bool udp_mapping_close(struct outbound *account, const char *outcome)
+{
+    struct udp_way *w = account->owner;
+
+    if (w->outcome)
+        return false;
+    udp_way_end(w, outcome);
+    return true;
+}
+
 static void on_tick(struct ev_loop *loop, ev_timer *w, int events)
 {
     struct udp *u = container_of(w, struct udp, tick);

@@ -16,6 +16,7 @@
 #include <ev.h>
 
 struct addr_change;
+struct outbound;
 struct udp_port;
 struct uplink;
 
@@ -128,6 +129,12 @@ bool udp_is_idle(const struct udp *u);
  *  @param change  only mappings from an address that was lost in it; NULL: all
  *  @return their number */
 size_t udp_cut(struct udp *udp, const struct uplink *u, const struct addr_change *change);
+
+/** A mapping, by its account: "connecting" (a parent proxy is asked), "open", or "ending". */
+const char *udp_mapping_state(const struct outbound *account);
+/** End it: the next datagram of its client makes a new one. @param outcome  a constant text
+ *  @return false: it is ending already */
+bool udp_mapping_close(struct outbound *account, const char *outcome);
 
 /** The fixed ports of associations that are open: the i-th, one for each address of this machine that a
  * client has associated at. @return NULL: no more */

@@ -76,6 +76,7 @@ static struct udp_way *make(struct udp_association *a, const struct flow *f, con
         free(w);
         return NULL;
     }
+    w->account->owner = w;
     return w;
 }
 
@@ -177,6 +178,7 @@ struct udp_way *udp_way_direct(struct udp_association *a, const struct flow *f, 
     if (!w)
         return NULL;
     outbound_go_direct(w->account);
+    udp_way_follow(w);
     w->per_destination = true;
     begin(w);
     return w;

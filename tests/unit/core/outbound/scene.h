@@ -42,6 +42,7 @@ static inline void scene_init(struct scene *s, struct outbounds *ret, double dia
 /* Nothing may be under way any more. */
 static inline void scene_done(struct scene *s, struct outbounds *o)
 {
+    recent_done(&o->recent);
     resolver_free(o->resolver);
     resolver_commons_done(&s->commons);
     cidr_set_done(&s->bypass);
