@@ -33,19 +33,21 @@ local ROOMS = {
   { "core/captured", "base addr machine net peek proto parent outbound udp inbound" },
   { "app/config", "base log addr machine net dns proto uplink policy relay access parent health udp inbound http" },
   { "app/options", "base log addr machine net dns proto uplink policy relay access parent health udp inbound http config" },
+  { "app/confine", "base addr config" },
   { "app/keep", "base uplink policy" },
   { "app/follow", "base machine dns uplink policy health inbound config keep" },
   { "app/capture", "base addr machine keep" },
   { "app/view", "base addr outbound inbound" },
   { "app/control", "base addr machine net dns proto sets uplink health outbound inbound config keep follow capture view" },
-  { "app/doctor", "base machine uplink health config capture" },
+  { "app/doctor", "base machine uplink health config confine capture" },
   { "app/simulate", "base uplink policy" },
   { "app/show", "base" },
   { "app/cli", "base uplink config options show" },
   { "app/ask", "base config control cli show" },
-  { "app/serve", "base log net machine uplink policy relay udp health inbound http socks captured config keep follow capture "
-    .. "control" },
-  { "app/main", "base log netlink peek uplink policy config options follow capture control doctor simulate show cli ask serve" },
+  { "app/serve", "base log net machine uplink policy relay udp health inbound http socks captured config confine keep follow "
+    .. "capture control" },
+  { "app/main", "base log netlink peek uplink policy config options confine follow capture control doctor simulate show "
+    .. "cli ask serve" },
 }
 
 local LAYERS, STOREY = {}, {} -- by a room's name: what it may use, and its storey

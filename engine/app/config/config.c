@@ -135,6 +135,7 @@ void config_done(struct config *c)
     free(c->state);
     free(c->record);
     free(c->log_to);
+    free(c->run_as);
     config_init(c);
 }
 
@@ -156,6 +157,7 @@ void config_take(struct config *c, struct config *later)
     SWAP(c->no_watch, later->no_watch);
     SWAP(c->no_jit, later->no_jit);
     SWAP(c->record, later->record);
+    SWAP(c->run_as, later->run_as);
     SWAP(c->ipv6_source, later->ipv6_source);
 }
 

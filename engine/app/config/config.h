@@ -93,6 +93,7 @@ struct config {
     int threads;   /* relay threads; CONFIG_THREADS_AUTO unless given */
     char *state;   /* file for quotas and capacities, or "none"; NULL for the default path */
     char *record;  /* file for a recorded trace; NULL for none */
+    char *run_as;  /* USER or USER:GROUP; NULL to stay the user that starts it */
     char *log_to;  /* as log_to_open takes it; NULL for standard error */
     enum log_level log_level;
     enum log_format log_format;

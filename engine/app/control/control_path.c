@@ -1,6 +1,7 @@
 #include "control/control_path.h"
 
 #include "keep/lock_file.h"
+#include "keep/state_file.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -25,7 +26,7 @@ int control_path_default(char ret[CONTROL_PATH_MAX])
         return n < CONTROL_PATH_MAX ? 0 : -ENAMETOOLONG;
     }
     if (!runtime || runtime[0] != '/') {
-        if (geteuid() != 0)
+        if (geteuid() != 0 && !state_file_is_own_folder("/run/steerway"))
             return -ENOENT;
         runtime = "/run";
     }

@@ -10,7 +10,7 @@
 enum { CONTROL_PATH_MAX = sizeof(((struct sockaddr_un *)0)->sun_path) };
 
 /** The default path: control.sock in $RUNTIME_DIRECTORY (set by systemd) or $XDG_RUNTIME_DIR/steerway;
- * without those, for root, /run/steerway/control.sock.
+ * without those, for root and for the user whose folder it is, /run/steerway/control.sock.
  *  @return 0, -ENOENT without a runtime directory, -ENAMETOOLONG */
 MUST_CHECK int control_path_default(char ret[CONTROL_PATH_MAX]);
 /** The path at which a command asks a running proxy when none is given: the default, or that of the packaged

@@ -1,3 +1,5 @@
+#include "confine/confine_rights.h"
+#include "confine/confine_user.h"
 #include "doctor/judge.h"
 #include "uplink/uplink.h"
 
@@ -121,10 +123,26 @@ void judge_policy(struct diagnosis *d, const char *why)
         "steerway start refuses this policy. Test it with steerway check.");
 }
 
+static void judge_user(struct diagnosis *d, const struct config *c)
+{
+    char why[CONFIG_ERROR_MAX], rights[CONFINE_RIGHTS_TEXT_MAX];
+    struct confine_user user;
+
+    if (!c->run_as)
+        return;
+    if (confine_user_find(&user, c->run_as, why) == 0)
+        return diagnosis_fact(d, "", "runs as", "%s, rights kept: %s", c->run_as,
+                              confine_rights_text(confine_rights_needed(c), rights));
+    diagnosis_why(
+        diagnosis_find(d, SEVERITY_ERROR, "user-unknown", "", "it cannot run as this user: %.280s", why),
+        "--run-as names a user of this machine. steerway start refuses another one.");
+}
+
 void judge_machine(struct diagnosis *d, const struct sight_self *self, const struct config *c,
                    const struct machine *m)
 {
     judge_listeners(d, c, self, m);
+    judge_user(d, c);
     judge_tproxy(d, c, self);
     judge_files(d, self);
     diagnosis_fact(d, "", "rights", "%s",

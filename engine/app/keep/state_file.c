@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* --- where it is ---------------------------------------------------------------------------------------- */
@@ -19,6 +20,13 @@ static int path_in(char ret[PATH_MAX], const char *folder, size_t len, const cha
     return n < PATH_MAX ? 0 : -ENAMETOOLONG;
 }
 
+bool state_file_is_own_folder(const char *path)
+{
+    struct stat st;
+
+    return lstat(path, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid();
+}
+
 int state_file_place(const char *file, char ret[PATH_MAX])
 {
     const char *given = getenv("STATE_DIRECTORY"), *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
@@ -27,7 +35,7 @@ int state_file_place(const char *file, char ret[PATH_MAX])
         return path_in(ret, given, strcspn(given, ":"), "", file);
     if (state && state[0] == '/')
         return path_in(ret, state, strlen(state), "/steerway", file);
-    if (geteuid() == 0)
+    if (geteuid() == 0 || state_file_is_own_folder("/var/lib/steerway"))
         return path_in(ret, "/var/lib", strlen("/var/lib"), "/steerway", file);
     if (home && home[0] == '/')
         return path_in(ret, home, strlen(home), "/.local/state/steerway", file);

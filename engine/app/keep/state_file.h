@@ -11,11 +11,15 @@
 #include <pthread.h>
 #include <stdbool.h>
 
+/** Whether this is a folder of the user of this process: of a service that runs as a user of its own. */
+bool state_file_is_own_folder(const char *path);
+
 /** The path of a file in the user's state folder, as state_file_default says.
  *  @return as state_file_default */
 MUST_CHECK int state_file_place(const char *file, char ret[PATH_MAX]);
 /** The default path: state.json in $STATE_DIRECTORY (set by systemd) or $XDG_STATE_HOME/steerway. Without
- * those, /var/lib/steerway for root and ~/.local/state/steerway for others.
+ * those, /var/lib/steerway for root and for the user whose folder it is, and ~/.local/state/steerway for
+ * others.
  *  @return 0, -ENOENT without any such folder, -ENAMETOOLONG */
 MUST_CHECK int state_file_default(char ret[PATH_MAX]);
 

@@ -7,6 +7,8 @@
 #include "cli/cli.h"
 #include "config/config_useless.h"
 #include "config/startup.h"
+#include "confine/confine_rights.h"
+#include "confine/confine_user.h"
 #include "doctor/sight.h"
 #include "follow/surroundings.h"
 #include "netlink/link_index.h"
@@ -22,6 +24,8 @@
 static void print_verdict(const struct config *c, const struct policy *policy,
                           const struct uplink_set *uplinks)
 {
+    char rights[CONFINE_RIGHTS_TEXT_MAX];
+
     (void)printf("ok: policy %s; uplinks ", policy_name(policy));
     for (size_t i = 0; i < uplinks->n; i++) {
         (void)printf("%s", i ? ", " : "");
@@ -34,6 +38,9 @@ static void print_verdict(const struct config *c, const struct policy *policy,
         (void)printf("%s%s%s", i ? ", " : "", listen_place_text(&c->listen[i], text),
                      c->listen[i].proxy_protocol ? " (PROXY protocol)" : "");
     }
+    if (c->run_as)
+        (void)printf("; runs as %s, rights kept: %s", c->run_as,
+                     confine_rights_text(confine_rights_needed(c), rights));
     (void)printf("\n");
 }
 
@@ -96,6 +103,16 @@ static void warn_of_listeners(const struct config *c, const struct machine *m)
         warn_of_port(places[i], &self);
     }
     warn_of_udp_ports(c, &self);
+}
+
+/* Not an error: the config may be meant for another machine. */
+static void warn_of_user(const struct config *c)
+{
+    struct confine_user user;
+    char why[CONFIG_ERROR_MAX];
+
+    if (c->run_as && confine_user_find(&user, c->run_as, why) < 0)
+        (void)command_error(COMMAND_OK, "warning: --run-as: %s", why);
 }
 
 static void warn_of_useless(const struct config *c)
@@ -182,6 +199,7 @@ static int check_policy(const struct config *c, const struct paths *paths, struc
     if (r == 0) {
         warn_of_absent(uplinks, m);
         warn_of_listeners(c, m);
+        warn_of_user(c);
         warn_of_useless(c);
         warn_of_unheeded(policy ? policy : with_two);
         print_verdict(c, policy ? policy : with_two, uplinks);

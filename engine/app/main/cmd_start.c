@@ -5,10 +5,12 @@
 
 #include "cli/cli.h"
 #include "config/startup.h"
+#include "confine/confine.h"
 #include "follow/policy_loading.h"
 #include "log/log_to.h"
 #include "options/config_changes.h"
 #include "serve/app.h"
+#include "serve/app_confine.h"
 #include "serve/app_log.h"
 #include "show/show.h"
 
@@ -216,13 +218,16 @@ static json_t *changes(void *arg, const json_t *before, const json_t *now)
     return config_changes(before, now, cli->values, cli->n_values, cli->n_words > 0);
 }
 
-static int serve(const struct cli *cli, struct config *config, const struct paths *paths,
-                 const struct machine *m, struct uplink_set *uplinks, struct policy *policy, char *err)
+static int serve(const struct cli *cli, struct config *config, const struct app_confine *confine,
+                 const struct paths *paths, const struct machine *m, struct uplink_set *uplinks,
+                 struct policy *policy, char *err)
 {
     const struct app_source source = {.read = read_again, .changes = changes, .arg = (void *)(uintptr_t)cli};
     struct app app;
     int r = app_init(&app, config, &source, paths, m, uplinks, policy, err);
 
+    if (r == 0)
+        r = app_confine_end(confine, config, cli->config_file, err);
     if (r == 0) {
         app_start(&app);
         if (is_told_by_log(config))
@@ -275,8 +280,13 @@ static int start(const struct cli *cli, struct config *config, const struct path
     struct uplink_set uplinks = {.n = 0};
     struct policy *policy = NULL;
 
+    struct app_confine confine;
+
+    confine_process();
     keep_large_blocks_apart();
-    int r = open_log(config, err);
+    int r = app_confine_begin(&confine, config, err);
+    if (r == 0)
+        r = open_log(config, err);
     if (r < 0)
         return r;
     r = startup_uplinks(config, m, &uplinks, err);
@@ -287,7 +297,7 @@ static int start(const struct cli *cli, struct config *config, const struct path
     if (r == 0)
         r = command_load_policy(config, paths, &uplinks, &policy, err);
     if (r == 0)
-        r = serve(cli, config, paths, m, &uplinks, policy, err);
+        r = serve(cli, config, &confine, paths, m, &uplinks, policy, err);
     policy_free(policy);
     uplink_set_done(&uplinks);
     return r;

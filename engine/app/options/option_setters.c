@@ -345,6 +345,15 @@ int option_set_quiet(struct config *c, const char *value, char *err)
     return 0;
 }
 
+int option_set_run_as(struct config *c, const char *value, char *err)
+{
+    const char *colon = strchr(value, ':');
+
+    if (!*value || colon == value || (colon && (!colon[1] || strchr(colon + 1, ':'))))
+        return option_not_a(err, slice_str(value), "USER or USER:GROUP");
+    return option_replace_text(&c->run_as, value, err);
+}
+
 int option_set_log_to(struct config *c, const char *value, char *err)
 {
     if (!log_to_is_word(value) && !strchr(value, '/'))

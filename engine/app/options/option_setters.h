@@ -15,7 +15,7 @@ option_set_fn option_set_host, option_set_port, option_set_http, option_set_list
     option_set_forward, option_set_transparent, option_set_transparent_resolve, option_set_peek_timeout,
     option_set_pac_bypass, option_set_pac_direct, option_set_bind_from, option_set_bind_timeout,
     option_set_udp_filter, option_set_udp_idle, option_set_udp_ports, option_set_udp_advertise,
-    option_set_udp_mappings, option_set_log_to;
+    option_set_udp_mappings, option_set_log_to, option_set_run_as;
 
 /* Limits. */
 option_set_fn option_set_max_clients, option_set_max_connections, option_set_client_connections,

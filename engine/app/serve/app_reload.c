@@ -3,6 +3,7 @@
 #include "config/startup.h"
 #include "follow/uplink_reload.h"
 #include "serve/app.h"
+#include "serve/app_confine.h"
 #include "serve/app_log.h"
 #include "serve/app_settings.h"
 
@@ -150,6 +151,8 @@ static int open_all(struct reload *r, const struct machine *m, char *err)
     struct app *a = r->app;
     int e = startup_check(&r->config, m, err);
 
+    if (e == 0 && a->config->run_as)
+        e = app_confine_check(&r->config, err);
     if (e == 0 && !app_log_is_same(a->config, &r->config))
         e = app_log_open(&r->log, &r->config, err);
     if (e < 0)

@@ -15,6 +15,8 @@ const struct log_event_info LOG_EVENT_INFO[EVENT_COUNT] = {
     [EVENT_NO_LINK_EVENTS] = {LOG_WARN, "no_link_events",
                               "kernel sends no link events: changes are noticed some seconds later"},
     [EVENT_LOG_LINES_LOST] = {LOG_WARN, "log_lines_lost", "log lines lost"},
+    [EVENT_RUNS_AS] = {LOG_INFO, "runs_as", "runs as another user from now on"},
+    [EVENT_PATH_CLOSED] = {LOG_WARN, "path_closed", "user of the proxy may not use a path"},
     [EVENT_LOG_NOT_REOPENED] = {LOG_WARN, "log_not_reopened",
                                 "log file not opened again: it goes on in the old one"},
 

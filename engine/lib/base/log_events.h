@@ -24,6 +24,8 @@ enum log_event {
     EVENT_NO_FAST_OPEN,
     EVENT_NO_LINK_EVENTS,
     EVENT_LOG_LINES_LOST,
+    EVENT_RUNS_AS,
+    EVENT_PATH_CLOSED,
     EVENT_LOG_NOT_REOPENED,
     /* clients and connections */
     EVENT_CONNECTION,
