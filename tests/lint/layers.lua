@@ -46,8 +46,8 @@ local ROOMS = {
   { "app/ask", "base config control cli show" },
   { "app/serve", "base log net machine uplink policy relay udp health inbound http socks captured config confine keep follow "
     .. "capture control" },
-  { "app/main", "base log netlink peek uplink policy config options confine follow capture control doctor simulate show "
-    .. "cli ask serve" },
+  { "app/main", "base log netlink peek uplink policy access config options confine follow capture control doctor simulate "
+    .. "show cli ask serve" },
 }
 
 local LAYERS, STOREY = {}, {} -- by a room's name: what it may use, and its storey
@@ -62,8 +62,8 @@ end
 
 -- Libraries, and the rooms that may see them.
 local LOOP = {
-  "machine", "net", "dns", "relay", "datagram", "parent", "health", "outbound", "udp", "inbound", "http", "keep", "follow",
-  "capture", "view", "control", "serve",
+  "machine", "net", "dns", "relay", "access", "datagram", "parent", "health", "outbound", "udp", "inbound", "http", "keep",
+  "follow", "capture", "view", "control", "serve",
 }
 local LIBRARIES = {
   ["lua.h"] = { "cage", "policy" },
@@ -76,6 +76,7 @@ local LIBRARIES = {
   ["openssl/crypto.h"] = { "peek" },
   ["openssl/evp.h"] = { "peek" },
   ["openssl/hmac.h"] = { "peek" },
+  ["crypt.h"] = { "access" },
   ["arpa/nameser.h"] = { "dns" },
   ["libmnl/libmnl.h"] = { "netlink", "machine" },
   ["jansson.h"] = {

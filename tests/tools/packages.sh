@@ -4,7 +4,7 @@
 # By purpose, for Debian and its children. a|b: any of them will do; the first that the distribution knows is taken.
 # a|-: a test is skipped without it, so a distribution that does not know it will do.
 PACKAGES_run="gcc libc6-dev make cmake ninja-build pkg-config libev-dev libluajit-5.1-dev libmnl-dev
-  libjansson-dev libpsl-dev libidn2-dev libssl-dev"
+  libjansson-dev libpsl-dev libidn2-dev libssl-dev libcrypt-dev"
 PACKAGES_lint="clang-format-14|clang-format luajit lua-check mandoc|-"
 PACKAGES_test="clang lld|- libclang-rt-dev|libclang-rt-14-dev libcmocka-dev lua-busted python3 python3-pytest dpkg-dev file
   iproute2 nftables util-linux mount procps libcap2-bin tcpdump curl wget git ncat aria2 duktape|-
@@ -12,12 +12,12 @@ PACKAGES_test="clang lld|- libclang-rt-dev|libclang-rt-14-dev libcmocka-dev lua-
   wireguard-go|- wireguard-tools|- dnsmasq-base|- lintian|- systemd|- mmdebstrap|-"
 
 # For those whom we can only tell.
-FEDORA_run="gcc cmake ninja-build pkgconf-pkg-config libev-devel luajit-devel libmnl-devel jansson-devel libpsl-devel libidn2-devel openssl-devel"
+FEDORA_run="gcc cmake ninja-build pkgconf-pkg-config libev-devel luajit-devel libmnl-devel jansson-devel libpsl-devel libidn2-devel openssl-devel libxcrypt-devel"
 FEDORA_lint="clang-tools-extra luajit luarocks mandoc"
 FEDORA_test="clang compiler-rt libasan libubsan libcmocka-devel python3-pytest iproute iproute-tc nftables util-linux
   procps-ng libcap tcpdump curl wget git nmap-ncat aria2 duktape nginx haproxy
   openssh-clients python3-pysocks proxychains-ng dropbear dante rb_libtorrent-python3 bind-utils coturn wireguard-tools dnsmasq; by luarocks --lua-version 5.1: busted luacheck"
-ARCH_run="gcc cmake ninja pkgconf libev luajit libmnl jansson libpsl libidn2 openssl"
+ARCH_run="gcc cmake ninja pkgconf libev luajit libmnl jansson libpsl libidn2 openssl libxcrypt"
 ARCH_lint="clang luajit luacheck mandoc"
 ARCH_test="compiler-rt cmocka luarocks python-pytest iproute2 nftables util-linux procps-ng libcap tcpdump curl wget git nmap
   aria2 duktape nginx haproxy openssh python-pysocks proxychains-ng dropbear dante libtorrent-rasterbar bind coturn wireguard-tools dnsmasq; by luarocks --lua-version 5.1: busted"

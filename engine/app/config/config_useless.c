@@ -70,6 +70,13 @@ static void find_closed(struct config_useless *ret, const struct config *c)
                   "--proxy-protocol-from has none of them");
 }
 
+static void find_readable(struct config_useless *ret, const struct config *c)
+{
+    if (c->access.readable)
+        tell(ret, "%s: others on this machine can read the passwords; take that right away (chmod 600)",
+             c->access.readable);
+}
+
 static bool listens(const struct config *c, int family)
 {
     for (size_t i = 0; i < c->n_listen; i++)
@@ -158,6 +165,7 @@ void config_useless_find(struct config_useless *ret, const struct config *c)
 
     config_init(&usual);
     ret->n = 0;
+    find_readable(ret, c);
     find_closed(ret, c);
     find_advertised(ret, c);
     find_captured(ret, c, &usual);

@@ -12,6 +12,7 @@
 #include "serve/app.h"
 #include "serve/app_confine.h"
 #include "serve/app_log.h"
+#include "serve/app_settings.h"
 #include "show/show.h"
 
 #include <errno.h>
@@ -237,6 +238,7 @@ static int serve(const struct cli *cli, struct config *config, const struct app_
         warn_of_listeners(&app.proxy);
         warn_of_absent(uplinks, m);
         app_warn_of_routes(&app, m);
+        app_warn_of_users(&app);
         policy_loading_warn(policy);
         if (is_told_by_log(config))
             log_started(&app);

@@ -1,3 +1,4 @@
+#include "access/hashes.h"
 #include "cli/cli.h"
 #include "cli/command_error.h"
 #include "main/verbs.h"
@@ -10,6 +11,8 @@ static void print_version(void)
     (void)printf("steerway %s\n", STEERWAY_VERSION);
     if (!quic_crypto_is_there())
         (void)printf("left out of this build: the names in QUIC's first packets (needs libcrypto)\n");
+    if (!hashes_are_there())
+        (void)printf("left out of this build: hashed passwords (needs libcrypt)\n");
 }
 
 static int run(const struct cli *cli)

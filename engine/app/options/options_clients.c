@@ -101,7 +101,8 @@ static const struct option TABLE[] = {
      .name = "auth-file",
      .kind = OPTION_PATHS,
      .argument = "FILE",
-     .about = "the same with users from a file, one USER:PASS a line",
+     .about = "the same with users from a file, one USER:PASS a line, or USER:HASH with a hash that mkpasswd "
+              "makes",
      .set = option_set_auth_file,
      .clears = CONFIG_PART_USERS,
      .scope = RUN},

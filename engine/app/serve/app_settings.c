@@ -105,6 +105,17 @@ static bool same_checks(const struct config *a, const struct config *b)
            !(a->check_interval_s > b->check_interval_s);
 }
 
+void app_warn_of_users(const struct app *a)
+{
+    struct log_line l;
+
+    if (!a->config->access.readable)
+        return;
+    log_begin(&l, EVENT_USERS_FILE_READABLE);
+    log_str(&l, "file", a->config->access.readable);
+    log_end(&l);
+}
+
 void app_settle(struct app *a, const struct config *before)
 {
     struct proxy *p = &a->proxy;
@@ -114,6 +125,8 @@ void app_settle(struct app *a, const struct config *before)
     p->outbounds.settings = app_outbound_settings(a);
     p->settings = app_proxy_settings(a);
     limits_set(&p->limits, &a->config->limits);
+    verifier_forget(p->verifier);
+    app_warn_of_users(a);
     workers_set_times(&p->workers, p->settings.idle_timeout_s, p->settings.ack_timeout_s);
     udp_settle(&p->udp, &a->config->udp);
     if (!same_checks(a->config, before))

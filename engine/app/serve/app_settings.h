@@ -15,6 +15,9 @@ struct proxy_settings app_proxy_settings(const struct app *a);
 /** How many clients the limit of open files suffices for. */
 size_t app_most_sessions(const struct app *a);
 
+/** Warn of a file of users that others can read. */
+void app_warn_of_users(const struct app *a);
+
 /** Check uplinks as the config says; a check that runs begins anew. For the start, and after a change. */
 void app_check(struct app *a);
 

@@ -1,5 +1,7 @@
 #include "access/access.h"
 
+#include "access/hashes.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -74,7 +76,7 @@ bool access_has_user(const struct access *a, struct slice name)
 
 /* --- users ---------------------------------------------------------------------------------------------- */
 
-int access_add_user(struct access *a, struct slice user_pass)
+static int add_user(struct access *a, struct slice user_pass, bool hashed)
 {
     const char *colon = user_pass.len ? memchr(user_pass.data, ':', user_pass.len) : NULL;
     if (!colon || memchr(user_pass.data, '\0', user_pass.len))
@@ -90,17 +92,35 @@ int access_add_user(struct access *a, struct slice user_pass)
     if (find_user(a, hash))
         return -EEXIST;
 
-    struct access_user user = {
-        .name = strndup(name.data, name.len), .pass = strndup(pass.data, pass.len), .hash = hash};
-    if (!user.name || !user.pass) {
+    struct access_user user = {.name = strndup(name.data, name.len),
+                               .pass = strndup(pass.data, pass.len),
+                               .hash = hash,
+                               .hashed = hashed};
+    r = !user.name || !user.pass ? -ENOMEM : hashed && !hashes_are_known(user.pass) ? -ENOTSUP : 0;
+    if (r < 0) {
         free(user.name);
         free_secret(user.pass);
-        return -ENOMEM;
+        return r;
     }
     size_t slot = slot_of(a, hash);
     a->users[a->n_users++] = user;
     a->slots[slot] = (uint32_t)a->n_users;
+    if (hashed && a->first_hashed == 0)
+        a->first_hashed = a->n_users;
     return 0;
+}
+
+int access_add_user(struct access *a, struct slice user_pass)
+{
+    return add_user(a, user_pass, false);
+}
+
+static bool is_hashed(struct slice user_pass)
+{
+    const char *colon = user_pass.len ? memchr(user_pass.data, ':', user_pass.len) : NULL;
+
+    return colon &&
+           hashes_look_like(slice_of(colon + 1, user_pass.len - (size_t)(colon + 1 - user_pass.data)));
 }
 
 static bool is_blank_line(struct slice line)
@@ -118,7 +138,7 @@ static int add_line(struct access *a, struct slice line)
         line.len--; /* files from Windows end lines with CR LF */
     if (is_blank_line(line) || line.data[0] == '#')
         return 0;
-    return access_add_user(a, line);
+    return add_user(a, line, is_hashed(line));
 }
 
 /* The line itself is never shown: it may hold a password. */
@@ -129,13 +149,16 @@ static const char *complaint(int error)
         return "expected USER:PASS, the user 1 to 255 bytes without ':', the password 255 at most";
     case -EEXIST:
         return "this user was given before";
+    case -ENOTSUP:
+        return hashes_are_there() ? "the hash of this password is of an unknown kind, or damaged"
+                                  : "this build has no hashed passwords (needs libcrypt)";
     default:
         return strerror(-error);
     }
 }
 
 /* Accept only regular files of limited size; other files may never end. */
-static int open_file(const char *path, FILE **ret, char *err, size_t err_size)
+static int open_file(const char *path, FILE **ret, mode_t *ret_mode, char *err, size_t err_size)
 {
     struct stat info;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), r;
@@ -154,6 +177,7 @@ static int open_file(const char *path, FILE **ret, char *err, size_t err_size)
     FILE *f = fdopen(fd, "r");
     if (f) {
         *ret = f;
+        *ret_mode = info.st_mode;
         return 0;
     }
     r = -ENOMEM;
@@ -165,10 +189,24 @@ fail:
     return r;
 }
 
+/* Plain passwords are for the owner only; hashes may be for a group. */
+static void note_readable(struct access *a, const char *path, mode_t mode, size_t first)
+{
+    mode_t others = S_IRWXO;
+
+    for (size_t i = first; i < a->n_users; i++)
+        if (!a->users[i].hashed)
+            others = S_IRWXG | S_IRWXO;
+    if ((mode & others) != 0 && !a->readable)
+        a->readable = strdup(path);
+}
+
 int access_add_file(struct access *a, const char *path, char *err, size_t err_size)
 {
     FILE *f;
-    int r = open_file(path, &f, err, err_size);
+    mode_t mode;
+    size_t first = a->n_users;
+    int r = open_file(path, &f, &mode, err, err_size);
     if (r < 0)
         return r;
     char *line = NULL;
@@ -187,6 +225,8 @@ int access_add_file(struct access *a, const char *path, char *err, size_t err_si
         r = errno ? -errno : -EIO;
         (void)snprintf(err, err_size, "%s: %s", path, strerror(-r));
     }
+    if (r == 0)
+        note_readable(a, path, mode, first);
     free(line);
     (void)fclose(f);
     return r;
@@ -239,7 +279,17 @@ bool access_check_user(const struct access *a, struct slice user, struct slice p
     const struct access_user *with = u ? u : &dummy;
 
     unsigned diff = difference(user, with->name) | difference(pass, with->pass);
-    return (diff == 0) & (u != NULL);
+    return (diff == 0) & (u != NULL) & !with->hashed;
+}
+
+const char *access_hash_for(const struct access *a, struct slice user, bool *ret_counts)
+{
+    const struct access_user *u = find_user(a, keyed_hash(&a->key, user));
+
+    if (a->first_hashed == 0)
+        return NULL;
+    *ret_counts = u && u->hashed && slice_eq(slice_str(u->name), user);
+    return *ret_counts ? u->pass : a->users[a->first_hashed - 1].pass;
 }
 
 void access_clear_users(struct access *a)
@@ -250,6 +300,7 @@ void access_clear_users(struct access *a)
     }
     free(a->users);
     free(a->slots);
+    free(a->readable);
     *a = (struct access){.clients = a->clients};
 }
 

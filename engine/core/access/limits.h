@@ -44,6 +44,7 @@ struct limits_client {
     struct client_key key;
     size_t refs;
     size_t connections, handshakes;
+    size_t checks;       /* of passwords (verifier.h), for its owner */
     struct bucket fresh; /* new connections */
 };
 

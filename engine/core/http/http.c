@@ -164,7 +164,7 @@ static void http_timed_out(struct session *s)
 static void http_hold_over(struct session *s)
 {
     session_enter(s, SESSION_READING);
-    if (s->waited)
+    if (s->waited || s->checked)
         return http_advance(s);
     if (s->refusals >= REFUSALS_MAX || s->proxy->draining)
         return session_end(s);

@@ -130,6 +130,16 @@ enum fault gate_serves(struct session *s)
     return reached == LIMIT_CLIENTS || reached == LIMIT_CONNECTIONS ? FAULT_BUSY : FAULT_LIMIT;
 }
 
+void gate_end_check(struct session *s)
+{
+    if (!s->check)
+        return;
+    verifier_cancel(s->proxy->verifier, s->check);
+    s->check = NULL;
+    if (s->client)
+        s->client->checks--;
+}
+
 void gate_leave(struct session *s)
 {
     struct limits *l = &s->proxy->limits;

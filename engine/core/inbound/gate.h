@@ -28,6 +28,8 @@ void gate_end_handshake(struct session *s);
 /** Its request may be served: the session counts from now on. A refusal is logged (rate-limited).
  *  @return FAULT_NONE, FAULT_LIMIT or FAULT_BUSY, as for each further request of this session */
 MUST_CHECK enum fault gate_serves(struct session *s);
+/** Its password needs no check any more, if one is under way (login.h). */
+void gate_end_check(struct session *s);
 /** It is closed. */
 void gate_leave(struct session *s);
 

@@ -129,5 +129,6 @@ void proxy_done(struct proxy *p)
     workers_done(&p->workers);
     guesses_done(&p->guesses);
     limits_done(&p->limits);
+    verifier_free(p->verifier);
     proxy_free_listeners(p);
 }

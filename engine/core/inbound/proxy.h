@@ -5,6 +5,7 @@
 #include "access/access.h"
 #include "access/guesses.h"
 #include "access/limits.h"
+#include "access/verifier.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "inbound/dead_lines.h"
@@ -90,6 +91,7 @@ struct proxy {
     ev_prepare reaper;
     struct dead_lines dead_lines;
     struct guesses guesses;
+    struct verifier *verifier; /* made by the first check; NULL before */
     struct limits limits;
     struct log_limit limit_lines[N_LIMITS];
     struct log_limit refusal_limit, balancer_limit, header_limit, rejection_limit, guess_limit,

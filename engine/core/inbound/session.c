@@ -150,6 +150,7 @@ void session_close(struct session *s, const char *outcome)
         s->front->exchange->stop(s);
     udp_association_close(s->association);
     s->association = NULL;
+    gate_end_check(s);
     if ((session_owed(s) > 0 || s->state == SESSION_RESETTING) && s->fd >= 0)
         session_reset_on_close(s); /* a FIN would make a part look complete */
     pump_done(&s->down, &s->proxy->workers.room.pump);

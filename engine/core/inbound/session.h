@@ -44,8 +44,10 @@ struct session {
     bool guessed : 1;          /* a wrong password was given */
     bool handshakes : 1;       /* counts as a handshake of the client (limits.h) */
     bool counts : 1;           /* counts as a connection of the client */
-    bool waited : 1;           /* the next login has waited for its check */
-    bool awaits_header : 1;    /* a balancer's, before the client's first byte (gate.h) */
+    bool checked : 1;          /* the next login has been checked against a hash, with this result: */
+    bool was_right : 1;
+    bool waited : 1;        /* the next login has waited for its check */
+    bool awaits_header : 1; /* a balancer's, before the client's first byte (gate.h) */
     bool is_tunnel : 1;
     bool is_cut : 1;    /* its worker may not know it yet */
     const char *cut_as; /* is_cut: the outcome for the account, a constant text; NULL: "cut" */
@@ -73,9 +75,10 @@ struct session {
             double taken_s;                      /* when the client last read of an answer that is complete */
             size_t undelivered;                  /* SESSION_RESETTING: bytes, at the last look */
             struct ack_wait client_wait;
-            struct buf in;    /* from the client, not parsed yet */
-            struct buf out;   /* to the client, not sent yet */
-            struct pump down; /* sent after `out`: a body that passes from socket to socket */
+            struct check *check; /* of its password (login.h); NULL for none */
+            struct buf in;       /* from the client, not parsed yet */
+            struct buf out;      /* to the client, not sent yet */
+            struct pump down;    /* sent after `out`: a body that passes from socket to socket */
             /* From the destination, counted; sent before the tunnel's bytes (after 101). */
             struct buf early_to_client;
         };

@@ -326,6 +326,7 @@ static void talk_init(struct session *s)
     buf_init(&s->early_to_client, RELAY_EARLY_MAX);
     s->down = (struct pump){.waiting = NULL};
     s->association = NULL;
+    s->check = NULL;
     s->moved = 0;
 }
 

@@ -37,6 +37,9 @@ const struct log_event_info LOG_EVENT_INFO[EVENT_COUNT] = {
                                "connection refused: it does not begin with a PROXY protocol header"},
     [EVENT_LOGINS_SLOWED] = {LOG_WARN, "logins_slowed",
                              "many wrong passwords from one address: its logins are slowed down"},
+    [EVENT_USERS_FILE_READABLE] =
+        {LOG_WARN, "users_file_readable",
+         "others on this machine can read the passwords: take that right away (chmod 600)"},
     [EVENT_ACCEPT_FAILED] = {LOG_WARN, "accept_failed",
                              "cannot accept clients at present: raise the limit of open files (ulimit -n)"},
     [EVENT_IDLE_CLIENTS_CLOSED] = {LOG_WARN, "idle_clients_closed",

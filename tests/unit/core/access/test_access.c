@@ -1,10 +1,12 @@
 /* Clients and users that may use the proxy: ranges, passwords, users files. */
 #include "access/access.h"
 
+#include "access/hashes.h"
 #include "support/copy.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -176,6 +178,78 @@ static void a_file_holds_one_user_a_line(void **state)
     access_done(&a);
 }
 
+#define HASH "$5$rounds=1000$saltsalt$eKLZU9t9OoPWrqOQsoTIKG0aYkZ5rGOoOQhiIvoSWX2" /* of "secret" */
+#define OTHER_HASH "$5$rounds=1000$saltsals$eKLZU9t9OoPWrqOQsoTIKG0aYkZ5rGOoOQhiIvoSWX2"
+
+static void hashed_passwords_are_checked_elsewhere(void **state)
+{
+    static const struct {
+        const char *user, *hash;
+        bool counts;
+    } rows[] = {
+        {"ada", HASH, true}, {"bob", HASH, false}, {"nobody", HASH, false}, {"cat", OTHER_HASH, true}};
+    struct access a = {.n_users = 0};
+    char err[256];
+    bool counts;
+
+    (void)state;
+    if (!hashes_are_there())
+        skip();
+    assert_int_equal(access_add_user(&a, slice_str("plain:" HASH)), 0);
+    assert_null(access_hash_for(&a, slice_str("plain"), &counts));
+    assert_true(check(&a, "plain", HASH)); /* of --auth */
+    assert_int_equal(add_file(&a, "bob:secret\nada:" HASH "\ncat:" OTHER_HASH "\n", err), 0);
+    assert_false(check(&a, "ada", HASH) || check(&a, "ada", "secret"));
+    assert_true(check(&a, "bob", "secret"));
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        assert_string_equal(access_hash_for(&a, slice_str(rows[i].user), &counts), rows[i].hash);
+        assert_int_equal(counts, rows[i].counts);
+    }
+    assert_int_equal(add_file(&a, "eve:$6$:$$SECRET\n", err), -ENOTSUP);
+    assert_non_null(strstr(err, ":1: the hash of this password is of an unknown kind, or damaged"));
+    assert_null(strstr(err, "SECRET"));
+    access_done(&a);
+}
+
+static void files_that_others_can_read_are_noted(void **state)
+{
+    static const struct {
+        const char *text;
+        mode_t mode;
+        bool noted;
+    } rows[] = {
+        {"ada:" HASH "\n", 0600, false},
+        {"ada:" HASH "\n", 0640, false},
+        {"ada:" HASH "\n", 0644, true},
+        {"ada:" HASH "\nbob:secret\n", 0600, false},
+        {"ada:" HASH "\nbob:secret\n", 0640, true},
+        {"bob:secret\n", 0604, true},
+        {"bob:secret\n", 0620, true},
+        {"bob:secret\n", 0400, false},
+    };
+    char err[256], path[] = "/tmp/steerway-users-XXXXXX";
+    int fd = mkstemp(path);
+
+    (void)state;
+    if (!hashes_are_there())
+        skip();
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct access a = {.n_users = 0};
+        assert_int_equal(ftruncate(fd, 0), 0);
+        assert_int_equal(pwrite(fd, rows[i].text, strlen(rows[i].text), 0), strlen(rows[i].text));
+        assert_int_equal(fchmod(fd, rows[i].mode), 0);
+        assert_int_equal(access_add_file(&a, path, err, sizeof err), 0);
+        assert_int_equal(a.readable != NULL, rows[i].noted);
+        if (a.readable)
+            assert_string_equal(a.readable, path);
+        access_clear_users(&a);
+        assert_null(a.readable);
+        access_done(&a);
+    }
+    assert_int_equal(close(fd), 0);
+    assert_int_equal(unlink(path), 0);
+}
+
 static void an_error_names_file_and_line(void **state)
 {
     static const struct {
@@ -263,6 +337,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(users_are_added),
         cmocka_unit_test(only_the_right_password_is_accepted),
+        cmocka_unit_test(files_that_others_can_read_are_noted),
+        cmocka_unit_test(hashed_passwords_are_checked_elsewhere),
         cmocka_unit_test(many_users_are_found_as_fast_as_few),
         cmocka_unit_test(a_file_holds_one_user_a_line),
         cmocka_unit_test(an_error_names_file_and_line),
