@@ -72,6 +72,14 @@ static void on_done(void *arg, const char *error)
     (void)snprintf(heard, sizeof heard, "%s", error ? error : "done");
 }
 
+static unsigned late_answers;
+
+static void on_late_answer(struct capture_holder *of)
+{
+    assert_false(of->late); /* another change may begin */
+    late_answers++;
+}
+
 enum change { INSTALL, UPDATE, REPLACE };
 
 static int ask(enum change change, const char *script, bool stops)
@@ -132,6 +140,7 @@ static void a_refused_change_keeps_the_table(void **state)
     await_answer("done");
     assert_int_equal(ask(UPDATE, "refused\n", false), 0);
     await_answer("nft: Error: no such set");
+    assert_false(h.unsure);
     assert_true(h.owns && h.state == CAPTURE_HELD);
 }
 
@@ -140,6 +149,7 @@ static void a_table_that_stays_is_not_held(void **state)
     (void)state;
     assert_int_equal(ask(UPDATE, "refused\n", true), 0);
     await_answer("nft: Error: no such set");
+    assert_false(h.unsure);
     assert_int_equal(h.state, CAPTURE_IDLE);
     assert_int_equal(ask(UPDATE, "flush set\n", true), 0);
     await_answer("done");
@@ -177,15 +187,21 @@ static void a_late_holder_lives(void **state)
     ev_timer_stop(h.loop, &h.deadline);
     ev_timer_set(&h.deadline, 0.05, 0.);
     ev_timer_start(h.loop, &h.deadline);
+    h.answered_late = on_late_answer;
+    late_answers = 0;
     await_answer("nft does not answer");
+    assert_true(h.unsure);
     assert_true(h.owns && h.pid == holder && kill(holder, 0) == 0);
     assert_int_equal(ask(UPDATE, "flush set\n", false),
                      -EBUSY); /* its answer would be taken for this one's */
     (void)kill(holder, SIGUSR1);
     while (h.late)
         (void)ev_run(h.loop, EVRUN_ONCE);
+    assert_int_equal(late_answers, 1);
     assert_int_equal(ask(UPDATE, "flush set\n", false), 0);
     await_answer("done");
+    assert_false(h.unsure);
+    assert_int_equal(late_answers, 1);
     assert_true(h.owns && h.pid == holder);
 }
 
