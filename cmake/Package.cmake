@@ -20,6 +20,19 @@ configure_file(packaging/steerway.service.in packaging/steerway.service @ONLY)
 install(FILES "${CMAKE_CURRENT_BINARY_DIR}/packaging/steerway.service" DESTINATION lib/systemd/system)
 install(FILES packaging/steerway.conf.lua DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples)
 
+# Completion, which the program itself prints. A program for another machine needs CMAKE_CROSSCOMPILING_EMULATOR.
+set(completions share/bash-completion/completions/steerway share/zsh/site-functions/_steerway
+  share/fish/vendor_completions.d/steerway.fish)
+set(shells bash zsh fish)
+foreach(shell file IN ZIP_LISTS shells completions)
+  install(CODE "
+    set(file \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/${file}\")
+    get_filename_component(folder \"\${file}\" DIRECTORY)
+    file(MAKE_DIRECTORY \"\${folder}\")
+    execute_process(COMMAND ${CMAKE_CROSSCOMPILING_EMULATOR} \"$<TARGET_FILE:steerway>\" completion ${shell}
+      OUTPUT_FILE \"\${file}\" COMMAND_ERROR_IS_FATAL ANY)")
+endforeach()
+
 set(CPACK_PACKAGE_NAME steerway)
 set(CPACK_PACKAGE_VENDOR "Steerway")
 set(CPACK_PACKAGE_CONTACT "Steerway contributors <contributors@steerway.example>")

@@ -33,6 +33,11 @@ foreach(line IN LISTS lines)
 endforeach()
 configure_file("${source}/packaging/copyright.in" "${doc}/copyright" @ONLY FILE_PERMISSIONS ${readable})
 
+# Debian's zsh looks there for what packages bring.
+file(MAKE_DIRECTORY "${tree}/usr/share/zsh/vendor-completions")
+file(RENAME "${tree}/usr/share/zsh/site-functions/_steerway" "${tree}/usr/share/zsh/vendor-completions/_steerway")
+file(REMOVE_RECURSE "${tree}/usr/share/zsh/site-functions")
+
 # Changelogs and man pages are compressed; -n leaves out the time, so that the same tree makes the same package.
 string(TIMESTAMP date "%a, %d %b %Y %H:%M:%S +0000" UTC) # of SOURCE_DATE_EPOCH, where that is set
 file(WRITE "${doc}/changelog.Debian" "steerway (${CPACK_PACKAGE_VERSION}-${CPACK_DEBIAN_PACKAGE_RELEASE}) unstable; urgency=medium

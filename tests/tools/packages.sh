@@ -9,7 +9,7 @@ PACKAGES_lint="clang-format-14|clang-format luajit lua-check mandoc|-"
 PACKAGES_test="clang lld|- libclang-rt-dev|libclang-rt-14-dev libcmocka-dev lua-busted python3 python3-pytest dpkg-dev file
   iproute2 nftables util-linux mount procps libcap2-bin tcpdump curl wget git ncat aria2 duktape|-
   openssh-client python3-socks|- proxychains4|- dropbear-bin|- dante-client|- python3-libtorrent|- bind9-dnsutils|-
-  wireguard-go|- wireguard-tools|- dnsmasq-base|- lintian|- systemd|- mmdebstrap|-"
+  wireguard-go|- wireguard-tools|- dnsmasq-base|- lintian|- zsh|- fish|- systemd|- mmdebstrap|-"
 
 # For those whom we can only tell.
 FEDORA_run="gcc cmake ninja-build pkgconf-pkg-config libev-devel luajit-devel libmnl-devel jansson-devel libpsl-devel libidn2-devel openssl-devel libxcrypt-devel"

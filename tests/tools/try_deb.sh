@@ -21,6 +21,9 @@ if dpkg-deb -c "$deb" | awk '$2 != "root/root" || $1 ~ /^.{5}w/ || $1 ~ /^.{8}w/
   exit 1
 fi
 dpkg-deb -x "$deb" "$scratch/unpacked"
+for file in bash-completion/completions/steerway zsh/vendor-completions/_steerway fish/vendor_completions.d/steerway.fish; do
+  grep -q steerway "$scratch/unpacked/usr/share/$file" || { echo "not in the package: $file"; exit 1; }
+done
 
 if command -v lintian >/dev/null; then
   lintian --allow-root --fail-on error,warning "$deb" || exit 1

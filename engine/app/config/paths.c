@@ -120,30 +120,45 @@ static int is_policy(const struct dirent *entry)
     return entry->d_name[0] != '.' && len > ending && strcmp(entry->d_name + len - ending, ENDING) == 0;
 }
 
+size_t paths_list_policies(const struct paths *p, char ***ret)
+{
+    struct dirent **entries = NULL;
+    int n = scandir(p->policies_dir, &entries, is_policy, alphasort);
+    char **names = n > 0 ? calloc((size_t)n, sizeof *names) : NULL;
+    size_t count = 0;
+
+    for (int i = 0; i < n; i++) {
+        size_t len = strlen(entries[i]->d_name) - (sizeof ENDING - 1);
+        char *name = names ? strndup(entries[i]->d_name, len) : NULL;
+        if (name)
+            names[count++] = name;
+        free(entries[i]);
+    }
+    free(entries);
+    *ret = names;
+    return count;
+}
+
 /* "unknown policy 'lest_connections'; did you mean least_connections? (known: …)" */
 static void tell_policies(const struct paths *p, const char *name, char *err)
 {
-    struct dirent **entries = NULL;
     struct nearest nearest;
-    char known[CONFIG_ERROR_MAX / 2] = "none";
-    size_t len = 0;
-    int n = scandir(p->policies_dir, &entries, is_policy, alphasort);
+    char known[CONFIG_ERROR_MAX / 2] = "none", **names;
+    size_t len = 0, n = paths_list_policies(p, &names);
 
     nearest_init(&nearest, slice_str(name));
-    for (int i = 0; i < n; i++) {
-        char *file = entries[i]->d_name;
-        file[strlen(file) - (sizeof ENDING - 1)] = '\0';
-        nearest_offer(&nearest, file);
+    for (size_t i = 0; i < n; i++) {
+        nearest_offer(&nearest, names[i]);
         if (len < sizeof known)
-            len += (size_t)snprintf(known + len, sizeof known - len, "%s%s", i ? ", " : "", file);
+            len += (size_t)snprintf(known + len, sizeof known - len, "%s%s", i ? ", " : "", names[i]);
     }
     (void)snprintf(err, CONFIG_ERROR_MAX,
                    "unknown policy '%.100s'%s%s%s (known: %s; a file of your own is ./FILE.lua)", name,
                    nearest.best ? "; did you mean " : "", nearest.best ? nearest.best : "",
                    nearest.best ? "?" : "", known);
-    for (int i = 0; i < n; i++)
-        free(entries[i]);
-    free(entries);
+    for (size_t i = 0; i < n; i++)
+        free(names[i]);
+    free(names);
 }
 
 int paths_policy(const struct paths *p, const char *name, char **ret, char *err)

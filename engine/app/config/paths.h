@@ -4,6 +4,8 @@
 
 #include "base/compiler.h"
 
+#include <stddef.h>
+
 struct paths {
     char *lua_dir, *policies_dir;
 };
@@ -19,5 +21,9 @@ void paths_done(struct paths *p);
  *  @param ret  to be freed
  *  @return 0, or negative errno with one line in err (CONFIG_ERROR_MAX) that lists the shipped policies */
 MUST_CHECK int paths_policy(const struct paths *p, const char *name, char **ret, char *err);
+
+/** The names of the policies that ship, in the order of the alphabet.
+ *  @param ret  the names and their list, to be freed @return how many */
+size_t paths_list_policies(const struct paths *p, char ***ret);
 
 #endif

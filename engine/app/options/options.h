@@ -31,6 +31,7 @@ enum option_scope {
     OPTION_OF_CAPTURE = 1 << 8,
     OPTION_OF_CONNECTIONS = 1 << 9,
     OPTION_OF_CLOSE = 1 << 10,
+    OPTION_OF_COMPLETION = 1 << 11,
 };
 
 /** How the command line treats an option. */
