@@ -1,18 +1,16 @@
 """Completion in real shells: each line is completed by bash, zsh and fish with the script that the program prints."""
 
 import os
-import pty
 import re
-import select
 import shutil
 import subprocess
-import time
 
 import pytest
 
 from lab.command import refused, run
 from lab.proxy import BINARY
-from lab.run import COMMAND_S, WAIT_S
+from lab.run import COMMAND_S
+from lab.terminal import Terminal
 
 pytestmark = pytest.mark.once
 
@@ -82,48 +80,18 @@ def test_what_is_offered(shell, ask, folder, shell_env):
         assert offered <= found and not found & not_offered, (line, found)
 
 
-class Terminal:
-    """A program in a terminal of its own."""
-
-    def __init__(self, argv, cwd, env):
-        self.pid, self.fd = pty.fork()
-        if self.pid == 0:
-            os.chdir(cwd)
-            os.execvpe(argv[0], argv, env)
-        self.seen = ""
-
-    def say(self, text):
-        self.seen = ""
-        os.write(self.fd, text.encode())
-
-    def wait_for(self, pattern):
-        end = time.monotonic() + WAIT_S
-        while not re.search(pattern, self.seen):
-            left = end - time.monotonic()
-            assert left > 0 and select.select([self.fd], [], [], left)[0], f"no {pattern} in {self.seen!r}"
-            self.seen += os.read(self.fd, 65536).decode(errors="replace")
-        return self.seen
-
-    def close(self):
-        os.close(self.fd)
-        os.waitpid(self.pid, 0)
-
-
 @pytest.mark.skipif(not shutil.which("zsh"), reason="zsh is not installed")
 def test_zsh_completes_at_its_prompt(folder, shell_env):
     (folder / ".zshrc").write_text(f"""
         precmd() {{ PROMPT="ready $((++n))> " }}
         setopt no_list_ambiguous; autoload -Uz compinit; compinit -D -u; source {folder}/zsh""")
-    zsh = Terminal(["zsh", "-i"], folder, {**shell_env, "ZDOTDIR": str(folder)})
-    try:
+    with Terminal(["zsh", "-i"], folder, {**shell_env, "ZDOTDIR": str(folder)}) as zsh:
         for number, (line, offered, _) in enumerate(LINES):
             zsh.wait_for(f"ready {number + 1}> ")
             zsh.say(f"steerway {line}\t")
             for word in offered:
                 zsh.wait_for(rf"(?<![\w-]){re.escape(word)}(?![\w-])")
             zsh.say("\x15\r") # an empty line brings the next prompt
-    finally:
-        zsh.close()
 
 
 def test_each_command_and_option_is_in_each_script(folder):

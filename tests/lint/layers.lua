@@ -43,12 +43,13 @@ local ROOMS = {
   { "app/simulate", "base uplink policy" },
   { "app/show", "base" },
   { "app/cli", "base uplink config options show" },
+  { "app/setup", "base machine uplink" },
   { "app/complete", "base options cli" },
   { "app/ask", "base config control cli show" },
   { "app/serve", "base log net machine uplink policy relay udp health inbound http socks captured config confine keep follow "
     .. "capture control" },
   { "app/main", "base log netlink peek uplink policy access config options confine follow capture control doctor simulate "
-    .. "show cli ask serve " .. "complete" },
+    .. "show cli setup complete ask serve" },
 }
 
 local LAYERS, STOREY = {}, {} -- by a room's name: what it may use, and its storey

@@ -38,6 +38,9 @@ int cmd_simulate(const struct cli *cli);
 /** Write a new policy and its spec into the current folder. */
 int cmd_new_policy(const struct cli *cli);
 
+/** Ask a few questions, and write a config of the answers. */
+int cmd_init(const struct cli *cli);
+
 /** Print the completion script of a shell; or one name a line, for such scripts. */
 int cmd_completion(const struct cli *cli);
 

@@ -32,6 +32,7 @@ enum option_scope {
     OPTION_OF_CONNECTIONS = 1 << 9,
     OPTION_OF_CLOSE = 1 << 10,
     OPTION_OF_COMPLETION = 1 << 11,
+    OPTION_OF_INIT = 1 << 12,
 };
 
 /** How the command line treats an option. */
