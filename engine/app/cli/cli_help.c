@@ -5,7 +5,7 @@
 /* The help fits a terminal of 80 columns. */
 enum { COLUMNS = 79, INDENT = 2, ABOUT_COLUMN = 26, LINE_MAX_BYTES = 128 };
 
-enum { SUMMARY_COLUMN = 12 };
+enum { SUMMARY_COLUMN = 13 };
 
 static const char OVERVIEW[] = "Usage: steerway COMMAND [OPTIONS] [WORDS...]\n"
                                "\n"
