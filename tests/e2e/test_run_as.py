@@ -174,6 +174,21 @@ def test_capture_works_after_the_drop(begin, lab, web):
     assert run("nft", "list", "table", "inet", "steerway").code != 0
 
 
+def test_a_later_run_takes_a_capture_over(begin, folder):
+    """The record is written by a command of root, and read by the proxy."""
+    if not shutil.which("nft"):
+        pytest.skip("nft is not installed")
+    text = f'{listen(0)}, uplinks = {{ "wan2" }}, transparent = "tproxy:localhost:0", run_as = "{USER}"'
+    proxy = begin(text)
+    proxy.tell("capture", "on", "--when-gone", "stop")
+    try:
+        assert {path.stat().st_uid for path in (folder / "steerway").iterdir()} == {UID}
+        proxy.kill()
+        begin(text).wait_event("capture_updated")  # it listens on another port
+    finally:
+        proxy.tell("capture", "off")
+
+
 def test_the_log_file_is_the_users(begin, echo, folder):
     (folder / "log").mkdir()
     os.chown(folder / "log", UID, GID)

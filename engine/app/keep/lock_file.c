@@ -1,5 +1,7 @@
 #include "keep/lock_file.h"
 
+#include "keep/file_owner.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -16,6 +18,7 @@ int lock_file_take(const char *path)
     int fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return -errno;
+    file_owner_follow(fd, name);
     if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
         int r = errno == EWOULDBLOCK ? -EADDRINUSE : -errno;
         (void)close(fd);

@@ -1,5 +1,7 @@
 #include "keep/whole_file.h"
 
+#include "keep/file_owner.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -90,6 +92,7 @@ int whole_file_replace(const char *path, const char *text)
     int fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return -errno;
+    file_owner_follow(fd, name);
     int r = write_all(fd, text);
     if (close(fd) < 0 && r == 0)
         r = -errno;
