@@ -1,11 +1,14 @@
 """The log: one line for each connection, correct in every field, without credentials."""
 
 import base64
+import contextlib
 import fcntl
 import os
 import pty
 import re
 from collections import Counter
+
+import pytest
 
 from lab.clients import curl_by
 from lab.http import Client, HttpOrigin, get, response
@@ -77,7 +80,7 @@ def test_debug_logs_more(start, lab, web):
     assert [line for line in proxy.events("attempt_failed") if line["uplink"] == "wan2" and line["fault"] == "unreachable"]
 
 
-def lost_and_told(proxy, origin, log):
+def lost_and_told(proxy, origin, log, account=r" info connection client=.* outcome=closed\r?\n", lost=r" warn log lines lost hidden=(\d+)\r?\n"):
     """Works on while its log is not read. The later reader finds every line, or a line about lost ones."""
     server, n, text = origin(echo), 0, ""
 
@@ -95,8 +98,8 @@ def lost_and_told(proxy, origin, log):
                 text += os.read(log, 1 << 16).decode()
         except BlockingIOError:
             pass
-        lost = [int(count) for count in re.findall(r" warn log lines lost hidden=(\d+)\r?\n", text)]
-        if lost and sum(lost) + len(re.findall(r" info connection client=.* outcome=closed\r?\n", text)) == n:
+        counts = [int(count) for count in re.findall(lost, text)]
+        if counts and sum(counts) + len(re.findall(account, text)) == n:
             return True
         connect()  # the line about lost ones comes before the next line
         return False
@@ -114,10 +117,41 @@ def test_a_log_that_is_not_read_blocks_nothing(start, origin):
         lost_and_told(start("wan1", text=True, stderr=log), origin, reader)
 
 
-def test_a_terminal_that_is_not_read_blocks_nothing(start, origin):
+@pytest.mark.parametrize(("args", "account"), [
+    (("--log-format", "text"), r" info connection client=.* outcome=closed\r?\n"),
+    ((), r"^\d\d:\d\d:\d\d \S+:\d+ +wan1  +5  +5  +\d+\.\ds\r?\n"),
+], ids=["text", "short"])
+def test_a_terminal_that_is_not_read_blocks_nothing(start, origin, args, account):
     reader, writer = pty.openpty()
     with open(reader, "rb", buffering=0), open(writer, "wb", buffering=0) as log:
-        lost_and_told(start("wan1", text=True, stderr=log), origin, reader)
+        lost_and_told(start("wan1", *args, text=True, stderr=log), origin, reader, f"(?m){account}")
+
+
+def test_a_terminal_has_short_lines(start, origin):
+    """They fit 80 columns; the rest of the log is as elsewhere, with a clock for the time."""
+    reader, writer = pty.openpty()
+    with open(reader, "rb", buffering=0), open(writer, "wb", buffering=0) as log:
+        proxy = start("wan1", "nosuch0", text=True, stderr=log)
+        server, text = origin(echo), ""
+        with socks5_connect(proxy, server.address, server.port) as tunnel:
+            tunnel.sendall(b"12345")
+            assert read_exactly(tunnel.s, 5) == b"12345"
+        assert socks5_code(proxy, "a-rather-long-name-of-a-host-that-does-not-exist.missing.test", 80) == 4
+        os.set_blocking(reader, False)
+
+        def said():
+            nonlocal text
+            with contextlib.suppress(BlockingIOError):
+                text += os.read(reader, 1 << 16).decode()
+            return "no-such-name" in text and f"{server.port} " in text
+
+        wait_for(said, "both connections")
+    lines = text.splitlines()
+    assert re.match(r"\d\d:\d\d:\d\d warn uplink not usable at present uplink=nosuch0 why=", lines[0])
+    connections = [line for line in lines if "uplink" not in line]
+    assert re.fullmatch(rf"\d\d:\d\d:\d\d {server.address}:{server.port} +wan1 +5 +5 +\d+\.\ds", connections[0])
+    assert re.fullmatch(r"\d\d:\d\d:\d\d a-rather\.\.st\.missing\.test:80 \S+ +no-such-name", connections[1])
+    assert len(connections) == 2 and all(len(line) <= 80 for line in connections)
 
 
 def test_credentials_never_reach_the_log(start, origin):

@@ -39,15 +39,14 @@ static bool has_room(const struct log_fd *f)
     return !f->shared || poll(&p, 1, 0) != 0;
 }
 
-bool log_fd_write(struct log_sink *s, const struct log_entry *e)
+bool log_fd_put(struct log_fd *f, const struct log_text *line)
 {
-    struct log_fd *f = container_of(s, struct log_fd, sink);
     /* The end of a torn line comes first. One write keeps lines whole. */
     struct iovec parts[] = {
         {.iov_base = "\n", .iov_len = f->torn},
-        {.iov_base = (void *)(uintptr_t)e->text.bytes, .iov_len = e->text.len},
+        {.iov_base = (void *)(uintptr_t)line->bytes, .iov_len = line->len},
     };
-    ssize_t before = f->torn, all = before + (ssize_t)e->text.len, n;
+    ssize_t before = f->torn, all = before + (ssize_t)line->len, n;
 
     if (!has_room(f))
         return false;
@@ -58,4 +57,9 @@ bool log_fd_write(struct log_sink *s, const struct log_entry *e)
         f->torn = n != all && n != before;
     /* A line that lacks only its newline is not lost: the next write brings it. */
     return n > 0 && n + 1 >= all;
+}
+
+bool log_fd_write(struct log_sink *s, const struct log_entry *e)
+{
+    return log_fd_put(container_of(s, struct log_fd, sink), &e->text);
 }

@@ -11,6 +11,9 @@ struct log_fd {
     bool torn;   /* the last byte written did not end a line */
 };
 
+/** @param line  ends in a newline
+ *  @return false if it is lost */
+bool log_fd_put(struct log_fd *f, const struct log_text *line);
 /** For sink.write. */
 bool log_fd_write(struct log_sink *s, const struct log_entry *e);
 

@@ -200,6 +200,28 @@ static void begin_text(struct log_text *t, enum log_level level)
     (void)put_str(t, " ");
 }
 
+const char *log_text_clock(char out[LOG_TEXT_CLOCK_MAX])
+{
+    time_t now = time(NULL);
+    struct tm local;
+
+    if (!localtime_r(&now, &local) || strftime(out, LOG_TEXT_CLOCK_MAX, "%H:%M:%S", &local) == 0)
+        (void)strcpy(out, "--:--:--");
+    return out;
+}
+
+static void begin_short(struct log_text *t, enum log_level level)
+{
+    char clock[LOG_TEXT_CLOCK_MAX];
+
+    (void)put_str(t, log_text_clock(clock));
+    (void)put_str(t, " ");
+    if (level != LOG_INFO) {
+        (void)put_str(t, LEVELS[level]);
+        (void)put_str(t, " ");
+    }
+}
+
 /* What it puts always fits. */
 void log_text_begin(struct log_text *t, enum log_form form, enum log_level level, enum log_event event)
 {
@@ -213,6 +235,8 @@ void log_text_begin(struct log_text *t, enum log_form form, enum log_level level
         begin_json(t, level, info->id);
     else if (form == LOG_FORM_TEXT)
         begin_text(t, level);
+    else if (form == LOG_FORM_SHORT)
+        begin_short(t, level);
     else if (form == LOG_FORM_PREFIXED)
         (void)put(t, (const char[]){'<', (char)('0' + log_text_priority(level)), '>'}, 3);
     (void)put_str(t, info->text);

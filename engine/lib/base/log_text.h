@@ -12,6 +12,7 @@
 
 enum log_form {
     LOG_FORM_TEXT,     /* TIME LEVEL SENTENCE KEY=VALUE … */
+    LOG_FORM_SHORT,    /* CLOCK SENTENCE …, with the level behind the clock unless it is info */
     LOG_FORM_PREFIXED, /* <PRIORITY>SENTENCE …, as journald reads it from standard error */
     LOG_FORM_BARE,     /* SENTENCE …, where the sink brings time and level */
     LOG_FORM_JSON,
@@ -31,6 +32,10 @@ void log_text_begin(struct log_text *t, enum log_form form, enum log_level level
 void log_text_field(struct log_text *t, const char *key, struct slice value, bool number);
 /** The last byte is a newline then. */
 void log_text_end(struct log_text *t);
+
+enum { LOG_TEXT_CLOCK_MAX = 9 };
+/** The local time as HH:MM:SS. */
+const char *log_text_clock(char out[LOG_TEXT_CLOCK_MAX]);
 
 /** The priority of syslog (RFC 3164 4.1.1, without a facility). */
 int log_text_priority(enum log_level level);

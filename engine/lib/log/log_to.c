@@ -4,6 +4,7 @@
 #include "log/log_file.h"
 #include "log/log_journal.h"
 #include "log/log_syslog.h"
+#include "log/log_terminal.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -68,6 +69,8 @@ int log_to_open(struct log_sink **ret, const char *to, enum log_format format)
 {
     if (log_to_is_journal(to))
         return log_journal_open(ret, JOURNAL_PATH);
+    if (log_to_is_stderr(to) && format == LOG_AUTO && isatty(STDERR_FILENO))
+        return log_terminal_open(ret);
     if (log_to_is_stderr(to))
         return open_stderr(ret, format == LOG_JSON                          ? LOG_FORM_JSON
                                 : format == LOG_AUTO && stderr_is_journal() ? LOG_FORM_PREFIXED
