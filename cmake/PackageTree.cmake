@@ -9,6 +9,9 @@ set(readable OWNER_READ OWNER_WRITE GROUP_READ WORLD_READ)
 file(MAKE_DIRECTORY "${tree}/etc/steerway")
 file(COPY "${source}/packaging/steerway.conf.lua" DESTINATION "${tree}/etc/steerway" FILE_PERMISSIONS ${readable})
 file(REMOVE "${doc}/examples/steerway.conf.lua")
+file(MAKE_DIRECTORY "${tree}/etc/logrotate.d")
+file(COPY_FILE "${source}/packaging/logrotate" "${tree}/etc/logrotate.d/steerway")
+file(CHMOD "${tree}/etc/logrotate.d/steerway" FILE_PERMISSIONS ${readable})
 
 file(COPY "${source}/packaging/lintian-overrides" DESTINATION "${tree}/usr/share/lintian/overrides"
   FILE_PERMISSIONS ${readable})

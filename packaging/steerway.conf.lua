@@ -16,6 +16,10 @@ return {
   -- A file with a line USER:PASS for each user. chgrp steerway and chmod 640 keep it from other users of this machine.
   -- auth_file = "/etc/steerway/users",
 
+  -- The log is in the journal: journalctl -u steerway. "journal" stores each field as one of its own; files in that
+  -- folder are rotated.
+  -- log_to = "/var/log/steerway/proxy.log",
+
   -- Destinations that are refused.
   -- deny = { "*:25" },
 

@@ -98,7 +98,7 @@ step_package() {
   check "a folder of another user's is told of" sh tests/tools/try_dev.sh
   check "the release is hardened" sh tests/tools/try_hardening.sh build/bench/steerway
   if command -v dpkg-shlibdeps >/dev/null; then
-    check "the Debian package holds what it should" sh tests/tools/try_deb.sh build/bench build/tools/debian.tar
+    check "the Debian package holds what it should" sh tests/tools/try_deb.sh build/bench build/tools/debian-tree.tar
   else
     echo "SKIPPED the Debian package: dpkg-shlibdeps is not installed"
   fi

@@ -10,7 +10,7 @@ if [ "${3:-}" != inside ]; then
   command -v mmdebstrap >/dev/null || { echo "SKIPPED the package in a minimal tree: mmdebstrap is not installed"; exit 0; }
   [ "$(id -u)" -eq 0 ] || { echo "SKIPPED the package in a minimal tree: it needs root"; exit 0; }
   if [ ! -f "$tar" ]; then
-    needs=$(dpkg-deb -f "$deb" Depends | sed 's/ *|[^,]*//g; s/ *([^)]*)//g; s/ //g')
+    needs=$(dpkg-deb -f "$deb" Depends | sed 's/ *|[^,]*//g; s/ *([^)]*)//g; s/ //g'),logrotate
     mkdir -p "$(dirname "$tar")"
     if ! mmdebstrap --format=tar --variant=minbase --include="$needs" "$(. /etc/os-release && echo "${VERSION_CODENAME:-stable}")" \
       "$tar.new" >"$tar.log" 2>&1; then
@@ -37,7 +37,7 @@ done
 ip link set lo up
 
 in_tree() { chroot "$tree" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive LC_ALL=C "$@"; }
-paths() { (cd "$tree" && find . -xdev \( -path ./proc -o -path ./dev -o -path ./run -o -path ./var/log -o -path ./var/lib/dpkg \) -prune -o -print | sort); }
+paths() { (cd "$tree" && find . -xdev \( -path ./proc -o -path ./dev -o -path ./run -o -path ./var/log -o -path ./var/lib/logrotate -o -path ./var/lib/dpkg \) -prune -o -print | sort); }
 has() { [ -e "$tree$1" ] || [ -L "$tree$1" ] || fail "$2: $1 is missing"; }
 lacks() { [ ! -e "$tree$1" ] && [ ! -L "$tree$1" ] || fail "$2: $1 is still there"; }
 config=/etc/steerway/steerway.conf.lua
@@ -65,8 +65,9 @@ echo "-- the service's commands, as the unit starts them"
 # PID 1 is not systemd here: the folders and the user that the unit asks for are made by hand.
 unit=$tree/usr/lib/systemd/system/steerway.service
 line() { sed -n "s/^$1=//p" "$unit"; }
-mkdir -p "$tree/run/steerway" "$tree/var/lib/steerway"
-in_tree chown steerway:steerway /run/steerway /var/lib/steerway
+mkdir -p "$tree/run/steerway" "$tree/var/lib/steerway" "$tree/var/log/steerway"
+in_tree chown steerway:steerway /run/steerway /var/lib/steerway /var/log/steerway
+sed -i 's|-- log_to|log_to|' "$tree$config"
 in_tree runuser -u steerway -- steerway check --config $config
 # shellcheck disable=SC2046 # a list of words
 in_tree setpriv --reuid=steerway --regid=steerway --clear-groups env RUNTIME_DIRECTORY=/run/steerway \
@@ -81,9 +82,21 @@ grep -q '127.0.0.1:1080' "$tree/status" || { cat "$tree/status"; fail "it does n
 # shellcheck disable=SC2046
 in_tree setpriv --reuid=steerway --regid=steerway --clear-groups env RUNTIME_DIRECTORY=/run/steerway $(line ExecReload) ||
   fail "ExecReload fails"
-kill -TERM "$(in_tree sh -c 'for p in /proc/[0-9]*; do [ "$(readlink $p/exe)" = /usr/bin/steerway ] && echo ${p#/proc/}; done | head -n 1')"
+pid=$(in_tree sh -c 'for p in /proc/[0-9]*; do [ "$(readlink $p/exe)" = /usr/bin/steerway ] && echo ${p#/proc/}; done | head -n 1')
+log=/var/log/steerway/proxy.log
+in_tree logrotate --force /etc/logrotate.d/steerway || fail "logrotate fails"
+has $log.1 "after a rotation"
+lacks $log "before the signal" # systemctl, which sends it, is not in this tree
+kill -USR1 "$pid"
+for i in $(seq 100); do
+  [ ! -e "$tree$log" ] || break
+  sleep 0.1
+done
+has $log "after the signal"
+kill -TERM "$pid"
 wait $! || { cat "$tree/out"; fail "the service did not end well"; }
 has /var/lib/steerway/state.json "after a run"
+grep -q stopping "$tree$log" || fail "the log does not go to the new file"
 
 echo "-- upgrade"
 echo '-- by the administrator' >>"$tree$config"
@@ -97,6 +110,8 @@ has /var/lib/steerway/state.json "after the upgrade"
 echo "-- remove"
 in_tree dpkg -r steerway
 lacks /usr/bin/steerway "after the removal"
+has /etc/logrotate.d/steerway "after the removal"
+has $log "after the removal"
 has $config "after the removal"
 has /var/lib/steerway/state.json "after the removal"
 
@@ -104,6 +119,7 @@ echo "-- install again, and purge"
 in_tree dpkg -i /two.deb
 has $wanted "after it was installed again"
 in_tree dpkg -P steerway
+lacks /var/log/steerway "after the purge"
 rm -f "$tree/out" "$tree/status"
 mv "$tree/before" /tmp/before.$$
 paths >/tmp/after.$$

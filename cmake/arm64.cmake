@@ -1,0 +1,15 @@
+# For arm64, by the distribution's compiler: the libraries are those of the tree in STEERWAY_ARM64_TREE, which
+# ./dev test-arm64 makes. What is built runs here by qemu-user.
+set(CMAKE_SYSTEM_NAME Linux)
+set(CMAKE_SYSTEM_PROCESSOR aarch64)
+set(CMAKE_TRY_COMPILE_PLATFORM_VARIABLES STEERWAY_ARM64_TREE)
+set(CMAKE_C_COMPILER aarch64-linux-gnu-gcc)
+set(CMAKE_LIBRARY_ARCHITECTURE aarch64-linux-gnu)
+set(CMAKE_SYSROOT "${STEERWAY_ARM64_TREE}")
+set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
+set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
+set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
+set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE ONLY)
+set(CMAKE_CROSSCOMPILING_EMULATOR qemu-aarch64 -L "${STEERWAY_ARM64_TREE}")
+set(ENV{PKG_CONFIG_LIBDIR} "${STEERWAY_ARM64_TREE}/usr/lib/aarch64-linux-gnu/pkgconfig:${STEERWAY_ARM64_TREE}/usr/share/pkgconfig")
+set(ENV{PKG_CONFIG_SYSROOT_DIR} "${STEERWAY_ARM64_TREE}")
