@@ -53,6 +53,15 @@ static int send_line(int fd, const json_t *request)
     return r == -EPIPE || r == -ECONNRESET ? 0 : r;
 }
 
+/* Receive no more than the rest of the line: events may follow it. */
+static ssize_t recv_line(int fd, char *into, size_t room)
+{
+    ssize_t n = recv(fd, into, room, MSG_PEEK);
+    const char *end = n > 0 ? memchr(into, '\n', (size_t)n) : NULL;
+
+    return n <= 0 ? n : recv(fd, into, end ? (size_t)(end + 1 - into) : (size_t)n, 0);
+}
+
 /* Read one line. */
 static int read_answer(int fd, json_t **ret)
 {
@@ -67,7 +76,7 @@ static int read_answer(int fd, json_t **ret)
             break;
         }
         text = more;
-        ssize_t n = recv(fd, text + len, CHUNK, 0);
+        ssize_t n = recv_line(fd, text + len, CHUNK);
         if (n == 0)
             r = -ECONNRESET;
         else if (n < 0 && errno != EINTR)
@@ -97,15 +106,14 @@ static int find_path(const struct cli *cli, char ret[CONTROL_PATH_MAX])
     return 0;
 }
 
-int ask(const struct cli *cli, json_t *request, json_t **ret)
+/* Send the request (taken). @param ret_path  where the proxy is asked
+ * @return COMMAND_OK with a descriptor, or the exit code after a message */
+static int send_request(const struct cli *cli, json_t *request, char ret_path[CONTROL_PATH_MAX], int *ret_fd)
 {
-    char path[CONTROL_PATH_MAX];
-    json_t *answer = NULL;
-
     if (!request)
         return command_error(COMMAND_MISUSED,
                              "a word of the command line is not valid UTF-8 and cannot be sent to the proxy");
-    int r = find_path(cli, path);
+    int r = find_path(cli, ret_path);
     if (r == -ENAMETOOLONG && cli_value(cli, "control")) {
         json_decref(request);
         return command_error(COMMAND_MISUSED,
@@ -117,25 +125,69 @@ int ask(const struct cli *cli, json_t *request, json_t **ret)
         return command_error(COMMAND_FAILED,
                              "no runtime directory for the control socket; name its path with --control");
     }
-    int fd = connect_to(path, PATIENCE_S);
+    int fd = connect_to(ret_path, PATIENCE_S);
     r = fd < 0 ? fd : send_line(fd, request);
     json_decref(request);
-    if (r == 0)
-        r = read_answer(fd, &answer);
+    if (r == 0) {
+        *ret_fd = fd;
+        return COMMAND_OK;
+    }
     if (fd >= 0)
         (void)close(fd);
     if (r == -ENOENT || r == -ECONNREFUSED)
         return command_error(COMMAND_FAILED,
-                             "no proxy listens at %s; is it running? (--control names another place)", path);
+                             "no proxy listens at %s; is it running? (--control names another place)",
+                             ret_path);
+    return command_error(COMMAND_FAILED, "%s: %s", ret_path, strerror(-r));
+}
+
+/* Read the answer. @return COMMAND_OK, or the exit code after a message, which may be the proxy's refusal */
+static int take_answer(int fd, const char *path, json_t **ret)
+{
+    json_t *answer;
+    int r = read_answer(fd, &answer);
+
     if (r < 0)
         return command_error(COMMAND_FAILED, "%s: %s", path, strerror(-r));
-    if (!json_is_true(json_object_get(answer, "ok"))) {
-        const char *error = json_string_value(json_object_get(answer, "error"));
-        r = command_error(COMMAND_FAILED, "%s", error ? error : "the proxy refused without a reason");
-        json_decref(answer);
-        return r;
+    if (json_is_true(json_object_get(answer, "ok"))) {
+        *ret = answer;
+        return COMMAND_OK;
     }
-    *ret = answer;
+    const char *error = json_string_value(json_object_get(answer, "error"));
+    r = command_error(COMMAND_FAILED, "%s", error ? error : "the proxy refused without a reason");
+    json_decref(answer);
+    return r;
+}
+
+int ask(const struct cli *cli, json_t *request, json_t **ret)
+{
+    char path[CONTROL_PATH_MAX];
+    int fd, code = send_request(cli, request, path, &fd);
+
+    if (code != COMMAND_OK)
+        return code;
+    code = take_answer(fd, path, ret);
+    (void)close(fd);
+    return code;
+}
+
+int ask_open(const struct cli *cli, json_t *request, int *ret_fd)
+{
+    const struct timeval forever = {.tv_sec = 0};
+    char path[CONTROL_PATH_MAX];
+    json_t *answer;
+    int fd, code = send_request(cli, request, path, &fd);
+
+    if (code != COMMAND_OK)
+        return code;
+    code = take_answer(fd, path, &answer);
+    if (code != COMMAND_OK) {
+        (void)close(fd);
+        return code;
+    }
+    json_decref(answer);
+    (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &forever, sizeof forever);
+    *ret_fd = fd;
     return COMMAND_OK;
 }
 

@@ -19,6 +19,11 @@ int cmd_record(const struct cli *cli);
 int cmd_connections(const struct cli *cli);
 int cmd_close(const struct cli *cli);
 
+/* What happens, as it happens, and the level of the log. */
+int cmd_events(const struct cli *cli);
+int cmd_tail(const struct cli *cli);
+int cmd_log(const struct cli *cli);
+
 /* Changes of uplinks. */
 int cmd_add(const struct cli *cli);
 int cmd_remove(const struct cli *cli);

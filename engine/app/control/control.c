@@ -284,15 +284,31 @@ static void verb_capture(void *owner, const json_t *request, struct control_repl
     capture_verb(c->subject.capture, request, reply);
 }
 
+static void verb_events(void *owner, const json_t *request, struct control_reply reply)
+{
+    event_desk_ask(&((struct control *)owner)->events, request, reply);
+}
+
+static void verb_log(void *owner, const json_t *request, struct control_reply reply)
+{
+    const json_t *asked = json_object_get(request, "level");
+    enum log_level level = log_level();
+
+    (void)owner;
+    if (asked && !event_level_read(asked, &level))
+        return control_refuse(reply, "expected a \"level\": debug, info, warn or error");
+    const char *before = event_level_name(log_level());
+    log_set_level(level);
+    control_answer(reply, json_pack("{s:s, s:s}", "level", event_level_name(level), "before", before));
+}
+
 static const struct control_verb verbs[] = {
-    {"status", verb_status}, {"uplinks", verb_uplinks},
-    {"policy", verb_policy}, {"set", verb_set},
-    {"reload", verb_reload}, {"why", verb_why},
-    {"record", verb_record}, {"drain", verb_drain},
-    {"add", verb_add},       {"remove", verb_remove},
-    {"weight", verb_weight}, {"tier", verb_tier},
-    {"quota", verb_quota},   {"capture", verb_capture},
-    {"diff", verb_diff},     {"connections", verb_connections},
+    {"status", verb_status}, {"uplinks", verb_uplinks}, {"policy", verb_policy},
+    {"set", verb_set},       {"reload", verb_reload},   {"why", verb_why},
+    {"record", verb_record}, {"drain", verb_drain},     {"add", verb_add},
+    {"remove", verb_remove}, {"weight", verb_weight},   {"tier", verb_tier},
+    {"quota", verb_quota},   {"capture", verb_capture}, {"diff", verb_diff},
+    {"events", verb_events}, {"log", verb_log},         {"connections", verb_connections},
     {"recent", verb_recent}, {"close", verb_close},
 };
 

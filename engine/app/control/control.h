@@ -4,6 +4,7 @@
 
 #include "control/capture_keeper.h"
 #include "control/control_server.h"
+#include "control/event_desk.h"
 #include "control/why.h"
 #include "follow/machine_follow.h"
 #include "follow/policy_loading.h"
@@ -32,6 +33,7 @@ struct control {
     struct control_server server;
     struct control_subject subject;
     struct why_desk why;
+    struct event_desk events;
     double started_s;
 };
 

@@ -459,8 +459,12 @@ void control_server_close(struct control_server *s)
 {
     if (!s->open)
         return;
-    LIST_EACH(&s->clients, node, next)
-        client_close(container_of(node, struct client, node));
+    LIST_EACH(&s->clients, node, next) {
+        struct client *c = container_of(node, struct client, node);
+        if (c->out.len > 0) /* the last events */
+            (void)!send(c->fd, buf_slice(&c->out).data, c->out.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+        client_close(c);
+    }
     ev_io_stop(s->loop, &s->io);
     ev_timer_stop(s->loop, &s->pause);
     ev_timer_stop(s->loop, &s->rest);

@@ -33,6 +33,7 @@ enum option_scope {
     OPTION_OF_CLOSE = 1 << 10,
     OPTION_OF_COMPLETION = 1 << 11,
     OPTION_OF_INIT = 1 << 12,
+    OPTION_OF_EVENTS = 1 << 13,
 };
 
 /** How the command line treats an option. */

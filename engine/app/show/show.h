@@ -9,6 +9,8 @@
 void show_status(const json_t *answer);
 void show_uplinks(const json_t *answer);
 void show_connections(const json_t *answer);
+/** An event of the log, as a line of `steerway tail`. */
+void show_event(const json_t *event);
 void show_why(const json_t *answer);
 /** The changes of a config, a line for each. */
 void show_changes(const json_t *answer);

@@ -18,6 +18,7 @@ static struct {
     struct log_sink *sink;
     uint64_t lost; /* lines lost since the last one that was written */
     bool silent;
+    struct log_tap *tap; /* NULL: none */
 } state = {.level = LOG_INFO, .sink = &standard_error.sink};
 
 static const double LIMIT_WINDOW_S = 10;
@@ -32,6 +33,16 @@ void log_use(struct log_sink *sink)
 void log_set_level(enum log_level level)
 {
     state.level = level;
+}
+
+enum log_level log_level(void)
+{
+    return state.level;
+}
+
+void log_set_tap(struct log_tap *tap)
+{
+    state.tap = tap;
 }
 
 void log_setup(enum log_level level, enum log_format format)
@@ -52,9 +63,19 @@ void log_silence(void)
     state.silent = true;
 }
 
-bool log_enabled(enum log_level level)
+static bool is_written(enum log_level level)
 {
     return !state.silent && level <= state.level;
+}
+
+static bool is_tapped(enum log_level level)
+{
+    return state.tap && !state.silent && level <= state.tap->level;
+}
+
+bool log_enabled(enum log_level level)
+{
+    return is_written(level) || is_tapped(level);
 }
 
 /* Ignores the level. */
@@ -81,15 +102,27 @@ void log_begin(struct log_line *l, enum log_event event)
 
 void log_begin_at(struct log_line *l, enum log_level level, enum log_event event)
 {
-    l->on = log_enabled(level);
+    l->on = is_written(level);
+    l->tapped = is_tapped(level);
+    l->entry.level = level;
+    l->entry.event = event;
     if (l->on)
         entry_begin(&l->entry, level, event);
+    if (l->tapped)
+        log_text_begin(&l->json, LOG_FORM_JSON, level, event);
+}
+
+static void line_field(struct log_line *l, const char *key, struct slice value, bool number)
+{
+    if (l->on)
+        entry_field(&l->entry, key, value, number);
+    if (l->tapped)
+        log_text_field(&l->json, key, value, number);
 }
 
 void log_slice(struct log_line *l, const char *key, struct slice value)
 {
-    if (l->on)
-        entry_field(&l->entry, key, value, false);
+    line_field(l, key, value, false);
 }
 
 void log_str(struct log_line *l, const char *key, const char *value)
@@ -99,11 +132,11 @@ void log_str(struct log_line *l, const char *key, const char *value)
 
 void log_u64(struct log_line *l, const char *key, uint64_t value)
 {
-    if (!l->on)
+    if (!l->on && !l->tapped)
         return;
     char text[DIGITS_MAX];
     size_t n = digits_put(text, value);
-    entry_field(&l->entry, key, slice_of(text, n), true);
+    line_field(l, key, slice_of(text, n), true);
 }
 
 /* The fast path: nearly all values are in this range. */
@@ -122,7 +155,7 @@ static size_t put_thousandths(char text[static DIGITS_MAX + 4], double value)
 
 void log_num(struct log_line *l, const char *key, double value)
 {
-    if (!l->on)
+    if (!l->on && !l->tapped)
         return;
     char text[64];
     size_t n;
@@ -130,7 +163,7 @@ void log_num(struct log_line *l, const char *key, double value)
         n = put_thousandths(text, value);
     else
         n = (size_t)snprintf(text, sizeof text, "%.3f", isfinite(value) && fabs(value) < 1e15 ? value : -1.0);
-    entry_field(&l->entry, key, slice_of(text, n), true);
+    line_field(l, key, slice_of(text, n), true);
 }
 
 void log_hidden(struct log_line *l, uint64_t lines)
@@ -156,6 +189,10 @@ static bool tell_lost(void)
 
 void log_end(struct log_line *l)
 {
+    if (l->tapped && state.tap) {
+        log_text_end(&l->json);
+        state.tap->hear(state.tap, &l->entry, &l->json);
+    }
     if (!l->on)
         return;
     if (state.lost > 0 && tell_lost())

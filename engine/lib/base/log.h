@@ -22,6 +22,7 @@ enum log_format {
 /** Set level and format, and write to the present standard error from now on. Default: LOG_INFO, LOG_TEXT. */
 void log_setup(enum log_level level, enum log_format format);
 void log_set_level(enum log_level level);
+enum log_level log_level(void);
 /** Write there from now on. The former sink is freed. */
 void log_use(struct log_sink *sink);
 /** Open the log's file again, after it was renamed. @return 0, or negative errno; then it goes on as before
@@ -30,6 +31,16 @@ MUST_CHECK int log_reopen(void);
 bool log_enabled(enum log_level level);
 /** Stop writing: for a forked child, whose lines would mix with its parent's. */
 void log_silence(void);
+
+/** Hears each event up to its level as JSON, beside the sink and whatever the log's level. While there is
+ * none, it costs nothing. */
+struct log_tap {
+    enum log_level level; /* may change at any time */
+    /** It must not log. */
+    void (*hear)(struct log_tap *tap, const struct log_entry *e, const struct log_text *json);
+};
+/** There is one at most. @param tap  NULL: none from now on */
+void log_set_tap(struct log_tap *tap);
 
 /** An event without fields. */
 void log_plain(enum log_event event);
@@ -42,8 +53,9 @@ void log_plain(enum log_event event);
  *   log_end(&l);
  * Text that is not plain ASCII without spaces is quoted and escaped. Never log a credential. */
 struct log_line {
-    bool on;
+    bool on, tapped;
     struct log_entry entry;
+    struct log_text json; /* for the tap */
 };
 
 void log_begin(struct log_line *l, enum log_event event);

@@ -322,6 +322,60 @@ static void test_limit_counts_what_it_hides(void **state)
     (void)state;
 }
 
+/* --- the tap --- */
+
+static char tapped[4096];
+static enum log_event tapped_event;
+
+static void on_tapped(struct log_tap *tap, const struct log_entry *e, const struct log_text *json)
+{
+    (void)tap;
+    tapped_event = e->event;
+    (void)snprintf(tapped, sizeof tapped, "%.*s", (int)json->len, json->bytes);
+}
+
+static void say_tapped(enum log_level level)
+{
+    struct log_line l;
+
+    tapped[0] = '\0';
+    log_begin_at(&l, level, EVENT_UPLINK_DOWN);
+    log_str(&l, "uplink", "eth 0");
+    log_u64(&l, "n", 7);
+    log_num(&l, "s", 1.5);
+    log_end(&l);
+}
+
+static void test_a_tap_hears_json_whatever_the_level_and_form(void **state)
+{
+    struct log_tap tap = {.level = LOG_INFO, .hear = on_tapped};
+
+    (void)state;
+    log_setup(LOG_WARN, LOG_TEXT);
+    assert_false(log_enabled(LOG_INFO));
+    say_tapped(LOG_INFO);
+    assert_string_equal(tapped, "");
+    log_set_tap(&tap);
+    assert_true(log_enabled(LOG_INFO) && !log_enabled(LOG_DEBUG));
+    say_tapped(LOG_INFO);
+    assert_true(is_json_line(tapped) && tapped_event == EVENT_UPLINK_DOWN);
+    assert_non_null(strstr(tapped, "\"event\":\"uplink_down\""));
+    assert_non_null(strstr(tapped, "\"uplink\":\"eth 0\",\"n\":7,\"s\":1.500}\n"));
+    say_tapped(LOG_DEBUG);
+    assert_string_equal(tapped, "");
+    assert_string_equal(captured(), ""); /* the sink has its own level */
+    tap.level = LOG_ERROR;
+    say_tapped(LOG_WARN);
+    assert_string_equal(tapped, "");
+    assert_non_null(strstr(captured(), "uplink=\"eth 0\" n=7 s=1.500\n"));
+    log_set_tap(NULL);
+    log_set_level(LOG_DEBUG);
+    assert_int_equal(log_level(), LOG_DEBUG);
+    say_tapped(LOG_DEBUG);
+    assert_string_equal(tapped, "");
+    log_setup(LOG_INFO, LOG_TEXT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -333,6 +387,7 @@ int main(void)
         WITH_CAPTURE(test_full_line),
         WITH_CAPTURE(test_hidden_lines_have_one_key),
         WITH_CAPTURE(test_levels),
+        WITH_CAPTURE(test_a_tap_hears_json_whatever_the_level_and_form),
         cmocka_unit_test(test_every_event_has_words),
         WITH_CAPTURE(test_numbers_have_three_decimals),
         WITH_CAPTURE(test_lines_bear_the_time),
