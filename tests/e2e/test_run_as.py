@@ -1,6 +1,7 @@
 """--run-as: a proxy that is started as root gives up what it does not need, and goes on to serve, to reload and to log."""
 
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -104,6 +105,26 @@ def assert_confined(proxy, rights):
         for kind in ("CapEff", "CapPrm", "CapInh", "CapBnd", "CapAmb"):
             assert int(s[kind], 16) == rights, kind
         assert s["NoNewPrivs"] == "1"
+
+
+@contextlib.contextmanager
+def started(*argv):
+    """A proxy whose log goes into a pipe."""
+    argv = [str(a) for a in argv]
+    with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as child:
+        try:
+            yield child
+        finally:
+            child.terminate()
+
+
+def until_started(child):
+    lines = []
+    for line in child.stderr:
+        lines.append(line)
+        if '"started"' in line:
+            return lines
+    raise AssertionError(lines)
 
 
 def listen(*ports):
@@ -237,9 +258,10 @@ def test_the_standard_places(start):
     inside = ("nsenter", f"--mount=/proc/{proxy.pid}/ns/mnt", "env", "-u", "XDG_RUNTIME_DIR", "-u", "XDG_STATE_HOME", "HOME=/root")
     for who in (inside, (*inside, *as_user())):
         assert run(*who, BINARY, "status").ok().text.startswith("Steerway "), who
-    second = run(*inside, *as_user(BINARY, "start", "-p", "0", "wan1", "--run-as", USER, "--log-format", "json",
-                                   "--control", "/run/steerway/control.sock"))
-    assert second.code != 0 and b"another proxy is there" in second.err
+    with started(*inside, *as_user(BINARY, "start", "-p", "0", "wan1", "--check", "none", "--log-format", "json")) as second:
+        said = [json.loads(line) for line in until_started(second)]
+    assert {line["path"] for line in said if line["event"] == "no_control_socket"} == {"/run/steerway/control.sock"}
+    assert {line["path"] for line in said if line["event"] == "state_not_kept"} == {"/var/lib/steerway/state.json"}
 
 
 def test_started_as_the_user_itself(begin, folder):
@@ -260,8 +282,11 @@ def test_every_start_can_gain_nothing_and_dumps_nothing(start):
 
 
 @pytest.mark.skipif(SANITIZED, reason="a sanitizer traces the process at its end")
-def test_others_of_the_user_cannot_read_its_memory(begin):
-    proxy = begin(f'{listen(0)}, uplinks = {{ "wan1" }}, run_as = "{USER}"')
+@pytest.mark.parametrize("by_root", [True, False], ids=["root", "user"])
+def test_others_of_the_user_cannot_read_its_memory(begin, folder, by_root):
+    os.chown(folder, UID, GID)
+    run_as = f', run_as = "{USER}"' if by_root else ""
+    proxy = begin(f'{listen(0)}, uplinks = {{ "wan1" }}{run_as}', prefix=() if by_root else as_user())
     assert os.stat(f"/proc/{proxy.pid}/mem").st_uid == 0, "it is not dumpable"
     assert run(*as_user("cat", f"/proc/{proxy.pid}/environ")).code != 0
 
@@ -273,18 +298,12 @@ def test_rights_of_the_programs_file_reach_its_successor(lab, folder):
     if not shutil.which("setcap") or run("setcap", "cap_net_admin+ep", program).code != 0:
         pytest.skip("the program's file cannot have rights here")
     os.chown(folder, UID, GID)
-    child = subprocess.Popen(as_user("env", f"XDG_RUNTIME_DIR={folder}", f"XDG_STATE_HOME={folder}", program, "start", "-p", "0", "wan1",
-                                     "--data-dir", ROOT, "--check", "none", "--log-format", "json"),
-                             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    try:
-        assert any('"started"' in line for line in child.stderr)
+    argv = as_user("env", f"XDG_RUNTIME_DIR={folder}", f"XDG_STATE_HOME={folder}", program, "start", "-p", "0", "wan1", "--data-dir", ROOT,
+                   "--check", "none", "--log-format", "json")
+    with started(*argv) as child:
+        assert until_started(child)
         text = Path(f"/proc/{child.pid}/status").read_text(encoding="utf-8")
         assert int(re.search(r"^CapAmb:\s+(\w+)", text, re.M).group(1), 16) == ADMIN
-    finally:
-        child.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            child.communicate(timeout=30)
-        child.kill()
 
 
 @pytest.mark.parametrize(("user", "said"), [

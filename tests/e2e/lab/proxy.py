@@ -86,7 +86,7 @@ class Proxy:
     # --- log ---
 
     def log_text(self):
-        return self.log_path.read_text(errors="replace")
+        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
 
     def log(self):
         """All complete lines so far, parsed."""
