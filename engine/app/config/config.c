@@ -59,6 +59,42 @@ static void clear_params(struct config *c)
     c->n_params = 0;
 }
 
+static void clear_rates(struct config *c)
+{
+    for (size_t i = 0; i < c->n_rates; i++)
+        free(c->rates[i].name);
+    free(c->rates);
+    c->rates = NULL;
+    c->n_rates = 0;
+}
+
+int config_set_rate(struct config *c, struct slice user, uint64_t rate)
+{
+    for (size_t i = 0; i < c->n_rates; i++)
+        if (slice_eq(slice_str(c->rates[i].name), user)) {
+            c->rates[i].rate = rate;
+            return 0;
+        }
+    struct limits_user *rates = reallocarray(c->rates, c->n_rates + 1, sizeof *rates);
+    if (!rates)
+        return -ENOMEM;
+    c->rates = rates;
+    char *name = strndup(user.data, user.len);
+    if (!name)
+        return -ENOMEM;
+    c->rates[c->n_rates++] = (struct limits_user){.name = name, .rate = rate};
+    return 0;
+}
+
+struct limits_settings config_limits(const struct config *c)
+{
+    struct limits_settings limits = c->limits;
+
+    limits.users = c->rates;
+    limits.n_users = c->n_rates;
+    return limits;
+}
+
 static void clear_uplinks(struct config *c)
 {
     for (size_t i = 0; i < c->n_uplinks; i++)
@@ -68,6 +104,8 @@ static void clear_uplinks(struct config *c)
 
 void config_clear(struct config *c, unsigned parts)
 {
+    if (parts & CONFIG_PART_RATES)
+        clear_rates(c);
     if (parts & CONFIG_PART_HOSTS)
         c->n_hosts = 0;
     if (parts & CONFIG_PART_PORT) {
@@ -119,7 +157,8 @@ void config_clear(struct config *c, unsigned parts)
 
 void config_done(struct config *c)
 {
-    config_clear(c, CONFIG_PART_CHECK | CONFIG_PART_DNS | CONFIG_PART_PARAMS | CONFIG_PART_UPLINKS);
+    config_clear(c, CONFIG_PART_CHECK | CONFIG_PART_DNS | CONFIG_PART_PARAMS | CONFIG_PART_UPLINKS |
+                        CONFIG_PART_RATES);
     access_done(&c->access);
     access_done(&c->unasked);
     deny_done(&c->deny);

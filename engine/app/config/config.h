@@ -18,6 +18,9 @@
 #include <jansson.h>
 
 enum { CONFIG_LISTEN_MAX = 32, CONFIG_ERROR_MAX = 1024 };
+/* Bytes a second of a rate cap: a slower one would hold even a greeting. */
+#define CONFIG_RATE_MIN 1e3
+#define CONFIG_RATE_MAX 1e12
 enum { CONFIG_PORT = 1080, CONFIG_PORT_HTTP = 8080 };
 
 /* The automatic number of relay threads is that of the processors, at most CONFIG_THREADS_USUAL. */
@@ -71,7 +74,9 @@ struct config {
     struct cidr_set balancers; /* that may send PROXY headers */
     struct deny deny;
     bool own_addresses; /* clients on other machines may reach this machine's addresses, except loopback */
-    struct limits_settings limits;
+    struct limits_settings limits; /* without users */
+    struct limits_user *rates;
+    size_t n_rates;
     struct cidr_set bind_from; /* clients that may use BIND; config_finish adds loopback unless given */
     bool bind_from_given;
     struct cidr_set bypass; /* as given */
@@ -118,6 +123,7 @@ enum config_part {
     CONFIG_PART_TRANSPARENT = 1 << 13,
     CONFIG_PART_PAC_BYPASS = 1 << 14,
     CONFIG_PART_BIND_FROM = 1 << 15,
+    CONFIG_PART_RATES = 1 << 16,
 };
 
 /** The targets of checks. */
@@ -138,6 +144,11 @@ void config_clear(struct config *c, unsigned parts);
 
 /** Set a policy's parameter; it replaces an earlier value. @return 0, -ENOMEM */
 MUST_CHECK int config_set_param(struct config *c, struct slice key, struct slice value);
+
+/** Set the rate cap of a user; it replaces an earlier one. @return 0, -ENOMEM */
+MUST_CHECK int config_set_rate(struct config *c, struct slice user, uint64_t rate);
+/** The limits, with those of users. */
+struct limits_settings config_limits(const struct config *c);
 
 /** Takes what spec owns, on failure too. @return 0, or -EINVAL with one line in err (CONFIG_ERROR_MAX)
  * when the name is taken or UPLINK_MAX is reached */

@@ -155,6 +155,18 @@ static int set_quota(struct uplink_spec *spec, const json_t *value, char *err)
     return 0;
 }
 
+static int set_rate(struct uplink_spec *spec, const json_t *value, char *err)
+{
+    const char *text = config_text(value);
+    double rate = json_number_value(value);
+
+    if ((text ? !units_parse(text, &rate) : !json_is_number(value)) ||
+        !(rate >= CONFIG_RATE_MIN && rate <= CONFIG_RATE_MAX))
+        return config_refuse(err, "expected bytes a second, such as \"2M\", from 1K to 1T");
+    spec->rate = rate;
+    return 0;
+}
+
 static int set_quota_per(struct uplink_spec *spec, const json_t *value, char *err)
 {
     const char *text = config_text(value);
@@ -320,6 +332,7 @@ static const struct {
     {"tier", set_tier},
     {"tags", set_tags},
     {"quota", set_quota},
+    {"rate", set_rate},
     {"quota_per", set_quota_per},
     {"quota_day", set_quota_day},
     {"quota_end", set_quota_end},

@@ -67,6 +67,12 @@ void uplink_changes_tier(struct uplink *u, double tier)
     log_change(u, "tier", tier);
 }
 
+void uplink_changes_rate(struct uplink *u, double rate)
+{
+    cap_set(&u->cap, (uint64_t)rate);
+    log_change(u, "rate", rate);
+}
+
 void uplink_changes_quota(struct machine_follow *f, struct uplink *u, const struct quota_plan *plan)
 {
     bool was_up = u->view.up;

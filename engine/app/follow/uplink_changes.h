@@ -23,6 +23,8 @@ void uplink_changes_remove(struct machine_follow *f, struct uplink *u);
 
 void uplink_changes_weight(struct uplink *u, double weight);
 void uplink_changes_tier(struct uplink *u, double tier);
+/** Connections that had a cap at their start follow it. @param rate  bytes a second; 0: none */
+void uplink_changes_rate(struct uplink *u, double rate);
 /** The count of a quota's present period goes on. */
 void uplink_changes_quota(struct machine_follow *f, struct uplink *u, const struct quota_plan *plan);
 void uplink_changes_drain(struct machine_follow *f, struct uplink *u, bool on);

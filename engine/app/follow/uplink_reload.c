@@ -78,11 +78,14 @@ static void change(struct uplink_reload *r, struct machine_follow *f, struct upl
     r->before[r->n_before].uplink = uplink_hold(u);
     r->before[r->n_before].weight = u->view.weight;
     r->before[r->n_before].tier = u->view.tier;
+    r->before[r->n_before].rate = (double)cap_rate(&u->cap);
     r->before[r->n_before++].quota = u->quota.plan;
     if (!same_number(was->weight, now->weight))
         uplink_changes_weight(u, now->weight);
     if (!same_number(was->tier, now->tier))
         uplink_changes_tier(u, now->tier);
+    if (!same_number(was->rate, now->rate))
+        uplink_changes_rate(u, now->rate);
     if (!same_quota(&was->quota, &now->quota))
         uplink_changes_quota(f, u, &now->quota);
 }
@@ -173,6 +176,7 @@ void uplink_reload_undo(struct uplink_reload *r, struct machine_follow *f)
         struct uplink *u = r->before[i].uplink;
         u->view.weight = r->before[i].weight;
         u->view.tier = r->before[i].tier;
+        cap_set(&u->cap, (uint64_t)r->before[i].rate);
         if (!same_quota(&u->quota.plan, &r->before[i].quota))
             uplink_changes_quota(f, u, &r->before[i].quota);
     }

@@ -17,7 +17,7 @@ struct uplink_reload {
     size_t n_added, n_removed;
     struct {
         struct uplink *uplink; /* held */
-        double weight, tier;
+        double weight, tier, rate;
         struct quota_plan quota;
     } before[UPLINK_MAX];
     size_t n_before;

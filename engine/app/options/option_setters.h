@@ -19,6 +19,6 @@ option_set_fn option_set_host, option_set_port, option_set_http, option_set_list
 
 /* Limits. */
 option_set_fn option_set_max_clients, option_set_max_connections, option_set_client_connections,
-    option_set_client_new, option_set_client_handshakes;
+    option_set_client_new, option_set_client_handshakes, option_set_rate_client, option_set_rate_user;
 
 #endif

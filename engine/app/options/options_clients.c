@@ -168,6 +168,23 @@ static const struct option TABLE[] = {
               "(default: no limit)",
      .set = option_set_client_handshakes,
      .scope = RUN},
+    {.group = SHARE,
+     .name = "rate-client",
+     .kind = OPTION_TEXT,
+     .argument = "RATE",
+     .about =
+         "carry at most so many bytes a second of one client, in each direction, such as 2M (default: no "
+         "cap)",
+     .set = option_set_rate_client,
+     .scope = RUN},
+    {.group = SHARE,
+     .name = "rate-user",
+     .kind = OPTION_MAP,
+     .argument = "NAME=RATE",
+     .about = "the same for all connections of a user that logs in; may be repeated",
+     .set = option_set_rate_user,
+     .clears = CONFIG_PART_RATES,
+     .scope = RUN},
 };
 
 const struct option_part OPTIONS_CLIENTS = {TABLE, ARRAY_LEN(TABLE)};

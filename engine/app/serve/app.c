@@ -158,7 +158,8 @@ int app_init(struct app *a, struct config *config, const struct app_source *sour
                                         .settings = app_outbound_settings(a)};
     const struct proxy_settings settings = app_proxy_settings(a);
     proxy_init(&a->proxy, &outbounds, &settings);
-    limits_set(&a->proxy.limits, &config->limits);
+    const struct limits_settings limits = config_limits(config);
+    limits_set(&a->proxy.limits, &limits);
     a->proxy.drained = on_drained;
     e = open_udp(a, err);
     if (e < 0)

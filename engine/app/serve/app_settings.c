@@ -124,7 +124,8 @@ void app_settle(struct app *a, const struct config *before)
         log_set_level(a->config->log_level);
     p->outbounds.settings = app_outbound_settings(a);
     p->settings = app_proxy_settings(a);
-    limits_set(&p->limits, &a->config->limits);
+    const struct limits_settings limits = config_limits(a->config);
+    limits_set(&p->limits, &limits);
     verifier_forget(p->verifier);
     app_warn_of_users(a);
     workers_set_times(&p->workers, p->settings.idle_timeout_s, p->settings.ack_timeout_s);

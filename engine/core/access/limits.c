@@ -8,6 +8,12 @@
  * addresses take meanwhile: about 100 bytes each. */
 enum { CLIENTS_RESTING = 4096, SLOTS_MIN = 64 };
 
+struct limits_capped {
+    struct limits_capped *next;
+    struct cap cap;
+    char name[];
+};
+
 void limits_init(struct limits *l)
 {
     *l = (struct limits){.n_slots = 0};
@@ -40,6 +46,10 @@ void limits_done(struct limits *l)
         forget(l, container_of(node, struct limits_client, resting));
     assert(l->n_known == 0);
     free(l->slots);
+    for (struct limits_capped *u = l->capped, *next; u; u = next) {
+        next = u->next;
+        free(u);
+    }
     limits_init(l);
 }
 
@@ -48,11 +58,49 @@ void limits_done(struct limits *l)
 static void set_bucket(const struct limits *l, struct limits_client *c)
 {
     bucket_set(&c->fresh, l->most.client_new, l->most.client_new * LIMITS_BURST_S);
+    cap_set(&c->cap, l->most.client_rate);
+}
+
+static struct limits_capped *capped_of(const struct limits *l, const char *name)
+{
+    struct limits_capped *u = l->capped;
+
+    while (u && strcmp(u->name, name) != 0)
+        u = u->next;
+    return u;
+}
+
+static void set_user(struct limits *l, const struct limits_user *user)
+{
+    struct limits_capped *u = capped_of(l, user->name);
+    size_t size = strlen(user->name) + 1;
+
+    if (!u) {
+        u = calloc(1, sizeof *u + size);
+        if (!u)
+            return; /* without memory, the user has no cap */
+        memcpy(u->name, user->name, size);
+        u->next = l->capped;
+        l->capped = u;
+    }
+    cap_set(&u->cap, user->rate);
+}
+
+struct cap *limits_cap_of(const struct limits *l, const char *user)
+{
+    struct limits_capped *u = user ? capped_of(l, user) : NULL;
+
+    return u && cap_rate(&u->cap) > 0 ? &u->cap : NULL;
 }
 
 void limits_set(struct limits *l, const struct limits_settings *most)
 {
+    for (struct limits_capped *u = l->capped; u; u = u->next)
+        cap_set(&u->cap, 0);
+    for (size_t i = 0; i < most->n_users; i++)
+        set_user(l, &most->users[i]);
     l->most = *most;
+    l->most.users = NULL;
     for (size_t i = 0; i < l->n_slots; i++)
         for (struct limits_client *c = l->slots[i]; c; c = c->next)
             set_bucket(l, c);

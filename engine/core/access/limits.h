@@ -16,13 +16,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct limits_user {
+    char *name;
+    uint64_t rate; /* bytes a second */
+};
+
 /** 0: no limit. */
 struct limits_settings {
     size_t clients;     /* clients with connections, at a time */
     size_t connections; /* of all clients together */
     size_t client_connections;
-    size_t client_new;        /* connections of a client that begin in a second */
-    size_t client_handshakes; /* connections of a client whose request has not been accepted */
+    size_t client_new;               /* connections of a client that begin in a second */
+    size_t client_handshakes;        /* connections of a client whose request has not been accepted */
+    uint64_t client_rate;            /* bytes a second of a client, in each direction */
+    const struct limits_user *users; /* the same for users by their names; copied */
+    size_t n_users;
 };
 
 enum limit {
@@ -46,6 +54,7 @@ struct limits_client {
     size_t connections, handshakes;
     size_t checks;       /* of passwords (verifier.h), for its owner */
     struct bucket fresh; /* new connections */
+    struct cap cap;
 };
 
 /** Zero-initialised has no limits and no clients, except for the list. */
@@ -56,6 +65,7 @@ struct limits {
     struct list resting;     /* the one that left first is first */
     size_t n_resting;
     size_t n_clients, n_connections; /* those with connections; those connections */
+    struct limits_capped *capped;    /* users that have or had a cap, as connections may use it still */
     uint64_t refused[N_LIMITS];
     struct hash_key key;
 };
@@ -80,6 +90,9 @@ void limits_leave(struct limits *l, struct limits_client *c);
  * limits_end_handshake; else it is refused */
 enum limit limits_begin_handshake(struct limits *l, struct limits_client *c);
 void limits_end_handshake(struct limits_client *c);
+
+/** The cap of a user. @return NULL for none */
+struct cap *limits_cap_of(const struct limits *l, const char *user);
 
 /** The connection wants to be served. @return LIMIT_NONE: it counts until limits_end; else it is refused */
 enum limit limits_begin(struct limits *l, struct limits_client *c, uint64_t now_ns);

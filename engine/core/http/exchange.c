@@ -36,7 +36,7 @@ static void on_dest_readable(struct ev_loop *loop, ev_io *w, int events)
         return exchange_dest_ended(x, n == 0);
     if (x->dest_state == DEST_RESTING) /* bytes without a request: the connection cannot be used */
         return exchange_drop_dest(s, "closed");
-    outbound_note(s->outbound, 0, (uint64_t)n);
+    exchange_note(x, 0, (uint64_t)n);
     if (x->response_state == RESPONSE_AWAITED)
         exchange_enter_response(x, RESPONSE_HEAD);
     buf_done(&x->replay);
@@ -140,6 +140,7 @@ void exchange_connected(struct session *s)
     s->dest_fd = -1;
     keepalive_set(x->fd); /* it is kept for further requests */
     exchange_enter_dest(x, DEST_BUSY);
+    exchange_cap(x);
     x->served = 0;
     x->objections = outbound_objections(s->outbound);
     ev_io_set(&x->read, x->fd, EV_READ);
@@ -168,7 +169,9 @@ void exchange_client_readable(struct session *s)
 
 static bool exchange_wants_input(const struct session *s)
 {
-    return s->exchange->request_state == REQUEST_WHOLE || exchange_waiting(s->exchange) == 0;
+    const struct exchange *x = s->exchange;
+
+    return !pace_waits(x->pace, true) && (x->request_state == REQUEST_WHOLE || exchange_waiting(x) == 0);
 }
 
 static bool take_input(struct session *s)

@@ -20,7 +20,8 @@ bool exchange_move_request(struct exchange *x)
     struct session *s = x->session;
     struct http_body *body = &x->request_body;
     size_t n;
-    enum pump_end end = pump_turn(&x->up, &s->proxy->workers.room.pump, s->fd, x->fd, body->left, &n);
+    enum pump_end end =
+        pump_turn(&x->up, &s->proxy->workers.room.pump, s->fd, x->fd, exchange_most(x, body->left), &n);
     int err = errno;
 
     body->left -= n;
@@ -28,7 +29,7 @@ bool exchange_move_request(struct exchange *x)
     if (body->done)
         exchange_enter_request(x, REQUEST_WHOLE);
     if (n > 0) {
-        outbound_note(s->outbound, n, 0);
+        exchange_note(x, n, 0);
         x->last_activity_s = clock_now_s();
     }
     switch (end) {
@@ -79,8 +80,8 @@ void exchange_move_response(struct exchange *x)
     struct http_body *body = &x->response.body;
     bool measured = body->kind == HTTP_BODY_LENGTH;
     size_t n;
-    enum pump_end end =
-        pump_turn(&s->down, &s->proxy->workers.room.pump, x->fd, s->fd, measured ? body->left : PUMP_ALL, &n);
+    enum pump_end end = pump_turn(&s->down, &s->proxy->workers.room.pump, x->fd, s->fd,
+                                  exchange_most(x, measured ? body->left : PUMP_ALL), &n);
 
     if (measured) {
         body->left -= n;
@@ -89,7 +90,7 @@ void exchange_move_response(struct exchange *x)
     if (body->done)
         exchange_enter_response(x, RESPONSE_WHOLE);
     if (n > 0) {
-        outbound_note(s->outbound, 0, n);
+        exchange_note(x, 0, n);
         x->last_activity_s = clock_now_s();
     }
     switch (end) {

@@ -80,7 +80,7 @@ void exchange_watch_dest(struct exchange *x)
     struct session *s = x->session;
     struct ev_loop *loop = s->proxy->loop;
     /* Between requests, watch for its end. Otherwise watch while none of its bytes wait. */
-    bool awaited = x->response_state != RESPONSE_WHOLE && session_owed(s) == 0;
+    bool awaited = x->response_state != RESPONSE_WHOLE && session_owed(s) == 0 && !pace_waits(x->pace, false);
     bool read = x->fd >= 0 && (x->dest_state == DEST_RESTING || awaited);
     bool write = x->fd >= 0 && exchange_waiting(x) > 0;
 
@@ -98,6 +98,44 @@ void exchange_watch_dest(struct exchange *x)
     }
 }
 
+static void on_pace_woke(void *arg, bool up)
+{
+    struct exchange *x = arg;
+
+    if (up)
+        session_watch(x->session);
+    else
+        exchange_watch_dest(x);
+}
+
+void exchange_cap(struct exchange *x)
+{
+    const struct pace_caps caps = gate_caps(x->session);
+
+    x->pace = pace_new(&caps, on_pace_woke, x);
+    if (x->pace)
+        pace_join(x->pace, x->session->proxy->loop);
+}
+
+uint64_t exchange_most(const struct exchange *x, uint64_t most)
+{
+    uint64_t paced = x->pace ? pace_most(x->pace) : PUMP_ALL;
+
+    return paced < most ? paced : most;
+}
+
+void exchange_note(struct exchange *x, uint64_t tx, uint64_t rx)
+{
+    outbound_note(x->session->outbound, tx, rx);
+    if (!x->pace)
+        return;
+    pace_note(x->pace, tx > 0, tx + rx);
+    if (pace_waits(x->pace, true))
+        session_watch(x->session);
+    if (pace_waits(x->pace, false))
+        exchange_watch_dest(x);
+}
+
 static void close_dest(struct exchange *x)
 {
     struct ev_loop *loop = x->session->proxy->loop;
@@ -107,6 +145,8 @@ static void close_dest(struct exchange *x)
     if (x->fd >= 0)
         (void)close(x->fd);
     x->fd = -1;
+    pace_free(x->pace);
+    x->pace = NULL;
     if (x->dest_state != DEST_NONE)
         exchange_enter_dest(x, DEST_NONE);
     x->dest_wait = (struct ack_wait){.since_ms = 0};
@@ -189,7 +229,7 @@ bool exchange_send(struct exchange *x, struct slice more)
     if (err < 0)
         exchange_note_broken(x, -err);
     if (sent > 0) {
-        outbound_note(x->session->outbound, sent, 0);
+        exchange_note(x, sent, 0);
         x->last_activity_s = clock_now_s();
     }
     buf_release_if_empty(&x->to_dest);

@@ -108,6 +108,8 @@ static void switch_protocols(struct exchange *x, size_t head_len)
     ev_io_stop(s->proxy->loop, &x->read);
     ev_io_stop(s->proxy->loop, &x->write);
     x->fd = -1;
+    pace_free(x->pace);
+    x->pace = NULL;
     exchange_enter_dest(x, DEST_NONE);
     exchange_enter_request(x, REQUEST_NONE);
     session_tunnel(s);

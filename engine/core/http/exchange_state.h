@@ -15,6 +15,7 @@
 #define STEERWAY_HTTP_EXCHANGE_STATE_H
 
 #include "http/exchange.h"
+#include "inbound/gate.h"
 #include "net/ack_wait.h"
 
 enum exchange_request_state {
@@ -70,6 +71,7 @@ struct exchange {
     size_t head_seen; /* bytes of from_dest that do not contain the end of its head */
     double last_activity_s;
     struct ack_wait dest_wait;
+    struct pace *pace; /* while connected; NULL: no rate caps */
 };
 
 /* exchange_dest.c */
@@ -92,6 +94,12 @@ static inline bool exchange_head_went(const struct exchange *x)
 /** Whether the client would mistake a FIN for the end of the content. */
 bool exchange_end_would_mislead(const struct exchange *x);
 void exchange_watch_dest(struct exchange *x);
+/** Count bytes to and from the destination, for the account and the rate caps. */
+void exchange_note(struct exchange *x, uint64_t tx, uint64_t rx);
+/** Take up the connection's rate caps. */
+void exchange_cap(struct exchange *x);
+/** Bytes for the next read of a body, up to most. */
+uint64_t exchange_most(const struct exchange *x, uint64_t most);
 /** The session is closed: close the destination connection. The session finishes its account. */
 void exchange_stop(struct exchange *x);
 /** Keep the connection for another request. */

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "machine/own_addresses.h"
 #include "proto/proxy_header.h"
+#include "uplink/uplink.h"
 
 static void log_refused(struct log_limit *limit, enum log_event event, const struct addr *client)
 {
@@ -138,6 +139,21 @@ void gate_end_check(struct session *s)
     s->check = NULL;
     if (s->client)
         s->client->checks--;
+}
+
+struct pace_caps gate_caps(const struct session *s)
+{
+    struct pace_caps caps = {.n = 0};
+    struct uplink *u = s->outbound->lease.uplink;
+    struct cap *user = limits_cap_of(&s->proxy->limits, s->user);
+
+    if (s->client && cap_rate(&s->client->cap) > 0)
+        caps.shared[caps.n++] = &s->client->cap;
+    if (user)
+        caps.shared[caps.n++] = user;
+    if (u && cap_rate(&u->cap) > 0)
+        caps.shared[caps.n++] = &u->cap;
+    return caps;
 }
 
 void gate_leave(struct session *s)

@@ -8,6 +8,7 @@
 #include "base/fault.h"
 #include "inbound/session.h"
 #include "proto/parse.h"
+#include "relay/pace.h"
 
 /* --- who ------------------------------------------------------------------------------------------------ */
 
@@ -30,6 +31,8 @@ void gate_end_handshake(struct session *s);
 MUST_CHECK enum fault gate_serves(struct session *s);
 /** Its password needs no check any more, if one is under way (login.h). */
 void gate_end_check(struct session *s);
+/** The rate caps of its connection to the destination, which is there. */
+struct pace_caps gate_caps(const struct session *s);
 /** It is closed. */
 void gate_leave(struct session *s);
 

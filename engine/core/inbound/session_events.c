@@ -70,6 +70,9 @@ static void hand_over(struct session *s)
                            buf_slice(&early_to_client));
     buf_done(&in);
     buf_done(&early_to_client);
+    const struct pace_caps caps = gate_caps(s);
+    if (err == 0)
+        relay_cap(&s->tunnel.relay, &caps);
     if (err == 0)
         return outbound_follow(s->outbound, &s->tunnel.relay.counters, counted);
     talk_init(s);

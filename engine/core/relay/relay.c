@@ -53,6 +53,8 @@ void relay_finish(struct relay *r, enum relay_end end)
         end = RELAY_UNACKED;
     wheel_cancel(&r->look);
     relay_upload_end(r);
+    pace_free(r->pace);
+    r->pace = NULL;
     if (r->last_words)
         ev_timer_stop(r->room->loop, &r->last_words->poll);
     free(r->last_words);
@@ -74,7 +76,10 @@ void relay_finish(struct relay *r, enum relay_end end)
 
 static bool side_wants_input(struct relay_side *s)
 {
-    return !s->read_ended && !relay_of_side(s)->last_words && pump_waiting(&relay_other(s)->in) == 0;
+    const struct relay *r = relay_of_side(s);
+
+    return !s->read_ended && !r->last_words && pump_waiting(&relay_other(s)->in) == 0 &&
+           !pace_waits(r->pace, s->is_client);
 }
 
 static void side_watch(struct relay_side *s)
@@ -198,17 +203,40 @@ static bool on_source_ended(struct relay_side *source)
     return false;
 }
 
+static void note_paced(struct relay_side *source, size_t n)
+{
+    pace_note(relay_of_side(source)->pace, source->is_client, n);
+    side_watch(source);
+}
+
+static void on_pace_woke(void *arg, bool up)
+{
+    struct relay *r = arg;
+
+    side_watch(up ? &r->client : &r->dest);
+}
+
+void relay_cap(struct relay *r, const struct pace_caps *caps)
+{
+    r->pace = pace_new(caps, on_pace_woke, r);
+    if (r->pace)
+        pace_join(r->pace, r->room->loop);
+}
+
 /* @return false when the relay has ended */
 static bool on_readable(struct relay_side *source)
 {
     struct relay_side *sink = relay_other(source);
     struct relay *r = relay_of_side(source);
+    uint64_t most = r->pace ? pace_most(r->pace) : PUMP_ALL;
     size_t n;
     enum pump_end end =
-        pump_turn(&sink->in, &r->room->pump, relay_side_fd(source), relay_side_fd(sink), PUMP_ALL, &n);
+        pump_turn(&sink->in, &r->room->pump, relay_side_fd(source), relay_side_fd(sink), most, &n);
 
     if (n > 0)
         note_received(source, n);
+    if (n > 0 && r->pace)
+        note_paced(source, n);
     switch (end) {
     case PUMP_AGAIN:
     case PUMP_EMPTY:
@@ -360,6 +388,8 @@ void relay_leave(struct relay *r)
 
     wheel_cancel(&r->look);
     relay_upload_end(r);
+    if (r->pace)
+        pace_leave(r->pace);
     for (size_t i = 0; i < ARRAY_LEN(sides); i++) {
         ev_io_stop(r->room->loop, &sides[i]->io);
         pump_leave(&sides[i]->in, &r->room->pump);
@@ -372,6 +402,8 @@ void relay_join(struct relay *r, struct relay_room *room)
     struct relay_side *sides[] = {&r->client, &r->dest};
 
     r->room = room;
+    if (r->pace)
+        pace_join(r->pace, room->loop);
     for (size_t i = 0; i < ARRAY_LEN(sides); i++) {
         pump_join(&sides[i]->in, &room->pump);
         ev_io_set(&sides[i]->io, relay_side_fd(sides[i]), sides[i]->io.events); /* new for this loop */

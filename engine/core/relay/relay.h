@@ -8,6 +8,7 @@
 #include "base/slice.h"
 #include "net/ack_wait.h"
 #include "net/wheel.h"
+#include "relay/pace.h"
 #include "relay/pump.h"
 
 #include <ev.h>
@@ -81,6 +82,7 @@ void relay_room_done(struct relay_room *room);
 struct relay {
     struct relay_room *room;
     struct relay_side client, dest;
+    struct pace *pace;        /* NULL: no rate caps */
     struct counters counters; /* bytes read: tx from the client, rx from the destination */
     uint8_t upload;           /* its place in the room's uploads, counted from 1; 0: not there */
     uint8_t still_looks;      /* looks in a row at an upload of which nothing had left */
@@ -103,6 +105,9 @@ struct relay {
  *  @return 0, or -ENOMEM or -ENOBUFS; both descriptors are closed then */
 MUST_CHECK int relay_start(struct relay *r, struct relay_room *room, int client_fd, int dest_fd,
                            struct slice from_client, struct slice from_dest);
+
+/** Keep it below these rates. Call it after relay_start, once. */
+void relay_cap(struct relay *r, const struct pace_caps *caps);
 
 /** Whether it may leave its room now; false while it ends. */
 bool relay_may_leave(const struct relay *r);

@@ -2,6 +2,7 @@
 #ifndef STEERWAY_UPLINK_UPLINK_H
 #define STEERWAY_UPLINK_UPLINK_H
 
+#include "base/bucket.h"
 #include "base/list.h"
 #include "dns/dns_servers.h"
 #include "machine/machine.h"
@@ -78,6 +79,7 @@ struct uplink {
     bool draining;      /* written by uplink_set_draining: the user wants no new connections on it */
     bool removed;       /* written by uplink_set_remove: it is no longer of the set's items */
     uint32_t holds;     /* written by uplink_hold and uplink_let_go */
+    struct cap cap;     /* of its connections together; set by uplink_set_add and uplink_changes_rate */
     struct quota quota; /* written by uplink_set_tick, and kept by keep/ledger.c */
     struct uplink_names names;
     struct uplink_family four, six; /* of a parent proxy: four for both */

@@ -175,6 +175,7 @@ int uplink_set_add(struct uplink_set *set, const struct uplink_spec *spec, const
     u->way.mark = spec->mark;
     u->way.ipv6 = spec->ipv6_given ? spec->ipv6 : set->ipv6;
     quota_init(&u->quota, &spec->quota, time(NULL));
+    cap_set(&u->cap, (uint64_t)spec->rate);
     u->meters.pulse = &set->pulse;
     list_init(&u->meters.busy);
     set_name(u, spec);

@@ -21,6 +21,7 @@ struct uplink_spec {
     char *tags[UPLINK_TAGS_MAX]; /* owned by the spec */
     size_t n_tags;
     struct quota_plan quota;
+    double rate;                    /* bytes a second in each direction; 0: no cap */
     struct addr gateway4, gateway6; /* AF_UNSPEC: the interface's routes name the router */
     uint32_t mark;                  /* of its packets; 0: none, unless gateways.h gives it one */
     bool ipv6_given;                /* false: the set's ipv6 applies */
@@ -38,7 +39,7 @@ MUST_CHECK int uplink_spec_parse(struct uplink_spec *ret, const char *text, char
 /** The name that the uplink gets. @return out, or the spec's own text */
 const char *uplink_spec_name(const struct uplink_spec *spec, char out[UPLINK_NAME_MAX + 1]);
 
-/** Whether both are the same but for weight, tier and quota. */
+/** Whether both are the same but for weight, tier, quota and rate. */
 bool uplink_spec_same_way(const struct uplink_spec *a, const struct uplink_spec *b);
 
 void uplink_spec_done(struct uplink_spec *spec);

@@ -1,6 +1,8 @@
 #include "base/bucket.h"
 
 static const uint64_t NS = 1000 * 1000 * 1000;
+/* A cap's burst is so much longer than timers are late that it loses nothing by them. */
+static const uint64_t BURSTS_A_S = 4, BURST_MIN = 16 * 1024;
 
 static uint64_t get(const _Atomic uint64_t *of)
 {
@@ -19,11 +21,10 @@ void bucket_set(struct bucket *b, uint64_t rate, uint64_t burst)
     atomic_store_explicit(&b->rate, rate, memory_order_relaxed);
 }
 
-/* @return the time from which on n more units may be used */
-static uint64_t free_at(const struct bucket *b, uint64_t full_at_ns, uint64_t n, uint64_t rate)
+/* @return the time at which a bucket that is full at full_at_ns has nothing owed */
+static uint64_t even_at(const struct bucket *b, uint64_t full_at_ns, uint64_t rate)
 {
-    uint64_t burst = get(&b->burst);
-    uint64_t credit = time_of(burst > n ? burst - n : 0, rate);
+    uint64_t credit = time_of(get(&b->burst), rate);
 
     return full_at_ns > credit ? full_at_ns - credit : 0;
 }
@@ -35,10 +36,9 @@ bool bucket_take(struct bucket *b, uint64_t now_ns)
     if (rate == 0)
         return true;
     do {
-        uint64_t from = was > now_ns ? was : now_ns;
-        if (free_at(b, from, 1, rate) > now_ns)
+        next = (was > now_ns ? was : now_ns) + time_of(1, rate);
+        if (even_at(b, next, rate) > now_ns)
             return false;
-        next = from + time_of(1, rate);
     } while (!atomic_compare_exchange_weak_explicit(&b->full_at_ns, &was, next, memory_order_relaxed,
                                                     memory_order_relaxed));
     return true;
@@ -46,21 +46,26 @@ bool bucket_take(struct bucket *b, uint64_t now_ns)
 
 uint64_t bucket_book(struct bucket *b, uint64_t n, uint64_t now_ns)
 {
-    uint64_t rate = get(&b->rate), was = get(&b->full_at_ns), from;
+    uint64_t rate = get(&b->rate), was = get(&b->full_at_ns), next;
 
     if (rate == 0)
         return now_ns;
     do {
-        from = was > now_ns ? was : now_ns;
-    } while (!atomic_compare_exchange_weak_explicit(&b->full_at_ns, &was, from + time_of(n, rate),
-                                                    memory_order_relaxed, memory_order_relaxed));
-    return free_at(b, from, n, rate);
+        next = (was > now_ns ? was : now_ns) + time_of(n, rate);
+    } while (!atomic_compare_exchange_weak_explicit(&b->full_at_ns, &was, next, memory_order_relaxed,
+                                                    memory_order_relaxed));
+    return even_at(b, next, rate);
 }
 
-void bucket_return(struct bucket *b, uint64_t n)
+void cap_set(struct cap *c, uint64_t rate)
 {
-    uint64_t rate = get(&b->rate);
+    uint64_t burst = rate / BURSTS_A_S > BURST_MIN ? rate / BURSTS_A_S : BURST_MIN;
 
-    if (rate > 0)
-        (void)atomic_fetch_sub_explicit(&b->full_at_ns, time_of(n, rate), memory_order_relaxed);
+    bucket_set(&c->up, rate, burst);
+    bucket_set(&c->down, rate, burst);
+}
+
+uint64_t cap_rate(const struct cap *c)
+{
+    return get(&c->up.rate);
 }

@@ -24,10 +24,16 @@ void bucket_set(struct bucket *b, uint64_t rate, uint64_t burst);
 bool bucket_take(struct bucket *b, uint64_t now_ns);
 
 /** Take n units in any case, on credit if need be, so that takers have their turns in the order of their
- * calls. @return the time from which on they may be used; now_ns or earlier: at once */
+ * calls. @return the time at which the bucket has them; now_ns or earlier: it had them */
 uint64_t bucket_book(struct bucket *b, uint64_t n, uint64_t now_ns);
 
-/** Give n booked units back. */
-void bucket_return(struct bucket *b, uint64_t n);
+/** A rate cap on bytes, for each direction. */
+struct cap {
+    struct bucket up, down; /* from clients; to clients */
+};
+
+/** @param rate  bytes a second; 0: none */
+void cap_set(struct cap *c, uint64_t rate);
+uint64_t cap_rate(const struct cap *c);
 
 #endif
