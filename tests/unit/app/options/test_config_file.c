@@ -183,7 +183,7 @@ static void uplinks_in_all_forms(void **state)
               "return { uplinks = {\n"
               "  'eth0@7', '192.0.2.1/2',\n"
               "  { interface = 'wwan0', name = 'lte', weight = 0.5, tier = 2, tags = { 'metered', 'slow' },\n"
-              "    quota = '1.5T', quota_per = 'week', quota_day = 5, quota_end = 'hard',\n"
+              "    quota = '1.5T', rate = '20M', quota_per = 'week', quota_day = 5, quota_end = 'hard',\n"
               "    dns = { '192.0.2.53', '[2001:db8::53]:5353' } },\n"
               "  { address = '2001:db8::1', tags = {} },\n"
               "} }");
@@ -198,6 +198,7 @@ static void uplinks_in_all_forms(void **state)
     assert_string_equal(lte->interface, "wwan0");
     assert_string_equal(lte->name, "lte");
     assert_true(lte->weight == 0.5 && lte->tier == 2);
+    assert_true(lte->rate == 20e6);
     assert_true(lte->quota.bytes == 1.5e12 && lte->quota.per == QUOTA_WEEK && lte->quota.day == 5 &&
                 lte->quota.hard);
     char servers[DNS_SERVERS_TEXT_MAX];
@@ -285,7 +286,7 @@ static void what_is_wrong_is_named(void **state)
         {"return { uplinks = { { interface = 'a', weigth = 1 } } }",
          "config.lua: uplinks[1].weigth: unknown key; did you mean weight?"},
         {"return { uplinks = { { interface = 'a', mtu = 1 } } }",
-         "uplinks[1].mtu: unknown key (known: interface, address, name, weight, tier, tags, quota, "
+         "uplinks[1].mtu: unknown key (known: interface, address, name, weight, tier, tags, quota, rate, "
          "quota_per, "
          "quota_day, quota_end, dns, check, portal, gateway, mark, ipv6_source, upstream, via)"},
         {"return { uplinks = { { interface = 'a', ipv6_source = 'privacy' } } }",
@@ -298,6 +299,10 @@ static void what_is_wrong_is_named(void **state)
          "uplinks[1].ipv6_source: is for an interface, or for a parent proxy that is reached via one"},
         {"return { uplinks = { { interface = 'a', quota = '20GB' } } }",
          "uplinks[1].quota: expected bytes, such as \"20G\""},
+        {"return { uplinks = { { interface = 'a', rate = '2MB' } } }",
+         "uplinks[1].rate: expected bytes a second, such as \"2M\", from 1K to 1T"},
+        {"return { uplinks = { { interface = 'a', rate = 999 } } }",
+         "uplinks[1].rate: expected bytes a second"},
         {"return { uplinks = { { interface = 'a', quota = 0 } } }", "uplinks[1].quota: expected bytes"},
         {"return { uplinks = { { interface = 'a', quota = '20G', quota_per = 'year' } } }",
          "uplinks[1].quota_per: expected \"day\", \"week\" or \"month\""},
