@@ -220,6 +220,7 @@ def test_a_config_file_can_set_everything(config, tmp_path):
         'return { name = "mine", params = { n = { type = "number" } },'
         "  new = function() return { pick = function(_, u) return u[1] end } end }")
     (tmp_path / "users").write_text("anna:SECRET\n")
+    (tmp_path / "users").chmod(0o600)
     path = config("""return {
         host = "192.0.2.1", port = 99, auth_file = "users", policy = "mine.lua", set = { n = 3 },
         uplinks = { "eth9@7", { interface = "eth8", name = "lte", weight = 0.5, tier = 2, tags = { "metered" } } },
