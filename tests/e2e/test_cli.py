@@ -370,6 +370,12 @@ def test_a_user_given_twice():
     assert refused(2, "check", "--auth", "u:SECRET", "--auth", "u:SECRET2") == "--auth: this user was given before"
 
 
+def test_takeover_is_for_start_and_needs_a_control_socket():
+    assert refused(2, "check", "--takeover") == "check has no option --takeover, unlike start (-h lists the options)"
+    assert refused(1, "start", "--takeover", "--control", "none", "-p", "0", "lo") == (
+        "--takeover: needs a control socket; name it with --control")
+
+
 def test_every_option_of_the_help_is_tested():
     source = "".join(path.read_text() for path in [Path(__file__), *Path(__file__).parent.glob("test_cli_*.py")])
     for name in re.findall(r"--([a-z0-9-]+)", run("help", "start").stdout + run("help", "list").stdout):

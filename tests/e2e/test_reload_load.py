@@ -3,12 +3,10 @@
 `./dev soak` reads it 300 times (STEERWAY_RELOADS)."""
 
 import os
-import threading
 
 import pytest
 
-from lab.origin import read_exactly
-from lab.socks import socks5_connect
+from lab.takeover import AtWork
 
 RELOADS = int(os.environ.get("STEERWAY_RELOADS", "24"))
 GOOD = [
@@ -25,50 +23,6 @@ BROKEN = [
 ]
 
 
-class Clients:
-    """Threads that connect, exchange some bytes, and close, over and over; and tunnels that stay open."""
-
-    def __init__(self, proxy, server, n=4, tunnels=12):
-        self.proxy, self.server, self.made, self.wrong = proxy, server, 0, []
-        self.over = threading.Event()
-        self.tunnels = [socks5_connect(proxy, server.address, server.port) for _ in range(tunnels)]
-        self.threads = [threading.Thread(target=self.connect, daemon=True) for _ in range(n)]
-        self.threads.append(threading.Thread(target=self.talk, daemon=True))
-        for thread in self.threads:
-            thread.start()
-
-    def exchange(self, tunnel, data):
-        tunnel.sendall(data)
-        if read_exactly(tunnel.s, len(data)) != data:
-            self.wrong.append("wrong bytes")
-
-    def connect(self):
-        while not self.over.is_set():
-            try:
-                with socks5_connect(self.proxy, self.server.address, self.server.port) as tunnel:
-                    self.exchange(tunnel, b"ping")
-                self.made += 1
-            except Exception as e:  # any fault at all is a finding
-                self.wrong.append(f"new: {e!r}")
-
-    def talk(self):
-        while not self.over.is_set():
-            for i, tunnel in enumerate(self.tunnels):
-                try:
-                    self.exchange(tunnel, b"%06d" % i)
-                except Exception as e:
-                    self.wrong.append(f"open {i}: {e!r}")
-                    return
-
-    def stop(self):
-        self.over.set()
-        for thread in self.threads:
-            thread.join(60)
-        for i, tunnel in enumerate(self.tunnels):
-            self.exchange(tunnel, b"%06d" % i)
-            tunnel.close()
-
-
 @pytest.mark.once
 def test_reloads_under_load(start, config, origin, tmp_path):
     def serve(s):
@@ -81,7 +35,7 @@ def test_reloads_under_load(start, config, origin, tmp_path):
     (tmp_path / "oops.lua").write_text('return { name = "oops", new = function() error("oops") end }')
     proxy = start("--config", write(GOOD[0]), port=False)
     server = origin(serve)
-    clients = Clients(proxy, server)
+    clients = AtWork(proxy, server)
     for i in range(RELOADS // 2):
         write(BROKEN[i % len(BROKEN)])
         proxy.tell("reload", code=1)

@@ -39,6 +39,7 @@ local ROOMS = {
   { "app/capture", "base addr machine keep" },
   { "app/view", "base addr outbound inbound" },
   { "app/control", "base addr machine net dns proto sets uplink health outbound inbound config keep follow capture view" },
+  { "app/takeover", "base uplink config keep control" },
   { "app/doctor", "base machine uplink health config confine capture" },
   { "app/simulate", "base uplink policy" },
   { "app/show", "base" },
@@ -47,7 +48,7 @@ local ROOMS = {
   { "app/complete", "base options cli" },
   { "app/ask", "base config control cli show" },
   { "app/serve", "base log net machine uplink policy relay udp health inbound http socks captured config confine keep follow "
-    .. "capture control" },
+    .. "capture control takeover" },
   { "app/main", "base log netlink peek uplink policy access config options confine follow capture control doctor simulate "
     .. "show cli setup complete ask serve" },
 }
@@ -65,7 +66,7 @@ end
 -- Libraries, and the rooms that may see them.
 local LOOP = {
   "machine", "net", "dns", "relay", "access", "datagram", "parent", "health", "outbound", "udp", "inbound", "http", "keep",
-  "follow", "capture", "view", "control", "serve",
+  "follow", "capture", "view", "control", "takeover", "serve",
 }
 local LIBRARIES = {
   ["lua.h"] = { "cage", "policy" },
@@ -82,8 +83,8 @@ local LIBRARIES = {
   ["arpa/nameser.h"] = { "dns" },
   ["libmnl/libmnl.h"] = { "netlink", "machine" },
   ["jansson.h"] = {
-    "policy", "outbound", "config", "options", "keep", "capture", "view", "control", "doctor", "simulate", "show", "ask",
-    "serve", "main",
+    "policy", "outbound", "config", "options", "keep", "capture", "view", "control", "takeover", "doctor", "simulate", "show",
+    "ask", "serve", "main",
   },
 }
 

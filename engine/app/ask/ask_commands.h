@@ -11,6 +11,7 @@ int cmd_why(const struct cli *cli);
 
 /* Policy and parameters, and a recording for simulate. */
 int cmd_reload(const struct cli *cli);
+int cmd_restart(const struct cli *cli);
 int cmd_policy(const struct cli *cli);
 int cmd_set(const struct cli *cli);
 int cmd_record(const struct cli *cli);

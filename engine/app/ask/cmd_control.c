@@ -39,6 +39,16 @@ int cmd_reload(const struct cli *cli)
     return ask_and_show(cli, json_pack("{s:s}", "verb", "reload"), print_reloaded);
 }
 
+static void print_restarted(const json_t *a)
+{
+    (void)printf("process %.0f serves now\n", show_number_of(a, "pid"));
+}
+
+int cmd_restart(const struct cli *cli)
+{
+    return ask_and_show(cli, json_pack("{s:s}", "verb", "restart"), print_restarted);
+}
+
 /* Make the path absolute, since the proxy runs in another folder. @return 0 or negative errno */
 static int whole_path(const char *file, char ret[PATH_MAX])
 {

@@ -99,7 +99,6 @@ static void become_child(int in, int said, const char *script)
     sigset_t none;
 
     (void)setsid(); /* a terminal's signals are for the proxy, which then lets go */
-    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     for (size_t i = 0; i < ARRAY_LEN(usual); i++)
         (void)signal(usual[i], SIG_DFL);
     (void)sigemptyset(&none);
@@ -120,11 +119,12 @@ static void close_child(struct capture_holder *h)
     if (h->in_fd >= 0)
         (void)close(h->in_fd);
     (void)close(h->said_fd);
-    ev_child_stop(h->loop, &h->exited); /* the loop reaps it all the same */
+    if (!h->adopted)
+        ev_child_stop(h->loop, &h->exited); /* the loop reaps it all the same */
     h->pid = 0;
     h->in_fd = -1;
     h->state = CAPTURE_IDLE;
-    h->owns = h->late = false;
+    h->owns = h->late = h->adopted = false;
 }
 
 /* Once the child is reaped, its netlink socket is closed, and the table is gone. */
@@ -202,9 +202,13 @@ static void on_end(struct capture_holder *h)
     char text[CAPTURE_ERROR_MAX];
     const char *error = first_error(h, h->len, text);
 
-    if (before == CAPTURE_RELEASING) {
+    if (before == CAPTURE_RELEASING && !h->adopted) {
         ev_io_stop(h->loop, &h->said);
         return;
+    }
+    if (before == CAPTURE_RELEASING) { /* no news of its end but this one */
+        close_child(h);
+        return change_over(h, NULL);
     }
     close_child(h);
     if (before == CAPTURE_HELD)
@@ -302,6 +306,19 @@ static int start_child(struct capture_holder *h, const char *script)
     ev_set_priority(&h->exited, EV_MAXPRI); /* first, so that a reused process number is not killed */
     ev_child_start(h->loop, &h->exited);
     return 0;
+}
+
+void capture_holder_take_over(struct capture_holder *h, const struct capture_request *request, int in_fd,
+                              int said_fd, pid_t pid)
+{
+    h->request = *request;
+    h->state = CAPTURE_HELD;
+    h->owns = h->adopted = true;
+    h->pid = pid;
+    h->in_fd = in_fd;
+    h->said_fd = said_fd;
+    ev_io_init(&h->said, on_said, h->said_fd, EV_READ);
+    ev_io_start(h->loop, &h->said);
 }
 
 /* nft takes a line as one change: all of it is applied, or nothing. */

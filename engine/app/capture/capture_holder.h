@@ -1,6 +1,7 @@
 /* Holds the table of nftables for the running proxy: by a child process nft, which keeps its netlink socket
  * open. The kernel removes a table with `flags owner` once that socket is closed. The child ends with the
- * proxy, as it then reads the end of its input. */
+ * proxy, as it then reads the end of its input. Another process that takes over from the proxy goes on with
+ * the child, by the pipes to it. */
 #ifndef STEERWAY_CAPTURE_CAPTURE_HOLDER_H
 #define STEERWAY_CAPTURE_CAPTURE_HOLDER_H
 
@@ -32,6 +33,7 @@ struct capture_holder {
     bool unsure;                          /* the latest change has failed, and may be made all the same */
     void (*answered_late)(struct capture_holder *h); /* that answer has come; NULL for none */
     pid_t pid;                                       /* 0: reaped */
+    bool adopted; /* the child of another process, which is not reaped here */
     int in_fd, said_fd;
     ev_io said;
     ev_child exited;
@@ -56,7 +58,10 @@ MUST_CHECK int capture_holder_update(struct capture_holder *h, const struct capt
                                      const struct buf *script, capture_holder_done_fn *done, void *arg);
 /** Let go of the table that goes with the proxy. @return as capture_holder_install */
 MUST_CHECK int capture_holder_release(struct capture_holder *h, capture_holder_done_fn *done, void *arg);
-/** Let go at once; nothing is called back. Harmless when idle. */
+/** Go on with the child of another process; takes the descriptors. @param pid  of the child */
+void capture_holder_take_over(struct capture_holder *h, const struct capture_request *request, int in_fd,
+                              int said_fd, pid_t pid);
+/** Let go at once; nothing is called back. Harmless when idle, and where another process has taken over. */
 void capture_holder_close(struct capture_holder *h);
 
 #endif

@@ -228,6 +228,28 @@ static int parse_before_verb(struct cli *cli, const char *arg, char *err)
     return 0;
 }
 
+/* Before passwords in it are overwritten. @return false without memory */
+static bool keep_line(struct cli *cli, int argc, char **argv)
+{
+    cli->line = calloc((size_t)argc + 1, sizeof *cli->line);
+    for (int i = 0; cli->line && i < argc; i++) {
+        cli->line[i] = strdup(argv[i]);
+        if (!cli->line[i])
+            return false;
+        cli->n_line++;
+    }
+    return cli->line;
+}
+
+static void forget(char **texts, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        explicit_bzero(texts[i], strlen(texts[i]));
+        free(texts[i]);
+    }
+    free(texts);
+}
+
 int cli_parse(struct cli *ret, const struct verb_table *verbs, int argc, char **argv, char *err)
 {
     struct arguments a = {.argc = argc, .at = 1, .argv = argv};
@@ -240,6 +262,8 @@ int cli_parse(struct cli *ret, const struct verb_table *verbs, int argc, char **
     ret->words = calloc(n, sizeof *ret->words);
     if (!ret->values || !ret->secrets || !ret->words)
         return config_refuse(err, "out of memory");
+    if (!keep_line(ret, argc, argv))
+        return config_refuse(err, "out of memory");
     if (a.at >= a.argc)
         return 0;
     int r = parse_before_verb(ret, a.argv[a.at++], err);
@@ -248,11 +272,8 @@ int cli_parse(struct cli *ret, const struct verb_table *verbs, int argc, char **
 
 void cli_done(struct cli *cli)
 {
-    for (size_t i = 0; i < cli->n_secrets; i++) {
-        explicit_bzero(cli->secrets[i], strlen(cli->secrets[i]));
-        free(cli->secrets[i]);
-    }
-    free(cli->secrets);
+    forget(cli->secrets, cli->n_secrets);
+    forget(cli->line, cli->n_line);
     free(cli->values);
     free(cli->words);
     *cli = (struct cli){.verb = NULL};

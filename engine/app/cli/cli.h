@@ -16,6 +16,8 @@ struct cli {
     size_t n_values;
     char **secrets; /* copies of values that were overwritten in argv */
     size_t n_secrets;
+    char **line; /* the command line as it was given; ends with NULL */
+    size_t n_line;
     const char **words; /* the other arguments: uplinks for most commands */
     size_t n_words;
 };

@@ -84,8 +84,9 @@ struct config {
     bool bypass_default;    /* not set: local networks go direct, see startup_local */
     double hedge_s;         /* HEDGE_AUTO unless given */
     double dial_timeout_s, bind_timeout_s, handshake_timeout_s, idle_timeout_s, drain_timeout_s;
-    char *dns_servers; /* NULL for the system's */
-    char *check;       /* targets of checks, or "none"; NULL for the default (config_check) */
+    bool drain_timeout_set; /* by the user */
+    char *dns_servers;      /* NULL for the system's */
+    char *check;            /* targets of checks, or "none"; NULL for the default (config_check) */
     double check_interval_s, cut_after_s, ack_timeout_s;
     char *data_dir; /* the folder with lua/ and policies/; NULL to search */
     char *control;  /* path of the control socket, or "none"; NULL for the default path */

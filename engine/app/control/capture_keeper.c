@@ -193,6 +193,8 @@ static void on_late_answer(struct capture_holder *h)
 
 static int begin_or_wait(struct capture_keeper *k, struct capture_errand *e, char *err)
 {
+    if (k->lent)
+        return refuse(err, -EBUSY);
     if (k->now.change == CAPTURE_CHANGE_NONE)
         return begin(k, e, err);
     if (k->now.change != CAPTURE_CHANGE_UPDATE || k->waiting.change != CAPTURE_CHANGE_NONE)
@@ -325,7 +327,7 @@ static bool note_networks(struct capture_keeper *k, const struct machine *m)
 
 void capture_keeper_look(struct capture_keeper *k, const struct machine *m, bool settled)
 {
-    if (!k->on && k->now.change != CAPTURE_CHANGE_ON)
+    if (k->lent || (!k->on && k->now.change != CAPTURE_CHANGE_ON))
         return;
     const double now_s = clock_now_s();
     k->settled = k->settled || settled;
@@ -362,6 +364,20 @@ void capture_keeper_adopt(struct capture_keeper *k, const char *control)
             k->shape.six = k->shape.six || r->steps.items[i].family == AF_INET6;
     }
     free(r);
+}
+
+bool capture_keeper_is_busy(const struct capture_keeper *k)
+{
+    return k->now.change != CAPTURE_CHANGE_NONE || k->waiting.change != CAPTURE_CHANGE_NONE || k->holder.late;
+}
+
+void capture_keeper_take_over(struct capture_keeper *k, const struct capture_request *request, bool six,
+                              int in_fd, int said_fd, pid_t pid)
+{
+    capture_holder_take_over(&k->holder, request, in_fd, said_fd, pid);
+    k->on = true;
+    k->request = *request;
+    k->shape.six = six;
 }
 
 void capture_keeper_close(struct capture_keeper *k)

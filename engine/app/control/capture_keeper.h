@@ -34,6 +34,7 @@ struct capture_keeper {
     struct capture_shape shape;
     struct capture_errand now, waiting; /* under way, and after it */
     struct capture_ranges networks;     /* at the latest attempt to bring it up to date */
+    bool lent;                          /* another process is about to go on with it: nothing changes */
     struct addr to4, to6;               /* the proxy's listeners then */
     bool udp;                           /* and whether all of them took datagrams */
     bool fixed;                         /* the rules could not be replaced: only the sets are, for now */
@@ -56,6 +57,13 @@ MUST_CHECK int capture_keeper_off(struct capture_keeper *k, capture_holder_done_
 /** Take over a table that an earlier run has left (--when-gone stop), if the record of the capture says that
  * it is of the proxy at this control socket. */
 void capture_keeper_adopt(struct capture_keeper *k, const char *control);
+
+/** Whether a change of the table is under way, or waits. */
+bool capture_keeper_is_busy(const struct capture_keeper *k);
+/** Go on with the capture of another process, whose child holds the table; takes the descriptors. The rules
+ * are those of that process until the machine is looked at. @param pid  of the child */
+void capture_keeper_take_over(struct capture_keeper *k, const struct capture_request *request, bool six,
+                              int in_fd, int said_fd, pid_t pid);
 
 /** The machine was looked at. @param m  of machine_read_links
  *  @param settled  some time after a change: its routes are there, too */

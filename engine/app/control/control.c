@@ -302,21 +302,73 @@ static void verb_log(void *owner, const json_t *request, struct control_reply re
     control_answer(reply, json_pack("{s:s, s:s}", "level", event_level_name(level), "before", before));
 }
 
+/* --- another process ------------------------------------------------------------------------------------ */
+
+static void verb_takeover(void *owner, const json_t *request, struct control_reply reply)
+{
+    const struct control_subject *s = &((struct control *)owner)->subject;
+
+    s->takeover(s->takeover_arg, request, reply);
+}
+
+static void verb_restart(void *owner, const json_t *request, struct control_reply reply)
+{
+    const struct control_subject *s = &((struct control *)owner)->subject;
+
+    (void)request;
+    s->restart(s->takeover_arg, reply);
+}
+
+static void verb_count(void *owner, const json_t *request, struct control_reply reply)
+{
+    const struct control_subject *s = &((struct control *)owner)->subject;
+
+    s->count(s->takeover_arg, request, reply);
+}
+
+static void on_left(void *owner, uint64_t client)
+{
+    const struct control_subject *s = &((struct control *)owner)->subject;
+
+    s->left(s->takeover_arg, client);
+}
+
+/* --- all of them ---------------------------------------------------------------------------------------- */
+
 static const struct control_verb verbs[] = {
-    {"status", verb_status}, {"uplinks", verb_uplinks}, {"policy", verb_policy},
-    {"set", verb_set},       {"reload", verb_reload},   {"why", verb_why},
-    {"record", verb_record}, {"drain", verb_drain},     {"add", verb_add},
-    {"remove", verb_remove}, {"weight", verb_weight},   {"tier", verb_tier},
-    {"quota", verb_quota},   {"capture", verb_capture}, {"diff", verb_diff},
-    {"events", verb_events}, {"log", verb_log},         {"connections", verb_connections},
-    {"recent", verb_recent}, {"close", verb_close},
+    {"status", verb_status},   {"uplinks", verb_uplinks}, {"policy", verb_policy},
+    {"set", verb_set},         {"reload", verb_reload},   {"why", verb_why},
+    {"record", verb_record},   {"drain", verb_drain},     {"add", verb_add},
+    {"remove", verb_remove},   {"weight", verb_weight},   {"tier", verb_tier},
+    {"quota", verb_quota},     {"capture", verb_capture}, {"diff", verb_diff},
+    {"events", verb_events},   {"log", verb_log},         {"connections", verb_connections},
+    {"recent", verb_recent},   {"close", verb_close},     {"takeover", verb_takeover},
+    {"restart", verb_restart}, {"count", verb_count},
 };
 
 int control_open(struct control *c, struct ev_loop *loop, const char *path,
                  const struct control_subject *subject)
 {
     *c = (struct control){.subject = *subject, .started_s = clock_now_s()};
-    return control_server_open(&c->server, loop, path, verbs, ARRAY_LEN(verbs), c);
+    int r = 0;
+    if (subject->place)
+        control_server_open_at(&c->server, loop, subject->place, verbs, ARRAY_LEN(verbs), c);
+    else
+        r = control_server_open(&c->server, loop, path, verbs, ARRAY_LEN(verbs), c);
+    if (r == 0)
+        c->server.left = on_left;
+    return r;
+}
+
+void control_yield(struct control *c)
+{
+    struct control_server *s = &c->server;
+
+    if (!s->open)
+        return;
+    ev_io_stop(s->loop, &s->io);
+    ev_timer_stop(s->loop, &s->pause);
+    control_place_yield(&s->place);
 }
 
 void control_close(struct control *c)

@@ -22,6 +22,15 @@ struct control_subject {
     /** What differs between the config as it was read last and another file's table; a list, or NULL. */
     json_t *(*diff)(void *arg, const json_t *other);
     void *reload_arg;
+    /** Hand over to another process, start one, and count what one has moved since. @param arg  takeover_arg
+     */
+    void (*takeover)(void *arg, const json_t *request, struct control_reply reply);
+    void (*restart)(void *arg, struct control_reply reply);
+    void (*count)(void *arg, const json_t *request, struct control_reply reply);
+    /** A client of the socket has left. */
+    void (*left)(void *arg, uint64_t client);
+    void *takeover_arg;
+    const struct control_place *place; /* where it is served, taken over; NULL: take it */
     /** The file of a policy: looked up by name, or the path itself. The callee frees ret.
      *  @return 0, or negative errno with one line in err (CONFIG_ERROR_MAX) */
     int (*find_policy)(void *arg, const char *name_or_file, char **ret, char *err);
@@ -45,6 +54,8 @@ MUST_CHECK int control_open(struct control *c, struct ev_loop *loop, const char 
 void control_answer_loaded(struct control_reply reply, const struct policy *p, double seconds,
                            json_t *changes);
 
+/** Another process serves the place from now on. Clients that are connected stay. */
+void control_yield(struct control *c);
 /** Harmless on one that is not open. */
 void control_close(struct control *c);
 

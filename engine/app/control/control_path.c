@@ -124,10 +124,15 @@ bool control_place_is_served(const char *path)
 
 void control_place_leave(struct control_place *p)
 {
-    if (p->fd >= 0) {
+    if (p->fd >= 0)
         (void)unlink(p->path);
+    control_place_yield(p);
+}
+
+void control_place_yield(struct control_place *p)
+{
+    if (p->fd >= 0)
         (void)close(p->fd);
-    }
     if (p->lock_fd >= 0)
         (void)close(p->lock_fd);
     p->fd = p->lock_fd = -1;

@@ -29,6 +29,8 @@ struct control_place {
 MUST_CHECK int control_place_take(struct control_place *ret, const char *path);
 /** Whether a program accepts connections at that socket. */
 bool control_place_is_served(const char *path);
+/** Close it here, for another process has both descriptors. Harmless as below. */
+void control_place_yield(struct control_place *p);
 /** Remove the socket, and release the lock. Harmless on a place that was never taken (fds -1). */
 void control_place_leave(struct control_place *p);
 

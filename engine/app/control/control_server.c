@@ -1,6 +1,7 @@
 #include "control/control_server.h"
 
 #include "base/clock.h"
+#include "control/descriptors.h"
 #include "control/json_text.h"
 
 #include <errno.h>
@@ -24,10 +25,11 @@ struct client {
     ev_io readable, writable;
     ev_timer idle;
     struct buf in, out;
-    struct control_stream *stream; /* its answer is written piece by piece; else NULL */
-    bool owed;                     /* an answer is pending; the next line waits */
-    bool silent;                   /* the client has sent FIN */
-    bool leaving;                  /* close after the output is written */
+    struct control_stream *stream;  /* its answer is written piece by piece; else NULL */
+    struct descriptors descriptors; /* to be sent with the output */
+    bool owed;                      /* an answer is pending; the next line waits */
+    bool silent;                    /* the client has sent FIN */
+    bool leaving;                   /* close after the output is written */
 };
 
 /* --- clients -------------------------------------------------------------------------------------------- */
@@ -35,6 +37,7 @@ struct client {
 static void client_close(struct client *c)
 {
     struct control_server *s = c->server;
+    uint64_t id = c->id;
 
     ev_io_stop(s->loop, &c->readable);
     ev_io_stop(s->loop, &c->writable);
@@ -42,6 +45,7 @@ static void client_close(struct client *c)
     (void)close(c->fd);
     buf_done(&c->in);
     buf_done(&c->out);
+    descriptors_drop(&c->descriptors, c->descriptors.n);
     list_remove(&c->node);
     s->n_clients--;
     struct control_stream *stream = c->stream;
@@ -50,6 +54,8 @@ static void client_close(struct client *c)
         stream->client = NULL;
         stream->gone(stream);
     }
+    if (s->left)
+        s->left(s->owner, id);
 }
 
 static void stay_awake(struct client *c)
@@ -61,8 +67,7 @@ static void stay_awake(struct client *c)
 static void flush(struct client *c)
 {
     while (c->out.len > 0) {
-        struct slice waiting = buf_slice(&c->out);
-        ssize_t n = send(c->fd, waiting.data, waiting.len, MSG_NOSIGNAL);
+        ssize_t n = descriptors_send(&c->descriptors, c->fd, buf_slice(&c->out));
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
@@ -309,6 +314,18 @@ void control_answer(struct control_reply reply, json_t *answer)
     on_answered(reply, whole);
 }
 
+void control_answer_with(struct control_reply reply, json_t *answer, const int *fds, size_t n)
+{
+    struct client *c = client_by_id(reply.server, reply.client);
+    int r = c ? descriptors_copy(&c->descriptors, fds, n) : 0;
+
+    if (r < 0) {
+        json_decref(answer);
+        return control_refuse(reply, "the sockets cannot be handed over: %s", strerror(-r));
+    }
+    control_answer(reply, answer);
+}
+
 void control_refuse(struct control_reply reply, const char *fmt, ...)
 {
     char text[ERROR_MAX];
@@ -443,26 +460,32 @@ int control_server_open(struct control_server *s, struct ev_loop *loop, const ch
     struct control_place place;
     int r = control_place_take(&place, path);
 
-    if (r < 0)
-        return r;
+    if (r == 0)
+        control_server_open_at(s, loop, &place, verbs, n_verbs, owner);
+    return r;
+}
+
+void control_server_open_at(struct control_server *s, struct ev_loop *loop, const struct control_place *place,
+                            const struct control_verb *verbs, size_t n_verbs, void *owner)
+{
     *s = (struct control_server){
-        .place = place, .loop = loop, .verbs = verbs, .n_verbs = n_verbs, .owner = owner, .open = true};
+        .place = *place, .loop = loop, .verbs = verbs, .n_verbs = n_verbs, .owner = owner, .open = true};
     list_init(&s->clients);
-    ev_io_init(&s->io, on_connection, place.fd, EV_READ);
+    ev_io_init(&s->io, on_connection, place->fd, EV_READ);
     ev_io_start(loop, &s->io);
     ev_timer_init(&s->pause, on_pause_over, 0., 0.);
     ev_timer_init(&s->rest, on_rested, 0., 0.);
-    return 0;
 }
 
 void control_server_close(struct control_server *s)
 {
     if (!s->open)
         return;
+    s->left = NULL;
     LIST_EACH(&s->clients, node, next) {
         struct client *c = container_of(node, struct client, node);
-        if (c->out.len > 0) /* the last events */
-            (void)!send(c->fd, buf_slice(&c->out).data, c->out.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (c->out.len > 0) /* such as the answer to restart */
+            (void)descriptors_send(&c->descriptors, c->fd, buf_slice(&c->out));
         client_close(c);
     }
     ev_io_stop(s->loop, &s->io);

@@ -61,6 +61,8 @@ struct control_server {
     size_t n_verbs;
     void *owner;
     struct log_limit complaints;
+    /** A client has closed, or was closed; may be NULL. */
+    void (*left)(void *owner, uint64_t client);
     bool open;
 };
 
@@ -68,11 +70,16 @@ struct control_server {
  * control_place_take */
 MUST_CHECK int control_server_open(struct control_server *s, struct ev_loop *loop, const char *path,
                                    const struct control_verb *verbs, size_t n_verbs, void *owner);
+/** The same at a place that was taken; the server has it from now on. */
+void control_server_open_at(struct control_server *s, struct ev_loop *loop, const struct control_place *place,
+                            const struct control_verb *verbs, size_t n_verbs, void *owner);
 /** Harmless when it is not open. Pending answers are dropped. */
 void control_server_close(struct control_server *s);
 
 /** Send the answer (taken; NULL means out of memory) with "ok": true added. */
 void control_answer(struct control_reply reply, json_t *answer);
+/** The same, with copies of these descriptors (SCM_RIGHTS). It is a refusal where they cannot be copied. */
+void control_answer_with(struct control_reply reply, json_t *answer, const int *fds, size_t n);
 /** In place of an answer: open the stream for it. @return false: the client is gone */
 MUST_CHECK bool control_stream_open(struct control_stream *s, struct control_reply reply);
 /** Where its text is written, without waiting. Call control_stream_send afterwards. */

@@ -36,10 +36,15 @@ static void keep(struct ledger *l, const struct uplink *u)
     (void)json_object_set_new(l->kept, u->name, uplink_json(u, json_object_get(l->kept, u->name)));
 }
 
-static char *to_text(struct ledger *l)
+static void keep_all(struct ledger *l)
 {
     for (size_t i = 0; i < l->ties.uplinks->n; i++)
         keep(l, l->ties.uplinks->items[i]);
+}
+
+static char *to_text(struct ledger *l)
+{
+    keep_all(l);
     json_t *whole = json_pack("{s:i, s:O}", "steerway_state", VERSION, "uplinks", l->kept);
     char *text = whole ? json_dumps(whole, JSON_INDENT(1)) : NULL;
     json_decref(whole);
@@ -86,6 +91,12 @@ static void warn(enum log_event event, const char *path, const char *why)
     log_end(&l);
 }
 
+static void restore_all(struct ledger *l)
+{
+    for (size_t i = 0; i < l->ties.uplinks->n; i++)
+        restore(l->ties.uplinks->items[i], json_object_get(l->kept, l->ties.uplinks->items[i]->name));
+}
+
 static void take_up(struct ledger *l, const char *text)
 {
     json_error_t error;
@@ -96,8 +107,7 @@ static void take_up(struct ledger *l, const char *text)
     if (known && json_is_object(uplinks)) {
         json_decref(l->kept);
         l->kept = json_incref(uplinks);
-        for (size_t i = 0; i < l->ties.uplinks->n; i++)
-            restore(l->ties.uplinks->items[i], json_object_get(uplinks, l->ties.uplinks->items[i]->name));
+        restore_all(l);
     } else {
         int r = state_file_set_aside(&l->file);
         warn(EVENT_STATE_UNREADABLE, l->file.path,
@@ -134,7 +144,7 @@ static bool has_quotas(const struct ledger *l)
 
 static void save_soon(struct ledger *l)
 {
-    if (!l->file.loop || ev_is_active(&l->save))
+    if (!l->file.loop || l->lent || ev_is_active(&l->save))
         return;
     ev_timer_set(&l->save, has_quotas(l) ? SAVE_QUOTA_S : SAVE_LEARNED_S, 0.);
     ev_timer_start(l->loop, &l->save);
@@ -204,21 +214,85 @@ static void on_renewal(struct ev_loop *loop, ev_periodic *w, int events)
 
 int ledger_open(struct ledger *l, struct ev_loop *loop, const char *path, const struct ledger_ties *ties)
 {
+    return ledger_take_over(l, loop, path, ties, &(struct ledger_handed){.lock_fd = -1});
+}
+
+int ledger_take_over(struct ledger *l, struct ev_loop *loop, const char *path, const struct ledger_ties *ties,
+                     const struct ledger_handed *handed)
+{
     char *text = NULL;
+    int r = 0;
 
     *l = (struct ledger){.loop = loop, .ties = *ties, .kept = json_object()};
     ev_timer_init(&l->save, on_save, 0., 0.);
     ev_periodic_init(&l->renewal, on_renewal, 0., 0., next_renewal);
     if (has_quotas(l))
         ev_periodic_start(loop, &l->renewal);
-    int r = !l->kept ? -ENOMEM : path ? state_file_open(&l->file, loop, path, &text) : 0;
+    if (path && handed->lock_fd >= 0)
+        r = state_file_take_over(&l->file, loop, path, handed->lock_fd);
+    else if (path)
+        r = state_file_open(&l->file, loop, path, &text);
     l->file.failed = on_failed;
-    if (text)
+    if (l->kept && handed->state) {
+        (void)json_object_update(l->kept, (json_t *)(uintptr_t)handed->state);
+        restore_all(l);
+    } else if (l->kept && text) {
         take_up(l, text);
+    }
     free(text);
     ledger_look(l);
-    return r;
+    return l->kept ? r : -ENOMEM;
 }
+
+/* --- another process goes on with it -------------------------------------------------------------------- */
+
+json_t *ledger_lend(struct ledger *l)
+{
+    keep_all(l);
+    json_t *state = json_deep_copy(l->kept);
+    if (!state)
+        return NULL;
+    if (l->file.loop)
+        on_save(l->loop, &l->save, 0);
+    ev_timer_stop(l->loop, &l->save);
+    l->lent = true;
+    for (size_t i = 0; i < l->ties.uplinks->n; i++)
+        l->told[l->ties.uplinks->items[i]->view.id - 1] = l->ties.uplinks->items[i]->quota.used;
+    return state;
+}
+
+void ledger_take_back(struct ledger *l)
+{
+    l->lent = false;
+    save_soon(l);
+}
+
+/* A period that has ended since then begins at zero. */
+double ledger_untold(const struct ledger *l, const struct uplink *u)
+{
+    double told = l->told[u->view.id - 1];
+
+    if (!quota_is_set(&u->quota))
+        return 0;
+    return u->quota.used < told ? u->quota.used : u->quota.used - told;
+}
+
+void ledger_tell(struct ledger *l, const struct uplink *u, double bytes)
+{
+    double *told = &l->told[u->view.id - 1];
+
+    *told = (u->quota.used < *told ? 0 : *told) + bytes;
+}
+
+void ledger_count(struct uplink *u, double bytes)
+{
+    if (!quota_is_set(&u->quota))
+        return;
+    u->quota.used += bytes;
+    uplink_settle(u);
+}
+
+/* --- the end -------------------------------------------------------------------------------------------- */
 
 void ledger_add(struct ledger *l, struct uplink *u)
 {
@@ -250,7 +324,7 @@ void ledger_close(struct ledger *l)
     ev_timer_stop(l->loop, &l->save);
     ev_periodic_stop(l->loop, &l->renewal);
     (void)uplink_set_tick(l->ties.uplinks, UPLINK_TICK_S); /* count the bytes since the last tick */
-    state_file_close(&l->file, l->file.loop && l->kept ? to_text(l) : NULL);
+    state_file_close(&l->file, l->file.loop && l->kept && !l->lent ? to_text(l) : NULL);
     json_decref(l->kept);
     l->kept = NULL;
     l->loop = NULL;

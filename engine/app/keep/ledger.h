@@ -23,6 +23,12 @@ struct ledger_ties {
     void *owner; /* for cut */
 };
 
+/** What another process hands over (ledger_lend). */
+struct ledger_handed {
+    const json_t *state; /* what it has kept; NULL: read the file */
+    int lock_fd;         /* of the file, taken; -1: lock it */
+};
+
 /** Embedded by its owner, who must not move it; zero-initialised is "not open". */
 struct ledger {
     struct ev_loop *loop;
@@ -30,6 +36,8 @@ struct ledger {
     struct state_file file;
     json_t *kept;             /* the file's entries, also of uplinks that this run does not have */
     bool used_up[UPLINK_MAX]; /* by id - 1: the state that was logged last */
+    bool lent;                /* another process is about to keep it, or does: nothing is saved here */
+    double told[UPLINK_MAX];  /* by id - 1, while lent: the bytes of a quota that it knows of */
     ev_timer save;
     ev_periodic renewal; /* ends the next period */
 };
@@ -40,6 +48,20 @@ struct ledger {
  *  @return 0 or a negative errno of state_file_open; periods work in either case */
 MUST_CHECK int ledger_open(struct ledger *l, struct ev_loop *loop, const char *path,
                            const struct ledger_ties *ties);
+/** The same, from another process that goes on with the file's lock. */
+MUST_CHECK int ledger_take_over(struct ledger *l, struct ev_loop *loop, const char *path,
+                                const struct ledger_ties *ties, const struct ledger_handed *handed);
+/** Let another process keep it, and save nothing from now on. Saves what there is.
+ *  @return what that process has to know, a new reference; NULL without memory: nothing has changed */
+json_t *ledger_lend(struct ledger *l);
+/** That process has failed: keep it again. */
+void ledger_take_back(struct ledger *l);
+/** While lent: the bytes that have been counted for a quota, and that the other process does not know of. */
+double ledger_untold(const struct ledger *l, const struct uplink *u);
+/** It knows of so many more. */
+void ledger_tell(struct ledger *l, const struct uplink *u, double bytes);
+/** Count bytes that the process before has moved. Call ledger_look next. */
+void ledger_count(struct uplink *u, double bytes);
 /** Apply the kept state to an uplink that was added later. */
 void ledger_add(struct ledger *l, struct uplink *u);
 /** Keep the state of an uplink that is about to be removed, for one that gets its name. */

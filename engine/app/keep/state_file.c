@@ -97,6 +97,15 @@ static void on_written(struct ev_loop *loop, ev_async *w, int events)
 
 /* --- the whole ------------------------------------------------------------------------------------------ */
 
+static void begin(struct state_file *f, struct ev_loop *loop, const char *path, int lock_fd)
+{
+    *f = (struct state_file){.loop = loop, .lock_fd = lock_fd};
+    memcpy(f->path, path, strlen(path) + 1);
+    ev_async_init(&f->written, on_written);
+    ev_async_start(loop, &f->written);
+    ev_unref(loop); /* the watcher must not keep the loop running */
+}
+
 int state_file_open(struct state_file *f, struct ev_loop *loop, const char *path, char **ret_text)
 {
     char *text = NULL;
@@ -112,12 +121,18 @@ int state_file_open(struct state_file *f, struct ev_loop *loop, const char *path
         (void)close(lock_fd);
         return r;
     }
-    *f = (struct state_file){.loop = loop, .lock_fd = lock_fd};
-    memcpy(f->path, path, strlen(path) + 1);
-    ev_async_init(&f->written, on_written);
-    ev_async_start(loop, &f->written);
-    ev_unref(loop); /* the watcher must not keep the loop running */
+    begin(f, loop, path, lock_fd);
     *ret_text = text;
+    return 0;
+}
+
+int state_file_take_over(struct state_file *f, struct ev_loop *loop, const char *path, int lock_fd)
+{
+    if (strlen(path) >= PATH_MAX - sizeof ".lock") {
+        (void)close(lock_fd);
+        return -ENAMETOOLONG;
+    }
+    begin(f, loop, path, lock_fd);
     return 0;
 }
 

@@ -41,6 +41,10 @@ struct state_file {
  *  @return 0; -EADDRINUSE when another program holds it; -EFBIG over WHOLE_FILE_MAX; or another negative
  * errno */
 MUST_CHECK int state_file_open(struct state_file *f, struct ev_loop *loop, const char *path, char **ret_text);
+/** Go on with a file that another process has locked, and hands over; takes lock_fd. Nothing is read.
+ *  @return 0, -ENAMETOOLONG */
+MUST_CHECK int state_file_take_over(struct state_file *f, struct ev_loop *loop, const char *path,
+                                    int lock_fd);
 /** Replace the file by this text, which is taken over. */
 void state_file_write(struct state_file *f, char *text);
 /** Rename a file that cannot be parsed to PATH.bad. @return 0 or negative errno */

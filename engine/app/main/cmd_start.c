@@ -16,8 +16,10 @@
 #include "show/show.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <malloc.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -219,13 +221,45 @@ static json_t *changes(void *arg, const json_t *before, const json_t *now)
     return config_changes(before, now, cli->values, cli->n_values, cli->n_words > 0);
 }
 
+/* --- starting it again ---------------------------------------------------------------------------------- */
+
+/* The command line for a process that takes over. Its texts are borrowed. @return NULL without memory */
+static char **successor_line(const struct cli *cli)
+{
+    static char takeover[] = "--takeover";
+    char **line = calloc(cli->n_line + 2, sizeof *line);
+
+    if (!line)
+        return NULL;
+    line[0] = cli->line[0];
+    line[1] = cli->line[1]; /* the command */
+    line[2] = takeover;
+    for (size_t i = 2; i < cli->n_line; i++)
+        line[i + 1] = cli->line[i];
+    return line;
+}
+
+/* A package may replace the file later: then its path names the new program. @return NULL: unknown */
+static const char *find_program(char ret[PATH_MAX])
+{
+    ssize_t n = readlink("/proc/self/exe", ret, PATH_MAX - 1);
+
+    if (n <= 0)
+        return NULL;
+    ret[n] = '\0';
+    return ret;
+}
+
 static int serve(const struct cli *cli, struct config *config, const struct app_confine *confine,
                  const struct paths *paths, const struct machine *m, struct uplink_set *uplinks,
                  struct policy *policy, char *err)
 {
     const struct app_source source = {.read = read_again, .changes = changes, .arg = (void *)(uintptr_t)cli};
+    char program[PATH_MAX], **line = successor_line(cli);
+    const struct app_origin origin = {
+        .program = find_program(program), .line = line, .takeover = cli_value(cli, "takeover") != NULL};
     struct app app;
-    int r = app_init(&app, config, &source, paths, m, uplinks, policy, err);
+    int r = app_init(&app, config, &source, &origin, paths, m, uplinks, policy, err);
 
     if (r == 0)
         r = app_confine_end(confine, config, cli->config_file, err);
@@ -245,6 +279,7 @@ static int serve(const struct cli *cli, struct config *config, const struct app_
         app_run(&app);
     }
     app_done(&app);
+    free(line);
     return r;
 }
 

@@ -178,6 +178,15 @@ static const struct verb ITEMS[] = {
               "changed. A mistake changes nothing, and is printed.\n",
      .scope = OPTION_OF_CONTROL,
      .run = cmd_reload},
+    {.name = "restart",
+     .words = "",
+     .summary = "let a new process take the place of the running proxy",
+     .about = "Let a new process take the place of the running proxy, with its command line and\n"
+              "its program, which may have been replaced. Return once the new process serves.\n"
+              "No client is refused: the old process hands over its sockets, and finishes\n"
+              "what is open. A mistake changes nothing, and is printed.\n",
+     .scope = OPTION_OF_CONTROL,
+     .run = cmd_restart},
     {.name = "policy",
      .words = "NAME|FILE",
      .words_min = 1,

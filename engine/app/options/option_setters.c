@@ -313,6 +313,7 @@ int option_set_udp_idle(struct config *c, const char *value, char *err)
 
 int option_set_drain_timeout(struct config *c, const char *value, char *err)
 {
+    c->drain_timeout_set = true;
     return set_seconds(&c->drain_timeout_s, value, 0, err);
 }
 

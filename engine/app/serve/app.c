@@ -15,66 +15,24 @@
 
 /* --- signals -------------------------------------------------------------------------------------------- */
 
-static void end_now(struct app *a)
-{
-    proxy_stop(&a->proxy);
-    ev_break(a->loop, EVBREAK_ALL);
-}
-
 static void on_drained(struct proxy *p)
 {
     struct app *a = container_of(p, struct app, proxy);
     ev_break(a->loop, EVBREAK_ALL);
 }
 
-static void log_connections(const struct app *a, enum log_event event)
-{
-    struct log_line l;
-
-    log_begin(&l, event);
-    log_u64(&l, "connections", a->proxy.n_sessions);
-    log_end(&l);
-}
-
-static void on_drain_over(struct ev_loop *loop, ev_timer *w, int events)
-{
-    struct app *a = container_of(w, struct app, drain);
-
-    (void)loop;
-    (void)events;
-    log_connections(a, EVENT_DRAIN_TIMEOUT);
-    end_now(a);
-}
-
-static void finish_up(struct app *a)
-{
-    if (a->proxy.draining) {
-        log_connections(a, EVENT_STOPPING_NOW);
-        return end_now(a);
-    }
-    capture_keeper_close(&a->capture); /* new traffic flows past from now on */
-    proxy_drain(&a->proxy);
-    struct log_line l;
-    log_begin(&l, EVENT_STOPPING);
-    log_u64(&l, "connections", a->proxy.n_sessions);
-    log_num(&l, "seconds", a->config->drain_timeout_s);
-    log_end(&l);
-    ev_timer_init(&a->drain, on_drain_over, a->config->drain_timeout_s, 0.);
-    ev_timer_start(a->loop, &a->drain);
-}
-
 static void on_int(struct ev_loop *loop, ev_signal *w, int events)
 {
     (void)loop;
     (void)events;
-    finish_up(container_of(w, struct app, on_int));
+    app_end(container_of(w, struct app, on_int));
 }
 
 static void on_term(struct ev_loop *loop, ev_signal *w, int events)
 {
     (void)loop;
     (void)events;
-    finish_up(container_of(w, struct app, on_term));
+    app_end(container_of(w, struct app, on_term));
 }
 
 static void on_hup(struct ev_loop *loop, ev_signal *w, int events)
@@ -131,11 +89,17 @@ static int open_udp(struct app *a, char *err)
     return e;
 }
 
-int app_init(struct app *a, struct config *config, const struct app_source *source, const struct paths *paths,
-             const struct machine *m, struct uplink_set *uplinks, struct policy *policy, char *err)
+int app_init(struct app *a, struct config *config, const struct app_source *source,
+             const struct app_origin *origin, const struct paths *paths, const struct machine *m,
+             struct uplink_set *uplinks, struct policy *policy, char *err)
 {
-    *a = (struct app){
-        .config = config, .source = *source, .paths = paths, .uplinks = uplinks, .policy = policy};
+    *a = (struct app){.config = config,
+                      .source = *source,
+                      .origin = *origin,
+                      .paths = paths,
+                      .uplinks = uplinks,
+                      .policy = policy,
+                      .takeover = {.before = {.fd = -1}}};
     raise_file_limit();
     /* Ignore LIBEV_FLAGS: it could select libev's io_uring backend, which ends the process under load. */
     a->loop = ev_default_loop(EVBACKEND_EPOLL | EVFLAG_NOENV);
@@ -166,6 +130,10 @@ int app_init(struct app *a, struct config *config, const struct app_source *sour
         return e;
     /* Before the start is announced: a reader of that may send a signal at once. */
     watch_signals(a);
+    e = app_take_over(a, err);
+    if (e < 0)
+        return e;
+    app_take_ports(a);
     e = app_listen(a, config, m, err);
     return e < 0 ? e : app_open_services(a, err);
 }
@@ -243,7 +211,8 @@ void app_start(struct app *a)
     a->follow.ledger = &a->ledger;
     a->follow.looked = on_looked;
     a->follow.arg = a;
-    capture_keeper_adopt(&a->capture, a->control.server.place.path);
+    if (!app_take_capture(a))
+        capture_keeper_adopt(&a->capture, a->control.server.place.path);
     int r = machine_follow_start(&a->follow, a->config, &a->proxy, &a->surroundings);
     if (r < 0)
         log_no_events(r);
@@ -256,6 +225,7 @@ void app_start(struct app *a)
 
 void app_run(struct app *a)
 {
+    app_relieve(a);
     ev_run(a->loop, 0);
     policy_timer_done(&a->policy_timer);
     checks_free(a->proxy.outbounds.checks);
@@ -268,6 +238,7 @@ void app_done(struct app *a)
 {
     if (a->proxy.loop) {
         policy_loading_close(&a->loading);
+        app_takeover_done(a);
         control_close(&a->control);
         capture_keeper_close(&a->capture);
         policy_watch_stop(&a->watch);

@@ -13,6 +13,7 @@
 #include "inbound/proxy.h"
 #include "keep/ledger.h"
 #include "serve/app_reload.h"
+#include "serve/app_takeover.h"
 
 #include <ev.h>
 
@@ -40,13 +41,15 @@ struct app {
     struct policy_watch watch;
     struct control control;
     struct capture_keeper capture;
+    struct app_origin origin;
+    struct app_takeover takeover;
 };
 
 /** Set up and listen as config says. The arguments must outlive the app, except for m.
  *  @return 0, or negative errno with one line in err (CONFIG_ERROR_MAX); call app_done either way */
 MUST_CHECK int app_init(struct app *a, struct config *config, const struct app_source *source,
-                        const struct paths *paths, const struct machine *m, struct uplink_set *uplinks,
-                        struct policy *policy, char *err);
+                        const struct app_origin *origin, const struct paths *paths, const struct machine *m,
+                        struct uplink_set *uplinks, struct policy *policy, char *err);
 
 /** Open the listeners of the config that are not open yet. End it by one of the two below.
  *  @return 0, or negative errno with one line in err (CONFIG_ERROR_MAX); then nothing has changed */
@@ -61,6 +64,14 @@ void app_listen_settle(struct app *a, const struct config *c);
  * that the user named is an error; of a default service, a warning. For app_init.
  *  @return 0, or negative errno with one line in err (CONFIG_ERROR_MAX) */
 MUST_CHECK int app_open_services(struct app *a, char *err);
+
+/** The path of the control socket. @param ret  "" where there is to be none @return 0, or negative errno */
+MUST_CHECK int app_control_path(const struct app *a, char ret[CONTROL_PATH_MAX]);
+
+/** A signal asks for the end: let connections finish; at the second one end at once. */
+void app_end(struct app *a);
+/** End the connections that are still open after the drain timeout. */
+void app_limit_drain(struct app *a);
 
 /** Warn of uplinks whose packets have no route. For the start; app_run warns of routes that are lost
  * later. */

@@ -90,28 +90,34 @@ static int share_ports(struct app *a, uint16_t port, bool on)
 
 /* "localhost" may become "*", or the reverse: for a moment both have the port, and no client is refused. */
 static int listen_beside(struct app *a, const struct listen_place *place, struct proxy_use use,
-                         enum listener_absent absent, struct proxy_listener **ret)
+                         const struct proxy_opening *how, struct proxy_listener **ret)
 {
     uint16_t port = addr_port(&place->addr);
     int err = share_ports(a, port, true);
 
     use.beside = true;
     if (err == 0)
-        err = proxy_listen(&a->proxy, place, &use, absent, ret);
+        err = proxy_listen(&a->proxy, place, &use, how, ret);
     int closed = share_ports(a, port, false);
     return err < 0 ? err : closed;
 }
 
+/* @param asked  the place as the user gave it, by which another process hands over its socket */
 static int open_one(struct app *a, const struct group *g, const struct listen_place *place,
-                    struct proxy_listener **ret)
+                    const struct listen_place *asked, struct proxy_listener **ret)
 {
-    const enum listener_absent absent = a->strict ? LISTENER_REFUSES : LISTENER_WAITS;
     const struct proxy_use use = use_at(g, place);
+    struct proxy_opening how = {.absent = a->strict ? LISTENER_REFUSES : LISTENER_WAITS};
+    char text[LISTEN_TEXT_MAX];
+    int fd = handed_take(&a->takeover.before.handed, g->udp ? HANDED_DATAGRAMS : HANDED_LISTENER,
+                         listen_place_text(asked, text), use.name ? use.name : "");
 
+    if (fd >= 0)
+        how.bound = &fd;
     if (g->udp)
-        return proxy_listen_udp(&a->proxy, place, &use, use.transparent ? &g->tproxy : NULL, absent, ret);
-    int err = proxy_listen(&a->proxy, place, &use, absent, ret);
-    return err == -EADDRINUSE && a->wave > 1 ? listen_beside(a, place, use, absent, ret) : err;
+        return proxy_listen_udp(&a->proxy, place, &use, use.transparent ? &g->tproxy : NULL, &how, ret);
+    int err = proxy_listen(&a->proxy, place, &use, &how, ret);
+    return err == -EADDRINUSE && a->wave > 1 && !how.bound ? listen_beside(a, place, use, &how, ret) : err;
 }
 
 /* Addresses with port 0 all get the port that the first one was given. */
@@ -128,7 +134,7 @@ static int listen_once(struct app *a, const struct group *g, const struct listen
         bool fresh = !l;
         if (free_port)
             addr_set_port(&place.addr, shared);
-        err = l ? 0 : open_one(a, g, &place, &l);
+        err = l ? 0 : open_one(a, g, &place, &g->places[i], &l);
         /* On a machine without IPv6, 127.0.0.1 still serves. */
         if ((err == -EADDRNOTAVAIL || err == -EAFNOSUPPORT) && g->n > 1 && addr_is_loopback(&place.addr) &&
             addr_family(&place.addr) == AF_INET6)
@@ -295,6 +301,9 @@ static int each_group(struct app *a, const struct config *c, group_fn *step, cha
 /* The socket of datagrams does not tell. */
 static void note_absent(struct proxy *p, const struct machine *m)
 {
+    for (size_t i = 0; i < p->n_listeners; i++) /* nor does one of another process */
+        if (!listen_place_is_there(&p->listeners[i]->place, m))
+            p->listeners[i]->listener.absent = true;
     for (size_t i = 0; i < p->n_udp_listeners; i++)
         p->udp_listeners[i]->listener.absent = !listen_place_is_there(&p->udp_listeners[i]->place, m);
 }
@@ -335,7 +344,7 @@ static int settle_datagrams(struct app *a, const struct group *g, struct proxy_l
     if (memcmp(l->use.setting, g->use.setting, g->use.setting_size) == 0)
         return 0;
     proxy_remove_listener(l);
-    r = open_one(a, g, &place, &again);
+    r = open_one(a, g, &place, &place, &again);
     if (r == 0)
         again->wave = a->wave;
     else

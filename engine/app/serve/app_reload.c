@@ -190,10 +190,11 @@ void app_reload(struct app *a, const char *trigger, app_reloaded_fn *done, void 
     char err[CONFIG_ERROR_MAX] = "out of memory";
     struct reload *r = calloc(1, sizeof *r);
 
-    if (!r || a->reload || a->proxy.draining) {
+    if (!r || a->reload || a->takeover.taker || a->proxy.draining) {
         const struct app_reloaded refused = {.err = !r          ? err
                                                     : a->reload ? "the config is being read; try again"
-                                                                : "the proxy is stopping"};
+                                                    : a->takeover.taker ? "another process is taking over"
+                                                                        : "the proxy is stopping"};
         free(r);
         if (done)
             done(arg, &refused);

@@ -79,26 +79,47 @@ static const char *control_trouble(int err)
     }
 }
 
+/* That of the process before. @return whether it has handed it over */
+static bool take_place(struct app *a, const char *path, struct control_place *ret)
+{
+    struct handed_set *handed = &a->takeover.before.handed;
+    int fd = handed_take(handed, HANDED_CONTROL, path, NULL);
+
+    if (fd < 0)
+        return false;
+    *ret = (struct control_place){.fd = fd, .lock_fd = handed_take(handed, HANDED_CONTROL_LOCK, path, NULL)};
+    (void)snprintf(ret->path, sizeof ret->path, "%s", path);
+    return true;
+}
+
 static int open_control(struct app *a, char *err)
 {
-    const struct control_subject subject = {.version = STEERWAY_VERSION,
-                                            .proxy = &a->proxy,
-                                            .loading = &a->loading,
-                                            .capture = &a->capture,
-                                            .follow = &a->follow,
-                                            .reload = reload,
-                                            .diff = diff,
-                                            .reload_arg = a,
-                                            .find_policy = find_policy,
-                                            .find_arg = a};
+    struct control_subject subject = {.version = STEERWAY_VERSION,
+                                      .proxy = &a->proxy,
+                                      .loading = &a->loading,
+                                      .capture = &a->capture,
+                                      .follow = &a->follow,
+                                      .reload = reload,
+                                      .diff = diff,
+                                      .reload_arg = a,
+                                      .takeover = app_verb_takeover,
+                                      .restart = app_verb_restart,
+                                      .count = app_verb_count,
+                                      .left = app_control_left,
+                                      .takeover_arg = a,
+                                      .find_policy = find_policy,
+                                      .find_arg = a};
     const char *given = a->config->control;
     char path[CONTROL_PATH_MAX];
+    struct control_place place;
 
-    if (given && strcmp(given, "none") == 0)
+    int r = app_control_path(a, path);
+    if (r == 0 && !path[0])
         return 0;
-    int r = given ? 0 : control_path_default(path);
+    if (r == 0 && take_place(a, path, &place))
+        subject.place = &place;
     if (r == 0)
-        r = control_open(&a->control, a->loop, given ? given : path, &subject);
+        r = control_open(&a->control, a->loop, path, &subject);
     if (r < 0 && given) {
         (void)snprintf(err, CONFIG_ERROR_MAX, "--control %.500s: %s", given, control_trouble(r));
         return r;
@@ -128,6 +149,8 @@ static void look_at_fast_open(const struct app *a)
 static int open_record(struct app *a, char *err)
 {
     const char *path = a->config->record;
+    if (app_take_record(a, path))
+        return 0;
     int r = path ? recorder_start(&a->proxy.outbounds.recorder, a->loop, path) : 0;
 
     if (r == 0)
@@ -161,7 +184,11 @@ static int open_ledger(struct app *a, char *err)
         path = NULL;
     const struct ledger_ties ties = {
         .uplinks = a->uplinks, .policy = a->policy, .cut = cut_uplink, .owner = &a->proxy};
-    int opened = ledger_open(&a->ledger, a->loop, path, &ties);
+    struct handed_set *handed = &a->takeover.before.handed;
+    const struct ledger_handed before = {.state = json_object_get(a->takeover.before.answer, "state"),
+                                         .lock_fd =
+                                             path ? handed_take(handed, HANDED_STATE_LOCK, path, NULL) : -1};
+    int opened = ledger_take_over(&a->ledger, a->loop, path, &ties, &before);
     r = r < 0 ? r : opened;
     if (r < 0 && given) {
         (void)snprintf(err, CONFIG_ERROR_MAX, "--state %.500s: %s", given,

@@ -76,6 +76,19 @@ void proxy_drain(struct proxy *p)
     ev_prepare_start(p->loop, &p->reaper); /* calls drained also without sessions */
 }
 
+void proxy_yield(struct proxy *p)
+{
+    p->draining = p->yielded = true;
+    proxy_close_listeners(p);
+    LIST_EACH(&p->sessions, node, next) {
+        struct session *s = container_of(node, struct session, node);
+        if (s->state == SESSION_ASSOCIATED)
+            session_close(s, "takeover");
+    }
+    udp_stop(&p->udp);
+    ev_prepare_start(p->loop, &p->reaper);
+}
+
 size_t proxy_cut(struct proxy *p, const struct uplink *u, const struct addr_change *change)
 {
     struct addr source;

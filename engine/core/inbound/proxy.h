@@ -85,7 +85,8 @@ struct proxy {
     size_t n_strangers;
     struct list dead; /* closed in this turn of the loop, freed before the next */
     size_t n_sessions;
-    bool draining;
+    bool draining;    /* no more clients; HTTP ends after each response */
+    bool yielded;     /* draining, but another process takes the clients: those that are here are served */
     bool full;        /* the descriptors suffice for no more clients (capacity.h) */
     ev_timer waiting; /* while full */
     ev_prepare reaper;
@@ -110,6 +111,11 @@ MUST_CHECK int proxy_open_udp(struct proxy *p, const struct udp_settings *settin
 /** Accept no more clients and requests, let running ones finish, then call drained (at once if there are
  * none). */
 void proxy_drain(struct proxy *p);
+
+/** Another process serves the listeners from now on, by the same sockets. Clients that have been accepted are
+ * served to their end, those that have not sent a request yet, too. Associations end, so that their clients
+ * make new ones there. Then drained is called, as above. */
+void proxy_yield(struct proxy *p);
 
 /** End connections by this uplink with a reset.
  *  @param u       NULL: direct connections

@@ -52,28 +52,37 @@ static bool on_datagrams_of(void *arg, const struct addr *client)
 
 /* --- new ones ------------------------------------------------------------------------------------------- */
 
-static int open_listener(struct proxy_listener *l, enum listener_absent absent)
+static int open_listener(struct proxy_listener *l, const struct proxy_opening *how)
 {
-    int err = listener_open(
-        &l->listener, l->proxy->loop, &l->place.addr,
-        &(struct listener_kind){.absent = absent, .transparent = l->use.transparent, .beside = l->use.beside},
-        on_accepted, on_starved);
+    const struct listener_kind kind = {.absent = how->absent,
+                                       .transparent = l->use.transparent,
+                                       .beside = l->use.beside,
+                                       .bound = how->bound};
+    int err = listener_open(&l->listener, l->proxy->loop, &l->place.addr, &kind, on_accepted, on_starved);
 
     if (err == 0)
         l->place.addr = l->listener.addr;
     return err;
 }
 
+/* @return 0 or negative errno; the bound socket is taken in either case */
+static int refuse_opening(const struct proxy_opening *how, int err)
+{
+    if (how->bound)
+        (void)close(*how->bound);
+    return err;
+}
+
 int proxy_listen(struct proxy *p, const struct listen_place *place, const struct proxy_use *use,
-                 enum listener_absent absent, struct proxy_listener **ret)
+                 const struct proxy_opening *how, struct proxy_listener **ret)
 {
     if (p->n_listeners == PROXY_LISTENERS_MAX)
-        return -ENOSPC;
+        return refuse_opening(how, -ENOSPC);
     struct proxy_listener *l = proxy_listener_new(p, place, use);
     if (!l)
-        return -ENOMEM;
-    bool awaited = listen_place_is_awaited(place);
-    int err = !awaited ? open_listener(l, absent) : absent == LISTENER_WAITS ? 0 : -ENODEV;
+        return refuse_opening(how, -ENOMEM);
+    bool awaited = listen_place_is_awaited(place) && !how->bound;
+    int err = !awaited ? open_listener(l, how) : how->absent == LISTENER_WAITS ? 0 : -ENODEV;
     if (err < 0) {
         proxy_listener_free(l);
         return err;
@@ -87,18 +96,21 @@ int proxy_listen(struct proxy *p, const struct listen_place *place, const struct
 }
 
 int proxy_listen_udp(struct proxy *p, const struct listen_place *place, const struct proxy_use *use,
-                     const struct udp_tproxy *tproxy, enum listener_absent absent,
+                     const struct udp_tproxy *tproxy, const struct proxy_opening *how,
                      struct proxy_listener **ret)
 {
     if (listen_place_is_awaited(place))
-        return -ENODEV;
+        return refuse_opening(how, -ENODEV);
     if (p->n_udp_listeners == PROXY_LISTENERS_MAX)
-        return -ENOSPC;
+        return refuse_opening(how, -ENOSPC);
     struct proxy_listener *l = proxy_listener_new(p, place, use);
     if (!l)
-        return -ENOMEM;
-    const struct udp_service service = {
-        .admits = on_datagrams_of, .arg = l, .listener = l->text, .waits = absent == LISTENER_WAITS};
+        return refuse_opening(how, -ENOMEM);
+    const struct udp_service service = {.admits = on_datagrams_of,
+                                        .arg = l,
+                                        .listener = l->text,
+                                        .waits = how->absent == LISTENER_WAITS,
+                                        .bound = how->bound};
     int err = tproxy ? udp_tproxy(&p->udp, &place->addr, tproxy, &service, &l->port, &l->place.addr)
                      : udp_forward(&p->udp, &place->addr, use->setting, &service, &l->port, &l->place.addr);
     if (err < 0) {
@@ -123,7 +135,7 @@ int proxy_follow_place(struct proxy_listener *l)
     if (!listen_place_find(&l->place))
         return 0;
     listener_close(&l->listener);
-    int err = open_listener(l, LISTENER_WAITS);
+    int err = open_listener(l, &(struct proxy_opening){.absent = LISTENER_WAITS});
     l->listener.absent = true; /* until the machine is looked at again */
     (void)listen_place_text(&l->place, l->text);
     return err;

@@ -4,10 +4,16 @@
 
 #include "inbound/proxy.h"
 
+/** How a listener comes by its socket. */
+struct proxy_opening {
+    enum listener_absent absent;
+    const int *bound; /* a socket that another process has bound to the place, and is taken; NULL: open one */
+};
+
 /** Listen on a place. With port 0 the kernel chooses one, and the listener's place has it. If the link is
  * missing, proxy_follow_place listens later. @param ret  may be NULL  @return 0 or negative errno */
 MUST_CHECK int proxy_listen(struct proxy *p, const struct listen_place *place, const struct proxy_use *use,
-                            enum listener_absent absent, struct proxy_listener **ret);
+                            const struct proxy_opening *how, struct proxy_listener **ret);
 
 /** Serve datagrams at a place, whose link must exist: those of a forward, or captured ones.
  *  @param use     for a forward with its destination as the setting; the front is not used
@@ -16,7 +22,7 @@ MUST_CHECK int proxy_listen(struct proxy *p, const struct listen_place *place, c
  *  @return 0 or negative errno */
 MUST_CHECK int proxy_listen_udp(struct proxy *p, const struct listen_place *place,
                                 const struct proxy_use *use, const struct udp_tproxy *tproxy,
-                                enum listener_absent absent, struct proxy_listener **ret);
+                                const struct proxy_opening *how, struct proxy_listener **ret);
 
 /** Take no more clients. Sessions that came by it go on; mappings of a UDP port end. */
 void proxy_remove_listener(struct proxy_listener *l);

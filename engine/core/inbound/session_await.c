@@ -15,7 +15,7 @@ static void on_listening(struct outbound *o, const struct addr *at)
     session_enter(s, SESSION_AWAITING);
     if (s->client_ended)
         return session_close(s, NULL);
-    if (s->proxy->draining)
+    if (s->proxy->draining && !s->proxy->yielded)
         return session_stop_waiting(s, "shutdown");
     s->front->listening(s, at);
 }

@@ -55,6 +55,13 @@ static int open_new(const char *path, FILE **ret)
     return r;
 }
 
+static void begin(struct recorder *r, struct ev_loop *loop, FILE *file, char *path)
+{
+    *r = (struct recorder){.loop = loop, .file = file, .path = path, .began_s = clock_now_s()};
+    ev_timer_init(&r->flush, on_flush, FLUSH_S, FLUSH_S);
+    ev_timer_start(loop, &r->flush);
+}
+
 int recorder_start(struct recorder *r, struct ev_loop *loop, const char *path)
 {
     FILE *file;
@@ -70,9 +77,23 @@ int recorder_start(struct recorder *r, struct ev_loop *loop, const char *path)
         return err;
     }
     recorder_stop(r);
-    *r = (struct recorder){.loop = loop, .file = file, .path = copy, .began_s = clock_now_s()};
-    ev_timer_init(&r->flush, on_flush, FLUSH_S, FLUSH_S);
-    ev_timer_start(loop, &r->flush);
+    begin(r, loop, file, copy);
+    return 0;
+}
+
+int recorder_continue(struct recorder *r, struct ev_loop *loop, const char *path, int fd, double began_s)
+{
+    char *copy = strdup(path);
+    FILE *file = copy ? fdopen(fd, "a") : NULL;
+
+    if (!file) {
+        int err = errno ? -errno : -ENOMEM;
+        free(copy);
+        (void)close(fd);
+        return err;
+    }
+    begin(r, loop, file, copy);
+    r->began_s = began_s;
     return 0;
 }
 

@@ -33,6 +33,10 @@ struct recorded {
  *  @return 0, -EEXIST for a file that exists, even an empty one, or another negative errno; then nothing
  * has changed */
 MUST_CHECK int recorder_start(struct recorder *r, struct ev_loop *loop, const char *path);
+/** Continue the recording of another process, which has opened the file; takes fd.
+ *  @param began_s  when it began, monotonic @return 0, or negative errno */
+MUST_CHECK int recorder_continue(struct recorder *r, struct ev_loop *loop, const char *path, int fd,
+                                 double began_s);
 /** Write the rest and close. Harmless when it is off. */
 void recorder_stop(struct recorder *r);
 

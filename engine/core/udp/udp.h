@@ -98,6 +98,7 @@ struct udp_service {
     void *arg;
     const char *listener; /* text */
     bool waits;           /* for an address that this machine lacks; else it is an error */
+    const int *bound;     /* a socket that is bound already, and is taken; NULL: open one */
 };
 
 /** Serve a forward: all datagrams to `at` go to one destination.
@@ -123,6 +124,16 @@ void udp_service_close(struct udp_port *p);
  * open.
  */
 bool udp_is_idle(const struct udp *u);
+
+/** Use a socket that another process has opened as a fixed port of associations. Takes fd. For before
+ * udp_start.
+ *  @return 0; -EINVAL where this is not the fixed port; or another negative errno */
+MUST_CHECK int udp_take_fixed(struct udp *u, int fd);
+
+/** The descriptor of the socket that such a port, or that of udp_fixed_port, has; borrowed. */
+int udp_port_socket(const struct udp_port *p);
+/** @return the i-th fixed port, as udp_fixed_port; NULL: no more */
+const struct udp_port *udp_fixed(const struct udp *u, size_t i);
 
 /** End mappings by this uplink: the next datagram of their client makes a new one.
  *  @param u       NULL: those that go direct

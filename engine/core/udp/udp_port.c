@@ -4,6 +4,7 @@
 #include "base/counters.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -78,6 +79,18 @@ int udp_listen_at(const struct addr *at, uint16_t low, uint16_t high, bool waits
 int udp_listen_beside(const struct addr *at, bool waits, struct addr *ret_at)
 {
     return listen_at(at, 0, 0, waits, true, ret_at);
+}
+
+int udp_listen_on(int fd, struct addr *ret_at)
+{
+    if (getsockname(fd, &ret_at->sa, &(socklen_t){sizeof *ret_at}) < 0 ||
+        fcntl(fd, F_SETFL, O_NONBLOCK) < 0) {
+        int err = -errno;
+        (void)close(fd);
+        return err;
+    }
+    batch_tune(fd);
+    return fd;
 }
 
 /* --- ports ---------------------------------------------------------------------------------------------- */
@@ -312,16 +325,55 @@ static struct udp_port *fixed_at(const struct udp *u, const struct addr *at)
     return NULL;
 }
 
-const struct addr *udp_fixed_port(const struct udp *u, size_t i)
+const struct udp_port *udp_fixed(const struct udp *u, size_t i)
 {
     if (!u->loop)
         return NULL;
     LIST_EACH(&u->ports, node, next) {
         const struct udp_port *p = container_of(node, struct udp_port, node);
         if (p->shared && !p->closing && i-- == 0)
-            return &p->at;
+            return p;
     }
     return NULL;
+}
+
+const struct addr *udp_fixed_port(const struct udp *u, size_t i)
+{
+    const struct udp_port *p = udp_fixed(u, i);
+
+    return p ? &p->at : NULL;
+}
+
+int udp_port_socket(const struct udp_port *p)
+{
+    return p->port.socket.fd;
+}
+
+/* Takes fd. @return NULL without memory */
+static struct udp_port *make_fixed(struct udp *u, int fd, const struct addr *bound)
+{
+    struct udp_port *p = udp_port_new(u, PORT_SOCKS, fd);
+
+    if (!p)
+        return NULL;
+    p->shared = true;
+    p->at = *bound;
+    return p;
+}
+
+int udp_take_fixed(struct udp *u, int fd)
+{
+    struct addr bound;
+
+    fd = udp_listen_on(fd, &bound);
+    if (fd < 0)
+        return fd;
+    if (u->settings.port_low != u->settings.port_high || addr_port(&bound) != u->settings.port_low ||
+        fixed_at(u, &bound)) {
+        (void)close(fd);
+        return -EINVAL;
+    }
+    return make_fixed(u, fd, &bound) ? 0 : -ENOMEM;
 }
 
 /* One port for all associations, with a socket for each address that control connections come to: replies
@@ -335,11 +387,9 @@ static int open_fixed(struct udp *u, const struct udp_request *r, struct udp_por
         int fd = udp_listen_at(&r->at, u->settings.port_low, u->settings.port_high, false, &bound);
         if (fd < 0)
             return fd;
-        p = udp_port_new(u, PORT_SOCKS, fd);
+        p = make_fixed(u, fd, &bound);
         if (!p)
             return -ENOMEM;
-        p->shared = true;
-        p->at = bound;
         if (!udp_port_go(p)) {
             udp_port_close(p);
             return -ENOMEM;

@@ -22,9 +22,9 @@ static int listen_at(const struct udp *u, const struct addr *at, const struct ud
                      struct addr *ret_at)
 {
     bool waits = service->waits && !addr_is_loopback(at);
-    int fd = udp_listen_at(at, 0, 0, waits, ret_at);
+    int fd = service->bound ? udp_listen_on(*service->bound, ret_at) : udp_listen_at(at, 0, 0, waits, ret_at);
 
-    if (fd == -EADDRINUSE && is_closing_at(u, at))
+    if (fd == -EADDRINUSE && !service->bound && is_closing_at(u, at))
         fd = udp_listen_beside(at, waits, ret_at);
     if (fd >= 0)
         replies_beside(fd);

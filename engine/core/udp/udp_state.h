@@ -93,6 +93,8 @@ MUST_CHECK int udp_listen_at(const struct addr *at, uint16_t low, uint16_t high,
 MUST_CHECK int udp_listen_beside(const struct addr *at, bool waits, struct addr *ret_at);
 /** Let another socket that allows it be bound at the same end. @return 0 or negative errno */
 MUST_CHECK int udp_allow_beside(int fd, bool allow);
+/** The same for a socket that is bound already; takes fd, on failure too. */
+MUST_CHECK int udp_listen_on(int fd, struct addr *ret_at);
 /** Takes fd, on failure too. It begins with udp_port_go. @return NULL without memory */
 struct udp_port *udp_port_new(struct udp *u, enum port_kind kind, int fd);
 /** Give it a room, and serve. @return false without memory */

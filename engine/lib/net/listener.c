@@ -207,6 +207,8 @@ int listener_open(struct listener *l, struct ev_loop *loop, const struct addr *a
 {
     bool is_absent;
 
+    if (kind->bound)
+        return listener_open_on(l, loop, *kind->bound, accepted, starved);
     if (addr_len(addr) == 0)
         return -EAFNOSUPPORT;
     int fd = socket(addr_family(addr), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);

@@ -16,6 +16,7 @@ struct listener_kind {
     enum listener_absent absent;
     bool transparent; /* take connections to any address, which TPROXY sends; needs CAP_NET_ADMIN */
     bool beside;      /* another listener, which shares its port meanwhile, has the port at other addresses */
+    const int *bound; /* a socket that is bound already, and is taken; NULL: open one */
 };
 
 struct listener;

@@ -184,7 +184,8 @@ static void lines_of_two_kinds_are_limited_apart(void **state)
     struct listen_place place = {.addr = d->at};
     struct proxy_listener *l;
     addr_set_port(&place.addr, 0);
-    assert_int_equal(proxy_listen(&d->proxy, &place, &(struct proxy_use){0}, LISTENER_REFUSES, &l), 0);
+    assert_int_equal(proxy_listen(&d->proxy, &place, &(struct proxy_use){0}, &(struct proxy_opening){0}, &l),
+                     0);
     d->proxy.settings.strangers_max = 0;
     for (int i = 0; i < 3; i++) {
         l->listener.starved(&l->listener, EMFILE);
