@@ -370,3 +370,28 @@ def test_a_capture_goes_on(begin, lab, web):
     finally:
         proxy.tell("capture", "off")
     assert run("nft", "list", "table", "inet", "steerway").code != 0
+
+
+def test_a_service_manager_is_told(begin, tmp_path, monkeypatch):
+    """By a socket of its own, as systemd's: PID 1 of the tests is another program."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(WAIT_S)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        monkeypatch.setenv("WATCHDOG_USEC", "400000")
+
+        def hear(word):
+            while word not in (said := manager.recv(1000).decode()):
+                pass
+            return said
+
+        proxy, processes = begin("wan1")
+        assert hear("READY=1").startswith("READY=1\nSTATUS=serving, policy ")
+        assert hear("WATCHDOG=1") and hear("WATCHDOG=1")
+        proxy.tell("reload")
+        assert "MONOTONIC_USEC=" in hear("RELOADING=1") and hear("READY=1")
+        processes.restart()
+        assert hear("MAINPID=") == f"MAINPID={proxy.pid}"
+        assert hear("READY=1") and hear("WATCHDOG=1"), "of the new process"
+        os.kill(proxy.pid, signal.SIGTERM)
+        assert hear("STOPPING=1")

@@ -40,6 +40,8 @@ void app_end(struct app *a)
         log_connections(a, EVENT_STOPPING_NOW);
         return end_now(a);
     }
+    if (!a->takeover.over)
+        service_say("STOPPING=1\nSTATUS=finishing %zu connections", a->proxy.n_sessions);
     a->takeover.stopping = true;
     ev_timer_stop(a->loop, &a->drain);
     capture_keeper_close(&a->capture); /* new traffic flows past from now on */

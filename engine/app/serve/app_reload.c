@@ -29,6 +29,8 @@ static void finish(struct reload *r, const char *err)
 {
     const struct app_reloaded result = {.applied = !err, .err = err, .changes = r->changes};
 
+    service_say("READY=1\nSTATUS=%s, policy %s", err ? "a reload was refused, serving as before" : "serving",
+                policy_name(r->app->policy));
     if (r->done)
         r->done(r->arg, &result);
     json_decref(r->changes);
@@ -202,6 +204,7 @@ void app_reload(struct app *a, const char *trigger, app_reloaded_fn *done, void 
     }
     *r = (struct reload){.app = a, .trigger = trigger, .done = done, .arg = arg};
     config_init(&r->config);
+    service_say_reloading();
     a->reload = r;
     if (begin(r, err) < 0)
         return refuse(r, err);

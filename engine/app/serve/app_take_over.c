@@ -92,4 +92,6 @@ void app_relieve(struct app *a)
         log_use(sink);
     predecessor_relieve(&a->takeover.before);
     predecessor_done(&a->takeover.before);
+    service_say("READY=1\nSTATUS=serving, policy %s", policy_name(a->policy));
+    service_watch(&a->takeover.service, a->loop);
 }

@@ -139,6 +139,8 @@ static void go(struct app *a, int pid)
     struct app_takeover *t = &a->takeover;
 
     t->over = true;
+    service_say("MAINPID=%d", pid); /* first: the answer below lets the new process say that it is ready */
+    service_done(&t->service);
     t->taker = 0;
     successor_serves(&t->successor);
     log_taken_over(a, pid);
@@ -159,7 +161,7 @@ void app_verb_takeover(void *arg, const json_t *request, struct control_reply re
     const char *step = json_string_value(json_object_get(request, "step")), *why = obstacle(a);
 
     if (step && strcmp(step, "serving") == 0 && a->takeover.taker == reply.client && reply.client) {
-        control_answer(reply, json_pack("{s:i}", "pid", (int)getpid()));
+        control_answer(reply, json_pack("{s:i}", "pid", (int)getpid())); /* sent after this turn */
         return go(a, (int)json_integer_value(json_object_get(request, "pid")));
     }
     if (step)
@@ -244,6 +246,7 @@ void app_verb_count(void *arg, const json_t *request, struct control_reply reply
 
 void app_takeover_done(struct app *a)
 {
+    service_done(&a->takeover.service);
     late_bytes_finish(&a->takeover.late);
     if (a->takeover.successor.loop)
         successor_done(&a->takeover.successor);

@@ -5,6 +5,7 @@
 #include "control/control.h"
 #include "takeover/late_bytes.h"
 #include "takeover/predecessor.h"
+#include "takeover/service.h"
 #include "takeover/successor.h"
 
 struct app;
@@ -27,6 +28,7 @@ struct app_takeover {
     struct control_reply asker;
     struct successor successor;
     struct late_bytes late;
+    struct service service;
 };
 
 /* --- the new process --- */
