@@ -9,8 +9,9 @@ fail() { echo "$*"; exit 1; }
 if [ "${3:-}" != inside ]; then
   command -v mmdebstrap >/dev/null || { echo "SKIPPED the package in a minimal tree: mmdebstrap is not installed"; exit 0; }
   [ "$(id -u)" -eq 0 ] || { echo "SKIPPED the package in a minimal tree: it needs root"; exit 0; }
-  if [ ! -f "$tar" ]; then
-    needs=$(dpkg-deb -f "$deb" Depends | sed 's/ *|[^,]*//g; s/ *([^)]*)//g; s/ //g'),logrotate
+  needs=$(dpkg-deb -f "$deb" Depends | sed 's/ *|[^,]*//g; s/ *([^)]*)//g; s/ //g'),logrotate
+  # A tree that was made for other libraries is made again.
+  if [ ! -f "$tar" ] || [ "$(cat "$tar.needs" 2>/dev/null)" != "$needs" ]; then
     mkdir -p "$(dirname "$tar")"
     if ! mmdebstrap --format=tar --variant=minbase --include="$needs" "$(. /etc/os-release && echo "${VERSION_CODENAME:-stable}")" \
       "$tar.new" >"$tar.log" 2>&1; then
@@ -19,6 +20,7 @@ if [ "${3:-}" != inside ]; then
       exit 0
     fi
     mv "$tar.new" "$tar"
+    echo "$needs" >"$tar.needs"
   fi
   # All that is mounted or started ends with the namespaces.
   exec unshare --mount --pid --net --fork --kill-child sh "$0" "$deb" "$tar" inside
