@@ -51,7 +51,7 @@ bool log_fd_put(struct log_fd *f, const struct log_text *line)
     if (!has_room(f))
         return false;
     do {
-        n = writev(f->fd, parts, 2);
+        n = f->torn ? writev(f->fd, parts, 2) : write(f->fd, line->bytes, line->len);
     } while (n < 0 && errno == EINTR);
     if (n > 0)
         f->torn = n != all && n != before;
