@@ -395,3 +395,26 @@ def test_a_service_manager_is_told(begin, tmp_path, monkeypatch):
         assert hear("READY=1") and hear("WATCHDOG=1"), "of the new process"
         os.kill(proxy.pid, signal.SIGTERM)
         assert hear("STOPPING=1")
+
+
+def test_sockets_of_a_service_manager_are_used(begin, echo, tmp_path):
+    """The client that has connected before the proxy starts is served."""
+    env = {**os.environ, "LISTEN_FDS": "1", "LISTEN_FDNAMES": "proxy"}
+    with socket.create_server(("127.0.0.1", 0)) as listening, socket.create_connection(listening.getsockname(), timeout=WAIT_S) as s:
+        own = listening.fileno()
+        program = f'exec 3<&{own}; LISTEN_PID=$$ exec "$@"'
+
+        def line(*words):
+            return ["bash", "-c", program, "bash", str(BINARY), "start", "--check", "none", "--control", "none", "--state", "none", *words]
+
+        with (subprocess.Popen(line("--listen", "127.0.0.1:0", "wan1"), pass_fds=[own], env=env, stdout=subprocess.DEVNULL) as proxy,
+              contextlib.ExitStack() as cleanup):
+            cleanup.callback(proxy.kill)
+            s.sendall(b"\x05\x01\x00" + request5(echo.address, echo.port))
+            assert read_exactly(s, 2) == b"\x05\x00" and read_reply5(s)[0] == 0
+            s.sendall(b"hello")
+            assert read_exactly(s, 5) == b"hello"
+        refused = subprocess.run(line("--listen", "127.0.0.1:0", "wan1"), pass_fds=[own], env={**env, "LISTEN_FDNAMES": "other"},
+                                 capture_output=True, text=True, timeout=COMMAND_S)
+        assert refused.stderr.strip() == "steerway: LISTEN_FDS: the config has no listener for connections at 127.0.0.1:%d" % (
+            listening.getsockname()[1])

@@ -39,7 +39,7 @@ local ROOMS = {
   { "app/capture", "base addr machine keep" },
   { "app/view", "base addr outbound inbound" },
   { "app/control", "base addr machine net dns proto sets uplink health outbound inbound config keep follow capture view" },
-  { "app/takeover", "base uplink config keep control" },
+  { "app/takeover", "base addr uplink config keep control" },
   { "app/doctor", "base machine uplink health config confine capture" },
   { "app/simulate", "base uplink policy" },
   { "app/show", "base" },

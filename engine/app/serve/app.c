@@ -135,6 +135,8 @@ int app_init(struct app *a, struct config *config, const struct app_source *sour
         return e;
     app_take_ports(a);
     e = app_listen(a, config, m, err);
+    if (e == 0)
+        e = app_check_activated(a, err);
     return e < 0 ? e : app_open_services(a, err);
 }
 

@@ -112,6 +112,8 @@ static int open_one(struct app *a, const struct group *g, const struct listen_pl
     int fd = handed_take(&a->takeover.before.handed, g->udp ? HANDED_DATAGRAMS : HANDED_LISTENER,
                          listen_place_text(asked, text), use.name ? use.name : "");
 
+    if (fd < 0 && !use.name && !g->udp) /* of a service manager, by its name */
+        fd = handed_take(&a->takeover.before.handed, HANDED_LISTENER, "proxy", HANDED_ANY_USE);
     if (fd >= 0)
         how.bound = &fd;
     if (g->udp)

@@ -2,6 +2,7 @@
 #include "serve/app.h"
 #include "serve/app_log.h"
 #include "serve/app_takeover.h"
+#include "takeover/activation.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -24,7 +25,7 @@ int app_control_path(const struct app *a, char ret[CONTROL_PATH_MAX])
     return 0;
 }
 
-int app_take_over(struct app *a, char *err)
+static int ask_predecessor(struct app *a, char *err)
 {
     char path[CONTROL_PATH_MAX];
 
@@ -37,6 +38,34 @@ int app_take_over(struct app *a, char *err)
         return r < 0 ? r : -EINVAL;
     }
     return predecessor_ask(&a->takeover.before, path, err);
+}
+
+int app_take_over(struct app *a, char *err)
+{
+    int r = ask_predecessor(a, err);
+
+    if (r < 0 || a->takeover.before.fd >= 0)
+        return r;
+    r = activation_take(&a->takeover.before.handed);
+    if (r < 0)
+        (void)snprintf(err, CONFIG_ERROR_MAX,
+                       "LISTEN_FDS: a socket of the service manager cannot be used: %s", strerror(-r));
+    return r;
+}
+
+int app_check_activated(const struct app *a, char *err)
+{
+    const struct handed_set *s = &a->takeover.before.handed;
+
+    for (size_t i = 0; i < s->n; i++) {
+        const struct handed *h = &s->items[i];
+        if (h->fd < 0 || strcmp(h->use, HANDED_ANY_USE) != 0)
+            continue;
+        (void)snprintf(err, CONFIG_ERROR_MAX, "LISTEN_FDS: the config has no listener for %s at %.100s",
+                       h->kind == HANDED_DATAGRAMS ? "datagrams" : "connections", h->place);
+        return -EINVAL;
+    }
+    return 0;
 }
 
 void app_take_ports(struct app *a)

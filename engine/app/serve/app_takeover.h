@@ -36,6 +36,9 @@ struct app_takeover {
 /** Ask a running proxy for its sockets, if that is wanted and one runs. For app_init.
  *  @return 0, or negative errno with one line in err (CONFIG_ERROR_MAX) */
 MUST_CHECK int app_take_over(struct app *a, char *err);
+/** Whether a socket of a service manager has no listener in the config.
+ *  @return 0, or -EINVAL with one line in err (CONFIG_ERROR_MAX) */
+MUST_CHECK int app_check_activated(const struct app *a, char *err);
 /** Use the fixed ports of associations. */
 void app_take_ports(struct app *a);
 /** Go on with the capture. @return false: there is none */

@@ -41,7 +41,7 @@ int handed_take(struct handed_set *s, enum handed_kind kind, const char *place, 
     for (size_t i = 0; i < s->n; i++) {
         struct handed *h = &s->items[i];
         if (h->fd < 0 || h->kind != kind || (place && strcmp(h->place, place) != 0) ||
-            (use && strcmp(h->use, use) != 0))
+            (use && strcmp(h->use, use) != 0 && strcmp(h->use, HANDED_ANY_USE) != 0))
             continue;
         int fd = h->fd;
         h->fd = -1;

@@ -29,6 +29,9 @@ struct handed {
     int fd;      /* -1: it was used */
 };
 
+/** A use that fits all. */
+#define HANDED_ANY_USE "*"
+
 /** Zero-initialised: empty. */
 struct handed_set {
     struct handed *items;
