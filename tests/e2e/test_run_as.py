@@ -18,6 +18,7 @@ from lab.origin import read_exactly
 from lab.proxy import BINARY, ROOT, SANITIZED, UNRACED
 from lab.run import run, sh, wait_for
 from lab.socks import socks5_connect
+from lab.takeover import Processes
 from lab.topology import WEB4
 
 UID = GID = 31999  # of nobody: no such user is needed
@@ -330,3 +331,19 @@ def test_check_and_doctor_tell_what_is_kept():
     assert r.stdout.endswith(f"; runs as {USER}, rights kept: CAP_NET_BIND_SERVICE, CAP_NET_ADMIN\n"), r
     assert re.search(rf"runs as +{USER}, rights kept: CAP_NET_BIND_SERVICE, CAP_NET_ADMIN", command("doctor", *args).stdout)
     assert "user-unknown" in command("doctor", "lo", "--run-as", "no-such-user", "--json").stdout
+
+
+def test_a_successor_has_the_same_user_and_rights(begin, echo):
+    """It is started by a process that is not root any more."""
+    text = f'{listen(0, 88)}, uplinks = {{ {{ interface = "wan1", mark = 77 }} }}, run_as = "{USER}"'
+    proxy = begin(text)
+    processes = Processes(proxy)
+    try:
+        processes.restart()
+        assert_confined(proxy, BIND | ADMIN)
+        assert visit(proxy, echo) == "wan1"
+        proxy.write(text.replace(":88", ":89"))
+        proxy.tell("reload")
+        assert "127.0.0.1:89" in proxy.ask("status")["listening"]
+    finally:
+        processes.stop()
