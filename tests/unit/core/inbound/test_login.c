@@ -2,6 +2,7 @@
  * test waits for a second: it shortens the delay of the session. */
 #include "http/exchange_desk.h"
 
+#include "access/hashes.h"
 #include "inbound/login.h"
 
 #define ADA_RIGHT "YWRhOnJpZ2h0" /* "ada:right" */
@@ -153,6 +154,31 @@ static void only_the_guessing_address_is_slowed(void **state)
     assert_int_equal(log_in(d, "right"), LOGIN_WAITS);
 }
 
+/* --- hashed passwords --- */
+
+/* Otherwise a client's guesses would all be checked before the first is counted. */
+static void a_client_has_few_checks_at_a_time(void **state)
+{
+    static const char user[] = "eve:$5$rounds=1000$saltsalt$eKLZU9t9OoPWrqOQsoTIKG0aYkZ5rGOoOQhiIvoSWX2\n";
+    char path[] = "/tmp/steerway-login-XXXXXX", err[256];
+    struct desk *d = *state;
+    int fd = mkstemp(path);
+
+    if (!hashes_are_there())
+        skip();
+    assert_int_equal(write(fd, user, sizeof user - 1), sizeof user - 1);
+    assert_int_equal(close(fd), 0);
+    assert_int_equal(access_add_file(&d->access, path, err, sizeof err), 0);
+    assert_int_equal(unlink(path), 0);
+    for (size_t i = 0; i < 8; i++) {
+        (void)desk_client(d);
+        assert_int_equal(session_login(d->session, true, slice_str("eve"), slice_str("wrong")), LOGIN_WAITS);
+        assert_int_equal(d->session->state, SESSION_SLOWED);
+        assert_int_equal(d->session->check != NULL, i < 4);
+        assert_int_equal(d->session->client->checks, i < 4 ? i + 1 : 4);
+    }
+}
+
 /* --- the log -------------------------------------------------------------------------------------------- */
 
 static void guess_until_slowed(struct desk *d)
@@ -276,11 +302,9 @@ static void http_answers_after_the_delay(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ONE(what_each_login_gets),
-        ONE(without_users_everybody_may_come),
-        ONE(only_the_guessing_address_is_slowed),
-        ONE(a_line_tells_that_an_address_is_slowed),
-        ONE(socks5_answers_after_the_delay),
+        ONE(a_client_has_few_checks_at_a_time),      ONE(what_each_login_gets),
+        ONE(without_users_everybody_may_come),       ONE(only_the_guessing_address_is_slowed),
+        ONE(a_line_tells_that_an_address_is_slowed), ONE(socks5_answers_after_the_delay),
         ONE(http_answers_after_the_delay),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
