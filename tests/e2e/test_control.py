@@ -82,7 +82,7 @@ def test_status_and_uplinks(start, web):
     assert uplinks[0]["rx_bytes"] > 0 and uplinks[0]["active"] == 0 and uplinks[0]["quota_left"] is None
     text = proxy.tell("status")
     assert text.startswith("Steerway ") and "policy       least_connections, generation 1\n" in text
-    assert re.search(r"^wan1 +up +7 +1 +0 +\d+ +1 ", proxy.tell("uplinks"), re.M)
+    assert re.search(r"^wan1 +up +7 +0 +1 ", proxy.tell("uplinks"), re.M)
     assert json.loads(proxy.tell("uplinks", "--json"))["uplinks"][1]["name"] == "wan2"
 
 
@@ -133,7 +133,7 @@ def test_why_shows_every_field_that_a_policy_sees(start, tmp_path):
     assert (two["tags"], two["quota_left"]) == ([], None)
     assert two["total"] == two["failures"] == two["tx_rate"] == 0
     text = proxy.tell("why", "x.test")
-    assert "wan1: weight 1, tier 1, 0 live, 0 busy, tags metered lte, 20 GB of its quota left\n" in text
+    assert "wan1: weight 1, tier 1, 0 live, 0 busy, tags metered lte, 20 GB of its quota left " in " ".join(text.split())
     assert "wan2: weight 1, tier 1, 0 live, 0 busy\n" in text
     assert proxy.tell("why", "2001:db8::1").startswith("[2001:db8::1]:443 leaves by wan1: ")
 

@@ -2,6 +2,7 @@
 #include "ask/ask.h"
 #include "ask/ask_and_show.h"
 #include "ask/ask_commands.h"
+#include "ask/watch.h"
 #include "cli/command_error.h"
 #include "show/show.h"
 
@@ -173,34 +174,62 @@ static void rate_since(json_t *answer, const json_t *before)
 
 /* --- connections ---------------------------------------------------------------------------------------- */
 
-int cmd_connections(const struct cli *cli)
-{
-    bool recent = cli_value(cli, "recent"), filtered;
-    json_t *request = request_of(cli, recent ? "recent" : "connections", &filtered), *answer, *before = NULL;
+struct look {
+    json_t *request, *before; /* before: the answer that rates are told by; NULL: none yet */
     struct wish wish;
-    int code = read_wish(cli, &wish);
+    bool recent, rated;
+};
 
-    if (code != COMMAND_OK) {
-        json_decref(request);
-        return code;
-    }
-    bool rated = wish.order && wish.order->compare == by_rate;
-    if (rated && !recent) {
-        code = ask(cli, json_incref(request), &before);
+/* The answer, and the one before it, give rates. @return COMMAND_OK, or the exit code */
+static int look(const struct cli *cli, struct look *l, json_t **ret)
+{
+    int code = COMMAND_OK;
+
+    if (l->rated && !l->recent && !l->before) {
+        code = ask(cli, json_incref(l->request), &l->before);
         (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &RATE_OVER, NULL);
     }
     if (code == COMMAND_OK)
-        code = ask(cli, json_incref(request), &answer);
-    json_decref(request);
-    if (code == COMMAND_OK) {
-        if (rated && recent)
-            rate_ended(answer);
-        else if (rated)
-            rate_since(answer, before);
-        grant(&wish, answer);
-        code = show_answer(cli, answer, show_connections);
-    }
-    json_decref(before);
+        code = ask(cli, json_incref(l->request), ret);
+    if (code != COMMAND_OK)
+        return code;
+    if (l->recent && l->rated)
+        rate_ended(*ret);
+    else if (l->before)
+        rate_since(*ret, l->before);
+    return COMMAND_OK;
+}
+
+static int show_them(const struct cli *cli, void *arg)
+{
+    struct look *l = arg;
+    json_t *answer, *before = NULL;
+    int code = look(cli, l, &answer);
+
+    if (code != COMMAND_OK)
+        return code;
+    if (!l->recent && cli_value(cli, "watch"))
+        before = json_copy(answer); /* with the list in its own order */
+    grant(&l->wish, answer);
+    code = show_answer(cli, answer, show_connections);
+    json_decref(l->before);
+    l->before = before;
+    return code;
+}
+
+int cmd_connections(const struct cli *cli)
+{
+    struct look l = {.recent = cli_value(cli, "recent")};
+    bool filtered;
+    int code = read_wish(cli, &l.wish);
+
+    if (code != COMMAND_OK)
+        return code;
+    l.rated = l.wish.order && l.wish.order->compare == by_rate;
+    l.request = request_of(cli, l.recent ? "recent" : "connections", &filtered);
+    code = watch(cli, show_them, &l);
+    json_decref(l.request);
+    json_decref(l.before);
     return code;
 }
 

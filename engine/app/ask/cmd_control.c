@@ -2,6 +2,7 @@
 #include "ask/ask.h"
 #include "ask/ask_and_show.h"
 #include "ask/ask_commands.h"
+#include "ask/watch.h"
 #include "base/host_port.h"
 #include "cli/command_error.h"
 #include "show/show.h"
@@ -15,9 +16,15 @@
 
 /* --- status --------------------------------------------------------------------------------------------- */
 
+static int show_state(const struct cli *cli, void *unused)
+{
+    (void)unused;
+    return ask_and_show(cli, json_pack("{s:s}", "verb", "status"), show_status);
+}
+
 int cmd_status(const struct cli *cli)
 {
-    return ask_and_show(cli, json_pack("{s:s}", "verb", "status"), show_status);
+    return watch(cli, show_state, NULL);
 }
 
 /* --- loading -------------------------------------------------------------------------------------------- */

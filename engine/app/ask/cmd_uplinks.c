@@ -1,6 +1,7 @@
 /* The commands that show and change the uplinks of a running proxy. */
 #include "ask/ask_and_show.h"
 #include "ask/ask_commands.h"
+#include "ask/watch.h"
 #include "cli/cli.h"
 #include "cli/command_error.h"
 #include "show/show.h"
@@ -9,9 +10,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+static int show_them(const struct cli *cli, void *unused)
+{
+    (void)unused;
+    return ask_and_show(cli, json_pack("{s:s}", "verb", "uplinks"), show_uplinks);
+}
+
 int cmd_uplinks(const struct cli *cli)
 {
-    return ask_and_show(cli, json_pack("{s:s}", "verb", "uplinks"), show_uplinks);
+    return watch(cli, show_them, NULL);
 }
 
 /* --- add and remove ------------------------------------------------------------------------------------- */

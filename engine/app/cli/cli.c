@@ -142,6 +142,8 @@ static int take_option(struct cli *cli, const struct option *o, char *value, cha
 static int take_with_value(struct cli *cli, const struct option *o, struct arguments *a, char *attached,
                            char *err)
 {
+    if (o->optional)
+        return take_option(cli, o, attached, err);
     if (!o->argument)
         return attached ? config_refuse(err, "--%s takes no value", o->name) : take_option(cli, o, NULL, err);
     if (!attached && a->at == a->argc)

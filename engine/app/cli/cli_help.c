@@ -41,8 +41,14 @@ static void print_option(FILE *out, const struct option *o)
     char left[LINE_MAX_BYTES], letter[] = "-x, ";
 
     letter[1] = o->letter;
-    (void)snprintf(left, sizeof left, "%*s%s--%s%s%s", INDENT, "", o->letter ? letter : "    ", o->name,
-                   o->argument ? " " : "", o->argument ? o->argument : "");
+    (void)snprintf(left, sizeof left, "%*s%s--%s%s%s%s", INDENT, "", o->letter ? letter : "    ", o->name,
+                   o->argument   ? " "
+                   : o->optional ? "[="
+                                 : "",
+                   o->argument   ? o->argument
+                   : o->optional ? o->optional
+                                 : "",
+                   o->optional ? "]" : "");
     (void)fprintf(out, "%-*s", ABOUT_COLUMN, left);
     if (strlen(left) >= ABOUT_COLUMN)
         (void)fprintf(out, "\n%*s", ABOUT_COLUMN, "");

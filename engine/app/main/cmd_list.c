@@ -1,7 +1,7 @@
 #include "main/commands.h"
 
 #include "cli/cli.h"
-#include "show/show.h"
+#include "show/table.h"
 #include "uplink/discover.h"
 
 #include <jansson.h>
@@ -16,8 +16,8 @@ struct row {
     char cells[COLUMNS][CELL_MAX];
 };
 
-struct table {
-    struct row *rows;
+struct rows {
+    struct row *items;
     size_t n, cap;
 };
 
@@ -37,28 +37,28 @@ static const char *kind_of(const struct machine_link *link)
 
 /* --- as a table ----------------------------------------------------------------------------------------- */
 
-static struct row *add_row(struct table *t)
+static struct row *add_row(struct rows *t)
 {
     if (t->n == t->cap) {
         size_t cap = t->cap ? 2 * t->cap : 32;
-        struct row *rows = reallocarray(t->rows, cap, sizeof *rows);
+        struct row *rows = reallocarray(t->items, cap, sizeof *rows);
         if (!rows)
             return NULL;
-        t->rows = rows;
+        t->items = rows;
         t->cap = cap;
     }
-    struct row *row = &t->rows[t->n++];
+    struct row *row = &t->items[t->n++];
     *row = (struct row){.cells = {""}};
     return row;
 }
 
 /* Row i of the link whose first row is given; added when it is missing. */
-static struct row *row_at(struct table *t, size_t first, size_t i)
+static struct row *row_at(struct rows *t, size_t first, size_t i)
 {
-    return first + i < t->n ? &t->rows[first + i] : add_row(t);
+    return first + i < t->n ? &t->items[first + i] : add_row(t);
 }
 
-static bool add_addresses(struct table *t, size_t first, const struct machine *m, int link)
+static bool add_addresses(struct rows *t, size_t first, const struct machine *m, int link)
 {
     size_t n = 0;
 
@@ -77,8 +77,7 @@ static bool add_addresses(struct table *t, size_t first, const struct machine *m
     return true;
 }
 
-static bool add_gateway(struct table *t, size_t first, size_t *n, bool has_default,
-                        const struct addr *gateway)
+static bool add_gateway(struct rows *t, size_t first, size_t *n, bool has_default, const struct addr *gateway)
 {
     char text[ADDR_TEXT_MAX];
 
@@ -95,7 +94,7 @@ static bool add_gateway(struct table *t, size_t first, size_t *n, bool has_defau
     return true;
 }
 
-static bool add_link(struct table *t, const struct machine *m, const struct machine_link *link)
+static bool add_link(struct rows *t, const struct machine *m, const struct machine_link *link)
 {
     const char *objection = discover_objection(m, link);
     size_t first = t->n, gateways = 0;
@@ -112,43 +111,34 @@ static bool add_link(struct table *t, const struct machine *m, const struct mach
            add_gateway(t, first, &gateways, link->default6, &link->gateway6);
 }
 
-static void print_table(const struct table *t)
+static void print_rows(const struct rows *t)
 {
-    size_t width[COLUMNS] = {0};
+    static const struct table_column columns[COLUMNS] = {
+        {.title = "INTERFACE"},
+        {.title = "STATE", .leave = 2},
+        {.title = "KIND", .leave = 3, .spare = true},
+        {.title = "ADDRESS", .least = 18},
+        {.title = "GATEWAY", .least = 11, .leave = 1},
+        {.title = "USED BY DEFAULT", .least = 24},
+    };
+    struct table shown = {.columns = columns, .n_columns = COLUMNS};
 
-    for (size_t i = 0; i < t->n; i++) {
-        for (size_t c = 0; c < COLUMNS; c++) {
-            size_t len = strlen(t->rows[i].cells[c]);
-            width[c] = len > width[c] ? len : width[c];
-        }
-    }
-    for (size_t i = 0; i < t->n; i++) {
-        size_t last = COLUMNS;
-        while (last > 0 && !t->rows[i].cells[last - 1][0])
-            last--; /* drop blanks at the end of the line */
-        for (size_t c = 0; c < last; c++) {
-            int len = show_print(t->rows[i].cells[c]);
-            (void)printf("%*s", c + 1 < last ? (int)width[c] - len + 2 : 0, "");
-        }
-        (void)putchar('\n');
-    }
+    for (size_t i = 0; i < t->n; i++)
+        for (size_t c = 0; c < COLUMNS; c++)
+            table_add(&shown, t->items[i].cells[c]);
+    table_print(&shown, table_width());
 }
 
 static int list_as_table(const struct machine *m)
 {
-    static const struct row heading = {
-        {"INTERFACE", "STATE", "KIND", "ADDRESS", "GATEWAY", "USED BY DEFAULT"}};
-    struct table t = {.n = 0};
-    struct row *first = add_row(&t);
-    bool whole = first != NULL;
+    struct rows t = {.n = 0};
+    bool whole = true;
 
-    if (first)
-        *first = heading;
     for (size_t i = 0; whole && i < m->n_links; i++)
         whole = add_link(&t, m, &m->links[i]);
     if (whole)
-        print_table(&t);
-    free(t.rows);
+        print_rows(&t);
+    free(t.items);
     return whole ? COMMAND_OK : command_error(COMMAND_FAILED, "out of memory");
 }
 

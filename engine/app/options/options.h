@@ -34,6 +34,7 @@ enum option_scope {
     OPTION_OF_COMPLETION = 1 << 11,
     OPTION_OF_INIT = 1 << 12,
     OPTION_OF_EVENTS = 1 << 13,
+    OPTION_OF_WATCH = 1 << 14, /* those of OPTION_OF_CONTROL that repeat */
 };
 
 /** How the command line treats an option. */
@@ -56,6 +57,7 @@ struct option {
     char letter;       /* 0 for no short form */
     enum option_kind kind;
     const char *argument; /* the argument's name in the help; NULL for a flag */
+    const char *optional; /* of a flag: the name of a value that may follow it after '='; NULL for none */
     const char *about;    /* the help text, without a full stop */
     option_set_fn *set;   /* NULL unless OPTION_SETS */
     unsigned clears;      /* of enum config_part: on the command line it replaces these from the file */

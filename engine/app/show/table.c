@@ -119,22 +119,38 @@ static bool shorten(const struct table *t, int widths[TABLE_COLUMNS_MAX], int wi
 /* Spare columns are shortened, or go, before the others lose a character. */
 static void spare(const struct table *t, int widths[TABLE_COLUMNS_MAX], int width)
 {
-    for (int c; total(t, widths) > width && (c = first_to_leave(t, widths, true)) >= 0;) {
-        int excess = total(t, widths) - width, least = t->columns[c].least;
-        widths[c] = least > 0 && widths[c] - least >= excess ? widths[c] - excess : 0;
+    for (size_t c = 0; c < t->n_columns; c++) {
+        int excess = total(t, widths) - width, most = widths[c] - t->columns[c].least;
+        if (t->columns[c].spare && t->columns[c].least > 0 && most > 0 && excess > 0)
+            widths[c] -= excess < most ? excess : most;
+    }
+    for (int c; total(t, widths) > width && (c = first_to_leave(t, widths, true)) >= 0;)
+        widths[c] = 0;
+}
+
+/* What was left out may have made more room than was needed. */
+static void grow(const struct table *t, int widths[TABLE_COLUMNS_MAX], const int wanted[TABLE_COLUMNS_MAX],
+                 int width)
+{
+    for (size_t c = 0; c < t->n_columns; c++) {
+        int room = width - total(t, widths), lacks = wanted[c] - widths[c];
+        if (widths[c] > 0 && lacks > 0 && room > 0)
+            widths[c] += lacks < room ? lacks : room;
     }
 }
 
 static void fit(const struct table *t, int widths[TABLE_COLUMNS_MAX], int width)
 {
-    int full[TABLE_COLUMNS_MAX];
+    int wanted[TABLE_COLUMNS_MAX], full[TABLE_COLUMNS_MAX];
 
+    memcpy(wanted, widths, sizeof wanted);
     spare(t, widths, width);
     memcpy(full, widths, sizeof full);
     for (int c; !shorten(t, widths, width) && (c = first_to_leave(t, full, false)) >= 0;) {
         full[c] = 0; /* the room that it leaves is for the others */
         memcpy(widths, full, sizeof full);
     }
+    grow(t, widths, wanted, width);
 }
 
 /* --- printing ------------------------------------------------------------------------------------------- */
@@ -161,7 +177,7 @@ static void print_shortened(const char *text, int have, int width, bool tail)
     }
 }
 
-/* The last column is not padded. */
+/* The last one of a row is not padded. */
 static void print_cell(const struct table_column *c, const char *text, int width, bool first, bool last)
 {
     int have = characters(text), pad = have < width ? width - have : 0;
@@ -172,17 +188,23 @@ static void print_cell(const struct table_column *c, const char *text, int width
         (void)printf("%*s", pad, "");
 }
 
+/* @param row  -1: the titles */
+static const char *text_at(const struct table *t, int row, size_t c)
+{
+    return row < 0 ? t->columns[c].title : cell(t, (size_t)row, c);
+}
+
 static void print_row(const struct table *t, const int widths[TABLE_COLUMNS_MAX], int row)
 {
     bool first = true;
     size_t last = 0;
 
     for (size_t c = 0; c < t->n_columns; c++)
-        last = widths[c] > 0 ? c : last;
-    for (size_t c = 0; c < t->n_columns; c++) {
+        last = widths[c] > 0 && *text_at(t, row, c) ? c : last;
+    for (size_t c = 0; c <= last; c++) {
         if (widths[c] == 0)
             continue;
-        const char *text = row < 0 ? t->columns[c].title : cell(t, (size_t)row, c);
+        const char *text = text_at(t, row, c);
         print_cell(&t->columns[c], text, widths[c], first, c == last);
         first = false;
     }
@@ -192,7 +214,7 @@ static void print_row(const struct table *t, const int widths[TABLE_COLUMNS_MAX]
 void table_print(struct table *t, int width)
 {
     size_t rows = t->n_cells / t->n_columns;
-    int widths[TABLE_COLUMNS_MAX];
+    int widths[TABLE_COLUMNS_MAX] = {0};
 
     measure(t, rows, widths);
     fit(t, widths, width);
