@@ -358,10 +358,19 @@ def test_signals_end_the_old_process(begin, echo):
 def test_a_capture_goes_on(begin, lab, web):
     proxy, processes = begin(*UNRACED, "--transparent", "tproxy:localhost:0", "wan1", "wan2")
     proxy.tell("capture", "on")
+
+    def restarted():
+        try:
+            processes.restart()
+        except AssertionError as refused:
+            assert "the capture is being changed; try again" in str(refused)
+            return False
+        return True
+
     try:
         for _ in range(2):
             first = proxy.pid
-            processes.restart()
+            wait_for(restarted, "a restart while the capture is at rest")
             processes.end(first)
             assert "tproxy" in sh("nft list table inet steerway"), "it has not gone with the old process"
             before = len(proxy.events("connection"))

@@ -178,7 +178,7 @@ static void add_uplinks(struct run *r)
         r->uplinks[i].view = (struct uplink_view){
             .weight = 1, .tier = 1, .id = (int32_t)i + 1, .up = true, .ipv4 = true, .quota_left = INFINITY};
         (void)snprintf(r->uplinks[i].name, sizeof r->uplinks[i].name, "wan%zu", i + 1);
-        r->set.items[r->set.n++] = &r->uplinks[i];
+        uplink_set_put(&r->set, &r->uplinks[i]);
     }
 }
 

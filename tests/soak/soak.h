@@ -24,7 +24,7 @@ static inline void soak_uplinks_init(struct soak_uplinks *s)
         s->uplinks[i].view = (struct uplink_view){
             .weight = 1, .tier = 1, .id = (int32_t)i + 1, .up = true, .ipv4 = true, .quota_left = INFINITY};
         (void)snprintf(s->uplinks[i].name, sizeof s->uplinks[i].name, "eth%zu", i);
-        s->set.items[s->set.n++] = &s->uplinks[i];
+        uplink_set_put(&s->set, &s->uplinks[i]);
     }
 }
 
