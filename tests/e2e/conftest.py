@@ -14,6 +14,7 @@ from lab.far import FarHost
 from lab.gateway import routing
 from lab.names import NameServer
 from lab.origin import Origin
+from lab.origin import echo as echo_handler
 from lab.proxy import BINARY, Proxy
 from lab.segment import Segment
 from lab.slow_line import PROFILES, SlowLine, why_not
@@ -177,6 +178,12 @@ def origin(built_lab):
     yield open_origin
     for server in opened:
         server.close()
+
+
+@pytest.fixture
+def echo(origin):
+    """A server that sends back what it receives."""
+    return origin(echo_handler)
 
 
 @pytest.fixture

@@ -35,15 +35,6 @@ exec "$@"
 """
 
 
-@pytest.fixture
-def echo(origin):
-    def serve(s):
-        while data := s.recv(65536):
-            s.sendall(data)
-
-    return origin(serve)
-
-
 def visit(proxy, server):
     with socks5_connect(proxy, server.address, server.port) as tunnel:
         tunnel.sendall(b"ping")

@@ -9,16 +9,7 @@ from lab.command import run
 from lab.origin import read_exactly
 from lab.run import wait_for
 from lab.socks import socks5_code, socks5_connect
-from lab.topology import OPEN4
-
-
-@pytest.fixture
-def echo(origin):
-    def serve(s):
-        while data := s.recv(65536):
-            s.sendall(data)
-
-    return origin(serve)
+from lab.uplinks import fetch, names, one
 
 
 @pytest.fixture
@@ -33,26 +24,9 @@ def begin(start, config):
     return make
 
 
-def names(proxy):
-    return [u["name"] for u in proxy.ask("uplinks")["uplinks"]]
-
-
 def places(proxy):
     status = proxy.ask("status")
     return status["listening"], status["udp"]["listening"]
-
-
-def one(proxy, name):
-    return next(u for u in proxy.ask("uplinks")["uplinks"] if u["name"] == name)
-
-
-def fetch(proxy, server):
-    before = len(proxy.events("connection"))
-    with socks5_connect(proxy, server.address, server.port) as tunnel:
-        tunnel.sendall(b"ping")
-        assert read_exactly(tunnel.s, 4) == b"ping"
-    wait_for(lambda: len(proxy.events("connection")) > before, "the account of the connection")
-    return proxy.events("connection")[-1]["uplink"]
 
 
 def test_uplinks_follow_the_file(begin, echo):

@@ -24,18 +24,13 @@ BROKEN = [
 
 
 @pytest.mark.once
-def test_reloads_under_load(start, config, origin, tmp_path):
-    def serve(s):
-        while data := s.recv(65536):
-            s.sendall(data)
-
+def test_reloads_under_load(start, config, echo, tmp_path):
     def write(text):
         return config(f'return {{ listen = "127.0.0.1:0", {text} }}')
 
     (tmp_path / "oops.lua").write_text('return { name = "oops", new = function() error("oops") end }')
     proxy = start("--config", write(GOOD[0]), port=False)
-    server = origin(serve)
-    clients = AtWork(proxy, server)
+    clients = AtWork(proxy, echo)
     for i in range(RELOADS // 2):
         write(BROKEN[i % len(BROKEN)])
         proxy.tell("reload", code=1)

@@ -74,15 +74,6 @@ def begin(folder, start):
     return make
 
 
-@pytest.fixture
-def echo(origin):
-    def serve(s):
-        while data := s.recv(65536):
-            s.sendall(data)
-
-    return origin(serve)
-
-
 def visit(proxy, server):
     n = len(proxy.events("connection"))
     with socks5_connect(proxy, server.address, server.port) as tunnel:

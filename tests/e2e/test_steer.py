@@ -8,7 +8,7 @@ import pytest
 from lab.origin import read_exactly
 from lab.run import wait_for
 from lab.socks import socks5_connect
-from lab.topology import OPEN4
+from lab.uplinks import fetch, names, one
 
 TOLD = """
 return {{ name = "told", new = function(ctx)
@@ -32,33 +32,6 @@ def told(tmp_path):
         return path
 
     return write
-
-
-@pytest.fixture
-def echo(origin):
-    def serve(s):
-        while data := s.recv(65536):
-            s.sendall(data)
-
-    return origin(serve)
-
-
-def names(proxy):
-    return [u["name"] for u in proxy.ask("uplinks")["uplinks"]]
-
-
-def one(proxy, name):
-    return next(u for u in proxy.ask("uplinks")["uplinks"] if u["name"] == name)
-
-
-def fetch(proxy, server):
-    """One connection; the uplink that carried it."""
-    before = len(proxy.events("connection"))
-    with socks5_connect(proxy, server.address, server.port) as tunnel:
-        tunnel.sendall(b"ping")
-        assert read_exactly(tunnel.s, 4) == b"ping"
-    wait_for(lambda: len(proxy.events("connection")) > before, "the account of the connection")
-    return proxy.events("connection")[-1]["uplink"]
 
 
 def test_an_uplink_is_added(start, echo, told):

@@ -40,15 +40,6 @@ def begin(start):
         processes.stop()
 
 
-@pytest.fixture
-def echo(origin):
-    def serve(s):
-        while data := s.recv(65536):
-            s.sendall(data)
-
-    return origin(serve)
-
-
 def ask(tunnel, data):
     tunnel.sendall(data)
     assert read_exactly(tunnel.s, len(data)) == data

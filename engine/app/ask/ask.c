@@ -7,31 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 /* A question takes at most 2 s. A reload with lists of millions of names takes half a minute on a small
  * machine. A proxy that takes longer hangs. */
 enum { PATIENCE_S = 50, PATIENCE_QUIET_S = 4, ANSWER_MAX = 64 * 1024 * 1024, CHUNK = 64 * 1024 };
-
-static int connect_to(const char *path, int patience_s)
-{
-    struct sockaddr_un addr = {.sun_family = AF_UNIX};
-    const struct timeval patience = {.tv_sec = patience_s};
-
-    memcpy(addr.sun_path, path, strlen(path) + 1);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return -errno;
-    (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
-    if (connect(fd, (struct sockaddr *)&addr, sizeof addr) < 0) {
-        int r = -errno;
-        (void)close(fd);
-        return r;
-    }
-    return fd;
-}
 
 /* A server that refuses the client closes before it reads; its answer can still be read. */
 static int send_line(int fd, const json_t *request)
@@ -125,7 +105,7 @@ static int send_request(const struct cli *cli, json_t *request, char ret_path[CO
         return command_error(COMMAND_FAILED,
                              "no runtime directory for the control socket; name its path with --control");
     }
-    int fd = connect_to(ret_path, PATIENCE_S);
+    int fd = control_path_connect(ret_path, PATIENCE_S);
     r = fd < 0 ? fd : send_line(fd, request);
     json_decref(request);
     if (r == 0) {
@@ -194,7 +174,7 @@ int ask_open(const struct cli *cli, json_t *request, int *ret_fd)
 json_t *ask_quietly(const char *path, json_t *request)
 {
     json_t *answer = NULL;
-    int fd = request && strlen(path) < CONTROL_PATH_MAX ? connect_to(path, PATIENCE_QUIET_S) : -1;
+    int fd = request && strlen(path) < CONTROL_PATH_MAX ? control_path_connect(path, PATIENCE_QUIET_S) : -1;
 
     if (fd >= 0 && (send_line(fd, request) < 0 || read_answer(fd, &answer) < 0))
         answer = NULL;

@@ -150,7 +150,7 @@ const struct capture_range *capture_ranges_lack(const struct capture_ranges *all
     return NULL;
 }
 
-/* The bits that its addresses share, if it has all addresses with these; -1 if it is no network. */
+/* The prefix length of the range; -1 if the range is not exactly one network. */
 static int bits_of(const struct capture_range *r)
 {
     int bits = 0;

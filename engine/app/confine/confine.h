@@ -16,8 +16,8 @@ void confine_process(void);
  *  @return 0, or -EPERM with one line in err (CONFIG_ERROR_MAX) */
 MUST_CHECK int confine_may_become(const struct confine_user *user, char *err);
 
-/** Become the user for good, and keep only these rights, as far as they are there. Before there are other
- * threads.
+/** Change to the user, who cannot change back. Keep those of the rights that this process has. Call it before
+ * other threads start.
  *  @return 0, or negative errno with one line in err (CONFIG_ERROR_MAX); then the process must end */
 MUST_CHECK int confine_become(const struct confine_user *user, uint64_t rights, char *err);
 

@@ -13,7 +13,7 @@ struct proxy;
 
 enum capture_change { CAPTURE_CHANGE_NONE, CAPTURE_CHANGE_ON, CAPTURE_CHANGE_OFF, CAPTURE_CHANGE_UPDATE };
 
-/** A change of the table, and who has asked for it. */
+/** A change of the table, and the function that its requester wants called. */
 struct capture_errand {
     enum capture_change change;
     struct capture_request request;
@@ -37,11 +37,12 @@ struct capture_keeper {
     bool lent;                          /* another process is about to go on with it: nothing changes */
     struct addr to4, to6;               /* the proxy's listeners then */
     bool udp;                           /* and whether all of them took datagrams */
-    bool fixed;                         /* the rules could not be replaced: only the sets are, for now */
-    bool again;                         /* the machine has changed during a change */
-    bool settled;                       /* routes have followed, and have not been read since then */
-    double read_after_s;                /* reading them may wait until then, monotonic */
-    double failed_s; /* when an attempt has left the table other than wanted, monotonic; 0: it has not */
+    bool fixed;   /* the rules could not be replaced, so updates replace the sets only, until a later look
+                     succeeds with the rules */
+    bool again;   /* the machine has changed during a change */
+    bool settled; /* routes have followed, and have not been read since then */
+    double read_after_s; /* reading them may wait until then, monotonic */
+    double failed_s;     /* when an attempt has left the table other than wanted, monotonic; 0: it has not */
     char told[CAPTURE_ERROR_MAX]; /* what the log has said of it */
 };
 

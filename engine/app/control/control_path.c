@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 enum { BACKLOG = 64 };
@@ -107,6 +108,27 @@ int control_place_take(struct control_place *ret, const char *path)
     *ret = (struct control_place){.fd = fd, .lock_fd = lock_fd};
     memcpy(ret->path, path, strlen(path) + 1);
     return 0;
+}
+
+int control_path_connect(const char *path, int patience_s)
+{
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    const struct timeval patience = {.tv_sec = patience_s};
+
+    if (strlen(path) >= sizeof addr.sun_path)
+        return -ENAMETOOLONG;
+    memcpy(addr.sun_path, path, strlen(path) + 1);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+    if (connect(fd, (struct sockaddr *)&addr, sizeof addr) < 0) {
+        int r = -errno;
+        (void)close(fd);
+        return r;
+    }
+    return fd;
 }
 
 bool control_place_is_served(const char *path)

@@ -27,6 +27,9 @@ struct control_place {
  * folder of the path if it is missing.
  *  @return 0; -EADDRINUSE when another program serves it; or another negative errno */
 MUST_CHECK int control_place_take(struct control_place *ret, const char *path);
+/** Connect to the proxy that serves there. Sending and receiving block, for so long at most.
+ *  @return the descriptor, or negative errno */
+MUST_CHECK int control_path_connect(const char *path, int patience_s);
 /** Whether a program accepts connections at that socket. */
 bool control_place_is_served(const char *path);
 /** Close it here, for another process has both descriptors. Harmless as below. */

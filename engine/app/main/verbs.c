@@ -127,7 +127,7 @@ static const struct verb ITEMS[] = {
      .words = "",
      .summary = "show the connections of the running proxy",
      .about = "Show the open connections of the running proxy, and its UDP mappings; or those\n"
-              "that have ended of late. Filters that are given must all fit.\n",
+              "that have ended of late. A connection is shown if all filters fit.\n",
      .scope = OPTION_OF_CONNECTIONS,
      .run = cmd_connections},
     {.name = "close",

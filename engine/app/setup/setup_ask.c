@@ -149,7 +149,7 @@ static bool ask_backup(struct setup *s, struct talk *t)
     char names[LINE_MAX_BYTES];
 
     if (count_wanted(s) < 2)
-        return true; /* the only one is no backup */
+        return true; /* a single link cannot be spared */
     for (;;) {
         if (!ask_line(t, "Spare which of them, for they cost money or are slow? Names, or none [%s]: ",
                       backups_of(s, names)))

@@ -1,4 +1,4 @@
-/* A table that fits the terminal: columns are shortened, or left out, where there is no room for all. */
+/* A table that fits the terminal: where it is narrow, columns are shortened or left out. */
 #ifndef STEERWAY_SHOW_TABLE_H
 #define STEERWAY_SHOW_TABLE_H
 
@@ -14,7 +14,7 @@ struct table_column {
     bool right;   /* numbers */
     int least;    /* it may be shortened to so many characters; 0: never */
     bool tail;    /* shortened, it keeps its end */
-    int leave;    /* left out when there is no room: the highest first; 0: never */
+    int leave;    /* order of leaving out in a narrow terminal, the highest first; 0: never */
     bool spare;   /* it goes before any other column is shortened */
     bool skipped; /* left out in any case */
 };

@@ -9,32 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 /* The main loop of the other process may be busy with lists. */
 enum { PATIENCE_S = 20, ANSWER_MAX = 1 << 20, CHUNK = 16 * 1024 };
-
-static int connect_to(const char *path)
-{
-    struct sockaddr_un addr = {.sun_family = AF_UNIX};
-    const struct timeval patience = {.tv_sec = PATIENCE_S};
-
-    if (strlen(path) >= sizeof addr.sun_path)
-        return -ENAMETOOLONG;
-    memcpy(addr.sun_path, path, strlen(path) + 1);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return -errno;
-    (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
-    if (connect(fd, (struct sockaddr *)&addr, sizeof addr) < 0) {
-        int r = -errno;
-        (void)close(fd);
-        return r;
-    }
-    return fd;
-}
 
 static int send_request(int fd, json_t *request)
 {
@@ -85,7 +63,7 @@ int predecessor_ask(struct predecessor *p, const char *path, char *err)
 {
     struct descriptors with = {.n = 0};
     json_t *answer = NULL;
-    int fd = connect_to(path);
+    int fd = control_path_connect(path, PATIENCE_S);
 
     *p = (struct predecessor){.fd = -1};
     if (fd == -ENOENT || fd == -ECONNREFUSED)

@@ -21,7 +21,7 @@ struct successor {
     successor_failed_fn *failed;
     pid_t pid; /* 0: none */
     int said_fd;
-    bool serves; /* its end is no failure any more */
+    bool serves; /* if it ends now, it has not failed */
     ev_io said;
     ev_child ended;
     ev_timer patience;
